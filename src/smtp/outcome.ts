@@ -1,0 +1,35 @@
+/** How one attempt ended for one recipient; the kinds are the Action words of RFC 3464 §2.3.3, and "uncertain". */
+import type { Reply } from './reply.ts';
+
+/** Where the conversation took place, as far as it came. */
+export type Where = {
+  /** Host name of the MX or upstream. */
+  readonly mx?: string;
+  /** The address connected to. */
+  readonly ip?: string;
+  /** Protocol of the session, `TLSv1.3`; absent in clear. */
+  readonly tls?: string;
+  /** Length of the attempt. */
+  readonly seconds: number;
+};
+
+/** What one attempt did to one recipient: the queue acts on it, the report quotes it. */
+export type Outcome = Where &
+  (
+    | {
+        readonly kind: 'relayed';
+        readonly reply: Reply;
+        /** The far side took over RET, ENVID, NOTIFY and ORCPT: it reports success, we do not. RFC 3461 §5.2.1 */
+        readonly dsnPassedOn: boolean;
+      }
+    | {
+        readonly kind: 'delayed'; // 4yz, or no answer
+        readonly reply: Reply;
+        /** Milliseconds before which it makes no sense to try again; absent: the queue's schedule decides. */
+        readonly notBefore?: number;
+      }
+    | { readonly kind: 'uncertain'; readonly reply: Reply } // no reply to the final dot
+    | { readonly kind: 'failed'; readonly reply: Reply }
+    /** Nothing was tried: shutting down, or no room. It is due again and no attempt is counted. */
+    | { readonly kind: 'returned'; readonly reply: Reply; readonly notBefore?: number }
+  );

@@ -1,0 +1,42 @@
+/** Who may send, and who failed to prove it. */
+import type { Limit } from './message-store.ts';
+
+/** A credential as kept. `name` is compared without ASCII case; `hash` is argon2id in PHC form. */
+export type Credential = {
+  readonly name: string;
+  readonly hash: string;
+  /** An address, `@domain`, `@.domain` (with subdomains), or `*`. */
+  readonly senders: readonly string[];
+  /** May use the null reverse-path; has no default limits. */
+  readonly mailServer: boolean;
+  /** null: the defaults of the configuration; an empty list: none. */
+  readonly limits: readonly Limit[] | null;
+  readonly disabled: boolean;
+  readonly expiresAt: number | null;
+  /** Replaces From and reverse-path, for devices with a fixed sender. */
+  readonly rewrite: string | null;
+  readonly createdAt: number;
+};
+
+export type CredentialStore = {
+  get(name: string): Promise<Credential | undefined>;
+  list(): Promise<readonly Credential[]>;
+  /** False if the name exists. */
+  add(credential: Credential): Promise<boolean>;
+  /** False if it does not exist. Only what is named changes. */
+  update(name: string, change: Partial<Omit<Credential, 'name' | 'createdAt'>>): Promise<boolean>;
+  remove(name: string): Promise<boolean>;
+  /** Counts failures by key (an address, a network, a pair), in windows that begin with the first failure. */
+  recordFailure(keys: readonly string[], now: number): Promise<readonly FailureCount[]>;
+  /** Failures still within a day, for the memory of a process that starts. */
+  failures(now: number): Promise<readonly FailureCount[]>;
+  forgetFailures(key: string): Promise<void>;
+};
+
+export type FailureCount = {
+  readonly key: string;
+  readonly inMinute: number;
+  readonly minuteEndsAt: number;
+  readonly inDay: number;
+  readonly dayEndsAt: number;
+};

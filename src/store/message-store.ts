@@ -1,0 +1,236 @@
+/** Messages, their recipients, and what happened to them. */
+import type { Notify } from '../smtp/envelope.ts';
+
+/**
+ * Where a recipient stands. Waiting: queued (never tried), delayed, uncertain (the final dot had no reply), active (leased).
+ * Parked: held. Ended: relayed, failed, expired, removed.
+ */
+export type RecipientState =
+  | 'queued'
+  | 'active'
+  | 'delayed'
+  | 'held'
+  | 'uncertain'
+  | 'relayed'
+  | 'failed'
+  | 'expired'
+  | 'removed';
+export const ENDED_STATES: readonly RecipientState[] = ['relayed', 'failed', 'expired', 'removed'];
+
+/**
+ * The bytes that leave: `prefix` (what we put in front: Received, DKIM-Signature, added fields) and the normalised rest.
+ * `inline` holds both in one buffer that owns its memory (never a slice of a pool: it is transferred to another thread).
+ * `spooled` names a body that was streamed to disk before; only its prefix is in memory.
+ */
+export type Content =
+  | { readonly kind: 'inline'; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'spooled'; readonly prefix: Uint8Array<ArrayBuffer>; readonly spool: Spool };
+
+/** A large body on disk. `read` may be called any number of times until its message has ended. */
+export type Spool = { readonly name: string; readonly size: number; read(): AsyncIterable<Uint8Array> };
+
+/** A large body while it arrives. Nothing is promised before `finish` has resolved: then the data and its name are synced. */
+export type SpoolWriter = {
+  /** Resolves when the chunk is taken (backpressure); the chunk may be reused afterwards. */
+  write(chunk: Uint8Array): Promise<void>;
+  finish(): Promise<Spool>;
+  /** Removes what was written; may be called at any time, also after `finish` when the message is not accepted. */
+  abort(): Promise<void>;
+};
+
+export type NewRecipient = {
+  readonly address: string;
+  /** What deliveries are grouped by: the domain, or the route that was chosen at acceptance. */
+  readonly destination: string;
+  readonly notify?: readonly Notify[];
+  readonly orcpt?: string;
+};
+
+/** What is known of a message besides its recipients and content. */
+export type MessageFacts = {
+  readonly id: string;
+  /** Credential; null for our own reports. */
+  readonly user: string | null;
+  readonly reversePath: string;
+  /** The Message-ID field's value with its angle brackets; empty if there is none. */
+  readonly messageId: string;
+  readonly size: number;
+  readonly acceptedAt: number;
+  readonly expiresAt: number;
+  readonly body: '7BIT' | '8BITMIME';
+  /** The message cannot do without SMTPUTF8: non-ASCII in an address or in a header field. */
+  readonly needsSmtpUtf8: boolean;
+  readonly ret?: 'FULL' | 'HDRS';
+  readonly envid?: string;
+  /** `selector._domainkey.domain` of each signature we made. */
+  readonly signatures: readonly string[];
+  /** The message that this report is about. */
+  readonly about?: string;
+};
+
+export type NewMessage = MessageFacts & {
+  readonly recipients: readonly NewRecipient[];
+  readonly content: Content;
+};
+
+export type WindowUnit = 'minute' | 'hour' | 'day';
+/** At most `count` in a window that begins with the first thing counted after the last window ended. */
+export type Limit = {
+  readonly kind: 'messages' | 'recipients' | 'newRecipients';
+  readonly count: number;
+  readonly per: WindowUnit;
+};
+
+/** A limit with what was used of it in the window that ends at `resetsAt`. */
+export type LimitUse = { readonly limit: Limit; readonly used: number; readonly resetsAt: number };
+
+export type AcceptRequest = {
+  readonly message: NewMessage;
+  /**
+   * Indexes of recipients that are handed out at once, leased to `owner`; the others wait and are due at once.
+   * Ignored when the message is held.
+   */
+  readonly claim: readonly number[];
+  readonly owner: string;
+  /** Judged and counted in the same transaction; a message over a limit is refused or held as a whole. */
+  readonly limits?: { readonly user: string; readonly list: readonly Limit[]; readonly over: 'refuse' | 'hold' };
+};
+
+export type AcceptResult =
+  | {
+      readonly accepted: true;
+      readonly held: boolean;
+      /** The bytes given come back (they were transferred there and back). */
+      readonly content: Content;
+      /** After counting; empty without limits. */
+      readonly use: readonly LimitUse[];
+    }
+  | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] };
+
+/** A recipient as kept. `n` is its index in the message. */
+export type StoredRecipient = NewRecipient & {
+  readonly n: number;
+  readonly state: RecipientState;
+  readonly attempts: number;
+  readonly nextAttemptAt: number | null;
+  /** One line of the last reply, or the reason. */
+  readonly lastReply: string | null;
+  /** A delay was reported already. */
+  readonly delayReported: boolean;
+};
+
+/** Recipients of one message for one destination, leased to the caller. */
+export type Claim = {
+  readonly message: MessageFacts;
+  readonly recipients: readonly StoredRecipient[];
+  readonly content: Content;
+};
+
+/** One attempt, for the trace. */
+export type AttemptRecord = {
+  readonly at: number;
+  readonly mx: string | null;
+  readonly ip: string | null;
+  readonly tls: string | null;
+  readonly outcome: 'relayed' | 'delayed' | 'uncertain' | 'failed';
+  readonly code: number;
+  readonly status: string;
+  readonly reply: string;
+  readonly seconds: number;
+};
+
+export type RecipientChange = {
+  readonly n: number;
+  readonly state: RecipientState;
+  /** For waiting states. */
+  readonly nextAttemptAt?: number;
+  readonly lastReply?: string;
+  /** Added to the trace; its presence counts an attempt. */
+  readonly attempt?: AttemptRecord;
+  readonly delayReported?: boolean;
+};
+
+/** One transaction: outcomes, next attempts, trace, and the reports that follow. */
+export type Settlement = {
+  readonly messageId: string;
+  readonly at: number;
+  readonly changes: readonly RecipientChange[];
+  /** Reports, stored as new messages, unclaimed and due at once. */
+  readonly reports?: readonly NewMessage[];
+};
+
+/** A destination with waiting mail. */
+export type Due = { readonly destination: string; readonly nextAttemptAt: number };
+
+/** For `queue list` and `trace`: a message with all its recipients. */
+export type StoredMessage = MessageFacts & {
+  readonly recipients: readonly (StoredRecipient & { readonly trace: readonly AttemptRecord[] })[];
+};
+
+/** Which recipients a command means. `all` is every recipient that has not ended. */
+export type Selection = { readonly ids?: readonly string[]; readonly domain?: string; readonly all?: boolean };
+
+export type ListQuery = {
+  /** Only messages with a recipient in one of these states; default: all that have not ended. */
+  readonly states?: readonly RecipientState[];
+  readonly domain?: string;
+  readonly user?: string;
+  /** Exclusive: continue after this message id. */
+  readonly after?: string;
+  /** Default 100, at most 1000. */
+  readonly limit?: number;
+};
+
+export type MessageStore = {
+  /** A new spool file for a large body. */
+  createSpool(): Promise<SpoolWriter>;
+  /** Resolves when message, envelope and counters are synced. */
+  accept(request: AcceptRequest): Promise<AcceptResult>;
+  /** Destinations with recipients due at `now`, the longest waiting first; and when the next one will be due. */
+  due(now: number, limit: number): Promise<{ readonly due: readonly Due[]; readonly nextAt: number | null }>;
+  /** Leases up to `limit` messages' due recipients for one destination to `owner`. At most 50 recipients a claim. */
+  claim(request: { destination: string; now: number; limit: number; owner: string }): Promise<readonly Claim[]>;
+  /** Records outcomes. A recipient that ended or was taken away meanwhile (command `remove`) stays as it is. */
+  settle(settlement: Settlement): Promise<void>;
+  /** At start, with the instance lock held: all leases of dead owners are due again at `now`. Returns how many. */
+  takeBack(owner: string, now: number): Promise<number>;
+
+  list(query: ListQuery): Promise<readonly StoredMessage[]>;
+  get(id: string): Promise<StoredMessage | undefined>;
+  /** By queue id, Message-ID (with or without angle brackets), recipient or reverse-path; the newest first. */
+  find(text: string, limit: number): Promise<readonly StoredMessage[]>;
+  /** The stored bytes of a message that has not ended. */
+  content(id: string): Promise<Content | undefined>;
+  /** Each returns the recipients it changed. `retry` does not reset the age; `hold` leaves active ones alone. */
+  retry(selection: Selection, now: number): Promise<readonly Touched[]>;
+  hold(selection: Selection, now: number): Promise<readonly Touched[]>;
+  release(selection: Selection, now: number): Promise<readonly Touched[]>;
+  remove(selection: Selection, now: number): Promise<readonly Touched[]>;
+  /** Sets the destination anew by `choose` for waiting recipients, due at once. */
+  reroute(
+    selection: Selection,
+    now: number,
+    destinationOf: (message: MessageFacts, address: string) => string,
+  ): Promise<readonly Touched[]>;
+
+  /** How many recipients stand in each state that has not ended, when the oldest of them was accepted. */
+  counts(): Promise<{
+    readonly states: Readonly<Partial<Record<RecipientState, number>>>;
+    readonly oldestAcceptedAt: number | null;
+  }>;
+  /** Per destination with waiting mail, the most first: for `queue summary`. */
+  summary(
+    limit: number,
+  ): Promise<readonly { destination: string; recipients: number; oldestAcceptedAt: number; nextAttemptAt: number | null }[]>;
+  /** Use of limits now, without counting anything. */
+  limitUse(user: string, list: readonly Limit[], now: number): Promise<readonly LimitUse[]>;
+  /** Which of the addresses this user has sent to before. */
+  knownRecipients(user: string, addresses: readonly string[]): Promise<readonly string[]>;
+  /** True while a message that has not ended carries this signature (`selector._domainkey.domain`). */
+  signatureInUse(name: string): Promise<boolean>;
+  /** Forgets ended messages: older than `before`, and the oldest while the trace is larger than `maxSize`. Works in small steps. */
+  trimTrace(before: number, maxSize: number): Promise<number>;
+};
+
+/** A recipient that a command changed. */
+export type Touched = { readonly id: string; readonly recipient: string; readonly state: RecipientState };

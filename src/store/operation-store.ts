@@ -1,0 +1,53 @@
+/** Keys, certificates, back-off, and what else the relay must remember to operate. */
+
+/** pending: its record waits to be seen in the DNS; active: signs; retiring: kept until no queued message carries it. */
+export type DkimKeyState = 'pending' | 'active' | 'retiring';
+export type DkimKey = {
+  readonly domain: string;
+  readonly selector: string;
+  readonly algorithm: 'rsa-sha256' | 'ed25519-sha256';
+  /** PKCS#8 PEM. */
+  readonly privateKey: string;
+  readonly state: DkimKeyState;
+  readonly createdAt: number;
+};
+
+export type StoredCertificate = {
+  readonly keyType: 'ecdsa' | 'rsa';
+  /** PEM, leaf first. */
+  readonly certificate: string;
+  readonly key: string;
+  readonly source: 'self-signed' | 'acme';
+  readonly createdAt: number;
+};
+
+/** Back-off of one MX host set, see delivery/pacing.ts. */
+export type Pace = {
+  readonly key: string;
+  readonly concurrency: number;
+  readonly blockedUntil: number;
+  readonly reason: string;
+  readonly failures: number;
+};
+
+export type OperationStore = {
+  dkimKeys(domain?: string): Promise<readonly DkimKey[]>;
+  /** False if that selector of that domain exists. */
+  addDkimKeys(keys: readonly DkimKey[]): Promise<boolean>;
+  setDkimKeyState(domain: string, selector: string, state: DkimKeyState): Promise<void>;
+  removeDkimKey(domain: string, selector: string): Promise<boolean>;
+  removeDomain(domain: string): Promise<boolean>;
+
+  certificates(): Promise<readonly StoredCertificate[]>;
+  putCertificate(certificate: StoredCertificate): Promise<void>;
+
+  paces(): Promise<readonly Pace[]>;
+  putPace(pace: Pace): Promise<void>;
+  removePace(key: string): Promise<void>;
+
+  /** Small values by name: account keys, ACME challenges, the instance's secret. */
+  value(name: string): Promise<string | undefined>;
+  /** null removes it. */
+  setValue(name: string, value: string | null): Promise<void>;
+  values(prefix: string): Promise<readonly { readonly name: string; readonly value: string }[]>;
+};

@@ -1,0 +1,86 @@
+/** The log: one JSON line an event on stdout, or lines for people. The one place that imports pino. */
+import { writeSync } from 'node:fs';
+import { pino } from 'pino';
+import { formatPretty } from './log-pretty.ts';
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** `event` is the name that operators and tools know; fields that are undefined are left out. */
+export type Log = {
+  debug(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+  setLevel(level: LogLevel): void;
+  /** Writes out what is still held back; for the last line before the process ends. */
+  flush(): void;
+};
+
+export type LogOptions = {
+  readonly level: LogLevel;
+  readonly format: 'json' | 'pretty';
+  /** Takes whole lines; default: stdout. */
+  readonly write?: (lines: string) => void;
+};
+
+/** Lines of one turn of the event loop leave in one write, so a busy relay does not spend its time in write(2). */
+export function createLog({ level, format, write = writeStdout }: LogOptions): Log {
+  let held = '';
+  const flush = () => {
+    if (held === '') return;
+    const lines = held;
+    held = '';
+    write(lines);
+  };
+  const destination = {
+    write(line: string) {
+      if (held === '') setImmediate(flush);
+      held += format === 'pretty' ? formatPretty(line) : line;
+    },
+  };
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: describeError },
+    },
+    destination,
+  );
+  const at = (method: 'debug' | 'info' | 'warn' | 'error') => (event: string, fields?: LogFields) =>
+    logger[method]({ event, ...fields });
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    setLevel: (next) => {
+      logger.level = next;
+    },
+    flush,
+  };
+}
+
+/** Errors keep their stack and causes in the log, never in a reply. */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { message, stack, cause } = error;
+  const code = 'code' in error ? { code: error.code } : {};
+  return { message, ...code, stack, ...(cause === undefined ? {} : { cause: describeError(cause) }) };
+}
+
+/** A log that cannot be written never stops the mail: what does not fit in a full pipe after a second is dropped. */
+function writeStdout(lines: string): void {
+  let rest = Buffer.from(lines);
+  const deadline = Date.now() + 1000;
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || Date.now() > deadline) return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+}
