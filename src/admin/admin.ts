@@ -1,0 +1,79 @@
+/** Health and metrics over HTTP, for the machine itself and whoever the operator lets in. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export type AdminOptions = {
+  readonly listen: readonly { readonly address: string; readonly port: number }[];
+  /** The text for a scraper and its content type. */
+  readonly metrics: () => Promise<{ readonly body: string; readonly contentType: string }>;
+  /** Reasons why the relay should get no traffic now; empty: ready. */
+  readonly unready: () => Promise<readonly string[]>;
+};
+
+type Page = { readonly status: number; readonly body: string; readonly contentType?: string };
+
+/** @throws Error naming listener, address and port where one cannot be opened. */
+export async function startAdmin(options: AdminOptions) {
+  const servers = await Promise.all(
+    options.listen.map(async ({ address, port }) => {
+      const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8192 }, (request, response) =>
+        answer(options, request, response),
+      );
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', (cause: NodeJS.ErrnoException) =>
+          reject(new Error(`listen.admin: ${address}:${port} cannot be opened (${cause.code})`, { cause })),
+        );
+        server.listen(port, address, resolve);
+      });
+      return server;
+    }),
+  );
+  return {
+    listening: servers.map((server) => {
+      const { address, port } = server.address() as AddressInfo;
+      return { name: 'admin', address, port };
+    }),
+    async close(): Promise<void> {
+      await Promise.all(
+        servers.map((server) => {
+          server.closeAllConnections();
+          return new Promise((resolve) => server.close(resolve));
+        }),
+      );
+    },
+  };
+}
+
+async function answer(options: AdminOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  request.resume();
+  const page = await pageFor(options, request).catch(
+    (error: Error): Page => ({ status: 500, body: json({ error: error.message }) }),
+  );
+  response.writeHead(page.status, {
+    'content-type': page.contentType ?? 'application/json',
+    'content-length': Buffer.byteLength(page.body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+  response.end(request.method === 'HEAD' ? undefined : page.body);
+}
+
+async function pageFor(options: AdminOptions, { method, url }: IncomingMessage): Promise<Page> {
+  if (method !== 'GET' && method !== 'HEAD') return { status: 405, body: json({ error: 'only GET' }) };
+  switch (url?.split('?')[0]) {
+    case '/healthz':
+      return { status: 200, body: json({ status: 'ok' }) };
+    case '/readyz': {
+      const reasons = await options.unready();
+      return reasons.length === 0
+        ? { status: 200, body: json({ status: 'ready' }) }
+        : { status: 503, body: json({ status: 'unready', reasons }) };
+    }
+    case '/metrics':
+      return { status: 200, ...(await options.metrics()) };
+    default:
+      return { status: 404, body: json({ error: 'only /healthz, /readyz and /metrics' }) };
+  }
+}
+
+const json = (value: unknown) => `${JSON.stringify(value)}\n`;

@@ -1,0 +1,48 @@
+/** A certificate nobody vouches for, so that the relay speaks TLS from its first second: RFC 5280 §4, by @peculiar/x509. */
+import { webcrypto } from 'node:crypto';
+import type { StoredCertificate } from '../store/store.ts';
+import { DAY } from '../system/clock.ts';
+
+/** Long enough that nobody is woken by a certificate that nobody trusts anyway; below the 825 days that some clients demand. */
+const LIFETIME = 365 * DAY;
+
+const ALGORITHMS = {
+  ecdsa: { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' },
+  rsa: { name: 'RSASSA-PKCS1-v1_5', modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' },
+} as const;
+
+/** One certificate for all names. Takes some 20 ms (ECDSA) to some 300 ms (RSA), most of it the key. */
+export async function createSelfSigned(
+  keyType: 'ecdsa' | 'rsa',
+  names: readonly string[],
+  now: number,
+): Promise<StoredCertificate> {
+  const x509 = await import('@peculiar/x509'); // 130 ms and 10 MB that a relay with a certificate does not need
+  const crypto = webcrypto as unknown as Parameters<typeof x509.SubjectKeyIdentifierExtension.create>[2] & typeof webcrypto;
+  const algorithm = ALGORITHMS[keyType];
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+    {
+      name: `CN=${names[0]}`,
+      notBefore: new Date(now - DAY),
+      notAfter: new Date(now + LIFETIME),
+      signingAlgorithm: algorithm,
+      keys,
+      extensions: [
+        new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: 'dns', value }))),
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        new x509.ExtendedKeyUsageExtension(['1.3.6.1.5.5.7.3.1']),
+        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, crypto),
+      ],
+    },
+    crypto,
+  );
+  const key = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
+  return {
+    keyType,
+    certificate: `${certificate.toString('pem')}\n`,
+    key: `-----BEGIN PRIVATE KEY-----\n${key.replace(/(.{64})(?=.)/g, '$1\n')}\n-----END PRIVATE KEY-----\n`,
+    source: 'self-signed',
+    createdAt: now,
+  };
+}

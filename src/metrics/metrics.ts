@@ -1,0 +1,81 @@
+/** What the relay counts, in Prometheus' text form; the comment on a metric is its help text. The one place that imports prom-client. */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { LogFields } from '../system/log.ts';
+
+/** What is asked for when someone looks, instead of being counted. */
+export type Snapshot = {
+  readonly states: Readonly<Partial<Record<string, number>>>;
+  readonly oldestSeconds: number;
+  readonly sessions: number;
+  readonly certificates: readonly { readonly keyType: string; readonly notAfter: number }[];
+};
+
+export type Metrics = {
+  /** Counts a log event. */
+  observe(event: string, fields: LogFields): void;
+  observeCommit(seconds: number): void;
+  /** The text for a scraper. */
+  render(snapshot: Snapshot): Promise<string>;
+  readonly contentType: string;
+};
+
+const ATTEMPTS = new Set(['relayed', 'delayed', 'failed']);
+const WAITING = ['queued', 'active', 'delayed', 'held', 'uncertain'] as const;
+
+export function createMetrics(version: string): Metrics {
+  const registers = [new Registry()];
+  const registry = registers[0]!;
+  const counter = (name: string, help: string, labelNames: string[] = []) => new Counter({ name, help, labelNames, registers });
+  const gauge = (name: string, help: string, labelNames: string[] = []) => new Gauge({ name, help, labelNames, registers });
+  const accepted = counter('smarthost_accepted_total', 'Messages accepted, by credential (empty: own reports)', ['user']);
+  const refused = counter('smarthost_refused_total', 'Commands and messages refused, by reply code', ['code']);
+  const authFailed = counter('smarthost_auth_failed_total', 'Failed logins');
+  const connected = counter('smarthost_connections_total', 'Connections accepted, by listener', ['listener']);
+  const attempts = counter('smarthost_attempts_total', 'Delivery attempts ended, one a recipient, by outcome', ['outcome']);
+  const ended = counter('smarthost_ended_total', 'Recipients that ended without an attempt, by how', ['how']);
+  const reported = counter('smarthost_reports_total', 'Reports to senders, by action', ['action']);
+  const recipients = gauge('smarthost_queue_recipients', 'Recipients in the queue, by state', ['state']);
+  const oldest = gauge('smarthost_queue_oldest_seconds', 'Age of the oldest message in the queue');
+  const sessions = gauge('smarthost_sessions', 'Open submission sessions');
+  const notAfter = gauge('smarthost_certificate_not_after_timestamp_seconds', 'End of the served certificate', ['keyType']);
+  const memory = gauge('smarthost_memory_bytes', 'Resident memory of the process');
+  const delivery = new Histogram({
+    name: 'smarthost_delivery_seconds',
+    help: 'Length of a delivery attempt',
+    buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300],
+    registers,
+  });
+  const commit = new Histogram({
+    name: 'smarthost_commit_seconds',
+    help: 'Length of a synced group commit of the store',
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+    registers,
+  });
+  gauge('smarthost_info', 'The running version', ['version']).set({ version }, 1);
+
+  return {
+    observe(event, fields) {
+      if (event === 'accepted') accepted.inc({ user: String(fields['user'] ?? '') });
+      else if (event === 'refused') refused.inc({ code: Number(fields['code']) });
+      else if (event === 'authFailed') authFailed.inc();
+      else if (event === 'connected') connected.inc({ listener: String(fields['listener']) });
+      else if (event === 'reported') reported.inc({ action: String(fields['action']) });
+      else if (event === 'expired' || event === 'removed') ended.inc({ how: event });
+      else if (ATTEMPTS.has(event)) {
+        attempts.inc({ outcome: fields['uncertain'] === true ? 'uncertain' : event });
+        delivery.observe(Number(fields['seconds']));
+      }
+    },
+    observeCommit: (seconds) => commit.observe(seconds),
+    contentType: registry.contentType,
+    render(snapshot) {
+      for (const state of WAITING) recipients.set({ state }, snapshot.states[state] ?? 0);
+      oldest.set(snapshot.oldestSeconds);
+      sessions.set(snapshot.sessions);
+      memory.set(process.memoryUsage.rss());
+      notAfter.reset();
+      for (const { keyType, notAfter: at } of snapshot.certificates) notAfter.set({ keyType }, at / 1000);
+      return registry.metrics();
+    },
+  };
+}

@@ -1,0 +1,113 @@
+/** The rules of the code's structure: who may import whom, how large a file may be, and that the README's standards are those the code cites. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const VOCABULARY = ['smtp', 'system'];
+const SERVICES = ['credentials', 'certificates', 'signing', 'dns', 'trace', 'metrics'];
+const service = ['store', 'dns', 'metrics', ...VOCABULARY];
+const stage = [...SERVICES, 'store', ...VOCABULARY];
+
+/** Folder → folders it may import. Downward only; between stages only what stands here. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  smtp: [],
+  system: ['smtp'],
+  store: VOCABULARY,
+  config: VOCABULARY,
+  dns: VOCABULARY,
+  metrics: VOCABULARY,
+  credentials: service,
+  certificates: service,
+  signing: service,
+  trace: service,
+  admin: stage,
+  submission: [...stage, 'policy', 'preparation', 'queue'],
+  policy: stage,
+  preparation: [...stage, 'signing'],
+  queue: ['store', ...VOCABULARY],
+  delivery: stage,
+  report: [...stage, 'preparation', 'queue'],
+  demo: [...stage, 'config', 'commands'],
+  commands: [...stage, 'config', 'policy', 'preparation', 'delivery', 'queue'],
+};
+
+/** Packages and the folders (or files) that may import them. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  'smtp-server': ['submission/'],
+  nodemailer: ['report/', 'demo/'],
+  argon2: ['credentials/'],
+  'lru-cache': ['system/cache.ts'],
+  'acme-client': ['certificates/'],
+  '@peculiar/x509': ['certificates/'],
+  pino: ['system/log.ts'],
+  'prom-client': ['metrics/'],
+  commander: ['smarthost.ts', 'commands/'],
+  yaml: ['config/'],
+  valibot: ['config/'],
+  'dns-packet': ['dns/', 'demo/'],
+};
+
+const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+const source = (file: string) => readFileSync(join('src', file), 'utf8');
+const imports = (file: string) => [...source(file).matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, path]) => path!);
+
+describe.each(files)('%s', (file) => {
+  const folder = file.includes('/') ? file.split('/')[0]! : '';
+
+  test('imports only folders that the table allows, by their front doors', () => {
+    for (const path of imports(file).filter((path) => path.startsWith('.'))) {
+      const [target, ...rest] = join(dirname(file), path).split('/');
+      if (rest.length === 0 || target === folder || folder === '') continue;
+      expect(MAY_IMPORT[folder], `${folder} imports ${target}`).toContain(target);
+      if (!VOCABULARY.includes(target!)) expect(rest.join('/')).toBe(`${target}.ts`);
+    }
+  });
+
+  test('imports packages only in the folder that owns them', () => {
+    for (const path of imports(file).filter((path) => !path.startsWith('.') && !path.startsWith('node:'))) {
+      const name = path
+        .split('/')
+        .slice(0, path.startsWith('@') ? 2 : 1)
+        .join('/');
+      expect(Object.keys(PACKAGES), name).toContain(name);
+      expect(
+        PACKAGES[name]!.some((owner) => file.startsWith(owner)),
+        `${file} imports ${name}`,
+      ).toBe(true);
+    }
+  });
+
+  test('has at most 300 lines and says at its top what it is for', () => {
+    expect(source(file).split('\n').length).toBeLessThanOrEqual(301);
+    expect(source(file).replace(/^#!.*\n/, '')).toMatch(/^\/\*\*/);
+  });
+});
+
+test('no cycle of imports, types included', () => {
+  const graph = new Map(
+    files.map((file) => [
+      file,
+      imports(file)
+        .filter((path) => path.startsWith('.'))
+        .map((path) => join(dirname(file), path)),
+    ]),
+  );
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    expect(path, [...path, file].join(' → ')).not.toContain(file);
+    if (done.has(file)) return;
+    for (const next of graph.get(file) ?? []) visit(next, [...path, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+});
+
+test('the standards table of the README names each RFC that the code cites, and no other', () => {
+  const cited = new Set(
+    files.flatMap((file) => [...source(file).matchAll(/RFC (\d{3,5})/g)].map(([, number]) => Number(number))),
+  );
+  const readme = readFileSync('README.md', 'utf8');
+  const listed = new Set([...readme.matchAll(/^\| (?:\[)?RFC (\d{3,5})/gm)].map(([, number]) => Number(number)));
+  const sorted = (numbers: Set<number>) => [...numbers].sort((a, b) => a - b);
+  expect(sorted(listed)).toEqual(sorted(cited));
+});
