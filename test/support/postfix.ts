@@ -1,0 +1,237 @@
+/** Postfix with a configuration, queue and spool of its own, in the foreground on loopback: as a destination and as a client. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chown } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hasCommand, isRoot } from './peers.ts';
+import { mustRun, type Program, run, startProgram, temporaryFolder, untilReady } from './program.ts';
+import { greets } from './smtp-probe.ts';
+import { makeCertificate } from './test-certificate.ts';
+
+/** It changes its user: root starts it, or nobody. */
+export const hasPostfix = () => isRoot && hasCommand('postfix', 'postmulti', 'sendmail');
+
+/** The user that stored mail belongs to. */
+const NOBODY = 65_534;
+
+/** A message as it was stored. */
+export type StoredMail = {
+  /** The envelope's recipient and sender as Postfix noted them. */
+  readonly recipient: string;
+  readonly reversePath: string;
+  /** What came over the wire, CRLF as line ends, without the fields that delivery put on top. */
+  readonly message: Buffer;
+};
+
+export type Postfix = {
+  readonly folder: string;
+  output(): string;
+  /** All mail in the mailbox, in no order. */
+  mailbox(): readonly StoredMail[];
+  /** Hands a message to its own sendmail. */
+  sendmail(args: readonly string[], message: string | Buffer): Promise<void>;
+  close(): Promise<void>;
+};
+
+export type DestinationOptions = {
+  readonly address: string;
+  readonly port: number;
+  readonly hostname: string;
+  /** Each takes every recipient, except local parts that begin with `unknown`. */
+  readonly domains: readonly string[];
+  /** Further lines of main.cf. */
+  readonly settings?: readonly string[];
+};
+
+/** Starts Postfix as MX of some domains, STARTTLS offered, mail kept in one maildir. */
+export async function startPostfixDestination(options: DestinationOptions): Promise<Postfix> {
+  const { address, port, hostname, domains, settings = [] } = options;
+  const listener = `${address}:${port} inet n - n - - smtpd`;
+  return startPostfix({
+    name: 'postfix-mx',
+    hostname,
+    services: [listener],
+    ready: () => greets(address, port),
+    settings: async (folder) => {
+      const { certificate, key } = await makeCertificate(folder, hostname);
+      writeFileSync(join(folder, 'mailboxes'), 'if !/^unknown/\n/./ mail/\nendif\n');
+      mkdirSync(join(folder, 'box'));
+      await chown(join(folder, 'box'), NOBODY, NOBODY);
+      return [
+        `virtual_mailbox_domains = ${domains.join(' ')}`,
+        `virtual_mailbox_base = ${join(folder, 'box')}`,
+        `virtual_mailbox_maps = regexp:${join(folder, 'mailboxes')}`,
+        `virtual_uid_maps = static:${NOBODY}`,
+        `virtual_gid_maps = static:${NOBODY}`,
+        `smtpd_tls_cert_file = ${certificate}`,
+        `smtpd_tls_key_file = ${key}`,
+        'smtpd_tls_security_level = may',
+        'smtpd_tls_loglevel = 1',
+        'smtpd_tls_received_header = yes',
+        ...settings,
+      ];
+    },
+  });
+}
+
+export type ClientOptions = {
+  readonly hostname: string;
+  /** Where the relay listens. */
+  readonly relay: { readonly address: string; readonly port: number };
+  /** TLS from the first byte, as on port 465. */
+  readonly implicitTls: boolean;
+  readonly mechanism: 'plain' | 'login';
+  readonly user: string;
+  readonly password: string;
+  readonly settings?: readonly string[];
+};
+
+/** Starts Postfix as a mail server that hands all its mail to the relay. */
+export async function startPostfixClient(options: ClientOptions): Promise<Postfix> {
+  const { hostname, relay, implicitTls, mechanism, user, password, settings = [] } = options;
+  const nextHop = `[${relay.address}]:${relay.port}`;
+  return startPostfix({
+    name: 'postfix-client',
+    hostname,
+    services: [],
+    settings: async (folder) => {
+      writeFileSync(join(folder, 'passwords'), `${nextHop} ${user}:${password}\n`, { mode: 0o600 });
+      return [
+        `relayhost = ${nextHop}`,
+        'smtp_sasl_auth_enable = yes',
+        `smtp_sasl_password_maps = texthash:${join(folder, 'passwords')}`,
+        'smtp_sasl_security_options = noanonymous',
+        `smtp_sasl_mechanism_filter = ${mechanism}`,
+        'smtp_tls_security_level = encrypt',
+        `smtp_tls_wrappermode = ${implicitTls ? 'yes' : 'no'}`,
+        'smtp_tls_loglevel = 1',
+        ...settings,
+      ];
+    },
+  });
+}
+
+type StartOptions = {
+  readonly name: string;
+  readonly hostname: string;
+  /** Lines of master.cf beside the internal services. */
+  readonly services: readonly string[];
+  readonly settings: (folder: string) => Promise<readonly string[]>;
+  readonly ready?: () => Promise<boolean>;
+};
+
+async function startPostfix({ name, hostname, services, settings, ready }: StartOptions): Promise<Postfix> {
+  const temporary = temporaryFolder(name);
+  const folder = temporary.path;
+  for (const part of ['etc', 'queue', 'data']) mkdirSync(join(folder, part));
+  const postfixUser = Number((await mustRun('id', ['-u', 'postfix'])).trim());
+  await chown(join(folder, 'data'), postfixUser, -1);
+  const lines = [...common(folder, hostname), ...(await settings(folder))];
+  writeFileSync(join(folder, 'etc/main.cf'), `${lines.join('\n')}\n`);
+  writeFileSync(join(folder, 'etc/master.cf'), `${[...services, ...INTERNAL_SERVICES].join('\n')}\n`);
+  const program = startProgram({ command: 'postfix', args: ['-c', join(folder, 'etc'), 'start-fg'] });
+  const output = () => program.output() + readText(join(folder, 'maillog'));
+  const started = async () => output().includes('daemon started') && (ready === undefined || (await ready()));
+  const close = () => stop(program, temporary);
+  await untilReady(program, name, started, output).catch(async (error) => {
+    await close();
+    throw error;
+  });
+  return { folder, output, ...mailOf(folder), close };
+}
+
+function mailOf(folder: string): Pick<Postfix, 'mailbox' | 'sendmail'> {
+  const inbox = join(folder, 'box/mail/new');
+  return {
+    mailbox: () => list(inbox).map((file) => parseStored(readFileSync(join(inbox, file)))),
+    async sendmail(args, message) {
+      await mustRun('sendmail', ['-C', join(folder, 'etc'), ...args], { input: message });
+    },
+  };
+}
+
+/** start-fg is a script that waits for the master: it is the master that must be told, through its own lock file. */
+async function stop(program: Program, folder: { readonly path: string; remove(): void }): Promise<void> {
+  await run('postfix', ['-c', join(folder.path, 'etc'), 'stop']);
+  await program.close();
+  folder.remove();
+}
+
+function common(folder: string, hostname: string): string[] {
+  return [
+    'compatibility_level = 3.6',
+    `queue_directory = ${join(folder, 'queue')}`,
+    `data_directory = ${join(folder, 'data')}`,
+    'mail_owner = postfix',
+    'setgid_group = postdrop',
+    `myhostname = ${hostname}`,
+    'mydestination =',
+    'mynetworks = 127.0.0.0/8',
+    'inet_interfaces = loopback-only',
+    'inet_protocols = ipv4',
+    'alias_maps =',
+    'alias_database =',
+    `maillog_file = ${join(folder, 'maillog')}`,
+    `maillog_file_prefixes = ${folder}`,
+    'smtpd_peername_lookup = no', // no question to the machine's own resolver
+    'disable_dns_lookups = yes',
+    'smtpd_client_connection_count_limit = 0',
+    'smtpd_relay_restrictions = reject_unauth_destination',
+    'smtputf8_enable = yes',
+    'in_flow_delay = 0',
+  ];
+}
+
+const INTERNAL_SERVICES = `pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+proxywrite unix - - n - 1 proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+showq unix n - n - - showq
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+tlsproxy unix - - n - 0 tlsproxy
+postlog unix-dgram n - n - 1 postlogd`.split('\n');
+
+/** The log does not exist before the first line. */
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** A maildir that has had no mail yet does not exist. */
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** virtual(8) puts Return-Path, X-Original-To and Delivered-To on top, smtpd(8) its Received below them. */
+function parseStored(file: Buffer): StoredMail {
+  const lines = file.toString('latin1').split('\n');
+  const field = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2) ?? '';
+  const received = lines.findIndex((line) => line.startsWith('Received: '));
+  const end = lines.findIndex((line, i) => i > received && !/^[ \t]/.test(line));
+  return {
+    recipient: field('Delivered-To'),
+    reversePath: field('Return-Path').replace(/^<|>$/g, ''),
+    message: Buffer.from(lines.slice(end).join('\r\n'), 'latin1'),
+  };
+}
