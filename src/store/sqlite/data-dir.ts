@@ -1,0 +1,94 @@
+/** The directory that holds the store: who owns it, and that nobody else reads it. */
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { StoreError } from '../contract.ts';
+
+export const SPOOL_DIR = 'spool';
+export const DATABASE_FILE = 'smarthost.db';
+
+/**
+ * A command started by root takes the user and group that own `dataDir`, so that it leaves no file that `serve` cannot open.
+ * Call it before anything is opened. Does nothing for other users, and where there is no directory yet.
+ */
+export function becomeOwner(dataDir: string): void {
+  if (process.getuid?.() !== 0) return;
+  const stats = statSync(dataDir, { throwIfNoEntry: false });
+  if (stats === undefined || stats.uid === 0) return;
+  try {
+    const name = userName(stats.uid);
+    if (name === undefined) process.setgroups?.([stats.gid]);
+    else process.initgroups?.(name, stats.gid);
+    process.setgid?.(stats.gid);
+    process.setuid?.(stats.uid);
+  } catch (cause) {
+    throw new StoreError(`Cannot take the user that owns ${dataDir} (uid ${stats.uid}): ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Its supplementary groups come along only where the account has a name. */
+function userName(uid: number): string | undefined {
+  const accounts = readFileSync('/etc/passwd', 'utf8').split('\n');
+  return accounts.find((line) => line.split(':')[2] === String(uid))?.split(':')[0];
+}
+
+/** Makes what is missing, synced into its parent, and refuses what others could read. */
+export function prepareDataDir(dataDir: string): void {
+  try {
+    makeDirectory(dataDir);
+    refuseReadable(dataDir);
+    makeDirectory(join(dataDir, SPOOL_DIR));
+    refuseReadable(join(dataDir, SPOOL_DIR));
+    makeDatabaseFile(join(dataDir, DATABASE_FILE));
+    refuseReadable(join(dataDir, DATABASE_FILE));
+    syncDirectory(dataDir);
+  } catch (cause) {
+    if (cause instanceof StoreError) throw cause;
+    throw new StoreError(explain(dataDir, cause as NodeJS.ErrnoException), { cause });
+  }
+}
+
+function makeDirectory(path: string): void {
+  const made = mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (made !== undefined) syncDirectory(dirname(made));
+}
+
+/** SQLite gives its log and its index the mode of this file. */
+function makeDatabaseFile(path: string): void {
+  closeSync(openSync(path, 'a', 0o600));
+}
+
+function refuseReadable(path: string): void {
+  const stats = statSync(path);
+  if ((stats.mode & 0o007) === 0) return;
+  if (takeOver(path, stats)) return;
+  const right = stats.isDirectory() ? '700' : '600';
+  throw new StoreError(
+    `${path} is open to every user of this machine (mode ${(stats.mode & 0o777).toString(8)}): run chmod ${right} ${path}`,
+  );
+}
+
+/** An empty directory of our own holds nothing that anybody could have read. */
+function takeOver(path: string, stats: Stats): boolean {
+  if (!stats.isDirectory() || stats.uid !== process.getuid?.() || readdirSync(path).length > 0) return false;
+  chmodSync(path, 0o700);
+  return true;
+}
+
+/** A file's name is safe only when its directory is synced too. */
+export function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function explain(dataDir: string, error: NodeJS.ErrnoException): string {
+  if (error.code === 'EACCES' || error.code === 'EPERM') {
+    const owner = statSync(dataDir, { throwIfNoEntry: false });
+    const who = owner === undefined ? '' : `; it belongs to uid ${owner.uid}`;
+    return `No permission to use ${dataDir} as uid ${process.getuid?.()}${who}`;
+  }
+  return `Cannot use ${dataDir}: ${error.message}`;
+}

@@ -1,0 +1,47 @@
+/** One `serve` for one data directory: a lock that the kernel frees when its process ends, however it ends. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { StoreError } from '../contract.ts';
+import { prepareDataDir } from './data-dir.ts';
+
+/**
+ * Node has no file locks, SQLite has: an exclusive transaction on a database of its own, never ended.
+ * @throws StoreError naming the process that runs.
+ */
+export async function lockInstance(dataDir: string): Promise<{ release(): Promise<void> }> {
+  prepareDataDir(dataDir);
+  const pidFile = join(dataDir, 'instance.pid');
+  const lock = new DatabaseSync(join(dataDir, 'instance.lock'), { timeout: 0 });
+  try {
+    // Nothing is ever written, so there is no journal that a next start would have to look at.
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+  } catch (cause) {
+    lock.close();
+    throw new StoreError(refusal(dataDir, pidFile, cause as Error & { errcode?: number }), { cause });
+  }
+  writeFileSync(pidFile, String(process.pid), { mode: 0o600 });
+  return {
+    async release() {
+      if (!lock.isOpen) return;
+      rmSync(pidFile, { force: true });
+      lock.close();
+    },
+  };
+}
+
+const SQLITE_BUSY = 5;
+
+function refusal(dataDir: string, pidFile: string, error: Error & { errcode?: number }): string {
+  if (error.errcode !== SQLITE_BUSY) return `Cannot lock ${dataDir}: ${error.message}`;
+  return `Another smarthost serve${pidOf(pidFile)} runs on ${dataDir}: stop it first, or give this one a dataDir of its own`;
+}
+
+/** Only for the sentence: the lock decides, not this file. */
+function pidOf(pidFile: string): string {
+  try {
+    return ` (process ${readFileSync(pidFile, 'utf8')})`;
+  } catch {
+    return ''; // written a moment after the lock was taken
+  }
+}
