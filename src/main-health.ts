@@ -1,0 +1,51 @@
+/** Is the relay fit for traffic, and what does it hold: for MAIL, /readyz and /metrics. */
+import type { Certificates } from './certificates/certificates.ts';
+import type { Snapshot } from './metrics/metrics.ts';
+import { Refusal } from './smtp/reply.ts';
+import type { Store } from './store/store.ts';
+import { SECOND } from './system/clock.ts';
+import type { DiskWatch } from './system/disk-watch.ts';
+
+/** Below the watermark MAIL is put off, so that what is queued can still be settled: behaviour of RFC 5321 §4.2.3, 452. */
+export function diskRefusal(disk: DiskWatch, minFree: number): Refusal | undefined {
+  const free = disk.free();
+  if (free === undefined || free >= minFree) return undefined;
+  return new Refusal(452, '4.3.1', 'The relay has too little free disk space for new mail, try again later');
+}
+
+export type HealthParts = {
+  readonly store: Store;
+  readonly disk: DiskWatch;
+  readonly certificates: Certificates;
+  readonly minFree: number;
+};
+
+/** One sentence for each reason why /readyz says no. */
+export async function reasonsAgainst(
+  { store, disk, certificates, minFree }: HealthParts,
+  now = Date.now(),
+): Promise<readonly string[]> {
+  const free = disk.free();
+  const reasons: string[] = [];
+  if (free !== undefined && free < minFree) reasons.push(`disk: ${free} bytes free, ${minFree} wanted`);
+  for (const { keyType, notAfter } of certificates.facts()) {
+    if (notAfter <= now) reasons.push(`certificate: the ${keyType} certificate ended ${new Date(notAfter).toISOString()}`);
+  }
+  const ping = store.ping().then(
+    () => undefined,
+    (error: Error) => `store: ${error.message}`,
+  );
+  const answer = await Promise.race([ping, after(5 * SECOND, 'store: no commit within 5 s')]);
+  return answer === undefined ? reasons : [...reasons, answer];
+}
+
+/** What the metrics page asks for when someone looks. */
+export async function snapshot(store: Store, certificates: Certificates, sessions: number, now = Date.now()): Promise<Snapshot> {
+  const { states, oldestAcceptedAt } = await store.messages.counts();
+  const oldestSeconds = oldestAcceptedAt === null ? 0 : Math.max(0, now - oldestAcceptedAt) / SECOND;
+  return { states, oldestSeconds, sessions, certificates: certificates.facts() };
+}
+
+function after(milliseconds: number, text: string): Promise<string> {
+  return new Promise((resolve) => void setTimeout(resolve, milliseconds, text).unref());
+}

@@ -1,0 +1,54 @@
+/** The configuration, cut into what each part declares that it needs. */
+import type { CertificateOptions } from './certificates/certificates.ts';
+import { type Config, listSettings } from './config/config.ts';
+import type { DeliveryOptions } from './delivery/delivery.ts';
+import type { PreparationOptions } from './preparation/preparation.ts';
+import type { Limit } from './store/store.ts';
+import type { SubmissionOptions } from './submission/submission.ts';
+import type { Log } from './system/log.ts';
+
+export function certificateOptions({ hostname, tls }: Config): Pick<CertificateOptions, 'mode' | 'hostname' | 'names' | 'files'> {
+  return { mode: tls.mode, hostname, names: tls.names, files: tls.files };
+}
+
+export function deliveryOptions({ routes, delivery }: Config): Omit<DeliveryOptions, 'hostname' | 'dns' | 'log' | 'operation'> {
+  return { routes, ...delivery };
+}
+
+export function preparationOptions({
+  submission,
+}: Config): Pick<PreparationOptions, 'maxMessageSize' | 'maxHeaderSize' | 'bareNewlines'> {
+  const { maxMessageSize, maxHeaderSize, bareNewlines } = submission;
+  return { maxMessageSize, maxHeaderSize, bareNewlines };
+}
+
+export function quotaDefaults({ limits }: Config): { readonly list: readonly Limit[]; readonly over: 'refuse' | 'hold' } {
+  return { list: [...limits.messages, ...limits.recipients, ...limits.newRecipients], over: limits.over };
+}
+
+export function submissionOptions({
+  listen,
+  submission,
+  auth,
+  queue,
+}: Config): Pick<SubmissionOptions, 'listeners' | 'limits' | 'auth' | 'lifetime'> {
+  const listeners = (['submissions', 'submission'] as const).flatMap((name) => listen[name].map((at) => ({ name, ...at })));
+  return { listeners, limits: submission, auth, lifetime: queue.lifetime };
+}
+
+/** What only a restart changes stays as it was, and is named in the log. */
+export function keepFixed(before: Config, after: Config, log: Log): Config {
+  const kept = structuredClone(after) as unknown as Record<string, unknown>;
+  const changed: string[] = [];
+  for (const { path, setting } of listSettings()) {
+    if (setting.live) continue;
+    const keys = path.split('.');
+    const [old, now] = [before, after].map((config) => keys.reduce<any>((node, key) => node?.[key], config));
+    if (JSON.stringify(old) === JSON.stringify(now)) continue;
+    changed.push(path);
+    const parent = keys.slice(0, -1).reduce<any>((node, key) => node[key], kept);
+    parent[keys.at(-1)!] = old;
+  }
+  if (changed.length > 0) log.warn('restartNeeded', { settings: changed });
+  return kept as unknown as Config;
+}

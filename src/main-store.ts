@@ -1,0 +1,55 @@
+/** What a relay makes sure of in its store when it starts, and clears away while it runs. */
+import { createHmac, randomBytes } from 'node:crypto';
+import { createDkimKeys } from './signing/signing.ts';
+import type { Store } from './store/store.ts';
+import { MINUTE } from './system/clock.ts';
+import type { Log } from './system/log.ts';
+
+/** The host name's own domain signs our reports from the first start on; its record is printed by `smarthost domain records`. */
+export async function ensureOwnKey({ operation }: Store, hostname: string, log: Log): Promise<void> {
+  if ((await operation.dkimKeys(hostname)).length > 0) return;
+  await operation.addDkimKeys(await createDkimKeys({ domain: hostname, now: Date.now() }));
+  log.info('dkimKeyCreated', { domain: hostname });
+}
+
+/**
+ * What stands in Received instead of a login name: tells our operator which credential it was, and nobody else.
+ * `smarthost trace` has the name itself.
+ */
+export async function tokenOf({ operation }: Store): Promise<(name: string) => string> {
+  let secret = await operation.value('instance.secret');
+  if (secret === undefined) {
+    secret = randomBytes(32).toString('hex');
+    await operation.setValue('instance.secret', secret);
+  }
+  const key = Buffer.from(secret, 'hex');
+  const known = new Map<string, string>();
+  return (name) => {
+    let token = known.get(name);
+    if (token === undefined) {
+      token = createHmac('sha256', key).update(name).digest('hex').slice(0, 12);
+      known.set(name, token);
+    }
+    return token;
+  };
+}
+
+/** Forgets old traces in small steps, so that neither the disk nor a commit notices. */
+export function startTrimming(
+  store: Store,
+  settings: () => { readonly keep: number; readonly maxSize: number },
+  log: Log,
+): () => Promise<void> {
+  let running: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    running = trim().catch((error: unknown) => log.error('traceNotTrimmed', { error }));
+  }, 5 * MINUTE).unref();
+  async function trim(): Promise<void> {
+    const { keep, maxSize } = settings();
+    await store.messages.trimTrace(Date.now() - keep, maxSize);
+  }
+  return () => {
+    clearInterval(timer);
+    return running;
+  };
+}

@@ -1,0 +1,211 @@
+/** The only file that knows every part: builds them, connects them, starts, reloads and drains them. */
+import { randomBytes } from 'node:crypto';
+import { hostname as machineName } from 'node:os';
+import { startAdmin } from './admin/admin.ts';
+import { startCertificates } from './certificates/certificates.ts';
+import type { Config } from './config/config.ts';
+import { createCredentials } from './credentials/credentials.ts';
+import { startDelivery } from './delivery/delivery.ts';
+import { createDns } from './dns/dns.ts';
+import { diskRefusal, reasonsAgainst, snapshot } from './main-health.ts';
+import {
+  certificateOptions,
+  deliveryOptions,
+  keepFixed,
+  preparationOptions,
+  quotaDefaults,
+  submissionOptions,
+} from './main-options.ts';
+import { ensureOwnKey, startTrimming, tokenOf } from './main-store.ts';
+import { createMetrics, type Metrics } from './metrics/metrics.ts';
+import { createQuota } from './policy/policy.ts';
+import { createPreparation } from './preparation/preparation.ts';
+import { startQueue } from './queue/queue.ts';
+import { createReporter } from './report/report.ts';
+import { createSigner, startRotation } from './signing/signing.ts';
+import { lockInstance, openStore } from './store/store.ts';
+import { startSubmission } from './submission/submission.ts';
+import { SECOND } from './system/clock.ts';
+import { startDiskWatch } from './system/disk-watch.ts';
+import { createLog, type Log } from './system/log.ts';
+import { createMailLog, type MailLog } from './system/mail-log.ts';
+import { VERSION } from './system/version.ts';
+
+export type RelayOptions = {
+  readonly config: Config;
+  /** Reads the configuration again; what is wrong with it comes back as sentences. */
+  readonly reload: () => Promise<{ readonly config: Config } | { readonly problems: readonly string[] }>;
+  /** Takes whole log lines instead of stdout. */
+  readonly write?: (lines: string) => void;
+};
+
+export type Relay = {
+  readonly listening: readonly Listening[];
+  /** SIGHUP: what can change does so, no session is dropped. */
+  reload(): Promise<void>;
+  /** Finishes or hands back what it holds, at most some 30 s; may be called again. */
+  close(reason: string): Promise<void>;
+};
+
+type Listening = { readonly name: string; readonly address: string; readonly port: number };
+
+/** What a stop may take: rule of the house, and what service managers wait for at least. */
+const DRAIN = 30 * SECOND;
+
+/** @throws Error with one sentence where the relay cannot work: port taken, store in use, files that do not fit. */
+export async function startRelay({ config, reload, write }: RelayOptions): Promise<Relay> {
+  const log = createLog({ ...config.log, ...(write === undefined ? {} : { write }) });
+  const metrics = createMetrics(VERSION);
+  const mailLog = createMailLog(log, metrics.observe);
+  const closers: (() => Promise<unknown> | unknown)[] = [];
+  try {
+    return await build({ config, reload, log, mailLog, metrics, closers });
+  } catch (error) {
+    for (const close of closers.reverse()) await close();
+    throw error;
+  }
+}
+
+type Parts = Pick<RelayOptions, 'config' | 'reload'> & {
+  readonly log: Log;
+  readonly mailLog: MailLog;
+  readonly metrics: Metrics;
+  /** In the order of starting; run in reverse. */
+  readonly closers: (() => Promise<unknown> | unknown)[];
+};
+
+async function build({ config: first, reload: read, log, mailLog, metrics, closers }: Parts): Promise<Relay> {
+  let config = first;
+  const lock = await lockInstance(config.dataDir);
+  closers.push(() => lock.release());
+  const store = await openStore({
+    dataDir: config.dataDir,
+    serve: true,
+    onCommit: metrics.observeCommit,
+    onDamaged: (facts) => log.error('damaged', facts),
+  });
+  closers.push(() => store.close());
+  const { messages, operation } = store;
+  const disk = await startDiskWatch(config.dataDir);
+  closers.push(() => disk.close());
+  const certificates = await startCertificates({ ...certificateOptions(config), operation, log: mailLog });
+  closers.push(() => certificates.close());
+  await ensureOwnKey(store, config.hostname, log);
+
+  const dns = createDns({ servers: config.dns.servers });
+  const delivery = await startDelivery({ ...deliveryOptions(config), hostname: config.hostname, dns, log: mailLog, operation });
+  closers.push(() => delivery.close());
+  const warn = (event: string, fields: object) => log.warn(event, { ...fields });
+  const signer = createSigner({ operation, noKey: config.signing.noKey, warn });
+  const preparation = createPreparation({
+    ...preparationOptions(config),
+    hostname: config.hostname,
+    createSpool: messages.createSpool,
+    signer,
+    warn,
+  });
+  const reporter = createReporter({
+    hostname: config.hostname,
+    from: config.reports.from,
+    preparation,
+    reportLifetime: config.queue.reportLifetime,
+    destinationOf: delivery.destinationOf,
+    log: mailLog,
+  });
+  const queue = await startQueue({
+    store: messages,
+    log: mailLog,
+    owner: `${machineName()}/${process.pid}/${randomBytes(6).toString('hex')}`,
+    deliver: delivery.deliver,
+    room: delivery.room,
+    onRoom: delivery.onRoom,
+    blockedUntil: delivery.blockedUntil,
+    report: reporter,
+    schedule: config.queue,
+  });
+  const rotation = startRotation({ operation, messages, dns, log: mailLog });
+  closers.push(() => rotation.close());
+  const stopTrimming = startTrimming(store, () => config.trace, log);
+  closers.push(stopTrimming);
+
+  const credentials = createCredentials({ store: store.credentials, cacheFor: config.auth.cache });
+  const quota = createQuota({
+    messages,
+    defaults: quotaDefaults(config),
+    notify: (user, use, percent) =>
+      log.warn('limit', { user, percent, ...use.limit, used: use.used, resetsAt: new Date(use.resetsAt).toISOString() }),
+  });
+  store.onForeignChange(() => {
+    credentials.forget();
+    signer.forget();
+    queue.wake();
+  });
+
+  const submission = await startSubmission({
+    ...submissionOptions(config),
+    hostname: config.hostname,
+    tls: certificates.current(),
+    credentials,
+    failures: store.credentials,
+    quota,
+    preparation,
+    queue,
+    destinationOf: delivery.destinationOf,
+    log: mailLog,
+    userToken: await tokenOf(store),
+    storeUsable: () => diskRefusal(disk, config.queue.minFree),
+  });
+  closers.push(() => queue.close(DRAIN)); // submission first: what it accepts while it drains is still taken
+  closers.push(() => submission.close(DRAIN / 2));
+  certificates.onChange(submission.setTls);
+
+  const unready = () => reasonsAgainst({ store, disk, certificates, minFree: config.queue.minFree });
+  const admin = await startAdmin({
+    listen: config.listen.admin,
+    metrics: async () => ({
+      contentType: metrics.contentType,
+      body: await metrics.render(await snapshot(store, certificates, submission.sessions())),
+    }),
+    unready,
+  });
+  closers.push(() => admin.close());
+
+  const listening = [...submission.listening, ...admin.listening];
+  log.info('started', { version: VERSION, pid: process.pid, listen: listening });
+
+  let closing: Promise<void> | undefined;
+  return {
+    listening,
+    close(reason) {
+      closing ??= (async () => {
+        for (const close of closers.reverse()) await close();
+        log.info('stopped', { reason });
+        log.flush();
+      })();
+      return closing;
+    },
+    async reload() {
+      const result = await read();
+      if ('problems' in result) {
+        log.error('reloadRefused', { problems: result.problems });
+        return;
+      }
+      const before = config;
+      config = keepFixed(before, result.config, log);
+      log.setLevel(config.log.level);
+      delivery.reload(deliveryOptions(config));
+      signer.reload({ noKey: config.signing.noKey });
+      signer.forget();
+      preparation.reload(preparationOptions(config));
+      queue.reload(config.queue);
+      quota.reload(quotaDefaults(config));
+      credentials.forget();
+      submission.reload(submissionOptions(config));
+      await certificates
+        .reload(certificateOptions(config))
+        .catch((error: Error) => mailLog.certificate({ action: 'kept', keyType: 'all', error: error.message }));
+      queue.wake();
+      log.info('reloaded');
+    },
+  };
+}
