@@ -1,0 +1,92 @@
+/** What must hold between settings, and what is allowed but unwise. Pure: the machine is looked at in environment.ts. */
+import type { Config } from './settings.ts';
+import { formatListenAddress } from './values.ts';
+
+export type Report = (level: 'error' | 'warning', path: string, message: string) => void;
+
+export function checkConfig(config: Config, report: Report): void {
+  checkListeners(config, report);
+  checkTls(config, report);
+  checkSizes(config, report);
+  checkQueue(config, report);
+  checkRoutes(config, report);
+  if (config.dns.trustAd && config.dns.servers.some((server) => !/^(127\.|\[?::1\]?(:|$)|localhost(:|$))/.test(server))) {
+    report('warning', 'dns.trustAd', 'believes a resolver that is not on this machine: anyone on the way can forge its answers');
+  }
+}
+
+function checkListeners({ listen }: Config, report: Report): void {
+  const seen = new Map<string, string>();
+  for (const [name, list] of Object.entries(listen)) {
+    for (const address of list) {
+      const written = formatListenAddress(address);
+      const other = seen.get(written);
+      if (other !== undefined && address.port !== 0)
+        report('error', `listen.${name}`, `opens ${written}, which listen.${other} opens already`);
+      if (address.port === 25)
+        report('error', `listen.${name}`, 'opens port 25: that one receives mail, and this relay only submits');
+      seen.set(written, name);
+    }
+  }
+  if (listen.submissions.length + listen.submission.length === 0) {
+    report('warning', 'listen', 'opens no port for submission: no client can connect');
+  }
+}
+
+function checkTls({ tls }: Config, report: Report): void {
+  if (tls.mode === 'files' && (tls.files.length < 1 || tls.files.length > 2)) {
+    report(
+      'error',
+      'tls.files',
+      `must name one or two pairs { certificate: …, key: … } with mode files, not ${tls.files.length}`,
+    );
+  }
+  if (tls.mode !== 'files' && tls.files.length > 0) report('warning', 'tls.files', `is not used with tls.mode ${tls.mode}`);
+  if (tls.mode === 'acme' && !tls.acme.acceptTerms) {
+    report('warning', 'tls.acme.acceptTerms', 'is not true: no certificate is asked for, clients see a self-signed one');
+  }
+}
+
+function checkSizes({ submission }: Config, report: Report): void {
+  for (const key of ['maxMessageSize', 'maxHeaderSize'] as const) {
+    if (submission[key] < 1024) report('error', `submission.${key}`, 'must be at least 1KiB');
+  }
+  if (submission.maxHeaderSize > submission.maxMessageSize) {
+    report('error', 'submission.maxHeaderSize', 'must not be larger than submission.maxMessageSize');
+  }
+  for (const key of ['idleTimeout', 'commandTimeout', 'authTimeout'] as const) {
+    if (submission[key] <= 0) report('error', `submission.${key}`, 'must be longer than 0');
+  }
+  if (submission.maxRecipients < 100) {
+    report('warning', 'submission.maxRecipients', 'is less than the 100 that every client may count on (RFC 5321 §4.5.3.1.8)');
+  }
+}
+
+function checkQueue({ queue, delivery }: Config, report: Report): void {
+  const { retry, lifetime, reportLifetime, delayWarning } = queue;
+  if (retry.length === 0 || retry.some((pause) => pause <= 0))
+    report('error', 'queue.retry', 'must name at least one pause, each longer than 0');
+  if (retry.some((pause, i) => i > 0 && pause < retry[i - 1]!))
+    report('error', 'queue.retry', 'must not become shorter from pause to pause');
+  if (lifetime <= 0) report('error', 'queue.lifetime', 'must be longer than 0');
+  if (reportLifetime <= 0) report('error', 'queue.reportLifetime', 'must be longer than 0');
+  if (lifetime > 0 && (retry[0] ?? 0) >= lifetime) report('warning', 'queue.lifetime', 'ends before the first retry');
+  if (delayWarning >= lifetime)
+    report('warning', 'queue.delayWarning', 'is not shorter than queue.lifetime: senders are never told of a delay');
+  for (const [name, timeout] of Object.entries(delivery.timeouts)) {
+    if (timeout <= 0) report('error', `delivery.timeouts.${name}`, 'must be longer than 0');
+  }
+}
+
+function checkRoutes({ routes }: Config, report: Report): void {
+  const conditions = ['recipientDomain', 'senderDomain', 'user', 'mx'] as const;
+  for (const [i, route] of routes.entries()) {
+    if (route.hosts.length === 0) report('error', `routes[${i}].hosts`, 'must name at least one host');
+    if (route.login !== undefined && (route.tls === 'none' || route.tls === 'opportunistic')) {
+      report('warning', `routes[${i}].tls`, `is ${route.tls}: the password can be read on the way; use verify or encrypt`);
+    }
+    if (i < routes.length - 1 && conditions.every((key) => route[key] === undefined)) {
+      report('warning', `routes[${i}]`, 'matches all mail: the routes after it are never used');
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/** Loads the configuration: environment before file before defaults, and every problem at once. */
+
+import { checkConfig } from './checks.ts';
+import { readEnvironment } from './environment-variables.ts';
+import { type ConfigFile, type Environment, findFile, parseFile } from './file.ts';
+import type { Problem } from './problems.ts';
+import { resolveSettings } from './resolve.ts';
+import { type Config, listSettings } from './settings.ts';
+import type { Limit } from './values.ts';
+
+export { checkEnvironment } from './environment.ts';
+export type { Environment } from './file.ts';
+export { formatProblem, type Problem } from './problems.ts';
+export { type Config, environmentName, type RouteSetting } from './settings.ts';
+export { formatConfig, showConfig } from './show.ts';
+export { suggest } from './suggest.ts';
+export * from './values.ts';
+
+export type Loaded = {
+  readonly config: Config;
+  /** The file it came from; absent: the environment alone. */
+  readonly file?: string;
+  readonly warnings: readonly Problem[];
+};
+export type LoadResult = Loaded | { readonly problems: readonly Problem[] };
+
+export type LoadOptions = { readonly file?: string | undefined; readonly env?: Environment; readonly cwd?: string };
+
+/** @returns the configuration, or all that is wrong with it (warnings too). Never rejects for what an operator wrote. */
+export async function loadConfig({ file, env = process.env, cwd = process.cwd() }: LoadOptions = {}): Promise<LoadResult> {
+  const found = await findFile({ file, env, cwd });
+  if ('problem' in found) return { problems: [found.problem] };
+  return parseConfig(found.file, { env, cwd });
+}
+
+/** The same for a text that may not be on disk yet. */
+export async function parseConfig(
+  file: ConfigFile | undefined,
+  { env, cwd }: { env: Environment; cwd: string },
+): Promise<LoadResult> {
+  const { values, problems } = file === undefined ? { values: {}, problems: [] } : await parseFile(file);
+  const unreadable = problems.length > 0;
+  const given = await readEnvironment(env, cwd, problems);
+  if (unreadable) return { problems };
+  const config = resolveSettings({ values, file: file?.path, given, cwd }, problems);
+  if (config.hostname === undefined && !problems.some(({ path }) => path === 'hostname')) problems.push(hostnameMissing(file));
+  if (problems.length > 0) return { problems };
+  checkConfig(config, (level, path, message) =>
+    problems.push({ path, message, level, source: given.get(path)?.source ?? file?.path ?? '' }),
+  );
+  if (problems.some(({ level }) => level === 'error')) return { problems };
+  return { config, warnings: problems, ...(file === undefined ? {} : { file: file.path }) };
+}
+
+function hostnameMissing(file: ConfigFile | undefined): Problem {
+  const message =
+    file === undefined
+      ? 'is not known: there is no smarthost.yaml here or in /etc/smarthost, and SMARTHOST_HOSTNAME is not set. `smarthost init` makes one'
+      : 'is required: the full host name of this machine, such as relay.example.net';
+  return { path: 'hostname', message, level: 'error', source: file?.path ?? '' };
+}
+
+/** The limits of a credential that has none of its own. */
+export function defaultLimits({ limits }: Config): readonly Limit[] {
+  return [...limits.messages, ...limits.recipients, ...limits.newRecipients];
+}
+
+/** Settings that differ, and whether SIGHUP can change them: `main` applies those and names the others in the log. */
+export function changedSettings(before: Config, after: Config): readonly { readonly path: string; readonly live: boolean }[] {
+  const at = (config: Config, path: string) =>
+    JSON.stringify(path.split('.').reduce((node: unknown, key) => (node as Readonly<Record<string, unknown>>)[key], config));
+  return listSettings()
+    .filter(({ path }) => at(before, path) !== at(after, path))
+    .map(({ path, setting }) => ({ path, live: setting.live }));
+}

@@ -1,0 +1,101 @@
+/** What the machine must provide for a configuration: a data directory that can be written, certificates that fit. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { constants } from 'node:fs';
+import { access, readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Problem } from './problems.ts';
+import type { CertificateFiles, Config } from './settings.ts';
+
+type Add = (path: string, message: string, level?: Problem['level']) => void;
+
+/** @param file the configuration file, which may hold secrets. @param now milliseconds since the epoch. */
+export async function checkEnvironment(
+  config: Config,
+  options: { file?: string | undefined; now?: number } = {},
+): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  const add: Add = (path, message, level = 'error') => problems.push({ path, message, level, source: options.file ?? '' });
+  await checkDataDir(config.dataDir, add);
+  if (config.tls.mode === 'files') {
+    for (const [i, pair] of config.tls.files.entries())
+      await checkPair(pair, { path: `tls.files[${i}]`, config, now: options.now ?? Date.now(), add });
+  }
+  if (config.tls.acme.ca !== undefined) await readable(config.tls.acme.ca, 'tls.acme.ca', add);
+  if (options.file !== undefined) await checkSecrets(config, options.file, add);
+  return problems;
+}
+
+/** A directory that does not exist yet is made at start: then its nearest parent must allow it. */
+async function checkDataDir(dataDir: string, add: Add): Promise<void> {
+  const found = await stat(dataDir).catch(() => undefined);
+  if (found !== undefined && !found.isDirectory()) return add('dataDir', `${dataDir} is not a directory`);
+  let place = dataDir;
+  while (found === undefined && place !== dirname(place) && !(await stat(place).catch(() => undefined))) place = dirname(place);
+  try {
+    await access(place, constants.W_OK | constants.X_OK);
+  } catch {
+    add(
+      'dataDir',
+      found === undefined
+        ? `${dataDir} does not exist and cannot be made in ${place}`
+        : `${dataDir} cannot be written by this user`,
+    );
+  }
+}
+
+async function checkPair(
+  { certificate, key }: CertificateFiles,
+  at: { path: string; config: Config; now: number; add: Add },
+): Promise<void> {
+  const { path, config, now, add } = at;
+  const chain = await readable(certificate, `${path}.certificate`, add);
+  const secret = await readable(key, `${path}.key`, add);
+  const leaf =
+    chain &&
+    attempt(
+      () => new X509Certificate(chain),
+      () => add(`${path}.certificate`, `${certificate} holds no PEM certificate`),
+    );
+  const privateKey =
+    secret &&
+    attempt(
+      () => createPrivateKey(secret),
+      () => add(`${path}.key`, `${key} holds no PEM private key without a passphrase`),
+    );
+  if (!leaf) return;
+  if (privateKey && !leaf.checkPrivateKey(privateKey))
+    add(`${path}.key`, `${key} does not belong to the certificate ${certificate}`);
+  if (Date.parse(leaf.validTo) < now)
+    add(`${path}.certificate`, `${certificate} ended on ${new Date(leaf.validTo).toISOString()}`, 'warning');
+  for (const name of [config.hostname, ...config.tls.names]) {
+    if (leaf.checkHost(name) === undefined)
+      add(`${path}.certificate`, `${certificate} is not for ${name}: clients will refuse it`, 'warning');
+  }
+}
+
+async function readable(file: string, path: string, add: Add): Promise<Buffer | undefined> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    add(path, code === 'ENOENT' ? `${file} does not exist` : `${file} cannot be read (${code})`);
+    return undefined;
+  }
+}
+
+function attempt<T>(make: () => T, failed: () => void): T | undefined {
+  try {
+    return make();
+  } catch {
+    failed();
+    return undefined;
+  }
+}
+
+async function checkSecrets(config: Config, file: string, add: Add): Promise<void> {
+  const withLogin = config.routes.findIndex((route) => route.login !== undefined);
+  const mode = (await stat(file).catch(() => undefined))?.mode ?? 0;
+  if (withLogin >= 0 && (mode & 0o007) !== 0) {
+    add(`routes[${withLogin}].login`, `is in a file that every user can read: chmod 0640 ${file}`, 'warning');
+  }
+}

@@ -1,0 +1,178 @@
+/** The types that a setting can have: how each is read, shown and described. */
+import { resolve } from 'node:path';
+import { suggest } from './suggest.ts';
+import type { Limit } from './values.ts';
+import * as values from './values.ts';
+
+/** Where a value stands while it is read. */
+export type Place = {
+  /** `routes[0].hosts` */
+  readonly path: string;
+  /** The folder that relative paths count from. */
+  readonly base: string;
+  report(path: string, message: string): void;
+};
+
+export type ValueType<T> = {
+  /** For the reference. */
+  readonly name: string;
+  /** What the environment can hold: a scalar, a comma-separated list, or nothing of the kind. */
+  readonly form: 'scalar' | 'list' | 'records';
+  /** @returns undefined where the value is not of the type; the problem is reported then. */
+  read(value: unknown, place: Place): T | undefined;
+  /** As an operator writes it. */
+  write(value: T): unknown;
+  /** As `--json` prints it: durations in seconds, sizes in bytes. */
+  json(value: T): unknown;
+  /** The fields of records, for the reference. */
+  readonly fields?: Readonly<Record<string, Field>>;
+};
+
+/** One field of a record in a list. */
+// biome-ignore lint/suspicious/noExplicitAny: fields of all types stand in one list
+export type Field = { readonly type: ValueType<any>; readonly required?: true; readonly about: string };
+
+type ScalarOptions<T> = { readonly write?: (value: T) => unknown; readonly json?: (value: T) => unknown; readonly strict?: true };
+
+/** A type that is written as one word. `strict`: YAML must say it is a string, since `1e3` and `0123` would arrive changed. */
+export function scalar<T>(name: string, parse: (text: string, base: string) => T, options: ScalarOptions<T> = {}): ValueType<T> {
+  const write = options.write ?? ((value: T) => value);
+  return {
+    name,
+    form: 'scalar',
+    write,
+    json: options.json ?? write,
+    read(value, { path, base, report }) {
+      if (typeof value === 'object' || (options.strict && typeof value !== 'string')) {
+        report(path, typeof value === 'object' ? `must be a single value (${name})` : 'must be text: put it in quotes');
+        return undefined;
+      }
+      try {
+        return parse(String(value), base);
+      } catch (error) {
+        if (!(error instanceof values.ValueError)) throw error;
+        report(path, error.message);
+        return undefined;
+      }
+    },
+  };
+}
+
+export function listOf<T>(item: ValueType<T>): ValueType<readonly T[]> {
+  return {
+    name: `list of ${item.name}`,
+    form: 'list',
+    write: (list) => list.map(item.write),
+    json: (list) => list.map(item.json),
+    read(value, place) {
+      const items = Array.isArray(value) ? value : [value];
+      const read = items.map((one, i) =>
+        item.read(one, { ...place, path: Array.isArray(value) ? `${place.path}[${i}]` : place.path }),
+      );
+      return read.some((one) => one === undefined) ? undefined : (read as T[]);
+    },
+  };
+}
+
+/** A mapping with known fields; those that are not given are absent. */
+export function record<T>(name: string, fields: Readonly<Record<string, Field>>): ValueType<T> {
+  const map = (how: 'write' | 'json') => (value: T) =>
+    Object.fromEntries(Object.entries(value as object).map(([key, one]) => [key, fields[key]!.type[how](one)]));
+  return {
+    name,
+    form: 'records',
+    fields,
+    write: map('write'),
+    json: map('json'),
+    read(value, place) {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        place.report(place.path, `must be a mapping with ${Object.keys(fields).join(', ')}`);
+        return undefined;
+      }
+      return readFields(value, fields, place) as T | undefined;
+    },
+  };
+}
+
+function readFields(value: object, fields: Readonly<Record<string, Field>>, place: Place): object | undefined {
+  const result: Record<string, unknown> = {};
+  let good = true;
+  for (const [key, given] of Object.entries(value)) {
+    const path = `${place.path}.${key}`;
+    if (!Object.hasOwn(fields, key)) {
+      place.report(path, unknownKey(suggest(key, Object.keys(fields))));
+      good = false;
+    } else if (given !== null) {
+      result[key] = fields[key]!.type.read(given, { ...place, path });
+      good &&= result[key] !== undefined;
+    }
+  }
+  for (const [key, field] of Object.entries(fields)) {
+    if (!field.required || Object.hasOwn(result, key)) continue;
+    place.report(`${place.path}.${key}`, 'is required');
+    good = false;
+  }
+  return good ? result : undefined;
+}
+
+export function unknownKey(meant: string | undefined): string {
+  return meant === undefined ? 'is not a setting' : `is not a setting; did you mean ${meant}?`;
+}
+
+export function listOfRecords<T>(fields: Readonly<Record<string, Field>>): ValueType<readonly T[]> {
+  return { ...listOf(record<T>('mapping', fields)), form: 'records', fields };
+}
+
+/** A setting that may be absent. */
+export function optional<T>(type: ValueType<T>): ValueType<T | undefined> {
+  return type as ValueType<T | undefined>;
+}
+
+export function oneOf<const T extends string>(...choices: readonly T[]): ValueType<T> {
+  return scalar(choices.join(' \\| '), (text) => {
+    if ((choices as readonly string[]).includes(text)) return text as T;
+    const meant = suggest(text, choices);
+    const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+    throw new values.ValueError(`must be one of ${choices.join(', ')}, not ${values.quote(text)}${hint}`);
+  });
+}
+
+/** A whole number. */
+export function count(least: number, most = 1_000_000): ValueType<number> {
+  return scalar('number', (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw new values.ValueError(`must be a whole number from ${least} to ${most}, not ${values.quote(text)}`);
+  });
+}
+
+export const boolean = scalar('true \\| false', (text) => {
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new values.ValueError(`must be true or false, not ${values.quote(text)}`);
+});
+export const text = scalar('text', (value) => value, { strict: true });
+export const secret = scalar('secret', (value) => value, { strict: true, write: () => '***' });
+export const path = scalar('path', (value, base) => resolve(base, value), { strict: true });
+export const size = scalar('size', values.parseSize, { write: values.formatSize, json: (bytes) => bytes });
+export const duration = scalar('duration', values.parseDuration, { write: values.formatDuration, json: (ms) => ms / 1000 });
+export const hostname = scalar('host name', values.parseHostname, { strict: true });
+export const mailbox = scalar('mail address', values.parseMailbox, { strict: true });
+export const address = scalar('address', values.parseAddress, { strict: true });
+export const network = scalar('network', values.parseNetwork, { strict: true });
+export const hostAndPort = scalar('host:port', values.parseHostAndPort, { strict: true });
+export const listenAddress = scalar('address:port', values.parseListenAddress, {
+  strict: true,
+  write: values.formatListenAddress,
+});
+export const url = scalar(
+  'URL',
+  (value) => {
+    if (URL.canParse(value) && /^https?:/.test(value)) return value;
+    throw new values.ValueError(`must be an https URL, not ${values.quote(value)}`);
+  },
+  { strict: true },
+);
+export const limits = (kind: Limit['kind']): ValueType<readonly Limit[]> => ({
+  ...listOf(scalar('limit', (value) => values.parseLimit(value, kind), { strict: true, write: values.formatLimit })),
+  name: 'list of N/minute, N/hour, N/day',
+});

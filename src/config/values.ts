@@ -1,0 +1,165 @@
+/** How sizes, durations, limits, addresses and names are written in the configuration and on the command line. */
+import { isIP } from 'node:net';
+import { domainToASCII } from 'node:url';
+import { DAY, HOUR, MINUTE, SECOND } from '../system/clock.ts';
+
+/** What a value is, said to whoever wrote another: the message is a sentence without its full stop's context. */
+export class ValueError extends Error {
+  override readonly name = 'ValueError';
+}
+
+/** At most `count` in a window; the store's words for it. */
+export type Limit = {
+  readonly kind: 'messages' | 'recipients' | 'newRecipients';
+  readonly count: number;
+  readonly per: 'minute' | 'hour' | 'day';
+};
+
+/** Where a listener opens. `::` is every address, IPv4 included. Port 0 takes a free one. */
+export type ListenAddress = { readonly address: string; readonly port: number };
+
+const SIZES: readonly (readonly [string, number])[] = [
+  ['GiB', 2 ** 30],
+  ['MiB', 2 ** 20],
+  ['KiB', 2 ** 10],
+  ['B', 1],
+];
+const DURATIONS: readonly (readonly [string, number])[] = [
+  ['d', DAY],
+  ['h', HOUR],
+  ['m', MINUTE],
+  ['s', SECOND],
+];
+
+/** @returns bytes. */
+export function parseSize(text: string): number {
+  return parseWithUnit(text, SIZES, 'a size such as 50MiB (units B, KiB, MiB, GiB)');
+}
+
+/** @returns milliseconds. */
+export function parseDuration(text: string): number {
+  return parseWithUnit(text, DURATIONS, 'a duration such as 5m (units s, m, h, d)');
+}
+
+function parseWithUnit(text: string, units: readonly (readonly [string, number])[], wanted: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([A-Za-z]*)$/.exec(text.trim()) ?? [];
+  if (digits !== undefined && unit === '' && Number(digits) === 0) return 0;
+  const factor = units.find(([name]) => name === unit)?.[1];
+  if (digits === undefined || factor === undefined) throw new ValueError(`must be ${wanted}, not ${quote(text)}`);
+  const value = Math.round(Number(digits) * factor);
+  if (!Number.isSafeInteger(value)) throw new ValueError(`must be ${wanted}; ${quote(text)} is too large`);
+  return value;
+}
+
+/** `52428800` as `50MiB`: the largest unit that divides it. */
+export function formatSize(bytes: number): string {
+  return formatWithUnit(bytes, SIZES, 'B');
+}
+
+/** `300000` as `5m`. */
+export function formatDuration(milliseconds: number): string {
+  return milliseconds % SECOND === 0 ? formatWithUnit(milliseconds, DURATIONS, 's') : `${milliseconds / SECOND}s`;
+}
+
+function formatWithUnit(value: number, units: readonly (readonly [string, number])[], smallest: string): string {
+  const [unit, factor] = units.find(([, size]) => value >= size && value % size === 0) ?? [smallest, 1];
+  return `${value / factor}${unit}`;
+}
+
+/** `1000/day`. @throws ValueError */
+export function parseLimit(text: string, kind: Limit['kind']): Limit {
+  const [, count, per] = /^(\d{1,12})\/(minute|hour|day)$/.exec(text.trim()) ?? [];
+  if (count === undefined) throw new ValueError(`must be a limit such as 1000/day (per minute, hour or day), not ${quote(text)}`);
+  return { kind, count: Number(count), per: per as Limit['per'] };
+}
+
+export function formatLimit({ count, per }: Limit): string {
+  return `${count}/${per}`;
+}
+
+/** `[::]:465`, `127.0.0.1:8025`, `[::1]:25`. @throws ValueError */
+export function parseListenAddress(text: string): ListenAddress {
+  const [, six, four, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text.trim()) ?? [];
+  const address = six ?? four ?? '';
+  const port = Number(digits);
+  if (isIP(address) !== (six === undefined ? 4 : 6) || !(port <= 65535)) {
+    throw new ValueError(`must be an address with a port, such as '[::]:465' or '127.0.0.1:8025', not ${quote(text)}`);
+  }
+  return { address, port };
+}
+
+export function formatListenAddress({ address, port }: ListenAddress): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** A domain as lower-case A-labels, RFC 5890 §2.3.2.1. @throws ValueError */
+export function parseDomain(text: string): string {
+  const name = domainToASCII(text.trim().replace(/\.$/, '')).toLowerCase();
+  const labels = name.split('.');
+  const good = name.length <= 253 && labels.length > 1 && labels.every((label) => /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/.test(label));
+  if (!good || /^\d+$/.test(labels.at(-1)!)) throw new ValueError(`must be a domain such as example.org, not ${quote(text)}`);
+  return name;
+}
+
+/** The name in EHLO: a fully-qualified host name, RFC 5321 §2.3.5. @throws ValueError */
+export function parseHostname(text: string): string {
+  const wanted = `must be the full host name of this machine, such as relay.example.net, not ${quote(text)}`;
+  try {
+    const name = parseDomain(text);
+    if (!name.includes('_') && !/(^|\.)localhost$|\.localdomain$/.test(name)) return name;
+  } catch {
+    // The sentence below says what is wanted.
+  }
+  throw new ValueError(wanted);
+}
+
+/** `local-part@domain`, the domain as lower-case A-labels. @throws ValueError */
+export function parseMailbox(text: string): string {
+  const at = text.lastIndexOf('@');
+  const local = text.slice(0, at);
+  if (at < 1 || /[\s<>\x00-\x1f\x7f]/.test(local) || Buffer.byteLength(local) > 64) {
+    throw new ValueError(`must be a mail address such as admin@example.net, not ${quote(text)}`);
+  }
+  return `${local}@${parseDomain(text.slice(at + 1))}`;
+}
+
+/** An address, `@domain`, `@.domain` (with subdomains) or `*`. @throws ValueError */
+export function parseSenderRule(text: string): string {
+  if (text === '*') return text;
+  if (text.startsWith('@.')) return `@.${parseDomain(text.slice(2))}`;
+  if (text.startsWith('@')) return `@${parseDomain(text.slice(1))}`;
+  return parseMailbox(text);
+}
+
+/** @throws ValueError */
+export function parseAddress(text: string): string {
+  if (isIP(text.trim()) !== 0) return text.trim();
+  throw new ValueError(`must be an IP address, not ${quote(text)}`);
+}
+
+/** An address or a network in CIDR form. @throws ValueError */
+export function parseNetwork(text: string): string {
+  const [address = '', bits, ...rest] = text.trim().split('/');
+  const family = isIP(address);
+  const good =
+    family !== 0 &&
+    rest.length === 0 &&
+    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)));
+  if (!good) throw new ValueError(`must be an address or a network such as 192.0.2.0/24, not ${quote(text)}`);
+  return text.trim();
+}
+
+/** `host:port`, `[address]:port`, or a bare host or address. @throws ValueError */
+export function parseHostAndPort(text: string): string {
+  const [, six, host, port] = /^(?:\[([^\]]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/.exec(text.trim()) ?? [];
+  const good = six === undefined ? host !== undefined && (isIP(host) === 4 || /^[\p{L}\p{N}._-]+$/u.test(host)) : isIP(six) === 6;
+  if (isIP(text.trim()) === 6 || (good && (port === undefined || (Number(port) > 0 && Number(port) <= 65535))))
+    return text.trim();
+  throw new ValueError(`must be a host with a port, such as smtp.example.com:587, not ${quote(text)}`);
+}
+
+/** What was written, short enough for a message and without control characters. */
+export function quote(text: string): string {
+  const clean = text.replace(/[\x00-\x1f\x7f]/g, ' ');
+  return `"${clean.length > 60 ? `${clean.slice(0, 60)}…` : clean}"`;
+}
