@@ -1,0 +1,84 @@
+/** What delivery needs to know, and what it offers: the types of its front door. */
+import type { Dns } from '../dns/dns.ts';
+import type { Outcome } from '../smtp/outcome.ts';
+import type { Claim } from '../store/message-store.ts';
+import type { OperationStore } from '../store/operation-store.ts';
+import type { Clock } from '../system/clock.ts';
+import type { MailLog } from '../system/mail-log.ts';
+
+/** none: clear text; opportunistic: as offered, unverified, clear where it fails; encrypt: any certificate; verify: PKIX and name. */
+export type TlsLevel = 'none' | 'opportunistic' | 'encrypt' | 'verify';
+/** auto: IPv6 only where our address has a forward-confirmed PTR equal to our host name. */
+export type IpPolicy = 'auto' | 'v4-only' | 'v6-only' | 'v4-first' | 'v6-first';
+
+/** Mail that goes another way than the MX says. Patterns: `example.org`, `.example.org` or `*.example.org` (subdomains), `*`. */
+export type Route = {
+  readonly recipientDomain?: string;
+  readonly senderDomain?: string;
+  readonly user?: string;
+  /** The best MX host of the recipient's domain. */
+  readonly mx?: string;
+  /** `host:port`, `[2001:db8::1]:25`, tried in order. Port 465 is implicit TLS, any other STARTTLS. */
+  readonly hosts: readonly string[];
+  /** Default: verify. */
+  readonly tls?: TlsLevel;
+  readonly login?: { readonly user: string; readonly password: string };
+  readonly sign?: boolean;
+  readonly ip?: IpPolicy;
+};
+
+/** Milliseconds: RFC 5321 §4.5.3.2. `command` is one reply to EHLO, STARTTLS, AUTH, MAIL or RCPT, and a TLS handshake. */
+export type Timeouts = {
+  readonly connect: number;
+  readonly greeting: number;
+  readonly command: number;
+  readonly data: number;
+  readonly block: number;
+  readonly dot: number;
+};
+
+export type DeliveryOptions = {
+  readonly hostname: string;
+  readonly dns: Dns;
+  readonly log: MailLog;
+  /** Keeps back-off over a restart. */
+  readonly operation: Pick<OperationStore, 'paces' | 'putPace' | 'removePace'>;
+  readonly routes: readonly Route[];
+  /** Port of MX hosts. */
+  readonly port: number;
+  readonly ip: IpPolicy;
+  /** Local addresses to send from; empty: the system chooses. */
+  readonly source: readonly string[];
+  /** Networks in CIDR that MX hosts may lie in though they are private. */
+  readonly allowPrivate: readonly string[];
+  readonly tls: TlsLevel;
+  /** 8-bit content and a host without 8BITMIME: send it as it is, or fail with 5.6.3. */
+  readonly eightBit: 'send' | 'return';
+  /** Sessions at most to one MX host set. */
+  readonly concurrency: number;
+  readonly timeouts: Timeouts;
+  /** PEM file of further roots to trust. */
+  readonly caFile?: string;
+  readonly now?: Clock;
+  /** Addresses that are ourselves; default: those of this machine's interfaces that are neither loopback nor private. */
+  readonly ownAddresses?: () => readonly string[];
+};
+
+export type Delivery = {
+  /**
+   * Never rejects. One Outcome per recipient of the claim, same order. `signal` aborted: hands back (`returned`) what has not
+   * sent its final dot; what has waits for its reply, and is `uncertain` when `signal.reason` is 'now'.
+   */
+  deliver(claim: Claim, signal: AbortSignal): Promise<readonly Outcome[]>;
+  /** What deliveries are grouped by: `route:<first host>` when a route matches, else the domain. Pure. */
+  destinationOf(message: { readonly user: string | null; readonly reversePath: string }, address: string): string;
+  /** How many more attempts this destination takes now, running and waiting in memory under its limit; 0 while it is backed off. */
+  room(destination: string): number;
+  /** Called when a destination that had no room has room again. */
+  onRoom(listener: (destination: string) => void): void;
+  /** When a backed-off destination may be tried again; undefined: now. */
+  blockedUntil(destination: string): number | undefined;
+  reload(changes: Partial<DeliveryOptions>): void;
+  /** Says QUIT to idle hosts. Ends what still runs. */
+  close(): Promise<void>;
+};
