@@ -1,0 +1,104 @@
+/** The life of a key: pending until its record is seen, active until a newer one is, retiring until no queued message needs it. */
+import type { Dns } from '../dns/dns.ts';
+import type { DkimKey, DkimKeyState, MessageStore, OperationStore } from '../store/store.ts';
+import { MINUTE } from '../system/clock.ts';
+import type { MailLog } from '../system/mail-log.ts';
+import { checkPublished } from './record.ts';
+
+export type RotationOptions = {
+  readonly operation: Pick<OperationStore, 'dkimKeys' | 'setDkimKeyState' | 'removeDkimKey'>;
+  readonly messages: Pick<MessageStore, 'signatureInUse'>;
+  readonly dns: Pick<Dns, 'txt'>;
+  readonly log: MailLog;
+  /** Milliseconds between two looks; default 1 min. */
+  readonly interval?: number;
+  /** Called after a change, so that the signer asks the store again. */
+  readonly changed?: () => void;
+};
+
+/** Looks at once, then every `interval`. A failure is logged and tried again. */
+export function startRotation(options: RotationOptions): { close(): Promise<void> } {
+  const stop = new AbortController();
+  let wake = () => {};
+  stop.signal.addEventListener('abort', () => wake());
+  const running = run();
+
+  async function run(): Promise<void> {
+    let retiring: ReadonlySet<string> = new Set();
+    while (!stop.signal.aborted) {
+      try {
+        retiring = await rotateOnce(options, retiring);
+      } catch (error) {
+        options.log.event.error('dkimRotation', { error });
+      }
+      if (stop.signal.aborted) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, options.interval ?? MINUTE);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  return {
+    async close() {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+/**
+ * One look at all keys. Every step may be repeated, so a crash between two of them is healed by the next look.
+ * @param before keys that were retiring at the last look: only those are removed, because a message that was signed a moment
+ *   ago may not be stored yet.
+ * @returns the keys that are retiring now.
+ */
+async function rotateOnce(options: RotationOptions, before: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+  const { operation, messages, dns } = options;
+  const keys = [...(await operation.dkimKeys())];
+  for (const [i, key] of keys.entries()) {
+    if (key.state === 'pending' && (await checkPublished(key, dns)) === 'published') {
+      keys[i] = await change(options, key, 'active');
+    }
+  }
+  for (const [i, key] of keys.entries()) {
+    if (isReplaced(key, keys)) keys[i] = await change(options, key, 'retiring');
+  }
+  const retiring = new Set<string>();
+  for (const key of keys.filter(({ state }) => state === 'retiring')) {
+    const name = `${key.selector}._domainkey.${key.domain}`;
+    if (before.has(name) && !(await messages.signatureInUse(name))) await remove(options, key);
+    else retiring.add(name);
+  }
+  return retiring;
+}
+
+/** True for an active key when a newer one of the same kind is active too. */
+function isReplaced(key: DkimKey, keys: readonly DkimKey[]): boolean {
+  return (
+    key.state === 'active' &&
+    keys.some(
+      (other) =>
+        other.state === 'active' &&
+        other.domain === key.domain &&
+        other.algorithm === key.algorithm &&
+        (other.createdAt > key.createdAt || (other.createdAt === key.createdAt && other.selector > key.selector)),
+    )
+  );
+}
+
+async function change({ operation, log, changed }: RotationOptions, key: DkimKey, state: DkimKeyState): Promise<DkimKey> {
+  await operation.setDkimKeyState(key.domain, key.selector, state);
+  changed?.();
+  log.event.info('dkimKey', { action: state, domain: key.domain, selector: key.selector, algorithm: key.algorithm });
+  return { ...key, state };
+}
+
+async function remove({ operation, log, changed }: RotationOptions, key: DkimKey): Promise<void> {
+  await operation.removeDkimKey(key.domain, key.selector);
+  changed?.();
+  log.event.info('dkimKey', { action: 'removed', domain: key.domain, selector: key.selector, algorithm: key.algorithm });
+}
