@@ -80,9 +80,10 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
   closers.push(() => lock.release());
   const store = await openStore({
     dataDir: config.dataDir,
-    serve: true,
+    sweep: true,
     onCommit: metrics.observeCommit,
-    onDamaged: (facts) => log.error('damaged', facts),
+    onDamaged: (damage) => log.error('damaged', { queueId: damage.id, reason: damage.reason }),
+    onTrouble: (error) => log.error('storeTrouble', { error }),
   });
   closers.push(() => store.close());
   const { messages, operation } = store;

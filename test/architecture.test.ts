@@ -35,6 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'smtp-server': ['submission/'],
   nodemailer: ['report/', 'demo/'],
+  mailauth: ['demo/'],
   argon2: ['credentials/'],
   'lru-cache': ['system/cache.ts'],
   'acme-client': ['certificates/'],

@@ -6,6 +6,8 @@ import { type Clock, DAY, HOUR, systemClock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import { createSelfSigned } from './self-signed.ts';
 
+export { createSelfSigned };
+
 export type CertificateOptions = {
   /** acme serves a self-signed pair until a CA has signed one. */
   readonly mode: 'acme' | 'files' | 'self-signed';

@@ -5,13 +5,13 @@ import { readEnvironment } from './environment-variables.ts';
 import { type ConfigFile, type Environment, findFile, parseFile } from './file.ts';
 import type { Problem } from './problems.ts';
 import { resolveSettings } from './resolve.ts';
-import { type Config, listSettings } from './settings.ts';
+import type { Config } from './settings.ts';
 import type { Limit } from './values.ts';
 
 export { checkEnvironment } from './environment.ts';
 export type { Environment } from './file.ts';
 export { formatProblem, type Problem } from './problems.ts';
-export { type Config, environmentName, type RouteSetting } from './settings.ts';
+export { type Config, environmentName, listSettings, type RouteSetting } from './settings.ts';
 export { formatConfig, showConfig } from './show.ts';
 export { suggest } from './suggest.ts';
 export * from './values.ts';
@@ -63,13 +63,4 @@ function hostnameMissing(file: ConfigFile | undefined): Problem {
 /** The limits of a credential that has none of its own. */
 export function defaultLimits({ limits }: Config): readonly Limit[] {
   return [...limits.messages, ...limits.recipients, ...limits.newRecipients];
-}
-
-/** Settings that differ, and whether SIGHUP can change them: `main` applies those and names the others in the log. */
-export function changedSettings(before: Config, after: Config): readonly { readonly path: string; readonly live: boolean }[] {
-  const at = (config: Config, path: string) =>
-    JSON.stringify(path.split('.').reduce((node: unknown, key) => (node as Readonly<Record<string, unknown>>)[key], config));
-  return listSettings()
-    .filter(({ path }) => at(before, path) !== at(after, path))
-    .map(({ path, setting }) => ({ path, live: setting.live }));
 }

@@ -1,0 +1,130 @@
+/**
+ * The demo: a relay with the embedded store and a certificate of its own, a small DNS and a destination beside it. It submits
+ * real messages, shows what became of each, and stays up so that the reader can send some. Nothing leaves this machine.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Login, MESSAGES, submit } from './letters.ts';
+import { type RelayProcess, smarthost, startRelayProcess } from './relay-process.ts';
+import { judgeSignatures } from './verification.ts';
+import { startWorld, type World } from './world.ts';
+
+const USER = 'app@customer.test';
+const DOMAIN = 'customer.test';
+const say = (text = '') => console.log(text);
+
+/** @param once ends after the first part, for those who only want to see that it works. */
+async function demo(once: boolean): Promise<void> {
+  const began = performance.now();
+  const folder = await mkdtemp(join(tmpdir(), 'smarthost-demo-'));
+  const world = await startWorld();
+  let relay: RelayProcess | undefined;
+  try {
+    say('smarthost demo: a relay, a DNS and a destination, all on this machine. Nothing leaves it.\n');
+    const config = join(folder, 'smarthost.yaml');
+    await writeFile(config, await configuration(world, folder));
+    const { password } = JSON.parse(await smarthost(config, 'user', 'add', USER, '--sender', `@${DOMAIN}`, '--json')) as {
+      password: string;
+    };
+    await smarthost(config, 'domain', 'add', DOMAIN);
+    relay = await startRelayProcess(config);
+    for (const domain of [DOMAIN, 'relay.test'])
+      world.publish(JSON.parse(await smarthost(config, 'domain', 'records', domain, '--json')));
+    const login = { user: USER, password, ports: relay.ports };
+    for (const [index, letter] of MESSAGES.entries()) await show({ number: index + 1, letter, login, world, config });
+    say(`That took ${((performance.now() - began) / 1000).toFixed(1)} s. The relay keeps running; try it:\n`);
+    invite(login);
+    if (once) return;
+    watch(relay, world);
+    await Promise.race([interrupted(), relay.ended]);
+  } finally {
+    await relay?.stop();
+    await world.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function configuration(world: World, folder: string): Promise<string> {
+  return `# of the demo: high ports on loopback, and destinations that lie there too
+hostname: relay.test
+dataDir: ${join(folder, 'data')}
+listen: { submissions: ['127.0.0.1:${await portLike(10465)}'], submission: ['127.0.0.1:${await portLike(10587)}'], admin: [] }
+tls: { mode: self-signed }
+delivery: { port: ${world.mxPort}, allowPrivate: [127.0.0.0/8], ip: v4-only }
+dns: { servers: ['${world.dns}'] }
+queue: { minFree: 16MiB }
+`;
+}
+
+/** The port wished for, or any free one where somebody has it. */
+function portLike(wished: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', () => (wished === 0 ? reject(new Error('no free port')) : resolve(portLike(0))));
+    server.listen(wished, '127.0.0.1', () => {
+      const bound = server.address();
+      server.close(() => resolve(typeof bound === 'object' && bound !== null ? bound.port : wished));
+    });
+  });
+}
+
+type Exhibit = {
+  readonly number: number;
+  readonly letter: (typeof MESSAGES)[number];
+  readonly login: Login;
+  readonly world: World;
+  readonly config: string;
+};
+
+async function show({ number, letter, login, world, config }: Exhibit): Promise<void> {
+  const began = performance.timeOrigin + performance.now();
+  const reply = await submit(letter, login);
+  const id = / queued as (\S+)/.exec(reply)?.[1] ?? '';
+  say(`${number}  ${letter.title}`);
+  say(`   the client heard   ${reply}`);
+  const arrived = await world.message(({ data }) => data.includes(letter.proof(id)));
+  const { recipients, tls, receivedAt, data } = arrived;
+  say(`   it went to         ${recipients.map(({ address }) => address).join(', ')} with ${tls ?? 'no TLS'}`);
+  for (const judged of await judgeSignatures(data, world)) say(`   a verifier found   ${judged}`);
+  say(`   it took            ${Math.max(0, receivedAt - began).toFixed(0)} ms from submission to delivery`);
+  say(`   its trace          smarthost trace ${id}`);
+  say(indent(await smarthost(config, 'trace', id)));
+}
+
+const indent = (text: string) => text.replace(/^(?=.)/gm, '      ');
+
+function invite({ user, password, ports }: Login): void {
+  say(`   user      ${user}\n   password  ${password}`);
+  say(
+    `   ports     127.0.0.1:${ports.submissions} (implicit TLS), 127.0.0.1:${ports.submission} (STARTTLS); the certificate is self-signed`,
+  );
+  say(`\n   swaks --server 127.0.0.1:${ports.submission} --tls --auth PLAIN --auth-user ${user} --auth-password ${password} \\`);
+  say(`     --from ${user} --to you@alpha.test\n`);
+  say('Any address below .test has a mailbox, but nobody@. Ctrl-C ends the demo.\n');
+}
+
+/** What the reader sends shows up here. */
+function watch(relay: RelayProcess, world: World): void {
+  relay.onLog((line) => {
+    if (line.event === 'accepted')
+      say(`   accepted   ${line['queueId']} from ${line['reversePath'] || '<>'}, ${line['size']} bytes`);
+    if (line.event === 'relayed' || line.event === 'failed' || line.event === 'delayed')
+      say(
+        `   ${line.event.padEnd(10)} ${line['queueId']} ${line['recipient']} at ${line['mx'] ?? '-'} with ${line['tls'] ?? 'no TLS'}: ${line['reply']}`,
+      );
+    if (line.event === 'refused') say(`   refused    ${line['verb']}: ${line['reply']}`);
+  });
+  world.onMessage(async ({ data }) => {
+    for (const judged of await judgeSignatures(data, world)) say(`   arrived    ${judged}`);
+  });
+}
+
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+  });
+}
+
+await demo(process.argv.includes('--once'));

@@ -1,0 +1,73 @@
+/** The messages of the demo, and the client that submits them: nodemailer, a stranger to the relay's own code. */
+import { createTransport } from 'nodemailer';
+
+export type Login = {
+  readonly user: string;
+  readonly password: string;
+  readonly ports: { readonly submissions: number; readonly submission: number };
+};
+
+export type Letter = {
+  readonly title: string;
+  readonly port: 'submissions' | 'submission';
+  readonly to: readonly string[];
+  readonly subject: string;
+  readonly text: string;
+  readonly html?: string;
+  /** What the message that arrives is known by. */
+  readonly proof: (queueId: string) => string;
+};
+
+const received = (queueId: string) => `id ${queueId}`;
+
+export const MESSAGES: readonly Letter[] = [
+  {
+    title: 'A plain message over 465, implicit TLS',
+    port: 'submissions',
+    to: ['anna@alpha.test'],
+    subject: 'Hello over 465',
+    text: 'This came over implicit TLS.\n',
+    proof: received,
+  },
+  {
+    title: 'Text and HTML, with a dot alone on a line and an umlaut, over 587 with STARTTLS',
+    port: 'submission',
+    to: ['bert@beta.test', 'berta@beta.test'],
+    subject: 'Grüße über 587',
+    text: 'A dot alone:\n.\nThe end, schöne Grüße.\n',
+    html: '<p>The end, schöne Grüße.</p>',
+    proof: received,
+  },
+  {
+    title: 'A mailbox that does not exist: the sender gets a signed report',
+    port: 'submission',
+    to: ['nobody@beta.test'],
+    subject: 'Is anybody there?',
+    text: 'Hello?\n',
+    proof: () => 'report-type=delivery-status',
+  },
+];
+
+/** @returns the reply to the final dot. */
+export async function submit(letter: Letter, { user, password, ports }: Login): Promise<string> {
+  const transport = createTransport({
+    host: '127.0.0.1',
+    port: ports[letter.port],
+    secure: letter.port === 'submissions',
+    requireTLS: true,
+    tls: { rejectUnauthorized: false },
+    auth: { user, pass: password },
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+  const { to, subject, text, html } = letter;
+  const { response } = await transport.sendMail({
+    from: user,
+    to: [...to],
+    subject,
+    text,
+    ...(html === undefined ? {} : { html }),
+  });
+  transport.close();
+  return response;
+}

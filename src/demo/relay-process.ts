@@ -1,0 +1,61 @@
+/** The relay of the demo: the real program in a process of its own, driven by its own commands. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+const PROGRAM = new URL('../smarthost.ts', import.meta.url).pathname;
+
+export type LogLine = { readonly event: string; readonly [field: string]: unknown };
+
+export type RelayProcess = {
+  readonly ports: { readonly submissions: number; readonly submission: number };
+  onLog(listener: (line: LogLine) => void): void;
+  /** Asks it to stop and waits until it has. */
+  stop(): Promise<void>;
+  /** Resolves when it has ended, asked or not. */
+  readonly ended: Promise<unknown>;
+};
+
+/** Runs one command of the program. @returns its stdout. */
+export async function smarthost(config: string, ...words: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [PROGRAM, ...words, '--config', config]);
+  return stdout;
+}
+
+/** Resolves once every port is open. @throws Error with what it said where it does not start. */
+export async function startRelayProcess(config: string): Promise<RelayProcess> {
+  const child = spawn(process.execPath, [PROGRAM, '--config', config, 'serve'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'close');
+  const listeners: ((line: LogLine) => void)[] = [];
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said = `${said}${chunk}`.slice(-2000);
+  });
+  const started = new Promise<LogLine>((resolve) => listeners.push((line) => line.event === 'started' && resolve(line)));
+  createInterface(child.stdout).on('line', (text) => {
+    const line = parse(text);
+    if (line !== undefined) for (const listener of listeners) listener(line);
+  });
+  const first = await Promise.race([started, ended.then(() => undefined)]);
+  if (first === undefined) throw new Error(`the relay did not start: ${said.trim()}`);
+  const listen = first['listen'] as readonly { readonly name: string; readonly port: number }[];
+  const portOf = (name: string) => listen.find((entry) => entry.name === name)?.port ?? 0;
+  return {
+    ports: { submissions: portOf('submissions'), submission: portOf('submission') },
+    onLog: (listener) => void listeners.push(listener),
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+    ended,
+  };
+}
+
+function parse(text: string): LogLine | undefined {
+  try {
+    return JSON.parse(text) as LogLine;
+  } catch {
+    return undefined; // not ours: a warning of the runtime
+  }
+}
