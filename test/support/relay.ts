@@ -150,12 +150,12 @@ export async function openClient(port: number, { tls = false }: { tls?: boolean 
   const listen = () => {
     socket.on('data', (chunk) => {
       held += chunk.toString('latin1');
-      waiting.splice(0).forEach((look) => look());
+      for (const look of waiting.splice(0)) look();
     });
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       ended = true;
-      waiting.splice(0).forEach((look) => look());
+      for (const look of waiting.splice(0)) look();
     });
   };
   listen();
