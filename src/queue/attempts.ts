@@ -1,0 +1,112 @@
+/** Attempts under way: each delivers, then settles; and how they end when the process does. */
+import { setMaxListeners } from 'node:events';
+import type { Outcome } from '../smtp/outcome.ts';
+import type { Claim } from '../store/store.ts';
+import type { MailLog } from '../system/mail-log.ts';
+
+export type Deliver = (claim: Claim, signal: AbortSignal) => Promise<readonly Outcome[]>;
+export type Attempts = ReturnType<typeof createAttempts>;
+
+/** After the deadline, what is left is only settled: the store gets this long for it. */
+const SETTLE_GRACE = 5000;
+
+const RETURNED: Outcome = { kind: 'returned', reply: { code: 451, status: '4.3.2', text: 'shutting down' }, seconds: 0 };
+
+export function createAttempts({
+  deliver,
+  settle,
+  log,
+}: {
+  deliver: Deliver;
+  /** Never rejects. */
+  settle: (claim: Claim, outcomes: readonly Outcome[]) => Promise<void>;
+  log: MailLog;
+}) {
+  const stop = new AbortController();
+  setMaxListeners(0, stop.signal); // every conversation listens
+  const waiting = new Set<() => void>();
+  let busy = 0;
+  let idle: (() => void) | undefined;
+
+  function end(): void {
+    if (--busy === 0) idle?.();
+  }
+
+  /** Resolves when nothing is under way, or after `deadline` ms. */
+  function untilIdle(deadline: number): Promise<void> {
+    if (busy === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, deadline);
+      idle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** Deliver's answer, or "uncertain" when the process can wait no longer. */
+  function outcomesOf(claim: Claim): Promise<readonly Outcome[]> {
+    const startedAt = performance.now();
+    return new Promise((resolve) => {
+      const giveUp = () => resolve(claim.recipients.map(() => uncertain(startedAt)));
+      waiting.add(giveUp);
+      const answer = (outcomes: readonly Outcome[]) => {
+        waiting.delete(giveUp);
+        resolve(outcomes);
+      };
+      deliver(claim, stop.signal).then(
+        (outcomes) => answer(claim.recipients.map((_, i) => outcomes[i] ?? broken(startedAt))),
+        (error: unknown) => {
+          log.event.error('deliveryBroken', { queueId: claim.message.id, error });
+          answer(claim.recipients.map(() => broken(startedAt)));
+        },
+      );
+    });
+  }
+
+  async function run(claim: Claim, done: () => void): Promise<void> {
+    try {
+      await settle(claim, stop.signal.aborted ? claim.recipients.map(() => RETURNED) : await outcomesOf(claim));
+    } finally {
+      done();
+      end();
+    }
+  }
+
+  return {
+    /** Delivers and settles; `done` is called when both are over. */
+    start(claim: Claim, done: () => void): void {
+      busy++;
+      void run(claim, done);
+    },
+    /** Work that may yet become an attempt: `close` waits for it. Ends with the function returned. */
+    hold(): () => void {
+      busy++;
+      return end;
+    },
+    get closing() {
+      return stop.signal.aborted;
+    },
+    /** @param deadline ms until replies to final dots are given up as uncertain. @param onDeadline called before they are settled. */
+    async close(deadline: number, onDeadline: () => void): Promise<void> {
+      stop.abort(deadline > 0 ? 'closing' : 'now');
+      await untilIdle(deadline);
+      onDeadline();
+      for (const giveUp of waiting) giveUp();
+      await untilIdle(SETTLE_GRACE);
+    },
+  };
+}
+
+const since = (startedAt: number) => (performance.now() - startedAt) / 1000;
+
+function uncertain(startedAt: number): Outcome {
+  const text = 'no reply to the end of data before the relay had to stop';
+  return { kind: 'uncertain', reply: { code: 451, status: '4.4.2', text }, seconds: since(startedAt) };
+}
+
+/** Deliver promises an outcome for each recipient. Where it breaks the promise, the mail waits: unknown is temporary. */
+function broken(startedAt: number): Outcome {
+  const text = 'internal error during delivery';
+  return { kind: 'delayed', reply: { code: 451, status: '4.3.0', text }, seconds: since(startedAt) };
+}

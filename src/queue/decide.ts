@@ -1,0 +1,111 @@
+/** What one outcome means for one recipient: pure, with time and chance as arguments. RFC 5321 §4.5.4.1, RFC 3464 §2.3.3. */
+import type { Outcome } from '../smtp/outcome.ts';
+import { replyLine } from '../smtp/reply.ts';
+import type { AttemptRecord, MessageFacts, RecipientChange, StoredRecipient } from '../store/store.ts';
+import type { Reportable } from './reportable.ts';
+import { horizon, nextAttempt, type Schedule } from './schedule.ts';
+
+/** The change to store, what the log says once it is stored, and what the sender may have to hear. */
+export type Decision = {
+  readonly recipient: StoredRecipient;
+  readonly outcome: Outcome;
+  readonly change: RecipientChange;
+  readonly event: 'relayed' | 'failed' | 'delayed' | 'expired' | 'returned';
+  readonly report?: Reportable;
+};
+
+/** @param random in [0, 1), moves the next attempt. */
+export type DecisionFacts = {
+  readonly message: MessageFacts;
+  readonly recipient: StoredRecipient;
+  readonly outcome: Outcome;
+  readonly schedule: Schedule;
+  readonly now: number;
+  readonly random: number;
+};
+
+/** Longer replies say nothing more. */
+const MAX_REPLY = 1000;
+
+export function decide(facts: DecisionFacts): Decision {
+  const { recipient, outcome } = facts;
+  switch (outcome.kind) {
+    case 'relayed':
+    case 'failed':
+      return ended(facts, outcome.kind, wantsToHear(outcome, recipient));
+    case 'returned':
+      return returned(facts, outcome.notBefore);
+    case 'delayed':
+    case 'uncertain':
+      return waiting(facts);
+  }
+}
+
+/** Failures always; success only where it was asked for and nobody else tells: RFC 3461 §5.2.2. */
+function wantsToHear(outcome: Outcome, recipient: StoredRecipient): boolean {
+  if (outcome.kind !== 'relayed') return true;
+  return !outcome.dsnPassedOn && recipient.notify?.includes('SUCCESS') === true;
+}
+
+/** Giving up is decided here alone, after an attempt: a clock that jumps ahead costs no message its last try. */
+function waiting(facts: DecisionFacts): Decision {
+  const { message, recipient, outcome, schedule, now, random } = facts;
+  const attempts = recipient.attempts + 1;
+  const notBefore = outcome.kind === 'delayed' ? outcome.notBefore : undefined;
+  const at = Math.min(nextAttempt(schedule, { attempts, now, random, notBefore }), now + horizon(schedule));
+  if (at > message.expiresAt) return ended(facts, 'expired', true);
+  const warn = !recipient.delayReported && now - message.acceptedAt >= schedule.delayWarning;
+  return {
+    recipient,
+    outcome,
+    event: 'delayed',
+    change: {
+      n: recipient.n,
+      state: outcome.kind === 'uncertain' ? 'uncertain' : 'delayed',
+      nextAttemptAt: at,
+      ...attempted(outcome, now),
+      ...(warn ? { delayReported: true } : {}),
+    },
+    ...(warn ? { report: { recipient, action: 'delayed', outcome, willRetryUntil: message.expiresAt } } : {}),
+  };
+}
+
+function ended({ recipient, outcome, now }: DecisionFacts, state: 'relayed' | 'failed' | 'expired', report: boolean): Decision {
+  return {
+    recipient,
+    outcome,
+    event: state,
+    change: { n: recipient.n, state, ...attempted(outcome, now) },
+    ...(report ? { report: { recipient, action: state, outcome } } : {}),
+  };
+}
+
+/** Nothing was tried, so nothing is counted: it stands where it stood, due again at once or when there is room. */
+function returned({ recipient, outcome, schedule, now }: DecisionFacts, notBefore = now): Decision {
+  const state = recipient.attempts === 0 ? 'queued' : 'delayed';
+  const nextAttemptAt = Math.min(notBefore, now + horizon(schedule));
+  return { recipient, outcome, event: 'returned', change: { n: recipient.n, state, nextAttemptAt } };
+}
+
+/**
+ * Takes back the end of recipients whose sender could not be told: they wait for another attempt, and another report.
+ * What was relayed stays relayed: sending it again would be worse than a missing "relayed" report.
+ */
+export function withoutReport(decision: Decision, { schedule, now, random }: DecisionFacts): Decision {
+  const { report: unsent, ...rest } = decision;
+  if (unsent === undefined || decision.event === 'relayed') return rest;
+  const attempts = decision.recipient.attempts + 1;
+  const { delayReported: _, ...change } = decision.change;
+  const nextAttemptAt = change.nextAttemptAt ?? nextAttempt(schedule, { attempts, now, random });
+  const state = decision.outcome.kind === 'uncertain' ? 'uncertain' : 'delayed';
+  return { ...rest, event: 'delayed', change: { ...change, state, nextAttemptAt } };
+}
+
+function attempted(outcome: Outcome, at: number): { lastReply: string; attempt?: AttemptRecord } {
+  const line = replyLine(outcome.reply);
+  const reply = line.length > MAX_REPLY ? `${line.slice(0, MAX_REPLY)}…` : line;
+  if (outcome.kind === 'returned') return { lastReply: reply };
+  const { kind, mx = null, ip = null, tls = null, seconds } = outcome;
+  const { code, status } = outcome.reply;
+  return { lastReply: reply, attempt: { at, mx, ip, tls, outcome: kind, code, status, reply, seconds } };
+}

@@ -1,0 +1,133 @@
+/**
+ * Accepted mail, safe until settled: RFC 5321 §6.1. What a crash leaves, and what the next start makes of it:
+ *
+ * - before `accept` has resolved: nothing or the whole message; nobody was told 250.
+ * - accepted, first attempt from memory under way: recipients stand `active`, leased to a dead incarnation. `takeBack` makes them
+ *   due at once. What the far side took before the crash but was not settled is sent once more, with the same Message-ID.
+ * - `queued`, `delayed`, `uncertain`: due at their time, nothing to repair. `uncertain` had no reply to its final dot.
+ * - `held`: waits for the operator.
+ * - settled: outcome, attempt, next time and reports are one transaction, so a report exists exactly when its cause is recorded.
+ * - `relayed`, `failed`, `expired`, `removed`: ended, never tried again.
+ *
+ * States change as follows; attempts are counted with all but the arrows marked *:
+ *   queued → active* → relayed | failed | delayed | uncertain | expired;  delayed, uncertain → active*;
+ *   active → queued or delayed* (handed back: shutting down, no room);  any waiting → held, removed* (command);  held → queued*.
+ * Expiry is decided only after an attempt.
+ */
+import type { AcceptRequest, Content, LimitUse, MessageStore, NewMessage } from '../store/store.ts';
+import { type Clock, systemClock } from '../system/clock.ts';
+import type { MailLog } from '../system/mail-log.ts';
+import { createAttempts, type Deliver } from './attempts.ts';
+import { NOTHING, type Plan, planFirstAttempts, release, toClaim } from './first-attempt.ts';
+import type { ReportFunction } from './reportable.ts';
+import { createPromises, createRoom } from './room.ts';
+import { startRunner } from './runner.ts';
+import { horizon, type Schedule } from './schedule.ts';
+import { createSettler } from './settle.ts';
+import { takeBack } from './take-back.ts';
+
+export type { Report, Reportable, ReportFunction, ReportSubject } from './reportable.ts';
+export type { Schedule } from './schedule.ts';
+
+const DEFAULT_MEMORY = 64 * 1024 * 1024;
+
+export type AddRequest = { readonly message: NewMessage; readonly limits?: AcceptRequest['limits'] };
+export type AddResult =
+  | { readonly accepted: true; readonly held: boolean; readonly use: readonly LimitUse[] }
+  | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] };
+
+export type Queue = {
+  /**
+   * Resolves when the message is synced, or refused over a limit; a first attempt is under way by then where there was room.
+   * Rejects when the store fails: answer 451. The bytes of an inline content are gone for the caller.
+   */
+  add(request: AddRequest): Promise<AddResult>;
+  /** Something changed from outside (a command, SIGHUP): look at the store now. */
+  wake(): void;
+  reload(schedule: Schedule): void;
+  /** Refuses new claims, then waits for what runs: at most `deadline` ms until the final dots' replies are given up as uncertain. */
+  close(deadline: number): Promise<void>;
+};
+
+export type QueueOptions = {
+  readonly store: MessageStore;
+  readonly log: MailLog;
+  /** This incarnation of the process: whose leases are alive. */
+  readonly owner: string;
+  readonly deliver: Deliver;
+  readonly room: (destination: string) => number;
+  readonly onRoom: (listener: (destination: string) => void) => void;
+  readonly blockedUntil: (destination: string) => number | undefined;
+  readonly report: ReportFunction;
+  readonly schedule: Schedule;
+  /** Bytes of bodies waiting for a first attempt; half as much again for what waited in the store. Default: 64 MiB. */
+  readonly memory?: number;
+  readonly now?: Clock;
+  /** In [0, 1). */
+  readonly random?: () => number;
+};
+
+export function startQueue(options: QueueOptions): Queue {
+  const { store, log, owner, deliver, blockedUntil, report, memory = DEFAULT_MEMORY } = options;
+  const { now = systemClock, random = Math.random } = options;
+  let { schedule } = options;
+  const settler = createSettler({ store, log, report, schedule: () => schedule, now, random, onDue });
+  const attempts = createAttempts({ deliver, settle: settler.settle, log });
+  const promises = createPromises(options.room);
+  const room = createRoom(memory, promises);
+  const runner = startRunner({
+    ...{ store, log, owner, attempts, blockedUntil, now },
+    room: createRoom(memory / 2, promises),
+    horizon: () => horizon(schedule),
+  });
+  options.onRoom((destination) => runner.roomFor(destination));
+  void takeBack({ store, log, owner, now, stopped: () => attempts.closing }).then(runner.wake);
+
+  function onDue(destination: string, at: number, why: 'report' | 'retry' | 'returned'): void {
+    if (why === 'report') runner.announce(destination);
+    else if (why === 'retry') runner.expect(at);
+    else runner.handedBack(destination, at);
+  }
+
+  async function add({ message, limits }: AddRequest): Promise<AddResult> {
+    const plan = attempts.closing ? NOTHING : planFirstAttempts(message, room);
+    const end = attempts.hold();
+    try {
+      const request = { message, claim: plan.claim, owner };
+      const result = await store.accept(limits === undefined ? request : { ...request, limits });
+      if (!result.accepted) return result;
+      if (result.held) logHeld(log, message);
+      else begin(plan, message, result.content);
+      return { accepted: true, held: result.held, use: result.use };
+    } finally {
+      release(plan, room);
+      end();
+    }
+  }
+
+  /** What the plan kept free is taken again for as long as the attempt lasts. */
+  function begin(plan: Plan, message: NewMessage, content: Content): void {
+    for (const group of plan.groups) {
+      const { destination } = group;
+      room.take(destination, plan.bytes);
+      attempts.start(toClaim(group, message, content), () => room.give(destination, plan.bytes));
+    }
+    for (const destination of plan.left) runner.announce(destination);
+  }
+
+  return {
+    add,
+    wake: runner.wake,
+    reload(next) {
+      schedule = next;
+    },
+    async close(deadline) {
+      runner.stop();
+      await attempts.close(deadline, settler.close);
+    },
+  };
+}
+
+function logHeld(log: MailLog, { id, recipients }: NewMessage): void {
+  for (const { address } of recipients) log.held({ queueId: id, recipient: address });
+}

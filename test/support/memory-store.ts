@@ -1,0 +1,192 @@
+/** A MessageStore that keeps everything in memory and counts its calls: the queue's half of the interface, honestly. */
+import {
+  type AcceptRequest,
+  type AcceptResult,
+  type AttemptRecord,
+  type Claim,
+  type Content,
+  ENDED_STATES,
+  type MessageFacts,
+  type MessageStore,
+  type NewMessage,
+  type RecipientState,
+  type Selection,
+  type Settlement,
+  type StoredMessage,
+  type StoredRecipient,
+  type Touched,
+} from '../../src/store/store.ts';
+
+type Kept = {
+  facts: MessageFacts;
+  content: Content;
+  recipients: (Omit<StoredRecipient, 'attempts'> & { attempts: number; trace: AttemptRecord[]; owner: string | null })[];
+};
+
+const WAITING: readonly RecipientState[] = ['queued', 'delayed', 'uncertain'];
+type Method = 'accept' | 'due' | 'claim' | 'settle' | 'takeBack' | 'list' | 'retry';
+
+export type MemoryStore = MessageStore & {
+  readonly calls: Record<Method, number>;
+  readonly settlements: readonly Settlement[];
+  /** The next calls of a method reject with this, until it returns undefined. */
+  failWith(method: Method, error: () => Error | undefined): void;
+  /** Answers of accept are `held`. */
+  hold(selection: Selection, now: number): Promise<readonly Touched[]>;
+  holdNext: boolean;
+};
+
+export function createMemoryStore(): MemoryStore {
+  const messages = new Map<string, Kept>();
+  const calls: Record<Method, number> = { accept: 0, due: 0, claim: 0, settle: 0, takeBack: 0, list: 0, retry: 0 };
+  const faults = new Map<Method, () => Error | undefined>();
+  const settlements: Settlement[] = [];
+  const absent = (): never => {
+    throw new Error('not in the fake');
+  };
+
+  async function call(method: Method): Promise<void> {
+    calls[method]++;
+    await new Promise(setImmediate);
+    const error = faults.get(method)?.();
+    if (error !== undefined) throw error;
+  }
+
+  function insert(message: NewMessage, { claim, owner, held }: { claim: readonly number[]; owner: string; held: boolean }): void {
+    const { recipients, content, ...facts } = message;
+    if (messages.has(facts.id)) throw new Error(`message ${facts.id} exists`);
+    const stored = recipients.map((recipient, n) => {
+      const active = !held && claim.includes(n);
+      const state: RecipientState = held ? 'held' : active ? 'active' : 'queued';
+      const nextAttemptAt = held || active ? null : facts.acceptedAt;
+      const rest = { n, state, nextAttemptAt, attempts: 0, lastReply: null, delayReported: false, trace: [] };
+      return { ...recipient, ...rest, owner: active ? owner : null };
+    });
+    messages.set(facts.id, { facts, content: copy(content), recipients: stored });
+  }
+
+  const dueOf = (kept: Kept, now: number) =>
+    kept.recipients.filter((r) => WAITING.includes(r.state) && (r.nextAttemptAt ?? 0) <= now);
+
+  function apply({ messageId, at, changes, reports = [] }: Settlement): void {
+    const kept = messages.get(messageId);
+    for (const { n, attempt, ...change } of changes) {
+      const recipient = kept?.recipients[n];
+      if (recipient === undefined || recipient.state !== 'active') continue;
+      Object.assign(recipient, { nextAttemptAt: null, ...change, owner: null });
+      if (attempt === undefined) continue;
+      recipient.attempts++;
+      recipient.trace.push(attempt);
+    }
+    for (const { ...report } of reports) insert({ ...report, acceptedAt: at }, { claim: [], owner: '', held: false });
+  }
+
+  function touch(selection: Selection, from: readonly RecipientState[], change: Partial<StoredRecipient>): Touched[] {
+    const touched: Touched[] = [];
+    for (const { facts, recipients } of messages.values()) {
+      if (selection.ids !== undefined && !selection.ids.includes(facts.id)) continue;
+      for (const recipient of recipients) {
+        if (!from.includes(recipient.state)) continue;
+        if (selection.domain !== undefined && !recipient.address.endsWith(`@${selection.domain}`)) continue;
+        Object.assign(recipient, change);
+        touched.push({ id: facts.id, recipient: recipient.address, state: recipient.state });
+      }
+    }
+    return touched;
+  }
+
+  const store: MemoryStore = {
+    calls,
+    settlements,
+    holdNext: false,
+    failWith: (method, error) => void faults.set(method, error),
+    createSpool: absent,
+    async accept({ message, claim, owner }: AcceptRequest): Promise<AcceptResult> {
+      await call('accept');
+      const held = store.holdNext;
+      insert(message, { claim, owner, held });
+      return { accepted: true, held, content: copy(message.content), use: [] };
+    },
+    async due(now, limit) {
+      await call('due');
+      const first = new Map<string, number>();
+      let nextAt: number | null = null;
+      for (const { recipients } of messages.values()) {
+        for (const { state, destination, nextAttemptAt } of recipients) {
+          if (!WAITING.includes(state)) continue;
+          const at = nextAttemptAt ?? 0;
+          if (at > now) nextAt = Math.min(nextAt ?? at, at);
+          else first.set(destination, Math.min(first.get(destination) ?? at, at));
+        }
+      }
+      const due = [...first].map(([destination, nextAttemptAt]) => ({ destination, nextAttemptAt }));
+      return { due: due.sort((a, b) => a.nextAttemptAt - b.nextAttemptAt).slice(0, limit), nextAt };
+    },
+    async claim({ destination, now, limit, owner }): Promise<readonly Claim[]> {
+      await call('claim');
+      const claims: Claim[] = [];
+      for (const kept of messages.values()) {
+        if (claims.length === limit) break;
+        const mine = dueOf(kept, now).filter((recipient) => recipient.destination === destination);
+        if (mine.length === 0) continue;
+        for (const recipient of mine.slice(0, 50)) Object.assign(recipient, { state: 'active', owner });
+        const recipients = mine.slice(0, 50).map(({ trace: _, owner: __, ...recipient }) => ({ ...recipient }));
+        claims.push({ message: kept.facts, recipients, content: copy(kept.content) });
+      }
+      return claims;
+    },
+    async settle(settlement) {
+      await call('settle');
+      settlements.push(settlement);
+      apply(settlement);
+    },
+    async takeBack(owner, now) {
+      await call('takeBack');
+      let count = 0;
+      for (const { recipients } of messages.values()) {
+        for (const recipient of recipients) {
+          if (recipient.state !== 'active' || recipient.owner === owner) continue;
+          Object.assign(recipient, { state: recipient.attempts > 0 ? 'delayed' : 'queued', nextAttemptAt: now, owner: null });
+          count++;
+        }
+      }
+      return count;
+    },
+    async list({ states, after = '', limit = 100 }) {
+      await call('list');
+      const wanted = (state: RecipientState) => (states === undefined ? !ENDED_STATES.includes(state) : states.includes(state));
+      const ids = [...messages.keys()].filter((id) => id > after).sort();
+      const all = ids.map((id) => view(messages.get(id)!));
+      return all.filter(({ recipients }) => recipients.some(({ state }) => wanted(state))).slice(0, limit);
+    },
+    async get(id) {
+      const kept = messages.get(id);
+      return kept === undefined ? undefined : view(kept);
+    },
+    find: absent,
+    content: async (id) => messages.get(id)?.content,
+    async retry(selection, now) {
+      await call('retry');
+      return touch(selection, WAITING, { nextAttemptAt: now });
+    },
+    hold: async (selection) => touch(selection, WAITING, { state: 'held', nextAttemptAt: null }),
+    release: async (selection, now) => touch(selection, ['held'], { state: 'queued', nextAttemptAt: now }),
+    remove: async (selection) => touch(selection, [...WAITING, 'held', 'active'], { state: 'removed', nextAttemptAt: null }),
+    reroute: absent,
+    counts: absent,
+    summary: absent,
+    limitUse: absent,
+    knownRecipients: absent,
+    signatureInUse: absent,
+    trimTrace: absent,
+  };
+  return store;
+}
+
+function copy(content: Content): Content {
+  return content.kind === 'inline' ? { kind: 'inline', bytes: content.bytes.slice() } : content;
+}
+
+function view({ facts, recipients }: Kept): StoredMessage {
+  return { ...facts, recipients: recipients.map(({ owner: _, ...recipient }) => ({ ...recipient })) };
+}

@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest';
+import { type DecisionFacts, decide, withoutReport } from '../../../src/queue/decide.ts';
+import type { Outcome } from '../../../src/smtp/outcome.ts';
+import type { StoredRecipient } from '../../../src/store/store.ts';
+import { DAY, HOUR, MINUTE } from '../../../src/system/clock.ts';
+import { delayed, failed, message, recipient, relayed, returned, SCHEDULE, uncertain } from '../../support/queue-rig.ts';
+
+const T = 1_700_000_000_000;
+const stored: StoredRecipient = {
+  ...{ ...recipient('b@example.org'), n: 3, state: 'active', attempts: 0 },
+  ...{ nextAttemptAt: null, lastReply: null, delayReported: false },
+};
+
+function facts(outcome: Outcome, rest: Partial<StoredRecipient> = {}, now = T): DecisionFacts {
+  const about = message([], { acceptedAt: T });
+  return { message: about, recipient: { ...stored, ...rest }, outcome, schedule: SCHEDULE, now, random: 0.5 };
+}
+
+describe('decide', () => {
+  test('relayed ends the recipient and tells nobody', () => {
+    const { change, event, report } = decide(facts(relayed));
+    expect(change).toMatchObject({ n: 3, state: 'relayed', lastReply: '250 2.0.0 Ok' });
+    expect(change.attempt).toEqual({
+      ...{ at: T, mx: 'mx.example.org', ip: '127.0.0.2', tls: null, outcome: 'relayed' },
+      ...{ code: 250, status: '2.0.0', reply: '250 2.0.0 Ok', seconds: 0.01 },
+    });
+    expect([event, report]).toEqual(['relayed', undefined]);
+  });
+
+  test('relayed is told where NOTIFY asks for it and the next server does not tell (RFC 3461 §5.2.2)', () => {
+    expect(decide(facts(relayed, { notify: ['SUCCESS'] })).report?.action).toBe('relayed');
+    expect(decide(facts({ ...relayed, dsnPassedOn: true } as Outcome, { notify: ['SUCCESS'] })).report).toBeUndefined();
+    expect(decide(facts(relayed, { notify: ['FAILURE'] })).report).toBeUndefined();
+  });
+
+  test('failed ends the recipient and is told', () => {
+    const { change, report } = decide(facts(failed));
+    expect(change).toMatchObject({ state: 'failed', lastReply: '550 5.1.1 No such user' });
+    expect(report).toMatchObject({ action: 'failed', outcome: failed });
+  });
+
+  test('delayed waits as the schedule says and counts the attempt', () => {
+    const { change, report } = decide(facts(delayed, { attempts: 1 }));
+    expect(change).toMatchObject({
+      state: 'delayed',
+      nextAttemptAt: T + 15 * MINUTE,
+      attempt: { outcome: 'delayed', code: 450 },
+    });
+    expect(report).toBeUndefined();
+  });
+
+  test('a destination in back-off is not tried before its end, nor later than the schedule ever waits', () => {
+    const at = (notBefore: number) => decide(facts({ ...delayed, notBefore } as Outcome)).change.nextAttemptAt;
+    expect(at(T + HOUR)).toBe(T + HOUR);
+    expect(at(T + 9 * DAY)).toBeLessThan(T + 4.5 * HOUR);
+  });
+
+  test.each([
+    [3.9 * HOUR, false, false],
+    [4 * HOUR, false, true],
+    [8 * HOUR, true, false],
+  ])('at the age of %i ms, delay reported already %s: delay report %s', (age, delayReported, told) => {
+    const { change, report } = decide(facts(delayed, { attempts: 5, delayReported }, T + age));
+    expect(report?.action === 'delayed').toBe(told);
+    expect(change.delayReported === true).toBe(told);
+    if (told) expect(report?.willRetryUntil).toBe(T + 5 * DAY);
+  });
+
+  test('expires when the next attempt would come after the lifetime, and only after an attempt', () => {
+    expect(decide(facts(delayed, { attempts: 30 }, T + 5 * DAY - 3 * HOUR))).toMatchObject({
+      event: 'expired',
+      change: { state: 'expired', attempt: { outcome: 'delayed' } },
+      report: { action: 'expired' },
+    });
+    expect(decide(facts(delayed, { attempts: 30 }, T + 5 * DAY - 5 * HOUR)).event).toBe('delayed');
+    expect(decide(facts(uncertain, {}, T + 40 * DAY)).event).toBe('expired');
+    expect(decide(facts(returned, {}, T + 40 * DAY))).toMatchObject({ event: 'returned', change: { state: 'queued' } });
+  });
+
+  test('a lost final reply waits like a delay and keeps its name', () => {
+    expect(decide(facts(uncertain)).change).toMatchObject({ state: 'uncertain', nextAttemptAt: T + 5 * MINUTE });
+  });
+
+  test('handed back: stands where it stood, due at once or as told, no attempt counted', () => {
+    expect(decide(facts(returned)).change).toEqual({ n: 3, state: 'queued', nextAttemptAt: T });
+    const later = { ...returned, notBefore: T + MINUTE } as Outcome;
+    expect(decide(facts(later, { attempts: 2 })).change).toEqual({ n: 3, state: 'delayed', nextAttemptAt: T + MINUTE });
+  });
+
+  test('a clock before the acceptance makes no negative pause', () => {
+    const { change } = decide(facts(delayed, {}, T - 365 * DAY));
+    expect(change.nextAttemptAt).toBe(T - 365 * DAY + 5 * MINUTE);
+  });
+
+  test('very long replies are cut', () => {
+    const long = { ...failed, reply: { code: 550, status: '5.1.1', text: 'x'.repeat(100_000) } } as Outcome;
+    expect(decide(facts(long)).change.lastReply!.length).toBeLessThan(1100);
+  });
+});
+
+describe('withoutReport', () => {
+  const postponed = (f: DecisionFacts) => withoutReport(decide(f), f);
+
+  test('nobody ends without the sender being told: failed and expired wait for another attempt', () => {
+    expect(postponed(facts(failed))).toMatchObject({
+      event: 'delayed',
+      change: { state: 'delayed', nextAttemptAt: T + 5 * MINUTE },
+    });
+    const late = facts(uncertain, { attempts: 9 }, T + 6 * DAY);
+    expect(postponed(late)).toMatchObject({
+      event: 'delayed',
+      change: { state: 'uncertain', nextAttemptAt: late.now + 4 * HOUR },
+    });
+  });
+
+  test('relayed stays relayed, and a delay warning is tried again', () => {
+    expect(postponed(facts(relayed, { notify: ['SUCCESS'] }))).toMatchObject({ event: 'relayed', change: { state: 'relayed' } });
+    expect(postponed(facts(delayed, {}, T + 4 * HOUR)).change.delayReported).toBeUndefined();
+  });
+
+  test('decisions without a report stay as they are', () => {
+    expect(postponed(facts(delayed)).change).toEqual(decide(facts(delayed)).change);
+  });
+});
