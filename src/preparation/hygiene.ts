@@ -1,0 +1,68 @@
+/** What a header must look like before it leaves: RFC 5322 §3.6, RFC 6409 §8, and loops by RFC 5321 §6.3. */
+import { type HeaderField, parseTags } from '../signing/signing.ts';
+import { Refusal } from '../smtp/reply.ts';
+import { coveredNames, type HeaderSection } from './header.ts';
+
+/** At most one of each: receivers return mail with two. */
+const UNIQUE: ReadonlyMap<string, string> = new Map([
+  ['from', 'From'],
+  ['sender', 'Sender'],
+  ['subject', 'Subject'],
+  ['date', 'Date'],
+  ['to', 'To'],
+  ['message-id', 'Message-ID'],
+]);
+/** Fields that name hidden recipients, and the one that only the last server writes. */
+const REMOVED = new Set(['bcc', 'resent-bcc', 'return-path']);
+
+/** What is wrong with a header. `relaxable`: the operator may choose to be warned only. */
+export type Finding = { readonly refusal: Refusal; readonly relaxable: boolean };
+
+const malformed = (text: string, relaxable = false): Finding => ({ refusal: new Refusal(550, '5.6.0', text), relaxable });
+
+/** The form of the section and the number of its fields; the worst comes first. */
+export function findings({ fields, brokenLine }: HeaderSection): readonly Finding[] {
+  if (fields.length === 0) return [malformed('The message has no header section: it must begin with fields like From and Date')];
+  if (brokenLine !== undefined) return [malformed(`Line ${brokenLine} of the header is not a header field`)];
+  const counts = new Map<string, number>();
+  for (const { name } of fields) {
+    if (UNIQUE.has(name)) counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const found: Finding[] = counts.has('from') ? [] : [malformed('The header has no From field')];
+  for (const [name, spelled] of UNIQUE) {
+    if ((counts.get(name) ?? 0) > 1) found.push(malformed(`The header has several ${spelled} fields`, name !== 'from'));
+  }
+  return found;
+}
+
+/** Several authors and nobody who sent it: RFC 5322 §3.6.2. */
+export function missingSender(from: readonly string[], sender: string | undefined): Finding | undefined {
+  if (from.length < 2 || sender !== undefined) return undefined;
+  return malformed('The From field has several addresses, and there is no Sender field', true);
+}
+
+/** @returns a refusal where the message has come round too often. */
+export function loopIn(fields: readonly HeaderField[], hostname: string, maxReceived: number): Refusal | undefined {
+  const received = fields.filter(({ name }) => name === 'received');
+  if (received.length > maxReceived) {
+    return new Refusal(554, '5.4.6', `Mail loop: the header has ${received.length} Received fields, ${maxReceived} are allowed`);
+  }
+  if (received.filter((field) => isOurMark(field, hostname)).length < 2) return undefined;
+  return new Refusal(554, '5.4.6', `Mail loop: this message has passed ${hostname} twice already`);
+}
+
+/** `Received: … by <hostname> …`, in any case and however folded. */
+function isOurMark({ raw }: HeaderField, hostname: string): boolean {
+  const text = `${raw
+    .toString('latin1')
+    .toLowerCase()
+    .replace(/[ \t\r\n:;(]+/g, ' ')} `;
+  return text.includes(` by ${hostname.toLowerCase()} `);
+}
+
+/** The fields that stay, and what the signatures of others forbid to touch. */
+export function withoutRemoved(fields: readonly HeaderField[]): { kept: readonly HeaderField[]; covered: ReadonlySet<string> } {
+  const covered = coveredNames(fields, parseTags);
+  const leaves = ({ name }: HeaderField) => REMOVED.has(name) && !covered.has(name);
+  return { kept: fields.some(leaves) ? fields.filter((field) => !leaves(field)) : fields, covered };
+}

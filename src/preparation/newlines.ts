@@ -1,0 +1,218 @@
+/**
+ * Lines end with CRLF and nothing else: RFC 5321 §2.3.8. What another server could take for an end of data is refused, other
+ * bare CR and LF become CRLF before anything is hashed, signed or stored.
+ *
+ * The same bytes give the same result however they are cut into chunks.
+ */
+import { Refusal } from '../smtp/reply.ts';
+
+/** Who takes the clean bytes. Chunks that are clean already come through by reference. */
+export type LineSink = {
+  /** Bytes of the header section, its last CRLF included, the empty line after it not. */
+  header(piece: Buffer): void;
+  /** @param separated false where the message ends without an empty line. */
+  headerEnd(separated: boolean): void;
+  body(piece: Buffer): void;
+  /** The first one counts. What comes after it does not matter. */
+  refuse(refusal: Refusal): void;
+  /** Told once. */
+  bareNewline(): void;
+};
+
+export type LineOptions = { readonly bareNewlines: 'normalize' | 'reject' };
+
+/** RFC 5321 §4.5.3.1.6 asks for 998 at least; longer lines exist, and breaking them would break signatures. */
+const MAX_LINE = 64 * 1024;
+/** Below this a loop over bytes is faster than a view on words. */
+const WORTH_WORDS = 64;
+const NUL = 0;
+const LF = 10;
+const CR = 13;
+const DOT = 0x2e;
+const NEWLINE = Buffer.from('\r\n');
+
+export class Lines {
+  readonly #sink: LineSink;
+  readonly #options: LineOptions;
+  #inHeader = true;
+  #refused = false;
+  #bare = false;
+  /** Length of the line that the last chunk left unfinished, and whether it is a lone dot so far. */
+  #length = 0;
+  #loneDot = false;
+  /** The unfinished line began after a CRLF, or with the message. */
+  #cleanStart = true;
+  /** The last chunk ended with a CR. */
+  #cr = false;
+
+  constructor(sink: LineSink, options: LineOptions) {
+    this.#sink = sink;
+    this.#options = options;
+  }
+
+  write(chunk: Buffer): void {
+    if (this.#refused || chunk.length === 0) return;
+    if (!this.#cr) this.#scan(chunk, 0);
+    else if (chunk[0] === LF) {
+      this.#cr = false;
+      this.#endLine(true);
+      this.#scan(chunk, 1);
+    } else this.#rewrite(chunk, 0);
+  }
+
+  /** The end of the data: closes the last line where the client did not. */
+  end(): void {
+    if (this.#refused) return;
+    if (this.#cr) this.#endBareLine(true);
+    else if (this.#length > 0) this.#endLine(this.#cleanStart);
+    if (this.#inHeader && !this.#refused) this.#sink.headerEnd(false);
+  }
+
+  /** The fast way: passes on what is clean, up to the first byte that is not. */
+  #scan(chunk: Buffer, from: number): void {
+    const words = chunk.length - from < WORTH_WORDS ? undefined : wordsOf(chunk);
+    let lineStart = from - this.#length;
+    let passed = from;
+    let i = from;
+    while ((i = nextControl(chunk, i, words)) < chunk.length) {
+      const byte = chunk[i]!;
+      if (byte !== CR && byte !== LF && byte !== NUL) {
+        i++;
+        continue;
+      }
+      if (i - lineStart > MAX_LINE) break;
+      if (byte !== CR || (i + 1 < chunk.length && chunk[i + 1] !== LF)) break;
+      if (i + 1 === chunk.length) {
+        this.#keepState(chunk, lineStart, i);
+        this.#cr = true;
+        this.#pass(chunk, passed, i);
+        return;
+      }
+      if (i - lineStart === 1 && !this.#cleanStart && this.#isLoneDot(chunk, lineStart, i)) break;
+      if (i === lineStart && this.#inHeader) {
+        this.#pass(chunk, passed, i);
+        this.#endHeader(true);
+        passed = i + 2;
+      }
+      this.#cleanStart = true;
+      i += 2;
+      lineStart = i;
+    }
+    this.#keepState(chunk, lineStart, i);
+    this.#pass(chunk, passed, i);
+    if (this.#length > MAX_LINE) this.#refuse(tooLong());
+    else if (i < chunk.length) this.#rewrite(chunk, i);
+  }
+
+  /** The slow way, byte by byte, from the first thing that is wrong to the end of the chunk. */
+  #rewrite(chunk: Buffer, from: number): void {
+    let start = from;
+    for (let i = from; i < chunk.length && !this.#refused; i++) {
+      const byte = chunk[i]!;
+      if (this.#cr && byte !== LF) {
+        this.#endBareLine(true);
+        start = i;
+      }
+      if (byte === LF) {
+        this.#pass(chunk, start, i);
+        if (this.#cr) this.#endLine(true);
+        else this.#endBareLine(false);
+        this.#cr = false;
+        start = i + 1;
+      } else if (byte === CR) {
+        this.#pass(chunk, start, i);
+        this.#cr = true;
+        start = i + 1;
+      } else if (byte === NUL) {
+        this.#pass(chunk, start, i);
+        this.#refuse(new Refusal(550, '5.6.11', 'A NUL character is not allowed in mail'));
+      } else {
+        this.#loneDot = this.#length === 0 && byte === DOT;
+        if (++this.#length > MAX_LINE) {
+          this.#pass(chunk, start, i);
+          this.#refuse(tooLong());
+        }
+      }
+    }
+    if (!this.#refused && !this.#cr) this.#pass(chunk, start, chunk.length);
+  }
+
+  #endBareLine(byCr: boolean): void {
+    this.#cr = false;
+    if (byCr && this.#inHeader) {
+      this.#refuse(new Refusal(550, '5.6.11', 'A CR without LF is not allowed in the header'));
+    } else if (this.#options.bareNewlines === 'reject') {
+      this.#refuse(new Refusal(550, '5.6.11', 'Lines must end with CRLF; this message has a bare CR or LF'));
+    } else {
+      if (!this.#bare) this.#sink.bareNewline();
+      this.#bare = true;
+      this.#endLine(false);
+    }
+  }
+
+  #endLine(clean: boolean): void {
+    if (this.#loneDot && !(clean && this.#cleanStart)) {
+      this.#refuse(new Refusal(550, '5.6.11', 'A line with a lone dot between bare CR or LF is not allowed in mail'));
+      return;
+    }
+    if (this.#length === 0 && this.#inHeader) this.#endHeader(true);
+    else this.#pass(NEWLINE, 0, 2);
+    this.#length = 0;
+    this.#loneDot = false;
+    this.#cleanStart = clean;
+  }
+
+  #endHeader(separated: boolean): void {
+    this.#inHeader = false;
+    this.#sink.headerEnd(separated);
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.#refused = true;
+    this.#sink.refuse(refusal);
+  }
+
+  #pass(chunk: Buffer, from: number, to: number): void {
+    if (to <= from) return;
+    const piece = from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to);
+    if (this.#inHeader) this.#sink.header(piece);
+    else this.#sink.body(piece);
+  }
+
+  #isLoneDot(chunk: Buffer, lineStart: number, end: number): boolean {
+    return end - lineStart === 1 && (lineStart < 0 ? this.#loneDot : chunk[lineStart] === DOT);
+  }
+
+  #keepState(chunk: Buffer, lineStart: number, end: number): void {
+    this.#loneDot = this.#isLoneDot(chunk, lineStart, end);
+    this.#length = end - lineStart;
+  }
+}
+
+const tooLong = () =>
+  new Refusal(550, '5.6.0', `A line is longer than ${MAX_LINE} octets; lines of up to 998 are safe everywhere`);
+
+type Words = { readonly words: Int32Array; readonly from: number };
+
+/** The aligned part of a chunk, four bytes at a time. */
+function wordsOf(chunk: Buffer): Words {
+  const from = -chunk.byteOffset & 3;
+  return { words: new Int32Array(chunk.buffer, chunk.byteOffset + from, (chunk.length - from) >>> 2), from };
+}
+
+/** Index of the next byte below 14 (CR, LF, NUL, and the tab, which is none of our business), or the length. */
+function nextControl(chunk: Buffer, start: number, aligned: Words | undefined): number {
+  let i = start;
+  if (aligned !== undefined) {
+    const { words, from } = aligned;
+    for (; i < chunk.length && (i < from || ((i - from) & 3) !== 0); i++) {
+      if (chunk[i]! < 14) return i;
+    }
+    let w = (i - from) >> 2;
+    // A byte below 14 borrows from its top bit; bytes from 128 up are masked out by ~word.
+    while (w < words.length && ((words[w]! - 0x0e0e0e0e) & ~words[w]! & 0x80808080) === 0) w++;
+    i = from + 4 * w;
+  }
+  while (i < chunk.length && chunk[i]! >= 14) i++;
+  return i;
+}

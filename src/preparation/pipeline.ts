@@ -1,0 +1,156 @@
+/** One message on its way through preparation: lines, header, body, storage, signature. */
+import { isAscii } from 'node:buffer';
+import { createBodyHash, type Signed } from '../signing/signing.ts';
+import { Refusal } from '../smtp/reply.ts';
+import { type LineSink, Lines } from './newlines.ts';
+import { Pieces } from './pieces.ts';
+import type { Preparation, PreparationOptions, PreparationRequest, Prepared } from './preparation-request.ts';
+import { type PreparedHeader, prepareHeader } from './prepared-header.ts';
+import { Storage } from './storage.ts';
+
+const INLINE_LIMIT = 256 * 1024;
+const SEPARATOR = Buffer.from('\r\n');
+
+export class Pipeline implements Preparation, LineSink {
+  readonly #options: PreparationOptions;
+  readonly #request: PreparationRequest;
+  readonly #lines: Lines;
+  readonly #head = new Pieces();
+  readonly #bodyHash = createBodyHash();
+  readonly #storage: Storage;
+  #header: PreparedHeader | undefined;
+  #arrived = 0;
+  #bareNewlines = false;
+  #eightBit = false;
+  /** The first thing that went wrong. */
+  #failure: { readonly cause: unknown } | undefined;
+  #dropping: Promise<void> | undefined;
+  #finished = false;
+
+  constructor(request: PreparationRequest, options: PreparationOptions) {
+    this.#options = options;
+    this.#request = request;
+    this.#lines = new Lines(this, options);
+    this.#storage = new Storage({ inlineLimit: options.inlineLimit ?? INLINE_LIMIT, createSpool: options.createSpool });
+  }
+
+  write(chunk: Buffer): Promise<void> | undefined {
+    this.#arrived += chunk.length;
+    if (this.#arrived > this.#options.maxMessageSize) this.#fail(this.#tooLarge());
+    if (this.#failure !== undefined) return undefined;
+    this.#lines.write(chunk);
+    return this.#storage.busy;
+  }
+
+  async finish(): Promise<Prepared> {
+    if (this.#failure === undefined) this.#lines.end();
+    try {
+      // Whatever else is wrong, in whatever pieces it came: a message that is too large is refused as that.
+      if (this.#arrived > this.#options.maxMessageSize) throw this.#tooLarge();
+      if (this.#failure !== undefined) throw this.#failure.cause;
+      const prepared = await this.#complete(this.#header!);
+      this.#finished = true;
+      return prepared;
+    } catch (error) {
+      await this.#drop();
+      throw error;
+    }
+  }
+
+  async abort(): Promise<void> {
+    if (this.#finished) return;
+    this.#failure ??= { cause: new Error('The message was aborted') };
+    await this.#drop();
+  }
+
+  header(piece: Buffer): void {
+    if (this.#failure !== undefined) return;
+    this.#head.add(piece);
+    const { maxHeaderSize } = this.#options;
+    if (this.#head.length > maxHeaderSize) {
+      this.#fail(new Refusal(552, '5.3.4', `The header is larger than ${maxHeaderSize} bytes`));
+    }
+  }
+
+  headerEnd(separated: boolean): void {
+    if (this.#failure !== undefined) return;
+    const pieces = this.#head.take();
+    try {
+      const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+      this.#header = prepareHeader(bytes, this.#request, this.#options);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#storage.add(this.#header.section);
+    if (separated) this.#storage.add(SEPARATOR);
+    if (!this.#header.ascii && !this.#request.envelope.smtpUtf8) {
+      this.#options.warn?.('eightBitHeader', { queueId: this.#request.queueId });
+    }
+  }
+
+  body(piece: Buffer): void {
+    if (this.#failure !== undefined) return;
+    this.#bodyHash.update(piece);
+    this.#eightBit ||= !isAscii(piece);
+    this.#storage.add(piece);
+  }
+
+  refuse(refusal: Refusal): void {
+    this.#fail(refusal);
+  }
+
+  bareNewline(): void {
+    this.#bareNewlines = true;
+  }
+
+  async #complete(header: PreparedHeader): Promise<Prepared> {
+    const signing = this.#options.signer.sign({
+      fromDomain: header.fromDomain,
+      fields: [...header.added, ...header.kept],
+      bodyHash: this.#bodyHash.digest(),
+      now: this.#request.now,
+    });
+    const content = await this.#storage.finish(signing.then((signed) => prefixOf(header, signed)));
+    const prefix = content.kind === 'inline' ? content.bytes.length - this.#storage.length : content.prefix.length;
+    return {
+      content,
+      size: prefix + this.#storage.length,
+      messageId: header.messageId,
+      signatures: (await signing).signatures,
+      bareNewlines: this.#bareNewlines,
+      needsSmtpUtf8: this.#needsSmtpUtf8(header),
+      eightBit: this.#eightBit,
+    };
+  }
+
+  #needsSmtpUtf8({ ascii }: PreparedHeader): boolean {
+    const { smtpUtf8, reversePath, recipients } = this.#request.envelope;
+    if (!smtpUtf8) return false;
+    const foreign = /[^\x00-\x7f]/;
+    return !ascii || foreign.test(reversePath) || recipients.some(({ address }) => foreign.test(address));
+  }
+
+  #tooLarge(): Refusal {
+    return new Refusal(552, '5.3.4', `The message is larger than ${this.#options.maxMessageSize} bytes`);
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = { cause };
+    void this.#drop();
+  }
+
+  /** Never rejects: a file that cannot be removed now is swept at the next start. */
+  #drop(): Promise<void> {
+    this.#dropping ??= this.#storage.drop().catch((error: unknown) => {
+      this.#options.warn?.('spoolNotRemoved', { queueId: this.#request.queueId, error });
+    });
+    return this.#dropping;
+  }
+}
+
+/** Received above the signature: it is written by a server, not by the author, and no signature covers it. */
+function prefixOf({ received, added }: PreparedHeader, { header }: Signed): Buffer {
+  return Buffer.concat([Buffer.from(received, 'latin1'), header, ...added.map(({ raw }) => raw)]);
+}
