@@ -50,4 +50,9 @@ export type OperationStore = {
   /** null removes it. */
   setValue(name: string, value: string | null): Promise<void>;
   values(prefix: string): Promise<readonly { readonly name: string; readonly value: string }[]>;
+  /**
+   * One of several does a piece of work: true where `owner` holds the lease `name` until `until` now, because it was free, over
+   * at `now`, or its own already. An `until` that is not after `now` gives it back. One step: two that ask at once never both get it.
+   */
+  takeLease(name: string, owner: string, until: number, now: number): Promise<boolean>;
 };
