@@ -12,7 +12,6 @@ export type Setting<T> = {
   readonly live: boolean;
 };
 
-// biome-ignore lint/suspicious/noExplicitAny: settings of all types stand in one list
 type Settings = { readonly [key: string]: Setting<any> | Settings };
 /** What the settings become: values with units resolved (milliseconds, bytes). */
 export type Resolved<S> = S extends Setting<infer T> ? T : { readonly [K in keyof S]: Resolved<S[K]> };

@@ -29,7 +29,6 @@ export type ValueType<T> = {
 };
 
 /** One field of a record in a list. */
-// biome-ignore lint/suspicious/noExplicitAny: fields of all types stand in one list
 export type Field = { readonly type: ValueType<any>; readonly required?: true; readonly about: string };
 
 type ScalarOptions<T> = { readonly write?: (value: T) => unknown; readonly json?: (value: T) => unknown; readonly strict?: true };

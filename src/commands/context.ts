@@ -1,0 +1,36 @@
+/** What most commands begin with: the configuration, then the store, with the right user. */
+import type { Config } from '../config/config.ts';
+import type { Store } from '../store/store.ts';
+import type { CommonOptions } from './define.ts';
+import { CommandError } from './errors.ts';
+import type { Io } from './io.ts';
+
+/** @throws CommandError with all that is wrong with it. */
+export async function readConfig(io: Io, options: CommonOptions): Promise<{ config: Config; file?: string }> {
+  const { formatProblem, loadConfig } = await import('../config/config.ts');
+  const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
+  if ('config' in loaded) return loaded;
+  throw new CommandError(loaded.problems.map(formatProblem).join('\n'));
+}
+
+/** Opens the store beside a relay that may be running, makes one where there is none, and lets go of it at the end. */
+export async function withStore<T>(
+  io: Io,
+  options: CommonOptions,
+  run: (context: { config: Config; store: Store }) => Promise<T>,
+): Promise<T> {
+  const { config } = await readConfig(io, options);
+  return withStoreOf(config, (store) => run({ config, store }));
+}
+
+/** A command of root takes the user that owns the data first, so that it leaves no file that the relay cannot open. */
+export async function withStoreOf<T>(config: Config, run: (store: Store) => Promise<T>): Promise<T> {
+  const { becomeOwner, openStore } = await import('../store/store.ts');
+  becomeOwner(config.dataDir);
+  const store = await openStore({ dataDir: config.dataDir });
+  try {
+    return await run(store);
+  } finally {
+    await store.close();
+  }
+}

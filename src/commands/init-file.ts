@@ -1,0 +1,45 @@
+/** The first smarthost.yaml: what must be chosen, with the rest as comments. */
+
+export type Answers = {
+  readonly hostname: string;
+  readonly email?: string;
+  readonly acceptTerms: boolean;
+  /** As written in the file; relative to it. */
+  readonly dataDir: string;
+};
+
+/** Values were checked before: none of them needs more than single quotes. */
+export function configurationText({ hostname, email, acceptTerms, dataDir }: Answers): string {
+  const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
+  return `# Configuration of the relay. Every setting with its default: deploy/configuration.md
+# After a change: smarthost config check, then SIGHUP to the relay.
+
+# EHLO, greeting, certificate, Message-ID and reports. Its A/AAAA and PTR records must fit each other.
+hostname: ${hostname}
+
+# Queue, credentials, keys and certificates.
+dataDir: ${quoted(dataDir)}
+
+# Who is told when something needs a person.
+${email === undefined ? '# operator: admin@example.net' : `operator: ${quoted(email)}`}
+
+tls:
+  mode: acme                       # acme, files or self-signed
+  acme:
+    ${email === undefined ? '# email: admin@example.net' : `email: ${quoted(email)}`}
+    acceptTerms: ${acceptTerms}            # the terms of the certificate authority (Let's Encrypt)
+  # mode: files
+  # files: [{ certificate: fullchain.pem, key: privkey.pem }]
+
+# listen:
+#   submissions: ['[::]:465']      # implicit TLS
+#   submission: ['[::]:587']       # STARTTLS
+#   admin: ['127.0.0.1:8025']      # health and metrics
+
+# limits: { messages: [1000/day], newRecipients: [200/day], over: refuse }
+
+# Mail that takes another way than the MX says; the first that matches wins.
+# routes:
+#   - { recipientDomain: example.com, hosts: ['smtp.example.com:587'], login: { user: relay, password: secret } }
+`;
+}

@@ -1,0 +1,128 @@
+/** `smarthost send`: a test message, put into the queue as any other and followed until it has ended. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Config, parseDuration, parseMailbox } from '../config/config.ts';
+import { newQueueId } from '../smtp/queue-id.ts';
+import { ENDED_STATES, type NewMessage, type Store, type StoredMessage } from '../store/store.ts';
+import { SECOND } from '../system/clock.ts';
+import { withStore } from './context.ts';
+import { type CommonOptions, define, type Register } from './define.ts';
+import { withDestinations } from './destination.ts';
+import { CommandError, typed } from './errors.ts';
+import { type Io, printJson } from './io.ts';
+import { describeAttempt, describeMessage } from './message-text.ts';
+import { traceShape } from './shapes.ts';
+
+type SendOptions = { readonly to: string; readonly from?: string; readonly timeout: string };
+const POLL = SECOND / 5;
+
+export const registerSend: Register = (program, io) => {
+  define<SendOptions>(
+    program,
+    {
+      usage: 'send',
+      about: 'Send a test message through the queue of the running relay and follow it. Exit 1 unless it was relayed.',
+      examples: ['send --to you@example.com', 'send --to you@example.com --from anna@example.org --timeout 10m'],
+      options: (command) =>
+        command
+          .requiredOption('--to <address>', 'the recipient')
+          .option('--from <address>', 'the sender; default: reports.from of the configuration')
+          .option('--timeout <duration>', 'how long to follow it', '2m'),
+    },
+    async (_, options) => {
+      const to = typed('--to', () => parseMailbox(options.to));
+      const from = options.from === undefined ? undefined : typed('--from', () => parseMailbox(options.from!));
+      const timeout = typed('--timeout', () => parseDuration(options.timeout));
+      await withStore(io, options, async ({ config, store }) => {
+        const id = await submit({ config, store, from: from ?? config.reports.from, to });
+        io.err(`Queued as ${id}.`);
+        await follow(io, options, { store, id, timeout });
+      });
+    },
+  );
+};
+
+type Submission = { readonly config: Config; readonly store: Store; readonly from: string; readonly to: string };
+
+/** Prepared and signed as a report is: our own words, without a client. */
+async function submit({ config, store, from, to }: Submission): Promise<string> {
+  const { createPreparation, discard } = await import('../preparation/preparation.ts');
+  const { createSigner } = await import('../signing/signing.ts');
+  const now = Date.now();
+  const id = newQueueId(now);
+  const { hostname, submission, signing, queue } = config;
+  const warn = () => {};
+  const signer = createSigner({ operation: store.operation, noKey: signing.noKey === 'refuse' ? 'warn' : signing.noKey, warn });
+  const createSpool = () => store.messages.createSpool();
+  const { maxMessageSize, maxHeaderSize, bareNewlines } = submission;
+  const preparation = createPreparation({ hostname, maxMessageSize, maxHeaderSize, bareNewlines, createSpool, signer, warn });
+  const envelope = { reversePath: from, recipients: [{ address: to }], body: '7BIT', smtpUtf8: false } as const;
+  const started = preparation.start({ queueId: id, now, envelope, kind: 'report' });
+  await started.write(Buffer.from(testMessage({ hostname, id, from, to, now })));
+  const { content, size, messageId, signatures, eightBit, needsSmtpUtf8 } = await started.finish();
+  const message: NewMessage = {
+    ...{ id, user: null, reversePath: from, messageId, size, acceptedAt: now, expiresAt: now + queue.lifetime },
+    ...{ body: eightBit ? '8BITMIME' : '7BIT', needsSmtpUtf8, signatures, content },
+    recipients: [{ address: to, destination: await destinationFor({ config, store, from, to }) }],
+  };
+  const result = await store.messages.accept({ message, claim: [], owner: 'send' });
+  if (result.accepted) return id;
+  await discard(content);
+  throw new CommandError('The message was refused.');
+}
+
+function destinationFor({ config, store, from, to }: Submission): Promise<string> {
+  return withDestinations({ config, store }, async (destinationOf) => destinationOf({ user: null, reversePath: from }, to));
+}
+
+type TestMessage = {
+  readonly hostname: string;
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  readonly now: number;
+};
+
+/** RFC 5322 §3.6, with the mark of RFC 3834 §5 so that no out-of-office answers it. */
+function testMessage({ hostname, id, from, to, now }: TestMessage): string {
+  return [
+    `Date: ${new Date(now).toUTCString().replace('GMT', '+0000')}`,
+    `From: ${from}`,
+    `To: ${to}`,
+    `Subject: Test message from ${hostname}`,
+    `Message-ID: <${id}@${hostname}>`,
+    'Auto-Submitted: auto-generated',
+    'MIME-Version: 1.0',
+    'Content-Type: text/plain; charset=utf-8',
+    '',
+    `This is a test message that the relay ${hostname} was asked to send.`,
+    `Its way can be looked up there: smarthost trace ${id}`,
+    '',
+  ].join('\r\n');
+}
+
+type Followed = { readonly store: Store; readonly id: string; readonly timeout: number };
+
+/** Prints each attempt as it ends; the relay that runs beside us does the work. */
+async function follow(io: Io, { json }: CommonOptions, { store, id, timeout }: Followed): Promise<void> {
+  const deadline = Date.now() + timeout;
+  let seen = 0;
+  for (;;) {
+    const message = await store.messages.get(id);
+    if (message === undefined) throw new CommandError(`${id} is no longer known.`);
+    const attempts = message.recipients.flatMap(({ trace }) => trace);
+    for (const attempt of attempts.slice(seen)) io.err(describeAttempt(attempt));
+    seen = attempts.length;
+    const [recipient] = message.recipients;
+    if (ENDED_STATES.includes(recipient!.state) || Date.now() >= deadline) return finish(io, json === true, message, seen);
+    await sleep(POLL);
+  }
+}
+
+async function finish(io: Io, json: boolean, message: StoredMessage, attempts: number): Promise<void> {
+  await (json ? printJson(io, traceShape(message)) : io.out(describeMessage(message)));
+  const { state } = message.recipients[0]!;
+  if (state === 'relayed') return;
+  const idle = attempts === 0 && !ENDED_STATES.includes(state) ? ' Is the relay running (`smarthost serve`)?' : '';
+  const later = ENDED_STATES.includes(state) ? '' : ` It stays in the queue: smarthost trace ${message.id}`;
+  throw new CommandError(`Not relayed: ${state}.${idle}${later}`);
+}

@@ -1,0 +1,69 @@
+/** `smarthost serve`: the relay in the foreground, until a signal ends it. */
+import type { Config } from '../config/config.ts';
+import type { Relay } from '../main.ts';
+import { type CommonOptions, define, type Register } from './define.ts';
+import { CommandError } from './errors.ts';
+import type { Io } from './io.ts';
+
+export const registerServe: Register = (program, io) => {
+  define(
+    program,
+    {
+      usage: 'serve',
+      about: 'Run the relay in the foreground. SIGHUP reads the configuration again; SIGTERM ends it without losing mail.',
+      examples: ['serve', 'serve --config /etc/smarthost/smarthost.yaml'],
+    },
+    async (_, options) => {
+      const { config, file } = await readForStart(io, options);
+      const { startRelay } = await import('../main.ts');
+      // A signal that comes while ports are being opened waits for them, instead of ending the process.
+      const signals = listenToSignals();
+      const relay = await startRelay({
+        config,
+        reload: () => reread(io, { ...options, ...(file === undefined ? {} : { config: file }) }),
+      });
+      await signals.serve(relay);
+    },
+  );
+};
+
+/** All problems before any port opens; the user is taken before files are judged by it. */
+async function readForStart(io: Io, options: CommonOptions): Promise<{ config: Config; file?: string }> {
+  const { checkEnvironment, formatProblem, loadConfig } = await import('../config/config.ts');
+  const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
+  if ('problems' in loaded) throw new CommandError(loaded.problems.map(formatProblem).join('\n'));
+  const { becomeOwner } = await import('../store/store.ts');
+  becomeOwner(loaded.config.dataDir);
+  const problems = [...loaded.warnings, ...(await checkEnvironment(loaded.config, loaded))];
+  if (problems.some(({ level }) => level === 'error')) throw new CommandError(problems.map(formatProblem).join('\n'));
+  for (const problem of problems) io.err(formatProblem(problem));
+  return loaded;
+}
+
+async function reread(io: Io, options: CommonOptions): Promise<{ config: Config } | { problems: readonly string[] }> {
+  const { checkEnvironment, formatProblem, loadConfig } = await import('../config/config.ts');
+  const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
+  const problems = 'problems' in loaded ? loaded.problems : await checkEnvironment(loaded.config, loaded);
+  if ('config' in loaded && problems.every(({ level }) => level === 'warning')) return { config: loaded.config };
+  return { problems: problems.map(formatProblem) };
+}
+
+/** SIGTERM and SIGINT mean the same, to the process or its whole group, once or often. */
+function listenToSignals(): { serve(relay: Relay): Promise<void> } {
+  let relay: Relay | undefined;
+  let reloadWanted = false;
+  const ending = Promise.withResolvers<string>();
+  process.on('SIGHUP', () => {
+    if (relay === undefined) reloadWanted = true;
+    else void relay.reload();
+  });
+  process.on('SIGTERM', () => ending.resolve('SIGTERM'));
+  process.on('SIGINT', () => ending.resolve('SIGINT'));
+  return {
+    async serve(started) {
+      relay = started;
+      if (reloadWanted) await started.reload();
+      await started.close(await ending.promise);
+    },
+  };
+}

@@ -1,0 +1,36 @@
+/** Text for people: aligned tables, times, lists. Plain, so that it reads the same in a pipe. */
+
+/** What came from outside may hold control characters that move a terminal's cursor. */
+export function clean(text: string): string {
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '\ufffd');
+}
+
+/** Columns two spaces apart; the last one is as long as it is. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [header, ...rows].map((row) => row.map((cell) => clean(cell) || '-'));
+  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
+  return lines
+    .map((line) => `${line.map((cell, i) => (i === line.length - 1 ? cell : cell.padEnd(widths[i]!))).join('  ')}\n`)
+    .join('');
+}
+
+/** `name: value` lines; what is empty shows as a dash. */
+export function facts(pairs: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...pairs.map(([name]) => name.length));
+  return pairs.map(([name, value]) => `${`${name}:`.padEnd(width + 1)} ${clean(value) || '-'}\n`).join('');
+}
+
+/** ISO 8601 UTC for JSON. */
+export function iso(at: number | null | undefined): string | null {
+  return at === null || at === undefined ? null : new Date(at).toISOString();
+}
+
+/** The same to the second, for tables. */
+export function time(at: number | null | undefined): string {
+  return at === null || at === undefined ? '' : `${new Date(at).toISOString().slice(0, 19)}Z`;
+}
+
+/** "1 message", "3 messages". */
+export function several(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,89 @@
+/** The options of `user add` and `user set`, from what was typed to what is kept. */
+import type { Command } from 'commander';
+import { parseLimit, parseMailbox, parseSenderRule } from '../config/config.ts';
+import type { Credential, Limit } from '../store/store.ts';
+import { collect } from './define.ts';
+import { typed, UsageError } from './errors.ts';
+import { type Io, readLine } from './io.ts';
+
+export type UserOptions = {
+  readonly sender?: readonly string[];
+  readonly mailServer?: boolean;
+  readonly limit?: readonly string[];
+  readonly expires?: string;
+  readonly rewrite?: string;
+  readonly passwordStdin?: boolean;
+};
+
+type Change = Partial<Pick<Credential, 'senders' | 'mailServer' | 'limits' | 'expiresAt' | 'rewrite'>>;
+
+export function userOptions(command: Command): Command {
+  return command
+    .option('--sender <rule>', 'may send as: an address, @domain, @.domain (with subdomains) or *; repeatable', collect)
+    .option('--mail-server', 'is a mail server: may use the null sender, has no default limits')
+    .option('--no-mail-server', 'is none')
+    .option('--limit <limit>', '[messages=|recipients=|newRecipients=]N/minute|hour|day, or none; repeatable', collect)
+    .option('--expires <date>', 'no longer valid from this time on (ISO 8601, UTC), or never')
+    .option('--rewrite <address>', 'replaces the sender of its mail, for devices with a fixed one; or none')
+    .option('--password-stdin', 'read the password from the first line of stdin');
+}
+
+/** What was named, and nothing else. @throws UsageError */
+export function parseUserOptions(options: UserOptions): Change {
+  return {
+    ...(options.sender === undefined ? {} : { senders: [...new Set(options.sender.map(parseSender))] }),
+    ...(options.mailServer === undefined ? {} : { mailServer: options.mailServer }),
+    ...(options.limit === undefined ? {} : { limits: parseLimits(options.limit) }),
+    ...(options.expires === undefined ? {} : { expiresAt: parseExpiry(options.expires) }),
+    ...(options.rewrite === undefined ? {} : { rewrite: parseRewrite(options.rewrite) }),
+  };
+}
+
+export function parseSender(rule: string): string {
+  return typed('--sender', () => parseSenderRule(rule));
+}
+
+const KINDS: readonly Limit['kind'][] = ['messages', 'recipients', 'newRecipients'];
+
+function parseLimits(limits: readonly string[]): readonly Limit[] {
+  if (limits.includes('none')) {
+    if (limits.length > 1) throw new UsageError('--limit none stands alone');
+    return [];
+  }
+  return limits.map((text) => {
+    const at = text.indexOf('=');
+    const kind = at < 0 ? 'messages' : KINDS.find((known) => known === text.slice(0, at));
+    if (kind === undefined) throw new UsageError(`--limit counts ${KINDS.join(', ')}, not "${text.slice(0, at)}"`);
+    return typed('--limit', () => parseLimit(text.slice(at + 1), kind));
+  });
+}
+
+/** A day means its beginning; a time without a zone is UTC. @returns milliseconds since the epoch, null for never. */
+export function parseExpiry(text: string): number | null {
+  if (text === 'never' || text === 'none') return null;
+  const [, day, clock, zone] =
+    /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(text) ?? [];
+  const at = Date.parse(`${day}T${clock ?? '00:00'}${zone ?? 'Z'}`);
+  // The day is read back because 2027-02-31 would quietly become the 3rd of March.
+  const real = !Number.isNaN(at) && new Date(Date.parse(`${day}T00:00Z`)).toISOString().startsWith(String(day));
+  if (!real) throw new UsageError(`--expires must be a date such as 2027-12-31 or 2027-12-31T18:00Z, not "${text}"`);
+  return at;
+}
+
+function parseRewrite(text: string): string | null {
+  return text === 'none' ? null : typed('--rewrite', () => parseMailbox(text));
+}
+
+/** @returns the password that was given on stdin, or one that nobody has seen. */
+export async function choosePassword(io: Io, fromStdin: boolean | undefined): Promise<{ password: string; given: boolean }> {
+  if (!fromStdin) {
+    const { generatePassword } = await import('../credentials/credentials.ts');
+    return { password: generatePassword(), given: false };
+  }
+  const password = await readLine(io);
+  if (password === '') throw new UsageError('--password-stdin: the first line of stdin is empty');
+  if (Buffer.byteLength(password) > 1024) throw new UsageError('--password-stdin: a password has at most 1024 octets');
+  if (/[\x00-\x1f\x7f\ufffd]/.test(password))
+    throw new UsageError('--password-stdin: a password is UTF-8 without control characters');
+  return { password, given: true };
+}
