@@ -1,20 +1,9 @@
 /** The commands of `smarthost`, put together; each loads what it needs only when it runs. */
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../system/version.ts';
-import { registerCert } from './cert.ts';
-import { registerClient } from './client.ts';
-import { registerConfig } from './config.ts';
 import type { Register } from './define.ts';
-import { registerDomain } from './domain.ts';
 import { CommandError, UsageError } from './errors.ts';
-import { registerInit } from './init.ts';
 import type { Io } from './io.ts';
-import { registerQueue } from './queue.ts';
-import { registerSend } from './send.ts';
-import { registerServe } from './serve.ts';
-import { registerTrace } from './trace.ts';
-import { registerUser } from './user.ts';
-import { registerVersion } from './version.ts';
 
 export { type Io, processIo } from './io.ts';
 
@@ -22,31 +11,34 @@ const DONE = 0;
 const FAILED = 1;
 const USAGE = 2;
 
-const COMMANDS: readonly Register[] = [
-  registerInit,
-  registerServe,
-  registerConfig,
-  registerUser,
-  registerDomain,
-  registerQueue,
-  registerTrace,
-  registerSend,
-  registerClient,
-  registerCert,
-  registerVersion,
-];
+/** In the order of `--help`. Only the one that is called for is loaded. */
+const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
+  init: async () => (await import('./init.ts')).registerInit,
+  serve: async () => (await import('./serve.ts')).registerServe,
+  config: async () => (await import('./config.ts')).registerConfig,
+  user: async () => (await import('./user.ts')).registerUser,
+  domain: async () => (await import('./domain.ts')).registerDomain,
+  queue: async () => (await import('./queue.ts')).registerQueue,
+  trace: async () => (await import('./trace.ts')).registerTrace,
+  send: async () => (await import('./send.ts')).registerSend,
+  client: async () => (await import('./client.ts')).registerClient,
+  exchange: async () => (await import('./exchange.ts')).registerExchange,
+  cert: async () => (await import('./cert.ts')).registerCert,
+  version: async () => (await import('./version.ts')).registerVersion,
+};
 
 /** Runs one command line. @param args without node and script. @returns the exit code: 0 done, 1 failed, 2 usage. */
 export async function runCommand(args: readonly string[], io: Io): Promise<number> {
   try {
-    await createProgram(io).parseAsync(args, { from: 'user' });
+    await (await createProgram(args[0], io)).parseAsync(args, { from: 'user' });
     return DONE;
   } catch (error) {
     return explain(error, io);
   }
 }
 
-function createProgram(io: Io): Command {
+/** @param first the first word: anything but a command (an option, a slip, nothing) needs them all. */
+async function createProgram(first: string | undefined, io: Io): Promise<Command> {
   const program = new Command('smarthost')
     .description('A submission-only SMTP relay.')
     .usage('<command> [options]')
@@ -58,7 +50,8 @@ function createProgram(io: Io): Command {
       writeOut: (text) => void io.out(text),
       writeErr: (text) => io.err(text.trimEnd()),
     });
-  for (const register of COMMANDS) register(program, io);
+  const wanted = first !== undefined && Object.hasOwn(COMMANDS, first) ? [COMMANDS[first]!] : Object.values(COMMANDS);
+  for (const load of wanted) (await load())(program, io);
   return program;
 }
 
