@@ -17,13 +17,16 @@ export function becomeOwner(dataDir: string): void {
   try {
     const name = userName(stats.uid);
     if (name === undefined) process.setgroups?.([stats.gid]);
-    else process.initgroups?.(name, stats.gid);
+    else (process as NodeJS.Process & Accounts).initgroups(name, stats.gid);
     process.setgid?.(stats.gid);
     process.setuid?.(stats.uid);
   } catch (cause) {
     throw new StoreError(`Cannot take the user that owns ${dataDir} (uid ${stats.uid}): ${(cause as Error).message}`, { cause });
   }
 }
+
+/** Documented, but not in the types. */
+type Accounts = { initgroups(user: string, group: number): void };
 
 /** Its supplementary groups come along only where the account has a name. */
 function userName(uid: number): string | undefined {

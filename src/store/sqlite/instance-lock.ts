@@ -1,5 +1,5 @@
 /** One `serve` for one data directory: a lock that the kernel frees when its process ends, however it ends. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StoreError } from '../contract.ts';
@@ -12,7 +12,9 @@ import { prepareDataDir } from './data-dir.ts';
 export async function lockInstance(dataDir: string): Promise<{ release(): Promise<void> }> {
   prepareDataDir(dataDir);
   const pidFile = join(dataDir, 'instance.pid');
-  const lock = new DatabaseSync(join(dataDir, 'instance.lock'), { timeout: 0 });
+  const lockFile = join(dataDir, 'instance.lock');
+  closeSync(openSync(lockFile, 'a', 0o600));
+  const lock = new DatabaseSync(lockFile, { timeout: 0 });
   try {
     // Nothing is ever written, so there is no journal that a next start would have to look at.
     lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');

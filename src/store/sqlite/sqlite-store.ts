@@ -1,6 +1,75 @@
-/** Opens the store that SQLite keeps. */
+/** Opens the store that SQLite keeps: a database in a thread of its own, and files for large bodies. */
+import { join } from 'node:path';
+import { SECOND } from '../../system/clock.ts';
 import type { OpenOptions, Store } from '../contract.ts';
+import type { CredentialStore } from '../credential-store.ts';
+import type { OperationStore } from '../operation-store.ts';
+import { StoreClient } from './client.ts';
+import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from './data-dir.ts';
+import { messageStore } from './message-client.ts';
+import { SpoolDirectory } from './spool.ts';
 
+/** @throws StoreError with the one sentence the operator needs. */
 export async function openStore(options: OpenOptions): Promise<Store> {
-  throw new Error(`not yet: ${options.dataDir}`);
+  const { dataDir, busyTimeout = 10 * SECOND, sweep = false } = options;
+  prepareDataDir(dataDir);
+  const spool = new SpoolDirectory(join(dataDir, SPOOL_DIR));
+  const client = new StoreClient({
+    ...options,
+    worker: { path: join(dataDir, DATABASE_FILE), spoolDir: spool.path, busyTimeout },
+    unlink: (names) => void spool.remove(names),
+  });
+  await client.start();
+  if (sweep) await tidy(client, spool);
+  return {
+    messages: messageStore(client, spool),
+    credentials: credentialStore(client),
+    operation: operationStore(client),
+    onForeignChange: (listener) => client.onForeignChange(listener),
+    ping: async () => void (await client.call('ping', Date.now())),
+    close: () => client.close(),
+  };
+}
+
+/** What the last run left behind, before the first mail of this one. */
+async function tidy(client: StoreClient, spool: SpoolDirectory): Promise<void> {
+  try {
+    await client.call('recount', undefined);
+    await spool.sweep(await client.call('checkSpooled', undefined));
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+function credentialStore(client: StoreClient): CredentialStore {
+  return {
+    get: (name) => client.call('getCredential', name),
+    list: () => client.call('listCredentials', undefined),
+    add: (credential) => client.call('addCredential', credential),
+    update: (name, change) => client.call('updateCredential', { name, change }),
+    remove: (name) => client.call('removeCredential', name),
+    recordFailure: (keys, now) => client.call('recordFailure', { keys, now }),
+    failures: (now) => client.call('failures', now),
+    forgetFailures: (key) => client.call('forgetFailures', key),
+  };
+}
+
+function operationStore(client: StoreClient): OperationStore {
+  return {
+    dkimKeys: (domain) => client.call('dkimKeys', domain ?? null),
+    addDkimKeys: (keys) => client.call('addDkimKeys', keys),
+    setDkimKeyState: (domain, selector, state) => client.call('setDkimKeyState', { domain, selector, state }),
+    removeDkimKey: (domain, selector) => client.call('removeDkimKey', { domain, selector }),
+    removeDomain: (domain) => client.call('removeDomain', domain),
+    certificates: () => client.call('certificates', undefined),
+    putCertificate: (certificate) => client.call('putCertificate', certificate),
+    paces: () => client.call('paces', undefined),
+    putPace: (pace) => client.call('putPace', pace),
+    removePace: (key) => client.call('removePace', key),
+    value: (name) => client.call('value', name),
+    setValue: (name, value) => client.call('setValue', { name, value }),
+    values: (prefix) => client.call('values', prefix),
+    takeLease: (name, owner, until, now) => client.call('takeLease', { name, owner, until, now }),
+  };
 }

@@ -1,0 +1,159 @@
+/** Leasing due recipients: one claim a message, at most 50 recipients each. */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { MINUTE } from '../../system/clock.ts';
+import type { MessageFacts, StoredRecipient } from '../message-store.ts';
+import type { Context } from './context.ts';
+import { DamagedEntry, setAside } from './damage.ts';
+import { isCorrupt, SQLITE_CORRUPT_INDEX, type SqliteError } from './database.ts';
+import {
+  decodeFacts,
+  decodeRecipient,
+  isIntact,
+  isIntactRecipient,
+  type MessageRow,
+  RECIPIENT_COLUMNS,
+  type RecipientRow,
+  type SpoolRow,
+} from './rows.ts';
+import { ACTIVE } from './states.ts';
+
+const MAX_RECIPIENTS = 50;
+/** How long a destination rests whose rows cannot even be set aside. */
+const UNREADABLE_FOR = 10 * MINUTE;
+
+export type ClaimArgument = {
+  readonly destination: string;
+  readonly now: number;
+  readonly limit: number;
+  readonly owner: string;
+};
+export type ContentRow = { readonly bytes: Uint8Array<ArrayBuffer>; readonly spool: SpoolRow | null };
+export type ClaimRow = {
+  readonly message: MessageFacts;
+  readonly recipients: readonly StoredRecipient[];
+  readonly content: ContentRow;
+};
+
+export function claim(context: Context, argument: ClaimArgument): readonly ClaimRow[] {
+  if (context.due.isLeftAlone(argument.destination, argument.now)) return [];
+  context.due.touch(argument.destination);
+  const claims: ClaimRow[] = [];
+  for (const [id, numbers] of dueMessages(context, argument)) {
+    try {
+      const content = readContent(context, id);
+      if (content === undefined) throw new DamagedEntry('its content is not in the database');
+      claims.push({
+        message: readFacts(context, id),
+        recipients: lease(context, { id, numbers, owner: argument.owner }),
+        content,
+      });
+    } catch (error) {
+      handleDamage(context, { error, id, ...argument });
+    }
+  }
+  return claims;
+}
+
+/** In the order of their time; the recipients of a message that were delayed together stand together. */
+function dueMessages({ db }: Context, { destination, now, limit }: ClaimArgument): Map<string, number[]> {
+  const found = new Map<string, number[]>();
+  const rows = db.iterate<{ message: string; n: number }>(
+    `SELECT message, n FROM recipients INDEXED BY recipients_due
+     WHERE destination = ? AND next_attempt IS NOT NULL AND next_attempt <= ? ORDER BY next_attempt, message, n`,
+    destination,
+    now,
+  );
+  for (const { message, n } of rows) {
+    const numbers = found.get(message);
+    if (numbers !== undefined) {
+      if (numbers.length < MAX_RECIPIENTS) numbers.push(n);
+    } else if (found.size < limit) found.set(message, [n]);
+    else break;
+  }
+  return found;
+}
+
+function readFacts({ db }: Context, id: string): MessageFacts {
+  const row = db.get<MessageRow>('SELECT * FROM messages WHERE id = ?', id);
+  if (row === undefined) throw new DamagedEntry('its row is missing');
+  if (!isIntact(row)) throw new DamagedEntry('its envelope does not match its checksum');
+  return decodeFacts(row);
+}
+
+/** @returns undefined where there is none: the message has ended. @throws DamagedEntry */
+export function readContent({ db, spoolDir }: Context, id: string): ContentRow | undefined {
+  const row = db.get<OpenRow>(
+    `SELECT o.length, o.verify, o.spool, o.spool_size, o.spool_verify, c.bytes
+     FROM open o LEFT JOIN contents c ON c.key = o.content WHERE o.id = ?`,
+    id,
+  );
+  if (row === undefined) return undefined;
+  const { bytes } = row;
+  if (bytes === null) throw new DamagedEntry('its content is not in the database');
+  if (bytes.byteLength !== row.length || crc32(bytes) !== row.verify)
+    throw new DamagedEntry('its content does not match its checksum');
+  if (row.spool === null) return { bytes, spool: null };
+  const spool = { name: row.spool, size: row.spool_size ?? 0, verify: row.spool_verify };
+  checkSpool(spoolDir, spool);
+  return { bytes, spool };
+}
+
+type OpenRow = {
+  length: number;
+  verify: number;
+  spool: string | null;
+  spool_size: number | null;
+  spool_verify: number | null;
+  bytes: Uint8Array<ArrayBuffer> | null;
+};
+
+/** @throws DamagedEntry where the file is gone or has another size. Its bytes are checked while they are read. */
+export function checkSpool(spoolDir: string, { name, size }: { name: string; size: number }): void {
+  const stats = statSync(join(spoolDir, name), { throwIfNoEntry: false });
+  if (stats === undefined) throw new DamagedEntry(`its body spool/${name} is missing`);
+  if (stats.size !== size) throw new DamagedEntry(`its body spool/${name} has ${stats.size} bytes instead of ${size}`);
+}
+
+function lease(
+  { db, effects }: Context,
+  { id, numbers, owner }: { id: string; numbers: number[]; owner: string },
+): StoredRecipient[] {
+  const rows = numbers.map((n) =>
+    db.get<RecipientRow>(`SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? AND n = ?`, id, n),
+  );
+  return rows.map((row) => {
+    if (row === undefined || !isIntactRecipient(row)) throw new DamagedEntry('a recipient does not match its checksum');
+    db.run(
+      'UPDATE recipients SET state = ?, next_attempt = NULL, owner = ? WHERE message = ? AND n = ?',
+      ACTIVE,
+      owner,
+      id,
+      row.n,
+    );
+    effects.move(row.state, ACTIVE);
+    return decodeRecipient({ ...row, state: ACTIVE, next_attempt: null });
+  });
+}
+
+/** A claim that fails half way must leave its message whole; where even that cannot be written, the destination rests. */
+function handleDamage(context: Context, { error, id, ...argument }: ClaimArgument & { error: unknown; id: string }): void {
+  const reason = reasonOf(error);
+  if (reason === undefined) throw error;
+  try {
+    setAside(context, { id, reason });
+  } catch (second) {
+    if (!isCorrupt(second) || (second as SqliteError).errcode === SQLITE_CORRUPT_INDEX) throw second;
+    context.due.leaveAlone(argument.destination, argument.now + UNREADABLE_FOR);
+    context.effects.damaged.push({ id, reason: `${reason}; ${argument.destination} rests because it cannot be set aside` });
+  }
+}
+
+/** An index that disagrees with its table is mended by the group, not here. */
+function reasonOf(error: unknown): string | undefined {
+  if (error instanceof DamagedEntry) return error.message;
+  if (isCorrupt(error) && (error as SqliteError).errcode !== SQLITE_CORRUPT_INDEX)
+    return `SQLite says: ${(error as Error).message}`;
+  return undefined;
+}

@@ -1,0 +1,148 @@
+/** The main thread's side of the store's thread: gathers the requests of one turn of the event loop, and resolves what is answered. */
+import { Worker } from 'node:worker_threads';
+import { SECOND } from '../../system/clock.ts';
+import { type OpenOptions, StoreError } from '../contract.ts';
+import type { Argument, Name, Result } from './operations.ts';
+import { type Answers, type Failure, type FromWorker, failureError, type Request, type WorkerOptions } from './protocol.ts';
+
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 5 * SECOND;
+
+export type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> & {
+  readonly worker: WorkerOptions;
+  /** Files that no row names any more. */
+  readonly unlink: (names: readonly string[]) => void;
+};
+
+type Pending = { resolve(result: unknown): void; reject(error: Error): void };
+
+export class StoreClient {
+  readonly #options: ClientOptions;
+  #worker: Worker | undefined;
+  #outbox: Request[] = [];
+  #transfer: ArrayBuffer[] = [];
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+  #pause = FIRST_PAUSE;
+  #closed: (() => void) | undefined;
+  #closing = false;
+  readonly #foreignListeners: (() => void)[] = [];
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+  }
+
+  /** @throws StoreError where the database cannot be opened. */
+  start(): Promise<void> {
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: this.#options.worker, name: 'store' });
+    return new Promise((resolve, reject) => {
+      worker.on('message', (message: FromWorker) => {
+        if (message === 'opened') {
+          this.#worker = worker;
+          if (this.#foreignListeners.length > 0) worker.postMessage('watch');
+          resolve();
+        } else if (message === 'closed') this.#closed?.();
+        else if (message === 'foreign') for (const listener of this.#foreignListeners) listener();
+        else if ('refused' in message) reject(new StoreError(message.refused.message));
+        else this.#settle(message);
+      });
+      worker.on('error', (error) => this.#options.onTrouble?.(error));
+      worker.on('exit', () => {
+        reject(new StoreError('The thread of the store ended while it opened'));
+        if (this.#worker === worker) this.#ended();
+      });
+    });
+  }
+
+  /** Rejects when the change is not on the disk. @param transfer memory that is handed over instead of copied. */
+  call<K extends Name>(name: K, argument: Argument<K>, transfer?: ArrayBuffer): Promise<Result<K>> {
+    return new Promise<unknown>((resolve, reject) => {
+      if (this.#worker === undefined || this.#closing) return reject(this.#unusable());
+      if (this.#outbox.length === 0) setImmediate(() => this.#flush());
+      const id = ++this.#lastId;
+      this.#pending.set(id, { resolve, reject });
+      this.#outbox.push([id, name, argument]);
+      if (transfer !== undefined) this.#transfer.push(transfer);
+    }) as Promise<Result<K>>;
+  }
+
+  onForeignChange(listener: () => void): void {
+    if (this.#foreignListeners.push(listener) === 1) this.#worker?.postMessage('watch');
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#flush();
+    this.#closing = true;
+    if (this.#worker === undefined) return;
+    await new Promise<void>((resolve) => {
+      this.#closed = resolve;
+      this.#worker?.postMessage('close');
+    });
+  }
+
+  #flush(): void {
+    const outbox = this.#outbox;
+    const transfer = this.#transfer;
+    if (outbox.length === 0) return;
+    this.#outbox = [];
+    this.#transfer = [];
+    try {
+      this.#worker?.postMessage(outbox, transfer);
+    } catch (cause) {
+      // Memory that cannot be handed over: our caller's mistake, found before anything was sent.
+      for (const [id] of outbox) this.#take(id)?.reject(new Error('The store cannot take this request', { cause }));
+    }
+  }
+
+  #settle({ results, failures, unlink, damaged, commit, trouble }: Answers): void {
+    this.#pause = FIRST_PAUSE;
+    for (let i = 0; i < results.length; i += 2) this.#take(results[i] as number)?.resolve(results[i + 1]);
+    for (const [id, failure] of failures) this.#take(id)?.reject(failureError(failure));
+    if (commit !== null) this.#options.onCommit?.(...commit);
+    if (unlink.length > 0) this.#options.unlink(unlink);
+    for (const damage of damaged) this.#options.onDamaged?.(damage);
+    if (trouble !== null) this.#trouble(trouble);
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    return pending;
+  }
+
+  #trouble(failure: Failure): void {
+    this.#options.onTrouble?.(failureError(failure));
+  }
+
+  #unusable(): Error {
+    return failureError({
+      code: 'ESTORE',
+      message: this.#closing ? 'The store is closed' : 'The thread of the store ended and starts again',
+    });
+  }
+
+  /** Nobody knows what became of what it had: that is an error for each, never a success. */
+  #ended(): void {
+    this.#worker = undefined;
+    this.#outbox = [];
+    this.#transfer = [];
+    for (const { reject } of this.#pending.values())
+      reject(failureError({ code: 'ESTORE', message: 'The thread of the store ended' }));
+    this.#pending.clear();
+    this.#closed?.();
+    if (!this.#closing) this.#startAgain();
+  }
+
+  #startAgain(): void {
+    const pause = this.#pause;
+    this.#pause = Math.min(pause * 2, LONGEST_PAUSE);
+    setTimeout(() => {
+      if (this.#closing) return;
+      this.start().catch((error: Error) => {
+        this.#options.onTrouble?.(error);
+        this.#startAgain();
+      });
+    }, pause);
+  }
+}

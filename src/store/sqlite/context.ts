@@ -1,0 +1,28 @@
+/** What an operation is given in the store's thread, and how operations are declared. */
+import type { Database } from './database.ts';
+import type { DueDestinations } from './due.ts';
+import type { Effects } from './effects.ts';
+
+export type Context = {
+  readonly db: Database;
+  readonly effects: Effects;
+  /** Told of each destination whose waiting recipients changed. */
+  readonly due: DueDestinations;
+  readonly spoolDir: string;
+};
+
+export type Operation<A, R> = {
+  /** A `write` shares the transaction of its group; a `read` runs alone, after it. */
+  readonly kind: 'write' | 'read';
+  readonly run: (context: Context, argument: A) => R;
+  /** Memory that is handed over with the result instead of copied. */
+  readonly transfer?: (result: R, argument: A) => ArrayBuffer[];
+};
+
+export function write<A, R>(run: Operation<A, R>['run'], transfer?: (result: R, argument: A) => ArrayBuffer[]): Operation<A, R> {
+  return transfer === undefined ? { kind: 'write', run } : { kind: 'write', run, transfer };
+}
+
+export function read<A, R>(run: Operation<A, R>['run'], transfer?: (result: R, argument: A) => ArrayBuffer[]): Operation<A, R> {
+  return transfer === undefined ? { kind: 'read', run } : { kind: 'read', run, transfer };
+}

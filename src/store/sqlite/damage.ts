@@ -1,0 +1,29 @@
+/** Setting a message aside that cannot be read as it was written: held with the reason, so that the others go on and an operator sees it. */
+import type { Context } from './context.ts';
+import { DELAYED, ENDED, HELD } from './states.ts';
+
+/** Thrown while an entry is read. */
+export class DamagedEntry extends Error {
+  override readonly name = 'DamagedEntry';
+}
+
+/** Recipients that have ended stay as they are. `release` tries again, `remove` gives up. */
+export function setAside({ db, effects, due }: Context, { id, reason }: { id: string; reason: string }): void {
+  const rows = db.all<{ n: number; state: number; destination: string }>(
+    'SELECT n, state, destination FROM recipients WHERE message = ? AND (state < ? OR state > 8)',
+    id,
+    ENDED,
+  );
+  for (const { n, state, destination } of rows) {
+    db.run(
+      'UPDATE recipients SET state = ?, next_attempt = NULL, owner = NULL, last_reply = ? WHERE message = ? AND n = ?',
+      HELD,
+      `Set aside as damaged: ${reason}`,
+      id,
+      n,
+    );
+    effects.move(state, HELD);
+    if (state <= DELAYED + 1) due.touch(destination);
+  }
+  effects.damaged.push({ id, reason });
+}

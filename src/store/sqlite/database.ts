@@ -1,0 +1,152 @@
+/** One connection to the database, opened so that a commit that returns is on the disk. Runs in the store's thread. */
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { StoreError } from '../contract.ts';
+import { APPLICATION_ID, MIGRATIONS } from './schema.ts';
+
+const PAGE_SIZE = 16 * 1024;
+/** Pages in the log before they are copied to the database, by the commit that passes it: 64 MiB. */
+const CHECKPOINT_PAGES = 4096;
+const LOG_LIMIT = 256 * 1024 * 1024;
+const CACHE_KIB = 32 * 1024;
+
+export type Database = {
+  /** Statements are prepared once and kept; the text is their name. */
+  run(sql: string, ...values: SQLInputValue[]): { changes: number; lastInsertRowid: number };
+  get<T>(sql: string, ...values: SQLInputValue[]): T | undefined;
+  all<T>(sql: string, ...values: SQLInputValue[]): T[];
+  iterate<T>(sql: string, ...values: SQLInputValue[]): IterableIterator<T>;
+  exec(sql: string): void;
+  readonly inTransaction: boolean;
+  close(): void;
+};
+
+/** @throws StoreError with what the operator must know. */
+export function openDatabase(path: string, busyTimeout: number): Database {
+  let connection: DatabaseSync | undefined;
+  try {
+    connection = new DatabaseSync(path, {
+      timeout: busyTimeout,
+      enableForeignKeyConstraints: false,
+      enableDoubleQuotedStringLiterals: false,
+    });
+    configure(connection, busyTimeout);
+    migrate(connection, path);
+    return withStatements(connection);
+  } catch (cause) {
+    if (connection?.isOpen) connection.close();
+    if (cause instanceof StoreError) throw cause;
+    throw new StoreError(explain(path, cause as SqliteError), { cause });
+  }
+}
+
+/** What node:sqlite throws: `errcode` is SQLite's extended result code. */
+export type SqliteError = Error & { errcode?: number; errstr?: string };
+export const SQLITE_BUSY = 5;
+export const SQLITE_NOMEM = 7;
+export const SQLITE_IOERR = 10;
+export const SQLITE_CORRUPT = 11;
+export const SQLITE_FULL = 13;
+export const SQLITE_CANTOPEN = 14;
+export const SQLITE_NOTADB = 26;
+export const SQLITE_CORRUPT_INDEX = 779;
+export const resultCode = (error: unknown) => ((error as SqliteError).errcode ?? 0) & 0xff;
+export const isCorrupt = (error: unknown) => resultCode(error) === SQLITE_CORRUPT || resultCode(error) === SQLITE_NOTADB;
+
+function configure(connection: DatabaseSync, busyTimeout: number): void {
+  // Both must come before the first page is written; later they change nothing.
+  connection.exec(`PRAGMA page_size = ${PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL`);
+  // Two processes that meet here do not wait for each other by the busy timeout alone.
+  retryBusy(busyTimeout, () => connection.exec('PRAGMA journal_mode = WAL'));
+  connection.exec(`
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+    PRAGMA journal_size_limit = ${LOG_LIMIT};
+    PRAGMA cache_size = -${CACHE_KIB};
+    PRAGMA temp_store = MEMORY`);
+  expectPragma(connection, 'journal_mode', 'wal');
+  expectPragma(connection, 'synchronous', 2);
+}
+
+/** A setting that did not take would cost mail at the next power cut: better not to start. */
+function expectPragma(connection: DatabaseSync, name: string, wanted: string | number): void {
+  const found = connection.prepare(`PRAGMA ${name}`).get()?.[name];
+  if (found !== wanted)
+    throw new StoreError(`The store cannot set ${name} to ${wanted} (it stays ${found}): is this a local disk?`);
+}
+
+function migrate(connection: DatabaseSync, path: string): void {
+  const version = pragma(connection, 'user_version');
+  if (version === MIGRATIONS.length && pragma(connection, 'application_id') === APPLICATION_ID) return;
+  connection.exec('BEGIN IMMEDIATE'); // two processes may find it empty: the second sees what the first made
+  try {
+    const from = pragma(connection, 'user_version');
+    refuseForeign(connection, path, from);
+    for (const step of MIGRATIONS.slice(from)) connection.exec(step);
+    connection.exec(`PRAGMA user_version = ${MIGRATIONS.length}; PRAGMA application_id = ${APPLICATION_ID}; COMMIT`);
+  } catch (error) {
+    if (connection.isTransaction) connection.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function refuseForeign(connection: DatabaseSync, path: string, version: number): void {
+  const empty = connection.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
+  if (!empty && pragma(connection, 'application_id') !== APPLICATION_ID)
+    throw new StoreError(`${path} is not a store of smarthost: choose another dataDir`);
+  if (version > MIGRATIONS.length)
+    throw new StoreError(
+      `${path} was written by a newer smarthost (format ${version}, this one knows ${MIGRATIONS.length}): install that version again, or restore a backup`,
+    );
+}
+
+function pragma(connection: DatabaseSync, name: string): number {
+  return Number(connection.prepare(`PRAGMA ${name}`).get()?.[name]);
+}
+
+function retryBusy(timeout: number, action: () => void): void {
+  for (const deadline = Date.now() + timeout; ; ) {
+    try {
+      action();
+      return;
+    } catch (error) {
+      if (resultCode(error) !== SQLITE_BUSY || Date.now() > deadline) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
+}
+
+function withStatements(connection: DatabaseSync): Database {
+  const statements = new Map<string, StatementSync>();
+  const statement = (sql: string) => {
+    let found = statements.get(sql);
+    if (found === undefined) statements.set(sql, (found = connection.prepare(sql)));
+    return found;
+  };
+  return {
+    run: (sql, ...values) => statement(sql).run(...values) as { changes: number; lastInsertRowid: number },
+    get: <T>(sql: string, ...values: SQLInputValue[]) => statement(sql).get(...values) as T | undefined,
+    all: <T>(sql: string, ...values: SQLInputValue[]) => statement(sql).all(...values) as T[],
+    iterate: <T>(sql: string, ...values: SQLInputValue[]) => statement(sql).iterate(...values) as IterableIterator<T>,
+    exec: (sql) => connection.exec(sql),
+    get inTransaction() {
+      return connection.isTransaction;
+    },
+    close: () => connection.close(),
+  };
+}
+
+function explain(path: string, error: SqliteError): string {
+  switch (resultCode(error)) {
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+      return `${path} is damaged (${error.message}): restore a backup, or save what can be read with: sqlite3 ${path} .recover`;
+    case SQLITE_BUSY:
+      return `${path} is locked by another process for too long`;
+    case SQLITE_FULL:
+      return `No space left on the disk of ${path}`;
+    case SQLITE_CANTOPEN:
+      return `Cannot open ${path}: ${error.message}. Does it belong to uid ${process.getuid?.()}?`;
+    default:
+      return `Cannot open ${path}: ${error.message}`;
+  }
+}

@@ -1,0 +1,96 @@
+/** Limits of a credential, judged and counted inside the transaction that accepts: behaviour rule 7. */
+import { DAY, HOUR, MINUTE } from '../../system/clock.ts';
+import type { Limit, LimitUse } from '../message-store.ts';
+import type { Context } from './context.ts';
+import type { Database } from './database.ts';
+import type { Value } from './rows.ts';
+import { KINDS, UNITS } from './states.ts';
+
+const LENGTH = { minute: MINUTE, hour: HOUR, day: DAY } as const;
+
+export type LimitsArgument = { readonly user: string; readonly list: readonly Limit[]; readonly over: 'refuse' | 'hold' };
+export type Judgement = { readonly exceeded: LimitUse | null; readonly use: readonly LimitUse[] };
+type Window = { readonly startedAt: number; readonly used: number };
+
+/** Counts all of the message or nothing of it. */
+export function judgeAndCount(db: Database, limits: LimitsArgument, now: number, addresses: readonly string[]): Judgement {
+  const user = userKey(limits.user);
+  const unknown = unknownRecipients(db, user, addresses);
+  const amounts = { messages: 1, recipients: addresses.length, newRecipients: unknown.length };
+  const before = useOf(db, user, limits.list, now);
+  const exceeded = before.find(({ limit, used }) => used + amounts[limit.kind] > limit.count) ?? null;
+  if (exceeded !== null && limits.over === 'refuse') return { exceeded, use: before };
+  for (const limit of distinct(limits.list))
+    if (amounts[limit.kind] > 0) count(db, user, { limit, now, by: amounts[limit.kind] });
+  for (const address of unknown) db.run('INSERT INTO known_recipients VALUES (?, ?)', user, address);
+  return { exceeded, use: useOf(db, user, limits.list, now) };
+}
+
+/** Names of credentials differ by more than ASCII case. */
+export const userKey = (name: string) => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+export const addressKey = (address: string) => address.toLowerCase();
+
+function unknownRecipients(db: Database, user: string, addresses: readonly string[]): string[] {
+  const unknown = new Set<string>();
+  for (const address of addresses) {
+    const key = addressKey(address);
+    if (!isKnown(db, user, key)) unknown.add(key);
+  }
+  return [...unknown];
+}
+
+function isKnown(db: Database, user: string, address: string): boolean {
+  return db.get('SELECT 1 FROM known_recipients WHERE user = ? AND address = ?', user, address) !== undefined;
+}
+
+/** Several limits may share a window: it is counted once. */
+function distinct(list: readonly Limit[]): readonly Limit[] {
+  return list.filter((a, i) => list.findIndex((b) => a.kind === b.kind && a.per === b.per) === i);
+}
+
+function useOf(db: Database, user: string, list: readonly Limit[], now: number): readonly LimitUse[] {
+  return list.map((limit) => {
+    const { startedAt, used } = windowOf(db, user, limit, now);
+    return { limit, used, resetsAt: startedAt + LENGTH[limit.per] };
+  });
+}
+
+/** A clock that was set back must not freeze a user for as long: a window that begins in the future has ended. */
+function windowOf(db: Database, user: string, { kind, per }: Limit, now: number): Window {
+  const row = db.get<{ started_at: number; used: number }>(
+    'SELECT started_at, used FROM usage WHERE user = ? AND kind = ? AND per = ?',
+    user,
+    KINDS.indexOf(kind),
+    UNITS.indexOf(per),
+  );
+  if (row === undefined || now >= row.started_at + LENGTH[per] || now < row.started_at) return { startedAt: now, used: 0 };
+  return { startedAt: row.started_at, used: row.used };
+}
+
+function count(db: Database, user: string, { limit, now, by }: { limit: Limit; now: number; by: number }): void {
+  const { startedAt, used } = windowOf(db, user, limit, now);
+  db.run(
+    'INSERT OR REPLACE INTO usage VALUES (?, ?, ?, ?, ?)',
+    user,
+    KINDS.indexOf(limit.kind),
+    UNITS.indexOf(limit.per),
+    startedAt,
+    used + by,
+  );
+}
+
+export function limitUse({ db }: Context, a: { user: string; list: readonly Limit[]; now: number }): readonly LimitUse[] {
+  return useOf(db, userKey(a.user), a.list, a.now);
+}
+
+export function knownRecipients({ db }: Context, a: { user: string; addresses: readonly string[] }): readonly string[] {
+  const user = userKey(a.user);
+  return a.addresses.filter((address) => isKnown(db, user, addressKey(address)));
+}
+
+/** Each fourth value is an address, see EncodedMessage. */
+export function addressesOf(recipients: readonly Value[]): readonly string[] {
+  const addresses: string[] = [];
+  for (let i = 0; i < recipients.length; i += 4) addresses.push(recipients[i] as string);
+  return addresses;
+}

@@ -1,0 +1,180 @@
+/** MessageStore by requests to the store's thread. Work of any size is cut in steps, so that mail never waits behind a command. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type {
+  AcceptRequest,
+  AcceptResult,
+  Content,
+  ListQuery,
+  MessageStore,
+  RecipientState,
+  Selection,
+  StoredMessage,
+  Touched,
+} from '../message-store.ts';
+import type { ContentRow } from './claim.ts';
+import type { StoreClient } from './client.ts';
+import type { Action, NewRoute, Step, StepSelection } from './queue-commands.ts';
+import { AFTER_ALL } from './reading.ts';
+import { encodeChange, encodeMessage } from './rows.ts';
+import type { SpoolDirectory } from './spool.ts';
+import { stateNumber } from './states.ts';
+
+const IDS_PER_STEP = 100;
+const ROUTES_PER_STEP = 1000;
+const OPEN_STATES: readonly RecipientState[] = ['queued', 'active', 'delayed', 'held', 'uncertain'];
+
+export function messageStore(client: StoreClient, spool: SpoolDirectory): MessageStore {
+  const content = ({ bytes, spool: row }: ContentRow): Content =>
+    row === null ? { kind: 'inline', bytes } : { kind: 'spooled', prefix: bytes, spool: spool.read(row) };
+  const act = (action: Action) => (selection: Selection, now: number) =>
+    inSteps<Touched>(selection, (step) => client.call('command', { ...step, action, now }));
+  return {
+    createSpool: () => spool.create(),
+    accept: (request) => accept(client, request),
+    due: (now, limit) => client.call('due', { now, limit }),
+    async claim(request) {
+      const rows = await client.call('claim', request);
+      return rows.map((row) => ({ message: row.message, recipients: row.recipients, content: content(row.content) }));
+    },
+    settle: ({ messageId, at, changes, reports = [] }) =>
+      client.call('settle', { id: messageId, at, changes: changes.map(encodeChange), reports: reports.map(encodeMessage) }),
+    async takeBack(owner, now) {
+      const counts = await walk((after) => client.call('takeBack', { owner, after, now }));
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
+    list: (query) => list(client, query),
+    get: (id) => client.call('get', id),
+    find: (text, limit) => find(client, text, limit),
+    async content(id) {
+      const row = await client.call('content', id);
+      return row === undefined ? undefined : content(row);
+    },
+    retry: act('retry'),
+    hold: act('hold'),
+    release: act('release'),
+    remove: act('remove'),
+    reroute: (selection, now, destinationOf) => reroute(client, { selection, now, destinationOf }),
+    counts: () => client.call('counts', undefined),
+    summary: (limit) => client.call('summary', limit),
+    limitUse: (user, limits, now) => client.call('limitUse', { user, list: limits, now }),
+    knownRecipients: (user, addresses) => client.call('knownRecipients', { user, addresses }),
+    signatureInUse: (name) => signatureInUse(client, name),
+    trimTrace: (before, maxSize) => trimTrace(client, before, maxSize),
+  };
+}
+
+/** The bytes go to the store's thread and come back, so that delivery goes on from memory without a copy. */
+async function accept(client: StoreClient, { message, claim, owner, limits }: AcceptRequest): Promise<AcceptResult> {
+  const encoded = encodeMessage(message);
+  const inline = encoded.spool === null;
+  // A slice of shared memory cannot be handed over, and would take its neighbours along.
+  const whole = !inline || encoded.bytes.byteLength === encoded.bytes.buffer.byteLength;
+  const bytes = whole ? encoded.bytes : encoded.bytes.slice();
+  const argument = { message: { ...encoded, bytes }, claim, owner, limits: limits ?? null };
+  const reply = await client.call('accept', argument, inline ? bytes.buffer : undefined);
+  if (reply.exceeded !== null) return { accepted: false, exceeded: reply.exceeded, use: reply.use };
+  const content: Content = reply.bytes === null ? message.content : { kind: 'inline', bytes: reply.bytes };
+  return { accepted: true, held: reply.held, content, use: reply.use };
+}
+
+/** Asks for step after step until there is none. */
+async function walk<T>(ask: (after: string) => Promise<Step<T>>, enough = Number.POSITIVE_INFINITY): Promise<T[]> {
+  const items: T[] = [];
+  for (let after: string | null = ''; after !== null && items.length < enough; ) {
+    const step: Step<T> = await ask(after);
+    for (const item of step.items) items.push(item);
+    after = step.after;
+  }
+  return items;
+}
+
+/** Leaves the database to others between two steps, for as long as the last one took: `serve` may be accepting beside a command. */
+async function inSteps<T>(selection: Selection, ask: (step: StepSelection) => Promise<Step<T>>): Promise<T[]> {
+  const { ids, domain, all } = selection;
+  if (ids === undefined && domain === undefined && all !== true) return [];
+  const filter = domain === undefined ? {} : { domain };
+  const paced = async (step: StepSelection) => {
+    const begun = performance.now();
+    const result = await ask(step);
+    if (result.after !== null) await sleep(performance.now() - begun);
+    return result;
+  };
+  if (ids === undefined) return walk((after) => paced({ after, ...filter }));
+  const items: T[] = [];
+  for (const part of parts(ids, IDS_PER_STEP)) {
+    let rest: readonly string[] = part;
+    while (rest.length > 0) {
+      const step = await paced({ ids: rest, after: '', ...filter });
+      for (const item of step.items) items.push(item);
+      rest = step.after === null ? [] : rest.slice(rest.indexOf(step.after) + 1);
+    }
+  }
+  return items;
+}
+
+function* parts<T>(list: readonly T[], size: number): Generator<readonly T[]> {
+  for (let i = 0; i < list.length; i += size) yield list.slice(i, i + size);
+}
+
+type Reroute = { selection: Selection; now: number; destinationOf: Parameters<MessageStore['reroute']>[2] };
+async function reroute(client: StoreClient, { selection, now, destinationOf }: Reroute): Promise<readonly Touched[]> {
+  return inSteps<Touched>(selection, async (step) => {
+    const { items, after } = await client.call('waiting', step);
+    const routes: NewRoute[] = items.flatMap(({ message, recipients }) =>
+      recipients.map(({ n, address }) => ({ id: message.id, n, destination: destinationOf(message, address) })),
+    );
+    const touched: Touched[] = [];
+    for (const part of parts(routes, ROUTES_PER_STEP)) touched.push(...(await client.call('reroute', { routes: part, now })));
+    return { items: touched, after };
+  });
+}
+
+function list(client: StoreClient, query: ListQuery): Promise<readonly StoredMessage[]> {
+  const limit = Math.min(query.limit ?? 100, 1000);
+  const states = (query.states ?? OPEN_STATES).map(stateNumber);
+  let after = query.after ?? '';
+  let left = limit;
+  return walk(async () => {
+    const step = await client.call('list', {
+      states,
+      domain: query.domain ?? null,
+      user: query.user ?? null,
+      after,
+      limit: left,
+    });
+    after = step.after ?? '';
+    left -= step.items.length;
+    return step;
+  }, limit);
+}
+
+async function find(client: StoreClient, text: string, limit: number): Promise<readonly StoredMessage[]> {
+  const named = await client.call('get', text);
+  if (named !== undefined) return [named];
+  let left = limit;
+  return walk(async (after) => {
+    const step = await client.call('find', { text, before: after === '' ? AFTER_ALL : after, limit: left });
+    left -= step.items.length;
+    return step;
+  }, limit);
+}
+
+async function signatureInUse(client: StoreClient, name: string): Promise<boolean> {
+  for (let after: string | null = ''; after !== null; ) {
+    const step: { found: boolean; after: string | null } = await client.call('signatureInUse', { name, after });
+    if (step.found) return true;
+    after = step.after;
+  }
+  return false;
+}
+
+async function trimTrace(client: StoreClient, before: number, maxSize: number): Promise<number> {
+  let removed = 0;
+  for (let after: string | null = ''; after !== null; ) {
+    const step: { removed: number; after: string | null } = await client.call('trim', { before, maxSize, after });
+    removed += step.removed;
+    after = step.after;
+  }
+  while (await client.call('giveBackPages', undefined));
+  return removed;
+}

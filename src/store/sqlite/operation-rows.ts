@@ -1,0 +1,85 @@
+/** Keys, certificates, back-off and small values. */
+import type { DkimKey, DkimKeyState, Pace, StoredCertificate } from '../operation-store.ts';
+import type { Context } from './context.ts';
+
+const DKIM_COLUMNS = 'domain, selector, algorithm, private_key AS privateKey, state, created_at AS createdAt';
+
+export function dkimKeys({ db }: Context, domain: string | null): readonly DkimKey[] {
+  const sql = `SELECT ${DKIM_COLUMNS} FROM dkim_keys WHERE ?1 IS NULL OR domain = ?1 ORDER BY domain, created_at, selector`;
+  return db.all<DkimKey>(sql, domain);
+}
+
+export function addDkimKeys({ db }: Context, keys: readonly DkimKey[]): boolean {
+  const exists = (key: DkimKey) =>
+    db.get('SELECT 1 FROM dkim_keys WHERE domain = ? AND selector = ?', key.domain, key.selector) !== undefined;
+  if (keys.some(exists)) return false;
+  for (const key of keys)
+    db.run(
+      'INSERT INTO dkim_keys VALUES (?, ?, ?, ?, ?, ?)',
+      key.domain,
+      key.selector,
+      key.algorithm,
+      key.privateKey,
+      key.state,
+      key.createdAt,
+    );
+  return true;
+}
+
+export function setDkimKeyState({ db }: Context, a: { domain: string; selector: string; state: DkimKeyState }): void {
+  db.run('UPDATE dkim_keys SET state = ? WHERE domain = ? AND selector = ?', a.state, a.domain, a.selector);
+}
+
+export function removeDkimKey({ db }: Context, a: { domain: string; selector: string }): boolean {
+  return db.run('DELETE FROM dkim_keys WHERE domain = ? AND selector = ?', a.domain, a.selector).changes > 0;
+}
+
+export function removeDomain({ db }: Context, domain: string): boolean {
+  return db.run('DELETE FROM dkim_keys WHERE domain = ?', domain).changes > 0;
+}
+
+export function certificates({ db }: Context): readonly StoredCertificate[] {
+  return db.all<StoredCertificate>(
+    'SELECT key_type AS keyType, certificate, key, source, created_at AS createdAt FROM certificates ORDER BY key_type',
+  );
+}
+
+export function putCertificate({ db }: Context, c: StoredCertificate): void {
+  db.run('INSERT OR REPLACE INTO certificates VALUES (?, ?, ?, ?, ?)', c.keyType, c.certificate, c.key, c.source, c.createdAt);
+}
+
+export function paces({ db }: Context): readonly Pace[] {
+  return db.all<Pace>('SELECT key, concurrency, blocked_until AS blockedUntil, reason, failures FROM paces ORDER BY key');
+}
+
+export function putPace({ db }: Context, p: Pace): void {
+  db.run('INSERT OR REPLACE INTO paces VALUES (?, ?, ?, ?, ?)', p.key, p.concurrency, p.blockedUntil, p.reason, p.failures);
+}
+
+export function removePace({ db }: Context, key: string): void {
+  db.run('DELETE FROM paces WHERE key = ?', key);
+}
+
+export function value({ db }: Context, name: string): string | undefined {
+  return db.get<{ value: string }>('SELECT value FROM small_values WHERE name = ?', name)?.value;
+}
+
+export function setValue({ db }: Context, a: { name: string; value: string | null }): void {
+  if (a.value === null) db.run('DELETE FROM small_values WHERE name = ?', a.name);
+  else db.run('INSERT OR REPLACE INTO small_values VALUES (?, ?)', a.name, a.value);
+}
+
+export function values({ db }: Context, prefix: string): readonly { readonly name: string; readonly value: string }[] {
+  return db.all('SELECT name, value FROM small_values WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name', prefix);
+}
+
+/** Kept beside the small values as `lease.NAME`: until and owner. Writes come one after the other, so reading first is safe. */
+export function takeLease({ db }: Context, a: { name: string; owner: string; until: number; now: number }): boolean {
+  const name = `lease.${a.name}`;
+  const held = db.get<{ value: string }>('SELECT value FROM small_values WHERE name = ?', name)?.value;
+  const [until, ...owner] = held?.split(' ') ?? [];
+  if (Number(until) > a.now && owner.join(' ') !== a.owner) return false;
+  if (a.until <= a.now) db.run('DELETE FROM small_values WHERE name = ?', name);
+  else db.run('INSERT OR REPLACE INTO small_values VALUES (?, ?)', name, `${a.until} ${a.owner}`);
+  return true;
+}

@@ -1,0 +1,84 @@
+/** Everything that can be asked of the store's thread, by name. */
+import { accept } from './accept.ts';
+import { claim, readContent } from './claim.ts';
+import { type Context, type Operation, read, write } from './context.ts';
+import * as credentials from './credential-rows.ts';
+import { DamagedEntry, setAside } from './damage.ts';
+import { due } from './due.ts';
+import { knownRecipients, limitUse } from './limits.ts';
+import * as operation from './operation-rows.ts';
+import { command, reroute, takeBack, waiting } from './queue-commands.ts';
+import { find, get, list } from './reading.ts';
+import { settle } from './settle.ts';
+import { counts, signatureInUse, summary } from './statistics.ts';
+import { checkSpooled, giveBackPages, recount, trim } from './upkeep.ts';
+
+export const operations = {
+  accept: write(accept, ({ bytes }) => (bytes === null ? [] : [bytes.buffer])),
+  claim: write(claim, (claims) => claims.map(({ content }) => content.bytes.buffer)),
+  settle: write(settle),
+  takeBack: write(takeBack),
+  command: write(command),
+  reroute: write(reroute),
+  setAside: write(setAside),
+  trim: write(trim),
+  giveBackPages: write(giveBackPages),
+  recount: write(recount),
+  checkSpooled: write(checkSpooled),
+  /** A transaction that changes something, so that its commit reaches the disk. */
+  ping: write(({ db }: Context, now: number) =>
+    operation.setValue({ db } as Context, { name: 'store.ping', value: String(now) }),
+  ),
+
+  due: read(due),
+  list: read(list),
+  get: read(get),
+  find: read(find),
+  waiting: read(waiting),
+  content: read(content, (found) => (found === undefined ? [] : [found.bytes.buffer])),
+  counts: read(counts),
+  summary: read(summary),
+  signatureInUse: read(signatureInUse),
+  limitUse: read(limitUse),
+  knownRecipients: read(knownRecipients),
+
+  getCredential: read(credentials.getCredential),
+  listCredentials: read(credentials.listCredentials),
+  addCredential: write(credentials.addCredential),
+  updateCredential: write(credentials.updateCredential),
+  removeCredential: write(credentials.removeCredential),
+  recordFailure: write(credentials.recordFailure),
+  failures: read(credentials.failures),
+  forgetFailures: write(credentials.forgetFailures),
+
+  dkimKeys: read(operation.dkimKeys),
+  addDkimKeys: write(operation.addDkimKeys),
+  setDkimKeyState: write(operation.setDkimKeyState),
+  removeDkimKey: write(operation.removeDkimKey),
+  removeDomain: write(operation.removeDomain),
+  certificates: read(operation.certificates),
+  putCertificate: write(operation.putCertificate),
+  paces: read(operation.paces),
+  putPace: write(operation.putPace),
+  removePace: write(operation.removePace),
+  value: read(operation.value),
+  setValue: write(operation.setValue),
+  values: read(operation.values),
+  takeLease: write(operation.takeLease),
+};
+
+export type Operations = typeof operations;
+export type Name = keyof Operations;
+export type Argument<K extends Name> = Parameters<Operations[K]['run']>[1];
+export type Result<K extends Name> = ReturnType<Operations[K]['run']>;
+export const operationNamed = (name: Name) => operations[name] as Operation<unknown, unknown>;
+
+/** For people and reports: a damaged content is as good as none. */
+function content(context: Context, id: string) {
+  try {
+    return readContent(context, id);
+  } catch (error) {
+    if (error instanceof DamagedEntry) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,43 @@
+/** What travels between the main thread and the store's thread. */
+import type { Damage } from '../contract.ts';
+import { resultCode, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, type SqliteError } from './database.ts';
+import type { Name } from './operations.ts';
+
+export type WorkerOptions = { readonly path: string; readonly spoolDir: string; readonly busyTimeout: number };
+
+/** One request; `id` comes back with its answer. */
+export type Request = readonly [id: number, name: Name, argument: unknown];
+/** `close`: finish what was asked for, then end. `watch`: tell of changes by other processes. */
+export type ToWorker = readonly Request[] | 'close' | 'watch';
+
+export type Failure = { readonly message: string; readonly code: string };
+/** What one transaction, or one read, brought. */
+export type Answers = {
+  /** Pairs of id and result. */
+  readonly results: readonly unknown[];
+  readonly failures: readonly (readonly [id: number, failure: Failure])[];
+  readonly unlink: readonly string[];
+  readonly damaged: readonly Damage[];
+  /** Seconds and number of requests; null: nothing was committed. */
+  readonly commit: readonly [seconds: number, requests: number] | null;
+  /** The whole transaction failed, or the connection had to be opened anew. */
+  readonly trouble: Failure | null;
+};
+export type FromWorker = Answers | 'opened' | 'closed' | 'foreign' | { readonly refused: Failure };
+
+const SENTENCES: Readonly<Record<number, readonly [code: string, sentence: string]>> = {
+  [SQLITE_FULL]: ['ENOSPC', 'The disk of the store is full'],
+  [SQLITE_IOERR]: ['EIO', 'The disk of the store reports an error'],
+  [SQLITE_BUSY]: ['EBUSY', 'The store is locked by another process for too long'],
+  [SQLITE_CORRUPT]: ['ECORRUPT', 'A part of the store is damaged'],
+};
+
+export function describe(error: unknown): Failure {
+  const { message, errcode } = error as SqliteError;
+  const [code, sentence] = SENTENCES[resultCode(error)] ?? ['ESTORE', 'The store failed'];
+  return { code, message: errcode === undefined ? `${message}` : `${sentence}: ${message} (SQLite ${errcode})` };
+}
+
+export function failureError({ message, code }: Failure): Error {
+  return Object.assign(new Error(message), { code });
+}

@@ -1,0 +1,141 @@
+/** What an operator does to the queue: retry, hold, release, remove, reroute; in steps of about a thousand recipients a transaction. */
+import type { MessageFacts, Touched } from '../message-store.ts';
+import type { Context } from './context.ts';
+import { decodeFacts, type MessageRow } from './rows.ts';
+import { closeEnded } from './settle.ts';
+import { ACTIVE, DELAYED, ENDED, HELD, QUEUED, REMOVED, stateName } from './states.ts';
+
+/** Recipients changed, and recipients looked at, in one step. */
+const STEP_CHANGES = 1000;
+const STEP_ROWS = 5000;
+
+export type Action = 'retry' | 'hold' | 'release' | 'remove';
+/** `ids`: these messages; else all that are open after `after`. */
+export type StepSelection = { readonly ids?: readonly string[]; readonly after: string; readonly domain?: string };
+/** `after`: where the next step begins; null: done. */
+export type Step<T> = { readonly items: readonly T[]; readonly after: string | null };
+
+type Row = { message: string; n: number; address: string; destination: string; state: number; attempts: number };
+
+/** What each action does to a recipient in a state; undefined: nothing. */
+const NEXT_STATE: Readonly<Record<Action, (row: Row) => number | undefined>> = {
+  retry: ({ state }) => (state < ACTIVE ? state : undefined),
+  hold: ({ state }) => (state < ACTIVE ? HELD : undefined),
+  release: ({ state, attempts }) => (state === HELD ? (attempts > 0 ? DELAYED : QUEUED) : undefined),
+  remove: () => REMOVED,
+};
+
+export function command(context: Context, a: StepSelection & { action: Action; now: number }): Step<Touched> {
+  const { rows, after } = openRows(context, a);
+  const touched: Touched[] = [];
+  const closed = new Set<string>();
+  for (const row of rows) {
+    const state = NEXT_STATE[a.action](row);
+    if (state === undefined) continue;
+    context.db.run(
+      'UPDATE recipients SET state = ?, next_attempt = ?, owner = NULL WHERE message = ? AND n = ?',
+      state,
+      state < ACTIVE ? a.now : null,
+      row.message,
+      row.n,
+    );
+    context.effects.move(row.state, state);
+    context.due.touch(row.destination);
+    if (state >= ENDED) closed.add(row.message);
+    touched.push({ id: row.message, recipient: row.address, state: stateName(state) ?? 'held' });
+  }
+  for (const id of closed) closeEnded(context, id);
+  return { items: touched, after };
+}
+
+/** Whole messages, so that the next step begins behind the last. */
+function openRows(context: Context, { ids, after, domain }: StepSelection): { rows: Row[]; after: string | null } {
+  const rows: Row[] = [];
+  let looked = 0;
+  for (const id of ids ?? openIds(context, after)) {
+    if (rows.length >= STEP_CHANGES || looked >= STEP_ROWS) return { rows, after };
+    const found = context.db.all<Row>(
+      'SELECT message, n, address, destination, state, attempts FROM recipients WHERE message = ? AND state < ?',
+      id,
+      ENDED,
+    );
+    looked += found.length + 1;
+    for (const row of found) if (domain === undefined || isAt(row.address, domain)) rows.push(row);
+    after = id;
+  }
+  return { rows, after: ids === undefined && looked > 0 ? after : null };
+}
+
+function openIds({ db }: Context, after: string): string[] {
+  return db.all<{ id: string }>('SELECT id FROM open WHERE id > ? ORDER BY id LIMIT ?', after, STEP_CHANGES).map(({ id }) => id);
+}
+
+function isAt(address: string, domain: string): boolean {
+  return address.slice(address.lastIndexOf('@') + 1).toLowerCase() === domain.toLowerCase();
+}
+
+/** For `reroute`, whose choice is made by code that cannot come here. */
+export type Routed = { readonly message: MessageFacts; readonly recipients: readonly { n: number; address: string }[] };
+export function waiting(context: Context, selection: StepSelection): Step<Routed> {
+  const { rows, after } = openRows(context, selection);
+  const messages = new Map<string, Row[]>();
+  for (const row of rows) if (row.state !== ACTIVE) messages.set(row.message, [...(messages.get(row.message) ?? []), row]);
+  const items: Routed[] = [];
+  for (const [id, recipients] of messages) {
+    const facts = context.db.get<MessageRow>('SELECT * FROM messages WHERE id = ?', id);
+    if (facts !== undefined)
+      items.push({ message: decodeFacts(facts), recipients: recipients.map(({ n, address }) => ({ n, address })) });
+  }
+  return { items, after };
+}
+
+export type NewRoute = { readonly id: string; readonly n: number; readonly destination: string };
+/** Held recipients get the destination and stay held; one that was leased or ended since is left alone. */
+export function reroute(context: Context, { routes, now }: { routes: readonly NewRoute[]; now: number }): readonly Touched[] {
+  const touched: Touched[] = [];
+  for (const { id, n, destination } of routes) {
+    const row = context.db.get<Row>(
+      'SELECT address, destination, state FROM recipients WHERE message = ? AND n = ? AND state < ? AND state <> ?',
+      id,
+      n,
+      ENDED,
+      ACTIVE,
+    );
+    if (row === undefined) continue;
+    const next = row.state < ACTIVE ? now : null;
+    context.db.run(
+      'UPDATE recipients SET destination = ?, next_attempt = ? WHERE message = ? AND n = ?',
+      destination,
+      next,
+      id,
+      n,
+    );
+    context.due.touch(row.destination);
+    context.due.touch(destination);
+    touched.push({ id, recipient: row.address, state: stateName(row.state) ?? 'held' });
+  }
+  return touched;
+}
+
+/** Leases of owners that are gone: due again at once. */
+export function takeBack(context: Context, { owner, after, now }: { owner: string; after: string; now: number }): Step<number> {
+  const ids = openIds(context, after);
+  let count = 0;
+  for (const id of ids) {
+    const rows = context.db.all<{ n: number; destination: string; attempts: number }>(
+      'SELECT n, destination, attempts FROM recipients WHERE message = ? AND state = ? AND owner IS NOT ?',
+      id,
+      ACTIVE,
+      owner,
+    );
+    for (const { n, destination, attempts } of rows) {
+      const state = attempts > 0 ? DELAYED : QUEUED;
+      const sql = 'UPDATE recipients SET state = ?, next_attempt = ?, owner = NULL WHERE message = ? AND n = ?';
+      context.db.run(sql, state, now, id, n);
+      context.effects.move(ACTIVE, state);
+      context.due.touch(destination);
+      count++;
+    }
+  }
+  return { items: [count], after: ids.at(-1) ?? null };
+}

@@ -1,0 +1,95 @@
+/** Messages for people: list, get, find. In steps that each read a bounded number of rows, so that nobody waits behind them. */
+import type { AttemptRecord, StoredMessage } from '../message-store.ts';
+import type { Context } from './context.ts';
+import { isCorrupt } from './database.ts';
+import type { Step } from './queue-commands.ts';
+import { decodeFacts, decodeRecipient, type MessageRow, RECIPIENT_COLUMNS, type RecipientRow } from './rows.ts';
+import { ENDED, outcomeName } from './states.ts';
+
+const STEP_MESSAGES = 2000;
+/** Ids are made of digits and lower-case letters: this stands after all of them. */
+export const AFTER_ALL = '\uffff';
+
+export type ListStep = {
+  /** Numbers of states; a message is listed when one of its recipients stands in one of them. */
+  readonly states: readonly number[];
+  readonly domain: string | null;
+  readonly user: string | null;
+  readonly after: string;
+  readonly limit: number;
+};
+
+export function list(context: Context, query: ListStep): Step<StoredMessage> {
+  // The queue alone is walked where nothing that has ended is asked for.
+  const table = query.states.some((state) => state >= ENDED) ? 'messages' : 'open';
+  const last = context.db.get<{ id: string }>(
+    `SELECT id FROM ${table} WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?`,
+    query.after,
+    STEP_MESSAGES - 1,
+  )?.id;
+  const ids = matching(context, table, query, last ?? AFTER_ALL);
+  const items = load(context, ids);
+  if (ids.length === query.limit) return { items, after: ids.at(-1) ?? null };
+  return { items, after: last ?? null };
+}
+
+function matching({ db }: Context, table: string, query: ListStep, last: string): string[] {
+  const states = query.states.reduce((bits, state) => bits | (1 << state), 0);
+  const domain = query.domain === null ? null : `@${query.domain.toLowerCase()}`;
+  const sql = `
+    SELECT o.id FROM ${table} o WHERE o.id > ?1 AND o.id <= ?2
+      AND (?3 IS NULL OR EXISTS (SELECT 1 FROM messages m WHERE m.id = o.id AND m.user = ?3 COLLATE NOCASE))
+      AND EXISTS (SELECT 1 FROM recipients r WHERE r.message = o.id AND ((1 << r.state) & ?4)
+                  AND (?5 IS NULL OR lower(substr(r.address, -length(?5))) = ?5))
+    ORDER BY o.id LIMIT ?6`;
+  return db.all<{ id: string }>(sql, query.after, last, query.user, states, domain, query.limit).map(({ id }) => id);
+}
+
+function load(context: Context, ids: readonly string[]): StoredMessage[] {
+  return ids.map((id) => get(context, id)).filter((message) => message !== undefined);
+}
+
+/** One whose rows cannot be read is left out, so that the others are shown. */
+export function get(context: Context, id: string): StoredMessage | undefined {
+  try {
+    return loadMessage(context, id);
+  } catch (error) {
+    if (isCorrupt(error)) return undefined;
+    throw error;
+  }
+}
+
+type AttemptRow = Omit<AttemptRecord, 'outcome'> & { n: number; outcome: number };
+
+function loadMessage({ db }: Context, id: string): StoredMessage | undefined {
+  const row = db.get<MessageRow>('SELECT * FROM messages WHERE id = ?', id);
+  if (row === undefined) return undefined;
+  const recipients = db.all<RecipientRow>(`SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? ORDER BY n`, id);
+  const traces = new Map<number, AttemptRecord[]>();
+  const attempts = db.all<AttemptRow>(
+    'SELECT n, at, mx, ip, tls, outcome, code, status, reply, seconds FROM attempts WHERE message = ? ORDER BY n, attempt',
+    id,
+  );
+  for (const { n, ...attempt } of attempts) {
+    const trace = traces.get(n) ?? [];
+    traces.set(n, trace);
+    trace.push({ ...attempt, outcome: outcomeName(attempt.outcome) });
+  }
+  return { ...decodeFacts(row), recipients: recipients.map((r) => ({ ...decodeRecipient(r), trace: traces.get(r.n) ?? [] })) };
+}
+
+/** Backwards from `before`, the newest first. There is no index for it: one would cost each accepted message several random pages. */
+export function find(context: Context, a: { text: string; before: string; limit: number }): Step<StoredMessage> {
+  const first = context.db.get<{ id: string }>(
+    'SELECT id FROM messages WHERE id < ? ORDER BY id DESC LIMIT 1 OFFSET ?',
+    a.before,
+    STEP_MESSAGES - 1,
+  )?.id;
+  const sql = `
+    SELECT id FROM messages WHERE id >= ?1 AND id < ?2
+      AND (message_id = ?3 OR message_id = '<' || ?3 || '>' OR reverse_path = ?3 COLLATE NOCASE)
+    UNION SELECT message FROM recipients WHERE message >= ?1 AND message < ?2 AND address = ?3 COLLATE NOCASE
+    ORDER BY 1 DESC LIMIT ?4`;
+  const ids = context.db.all<{ id: string }>(sql, first ?? '', a.before, a.text, a.limit).map(({ id }) => id);
+  return { items: load(context, ids), after: ids.length === a.limit ? null : (first ?? null) };
+}

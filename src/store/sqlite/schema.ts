@@ -1,0 +1,68 @@
+/** The tables, and the way from each older version to this one. */
+
+/** `PRAGMA application_id`: "SmHo", so that no other program's file is taken for ours. */
+export const APPLICATION_ID = 0x536d486f;
+
+/**
+ * One step a version, run in order in one transaction; the number of steps is the version (`PRAGMA user_version`).
+ * A step that was released never changes.
+ *
+ * - `messages`, `recipients`, `attempts` are both queue and trace. They are keyed by queue id, which grows with time, so that new
+ *   rows go to the end and old ones leave from the front.
+ * - `open` has one small row for each message that has not ended: the queue is walked there, however long the trace is.
+ * - `contents` holds the bytes, reached by number from `open`, so that no walk ever reads a body. It goes when the message ends.
+ * - `recipients.next_attempt` is set exactly while a recipient waits (queued, delayed, uncertain): the partial index over it is what is due.
+ * - `verify` columns hold the CRC-32 of what must leave unchanged: a flipped bit sets the entry aside instead of sending it.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE messages (
+    id TEXT PRIMARY KEY, user TEXT, reverse_path TEXT NOT NULL, message_id TEXT NOT NULL, size INTEGER NOT NULL,
+    accepted_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, flags INTEGER NOT NULL,
+    envid TEXT, signatures TEXT NOT NULL, about TEXT, verify INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE recipients (
+    message TEXT NOT NULL, n INTEGER NOT NULL, address TEXT NOT NULL, destination TEXT NOT NULL, notify INTEGER, orcpt TEXT,
+    verify INTEGER NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_attempt INTEGER, owner TEXT,
+    last_reply TEXT, delay_reported INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (message, n)
+  ) WITHOUT ROWID;
+  CREATE INDEX recipients_due ON recipients (destination, next_attempt) WHERE next_attempt IS NOT NULL;
+  CREATE TABLE attempts (
+    message TEXT NOT NULL, n INTEGER NOT NULL, attempt INTEGER NOT NULL, at INTEGER NOT NULL, mx TEXT, ip TEXT, tls TEXT,
+    outcome INTEGER NOT NULL, code INTEGER NOT NULL, status TEXT NOT NULL, reply TEXT NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (message, n, attempt)
+  ) WITHOUT ROWID;
+  CREATE TABLE open (
+    id TEXT PRIMARY KEY, content INTEGER NOT NULL, length INTEGER NOT NULL, verify INTEGER NOT NULL,
+    spool TEXT, spool_size INTEGER, spool_verify INTEGER
+  ) WITHOUT ROWID;
+  CREATE TABLE contents (key INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+  CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE usage (
+    user TEXT NOT NULL, kind INTEGER NOT NULL, per INTEGER NOT NULL, started_at INTEGER NOT NULL, used INTEGER NOT NULL,
+    PRIMARY KEY (user, kind, per)
+  ) WITHOUT ROWID;
+  CREATE TABLE known_recipients (user TEXT NOT NULL, address TEXT NOT NULL, PRIMARY KEY (user, address)) WITHOUT ROWID;
+  CREATE TABLE credentials (
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, hash TEXT NOT NULL, senders TEXT NOT NULL, mail_server INTEGER NOT NULL, limits TEXT,
+    disabled INTEGER NOT NULL, expires_at INTEGER, rewrite TEXT, created_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE failures (
+    key TEXT PRIMARY KEY, in_minute INTEGER NOT NULL, minute_ends_at INTEGER NOT NULL,
+    in_day INTEGER NOT NULL, day_ends_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX failures_end ON failures (day_ends_at);
+  CREATE TABLE dkim_keys (
+    domain TEXT NOT NULL, selector TEXT NOT NULL, algorithm TEXT NOT NULL, private_key TEXT NOT NULL, state TEXT NOT NULL,
+    created_at INTEGER NOT NULL, PRIMARY KEY (domain, selector)
+  ) WITHOUT ROWID;
+  CREATE TABLE certificates (
+    key_type TEXT PRIMARY KEY, certificate TEXT NOT NULL, key TEXT NOT NULL, source TEXT NOT NULL, created_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE paces (
+    key TEXT PRIMARY KEY, concurrency REAL NOT NULL, blocked_until INTEGER NOT NULL, reason TEXT NOT NULL, failures INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE small_values (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  `,
+];

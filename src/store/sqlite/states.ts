@@ -1,0 +1,49 @@
+/** How words stand in the database: small numbers, ordered so that one comparison tells waiting, leased, parked and ended apart. */
+import type { Notify } from '../../smtp/envelope.ts';
+import type { AttemptRecord, Limit, RecipientState, WindowUnit } from '../message-store.ts';
+
+/** Below ACTIVE: due when its time comes. From ENDED on: nothing happens any more. */
+const STATES: readonly RecipientState[] = [
+  'queued',
+  'delayed',
+  'uncertain',
+  'active',
+  'held',
+  'relayed',
+  'failed',
+  'expired',
+  'removed',
+];
+export const QUEUED = 0;
+export const DELAYED = 1;
+export const ACTIVE = 3;
+export const HELD = 4;
+export const ENDED = 5;
+export const REMOVED = 8;
+
+export function stateNumber(state: RecipientState): number {
+  return STATES.indexOf(state);
+}
+
+/** undefined: a number that we never wrote. */
+export function stateName(number: number): RecipientState | undefined {
+  return STATES[number];
+}
+
+const NOTIFY: readonly Notify[] = ['NEVER', 'SUCCESS', 'FAILURE', 'DELAY'];
+
+/** One bit a word; null: NOTIFY was not given. RFC 3461 §4.1 */
+export function notifyBits(notify: readonly Notify[] | undefined): number | null {
+  return notify === undefined ? null : notify.reduce((bits, word) => bits | (1 << NOTIFY.indexOf(word)), 0);
+}
+
+export function notifyWords(bits: number): readonly Notify[] {
+  return NOTIFY.filter((_, i) => bits & (1 << i));
+}
+
+const OUTCOMES: readonly AttemptRecord['outcome'][] = ['relayed', 'delayed', 'uncertain', 'failed'];
+export const outcomeNumber = (outcome: AttemptRecord['outcome']) => OUTCOMES.indexOf(outcome);
+export const outcomeName = (number: number) => OUTCOMES[number] ?? 'delayed';
+
+export const KINDS: readonly Limit['kind'][] = ['messages', 'recipients', 'newRecipients'];
+export const UNITS: readonly WindowUnit[] = ['minute', 'hour', 'day'];

@@ -1,0 +1,100 @@
+/** What keeps the store small and true: forgetting the trace, giving pages back, counting anew at start. */
+
+import { checkSpool } from './claim.ts';
+import type { Context } from './context.ts';
+import { DamagedEntry, setAside } from './damage.ts';
+import { BYTES } from './effects.ts';
+import { ENDED } from './states.ts';
+
+const STEP_MESSAGES = 500;
+/** Free pages that are kept for the mail to come (32 MiB), and those given back in one step. */
+const KEEP_FREE_PAGES = 2048;
+const STEP_PAGES = 256;
+
+export type TrimArgument = { readonly before: number; readonly maxSize: number; readonly after: string };
+export type TrimReply = { readonly removed: number; readonly after: string | null };
+
+/** Ended messages from the oldest on, until they are young enough and the trace is small enough. */
+export function trim(context: Context, { before, maxSize, after }: TrimArgument): TrimReply {
+  const tooLarge = traceSize(context) > maxSize;
+  const rows = context.db.all<{ id: string; accepted_at: number; is_open: number }>(
+    `SELECT m.id, m.accepted_at, EXISTS (SELECT 1 FROM open o WHERE o.id = m.id) AS is_open
+     FROM messages m WHERE m.id > ? ORDER BY m.id LIMIT ?`,
+    after,
+    STEP_MESSAGES,
+  );
+  let removed = 0;
+  for (const row of rows) {
+    if (!tooLarge && row.accepted_at >= before) return { removed, after: null };
+    if (row.is_open === 0) removed += forget(context, row.id);
+  }
+  return { removed, after: rows.at(-1)?.id ?? null };
+}
+
+function forget({ db }: Context, id: string): number {
+  db.run('DELETE FROM attempts WHERE message = ?', id);
+  const states = db.all<{ state: number }>('DELETE FROM recipients WHERE message = ? RETURNING state', id);
+  db.run('DELETE FROM messages WHERE id = ?', id);
+  return states.length > 0 ? 1 : 0;
+}
+
+/** Bytes in use besides bodies. The queue's own rows count too: they are the trace of tomorrow. */
+function traceSize({ db }: Context): number {
+  const used = number(db, 'page_count') - number(db, 'freelist_count');
+  const bodies = db.get<{ value: number }>('SELECT value FROM counters WHERE name = ?', BYTES)?.value ?? 0;
+  return used * number(db, 'page_size') - bodies;
+}
+
+function number(db: Context['db'], pragma: string): number {
+  return db.get<Record<string, number>>(`PRAGMA ${pragma}`)?.[pragma] ?? 0;
+}
+
+/** @returns true while there is more to give back. */
+export function giveBackPages({ db }: Context): boolean {
+  const spare = number(db, 'freelist_count') - KEEP_FREE_PAGES;
+  if (spare <= 0) return false;
+  db.exec(`PRAGMA incremental_vacuum(${Math.min(spare, STEP_PAGES)})`);
+  return spare > STEP_PAGES;
+}
+
+/**
+ * At start: counters are compared with the rows, and the index of what is due with the table. A disagreement means damage;
+ * both are made anew from the rows.
+ */
+export function recount(context: Context): void {
+  const { db } = context;
+  const rows = db.all<{ state: number; count: number; waiting: number }>(
+    `SELECT r.state, count(*) AS count, count(r.next_attempt) AS waiting
+     FROM open o CROSS JOIN recipients r ON r.message = o.id WHERE r.state < ${ENDED} GROUP BY r.state`,
+  );
+  db.run("DELETE FROM counters WHERE name LIKE 's_'");
+  for (const { state, count } of rows) db.run('INSERT INTO counters VALUES (?, ?)', `s${state}`, count);
+  const bytes = db.get<{ bytes: number | null }>('SELECT sum(length) AS bytes FROM open')?.bytes ?? 0;
+  db.run('INSERT OR REPLACE INTO counters VALUES (?, ?)', BYTES, bytes);
+  const waiting = rows.reduce((sum, row) => sum + row.waiting, 0);
+  const indexed = db.get<{ n: number }>(
+    'SELECT count(*) AS n FROM recipients INDEXED BY recipients_due WHERE next_attempt IS NOT NULL',
+  )?.n;
+  if (indexed === waiting) return;
+  db.exec('REINDEX recipients_due');
+  context.effects.damaged.push({
+    id: '',
+    reason: `the index of due recipients had ${indexed} of ${waiting} entries and was made anew`,
+  });
+}
+
+/** Names of all spooled bodies that a message needs; those that are gone or cut short set their message aside. */
+export function checkSpooled(context: Context): readonly string[] {
+  const rows = context.db.all<{ id: string; name: string; size: number }>(
+    'SELECT id, spool AS name, spool_size AS size FROM open WHERE spool IS NOT NULL',
+  );
+  for (const row of rows) {
+    try {
+      checkSpool(context.spoolDir, row);
+    } catch (error) {
+      if (!(error instanceof DamagedEntry)) throw error;
+      setAside(context, { id: row.id, reason: error.message });
+    }
+  }
+  return rows.map(({ name }) => name);
+}

@@ -1,0 +1,135 @@
+/** The store's thread: takes requests as they come, commits what changes in groups, answers after the commit. */
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { type Database, isCorrupt, openDatabase, resultCode, SQLITE_BUSY, SQLITE_FULL } from './database.ts';
+import { DueDestinations } from './due.ts';
+import { commitGroup, type GroupResult, rejectAll, runRead } from './group-commit.ts';
+import { operationNamed } from './operations.ts';
+import { describe, type FromWorker, type Request, type ToWorker, type WorkerOptions } from './protocol.ts';
+
+/** A transaction ends at so many requests, or bytes of content. */
+const GROUP_REQUESTS = 256;
+const GROUP_BYTES = 8 * 1024 * 1024;
+const WATCH_INTERVAL = 1000;
+
+const port = parentPort as MessagePort;
+const { path, spoolDir, busyTimeout } = workerData as WorkerOptions;
+const writes: Request[] = [];
+const reads: Request[] = [];
+const services = { due: new DueDestinations(), spoolDir };
+let database: Database | undefined;
+let version: unknown;
+let foreign = false;
+let closing = false;
+let scheduled = false;
+
+/** Opens again after a failure; the requests that wait for it are refused where that fails too. */
+function open(): Database {
+  if (database === undefined) {
+    database = openDatabase(path, busyTimeout);
+    version = dataVersion(database);
+    services.due.forget();
+  }
+  return database;
+}
+
+const dataVersion = (db: Database) => db.get<{ data_version: number }>('PRAGMA data_version')?.data_version;
+
+/** After a failed sync the system may call pages clean that never reached the disk: only a new connection writes them again. */
+function drop(): void {
+  try {
+    database?.close();
+  } catch {
+    // Nothing more can be done with it; the next one reads the log from its beginning.
+  }
+  database = undefined;
+}
+
+function receive(message: ToWorker): void {
+  if (message === 'close') closing = true;
+  else if (message === 'watch') setInterval(lookForChanges, WATCH_INTERVAL).unref();
+  else for (const request of message) (operationNamed(request[1]).kind === 'write' ? writes : reads).push(request);
+}
+
+function work(): void {
+  scheduled = false;
+  for (let more = receiveMessageOnPort(port); more !== undefined; more = receiveMessageOnPort(port)) receive(more.message);
+  if (writes.length > 0) run(takeGroup(), (db, group) => commitGroup(db, services, group));
+  else if (reads.length > 0) run([reads.shift() as Request], (db, [request]) => runRead(db, services, request as Request));
+  if (writes.length + reads.length > 0) schedule();
+  else if (closing) close();
+}
+
+/** Between two transactions the thread looks at its port, so that what came meanwhile is in the next. */
+function schedule(): void {
+  if (scheduled) return;
+  scheduled = true;
+  setImmediate(work);
+}
+
+function takeGroup(): Request[] {
+  let bytes = 0;
+  let count = 0;
+  while (count < writes.length && count < GROUP_REQUESTS && bytes < GROUP_BYTES) bytes += contentLength(writes[count++]);
+  return writes.splice(0, count);
+}
+
+function contentLength(request: Request | undefined): number {
+  const message = (request?.[2] as { message?: { bytes?: Uint8Array } } | undefined)?.message;
+  return message?.bytes?.byteLength ?? 0;
+}
+
+function run(requests: Request[], action: (db: Database, requests: Request[]) => GroupResult): void {
+  let outcome: GroupResult;
+  try {
+    const db = open();
+    checkVersion(db);
+    outcome = action(db, requests);
+  } catch (error) {
+    outcome = { ...rejectAll(requests, describe(error)), error };
+  }
+  if (outcome.error !== undefined && needsNewConnection(outcome.error)) drop();
+  port.postMessage(outcome.answers satisfies FromWorker, outcome.transfer);
+}
+
+/** Not where the connection is sound and only the disk is full or another process slow. */
+function needsNewConnection(error: unknown): boolean {
+  const code = resultCode(error);
+  return code !== SQLITE_BUSY && code !== SQLITE_FULL && !isCorrupt(error);
+}
+
+/** SQLite counts the commits of other connections. */
+function checkVersion(db: Database): void {
+  const now = dataVersion(db);
+  if (now === version) return;
+  version = now;
+  foreign = true;
+  services.due.forget();
+}
+
+function lookForChanges(): void {
+  try {
+    checkVersion(open());
+  } catch {
+    return; // whoever asks next is told why
+  }
+  if (foreign) port.postMessage('foreign' satisfies FromWorker);
+  foreign = false;
+}
+
+function close(): void {
+  drop();
+  port.postMessage('closed' satisfies FromWorker);
+  port.close();
+}
+
+try {
+  open();
+  port.on('message', (message: ToWorker) => {
+    receive(message);
+    schedule();
+  });
+  port.postMessage('opened' satisfies FromWorker);
+} catch (error) {
+  port.postMessage({ refused: describe(error) } satisfies FromWorker);
+  port.close();
+}

@@ -1,0 +1,133 @@
+/**
+ * How fast the store is: accept and settle with 4 KB bodies, and what is due with 500 000 recipients waiting.
+ * Run: node test/bench/store-bench.ts [pairs] [waiting recipients]
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newQueueId } from '../../src/smtp/queue-id.ts';
+import { type NewMessage, openStore, type Store } from '../../src/store/store.ts';
+
+const PAIRS = Number(process.argv[2] ?? 40_000);
+const WAITING = Number(process.argv[3] ?? 500_000);
+const DESTINATIONS = 5000;
+const AT_ONCE = 100;
+const BODY = randomBytes(4096);
+
+const dataDir = mkdtempSync(join(tmpdir(), 'store-bench-'));
+let commits = 0;
+let requests = 0;
+const onCommit = (_: number, shared: number) => {
+  commits++;
+  requests += shared;
+};
+
+function message(recipients: readonly { address: string; destination: string }[], now: number): NewMessage {
+  const bytes = new Uint8Array(BODY.length);
+  bytes.set(BODY);
+  return {
+    id: newQueueId(now),
+    user: 'alice@example.org',
+    reversePath: 'alice@example.org',
+    messageId: `<${randomBytes(12).toString('hex')}@example.org>`,
+    size: BODY.length,
+    acceptedAt: now,
+    expiresAt: now + 432_000_000,
+    body: '8BITMIME',
+    needsSmtpUtf8: false,
+    signatures: ['s1._domainkey.example.org', 's2._domainkey.example.org'],
+    recipients,
+    content: { kind: 'inline', bytes },
+  };
+}
+
+async function pair(store: Store, i: number): Promise<void> {
+  const now = Date.now();
+  const one = message([{ address: `user${i}@example.net`, destination: 'example.net' }], now);
+  await store.messages.accept({ message: one, claim: [0], owner: 'bench' });
+  const reply = '250 2.0.0 Ok: queued as 4XyZ1234567';
+  const attempt = {
+    at: now,
+    mx: 'mx.example.net',
+    ip: '192.0.2.1',
+    tls: 'TLSv1.3',
+    outcome: 'relayed' as const,
+    code: 250,
+    status: '2.0.0',
+    reply,
+    seconds: 0.05,
+  };
+  await store.messages.settle({ messageId: one.id, at: now, changes: [{ n: 0, state: 'relayed', lastReply: reply, attempt }] });
+}
+
+async function pairs(store: Store): Promise<void> {
+  let next = 0;
+  const one = async () => {
+    while (next < PAIRS) await pair(store, next++);
+  };
+  const main = process.threadCpuUsage();
+  const all = process.cpuUsage();
+  const begun = performance.now();
+  await Promise.all(Array.from({ length: AT_ONCE }, one));
+  const seconds = (performance.now() - begun) / 1000;
+  const mainUsed = process.threadCpuUsage(main);
+  const used = process.cpuUsage(all);
+  const mainMicros = (mainUsed.user + mainUsed.system) / PAIRS;
+  const micros = (used.user + used.system) / PAIRS;
+  console.log(`accept+settle: ${Math.round(PAIRS / seconds)} pairs/s, ${Math.round(requests / commits)} requests a commit`);
+  console.log(`CPU per pair: ${micros.toFixed(1)} µs, of which main thread ${mainMicros.toFixed(1)} µs`);
+}
+
+async function fill(store: Store): Promise<void> {
+  const now = Date.now() - 3_600_000;
+  for (let i = 0; i < WAITING; ) {
+    const group = [];
+    for (let m = 0; m < 50 && i < WAITING; m++) {
+      const recipients = Array.from({ length: 10 }, () => {
+        const domain = `domain${(i * 7919) % DESTINATIONS}.example`;
+        return { address: `user${i++}@${domain}`, destination: domain };
+      });
+      group.push(store.messages.accept({ message: message(recipients, now), claim: [], owner: 'bench' }));
+    }
+    await Promise.all(group);
+  }
+}
+
+async function timed<T>(name: string, action: () => Promise<T>): Promise<T> {
+  const begun = performance.now();
+  const result = await action();
+  console.log(`${name}: ${(performance.now() - begun).toFixed(2)} ms`);
+  return result;
+}
+
+let store = await openStore({ dataDir, onCommit });
+await pairs(store);
+await timed(`fill with ${WAITING} waiting recipients`, () => fill(store));
+await store.close();
+store = await timed('open', () => openStore({ dataDir }));
+await store.close();
+store = await timed('open and sweep', () => openStore({ dataDir, sweep: true }));
+await timed('take back', () => store.messages.takeBack('other', Date.now()));
+await timed('first due', () => store.messages.due(Date.now(), 100));
+for (let i = 0; i < 3; i++) {
+  const { due } = await timed('due', () => store.messages.due(Date.now(), 100));
+  const destination = due[i]?.destination ?? '';
+  const claims = await timed('claim 1', () => store.messages.claim({ destination, now: Date.now(), limit: 1, owner: 'bench' }));
+  await timed('claim 20', () => store.messages.claim({ destination, now: Date.now(), limit: 20, owner: 'bench' }));
+  await timed('settle', () =>
+    store.messages.settle({
+      messageId: claims[0]?.message.id ?? '',
+      at: Date.now(),
+      changes: [{ n: claims[0]?.recipients[0]?.n ?? 0, state: 'delayed', nextAttemptAt: Date.now() + 300_000 }],
+    }),
+  );
+}
+await timed('counts', () => store.messages.counts());
+await timed('summary', () => store.messages.summary(20));
+await timed('list 100', () => store.messages.list({}));
+await timed('find an address', () => store.messages.find('user17@domain3.example', 10));
+await timed('signatureInUse, absent', () => store.messages.signatureInUse('none._domainkey.example.org'));
+await timed('hold all', () => store.messages.hold({ all: true }, Date.now()));
+await store.close();
+rmSync(dataDir, { recursive: true });
