@@ -64,8 +64,8 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
     dataDir: dir === SYSTEM_DIR ? '/var/lib/smarthost' : './data',
   });
   const config = await judge(io, file, text);
-  await write(file, text);
   const keys = await withStoreOf(config, (store) => ensureKeys(store, [config.hostname, ...domains]));
+  await write(file, text);
   await printRecords(io, options, { config, domains, keys, file });
 }
 

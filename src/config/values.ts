@@ -117,7 +117,7 @@ export function parseHostname(text: string): string {
 export function parseMailbox(text: string): string {
   const at = text.lastIndexOf('@');
   const local = text.slice(0, at);
-  if (at < 1 || /[\s<>\x00-\x1f\x7f]/.test(local) || Buffer.byteLength(local) > 64) {
+  if (at < 1 || at === text.length - 1 || /[\s<>\x00-\x1f\x7f]/.test(local) || Buffer.byteLength(local) > 64) {
     throw new ValueError(`must be a mail address such as admin@example.net, not ${quote(text)}`);
   }
   return `${local}@${parseDomain(text.slice(at + 1))}`;

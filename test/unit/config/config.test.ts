@@ -1,0 +1,359 @@
+/** Loading the configuration: files, environment, defaults, and all problems at once. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  type Config,
+  defaultLimits,
+  type LoadOptions,
+  loadConfig,
+  type Problem,
+  showConfig,
+} from '../../../src/config/config.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../../../src/system/clock.ts';
+
+let cwd: string;
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'config-'));
+});
+afterEach(() => rmSync(cwd, { recursive: true }));
+
+async function load(yaml: string | undefined, options: LoadOptions = {}): Promise<Config> {
+  const result = await attempt(yaml, options);
+  if ('problems' in result) throw new Error(JSON.stringify(result.problems));
+  return result.config;
+}
+
+async function problems(yaml: string | undefined, options: LoadOptions = {}): Promise<readonly Problem[]> {
+  const result = await attempt(yaml, options);
+  if ('config' in result) throw new Error('no problem was found');
+  return result.problems;
+}
+
+function attempt(yaml: string | undefined, options: LoadOptions) {
+  if (yaml !== undefined) writeFileSync(join(cwd, 'smarthost.yaml'), yaml);
+  return loadConfig({ env: {}, cwd, ...options });
+}
+
+const said = (list: readonly Problem[]) => list.map(({ path, message }) => `${path} ${message}`);
+
+describe('defaults', () => {
+  test('are those of the design', async () => {
+    const config = await load('hostname: relay.example.net');
+    expect(showConfig(config)).toEqual({
+      hostname: 'relay.example.net',
+      dataDir: '/var/lib/smarthost',
+      store: 'sqlite',
+      operator: null,
+      listen: {
+        submissions: ['[::]:465'],
+        submission: ['[::]:587'],
+        http: ['[::]:80'],
+        alpn: ['[::]:443'],
+        admin: ['127.0.0.1:8025'],
+      },
+      tls: {
+        mode: 'acme',
+        names: [],
+        files: [],
+        acme: {
+          directory: 'https://acme-v02.api.letsencrypt.org/directory',
+          staging: false,
+          email: null,
+          acceptTerms: false,
+          challenge: 'http-01',
+          ca: null,
+        },
+      },
+      submission: {
+        maxMessageSize: '50MiB',
+        maxRecipients: 1000,
+        maxHeaderSize: '256KiB',
+        bareNewlines: 'normalize',
+        checkFrom: true,
+        proxyTrust: [],
+        maxSessions: 1000,
+        maxSessionsPerAddress: 100,
+        idleTimeout: '5m',
+        commandTimeout: '1m',
+        authTimeout: '30s',
+        minDataRate: '500B',
+      },
+      auth: { allow: [], failuresPerMinute: 10, failuresPerDay: 50, cache: '5m' },
+      limits: { messages: ['1000/day'], recipients: [], newRecipients: ['200/day'], over: 'refuse' },
+      signing: { noKey: 'send' },
+      reports: { from: 'postmaster@relay.example.net' },
+      delivery: {
+        port: 25,
+        ip: 'auto',
+        source: [],
+        allowPrivate: [],
+        tls: 'opportunistic',
+        eightBit: 'send',
+        concurrency: 20,
+        timeouts: { connect: '30s', greeting: '5m', command: '5m', data: '2m', block: '3m', dot: '10m' },
+      },
+      routes: [],
+      queue: {
+        retry: ['5m', '15m', '30m', '1h', '2h', '4h'],
+        lifetime: '5d',
+        reportLifetime: '1d',
+        delayWarning: '4h',
+        minFree: '1GiB',
+      },
+      trace: { keep: '30d', maxSize: '2GiB' },
+      dns: { servers: [], trustAd: false },
+      log: { level: 'info', format: 'json' },
+    });
+  });
+
+  test('are resolved to milliseconds, bytes and addresses', async () => {
+    const config = await load('hostname: relay.example.net');
+    expect(config.queue.retry).toEqual([5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR]);
+    expect(config.queue.lifetime).toBe(5 * DAY);
+    expect(config.submission.maxMessageSize).toBe(52_428_800);
+    expect(config.delivery.timeouts.connect).toBe(30 * SECOND);
+    expect(config.listen.submissions).toEqual([{ address: '::', port: 465 }]);
+    expect(defaultLimits(config)).toEqual([
+      { kind: 'messages', count: 1000, per: 'day' },
+      { kind: 'newRecipients', count: 200, per: 'day' },
+    ]);
+  });
+
+  test('stand where a section or a value is left empty', async () => {
+    const config = await load('hostname: relay.example.net\ndelivery:\noperator:\nlog:\n  level:\n');
+    expect(config.delivery.port).toBe(25);
+    expect(config.operator).toBeUndefined();
+    expect(config.log.level).toBe('info');
+  });
+});
+
+describe('problems', () => {
+  test('are all told at once, each with its key', async () => {
+    const list = await problems(`
+hostname: localhost
+submission: { maxMessageSize: 50MB, maxRecipients: many }
+queue: { lifetime: 5 days, retry: [5m, soon] }
+listen: { submissions: ['465'] }
+limits: { messages: [1000/week] }
+tls: { mode: acmee }
+routes: [{ recipientDomain: example.org }, { hosts: ['a b'] }]
+`);
+    expect(list.map(({ path }) => path).sort()).toEqual([
+      'hostname',
+      'limits.messages[0]',
+      'listen.submissions[0]',
+      'queue.lifetime',
+      'queue.retry[1]',
+      'routes[0].hosts',
+      'routes[1].hosts[0]',
+      'submission.maxMessageSize',
+      'submission.maxRecipients',
+      'tls.mode',
+    ]);
+    expect(list.every(({ level, source }) => level === 'error' && source.endsWith('/smarthost.yaml'))).toBe(true);
+  });
+
+  test.each([
+    ['submision: {}', 'submision is not a setting; did you mean submission?'],
+    ['submission: { maxMesageSize: 1MiB }', 'submission.maxMesageSize is not a setting; did you mean submission.maxMessageSize?'],
+    ['maxMessageSize: 1MiB', 'maxMessageSize is not a setting; did you mean submission.maxMessageSize?'],
+    ['DataDir: /x', 'DataDir is not a setting; did you mean dataDir?'],
+    ['zzzzzzzz: 1', 'zzzzzzzz is not a setting'],
+    ['tls: { mode: file }', 'tls.mode must be one of acme, files, self-signed, not "file"; did you mean files?'],
+    ["routes: [{ host: ['x:25'] }]", 'routes[0].host is not a setting; did you mean hosts?'],
+    ['submission: 50MiB', 'submission must be a mapping with maxMessageSize, maxRecipients'],
+    ['hostname: 123', 'hostname must be text: put it in quotes'],
+    ['constructor: 1', 'constructor is not a setting'],
+    ['__proto__: { x: 1 }', '__proto__ is not a setting'],
+  ])('of %j come with a suggestion', async (yaml, sentence) => {
+    const list = said(await problems(`${yaml.startsWith('hostname') ? '' : 'hostname: relay.example.net\n'}${yaml}`));
+    expect(
+      list.some((one) => one.startsWith(sentence)),
+      list.join('\n'),
+    ).toBe(true);
+  });
+
+  test.each([
+    ['listen: { submissions: ["[::]:25"] }', 'listen.submissions'],
+    ['listen: { submissions: ["[::]:465"], submission: ["[::]:465"] }', 'listen.submission'],
+    ['tls: { mode: files }', 'tls.files'],
+    ['queue: { retry: [] }', 'queue.retry'],
+    ['queue: { retry: [1h, 5m] }', 'queue.retry'],
+    ['submission: { maxHeaderSize: 60MiB }', 'submission.maxHeaderSize'],
+    ['delivery: { timeouts: { dot: 0 } }', 'delivery.timeouts.dot'],
+  ])('between settings are found: %s', async (yaml, path) => {
+    expect(
+      (await problems(`hostname: relay.example.net\n${yaml}`)).filter(({ level }) => level === 'error').map((one) => one.path),
+    ).toEqual([path]);
+  });
+
+  test('of YAML name the place', async () => {
+    const [problem] = await problems('hostname: [relay\nx: 1');
+    expect(problem?.message).toMatch(/^is not YAML: .*line/);
+    expect(said(await problems('- a\n- b'))[0]).toMatch(/must be a mapping/);
+    expect(said(await problems('hostname: a.example.net\nhostname: b.example.net'))[0]).toMatch(/unique/);
+  });
+
+  test.each(['relay', 'localhost', 'mail.localdomain', '192.0.2.1', 'relay_x.example.net', '-a.example.net', 'a..example.net'])(
+    'a host name must be a full one: %s',
+    async (name) => {
+      expect((await problems(`hostname: '${name}'`)).map(({ path }) => path)).toEqual(['hostname']);
+    },
+  );
+
+  test('warnings stop nothing and are handed over', async () => {
+    const result = await attempt('hostname: relay.example.net\nsubmission: { maxRecipients: 10 }', {});
+    expect('config' in result && result.warnings.map(({ path }) => path)).toEqual([
+      'tls.acme.acceptTerms',
+      'submission.maxRecipients',
+    ]);
+  });
+});
+
+describe('the environment', () => {
+  const minimal = { SMARTHOST_HOSTNAME: 'relay.example.net' };
+
+  test('is enough without a file, and wins over one', async () => {
+    const env = {
+      ...minimal,
+      SMARTHOST_SUBMISSION_MAX_MESSAGE_SIZE: '1MiB',
+      SMARTHOST_DATA_DIR: 'data',
+      SMARTHOST_SUBMISSION_CHECK_FROM: 'false',
+    };
+    const alone = await load(undefined, { env });
+    expect(alone.submission).toMatchObject({ maxMessageSize: 2 ** 20, checkFrom: false });
+    expect(alone.dataDir).toBe(join(cwd, 'data'));
+    const both = await load('hostname: other.example.net\nsubmission: { maxMessageSize: 2MiB, maxRecipients: 200 }', { env });
+    expect(both).toMatchObject({ hostname: 'relay.example.net', submission: { maxMessageSize: 2 ** 20, maxRecipients: 200 } });
+  });
+
+  test('holds lists separated by commas; an empty one opens nothing', async () => {
+    const config = await load(undefined, {
+      env: {
+        ...minimal,
+        SMARTHOST_LISTEN_SUBMISSIONS: '127.0.0.1:1465, [::1]:1465',
+        SMARTHOST_LISTEN_HTTP: '',
+        SMARTHOST_LISTEN_ALPN: '[]',
+        SMARTHOST_QUEUE_RETRY: '1s,2s',
+      },
+    });
+    expect(config.listen.submissions).toEqual([
+      { address: '127.0.0.1', port: 1465 },
+      { address: '::1', port: 1465 },
+    ]);
+    expect(config.listen.http).toEqual([]);
+    expect(config.listen.alpn).toEqual([]);
+    expect(config.queue.retry).toEqual([SECOND, 2 * SECOND]);
+  });
+
+  test('takes a value from a file with _FILE', async () => {
+    writeFileSync(join(cwd, 'name'), 'relay.example.net\n');
+    expect((await load(undefined, { env: { SMARTHOST_HOSTNAME_FILE: 'name' } })).hostname).toBe('relay.example.net');
+    const list = await problems(undefined, {
+      env: { SMARTHOST_HOSTNAME_FILE: 'missing', SMARTHOST_DATA_DIR: '/x', SMARTHOST_DATA_DIR_FILE: 'name' },
+    });
+    expect(list.map(({ source, message }) => `${source} ${message}`)).toEqual([
+      expect.stringMatching(/^SMARTHOST_HOSTNAME_FILE names .*missing, which cannot be read/),
+      'SMARTHOST_DATA_DIR_FILE is given twice: as SMARTHOST_DATA_DIR too',
+    ]);
+  });
+
+  test('is checked as strictly as the file', async () => {
+    const env = {
+      ...minimal,
+      SMARTHOST_SUBMISSION_MAX_MESAGE_SIZE: '1MiB',
+      SMARTHOST_HOSTNAM_FILE: 'x',
+      SMARTHOST_QUEUE_LIFETIME: 'long',
+      SMARTHOST_ROUTES: 'x',
+      OTHER: 'x',
+    };
+    const list = await problems(undefined, { env });
+    expect(list.map(({ source, message }) => `${source} ${message}`)).toEqual([
+      'SMARTHOST_SUBMISSION_MAX_MESAGE_SIZE is not a setting; did you mean SMARTHOST_SUBMISSION_MAX_MESSAGE_SIZE?',
+      'SMARTHOST_HOSTNAM_FILE is not a setting; did you mean SMARTHOST_HOSTNAME_FILE?',
+      'SMARTHOST_ROUTES cannot be set in the environment: write it in the configuration file',
+      'SMARTHOST_QUEUE_LIFETIME must be a duration such as 5m (units s, m, h, d), not "long"',
+    ]);
+    expect(list.at(-1)?.path).toBe('queue.lifetime');
+  });
+
+  test('an empty scalar counts as absent', async () => {
+    expect((await load(undefined, { env: { ...minimal, SMARTHOST_OPERATOR: '' } })).operator).toBeUndefined();
+  });
+});
+
+describe('the file', () => {
+  test('is the named one before that of the environment before the one here', async () => {
+    writeFileSync(join(cwd, 'a.yaml'), 'hostname: a.example.net');
+    writeFileSync(join(cwd, 'b.yaml'), 'hostname: b.example.net');
+    const here = 'hostname: here.example.net';
+    expect((await load(here)).hostname).toBe('here.example.net');
+    expect((await load(here, { env: { SMARTHOST_CONFIG: 'b.yaml' } })).hostname).toBe('b.example.net');
+    expect((await load(here, { file: 'a.yaml', env: { SMARTHOST_CONFIG: 'b.yaml' } })).hostname).toBe('a.example.net');
+  });
+
+  test('that is named and missing is an error, even with a host name in the environment', async () => {
+    const env = { SMARTHOST_HOSTNAME: 'relay.example.net' };
+    for (const options of [{ file: 'no.yaml', env }, { env: { ...env, SMARTHOST_CONFIG: 'no.yaml' } }]) {
+      expect(await problems('hostname: relay.example.net', options)).toEqual([
+        { path: '', message: 'does not exist', level: 'error', source: join(cwd, 'no.yaml') },
+      ]);
+    }
+  });
+
+  test('is missed only where nobody says the host name', async () => {
+    expect(said(await problems(undefined))[0]).toMatch(/^hostname is not known: .*smarthost init/);
+  });
+
+  test('is what relative paths count from', async () => {
+    writeFileSync(
+      join(cwd, 'a.yaml'),
+      'hostname: a.example.net\ndataDir: data\ntls: { mode: files, files: [{ certificate: c.pem, key: /k.pem }] }',
+    );
+    const config = await load(undefined, { file: join(cwd, 'a.yaml'), cwd: '/' });
+    expect(config.dataDir).toBe(join(cwd, 'data'));
+    expect(config.tls.files).toEqual([{ certificate: join(cwd, 'c.pem'), key: '/k.pem' }]);
+  });
+});
+
+describe('what is shown', () => {
+  const yaml = `
+hostname: RELAY.Bücher.example
+routes:
+  - { recipientDomain: example.org, hosts: ['smtp.example.com:587'], login: { user: relay, password: 'hunter2' }, sign: true }
+`;
+  test('has secrets as ***', async () => {
+    const config = await load(yaml);
+    expect(config.routes[0]?.login?.password).toBe('hunter2');
+    for (const form of ['text', 'json'] as const) {
+      const shown = showConfig(config, form);
+      expect(shown['routes']).toEqual([
+        {
+          recipientDomain: 'example.org',
+          hosts: ['smtp.example.com:587'],
+          login: { user: 'relay', password: '***' },
+          sign: true,
+        },
+      ]);
+      expect(JSON.stringify(shown)).not.toContain('hunter2');
+    }
+  });
+
+  test('has names as A-labels, and for scripts durations in seconds and sizes in bytes', async () => {
+    const shown = showConfig(await load(yaml), 'json');
+    expect(shown).toMatchObject({
+      hostname: 'relay.xn--bcher-kva.example',
+      queue: { lifetime: 432_000, retry: [300, 900, 1800, 3600, 7200, 14_400], minFree: 2 ** 30 },
+    });
+  });
+
+  test('can be written as a file again and means the same', async () => {
+    const { formatConfig } = await import('../../../src/config/config.ts');
+    const config = await load(
+      'hostname: relay.example.net\nqueue: { lifetime: 36h }\nsubmission: { minDataRate: 1000B }\noperator: a@example.net',
+    );
+    expect(await load(await formatConfig(config))).toEqual(config);
+  });
+});

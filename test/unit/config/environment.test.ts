@@ -1,0 +1,91 @@
+/** What the machine must provide. */
+import { generateKeyPairSync } from 'node:crypto';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createSelfSigned } from '../../../src/certificates/self-signed.ts';
+import { checkEnvironment, loadConfig } from '../../../src/config/config.ts';
+
+let dir: string;
+const now = Date.now();
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'environment-'));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+async function check(yaml: string, at = now) {
+  const file = join(dir, 'smarthost.yaml');
+  writeFileSync(file, `hostname: relay.example.net\ndataDir: data\n${yaml}`);
+  const loaded = await loadConfig({ file, env: {}, cwd: dir });
+  if ('problems' in loaded) throw new Error(JSON.stringify(loaded.problems));
+  return (await checkEnvironment(loaded.config, { file, now: at })).map(
+    ({ path, level, message }) => `${level} ${path} ${message}`,
+  );
+}
+
+describe('the data directory', () => {
+  test('may be missing where it can be made', async () => {
+    expect(await check('')).toEqual([]);
+  });
+  test('must be a directory', async () => {
+    writeFileSync(join(dir, 'data'), '');
+    expect(await check('')).toEqual([`error dataDir ${join(dir, 'data')} is not a directory`]);
+  });
+  test.skipIf(process.getuid?.() === 0)('must be writable', async () => {
+    mkdirSync(join(dir, 'data'), { mode: 0o500 });
+    expect(await check('')).toEqual([`error dataDir ${join(dir, 'data')} cannot be written by this user`]);
+  });
+});
+
+describe('certificate files', () => {
+  const files = 'tls: { mode: files, files: [{ certificate: cert.pem, key: key.pem }] }';
+  async function write(names: readonly string[]) {
+    const { certificate, key } = await createSelfSigned('ecdsa', names, now);
+    writeFileSync(join(dir, 'cert.pem'), certificate);
+    writeFileSync(join(dir, 'key.pem'), key);
+  }
+
+  test('that fit are good', async () => {
+    await write(['relay.example.net']);
+    expect(await check(files)).toEqual([]);
+  });
+  test('must exist', async () => {
+    expect(await check(files)).toEqual([
+      `error tls.files[0].certificate ${join(dir, 'cert.pem')} does not exist`,
+      `error tls.files[0].key ${join(dir, 'key.pem')} does not exist`,
+    ]);
+  });
+  test('must be PEM', async () => {
+    writeFileSync(join(dir, 'cert.pem'), 'x');
+    writeFileSync(join(dir, 'key.pem'), 'y');
+    expect(await check(files)).toEqual([
+      expect.stringMatching(/certificate .* holds no PEM certificate/),
+      expect.stringMatching(/key .* holds no PEM private key/),
+    ]);
+  });
+  test('must belong together', async () => {
+    await write(['relay.example.net']);
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    writeFileSync(join(dir, 'key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    expect(await check(files)).toEqual([
+      expect.stringMatching(/^error tls.files\[0\].key .* does not belong to the certificate/),
+    ]);
+  });
+  test('for another name or out of date are warned of', async () => {
+    await write(['other.example.net']);
+    expect(await check(files, now + 50 * 365 * 86_400_000)).toEqual([
+      expect.stringMatching(/^warning tls.files\[0\].certificate .* ended on/),
+      expect.stringMatching(/^warning tls.files\[0\].certificate .* is not for relay.example.net/),
+    ]);
+  });
+});
+
+test('a password in a file that everybody reads is warned of', async () => {
+  const yaml = "routes: [{ hosts: ['smtp.example.com:587'], login: { user: a, password: b } }]";
+  expect(await check(yaml)).toEqual([
+    expect.stringMatching(/^warning routes\[0\].login is in a file that every user can read: chmod 0640/),
+  ]);
+  chmodSync(join(dir, 'smarthost.yaml'), 0o640);
+  expect(await check(yaml)).toEqual([]);
+});

@@ -1,0 +1,23 @@
+/** The page of settings says what the code does. */
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { renderReference } from '../../../src/config/reference.ts';
+import { environmentName, listSettings } from '../../../src/config/settings.ts';
+
+test('deploy/configuration.md is what settings.ts says (run src/config/write-reference.ts)', () => {
+  expect(readFileSync(new URL('../../../deploy/configuration.md', import.meta.url), 'utf8')).toBe(renderReference());
+});
+
+test('every setting has an explanation, and a name of its own in the environment that is no _FILE of another', () => {
+  const names = listSettings().map(({ path }) => environmentName(path));
+  expect(new Set(names).size).toBe(names.length);
+  for (const { setting } of listSettings()) expect(setting.about).toMatch(/\.$/);
+  for (const name of names) expect(names).not.toContain(`${name}_FILE`);
+});
+
+test('names in the environment', () => {
+  expect(environmentName('submission.maxMessageSize')).toBe('SMARTHOST_SUBMISSION_MAX_MESSAGE_SIZE');
+  expect(environmentName('dataDir')).toBe('SMARTHOST_DATA_DIR');
+  expect(environmentName('listen.submissions')).toBe('SMARTHOST_LISTEN_SUBMISSIONS');
+  expect(environmentName('submission.maxSessionsPerAddress')).toBe('SMARTHOST_SUBMISSION_MAX_SESSIONS_PER_ADDRESS');
+});
