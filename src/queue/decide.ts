@@ -88,12 +88,14 @@ function returned({ recipient, outcome, schedule, now }: DecisionFacts, notBefor
 }
 
 /**
- * Takes back the end of recipients whose sender could not be told: they wait for another attempt, and another report.
+ * Takes back the end of recipients whose sender could not be told: they wait for another attempt, and another report, until no
+ * report would be worth sending any more.
  * What was relayed stays relayed: sending it again would be worse than a missing "relayed" report.
  */
-export function withoutReport(decision: Decision, { schedule, now, random }: DecisionFacts): Decision {
+export function withoutReport(decision: Decision, { message, schedule, now, random }: DecisionFacts): Decision {
   const { report: unsent, ...rest } = decision;
-  if (unsent === undefined || decision.event === 'relayed') return rest;
+  const tooLate = now > message.expiresAt + schedule.reportLifetime;
+  if (unsent === undefined || decision.event === 'relayed' || tooLate) return rest;
   const attempts = decision.recipient.attempts + 1;
   const { delayReported: _, ...change } = decision.change;
   const nextAttemptAt = change.nextAttemptAt ?? nextAttempt(schedule, { attempts, now, random });

@@ -106,10 +106,17 @@ describe('withoutReport', () => {
       event: 'delayed',
       change: { state: 'delayed', nextAttemptAt: T + 5 * MINUTE },
     });
-    const late = facts(uncertain, { attempts: 9 }, T + 6 * DAY);
+    const late = facts(uncertain, { attempts: 9 }, T + 5.5 * DAY);
     expect(postponed(late)).toMatchObject({
       event: 'delayed',
       change: { state: 'uncertain', nextAttemptAt: late.now + 4 * HOUR },
+    });
+  });
+
+  test('a day after the lifetime it ends all the same', () => {
+    expect(postponed(facts(delayed, { attempts: 9 }, T + 6.1 * DAY))).toMatchObject({
+      event: 'expired',
+      change: { state: 'expired' },
     });
   });
 
