@@ -175,6 +175,7 @@ function common(folder: string, hostname: string): string[] {
     'smtpd_peername_lookup = no', // no question to the machine's own resolver
     'disable_dns_lookups = yes',
     'smtpd_client_connection_count_limit = 0',
+    'local_header_rewrite_clients =', // loopback is a stranger here: headers stay as they came
     'smtpd_relay_restrictions = reject_unauth_destination',
     'smtputf8_enable = yes',
     'in_flow_delay = 0',

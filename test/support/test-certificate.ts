@@ -10,7 +10,7 @@ const KEY = { ec: ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], rsa:
 export async function makeCertificate(folder: string, name: string, keyType: 'ec' | 'rsa' = 'ec'): Promise<CertificateFiles> {
   const certificate = join(folder, `${name}-${keyType}.crt`);
   const key = join(folder, `${name}-${keyType}.key`);
-  const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`];
+  const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name},IP:127.0.0.1`];
   await mustRun('openssl', [
     'req',
     '-x509',

@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# Names smarthost to the comparison bench, which measures it like any other submission relay: source this file, then
+# run the bench with `--peers custom,…`. Sets CUSTOM_PREPARE (once, before the start) and CUSTOM_CMD (the relay, in the
+# foreground); both run as root inside the bench's namespaces, with the BENCH_* variables that it documents.
+smarthost_checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# absolute: the bench lays other folders over /usr and /etc, and calls us from its own
+SMARTHOST_NODE=$(readlink -f "$smarthost_checkout/node_modules/.bin/node")
+SMARTHOST_MAIN=$smarthost_checkout/src/smarthost.ts
+export SMARTHOST_NODE SMARTHOST_MAIN
+
+# Limits are off, as they are in the other relays: a bench client is one user that sends everything.
+CUSTOM_PREPARE=$(
+  cat <<'PREPARE'
+set -e
+mkdir -p "$BENCH_DIR/data"
+cat >"$BENCH_DIR/smarthost.yaml" <<YAML
+hostname: $BENCH_HOSTNAME
+dataDir: $BENCH_DIR/data
+listen:
+  submissions: ['127.0.0.1:$BENCH_TLS_PORT']
+  submission: ['127.0.0.1:$BENCH_STARTTLS_PORT']
+  http: []
+  alpn: []
+  admin: []
+tls:
+  mode: files
+  files: [{ certificate: $BENCH_CERT, key: $BENCH_KEY }]
+limits: { messages: [], recipients: [], newRecipients: [] }
+delivery: { allowPrivate: ['127.0.0.0/8'] }
+queue: { minFree: 16MiB }
+dns: { servers: ['$BENCH_DNS:53'] }
+YAML
+smarthost() { "$SMARTHOST_NODE" "$SMARTHOST_MAIN" --config "$BENCH_DIR/smarthost.yaml" "$@"; }
+smarthost domain add "$BENCH_DKIM_DOMAIN" --selector "$BENCH_DKIM_SELECTOR" --key "$BENCH_DKIM_KEY"
+printf '%s\n' "$BENCH_PASS" | smarthost user add "$BENCH_USER" --password-stdin --sender '*'
+PREPARE
+)
+# shellcheck disable=SC2016 # the bench expands it
+CUSTOM_CMD='"$SMARTHOST_NODE" "$SMARTHOST_MAIN" --config "$BENCH_DIR/smarthost.yaml" serve'
+export CUSTOM_PREPARE CUSTOM_CMD

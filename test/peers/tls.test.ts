@@ -1,0 +1,72 @@
+/** What OpenSSL's own client sees of our TLS: RFC 8314, RFC 8996. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hasCommand, requirePeer } from '../support/peers.ts';
+import { type Result, run } from '../support/program.ts';
+import { prepareRelay, type RelayProcess } from '../support/relay-process.ts';
+
+const present = requirePeer('openssl', hasCommand('openssl'));
+/** Without it the client itself would refuse what we want to see the relay refuse. */
+const OLD = ['-cipher', 'ALL:@SECLEVEL=0'];
+
+let relay: RelayProcess;
+beforeAll(async () => {
+  relay = await prepareRelay({ dns: '127.0.0.1:9', deliveryPort: 9 });
+  await relay.start();
+});
+afterAll(() => relay?.close());
+
+function client(listener: 'submissions' | 'submission', args: readonly string[], input = 'QUIT\n'): Promise<Result> {
+  const port = relay.ports[listener];
+  const starttls = listener === 'submission' ? ['-starttls', 'smtp'] : [];
+  const quiet = ['-ign_eof', '-crlf'];
+  return run('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, ...starttls, ...quiet, ...args], {
+    input,
+    timeout: 15_000,
+  });
+}
+
+describe.skipIf(!present).each(['submissions', 'submission'] as const)('openssl s_client on %s', (listener) => {
+  test.each([
+    ['-tls1_2', 'TLSv1.2'],
+    ['-tls1_3', 'TLSv1.3'],
+  ])('%s is accepted', async (option, protocol) => {
+    const { stdout } = await client(listener, [option]);
+    expect(stdout).toMatch(new RegExp(`^New, ${protocol}`, 'm'));
+    expect(stdout).toContain('221 2.0.0');
+  });
+
+  test.each(['-tls1_1', '-tls1'])('%s is refused by an alert', async (option) => {
+    const { stdout, stderr, code } = await client(listener, [option, ...OLD]);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('alert protocol version');
+    expect(stdout).not.toContain('221 2.0.0');
+  });
+
+  test('an ECDSA certificate is what it gets', async () => {
+    expect((await client(listener, ['-tls1_3'])).stdout).toContain('Peer signature type: ECDSA');
+    expect((await client(listener, ['-tls1_2'])).stdout).toContain('Peer signature type: ECDSA');
+  });
+
+  test('a client that knows RSA alone gets the RSA certificate', async () => {
+    const old = (await client(listener, ['-tls1_2', '-cipher', 'ECDHE-RSA-AES128-GCM-SHA256'])).stdout;
+    expect(old).toMatch(/Peer signature type: RSA/);
+    expect(old).toContain('221 2.0.0');
+    const recent = (await client(listener, ['-tls1_3', '-sigalgs', 'RSA-PSS+SHA256:RSA+SHA256'])).stdout;
+    expect(recent).toMatch(/Peer signature type: RSA-PSS/);
+    expect(recent).toMatch(/Server public key is 2048 bit/);
+  });
+
+  test('a weak cipher is refused', async () => {
+    for (const cipher of ['3DES:@SECLEVEL=0', 'aNULL:@SECLEVEL=0', 'RC4:@SECLEVEL=0']) {
+      const { stdout } = await client(listener, ['-tls1_2', '-cipher', cipher]);
+      expect(stdout).not.toContain('221 2.0.0');
+    }
+  });
+
+  test('the first renegotiation is refused', async () => {
+    const { stdout, stderr } = await client(listener, ['-tls1_2', '-no_ign_eof'], 'R\nEHLO client.test\nQUIT\n');
+    expect(stderr + stdout).toContain('RENEGOTIATING');
+    expect(stderr).toMatch(/no.renegotiation/);
+    expect(stdout).not.toContain('221 2.0.0');
+  });
+});
