@@ -1,0 +1,129 @@
+/** Who a login is: argon2id behind a turnstile, verified pairs remembered under a keyed hash, records at most 2 s old. */
+import { createHmac, randomBytes } from 'node:crypto';
+import type { Credential, CredentialStore } from '../store/store.ts';
+import { createCache } from '../system/cache.ts';
+import { type Clock, SECOND, systemClock } from '../system/clock.ts';
+import { normalizeName } from './name.ts';
+import { hashPassword, isOutdated, unmatchableHash, verifyPassword } from './password-hash.ts';
+import { createRecords } from './records.ts';
+import { createTurnstile } from './turnstile.ts';
+
+export { normalizeName } from './name.ts';
+export { generatePassword, hashPassword } from './password-hash.ts';
+
+export type Verification =
+  | { readonly result: 'ok'; readonly credential: Credential }
+  | { readonly result: 'wrong' | 'disabled' | 'expired' }
+  /** Too many verifications wait. */
+  | { readonly result: 'busy' }
+  /** The store failed, or what it holds cannot be used. */
+  | { readonly result: 'unavailable'; readonly cause: unknown };
+
+export type Credentials = {
+  /** `disabled` and `expired` are told only to who knows the password. Never rejects. */
+  verify(name: string, password: string): Promise<Verification>;
+  /** The credential as it is now (at most 2 s old); undefined: gone, disabled or expired. Rejects when the store fails. */
+  current(name: string): Promise<Credential | undefined>;
+  /** The store was changed from outside: look again. */
+  forget(): void;
+};
+
+export type CredentialsOptions = {
+  readonly store: Pick<CredentialStore, 'get' | 'update'>;
+  /** Milliseconds that a verified pair is remembered; 0: not at all. */
+  readonly cacheFor: number;
+  readonly parallel?: number;
+  readonly waiting?: number;
+  readonly now?: Clock;
+};
+
+/** Octets of a password; a longer one is wrong without being hashed. */
+const MAX_PASSWORD = 1024;
+/** Longest wait for a turn before the client is told to come again. */
+const PATIENCE = 5 * SECOND;
+const REMEMBERED_PAIRS = 10_000;
+
+export function createCredentials(options: CredentialsOptions): Credentials {
+  const { store, cacheFor, parallel = 2, waiting = 50, now = systemClock } = options;
+  const records = createRecords(store, now);
+  const turnstile = createTurnstile(parallel, waiting, PATIENCE);
+  const secret = randomBytes(32);
+  const verified = createCache<string, number>(REMEMBERED_PAIRS);
+  const running = new Map<string, Promise<boolean | undefined>>();
+  const dummy = unmatchableHash();
+
+  /** Names the pair and the hash it is compared with, so that a changed password is another pair. */
+  function keyOf(...parts: readonly string[]): string {
+    const keyed = createHmac('sha256', secret);
+    for (const part of parts) keyed.update(`${Buffer.byteLength(part)}:`).update(part);
+    return keyed.digest('base64');
+  }
+
+  /** One argon2 run for all who ask for the same pair at the same time; undefined: no turn. */
+  function matches(key: string, hash: string, password: string): Promise<boolean | undefined> {
+    const shared = running.get(key);
+    if (shared !== undefined) return shared;
+    const run = turnstile.run(() => verifyPassword(hash, password)).finally(() => running.delete(key));
+    running.set(key, run);
+    return run;
+  }
+
+  async function check(name: string, password: string): Promise<Verification> {
+    const normal = tryNormalize(name);
+    const record = normal === undefined ? undefined : await records.get(normal);
+    const hash = record?.hash ?? dummy;
+    const key = keyOf(normal ?? name, hash, password);
+    const rememberedUntil = verified.get(key);
+    if (record !== undefined && rememberedUntil !== undefined && now() < rememberedUntil) return judge(record, now());
+    const match = await matches(key, hash, password);
+    if (match === undefined) return { result: 'busy' };
+    if (!match || record === undefined) return { result: 'wrong' };
+    if (cacheFor > 0) verified.set(key, now() + cacheFor);
+    if (isOutdated(hash)) renew(record, password);
+    return judge(record, now());
+  }
+
+  /** Behind the login, which must not wait for it; what fails now is tried again at the next login. */
+  function renew(record: Credential, password: string): void {
+    const work = async () => {
+      const hash = await hashPassword(password);
+      const stored = await store.get(record.name);
+      if (stored?.hash !== record.hash) return; // changed meanwhile: theirs is the newer one
+      await store.update(record.name, { hash });
+      records.forget();
+      if (cacheFor > 0) verified.set(keyOf(record.name, hash, password), now() + cacheFor);
+    };
+    turnstile.run(work).catch(() => {}); // the old hash is still right
+  }
+
+  return {
+    async verify(name, password) {
+      if (Buffer.byteLength(password) > MAX_PASSWORD) return { result: 'wrong' };
+      try {
+        return await check(name, password);
+      } catch (cause) {
+        return { result: 'unavailable', cause };
+      }
+    },
+    async current(name) {
+      const record = await records.get(name);
+      return record !== undefined && judge(record, now()).result === 'ok' ? record : undefined;
+    },
+    forget: () => records.forget(),
+  };
+}
+
+function judge(credential: Credential, now: number): Verification {
+  if (credential.disabled) return { result: 'disabled' };
+  if (credential.expiresAt !== null && credential.expiresAt <= now) return { result: 'expired' };
+  return { result: 'ok', credential };
+}
+
+/** A name that cannot exist is an unknown one: it takes as long as any other. */
+function tryNormalize(name: string): string | undefined {
+  try {
+    return normalizeName(name);
+  } catch {
+    return undefined;
+  }
+}

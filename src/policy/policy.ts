@@ -1,0 +1,34 @@
+/** May this credential send this? What every stage asks of the rules: RFC 6409 §6.1, and the limits of a credential. */
+import { Refusal } from '../smtp/reply.ts';
+import type { Credential } from '../store/store.ts';
+import { covers } from './sender.ts';
+
+export { createQuota, type Quota, type QuotaDefaults, type QuotaOptions } from './quota.ts';
+
+/** What a header says of its author; the addresses have their domain as lower-case A-labels. */
+export type Authorship = { readonly from: readonly string[]; readonly sender?: string; readonly nullSender: boolean };
+
+/** @throws Refusal 553 5.7.1 where the credential may not use this reverse-path (empty: the null reverse-path). */
+export function checkReversePath(credential: Credential, reversePath: string): void {
+  if (reversePath === '') {
+    if (credential.mailServer) return;
+    throw new Refusal(553, '5.7.1', 'The null reverse-path is for mail servers, and this login is not one');
+  }
+  if (covers(credential.senders, reversePath)) return;
+  throw new Refusal(553, '5.7.1', `${named(credential)} may not send as <${reversePath}>`);
+}
+
+/**
+ * @throws Refusal 550 5.7.1 where the header names an author that the credential may not be. Reports and automatic
+ * answers of a mail server (null reverse-path) are written by whomever its rules of mail say: they are not judged.
+ */
+export function checkAuthor(credential: Credential, author: Authorship): void {
+  if (author.nullSender && credential.mailServer) return;
+  const foreign = author.from.find((address) => !covers(credential.senders, address));
+  if (foreign !== undefined) throw new Refusal(550, '5.7.1', `${named(credential)} may not send mail From: ${foreign}`);
+  if (author.sender !== undefined && !covers(credential.senders, author.sender)) {
+    throw new Refusal(550, '5.7.1', `${named(credential)} may not send mail with Sender: ${author.sender}`);
+  }
+}
+
+const named = ({ name }: Credential) => `The login ${name}`;

@@ -1,0 +1,134 @@
+/** Messages and recipients per window. The store decides and counts when it accepts; here is what is certain before that. */
+import { Refusal } from '../smtp/reply.ts';
+import type { Credential, Limit, LimitUse, MessageStore } from '../store/store.ts';
+import { createCache } from '../system/cache.ts';
+import { type Clock, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
+
+export type QuotaDefaults = { readonly list: readonly Limit[]; readonly over: 'refuse' | 'hold' };
+
+export type QuotaOptions = {
+  readonly messages: Pick<MessageStore, 'limitUse' | 'knownRecipients'>;
+  readonly defaults: QuotaDefaults;
+  readonly now?: Clock;
+  /** Called once in a window when a limit is used to 80 %, and once when it is used up. */
+  readonly notify?: (user: string, use: LimitUse, percent: 80 | 100) => void;
+};
+
+export type Quota = {
+  /** What the accepting transaction judges and counts; undefined: no limits. */
+  limitsOf(credential: Credential): { user: string; list: readonly Limit[]; over: 'refuse' | 'hold' } | undefined;
+  /** @throws Refusal 450 4.7.1 (or rejects with it) where another message is certain to be over a limit. */
+  atMail(credential: Credential): Promise<void> | undefined;
+  /** The same for one more recipient, after `already` others in this transaction. */
+  atRecipient(credential: Credential, address: string, already: number): Promise<void> | undefined;
+  refusal(exceeded: LimitUse): Refusal;
+  /** What the store says after counting: remembered, so that it need not be asked. */
+  noteUse(user: string, use: readonly LimitUse[]): void;
+  reload(defaults: QuotaDefaults): void;
+};
+
+/** Users whose use is remembered; whoever falls out is asked about again. */
+const REMEMBERED = 10_000;
+
+export function createQuota({ messages, defaults, now = systemClock, notify = () => {} }: QuotaOptions): Quota {
+  const known = createCache<string, readonly LimitUse[]>(REMEMBERED);
+  const notified = createCache<string, { readonly resetsAt: number; readonly percent: 80 | 100 }>(REMEMBERED);
+  let current = defaults;
+
+  /** Runs `judge` with what is known of the user, at once where it is known already. */
+  function withUse(credential: Credential, judge: (use: readonly LimitUse[]) => Promise<void> | undefined) {
+    const limits = limitsOf(credential);
+    if (limits === undefined || limits.over === 'hold') return undefined;
+    const { user, list } = limits;
+    const use = known.get(user);
+    if (use !== undefined && list.every((limit) => use.some((one) => isSame(one.limit, limit)))) return judge(matched(list, use));
+    return messages.limitUse(user, list, now()).then((loaded) => {
+      known.set(user, loaded);
+      return judge(loaded);
+    });
+  }
+
+  function limitsOf({ name, limits, mailServer }: Credential) {
+    const list = limits ?? (mailServer ? [] : current.list);
+    return list.length === 0 ? undefined : { user: name, list, over: current.over };
+  }
+
+  function refusal(exceeded: LimitUse): Refusal {
+    return new Refusal(450, '4.7.1', describe(exceeded, now()));
+  }
+
+  function announce(user: string, use: LimitUse): void {
+    const percent = percentOf(use);
+    if (percent === undefined) return;
+    const key = `${use.limit.kind}/${use.limit.per} ${user}`;
+    const last = notified.get(key);
+    if (last !== undefined && last.resetsAt === use.resetsAt && last.percent >= percent) return;
+    notified.set(key, { resetsAt: use.resetsAt, percent });
+    notify(user, use, percent);
+  }
+
+  return {
+    limitsOf,
+    refusal,
+    atMail: (credential) =>
+      withUse(credential, (use) => {
+        const over = use.find((one) => one.limit.kind === 'messages' && isOver(one, 1, now()));
+        if (over !== undefined) throw refusal(over);
+        return undefined;
+      }),
+    atRecipient: (credential, address, already) =>
+      withUse(credential, (use) => {
+        const over = use.find((one) => one.limit.kind === 'recipients' && isOver(one, already + 1, now()));
+        if (over !== undefined) throw refusal(over);
+        const exhausted = use.find((one) => one.limit.kind === 'newRecipients' && isOver(one, 1, now()));
+        if (exhausted === undefined) return undefined;
+        return messages.knownRecipients(credential.name, [address]).then((found) => {
+          if (found.length === 0) throw refusal(exhausted);
+        });
+      }),
+    noteUse(user, use) {
+      if (use.length === 0) return;
+      known.set(user, use);
+      for (const one of use) announce(user, one);
+    },
+    reload(next) {
+      current = next;
+    },
+  };
+}
+
+/** The same kind in the same window: its count may have been changed since. */
+function isSame(a: Limit, b: Limit): boolean {
+  return a.kind === b.kind && a.per === b.per;
+}
+
+/** The limits of today with the use that was remembered. */
+function matched(list: readonly Limit[], use: readonly LimitUse[]): readonly LimitUse[] {
+  return list.flatMap((limit) => {
+    const found = use.find((one) => isSame(one.limit, limit));
+    return found === undefined ? [] : [found.limit.count === limit.count ? found : { ...found, limit }];
+  });
+}
+
+/** True where `more` cannot fit into the running window. */
+function isOver({ limit, used, resetsAt }: LimitUse, more: number, now: number): boolean {
+  return (now < resetsAt ? used : 0) + more > limit.count;
+}
+
+function percentOf({ limit, used }: LimitUse): 80 | 100 | undefined {
+  if (used >= limit.count) return 100;
+  return used >= limit.count * 0.8 ? 80 : undefined;
+}
+
+const WORDS = { messages: 'messages', recipients: 'recipients', newRecipients: 'first-time recipients' } as const;
+
+/** The text names limit and window: "Limit of 1000 messages per day reached, try again in 3 h". */
+function describe({ limit, resetsAt }: LimitUse, now: number): string {
+  return `Limit of ${limit.count} ${WORDS[limit.kind]} per ${limit.per} reached, try again in ${duration(resetsAt - now)}`;
+}
+
+function duration(ms: number): string {
+  if (ms >= 2 * HOUR) return `${Math.ceil(ms / HOUR)} h`;
+  if (ms >= 2 * MINUTE) return `${Math.ceil(ms / MINUTE)} min`;
+  return `${Math.max(1, Math.ceil(ms / SECOND))} s`;
+}

@@ -1,0 +1,111 @@
+/** Mailboxes and paths: RFC 5321 §4.1.2, with the UTF-8 of RFC 6531 §3.3. One strict parse for policy, DNS and wire alike. */
+import { toAsciiDomain } from './domain.ts';
+
+/** Octets of RFC 5321 §4.5.3.1: a path counts its angle brackets. */
+const MAX_LOCAL_PART = 64;
+const MAX_PATH = 256;
+
+const ATEXT = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\u0080-\\u{10ffff}-]";
+const DOT_STRING = new RegExp(`^${ATEXT}+(?:\\.${ATEXT}+)*$`, 'u');
+const QUOTED_STRING = /^"(?:[ !#-[\]-~\u0080-\u{10ffff}]|\\[ -~])*"$/u;
+/** No control character and no other blank hides in the part that is not ASCII. */
+const INVISIBLE = /[\p{Cc}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\uffff]/u;
+
+export type Mailbox = {
+  /** Local part as written, domain as lower-case A-labels. */
+  readonly address: string;
+  /** As written it is not ASCII: it needs SMTPUTF8. */
+  readonly needsUtf8: boolean;
+};
+
+/** Why something is no mailbox: 'syntax', an address literal, no domain at all, or a name without a dot. */
+export type MailboxProblem = 'syntax' | 'literal' | 'no domain' | 'dotless';
+
+/** @param text `local-part@domain` without angle brackets. Pure, linear in time. */
+export function parseMailbox(text: string): Mailbox | MailboxProblem {
+  if (Buffer.byteLength(text) > MAX_PATH - 2) return 'syntax';
+  const at = endOfLocalPart(text);
+  const localPart = text.slice(0, at);
+  if (!isLocalPart(localPart)) return 'syntax';
+  if (at === text.length) return 'no domain';
+  const domain = text.slice(at + 1);
+  if (domain.startsWith('[')) return /^\[[\x21-\x5a\x5e-\x7e]*\]$/.test(domain) ? 'literal' : 'syntax';
+  if (/^[0-9.]+$/.test(domain)) return 'literal';
+  const ascii = toAsciiDomain(domain);
+  if (ascii === undefined) return 'syntax';
+  if (!ascii.includes('.')) return 'dotless';
+  return { address: `${localPart}@${ascii}`, needsUtf8: /[^\x00-\x7f]/.test(text) };
+}
+
+/** The same for code that only wants to know whether and what. */
+export function canonicalAddress(text: string): string | undefined {
+  const mailbox = parseMailbox(text);
+  return typeof mailbox === 'string' ? undefined : mailbox.address;
+}
+
+function isLocalPart(text: string): boolean {
+  if (text.length > MAX_LOCAL_PART || Buffer.byteLength(text) > MAX_LOCAL_PART || INVISIBLE.test(text)) return false;
+  return text.startsWith('"') ? QUOTED_STRING.test(text) : DOT_STRING.test(text);
+}
+
+/** Where the local part ends: at the first `@` outside its quotes, or where the text ends. */
+function endOfLocalPart(text: string): number {
+  const from = text.startsWith('"') ? endOfQuotes(text, 0) : 0;
+  const at = text.indexOf('@', from);
+  return at === -1 ? text.length : at;
+}
+
+/** Behind the closing quote of the quoted string that begins at `start`; the end of the text where it is not closed. */
+function endOfQuotes(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    if (text[i] === '\\') i++;
+    else if (text[i] === '"') return i + 1;
+  }
+  return text.length;
+}
+
+/** A path as a command gives it, and what stands behind it. */
+export type Path = {
+  /** Without angle brackets and source route; empty: `<>`. */
+  readonly mailbox: string;
+  /** The parameters, without the blanks around them. */
+  readonly rest: string;
+};
+
+/**
+ * Reads the path at the beginning of the text: `<mailbox>`, `<@a,@b:mailbox>` (the route is ignored, RFC 5321 §C), or one
+ * mailbox without brackets, as simple devices send it. undefined: there is none.
+ */
+export function parsePath(text: string): Path | undefined {
+  if (!text.startsWith('<')) return parseBarePath(text);
+  const end = endOfPath(text);
+  if (end === -1) return undefined;
+  const rest = text.slice(end + 1);
+  if (rest !== '' && !rest.startsWith(' ')) return undefined;
+  const mailbox = withoutRoute(text.slice(1, end));
+  return mailbox === undefined ? undefined : { mailbox, rest: rest.trim() };
+}
+
+/** The closing bracket, which may stand in quotes without closing. */
+function endOfPath(text: string): number {
+  const quote = text.indexOf('"');
+  const close = text.indexOf('>');
+  return quote === -1 || close < quote ? close : text.indexOf('>', endOfQuotes(text, quote));
+}
+
+function parseBarePath(text: string): Path | undefined {
+  const blank = text.indexOf(' ');
+  const mailbox = blank === -1 ? text : text.slice(0, blank);
+  if (!/^[^<>"\s,;:@]+@[^<>"\s,;:@]+$/.test(mailbox)) return undefined;
+  return { mailbox, rest: blank === -1 ? '' : text.slice(blank).trim() };
+}
+
+function withoutRoute(inside: string): string | undefined {
+  if (!inside.startsWith('@')) return inside;
+  const colon = inside.indexOf(':');
+  if (colon === -1 || colon === inside.length - 1) return undefined;
+  const hops = inside.slice(0, colon).split(',');
+  return hops.every((hop) => hop.startsWith('@') && toAsciiDomain(hop.slice(1)) !== undefined)
+    ? inside.slice(colon + 1)
+    : undefined;
+}

@@ -1,0 +1,59 @@
+/** Failed logins, counted by client address and by pair of user and address, never by user alone: that would lock out its owner. */
+import type { FailureCount } from '../store/store.ts';
+import { createCache } from '../system/cache.ts';
+import { clientKey, createNetworks } from './networks.ts';
+import type { AuthLimits, SubmissionOptions } from './options.ts';
+
+export type BruteForce = {
+  /** True while the client's address, or the pair, has failed too often. */
+  isBlocked(ip: string, user?: string): boolean;
+  /** Resolves when it is counted. Rejects when the store fails. */
+  recordFailure(ip: string, user: string): Promise<void>;
+  reload(limits: AuthLimits): void;
+};
+
+const REMEMBERED = 100_000;
+
+/** Reads what was counted before a restart. Rejects when the store fails. */
+export async function createBruteForce(
+  options: Pick<SubmissionOptions, 'auth' | 'failures'> & { now: () => number },
+): Promise<BruteForce> {
+  const { failures, now } = options;
+  let limits = options.auth;
+  let allowed = createNetworks(limits.allow);
+  const counts = createCache<string, FailureCount>(REMEMBERED);
+  const remember = (list: readonly FailureCount[]) => {
+    for (const count of list) counts.set(count.key, count);
+  };
+  remember(await failures.failures(now()));
+
+  const isOver = (key: string): boolean => {
+    const count = counts.get(key);
+    if (count === undefined) return false;
+    const { inMinute, minuteEndsAt, inDay, dayEndsAt } = count;
+    const time = now();
+    return (time < minuteEndsAt && inMinute >= limits.failuresPerMinute) || (time < dayEndsAt && inDay >= limits.failuresPerDay);
+  };
+
+  return {
+    isBlocked(ip, user) {
+      if (counts.size === 0 || allowed.has(ip)) return false;
+      const key = clientKey(ip);
+      return isOver(key) || (user !== undefined && isOver(pairKey(key, user)));
+    },
+    async recordFailure(ip, user) {
+      if (allowed.has(ip)) return;
+      const key = clientKey(ip);
+      remember(await failures.recordFailure([key, pairKey(key, user)], now()));
+    },
+    reload(next) {
+      limits = next;
+      allowed = createNetworks(next.allow);
+    },
+  };
+}
+
+/** A user name has no control characters and may be long: what an attacker sends does not fill the store. */
+function pairKey(key: string, user: string): string {
+  return `${key} ${user.slice(0, 255)}`;
+}

@@ -1,0 +1,94 @@
+/**
+ * Command lines out of bytes: RFC 5321 §2.3.8 and §4.5.3.1.4. A line ends at CRLF. What ends at a bare LF, is too long,
+ * or holds what is no text is named as a problem and never executed.
+ */
+import { isUtf8 } from 'node:buffer';
+
+/** Octets with CRLF; longer than RFC 5321 wants, for the parameters of its extensions, and RFC 4954 §4 for AUTH. */
+const MAX_LINE = 4096;
+const MAX_AUTH_LINE = 12_288;
+const LF = 0x0a;
+const CR = 0x0d;
+const EMPTY = Buffer.alloc(0);
+
+/** `text` is what there is of the line, for its verb. */
+export type LineProblem = {
+  readonly problem: 'bare newline' | 'too long' | 'control character' | 'not utf-8';
+  readonly text: string;
+};
+
+export class CommandReader {
+  #bytes: Buffer = EMPTY;
+  #at = 0;
+  /** The rest of a line that was too long is still coming. */
+  #dropping = false;
+
+  push(chunk: Buffer): void {
+    this.#bytes = this.#at === this.#bytes.length ? chunk : Buffer.concat([this.#bytes.subarray(this.#at), chunk]);
+    this.#at = 0;
+  }
+
+  /** Bytes wait: a line that has begun, or several. */
+  get pending(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  /** All that waits: the text of a message follows its command in the same bytes. */
+  takeAll(): Buffer {
+    const rest = this.#at === 0 ? this.#bytes : this.#bytes.subarray(this.#at);
+    this.#bytes = EMPTY;
+    this.#at = 0;
+    return rest;
+  }
+
+  /**
+   * The next line without its CRLF; undefined: more bytes are needed.
+   * @param isAuth the line continues an AUTH exchange and may be long.
+   */
+  next(isAuth = false): string | LineProblem | undefined {
+    const end = this.#bytes.indexOf(LF, this.#at);
+    if (this.#dropping) {
+      if (end === -1) {
+        this.takeAll();
+        return undefined;
+      }
+      this.#dropping = false;
+      this.#at = end + 1;
+      return this.next(isAuth);
+    }
+    const length = (end === -1 ? this.#bytes.length : end + 1) - this.#at;
+    if (length > MAX_LINE && length > this.#limit(isAuth)) return this.#tooLong(end);
+    if (end === -1) return undefined;
+    const start = this.#at;
+    this.#at = end + 1;
+    if (end === start || this.#bytes[end - 1] !== CR) {
+      return { problem: 'bare newline', text: this.#bytes.toString('latin1', start, Math.min(end, start + 4)) };
+    }
+    return this.#text(start, end - 1);
+  }
+
+  #limit(isAuth: boolean): number {
+    return isAuth || /^auth /i.test(this.#bytes.toString('latin1', this.#at, this.#at + 5)) ? MAX_AUTH_LINE : MAX_LINE;
+  }
+
+  #tooLong(end: number): LineProblem {
+    const text = this.#bytes.toString('latin1', this.#at, this.#at + 4);
+    if (end === -1) {
+      this.#dropping = true;
+      this.takeAll();
+    } else {
+      this.#at = end + 1;
+    }
+    return { problem: 'too long', text };
+  }
+
+  #text(start: number, end: number): string | LineProblem {
+    const text = this.#bytes.toString('latin1', start, end);
+    if (!/[^\x20-\x7e]/.test(text)) return text;
+    const verb = text.slice(0, 4);
+    if (/[\x00-\x1f\x7f]/.test(text)) return { problem: 'control character', text: verb };
+    return isUtf8(this.#bytes.subarray(start, end))
+      ? this.#bytes.toString('utf8', start, end)
+      : { problem: 'not utf-8', text: verb };
+  }
+}

@@ -1,0 +1,292 @@
+/**
+ * What is said in a session, apart from its bytes: RFC 5321 §4.1, RFC 4954, RFC 6409. One command at a time; a handler
+ * replies, throws a Refusal, or returns a promise that does one of the two.
+ */
+import { formatReply, Refusal } from '../smtp/reply.ts';
+import type { Credential } from '../store/store.ts';
+import { SECOND } from '../system/clock.ts';
+import type { LineProblem } from './command-reader.ts';
+import { checkClientName, ehloReply } from './ehlo.ts';
+import { beginExchange, continueExchange, type Exchange, type ExchangeStep } from './exchange.ts';
+import { IncomingMessage } from './incoming-message.ts';
+import { LoginFailures, logIn } from './login.ts';
+import type { MailParameters } from './mail-parameters.ts';
+import { Offences } from './offences.ts';
+import type { Shared } from './options.ts';
+import * as replies from './replies.ts';
+import { openTransaction, parseMail, parseRecipient, type Transaction } from './transaction.ts';
+
+/** The session's side of it. */
+export type Wire = {
+  readonly id: string;
+  readonly ip: string;
+  /** The session's TLS; undefined: in clear. */
+  readonly tls: { readonly protocol: string; readonly cipher: string } | undefined;
+  write(text: string): void;
+  /** Writes what was said, says this, and closes. */
+  end(text: string): void;
+  startTls(): void;
+  /** The following bytes are the message's text. */
+  receive(message: IncomingMessage): void;
+};
+
+type Work = void | Promise<void>;
+
+/** How long a session trusts its login before it looks again. */
+const TRUST = 2 * SECOND;
+/** What comes to a mail server by mistake, or to abuse it through a browser. */
+const FOREIGN = /^(?:(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|CONNECT|TRACE|PATCH|PRI) |SSH-)/i;
+
+export class Conversation {
+  readonly #shared: Shared;
+  readonly #wire: Wire;
+  readonly #failures = new LoginFailures();
+  readonly #offences = new Offences();
+  #greeted = false;
+  #credential: Credential | undefined;
+  #trustedUntil = 0;
+  #transaction: Transaction | undefined;
+  #exchange: Exchange | undefined;
+  /** What is being answered, for the log. */
+  #verb = '';
+  #subject: { readonly reversePath?: string; readonly recipient?: string } = {};
+
+  constructor(shared: Shared, wire: Wire) {
+    this.#shared = shared;
+    this.#wire = wire;
+  }
+
+  get inTransaction(): boolean {
+    return this.#transaction !== undefined;
+  }
+
+  /** The next line answers a challenge. */
+  get inExchange(): boolean {
+    return this.#exchange !== undefined;
+  }
+
+  /** RFC 3207 §4.2: nothing that was said in clear counts. */
+  forget(): void {
+    this.#greeted = false;
+    this.#transaction = undefined;
+  }
+
+  /** @throws Refusal, see `failed`. */
+  execute(line: string): Work {
+    if (this.#exchange !== undefined) return this.#answerChallenge(this.#exchange, line);
+    const blank = line.indexOf(' ');
+    this.#verb = (blank === -1 ? line : line.slice(0, blank)).toUpperCase();
+    this.#subject = {};
+    return this.#dispatch(line, blank === -1 ? '' : line.slice(blank + 1).trim());
+  }
+
+  #dispatch(line: string, argument: string): Work {
+    switch (this.#verb) {
+      case 'EHLO':
+      case 'HELO':
+        return this.#hello(argument);
+      case 'STARTTLS':
+        return this.#startTls(argument);
+      case 'AUTH':
+        return this.#auth(argument);
+      case 'MAIL':
+        return this.#mail(argument);
+      case 'RCPT':
+        return this.#rcpt(argument);
+      case 'DATA':
+        return this.#data(argument);
+      case 'RSET':
+        this.#transaction = undefined;
+        return this.#idle(replies.OK);
+      case 'NOOP':
+        return this.#idle(replies.OK);
+      case 'VRFY':
+        return this.#idle(replies.CANNOT_VERIFY);
+      case 'QUIT':
+        return this.#wire.end(replies.BYE);
+      default:
+        if (!this.#greeted && FOREIGN.test(line)) throw replies.notMail();
+        throw unknownCommand(this.#verb);
+    }
+  }
+
+  /** A line that is not executed. @throws Refusal always. */
+  problem({ problem, text }: LineProblem): never {
+    this.#exchange = undefined;
+    this.#subject = {};
+    this.#verb = /^[A-Z]{4}$/i.test(text) ? text.toUpperCase() : '';
+    if (problem === 'too long') throw new Refusal(500, '5.5.6', 'The line is too long');
+    if (problem === 'bare newline') throw new Refusal(500, '5.5.2', 'A line ends with CR and LF, not with LF alone');
+    if (!this.#greeted && this.#verb === '') throw replies.notMail();
+    const status = this.#verb === 'MAIL' ? '5.1.7' : this.#verb === 'RCPT' ? '5.1.3' : '5.5.2';
+    throw new Refusal(501, status, problem === 'not utf-8' ? 'The line is not UTF-8' : 'The line holds a control character');
+  }
+
+  /** Answers what a handler threw or rejected with. What is no Refusal is our fault: temporary, and in the log. */
+  failed(error: unknown): void {
+    if (error instanceof Refusal) this.refuse(error, error.cause);
+    else this.refuse(new Refusal(451, '4.3.0', 'Temporary failure, try again later'), error);
+  }
+
+  refuse({ reply }: Refusal, cause?: unknown): void {
+    const { id: session, ip } = this.#wire;
+    const user = this.#credential?.name;
+    this.#shared.options.log.refused({
+      session,
+      ip,
+      user,
+      verb: this.#verb,
+      reply,
+      ...this.#subject,
+      ...(cause === undefined ? {} : { cause }),
+    });
+    if (reply.code === 421) {
+      this.#wire.end(formatReply(reply));
+      return;
+    }
+    this.#wire.write(formatReply(reply));
+    if (this.#offences.add(this.#verb, reply.code)) this.refuse(replies.tooManyErrors());
+    else if (this.#failures.tooMany) this.refuse(replies.tooManyFailures());
+  }
+
+  /** A command that may be repeated for ever without sending mail. */
+  #idle(reply: string): void {
+    if (this.#offences.addIdle()) throw replies.tooManyIdle();
+    this.#wire.write(reply);
+  }
+
+  #hello(name: string): void {
+    checkClientName(name);
+    this.#greeted = true;
+    this.#transaction = undefined; // RFC 5321 §4.1.4
+    const { hostname, limits } = this.#shared.options;
+    const secure = this.#wire.tls !== undefined;
+    this.#idle(this.#verb === 'HELO' ? `250 ${hostname}\r\n` : ehloReply(hostname, limits.maxMessageSize, secure));
+  }
+
+  #startTls(argument: string): void {
+    if (argument !== '') throw new Refusal(501, '5.5.4', 'STARTTLS takes no argument');
+    if (this.#wire.tls !== undefined) throw replies.badSequence('TLS is active already');
+    this.#wire.startTls();
+  }
+
+  #auth(argument: string): Work {
+    if (this.#wire.tls === undefined) throw new Refusal(538, '5.7.11', 'Encryption required: issue STARTTLS first');
+    this.#requireGreeting();
+    if (this.#credential !== undefined) throw replies.badSequence('You are logged in already');
+    if (this.#transaction !== undefined) throw replies.badSequence('AUTH is not allowed within a transaction');
+    return this.#follow(beginExchange(argument));
+  }
+
+  #answerChallenge(exchange: Exchange, line: string): Work {
+    this.#exchange = undefined;
+    return this.#follow(continueExchange(exchange, line));
+  }
+
+  #follow(step: ExchangeStep): Work {
+    if ('challenge' in step) {
+      this.#exchange = step.exchange;
+      return this.#wire.write(`334 ${step.challenge}\r\n`);
+    }
+    const { id: session, ip } = this.#wire;
+    return logIn(this.#shared, { session, ip }, step.login, this.#failures).then((credential) => {
+      this.#credential = credential;
+      this.#trustedUntil = this.#shared.now() + TRUST;
+      this.#wire.write(replies.AUTHENTICATED);
+    });
+  }
+
+  #mail(argument: string): Work {
+    this.#requireLogin();
+    if (this.#transaction !== undefined) throw replies.badSequence('A transaction is open already, send RSET to begin anew');
+    const { path, parameters } = parseMail(argument, this.#shared.options.limits.maxMessageSize);
+    this.#subject = { reversePath: path };
+    const unusable = this.#shared.options.storeUsable();
+    if (unusable !== undefined) throw unusable;
+    const credential = this.#trusted();
+    return credential === undefined
+      ? this.#renewTrust().then((current) => this.#begin(current, path, parameters))
+      : this.#begin(credential, path, parameters);
+  }
+
+  #begin(credential: Credential, path: string, parameters: MailParameters): Work {
+    const transaction = openTransaction(credential, path, parameters);
+    const begin = () => {
+      this.#transaction = transaction;
+      this.#wire.write(replies.SENDER_OK);
+    };
+    return this.#shared.options.quota.atMail(credential)?.then(begin) ?? begin();
+  }
+
+  /** undefined: it is time to look whether the login still exists. */
+  #trusted(): Credential | undefined {
+    return this.#shared.now() < this.#trustedUntil ? this.#credential : undefined;
+  }
+
+  async #renewTrust(): Promise<Credential> {
+    this.#credential = await this.#shared.options.credentials.current(this.#credential?.name ?? '');
+    if (this.#credential === undefined) throw new Refusal(530, '5.7.0', 'This login is gone, disabled or expired');
+    this.#trustedUntil = this.#shared.now() + TRUST;
+    return this.#credential;
+  }
+
+  #rcpt(argument: string): Work {
+    const credential = this.#requireLogin();
+    const transaction = this.#transaction;
+    if (transaction === undefined) throw replies.badSequence('Send MAIL first');
+    this.#subject = { reversePath: transaction.reversePath, recipient: argument.slice(0, 300) };
+    const recipient = parseRecipient(argument, transaction.parameters.smtpUtf8);
+    const { address } = recipient;
+    this.#subject = { reversePath: transaction.reversePath, recipient: address };
+    const { recipients } = transaction;
+    if (recipients.has(address)) return this.#wire.write(replies.RECIPIENT_OK);
+    const { limits, quota } = this.#shared.options;
+    if (recipients.size >= limits.maxRecipients) {
+      throw new Refusal(452, '4.5.3', `Too many recipients, a message has at most ${limits.maxRecipients} here`);
+    }
+    const take = () => {
+      recipients.set(address, recipient);
+      this.#wire.write(replies.RECIPIENT_OK);
+    };
+    return quota.atRecipient(credential, address, recipients.size)?.then(take) ?? take();
+  }
+
+  #data(argument: string): void {
+    const credential = this.#requireLogin();
+    if (argument !== '') throw new Refusal(501, '5.5.4', 'DATA takes no argument');
+    if (this.#transaction === undefined) throw replies.badSequence('Send MAIL and RCPT first');
+    if (this.#transaction.recipients.size === 0) throw new Refusal(554, '5.5.1', 'No valid recipients');
+    const { id: session, ip, tls } = this.#wire;
+    const message = new IncomingMessage(this.#shared, { session, ip, credential, tls }, this.#transaction);
+    this.#subject = { reversePath: this.#transaction.reversePath };
+    this.#wire.write(replies.SEND_TEXT);
+    this.#wire.receive(message);
+  }
+
+  /** After the last dot. Rejects with what `failed` answers. */
+  async finish(message: IncomingMessage): Promise<void> {
+    try {
+      const queueId = await message.accept();
+      this.#offences.forgive();
+      this.#wire.write(`250 2.0.0 Ok: queued as ${queueId}\r\n`);
+    } finally {
+      this.#transaction = undefined;
+    }
+  }
+
+  #requireGreeting(): void {
+    if (!this.#greeted) throw replies.badSequence('Say EHLO first');
+  }
+
+  #requireLogin(): Credential {
+    this.#requireGreeting();
+    if (this.#credential === undefined) throw replies.authenticationRequired(this.#wire.tls !== undefined);
+    return this.#credential;
+  }
+}
+
+/** RFC 5321 §4.2.4: known but not offered, or unknown. */
+function unknownCommand(verb: string): Refusal {
+  if (verb === '') return new Refusal(500, '5.5.2', 'The line is empty');
+  return new Refusal(502, '5.5.1', 'This command is not offered here');
+}

@@ -1,0 +1,125 @@
+/**
+ * The text of a message as DATA brings it: RFC 5321 §4.1.1.4 and §4.5.2. It ends at CRLF.CRLF and nowhere else, a dot
+ * that begins a line is removed where more stands behind it, and any split of the same bytes gives the same result.
+ *
+ * Works on whole chunks with native searches: a line costs nothing unless it begins with a dot.
+ */
+const CR = 0x0d;
+const LF = 0x0a;
+const DOT = 0x2e;
+const LINE_START_DOT = Buffer.from('\r\n.');
+const NOTHING = Buffer.alloc(0);
+
+/** What the bytes seen so far end in. A dot that is held back is not handed out before it is known what it is. */
+const WITHIN_LINE = 0;
+const AFTER_CR = 1;
+const LINE_START = 2;
+const HELD_DOT = 3;
+const HELD_DOT_CR = 4;
+
+export class DataReader {
+  #state = LINE_START;
+  #rest: Buffer | undefined;
+  #loneDot = false;
+
+  /** What stands behind the end of the message; undefined: it has not ended. */
+  get rest(): Buffer | undefined {
+    return this.#rest;
+  }
+
+  /**
+   * A line was a dot alone, ended by something else than CRLF: another server could have taken it for the end. It is
+   * handed out as it came.
+   */
+  get loneDot(): boolean {
+    return this.#loneDot;
+  }
+
+  /** @returns the content of the chunk, in the chunk's own memory where that is possible: the caller gives it away. */
+  read(chunk: Buffer): Buffer {
+    if (chunk.length === 0) return NOTHING;
+    if (this.#state < HELD_DOT) return this.#readLines(chunk, 0);
+    return this.#readHeld(chunk);
+  }
+
+  /** The first bytes behind a dot that was held back. */
+  #readHeld(chunk: Buffer): Buffer {
+    let i = 0;
+    if (this.#state === HELD_DOT && chunk[0] === CR) {
+      this.#state = HELD_DOT_CR;
+      i = 1;
+      if (chunk.length === 1) return NOTHING;
+    }
+    if (this.#state === HELD_DOT_CR) {
+      if (chunk[i] === LF) return this.#end(chunk, i + 1);
+      return this.#keepLoneDot('.\r', AFTER_CR, chunk, i);
+    }
+    if (chunk[0] === LF) return this.#keepLoneDot('.', WITHIN_LINE, chunk, 0);
+    this.#state = WITHIN_LINE;
+    return this.#readLines(chunk, 0);
+  }
+
+  #keepLoneDot(held: string, state: number, chunk: Buffer, from: number): Buffer {
+    this.#loneDot = true;
+    this.#state = state;
+    return Buffer.concat([Buffer.from(held), this.#readLines(chunk, from)]);
+  }
+
+  #end(chunk: Buffer, at: number): Buffer {
+    this.#rest = chunk.subarray(at);
+    return NOTHING;
+  }
+
+  /** Content is moved together within the chunk: `kept` is the end of what is kept, `from` begins what is not yet. */
+  #readLines(chunk: Buffer, begin: number): Buffer {
+    let from = begin;
+    let kept = begin;
+    const keepUntil = (end: number) => {
+      if (kept !== from) chunk.copyWithin(kept, from, end);
+      kept += end - from;
+    };
+    for (let dot = this.#firstDot(chunk, begin); dot !== -1; dot = nextDot(chunk, dot + 1)) {
+      const next = chunk[dot + 1];
+      const afterNext = chunk[dot + 2];
+      if (next === undefined || (next === CR && afterNext === undefined)) {
+        keepUntil(dot);
+        this.#state = next === undefined ? HELD_DOT : HELD_DOT_CR;
+        return chunk.subarray(begin, kept);
+      }
+      if (next === CR && afterNext === LF) {
+        keepUntil(dot);
+        this.#rest = chunk.subarray(dot + 3);
+        return chunk.subarray(begin, kept);
+      }
+      if (next === LF || next === CR) {
+        this.#loneDot = true;
+      } else {
+        keepUntil(dot);
+        from = dot + 1;
+      }
+    }
+    keepUntil(chunk.length);
+    this.#state = this.#stateAfter(chunk, begin);
+    return chunk.subarray(begin, kept);
+  }
+
+  /** The first dot that begins a line, which may have begun in the chunk before. */
+  #firstDot(chunk: Buffer, begin: number): number {
+    if (this.#state === LINE_START && chunk[begin] === DOT) return begin;
+    if (this.#state === AFTER_CR && chunk[begin] === LF && chunk[begin + 1] === DOT) return begin + 1;
+    return nextDot(chunk, begin);
+  }
+
+  #stateAfter(chunk: Buffer, begin: number): number {
+    const last = chunk[chunk.length - 1];
+    if (last === CR) return AFTER_CR;
+    if (last !== LF) return WITHIN_LINE;
+    const crBefore = chunk.length - 1 > begin ? chunk[chunk.length - 2] === CR : this.#state === AFTER_CR;
+    return crBefore ? LINE_START : WITHIN_LINE;
+  }
+}
+
+function nextDot(chunk: Buffer, from: number): number {
+  const found = chunk.indexOf(LINE_START_DOT, from);
+  return found === -1 ? -1 : found + 2;
+}

@@ -1,0 +1,47 @@
+/** How long a client may take: RFC 5321 §4.5.3.2.7, and against clients that hold on to a session by a byte now and then. */
+import { SECOND } from '../system/clock.ts';
+import type { SubmissionLimits } from './options.ts';
+
+/** A TLS handshake, and what comes before it. */
+export const HANDSHAKE_TIMEOUT = 10 * SECOND;
+/** How long a closed session may take to take its last reply. */
+export const LINGER = 5 * SECOND;
+
+/** When what began; 0 or undefined: it has not. All in milliseconds of the same clock. */
+export type Timing = {
+  /** The client was last heard, or waited for us. */
+  readonly activeAt: number;
+  /** A command line began that has not ended. */
+  readonly lineSince: number;
+  readonly exchangeSince: number;
+  /** Message text must come until then. */
+  readonly textUntil: number;
+};
+
+/** The sentence for the 421, or undefined while there is time. */
+export function overdue(timing: Timing, limits: SubmissionLimits, now: number): string | undefined {
+  const { activeAt, lineSince, exchangeSince, textUntil } = timing;
+  if (textUntil > 0) return now > textUntil ? 'The message comes too slowly' : undefined;
+  if (exchangeSince > 0 && now - exchangeSince > limits.authTimeout) return 'The login took too long';
+  if (lineSince > 0 && now - lineSince > limits.commandTimeout) return 'The command took too long';
+  return now - activeAt > limits.idleTimeout ? 'Idle for too long' : undefined;
+}
+
+/** Text may pause as long as a command would be waited for, at the beginning. */
+export function firstTextDeadline(limits: SubmissionLimits, now: number): number {
+  return now + limits.commandTimeout;
+}
+
+/**
+ * Each byte earns its time at the lowest rate: at 500 B/s, 500 bytes a second. What is earned in advance is no more than
+ * an idle session would have.
+ */
+export function nextTextDeadline(until: number, bytes: number, limits: SubmissionLimits, now: number): number {
+  const earned = until + (bytes * SECOND) / Math.max(1, limits.minDataRate);
+  return Math.min(earned, now + Math.max(limits.idleTimeout, limits.commandTimeout));
+}
+
+/** How often to look: often enough for the shortest of the limits, and seldom enough to cost nothing. */
+export function sweepInterval({ idleTimeout, commandTimeout, authTimeout }: SubmissionLimits): number {
+  return Math.min(SECOND, Math.max(20, Math.min(idleTimeout, commandTimeout, authTimeout) / 4));
+}

@@ -1,0 +1,64 @@
+/** The AUTH exchange, PLAIN and LOGIN, as a pure machine: RFC 4954 §4, RFC 4616, and [MS-XLOGIN]. */
+import { isUtf8 } from 'node:buffer';
+import { Refusal } from '../smtp/reply.ts';
+
+export type Mechanism = 'PLAIN' | 'LOGIN';
+export type Login = { readonly mechanism: Mechanism; readonly name: string; readonly password: string };
+
+/** Where an exchange stands: `name` is known when LOGIN waits for the password. */
+export type Exchange = { readonly mechanism: Mechanism; readonly name?: string };
+
+/** The next challenge (already base64), or what the client said. */
+export type ExchangeStep = { readonly challenge: string; readonly exchange: Exchange } | { readonly login: Login };
+
+const USERNAME = 'VXNlcm5hbWU6';
+const PASSWORD = 'UGFzc3dvcmQ6';
+
+/** @param argument what stands behind AUTH: `PLAIN`, `plain AGEAYg==`, `LOGIN YQ==`. @throws Refusal 501, 504 or 535. */
+export function beginExchange(argument: string): ExchangeStep {
+  const [name = '', initial, ...more] = argument.trim().split(/ +/);
+  const mechanism = name.toUpperCase();
+  if (mechanism === '') throw new Refusal(501, '5.5.4', 'AUTH needs a mechanism: PLAIN or LOGIN');
+  if (mechanism !== 'PLAIN' && mechanism !== 'LOGIN') {
+    throw new Refusal(504, '5.5.4', 'This mechanism is not offered here, use PLAIN or LOGIN');
+  }
+  if (more.length > 0) throw malformed();
+  const exchange = { mechanism } as const;
+  if (initial === undefined) return { challenge: mechanism === 'LOGIN' ? USERNAME : '', exchange };
+  return answer(exchange, initial === '=' ? '' : initial);
+}
+
+/** @param line the client's answer to the last challenge. @throws Refusal 501 or 535; the exchange is over then. */
+export function continueExchange(exchange: Exchange, line: string): ExchangeStep {
+  const response = line.trim();
+  if (response === '*') throw new Refusal(501, '5.7.0', 'Authentication cancelled');
+  return answer(exchange, response === '=' ? '' : response);
+}
+
+function answer(exchange: Exchange, response: string): ExchangeStep {
+  const { mechanism, name } = exchange;
+  const text = decode(response);
+  if (mechanism === 'PLAIN') return { login: plainLogin(text) };
+  if (text.includes('\0')) throw malformed();
+  if (name === undefined) return { challenge: PASSWORD, exchange: { mechanism, name: text } };
+  return { login: { mechanism, name, password: text } };
+}
+
+/** `[authzid] NUL authcid NUL passwd`; acting for somebody else is nobody's right here. */
+function plainLogin(text: string): Login {
+  const [authorization, name, password, ...more] = text.split('\0');
+  if (authorization === undefined || name === undefined || password === undefined || more.length > 0) throw malformed();
+  if (authorization !== '' && authorization !== name) {
+    throw new Refusal(535, '5.7.8', 'This login may not act for another one');
+  }
+  return { mechanism: 'PLAIN', name, password };
+}
+
+/** Base64 that says what it is in one way only: no blanks, no missing padding, no stray bits, and UTF-8 inside. */
+function decode(base64: string): string {
+  const bytes = Buffer.from(base64, 'base64');
+  if (bytes.toString('base64') !== base64 || !isUtf8(bytes)) throw malformed();
+  return bytes.toString('utf8');
+}
+
+const malformed = () => new Refusal(501, '5.5.2', 'This is not base64 of what the mechanism asks for');

@@ -1,0 +1,146 @@
+/** A message from 354 to its last dot, and into the queue: RFC 5321 §4.1.1.4, §4.2.5. */
+import { checkAuthor } from '../policy/policy.ts';
+import { discard } from '../preparation/preparation.ts';
+import { newQueueId } from '../smtp/queue-id.ts';
+import { Refusal } from '../smtp/reply.ts';
+import type { Credential, NewMessage } from '../store/store.ts';
+import { DataReader } from './data-reader.ts';
+import type { Shared } from './options.ts';
+import { envelopeOf, type Transaction } from './transaction.ts';
+
+/** Who sends it, for Received and the log. */
+export type Submitter = {
+  readonly session: string;
+  readonly ip: string;
+  readonly credential: Credential;
+  readonly tls: { readonly protocol: string; readonly cipher: string } | undefined;
+};
+
+type Preparation = ReturnType<Shared['options']['preparation']['start']>;
+type Prepared = Awaited<ReturnType<Preparation['finish']>>;
+
+export class IncomingMessage {
+  readonly #shared: Shared;
+  readonly #submitter: Submitter;
+  readonly #transaction: Transaction;
+  readonly #queueId: string;
+  readonly #preparation: Preparation;
+  readonly #reader = new DataReader();
+  #size = 0;
+  #abandoned = false;
+  /** What went wrong on our side while the text came: the client hears of it after the last dot. */
+  #failure: unknown;
+
+  constructor(shared: Shared, submitter: Submitter, transaction: Transaction) {
+    this.#shared = shared;
+    this.#submitter = submitter;
+    this.#transaction = transaction;
+    const now = shared.now();
+    this.#queueId = newQueueId(now);
+    const { credential, tls } = submitter;
+    const { checkFrom } = shared.options.limits;
+    this.#preparation = shared.options.preparation.start({
+      queueId: this.#queueId,
+      now,
+      envelope: envelopeOf(transaction),
+      kind: 'submission',
+      userToken: shared.options.userToken(credential.name),
+      ...(tls === undefined ? {} : { tls }),
+      ...(credential.rewrite === null ? {} : { rewrite: credential.rewrite }),
+      ...(checkFrom && credential.rewrite === null ? { check: (author) => checkAuthor(credential, author) } : {}),
+    });
+  }
+
+  /** What the client sent behind the last dot; undefined: it has not come. */
+  get rest(): Buffer | undefined {
+    return this.#reader.rest;
+  }
+
+  /** @returns a promise where the caller must wait before it reads on. */
+  take(chunk: Buffer): Promise<void> | undefined {
+    const content = this.#reader.read(chunk);
+    if (content.length === 0 || this.#abandoned) return undefined;
+    this.#size += content.length;
+    if (this.#size > this.#shared.options.limits.maxMessageSize) return this.abort(); // the rest is read and dropped
+    return this.#preparation.write(content)?.catch((error) => {
+      this.#failure ??= error;
+      return this.abort();
+    });
+  }
+
+  /** After the last dot. @returns the queue id. Rejects with a Refusal, or with what went wrong on our side. */
+  async accept(): Promise<string> {
+    const { maxMessageSize } = this.#shared.options.limits;
+    if (this.#size > maxMessageSize) throw new Refusal(552, '5.3.4', `A message has at most ${maxMessageSize} octets here`);
+    if (this.#reader.loneDot) {
+      await this.abort();
+      throw new Refusal(
+        550,
+        '5.6.11',
+        'A dot alone on a line that does not end in CRLF could be taken for the end of the message',
+      );
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    const prepared = await this.#preparation.finish();
+    try {
+      await this.#add(prepared);
+    } catch (error) {
+      await discard(prepared.content);
+      throw error;
+    }
+    this.#log(prepared);
+    return this.#queueId;
+  }
+
+  /** Nothing of it stays. */
+  async abort(): Promise<void> {
+    if (this.#abandoned) return;
+    this.#abandoned = true;
+    await this.#preparation.abort();
+  }
+
+  async #add(prepared: Prepared): Promise<void> {
+    const { queue, quota } = this.#shared.options;
+    const { credential } = this.#submitter;
+    const limits = quota.limitsOf(credential);
+    const message = this.#newMessage(prepared);
+    const result = await queue.add(limits === undefined ? { message } : { message, limits });
+    quota.noteUse(credential.name, result.use);
+    if (!result.accepted) throw quota.refusal(result.exceeded);
+  }
+
+  #newMessage({ content, size, messageId, signatures, needsSmtpUtf8, eightBit }: Prepared): NewMessage {
+    const { destinationOf, lifetime } = this.#shared.options;
+    const { ret, envid } = this.#transaction.parameters;
+    const acceptedAt = this.#shared.now();
+    const from = { user: this.#submitter.credential.name, reversePath: this.#transaction.reversePath };
+    return {
+      id: this.#queueId,
+      ...from,
+      messageId,
+      size,
+      acceptedAt,
+      expiresAt: acceptedAt + lifetime,
+      body: eightBit ? '8BITMIME' : '7BIT',
+      needsSmtpUtf8,
+      ...(ret === undefined ? {} : { ret }),
+      ...(envid === undefined ? {} : { envid }),
+      signatures,
+      recipients: Array.from(this.#transaction.recipients.values(), (recipient) => ({
+        ...recipient,
+        destination: destinationOf(from, recipient.address),
+      })),
+      content,
+    };
+  }
+
+  #log({ size, messageId, signatures, bareNewlines }: Prepared): void {
+    const { log } = this.#shared.options;
+    const { session, ip, credential } = this.#submitter;
+    const queueId = this.#queueId;
+    if (bareNewlines) log.bareNewline({ session, queueId });
+    const { reversePath, recipients } = this.#transaction;
+    const envelope = { reversePath, recipients: [...recipients.keys()] };
+    log.accepted({ queueId, session, ip, user: credential.name, ...envelope, size, messageId, signatures });
+  }
+}

@@ -1,0 +1,73 @@
+/** A login that was asked for: verified, counted where it is wrong, and told: RFC 4954 §4 and §6. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Refusal } from '../smtp/reply.ts';
+import type { Credential } from '../store/store.ts';
+import { SECOND } from '../system/clock.ts';
+import type { Login } from './exchange.ts';
+import type { Shared } from './options.ts';
+import { blocked } from './replies.ts';
+
+/** Failures after which the session ends. */
+const MAX_FAILURES = 3;
+const FAILURE_DELAY = SECOND;
+
+/** The failed logins of one session. */
+export class LoginFailures {
+  /** Which mechanisms failed with a pair: who tries the same password by another one has made one mistake. */
+  readonly #tried = new Map<string, Set<string>>();
+  #count = 0;
+
+  get tooMany(): boolean {
+    return this.#count >= MAX_FAILURES;
+  }
+
+  /** @returns false where it is the same mistake again. */
+  add({ name, password, mechanism }: Login): boolean {
+    const pair = `${name}\0${password}`;
+    const mechanisms = this.#tried.get(pair) ?? new Set();
+    const isNew = mechanisms.size === 0 || mechanisms.has(mechanism);
+    this.#tried.set(pair, mechanisms.add(mechanism));
+    if (isNew) this.#count++;
+    return isNew;
+  }
+}
+
+/** Rejects with a Refusal: 535 5.7.8, 454 4.7.0, or 421 4.7.0 where the address has failed too often. */
+export async function logIn(
+  shared: Shared,
+  { session, ip }: { session: string; ip: string },
+  login: Login,
+  failures: LoginFailures,
+): Promise<Credential> {
+  const { options, bruteForce } = shared;
+  const { name, mechanism } = login;
+  if (bruteForce.isBlocked(ip, name)) throw blocked();
+  const verification = await options.credentials.verify(name, login.password);
+  // Others may have failed from there meanwhile: a right guess among a hundred at once is no login.
+  if (bruteForce.isBlocked(ip, name)) throw blocked();
+  const { result } = verification;
+  if (result === 'ok') {
+    const { credential } = verification;
+    options.log.authenticated({ session, ip, user: credential.name, mechanism });
+    return credential;
+  }
+  options.log.authFailed({ session, ip, user: name, mechanism, reason: result });
+  if (result === 'unavailable') {
+    throw new Refusal(454, '4.7.0', 'Temporary authentication failure', { cause: verification.cause });
+  }
+  if (result === 'busy') throw new Refusal(454, '4.7.0', 'Too many logins at once, try again');
+  const counted = failures.add(login) ? recordFailure(shared, ip, name) : undefined;
+  await Promise.all([delay(options.auth.failureDelay ?? FAILURE_DELAY), counted]);
+  throw new Refusal(535, '5.7.8', SENTENCES[result]);
+}
+
+/** A failure that cannot be counted is still a failure. */
+async function recordFailure({ bruteForce, options }: Shared, ip: string, name: string): Promise<void> {
+  await bruteForce.recordFailure(ip, name).catch((error) => options.log.event.error('storeTrouble', { error }));
+}
+
+const SENTENCES = {
+  wrong: 'User name or password is wrong',
+  disabled: 'This login is disabled',
+  expired: 'This login has expired',
+} as const;

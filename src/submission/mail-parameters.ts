@@ -1,0 +1,111 @@
+/** What stands behind the paths of MAIL and RCPT: RFC 1870, 3461, 4954 §5, 6152, 6531. */
+import type { Envelope, EnvelopeRecipient, Notify } from '../smtp/envelope.ts';
+import { Refusal } from '../smtp/reply.ts';
+import { decodeXtext } from '../smtp/xtext.ts';
+
+export type MailParameters = Pick<Envelope, 'body' | 'smtpUtf8' | 'ret' | 'envid'> & { readonly size: number };
+export type RecipientParameters = Pick<EnvelopeRecipient, 'notify' | 'orcpt'>;
+
+/** Lengths of RFC 3461 §4.2 and §4.4. */
+const MAX_ENVID = 100;
+const MAX_ORCPT = 500;
+
+const NONE: RecipientParameters = {};
+
+/** @throws Refusal 501 5.5.4 for a bad value, 555 5.5.4 for what is not offered. */
+export function parseMailParameters(text: string): MailParameters {
+  const found: { -readonly [K in keyof MailParameters]: MailParameters[K] } = { body: '7BIT', smtpUtf8: false, size: 0 };
+  if (text === '') return found;
+  for (const [key, value] of split(text)) {
+    switch (key) {
+      case 'SIZE':
+        if (!/^[0-9]{1,20}$/.test(value ?? '')) throw bad('SIZE takes a number of octets');
+        found.size = Number(value);
+        break;
+      case 'BODY':
+        found.body = bodyType(value);
+        break;
+      case 'SMTPUTF8':
+        if (value !== undefined) throw bad('SMTPUTF8 takes no value');
+        found.smtpUtf8 = true;
+        break;
+      case 'RET':
+        found.ret = returned(value);
+        break;
+      case 'ENVID':
+        if (value === undefined || value.length > MAX_ENVID || !decodeXtext(value)) throw bad('ENVID is not xtext');
+        found.envid = value;
+        break;
+      case 'AUTH': // who wrote it, by the word of the client: RFC 4954 §5 has it understood, nothing here believes it
+        break;
+      default:
+        throw unknown(key);
+    }
+  }
+  return found;
+}
+
+/** @throws Refusal as `parseMailParameters`. */
+export function parseRecipientParameters(text: string): RecipientParameters {
+  if (text === '') return NONE;
+  const found: { -readonly [K in keyof RecipientParameters]: RecipientParameters[K] } = {};
+  for (const [key, value] of split(text)) {
+    if (key === 'NOTIFY') found.notify = notifications(value);
+    else if (key === 'ORCPT') found.orcpt = originalRecipient(value);
+    else throw unknown(key);
+  }
+  return found;
+}
+
+/** Keywords in upper case, each once. A value may be missing. */
+function split(text: string): Map<string, string | undefined> {
+  const found = new Map<string, string | undefined>();
+  for (const part of text.split(/ +/)) {
+    const equals = part.indexOf('=');
+    const keyword = equals === -1 ? part : part.slice(0, equals);
+    if (!/^[A-Za-z0-9][A-Za-z0-9-]*$/.test(keyword)) throw bad('Parameters are KEYWORD or KEYWORD=value');
+    const key = keyword.toUpperCase();
+    if (found.has(key)) throw bad(`${key} is given twice`);
+    found.set(key, equals === -1 ? undefined : part.slice(equals + 1));
+  }
+  return found;
+}
+
+function bodyType(value: string | undefined): '7BIT' | '8BITMIME' {
+  const type = value?.toUpperCase();
+  if (type === '7BIT' || type === '8BITMIME') return type;
+  if (type === 'BINARYMIME') throw new Refusal(555, '5.5.4', 'BODY=BINARYMIME is not offered here');
+  throw bad('BODY is 7BIT or 8BITMIME');
+}
+
+function returned(value: string | undefined): 'FULL' | 'HDRS' {
+  const ret = value?.toUpperCase();
+  if (ret === 'FULL' || ret === 'HDRS') return ret;
+  throw bad('RET is FULL or HDRS');
+}
+
+/** NEVER stands alone: RFC 3461 §4.1. */
+function notifications(value: string | undefined): readonly Notify[] {
+  const list = (value ?? '').toUpperCase().split(',');
+  const known = list.every((one): one is Notify => /^(?:NEVER|SUCCESS|FAILURE|DELAY)$/.test(one));
+  if (!known || new Set(list).size < list.length || (list.length > 1 && list.includes('NEVER'))) {
+    throw bad('NOTIFY is NEVER, or a list of SUCCESS, FAILURE, DELAY');
+  }
+  return list as Notify[];
+}
+
+/** `addr-type;xtext`. Under SMTPUTF8 the address may come as it is, and is kept in the form all understand: RFC 6533 §3. */
+function originalRecipient(value: string | undefined): string {
+  const [type, encoded] = /^([A-Za-z0-9-]+);(.+)$/s.exec(value ?? '')?.slice(1) ?? [];
+  if (type === undefined || encoded === undefined) throw bad('ORCPT is addr-type;address');
+  const ascii = type.toLowerCase() === 'utf-8' ? encoded.replace(/[^\x00-\x7f]/gu, escapeUnicode) : encoded;
+  if (type.length + ascii.length > MAX_ORCPT || !decodeXtext(ascii)) throw bad('The address of ORCPT is not xtext');
+  return `${type};${ascii}`;
+}
+
+function escapeUnicode(character: string): string {
+  return `\\x{${character.codePointAt(0)?.toString(16).toUpperCase()}}`;
+}
+
+const bad = (text: string) => new Refusal(501, '5.5.4', text);
+const unknown = (key: string) => new Refusal(555, '5.5.4', `The parameter ${key.slice(0, 40)} is not offered here`);

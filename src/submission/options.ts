@@ -1,0 +1,80 @@
+/** What submission needs from the other parts, and what all its sessions share. */
+import type { Credentials } from '../credentials/credentials.ts';
+import type { Quota } from '../policy/policy.ts';
+import type { PreparationFactory } from '../preparation/preparation.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { Refusal } from '../smtp/reply.ts';
+import type { CredentialStore } from '../store/store.ts';
+import type { Clock } from '../system/clock.ts';
+import type { MailLog } from '../system/mail-log.ts';
+import type { BruteForce } from './brute-force.ts';
+
+/** PEM, one or two pairs: an ECDSA and an RSA certificate stand side by side, OpenSSL picks by client. */
+export type TlsFiles = { readonly key: readonly string[]; readonly cert: readonly string[] };
+
+export type ListenerName = 'submissions' | 'submission';
+/** `address` `::` is every address, IPv4 included. */
+export type ListenerOptions = { readonly name: ListenerName; readonly address: string; readonly port: number };
+
+/** Sizes in bytes, durations in milliseconds, the data rate in bytes per second. */
+export type SubmissionLimits = {
+  readonly maxMessageSize: number;
+  readonly maxRecipients: number;
+  readonly maxSessions: number;
+  /** Per IPv4 address or IPv6 /64. */
+  readonly maxSessionsPerAddress: number;
+  readonly idleTimeout: number;
+  readonly commandTimeout: number;
+  readonly authTimeout: number;
+  readonly minDataRate: number;
+  readonly checkFrom: boolean;
+  /** Networks whose connections begin with a PROXY header. */
+  readonly proxyTrust: readonly string[];
+};
+
+export type AuthLimits = {
+  /** Networks that are neither counted nor refused. */
+  readonly allow: readonly string[];
+  readonly failuresPerMinute: number;
+  readonly failuresPerDay: number;
+  /** Milliseconds a wrong login waits for its answer; default 1 s. */
+  readonly failureDelay?: number;
+};
+
+export type SubmissionOptions = {
+  /** Greeting and EHLO. */
+  readonly hostname: string;
+  readonly listeners: readonly ListenerOptions[];
+  readonly tls: TlsFiles;
+  readonly limits: SubmissionLimits;
+  readonly auth: AuthLimits;
+  readonly credentials: Pick<Credentials, 'verify' | 'current'>;
+  /** Where failed logins are counted. */
+  readonly failures: Pick<CredentialStore, 'recordFailure' | 'failures'>;
+  readonly quota: Pick<Quota, 'limitsOf' | 'atMail' | 'atRecipient' | 'refusal' | 'noteUse'>;
+  readonly preparation: Pick<PreparationFactory, 'start'>;
+  readonly queue: Pick<Queue, 'add'>;
+  readonly destinationOf: (message: { user: string | null; reversePath: string }, address: string) => string;
+  readonly log: MailLog;
+  /** Milliseconds until a message is given up. */
+  readonly lifetime: number;
+  /** What stands for a login in the Received field. */
+  readonly userToken: (name: string) => string;
+  /** 452 4.3.1 while the disk is too full for another message. */
+  readonly storeUsable: () => Refusal | undefined;
+  readonly now?: Clock;
+};
+
+/** What a running submission may be told anew. */
+export type SubmissionChanges = Partial<Pick<SubmissionOptions, 'hostname' | 'limits' | 'auth' | 'lifetime'>>;
+
+/** What all sessions share, as it is now. */
+export type Shared = {
+  options: SubmissionOptions;
+  readonly now: Clock;
+  readonly bruteForce: BruteForce;
+  /** Whose connections begin with a PROXY header. */
+  proxies: { has(ip: string): boolean };
+  /** Shutting down: a session ends as soon as its transaction has ended. */
+  draining: boolean;
+};

@@ -1,0 +1,25 @@
+/** The replies of a session that goes well, as they stand on the wire, and those that end it. */
+import { Refusal } from '../smtp/reply.ts';
+
+export const OK = '250 2.0.0 Ok\r\n';
+export const SENDER_OK = '250 2.1.0 Ok\r\n';
+export const RECIPIENT_OK = '250 2.1.5 Ok\r\n';
+export const SEND_TEXT = '354 End data with <CR><LF>.<CR><LF>\r\n';
+export const READY_FOR_TLS = '220 2.0.0 Ready to start TLS\r\n';
+export const AUTHENTICATED = '235 2.7.0 Authentication successful\r\n';
+export const CANNOT_VERIFY = '252 2.5.0 Cannot VRFY, send mail to find out\r\n';
+export const BYE = '221 2.0.0 Bye\r\n';
+
+export const shuttingDown = () => new Refusal(421, '4.3.2', 'The server is shutting down, connect again');
+export const tooManyErrors = () => new Refusal(421, '4.7.0', 'Too many errors, good bye');
+export const tooManyFailures = () => new Refusal(421, '4.7.0', 'Too many failed logins, good bye');
+export const tooManyIdle = () => new Refusal(421, '4.7.0', 'Too many commands without a message');
+export const notMail = () => new Refusal(421, '4.7.0', 'This is a mail server, good bye');
+export const tooEarly = () => new Refusal(421, '4.7.0', 'You must wait for the greeting');
+export const behindStartTls = () => new Refusal(421, '4.7.0', 'Nothing may follow STARTTLS before TLS has begun');
+export const tooManySessions = () => new Refusal(421, '4.7.0', 'Too many connections');
+export const blocked = () => new Refusal(421, '4.7.0', 'Too many failed logins from your address, try again later');
+export const timedOut = (what: string) => new Refusal(421, '4.4.2', what);
+export const badSequence = (text: string) => new Refusal(503, '5.5.1', text);
+export const authenticationRequired = (secure: boolean) =>
+  new Refusal(530, '5.7.0', secure ? 'Authentication required' : 'Issue STARTTLS first, then authenticate');

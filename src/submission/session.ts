@@ -1,0 +1,269 @@
+/**
+ * The bytes of one session: lines in, replies out, TLS between. All replies to what came in one piece leave in one write,
+ * and nothing is read ahead of what is being answered.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { TLSSocket, type TLSSocketOptions } from 'node:tls';
+import type { Refusal } from '../smtp/reply.ts';
+import { CommandReader } from './command-reader.ts';
+import { Conversation, type Wire } from './conversation.ts';
+import { firstTextDeadline, HANDSHAKE_TIMEOUT, LINGER, nextTextDeadline, overdue } from './deadlines.ts';
+import type { IncomingMessage } from './incoming-message.ts';
+import type { ListenerName, Shared } from './options.ts';
+import * as replies from './replies.ts';
+
+export type SessionSetup = {
+  readonly shared: Shared;
+  readonly socket: Socket | TLSSocket;
+  readonly listener: ListenerName;
+  readonly ip: string;
+  /** The session is only told why there is none. */
+  readonly refusal: Refusal | undefined;
+  readonly tlsSocketOptions: () => TLSSocketOptions;
+  readonly onClose: () => void;
+};
+
+/** Who speaks before the greeting is no mail client. In clear a moment is waited, so that bytes sent at once have come. */
+const EARLY_TALK = 5;
+/** Replies are handed to the socket in pieces of this size at most; what the client does not take stops the reading. */
+const MAX_REPLIES = 16 * 1024;
+
+type State = 'greeting' | 'open' | 'handshake' | 'ended' | 'closed';
+
+export class Session implements Wire {
+  readonly id = randomBytes(6).toString('hex');
+  readonly ip: string;
+  tls: Wire['tls'];
+  readonly #setup: SessionSetup;
+  readonly #shared: Shared;
+  readonly #conversation: Conversation;
+  readonly #input = new CommandReader();
+  #socket: Socket;
+  #state: State = 'greeting';
+  #out = '';
+  /** A command is being answered: what comes meanwhile waits. */
+  #busy = false;
+  #message: IncomingMessage | undefined;
+  #stateSince: number;
+  #activeAt: number;
+  #lineSince = 0;
+  #exchangeSince = 0;
+  #textUntil = 0;
+
+  constructor(setup: SessionSetup) {
+    this.#setup = setup;
+    this.#shared = setup.shared;
+    this.#socket = setup.socket;
+    this.ip = setup.ip;
+    this.#conversation = new Conversation(setup.shared, this);
+    this.#stateSince = this.#activeAt = setup.shared.now();
+  }
+
+  start(): void {
+    const { listener, refusal } = this.#setup;
+    this.#shared.options.log.connected({ session: this.id, listener, ip: this.ip });
+    this.#listen(this.#socket);
+    if (this.#socket instanceof TLSSocket) this.tls = tlsOf(this.#socket);
+    if (refusal !== undefined) this.#conversation.refuse(refusal);
+    else if (this.tls === undefined) setTimeout(() => this.#greet(), EARLY_TALK);
+    else setImmediate(() => setImmediate(() => this.#greet()));
+  }
+
+  write(text: string): void {
+    this.#out += text;
+  }
+
+  end(text: string): void {
+    if (this.#state === 'ended' || this.#state === 'closed') return;
+    this.#out += text;
+    this.#flush();
+    this.#enter('ended');
+    this.#socket.end();
+    this.#socket.resume(); // what still comes is read and dropped, until the client has closed its side
+  }
+
+  startTls(): void {
+    if (this.#input.pending > 0) throw replies.behindStartTls();
+    this.write(replies.READY_FOR_TLS);
+    this.#flush();
+    this.#enter('handshake');
+    this.#conversation.forget();
+    this.#unlisten(this.#socket);
+    const secured = new TLSSocket(this.#socket, this.#setup.tlsSocketOptions());
+    this.#socket = secured;
+    secured.on('_tlsError', () => secured.destroy());
+    secured.once('secure', () => {
+      this.tls = tlsOf(secured);
+      this.#enter('open');
+    });
+    this.#listen(secured);
+  }
+
+  receive(message: IncomingMessage): void {
+    this.#message = message;
+    this.#textUntil = firstTextDeadline(this.#shared.options.limits, this.#shared.now());
+  }
+
+  /** Ends now where no transaction is open, else as soon as it has ended. */
+  drain(): void {
+    if (this.#state === 'handshake') this.#socket.destroy();
+    else if (!this.#busy && !this.#conversation.inTransaction) this.refuse(replies.shuttingDown());
+  }
+
+  /** Ends at once, whatever is going on; what is on its way into the queue gets there. */
+  close(): void {
+    this.refuse(replies.shuttingDown());
+    this.#socket.destroySoon();
+  }
+
+  /** Ends what takes too long. */
+  check(now: number): void {
+    if (this.#state === 'ended' && now - this.#stateSince > LINGER) this.#socket.destroy();
+    if (this.#state === 'handshake' && now - this.#stateSince > HANDSHAKE_TIMEOUT) this.#socket.destroy();
+    if (this.#state !== 'open' || this.#busy) return;
+    const timing = {
+      activeAt: this.#activeAt,
+      lineSince: this.#lineSince,
+      exchangeSince: this.#exchangeSince,
+      textUntil: this.#textUntil,
+    };
+    const reason = overdue(timing, this.#shared.options.limits, now);
+    if (reason !== undefined) this.refuse(replies.timedOut(reason));
+  }
+
+  refuse(refusal: Refusal): void {
+    if (this.#state === 'ended' || this.#state === 'closed') return;
+    this.#conversation.refuse(refusal);
+  }
+
+  #listen(socket: Socket): void {
+    socket.on('data', this.#take);
+    socket.on('drain', this.#proceed);
+    socket.once('close', this.#closed);
+    socket.on('error', () => {}); // 'close' follows
+  }
+
+  #unlisten(socket: Socket): void {
+    socket.off('data', this.#take);
+    socket.off('drain', this.#proceed);
+    socket.off('close', this.#closed);
+  }
+
+  #greet(): void {
+    if (this.#state !== 'greeting') return;
+    this.#enter('open');
+    this.write(`220 ${this.#shared.options.hostname} ESMTP\r\n`);
+    this.#flush();
+    if (this.#shared.draining) this.drain();
+  }
+
+  #enter(state: State): void {
+    this.#state = state;
+    this.#stateSince = this.#activeAt = this.#shared.now();
+  }
+
+  readonly #closed = (): void => {
+    this.#state = 'closed';
+    this.#message?.abort().catch((error) => this.#shared.options.log.event.error('storeTrouble', { error }));
+    this.#message = undefined;
+    this.#setup.onClose();
+  };
+
+  readonly #take = (chunk: Buffer): void => {
+    if (this.#state === 'greeting') this.refuse(replies.tooEarly());
+    if (this.#state !== 'open') return;
+    this.#activeAt = this.#shared.now();
+    if (this.#textUntil > 0) {
+      this.#textUntil = nextTextDeadline(this.#textUntil, chunk.length, this.#shared.options.limits, this.#activeAt);
+    }
+    this.#input.push(chunk);
+    if (this.#busy) this.#socket.pause();
+    else this.#proceed();
+  };
+
+  /** Answers what has come, as far as it can be answered now. */
+  readonly #proceed = (): void => {
+    if (this.#busy || this.#state !== 'open') return;
+    let more = true;
+    while (more && !this.#busy && this.#state === 'open') more = this.#step();
+    this.#flush();
+    this.#note();
+    if (this.#busy || this.#socket.writableNeedDrain) return;
+    if (this.#shared.draining) this.drain();
+    if (this.#socket.isPaused()) this.#socket.resume();
+  };
+
+  /** @returns false where more bytes are needed, or the client has to take its replies first. */
+  #step(): boolean {
+    if (this.#out.length > MAX_REPLIES) this.#flush();
+    if (this.#socket.writableNeedDrain) {
+      this.#socket.pause();
+      return false;
+    }
+    try {
+      return this.#message === undefined ? this.#readCommand() : this.#readText(this.#message);
+    } catch (error) {
+      this.#conversation.failed(error);
+      return true;
+    }
+  }
+
+  #readCommand(): boolean {
+    const line = this.#input.next(this.#conversation.inExchange);
+    if (line === undefined) return false;
+    this.#lineSince = 0;
+    const work = typeof line === 'string' ? this.#conversation.execute(line) : this.#conversation.problem(line);
+    if (work !== undefined) this.#await(work);
+    return true;
+  }
+
+  #readText(message: IncomingMessage): boolean {
+    if (this.#input.pending === 0) return false;
+    const work = message.take(this.#input.takeAll());
+    if (message.rest === undefined) {
+      if (work !== undefined) this.#await(work);
+      return true;
+    }
+    this.#message = undefined;
+    this.#textUntil = 0;
+    this.#input.push(message.rest);
+    this.#await(work === undefined ? this.#conversation.finish(message) : work.then(() => this.#conversation.finish(message)));
+    return true;
+  }
+
+  #await(work: Promise<void>): void {
+    this.#busy = true;
+    const goOn = () => {
+      this.#busy = false;
+      this.#activeAt = this.#shared.now();
+      if (this.#textUntil > 0)
+        this.#textUntil = Math.max(this.#textUntil, firstTextDeadline(this.#shared.options.limits, this.#activeAt));
+      this.#proceed();
+    };
+    work.then(goOn, (error) => {
+      this.#conversation.failed(error);
+      goOn();
+    });
+  }
+
+  /** What the deadlines are counted from. */
+  #note(): void {
+    const now = this.#activeAt;
+    if (!this.#conversation.inExchange) this.#exchangeSince = 0;
+    else if (this.#exchangeSince === 0) this.#exchangeSince = now;
+    if (this.#message !== undefined || this.#input.pending === 0) this.#lineSince = 0;
+    else if (this.#lineSince === 0) this.#lineSince = now;
+  }
+
+  #flush(): void {
+    if (this.#out === '' || this.#state === 'closed') return;
+    const text = this.#out;
+    this.#out = '';
+    this.#socket.write(text);
+  }
+}
+
+function tlsOf(socket: TLSSocket): Wire['tls'] {
+  return { protocol: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher()?.name ?? 'unknown' };
+}

@@ -1,0 +1,32 @@
+/** TLS towards clients: RFC 8314 and RFC 8997 (1.2 at least), AEAD ciphers only, no renegotiation. */
+import { constants } from 'node:crypto';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import type { TlsFiles } from './options.ts';
+
+/** The server's order: AES-128 costs least, and what older Schannel has stands behind it. */
+const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
+
+/** @throws Error where there is no pair, or a key does not fit its certificate: better no start than a borrowed certificate. */
+export function tlsOptions({ key, cert }: TlsFiles): SecureContextOptions & { key: string[]; cert: string[] } {
+  if (key.length === 0 || key.length !== cert.length) throw new Error('TLS needs a certificate and its key');
+  const options = {
+    key: [...key],
+    cert: [...cert],
+    ciphers: CIPHERS,
+    honorCipherOrder: true,
+    minVersion: 'TLSv1.2' as const,
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  };
+  createSecureContext(options);
+  return options;
+}

@@ -1,0 +1,87 @@
+/** One MAIL and its RCPTs: RFC 5321 §3.3, RFC 6409 §4 to §6. What is wrong with them, sentence by sentence. */
+import { checkReversePath } from '../policy/policy.ts';
+import { type MailboxProblem, parseMailbox, parsePath } from '../smtp/address.ts';
+import type { Envelope, EnvelopeRecipient } from '../smtp/envelope.ts';
+import { Refusal } from '../smtp/reply.ts';
+import type { Credential } from '../store/store.ts';
+import { type MailParameters, parseMailParameters, parseRecipientParameters } from './mail-parameters.ts';
+
+export type Transaction = {
+  /** As it will be sent: rewritten where the credential says so. */
+  readonly reversePath: string;
+  readonly parameters: MailParameters;
+  /** By address: one that comes twice is one recipient. */
+  readonly recipients: Map<string, EnvelopeRecipient>;
+};
+
+/** @param argument what stands behind MAIL. @throws Refusal 501, 552, 553 or 555. */
+export function parseMail(
+  argument: string,
+  maxMessageSize: number,
+): { readonly path: string; readonly parameters: MailParameters } {
+  const path = /^FROM:/i.test(argument) ? parsePath(argument.slice(5).trimStart()) : undefined;
+  if (path === undefined) throw new Refusal(501, '5.5.4', 'The form is MAIL FROM:<address>');
+  const parameters = parseMailParameters(path.rest);
+  if (parameters.size > maxMessageSize) {
+    throw new Refusal(552, '5.3.4', `A message has at most ${maxMessageSize} octets here`);
+  }
+  return { path: path.mailbox, parameters };
+}
+
+/** @throws Refusal 501 or 553 where the credential may not send with this path. */
+export function openTransaction(credential: Credential, path: string, parameters: MailParameters): Transaction {
+  const recipients = new Map<string, EnvelopeRecipient>();
+  const { rewrite, mailServer } = credential;
+  // A device with a fixed sender says whatever it was made to say; only the reports of a mail server keep their null path.
+  if (rewrite !== null && !(path === '' && mailServer)) return { reversePath: rewrite, parameters, recipients };
+  const reversePath = path === '' ? '' : senderOf(path, parameters.smtpUtf8);
+  checkReversePath(credential, reversePath);
+  return { reversePath, parameters, recipients };
+}
+
+function senderOf(path: string, smtpUtf8: boolean): string {
+  const mailbox = parseMailbox(path);
+  if (typeof mailbox === 'string') throw new Refusal(mailbox === 'syntax' ? 501 : 553, '5.1.7', SENDER_PROBLEMS[mailbox]);
+  if (mailbox.needsUtf8 && !smtpUtf8) throw new Refusal(553, '5.6.7', 'An address that is not ASCII needs SMTPUTF8 on MAIL');
+  return mailbox.address;
+}
+
+/** @param argument what stands behind RCPT. @throws Refusal 501, 550, 553 or 555. */
+export function parseRecipient(argument: string, smtpUtf8: boolean): EnvelopeRecipient {
+  const path = /^TO:/i.test(argument) ? parsePath(argument.slice(3).trimStart()) : undefined;
+  if (path === undefined) throw new Refusal(501, '5.1.3', 'The form is RCPT TO:<address>');
+  const mailbox = parseMailbox(path.mailbox);
+  if (typeof mailbox === 'string') throw recipientProblem(mailbox);
+  if (mailbox.needsUtf8 && !smtpUtf8) throw new Refusal(553, '5.6.7', 'An address that is not ASCII needs SMTPUTF8 on MAIL');
+  return { address: mailbox.address, ...parseRecipientParameters(path.rest) };
+}
+
+export function envelopeOf({ reversePath, parameters, recipients }: Transaction): Envelope {
+  const { body, smtpUtf8, ret, envid } = parameters;
+  return {
+    reversePath,
+    recipients: [...recipients.values()],
+    body,
+    smtpUtf8,
+    ...(ret === undefined ? {} : { ret }),
+    ...(envid === undefined ? {} : { envid }),
+  };
+}
+
+function recipientProblem(problem: MailboxProblem): Refusal {
+  if (problem === 'syntax') return new Refusal(501, '5.1.3', 'This is no valid address');
+  if (problem === 'no domain') return new Refusal(550, '5.1.1', 'The address needs a domain: nobody has a mailbox on this relay');
+  return new Refusal(550, '5.1.2', RECIPIENT_DOMAINS[problem]);
+}
+
+const RECIPIENT_DOMAINS = {
+  literal: 'Mail to an address literal is not relayed, use a domain name',
+  dotless: 'Mail to a host name without a domain is not relayed',
+} as const;
+
+const SENDER_PROBLEMS: Readonly<Record<MailboxProblem, string>> = {
+  syntax: 'This is no valid sender address',
+  literal: 'A sender needs a domain name: no report would reach an address literal',
+  'no domain': 'The sender address needs a domain',
+  dotless: 'The sender address needs a full domain name: no report would reach it',
+};
