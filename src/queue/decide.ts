@@ -10,7 +10,8 @@ export type Decision = {
   readonly recipient: StoredRecipient;
   readonly outcome: Outcome;
   readonly change: RecipientChange;
-  readonly event: 'relayed' | 'failed' | 'delayed' | 'expired' | 'returned';
+  /** `untried`: still waiting for a destination that takes no attempt (untried.ts). */
+  readonly event: 'relayed' | 'failed' | 'delayed' | 'expired' | 'returned' | 'untried';
   readonly report?: Reportable;
 };
 

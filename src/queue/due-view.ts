@@ -7,6 +7,8 @@ export type Entry = {
   state: 'ready' | 'parked' | 'claiming';
   /** When this view last heard that mail is due, in its own count of events. */
   news: number;
+  /** Since when its longest waiting mail is due, by the wall clock. */
+  since: number;
   /** While parked: look again then, in monotonic ms. */
   until: number;
 };
@@ -40,20 +42,22 @@ export class DueView {
     return this.#entries.has(destination);
   }
 
-  /** Mail is due there. */
-  announce(destination: string): void {
+  /** Mail is due there, `since` when. */
+  announce(destination: string, since: number): void {
     const news = ++this.#events;
     const known = this.#entries.get(destination);
     if (known !== undefined) known.news = news;
-    else this.#setReady({ destination, state: 'ready', news, until: 0 });
+    else this.#setReady({ destination, state: 'ready', news, since, until: 0 });
   }
 
   /** The store's answer. `complete`: what it does not name has nothing due, unless we heard of it after `events`. */
   merge(due: readonly Due[], complete: boolean, events: number): void {
     const named = new Set<string>();
-    for (const { destination } of due) {
+    for (const { destination, nextAttemptAt } of due) {
       named.add(destination);
-      if (!this.#entries.has(destination)) this.announce(destination);
+      const known = this.#entries.get(destination);
+      if (known === undefined) this.announce(destination, nextAttemptAt);
+      else known.since = nextAttemptAt;
     }
     if (!complete) return;
     for (const entry of this.#entries.values()) {

@@ -12,7 +12,7 @@
  * States change as follows; attempts are counted with all but the arrows marked *:
  *   queued → active* → relayed | failed | delayed | uncertain | expired;  delayed, uncertain → active*;
  *   active → queued or delayed* (handed back: shutting down, no room);  any waiting → held, removed* (command);  held → queued*.
- * Expiry is decided only after an attempt.
+ * Expiry is decided only after an attempt, of the message or (untried.ts) at a destination that takes no more of them.
  */
 import type { AcceptRequest, Content, LimitUse, MessageStore, NewMessage } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
@@ -25,6 +25,7 @@ import { startRunner } from './runner.ts';
 import { horizon, type Schedule } from './schedule.ts';
 import { createSettler } from './settle.ts';
 import { takeBack } from './take-back.ts';
+import { patience } from './untried.ts';
 
 export type { Report, Reportable, ReportFunction, ReportSubject } from './reportable.ts';
 export type { Schedule } from './schedule.ts';
@@ -79,6 +80,8 @@ export function startQueue(options: QueueOptions): Queue {
     ...{ store, log, owner, attempts, blockedUntil, now },
     room: createRoom(memory / 2, promises),
     horizon: () => horizon(schedule),
+    patience: () => patience(schedule),
+    settleUntried: settler.settleUntried,
   });
   options.onRoom((destination) => runner.roomFor(destination));
   void takeBack({ store, log, owner, now, stopped: () => attempts.closing }).then(runner.wake);

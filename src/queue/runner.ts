@@ -8,6 +8,7 @@ import { DueView, type Entry } from './due-view.ts';
 import { bytesOf, MAX_RECIPIENTS } from './first-attempt.ts';
 import { createRefresher } from './refresh.ts';
 import type { Room } from './room.ts';
+import { reviewUntried } from './untried.ts';
 
 /** Messages of one destination claimed together, before the next destination is served. */
 const BATCH = 20;
@@ -29,6 +30,9 @@ export type RunnerOptions = {
   readonly blockedUntil: (destination: string) => number | undefined;
   /** Farthest pause ahead, ms. */
   readonly horizon: () => number;
+  /** How long overdue mail waits for room before it is reviewed, ms. */
+  readonly patience: () => number;
+  readonly settleUntried: (claim: Claim) => Promise<void>;
   readonly now: Clock;
 };
 
@@ -45,6 +49,7 @@ export function startRunner(options: RunnerOptions) {
   let stopped = false;
   let starved = false;
   let thawing = false;
+  let reviewing = false;
   let timer: NodeJS.Timeout | undefined;
   let timerAt = Number.POSITIVE_INFINITY;
 
@@ -64,6 +69,7 @@ export function startRunner(options: RunnerOptions) {
       if (entry === undefined) break;
       const limit = allowance(entry.destination);
       if (limit > 0) void claim(entry, limit);
+      else if (!reviewing && now() - entry.since > options.patience()) void review(entry);
       else park(entry);
     }
     starved = room.free() < LARGEST;
@@ -83,6 +89,21 @@ export function startRunner(options: RunnerOptions) {
   function park(entry: Entry): void {
     const pause = (blockedUntil(entry.destination) ?? Number.POSITIVE_INFINITY) - now();
     view.park(entry, monotonic() + Math.min(Math.max(pause, 0), LONGEST_SLEEP));
+  }
+
+  /** One at a time, in the background of what can be delivered. */
+  async function review(entry: Entry): Promise<void> {
+    reviewing = true;
+    const release = attempts.hold();
+    const more = await reviewUntried(entry.destination, options);
+    reviewing = false;
+    if (more) view.putBack(entry);
+    else {
+      entry.since = now();
+      park(entry);
+    }
+    release();
+    kick();
   }
 
   async function claim(entry: Entry, limit: number): Promise<void> {
@@ -163,7 +184,7 @@ export function startRunner(options: RunnerOptions) {
   return {
     /** `destination` has mail due now that this process knows of. */
     announce(destination: string): void {
-      view.announce(destination);
+      view.announce(destination, now());
       kick();
     },
     /** Mail becomes due at `at`. */

@@ -6,6 +6,7 @@ import type { MailLog } from '../system/mail-log.ts';
 import { type Decision, type DecisionFacts, decide, withoutReport } from './decide.ts';
 import type { Report, Reportable, ReportFunction } from './reportable.ts';
 import type { Schedule } from './schedule.ts';
+import { createFailureMemory, decideUntried } from './untried.ts';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
@@ -25,28 +26,44 @@ export type Settler = ReturnType<typeof createSettler>;
 
 export function createSettler(options: SettlerOptions) {
   const { store, log, report, now, random, onDue } = options;
+  const failures = createFailureMemory();
   const pauses = new Set<() => void>();
   let closing = false;
 
-  async function settle(claim: Claim, outcomes: readonly Outcome[]): Promise<void> {
+  function settle(claim: Claim, outcomes: readonly Outcome[]): Promise<void> {
     const at = now();
-    const { message } = claim;
-    const schedule = options.schedule();
-    const facts = claim.recipients.map((recipient, i): DecisionFacts => {
-      return { message, recipient, outcome: outcomes[i]!, schedule, now: at, random: random() };
+    const facts = claim.recipients.map((recipient, i) => {
+      failures.note(recipient.destination, outcomes[i]!, at);
+      return { ...common(claim, at), recipient, outcome: outcomes[i]! };
     });
-    let decisions = facts.map(decide);
+    return conclude(claim, facts, facts.map(decide));
+  }
+
+  function settleUntried(claim: Claim): Promise<void> {
+    const at = now();
+    const facts = claim.recipients.map((recipient) => {
+      const { at: failedAt, outcome } = failures.of(recipient.destination);
+      return { ...common(claim, at), recipient, outcome, failedAt };
+    });
+    return conclude(claim, facts, facts.map(decideUntried));
+  }
+
+  const common = ({ message }: Claim, at: number) => ({ message, schedule: options.schedule(), now: at, random: random() });
+
+  async function conclude(claim: Claim, facts: readonly DecisionFacts[], decided: readonly Decision[]): Promise<void> {
+    const { id } = claim.message;
+    let decisions = decided;
     let reports: readonly Report[] = [];
-    const reportable = decisions.flatMap((decision) => decision.report ?? []);
+    const reportable = decided.flatMap((decision) => decision.report ?? []);
     if (reportable.length > 0) {
       const written = await write(claim, reportable);
-      if (written === undefined) decisions = decisions.map((decision, i) => withoutReport(decision, facts[i]!));
+      if (written === undefined) decisions = decided.map((decision, i) => withoutReport(decision, facts[i]!));
       else reports = written;
     }
     const changes = decisions.map((decision) => decision.change);
-    const settlement = { messageId: message.id, at, changes, ...(reports.length > 0 ? { reports } : {}) };
-    if (!(await stored(settlement))) return;
-    for (const decision of decisions) logDecision(log, message.id, decision);
+    const at = facts[0]?.now ?? now();
+    if (!(await stored({ messageId: id, at, changes, ...(reports.length > 0 ? { reports } : {}) }))) return;
+    for (const decision of decisions) logDecision(log, id, decision);
     announce(decisions, reports);
   }
 
@@ -96,7 +113,7 @@ export function createSettler(options: SettlerOptions) {
 
   function announce(decisions: readonly Decision[], reports: readonly Report[]): void {
     for (const { recipient, change, event } of decisions) {
-      if (change.nextAttemptAt === undefined) continue;
+      if (change.nextAttemptAt === undefined || event === 'untried') continue;
       onDue(recipient.destination, change.nextAttemptAt, event === 'returned' ? 'returned' : 'retry');
     }
     for (const { id, about = '', action, acceptedAt, recipients } of reports) {
@@ -108,6 +125,8 @@ export function createSettler(options: SettlerOptions) {
   return {
     /** Never rejects. */
     settle,
+    /** For mail that had to wait too long: what its destination's last failure means for it. Never rejects. */
+    settleUntried,
     /** From now on each settlement gets one more try. */
     close(): void {
       closing = true;

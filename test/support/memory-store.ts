@@ -29,6 +29,8 @@ type Method = 'accept' | 'due' | 'claim' | 'settle' | 'takeBack' | 'list' | 'ret
 export type MemoryStore = MessageStore & {
   readonly calls: Record<Method, number>;
   readonly settlements: readonly Settlement[];
+  /** How many recipients each accept claimed. */
+  readonly claimedAtOnce: readonly number[];
   /** The next calls of a method reject with this, until it returns undefined. */
   failWith(method: Method, error: () => Error | undefined): void;
   /** Answers of accept are `held`. */
@@ -41,6 +43,7 @@ export function createMemoryStore(): MemoryStore {
   const calls: Record<Method, number> = { accept: 0, due: 0, claim: 0, settle: 0, takeBack: 0, list: 0, retry: 0 };
   const faults = new Map<Method, () => Error | undefined>();
   const settlements: Settlement[] = [];
+  const claimedAtOnce: number[] = [];
   const absent = (): never => {
     throw new Error('not in the fake');
   };
@@ -98,11 +101,13 @@ export function createMemoryStore(): MemoryStore {
   const store: MemoryStore = {
     calls,
     settlements,
+    claimedAtOnce,
     holdNext: false,
     failWith: (method, error) => void faults.set(method, error),
     createSpool: absent,
     async accept({ message, claim, owner }: AcceptRequest): Promise<AcceptResult> {
       await call('accept');
+      claimedAtOnce.push(claim.length);
       const held = store.holdNext;
       insert(message, { claim, owner, held });
       return { accepted: true, held, content: copy(message.content), use: [] };

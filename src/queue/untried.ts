@@ -1,0 +1,82 @@
+/**
+ * Mail that waits longer than it should because its destination takes no attempt: backed off, or all its room is in use.
+ * A dead destination is probed with a few messages; the others would never be tried, so never expire and never be warned about.
+ * They share the fate of the probe: an attempt at their destination that failed after their lifetime counts as theirs.
+ */
+import type { Outcome } from '../smtp/outcome.ts';
+import { replyLine } from '../smtp/reply.ts';
+import type { Claim, MessageStore } from '../store/store.ts';
+import { createCache } from '../system/cache.ts';
+import { type Clock, HOUR, SECOND } from '../system/clock.ts';
+import type { MailLog } from '../system/mail-log.ts';
+import type { Decision, DecisionFacts } from './decide.ts';
+import type { Schedule } from './schedule.ts';
+
+/** Destinations whose last failure is remembered. */
+const REMEMBERED = 10_000;
+/** Messages looked at together. */
+const BATCH = 20;
+
+/** The last attempt at a destination that failed; `at` is -Infinity where there was none since the process started. */
+export type LastFailure = { readonly at: number; readonly outcome: Outcome };
+const NONE: LastFailure = {
+  at: Number.NEGATIVE_INFINITY,
+  outcome: { kind: 'returned', reply: { code: 451, status: '4.4.5', text: 'waiting for the destination' }, seconds: 0 },
+};
+
+export type FailureMemory = ReturnType<typeof createFailureMemory>;
+
+export function createFailureMemory() {
+  const failures = createCache<string, LastFailure>(REMEMBERED);
+  return {
+    note(destination: string, outcome: Outcome, at: number): void {
+      if (outcome.kind === 'delayed' || outcome.kind === 'uncertain') failures.set(destination, { at, outcome });
+      else if (failures.size > 0 && outcome.kind === 'relayed') failures.delete(destination);
+    },
+    of: (destination: string): LastFailure => failures.get(destination) ?? NONE,
+  };
+}
+
+/** How long overdue mail waits for room before it is looked at, ms. */
+export function patience({ delayWarning, lifetime }: Schedule): number {
+  return Math.max(SECOND, Math.min(HOUR, delayWarning / 4, lifetime / 8));
+}
+
+/** Pure. `outcome` is that of the destination's last failure, at `failedAt`. No attempt is counted. */
+export function decideUntried(facts: DecisionFacts & { readonly failedAt: number }): Decision {
+  const { message, recipient, outcome, schedule, now, failedAt } = facts;
+  const { n } = recipient;
+  if (failedAt > message.expiresAt) {
+    const change = { n, state: 'expired', lastReply: replyLine(outcome.reply) } as const;
+    return { recipient, outcome, event: 'expired', change, report: { recipient, action: 'expired', outcome } };
+  }
+  const state = recipient.attempts === 0 ? 'queued' : 'delayed';
+  const change = { n, state, nextAttemptAt: now } as const;
+  if (recipient.delayReported || now - message.acceptedAt < schedule.delayWarning) {
+    return { recipient, outcome, event: 'untried', change };
+  }
+  const report = { recipient, action: 'delayed', outcome, willRetryUntil: message.expiresAt } as const;
+  return { recipient, outcome, event: 'untried', change: { ...change, delayReported: true }, report };
+}
+
+export type UntriedOptions = {
+  readonly store: Pick<MessageStore, 'claim'>;
+  readonly log: MailLog;
+  readonly owner: string;
+  readonly now: Clock;
+  /** Never rejects. */
+  readonly settleUntried: (claim: Claim) => Promise<void>;
+};
+
+/** @returns true if there may be more: it goes behind all other mail of that destination. Never rejects. */
+export async function reviewUntried(destination: string, options: UntriedOptions): Promise<boolean> {
+  const { store, log, owner, now, settleUntried } = options;
+  try {
+    const claims = await store.claim({ destination, now: now(), limit: BATCH, owner });
+    await Promise.all(claims.map(settleUntried));
+    return claims.length >= BATCH;
+  } catch (error) {
+    log.event.error('storeFailed', { operation: 'claim', error });
+    return false;
+  }
+}

@@ -1,0 +1,146 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Outcome } from '../../../src/smtp/outcome.ts';
+import type { Claim } from '../../../src/store/store.ts';
+import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
+import { delayed, gate, message, type Rig, recipient, relayed, returned, SCHEDULE, startRig } from '../../support/queue-rig.ts';
+
+let rig: Rig;
+afterEach(() => rig.queue.close(0));
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** @param destinationOf gives the domain of the i-th message. */
+async function fill(store: MemoryStore, count: number, destinationOf: (i: number) => string): Promise<void> {
+  const all: Promise<unknown>[] = [];
+  for (let i = 0; i < count; i++) {
+    all.push(store.accept({ message: message([recipient(`u${i}@${destinationOf(i)}`)]), claim: [], owner: '' }));
+  }
+  await Promise.all(all);
+}
+
+/** Milliseconds from add to the settled delivery of a message to `domain`. */
+async function latency(domain: string): Promise<number> {
+  const before = rig.of('relayed').length;
+  const startedAt = performance.now();
+  await rig.queue.add({ message: message([recipient(`x@${domain}`)]) });
+  await rig.logged('relayed', before + 1);
+  return performance.now() - startedAt;
+}
+
+describe('fairness', () => {
+  test.each([
+    ['one destination', () => 'dead.example'],
+    ['20 000 destinations', (i: number) => `dead${i}.example`],
+  ])('20 000 messages for %s in back-off cost others nothing', async (_, destinationOf) => {
+    const store = createMemoryStore();
+    await fill(store, 20_000, destinationOf);
+    rig = startRig({ store });
+    for (let i = 0; i < 20_000; i++) rig.blocked.set(destinationOf(i), Date.now() + 600_000);
+    await pause(1000); // let it look around
+    const before = { ...store.calls };
+    const times: number[] = [];
+    for (let i = 0; i < 20; i++) times.push(await latency('good.example'));
+    times.sort((a, b) => a - b);
+    expect(times[10]).toBeLessThan(20);
+    expect(store.calls.claim - before.claim).toBe(0);
+    expect(store.calls.due - before.due).toBeLessThanOrEqual(3);
+    await pause(1000);
+    expect(store.calls.due - before.due).toBeLessThanOrEqual(5);
+    expect(store.calls.claim - before.claim).toBe(0);
+  });
+
+  test('stored mail for a good destination is found behind 5 000 blocked ones', async () => {
+    const store = createMemoryStore();
+    await fill(store, 5000, (i) => `dead${i}.example`);
+    await fill(store, 1, () => 'good.example');
+    rig = startRig({ store });
+    for (let i = 0; i < 5000; i++) rig.blocked.set(`dead${i}.example`, Date.now() + 600_000);
+    await rig.logged('relayed');
+  });
+
+  test('a destination with much mail does not keep another waiting', async () => {
+    const store = createMemoryStore();
+    await fill(store, 500, () => 'big.example');
+    await fill(store, 1, () => 'small.example');
+    rig = startRig({ store });
+    await rig.logged('relayed', 501);
+    const order = rig.claims.map(({ recipients }) => recipients[0]!.destination);
+    expect(order.indexOf('small.example')).toBeLessThan(30);
+  });
+
+  test('1 000 hanging attempts to many destinations leave memory for a good one', async () => {
+    const store = createMemoryStore();
+    const { promise, open } = gate();
+    rig = startRig({
+      store,
+      memory: 4 * 1024 * 1024,
+      deliver: async (claim: Claim) => {
+        if (claim.recipients[0]!.destination.startsWith('tarpit')) await promise;
+        return claim.recipients.map(() => relayed);
+      },
+    });
+    for (let i = 0; i < 1000; i++) await rig.queue.add({ message: message([recipient(`u@tarpit${i % 200}.example`)]) });
+    expect(await latency('good.example')).toBeLessThan(1000);
+    open();
+    await rig.logged('relayed', 1001);
+  });
+});
+
+describe('waking up', () => {
+  test('mail without room is delivered when the destination has room again', async () => {
+    rig = startRig();
+    rig.blocked.set('example.org', undefined);
+    for (let i = 0; i < 30; i++) await rig.queue.add({ message: message([recipient('b@example.org')]) });
+    await pause(50);
+    expect(rig.claims).toHaveLength(0);
+    rig.free('example.org');
+    await rig.logged('relayed', 30);
+  });
+
+  test('mail is tried again when its time comes', async () => {
+    let outcome: Outcome = delayed;
+    rig = startRig({ deliver: async () => [outcome], schedule: { ...SCHEDULE, retry: [300] } });
+    await rig.queue.add({ message: message([recipient('b@example.org')]) });
+    await rig.logged('delayed');
+    outcome = relayed;
+    const startedAt = performance.now();
+    await rig.logged('relayed');
+    expect(performance.now() - startedAt).toBeGreaterThan(200);
+    expect(rig.of('relayed')[0]!.fields['attempt']).toBe(2);
+  });
+
+  test('a back-off that ends is noticed without any event', async () => {
+    rig = startRig();
+    rig.blocked.set('example.org', Date.now() + 300);
+    await rig.queue.add({ message: message([recipient('b@example.org')]) });
+    setTimeout(() => rig.blocked.delete('example.org'), 250);
+    await rig.logged('relayed');
+  });
+
+  test('what another process made due is found at wake()', async () => {
+    rig = startRig({ deliver: async ({ recipients }) => recipients.map(() => (rig.claims.length > 1 ? relayed : delayed)) });
+    const mail = message([recipient('b@example.org')]);
+    await rig.queue.add({ message: mail });
+    await rig.logged('delayed');
+    await rig.store.retry({ ids: [mail.id] }, Date.now());
+    rig.queue.wake();
+    await rig.logged('relayed');
+  });
+
+  test('an idle queue asks for nothing', async () => {
+    rig = startRig();
+    await rig.queue.add({ message: message([recipient('b@example.org')]) });
+    await rig.logged('relayed');
+    await pause(300);
+    const before = { ...rig.store.calls };
+    await pause(1000);
+    expect(rig.store.calls).toEqual(before);
+  });
+
+  test('mail that is handed back again and again does not spin', async () => {
+    rig = startRig({ deliver: async ({ recipients }) => recipients.map(() => returned) });
+    for (let i = 0; i < 5; i++) await rig.queue.add({ message: message([recipient('b@example.org')]) });
+    await pause(1500);
+    expect(rig.claims.length).toBeLessThan(40);
+  });
+});

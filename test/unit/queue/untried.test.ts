@@ -1,0 +1,76 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { decideUntried, patience } from '../../../src/queue/untried.ts';
+import type { StoredRecipient } from '../../../src/store/store.ts';
+import { DAY, HOUR } from '../../../src/system/clock.ts';
+import { delayed, message, type Rig, recipient, relayed, SCHEDULE, startRig } from '../../support/queue-rig.ts';
+
+const T = 1_700_000_000_000;
+const stored: StoredRecipient = {
+  ...{ ...recipient('b@example.org'), n: 0, state: 'active', attempts: 0 },
+  ...{ nextAttemptAt: null, lastReply: null, delayReported: false },
+};
+const facts = (now: number, failedAt: number, rest: Partial<StoredRecipient> = {}) => {
+  const about = message([], { acceptedAt: T });
+  return { message: about, recipient: { ...stored, ...rest }, outcome: delayed, schedule: SCHEDULE, now, random: 0.5, failedAt };
+};
+
+describe('decideUntried', () => {
+  test('expires when its destination failed after its lifetime, without inventing an attempt', () => {
+    const { change, event, report } = decideUntried(facts(T + 6 * DAY, T + 5.5 * DAY));
+    expect(change).toEqual({ n: 0, state: 'expired', lastReply: '450 4.2.0 Greylisted' });
+    expect([event, report?.action]).toEqual(['expired', 'expired']);
+  });
+
+  test('a failure before the end of its lifetime does not end it, nor does a clock that jumped ahead', () => {
+    expect(decideUntried(facts(T + 40 * DAY, T + 4 * DAY, { delayReported: true }))).toMatchObject({
+      event: 'untried',
+      change: { state: 'queued', nextAttemptAt: T + 40 * DAY },
+    });
+  });
+
+  test('warns once of the delay', () => {
+    expect(decideUntried(facts(T + 3 * HOUR, T)).report).toBeUndefined();
+    expect(decideUntried(facts(T + 5 * HOUR, T))).toMatchObject({
+      change: { delayReported: true },
+      report: { action: 'delayed' },
+    });
+    expect(decideUntried(facts(T + 5 * HOUR, T, { delayReported: true })).report).toBeUndefined();
+  });
+
+  test('is looked at hourly, sooner where the schedule is shorter', () => {
+    expect(patience(SCHEDULE)).toBe(HOUR);
+    expect(patience({ ...SCHEDULE, delayWarning: 60_000 })).toBe(15_000);
+  });
+});
+
+describe('a dead destination', () => {
+  let rig: Rig;
+  afterEach(() => rig.queue.close(0));
+
+  test('lets go of all its mail once the lifetime is over, though only one message was tried', async () => {
+    let now = Date.now();
+    let deliveries = 0;
+    rig = startRig({
+      now: () => now,
+      deliver: async ({ recipients }) => {
+        deliveries++;
+        rig.blocked.set('dead.example', now + DAY);
+        return recipients.map(() => (recipients[0]!.destination === 'dead.example' ? delayed : relayed));
+      },
+    });
+    for (let i = 0; i < 100; i++)
+      await rig.queue.add({ message: message([recipient(`u${i}@dead.example`)], { acceptedAt: now }) });
+    await rig.logged('delayed');
+    const tried = deliveries;
+    now += 5 * DAY + HOUR;
+    rig.queue.wake();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(rig.of('expired')).toHaveLength(0); // nothing was tried since
+    rig.blocked.clear();
+    rig.free('dead.example');
+    rig.queue.wake();
+    await rig.logged('expired', 100);
+    expect(deliveries - tried).toBeLessThan(60);
+    expect(rig.of('delayed')).toHaveLength(tried);
+  });
+});
