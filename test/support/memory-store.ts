@@ -160,9 +160,12 @@ export function createMemoryStore(): MemoryStore {
     async list({ states, after = '', limit = 100 }) {
       await call('list');
       const wanted = (state: RecipientState) => (states === undefined ? !ENDED_STATES.includes(state) : states.includes(state));
-      const ids = [...messages.keys()].filter((id) => id > after).sort();
-      const all = ids.map((id) => view(messages.get(id)!));
-      return all.filter(({ recipients }) => recipients.some(({ state }) => wanted(state))).slice(0, limit);
+      const page: StoredMessage[] = [];
+      for (const kept of messages.values()) {
+        if (page.length === limit) break;
+        if (kept.facts.id > after && kept.recipients.some(({ state }) => wanted(state))) page.push(view(kept));
+      }
+      return page;
     },
     async get(id) {
       const kept = messages.get(id);
