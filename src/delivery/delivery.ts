@@ -1,8 +1,197 @@
 /** Relay to destination MX or upstream: one Outcome per recipient. RFC 5321 §5. */
-import type { Delivery, DeliveryOptions } from './options.ts';
+import { networkInterfaces } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import type { Outcome } from '../smtp/outcome.ts';
+import type { Claim, StoredRecipient } from '../store/message-store.ts';
+import { createCache } from '../system/cache.ts';
+import { MINUTE, SECOND, systemClock } from '../system/clock.ts';
+import { createAborts } from './aborts.ts';
+import { type AddressGuard, createAddressGuard, type Refused } from './address-guard.ts';
+import { type AttemptContext, attempt, effectOf, type Result } from './attempt.ts';
+import type { Milliseconds } from './connection.ts';
+import { createResolve } from './destination.ts';
+import { createEncryption } from './encryption.ts';
+import { createIpFamilies } from './ip-families.ts';
+import type { Delivery, DeliveryOptions, Timeouts } from './options.ts';
+import { startPacing, type TurnedAway } from './pacing.ts';
+import { type Plan, type PlanContext, planFor } from './plan.ts';
+import { createPool } from './pool.ts';
+import { destinationOf } from './route.ts';
+import { judgeFailure, judgeReturned, type Verdict } from './verdict.ts';
 
 export type { Delivery, DeliveryOptions, IpPolicy, Route, Timeouts, TlsLevel } from './options.ts';
 
-export async function startDelivery(_options: DeliveryOptions): Promise<Delivery> {
-  throw new Error('not yet');
+/** How long an address that could not be connected to is tried last. */
+const UNREACHABLE = 5 * MINUTE;
+
+/** Rejects where `caFile` cannot be read or the store fails. */
+export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
+  const now = given.now ?? systemClock;
+  const { log } = given;
+  const aborts = createAborts();
+  const pool = createPool(now);
+  const unreachable = createCache<string, true>(10_000, UNREACHABLE);
+  const pacing = await startPacing({ operation: given.operation, log, aborts, now, concurrency: () => options.concurrency });
+  const stopping = new AbortController();
+  const live: AttemptContext['live'] = new Set();
+  const running = new Set<Promise<unknown>>();
+  let options = given;
+  let { plan, context } = build();
+
+  /** All that follows from the options; what goes on keeps what it began with. */
+  function build(): { plan: PlanContext; context: AttemptContext } {
+    const { dns, hostname, source } = options;
+    const encryption = createEncryption(options.caFile);
+    return {
+      plan: {
+        options,
+        dns,
+        resolve: createResolve(dns, hostname),
+        guard: remembered(createAddressGuard(options.allowPrivate, options.ownAddresses ?? machineAddresses())),
+        families: createIpFamilies({ dns, hostname, source, now }),
+      },
+      context: {
+        pool,
+        aborts,
+        unreachable,
+        live,
+        eightBit: options.eightBit,
+        session: { hostname, timeouts: deadlines(options.timeouts), encryption, log },
+      },
+    };
+  }
+
+  async function deliver(claim: Claim, signal: AbortSignal): Promise<readonly Outcome[]> {
+    try {
+      const { recipients } = claim;
+      if (recipients.length === 1) return await deliverGroup(claim, recipients, signal);
+      const outcomes: Outcome[] = [];
+      for (const group of groups(claim)) {
+        const members = group.map((i) => recipients[i]!);
+        for (const [at, outcome] of (await deliverGroup(claim, members, signal)).entries()) outcomes[group[at]!] = outcome;
+      }
+      return outcomes;
+    } catch (error) {
+      log.event.error('deliveryFailed', { queueId: claim.message.id, error });
+      const { reply } = judgeFailure({ kind: 'local', stage: 'connect', detail: 'see the log' });
+      return claim.recipients.map(() => ({ kind: 'delayed', reply, seconds: 0 }));
+    }
+  }
+
+  /** Recipients of one claim mostly go one way; after a change of routes they may not. */
+  function groups({ message, recipients }: Claim): Iterable<readonly number[]> {
+    const byWay = new Map<string, number[]>();
+    for (const [i, { address }] of recipients.entries()) {
+      const way = destinationOf(options.routes, message, address);
+      const group = byWay.get(way);
+      if (group === undefined) byWay.set(way, [i]);
+      else group.push(i);
+    }
+    return byWay.values();
+  }
+
+  async function deliverGroup({ message, content }: Claim, recipients: readonly StoredRecipient[], signal: AbortSignal) {
+    const { destination, address } = recipients[0]!;
+    let started = performance.now();
+    const all = (verdict: Verdict, notBefore?: number) =>
+      recipients.map(() => outcomeOf({ verdict, dsn: false }, started, notBefore));
+    pacing.lookingUp(destination, 1);
+    const found = await planFor(message, address, plan).finally(() => pacing.lookingUp(destination, -1));
+    if ('kind' in found) return all(found);
+    const turnedAway = signal.aborted ? stopped() : await pacing.enter(found.key, destination, signal);
+    if (turnedAway !== undefined) return all(turnedAway.verdict, turnedAway.notBefore);
+    started = performance.now();
+    let results: readonly Result[] = [];
+    try {
+      results = await attemptPlan(found, { message, content, recipients }, signal);
+    } finally {
+      const { effect, reason } = effectOf(results);
+      pacing.leave(found.key, effect, reason);
+    }
+    return results.map((result) => outcomeOf(result, started));
+  }
+
+  async function attemptPlan(found: Plan, { message, content, recipients }: Omit<Claim, never>, signal: AbortSignal) {
+    const targets = await found.targets();
+    if ('kind' in targets) return recipients.map(() => ({ verdict: targets, dsn: false }));
+    return attempt({ letter: { message, content }, recipients, targets, signal }, context);
+  }
+
+  return {
+    deliver(claim, signal) {
+      const delivering = deliver(claim, stopping.signal.aborted ? stopping.signal : signal);
+      running.add(delivering);
+      void delivering.then(() => running.delete(delivering));
+      return delivering;
+    },
+    destinationOf: (message, address) => destinationOf(options.routes, message, address),
+    room: pacing.room,
+    onRoom: pacing.onRoom,
+    blockedUntil: pacing.blockedUntil,
+    reload(changes) {
+      options = { ...options, ...changes };
+      ({ plan, context } = build());
+      pool.clear();
+    },
+    async close() {
+      stopping.abort();
+      pacing.close();
+      for (const attempt of live) attempt.stop('now');
+      await Promise.all(running);
+      await pool.close();
+    },
+  };
+}
+
+function stopped(): TurnedAway {
+  return { verdict: judgeReturned('4.3.2', 'The relay is shutting down') };
+}
+
+function outcomeOf({ verdict, target, tls, dsn }: Result, started: number, notBefore?: number): Outcome {
+  const { kind, reply } = verdict;
+  const where = {
+    ...(target !== undefined && { mx: target.mx, ip: target.ip }),
+    ...(tls !== undefined && { tls }),
+    seconds: Math.round(performance.now() - started) / SECOND,
+  };
+  if (kind === 'relayed') return { kind, reply, dsnPassedOn: dsn, ...where };
+  if (kind === 'returned') return { kind, reply, ...where, ...(notBefore !== undefined && { notBefore }) };
+  return { kind, reply, ...where };
+}
+
+function deadlines({ connect, greeting, command, data, block, dot }: Timeouts): Milliseconds {
+  const commands = {
+    EHLO: command,
+    STARTTLS: command,
+    handshake: command,
+    AUTH: command,
+    RSET: command,
+    MAIL: command,
+    RCPT: command,
+  };
+  return { connect, greeting, ...commands, DATA: data, content: block, dot, QUIT: Math.min(command, 5 * SECOND) };
+}
+
+/** Judging an address takes microseconds, and there are few addresses. */
+function remembered(guard: AddressGuard): AddressGuard {
+  const known = createCache<string, NonNullable<Refused> | 'allowed'>(10_000, MINUTE);
+  return (address) => {
+    let judged = known.get(address);
+    if (judged === undefined) known.set(address, (judged = guard(address) ?? 'allowed'));
+    return judged === 'allowed' ? undefined : judged;
+  };
+}
+
+/** The addresses of this machine besides loopback, which is private anyway. */
+function machineAddresses(): () => readonly string[] {
+  const kept = createCache<'addresses', readonly string[]>(1, MINUTE);
+  return () => {
+    let addresses = kept.get('addresses');
+    if (addresses === undefined) {
+      const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+      addresses = all.filter(({ internal }) => !internal).map(({ address }) => address);
+      kept.set('addresses', addresses);
+    }
+    return addresses;
+  };
 }

@@ -1,0 +1,90 @@
+/** The addresses of hosts, in the order to try them: at most five an attempt, none that is private or ours. RFC 5321 §5.1. */
+import { isIP } from 'node:net';
+import type { Dns, DnsAnswer } from '../dns/dns.ts';
+import type { AddressGuard } from './address-guard.ts';
+import type { Family } from './ip-families.ts';
+import { judgeProblem, type Verdict } from './verdict.ts';
+
+/** A host to look up, with whatever belongs to it. */
+export type Named = { readonly name: string };
+export type Addressed<H extends Named> = { readonly host: H; readonly ip: string; readonly family: Family };
+
+export type AddressRequest<H extends Named> = {
+  /** The preferred first. */
+  readonly hosts: readonly H[];
+  readonly families: readonly Family[];
+  /** Absent for hosts that the operator named. */
+  readonly guard?: AddressGuard | undefined;
+  /** For the sentence in a report. */
+  readonly domain: string;
+};
+
+export const MAX_ADDRESSES = 5;
+
+/** What stood in the way of those that are not in the list. */
+type Obstacles = { temporary?: string; self?: string; private?: string; otherFamily: boolean };
+
+export async function findAddresses<H extends Named>(
+  dns: Dns,
+  { hosts, families, guard, domain }: AddressRequest<H>,
+): Promise<readonly Addressed<H>[] | Verdict> {
+  const found: Addressed<H>[] = [];
+  const obstacles: Obstacles = { otherFamily: false };
+  for (const host of hosts) {
+    for (const { ip, family } of await addressesOf(dns, host.name, families, obstacles)) {
+      const refused = guard?.(ip);
+      if (refused !== undefined) obstacles[refused] = `${host.name} [${ip}]`;
+      else if (found.length < MAX_ADDRESSES) found.push({ host, ip, family });
+    }
+    // A host that is ourselves ends the list: what comes after it would send the mail back to us. RFC 5321 §5.1
+    if (found.length >= MAX_ADDRESSES || obstacles.self !== undefined) break;
+  }
+  return found.length > 0 ? found : problemOf(obstacles, families, domain);
+}
+
+async function addressesOf(
+  dns: Dns,
+  name: string,
+  families: readonly Family[],
+  obstacles: Obstacles,
+): Promise<readonly { ip: string; family: Family }[]> {
+  const literal = isIP(name);
+  if (literal !== 0) return [{ ip: name, family: literal as Family }];
+  const ask = (family: Family) => (family === 4 ? dns.a(name) : dns.aaaa(name));
+  const answers: DnsAnswer<string>[] =
+    families.length === 1 ? [await ask(families[0]!)] : await Promise.all(families.map((family) => ask(family)));
+  for (const answer of answers) if (answer.kind === 'temporary') obstacles.temporary = `${name}: ${answer.cause}`;
+  const found = interleaved(answers.map((answer, i) => valuesOf(answer).map((ip) => ({ ip, family: families[i]! }))));
+  if (found.length === 0 && families.length === 1 && (await ask(families[0] === 4 ? 6 : 4)).kind === 'found')
+    obstacles.otherFamily = true;
+  return found;
+}
+
+/** So that many addresses of one family do not crowd out the other. */
+function interleaved<T>(lists: readonly (readonly T[])[]): readonly T[] {
+  if (lists.length === 1) return lists[0]!;
+  const longest = Math.max(...lists.map((list) => list.length));
+  return Array.from({ length: longest }, (_, i) => lists.flatMap((list) => list.slice(i, i + 1))).flat();
+}
+
+function valuesOf(answer: DnsAnswer<string>): readonly string[] {
+  return answer.kind === 'found' ? answer.values : [];
+}
+
+/** A failed look-up may hide the address that works, so it is looked at first. */
+function problemOf(obstacles: Obstacles, families: readonly Family[], domain: string): Verdict {
+  if (obstacles.temporary !== undefined)
+    return judgeProblem('dns', `Looking up the hosts of ${domain} failed: ${obstacles.temporary}`);
+  if (obstacles.self !== undefined) return judgeProblem('loop', `Mail for ${domain} loops back to this relay: ${obstacles.self}`);
+  if (obstacles.private !== undefined) {
+    return judgeProblem('private', `The hosts of ${domain} have only private or reserved addresses: ${obstacles.private}`);
+  }
+  if (obstacles.otherFamily) {
+    const [has, uses] = families[0] === 4 ? ['IPv6', 'IPv4'] : ['IPv4', 'IPv6'];
+    return judgeProblem(
+      `only${has === 'IPv6' ? 'Ipv6' : 'Ipv4'}`,
+      `The hosts of ${domain} have ${has} addresses only, and this relay sends over ${uses} (delivery.ip)`,
+    );
+  }
+  return judgeProblem('noHost', `No mail host of ${domain} has an address`);
+}

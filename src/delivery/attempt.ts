@@ -1,0 +1,181 @@
+/** One attempt for one message: up to five addresses, two sessions, until every recipient has a verdict. RFC 5321 §5.1. */
+import type { StoredRecipient } from '../store/message-store.ts';
+import type { Cache } from '../system/cache.ts';
+import type { Aborts } from './aborts.ts';
+import type { Connection } from './connection.ts';
+import type { Letter } from './envelope-commands.ts';
+import type { Pool } from './pool.ts';
+import { openSession, type Session, type SessionContext, type Target } from './session.ts';
+import { transact } from './transaction.ts';
+import { judgeReturned, type PaceEffect, type Verdict } from './verdict.ts';
+
+export type AttemptContext = {
+  readonly pool: Pool;
+  readonly session: SessionContext;
+  readonly aborts: Aborts;
+  /** Addresses that could not be connected to a short while ago. */
+  readonly unreachable: Cache<string, true>;
+  readonly eightBit: 'send' | 'return';
+  /** Attempts under way, so that the last ones can be ended. */
+  readonly live: Set<{ stop(reason: unknown): void }>;
+};
+
+export type Job = {
+  readonly letter: Letter;
+  readonly recipients: readonly StoredRecipient[];
+  readonly targets: readonly Target[];
+  readonly signal: AbortSignal;
+};
+
+/** A verdict, and where it was given. */
+export type Result = {
+  readonly verdict: Verdict;
+  readonly target?: Target;
+  readonly tls?: string | undefined;
+  /** The host has taken over the DSN parameters. */
+  readonly dsn: boolean;
+};
+
+/** Sessions that came as far as a greeting. */
+const MAX_SESSIONS = 2;
+/** behaviour rule 17 */
+const MAX_RECIPIENTS = 50;
+
+/** Never rejects. One result per recipient, in their order. */
+export async function attempt(job: Job, context: AttemptContext): Promise<readonly Result[]> {
+  const { recipients } = job;
+  const results: Result[] = recipients.map(() => ({ verdict: stopped(), dsn: false }));
+  const conversation = new Conversation(job, context);
+  let open = recipients.map((_, i) => i);
+  let sessions = 0;
+  for (const target of reachableFirst(job.targets, context.unreachable)) {
+    if (open.length === 0 || sessions === MAX_SESSIONS || conversation.stopped) break;
+    const { reached, given } = await conversation.with(target, open);
+    if (reached) sessions++;
+    for (const [at, i] of open.entries()) results[i] = given[at]!;
+    open = open.filter((i) => results[i]!.verdict.tryNext);
+  }
+  if (!conversation.stopped) await tryOtherFamily(job, conversation, results);
+  conversation.end();
+  return results;
+}
+
+/** Some receivers refuse one address family and not the other: a first refusal by policy (5.7.z) is asked about once more. */
+async function tryOtherFamily({ recipients, targets }: Job, conversation: Conversation, results: Result[]): Promise<void> {
+  if (targets.length < 2) return;
+  const refused = recipients.flatMap((recipient, i) => {
+    const { kind, reply } = results[i]!.verdict;
+    return kind === 'failed' && reply.status.startsWith('5.7.') && recipient.attempts === 0 ? [i] : [];
+  });
+  const before = refused.length === 0 ? undefined : results[refused[0]!]!.target;
+  const other = targets.find(({ mx, family }) => before !== undefined && mx === before.mx && family !== before.family);
+  if (other === undefined) return;
+  const { given } = await conversation.with(other, refused);
+  for (const [at, i] of refused.entries()) {
+    const { kind } = given[at]!.verdict;
+    if (kind === 'relayed' || kind === 'uncertain') results[i] = given[at]!;
+  }
+}
+
+/** What this attempt does with hosts, and how it is stopped. */
+class Conversation {
+  readonly #job: Job;
+  readonly #context: AttemptContext;
+  readonly #forget: () => void;
+  #stopped = false;
+  #connection: Connection | undefined;
+  #session: Session | undefined;
+
+  constructor(job: Job, context: AttemptContext) {
+    this.#job = job;
+    this.#context = context;
+    this.#forget = context.aborts.on(job.signal, () => this.stop(job.signal.reason));
+    context.live.add(this);
+  }
+
+  /** @param chosen indexes of recipients. `reached`: the host has said something. */
+  async with(target: Target, chosen: readonly number[]): Promise<{ reached: boolean; given: readonly Result[] }> {
+    const { recipients, letter } = this.#job;
+    const given: Result[] = [];
+    let session = this.#context.pool.take(target);
+    for (let begin = 0; begin < chosen.length; begin += MAX_RECIPIENTS) {
+      const group = chosen.slice(begin, begin + MAX_RECIPIENTS).map((i) => recipients[i]!);
+      let verdicts = session === undefined ? 'stale' : await this.#send(session, letter, group);
+      if (verdicts === 'stale') {
+        const opened = await this.#open(target);
+        if ('verdict' in opened) {
+          const result = { verdict: opened.verdict, target, tls: opened.tls, dsn: false };
+          return { reached: opened.reached || begin > 0, given: [...given, ...chosen.slice(begin).map(() => result)] };
+        }
+        session = opened;
+        verdicts = await this.#send(session, letter, group);
+      }
+      const { tls, extensions } = session!;
+      if (verdicts !== 'stale') for (const verdict of verdicts) given.push({ verdict, target, tls, dsn: extensions.dsn });
+      if (session!.connection.failure !== undefined) session = undefined;
+    }
+    if (session !== undefined) this.#context.pool.give(session);
+    return { reached: true, given };
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  end(): void {
+    this.#forget();
+    this.#context.live.delete(this);
+  }
+
+  async #open(target: Target) {
+    if (this.#stopped) return { verdict: stopped(), reached: false, tls: undefined };
+    const { session: context, unreachable } = this.#context;
+    const opened = await openSession(target, context, (connection) => {
+      this.#connection = connection;
+    });
+    if (unreachable.size > 0 || 'verdict' in opened)
+      remember(unreachable, target, 'verdict' in opened && !opened.reached && opened.verdict.kind !== 'returned');
+    return opened;
+  }
+
+  async #send(session: Session, letter: Letter, group: readonly StoredRecipient[]) {
+    this.#session = session;
+    this.#connection = session.connection;
+    const verdicts = await transact(session, letter, group, this.#context.eightBit);
+    this.#session = undefined;
+    this.#connection = undefined;
+    return verdicts;
+  }
+
+  /** What has sent its final dot waits for the reply, unless there is no time left for that. */
+  stop(reason: unknown): void {
+    this.#stopped = true;
+    const committed = this.#session?.committed === true;
+    if (committed && reason !== 'now') return;
+    this.#connection?.destroy({ kind: 'aborted', stage: committed ? 'dot' : 'MAIL', detail: 'the relay stops' });
+  }
+}
+
+/** What the attempt says about the host set: one host that takes mail is enough. */
+export function effectOf(results: readonly Result[]): { effect: PaceEffect; reason: string } {
+  for (const effect of ['clean', 'block', 'slow', 'alive'] as const) {
+    const result = results.find(({ verdict }) => verdict.pace === effect);
+    if (result !== undefined) return { effect, reason: result.verdict.reply.text };
+  }
+  return { effect: 'none', reason: '' };
+}
+
+/** The others are tried all the same, but last: a dead host would cost every message its 30 seconds. */
+function reachableFirst(targets: readonly Target[], unreachable: Cache<string, true>): readonly Target[] {
+  if (unreachable.size === 0 || targets.length < 2) return targets;
+  return [...targets.filter((target) => !unreachable.has(target.ip)), ...targets.filter((target) => unreachable.has(target.ip))];
+}
+
+function remember(unreachable: Cache<string, true>, { ip }: Target, failed: boolean): void {
+  if (failed) unreachable.set(ip, true);
+  else unreachable.delete(ip);
+}
+
+function stopped(): Verdict {
+  return judgeReturned('4.3.2', 'The relay is shutting down');
+}

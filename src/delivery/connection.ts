@@ -1,0 +1,234 @@
+/**
+ * One TCP or TLS connection to a server, seen as commands and replies. Nothing here rejects: what goes wrong is a Failure,
+ * and the first one ends the connection. Every wait has a deadline for the whole of what is awaited, so that a server which
+ * sends a byte now and then wins nothing by it.
+ */
+import { connect as connectTcp, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import type { Failure, FailureKind, Stage } from './failure.ts';
+import { type RemoteReply, ReplyReader } from './reply-reader.ts';
+
+/** Replies in the order of the commands; with a failure there are fewer than were asked for. A 421 is always the last one. */
+export type Exchange = { readonly replies: readonly RemoteReply[]; readonly failure?: Failure };
+
+/** The deadline of each stage. */
+export type Milliseconds = { readonly [stage in Stage]: number };
+
+export type TlsStart = { readonly options: ConnectionOptions; readonly onSession: (session: Buffer) => void };
+
+type Waiting = { readonly stages: readonly Stage[]; readonly replies: RemoteReply[]; readonly done: (result: Exchange) => void };
+
+export type Peer = { readonly ip: string; readonly port: number; readonly source?: string | undefined };
+
+export class Connection {
+  #socket: Socket;
+  readonly #timeouts: Milliseconds;
+  #reader = new ReplyReader();
+  #waiting: Waiting | undefined;
+  /** Told when a write has left the process, a reply has come too early, or the connection has ended. */
+  #drained: (() => void) | undefined;
+  #connected: ((failure: Failure | undefined) => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #failure: Failure | undefined;
+  #stage: Stage = 'connect';
+  /** Called once, when the connection ends while nobody waits for anything: it lay idle. */
+  onIdleEnd: (() => void) | undefined;
+
+  private constructor(socket: Socket, timeouts: Milliseconds) {
+    this.#socket = socket;
+    this.#timeouts = timeouts;
+    this.#listen();
+  }
+
+  /**
+   * Resolves with an open connection, with its TLS where `tls` is given (RFC 8314 §3.3), or with what prevented it.
+   * @param begun is handed the connection before it is open, so that it can be ended from outside.
+   */
+  static async open(
+    { ip, port, source }: Peer,
+    timeouts: Milliseconds,
+    { tls, begun }: { tls?: TlsStart | undefined; begun?: ((connection: Connection) => void) | undefined } = {},
+  ): Promise<Connection | Failure> {
+    const socket = connectTcp({ host: ip, port, noDelay: true, ...(source !== undefined && { localAddress: source }) });
+    const connection = new Connection(socket, timeouts);
+    begun?.(connection);
+    const failure =
+      (await connection.#established('connect', 'connect')) ?? (tls === undefined ? undefined : await connection.startTls(tls));
+    return failure ?? connection;
+  }
+
+  /** Something ended it; it will not carry another command. */
+  get failure(): Failure | undefined {
+    return this.#failure;
+  }
+
+  /** A reply, or part of one, that nobody asked for: we are out of step. */
+  get outOfStep(): boolean {
+    return this.#reader.pending;
+  }
+
+  /** The TLS protocol, `TLSv1.3`; undefined in clear. */
+  get tls(): string | undefined {
+    const secure = this.#socket as TLSSocket;
+    return secure.encrypted === true ? (secure.getProtocol() ?? undefined) : undefined;
+  }
+
+  /** Puts our side of a conversation on TLS: RFC 3207. What came in clear behind the 220 is an injection, §6. */
+  startTls({ options, onSession }: TlsStart): Promise<Failure | undefined> {
+    if (this.#reader.pending)
+      return Promise.resolve(this.#end('malformed', 'STARTTLS', 'bytes in clear behind the reply to STARTTLS'));
+    const plain = this.#socket;
+    for (const event of ['data', 'error', 'close']) plain.removeAllListeners(event);
+    plain.on('error', () => {}); // told by the TLS socket
+    this.#reader = new ReplyReader();
+    this.#socket = connectTls({ ...options, socket: plain }).on('session', onSession);
+    this.#listen();
+    return this.#established('handshake', 'secureConnect');
+  }
+
+  /** Sends what is given and awaits one reply for each stage. */
+  exchange(data: string, stages: readonly Stage[]): Promise<Exchange> {
+    if (this.#failure === undefined && this.#reader.pending) this.#end('malformed', stages[0]!, 'a reply that nobody asked for');
+    if (this.#failure !== undefined) return this.replies(stages);
+    if (data !== '') this.#socket.write(data);
+    return this.replies(stages);
+  }
+
+  /** Awaits replies to what was sent before. */
+  replies(stages: readonly Stage[]): Promise<Exchange> {
+    if (this.#failure !== undefined) return Promise.resolve({ replies: [], failure: { ...this.#failure, stage: stages[0]! } });
+    return new Promise((done) => {
+      this.#waiting = { stages, replies: [], done };
+      this.#arm(stages[0]!);
+      if (this.#reader.pending) this.#read();
+    });
+  }
+
+  /**
+   * Writes, and resolves when all of it has left the process, or when it makes no sense to go on: true where all has left.
+   * The deadline of `stage` is for this write.
+   */
+  write(pieces: readonly Uint8Array[], stage: Stage): Promise<boolean> {
+    if (this.#failure !== undefined || this.#reader.pending) return Promise.resolve(false);
+    this.#stage = stage;
+    return new Promise((resolve) => {
+      const settle = (left: boolean) => {
+        this.#drained = undefined;
+        this.#disarm();
+        resolve(left);
+      };
+      this.#drained = () => settle(false);
+      this.#arm(stage);
+      if (pieces.length > 1) this.#socket.cork();
+      for (const [i, piece] of pieces.entries()) {
+        if (i < pieces.length - 1) this.#socket.write(piece);
+        else this.#socket.write(piece, (error) => error == null && this.#drained !== undefined && settle(true));
+      }
+      if (pieces.length > 1) this.#socket.uncork();
+    });
+  }
+
+  /** Says good-bye, waits for the answer for a short while, and ends it: a host that does not answer QUIT has lost nothing. */
+  async quit(): Promise<void> {
+    if (this.#failure === undefined) await this.exchange('QUIT\r\n', ['QUIT']);
+    this.destroy();
+  }
+
+  /** Ends it now. */
+  destroy(failure: Failure = { kind: 'aborted', stage: this.#stage, detail: 'closed by us' }): void {
+    this.#fail(failure);
+  }
+
+  #listen(): void {
+    let cause = 'closed by the host';
+    this.#socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    this.#socket.on('error', (error: NodeJS.ErrnoException) => {
+      cause = describe(error);
+      if (this.#stage === 'connect') this.#end('unreachable', 'connect', cause);
+      else if (this.#stage === 'handshake') this.#end('tls', 'handshake', cause);
+      else this.#end('lost', this.#stage, cause);
+    });
+    this.#socket.on('close', () => this.#end(this.#stage === 'handshake' ? 'tls' : 'lost', this.#stage, cause));
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#failure !== undefined) return;
+    this.#reader.push(chunk);
+    if (this.#waiting !== undefined) this.#read();
+    else if (this.#drained !== undefined) this.#drained();
+    else if (this.onIdleEnd !== undefined) this.#end('malformed', 'MAIL', 'a reply that nobody asked for');
+  }
+
+  #read(): void {
+    const waiting = this.#waiting!;
+    const seen = waiting.replies.length;
+    try {
+      for (let reply = this.#reader.next(); reply !== undefined; reply = this.#reader.next()) {
+        waiting.replies.push(reply);
+        if (waiting.replies.length < waiting.stages.length && reply.code !== 421) continue;
+        this.#settle(waiting);
+        return;
+      }
+      const awaited = waiting.stages[waiting.replies.length]!;
+      // A reply that has come whole starts the next one's deadline; a part of one does not.
+      if (waiting.replies.length > seen) this.#arm(awaited);
+    } catch (error) {
+      this.#end('malformed', this.#stage, (error as Error).message);
+    }
+  }
+
+  #settle({ replies, done }: Waiting, failure?: Failure): void {
+    this.#waiting = undefined;
+    this.#disarm();
+    done(failure === undefined ? { replies } : { replies, failure });
+  }
+
+  #established(stage: 'connect' | 'handshake', event: string): Promise<Failure | undefined> {
+    this.#stage = stage;
+    return new Promise((done) => {
+      this.#connected = done;
+      this.#arm(stage);
+      this.#socket.once(event, () => {
+        if (this.#failure !== undefined) return;
+        this.#connected = undefined;
+        this.#disarm();
+        done(undefined);
+      });
+    });
+  }
+
+  /** The deadline of the next reply, or of whatever else is awaited. */
+  #arm(stage: Stage): void {
+    this.#stage = stage;
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    const limit = this.#timeouts[stage];
+    this.#timer = setTimeout(() => this.#end('timeout', stage, `nothing within ${limit / 1000} s`), limit);
+  }
+
+  #disarm(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #end(kind: FailureKind, stage: Stage, detail: string): Failure {
+    return this.#fail({ kind, stage, detail });
+  }
+
+  /** The first failure is the cause, what follows are its consequences. */
+  #fail(failure: Failure): Failure {
+    if (this.#failure !== undefined) return this.#failure;
+    this.#failure = failure;
+    this.#socket.destroy();
+    this.#disarm();
+    if (this.#connected !== undefined) this.#connected(failure);
+    else if (this.#waiting !== undefined) this.#settle(this.#waiting, failure);
+    else if (this.#drained !== undefined) this.#drained();
+    else this.onIdleEnd?.();
+    return failure;
+  }
+}
+
+function describe(error: NodeJS.ErrnoException): string {
+  const { code, message } = error;
+  return code === undefined || message.includes(code) ? message : `${message} (${code})`;
+}

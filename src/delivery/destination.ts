@@ -1,0 +1,70 @@
+/** Where mail for a domain goes: MX, null MX, or the domain itself. RFC 5321 §5.1, RFC 7505. */
+import type { Dns, MxRecord } from '../dns/dns.ts';
+import { judgeProblem, type Verdict } from './verdict.ts';
+
+export type Destination = {
+  /** Host names, the preferred first; those of one list are equals. */
+  readonly preferences: readonly (readonly string[])[];
+  /** Names the host set: domains with the same hosts share it. */
+  readonly key: string;
+};
+
+/** Only so many hosts are looked at, whatever a zone holds. */
+const MAX_HOSTS = 50;
+
+export type Resolve = (domain: string) => Promise<Destination | Verdict>;
+
+/** @param hostname our own: a host of that name, and those less preferred than it, would bring the mail back to us. */
+export function createResolve(dns: Dns, hostname: string): Resolve {
+  /** Answers come from a cache: the same answer is sorted once. */
+  const known = new WeakMap<readonly MxRecord[], Destination | Verdict>();
+  return async (domain) => {
+    if (domain.startsWith('[')) return judgeProblem('literal', `Mail to address literals is not relayed: ${domain}`);
+    const answer = await dns.mx(domain);
+    switch (answer.kind) {
+      case 'found': {
+        const destination = known.get(answer.values) ?? judge(domain, answer.values, hostname.toLowerCase());
+        known.set(answer.values, destination);
+        return destination;
+      }
+      case 'none': // no MX: the domain is its own host, RFC 5321 §5.1
+        return { preferences: [[domain]], key: `mx:${domain}` };
+      case 'nxdomain':
+        return judgeProblem('noDomain', `The domain ${domain} does not exist`);
+      case 'temporary': // never taken for "no MX"
+        return judgeProblem('dns', `Looking up the MX of ${domain} failed: ${answer.cause}`);
+    }
+  };
+}
+
+function judge(domain: string, records: readonly MxRecord[], hostname: string): Destination | Verdict {
+  // A null MX beside others is against RFC 7505 §3, and ignored.
+  const hosts = records.filter(({ exchange }) => exchange !== '');
+  if (hosts.length === 0) return judgeProblem('nullMx', `The domain ${domain} does not accept mail (null MX)`);
+  const ours = Math.min(...hosts.filter(({ exchange }) => exchange === hostname).map(({ preference }) => preference));
+  const others = hosts.filter(({ preference }) => preference < ours).sort((a, b) => a.preference - b.preference);
+  if (others.length === 0)
+    return judgeProblem('loop', `Mail for ${domain} loops back to ${hostname}: it is the best MX of the domain`);
+  const groups = new Map<number, Set<string>>();
+  for (const { preference, exchange } of others.slice(0, MAX_HOSTS)) {
+    groups.set(preference, (groups.get(preference) ?? new Set()).add(exchange));
+  }
+  const preferences = [...groups.values()].map((names) => [...names]);
+  return { preferences, key: `mx:${preferences.flat().sort().join(',')}` };
+}
+
+/** All hosts in the order to try them, equals shuffled: RFC 5321 §5.1. @param random 0 to 1. */
+export function ordered({ preferences }: Destination, random: () => number = Math.random): readonly string[] {
+  return preferences.length === 1 && preferences[0]!.length === 1
+    ? preferences[0]!
+    : preferences.flatMap((names) => shuffled(names, random));
+}
+
+function shuffled(names: readonly string[], random: () => number): string[] {
+  const list = [...names];
+  for (let i = list.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [list[i], list[j]] = [list[j]!, list[i]!];
+  }
+  return list;
+}

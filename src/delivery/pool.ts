@@ -1,0 +1,83 @@
+/** Sessions that wait for another message: a connection that is kept costs a tenth of a new one. RFC 5321 §3.3, RFC 3207. */
+import { type Clock, SECOND } from '../system/clock.ts';
+import type { Session, Target } from './session.ts';
+
+export type Pool = {
+  /** The session to this target that was used last; it may be dead without our knowing. */
+  take(target: Target): Session | undefined;
+  /** Keeps a session, or leaves it where it is worn out or broken. */
+  give(session: Session): void;
+  /** Leaves all sessions; after that none is kept. Resolves when the hosts have been told. */
+  close(): Promise<void>;
+  /** Leaves what waits now: targets or policies have changed. */
+  clear(): void;
+};
+
+const MAX_IDLE = 10 * SECOND;
+const MAX_TRANSACTIONS = 100;
+
+type Idle = { readonly session: Session; readonly since: number };
+
+export function createPool(now: Clock): Pool {
+  const idle = new Map<string, Idle[]>();
+  const leaving = new Set<Promise<void>>();
+  let sweeping: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  function leave({ connection }: Session): void {
+    connection.onIdleEnd = undefined;
+    if (connection.failure !== undefined) return;
+    const quit = connection.quit().finally(() => leaving.delete(quit));
+    leaving.add(quit);
+  }
+
+  /** The oldest come first in each list. */
+  function sweep(before: number): void {
+    for (const [key, list] of idle) {
+      while (list.length > 0 && list[0]!.since <= before) leave(list.shift()!.session);
+      if (list.length === 0) idle.delete(key);
+    }
+    if (idle.size > 0 || sweeping === undefined) return;
+    clearInterval(sweeping);
+    sweeping = undefined;
+  }
+
+  function forget(key: string, session: Session): void {
+    const rest = (idle.get(key) ?? []).filter((entry) => entry.session !== session);
+    if (rest.length > 0) idle.set(key, rest);
+    else idle.delete(key);
+  }
+
+  return {
+    take(target) {
+      const key = keyOf(target);
+      const list = idle.get(key);
+      const session = list?.pop()?.session;
+      if (list?.length === 0) idle.delete(key);
+      if (session !== undefined) session.connection.onIdleEnd = undefined;
+      return session;
+    },
+    give(session) {
+      const { connection, target } = session;
+      if (connection.failure !== undefined) return;
+      if (closed || session.transactions >= MAX_TRANSACTIONS || connection.outOfStep) return leave(session);
+      const key = keyOf(target);
+      connection.onIdleEnd = () => forget(key, session);
+      const list = idle.get(key);
+      if (list === undefined) idle.set(key, [{ session, since: now() }]);
+      else list.push({ session, since: now() });
+      sweeping ??= setInterval(() => sweep(now() - MAX_IDLE), SECOND).unref();
+    },
+    clear: () => sweep(Number.POSITIVE_INFINITY),
+    async close() {
+      closed = true;
+      sweep(Number.POSITIVE_INFINITY);
+      await Promise.all(leaving);
+    },
+  };
+}
+
+/** Sessions are alike only in all of this: a session without verified TLS never serves a target that demands it. */
+function keyOf({ mx, ip, port, source, tls, login }: Target): string {
+  return `${ip} ${port} ${mx} ${tls.level} ${source ?? ''} ${login?.user ?? ''}`;
+}

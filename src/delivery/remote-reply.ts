@@ -1,0 +1,31 @@
+/** A far side's reply in our words: its status found, its text made harmless. RFC 3463, RFC 2034. */
+import type { Reply } from '../smtp/reply.ts';
+import type { RemoteReply } from './reply-reader.ts';
+
+/** Characters of a reply that are kept; reports and traces quote no more. */
+const MAX_TEXT = 2000;
+const STATUS = /^([245])\.(\d{1,3})\.(\d{1,3})(?: +|$)/;
+
+/**
+ * The text keeps its lines, separated by LF, and no other control character. A status that is missing or contradicts the
+ * code becomes X.0.0. @param asClass what the reply counts as, where that is not what its code says (552 at RCPT).
+ */
+export function toReply({ code, lines }: RemoteReply, asClass = Math.floor(code / 100)): Reply {
+  const first = lines[0] ?? '';
+  const match = STATUS.exec(first);
+  const fitting = match !== null && Number(match[1]) === Math.floor(code / 100) ? match : null;
+  const status = fitting === null ? `${asClass}.0.0` : `${asClass}.${fitting[2]}.${fitting[3]}`;
+  if (fitting === null) return { code, status, text: clean(lines.length === 1 ? first : lines.join('\n')) };
+  if (lines.length === 1) return { code, status, text: clean(first.slice(fitting[0].length)) };
+  // Each line repeats the status: RFC 2034 §4.
+  const text = lines.map((line) =>
+    line.startsWith(fitting[0].trimEnd()) ? line.slice(fitting[0].trimEnd().length).trimStart() : line,
+  );
+  return { code, status, text: clean(text.join('\n')) };
+}
+
+/** @param text may come from anywhere. */
+export function clean(text: string): string {
+  const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
+  return /[^\x20-\x7e\n]/.test(short) ? short.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, ' ') : short;
+}

@@ -1,0 +1,46 @@
+/** Which mail goes another way than its MX: the operator's routes, first match wins. */
+import { domainOf } from '../smtp/envelope.ts';
+import type { Route } from './options.ts';
+
+/** What a route is chosen by. */
+export type Routed = { readonly user: string | null; readonly reversePath: string };
+
+/** @param pattern `example.org`, `.example.org` or `*.example.org` (subdomains, not the domain itself), `*`. */
+export function matchesDomain(pattern: string, domain: string): boolean {
+  if (pattern === '*') return true;
+  const wanted = pattern.toLowerCase();
+  const name = domain.toLowerCase();
+  if (wanted.startsWith('*.')) return name.endsWith(wanted.slice(1));
+  return wanted.startsWith('.') ? name.endsWith(wanted) : name === wanted;
+}
+
+/** Routes that may apply, in order; one with `mx` only when the best MX host matches it. The first without `mx` is the last here. */
+export function candidateRoutes(routes: readonly Route[], message: Routed, address: string): readonly Route[] {
+  if (routes.length === 0) return routes;
+  const candidates: Route[] = [];
+  for (const route of routes) {
+    if (route.hosts.length === 0 || !applies(route, message, address)) continue;
+    candidates.push(route);
+    if (route.mx === undefined) break;
+  }
+  return candidates;
+}
+
+function applies({ recipientDomain, senderDomain, user }: Route, message: Routed, address: string): boolean {
+  if (recipientDomain !== undefined && !matchesDomain(recipientDomain, domainOf(address))) return false;
+  if (senderDomain !== undefined && !matchesDomain(senderDomain, domainOf(message.reversePath))) return false;
+  return user === undefined || user === message.user;
+}
+
+/** What deliveries are grouped by; whether a route with `mx` applies is known only when the MX is. */
+export function destinationOf(routes: readonly Route[], message: Routed, address: string): string {
+  const [first] = candidateRoutes(routes, message, address);
+  return first === undefined || first.mx !== undefined ? domainOf(address).toLowerCase() : `route:${first.hosts[0]}`;
+}
+
+/** `host:port`, `[2001:db8::1]:25`, `host`; without a port it is 25. */
+export function parseHost(text: string): { readonly name: string; readonly port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text);
+  if (match === null) return { name: text, port: 25 };
+  return { name: (match[1] ?? match[2]!).toLowerCase(), port: match[3] === undefined ? 25 : Number(match[3]) };
+}

@@ -1,0 +1,158 @@
+/**
+ * One conversation with one host, up to where mail can be sent: RFC 5321 §3.1 and §3.2, RFC 3207, RFC 4954.
+ *
+ * The client is our own, not nodemailer's: that one has one NOTIFY and ORCPT for all recipients, one inactivity timer for
+ * all phases, sends SMTPUTF8 addresses raw to hosts without the extension, is out of step after an early 5yz in DATA, and
+ * passes every body through a stream transform. test/bench/delivery-bench.ts shows what the last one costs.
+ */
+import type { MailLog } from '../system/mail-log.ts';
+import { Connection, type Milliseconds } from './connection.ts';
+import type { Encryption } from './encryption.ts';
+import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.ts';
+import type { Failure, Stage } from './failure.ts';
+import type { RemoteReply } from './reply-reader.ts';
+import type { TlsPolicy } from './tls-policy.ts';
+import { type Login, logIn } from './upstream-login.ts';
+import { judgeFailure, judgeReply, type Verdict } from './verdict.ts';
+
+/** One address of one host, and the way to talk to it. */
+export type Target = {
+  /** Host name. */
+  readonly mx: string;
+  readonly ip: string;
+  readonly family: 4 | 6;
+  readonly port: number;
+  /** Local address to send from. */
+  readonly source?: string | undefined;
+  readonly tls: TlsPolicy;
+  readonly login?: Login | undefined;
+};
+
+export type SessionContext = {
+  readonly hostname: string;
+  readonly timeouts: Milliseconds;
+  readonly encryption: Encryption;
+  readonly log: MailLog;
+};
+
+export type Session = {
+  readonly target: Target;
+  readonly connection: Connection;
+  readonly extensions: Extensions;
+  readonly tls: string | undefined;
+  /** Transactions so far. */
+  transactions: number;
+  /** The last transaction ended before its content: RSET before the next. */
+  needsReset: boolean;
+  /** The final dot is on its way: only its reply tells what became of the message. */
+  committed: boolean;
+};
+
+/** No session came of it. `reached`: the host has said something, so this counts as one of the sessions of the attempt. */
+export type NoSession = { readonly verdict: Verdict; readonly reached: boolean; readonly tls?: string | undefined };
+
+/** @param begun is handed each connection before it is open, so that it can be ended from outside. */
+export async function openSession(
+  target: Target,
+  context: SessionContext,
+  begun?: (connection: Connection) => void,
+): Promise<Session | NoSession> {
+  const { tls: policy, ip, mx } = target;
+  const first = await converse(target, context, { tls: policy.use && !context.encryption.isBroken(policy, ip), begun });
+  if (!('tlsFailed' in first)) return first;
+  if (policy.required || first.verdict.kind === 'returned') return first;
+  // Broken TLS protects nobody, and mail in clear is what this host would get from us without it: RFC 7435 §3.
+  context.encryption.markBroken(policy, ip);
+  context.log.event.warn('tlsFailed', { mx, ip, reply: first.verdict.reply.text });
+  return converse(target, context, { tls: false, begun });
+}
+
+type Way = { readonly tls: boolean; readonly begun: ((connection: Connection) => void) | undefined };
+type TlsFailed = NoSession & { readonly tlsFailed: true };
+
+async function converse(target: Target, context: SessionContext, way: Way): Promise<Session | NoSession | TlsFailed> {
+  const { tls: policy, ip } = target;
+  const tls = policy.implicit ? context.encryption.startFor(policy, ip) : undefined;
+  const connection = await Connection.open(target, context.timeouts, { tls, begun: way.begun });
+  if ('kind' in connection) return failed(connection, connection.stage !== 'connect');
+  const greeting = await ask(connection, '', 'greeting');
+  if (!('lines' in greeting)) return refused(connection, greeting);
+  let extensions = await hello(connection, context.hostname);
+  if ('verdict' in extensions) return refused(connection, extensions);
+  if (!policy.implicit && way.tls && (extensions.startTls || policy.required)) {
+    const problem = await startTls(connection, target, context, extensions.startTls);
+    if (problem !== undefined) return refused(connection, problem);
+    extensions = await hello(connection, context.hostname);
+    if ('verdict' in extensions) return refused(connection, extensions);
+  }
+  if (target.login !== undefined) {
+    const problem = await enter(connection, target, context, extensions);
+    if (problem !== undefined) return refused(connection, problem);
+  }
+  return { target, connection, extensions, tls: connection.tls, transactions: 0, needsReset: false, committed: false };
+}
+
+/** EHLO, and HELO once where a host does not know EHLO: RFC 5321 §3.2. */
+async function hello(connection: Connection, hostname: string): Promise<Extensions | NoSession> {
+  const ehlo = await ask(connection, `EHLO ${hostname}\r\n`, 'EHLO');
+  if ('lines' in ehlo) return parseExtensions(ehlo);
+  if (connection.failure !== undefined || ehlo.code === undefined || ehlo.code < 500) return ehlo;
+  const helo = await ask(connection, `HELO ${hostname}\r\n`, 'EHLO');
+  return 'lines' in helo ? NO_EXTENSIONS : helo;
+}
+
+async function startTls(
+  connection: Connection,
+  { tls: policy, ip }: Target,
+  context: SessionContext,
+  offered: boolean,
+): Promise<NoSession | TlsFailed | undefined> {
+  if (!offered) return failed({ kind: 'tls', stage: 'STARTTLS', detail: 'the host does not offer STARTTLS' }, true);
+  const reply = await ask(connection, 'STARTTLS\r\n', 'STARTTLS');
+  if (!('lines' in reply)) return { ...reply, tlsFailed: true };
+  const injected = connection.outOfStep;
+  const failure = await connection.startTls(context.encryption.startFor(policy, ip));
+  if (failure === undefined) return undefined;
+  // An injection is an attack on this very session, no sign of broken TLS: RFC 3207 §6.
+  return injected ? failed(failure, true) : { ...failed(failure, true), tlsFailed: true };
+}
+
+async function enter(
+  connection: Connection,
+  { mx, ip, login }: Target,
+  { log }: SessionContext,
+  { auth }: Extensions,
+): Promise<NoSession | undefined> {
+  const result =
+    connection.tls === undefined
+      ? { failure: { kind: 'login', stage: 'AUTH', detail: 'a password is sent over TLS only' } as const }
+      : await logIn(connection, auth, login!);
+  if (result === 'ok') return undefined;
+  const verdict = 'reply' in result ? judgeReply('AUTH', result.reply) : judgeFailure(result.failure);
+  const { code, status, text } = verdict.reply;
+  log.event.error('upstreamLoginFailed', { mx, ip, user: login!.user, code, status, reply: text });
+  return { verdict, reached: true };
+}
+
+/** The reply where it is 2yz, else the verdict about the session. */
+async function ask(
+  connection: Connection,
+  command: string,
+  stage: Stage,
+): Promise<RemoteReply | (NoSession & { readonly code?: number })> {
+  const { replies, failure } = await connection.exchange(command, [stage]);
+  const [reply] = replies;
+  if (reply === undefined) return failed(failure!, true);
+  return reply.code < 300 ? reply : { verdict: judgeReply(stage, reply), reached: true, code: reply.code };
+}
+
+function failed(failure: Failure, reached: boolean): NoSession {
+  return { verdict: judgeFailure(failure), reached };
+}
+
+/** The host is left politely where it still listens; nobody waits for that. */
+function refused<N extends NoSession>(connection: Connection, problem: N): N {
+  const { tls } = connection;
+  void connection.quit();
+  return tls === undefined ? problem : { ...problem, tls };
+}

@@ -1,0 +1,158 @@
+/** One mail transaction: MAIL, RCPT, DATA, content. RFC 5321 §3.3, RFC 2920. */
+import type { EnvelopeRecipient } from '../smtp/envelope.ts';
+import type { Exchange } from './connection.ts';
+import { isSendable, type Letter, mailCommand, rcptCommand, unsendable } from './envelope-commands.ts';
+import type { Failure, Stage } from './failure.ts';
+import type { RemoteReply } from './reply-reader.ts';
+import type { Session } from './session.ts';
+import { sendContent } from './transfer.ts';
+import { judgeFailure, judgeProblem, judgeReply, type Verdict } from './verdict.ts';
+
+/** `stale`: an old connection turned out to be dead before it had answered MAIL, so nothing was tried. */
+export type TransactionResult = readonly Verdict[] | 'stale';
+
+/** What was said to the envelope, as far as it came. `failure` is why there is no more. */
+type EnvelopeReplies = {
+  readonly mail?: RemoteReply | undefined;
+  readonly recipients: readonly RemoteReply[];
+  readonly data?: RemoteReply | undefined;
+  readonly failure?: Failure | undefined;
+};
+
+/** Never rejects. One verdict per recipient; afterwards `session.connection.failure` tells whether it can be used again. */
+export async function transact(
+  session: Session,
+  letter: Letter,
+  recipients: readonly EnvelopeRecipient[],
+  eightBit: 'send' | 'return',
+): Promise<TransactionResult> {
+  const problem = unsendable(letter, session.extensions, eightBit) ?? badAddress(letter, recipients);
+  if (problem !== undefined) return recipients.map(() => problem);
+  const used = session.transactions++ > 0;
+  if (session.needsReset && !(await reset(session))) return used ? 'stale' : recipients.map(() => ended(session));
+  const replies = session.extensions.pipelining
+    ? await sendPipelined(session, letter, recipients)
+    : await sendStepwise(session, letter, recipients);
+  // Hosts close idle connections, or after so many messages, some with a 421 first: RFC 5321 §3.8.
+  if (used && (replies.mail === undefined || replies.mail.code === 421)) {
+    session.connection.destroy();
+    return 'stale';
+  }
+  const verdicts = judgeEnvelope(replies, recipients.length);
+  const accepted = verdicts.includes(undefined);
+  if (replies.data?.code !== 354) leaveEnvelope(session, replies);
+  else if (accepted) return deliverContent(session, letter, verdicts);
+  else await sendLoneDot(session);
+  const otherwise = judgeData(replies);
+  return verdicts.map((verdict) => verdict ?? otherwise);
+}
+
+/** RCPT and DATA need not wait for their turn; the whole envelope leaves in one write. */
+async function sendPipelined(
+  session: Session,
+  letter: Letter,
+  recipients: readonly EnvelopeRecipient[],
+): Promise<EnvelopeReplies> {
+  const { connection, extensions } = session;
+  const stages: Stage[] = ['MAIL'];
+  let commands = mailCommand(letter, extensions);
+  for (const recipient of recipients) {
+    commands += rcptCommand(recipient, extensions);
+    stages.push('RCPT');
+  }
+  stages.push('DATA');
+  const { replies, failure } = await connection.exchange(`${commands}DATA\r\n`, stages);
+  return { mail: replies[0], recipients: replies.slice(1, 1 + recipients.length), data: replies[1 + recipients.length], failure };
+}
+
+async function sendStepwise(
+  { connection, extensions }: Session,
+  letter: Letter,
+  recipients: readonly EnvelopeRecipient[],
+): Promise<EnvelopeReplies> {
+  const mail = await connection.exchange(mailCommand(letter, extensions), ['MAIL']);
+  const said: RemoteReply[] = [];
+  const soFar = ({ failure }: Exchange): EnvelopeReplies => ({ mail: mail.replies[0], recipients: said, failure });
+  if (!isGood(mail.replies[0])) return soFar(mail);
+  for (const recipient of recipients) {
+    const rcpt = await connection.exchange(rcptCommand(recipient, extensions), ['RCPT']);
+    if (rcpt.replies[0] === undefined) return soFar(rcpt);
+    said.push(rcpt.replies[0]);
+    if (rcpt.replies[0].code === 421) return soFar(rcpt);
+  }
+  if (!said.some(isGood)) return soFar(mail);
+  const data = await connection.exchange('DATA\r\n', ['DATA']);
+  return { ...soFar(data), data: data.replies[0] };
+}
+
+/** Undefined for a recipient that was accepted. Each reply is judged by itself; what has none shares the end of the session. */
+function judgeEnvelope({ mail, recipients, failure }: EnvelopeReplies, count: number): (Verdict | undefined)[] {
+  if (mail === undefined || !isGood(mail)) {
+    const verdict = mail === undefined ? judgeFailure(failure!) : judgeReply('MAIL', mail);
+    return Array.from({ length: count }, () => verdict);
+  }
+  const verdicts = Array.from({ length: count }, (_, i) => {
+    const reply = recipients[i];
+    return reply === undefined || isGood(reply) ? undefined : judgeReply('RCPT', reply);
+  });
+  // After a 421 there is no more to come, and no failure was needed to know it.
+  const last = recipients.at(-1);
+  if (last?.code === 421) return verdicts.map((verdict) => verdict ?? judgeReply('RCPT', last));
+  return verdicts;
+}
+
+/** The verdict for those whose RCPT was accepted, or has no reply, when there is no 354. */
+function judgeData({ data, failure }: EnvelopeReplies): Verdict {
+  return data === undefined
+    ? judgeFailure(failure ?? { kind: 'lost', stage: 'DATA', detail: 'no reply' })
+    : judgeReply('DATA', data);
+}
+
+async function deliverContent(
+  session: Session,
+  letter: Letter,
+  verdicts: readonly (Verdict | undefined)[],
+): Promise<readonly Verdict[]> {
+  const verdict = await sendContent(session.connection, letter.content, () => {
+    session.committed = true;
+  });
+  session.committed = false;
+  session.needsReset = false;
+  // A refusal may have come before the host had read all: where the next command begins is not known to both.
+  if (verdict.kind !== 'relayed') session.connection.destroy();
+  return verdicts.map((refusal) => refusal ?? verdict);
+}
+
+/** The envelope is dropped, and the session kept where it is still in step. */
+function leaveEnvelope(session: Session, { mail, data, recipients }: EnvelopeReplies): void {
+  session.needsReset = isGood(mail);
+  const last = data ?? recipients.at(-1) ?? mail;
+  if (last === undefined || last.code === 421 || (data !== undefined && data.code < 400)) session.connection.destroy();
+}
+
+/** All recipients were refused and the host wants content all the same: RFC 2920 §3.1. */
+async function sendLoneDot(session: Session): Promise<void> {
+  const { replies } = await session.connection.exchange('.\r\n', ['dot']);
+  session.needsReset = false;
+  if (replies[0] === undefined || replies[0].code === 421) session.connection.destroy();
+}
+
+async function reset(session: Session): Promise<boolean> {
+  const { replies } = await session.connection.exchange('RSET\r\n', ['RSET']);
+  session.needsReset = false;
+  if (!isGood(replies[0])) session.connection.destroy();
+  return isGood(replies[0]);
+}
+
+function ended({ connection }: Session): Verdict {
+  return judgeFailure(connection.failure ?? { kind: 'lost', stage: 'RSET', detail: 'RSET was refused' });
+}
+
+function badAddress({ message }: Letter, recipients: readonly EnvelopeRecipient[]): Verdict | undefined {
+  if (isSendable(message.reversePath) && recipients.every(({ address }) => isSendable(address))) return undefined;
+  return judgeProblem('badAddress', 'An address holds a control character');
+}
+
+function isGood(reply: RemoteReply | undefined): boolean {
+  return reply !== undefined && reply.code < 300;
+}

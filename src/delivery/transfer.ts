@@ -1,0 +1,55 @@
+/** The content after 354, as few writes as it can be, and the reply to its final dot: RFC 5321 §4.1.1.4. */
+import type { Content } from '../store/message-store.ts';
+import type { Connection } from './connection.ts';
+import { DotStuffer } from './dot-stuffing.ts';
+import { judgeFailure, judgeReply, type Verdict } from './verdict.ts';
+
+/** Below this, copying into one buffer is cheaper than a second piece. */
+const COPY_LIMIT = 32 * 1024;
+
+/** @param commit is called before the final dot is written: from then on only the reply tells what became of the message. */
+export async function sendContent(connection: Connection, content: Content, commit: () => void): Promise<Verdict> {
+  const sent =
+    content.kind === 'inline'
+      ? await sendInline(connection, content.bytes, commit)
+      : await sendSpooled(connection, content, commit);
+  if (sent !== true) return sent === false ? early(connection) : sent;
+  const { replies, failure } = await connection.replies(['dot']);
+  return replies[0] === undefined ? judgeFailure(failure!) : judgeReply('dot', replies[0]);
+}
+
+/** @returns false where the connection has ended, or the host has spoken, before all was sent. */
+function sendInline(connection: Connection, bytes: Uint8Array, commit: () => void): Promise<boolean> {
+  const stuffer = new DotStuffer();
+  const pieces = [...stuffer.stuff(bytes), stuffer.end()];
+  commit();
+  return connection.write(bytes.length < COPY_LIMIT ? [Buffer.concat(pieces)] : pieces, 'content');
+}
+
+/** Each chunk has left before the next is read: a slow host costs one chunk of memory, not the message. */
+async function sendSpooled(
+  connection: Connection,
+  { prefix, spool }: Extract<Content, { kind: 'spooled' }>,
+  commit: () => void,
+): Promise<boolean | Verdict> {
+  const stuffer = new DotStuffer();
+  if (!(await connection.write(stuffer.stuff(prefix), 'content'))) return false;
+  try {
+    for await (const chunk of spool.read()) {
+      if (!(await connection.write(stuffer.stuff(chunk), 'content'))) return false;
+    }
+  } catch (error) {
+    // No dot follows, so the host never takes the part for the whole.
+    connection.destroy({ kind: 'local', stage: 'content', detail: `reading the stored message: ${(error as Error).message}` });
+    return false;
+  }
+  commit();
+  return connection.write([stuffer.end()], 'content');
+}
+
+/** The host answers while we still send: what it says counts, but the conversation is out of step. */
+async function early(connection: Connection): Promise<Verdict> {
+  const { replies, failure } =
+    connection.failure === undefined ? await connection.replies(['content']) : { replies: [], failure: connection.failure };
+  return replies[0] === undefined ? judgeFailure(failure!) : judgeReply('content', replies[0]);
+}
