@@ -43,9 +43,11 @@ export function generatePassword(): string {
 }
 
 function problemOf(stored: string): string | undefined {
-  const found = /^\$argon2id\$v=19\$m=(\d{1,10}),t=(\d{1,10}),p=(\d{1,10})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/.exec(stored);
-  if (found === null) return 'it is not argon2id in PHC form';
-  const [memory, time, lanes] = found.slice(1).map(Number) as [number, number, number];
+  const found = /^\$argon2id\$v=19\$([a-z0-9=,]{1,60})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/.exec(stored);
+  // RFC 9106 leaves the order of the parameters open: argon2 writes m,p,t, its reference program m,t,p
+  const parameters = new Map(found?.[1]?.split(',').map((pair) => pair.split('=') as [string, string]));
+  const [memory, time, lanes] = ['m', 't', 'p'].map((name) => Number(parameters.get(name))) as [number, number, number];
+  if (parameters.size !== 3 || ![memory, time, lanes].every(Number.isSafeInteger)) return 'it is not argon2id in PHC form';
   if (memory > MAX_MEMORY_KIB) return `it asks for ${memory} KiB of memory, the most is ${MAX_MEMORY_KIB}`;
   if (time > MAX_TIME_COST || lanes > MAX_LANES) return `it asks for t=${time}, p=${lanes}`;
   return undefined;
