@@ -98,8 +98,8 @@ export class DataReader {
         from = dot + 1;
       }
     }
+    this.#state = this.#stateAfter(chunk, begin); // before the last bytes are moved
     keepUntil(chunk.length);
-    this.#state = this.#stateAfter(chunk, begin);
     return chunk.subarray(begin, kept);
   }
 

@@ -1,0 +1,109 @@
+import { describe, expect, test } from 'vitest';
+import { parseMailbox, parsePath } from '../../../src/smtp/address.ts';
+import { toAsciiDomain } from '../../../src/smtp/domain.ts';
+
+describe('a mailbox', () => {
+  test.each([
+    ['anna@Example.ORG', 'anna@example.org'],
+    ['Anna.B+tag@example.org', 'Anna.B+tag@example.org'],
+    ['u%ext@relay.test', 'u%ext@relay.test'],
+    ['ext!u@relay.test', 'ext!u@relay.test'],
+    ['"a b"@d.test', '"a b"@d.test'],
+    ['"a@evil.test x"@d.test', '"a@evil.test x"@d.test'],
+    ['"a\\"b"@d.test', '"a\\"b"@d.test'],
+    ['anna@bücher.example', 'anna@xn--bcher-kva.example'],
+    ['anna@Bücher。example', 'anna@xn--bcher-kva.example'],
+    ['jürgen@example.org', 'jürgen@example.org'],
+    [`${'a'.repeat(64)}@d.test`, `${'a'.repeat(64)}@d.test`],
+    ['__proto__@x.test', '__proto__@x.test'],
+  ])('%s is %s', (text, address) => {
+    expect(parseMailbox(text)).toEqual({ address, needsUtf8: /[^\x00-\x7f]/.test(text) });
+  });
+
+  test.each([
+    ['', 'syntax'],
+    ['anna', 'no domain'],
+    ['Postmaster', 'no domain'],
+    ['"u%ext"', 'no domain'],
+    ['anna@', 'syntax'],
+    ['@d.test', 'syntax'],
+    ['u@ext@relay.test', 'syntax'],
+    ['"u@ext"x@relay.test', 'syntax'],
+    ['"open@d.test', 'syntax'],
+    ['a b@d.test', 'syntax'],
+    ['a..b@d.test', 'syntax'],
+    ['.a@d.test', 'syntax'],
+    ['u@-d.test', 'syntax'],
+    ['u@d-.test', 'syntax'],
+    ['u@d..t', 'syntax'],
+    ['u@d.test.', 'syntax'],
+    ['u@d.test:2525', 'syntax'],
+    ['a@good(x)evil.test', 'syntax'],
+    ['u@a_b.test', 'syntax'],
+    ['u@..%2f', 'syntax'],
+    ['a\u00a0b@d.test', 'syntax'],
+    ['a\u202eb@d.test', 'syntax'],
+    [`${'a'.repeat(65)}@d.test`, 'syntax'],
+    [`${'ü'.repeat(33)}@d.test`, 'syntax'],
+    [`a@${'a'.repeat(64)}.test`, 'syntax'],
+    [`a@${'a.'.repeat(126)}test`, 'syntax'],
+    ['u@[127.0.0.1]', 'literal'],
+    ['u@[IPv6:::1]', 'literal'],
+    ['u@127.0.0.1', 'literal'],
+    ['u@１２７.０.０.１', 'syntax'],
+    ['u@localhost', 'dotless'],
+    ['u@toString', 'dotless'],
+  ])('%s is none: %s', (text, problem) => {
+    expect(parseMailbox(text)).toBe(problem);
+  });
+
+  test('hostile lengths take no time', () => {
+    const start = performance.now();
+    for (const bomb of [
+      'a@'.repeat(50_000),
+      `a@${'a.'.repeat(50_000)}`,
+      '"\\'.repeat(30_000),
+      `a@${'ü.'.repeat(50_000)}`,
+      '<'.repeat(64_000),
+    ]) {
+      parseMailbox(bomb);
+      parsePath(`<${bomb}>`);
+      parsePath(bomb);
+      toAsciiDomain(bomb);
+    }
+    expect(performance.now() - start).toBeLessThan(200);
+  });
+});
+
+describe('a path', () => {
+  test.each([
+    ['<a@b.test>', { mailbox: 'a@b.test', rest: '' }],
+    ['<a@b.test> SIZE=1  RET=FULL ', { mailbox: 'a@b.test', rest: 'SIZE=1  RET=FULL' }],
+    ['<>', { mailbox: '', rest: '' }],
+    ['<> AUTH=<>', { mailbox: '', rest: 'AUTH=<>' }],
+    ['<"a>b"@c.test> X', { mailbox: '"a>b"@c.test', rest: 'X' }],
+    ['<@relay.test:u@ext.test>', { mailbox: 'u@ext.test', rest: '' }],
+    ['<@a.test,@b.test:u@ext.test>', { mailbox: 'u@ext.test', rest: '' }],
+    ['a@b.test', { mailbox: 'a@b.test', rest: '' }],
+    ['a@b.test SIZE=1', { mailbox: 'a@b.test', rest: 'SIZE=1' }],
+  ])('%s', (text, path) => {
+    expect(parsePath(text)).toEqual(path);
+  });
+
+  test.each([
+    '',
+    '<',
+    '<a@b.test',
+    '<><ceo@x.test>',
+    '<a@b.test>x',
+    'a',
+    'a@b@c',
+    'Anna <a@b.test>',
+    'a@b.test,c@d.test',
+    '<@:u@x>',
+    '<@a b:u@x>',
+    '"a b"@c.test',
+  ])('%j is none', (text) => {
+    expect(parsePath(text)).toBeUndefined();
+  });
+});
