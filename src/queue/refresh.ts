@@ -20,8 +20,9 @@ export function createRefresher(options: {
   view: DueView;
   now: Clock;
   onAnswer: () => void;
+  stopped: () => boolean;
 }) {
-  const { store, log, view, now, onAnswer } = options;
+  const { store, log, view, now, onAnswer, stopped } = options;
   const monotonic = () => performance.now();
   let running = false;
   let truncated = false;
@@ -41,7 +42,7 @@ export function createRefresher(options: {
       view.merge(due, !truncated, events);
       if (nextAt !== null) expect(nextAt);
     } catch (error) {
-      log.event.error('storeFailed', { operation: 'due', error });
+      if (!stopped()) log.event.error('storeFailed', { operation: 'due', error });
       wantedAt = monotonic() + 1000;
     }
     running = false;

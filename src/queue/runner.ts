@@ -43,7 +43,7 @@ export function startRunner(options: RunnerOptions) {
   const view = new DueView();
   const monotonic = () => performance.now();
   const clockJump = watchClock(now, monotonic);
-  const refresher = createRefresher({ store, log, view, now, onAnswer: kick });
+  const refresher = createRefresher({ store, log, view, now, onAnswer: kick, stopped: () => stopped });
   let claiming = 0;
   let kicked = false;
   let stopped = false;
@@ -173,7 +173,7 @@ export function startRunner(options: RunnerOptions) {
       if (recipients > 0) log.event.warn('clockCorrected', { recipients });
       if (recipients > 0) refresher.forget();
     } catch (error) {
-      log.event.error('storeFailed', { operation: 'retry', error });
+      if (!stopped) log.event.error('storeFailed', { operation: 'retry', error });
     } finally {
       thawing = false;
     }

@@ -10,6 +10,8 @@ import { createFailureMemory, decideUntried } from './untried.ts';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
+/** A full disk must not fill the log too. */
+const LOG_EVERY = 12;
 
 export type SettlerOptions = {
   readonly store: Pick<MessageStore, 'settle'>;
@@ -82,7 +84,7 @@ export function createSettler(options: SettlerOptions) {
    * neither do we. False: the process ends first; the next start takes the lease back and the mail is tried again.
    */
   async function stored(settlement: Settlement): Promise<boolean> {
-    for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    for (let tries = 0; ; tries++) {
       try {
         await store.settle(settlement);
         return true;
@@ -93,8 +95,8 @@ export function createSettler(options: SettlerOptions) {
           log.event.error('settleAbandoned', fields);
           return false;
         }
-        log.event.error('settleFailed', fields);
-        await sleep(pause);
+        if (tries % LOG_EVERY === 0) log.event.error('settleFailed', fields);
+        await sleep(Math.min(FIRST_PAUSE * 2 ** tries, LONGEST_PAUSE));
       }
     }
   }

@@ -61,8 +61,8 @@ function describe({ recipient, action, outcome, willRetryUntil }: Reportable): r
 }
 
 function introduction(mx: string | undefined, ip: string | undefined): string {
-  if (mx === undefined) return 'our relay found:';
-  return `${clean(mx, { max: 255 })}${ip === undefined ? '' : ` [${clean(ip, { max: 50 })}]`} said:`;
+  if (mx === undefined) return 'on our side:';
+  return `at ${clean(mx, { max: 255 })}${ip === undefined ? '' : ` [${clean(ip, { max: 50 })}]`}:`;
 }
 
 /** Answers in other scripts are shown as they came: this part has a character set of its own. */

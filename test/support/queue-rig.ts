@@ -4,7 +4,7 @@ import type { Queue, QueueOptions } from '../../src/queue/queue.ts';
 import { startQueue } from '../../src/queue/queue.ts';
 import type { Outcome } from '../../src/smtp/outcome.ts';
 import { newQueueId } from '../../src/smtp/queue-id.ts';
-import type { Claim, NewMessage, NewRecipient } from '../../src/store/store.ts';
+import type { Claim, MessageStore, NewMessage, NewRecipient } from '../../src/store/store.ts';
 import { DAY, HOUR, MINUTE } from '../../src/system/clock.ts';
 import { createLog, type LogFields } from '../../src/system/log.ts';
 import { createMailLog } from '../../src/system/mail-log.ts';
@@ -55,9 +55,9 @@ export function message(recipients: readonly NewRecipient[], rest: Partial<NewMe
 }
 
 export type Event = { readonly event: string; readonly fields: LogFields };
-export type Rig = {
+export type Rig<S extends MessageStore = MessageStore> = {
   readonly queue: Queue;
-  readonly store: MemoryStore;
+  readonly store: S;
   readonly events: Event[];
   /** Destinations without room, with the end of their back-off. */
   readonly blocked: Map<string, number | undefined>;
@@ -68,8 +68,12 @@ export type Rig = {
   free(destination: string): void;
 };
 
-/** @param deliver default: everything is relayed at once. */
-export function startRig(options: Partial<QueueOptions> & { store?: MemoryStore; limit?: number } = {}): Rig {
+type RigOptions = Partial<Omit<QueueOptions, 'store'>> & { limit?: number };
+
+/** On the fake store, or one that is given. `deliver` by default relays everything at once. */
+export function startRig(options?: RigOptions & { store?: MemoryStore }): Rig<MemoryStore>;
+export function startRig(options: RigOptions & { store: MessageStore }): Rig;
+export function startRig(options: RigOptions & { store?: MessageStore } = {}): Rig {
   const store = options.store ?? createMemoryStore();
   const events: Event[] = [];
   const emitter = new EventEmitter().setMaxListeners(0);

@@ -4,7 +4,7 @@ import type { Claim } from '../../../src/store/store.ts';
 import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
 import { delayed, gate, message, type Rig, recipient, relayed, returned, SCHEDULE, startRig } from '../../support/queue-rig.ts';
 
-let rig: Rig;
+let rig: Rig<MemoryStore>;
 afterEach(() => rig.queue.close(0));
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -49,7 +49,7 @@ describe('fairness', () => {
     const times: number[] = [];
     for (let i = 0; i < 20; i++) times.push(await latency('good.example'));
     times.sort((a, b) => a - b);
-    expect(times[10]).toBeLessThan(20);
+    expect(times[10]).toBeLessThan(100);
     expect(store.calls.claim - before.claim).toBe(0);
     expect(store.calls.due - before.due).toBeLessThanOrEqual(3);
     await pause(1000);

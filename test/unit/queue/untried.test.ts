@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { decideUntried, patience } from '../../../src/queue/untried.ts';
 import type { StoredRecipient } from '../../../src/store/store.ts';
 import { DAY, HOUR } from '../../../src/system/clock.ts';
+import type { MemoryStore } from '../../support/memory-store.ts';
 import { delayed, message, type Rig, recipient, relayed, SCHEDULE, startRig } from '../../support/queue-rig.ts';
 
 const T = 1_700_000_000_000;
@@ -44,7 +45,7 @@ describe('decideUntried', () => {
 });
 
 describe('a dead destination', () => {
-  let rig: Rig;
+  let rig: Rig<MemoryStore>;
   afterEach(() => rig.queue.close(0));
 
   test('lets go of all its mail once the lifetime is over, though only one message was tried', async () => {

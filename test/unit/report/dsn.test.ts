@@ -52,7 +52,7 @@ describe.skipIf(!hasPython)('a report as Python reads it', () => {
     });
     const text = mail.parts[0]!.body!;
     expect(text).toContain('<bob@example.org>');
-    expect(text).toContain('mx.example.org [192.0.2.25] said:\r\n        550 5.1.1 No such user\r\n');
+    expect(text).toContain('at mx.example.org [192.0.2.25]:\r\n        550 5.1.1 No such user\r\n');
     expect(mail.parts[2]!.body).toBe('From: a@example.net\r\nSubject: Hi\r\n');
     expect(bytes.toString().replaceAll('\r\n', '')).not.toMatch(/[\r\n]/);
     expect(
