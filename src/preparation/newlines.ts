@@ -208,6 +208,7 @@ function nextControl(chunk: Buffer, start: number, aligned: Words | undefined): 
     for (; i < chunk.length && (i < from || ((i - from) & 3) !== 0); i++) {
       if (chunk[i]! < 14) return i;
     }
+    if (i === chunk.length) return i;
     let w = (i - from) >> 2;
     // A byte below 14 borrows from its top bit; bytes from 128 up are masked out by ~word.
     while (w < words.length && ((words[w]! - 0x0e0e0e0e) & ~words[w]! & 0x80808080) === 0) w++;

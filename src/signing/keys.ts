@@ -1,21 +1,27 @@
 /** Making and taking over DKIM keys: RSA of RFC 6376, Ed25519 of RFC 8463. */
 import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { DkimKey } from '../store/store.ts';
+import type { DkimKey, DkimKeyState } from '../store/store.ts';
 
 const generate = promisify(generateKeyPair);
 const RSA_BITS = 2048;
 const MIN_RSA_BITS = 1024;
 
 /**
- * An RSA-2048 and an Ed25519 key, pending. The selectors are `s20261121r` and `s20261121e` by the date, or SELECTOR and
+ * An RSA-2048 and an Ed25519 key. The first keys of a domain sign at once (an unpublished key is as good as no signature); their
+ * successors are pending until the DNS has them. The selectors are `s20261121r` and `s20261121e` by the date, or SELECTOR and
  * SELECTOR-ed.
  */
-export async function createDkimKeys(options: { domain: string; selector?: string; now: number }): Promise<readonly DkimKey[]> {
-  const { domain, selector, now } = options;
+export async function createDkimKeys(options: {
+  domain: string;
+  selector?: string;
+  now: number;
+  state?: DkimKeyState;
+}): Promise<readonly DkimKey[]> {
+  const { domain, selector, now, state = 'pending' } = options;
   const day = new Date(now).toISOString().slice(0, 10).replaceAll('-', '');
   const names = selector === undefined ? [`s${day}r`, `s${day}e`] : [selector, `${selector}-ed`];
-  const facts = { domain: checkedDomain(domain), state: 'pending', createdAt: now } as const;
+  const facts = { domain: checkedDomain(domain), state, createdAt: now } as const;
   const [rsa, ed25519] = await Promise.all([generate('rsa', { modulusLength: RSA_BITS }), generate('ed25519')]);
   return [
     { ...facts, selector: checkedSelector(names[0]!), algorithm: 'rsa-sha256', privateKey: toPem(rsa.privateKey) },
@@ -24,12 +30,18 @@ export async function createDkimKeys(options: { domain: string; selector?: strin
 }
 
 /**
- * A key that exists, pending until its record is seen.
+ * A key that exists already; state as for new ones.
  * @param options.pem PKCS#1 or PKCS#8: RSA of at least 1024 bits, or Ed25519.
  * @throws Error with a sentence for the operator.
  */
-export function importDkimKey(options: { domain: string; selector: string; pem: string; now: number }): DkimKey {
-  const { domain, selector, pem, now } = options;
+export function importDkimKey(options: {
+  domain: string;
+  selector: string;
+  pem: string;
+  now: number;
+  state?: DkimKeyState;
+}): DkimKey {
+  const { domain, selector, pem, now, state = 'pending' } = options;
   const key = readPem(pem);
   const bits = key.asymmetricKeyDetails?.modulusLength;
   if (bits !== undefined && bits < MIN_RSA_BITS) {
@@ -40,7 +52,7 @@ export function importDkimKey(options: { domain: string; selector: string; pem: 
     selector: checkedSelector(selector),
     algorithm: key.asymmetricKeyType === 'rsa' ? 'rsa-sha256' : 'ed25519-sha256',
     privateKey: toPem(key),
-    state: 'pending',
+    state,
     createdAt: now,
   };
 }
