@@ -28,9 +28,7 @@ export async function reasonsAgainst(
   const free = disk.free();
   const reasons: string[] = [];
   if (free !== undefined && free < minFree) reasons.push(`disk: ${free} bytes free, ${minFree} wanted`);
-  for (const { keyType, notAfter } of certificates.facts()) {
-    if (notAfter <= now) reasons.push(`certificate: the ${keyType} certificate ended ${new Date(notAfter).toISOString()}`);
-  }
+  reasons.push(...certificates.problems(now));
   const ping = store.ping().then(
     () => undefined,
     (error: Error) => `store: ${error.message}`,

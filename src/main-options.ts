@@ -7,8 +7,14 @@ import type { Limit } from './store/store.ts';
 import type { SubmissionOptions } from './submission/submission.ts';
 import type { Log } from './system/log.ts';
 
-export function certificateOptions({ hostname, tls }: Config): Pick<CertificateOptions, 'mode' | 'hostname' | 'names' | 'files'> {
-  return { mode: tls.mode, hostname, names: tls.names, files: tls.files };
+export function certificateOptions({
+  hostname,
+  tls,
+  listen,
+}: Config): Pick<CertificateOptions, 'mode' | 'hostname' | 'names' | 'files' | 'acme' | 'listen'> {
+  const { directory, email, acceptTerms, challenge, ca } = tls.acme;
+  const acme = { directory, email, acceptTerms, challenge, ca };
+  return { mode: tls.mode, hostname, names: tls.names, files: tls.files, acme, listen: { http: listen.http, alpn: listen.alpn } };
 }
 
 export function deliveryOptions({ routes, delivery }: Config): Omit<DeliveryOptions, 'hostname' | 'dns' | 'log' | 'operation'> {

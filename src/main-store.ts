@@ -8,7 +8,7 @@ import type { Log } from './system/log.ts';
 /** The host name's own domain signs our reports from the first start on; its record is printed by `smarthost domain records`. */
 export async function ensureOwnKey({ operation }: Store, hostname: string, log: Log): Promise<void> {
   if ((await operation.dkimKeys(hostname)).length > 0) return;
-  await operation.addDkimKeys(await createDkimKeys({ domain: hostname, now: Date.now() }));
+  await operation.addDkimKeys(await createDkimKeys({ domain: hostname, now: Date.now(), state: 'active' }));
   log.info('dkimKeyCreated', { domain: hostname });
 }
 

@@ -89,7 +89,12 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
   const { messages, operation } = store;
   const disk = await startDiskWatch(config.dataDir);
   closers.push(() => disk.close());
-  const certificates = await startCertificates({ ...certificateOptions(config), operation, log: mailLog });
+  const certificates = await startCertificates({
+    ...certificateOptions(config),
+    owner: machineName(), // one serve per data directory: what an earlier process here held is free to us
+    operation,
+    log: mailLog,
+  });
   closers.push(() => certificates.close());
   await ensureOwnKey(store, config.hostname, log);
 
@@ -124,7 +129,7 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
     report: reporter,
     schedule: config.queue,
   });
-  const rotation = startRotation({ operation, messages, dns, log: mailLog });
+  const rotation = startRotation({ operation, messages, dns, log: mailLog, changed: () => signer.forget() });
   closers.push(() => rotation.close());
   const stopTrimming = startTrimming(store, () => config.trace, log);
   closers.push(stopTrimming);
@@ -139,6 +144,7 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
   store.onForeignChange(() => {
     credentials.forget();
     signer.forget();
+    certificates.look();
     queue.wake();
   });
 
@@ -168,10 +174,11 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
       body: await metrics.render(await snapshot(store, certificates, submission.sessions())),
     }),
     unready,
+    warnings: certificates.warnings,
   });
   closers.push(() => admin.close());
 
-  const listening = [...submission.listening, ...admin.listening];
+  const listening = [...submission.listening, ...certificates.listening, ...admin.listening];
   log.info('started', { version: VERSION, pid: process.pid, listen: listening });
 
   let closing: Promise<void> | undefined;

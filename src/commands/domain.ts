@@ -85,8 +85,10 @@ async function add(io: Io, name: string, options: AddOptions & CommonOptions): P
       throw new CommandError(`${domain} exists already. \`smarthost domain rotate ${domain}\` makes new keys.`);
     const keys =
       pem === undefined
-        ? await typedLater('--selector', () => createDkimKeys({ domain, now: Date.now(), ...nameFor(selector, there) }))
-        : [typed('--key', () => importDkimKey({ domain, selector: selector!, pem, now: Date.now() }))];
+        ? await typedLater('--selector', () =>
+            createDkimKeys({ domain, now: Date.now(), state: 'active', ...nameFor(selector, there) }),
+          )
+        : [typed('--key', () => importDkimKey({ domain, selector: selector!, pem, now: Date.now(), state: 'active' }))];
     await keep(store, keys);
     await announce(io, options, keys);
   });

@@ -124,7 +124,7 @@ async function ensureKeys({ operation }: Store, domains: readonly string[]): Pro
   for (const domain of new Set(domains)) {
     let own = await operation.dkimKeys(domain);
     if (own.length === 0) {
-      own = await createDkimKeys({ domain, now: Date.now() });
+      own = await createDkimKeys({ domain, now: Date.now(), state: 'active' });
       await operation.addDkimKeys(own);
     }
     keys.push(...own);

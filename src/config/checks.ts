@@ -51,9 +51,6 @@ function checkSizes({ submission }: Config, report: Report): void {
   for (const key of ['maxMessageSize', 'maxHeaderSize'] as const) {
     if (submission[key] < 1024) report('error', `submission.${key}`, 'must be at least 1KiB');
   }
-  if (submission.maxHeaderSize > submission.maxMessageSize) {
-    report('error', 'submission.maxHeaderSize', 'must not be larger than submission.maxMessageSize');
-  }
   for (const key of ['idleTimeout', 'commandTimeout', 'authTimeout'] as const) {
     if (submission[key] <= 0) report('error', `submission.${key}`, 'must be longer than 0');
   }

@@ -193,7 +193,7 @@ export async function openClient(port: number, { tls = false }: { tls?: boolean 
       await client.command('EHLO client.test');
       return client.command(`AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`).toString('base64')}`);
     },
-    /** One message; the last reply. */
+    /** One message, whose text ends with CRLF; the last reply. */
     async message({
       from = USER,
       to = ['anna@dest.test'],
@@ -208,7 +208,7 @@ export async function openClient(port: number, { tls = false }: { tls?: boolean 
         if (!/^[23]/.test(reply)) return reply;
       }
       client.send(text);
-      return client.command('\r\n.');
+      return client.command('.');
     },
     close(): void {
       socket.destroy();

@@ -1,0 +1,209 @@
+/** The whole relay, as a client, a destination and an operator see it. */
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
+import { afterEach, describe, expect, test } from 'vitest';
+import { openClient, PASSWORD, startTestRelay, type TestRelay, type TestRelayOptions, USER } from '../support/relay.ts';
+
+let relay: TestRelay | undefined;
+afterEach(async () => {
+  await relay?.close();
+  relay = undefined;
+});
+const start = async (options?: TestRelayOptions) => (relay = await startTestRelay(options));
+const TEXT = `From: ${USER}\r\nTo: anna@dest.test\r\nSubject: Hello\r\n\r\nHow are you?\r\n`;
+
+async function loggedIn(port: number, tls: boolean) {
+  const client = await openClient(port, { tls });
+  if (!tls) {
+    await client.command('EHLO client.test');
+    await client.startTls();
+  }
+  expect(await client.login()).toMatch(/^235 2\.7\.0 /);
+  return client;
+}
+
+async function smarthost(file: string, ...words: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['src/smarthost.ts', ...words, '--config', file]);
+  return stdout;
+}
+
+describe('one message', () => {
+  test.each([
+    ['465', 'submissions', true],
+    ['587', 'submission', false],
+  ] as const)('over %s is acknowledged, signed twice, delivered, and can be traced', async (_, listener, tls) => {
+    const { ports, mx, dns, logged, file } = await start();
+    const client = await loggedIn(ports[listener], tls);
+    const reply = await client.message({ text: TEXT });
+    expect(reply).toMatch(/^250 2\.0\.0 Ok: queued as [0-9a-z]{13}$/);
+    const id = reply.split(' ').at(-1)!;
+    const [message] = await mx.received(1);
+    expect(message!.mailFrom).toBe(USER);
+    expect(message!.recipients.map(({ address }) => address)).toEqual(['anna@dest.test']);
+    const text = message!.data.toString('latin1');
+    expect(text).toMatch(new RegExp(`^Received: [^]*by relay\\.test[^]*ESMTPSA[^]*id ${id}`));
+    expect(text).not.toContain('client.test');
+    expect(text).not.toContain('127.0.0.1');
+    expect(text.endsWith('\r\n\r\nHow are you?\r\n')).toBe(true);
+    const { results } = await dkimVerify(message!.data, {
+      resolver: async (name: string) => {
+        const asked = await import('node:dns/promises');
+        const resolver = new asked.Resolver();
+        resolver.setServers([dns.server]);
+        return resolver.resolveTxt(name);
+      },
+    });
+    expect(results.map(({ status, signingDomain }) => [status.result, signingDomain])).toEqual([
+      ['pass', 'sender.test'],
+      ['pass', 'sender.test'],
+    ]);
+    const relayed = await logged('relayed');
+    expect(relayed).toMatchObject({
+      queueId: id,
+      recipient: 'anna@dest.test',
+      mx: 'mx.dest.test',
+      ip: '127.0.0.1',
+      code: 250,
+      attempt: 1,
+    });
+    const [traced] = JSON.parse(await smarthost(file, 'trace', id, '--json'));
+    expect(traced).toMatchObject({
+      id,
+      user: USER,
+      reversePath: USER,
+      recipients: [{ recipient: 'anna@dest.test', state: 'relayed' }],
+    });
+    expect(traced.recipients[0].attempts).toMatchObject([{ mx: 'mx.dest.test', outcome: 'relayed', code: 250 }]);
+    client.close();
+  });
+
+  test('never holds a secret in the log, at any level', async () => {
+    const { ports, mx, log } = await start({ yaml: 'log: { level: debug }' });
+    const client = await loggedIn(ports.submissions, true);
+    await client.message({ text: TEXT });
+    await mx.received(1);
+    const wrong = await openClient(ports.submissions, { tls: true });
+    await wrong.login(USER, 'a wrong password');
+    const all = JSON.stringify(log);
+    for (const secret of [
+      PASSWORD,
+      'a wrong password',
+      Buffer.from(`\0${USER}\0${PASSWORD}`).toString('base64'),
+      'How are you?',
+      'PRIVATE KEY',
+    ]) {
+      expect(all).not.toContain(secret);
+    }
+    client.close();
+    wrong.close();
+  });
+});
+
+describe('nobody gets in without a login', () => {
+  test.each(['submissions', 'submission'] as const)('on %s', async (listener) => {
+    const { ports } = await start();
+    const client = await openClient(ports[listener], { tls: listener === 'submissions' });
+    await client.command('EHLO client.test');
+    expect(await client.command('MAIL FROM:<a@sender.test>')).toMatch(/^530 5\.7\.0 /);
+    expect(await client.command('RCPT TO:<a@dest.test>')).toMatch(/^530 5\.7\.0 /);
+    expect(await client.command('DATA')).toMatch(/^530 5\.7\.0 /);
+    client.close();
+  });
+});
+
+describe('limits', () => {
+  test('let exactly as many messages in as they say, over many connections', async () => {
+    const limits = 'limits: { messages: [7/hour], newRecipients: [] }';
+    const { ports, mx } = await start({ yaml: limits });
+    const attempt = async (port: number) => {
+      const client = await loggedIn(port, true);
+      const replies = [await client.message({ text: TEXT }), await client.message({ text: TEXT })];
+      client.close();
+      return replies;
+    };
+    const replies = (await Promise.all(Array.from({ length: 10 }, () => attempt(ports.submissions)))).flat();
+    expect(replies.filter((reply) => reply.startsWith('250 '))).toHaveLength(7);
+    expect(replies.filter((reply) => /^450 4\.7\.1 .*7.*hour/.test(reply))).toHaveLength(13);
+    await mx.received(7);
+    expect(mx.count()).toBe(7);
+  });
+
+  test('hold instead of refusing, by choice', async () => {
+    const { ports, mx, file, logged } = await start({ yaml: 'limits: { messages: [1/hour], newRecipients: [], over: hold }' });
+    const client = await loggedIn(ports.submissions, true);
+    await client.message({ text: TEXT });
+    const held = await client.message({ text: TEXT });
+    expect(held).toMatch(/^250 /);
+    const id = held.split(' ').at(-1)!;
+    await logged('held', (line) => line['queueId'] === id);
+    const entry = JSON.parse(await smarthost(file, 'queue', 'show', id, '--json'));
+    expect(entry.recipients[0].state).toBe('held');
+    await smarthost(file, 'queue', 'release', id);
+    await mx.received(2);
+    client.close();
+  });
+});
+
+describe('reports', () => {
+  test('tell the sender of a failure, signed by the relay, and never about a report', async () => {
+    const { ports, mx, logged } = await start({
+      mx: { script: { RCPT: ({ address }) => (address.startsWith('nobody') ? '550 5.1.1 No such user' : undefined) } },
+    });
+    const client = await loggedIn(ports.submissions, true);
+    const id = (await client.message({ to: ['nobody@dest.test'], text: TEXT })).split(' ').at(-1)!;
+    const [report] = await mx.received(1);
+    expect(report!.mailFrom).toBe('');
+    expect(report!.recipients[0]!.address).toBe(USER);
+    const text = report!.data.toString();
+    expect(text).toContain('report-type=delivery-status');
+    expect(text).toMatch(/^Diagnostic-Code: smtp; ?550 5\.1\.1 No such user/m);
+    expect(text).toMatch(/^DKIM-Signature: [^]*d=relay\.test/m);
+    expect(await logged('failed')).toMatchObject({ queueId: id, status: '5.1.1' });
+    expect(await logged('reported')).toMatchObject({ about: id, action: 'failed' });
+    client.close();
+  });
+});
+
+describe('the operator', () => {
+  test('sees health, readiness and metrics', async () => {
+    const { ports, mx } = await start();
+    const client = await loggedIn(ports.submissions, true);
+    await client.message({ text: TEXT });
+    await mx.received(1);
+    const get = (path: string) => fetch(`http://127.0.0.1:${ports.admin}${path}`);
+    expect((await get('/healthz')).status).toBe(200);
+    expect(await (await get('/readyz')).json()).toMatchObject({ status: 'ready' });
+    const metrics = await (await get('/metrics')).text();
+    expect(metrics).toContain(`smarthost_accepted_total{user="${USER}"} 1`);
+    expect(metrics).toMatch(/smarthost_certificate_not_after_timestamp_seconds\{keyType="ecdsa"\} \d+/);
+    expect((await get('/elsewhere')).status).toBe(404);
+    client.close();
+  });
+
+  test('reloads without a session noticing, and a broken file changes nothing', async () => {
+    const { ports, file, reload, logged, log } = await start();
+    const client = await loggedIn(ports.submissions, true);
+    const before = await (await import('node:fs/promises')).readFile(file, 'utf8');
+    await writeFile(file, `${before}submission: { maxMessageSize: 1KiB }\nhostnme: x\n`);
+    await reload();
+    expect(await logged('reloadRefused')).toMatchObject({ problems: [expect.stringMatching(/hostname/)] });
+    await writeFile(
+      file,
+      `${before.replace('hostname: relay.test', 'hostname: other.test')}submission: { maxMessageSize: 1KiB }\n`,
+    );
+    await reload();
+    expect(log.filter((line) => line.event === 'reloadRefused')).toHaveLength(1);
+    await logged('reloaded');
+    expect(log.find((line) => line.event === 'restartNeeded')).toMatchObject({ settings: expect.arrayContaining(['hostname']) });
+    expect(await client.command(`MAIL FROM:<${USER}> SIZE=2000`)).toMatch(/^552 5\.3\.4 /);
+    expect(await client.message({ text: TEXT })).toMatch(/^250 /);
+    client.close();
+  });
+
+  test('cannot start a second relay on the same data', async () => {
+    const { dataDir } = await start();
+    await expect(startTestRelay({ dataDir })).rejects.toThrow(/already|in use|another/i);
+  });
+});
