@@ -5,7 +5,9 @@
  */
 import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { SECOND } from '../system/clock.ts';
 import type { Failure, FailureKind, Stage } from './failure.ts';
+import type { Timeouts } from './options.ts';
 import { type RemoteReply, ReplyReader } from './reply-reader.ts';
 
 /** Replies in the order of the commands; with a failure there are fewer than were asked for. A 421 is always the last one. */
@@ -13,6 +15,19 @@ export type Exchange = { readonly replies: readonly RemoteReply[]; readonly fail
 
 /** The deadline of each stage. */
 export type Milliseconds = { readonly [stage in Stage]: number };
+
+export function deadlines({ connect, greeting, command, data, block, dot }: Timeouts): Milliseconds {
+  const commands = {
+    EHLO: command,
+    STARTTLS: command,
+    handshake: command,
+    AUTH: command,
+    RSET: command,
+    MAIL: command,
+    RCPT: command,
+  };
+  return { connect, greeting, ...commands, DATA: data, content: block, dot, QUIT: Math.min(command, 5 * SECOND) };
+}
 
 export type TlsStart = { readonly options: ConnectionOptions; readonly onSession: (session: Buffer) => void };
 

@@ -8,11 +8,11 @@ import { MINUTE, SECOND, systemClock } from '../system/clock.ts';
 import { createAborts } from './aborts.ts';
 import { type AddressGuard, createAddressGuard, type Refused } from './address-guard.ts';
 import { type AttemptContext, attempt, effectOf, type Result } from './attempt.ts';
-import type { Milliseconds } from './connection.ts';
+import { deadlines } from './connection.ts';
 import { createResolve } from './destination.ts';
 import { createEncryption } from './encryption.ts';
 import { createIpFamilies } from './ip-families.ts';
-import type { Delivery, DeliveryOptions, Timeouts } from './options.ts';
+import type { Delivery, DeliveryOptions } from './options.ts';
 import { startPacing, type TurnedAway } from './pacing.ts';
 import { type Plan, type PlanContext, planFor } from './plan.ts';
 import { createPool } from './pool.ts';
@@ -157,19 +157,6 @@ function outcomeOf({ verdict, target, tls, dsn }: Result, started: number, notBe
   if (kind === 'relayed') return { kind, reply, dsnPassedOn: dsn, ...where };
   if (kind === 'returned') return { kind, reply, ...where, ...(notBefore !== undefined && { notBefore }) };
   return { kind, reply, ...where };
-}
-
-function deadlines({ connect, greeting, command, data, block, dot }: Timeouts): Milliseconds {
-  const commands = {
-    EHLO: command,
-    STARTTLS: command,
-    handshake: command,
-    AUTH: command,
-    RSET: command,
-    MAIL: command,
-    RCPT: command,
-  };
-  return { connect, greeting, ...commands, DATA: data, content: block, dot, QUIT: Math.min(command, 5 * SECOND) };
 }
 
 /** Judging an address takes microseconds, and there are few addresses. */

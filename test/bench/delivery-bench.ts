@@ -1,0 +1,162 @@
+/**
+ * What a delivered message costs this process: our client with all that is around it (resolving, pacing, pool, verdict), and
+ * nodemailer's lib/smtp-connection alone, both on kept plain connections to a trivial sink in a process of its own.
+ *
+ *     node test/bench/delivery-bench.ts [messages] [size]
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import SMTPConnection from 'nodemailer/lib/smtp-connection';
+import { deadlines } from '../../src/delivery/connection.ts';
+import { createEncryption } from '../../src/delivery/encryption.ts';
+import { openSession, type Session, type Target } from '../../src/delivery/session.ts';
+import { tlsPolicy } from '../../src/delivery/tls-policy.ts';
+import { transact } from '../../src/delivery/transaction.ts';
+import { createLog } from '../../src/system/log.ts';
+import { createMailLog } from '../../src/system/mail-log.ts';
+import { claimOf, inline, startTestDelivery, TIMEOUTS } from '../support/delivery.ts';
+import { startDns } from '../support/dns.ts';
+
+const MESSAGES = Number(process.argv[2] ?? 20_000);
+const SIZE = Number(process.argv[3] ?? 4096);
+const PARALLEL = 20;
+const SINK = '--sink';
+
+if (process.argv[2] === SINK) runSink();
+else await runBench();
+
+async function runBench(): Promise<void> {
+  const sink = fork(fileURLToPath(import.meta.url), [SINK]);
+  const [port] = (await once(sink, 'message')) as [number];
+  const text = `From: a@sender.test\r\nSubject: bench\r\n\r\n${`${'x'.repeat(76)}\r\n`.repeat(Math.ceil(SIZE / 78))}`.slice(
+    0,
+    SIZE - 2,
+  );
+  const body = `${text}\r\n`;
+  for (let round = 0; round < 3; round++) {
+    await ours(port, body);
+    await ourSessions(port, body);
+    await nodemailers(port, body);
+  }
+  end(sink);
+}
+
+async function ours(port: number, body: string): Promise<void> {
+  const zone = Object.fromEntries(
+    Array.from({ length: 100 }, (_, i) => [
+      [`d${i}.test`, { MX: [`10 mx.d${i}.test`] }],
+      [`mx.d${i}.test`, { A: [`127.0.2.${i + 1}`] }],
+    ]).flat(),
+  );
+  const dns = await startDns(zone as Parameters<typeof startDns>[0]);
+  const relay = await startTestDelivery(dns, { port });
+  const { signal } = new AbortController();
+  const content = inline(body);
+  const worker = (n: number) => async (count: number) => {
+    for (let i = 0; i < count; i++) {
+      const claim = claimOf(relay, `bob@d${(n * 5 + (i % 5)) % 100}.test`, { content });
+      const [outcome] = await relay.deliver(claim, signal);
+      if (outcome!.kind !== 'relayed') throw new Error(JSON.stringify(outcome));
+    }
+  };
+  await measure('ours, 100 domains', worker);
+  await relay.close();
+  await dns.close();
+}
+
+/** The conversation alone, as nodemailer's is measured. */
+async function ourSessions(port: number, body: string): Promise<void> {
+  const content = inline(body);
+  const encryption = createEncryption(undefined);
+  const log = createMailLog(createLog({ level: 'silent', format: 'json' }));
+  const context = { hostname: 'relay.example.net', timeouts: deadlines(TIMEOUTS), encryption, log };
+  const target: Target = { mx: 'good.test', ip: '127.0.0.1', family: 4, port, tls: tlsPolicy('none', 'good.test') };
+  const sessions = await Promise.all(Array.from({ length: PARALLEL }, () => openSession(target, context) as Promise<Session>));
+  const message = { reversePath: 'alice@sender.test', body: '7BIT', needsSmtpUtf8: false } as const;
+  await measure('ours, conversation alone', (n) => async (count) => {
+    for (let i = 0; i < count; i++) {
+      const [verdict] = await transact(sessions[n]!, { message, content }, [{ address: 'bob@good.test' }], 'send');
+      if ((verdict as { kind: string }).kind !== 'relayed') throw new Error(JSON.stringify(verdict));
+    }
+  });
+  for (const { connection } of sessions) connection.destroy();
+}
+
+async function nodemailers(port: number, body: string): Promise<void> {
+  const content = Buffer.from(body);
+  const connections = await Promise.all(
+    Array.from({ length: PARALLEL }, async () => {
+      const connection = new SMTPConnection({
+        host: '127.0.0.1',
+        port,
+        secure: false,
+        ignoreTLS: true,
+        name: 'relay.example.net',
+      });
+      await new Promise<void>((done) => connection.connect(() => done()));
+      return connection;
+    }),
+  );
+  await measure('nodemailer lib/smtp-connection', (n) => async (count) => {
+    const envelope = { from: 'alice@sender.test', to: ['bob@good.test'], size: content.length };
+    for (let i = 0; i < count; i++) {
+      await new Promise<void>((done, fail) =>
+        connections[n]!.send(envelope, content, (error: Error | null) => (error ? fail(error) : done())),
+      );
+    }
+  });
+  for (const connection of connections) connection.on('error', () => {}).close();
+}
+
+async function measure(name: string, worker: (n: number) => (count: number) => Promise<void>): Promise<void> {
+  await Promise.all(Array.from({ length: PARALLEL }, (_, n) => worker(n)(50))); // warm
+  const cpu = process.cpuUsage();
+  const began = performance.now();
+  await Promise.all(Array.from({ length: PARALLEL }, (_, n) => worker(n)(MESSAGES / PARALLEL)));
+  const { user, system } = process.cpuUsage(cpu);
+  const seconds = (performance.now() - began) / 1000;
+  console.log(
+    `${name.padEnd(32)} ${((user + system) / MESSAGES).toFixed(0).padStart(5)} µs CPU/message (user ${(user / MESSAGES).toFixed(0)}, system ${(system / MESSAGES).toFixed(0)}), ${(MESSAGES / seconds).toFixed(0)} messages/s`,
+  );
+}
+
+/** Answers without looking closer than it must. */
+function runSink(): void {
+  const server = createServer({ noDelay: true }, (socket) => {
+    socket.write('220 sink\r\n');
+    socket.on('error', () => {});
+    socket.on('data', sinkReader(socket));
+  });
+  server.listen(0, '0.0.0.0', () => process.send!((server.address() as { port: number }).port));
+}
+
+function sinkReader(socket: Socket): (chunk: Buffer) => void {
+  let content = false;
+  let tail = '';
+  return (chunk) => {
+    if (content) {
+      tail = (tail + chunk.toString('latin1')).slice(-5);
+      if (tail !== '\r\n.\r\n') return;
+      content = false;
+      socket.write('250 2.0.0 Ok\r\n');
+      return;
+    }
+    const text = chunk.toString('latin1');
+    let answer = '';
+    for (const line of text.split('\r\n').slice(0, -1)) {
+      if (line.startsWith('EHLO')) answer += '250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE\r\n';
+      else if (line === 'DATA') {
+        answer += '354 go\r\n';
+        content = true;
+        tail = '\r\n';
+      } else answer += '250 2.1.0 Ok\r\n';
+    }
+    socket.write(answer);
+  };
+}
+
+function end(sink: ChildProcess): void {
+  sink.kill();
+}
