@@ -8,6 +8,8 @@ export type AdminOptions = {
   readonly metrics: () => Promise<{ readonly body: string; readonly contentType: string }>;
   /** Reasons why the relay should get no traffic now; empty: ready. */
   readonly unready: () => Promise<readonly string[]>;
+  /** What does not keep traffic away, and should be looked at. */
+  readonly warnings?: () => readonly string[];
 };
 
 type Page = { readonly status: number; readonly body: string; readonly contentType?: string };
@@ -65,8 +67,9 @@ async function pageFor(options: AdminOptions, { method, url }: IncomingMessage):
       return { status: 200, body: json({ status: 'ok' }) };
     case '/readyz': {
       const reasons = await options.unready();
+      const warnings = options.warnings?.() ?? [];
       return reasons.length === 0
-        ? { status: 200, body: json({ status: 'ready' }) }
+        ? { status: 200, body: json({ status: 'ready', ...(warnings.length === 0 ? {} : { warnings }) }) }
         : { status: 503, body: json({ status: 'unready', reasons }) };
     }
     case '/metrics':

@@ -7,7 +7,7 @@ export type Snapshot = {
   readonly states: Readonly<Partial<Record<string, number>>>;
   readonly oldestSeconds: number;
   readonly sessions: number;
-  readonly certificates: readonly { readonly keyType: string; readonly notAfter: number }[];
+  readonly certificates: readonly { readonly keyType: string; readonly notAfter: number; readonly failures: number }[];
 };
 
 export type Metrics = {
@@ -38,6 +38,9 @@ export function createMetrics(version: string): Metrics {
   const oldest = gauge('smarthost_queue_oldest_seconds', 'Age of the oldest message in the queue');
   const sessions = gauge('smarthost_sessions', 'Open submission sessions');
   const notAfter = gauge('smarthost_certificate_not_after_timestamp_seconds', 'End of the served certificate', ['keyType']);
+  const renewalFailures = gauge('smarthost_certificate_renewal_failures', 'Renewals that failed since the last that did not', [
+    'keyType',
+  ]);
   const memory = gauge('smarthost_memory_bytes', 'Resident memory of the process');
   const delivery = new Histogram({
     name: 'smarthost_delivery_seconds',
@@ -74,7 +77,11 @@ export function createMetrics(version: string): Metrics {
       sessions.set(snapshot.sessions);
       memory.set(process.memoryUsage.rss());
       notAfter.reset();
-      for (const { keyType, notAfter: at } of snapshot.certificates) notAfter.set({ keyType }, at / 1000);
+      renewalFailures.reset();
+      for (const { keyType, notAfter: at, failures } of snapshot.certificates) {
+        notAfter.set({ keyType }, at / 1000);
+        renewalFailures.set({ keyType }, failures);
+      }
       return registry.metrics();
     },
   };

@@ -68,7 +68,7 @@ export function createMailLog(target: Log, observe: (event: string, fields: LogF
     held: (facts: { queueId: string; recipient: string }) => log.info('held', facts),
     released: (facts: { queueId: string; recipient: string }) => log.info('released', facts),
     reported: (facts: { queueId: string; about: string; action: string }) => log.info('reported', facts),
-    certificate: (facts: { action: string; keyType: string; notAfter?: string; error?: string }) =>
+    certificate: (facts: { action: string; keyType: string; notAfter?: string; error?: string; nextAttemptAt?: string }) =>
       facts.error === undefined ? log.info('certificate', facts) : log.warn('certificate', facts),
     event: log,
   };

@@ -1,0 +1,56 @@
+/** Our account at an authority: its key is made once and kept, RFC 8555 §7.3. */
+import type { OperationStore } from '../store/store.ts';
+import type { MailLog } from '../system/mail-log.ts';
+import { AcmeError } from './acme-error.ts';
+import { type AcmeSession, openSession, type SessionOptions } from './acme-session.ts';
+
+export type AccountOptions = Pick<SessionOptions, 'transport' | 'signal' | 'now'> & {
+  readonly directory: string;
+  readonly email: string | undefined;
+  readonly operation: OperationStore;
+  readonly log: MailLog;
+};
+
+type StoredAccount = { readonly key: string; readonly url?: string; readonly email?: string | undefined };
+
+/** @returns a session of the account, which is made where the authority does not know it. */
+export async function openAccount({ directory, email, operation, log, ...rest }: AccountOptions): Promise<AcmeSession> {
+  const name = `acme.account.${directory}`;
+  const read = async () => JSON.parse((await operation.value(name)) ?? 'null') as StoredAccount | null;
+  let kept = await read();
+  if (kept === null) {
+    const { crypto } = await import('acme-client');
+    kept = { key: String(await crypto.createPrivateEcdsaKey()) };
+    await operation.setValue(name, JSON.stringify(kept)); // before it is registered: a lost answer must not lose the account
+  }
+  const open = (accountUrl?: string) =>
+    openSession({ directoryUrl: directory, accountKey: kept.key, ...(accountUrl === undefined ? {} : { accountUrl }), ...rest });
+  const contact = email === undefined ? [] : [`mailto:${email}`];
+
+  if (kept.url !== undefined && kept.email === email) return open(kept.url);
+  if (kept.url !== undefined) {
+    const session = await open(kept.url);
+    try {
+      await session.ask((client) => client.updateAccount({ contact }));
+      await operation.setValue(name, JSON.stringify({ ...kept, email }));
+      return session;
+    } catch (error) {
+      if (!(error instanceof AcmeError) || error.type !== 'accountDoesNotExist') throw error;
+    }
+  }
+  const session = await open();
+  // acme-client: an account that exists is found by its key, and updated
+  await session.ask((client) => client.createAccount({ termsOfServiceAgreed: true, contact }));
+  const terms = await session.ask((client) => client.getTermsOfServiceUrl());
+  const url = session.client.getAccountUrl();
+  await operation.setValue(name, JSON.stringify({ ...kept, url, email }));
+  log.event.info('acmeAccount', { directory, account: url, acceptedTerms: terms ?? undefined });
+  return session;
+}
+
+/** The authority has forgotten us: the key stays, the next session registers it again. */
+export async function forgetAccountUrl(operation: OperationStore, directory: string): Promise<void> {
+  const name = `acme.account.${directory}`;
+  const kept = JSON.parse((await operation.value(name)) ?? 'null') as StoredAccount | null;
+  if (kept !== null) await operation.setValue(name, JSON.stringify({ key: kept.key }));
+}

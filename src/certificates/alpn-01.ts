@@ -1,0 +1,70 @@
+/** Answers TLS-ALPN-01 challenges: RFC 8737. Everybody else is let go before any TLS, so a visitor sees no certificate. */
+import { createServer, type Socket } from 'node:net';
+import { createSecureContext, TLSSocket } from 'node:tls';
+import { SECOND } from '../system/clock.ts';
+import type { Answers } from './challenges.ts';
+import { readClientHello } from './client-hello.ts';
+import type { ChallengeListener } from './http-01.ts';
+import { type ListenAddress, type Listening, listen } from './listen.ts';
+
+const PROTOCOL = 'acme-tls/1';
+
+/** Milliseconds for a visitor to say what it wants, and for the handshake. */
+const DEADLINE = 10 * SECOND;
+
+/** @throws CertificateError where a listener cannot be opened. */
+export async function startAlpn01(addresses: readonly ListenAddress[], answers: Answers): Promise<ChallengeListener> {
+  const open = new Set<Socket>();
+  const servers: ReturnType<typeof createServer>[] = [];
+  const close = async () => {
+    for (const socket of open) socket.destroy();
+    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  };
+  const listening: Listening[] = [];
+  for (const at of addresses) {
+    const server = createServer({ noDelay: true }, (socket) => {
+      open.add(socket);
+      socket.once('close', () => open.delete(socket));
+      socket.on('error', () => socket.destroy());
+      setTimeout(() => socket.destroy(), DEADLINE).unref();
+      void serve(socket, answers).catch(() => socket.destroy());
+    });
+    server.maxConnections = 200;
+    servers.push(server);
+    try {
+      listening.push(await listen(server, 'alpn', at));
+    } catch (error) {
+      servers.pop();
+      await close();
+      throw error;
+    }
+  }
+  return { listening, close };
+}
+
+async function serve(socket: Socket, answers: Answers): Promise<void> {
+  const bytes = await firstRecord(socket);
+  const hello = bytes === undefined ? undefined : readClientHello(bytes);
+  // RFC 8737 §3: the authority offers this one protocol and names the host
+  if (hello === undefined || hello === 'more' || hello.protocols.length !== 1 || hello.protocols[0] !== PROTOCOL)
+    return void socket.destroy();
+  const answer = hello.serverName === undefined ? undefined : await answers.find(hello.serverName);
+  if (answer === undefined || socket.destroyed) return void socket.destroy();
+  const { key, certificate } = JSON.parse(answer) as { key: string; certificate: string };
+  socket.unshift(bytes!);
+  const secureContext = createSecureContext({ key, cert: certificate });
+  const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: [PROTOCOL] });
+  secure.on('error', () => socket.destroy());
+  secure.on('secure', () => secure.end()); // RFC 8737 §3: nothing is said after the handshake
+  secure.resume();
+}
+
+/** @returns undefined where what came is no ClientHello, or the visitor left. */
+async function firstRecord(socket: Socket): Promise<Buffer | undefined> {
+  let held: Buffer = Buffer.alloc(0);
+  for await (const chunk of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    held = Buffer.concat([held, chunk]);
+    if (readClientHello(held) !== 'more') return held;
+  }
+  return undefined;
+}

@@ -1,0 +1,119 @@
+/** Looks when certificates are due, and has them renewed by one worker at a time. RFC 8555, RFC 9773. */
+import { HOUR, MINUTE } from '../system/clock.ts';
+import { AcmeError } from './acme-error.ts';
+import { fetchRenewalInformation } from './ari.ts';
+import { type IssueOptions, issueAll } from './issue.ts';
+import { holdLease, LEASE_TIME } from './lease.ts';
+import type { KeyType } from './pair.ts';
+import { fingerprint, isDue, makePlans, type Plan, type PlannedStatus, toStatus } from './plan.ts';
+import { endRequest, renewalRequest, writeState } from './renewal-state.ts';
+import { createTransport, type Transport } from './transport.ts';
+
+export type RenewerOptions = IssueOptions & {
+  /** Who takes the lease; only one process at a time may use the name. */
+  readonly owner: string;
+  /** PEM text of a further authority that the directory's own certificate may come from. */
+  readonly ca: string | undefined;
+  /** Called after every look with what is planned. */
+  readonly planned: (plans: ReadonlyMap<KeyType, PlannedStatus>) => Promise<void>;
+};
+
+export type Renewer = {
+  /** Something may have changed: look now. */
+  look(): void;
+  /** An order under way is left as it is: the next start takes it up. */
+  close(): Promise<void>;
+};
+
+/** How often the store is looked at where nobody says that it changed. */
+const POLL = MINUTE;
+
+export function startRenewer(options: RenewerOptions): Renewer {
+  const { log, now } = options;
+  const stop = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | undefined;
+  let asked = false;
+
+  async function run(): Promise<void> {
+    let next = now() + POLL;
+    while (asked && !stop.signal.aborted) {
+      asked = false;
+      next = await lookOnce(options, stop.signal).catch((error: unknown) => {
+        if (!stop.signal.aborted) log.event.error('certificateTrouble', { error });
+        return now() + POLL;
+      });
+    }
+    running = undefined;
+    if (stop.signal.aborted) return;
+    timer = setTimeout(look, Math.min(Math.max(next - now(), 0), POLL));
+    timer.unref();
+  }
+  function look(): void {
+    asked = true;
+    if (running !== undefined || stop.signal.aborted) return;
+    clearTimeout(timer);
+    running = run();
+  }
+  look();
+  return {
+    look,
+    async close() {
+      stop.abort();
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}
+
+/** Looks, and does what is due. @returns when to look again */
+async function lookOnce(options: RenewerOptions, stop: AbortSignal): Promise<number> {
+  const { now, owner, operation } = options;
+  await options.changed();
+  let plans = await makePlans(options);
+  if (isDue(plans, now())) {
+    const lease = await holdLease({ name: 'certificates', owner, operation, now });
+    if (lease === undefined) return now() + LEASE_TIME / 3;
+    try {
+      await work(options, AbortSignal.any([stop, lease.signal]));
+    } finally {
+      await lease.release();
+    }
+    plans = await makePlans(options);
+  }
+  await options.planned(new Map(plans.map((one) => [one.keyType, toStatus(one)])));
+  return Math.min(...plans.flatMap(({ at, askAt }) => [at, askAt]));
+}
+
+async function work(options: RenewerOptions, signal: AbortSignal): Promise<void> {
+  const { operation, now, ca } = options;
+  const request = await renewalRequest(operation);
+  const transport = createTransport({ ca, signal, now });
+  try {
+    // read again: another worker may have done it before we had the lease
+    for (const one of await makePlans(options)) if (one.askAt <= now()) await askAuthority(options, one, transport);
+    const due = (await makePlans(options)).filter(({ at }) => at <= now());
+    if (due.length === 0) return;
+    await issueAll(options, { due, transport, signal });
+    if (request !== undefined && !signal.aborted) await endRequest(operation, request);
+  } finally {
+    transport.close();
+  }
+}
+
+/** An authority that gives no answer now gives one later: what it said before holds until then. */
+async function askAuthority(options: RenewerOptions, { keyType, state, stored }: Plan, transport: Transport): Promise<void> {
+  const { operation, directory, now, log } = options;
+  if (stored === undefined) return;
+  const of = fingerprint(stored);
+  const before = state.information?.of === of ? state.information : {};
+  const information = await fetchRenewalInformation(transport, {
+    directory,
+    certificate: stored.certificate,
+    now: now(),
+  }).catch((error: Error) => {
+    log.event.debug('renewalInformation', { keyType, error: error.message });
+    return { ...before, checkAt: Math.max(now() + HOUR, error instanceof AcmeError ? (error.retryAfter ?? 0) : 0) };
+  });
+  await writeState(operation, keyType, { ...state, information: { ...information, of } });
+}
