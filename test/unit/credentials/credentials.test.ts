@@ -1,0 +1,152 @@
+import { hash } from 'argon2';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { createCredentials, generatePassword, hashPassword, normalizeName } from '../../../src/credentials/credentials.ts';
+import type { Credential } from '../../../src/store/store.ts';
+import { CREDENTIAL, PASSWORD } from '../../support/submission-rig.ts';
+
+const NAME = CREDENTIAL.name;
+let stored: Credential;
+beforeAll(async () => {
+  stored = { ...CREDENTIAL, hash: await hashPassword(PASSWORD) };
+});
+
+function rig(options: { cacheFor?: number; parallel?: number; waiting?: number } = {}, change: Partial<Credential> = {}) {
+  let time = 1_000_000;
+  const records = new Map([[NAME, { ...stored, ...change }]]);
+  const get = vi.fn(async (name: string) => records.get(name));
+  const update = vi.fn(async (name: string, next: Partial<Credential>) => {
+    records.set(name, { ...records.get(name)!, ...next });
+    return true;
+  });
+  const credentials = createCredentials({ store: { get, update }, cacheFor: 300_000, now: () => time, ...options });
+  return { credentials, records, get, update, pass: (ms: number) => (time += ms) };
+}
+const timed = async (work: () => Promise<unknown>) => {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+};
+
+describe('a login', () => {
+  test('is right, wrong, or unknown; names have no ASCII case', async () => {
+    const { credentials } = rig();
+    expect(await credentials.verify(NAME, PASSWORD)).toMatchObject({ result: 'ok', credential: { name: NAME } });
+    expect(await credentials.verify(NAME.toUpperCase(), PASSWORD)).toMatchObject({ result: 'ok', credential: { name: NAME } });
+    expect(await credentials.verify(NAME, `${PASSWORD} `)).toEqual({ result: 'wrong' });
+    expect(await credentials.verify('nobody', PASSWORD)).toEqual({ result: 'wrong' });
+    expect(await credentials.verify('../../x\0', PASSWORD)).toEqual({ result: 'wrong' });
+    expect(await credentials.verify('', '')).toEqual({ result: 'wrong' });
+    expect(await credentials.verify('constructor', PASSWORD)).toEqual({ result: 'wrong' });
+  });
+
+  test('is disabled or expired only for who knows the password', async () => {
+    const disabled = rig({}, { disabled: true }).credentials;
+    expect(await disabled.verify(NAME, PASSWORD)).toEqual({ result: 'disabled' });
+    expect(await disabled.verify(NAME, 'x')).toEqual({ result: 'wrong' });
+    const { credentials, pass } = rig({}, { expiresAt: 1_000_001 });
+    expect(await credentials.verify(NAME, PASSWORD)).toMatchObject({ result: 'ok' });
+    pass(1);
+    expect(await credentials.verify(NAME, PASSWORD)).toEqual({ result: 'expired' });
+  });
+
+  test('takes as long for an unknown name as for a wrong password', async () => {
+    const { credentials } = rig({ cacheFor: 0 });
+    await credentials.verify('warm', 'up');
+    const wrong: number[] = [];
+    const unknown: number[] = [];
+    for (let i = 0; i < 8; i++) {
+      wrong.push(await timed(() => credentials.verify(NAME, `wrong ${i}`)));
+      unknown.push(await timed(() => credentials.verify(`nobody ${i}`, 'x')));
+    }
+    const median = (list: number[]) => list.sort((a, b) => a - b)[4]!;
+    expect(median(unknown)).toBeGreaterThan(median(wrong) / 2);
+    expect(median(unknown)).toBeLessThan(median(wrong) * 2);
+  });
+
+  test('with more than 1024 octets is wrong and not hashed', async () => {
+    const { credentials, get } = rig();
+    expect(await credentials.verify(NAME, 'ü'.repeat(513))).toEqual({ result: 'wrong' });
+    expect(get).not.toHaveBeenCalled();
+  });
+
+  test('is unavailable when the store fails, or holds what cannot be used', async () => {
+    const cause = new Error('disk');
+    const failing = createCredentials({ store: { get: () => Promise.reject(cause), update: async () => true }, cacheFor: 0 });
+    expect(await failing.verify(NAME, PASSWORD)).toEqual({ result: 'unavailable', cause });
+    const absurd = stored.hash.replace('m=19456', 'm=4194304');
+    expect(await rig({}, { hash: absurd }).credentials.verify(NAME, PASSWORD)).toMatchObject({ result: 'unavailable' });
+    expect(await rig({}, { hash: 'secret' }).credentials.verify(NAME, PASSWORD)).toMatchObject({ result: 'unavailable' });
+  });
+});
+
+describe('storms', () => {
+  test('forty logins of one pair at once run argon2 once, and later ones not at all', async () => {
+    const { credentials, get } = rig();
+    const once = await timed(() => credentials.verify(NAME, PASSWORD));
+    credentials.forget();
+    const fresh = rig();
+    const forty = await timed(() => Promise.all(Array.from({ length: 40 }, () => fresh.credentials.verify(NAME, PASSWORD))));
+    expect(forty).toBeLessThan(once * 10 + 100);
+    expect(fresh.get).toHaveBeenCalledTimes(1);
+    expect(await timed(() => fresh.credentials.verify(NAME, PASSWORD))).toBeLessThan(once);
+    expect(get).toHaveBeenCalledTimes(1);
+  });
+
+  test('who finds no room to wait is told to come again', async () => {
+    const { credentials } = rig({ parallel: 1, waiting: 2 });
+    const results = await Promise.all(Array.from({ length: 5 }, (_, i) => credentials.verify(NAME, `wrong ${i}`)));
+    expect(results.map(({ result }) => result).sort()).toEqual(['busy', 'busy', 'wrong', 'wrong', 'wrong']);
+    expect(await credentials.verify(NAME, PASSWORD)).toMatchObject({ result: 'ok' });
+  });
+});
+
+describe('what is remembered', () => {
+  test('a new password, a disabled or removed credential hold within 2 s', async () => {
+    const { credentials, records, pass } = rig();
+    await credentials.verify(NAME, PASSWORD);
+    records.set(NAME, { ...stored, hash: await hashPassword('other') });
+    pass(2000);
+    expect(await credentials.verify(NAME, PASSWORD)).toEqual({ result: 'wrong' });
+    records.set(NAME, { ...stored, disabled: true });
+    pass(2000);
+    expect(await credentials.verify(NAME, PASSWORD)).toEqual({ result: 'disabled' });
+    expect(await credentials.current(NAME)).toBeUndefined();
+    records.delete(NAME);
+    credentials.forget();
+    expect(await credentials.verify(NAME, PASSWORD)).toEqual({ result: 'wrong' });
+    expect(await credentials.current(NAME)).toBeUndefined();
+  });
+
+  test('a pair is hashed again when its time is over', async () => {
+    const { credentials, pass } = rig({ cacheFor: 1000 });
+    const first = await timed(() => credentials.verify(NAME, PASSWORD));
+    expect(await timed(() => credentials.verify(NAME, PASSWORD))).toBeLessThan(first / 2);
+    pass(1000);
+    expect(await timed(() => credentials.verify(NAME, PASSWORD))).toBeGreaterThan(first / 4);
+  });
+
+  test('a hash with old parameters is made anew at login', async () => {
+    const old = await hash(PASSWORD, { type: 2, memoryCost: 8192, timeCost: 2, parallelism: 1 });
+    const { credentials, records, update } = rig({}, { hash: old });
+    expect(await credentials.verify(NAME, PASSWORD)).toMatchObject({ result: 'ok' });
+    await expect.poll(() => update.mock.calls.length).toBe(1);
+    expect(records.get(NAME)?.hash).toContain('m=19456');
+    expect(await credentials.verify(NAME, PASSWORD)).toMatchObject({ result: 'ok' });
+    expect(await credentials.verify(NAME, 'x')).toEqual({ result: 'wrong' });
+  });
+});
+
+describe('names and passwords', () => {
+  test('a generated password is long, and never the same', () => {
+    const passwords = new Set(Array.from({ length: 100 }, generatePassword));
+    expect(passwords.size).toBe(100);
+    for (const password of passwords) expect(password).toMatch(/^[a-km-np-z2-9]{24}$/);
+  });
+
+  test('names keep what is not ASCII, and have no control characters', () => {
+    expect(normalizeName('Anna@ÄXAMPLE.org')).toBe('anna@Äxample.org');
+    expect(normalizeName('DOMAIN\\User')).toBe('domain\\user');
+    for (const name of ['', 'a\nb', 'a\0', 'a\u2028b', 'a\x7f', 'x'.repeat(256), '\ud800'])
+      expect(() => normalizeName(name)).toThrow();
+  });
+});

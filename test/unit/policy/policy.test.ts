@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest';
+import { checkAuthor, checkReversePath } from '../../../src/policy/policy.ts';
+import { covers } from '../../../src/policy/sender.ts';
+import { Refusal } from '../../../src/smtp/reply.ts';
+import { CREDENTIAL } from '../../support/submission-rig.ts';
+
+const codeOf = (check: () => void): string => {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof Refusal) return `${error.reply.code} ${error.reply.status}`;
+    throw error;
+  }
+  return 'allowed';
+};
+
+describe('a rule covers', () => {
+  test.each([
+    ['anna@a.test', 'anna@a.test', true],
+    ['Anna@a.test', 'anNA@a.test', true],
+    ['anna@a.test', 'bob@a.test', false],
+    ['anna@a.test', 'xanna@a.test', false],
+    ['@a.test', 'bob@a.test', true],
+    ['@a.test', 'bob@b.a.test', false],
+    ['@a.test', 'bob@xa.test', false],
+    ['@.a.test', 'bob@a.test', true],
+    ['@.a.test', 'bob@b.a.test', true],
+    ['@.a.test', 'bob@xa.test', false],
+    ['@.', 'bob@a.test', false],
+    ['@a.test', '"x@a.test"@b.test', false],
+    ['@a.test', 'x@a.test@b.test', false],
+    ['*', 'anyone@anywhere.test', true],
+    ['\u212aelvin@a.test', 'kelvin@a.test', false],
+  ])('%s and %s: %s', (rule, address, covered) => {
+    expect(covers([rule], address)).toBe(covered);
+  });
+
+  test('none, where there is no rule', () => {
+    expect(covers([], 'anna@a.test')).toBe(false);
+  });
+});
+
+describe('the reverse-path', () => {
+  test('belongs to the login', () => {
+    expect(codeOf(() => checkReversePath(CREDENTIAL, 'bob@sender.test'))).toBe('allowed');
+    expect(codeOf(() => checkReversePath(CREDENTIAL, 'bob@other.test'))).toBe('553 5.7.1');
+  });
+
+  test('is null only for mail servers, whatever their senders', () => {
+    expect(codeOf(() => checkReversePath({ ...CREDENTIAL, senders: ['*'] }, ''))).toBe('553 5.7.1');
+    expect(codeOf(() => checkReversePath({ ...CREDENTIAL, senders: [], mailServer: true }, ''))).toBe('allowed');
+  });
+});
+
+describe('the author', () => {
+  test.each([
+    [['anna@sender.test'], undefined, 'allowed'],
+    [['eve@other.test'], undefined, '550 5.7.1'],
+    [['anna@sender.test', 'eve@other.test'], 'anna@sender.test', '550 5.7.1'],
+    [['anna@sender.test', 'bob@sender.test'], 'eve@other.test', '550 5.7.1'],
+    [['anna@sender.test'], 'eve@other.test', '550 5.7.1'],
+    [['anna@sender.test', 'bob@sender.test'], 'anna@sender.test', 'allowed'],
+  ])('From %j, Sender %s: %s', (from, sender, code) => {
+    const author = { from, nullSender: false, ...(sender === undefined ? {} : { sender }) };
+    expect(codeOf(() => checkAuthor(CREDENTIAL, author))).toBe(code);
+  });
+
+  test('of a report is whoever the mail server says', () => {
+    const report = { from: ['postmaster@internal.test'], nullSender: true };
+    expect(codeOf(() => checkAuthor({ ...CREDENTIAL, mailServer: true }, report))).toBe('allowed');
+    expect(codeOf(() => checkAuthor(CREDENTIAL, report))).toBe('550 5.7.1');
+    expect(codeOf(() => checkAuthor({ ...CREDENTIAL, mailServer: true }, { ...report, nullSender: false }))).toBe('550 5.7.1');
+  });
+});

@@ -1,0 +1,131 @@
+import { describe, expect, test, vi } from 'vitest';
+import { createQuota } from '../../../src/policy/policy.ts';
+import { Refusal } from '../../../src/smtp/reply.ts';
+import type { Credential, Limit, LimitUse } from '../../../src/store/store.ts';
+import { CREDENTIAL } from '../../support/submission-rig.ts';
+
+const NOW = 1_000_000;
+const HOUR = 3_600_000;
+const messages: Limit = { kind: 'messages', count: 10, per: 'day' };
+const recipients: Limit = { kind: 'recipients', count: 5, per: 'hour' };
+const newRecipients: Limit = { kind: 'newRecipients', count: 2, per: 'day' };
+const use = (limit: Limit, used: number, resetsAt = NOW + 3 * HOUR): LimitUse => ({ limit, used, resetsAt });
+const DEFAULTS = { list: [messages], over: 'refuse' } as const;
+
+function rig({
+  stored = [] as LimitUse[],
+  known = [] as string[],
+  limits = null as Credential['limits'],
+  over = 'refuse' as 'refuse' | 'hold',
+  now = NOW,
+} = {}) {
+  const limitUse = vi.fn(async () => stored);
+  const knownRecipients = vi.fn(async (_user: string, addresses: readonly string[]) =>
+    addresses.filter((one) => known.includes(one)),
+  );
+  const notify = vi.fn();
+  const quota = createQuota({ messages: { limitUse, knownRecipients }, defaults: { ...DEFAULTS, over }, now: () => now, notify });
+  const credential = { ...CREDENTIAL, limits };
+  const result = async (work: () => Promise<void> | undefined): Promise<string> => {
+    try {
+      await work();
+      return 'allowed';
+    } catch (error) {
+      if (error instanceof Refusal) return error.message;
+      throw error;
+    }
+  };
+  return { quota, credential, limitUse, knownRecipients, notify, result };
+}
+
+describe('which limits hold', () => {
+  test('the defaults, or what the credential says; none for mail servers and for an empty list', () => {
+    const { quota, credential } = rig();
+    expect(quota.limitsOf(credential)).toEqual({ user: credential.name, list: [messages], over: 'refuse' });
+    expect(quota.limitsOf({ ...credential, limits: [recipients] })?.list).toEqual([recipients]);
+    expect(quota.limitsOf({ ...credential, limits: [] })).toBeUndefined();
+    expect(quota.limitsOf({ ...credential, mailServer: true })).toBeUndefined();
+    expect(quota.limitsOf({ ...credential, mailServer: true, limits: [messages] })?.list).toEqual([messages]);
+    quota.reload({ list: [], over: 'hold' });
+    expect(quota.limitsOf(credential)).toBeUndefined();
+  });
+});
+
+describe('at MAIL', () => {
+  test('the reply names limit and window', async () => {
+    const { quota, credential, result } = rig({ stored: [use(messages, 10)] });
+    expect(await result(() => quota.atMail(credential))).toBe('450 4.7.1 Limit of 10 messages per day reached, try again in 3 h');
+  });
+
+  test('the store is asked once, then what it said when counting is remembered', async () => {
+    const { quota, credential, limitUse, result } = rig({ stored: [use(messages, 8)] });
+    expect(await result(() => quota.atMail(credential))).toBe('allowed');
+    expect(quota.atMail(credential)).toBeUndefined();
+    quota.noteUse(credential.name, [use(messages, 10)]);
+    expect(await result(() => quota.atMail(credential))).toContain('450 4.7.1');
+    expect(limitUse).toHaveBeenCalledTimes(1);
+  });
+
+  test('a window that has ended limits nothing, a raised limit holds at once', async () => {
+    const { quota, credential, result } = rig({ stored: [use(messages, 10, NOW - 1)] });
+    expect(await result(() => quota.atMail(credential))).toBe('allowed');
+    quota.noteUse(credential.name, [use(messages, 10)]);
+    expect(await result(() => quota.atMail({ ...credential, limits: [{ ...messages, count: 11 }] }))).toBe('allowed');
+  });
+
+  test('a limit that is new to the credential is asked for', async () => {
+    const { quota, credential, limitUse, result } = rig({ stored: [use(recipients, 0)], limits: [recipients] });
+    await result(() => quota.atMail(credential));
+    await result(() => quota.atMail({ ...credential, limits: [messages] }));
+    expect(limitUse).toHaveBeenCalledTimes(2);
+  });
+
+  test('held mail is never refused', async () => {
+    const { quota, credential, result, limitUse } = rig({ stored: [use(messages, 10)], over: 'hold' });
+    expect(await result(() => quota.atMail(credential))).toBe('allowed');
+    expect(await result(() => quota.atRecipient(credential, 'a@b.test', 9))).toBe('allowed');
+    expect(limitUse).not.toHaveBeenCalled();
+  });
+});
+
+describe('at RCPT', () => {
+  test('those of this transaction count', async () => {
+    const { quota, credential, result } = rig({ stored: [use(recipients, 3)], limits: [recipients] });
+    expect(await result(() => quota.atRecipient(credential, 'a@b.test', 1))).toBe('allowed');
+    expect(await result(() => quota.atRecipient(credential, 'a@b.test', 2))).toContain(
+      '450 4.7.1 Limit of 5 recipients per hour',
+    );
+  });
+
+  test('whether a recipient is new is asked only where no new one fits', async () => {
+    const { quota, credential, result, knownRecipients } = rig({
+      stored: [use(newRecipients, 1)],
+      limits: [newRecipients],
+      known: ['old@b.test'],
+    });
+    expect(await result(() => quota.atRecipient(credential, 'new@b.test', 0))).toBe('allowed');
+    expect(knownRecipients).not.toHaveBeenCalled();
+    quota.noteUse(credential.name, [use(newRecipients, 2)]);
+    expect(await result(() => quota.atRecipient(credential, 'old@b.test', 0))).toBe('allowed');
+    expect(await result(() => quota.atRecipient(credential, 'new@b.test', 0))).toContain('first-time recipients per day');
+  });
+});
+
+test('80 % and 100 % are told once a window', () => {
+  const { quota, credential, notify } = rig();
+  for (const used of [7, 8, 9, 10, 10]) quota.noteUse(credential.name, [use(messages, used)]);
+  expect(notify.mock.calls.map(([, at, percent]) => [at.used, percent])).toEqual([
+    [8, 80],
+    [10, 100],
+  ]);
+  quota.noteUse(credential.name, [use(messages, 9, NOW + 30 * HOUR)]);
+  expect(notify).toHaveBeenCalledTimes(3);
+});
+
+test('a failing store is no refusal', async () => {
+  const quota = createQuota({
+    messages: { limitUse: () => Promise.reject(new Error('disk')), knownRecipients: async () => [] },
+    defaults: DEFAULTS,
+  });
+  await expect(quota.atMail({ ...CREDENTIAL, limits: null })).rejects.toThrow('disk');
+});

@@ -1,0 +1,99 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { nextTextDeadline, overdue } from '../../../src/submission/deadlines.ts';
+import { codeOf, RawClient } from '../../support/raw-client.ts';
+import { LIMITS, PLAIN, type Rig, type RigOptions, startRig } from '../../support/submission-rig.ts';
+
+const QUIET = { activeAt: 0, lineSince: 0, exchangeSince: 0, textUntil: 0 };
+
+describe('what is overdue', () => {
+  test('idle 5 min, a command 60 s, a login 30 s', () => {
+    expect(overdue(QUIET, LIMITS, 300_000)).toBeUndefined();
+    expect(overdue(QUIET, LIMITS, 300_001)).toContain('Idle');
+    expect(overdue({ ...QUIET, lineSince: 1 }, LIMITS, 60_002)).toContain('command');
+    expect(overdue({ ...QUIET, exchangeSince: 1 }, LIMITS, 30_002)).toContain('login');
+  });
+
+  test('text earns time at the lowest rate, at most as much as an idle session has', () => {
+    const at = (bytes: number) => nextTextDeadline(60_000, bytes, LIMITS, 0);
+    expect(at(500)).toBe(61_000);
+    expect(at(10_000_000)).toBe(300_000);
+    expect(overdue({ ...QUIET, textUntil: at(500) }, LIMITS, 61_001)).toContain('slowly');
+  });
+
+  test('a client at 500 B/s is never cut, one at 1 byte in 10 s is cut after about a minute', () => {
+    const run = (bytes: number, every: number) => {
+      let until = 60_000;
+      for (let now = 0; now < 3_600_000; now += every) {
+        if (now > until) return now;
+        until = nextTextDeadline(until, bytes, LIMITS, now);
+      }
+      return undefined;
+    };
+    expect(run(500, 1000)).toBeUndefined();
+    expect(run(1, 10_000)).toBeLessThan(80_000);
+  });
+});
+
+describe('a session that takes too long', () => {
+  let rig: Rig;
+  afterEach(() => rig.close());
+  const start = async (limits: RigOptions['limits'] = {}) => {
+    rig = await startRig({ limits });
+  };
+
+  test('idle: 421 4.4.2', async () => {
+    await start({ idleTimeout: 100 });
+    const client = await rig.tls();
+    expect(codeOf(await client.reply())).toBe('421 4.4.2');
+    await client.closed();
+  });
+
+  test('a command by bytes: 421 4.4.2', async () => {
+    await start({ commandTimeout: 100 });
+    const client = await rig.tls();
+    const timer = setInterval(() => client.send('x'), 20);
+    expect(codeOf(await client.reply())).toBe('421 4.4.2');
+    clearInterval(timer);
+    await client.closed();
+  });
+
+  test('a login that does not go on: 421 4.4.2', async () => {
+    await start({ authTimeout: 100 });
+    const client = await rig.tls();
+    await client.askAll(['EHLO x', 'AUTH LOGIN']);
+    expect(codeOf(await client.reply())).toBe('421 4.4.2');
+  });
+
+  test('text by bytes: 421 4.4.2, and nothing of it stays', async () => {
+    await start({ commandTimeout: 150, idleTimeout: 150 });
+    const client = await rig.loggedIn();
+    await client.askAll(['MAIL FROM:<anna@sender.test>', 'RCPT TO:<bob@example.org>', 'DATA']);
+    const timer = setInterval(() => client.send('x'), 20);
+    expect(codeOf(await client.reply())).toBe('421 4.4.2');
+    clearInterval(timer);
+    await client.closed();
+    await expect.poll(() => rig.aborted.length).toBe(1);
+  });
+
+  test('a slow answer of ours is not the client’s fault', async () => {
+    const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+    rig = await startRig({ limits: { idleTimeout: 100, commandTimeout: 100 }, onFinish: async () => void (await wait(400)) });
+    const client = await rig.loggedIn();
+    await client.askAll(['MAIL FROM:<anna@sender.test>', 'RCPT TO:<bob@example.org>', 'DATA']);
+    client.send('From: anna@sender.test\r\n\r\nHello\r\n.\r\n');
+    expect(codeOf(await client.reply())).toBe('250 2.0.0');
+  });
+
+  test('who does not read replies is not read either, and ends as idle', async () => {
+    await start({ idleTimeout: 300 });
+    const client = await RawClient.tls(rig.port('submissions'));
+    await client.reply();
+    await client.ask('EHLO x');
+    await client.ask(`AUTH PLAIN ${PLAIN}`);
+    await client.ask('MAIL FROM:<anna@sender.test>');
+    client.socket.pause();
+    for (let i = 0; i < 3000; i++) client.send('RCPT TO:<bob@example.org>\r\n'.repeat(200));
+    await expect.poll(() => rig.submission.sessions(), { timeout: 15_000 }).toBe(0);
+    client.close();
+  });
+});
