@@ -36,13 +36,12 @@ export function createAddressGuard(allowPrivate: readonly string[], ownAddresses
   const refused = networks(PRIVATE);
   const allowed = networks(allowPrivate);
   return (address) => {
-    const family = isIPv4(address) ? 'ipv4' : 'ipv6';
     if (isIP(address) === 0) return 'private';
-    if (allowPrivate.length > 0 && allowed.check(address, family)) return undefined;
+    if (allowed.contains(address)) return undefined;
     if (ownAddresses().includes(address)) return 'self';
-    if (refused.check(address, family)) return 'private';
-    const inner = family === 'ipv6' ? embedded(address) : undefined;
-    return inner !== undefined && refused.check(inner, 'ipv4') ? 'private' : undefined;
+    if (refused.contains(address)) return 'private';
+    const inner = isIPv4(address) ? undefined : embedded(address);
+    return inner !== undefined && refused.contains(inner) ? 'private' : undefined;
   };
 }
 
@@ -57,13 +56,20 @@ function dotted(high: string, low: string): string {
   return [high.slice(0, 2), high.slice(2), low.slice(0, 2), low.slice(2)].map((hex) => Number.parseInt(hex, 16)).join('.');
 }
 
+type Networks = { contains(address: string): boolean };
+
 /** Throws for what is no network: the configuration is checked before, so this is our mistake. */
-function networks(list: readonly string[]): BlockList {
-  const result = new BlockList();
+function networks(list: readonly string[]): Networks {
+  // Two lists: in one, `::ffff:0:0/96` would contain every IPv4 address.
+  const lists = { ipv4: new BlockList(), ipv6: new BlockList() };
   for (const entry of list) {
     const [address = '', prefix] = entry.split('/');
-    const family = isIPv4(address) ? 'ipv4' : 'ipv6';
-    result.addSubnet(address, prefix === undefined ? (family === 'ipv4' ? 32 : 128) : Number(prefix), family);
+    const family = familyOf(address);
+    lists[family].addSubnet(address, prefix === undefined ? (family === 'ipv4' ? 32 : 128) : Number(prefix), family);
   }
-  return result;
+  return { contains: (address) => lists[familyOf(address)].check(address, familyOf(address)) };
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIPv4(address) ? 'ipv4' : 'ipv6';
 }

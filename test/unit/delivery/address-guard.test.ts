@@ -1,0 +1,86 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { createAddressGuard } from '../../../src/delivery/address-guard.ts';
+
+const guard = createAddressGuard([], () => ['192.0.2.7', '2001:db8::7']);
+
+test.each([
+  '0.0.0.0',
+  '0.1.2.3',
+  '10.1.2.3',
+  '100.64.0.1',
+  '100.127.255.255',
+  '127.0.0.1',
+  '127.255.255.254',
+  '169.254.169.254',
+  '172.16.0.1',
+  '172.31.255.255',
+  '192.168.1.1',
+  '224.0.0.1',
+  '240.0.0.1',
+  '255.255.255.255',
+  '::',
+  '::1',
+  '::7f00:1',
+  '::ffff:127.0.0.1',
+  '::ffff:7f00:1',
+  '::ffff:8.8.8.8',
+  'fc00::1',
+  'fd12:3456::1',
+  'fe80::1',
+  'fe80::1%lo',
+  'fec0::1',
+  'ff02::1',
+  '64:ff9b::127.0.0.1',
+  '64:ff9b::a00:1',
+  '2002:7f00:1::1',
+  '2002:0a01:0203::',
+  '2001::1',
+  'no address',
+])('%s is refused as private', (address) => {
+  expect(guard(address)).toBe('private');
+});
+
+test.each([
+  '8.8.8.8',
+  '100.63.255.255',
+  '100.128.0.0',
+  '172.15.0.1',
+  '172.32.0.1',
+  '223.255.255.255',
+  '2606:4700::1',
+  '64:ff9b::8.8.8.8',
+  '2002:0808:0808::1',
+])('%s is allowed', (address) => {
+  expect(guard(address)).toBeUndefined();
+});
+
+test('our own addresses are ourselves', () => {
+  expect(guard('192.0.2.7')).toBe('self');
+  expect(guard('2001:db8::7')).toBe('self');
+});
+
+test('what the operator allows is allowed, and nothing beside it', () => {
+  const allowing = createAddressGuard(['127.0.0.0/8', 'fd00::/8', '10.0.0.5'], () => ['127.0.0.9']);
+  expect(allowing('127.0.0.1')).toBeUndefined();
+  expect(allowing('127.0.0.9')).toBeUndefined();
+  expect(allowing('fd00::1')).toBeUndefined();
+  expect(allowing('10.0.0.5')).toBeUndefined();
+  expect(allowing('10.0.0.6')).toBe('private');
+  expect(allowing('::1')).toBe('private');
+});
+
+test('no IPv4 address that is refused gets through in an IPv6 disguise', () => {
+  fc.assert(
+    fc.property(fc.ipV4(), (address) => {
+      const hex = address
+        .split('.')
+        .map((part) => Number(part).toString(16).padStart(2, '0'))
+        .join('');
+      const pair = `${hex.slice(0, 4)}:${hex.slice(4)}`;
+      for (const disguise of [`64:ff9b::${pair}`, `2002:${pair}::1`])
+        expect(guard(disguise) ?? 'open').toBe(guard(address) ?? 'open');
+      expect(guard(`::ffff:${address}`)).toBe('private');
+    }),
+  );
+});

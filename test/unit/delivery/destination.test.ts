@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest';
+import { createResolve, type Destination, ordered } from '../../../src/delivery/destination.ts';
+import type { Dns, DnsAnswer, MxRecord } from '../../../src/dns/dns.ts';
+
+async function resolve(answer: DnsAnswer<MxRecord>, domain = 'd.test') {
+  const dns = { mx: async () => answer } as unknown as Dns;
+  return createResolve(dns, 'relay.example.net')(domain);
+}
+const mx = (...entries: readonly (readonly [number, string])[]): DnsAnswer<MxRecord> => ({
+  kind: 'found',
+  values: entries.map(([preference, exchange]) => ({ preference, exchange })),
+});
+
+test('hosts are grouped by preference, and domains with the same hosts share a key', async () => {
+  const one = (await resolve(mx([20, 'c'], [10, 'b'], [10, 'a'], [10, 'a']))) as Destination;
+  expect(one.preferences).toEqual([['b', 'a'], ['c']]);
+  const other = (await resolve(mx([5, 'a'], [6, 'b'], [7, 'c']), 'e.test')) as Destination;
+  expect(other.key).toBe(one.key);
+});
+
+test('without MX the domain is its own host', async () => {
+  expect(await resolve({ kind: 'none' })).toEqual({ preferences: [['d.test']], key: 'mx:d.test' });
+});
+
+test.each([
+  ['null MX', mx([0, '']), 'failed', '5.1.10'],
+  ['no such domain', { kind: 'nxdomain' } as const, 'failed', '5.1.2'],
+  ['a look-up that failed', { kind: 'temporary', cause: 'ESERVFAIL' } as const, 'delayed', '4.4.3'],
+  ['ourselves as the best MX', mx([10, 'relay.example.net'], [20, 'backup']), 'failed', '5.4.6'],
+])('%s', async (_, answer, kind, status) => {
+  expect(await resolve(answer)).toMatchObject({ kind, reply: { status } });
+});
+
+test('a null MX beside others is ignored: RFC 7505 §3', async () => {
+  expect(await resolve(mx([0, ''], [10, 'a']))).toMatchObject({ preferences: [['a']] });
+});
+
+test('where we are a backup MX ourselves, only better hosts are left: RFC 5321 §5.1', async () => {
+  expect(await resolve(mx([10, 'a'], [20, 'relay.example.net'], [20, 'b'], [30, 'c']))).toMatchObject({ preferences: [['a']] });
+});
+
+test('an address literal is refused before any look-up', async () => {
+  expect(await resolve({ kind: 'temporary', cause: 'asked' }, '[127.0.0.1]')).toMatchObject({
+    kind: 'failed',
+    reply: { status: '5.1.2' },
+  });
+});
+
+test('equals come in every order, preferences in one', () => {
+  const destination: Destination = { preferences: [['a', 'b', 'c'], ['z']], key: '' };
+  const seen = new Map<string, number>();
+  for (let i = 0; i < 600; i++) {
+    const order = ordered(destination).join('');
+    expect(order.endsWith('z')).toBe(true);
+    seen.set(order, (seen.get(order) ?? 0) + 1);
+  }
+  expect(seen.size).toBe(6);
+  for (const count of seen.values()) expect(count).toBeGreaterThan(40);
+});

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { type Letter, mailCommand, rcptCommand, unsendable } from '../../../src/delivery/envelope-commands.ts';
+import { NO_EXTENSIONS, parseExtensions } from '../../../src/delivery/extensions.ts';
+
+const all = parseExtensions({
+  code: 250,
+  lines: ['mx', 'PIPELINING', 'size 1000', '8bitmime', 'SMTPUTF8', 'DSN', 'STARTTLS', 'AUTH PLAIN login', 'AUTH=CRAM-MD5'],
+});
+const letter = (message: Partial<Letter['message']> = {}): Letter => ({
+  message: { reversePath: 'a@b.test', body: '7BIT', needsSmtpUtf8: false, ...message },
+  content: { kind: 'inline', bytes: new Uint8Array(5) },
+});
+
+test('extensions are read in any case, and the old way of writing AUTH too', () => {
+  expect(all).toEqual({
+    pipelining: true,
+    size: true,
+    eightBitMime: true,
+    smtpUtf8: true,
+    dsn: true,
+    startTls: true,
+    auth: ['PLAIN', 'LOGIN', 'CRAM-MD5'],
+  });
+});
+
+test('parameters are sent where the host offers them and the message needs them', () => {
+  expect(mailCommand(letter(), all)).toBe('MAIL FROM:<a@b.test> SIZE=5\r\n');
+  expect(mailCommand(letter({ body: '8BITMIME', needsSmtpUtf8: true, ret: 'HDRS', envid: 'x+2By' }), all)).toBe(
+    'MAIL FROM:<a@b.test> SIZE=5 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=x+2By\r\n',
+  );
+  expect(mailCommand(letter({ reversePath: '', body: '8BITMIME', ret: 'FULL', envid: 'x' }), NO_EXTENSIONS)).toBe(
+    'MAIL FROM:<>\r\n',
+  );
+});
+
+test('each recipient has its own NOTIFY and ORCPT: RFC 3461 §4', () => {
+  expect(rcptCommand({ address: 'u@d.test' }, all)).toBe('RCPT TO:<u@d.test>\r\n');
+  expect(rcptCommand({ address: 'u@d.test', notify: ['SUCCESS', 'DELAY'] }, all)).toBe(
+    'RCPT TO:<u@d.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;u@d.test\r\n',
+  );
+  expect(rcptCommand({ address: 'u+t@d.test', notify: ['NEVER'] }, all)).toContain('ORCPT=rfc822;u+2Bt@d.test');
+  expect(rcptCommand({ address: 'u@d.test', orcpt: 'rfc822;old@e.test' }, all)).toBe(
+    'RCPT TO:<u@d.test> ORCPT=rfc822;old@e.test\r\n',
+  );
+  expect(rcptCommand({ address: 'u@d.test', notify: ['NEVER'], orcpt: 'rfc822;x@y' }, NO_EXTENSIONS)).toBe(
+    'RCPT TO:<u@d.test>\r\n',
+  );
+});
+
+test('what a host cannot take is not sent to it', () => {
+  expect(unsendable(letter({ needsSmtpUtf8: true }), NO_EXTENSIONS, 'send')).toMatchObject({
+    kind: 'failed',
+    reply: { status: '5.6.7' },
+  });
+  expect(unsendable(letter({ needsSmtpUtf8: true }), all, 'send')).toBeUndefined();
+  expect(unsendable(letter({ body: '8BITMIME' }), NO_EXTENSIONS, 'send')).toBeUndefined();
+  expect(unsendable(letter({ body: '8BITMIME' }), NO_EXTENSIONS, 'return')).toMatchObject({
+    kind: 'failed',
+    reply: { status: '5.6.3' },
+  });
+});

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { candidateRoutes, destinationOf, matchesDomain, parseHost } from '../../../src/delivery/route.ts';
+
+test.each([
+  ['*', 'any.test', true],
+  ['example.org', 'example.org', true],
+  ['Example.ORG', 'example.org', true],
+  ['example.org', 'a.example.org', false],
+  ['.example.org', 'a.example.org', true],
+  ['.example.org', 'a.b.example.org', true],
+  ['.example.org', 'example.org', false],
+  ['*.example.org', 'a.example.org', true],
+  ['*.example.org', 'example.org', false],
+  ['example.org', 'badexample.org', false],
+  ['.example.org', 'badexample.org', false],
+])('%s and %s: %s', (pattern, domain, expected) => {
+  expect(matchesDomain(pattern, domain)).toBe(expected);
+});
+
+const mail = { user: 'alice', reversePath: 'alice@sender.test' };
+const routes = [
+  { recipientDomain: 'a.test', senderDomain: 'sender.test', hosts: ['one.test:587'] },
+  { user: 'bob', hosts: ['two.test:465'] },
+  { mx: '.google.test', hosts: ['three.test:25'] },
+  { recipientDomain: '*.b.test', hosts: ['four.test:25', 'five.test:25'] },
+];
+
+test('the first route whose every condition holds is taken', () => {
+  expect(destinationOf(routes, mail, 'x@A.test')).toBe('route:one.test:587');
+  expect(destinationOf(routes, { ...mail, reversePath: '' }, 'x@a.test')).toBe('a.test');
+  expect(destinationOf(routes, { ...mail, user: 'bob' }, 'x@c.test')).toBe('route:two.test:465');
+  expect(destinationOf(routes, { ...mail, user: null }, 'x@c.test')).toBe('c.test');
+  expect(destinationOf([], mail, 'x@C.Test')).toBe('c.test');
+});
+
+test('a route by MX is a candidate until the MX is known, and the mail is grouped by domain', () => {
+  expect(candidateRoutes(routes, mail, 'x@y.b.test').map(({ hosts }) => hosts[0])).toEqual(['three.test:25', 'four.test:25']);
+  expect(destinationOf(routes, mail, 'x@y.b.test')).toBe('y.b.test');
+});
+
+test.each([
+  ['smtp.example.com:587', 'smtp.example.com', 587],
+  ['SMTP.example.com', 'smtp.example.com', 25],
+  ['[2001:db8::1]:465', '2001:db8::1', 465],
+  ['[::1]', '::1', 25],
+  ['192.0.2.1:2525', '192.0.2.1', 2525],
+])('%s is %s and %i', (text, name, port) => {
+  expect(parseHost(text)).toEqual({ name, port });
+});

@@ -1,0 +1,116 @@
+import { expect, test } from 'vitest';
+import type { FailureKind, Stage } from '../../../src/delivery/failure.ts';
+import {
+  judgeFailure,
+  judgeProblem,
+  judgeReply,
+  type PaceEffect,
+  type Problem,
+  type Verdict,
+} from '../../../src/delivery/verdict.ts';
+
+type Row = readonly [
+  stage: Stage,
+  reply: string,
+  kind: Verdict['kind'],
+  status: string,
+  next: 'next host' | 'stay',
+  pace: PaceEffect,
+];
+
+const replies: readonly Row[] = [
+  ['dot', '250 2.0.0 Ok', 'relayed', '2.0.0', 'stay', 'clean'],
+  ['dot', '250 queued', 'relayed', '2.0.0', 'stay', 'clean'],
+  ['dot', '251 2.1.5 forwarded', 'relayed', '2.1.5', 'stay', 'clean'],
+  ['dot', '354 go on', 'delayed', '4.5.0', 'stay', 'slow'],
+  ['dot', '421 4.3.2 Stopping', 'delayed', '4.3.2', 'next host', 'block'],
+  ['dot', '451 4.3.0 Try later', 'delayed', '4.3.0', 'stay', 'alive'],
+  ['dot', '451 4.7.1 Greylisted', 'delayed', '4.7.1', 'stay', 'alive'],
+  ['dot', '451 4.7.500 Server busy', 'delayed', '4.7.500', 'stay', 'slow'],
+  ['dot', '550 5.7.1 Spam', 'failed', '5.7.1', 'stay', 'alive'],
+  ['dot', '554 no', 'failed', '5.0.0', 'stay', 'alive'],
+  ['content', '552 5.3.4 Too big', 'failed', '5.3.4', 'stay', 'alive'],
+  ['content', '452 4.3.1 Full', 'delayed', '4.3.1', 'stay', 'alive'],
+  ['content', '250 2.0.0 Too early', 'delayed', '4.5.0', 'next host', 'slow'],
+  ['content', '421 4.3.2 Bye', 'delayed', '4.3.2', 'next host', 'block'],
+  ['DATA', '250 2.0.0 not 354', 'delayed', '4.5.0', 'next host', 'block'],
+  ['DATA', '451 4.3.0 later', 'delayed', '4.3.0', 'stay', 'alive'],
+  ['DATA', '554 5.5.1 no', 'failed', '5.5.1', 'stay', 'alive'],
+  ['RCPT', '421 4.4.2 Bye', 'delayed', '4.4.2', 'next host', 'block'],
+  ['RCPT', '450 4.2.0 Greylisted', 'delayed', '4.2.0', 'stay', 'alive'],
+  ['RCPT', '450 4.2.1 Mailbox busy', 'delayed', '4.2.1', 'stay', 'alive'],
+  ['RCPT', '451 4.7.1 Greylisting in action', 'delayed', '4.7.1', 'stay', 'alive'],
+  ['RCPT', '450 4.7.25 No PTR', 'delayed', '4.7.25', 'stay', 'slow'],
+  ['RCPT', '452 4.5.3 Too many recipients', 'delayed', '4.5.3', 'stay', 'alive'],
+  ['RCPT', '552 5.5.3 Too many recipients', 'delayed', '4.5.3', 'stay', 'alive'],
+  ['RCPT', '550 5.1.1 No such user', 'failed', '5.1.1', 'stay', 'alive'],
+  ['RCPT', '599 strange', 'failed', '5.0.0', 'stay', 'alive'],
+  ['RCPT', '354 strange', 'delayed', '4.5.0', 'next host', 'block'],
+  ['MAIL', '421 4.7.28 Rate', 'delayed', '4.7.28', 'next host', 'block'],
+  ['MAIL', '451 4.7.651 Reputation', 'delayed', '4.7.651', 'stay', 'block'],
+  ['MAIL', '450 4.1.8 Sender?', 'delayed', '4.1.8', 'stay', 'alive'],
+  ['MAIL', '550 5.7.1 Sender refused', 'failed', '5.7.1', 'stay', 'alive'],
+  ['greeting', '554 5.7.1 You are blocked', 'delayed', '4.7.1', 'next host', 'block'],
+  ['greeting', '421 4.3.2 Too many', 'delayed', '4.3.2', 'next host', 'block'],
+  ['greeting', '450 busy', 'delayed', '4.0.0', 'next host', 'block'],
+  ['EHLO', '550 5.7.1 Bad name', 'delayed', '4.7.1', 'next host', 'block'],
+  ['STARTTLS', '454 4.7.0 No TLS now', 'delayed', '4.7.0', 'next host', 'block'],
+  ['AUTH', '535 5.7.8 Wrong', 'delayed', '4.7.8', 'next host', 'block'],
+  ['AUTH', '454 4.7.0 Later', 'delayed', '4.7.8', 'next host', 'block'],
+];
+
+test.each(replies)('%s: %j is %s %s, %s, pace %s', (stage, line, kind, status, next, pace) => {
+  const verdict = judgeReply(stage, { code: Number(line.slice(0, 3)), lines: [line.slice(4)] });
+  expect(verdict).toMatchObject({ kind, tryNext: next === 'next host', pace });
+  expect(verdict.reply.status).toBe(status);
+});
+
+const failures: readonly (readonly [FailureKind, Stage, Verdict['kind'], string, boolean, PaceEffect])[] = [
+  ['unreachable', 'connect', 'delayed', '4.4.1', true, 'block'],
+  ['timeout', 'connect', 'delayed', '4.4.1', true, 'block'],
+  ['timeout', 'greeting', 'delayed', '4.4.2', true, 'block'],
+  ['timeout', 'MAIL', 'delayed', '4.4.2', true, 'block'],
+  ['timeout', 'content', 'delayed', '4.4.2', true, 'slow'],
+  ['timeout', 'dot', 'uncertain', '4.4.2', false, 'slow'],
+  ['lost', 'dot', 'uncertain', '4.4.2', false, 'slow'],
+  ['lost', 'RCPT', 'delayed', '4.4.2', true, 'block'],
+  ['lost', 'content', 'delayed', '4.4.2', true, 'slow'],
+  ['malformed', 'EHLO', 'delayed', '4.5.0', true, 'block'],
+  ['malformed', 'dot', 'delayed', '4.5.0', false, 'slow'],
+  ['tls', 'handshake', 'delayed', '4.7.5', true, 'block'],
+  ['login', 'AUTH', 'delayed', '4.7.8', true, 'block'],
+  ['aborted', 'RCPT', 'returned', '4.3.2', false, 'none'],
+  ['aborted', 'dot', 'uncertain', '4.3.2', false, 'none'],
+  ['local', 'content', 'delayed', '4.3.0', false, 'none'],
+];
+
+test.each(failures)('%s at %s is %s %s, next host: %s, pace %s', (kind, stage, outcome, status, tryNext, pace) => {
+  const verdict = judgeFailure({ kind, stage, detail: 'detail' });
+  expect(verdict).toMatchObject({ kind: outcome, tryNext, pace, reply: { code: 451, status } });
+  expect(verdict.reply.text).toContain('detail');
+});
+
+const problems: readonly (readonly [Problem, string, string])[] = [
+  ['nullMx', 'failed', '556 5.1.10'],
+  ['noDomain', 'failed', '550 5.1.2'],
+  ['noHost', 'failed', '550 5.4.4'],
+  ['literal', 'failed', '550 5.1.2'],
+  ['dns', 'delayed', '451 4.4.3'],
+  ['loop', 'failed', '554 5.4.6'],
+  ['private', 'failed', '550 5.4.4'],
+  ['noSmtpUtf8', 'failed', '550 5.6.7'],
+  ['no8BitMime', 'failed', '554 5.6.3'],
+];
+
+test.each(problems)('%s is %s with %s', (problem, kind, codes) => {
+  const verdict = judgeProblem(problem, 'why');
+  expect(`${verdict.reply.code} ${verdict.reply.status}`).toBe(codes);
+  expect(verdict).toMatchObject({ kind, tryNext: false, pace: 'none', reply: { text: 'why' } });
+});
+
+test('no reply at any stage but the final dot is ever success', () => {
+  const stages: readonly Stage[] = ['greeting', 'EHLO', 'STARTTLS', 'AUTH', 'MAIL', 'RCPT', 'DATA', 'content'];
+  for (const stage of stages) {
+    for (let code = 200; code < 600; code++) expect(judgeReply(stage, { code, lines: [''] }).kind).not.toBe('relayed');
+  }
+});

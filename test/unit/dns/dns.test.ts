@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DnsServer } from '../../../src/demo/dns-server.ts';
+import { createDns, type Dns } from '../../../src/dns/dns.ts';
+import { HOUR, SECOND } from '../../../src/system/clock.ts';
+import { startDns } from '../../support/dns.ts';
+
+let server: DnsServer;
+let dns: Dns;
+beforeAll(async () => {
+  server = await startDns({
+    'd.test': { MX: ['20 mx2.d.test', '10 MX1.d.test'], TXT: ['x'.repeat(300), ['a', 'b']] },
+    'mx1.d.test': { A: ['192.0.2.1', '192.0.2.2'], AAAA: ['2001:db8::1'] },
+    'null.test': { MX: ['0 .'] },
+    'alias.test': { CNAME: 'mx1.d.test' },
+    'loop.test': { CNAME: 'pool.test' },
+    'pool.test': { CNAME: 'loop.test' },
+    '192.0.2.1': { PTR: ['MX1.d.test'] },
+    '2001:db8::1': { PTR: ['mx1.d.test'] },
+    'many.test': { MX: Array.from({ length: 1000 }, (_, i) => `10 mx${i}.many.test`) },
+    'truncated.test': { MX: ['10 a.test'], fault: 'truncated' },
+    'half.test': { A: ['192.0.2.3'], fault: { MX: 'servfail' } },
+    ...Object.fromEntries(
+      ['servfail', 'refused', 'timeout', 'cut', 'garbage', 'wrong-id'].map((fault) => [
+        `${fault}.test`,
+        { fault: fault as 'servfail' },
+      ]),
+    ),
+  });
+  dns = createDns({ servers: [server.server], timeout: 150 });
+});
+afterAll(() => server.close());
+
+describe('what is there is found', () => {
+  test('MX in lower case, a null MX as an empty name', async () => {
+    const answer = await dns.mx('D.Test.');
+    expect(answer).toMatchObject({ kind: 'found' });
+    expect(answer.kind === 'found' && [...answer.values].sort((a, b) => a.preference - b.preference)).toEqual([
+      { preference: 10, exchange: 'mx1.d.test' },
+      { preference: 20, exchange: 'mx2.d.test' },
+    ]);
+    expect(await dns.mx('null.test')).toEqual({ kind: 'found', values: [{ preference: 0, exchange: '' }] });
+  });
+  test('addresses, names of addresses, and text joined', async () => {
+    expect(await dns.a('mx1.d.test')).toEqual({ kind: 'found', values: ['192.0.2.1', '192.0.2.2'] });
+    expect(await dns.aaaa('mx1.d.test')).toEqual({ kind: 'found', values: ['2001:db8::1'] });
+    expect(await dns.ptr('192.0.2.1')).toEqual({ kind: 'found', values: ['mx1.d.test'] });
+    expect(await dns.ptr('2001:db8::1')).toEqual({ kind: 'found', values: ['mx1.d.test'] });
+    expect(await dns.txt('d.test')).toEqual({ kind: 'found', values: ['x'.repeat(300), 'ab'] });
+  });
+  test('behind an alias, and over TCP where UDP is too small', async () => {
+    expect(await dns.a('alias.test')).toMatchObject({ kind: 'found' });
+    expect(await dns.mx('truncated.test')).toMatchObject({ kind: 'found' });
+    const many = await dns.mx('many.test');
+    expect(many.kind === 'found' && many.values.length).toBe(1000);
+  });
+});
+
+test('a name without such a record is none, a name that does not exist is nxdomain', async () => {
+  expect(await dns.mx('mx1.d.test')).toEqual({ kind: 'none' });
+  expect(await dns.a('d.test')).toEqual({ kind: 'none' });
+  expect(await dns.a('test')).toEqual({ kind: 'none' });
+  expect(await dns.mx('alias.test')).toEqual({ kind: 'none' });
+  for (const name of ['absent.test', 'a..test', '', `${'x'.repeat(64)}.test`]) {
+    expect(await dns.mx(name)).toEqual({ kind: 'nxdomain' });
+    expect(await dns.a(name)).toEqual({ kind: 'nxdomain' });
+  }
+  expect(await dns.ptr('no address')).toEqual({ kind: 'nxdomain' });
+});
+
+test.each(['servfail', 'refused', 'timeout', 'cut', 'garbage', 'wrong-id', 'loop'])(
+  '%s is temporary, never an absence',
+  async (fault) => {
+    expect(await dns.mx(`${fault}.test`)).toMatchObject({ kind: 'temporary' });
+    expect(await dns.a(`${fault}.test`)).toMatchObject({ kind: 'temporary' });
+  },
+);
+
+test('a fault of one record type says nothing about another', async () => {
+  expect(await dns.mx('half.test')).toMatchObject({ kind: 'temporary' });
+  expect(await dns.a('half.test')).toMatchObject({ kind: 'found' });
+});
+
+test('a server that is not there is temporary', async () => {
+  const gone = await startDns();
+  await gone.close();
+  expect(await createDns({ servers: [gone.server], timeout: 150 }).mx('d.test')).toMatchObject({ kind: 'temporary' });
+});
+
+describe('answers are remembered', () => {
+  const asked = (question: string) => server.queries.filter((query) => query === question).length;
+
+  test('questions asked together, and again within the TTL, are one question', async () => {
+    server.set('kept.test', { A: ['192.0.2.9'], ttl: 600 });
+    let now = 0;
+    const kept = createDns({ servers: [server.server], now: () => now });
+    await Promise.all([kept.a('kept.test'), kept.a('KEPT.test'), kept.a('kept.test.')]);
+    now = 599 * SECOND;
+    await kept.a('kept.test');
+    expect(asked('A kept.test')).toBe(1);
+    now = 601 * SECOND;
+    await kept.a('kept.test');
+    expect(asked('A kept.test')).toBe(2);
+  });
+
+  test.each([
+    [0, 4 * SECOND, 6 * SECOND],
+    [2 ** 31 - 1, HOUR - SECOND, HOUR + SECOND],
+  ])('a TTL of %i s is clamped', async (ttl, within, after) => {
+    const name = `ttl${ttl}.test`;
+    server.set(name, { A: ['192.0.2.9'], ttl });
+    let now = 0;
+    const kept = createDns({ servers: [server.server], now: () => now });
+    await kept.a(name);
+    now = within;
+    await kept.a(name);
+    expect(asked(`A ${name}`)).toBe(1);
+    now = after;
+    await kept.a(name);
+    expect(asked(`A ${name}`)).toBe(2);
+  });
+
+  test('absence for 30 s, failure not at all', async () => {
+    let now = 0;
+    const kept = createDns({ servers: [server.server], now: () => now });
+    await kept.mx('gone.test');
+    await kept.mx('gone.test');
+    expect(asked('MX gone.test')).toBe(1);
+    now = 31 * SECOND;
+    await kept.mx('gone.test');
+    expect(asked('MX gone.test')).toBe(2);
+    server.set('ill.test', { fault: 'servfail' });
+    expect(await kept.mx('ill.test')).toMatchObject({ kind: 'temporary' });
+    server.set('ill.test', { MX: ['10 mx.ill.test'] });
+    expect(await kept.mx('ill.test')).toMatchObject({ kind: 'found' });
+  });
+});
