@@ -34,7 +34,11 @@ export class StoreClient {
 
   /** @throws StoreError where the database cannot be opened. */
   start(): Promise<void> {
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: this.#options.worker, name: 'store' });
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      workerData: this.#options.worker,
+      name: 'store',
+      execArgv: ['--disable-warning=ExperimentalWarning'], // and none of ours: some of them forbid a thread to be a file
+    });
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
         if (message === 'opened') {
@@ -46,9 +50,13 @@ export class StoreClient {
         else if ('refused' in message) reject(new StoreError(message.refused.message));
         else this.#settle(message);
       });
-      worker.on('error', (error) => this.#options.onTrouble?.(error));
+      let cause: unknown;
+      worker.on('error', (error: Error) => {
+        cause = error;
+        if (this.#worker === worker) this.#options.onTrouble?.(error);
+      });
       worker.on('exit', () => {
-        reject(new StoreError('The thread of the store ended while it opened'));
+        reject(new StoreError('The thread of the store ended while it opened', { cause }));
         if (this.#worker === worker) this.#ended();
       });
     });

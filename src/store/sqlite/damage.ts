@@ -1,6 +1,6 @@
 /** Setting a message aside that cannot be read as it was written: held with the reason, so that the others go on and an operator sees it. */
 import type { Context } from './context.ts';
-import { DELAYED, ENDED, HELD } from './states.ts';
+import { ACTIVE, ENDED, HELD, REMOVED } from './states.ts';
 
 /** Thrown while an entry is read. */
 export class DamagedEntry extends Error {
@@ -10,9 +10,10 @@ export class DamagedEntry extends Error {
 /** Recipients that have ended stay as they are. `release` tries again, `remove` gives up. */
 export function setAside({ db, effects, due }: Context, { id, reason }: { id: string; reason: string }): void {
   const rows = db.all<{ n: number; state: number; destination: string }>(
-    'SELECT n, state, destination FROM recipients WHERE message = ? AND (state < ? OR state > 8)',
+    'SELECT n, state, destination FROM recipients WHERE message = ? AND (state < ? OR state > ?)',
     id,
     ENDED,
+    REMOVED,
   );
   for (const { n, state, destination } of rows) {
     db.run(
@@ -23,7 +24,9 @@ export function setAside({ db, effects, due }: Context, { id, reason }: { id: st
       n,
     );
     effects.move(state, HELD);
-    if (state <= DELAYED + 1) due.touch(destination);
+    if (state < ACTIVE) due.touch(destination);
   }
+  // The queue is walked by `open`: where its row is what was lost, the message would be seen no more.
+  db.run('INSERT OR IGNORE INTO open (id, content, length, verify) VALUES (?, 0, 0, 0)', id);
   effects.damaged.push({ id, reason });
 }

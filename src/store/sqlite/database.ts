@@ -53,8 +53,9 @@ export const resultCode = (error: unknown) => ((error as SqliteError).errcode ??
 export const isCorrupt = (error: unknown) => resultCode(error) === SQLITE_CORRUPT || resultCode(error) === SQLITE_NOTADB;
 
 function configure(connection: DatabaseSync, busyTimeout: number): void {
-  // Both must come before the first page is written; later they change nothing.
-  connection.exec(`PRAGMA page_size = ${PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL`);
+  // Only before the first page: later they change nothing, but write.
+  if (pragma(connection, 'page_count') === 0)
+    connection.exec(`PRAGMA page_size = ${PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL`);
   // Two processes that meet here do not wait for each other by the busy timeout alone.
   retryBusy(busyTimeout, () => connection.exec('PRAGMA journal_mode = WAL'));
   connection.exec(`

@@ -32,10 +32,14 @@ const SENTENCES: Readonly<Record<number, readonly [code: string, sentence: strin
   [SQLITE_CORRUPT]: ['ECORRUPT', 'A part of the store is damaged'],
 };
 
+/** An error of opening has its sentence already, and its cause says what it was. */
 export function describe(error: unknown): Failure {
-  const { message, errcode } = error as SqliteError;
-  const [code, sentence] = SENTENCES[resultCode(error)] ?? ['ESTORE', 'The store failed'];
-  return { code, message: errcode === undefined ? `${message}` : `${sentence}: ${message} (SQLite ${errcode})` };
+  const { message, errcode, cause } = error as SqliteError;
+  const [code, sentence] = SENTENCES[resultCode(errcode === undefined ? (cause ?? error) : error)] ?? [
+    'ESTORE',
+    'The store failed',
+  ];
+  return { code, message: errcode === undefined ? message : `${sentence}: ${message} (SQLite ${errcode})` };
 }
 
 export function failureError({ message, code }: Failure): Error {

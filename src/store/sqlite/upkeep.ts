@@ -4,7 +4,7 @@ import { checkSpool } from './claim.ts';
 import type { Context } from './context.ts';
 import { DamagedEntry, setAside } from './damage.ts';
 import { BYTES } from './effects.ts';
-import { ENDED } from './states.ts';
+import { ACTIVE, ENDED, REMOVED } from './states.ts';
 
 const STEP_MESSAGES = 500;
 /** Free pages that are kept for the mail to come (32 MiB), and those given back in one step. */
@@ -58,30 +58,47 @@ export function giveBackPages({ db }: Context): boolean {
 }
 
 /**
- * At start: counters are compared with the rows, and the index of what is due with the table. A disagreement means damage;
- * both are made anew from the rows.
+ * At start: counters are made anew from the rows, the index of what is due is compared with its table, and rows that contradict
+ * themselves, so that nobody would ever look at them again, are set aside.
  */
 export function recount(context: Context): void {
   const { db } = context;
+  for (const { id } of db.all<{ id: string }>(CONTRADICTIONS))
+    setAside(context, { id, reason: 'a recipient has a state that cannot be' });
   const rows = db.all<{ state: number; count: number; waiting: number }>(
     `SELECT r.state, count(*) AS count, count(r.next_attempt) AS waiting
-     FROM open o CROSS JOIN recipients r ON r.message = o.id WHERE r.state < ${ENDED} GROUP BY r.state`,
+     FROM open o CROSS JOIN recipients r ON r.message = o.id GROUP BY r.state`,
   );
   db.run("DELETE FROM counters WHERE name LIKE 's_'");
-  for (const { state, count } of rows) db.run('INSERT INTO counters VALUES (?, ?)', `s${state}`, count);
+  for (const { state, count } of rows) if (state < ENDED) db.run('INSERT INTO counters VALUES (?, ?)', `s${state}`, count);
   const bytes = db.get<{ bytes: number | null }>('SELECT sum(length) AS bytes FROM open')?.bytes ?? 0;
   db.run('INSERT OR REPLACE INTO counters VALUES (?, ?)', BYTES, bytes);
+  context.effects.counters.clear(); // what was set aside is in these figures already
   const waiting = rows.reduce((sum, row) => sum + row.waiting, 0);
+  mendDueIndex(context, waiting);
+}
+
+const CONTRADICTIONS = `
+  SELECT DISTINCT o.id FROM open o CROSS JOIN recipients r ON r.message = o.id
+  WHERE r.state NOT BETWEEN 0 AND ${REMOVED} OR (r.state < ${ACTIVE}) <> (r.next_attempt IS NOT NULL)`;
+
+/** More entries than rows of the queue: messages whose place in it was lost. Else the index itself is wrong. */
+function mendDueIndex(context: Context, waiting: number): void {
+  const { db, effects } = context;
   const indexed = db.get<{ n: number }>(
     'SELECT count(*) AS n FROM recipients INDEXED BY recipients_due WHERE next_attempt IS NOT NULL',
   )?.n;
   if (indexed === waiting) return;
+  const lost = db.all<{ id: string }>(LOST);
+  for (const { id } of lost) setAside(context, { id, reason: 'its content is not in the database' });
+  if (lost.length > 0) return;
   db.exec('REINDEX recipients_due');
-  context.effects.damaged.push({
-    id: '',
-    reason: `the index of due recipients had ${indexed} of ${waiting} entries and was made anew`,
-  });
+  effects.damaged.push({ id: '', reason: `the index of due recipients had ${indexed} of ${waiting} entries and was made anew` });
 }
+
+const LOST = `
+  SELECT DISTINCT message AS id FROM recipients r INDEXED BY recipients_due
+  WHERE next_attempt IS NOT NULL AND NOT EXISTS (SELECT 1 FROM open o WHERE o.id = r.message)`;
 
 /** Names of all spooled bodies that a message needs; those that are gone or cut short set their message aside. */
 export function checkSpooled(context: Context): readonly string[] {

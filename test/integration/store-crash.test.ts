@@ -1,0 +1,51 @@
+/** Kill -9 at any moment: what was acknowledged is there, whole, and the next start works. Behaviour rule 11, attacks C01 and C06. */
+import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { lockInstance, openStore } from '../../src/store/store.ts';
+import { startStoreProcess } from '../support/store-process.ts';
+import { dataDir, until, wholeContent } from '../support/store-rig.ts';
+
+function isBodyOf(id: string, bytes: Buffer): boolean {
+  const seed = createHash('sha256').update(id).digest();
+  return bytes.equals(Buffer.alloc(bytes.length, seed));
+}
+
+test('twenty times SIGKILL while mail is accepted: each acknowledged message is there with its bytes', async () => {
+  const path = dataDir();
+  const acknowledged = new Map<string, number>();
+  for (let round = 0; round < 20; round++) {
+    const child = startStoreProcess(path, 'accept');
+    await until(() => child.lines.length > 5 + 13 * round, 20_000); // the moment differs from round to round
+    await child.kill();
+    for (const line of child.lines.slice(1)) {
+      const [id = '', length] = line.split(' ');
+      acknowledged.set(id, Number(length));
+    }
+    const damaged: string[] = [];
+    const store = await openStore({ dataDir: path, sweep: true, onDamaged: ({ reason }) => void damaged.push(reason) });
+    expect(damaged).toEqual([]);
+    for (const [id, length] of [...acknowledged].slice(-200)) {
+      const bytes = (await wholeContent(await store.messages.content(id))) as Buffer;
+      expect([id, bytes?.length, isBodyOf(id, bytes)]).toEqual([id, length, true]);
+    }
+    const stored = (await store.messages.counts()).states.queued ?? 0;
+    expect(stored).toBeGreaterThanOrEqual(acknowledged.size);
+    expect(await store.messages.claim({ destination: 'example.net', now: Date.now(), limit: 1, owner: 'x' })).toHaveLength(1);
+    await store.messages.takeBack('another', Date.now());
+    await store.close();
+  }
+  expect(acknowledged.size).toBeGreaterThan(1000);
+  const spooled = [...acknowledged.values()].filter((length) => length > 3000).length;
+  expect(readdirSync(join(path, 'spool')).length).toBeGreaterThanOrEqual(spooled);
+}, 180_000);
+
+test('the instance lock ends with its process, however it ends', async () => {
+  const path = dataDir();
+  const child = startStoreProcess(path, 'lock');
+  await child.seen('locked');
+  await expect(lockInstance(path)).rejects.toThrow(`Another smarthost serve (process ${child.child.pid}) runs on ${path}`);
+  await child.kill();
+  await (await lockInstance(path)).release();
+});

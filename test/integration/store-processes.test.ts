@@ -1,0 +1,48 @@
+/** A command beside `serve`: two processes on one store. */
+import { expect, test } from 'vitest';
+import { startStoreProcess } from '../support/store-process.ts';
+import { dataDir, NOW, newMessage, OWNER, put, testStore, until } from '../support/store-rig.ts';
+
+test('what another process accepts is told, due and claimed here', async () => {
+  const path = dataDir();
+  const store = await testStore({ dataDir: path });
+  let told = 0;
+  store.onForeignChange(() => told++);
+  expect((await store.messages.due(Date.now(), 10)).due).toEqual([]);
+  const child = startStoreProcess(path, 'accept');
+  await until(() => child.lines.length > 50, 20_000);
+  await until(() => told > 0);
+  expect((await store.messages.due(Date.now(), 10)).due.map(({ destination }) => destination)).toEqual(['example.net']);
+  expect(await store.messages.claim({ destination: 'example.net', now: Date.now(), limit: 5, owner: OWNER })).toHaveLength(5);
+  await child.kill();
+});
+
+test('our own changes are not told as those of others, theirs at most once a second', async () => {
+  const path = dataDir();
+  const store = await testStore({ dataDir: path });
+  const command = await testStore({ dataDir: path });
+  const told: number[] = [];
+  store.onForeignChange(() => told.push(Date.now()));
+  for (let i = 0; i < 10; i++) await put(store);
+  const begun = Date.now();
+  await until(() => Date.now() - begun > 1500);
+  expect(told).toEqual([]);
+  const changing = Date.now();
+  while (Date.now() - changing < 2500)
+    await command.messages.hold({ all: true }, NOW).then(() => command.messages.release({ all: true }, NOW));
+  await until(() => told.length > 0);
+  expect(told.length).toBeLessThanOrEqual(4);
+});
+
+test('what a command holds is not due here, what it releases is, without a moment of memory', async () => {
+  const path = dataDir();
+  const serve = await testStore({ dataDir: path });
+  const command = await testStore({ dataDir: path });
+  await Promise.all([put(serve), put(serve, newMessage({ to: ['a@other.example'] }))]);
+  expect((await serve.messages.due(NOW, 10)).due).toHaveLength(2);
+  await command.messages.hold({ domain: 'other.example' }, NOW);
+  expect((await serve.messages.due(NOW, 10)).due).toHaveLength(1);
+  await command.messages.release({ all: true }, NOW + 1);
+  expect((await serve.messages.due(NOW + 1, 10)).due).toHaveLength(2);
+  expect(await serve.messages.counts()).toMatchObject({ states: { queued: 2 } });
+});

@@ -1,0 +1,82 @@
+/**
+ * A process of its own that uses a store, to be killed, starved or served with errors.
+ * node store-child.ts DATADIR MODE: `accept` prints each id once it is accepted, for ever, some spooled; `try` prints accepted or
+ * refused for each, at 20 a second; `lock` holds the instance lock.
+ */
+import { createHash } from 'node:crypto';
+import { writeSync } from 'node:fs';
+import { newQueueId } from '../../src/smtp/queue-id.ts';
+import { type Content, lockInstance, openStore, type Store } from '../../src/store/store.ts';
+
+const [dataDir = '', mode = ''] = process.argv.slice(2);
+/** Straight to the pipe: what was printed must have left when the process is killed. */
+const print = (line: string) => writeSync(1, `${line}\n`);
+
+/** A body that can be told from its id. */
+function bodyOf(id: string, length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  const seed = createHash('sha256').update(id).digest();
+  for (let i = 0; i < length; i++) bytes[i] = seed[i % 32] as number;
+  return bytes;
+}
+
+async function contentOf(store: Store, id: string, spooled: boolean): Promise<Content> {
+  if (!spooled) return { kind: 'inline', bytes: bodyOf(id, 3000) };
+  const writer = await store.messages.createSpool();
+  await writer.write(bodyOf(id, 300_000));
+  return { kind: 'spooled', prefix: new Uint8Array(0), spool: await writer.finish() };
+}
+
+async function acceptOne(store: Store, spooled: boolean): Promise<string> {
+  const now = Date.now();
+  const id = newQueueId(now);
+  const content = await contentOf(store, id, spooled);
+  await store.messages.accept({
+    message: {
+      id,
+      user: null,
+      reversePath: '',
+      messageId: '',
+      size: spooled ? 300_000 : 3000,
+      acceptedAt: now,
+      expiresAt: now + 1000,
+      body: '7BIT',
+      needsSmtpUtf8: false,
+      signatures: [],
+      recipients: [{ address: 'bob@example.net', destination: 'example.net' }],
+      content,
+    },
+    claim: [],
+    owner: 'child',
+  });
+  return id;
+}
+
+async function acceptForever(store: Store, worker: number): Promise<void> {
+  for (let i = 0; ; i++) {
+    const spooled = i % 20 === worker;
+    print(`${await acceptOne(store, spooled)} ${spooled ? 300_000 : 3000}`);
+  }
+}
+
+async function tryForever(store: Store): Promise<void> {
+  for (;;) {
+    const line = await acceptOne(store, false).then(
+      (id) => `accepted ${id}`,
+      (error: Error & { code?: string }) => `refused ${error.code}`,
+    );
+    print(line);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+if (mode === 'lock') {
+  await lockInstance(dataDir);
+  print('locked');
+  setInterval(() => {}, 1000);
+} else {
+  const store = await openStore({ dataDir, onTrouble: (error) => void print(`trouble ${error.message}`) });
+  print('ready');
+  if (mode === 'accept') await Promise.all(Array.from({ length: 10 }, (_, worker) => acceptForever(store, worker)));
+  else await tryForever(store);
+}

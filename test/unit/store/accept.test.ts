@@ -1,0 +1,183 @@
+/** Accepting: group commit, what is kept, and limits. */
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import type { AcceptResult, Limit, NewMessage, Store } from '../../../src/store/store.ts';
+import { DAY, HOUR, MINUTE } from '../../../src/system/clock.ts';
+import {
+  bytesOf,
+  dataDir,
+  inline,
+  NOW,
+  newMessage,
+  OWNER,
+  put,
+  statesOf,
+  testStore,
+  wholeContent,
+} from '../../support/store-rig.ts';
+
+test('messages that arrive together share a commit', async () => {
+  let commits = 0;
+  let requests = 0;
+  const onCommit = (seconds: number, count: number) => {
+    expect(seconds).toBeGreaterThan(0);
+    commits++;
+    requests += count;
+  };
+  const store = await testStore({ onCommit });
+  await Promise.all(Array.from({ length: 500 }, () => put(store)));
+  expect(requests).toBe(500);
+  expect(commits).toBeLessThan(20);
+  expect((await store.messages.list({ limit: 1000 })).length).toBe(500);
+});
+
+test('a request that fails leaves the others of its group standing', async () => {
+  const store = await testStore();
+  const messages = Array.from({ length: 20 }, () => newMessage({ to: ['a@x.example', 'b@y.example'] }));
+  const twice = newMessage({ id: messages[3]?.id ?? '' });
+  const results = await Promise.allSettled([...messages, twice].map((message) => put(store, message)));
+  expect(results.map(({ status }) => status)).toEqual([...messages.map(() => 'fulfilled'), 'rejected']);
+  expect((await store.messages.counts()).states).toEqual({ queued: 40 });
+  expect(await wholeContent(await store.messages.content(messages[3]?.id ?? ''))).toHaveLength(200);
+});
+
+test('what was accepted is kept as it was, also across a restart', async () => {
+  const path = dataDir();
+  const bytes = new Uint8Array(randomBytes(100_000));
+  const copy = Buffer.from(bytes);
+  const message: NewMessage = {
+    ...newMessage({ content: inline(bytes), size: 100_000 }),
+    body: '8BITMIME',
+    needsSmtpUtf8: true,
+    ret: 'HDRS',
+    envid: 'QQ+2B1',
+    signatures: ['s1._domainkey.example.org', 's2._domainkey.example.org'],
+    about: 'someid',
+    recipients: [
+      {
+        address: 'Bob@example.net',
+        destination: 'route:smtp.example.com',
+        notify: ['SUCCESS', 'DELAY'],
+        orcpt: 'rfc822;x+2By@z',
+      },
+      { address: 'jörg@example.net', destination: 'example.net', notify: [] },
+    ],
+  };
+  const store = await testStore({ dataDir: path });
+  await put(store, message);
+  await store.close();
+  const again = await testStore({ dataDir: path });
+  const { recipients, content: _, ...facts } = message;
+  const fresh = { state: 'queued', attempts: 0, nextAttemptAt: NOW, lastReply: null, delayReported: false, trace: [] };
+  expect(await again.messages.get(message.id)).toEqual({
+    ...facts,
+    recipients: recipients.map((recipient, n) => ({ ...recipient, ...fresh, n })),
+  });
+  expect(await wholeContent(await again.messages.content(message.id))).toEqual(copy);
+});
+
+test('the bytes come back without a copy, and recipients claimed at once are not due', async () => {
+  const store = await testStore();
+  const message = newMessage({ to: ['a@x.example', 'b@y.example'], content: inline(bytesOf('Subject: x\r\n\r\nx\r\n')) });
+  const result = await store.messages.accept({ message, claim: [0], owner: OWNER });
+  expect(result.accepted && result.content.kind === 'inline' && Buffer.from(result.content.bytes).toString()).toBe(
+    'Subject: x\r\n\r\nx\r\n',
+  );
+  expect(message.content.kind === 'inline' && message.content.bytes.byteLength).toBe(0);
+  expect(await statesOf(store, message.id)).toEqual(['active', 'queued']);
+  expect((await store.messages.due(NOW, 10)).due.map(({ destination }) => destination)).toEqual(['y.example']);
+});
+
+test('a slice of shared memory is copied, its neighbours stay', async () => {
+  const store = await testStore();
+  const pool = bytesOf('neighbourMESSAGEneighbour');
+  const message = newMessage({ content: inline(pool.subarray(9, 16)) });
+  await put(store, message);
+  expect(Buffer.from(pool).toString()).toBe('neighbourMESSAGEneighbour');
+  expect((await wholeContent(await store.messages.content(message.id)))?.toString()).toBe('MESSAGE');
+});
+
+const limit = (kind: Limit['kind'], count: number, per: Limit['per']): Limit => ({ kind, count, per });
+type Change = { at?: number; to?: string[]; user?: string; over?: 'refuse' | 'hold' };
+function acceptWith(store: Store, list: readonly Limit[], { at = NOW, to, user = 'alice', over = 'refuse' }: Change = {}) {
+  const message = newMessage({ acceptedAt: at, ...(to === undefined ? {} : { to }) });
+  return store.messages.accept({ message, claim: [0], owner: OWNER, limits: { user, list, over } });
+}
+const accepted = (results: readonly AcceptResult[]) => results.filter((result) => result.accepted).length;
+
+test('a limit is exact under concurrency and across a restart', async () => {
+  const path = dataDir();
+  const list = [limit('messages', 30, 'day')];
+  const store = await testStore({ dataDir: path });
+  const first = await Promise.all(Array.from({ length: 20 }, () => acceptWith(store, list)));
+  await store.close();
+  const again = await testStore({ dataDir: path });
+  const second = await Promise.all(Array.from({ length: 50 }, () => acceptWith(again, list, { at: NOW + MINUTE })));
+  expect([accepted(first), accepted(second)]).toEqual([20, 10]);
+  expect(second.at(-1)).toMatchObject({ accepted: false, exceeded: { limit: list[0], used: 30, resetsAt: NOW + DAY } });
+  expect((await again.messages.list({ limit: 100 })).length).toBe(30);
+});
+
+test('a limit is exact between two that share the store', async () => {
+  const path = dataDir();
+  const list = [limit('messages', 25, 'day')];
+  const stores = await Promise.all([testStore({ dataDir: path }), testStore({ dataDir: path })]);
+  const results = await Promise.all(Array.from({ length: 60 }, (_, i) => acceptWith(stores[i % 2] as Store, list)));
+  expect(accepted(results)).toBe(25);
+});
+
+test('a window begins with the first message after the last one ended', async () => {
+  const store = await testStore();
+  const list = [limit('messages', 1, 'hour')];
+  const at = async (time: number) => (await acceptWith(store, list, { at: time })).accepted;
+  expect(await at(NOW)).toBe(true);
+  expect(await at(NOW + HOUR - 1)).toBe(false);
+  expect(await at(NOW + HOUR + 10 * MINUTE)).toBe(true);
+  expect(await at(NOW + 2 * HOUR)).toBe(false);
+  expect(await store.messages.limitUse('ALICE', list, NOW + 2 * HOUR)).toEqual([
+    { limit: list[0], used: 1, resetsAt: NOW + 2 * HOUR + 10 * MINUTE },
+  ]);
+});
+
+test('a clock that is set back does not freeze a user', async () => {
+  const store = await testStore();
+  const list = [limit('messages', 1, 'day')];
+  expect((await acceptWith(store, list, { at: NOW + 365 * DAY })).accepted).toBe(true);
+  expect((await acceptWith(store, list, { at: NOW })).accepted).toBe(true);
+  expect((await acceptWith(store, list, { at: NOW + 1 })).accepted).toBe(false);
+});
+
+test('a message over one limit is counted by none, as a whole', async () => {
+  const store = await testStore();
+  const list = [limit('messages', 10, 'minute'), limit('recipients', 3, 'day'), limit('newRecipients', 10, 'day')];
+  const four = ['a@x.example', 'b@x.example', 'c@x.example', 'd@x.example'];
+  expect(await acceptWith(store, list, { to: four })).toMatchObject({
+    accepted: false,
+    exceeded: { limit: { kind: 'recipients' }, used: 0 },
+  });
+  expect(await store.messages.knownRecipients('alice', four)).toEqual([]);
+  expect((await store.messages.limitUse('alice', list, NOW)).map(({ used }) => used)).toEqual([0, 0, 0]);
+  const three = await acceptWith(store, list, { to: four.slice(1) });
+  expect(three.accepted && three.use.map(({ used }) => used)).toEqual([1, 3, 3]);
+});
+
+test('only recipients the user has not sent to are new, whatever their case', async () => {
+  const store = await testStore();
+  const list = [limit('newRecipients', 2, 'day')];
+  expect((await acceptWith(store, list, { to: ['bob@x.example', 'Bob@X.example'] })).accepted).toBe(true);
+  expect((await acceptWith(store, list, { to: ['BOB@x.example', 'carol@x.example'] })).accepted).toBe(true);
+  expect((await acceptWith(store, list, { to: ['dave@x.example'] })).accepted).toBe(false);
+  expect((await acceptWith(store, list, { to: ['carol@x.example'] })).accepted).toBe(true);
+  expect((await acceptWith(store, list, { to: ['dave@x.example'], user: 'other' })).accepted).toBe(true);
+  expect(await store.messages.knownRecipients('Alice', ['dave@x.example', 'carol@x.example'])).toEqual(['carol@x.example']);
+});
+
+test('a message over a limit is held where the credential says so', async () => {
+  const store = await testStore();
+  const list = [limit('messages', 1, 'day')];
+  await acceptWith(store, list);
+  const result = await acceptWith(store, list, { over: 'hold' });
+  expect(result).toMatchObject({ accepted: true, held: true, use: [{ used: 2 }] });
+  expect((await store.messages.counts()).states).toEqual({ active: 1, held: 1 });
+  expect((await store.messages.due(NOW, 10)).due).toEqual([]);
+});

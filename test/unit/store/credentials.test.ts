@@ -1,0 +1,145 @@
+/** Credentials, failed logins, keys, certificates, back-off and small values. */
+import { expect, test } from 'vitest';
+import type { Credential, DkimKey, Pace, StoredCertificate } from '../../../src/store/store.ts';
+import { DAY, MINUTE } from '../../../src/system/clock.ts';
+import { dataDir, NOW, testStore } from '../../support/store-rig.ts';
+
+const credential: Credential = {
+  name: 'Jörg@Example.org',
+  hash: '$argon2id$…',
+  senders: ['@example.org', '*'],
+  mailServer: true,
+  limits: [{ kind: 'newRecipients', count: 5, per: 'day' }],
+  disabled: false,
+  expiresAt: NOW + DAY,
+  rewrite: 'device@example.org',
+  createdAt: NOW,
+};
+
+test('a credential is kept whole, and found without ASCII case only', async () => {
+  const path = dataDir();
+  const store = await testStore({ dataDir: path });
+  expect(await store.credentials.add(credential)).toBe(true);
+  expect(await store.credentials.add({ ...credential, name: 'JöRG@example.ORG' })).toBe(false);
+  expect(
+    await store.credentials.add({ ...credential, name: 'JÖRG@example.org', limits: null, expiresAt: null, rewrite: null }),
+  ).toBe(true);
+  await store.close();
+  const again = await testStore({ dataDir: path });
+  expect(await again.credentials.get('jörg@example.org')).toEqual(credential);
+  expect((await again.credentials.list()).map(({ name, limits }) => [name, limits])).toEqual(
+    expect.arrayContaining([
+      ['Jörg@Example.org', credential.limits],
+      ['JÖRG@example.org', null],
+    ]),
+  );
+});
+
+test('only what is named changes', async () => {
+  const { credentials } = await testStore();
+  await credentials.add(credential);
+  expect(await credentials.update('JöRG@EXAMPLE.org', { disabled: true, limits: null })).toBe(true);
+  expect(await credentials.get(credential.name)).toEqual({ ...credential, disabled: true, limits: null });
+  expect(await credentials.update('nobody', { disabled: true })).toBe(false);
+  expect(await credentials.remove('jörg@example.org')).toBe(true);
+  expect(await credentials.remove('jörg@example.org')).toBe(false);
+  expect(await credentials.get(credential.name)).toBeUndefined();
+});
+
+test('failures are counted in windows that begin with the first, and survive a restart', async () => {
+  const path = dataDir();
+  const store = await testStore({ dataDir: path });
+  await store.credentials.recordFailure(['192.0.2.1', 'alice 192.0.2.1'], NOW);
+  await store.credentials.recordFailure(['192.0.2.1'], NOW + 30_000);
+  await store.close();
+  const { credentials } = await testStore({ dataDir: path });
+  expect(await credentials.recordFailure(['192.0.2.1'], NOW + MINUTE)).toEqual([
+    { key: '192.0.2.1', inMinute: 1, minuteEndsAt: NOW + 2 * MINUTE, inDay: 3, dayEndsAt: NOW + DAY },
+  ]);
+  expect((await credentials.failures(NOW + 90_000)).map(({ key, inMinute, inDay }) => [key, inMinute, inDay])).toEqual([
+    ['192.0.2.1', 1, 3],
+    ['alice 192.0.2.1', 0, 1],
+  ]);
+  await credentials.forgetFailures('192.0.2.1');
+  expect(await credentials.failures(NOW + 90_000)).toHaveLength(1);
+  expect(await credentials.failures(NOW + DAY)).toEqual([]);
+  await credentials.recordFailure(['new'], NOW - DAY);
+  expect(await credentials.recordFailure(['new'], NOW - 10 * DAY)).toMatchObject([{ inDay: 1, dayEndsAt: NOW - 9 * DAY }]);
+});
+
+const key = (selector: string, domain = 'example.org'): DkimKey => ({
+  domain,
+  selector,
+  algorithm: 'rsa-sha256',
+  privateKey: 'PEM',
+  state: 'pending',
+  createdAt: NOW,
+});
+
+test('DKIM keys are added together or not at all', async () => {
+  const { operation } = await testStore();
+  expect(await operation.addDkimKeys([key('a'), key('b')])).toBe(true);
+  expect(await operation.addDkimKeys([key('c'), key('b')])).toBe(false);
+  expect(await operation.addDkimKeys([key('a', 'example.net')])).toBe(true);
+  await operation.setDkimKeyState('example.org', 'a', 'active');
+  expect((await operation.dkimKeys('example.org')).map(({ selector, state }) => [selector, state])).toEqual([
+    ['a', 'active'],
+    ['b', 'pending'],
+  ]);
+  expect(await operation.dkimKeys()).toHaveLength(3);
+  expect(await operation.removeDkimKey('example.org', 'a')).toBe(true);
+  expect(await operation.removeDkimKey('example.org', 'a')).toBe(false);
+  expect(await operation.removeDomain('example.org')).toBe(true);
+  expect(await operation.dkimKeys()).toEqual([key('a', 'example.net')]);
+});
+
+test('one certificate a key type, the last that was put', async () => {
+  const { operation } = await testStore();
+  const first: StoredCertificate = { keyType: 'rsa', certificate: 'C', key: 'K', source: 'self-signed', createdAt: NOW };
+  await operation.putCertificate(first);
+  await operation.putCertificate({ ...first, keyType: 'ecdsa' });
+  await operation.putCertificate({ ...first, source: 'acme', certificate: 'D' });
+  expect(await operation.certificates()).toEqual([
+    { ...first, keyType: 'ecdsa' },
+    { ...first, source: 'acme', certificate: 'D' },
+  ]);
+});
+
+test('back-off is kept by key', async () => {
+  const { operation } = await testStore();
+  const pace: Pace = { key: 'mx.example.net', concurrency: 1.5, blockedUntil: NOW + MINUTE, reason: '421 4.7.0', failures: 3 };
+  await operation.putPace({ ...pace, failures: 1 });
+  await operation.putPace(pace);
+  expect(await operation.paces()).toEqual([pace]);
+  await operation.removePace(pace.key);
+  expect(await operation.paces()).toEqual([]);
+});
+
+test('small values are found by name and by prefix, and null removes them', async () => {
+  const { operation } = await testStore();
+  await operation.setValue('acme.challenge.a', '1');
+  await operation.setValue('acme.challenge.b_', '2');
+  await operation.setValue('acme%', '3');
+  expect(await operation.value('acme.challenge.a')).toBe('1');
+  expect(await operation.values('acme.challenge.')).toEqual([
+    { name: 'acme.challenge.a', value: '1' },
+    { name: 'acme.challenge.b_', value: '2' },
+  ]);
+  await operation.setValue('acme.challenge.a', null);
+  expect(await operation.value('acme.challenge.a')).toBeUndefined();
+});
+
+test('of two that ask at once for a lease one gets it', async () => {
+  const path = dataDir();
+  const [a, b] = await Promise.all([testStore({ dataDir: path }), testStore({ dataDir: path })]);
+  const both = await Promise.all([
+    a?.operation.takeLease('renewal', 'a', NOW + MINUTE, NOW),
+    b?.operation.takeLease('renewal', 'b', NOW + MINUTE, NOW),
+  ]);
+  expect(both.filter((taken) => taken)).toHaveLength(1);
+  const [winner, loser] = both[0] === true ? ['a', 'b'] : ['b', 'a'];
+  expect(await a?.operation.takeLease('renewal', winner ?? '', NOW + 2 * MINUTE, NOW + 1)).toBe(true);
+  expect(await a?.operation.takeLease('renewal', loser ?? '', NOW + 2 * MINUTE, NOW + MINUTE)).toBe(false);
+  await a?.operation.takeLease('renewal', winner ?? '', NOW, NOW + MINUTE);
+  expect(await b?.operation.takeLease('renewal', loser ?? '', NOW + 2 * MINUTE, NOW + MINUTE)).toBe(true);
+});

@@ -1,0 +1,131 @@
+/** Damage: an entry that is not as it was written is set aside, the others are served, and nothing altered ever leaves. */
+import { chmodSync, closeSync, copyFileSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, test } from 'vitest';
+import { type Damage, openStore, type Store, StoreError } from '../../../src/store/store.ts';
+import { bytesOf, dataDir, inline, NOW, newMessage, OWNER, put, statesOf, testStore } from '../../support/store-rig.ts';
+
+/** Three messages, closed, changed by SQL from outside, and opened again. */
+async function damagedStore(sql: (ids: readonly string[]) => string) {
+  const path = dataDir();
+  const store = await testStore({ dataDir: path });
+  const messages = [await put(store), await put(store), await put(store)];
+  await store.close();
+  const ids = messages.map(({ id }) => id);
+  const db = new DatabaseSync(join(path, 'smarthost.db'));
+  db.exec(sql(ids));
+  db.close();
+  const damaged: Damage[] = [];
+  const again = await testStore({ dataDir: path, sweep: true, onDamaged: (damage) => void damaged.push(damage) });
+  return { store: again, ids, damaged };
+}
+const claim = (store: Store, destination = 'example.net') =>
+  store.messages.claim({ destination, now: NOW, limit: 100, owner: OWNER });
+
+test.each([
+  [
+    'content',
+    "UPDATE contents SET bytes = zeroblob(200) WHERE key = (SELECT content FROM open WHERE id = 'ID')",
+    'content does not match',
+  ],
+  [
+    'missing content',
+    "DELETE FROM contents WHERE key = (SELECT content FROM open WHERE id = 'ID')",
+    'content is not in the database',
+  ],
+  ['envelope', "UPDATE messages SET reverse_path = 'mallory@example.org' WHERE id = 'ID'", 'envelope does not match'],
+  ['missing row', "DELETE FROM messages WHERE id = 'ID'", 'row is missing'],
+  ['recipient', "UPDATE recipients SET address = 'bpb@example.net' WHERE message = 'ID'", 'recipient does not match'],
+  ['state', "UPDATE recipients SET state = 77 WHERE message = 'ID'", 'state that cannot be'],
+  ['time', "UPDATE recipients SET next_attempt = NULL WHERE message = 'ID'", 'state that cannot be'],
+  ['place in the queue', "DELETE FROM open WHERE id = 'ID'", 'content is not in the database'],
+])('a damaged %s sets that message aside, says why, and the others are served', async (_, sql, reason) => {
+  const { store, ids, damaged } = await damagedStore(([, second]) => sql.replace('ID', second ?? ''));
+  expect((await claim(store)).map(({ message }) => message.id)).toEqual([ids[0], ids[2]]);
+  expect(damaged).toEqual([{ id: ids[1], reason: expect.stringContaining(reason) }]);
+  expect((await store.messages.due(NOW, 10)).due).toEqual([]);
+  expect(await claim(store)).toEqual([]);
+  expect((await store.messages.list({ states: ['held'] })).map(({ id }) => id)).toEqual(
+    reason.includes('row is missing') ? [] : ids.slice(1, 2),
+  );
+});
+
+test('what was set aside is shown as held with its reason, and can be removed', async () => {
+  const { store, ids } = await damagedStore(([first]) => `UPDATE messages SET user = 'x' WHERE id = '${first}'`);
+  await claim(store);
+  const id = ids[0] ?? '';
+  expect((await store.messages.get(id))?.recipients).toMatchObject([
+    { state: 'held', lastReply: expect.stringContaining('Set aside') },
+  ]);
+  expect((await store.messages.counts()).states).toEqual({ active: 2, held: 1 });
+  await store.messages.remove({ ids: [id] }, NOW);
+  expect(await statesOf(store, id)).toEqual(['removed']);
+});
+
+test('counters that lost their way are counted anew at start', async () => {
+  const { store } = await damagedStore(() => "UPDATE counters SET value = 1000; DELETE FROM counters WHERE name = 's0'");
+  expect((await store.messages.counts()).states).toEqual({ queued: 3 });
+});
+
+/** Deterministic, so that a failure can be seen again. */
+function* numbers(seed: number): Generator<number, never> {
+  for (let x = seed; ; ) yield (x = (Math.imul(x, 1_664_525) + 1_013_904_223) >>> 0);
+}
+
+test('whatever bit flips: no crash, no hang, and each byte that leaves is as it was accepted', async () => {
+  const path = dataDir();
+  const store = await testStore({ dataDir: path });
+  const bodies = new Map<string, string>();
+  for (let i = 0; i < 60; i++) {
+    const text = `Subject: ${i}\r\n\r\n${`line ${i} `.repeat(150 * (i % 7))}\r\n`;
+    const message = newMessage({ to: [`user${i}@d${i % 3}.example`], content: inline(bytesOf(text)) });
+    await put(store, message);
+    bodies.set(message.id, `user${i}@d${i % 3}.example ${text}`);
+  }
+  await store.close();
+  const pristine = join(path, 'smarthost.db');
+  const copy = join(dataDir(), 'copy');
+  const random = numbers(7);
+  let served = 0;
+  for (let round = 0; round < 15; round++) {
+    const folder = `${copy}-${round}`;
+    mkdirSync(folder, { mode: 0o700 });
+    copyFileSync(pristine, join(folder, 'smarthost.db'));
+    chmodSync(join(folder, 'smarthost.db'), 0o600);
+    flipBits(join(folder, 'smarthost.db'), random);
+    served += await serveAll(folder, bodies);
+  }
+  expect(served).toBeGreaterThan(60 * 15 * 0.5);
+}, 60_000);
+
+function flipBits(file: string, random: Iterator<number, never>): void {
+  const bytes = readFileSync(file);
+  const fd = openSync(file, 'r+');
+  for (let i = 0; i < 8; i++) {
+    const at = random.next().value % statSync(file).size;
+    writeSync(fd, Buffer.from([(bytes[at] ?? 0) ^ (1 << (random.next().value % 8))]), 0, 1, at);
+  }
+  closeSync(fd);
+}
+
+async function serveAll(path: string, bodies: ReadonlyMap<string, string>): Promise<number> {
+  let store: Store;
+  try {
+    store = await openStore({ dataDir: path, sweep: true });
+  } catch (error) {
+    expect(error).toBeInstanceOf(StoreError);
+    return 0;
+  }
+  let served = 0;
+  for (const destination of ['d0.example', 'd1.example', 'd2.example']) {
+    for (const { message, recipients, content } of await claim(store, destination).catch(() => [])) {
+      const text = content.kind === 'inline' ? Buffer.from(content.bytes).toString() : '';
+      for (const { address } of recipients) expect(`${address} ${text}`).toBe(bodies.get(message.id));
+      served++;
+    }
+  }
+  await store.messages.list({ limit: 1000 }).catch(() => []);
+  await store.close();
+  return served;
+}

@@ -1,0 +1,149 @@
+/** Opening: what is refused, how it is set, who may read it, and what a damaged store does. */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readdirSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, test } from 'vitest';
+import { openDatabase } from '../../../src/store/sqlite/database.ts';
+import { lockInstance, openStore, StoreError } from '../../../src/store/store.ts';
+import { isRoot } from '../../support/peers.ts';
+import { dataDir, newMessage, put, testStore } from '../../support/store-rig.ts';
+
+const refusal = async (path: string) => {
+  const error = await openStore({ dataDir: path }).then(
+    (store) => store.close(),
+    (error) => error,
+  );
+  expect(error).toBeInstanceOf(StoreError);
+  return (error as Error).message;
+};
+const databaseFile = (path: string) => join(path, 'smarthost.db');
+
+async function madeStore(): Promise<string> {
+  const path = join(dataDir(), 'deep', 'down');
+  const store = await openStore({ dataDir: path });
+  await put(store);
+  await store.close();
+  return path;
+}
+
+test('directories are made for their owner alone, files too', async () => {
+  const path = join(dataDir(), 'a', 'b');
+  await testStore({ dataDir: path });
+  const modes = readdirSync(path).map((name) => [name, (statSync(join(path, name)).mode & 0o777).toString(8)]);
+  expect(Object.fromEntries(modes)).toEqual({
+    'smarthost.db': '600',
+    'smarthost.db-shm': '600',
+    'smarthost.db-wal': '600',
+    spool: '700',
+  });
+  expect(statSync(path).mode & 0o777).toBe(0o700);
+});
+
+test('a directory or database that others can read is refused with the remedy', async () => {
+  const path = await madeStore();
+  chmodSync(path, 0o755);
+  expect(await refusal(path)).toBe(`${path} is open to every user of this machine (mode 755): run chmod 700 ${path}`);
+  chmodSync(path, 0o700);
+  chmodSync(databaseFile(path), 0o644);
+  expect(await refusal(path)).toContain(`run chmod 600 ${databaseFile(path)}`);
+});
+
+test('an empty directory of our own is closed to others and used', async () => {
+  const path = join(dataDir(), 'empty');
+  mkdirSync(path, { mode: 0o755 });
+  chmodSync(path, 0o755);
+  await testStore({ dataDir: path });
+  expect(statSync(path).mode & 0o777).toBe(0o700);
+});
+
+test('every opening syncs each commit, in the log, also the second', async () => {
+  const path = await madeStore();
+  for (let i = 0; i < 2; i++) {
+    const db = openDatabase(databaseFile(path), 1000);
+    expect(db.get('PRAGMA synchronous')).toEqual({ synchronous: 2 });
+    expect(db.get('PRAGMA journal_mode')).toEqual({ journal_mode: 'wal' });
+    expect(db.get('PRAGMA page_size')).toEqual({ page_size: 16384 });
+    expect(db.get('PRAGMA auto_vacuum')).toEqual({ auto_vacuum: 2 });
+    db.close();
+  }
+});
+
+test('a store of a newer version is refused', async () => {
+  const path = await madeStore();
+  const db = new DatabaseSync(databaseFile(path));
+  db.exec('PRAGMA user_version = 99');
+  db.close();
+  expect(await refusal(path)).toMatch(/newer smarthost \(format 99, this one knows \d+\)/);
+});
+
+test('a database of another program is refused', async () => {
+  const path = dataDir();
+  const db = new DatabaseSync(databaseFile(path));
+  db.exec('CREATE TABLE t (x)');
+  db.close();
+  chmodSync(databaseFile(path), 0o600);
+  expect(await refusal(path)).toContain('is not a store of smarthost');
+});
+
+test('a file that is no database is named as damaged, with what to do', async () => {
+  const path = dataDir();
+  writeFileSync(databaseFile(path), 'this is not a database, it is a text that is long enough', { mode: 0o600 });
+  expect(await refusal(path)).toMatch(/is damaged .*restore a backup/);
+});
+
+test('a database cut short is named as damaged or served, never a crash', async () => {
+  const path = await madeStore();
+  const size = statSync(databaseFile(path)).size;
+  const fd = openSync(databaseFile(path), 'r+');
+  writeSync(fd, Buffer.alloc(16_384 - 200, 0xff), 0, 16_384 - 200, 200);
+  closeSync(fd);
+  expect(size).toBeGreaterThan(16_384);
+  expect(await refusal(path)).toMatch(/damaged|malformed/);
+});
+
+test('several that make a store at once make one', async () => {
+  const path = join(dataDir(), 'new');
+  const stores = await Promise.all(Array.from({ length: 4 }, () => testStore({ dataDir: path })));
+  await Promise.all(stores.map((store) => put(store, newMessage())));
+  expect(await stores[0]?.messages.list({})).toHaveLength(4);
+});
+
+test('after closing everything is refused, and what was asked before is kept', async () => {
+  const path = dataDir();
+  const store = await testStore({ dataDir: path });
+  const kept = put(store);
+  await store.close();
+  const { id } = await kept;
+  await expect(store.ping()).rejects.toThrow('closed');
+  await store.close();
+  expect(await (await testStore({ dataDir: path })).messages.get(id)).toBeDefined();
+});
+
+test('only one serve runs on a directory', async () => {
+  const path = dataDir();
+  const lock = await lockInstance(path);
+  await expect(lockInstance(path)).rejects.toThrow(
+    new StoreError(
+      `Another smarthost serve (process ${process.pid}) runs on ${path}: stop it first, or give this one a dataDir of its own`,
+    ),
+  );
+  await lock.release();
+  await lock.release();
+  await (await lockInstance(path)).release();
+});
+
+test.skipIf(!isRoot)('a command run by root takes the user and group that own the directory', async () => {
+  const path = dataDir();
+  chownSync(path, 65_534, 65_534);
+  const script = `
+    import { becomeOwner, openStore } from ${JSON.stringify(new URL('../../../src/store/store.ts', import.meta.url).href)};
+    becomeOwner(${JSON.stringify(path)});
+    const store = await openStore({ dataDir: ${JSON.stringify(path)} });
+    await store.ping();
+    await store.close();
+    console.log(process.getuid(), process.getgid());`;
+  const child = spawnSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8', timeout: 20_000 });
+  expect(child.stdout.trim()).toBe('65534 65534');
+  expect(statSync(databaseFile(path)).uid).toBe(65_534);
+});

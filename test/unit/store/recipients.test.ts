@@ -1,0 +1,161 @@
+/** The life of a recipient: due, claimed, settled, taken back, and what a command does in between. */
+import { expect, test } from 'vitest';
+import { MINUTE } from '../../../src/system/clock.ts';
+import {
+  dataDir,
+  delay,
+  NOW,
+  newMessage,
+  OWNER,
+  put,
+  relay,
+  relayedAttempt,
+  statesOf,
+  testStore,
+  wholeContent,
+} from '../../support/store-rig.ts';
+
+const claimFor = (destination: string, now = NOW, limit = 10) => ({ destination, now, limit, owner: OWNER });
+
+test('destinations are due by the time of their longest waiting recipient', async () => {
+  const store = await testStore();
+  const late = await put(store, newMessage({ to: ['a@late.example'] }));
+  await put(store, newMessage({ to: ['a@second.example'], acceptedAt: NOW + 1 }));
+  await put(store, newMessage({ to: ['a@first.example', 'b@second.example'] }));
+  await store.messages.claim(claimFor('late.example'));
+  await delay(store, late.id, NOW + MINUTE);
+  expect(await store.messages.due(NOW + 1, 10)).toEqual({
+    due: [
+      { destination: 'second.example', nextAttemptAt: NOW },
+      { destination: 'first.example', nextAttemptAt: NOW },
+    ].sort((a, b) => a.destination.localeCompare(b.destination)),
+    nextAt: NOW + MINUTE,
+  });
+  expect((await store.messages.due(NOW + 1, 1)).due).toHaveLength(1);
+  expect((await store.messages.due(NOW + MINUTE, 10)).due.at(-1)).toEqual({
+    destination: 'late.example',
+    nextAttemptAt: NOW + MINUTE,
+  });
+});
+
+test('a claim leases what is due of one destination, once, with the content', async () => {
+  const store = await testStore();
+  const message = newMessage({ to: ['a@x.example', 'b@y.example', 'c@x.example'] });
+  const bytes = Buffer.from((await wholeContent(message.content)) ?? '');
+  await put(store, message);
+  const [claim, ...more] = await store.messages.claim(claimFor('x.example'));
+  expect(more).toEqual([]);
+  expect(claim?.message.id).toBe(message.id);
+  expect(claim?.recipients.map(({ n, address, state, nextAttemptAt }) => [n, address, state, nextAttemptAt])).toEqual([
+    [0, 'a@x.example', 'active', null],
+    [2, 'c@x.example', 'active', null],
+  ]);
+  expect(await wholeContent(claim?.content)).toEqual(bytes);
+  expect(await store.messages.claim(claimFor('x.example'))).toEqual([]);
+  expect((await store.messages.due(NOW, 10)).due.map(({ destination }) => destination)).toEqual(['y.example']);
+});
+
+test('a claim has at most 50 recipients and one claim a message; the rest stays due', async () => {
+  const store = await testStore();
+  await put(store, newMessage({ to: Array.from({ length: 120 }, (_, i) => `user${i}@x.example`) }));
+  await put(store, newMessage({ to: ['other@x.example'] }));
+  const sizes = async () => (await store.messages.claim(claimFor('x.example'))).map(({ recipients }) => recipients.length);
+  expect([await sizes(), await sizes(), await sizes(), await sizes()]).toEqual([[50, 1], [50], [20], []]);
+});
+
+test('what is not yet due is not claimed', async () => {
+  const store = await testStore();
+  const { id } = await put(store, newMessage(), { claim: [0] });
+  await delay(store, id, NOW + 5 * MINUTE);
+  expect(await store.messages.claim(claimFor('example.net', NOW + 5 * MINUTE - 1))).toEqual([]);
+  expect(await store.messages.claim(claimFor('example.net', NOW + 5 * MINUTE))).toMatchObject([
+    { recipients: [{ attempts: 1, lastReply: '451 4.7.1 Later' }] },
+  ]);
+});
+
+test('the message leaves with its last recipient, the trace stays', async () => {
+  const store = await testStore();
+  const { id } = await put(store, newMessage({ to: ['a@x.example', 'b@y.example'] }), { claim: [0, 1] });
+  await relay(store, id, 0);
+  expect(await store.messages.content(id)).toBeDefined();
+  await delay(store, id, NOW + MINUTE, 1);
+  await store.messages.claim(claimFor('y.example', NOW + MINUTE));
+  await relay(store, id, 1);
+  expect(await store.messages.content(id)).toBeUndefined();
+  expect(await store.messages.list({})).toEqual([]);
+  expect(await store.messages.counts()).toEqual({ states: {}, oldestAcceptedAt: null });
+  const kept = await store.messages.get(id);
+  expect(kept?.recipients.map(({ state, attempts, trace }) => [state, attempts, trace.map(({ outcome }) => outcome)])).toEqual([
+    ['relayed', 1, ['relayed']],
+    ['relayed', 2, ['delayed', 'relayed']],
+  ]);
+  expect(kept?.recipients[0]?.trace).toEqual([relayedAttempt]);
+});
+
+test('a recipient handed back counts no attempt', async () => {
+  const store = await testStore();
+  const { id } = await put(store, newMessage(), { claim: [0] });
+  await store.messages.settle({ messageId: id, at: NOW, changes: [{ n: 0, state: 'queued', nextAttemptAt: NOW + 7 }] });
+  expect((await store.messages.get(id))?.recipients).toMatchObject([
+    { state: 'queued', attempts: 0, nextAttemptAt: NOW + 7, trace: [] },
+  ]);
+});
+
+test('an outcome and its report are one transaction, and a repeated settlement reports once', async () => {
+  const store = await testStore();
+  const { id } = await put(store, newMessage(), { claim: [0] });
+  const report = newMessage({ user: null, reversePath: '', to: ['alice@example.org'], about: id });
+  const settlement = {
+    messageId: id,
+    at: NOW,
+    changes: [{ n: 0, state: 'failed', lastReply: '550 5.1.1 No such user' }],
+    reports: [report],
+  } as const;
+  await store.messages.settle(settlement);
+  await store.messages.settle(settlement);
+  expect(await statesOf(store, id)).toEqual(['failed']);
+  expect((await store.messages.due(NOW, 10)).due.map(({ destination }) => destination)).toEqual(['example.org']);
+  expect(await store.messages.list({})).toMatchObject([{ id: report.id, about: id, user: null }]);
+  expect((await wholeContent(await store.messages.content(report.id)))?.byteLength).toBe(200);
+});
+
+test('a settlement that cannot be stored changes nothing at all', async () => {
+  const store = await testStore();
+  const { id } = await put(store, newMessage({ to: ['a@x.example', 'b@x.example'] }), { claim: [0, 1] });
+  const changes = [
+    { n: 0, state: 'relayed' as const },
+    { n: 1, state: 'active' as const },
+  ];
+  await expect(store.messages.settle({ messageId: id, at: NOW, changes })).rejects.toThrow(/settle/);
+  expect(await statesOf(store, id)).toEqual(['active', 'active']);
+  expect((await store.messages.counts()).states).toEqual({ active: 2 });
+});
+
+test('a recipient removed during its attempt stays removed, and the attempt is in the trace', async () => {
+  const store = await testStore();
+  const { id } = await put(store, newMessage(), { claim: [0] });
+  expect(await store.messages.remove({ ids: [id] }, NOW)).toEqual([{ id, recipient: 'bob@example.net', state: 'removed' }]);
+  await relay(store, id);
+  await delay(store, id, NOW + MINUTE);
+  expect((await store.messages.get(id))?.recipients).toMatchObject([
+    { state: 'removed', attempts: 2, nextAttemptAt: null, trace: [{ outcome: 'relayed' }, { outcome: 'delayed' }] },
+  ]);
+  expect((await store.messages.due(NOW + MINUTE, 10)).due).toEqual([]);
+});
+
+test('leases of dead owners are due again, those of the living stay', async () => {
+  const path = dataDir();
+  const store = await testStore({ dataDir: path });
+  const dead = await put(store, newMessage({ to: ['a@x.example', 'b@x.example'] }), { claim: [0, 1], owner: 'dead' });
+  const tried = await put(store, newMessage({ to: ['c@y.example'] }), { claim: [0], owner: 'dead' });
+  await delay(store, tried.id, NOW);
+  await store.messages.claim({ ...claimFor('y.example', NOW), owner: 'dead' });
+  const mine = await put(store, newMessage(), { claim: [0], owner: 'alive' });
+  await store.close();
+  const again = await testStore({ dataDir: path });
+  expect(await again.messages.takeBack('alive', NOW + 5)).toBe(3);
+  expect(await statesOf(again, dead.id)).toEqual(['queued', 'queued']);
+  expect(await statesOf(again, tried.id)).toEqual(['delayed']);
+  expect(await statesOf(again, mine.id)).toEqual(['active']);
+  expect((await again.messages.due(NOW + 5, 10)).due).toHaveLength(2);
+});
