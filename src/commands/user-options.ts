@@ -22,7 +22,11 @@ export function userOptions(command: Command): Command {
     .option('--sender <rule>', 'may send as: an address, @domain, @.domain (with subdomains) or *; repeatable', collect)
     .option('--mail-server', 'is a mail server: may use the null sender, has no default limits')
     .option('--no-mail-server', 'is none')
-    .option('--limit <limit>', '[messages=|recipients=|newRecipients=]N/minute|hour|day, or none; repeatable', collect)
+    .option(
+      '--limit <limit>',
+      '[messages=|recipients=|newRecipients=]N/minute|hour|day, or none, or default; repeatable',
+      collect,
+    )
     .option('--expires <date>', 'no longer valid from this time on (ISO 8601, UTC), or never')
     .option('--rewrite <address>', 'replaces the sender of its mail, for devices with a fixed one; or none')
     .option('--password-stdin', 'read the password from the first line of stdin');
@@ -45,10 +49,12 @@ export function parseSender(rule: string): string {
 
 const KINDS: readonly Limit['kind'][] = ['messages', 'recipients', 'newRecipients'];
 
-function parseLimits(limits: readonly string[]): readonly Limit[] {
-  if (limits.includes('none')) {
-    if (limits.length > 1) throw new UsageError('--limit none stands alone');
-    return [];
+/** @returns null for the defaults of the configuration. */
+function parseLimits(limits: readonly string[]): readonly Limit[] | null {
+  const word = limits.find((text) => text === 'none' || text === 'default');
+  if (word !== undefined) {
+    if (limits.length > 1) throw new UsageError(`--limit ${word} stands alone`);
+    return word === 'none' ? [] : null;
   }
   return limits.map((text) => {
     const at = text.indexOf('=');
