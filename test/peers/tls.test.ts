@@ -1,7 +1,8 @@
 /** What OpenSSL's own client sees of our TLS: RFC 8314, RFC 8996. */
+import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasCommand, requirePeer } from '../support/peers.ts';
-import { type Result, run } from '../support/program.ts';
+import type { Result } from '../support/program.ts';
 import { prepareRelay, type RelayProcess } from '../support/relay-process.ts';
 
 const present = requirePeer('openssl', hasCommand('openssl'));
@@ -15,13 +16,27 @@ beforeAll(async () => {
 });
 afterAll(() => relay?.close());
 
+/** Runs s_client, which speaks when it may: after the greeting, or after STARTTLS after the handshake. */
 function client(listener: 'submissions' | 'submission', args: readonly string[], input = 'QUIT\n'): Promise<Result> {
   const port = relay.ports[listener];
   const starttls = listener === 'submission' ? ['-starttls', 'smtp'] : [];
-  const quiet = ['-ign_eof', '-crlf'];
-  return run('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, ...starttls, ...quiet, ...args], {
-    input,
-    timeout: 15_000,
+  const mayTalk = listener === 'submission' ? /^New, /m : /^220 /m;
+  const options = ['-connect', `127.0.0.1:${port}`, ...starttls, '-ign_eof', '-crlf', ...args];
+  const child = spawn('openssl', ['s_client', ...options], { timeout: 15_000, killSignal: 'SIGKILL' });
+  return new Promise((resolve) => {
+    let stdout = '';
+    let stderr = '';
+    let talked = false;
+    child.stdout.setEncoding('latin1').on('data', (chunk: string) => {
+      stdout += chunk;
+      if (!talked && mayTalk.test(stdout)) child.stdin.write(input);
+      talked ||= mayTalk.test(stdout);
+    });
+    child.stderr.setEncoding('latin1').on('data', (chunk: string) => {
+      stderr += chunk;
+    });
+    child.stdin.on('error', () => {}); // it has ended: its output tells why
+    child.once('close', (code, signal) => resolve({ code: signal ?? code ?? 1, stdout, stderr }));
   });
 }
 

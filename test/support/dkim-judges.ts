@@ -5,6 +5,16 @@ import { mustRun } from './program.ts';
 /** TXT records by name: what the judges' DNS says. */
 export type TxtRecords = Readonly<Record<string, string>>;
 
+/** What the relay asks to publish, as the judges look it up. */
+export function txtRecords(records: readonly { readonly name: string; readonly value: string }[]): TxtRecords {
+  return Object.fromEntries(records.map(({ name, value }) => [name.replace(/\.$/, ''), value]));
+}
+
+/** The records as zone entries of the small DNS: a string of a TXT record holds 255 octets (RFC 1035 §3.3). */
+export function publish(dns: { set(name: string, entry: { TXT: readonly string[][] }): void }, records: TxtRecords): void {
+  for (const [name, value] of Object.entries(records)) dns.set(name, { TXT: [value.match(/.{1,255}/g) ?? []] });
+}
+
 /** Debian's own Python has Debian's modules, whatever else stands first in PATH. */
 const PYTHON =
   ['/usr/bin/python3', 'python3'].find((python) => succeeds(python, ['-c', 'import dkim, nacl'])) ?? '/usr/bin/python3';

@@ -33,7 +33,7 @@ export type RelayProcess = {
   /** Runs a command of smarthost to its end. @returns its stdout @throws Error when it fails */
   command(args: readonly string[], input?: string): Promise<string>;
   addUser(name: string, password: string, ...options: readonly string[]): Promise<void>;
-  /** Gives the domain its DKIM keys. */
+  /** Gives the domain its DKIM keys; the first ones sign at once. @returns the records to publish */
   addDomain(domain: string): Promise<readonly DnsRecord[]>;
   /** Starts it; resolves once every port is open. */
   start(): Promise<void>;

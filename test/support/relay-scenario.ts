@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type DnsServer, startDnsServer } from '../../src/demo/dns-server.ts';
 import { type MxServer, type MxServerOptions, type ReceivedMessage, startMxServer } from '../../src/demo/mx-server.ts';
-import type { TxtRecords } from './dkim-judges.ts';
+import { publish, type TxtRecords, txtRecords } from './dkim-judges.ts';
 import { loopbackAddress, temporaryFolder, until } from './program.ts';
 import { prepareRelay, type RelayOptions, type RelayProcess } from './relay-process.ts';
 import { type CertificateFiles, makeCertificate } from './test-certificate.ts';
@@ -14,7 +14,7 @@ export type Scenario = {
   /** May send as anyone in sender.test. */
   readonly user: string;
   readonly password: string;
-  /** What the relay asked to publish for sender.test. */
+  /** The published keys of sender.test. */
   readonly dkim: TxtRecords;
   /** The relay's certificate, which clients take as authority: relay.sender.test and 127.0.0.1. */
   readonly certificate: CertificateFiles;
@@ -55,9 +55,9 @@ export async function startScenario({ settings = {}, mx: mxOptions = {} }: Scena
   const password = 'green meadow 27/+='; // what quoting and base64 may trip over
   try {
     await relay.addUser(user, password, '--sender', '@sender.test');
-    const records = await relay.addDomain('sender.test');
+    const dkim = txtRecords(await relay.addDomain('sender.test'));
+    publish(dns, dkim);
     await relay.start();
-    const dkim = Object.fromEntries(records.map(({ name, value }) => [name.replace(/\.$/, ''), value]));
     return { relay, mx, dns, user, password, dkim, certificate, delivered: (token) => find({ mx, relay }, token), close };
   } catch (error) {
     await close();

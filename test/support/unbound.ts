@@ -12,6 +12,8 @@ export type UnboundOptions = {
   readonly records?: readonly string[];
   /** Zones that another server on loopback is asked for. */
   readonly stubs?: readonly { readonly zone: string; readonly server: { readonly address: string; readonly port: number } }[];
+  /** Default: one that nobody else has. */
+  readonly address?: string;
   /** Port 53 is needed by programs that only know resolv.conf; default: any free one. */
   readonly port?: number;
 };
@@ -19,9 +21,13 @@ export type UnboundOptions = {
 /** A name that every test's resolver answers, to see that it is up. */
 const PROBE = 'ready.probe.test';
 
-export async function startUnbound({ records = [], stubs = [], port }: UnboundOptions): Promise<NameServer> {
+export async function startUnbound({
+  records = [],
+  stubs = [],
+  address = loopbackAddress(),
+  port,
+}: UnboundOptions): Promise<NameServer> {
   const folder = temporaryFolder('unbound');
-  const address = loopbackAddress();
   const at = port ?? (await freePort(address));
   writeFileSync(join(folder.path, 'unbound.conf'), configuration({ folder: folder.path, address, port: at, records, stubs }));
   const program = startProgram({ command: 'unbound', args: ['-d', '-c', join(folder.path, 'unbound.conf')] });
@@ -46,7 +52,7 @@ async function resolves(address: string, port: number): Promise<boolean> {
   );
 }
 
-function configuration(options: Required<UnboundOptions> & { folder: string; address: string }): string {
+function configuration(options: Required<UnboundOptions> & { folder: string }): string {
   const { folder, address, port, records, stubs } = options;
   return `server:
   interface: ${address}
