@@ -87,7 +87,7 @@ export class Listener extends SMTPServer {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     for (const socket of this.#arriving.keys()) this.#topmost(socket).destroy();
     for (const session of this.#sessions) session.drain();
-    return closed;
+    return closed.then(() => Promise.all([...this.#sessions].map((session) => session.ended))).then(() => {});
   }
 
   /** Ends what takes too long. */

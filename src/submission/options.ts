@@ -9,7 +9,7 @@ import type { Clock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import type { BruteForce } from './brute-force.ts';
 
-/** PEM, one or two pairs: an ECDSA and an RSA certificate stand side by side, OpenSSL picks by client. */
+/** PEM, one or two pairs, in the same order: an ECDSA and an RSA certificate stand side by side, OpenSSL picks by client. */
 export type TlsFiles = { readonly key: readonly string[]; readonly cert: readonly string[] };
 
 export type ListenerName = 'submissions' | 'submission';
@@ -77,4 +77,6 @@ export type Shared = {
   proxies: { has(ip: string): boolean };
   /** Shutting down: a session ends as soon as its transaction has ended. */
   draining: boolean;
+  /** What goes on though its session may have ended: messages on their way into the queue, and their removal. */
+  readonly working: Set<Promise<unknown>>;
 };

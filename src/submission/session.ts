@@ -34,6 +34,8 @@ type State = 'greeting' | 'open' | 'handshake' | 'ended' | 'closed';
 export class Session implements Wire {
   readonly id = randomBytes(6).toString('hex');
   readonly ip: string;
+  /** Resolves when its connection is closed. */
+  readonly ended: Promise<void>;
   tls: Wire['tls'];
   readonly #setup: SessionSetup;
   readonly #shared: Shared;
@@ -42,6 +44,7 @@ export class Session implements Wire {
   #socket: Socket;
   #state: State = 'greeting';
   #out = '';
+  #resolveEnded = () => {};
   /** A command is being answered: what comes meanwhile waits. */
   #busy = false;
   #message: IncomingMessage | undefined;
@@ -58,6 +61,9 @@ export class Session implements Wire {
     this.ip = setup.ip;
     this.#conversation = new Conversation(setup.shared, this);
     this.#stateSince = this.#activeAt = setup.shared.now();
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
   }
 
   start(): void {
@@ -165,9 +171,12 @@ export class Session implements Wire {
 
   readonly #closed = (): void => {
     this.#state = 'closed';
-    this.#message?.abort().catch((error) => this.#shared.options.log.event.error('storeTrouble', { error }));
+    if (this.#message !== undefined) {
+      this.#track(this.#message.abort()).catch((error) => this.#shared.options.log.event.error('storeTrouble', { error }));
+    }
     this.#message = undefined;
     this.#setup.onClose();
+    this.#resolveEnded();
   };
 
   readonly #take = (chunk: Buffer): void => {
@@ -228,8 +237,18 @@ export class Session implements Wire {
     this.#message = undefined;
     this.#textUntil = 0;
     this.#input.push(message.rest);
-    this.#await(work === undefined ? this.#conversation.finish(message) : work.then(() => this.#conversation.finish(message)));
+    const finish = () => this.#conversation.finish(message);
+    this.#await(this.#track(work === undefined ? finish() : work.then(finish)));
     return true;
+  }
+
+  /** Closing waits for it, also where the session has ended. */
+  #track<T>(work: Promise<T>): Promise<T> {
+    const { working } = this.#shared;
+    working.add(work);
+    const forget = () => working.delete(work);
+    work.then(forget, forget);
+    return work;
   }
 
   #await(work: Promise<void>): void {

@@ -34,7 +34,7 @@ export async function startSubmission(options: SubmissionOptions): Promise<Submi
   const now = options.now ?? systemClock;
   const bruteForce = await createBruteForce({ auth: options.auth, failures: options.failures, now });
   const proxies = createNetworks(options.limits.proxyTrust);
-  const shared: Shared = { options, now, bruteForce, proxies, draining: false };
+  const shared: Shared = { options, now, bruteForce, proxies, draining: false, working: new Set() };
   const admission = createAdmission(options.limits, PATIENCE);
   const listeners = options.listeners.map(({ name }) => new Listener(name, shared, admission));
   const ports = await openAll(listeners, options);
@@ -71,6 +71,7 @@ export async function startSubmission(options: SubmissionOptions): Promise<Submi
         for (const { sessions } of listeners) for (const session of sessions) session.close();
       }, deadline);
       await drained;
+      await Promise.allSettled(shared.working);
       clearTimeout(late);
       clearInterval(timer);
     },

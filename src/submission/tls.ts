@@ -1,5 +1,5 @@
 /** TLS towards clients: RFC 8314 and RFC 8997 (1.2 at least), AEAD ciphers only, no renegotiation. */
-import { constants } from 'node:crypto';
+import { constants, createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { TlsFiles } from './options.ts';
 
@@ -28,5 +28,8 @@ export function tlsOptions({ key, cert }: TlsFiles): SecureContextOptions & { ke
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   };
   createSecureContext(options);
+  // OpenSSL sorts keys and certificates by type, and only misses a partner when a client asks for it.
+  const fits = cert.every((pem, i) => new X509Certificate(pem).checkPrivateKey(createPrivateKey(key[i]!)));
+  if (!fits) throw new Error('A TLS key does not fit its certificate');
   return options;
 }
