@@ -83,10 +83,16 @@ async function login(): Promise<SMTPConnection> {
   return connection;
 }
 
+/** Resolves on 250; a connection that is cut, and any other reply, rejects. */
 function send(connection: SMTPConnection, { message }: Job): Promise<void> {
   return new Promise((resolve, reject) => {
-    connection.once('end', () => reject(new Error('cut before the reply')));
-    connection.send({ from: 'app@sender.test', to: ['anna@dest.test'] }, message, (error) => (error ? reject(error) : resolve()));
+    const cut = () => reject(new Error('cut before the reply'));
+    connection.once('end', cut);
+    connection.send({ from: 'app@sender.test', to: ['anna@dest.test'] }, message, (error) => {
+      connection.off('end', cut);
+      if (error) reject(error);
+      else resolve();
+    });
   });
 }
 

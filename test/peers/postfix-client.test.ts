@@ -121,15 +121,15 @@ describe.skipIf(!present)('Postfix as client', () => {
     const postfix = await startClient('submission', 'plain', { user, password });
     try {
       const token = randomUUID();
-      await postfix.sendmail(['-f', FROM, 'anna@dest.test', 'bad@[127.0.0.1]'], message(token, 'anna@dest.test'));
+      await postfix.sendmail(['-f', FROM, 'anna@dest.test', 'bad@[192.0.2.1]'], message(token, 'anna@dest.test'));
       await scenario.delivered(token);
       await until('both settled', () => fates(postfix).length >= 2, { context: postfix.output });
       expect(fates(postfix).find((line) => line.includes('to=<anna@dest.test>'))).toContain('status=sent');
-      expect(fates(postfix).find((line) => line.includes('to=<bad@[127.0.0.1]>'))).toMatch(/status=bounced .* 5\d\d 5\.1\.\d/);
+      expect(fates(postfix).find((line) => line.includes('to=<bad@[192.0.2.1]>'))).toMatch(/status=bounced .* 5\d\d 5\.1\.\d/);
       const isBounce = ({ mailFrom, data }: { mailFrom: string; data: Buffer }) => mailFrom === '' && data.includes(token);
       const bounce = await until('the bounce', () => scenario.mx.messages.find(isBounce), { context: postfix.output });
       expect(bounce.recipients.map(({ address }) => address)).toEqual([FROM]);
-      expect(bounce.data.toString()).toMatch(/^Final-Recipient: rfc822; bad@\[127\.0\.0\.1\]/m);
+      expect(bounce.data.toString()).toMatch(/^Final-Recipient: rfc822; bad@\[192\.0\.2\.1\]/m);
     } finally {
       await postfix.close();
     }
