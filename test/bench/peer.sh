@@ -3,10 +3,10 @@
 # run the bench with `--peers custom,…`. Sets CUSTOM_PREPARE (once, before the start) and CUSTOM_CMD (the relay, in the
 # foreground); both run as root inside the bench's namespaces, with the BENCH_* variables that it documents.
 smarthost_checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# absolute: the bench lays other folders over /usr and /etc, and calls us from its own
-SMARTHOST_NODE=$(readlink -f "$smarthost_checkout/node_modules/.bin/node")
-SMARTHOST_MAIN=$smarthost_checkout/src/smarthost.ts
-export SMARTHOST_NODE SMARTHOST_MAIN
+# absolute: the bench lays other folders over /usr and /etc and calls us from its own; SMARTHOST_… would be read as settings
+RELAY_NODE=$(readlink -f "$smarthost_checkout/node_modules/.bin/node")
+RELAY_MAIN=$smarthost_checkout/src/smarthost.ts
+export RELAY_NODE RELAY_MAIN
 
 # Limits are off, as they are in the other relays: a bench client is one user that sends everything.
 CUSTOM_PREPARE=$(
@@ -30,11 +30,11 @@ delivery: { allowPrivate: ['127.0.0.0/8'] }
 queue: { minFree: 16MiB }
 dns: { servers: ['$BENCH_DNS:53'] }
 YAML
-smarthost() { "$SMARTHOST_NODE" "$SMARTHOST_MAIN" --config "$BENCH_DIR/smarthost.yaml" "$@"; }
+smarthost() { "$RELAY_NODE" "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" "$@"; }
 smarthost domain add "$BENCH_DKIM_DOMAIN" --selector "$BENCH_DKIM_SELECTOR" --key "$BENCH_DKIM_KEY"
 printf '%s\n' "$BENCH_PASS" | smarthost user add "$BENCH_USER" --password-stdin --sender '*'
 PREPARE
 )
 # shellcheck disable=SC2016 # the bench expands it
-CUSTOM_CMD='"$SMARTHOST_NODE" "$SMARTHOST_MAIN" --config "$BENCH_DIR/smarthost.yaml" serve'
+CUSTOM_CMD='"$RELAY_NODE" "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" serve'
 export CUSTOM_PREPARE CUSTOM_CMD
