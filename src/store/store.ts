@@ -4,6 +4,25 @@
  * and rejects when it was not: a change that was rejected is either absent or, after a power cut, there as a whole.
  *
  * Times are milliseconds since the epoch, sizes bytes.
+ *
+ * What a crash leaves, point by point (kill -9 or a power cut; the next `serve` opens with `sweep`, then calls `takeBack`):
+ *
+ * - while a large body arrives, or after `finish` and before `accept` was synced: a file that no message names; the sweep removes it.
+ * - inside the transaction of `accept`: nothing of the message, its counting included. The client had no 250.
+ * - after it, before the client reads the 250: the whole message. The client sends it again: it may arrive twice, never not at all.
+ * - after `claim`, or `accept` with `claim`: `active` with the owner that is gone. `takeBack` makes it `queued` (never tried) or
+ *   `delayed`, due at once. Where the crash fell between the final dot and `settle`, the far side gets it again.
+ * - inside the transaction of `settle`: the recipient is still `active`, and neither attempt nor report exists.
+ * - after it: outcome, next attempt, trace and report, all of them. After the last outcome of a message its row and content are
+ *   gone from the queue; its spool file may still be there, and the sweep removes it.
+ * - in the middle of a command over many recipients: a part of them is changed, each as a whole. The command can be repeated.
+ *
+ * What is found damaged (content, envelope or recipient other than their checksums, a spool file gone or cut short, rows that
+ * contradict each other) is `held` with the reason as its last reply and told to `onDamaged`; nothing of it leaves. `release` tries
+ * again, `remove` gives up. What cannot be opened at all is a StoreError.
+ *
+ * A sync that fails rejects all that shared it; the connection is dropped and opened anew, because after a failed sync the system may
+ * call pages clean that never reached the disk. A disk that lies about its syncs cannot be survived.
  */
 export type { Damage, OpenOptions, Store } from './contract.ts';
 export { StoreError } from './contract.ts';

@@ -18,7 +18,9 @@ const BODY = randomBytes(4096);
 const dataDir = mkdtempSync(join(tmpdir(), 'store-bench-'));
 let commits = 0;
 let requests = 0;
-const onCommit = (_: number, shared: number) => {
+let longest = 0;
+const onCommit = (seconds: number, shared: number) => {
+  longest = Math.max(longest, seconds);
   commits++;
   requests += shared;
 };
@@ -75,7 +77,9 @@ async function pairs(store: Store): Promise<void> {
   const used = process.cpuUsage(all);
   const mainMicros = (mainUsed.user + mainUsed.system) / PAIRS;
   const micros = (used.user + used.system) / PAIRS;
-  console.log(`accept+settle: ${Math.round(PAIRS / seconds)} pairs/s, ${Math.round(requests / commits)} requests a commit`);
+  console.log(
+    `accept+settle: ${Math.round(PAIRS / seconds)} pairs/s, ${Math.round(requests / commits)} requests a commit, the longest ${Math.round(longest * 1000)} ms`,
+  );
   console.log(`CPU per pair: ${micros.toFixed(1)} µs, of which main thread ${mainMicros.toFixed(1)} µs`);
 }
 

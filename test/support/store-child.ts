@@ -1,7 +1,7 @@
 /**
  * A process of its own that uses a store, to be killed, starved or served with errors.
  * node store-child.ts DATADIR MODE: `accept` prints each id once it is accepted, for ever, some spooled; `try` prints accepted or
- * refused for each, at 20 a second; `lock` holds the instance lock.
+ * refused for each, at 20 a second, every third spooled; `lock` holds the instance lock.
  */
 import { createHash } from 'node:crypto';
 import { writeSync } from 'node:fs';
@@ -60,9 +60,9 @@ async function acceptForever(store: Store, worker: number): Promise<void> {
 }
 
 async function tryForever(store: Store): Promise<void> {
-  for (;;) {
-    const line = await acceptOne(store, false).then(
-      (id) => `accepted ${id}`,
+  for (let i = 1; ; i++) {
+    const line = await acceptOne(store, i % 3 === 0).then(
+      (id) => `accepted ${id}${i % 3 === 0 ? ' spooled' : ''}`,
       (error: Error & { code?: string }) => `refused ${error.code}`,
     );
     print(line);

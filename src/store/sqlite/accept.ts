@@ -40,7 +40,8 @@ export function insertReport(context: Context, message: EncodedMessage): void {
   insertRecipients(context, message, { claim: [], owner: '', waiting: QUEUED });
 }
 
-function insertMessage({ db, effects }: Context, { id, facts, bytes, spool }: EncodedMessage): void {
+function insertMessage({ db, effects }: Context, { id, facts, recipients, bytes, spool }: EncodedMessage): void {
+  if (recipients.length === 0) throw new TypeError(`message ${id} has no recipient: it would never end`);
   const { lastInsertRowid } = db.run('INSERT INTO contents (bytes) VALUES (?)', bytes);
   db.run('INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', ...facts, factsCheck(facts));
   db.run(

@@ -25,7 +25,7 @@ export class StoreClient {
   #lastId = 0;
   #pause = FIRST_PAUSE;
   #closed: (() => void) | undefined;
-  #closing = false;
+  #closing: Promise<void> | undefined;
   readonly #foreignListeners: (() => void)[] = [];
 
   constructor(options: ClientOptions) {
@@ -43,6 +43,7 @@ export class StoreClient {
       worker.on('message', (message: FromWorker) => {
         if (message === 'opened') {
           this.#worker = worker;
+          if (this.#closing !== undefined) worker.postMessage('close');
           if (this.#foreignListeners.length > 0) worker.postMessage('watch');
           resolve();
         } else if (message === 'closed') this.#closed?.();
@@ -65,7 +66,7 @@ export class StoreClient {
   /** Rejects when the change is not on the disk. @param transfer memory that is handed over instead of copied. */
   call<K extends Name>(name: K, argument: Argument<K>, transfer?: ArrayBuffer): Promise<Result<K>> {
     return new Promise<unknown>((resolve, reject) => {
-      if (this.#worker === undefined || this.#closing) return reject(this.#unusable());
+      if (this.#worker === undefined || this.#closing !== undefined) return reject(this.#unusable());
       if (this.#outbox.length === 0) setImmediate(() => this.#flush());
       const id = ++this.#lastId;
       this.#pending.set(id, { resolve, reject });
@@ -78,15 +79,16 @@ export class StoreClient {
     if (this.#foreignListeners.push(listener) === 1) this.#worker?.postMessage('watch');
   }
 
-  async close(): Promise<void> {
-    if (this.#closing) return;
-    this.#flush();
-    this.#closing = true;
-    if (this.#worker === undefined) return;
-    await new Promise<void>((resolve) => {
-      this.#closed = resolve;
-      this.#worker?.postMessage('close');
-    });
+  close(): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#flush();
+      this.#closing = new Promise((resolve) => {
+        this.#closed = resolve;
+        if (this.#worker === undefined) resolve();
+        else this.#worker.postMessage('close');
+      });
+    }
+    return this.#closing;
   }
 
   #flush(): void {
@@ -126,7 +128,7 @@ export class StoreClient {
   #unusable(): Error {
     return failureError({
       code: 'ESTORE',
-      message: this.#closing ? 'The store is closed' : 'The thread of the store ended and starts again',
+      message: this.#closing !== undefined ? 'The store is closed' : 'The thread of the store ended and starts again',
     });
   }
 
@@ -139,14 +141,14 @@ export class StoreClient {
       reject(failureError({ code: 'ESTORE', message: 'The thread of the store ended' }));
     this.#pending.clear();
     this.#closed?.();
-    if (!this.#closing) this.#startAgain();
+    if (this.#closing === undefined) this.#startAgain();
   }
 
   #startAgain(): void {
     const pause = this.#pause;
     this.#pause = Math.min(pause * 2, LONGEST_PAUSE);
     setTimeout(() => {
-      if (this.#closing) return;
+      if (this.#closing !== undefined) return;
       this.start().catch((error: Error) => {
         this.#options.onTrouble?.(error);
         this.#startAgain();

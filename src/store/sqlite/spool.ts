@@ -127,15 +127,20 @@ class SpoolFileWriter implements SpoolWriter {
   }
 
   async finish(): Promise<Spool> {
-    await this.#swap();
-    await this.#writing;
-    if (this.#failure !== undefined) throw this.#failure;
-    const file = this.#file;
-    if (file === undefined) throw new Error('This spool file was given up');
-    await this.#directory.syncFile(file);
-    this.#file = undefined;
-    await file.close();
-    await this.#directory.syncNames();
+    try {
+      await this.#swap();
+      await this.#writing;
+      if (this.#failure !== undefined) throw this.#failure;
+      const file = this.#file;
+      if (file === undefined) throw new Error('This spool file was finished or given up');
+      await this.#directory.syncFile(file);
+      this.#file = undefined;
+      await file.close();
+      await this.#directory.syncNames();
+    } catch (error) {
+      await this.abort();
+      throw error;
+    }
     return this.#directory.read({ name: this.#name, size: this.#size, verify: this.#verify });
   }
 

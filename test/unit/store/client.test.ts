@@ -1,0 +1,52 @@
+/** The store's thread may end: nothing that waited for it is taken for done, and it starts again. */
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { StoreClient } from '../../../src/store/sqlite/client.ts';
+import { dataDir, newMessage, put, testStore, until } from '../../support/store-rig.ts';
+
+async function startedClient(onTrouble: (error: Error) => void = () => {}) {
+  const path = dataDir();
+  await (await testStore({ dataDir: path })).close();
+  const worker = { path: join(path, 'smarthost.db'), spoolDir: join(path, 'spool'), busyTimeout: 1000 };
+  const client = new StoreClient({ worker, onTrouble, unlink: () => {} });
+  await client.start();
+  return client;
+}
+
+/** No such operation: the thread cannot go on. */
+const fatal = (client: StoreClient) => client.call('noSuchOperation' as 'ping', 0);
+
+test('what waits for a thread that ends is rejected, and the next thread serves', async () => {
+  const trouble: string[] = [];
+  const client = await startedClient((error) => void trouble.push(error.message));
+  const results = await Promise.allSettled([client.call('ping', 1), fatal(client), client.call('ping', 2)]);
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+  await expect(client.call('ping', 3)).rejects.toThrow('starts again');
+  expect(trouble).toHaveLength(1);
+  await until(() =>
+    client.call('ping', 4).then(
+      () => true,
+      () => false,
+    ),
+  );
+  await client.close();
+});
+
+test('a store that is closed while its thread starts again stays closed', async () => {
+  const client = await startedClient();
+  await fatal(client).catch(() => {});
+  await client.close();
+  await expect(client.call('ping', 1)).rejects.toThrow('closed');
+});
+
+test('reads are answered while mail is accepted without a pause', async () => {
+  const store = await testStore();
+  let accepting = true;
+  const senders = Array.from({ length: 50 }, async () => {
+    while (accepting) await put(store);
+  });
+  for (let i = 0; i < 20; i++) await store.messages.due(Date.now(), 1);
+  accepting = false;
+  await Promise.all(senders);
+  await expect(put(store, newMessage({ to: [] }))).rejects.toThrow('no recipient');
+});
