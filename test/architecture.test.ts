@@ -50,7 +50,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
 const source = (file: string) => readFileSync(join('src', file), 'utf8');
-const imports = (file: string) => [...source(file).matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, path]) => path!);
+const IMPORT = /^(?:import|export|\})(?:[^'"]* from)? '([^']+)'|\bimport\('([^']+)'\)|new URL\('(\.[^']+\.ts)'/gm;
+const imports = (file: string) => [...source(file).matchAll(IMPORT)].map((found) => (found[1] ?? found[2] ?? found[3])!);
 
 describe.each(files)('%s', (file) => {
   const folder = file.includes('/') ? file.split('/')[0]! : '';

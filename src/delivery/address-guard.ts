@@ -3,7 +3,7 @@
  * Checked on the address that is connected to, so it does not matter by what name or detour it was found.
  */
 import { BlockList, isIP, isIPv4 } from 'node:net';
-import { groupsOf } from '../dns/name.ts';
+import { groupsOf } from '../dns/dns.ts';
 
 /** self: the mail would come back; private: a door into a network that the sender has no business in. */
 export type Refused = 'self' | 'private' | undefined;

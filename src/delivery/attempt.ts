@@ -1,5 +1,5 @@
 /** One attempt for one message: up to five addresses, two sessions, until every recipient has a verdict. RFC 5321 §5.1. */
-import type { StoredRecipient } from '../store/message-store.ts';
+import type { StoredRecipient } from '../store/store.ts';
 import type { Cache } from '../system/cache.ts';
 import type { Aborts } from './aborts.ts';
 import type { Connection } from './connection.ts';

@@ -2,7 +2,7 @@
 import { networkInterfaces } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { Outcome } from '../smtp/outcome.ts';
-import type { Claim, StoredRecipient } from '../store/message-store.ts';
+import type { Claim, StoredRecipient } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { MINUTE, SECOND, systemClock } from '../system/clock.ts';
 import { createAborts } from './aborts.ts';

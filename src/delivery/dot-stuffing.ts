@@ -1,6 +1,7 @@
 /** Every line that begins with a dot gets another one: RFC 5321 §4.5.2. Native searches, and no copy where there is no such line. */
 const DOT_LINE = Buffer.from('\r\n.');
 const DOT = Buffer.from('.');
+const MAX_PIECES = 8;
 const DOT_CODE = 0x2e;
 const CR_CODE = 0x0d;
 const LF_CODE = 0x0a;
@@ -27,7 +28,8 @@ export class DotStuffer {
     }
     pieces.push(begin === 0 ? bytes : bytes.subarray(begin));
     this.#tail = tailOf(bytes, this.#tail);
-    return pieces;
+    // A content full of dots is copied once rather than written in a thousand pieces.
+    return pieces.length > MAX_PIECES ? [Buffer.concat(pieces)] : pieces;
   }
 
   /** What ends the content: CRLF where its last line has none, and the lone dot. RFC 5321 §4.1.1.4. */

@@ -1,7 +1,7 @@
 /** MAIL and RCPT as this host understands them: RFC 5321 §4.1.1, RFC 1870, RFC 3461 §4, RFC 6152, RFC 6531. */
 import type { EnvelopeRecipient } from '../smtp/envelope.ts';
 import { encodeXtext } from '../smtp/xtext.ts';
-import type { Content, MessageFacts } from '../store/message-store.ts';
+import type { Content, MessageFacts } from '../store/store.ts';
 import type { Extensions } from './extensions.ts';
 import { judgeProblem, type Verdict } from './verdict.ts';
 

@@ -1,8 +1,7 @@
 /** What delivery needs to know, and what it offers: the types of its front door. */
 import type { Dns } from '../dns/dns.ts';
 import type { Outcome } from '../smtp/outcome.ts';
-import type { Claim } from '../store/message-store.ts';
-import type { OperationStore } from '../store/operation-store.ts';
+import type { Claim, OperationStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 

@@ -1,5 +1,5 @@
 /** Attempts per MX host set: who may go now, who waits in memory, who comes back later. Back-off is kept over a restart. */
-import type { OperationStore, Pace } from '../store/operation-store.ts';
+import type { OperationStore, Pace } from '../store/store.ts';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';

@@ -1,5 +1,5 @@
 /** The content after 354, as few writes as it can be, and the reply to its final dot: RFC 5321 §4.1.1.4. */
-import type { Content } from '../store/message-store.ts';
+import type { Content } from '../store/store.ts';
 import type { Connection } from './connection.ts';
 import { DotStuffer } from './dot-stuffing.ts';
 import { judgeFailure, judgeReply, type Verdict } from './verdict.ts';

@@ -4,6 +4,8 @@ import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, SECOND, systemClock } from '../system/clock.ts';
 import { isResolvable, reverseName } from './name.ts';
 
+export { groupsOf, reverseName } from './name.ts';
+
 export type DnsAnswer<T> =
   | { readonly kind: 'found'; readonly values: readonly T[] }
   /** The name exists and has no such record. */

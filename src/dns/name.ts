@@ -1,9 +1,12 @@
 /** Names as the DNS takes them: RFC 1035 §2.3.4 and §3.5, RFC 3596 §2.5. */
 import { isIPv4, isIPv6 } from 'node:net';
 
-/** True for a name that fits into a question: labels of 1 to 63 octets, 253 in all. Underscores are fine: they are asked for. */
+/**
+ * True for a name that fits into a question: labels of 1 to 63 octets, 253 in all, of the characters that c-ares sends.
+ * Names with others are not delegated to anybody.
+ */
 export function isResolvable(name: string): boolean {
-  return name.length > 0 && name.length <= 253 && name.split('.').every((label) => /^[\x21-\x2d\x2f-\x7e]{1,63}$/.test(label));
+  return name.length > 0 && name.length <= 253 && name.split('.').every((label) => /^[A-Za-z0-9_*/-]{1,63}$/.test(label));
 }
 
 /** The name under which the PTR records of an address stand. Empty for what is no address: such a name does not exist. */

@@ -1,6 +1,5 @@
 /** Which destinations are due: a memory of the earliest next attempt of each, refreshed from the index where something changed. */
 import type { Due } from '../message-store.ts';
-import type { Context } from './context.ts';
 import type { Database } from './database.ts';
 
 /** Reading one row a destination, never one a recipient: seeks from each destination to the next in `recipients_due`. */
@@ -82,6 +81,9 @@ export class DueDestinations {
   }
 }
 
-export function due({ db, due: destinations }: Context, { now, limit }: { now: number; limit: number }) {
+export function due(
+  { db, due: destinations }: { db: Database; due: DueDestinations },
+  { now, limit }: { now: number; limit: number },
+) {
   return destinations.read(db, now, limit);
 }
