@@ -18,10 +18,8 @@ export const registerServe: Register = (program, io) => {
       const { startRelay } = await import('../main.ts');
       // A signal that comes while ports are being opened waits for them, instead of ending the process.
       const signals = listenToSignals();
-      const relay = await startRelay({
-        config,
-        reload: () => reread(io, { ...options, ...(file === undefined ? {} : { config: file }) }),
-      });
+      const again = { ...options, ...(file === undefined ? {} : { config: file }) };
+      const relay = await startRelay({ config, reload: () => reread(io, again) }).catch(explainPorts);
       await signals.serve(relay);
     },
   );
@@ -46,6 +44,15 @@ async function reread(io: Io, options: CommonOptions): Promise<{ config: Config 
   const problems = 'problems' in loaded ? loaded.problems : await checkEnvironment(loaded.config, loaded);
   if ('config' in loaded && problems.every(({ level }) => level === 'warning')) return { config: loaded.config };
   return { problems: problems.map(formatProblem) };
+}
+
+/** Root is given up for the owner of the data before ports open, so this is met by root too. */
+function explainPorts(error: Error): never {
+  if (!error.message.includes('EACCES')) throw error;
+  const uid = process.getuid?.();
+  throw new CommandError(`${error.message}. Ports below 1024 need the capability CAP_NET_BIND_SERVICE, which uid ${uid} lacks.`, {
+    cause: error,
+  });
 }
 
 /** SIGTERM and SIGINT mean the same, to the process or its whole group, once or often. */
