@@ -17,7 +17,7 @@ export const registerDomain: Register = (program, io) => {
     domain,
     {
       usage: 'add <domain>',
-      about: 'Make or take over keys for a domain and print the records to publish. They sign once their records are seen.',
+      about: 'Make or take over keys for a domain and print the records to publish. They sign at once.',
       examples: [
         'domain add example.org',
         'domain add example.org --selector mail --key /etc/opendkim/keys/example.org/mail.private',
@@ -121,9 +121,13 @@ async function keep(store: Store, keys: readonly DkimKey[]): Promise<void> {
 }
 
 async function announce(io: Io, options: CommonOptions, keys: readonly DkimKey[]): Promise<void> {
-  io.err(
-    `Publish ${keys.length === 1 ? 'this record' : 'these records'}; the running relay signs with the new key as soon as it sees ${keys.length === 1 ? 'it' : 'them'}:`,
-  );
+  const [these, they, them] = keys.length === 1 ? ['this record', 'it', 'it'] : ['these records', 'they', 'them'];
+  // A first key signs at once: a signature that nobody can check yet does no more harm than none.
+  const active = keys.every(({ state }) => state === 'active');
+  const when = active
+    ? `mail is signed from now on, and receivers can check it when ${they} can be seen`
+    : `the running relay signs with the new keys as soon as it sees ${them}, until then with the old ones`;
+  io.err(`Publish ${these}; ${when}:`);
   await printRecords(io, options, keys);
 }
 

@@ -70,6 +70,14 @@ test.each([
   expect(result.err).toMatch(sentence);
 });
 
+test('the first keys sign at once, their successors wait for the DNS', async () => {
+  const states = async () => (await bench.json('domain', 'list'))[0].keys.map(({ state }: { state: string }) => state).sort();
+  expect((await bench.run(['domain', 'add', 'example.org'])).err).toMatch(/signed from now on/);
+  expect(await states()).toEqual(['active', 'active']);
+  expect((await bench.run(['domain', 'rotate', 'example.org'])).err).toMatch(/as soon as it sees them/);
+  expect(await states()).toEqual(['active', 'active', 'pending', 'pending']);
+});
+
 test('rotate adds new keys beside the old ones, twice a day too', async () => {
   await bench.run(['domain', 'add', 'example.org']);
   for (const keys of [4, 6]) {

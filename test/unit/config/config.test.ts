@@ -181,7 +181,6 @@ routes: [{ recipientDomain: example.org }, { hosts: ['a b'] }]
     ['tls: { mode: files }', 'tls.files'],
     ['queue: { retry: [] }', 'queue.retry'],
     ['queue: { retry: [1h, 5m] }', 'queue.retry'],
-    ['submission: { maxHeaderSize: 60MiB }', 'submission.maxHeaderSize'],
     ['delivery: { timeouts: { dot: 0 } }', 'delivery.timeouts.dot'],
   ])('between settings are found: %s', async (yaml, path) => {
     expect(
