@@ -7,6 +7,8 @@ export type Admission = {
   /** True, at once or later: the caller has a place, and gives it back by `leave`. False: there was none in time. */
   enter(key: string, socket: EventEmitter): boolean | Promise<boolean>;
   leave(key: string): void;
+  /** More than four fifths of all places are taken. */
+  readonly crowded: boolean;
   reload(limits: AdmissionLimits): void;
 };
 
@@ -74,6 +76,9 @@ export function createAdmission(first: AdmissionLimits, patience: number): Admis
       if (left === 0) inside.delete(key);
       else inside.set(key, left);
       admitWaiting();
+    },
+    get crowded() {
+      return total > limits.maxSessions * 0.8;
     },
     reload(next) {
       limits = next;

@@ -56,6 +56,10 @@ export class Conversation {
     this.#wire = wire;
   }
 
+  get isLoggedIn(): boolean {
+    return this.#credential !== undefined;
+  }
+
   get inTransaction(): boolean {
     return this.#transaction !== undefined;
   }

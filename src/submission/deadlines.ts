@@ -4,6 +4,8 @@ import type { SubmissionLimits } from './options.ts';
 
 /** A TLS handshake, and what comes before it. */
 export const HANDSHAKE_TIMEOUT = 10 * SECOND;
+/** How long who has not logged in may be idle while the house is nearly full: its place is for those who send mail. */
+const HURRIED_IDLE = 10 * SECOND;
 /** How long a closed session may take to take its last reply. */
 export const LINGER = 5 * SECOND;
 
@@ -16,15 +18,18 @@ export type Timing = {
   readonly exchangeSince: number;
   /** Message text must come until then. */
   readonly textUntil: number;
+  /** Nobody has logged in, and places are scarce. */
+  readonly hurried: boolean;
 };
 
 /** The sentence for the 421, or undefined while there is time. */
 export function overdue(timing: Timing, limits: SubmissionLimits, now: number): string | undefined {
-  const { activeAt, lineSince, exchangeSince, textUntil } = timing;
+  const { activeAt, lineSince, exchangeSince, textUntil, hurried } = timing;
   if (textUntil > 0) return now > textUntil ? 'The message comes too slowly' : undefined;
   if (exchangeSince > 0 && now - exchangeSince > limits.authTimeout) return 'The login took too long';
   if (lineSince > 0 && now - lineSince > limits.commandTimeout) return 'The command took too long';
-  return now - activeAt > limits.idleTimeout ? 'Idle for too long' : undefined;
+  const idle = hurried ? Math.min(HURRIED_IDLE, limits.idleTimeout) : limits.idleTimeout;
+  return now - activeAt > idle ? 'Idle for too long' : undefined;
 }
 
 /** Text may pause as long as a command would be waited for, at the beginning. */

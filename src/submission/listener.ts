@@ -47,8 +47,13 @@ export class Listener extends SMTPServer {
     this.name = name;
     this.#shared = shared;
     this.#admission = admission;
-    this.on('error', () => {}); // failed handshakes; what listening says comes by open()
+    this.on('error', this.#handshakeFailed); // what listening says comes by open()
   }
+
+  readonly #handshakeFailed = (error: Error & { meta?: { remoteAddress?: string } }): void => {
+    const ip = plainAddress(error.meta?.remoteAddress ?? '');
+    this.#shared.options.log.event.debug('tlsFailed', { listener: this.name, ip, reason: error.message });
+  };
 
   /** @returns the port that is open. Rejects with one sentence. */
   async open({ address, port }: ListenerOptions): Promise<number> {
@@ -90,10 +95,10 @@ export class Listener extends SMTPServer {
     return closed.then(() => Promise.all([...this.#sessions].map((session) => session.ended))).then(() => {});
   }
 
-  /** Ends what takes too long. */
-  sweep(now: number): void {
+  /** Ends what takes too long. @param crowded there are few places left for others. */
+  sweep(now: number, crowded: boolean): void {
     for (const [socket, until] of this.#arriving) if (now > until) this.#topmost(socket).destroy();
-    for (const session of this.#sessions) session.check(now);
+    for (const session of this.#sessions) session.check(now, crowded);
   }
 
   /** The TLS socket where a handshake has begun: destroying what lies below it is not safe then. */

@@ -23,7 +23,7 @@ export function plainAddress(address: string): string {
 
 /** Whom failures and sessions are counted by: an IPv4 address, or an IPv6 /64, which one customer has to himself. */
 export function clientKey(ip: string): string {
-  if (!isIPv6(ip)) return ip;
+  if (!ip.includes(':')) return ip;
   const [head = '', tail] = ip.split('::');
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');

@@ -123,8 +123,8 @@ export class Session implements Wire {
     this.#socket.destroySoon();
   }
 
-  /** Ends what takes too long. */
-  check(now: number): void {
+  /** Ends what takes too long. @param crowded there are few places left for others. */
+  check(now: number, crowded: boolean): void {
     if (this.#state === 'ended' && now - this.#stateSince > LINGER) this.#socket.destroy();
     if (this.#state === 'handshake' && now - this.#stateSince > HANDSHAKE_TIMEOUT) this.#socket.destroy();
     if (this.#state !== 'open' || this.#busy) return;
@@ -133,6 +133,7 @@ export class Session implements Wire {
       lineSince: this.#lineSince,
       exchangeSince: this.#exchangeSince,
       textUntil: this.#textUntil,
+      hurried: crowded && !this.#conversation.isLoggedIn,
     };
     const reason = overdue(timing, this.#shared.options.limits, now);
     if (reason !== undefined) this.refuse(replies.timedOut(reason));

@@ -39,7 +39,7 @@ export async function startSubmission(options: SubmissionOptions): Promise<Submi
   const listeners = options.listeners.map(({ name }) => new Listener(name, shared, admission));
   const ports = await openAll(listeners, options);
   const sweep = () => {
-    for (const listener of listeners) listener.sweep(now());
+    for (const listener of listeners) listener.sweep(now(), admission.crowded);
   };
   let timer = setInterval(sweep, sweepInterval(options.limits));
 

@@ -3,7 +3,7 @@ import { nextTextDeadline, overdue } from '../../../src/submission/deadlines.ts'
 import { codeOf, RawClient } from '../../support/raw-client.ts';
 import { LIMITS, PLAIN, type Rig, type RigOptions, startRig } from '../../support/submission-rig.ts';
 
-const QUIET = { activeAt: 0, lineSince: 0, exchangeSince: 0, textUntil: 0 };
+const QUIET = { activeAt: 0, lineSince: 0, exchangeSince: 0, textUntil: 0, hurried: false };
 
 describe('what is overdue', () => {
   test('idle 5 min, a command 60 s, a login 30 s', () => {
@@ -11,6 +11,11 @@ describe('what is overdue', () => {
     expect(overdue(QUIET, LIMITS, 300_001)).toContain('Idle');
     expect(overdue({ ...QUIET, lineSince: 1 }, LIMITS, 60_002)).toContain('command');
     expect(overdue({ ...QUIET, exchangeSince: 1 }, LIMITS, 30_002)).toContain('login');
+  });
+
+  test('who has not logged in has 10 s where places are scarce', () => {
+    expect(overdue({ ...QUIET, hurried: true }, LIMITS, 10_000)).toBeUndefined();
+    expect(overdue({ ...QUIET, hurried: true }, LIMITS, 10_001)).toContain('Idle');
   });
 
   test('text earns time at the lowest rate, at most as much as an idle session has', () => {
