@@ -3,6 +3,9 @@
  * this interface knows no SQL and no file. Every method that changes something resolves when the change is synced,
  * and rejects when it was not: a change that was rejected is either absent or, after a power cut, there as a whole.
  *
+ * What is rejected later than at opening carries a `code`: `ENOSPC` (the disk is full), `EIO`, `EBUSY` (another process held the store
+ * for too long), `ECORRUPT`, or `ESTORE` for all else, a closed store included.
+ *
  * Times are milliseconds since the epoch, sizes bytes.
  *
  * What a crash leaves, point by point (kill -9 or a power cut; the next `serve` opens with `sweep`, then calls `takeBack`):

@@ -19,6 +19,7 @@ describe.skipIf(!requirePeer('strace', hasCommand('strace')))('syncs', () => {
     // Of both calls, for SQLite uses one and spool files the other. The first ones succeed, so that work has begun.
     const inject = ['-e', 'trace=fsync,fdatasync', '-e', 'inject=fsync,fdatasync:error=EIO:when=6..9'];
     const child = startStoreProcess(path, 'try', ['strace', '-f', '-q', '-o', trace, ...inject]);
+    await child.seen('ready', 60_000);
     const failed = (call: string) => (readFileSync(trace, 'utf8').match(new RegExp(`${call}.*INJECTED`, 'g')) ?? []).length;
     await until(() => failed('fsync') >= 4 && failed('fdatasync') >= 4, 60_000); // strace counts each thread for itself
     await until(

@@ -62,20 +62,23 @@ export function giveBackPages({ db }: Context): boolean {
  * themselves, so that nobody would ever look at them again, are set aside.
  */
 export function recount(context: Context): void {
-  const { db } = context;
+  const { db, effects } = context;
   for (const { id } of db.all<{ id: string }>(CONTRADICTIONS))
     setAside(context, { id, reason: 'a recipient has a state that cannot be' });
-  const rows = db.all<{ state: number; count: number; waiting: number }>(
+  let states = countStates(context);
+  const waiting = states.reduce((sum, state) => sum + state.waiting, 0);
+  if (mendDueIndex(context, waiting)) states = countStates(context);
+  db.run('DELETE FROM counters');
+  for (const { state, count } of states) if (state < ENDED) db.run('INSERT INTO counters VALUES (?, ?)', `s${state}`, count);
+  db.run('INSERT INTO counters SELECT ?, coalesce(sum(length), 0) FROM open', BYTES);
+  effects.counters.clear(); // what was set aside is in these figures already
+}
+
+function countStates({ db }: Context): { state: number; count: number; waiting: number }[] {
+  return db.all(
     `SELECT r.state, count(*) AS count, count(r.next_attempt) AS waiting
      FROM open o CROSS JOIN recipients r ON r.message = o.id GROUP BY r.state`,
   );
-  db.run("DELETE FROM counters WHERE name LIKE 's_'");
-  for (const { state, count } of rows) if (state < ENDED) db.run('INSERT INTO counters VALUES (?, ?)', `s${state}`, count);
-  const bytes = db.get<{ bytes: number | null }>('SELECT sum(length) AS bytes FROM open')?.bytes ?? 0;
-  db.run('INSERT OR REPLACE INTO counters VALUES (?, ?)', BYTES, bytes);
-  context.effects.counters.clear(); // what was set aside is in these figures already
-  const waiting = rows.reduce((sum, row) => sum + row.waiting, 0);
-  mendDueIndex(context, waiting);
 }
 
 const CONTRADICTIONS = `
@@ -83,17 +86,18 @@ const CONTRADICTIONS = `
   WHERE r.state NOT BETWEEN 0 AND ${REMOVED} OR (r.state < ${ACTIVE}) <> (r.next_attempt IS NOT NULL)`;
 
 /** More entries than rows of the queue: messages whose place in it was lost. Else the index itself is wrong. */
-function mendDueIndex(context: Context, waiting: number): void {
+function mendDueIndex(context: Context, waiting: number): boolean {
   const { db, effects } = context;
   const indexed = db.get<{ n: number }>(
     'SELECT count(*) AS n FROM recipients INDEXED BY recipients_due WHERE next_attempt IS NOT NULL',
   )?.n;
-  if (indexed === waiting) return;
+  if (indexed === waiting) return false;
   const lost = db.all<{ id: string }>(LOST);
   for (const { id } of lost) setAside(context, { id, reason: 'its content is not in the database' });
-  if (lost.length > 0) return;
+  if (lost.length > 0) return true;
   db.exec('REINDEX recipients_due');
   effects.damaged.push({ id: '', reason: `the index of due recipients had ${indexed} of ${waiting} entries and was made anew` });
+  return true;
 }
 
 const LOST = `

@@ -1,8 +1,10 @@
 /** What an operator does to the queue, and what it shows. */
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import type { MessageFacts, Store } from '../../../src/store/store.ts';
 import { DAY, MINUTE } from '../../../src/system/clock.ts';
-import { delay, NOW, newMessage, OWNER, put, relay, statesOf, testStore } from '../../support/store-rig.ts';
+import { dataDir, delay, NOW, newMessage, OWNER, put, relay, statesOf, testStore } from '../../support/store-rig.ts';
 
 const LATER = NOW + 10 * MINUTE;
 
@@ -201,4 +203,23 @@ test('the trace is trimmed no further than its size asks for', async () => {
   expect(removed).toBeLessThan(3000);
   expect(await store.messages.get(messages[0]?.id ?? '')).toBeUndefined();
   expect(await store.messages.get(messages.at(-1)?.id ?? '')).toBeDefined();
+});
+
+test('space is given back when the trace is trimmed, all but a reserve', async () => {
+  const path = dataDir();
+  const store = await testStore({ dataDir: path });
+  const large = () => newMessage({ content: { kind: 'inline', bytes: new Uint8Array(250_000) } });
+  for (let i = 0; i < 15; i++) await Promise.all(Array.from({ length: 20 }, () => put(store, large())));
+  const pages = () => {
+    const db = new DatabaseSync(join(path, 'smarthost.db'));
+    const { page_count } = db.prepare('PRAGMA page_count').get() as { page_count: number };
+    db.close();
+    return page_count;
+  };
+  const full = pages();
+  await store.messages.remove({ all: true }, NOW);
+  await store.messages.trimTrace(NOW + 1, 0);
+  expect(full).toBeGreaterThan(4500);
+  expect(pages()).toBeLessThan(2300);
+  expect(await store.messages.list({ states: ['removed'] })).toEqual([]);
 });

@@ -46,6 +46,7 @@ test.each([
   expect(damaged).toEqual([{ id: ids[1], reason: expect.stringContaining(reason) }]);
   expect((await store.messages.due(NOW, 10)).due).toEqual([]);
   expect(await claim(store)).toEqual([]);
+  expect((await store.messages.counts()).states).toEqual({ active: 2, held: 1 });
   expect((await store.messages.list({ states: ['held'] })).map(({ id }) => id)).toEqual(
     reason.includes('row is missing') ? [] : ids.slice(1, 2),
   );
