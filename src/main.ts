@@ -58,6 +58,12 @@ export async function startRelay({ config, reload, write }: RelayOptions): Promi
   const metrics = createMetrics(VERSION);
   const mailLog = createMailLog(log, metrics.observe);
   const closers: (() => Promise<unknown> | unknown)[] = [];
+  const crashed = (error: unknown) => {
+    log.error('crashed', { error }); // what the runtime does then, ending the process, is right: a restart loses nothing
+    log.flush();
+  };
+  process.on('uncaughtExceptionMonitor', crashed);
+  closers.push(() => process.off('uncaughtExceptionMonitor', crashed));
   try {
     return await build({ config, reload, log, mailLog, metrics, closers });
   } catch (error) {

@@ -44,7 +44,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['metrics/'],
   commander: ['smarthost.ts', 'commands/'],
   yaml: ['config/'],
-  valibot: ['config/'],
   'dns-packet': ['dns/', 'demo/'],
 };
 
