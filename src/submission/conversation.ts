@@ -2,7 +2,7 @@
  * What is said in a session, apart from its bytes: RFC 5321 §4.1, RFC 4954, RFC 6409. One command at a time; a handler
  * replies, throws a Refusal, or returns a promise that does one of the two.
  */
-import { formatReply, Refusal } from '../smtp/reply.ts';
+import { Refusal } from '../smtp/reply.ts';
 import type { Credential } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 import type { LineProblem } from './command-reader.ts';
@@ -32,6 +32,9 @@ export type Wire = {
 
 type Work = void | Promise<void>;
 
+/** What goes into the log of a verb or path that is none. */
+const MAX_VERB = 20;
+const MAX_LOGGED_PATH = 300;
 /** How long a session trusts its login before it looks again. */
 const TRUST = 2 * SECOND;
 /** What comes to a mail server by mistake, or to abuse it through a browser. */
@@ -79,7 +82,7 @@ export class Conversation {
   execute(line: string): Work {
     if (this.#exchange !== undefined) return this.#answerChallenge(this.#exchange, line);
     const blank = line.indexOf(' ');
-    this.#verb = (blank === -1 ? line : line.slice(0, blank)).toUpperCase();
+    this.#verb = (blank === -1 ? line : line.slice(0, blank)).slice(0, MAX_VERB).toUpperCase();
     this.#subject = {};
     return this.#dispatch(line, blank === -1 ? '' : line.slice(blank + 1).trim());
   }
@@ -110,7 +113,7 @@ export class Conversation {
         return this.#wire.end(replies.BYE);
       default:
         if (!this.#greeted && FOREIGN.test(line)) throw replies.notMail();
-        throw unknownCommand(this.#verb);
+        throw replies.unknownCommand(this.#verb);
     }
   }
 
@@ -145,10 +148,10 @@ export class Conversation {
       ...(cause === undefined ? {} : { cause }),
     });
     if (reply.code === 421) {
-      this.#wire.end(formatReply(reply));
+      this.#wire.end(replies.onWire(reply));
       return;
     }
-    this.#wire.write(formatReply(reply));
+    this.#wire.write(replies.onWire(reply));
     if (this.#offences.add(this.#verb, reply.code)) this.refuse(replies.tooManyErrors());
     else if (this.#failures.tooMany) this.refuse(replies.tooManyFailures());
   }
@@ -204,7 +207,7 @@ export class Conversation {
     this.#requireLogin();
     if (this.#transaction !== undefined) throw replies.badSequence('A transaction is open already, send RSET to begin anew');
     const { path, parameters } = parseMail(argument, this.#shared.options.limits.maxMessageSize);
-    this.#subject = { reversePath: path };
+    this.#subject = { reversePath: path.slice(0, MAX_LOGGED_PATH) };
     const unusable = this.#shared.options.storeUsable();
     if (unusable !== undefined) throw unusable;
     const credential = this.#trusted();
@@ -238,7 +241,7 @@ export class Conversation {
     const credential = this.#requireLogin();
     const transaction = this.#transaction;
     if (transaction === undefined) throw replies.badSequence('Send MAIL first');
-    this.#subject = { reversePath: transaction.reversePath, recipient: argument.slice(0, 300) };
+    this.#subject = { reversePath: transaction.reversePath, recipient: argument.slice(0, MAX_LOGGED_PATH) };
     const recipient = parseRecipient(argument, transaction.parameters.smtpUtf8);
     const { address } = recipient;
     this.#subject = { reversePath: transaction.reversePath, recipient: address };
@@ -287,10 +290,4 @@ export class Conversation {
     if (this.#credential === undefined) throw replies.authenticationRequired(this.#wire.tls !== undefined);
     return this.#credential;
   }
-}
-
-/** RFC 5321 §4.2.4: known but not offered, or unknown. */
-function unknownCommand(verb: string): Refusal {
-  if (verb === '') return new Refusal(500, '5.5.2', 'The line is empty');
-  return new Refusal(502, '5.5.1', 'This command is not offered here');
 }

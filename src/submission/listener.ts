@@ -8,7 +8,7 @@
 import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
-import { formatReply, type Refusal } from '../smtp/reply.ts';
+import type { Refusal } from '../smtp/reply.ts';
 import { SECOND } from '../system/clock.ts';
 import type { Admission } from './admission.ts';
 import { HANDSHAKE_TIMEOUT } from './deadlines.ts';
@@ -174,7 +174,7 @@ export class Listener extends SMTPServer {
   /** Without a session: in clear by one line, under TLS without a handshake, which would cost more than it tells. */
   #turnAway(socket: Socket, accepted: Accepted, ip: string, { reply }: Refusal): void {
     this.#shared.options.log.refused({ session: '', ip, verb: '', reply });
-    if (this.name === 'submission') this.#tell(socket, formatReply(reply));
+    if (this.name === 'submission') this.#tell(socket, replies.onWire(reply));
     else socket.destroy();
     accepted(new Error('turned away'));
   }

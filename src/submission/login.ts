@@ -10,6 +10,8 @@ import { blocked } from './replies.ts';
 /** Failures after which the session ends. */
 const MAX_FAILURES = 3;
 const FAILURE_DELAY = SECOND;
+/** A name that fits is shorter: what an attacker sends does not fill the log. */
+const MAX_LOGGED_NAME = 255;
 
 /** The failed logins of one session. */
 export class LoginFailures {
@@ -51,7 +53,7 @@ export async function logIn(
     options.log.authenticated({ session, ip, user: credential.name, mechanism });
     return credential;
   }
-  options.log.authFailed({ session, ip, user: name, mechanism, reason: result });
+  options.log.authFailed({ session, ip, user: name.slice(0, MAX_LOGGED_NAME), mechanism, reason: result });
   if (result === 'unavailable') {
     throw new Refusal(454, '4.7.0', 'Temporary authentication failure', { cause: verification.cause });
   }

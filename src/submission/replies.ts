@@ -1,5 +1,5 @@
 /** The replies of a session that goes well, as they stand on the wire, and those that end it. */
-import { Refusal } from '../smtp/reply.ts';
+import { formatReply, Refusal, type Reply } from '../smtp/reply.ts';
 
 export const OK = '250 2.0.0 Ok\r\n';
 export const SENDER_OK = '250 2.1.0 Ok\r\n';
@@ -9,6 +9,11 @@ export const READY_FOR_TLS = '220 2.0.0 Ready to start TLS\r\n';
 export const AUTHENTICATED = '235 2.7.0 Authentication successful\r\n';
 export const CANNOT_VERIFY = '252 2.5.0 Cannot VRFY, send mail to find out\r\n';
 export const BYE = '221 2.0.0 Bye\r\n';
+
+/** What a client said comes back in ASCII only: RFC 6531 §3.7.4.1 has UTF-8 in replies only where it was asked for. */
+export function onWire({ code, status, text }: Reply): string {
+  return formatReply({ code, status, text: text.replace(/[^\x20-\x7e\n]/g, '?') });
+}
 
 export const shuttingDown = () => new Refusal(421, '4.3.2', 'The server is shutting down, connect again');
 export const tooManyErrors = () => new Refusal(421, '4.7.0', 'Too many errors, good bye');
@@ -23,3 +28,9 @@ export const timedOut = (what: string) => new Refusal(421, '4.4.2', what);
 export const badSequence = (text: string) => new Refusal(503, '5.5.1', text);
 export const authenticationRequired = (secure: boolean) =>
   new Refusal(530, '5.7.0', secure ? 'Authentication required' : 'Issue STARTTLS first, then authenticate');
+
+/** RFC 5321 §4.2.4: known but not offered, or unknown. */
+export function unknownCommand(verb: string): Refusal {
+  if (verb === '') return new Refusal(500, '5.5.2', 'The line is empty');
+  return new Refusal(502, '5.5.1', 'This command is not offered here');
+}

@@ -116,6 +116,19 @@ describe('TLS', () => {
     half.close();
   });
 
+  test('a handshake that does not end in 10 s is closed, however it trickles', async () => {
+    let time = Date.now();
+    await start({ now: () => time });
+    const implicit = RawClient.clear(rig.port('submissions'));
+    implicit.send(Buffer.from('16030100', 'hex'));
+    const starttls = await rig.clear();
+    await starttls.ask('STARTTLS');
+    const timer = setInterval(() => [implicit, starttls].map((client) => client.send(Buffer.from([0]))), 100);
+    time += 10_001;
+    await Promise.all([implicit.closed(), starttls.closed()]);
+    clearInterval(timer);
+  });
+
   test('a new certificate serves the next handshake, running sessions go on', async () => {
     await start();
     const before = await rig.loggedIn();

@@ -1,4 +1,5 @@
 /** The conversation, seen from outside. */
+import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { codeOf, RawClient } from '../../support/raw-client.ts';
 import { CREDENTIAL, PASSWORD, PLAIN, type Rig, type RigOptions, startRig, USER } from '../../support/submission-rig.ts';
@@ -53,6 +54,9 @@ describe('greeting and EHLO', () => {
     clear.send('GET / HTTP/1.1\r\n');
     expect(codeOf(await clear.reply())).toBe('421 4.7.0');
     await clear.closed();
+    const hasty = connectTls({ port: rig.port('submissions'), host: '127.0.0.1', rejectUnauthorized: false });
+    hasty.once('secureConnect', () => hasty.write('EHLO x\r\n'));
+    expect(codeOf(await new RawClient(hasty).reply())).toBe('421 4.7.0');
     const web = await rig.clear();
     expect(codeOf(await web.ask('POST / HTTP/1.1'))).toBe('421 4.7.0');
     await web.closed();
@@ -435,6 +439,16 @@ describe('bad lines', () => {
     expect(codeOf(await client.ask(`AUTH PLAIN ${'A'.repeat(12_300)}`))).toBe('500 5.5.6');
     expect(codeOf(await client.ask('NOOP'))).toBe('250 2.0.0');
     expect(client.unread).toBe('');
+  });
+
+  test('a reply is ASCII, and what an attacker says is cut in the log', async () => {
+    await start();
+    const client = await rig.loggedIn();
+    const reply = await client.ask('MAIL FROM:<jürgen@other.test> SMTPUTF8');
+    expect(reply).toContain('<j?rgen@other.test>');
+    await client.ask(`${'X'.repeat(3000)} y`);
+    await client.ask(`MAIL FROM:<${'y'.repeat(3000)}>`);
+    expect(JSON.stringify(rig.events('refused')).length).toBeLessThan(1500);
   });
 
   test('ten bad commands, a hundred without effect, a hundred bad recipients end the session', async () => {
