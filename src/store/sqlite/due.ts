@@ -80,10 +80,3 @@ export class DueDestinations {
     else this.#earliest.set(destination, earliest);
   }
 }
-
-export function due(
-  { db, due: destinations }: { db: Database; due: DueDestinations },
-  { now, limit }: { now: number; limit: number },
-) {
-  return destinations.read(db, now, limit);
-}

@@ -4,7 +4,6 @@ import { claim, readContent } from './claim.ts';
 import { type Context, type Operation, read, write } from './context.ts';
 import * as credentials from './credential-rows.ts';
 import { DamagedEntry, setAside } from './damage.ts';
-import { due } from './due.ts';
 import { knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
 import { command, reroute, takeBack, waiting } from './queue-commands.ts';
@@ -30,7 +29,7 @@ export const operations = {
     operation.setValue({ db } as Context, { name: 'store.ping', value: String(now) }),
   ),
 
-  due: read(due),
+  due: read(({ db, due }: Context, { now, limit }: { now: number; limit: number }) => due.read(db, now, limit)),
   list: read(list),
   get: read(get),
   find: read(find),
