@@ -13,6 +13,7 @@ const CR = 13;
 const LF = 10;
 const SPACE = Buffer.from(' ');
 const NEWLINE = Buffer.from('\r\n');
+const NO_BYTES = Buffer.alloc(0);
 /** Empty lines are hashed in blocks: half a million of them must not cost half a million calls. */
 const NEWLINES_PER_BLOCK = 4096;
 
@@ -26,6 +27,7 @@ export function createBodyHash(): BodyHash {
  */
 class RelaxedBodyHash implements BodyHash {
   readonly #hash = createHash('sha256');
+  #scratch = NO_BYTES;
   #newlines = 0;
   #space = false;
   #cr = false;
@@ -98,7 +100,12 @@ class RelaxedBodyHash implements BodyHash {
   }
 
   #emit(bytes: Buffer): void {
-    this.#hash.update(needsCollapse(bytes) ? collapse(bytes) : bytes);
+    if (!needsCollapse(bytes)) {
+      this.#hash.update(bytes);
+      return;
+    }
+    if (this.#scratch.length < bytes.length) this.#scratch = Buffer.allocUnsafe(bytes.length);
+    this.#hash.update(this.#scratch.subarray(0, collapse(bytes, this.#scratch)));
   }
 }
 

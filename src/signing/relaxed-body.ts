@@ -48,23 +48,21 @@ function hasBlankRunInWords(words: Int32Array, afterSpace: boolean): boolean {
   return false;
 }
 
-/** Makes each run of blanks one space and drops those before a CR. The bytes neither begin a cut run nor end with a blank. */
-export function collapse(bytes: Buffer): Buffer {
-  const out = Buffer.allocUnsafe(bytes.length);
+/**
+ * Makes each run of blanks one space and drops those before a CR. The bytes end with a blank only where it is to be kept.
+ * @param out at least as long as the bytes. @returns how much of it was written.
+ */
+export function collapse(bytes: Buffer, out: Buffer): number {
   let length = 0;
-  let blank = false;
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i]!;
-    if (byte === SPACE || byte === TAB) {
-      blank = true;
+  let i = 0;
+  while (i < bytes.length) {
+    const byte = bytes[i++]!;
+    if (byte > SPACE || (byte !== SPACE && byte !== TAB)) {
+      out[length++] = byte;
       continue;
     }
-    if (blank) {
-      if (byte !== CR) out[length++] = SPACE;
-      blank = false;
-    }
-    out[length++] = byte;
+    while (i < bytes.length && (bytes[i] === SPACE || bytes[i] === TAB)) i++;
+    if (i === bytes.length || bytes[i] !== CR) out[length++] = SPACE;
   }
-  if (blank) out[length++] = SPACE;
-  return out.subarray(0, length);
+  return length;
 }
