@@ -15,8 +15,20 @@ export type AddressRequest<H extends Named> = {
   readonly families: readonly Family[];
   /** Absent for hosts that the operator named. */
   readonly guard?: AddressGuard | undefined;
+  /** Tried last: a dead host would cost every message its 30 seconds. */
+  readonly isUnreachable: (ip: string) => boolean;
   /** For the sentence in a report. */
   readonly domain: string;
+};
+
+/** One after the other, looked up when they are needed: a host that the DNS cannot find hurts only who has to try it. */
+export type Addresses<H extends Named> = {
+  /** Undefined: there are no more, or enough were tried. Never rejects. */
+  next(): Promise<Addressed<H> | undefined>;
+  /** All that were found so far, also those not tried. */
+  readonly found: readonly Addressed<H>[];
+  /** Why there was none. */
+  problem(): Verdict;
 };
 
 export const MAX_ADDRESSES = 5;
@@ -24,22 +36,40 @@ export const MAX_ADDRESSES = 5;
 /** What stood in the way of those that are not in the list. */
 type Obstacles = { temporary?: string; self?: string; private?: string; otherFamily: boolean };
 
-export async function findAddresses<H extends Named>(
-  dns: Dns,
-  { hosts, families, guard, domain }: AddressRequest<H>,
-): Promise<readonly Addressed<H>[] | Verdict> {
-  const found: Addressed<H>[] = [];
+export function createAddresses<H extends Named>(dns: Dns, request: AddressRequest<H>): Addresses<H> {
+  const { hosts, families, guard, isUnreachable, domain } = request;
   const obstacles: Obstacles = { otherFamily: false };
-  for (const host of hosts) {
+  const found: Addressed<H>[] = [];
+  const unreachable: Addressed<H>[] = [];
+  let lookedAt = 0;
+  let lookedUp = 0;
+  let given = 0;
+
+  async function lookUp(host: H): Promise<void> {
     for (const { ip, family } of await addressesOf(dns, host.name, families, obstacles)) {
       const refused = guard?.(ip);
       if (refused !== undefined) obstacles[refused] = `${host.name} [${ip}]`;
-      else if (found.length < MAX_ADDRESSES) found.push({ host, ip, family });
+      else found.push({ host, ip, family });
     }
     // A host that is ourselves ends the list: what comes after it would send the mail back to us. RFC 5321 §5.1
-    if (found.length >= MAX_ADDRESSES || obstacles.self !== undefined) break;
+    if (obstacles.self !== undefined) lookedUp = hosts.length;
   }
-  return found.length > 0 ? found : problemOf(obstacles, families, domain);
+
+  return {
+    found,
+    async next() {
+      if (given++ === MAX_ADDRESSES) return undefined;
+      for (;;) {
+        if (lookedAt < found.length) {
+          const address = found[lookedAt++]!;
+          if (!isUnreachable(address.ip)) return address;
+          unreachable.push(address);
+        } else if (lookedUp < hosts.length) await lookUp(hosts[lookedUp++]!);
+        else return unreachable.shift();
+      }
+    },
+    problem: () => problemOf(obstacles, families, domain),
+  };
 }
 
 async function addressesOf(

@@ -4,8 +4,9 @@ import type { Cache } from '../system/cache.ts';
 import type { Aborts } from './aborts.ts';
 import type { Connection } from './connection.ts';
 import type { Letter } from './envelope-commands.ts';
+import type { Targets } from './plan.ts';
 import type { Pool } from './pool.ts';
-import { openSession, type Session, type SessionContext, type Target } from './session.ts';
+import { isUsable, openSession, type Session, type SessionContext, type Target } from './session.ts';
 import { transact } from './transaction.ts';
 import { judgeReturned, type PaceEffect, type Verdict } from './verdict.ts';
 
@@ -23,7 +24,7 @@ export type AttemptContext = {
 export type Job = {
   readonly letter: Letter;
   readonly recipients: readonly StoredRecipient[];
-  readonly targets: readonly Target[];
+  readonly targets: Targets;
   readonly signal: AbortSignal;
 };
 
@@ -36,6 +37,8 @@ export type Result = {
   readonly dsn: boolean;
 };
 
+const NOT_TRIED: Result = { verdict: stopped(), dsn: false };
+
 /** Sessions that came as far as a greeting. */
 const MAX_SESSIONS = 2;
 /** behaviour rule 17 */
@@ -43,13 +46,14 @@ const MAX_RECIPIENTS = 50;
 
 /** Never rejects. One result per recipient, in their order. */
 export async function attempt(job: Job, context: AttemptContext): Promise<readonly Result[]> {
-  const { recipients } = job;
-  const results: Result[] = recipients.map(() => ({ verdict: stopped(), dsn: false }));
+  const { recipients, targets } = job;
+  const results: Result[] = recipients.map(() => NOT_TRIED);
   const conversation = new Conversation(job, context);
   let open = recipients.map((_, i) => i);
   let sessions = 0;
-  for (const target of reachableFirst(job.targets, context.unreachable)) {
-    if (open.length === 0 || sessions === MAX_SESSIONS || conversation.stopped) break;
+  while (open.length > 0 && sessions < MAX_SESSIONS && !conversation.stopped) {
+    const target = await targets.next();
+    if (target === undefined) break;
     const { reached, given } = await conversation.with(target, open);
     if (reached) sessions++;
     for (const [at, i] of open.entries()) results[i] = given[at]!;
@@ -57,18 +61,19 @@ export async function attempt(job: Job, context: AttemptContext): Promise<readon
   }
   if (!conversation.stopped) await tryOtherFamily(job, conversation, results);
   conversation.end();
-  return results;
+  if (!results.includes(NOT_TRIED)) return results;
+  const verdict = conversation.stopped ? stopped() : targets.problem();
+  return results.map((result) => (result === NOT_TRIED ? { verdict, dsn: false } : result));
 }
 
 /** Some receivers refuse one address family and not the other: a first refusal by policy (5.7.z) is asked about once more. */
 async function tryOtherFamily({ recipients, targets }: Job, conversation: Conversation, results: Result[]): Promise<void> {
-  if (targets.length < 2) return;
   const refused = recipients.flatMap((recipient, i) => {
     const { kind, reply } = results[i]!.verdict;
     return kind === 'failed' && reply.status.startsWith('5.7.') && recipient.attempts === 0 ? [i] : [];
   });
   const before = refused.length === 0 ? undefined : results[refused[0]!]!.target;
-  const other = targets.find(({ mx, family }) => before !== undefined && mx === before.mx && family !== before.family);
+  const other = before && targets.otherFamily(before);
   if (other === undefined) return;
   const { given } = await conversation.with(other, refused);
   for (const [at, i] of refused.entries()) {
@@ -112,9 +117,10 @@ class Conversation {
       }
       const { tls, extensions } = session!;
       if (verdicts !== 'stale') for (const verdict of verdicts) given.push({ verdict, target, tls, dsn: extensions.dsn });
-      if (session!.connection.failure !== undefined) session = undefined;
+      if (begin + MAX_RECIPIENTS < chosen.length && isUsable(session!)) continue;
+      this.#context.pool.give(session!);
+      session = undefined;
     }
-    if (session !== undefined) this.#context.pool.give(session);
     return { reached: true, given };
   }
 
@@ -163,12 +169,6 @@ export function effectOf(results: readonly Result[]): { effect: PaceEffect; reas
     if (result !== undefined) return { effect, reason: result.verdict.reply.text };
   }
   return { effect: 'none', reason: '' };
-}
-
-/** The others are tried all the same, but last: a dead host would cost every message its 30 seconds. */
-function reachableFirst(targets: readonly Target[], unreachable: Cache<string, true>): readonly Target[] {
-  if (unreachable.size === 0 || targets.length < 2) return targets;
-  return [...targets.filter((target) => !unreachable.has(target.ip)), ...targets.filter((target) => unreachable.has(target.ip))];
 }
 
 function remember(unreachable: Cache<string, true>, { ip }: Target, failed: boolean): void {

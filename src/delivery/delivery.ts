@@ -49,6 +49,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
         resolve: createResolve(dns, hostname),
         guard: remembered(createAddressGuard(options.allowPrivate, options.ownAddresses ?? machineAddresses())),
         families: createIpFamilies({ dns, hostname, source, now }),
+        isUnreachable: (ip) => unreachable.size > 0 && unreachable.has(ip),
       },
       context: {
         pool,
@@ -112,9 +113,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   }
 
   async function attemptPlan(found: Plan, { message, content, recipients }: Omit<Claim, never>, signal: AbortSignal) {
-    const targets = await found.targets();
-    if ('kind' in targets) return recipients.map(() => ({ verdict: targets, dsn: false }));
-    return attempt({ letter: { message, content }, recipients, targets, signal }, context);
+    return attempt({ letter: { message, content }, recipients, targets: await found.targets(), signal }, context);
   }
 
   return {

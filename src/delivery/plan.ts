@@ -2,7 +2,7 @@
 import type { Dns } from '../dns/dns.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import type { AddressGuard } from './address-guard.ts';
-import { type Addressed, findAddresses } from './addresses.ts';
+import { type Addresses, type AddressRequest, createAddresses } from './addresses.ts';
 import { type Destination, ordered, type Resolve } from './destination.ts';
 import type { IpFamilies } from './ip-families.ts';
 import type { DeliveryOptions, Route } from './options.ts';
@@ -11,12 +11,23 @@ import type { Target } from './session.ts';
 import { tlsPolicy } from './tls-policy.ts';
 import type { Verdict } from './verdict.ts';
 
+/** Targets in the order to try them, found when they are needed. */
+export type Targets = {
+  /** Undefined: that was the last. Never rejects. */
+  next(): Promise<Target | undefined>;
+  /** The same host over the other address family. */
+  otherFamily(target: Target): Target | undefined;
+  /** Why there was none. */
+  problem(): Verdict;
+};
+
 export type Plan = {
   /** What pacing goes by. */
   readonly key: string;
-  /** In the order to try them. */
-  targets(): Promise<readonly Target[] | Verdict>;
+  targets(): Promise<Targets>;
 };
+
+type Host = { readonly name: string; readonly port: number };
 
 export type PlanContext = {
   readonly options: Pick<DeliveryOptions, 'routes' | 'port' | 'ip' | 'tls'>;
@@ -24,6 +35,7 @@ export type PlanContext = {
   readonly resolve: Resolve;
   readonly guard: AddressGuard;
   readonly families: IpFamilies;
+  readonly isUnreachable: (ip: string) => boolean;
 };
 
 export async function planFor(message: Routed, address: string, context: PlanContext): Promise<Plan | Verdict> {
@@ -39,40 +51,31 @@ export async function planFor(message: Routed, address: string, context: PlanCon
   return 'kind' in destination ? destination : byMx(destination, domain, context);
 }
 
-function byMx(destination: Destination, domain: string, { options, dns, guard, families }: PlanContext): Plan {
+function byMx(destination: Destination, domain: string, context: PlanContext): Plan {
+  const { options, guard } = context;
   return {
     key: destination.key,
     async targets() {
-      const hosts = ordered(destination).map((name) => ({ name }));
-      const found = await findAddresses(dns, { hosts, families: await families.order(options.ip), guard, domain });
-      if ('kind' in found) return found;
-      return found.map((addressed) => ({
-        ...facts(addressed, families),
-        port: options.port,
-        tls: tlsPolicy(options.tls, addressed.host.name),
-      }));
+      const hosts = ordered(destination).map((name) => ({ name, port: options.port }));
+      const families = await context.families.order(options.ip);
+      return targetsOf({ hosts, families, guard, domain }, context, ({ name }) => ({ tls: tlsPolicy(options.tls, name) }));
     },
   };
 }
 
 /** The operator has named these hosts: they may be private, they must prove who they are, and they may ask for a login. */
-function byRoute(route: Route, { options, dns, families }: PlanContext): Plan {
+function byRoute(route: Route, context: PlanContext): Plan {
+  const { hosts, login, tls = 'verify', ip = context.options.ip } = route;
   return {
-    key: `route:${route.hosts.join(',')}${route.login === undefined ? '' : ` as ${route.login.user}`}`,
+    key: `route:${hosts.join(',')}${login === undefined ? '' : ` as ${login.user}`}`,
     async targets() {
-      const hosts = route.hosts.map(parseHost);
-      const found = await findAddresses(dns, {
-        hosts,
-        families: await families.order(route.ip ?? options.ip),
-        domain: `the route to ${route.hosts.join(', ')}`,
-      });
-      if ('kind' in found) return misrouted(found);
-      return found.map((addressed) => ({
-        ...facts(addressed, families),
-        port: addressed.host.port,
-        tls: tlsPolicy(route.tls ?? 'verify', addressed.host.name, addressed.host.port === IMPLICIT_TLS),
-        login: route.login,
+      const families = await context.families.order(ip);
+      const request = { hosts: hosts.map(parseHost), families, domain: `the route to ${hosts.join(', ')}` };
+      const targets = targetsOf(request, context, ({ name, port }) => ({
+        tls: tlsPolicy(tls, name, port === IMPLICIT_TLS),
+        login,
       }));
+      return { ...targets, problem: () => misrouted(targets.problem()) };
     },
   };
 }
@@ -85,6 +88,29 @@ function misrouted(verdict: Verdict): Verdict {
   return { ...verdict, kind: 'delayed', reply: { ...verdict.reply, code: 451, status: '4.4.4' } };
 }
 
-function facts({ host, ip, family }: Addressed<{ readonly name: string }>, families: IpFamilies) {
-  return { mx: host.name, ip, family, source: families.source(family) };
+function targetsOf(
+  request: Omit<AddressRequest<Host>, 'isUnreachable'>,
+  { dns, families, isUnreachable }: PlanContext,
+  manner: (host: Host) => Pick<Target, 'tls' | 'login'>,
+): Targets {
+  const addresses = createAddresses(dns, { ...request, isUnreachable });
+  const targetOf = ({ host, ip, family }: Addresses<Host>['found'][number]): Target => ({
+    mx: host.name,
+    port: host.port,
+    ip,
+    family,
+    source: families.source(family),
+    ...manner(host),
+  });
+  return {
+    async next() {
+      const address = await addresses.next();
+      return address && targetOf(address);
+    },
+    otherFamily({ mx, family }) {
+      const other = addresses.found.find((address) => address.host.name === mx && address.family !== family);
+      return other && targetOf(other);
+    },
+    problem: addresses.problem,
+  };
 }

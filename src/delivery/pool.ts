@@ -1,6 +1,6 @@
 /** Sessions that wait for another message: a connection that is kept costs a tenth of a new one. RFC 5321 §3.3, RFC 3207. */
 import { type Clock, SECOND } from '../system/clock.ts';
-import type { Session, Target } from './session.ts';
+import { isUsable, type Session, type Target } from './session.ts';
 
 export type Pool = {
   /** The session to this target that was used last; it may be dead without our knowing. */
@@ -14,7 +14,6 @@ export type Pool = {
 };
 
 const MAX_IDLE = 10 * SECOND;
-const MAX_TRANSACTIONS = 100;
 
 type Idle = { readonly session: Session; readonly since: number };
 
@@ -59,8 +58,7 @@ export function createPool(now: Clock): Pool {
     },
     give(session) {
       const { connection, target } = session;
-      if (connection.failure !== undefined) return;
-      if (closed || session.transactions >= MAX_TRANSACTIONS || connection.outOfStep) return leave(session);
+      if (closed || !isUsable(session)) return leave(session);
       const key = keyOf(target);
       connection.onIdleEnd = () => forget(key, session);
       const list = idle.get(key);

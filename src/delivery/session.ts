@@ -44,9 +44,19 @@ export type Session = {
   transactions: number;
   /** The last transaction ended before its content: RSET before the next. */
   needsReset: boolean;
+  /** Good for nothing but QUIT. */
+  worn: boolean;
   /** The final dot is on its way: only its reply tells what became of the message. */
   committed: boolean;
 };
+
+/** A connection carries at most so many: behaviour rule 17. */
+const MAX_TRANSACTIONS = 100;
+
+/** Another transaction may be tried on it. */
+export function isUsable({ connection, transactions, worn }: Session): boolean {
+  return connection.failure === undefined && !worn && transactions < MAX_TRANSACTIONS && !connection.outOfStep;
+}
 
 /** No session came of it. `reached`: the host has said something, so this counts as one of the sessions of the attempt. */
 export type NoSession = { readonly verdict: Verdict; readonly reached: boolean; readonly tls?: string | undefined };
@@ -89,7 +99,16 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
     const problem = await enter(connection, target, context, extensions);
     if (problem !== undefined) return refused(connection, problem);
   }
-  return { target, connection, extensions, tls: connection.tls, transactions: 0, needsReset: false, committed: false };
+  return {
+    target,
+    connection,
+    extensions,
+    tls: connection.tls,
+    transactions: 0,
+    needsReset: false,
+    worn: false,
+    committed: false,
+  };
 }
 
 /** EHLO, and HELO once where a host does not know EHLO: RFC 5321 §3.2. */

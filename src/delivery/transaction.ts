@@ -113,13 +113,14 @@ async function deliverContent(
   letter: Letter,
   verdicts: readonly (Verdict | undefined)[],
 ): Promise<readonly Verdict[]> {
-  const verdict = await sendContent(session.connection, letter.content, () => {
+  const { verdict, inStep } = await sendContent(session.connection, letter.content, () => {
     session.committed = true;
   });
   session.committed = false;
   session.needsReset = false;
-  // A refusal may have come before the host had read all: where the next command begins is not known to both.
-  if (verdict.kind !== 'relayed') session.connection.destroy();
+  // A refusal may have come before the host had read all: such a session is not used again.
+  if (!inStep) session.connection.destroy();
+  else if (verdict.kind !== 'relayed') session.worn = true;
   return verdicts.map((refusal) => refusal ?? verdict);
 }
 

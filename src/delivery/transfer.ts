@@ -7,15 +7,21 @@ import { judgeFailure, judgeReply, type Verdict } from './verdict.ts';
 /** Below this, copying into one buffer is cheaper than a second piece. */
 const COPY_LIMIT = 32 * 1024;
 
+/** `inStep`: the reply came after all was sent, so both sides know where the next command begins. */
+export type Sent = { readonly verdict: Verdict; readonly inStep: boolean };
+
 /** @param commit is called before the final dot is written: from then on only the reply tells what became of the message. */
-export async function sendContent(connection: Connection, content: Content, commit: () => void): Promise<Verdict> {
+export async function sendContent(connection: Connection, content: Content, commit: () => void): Promise<Sent> {
   const sent =
     content.kind === 'inline'
       ? await sendInline(connection, content.bytes, commit)
       : await sendSpooled(connection, content, commit);
-  if (sent !== true) return sent === false ? early(connection) : sent;
+  if (!sent) return { verdict: await early(connection), inStep: false };
   const { replies, failure } = await connection.replies(['dot']);
-  return replies[0] === undefined ? judgeFailure(failure!) : judgeReply('dot', replies[0]);
+  const [reply] = replies;
+  return reply === undefined
+    ? { verdict: judgeFailure(failure!), inStep: false }
+    : { verdict: judgeReply('dot', reply), inStep: reply.code !== 421 };
 }
 
 /** @returns false where the connection has ended, or the host has spoken, before all was sent. */
@@ -31,7 +37,7 @@ async function sendSpooled(
   connection: Connection,
   { prefix, spool }: Extract<Content, { kind: 'spooled' }>,
   commit: () => void,
-): Promise<boolean | Verdict> {
+): Promise<boolean> {
   const stuffer = new DotStuffer();
   if (!(await connection.write(stuffer.stuff(prefix), 'content'))) return false;
   try {

@@ -132,11 +132,24 @@ test('hosts of one preference share the mail', async () => {
   expect(Math.min(...hosts.map((host) => host.count()))).toBeGreaterThan(4);
 });
 
-test('five addresses are tried, not six', async () => {
+test('five addresses are tried, not six, and those known to be dead come last the next time', async () => {
   const addresses = [91, 92, 93, 94, 95, 96].map((n) => `127.0.3.${n}`);
-  const { relay } = await startRig({ zone: { 'd.test': { A: addresses }, 'e.test': { MX: ['1 d.test', '2 mx0.good.test'] } } });
-  expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.4.1' }, mx: 'd.test' }]);
-  expect(await relay.send('a@e.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.4.1' } }]);
+  let now = 1_000_000;
+  const { relay } = await startRig({
+    zone: { 'd.test': { A: addresses }, 'e.test': { MX: ['1 d.test', '2 mx0.good.test'] } },
+    delivery: { now: () => now },
+  });
+  expect(await relay.send('a@e.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.4.1' }, mx: 'd.test' }]);
+  now += 60_000;
+  expect(await relay.send('a@e.test')).toMatchObject([{ kind: 'relayed', mx: 'mx0.good.test' }]);
+});
+
+test('a backup host that the DNS cannot find costs nobody time while the best one works', async () => {
+  const zone: Zone = { 'd.test': { MX: ['1 mx0.good.test', '2 ill.test', '3 ill.test'] }, 'ill.test': { fault: 'timeout' } };
+  const { relay, dns } = await startRig({ zone });
+  const [outcome] = await relay.send('a@d.test');
+  expect(outcome).toMatchObject({ kind: 'relayed' });
+  expect(dns.queries).not.toContain('A ill.test');
 });
 
 describe('IPv6', () => {

@@ -1,5 +1,6 @@
 /** What hosts say, at each stage, and what becomes of each recipient: behaviour rule 13. */
-import { describe, expect, test } from 'vitest';
+import { createServer } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { MxScript } from '../../src/demo/mx-server.ts';
 import { startRig, startScripted, verbs } from '../support/delivery-rig.ts';
 
@@ -70,15 +71,32 @@ describe.each([
   });
 });
 
-test('the whole envelope and DATA leave in one write where PIPELINING is offered', async () => {
-  // A host that waits for DATA before it answers anything would hang a client that waits for its replies.
-  const { relay, mx } = await startScripted({
-    MAIL: async () => {
-      await expect.poll(() => mx.count()).toBe(0);
-      return undefined;
-    },
+test('the whole envelope and DATA leave in one write where PIPELINING is offered, and the content in another', async () => {
+  const chunks: string[] = [];
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write('220 x\r\n');
+    socket.on('data', (chunk) => {
+      const text = chunk.toString();
+      chunks.push(text);
+      if (text.startsWith('EHLO')) socket.write('250-x\r\n250 PIPELINING\r\n');
+      else if (text.startsWith('MAIL')) socket.write('250 ok\r\n250 ok\r\n250 ok\r\n354 go on\r\n');
+      else socket.write('250 ok\r\n');
+    });
   });
-  expect(await relay.send(['a@good.test', 'b@good.test'])).toMatchObject([{ kind: 'relayed' }, { kind: 'relayed' }]);
+  await new Promise<void>((done) => server.listen(0, '127.0.3.8', done));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as { port: number };
+  const { relay } = await startRig({ zone: { 'd.test': { A: ['127.0.3.8'] } }, delivery: { port } });
+  expect(await relay.send(['a@d.test', 'b@d.test'], { text: 'x: y\r\n\r\n.z\r\n' })).toMatchObject([
+    { kind: 'relayed' },
+    { kind: 'relayed' },
+  ]);
+  expect(chunks).toEqual([
+    'EHLO relay.example.net\r\n',
+    'MAIL FROM:<alice@sender.test>\r\nRCPT TO:<a@d.test>\r\nRCPT TO:<b@d.test>\r\nDATA\r\n',
+    'x: y\r\n\r\n..z\r\n.\r\n',
+  ]);
 });
 
 test('a host that wants content though it took no recipient gets a lone dot: RFC 2920 §3.1', async () => {
@@ -192,6 +210,14 @@ test('mail that needs SMTPUTF8 fails where it is not offered, and 8-bit mail goe
   expect(mx.messages[0]!.data.toString()).toBe('Subject: ä\r\n\r\nö\r\n');
   relay.reload({ eightBit: 'return' });
   expect(await relay.send('b@good.test', { body: '8BITMIME' })).toMatchObject([{ kind: 'failed', reply: { status: '5.6.3' } }]);
+});
+
+test('a host that refuses the content is left with QUIT, and the next message has a connection of its own', async () => {
+  const rig = await startScripted({ message: ({ session }) => (session === 1 ? '550 5.7.1 Spam' : undefined) });
+  expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'failed' }]);
+  expect(await rig.relay.send('b@good.test')).toMatchObject([{ kind: 'relayed' }]);
+  expect(rig.mx.sessions()).toBe(2);
+  expect(rig.mx.commands).toContain('1 QUIT');
 });
 
 test('a reply full of tricks is quoted, cut and harmless', async () => {

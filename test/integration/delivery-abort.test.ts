@@ -1,0 +1,94 @@
+/** The relay stops while mail is on its way: nothing is lost, nothing is sent twice that need not be. */
+import { expect, test } from 'vitest';
+import type { MxScript, MxStage } from '../../src/demo/mx-server.ts';
+import { startScripted } from '../support/delivery-rig.ts';
+
+/** Resolves when the host has come to a stage, and lets it answer later. */
+function stopAt(stage: MxStage) {
+  let arrived!: () => void;
+  let release!: () => void;
+  const reached = new Promise<void>((resolve) => (arrived = resolve));
+  const released = new Promise<undefined>((resolve) => (release = () => resolve(undefined)));
+  const script: MxScript = {
+    [stage]: () => {
+      arrived();
+      return released;
+    },
+  };
+  return { script, reached, release };
+}
+
+test.each(['greeting', 'EHLO', 'MAIL', 'RCPT', 'DATA'] as const)('what has come to %s is handed back at once', async (stage) => {
+  const { script, reached, release } = stopAt(stage);
+  const { relay, mx } = await startScripted(script, { host: { extensions: [] } });
+  const stop = new AbortController();
+  const sending = relay.send(['a@good.test', 'b@good.test'], { signal: stop.signal });
+  await reached;
+  stop.abort('closing');
+  expect(await sending).toMatchObject([{ kind: 'returned' }, { kind: 'returned' }]);
+  release();
+  expect(mx.count()).toBe(0);
+  expect(relay.paces.size).toBe(0);
+});
+
+test('what has sent its final dot waits for the reply', async () => {
+  const { script, reached, release } = stopAt('message');
+  const { relay } = await startScripted(script);
+  const stop = new AbortController();
+  const sending = relay.send('a@good.test', { signal: stop.signal });
+  await reached;
+  stop.abort('closing');
+  setTimeout(release, 100);
+  expect(await sending).toMatchObject([{ kind: 'relayed' }]);
+});
+
+test('without time to wait it is uncertain', async () => {
+  const { script, reached } = stopAt('message');
+  const { relay } = await startScripted(script);
+  const stop = new AbortController();
+  const sending = relay.send('a@good.test', { signal: stop.signal });
+  await reached;
+  stop.abort('now');
+  expect(await sending).toMatchObject([{ kind: 'uncertain', mx: 'mx0.good.test' }]);
+});
+
+test('what waits in line, and what comes after, is handed back', async () => {
+  const { script, reached } = stopAt('MAIL');
+  const { relay, mx } = await startScripted(script);
+  const stop = new AbortController();
+  const all = Array.from({ length: 6 }, () => relay.send('a@good.test', { signal: stop.signal }));
+  await reached;
+  stop.abort('closing');
+  for (const [outcome] of await Promise.all(all)) expect(outcome).toMatchObject({ kind: 'returned', reply: { status: '4.3.2' } });
+  expect(await relay.send('a@good.test', { signal: stop.signal })).toMatchObject([{ kind: 'returned' }]);
+  expect(mx.count()).toBe(0);
+});
+
+test('closing ends what still runs', async () => {
+  const { script, reached } = stopAt('message');
+  const { relay } = await startScripted(script);
+  const sending = relay.send('a@good.test');
+  await reached;
+  await relay.close();
+  expect(await sending).toMatchObject([{ kind: 'uncertain' }]);
+  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'returned' }]);
+});
+
+test('a failure of our own delays, and is logged with its cause', async () => {
+  const { relay } = await startScripted({});
+  relay.reload({
+    dns: {
+      mx: () => {
+        throw new Error('a bug');
+      },
+    } as never,
+  });
+  expect(await relay.send(['a@good.test', 'b@good.test'])).toMatchObject([
+    { kind: 'delayed', reply: { code: 451, status: '4.3.0' } },
+    { kind: 'delayed' },
+  ]);
+  expect(relay.events).toContainEqual({
+    event: 'deliveryFailed',
+    fields: { queueId: '0123456789abc', error: expect.objectContaining({ message: 'a bug' }) },
+  });
+});

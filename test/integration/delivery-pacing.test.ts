@@ -1,0 +1,177 @@
+/** How much a host set gets, and how it is left alone: behaviour rule 17. */
+import { expect, test } from 'vitest';
+import { MINUTE } from '../../src/system/clock.ts';
+import { claimOf } from '../support/delivery.ts';
+import { startRig, startScripted } from '../support/delivery-rig.ts';
+
+/** A gate that holds messages at their final dot. */
+function gate() {
+  const held: (() => void)[] = [];
+  let most = 0;
+  return {
+    script: {
+      message: () =>
+        new Promise<undefined>((resolve) => {
+          held.push(() => resolve(undefined));
+          most = Math.max(most, held.length);
+        }),
+    },
+    held: () => held.length,
+    most: () => most,
+    open: () => {
+      for (const release of held.splice(0)) release();
+    },
+  };
+}
+
+test('a host set starts with two sessions, grows with what it takes, and stops at the limit', async () => {
+  const holding = gate();
+  const { relay } = await startScripted(holding.script, { delivery: { concurrency: 5 } });
+  const all = Array.from({ length: 40 }, () => relay.send('a@good.test'));
+  await expect.poll(() => holding.held()).toBe(2);
+  let done = false;
+  const settled = Promise.all(all).then((outcomes) => {
+    done = true;
+    return outcomes.flat();
+  });
+  while (!done) {
+    holding.open();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect((await settled).every(({ kind }) => kind === 'relayed')).toBe(true);
+  expect(holding.most()).toBe(5);
+});
+
+test('domains with the same hosts share the limit, others have their own', async () => {
+  const holding = gate();
+  const { relay, mx } = await startScripted(holding.script, {
+    hosts: [{}],
+    zone: { 'same.test': { MX: ['10 mx0.good.test', '11 mx1.good.test'] }, 'other.test': { MX: ['10 mx1.good.test'] } },
+  });
+  const held = [1, 2, 3].flatMap(() => [relay.send('a@good.test'), relay.send('a@same.test')]);
+  await expect.poll(() => holding.held()).toBe(2);
+  expect(await relay.send('a@other.test')).toMatchObject([{ kind: 'relayed' }]);
+  expect(mx.sessions()).toBe(2);
+  const timer = setInterval(holding.open, 10);
+  await Promise.all(held);
+  clearInterval(timer);
+});
+
+test('room falls with what runs and waits, and whoever found none is told when there is some', async () => {
+  const holding = gate();
+  const { relay } = await startScripted(holding.script);
+  expect(relay.room('good.test')).toBe(10);
+  const first = relay.send('a@good.test');
+  await expect.poll(() => holding.held()).toBe(1);
+  expect(relay.room('good.test')).toBe(7);
+  const rest = Array.from({ length: 7 }, () => relay.send('a@good.test'));
+  await expect.poll(() => relay.room('good.test')).toBe(0);
+  const told: string[] = [];
+  relay.onRoom((destination) => told.push(destination));
+  const timer = setInterval(holding.open, 10);
+  await Promise.all([first, ...rest]);
+  clearInterval(timer);
+  expect(told).toContain('good.test');
+  expect(relay.room('good.test')).toBeGreaterThan(8);
+});
+
+test('a 421 backs off that host set only: mail that waits is handed back with the time to come again', async () => {
+  let now = 1_000_000;
+  const { relay, mx } = await startScripted(
+    { MAIL: '421 4.7.0 Too fast' },
+    {
+      hosts: [{}],
+      zone: { 'solo.test': { MX: ['1 mx0.good.test'] }, 'other.test': { MX: ['1 mx1.good.test'] } },
+      delivery: { now: () => now },
+    },
+  );
+  expect(await relay.send('a@solo.test')).toMatchObject([{ kind: 'delayed', reply: { code: 421, status: '4.7.0' } }]);
+  expect(relay.blockedUntil('solo.test')).toBe(now + MINUTE);
+  expect(relay.room('solo.test')).toBe(0);
+  expect(await relay.send('b@solo.test')).toMatchObject([
+    { kind: 'returned', notBefore: now + MINUTE, reply: { status: '4.4.5' } },
+  ]);
+  expect(mx.sessions()).toBe(1);
+  expect(await relay.send('a@other.test')).toMatchObject([{ kind: 'relayed' }]);
+  expect([...relay.paces.values()]).toMatchObject([
+    { key: 'mx:mx0.good.test', blockedUntil: now + MINUTE, failures: 1, reason: 'Too fast' },
+  ]);
+  expect(relay.events).toContainEqual(expect.objectContaining({ event: 'resting' }));
+
+  now += MINUTE;
+  expect(relay.blockedUntil('solo.test')).toBeUndefined();
+  expect(relay.room('solo.test')).toBe(2);
+  await relay.send('c@solo.test');
+  expect(relay.blockedUntil('solo.test')).toBe(now + 2 * MINUTE);
+
+  now += 2 * MINUTE;
+  mx.script({});
+  expect(await relay.send('d@solo.test')).toMatchObject([{ kind: 'relayed' }]);
+  expect(relay.room('solo.test')).toBeGreaterThan(2);
+  expect(relay.paces.size).toBe(0);
+});
+
+test('mail that waits in line is handed back when its host set is backed off', async () => {
+  const { relay, mx } = await startScripted({
+    RCPT: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return '421 4.3.2 Closing';
+    },
+  });
+  const outcomes = (await Promise.all(Array.from({ length: 6 }, () => relay.send('a@good.test')))).flat();
+  const kinds = outcomes.map(({ kind }) => kind).sort();
+  expect(kinds).toEqual(['delayed', 'delayed', 'returned', 'returned', 'returned', 'returned']);
+  expect(mx.sessions()).toBe(2);
+});
+
+test('back-off survives a restart', async () => {
+  const now = 5_000_000;
+  const kept = { key: 'mx:mx0.good.test', concurrency: 3, blockedUntil: now + MINUTE, reason: '421', failures: 2 };
+  const old = { ...kept, key: 'mx:old.test', blockedUntil: 0 };
+  const { relay, mx } = await startRig({ delivery: { now: () => now }, paces: [kept, old] });
+  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'returned', notBefore: now + MINUTE }]);
+  expect(mx.sessions()).toBe(0);
+  expect([...relay.paces.keys()]).toEqual(['mx:mx0.good.test']);
+});
+
+test('whoever waits for a backed-off destination is told when its rest is over', async () => {
+  const kept = { key: 'mx:mx0.good.test', concurrency: 3, blockedUntil: Date.now() + 400, reason: '421', failures: 2 };
+  const { relay } = await startRig({ paces: [kept] });
+  const told: string[] = [];
+  relay.onRoom((destination) => told.push(destination));
+  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'returned' }]);
+  expect(relay.room('good.test')).toBe(0);
+  await expect.poll(() => told).toEqual(['good.test']);
+  expect(Date.now()).toBeGreaterThanOrEqual(kept.blockedUntil);
+  expect(relay.room('good.test')).toBe(2);
+  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed' }]);
+});
+
+test('greylisting and full mailboxes delay their recipients and nobody else', async () => {
+  const { relay } = await startScripted({
+    RCPT: ({ address }) => (address.startsWith('new') ? '451 4.7.1 Greylisting in action' : undefined),
+  });
+  for (let i = 0; i < 8; i++)
+    expect(await relay.send(`new${i}@good.test`)).toMatchObject([{ kind: 'delayed', reply: { status: '4.7.1' } }]);
+  expect(relay.blockedUntil('good.test')).toBeUndefined();
+  expect(await relay.send('old@good.test')).toMatchObject([{ kind: 'relayed' }]);
+});
+
+test('a dead host is tried last for a while', async () => {
+  const { relay, hosts } = await startRig({ hosts: [{}, {}] });
+  await hosts[0]!.close();
+  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', mx: 'mx1.good.test' }]);
+  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', mx: 'mx1.good.test' }]);
+  expect(hosts[1]!.sessions()).toBe(1);
+});
+
+test('a hundred messages at once to a domain whose DNS is dead leave room for others', async () => {
+  const { relay } = await startRig({ zone: { 'dead.test': { fault: 'timeout' } } });
+  const waiting = Array.from({ length: 10 }, () => relay.deliver(claimOf(relay, 'a@dead.test'), new AbortController().signal));
+  expect(relay.room('dead.test')).toBe(0);
+  expect(relay.room('good.test')).toBe(10);
+  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed' }]);
+  for (const [outcome] of await Promise.all(waiting))
+    expect(outcome).toMatchObject({ kind: 'delayed', reply: { status: '4.4.3' } });
+  expect(relay.room('dead.test')).toBe(10);
+});

@@ -1,0 +1,120 @@
+/** TLS towards MX hosts: behaviour rule 18, attacks T03, T04 and R08. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { TlsLevel } from '../../src/delivery/delivery.ts';
+import type { MxScript } from '../../src/demo/mx-server.ts';
+import { startRig, startScripted, verbs } from '../support/delivery-rig.ts';
+import { makePair, type Pair } from '../support/pair.ts';
+
+let good: Pair;
+let other: Pair;
+let caFile: string;
+beforeAll(async () => {
+  good = await makePair('mx0.good.test');
+  other = await makePair('other.test');
+  caFile = join(mkdtempSync(join(tmpdir(), 'ca-')), 'ca.pem');
+  writeFileSync(caFile, good.cert + other.cert);
+});
+
+describe('opportunistic', () => {
+  test('STARTTLS is used where it is offered, with the name of the host, whatever the certificate', async () => {
+    const { relay, mx } = await startRig({ hosts: [{ tls: other }] });
+    expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', tls: 'TLSv1.3' }]);
+    expect(mx.messages[0]).toMatchObject({ tls: 'TLSv1.3', servername: 'mx0.good.test' });
+  });
+
+  test('EHLO is said again after STARTTLS, and what was offered before is forgotten: RFC 3207 §4.2', async () => {
+    const extensions: string[] = ['PIPELINING'];
+    const rig = await startScripted({ EHLO: ({ tls }) => (tls ? '250 mx' : undefined) }, { host: { tls: good, extensions } });
+    expect(await rig.relay.send('a@good.test', { body: '8BITMIME' })).toMatchObject([{ kind: 'relayed' }]);
+    expect(verbs(rig)).toEqual(['EHLO', 'STARTTLS', 'EHLO', 'MAIL', 'RCPT', 'DATA']);
+    expect(rig.mx.messages[0]!.mailParameters).toEqual([]);
+  });
+
+  test.each<readonly [string, MxScript]>([
+    ['454 to STARTTLS', { STARTTLS: '454 4.7.0 Not now' }],
+    ['502 to STARTTLS', { STARTTLS: '502 5.5.1 What?' }],
+    ['garbage to STARTTLS', { STARTTLS: { raw: 'hello\r\n' } }],
+    ['a close at STARTTLS', { STARTTLS: 'close' }],
+    ['a close in the handshake', { handshake: 'close' }],
+    // Later than the 220: what comes with it is an injection.
+    ['garbage in the handshake', { handshake: () => setTimeout(50, { raw: 'this is no TLS record at all\r\n' }) }],
+  ])('%s: one attempt in clear at the same address, and TLS is left alone for a while', async (_, script) => {
+    const rig = await startScripted(script, { host: { tls: good }, hosts: [{}] });
+    const [outcome] = await rig.relay.send('a@good.test');
+    expect(outcome).toMatchObject({ kind: 'relayed', mx: 'mx0.good.test' });
+    expect(outcome!.tls).toBeUndefined();
+    expect(rig.mx.sessions()).toBe(2);
+    expect(rig.relay.events).toContainEqual(expect.objectContaining({ event: 'tlsFailed' }));
+    rig.mx.disconnect();
+    await expect.poll(() => rig.mx.open()).toBe(0);
+    await rig.relay.send('b@good.test');
+    expect(verbs(rig).filter((verb) => verb === 'STARTTLS')).toHaveLength(1);
+  });
+
+  test('bytes in clear behind the reply to STARTTLS are an attack: nothing of them is used, and no mail goes there', async () => {
+    const script = { STARTTLS: { raw: '220 go\r\n250-SIZE 1\r\n250 AUTH PLAIN\r\n' } };
+    const { relay, mx } = await startScripted(script, { host: { tls: good } });
+    expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.5.0' } }]);
+    expect(mx.count()).toBe(0);
+    expect(mx.sessions()).toBe(1);
+    const fragment = { STARTTLS: { raw: '220 go\r\n250' } };
+    const again = await startScripted(fragment, { host: { tls: good } });
+    expect(await again.relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.5.0' } }]);
+    expect(again.mx.count()).toBe(0);
+  });
+
+  test('a second connection resumes the TLS session', async () => {
+    const { relay, mx } = await startRig({ hosts: [{ tls: good }] });
+    await relay.send('a@good.test');
+    mx.disconnect();
+    await expect.poll(() => mx.open()).toBe(0);
+    expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', tls: 'TLSv1.3' }]);
+    expect(mx.sessions()).toBe(2);
+  });
+});
+
+describe.each<readonly [TlsLevel, string, { tls?: 'good' | 'other'; script?: MxScript }, string]>([
+  ['none', 'offers TLS', { tls: 'good' }, 'relayed in clear'],
+  ['opportunistic', 'offers no TLS', {}, 'relayed in clear'],
+  ['encrypt', 'has a certificate of another name', { tls: 'other' }, 'relayed TLSv1.3'],
+  ['encrypt', 'offers no TLS', {}, 'delayed 4.7.5'],
+  ['encrypt', 'refuses STARTTLS', { tls: 'good', script: { STARTTLS: '454 4.7.0 No' } }, 'delayed 4.7.0'],
+  ['encrypt', 'breaks the handshake', { tls: 'good', script: { handshake: 'close' } }, 'delayed 4.7.5'],
+  ['verify', 'has a good certificate', { tls: 'good' }, 'relayed TLSv1.3'],
+  ['verify', 'has a certificate of another name', { tls: 'other' }, 'delayed 4.7.5'],
+  ['verify', 'offers no TLS', {}, 'delayed 4.7.5'],
+])('%s', (level, what, host, expected) => {
+  test(`a host that ${what}: ${expected}`, async () => {
+    const pair = host.tls === undefined ? {} : { tls: host.tls === 'good' ? good : other };
+    const { relay, mx } = await startScripted(host.script ?? {}, { host: pair, delivery: { tls: level, caFile } });
+    const [outcome] = await relay.send('a@good.test');
+    const detail = outcome!.kind === 'relayed' ? (outcome!.tls ?? 'in clear') : outcome!.reply.status;
+    expect(`${outcome!.kind} ${detail}`).toBe(expected);
+    expect(mx.count()).toBe(outcome!.kind === 'relayed' ? 1 : 0);
+    if (outcome!.kind === 'delayed') expect(mx.sessions()).toBe(1);
+  });
+});
+
+test('verify trusts no certificate that only the host itself vouches for', async () => {
+  const { relay, mx } = await startRig({ hosts: [{ tls: good }], delivery: { tls: 'verify' } });
+  const [outcome] = await relay.send('a@good.test');
+  expect(outcome).toMatchObject({ kind: 'delayed', reply: { status: '4.7.5' } });
+  expect(outcome!.reply.text).toMatch(/self.signed/i);
+  expect(mx.count()).toBe(0);
+});
+
+test('a session in clear never serves a level that demands TLS', async () => {
+  const { relay, mx } = await startRig({ hosts: [{ tls: good }], delivery: { tls: 'none', caFile } });
+  await relay.send('a@good.test');
+  relay.reload({ tls: 'verify' });
+  await relay.send('a@good.test');
+  expect(mx.messages.map(({ tls }) => tls)).toEqual([undefined, 'TLSv1.3']);
+});
+
+test('a file of roots that cannot be read stops the start', async () => {
+  await expect(startRig({ delivery: { caFile: '/nonexistent/ca.pem' } })).rejects.toThrow('ENOENT');
+});
