@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest';
+import { parseAddressList } from '../../../src/preparation/address-list.ts';
+
+const addresses = (text: string) => parseAddressList(text)?.map(({ address }) => address);
+
+describe('RFC 5322 §3.4: address lists', () => {
+  test.each([
+    ['ann@sender.test', ['ann@sender.test']],
+    ['<ann@sender.test>', ['ann@sender.test']],
+    ['Ann Author <ann@SENDER.Test>', ['ann@sender.test']],
+    ['"Author, Ann" <Ann@sender.test>, bo@x.test', ['Ann@sender.test', 'bo@x.test']],
+    ['ann@sender.test (Ann (the real) Author)', ['ann@sender.test']],
+    ['"a\\"b <eve@evil.test>" <ann@sender.test>', ['ann@sender.test']],
+    ['(<eve@evil.test>) ann@sender.test', ['ann@sender.test']],
+    ['ann@sender.test <ann@sender.test>', ['ann@sender.test']],
+    ['ann @ sender . test', ['ann@sender.test']],
+    ['"john doe"@sender.test', ['"john doe"@sender.test']],
+    ['"john.doe"@sender.test', ['john.doe@sender.test']],
+    ['"a\\"b"@sender.test', ['"a\\"b"@sender.test']],
+    ['<@a.test,@b.test:ann@sender.test>', ['ann@sender.test']],
+    ['Staff: ann@sender.test, Bo <bo@x.test>;', ['ann@sender.test', 'bo@x.test']],
+    ['A: a@x.test;, B: b@x.test;, c@x.test', ['a@x.test', 'b@x.test', 'c@x.test']],
+    ['Nobody:;', []],
+    ['', []],
+    [', ann@sender.test,,', ['ann@sender.test']],
+    ['ann@münchen.test', ['ann@xn--mnchen-3ya.test']],
+    ['ann@MÜNCHEN.test', ['ann@xn--mnchen-3ya.test']],
+    ['jürgen@sender.test', ['jürgen@sender.test']],
+    ['ann@[192.0.2.1]', ['ann@[192.0.2.1]']],
+    ['ann@my_host.local', ['ann@my_host.local']],
+    ['a..b.@docomo.test', ['a..b.@docomo.test']],
+    ['Ann <ann@sender.test> (comment)', ['ann@sender.test']],
+    ['=?utf-8?q?Ann=2C?= <ann@sender.test>', ['ann@sender.test']],
+  ])('%j', (text, expected) => {
+    expect(addresses(text)).toEqual(expected);
+  });
+
+  test.each([
+    'ann',
+    'root (Cron Daemon)',
+    'ann@',
+    '@sender.test',
+    'ann@a@b.test',
+    '<ann@sender.test',
+    'ann@sender.test>',
+    '<ann@sender.test> <eve@evil.test>',
+    '<ann@sender.test> eve@evil.test',
+    'ann@sender.test eve@evil.test',
+    '<<ann@sender.test>>',
+    '<>',
+    'Ann <>',
+    '"ann@sender.test',
+    '(ann@sender.test',
+    'ann@[1.2.3.4',
+    'Group: ann@sender.test',
+    'A: B: ann@sender.test;;',
+    'ann@sender..test',
+    'ann@"sender.test"',
+    'ann b@sender.test',
+    ';',
+  ])('%j is none', (text) => {
+    expect(addresses(text)).toBeUndefined();
+  });
+
+  test('the phrase is kept as it is written', () => {
+    expect(parseAddressList('"Author, Ann" <ann@sender.test>')).toEqual([
+      { address: 'ann@sender.test', phrase: '"Author, Ann"' },
+    ]);
+    expect(parseAddressList('A: x@y.test, Bo B. <bo@sender.test>;')?.[1]?.phrase).toBe('Bo B.');
+  });
+
+  test.each([
+    ['labels', `a@${'a.'.repeat(50_000)}`],
+    ['open comments', '('.repeat(65_536)],
+    ['comments', '()'.repeat(65_536)],
+    ['quotes and backslashes', '"\\'.repeat(32_768)],
+    ['angle brackets', '<'.repeat(65_536)],
+    ['pairs of brackets', '<>'.repeat(32_768)],
+    ['commas', ','.repeat(65_536)],
+    ['colons', 'a:'.repeat(32_768)],
+    ['groups', 'a:;'.repeat(32_768)],
+    ['blanks', `a${' '.repeat(65_536)}@b`],
+    ['at signs', '@'.repeat(65_536)],
+    ['20 000 addresses', 'some.one@example.org, '.repeat(20_000)],
+    ['letters of other scripts', `a@${'ü'.repeat(65_536)}`],
+    ['literals', '['.repeat(65_536)],
+    ['atoms', 'a '.repeat(65_536)],
+  ])('a bomb of %s takes less than 50 ms', (_, text) => {
+    parseAddressList(text.slice(0, 1000));
+    const start = process.cpuUsage();
+    parseAddressList(text);
+    const { user, system } = process.cpuUsage(start);
+    expect(user + system).toBeLessThan(50_000);
+  });
+});
