@@ -64,9 +64,12 @@ export function createSettler(options: SettlerOptions) {
     }
     const changes = decisions.map((decision) => decision.change);
     const at = facts[0]?.now ?? now();
-    if (!(await stored({ messageId: id, at, changes, ...(reports.length > 0 ? { reports } : {}) }))) return;
-    for (const decision of decisions) logDecision(log, id, decision);
-    announce(decisions, reports);
+    const unchanged = await stored({ messageId: id, at, changes, ...(reports.length > 0 ? { reports } : {}) });
+    if (unchanged === undefined) return;
+    // What a command took away meanwhile had its line already.
+    const applied = unchanged.length === 0 ? decisions : decisions.filter(({ change }) => !unchanged.includes(change.n));
+    for (const decision of applied) logDecision(log, id, decision);
+    announce(applied, applied.length === 0 ? [] : reports);
   }
 
   /** undefined: no report can be written now. */
@@ -81,19 +84,18 @@ export function createSettler(options: SettlerOptions) {
 
   /**
    * A fault of the store is waited out, for the lease is ours as long as this process lives: nobody else delivers meanwhile, and
-   * neither do we. False: the process ends first; the next start takes the lease back and the mail is tried again.
+   * neither do we. Undefined: the process ends first; the next start takes the lease back and the mail is tried again.
    */
-  async function stored(settlement: Settlement): Promise<boolean> {
+  async function stored(settlement: Settlement): Promise<readonly number[] | undefined> {
     for (let tries = 0; ; tries++) {
       try {
-        await store.settle(settlement);
-        return true;
+        return await store.settle(settlement);
       } catch (error) {
         const recipients = settlement.changes.map(({ n, state }) => `${n}:${state}`);
         const fields = { queueId: settlement.messageId, recipients, error };
         if (closing) {
           log.event.error('settleAbandoned', fields);
-          return false;
+          return undefined;
         }
         if (tries % LOG_EVERY === 0) log.event.error('settleFailed', fields);
         await sleep(Math.min(FIRST_PAUSE * 2 ** tries, LONGEST_PAUSE));

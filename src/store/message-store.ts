@@ -190,8 +190,11 @@ export type MessageStore = {
   due(now: number, limit: number): Promise<{ readonly due: readonly Due[]; readonly nextAt: number | null }>;
   /** Leases up to `limit` messages' due recipients for one destination to `owner`. At most 50 recipients a claim. */
   claim(request: { destination: string; now: number; limit: number; owner: string }): Promise<readonly Claim[]>;
-  /** Records outcomes. A recipient that ended or was taken away meanwhile (command `remove`) stays as it is. */
-  settle(settlement: Settlement): Promise<void>;
+  /**
+   * Records outcomes. A recipient that ended or was taken away meanwhile (command `remove`) stays as it is; where all did, the
+   * reports are left out. @returns the `n` of those that stayed.
+   */
+  settle(settlement: Settlement): Promise<readonly number[]>;
   /** At start, with the instance lock held: all leases of dead owners are due again at `now`. Returns how many. */
   takeBack(owner: string, now: number): Promise<number>;
 

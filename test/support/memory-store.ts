@@ -71,17 +71,22 @@ export function createMemoryStore(): MemoryStore {
   const dueOf = (kept: Kept, now: number) =>
     kept.recipients.filter((r) => WAITING.includes(r.state) && (r.nextAttemptAt ?? 0) <= now);
 
-  function apply({ messageId, at, changes, reports = [] }: Settlement): void {
+  function apply({ messageId, at, changes, reports = [] }: Settlement): number[] {
     const kept = messages.get(messageId);
+    const unchanged: number[] = [];
     for (const { n, attempt, ...change } of changes) {
       const recipient = kept?.recipients[n];
-      if (recipient === undefined || recipient.state !== 'active') continue;
+      if (recipient === undefined || recipient.state !== 'active') {
+        unchanged.push(n);
+        continue;
+      }
       Object.assign(recipient, { nextAttemptAt: null, ...change, owner: null });
       if (attempt === undefined) continue;
       recipient.attempts++;
       recipient.trace.push(attempt);
     }
     for (const { ...report } of reports) insert({ ...report, acceptedAt: at }, { claim: [], owner: '', held: false });
+    return unchanged;
   }
 
   function touch(selection: Selection, from: readonly RecipientState[], change: Partial<StoredRecipient>): Touched[] {
@@ -143,7 +148,7 @@ export function createMemoryStore(): MemoryStore {
     async settle(settlement) {
       await call('settle');
       settlements.push(settlement);
-      apply(settlement);
+      return apply(settlement);
     },
     async takeBack(owner, now) {
       await call('takeBack');

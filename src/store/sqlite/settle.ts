@@ -12,14 +12,17 @@ export type SettleArgument = {
   readonly reports: readonly EncodedMessage[];
 };
 
-export function settle(context: Context, { id, at, changes, reports }: SettleArgument): void {
+/** @returns the recipients that stayed as they were; what nobody waits for any more needs no report either. */
+export function settle(context: Context, { id, at, changes, reports }: SettleArgument): readonly number[] {
   let ended = false;
+  const unchanged: number[] = [];
   for (const change of changes) {
-    applyChange(context, { id, at, change });
+    if (!applyChange(context, { id, at, change })) unchanged.push(change[0]);
     ended ||= change[1] >= ENDED;
   }
   if (ended) closeEnded(context, id);
-  for (const report of reports) insertReport(context, report);
+  if (unchanged.length < changes.length) for (const report of reports) insertReport(context, report);
+  return unchanged;
 }
 
 const UPDATE = `
@@ -27,8 +30,8 @@ const UPDATE = `
     last_reply = coalesce(?, last_reply), delay_reported = coalesce(?, delay_reported)
   WHERE message = ? AND n = ? AND state = ? RETURNING attempts, destination`;
 
-/** One statement where the recipient is leased, as nearly always. */
-function applyChange(context: Context, about: { id: string; at: number; change: EncodedChange }, was = ACTIVE): void {
+/** One statement where the recipient is leased, as nearly always. @returns whether it changed. */
+function applyChange(context: Context, about: { id: string; at: number; change: EncodedChange }, was = ACTIVE): boolean {
   const { id, at, change } = about;
   const [n, state, nextAttempt, lastReply, delayReported, attempt] = change;
   if (state < 0 || state === ACTIVE) throw new TypeError(`settle: no recipient is set to state ${state}`);
@@ -44,24 +47,23 @@ function applyChange(context: Context, about: { id: string; at: number; change: 
     n,
     was,
   );
-  if (row === undefined) {
-    if (was === ACTIVE) applyToOther(context, about);
-    return;
-  }
+  if (row === undefined) return was === ACTIVE && applyToOther(context, about);
   context.effects.move(was, state);
   if (was < ACTIVE || next !== null) context.due.touch(row.destination);
   if (attempt !== null) insertAttempt(context, id, n, [row.attempts, ...attempt]);
+  return true;
 }
 
 /** Not leased: ended or parked by a command meanwhile, or settled without a lease. */
-function applyToOther(context: Context, about: { id: string; at: number; change: EncodedChange }): void {
+function applyToOther(context: Context, about: { id: string; at: number; change: EncodedChange }): boolean {
   const { id, change } = about;
   const [n, state, , , , attempt] = change;
   const row = context.db.get<{ state: number }>('SELECT state FROM recipients WHERE message = ? AND n = ?', id, n);
-  if (row === undefined) return;
+  if (row === undefined) return false;
   const stays = row.state >= ENDED || (row.state === HELD && state < ENDED);
-  if (!stays) applyChange(context, about, row.state);
-  else if (attempt !== null) recordOnly(context, id, n, attempt);
+  if (!stays) return applyChange(context, about, row.state);
+  if (attempt !== null) recordOnly(context, id, n, attempt);
+  return false;
 }
 
 /** What was tried belongs in the trace, also where it changes nothing any more. */
