@@ -1,24 +1,26 @@
 /** The certificates that the listeners serve: signed by an authority, from files, or self-signed. RFC 8555, RFC 8314 §4. */
 import { readFile } from 'node:fs/promises';
 import type { OperationStore } from '../store/store.ts';
-import { type Clock, DAY, MINUTE, SECOND, systemClock } from '../system/clock.ts';
+import { type Clock, MINUTE, SECOND, systemClock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import { startAlpn01 } from './alpn-01.ts';
 import { type ChallengeType, createAnswers } from './challenges.ts';
+import { type Circumstances, createAlarm, NO_TERMS, problemsOf, statusOf, warningsOf } from './condition.ts';
 import { createFilePairs, type PairFiles } from './files.ts';
 import { type ChallengeListener, startHttp01 } from './http-01.ts';
 import type { ListenAddress, Listening } from './listen.ts';
-import { loadOwnPairs, RENEW_BEFORE } from './own-pairs.ts';
-import { CertificateError, type KeyType, type Pair } from './pair.ts';
+import { loadOwnPairs } from './own-pairs.ts';
+import { CertificateError, type KeyType } from './pair.ts';
 import type { PlannedStatus } from './plan.ts';
-import { endsSoon } from './renewal.ts';
 import { endRequest, renewalRequest } from './renewal-state.ts';
 import { type Renewer, startRenewer } from './renewer.ts';
-import { createPublisher, type RenewalStatus } from './status.ts';
+import { createServed, type TlsPairs } from './served.ts';
+import { createPublisher } from './status.ts';
 
 export { CertificateError, toPair } from './pair.ts';
 export { requestRenewal } from './renewal-state.ts';
 export { createSelfSigned } from './self-signed.ts';
+export type { TlsPairs } from './served.ts';
 export { type CertificateStatus, describeCertificates } from './status.ts';
 
 export type AcmeSettings = {
@@ -53,9 +55,6 @@ export type CertificateOptions = {
   readonly random?: () => number;
 };
 
-/** What a TLS listener takes: OpenSSL picks the pair that fits the client. */
-export type TlsPairs = { readonly key: string[]; readonly cert: string[] };
-
 export type CertificateFacts = {
   readonly keyType: KeyType;
   readonly notAfter: number;
@@ -86,154 +85,137 @@ const STORE_POLL = 10 * MINUTE;
 
 /** @throws CertificateError where files do not fit, or a listener for challenges cannot be opened. */
 export async function startCertificates(options: CertificateOptions): Promise<Certificates> {
-  const { mode, operation, log, acme, now = systemClock, random = Math.random } = options;
-  const names = [...new Set([options.hostname, ...options.names])];
-  const listeners: ((pairs: TlsPairs) => void)[] = [];
-  const publisher = createPublisher(operation);
-  const files = createFilePairs({ log, now });
-  let paths = options.files;
-  let plans: ReadonlyMap<KeyType, PlannedStatus> = new Map();
-  let pairs: readonly Pair[] = [];
-  let warnedAt = 0;
-
+  const { mode, operation, log, acme } = options;
+  const served = createServed(log);
   const asks = mode === 'acme' && acme.acceptTerms;
   const ca = asks && acme.ca !== undefined ? await readAuthority(acme.ca) : undefined;
   const challenges = asks ? await openChallenges(options) : undefined;
+  const { source, circumstances, publish, setPlans } = prepare(options, served);
   try {
-    pairs = await load(false);
+    await served.change(() => source.load(false));
     await publish();
   } catch (error) {
     await challenges?.close();
     throw error;
   }
-
-  function load(force: boolean): Promise<readonly Pair[]> {
-    if (mode === 'files') return files.load(paths, { force });
-    return loadOwnPairs({ mode, names, operation, log, now: now(), served: pairs, force });
-  }
-  /** One after the other, so that a slow one does not undo what came after it. */
-  let turn: Promise<unknown> = Promise.resolve();
-  function change(force = false): Promise<boolean> {
-    const done = turn.then(async () => {
-      const next = await load(force);
-      const fresh = next.filter((pair) => pairs.every((old) => old.certificate !== pair.certificate));
-      const changed = fresh.length > 0 || next.length !== pairs.length;
-      pairs = next;
-      if (changed) tell(fresh);
-      return changed;
-    });
-    turn = done.catch(() => undefined);
-    return done;
-  }
-  function tell(fresh: readonly Pair[]): void {
-    for (const { keyType, notAfter } of fresh)
-      log.certificate({ action: 'loaded', keyType, notAfter: new Date(notAfter).toISOString() });
-    for (const listener of listeners) listener(current());
-  }
-  async function publish(): Promise<void> {
-    warn();
-    await publisher.publish(pairs.map((pair) => ({ pair, ...statusOf(pair) })));
-  }
-  function statusOf(pair: Pair): RenewalStatus {
-    if (mode === 'files')
-      return { renewAt: null, renewReason: 'comes from files: renewed by whoever writes them', lastError: files.errorOf(pair) };
-    if (mode === 'self-signed')
-      return {
-        renewAt: pair.notAfter - RENEW_BEFORE,
-        renewReason: 'self-signed: made again 30 days before its end',
-        lastError: null,
-      };
-    if (!acme.acceptTerms) return { renewAt: null, renewReason: NO_TERMS, lastError: null };
-    const { renewAt, renewReason, lastError } = plans.get(pair.keyType) ?? UNPLANNED;
-    return { renewAt, renewReason, lastError };
-  }
-  /** Once a day, so that a log that someone reads says it in time. */
-  function warn(): void {
-    const ending = pairs.filter((pair) => !(mode === 'acme' && pair.selfSigned) && endsSoon(pair, now()));
-    if (ending.length === 0 || now() - warnedAt < DAY) return;
-    warnedAt = now();
-    for (const { keyType, notAfter } of ending) {
-      const end = new Date(notAfter).toISOString();
-      log.certificate({
-        action: 'ending',
-        keyType,
-        notAfter: end,
-        error: `the certificate ends on ${end} and nothing has renewed it`,
+  if (mode === 'acme' && !asks) log.certificate({ action: 'waiting', keyType: 'all', error: NO_TERMS });
+  const changed = async () => void (await served.change(() => source.load(false)));
+  const worker = asks
+    ? startAsking(options, { ca, changed, planned: setPlans })
+    : startWatching({ every: mode === 'files' ? FILES_POLL : STORE_POLL, operation, log }, async (force) => {
+        await served.change(() => source.load(force));
+        await publish();
       });
-    }
-  }
-
-  /** Files are looked at often, the store now and then; with an authority the renewer does it. */
-  async function watch(): Promise<void> {
-    const request = mode === 'acme' ? undefined : await renewalRequest(operation);
-    await change(request !== undefined);
-    await publish();
-    if (request !== undefined) await endRequest(operation, request);
-  }
-  let watching: Promise<void> | undefined;
-  const watchOnce = () => {
-    watching ??= watch()
-      .catch((error: Error) => log.event.warn('certificateTrouble', { error }))
-      .finally(() => {
-        watching = undefined;
-      });
-  };
-  const timer = setInterval(watchOnce, mode === 'files' ? FILES_POLL : STORE_POLL).unref();
-
-  if (mode === 'acme' && !acme.acceptTerms) log.certificate({ action: 'waiting', keyType: 'all', error: NO_TERMS });
-  const renewer: Renewer | undefined = asks
-    ? startRenewer({
-        ...{ operation, log, names, ca, now, random, owner: options.owner },
-        ...{ directory: acme.directory, email: acme.email, challenge: acme.challenge, pauses: acme.pauses },
-        changed: async () => void (await change()),
-        planned: async (next) => {
-          plans = next;
-          await publish();
-        },
-      })
-    : undefined;
-
-  const current = (): TlsPairs => ({ key: pairs.map(({ key }) => key), cert: pairs.map(({ certificate }) => certificate) });
   return {
     listening: challenges?.listening ?? [],
-    current,
-    facts: () => pairs.map(({ keyType, notAfter }) => ({ keyType, notAfter, failures: plans.get(keyType)?.failures ?? 0 })),
-    problems: (at) => pairs.flatMap((pair) => problemOf(pair, { mode, at, why: statusOf(pair) })),
-    warnings: () =>
-      pairs.flatMap((pair) => {
-        const { lastError } = statusOf(pair);
-        return lastError === null ? [] : [`certificate: ${pair.keyType}: ${lastError}`];
+    current: served.current,
+    facts: () =>
+      served.pairs().map(({ keyType, notAfter }) => {
+        return { keyType, notAfter, failures: circumstances().plans.get(keyType)?.failures ?? 0 };
       }),
-    look: () => (renewer === undefined ? watchOnce() : renewer.look()),
+    problems: (at) => problemsOf(served.pairs(), circumstances(), at),
+    warnings: () => warningsOf(served.pairs(), circumstances()),
+    look: worker.look,
     async reload(changes) {
-      const before = paths;
-      paths = changes.files ?? paths;
-      const changed = await change(true).catch((error: unknown) => {
-        paths = before;
-        throw error;
-      });
+      const isChanged = await served.change(() => source.reload(changes.files));
       await publish();
-      return changed;
+      return isChanged;
     },
-    onChange: (listener) => void listeners.push(listener),
+    onChange: served.onChange,
     async close() {
-      clearInterval(timer);
-      await renewer?.close();
-      await watching;
+      await worker.close();
       await challenges?.close();
     },
   };
 }
 
-const NO_TERMS =
-  'tls.acme.acceptTerms is not true: no authority is asked for a certificate, and clients see a self-signed one. Read the terms of the authority, then set it';
-const UNPLANNED: RenewalStatus = { renewAt: null, renewReason: 'not looked at yet', lastError: null };
+/** Where pairs come from, and what is told about them. */
+function prepare(options: CertificateOptions, served: ReturnType<typeof createServed>) {
+  const { mode, operation, log, now = systemClock } = options;
+  const names = namesOf(options);
+  const files = createFilePairs({ log, now });
+  const alarm = createAlarm(log);
+  const publisher = createPublisher(operation);
+  let paths = options.files;
+  let plans: ReadonlyMap<KeyType, PlannedStatus> = new Map();
+  const circumstances = (): Circumstances => ({
+    mode,
+    acceptTerms: options.acme.acceptTerms,
+    plans,
+    fileError: files.errorOf,
+  });
+  const load = (force: boolean) =>
+    mode === 'files'
+      ? files.load(paths, { force })
+      : loadOwnPairs({ mode, names, operation, log, now: now(), served: served.pairs(), force });
+  const publish = async () => {
+    if (mode === 'files' || options.acme.acceptTerms) alarm(served.pairs(), now());
+    await publisher.publish(served.pairs().map((pair) => ({ pair, ...statusOf(pair, circumstances()) })));
+  };
+  return {
+    source: {
+      load,
+      /** What was never loaded must fit; what was is kept where the new state does not. */
+      async reload(next = paths) {
+        const pairs = mode === 'files' ? await files.load(next, { force: true }) : await load(false);
+        paths = next;
+        return pairs;
+      },
+    },
+    circumstances,
+    publish,
+    async setPlans(next: typeof plans) {
+      plans = next;
+      await publish();
+    },
+  };
+}
 
-function problemOf(pair: Pair, { mode, at, why }: { mode: string; at: number; why: RenewalStatus }): readonly string[] {
-  if (pair.notAfter <= at)
-    return [`certificate: the ${pair.keyType} certificate ended on ${new Date(pair.notAfter).toISOString()}`];
-  if (mode !== 'acme' || !pair.selfSigned) return [];
-  return [`certificate: the ${pair.keyType} certificate is self-signed: ${why.lastError ?? why.renewReason}`];
+const namesOf = ({ hostname, names }: CertificateOptions) => [...new Set([hostname, ...names])];
+
+type Worker = { look(): void; close(): Promise<void> };
+
+function startAsking(
+  options: CertificateOptions,
+  more: Pick<Parameters<typeof startRenewer>[0], 'ca' | 'changed' | 'planned'>,
+): Renewer {
+  const { operation, log, owner, now = systemClock, random = Math.random } = options;
+  const { directory, email, challenge, pauses } = options.acme;
+  const names = namesOf(options);
+  return startRenewer({ operation, log, owner, now, random, names, directory, email, challenge, pauses, ...more });
+}
+
+/** Without an authority: files are looked at often, the store now and then, and at once when it has changed. */
+function startWatching(
+  { every, operation, log }: { every: number; operation: OperationStore; log: MailLog },
+  look: (force: boolean) => Promise<void>,
+): Worker {
+  let running: Promise<void> | undefined;
+  let trouble = '';
+  const once = async () => {
+    const request = await renewalRequest(operation);
+    await look(request !== undefined);
+    if (request !== undefined) await endRequest(operation, request);
+    trouble = '';
+  };
+  const start = () => {
+    running ??= once()
+      .catch((error: Error) => {
+        if (error.message !== trouble) log.event.warn('certificateTrouble', { error });
+        trouble = error.message;
+      })
+      .finally(() => {
+        running = undefined;
+      });
+  };
+  const timer = setInterval(start, every).unref();
+  return {
+    look: start,
+    async close() {
+      clearInterval(timer);
+      await running;
+    },
+  };
 }
 
 function openChallenges({ acme, listen, operation }: CertificateOptions): Promise<ChallengeListener> {

@@ -58,7 +58,7 @@ export function covers(certificate: string, names: readonly string[]): boolean {
 function readChain(text: string): readonly X509Certificate[] {
   const blocks =
     text.match(/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g) ?? [];
-  if (blocks.length !== (text.match(/-----BEGIN /g)?.length ?? 0))
+  if (blocks.length !== (text.match(/^-/gm)?.length ?? 0) / 2)
     throw new CertificateError('the certificate is not whole, or its file holds something else too');
   return blocks.map((block) => attempt(() => new X509Certificate(block), 'a certificate cannot be read'));
 }

@@ -1,0 +1,44 @@
+/** The pairs that are served now: changed one after the other, each change told to the log and the listeners. */
+import type { MailLog } from '../system/mail-log.ts';
+import type { Pair } from './pair.ts';
+
+/** What a TLS listener takes: OpenSSL picks the pair that fits the client. */
+export type TlsPairs = { readonly key: string[]; readonly cert: string[] };
+
+export type Served = {
+  pairs(): readonly Pair[];
+  current(): TlsPairs;
+  /** Serves what is loaded. @returns true if that is something else than before. @throws what `load` throws, and keeps what was */
+  change(load: () => Promise<readonly Pair[]>): Promise<boolean>;
+  onChange(listener: (pairs: TlsPairs) => void): void;
+};
+
+export function createServed(log: MailLog): Served {
+  const listeners: ((pairs: TlsPairs) => void)[] = [];
+  let pairs: readonly Pair[] = [];
+  let turn: Promise<unknown> = Promise.resolve();
+  const current = (): TlsPairs => ({ key: pairs.map(({ key }) => key), cert: pairs.map(({ certificate }) => certificate) });
+
+  function serve(next: readonly Pair[]): boolean {
+    const fresh = next.filter((pair) => pairs.every((old) => old.certificate !== pair.certificate || old.key !== pair.key));
+    const first = pairs.length === 0;
+    const changed = fresh.length > 0 || next.length !== pairs.length;
+    pairs = next;
+    if (first || !changed) return changed;
+    for (const { keyType, notAfter } of fresh)
+      log.certificate({ action: 'loaded', keyType, notAfter: new Date(notAfter).toISOString() });
+    for (const listener of listeners) listener(current());
+    return true;
+  }
+  return {
+    pairs: () => pairs,
+    current,
+    change(load) {
+      // in turn, so that one that takes long does not undo what came after it
+      const done = turn.then(async () => serve(await load()));
+      turn = done.catch(() => undefined);
+      return done;
+    },
+    onChange: (listener) => void listeners.push(listener),
+  };
+}
