@@ -1,0 +1,105 @@
+import { connect as connectPlain } from 'node:net';
+import { type ConnectionOptions, connect } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startAlpn01 } from '../../../src/certificates/alpn-01.ts';
+import type { ChallengeListener } from '../../../src/certificates/http-01.ts';
+import { createSelfSigned } from '../../../src/certificates/self-signed.ts';
+
+const answers = new Map<string, string>();
+let listener: ChallengeListener;
+beforeAll(async () => {
+  listener = await startAlpn01([{ address: '127.0.0.1', port: 0 }], { find: async (name) => answers.get(name) });
+  answers.set('relay.test', JSON.stringify(await createSelfSigned('ecdsa', ['relay.test'], Date.now())));
+});
+afterAll(() => listener.close());
+const port = () => listener.listening[0]!.port;
+
+/** The certificate that a visitor is shown; undefined: none, the connection was closed. */
+function shown(options: ConnectionOptions): Promise<{ subject: string; protocol: string | false | null } | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ port: port(), host: '127.0.0.1', rejectUnauthorized: false, ...options }, () => {
+      resolve({ subject: socket.getPeerX509Certificate()!.subject, protocol: socket.alpnProtocol });
+      socket.destroy();
+    });
+    socket.on('error', () => resolve(undefined));
+    socket.on('close', () => resolve(undefined));
+  });
+}
+
+test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+  'the authority is shown the challenge’s certificate over %s (RFC 8737 §3)',
+  async (version) => {
+    const options = { servername: 'relay.test', ALPNProtocols: ['acme-tls/1'], minVersion: version, maxVersion: version };
+    expect(await shown(options)).toEqual({ subject: 'CN=relay.test', protocol: 'acme-tls/1' });
+    expect(await shown({ ...options, servername: 'RELAY.test' })).toBeDefined();
+  },
+);
+
+describe('a visitor is shown nothing', () => {
+  test.each([
+    ['without ALPN', { servername: 'relay.test' }],
+    ['with another protocol', { servername: 'relay.test', ALPNProtocols: ['h2', 'http/1.1'] }],
+    ['with another protocol beside it', { servername: 'relay.test', ALPNProtocols: ['acme-tls/1', 'h2'] }],
+    ['without a name', { ALPNProtocols: ['acme-tls/1'] }],
+    ['with a name that no challenge runs for', { servername: 'other.test', ALPNProtocols: ['acme-tls/1'] }],
+  ] as const)('%s', async (_, options) => {
+    expect(
+      await shown({ ...options, ...('ALPNProtocols' in options ? { ALPNProtocols: [...options.ALPNProtocols] } : {}) }),
+    ).toBeUndefined();
+  });
+
+  test('when no challenge runs any longer', async () => {
+    const kept = answers.get('relay.test')!;
+    answers.delete('relay.test');
+    expect(await shown({ servername: 'relay.test', ALPNProtocols: ['acme-tls/1'] })).toBeUndefined();
+    answers.set('relay.test', kept);
+  });
+
+  test.each([['GET / HTTP/1.1\r\n\r\n'], [`\x16\x03\x01\x00\x2e${'\xff'.repeat(46)}`]])(
+    'and no byte, whatever is sent (%j)',
+    async (bytes) => {
+      const got = await new Promise<string>((resolve) => {
+        let text = '';
+        const socket = connectPlain(port(), '127.0.0.1', () => socket.write(Buffer.from(bytes, 'latin1')));
+        socket.on('data', (chunk) => {
+          text += chunk.toString('latin1');
+        });
+        socket.on('error', () => {});
+        socket.on('close', () => resolve(text));
+      });
+      expect(got).toBe('');
+    },
+  );
+});
+
+test('a hello that comes byte by byte is understood', async () => {
+  const { Duplex } = await import('node:stream');
+  const socket = connectPlain(port(), '127.0.0.1');
+  const slow = new Duplex({
+    read() {},
+    async write(chunk: Buffer, _, done) {
+      for (const byte of chunk) {
+        socket.write(Buffer.of(byte));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      done();
+    },
+  });
+  socket.setNoDelay(true);
+  socket.on('data', (chunk) => slow.push(chunk));
+  socket.on('close', () => slow.push(null));
+  socket.on('error', () => {});
+  const protocol = await new Promise((resolve, reject) => {
+    const options = { socket: slow, servername: 'relay.test', ALPNProtocols: ['acme-tls/1'], rejectUnauthorized: false };
+    const client = connect(options, () => resolve(client.alpnProtocol));
+    client.once('error', reject);
+  });
+  expect(protocol).toBe('acme-tls/1');
+  socket.destroy();
+});
+
+test('a port that is taken is one clear sentence', async () => {
+  await expect(startAlpn01([{ address: '127.0.0.1', port: port() }], { find: async () => undefined })).rejects.toThrow(
+    /^listen\.alpn: 127\.0\.0\.1:\d+ cannot be opened \(another program has it\); .*tls-alpn-01$/,
+  );
+});
