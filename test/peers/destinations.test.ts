@@ -9,7 +9,7 @@ import { hasPostfix, type Postfix, type StoredMail, startPostfixDestination } fr
 import { freePort, loopbackAddress, until } from '../support/program.ts';
 import { prepareRelay, type RelayProcess } from '../support/relay-process.ts';
 import { readReport } from '../support/report-judge.ts';
-import { submit } from '../support/smtp-send.ts';
+import { type Submission, submit } from '../support/smtp-send.ts';
 import { type NameServer, startUnbound } from '../support/unbound.ts';
 
 const FROM = 'app@sender.test';
@@ -63,8 +63,10 @@ function zone(addresses: { postfix: string; chasquid: string }): string[] {
   ];
 }
 
-const send = (to: readonly string[], message: string) =>
-  submit({ address: relay.address, port: relay.ports.submissions, user: FROM, password: PASSWORD, from: FROM, to, message });
+function send(to: readonly string[], message: string, dsn: Submission['dsn'] = {}): Promise<string> {
+  const account = { address: relay.address, port: relay.ports.submissions, user: FROM, password: PASSWORD };
+  return submit({ ...account, from: FROM, to, message, dsn });
+}
 
 const header = (token: string) => `From: <${FROM}>\r\nTo: <list@sender.test>\r\nSubject: ${token}\r\n\r\n`;
 
@@ -131,6 +133,23 @@ describe.skipIf(!present)('Postfix and chasquid behind Unbound and Knot', () => 
         'diagnostic-code': expect.stringMatching(/^smtp; 550\s+5\.1\.1 /),
       }),
     ]);
+  });
+
+  test('asked for success (RFC 3461), Postfix reports what it takes over, and we report what chasquid took', async () => {
+    const token = randomUUID();
+    const dsn = { envid: 'order=7', ret: 'HDRS', notify: 'SUCCESS,FAILURE' } as const;
+    await send(['anna@dest.test', 'anna@chasquid.test'], `${header(token)}Hello\r\n`, dsn);
+    await stored(chasquid, token, ['anna@chasquid.test']);
+    const mails = await stored(postfix, token, ['anna@dest.test', FROM, FROM]);
+    const reports = await Promise.all(mails.filter((mail) => mail.recipient === FROM).map((mail) => readReport(mail.message)));
+    const by = (mta: string) => reports.find(({ perMessage }) => perMessage['reporting-mta'] === `dns; ${mta}`);
+    expect(by('mx.dest.test')?.perRecipient).toEqual([
+      expect.objectContaining({ 'final-recipient': 'rfc822; anna@dest.test', action: 'delivered' }),
+    ]);
+    expect(by(relay.hostname)?.perRecipient).toEqual([
+      expect.objectContaining({ 'final-recipient': 'rfc822; anna@chasquid.test', action: 'relayed', status: '2.0.0' }),
+    ]);
+    for (const report of reports) expect(report.perMessage).toMatchObject({ 'original-envelope-id': 'order=7' });
   });
 
   test('the report is signed by the host name of the relay', async () => {

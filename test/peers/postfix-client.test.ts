@@ -134,4 +134,25 @@ describe.skipIf(!present)('Postfix as client', () => {
       await postfix.close();
     }
   });
+
+  test('loses nothing and sends nothing twice while the relay is stopped and started', async () => {
+    const settings = ['minimal_backoff_time = 1s', 'maximal_backoff_time = 2s', 'queue_run_delay = 1s'];
+    const postfix = await startClient('submissions', 'plain', { settings });
+    try {
+      const tokens = Array.from({ length: 60 }, () => randomUUID());
+      for (const [i, token] of tokens.entries()) {
+        await postfix.sendmail(['-f', FROM, 'anna@dest.test'], message(token, 'anna@dest.test'));
+        if (i % 20 !== 10) continue;
+        expect(await scenario.relay.stop('SIGTERM')).toBe(0);
+        await scenario.relay.start();
+      }
+      for (const token of tokens) await scenario.delivered(token);
+      await until('all sent', () => fates(postfix).filter((line) => line.includes('status=sent')).length >= 60, {
+        context: postfix.output,
+      });
+      for (const token of tokens) expect(scenario.mx.messages.filter(({ data }) => data.includes(token)).length).toBe(1);
+    } finally {
+      await postfix.close();
+    }
+  }, 60_000);
 });

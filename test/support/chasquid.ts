@@ -20,9 +20,17 @@ export type ChasquidOptions = {
   readonly users: readonly string[];
   /** Address of a DNS server on port 53. */
   readonly nameserver: string;
+  /** Also takes mail of its users, who log in with this password, on ports 587 (STARTTLS) and 465 (TLS) of the address. */
+  readonly password?: string;
 };
 
-export type Chasquid = { output(): string; mailbox(): readonly StoredMail[]; close(): Promise<void> };
+export type Chasquid = {
+  /** The certificate, self-signed, in its name. */
+  readonly certificate: string;
+  output(): string;
+  mailbox(): readonly StoredMail[];
+  close(): Promise<void>;
+};
 
 /** Receives a message on stdin: its recipient, its sender, then the content, into one file that appears whole. */
 const DELIVERY_AGENT = `#!/bin/sh
@@ -34,7 +42,7 @@ file=$(mktemp "$1/tmp/XXXXXXXX")
 export async function startChasquid(options: ChasquidOptions): Promise<Chasquid> {
   const temporary = temporaryFolder('chasquid');
   const folder = temporary.path;
-  await prepare(folder, options);
+  const certificate = await prepare(folder, options);
   const { address, port, nameserver } = options;
   const program = startProgram(withNameserver(nameserver, folder, 'chasquid', [`--config_dir=${join(folder, 'etc')}`]));
   const close = async () => {
@@ -47,14 +55,16 @@ export async function startChasquid(options: ChasquidOptions): Promise<Chasquid>
   });
   const inbox = join(folder, 'box/new');
   return {
+    certificate,
     output: program.output,
     mailbox: () => readdirSync(inbox).map((file) => parseStored(readFileSync(join(inbox, file)))),
     close,
   };
 }
 
-async function prepare(folder: string, options: ChasquidOptions): Promise<void> {
-  const { hostname, domain, users } = options;
+/** @returns the path of its certificate */
+async function prepare(folder: string, options: ChasquidOptions): Promise<string> {
+  const { hostname, domain, users, password = 'not used' } = options;
   for (const part of ['etc', 'data', 'box/tmp', 'box/new', `etc/certs/${hostname}`, `etc/domains/${domain}`])
     mkdirSync(join(folder, part), { recursive: true });
   const { certificate, key } = await makeCertificate(folder, hostname);
@@ -64,11 +74,13 @@ async function prepare(folder: string, options: ChasquidOptions): Promise<void> 
   chmodSync(join(folder, 'deliver'), 0o755);
   writeFileSync(join(folder, 'etc/chasquid.conf'), configuration(folder, options));
   const utility = ['-C', join(folder, 'etc')].join('=');
-  for (const user of users) await mustRun('chasquid-util', [utility, 'user-add', `${user}@${domain}`, '--password=not-used']);
+  for (const user of users) await mustRun('chasquid-util', [utility, 'user-add', `${user}@${domain}`, `--password=${password}`]);
+  return certificate;
 }
 
-function configuration(folder: string, { hostname, address, port }: ChasquidOptions): string {
-  return `hostname: "${hostname}"
+function configuration(folder: string, { hostname, address, port, password }: ChasquidOptions): string {
+  const submission = `submission_address: "${address}:587"\nsubmission_over_tls_address: "${address}:465"\n`;
+  return `${password === undefined ? '' : submission}hostname: "${hostname}"
 smtp_address: "${address}:${port}"
 data_dir: "${join(folder, 'data')}"
 mail_log_path: "<stdout>"

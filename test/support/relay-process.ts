@@ -20,8 +20,10 @@ export type RelayOptions = {
   readonly dns: string;
   /** The one port that every destination listens on. */
   readonly deliveryPort: number;
-  /** Laid over the test's configuration, section by section. */
-  readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Laid over the test's configuration, section by section; a list takes the place of the one that is there. */
+  readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>> | readonly unknown[]>>;
+  /** Laid over the environment of the relay. */
+  readonly env?: Readonly<Record<string, string>>;
 };
 
 export type RelayProcess = {
@@ -90,7 +92,10 @@ export async function prepareRelay(options: RelayOptions): Promise<RelayProcess>
     },
     async start() {
       const before = events('started').length;
-      const starting = startProgram({ command: NODE, args: [SMARTHOST, '--config', file, 'serve'], cwd: folder });
+      const starting = startProgram({
+        ...{ command: NODE, args: [SMARTHOST, '--config', file, 'serve'], cwd: folder },
+        ...(options.env === undefined ? {} : { env: options.env }),
+      });
       program = starting;
       let end: number | NodeJS.Signals | undefined;
       void starting.ended.then((code) => {
@@ -132,7 +137,7 @@ function configuration(folder: string, hostname: string, ports: RelayProcess['po
     dns: { servers: [options.dns] },
   };
   for (const [section, values] of Object.entries(options.settings ?? {}))
-    base[section] = { ...(base[section] as object | undefined), ...values };
+    base[section] = Array.isArray(values) ? values : { ...(base[section] as object | undefined), ...values };
   return base;
 }
 

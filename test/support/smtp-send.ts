@@ -9,10 +9,12 @@ export type Submission = {
   readonly from: string;
   readonly to: readonly string[];
   readonly message: string | Buffer;
+  /** RFC 3461: ENVID, RET and NOTIFY. */
+  readonly dsn?: { readonly envid?: string; readonly ret?: 'FULL' | 'HDRS'; readonly notify?: string };
 };
 
 /** Over implicit TLS, the certificate is not verified. @returns the reply to the final dot; rejects where there was none, or a refusal */
-export function submit({ address, port, user, password, from, to, message }: Submission): Promise<string> {
+export function submit({ address, port, user, password, from, to, message, dsn }: Submission): Promise<string> {
   const connection = new SMTPConnection({ host: address, port, secure: true, tls: { rejectUnauthorized: false } });
   return new Promise<string>((resolve, reject) => {
     connection.once('error', reject);
@@ -20,7 +22,9 @@ export function submit({ address, port, user, password, from, to, message }: Sub
     connection.connect(() => {
       connection.login({ credentials: { user, pass: password } }, (failed) => {
         if (failed) return reject(failed);
-        connection.send({ from, to: [...to] }, message, (error, info) => (error ? reject(error) : resolve(info?.response ?? '')));
+        connection.send({ from, to: [...to], ...(dsn && { dsn }) }, message, (error, info) =>
+          error ? reject(error) : resolve(info?.response ?? ''),
+        );
       });
     });
   }).finally(() => connection.close());
