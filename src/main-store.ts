@@ -4,6 +4,7 @@ import { createDkimKeys } from './signing/signing.ts';
 import type { Store } from './store/store.ts';
 import { MINUTE } from './system/clock.ts';
 import type { Log } from './system/log.ts';
+import type { MailLog } from './system/mail-log.ts';
 
 /** The host name's own domain signs our reports from the first start on; its record is printed by `smarthost domain records`. */
 export async function ensureOwnKey({ operation }: Store, hostname: string, log: Log): Promise<void> {
@@ -52,4 +53,15 @@ export function startTrimming(
     clearInterval(timer);
     return running;
   };
+}
+
+const NOTICES_AT_ONCE = 500;
+
+/** Commands change the queue beside the relay, or while it does not run: its log has the line all the same. */
+export async function logNotices({ messages }: Store, log: MailLog): Promise<void> {
+  for (;;) {
+    const notices = await messages.takeNotices(NOTICES_AT_ONCE);
+    for (const { event, id, recipient } of notices) log[event]({ queueId: id, recipient });
+    if (notices.length < NOTICES_AT_ONCE) return;
+  }
 }

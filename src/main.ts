@@ -16,7 +16,7 @@ import {
   quotaDefaults,
   submissionOptions,
 } from './main-options.ts';
-import { ensureOwnKey, startTrimming, tokenOf } from './main-store.ts';
+import { ensureOwnKey, logNotices, startTrimming, tokenOf } from './main-store.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { createQuota } from './policy/policy.ts';
 import { createPreparation } from './preparation/preparation.ts';
@@ -147,7 +147,10 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
     notify: (user, use, percent) =>
       log.warn('limit', { user, percent, ...use.limit, used: use.used, resetsAt: new Date(use.resetsAt).toISOString() }),
   });
+  const tellNotices = () => logNotices(store, mailLog).catch((error: unknown) => log.error('noticesNotRead', { error }));
+  await tellNotices();
   store.onForeignChange(() => {
+    void tellNotices();
     credentials.forget();
     signer.forget();
     certificates.look();

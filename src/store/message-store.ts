@@ -216,6 +216,9 @@ export type MessageStore = {
     destinationOf: (message: MessageFacts, address: string) => string,
   ): Promise<readonly Touched[]>;
 
+  /** What commands did to recipients since they were last asked for, the oldest first: each is handed out once, for the log. */
+  takeNotices(limit: number): Promise<readonly Notice[]>;
+
   /** How many recipients stand in each state that has not ended, when the oldest of them was accepted. */
   counts(): Promise<{
     readonly states: Readonly<Partial<Record<RecipientState, number>>>;
@@ -237,3 +240,6 @@ export type MessageStore = {
 
 /** A recipient that a command changed. */
 export type Touched = { readonly id: string; readonly recipient: string; readonly state: RecipientState };
+
+/** A command held, released or removed a recipient. */
+export type Notice = { readonly event: 'held' | 'released' | 'removed'; readonly id: string; readonly recipient: string };

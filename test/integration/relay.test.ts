@@ -142,6 +142,7 @@ describe('limits', () => {
     expect(entry.recipients[0].state).toBe('held');
     await smarthost(file, 'queue', 'release', id);
     await mx.received(2);
+    expect(await logged('released')).toMatchObject({ queueId: id, recipient: 'anna@dest.test' });
     client.close();
   });
 });

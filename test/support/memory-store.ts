@@ -192,6 +192,7 @@ export function createMemoryStore(): MemoryStore {
     knownRecipients: absent,
     signatureInUse: absent,
     trimTrace: absent,
+    takeNotices: absent,
   };
   return store;
 }

@@ -54,6 +54,7 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
     release: act('release'),
     remove: act('remove'),
     reroute: (selection, now, destinationOf) => reroute(client, { selection, now, destinationOf }),
+    takeNotices: (limit) => client.call('takeNotices', limit),
     counts: () => client.call('counts', undefined),
     summary: (limit) => client.call('summary', limit),
     limitUse: (user, limits, now) => client.call('limitUse', { user, list: limits, now }),

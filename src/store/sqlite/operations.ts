@@ -6,7 +6,7 @@ import * as credentials from './credential-rows.ts';
 import { DamagedEntry, setAside } from './damage.ts';
 import { knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
-import { command, reroute, takeBack, waiting } from './queue-commands.ts';
+import { command, reroute, takeBack, takeNotices, waiting } from './queue-commands.ts';
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
 import { counts, signatureInUse, summary } from './statistics.ts';
@@ -19,6 +19,7 @@ export const operations = {
   takeBack: write(takeBack),
   command: write(command),
   reroute: write(reroute),
+  takeNotices: write(takeNotices),
   setAside: write(setAside),
   trim: write(trim),
   giveBackPages: write(giveBackPages),

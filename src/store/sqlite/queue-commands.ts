@@ -1,5 +1,5 @@
 /** What an operator does to the queue: retry, hold, release, remove, reroute; in steps of about a thousand recipients a transaction. */
-import type { MessageFacts, Touched } from '../message-store.ts';
+import type { MessageFacts, Notice, Touched } from '../message-store.ts';
 import type { Context } from './context.ts';
 import { decodeFacts, type MessageRow } from './rows.ts';
 import { closeEnded } from './settle.ts';
@@ -25,6 +25,14 @@ const NEXT_STATE: Readonly<Record<Action, (row: Row) => number | undefined>> = {
   remove: () => REMOVED,
 };
 
+/** What the log calls it; a retry is told by the attempt that follows. */
+const NOTICE: Readonly<Record<Action, Notice['event'] | undefined>> = {
+  retry: undefined,
+  hold: 'held',
+  release: 'released',
+  remove: 'removed',
+};
+
 export function command(context: Context, a: StepSelection & { action: Action; now: number }): Step<Touched> {
   const { rows, after } = openRows(context, a);
   const touched: Touched[] = [];
@@ -42,10 +50,21 @@ export function command(context: Context, a: StepSelection & { action: Action; n
     context.effects.move(row.state, state);
     context.due.touch(row.destination);
     if (state >= ENDED) closed.add(row.message);
+    const event = NOTICE[a.action];
+    if (event !== undefined)
+      context.db.run('INSERT INTO notices (event, message, recipient) VALUES (?, ?, ?)', event, row.message, row.address);
     touched.push({ id: row.message, recipient: row.address, state: stateName(state) ?? 'held' });
   }
   for (const id of closed) closeEnded(context, id);
   return { items: touched, after };
+}
+
+/** The oldest, each handed out once. */
+export function takeNotices({ db }: Context, limit: number): readonly Notice[] {
+  return db.all<Notice>(
+    'DELETE FROM notices WHERE seq IN (SELECT seq FROM notices ORDER BY seq LIMIT ?) RETURNING event, message AS id, recipient',
+    limit,
+  );
 }
 
 /** Whole messages, so that the next step begins behind the last. */

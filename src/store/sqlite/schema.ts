@@ -12,6 +12,7 @@ export const APPLICATION_ID = 0x536d486f;
  * - `open` has one small row for each message that has not ended: the queue is walked there, however long the trace is.
  * - `contents` holds the bytes, reached by number from `open`, so that no walk ever reads a body. It goes when the message ends.
  * - `recipients.next_attempt` is set exactly while a recipient waits (queued, delayed, uncertain): the partial index over it is what is due.
+ * - `notices` holds what commands did to recipients until the relay has said so in its log.
  * - `verify` columns hold the CRC-32 of what must leave unchanged: a flipped bit sets the entry aside instead of sending it.
  */
 export const MIGRATIONS: readonly string[] = [
@@ -63,6 +64,7 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE paces (
     key TEXT PRIMARY KEY, concurrency REAL NOT NULL, blocked_until INTEGER NOT NULL, reason TEXT NOT NULL, failures INTEGER NOT NULL
   ) WITHOUT ROWID;
+  CREATE TABLE notices (seq INTEGER PRIMARY KEY, event TEXT NOT NULL, message TEXT NOT NULL, recipient TEXT NOT NULL);
   CREATE TABLE small_values (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   `,
 ];
