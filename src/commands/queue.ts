@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { MessageStore, RecipientState, Selection, StoredMessage, Touched } from '../store/store.ts';
 import { withStore } from './context.ts';
 import { type CommonOptions, collect, define, group, type Register } from './define.ts';
-import { withDestinations } from './destination.ts';
+import { destinationChooser } from './destination.ts';
 import { CommandError, typed, UsageError } from './errors.ts';
 import { type Io, printJson, printJsonArray } from './io.ts';
 import { describeMessage, messageTable, touchedTable } from './message-text.ts';
@@ -140,9 +140,8 @@ function registerAction(queue: Command, io: Io, action: Action): void {
         const change: Change = (chosen) => messages[action.name as 'retry'](chosen, Date.now());
         return apply(io, options, action, selection, change);
       }
-      await withDestinations({ config, store }, (destinationOf) =>
-        apply(io, options, action, selection, (chosen) => messages.reroute(chosen, Date.now(), destinationOf)),
-      );
+      const destinationOf = await destinationChooser(config);
+      await apply(io, options, action, selection, (chosen) => messages.reroute(chosen, Date.now(), destinationOf));
     });
   });
 }

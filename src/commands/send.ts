@@ -6,7 +6,7 @@ import { ENDED_STATES, type NewMessage, type Store, type StoredMessage } from '.
 import { SECOND } from '../system/clock.ts';
 import { withStore } from './context.ts';
 import { type CommonOptions, define, type Register } from './define.ts';
-import { withDestinations } from './destination.ts';
+import { destinationChooser } from './destination.ts';
 import { CommandError, typed } from './errors.ts';
 import { type Io, printJson } from './io.ts';
 import { describeAttempt, describeMessage } from './message-text.ts';
@@ -62,16 +62,12 @@ async function submit({ config, store, from, to }: Submission): Promise<string> 
   const message: NewMessage = {
     ...{ id, user: null, reversePath: from, messageId, size, acceptedAt: now, expiresAt: now + queue.lifetime },
     ...{ body: eightBit ? '8BITMIME' : '7BIT', needsSmtpUtf8, signatures, content },
-    recipients: [{ address: to, destination: await destinationFor({ config, store, from, to }) }],
+    recipients: [{ address: to, destination: (await destinationChooser(config))({ user: null, reversePath: from }, to) }],
   };
   const result = await store.messages.accept({ message, claim: [], owner: 'send' });
   if (result.accepted) return id;
   await discard(content);
   throw new CommandError('The message was refused.');
-}
-
-function destinationFor({ config, store, from, to }: Submission): Promise<string> {
-  return withDestinations({ config, store }, async (destinationOf) => destinationOf({ user: null, reversePath: from }, to));
 }
 
 type TestMessage = {

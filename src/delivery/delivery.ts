@@ -20,6 +20,7 @@ import { destinationOf } from './route.ts';
 import { judgeFailure, judgeReturned, type Verdict } from './verdict.ts';
 
 export type { Delivery, DeliveryOptions, IpPolicy, Route, Timeouts, TlsLevel } from './options.ts';
+export { destinationOf } from './route.ts';
 
 /** How long an address that could not be connected to is tried last. */
 const UNREACHABLE = 5 * MINUTE;
