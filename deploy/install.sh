@@ -1,0 +1,369 @@
+#!/bin/bash
+# Installs the checkout it lies in on Debian 12 or Ubuntu 24.04 and newer, or brings an installed relay up to it.
+# Run it as often as you like: what is done already stays as it is. deploy/README.md explains the steps.
+set -euo pipefail
+
+readonly PREFIX=/opt/smarthost
+readonly CONFIG_DIR=/etc/smarthost
+readonly DATA_DIR=/var/lib/smarthost
+readonly COMMAND=/usr/local/bin/smarthost
+readonly UNIT=/etc/systemd/system/smarthost.service
+readonly ACCOUNT=smarthost
+readonly PORTS=(465 587 80)
+readonly NFT_FILE=/etc/nftables.conf
+readonly NFT_MARK='# smarthost'
+readonly OLDEST_NODE=18
+
+usage() {
+  cat <<EOF
+Usage: deploy/install.sh [options]          install, or upgrade to this checkout
+       deploy/install.sh --uninstall [--purge]
+
+  --hostname NAME    write a first $CONFIG_DIR/smarthost.yaml for this host name, print the DNS records, start the relay
+  --domain DOMAIN      a domain that sends; repeatable
+  --email ADDRESS      who is told when something needs a person
+  --accept-terms       accept the terms of the certificate authority (Let's Encrypt)
+  --firewall         let ${PORTS[*]} in with ufw or nftables; never turns a firewall on
+  --uninstall        remove the program and its service; keeps $CONFIG_DIR and $DATA_DIR
+  --purge              and remove these two and the user, with all mail that waits
+  --help
+EOF
+}
+
+say() { printf '%s\n' "$*"; }
+warn() { printf 'warning: %s\n' "$*" >&2; }
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+booted_with_systemd() { [ -d /run/systemd/system ] && has systemctl; }
+is_active() { booted_with_systemd && systemctl is-active --quiet smarthost; }
+
+# ---- the machine -------------------------------------------------------------------------------------------------------
+
+require_debian() {
+  local family
+  # shellcheck disable=SC1091
+  family=$(. /etc/os-release 2>/dev/null && echo "${ID:-} ${ID_LIKE:-}") || family=''
+  case " $family " in
+    *' debian '* | *' ubuntu '*) ;;
+    *) die "this is neither Debian nor Ubuntu: install Node $OLDEST_NODE or newer and npm, then see deploy/README.md, \"By hand\"" ;;
+  esac
+}
+
+# The system's Node only starts npm: the relay runs on the Node that package-lock.json pins.
+ensure_npm() {
+  if ! has node || ! has npm; then
+    say 'Installing nodejs and npm'
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm ca-certificates >/dev/null
+  fi
+  local major
+  major=$(node -p 'process.versions.node.split(".")[0]')
+  [ "$major" -ge "$OLDEST_NODE" ] || die "Node $(node --version) is too old for npm: $OLDEST_NODE or newer is needed"
+}
+
+ensure_account() {
+  getent passwd "$ACCOUNT" >/dev/null && return
+  say "Adding the user $ACCOUNT"
+  useradd --system --user-group --home-dir "$DATA_DIR" --no-create-home --shell /usr/sbin/nologin "$ACCOUNT"
+}
+
+# The commands of root become this user before they write, so both directories are its own. The unit shows /etc read-only to
+# the service.
+ensure_directories() {
+  install -d -o "$ACCOUNT" -g "$ACCOUNT" -m 0700 "$DATA_DIR"
+  install -d -o "$ACCOUNT" -g "$ACCOUNT" -m 0750 "$CONFIG_DIR"
+}
+
+# ---- the program -------------------------------------------------------------------------------------------------------
+
+# Built and tried beside the running one, then put in its place: a step that fails leaves the old version at work.
+install_program() {
+  local checkout=$1 new=$PREFIX.new item
+  [ "$checkout" != "$PREFIX" ] || die "this is the installed copy itself: run install.sh from a checkout elsewhere"
+  say "Installing $checkout to $PREFIX"
+  rm -rf "$new"
+  install -d -m 0755 "$new"
+  for item in src deploy package.json package-lock.json .npmrc README.md CHANGELOG.md LICENSE; do
+    if [ -e "$checkout/$item" ]; then cp -R "$checkout/$item" "$new/"; fi
+  done
+  (cd "$new" && npm ci --omit=dev --no-audit --no-fund --loglevel=error)
+  chown -R root:root "$new"
+  chmod -R u=rwX,go=rX "$new"
+  try_program "$new"
+  if [ -d "$PREFIX" ]; then
+    rm -rf "$PREFIX.previous"
+    mv "$PREFIX" "$PREFIX.previous"
+  fi
+  mv "$new" "$PREFIX"
+}
+
+try_program() {
+  local run=("$1/node_modules/.bin/node" "$1/src/smarthost.ts")
+  "${run[@]}" version >/dev/null || die "the new version does not start here; nothing was changed"
+  if [ -e "$CONFIG_DIR/smarthost.yaml" ]; then
+    (cd / && "${run[@]}" config check --config "$CONFIG_DIR/smarthost.yaml") ||
+      die "the new version does not accept $CONFIG_DIR/smarthost.yaml; the installed one was left as it is"
+  fi
+}
+
+install_command() {
+  cat >"$COMMAND.new" <<EOF
+#!/bin/sh
+exec $PREFIX/node_modules/.bin/node $PREFIX/src/smarthost.ts "\$@"
+EOF
+  chmod 0755 "$COMMAND.new"
+  mv "$COMMAND.new" "$COMMAND"
+}
+
+install_unit() {
+  install -D -m 0644 "$PREFIX/deploy/smarthost.service" "$UNIT"
+  if booted_with_systemd; then systemctl daemon-reload; fi
+}
+
+configure() {
+  [ ${#INIT[@]} -gt 0 ] || return 0
+  if [ -e "$CONFIG_DIR/smarthost.yaml" ]; then
+    say "$CONFIG_DIR/smarthost.yaml exists and stays as it is"
+  else
+    (cd / && "$COMMAND" init --dir "$CONFIG_DIR" --yes "${INIT[@]}")
+  fi
+}
+
+# ---- the service -------------------------------------------------------------------------------------------------------
+
+start_service() {
+  local fresh=$1
+  if ! booted_with_systemd; then
+    warn "systemd does not run here: $UNIT is in place, but nothing was started. In the foreground: smarthost serve"
+  elif [ ! -e "$CONFIG_DIR/smarthost.yaml" ]; then
+    say 'Not started yet: there is no configuration.'
+  elif is_active; then
+    say 'Restarting the relay'
+    systemctl restart smarthost
+    look_at_service
+  elif [ "$fresh" = yes ]; then
+    systemctl enable --quiet --now smarthost
+    look_at_service
+  else
+    say 'The relay was not running and stays so: systemctl enable --now smarthost'
+  fi
+}
+
+# A relay that cannot open its ports or its store ends within the first seconds, and systemd would start it for ever.
+look_at_service() {
+  local pid
+  pid=$(systemctl show -P MainPID smarthost)
+  sleep 5
+  if is_active && [ "$(systemctl show -P MainPID smarthost)" = "$pid" ]; then
+    say 'The relay runs.'
+    return
+  fi
+  journalctl -u smarthost -n 5 --no-pager -o cat >&2 || true
+  die "the relay does not stay up: journalctl -u smarthost. The version before: $PREFIX.previous/deploy/install.sh"
+}
+
+next_steps() {
+  say ''
+  say "smarthost $("$COMMAND" version) is installed."
+  if [ -e "$CONFIG_DIR/smarthost.yaml" ]; then
+    say 'Add who may send:  smarthost user add anna@example.org'
+  else
+    say 'Next:  smarthost init                            asks a few questions, prints the DNS records to set'
+    say '       smarthost user add anna@example.org       who may send'
+    say '       systemctl enable --now smarthost'
+  fi
+}
+
+# ---- the firewall ------------------------------------------------------------------------------------------------------
+
+open_firewall() {
+  if has ufw && ufw status | grep -q '^Status: active'; then
+    open_ufw
+  elif has nft && [ -n "$(nft_closed_chains)" ]; then
+    open_nft
+  elif has ufw; then
+    open_ufw
+  elif has firewall-cmd; then
+    warn "firewalld is not handled here: firewall-cmd --permanent --add-port={465,587,80}/tcp && firewall-cmd --reload"
+    return 1
+  else
+    say 'Firewall: neither ufw nor nftables keeps anything out here; nothing to open.'
+  fi
+}
+
+ssh_ports() {
+  local ports=''
+  if has sshd; then ports=$(sshd -T 2>/dev/null | awk '$1 == "port" { print $2 }'); fi
+  if [ -z "$ports" ] && [ -r /etc/ssh/sshd_config ]; then
+    ports=$(awk 'tolower($1) == "port" { print $2 }' /etc/ssh/sshd_config)
+  fi
+  echo "${ports:-22}"
+}
+
+open_ufw() {
+  local port
+  for port in "${PORTS[@]}"; do
+    if ufw show added | grep -Eq "^ufw allow $port(/tcp)?( |\$)"; then continue; fi
+    ufw allow "$port/tcp" comment smarthost >/dev/null
+  done
+  say "ufw: lets ${PORTS[*]} in."
+  for port in $(ssh_ports); do
+    ufw_lets_ssh_in "$port" || {
+      warn "the firewall is NOT ready: no rule of ufw lets SSH (port $port) in. Before ufw is turned on: ufw allow $port/tcp"
+      return 1
+    }
+  done
+  if ufw status | grep -q '^Status: active'; then
+    say 'The firewall is ready: SSH has a rule, ufw is on.'
+  else
+    say 'The firewall is ready: SSH has a rule. ufw is off and stays off; "ufw enable" turns it on.'
+  fi
+}
+
+ufw_lets_ssh_in() {
+  local rules
+  rules=$(ufw show added | grep -E '^ufw (route )?(allow|limit) ' | grep -v '^ufw route' || true)
+  grep -Eq "(^| |,)$1(,[0-9,:]+)?(/tcp)?( |\$)" <<<"$rules" && return
+  [ "$1" = 22 ] && grep -Eqi ' (app )?(OpenSSH|ssh)( |$)' <<<"$rules"
+}
+
+# Base chains that see what comes in and turn something away, one "FAMILY TABLE CHAIN" a line. What iptables-nft manages is
+# left alone: it cannot read rules that nft has put there.
+nft_closed_chains() {
+  nft list ruleset 2>/dev/null | awk '
+    $1 == "table" { family = $2; table = $3 }
+    $1 == "chain" { chain = $2; input = 0; closed = 0 }
+    /hook input/ { input = 1; if (/policy drop/) closed = 1 }
+    $NF == "drop" || /reject/ { closed = 1 }
+    $1 == "}" && chain != "" {
+      if (input && closed && !(table == "filter" && chain == "INPUT")) print family, table, chain
+      chain = ""
+    }'
+}
+
+open_nft() {
+  local chain port ready=yes rule list
+  list=$(printf '%s, ' "${PORTS[@]}")
+  rule="tcp dport { ${list%, } } accept comment \"smarthost\""
+  while read -ra chain; do
+    if ! nft list chain "${chain[@]}" | grep -q 'comment "smarthost"'; then nft insert rule "${chain[@]}" "$rule"; fi
+    keep_nft_rule "${chain[*]}" "$rule"
+    say "nftables: ${PORTS[*]} are let in, by the first rule of the chain ${chain[*]}."
+    for port in $(ssh_ports); do
+      if ! nft list chain "${chain[@]}" | grep accept | grep -Eq "dport.*[ {,]($port|ssh)[ ,}]"; then
+        warn "the firewall is NOT ready: no rule of the chain ${chain[*]} lets SSH (port $port) in"
+        ready=no
+      fi
+    done
+  done < <(nft_closed_chains)
+  [ "$ready" = yes ] || return 1
+  say 'The firewall is ready: SSH has a rule.'
+}
+
+# For the next boot, where the firewall's own file makes the chain.
+keep_nft_rule() {
+  local line="insert rule $1 $2 $NFT_MARK" new=$NFT_FILE.smarthost
+  [ -f "$NFT_FILE" ] || {
+    warn "$NFT_FILE does not exist: add this where your firewall is kept: insert rule $1 $2"
+    return 0
+  }
+  if grep -qF "$line" "$NFT_FILE"; then return 0; fi
+  cp -p "$NFT_FILE" "$new"
+  printf '%s\n' "$line" >>"$new"
+  if nft -c -f "$new" 2>/dev/null; then
+    mv "$new" "$NFT_FILE"
+  else
+    rm -f "$new"
+    warn "$NFT_FILE does not make the chain $1: add this where your firewall is kept: insert rule $1 $2"
+  fi
+}
+
+# Only what bears our name.
+close_firewall() {
+  local port rule
+  if has ufw; then
+    for port in "${PORTS[@]}"; do
+      if ufw show added | grep -q "^ufw allow $port/tcp comment 'smarthost'"; then ufw delete allow "$port/tcp" >/dev/null; fi
+    done
+  fi
+  if has nft; then
+    while read -ra rule; do
+      nft delete rule "${rule[@]}"
+    done < <(nft -a list ruleset 2>/dev/null | awk '
+      $1 == "table" { family = $2; table = $3 }
+      $1 == "chain" { chain = $2 }
+      /comment "smarthost"/ { print family, table, chain, "handle", $NF }')
+    if [ -f "$NFT_FILE" ]; then sed -i "/$NFT_MARK\$/d" "$NFT_FILE"; fi
+  fi
+}
+
+# ---- the way back ------------------------------------------------------------------------------------------------------
+
+uninstall() {
+  if booted_with_systemd && [ -e "$UNIT" ]; then systemctl disable --quiet --now smarthost; fi
+  rm -f "$UNIT" "$COMMAND" /etc/systemd/system/multi-user.target.wants/smarthost.service
+  if booted_with_systemd; then systemctl daemon-reload; fi
+  close_firewall
+  rm -rf "$PREFIX" "$PREFIX.previous" "$PREFIX.new"
+  if [ "$PURGE" = yes ]; then
+    rm -rf "$CONFIG_DIR" "$DATA_DIR"
+    if getent passwd "$ACCOUNT" >/dev/null; then userdel "$ACCOUNT"; fi
+    say 'Removed, with configuration, keys, credentials and mail.'
+  else
+    say "Removed. $CONFIG_DIR and $DATA_DIR stay, and the user that owns them; --purge removes them too."
+  fi
+}
+
+main() {
+  local checkout fresh=yes firewall=no uninstall=no
+  PURGE=no INIT=()
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --hostname | --domain | --email)
+        [ $# -ge 2 ] || die "$1 needs a value"
+        INIT+=("$1" "$2")
+        shift
+        ;;
+      --accept-terms) INIT+=("$1") ;;
+      --firewall) firewall=yes ;;
+      --uninstall) uninstall=yes ;;
+      --purge) PURGE=yes ;;
+      --help | -h)
+        usage
+        exit 0
+        ;;
+      *)
+        usage >&2
+        exit 2
+        ;;
+    esac
+    shift
+  done
+  [ "$(id -u)" = 0 ] || die 'this needs root: sudo deploy/install.sh'
+  if [ "$uninstall" = yes ]; then
+    uninstall
+    return
+  fi
+  [ "$PURGE" = no ] || die '--purge goes with --uninstall'
+  checkout=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+  [ -f "$checkout/src/smarthost.ts" ] || die "$checkout is not a checkout of smarthost"
+  umask 022
+  if [ -d "$PREFIX" ]; then fresh=no; fi
+
+  require_debian
+  ensure_npm
+  ensure_account
+  ensure_directories
+  install_program "$checkout"
+  install_command
+  install_unit
+  configure
+  start_service "$fresh"
+  next_steps
+  if [ "$firewall" = yes ]; then open_firewall; fi
+}
+
+main "$@"
