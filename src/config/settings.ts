@@ -136,6 +136,11 @@ export const SETTINGS = {
     allow: live(networks, [], 'Networks that are never blocked for failed logins: your own servers.'),
     failuresPerMinute: live(some, 10, 'Failed logins of one address in a minute before it is blocked.'),
     failuresPerDay: live(some, 50, 'Failed logins of one address in a day before it is blocked.'),
+    failureDelay: live(
+      type.duration,
+      '1s',
+      'How long a wrong login waits for its answer; twice and three times that as failures of an address go on.',
+    ),
     cache: fixed(type.duration, '5m', 'How long a verified password is remembered (in memory, under a keyed hash).'),
   },
   limits: {

@@ -1,31 +1,78 @@
-/** How many sessions at once, in all and per client. Who comes too early waits a little: a 421 stops a mail server's whole queue. */
+/**
+ * How many sessions at once, in all and per client. Who comes too early waits a little: a 421 stops a mail server's whole
+ * queue. A fifth of the places is kept for those who have logged in, and for clients whose earlier sessions have: strangers
+ * that open connections and say nothing never fill the house.
+ */
 import type { EventEmitter } from 'node:events';
+import { createCache } from '../system/cache.ts';
 
 export type AdmissionLimits = { readonly maxSessions: number; readonly maxSessionsPerAddress: number };
 
+/** What a session takes up. */
+export type Place = {
+  /** The session has logged in: it leaves the part of the house that strangers share. */
+  loggedIn(): void;
+  leave(): void;
+};
+
 export type Admission = {
-  /** True, at once or later: the caller has a place, and gives it back by `leave`. False: there was none in time. */
-  enter(key: string, socket: EventEmitter): boolean | Promise<boolean>;
-  leave(key: string): void;
-  /** More than four fifths of all places are taken. */
+  /** A place, at once or later. False: there was none in time. */
+  enter(key: string, socket: EventEmitter): Place | false | Promise<Place | false>;
+  /** More than four fifths of what strangers may take, or of all places, is taken. */
   readonly crowded: boolean;
   reload(limits: AdmissionLimits): void;
 };
 
-type Waiting = { readonly key: string; readonly settle: (admitted: boolean) => void };
+type Waiting = { readonly key: string; readonly settle: (place: Place | false) => void };
+
+/** The part of the places that strangers may take, and above which it is crowded. */
+const MOST = 0.8;
+/** With fewer places than this none is kept back: that would turn away more than it protects. */
+const FEW = 100;
+/** Clients whose logins are remembered. */
+const REMEMBERED = 10_000;
 
 /** @param patience milliseconds one waits for a place. */
 export function createAdmission(first: AdmissionLimits, patience: number): Admission {
   let limits = first;
   let total = 0;
+  /** Sessions that have not logged in. */
+  let strangers = 0;
   const inside = new Map<string, number>();
   const outside = new Set<Waiting>();
+  const known = createCache<string, true>(REMEMBERED);
 
-  const hasRoom = (key: string) => total < limits.maxSessions && (inside.get(key) ?? 0) < limits.maxSessionsPerAddress;
-  const take = (key: string) => {
+  const forStrangers = () => (limits.maxSessions < FEW ? limits.maxSessions : Math.ceil(limits.maxSessions * MOST));
+  const hasRoom = (key: string) =>
+    total < limits.maxSessions &&
+    (strangers < forStrangers() || known.has(key)) &&
+    (inside.get(key) ?? 0) < limits.maxSessionsPerAddress;
+
+  function take(key: string): Place {
     total++;
+    strangers++;
     inside.set(key, (inside.get(key) ?? 0) + 1);
-  };
+    let isStranger = true;
+    const introduce = () => {
+      if (isStranger) strangers--;
+      isStranger = false;
+    };
+    return {
+      loggedIn() {
+        introduce();
+        known.set(key, true);
+        admitWaiting();
+      },
+      leave() {
+        introduce();
+        total--;
+        const left = (inside.get(key) ?? 1) - 1;
+        if (left === 0) inside.delete(key);
+        else inside.set(key, left);
+        admitWaiting();
+      },
+    };
+  }
 
   /** The waiting room is as large as the house: beyond that, and for each client, nobody waits. */
   function mayWait(key: string): boolean {
@@ -35,17 +82,17 @@ export function createAdmission(first: AdmissionLimits, patience: number): Admis
     return same < limits.maxSessionsPerAddress;
   }
 
-  function wait(key: string, socket: EventEmitter): Promise<boolean> {
+  function wait(key: string, socket: EventEmitter): Promise<Place | false> {
     return new Promise((resolve) => {
       const gone = () => waiting.settle(false);
       const timer = setTimeout(gone, patience);
       const waiting: Waiting = {
         key,
-        settle(admitted) {
+        settle(place) {
           clearTimeout(timer);
           socket.removeListener('close', gone);
           outside.delete(waiting);
-          resolve(admitted);
+          resolve(place);
         },
       };
       socket.once('close', gone);
@@ -56,29 +103,17 @@ export function createAdmission(first: AdmissionLimits, patience: number): Admis
   function admitWaiting(): void {
     for (const waiting of outside) {
       if (total >= limits.maxSessions) return;
-      if (!hasRoom(waiting.key)) continue;
-      take(waiting.key);
-      waiting.settle(true);
+      if (hasRoom(waiting.key)) waiting.settle(take(waiting.key));
     }
   }
 
   return {
     enter(key, socket) {
-      if (hasRoom(key)) {
-        take(key);
-        return true;
-      }
+      if (hasRoom(key)) return take(key);
       return mayWait(key) ? wait(key, socket) : false;
     },
-    leave(key) {
-      total--;
-      const left = (inside.get(key) ?? 1) - 1;
-      if (left === 0) inside.delete(key);
-      else inside.set(key, left);
-      admitWaiting();
-    },
     get crowded() {
-      return total > limits.maxSessions * 0.8;
+      return strangers > forStrangers() * MOST || total > limits.maxSessions * MOST;
     },
     reload(next) {
       limits = next;

@@ -7,8 +7,8 @@ import type { AuthLimits, SubmissionOptions } from './options.ts';
 export type BruteForce = {
   /** True while the client's address, or the pair, has failed too often. */
   isBlocked(ip: string, user?: string): boolean;
-  /** Resolves when it is counted. Rejects when the store fails. */
-  recordFailure(ip: string, user: string): Promise<void>;
+  /** Resolves when it is counted, with how many the address has had in this minute. Rejects when the store fails. */
+  recordFailure(ip: string, user: string): Promise<number>;
   reload(limits: AuthLimits): void;
 };
 
@@ -42,9 +42,11 @@ export async function createBruteForce(
       return isOver(key) || (user !== undefined && isOver(pairKey(key, user)));
     },
     async recordFailure(ip, user) {
-      if (allowed.has(ip)) return;
+      if (allowed.has(ip)) return 0;
       const key = clientKey(ip);
-      remember(await failures.recordFailure([key, pairKey(key, user)], now()));
+      const counted = await failures.recordFailure([key, pairKey(key, user)], now());
+      remember(counted);
+      return counted.find((count) => count.key === key)?.inMinute ?? 0;
     },
     reload(next) {
       limits = next;

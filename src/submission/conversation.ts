@@ -26,6 +26,8 @@ export type Wire = {
   /** Writes what was said, says this, and closes. */
   end(text: string): void;
   startTls(): void;
+  /** It belongs to somebody now. */
+  loggedIn(): void;
   /** The following bytes are the message's text. */
   receive(message: IncomingMessage): void;
 };
@@ -199,6 +201,7 @@ export class Conversation {
     return logIn(this.#shared, { session, ip }, step.login, this.#failures).then((credential) => {
       this.#credential = credential;
       this.#trustedUntil = this.#shared.now() + TRUST;
+      this.#wire.loggedIn();
       this.#wire.write(replies.AUTHENTICATED);
     });
   }

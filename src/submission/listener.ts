@@ -10,7 +10,7 @@ import type { SecureContext } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import type { Refusal } from '../smtp/reply.ts';
 import { SECOND } from '../system/clock.ts';
-import type { Admission } from './admission.ts';
+import type { Admission, Place } from './admission.ts';
 import { HANDSHAKE_TIMEOUT } from './deadlines.ts';
 import { clientKey, plainAddress } from './networks.ts';
 import type { ListenerName, ListenerOptions, Shared, TlsFiles } from './options.ts';
@@ -23,7 +23,7 @@ import { tlsOptions } from './tls.ts';
 const FAREWELL = 2 * SECOND;
 
 /** What is known of a connection before its session: the library hands it from `_handleProxy` to `connect`. */
-type Caller = { readonly id: string; readonly remoteAddress: string; readonly refusal?: Refusal };
+type Caller = { readonly id: string; readonly remoteAddress: string; readonly place?: Place; readonly refusal?: Refusal };
 type Accepted = (error: Error | null, caller?: Caller) => void;
 
 const UNUSABLE = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
@@ -142,33 +142,31 @@ export class Listener extends SMTPServer {
   }
 
   #enter(socket: Socket, ip: string, accepted: Accepted): void {
-    const key = clientKey(ip);
     if (socket.destroyed || ip === '') this.#drop(socket, accepted);
     else if (this.#shared.bruteForce.isBlocked(ip)) this.#turnAway(socket, accepted, ip, replies.blocked());
     else {
-      const admitted = this.#admission.enter(key, socket);
-      if (admitted === true) this.#admit(socket, ip, key, accepted);
-      else if (admitted === false) this.#turnAway(socket, accepted, ip, replies.tooManySessions());
-      else void admitted.then((inside) => this.#waited(socket, ip, inside, accepted));
+      const place = this.#admission.enter(clientKey(ip), socket);
+      if (place === false) this.#turnAway(socket, accepted, ip, replies.tooManySessions());
+      else if (!(place instanceof Promise)) this.#admit(socket, ip, place, accepted);
+      else void place.then((found) => this.#waited(socket, ip, found, accepted));
     }
   }
 
   /** It waited for a place, and its time for TLS begins now. */
-  #waited(socket: Socket, ip: string, inside: boolean, accepted: Accepted): void {
-    const key = clientKey(ip);
+  #waited(socket: Socket, ip: string, place: Place | false, accepted: Accepted): void {
     if (socket.destroyed) {
-      if (inside) this.#admission.leave(key);
+      if (place !== false) place.leave();
       this.#drop(socket, accepted);
       return;
     }
     this.#expect(socket);
-    if (inside) this.#admit(socket, ip, key, accepted);
+    if (place !== false) this.#admit(socket, ip, place, accepted);
     else accepted(null, { id: '', remoteAddress: ip, refusal: replies.tooManySessions() });
   }
 
-  #admit(socket: Socket, ip: string, key: string, accepted: Accepted): void {
-    socket.once('close', () => this.#admission.leave(key));
-    accepted(null, { id: '', remoteAddress: ip });
+  #admit(socket: Socket, ip: string, place: Place, accepted: Accepted): void {
+    socket.once('close', place.leave);
+    accepted(null, { id: '', remoteAddress: ip, place });
   }
 
   /** Without a session: in clear by one line, under TLS without a handshake, which would cost more than it tells. */
@@ -200,6 +198,7 @@ export class Listener extends SMTPServer {
       ip: caller?.remoteAddress ?? '',
       refusal: caller?.refusal,
       tlsSocketOptions: () => ({ isServer: true, server: this.server, secureContext: this.#secureContext() }),
+      onLogin: () => caller?.place?.loggedIn(),
       onClose: () => this.#sessions.delete(session),
     });
     this.#sessions.add(session);

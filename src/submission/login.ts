@@ -2,14 +2,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Refusal } from '../smtp/reply.ts';
 import type { Credential } from '../store/store.ts';
-import { SECOND } from '../system/clock.ts';
 import type { Login } from './exchange.ts';
 import type { Shared } from './options.ts';
 import { blocked } from './replies.ts';
 
 /** Failures after which the session ends. */
 const MAX_FAILURES = 3;
-const FAILURE_DELAY = SECOND;
 /** A name that fits is shorter: what an attacker sends does not fill the log. */
 const MAX_LOGGED_NAME = 255;
 
@@ -58,14 +56,25 @@ export async function logIn(
     throw new Refusal(454, '4.7.0', 'Temporary authentication failure', { cause: verification.cause });
   }
   if (result === 'busy') throw new Refusal(454, '4.7.0', 'Too many logins at once, try again');
-  const counted = failures.add(login) ? recordFailure(shared, ip, name) : undefined;
-  await Promise.all([delay(options.auth.failureDelay ?? FAILURE_DELAY), counted]);
+  const earlier = failures.add(login) ? await recordFailure(shared, ip, name) : 0;
+  await delay(patience(options.auth.failureDelay, earlier));
   throw new Refusal(535, '5.7.8', SENTENCES[result]);
 }
 
-/** A failure that cannot be counted is still a failure. */
-async function recordFailure({ bruteForce, options }: Shared, ip: string, name: string): Promise<void> {
-  await bruteForce.recordFailure(ip, name).catch((error) => options.log.event.error('storeTrouble', { error }));
+/**
+ * Milliseconds that an answer waits: it grows with the failures of the address, and stays short enough that ten in a row fit
+ * into the minute they are counted by.
+ */
+export function patience(step: number, failuresInMinute: number): number {
+  return step * Math.min(3, Math.max(1, Math.ceil(failuresInMinute / 3)));
+}
+
+/** A failure that cannot be counted is still a failure. @returns how many the address has had in this minute */
+async function recordFailure({ bruteForce, options }: Shared, ip: string, name: string): Promise<number> {
+  return bruteForce.recordFailure(ip, name).catch((error) => {
+    options.log.event.error('storeTrouble', { error });
+    return 0;
+  });
 }
 
 const SENTENCES = {

@@ -37,8 +37,8 @@ export type AuthLimits = {
   readonly allow: readonly string[];
   readonly failuresPerMinute: number;
   readonly failuresPerDay: number;
-  /** Milliseconds a wrong login waits for its answer; default 1 s. */
-  readonly failureDelay?: number;
+  /** Milliseconds a wrong login waits for its answer; more as the failures of its address go on. */
+  readonly failureDelay: number;
 };
 
 export type SubmissionOptions = {

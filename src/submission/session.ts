@@ -21,6 +21,7 @@ export type SessionSetup = {
   /** The session is only told why there is none. */
   readonly refusal: Refusal | undefined;
   readonly tlsSocketOptions: () => TLSSocketOptions;
+  readonly onLogin: () => void;
   readonly onClose: () => void;
 };
 
@@ -87,6 +88,10 @@ export class Session implements Wire {
     this.#enter('ended');
     this.#socket.end();
     this.#socket.resume(); // what still comes is read and dropped, until the client has closed its side
+  }
+
+  loggedIn(): void {
+    this.#setup.onLogin();
   }
 
   startTls(): void {

@@ -80,7 +80,7 @@ describe('defaults', () => {
         authTimeout: '30s',
         minDataRate: '500B',
       },
-      auth: { allow: [], failuresPerMinute: 10, failuresPerDay: 50, cache: '5m' },
+      auth: { allow: [], failuresPerMinute: 10, failuresPerDay: 50, failureDelay: '1s', cache: '5m' },
       limits: { messages: ['1000/day'], recipients: [], newRecipients: ['200/day'], over: 'refuse' },
       signing: { noKey: 'send' },
       reports: { from: 'postmaster@relay.example.net' },

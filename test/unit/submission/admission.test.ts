@@ -1,57 +1,97 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { createAdmission } from '../../../src/submission/admission.ts';
+import { createAdmission, type Place } from '../../../src/submission/admission.ts';
 import { createBruteForce } from '../../../src/submission/brute-force.ts';
+import { patience } from '../../../src/submission/login.ts';
 import { fakeFailures } from '../../support/submission-rig.ts';
 
 const socket = () => new EventEmitter();
 
+const limitsOf = (maxSessions: number, maxSessionsPerAddress: number) => ({ maxSessions, maxSessionsPerAddress });
+const placed = (result: unknown) => result as Place;
+
 describe('admission', () => {
   test('who finds no room waits in order for a place, and is refused in the end', async () => {
-    const admission = createAdmission({ maxSessions: 10, maxSessionsPerAddress: 1 }, 50);
-    expect(admission.enter('a', socket())).toBe(true);
-    expect(admission.enter('b', socket())).toBe(true);
+    const admission = createAdmission(limitsOf(10, 1), 50);
+    const first = placed(admission.enter('a', socket()));
+    expect(admission.enter('b', socket())).toBeTypeOf('object');
     const second = admission.enter('a', socket());
-    admission.leave('a');
-    expect(await second).toBe(true);
+    first.leave();
+    expect(await second).toBeTypeOf('object');
     expect(await admission.enter('a', socket())).toBe(false);
   });
 
   test('as many wait as may come in, for each client and in all', async () => {
-    const admission = createAdmission({ maxSessions: 3, maxSessionsPerAddress: 2 }, 50);
+    const admission = createAdmission(limitsOf(3, 2), 50);
     const entered = Array.from({ length: 6 }, () => admission.enter('a', socket()));
-    expect(entered.slice(0, 2)).toEqual([true, true]);
+    expect(entered.slice(0, 2).map((one) => typeof one)).toEqual(['object', 'object']);
     expect(entered.slice(4)).toEqual([false, false]);
-    expect(admission.enter('b', socket())).toBe(true);
+    const b = placed(admission.enter('b', socket()));
     const third = admission.enter('c', socket());
     expect(admission.enter('d', socket())).toBe(false);
-    admission.leave('b');
-    expect(await third).toBe(true); // the two of `a` have no place of their own
+    b.leave();
+    expect(await third).toBeTypeOf('object'); // the two of `a` have no place of their own
     expect(await Promise.all(entered.slice(2, 4))).toEqual([false, false]);
   });
 
   test('who leaves while waiting takes no place', async () => {
-    const admission = createAdmission({ maxSessions: 1, maxSessionsPerAddress: 1 }, 10_000);
-    admission.enter('a', socket());
+    const admission = createAdmission(limitsOf(1, 1), 10_000);
+    const inside = placed(admission.enter('a', socket()));
     const gone = socket();
     const waiting = admission.enter('a', gone);
     gone.emit('close');
     expect(await waiting).toBe(false);
-    admission.leave('a');
-    expect(admission.enter('a', socket())).toBe(true);
+    inside.leave();
+    expect(admission.enter('a', socket())).toBeTypeOf('object');
   });
 
   test('a raised limit lets in who waits', async () => {
-    const admission = createAdmission({ maxSessions: 1, maxSessionsPerAddress: 1 }, 10_000);
+    const admission = createAdmission(limitsOf(1, 1), 10_000);
     admission.enter('a', socket());
     const waiting = admission.enter('b', socket());
-    admission.reload({ maxSessions: 2, maxSessionsPerAddress: 1 });
-    expect(await waiting).toBe(true);
+    admission.reload(limitsOf(2, 1));
+    expect(await waiting).toBeTypeOf('object');
+  });
+
+  test('strangers take four fifths of the places, the rest is for clients that have logged in', async () => {
+    const admission = createAdmission(limitsOf(100, 100), 50);
+    const friend = placed(admission.enter('friend', socket()));
+    friend.loggedIn();
+    for (let i = 0; i < 80; i++) expect(admission.enter(`stranger ${i}`, socket())).toBeTypeOf('object');
+    expect(admission.crowded).toBe(true);
+    expect(await admission.enter('stranger 80', socket())).toBe(false);
+    for (let i = 0; i < 19; i++) expect(admission.enter('friend', socket())).toBeTypeOf('object');
+    expect(await admission.enter('friend', socket())).toBe(false); // a hundred are in
+  });
+
+  test('a login makes room for the next stranger', async () => {
+    const admission = createAdmission(limitsOf(100, 100), 10_000);
+    const places = Array.from({ length: 80 }, (_, i) => placed(admission.enter(`c${i}`, socket())));
+    const waiting = admission.enter('d', socket());
+    places[0]!.loggedIn();
+    const last = await waiting;
+    expect(last).toBeTypeOf('object');
+    for (const place of [...places, placed(last)]) place.leave();
+    expect(admission.crowded).toBe(false);
+    for (let i = 0; i < 80; i++) expect(admission.enter(`e${i}`, socket())).toBeTypeOf('object');
+  });
+
+  test('where places are few none is kept back', () => {
+    const admission = createAdmission(limitsOf(10, 10), 50);
+    for (let i = 0; i < 10; i++) expect(admission.enter('a', socket())).toBeTypeOf('object');
   });
 });
 
 describe('failed logins', () => {
-  const limits = { allow: ['10.0.0.0/8'], failuresPerMinute: 3, failuresPerDay: 5 };
+  test('are answered later and later, and ten in a row fit into a minute', () => {
+    const delays = Array.from({ length: 12 }, (_, i) => patience(1000, i + 1));
+    expect(delays).toEqual([...delays].sort((a, b) => a - b));
+    expect([delays[0], delays[3], delays[11]]).toEqual([1000, 2000, 3000]);
+    expect(delays.slice(0, 10).reduce((sum, ms) => sum + ms)).toBeLessThan(30_000);
+    expect(patience(1000, 0)).toBe(1000); // not counted: an allowed network
+  });
+
+  const limits = { allow: ['10.0.0.0/8'], failuresPerMinute: 3, failuresPerDay: 5, failureDelay: 0 };
   const create = (failures = fakeFailures(), now = () => 1_000_000) => createBruteForce({ auth: limits, failures, now });
 
   test('block the address, and an IPv6 /64 as one', async () => {
