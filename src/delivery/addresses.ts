@@ -32,13 +32,14 @@ export type Addresses<H extends Named> = {
 };
 
 export const MAX_ADDRESSES = 5;
+const MAX_FAILURES = 5;
 
 /** What stood in the way of those that are not in the list. */
-type Obstacles = { temporary?: string; self?: string; private?: string; otherFamily: boolean };
+type Obstacles = { failures: number; temporary?: string; self?: string; private?: string; otherFamily: boolean };
 
 export function createAddresses<H extends Named>(dns: Dns, request: AddressRequest<H>): Addresses<H> {
   const { hosts, families, guard, isUnreachable, domain } = request;
-  const obstacles: Obstacles = { otherFamily: false };
+  const obstacles: Obstacles = { failures: 0, otherFamily: false };
   const found: Addressed<H>[] = [];
   const unreachable: Addressed<H>[] = [];
   let lookedAt = 0;
@@ -52,7 +53,8 @@ export function createAddresses<H extends Named>(dns: Dns, request: AddressReque
       else found.push({ host, ip, family });
     }
     // A host that is ourselves ends the list: what comes after it would send the mail back to us. RFC 5321 §5.1
-    if (obstacles.self !== undefined) lookedUp = hosts.length;
+    // Failed look-ups take seconds each: what fails so often is not a matter of one host.
+    if (obstacles.self !== undefined || obstacles.failures >= MAX_FAILURES) lookedUp = hosts.length;
   }
 
   return {
@@ -83,7 +85,11 @@ async function addressesOf(
   const ask = (family: Family) => (family === 4 ? dns.a(name) : dns.aaaa(name));
   const answers: DnsAnswer<string>[] =
     families.length === 1 ? [await ask(families[0]!)] : await Promise.all(families.map((family) => ask(family)));
-  for (const answer of answers) if (answer.kind === 'temporary') obstacles.temporary = `${name}: ${answer.cause}`;
+  for (const answer of answers) {
+    if (answer.kind !== 'temporary') continue;
+    obstacles.failures++;
+    obstacles.temporary = `${name}: ${answer.cause}`;
+  }
   const found = interleaved(answers.map((answer, i) => valuesOf(answer).map((ip) => ({ ip, family: families[i]! }))));
   if (found.length === 0 && families.length === 1 && (await ask(families[0] === 4 ? 6 : 4)).kind === 'found')
     obstacles.otherFamily = true;

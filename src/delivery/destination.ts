@@ -10,7 +10,7 @@ export type Destination = {
 };
 
 /** Only so many hosts are looked at, whatever a zone holds. */
-const MAX_HOSTS = 50;
+const MAX_HOSTS = 20;
 
 export type Resolve = (domain: string) => Promise<Destination | Verdict>;
 

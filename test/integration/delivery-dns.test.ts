@@ -152,6 +152,15 @@ test('a backup host that the DNS cannot find costs nobody time while the best on
   expect(dns.queries).not.toContain('A ill.test');
 });
 
+test('a zone full of hosts that the DNS cannot find is given up after five', async () => {
+  const hosts = Array.from({ length: 30 }, (_, i) => [`h${i}.test`, { fault: 'servfail' }] as const);
+  const { relay, dns } = await startRig({
+    zone: { ...Object.fromEntries(hosts), 'd.test': { MX: hosts.map(([name], i) => `${i} ${name}`) } },
+  });
+  expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.4.3' } }]);
+  expect(new Set(dns.queries.filter((query) => query.startsWith('A '))).size).toBe(5);
+});
+
 describe('IPv6', () => {
   const both = (address: string): Zone => ({ 'd.test': { MX: ['10 h.test'] }, 'h.test': { A: [address], AAAA: ['::1'] } });
 
