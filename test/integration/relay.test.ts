@@ -43,7 +43,7 @@ describe('one message', () => {
     expect(message!.mailFrom).toBe(USER);
     expect(message!.recipients.map(({ address }) => address)).toEqual(['anna@dest.test']);
     const text = message!.data.toString('latin1');
-    expect(text).toMatch(new RegExp(`^Received: [\s\S]*by relay\\.test[\s\S]*ESMTPSA[\s\S]*id ${id}`));
+    expect(text).toMatch(new RegExp(`^Received: [\\s\\S]*by relay\\.test[\\s\\S]*ESMTPSA[\\s\\S]*id ${id}`));
     expect(text).not.toContain('client.test');
     expect(text).not.toContain('127.0.0.1');
     expect(text.endsWith('\r\n\r\nHow are you?\r\n')).toBe(true);
