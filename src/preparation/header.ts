@@ -1,5 +1,5 @@
 /** A header section cut into its fields: RFC 5322 §2.2, every byte kept. */
-import type { HeaderField } from '../signing/signing.ts';
+import { type HeaderField, parseTags } from '../signing/signing.ts';
 
 export type HeaderSection = {
   readonly fields: readonly HeaderField[];
@@ -51,10 +51,7 @@ export function fieldValue(field: HeaderField, encoding: 'latin1' | 'utf8' = 'la
 }
 
 /** Names that the signatures of others cover, lower case: those fields stay as they are. RFC 6376 §3.5, RFC 8617 §4.1.2 */
-export function coveredNames(
-  fields: readonly HeaderField[],
-  parseTags: (text: string) => ReadonlyMap<string, string>,
-): Set<string> {
+export function coveredNames(fields: readonly HeaderField[]): Set<string> {
   const covered = new Set<string>();
   for (const field of fields) {
     if (field.name !== 'dkim-signature' && field.name !== 'arc-message-signature') continue;

@@ -1,5 +1,5 @@
 /** What a header must look like before it leaves: RFC 5322 §3.6, RFC 6409 §8, and loops by RFC 5321 §6.3. */
-import { type HeaderField, parseTags } from '../signing/signing.ts';
+import type { HeaderField } from '../signing/signing.ts';
 import { Refusal } from '../smtp/reply.ts';
 import { coveredNames, type HeaderSection } from './header.ts';
 
@@ -62,7 +62,7 @@ function isOurMark({ raw }: HeaderField, hostname: string): boolean {
 
 /** The fields that stay, and what the signatures of others forbid to touch. */
 export function withoutRemoved(fields: readonly HeaderField[]): { kept: readonly HeaderField[]; covered: ReadonlySet<string> } {
-  const covered = coveredNames(fields, parseTags);
+  const covered = coveredNames(fields);
   const leaves = ({ name }: HeaderField) => REMOVED.has(name) && !covered.has(name);
   return { kept: fields.some(leaves) ? fields.filter((field) => !leaves(field)) : fields, covered };
 }

@@ -1,7 +1,9 @@
 /** Two verifiers that are not ours, for many messages at once: mailauth in this process, dkimpy in one Python process. */
 import { spawn } from 'node:child_process';
+import { createPrivateKey } from 'node:crypto';
 import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
+import { dkimSign } from 'mailauth/lib/dkim/sign.js';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { requirePeer, succeeds } from './peers.ts';
 
@@ -53,34 +55,64 @@ while at < len(data):
 
 /** @returns the verdicts of each message, in the order given. */
 export async function verifyAllByDkimpy(messages: readonly Buffer[], records: Records): Promise<readonly Verdicts[]> {
-  const input = messages.flatMap((message) => {
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(message.length);
-    return [length, message];
-  });
-  const output = await runPython(DKIMPY, [JSON.stringify(records)], Buffer.concat(input));
-  return output
-    .toString()
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as string[]);
+  const output = await runPython(DKIMPY, [JSON.stringify(records)], framed(messages));
+  return linesOf(output).map((line) => JSON.parse(line) as string[]);
 }
 
 const SIGN = `
-import sys, json, dkim
+import sys, json, struct, base64, dkim
 options = json.loads(sys.argv[1])
-c = options['canonicalization'].encode()
-sys.stdout.buffer.write(dkim.sign(sys.stdin.buffer.read(), options['selector'].encode(), options['domain'].encode(),
-    options['key'].encode(), canonicalize=tuple(c.split(b'/'))))
+head, body = options['canonicalization'].encode().split(b'/')
+data = sys.stdin.buffer.read()
+at = 0
+while at < len(data):
+    (length,) = struct.unpack('>I', data[at:at + 4])
+    message = data[at + 4:at + 4 + length]
+    at += 4 + length
+    field = dkim.sign(message, options['selector'].encode(), options['domain'].encode(), options['key'].encode(), canonicalize=(head, body))
+    print(base64.b64encode(field).decode())
 `;
 
-/** @returns the DKIM-Signature field that dkimpy makes, with CRLF. */
-export function signByDkimpy(
-  message: Buffer,
-  options: { domain: string; selector: string; key: string; canonicalization: string },
-): Promise<Buffer> {
-  return runPython(SIGN, [JSON.stringify(options)], message);
+export type ForeignSigning = {
+  readonly domain: string;
+  readonly selector: string;
+  /** PKCS#8 PEM of an RSA key. */
+  readonly key: string;
+  readonly canonicalization: 'relaxed/relaxed' | 'relaxed/simple' | 'simple/relaxed' | 'simple/simple';
+};
+
+/** @returns the DKIM-Signature field with CRLF that dkimpy makes for each message. */
+export async function signAllByDkimpy(messages: readonly Buffer[], options: ForeignSigning): Promise<readonly Buffer[]> {
+  const pem = createPrivateKey(options.key).export({ type: 'pkcs1', format: 'pem' });
+  const output = await runPython(SIGN, [JSON.stringify({ ...options, key: pem })], framed(messages));
+  return linesOf(output).map((line) => Buffer.from(line, 'base64'));
 }
+
+/** The same by mailauth. */
+export async function signByMailauth(
+  message: Buffer,
+  { domain, selector, key, canonicalization }: ForeignSigning,
+): Promise<Buffer> {
+  const who = { signingDomain: domain, selector, privateKey: key };
+  // its types want the signer at the top, its code reads the list
+  const options = { ...who, canonicalization, algorithm: 'rsa-sha256', signatureData: [who] };
+  const { signatures, errors } = await dkimSign(message, options);
+  if (errors.length > 0) throw new Error(`mailauth could not sign: ${JSON.stringify(errors)}`);
+  return Buffer.from(signatures, 'latin1');
+}
+
+/** Each message with its length before it. */
+function framed(messages: readonly Buffer[]): Buffer {
+  return Buffer.concat(
+    messages.flatMap((message) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(message.length);
+      return [length, message];
+    }),
+  );
+}
+
+const linesOf = (output: Buffer) => output.toString().trimEnd().split('\n');
 
 async function runPython(script: string, args: readonly string[], input: Buffer): Promise<Buffer> {
   const child = spawn(PYTHON, ['-c', script, ...args], { stdio: ['pipe', 'pipe', 'inherit'], timeout: 120_000 });

@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import type { Author, PreparationOptions, PreparationRequest } from '../../../src/preparation/preparation.ts';
+import {
+  type Author,
+  createPreparation,
+  type PreparationOptions,
+  type PreparationRequest,
+} from '../../../src/preparation/preparation.ts';
 import { Refusal } from '../../../src/smtp/reply.ts';
-import { HOSTNAME, prepare, refusalOf } from '../../support/prepare.ts';
+import { HOSTNAME, MemorySpools, NOW, prepare, refusalOf, signerWith } from '../../support/prepare.ts';
 
 const GOOD = 'From: ann@sender.test\r\nDate: Sat, 21 Nov 2026 09:00:00 +0000\r\nMessage-ID: <m@sender.test>\r\n';
 
@@ -239,6 +244,27 @@ describe('what is not ASCII', () => {
     expect((await run(`${GOOD}\r\nGrüße\r\n`)).prepared.eightBit).toBe(true);
     expect((await run(`${GOOD}Subject: Grüße\r\n\r\nplain\r\n`)).prepared.eightBit).toBe(false);
   });
+});
+
+test('a reload holds for messages that start afterwards', async () => {
+  const options = {
+    hostname: HOSTNAME,
+    maxMessageSize: 1000,
+    maxHeaderSize: 500,
+    bareNewlines: 'normalize',
+    createSpool: new MemorySpools().create,
+    signer: signerWith([]),
+  } as const;
+  const preparation = createPreparation(options);
+  const envelope = { reversePath: 'ann@sender.test', recipients: [], body: '7BIT', smtpUtf8: false } as const;
+  const start = () => preparation.start({ queueId: '0123456789abc', now: NOW, kind: 'submission', envelope });
+  const [before, message] = [start(), Buffer.from(`${GOOD}\r\nHi\r\n`)];
+  preparation.reload({ maxMessageSize: 10 });
+  const after = start();
+  void before.write(message);
+  void after.write(message);
+  expect(await refusalOf(before.finish())).toBe('accepted');
+  expect(await refusalOf(after.finish())).toBe('552 5.3.4');
 });
 
 describe('our own report', () => {
