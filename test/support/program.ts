@@ -63,6 +63,7 @@ export function startProgram({ command, args = [], env, cwd }: ProgramOptions): 
       await ended;
       clearTimeout(timer);
       signalGroup(pid, 'SIGKILL'); // children that outlived it
+      await until(`the children of ${command} ended`, () => !signalGroup(pid, 0), { deadline: 5 * SECOND });
       running.delete(pid);
     },
   };
@@ -190,11 +191,12 @@ function collect(child: ChildProcess): { text(): string; add(text: string): void
   return { text: () => text, add };
 }
 
-function signalGroup(pid: number, name: NodeJS.Signals): void {
-  if (pid === 0) return;
+/** @returns false where the group has ended already */
+function signalGroup(pid: number, name: NodeJS.Signals | 0): boolean {
+  if (pid === 0) return false;
   try {
-    process.kill(-pid, name);
+    return process.kill(-pid, name);
   } catch {
-    // the group has ended already
+    return false;
   }
 }

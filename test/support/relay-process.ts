@@ -37,8 +37,9 @@ export type RelayProcess = {
   addUser(name: string, password: string, ...options: readonly string[]): Promise<void>;
   /** Gives the domain its DKIM keys; the first ones sign at once. @returns the records to publish */
   addDomain(domain: string): Promise<readonly DnsRecord[]>;
-  /** Starts it; resolves once every port is open. */
-  start(): Promise<void>;
+  /** Starts it; resolves once every port is open. @param under a command to run it under, as strace @throws Error when it ends before */
+  start(under?: readonly string[]): Promise<void>;
+  running(): boolean;
   /** Ends it by a signal and waits until it is gone. SIGKILL is a crash. */
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
   /** The log of all starts so far, only one kind of event where a name is given. */
@@ -59,6 +60,7 @@ export async function prepareRelay(options: RelayOptions): Promise<RelayProcess>
   writeFileSync(file, JSON.stringify(configuration(folder, hostname, ports, options), null, 2)); // JSON is YAML
   const log = watchLog();
   let program: Program | undefined;
+  let ended = false;
 
   const command = (args: readonly string[], input = '') =>
     mustRun(NODE, [SMARTHOST, '--config', file, ...args], { input, timeout: 60_000 });
@@ -90,16 +92,19 @@ export async function prepareRelay(options: RelayOptions): Promise<RelayProcess>
       await command(['domain', 'add', domain]);
       return JSON.parse(await command(['domain', 'records', domain, '--json'])) as DnsRecord[];
     },
-    async start() {
+    async start(under = []) {
       const before = events('started').length;
+      const [first, ...args] = [...under, NODE, SMARTHOST, '--config', file, 'serve'];
       const starting = startProgram({
-        ...{ command: NODE, args: [SMARTHOST, '--config', file, 'serve'], cwd: folder },
+        ...{ command: first!, args, cwd: folder },
         ...(options.env === undefined ? {} : { env: options.env }),
       });
       program = starting;
       let end: number | NodeJS.Signals | undefined;
+      ended = false;
       void starting.ended.then((code) => {
         end = code;
+        ended ||= program === starting;
       });
       const started = () => {
         if (end !== undefined) throw new Error(`smarthost ended with ${end}\n${starting.output()}`);
@@ -107,6 +112,7 @@ export async function prepareRelay(options: RelayOptions): Promise<RelayProcess>
       };
       await until('smarthost started', started, { deadline: 30_000, context: starting.output });
     },
+    running: () => program !== undefined && !ended,
     stop,
     events,
     event: (name, matches = () => true, deadline = 30_000) =>
