@@ -80,7 +80,7 @@ export type Certificates = {
   close(): Promise<void>;
 };
 
-const FILES_POLL = 2 * SECOND;
+const FILES_POLL = SECOND;
 const STORE_POLL = 10 * MINUTE;
 
 /** @throws CertificateError where files do not fit, or a listener for challenges cannot be opened. */

@@ -9,7 +9,7 @@ import type { AcmeSession } from './acme-session.ts';
 import { certificateId } from './ari.ts';
 import type { ChallengeType } from './challenges.ts';
 import { CertificateError, covers, KEY_TYPES, toPair } from './pair.ts';
-import type { Plan, PlanOptions } from './plan.ts';
+import { fingerprint, type Plan, type PlanOptions } from './plan.ts';
 import { nextAttempt } from './renewal.ts';
 import { FRESH, readState, writeState } from './renewal-state.ts';
 import type { Transport } from './transport.ts';
@@ -72,7 +72,9 @@ async function issue(
 ): Promise<void> {
   const { operation, directory, names, now, log } = options;
   const { keyType, stored, state } = one;
-  const follows = stored !== undefined && state.directory === directory && state.information?.window !== undefined;
+  // RFC 9773 §5: only an authority that knows the certificate by its id is told which one it replaces
+  const known = stored !== undefined && state.information?.of === fingerprint(stored) && state.information.window !== undefined;
+  const follows = known && state.directory === directory;
   const replaces = follows ? certificateId(stored.certificate) : undefined;
   const issued = await obtainCertificate({ ...options, session, keyType, replaces, signal });
   const pair = toPair(issued); // the old one is replaced only by what can serve
