@@ -174,6 +174,7 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
   closers.push(() => queue.close(DRAIN)); // submission first: what it accepts while it drains is still taken
   closers.push(() => submission.close(DRAIN / 2));
   certificates.onChange(submission.setTls);
+  submission.setTls(certificates.current()); // what came while the ports were being opened
 
   const unready = () => reasonsAgainst({ store, disk, certificates, minFree: config.queue.minFree });
   const admin = await startAdmin({
