@@ -1,0 +1,121 @@
+/** A whole relay under attack: raw clients, what it let in, and whether it still works. */
+import { expect } from 'vitest';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { codeOf, RawClient } from './raw-client.ts';
+import { PASSWORD, startTestRelay, type TestRelay, type TestRelayOptions, USER } from './relay.ts';
+
+export { codeOf, RawClient } from './raw-client.ts';
+export { PASSWORD, USER } from './relay.ts';
+
+export const base64 = (text: string | Buffer) => Buffer.from(text).toString('base64');
+export const plain = (user: string, password: string) => `AUTH PLAIN ${base64(`\0${user}\0${password}`)}`;
+export const RIGHT = plain(USER, PASSWORD);
+export const TEXT = `From: ${USER}\r\nTo: anna@dest.test\r\nSubject: Hello\r\n\r\nHow are you?\r\n`;
+
+/** Many tests of one relay fail to log in from one address: these are for relays whose subject is something else. */
+export const UNCOUNTED = 'auth: { allow: [127.0.0.0/8], failureDelay: 0.01s }';
+
+export type Attacked = Awaited<ReturnType<typeof startAttacked>>;
+
+export async function startAttacked(options: TestRelayOptions = {}) {
+  const relay = await startTestRelay(options);
+  /** Greeted, over 465. */
+  const tls = async (from?: string) => {
+    const client = RawClient.clear(relay.ports.submissions, from);
+    await client.upgrade();
+    await client.reply();
+    return client;
+  };
+  /** Greeted, in clear, on 587. */
+  const clear = async (from?: string) => {
+    const client = RawClient.clear(relay.ports.submission, from);
+    await client.reply();
+    return client;
+  };
+  /** Over 465, EHLO and AUTH done. */
+  const loggedIn = async (from?: string) => {
+    const client = await tls(from);
+    await client.ask('EHLO client.test');
+    const reply = await client.ask(RIGHT);
+    if (!reply.startsWith('235')) throw new Error(reply);
+    return client;
+  };
+  const accepted = () => relay.log.filter(({ event }) => event === 'accepted');
+  return {
+    ...relay,
+    tls,
+    clear,
+    loggedIn,
+    accepted,
+    events: (name: string) => relay.log.filter(({ event }) => event === name),
+    /** Runs it, and nothing may have been accepted meanwhile. */
+    async lettingNothingIn<T>(run: () => Promise<T>): Promise<T> {
+      const before = accepted().length;
+      const result = await run();
+      await quiet();
+      expect(accepted().slice(before)).toEqual([]);
+      return result;
+    },
+    /** A good message goes all the way. @returns its queue id */
+    async stillWorks(from?: string): Promise<string> {
+      const client = await loggedIn(from);
+      const id = await send(client, { text: TEXT });
+      await client.ask('QUIT');
+      await relay.logged('relayed', (line) => line['queueId'] === id, 30_000);
+      return id;
+    },
+    /** Looks into the store beside the relay. */
+    async withStore<T>(use: (store: Store) => Promise<T>): Promise<T> {
+      const store = await openStore({ dataDir: relay.dataDir });
+      try {
+        return await use(store);
+      } finally {
+        await store.close();
+      }
+    },
+    /** Every recipient of every accepted message ends in exactly one way, and nothing stays in the queue. */
+    async nothingIsLost(): Promise<void> {
+      const due = accepted().flatMap((line) => line['recipients'].map((to: string) => `${line['queueId']} ${to}`) as string[]);
+      const deadline = Date.now() + 30_000;
+      while (ends(relay).length < due.length && Date.now() < deadline) await quiet();
+      expect(ends(relay)).toEqual(due.sort());
+    },
+  };
+}
+
+const ENDS = ['relayed', 'failed', 'expired', 'removed'];
+
+/** Of what clients submitted; reports have no `accepted` line. */
+function ends({ log }: Pick<TestRelay, 'log'>): string[] {
+  const own = new Set(log.filter(({ event }) => event === 'accepted').map((line) => line['queueId']));
+  const ended = log.filter((line) => ENDS.includes(line.event) && own.has(line['queueId']));
+  return ended.map((line) => `${line['queueId']} ${line['recipient']}`).sort();
+}
+
+/** Log lines of one turn are written in the next. */
+export const quiet = () => new Promise((resolve) => setTimeout(resolve, 30));
+
+export type Message = { readonly from?: string; readonly to?: readonly string[]; readonly text: string | Buffer };
+
+/** One message as far as it gets: the last reply. @param text with CRLF at its end, dots stuffed already. */
+export async function submit(client: RawClient, { from = USER, to = ['anna@dest.test'], text }: Message): Promise<string> {
+  for (const line of [`MAIL FROM:<${from}>`, ...to.map((address) => `RCPT TO:<${address}>`), 'DATA']) {
+    const reply = await client.ask(line);
+    if (!/^[23]/.test(reply)) return reply;
+  }
+  client.send(text);
+  return client.ask('.');
+}
+
+/** A message that is accepted. @returns its queue id */
+export async function send(client: RawClient, message: Message): Promise<string> {
+  const reply = await submit(client, message);
+  const id = /^250 2\.0\.0 Ok: queued as (\S+)$/.exec(reply)?.[1];
+  if (id === undefined) throw new Error(reply);
+  return id;
+}
+
+/** Code and status of the last reply of `submit`. */
+export async function verdict(client: RawClient, message: Message): Promise<string> {
+  return codeOf(await submit(client, message));
+}
