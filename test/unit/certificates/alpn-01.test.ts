@@ -1,4 +1,4 @@
-import { connect as connectPlain } from 'node:net';
+import { type AddressInfo, connect as connectPlain, createServer } from 'node:net';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAlpn01 } from '../../../src/certificates/alpn-01.ts';
@@ -96,6 +96,49 @@ test('a hello that comes byte by byte is understood', async () => {
   });
   expect(protocol).toBe('acme-tls/1');
   socket.destroy();
+});
+
+test('names that no host has, and hellos that lie, leave it alive (T08)', async () => {
+  const { promise, resolve } = Promise.withResolvers<Buffer>();
+  const server = createServer((socket) => socket.once('data', resolve).on('error', () => {}));
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const name = 'a'.repeat(60);
+  const options = {
+    port: (server.address() as AddressInfo).port,
+    host: '127.0.0.1',
+    servername: name,
+    ALPNProtocols: ['acme-tls/1'],
+  };
+  const client = connect(options);
+  client.on('error', () => {});
+  const hello = await promise;
+  client.destroy();
+  server.close();
+  const at = hello.indexOf(name);
+  const names = [
+    '\0'.repeat(60),
+    '__proto__'.padEnd(60, '\0'),
+    '127.0.0.1'.padEnd(60, '.'),
+    '\xff'.repeat(60),
+    `../${'x'.repeat(57)}`,
+  ];
+  const hellos = names.map((text) =>
+    Buffer.concat([hello.subarray(0, at), Buffer.from(text, 'latin1'), hello.subarray(at + 60)]),
+  );
+  for (let i = 0; i < 200; i++) {
+    const bytes = Buffer.from(hello);
+    bytes[5 + ((i * 7919) % (bytes.length - 5))] = (i * 31) & 0xff;
+    hellos.push(bytes);
+  }
+  for (const bytes of hellos) {
+    await new Promise<void>((done) => {
+      const socket = connectPlain(port(), '127.0.0.1', () => socket.end(bytes));
+      socket.on('error', () => {});
+      socket.on('close', () => done());
+      socket.resume();
+    });
+  }
+  expect(await shown({ servername: 'relay.test', ALPNProtocols: ['acme-tls/1'] })).toBeDefined();
 });
 
 test('a port that is taken is one clear sentence', async () => {
