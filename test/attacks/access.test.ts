@@ -7,7 +7,6 @@ import {
   codeOf,
   PASSWORD,
   plain,
-  RawClient,
   RIGHT,
   send,
   startAttacked,
@@ -262,7 +261,7 @@ attacks(
       expect(codeOf(await client.ask(line))).toMatch(/^50[02] /);
       expect(codeOf(await client.ask('NOOP'))).toBe('250 2.0.0');
     }
-    const first = RawClient.clear(relay.ports.submission);
+    const first = relay.raw('submission');
     first.send(`${line}\r\n`);
     expect(codeOf(await first.reply())).toBe('421 4.7.0');
     const addresses = new Set(relay.log.slice(before).flatMap(({ ip }) => ip ?? []));
@@ -273,7 +272,7 @@ attacks(
 attack('A13', 'PROXY before TLS from strangers', 'no handshake', async () => {
   const v2 = Buffer.from('0d0a0d0a000d0a515549540a2111000c0a0000010a00000200010002', 'hex');
   for (const header of [Buffer.from('PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n'), v2]) {
-    const client = RawClient.clear(relay.ports.submissions);
+    const client = relay.raw('submissions');
     client.send(header);
     await expect(client.upgrade()).rejects.toThrow();
   }

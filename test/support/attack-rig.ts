@@ -19,16 +19,23 @@ export type Attacked = Awaited<ReturnType<typeof startAttacked>>;
 
 export async function startAttacked(options: TestRelayOptions = {}) {
   const relay = await startTestRelay(options);
+  const clients: RawClient[] = [];
+  /** Connected, in clear, on either port; nothing was read. */
+  const raw = (listener: 'submissions' | 'submission', from?: string) => {
+    const client = RawClient.clear(relay.ports[listener], from);
+    clients.push(client);
+    return client;
+  };
   /** Greeted, over 465. */
   const tls = async (from?: string) => {
-    const client = RawClient.clear(relay.ports.submissions, from);
+    const client = raw('submissions', from);
     await client.upgrade();
     await client.reply();
     return client;
   };
   /** Greeted, in clear, on 587. */
   const clear = async (from?: string) => {
-    const client = RawClient.clear(relay.ports.submission, from);
+    const client = raw('submission', from);
     await client.reply();
     return client;
   };
@@ -43,6 +50,7 @@ export async function startAttacked(options: TestRelayOptions = {}) {
   const accepted = () => relay.log.filter(({ event }) => event === 'accepted');
   return {
     ...relay,
+    raw,
     tls,
     clear,
     loggedIn,
@@ -72,6 +80,10 @@ export async function startAttacked(options: TestRelayOptions = {}) {
       } finally {
         await store.close();
       }
+    },
+    async close(): Promise<void> {
+      for (const client of clients) client.close(); // a transaction that is open would be waited for
+      await relay.close();
     },
     /** Every recipient of every accepted message ends in exactly one way, and nothing stays in the queue. */
     async nothingIsLost(): Promise<void> {
