@@ -3,12 +3,15 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { chown } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCommand, isRoot } from './peers.ts';
-import { mustRun, type Program, run, startProgram, temporaryFolder, untilReady } from './program.ts';
+import { mustRun, startProgram, temporaryFolder, untilReady } from './program.ts';
 import { greets } from './smtp-probe.ts';
 import { makeCertificate } from './test-certificate.ts';
 
 /** It changes its user: root starts it, or nobody. */
 export const hasPostfix = () => isRoot && hasCommand('postfix', 'postmulti', 'sendmail');
+
+/** The process that runs the others; `postfix start-fg` would put a script before it, which takes no signal while it waits. */
+const MASTER = '/usr/lib/postfix/sbin/master';
 
 /** The user that stored mail belongs to. */
 const NOBODY = 65_534;
@@ -128,10 +131,14 @@ async function startPostfix({ name, hostname, services, settings, ready }: Start
   const lines = [...common(folder, hostname), ...(await settings(folder))];
   writeFileSync(join(folder, 'etc/main.cf'), `${lines.join('\n')}\n`);
   writeFileSync(join(folder, 'etc/master.cf'), `${[...services, ...INTERNAL_SERVICES].join('\n')}\n`);
-  const program = startProgram({ command: 'postfix', args: ['-c', join(folder, 'etc'), 'start-fg'] });
+  await mustRun('postfix', ['-c', join(folder, 'etc'), 'check']); // makes the folders of the queue
+  const program = startProgram({ command: MASTER, args: ['-c', join(folder, 'etc'), '-s'] });
   const output = () => program.output() + readText(join(folder, 'maillog'));
   const started = async () => output().includes('daemon started') && (ready === undefined || (await ready()));
-  const close = () => stop(program, temporary);
+  const close = async () => {
+    await program.close();
+    temporary.remove();
+  };
   await untilReady(program, name, started, output).catch(async (error) => {
     await close();
     throw error;
@@ -147,13 +154,6 @@ function mailOf(folder: string): Pick<Postfix, 'mailbox' | 'sendmail'> {
       await mustRun('sendmail', ['-C', join(folder, 'etc'), ...args], { input: message });
     },
   };
-}
-
-/** start-fg is a script that waits for the master: it is the master that must be told, through its own lock file. */
-async function stop(program: Program, folder: { readonly path: string; remove(): void }): Promise<void> {
-  await run('postfix', ['-c', join(folder.path, 'etc'), 'stop']);
-  await program.close();
-  folder.remove();
 }
 
 function common(folder: string, hostname: string): string[] {

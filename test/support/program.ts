@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SEARCH_PATH } from './peers.ts';
+import { hasCommand, SEARCH_PATH } from './peers.ts';
 
 const SECOND = 1000;
 /** The most that is kept of what a program wrote. */
@@ -34,9 +34,13 @@ process.once('exit', () => {
   for (const pid of running) signalGroup(pid, 'SIGKILL');
 });
 
+/** Linux ends what is started so when this process ends, even by SIGKILL. */
+const ENDS_WITH_US = hasCommand('setpriv') ? ['setpriv', '--pdeathsig', 'KILL'] : [];
+
 /** Starts a program in a process group of its own, so that its children end with it. */
 export function startProgram({ command, args = [], env, cwd }: ProgramOptions): Program {
-  const child = spawn(command, args, {
+  const [first = command, ...rest] = [...ENDS_WITH_US, command, ...args];
+  const child = spawn(first, rest, {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, PATH: SEARCH_PATH, ...env },
