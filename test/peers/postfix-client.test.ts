@@ -49,8 +49,11 @@ describe.skipIf(!present)('Postfix as client', () => {
     ['submission', 'login'],
     ['submissions', 'plain'],
     ['submissions', 'login'],
-  ] as const)('sends through %s with AUTH %s', async (listener, mechanism) => {
-    const postfix = await startClient(listener, mechanism);
+  ] as const)('sends through %s with AUTH %s, the certificate verified', async (listener, mechanism) => {
+    const authority = `smtp_tls_CAfile = ${scenario.certificate.certificate}`;
+    const name = `smtp_tls_verify_cert_match = ${scenario.relay.hostname}`;
+    const settings = ['smtp_tls_security_level = verify', authority, name];
+    const postfix = await startClient(listener, mechanism, { settings });
     try {
       const token = randomUUID();
       await postfix.sendmail(['-f', FROM, 'anna@dest.test', 'bert@dest.test'], message(token, 'anna@dest.test'));
@@ -59,6 +62,7 @@ describe.skipIf(!present)('Postfix as client', () => {
       expect(arrived.data.toString()).toContain(`\r\n\r\nFirst line of ${token}\r\n.dot\r\n`);
       if (hasDkimpy()) expect(await judgeByDkimpy(arrived.data, scenario.dkim)).toContain('rsa-sha256 sender.test pass');
       await until('two recipients sent', () => fates(postfix).length === 2, { context: postfix.output });
+      expect(postfix.output()).toContain('Verified TLS connection established');
       for (const line of fates(postfix)) expect(line).toMatch(/status=sent \(250 2\.0\.0 Ok: queued as \w+\)/);
     } finally {
       await postfix.close();

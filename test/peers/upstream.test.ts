@@ -37,7 +37,11 @@ beforeAll(async () => {
         { user: 'by-starttls', hosts: ['mx.chasquid.test:587'], login },
         { user: 'by-implicit', hosts: ['mx.chasquid.test:465'], login },
         { user: 'by-other-name', hosts: ['other-name.chasquid.test:587'], login },
-        { user: 'by-wrong-password', hosts: ['mx.chasquid.test:587'], login: { user: 'refused@chasquid.test', password: 'wrong' } },
+        {
+          user: 'by-wrong-password',
+          hosts: ['mx.chasquid.test:587'],
+          login: { user: 'refused@chasquid.test', password: 'wrong' },
+        },
       ],
     },
   });
