@@ -2,15 +2,7 @@
 import type { FailureCount } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { clientKey, createNetworks } from './networks.ts';
-import type { AuthLimits, SubmissionOptions } from './options.ts';
-
-export type BruteForce = {
-  /** True while the client's address, or the pair, has failed too often. */
-  isBlocked(ip: string, user?: string): boolean;
-  /** Resolves when it is counted, with how many the address has had in this minute. Rejects when the store fails. */
-  recordFailure(ip: string, user: string): Promise<number>;
-  reload(limits: AuthLimits): void;
-};
+import type { BruteForce, SubmissionOptions } from './options.ts';
 
 const REMEMBERED = 100_000;
 

@@ -7,7 +7,6 @@ import type { Refusal } from '../smtp/reply.ts';
 import type { CredentialStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
-import type { BruteForce } from './brute-force.ts';
 
 /** PEM, one or two pairs, in the same order: an ECDSA and an RSA certificate stand side by side, OpenSSL picks by client. */
 export type TlsFiles = { readonly key: readonly string[]; readonly cert: readonly string[] };
@@ -55,6 +54,8 @@ export type SubmissionOptions = {
   readonly preparation: Pick<PreparationFactory, 'start'>;
   readonly queue: Pick<Queue, 'add'>;
   readonly destinationOf: (message: { user: string | null; reversePath: string }, address: string) => string;
+  /** False: the route of this recipient asks for no signature of ours. */
+  readonly signs: (message: { user: string | null; reversePath: string }, address: string) => boolean;
   readonly log: MailLog;
   /** Milliseconds until a message is given up. */
   readonly lifetime: number;
@@ -79,4 +80,13 @@ export type Shared = {
   draining: boolean;
   /** What goes on though its session may have ended: messages on their way into the queue, and their removal. */
   readonly working: Set<Promise<unknown>>;
+};
+
+/** Who is turned away for failed logins. */
+export type BruteForce = {
+  /** True while the client's address, or the pair, has failed too often. */
+  isBlocked(ip: string, user?: string): boolean;
+  /** Resolves when it is counted, with how many the address has had in this minute. Rejects when the store fails. */
+  recordFailure(ip: string, user: string): Promise<number>;
+  reload(limits: AuthLimits): void;
 };
