@@ -27,15 +27,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   queue: ['store', ...VOCABULARY],
   delivery: stage,
   report: [...stage, 'preparation', 'queue'],
+  doctor: [...service, 'certificates', 'signing'],
   demo: [...stage, 'config', 'commands'],
-  commands: [...stage, 'config', 'policy', 'preparation', 'delivery', 'queue'],
+  commands: [...stage, 'doctor', 'config', 'policy', 'preparation', 'delivery', 'queue'],
 };
 
 /** Packages and the folders (or files) that may import them. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'smtp-server': ['submission/'],
   nodemailer: ['report/', 'demo/'],
-  mailauth: ['demo/'],
+  mailauth: ['demo/', 'doctor/'],
+  '@clack/prompts': ['commands/'],
   argon2: ['credentials/'],
   'lru-cache': ['system/cache.ts'],
   'acme-client': ['certificates/'],

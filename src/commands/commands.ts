@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   client: async () => (await import('./client.ts')).registerClient,
   exchange: async () => (await import('./exchange.ts')).registerExchange,
   cert: async () => (await import('./cert.ts')).registerCert,
+  doctor: async () => (await import('./doctor.ts')).registerDoctor,
   version: async () => (await import('./version.ts')).registerVersion,
 };
 

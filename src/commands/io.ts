@@ -10,6 +10,8 @@ export type Io = {
   readonly stdin: AsyncIterable<Uint8Array | string>;
   /** A person sits in front of it. */
   readonly interactive: boolean;
+  /** stdout is a terminal that shows colours, and nobody said NO_COLOR. */
+  readonly colours?: boolean;
 };
 
 /** The process's own streams. A reader that goes away early (`| head`) ends the command quietly. */
@@ -29,6 +31,7 @@ export function processIo(): Io {
     // Touched only when it is read: opening stdin would keep the process alive.
     stdin: { [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator]() },
     interactive: process.stdin.isTTY === true && process.stderr.isTTY === true,
+    colours: process.stdout.isTTY === true && process.stdout.hasColors() && !process.env['NO_COLOR'],
   };
 }
 

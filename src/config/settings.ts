@@ -69,7 +69,11 @@ const routeFields = {
   hosts: { type: type.listOf(type.hostAndPort), required: true, about: 'Where it goes, tried in order.' },
   tls: { type: tlsLevel, about: 'As `delivery.tls`; `verify` where absent.' },
   login: { type: type.record('user, password', loginFields), about: 'Credentials at the upstream: `{ user: …, password: … }`.' },
-  sign: { type: type.boolean, about: 'false: leave out our DKIM signature.' },
+  sign: {
+    type: type.boolean,
+    about:
+      'false: a message that goes to no other route gets no DKIM signature of ours. Decided when it is accepted: a route with `mx` is not known by then.',
+  },
   ip: { type: ipPolicy, about: 'As `delivery.ip`.' },
 } as const;
 
@@ -207,6 +211,18 @@ export const SETTINGS = {
   dns: {
     servers: fixed(type.listOf(type.hostAndPort), [], 'Resolvers such as `127.0.0.1:5300`. Empty: the system’s.'),
     trustAd: fixed(type.boolean, false, 'The resolver validates DNSSEC and is reached over a trusted path.'),
+  },
+  doctor: {
+    destinations: live(
+      type.listOf(type.hostname),
+      ['gmail.com', 'outlook.com', 'yahoo.com'],
+      'Mail domains whose MX hosts `smarthost doctor` connects to, to see whether port 25 is open. No mail is sent.',
+    ),
+    blockLists: live(
+      type.listOf(type.hostname),
+      ['zen.spamhaus.org', 'bl.spamcop.net', 'b.barracudacentral.org', 'psbl.surriel.com', 'bl.mailspike.net'],
+      'Block lists that `smarthost doctor` looks our addresses up in.',
+    ),
   },
   log: {
     level: live(type.oneOf('debug', 'info', 'warn', 'error', 'silent'), 'info', 'The least important lines that are written.'),

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import {
   type Answer,
+  AUTHENTIC_DATA,
   AUTHORITATIVE_ANSWER,
   decode,
   encode,
@@ -11,7 +12,7 @@ import {
   RECURSION_AVAILABLE,
   TRUNCATED_RESPONSE,
 } from 'dns-packet';
-import { answerFrom, type Fault, faultFor, type Zone, type ZoneRecords } from './dns-zone.ts';
+import { answerFrom, type Fault, faultFor, isSecure, type Zone, type ZoneRecords } from './dns-zone.ts';
 
 export type { Fault, Zone, ZoneRecords } from './dns-zone.ts';
 
@@ -64,7 +65,12 @@ export async function startDnsServer({ address = '127.0.0.1', port = 0, zone }: 
     return {
       type: 'response',
       id: fault === 'wrong-id' ? query.id! ^ 0x5555 : query.id!,
-      flags: AUTHORITATIVE_ANSWER | RECURSION_AVAILABLE | ((query.flags ?? 0) & 0x0100) | (failed ?? rcode),
+      flags:
+        AUTHORITATIVE_ANSWER |
+        RECURSION_AVAILABLE |
+        (isSecure(records, question.name) ? AUTHENTIC_DATA : 0) |
+        ((query.flags ?? 0) & 0x0100) |
+        (failed ?? rcode),
       questions: query.questions!,
       answers: failed === undefined ? answers : [],
     };

@@ -19,6 +19,8 @@ export type ZoneRecords = {
   readonly SOA?: { readonly mname: string; readonly rname: string };
   /** For every type, or by type. */
   readonly fault?: Fault | { readonly [type: string]: Fault };
+  /** The answer says that it was validated: the AD bit of RFC 4035 §3.2.3. */
+  readonly secure?: boolean;
   /** Seconds; default 60. */
   readonly ttl?: number;
 };
@@ -33,6 +35,10 @@ const MAX_CNAMES = 16;
 export function faultFor(records: Records, name: string, type: string): Fault | undefined {
   const fault = entryOf(records, name.toLowerCase())?.fault;
   return typeof fault === 'object' ? fault[type] : fault;
+}
+
+export function isSecure(records: Records, name: string): boolean {
+  return entryOf(records, name.toLowerCase())?.secure === true;
 }
 
 /** Follows aliases as a resolver would, so that the client sees a whole chain; a loop is SERVFAIL. */

@@ -4,6 +4,7 @@ import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, SECOND, systemClock } from '../system/clock.ts';
 import { isResolvable, reverseName } from './name.ts';
 
+export { askValidated, type Validated } from './authenticated.ts';
 export { groupsOf, reverseName } from './name.ts';
 
 export type DnsAnswer<T> =

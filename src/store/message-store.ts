@@ -209,11 +209,11 @@ export type MessageStore = {
   hold(selection: Selection, now: number): Promise<readonly Touched[]>;
   release(selection: Selection, now: number): Promise<readonly Touched[]>;
   remove(selection: Selection, now: number): Promise<readonly Touched[]>;
-  /** Sets the destination anew by `choose` for waiting recipients, due at once. */
+  /** Sets the destination of waiting recipients anew, due at once; those for which there is none stay as they are. */
   reroute(
     selection: Selection,
     now: number,
-    destinationOf: (message: MessageFacts, address: string) => string,
+    destinationOf: (message: MessageFacts, address: string, destination: string) => string | undefined,
   ): Promise<readonly Touched[]>;
 
   /** What commands did to recipients since they were last asked for, the oldest first: each is handed out once, for the log. */

@@ -34,5 +34,5 @@ export type * from './message-store.ts';
 export { ENDED_STATES } from './message-store.ts';
 export type * from './operation-store.ts';
 export { becomeOwner } from './sqlite/data-dir.ts';
-export { lockInstance } from './sqlite/instance-lock.ts';
+export { isInstanceRunning, lockInstance } from './sqlite/instance-lock.ts';
 export { openStore } from './sqlite/sqlite-store.ts';

@@ -1,5 +1,5 @@
 /** One `serve` for one data directory: a lock that the kernel frees when its process ends, however it ends. */
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StoreError } from '../contract.ts';
@@ -33,6 +33,20 @@ export async function lockInstance(dataDir: string): Promise<{ release(): Promis
 }
 
 const SQLITE_BUSY = 5;
+
+/** Whether a `serve` has the data directory. A lock is looked at only where one was left, so that no start is disturbed. */
+export function isInstanceRunning(dataDir: string): boolean {
+  if (!existsSync(join(dataDir, 'instance.pid'))) return false;
+  const lock = new DatabaseSync(join(dataDir, 'instance.lock'), { timeout: 0, readOnly: true });
+  try {
+    lock.prepare('SELECT 1 FROM sqlite_schema').get();
+    return false;
+  } catch (error) {
+    return (error as Error & { errcode?: number }).errcode === SQLITE_BUSY;
+  } finally {
+    lock.close();
+  }
+}
 
 function refusal(dataDir: string, pidFile: string, error: Error & { errcode?: number }): string {
   if (error.errcode !== SQLITE_BUSY) return `Cannot lock ${dataDir}: ${error.message}`;

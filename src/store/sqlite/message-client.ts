@@ -122,7 +122,10 @@ async function reroute(client: StoreClient, { selection, now, destinationOf }: R
   return inSteps<Touched>(selection, async (step) => {
     const { items, after } = await client.call('waiting', step);
     const routes: NewRoute[] = items.flatMap(({ message, recipients }) =>
-      recipients.map(({ n, address }) => ({ id: message.id, n, destination: destinationOf(message, address) })),
+      recipients.flatMap(({ n, address, destination: current }) => {
+        const destination = destinationOf(message, address, current);
+        return destination === undefined ? [] : [{ id: message.id, n, destination }];
+      }),
     );
     const touched: Touched[] = [];
     for (const part of parts(routes, ROUTES_PER_STEP)) touched.push(...(await client.call('reroute', { routes: part, now })));

@@ -94,7 +94,10 @@ function isAt(address: string, domain: string): boolean {
 }
 
 /** For `reroute`, whose choice is made by code that cannot come here. */
-export type Routed = { readonly message: MessageFacts; readonly recipients: readonly { n: number; address: string }[] };
+export type Routed = {
+  readonly message: MessageFacts;
+  readonly recipients: readonly { n: number; address: string; destination: string }[];
+};
 export function waiting(context: Context, selection: StepSelection): Step<Routed> {
   const { rows, after } = openRows(context, selection);
   const messages = new Map<string, Row[]>();
@@ -103,7 +106,10 @@ export function waiting(context: Context, selection: StepSelection): Step<Routed
   for (const [id, recipients] of messages) {
     const facts = context.db.get<MessageRow>('SELECT * FROM messages WHERE id = ?', id);
     if (facts !== undefined)
-      items.push({ message: decodeFacts(facts), recipients: recipients.map(({ n, address }) => ({ n, address })) });
+      items.push({
+        message: decodeFacts(facts),
+        recipients: recipients.map(({ n, address, destination }) => ({ n, address, destination })),
+      });
   }
   return { items, after };
 }

@@ -104,6 +104,10 @@ describe('defaults', () => {
       },
       trace: { keep: '30d', maxSize: '2GiB' },
       dns: { servers: [], trustAd: false },
+      doctor: {
+        destinations: ['gmail.com', 'outlook.com', 'yahoo.com'],
+        blockLists: ['zen.spamhaus.org', 'bl.spamcop.net', 'b.barracudacentral.org', 'psbl.surriel.com', 'bl.mailspike.net'],
+      },
       log: { level: 'info', format: 'json' },
     });
   });

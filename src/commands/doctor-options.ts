@@ -1,0 +1,131 @@
+/** What the doctor needs to know of configuration and store, and its senses in the real world. */
+import { existsSync } from 'node:fs';
+import { readFile, statfs } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { describeCertificates } from '../certificates/certificates.ts';
+import type { Config } from '../config/config.ts';
+import { askValidated, createDns, type Dns } from '../dns/dns.ts';
+import { type DoctorOptions, examine, type Finding, httpTime, type Probes, probeSmtp } from '../doctor/doctor.ts';
+import { type Credential, isInstanceRunning, type Store } from '../store/store.ts';
+import { SECOND } from '../system/clock.ts';
+import { publicAddresses } from '../system/public-address.ts';
+
+type Parts = { readonly config: Config; readonly store: Store; readonly domain: string | undefined };
+
+/** Answers are needed soon, and absence is an answer here: less patience than delivery has. */
+const DNS_TIMEOUT = 1.5 * SECOND;
+const CONNECT_TIMEOUT = 6 * SECOND;
+
+/** @param domain the only one to look at besides the host name; undefined: all that have keys or are somebody's senders. */
+export async function prepareDoctor(parts: Parts): Promise<() => Promise<readonly Finding[]>> {
+  const { ca } = parts.config.tls.acme;
+  // A file that cannot be read is `config check`'s to tell.
+  const authority = ca === undefined ? undefined : await readFile(ca, 'utf8').catch(() => undefined);
+  return async () => examine(await optionsOf(parts, authority), probesOf(parts, authority));
+}
+
+async function optionsOf({ config, store, domain }: Parts, ca: string | undefined): Promise<DoctorOptions> {
+  const keys = await store.operation.dkimKeys();
+  const domains =
+    domain === undefined ? [...keys.map((key) => key.domain), ...senderDomains(await store.credentials.list())] : [domain];
+  const status = await describeCertificates(store.operation, Date.now());
+  const { oldestAcceptedAt } = await store.messages.counts();
+  const { hostname, tls, listen } = config;
+  const route = config.routes.find((one) =>
+    [one.recipientDomain, one.senderDomain, one.user, one.mx].every((value) => value === undefined),
+  );
+  return {
+    hostname,
+    domains: domains.filter((name) => name !== hostname),
+    keys,
+    delivery: config.delivery,
+    upstream: route?.hosts[0],
+    ...config.doctor,
+    trustAd: config.dns.trustAd,
+    listeners: (['submissions', 'submission'] as const).flatMap((name) => listen[name].map((at) => ({ name, ...at }))),
+    certificate: {
+      mode: tls.mode,
+      names: [...new Set([hostname, ...tls.names])],
+      lastError: status.find(({ lastError }) => lastError !== null)?.lastError ?? null,
+      ca,
+    },
+    past: [
+      ...status.map(({ keyType, notBefore }) => ({ what: `the ${keyType} certificate was made`, at: notBefore })),
+      ...(oldestAcceptedAt === null ? [] : [{ what: 'the oldest mail was accepted', at: oldestAcceptedAt }]),
+    ],
+    timeout: CONNECT_TIMEOUT,
+  };
+}
+
+/** `anna@example.org`, `@example.org`, `@.example.org`; `*` names none. */
+function senderDomains(credentials: readonly Credential[]): readonly string[] {
+  const rules = credentials.flatMap(({ senders }) => senders).filter((rule) => rule.includes('@'));
+  return [
+    ...new Set(
+      rules.map((rule) =>
+        rule
+          .slice(rule.lastIndexOf('@') + 1)
+          .replace(/^\./, '')
+          .toLowerCase(),
+      ),
+    ),
+  ];
+}
+
+/** The cache of look-ups lasts for one look, so that `--watch` sees what changes. */
+function probesOf({ config, store }: Parts, ca: string | undefined): Probes {
+  const { servers } = config.dns;
+  const dns = createDns({ servers, timeout: DNS_TIMEOUT });
+  return {
+    dns,
+    smtp: probeSmtp,
+    signed: () => askValidated({ name: '.', type: 'SOA', servers, timeout: DNS_TIMEOUT }),
+    connect: (host, port) => tryConnect(dns, host, port),
+    machine: publicAddresses,
+    disk: async () => ({
+      dir: config.dataDir,
+      free: await statfs(config.dataDir).then(
+        ({ bavail, bsize }) => bavail * bsize,
+        () => undefined,
+      ),
+      minFree: config.queue.minFree,
+    }),
+    store: () => storeFacts(config, store),
+    async times() {
+      if (config.tls.mode !== 'acme') return [];
+      const url = config.tls.acme.directory;
+      const answer = await dns.a(new URL(url).hostname);
+      const address = answer.kind === 'found' ? answer.values[0] : undefined;
+      const time = await httpTime({ url, address, ca, timeout: CONNECT_TIMEOUT });
+      return time === undefined ? [] : [time];
+    },
+    synchronized: async () => existsSync('/run/systemd/timesync/synchronized'),
+  };
+}
+
+async function storeFacts({ dataDir }: Config, { messages, ...store }: Store) {
+  const begun = performance.now();
+  const commit = await store.ping().then(
+    () => performance.now() - begun,
+    (error: Error) => error.message,
+  );
+  const { states, oldestAcceptedAt } = await messages.counts();
+  const { queued = 0, active = 0, delayed = 0, uncertain = 0, held = 0 } = states;
+  const waiting = queued + active + delayed + uncertain;
+  return { dir: dataDir, commit, waiting, held, oldestAcceptedAt, running: isInstanceRunning(dataDir), now: Date.now() };
+}
+
+async function tryConnect(dns: Dns, host: string, port: number): Promise<string | undefined> {
+  const answer = await dns.a(host);
+  if (answer.kind !== 'found') return `${host} has no address`;
+  return new Promise((resolve) => {
+    const socket = connect({ host: answer.values[0]!, port, timeout: CONNECT_TIMEOUT });
+    const end = (failure?: string) => {
+      socket.destroy();
+      resolve(failure);
+    };
+    socket.on('connect', () => end());
+    socket.on('timeout', () => end('no answer (timeout)'));
+    socket.on('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
+  });
+}

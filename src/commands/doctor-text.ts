@@ -1,0 +1,37 @@
+/** What the doctor found, as text: one line each, and below it what to do. */
+import type { Finding, Result } from '../doctor/doctor.ts';
+import { type Colour, type Paint, plain } from './colours.ts';
+import { clean, several } from './text.ts';
+
+const COLOURS: Readonly<Record<Result, Colour>> = { ok: 'green', warning: 'yellow', error: 'red', unknown: 'cyan' };
+
+/** `error    ptr           192.0.2.1: no such record`, then wanted and advice. */
+export function describeFindings(findings: readonly Finding[], paint: Paint = plain): string {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  return findings
+    .map(({ check, subject, result, found, wanted, advice }, i) => {
+      const head = `${paint(COLOURS[result], result.padEnd(7))}  ${check.padEnd(width)}  ${clean(subject)}: ${clean(found)}\n`;
+      if (result === 'ok') return head;
+      // One sentence for all that could not be looked at for one reason.
+      const said = advice === '' || advice === findings[i + 1]?.advice;
+      return `${head}         wanted: ${clean(wanted)}\n${said ? '' : `         ${paint('bold', clean(advice))}\n`}`;
+    })
+    .join('');
+}
+
+/** Findings that are new or read otherwise than before. */
+export function changesOf(before: readonly Finding[], now: readonly Finding[]): readonly Finding[] {
+  const known = new Map(before.map((finding) => [`${finding.check} ${finding.subject}`, finding.result]));
+  return now.filter((finding) => known.get(`${finding.check} ${finding.subject}`) !== finding.result);
+}
+
+/** "2 errors, 1 warning, 3 unknown; 12 are right." */
+export function summaryOf(findings: readonly Finding[]): string {
+  const count = (wanted: Result) => findings.filter(({ result }) => result === wanted).length;
+  const parts = [
+    ...(count('error') > 0 ? [several(count('error'), 'error')] : []),
+    ...(count('warning') > 0 ? [several(count('warning'), 'warning')] : []),
+    ...(count('unknown') > 0 ? [`${count('unknown')} that could not be looked at`] : []),
+  ];
+  return parts.length === 0 ? 'Everything is right.' : `${parts.join(', ')}; ${count('ok')} right.`;
+}

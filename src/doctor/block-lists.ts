@@ -1,0 +1,83 @@
+/** Block lists, asked by DNS for our addresses: RFC 5782. "Clean" is said only by a list that answers as one. */
+import { isIPv4 } from 'node:net';
+import { type Dns, type DnsAnswer, reverseName } from '../dns/dns.ts';
+import { about, type Finding, nothingIn } from './finding.ts';
+import { valuesOf } from './own-addresses.ts';
+
+export type BlockListFacts = {
+  readonly list: string;
+  readonly address: string;
+  readonly listed: DnsAnswer<string>;
+  /** The list's own explanation. */
+  readonly reason: DnsAnswer<string>;
+  /** An entry that every list has for tests: RFC 5782 §5. */
+  readonly test: DnsAnswer<string>;
+};
+
+const TEST_V4 = '127.0.0.2';
+const TEST_V6 = '::ffff:7f00:2';
+
+export async function gatherBlockList(list: string, address: string, dns: Dns): Promise<BlockListFacts> {
+  const name = nameAt(address, list);
+  const [listed, test] = await Promise.all([dns.a(name), dns.a(nameAt(isIPv4(address) ? TEST_V4 : TEST_V6, list))]);
+  const reason: DnsAnswer<string> = listed.kind === 'found' ? await dns.txt(name) : { kind: 'none' };
+  return { list, address, listed, reason, test };
+}
+
+/** undefined: the list knows nothing of IPv6. */
+export function checkBlockList({ list, address, listed, reason, test }: BlockListFacts): Finding | undefined {
+  const say = about('blockList', `${address} at ${list}`);
+  const wanted = 'not listed';
+  if ([...valuesOf(listed), ...valuesOf(test)].some(isRefusal) || isRefused(listed) || isRefused(test))
+    return say(
+      'unknown',
+      'query refused',
+      wanted,
+      `${list} does not answer this resolver (public and busy ones are refused): ask it from a resolver of your own, or on its web page.`,
+    );
+  if (listed.kind === 'temporary') return say('unknown', nothingIn(listed), wanted, 'The list could not be asked now.');
+  const codes = valuesOf(listed);
+  if (codes.some(isListing)) {
+    const why = valuesOf(reason)[0];
+    return say(
+      'error',
+      `listed (${codes.join(', ')})${why === undefined ? '' : `: ${why}`}`,
+      wanted,
+      `Find the cause and ask ${list} to remove ${address}: receivers refuse mail from it.`,
+    );
+  }
+  if (codes.length > 0)
+    return say(
+      'unknown',
+      `${codes.join(', ')}, which no block list answers`,
+      wanted,
+      'This resolver invents answers: use another one (`dns.servers`).',
+    );
+  if (!valuesOf(test).some(isListing)) {
+    if (!isIPv4(address)) return undefined;
+    return say(
+      'unknown',
+      `no answer, not even for the test entry ${TEST_V4}`,
+      wanted,
+      `${list} does not serve this resolver, or serves no more.`,
+    );
+  }
+  return say('ok', 'not listed', wanted);
+}
+
+/** 127.255.255.0/24 is not a listing but a word to who asks: over the limit, through a public resolver, mistyped. */
+function isRefusal(code: string): boolean {
+  return code.startsWith('127.255.255.');
+}
+
+function isRefused(answer: DnsAnswer<string>): boolean {
+  return answer.kind === 'temporary' && answer.cause === 'EREFUSED';
+}
+
+function isListing(code: string): boolean {
+  return code.startsWith('127.') && !isRefusal(code);
+}
+
+function nameAt(address: string, list: string): string {
+  return `${reverseName(address).replace(/\.(in-addr|ip6)\.arpa$/, '')}.${list}`;
+}

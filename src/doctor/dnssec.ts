@@ -1,0 +1,79 @@
+/** Whether the resolver answers, whether it validates (RFC 4035), and what DANE (RFC 7672) and MTA-STS (RFC 8461) will need of it. */
+import { isIP } from 'node:net';
+import type { Validated } from '../dns/dns.ts';
+import { ASK_AGAIN, about, type Finding } from './finding.ts';
+
+export type DnssecFacts = {
+  /** The answer for a name that is signed. */
+  readonly signed: Validated;
+  readonly trustAd: boolean;
+};
+
+export function checkDnssec({ signed, trustAd }: DnssecFacts): readonly Finding[] {
+  const answers = 'a resolver that answers';
+  const unproven = (subject: string, found: string) =>
+    about('dnssec', subject)('unknown', found, 'answers that are validated (AD)', ASK_AGAIN);
+  if (signed.kind === 'silent') {
+    const advice = 'Without a resolver no mail leaves: check `dns.servers`, /etc/resolv.conf and the way to UDP port 53.';
+    return [about('resolver', 'dns')('error', signed.cause, answers, advice), unproven('dns', 'no answer')];
+  }
+  if (signed.kind === 'failed') {
+    const found = `${signed.cause} for a name that exists`;
+    const advice = 'It answers, but perhaps not for the whole Internet: is it a resolver, and can it reach the root servers?';
+    return [about('resolver', signed.server)('unknown', found, answers, advice), unproven(signed.server, found)];
+  }
+  const { server, authenticated } = signed;
+  const say = about('dnssec', server);
+  const wanted = 'a resolver on this machine that validates (AD)';
+  const resolver = about('resolver', server)('ok', 'answers', answers);
+  const install = 'Install a validating resolver on this machine, such as unbound, and set `dns.servers: [127.0.0.1]`.';
+  if (!authenticated)
+    return [
+      resolver,
+      say('warning', 'answers are not validated', wanted, `DANE needs it, and forged answers go unnoticed. ${install}`),
+    ];
+  if (!isLocal(server) && !trustAd)
+    return [
+      resolver,
+      say(
+        'warning',
+        'answers are validated, over a path that anyone may forge',
+        wanted,
+        `${install} Where the path is safe: \`dns.trustAd: true\`.`,
+      ),
+    ];
+  return [resolver, say('ok', 'answers are validated', wanted)];
+}
+
+function isLocal(server: string): boolean {
+  const host = server.replace(/^\[|\]?(:\d+)?$/g, '');
+  return isIP(host) === 4 ? host.startsWith('127.') : server === '::1' || server.startsWith('[::1]');
+}
+
+export type TransportFacts = DnssecFacts & {
+  /** A policy host and whether its port 443 takes connections; undefined: none of the destinations has a policy. */
+  readonly policyHost?: { readonly name: string; readonly failure?: string };
+};
+
+/** Secured transport is a matter of what can be reached from here; which destinations want it is theirs. */
+export function checkTransport({ signed, trustAd, policyHost }: TransportFacts): readonly Finding[] {
+  const dane = about('dane', 'outbound');
+  const validated = signed.kind === 'answered' && signed.authenticated && (trustAd || isLocal(signed.server));
+  const daneWanted = 'a resolver whose answers can be believed';
+  const findings = [
+    signed.kind !== 'answered'
+      ? dane('unknown', 'no answer', daneWanted, ASK_AGAIN)
+      : validated
+        ? dane('ok', 'ready', daneWanted)
+        : dane('warning', 'not ready', daneWanted, 'See dnssec: TLSA records count only when they are validated.'),
+  ];
+  const sts = about('mtaSts', policyHost?.name ?? 'outbound');
+  const wanted = 'HTTPS to policy hosts';
+  if (policyHost === undefined) findings.push(sts('unknown', 'no policy was found to try', wanted, ASK_AGAIN));
+  else if (policyHost.failure === undefined) findings.push(sts('ok', 'port 443 answers', wanted));
+  else
+    findings.push(
+      sts('warning', policyHost.failure, wanted, 'Let this machine connect to port 443: policies are fetched there.'),
+    );
+  return findings;
+}

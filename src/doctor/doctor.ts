@@ -1,0 +1,186 @@
+/** Looks at everything that direct sending depends on, all at once and within bounds, and says what to do: behaviour rule 25. */
+import type { Dns, DnsAnswer, Validated } from '../dns/dns.ts';
+import type { DkimKey } from '../store/store.ts';
+import { type Clock, SECOND, systemClock } from '../system/clock.ts';
+import { checkBlockList, gatherBlockList } from './block-lists.ts';
+import { checkDnssec, checkTransport } from './dnssec.ts';
+import { checkDomain, gatherDomain } from './domain.ts';
+import type { Finding } from './finding.ts';
+import { checkHost } from './host.ts';
+import { checkListener, gatherListener, type Listener, type TlsMode } from './listeners.ts';
+import { type ClockFacts, checkClock, checkDisk, checkStore, type DiskFacts, type StoreFacts } from './machine.ts';
+import { addressesSeen, checkOutbound, gatherOutbound } from './outbound.ts';
+import { type IpPolicy, isUnreachable, ownAddresses } from './own-addresses.ts';
+import type { SmtpAnswer, SmtpTarget } from './smtp-probe.ts';
+import { greetedTimes, type PeerTime } from './time.ts';
+
+export { isDmarc } from './dmarc.ts';
+export type { Finding, Result } from './finding.ts';
+export { worst } from './finding.ts';
+export { checkHost, type HostFacts } from './host.ts';
+export { ownAddresses } from './own-addresses.ts';
+export { probeSmtp } from './smtp-probe.ts';
+export { isSpf, wantedSpf } from './spf.ts';
+export { httpTime } from './time.ts';
+
+export type DoctorOptions = {
+  readonly hostname: string;
+  /** Domains that send, besides the host name's own. */
+  readonly domains: readonly string[];
+  readonly keys: readonly DkimKey[];
+  readonly delivery: {
+    readonly port: number;
+    readonly ip: IpPolicy;
+    readonly source: readonly string[];
+    readonly allowPrivate: readonly string[];
+  };
+  /** Where a route without a condition sends everything. */
+  readonly upstream: string | undefined;
+  /** Mail domains whose MX hosts are tried. */
+  readonly destinations: readonly string[];
+  readonly blockLists: readonly string[];
+  readonly trustAd: boolean;
+  readonly listeners: readonly Listener[];
+  readonly certificate: {
+    readonly mode: TlsMode;
+    readonly names: readonly string[];
+    readonly lastError: string | null;
+    /** PEM of a further authority. */
+    readonly ca: string | undefined;
+  };
+  readonly past: ClockFacts['past'];
+  readonly now?: Clock;
+  /** Milliseconds that one connection may take; default 6 s. */
+  readonly timeout?: number;
+};
+
+/** The senses: everything that reaches out of this process. None of them rejects. */
+export type Probes = {
+  readonly dns: Dns;
+  readonly smtp: (target: SmtpTarget) => Promise<SmtpAnswer>;
+  /** Whether the resolver validates: asked of a name that is signed. */
+  readonly signed: () => Promise<Validated>;
+  /** What failed, or undefined. */
+  readonly connect: (host: string, port: number) => Promise<string | undefined>;
+  /** Public addresses of this machine. */
+  readonly machine: () => readonly string[];
+  readonly disk: () => Promise<DiskFacts>;
+  readonly store: () => Promise<StoreFacts>;
+  /** What others say the time is, besides mail servers. */
+  readonly times: () => Promise<readonly PeerTime[]>;
+  readonly synchronized: () => Promise<boolean>;
+};
+
+const LOOK = 6 * SECOND;
+
+/** Findings in the order in which an operator sets things right. Never rejects, unless a probe does. */
+export async function examine(options: DoctorOptions, given: Probes): Promise<readonly Finding[]> {
+  const { now = systemClock } = options;
+  const signed = await given.signed();
+  // Where nobody answers, nobody is asked fifty times more.
+  const probes = signed.kind === 'silent' ? { ...given, dns: silentDns(signed.cause) } : given;
+  const { dns, smtp } = probes;
+  const { timeout = LOOK } = options;
+  const [disk, store, outbound, served, times, records, policyHost] = await Promise.all([
+    probes.disk(),
+    probes.store(),
+    gatherOutbound({ ...options, ...options.delivery, dns, smtp, timeout }),
+    lookAtListeners(options, probes),
+    probes.times(),
+    Promise.all([dns.a(options.hostname), dns.aaaa(options.hostname)]),
+    findPolicyHost(options, probes),
+  ]);
+  const host = await lookAtHost(options, probes, { records, seenAs: addressesSeen(outbound) });
+  const addresses = host.own.addresses.filter((address) => !isUnreachable(options.delivery, address));
+  const [domains, lists] = await Promise.all([
+    lookAtDomains(options, probes, addresses),
+    lookAtBlockLists(options, probes, addresses),
+  ]);
+  const peers = [...greetedTimes(outbound.attempts), ...times];
+  const clock = { now: now(), peers, past: options.past, synchronized: await probes.synchronized() };
+  return [
+    checkDisk(disk),
+    ...checkStore(store),
+    checkClock(clock),
+    ...checkDnssec({ signed, trustAd: options.trustAd }),
+    ...checkHost(host),
+    ...checkOutbound({
+      ...options,
+      ...options.delivery,
+      ...outbound,
+      hasIpv6: host.own.addresses.some((address) => address.includes(':')),
+    }),
+    ...(store.running ? served : unseen(options)),
+    ...domains,
+    ...lists,
+    ...checkTransport({ signed, trustAd: options.trustAd, ...(policyHost === undefined ? {} : { policyHost }) }),
+  ];
+}
+
+type Seen = { readonly records: readonly [DnsAnswer<string>, DnsAnswer<string>]; readonly seenAs: readonly string[] };
+
+async function lookAtHost({ hostname, delivery }: DoctorOptions, { dns, machine }: Probes, { records: [a, aaaa], seenAs }: Seen) {
+  const facts = { ...delivery, machine: machine(), seenAs, a, aaaa };
+  const own = ownAddresses(facts);
+  const reverse = own.addresses.map(async (address): Promise<[string, DnsAnswer<string>]> => [address, await dns.ptr(address)]);
+  return { ...facts, hostname, own, ptr: new Map(await Promise.all(reverse)) };
+}
+
+function silentDns(cause: string): Dns {
+  const silent = async () => ({ kind: 'temporary', cause }) as const;
+  return { mx: silent, a: silent, aaaa: silent, ptr: silent, txt: silent };
+}
+
+async function lookAtDomains(options: DoctorOptions, { dns }: Probes, addresses: readonly string[]): Promise<readonly Finding[]> {
+  const { hostname, keys, timeout = LOOK } = options;
+  const domains = [...new Set([hostname, ...options.domains])];
+  const found = domains.map(async (domain) =>
+    checkDomain(await gatherDomain({ domain, hostname, addresses, keys, dns, timeout: 2 * timeout })),
+  );
+  return (await Promise.all(found)).flat();
+}
+
+async function lookAtBlockLists(
+  { blockLists }: DoctorOptions,
+  { dns }: Probes,
+  addresses: readonly string[],
+): Promise<readonly Finding[]> {
+  const pairs = addresses.flatMap((address) => blockLists.map((list) => ({ list, address })));
+  const found = await Promise.all(
+    pairs.map(async ({ list, address }) => checkBlockList(await gatherBlockList(list, address, dns))),
+  );
+  return found.filter((finding) => finding !== undefined);
+}
+
+async function lookAtListeners(options: DoctorOptions, { smtp }: Probes): Promise<readonly Finding[]> {
+  const { hostname, certificate, timeout = LOOK, now = systemClock } = options;
+  // Port 0 is any free one: which it became, only the log of the relay says.
+  const known = options.listeners.filter(({ port }) => port !== 0);
+  const found = known.map(async (listener) => {
+    const answers = await gatherListener({ listener, hostname, smtp, ca: certificate.ca, timeout });
+    return checkListener({ listener, ...certificate, ...answers, now: now() });
+  });
+  return (await Promise.all(found)).flat();
+}
+
+/** Of listeners whose relay does not run. */
+function unseen({ listeners, certificate }: DoctorOptions): readonly Finding[] {
+  return listeners.map(({ name, port }) => ({
+    check: 'certificate',
+    subject: `${name} ${port}`,
+    result: 'unknown',
+    found: 'the relay does not run',
+    wanted: certificate.names.join(', '),
+    advice: 'Start the relay, then run doctor again: smarthost serve',
+  }));
+}
+
+/** One destination with an MTA-STS policy is enough to see whether HTTPS gets out. RFC 8461 §3.1 */
+async function findPolicyHost({ destinations }: DoctorOptions, { dns, connect }: Probes) {
+  const answers = await Promise.all(destinations.map((destination) => dns.txt(`_mta-sts.${destination}`)));
+  const at = answers.findIndex((answer) => answer.kind === 'found' && answer.values.some((text) => text.startsWith('v=STSv1')));
+  if (at < 0) return undefined;
+  const name = `mta-sts.${destinations[at]}`;
+  const failure = await connect(name, 443);
+  return { name, ...(failure === undefined ? {} : { failure }) };
+}

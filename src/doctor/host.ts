@@ -1,0 +1,103 @@
+/** The host name and its addresses: A and AAAA, PTR, and the name said in EHLO. RFC 5321 §4.1.1.1, RFC 1912 §2.1. */
+import { isIPv4 } from 'node:net';
+import type { DnsAnswer } from '../dns/dns.ts';
+import { canonicalAddress } from '../system/public-address.ts';
+import { ASK_AGAIN, about, type Finding, listed, nothingIn } from './finding.ts';
+import { type AddressFacts, isUnreachable, type OwnAddresses, valuesOf } from './own-addresses.ts';
+
+export type HostFacts = AddressFacts & {
+  readonly hostname: string;
+  readonly own: OwnAddresses;
+  /** By address. */
+  readonly ptr: ReadonlyMap<string, DnsAnswer<string>>;
+};
+
+export function checkHost(facts: HostFacts): readonly Finding[] {
+  const reverse = facts.own.addresses.map((address) => checkReverse(facts, address));
+  return [checkRecords(facts, 4), checkRecords(facts, 6), ...reverse, checkHelo(facts, reverse)];
+}
+
+/** Every address that mail leaves from is one of the host name's. */
+function checkRecords(facts: HostFacts, family: 4 | 6): Finding {
+  const { hostname, own, ip } = facts;
+  const [type, answer] = family === 4 ? (['A', facts.a] as const) : (['AAAA', facts.aaaa] as const);
+  const say = about(type.toLowerCase(), hostname);
+  const ours = own.addresses.filter((address) => isIPv4(address) === (family === 4));
+  const wanted =
+    ours.length > 0 ? ours.join(', ') : ip === (family === 4 ? 'v6-only' : 'v4-only') ? 'none' : `your IPv${family} address`;
+  if (answer.kind === 'temporary') return say('unknown', nothingIn(answer), wanted, ASK_AGAIN);
+  const values = valuesOf(answer).map(canonicalAddress);
+  if (values.length === 0) {
+    if (ours.length === 0 && (family === 6 || ip === 'v6-only')) return say('ok', 'none, and none is needed', 'none');
+    return say(
+      'error',
+      nothingIn(answer),
+      wanted,
+      `Publish ${type} records of ${hostname} for the addresses that its mail leaves from.`,
+    );
+  }
+  const found = values.join(', ');
+  const unreachable = values.filter((address) => isUnreachable(facts, address));
+  if (unreachable.length > 0)
+    return say('error', found, wanted, `${listed(unreachable)} is not reachable from the Internet: publish the public address.`);
+  const missing = ours.filter((address) => !values.includes(address));
+  if (missing.length > 0)
+    return say(
+      'error',
+      found,
+      wanted,
+      `Mail leaves from ${listed(missing)} too: add it to the ${type} records, or set \`delivery.source\`.`,
+    );
+  if (own.assumed)
+    return say(
+      'unknown',
+      found,
+      wanted,
+      'This machine has no public address of its own (NAT): compare with what your provider shows.',
+    );
+  return say('ok', found, wanted);
+}
+
+/** Forward-confirmed: the address leads to the name, and the name back to the address. */
+function checkReverse(facts: HostFacts, address: string): Finding {
+  const { hostname, ip } = facts;
+  const say = about('ptr', address);
+  const answer = facts.ptr.get(address) ?? { kind: 'temporary', cause: 'not asked' };
+  if (answer.kind === 'temporary') return say('unknown', nothingIn(answer), `${hostname}.`, ASK_AGAIN);
+  // In `auto`, delivery leaves IPv6 alone until it is right.
+  const bad = !isIPv4(address) && ip === 'auto' ? 'warning' : 'error';
+  const unused = bad === 'warning' ? ' IPv6 is not used until then.' : '';
+  const names = valuesOf(answer);
+  const found = names.length === 0 ? nothingIn(answer) : names.map((name) => `${name}.`).join(', ');
+  if (!names.includes(hostname.toLowerCase()))
+    return say(bad, found, `${hostname}.`, `Ask the provider of ${address} to set its PTR record to ${hostname}.${unused}`);
+  const forward = isIPv4(address) ? facts.a : facts.aaaa;
+  if (forward.kind === 'temporary') return say('unknown', `${found} (${nothingIn(forward)})`, `${hostname}.`, ASK_AGAIN);
+  if (!valuesOf(forward).some((value) => canonicalAddress(value) === address))
+    return say(
+      bad,
+      `${found}, which does not lead back`,
+      `${hostname}., and back to ${address}`,
+      `Add ${address} to the ${isIPv4(address) ? 'A' : 'AAAA'} records of ${hostname}.${unused}`,
+    );
+  return say('ok', found, `${hostname}.`);
+}
+
+const NOWHERE = /\.(local|localdomain|localhost|internal|lan|home|corp|home\.arpa)$/i;
+
+/** What receivers make of the name in EHLO: it exists, and it is the name of the address that says it. */
+function checkHelo({ hostname, own, a, aaaa }: HostFacts, reverse: readonly Finding[]): Finding {
+  const say = about('helo', hostname);
+  const wanted = `EHLO ${hostname}, the name of each address`;
+  const found = `EHLO ${hostname} from ${own.addresses.join(', ') || 'no known address'}`;
+  if (NOWHERE.test(hostname))
+    return say('error', `EHLO ${hostname}`, 'a name in the public DNS', `Set \`hostname\` to a name that the world can look up.`);
+  if (a.kind === 'temporary' || aaaa.kind === 'temporary') return say('unknown', `EHLO ${hostname}`, wanted, ASK_AGAIN);
+  const wrong = (result: string) => reverse.filter((finding) => finding.result === result).map(({ subject }) => subject);
+  if (own.addresses.length === 0 || wrong('error').length > 0)
+    return say('error', found, wanted, 'Receivers compare this name with A/AAAA and PTR: set those right first.');
+  if (wrong('unknown').length > 0) return say('unknown', found, wanted, ASK_AGAIN);
+  if (wrong('warning').length > 0)
+    return say('warning', found, wanted, `It does not fit ${listed(wrong('warning'))}, which is not used therefore.`);
+  return say('ok', found, wanted);
+}

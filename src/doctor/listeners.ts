@@ -1,0 +1,137 @@
+/** Our own listeners as a client without SNI meets them: certificate, its names, and what EHLO offers. RFC 8314 §3, RFC 6409. */
+import { X509Certificate } from 'node:crypto';
+import { DAY } from '../system/clock.ts';
+import { about, type Finding, listed } from './finding.ts';
+import type { SmtpAnswer, SmtpTarget } from './smtp-probe.ts';
+
+export type Listener = { readonly name: 'submissions' | 'submission'; readonly address: string; readonly port: number };
+export type TlsMode = 'acme' | 'files' | 'self-signed';
+
+export type ListenerFacts = {
+  readonly listener: Listener;
+  readonly names: readonly string[];
+  readonly mode: TlsMode;
+  /** What the renewal of certificates complains of. */
+  readonly lastError: string | null;
+  readonly now: number;
+  readonly answer: SmtpAnswer;
+  /** The same as a client that takes RSA alone. */
+  readonly rsa: SmtpAnswer;
+};
+
+export type ListenerQuestion = {
+  readonly listener: Listener;
+  readonly hostname: string;
+  readonly smtp: (target: SmtpTarget) => Promise<SmtpAnswer>;
+  readonly ca: string | undefined;
+  readonly timeout: number;
+};
+
+export async function gatherListener({
+  listener,
+  hostname,
+  smtp,
+  ca,
+  timeout,
+}: ListenerQuestion): Promise<{ answer: SmtpAnswer; rsa: SmtpAnswer }> {
+  const address = listener.address === '::' ? '::1' : listener.address === '0.0.0.0' ? '127.0.0.1' : listener.address;
+  const ask = (at: string, rsaOnly: boolean) =>
+    smtp({
+      address: at,
+      port: listener.port,
+      hostname,
+      tls: listener.name === 'submissions' ? 'implicit' : 'starttls',
+      rsaOnly,
+      timeout,
+      ...(ca === undefined ? {} : { ca }),
+    });
+  let at = address;
+  let answer = await ask(at, false);
+  // `[::]` opens 0.0.0.0 where there is no IPv6.
+  if (answer.failure !== undefined && address === '::1') answer = await ask((at = '127.0.0.1'), false);
+  return { answer, rsa: await ask(at, true) };
+}
+
+export function checkListener(facts: ListenerFacts): readonly Finding[] {
+  const { listener, answer } = facts;
+  const subject = `${listener.name} ${listener.port}`;
+  if (answer.certificate === undefined || answer.ehlo === undefined) {
+    const found = answer.failure ?? answer.greeting?.[0] ?? 'closed';
+    const advice = 'No client can submit mail there: look at the log of the relay.';
+    return [about('listener', subject)('error', found, 'a greeting over TLS', advice)];
+  }
+  return [checkEhlo(subject, answer), checkCertificate(subject, facts), ...checkRsa(subject, facts)];
+}
+
+/** PLAIN for Go and Postfix, LOGIN for Exchange and .NET. */
+function checkEhlo(subject: string, { ehlo = [] }: SmtpAnswer): Finding {
+  const say = about('ehlo', subject);
+  const offers = ehlo.slice(1).map((line) => line.slice(4));
+  const found = offers.join(', ');
+  const mechanisms =
+    offers
+      .find((line) => /^AUTH /i.test(line))
+      ?.toUpperCase()
+      .split(' ') ?? [];
+  const missing = ['PLAIN', 'LOGIN'].filter((mechanism) => !mechanisms.includes(mechanism));
+  if (missing.length > 0)
+    return say(
+      'error',
+      found,
+      'AUTH PLAIN LOGIN',
+      `AUTH ${listed(missing)} is missing: is something between here and the relay?`,
+    );
+  return say('ok', found, 'AUTH PLAIN LOGIN');
+}
+
+const SOON = 7 * DAY;
+
+function checkCertificate(subject: string, { answer, names, mode, lastError, now }: ListenerFacts): Finding {
+  const say = about('certificate', subject);
+  const { leaf, untrusted, length } = answer.certificate!;
+  const certificate = new X509Certificate(leaf);
+  const until = Date.parse(certificate.validTo);
+  const alternatives = certificate.subjectAltName?.replaceAll('DNS:', '') ?? 'no names';
+  const found = `${alternatives}, until ${new Date(until).toISOString().slice(0, 10)}, by ${issuerOf(certificate)}`;
+  const wanted = `${names.join(', ')}, from an authority`;
+  const why = lastError === null ? '' : ` Last error: ${lastError}.`;
+  const missing = names.filter((name) => certificate.checkHost(name) === undefined);
+  if (until < now) return say('error', found, wanted, `It has ended.${why} See: smarthost cert show, smarthost cert renew`);
+  if (Date.parse(certificate.validFrom) > now) return say('error', found, wanted, 'It is not valid yet: is the clock right?');
+  if (missing.length > 0)
+    return say('error', found, wanted, `It does not name ${listed(missing)}: clients that compare names refuse it.${why}`);
+  if (untrusted !== undefined)
+    return say(mode === 'self-signed' ? 'warning' : 'error', found, wanted, explain(untrusted, mode, length) + why);
+  if (until - now < SOON) return say('warning', found, wanted, `It ends soon.${why} See: smarthost cert show`);
+  return say('ok', found, wanted);
+}
+
+function explain(untrusted: string, mode: TlsMode, length: number): string {
+  if (mode === 'self-signed') return 'Clients must be told to trust it: `tls.mode: acme` gets one that they trust already.';
+  if (untrusted === 'DEPTH_ZERO_SELF_SIGNED_CERT')
+    return mode === 'acme'
+      ? 'It is the self-signed one that serves until the authority has signed: port 80 must be reachable, and `tls.acme.acceptTerms` true.'
+      : 'It is self-signed: clients refuse it.';
+  if (length === 1 && /UNABLE_TO_(VERIFY_LEAF|GET_ISSUER)/.test(untrusted))
+    return 'The chain is not whole: put the intermediate certificates behind the leaf (fullchain.pem).';
+  return `Clients do not trust it (${untrusted}).`;
+}
+
+/** RFC 8422 is not known to every old client: an RSA certificate is there for those. */
+function checkRsa(subject: string, { rsa }: ListenerFacts): readonly Finding[] {
+  const say = about('certificateRsa', subject);
+  if (rsa.certificate !== undefined) return [say('ok', 'served', 'an RSA certificate for old clients')];
+  return [
+    say(
+      'warning',
+      rsa.failure ?? 'none',
+      'an RSA certificate for old clients',
+      'Clients that know no ECDSA cannot connect: add an RSA pair.',
+    ),
+  ];
+}
+
+function issuerOf(certificate: X509Certificate): string {
+  const fields = new Map(certificate.issuer.split('\n').map((line) => line.split('=') as [string, string]));
+  return certificate.issuer === certificate.subject ? 'itself' : (fields.get('O') ?? fields.get('CN') ?? 'an unnamed authority');
+}

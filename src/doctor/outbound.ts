@@ -1,0 +1,112 @@
+/** Port 25 outwards, by real connections to well-known MX hosts over IPv4 and IPv6. RFC 5321 §3.1. */
+import { isIPv4 } from 'node:net';
+import type { Dns } from '../dns/dns.ts';
+import { isPublicAddress } from '../system/public-address.ts';
+import { ASK_AGAIN, about, type Finding, listed } from './finding.ts';
+import { type IpPolicy, valuesOf } from './own-addresses.ts';
+import type { SmtpAnswer, SmtpTarget } from './smtp-probe.ts';
+
+export type Family = 4 | 6;
+export type Attempt = { readonly host: string; readonly address: string; readonly answer: SmtpAnswer };
+export type OutboundFacts = {
+  readonly port: number;
+  readonly ip: IpPolicy;
+  readonly destinations: readonly string[];
+  /** Destinations whose MX or address could not be looked up. */
+  readonly unresolved: readonly string[];
+  readonly attempts: readonly Attempt[];
+  /** This machine has an address of that family that the world can reach, or may use one. */
+  readonly hasIpv6: boolean;
+  /** A route without a condition takes all mail elsewhere. */
+  readonly upstream: string | undefined;
+};
+
+export type OutboundQuestion = {
+  readonly dns: Dns;
+  readonly smtp: (target: SmtpTarget) => Promise<SmtpAnswer>;
+  readonly destinations: readonly string[];
+  readonly hostname: string;
+  readonly port: number;
+  readonly source: readonly string[];
+  readonly timeout: number;
+};
+
+/** The best MX host of each destination, one address a family. */
+export async function gatherOutbound(question: OutboundQuestion): Promise<Pick<OutboundFacts, 'unresolved' | 'attempts'>> {
+  const { dns, smtp, destinations, hostname, port, source, timeout } = question;
+  const unresolved: string[] = [];
+  const attempts = destinations.map(async (destination): Promise<readonly Attempt[]> => {
+    const mx = [...valuesOf(await dns.mx(destination))].sort((a, b) => a.preference - b.preference)[0];
+    const [a, aaaa] = mx === undefined ? [] : await Promise.all([dns.a(mx.exchange), dns.aaaa(mx.exchange)]);
+    const addresses = [a, aaaa].flatMap((answer) => (answer === undefined ? [] : valuesOf(answer).slice(0, 1)));
+    if (mx === undefined || addresses.length === 0) unresolved.push(destination);
+    return Promise.all(
+      addresses.map(async (address) => {
+        const localAddress = source.find((own) => isIPv4(own) === isIPv4(address));
+        const local = localAddress === undefined ? {} : { localAddress };
+        const answer = await smtp({ address, port, hostname, tls: 'none', timeout, ...local });
+        return { host: mx!.exchange, address, answer };
+      }),
+    );
+  });
+  return { attempts: (await Promise.all(attempts)).flat(), unresolved };
+}
+
+/** Some servers say in their EHLO reply from which address we came. */
+export function addressesSeen({ attempts }: Pick<OutboundFacts, 'attempts'>): readonly string[] {
+  const seen = attempts.flatMap(({ answer }) => /\[([0-9A-Fa-f:.]+)\]/.exec(answer.ehlo?.[0] ?? '')?.[1] ?? []);
+  return [...new Set(seen.filter(isPublicAddress))];
+}
+
+export function checkOutbound(facts: OutboundFacts): readonly Finding[] {
+  return ([4, 6] as const).map((family) => checkFamily(facts, family));
+}
+
+function checkFamily(facts: OutboundFacts, family: Family): Finding {
+  const { port, ip, unresolved, upstream, hasIpv6 } = facts;
+  const say = about('outbound25', `IPv${family}`);
+  const wanted = `a greeting on port ${port}`;
+  if (ip === (family === 4 ? 'v6-only' : 'v4-only')) return say('ok', 'not used (`delivery.ip`)', 'not used');
+  if (facts.destinations.length === 0)
+    return say('unknown', 'no destination to try', wanted, 'Name some in `doctor.destinations`.');
+  const attempts = facts.attempts.filter(({ address }) => isIPv4(address) === (family === 4));
+  const greeted = attempts.find(({ answer }) => answer.greeting?.[0]?.startsWith('220'));
+  if (greeted !== undefined) return say('ok', `${greeted.host} [${greeted.address}]: ${greeted.answer.greeting![0]}`, wanted);
+  if (attempts.length === 0)
+    return say(
+      'unknown',
+      `no address of ${listed(facts.destinations)} was found${unresolved.length > 0 ? ' in the DNS' : ''}`,
+      wanted,
+      ASK_AGAIN,
+    );
+  const found = attempts.map((attempt) => `${attempt.host} [${attempt.address}]: ${outcome(attempt.answer)}`).join('; ');
+  if (family === 6 && (!hasIpv6 || attempts.every(({ answer }) => isUnroutable(answer))) && ip !== 'v6-only')
+    return say('ok', `this machine has no IPv6 to the world (${found})`, 'IPv6 is not needed');
+  const advice = explain(attempts.map(({ answer }) => answer));
+  // IPv4 brings the mail alone, and an upstream makes both unnecessary.
+  if (upstream !== undefined)
+    return say('warning', found, wanted, `All mail goes to ${upstream}, so it is not needed now. ${advice}`);
+  if (family === 6 && ip !== 'v6-only') return say('warning', found, wanted, `${advice} Or set \`delivery.ip: v4-only\`.`);
+  return say('error', found, wanted, advice);
+}
+
+function outcome({ greeting, failure }: SmtpAnswer): string {
+  if (greeting !== undefined) return greeting[0]!;
+  return failure === 'ETIMEDOUT' ? 'no answer (timeout)' : (failure ?? 'closed');
+}
+
+function isUnroutable({ failure }: SmtpAnswer): boolean {
+  return failure !== undefined && ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(failure);
+}
+
+/** What the providers do: silence is a block in their network, a refusal one nearby. */
+function explain(answers: readonly SmtpAnswer[]): string {
+  if (answers.some(({ greeting }) => greeting !== undefined))
+    return 'Port 25 is open, but these servers refuse us: read their words, and look at blockList and ptr.';
+  if (answers.every(({ failure }) => failure === 'ETIMEDOUT'))
+    return 'Port 25 outwards is most likely blocked by your provider: Google Cloud always does, Azure for most subscriptions; AWS, Hetzner and OVH open it on request; DigitalOcean blocks 465 and 587 too. Ask for it, or send through an upstream on port 587 (`routes`).';
+  if (answers.every(isUnroutable)) return 'This machine has no route to the Internet: check its network.';
+  if (answers.every(({ failure }) => failure === 'ECONNREFUSED'))
+    return 'Something near refuses port 25: look at the firewall of this machine and its network.';
+  return 'No destination could be greeted: look at the firewall and the network, then ask the provider about port 25.';
+}

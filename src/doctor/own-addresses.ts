@@ -1,0 +1,50 @@
+/** Which addresses our mail comes from, as far as that can be known from here. */
+import { isIPv4 } from 'node:net';
+import type { DnsAnswer } from '../dns/dns.ts';
+import { canonicalAddress, createNetworks, isPublicAddress } from '../system/public-address.ts';
+
+export type IpPolicy = 'auto' | 'v4-only' | 'v6-only' | 'v4-first' | 'v6-first';
+
+export type AddressFacts = {
+  /** `delivery.source`. */
+  readonly source: readonly string[];
+  readonly ip: IpPolicy;
+  readonly allowPrivate: readonly string[];
+  /** Public addresses of this machine's interfaces. */
+  readonly machine: readonly string[];
+  /** What destinations called us by. */
+  readonly seenAs: readonly string[];
+  /** Records of the host name. */
+  readonly a: DnsAnswer<string>;
+  readonly aaaa: DnsAnswer<string>;
+};
+
+export type OwnAddresses = {
+  readonly addresses: readonly string[];
+  /** They stand in the DNS, but this machine does not know them: it is behind a NAT. */
+  readonly assumed: boolean;
+};
+
+/** The configured ones, else those of the machine and those that others saw, else those that the host name promises. */
+export function ownAddresses(facts: AddressFacts): OwnAddresses {
+  const { source, machine, seenAs, a, aaaa } = facts;
+  const wanted = (addresses: readonly string[]) => [...new Set(addresses.map(canonicalAddress))].filter(usedBy(facts.ip));
+  if (source.length > 0) return { addresses: wanted(source), assumed: false };
+  const known = wanted([...machine, ...seenAs]);
+  if (known.length > 0) return { addresses: known, assumed: false };
+  return { addresses: wanted([...valuesOf(a), ...valuesOf(aaaa)]), assumed: true };
+}
+
+/** An address that the world cannot reach, unless the operator says that it can. */
+export function isUnreachable({ allowPrivate }: Pick<AddressFacts, 'allowPrivate'>, address: string): boolean {
+  return !isPublicAddress(address) && !createNetworks(allowPrivate)(address);
+}
+
+export function valuesOf<T>(answer: DnsAnswer<T>): readonly T[] {
+  return answer.kind === 'found' ? answer.values : [];
+}
+
+function usedBy(policy: IpPolicy): (address: string) => boolean {
+  if (policy === 'v4-only') return (address) => isIPv4(address);
+  return policy === 'v6-only' ? (address) => !isIPv4(address) : () => true;
+}

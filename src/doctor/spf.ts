@@ -1,0 +1,143 @@
+/** SPF of a domain and of the host name, evaluated for each address that mail leaves from: RFC 7208. */
+import { spf } from 'mailauth/lib/spf/index.js';
+import type { Dns, DnsAnswer } from '../dns/dns.ts';
+import { canonicalAddress } from '../system/public-address.ts';
+import { ASK_AGAIN, about, type Finding, listed, nothingIn, type Result, worst } from './finding.ts';
+import { valuesOf } from './own-addresses.ts';
+
+export type SpfResult = 'pass' | 'fail' | 'softfail' | 'neutral' | 'none' | 'temperror' | 'permerror';
+
+export type SpfFacts = {
+  readonly domain: string;
+  readonly hostname: string;
+  readonly txt: DnsAnswer<string>;
+  /** The outcome for each of our addresses. */
+  readonly evaluated: readonly { readonly address: string; readonly result: SpfResult; readonly comment: string }[];
+};
+
+export type SpfQuestion = {
+  readonly domain: string;
+  readonly hostname: string;
+  readonly addresses: readonly string[];
+  readonly dns: Dns;
+  /** Milliseconds. */
+  readonly timeout: number;
+};
+
+export async function gatherSpf({ domain, hostname, addresses, dns, timeout }: SpfQuestion): Promise<SpfFacts> {
+  const resolver = resolverOf(dns);
+  const evaluated = addresses.map(async (address) => {
+    const { status } = await spf({
+      sender: `postmaster@${domain}`,
+      ip: address,
+      helo: hostname,
+      mta: hostname,
+      strict: true,
+      maxElapsedTime: timeout,
+      resolver: resolver as never,
+    });
+    return { address, result: status.result as SpfResult, comment: typeof status.comment === 'string' ? status.comment : '' };
+  });
+  return { domain, hostname, txt: await dns.txt(domain), evaluated: await Promise.all(evaluated) };
+}
+
+const JUDGED: Readonly<Record<SpfResult, Result>> = {
+  pass: 'ok',
+  softfail: 'warning',
+  neutral: 'warning',
+  fail: 'error',
+  none: 'error',
+  permerror: 'error',
+  temperror: 'unknown',
+};
+
+export function checkSpf({ domain, hostname, txt, evaluated }: SpfFacts): Finding {
+  const say = about('spf', domain);
+  const records = valuesOf(txt).filter(isSpf);
+  const own = domain === hostname;
+  const wanted = wantedSpf(records[0], { domain, hostname });
+  if (txt.kind === 'temporary') return say('unknown', nothingIn(txt), wanted, ASK_AGAIN);
+  if (records.length === 0)
+    return say(
+      own ? 'warning' : 'error',
+      'no SPF record',
+      wanted,
+      own
+        ? `Publish it: reports with the null sender are judged by ${hostname} itself.`
+        : `Publish it as a TXT record of ${domain}.`,
+    );
+  if (records.length > 1)
+    return say('error', `${records.length} SPF records`, wanted, `Make one of them: with several, none counts (permerror).`);
+  if (evaluated.length === 0) return say('unknown', records[0]!, wanted, 'Our addresses are not known, so it was not evaluated.');
+  const result = worst(evaluated.map((one) => JUDGED[one.result]));
+  const bad = evaluated.filter((one) => JUDGED[one.result] === result);
+  const found = `${records[0]} (${result === 'ok' ? 'pass' : bad[0]!.result} for ${listed(bad.map(({ address }) => address))})`;
+  if (result === 'ok') return say('ok', found, 'pass for every address');
+  if (result === 'unknown') return say('unknown', found, wanted, ASK_AGAIN);
+  const why = bad[0]!.comment === '' || bad[0]!.result !== 'permerror' ? '' : ` (${bad[0]!.comment})`;
+  const advice =
+    bad[0]!.result === 'permerror'
+      ? `The record cannot be evaluated${why}: correct it, with at most ten mechanisms that need look-ups.`
+      : own
+        ? `Allow the addresses of ${hostname} in its own record.`
+        : `Change the SPF record of ${domain}, so that it allows this relay.`;
+  return say(result, found, wanted, advice);
+}
+
+export function isSpf(text: string): boolean {
+  return /^v=spf1( |$)/i.test(text);
+}
+
+/** The record as it should be: the one that is there with our name in front of its end, else the shortest. */
+export function wantedSpf(
+  record: string | undefined,
+  { domain, hostname }: { readonly domain: string; readonly hostname: string },
+): string {
+  if (domain === hostname) return 'v=spf1 a -all';
+  if (record === undefined) return `v=spf1 a:${hostname} ~all`;
+  const mechanism = `a:${hostname}`;
+  const terms = record.trim().split(/ +/);
+  if (terms.some((term) => term.replace(/^\+/, '').toLowerCase() === mechanism)) return record;
+  // What stands behind `all` is never reached, and a redirect counts only where nothing matched before.
+  const end = terms.findIndex((term) => /^([-~?+]?all$|redirect=)/i.test(term));
+  return (end < 0 ? [...terms, mechanism] : [...terms.slice(0, end), mechanism, ...terms.slice(end)]).join(' ');
+}
+
+type Resolve = (name: string, type: string) => Promise<readonly unknown[]>;
+
+/** Our look-ups as mailauth wants them: with the errors of `node:dns`. */
+function resolverOf(dns: Dns): Resolve {
+  return async (name, type) => {
+    switch (type) {
+      case 'TXT':
+        return ofAnswer(await dns.txt(name)).map((text) => [text]);
+      case 'MX':
+        return ofAnswer(await dns.mx(name)).map(({ preference, exchange }) => ({ priority: preference, exchange }));
+      case 'A':
+        return ofAnswer(await dns.a(name));
+      case 'AAAA':
+        return ofAnswer(await dns.aaaa(name));
+      case 'PTR':
+        return ofAnswer(await dns.ptr(addressOf(name)));
+      default:
+        throw Object.assign(new Error(`no look-ups of ${type}`), { code: 'ENODATA' });
+    }
+  };
+}
+
+function ofAnswer<T>(answer: DnsAnswer<T>): readonly T[] {
+  if (answer.kind === 'found') return answer.values;
+  const code = answer.kind === 'temporary' ? answer.cause : answer.kind === 'none' ? 'ENODATA' : 'ENOTFOUND';
+  throw Object.assign(new Error(code), { code });
+}
+
+/** The address that a name below `arpa` reverses. */
+function addressOf(name: string): string {
+  const labels = name
+    .toLowerCase()
+    .replace(/\.(in-addr|ip6)\.arpa\.?$/, '')
+    .split('.')
+    .reverse();
+  if (labels.length === 4) return labels.join('.');
+  return canonicalAddress((labels.join('').match(/.{4}/g) ?? []).join(':'));
+}

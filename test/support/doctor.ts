@@ -1,0 +1,88 @@
+/** A doctor whose world is a test's DNS and MX. */
+import { onTestFinished } from 'vitest';
+import type { DnsServer, Zone } from '../../src/demo/dns-server.ts';
+import { askValidated, createDns } from '../../src/dns/dns.ts';
+import { type DoctorOptions, examine, type Finding, type Probes, probeSmtp } from '../../src/doctor/doctor.ts';
+import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
+import type { DkimKey } from '../../src/store/store.ts';
+import { startDns } from './dns.ts';
+
+export const HOST = 'relay.sender.test';
+export const DOMAIN = 'shop.test';
+/** A public address that is never connected to or from. */
+export const ADDRESS = '203.0.113.5';
+
+export const KEYS: readonly DkimKey[] = [
+  ...(await createDkimKeys({ domain: HOST, now: 0, state: 'active' })),
+  ...(await createDkimKeys({ domain: DOMAIN, now: 0, state: 'active' })),
+];
+
+/** All records as `init` asks for them. */
+export function rightZone(): Zone {
+  return {
+    [HOST]: { A: [ADDRESS], TXT: ['v=spf1 a -all'] },
+    [ADDRESS]: { PTR: [HOST] },
+    [`_dmarc.${HOST}`]: { TXT: ['v=DMARC1; p=reject'] },
+    [DOMAIN]: { TXT: [`v=spf1 a:${HOST} -all`], MX: [`10 mx.${DOMAIN}`] },
+    [`_dmarc.${DOMAIN}`]: { TXT: ['v=DMARC1; p=quarantine'] },
+    ...Object.fromEntries(KEYS.map(dkimRecord).map(({ name, value }) => [name, { TXT: [value] }])),
+    'signed.test': { A: ['192.0.2.1'], secure: true },
+    '2.0.0.127.list.test': { A: ['127.0.0.2'] },
+    'dest.test': { MX: ['10 mx.dest.test'] },
+    'mx.dest.test': { A: ['127.0.0.1'] },
+  };
+}
+
+export type Patient = {
+  readonly zone?: Zone;
+  readonly options?: Partial<DoctorOptions>;
+  readonly probes?: Partial<Probes>;
+  /** Names that do not exist though they would be right. */
+  readonly without?: readonly string[];
+};
+
+/** What the doctor finds where only what is named is not as it should be. */
+export async function diagnose({
+  zone = {},
+  options = {},
+  probes = {},
+  without = [],
+}: Patient = {}): Promise<readonly Finding[]> {
+  const world = Object.fromEntries(Object.entries({ ...rightZone(), ...zone }).filter(([name]) => !without.includes(name)));
+  const server: DnsServer = await startDns(world);
+  onTestFinished(() => server.close());
+  const now = () => Date.UTC(2026, 5, 1, 12);
+  const given: DoctorOptions = {
+    hostname: HOST,
+    domains: [DOMAIN],
+    keys: KEYS,
+    delivery: { port: 1, ip: 'auto', source: [], allowPrivate: [] },
+    upstream: undefined,
+    destinations: ['dest.test'],
+    blockLists: ['list.test'],
+    trustAd: false,
+    listeners: [],
+    certificate: { mode: 'acme', names: [HOST], lastError: null, ca: undefined },
+    past: [],
+    now,
+    timeout: 2000,
+    ...options,
+  };
+  return examine(given, {
+    dns: createDns({ servers: [server.server], timeout: 250 }),
+    smtp: probeSmtp,
+    signed: () => askValidated({ name: 'signed.test', type: 'A', servers: [server.server], timeout: 500 }),
+    connect: async () => undefined,
+    machine: () => [ADDRESS],
+    disk: async () => ({ dir: '/data', free: 100 * 2 ** 30, minFree: 2 ** 30 }),
+    store: async () => ({ dir: '/data', commit: 1, waiting: 0, held: 0, oldestAcceptedAt: null, running: true, now: now() }),
+    times: async () => [{ name: 'a peer', at: now(), heardAt: now() }],
+    synchronized: async () => false,
+    ...probes,
+  });
+}
+
+/** The findings of one check, or of one subject of it. */
+export function of(findings: readonly Finding[], check: string, subject?: string): readonly Finding[] {
+  return findings.filter((finding) => finding.check === check && (subject === undefined || finding.subject.includes(subject)));
+}
