@@ -134,7 +134,7 @@ export class Conversation {
   /** Answers what a handler threw or rejected with. What is no Refusal is our fault: temporary, and in the log. */
   failed(error: unknown): void {
     if (error instanceof Refusal) this.refuse(error, error.cause);
-    else this.refuse(new Refusal(451, '4.3.0', 'Temporary failure, try again later'), error);
+    else this.refuse(replies.ourFault(error), error);
   }
 
   refuse({ reply }: Refusal, cause?: unknown): void {

@@ -34,3 +34,11 @@ export function unknownCommand(verb: string): Refusal {
   if (verb === '') return new Refusal(500, '5.5.2', 'The line is empty');
   return new Refusal(502, '5.5.1', 'This command is not offered here');
 }
+
+/** A failure that is not the client's: temporary, whatever it was. A full disk has a code of its own, RFC 5321 §4.2.3. */
+export function ourFault(error: unknown): Refusal {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new Refusal(452, '4.3.1', 'The relay has no room for more mail, try again later');
+  return new Refusal(451, '4.3.0', 'Temporary failure, try again later');
+}

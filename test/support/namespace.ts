@@ -19,3 +19,20 @@ export function withNameserver(
   const script = 'mount --bind "$0" "$(readlink -f /etc/resolv.conf)" && exec "$@"';
   return { command: 'unshare', args: ['--mount', '--propagation', 'private', 'sh', '-c', script, file, command, ...args] };
 }
+
+/**
+ * A command to run a program under, with a folder on a small disk of its own that holds what the folder holds now.
+ * Nobody outside sees that disk; `insideOf` enters it.
+ */
+export function onSmallDisk(folder: string, size: string): string[] {
+  const script = [
+    'mkdir -p "$0.disk" && mount -t tmpfs -o "size=$1" tmpfs "$0.disk" && cp -a "$0/." "$0.disk/"',
+    'mount --bind "$0.disk" "$0" && shift && exec "$@"',
+  ].join(' && ');
+  return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, folder, size];
+}
+
+/** A command to run a program under, with the mounts of a process. */
+export function insideOf(pid: number): string[] {
+  return ['nsenter', '--target', String(pid), '--mount'];
+}

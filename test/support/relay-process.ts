@@ -40,6 +40,8 @@ export type RelayProcess = {
   /** Starts it; resolves once every port is open. @param under a command to run it under, as strace @throws Error when it ends before */
   start(under?: readonly string[]): Promise<void>;
   running(): boolean;
+  /** Of the process that runs. */
+  pid(): number;
   /** Ends it by a signal and waits until it is gone. SIGKILL is a crash. */
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
   /** The log of all starts so far, only one kind of event where a name is given. */
@@ -113,6 +115,7 @@ export async function prepareRelay(options: RelayOptions): Promise<RelayProcess>
       await until('smarthost started', started, { deadline: 30_000, context: starting.output });
     },
     running: () => program !== undefined && !ended,
+    pid: () => program?.pid ?? 0,
     stop,
     events,
     event: (name, matches = () => true, deadline = 30_000) =>
