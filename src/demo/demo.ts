@@ -84,13 +84,29 @@ async function show({ number, letter, login, world, config }: Exhibit): Promise<
   const id = / queued as (\S+)/.exec(reply)?.[1] ?? '';
   say(`${number}  ${letter.title}`);
   say(`   the client heard   ${reply}`);
-  const arrived = await world.message(({ data }) => data.includes(letter.proof(id)));
-  const { recipients, tls, receivedAt, data } = arrived;
-  say(`   it went to         ${recipients.map(({ address }) => address).join(', ')} with ${tls ?? 'no TLS'}`);
+  const { data, receivedAt, recipients, tls } = await world.message((message) => message.data.includes(letter.proof(id)));
+  for (const host of await hostsOf(config, id)) say(`   it went to         ${host}`);
+  say(`   what arrived       for ${recipients.map(({ address }) => address).join(', ')} with ${tls ?? 'no TLS'}`);
   for (const judged of await judgeSignatures(data, world)) say(`   a verifier found   ${judged}`);
   say(`   it took            ${Math.max(0, receivedAt - began).toFixed(0)} ms from submission to delivery`);
-  say(`   its trace          smarthost trace ${id}`);
+  say(`   smarthost trace ${id}`);
   say(indent(await smarthost(config, 'trace', id)));
+}
+
+type Traced = {
+  readonly recipients: readonly {
+    readonly attempts: readonly { readonly mx: string; readonly ip: string; readonly tls: string | null }[];
+  }[];
+};
+
+/** Where its attempts led; a record that the relay is about to write is waited for. */
+async function hostsOf(config: string, id: string): Promise<readonly string[]> {
+  for (let tries = 0; tries < 20; tries++) {
+    const [{ recipients } = { recipients: [] }] = JSON.parse(await smarthost(config, 'trace', id, '--json')) as Traced[];
+    const attempts = recipients.flatMap((recipient) => recipient.attempts);
+    if (attempts.length > 0) return [...new Set(attempts.map(({ mx, ip, tls }) => `${mx} [${ip}] with ${tls ?? 'no TLS'}`))];
+  }
+  return [];
 }
 
 const indent = (text: string) => text.replace(/^(?=.)/gm, '      ');
@@ -127,4 +143,5 @@ function interrupted(): Promise<void> {
   });
 }
 
+process.stdout.on('error', () => process.exit(0)); // the reader has seen enough, as with `| head`
 await demo(process.argv.includes('--once'));

@@ -27,6 +27,8 @@ export async function smarthost(config: string, ...words: string[]): Promise<str
 export async function startRelayProcess(config: string): Promise<RelayProcess> {
   const child = spawn(process.execPath, [PROGRAM, '--config', config, 'serve'], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'close');
+  const abandon = () => child.kill('SIGTERM'); // whatever ends the demo ends its relay
+  process.once('exit', abandon);
   const listeners: ((line: LogLine) => void)[] = [];
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
@@ -47,6 +49,7 @@ export async function startRelayProcess(config: string): Promise<RelayProcess> {
     async stop() {
       child.kill('SIGTERM');
       await ended;
+      process.off('exit', abandon);
     },
     ended,
   };

@@ -1,0 +1,40 @@
+/** The demo shows what it promises, and leaves nothing behind. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+const DEMO = ['src/demo/demo.ts'];
+
+test('shows for each message the reply, the host, TLS, a verified signature and the time', { timeout: 90_000 }, async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [...DEMO, '--once']);
+  const exhibits = stdout.split(/^\d {2}/m).slice(1);
+  expect(exhibits).toHaveLength(3);
+  for (const exhibit of exhibits) {
+    expect(exhibit).toMatch(/the client heard {3}250 2\.0\.0 Ok: queued as [0-9a-z]{13}$/m);
+    expect(exhibit).toMatch(/it went to {9}mx\.(alpha|beta)\.test \[127\.0\.0\.1\] with TLSv1\.3$/m);
+    expect(exhibit).toMatch(/a verifier found {3}dkim=pass \(rsa-sha256 /);
+    expect(exhibit).toMatch(/a verifier found {3}dkim=pass \(ed25519-sha256 /);
+    expect(exhibit).toMatch(/it took {12}\d+ ms from submission to delivery$/m);
+  }
+  expect(stdout).toMatch(/password {2}\S{24}$/m);
+  expect(stdout).toMatch(
+    /swaks --server 127\.0\.0\.1:\d+ --tls --auth PLAIN --auth-user app@customer\.test --auth-password \S{24} /,
+  );
+});
+
+test('stays up until it is told to stop, and takes its relay along', { timeout: 90_000 }, async () => {
+  const demo = spawn(process.execPath, DEMO, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  const invited = new Promise<void>((resolve) => {
+    demo.stdout.on('data', (chunk: Buffer) => {
+      said += chunk;
+      if (said.includes('Ctrl-C ends the demo')) resolve();
+    });
+  });
+  await invited;
+  const port = Number(/(\d+) \(implicit TLS\)/.exec(said)![1]);
+  demo.kill('SIGINT');
+  expect(await once(demo, 'close')).toEqual([0, null]);
+  await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
+});
