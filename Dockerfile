@@ -1,0 +1,35 @@
+# The relay in a container: unprivileged, with a read-only root file system and all its state in one volume.
+#   docker build -t smarthost . && docker compose -f deploy/compose.yaml up -d
+# The system's Node only starts npm; the Node that runs the relay is pinned in package-lock.json.
+
+FROM debian:13-slim AS build
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates nodejs npm
+WORKDIR /opt/smarthost
+COPY package.json package-lock.json .npmrc ./
+# What the package "node" carries beside its binary (headers, manuals) is half of the image and never used.
+RUN npm ci --omit=dev --no-audit --no-fund --loglevel=error \
+    && rm -rf node_modules/node/node_modules
+COPY LICENSE ./
+COPY src src
+RUN printf '#!/bin/sh\nexec /opt/smarthost/node_modules/.bin/node /opt/smarthost/src/smarthost.ts "$@"\n' > /usr/local/bin/smarthost \
+    && chmod 0755 /usr/local/bin/smarthost \
+    && chmod -R u=rwX,go=rX /opt/smarthost \
+    && smarthost version
+
+FROM debian:13-slim
+# Fixed numbers, so that a volume fits every later image.
+RUN groupadd --system --gid 2525 smarthost \
+    && useradd --system --uid 2525 --gid 2525 --home-dir /var/lib/smarthost --no-create-home --shell /usr/sbin/nologin smarthost \
+    && install -d -o smarthost -g smarthost -m 0700 /var/lib/smarthost \
+    && install -d -m 0755 /etc/smarthost
+COPY --from=build /opt/smarthost /opt/smarthost
+COPY --from=build /usr/local/bin/smarthost /usr/local/bin/smarthost
+USER smarthost
+VOLUME /var/lib/smarthost
+EXPOSE 465 587 80
+STOPSIGNAL SIGTERM
+# Alive, not ready: a full disk or an ended certificate is not mended by a restart.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["/opt/smarthost/node_modules/.bin/node", "-e", "fetch('http://127.0.0.1:8025/healthz').then((reply) => process.exit(reply.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["smarthost"]
+CMD ["serve"]

@@ -1,0 +1,208 @@
+/** deploy/install.sh and deploy/smarthost.service on a Debian 12 that has nothing but apt. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CHECKOUT, putCheckout } from '../support/checkout.ts';
+import { type DebianRoot, hasDebianRoots, makeDebianRoot } from '../support/debian-root.ts';
+import { hasCommand, requirePeer } from '../support/peers.ts';
+import { run } from '../support/program.ts';
+import { type BootedRoot, bootRoot, canBoot } from '../support/systemd.ts';
+
+const MINUTE = 60_000;
+const SOURCE = '/usr/local/src/smarthost';
+const INSTALL = `${SOURCE}/deploy/install.sh`;
+/** What the first installation has downloaded is enough for the next ones. */
+const OFFLINE = { npm_config_offline: 'true' };
+
+describe.skipIf(!requirePeer('shellcheck', hasCommand('shellcheck')))('install.sh', () => {
+  test('has nothing that shellcheck would change', async () => {
+    const { stdout, code } = await run('shellcheck', [join(CHECKOUT, 'deploy/install.sh')]);
+    expect(stdout).toBe('');
+    expect(code).toBe(0);
+  });
+});
+
+describe.skipIf(!requirePeer('systemd-analyze', hasCommand('systemd-analyze')))('smarthost.service', () => {
+  test('is exposed less than 2.0 of 10, by the measure of systemd', async () => {
+    const unit = join(CHECKOUT, 'deploy/smarthost.service');
+    const { stdout, code } = await run('systemd-analyze', ['security', '--offline=true', '--no-pager', '--threshold=20', unit]);
+    expect(stdout).toMatch(/Overall exposure level for smarthost.service: 1\.\d/);
+    expect(code).toBe(0);
+  });
+});
+
+describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBoot()))('a Debian 12', () => {
+  let root: DebianRoot;
+  let booted: BootedRoot | undefined;
+  const version = () => root.run(['smarthost', 'version']).then(({ stdout }) => stdout.trim());
+  const read = (path: string) => readFileSync(join(root.path, path), 'utf8');
+  const write = (path: string, text: string) => writeFileSync(join(root.path, path), text);
+  const edit = (path: string, from: string, to: string) => write(path, read(path).replace(from, to));
+  const install = (...args: string[]) => root.run([INSTALL, ...args], { env: OFFLINE, network: false });
+
+  beforeAll(async () => {
+    root = await makeDebianRoot('bookworm', ['systemd', 'procps', 'iproute2', 'curl', 'ufw', 'nftables', 'openssh-server']);
+    putCheckout(root.put, SOURCE);
+  }, 10 * MINUTE);
+  afterAll(async () => {
+    await booted?.close();
+    root?.remove();
+  }, MINUTE);
+
+  test('gets the relay from one command, and is told what cannot be started', { timeout: 10 * MINUTE }, async () => {
+    const init = ['--hostname', 'relay.example.net', '--domain', 'example.org', '--email', 'admin@example.org'];
+    const { code, stdout, stderr } = await root.run([INSTALL, ...init], { timeout: 9 * MINUTE });
+    expect(stderr).toContain('systemd does not run here');
+    expect(stdout).toContain('smarthost 0.');
+    expect(code).toBe(0);
+    expect(stdout).toContain('example.org. 3600 IN TXT "v=spf1 a:relay.example.net ~all"');
+    const { stdout: system } = await root.run(['node', '--version']);
+    const { stdout: own } = await root.run(['/opt/smarthost/node_modules/.bin/node', '--version']);
+    expect(system).toMatch(/^v18\./);
+    expect(own).toMatch(/^v24\./);
+    expect(read('/usr/local/bin/smarthost').trimEnd().split('\n')).toHaveLength(2);
+    const { stdout: rights } = await root.run([
+      'stat',
+      '-c',
+      '%n %U %a',
+      '/var/lib/smarthost',
+      '/etc/smarthost',
+      '/opt/smarthost',
+    ]);
+    expect(rights).toBe('/var/lib/smarthost smarthost 700\n/etc/smarthost smarthost 750\n/opt/smarthost root 755\n');
+  });
+
+  test('is as it was after the same command again', { timeout: 2 * MINUTE }, async () => {
+    const facts = () =>
+      root.run([
+        'bash',
+        '-c',
+        'smarthost domain list --json; md5sum /etc/smarthost/* /etc/systemd/system/*.service; id smarthost',
+      ]);
+    const before = await facts();
+    const { code, stdout } = await install('--hostname', 'other.example.net');
+    expect(code).toBe(0);
+    expect(stdout).toContain('/etc/smarthost/smarthost.yaml exists and stays as it is');
+    expect(await facts()).toEqual(before);
+  });
+
+  test('runs the relay as a service that reloads, comes back after a crash, and stops', { timeout: 3 * MINUTE }, async () => {
+    booted = await bootRoot(root);
+    const { run: sh } = booted;
+    const log = () => sh('journalctl -u smarthost -o cat --no-pager').then(({ stdout }) => stdout);
+    const active = () =>
+      sh('sleep 2; systemctl is-active smarthost; systemctl show -P NRestarts smarthost').then(({ stdout }) => stdout);
+    expect((await sh('systemctl enable --now smarthost')).code).toBe(0);
+    await expect.poll(log, { timeout: 20_000 }).toContain('"event":"started"');
+    expect((await sh("ss -Hltn 'sport != 22' | awk '{ print $4 }' | sort")).stdout).toBe('*:465\n*:587\n127.0.0.1:8025\n');
+    expect((await sh('curl -s http://127.0.0.1:8025/healthz')).stdout).toContain('ok');
+    // its one capability, and no way to more
+    const status = await sh('cat /proc/$(systemctl show -P MainPID smarthost)/status');
+    expect(status.stdout).toMatch(/CapEff:\s+0000000000000400\n[\s\S]*NoNewPrivs:\s+1\nSeccomp:\s+2\n/);
+
+    await sh('systemctl reload smarthost');
+    await expect.poll(log).toContain('"event":"reloaded"');
+    expect(await active()).toBe('active\n0\n');
+
+    await sh('smarthost user add anna@example.org --password-stdin <<<"correct horse battery"');
+    const send =
+      `printf 'From: anna@example.org\\r\\n\\r\\nhello\\r\\n' | curl -sk --url smtps://127.0.0.1:465 --mail-from anna@example.org
+      --mail-rcpt bob@example.com --user 'anna@example.org:correct horse battery' -T -`.replaceAll('\n', ' ');
+    expect((await sh(send)).code).toBe(0);
+    await sh('kill -9 $(systemctl show -P MainPID smarthost)');
+    await expect.poll(active, { timeout: 20_000 }).toBe('active\n1\n');
+    const { stdout: queue } = await sh('smarthost queue list --json');
+    expect(JSON.parse(queue)).toMatchObject([{ user: 'anna@example.org', recipients: [{ recipient: 'bob@example.com' }] }]);
+
+    expect((await sh('systemctl stop smarthost')).code).toBe(0);
+    expect(await log()).toContain('"event":"stopped","reason":"SIGTERM"');
+  });
+
+  test('upgrades from a newer checkout, restarts what runs, and goes back', { timeout: 3 * MINUTE }, async () => {
+    const { run: sh } = booted!;
+    const before = await version();
+    await sh('systemctl start smarthost');
+    edit(`${SOURCE}/package.json`, `"version": "${before}"`, '"version": "9.9.9"');
+    const upgrade = await sh(INSTALL, { env: OFFLINE });
+    expect(upgrade.stdout).toContain('The relay runs.\n\nsmarthost 9.9.9 is installed.');
+    expect((await sh('journalctl -u smarthost -o cat --no-pager | grep started | tail -1')).stdout).toContain(
+      '"version":"9.9.9"',
+    );
+    const back = await sh('/opt/smarthost.previous/deploy/install.sh', { env: OFFLINE });
+    expect(back.stdout).toContain(`The relay runs.\n\nsmarthost ${before} is installed.`);
+    expect((await sh('smarthost user list --json')).stdout).toContain('anna@example.org');
+  });
+
+  test('keeps the version that runs when the new one does not take the configuration', { timeout: 2 * MINUTE }, async () => {
+    const { run: sh } = booted!;
+    const before = await version();
+    write('/etc/smarthost/smarthost.yaml', `${read('/etc/smarthost/smarthost.yaml')}\nlistne: {}\n`);
+    const { code, stderr } = await sh(INSTALL, { env: OFFLINE });
+    expect(code).toBe(1);
+    expect(stderr).toContain('the installed one was left as it is');
+    expect(await version()).toBe(before);
+    expect((await sh('systemctl is-active smarthost')).stdout).toBe('active\n');
+    edit('/etc/smarthost/smarthost.yaml', '\nlistne: {}\n', '');
+    await booted!.close();
+    booted = undefined;
+  });
+
+  test('gets rules of ufw with --firewall, and is not called ready before SSH has one', { timeout: 3 * MINUTE }, async () => {
+    const without = await install('--firewall');
+    expect(without.stderr).toContain('the firewall is NOT ready: no rule of ufw lets SSH (port 22) in');
+    expect(without.code).toBe(1);
+    await root.run(['ufw', 'allow', 'OpenSSH'], { network: false });
+    const ready = await install('--firewall');
+    expect(ready.stdout).toContain('ufw is off and stays off');
+    expect(ready.code).toBe(0);
+    const { stdout: rules } = await root.run(['ufw', 'show', 'added'], { network: false });
+    expect(rules.match(/^ufw allow .*/gm)).toEqual([
+      ...[465, 587, 80].map((port) => `ufw allow ${port}/tcp comment 'smarthost'`),
+      'ufw allow OpenSSH',
+    ]);
+    expect(read('/etc/ufw/ufw.conf')).toContain('ENABLED=no');
+  });
+
+  test('gets rules of nftables where that keeps strangers out, also for the next boot', { timeout: 3 * MINUTE }, async () => {
+    const chain = (ssh: string) => `flush ruleset
+table inet filter {
+  chain input {
+    type filter hook input priority filter; policy drop;
+    ct state established,related accept
+    ${ssh}
+  }
+}
+`;
+    const withRules = (script: string) => root.run(['bash', '-ec', script], { env: OFFLINE, network: false });
+    write('/etc/nftables.conf', chain(''));
+    const without = await withRules(`nft -f /etc/nftables.conf; ${INSTALL} --firewall`);
+    expect(without.stderr).toContain('no rule of the chain inet filter input lets SSH (port 22) in');
+    expect(without.code).toBe(1);
+    write('/etc/nftables.conf', chain('tcp dport { 22, 8080 } accept'));
+    const script = `nft -f /etc/nftables.conf; ${INSTALL} --firewall; ${INSTALL} --firewall >/dev/null; nft list ruleset
+      echo next boot; nft -f /etc/nftables.conf; nft list ruleset; ${INSTALL} --uninstall; echo after; nft list ruleset; cat /etc/nftables.conf`;
+    const { stdout, code } = await withRules(script);
+    expect(code).toBe(0);
+    expect(stdout).toContain('The firewall is ready: SSH has a rule.');
+    const [now, next, after] = stdout.split(/^next boot$|^after$/m);
+    for (const part of [now, next]) expect(part?.match(/tcp dport { 80, 465, 587 } accept comment "smarthost"/g)).toHaveLength(1);
+    expect(after).not.toContain('smarthost');
+    expect(after).toContain('tcp dport { 22, 8080 } accept');
+  });
+
+  test('keeps mail and configuration without the relay, and nothing with --purge', { timeout: MINUTE }, async () => {
+    const left = () =>
+      root.run(
+        [
+          'bash',
+          '-c',
+          'ls -d /opt/smarthost* /usr/local/bin/smarthost /etc/smarthost /var/lib/smarthost /etc/systemd/system/smarthost.service; ufw show added | grep smarthost; getent passwd smarthost | cut -d: -f1',
+        ],
+        { network: false },
+      );
+    expect((await left()).stdout).toBe('/etc/smarthost\n/var/lib/smarthost\nsmarthost\n');
+    expect((await install('--uninstall', '--purge')).code).toBe(0);
+    expect((await left()).stdout).toBe('');
+    expect((await install('--uninstall')).code).toBe(0);
+  });
+});
