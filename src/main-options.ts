@@ -6,6 +6,7 @@ import type { PreparationOptions } from './preparation/preparation.ts';
 import type { Limit } from './store/store.ts';
 import type { SubmissionOptions } from './submission/submission.ts';
 import type { Log } from './system/log.ts';
+import type { PortAddress } from './system/ports.ts';
 
 export function certificateOptions({
   hostname,
@@ -40,6 +41,19 @@ export function submissionOptions({
 }: Config): Pick<SubmissionOptions, 'listeners' | 'limits' | 'auth' | 'lifetime'> {
   const listeners = (['submissions', 'submission'] as const).flatMap((name) => listen[name].map((at) => ({ name, ...at })));
   return { listeners, limits: submission, auth, lifetime: queue.lifetime };
+}
+
+/** The ports that a start opens; those for challenges only where the challenge is used. */
+export function portsOf({ listen, tls }: Config): readonly PortAddress[] {
+  const challenged = tls.mode === 'acme' && tls.acme.acceptTerms;
+  const unused = {
+    http: !challenged || tls.acme.challenge !== 'http-01',
+    alpn: !challenged || tls.acme.challenge !== 'tls-alpn-01',
+  };
+  const names = (['submissions', 'submission', 'http', 'alpn', 'admin'] as const).filter(
+    (name) => !((name === 'http' || name === 'alpn') && unused[name]),
+  );
+  return names.flatMap((name) => listen[name].map((at) => ({ name, ...at })));
 }
 
 /** What only a restart changes stays as it was, and is named in the log. */

@@ -1,5 +1,6 @@
 /** What a relay makes sure of in its store when it starts, and clears away while it runs. */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import type { Delivery, Route } from './delivery/delivery.ts';
 import { createDkimKeys } from './signing/signing.ts';
 import type { Store } from './store/store.ts';
 import { MINUTE } from './system/clock.ts';
@@ -33,6 +34,27 @@ export async function tokenOf({ operation }: Store): Promise<(name: string) => s
     }
     return token;
   };
+}
+
+/**
+ * Mail that waits takes the way that the routes say now, at once where that is another one. Routes of an earlier start count:
+ * what they were is remembered by a digest, which no password goes into.
+ * @returns how many recipients go another way.
+ */
+export async function followRoutes(
+  { messages, operation }: Store,
+  routes: readonly Route[],
+  destinationOf: Delivery['destinationOf'],
+): Promise<number> {
+  const known = JSON.stringify(routes.map(({ login: _, ...route }) => route));
+  const digest = createHash('sha256').update(known).digest('hex');
+  if ((await operation.value('routes.digest')) === digest) return 0;
+  const moved = await messages.reroute({ all: true }, Date.now(), (message, address, current) => {
+    const destination = destinationOf(message, address);
+    return destination === current ? undefined : destination;
+  });
+  await operation.setValue('routes.digest', digest);
+  return moved.length;
 }
 
 /** Forgets old traces in small steps, so that neither the disk nor a commit notices. */

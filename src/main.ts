@@ -8,20 +8,22 @@ import { createCredentials } from './credentials/credentials.ts';
 import { startDelivery } from './delivery/delivery.ts';
 import { createDns } from './dns/dns.ts';
 import { diskRefusal, reasonsAgainst, snapshot } from './main-health.ts';
+import { createLimitNotices } from './main-notices.ts';
 import {
   certificateOptions,
   deliveryOptions,
   keepFixed,
+  portsOf,
   preparationOptions,
   quotaDefaults,
   submissionOptions,
 } from './main-options.ts';
-import { ensureOwnKey, logNotices, startTrimming, tokenOf } from './main-store.ts';
+import { ensureOwnKey, followRoutes, logNotices, startTrimming, tokenOf } from './main-store.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { createQuota } from './policy/policy.ts';
 import { createPreparation } from './preparation/preparation.ts';
 import { startQueue } from './queue/queue.ts';
-import { createReporter } from './report/report.ts';
+import { createReporter, type Notice, sendNotice } from './report/report.ts';
 import { createSigner, startRotation } from './signing/signing.ts';
 import { lockInstance, openStore } from './store/store.ts';
 import { startSubmission } from './submission/submission.ts';
@@ -29,6 +31,7 @@ import { SECOND } from './system/clock.ts';
 import { startDiskWatch } from './system/disk-watch.ts';
 import { createLog, type Log } from './system/log.ts';
 import { createMailLog, type MailLog } from './system/mail-log.ts';
+import { portProblems } from './system/ports.ts';
 import { VERSION } from './system/version.ts';
 
 export type RelayOptions = {
@@ -49,8 +52,8 @@ export type Relay = {
 
 type Listening = { readonly name: string; readonly address: string; readonly port: number };
 
-/** What a stop may take: rule of the house, and what service managers wait for at least. */
-const DRAIN = 30 * SECOND;
+/** What a stop waits for clients and destinations, so that all of it is over within 30 s: service managers wait no longer. */
+const DRAIN = 28 * SECOND;
 
 /** @throws Error with one sentence where the relay cannot work: port taken, store in use, files that do not fit. */
 export async function startRelay({ config, reload, write }: RelayOptions): Promise<Relay> {
@@ -84,6 +87,8 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
   let config = first;
   const lock = await lockInstance(config.dataDir);
   closers.push(() => lock.release());
+  const taken = await portProblems(portsOf(config));
+  if (taken.length > 0) throw new Error(taken.join('\n'));
   const store = await openStore({
     dataDir: config.dataDir,
     sweep: true,
@@ -122,6 +127,7 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
     preparation,
     reportLifetime: config.queue.reportLifetime,
     destinationOf: delivery.destinationOf,
+    signs: delivery.signs,
     log: mailLog,
   });
   const queue = await startQueue({
@@ -135,17 +141,35 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
     report: reporter,
     schedule: config.queue,
   });
+  closers.push(() => queue.close(DRAIN)); // for a start that fails; a stop does it earlier
   const rotation = startRotation({ operation, messages, dns, log: mailLog, changed: () => signer.forget() });
   closers.push(() => rotation.close());
   const stopTrimming = startTrimming(store, () => config.trace, log);
   closers.push(stopTrimming);
 
+  let following = Promise.resolve();
+  const follow = () => {
+    following = following
+      .then(() => followRoutes(store, config.routes, delivery.destinationOf))
+      .then((recipients) => {
+        if (recipients === 0) return;
+        log.info('rerouted', { recipients });
+        queue.wake();
+      })
+      .catch((error: unknown) => log.error('routesNotFollowed', { error }));
+  };
+  closers.push(() => following);
+  follow();
+
   const credentials = createCredentials({ store: store.credentials, cacheFor: config.auth.cache });
+  const notices = { hostname: config.hostname, from: config.reports.from, lifetime: config.queue.reportLifetime, log: mailLog };
+  const { destinationOf, signs } = delivery;
+  const send = (operator: string, notice: Notice) =>
+    sendNotice(notice, { ...notices, operator, preparation, queue, destinationOf, signs });
   const quota = createQuota({
     messages,
     defaults: quotaDefaults(config),
-    notify: (user, use, percent) =>
-      log.warn('limit', { user, percent, ...use.limit, used: use.used, resetsAt: new Date(use.resetsAt).toISOString() }),
+    notify: createLimitNotices({ store, log, config: () => config, send }),
   });
   const tellNotices = () => logNotices(store, mailLog).catch((error: unknown) => log.error('noticesNotRead', { error }));
   await tellNotices();
@@ -167,12 +191,13 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
     preparation,
     queue,
     destinationOf: delivery.destinationOf,
+    signs: delivery.signs,
     log: mailLog,
     userToken: await tokenOf(store),
     storeUsable: () => diskRefusal(disk, config.queue.minFree),
   });
-  closers.push(() => queue.close(DRAIN)); // submission first: what it accepts while it drains is still taken
-  closers.push(() => submission.close(DRAIN / 2));
+  // Both at once, within one time: what clients hand over meanwhile is stored, and left to the next start.
+  closers.push(() => Promise.all([submission.close(DRAIN / 2), queue.close(DRAIN)]));
   certificates.onChange(submission.setTls);
   submission.setTls(certificates.current()); // what came while the ports were being opened
 
@@ -222,6 +247,7 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
       await certificates
         .reload(certificateOptions(config))
         .catch((error: Error) => mailLog.certificate({ action: 'kept', keyType: 'all', error: error.message }));
+      follow();
       queue.wake();
       log.info('reloaded');
     },

@@ -1,6 +1,7 @@
 /** Health and metrics over HTTP, for the machine itself and whoever the operator lets in. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { NO_IPV6 } from '../system/ports.ts';
 
 export type AdminOptions = {
   readonly listen: readonly { readonly address: string; readonly port: number }[];
@@ -21,12 +22,7 @@ export async function startAdmin(options: AdminOptions) {
       const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8192 }, (request, response) =>
         answer(options, request, response),
       );
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', (cause: NodeJS.ErrnoException) =>
-          reject(new Error(`listen.admin: ${address}:${port} cannot be opened (${cause.code})`, { cause })),
-        );
-        server.listen(port, address, resolve);
-      });
+      await open(server, port, address);
       return server;
     }),
   );
@@ -44,6 +40,17 @@ export async function startAdmin(options: AdminOptions) {
       );
     },
   };
+}
+
+function open(server: Server, port: number, address: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      // Every address, IPv4 alone where the machine has no IPv6.
+      if (address === '::' && NO_IPV6.includes(cause.code ?? '')) resolve(open(server, port, '0.0.0.0'));
+      else reject(new Error(`listen.admin: ${address}:${port} cannot be opened (${cause.code})`, { cause }));
+    });
+    server.listen(port, address, resolve);
+  });
 }
 
 async function answer(options: AdminOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -16,11 +16,11 @@ import type { Delivery, DeliveryOptions } from './options.ts';
 import { startPacing, type TurnedAway } from './pacing.ts';
 import { type Plan, type PlanContext, planFor } from './plan.ts';
 import { createPool } from './pool.ts';
-import { destinationOf } from './route.ts';
+import { destinationOf, signs } from './route.ts';
 import { judgeFailure, judgeReturned, type Verdict } from './verdict.ts';
 
 export type { Delivery, DeliveryOptions, IpPolicy, Route, Timeouts, TlsLevel } from './options.ts';
-export { destinationOf } from './route.ts';
+export { destinationOf, signs } from './route.ts';
 
 /** How long an address that could not be connected to is tried last. */
 const UNREACHABLE = 5 * MINUTE;
@@ -125,6 +125,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
       return delivering;
     },
     destinationOf: (message, address) => destinationOf(options.routes, message, address),
+    signs: (message, address) => signs(options.routes, message, address),
     room: pacing.room,
     onRoom: pacing.onRoom,
     blockedUntil: pacing.blockedUntil,
@@ -132,6 +133,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
       options = { ...options, ...changes };
       ({ plan, context } = build());
       pool.clear();
+      pacing.forgetWays();
     },
     async close() {
       stopping.abort();

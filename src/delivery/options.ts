@@ -22,6 +22,7 @@ export type Route = {
   /** Default: verify. */
   readonly tls?: TlsLevel;
   readonly login?: { readonly user: string; readonly password: string };
+  /** false: mail that goes nowhere else is accepted without our signature. */
   readonly sign?: boolean;
   readonly ip?: IpPolicy;
 };
@@ -71,6 +72,8 @@ export type Delivery = {
   deliver(claim: Claim, signal: AbortSignal): Promise<readonly Outcome[]>;
   /** What deliveries are grouped by: `route:<first host>` when a route matches, else the domain. Pure. */
   destinationOf(message: { readonly user: string | null; readonly reversePath: string }, address: string): string;
+  /** False: its route asks for no signature of ours; decided when the message is accepted. Pure. */
+  signs(message: { readonly user: string | null; readonly reversePath: string }, address: string): boolean;
   /** How many more attempts this destination takes now, running and waiting in memory under its limit; 0 while it is backed off. */
   room(destination: string): number;
   /** Called when a destination that had no room has room again. */

@@ -28,6 +28,8 @@ export type Pacing = {
   room(destination: string): number;
   blockedUntil(destination: string): number | undefined;
   onRoom(listener: (destination: string) => void): void;
+  /** Ways have changed: which hosts a destination has is found out anew. */
+  forgetWays(): void;
   close(): void;
 };
 
@@ -194,6 +196,7 @@ export async function startPacing({ operation, log, aborts, now, concurrency }: 
     onRoom: (listener) => {
       listeners.push(listener);
     },
+    forgetWays: () => keys.clear(),
     close() {
       for (const { wake, line } of sets.values()) {
         clearTimeout(wake);

@@ -38,6 +38,15 @@ export function destinationOf(routes: readonly Route[], message: Routed, address
   return first === undefined || first.mx !== undefined ? domainOf(address).toLowerCase() : `route:${first.hosts[0]}`;
 }
 
+/**
+ * False where the route that will be taken asks for no signature of ours. Decided when mail is accepted, before any DNS: a route
+ * with `mx` is not known then, so its mail is signed.
+ */
+export function signs(routes: readonly Route[], message: Routed, address: string): boolean {
+  const [first] = candidateRoutes(routes, message, address);
+  return first === undefined || first.mx !== undefined || first.sign !== false;
+}
+
 /** `host:port`, `[2001:db8::1]:25`, `host`; without a port it is 25. */
 export function parseHost(text: string): { readonly name: string; readonly port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text);

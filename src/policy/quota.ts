@@ -10,7 +10,10 @@ export type QuotaOptions = {
   readonly messages: Pick<MessageStore, 'limitUse' | 'knownRecipients'>;
   readonly defaults: QuotaDefaults;
   readonly now?: Clock;
-  /** Called once in a window when a limit is used to 80 %, and once when it is used up. */
+  /**
+   * Called once in a window when a limit is used to 80 %, and once when it is used up or somebody is refused for it; once more
+   * after a restart.
+   */
   readonly notify?: (user: string, use: LimitUse, percent: 80 | 100) => void;
 };
 
@@ -22,8 +25,8 @@ export type Quota = {
   /** The same for one more recipient, after `already` others in this transaction. */
   atRecipient(credential: Credential, address: string, already: number): Promise<void> | undefined;
   refusal(exceeded: LimitUse): Refusal;
-  /** What the store says after counting: remembered, so that it need not be asked. */
-  noteUse(user: string, use: readonly LimitUse[]): void;
+  /** What the store says after counting: remembered, so that it need not be asked. @param exceeded what it refused by */
+  noteUse(user: string, use: readonly LimitUse[], exceeded?: LimitUse): void;
   reload(defaults: QuotaDefaults): void;
 };
 
@@ -57,8 +60,12 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     return new Refusal(450, '4.7.1', describe(exceeded, now()));
   }
 
-  function announce(user: string, use: LimitUse): void {
-    const percent = percentOf(use);
+  function refuse(user: string, exceeded: LimitUse): Refusal {
+    announce(user, exceeded, 100);
+    return refusal(exceeded);
+  }
+
+  function announce(user: string, use: LimitUse, percent = percentOf(use)): void {
     if (percent === undefined) return;
     const key = `${use.limit.kind}/${use.limit.per} ${user}`;
     const last = notified.get(key);
@@ -73,20 +80,21 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     atMail: (credential) =>
       withUse(credential, (use) => {
         const over = use.find((one) => one.limit.kind === 'messages' && isOver(one, 1, now()));
-        if (over !== undefined) throw refusal(over);
+        if (over !== undefined) throw refuse(credential.name, over);
         return undefined;
       }),
     atRecipient: (credential, address, already) =>
       withUse(credential, (use) => {
         const over = use.find((one) => one.limit.kind === 'recipients' && isOver(one, already + 1, now()));
-        if (over !== undefined) throw refusal(over);
+        if (over !== undefined) throw refuse(credential.name, over);
         const exhausted = use.find((one) => one.limit.kind === 'newRecipients' && isOver(one, 1, now()));
         if (exhausted === undefined) return undefined;
         return messages.knownRecipients(credential.name, [address]).then((found) => {
-          if (found.length === 0) throw refusal(exhausted);
+          if (found.length === 0) throw refuse(credential.name, exhausted);
         });
       }),
-    noteUse(user, use) {
+    noteUse(user, use, exceeded) {
+      if (exceeded !== undefined) announce(user, exceeded, 100);
       if (use.length === 0) return;
       known.set(user, use);
       for (const one of use) announce(user, one);

@@ -10,6 +10,7 @@ import { Storage } from './storage.ts';
 
 const INLINE_LIMIT = 256 * 1024;
 const SEPARATOR = Buffer.from('\r\n');
+const UNSIGNED: Signed = { header: Buffer.alloc(0), signatures: [] };
 
 export class Pipeline implements Preparation, LineSink {
   readonly #options: PreparationOptions;
@@ -105,12 +106,7 @@ export class Pipeline implements Preparation, LineSink {
   }
 
   async #complete(header: PreparedHeader): Promise<Prepared> {
-    const signing = this.#options.signer.sign({
-      fromDomain: header.fromDomain,
-      fields: [...header.added, ...header.kept],
-      bodyHash: this.#bodyHash.digest(),
-      now: this.#request.now,
-    });
+    const signing = this.#sign(header);
     const content = await this.#storage.finish(signing.then((signed) => prefixOf(header, signed)));
     const prefix = content.kind === 'inline' ? content.bytes.length - this.#storage.length : content.prefix.length;
     return {
@@ -122,6 +118,13 @@ export class Pipeline implements Preparation, LineSink {
       needsSmtpUtf8: this.#needsSmtpUtf8(header),
       eightBit: this.#eightBit,
     };
+  }
+
+  async #sign({ fromDomain, added, kept }: PreparedHeader): Promise<Signed> {
+    const { sign = true, now } = this.#request;
+    if (!sign) return UNSIGNED;
+    const bodyHash = this.#bodyHash.digest();
+    return this.#options.signer.sign({ fromDomain, fields: [...added, ...kept], bodyHash, now });
   }
 
   #needsSmtpUtf8({ ascii }: PreparedHeader): boolean {

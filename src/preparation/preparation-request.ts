@@ -34,6 +34,8 @@ export type PreparationRequest = {
   readonly tls?: { readonly protocol: string; readonly cipher: string };
   /** Replaces the address in From, also where a signature of others covers it. */
   readonly rewrite?: string;
+  /** false: every recipient's route asks for no signature of ours. */
+  readonly sign?: boolean;
   /** Throws a Refusal; called once the header is known. */
   readonly check?: (author: Author) => void;
 };

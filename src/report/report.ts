@@ -10,6 +10,9 @@ import type { Action } from './dsn-fields.ts';
 import { type Original, readOriginal } from './original.ts';
 import { isAscii } from './text.ts';
 
+export { type LimitFacts, limitNotice } from './limit-notice.ts';
+export { type Notice, type NoticeOptions, sendNotice } from './notice.ts';
+
 export type ReporterOptions = {
   readonly hostname: string;
   /** Address of the From field: `postmaster@HOSTNAME`. */
@@ -18,6 +21,8 @@ export type ReporterOptions = {
   /** How long a report is tried, ms. */
   readonly reportLifetime: number;
   readonly destinationOf: (message: { user: string | null; reversePath: string }, address: string) => string;
+  /** False: the route of the report's recipient asks for no signature of ours. */
+  readonly signs: (message: { user: string | null; reversePath: string }, address: string) => boolean;
   readonly log: MailLog;
   readonly now?: Clock;
 };
@@ -87,14 +92,15 @@ async function quotable({ about, action, log }: WriteRequest): Promise<Original 
   }
 }
 
-async function prepare({ about, preparation, now }: WriteRequest, queueId: string, bytes: Buffer) {
+async function prepare({ about, preparation, now, signs }: WriteRequest, queueId: string, bytes: Buffer) {
   const envelope: Envelope = {
     reversePath: '',
     recipients: [{ address: about.reversePath }],
     body: '8BITMIME',
     smtpUtf8: !isAscii(about.reversePath),
   };
-  const running = preparation.start({ queueId, now, envelope, kind: 'report' });
+  const sign = signs({ user: null, reversePath: '' }, about.reversePath);
+  const running = preparation.start({ queueId, now, envelope, kind: 'report', sign });
   try {
     await running.write(bytes);
     return await running.finish();

@@ -44,6 +44,7 @@ export class IncomingMessage {
       now,
       envelope: envelopeOf(transaction),
       kind: 'submission',
+      sign: this.#isSigned(),
       userToken: shared.options.userToken(credential.name),
       ...(tls === undefined ? {} : { tls }),
       ...(credential.rewrite === null ? {} : { rewrite: credential.rewrite }),
@@ -99,13 +100,21 @@ export class IncomingMessage {
     await this.#preparation.abort();
   }
 
+  /** One recipient whose route wants a signature is enough: all get the same bytes. */
+  #isSigned(): boolean {
+    const { signs } = this.#shared.options;
+    const from = { user: this.#submitter.credential.name, reversePath: this.#transaction.reversePath };
+    for (const address of this.#transaction.recipients.keys()) if (signs(from, address)) return true;
+    return false;
+  }
+
   async #add(prepared: Prepared): Promise<void> {
     const { queue, quota } = this.#shared.options;
     const { credential } = this.#submitter;
     const limits = quota.limitsOf(credential);
     const message = this.#newMessage(prepared);
     const result = await queue.add(limits === undefined ? { message } : { message, limits });
-    quota.noteUse(credential.name, result.use);
+    quota.noteUse(credential.name, result.use, result.accepted ? undefined : result.exceeded);
     if (!result.accepted) throw quota.refusal(result.exceeded);
   }
 

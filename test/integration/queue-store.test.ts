@@ -124,6 +124,7 @@ test.skipIf(!hasPython)('a failure becomes a signed report in the same transacti
       from: 'postmaster@relay.example.net',
       reportLifetime: 86_400_000,
       destinationOf: (_, address) => address.slice(address.lastIndexOf('@') + 1),
+      signs: () => true,
       log: createMailLog(createLog({ level: 'silent', format: 'json' })),
       preparation: createPreparation({
         hostname: 'relay.example.net',

@@ -42,6 +42,7 @@ export function startReporter(options: { refuse?: () => Error | undefined } = {}
     from: 'postmaster@relay.example.net',
     reportLifetime: 86_400_000,
     destinationOf: (_, address) => address.slice(address.lastIndexOf('@') + 1),
+    signs: () => true,
     log,
     now: () => NOW,
     preparation: {

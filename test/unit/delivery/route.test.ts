@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { candidateRoutes, destinationOf, matchesDomain, parseHost } from '../../../src/delivery/route.ts';
+import { candidateRoutes, destinationOf, matchesDomain, parseHost, signs } from '../../../src/delivery/route.ts';
 
 test.each([
   ['*', 'any.test', true],
@@ -36,6 +36,18 @@ test('the first route whose every condition holds is taken', () => {
 test('a route by MX is a candidate until the MX is known, and the mail is grouped by domain', () => {
   expect(candidateRoutes(routes, mail, 'x@y.b.test').map(({ hosts }) => hosts[0])).toEqual(['three.test:25', 'four.test:25']);
   expect(destinationOf(routes, mail, 'x@y.b.test')).toBe('y.b.test');
+});
+
+test('a route says whether its mail is signed, where it is known when mail is accepted', () => {
+  const unsigned = [
+    { mx: '.google.test', hosts: ['three.test:25'], sign: false },
+    { recipientDomain: 'b.test', hosts: ['four.test:25'] },
+    { hosts: ['one.test:587'], sign: false },
+  ];
+  expect(signs(unsigned.slice(1), mail, 'x@c.test')).toBe(false);
+  expect(signs(unsigned.slice(1), mail, 'x@b.test')).toBe(true);
+  expect(signs(unsigned, mail, 'x@c.test'), 'nobody knows the MX yet').toBe(true);
+  expect(signs([], mail, 'x@c.test')).toBe(true);
 });
 
 test.each([
