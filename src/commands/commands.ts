@@ -25,6 +25,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   exchange: async () => (await import('./exchange.ts')).registerExchange,
   cert: async () => (await import('./cert.ts')).registerCert,
   doctor: async () => (await import('./doctor.ts')).registerDoctor,
+  backup: async () => (await import('./backup.ts')).registerBackup,
+  restore: async () => (await import('./restore.ts')).registerRestore,
   version: async () => (await import('./version.ts')).registerVersion,
 };
 

@@ -64,8 +64,8 @@ function sender({ reversePath }: StoredMessage): string {
 }
 
 /** Three digits are enough for people. */
-function roundSize(bytes: number): string {
+export function roundSize(bytes: number): string {
   if (bytes < 1024) return formatSize(bytes);
-  const [unit, factor] = bytes < 2 ** 20 ? ['KiB', 1024] : ['MiB', 2 ** 20];
+  const [unit, factor] = bytes < 2 ** 20 ? ['KiB', 1024] : bytes < 2 ** 30 ? ['MiB', 2 ** 20] : ['GiB', 2 ** 30];
   return `${(bytes / Number(factor)).toFixed(1)}${unit}`;
 }

@@ -20,8 +20,8 @@ export type Database = {
   close(): void;
 };
 
-/** @throws StoreError with what the operator must know. */
-export function openDatabase(path: string, busyTimeout: number): Database {
+/** @param migrations the steps to the form of this version. @throws StoreError with what the operator must know. */
+export function openDatabase(path: string, busyTimeout: number, migrations = MIGRATIONS): Database {
   let connection: DatabaseSync | undefined;
   try {
     connection = new DatabaseSync(path, {
@@ -30,7 +30,7 @@ export function openDatabase(path: string, busyTimeout: number): Database {
       enableDoubleQuotedStringLiterals: false,
     });
     configure(connection, busyTimeout);
-    migrate(connection, path);
+    migrate(connection, path, migrations);
     return withStatements(connection);
   } catch (cause) {
     if (connection?.isOpen) connection.close();
@@ -75,28 +75,28 @@ function expectPragma(connection: DatabaseSync, name: string, wanted: string | n
     throw new StoreError(`The store cannot set ${name} to ${wanted} (it stays ${found}): is this a local disk?`);
 }
 
-function migrate(connection: DatabaseSync, path: string): void {
+function migrate(connection: DatabaseSync, path: string, steps: readonly string[]): void {
   const version = pragma(connection, 'user_version');
-  if (version === MIGRATIONS.length && pragma(connection, 'application_id') === APPLICATION_ID) return;
+  if (version === steps.length && pragma(connection, 'application_id') === APPLICATION_ID) return;
   connection.exec('BEGIN IMMEDIATE'); // two processes may find it empty: the second sees what the first made
   try {
     const from = pragma(connection, 'user_version');
-    refuseForeign(connection, path, from);
-    for (const step of MIGRATIONS.slice(from)) connection.exec(step);
-    connection.exec(`PRAGMA user_version = ${MIGRATIONS.length}; PRAGMA application_id = ${APPLICATION_ID}; COMMIT`);
+    refuseForeign(connection, path, { from, to: steps.length });
+    for (const step of steps.slice(from)) connection.exec(step);
+    connection.exec(`PRAGMA user_version = ${steps.length}; PRAGMA application_id = ${APPLICATION_ID}; COMMIT`);
   } catch (error) {
     if (connection.isTransaction) connection.exec('ROLLBACK');
     throw error;
   }
 }
 
-function refuseForeign(connection: DatabaseSync, path: string, version: number): void {
+function refuseForeign(connection: DatabaseSync, path: string, { from, to }: { from: number; to: number }): void {
   const empty = connection.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
   if (!empty && pragma(connection, 'application_id') !== APPLICATION_ID)
     throw new StoreError(`${path} is not a store of smarthost: choose another dataDir`);
-  if (version > MIGRATIONS.length)
+  if (from > to)
     throw new StoreError(
-      `${path} was written by a newer smarthost (format ${version}, this one knows ${MIGRATIONS.length}): install that version again, or restore a backup`,
+      `${path} was written by a newer smarthost (format ${from}, this one knows ${to}): install that version again, or restore a backup`,
     );
 }
 

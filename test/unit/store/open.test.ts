@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { openDatabase } from '../../../src/store/sqlite/database.ts';
+import { MIGRATIONS } from '../../../src/store/sqlite/schema.ts';
 import { lockInstance, openStore, StoreError } from '../../../src/store/store.ts';
 import { isRoot } from '../../support/peers.ts';
 import { dataDir, newMessage, put, testStore } from '../../support/store-rig.ts';
@@ -75,6 +76,24 @@ test('a store of a newer version is refused', async () => {
   db.exec('PRAGMA user_version = 99');
   db.close();
   expect(await refusal(path)).toMatch(/newer smarthost \(format 99, this one knows \d+\)/);
+});
+
+test('an older store becomes one of this version when it is opened, with all that is in it', async () => {
+  const path = await madeStore();
+  const steps = [...MIGRATIONS, 'ALTER TABLE credentials ADD COLUMN note TEXT', 'CREATE TABLE later (x) STRICT'];
+  expect(() => openDatabase(databaseFile(path), 1000, steps)).toThrow(/Cannot open .*later/);
+  const before = openDatabase(databaseFile(path), 1000); // a step that failed took the others back
+  expect(before.get('PRAGMA user_version')).toEqual({ user_version: MIGRATIONS.length });
+  before.close();
+  const db = openDatabase(databaseFile(path), 1000, steps.slice(0, -1));
+  expect(db.get('PRAGMA user_version')).toEqual({ user_version: MIGRATIONS.length + 1 });
+  expect(db.get('SELECT count(*) AS n, (SELECT count(note) FROM credentials) AS notes FROM messages')).toEqual({
+    n: 1,
+    notes: 0,
+  });
+  db.close();
+  // The version before refuses it, and says what to do.
+  expect(await refusal(path)).toMatch(/newer smarthost .*install that version again, or restore a backup/);
 });
 
 test('a database of another program is refused', async () => {

@@ -1,0 +1,134 @@
+/**
+ * A backup becomes the store of a data directory that nobody uses. Everything is made ready beside the old store and put in its place
+ * by one rename, so that a crash leaves the one or the other; what is left over is swept by the next start.
+ */
+import { closeSync, existsSync, fsyncSync, openSync, rmSync } from 'node:fs';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { pipeline } from 'node:stream/promises';
+import { SECOND } from '../../system/clock.ts';
+import { StoreError } from '../contract.ts';
+import { type BackupCounts, countAll, holdAll, number, verifyBackup } from './backup-file.ts';
+import { DATABASE_FILE, SPOOL_DIR, syncDirectory } from './data-dir.ts';
+import { isCorrupt, openDatabase } from './database.ts';
+import { lockInstance } from './instance-lock.ts';
+import { APPLICATION_ID } from './schema.ts';
+import { HELD } from './states.ts';
+
+export type RestoreRequest = {
+  readonly dataDir: string;
+  /** The backup, opened for reading; it may belong to another user than the data. */
+  readonly source: FileHandle;
+  /** For sentences. */
+  readonly name: string;
+  /** What is in the data directory is given up. */
+  readonly force: boolean;
+};
+
+export type Restored = BackupCounts & {
+  /** Messages and recipients that wait for `queue release`. */
+  readonly held: { readonly messages: number; readonly recipients: number };
+};
+
+/** @throws StoreError where the directory is in use or not empty, or the file is no whole backup: nothing is changed then. */
+export async function restoreStore({ dataDir, source, name, force }: RestoreRequest): Promise<Restored> {
+  const lock = await lockInstance(dataDir);
+  const partial = join(dataDir, 'restore.partial');
+  try {
+    if (!force) refuseUsed(dataDir);
+    await copyTo(partial, source);
+    const counts = verifyBackup(partial, name);
+    const held = await prepare(dataDir, partial);
+    replace(join(dataDir, DATABASE_FILE));
+    await rename(partial, join(dataDir, DATABASE_FILE));
+    syncDirectory(dataDir);
+    return { ...counts, held };
+  } finally {
+    for (const left of [partial, `${partial}-wal`, `${partial}-shm`]) await rm(left, { force: true });
+    await lock.release();
+  }
+}
+
+function refuseUsed(dataDir: string): void {
+  const path = join(dataDir, DATABASE_FILE);
+  const used = `${dataDir} is not empty: --force gives up what is in it (make a backup of it before)`;
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { readOnly: true, timeout: SECOND });
+    const tables = number(db, 'SELECT count(*) FROM sqlite_schema');
+    if (tables > 0 && Object.values(countAll(db)).some((count) => count > 0)) throw new StoreError(used);
+  } catch (cause) {
+    if (cause instanceof StoreError) throw cause;
+    throw new StoreError(used, { cause }); // whatever it is, it is something
+  } finally {
+    db?.close();
+  }
+}
+
+async function copyTo(partial: string, source: FileHandle): Promise<void> {
+  await rm(partial, { force: true });
+  const target = await open(partial, 'wx', 0o600);
+  await pipeline(source.createReadStream({ autoClose: false, start: 0 }), target.createWriteStream());
+}
+
+/** From backup to store: bodies to their files, what waits on hold, the form of this version. */
+async function prepare(dataDir: string, partial: string): Promise<Restored['held']> {
+  const db = new DatabaseSync(partial);
+  let held: Restored['held'];
+  try {
+    db.exec('PRAGMA journal_mode = DELETE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF');
+    await writeBodies(db, join(dataDir, SPOOL_DIR));
+    holdAll(db);
+    held = {
+      messages: number(
+        db,
+        `SELECT count(DISTINCT r.message) FROM open o JOIN recipients r ON r.message = o.id WHERE r.state = ${HELD}`,
+      ),
+      recipients: number(db, `SELECT count(*) FROM open o JOIN recipients r ON r.message = o.id WHERE r.state = ${HELD}`),
+    };
+    db.exec(
+      `DROP TABLE backup_spool; DROP TABLE backup_facts; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA incremental_vacuum`,
+    );
+  } finally {
+    db.close();
+  }
+  openDatabase(partial, SECOND).close(); // an older form becomes this one
+  const file = openSync(partial, 'r+');
+  fsyncSync(file);
+  closeSync(file);
+  return held;
+}
+
+async function writeBodies(db: DatabaseSync, directory: string): Promise<void> {
+  const names = db.prepare('SELECT DISTINCT name FROM backup_spool').all() as { name: string }[];
+  for (const { name } of names) {
+    // A name comes from a file that anybody may have made.
+    if (!/^[0-9a-f]{32}$/.test(name)) throw new StoreError('The backup is damaged: it names a body that cannot be');
+    const file = await open(join(directory, name), 'w', 0o600);
+    try {
+      for (const { bytes } of db.prepare('SELECT bytes FROM backup_spool WHERE name = ? ORDER BY n').iterate(name) as Iterable<{
+        bytes: Uint8Array;
+      }>)
+        await file.writeFile(bytes);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+  }
+  syncDirectory(directory);
+}
+
+/** The old store becomes one file without a log, so that the new one never meets the log of the old. */
+function replace(path: string): void {
+  if (!existsSync(path)) return;
+  const old = new DatabaseSync(path, { timeout: SECOND });
+  try {
+    old.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE');
+  } catch (cause) {
+    if (!isCorrupt(cause)) throw new StoreError(`${path} is in use by another command: wait until it has ended`, { cause });
+  } finally {
+    old.close();
+  }
+  for (const end of ['-wal', '-shm', '-journal']) rmSync(path + end, { force: true });
+}

@@ -1,0 +1,209 @@
+/** Backup of a store that is in use, and what a restore makes of it. */
+import { chownSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, test } from 'vitest';
+import { createDkimKeys } from '../../src/signing/signing.ts';
+import { backupStore, lockInstance, openStore, type Restored, restoreStore, type Store } from '../../src/store/store.ts';
+import {
+  bytesOf,
+  dataDir,
+  inline,
+  NOW,
+  newMessage,
+  put,
+  relay,
+  statesOf,
+  testStore,
+  until,
+  wholeContent,
+} from '../support/store-rig.ts';
+
+const BODY = 'a line of the body\r\n'.repeat(200_000);
+
+async function putLarge(store: Store, to = ['bob@example.net']) {
+  const writer = await store.messages.createSpool();
+  await writer.write(Buffer.from(BODY));
+  const spool = await writer.finish();
+  return put(store, newMessage({ to, content: { kind: 'spooled', prefix: bytesOf('prefix\r\n'), spool } }));
+}
+
+async function restore(dir: string, file: string, force = false): Promise<Restored> {
+  const source = await open(file);
+  return restoreStore({ dataDir: dir, source, name: file, force }).finally(() => source.close());
+}
+
+/** A backup of a small store, to be spoilt. */
+async function aBackup(): Promise<string> {
+  const dir = dataDir();
+  const store = await testStore({ dataDir: dir });
+  await put(store);
+  await putLarge(store);
+  const file = join(dataDir(), 'backup.db');
+  await backupStore({ dataDir: dir, file });
+  return file;
+}
+
+function change(file: string, sql: string): void {
+  const db = new DatabaseSync(file);
+  db.exec(sql);
+  db.close();
+}
+
+test('holds all that was committed when it began, while mail is accepted, and gives it back on hold', async () => {
+  const dir = dataDir();
+  const store = await testStore({ dataDir: dir });
+  await store.operation.addDkimKeys(await createDkimKeys({ domain: 'example.org', now: NOW, state: 'active' }));
+  const small = await put(store, newMessage({ to: ['bob@example.net', 'carol@example.com'], content: inline(bytesOf('hello')) }));
+  const large = await putLarge(store);
+  const done = await put(store);
+  await relay(store, done.id);
+  const leased = await put(store, newMessage(), { claim: [0] });
+  let running = true;
+  let accepted = 0;
+  const accepting = (async () => {
+    for (; running; accepted++) await put(store);
+  })();
+  await until(() => accepted > 5);
+  const file = join(dataDir(), 'backup.db');
+  const counts = await backupStore({ dataDir: dir, file });
+  const before = accepted;
+  await until(() => accepted > before);
+  running = false;
+  await accepting;
+
+  expect(counts.messages).toBeGreaterThanOrEqual(9);
+  expect(counts.messages).toBeLessThanOrEqual(accepted + 4);
+  expect(counts.keys).toBe(2);
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(readdirSync(join(file, '..'))).toEqual(['backup.db']);
+
+  const target = dataDir();
+  const restored = await restore(target, file);
+  expect(restored).toMatchObject({ ...counts, held: { messages: counts.waiting, recipients: counts.recipients - 1 } });
+  const copy = await testStore({ dataDir: target, sweep: true });
+  expect(await statesOf(copy, small.id)).toEqual(['held', 'held']);
+  expect(await statesOf(copy, leased.id)).toEqual(['held']);
+  expect((await copy.messages.get(done.id))?.recipients[0]).toMatchObject({
+    state: 'relayed',
+    trace: [{ mx: 'mx.example.net' }],
+  });
+  expect(await wholeContent(await copy.messages.content(small.id))).toEqual(Buffer.from('hello'));
+  expect((await wholeContent(await copy.messages.content(large.id)))?.equals(Buffer.from(`prefix\r\n${BODY}`))).toBe(true);
+  expect((await copy.messages.counts()).states).toEqual({ held: counts.recipients - 1 });
+  expect((await copy.operation.dkimKeys('example.org')).map(({ privateKey }) => privateKey)).toEqual(
+    (await store.operation.dkimKeys('example.org')).map(({ privateKey }) => privateKey),
+  );
+  expect((await copy.messages.due(Date.now(), 10)).due).toEqual([]);
+  expect(await copy.messages.release({ all: true }, Date.now())).toHaveLength(counts.recipients - 1);
+  expect((await copy.messages.due(Date.now(), 10)).due).not.toEqual([]);
+});
+
+test('a message that ends while its large body is to be copied stands in the backup as it ended', async () => {
+  const dir = dataDir();
+  const store = await testStore({ dataDir: dir });
+  const large = await putLarge(store);
+  const bulk = new Uint8Array(1024 * 1024).fill(65);
+  for (let i = 0; i < 48; i++) await put(store, newMessage({ content: inline(bulk.slice()) }));
+  const file = join(dataDir(), 'backup.db');
+  const copying = backupStore({ dataDir: dir, file });
+  // The copy grows, so its snapshot was taken: the message waits in it.
+  await until(() => existsSync(`${file}.partial`) && statSync(`${file}.partial`).size > 0);
+  await relay(store, large.id);
+  const counts = await copying;
+  const target = dataDir();
+  const restored = await restore(target, file);
+  const copy = await testStore({ dataDir: target, sweep: true });
+  const [state] = await statesOf(copy, large.id);
+  expect(['relayed', 'held']).toContain(state);
+  if (state === 'held') expect((await wholeContent(await copy.messages.content(large.id)))?.length).toBe(BODY.length + 8);
+  else expect(await copy.messages.content(large.id)).toBeUndefined();
+  expect(restored.held.messages).toBe(counts.waiting);
+  expect(counts.messages).toBe(49);
+});
+
+test('replaces an older backup, and nothing else', async () => {
+  const file = await aBackup();
+  const dir = dataDir();
+  await put(await testStore({ dataDir: dir }));
+  expect((await backupStore({ dataDir: dir, file })).messages).toBe(1);
+  const other = join(dataDir(), 'letter.txt');
+  writeFileSync(other, 'Dear reader');
+  await expect(backupStore({ dataDir: dir, file: other })).rejects.toThrow(/letter\.txt exists already and is not a backup/);
+  expect(readFileSync(other, 'utf8')).toBe('Dear reader');
+});
+
+test('says why it cannot be written, and leaves nothing behind', async () => {
+  const dir = dataDir();
+  await expect(backupStore({ dataDir: dir, file: join(dir, 'x.db') })).rejects.toThrow(/There is no store in/);
+  await put(await testStore({ dataDir: dir }));
+  await expect(backupStore({ dataDir: dir, file: join(dir, 'nowhere', 'x.db') })).rejects.toThrow(/cannot be written: ENOENT/);
+  const file = join(dir, 'x.db');
+  writeFileSync(`${file}.partial`, '');
+  await expect(backupStore({ dataDir: dir, file })).rejects.toThrow(/another backup runs, or one was interrupted/);
+});
+
+test.runIf(process.getuid?.() === 0)('root leaves no file of its own in the data directory', async () => {
+  const dir = dataDir();
+  const store = await openStore({ dataDir: dir });
+  await put(store);
+  await store.close();
+  const owner = 65534;
+  for (const name of ['', ...readdirSync(dir)]) chownSync(join(dir, name), owner, owner);
+  await backupStore({ dataDir: dir, file: join(dataDir(), 'backup.db') });
+  expect(readdirSync(dir).map((name) => statSync(join(dir, name)).uid)).toEqual(readdirSync(dir).map(() => owner));
+});
+
+test('is not restored beside a relay that runs, nor over data, unless that is given up', async () => {
+  const file = await aBackup();
+  const dir = dataDir();
+  const lock = await lockInstance(dir);
+  await expect(restore(dir, file, true)).rejects.toThrow(/Another smarthost serve .*stop it first/);
+  await lock.release();
+  const store = await openStore({ dataDir: dir });
+  const old = await putLarge(store);
+  await expect(restore(dir, file)).rejects.toThrow(/is not empty: --force/);
+  await expect(restore(dir, file, true)).rejects.toThrow(/in use by another command/);
+  expect(await statesOf(store, old.id)).toEqual(['queued']);
+  await store.close();
+  expect(await restore(dir, file, true)).toMatchObject({ messages: 2, held: { messages: 2, recipients: 2 } });
+  expect(readdirSync(dir).filter((name) => name.includes('partial'))).toEqual([]);
+  const copy = await testStore({ dataDir: dir, sweep: true });
+  expect(await copy.messages.get(old.id)).toBeUndefined();
+  expect(readdirSync(join(dir, 'spool'))).toHaveLength(1);
+});
+
+test.each<[string, (file: string) => void, RegExp]>([
+  ['cut short', (file) => writeFileSync(file, readFileSync(file).subarray(0, 100_000)), /damaged/],
+  ['something else', (file) => writeFileSync(file, 'x'.repeat(5000)), /not a backup of smarthost/],
+  ['a store', (file) => change(file, 'PRAGMA application_id = 0x536d486f'), /not a backup of smarthost/],
+  ['of a newer smarthost', (file) => change(file, 'PRAGMA user_version = 999'), /newer smarthost \(format 999/],
+  ['without a row that it should have', (file) => change(file, 'DELETE FROM messages'), /holds 0 messages instead of 2/],
+  ['without a body', (file) => change(file, 'DELETE FROM backup_spool'), /holds 0 spooled instead of/],
+  [
+    'with a body that would lie elsewhere',
+    (file) => change(file, "UPDATE backup_spool SET name = '../../evil'"),
+    /names a body that cannot be/,
+  ],
+])('a file that is %s is refused, and nothing is changed', async (_, spoil, sentence) => {
+  const file = await aBackup();
+  spoil(file);
+  const dir = dataDir();
+  const store = await openStore({ dataDir: dir });
+  const mine = await put(store);
+  await store.close();
+  await expect(restore(dir, file, true)).rejects.toThrow(sentence);
+  expect(readdirSync(dir).filter((name) => name.includes('partial'))).toEqual([]);
+  expect(existsSync(join(dir, '..', 'evil'))).toBe(false);
+  expect(await statesOf(await testStore({ dataDir: dir }), mine.id)).toEqual(['queued']);
+});
+
+test('a store that cannot be read any more is replaced by force', async () => {
+  const file = await aBackup();
+  const dir = dataDir();
+  await (await openStore({ dataDir: dir })).close();
+  writeFileSync(join(dir, 'smarthost.db'), 'x'.repeat(50_000), { mode: 0o600 });
+  await expect(restore(dir, file)).rejects.toThrow(/is not empty: --force/);
+  expect((await restore(dir, file, true)).messages).toBe(2);
+});
