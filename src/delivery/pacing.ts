@@ -4,7 +4,7 @@ import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import type { Aborts } from './aborts.ts';
-import { allowed, capacity, type PaceState, paced, START } from './host-set.ts';
+import { allowed, capacity, isResting, type PaceState, paced, START } from './host-set.ts';
 import { judgeReturned, type PaceEffect, type Verdict } from './verdict.ts';
 
 export type PacingOptions = {
@@ -47,6 +47,7 @@ type HostSet = {
 /** For a destination whose hosts are not known yet. */
 const ROOM_UNKNOWN = 10;
 const MAX_KNOWN = 50_000;
+/** Above this those are forgotten that nobody has asked for lately. */
 const MAX_SETS = 20_000;
 
 export async function startPacing({ operation, log, aborts, now, concurrency }: PacingOptions): Promise<Pacing> {
@@ -55,6 +56,7 @@ export async function startPacing({ operation, log, aborts, now, concurrency }: 
   const unknown = new Map<string, number>();
   const listeners: ((destination: string) => void)[] = [];
   const full = new Set<string>();
+  let forgetAt = MAX_SETS;
   for (const stored of await operation.paces()) restore(stored);
 
   function restore({ key, concurrency: limit, blockedUntil, failures }: Pace): void {
@@ -65,7 +67,7 @@ export async function startPacing({ operation, log, aborts, now, concurrency }: 
   }
 
   function create(key: string, state: PaceState): HostSet {
-    if (sets.size >= MAX_SETS) forgetIdle();
+    if (sets.size >= forgetAt) forgetIdle();
     const set: HostSet = { key, state, running: 0, line: [], starved: new Set(), wake: undefined, stored: false };
     sets.set(key, set);
     return set;
@@ -94,11 +96,17 @@ export async function startPacing({ operation, log, aborts, now, concurrency }: 
     tell(set);
   }
 
-  /** What is forgotten begins anew with two sessions: no harm, but nothing that rests is forgotten. */
+  /** What is forgotten begins anew with two sessions: no harm an hour after its last rest, in the store as here. */
   function forgetIdle(): void {
-    for (const [key, { running, line, starved, state, stored }] of sets) {
-      if (running === 0 && line.length === 0 && starved.size === 0 && state.failures === 0 && !stored) sets.delete(key);
+    for (const set of sets.values()) {
+      const { key, running, line, state, stored } = set;
+      const rested = Math.abs(state.blockedUntil - now()) > HOUR;
+      if (running > 0 || line.length > 0 || !rested) continue;
+      clearTimeout(set.wake);
+      sets.delete(key);
+      if (stored) operation.removePace(key).catch(failed);
     }
+    forgetAt = Math.max(MAX_SETS, 2 * sets.size); // looking at all of them must stay rare
   }
 
   /** Not for each place that gets free: whoever is told claims several messages at once. */
@@ -115,9 +123,8 @@ export async function startPacing({ operation, log, aborts, now, concurrency }: 
 
   function wakeWhenRested(set: HostSet): void {
     clearTimeout(set.wake);
-    const rest = set.state.blockedUntil - now();
-    if (rest <= 0) advance(set);
-    else set.wake = setTimeout(() => wakeWhenRested(set), rest).unref();
+    if (!isResting(set.state, now())) advance(set);
+    else set.wake = setTimeout(() => wakeWhenRested(set), set.state.blockedUntil - now()).unref();
   }
 
   /** A store that fails costs the memory of a rest, no mail. */
@@ -128,13 +135,13 @@ export async function startPacing({ operation, log, aborts, now, concurrency }: 
   function change(set: HostSet, state: PaceState, reason: string): void {
     const before = set.state;
     set.state = state;
-    if (state.blockedUntil > before.blockedUntil) {
+    if (state.blockedUntil !== before.blockedUntil && isResting(state, now())) {
       wakeWhenRested(set);
       set.stored = true;
       const { limit, blockedUntil, failures } = state;
       log.event.warn('resting', { hosts: describe(set.key), until: new Date(blockedUntil).toISOString(), failures, reason });
       operation.putPace({ key: set.key, concurrency: limit, blockedUntil, reason, failures }).catch(failed);
-    } else if (set.stored && state.failures === 0 && state.blockedUntil <= now()) {
+    } else if (set.stored && state.failures === 0 && !isResting(state, now())) {
       set.stored = false;
       operation.removePace(set.key).catch(failed);
     }
@@ -190,8 +197,8 @@ export async function startPacing({ operation, log, aborts, now, concurrency }: 
       return room;
     },
     blockedUntil(destination) {
-      const until = setOf(destination)?.state.blockedUntil;
-      return until !== undefined && until > now() ? until : undefined;
+      const state = setOf(destination)?.state;
+      return state !== undefined && isResting(state, now()) ? state.blockedUntil : undefined;
     },
     onRoom: (listener) => {
       listeners.push(listener);

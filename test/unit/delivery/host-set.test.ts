@@ -57,3 +57,11 @@ test('the limit never leaves 1 to the configured concurrency', () => {
   expect(after(Array(50).fill('slow')).limit).toBe(1);
   expect(after(['clean', 'clean'], { max: 3 }).limit).toBe(3);
 });
+
+test('a rest that a clock set back has put far ahead is over', () => {
+  const state = after(['block'], { from: { ...START, limit: 20 }, now: 365 * 24 * HOUR });
+  expect(allowed(state, 0)).toBe(1);
+  expect(capacity(state, 0)).toBeGreaterThan(0);
+  expect(after(['clean'], { from: state })).toMatchObject({ failures: 0, blockedUntil: 0 });
+  expect(after(['block'], { from: state })).toMatchObject({ failures: 2, blockedUntil: 2 * MINUTE });
+});
