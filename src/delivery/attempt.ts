@@ -7,7 +7,7 @@ import type { Letter } from './envelope-commands.ts';
 import type { Targets } from './plan.ts';
 import type { Pool } from './pool.ts';
 import { isUsable, openSession, type Session, type SessionContext, type Target } from './session.ts';
-import { transact } from './transaction.ts';
+import { type TransactionResult, transact } from './transaction.ts';
 import { judgeReturned, type PaceEffect, type Verdict } from './verdict.ts';
 
 export type AttemptContext = {
@@ -44,12 +44,24 @@ const MAX_SESSIONS = 2;
 /** behaviour rule 17 */
 const MAX_RECIPIENTS = 50;
 
-/** Never rejects. One result per recipient, in their order. */
+/** One result per recipient, in their order. */
 export async function attempt(job: Job, context: AttemptContext): Promise<readonly Result[]> {
   const { recipients, targets } = job;
   const results: Result[] = recipients.map(() => NOT_TRIED);
   const conversation = new Conversation(job, context);
-  let open = recipients.map((_, i) => i);
+  try {
+    await tryTargets(job, conversation, results);
+    if (!conversation.stopped) await tryOtherFamily(job, conversation, results);
+  } finally {
+    conversation.end();
+  }
+  if (!results.includes(NOT_TRIED)) return results;
+  const verdict = conversation.stopped ? stopped() : targets.problem();
+  return results.map((result) => (result === NOT_TRIED ? { verdict, dsn: false } : result));
+}
+
+async function tryTargets({ targets }: Job, conversation: Conversation, results: Result[]): Promise<void> {
+  let open = results.map((_, i) => i);
   let sessions = 0;
   while (open.length > 0 && sessions < MAX_SESSIONS && !conversation.stopped) {
     const target = await targets.next();
@@ -59,11 +71,6 @@ export async function attempt(job: Job, context: AttemptContext): Promise<readon
     for (const [at, i] of open.entries()) results[i] = given[at]!;
     open = open.filter((i) => results[i]!.verdict.tryNext);
   }
-  if (!conversation.stopped) await tryOtherFamily(job, conversation, results);
-  conversation.end();
-  if (!results.includes(NOT_TRIED)) return results;
-  const verdict = conversation.stopped ? stopped() : targets.problem();
-  return results.map((result) => (result === NOT_TRIED ? { verdict, dsn: false } : result));
 }
 
 /** Some receivers refuse one address family and not the other: a first refusal by policy (5.7.z) is asked about once more. */
@@ -95,6 +102,7 @@ class Conversation {
     this.#job = job;
     this.#context = context;
     this.#forget = context.aborts.on(job.signal, () => this.stop(job.signal.reason));
+    this.#stopped = job.signal.aborted; // while addresses were looked up
     context.live.add(this);
   }
 
@@ -144,7 +152,8 @@ class Conversation {
     return opened;
   }
 
-  async #send(session: Session, letter: Letter, group: readonly StoredRecipient[]) {
+  async #send(session: Session, letter: Letter, group: readonly StoredRecipient[]): Promise<TransactionResult> {
+    if (this.#stopped) return group.map(stopped);
     this.#session = session;
     this.#connection = session.connection;
     const verdicts = await transact(session, letter, group, this.#context.eightBit);

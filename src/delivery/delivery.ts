@@ -64,10 +64,10 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   }
 
   async function deliver(claim: Claim, signal: AbortSignal): Promise<readonly Outcome[]> {
+    const { recipients } = claim;
+    const outcomes: Outcome[] = [];
     try {
-      const { recipients } = claim;
       if (recipients.length === 1) return await deliverGroup(claim, recipients, signal);
-      const outcomes: Outcome[] = [];
       for (const group of groups(claim)) {
         const members = group.map((i) => recipients[i]!);
         for (const [at, outcome] of (await deliverGroup(claim, members, signal)).entries()) outcomes[group[at]!] = outcome;
@@ -76,7 +76,8 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     } catch (error) {
       log.event.error('deliveryFailed', { queueId: claim.message.id, error });
       const { reply } = judgeFailure({ kind: 'local', stage: 'connect', detail: 'see the log' });
-      return claim.recipients.map(() => ({ kind: 'delayed', reply, seconds: 0 }));
+      // What was delivered before stays delivered.
+      return recipients.map((_, i) => outcomes[i] ?? { kind: 'delayed', reply, seconds: 0 });
     }
   }
 

@@ -1,6 +1,7 @@
 /** The relay stops while mail is on its way: nothing is lost, nothing is sent twice that need not be. */
 import { expect, test } from 'vitest';
 import type { MxScript, MxStage } from '../../src/demo/mx-server.ts';
+import { MINUTE } from '../../src/system/clock.ts';
 import { startScripted } from '../support/delivery-rig.ts';
 
 /** Resolves when the host has come to a stage, and lets it answer later. */
@@ -91,4 +92,59 @@ test('a failure of our own delays, and is logged with its cause', async () => {
     event: 'deliveryFailed',
     fields: { queueId: '0123456789abc', error: expect.objectContaining({ message: 'a bug' }) },
   });
+});
+
+test.each(['before any address is known', 'while addresses are looked up'])('who stops %s begins nothing', async (when) => {
+  let looking = () => {};
+  let gate = Promise.resolve();
+  const dns = {
+    mx: async () => ({ kind: 'found', values: [{ preference: 10, exchange: 'mx0.good.test' }] }),
+    ptr: async () => ({ kind: 'none' }),
+    aaaa: async () => {
+      if (when.startsWith('before')) await held();
+      return { kind: 'none' };
+    },
+    a: async () => {
+      if (when.startsWith('while')) await held();
+      return { kind: 'found', values: ['127.0.3.1'] };
+    },
+  };
+  const held = () => {
+    looking();
+    return gate;
+  };
+  let now = Date.now();
+  // `auto` with a source of its own asks about that source before the first address.
+  const options = {
+    dns: dns as never,
+    now: () => now,
+    ...(when.startsWith('before') && { ip: 'auto' as const, source: ['::1'] }),
+  };
+  const { relay, mx } = await startScripted({}, { delivery: options });
+  expect(await relay.send('first@good.test')).toMatchObject([{ kind: 'relayed' }]); // leaves a connection that could be used at once
+  now += 6 * MINUTE;
+  const asked = new Promise<void>((resolve) => (looking = resolve));
+  let answer = () => {};
+  gate = new Promise((resolve) => (answer = resolve));
+  const stop = new AbortController();
+  const sending = relay.send('a@good.test', { signal: stop.signal });
+  await asked;
+  stop.abort('closing');
+  answer();
+  expect(await sending).toMatchObject([{ kind: 'returned', reply: { status: '4.3.2' } }]);
+  expect(mx.count()).toBe(1);
+});
+
+test('a fault of our own does not take back what was delivered before it', async () => {
+  const { relay, mx } = await startScripted({});
+  const dns = {
+    mx: async (domain: string) => {
+      if (domain !== 'good.test') throw new Error('a bug');
+      return { kind: 'found', values: [{ preference: 10, exchange: 'mx0.good.test' }] };
+    },
+    a: async () => ({ kind: 'found', values: [mx.address] }),
+  };
+  relay.reload({ dns: dns as never });
+  // As after a change of routes: recipients of one claim go different ways.
+  expect(await relay.send(['a@good.test', 'b@other.test'])).toMatchObject([{ kind: 'relayed' }, { kind: 'delayed' }]);
 });
