@@ -125,6 +125,7 @@ export class Connection {
    */
   write(pieces: readonly Uint8Array[], stage: Stage): Promise<boolean> {
     if (this.#failure !== undefined || this.#reader.pending) return Promise.resolve(false);
+    if (pieces.length === 0) return Promise.resolve(true);
     this.#stage = stage;
     return new Promise((resolve) => {
       const settle = (left: boolean) => {

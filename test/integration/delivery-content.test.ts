@@ -47,6 +47,13 @@ describe.each([
     expect(mx.messages[0]!.data.equals(expected)).toBe(true);
   });
 
+  test('a body on disk with nothing in front of it is not waited for', async () => {
+    const { relay, mx } = await startRig({ hosts: [encrypted ? { tls: await makePair() } : {}] });
+    const body = Buffer.from('Subject: x\r\n\r\nbody\r\n');
+    expect(await relay.send('a@good.test', { content: spooled('', body) })).toMatchObject([{ kind: 'relayed' }]);
+    expect(mx.messages[0]!.data.equals(body)).toBe(true);
+  });
+
   test('300 KB in memory and 10 MB on disk arrive unchanged', async () => {
     const { relay, mx } = await startRig({ hosts: [encrypted ? { tls: await makePair() } : {}] });
     const small = lines(300_000);
