@@ -11,6 +11,8 @@ export type Entry = {
   since: number;
   /** While parked: look again then, in monotonic ms. */
   until: number;
+  /** While its waiting mail is reviewed: mail that was due by then, by the wall clock. 0: it is not. */
+  reviewUntil: number;
 };
 
 /** Parked destinations are looked at together, at most this often. */
@@ -47,7 +49,7 @@ export class DueView {
     const news = ++this.#events;
     const known = this.#entries.get(destination);
     if (known !== undefined) known.news = news;
-    else this.#setReady({ destination, state: 'ready', news, since, until: 0 });
+    else this.#setReady({ destination, state: 'ready', news, since, until: 0, reviewUntil: 0 });
   }
 
   /** The store's answer. `complete`: what it does not name has nothing due, unless we heard of it after `events`. */

@@ -91,14 +91,16 @@ export function startRunner(options: RunnerOptions) {
     view.park(entry, monotonic() + Math.min(Math.max(pause, 0), LONGEST_SLEEP));
   }
 
-  /** One at a time, in the background of what can be delivered. */
+  /** One at a time, in the background of what can be delivered. What was looked at is due anew, and not looked at again. */
   async function review(entry: Entry): Promise<void> {
     reviewing = true;
+    if (entry.reviewUntil === 0) entry.reviewUntil = now() - 1;
     const release = attempts.hold();
-    const more = await reviewUntried(entry.destination, options);
+    const more = await reviewUntried(entry.destination, entry.reviewUntil, options);
     reviewing = false;
     if (more) view.putBack(entry);
     else {
+      entry.reviewUntil = 0;
       entry.since = now();
       park(entry);
     }

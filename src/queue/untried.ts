@@ -7,7 +7,7 @@ import type { Outcome } from '../smtp/outcome.ts';
 import { replyLine } from '../smtp/reply.ts';
 import type { Claim, MessageStore } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
-import { type Clock, HOUR, SECOND } from '../system/clock.ts';
+import { HOUR, SECOND } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import type { Decision, DecisionFacts } from './decide.ts';
 import type { Schedule } from './schedule.ts';
@@ -63,16 +63,15 @@ export type UntriedOptions = {
   readonly store: Pick<MessageStore, 'claim'>;
   readonly log: MailLog;
   readonly owner: string;
-  readonly now: Clock;
   /** Never rejects. */
   readonly settleUntried: (claim: Claim) => Promise<void>;
 };
 
-/** @returns true if there may be more: it goes behind all other mail of that destination. Never rejects. */
-export async function reviewUntried(destination: string, options: UntriedOptions): Promise<boolean> {
-  const { store, log, owner, now, settleUntried } = options;
+/** @param until what was due by then. @returns true if there may be more. Never rejects. */
+export async function reviewUntried(destination: string, until: number, options: UntriedOptions): Promise<boolean> {
+  const { store, log, owner, settleUntried } = options;
   try {
-    const claims = await store.claim({ destination, now: now(), limit: BATCH, owner });
+    const claims = await store.claim({ destination, now: until, limit: BATCH, owner });
     await Promise.all(claims.map(settleUntried));
     return claims.length >= BATCH;
   } catch (error) {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { decideUntried, patience } from '../../../src/queue/untried.ts';
 import type { StoredRecipient } from '../../../src/store/store.ts';
 import { DAY, HOUR } from '../../../src/system/clock.ts';
-import type { MemoryStore } from '../../support/memory-store.ts';
+import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
 import { delayed, message, type Rig, recipient, relayed, SCHEDULE, startRig } from '../../support/queue-rig.ts';
 
 const T = 1_700_000_000_000;
@@ -70,8 +70,24 @@ describe('a dead destination', () => {
     rig.blocked.clear();
     rig.free('dead.example');
     rig.queue.wake();
+    await rig.logged('expired'); // the probe
+    now += HOUR + 1000; // the others are looked at hourly
+    rig.queue.wake();
     await rig.logged('expired', 100);
     expect(deliveries - tried).toBeLessThan(60);
     expect(rig.of('delayed')).toHaveLength(tried);
+  });
+
+  test('has its waiting mail looked at once, not again and again', async () => {
+    const store = createMemoryStore();
+    const acceptedAt = Date.now() - 2 * HOUR;
+    for (let i = 0; i < 70; i++)
+      await store.accept({ message: message([recipient(`u${i}@dead.example`)], { acceptedAt }), claim: [], owner: '' });
+    rig = startRig({ store });
+    rig.blocked.set('dead.example', Date.now() + DAY);
+    await expect.poll(() => store.calls.claim).toBeGreaterThan(3);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(store.calls.claim).toBe(4); // 20, 20, 20, 10
+    expect(store.settlements).toHaveLength(70);
   });
 });
