@@ -19,7 +19,8 @@ export function certificateOptions({
 }
 
 export function deliveryOptions({ routes, delivery }: Config): Omit<DeliveryOptions, 'hostname' | 'dns' | 'log' | 'operation'> {
-  return { routes, ...delivery };
+  const { ca, ...rest } = delivery;
+  return { routes, ...rest, ...(ca === undefined ? {} : { caFile: ca }) };
 }
 
 export function preparationOptions({

@@ -178,6 +178,11 @@ export const SETTINGS = {
       'send',
       '8-bit content for a host without 8BITMIME: sent as it is, or returned with 5.6.3.',
     ),
+    ca: fixed(
+      type.optional(type.path),
+      undefined,
+      'PEM file of further certificate authorities that upstreams, and hosts with `verify`, are trusted by.',
+    ),
     concurrency: live(type.count(1, 1000), 20, 'Sessions at once to one set of MX hosts.'),
     timeouts: {
       connect: live(type.duration, '30s', 'TCP connection.'),

@@ -146,6 +146,13 @@ test('a route that leads nowhere delays: the operator can put it right', async (
   expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { code: 451, status: '4.4.4' } }]);
 });
 
+test('a session is not used again under another password', async () => {
+  const { relay, up } = await startUpstream();
+  expect(await relay.send('a@any.test')).toMatchObject([{ kind: 'relayed' }]);
+  relay.reload({ routes: [{ hosts: [`up.test:${up.port}`], login: { ...login, password: 'another' } }] });
+  expect(await relay.send('b@any.test')).toMatchObject([{ kind: 'delayed', reply: { code: 535 } }]);
+});
+
 test('queued mail follows a changed route', async () => {
   const { relay, up, mx } = await startUpstream();
   const claim = claimOf(relay, ['a@good.test', 'b@good.test']);

@@ -91,6 +91,7 @@ describe('defaults', () => {
         allowPrivate: [],
         tls: 'opportunistic',
         eightBit: 'send',
+        ca: null,
         concurrency: 20,
         timeouts: { connect: '30s', greeting: '5m', command: '5m', data: '2m', block: '3m', dot: '10m' },
       },
