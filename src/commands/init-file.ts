@@ -1,5 +1,16 @@
 /** The first smarthost.yaml: what must be chosen, with the rest as comments. */
 
+/** What `init` must know; what is left out is asked for, or has a default. */
+export type InitAnswers = {
+  readonly hostname?: string;
+  readonly domain?: readonly string[];
+  readonly email?: string;
+  readonly acceptTerms?: boolean;
+  readonly address?: readonly string[];
+  /** The first user. */
+  readonly user?: string;
+};
+
 export type Answers = {
   readonly hostname: string;
   readonly email?: string;

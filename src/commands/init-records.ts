@@ -1,6 +1,6 @@
 /** The DNS records that a new relay needs. RFC 7208 (SPF), RFC 6376 (DKIM), RFC 7489 (DMARC). */
-import { BlockList, isIP } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { isIP } from 'node:net';
+import { reverseName } from '../dns/dns.ts';
 
 export type DnsRecord = {
   readonly name: string;
@@ -17,11 +17,15 @@ export type Needed = {
   readonly domains: readonly string[];
   readonly dkim: readonly DnsRecord[];
   readonly addresses: readonly string[];
+  /** What domains have already, where the DNS was asked. */
+  readonly existing?: ReadonlyMap<string, Existing>;
 };
 
+/** `spf`: the record as it should become, made from the one that is there. */
+export type Existing = { readonly spf?: string; readonly dmarc: boolean };
+
 /** In the order in which an operator sets them. */
-export function neededRecords({ hostname, domains, dkim, addresses }: Needed): readonly RecordGroup[] {
-  const txt = (name: string, value: string): DnsRecord => ({ name, type: 'TXT', ttl: TTL, value });
+export function neededRecords({ hostname, domains, dkim, addresses, existing = new Map() }: Needed): readonly RecordGroup[] {
   const about = (name: string) => dkim.filter((record) => record.name.endsWith(`._domainkey.${name}`));
   const found = addresses.length === 0 ? ': none was found on this machine, put yours here' : '';
   return [
@@ -35,7 +39,7 @@ export function neededRecords({ hostname, domains, dkim, addresses }: Needed): r
       })),
     },
     {
-      comment: 'The way back, set by whoever provides the addresses',
+      comment: 'The way back: ask whoever provides the addresses to set it',
       records: addresses.map((address) => ({ name: reverseName(address), type: 'PTR', ttl: TTL, value: `${hostname}.` })),
     },
     {
@@ -44,11 +48,27 @@ export function neededRecords({ hostname, domains, dkim, addresses }: Needed): r
     },
     ...domains
       .filter((domain) => domain !== hostname)
-      .map((domain) => ({
-        comment: `${domain}: where it has an SPF record, add a:${hostname} to that one; where it has a DMARC record, keep that`,
-        records: [txt(domain, `v=spf1 a:${hostname} ~all`), ...about(domain), txt(`_dmarc.${domain}`, 'v=DMARC1; p=none')],
-      })),
+      .map((domain) => domainGroup({ domain, hostname, dkim: about(domain), existing: existing.get(domain) })),
   ];
+}
+
+type DomainNeeds = { domain: string; hostname: string; dkim: readonly DnsRecord[]; existing: Existing | undefined };
+
+function domainGroup({ domain, hostname, dkim, existing }: DomainNeeds): RecordGroup {
+  const spf = txt(domain, existing?.spf ?? `v=spf1 a:${hostname} ~all`);
+  const dmarc = existing?.dmarc ? [] : [txt(`_dmarc.${domain}`, 'v=DMARC1; p=none')];
+  return { comment: domainComment({ domain, hostname, existing }), records: [spf, ...dkim, ...dmarc] };
+}
+
+function domainComment({ domain, hostname, existing }: Omit<DomainNeeds, 'dkim'>): string {
+  if (existing === undefined)
+    return `${domain}: where it has an SPF record, add a:${hostname} to that one; where it has a DMARC record, keep that`;
+  const spf = existing.spf === undefined ? '' : '; the SPF record replaces the one that is there';
+  return `${domain}${spf}${existing.dmarc ? '; its DMARC record stays' : ''}`;
+}
+
+function txt(name: string, value: string): DnsRecord {
+  return { name, type: 'TXT', ttl: TTL, value };
 }
 
 /** Zone lines with their comments. @param line prints one TXT record. */
@@ -58,37 +78,4 @@ export function zoneText(groups: readonly RecordGroup[], line: (record: DnsRecor
       ? line(record as DnsRecord & { type: 'TXT' })
       : `${record.name}. ${record.ttl} IN ${record.type} ${record.value}`;
   return groups.map(({ comment, records }) => [`; ${comment}`, ...records.map(print), ''].join('\n')).join('\n');
-}
-
-/** `5.2.0.192.in-addr.arpa`, RFC 1035 §3.5; nibbles for IPv6, RFC 3596 §2.5. */
-export function reverseName(address: string): string {
-  if (isIP(address) === 4) return `${address.split('.').reverse().join('.')}.in-addr.arpa`;
-  const [head = '', tail = ''] = address.split('::');
-  const groups = (part: string) => (part === '' ? [] : part.split(':'));
-  const missing = address.includes('::') ? 8 - groups(head).length - groups(tail).length : 0;
-  const all = [...groups(head), ...Array<string>(missing).fill('0'), ...groups(tail)];
-  const nibbles = all.map((group) => group.padStart(4, '0')).join('');
-  return `${[...nibbles].reverse().join('.')}.ip6.arpa`;
-}
-
-const PRIVATE = new BlockList();
-for (const [network, bits] of [
-  ['10.0.0.0', 8],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-  ['100.64.0.0', 10],
-  ['169.254.0.0', 16],
-] as const) {
-  PRIVATE.addSubnet(network, bits);
-}
-PRIVATE.addSubnet('fc00::', 7, 'ipv6');
-PRIVATE.addSubnet('fe80::', 10, 'ipv6');
-
-/** Addresses of this machine that the world can reach; behind a NAT there is none. */
-export function publicAddresses(interfaces = networkInterfaces()): readonly string[] {
-  const all = Object.values(interfaces).flatMap((list) => list ?? []);
-  const open = all.filter(
-    ({ internal, address, family }) => !internal && !PRIVATE.check(address, family === 'IPv4' ? 'ipv4' : 'ipv6'),
-  );
-  return [...new Set(open.map(({ address }) => address))];
 }

@@ -2,21 +2,27 @@
 import { constants } from 'node:fs';
 import { access, mkdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { createInterface } from 'node:readline/promises';
-import { type Config, formatProblem, parseConfig, parseDomain, parseHostname, parseMailbox } from '../config/config.ts';
+import {
+  type Config,
+  formatProblem,
+  parseAddress,
+  parseConfig,
+  parseDomain,
+  parseHostname,
+  parseMailbox,
+} from '../config/config.ts';
 import type { DkimKey, Store } from '../store/store.ts';
+import { publicAddresses } from '../system/public-address.ts';
 import { withStoreOf } from './context.ts';
 import { type CommonOptions, collect, define, type Register } from './define.ts';
 import { CommandError, typed, UsageError } from './errors.ts';
-import { configurationText } from './init-file.ts';
-import { neededRecords, publicAddresses, zoneText } from './init-records.ts';
+import { configurationText, type InitAnswers } from './init-file.ts';
+import { type Existing, neededRecords, zoneText } from './init-records.ts';
 import { type Io, printJson } from './io.ts';
+import { addCredential, wantedCredential } from './user.ts';
+import { choosePassword } from './user-options.ts';
 
-type InitOptions = {
-  readonly hostname?: string;
-  readonly domain?: readonly string[];
-  readonly email?: string;
-  readonly acceptTerms?: boolean;
+type InitOptions = InitAnswers & {
   readonly dir?: string;
   readonly yes?: boolean;
   readonly force?: boolean;
@@ -36,6 +42,8 @@ export const registerInit: Register = (program, io) => {
           .option('--hostname <name>', 'the full host name of this machine')
           .option('--domain <domain>', 'a domain that sends; repeatable', collect)
           .option('--email <address>', 'who is told when something needs a person; contact of the ACME account')
+          .option('--address <address>', 'a public address of this machine, where it is behind a NAT; repeatable', collect)
+          .option('--user <name>', 'add a first user: an address, or a name that may send as the domains')
           .option('--accept-terms', "accept the terms of the certificate authority (Let's Encrypt)")
           .option(
             '--dir <dir>',
@@ -49,45 +57,56 @@ export const registerInit: Register = (program, io) => {
 };
 
 async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
-  const options = io.interactive && !given.yes ? await ask(given) : given;
-  if (options.hostname === undefined)
-    throw new UsageError('--hostname is needed: the full host name of this machine, such as relay.example.net');
-  const dir = await chooseDir(io, options.dir);
+  const dir = await chooseDir(io, given.dir);
   const file = join(dir, 'smarthost.yaml');
-  if (!options.force && (await stat(file).catch(() => undefined)))
+  // Before anything is asked.
+  if (!given.force && (await stat(file).catch(() => undefined)))
     throw new CommandError(`${file} exists already. --force replaces it.`);
-  const domains = [...new Set((options.domain ?? []).map((name) => typed('--domain', () => parseDomain(name))))];
+  const { answers, existing } = await completed(io, given);
+  if (answers.hostname === undefined)
+    throw new UsageError('--hostname is needed: the full host name of this machine, such as relay.example.net');
+  const domains = [...new Set((answers.domain ?? []).map((name) => typed('--domain', () => parseDomain(name))))];
+  const addresses = answers.address?.map((address) => typed('--address', () => parseAddress(address))) ?? publicAddresses();
+  const user = answers.user === undefined ? undefined : await firstUser(answers.user, domains);
   const text = configurationText({
-    hostname: typed('--hostname', () => parseHostname(options.hostname!)),
-    ...(options.email === undefined ? {} : { email: typed('--email', () => parseMailbox(options.email!)) }),
-    acceptTerms: options.acceptTerms ?? false,
+    hostname: typed('--hostname', () => parseHostname(answers.hostname!)),
+    ...(answers.email === undefined ? {} : { email: typed('--email', () => parseMailbox(answers.email!)) }),
+    acceptTerms: answers.acceptTerms ?? false,
     dataDir: dir === SYSTEM_DIR ? '/var/lib/smarthost' : './data',
   });
   const config = await judge(io, file, text);
-  const keys = await withStoreOf(config, (store) => ensureKeys(store, [config.hostname, ...domains]));
+  const made = await withStoreOf(config, async (store) => ({
+    keys: await ensureKeys(store, [config.hostname, ...domains]),
+    user: user === undefined ? undefined : await ensureUser(io, store, user),
+  }));
   await write(file, text);
-  await printRecords(io, options, { config, domains, keys, file });
+  await report(io, given, { config, domains, addresses, existing, file, ...made });
 }
 
-/** Only what was not said on the command line. */
-async function ask(given: InitOptions & CommonOptions): Promise<InitOptions & CommonOptions> {
-  const dialog = createInterface({ input: process.stdin, output: process.stderr });
-  const question = async (text: string) => (await dialog.question(`${text} `)).trim() || undefined;
-  try {
-    const hostname = given.hostname ?? (await question('Full host name of this machine (relay.example.net):'));
-    const domains = given.domain ?? (await question('Domains that send, separated by spaces:'))?.split(/[\s,]+/);
-    const email = given.email ?? (await question('Mail address of the operator:'));
-    const accept = given.acceptTerms ?? /^y/i.test((await question("Accept the terms of Let's Encrypt? (y/n)")) ?? '');
-    return {
-      ...given,
-      ...(hostname === undefined ? {} : { hostname }),
-      ...(domains === undefined ? {} : { domain: domains }),
-      ...(email === undefined ? {} : { email }),
-      acceptTerms: accept,
-    };
-  } finally {
-    dialog.close();
-  }
+/** With the answers of the person who sits there, if somebody does. */
+async function completed(
+  io: Io,
+  given: InitOptions,
+): Promise<{ answers: InitAnswers; existing?: ReadonlyMap<string, Existing> | undefined }> {
+  if (!io.interactive || given.yes) return { answers: given };
+  const { askForAnswers } = await import('./init-dialog.ts');
+  return askForAnswers(io, given);
+}
+
+type FirstUser = Awaited<ReturnType<typeof wantedCredential>>;
+
+/** A name that is no address may send as every domain of the relay. */
+function firstUser(name: string, domains: readonly string[]): Promise<FirstUser> {
+  const sender = name.includes('@') || domains.length === 0 ? undefined : domains.map((domain) => `@${domain}`);
+  return wantedCredential(name, sender === undefined ? {} : { sender });
+}
+
+/** One that exists keeps its password: `init` may be run again. */
+async function ensureUser(io: Io, store: Store, user: FirstUser): Promise<{ name: string; password: string | null }> {
+  if (await store.credentials.get(user.name)) return { name: user.name, password: null };
+  const { password } = await choosePassword(io, false);
+  await addCredential(store, user, password);
+  return { name: user.name, password };
 }
 
 async function chooseDir(io: Io, dir: string | undefined): Promise<string> {
@@ -135,16 +154,33 @@ async function ensureKeys({ operation }: Store, domains: readonly string[]): Pro
 type Made = {
   readonly config: Config;
   readonly domains: readonly string[];
+  readonly addresses: readonly string[];
+  readonly existing?: ReadonlyMap<string, Existing> | undefined;
   readonly keys: readonly DkimKey[];
+  readonly user: { readonly name: string; readonly password: string | null } | undefined;
   readonly file: string;
 };
 
-async function printRecords(io: Io, { json }: CommonOptions, { config, domains, keys, file }: Made): Promise<void> {
+/** Records are data, all else is for the person. */
+async function report(io: Io, { json }: CommonOptions, { keys, user, file, existing, ...made }: Made): Promise<void> {
   const { dkimRecord, zoneLine } = await import('../signing/signing.ts');
-  const groups = neededRecords({ hostname: config.hostname, domains, dkim: keys.map(dkimRecord), addresses: publicAddresses() });
-  const next = `smarthost user add ${domains[0] === undefined ? 'NAME --sender RULE' : `anna@${domains[0]}`}`;
-  if (json) await printJson(io, { file, dataDir: config.dataDir, records: groups.flatMap(({ records }) => records), next });
+  const { config, domains, addresses } = made;
+  const dkim = keys.map(dkimRecord);
+  const groups = neededRecords({ hostname: config.hostname, domains, dkim, addresses, ...(existing && { existing }) });
+  const records = groups.flatMap((group) => group.records);
+  const first = `smarthost user add ${domains[0] === undefined ? 'NAME --sender RULE' : `anna@${domains[0]}`}`;
+  const next = user === undefined ? first : 'smarthost serve';
+  if (json) await printJson(io, { file, dataDir: config.dataDir, records, ...(user && { user }), next });
   io.err(`Wrote ${file}; keys are in ${config.dataDir}. Set these DNS records:\n`);
   if (!json) await io.out(zoneText(groups, zoneLine));
-  io.err(`\nThen add who may send, and start the relay:\n  ${next}\n  smarthost config check\n  smarthost serve`);
+  if (user && !json)
+    io.err(
+      user.password === null ? `\n${user.name} exists already.` : `\nPassword of ${user.name}, not shown again: ${user.password}`,
+    );
+  io.err(
+    user === undefined
+      ? `\nThen add who may send, and start the relay:\n  ${first}\n  smarthost serve`
+      : '\nThen start the relay:\n  smarthost serve',
+  );
+  io.err('See whether the world agrees, until it does:\n  smarthost doctor --watch');
 }

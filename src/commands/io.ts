@@ -1,4 +1,5 @@
 /** What a command sees of the outside: where it reads and prints, so that tests can stand in its place. */
+import type { Readable, Writable } from 'node:stream';
 
 export type Io = {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -12,6 +13,8 @@ export type Io = {
   readonly interactive: boolean;
   /** stdout is a terminal that shows colours, and nobody said NO_COLOR. */
   readonly colours?: boolean;
+  /** Where questions are asked; default: stdin and stderr. */
+  readonly terminal?: { readonly input: Readable; readonly output: Writable };
 };
 
 /** The process's own streams. A reader that goes away early (`| head`) ends the command quietly. */

@@ -1,7 +1,8 @@
 /** Messages as text: a line each for lists, the whole story for one. */
 import { formatSize } from '../config/config.ts';
-import type { AttemptRecord, StoredMessage, Touched } from '../store/store.ts';
-import { clean, facts, table, time } from './text.ts';
+import { type AttemptRecord, ENDED_STATES, type RecipientState, type StoredMessage, type Touched } from '../store/store.ts';
+import { type Colour, type Paint, plain } from './colours.ts';
+import { clean, facts, several, table, time } from './text.ts';
 
 /** One line a recipient; a message's own columns stand in its first line only. */
 export function messageTable(messages: readonly StoredMessage[]): string {
@@ -20,36 +21,66 @@ export function messageTable(messages: readonly StoredMessage[]): string {
   return table(['ID', 'ACCEPTED', 'SIZE', 'FROM', 'TO', 'STATE', 'TRIED', 'NEXT', 'LAST REPLY'], rows);
 }
 
-/** All that is known of one message, each attempt with host, TLS and reply. */
-export function describeMessage(message: StoredMessage): string {
-  const { id, messageId, user, acceptedAt, expiresAt, size, signatures, about } = message;
+/** All that is known of one message: where it is in the first line, then who and what, then each attempt with host, TLS and reply. */
+export function describeMessage(message: StoredMessage, paint: Paint = plain): string {
+  const { id, messageId, user, acceptedAt, expiresAt, size, signatures, about, recipients } = message;
+  const waits = recipients.some(({ state }) => !ENDED_STATES.includes(state));
   const head = facts([
     ['message', id],
     ['Message-ID', messageId],
     ['from', sender(message)],
-    ['user', user ?? (about === undefined ? 'smarthost' : `smarthost, a report about ${about}`)],
-    ['accepted', `${time(acceptedAt)}, ${roundSize(size)}`],
-    ['returned after', time(expiresAt)],
+    [
+      'accepted',
+      `${time(acceptedAt)} from ${user ?? (about === undefined ? 'smarthost' : `smarthost, a report about ${about}`)}`,
+    ],
+    ['size', roundSize(size)],
     ['signed by', signatures.join(', ')],
+    ...(waits ? [['returned after', time(expiresAt)] as const] : []),
   ]);
-  return head + message.recipients.map(describeRecipient).join('');
+  return `${summary(message, paint)}\n${head}${recipients.map((recipient) => describeRecipient(recipient, paint)).join('')}`;
 }
 
-function describeRecipient({ address, state, nextAttemptAt, lastReply, trace }: StoredMessage['recipients'][number]): string {
+/** "2 relayed, 1 delayed until 10:05" */
+function summary({ recipients }: StoredMessage, paint: Paint): string {
+  const parts = [...new Set(recipients.map(({ state }) => state))].map((state) => {
+    const those = recipients.filter((recipient) => recipient.state === state);
+    const next = Math.min(...those.map(({ nextAttemptAt }) => nextAttemptAt ?? Number.POSITIVE_INFINITY));
+    const until = Number.isFinite(next) && state !== 'active' ? `, next attempt ${time(next)}` : '';
+    return paint(COLOURS[state], `${those.length} ${state}${until}`);
+  });
+  return paint('bold', `${several(recipients.length, 'recipient')}: `) + parts.join('; ');
+}
+
+const COLOURS: Readonly<Record<RecipientState, Colour>> = {
+  queued: 'cyan',
+  active: 'cyan',
+  delayed: 'yellow',
+  uncertain: 'yellow',
+  held: 'yellow',
+  relayed: 'green',
+  failed: 'red',
+  expired: 'red',
+  removed: 'gray',
+};
+
+function describeRecipient(recipient: StoredMessage['recipients'][number], paint: Paint): string {
+  const { address, state, nextAttemptAt, lastReply, trace } = recipient;
   const next = nextAttemptAt === null || state === 'active' ? '' : `, next attempt ${time(nextAttemptAt)}`;
   const said = trace.length === 0 && lastReply !== null ? `    ${clean(lastReply)}\n` : '';
-  return `  ${clean(address)}: ${state}${next}\n${said}${trace.map((attempt) => `    ${describeAttempt(attempt)}\n`).join('')}`;
+  const attempts = trace.map((attempt) => `    ${describeAttempt(attempt, paint)}\n`).join('');
+  return `  ${clean(address)}: ${paint(COLOURS[state], state)}${next}\n${said}${attempts}`;
 }
 
 /** "2026-11-21T10:00:00Z relayed by mx.example.org [192.0.2.1] TLSv1.3 in 0.4 s: 250 2.0.0 Ok" */
-export function describeAttempt({ at, outcome, mx, ip, tls, seconds, code, status, reply }: AttemptRecord): string {
+export function describeAttempt(attempt: AttemptRecord, paint: Paint = plain): string {
+  const { at, outcome, mx, ip, tls, seconds, code, status, reply } = attempt;
   const where = [mx, ip === null ? null : `[${ip}]`, mx === null && ip === null ? null : (tls ?? 'in clear')].filter(
     (part) => part !== null,
   );
   const by = where.length === 0 ? '' : ` ${where.join(' ')}`;
   // Some replies are kept with their code, some without.
   const said = reply.startsWith(String(code)) ? reply : [String(code), status, reply].filter((part) => part !== '').join(' ');
-  return clean(`${time(at)} ${outcome}${by} in ${seconds.toFixed(1)} s: ${said}`);
+  return `${time(at)} ${paint(COLOURS[outcome], outcome)}${clean(`${by} in ${seconds.toFixed(1)} s: ${said}`)}`;
 }
 
 export function touchedTable(touched: readonly Touched[]): string {

@@ -1,6 +1,7 @@
 /** `smarthost queue …`: mail that waits, and what can be done about it. */
 import type { Command } from 'commander';
 import type { MessageStore, RecipientState, Selection, StoredMessage, Touched } from '../store/store.ts';
+import { paintFor } from './colours.ts';
 import { withStore } from './context.ts';
 import { type CommonOptions, collect, define, group, type Register } from './define.ts';
 import { destinationChooser } from './destination.ts';
@@ -45,7 +46,7 @@ export const registerQueue: Register = (program, io) => {
       withStore(io, options, async ({ store }) => {
         const message = await store.messages.get(id!);
         if (message === undefined) throw notFound([id!]);
-        await (options.json ? printJson(io, traceShape(message)) : io.out(describeMessage(message)));
+        await (options.json ? printJson(io, traceShape(message)) : io.out(describeMessage(message, paintFor(io))));
       }),
   );
   for (const action of ACTIONS) registerAction(queue, io, action);

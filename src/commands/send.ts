@@ -4,6 +4,7 @@ import { type Config, parseDuration, parseMailbox } from '../config/config.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { ENDED_STATES, type NewMessage, type Store, type StoredMessage } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
+import { paintFor } from './colours.ts';
 import { withStore } from './context.ts';
 import { type CommonOptions, define, type Register } from './define.ts';
 import { destinationChooser } from './destination.ts';
@@ -11,8 +12,9 @@ import { CommandError, typed } from './errors.ts';
 import { type Io, printJson } from './io.ts';
 import { describeAttempt, describeMessage } from './message-text.ts';
 import { traceShape } from './shapes.ts';
+import { time } from './text.ts';
 
-type SendOptions = { readonly to: string; readonly from?: string; readonly timeout: string };
+type SendOptions = { readonly to: string; readonly from?: string; readonly timeout: string; readonly verbose?: boolean };
 const POLL = SECOND / 5;
 
 export const registerSend: Register = (program, io) => {
@@ -26,7 +28,8 @@ export const registerSend: Register = (program, io) => {
         command
           .requiredOption('--to <address>', 'the recipient')
           .option('--from <address>', 'the sender; default: reports.from of the configuration')
-          .option('--timeout <duration>', 'how long to follow it', '2m'),
+          .option('--timeout <duration>', 'how long to follow it', '2m')
+          .option('--verbose', 'show the header as it is sent, with its signatures, and each change of state'),
     },
     async (_, options) => {
       const to = typed('--to', () => parseMailbox(options.to));
@@ -99,26 +102,39 @@ function testMessage({ hostname, id, from, to, now }: TestMessage): string {
 type Followed = { readonly store: Store; readonly id: string; readonly timeout: number };
 
 /** Prints each attempt as it ends; the relay that runs beside us does the work. */
-async function follow(io: Io, { json }: CommonOptions, { store, id, timeout }: Followed): Promise<void> {
+async function follow(io: Io, options: CommonOptions & SendOptions, { store, id, timeout }: Followed): Promise<void> {
   const deadline = Date.now() + timeout;
-  let seen = 0;
+  const paint = paintFor(io);
+  const say = options.verbose ? (text: string) => io.err(`${time(Date.now())} ${text}`) : () => {};
+  if (options.verbose) io.err(await headerOf(store, id));
+  let [seen, before] = [0, ''];
   for (;;) {
     const message = await store.messages.get(id);
     if (message === undefined) throw new CommandError(`${id} is no longer known.`);
-    const attempts = message.recipients.flatMap(({ trace }) => trace);
-    for (const attempt of attempts.slice(seen)) io.err(describeAttempt(attempt));
-    seen = attempts.length;
-    const [recipient] = message.recipients;
-    if (ENDED_STATES.includes(recipient!.state) || Date.now() >= deadline) return finish(io, json === true, message, seen);
+    const { state, trace, destination } = message.recipients[0]!;
+    if (state !== before) say(`${state}, for ${destination}`);
+    before = state;
+    for (const attempt of trace.slice(seen)) io.err(describeAttempt(attempt, paint));
+    seen = trace.length;
+    if (ENDED_STATES.includes(state) || Date.now() >= deadline) return finish(io, options.json === true, message, seen);
     await sleep(POLL);
   }
 }
 
+/** The words of an attempt are not kept, only its last reply: what can be shown of it is what was sent. */
+async function headerOf(store: Store, id: string): Promise<string> {
+  const content = await store.messages.content(id);
+  if (content === undefined) return 'It has left already.';
+  const text = Buffer.from(content.kind === 'inline' ? content.bytes : content.prefix).toString();
+  return `The header as it is sent (of the conversation itself, the last reply is kept):\n${text.split('\r\n\r\n')[0]!.replaceAll('\r', '').replace(/^/gm, '  ')}`;
+}
+
 async function finish(io: Io, json: boolean, message: StoredMessage, attempts: number): Promise<void> {
-  await (json ? printJson(io, traceShape(message)) : io.out(describeMessage(message)));
-  const { state } = message.recipients[0]!;
+  await (json ? printJson(io, traceShape(message)) : io.out(describeMessage(message, paintFor(io))));
+  const { state, nextAttemptAt } = message.recipients[0]!;
   if (state === 'relayed') return;
   const idle = attempts === 0 && !ENDED_STATES.includes(state) ? ' Is the relay running (`smarthost serve`)?' : '';
+  const next = nextAttemptAt === null || attempts === 0 ? '' : ` The next attempt is at ${time(nextAttemptAt)}.`;
   const later = ENDED_STATES.includes(state) ? '' : ` It stays in the queue: smarthost trace ${message.id}`;
-  throw new CommandError(`Not relayed: ${state}.${idle}${later}`);
+  throw new CommandError(`Not relayed: ${state}.${idle}${next}${later}`);
 }

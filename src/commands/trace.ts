@@ -1,4 +1,5 @@
 /** `smarthost trace`: what became of a message. */
+import { paintFor } from './colours.ts';
 import { withStore } from './context.ts';
 import { define, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
@@ -6,26 +7,33 @@ import { printJson } from './io.ts';
 import { describeMessage } from './message-text.ts';
 import { traceShape } from './shapes.ts';
 
+/** In full; an address may have thousands. */
 const MOST = 100;
+const SHOWN = 5;
 
 export const registerTrace: Register = (program, io) => {
-  define(
+  define<{ readonly all?: boolean }>(
     program,
     {
       usage: 'trace <what>',
-      about: 'What became of a message: by queue ID, Message-ID, or the address of a recipient or sender; the newest first.',
+      about:
+        'Where is my mail? By queue ID, Message-ID, or the address of a recipient or sender; the newest first, with every attempt.',
       examples: ['trace 1h8m2k9x70abc', "trace '<1234@example.org>'", 'trace bob@example.com --json'],
+      options: (command) => command.option('--all', `more than the newest ${SHOWN}, up to ${MOST}; --json has them always`),
     },
     ([what], options) =>
       withStore(io, options, async ({ store }) => {
         const found = await store.messages.find(what!.trim(), MOST);
+        const shown = options.all || options.json ? found : found.slice(0, SHOWN);
         if (options.json) await printJson(io, found.map(traceShape));
-        else await io.out(found.map(describeMessage).join('\n'));
+        else await io.out(shown.map((message) => describeMessage(message, paintFor(io))).join('\n'));
         if (found.length === 0)
           throw new CommandError(
             `Nothing is known of ${JSON.stringify(what)}: no such message, or its trace was forgotten (trace.keep).`,
           );
-        if (found.length === MOST) io.err(`The newest ${MOST} are shown.`);
+        if (shown.length < found.length)
+          io.err(`The newest ${SHOWN} of ${found.length === MOST ? 'many' : found.length}; --all shows more.`);
+        else if (found.length === MOST) io.err(`The newest ${MOST} are shown.`);
       }),
   );
 };

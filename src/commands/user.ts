@@ -89,29 +89,41 @@ export const registerUser: Register = (program, io) => {
 };
 
 async function add(io: Io, typedName: string, options: UserOptions & CommonOptions): Promise<void> {
-  const { hashPassword, normalizeName } = await import('../credentials/credentials.ts');
-  const name = typed('NAME:', () => normalizeName(typedName));
-  const change = parseUserOptions(options);
-  const senders = change.senders ?? defaultSenders(name);
+  const wanted = await wantedCredential(typedName, options);
   await withStore(io, options, async ({ store }) => {
+    const { name, senders } = wanted;
     if (await store.credentials.get(name)) throw exists(name);
     const { password, given } = await choosePassword(io, options.passwordStdin);
-    const added = await store.credentials.add({
-      mailServer: false,
-      limits: null,
-      expiresAt: null,
-      rewrite: null,
-      ...change,
-      name,
-      senders,
-      hash: await hashPassword(password),
-      disabled: false,
-      createdAt: Date.now(),
-    });
-    if (!added) throw exists(name);
+    await addCredential(store, wanted, password);
     io.err(`${name} may send as ${senders.join(', ')}.${given ? '' : ' This is its password; it is not shown again:'}`);
     await printPassword(io, options, name, given ? null : password);
   });
+}
+
+type Wanted = Pick<Credential, 'name' | 'senders'> & ReturnType<typeof parseUserOptions>;
+
+/** What was typed, before anything is opened. @throws UsageError */
+export async function wantedCredential(typedName: string, options: UserOptions): Promise<Wanted> {
+  const { normalizeName } = await import('../credentials/credentials.ts');
+  const name = typed('NAME:', () => normalizeName(typedName));
+  const change = parseUserOptions(options);
+  return { ...change, name, senders: change.senders ?? defaultSenders(name) };
+}
+
+/** @throws CommandError where the name exists. */
+export async function addCredential(store: Store, wanted: Wanted, password: string): Promise<void> {
+  const { hashPassword } = await import('../credentials/credentials.ts');
+  const added = await store.credentials.add({
+    mailServer: false,
+    limits: null,
+    expiresAt: null,
+    rewrite: null,
+    ...wanted,
+    hash: await hashPassword(password),
+    disabled: false,
+    createdAt: Date.now(),
+  });
+  if (!added) throw exists(wanted.name);
 }
 
 function exists(name: string): CommandError {

@@ -1,4 +1,5 @@
 /** `smarthost queue …`, `trace` and `send` on a real store, with the test in the place of the running relay. */
+import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { NewMessage } from '../../src/store/store.ts';
 import { aMessage, type CommandBench, createCommandBench } from '../support/command.ts';
@@ -90,6 +91,27 @@ test('text tells the same story, without the control characters of a remote repl
   expect(`${out}${list.out}`).not.toContain('\x1b');
   expect(list.out.split('\n')).toHaveLength(4); // header, two recipients, the end
   expect(list.err).toBe('1 message.\n');
+});
+
+test('trace begins with where the mail is, in colours on a terminal alone', async () => {
+  const message = aMessage(['bob@example.com', 'eve@example.net']);
+  await put(message);
+  await delay(message);
+  const { out } = await bench.run(['trace', message.id]);
+  expect(out).toMatch(/^2 recipients: 1 delayed, next attempt \S+Z; 1 queued, next attempt \S+Z\nmessage: /);
+  expect(out).toMatch(/^accepted: +\S+Z from anna@example\.org$/m);
+  const coloured = await bench.run(['trace', message.id], { colours: true });
+  expect(coloured.out).toContain('\x1b[33m1 delayed');
+  expect(stripVTControlCharacters(coloured.out)).toBe(out);
+});
+
+test('trace of an address with much mail shows the newest, and all on request', async () => {
+  await put(...Array.from({ length: 7 }, () => aMessage(['bob@example.com'])));
+  const some = await bench.run(['trace', 'bob@example.com']);
+  expect(some.out.match(/^message:/gm)).toHaveLength(5);
+  expect(some.err).toBe('The newest 5 of 7; --all shows more.\n');
+  expect((await bench.run(['trace', 'bob@example.com', '--all'])).out.match(/^message:/gm)).toHaveLength(7);
+  expect(await bench.json('trace', 'bob@example.com')).toHaveLength(7);
 });
 
 test('list goes through more than a page, and filters', async () => {
@@ -196,6 +218,15 @@ test('send queues a signed test message and follows it to its end', async () => 
   const text = Buffer.from(content.kind === 'inline' ? content.bytes : []).toString();
   expect(text).toMatch(/^From: postmaster@relay\.example\.net\r$/m);
   expect(text).toMatch(/^Auto-Submitted: auto-generated\r$/m);
+});
+
+test('send --verbose shows the header as it is sent, and says that the conversation is not kept', async () => {
+  await bench.run(['domain', 'add', 'relay.example.net']);
+  const { code, err } = await bench.run(['send', '--to', 'bob@example.com', '--timeout', '0', '--verbose']);
+  expect(code).toBe(1);
+  expect(err).toMatch(/of the conversation itself, the last reply is kept/);
+  expect(err).toMatch(/^ {2}DKIM-Signature: .*\n(?: {2}\s.*\n)*(?: {2}.*\n)* {2}Subject: Test message/m);
+  expect(err).toMatch(/^\S+Z queued, for example\.com$/m);
 });
 
 test('send gives up following after its time, and says that the message stays', async () => {

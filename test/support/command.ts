@@ -11,7 +11,10 @@ export type Ran = { readonly code: number; readonly out: string; readonly err: s
 export type CommandBench = {
   readonly folder: string;
   readonly dataDir: string;
-  run(args: readonly string[], options?: { stdin?: string; env?: Record<string, string> }): Promise<Ran>;
+  run(
+    args: readonly string[],
+    options?: { stdin?: string; env?: Record<string, string>; terminal?: Io['terminal']; colours?: boolean },
+  ): Promise<Ran>;
   /** Runs with `--json`, must succeed. */
   json(...args: readonly string[]): Promise<any>;
   /** The store beside the commands, as the running relay has it. */
@@ -23,7 +26,7 @@ export async function createCommandBench(yaml = ''): Promise<CommandBench> {
   const folder = await mkdtemp(join(tmpdir(), 'commands-'));
   const dataDir = join(folder, 'data');
   if (yaml !== '-') await writeFile(join(folder, 'smarthost.yaml'), `hostname: relay.example.net\ndataDir: data\n${yaml}`);
-  const run: CommandBench['run'] = async (args, { stdin = '', env = {} } = {}) => {
+  const run: CommandBench['run'] = async (args, { stdin = '', env = {}, terminal, colours = false } = {}) => {
     let [out, err] = ['', ''];
     const io: Io = {
       env,
@@ -37,7 +40,9 @@ export async function createCommandBench(yaml = ''): Promise<CommandBench> {
       stdin: (async function* () {
         yield Buffer.from(stdin);
       })(),
-      interactive: false,
+      interactive: terminal !== undefined,
+      colours,
+      ...(terminal && { terminal }),
     };
     const code = await runCommand(args, io);
     return { code, out, err };

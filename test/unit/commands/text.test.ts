@@ -1,9 +1,10 @@
 /** How commands print: tables, facts, times, zone lines, JSON arrays that are never whole in memory. */
 import { describe, expect, test } from 'vitest';
-import { neededRecords, publicAddresses, reverseName } from '../../../src/commands/init-records.ts';
+import { neededRecords } from '../../../src/commands/init-records.ts';
 import { type Io, printJsonArray, readLine } from '../../../src/commands/io.ts';
 import { clean, facts, iso, several, table, time } from '../../../src/commands/text.ts';
 import { parseExpiry } from '../../../src/commands/user-options.ts';
+import { publicAddresses } from '../../../src/system/public-address.ts';
 
 function io(chunks: readonly string[] = []): Io & { text: string } {
   return {
@@ -88,13 +89,6 @@ test.each(['', 'soon', '2027-13-01', '2027-02-31', '2027-02-31T10:00', '31.12.20
 );
 
 describe('the DNS records of a new relay', () => {
-  test.each([
-    ['192.0.2.5', '5.2.0.192.in-addr.arpa'],
-    ['2001:db8::1', `1.${'0.'.repeat(23)}8.b.d.0.1.0.0.2.ip6.arpa`],
-    ['::1', `1.${'0.'.repeat(31)}ip6.arpa`],
-    ['2001:db8:1:2:3:4:5:6', '6.0.0.0.5.0.0.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa'],
-  ])('reverse name of %s', (address, name) => expect(reverseName(address)).toBe(name));
-
   test('take the addresses that the world can reach', () => {
     const face = (address: string, family: 'IPv4' | 'IPv6', internal = false) => ({
       address,
@@ -119,5 +113,13 @@ describe('the DNS records of a new relay', () => {
     const groups = neededRecords({ hostname: 'relay.example.net', domains: ['relay.example.net'], dkim: [], addresses: [] });
     const names = groups.flatMap(({ records }) => records.map(({ name }) => name));
     expect(names).toEqual(['relay.example.net', '_dmarc.relay.example.net']);
+  });
+
+  test('extend the SPF record that a domain has, and leave its DMARC record', () => {
+    const existing = new Map([['example.org', { spf: 'v=spf1 mx a:relay.example.net -all', dmarc: true }]]);
+    const needed = { hostname: 'relay.example.net', domains: ['example.org'], dkim: [], addresses: ['192.0.2.5'], existing };
+    const { comment, records } = neededRecords(needed).at(-1)!;
+    expect(records).toEqual([{ name: 'example.org', type: 'TXT', ttl: 3600, value: 'v=spf1 mx a:relay.example.net -all' }]);
+    expect(comment).toMatch(/replaces the one that is there.*DMARC record stays/);
   });
 });

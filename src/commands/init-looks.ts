@@ -1,0 +1,76 @@
+/** What `init` asks the DNS while it asks the person. */
+
+import { parseConfig } from '../config/config.ts';
+import { createDns, type Dns, type DnsAnswer } from '../dns/dns.ts';
+import { checkHost, isDmarc, isSpf, ownAddresses, wantedSpf } from '../doctor/doctor.ts';
+import { SECOND } from '../system/clock.ts';
+import type { Existing } from './init-records.ts';
+import type { Io } from './io.ts';
+
+export type Seen = { readonly result: 'ok' | 'warning' | 'unknown'; readonly sentence: string };
+
+export type Looks = {
+  /** What A, AAAA and PTR say of the host name and its addresses. */
+  host(hostname: string, addresses: readonly string[]): Promise<readonly Seen[]>;
+  domain(domain: string, hostname: string): Promise<Seen & { readonly existing?: Existing }>;
+  /** The name that an address has. */
+  nameOf(address: string | undefined): Promise<string | undefined>;
+  addressesOf(hostname: string): Promise<readonly string[]>;
+};
+
+/** `dns.servers` may be set in the environment, before there is a file. */
+export async function createLooks(io: Pick<Io, 'env' | 'cwd'>): Promise<Looks> {
+  const parsed = await parseConfig({ path: 'smarthost.yaml', text: 'hostname: relay.example.net' }, { env: io.env, cwd: io.cwd });
+  const dns = createDns({ servers: 'config' in parsed ? parsed.config.dns.servers : [], timeout: SECOND });
+  return {
+    host: (hostname, addresses) => lookAtHost(dns, hostname, addresses),
+    domain: (domain, hostname) => lookAtDomain(dns, domain, hostname),
+    async nameOf(address) {
+      return address === undefined ? undefined : values(await dns.ptr(address))[0];
+    },
+    async addressesOf(hostname) {
+      const answers = await Promise.all([dns.a(hostname), dns.aaaa(hostname)]);
+      return answers.flatMap(values);
+    },
+  };
+}
+
+/** By the doctor's own judgement: what is not set yet is to be set, and no error. */
+async function lookAtHost(dns: Dns, hostname: string, addresses: readonly string[]): Promise<readonly Seen[]> {
+  const [a, aaaa] = await Promise.all([dns.a(hostname), dns.aaaa(hostname)]);
+  const facts = { source: addresses, ip: 'auto', allowPrivate: [], machine: [], seenAs: [], a, aaaa } as const;
+  const own = ownAddresses(facts);
+  const ptr = new Map(await Promise.all(own.addresses.map(async (address) => [address, await dns.ptr(address)] as const)));
+  return checkHost({ ...facts, hostname, own, ptr })
+    .filter(({ check }) => check !== 'helo')
+    .map(({ check, subject, result, found, advice }) => ({
+      result: result === 'error' ? 'warning' : result,
+      sentence: `${check.toUpperCase()} of ${subject}: ${found}${result === 'ok' || result === 'unknown' ? '' : `. ${advice}`}`,
+    }));
+}
+
+async function lookAtDomain(dns: Dns, domain: string, hostname: string): Promise<Seen & { readonly existing?: Existing }> {
+  const [txt, dmarc] = await Promise.all([dns.txt(domain), dns.txt(`_dmarc.${domain}`)]);
+  if (txt.kind === 'temporary' || dmarc.kind === 'temporary')
+    return { result: 'unknown', sentence: `${domain}: the DNS gave no answer, so what it has is not known.` };
+  const record = values(txt).find(isSpf);
+  const existing = {
+    ...(record === undefined ? {} : { spf: wantedSpf(record, { domain, hostname }) }),
+    dmarc: values(dmarc).some(isDmarc),
+  };
+  const spf =
+    record === undefined
+      ? 'no SPF record'
+      : existing.spf === record
+        ? 'an SPF record that allows us'
+        : 'an SPF record, to be extended';
+  return {
+    result: 'ok',
+    sentence: `${domain} has ${spf}, and ${existing.dmarc ? 'a DMARC record, which stays' : 'no DMARC record'}.`,
+    existing,
+  };
+}
+
+function values<T>(answer: DnsAnswer<T>): readonly T[] {
+  return answer.kind === 'found' ? answer.values : [];
+}

@@ -1,0 +1,127 @@
+/** `smarthost init` with a person in front of it, or with everything said on the command line. */
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { DnsServer } from '../../src/demo/dns-server.ts';
+import { type CommandBench, createCommandBench } from '../support/command.ts';
+import { startDns } from '../support/dns.ts';
+
+let bench: CommandBench;
+let dns: DnsServer;
+beforeEach(async () => {
+  bench = await createCommandBench('-');
+  dns = await startDns({
+    'relay.example.net': { A: ['203.0.113.5'] },
+    '203.0.113.5': { PTR: ['relay.example.net'] },
+    'shop.test': { TXT: ['v=spf1 mx -all'] },
+    '_dmarc.shop.test': { TXT: ['v=DMARC1; p=reject'] },
+    'new.test': { MX: ['10 mx.new.test'] },
+  });
+});
+afterEach(() => Promise.all([bench.close(), dns.close()]));
+
+const ENTER = '\r';
+const CTRL_C = '\x03';
+
+/** Types an answer when its question is on the screen. */
+async function answer(dialog: readonly (readonly [question: RegExp, keys: string])[], args: readonly string[] = []) {
+  const terminal = { input: new PassThrough(), output: new PassThrough() };
+  let screen = '';
+  let asked = 0;
+  let from = 0;
+  terminal.output.on('data', (chunk) => {
+    screen += stripVTControlCharacters(String(chunk));
+    const [question, keys] = dialog[asked] ?? [];
+    if (question === undefined || !question.test(screen.slice(from))) return;
+    asked++;
+    from = screen.length;
+    // After the prompt has drawn itself, key by key as a terminal has it.
+    setImmediate(() => {
+      for (const key of keys!) terminal.input.write(key);
+    });
+  });
+  const result = await bench.run(['init', '--dir', '.', ...args], { terminal, env: { SMARTHOST_DNS_SERVERS: dns.server } });
+  return { ...result, screen, asked };
+}
+
+test('asks, compares the answers with the DNS, and prints what is to be set', async () => {
+  const { code, out, err, screen, asked } = await answer(
+    [
+      [/Full host name/, `relay.example.net${ENTER}`],
+      [/Domains that send/, `shop.test new.test${ENTER}`],
+      [/Your mail address/, `admin@example.net${ENTER}`],
+      [/accept the terms/, 'y'],
+      [/first user/, 'y'],
+      [/Its name/, `anna@shop.test${ENTER}`],
+    ],
+    ['--address', '203.0.113.5'],
+  );
+  expect([code, asked]).toEqual([0, 6]);
+  expect(screen).toMatch(/A of relay\.example\.net: 203\.0\.113\.5/);
+  expect(screen).toMatch(/PTR of 203\.0\.113\.5: relay\.example\.net\./);
+  expect(screen).toMatch(/shop\.test has an SPF record, to be extended, and a DMARC record, which stays/);
+  expect(screen).toMatch(/new\.test has no SPF record, and no DMARC record/);
+  expect(out).toMatch(/^relay\.example\.net\. 3600 IN A 203\.0\.113\.5$/m);
+  expect(out).toMatch(/^5\.113\.0\.203\.in-addr\.arpa\. 3600 IN PTR relay\.example\.net\.$/m);
+  expect(out).toMatch(/^shop\.test\. 3600 IN TXT "v=spf1 mx a:relay\.example\.net -all"$/m);
+  expect(out).toMatch(/^new\.test\. 3600 IN TXT "v=spf1 a:relay\.example\.net ~all"$/m);
+  expect(out).not.toMatch(/^_dmarc\.shop\.test/m);
+  expect(out).toMatch(/^_dmarc\.new\.test\. 3600 IN TXT "v=DMARC1; p=none"$/m);
+  expect(err).toMatch(/Password of anna@shop\.test, not shown again: \S{16,}/);
+  expect(err).toMatch(/smarthost serve\n.*\n +smarthost doctor --watch/);
+  expect(await readFile(join(bench.folder, 'smarthost.yaml'), 'utf8')).toMatch(/^hostname: relay\.example\.net$/m);
+  expect((await bench.run(['config', 'check'])).code).toBe(0);
+  expect(await bench.json('user', 'list')).toMatchObject([{ name: 'anna@shop.test', senders: ['anna@shop.test'] }]);
+});
+
+test('corrects a slip on the spot, and asks only for what was not said', async () => {
+  const { code, screen, asked } = await answer(
+    [
+      [/Domains that send/, `org${ENTER}`],
+      [/It must be/, `.test${ENTER}`],
+      [/accept the terms/, 'n'],
+      [/first user/, 'n'],
+    ],
+    ['--hostname', 'relay.example.net', '--address', '203.0.113.9', '--email', 'admin@example.net'],
+  );
+  expect([code, asked]).toEqual([0, 4]);
+  expect(screen).not.toMatch(/Full host name|Your mail address/);
+  expect(screen).toMatch(/Mail leaves from 203\.0\.113\.9 too/);
+  expect((await bench.json('domain', 'list')).map(({ domain }: { domain: string }) => domain)).toContain('org.test');
+});
+
+test('writes nothing when the person gives up', async () => {
+  const { code, err } = await answer([[/Full host name/, CTRL_C]]);
+  expect([code, err]).toEqual([1, 'Given up; nothing was written.\n']);
+  await expect(stat(join(bench.folder, 'smarthost.yaml'))).rejects.toThrow('ENOENT');
+  await expect(stat(join(bench.folder, 'data'))).rejects.toThrow('ENOENT');
+});
+
+test('does the same without a question', async () => {
+  const args = [
+    'init',
+    '--dir',
+    '.',
+    '--yes',
+    '--hostname',
+    'relay.example.net',
+    '--domain',
+    'shop.test',
+    '--domain',
+    'new.test',
+  ];
+  const made = await bench.json(...args, '--address', '203.0.113.5', '--address', '2001:db8::5', '--user', 'shop');
+  expect(made.user).toEqual({ name: 'shop', password: expect.stringMatching(/^\S{16,}$/) });
+  expect(made.next).toBe('smarthost serve');
+  expect(made.records.slice(0, 4).map(({ type, value }: { type: string; value: string }) => [type, value])).toEqual([
+    ['A', '203.0.113.5'],
+    ['AAAA', '2001:db8::5'],
+    ['PTR', 'relay.example.net.'],
+    ['PTR', 'relay.example.net.'],
+  ]);
+  expect(await bench.json('user', 'list')).toMatchObject([{ name: 'shop', senders: ['@shop.test', '@new.test'] }]);
+  expect((await bench.run([...args, '--force', '--user', 'shop'])).err).toContain('shop exists already.');
+  expect((await bench.run([...args, '--force', '--address', 'here'])).code).toBe(2);
+});
