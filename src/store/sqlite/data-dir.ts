@@ -1,5 +1,16 @@
 /** The directory that holds the store: who owns it, and that nobody else reads it. */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { StoreError } from '../contract.ts';
 
@@ -50,9 +61,17 @@ export function prepareDataDir(dataDir: string): void {
   }
 }
 
+/** One by one: Node's `recursive` never ends where a directory says ENOENT although its parent exists, as below /proc. */
 function makeDirectory(path: string): void {
-  const made = mkdirSync(path, { recursive: true, mode: 0o700 });
-  if (made !== undefined) syncDirectory(dirname(made));
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  makeDirectory(parent);
+  try {
+    mkdirSync(path, 0o700);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // another process was faster
+  }
+  syncDirectory(parent);
 }
 
 /** SQLite gives its log and its index the mode of this file. */

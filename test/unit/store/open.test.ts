@@ -41,6 +41,14 @@ test('directories are made for their owner alone, files too', async () => {
   expect(statSync(path).mode & 0o777).toBe(0o700);
 });
 
+test.skipIf(process.platform !== 'linux')(
+  'a directory that cannot be made is refused, where making it says odd things too',
+  async () => {
+    // Below /proc each new directory is ENOENT, and its parent exists: Node's own recursive mkdir never ends there.
+    expect(await refusal('/proc/smarthost/data')).toMatch(/^(Cannot use|No permission to use) \/proc\/smarthost\/data/);
+  },
+);
+
 test('a directory or database that others can read is refused with the remedy', async () => {
   const path = await madeStore();
   chmodSync(path, 0o755);
