@@ -4,6 +4,7 @@
  * - before `accept` has resolved: nothing or the whole message; nobody was told 250.
  * - accepted, first attempt from memory under way: recipients stand `active`, leased to a dead incarnation. `takeBack` makes them
  *   due at once. What the far side took before the crash but was not settled is sent once more, with the same Message-ID.
+ * - the same where only an answer of the store was lost: lost-answers.ts gives back, or removes, while the process lives.
  * - `queued`, `delayed`, `uncertain`: due at their time, nothing to repair. `uncertain` had no reply to its final dot.
  * - `held`: waits for the operator.
  * - settled: outcome, attempt, next time and reports are one transaction, so a report exists exactly when its cause is recorded.
@@ -14,11 +15,12 @@
  *   active → queued or delayed* (handed back: shutting down, no room);  any waiting → held, removed* (command);  held → queued*.
  * Expiry is decided only after an attempt, of the message or (untried.ts) at a destination that takes no more of them.
  */
-import type { AcceptRequest, Content, LimitUse, MessageStore, NewMessage } from '../store/store.ts';
+import type { AcceptRequest, AcceptResult, Content, LimitUse, MessageStore, NewMessage } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
 import { NOTHING, type Plan, planFirstAttempts, release, toClaim } from './first-attempt.ts';
+import { createLostAnswers } from './lost-answers.ts';
 import type { ReportFunction } from './reportable.ts';
 import { createPromises, createRoom } from './room.ts';
 import { startRunner } from './runner.ts';
@@ -76,15 +78,17 @@ export function startQueue(options: QueueOptions): Queue {
   const attempts = createAttempts({ deliver, settle: settler.settle, log });
   const promises = createPromises(options.room);
   const room = createRoom(memory, promises);
+  const stopped = () => attempts.closing;
+  const lost = createLostAnswers({ store, log, owner, now, stopped, onGivenBack: () => runner.wake() });
   const runner = startRunner({
-    ...{ store, log, owner, attempts, blockedUntil, now },
+    ...{ store, log, lost, attempts, blockedUntil, now },
     room: createRoom(memory / 2, promises),
     horizon: () => horizon(schedule),
     patience: () => patience(schedule),
     settleUntried: settler.settleUntried,
   });
   options.onRoom((destination) => runner.roomFor(destination));
-  void takeBack({ store, log, owner, now, stopped: () => attempts.closing }).then(runner.wake);
+  void takeBack({ store, log, owner, now, stopped }).then(runner.wake);
 
   function onDue(destination: string, at: number, why: 'report' | 'retry' | 'returned'): void {
     if (why === 'report') runner.announce(destination);
@@ -97,7 +101,7 @@ export function startQueue(options: QueueOptions): Queue {
     const end = attempts.hold();
     try {
       const request = { message, claim: plan.claim, owner };
-      const result = await store.accept(limits === undefined ? request : { ...request, limits });
+      const result = await accept(limits === undefined ? request : { ...request, limits });
       if (!result.accepted) return result;
       if (result.held) logHeld(log, message);
       else begin(plan, message, result.content);
@@ -105,6 +109,15 @@ export function startQueue(options: QueueOptions): Queue {
     } finally {
       release(plan, room);
       end();
+    }
+  }
+
+  async function accept(request: AcceptRequest): Promise<AcceptResult> {
+    try {
+      return await store.accept(request);
+    } catch (error) {
+      lost.messageLost(request.message.id);
+      throw error;
     }
   }
 

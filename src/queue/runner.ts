@@ -6,6 +6,7 @@ import type { Attempts } from './attempts.ts';
 import { retryFrozen, watchClock } from './clock-jump.ts';
 import { DueView, type Entry } from './due-view.ts';
 import { bytesOf, MAX_RECIPIENTS } from './first-attempt.ts';
+import type { LostAnswers } from './lost-answers.ts';
 import { createRefresher } from './refresh.ts';
 import type { Room } from './room.ts';
 import { reviewUntried } from './untried.ts';
@@ -23,7 +24,7 @@ const LONGEST_SLEEP = 30_000;
 export type RunnerOptions = {
   readonly store: Pick<MessageStore, 'due' | 'claim' | 'list' | 'retry'>;
   readonly log: MailLog;
-  readonly owner: string;
+  readonly lost: LostAnswers;
   readonly attempts: Attempts;
   /** Of what waited in the store: apart from that of new mail. */
   readonly room: Room;
@@ -39,7 +40,7 @@ export type RunnerOptions = {
 export type Runner = ReturnType<typeof startRunner>;
 
 export function startRunner(options: RunnerOptions) {
-  const { store, log, owner, attempts, room, blockedUntil, now } = options;
+  const { store, log, lost, attempts, room, blockedUntil, now } = options;
   const view = new DueView();
   const monotonic = () => performance.now();
   const clockJump = watchClock(now, monotonic);
@@ -112,6 +113,7 @@ export function startRunner(options: RunnerOptions) {
     const { destination } = entry;
     const { events } = view;
     const release = attempts.hold();
+    const owner = lost.newLease();
     claiming++;
     room.promise(destination, limit);
     room.take(destination, limit * LARGEST);
@@ -123,6 +125,7 @@ export function startRunner(options: RunnerOptions) {
       else view.exhausted(entry, events);
     } catch (error) {
       log.event.error('storeFailed', { operation: 'claim', error });
+      lost.claimLost(owner);
       view.park(entry, monotonic() + 1000);
     } finally {
       claiming--;

@@ -10,6 +10,7 @@ import { createCache } from '../system/cache.ts';
 import { HOUR, SECOND } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import type { Decision, DecisionFacts } from './decide.ts';
+import type { LostAnswers } from './lost-answers.ts';
 import type { Schedule } from './schedule.ts';
 
 /** Destinations whose last failure is remembered. */
@@ -46,7 +47,8 @@ export function patience({ delayWarning, lifetime }: Schedule): number {
 export function decideUntried(facts: DecisionFacts & { readonly failedAt: number }): Decision {
   const { message, recipient, outcome, schedule, now, failedAt } = facts;
   const { n } = recipient;
-  if (failedAt > message.expiresAt) {
+  // A failure that seems to lie ahead was noted by a clock that has been set back: it proves nothing.
+  if (failedAt > message.expiresAt && failedAt <= now) {
     const change = { n, state: 'expired', lastReply: replyLine(outcome.reply) } as const;
     return { recipient, outcome, event: 'expired', change, report: { recipient, action: 'expired', outcome } };
   }
@@ -62,20 +64,22 @@ export function decideUntried(facts: DecisionFacts & { readonly failedAt: number
 export type UntriedOptions = {
   readonly store: Pick<MessageStore, 'claim'>;
   readonly log: MailLog;
-  readonly owner: string;
+  readonly lost: LostAnswers;
   /** Never rejects. */
   readonly settleUntried: (claim: Claim) => Promise<void>;
 };
 
 /** @param until what was due by then. @returns true if there may be more. Never rejects. */
 export async function reviewUntried(destination: string, until: number, options: UntriedOptions): Promise<boolean> {
-  const { store, log, owner, settleUntried } = options;
+  const { store, log, lost, settleUntried } = options;
+  const owner = lost.newLease();
   try {
     const claims = await store.claim({ destination, now: until, limit: BATCH, owner });
     await Promise.all(claims.map(settleUntried));
     return claims.length >= BATCH;
   } catch (error) {
     log.event.error('storeFailed', { operation: 'claim', error });
+    lost.claimLost(owner);
     return false;
   }
 }

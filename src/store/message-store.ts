@@ -195,8 +195,13 @@ export type MessageStore = {
    * reports are left out. @returns the `n` of those that stayed.
    */
   settle(settlement: Settlement): Promise<readonly number[]>;
-  /** At start, with the instance lock held: all leases of dead owners are due again at `now`. Returns how many. */
+  /**
+   * At start, with the instance lock held: all leases of dead owners are due again at `now`; those of `owner` and of `owner#…`,
+   * as it may call single claims, are alive. Returns how many.
+   */
   takeBack(owner: string, now: number): Promise<number>;
+  /** Leases of exactly this owner are due again at `now`: those of a claim whose answer was lost. Returns how many. */
+  giveBack(owner: string, now: number): Promise<number>;
 
   list(query: ListQuery): Promise<readonly StoredMessage[]>;
   get(id: string): Promise<StoredMessage | undefined>;

@@ -155,13 +155,14 @@ export function createMemoryStore(): MemoryStore {
       let count = 0;
       for (const { recipients } of messages.values()) {
         for (const recipient of recipients) {
-          if (recipient.state !== 'active' || recipient.owner === owner) continue;
+          if (recipient.state !== 'active' || recipient.owner?.split('#')[0] === owner) continue;
           Object.assign(recipient, { state: recipient.attempts > 0 ? 'delayed' : 'queued', nextAttemptAt: now, owner: null });
           count++;
         }
       }
       return count;
     },
+    giveBack: async () => 0,
     async list({ states, after = '', limit = 100 }) {
       await call('list');
       const wanted = (state: RecipientState) => (states === undefined ? !ENDED_STATES.includes(state) : states.includes(state));

@@ -38,10 +38,8 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
     },
     settle: ({ messageId, at, changes, reports = [] }) =>
       client.call('settle', { id: messageId, at, changes: changes.map(encodeChange), reports: reports.map(encodeMessage) }),
-    async takeBack(owner, now) {
-      const counts = await walk((after) => client.call('takeBack', { owner, after, now }));
-      return counts.reduce((sum, count) => sum + count, 0);
-    },
+    takeBack: (owner, now) => total(walk((after) => client.call('takeBack', { owner, after, now }))),
+    giveBack: (owner, now) => total(walk((after) => client.call('giveBack', { owner, after, now }))),
     list: (query) => list(client, query),
     get: (id) => client.call('get', id),
     find: (text, limit) => find(client, text, limit),
@@ -87,6 +85,10 @@ async function walk<T>(ask: (after: string) => Promise<Step<T>>, enough = Number
     after = step.after;
   }
   return items;
+}
+
+async function total(counts: Promise<readonly number[]>): Promise<number> {
+  return (await counts).reduce((sum, count) => sum + count, 0);
 }
 
 /** Leaves the database to others between two steps, for as long as the last one took: `serve` may be accepting beside a command. */

@@ -6,7 +6,7 @@ import * as credentials from './credential-rows.ts';
 import { DamagedEntry, setAside } from './damage.ts';
 import { knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
-import { command, reroute, takeBack, takeNotices, waiting } from './queue-commands.ts';
+import { command, giveBack, reroute, takeBack, takeNotices, waiting } from './queue-commands.ts';
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
 import { counts, signatureInUse, summary } from './statistics.ts';
@@ -17,6 +17,7 @@ export const operations = {
   claim: write(claim, (claims) => claims.map(({ content }) => content.bytes.buffer)),
   settle: write(settle),
   takeBack: write(takeBack),
+  giveBack: write(giveBack),
   command: write(command),
   reroute: write(reroute),
   takeNotices: write(takeNotices),

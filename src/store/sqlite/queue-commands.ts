@@ -143,17 +143,32 @@ export function reroute(context: Context, { routes, now }: { routes: readonly Ne
 }
 
 /** Leases of owners that are gone: due again at once. */
-export function takeBack(context: Context, { owner, after, now }: { owner: string; after: string; now: number }): Step<number> {
+export function takeBack(context: Context, { owner, ...step }: LeaseStep): Step<number> {
+  return endLeases(context, step, (holder) => holder !== owner && !holder?.startsWith(`${owner}#`));
+}
+
+/** The leases of this owner alone. */
+export function giveBack(context: Context, { owner, ...step }: LeaseStep): Step<number> {
+  return endLeases(context, step, (holder) => holder === owner);
+}
+
+type LeaseStep = { readonly owner: string; readonly after: string; readonly now: number };
+
+function endLeases(
+  context: Context,
+  { after, now }: Omit<LeaseStep, 'owner'>,
+  isOver: (holder: string | null) => boolean,
+): Step<number> {
   const ids = openIds(context, after);
   let count = 0;
   for (const id of ids) {
-    const rows = context.db.all<{ n: number; destination: string; attempts: number }>(
-      'SELECT n, destination, attempts FROM recipients WHERE message = ? AND state = ? AND owner IS NOT ?',
+    const rows = context.db.all<{ n: number; destination: string; attempts: number; owner: string | null }>(
+      'SELECT n, destination, attempts, owner FROM recipients WHERE message = ? AND state = ?',
       id,
       ACTIVE,
-      owner,
     );
-    for (const { n, destination, attempts } of rows) {
+    for (const { n, destination, attempts, owner } of rows) {
+      if (!isOver(owner)) continue;
       const state = attempts > 0 ? DELAYED : QUEUED;
       const sql = 'UPDATE recipients SET state = ?, next_attempt = ?, owner = NULL WHERE message = ? AND n = ?';
       context.db.run(sql, state, now, id, n);

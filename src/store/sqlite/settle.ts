@@ -60,10 +60,17 @@ function applyToOther(context: Context, about: { id: string; at: number; change:
   const [n, state, , , , attempt] = change;
   const row = context.db.get<{ state: number }>('SELECT state FROM recipients WHERE message = ? AND n = ?', id, n);
   if (row === undefined) return false;
+  if (row.state === state && isRecorded(context, about)) return true;
   const stays = row.state >= ENDED || (row.state === HELD && state < ENDED);
   if (!stays) return applyChange(context, about, row.state);
   if (attempt !== null) recordOnly(context, id, n, attempt);
   return false;
+}
+
+/** This very settlement was stored before, and its answer was lost. */
+function isRecorded({ db }: Context, { id, change: [n, , , , , attempt] }: { id: string; change: EncodedChange }): boolean {
+  if (attempt === null) return false;
+  return db.get('SELECT 1 FROM attempts WHERE message = ? AND n = ? AND at = ?', id, n, attempt[0]!) !== undefined;
 }
 
 /** What was tried belongs in the trace, also where it changes nothing any more. */

@@ -29,6 +29,10 @@ describe('decideUntried', () => {
     });
   });
 
+  test('a failure that was noted under a clock far ahead does not end it once the clock is right', () => {
+    expect(decideUntried(facts(T + HOUR, T + 365 * DAY))).toMatchObject({ event: 'untried', change: { state: 'queued' } });
+  });
+
   test('warns once of the delay', () => {
     expect(decideUntried(facts(T + 3 * HOUR, T)).report).toBeUndefined();
     expect(decideUntried(facts(T + 5 * HOUR, T))).toMatchObject({

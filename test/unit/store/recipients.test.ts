@@ -143,6 +143,34 @@ test('a recipient removed during its attempt stays removed, and the attempt is i
   expect((await store.messages.due(NOW + MINUTE, 10)).due).toEqual([]);
 });
 
+test('the leases of one claim are given back alone, and all claims of an owner live with it', async () => {
+  const store = await testStore();
+  const first = await put(store, newMessage({ to: ['a@x.example'] }));
+  await store.messages.claim({ ...claimFor('x.example'), owner: 'alive#1' });
+  const second = await put(store, newMessage({ to: ['a@x.example'] }));
+  await store.messages.claim({ ...claimFor('x.example'), owner: 'alive#10' });
+  const direct = await put(store, newMessage(), { claim: [0], owner: 'alive' });
+  expect(await store.messages.takeBack('alive', NOW)).toBe(0);
+  expect(await store.messages.giveBack('alive#1', NOW + 5)).toBe(1);
+  expect(await statesOf(store, first.id)).toEqual(['queued']);
+  expect([await statesOf(store, second.id), await statesOf(store, direct.id)]).toEqual([['active'], ['active']]);
+  expect(await store.messages.takeBack('aliv', NOW)).toBe(2);
+});
+
+test('a settlement that is repeated counts one attempt, and changes all it changed the first time', async () => {
+  const store = await testStore();
+  const { id } = await put(store, newMessage({ to: ['a@x.example', 'b@x.example'] }), { claim: [0, 1] });
+  const changes = [
+    { n: 0, state: 'relayed', attempt: relayedAttempt },
+    { n: 1, state: 'delayed', nextAttemptAt: NOW + MINUTE, attempt: { ...relayedAttempt, outcome: 'delayed' } },
+  ] as const;
+  for (let i = 0; i < 3; i++) expect(await store.messages.settle({ messageId: id, at: NOW, changes })).toEqual([]);
+  expect((await store.messages.get(id))?.recipients).toMatchObject([
+    { state: 'relayed', attempts: 1, trace: [{ outcome: 'relayed' }] },
+    { state: 'delayed', attempts: 1, trace: [{ outcome: 'delayed' }] },
+  ]);
+});
+
 test('leases of dead owners are due again, those of the living stay', async () => {
   const path = dataDir();
   const store = await testStore({ dataDir: path });

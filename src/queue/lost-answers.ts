@@ -1,0 +1,73 @@
+/**
+ * A store that fails may have done what it was asked for all the same: its thread can end between commit and answer, and what a
+ * failed sync has written may count at the next opening. What nobody was told of would stay leased to a process that lives, so:
+ * a claim without an answer is given back, and a message whose client heard 451 is removed, for the client sends it again.
+ */
+import type { MessageStore } from '../store/store.ts';
+import type { Clock } from '../system/clock.ts';
+import type { MailLog } from '../system/mail-log.ts';
+
+const PAUSE = 1000;
+
+export type LostAnswers = ReturnType<typeof createLostAnswers>;
+
+export function createLostAnswers(options: {
+  store: Pick<MessageStore, 'giveBack' | 'remove'>;
+  log: MailLog;
+  owner: string;
+  now: Clock;
+  /** From then on the next start does what fails. */
+  stopped: () => boolean;
+  /** Mail is due again. */
+  onGivenBack: () => void;
+}) {
+  const { store, log, owner, now, stopped, onGivenBack } = options;
+  const leases = new Set<string>();
+  const messages = new Set<string>();
+  let named = 0;
+  let mending = false;
+
+  async function mendAll(): Promise<void> {
+    const ids = [...messages];
+    if (ids.length > 0) await store.remove({ ids }, now());
+    for (const id of ids) messages.delete(id);
+    for (const lease of [...leases]) {
+      const recipients = await store.giveBack(lease, now());
+      leases.delete(lease);
+      if (recipients === 0) continue;
+      log.event.warn('givenBack', { recipients });
+      onGivenBack();
+    }
+  }
+
+  /** Asks until the store answers, or once where the process ends. Never rejects. */
+  async function mend(): Promise<void> {
+    if (mending) return;
+    mending = true;
+    while (messages.size + leases.size > 0) {
+      try {
+        await mendAll();
+      } catch (error) {
+        log.event.error('storeFailed', { operation: 'giveBack', error });
+        if (stopped()) break;
+        await new Promise((resolve) => setTimeout(resolve, PAUSE).unref());
+      }
+    }
+    mending = false;
+  }
+
+  return {
+    /** A name of its own for each claim, so that it can be given back alone. */
+    newLease: (): string => `${owner}#${++named}`,
+    /** The store has not said whether it leased anything under this name. */
+    claimLost(lease: string): void {
+      leases.add(lease);
+      void mend();
+    },
+    /** The client was told that this message is not accepted. */
+    messageLost(id: string): void {
+      messages.add(id);
+      void mend();
+    },
+  };
+}
