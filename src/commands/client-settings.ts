@@ -10,12 +10,12 @@ type What = { readonly config: Config; readonly credential: Credential | undefin
 export async function printSettings(io: Io, { json }: CommonOptions, { config, credential, exchange }: What): Promise<void> {
   const settings = settingsFor(config, credential);
   const powershell = exchange ? sendConnector(settings) : undefined;
-  if (json) return printJson(io, { ...settings, ...(powershell === undefined ? {} : { powershell }) });
+  const postfix = credential?.mailServer && !exchange ? postfixRelayhost(settings) : undefined;
+  const recipes = { ...(powershell === undefined ? {} : { powershell }), ...(postfix === undefined ? {} : { postfix }) };
+  if (json) return printJson(io, { ...settings, ...recipes });
   if (credential !== undefined) await io.out(describe(settings));
-  if (powershell === undefined)
-    return io.err('The password was shown when the credential was made; `smarthost user passwd` makes a new one.');
-  await io.out(`${credential === undefined ? '' : '\n'}${powershell}\n`);
-  io.err(exchangeAdvice(credential));
+  for (const recipe of Object.values(recipes)) await io.out(`${credential === undefined ? '' : '\n'}${recipe}\n`);
+  for (const sentence of exchange ? exchangeAdvice(config, credential) : clientAdvice(config, settings)) io.err(sentence);
 }
 
 type Settings = {
@@ -62,7 +62,53 @@ function sendConnector({ host, ports }: Settings): string {
   ].join(' `\n  ');
 }
 
-function exchangeAdvice(credential: Credential | undefined): string {
+/** `[host]:port` in both files, or Postfix does not find the password; `noplaintext` is for sessions without TLS only. */
+function postfixRelayhost({ host, ports, user }: Settings): string {
+  const starttls = ports.find(({ encryption }) => encryption === 'STARTTLS');
+  const port = starttls?.port ?? ports[0]?.port ?? 587;
+  const wrapper = starttls === undefined ? ['smtp_tls_wrappermode = yes'] : [];
+  return [
+    '# Postfix, /etc/postfix/main.cf:',
+    `relayhost = [${host}]:${port}`,
+    'smtp_sasl_auth_enable = yes',
+    'smtp_sasl_password_maps = texthash:/etc/postfix/sasl_passwd',
+    'smtp_sasl_tls_security_options = noanonymous',
+    'smtp_tls_security_level = secure',
+    ...wrapper,
+    'smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt',
+    '# /etc/postfix/sasl_passwd, mode 0600:',
+    `[${host}]:${port} ${user}:PASSWORD`,
+  ].join('\n');
+}
+
+function clientAdvice({ tls }: Config, { host, ports }: Settings): readonly string[] {
+  const starttls = ports.find(({ encryption }) => encryption === 'STARTTLS')?.port ?? 587;
+  return [
+    'The password was shown when the credential was made; `smarthost user passwd` makes a new one.',
+    `mailcow, docker-mailserver, MDaemon and others ask for the same: relay host ${host}, port ${starttls}, user name, password.`,
+    ...selfSigned(tls.mode),
+  ];
+}
+
+/** What an administrator meets first, with the words of Exchange. */
+function exchangeAdvice({ tls, hostname }: Config, credential: Credential | undefined): readonly string[] {
+  return [
+    credentialAdvice(credential),
+    ...selfSigned(tls.mode),
+    '"451 5.7.3 Require basic authentication": the firewall between hides AUTH; `smarthost doctor` shows what the relay itself offers.',
+    '"451 5.7.3 STARTTLS is required": something inspects SMTP on the way, or the port is wrong.',
+    `"454 4.7.5 Certificate validation failure": the smart host must be written as ${hostname}; Exchange must reach the revocation lists of the authority over HTTP.`,
+    'Exchange Online cannot log in to a smart host: its connectors take no credential.',
+  ];
+}
+
+function selfSigned(mode: Config['tls']['mode']): readonly string[] {
+  return mode === 'self-signed'
+    ? ['The certificate is self-signed: clients refuse it until they are told to trust it (tls.mode).']
+    : [];
+}
+
+function credentialAdvice(credential: Credential | undefined): string {
   if (credential === undefined)
     return 'Run it in the Exchange Management Shell. The credential: smarthost user add exchange --mail-server --sender @YOUR-DOMAIN';
   if (!credential.mailServer)

@@ -105,6 +105,8 @@ function explain(answers: readonly SmtpAnswer[]): string {
     return 'Port 25 is open, but these servers refuse us: read their words, and look at blockList and ptr.';
   if (answers.every(({ failure }) => failure === 'ETIMEDOUT'))
     return 'Port 25 outwards is most likely blocked by your provider: Google Cloud always does, Azure for most subscriptions; AWS, Hetzner and OVH open it on request; DigitalOcean blocks 465 and 587 too. Ask for it, or send through an upstream on port 587 (`routes`).';
+  if (answers.some(({ failure }) => failure === 'EADDRNOTAVAIL'))
+    return '`delivery.source` names an address that this machine does not have.';
   if (answers.every(isUnroutable)) return 'This machine has no route to the Internet: check its network.';
   if (answers.every(({ failure }) => failure === 'ECONNREFUSED'))
     return 'Something near refuses port 25: look at the firewall of this machine and its network.';

@@ -41,11 +41,6 @@ export function publicAddresses(interfaces = networkInterfaces()): readonly stri
   return [...new Set(all.filter(({ internal, address }) => !internal && isPublicAddress(address)).map(({ address }) => address))];
 }
 
-/** The same address, however it is written. */
-export function sameAddress(a: string, b: string): boolean {
-  return canonicalAddress(a) === canonicalAddress(b);
-}
-
 /** The shortest way to write an IPv6 address: RFC 5952. */
 export function canonicalAddress(address: string): string {
   return isIP(address) === 6 && !address.includes('%') ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;

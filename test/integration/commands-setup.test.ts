@@ -181,6 +181,24 @@ describe('client settings', () => {
     expect((await bench.run(['client', 'bob'])).code).toBe(1);
   });
 
+  test('for a mail server come as lines for Postfix, with the same form of the name in both files', async () => {
+    bench = await createCommandBench();
+    await bench.run(['user', 'add', 'mail', '--mail-server', '--sender', '@example.org']);
+    const { out, err } = await bench.run(['client', 'mail']);
+    expect(out).toMatch(/^relayhost = \[relay\.example\.net\]:587$/m);
+    expect(out).toMatch(/^\[relay\.example\.net\]:587 mail:PASSWORD$/m);
+    expect(out).toMatch(/^smtp_sasl_tls_security_options = noanonymous$/m);
+    expect(err).toMatch(/mailcow, docker-mailserver/);
+    expect((await bench.json('client', 'mail')).postfix).toContain('relayhost =');
+  });
+
+  test('for Exchange explain its words', async () => {
+    bench = await createCommandBench('tls: { mode: self-signed }');
+    const { err } = await bench.run(['exchange']);
+    for (const words of ['451 5.7.3 Require basic', 'STARTTLS is required', '454 4.7.5', 'Exchange Online', 'self-signed'])
+      expect(err).toContain(words);
+  });
+
   test('for Exchange are a Send connector with STARTTLS and basic authentication', async () => {
     bench = await createCommandBench();
     for (const args of [['exchange'], ['client', 'exchange']]) {

@@ -1,0 +1,46 @@
+/** Whether a resolver validates: the AD bit of its answer, told apart from failure and silence. */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { expect, onTestFinished, test } from 'vitest';
+import { askValidated } from '../../../src/dns/dns.ts';
+import { startDns } from '../../support/dns.ts';
+
+async function ask(name: string, ...before: readonly string[]) {
+  const dns = await startDns({
+    'signed.test': { A: ['192.0.2.1'], secure: true },
+    'plain.test': { A: ['192.0.2.1'] },
+    'broken.test': { fault: 'servfail' },
+    'closed.test': { fault: 'refused' },
+    'mute.test': { fault: 'timeout' },
+    'garbage.test': { fault: 'garbage' },
+    'other.test': { fault: 'wrong-id' },
+  });
+  onTestFinished(() => dns.close());
+  return askValidated({ name, type: 'A', servers: [...before, dns.server], timeout: 300 });
+}
+
+test.each([
+  ['signed.test', { kind: 'answered', authenticated: true }],
+  ['plain.test', { kind: 'answered', authenticated: false }],
+  ['nobody.test', { kind: 'answered', authenticated: false }],
+  ['broken.test', { kind: 'failed', cause: 'SERVFAIL' }],
+  ['closed.test', { kind: 'failed', cause: 'REFUSED' }],
+  ['mute.test', { kind: 'silent', cause: expect.stringMatching(/does not answer$/) }],
+  ['garbage.test', { kind: 'silent' }],
+  ['other.test', { kind: 'silent' }],
+])('%s', async (name, wanted) => {
+  expect(await ask(name)).toMatchObject(wanted);
+});
+
+test('the next server is asked where the first is silent or gone', async () => {
+  const mute = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(mute, 'listening');
+  onTestFinished(() => void mute.close());
+  expect(await ask('signed.test', '127.0.0.1:1', `127.0.0.1:${mute.address().port}`)).toMatchObject({
+    kind: 'answered',
+    authenticated: true,
+  });
+  expect(await askValidated({ name: '.', type: 'SOA', servers: ['127.0.0.1:1'], timeout: 300 })).toMatchObject({
+    kind: 'silent',
+  });
+});
