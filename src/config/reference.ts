@@ -4,7 +4,7 @@ import type { Field } from './types.ts';
 
 const INTRODUCTION = `# Configuration
 
-<!-- Generated from src/config/settings.ts by src/config/write-reference.ts. Change it there. -->
+<!-- Generated from src/config/settings.ts by npm run reference. Change it there. -->
 
 The file is the first found of \`--config FILE\`, \`SMARTHOST_CONFIG\`, \`./smarthost.yaml\` and \`/etc/smarthost/smarthost.yaml\`. One that is named must
 exist. None is needed when \`SMARTHOST_HOSTNAME\` is set. \`smarthost config check\` names every problem at once, \`smarthost config show\` prints the

@@ -17,6 +17,10 @@ export type Metrics = {
   /** The text for a scraper. */
   render(snapshot: Snapshot): Promise<string>;
   readonly contentType: string;
+  /** What there is, for the reference. */
+  describe(): Promise<
+    readonly { readonly name: string; readonly type: string; readonly labels: readonly string[]; readonly help: string }[]
+  >;
 };
 
 const ATTEMPTS = new Set(['relayed', 'delayed', 'failed']);
@@ -71,6 +75,15 @@ export function createMetrics(version: string): Metrics {
     },
     observeCommit: (seconds) => commit.observe(seconds),
     contentType: registry.contentType,
+    async describe() {
+      const metrics = registry.getMetricsAsArray() as unknown as {
+        name: string;
+        type: string;
+        help: string;
+        labelNames?: string[];
+      }[];
+      return metrics.map(({ name, type, help, labelNames = [] }) => ({ name, type, help, labels: labelNames }));
+    },
     render(snapshot) {
       for (const state of WAITING) recipients.set({ state }, snapshot.states[state] ?? 0);
       oldest.set(snapshot.oldestSeconds);

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { renderReference } from '../../../src/config/reference.ts';
 import { environmentName, listSettings } from '../../../src/config/settings.ts';
 
-test('deploy/configuration.md is what settings.ts says (run src/config/write-reference.ts)', () => {
+test('deploy/configuration.md is what settings.ts says (npm run reference)', () => {
   expect(readFileSync(new URL('../../../deploy/configuration.md', import.meta.url), 'utf8')).toBe(renderReference());
 });
 
