@@ -3,7 +3,7 @@ import type { Claim, MessageStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import type { Attempts } from './attempts.ts';
-import { retryFrozen, watchClock } from './clock-jump.ts';
+import { watchClock } from './clock-jump.ts';
 import { DueView, type Entry } from './due-view.ts';
 import { bytesOf, MAX_RECIPIENTS } from './first-attempt.ts';
 import type { LostAnswers } from './lost-answers.ts';
@@ -22,7 +22,7 @@ const RETURNED_PAUSE = 1000;
 const LONGEST_SLEEP = 30_000;
 
 export type RunnerOptions = {
-  readonly store: Pick<MessageStore, 'due' | 'claim' | 'list' | 'retry'>;
+  readonly store: Pick<MessageStore, 'due' | 'claim' | 'thaw'>;
   readonly log: MailLog;
   readonly lost: LostAnswers;
   readonly attempts: Attempts;
@@ -174,11 +174,11 @@ export function startRunner(options: RunnerOptions) {
     if (thawing) return;
     thawing = true;
     try {
-      const recipients = await retryFrozen(store, { now: now(), horizon: options.horizon(), stopped: () => stopped });
+      const recipients = await store.thaw(now() + options.horizon(), now());
       if (recipients > 0) log.event.warn('clockCorrected', { recipients });
       if (recipients > 0) refresher.forget();
     } catch (error) {
-      if (!stopped) log.event.error('storeFailed', { operation: 'retry', error });
+      if (!stopped) log.event.error('storeFailed', { operation: 'thaw', error });
     } finally {
       thawing = false;
     }

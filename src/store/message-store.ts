@@ -202,6 +202,8 @@ export type MessageStore = {
   takeBack(owner: string, now: number): Promise<number>;
   /** Leases of exactly this owner are due again at `now`: those of a claim whose answer was lost. Returns how many. */
   giveBack(owner: string, now: number): Promise<number>;
+  /** What waits for a time after `latest` is due at `now`: a clock that stood wrong has put it there. Returns how many. */
+  thaw(latest: number, now: number): Promise<number>;
 
   list(query: ListQuery): Promise<readonly StoredMessage[]>;
   get(id: string): Promise<StoredMessage | undefined>;

@@ -20,11 +20,16 @@ import {
 type Kept = {
   facts: MessageFacts;
   content: Content;
-  recipients: (Omit<StoredRecipient, 'attempts'> & { attempts: number; trace: AttemptRecord[]; owner: string | null })[];
+  recipients: (Omit<StoredRecipient, 'attempts' | 'nextAttemptAt'> & {
+    attempts: number;
+    nextAttemptAt: number | null;
+    trace: AttemptRecord[];
+    owner: string | null;
+  })[];
 };
 
 const WAITING: readonly RecipientState[] = ['queued', 'delayed', 'uncertain'];
-type Method = 'accept' | 'due' | 'claim' | 'settle' | 'takeBack' | 'list' | 'retry';
+type Method = 'accept' | 'due' | 'claim' | 'settle' | 'takeBack' | 'thaw' | 'list' | 'retry';
 
 export type MemoryStore = MessageStore & {
   readonly calls: Record<Method, number>;
@@ -40,7 +45,7 @@ export type MemoryStore = MessageStore & {
 
 export function createMemoryStore(): MemoryStore {
   const messages = new Map<string, Kept>();
-  const calls: Record<Method, number> = { accept: 0, due: 0, claim: 0, settle: 0, takeBack: 0, list: 0, retry: 0 };
+  const calls: Record<Method, number> = { accept: 0, due: 0, claim: 0, settle: 0, takeBack: 0, thaw: 0, list: 0, retry: 0 };
   const faults = new Map<Method, () => Error | undefined>();
   const settlements: Settlement[] = [];
   const claimedAtOnce: number[] = [];
@@ -163,6 +168,14 @@ export function createMemoryStore(): MemoryStore {
       return count;
     },
     giveBack: async () => 0,
+    async thaw(latest, now) {
+      await call('thaw');
+      const frozen = [...messages.values()]
+        .flatMap(({ recipients }) => recipients)
+        .filter(({ state, nextAttemptAt }) => WAITING.includes(state) && (nextAttemptAt ?? 0) > latest);
+      for (const recipient of frozen) recipient.nextAttemptAt = now;
+      return frozen.length;
+    },
     async list({ states, after = '', limit = 100 }) {
       await call('list');
       const wanted = (state: RecipientState) => (states === undefined ? !ENDED_STATES.includes(state) : states.includes(state));

@@ -40,6 +40,7 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
       client.call('settle', { id: messageId, at, changes: changes.map(encodeChange), reports: reports.map(encodeMessage) }),
     takeBack: (owner, now) => total(walk((after) => client.call('takeBack', { owner, after, now }))),
     giveBack: (owner, now) => total(walk((after) => client.call('giveBack', { owner, after, now }))),
+    thaw: (latest, now) => total(walk((after) => client.call('thaw', { latest, after, now }))),
     list: (query) => list(client, query),
     get: (id) => client.call('get', id),
     find: (text, limit) => find(client, text, limit),

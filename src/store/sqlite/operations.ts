@@ -6,7 +6,7 @@ import * as credentials from './credential-rows.ts';
 import { DamagedEntry, setAside } from './damage.ts';
 import { knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
-import { command, giveBack, reroute, takeBack, takeNotices, waiting } from './queue-commands.ts';
+import { command, giveBack, reroute, takeBack, takeNotices, thaw, waiting } from './queue-commands.ts';
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
 import { counts, signatureInUse, summary } from './statistics.ts';
@@ -18,6 +18,7 @@ export const operations = {
   settle: write(settle),
   takeBack: write(takeBack),
   giveBack: write(giveBack),
+  thaw: write(thaw),
   command: write(command),
   reroute: write(reroute),
   takeNotices: write(takeNotices),

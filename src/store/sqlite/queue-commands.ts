@@ -152,6 +152,35 @@ export function giveBack(context: Context, { owner, ...step }: LeaseStep): Step<
   return endLeases(context, step, (holder) => holder === owner);
 }
 
+/** Destinations looked at in one step. */
+const STEP_DESTINATIONS = 500;
+
+/** Found by the index of what is due, one seek a destination: at every start somebody asks. */
+export function thaw({ db, due }: Context, { latest, after, now }: { latest: number; after: string; now: number }): Step<number> {
+  let last = after;
+  let count = 0;
+  for (let i = 0; i < STEP_DESTINATIONS; i++) {
+    const destination = db.get<{ name: string | null }>(
+      'SELECT min(destination) AS name FROM recipients INDEXED BY recipients_due WHERE next_attempt IS NOT NULL AND destination > ?',
+      last,
+    )?.name;
+    if (destination == null) return { items: [count], after: null };
+    const rows = db.all<{ message: string; n: number }>(
+      'SELECT message, n FROM recipients INDEXED BY recipients_due WHERE destination = ? AND next_attempt > ? LIMIT ?',
+      destination,
+      latest,
+      STEP_CHANGES - count,
+    );
+    for (const { message, n } of rows)
+      db.run('UPDATE recipients SET next_attempt = ? WHERE message = ? AND n = ?', now, message, n);
+    if (rows.length > 0) due.touch(destination);
+    count += rows.length;
+    if (count >= STEP_CHANGES) break; // this destination may have more
+    last = destination;
+  }
+  return { items: [count], after: last };
+}
+
 type LeaseStep = { readonly owner: string; readonly after: string; readonly now: number };
 
 function endLeases(

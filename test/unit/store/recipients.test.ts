@@ -171,6 +171,34 @@ test('a settlement that is repeated counts one attempt, and changes all it chang
   ]);
 });
 
+test('what waits beyond a time is due at once, however many destinations and recipients there are', async () => {
+  const store = await testStore();
+  const spread = await put(store, newMessage({ to: Array.from({ length: 700 }, (_, i) => `a@d${i}.example`) }), {
+    claim: [...Array(700).keys()],
+  });
+  const one = await put(store, newMessage({ to: Array.from({ length: 1500 }, (_, i) => `u${i}@one.example`) }), {
+    claim: [...Array(1500).keys()],
+  });
+  const near = await put(store, newMessage({ to: ['a@one.example'] }), { claim: [0] });
+  const held = await put(store, newMessage({ to: ['held@one.example'] }));
+  await store.messages.hold({ ids: [held.id] }, NOW);
+  const delayTo = (id: string, count: number, nextAttemptAt: number) =>
+    store.messages.settle({
+      messageId: id,
+      at: NOW,
+      changes: Array.from({ length: count }, (_, n) => ({ n, state: 'delayed' as const, nextAttemptAt })),
+    });
+  await delayTo(spread.id, 700, NOW + 1000 * MINUTE);
+  await delayTo(one.id, 1500, NOW + 1000 * MINUTE);
+  await delayTo(near.id, 1, NOW + MINUTE);
+  expect(await store.messages.thaw(NOW + MINUTE, NOW + 7)).toBe(2200);
+  const { due, nextAt } = await store.messages.due(NOW + 7, 2000);
+  expect([due.length, due.every(({ nextAttemptAt }) => nextAttemptAt === NOW + 7), nextAt]).toEqual([701, true, null]);
+  expect((await store.messages.get(near.id))?.recipients).toMatchObject([{ nextAttemptAt: NOW + MINUTE }]);
+  expect(await statesOf(store, held.id)).toEqual(['held']);
+  expect(await store.messages.thaw(NOW + MINUTE, NOW + 7)).toBe(0);
+});
+
 test('leases of dead owners are due again, those of the living stay', async () => {
   const path = dataDir();
   const store = await testStore({ dataDir: path });
