@@ -53,9 +53,12 @@ function firstOf(recipients: NewMessage['recipients'], n: number): StoredRecipie
   return { ...recipients[n]!, n, state: 'active', attempts: 0, nextAttemptAt: null, lastReply: null, delayReported: false };
 }
 
-/** What a message keeps in memory: all of an inline one, the prefix of a spooled one. */
+/** Of a spooled body: the chunk of 128 KiB that is read, and the one on its way out. */
+const CHUNKS = 256 * 1024;
+
+/** What a message keeps in memory: all of an inline one, prefix and chunks of a spooled one. */
 export function bytesOf(content: Content): number {
-  return OVERHEAD + (content.kind === 'inline' ? content.bytes.length : content.prefix.length);
+  return OVERHEAD + (content.kind === 'inline' ? content.bytes.length : content.prefix.length + CHUNKS);
 }
 
 function groupsOf({ recipients }: NewMessage): readonly Group[] {

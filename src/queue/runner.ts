@@ -15,7 +15,7 @@ import { reviewUntried } from './untried.ts';
 const BATCH = 20;
 /** Claims asked for at a time: they share the store's commits. */
 const PARALLEL = 8;
-/** A message that is not spooled is smaller; taken for granted until the claim is here. */
+/** A message keeps less than this in memory; taken for granted until the claim is here. */
 const LARGEST = 272 * 1024;
 const RETURNED_PAUSE = 1000;
 /** Never sleep longer: a wall clock that jumped is noticed then. */

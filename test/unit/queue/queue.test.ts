@@ -94,13 +94,22 @@ describe('direct delivery', () => {
     await rig.logged('relayed', 4);
   });
 
-  test('a spooled body counts by its prefix alone', async () => {
-    rig = startRig({ memory: 10 * 1024 * 1024 });
+  test('a spooled body counts by what its transfer holds of it, whatever its size', async () => {
+    const { promise, open } = gate();
+    rig = startRig({
+      memory: 2 * 1024 * 1024,
+      deliver: async ({ recipients }) => {
+        await promise;
+        return recipients.map(() => relayed);
+      },
+    });
     const spool = { name: 's', size: 150e6, read: async function* () {} };
     const content = { kind: 'spooled', prefix: new Uint8Array(100), spool } as const;
-    await rig.queue.add({ message: message([recipient('b@example.org')], { content, size: 150e6 }) });
-    await rig.logged('relayed');
-    expect(rig.store.calls.claim).toBe(0);
+    const everywhere = Array.from({ length: 30 }, (_, i) => recipient(`b@dest${i}.example`));
+    await rig.queue.add({ message: message(everywhere, { content, size: 150e6 }) });
+    expect(rig.store.claimedAtOnce).toEqual([7]); // two chunks each: one that is read, one on its way out
+    open();
+    await rig.logged('relayed', 30);
   });
 });
 
