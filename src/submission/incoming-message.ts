@@ -18,6 +18,7 @@ export type Submitter = {
 
 type Preparation = ReturnType<Shared['options']['preparation']['start']>;
 type Prepared = Awaited<ReturnType<Preparation['finish']>>;
+type AddResult = Awaited<ReturnType<Shared['options']['queue']['add']>>;
 
 export class IncomingMessage {
   readonly #shared: Shared;
@@ -83,14 +84,14 @@ export class IncomingMessage {
     }
     if (this.#failure !== undefined) throw this.#failure;
     const prepared = await this.#preparation.finish();
-    try {
-      await this.#add(prepared);
-    } catch (error) {
+    const result = await this.#add(prepared).catch(async (error) => {
       await discard(prepared.content);
       throw error;
-    }
-    this.#log(prepared);
-    return this.#queueId;
+    });
+    this.#note(prepared, result);
+    if (result.accepted) return this.#queueId;
+    await discard(prepared.content);
+    throw this.#shared.options.quota.refusal(result.exceeded);
   }
 
   /** Nothing of it stays. */
@@ -108,14 +109,22 @@ export class IncomingMessage {
     return false;
   }
 
-  async #add(prepared: Prepared): Promise<void> {
+  async #add(prepared: Prepared): Promise<AddResult> {
     const { queue, quota } = this.#shared.options;
-    const { credential } = this.#submitter;
-    const limits = quota.limitsOf(credential);
+    const limits = quota.limitsOf(this.#submitter.credential);
     const message = this.#newMessage(prepared);
-    const result = await queue.add(limits === undefined ? { message } : { message, limits });
-    quota.noteUse(credential.name, result.use, result.accepted ? undefined : result.exceeded);
-    if (!result.accepted) throw quota.refusal(result.exceeded);
+    return queue.add(limits === undefined ? { message } : { message, limits });
+  }
+
+  /** What is stored is accepted: nothing that fails here may tell the client otherwise, it would send the message again. */
+  #note(prepared: Prepared, result: AddResult): void {
+    const { quota, log } = this.#shared.options;
+    try {
+      quota.noteUse(this.#submitter.credential.name, result.use, result.accepted ? undefined : result.exceeded);
+      if (result.accepted) this.#log(prepared);
+    } catch (error) {
+      log.event.error('acceptedButFailed', { queueId: this.#queueId, error });
+    }
   }
 
   #newMessage({ content, size, messageId, signatures, needsSmtpUtf8, eightBit }: Prepared): NewMessage {

@@ -1,6 +1,7 @@
 /** The conversation, seen from outside. */
 import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
+import { Refusal } from '../../../src/smtp/reply.ts';
 import { codeOf, RawClient } from '../../support/raw-client.ts';
 import { CREDENTIAL, PASSWORD, PLAIN, type Rig, type RigOptions, startRig, USER } from '../../support/submission-rig.ts';
 
@@ -326,6 +327,26 @@ describe('a transaction', () => {
     await client.askAll([MAIL, RCPT, 'DATA']);
     client.send(TEXT);
     expect(codeOf(await client.reply())).toBe('250 2.0.0');
+  });
+
+  test('what is stored is answered 250, whatever fails behind it: the client would send it again', async () => {
+    const quota = {
+      limitsOf: () => undefined,
+      atMail: () => undefined,
+      atRecipient: () => undefined,
+      noteUse: () => {
+        throw new Error('a bug');
+      },
+      refusal: () => new Refusal(450, '4.7.1', 'Limit'),
+    };
+    await start({ quota });
+    const client = await rig.loggedIn();
+    client.send(`${MAIL}\r\n${RCPT}\r\nDATA\r\n`);
+    for (const code of ['250 2.1.0', '250 2.1.5', '354']) expect(codeOf(await client.reply())).toBe(code);
+    client.send(TEXT);
+    expect(codeOf(await client.reply())).toBe('250 2.0.0');
+    expect(rig.queued).toHaveLength(1);
+    expect(rig.events('acceptedButFailed')).toMatchObject([{ queueId: rig.queued[0]!.message.id, error: { message: 'a bug' } }]);
   });
 
   test('a connection that is lost within the text leaves nothing', async () => {
