@@ -1,6 +1,6 @@
 /** Who gets in, and who does not: rows A01 to A16. Brute force is in guessing.test.ts. */
 import { connect } from 'node:net';
-import { afterAll, beforeAll, expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import {
   type Attacked,
   base64,
@@ -25,6 +25,7 @@ beforeAll(async () => {
     yaml: `${UNCOUNTED}\nlisten: ${listen}\ntls: { mode: acme, acme: ${acme} }\nlog: { level: debug }`,
   });
 });
+afterEach(() => relay?.hangUp());
 afterAll(async () => {
   await relay?.nothingIsLost();
   await relay?.close();

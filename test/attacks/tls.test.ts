@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
-import { afterAll, beforeAll, expect, onTestFinished } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished } from 'vitest';
 import { createSelfSigned } from '../../src/certificates/certificates.ts';
 import type { MxScript } from '../../src/demo/mx-server.ts';
 import { DAY } from '../../src/system/clock.ts';
@@ -61,6 +61,7 @@ beforeAll(async () => {
     ].join('\n'),
   });
 });
+afterEach(() => relay?.hangUp());
 afterAll(async () => {
   await relay?.close();
   await rm(folder, { recursive: true });
