@@ -20,8 +20,8 @@ const GROUPS = ['config', 'user', 'domain', 'queue', 'cert'];
 type Call = { readonly words: string; readonly options: readonly string[] };
 
 function callsIn(code: string): Call[] {
-  return code.split(/\n|&&/).flatMap((line) => {
-    const [, rest] = /(?:^|sudo |exec smarthost )\s*smarthost (?!\/)([^#]*)/.exec(line.trim()) ?? [];
+  return code.split(/\n|&&|\|/).flatMap((line) => {
+    const [, rest] = /(?:^|sudo |xargs |exec smarthost )\s*smarthost (?!\/)([^#]*)/.exec(line.trim()) ?? [];
     if (rest === undefined) return [];
     const [first = '', second = ''] = rest.trim().split(/\s+/);
     const words = GROUPS.includes(first) && /^[a-z]+$/.test(second) ? `${first} ${second}` : first;
