@@ -8,20 +8,24 @@ const STATUS = /^([245])\.(\d{1,3})\.(\d{1,3})(?: +|$)/;
 
 /**
  * The text keeps its lines, separated by LF, and no other control character. A status that is missing or contradicts the
- * code becomes X.0.0. @param asClass what the reply counts as, where that is not what its code says (552 at RCPT).
+ * code becomes X.0.0; what was really said stays in `words`. @param asClass what the reply counts as, where that is not what its code says (552 at RCPT).
  */
 export function toReply({ code, lines }: RemoteReply, asClass = Math.floor(code / 100)): Reply {
   const first = lines[0] ?? '';
   const match = STATUS.exec(first);
   const fitting = match !== null && Number(match[1]) === Math.floor(code / 100) ? match : null;
   const status = fitting === null ? `${asClass}.0.0` : `${asClass}.${fitting[2]}.${fitting[3]}`;
-  if (fitting === null) return { code, status, text: clean(lines.length === 1 ? first : lines.join('\n')) };
-  if (lines.length === 1) return { code, status, text: clean(first.slice(fitting[0].length)) };
+  if (fitting === null) {
+    const words = clean(lines.length === 1 ? first : lines.join('\n'));
+    return { code, status, text: words, words };
+  }
+  const own = first.startsWith(status) ? undefined : { words: clean(lines.join('\n')) };
+  if (lines.length === 1) return { code, status, text: clean(first.slice(fitting[0].length)), ...own };
   // Each line repeats the status: RFC 2034 §4.
   const text = lines.map((line) =>
     line.startsWith(fitting[0].trimEnd()) ? line.slice(fitting[0].trimEnd().length).trimStart() : line,
   );
-  return { code, status, text: clean(text.join('\n')) };
+  return { code, status, text: clean(text.join('\n')), ...own };
 }
 
 /** @param text may come from anywhere. */

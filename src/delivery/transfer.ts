@@ -6,6 +6,8 @@ import { judgeFailure, judgeReply, type Verdict } from './verdict.ts';
 
 /** Below this, copying into one buffer is cheaper than a second piece. */
 const COPY_LIMIT = 32 * 1024;
+/** What is read from disk at once. */
+const READ = 128 * 1024;
 
 /** `inStep`: the reply came after all was sent, so both sides know where the next command begins. */
 export type Sent = { readonly verdict: Verdict; readonly inStep: boolean };
@@ -32,7 +34,7 @@ function sendInline(connection: Connection, bytes: Uint8Array, commit: () => voi
   return connection.write(bytes.length < COPY_LIMIT ? [Buffer.concat(pieces)] : pieces, 'content');
 }
 
-/** Each chunk has left before the next is read: a slow host costs one chunk of memory, not the message. */
+/** Each chunk has left before the next is read into its place: a slow host costs one chunk of memory, not the message. */
 async function sendSpooled(
   connection: Connection,
   { prefix, spool }: Extract<Content, { kind: 'spooled' }>,
@@ -41,7 +43,7 @@ async function sendSpooled(
   const stuffer = new DotStuffer();
   if (!(await connection.write(stuffer.stuff(prefix), 'content'))) return false;
   try {
-    for await (const chunk of spool.read()) {
+    for await (const chunk of spool.read(Buffer.allocUnsafeSlow(READ))) {
       if (!(await connection.write(stuffer.stuff(chunk), 'content'))) return false;
     }
   } catch (error) {

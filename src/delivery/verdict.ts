@@ -48,7 +48,7 @@ function judgeRefusal(stage: Stage, remote: RemoteReply): Verdict {
 
 /** Our own wrong password never returns a sender's mail. */
 function judgeLogin(remote: RemoteReply): Verdict {
-  const reply = { ...toReply(remote, 4), status: '4.7.8' };
+  const reply = { ...toReply(remote, 4), status: '4.7.8', words: clean(remote.lines.join('\n')) };
   return { kind: 'delayed', reply, tryNext: true, pace: 'block' };
 }
 

@@ -1,5 +1,11 @@
 /** What one mail server answers another: RFC 5321 §4.2, with the status of RFC 3463. */
-export type Reply = { readonly code: number; readonly status: string; readonly text: string };
+export type Reply = {
+  readonly code: number;
+  readonly status: string;
+  readonly text: string;
+  /** What the far side said behind the code, where that is not `status` and `text`: quoted instead of them. */
+  readonly words?: string;
+};
 
 /** Thrown where the client must be refused. An edge answers any other error with 451 4.3.0. */
 export class Refusal extends Error {
@@ -26,7 +32,11 @@ export function formatReply({ code, status, text }: Reply): string {
     .join('');
 }
 
-/** A reply on one line for logs, traces and reports: "550 5.1.1 No such user". */
-export function replyLine({ code, status, text }: Reply): string {
-  return [String(code), status, text.replaceAll('\n', ' ')].filter((part) => part !== '').join(' ');
+/** A reply on one line for logs, traces and reports, as it came: "550 5.1.1 No such user". */
+export function replyLine({ code, status, text, words }: Reply): string {
+  const said = words === undefined ? [status, text] : [words];
+  return [String(code), ...said]
+    .filter((part) => part !== '')
+    .join(' ')
+    .replaceAll('\n', ' ');
 }

@@ -10,16 +10,20 @@ export type MailLog = ReturnType<typeof createMailLog>;
 export type AttemptFacts = {
   readonly queueId: string;
   readonly recipient: string;
-  readonly mx?: string | undefined;
-  readonly ip?: string | undefined;
-  readonly tls?: string | undefined;
+  readonly mx?: string | null | undefined;
+  readonly ip?: string | null | undefined;
+  readonly tls?: string | null | undefined;
   readonly reply: Reply;
   readonly attempt: number;
   readonly seconds: number;
 };
 
-const judged = ({ reply, ...facts }: AttemptFacts) => ({
+/** Host, address and TLS are always named: null where it came not so far, or in clear. */
+const judged = ({ reply, mx = null, ip = null, tls = null, ...facts }: AttemptFacts) => ({
   ...facts,
+  mx,
+  ip,
+  tls,
   code: reply.code,
   status: reply.status,
   reply: cap(replyLine(reply)),
