@@ -13,12 +13,13 @@ export type Author = {
   readonly nullSender: boolean;
 };
 
-/** @throws Refusal 550 5.6.0 where From or Sender holds no address. */
+/** @throws Refusal 550 5.6.0 where From or Sender holds no address, or Sender several: it is one mailbox. */
 export function authorOf(fields: readonly HeaderField[], reversePath: string): Author {
   const from = addressesOf(fields, 'from', 'From');
   const sender = addressesOf(fields, 'sender', 'Sender');
   if (from === undefined) throw new Refusal(550, '5.6.0', 'The header has no From field');
-  const first = sender?.[0];
+  const [first, second] = sender ?? [];
+  if (second !== undefined) throw new Refusal(550, '5.6.0', 'The Sender field holds several addresses, one is allowed');
   return { from, nullSender: reversePath === '', ...(first === undefined ? {} : { sender: first }) };
 }
 
