@@ -70,8 +70,19 @@ export async function startRelay({ config, reload, write }: RelayOptions): Promi
   try {
     return await build({ config, reload, log, mailLog, metrics, closers });
   } catch (error) {
-    for (const close of closers.reverse()) await close();
+    await closeAll(closers, log);
     throw error;
+  }
+}
+
+/** In reverse, and all of them: what fails to close must not keep what comes after it from storing what it holds. */
+async function closeAll(closers: Parts['closers'], log: Log): Promise<void> {
+  for (const close of closers.reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      log.error('notClosed', { error });
+    }
   }
 }
 
@@ -221,35 +232,37 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
     listening,
     close(reason) {
       closing ??= (async () => {
-        for (const close of closers.reverse()) await close();
+        await closeAll(closers, log);
         log.info('stopped', { reason });
         log.flush();
       })();
       return closing;
     },
-    async reload() {
-      const result = await read();
-      if ('problems' in result) {
-        log.error('reloadRefused', { problems: result.problems });
-        return;
-      }
-      const before = config;
-      config = keepFixed(before, result.config, log);
-      log.setLevel(config.log.level);
-      delivery.reload(deliveryOptions(config));
-      signer.reload({ noKey: config.signing.noKey });
-      signer.forget();
-      preparation.reload(preparationOptions(config));
-      queue.reload(config.queue);
-      quota.reload(quotaDefaults(config));
-      credentials.forget();
-      submission.reload(submissionOptions(config));
-      await certificates
-        .reload(certificateOptions(config))
-        .catch((error: Error) => mailLog.certificate({ action: 'kept', keyType: 'all', error: error.message }));
-      follow();
-      queue.wake();
-      log.info('reloaded');
-    },
+    reload: () => reload().catch((error: unknown) => log.error('reloadFailed', { error })),
   };
+
+  async function reload(): Promise<void> {
+    const result = await read();
+    if ('problems' in result) {
+      log.error('reloadRefused', { problems: result.problems });
+      return;
+    }
+    const before = config;
+    config = keepFixed(before, result.config, log);
+    log.setLevel(config.log.level);
+    delivery.reload(deliveryOptions(config));
+    signer.reload({ noKey: config.signing.noKey });
+    signer.forget();
+    preparation.reload(preparationOptions(config));
+    queue.reload(config.queue);
+    quota.reload(quotaDefaults(config));
+    credentials.forget();
+    submission.reload(submissionOptions(config));
+    await certificates
+      .reload(certificateOptions(config))
+      .catch((error: Error) => mailLog.certificate({ action: 'kept', keyType: 'all', error: error.message }));
+    follow();
+    queue.wake();
+    log.info('reloaded');
+  }
 }

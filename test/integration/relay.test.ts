@@ -203,6 +203,16 @@ describe('the operator', () => {
     client.close();
   });
 
+  test('may ask for a reload that fails for whatever reason: it is logged, and mail goes on', async () => {
+    const reload = () => Promise.reject(new Error('a bug'));
+    const { ports, logged, mx, ...relay } = await start({ reload });
+    await relay.reload(); // an operator's signal waits for nobody: what it rejects with would end the process
+    expect(await logged('reloadFailed')).toMatchObject({ level: 'error', error: { message: 'a bug' } });
+    const client = await loggedIn(ports.submissions, true);
+    expect(await client.message({ text: TEXT })).toMatch(/^250 /);
+    await mx.received(1);
+  });
+
   test('cannot start a second relay on the same data', async () => {
     const { dataDir } = await start();
     await expect(startTestRelay({ dataDir })).rejects.toThrow(/already|in use|another/i);

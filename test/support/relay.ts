@@ -20,6 +20,8 @@ export type TestRelayOptions = {
   readonly user?: Partial<Credential>;
   /** Domains with DKIM keys, published in the fake DNS. Default: sender.test. */
   readonly domains?: readonly string[];
+  /** Takes the place of reading the file again. */
+  readonly reload?: Parameters<typeof start>[0]['reload'];
   /** Keep: the data directory of an earlier relay. */
   readonly dataDir?: string;
 };
@@ -51,10 +53,12 @@ export async function startTestRelay(options: TestRelayOptions = {}) {
   const waiting = new Set<() => void>();
   const relay = await start({
     config: await load(file),
-    reload: async () => {
-      const result = await loadConfig({ file, env: {} });
-      return 'problems' in result ? { problems: result.problems.map(formatProblem) } : result;
-    },
+    reload:
+      options.reload ??
+      (async () => {
+        const result = await loadConfig({ file, env: {} });
+        return 'problems' in result ? { problems: result.problems.map(formatProblem) } : result;
+      }),
     write(lines) {
       for (const line of lines.split('\n')) if (line !== '') log.push(JSON.parse(line));
       for (const look of waiting) look();
