@@ -34,6 +34,7 @@ export const hasDebianRoots = (): boolean => hasCommand('mmdebstrap', 'unshare',
 export async function makeDebianRoot(suite: string, packages: readonly string[] = []): Promise<DebianRoot> {
   const path = join(temporaryFolder(), 'root');
   mkdirSync(path);
+  const root = rootAt(path);
   const options = [...aptOptions(), 'APT::Install-Recommends "false"'].map((option) => `--aptopt=${option}`);
   await mustRun(
     'mmdebstrap',
@@ -47,8 +48,10 @@ export async function makeDebianRoot(suite: string, packages: readonly string[] 
       path,
     ],
     { timeout: 8 * MINUTE, env: { LC_ALL: 'C.UTF-8' } },
-  );
-  const root = rootAt(path);
+  ).catch((error: unknown) => {
+    root.remove();
+    throw error;
+  });
   root.put('/etc/resolv.conf', '/etc/resolv.conf');
   if (existsSync(TRUSTED)) root.put(TRUSTED, AUTHORITIES);
   return root;
