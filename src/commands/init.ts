@@ -130,7 +130,7 @@ async function judge(io: Io, path: string, text: string): Promise<Config> {
 async function write(file: string, text: string): Promise<void> {
   try {
     await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, text, { mode: 0o644 });
+    await writeFile(file, text, { mode: 0o640 });
   } catch (cause) {
     throw new CommandError(`${file} cannot be written (${(cause as NodeJS.ErrnoException).code}).`, { cause });
   }

@@ -110,31 +110,29 @@ type Action = {
   readonly name: 'retry' | 'hold' | 'release' | 'remove' | 'reroute';
   readonly about: string;
   readonly done: string;
-  readonly all: boolean;
 };
 
 const ACTIONS: readonly Action[] = [
-  { name: 'retry', about: 'Try again now; the age stays.', done: 'due now', all: true },
-  { name: 'hold', about: 'Keep it and do not try it until `release`.', done: 'held', all: true },
-  { name: 'release', about: 'Let held mail go on.', done: 'released', all: true },
-  { name: 'remove', about: 'Take it out of the queue; no report is sent.', done: 'removed', all: true },
+  { name: 'retry', about: 'Try again now; the age stays.', done: 'due now' },
+  { name: 'hold', about: 'Keep it and do not try it until `release`.', done: 'held' },
+  { name: 'release', about: 'Let held mail go on.', done: 'released' },
+  { name: 'remove', about: 'Take it out of the queue; no report is sent.', done: 'removed' },
   {
     name: 'reroute',
     about: 'Choose the destination anew, by the routes of the configuration as it is now.',
     done: 'rerouted',
-    all: false,
   },
 ];
 
 function registerAction(queue: Command, io: Io, action: Action): void {
-  const { name, about, all } = action;
+  const { name, about } = action;
   const options = (command: Command) => {
     command.option('--domain <domain>', 'all recipients in this domain');
-    return all ? command.option('--all', 'all that has not ended') : command;
+    return command.option('--all', 'all that has not ended');
   };
   const examples = [`queue ${name} 1h8m2k9x70abc`, `queue ${name} --domain example.org`];
   define<SelectOptions>(queue, { usage: `${name} [id...]`, about, examples, options }, async (ids, options) => {
-    const selection = await select(ids, options, all);
+    const selection = await select(ids, options);
     await withStore(io, options, async ({ config, store }) => {
       const { messages } = store;
       if (action.name !== 'reroute') {
@@ -147,9 +145,9 @@ function registerAction(queue: Command, io: Io, action: Action): void {
   });
 }
 
-async function select(ids: readonly string[], { domain, all }: SelectOptions, allowed: boolean): Promise<Selection> {
+async function select(ids: readonly string[], { domain, all }: SelectOptions): Promise<Selection> {
   const ways = [ids.length > 0, domain !== undefined, all === true].filter(Boolean).length;
-  if (ways !== 1) throw new UsageError(`say which: one or more IDs, or --domain DOMAIN${allowed ? ', or --all' : ''}`);
+  if (ways !== 1) throw new UsageError('say which: one or more IDs, or --domain DOMAIN, or --all');
   if (domain !== undefined) return { domain: await domainTyped(domain) };
   return all ? { all } : { ids: [...new Set(ids)] };
 }
