@@ -1,6 +1,7 @@
 /** Failed logins, counted by client address and by pair of user and address, never by user alone: that would lock out its owner. */
 import type { FailureCount } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
+import { DAY, MINUTE } from '../system/clock.ts';
 import { clientKey, createNetworks } from './networks.ts';
 import type { BruteForce, SubmissionOptions } from './options.ts';
 
@@ -24,7 +25,12 @@ export async function createBruteForce(
     if (count === undefined) return false;
     const { inMinute, minuteEndsAt, inDay, dayEndsAt } = count;
     const time = now();
-    return (time < minuteEndsAt && inMinute >= limits.failuresPerMinute) || (time < dayEndsAt && inDay >= limits.failuresPerDay);
+    // A window that ends farther ahead than it is long was begun by a clock that has been set back: it is over.
+    const runs = (endsAt: number, length: number) => time < endsAt && endsAt <= time + length;
+    return (
+      (runs(minuteEndsAt, MINUTE) && inMinute >= limits.failuresPerMinute) ||
+      (runs(dayEndsAt, DAY) && inDay >= limits.failuresPerDay)
+    );
   };
 
   return {

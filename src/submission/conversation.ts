@@ -200,7 +200,7 @@ export class Conversation {
     const { id: session, ip } = this.#wire;
     return logIn(this.#shared, { session, ip }, step.login, this.#failures).then((credential) => {
       this.#credential = credential;
-      this.#trustedUntil = this.#shared.now() + TRUST;
+      this.#trustedUntil = this.#shared.monotonic() + TRUST;
       this.#wire.loggedIn();
       this.#wire.write(replies.AUTHENTICATED);
     });
@@ -230,13 +230,13 @@ export class Conversation {
 
   /** undefined: it is time to look whether the login still exists. */
   #trusted(): Credential | undefined {
-    return this.#shared.now() < this.#trustedUntil ? this.#credential : undefined;
+    return this.#shared.monotonic() < this.#trustedUntil ? this.#credential : undefined;
   }
 
   async #renewTrust(): Promise<Credential> {
     this.#credential = await this.#shared.options.credentials.current(this.#credential?.name ?? '');
     if (this.#credential === undefined) throw new Refusal(530, '5.7.0', 'This login is gone, disabled or expired');
-    this.#trustedUntil = this.#shared.now() + TRUST;
+    this.#trustedUntil = this.#shared.monotonic() + TRUST;
     return this.#credential;
   }
 

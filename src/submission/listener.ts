@@ -129,7 +129,7 @@ export class Listener extends SMTPServer {
   }
 
   #expect(socket: Socket): void {
-    this.#arriving.set(socket, this.#shared.now() + HANDSHAKE_TIMEOUT);
+    this.#arriving.set(socket, this.#shared.monotonic() + HANDSHAKE_TIMEOUT);
   }
 
   /** Who is it, and may it come in? Before TLS and before the greeting. */

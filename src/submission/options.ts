@@ -64,6 +64,8 @@ export type SubmissionOptions = {
   /** 452 4.3.1 while the disk is too full for another message. */
   readonly storeUsable: () => Refusal | undefined;
   readonly now?: Clock;
+  /** Milliseconds by a clock that nobody sets, for deadlines. */
+  readonly monotonic?: Clock;
 };
 
 /** What a running submission may be told anew. */
@@ -73,6 +75,7 @@ export type SubmissionChanges = Partial<Pick<SubmissionOptions, 'hostname' | 'li
 export type Shared = {
   options: SubmissionOptions;
   readonly now: Clock;
+  readonly monotonic: Clock;
   readonly bruteForce: BruteForce;
   /** Whose connections begin with a PROXY header. */
   proxies: { has(ip: string): boolean };

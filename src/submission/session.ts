@@ -61,7 +61,7 @@ export class Session implements Wire {
     this.#socket = setup.socket;
     this.ip = setup.ip;
     this.#conversation = new Conversation(setup.shared, this);
-    this.#stateSince = this.#activeAt = setup.shared.now();
+    this.#stateSince = this.#activeAt = setup.shared.monotonic();
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -113,7 +113,7 @@ export class Session implements Wire {
 
   receive(message: IncomingMessage): void {
     this.#message = message;
-    this.#textUntil = firstTextDeadline(this.#shared.options.limits, this.#shared.now());
+    this.#textUntil = firstTextDeadline(this.#shared.options.limits, this.#shared.monotonic());
   }
 
   /** Ends now where no transaction is open, else as soon as it has ended. */
@@ -172,7 +172,7 @@ export class Session implements Wire {
 
   #enter(state: State): void {
     this.#state = state;
-    this.#stateSince = this.#activeAt = this.#shared.now();
+    this.#stateSince = this.#activeAt = this.#shared.monotonic();
   }
 
   readonly #closed = (): void => {
@@ -188,7 +188,7 @@ export class Session implements Wire {
   readonly #take = (chunk: Buffer): void => {
     if (this.#state === 'greeting') this.refuse(replies.tooEarly());
     if (this.#state !== 'open') return;
-    this.#activeAt = this.#shared.now();
+    this.#activeAt = this.#shared.monotonic();
     if (this.#textUntil > 0) {
       this.#textUntil = nextTextDeadline(this.#textUntil, chunk.length, this.#shared.options.limits, this.#activeAt);
     }
@@ -261,7 +261,7 @@ export class Session implements Wire {
     this.#busy = true;
     const goOn = () => {
       this.#busy = false;
-      this.#activeAt = this.#shared.now();
+      this.#activeAt = this.#shared.monotonic();
       if (this.#textUntil > 0)
         this.#textUntil = Math.max(this.#textUntil, firstTextDeadline(this.#shared.options.limits, this.#activeAt));
       this.#proceed();

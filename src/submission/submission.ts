@@ -31,15 +31,15 @@ const PATIENCE = 5 * SECOND;
 
 /** Rejects with one sentence where a port cannot be opened or the certificate cannot be used. */
 export async function startSubmission(options: SubmissionOptions): Promise<Submission> {
-  const now = options.now ?? systemClock;
+  const { now = systemClock, monotonic = () => performance.now() } = options;
   const bruteForce = await createBruteForce({ auth: options.auth, failures: options.failures, now });
   const proxies = createNetworks(options.limits.proxyTrust);
-  const shared: Shared = { options, now, bruteForce, proxies, draining: false, working: new Set() };
+  const shared: Shared = { options, now, monotonic, bruteForce, proxies, draining: false, working: new Set() };
   const admission = createAdmission(options.limits, PATIENCE);
   const listeners = options.listeners.map(({ name }) => new Listener(name, shared, admission));
   const ports = await openAll(listeners, options);
   const sweep = () => {
-    for (const listener of listeners) listener.sweep(now(), admission.crowded);
+    for (const listener of listeners) listener.sweep(monotonic(), admission.crowded);
   };
   let timer = setInterval(sweep, sweepInterval(options.limits));
 

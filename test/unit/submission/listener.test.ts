@@ -117,8 +117,8 @@ describe('TLS', () => {
   });
 
   test('a handshake that does not end in 10 s is closed, however it trickles', async () => {
-    let time = Date.now();
-    await start({ now: () => time });
+    let time = 0;
+    await start({ monotonic: () => time });
     const implicit = RawClient.clear(rig.port('submissions'));
     implicit.send(Buffer.from('16030100', 'hex'));
     const starttls = await rig.clear();
@@ -287,4 +287,29 @@ test('no log line holds a password', async () => {
   for (const secret of [PASSWORD, PLAIN, Buffer.from(PASSWORD).toString('base64'), 'not-right']) {
     expect(log).not.toContain(secret);
   }
+});
+
+describe('a clock that is set', () => {
+  test('forward costs no session its life', async () => {
+    let time = Date.now();
+    await start({ now: () => time });
+    const client = await rig.loggedIn();
+    client.send('MAIL FROM:<anna@sender.test>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n');
+    for (let i = 0; i < 3; i++) await client.reply();
+    time += 3_600_000;
+    await new Promise((resolve) => setTimeout(resolve, 1200)); // longer than between two looks at the deadlines
+    expect(codeOf(await client.ask('From: anna@sender.test\r\n\r\nHello\r\n.'))).toBe('250 2.0.0');
+  });
+
+  test('back leaves no session for ever, and no address locked out for longer than it was', async () => {
+    let time = Date.now();
+    await start({ now: () => time, limits: { idleTimeout: 200 }, auth: { failuresPerMinute: 2, failuresPerDay: 2 } });
+    const client = await rig.tls();
+    await client.ask('EHLO client.test');
+    for (let i = 0; i < 2; i++) await client.ask(`AUTH PLAIN ${Buffer.from(`\0${USER}\0wrong${i}`).toString('base64')}`);
+    time -= 365 * 86_400_000;
+    await client.closed();
+    const again = await rig.loggedIn();
+    expect(codeOf(await again.ask('MAIL FROM:<anna@sender.test>'))).toBe('250 2.1.0');
+  });
 });

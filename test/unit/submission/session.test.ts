@@ -383,7 +383,7 @@ describe('a transaction', () => {
     let time = 1_000_000;
     let gone = false;
     await start({
-      now: () => time,
+      monotonic: () => time,
       credentials: {
         verify: async () => ({ result: 'ok', credential: CREDENTIAL }),
         current: async () => (gone ? undefined : CREDENTIAL),
