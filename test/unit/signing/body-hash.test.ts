@@ -40,6 +40,7 @@ describe('RFC 6376 §3.4.4: the relaxed body', () => {
     '\r\n \r\n',
     'a b',
     'x'.repeat(33),
+    'y z'.repeat(30),
     '\x0c',
     'ü',
     '\xff',
