@@ -26,8 +26,16 @@ export type Content =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'spooled'; readonly prefix: Uint8Array<ArrayBuffer>; readonly spool: Spool };
 
-/** A large body on disk. `read` may be called any number of times until its message has ended. */
-export type Spool = { readonly name: string; readonly size: number; read(): AsyncIterable<Uint8Array> };
+/** A large body on disk. */
+export type Spool = {
+  readonly name: string;
+  readonly size: number;
+  /**
+   * May be called any number of times until the message has ended.
+   * @param memory every chunk lies in it, so that each is valid only until the next is asked for; absent: each has its own.
+   */
+  read(memory?: Uint8Array): AsyncIterable<Uint8Array>;
+};
 
 /** A large body while it arrives. Nothing is promised before `finish` has resolved: then the data and its name are synced. */
 export type SpoolWriter = {

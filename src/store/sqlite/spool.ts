@@ -40,7 +40,7 @@ export class SpoolDirectory {
   read(row: { name: string; size: number; verify: number | null }): SpoolFile {
     const path = join(this.path, row.name);
     const verify = row.verify === null ? {} : { verify: row.verify };
-    return { name: row.name, size: row.size, ...verify, read: () => readSpool(path, row.size, row.verify) };
+    return { name: row.name, size: row.size, ...verify, read: (memory) => readSpool({ path, ...row, memory }) };
   }
 
   async remove(names: readonly string[]): Promise<void> {
@@ -182,15 +182,17 @@ class SpoolFileWriter implements SpoolWriter {
   }
 }
 
+type Reading = { path: string; size: number; verify: number | null; memory: Uint8Array | undefined };
+
 /** @throws before the last chunk is handed out where the file is not what was written, so that it is never sent as a whole. */
-async function* readSpool(path: string, size: number, verify: number | null): AsyncGenerator<Uint8Array> {
+async function* readSpool({ path, size, verify, memory }: Reading): AsyncGenerator<Uint8Array> {
   const file = await open(path, 'r');
   try {
     let found = 0;
     let length = 0;
     while (length < size) {
-      const buffer = Buffer.allocUnsafeSlow(Math.min(READ, size - length));
-      const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, length);
+      const buffer = memory ?? Buffer.allocUnsafeSlow(Math.min(READ, size - length));
+      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.byteLength, size - length), length);
       const chunk = buffer.subarray(0, bytesRead);
       length += bytesRead;
       if (verify !== null) found = crc32(chunk, found);

@@ -107,6 +107,18 @@ test('many that finish together get their promise, and memory stays flat', async
   expect(hash.digest('hex')).toBe(wanted.digest('hex'));
 });
 
+test('a body can be read into memory that is used again for each chunk', async () => {
+  const body = randomBytes(300_001);
+  const spool = await spooled(await testStore(), body);
+  const memory = Buffer.alloc(64 * 1024);
+  const hash = createHash('sha256');
+  for await (const chunk of spool.read(memory)) {
+    expect(chunk.buffer).toBe(memory.buffer);
+    hash.update(chunk);
+  }
+  expect(hash.digest('hex')).toBe(createHash('sha256').update(body).digest('hex'));
+});
+
 test('a body that was cut short is set aside at start, and by a claim; the others are served', async () => {
   const path = dataDir();
   const damaged: string[] = [];
