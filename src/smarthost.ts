@@ -17,5 +17,8 @@ process.on('warning', (warning) => {
   if (warning.name !== 'ExperimentalWarning') process.stderr.write(`${warning.name}: ${warning.message}\n`);
 });
 
+const { keepCompiledCode } = await import('./system/code-cache.ts');
+keepCompiledCode();
+
 const { processIo, runCommand } = await import('./commands/commands.ts');
 process.exit(await runCommand(process.argv.slice(2), processIo()));
