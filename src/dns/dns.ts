@@ -59,7 +59,7 @@ export function createDns({ servers, timeout = 3 * SECOND, now = systemClock }: 
   function ask<T>(type: string, name: string, query: (name: string) => Promise<Found<T>>): Promise<DnsAnswer<T>> {
     const key = `${type} ${name}`;
     const kept = cache.get(key);
-    if (kept !== undefined && kept.expiresAt > now()) return Promise.resolve(kept.answer);
+    if (kept !== undefined && isFresh(kept, now())) return Promise.resolve(kept.answer);
     const running = underWay.get(key);
     if (running !== undefined) return running;
     const asked = look(name, query).then(({ answer, ttl }) => {
@@ -83,6 +83,11 @@ export function createDns({ servers, timeout = 3 * SECOND, now = systemClock }: 
     txt: (name) =>
       ask('TXT', canonical(name), async (asked) => found((await resolver.resolveTxt(asked)).map((strings) => strings.join('')))),
   };
+}
+
+/** Nothing is kept for longer than MAX_TTL: what seems to be was kept by a clock that has been set back. */
+function isFresh({ expiresAt }: Kept, now: number): boolean {
+  return now < expiresAt && expiresAt <= now + MAX_TTL;
 }
 
 async function look<T>(name: string, query: (name: string) => Promise<Found<T>>): Promise<{ answer: DnsAnswer<T>; ttl: number }> {

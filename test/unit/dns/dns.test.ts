@@ -119,6 +119,15 @@ describe('answers are remembered', () => {
     expect(asked(`A ${name}`)).toBe(2);
   });
 
+  test('absence is not believed for longer when the clock is set back: mail would be returned meanwhile', async () => {
+    let now = 10 * HOUR;
+    const kept = createDns({ servers: [server.server], now: () => now });
+    expect(await kept.mx('new.test')).toEqual({ kind: 'nxdomain' });
+    server.set('new.test', { MX: ['10 mx1.d.test'] });
+    now = 0;
+    expect(await kept.mx('new.test')).toMatchObject({ kind: 'found' });
+  });
+
   test('absence for 30 s, failure not at all', async () => {
     let now = 0;
     const kept = createDns({ servers: [server.server], now: () => now });
