@@ -1,7 +1,7 @@
 /** May this credential send this? What every stage asks of the rules: RFC 6409 §6.1, and the limits of a credential. */
 import { Refusal } from '../smtp/reply.ts';
 import type { Credential } from '../store/store.ts';
-import { covers } from './sender.ts';
+import { covers, isPostmasterOf } from './sender.ts';
 
 export { createQuota, type Quota, type QuotaDefaults, type QuotaOptions } from './quota.ts';
 
@@ -19,14 +19,17 @@ export function checkReversePath(credential: Credential, reversePath: string): v
 }
 
 /**
- * @throws Refusal 550 5.7.1 where the header names an author that the credential may not be. Reports and automatic
- * answers of a mail server (null reverse-path) are written by whomever its rules of mail say: they are not judged.
+ * @throws Refusal 550 5.7.1 where the header names an author that the credential may not be. The reports of a mail server (null
+ * reverse-path) may come from the postmaster of its domains and their hosts; from strangers they would be forgeries like any
+ * other, and we might sign them.
  */
 export function checkAuthor(credential: Credential, author: Authorship): void {
-  if (author.nullSender && credential.mailServer) return;
-  const foreign = author.from.find((address) => !covers(credential.senders, address));
+  const reports = author.nullSender && credential.mailServer;
+  const mayBe = (address: string) =>
+    covers(credential.senders, address) || (reports && isPostmasterOf(credential.senders, address));
+  const foreign = author.from.find((address) => !mayBe(address));
   if (foreign !== undefined) throw new Refusal(550, '5.7.1', `${named(credential)} may not send mail From: ${foreign}`);
-  if (author.sender !== undefined && !covers(credential.senders, author.sender)) {
+  if (author.sender !== undefined && !mayBe(author.sender)) {
     throw new Refusal(550, '5.7.1', `${named(credential)} may not send mail with Sender: ${author.sender}`);
   }
 }

@@ -22,8 +22,8 @@ export type Quota = {
   limitsOf(credential: Credential): { user: string; list: readonly Limit[]; over: 'refuse' | 'hold' } | undefined;
   /** @throws Refusal 450 4.7.1 (or rejects with it) where another message is certain to be over a limit. */
   atMail(credential: Credential): Promise<void> | undefined;
-  /** The same for one more recipient, after `already` others in this transaction. */
-  atRecipient(credential: Credential, address: string, already: number): Promise<void> | undefined;
+  /** The same for one more recipient, after those that this transaction has `already`. */
+  atRecipient(credential: Credential, address: string, already: ReadonlyMap<string, unknown>): Promise<void> | undefined;
   refusal(exceeded: LimitUse): Refusal;
   /** What the store says after counting: remembered, so that it need not be asked. @param exceeded what it refused by */
   noteUse(user: string, use: readonly LimitUse[], exceeded?: LimitUse): void;
@@ -65,6 +65,13 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     return refusal(exceeded);
   }
 
+  /** Not all can be new: which ones are, the store knows. */
+  async function judgeNew(user: string, limit: LimitUse, addresses: readonly string[]): Promise<void> {
+    const found = new Set(await messages.knownRecipients(user, addresses));
+    const isNew = addresses.filter((address) => !found.has(address));
+    if (isNew.at(-1) === addresses.at(-1) && isOver(limit, isNew.length, now())) throw refuse(user, limit);
+  }
+
   function announce(user: string, use: LimitUse, percent = percentOf(use)): void {
     if (percent === undefined) return;
     const key = `${use.limit.kind}/${use.limit.per} ${user}`;
@@ -85,13 +92,10 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
       }),
     atRecipient: (credential, address, already) =>
       withUse(credential, (use) => {
-        const over = use.find((one) => one.limit.kind === 'recipients' && isOver(one, already + 1, now()));
+        const over = use.find((one) => one.limit.kind === 'recipients' && isOver(one, already.size + 1, now()));
         if (over !== undefined) throw refuse(credential.name, over);
-        const exhausted = use.find((one) => one.limit.kind === 'newRecipients' && isOver(one, 1, now()));
-        if (exhausted === undefined) return undefined;
-        return messages.knownRecipients(credential.name, [address]).then((found) => {
-          if (found.length === 0) throw refuse(credential.name, exhausted);
-        });
+        const scarce = use.find((one) => one.limit.kind === 'newRecipients' && isOver(one, already.size + 1, now()));
+        return scarce === undefined ? undefined : judgeNew(credential.name, scarce, [...already.keys(), address]);
       }),
     noteUse(user, use, exceeded) {
       if (exceeded !== undefined) announce(user, exceeded, 100);

@@ -16,6 +16,24 @@ export function covers(rules: readonly string[], address: string): boolean {
   });
 }
 
+/** Who signs a mail server's reports: RFC 5321 §4.5.1, and the name that Sendmail and Postfix use. */
+const POSTMASTERS: readonly string[] = ['postmaster', 'mailer-daemon'];
+
+/** True for the postmaster of a domain that the rules name in whatever way, or of a host in it. */
+export function isPostmasterOf(rules: readonly string[], address: string): boolean {
+  if (!POSTMASTERS.includes(localPartOf(address).toLowerCase())) return false;
+  const domain = domainOf(address).toLowerCase();
+  return rules.some((rule) =>
+    isWithin(
+      domain,
+      rule
+        .slice(rule.lastIndexOf('@') + 1)
+        .replace(/^\./, '')
+        .toLowerCase(),
+    ),
+  );
+}
+
 function isWithin(domain: string, parent: string): boolean {
   return parent !== '' && (domain === parent || domain.endsWith(`.${parent}`));
 }

@@ -27,7 +27,9 @@ export function limitNotice({ hostname, user, use, percent, over }: LimitFacts):
   return {
     subject: `${hostname}: ${user} has used ${percent} % of ${words}`,
     lines: [
-      `The login ${user} has used ${used} of ${words} on the mail relay ${hostname}.`,
+      percent === 100
+        ? `The login ${user} has reached its limit of ${words} on the mail relay ${hostname}; so far it has used ${used}.`
+        : `The login ${user} has used ${used} of ${words} on the mail relay ${hostname}.`,
       '',
       consequence,
       '',

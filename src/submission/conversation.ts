@@ -258,7 +258,7 @@ export class Conversation {
       recipients.set(address, recipient);
       this.#wire.write(replies.RECIPIENT_OK);
     };
-    return quota.atRecipient(credential, address, recipients.size)?.then(take) ?? take();
+    return quota.atRecipient(credential, address, recipients)?.then(take) ?? take();
   }
 
   #data(argument: string): void {

@@ -65,10 +65,23 @@ describe('the author', () => {
     expect(codeOf(() => checkAuthor(CREDENTIAL, author))).toBe(code);
   });
 
-  test('of a report is whoever the mail server says', () => {
-    const report = { from: ['postmaster@internal.test'], nullSender: true };
-    expect(codeOf(() => checkAuthor({ ...CREDENTIAL, mailServer: true }, report))).toBe('allowed');
-    expect(codeOf(() => checkAuthor(CREDENTIAL, report))).toBe('550 5.7.1');
-    expect(codeOf(() => checkAuthor({ ...CREDENTIAL, mailServer: true }, { ...report, nullSender: false }))).toBe('550 5.7.1');
+  test.each([
+    ['postmaster@sender.test', 'allowed'],
+    ['MAILER-DAEMON@mail.sender.test', 'allowed'],
+    ['anna@sender.test', '550 5.7.1'],
+    ['bob@sender.test', 'allowed'],
+    ['postmaster@other.test', '550 5.7.1'],
+    ['postmaster@badsender.test', '550 5.7.1'],
+    ['eve@other.test', '550 5.7.1'],
+  ])("of a mail server's report is one of its own senders, or the postmaster of their domains: %s", (from, code) => {
+    const server = { ...CREDENTIAL, mailServer: true, senders: ['bob@sender.test'] };
+    expect(codeOf(() => checkAuthor(server, { from: [from], nullSender: true }))).toBe(code);
+  });
+
+  test("is no postmaster unless it is a mail server's report", () => {
+    const report = { from: ['postmaster@sender.test'], nullSender: true };
+    const bob = { ...CREDENTIAL, senders: ['bob@sender.test'] };
+    expect(codeOf(() => checkAuthor(bob, report))).toBe('550 5.7.1');
+    expect(codeOf(() => checkAuthor({ ...bob, mailServer: true }, { ...report, nullSender: false }))).toBe('550 5.7.1');
   });
 });

@@ -83,16 +83,19 @@ describe('at MAIL', () => {
   test('held mail is never refused', async () => {
     const { quota, credential, result, limitUse } = rig({ stored: [use(messages, 10)], over: 'hold' });
     expect(await result(() => quota.atMail(credential))).toBe('allowed');
-    expect(await result(() => quota.atRecipient(credential, 'a@b.test', 9))).toBe('allowed');
+    expect(await result(() => quota.atRecipient(credential, 'a@b.test', taken('c@b.test')))).toBe('allowed');
     expect(limitUse).not.toHaveBeenCalled();
   });
 });
 
+/** Recipients of the transaction so far. */
+const taken = (...addresses: string[]) => new Map(addresses.map((address) => [address, {}]));
+
 describe('at RCPT', () => {
   test('those of this transaction count', async () => {
     const { quota, credential, result } = rig({ stored: [use(recipients, 3)], limits: [recipients] });
-    expect(await result(() => quota.atRecipient(credential, 'a@b.test', 1))).toBe('allowed');
-    expect(await result(() => quota.atRecipient(credential, 'a@b.test', 2))).toContain(
+    expect(await result(() => quota.atRecipient(credential, 'a@b.test', taken('1@b.test')))).toBe('allowed');
+    expect(await result(() => quota.atRecipient(credential, 'a@b.test', taken('1@b.test', '2@b.test')))).toContain(
       '450 4.7.1 Limit of 5 recipients per hour',
     );
   });
@@ -103,12 +106,21 @@ describe('at RCPT', () => {
       limits: [newRecipients],
       known: ['old@b.test'],
     });
-    expect(await result(() => quota.atRecipient(credential, 'new@b.test', 0))).toBe('allowed');
+    expect(await result(() => quota.atRecipient(credential, 'new@b.test', taken()))).toBe('allowed');
     expect(knownRecipients).not.toHaveBeenCalled();
     quota.noteUse(credential.name, [use(newRecipients, 2)]);
-    expect(await result(() => quota.atRecipient(credential, 'old@b.test', 0))).toBe('allowed');
-    expect(await result(() => quota.atRecipient(credential, 'new@b.test', 0))).toContain('first-time recipients per day');
+    expect(await result(() => quota.atRecipient(credential, 'old@b.test', taken()))).toBe('allowed');
+    expect(await result(() => quota.atRecipient(credential, 'new@b.test', taken()))).toContain('first-time recipients per day');
   });
+});
+
+test('new recipients of one transaction count together: what does not fit is refused, the others go', async () => {
+  const { quota, credential, result } = rig({ stored: [use(newRecipients, 0)], limits: [newRecipients], known: ['old@b.test'] });
+  const at = (address: string, ...already: string[]) => result(() => quota.atRecipient(credential, address, taken(...already)));
+  expect(await at('n2@b.test', 'n1@b.test')).toBe('allowed');
+  expect(await at('n3@b.test', 'n1@b.test', 'n2@b.test')).toContain('450 4.7.1 Limit of 2 first-time recipients per day');
+  expect(await at('old@b.test', 'n1@b.test', 'n2@b.test')).toBe('allowed');
+  expect(await at('n2@b.test', 'n1@b.test', 'old@b.test')).toBe('allowed');
 });
 
 test('80 % and 100 % are told once a window', () => {
