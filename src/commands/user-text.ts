@@ -49,5 +49,7 @@ function stateOf({ disabled, expiresAt }: Credential): string {
 
 function useOf({ limits, used }: CredentialView): string {
   if (limits.length === 0) return 'no limit';
-  return used.map(({ limit, used }) => `${limit.kind} ${used}/${limit.count} ${limit.per === 'hour' ? 'an' : 'a'} ${limit.per}`).join(', ');
+  return used
+    .map(({ limit, used }) => `${limit.kind} ${used}/${limit.count} ${limit.per === 'hour' ? 'an' : 'a'} ${limit.per}`)
+    .join(', ');
 }

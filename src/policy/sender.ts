@@ -19,10 +19,14 @@ export function covers(rules: readonly string[], address: string): boolean {
 /** Who signs a mail server's reports: RFC 5321 §4.5.1, and the name that Sendmail and Postfix use. */
 const POSTMASTERS: readonly string[] = ['postmaster', 'mailer-daemon'];
 
-/** True for the postmaster of a domain that the rules name in whatever way, or of a host in it. */
+/** Names inside a house, which are nobody's outside: mail servers that were set up with one report as its postmaster. */
+const PRIVATE = /\.(?:local|localdomain|lan|internal|intranet|private|corp|home)$/;
+
+/** True for the postmaster of a domain that the rules name in whatever way, of a host in it, or of a private network. */
 export function isPostmasterOf(rules: readonly string[], address: string): boolean {
   if (!POSTMASTERS.includes(localPartOf(address).toLowerCase())) return false;
   const domain = domainOf(address).toLowerCase();
+  if (PRIVATE.test(domain)) return true;
   return rules.some((rule) =>
     isWithin(
       domain,

@@ -14,7 +14,7 @@ import type { MailParameters } from './mail-parameters.ts';
 import { Offences } from './offences.ts';
 import type { Shared } from './options.ts';
 import * as replies from './replies.ts';
-import { openTransaction, parseMail, parseRecipient, type Transaction } from './transaction.ts';
+import { openTransaction, parseMail, parseRecipient, type Transaction, writtenAddress } from './transaction.ts';
 
 /** The session's side of it. */
 export type Wire = {
@@ -209,8 +209,8 @@ export class Conversation {
   #mail(argument: string): Work {
     this.#requireLogin();
     if (this.#transaction !== undefined) throw replies.badSequence('A transaction is open already, send RSET to begin anew');
+    this.#subject = { reversePath: writtenAddress(argument).slice(0, MAX_LOGGED_PATH) };
     const { path, parameters } = parseMail(argument, this.#shared.options.limits.maxMessageSize);
-    this.#subject = { reversePath: path.slice(0, MAX_LOGGED_PATH) };
     const unusable = this.#shared.options.storeUsable();
     if (unusable !== undefined) throw unusable;
     const credential = this.#trusted();
@@ -244,7 +244,7 @@ export class Conversation {
     const credential = this.#requireLogin();
     const transaction = this.#transaction;
     if (transaction === undefined) throw replies.badSequence('Send MAIL first');
-    this.#subject = { reversePath: transaction.reversePath, recipient: argument.slice(0, MAX_LOGGED_PATH) };
+    this.#subject = { reversePath: transaction.reversePath, recipient: writtenAddress(argument).slice(0, MAX_LOGGED_PATH) };
     const recipient = parseRecipient(argument, transaction.parameters.smtpUtf8);
     const { address } = recipient;
     this.#subject = { reversePath: transaction.reversePath, recipient: address };

@@ -46,6 +46,12 @@ function senderOf(path: string, smtpUtf8: boolean): string {
   return mailbox.address;
 }
 
+/** The address as it was written, for the log: whatever stands there where it is none. */
+export function writtenAddress(argument: string): string {
+  const behind = argument.slice(argument.indexOf(':') + 1).trimStart();
+  return parsePath(behind)?.mailbox ?? behind;
+}
+
 /** @param argument what stands behind RCPT. @throws Refusal 501, 550, 553 or 555. */
 export function parseRecipient(argument: string, smtpUtf8: boolean): EnvelopeRecipient {
   const path = /^TO:/i.test(argument) ? parsePath(argument.slice(3).trimStart()) : undefined;
@@ -69,7 +75,8 @@ export function envelopeOf({ reversePath, parameters, recipients }: Transaction)
 }
 
 function recipientProblem(problem: MailboxProblem): Refusal {
-  if (problem === 'syntax') return new Refusal(501, '5.1.3', 'This is no valid address');
+  // Not 501: programs that know 550, 553, 450 and 452 as "this recipient" give up the whole message over any other code.
+  if (problem === 'syntax') return new Refusal(553, '5.1.3', 'This is no valid address');
   if (problem === 'no domain') return new Refusal(550, '5.1.1', 'The address needs a domain: nobody has a mailbox on this relay');
   return new Refusal(550, '5.1.2', RECIPIENT_DOMAINS[problem]);
 }

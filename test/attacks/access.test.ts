@@ -196,9 +196,9 @@ const RELAY_FORMS: readonly (readonly [string, string, string])[] = [
   ['a source route', '<@relay.test,@other.test:u@dest.test>', 'u@dest.test'],
   ['a bang path', '<other.test!u@dest.test>', 'other.test!u@dest.test'],
   ['a bang path without a domain', '<other.test!u>', '550 5.1.1'],
-  ['two at signs', '<u@other.test@dest.test>', '501 5.1.3'],
+  ['two at signs', '<u@other.test@dest.test>', '553 5.1.3'],
   ['a quoted percent sign without a domain', '<"u%other.test">', '550 5.1.1'],
-  ['nobody', '<>', '501 5.1.3'],
+  ['nobody', '<>', '553 5.1.3'],
   ['our own name', '<u%dest.test@[127.0.0.1]>', '550 5.1.2'],
   ['localhost', '<u@localhost>', '550 5.1.2'],
 ];

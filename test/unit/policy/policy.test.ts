@@ -68,6 +68,8 @@ describe('the author', () => {
   test.each([
     ['postmaster@sender.test', 'allowed'],
     ['MAILER-DAEMON@mail.sender.test', 'allowed'],
+    ['postmaster@exchange.corp.local', 'allowed'],
+    ['anna@corp.local', '550 5.7.1'],
     ['anna@sender.test', '550 5.7.1'],
     ['bob@sender.test', 'allowed'],
     ['postmaster@other.test', '550 5.7.1'],

@@ -368,6 +368,27 @@ describe('a transaction', () => {
     expect(codeOf(await client.ask(line))).toBe(code);
   });
 
+  test('one bad recipient is one bad recipient: 550 or 553, and the log names sender and recipient', async () => {
+    await start();
+    const client = await rig.loggedIn();
+    expect(await client.askAll([MAIL, 'RCPT TO:<b c@example.org>', 'RCPT TO:<>', 'RCPT TO: b@', RCPT])).toEqual([
+      '250 2.1.0',
+      '553 5.1.3',
+      '553 5.1.3',
+      '501 5.1.3',
+      '250 2.1.5',
+    ]);
+    await client.askAll(['RCPT TO:<d@example.org> FOO=1', 'RSET', `${MAIL} FOO=1`]);
+    const sender = { reversePath: 'anna@sender.test' };
+    expect(rig.events('refused')).toMatchObject([
+      { ...sender, recipient: 'b c@example.org' },
+      { ...sender, recipient: '' },
+      { ...sender, recipient: 'b@' },
+      { ...sender, recipient: 'd@example.org' },
+      { ...sender, verb: 'MAIL', code: 555 },
+    ]);
+  });
+
   test('DATA without a recipient, and MAIL within a transaction, are refused', async () => {
     await start();
     const client = await rig.loggedIn();
