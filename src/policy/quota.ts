@@ -2,7 +2,7 @@
 import { Refusal } from '../smtp/reply.ts';
 import type { Credential, Limit, LimitUse, MessageStore } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
-import { type Clock, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
+import { type Clock, DAY, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
 
 export type QuotaDefaults = { readonly list: readonly Limit[]; readonly over: 'refuse' | 'hold' };
 
@@ -122,9 +122,12 @@ function matched(list: readonly Limit[], use: readonly LimitUse[]): readonly Lim
   });
 }
 
-/** True where `more` cannot fit into the running window. */
+const LENGTH = { minute: MINUTE, hour: HOUR, day: DAY } as const;
+
+/** True where `more` cannot fit into the running window. One that seems to end too far ahead is over: the clock was set back. */
 function isOver({ limit, used, resetsAt }: LimitUse, more: number, now: number): boolean {
-  return (now < resetsAt ? used : 0) + more > limit.count;
+  const runs = now < resetsAt && resetsAt <= now + LENGTH[limit.per];
+  return (runs ? used : 0) + more > limit.count;
 }
 
 function percentOf({ limit, used }: LimitUse): 80 | 100 | undefined {

@@ -9,7 +9,11 @@ const HOUR = 3_600_000;
 const messages: Limit = { kind: 'messages', count: 10, per: 'day' };
 const recipients: Limit = { kind: 'recipients', count: 5, per: 'hour' };
 const newRecipients: Limit = { kind: 'newRecipients', count: 2, per: 'day' };
-const use = (limit: Limit, used: number, resetsAt = NOW + 3 * HOUR): LimitUse => ({ limit, used, resetsAt });
+const use = (limit: Limit, used: number, resetsAt = NOW + (limit.per === 'hour' ? 1 : 3) * HOUR): LimitUse => ({
+  limit,
+  used,
+  resetsAt,
+});
 const DEFAULTS = { list: [messages], over: 'refuse' } as const;
 
 function rig({
@@ -71,6 +75,12 @@ describe('at MAIL', () => {
     expect(await result(() => quota.atMail(credential))).toBe('allowed');
     quota.noteUse(credential.name, [use(messages, 10)]);
     expect(await result(() => quota.atMail({ ...credential, limits: [{ ...messages, count: 11 }] }))).toBe('allowed');
+  });
+
+  test('a window that ends farther ahead than it is long was begun by a wrong clock, and limits nothing', async () => {
+    const { quota, credential, result } = rig();
+    quota.noteUse(credential.name, [use(messages, 10, NOW + 365 * 24 * HOUR)]);
+    expect(await result(() => quota.atMail(credential))).toBe('allowed');
   });
 
   test('a limit that is new to the credential is asked for', async () => {
