@@ -51,10 +51,12 @@ function number(db: Context['db'], pragma: string): number {
 
 /** @returns true while there is more to give back. */
 export function giveBackPages({ db }: Context): boolean {
-  const spare = number(db, 'freelist_count') - KEEP_FREE_PAGES;
+  const free = number(db, 'freelist_count');
+  const spare = free - KEEP_FREE_PAGES;
   if (spare <= 0) return false;
   db.exec(`PRAGMA incremental_vacuum(${Math.min(spare, STEP_PAGES)})`);
-  return spare > STEP_PAGES;
+  // A database that was made by other hands, as by a recovery, may not know how.
+  return spare > STEP_PAGES && number(db, 'freelist_count') < free;
 }
 
 /**

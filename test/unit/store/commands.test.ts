@@ -223,3 +223,16 @@ test('space is given back when the trace is trimmed, all but a reserve', async (
   expect(pages()).toBeLessThan(2300);
   expect(await store.messages.list({ states: ['removed'] })).toEqual([]);
 });
+
+test('a database that cannot give space back, as one that was recovered, is trimmed all the same', async () => {
+  const path = dataDir();
+  await (await testStore({ dataDir: path })).close();
+  const db = new DatabaseSync(join(path, 'smarthost.db'));
+  db.exec('PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM');
+  db.close();
+  const store = await testStore({ dataDir: path });
+  const large = () => newMessage({ content: { kind: 'inline', bytes: new Uint8Array(250_000) } });
+  for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 20 }, () => put(store, large())));
+  await store.messages.remove({ all: true }, NOW);
+  expect(await store.messages.trimTrace(NOW + 1, 0)).toBe(200);
+}, 10_000);
