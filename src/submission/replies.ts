@@ -27,7 +27,7 @@ export const blocked = () => new Refusal(421, '4.7.0', 'Too many failed logins f
 export const timedOut = (what: string) => new Refusal(421, '4.4.2', what);
 export const badSequence = (text: string) => new Refusal(503, '5.5.1', text);
 export const authenticationRequired = (secure: boolean) =>
-  new Refusal(530, '5.7.0', secure ? 'Authentication required' : 'Issue STARTTLS first, then authenticate');
+  new Refusal(530, '5.7.0', secure ? 'Authentication required' : 'Authentication required: issue STARTTLS first');
 
 /** RFC 5321 §4.2.4: known but not offered, or unknown. */
 export function unknownCommand(verb: string): Refusal {
