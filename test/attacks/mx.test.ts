@@ -1,0 +1,320 @@
+/** Hosts that hang, trickle, lie, flood and split: rows R01 to R13, behaviour rules 10, 13, 14 and 22. The scripts are in hostile-mx.ts. */
+import { connect, createServer, type Socket } from 'node:net';
+import { afterAll, beforeAll, expect } from 'vitest';
+import { type MxServer, startMxServer } from '../../src/demo/mx-server.ts';
+import { type Attacked, codeOf, send, startAttacked, submit, TEXT, USER, verdict } from '../support/attack-rig.ts';
+import { HOSTILE, type Hostile } from '../support/hostile-mx.ts';
+import { startMx } from '../support/mx.ts';
+import { makePair } from '../support/pair.ts';
+import { hasCommand, requirePeer } from '../support/peers.ts';
+import { type Program, startProgram, until } from '../support/program.ts';
+import type { LogLine } from '../support/relay.ts';
+import { attack, attacks } from './attack.ts';
+
+/** Seconds of each phase: short, and long enough for a machine that is busy with 200 hosts. */
+const PHASE = 2;
+const TIMEOUTS = `{ connect: ${PHASE}s, greeting: ${PHASE}s, command: ${PHASE}s, data: ${PHASE}s, block: ${PHASE}s, dot: ${PHASE}s }`;
+const addressOf = (i: number) => `127.0.${46 + Math.floor(i / 250)}.${1 + (i % 250)}`;
+const domainOf = (one: Hostile) => `h${HOSTILE.indexOf(one)}.hostile.test`;
+
+let relay: Attacked;
+const hosts: MxServer[] = [];
+let queueId = '';
+/** How long each good message took meanwhile, in milliseconds. */
+const good: number[] = [];
+
+beforeAll(async () => {
+  relay = await startAttacked({
+    yaml: [
+      'auth: { allow: [127.0.0.0/8], failureDelay: 0.01s }',
+      'limits: { messages: [], newRecipients: [] }',
+      `delivery: { port: MX_PORT, allowPrivate: [127.0.0.0/8], ip: v4-only, timeouts: ${TIMEOUTS} }`,
+      'queue: { minFree: 1MiB, retry: [1h] }',
+    ].join('\n'),
+  });
+  const pair = await makePair('mx.dest.test');
+  for (const [i, one] of HOSTILE.entries()) {
+    const { script, host, tls } = one;
+    hosts.push(await startMx({ address: addressOf(i), port: relay.mx.port, script, ...host, ...(tls && { tls: pair }) }));
+    const domain = domainOf(one);
+    relay.dns.set(`mx.${domain}`, { A: [addressOf(i)] });
+    relay.dns.set(domain, { MX: one.backup ? [`10 mx.${domain}`, '20 mx.dest.test'] : [`10 mx.${domain}`] });
+  }
+  const client = await relay.loggedIn();
+  queueId = await send(client, { text: TEXT, to: HOSTILE.map((one) => `a@${domainOf(one)}`) });
+  for (let i = 0; i < 20; i++) {
+    const began = Date.now();
+    const id = await send(client, { text: TEXT });
+    await relay.logged('relayed', (line) => line['queueId'] === id, 60_000);
+    good.push(Date.now() - began);
+  }
+}, 120_000);
+afterAll(async () => {
+  await relay?.close();
+  await Promise.all(hosts.map((host) => host.close()));
+});
+
+const isOutcome = ({ event }: LogLine) => /^(relayed|delayed|failed)$/.test(event);
+/** What became of it, as HOSTILE has it, and its log line. */
+async function outcomeOf(recipient: string, id: string): Promise<{ outcome: string; line: LogLine }> {
+  const find = () => relay.log.find((line) => isOutcome(line) && line['queueId'] === id && line['recipient'] === recipient);
+  const line = await until(`outcome of ${recipient}`, find, { deadline: 40_000 });
+  return { outcome: `${line['uncertain'] === true ? 'uncertain' : line.event} ${line['status']}`, line };
+}
+
+async function check(one: Hostile): Promise<void> {
+  const { outcome, line } = await outcomeOf(`a@${domainOf(one)}`, queueId);
+  expect(outcome, line['reply']).toMatch(one.expected);
+  expect(line['seconds']).toBeLessThan(3 * PHASE + 2); // what hangs may be tried once more in clear
+  const host = hosts[HOSTILE.indexOf(one)]!;
+  const arrived = host.count();
+  if (outcome.startsWith('relayed') && one.backup !== true) expect(arrived).toBe(1);
+  if (one.backup === true) expect(arrived).toBe(0);
+  if (outcome.startsWith('failed')) expect(arrived).toBe(0);
+}
+
+const rows = (row: string) => HOSTILE.filter((one) => one.row === row).map((one) => [one.name, one] as const);
+
+attack('R01', 'at least 120 scripts', 'each with an outcome of its own', () => {
+  expect(HOSTILE.length).toBeGreaterThanOrEqual(120);
+  expect(new Set(HOSTILE.map(({ row, name }) => `${row} ${name}`)).size).toBe(HOSTILE.length);
+});
+attacks(
+  'R01',
+  'a host that hangs',
+  'delayed 4.4.2 at the deadline; uncertain behind the dot; done at QUIT',
+  rows('R01'),
+  (_, one) => check(one),
+);
+attacks('R02', 'replies that trickle', 'delayed 4.4.2 at the deadline of the whole', rows('R02'), (_, one) => check(one));
+attacks('R03', 'replies without end', 'cut off, delayed 4.5.0', rows('R03'), (_, one) => check(one));
+attacks('R04', 'garbage', 'delayed 4.5.0, never success by accident', rows('R04'), (_, one) => check(one));
+attacks(
+  'R05',
+  'codes at each stage',
+  '4yz delays, 5yz fails the recipient, 421 and a 5yz greeting lead to the next host',
+  rows('R05'),
+  (_, one) => check(one),
+);
+attacks('R06', 'replies out of order', 'delayed, failed or uncertain, never delivered', rows('R06'), (_, one) => check(one));
+attacks('R07', 'replies split, and out of number', 'in step, or the connection is dropped', rows('R07'), (_, one) => check(one));
+attacks('R08', 'STARTTLS that fails', 'one attempt in clear, as no policy forbids it', rows('R08'), (_, one) => check(one));
+
+attack('R13', 'other destinations beside all of these', 'notice nothing', () => {
+  expect(good).toHaveLength(20);
+  expect(good.toSorted((a, b) => a - b)[17]).toBeLessThan(3000); // some 20 ms, on a machine with nothing else to do
+});
+
+/** A listener that never accepts: its backlog is full, so that connections to it hang. */
+async function startDeaf(address: string, port: number): Promise<{ close(): Promise<void> }> {
+  const script =
+    'import socket,sys,time\ns=socket.socket()\ns.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)\ns.bind((sys.argv[1],int(sys.argv[2])))\ns.listen(0)\nprint("ready",flush=True)\ntime.sleep(600)';
+  const program: Program = startProgram({ command: 'python3', args: ['-c', script, address, String(port)] });
+  await until('the deaf listener', () => program.output().includes('ready'));
+  const fill: Socket[] = Array.from({ length: 4 }, () => connect(port, address).on('error', () => {}));
+  await new Promise((resolve) => fill[0]!.once('connect', resolve));
+  return {
+    async close() {
+      for (const socket of fill) socket.destroy();
+      await program.close();
+    },
+  };
+}
+
+if (requirePeer('python3', hasCommand('python3'))) {
+  attack('R01', 'a connection that is never answered', 'delayed 4.4.1 at the deadline', async () => {
+    const deaf = await startDeaf('127.0.49.1', relay.mx.port);
+    relay.dns.set('deaf.test', { A: ['127.0.49.1'] });
+    const id = await send(await relay.loggedIn(), { text: TEXT, to: ['a@deaf.test'] });
+    const { outcome, line } = await outcomeOf('a@deaf.test', id);
+    expect(outcome).toBe('delayed 4.4.1');
+    expect(line['seconds']).toBeLessThan(PHASE + 2);
+    await deaf.close();
+  });
+}
+
+attack('R02', 'a host that takes a byte now and then while we send 6 MB', 'delayed 4.4.2, given up', async () => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write('220 slow\r\n');
+    let deaf = false;
+    socket.on('data', (chunk) => {
+      const text = chunk.toString('latin1');
+      if (deaf) return;
+      if (text.startsWith('EHLO')) socket.write('250 slow\r\n');
+      else if (text.startsWith('DATA')) {
+        socket.write('354 go\r\n');
+        deaf = true;
+        socket.pause();
+        const timer = setInterval(() => socket.read(1), 100);
+        socket.on('close', () => clearInterval(timer));
+      } else socket.write('250 ok\r\n');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(relay.mx.port, '127.0.49.2', resolve));
+  relay.dns.set('slow.test', { A: ['127.0.49.2'] });
+  const text = `${TEXT}${`${'x'.repeat(998)}\r\n`.repeat(6000)}`;
+  const id = await send(await relay.loggedIn(), { text, to: ['a@slow.test'] });
+  const { outcome } = await outcomeOf('a@slow.test', id);
+  expect(outcome).toBe('delayed 4.4.2');
+  server.close();
+});
+
+const PAYLOADS: readonly (readonly [string, string])[] = [
+  ['HTML and escapes', '550 5.1.1 <script>alert(1)</script>\x1b[2J\x07 no'],
+  [
+    'lookalikes of report fields',
+    '550-5.1.1 no\r\n550-\r\n550-Final-Recipient: rfc822; evil@x.test\r\n550-Action: delivered\r\n550 5.1.1 Status: 2.0.0',
+  ],
+  ['a success inside', '550-5.1.1 250 2.0.0 Ok: queued\r\n550 5.1.1 250 Ok'],
+  ['10 kB', `550 5.1.1 ${'long '.repeat(2000)}`],
+  ['a boundary and dots', '550-5.1.1 ------=_Part\r\n550-.\r\n550 5.1.1 .'],
+  ['bytes that are no UTF-8', '550 5.1.1 \xff\xfe\x80 no'],
+];
+attacks(
+  'R09',
+  'reply texts as payload',
+  'quoted and capped in the report and in the log',
+  PAYLOADS.map(([name, reply], i) => [name, reply, i] as const),
+  async (_, reply, i) => {
+    const host = await startMx({
+      address: `127.0.49.${20 + i}`,
+      port: relay.mx.port,
+      script: { RCPT: { raw: Buffer.from(`${reply}\r\n`, 'latin1') } },
+    });
+    const domain = `payload${i}.test`;
+    relay.dns.set(domain, { MX: [`10 mx.${domain}`] });
+    relay.dns.set(`mx.${domain}`, { A: [`127.0.49.${20 + i}`] });
+    const id = await send(await relay.loggedIn(), { text: TEXT, to: [`a@${domain}`] });
+    const { outcome, line } = await outcomeOf(`a@${domain}`, id);
+    expect(outcome).toBe('failed 5.1.1');
+    expect(JSON.stringify(line).length).toBeLessThan(3000);
+    expect(line['reply']).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f]/);
+    const reported = await relay.logged('reported', (one) => one['about'] === id);
+    const report = await until('the report', () =>
+      relay.mx.messages.find(({ data, mailFrom }) => mailFrom === '' && data.includes(reported['queueId'])),
+    );
+    const text = report.data.toString('latin1');
+    const status = text.slice(text.indexOf('message/delivery-status'));
+    expect(status.match(/^Final-Recipient: .*$/gm)).toEqual([`Final-Recipient: rfc822; a@${domain}`]);
+    expect(status.match(/^Action: .*$/gm)).toEqual(['Action: failed']);
+    expect(status.match(/^Status: .*$/gm)).toEqual(['Status: 5.1.1']);
+    expect(text).not.toMatch(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|<script>[\s\S]*content-type: text\/html/i);
+    expect(text.split('\r\n').every((one) => one.length <= 998)).toBe(true);
+    expect(report.data.length).toBeLessThan(20_000);
+    await host.close();
+  },
+);
+
+attack(
+  'R10',
+  'a report that fails, and a sender that does not exist',
+  'one report; the double bounce is logged and dropped',
+  async () => {
+    const before = relay.events('reported').length;
+    relay.mx.script({ RCPT: ({ address }) => (address === USER ? '550 5.1.1 No such user' : undefined) });
+    relay.dns.set('gone.test', { MX: ['0 .'] });
+    const id = await send(await relay.loggedIn(), { text: TEXT, to: ['a@gone.test', 'b@gone.test'] });
+    const reported = await relay.logged('reported', (one) => one['about'] === id);
+    await relay.logged('failed', (one) => one['queueId'] === reported['queueId']);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    relay.mx.script({});
+    expect(relay.events('reported').length - before).toBe(1);
+  },
+);
+
+attack('R10', '300 failures of one message', 'one report, bounded, to the envelope sender', async () => {
+  relay.dns.set('void.test', { MX: ['0 .'] });
+  const before = relay.mx.messages.length;
+  const id = await send(await relay.loggedIn(), { text: TEXT, to: Array.from({ length: 300 }, (_, i) => `a${i}@void.test`) });
+  await until('all failed', () => relay.log.filter((line) => line.event === 'failed' && line['queueId'] === id).length === 300);
+  await until('the reports', () => relay.mx.messages.slice(before).filter(({ mailFrom }) => mailFrom === '').length > 0);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const reports = relay.mx.messages.slice(before).filter(({ mailFrom }) => mailFrom === '');
+  expect(reports.length).toBeLessThanOrEqual(7); // one a claim of 50 recipients at most
+  expect(reports.every(({ recipients }) => recipients.length === 1 && recipients[0]!.address === USER)).toBe(true);
+  const named = reports.flatMap(({ data }) => data.toString().match(/^Final-Recipient: .*$/gm) ?? []);
+  expect(new Set(named).size).toBe(300);
+});
+
+attacks(
+  'R11',
+  'mail loops',
+  '554 5.4.6 after the last dot',
+  [
+    ['101 Received', 'Received: from a by b; x\r\n'.repeat(101), '554 5.4.6'],
+    ['51 Received', 'Received: from a by b; x\r\n'.repeat(51), '554 5.4.6'],
+    ['50 Received', 'Received: from a by b; x\r\n'.repeat(50), '250 2.0.0'],
+    ['our own mark twice', 'Received: by relay.test with ESMTPSA id x; y\r\n'.repeat(2), '554 5.4.6'],
+    [
+      'our own mark twice, folded and in other letters',
+      'Received: from x\r\n BY Relay.Test\r\n with ESMTP; y\r\n'.repeat(2),
+      '554 5.4.6',
+    ],
+    ['our own mark once', 'Received: by relay.test with ESMTPSA id x; y\r\n', '250 2.0.0'],
+    ['Delivered-To', 'Delivered-To: anna@dest.test\r\n', '250 2.0.0'],
+  ],
+  async (_, header, expected) => {
+    expect(await verdict(await relay.loggedIn(), { text: `${header}${TEXT}` })).toBe(expected);
+  },
+);
+
+const SIGNED = 'v=1; a=rsa-sha256; d=other.test; s=x; h=from:to; bh=AAAA; b=AAAA';
+attacks(
+  'R12',
+  'headers that aim at DKIM',
+  'signed once by each key, oversigned, without l=, or refused',
+  [
+    ['200 signatures of others', `DKIM-Signature: ${SIGNED}\r\n`.repeat(200), '250 2.0.0'],
+    ['an h= bomb', `DKIM-Signature: ${SIGNED.replace('from:to', 'from:'.repeat(5000))}\r\n`, '250 2.0.0'],
+    ['list fields', 'List-Unsubscribe: <https://x.test/>\r\nList-Id: x.test\r\nSender: app@sender.test\r\n', '250 2.0.0'],
+    ['two Subject', 'Subject: again\r\n', '550 5.6.0'],
+    ['a signature with l=', `DKIM-Signature: ${SIGNED}; l=0\r\n`, '250 2.0.0'],
+  ],
+  async (_, header, expected) => {
+    const before = relay.mx.count();
+    const reply = await submit(await relay.loggedIn(), { text: `${header}${TEXT}` });
+    expect(codeOf(reply)).toBe(expected);
+    if (expected !== '250 2.0.0') return;
+    const found = async () => (await relay.mx.received(before + 1)).find(({ data }) => data.includes(reply.split(' ').at(-1)!));
+    const text = (await until('the message', found)).data.toString('latin1').replace(/\r\n[ \t]+/g, ' ');
+    const ours = text.match(/^DKIM-Signature: [^\r]*d=sender\.test[^\r]*/gm) ?? [];
+    expect(ours).toHaveLength(2);
+    for (const signature of ours) {
+      expect(signature).not.toMatch(/[;\s]l=/);
+      const names = /h=([^;]*)/.exec(signature)![1]!.replace(/\s/g, '').toLowerCase().split(':');
+      for (const name of ['from', 'to', 'subject', 'date', 'message-id'])
+        expect(names.filter((one) => one === name).length).toBeGreaterThanOrEqual(2);
+      for (const name of ['cc', 'content-type', 'mime-version']) expect(names).toContain(name);
+    }
+  },
+);
+
+attack('R13', '1000 messages to a host that hangs, 50 to a good one', 'the good ones arrive in seconds', async () => {
+  const tarpit = await startMxServer({
+    hostname: 'tarpit.test',
+    address: '127.0.49.9',
+    port: relay.mx.port,
+    script: { MAIL: 'hang' },
+  });
+  relay.dns.set('tarpit.test', { A: ['127.0.49.9'] });
+  const clients = await Promise.all(Array.from({ length: 8 }, () => relay.loggedIn()));
+  const flood = Promise.all(
+    clients.map(async (client) => {
+      for (let i = 0; i < 125; i++) await send(client, { text: TEXT, to: ['a@tarpit.test'] });
+    }),
+  );
+  const times: number[] = [];
+  const client = await relay.loggedIn();
+  for (let i = 0; i < 50; i++) {
+    const began = Date.now();
+    const id = await send(client, { text: TEXT });
+    await relay.logged('relayed', (line) => line['queueId'] === id, 30_000);
+    times.push(Date.now() - began);
+  }
+  await flood;
+  expect(Math.max(...times)).toBeLessThan(5000);
+  expect(tarpit.sessions()).toBeLessThan(100); // it is left alone, not asked 1000 times
+  relay.dns.set('tarpit.test', { MX: ['0 .'] });
+  await tarpit.close();
+});
