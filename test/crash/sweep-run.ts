@@ -1,0 +1,115 @@
+/** Kills the relay at each point of each scenario, and judges what became of the messages: behaviour after a crash, RFC 5321 §6.1. */
+
+import { runScenario, type ScenarioName } from './scenarios.ts';
+import { nameOf, type Point } from './tracer.ts';
+import { queueIdOf, startWorld, type World } from './world.ts';
+
+export type SweepOptions = {
+  readonly scenarios: readonly ScenarioName[];
+  /** Points taken of each scenario; absent, all. */
+  readonly sample?: number | undefined;
+  readonly seed: number;
+  /** Milliseconds; what is not reached until then is left out and counted. */
+  readonly limit: number;
+  readonly report?: (line: string) => void;
+};
+
+export type Figures = {
+  readonly scenario: ScenarioName;
+  /** Counted by the run that killed nothing. */
+  readonly points: number;
+  readonly tried: number;
+  /** Tried points at which it was killed; at others this run made fewer calls. */
+  readonly kills: number;
+  readonly acknowledged: number;
+  /** Not answered 250, and yet delivered: the client would send them again. */
+  readonly unanswered: number;
+  readonly lost: number;
+  /** Delivered twice, the record of the first delivery not yet written. */
+  readonly duplicates: number;
+  readonly violations: readonly string[];
+};
+
+export async function sweep(options: SweepOptions): Promise<readonly Figures[]> {
+  const world = await startWorld();
+  const end = Date.now() + options.limit;
+  const all: Figures[] = [];
+  try {
+    for (const [i, scenario] of options.scenarios.entries()) {
+      const until = Date.now() + (end - Date.now()) / (options.scenarios.length - i);
+      const figures = await sweepScenario(world, scenario, { ...options, end: until });
+      options.report?.(summary(figures));
+      all.push(figures);
+    }
+  } finally {
+    await world.close();
+  }
+  return all;
+}
+
+export const summary = ({ violations, ...figures }: Figures) =>
+  `${Object.entries(figures)
+    .map(([name, value]) => (name === 'scenario' ? String(value).padEnd(8) : `${value} ${name}`))
+    .join(', ')}, ${violations.length} violations`;
+
+async function sweepScenario(world: World, scenario: ScenarioName, options: SweepOptions & { end: number }): Promise<Figures> {
+  const { points } = await runScenario(world, scenario, `count-${scenario}-${Date.now()}-`);
+  await world.drained();
+  const total = { tried: 0, kills: 0, acknowledged: 0, unanswered: 0, lost: 0, duplicates: 0, violations: [] as string[] };
+  for (const point of shuffled(points, options.seed).slice(0, options.sample ?? points.length)) {
+    if (Date.now() > options.end) break;
+    const judged = await crashAt(world, scenario, point);
+    total.tried++;
+    for (const key of ['kills', 'acknowledged', 'unanswered', 'lost', 'duplicates'] as const) total[key] += judged[key];
+    total.violations.push(...judged.violations);
+    for (const line of judged.violations) options.report?.(line);
+  }
+  return { scenario, points: points.length, ...total };
+}
+
+type Judged = Omit<Figures, 'scenario' | 'points' | 'tried'>;
+let runs = 0;
+
+/** One crash, one recovery, and what must be true after it. */
+async function crashAt(world: World, scenario: ScenarioName, point: Point): Promise<Judged> {
+  const token = `${scenario}-${process.pid}-${++runs}-`;
+  const where = `${scenario} ${nameOf(point)}`;
+  const { sent, died } = await runScenario(world, scenario, token, point);
+  const before = sent.map((one) => world.fate(one).arrivals.length);
+  const open = world.open();
+  const violations: string[] = [];
+  if (died) await world.relay.stop('SIGKILL');
+  if (died) await world.relay.start().catch((error) => violations.push(`${where}: no start after it: ${error}`));
+  await world.drained().catch((error) => violations.push(`${where}: its mail never ends: ${error}`));
+  const judged = { kills: died ? 1 : 0, acknowledged: 0, unanswered: 0, lost: 0, duplicates: 0 };
+  for (const [i, one] of sent.entries()) {
+    const { arrivals, broken } = world.fate(one);
+    violations.push(...broken.map((text) => `${where}: ${text}`));
+    if (one.acknowledged) judged.acknowledged++;
+    else if (arrivals.length > 0) judged.unanswered++;
+    if (one.acknowledged && arrivals.length === 0) {
+      judged.lost++;
+      violations.push(`${where}: ${one.token} was acknowledged and is lost`);
+    }
+    if (arrivals.length < 2) continue;
+    // the first copy had arrived, its record was not there: nobody could know
+    const uncertain = died && arrivals.length === 2 && before[i] === 1 && open.has(queueIdOf(arrivals[0]!));
+    if (uncertain) judged.duplicates++;
+    else violations.push(`${where}: ${one.token} arrived ${arrivals.length} times, ${before[i]} before the crash`);
+  }
+  return { ...judged, violations };
+}
+
+/** mulberry32 behind a Fisher-Yates shuffle: the same order for the same seed. */
+function shuffled<T>(items: readonly T[], seed: number): readonly T[] {
+  const result = [...items];
+  let state = seed;
+  for (let i = result.length - 1; i > 0; i--) {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    const j = ((t ^ (t >>> 14)) >>> 0) % (i + 1);
+    [result[i], result[j]] = [result[j]!, result[i]!];
+  }
+  return result;
+}

@@ -1,0 +1,30 @@
+/** A sample of the crash sweep: `npm run test:crash` is all of it. */
+import { describe, expect, test } from 'vitest';
+import { hasCommand, requirePeer, succeeds } from '../support/peers.ts';
+import { SCENARIOS } from './scenarios.ts';
+import { sweep } from './sweep-run.ts';
+
+const traces = () => hasCommand('strace') && succeeds('strace', ['-f', '-qq', '-o', '/dev/null', 'true']);
+const SEED = Number(process.env['CRASH_SEED'] ?? Date.now() % 1_000_000);
+
+describe.skipIf(!requirePeer('strace', traces()))('killed at a call on a file or a socket', () => {
+  test('what was acknowledged arrives, whole, and twice only where nobody could know', async () => {
+    const lines = [`CRASH_SEED=${SEED}`];
+    const figures = await sweep({
+      scenarios: SCENARIOS,
+      sample: 2,
+      seed: SEED,
+      limit: 60_000,
+      report: (line) => lines.push(line),
+    });
+    const context = lines.join('\n');
+    console.info(context);
+    expect(figures.flatMap(({ violations }) => violations)).toEqual([]);
+    // a sweep proves something only where it counted, and killed
+    for (const { points } of figures) expect(points, context).toBeGreaterThan(10);
+    expect(
+      figures.reduce((sum, { kills }) => sum + kills, 0),
+      context,
+    ).toBeGreaterThan(0);
+  }, 150_000);
+});

@@ -1,0 +1,99 @@
+/** `strace` on the threads of a relay: counts their calls, or kills the process at the n-th of one kind. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { startProgram, temporaryFolder, untilReady } from '../support/program.ts';
+
+/** What changes a file or a socket, and what is read of them. */
+export const CALLS = [
+  ...['openat', 'close', 'read', 'pread64', 'write', 'pwrite64', 'writev', 'fsync', 'fdatasync', 'ftruncate', 'rename', 'unlink'],
+  ...['socket', 'bind', 'listen', 'connect', 'accept4', 'sendto', 'sendmsg', 'recvfrom', 'recvmsg', 'shutdown'],
+] as const;
+export type Call = (typeof CALLS)[number];
+
+/** Threads are counted apart: the event loop, the store's, and those that write spool files. `all` is a start from its first call. */
+export const ROLES = { main: 'MainThread', store: 'store', pool: 'libuv-worker' } as const;
+export type Role = keyof typeof ROLES | 'all';
+
+/** The n-th call of this kind that one thread of the role makes. */
+export type Point = { readonly role: Role; readonly call: Call; readonly n: number };
+
+export const nameOf = ({ role, call, n }: Point) => `${role}/${call}/${n}`;
+
+export type Trace = {
+  /** The lines so far, each with its thread's id before it. */
+  lines(): readonly string[];
+  /** Lets the threads go; resolves when they are. */
+  detach(): Promise<void>;
+};
+
+const killAt = ({ call, n }: Point) => ['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${n}`];
+const traceAll = ['-yy', '-s', '64', '-e', `trace=${CALLS.join(',')}`];
+
+/** Attaches to the threads of a role (each, for `all`), and has them traced when this resolves. @param point where to kill; absent, it only counts */
+export async function attach(pid: number, role: Role, point?: Point): Promise<Trace> {
+  const folder = temporaryFolder('trace');
+  const file = join(folder.path, 'log');
+  const threads = threadsOf(pid).filter(({ name }) =>
+    role === 'all' ? Object.values(ROLES).includes(name) : name === ROLES[role],
+  );
+  const what = point === undefined ? traceAll : killAt(point);
+  const args = ['-o', file, ...what, ...threads.flatMap(({ tid }) => ['-p', String(tid)])];
+  const program = startProgram({ command: 'strace', args });
+  const attached = () => program.output().split(' attached').length > threads.length;
+  await untilReady(program, 'strace', attached);
+  return {
+    lines: () => linesOf(file),
+    async detach() {
+      await program.close();
+      folder.remove();
+    },
+  };
+}
+
+/** The command to start a relay under, so that it dies at a point of its start, or is counted. */
+export function underStrace(file: string, point?: Point): readonly string[] {
+  return ['strace', '-f', '-o', file, ...(point === undefined ? traceAll : killAt(point))];
+}
+
+export function linesOf(file: string): readonly string[] {
+  return readFileSync(file, 'latin1').split('\n');
+}
+
+/** Thread ids and the role of each. */
+export function rolesOf(pid: number): ReadonlyMap<number, Role> {
+  const byName = new Map(Object.entries(ROLES).map(([role, name]) => [name as string, role as Role]));
+  return new Map(threadsOf(pid).flatMap(({ tid, name }) => (byName.has(name) ? [[tid, byName.get(name)!] as const] : [])));
+}
+
+function threadsOf(pid: number): { readonly tid: number; readonly name: (typeof ROLES)[keyof typeof ROLES] }[] {
+  return readdirSync(`/proc/${pid}/task`).map((tid) => {
+    const name = readFileSync(`/proc/${pid}/task/${tid}/comm`, 'latin1').trim();
+    return { tid: Number(tid), name: name as (typeof ROLES)[keyof typeof ROLES] };
+  });
+}
+
+/**
+ * The points of a counted run: calls on a file below `folder`, on a socket, or on the log. Where several threads have a role, the
+ * n-th call is that of the thread that makes its n-th first.
+ */
+export function pointsOf(lines: readonly string[], roleOf: (tid: number) => Role | undefined, folder: string): readonly Point[] {
+  const counts = new Map<string, number>();
+  const points = new Map<string, Point>();
+  for (const line of lines) {
+    const [, tid, call] = /^(\d+) +(\w+)\(/.exec(line) ?? [];
+    const role = roleOf(Number(tid));
+    if (call === undefined || role === undefined) continue;
+    const n = (counts.get(`${tid} ${call}`) ?? 0) + 1;
+    counts.set(`${tid} ${call}`, n);
+    const point = { role, call: call as Call, n };
+    const name = nameOf(point);
+    const first = !points.has(name) && !counts.has(name);
+    counts.set(name, 1);
+    if (first && matters(line, folder)) points.set(name, point);
+  }
+  return [...points.values()];
+}
+
+function matters(line: string, folder: string): boolean {
+  return line.includes(folder) || /<(TCP|UDP|TCPv6|UDPv6|socket):|\b(socket|connect|accept4)\(|write\(1</.test(line);
+}

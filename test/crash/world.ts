@@ -1,0 +1,129 @@
+/** The relay under test, a destination that can be told to wait, refuse or delay, and what became of each message. */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { ReceivedMessage } from '../../src/demo/mx-server.ts';
+import { until } from '../support/program.ts';
+import { type Scenario, startScenario } from '../support/relay-scenario.ts';
+import { submit } from '../support/smtp-send.ts';
+
+export const SECOND = 1000;
+export const SENDER = 'app@sender.test';
+
+/** One message of a run. */
+export type Sent = {
+  readonly token: string;
+  readonly recipient: string;
+  readonly bodyHash: string;
+  /** The 250 to its final dot arrived. */
+  acknowledged: boolean;
+};
+
+/** What the destination got of one message, or of the report about it. */
+export type Fate = { readonly arrivals: readonly ReceivedMessage[]; readonly broken: readonly string[] };
+
+export type World = Scenario & {
+  /** Until the function that it returns is called, the destination answers no MAIL. */
+  hold(): () => void;
+  /** Resolves when the reply came, or the connection was cut. @param size octets of the body */
+  send(token: string, recipient: string, size: number): Promise<Sent>;
+  fate(sent: Sent): Fate;
+  /** Queue ids of messages that have not ended, read beside the relay, or while there is none. */
+  open(): ReadonlySet<string>;
+  /** Resolves when nothing waits any more. */
+  drained(): Promise<void>;
+};
+
+/** Recipients that begin with `bad` are refused for good, with `later` once. */
+export async function startWorld(): Promise<World> {
+  let gate: Promise<void> | undefined;
+  const delayed = new Set<string>();
+  const script = {
+    MAIL: async () => {
+      await gate;
+      return undefined;
+    },
+    RCPT: ({ address }: { readonly address: string }) => {
+      if (address.startsWith('bad')) return '550 5.1.1 No such user';
+      if (!address.startsWith('later') || delayed.has(address)) return undefined;
+      delayed.add(address);
+      return '451 4.2.0 Later, please';
+    },
+  };
+  const scenario = await startScenario({
+    mx: { script, keep: 100_000 },
+    settings: { queue: { retry: ['1s'], minFree: '1MiB' } },
+  });
+  const path = join(scenario.relay.folder, 'data', 'smarthost.db');
+  const open = () => {
+    const database = new DatabaseSync(path, { readOnly: true, timeout: 5 * SECOND });
+    try {
+      return new Set(
+        database
+          .prepare('SELECT id FROM open')
+          .all()
+          .map((row) => String(row['id'])),
+      );
+    } finally {
+      database.close();
+    }
+  };
+  return {
+    ...scenario,
+    open,
+    hold() {
+      let release = () => {};
+      gate = new Promise((resolve) => {
+        release = resolve;
+      });
+      return release;
+    },
+    send: (token, recipient, size) => send(scenario, { token, recipient, size }),
+    fate: (sent) => fateOf(scenario.mx.messages, sent),
+    drained: async () => {
+      await until('an empty queue', () => open().size === 0, { context: () => scenario.relay.output().slice(-3000) });
+    },
+  };
+}
+
+async function send(
+  { relay, user, password }: Scenario,
+  { token, recipient, size }: { token: string; recipient: string; size: number },
+): Promise<Sent> {
+  const body = `${token} ${'x'.repeat(70)}\r\n`.repeat(Math.ceil(size / 80));
+  const message = `From: <${SENDER}>\r\nTo: <${recipient}>\r\nSubject: ${token}\r\n\r\n${body}`;
+  const account = { address: relay.address, port: relay.ports.submissions, user, password };
+  const acknowledged = await submit({ ...account, from: SENDER, to: [recipient], message }).then(
+    () => true,
+    () => false,
+  );
+  return { token, recipient, bodyHash: hash(Buffer.from(body)), acknowledged };
+}
+
+const hash = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+
+function fateOf(messages: readonly ReceivedMessage[], { token, recipient, bodyHash }: Sent): Fate {
+  const bounces = recipient.startsWith('bad');
+  const arrivals = messages.filter(
+    ({ data, mailFrom }) => (mailFrom === '') === bounces && data.includes(`Subject: ${token}\r\n`),
+  );
+  const whole = bounces
+    ? wholeReport
+    : ({ data }: ReceivedMessage) => hash(data.subarray(data.indexOf('\r\n\r\n') + 4)) === bodyHash;
+  const broken = arrivals.filter((message) => !whole(message)).map(({ session }) => `half a message in session ${session}`);
+  const ids = new Set(arrivals.map(queueIdOf));
+  return { arrivals, broken: ids.size > 1 ? [...broken, `${ids.size} messages of one: ${[...ids]}`] : broken };
+}
+
+/** It names the failure, and its last boundary is there. */
+function wholeReport({ data }: ReceivedMessage): boolean {
+  const text = data.toString('latin1');
+  const boundary = /boundary="?([^";\r\n]+)/.exec(text)?.[1] ?? 'none';
+  return /^Status: 5\.1\.1/m.test(text) && text.trimEnd().endsWith(`--${boundary}--`);
+}
+
+/** As our Received field or, for reports, our Message-ID names it. */
+export function queueIdOf({ data }: ReceivedMessage): string {
+  const header = data.toString('latin1', 0, Math.max(0, data.indexOf('\r\n\r\n')));
+  return /^Message-ID: <([^@>]+)@relay\.sender\.test>/im.exec(header)?.[1] ?? /\bid (\S+)/.exec(header)?.[1] ?? 'none';
+}
