@@ -18,6 +18,7 @@ import { createLog } from '../../src/system/log.ts';
 import { createMailLog } from '../../src/system/mail-log.ts';
 import { claimOf, inline, startTestDelivery, TIMEOUTS } from '../support/delivery.ts';
 import { startDns } from '../support/dns.ts';
+import { row } from './rows.ts';
 
 const MESSAGES = Number(process.argv[2] ?? 20_000);
 const SIZE = Number(process.argv[3] ?? 4096);
@@ -117,9 +118,9 @@ async function measure(name: string, worker: (n: number) => (count: number) => P
   await Promise.all(Array.from({ length: PARALLEL }, (_, n) => worker(n)(MESSAGES / PARALLEL)));
   const { user, system } = process.cpuUsage(cpu);
   const seconds = (performance.now() - began) / 1000;
-  console.log(
-    `${name.padEnd(32)} ${((user + system) / MESSAGES).toFixed(0).padStart(5)} µs CPU/message (user ${(user / MESSAGES).toFixed(0)}, system ${(system / MESSAGES).toFixed(0)}), ${(MESSAGES / seconds).toFixed(0)} messages/s`,
-  );
+  row('delivery', name, (user + system) / MESSAGES, 'µs CPU');
+  row('delivery', `${name}, system`, system / MESSAGES, 'µs CPU');
+  row('delivery', name, MESSAGES / seconds, 'messages/s');
 }
 
 /** Answers without looking closer than it must. */

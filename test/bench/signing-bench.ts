@@ -5,6 +5,7 @@
 import { createPreparation } from '../../src/preparation/preparation.ts';
 import { createDkimKeys, createSigner } from '../../src/signing/signing.ts';
 import type { DkimKey, SpoolWriter } from '../../src/store/store.ts';
+import { row } from './rows.ts';
 
 const NOW = Date.UTC(2026, 10, 21);
 /** What TLS hands over at once. */
@@ -68,9 +69,8 @@ for (const [size, kind, bytes, count] of CASES) {
     const wall = performance.now() - start;
     const { user, system } = process.threadCpuUsage(before);
     const main = (user + system) / count;
-    console.log(
-      `${size.padEnd(5)} ${kind.padEnd(7)} ${label.padEnd(14)} main thread ${main.toFixed(0).padStart(7)} µs  wall ${((wall * 1000) / count).toFixed(0).padStart(7)} µs`,
-    );
+    row('preparation', `${size} ${kind}, ${label}, main thread`, main, 'µs CPU');
+    row('preparation', `${size} ${kind}, ${label}, eight at a time`, (wall * 1000) / count, 'µs');
   }
 }
 

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newQueueId } from '../../src/smtp/queue-id.ts';
 import { type NewMessage, openStore, type Store } from '../../src/store/store.ts';
+import { row } from './rows.ts';
 
 const PAIRS = Number(process.argv[2] ?? 40_000);
 const WAITING = Number(process.argv[3] ?? 500_000);
@@ -77,10 +78,11 @@ async function pairs(store: Store): Promise<void> {
   const used = process.cpuUsage(all);
   const mainMicros = (mainUsed.user + mainUsed.system) / PAIRS;
   const micros = (used.user + used.system) / PAIRS;
-  console.log(
-    `accept+settle: ${Math.round(PAIRS / seconds)} pairs/s, ${Math.round(requests / commits)} requests a commit, the longest ${Math.round(longest * 1000)} ms`,
-  );
-  console.log(`CPU per pair: ${micros.toFixed(1)} µs, of which main thread ${mainMicros.toFixed(1)} µs`);
+  row('store', 'accept and settle', PAIRS / seconds, 'messages/s');
+  row('store', 'accept and settle, requests in a commit', requests / commits, 'requests');
+  row('store', 'accept and settle, the longest commit', longest * 1000, 'ms');
+  row('store', 'accept and settle, all threads', micros, 'µs CPU');
+  row('store', 'accept and settle, main thread', mainMicros, 'µs CPU');
 }
 
 async function fill(store: Store): Promise<void> {
@@ -101,13 +103,13 @@ async function fill(store: Store): Promise<void> {
 async function timed<T>(name: string, action: () => Promise<T>): Promise<T> {
   const begun = performance.now();
   const result = await action();
-  console.log(`${name}: ${(performance.now() - begun).toFixed(2)} ms`);
+  row('store', `${WAITING} waiting: ${name}`, performance.now() - begun, 'ms');
   return result;
 }
 
 let store = await openStore({ dataDir, onCommit });
 await pairs(store);
-await timed(`fill with ${WAITING} waiting recipients`, () => fill(store));
+await timed('fill', () => fill(store));
 await store.close();
 store = await timed('open', () => openStore({ dataDir }));
 await store.close();
