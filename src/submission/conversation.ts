@@ -15,6 +15,7 @@ import { Offences } from './offences.ts';
 import type { Shared } from './options.ts';
 import * as replies from './replies.ts';
 import { openTransaction, parseMail, parseRecipient, type Transaction, writtenAddress } from './transaction.ts';
+import { loggedVerb } from './verbs.ts';
 
 /** The session's side of it. */
 export type Wire = {
@@ -121,9 +122,9 @@ export class Conversation {
 
   /** A line that is not executed. @throws Refusal always. */
   problem({ problem, text }: LineProblem): never {
-    this.#exchange = undefined;
     this.#subject = {};
-    this.#verb = /^[A-Z]{4}$/i.test(text) ? text.toUpperCase() : '';
+    this.#verb = this.inExchange ? 'AUTH' : /^[A-Z]{4}$/i.test(text) ? text.toUpperCase() : '';
+    this.#exchange = undefined;
     if (problem === 'too long') throw new Refusal(500, '5.5.6', 'The line is too long');
     if (problem === 'bare newline') throw new Refusal(500, '5.5.2', 'A line ends with CR and LF, not with LF alone');
     if (!this.#greeted && this.#verb === '') throw replies.notMail();
@@ -144,7 +145,7 @@ export class Conversation {
       session,
       ip,
       user,
-      verb: this.#verb,
+      verb: loggedVerb(this.#verb),
       reply,
       ...this.#subject,
       ...(cause === undefined ? {} : { cause }),

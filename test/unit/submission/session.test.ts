@@ -190,6 +190,23 @@ describe('AUTH', () => {
     expect(codeOf(await client.ask(`AUTH PLAIN ${PLAIN}`))).toBe(code);
   });
 
+  test('a password that comes where none is awaited is not in the log', async () => {
+    await start();
+    const password = 'TopSecret';
+    const clear = await rig.clear();
+    await clear.ask('EHLO client.test');
+    // An old device does not look at the replies.
+    await clear.askAll(['AUTH LOGIN', base64(USER), base64(password)]);
+    const tls = await rig.tls();
+    await tls.ask('EHLO client.test');
+    await tls.askAll(['AUTH LOGIN', base64(USER)]);
+    tls.send(`${base64('MailPassword')}\n`);
+    expect(codeOf(await tls.reply())).toBe('500 5.5.2');
+    const logged = JSON.stringify(rig.events('refused')).toUpperCase();
+    expect(rig.events('refused').map(({ verb }) => verb)).toEqual(['AUTH', '', '', 'AUTH']);
+    for (const secret of [password, USER, 'MailPassword']) expect(logged).not.toContain(base64(secret).slice(0, 4).toUpperCase());
+  });
+
   test('a failing store is temporary, and its cause stands in the log', async () => {
     const cause = new Error('disk gone');
     await start({ credentials: { verify: async () => ({ result: 'unavailable', cause }), current: async () => undefined } });
