@@ -40,7 +40,7 @@ export async function parseFile({
   text,
 }: ConfigFile): Promise<{ values: Readonly<Record<string, unknown>>; problems: Problem[] }> {
   const { parseDocument } = await import('yaml');
-  const document = parseDocument(text, { prettyErrors: true });
+  const document = parseDocument(text, { prettyErrors: true, logLevel: 'error' });
   const problem = (message: string): Problem => ({ path: '', message, level: 'error', source: path });
   if (document.errors.length > 0) {
     return {
@@ -48,7 +48,13 @@ export async function parseFile({
       problems: document.errors.map((error) => problem(`is not YAML: ${error.message.split('\n\n')[0]!.replace(/:$/, '')}`)),
     };
   }
-  const values: unknown = document.toJS();
+  let values: unknown;
+  try {
+    values = document.toJS();
+  } catch (error) {
+    // an alias of nothing, or aliases that multiply, are found only here
+    return { values: {}, problems: [problem(`is not YAML: ${(error as Error).message}`)] };
+  }
   if (values === null || values === undefined) return { values: {}, problems: [] };
   if (typeof values !== 'object' || Array.isArray(values))
     return { values: {}, problems: [problem('must be a mapping such as "hostname: relay.example.net"')] };

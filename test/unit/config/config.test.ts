@@ -200,6 +200,16 @@ routes: [{ recipientDomain: example.org }, { hosts: ['a b'] }]
     expect(said(await problems('hostname: a.example.net\nhostname: b.example.net'))[0]).toMatch(/unique/);
   });
 
+  test.each([
+    'a: *missing',
+    `a: &a [x, x, x, x, x, x, x, x, x, x]
+b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]
+c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]
+d: [*c, *c, *c]`,
+  ])('of aliases are told, not thrown: %j', async (yaml) => {
+    expect(said(await problems(yaml))[0]).toMatch(/is not YAML: .*alias/);
+  });
+
   test.each(['relay', 'localhost', 'mail.localdomain', '192.0.2.1', 'relay_x.example.net', '-a.example.net', 'a..example.net'])(
     'a host name must be a full one: %s',
     async (name) => {
