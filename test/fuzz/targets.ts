@@ -1,0 +1,230 @@
+/** The parsers that meet bytes from outside, each with what must hold for any bytes at all. */
+import assert from 'node:assert/strict';
+import { isIP } from 'node:net';
+import { readClientHello } from '../../src/certificates/client-hello.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import { clean, toReply } from '../../src/delivery/remote-reply.ts';
+import { MalformedReply, ReplyReader } from '../../src/delivery/reply-reader.ts';
+import { parseAddressList } from '../../src/preparation/address-list.ts';
+import { authorOf } from '../../src/preparation/author.ts';
+import { parseHeader } from '../../src/preparation/header.ts';
+import { findings, loopIn, withoutRemoved } from '../../src/preparation/hygiene.ts';
+import { Lines } from '../../src/preparation/newlines.ts';
+import { parseMailbox, parsePath } from '../../src/smtp/address.ts';
+import { formatReply, Refusal } from '../../src/smtp/reply.ts';
+import { CommandReader, type LineProblem } from '../../src/submission/command-reader.ts';
+import { DataReader } from '../../src/submission/data-reader.ts';
+import { beginExchange, continueExchange } from '../../src/submission/exchange.ts';
+import { parseMailParameters, parseRecipientParameters } from '../../src/submission/mail-parameters.ts';
+import { parseProxyHeader } from '../../src/submission/proxy-protocol.ts';
+
+/**
+ * Throws where a promise is broken. @returns a word for what the parser did: an input that gives a new one is worth keeping.
+ * @param cut where the bytes are cut for those parsers that must not care
+ */
+export type Target = (input: Buffer, cut: number) => string | Promise<string>;
+
+const CONTROL = /[\x00-\x1f\x7f]/;
+
+/** What it refuses is a Refusal, and its reply is one line of text. */
+function refusalOr(run: () => string): string {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    assert.match(formatReply(error.reply), /^(?:\d{3}[ -][^\r\n]*\r\n)+$/);
+    return `${error.reply.code} ${error.reply.text.slice(0, 30)}`;
+  }
+}
+
+const pieces = (input: Buffer, cut: number) => [input.subarray(0, cut), input.subarray(cut)];
+
+function commands(input: Buffer, cut: number): string {
+  const read = (chunks: readonly Buffer[]) => {
+    const reader = new CommandReader();
+    const lines: (string | LineProblem)[] = [];
+    for (const chunk of chunks) {
+      reader.push(chunk);
+      for (let line = reader.next(); line !== undefined; line = reader.next()) lines.push(line);
+      assert.ok(reader.pending <= 12_288, `keeps ${reader.pending} octets of one line`);
+    }
+    return lines;
+  };
+  const lines = read([input]);
+  assert.deepEqual(read(pieces(input, cut)), lines);
+  for (const line of lines) if (typeof line === 'string') assert.doesNotMatch(line, CONTROL);
+  return lines
+    .map((line) => (typeof line === 'string' ? line.slice(0, 4).toUpperCase() : line.problem))
+    .slice(0, 4)
+    .join();
+}
+
+function addresses(input: Buffer): string {
+  const text = input.toString('utf8');
+  const path = parsePath(text);
+  for (const candidate of [text, path?.mailbox ?? '']) {
+    const mailbox = parseMailbox(candidate);
+    if (typeof mailbox === 'string') continue;
+    const again = parseMailbox(mailbox.address);
+    assert.ok(typeof again !== 'string', `${JSON.stringify(mailbox.address)} is taken once only: ${again}`);
+    assert.equal(again.address, mailbox.address);
+    assert.doesNotMatch(mailbox.address, CONTROL);
+    assert.doesNotMatch(mailbox.address, /[\s<>]+[^"]*$/);
+  }
+  const result = parseMailbox(path?.mailbox ?? text);
+  return `${path === undefined ? 'no path' : path.rest === '' ? 'path' : 'rest'} ${typeof result === 'string' ? result : `${result.needsUtf8} ${result.address.startsWith('"')}`}`;
+}
+
+function addressLists(input: Buffer): string {
+  const text = input.toString('utf8').replaceAll(/[\r\n\0]/g, ' ');
+  const list = parseAddressList(text);
+  for (const { address } of list ?? []) assert.match(address, /.*@[^@]+$|@\[.*\]$/s);
+  return list === undefined
+    ? 'none'
+    : `${Math.min(list.length, 5)} ${list.some(({ phrase }) => phrase !== '')} ${list[0]?.address.startsWith('"')}`;
+}
+
+function headers(input: Buffer): string {
+  const { header, refusal } = lines([input], 'normalize');
+  if (refusal !== undefined) return refusal;
+  const section = parseHeader(header);
+  if (section.brokenLine === undefined) assert.ok(Buffer.concat(section.fields.map(({ raw }) => raw)).equals(header));
+  for (const { name } of section.fields) assert.match(name, /^[!-9;-~]+$/);
+  withoutRemoved(section.fields);
+  loopIn(section.fields, 'relay.example.net', 50);
+  const found = findings(section).map(({ refusal: { reply } }) => reply.text.replace(/\d+/, 'N'));
+  const author = section.fields.length === 0 ? '' : refusalOr(() => `${authorOf(section.fields, '').from.length > 1}`);
+  return `${section.brokenLine !== undefined} ${found[0]} ${author}`;
+}
+
+function parameters(input: Buffer): string {
+  const text = input.toString('utf8');
+  const mail = refusalOr(() => Object.keys(parseMailParameters(text)).sort().join());
+  const recipient = refusalOr(() => {
+    const { notify, orcpt } = parseRecipientParameters(text);
+    if (orcpt !== undefined) assert.doesNotMatch(orcpt, /[^\x21-\x7e]/);
+    return `${notify?.join()} ${orcpt?.split(';')[0]?.slice(0, 8)}`;
+  });
+  return `${mail} | ${recipient}`;
+}
+
+function logins(input: Buffer): string {
+  const [first = '', ...answers] = input.toString('utf8').split('\r\n');
+  return refusalOr(() => {
+    let step = beginExchange(first);
+    for (const answer of answers) {
+      if (!('challenge' in step)) break;
+      step = continueExchange(step.exchange, answer);
+    }
+    if ('challenge' in step) return `challenge ${step.exchange.mechanism} ${step.exchange.name === undefined}`;
+    assert.ok(!step.login.name.includes('\0') && !step.login.password.includes('\0'));
+    return `login ${step.login.mechanism} ${step.login.name === ''}`;
+  });
+}
+
+function remoteReplies(input: Buffer, cut: number): string {
+  const read = (chunks: readonly Buffer[]) => {
+    const reader = new ReplyReader();
+    const found: unknown[] = [];
+    try {
+      for (const chunk of chunks) {
+        reader.push(chunk);
+        for (let reply = reader.next(); reply !== undefined; reply = reader.next()) {
+          const { text, words = '', status } = toReply(reply);
+          assert.doesNotMatch(text + words, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+          assert.ok(text.length <= 2001 && clean(text).length <= 2001);
+          assert.match(status, /^[2345]\.\d{1,3}\.\d{1,3}$/);
+          found.push(reply);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof MalformedReply)) throw error;
+      found.push(error.message.slice(0, 20));
+    }
+    return found;
+  };
+  const whole = read([input]);
+  // a line without end is noticed earlier where it comes in more pieces
+  if (input.length < 60_000) assert.deepEqual(read(pieces(input, cut)), whole);
+  const last = whole.at(-1);
+  return `${Math.min(whole.length, 4)} ${typeof last === 'string' ? last.slice(0, 14) : Math.floor(((last as { code: number } | undefined)?.code ?? 0) / 100)}`;
+}
+
+function lines(chunks: readonly Buffer[], bareNewlines: 'normalize' | 'reject') {
+  const parts = { header: [] as Buffer[], body: [] as Buffer[] };
+  let refusal: string | undefined;
+  let bare = 0;
+  const reader = new Lines(
+    {
+      header: (piece) => parts.header.push(Buffer.from(piece)),
+      headerEnd: () => {},
+      body: (piece) => parts.body.push(Buffer.from(piece)),
+      refuse: (one) => {
+        refusal ??= one.reply.text;
+      },
+      bareNewline: () => bare++,
+    },
+    { bareNewlines },
+  );
+  for (const chunk of chunks) reader.write(Buffer.from(chunk));
+  reader.end();
+  return { header: Buffer.concat(parts.header), body: Buffer.concat(parts.body), refusal, bare };
+}
+
+/** DATA as the session reads it: unstuffed, then made clean. */
+function content(input: Buffer, cut: number): string {
+  const read = (chunks: readonly Buffer[]) => {
+    const reader = new DataReader();
+    const found: Buffer[] = [];
+    for (const chunk of chunks) {
+      if (reader.rest === undefined) found.push(Buffer.from(reader.read(Buffer.from(chunk))));
+    }
+    return { text: Buffer.concat(found), ended: reader.rest !== undefined, loneDot: reader.loneDot };
+  };
+  const whole = read([input]);
+  assert.deepEqual(read(pieces(input, cut)), whole);
+  const end = Buffer.concat([Buffer.from('\r\n'), input]).indexOf('\r\n.\r\n');
+  assert.equal(whole.ended, end !== -1, 'ends at CRLF.CRLF and nowhere else');
+  for (const mode of ['normalize', 'reject'] as const) {
+    const once = lines([whole.text], mode);
+    const twice = lines(pieces(whole.text, Math.min(cut, whole.text.length)), mode);
+    assert.equal(twice.refusal, once.refusal);
+    if (once.refusal !== undefined) continue;
+    assert.deepEqual(twice, once);
+    const clean = Buffer.concat([once.header, once.body]).toString('latin1');
+    assert.doesNotMatch(clean, /\0|\r(?!\n)|(?<!\r)\n/);
+  }
+  const { refusal, bare, body } = lines([whole.text], 'normalize');
+  return `${whole.ended} ${whole.loneDot} ${refusal?.slice(0, 20)} ${bare} ${body.length > 0}`;
+}
+
+async function configuration(input: Buffer): Promise<string> {
+  const loaded = await parseConfig({ path: '/etc/smarthost.yaml', text: input.toString('utf8') }, { env: {}, cwd: '/' });
+  if ('config' in loaded) return `ok ${loaded.warnings.length}`;
+  assert.ok(loaded.problems.length > 0);
+  for (const { message } of loaded.problems) assert.ok(message.length > 0);
+  const [first] = loaded.problems;
+  return `${first!.path.split(/[.[]/)[0]!.slice(0, 12)} ${first!.message.replace(/".*"|\d+/g, '').slice(0, 24)}`;
+}
+
+function proxyHeaders(input: Buffer): string {
+  const header = parseProxyHeader(input);
+  if (header.kind !== 'header') return header.kind;
+  assert.ok(header.length <= input.length);
+  if (header.address !== undefined) assert.notEqual(isIP(header.address), 0, header.address);
+  for (let length = 0; length < header.length; length++)
+    assert.equal(parseProxyHeader(input.subarray(0, length)).kind, 'incomplete');
+  return `header ${isIP(header.address ?? '')} ${input[0]}`;
+}
+
+function clientHellos(input: Buffer): string {
+  const hello = readClientHello(input);
+  if (hello === undefined || hello === 'more') return String(hello);
+  assert.ok(hello.protocols.length <= 16_384);
+  return `hello ${hello.serverName === undefined} ${Math.min(hello.protocols.length, 4)}`;
+}
+
+export const TARGETS: Readonly<Record<string, Target>> = {
+  ...{ commands, addresses, addressLists, headers, parameters, logins },
+  ...{ remoteReplies, content, configuration, proxyHeaders, clientHellos },
+};
