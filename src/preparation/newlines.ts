@@ -30,6 +30,8 @@ const LF = 10;
 const CR = 13;
 const DOT = 0x2e;
 const NEWLINE = Buffer.from('\r\n');
+/** Below this a loop over bytes is faster than a native copy. */
+const WORTH_COPY = 48;
 
 export class Lines {
   readonly #sink: LineSink;
@@ -44,6 +46,9 @@ export class Lines {
   #cleanStart = true;
   /** The last chunk ended with a CR. */
   #cr = false;
+  /** What a chunk that is rewritten becomes: handed on as a whole, not line by line. */
+  #rewritten: Buffer | undefined;
+  #rewrittenLength = 0;
 
   constructor(sink: LineSink, options: LineOptions) {
     this.#sink = sink;
@@ -106,6 +111,13 @@ export class Lines {
 
   /** The slow way, byte by byte, from the first thing that is wrong to the end of the chunk. */
   #rewrite(chunk: Buffer, from: number): void {
+    this.#rewritten = Buffer.allocUnsafeSlow(2 * (chunk.length - from + 1)); // each byte may become a CRLF, and the CR before it
+    this.#rewriteLines(chunk, from);
+    this.#passRewritten();
+    this.#rewritten = undefined;
+  }
+
+  #rewriteLines(chunk: Buffer, from: number): void {
     let start = from;
     for (let i = from; i < chunk.length && !this.#refused; i++) {
       const byte = chunk[i]!;
@@ -163,6 +175,7 @@ export class Lines {
   }
 
   #endHeader(separated: boolean): void {
+    this.#passRewritten();
     this.#inHeader = false;
     this.#sink.headerEnd(separated);
   }
@@ -174,7 +187,20 @@ export class Lines {
 
   #pass(chunk: Buffer, from: number, to: number): void {
     if (to <= from) return;
+    if (this.#rewritten !== undefined) {
+      this.#rewrittenLength = copyTo(this.#rewritten, this.#rewrittenLength, chunk, from, to);
+      return;
+    }
     const piece = from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to);
+    if (this.#inHeader) this.#sink.header(piece);
+    else this.#sink.body(piece);
+  }
+
+  #passRewritten(): void {
+    const piece = this.#rewritten?.subarray(0, this.#rewrittenLength);
+    if (piece === undefined || piece.length === 0) return;
+    this.#rewritten = this.#rewritten?.subarray(this.#rewrittenLength);
+    this.#rewrittenLength = 0;
     if (this.#inHeader) this.#sink.header(piece);
     else this.#sink.body(piece);
   }
@@ -191,6 +217,14 @@ export class Lines {
 
 const tooLong = () =>
   new Refusal(550, '5.6.0', `A line is longer than ${MAX_LINE} octets; lines of up to 998 are safe everywhere`);
+
+/** @returns where the target ends now. */
+function copyTo(target: Buffer, at: number, chunk: Buffer, from: number, to: number): number {
+  if (to - from > WORTH_COPY) return at + chunk.copy(target, at, from, to);
+  let end = at;
+  for (let i = from; i < to; i++) target[end++] = chunk[i]!;
+  return end;
+}
 
 type Words = { readonly words: Int32Array; readonly from: number };
 
