@@ -1,12 +1,17 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016,SC2089,SC2090 # the bench expands what we quote
 # Names smarthost to the comparison bench, which measures it like any other submission relay: source this file, then
 # run the bench with `--peers custom,…`. Sets CUSTOM_PREPARE (once, before the start) and CUSTOM_CMD (the relay, in the
-# foreground); both run as root inside the bench's namespaces, with the BENCH_* variables that it documents.
+# foreground); both run as root inside the bench's namespaces, with the BENCH_* variables that it documents. Variants:
+# custom-waiting begins with the recipients that wait in RELAY_WAITING, a data directory that fill.ts has made, and
+# custom-slowdisk takes 5 ms longer for each flush.
 smarthost_checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # absolute: the bench lays other folders over /usr and /etc and calls us from its own; SMARTHOST_… would be read as settings
 RELAY_NODE=$(readlink -f "$smarthost_checkout/node_modules/.bin/node")
 RELAY_MAIN=$smarthost_checkout/src/smarthost.ts
-export RELAY_NODE RELAY_MAIN
+RELAY_BENCH=$smarthost_checkout/test/bench
+# as its service has it: compiled code of an earlier start
+NODE_COMPILE_CACHE=$smarthost_checkout/node_modules/.cache/smarthost
+export RELAY_NODE RELAY_MAIN RELAY_BENCH NODE_COMPILE_CACHE
 
 # Limits are off, as they are in the other relays: a bench client is one user that sends everything.
 CUSTOM_PREPARE=$(
@@ -31,10 +36,13 @@ queue: { minFree: 16MiB }
 dns: { servers: ['$BENCH_DNS:53'] }
 YAML
 smarthost() { "$RELAY_NODE" "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" "$@"; }
+case $BENCH_VARIANT in
+  waiting) cp -r "$RELAY_WAITING/." "$BENCH_DIR/data" && chmod 700 "$BENCH_DIR/data" ;;
+  slowdisk) cc -shared -fPIC -O2 -o "$BENCH_DIR/slow-disk.so" "$RELAY_BENCH/slow-disk.c" -ldl ;;
+esac
 smarthost domain add "$BENCH_DKIM_DOMAIN" --selector "$BENCH_DKIM_SELECTOR" --key "$BENCH_DKIM_KEY"
 printf '%s\n' "$BENCH_PASS" | smarthost user add "$BENCH_USER" --password-stdin --sender '*'
 PREPARE
 )
-# shellcheck disable=SC2016 # the bench expands it
-CUSTOM_CMD='"$RELAY_NODE" "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" serve'
+CUSTOM_CMD='env LD_PRELOAD="$(ls "$BENCH_DIR/slow-disk.so" 2>/dev/null)" "$RELAY_NODE" "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" serve'
 export CUSTOM_PREPARE CUSTOM_CMD

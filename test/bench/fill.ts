@@ -1,0 +1,69 @@
+/**
+ * Fills a store with recipients that were tried once and wait for their next attempt, over the coming hours: what a relay
+ * has after a day on which many destinations did not answer.
+ *
+ *     node test/bench/fill.ts DATADIR [recipients] [domains]
+ */
+import { newQueueId } from '../../src/smtp/queue-id.ts';
+import { type NewMessage, openStore, type Store } from '../../src/store/store.ts';
+
+const [dataDir = '', recipients = '500000', domains = '5000'] = process.argv.slice(2);
+const HOUR = 3_600_000;
+const PER_MESSAGE = 10;
+const AT_ONCE = 50;
+const BODY_LENGTH = 4096;
+const REPLY = '451 4.3.0 try again later';
+
+let next = 0;
+const wanted = Number(recipients);
+const store = await openStore({ dataDir });
+await Promise.all(
+  Array.from({ length: AT_ONCE }, async () => {
+    while (next < wanted) await wait(store, message(Date.now()));
+  }),
+);
+await store.close();
+
+function message(now: number): NewMessage {
+  const id = newQueueId(now);
+  const list = Array.from({ length: Math.min(PER_MESSAGE, wanted - next) }, () => {
+    const destination = `w${(next * 7919) % Number(domains)}.test`;
+    return { address: `user${next++}@${destination}`, destination };
+  });
+  return {
+    id,
+    user: 'app@sender.test',
+    reversePath: 'app@sender.test',
+    messageId: `<${id}@sender.test>`,
+    size: BODY_LENGTH,
+    acceptedAt: now - HOUR,
+    expiresAt: now + 100 * HOUR,
+    body: '8BITMIME',
+    needsSmtpUtf8: false,
+    signatures: [],
+    recipients: list,
+    content: { kind: 'inline', bytes: new Uint8Array(BODY_LENGTH).fill(120) },
+  };
+}
+
+async function wait({ messages }: Store, one: NewMessage): Promise<void> {
+  const indexes = one.recipients.map((_, n) => n);
+  const at = one.acceptedAt;
+  await messages.accept({ message: one, claim: indexes, owner: 'fill' });
+  const attempt = {
+    at,
+    mx: null,
+    ip: null,
+    tls: null,
+    outcome: 'delayed',
+    code: 451,
+    status: '4.3.0',
+    reply: REPLY,
+    seconds: 1,
+  } as const;
+  const changes = indexes.map((n) => {
+    const nextAttemptAt = Date.now() + HOUR * (1 + 3 * Math.random());
+    return { n, state: 'delayed', nextAttemptAt, lastReply: REPLY, attempt } as const;
+  });
+  await messages.settle({ messageId: one.id, at, changes });
+}
