@@ -38,9 +38,11 @@ export async function startSubmission(options: SubmissionOptions): Promise<Submi
   const admission = createAdmission(options.limits, PATIENCE);
   const listeners = options.listeners.map(({ name }) => new Listener(name, shared, admission));
   const ports = await openAll(listeners, options);
-  const sweep = () => {
-    for (const listener of listeners) listener.sweep(monotonic(), admission.crowded);
-  };
+  // Behind what has come meanwhile: after a pause of the whole process timers run before sockets are read.
+  const sweep = () =>
+    setImmediate(() => {
+      for (const listener of listeners) listener.sweep(monotonic(), admission.crowded);
+    });
   let timer = setInterval(sweep, sweepInterval(options.limits));
 
   return {
