@@ -23,12 +23,15 @@ export type Quota = {
   /** @throws Refusal 450 4.7.1 (or rejects with it) where another message is certain to be over a limit. */
   atMail(credential: Credential): Promise<void> | undefined;
   /** The same for one more recipient, after those that this transaction has `already`. */
-  atRecipient(credential: Credential, address: string, already: ReadonlyMap<string, unknown>): Promise<void> | undefined;
+  atRecipient(credential: Credential, address: string, already: Already): Promise<void> | undefined;
   refusal(exceeded: LimitUse): Refusal;
   /** What the store says after counting: remembered, so that it need not be asked. @param exceeded what it refused by */
   noteUse(user: string, use: readonly LimitUse[], exceeded?: LimitUse): void;
   reload(defaults: QuotaDefaults): void;
 };
+
+/** The recipients of one transaction so far: the same object from its first RCPT to its last. */
+type Already = ReadonlyMap<string, unknown>;
 
 /** Users whose use is remembered; whoever falls out is asked about again. */
 const REMEMBERED = 10_000;
@@ -36,6 +39,7 @@ const REMEMBERED = 10_000;
 export function createQuota({ messages, defaults, now = systemClock, notify = () => {} }: QuotaOptions): Quota {
   const known = createCache<string, readonly LimitUse[]>(REMEMBERED);
   const notified = createCache<string, { readonly resetsAt: number; readonly percent: 80 | 100 }>(REMEMBERED);
+  const newness = new WeakMap<Already, Map<string, boolean>>();
   let current = defaults;
 
   /** Runs `judge` with what is known of the user, at once where it is known already. */
@@ -65,11 +69,19 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     return refusal(exceeded);
   }
 
-  /** Not all can be new: which ones are, the store knows. */
-  async function judgeNew(user: string, limit: LimitUse, addresses: readonly string[]): Promise<void> {
-    const found = new Set(await messages.knownRecipients(user, addresses));
-    const isNew = addresses.filter((address) => !found.has(address));
-    if (isNew.at(-1) === addresses.at(-1) && isOver(limit, isNew.length, now())) throw refuse(user, limit);
+  /** Not all can be new: which ones are, the store knows. It is asked about each address of a transaction once. */
+  async function judgeNew(user: string, limit: LimitUse, already: Already, address: string): Promise<void> {
+    const asked = newness.get(already) ?? new Map<string, boolean>();
+    newness.set(already, asked);
+    const unasked = [...already.keys(), address].filter((one) => !asked.has(one));
+    if (unasked.length > 0) {
+      const found = new Set(await messages.knownRecipients(user, unasked));
+      for (const one of unasked) asked.set(one, !found.has(one));
+    }
+    if (asked.get(address) !== true) return;
+    let others = 0;
+    for (const one of already.keys()) if (asked.get(one) === true) others++;
+    if (isOver(limit, others + 1, now())) throw refuse(user, limit);
   }
 
   function announce(user: string, use: LimitUse, percent = percentOf(use)): void {
@@ -95,7 +107,7 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
         const over = use.find((one) => one.limit.kind === 'recipients' && isOver(one, already.size + 1, now()));
         if (over !== undefined) throw refuse(credential.name, over);
         const scarce = use.find((one) => one.limit.kind === 'newRecipients' && isOver(one, already.size + 1, now()));
-        return scarce === undefined ? undefined : judgeNew(credential.name, scarce, [...already.keys(), address]);
+        return scarce === undefined ? undefined : judgeNew(credential.name, scarce, already, address);
       }),
     noteUse(user, use, exceeded) {
       if (exceeded !== undefined) announce(user, exceeded, 100);

@@ -133,6 +133,19 @@ test('new recipients of one transaction count together: what does not fit is ref
   expect(await at('n2@b.test', 'n1@b.test', 'old@b.test')).toBe('allowed');
 });
 
+test('the store is asked about each recipient of a transaction once', async () => {
+  const { quota, credential, result, knownRecipients } = rig({
+    stored: [use(newRecipients, 2)],
+    limits: [newRecipients],
+    known: ['old@b.test'],
+  });
+  const already = new Map<string, unknown>();
+  for (const address of ['old@b.test', 'new@b.test', 'old2@b.test']) {
+    if ((await result(() => quota.atRecipient(credential, address, already))) === 'allowed') already.set(address, {});
+  }
+  expect(knownRecipients.mock.calls.map(([, addresses]) => addresses)).toEqual([['old@b.test'], ['new@b.test'], ['old2@b.test']]);
+});
+
 test('80 % and 100 % are told once a window', () => {
   const { quota, credential, notify } = rig();
   for (const used of [7, 8, 9, 10, 10]) quota.noteUse(credential.name, [use(messages, used)]);
