@@ -34,7 +34,8 @@ const words = inputs
 
 parentPort!.on('message', () => {
   collectGarbage();
-  parentPort!.postMessage({ kind: 'collected', text: '', input: '' } satisfies WorkerOutput);
+  const { heapUsed, external } = process.memoryUsage();
+  parentPort!.postMessage({ kind: 'collected', text: String(heapUsed + external), input: '' } satisfies WorkerOutput);
 });
 
 async function attempt(input: Buffer): Promise<boolean> {
