@@ -46,15 +46,13 @@ export function submissionOptions({
 
 /** The ports that a start opens; those for challenges only where the challenge is used. */
 export function portsOf({ listen, tls }: Config): readonly PortAddress[] {
-  const challenged = tls.mode === 'acme' && tls.acme.acceptTerms;
-  const unused = {
-    http: !challenged || tls.acme.challenge !== 'http-01',
-    alpn: !challenged || tls.acme.challenge !== 'tls-alpn-01',
-  };
-  const names = (['submissions', 'submission', 'http', 'alpn', 'admin'] as const).filter(
-    (name) => !((name === 'http' || name === 'alpn') && unused[name]),
-  );
-  return names.flatMap((name) => listen[name].map((at) => ({ name, ...at })));
+  const { acceptTerms, challenge } = tls.acme;
+  const challenged = tls.mode === 'acme' && acceptTerms ? (challenge === 'http-01' ? 'http' : 'alpn') : undefined;
+  const purpose = `tls.mode acme needs it for the challenge ${challenge}`;
+  return [
+    ...(['submissions', 'submission', 'admin'] as const).flatMap((name) => listen[name].map((at) => ({ name, ...at }))),
+    ...(challenged === undefined ? [] : listen[challenged].map((at) => ({ name: challenged, ...at, purpose }))),
+  ];
 }
 
 /** What only a restart changes stays as it was, and is named in the log. */
