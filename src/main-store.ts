@@ -4,8 +4,15 @@ import type { Delivery, Route } from './delivery/delivery.ts';
 import { createDkimKeys } from './signing/signing.ts';
 import type { Store } from './store/store.ts';
 import { MINUTE } from './system/clock.ts';
+import { fileSystemRisk } from './system/file-system.ts';
 import type { Log } from './system/log.ts';
 import type { MailLog } from './system/mail-log.ts';
+
+/** A lying sync cannot be survived, only named. */
+export async function warnOfFileSystem(dataDir: string, log: Log): Promise<void> {
+  const risk = await fileSystemRisk(dataDir);
+  if (risk !== undefined) log.warn('fileSystem', { dataDir, reason: `The data lie on ${risk}` });
+}
 
 /** The host name's own domain signs our reports from the first start on; its record is printed by `smarthost domain records`. */
 export async function ensureOwnKey({ operation }: Store, hostname: string, log: Log): Promise<void> {

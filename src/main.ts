@@ -18,7 +18,7 @@ import {
   quotaDefaults,
   submissionOptions,
 } from './main-options.ts';
-import { ensureOwnKey, followRoutes, logNotices, startTrimming, tokenOf } from './main-store.ts';
+import { ensureOwnKey, followRoutes, logNotices, startTrimming, tokenOf, warnOfFileSystem } from './main-store.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { createQuota } from './policy/policy.ts';
 import { createPreparation } from './preparation/preparation.ts';
@@ -118,6 +118,7 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
     log: mailLog,
   });
   closers.push(() => certificates.close());
+  await warnOfFileSystem(config.dataDir, log);
   await ensureOwnKey(store, config.hostname, log);
 
   const dns = createDns({ servers: config.dns.servers });
