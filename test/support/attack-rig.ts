@@ -20,6 +20,7 @@ export type Attacked = Awaited<ReturnType<typeof startAttacked>>;
 export async function startAttacked(options: TestRelayOptions = {}) {
   const relay = await startTestRelay(options);
   const clients: RawClient[] = [];
+  let closing: Promise<void> | undefined;
   /** Connected, in clear, on either port; nothing was read. */
   const raw = (listener: 'submissions' | 'submission', from?: string) => {
     const client = RawClient.clear(relay.ports[listener], from);
@@ -85,9 +86,11 @@ export async function startAttacked(options: TestRelayOptions = {}) {
     hangUp(): void {
       for (const client of clients.splice(0)) client.close();
     },
-    async close(): Promise<void> {
+    /** May be called again. */
+    close(): Promise<void> {
       for (const client of clients) client.close();
-      await relay.close();
+      closing ??= relay.close();
+      return closing;
     },
     /** Every recipient of every accepted message ends in exactly one way, and nothing stays in the queue. */
     async nothingIsLost(): Promise<void> {
