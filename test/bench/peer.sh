@@ -9,8 +9,8 @@ smarthost_checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 RELAY_NODE=$(readlink -f "$smarthost_checkout/node_modules/.bin/node")
 RELAY_MAIN=$smarthost_checkout/src/smarthost.ts
 RELAY_BENCH=$smarthost_checkout/test/bench
-# as its service has it: compiled code of an earlier start
-NODE_COMPILE_CACHE=$smarthost_checkout/node_modules/.cache/smarthost
+# as its service has it: compiled code of an earlier start, and a bound for the memory of young objects
+NODE_COMPILE_CACHE=$smarthost_checkout/node_modules/.cache/bench
 export RELAY_NODE RELAY_MAIN RELAY_BENCH NODE_COMPILE_CACHE
 
 # Limits are off, as they are in the other relays: a bench client is one user that sends everything.
@@ -35,7 +35,7 @@ delivery: { allowPrivate: ['127.0.0.0/8'] }
 queue: { minFree: 16MiB }
 dns: { servers: ['$BENCH_DNS:53'] }
 YAML
-smarthost() { "$RELAY_NODE" "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" "$@"; }
+smarthost() { "$RELAY_NODE" --max-semi-space-size=16 "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" "$@"; }
 case $BENCH_VARIANT in
   waiting) cp -r "$RELAY_WAITING/." "$BENCH_DIR/data" && chmod 700 "$BENCH_DIR/data" ;;
   slowdisk) cc -shared -fPIC -O2 -o "$BENCH_DIR/slow-disk.so" "$RELAY_BENCH/slow-disk.c" -ldl ;;
@@ -44,5 +44,5 @@ smarthost domain add "$BENCH_DKIM_DOMAIN" --selector "$BENCH_DKIM_SELECTOR" --ke
 printf '%s\n' "$BENCH_PASS" | smarthost user add "$BENCH_USER" --password-stdin --sender '*'
 PREPARE
 )
-CUSTOM_CMD='env LD_PRELOAD="$(ls "$BENCH_DIR/slow-disk.so" 2>/dev/null)" "$RELAY_NODE" "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" serve'
+CUSTOM_CMD='env LD_PRELOAD="$(ls "$BENCH_DIR/slow-disk.so" 2>/dev/null)" "$RELAY_NODE" --max-semi-space-size=16 "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" serve'
 export CUSTOM_PREPARE CUSTOM_CMD
