@@ -24,6 +24,8 @@ export type RelayOptions = {
   readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>> | readonly unknown[]>>;
   /** Laid over the environment of the relay. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Another smarthost.ts, changed to see that a test notices. */
+  readonly program?: string;
 };
 
 export type RelayProcess = {
@@ -58,6 +60,7 @@ export async function prepareRelay(options: RelayOptions): Promise<RelayProcess>
   const folder = temporary.path;
   const hostname = options.hostname ?? 'relay.sender.test';
   const ports = { submissions: await freePort(ADDRESS), submission: await freePort(ADDRESS) };
+  const main = options.program ?? SMARTHOST;
   const file = join(folder, 'smarthost.yaml');
   writeFileSync(file, JSON.stringify(configuration(folder, hostname, ports, options), null, 2)); // JSON is YAML
   const log = watchLog();
@@ -65,7 +68,7 @@ export async function prepareRelay(options: RelayOptions): Promise<RelayProcess>
   let ended = false;
 
   const command = (args: readonly string[], input = '') =>
-    mustRun(NODE, [SMARTHOST, '--config', file, ...args], { input, timeout: 60_000 });
+    mustRun(NODE, [main, '--config', file, ...args], { input, timeout: 60_000 });
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
     if (program === undefined) return 0;
     const ending = program;
@@ -96,7 +99,7 @@ export async function prepareRelay(options: RelayOptions): Promise<RelayProcess>
     },
     async start(under = []) {
       const before = events('started').length;
-      const [first, ...args] = [...under, NODE, SMARTHOST, '--config', file, 'serve'];
+      const [first, ...args] = [...under, NODE, main, '--config', file, 'serve'];
       const starting = startProgram({
         ...{ command: first!, args, cwd: folder },
         ...(options.env === undefined ? {} : { env: options.env }),

@@ -1,0 +1,161 @@
+/** Records what a relay writes while it takes and delivers mail, and looks for each message in what a power cut would have left. */
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
+import { startDns } from '../support/dns.ts';
+import { startMx } from '../support/mx.ts';
+import { temporaryFolder, until } from '../support/program.ts';
+import { prepareRelay } from '../support/relay-process.ts';
+import { submit } from '../support/smtp-send.ts';
+import { createModel, type Files, RESTS } from './power-model.ts';
+import { type FileEvent, readWriteLog, TRACE } from './write-log.ts';
+
+const SENDER = 'app@sender.test';
+const PASSWORD = 'green meadow 27';
+const CHECKOUT = new URL('../..', import.meta.url).pathname;
+
+/** Milliseconds since 1970. `gone`: the destination took it. */
+type Acknowledged = { readonly token: string; readonly at: number; gone?: number };
+export type Recording = {
+  readonly folder: string;
+  readonly base: Files;
+  readonly events: readonly FileEvent[];
+  readonly acknowledged: readonly Acknowledged[];
+};
+export type PowerFigures = {
+  readonly events: number;
+  readonly syncs: number;
+  readonly cuts: number;
+  readonly lost: readonly string[];
+};
+
+/** @param program another smarthost.ts @param messages small and large, to a destination that takes them and one that never does */
+export async function record(messages: number, program?: string): Promise<Recording> {
+  const script = {
+    RCPT: ({ address }: { readonly address: string }) => (address.startsWith('later') ? '451 4.2.0 Later, please' : undefined),
+  };
+  const mx = await startMx({ script });
+  const dns = await startDns({ 'dest.test': { MX: ['10 mx.dest.test'] }, 'mx.dest.test': { A: [mx.address] } });
+  const options = { dns: dns.server, deliveryPort: mx.port, ...(program === undefined ? {} : { program }) };
+  const relay = await prepareRelay(options);
+  const log = temporaryFolder('writes');
+  try {
+    await relay.addUser(SENDER, PASSWORD, '--sender', '@sender.test');
+    await relay.start();
+    await relay.stop();
+    const folder = join(relay.folder, 'data');
+    const base = readFiles(folder);
+    const file = join(log.path, 'log');
+    await relay.start(['strace', '-f', ...TRACE, '-o', file]);
+    const acknowledged: Acknowledged[] = [];
+    const account = { address: relay.address, port: relay.ports.submissions, user: SENDER, password: PASSWORD, from: SENDER };
+    for (let i = 0; i < messages; i++) {
+      const token = `power-${i}-`;
+      const to = i % 2 === 0 ? 'later@dest.test' : 'anna@dest.test';
+      const body = `${token} ${'x'.repeat(60)}\r\n`.repeat(i % 4 < 2 ? 10 : 4200);
+      await submit({ ...account, to: [to], message: `From: <${SENDER}>\r\nTo: <${to}>\r\nSubject: ${token}\r\n\r\n${body}` });
+      acknowledged.push({ token, at: Date.now() + 1 });
+    }
+    const odd = Math.floor(messages / 2);
+    await until('the deliveries', () => relay.events('relayed').length >= odd, { context: relay.output });
+    const stopped = Date.now();
+    await relay.stop('SIGTERM');
+    for (const { data, receivedAt } of mx.messages) {
+      const one = acknowledged.find(({ token }) => data.includes(`Subject: ${token}\r\n`));
+      if (one !== undefined) one.gone ??= receivedAt;
+    }
+    const events = readWriteLog(readFileSync(file, 'latin1'), folder).filter(({ at }) => at <= stopped);
+    return { folder, base, events, acknowledged };
+  } finally {
+    await relay.close();
+    await Promise.all([mx.close(), dns.close()]);
+    log.remove();
+  }
+}
+
+/** Cuts the power behind calls of the recording, evenly spread, each with all that may be left. @param limit the most cuts */
+export function cutEverywhere(
+  { folder, base, events, acknowledged }: Recording,
+  limit: number,
+  random: () => number,
+): PowerFigures {
+  const step = Math.max(1, (events.length * RESTS.length) / limit);
+  const filesAfterCut = createModel(base, events);
+  const lost: string[] = [];
+  let cuts = 0;
+  for (let i = 0; i < events.length; i += step) {
+    const { end, at } = events[Math.floor(i)]!;
+    for (const rest of RESTS) {
+      const files = filesAfterCut(end + 1, rest, random);
+      const due = acknowledged
+        .filter((one) => one.at <= at && (one.gone === undefined || one.gone > at))
+        .map(({ token }) => token);
+      cuts++;
+      lost.push(...missing(folder, files, due).map((what) => `cut behind line ${end}, ${rest}: ${what}`));
+    }
+  }
+  return { events: events.length, syncs: events.filter(({ kind }) => kind === 'sync').length, cuts, lost };
+}
+
+/** What of these messages is not whole in a store that starts from these files. */
+function missing(folder: string, files: Files, tokens: readonly string[]): readonly string[] {
+  const copy = temporaryFolder('cut');
+  try {
+    for (const [path, data] of files) {
+      const to = join(copy.path, path.slice(folder.length));
+      mkdirSync(dirname(to), { recursive: true });
+      writeFileSync(to, data);
+    }
+    const found = contentsOf(copy.path);
+    return tokens
+      .filter((token) => !found.some((text) => text.includes(`Subject: ${token}\r\n`)))
+      .map((token) => `${token} is lost`);
+  } catch (error) {
+    return [`the store cannot be read: ${error}`];
+  } finally {
+    copy.remove();
+  }
+}
+
+/** Of each open message, the beginning that its checksums vouch for. @throws Error for a damaged store */
+function contentsOf(folder: string): readonly string[] {
+  const database = new DatabaseSync(join(folder, 'smarthost.db'));
+  try {
+    database.exec('PRAGMA synchronous = OFF');
+    const check = database.prepare('PRAGMA integrity_check').get()?.['integrity_check'];
+    if (check !== 'ok') throw new Error(String(check));
+    const rows = database.prepare('SELECT o.*, c.bytes FROM open o JOIN contents c ON c.key = o.content').all();
+    return rows.flatMap((row) => {
+      const bytes = row['bytes'] as Uint8Array;
+      if (crc32(bytes) !== row['verify']) return [];
+      if (row['spool'] === null) return [Buffer.from(bytes).toString('latin1')];
+      const spool = join(folder, 'spool', String(row['spool']));
+      if (statSync(spool, { throwIfNoEntry: false })?.size !== row['spool_size']) return [];
+      const body = readFileSync(spool); // holds the client's header too: only what we put in front is in the row
+      return crc32(body) === row['spool_verify'] ? [body.toString('latin1')] : [];
+    });
+  } finally {
+    database.close();
+  }
+}
+
+function readFiles(folder: string): Files {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name));
+  const files = names.filter((path) => statSync(path).isFile() && !path.endsWith('-shm'));
+  return new Map(files.map((path) => [path, readFileSync(path)]));
+}
+
+/** A copy of the relay with one file changed, to see that a test notices. @returns its smarthost.ts */
+export function changedProgram(file: string, change: (source: string) => string): { readonly program: string; remove(): void } {
+  const copy = temporaryFolder('changed');
+  cpSync(join(CHECKOUT, 'src'), join(copy.path, 'src'), { recursive: true });
+  cpSync(join(CHECKOUT, 'package.json'), join(copy.path, 'package.json'));
+  symlinkSync(join(CHECKOUT, 'node_modules'), join(copy.path, 'node_modules'));
+  const path = join(copy.path, 'src', file);
+  const before = readFileSync(path, 'utf8');
+  const after = change(before);
+  if (after === before) throw new Error(`nothing to change in ${file}`);
+  writeFileSync(path, after);
+  return { program: join(copy.path, 'src/smarthost.ts'), remove: () => rmSync(copy.path, { recursive: true, force: true }) };
+}
