@@ -2,10 +2,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHECKOUT, putCheckout } from '../support/checkout.ts';
+import { putCheckout } from '../support/checkout.ts';
 import { type DebianRoot, hasDebianRoots, makeDebianRoot } from '../support/debian-root.ts';
-import { hasCommand, requirePeer } from '../support/peers.ts';
-import { run } from '../support/program.ts';
+import { requirePeer } from '../support/peers.ts';
 import { type BootedRoot, bootRoot, canBoot } from '../support/systemd.ts';
 
 const MINUTE = 60_000;
@@ -13,23 +12,6 @@ const SOURCE = '/usr/local/src/smarthost';
 const INSTALL = `${SOURCE}/deploy/install.sh`;
 /** What the first installation has downloaded is enough for the next ones. */
 const OFFLINE = { npm_config_offline: 'true' };
-
-describe.skipIf(!requirePeer('shellcheck', hasCommand('shellcheck')))('install.sh', () => {
-  test('has nothing that shellcheck would change', async () => {
-    const { stdout, code } = await run('shellcheck', [join(CHECKOUT, 'deploy/install.sh')]);
-    expect(stdout).toBe('');
-    expect(code).toBe(0);
-  });
-});
-
-describe.skipIf(!requirePeer('systemd-analyze', hasCommand('systemd-analyze')))('smarthost.service', () => {
-  test('is exposed less than 2.0 of 10, by the measure of systemd', async () => {
-    const unit = join(CHECKOUT, 'deploy/smarthost.service');
-    const { stdout, code } = await run('systemd-analyze', ['security', '--offline=true', '--no-pager', '--threshold=20', unit]);
-    expect(stdout).toMatch(/Overall exposure level for smarthost.service: 1\.\d/);
-    expect(code).toBe(0);
-  });
-});
 
 describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBoot()))('a Debian 12', () => {
   let root: DebianRoot;

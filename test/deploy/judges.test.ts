@@ -1,0 +1,23 @@
+/** What shellcheck says of deploy/install.sh, and systemd of deploy/smarthost.service. */
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { CHECKOUT } from '../support/checkout.ts';
+import { hasCommand, requirePeer } from '../support/peers.ts';
+import { run } from '../support/program.ts';
+
+describe.skipIf(!requirePeer('shellcheck', hasCommand('shellcheck')))('install.sh', () => {
+  test('has nothing that shellcheck would change', async () => {
+    const { stdout, code } = await run('shellcheck', [join(CHECKOUT, 'deploy/install.sh')]);
+    expect(stdout).toBe('');
+    expect(code).toBe(0);
+  });
+});
+
+describe.skipIf(!requirePeer('systemd-analyze', hasCommand('systemd-analyze')))('smarthost.service', () => {
+  test('is exposed less than 2.0 of 10, by the measure of systemd', async () => {
+    const unit = join(CHECKOUT, 'deploy/smarthost.service');
+    const { stdout, code } = await run('systemd-analyze', ['security', '--offline=true', '--no-pager', '--threshold=20', unit]);
+    expect(stdout).toMatch(/Overall exposure level for smarthost.service: 1\.\d/);
+    expect(code).toBe(0);
+  });
+});
