@@ -18,6 +18,7 @@ const say = (text = '') => console.log(text);
 /** @param once ends after the first part, for those who only want to see that it works. */
 async function demo(once: boolean): Promise<void> {
   const began = performance.now();
+  const interruption = interrupted(); // before there is anything that must be taken down
   const folder = await mkdtemp(join(tmpdir(), 'smarthost-demo-'));
   const world = await startWorld();
   let relay: RelayProcess | undefined;
@@ -33,12 +34,19 @@ async function demo(once: boolean): Promise<void> {
     for (const domain of [DOMAIN, 'relay.test'])
       world.publish(JSON.parse(await smarthost(config, 'domain', 'records', domain, '--json')));
     const login = { user: USER, password, ports: relay.ports };
-    for (const [index, letter] of MESSAGES.entries()) await show({ number: index + 1, letter, login, world, config });
-    say(`That took ${((performance.now() - began) / 1000).toFixed(1)} s. The relay keeps running; try it:\n`);
+    for (const [index, letter] of MESSAGES.entries()) {
+      await Promise.race([show({ number: index + 1, letter, login, world, config }), interruption]);
+      if (interruption.happened()) return;
+    }
+    const took = `That took ${((performance.now() - began) / 1000).toFixed(1)} s.`;
+    say(
+      `${took} ${once ? 'Without --once the relay keeps running, and can be tried like this' : 'The relay keeps running; try it'}:\n`,
+    );
     invite(login);
     if (once) return;
+    say('Any address below .test has a mailbox, but nobody@. Ctrl-C ends the demo.\n');
     watch(relay, world);
-    await Promise.race([interrupted(), relay.ended]);
+    await Promise.race([interruption, relay.ended]);
   } finally {
     await relay?.stop();
     await world.close();
@@ -118,7 +126,6 @@ function invite({ user, password, ports }: Login): void {
   );
   say(`\n   swaks --server 127.0.0.1:${ports.submission} --tls --auth PLAIN --auth-user ${user} --auth-password ${password} \\`);
   say(`     --from ${user} --to you@alpha.test\n`);
-  say('Any address below .test has a mailbox, but nobody@. Ctrl-C ends the demo.\n');
 }
 
 /** What the reader sends shows up here. */
@@ -137,10 +144,18 @@ function watch(relay: RelayProcess, world: World): void {
   });
 }
 
-function interrupted(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+/** Ctrl-C, or whoever stops us: the demo takes down what it built, at any moment. */
+function interrupted(): Promise<void> & { happened(): boolean } {
+  let happened = false;
+  const signal = new Promise<void>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(name, () => {
+        happened = true;
+        resolve();
+      });
+    }
   });
+  return Object.assign(signal, { happened: () => happened });
 }
 
 process.stdout.on('error', () => process.exit(0)); // the reader has seen enough, as with `| head`
