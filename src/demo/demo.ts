@@ -160,3 +160,4 @@ function interrupted(): Promise<void> & { happened(): boolean } {
 
 process.stdout.on('error', () => process.exit(0)); // the reader has seen enough, as with `| head`
 await demo(process.argv.includes('--once'));
+process.exit(); // a letter that nobody waits for any more must not keep us
