@@ -106,9 +106,12 @@ export class Listener extends SMTPServer {
     return this._pendingSockets.get(socket) ?? socket;
   }
 
-  /** One certificate of each kind for all names: what a client asks for is not even read. */
+  /**
+   * One certificate of each kind for all names: what a client asks for is not even read. No context is named: of one that is
+   * named here Node takes a single certificate, and leaves the other kind out.
+   */
   override _resolveSNI(_name: string, answer: (error: Error | null, context?: SecureContext) => void): void {
-    answer(null, this.#secureContext());
+    answer(null);
   }
 
   #secureContext(): SecureContext {

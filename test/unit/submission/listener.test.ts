@@ -70,6 +70,22 @@ describe('TLS', () => {
     expect(keyTypeOf(old)).toBe('rsa');
   });
 
+  test.each(['submissions', 'submission'] as const)(
+    'both certificates are served to who asks for a name, on %s',
+    async (name) => {
+      await start();
+      const keyTypes: unknown[] = [];
+      for (const ciphers of ['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256']) {
+        const options = { maxVersion: 'TLSv1.2', ciphers, servername: 'relay.test' } as const;
+        const client = name === 'submission' ? await rig.clear() : RawClient.clear(rig.port(name));
+        if (name === 'submission') await client.ask('STARTTLS');
+        await client.upgrade(options);
+        keyTypes.push(keyTypeOf(client));
+      }
+      expect(keyTypes).toEqual(['ec', 'rsa']);
+    },
+  );
+
   test.each([
     { maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' },
     { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-SHA256' },
