@@ -25,7 +25,7 @@ import { hasCommand, requirePeer } from '../support/peers.ts';
 import { startProgram, until } from '../support/program.ts';
 import { prepareRelay } from '../support/relay-process.ts';
 import { type Scenario, startScenario } from '../support/relay-scenario.ts';
-import { attack, attacks, later } from './attack.ts';
+import { attack, attacks, elsewhere } from './attack.ts';
 
 const MAIL = `MAIL FROM:<${USER}>`;
 const RCPT = 'RCPT TO:<anna@dest.test>';
@@ -62,8 +62,8 @@ const named = (text = TEXT) => {
   return { token, text: text.replace('Subject: Hello', `Subject: ${token}`) };
 };
 
-later('C01', 'kill -9 at every call', 'test/crash sweeps them, as a runner of its own');
-later('C02', 'power cut', 'test/crash has the model, as a runner of its own');
+elsewhere('C01', 'kill -9 at every call', 'test/crash');
+elsewhere('C02', 'power cut at every call', 'test/crash');
 
 if (requirePeer('strace', hasCommand('strace'))) {
   attack(
