@@ -137,7 +137,7 @@ attack('A06', '120 guesses at once', 'some are heard, the rest is 454 4.7.0; who
   const replies = Promise.all(clients.map((client, i) => client!.ask(plain(`u${i}@sender.test`, 'wrong')).then(codeOf)));
   const began = Date.now();
   await send(good, { text: TEXT });
-  expect(Date.now() - began).toBeLessThan(2000);
+  expect(Date.now() - began).toBeLessThan(5000);
   const codes = await replies;
   expect(new Set(codes)).toEqual(new Set(['535 5.7.8', '454 4.7.0']));
   expect(codes.filter((code) => code === '454 4.7.0').length).toBeGreaterThanOrEqual(120 - 52); // 2 run, 50 wait

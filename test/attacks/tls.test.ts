@@ -1,4 +1,5 @@
 /** TLS on both sides: rows T01 to T10, behaviour rules 1, 2 and 18. */
+import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
@@ -25,7 +26,7 @@ import { clientHello } from '../support/client-hello.ts';
 import { startMx } from '../support/mx.ts';
 import { makePair, type Pair } from '../support/pair.ts';
 import { hasCommand, requirePeer } from '../support/peers.ts';
-import { run, until } from '../support/program.ts';
+import { until } from '../support/program.ts';
 import { attack, attacks, later } from './attack.ts';
 
 let relay: Attacked;
@@ -192,9 +193,16 @@ const OPENSSL = requirePeer('openssl', hasCommand('openssl'));
 if (OPENSSL) {
   attack('T05', 'renegotiation by the client, six times', 'refused at the first', async () => {
     const args = ['s_client', '-connect', `127.0.0.1:${relay.ports.submissions}`, '-tls1_2', '-crlf'];
-    const { stdout, stderr } = await run('openssl', args, { input: 'R\n'.repeat(6), timeout: 20_000 });
-    expect(stdout + stderr).toContain('RENEGOTIATING');
-    expect(stdout + stderr).toMatch(/no renegotiation|handshake failure/);
+    const client = spawn('openssl', args, { timeout: 30_000, killSignal: 'SIGKILL' });
+    let output = '';
+    for (const stream of [client.stdout, client.stderr])
+      stream.setEncoding('latin1').on('data', (text: string) => (output += text));
+    client.stdin.on('error', () => {}); // it has ended: its output tells why
+    await until('the greeting', () => output.includes('220 '), { context: () => output });
+    client.stdin.write('R\n'.repeat(6)); // its end stays open: s_client would leave before the answer
+    await until('the refusal', () => /no renegotiation|handshake failure/.test(output), { context: () => output });
+    expect(output).toContain('RENEGOTIATING');
+    client.kill('SIGKILL');
     await relay.stillWorks();
   });
 }
