@@ -37,7 +37,7 @@ function fitted(name: string, changes: Readonly<Record<string, string>>): string
 const port = (listener: 'submissions' | 'submission') => String(scenario.relay.ports[listener]);
 
 describe.skipIf(!requirePeer('postfix', hasPostfix()))('postfix-main.cf', () => {
-  test('sends mail of a home server, reports with an empty sender included', async () => {
+  test('sends mail of a home server, reports with an empty sender included', { timeout: 240_000 }, async () => {
     const { relay, password, certificate } = scenario;
     await relay.addUser('home', password, '--mail-server', '--sender', '@sender.test');
     const passwords = join(folder.path, 'sasl_passwd');

@@ -122,7 +122,7 @@ export async function mustRun(
 export async function until<T>(
   what: string,
   probe: () => T | undefined | false | null | Promise<T | undefined | false | null>,
-  { deadline = 20 * SECOND, context = () => '' }: { deadline?: number; context?: () => string } = {},
+  { deadline = 45 * SECOND, context = () => '' }: { deadline?: number; context?: () => string } = {},
 ): Promise<T> {
   const end = Date.now() + deadline;
   for (;;) {
@@ -144,7 +144,7 @@ export async function untilReady(program: Program, what: string, probe: () => un
     return (await probe()) ? true : undefined;
   };
   try {
-    await until(what, ready, { deadline: 30 * SECOND, context: output });
+    await until(what, ready, { deadline: 90 * SECOND, context: output });
   } catch (error) {
     await program.close();
     throw error;
