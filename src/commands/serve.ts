@@ -66,6 +66,8 @@ function listenToSignals(): { serve(relay: Relay): Promise<void> } {
   });
   process.on('SIGTERM', () => ending.resolve('SIGTERM'));
   process.on('SIGINT', () => ending.resolve('SIGINT'));
+  // Meant for other programs (log rotation) they would end it at once, or open a debugger to every user of the machine.
+  for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {});
   return {
     async serve(started) {
       relay = started;
