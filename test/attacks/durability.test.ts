@@ -170,6 +170,19 @@ attacks(
   },
 );
 
+attack('C07', 'SIGUSR1 and SIGUSR2 within DATA', 'nothing happens: no end, and no debugger', async () => {
+  const { relay } = scenario;
+  const client = await login();
+  const { token, text } = named();
+  await client.askAll([MAIL, RCPT, 'DATA']);
+  for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.kill(relay.pid(), signal);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  client.send(text);
+  expect(await client.ask('.')).toMatch(/^250 /);
+  expect(relay.output()).not.toContain('Debugger');
+  await allThere([token]);
+});
+
 attack('C07', 'SIGHUP again and again under load', 'no session is dropped, every message arrives', async () => {
   const client = await login();
   const sent: string[] = [];

@@ -50,9 +50,28 @@ beforeAll(async () => {
   }
 }, 120_000);
 afterAll(async () => {
+  await nothingIsForgotten();
   await relay?.close();
   await Promise.all(hosts.map((host) => host.close()));
 });
+
+/** Every accepted recipient has ended, or waits in the store. */
+async function nothingIsForgotten(): Promise<void> {
+  const queued = await relay.withStore(async ({ messages }) => {
+    const waiting = new Set<string>();
+    for (let after = ''; ; ) {
+      const page = await messages.list({ limit: 500, ...(after === '' ? {} : { after }) });
+      for (const { id, recipients } of page) for (const { address } of recipients) waiting.add(`${id} ${address}`);
+      if (page.length < 500) return waiting;
+      after = page.at(-1)!.id;
+    }
+  });
+  const ended = new Set(
+    relay.log.filter(({ event }) => /^(relayed|failed)$/.test(event)).map((line) => `${line['queueId']} ${line['recipient']}`),
+  );
+  const due = relay.accepted().flatMap((line) => line['recipients'].map((to: string) => `${line['queueId']} ${to}`) as string[]);
+  expect(due.filter((one) => !ended.has(one) && !queued.has(one))).toEqual([]);
+}
 
 const isOutcome = ({ event }: LogLine) => /^(relayed|delayed|failed)$/.test(event);
 /** What became of it, as HOSTILE has it, and its log line. */
