@@ -1,5 +1,5 @@
 /** Postfix with a configuration, queue and spool of its own, in the foreground on loopback: as a destination and as a client. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { chown } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCommand, isRoot } from './peers.ts';
@@ -134,7 +134,9 @@ async function startPostfix({ name, hostname, services, settings, ready }: Start
   await mustRun('postfix', ['-c', join(folder, 'etc'), 'check']); // makes the folders of the queue
   const program = startProgram({ command: MASTER, args: ['-c', join(folder, 'etc'), '-s'] });
   const output = () => program.output() + readText(join(folder, 'maillog'));
-  const started = async () => output().includes('daemon started') && (ready === undefined || (await ready()));
+  // The log is written by a daemon that starts beside the others: its first line is lost now and then, the sockets are not.
+  const listens = () => ['qmgr', 'pickup', 'cleanup'].every((name) => existsSync(join(folder, 'queue/public', name)));
+  const started = async () => (output().includes('daemon started') || listens()) && (ready === undefined || (await ready()));
   const close = async () => {
     await program.close();
     temporary.remove();
