@@ -73,9 +73,13 @@ async function signature(files: PairFiles): Promise<{ text: string; newest: numb
 }
 
 async function readPair({ certificate, key }: PairFiles): Promise<Pair> {
-  const [chain, secret] = await Promise.all([readText(certificate, 'certificate'), readText(key, 'key')]);
+  const [chain, secret] = await Promise.allSettled([readText(certificate, 'certificate'), readText(key, 'key')]);
+  if (chain.status === 'rejected' || secret.status === 'rejected') {
+    const causes = [chain, secret].flatMap((read) => (read.status === 'rejected' ? [read.reason as CertificateError] : []));
+    throw new CertificateError(causes.map(({ message }) => message).join('; '), { cause: causes[0] }); // both at once
+  }
   try {
-    return toPair({ certificate: chain, key: secret });
+    return toPair({ certificate: chain.value, key: secret.value });
   } catch (cause) {
     throw new CertificateError(`tls.files: ${certificate} and ${key}: ${(cause as Error).message}`, { cause });
   }
