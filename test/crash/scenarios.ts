@@ -1,31 +1,41 @@
-/** The five parts of a message's life in which the relay is killed. Each leaves it running, or dead. */
-import { join } from 'node:path';
+/** The six parts of a relay's life in which it is killed, or one of its calls fails. Each leaves it running, or dead. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { temporaryFolder, until } from '../support/program.ts';
-import { attach, linesOf, type Point, pointsOf, type Role, rolesOf, underStrace } from './tracer.ts';
+import { attach, linesOf, mostOf, type Point, pointsOf, type Role, rolesOf, underStrace } from './tracer.ts';
 import { SECOND, type Sent, type World } from './world.ts';
 
-export const SCENARIOS = ['accept', 'deliver', 'bounce', 'retry', 'start'] as const;
+export const SCENARIOS = ['accept', 'deliver', 'bounce', 'retry', 'reload', 'start'] as const;
 export type ScenarioName = (typeof SCENARIOS)[number];
 
 /** Small messages lie in the database, large ones in a file of their own. */
-const SMALL = 800;
-const LARGE = 400_000;
+export const SMALL = 800;
+export const LARGE = 400_000;
 /** What it does behind the last reply: notes, closing, removing. */
 const AFTERWARDS = SECOND / 4;
 
-export type Run = { readonly sent: readonly Sent[]; readonly died: boolean; readonly points: readonly Point[] };
+export type Run = {
+  readonly sent: readonly Sent[];
+  readonly died: boolean;
+  /** Of a run without a point. */
+  readonly points: readonly Point[];
+  /** Calls of the point's kind that a thread made at most. */
+  readonly made: number;
+};
 
-/** @param point where to kill it; absent, its points are counted */
+/** @param point where it happens; absent, the points of this run are counted */
 export function runScenario(world: World, name: ScenarioName, token: string, point?: Point): Promise<Run> {
   switch (name) {
     case 'accept':
       return accept(world, token, point);
     case 'deliver':
-      return afterAcceptance(world, { token, point, recipient: `anna@dest.test`, size: LARGE });
+      return deliver(world, token, point);
     case 'bounce':
-      return afterAcceptance(world, { token, point, recipient: `bad-${token}@dest.test`, size: SMALL });
+      return afterAcceptance(world, { token, point, recipient: `bad-${token}@dest.test` });
     case 'retry':
-      return afterAcceptance(world, { token, point, recipient: `later-${token}@dest.test`, size: SMALL });
+      return afterAcceptance(world, { token, point, recipient: `later-${token}@dest.test` });
+    case 'reload':
+      return reload(world, token, point);
     case 'start':
       return start(world, token, point);
   }
@@ -34,29 +44,61 @@ export function runScenario(world: World, name: ScenarioName, token: string, poi
 /** From the connection of the client to its 250: a small message, then a large one. */
 async function accept(world: World, token: string, point?: Point): Promise<Run> {
   const release = world.hold();
-  const traced = await watch(world, point?.role ?? 'all', point);
+  const traced = await watch(world, point);
   const sent = [await world.send(`${token}s`, 'anna@dest.test', SMALL)];
   if (world.relay.running()) sent.push(await world.send(`${token}l`, 'anna@dest.test', LARGE));
-  const points = traced.points();
+  const counted = traced.counted();
   release();
-  return { sent, points, died: await traced.end() };
+  return { sent, ...counted, died: await traced.end() };
 }
 
-type Message = {
-  readonly token: string;
-  readonly point: Point | undefined;
-  readonly recipient: string;
-  readonly size: number;
-};
+/** From the claim of a message whose destination had no DNS before: look-ups, connection, EHLO, STARTTLS, to its end. */
+async function deliver(world: World, token: string, point?: Point): Promise<Run> {
+  const { domain, found } = world.unknownDomain();
+  const sent = [await world.send(token, `anna@${domain}`, LARGE)];
+  await world.delayed(sent[0]!.recipient);
+  const traced = await watch(world, point);
+  found();
+  const died = await traced.end();
+  return { sent, died, ...traced.counted() };
+}
+
+type Message = { readonly token: string; readonly point: Point | undefined; readonly recipient: string };
 
 /** From the destination's reply to MAIL to the end of the message, and of the report about it. */
-async function afterAcceptance(world: World, { token, point, recipient, size }: Message): Promise<Run> {
+async function afterAcceptance(world: World, { token, point, recipient }: Message): Promise<Run> {
   const release = world.hold();
-  const sent = [await world.send(token, recipient, size)];
-  const traced = await watch(world, point?.role ?? 'all', point);
+  const sent = [await world.send(token, recipient, SMALL)];
+  const traced = await watch(world, point);
   release();
   const died = await traced.end();
-  return { sent, died, points: traced.points() };
+  return { sent, died, ...traced.counted() };
+}
+
+/** SIGHUP while one message is being delivered and one waits: another route for all, and back again the next time. */
+async function reload(world: World, token: string, point?: Point): Promise<Run> {
+  const { relay } = world;
+  const waiting = await world.send(`${token}w`, `later-${token}@dest.test`, SMALL);
+  await world.delayed(waiting.recipient);
+  const release = world.hold();
+  const sent = [waiting, await world.send(`${token}a`, 'anna@dest.test', SMALL)];
+  const traced = await watch(world, point);
+  turnRoute(world);
+  const before = relay.events('rerouted').length;
+  process.kill(relay.pid(), 'SIGHUP');
+  const done = () => !relay.running() || relay.events('rerouted').length > before;
+  await until('another route, or a crash', done, { deadline: 2 * SECOND }).catch(() => {}); // its next attempt was faster
+  const counted = traced.counted();
+  release();
+  return { sent, ...counted, died: await traced.end() };
+}
+
+function turnRoute({ relay, mx }: World): void {
+  const file = join(relay.folder, 'smarthost.yaml');
+  const settings = JSON.parse(readFileSync(file, 'utf8')) as { routes?: readonly unknown[] };
+  const route = { recipientDomain: '*', hosts: [`mx.dest.test:${mx.port}`], tls: 'opportunistic' };
+  const routes = (settings.routes ?? []).length > 0 ? [] : [route];
+  writeFileSync(file, JSON.stringify({ ...settings, routes }, null, 2));
 }
 
 /** After a crash that left a small and a large message in the middle of their delivery. */
@@ -72,26 +114,28 @@ async function start(world: World, token: string, point?: Point): Promise<Run> {
   const died = await diedOrDone(world);
   await relay.stop('SIGKILL');
   const all = (): Role => 'all';
-  const points = point === undefined ? pointsOf(linesOf(file), all, join(relay.folder, 'data')) : [];
+  const counted = countedIn(linesOf(file), world, point, all);
   folder.remove();
   if (!died) await relay.start();
-  return { sent, points, died };
+  return { sent, died, ...counted };
 }
 
-async function watch(world: World, role: Role, point?: Point) {
+/** Traces the relay that runs. */
+export async function watch(world: World, point: Point | undefined) {
   const pid = world.relay.pid();
   const roles = rolesOf(pid);
-  const trace = await attach(pid, role, point);
+  const trace = await attach(pid, point?.role ?? 'all', point);
   let lines: readonly string[] = [];
   const look = () => {
     if (lines.length === 0) lines = trace.lines();
   };
   return {
-    points() {
-      if (point !== undefined) return [];
+    /** What was counted when this, or `end`, was called first. */
+    counted() {
       look();
-      return pointsOf(lines, (tid) => roles.get(tid), join(world.relay.folder, 'data'));
+      return countedIn(lines, world, point, (tid) => roles.get(tid));
     },
+    detach: trace.detach,
     /** @returns true when it died */
     async end(): Promise<boolean> {
       const died = await diedOrDone(world);
@@ -100,6 +144,16 @@ async function watch(world: World, role: Role, point?: Point) {
       return died;
     },
   };
+}
+
+function countedIn(
+  lines: readonly string[],
+  { relay, certificate }: World,
+  point: Point | undefined,
+  roleOf: (tid: number) => Role | undefined,
+): Pick<Run, 'points' | 'made'> {
+  if (point !== undefined) return { points: [], made: mostOf(point.call, lines) };
+  return { points: pointsOf(lines, roleOf, [relay.folder, dirname(certificate.key)]), made: 0 };
 }
 
 /** Waits until it is dead, or has nothing left to do. */

@@ -1,11 +1,12 @@
-/** `strace` on the threads of a relay: counts their calls, or kills the process at the n-th of one kind. */
+/** `strace` on the threads of a relay: counts their calls, and kills the process or makes a call fail at the n-th of one kind. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startProgram, temporaryFolder, untilReady } from '../support/program.ts';
 
 /** What changes a file or a socket, and what is read of them. */
 export const CALLS = [
-  ...['openat', 'close', 'read', 'pread64', 'write', 'pwrite64', 'writev', 'fsync', 'fdatasync', 'ftruncate', 'rename', 'unlink'],
+  ...['openat', 'close', 'read', 'pread64', 'write', 'pwrite64', 'writev', 'fsync', 'fdatasync', 'fallocate', 'ftruncate'],
+  ...['rename', 'link', 'unlink', 'mkdir'],
   ...['socket', 'bind', 'listen', 'connect', 'accept4', 'sendto', 'sendmsg', 'recvfrom', 'recvmsg', 'shutdown'],
 ] as const;
 export type Call = (typeof CALLS)[number];
@@ -14,10 +15,15 @@ export type Call = (typeof CALLS)[number];
 export const ROLES = { main: 'MainThread', store: 'store', pool: 'libuv-worker' } as const;
 export type Role = keyof typeof ROLES | 'all';
 
-/** The n-th call of this kind that one thread of the role makes. */
-export type Point = { readonly role: Role; readonly call: Call; readonly n: number };
+/** What a call says that is not made: the disk is full, it fails, no file is left to open, it can only be read. */
+export const ERRORS = ['ENOSPC', 'EIO', 'EMFILE', 'EROFS'] as const;
+export type Fault = { readonly error: (typeof ERRORS)[number]; readonly how: 'once' | 'from then on' };
 
-export const nameOf = ({ role, call, n }: Point) => `${role}/${call}/${n}`;
+/** The n-th call of this kind that one thread of the role makes. Without a fault, SIGKILL comes before it. */
+export type Point = { readonly role: Role; readonly call: Call; readonly n: number; readonly fault?: Fault };
+
+export const nameOf = ({ role, call, n, fault }: Point) =>
+  `${role}/${call}/${n}${fault === undefined ? '' : ` ${fault.error} ${fault.how}`}`;
 
 export type Trace = {
   /** The lines so far, each with its thread's id before it. */
@@ -26,17 +32,20 @@ export type Trace = {
   detach(): Promise<void>;
 };
 
-const killAt = ({ call, n }: Point) => ['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${n}`];
+function injectAt({ call, n, fault }: Point): readonly string[] {
+  const what = fault === undefined ? 'signal=KILL' : `error=${fault.error}`;
+  return ['-e', `trace=${call}`, '-e', `inject=${call}:${what}:when=${n}${fault?.how === 'from then on' ? '+' : ''}`];
+}
 const traceAll = ['-yy', '-s', '64', '-e', `trace=${CALLS.join(',')}`];
 
-/** Attaches to the threads of a role (each, for `all`), and has them traced when this resolves. @param point where to kill; absent, it only counts */
+/** Attaches to the threads of a role (each, for `all`), and has them traced when this resolves. @param point where it happens; absent, it only counts */
 export async function attach(pid: number, role: Role, point?: Point): Promise<Trace> {
   const folder = temporaryFolder('trace');
   const file = join(folder.path, 'log');
   const threads = threadsOf(pid).filter(({ name }) =>
     role === 'all' ? Object.values(ROLES).includes(name) : name === ROLES[role],
   );
-  const what = point === undefined ? traceAll : killAt(point);
+  const what = point === undefined ? traceAll : injectAt(point);
   const args = ['-o', file, ...what, ...threads.flatMap(({ tid }) => ['-p', String(tid)])];
   const program = startProgram({ command: 'strace', args });
   const attached = () => program.output().split(' attached').length > threads.length;
@@ -52,7 +61,17 @@ export async function attach(pid: number, role: Role, point?: Point): Promise<Tr
 
 /** The command to start a relay under, so that it dies at a point of its start, or is counted. */
 export function underStrace(file: string, point?: Point): readonly string[] {
-  return ['strace', '-f', '-o', file, ...(point === undefined ? traceAll : killAt(point))];
+  return ['strace', '-f', '-o', file, ...(point === undefined ? traceAll : injectAt(point))];
+}
+
+/** How many calls of this kind the thread made that made most. */
+export function mostOf(call: Call, lines: readonly string[]): number {
+  const counts = new Map<string, number>();
+  for (const line of lines) {
+    const [, tid, made] = /^(\d+) +(\w+)\(/.exec(line) ?? [];
+    if (tid !== undefined && made === call) counts.set(tid, (counts.get(tid) ?? 0) + 1);
+  }
+  return Math.max(0, ...counts.values());
 }
 
 export function linesOf(file: string): readonly string[] {
@@ -73,10 +92,14 @@ function threadsOf(pid: number): { readonly tid: number; readonly name: (typeof 
 }
 
 /**
- * The points of a counted run: calls on a file below `folder`, on a socket, or on the log. Where several threads have a role, the
+ * The points of a counted run: calls on a file below one of `folders`, on a socket, or on the log. Where several threads have a role, the
  * n-th call is that of the thread that makes its n-th first.
  */
-export function pointsOf(lines: readonly string[], roleOf: (tid: number) => Role | undefined, folder: string): readonly Point[] {
+export function pointsOf(
+  lines: readonly string[],
+  roleOf: (tid: number) => Role | undefined,
+  folders: readonly string[],
+): readonly Point[] {
   const counts = new Map<string, number>();
   const points = new Map<string, Point>();
   for (const line of lines) {
@@ -89,11 +112,14 @@ export function pointsOf(lines: readonly string[], roleOf: (tid: number) => Role
     const name = nameOf(point);
     const first = !points.has(name) && !counts.has(name);
     counts.set(name, 1);
-    if (first && matters(line, folder)) points.set(name, point);
+    if (first && matters(line, folders)) points.set(name, point);
   }
   return [...points.values()];
 }
 
-function matters(line: string, folder: string): boolean {
-  return line.includes(folder) || /<(TCP|UDP|TCPv6|UDPv6|socket):|\b(socket|connect|accept4)\(|write\(1</.test(line);
+function matters(line: string, folders: readonly string[]): boolean {
+  return (
+    folders.some((folder) => line.includes(folder)) ||
+    /<(TCP|UDP|TCPv6|UDPv6|socket):|\b(socket|connect|accept4)\(|write\(1</.test(line)
+  );
 }

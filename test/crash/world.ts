@@ -25,6 +25,10 @@ export type Fate = { readonly arrivals: readonly ReceivedMessage[]; readonly bro
 export type World = Scenario & {
   /** Until the function that it returns is called, the destination answers no MAIL. */
   hold(): () => void;
+  /** A domain of its own, with a host of its own, whose DNS fails until `found` is called. */
+  unknownDomain(): { readonly domain: string; found(): void };
+  /** Resolves when an attempt at this recipient is noted as delayed. */
+  delayed(recipient: string): Promise<void>;
   /** Resolves when the reply came, or the connection was cut. @param size octets of the body */
   send(token: string, recipient: string, size: number): Promise<Sent>;
   fate(sent: Sent): Fate;
@@ -68,9 +72,22 @@ export async function startWorld(): Promise<World> {
       database.close();
     }
   };
+  let domains = 0;
   return {
     ...scenario,
     open,
+    unknownDomain() {
+      const domain = `d${++domains}.lost.test`;
+      scenario.dns.set(domain, { fault: 'servfail' });
+      const found = () => {
+        scenario.dns.set(`mx.${domain}`, { A: [scenario.mx.address] });
+        scenario.dns.set(domain, { MX: [`10 mx.${domain}`] });
+      };
+      return { domain, found };
+    },
+    async delayed(address) {
+      await scenario.relay.event('delayed', ({ recipient }) => recipient === address);
+    },
     hold() {
       let release = () => {};
       gate = new Promise((resolve) => {
