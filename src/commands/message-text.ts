@@ -21,8 +21,15 @@ export function messageTable(messages: readonly StoredMessage[]): string {
   return table(['ID', 'ACCEPTED', 'SIZE', 'FROM', 'TO', 'STATE', 'TRIED', 'NEXT', 'LAST REPLY'], rows);
 }
 
+export type Manner = {
+  readonly paint?: Paint;
+  /** What was said in each attempt too, where it was kept. */
+  readonly conversations?: boolean;
+};
+
 /** All that is known of one message: where it is in the first line, then who and what, then each attempt with host, TLS and reply. */
-export function describeMessage(message: StoredMessage, paint: Paint = plain): string {
+export function describeMessage(message: StoredMessage, manner: Manner = {}): string {
+  const { paint = plain } = manner;
   const { id, messageId, user, acceptedAt, expiresAt, size, signatures, about, recipients } = message;
   const waits = recipients.some(({ state }) => !ENDED_STATES.includes(state));
   const head = facts([
@@ -37,7 +44,7 @@ export function describeMessage(message: StoredMessage, paint: Paint = plain): s
     ['signed by', signatures.join(', ')],
     ...(waits ? [['returned after', time(expiresAt)] as const] : []),
   ]);
-  return `${summary(message, paint)}\n${head}${recipients.map((recipient) => describeRecipient(recipient, paint)).join('')}`;
+  return `${summary(message, paint)}\n${head}${recipients.map((recipient) => describeRecipient(recipient, manner)).join('')}`;
 }
 
 /** "2 relayed, 1 delayed until 10:05" */
@@ -63,11 +70,13 @@ const COLOURS: Readonly<Record<RecipientState, Colour>> = {
   removed: 'gray',
 };
 
-function describeRecipient(recipient: StoredMessage['recipients'][number], paint: Paint): string {
+function describeRecipient(recipient: StoredMessage['recipients'][number], manner: Manner): string {
+  const { paint = plain, conversations = false } = manner;
   const { address, state, nextAttemptAt, lastReply, trace } = recipient;
   const next = nextAttemptAt === null || state === 'active' ? '' : `, next attempt ${time(nextAttemptAt)}`;
   const said = trace.length === 0 && lastReply !== null ? `    ${clean(lastReply)}\n` : '';
-  const attempts = trace.map((attempt) => `    ${describeAttempt(attempt, paint)}\n`).join('');
+  const words = (attempt: AttemptRecord) => (conversations ? describeConversation(attempt) : '');
+  const attempts = trace.map((attempt) => `    ${describeAttempt(attempt, paint)}\n${words(attempt)}`).join('');
   return `  ${clean(address)}: ${paint(COLOURS[state], state)}${next}\n${said}${attempts}`;
 }
 
@@ -81,6 +90,15 @@ export function describeAttempt(attempt: AttemptRecord, paint: Paint = plain): s
   // Some replies are kept with their code, some without.
   const said = reply.startsWith(String(code)) ? reply : [String(code), status, reply].filter((part) => part !== '').join(' ');
   return `${time(at)} ${paint(COLOURS[outcome], outcome)}${clean(`${by} in ${seconds.toFixed(1)} s: ${said}`)}`;
+}
+
+/** Indented lines, seconds first: `0.004 < 220 mx.example.org ESMTP`; empty where nothing was kept. */
+export function describeConversation({ conversation = '' }: AttemptRecord): string {
+  if (conversation === '') return '';
+  return conversation
+    .split('\n')
+    .map((line) => `      ${clean(line)}\n`)
+    .join('');
 }
 
 export function touchedTable(touched: readonly Touched[]): string {

@@ -46,7 +46,7 @@ export const registerQueue: Register = (program, io) => {
       withStore(io, options, async ({ store }) => {
         const message = await store.messages.get(id!);
         if (message === undefined) throw notFound([id!]);
-        await (options.json ? printJson(io, traceShape(message)) : io.out(describeMessage(message, paintFor(io))));
+        await (options.json ? printJson(io, traceShape(message)) : io.out(describeMessage(message, { paint: paintFor(io) })));
       }),
   );
   for (const action of ACTIONS) registerAction(queue, io, action);

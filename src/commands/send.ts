@@ -2,15 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, parseDuration, parseMailbox } from '../config/config.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
-import { ENDED_STATES, type NewMessage, type Store, type StoredMessage } from '../store/store.ts';
+import { type Content, ENDED_STATES, type NewMessage, type Store, type StoredMessage } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 import { paintFor } from './colours.ts';
 import { withStore } from './context.ts';
 import { type CommonOptions, define, type Register } from './define.ts';
-import { destinationChooser } from './destination.ts';
+import { destinationChooser, signatureChooser } from './destination.ts';
 import { CommandError, typed } from './errors.ts';
 import { type Io, printJson } from './io.ts';
-import { describeAttempt, describeMessage } from './message-text.ts';
+import { describeAttempt, describeConversation, describeMessage } from './message-text.ts';
 import { traceShape } from './shapes.ts';
 import { time } from './text.ts';
 
@@ -23,21 +23,29 @@ export const registerSend: Register = (program, io) => {
     {
       usage: 'send',
       about: 'Send a test message through the queue of the running relay and follow it. Exit 1 unless it was relayed.',
-      examples: ['send --to you@example.com', 'send --to you@example.com --from anna@example.org --timeout 10m'],
+      examples: [
+        'send --to you@example.com',
+        'send --to you@example.com --from anna@example.org --verbose',
+        'send --to you@example.com --timeout 10m --json',
+      ],
       options: (command) =>
         command
           .requiredOption('--to <address>', 'the recipient')
           .option('--from <address>', 'the sender; default: reports.from of the configuration')
           .option('--timeout <duration>', 'how long to follow it', '2m')
-          .option('--verbose', 'show the header as it is sent, with its signatures, and each change of state'),
+          .option(
+            '--verbose',
+            'show the header as it is sent, each change of state, and what was said to the MX and heard from it',
+          ),
     },
     async (_, options) => {
       const to = typed('--to', () => parseMailbox(options.to));
       const from = options.from === undefined ? undefined : typed('--from', () => parseMailbox(options.from!));
       const timeout = typed('--timeout', () => parseDuration(options.timeout));
       await withStore(io, options, async ({ config, store }) => {
-        const id = await submit({ config, store, from: from ?? config.reports.from, to });
+        const { id, content } = await submit({ config, store, from: from ?? config.reports.from, to });
         io.err(`Queued as ${id}.`);
+        if (options.verbose) io.err(describeHeader(content));
         await follow(io, options, { store, id, timeout });
       });
     },
@@ -47,7 +55,7 @@ export const registerSend: Register = (program, io) => {
 type Submission = { readonly config: Config; readonly store: Store; readonly from: string; readonly to: string };
 
 /** Prepared and signed as a report is: our own words, without a client. */
-async function submit({ config, store, from, to }: Submission): Promise<string> {
+async function submit({ config, store, from, to }: Submission): Promise<{ id: string; content: Content }> {
   const { createPreparation, discard } = await import('../preparation/preparation.ts');
   const { createSigner } = await import('../signing/signing.ts');
   const now = Date.now();
@@ -59,16 +67,18 @@ async function submit({ config, store, from, to }: Submission): Promise<string> 
   const { maxMessageSize, maxHeaderSize, bareNewlines } = submission;
   const preparation = createPreparation({ hostname, maxMessageSize, maxHeaderSize, bareNewlines, createSpool, signer, warn });
   const envelope = { reversePath: from, recipients: [{ address: to }], body: '7BIT', smtpUtf8: false } as const;
-  const started = preparation.start({ queueId: id, now, envelope, kind: 'report' });
+  const sender = { user: null, reversePath: from };
+  const sign = (await signatureChooser(config))(sender, to);
+  const started = preparation.start({ queueId: id, now, envelope, kind: 'report', sign });
   await started.write(Buffer.from(testMessage({ hostname, id, from, to, now })));
   const { content, size, messageId, signatures, eightBit, needsSmtpUtf8 } = await started.finish();
   const message: NewMessage = {
-    ...{ id, user: null, reversePath: from, messageId, size, acceptedAt: now, expiresAt: now + queue.lifetime },
+    ...{ ...sender, id, recorded: true, messageId, size, acceptedAt: now, expiresAt: now + queue.lifetime },
     ...{ body: eightBit ? '8BITMIME' : '7BIT', needsSmtpUtf8, signatures, content },
-    recipients: [{ address: to, destination: (await destinationChooser(config))({ user: null, reversePath: from }, to) }],
+    recipients: [{ address: to, destination: (await destinationChooser(config))(sender, to) }],
   };
   const result = await store.messages.accept({ message, claim: [], owner: 'send' });
-  if (result.accepted) return id;
+  if (result.accepted) return { id, content: result.content };
   await discard(content);
   throw new CommandError('The message was refused.');
 }
@@ -106,7 +116,6 @@ async function follow(io: Io, options: CommonOptions & SendOptions, { store, id,
   const deadline = Date.now() + timeout;
   const paint = paintFor(io);
   const say = options.verbose ? (text: string) => io.err(`${time(Date.now())} ${text}`) : () => {};
-  if (options.verbose) io.err(await headerOf(store, id));
   let [seen, before] = [0, ''];
   for (;;) {
     const message = await store.messages.get(id);
@@ -114,27 +123,30 @@ async function follow(io: Io, options: CommonOptions & SendOptions, { store, id,
     const { state, trace, destination } = message.recipients[0]!;
     if (state !== before) say(`${state}, for ${destination}`);
     before = state;
-    for (const attempt of trace.slice(seen)) io.err(describeAttempt(attempt, paint));
+    for (const attempt of trace.slice(seen)) {
+      io.err(describeAttempt(attempt, paint));
+      if (options.verbose) io.err(describeConversation(attempt).trimEnd());
+    }
     seen = trace.length;
-    if (ENDED_STATES.includes(state) || Date.now() >= deadline) return finish(io, options.json === true, message, seen);
+    if (ENDED_STATES.includes(state) || Date.now() >= deadline) return finish(io, options, message);
     await sleep(POLL);
   }
 }
 
-/** The words of an attempt are not kept, only its last reply: what can be shown of it is what was sent. */
-async function headerOf(store: Store, id: string): Promise<string> {
-  const content = await store.messages.content(id);
-  if (content === undefined) return 'It has left already.';
+function describeHeader(content: Content): string {
   const text = Buffer.from(content.kind === 'inline' ? content.bytes : content.prefix).toString();
-  return `The header as it is sent (of the conversation itself, the last reply is kept):\n${text.split('\r\n\r\n')[0]!.replaceAll('\r', '').replace(/^/gm, '  ')}`;
+  return `The header as it is sent:\n${text.split('\r\n\r\n')[0]!.replaceAll('\r', '').replace(/^/gm, '  ')}`;
 }
 
-async function finish(io: Io, json: boolean, message: StoredMessage, attempts: number): Promise<void> {
-  await (json ? printJson(io, traceShape(message)) : io.out(describeMessage(message, paintFor(io))));
-  const { state, nextAttemptAt } = message.recipients[0]!;
+async function finish(io: Io, options: CommonOptions & SendOptions, message: StoredMessage): Promise<void> {
+  await (options.json ? printJson(io, traceShape(message)) : io.out(describeMessage(message, { paint: paintFor(io) })));
+  const { state, nextAttemptAt, trace } = message.recipients[0]!;
   if (state === 'relayed') return;
+  const attempts = trace.length;
   const idle = attempts === 0 && !ENDED_STATES.includes(state) ? ' Is the relay running (`smarthost serve`)?' : '';
   const next = nextAttemptAt === null || attempts === 0 ? '' : ` The next attempt is at ${time(nextAttemptAt)}.`;
   const later = ENDED_STATES.includes(state) ? '' : ` It stays in the queue: smarthost trace ${message.id}`;
-  throw new CommandError(`Not relayed: ${state}.${idle}${next}${later}`);
+  const kept = trace.some(({ conversation }) => conversation !== undefined);
+  const words = options.verbose || !kept ? '' : ` What was said: smarthost trace ${message.id} --verbose`;
+  throw new CommandError(`Not relayed: ${state}.${idle}${next}${later}${words}`);
 }

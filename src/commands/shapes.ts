@@ -34,8 +34,9 @@ function shape<A>(message: StoredMessage, attempts: (recipient: Recipient) => A)
   };
 }
 
-function attemptShape({ at, mx, ip, tls, outcome, code, status, reply, seconds }: AttemptRecord) {
-  return { at: iso(at), mx, ip, tls, outcome, code, status, reply, seconds };
+function attemptShape({ at, mx, ip, tls, outcome, code, status, reply, seconds, conversation }: AttemptRecord) {
+  const shape = { at: iso(at), mx, ip, tls, outcome, code, status, reply, seconds };
+  return conversation === undefined ? shape : { ...shape, conversation: conversation.split('\n') };
 }
 
 export function touchedShape({ id, recipient, state }: Touched) {

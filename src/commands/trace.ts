@@ -12,21 +12,27 @@ const MOST = 100;
 const SHOWN = 5;
 
 export const registerTrace: Register = (program, io) => {
-  define<{ readonly all?: boolean }>(
+  define<{ readonly all?: boolean; readonly verbose?: boolean }>(
     program,
     {
       usage: 'trace <what>',
       about:
         'Where is my mail? By queue ID, Message-ID, or the address of a recipient or sender; the newest first, with every attempt.',
       examples: ['trace 1h8m2k9x70abc', "trace '<1234@example.org>'", 'trace bob@example.com --json'],
-      options: (command) => command.option('--all', `more than the newest ${SHOWN}, up to ${MOST}; --json has them always`),
+      options: (command) =>
+        command
+          .option('--all', `more than the newest ${SHOWN}, up to ${MOST}; --json has them always`)
+          .option('--verbose', 'what was said in each attempt, kept for test messages (`smarthost send`); --json has it always'),
     },
     ([what], options) =>
       withStore(io, options, async ({ store }) => {
         const found = await store.messages.find(what!.trim(), MOST);
         const shown = options.all || options.json ? found : found.slice(0, SHOWN);
         if (options.json) await printJson(io, found.map(traceShape));
-        else await io.out(shown.map((message) => describeMessage(message, paintFor(io))).join('\n'));
+        else {
+          const manner = { paint: paintFor(io), conversations: options.verbose === true };
+          await io.out(shown.map((message) => describeMessage(message, manner)).join('\n'));
+        }
         if (found.length === 0)
           throw new CommandError(
             `Nothing is known of ${JSON.stringify(what)}: no such message, or its trace was forgotten (trace.keep).`,

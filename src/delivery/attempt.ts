@@ -8,6 +8,7 @@ import type { Targets } from './plan.ts';
 import type { Pool } from './pool.ts';
 import { isUsable, openSession, type Session, type SessionContext, type Target } from './session.ts';
 import { type TransactionResult, transact } from './transaction.ts';
+import type { Transcript } from './transcript.ts';
 import { judgeReturned, type PaceEffect, type Verdict } from './verdict.ts';
 
 export type AttemptContext = {
@@ -26,6 +27,8 @@ export type Job = {
   readonly recipients: readonly StoredRecipient[];
   readonly targets: Targets;
   readonly signal: AbortSignal;
+  /** Takes down the conversations, which have a connection of their own then. */
+  readonly transcript?: Transcript | undefined;
 };
 
 /** A verdict, and where it was given. */
@@ -110,7 +113,7 @@ class Conversation {
   async with(target: Target, chosen: readonly number[]): Promise<{ reached: boolean; given: readonly Result[] }> {
     const { recipients, letter } = this.#job;
     const given: Result[] = [];
-    let session = this.#context.pool.take(target);
+    let session = this.#job.transcript === undefined ? this.#context.pool.take(target) : undefined;
     for (let begin = 0; begin < chosen.length; begin += MAX_RECIPIENTS) {
       const group = chosen.slice(begin, begin + MAX_RECIPIENTS).map((i) => recipients[i]!);
       let verdicts = session === undefined ? 'stale' : await this.#send(session, letter, group);
@@ -126,6 +129,7 @@ class Conversation {
       const { tls, extensions } = session!;
       if (verdicts !== 'stale') for (const verdict of verdicts) given.push({ verdict, target, tls, dsn: extensions.dsn });
       if (begin + MAX_RECIPIENTS < chosen.length && isUsable(session!)) continue;
+      if (this.#job.transcript !== undefined) session!.worn = true;
       this.#context.pool.give(session!);
       session = undefined;
     }
@@ -144,8 +148,11 @@ class Conversation {
   async #open(target: Target) {
     if (this.#stopped) return { verdict: stopped(), reached: false, tls: undefined };
     const { session: context, unreachable } = this.#context;
+    const { transcript } = this.#job;
     const opened = await openSession(target, context, (connection) => {
       this.#connection = connection;
+      connection.transcript = transcript;
+      transcript?.note(`connecting to ${target.mx} [${target.ip}] port ${target.port}`);
     });
     if (unreachable.size > 0 || 'verdict' in opened)
       remember(unreachable, target, 'verdict' in opened && !opened.reached && opened.verdict.kind !== 'returned');

@@ -9,6 +9,7 @@ import { SECOND } from '../system/clock.ts';
 import type { Failure, FailureKind, Stage } from './failure.ts';
 import type { Timeouts } from './options.ts';
 import { type RemoteReply, ReplyReader } from './reply-reader.ts';
+import type { Transcript } from './transcript.ts';
 
 /** Replies in the order of the commands; with a failure there are fewer than were asked for. A 421 is always the last one. */
 export type Exchange = { readonly replies: readonly RemoteReply[]; readonly failure?: Failure };
@@ -48,6 +49,8 @@ export class Connection {
   #stage: Stage = 'connect';
   /** Called once, when the connection ends while nobody waits for anything: it lay idle. */
   onIdleEnd: (() => void) | undefined;
+  /** Takes down what is said, for the few messages that ask for it. */
+  transcript: Transcript | undefined;
 
   private constructor(socket: Socket, timeouts: Milliseconds) {
     this.#socket = socket;
@@ -89,22 +92,26 @@ export class Connection {
   }
 
   /** Puts our side of a conversation on TLS: RFC 3207. What came in clear behind the 220 is an injection, §6. */
-  startTls({ options, onSession }: TlsStart): Promise<Failure | undefined> {
-    if (this.#reader.pending)
-      return Promise.resolve(this.#end('malformed', 'STARTTLS', 'bytes in clear behind the reply to STARTTLS'));
+  async startTls({ options, onSession }: TlsStart): Promise<Failure | undefined> {
+    if (this.#reader.pending) return this.#end('malformed', 'STARTTLS', 'bytes in clear behind the reply to STARTTLS');
     const plain = this.#socket;
     for (const event of ['data', 'error', 'close']) plain.removeAllListeners(event);
     plain.on('error', () => {}); // told by the TLS socket
     this.#reader = new ReplyReader();
-    this.#socket = connectTls({ ...options, socket: plain }).on('session', onSession);
+    // A resumed session does not show the certificate.
+    const whole = this.transcript === undefined ? {} : { session: undefined };
+    this.#socket = connectTls({ ...options, ...whole, socket: plain }).on('session', onSession);
     this.#listen();
-    return this.#established('handshake', 'secureConnect');
+    const failure = await this.#established('handshake', 'secureConnect');
+    if (failure === undefined) this.transcript?.secured(this.#socket as TLSSocket);
+    return failure;
   }
 
   /** Sends what is given and awaits one reply for each stage. */
   exchange(data: string, stages: readonly Stage[]): Promise<Exchange> {
     if (this.#failure === undefined && this.#reader.pending) this.#end('malformed', stages[0]!, 'a reply that nobody asked for');
     if (this.#failure !== undefined) return this.replies(stages);
+    this.transcript?.sent(data, stages[0] === 'AUTH');
     if (data !== '') this.#socket.write(data);
     return this.replies(stages);
   }
@@ -181,6 +188,7 @@ export class Connection {
     try {
       for (let reply = this.#reader.next(); reply !== undefined; reply = this.#reader.next()) {
         waiting.replies.push(reply);
+        this.transcript?.received(reply);
         if (waiting.replies.length < waiting.stages.length && reply.code !== 421) continue;
         this.#settle(waiting);
         return;
@@ -227,6 +235,7 @@ export class Connection {
   }
 
   #end(kind: FailureKind, stage: Stage, detail: string): Failure {
+    if (this.#failure === undefined) this.transcript?.note(`${kind} (${stage}): ${detail}`);
     return this.#fail({ kind, stage, detail });
   }
 

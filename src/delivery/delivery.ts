@@ -14,9 +14,10 @@ import { createEncryption } from './encryption.ts';
 import { createIpFamilies } from './ip-families.ts';
 import type { Delivery, DeliveryOptions } from './options.ts';
 import { startPacing, type TurnedAway } from './pacing.ts';
-import { type Plan, type PlanContext, planFor } from './plan.ts';
+import { type PlanContext, planFor } from './plan.ts';
 import { createPool } from './pool.ts';
 import { destinationOf, signs } from './route.ts';
+import { createTranscript } from './transcript.ts';
 import { judgeFailure, judgeReturned, type Verdict } from './verdict.ts';
 
 export type { Delivery, DeliveryOptions, IpPolicy, Route, Timeouts, TlsLevel } from './options.ts';
@@ -105,17 +106,17 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     if (turnedAway !== undefined) return all(turnedAway.verdict, turnedAway.notBefore);
     started = performance.now();
     let results: readonly Result[] = [];
+    const transcript = message.recorded ? createTranscript() : undefined;
     try {
-      results = await attemptPlan(found, { message, content, recipients }, signal);
+      const letter = { message, content };
+      results = await attempt({ letter, recipients, targets: await found.targets(), signal, transcript }, context);
     } finally {
       const { effect, reason } = effectOf(results);
       pacing.leave(found.key, effect, reason);
     }
-    return results.map((result) => outcomeOf(result, started));
-  }
-
-  async function attemptPlan(found: Plan, { message, content, recipients }: Omit<Claim, never>, signal: AbortSignal) {
-    return attempt({ letter: { message, content }, recipients, targets: await found.targets(), signal }, context);
+    const outcomes = results.map((result) => outcomeOf(result, started));
+    const conversation = transcript?.text() ?? '';
+    return conversation === '' ? outcomes : outcomes.map((outcome) => ({ ...outcome, conversation }));
   }
 
   return {

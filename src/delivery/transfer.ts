@@ -2,6 +2,7 @@
 import type { Content } from '../store/store.ts';
 import type { Connection } from './connection.ts';
 import { DotStuffer } from './dot-stuffing.ts';
+import { contentSize } from './envelope-commands.ts';
 import { judgeFailure, judgeReply, type Verdict } from './verdict.ts';
 
 /** Below this, copying into one buffer is cheaper than a second piece. */
@@ -18,6 +19,8 @@ export async function sendContent(connection: Connection, content: Content, comm
     content.kind === 'inline'
       ? await sendInline(connection, content.bytes, commit)
       : await sendSpooled(connection, content, commit);
+  const { transcript } = connection;
+  transcript?.note(sent ? `… ${contentSize(content)} bytes of message …` : '… a part of the message …');
   if (!sent) return { verdict: await early(connection), inStep: false };
   const { replies, failure } = await connection.replies(['dot']);
   const [reply] = replies;

@@ -108,7 +108,8 @@ function attempted(outcome: Outcome, at: number): { lastReply: string; attempt?:
   const line = replyLine(outcome.reply);
   const reply = line.length > MAX_REPLY ? `${line.slice(0, MAX_REPLY)}…` : line;
   if (outcome.kind === 'returned') return { lastReply: reply };
-  const { kind, mx = null, ip = null, tls = null, seconds } = outcome;
+  const { kind, mx = null, ip = null, tls = null, seconds, conversation } = outcome;
   const { code, status } = outcome.reply;
-  return { lastReply: reply, attempt: { at, mx, ip, tls, outcome: kind, code, status, reply, seconds } };
+  const attempt = { at, mx, ip, tls, outcome: kind, code, status, reply, seconds };
+  return { lastReply: reply, attempt: conversation === undefined ? attempt : { ...attempt, conversation } };
 }

@@ -11,6 +11,8 @@ export type Where = {
   readonly tls?: string;
   /** Length of the attempt. */
   readonly seconds: number;
+  /** What was said, one line each; only of a message that asks for it. */
+  readonly conversation?: string;
 };
 
 /** What one attempt did to one recipient: the queue acts on it, the report quotes it. */

@@ -72,6 +72,8 @@ export type MessageFacts = {
   readonly envid?: string;
   /** `selector._domainkey.domain` of each signature we made. */
   readonly signatures: readonly string[];
+  /** What its attempts say and hear is kept in the trace: a test message. */
+  readonly recorded?: boolean;
   /** The message that this report is about. */
   readonly about?: string;
 };
@@ -145,6 +147,8 @@ export type AttemptRecord = {
   readonly status: string;
   readonly reply: string;
   readonly seconds: number;
+  /** What was said, one line each; absent unless the message is `recorded`. */
+  readonly conversation?: string;
 };
 
 export type RecipientChange = {

@@ -3,7 +3,14 @@
  * of them costs half of what objects cost.
  */
 import { crc32 } from 'node:zlib';
-import type { MessageFacts, NewMessage, NewRecipient, RecipientChange, StoredRecipient } from '../message-store.ts';
+import type {
+  AttemptRecord,
+  MessageFacts,
+  NewMessage,
+  NewRecipient,
+  RecipientChange,
+  StoredRecipient,
+} from '../message-store.ts';
 import { notifyBits, notifyWords, outcomeNumber, stateName, stateNumber } from './states.ts';
 
 export type Value = string | number | null;
@@ -26,6 +33,7 @@ const EIGHT_BIT = 1;
 const SMTPUTF8 = 2;
 const RET_FULL = 4;
 const RET_HDRS = 8;
+const RECORDED = 16;
 
 export function encodeMessage(message: NewMessage): EncodedMessage {
   const { content } = message;
@@ -47,7 +55,8 @@ function encodeFacts(m: MessageFacts): readonly Value[] {
   const flags =
     (m.body === '8BITMIME' ? EIGHT_BIT : 0) |
     (m.needsSmtpUtf8 ? SMTPUTF8 : 0) |
-    (m.ret === 'FULL' ? RET_FULL : m.ret === 'HDRS' ? RET_HDRS : 0);
+    (m.ret === 'FULL' ? RET_FULL : m.ret === 'HDRS' ? RET_HDRS : 0) |
+    (m.recorded ? RECORDED : 0);
   return [
     m.id,
     m.user,
@@ -106,6 +115,7 @@ export function decodeFacts(row: MessageRow): MessageFacts {
     ...(ret === undefined ? {} : { ret }),
     ...(row.envid === null ? {} : { envid: row.envid }),
     signatures: row.signatures === '' ? [] : row.signatures.split(' '),
+    ...(row.flags & RECORDED ? { recorded: true } : {}),
     ...(row.about === null ? {} : { about: row.about }),
   };
 }
@@ -146,6 +156,10 @@ export function decodeRecipient(row: RecipientRow): StoredRecipient {
   };
 }
 
+function encodeAttempt(a: AttemptRecord): readonly Value[] {
+  return [a.at, a.mx, a.ip, a.tls, outcomeNumber(a.outcome), a.code, a.status, a.reply, a.seconds, a.conversation ?? null];
+}
+
 /** What one change becomes: the new state, and the columns of `attempts` from `at` on where there was one. */
 export type EncodedChange = readonly [
   n: number,
@@ -158,8 +172,7 @@ export type EncodedChange = readonly [
 
 export function encodeChange(change: RecipientChange): EncodedChange {
   const { n, state, nextAttemptAt, lastReply, delayReported, attempt: a } = change;
-  const attempt =
-    a === undefined ? null : [a.at, a.mx, a.ip, a.tls, outcomeNumber(a.outcome), a.code, a.status, a.reply, a.seconds];
+  const attempt = a === undefined ? null : encodeAttempt(a);
   const reported = delayReported === undefined ? null : Number(delayReported);
   return [n, stateNumber(state), nextAttemptAt ?? null, lastReply ?? null, reported, attempt];
 }

@@ -67,4 +67,5 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE notices (seq INTEGER PRIMARY KEY, event TEXT NOT NULL, message TEXT NOT NULL, recipient TEXT NOT NULL);
   CREATE TABLE small_values (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   `,
+  'ALTER TABLE attempts ADD COLUMN conversation TEXT',
 ];

@@ -84,7 +84,7 @@ function recordOnly(context: Context, id: string, n: number, attempt: readonly V
 }
 
 function insertAttempt({ db }: Context, id: string, n: number, values: readonly Value[]): void {
-  db.run('INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', id, n, ...values);
+  db.run('INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', id, n, ...values);
 }
 
 /** The last recipient of a message takes its content along. */

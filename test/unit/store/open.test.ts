@@ -104,6 +104,17 @@ test('an older store becomes one of this version when it is opened, with all tha
   expect(await refusal(path)).toMatch(/newer smarthost .*install that version again, or restore a backup/);
 });
 
+test('a store of the first format is read, and what is new can be written to it', async () => {
+  const path = dataDir();
+  const first = openDatabase(databaseFile(path), 1000, MIGRATIONS.slice(0, 1));
+  const columns = "'old', 0, 1, 7, 'mx', '192.0.2.1', NULL, 5, 250, '2.0.0', 'Ok', 0.5";
+  first.exec(`INSERT INTO attempts VALUES (${columns})`);
+  first.close();
+  const db = openDatabase(databaseFile(path), 1000);
+  expect(db.get('SELECT reply, conversation FROM attempts')).toEqual({ reply: 'Ok', conversation: null });
+  db.close();
+});
+
 test('a database of another program is refused', async () => {
   const path = dataDir();
   const db = new DatabaseSync(databaseFile(path));
