@@ -7,6 +7,7 @@ import type { Config } from './config/config.ts';
 import { createCredentials } from './credentials/credentials.ts';
 import { startDelivery } from './delivery/delivery.ts';
 import { createDns } from './dns/dns.ts';
+import type { SmtpProbe } from './doctor/smtp-probe.ts';
 import { diskRefusal, reasonsAgainst, snapshot } from './main-health.ts';
 import { createLimitNotices } from './main-notices.ts';
 import {
@@ -18,6 +19,7 @@ import {
   quotaDefaults,
   submissionOptions,
 } from './main-options.ts';
+import { startOutboundLook } from './main-outbound.ts';
 import { ensureOwnKey, followRoutes, logNotices, startTrimming, tokenOf, warnOfFileSystem } from './main-store.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { createQuota } from './policy/policy.ts';
@@ -40,6 +42,8 @@ export type RelayOptions = {
   readonly reload: () => Promise<{ readonly config: Config } | { readonly problems: readonly string[] }>;
   /** Takes whole log lines instead of stdout. */
   readonly write?: (lines: string) => void;
+  /** Looks at a mail server in place of a connection. */
+  readonly probe?: SmtpProbe;
 };
 
 export type Relay = {
@@ -56,7 +60,7 @@ type Listening = { readonly name: string; readonly address: string; readonly por
 const DRAIN = 28 * SECOND;
 
 /** @throws Error with one sentence where the relay cannot work: port taken, store in use, files that do not fit. */
-export async function startRelay({ config, reload, write }: RelayOptions): Promise<Relay> {
+export async function startRelay({ config, reload, write, probe }: RelayOptions): Promise<Relay> {
   const log = createLog({ ...config.log, ...(write === undefined ? {} : { write }) });
   const metrics = createMetrics(VERSION);
   const mailLog = createMailLog(log, metrics.observe);
@@ -68,7 +72,7 @@ export async function startRelay({ config, reload, write }: RelayOptions): Promi
   process.on('uncaughtExceptionMonitor', crashed);
   closers.push(() => process.off('uncaughtExceptionMonitor', crashed));
   try {
-    return await build({ config, reload, log, mailLog, metrics, closers });
+    return await build({ config, reload, probe, log, mailLog, metrics, closers });
   } catch (error) {
     await closeAll(closers, log);
     throw error;
@@ -87,6 +91,7 @@ async function closeAll(closers: Parts['closers'], log: Log): Promise<void> {
 }
 
 type Parts = Pick<RelayOptions, 'config' | 'reload'> & {
+  readonly probe: RelayOptions['probe'];
   readonly log: Log;
   readonly mailLog: MailLog;
   readonly metrics: Metrics;
@@ -94,7 +99,7 @@ type Parts = Pick<RelayOptions, 'config' | 'reload'> & {
   readonly closers: (() => Promise<unknown> | unknown)[];
 };
 
-async function build({ config: first, reload: read, log, mailLog, metrics, closers }: Parts): Promise<Relay> {
+async function build({ config: first, reload: read, probe, log, mailLog, metrics, closers }: Parts): Promise<Relay> {
   let config = first;
   const lock = await lockInstance(config.dataDir);
   closers.push(() => lock.release());
@@ -226,6 +231,8 @@ async function build({ config: first, reload: read, log, mailLog, metrics, close
   closers.push(() => admin.close());
 
   const listening = [...submission.listening, ...certificates.listening, ...admin.listening];
+  const outbound = startOutboundLook({ config, dns, log, probe });
+  closers.push(outbound.close);
   log.info('started', { version: VERSION, pid: process.pid, listen: listening });
 
   let closing: Promise<void> | undefined;

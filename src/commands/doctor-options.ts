@@ -4,6 +4,7 @@ import { readFile, statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { describeCertificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
+import { catchAll } from '../delivery/delivery.ts';
 import { askValidated, createDns, type Dns } from '../dns/dns.ts';
 import { type DoctorOptions, examine, type Finding, httpTime, type Probes, probeSmtp } from '../doctor/doctor.ts';
 import { type Credential, isInstanceRunning, type Store } from '../store/store.ts';
@@ -31,15 +32,12 @@ async function optionsOf({ config, store, domain }: Parts, ca: string | undefine
   const status = await describeCertificates(store.operation, Date.now());
   const { oldestAcceptedAt } = await store.messages.counts();
   const { hostname, tls, listen } = config;
-  const route = config.routes.find((one) =>
-    [one.recipientDomain, one.senderDomain, one.user, one.mx].every((value) => value === undefined),
-  );
   return {
     hostname,
     domains: domains.filter((name) => name !== hostname),
     keys,
     delivery: config.delivery,
-    upstream: route?.hosts[0],
+    upstream: catchAll(config.routes)?.hosts[0],
     ...config.doctor,
     trustAd: config.dns.trustAd,
     listeners: (['submissions', 'submission'] as const).flatMap((name) => listen[name].map((at) => ({ name, ...at }))),

@@ -221,7 +221,7 @@ export const SETTINGS = {
     destinations: live(
       type.listOf(type.hostname),
       ['gmail.com', 'outlook.com', 'yahoo.com'],
-      'Mail domains whose MX hosts `smarthost doctor` connects to, to see whether port 25 is open. No mail is sent.',
+      'Mail domains whose MX hosts `smarthost doctor`, and the relay once when it starts, connect to, to see whether port 25 is open. No mail is sent. `[]`: nobody is asked.',
     ),
     blockLists: live(
       type.listOf(type.hostname),

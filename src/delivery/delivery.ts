@@ -21,7 +21,7 @@ import { createTranscript } from './transcript.ts';
 import { judgeFailure, judgeReturned, type Verdict } from './verdict.ts';
 
 export type { Delivery, DeliveryOptions, IpPolicy, Route, Timeouts, TlsLevel } from './options.ts';
-export { destinationOf, signs } from './route.ts';
+export { catchAll, destinationOf, signs } from './route.ts';
 
 /** How long an address that could not be connected to is tried last. */
 const UNREACHABLE = 5 * MINUTE;

@@ -32,6 +32,13 @@ function applies({ recipientDomain, senderDomain, user }: Route, message: Routed
   return user === undefined || user === message.user;
 }
 
+/** The route that takes all mail which no earlier one took; undefined: some mail goes by its MX. */
+export function catchAll(routes: readonly Route[]): Route | undefined {
+  return routes.find(({ hosts, recipientDomain = '*', senderDomain = '*', user, mx }) => {
+    return hosts.length > 0 && recipientDomain === '*' && senderDomain === '*' && user === undefined && mx === undefined;
+  });
+}
+
 /** What deliveries are grouped by; whether a route with `mx` applies is known only when the MX is. */
 export function destinationOf(routes: readonly Route[], message: Routed, address: string): string {
   const [first] = candidateRoutes(routes, message, address);

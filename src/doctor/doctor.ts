@@ -11,7 +11,7 @@ import { checkListener, gatherListener, type Listener, type TlsMode } from './li
 import { type ClockFacts, checkClock, checkDisk, checkStore, type DiskFacts, type StoreFacts } from './machine.ts';
 import { addressesSeen, checkOutbound, gatherOutbound } from './outbound.ts';
 import { type IpPolicy, isUnreachable, ownAddresses } from './own-addresses.ts';
-import type { SmtpAnswer, SmtpTarget } from './smtp-probe.ts';
+import type { SmtpProbe } from './smtp-probe.ts';
 import { greetedTimes, type PeerTime } from './time.ts';
 
 export { isDmarc } from './dmarc.ts';
@@ -57,7 +57,7 @@ export type DoctorOptions = {
 /** The senses: everything that reaches out of this process. None of them rejects. */
 export type Probes = {
   readonly dns: Dns;
-  readonly smtp: (target: SmtpTarget) => Promise<SmtpAnswer>;
+  readonly smtp: SmtpProbe;
   /** Whether the resolver validates: asked of a name that is signed. */
   readonly signed: () => Promise<Validated>;
   /** What failed, or undefined. */

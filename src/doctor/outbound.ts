@@ -4,7 +4,7 @@ import type { Dns } from '../dns/dns.ts';
 import { isPublicAddress } from '../system/public-address.ts';
 import { ASK_AGAIN, about, type Finding, listed } from './finding.ts';
 import { type IpPolicy, valuesOf } from './own-addresses.ts';
-import type { SmtpAnswer, SmtpTarget } from './smtp-probe.ts';
+import type { SmtpAnswer, SmtpProbe } from './smtp-probe.ts';
 
 export type Family = 4 | 6;
 export type Attempt = { readonly host: string; readonly address: string; readonly answer: SmtpAnswer };
@@ -23,7 +23,7 @@ export type OutboundFacts = {
 
 export type OutboundQuestion = {
   readonly dns: Dns;
-  readonly smtp: (target: SmtpTarget) => Promise<SmtpAnswer>;
+  readonly smtp: SmtpProbe;
   readonly destinations: readonly string[];
   readonly hostname: string;
   readonly port: number;

@@ -16,7 +16,12 @@ export type SmtpTarget = {
   readonly rsaOnly?: boolean;
   /** Milliseconds for all of it. */
   readonly timeout: number;
+  /** Ends it early. */
+  readonly signal?: AbortSignal;
 };
+
+/** Never rejects. */
+export type SmtpProbe = (target: SmtpTarget) => Promise<SmtpAnswer>;
 
 export type SmtpAnswer = {
   /** Lines of the greeting; absent: nobody answered. */
@@ -41,7 +46,8 @@ export type SeenCertificate = {
 /** Never rejects. */
 export async function probeSmtp(target: SmtpTarget): Promise<SmtpAnswer> {
   const heard: { -readonly [K in keyof SmtpAnswer]: SmtpAnswer[K] } = { heardAt: Date.now() };
-  const signal = AbortSignal.timeout(target.timeout);
+  const limit = AbortSignal.timeout(target.timeout);
+  const signal = target.signal === undefined ? limit : AbortSignal.any([limit, target.signal]);
   let socket: Socket | undefined;
   try {
     socket = await connected(target, signal);

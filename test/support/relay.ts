@@ -22,6 +22,8 @@ export type TestRelayOptions = {
   readonly domains?: readonly string[];
   /** Takes the place of reading the file again. */
   readonly reload?: Parameters<typeof start>[0]['reload'];
+  /** What a look at port 25 finds at the start. */
+  readonly probe?: Parameters<typeof start>[0]['probe'];
   /** Keep: the data directory of an earlier relay. */
   readonly dataDir?: string;
 };
@@ -53,6 +55,7 @@ export async function startTestRelay(options: TestRelayOptions = {}) {
   const waiting = new Set<() => void>();
   const relay = await start({
     config: await load(file),
+    ...(options.probe === undefined ? {} : { probe: options.probe }),
     reload:
       options.reload ??
       (async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { candidateRoutes, destinationOf, matchesDomain, parseHost, signs } from '../../../src/delivery/route.ts';
+import { candidateRoutes, catchAll, destinationOf, matchesDomain, parseHost, signs } from '../../../src/delivery/route.ts';
 
 test.each([
   ['*', 'any.test', true],
@@ -36,6 +36,16 @@ test('the first route whose every condition holds is taken', () => {
 test('a route by MX is a candidate until the MX is known, and the mail is grouped by domain', () => {
   expect(candidateRoutes(routes, mail, 'x@y.b.test').map(({ hosts }) => hosts[0])).toEqual(['three.test:25', 'four.test:25']);
   expect(destinationOf(routes, mail, 'x@y.b.test')).toBe('y.b.test');
+});
+
+test('a route without a condition takes all mail that is left', () => {
+  const all = { hosts: ['up.test'] };
+  const some = { hosts: ['up.test'], recipientDomain: 'a.test' };
+  expect(catchAll([some, all])).toBe(all);
+  expect(catchAll([some])).toBeUndefined();
+  expect(catchAll([{ ...all, recipientDomain: '*', senderDomain: '*' }])).toBeDefined();
+  for (const condition of [{ user: 'anna' }, { mx: '*' }, { senderDomain: 'b.test' }, { hosts: [] }])
+    expect(catchAll([{ ...all, ...condition }])).toBeUndefined();
 });
 
 test('a route says whether its mail is signed, where it is known when mail is accepted', () => {

@@ -1,0 +1,44 @@
+/** One look at port 25 outwards beside the start: where it is dead all direct mail waits, and the log should say why. RFC 5321 §5.1 */
+import type { Config } from './config/config.ts';
+import { catchAll } from './delivery/delivery.ts';
+import type { Dns } from './dns/dns.ts';
+import { checkOutbound, gatherOutbound } from './doctor/outbound.ts';
+import { probeSmtp, type SmtpProbe } from './doctor/smtp-probe.ts';
+import { SECOND } from './system/clock.ts';
+import type { Log } from './system/log.ts';
+import { publicAddresses } from './system/public-address.ts';
+
+export type OutboundLook = {
+  readonly config: Pick<Config, 'hostname' | 'delivery' | 'routes' | 'doctor'>;
+  readonly dns: Dns;
+  readonly log: Log;
+  readonly probe?: SmtpProbe | undefined;
+};
+
+/** Of one connection. */
+const TIMEOUT = 6 * SECOND;
+
+/**
+ * Nobody waits for it. Nothing is asked where a route takes all mail, or where `doctor.destinations` is empty. What the DNS does not
+ * answer now is no sign of anything: the network of a machine that starts may come later.
+ */
+export function startOutboundLook({ config, dns, log, probe = probeSmtp }: OutboundLook): { close(): void } {
+  const { hostname, delivery, routes, doctor } = config;
+  const { destinations } = doctor;
+  const ending = new AbortController();
+  if (catchAll(routes) !== undefined || destinations.length === 0) return { close: () => {} };
+
+  async function look(): Promise<void> {
+    const smtp: SmtpProbe = (target) => probe({ ...target, signal: ending.signal });
+    const { port, ip, source } = delivery;
+    const gathered = await gatherOutbound({ dns, smtp, destinations, hostname, port, source, timeout: TIMEOUT });
+    if (ending.signal.aborted) return;
+    const hasIpv6 = publicAddresses().some((address) => address.includes(':'));
+    for (const finding of checkOutbound({ ...gathered, port, ip, destinations, hasIpv6, upstream: undefined })) {
+      const { result, subject, found, advice } = finding;
+      if (result === 'error') log.warn('outbound25', { family: subject, found, advice });
+    }
+  }
+  look().catch((error: unknown) => log.error('outboundNotLookedAt', { error }));
+  return { close: () => ending.abort() };
+}
