@@ -1,7 +1,7 @@
 /** ACME Renewal Information: asks the authority when a certificate should be renewed. RFC 9773. */
 import { X509Certificate } from 'node:crypto';
 import { DAY } from '../system/clock.ts';
-import { AcmeError, problemOf } from './acme-error.ts';
+import { AcmeError, problemOf, tidy } from './acme-error.ts';
 import { recheckAfter, type SuggestedWindow } from './renewal.ts';
 import type { Transport } from './transport.ts';
 
@@ -22,18 +22,24 @@ export async function fetchRenewalInformation(
   const { renewalInfo } = await getJson(transport, directory).then(({ json }) => json);
   const id = certificateId(certificate);
   if (typeof renewalInfo !== 'string' || id === undefined) return { checkAt: now + DAY };
-  const { json, retryAfter } = await getJson(transport, `${renewalInfo.replace(/\/$/, '')}/${id}`);
+  const url = `${renewalInfo.replace(/\/$/, '')}/${id}`;
+  if (!isWebAddress(url)) throw new AcmeError(`the authority names no usable address for renewal: ${tidy(renewalInfo)}`);
+  const { json, retryAfter } = await getJson(transport, url);
   const checkAt = now + recheckAfter(retryAfter === undefined ? undefined : retryAfter - now);
   const window = json['suggestedWindow'] as Record<string, unknown> | undefined;
   const [start, end] = [Date.parse(String(window?.['start'])), Date.parse(String(window?.['end']))];
   // RFC 9773 §4.2: a window that ends before it starts is no answer
-  if (!(start < end)) throw new AcmeError(`the authority suggests no usable time at ${new URL(renewalInfo).pathname}`);
+  if (!(start < end)) throw new AcmeError(`the authority suggests no usable time at ${new URL(url).pathname}`);
   const explanation = json['explanationURL'];
   return {
     window: { start, end },
     checkAt,
-    ...(typeof explanation === 'string' ? { explanation: explanation.slice(0, 500) } : {}),
+    ...(typeof explanation === 'string' ? { explanation: tidy(explanation) } : {}),
   };
+}
+
+function isWebAddress(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
 }
 
 async function getJson(transport: Transport, url: string): Promise<{ json: Record<string, unknown>; retryAfter?: number }> {

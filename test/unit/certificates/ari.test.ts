@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { AcmeError } from '../../../src/certificates/acme-error.ts';
 import { certificateId, fetchRenewalInformation } from '../../../src/certificates/ari.ts';
 import type { Transport } from '../../../src/certificates/transport.ts';
 import { DAY, HOUR } from '../../../src/system/clock.ts';
@@ -88,5 +89,20 @@ describe('what the authority answers', () => {
     ['a window of words', { body: { suggestedWindow: { start: 'soon', end: 'later' } } }],
   ])('is an error where it is %s', async (_, answer) => {
     await expect(ask([DIRECTORY, answer])).rejects.toThrow(/the authority/);
+  });
+
+  test.each(['https://ca .test/', 'nowhere', 'file:///etc', 'https://ca.test:99999/'])(
+    'is an error where its address is %s',
+    async (renewalInfo) => {
+      await expect(ask([{ body: { renewalInfo } }])).rejects.toThrow(AcmeError);
+    },
+  );
+
+  test('keeps the explanation of the authority to one line of text', async () => {
+    const { result } = await ask([
+      DIRECTORY,
+      { body: { suggestedWindow: window, explanationURL: 'https://ca.test/\u001b[2J\n' } },
+    ]);
+    expect(result.explanation).toBe('https://ca.test/ [2J');
   });
 });
