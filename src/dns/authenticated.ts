@@ -53,7 +53,7 @@ function ask({ name, type, server, timeout }: Query): Promise<Validated> {
     const timer = setTimeout(() => end({ kind: 'silent', cause: `${server} does not answer` }), timeout);
     socket.on('error', (error: NodeJS.ErrnoException) => end({ kind: 'silent', cause: `${server}: ${error.code}` }));
     socket.on('message', (bytes) => {
-      const answer = judge(bytes, id, server);
+      const answer = judgeAnswer(bytes, id, server);
       if (answer !== undefined) end(answer);
     });
     socket.connect(port, host, () => socket.send(packet));
@@ -61,7 +61,7 @@ function ask({ name, type, server, timeout }: Query): Promise<Validated> {
 }
 
 /** undefined: no answer to our question. */
-function judge(bytes: Buffer, id: number, server: string): Validated | undefined {
+export function judgeAnswer(bytes: Buffer, id: number, server: string): Validated | undefined {
   try {
     const packet = decode(bytes) as ReturnType<typeof decode> & { rcode?: string };
     if (packet.id !== id) return undefined;

@@ -15,17 +15,21 @@ const { values } = parseArgs({
 /** Inputs kept of each parser. */
 const KEPT = 60;
 
+const megabytes = (octets: number) => (octets / 1024 / 1024).toFixed(1);
+
 console.info(`seed ${values.seed}`);
 for (const target of values.target) {
   if (!Object.hasOwn(TARGETS, target)) throw new Error(`No parser ${target}: there are ${Object.keys(TARGETS).join(', ')}`);
-  const { tries, found, growth, failures } = await fuzz({ target, seconds: Number(values.seconds), seed: Number(values.seed) });
-  const megabytes = (growth / 1024 / 1024).toFixed(1);
+  const [seconds, seed] = [Number(values.seconds), Number(values.seed)];
+  const result = await fuzz({ target, seconds, seed, save: values.save });
+  const { tries, lines, found, kept, resident, failures } = result;
   console.info(
-    `${target.padEnd(14)} ${tries} inputs, ${found.length} shapes, ${megabytes} MB growth, ${failures.length} failures`,
+    `${target.padEnd(14)} ${tries} inputs, ${lines} lines, ${found} new, ${megabytes(kept)} MB kept, ` +
+      `${megabytes(resident)} MB resident, ${failures.length} failures`,
   );
   for (const failure of failures) console.error(failure);
   if (failures.length > 0) process.exitCode = 1;
-  if (values.save) save(target, found);
+  if (values.save) save(target, result.corpus);
 }
 
 function save(target: string, found: readonly string[]): void {

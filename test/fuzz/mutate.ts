@@ -65,6 +65,12 @@ function repeat(input: Buffer, random: Random, words: readonly Buffer[]): Buffer
   return insert(input, at(input, random), Buffer.alloc(Math.min(MAX_LENGTH, what.length * times), what));
 }
 
+/** What stands in inputs between blanks and signs, and those. */
+export function wordsOf(inputs: readonly Buffer[]): readonly Buffer[] {
+  const words = inputs.flatMap((input) => input.toString('latin1').match(/[\w-]+|[^\w-]+/g) ?? []);
+  return [...new Set(words)].map((word) => Buffer.from(word, 'latin1'));
+}
+
 /** One to eight changes to one of the inputs; now and then a very long one. */
 export function mutate(inputs: readonly Buffer[], words: readonly Buffer[], random: Random): Buffer {
   let input = inputs[random(inputs.length)]!;

@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import { readClientHello } from '../../src/certificates/client-hello.ts';
-import { parseConfig } from '../../src/config/config.ts';
+import { formatConfig, parseConfig } from '../../src/config/config.ts';
+import { parseExtensions } from '../../src/delivery/extensions.ts';
 import { clean, toReply } from '../../src/delivery/remote-reply.ts';
-import { MalformedReply, ReplyReader } from '../../src/delivery/reply-reader.ts';
+import { MalformedReply, type RemoteReply, ReplyReader } from '../../src/delivery/reply-reader.ts';
+import { judgeReply } from '../../src/delivery/verdict.ts';
 import { parseAddressList } from '../../src/preparation/address-list.ts';
 import { authorOf } from '../../src/preparation/author.ts';
 import { parseHeader } from '../../src/preparation/header.ts';
@@ -12,11 +14,14 @@ import { findings, loopIn, withoutRemoved } from '../../src/preparation/hygiene.
 import { Lines } from '../../src/preparation/newlines.ts';
 import { parseMailbox, parsePath } from '../../src/smtp/address.ts';
 import { formatReply, Refusal } from '../../src/smtp/reply.ts';
+import { decodeXtext, encodeXtext } from '../../src/smtp/xtext.ts';
 import { CommandReader, type LineProblem } from '../../src/submission/command-reader.ts';
 import { DataReader } from '../../src/submission/data-reader.ts';
 import { beginExchange, continueExchange } from '../../src/submission/exchange.ts';
 import { parseMailParameters, parseRecipientParameters } from '../../src/submission/mail-parameters.ts';
 import { parseProxyHeader } from '../../src/submission/proxy-protocol.ts';
+import { parseMail, parseRecipient } from '../../src/submission/transaction.ts';
+import { acmeAnswers, dnsAnswers, dnsTexts } from './targets-answers.ts';
 
 /**
  * Throws where a promise is broken. @returns a word for what the parser did: an input that gives a new one is worth keeping.
@@ -97,15 +102,33 @@ function headers(input: Buffer): string {
   return `${section.brokenLine !== undefined} ${found[0]} ${author}`;
 }
 
+/** SIZE, BODY, SMTPUTF8, RET, ENVID, NOTIFY and ORCPT, alone and behind their commands. */
 function parameters(input: Buffer): string {
   const text = input.toString('utf8');
-  const mail = refusalOr(() => Object.keys(parseMailParameters(text)).sort().join());
+  const mail = refusalOr(() => {
+    const { envid, ...others } = parseMailParameters(text);
+    assert.deepEqual(parseMail(`FROM:<> ${text}`, Number.MAX_VALUE), { path: '', parameters: parseMailParameters(text.trim()) });
+    if (envid !== undefined) holdsXtext(envid);
+    return `${envid !== undefined} ${Object.keys(others).sort().join()}`;
+  });
   const recipient = refusalOr(() => {
     const { notify, orcpt } = parseRecipientParameters(text);
-    if (orcpt !== undefined) assert.doesNotMatch(orcpt, /[^\x21-\x7e]/);
+    if (orcpt !== undefined) {
+      assert.doesNotMatch(orcpt, /[^\x21-\x7e]/);
+      holdsXtext(orcpt.slice(orcpt.indexOf(';') + 1));
+    }
     return `${notify?.join()} ${orcpt?.split(';')[0]?.slice(0, 8)}`;
   });
-  return `${mail} | ${recipient}`;
+  const whole = refusalOr(() => `${Object.keys(parseMail(text, 1000).parameters).length}`);
+  return `${mail} | ${recipient} | ${whole} | ${refusalOr(() => Object.keys(parseRecipient(text, true)).join())}`;
+}
+
+/** What was taken means the same when we say it ourselves. */
+function holdsXtext(text: string): void {
+  const meaning = decodeXtext(text);
+  assert.ok(meaning !== undefined, `${text} is taken, and is no xtext`);
+  assert.doesNotMatch(meaning, CONTROL);
+  assert.equal(decodeXtext(encodeXtext(meaning)), meaning);
 }
 
 function logins(input: Buffer): string {
@@ -122,7 +145,20 @@ function logins(input: Buffer): string {
   });
 }
 
+/** Only a clear 5yz to an envelope or its text ends in failure: what a reply to each step leads to. */
+function judge(reply: RemoteReply): string {
+  for (const value of parseExtensions(reply).auth) assert.doesNotMatch(value, /[\s=]/);
+  const kinds = (['greeting', 'EHLO', 'AUTH', 'MAIL', 'RCPT', 'DATA', 'dot'] as const).map((stage) => {
+    const { kind, reply: said } = judgeReply(stage, reply);
+    const final = kind === 'relayed' || kind === 'failed' ? Math.floor(reply.code / 100) : 4;
+    assert.match(said.status, new RegExp(`^${final}\\.`), `${stage} ${reply.code} ${said.status} ${kind}`);
+    return kind[0];
+  });
+  return kinds.join('');
+}
+
 function remoteReplies(input: Buffer, cut: number): string {
+  const judged = new Set<string>();
   const read = (chunks: readonly Buffer[]) => {
     const reader = new ReplyReader();
     const found: unknown[] = [];
@@ -134,6 +170,7 @@ function remoteReplies(input: Buffer, cut: number): string {
           assert.doesNotMatch(text + words, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
           assert.ok(text.length <= 2001 && clean(text).length <= 2001);
           assert.match(status, /^[2345]\.\d{1,3}\.\d{1,3}$/);
+          judged.add(judge(reply));
           found.push(reply);
         }
       }
@@ -147,7 +184,7 @@ function remoteReplies(input: Buffer, cut: number): string {
   // a line without end is noticed earlier where it comes in more pieces
   if (input.length < 60_000) assert.deepEqual(read(pieces(input, cut)), whole);
   const last = whole.at(-1);
-  return `${Math.min(whole.length, 4)} ${typeof last === 'string' ? last.slice(0, 14) : Math.floor(((last as { code: number } | undefined)?.code ?? 0) / 100)}`;
+  return `${[...judged].slice(0, 2)} ${Math.min(whole.length, 4)} ${typeof last === 'string' ? last.slice(0, 14) : Math.floor(((last as { code: number } | undefined)?.code ?? 0) / 100)}`;
 }
 
 function lines(chunks: readonly Buffer[], bareNewlines: 'normalize' | 'reject') {
@@ -198,9 +235,24 @@ function content(input: Buffer, cut: number): string {
   return `${whole.ended} ${whole.loneDot} ${refusal?.slice(0, 20)} ${bare} ${body.length > 0}`;
 }
 
-async function configuration(input: Buffer): Promise<string> {
-  const loaded = await parseConfig({ path: '/etc/smarthost.yaml', text: input.toString('utf8') }, { env: {}, cwd: '/' });
-  if ('config' in loaded) return `ok ${loaded.warnings.length}`;
+const configuration = (input: Buffer) => configured({ path: '/etc/smarthost.yaml', text: input.toString('utf8') }, {});
+
+/** A variable a line; `SMARTHOST_` stands before all of them. Files are not read: theirs do not exist. */
+function environment(input: Buffer): Promise<string> {
+  const variables = input
+    .toString('utf8')
+    .split('\n')
+    .map((line) => line.split(/=(.*)/s))
+    .map(([name = '', value = '']) => [`SMARTHOST_${name}`, name.endsWith('_FILE') ? '/nowhere/at/all' : value] as const);
+  return configured(undefined, Object.fromEntries(variables));
+}
+
+async function configured(file: { path: string; text: string } | undefined, env: Record<string, string>): Promise<string> {
+  const loaded = await parseConfig(file, { env, cwd: '/' });
+  if ('config' in loaded) {
+    assert.ok((await formatConfig(loaded.config)).length > 0);
+    return `ok ${loaded.warnings.length}`;
+  }
   assert.ok(loaded.problems.length > 0);
   for (const { message } of loaded.problems) assert.ok(message.length > 0);
   const [first] = loaded.problems;
@@ -226,5 +278,6 @@ function clientHellos(input: Buffer): string {
 
 export const TARGETS: Readonly<Record<string, Target>> = {
   ...{ commands, addresses, addressLists, headers, parameters, logins },
-  ...{ remoteReplies, content, configuration, proxyHeaders, clientHellos },
+  ...{ remoteReplies, content, configuration, environment, proxyHeaders, clientHellos },
+  ...{ dnsAnswers, dnsTexts, acmeAnswers },
 };

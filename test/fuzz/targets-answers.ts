@@ -1,0 +1,85 @@
+/** What we asked for and then got: answers of the DNS and of a certificate authority. Held to what `targets.ts` says. */
+import assert from 'node:assert/strict';
+import { AcmeError, problemOf, tidy } from '../../src/certificates/acme-error.ts';
+import { fetchRenewalInformation } from '../../src/certificates/ari.ts';
+import { parseRetryAfter } from '../../src/certificates/transport.ts';
+import { judgeAnswer } from '../../src/dns/authenticated.ts';
+import type { Dns, DnsAnswer } from '../../src/dns/dns.ts';
+import { checkDmarc } from '../../src/doctor/dmarc.ts';
+import { checkSpf, gatherSpf } from '../../src/doctor/spf.ts';
+import { parseTags } from '../../src/signing/tags.ts';
+
+const LARGEST_DATAGRAM = 65_507;
+
+/** A message of the DNS: RFC 1035 §4. */
+export function dnsAnswers(input: Buffer): string {
+  const message = input.subarray(0, LARGEST_DATAGRAM);
+  const id = message.length < 2 ? 0 : message.readUInt16BE(0);
+  const answer = judgeAnswer(message, id, '192.0.2.53');
+  if (answer === undefined) return 'nothing';
+  assert.equal(judgeAnswer(message, id ^ 1, '192.0.2.53'), undefined, 'an answer to another question is none');
+  return `${answer.kind} ${answer.kind === 'answered' ? answer.authenticated : 'cause' in answer && answer.cause}`;
+}
+
+const DOMAIN = 'example.org';
+const none: DnsAnswer<never> = { kind: 'none' };
+const QUESTION = { domain: DOMAIN, hostname: 'relay.example.net', addresses: ['192.0.2.1'], timeout: 1000 };
+
+/** Text records as others publish them: a key's tags, SPF (the second line is what it includes or redirects to), DMARC. */
+export async function dnsTexts(input: Buffer): Promise<string> {
+  const [text = '', other = ''] = input.toString('utf8', 0, 4096).split('\n');
+  for (const [name, value] of parseTags(text)) {
+    assert.equal(name, name.trim());
+    assert.doesNotMatch(value, /\s/);
+  }
+  const found = (name: string): DnsAnswer<string> =>
+    ({ kind: 'found', values: [name === DOMAIN ? text : other] }) as DnsAnswer<string>;
+  const nothing = () => Promise.resolve(none);
+  const dns: Dns = { mx: nothing, a: nothing, aaaa: nothing, ptr: nothing, txt: (name) => Promise.resolve(found(name)) };
+  const spf = checkSpf(await gatherSpf({ ...QUESTION, dns }));
+  const dmarc = checkDmarc({ domain: DOMAIN, at: DOMAIN, txt: found(DOMAIN) });
+  return `${spf.result} ${dmarc.result} ${parseTags(text).has('p')}`;
+}
+
+const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBcDCCARagAwIBAgIFAIdlQyEwCgYIKoZIzj0EAwIwFDESMBAGA1UEAwwJZnV6
+ei50ZXN0MCAXDTI2MTEyMjAyMzM0N1oYDzIxMjYxMDI5MDIzMzQ3WjAUMRIwEAYD
+VQQDDAlmdXp6LnRlc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQtboFZ/ptV
+uoKtLQzwwdUTiFWhhdx/HPfNLLcriLJ7DHdjV9sWUtTN09jy43bl1IV2KpUTOIJ0
+4H6XXt/s9f3yo1MwUTAdBgNVHQ4EFgQU5hO0bifOxfrixBUGAcg3uvFIvFQwHwYD
+VR0jBBgwFoAU5hO0bifOxfrixBUGAcg3uvFIvFQwDwYDVR0TAQH/BAUwAwEB/zAK
+BggqhkjOPQQDAgNIADBFAiAti2cU82t4yiQnHOjytpHFZ+MESs1U1fMPSiiQw90s
+MAIhAPTD0VqGSZet3e+UI8W8tjcasqgr+CZJpiHPg/ymDn/Z
+-----END CERTIFICATE-----
+`;
+
+/** Blocks behind empty lines: status and Retry-After, the directory, the renewal information; each may be a problem document. */
+export async function acmeAnswers(input: Buffer): Promise<string> {
+  const [head = '', directory = '', information = ''] = input.toString('utf8').split('\n\n');
+  const [status = '', wait = ''] = head.split('\n');
+  const now = 1_700_000_000_000;
+  const retryAfter = parseRetryAfter(wait, now);
+  const bodies = [directory, information];
+  const transport = {
+    send: async ({ url }: { readonly url: string }) => {
+      assert.match(new URL(url).protocol, /^https?:$/);
+      return { status: Number(status) || 200, headers: {}, body: bodies.shift() ?? '', retryAfter };
+    },
+    close: () => {},
+  };
+  const problem = problemOf(403, directory, 'https://ca.example/acme', retryAfter);
+  assert.equal(problem.message, tidy(problem.message));
+  try {
+    const { window, checkAt, explanation } = await fetchRenewalInformation(transport, {
+      directory: 'https://ca.example/directory',
+      certificate: CERTIFICATE,
+      now,
+    });
+    assert.ok(checkAt > now && (window === undefined || window.start < window.end));
+    assert.doesNotMatch(explanation ?? '', /[\x00-\x1f\x7f-\x9f]/);
+    return `${window === undefined} ${explanation === undefined}`;
+  } catch (error) {
+    if (!(error instanceof AcmeError)) throw error;
+    return `${problem.type} ${error.message.slice(0, 40)}`;
+  }
+}
