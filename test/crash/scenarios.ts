@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { temporaryFolder, until } from '../support/program.ts';
-import { attach, linesOf, mostOf, type Point, pointsOf, type Role, rolesOf, underStrace } from './tracer.ts';
+import { attach, failedIn, linesOf, matters, mostOf, type Point, pointsOf, type Role, rolesOf, underStrace } from './tracer.ts';
 import { SECOND, type Sent, type World } from './world.ts';
 
 export const SCENARIOS = ['accept', 'deliver', 'bounce', 'retry', 'reload', 'start'] as const;
@@ -21,7 +21,11 @@ export type Run = {
   readonly points: readonly Point[];
   /** Calls of the point's kind that a thread made at most. */
   readonly made: number;
+  /** Of a fault: it met a file, a socket or the log, and nothing else. */
+  readonly failed: boolean;
 };
+/** What the trace of a run tells. */
+type Counted = Pick<Run, 'points' | 'made' | 'failed'>;
 
 /** @param point where it happens; absent, the points of this run are counted */
 export function runScenario(world: World, name: ScenarioName, token: string, point?: Point): Promise<Run> {
@@ -39,6 +43,17 @@ export function runScenario(world: World, name: ScenarioName, token: string, poi
     case 'start':
       return start(world, token, point);
   }
+}
+
+/** Of a second run: the first one compiles, and meets what is kept for the next. */
+export async function countPoints(world: World, name: ScenarioName): Promise<readonly Point[]> {
+  let points: readonly Point[] = [];
+  for (const time of ['first', 'second']) {
+    await world.warmed();
+    ({ points } = await runScenario(world, name, `${time}-${name}-${Date.now()}-`));
+    await world.drained();
+  }
+  return points;
 }
 
 /** From the connection of the client to its 250: a small message, then a large one. */
@@ -104,6 +119,8 @@ function turnRoute({ relay, mx }: World): void {
 /** After a crash that left a small and a large message in the middle of their delivery. */
 async function start(world: World, token: string, point?: Point): Promise<Run> {
   const { relay } = world;
+  await relay.stop(); // empties the log of the database, so that each start reads as much of it
+  await relay.start();
   const release = world.hold();
   const sent = [await world.send(`${token}s`, 'anna@dest.test', SMALL), await world.send(`${token}l`, 'anna@dest.test', LARGE)];
   await relay.stop('SIGKILL');
@@ -135,9 +152,17 @@ export async function watch(world: World, point: Point | undefined) {
       look();
       return countedIn(lines, world, point, (tid) => roles.get(tid));
     },
+    /** Ends a fault, a while after it was met. */
+    async lift(): Promise<void> {
+      await until('a fault', () => failedIn(trace.lines()).length > 0, { deadline: 3 * SECOND }).catch(() => {}); // not met
+      await new Promise((resolve) => setTimeout(resolve, SECOND));
+      look();
+      await trace.detach();
+    },
     detach: trace.detach,
     /** @returns true when it died */
     async end(): Promise<boolean> {
+      if (point?.fault?.how === 'from then on') await this.lift();
       const died = await diedOrDone(world);
       look();
       await trace.detach();
@@ -151,9 +176,12 @@ function countedIn(
   { relay, certificate }: World,
   point: Point | undefined,
   roleOf: (tid: number) => Role | undefined,
-): Pick<Run, 'points' | 'made'> {
-  if (point !== undefined) return { points: [], made: mostOf(point.call, lines) };
-  return { points: pointsOf(lines, roleOf, [relay.folder, dirname(certificate.key)]), made: 0 };
+): Counted {
+  const folders = [join(relay.folder, 'data'), join(relay.folder, 'smarthost.yaml'), dirname(certificate.key)];
+  if (point === undefined) return { points: pointsOf(lines, roleOf, folders), made: 0, failed: false };
+  const met = failedIn(lines);
+  const failed = met.length > 0 && met.every((line) => matters(line, folders));
+  return { points: [], made: mostOf(point.call, lines), failed };
 }
 
 /** Waits until it is dead, or has nothing left to do. */

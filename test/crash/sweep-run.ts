@@ -1,6 +1,7 @@
 /** Kills the relay at each point of each scenario, and judges what became of the messages: behaviour after a crash, RFC 5321 §6.1. */
 
-import { runScenario, type ScenarioName } from './scenarios.ts';
+import { countPoints, runScenario, type ScenarioName } from './scenarios.ts';
+import { shuffled } from './shuffle.ts';
 import { nameOf, type Point } from './tracer.ts';
 import { queueIdOf, startWorld, type World } from './world.ts';
 
@@ -55,8 +56,7 @@ export const summary = ({ scenario, ...figures }: Figures) =>
     .join(', ')}`;
 
 async function sweepScenario(world: World, scenario: ScenarioName, options: SweepOptions & { end: number }): Promise<Figures> {
-  const { points } = await runScenario(world, scenario, `count-${scenario}-${Date.now()}-`);
-  await world.drained();
+  const points = await countPoints(world, scenario);
   const total = { tried: 0, kills: 0, acknowledged: 0, unanswered: 0, lost: 0, duplicates: 0 };
   const violations: string[] = [];
   const unreached: string[] = [];
@@ -89,6 +89,7 @@ let runs = 0;
 async function crashAt(world: World, scenario: ScenarioName, point: Point): Promise<Judged> {
   const token = `${scenario}-${process.pid}-${++runs}-`;
   const where = `${scenario} ${nameOf(point)}`;
+  await world.warmed();
   const { sent, died, made } = await runScenario(world, scenario, token, point);
   const before = sent.map((one) => world.fate(one).arrivals.length);
   const open = world.open();
@@ -113,18 +114,4 @@ async function crashAt(world: World, scenario: ScenarioName, point: Point): Prom
     else violations.push(`${where}: ${one.token} arrived ${arrivals.length} times, ${before[i]} before the crash`);
   }
   return { ...judged, violations };
-}
-
-/** mulberry32 behind a Fisher-Yates shuffle: the same order for the same seed. */
-function shuffled<T>(items: readonly T[], seed: number): readonly T[] {
-  const result = [...items];
-  let state = seed;
-  for (let i = result.length - 1; i > 0; i--) {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    const j = ((t ^ (t >>> 14)) >>> 0) % (i + 1);
-    [result[i], result[j]] = [result[j]!, result[i]!];
-  }
-  return result;
 }

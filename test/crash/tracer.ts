@@ -26,7 +26,7 @@ export const nameOf = ({ role, call, n, fault }: Point) =>
   `${role}/${call}/${n}${fault === undefined ? '' : ` ${fault.error} ${fault.how}`}`;
 
 export type Trace = {
-  /** The lines so far, each with its thread's id before it. */
+  /** The lines so far, each with its thread's id before it where there are several. */
   lines(): readonly string[];
   /** Lets the threads go; resolves when they are. */
   detach(): Promise<void>;
@@ -34,7 +34,7 @@ export type Trace = {
 
 function injectAt({ call, n, fault }: Point): readonly string[] {
   const what = fault === undefined ? 'signal=KILL' : `error=${fault.error}`;
-  return ['-e', `trace=${call}`, '-e', `inject=${call}:${what}:when=${n}${fault?.how === 'from then on' ? '+' : ''}`];
+  return ['-yy', '-e', `trace=${call}`, '-e', `inject=${call}:${what}:when=${n}${fault?.how === 'from then on' ? '+' : ''}`];
 }
 const traceAll = ['-yy', '-s', '64', '-e', `trace=${CALLS.join(',')}`];
 
@@ -64,12 +64,15 @@ export function underStrace(file: string, point?: Point): readonly string[] {
   return ['strace', '-f', '-o', file, ...(point === undefined ? traceAll : injectAt(point))];
 }
 
+/** The calls that failed because they were told to. */
+export const failedIn = (lines: readonly string[]): readonly string[] => lines.filter((line) => line.endsWith('(INJECTED)'));
+
 /** How many calls of this kind the thread made that made most. */
 export function mostOf(call: Call, lines: readonly string[]): number {
   const counts = new Map<string, number>();
   for (const line of lines) {
-    const [, tid, made] = /^(\d+) +(\w+)\(/.exec(line) ?? [];
-    if (tid !== undefined && made === call) counts.set(tid, (counts.get(tid) ?? 0) + 1);
+    const [, tid = 'the only one', made] = /^(?:(\d+) +)?(\w+)\(/.exec(line) ?? [];
+    if (made === call) counts.set(tid, (counts.get(tid) ?? 0) + 1);
   }
   return Math.max(0, ...counts.values());
 }
@@ -117,7 +120,8 @@ export function pointsOf(
   return [...points.values()];
 }
 
-function matters(line: string, folders: readonly string[]): boolean {
+/** A file below one of `folders`, a socket, or the log. */
+export function matters(line: string, folders: readonly string[]): boolean {
   return (
     folders.some((folder) => line.includes(folder)) ||
     /<(TCP|UDP|TCPv6|UDPv6|socket):|\b(socket|connect|accept4)\(|write\(1</.test(line)

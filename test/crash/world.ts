@@ -34,8 +34,10 @@ export type World = Scenario & {
   fate(sent: Sent): Fate;
   /** Queue ids of messages that have not ended, read beside the relay, or while there is none. */
   open(): ReadonlySet<string>;
-  /** Resolves when nothing waits any more. */
+  /** Resolves when nothing waits any more; what does not end is removed. */
   drained(): Promise<void>;
+  /** Resolves when the relay knows the DNS of both domains and has a session with their host: each run begins so. */
+  warmed(): Promise<void>;
 };
 
 /** Recipients that begin with `bad` are refused for good, with `later` once. */
@@ -73,9 +75,15 @@ export async function startWorld(): Promise<World> {
     }
   };
   let domains = 0;
+  const drained = () => until('an empty queue', () => open().size === 0, { context: () => scenario.relay.output().slice(-3000) });
   return {
     ...scenario,
     open,
+    async warmed() {
+      await send(scenario, { token: 'warm', recipient: 'anna@dest.test', size: 1 });
+      await send(scenario, { token: 'warm', recipient: SENDER, size: 1 });
+      await drained();
+    },
     unknownDomain() {
       const domain = `d${++domains}.lost.test`;
       scenario.dns.set(domain, { fault: 'servfail' });
@@ -97,8 +105,11 @@ export async function startWorld(): Promise<World> {
     },
     send: (token, recipient, size) => send(scenario, { token, recipient, size }),
     fate: (sent) => fateOf(scenario.mx.messages, sent),
-    drained: async () => {
-      await until('an empty queue', () => open().size === 0, { context: () => scenario.relay.output().slice(-3000) });
+    async drained() {
+      await drained().catch(async (error) => {
+        await scenario.relay.command(['queue', 'remove', '--all']);
+        throw error;
+      });
     },
   };
 }
