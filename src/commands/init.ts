@@ -1,7 +1,6 @@
 /** `smarthost init`: a configuration, DKIM keys, and the DNS records to set. */
-import { constants } from 'node:fs';
-import { access, mkdir, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   type Config,
   formatProblem,
@@ -11,13 +10,14 @@ import {
   parseHostname,
   parseMailbox,
 } from '../config/config.ts';
-import type { DkimKey, Store } from '../store/store.ts';
+import type { DataOwner, DkimKey, Store } from '../store/store.ts';
 import { publicAddresses } from '../system/public-address.ts';
 import { withStoreOf } from './context.ts';
 import { type CommonOptions, collect, define, type Register } from './define.ts';
 import { CommandError, typed, UsageError } from './errors.ts';
 import { configurationText, type InitAnswers } from './init-file.ts';
 import { type Existing, neededRecords, zoneText } from './init-records.ts';
+import { chooseDir, describeOwners, SYSTEM_DIR, writeConfiguration } from './init-write.ts';
 import { type Io, printJson } from './io.ts';
 import { addCredential, wantedCredential } from './user.ts';
 import { choosePassword } from './user-options.ts';
@@ -27,8 +27,6 @@ type InitOptions = InitAnswers & {
   readonly yes?: boolean;
   readonly force?: boolean;
 };
-
-const SYSTEM_DIR = '/etc/smarthost';
 
 export const registerInit: Register = (program, io) => {
   define<InitOptions>(
@@ -75,12 +73,14 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
     dataDir: dir === SYSTEM_DIR ? '/var/lib/smarthost' : './data',
   });
   const config = await judge(io, file, text);
+  const { dataOwner } = await import('../store/store.ts');
+  const owner = dataOwner(config.dataDir);
+  const takeBack = await writeConfiguration(file, text, owner);
   const made = await withStoreOf(config, async (store) => ({
     keys: await ensureKeys(store, [config.hostname, ...domains]),
     user: user === undefined ? undefined : await ensureUser(io, store, user),
-  }));
-  await write(file, text);
-  await report(io, given, { config, domains, addresses, existing, file, ...made });
+  })).catch(takeBack);
+  await report(io, given, { config, domains, addresses, existing, file, owner, ...made });
 }
 
 /** With the answers of the person who sits there, if somebody does. */
@@ -109,31 +109,12 @@ async function ensureUser(io: Io, store: Store, user: FirstUser): Promise<{ name
   return { name: user.name, password };
 }
 
-async function chooseDir(io: Io, dir: string | undefined): Promise<string> {
-  if (dir !== undefined) return resolve(io.cwd, dir);
-  const exists = await stat(SYSTEM_DIR).catch(() => undefined);
-  const writable = await access(exists ? SYSTEM_DIR : dirname(SYSTEM_DIR), constants.W_OK).then(
-    () => true,
-    () => false,
-  );
-  return writable ? SYSTEM_DIR : io.cwd;
-}
-
 /** Before anything is written, by the rules that will read it. */
 async function judge(io: Io, path: string, text: string): Promise<Config> {
   const result = await parseConfig({ path, text }, { env: io.env, cwd: io.cwd });
   if ('config' in result) return result.config;
   const mistyped = result.problems.filter(({ level }) => level === 'error');
   throw new UsageError(mistyped.map((problem) => formatProblem({ ...problem, source: '' })).join('\nerror: '));
-}
-
-async function write(file: string, text: string): Promise<void> {
-  try {
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, text, { mode: 0o640 });
-  } catch (cause) {
-    throw new CommandError(`${file} cannot be written (${(cause as NodeJS.ErrnoException).code}).`, { cause });
-  }
 }
 
 /** A domain that has keys keeps them: `init` may be run again. */
@@ -159,10 +140,11 @@ type Made = {
   readonly keys: readonly DkimKey[];
   readonly user: { readonly name: string; readonly password: string | null } | undefined;
   readonly file: string;
+  readonly owner: DataOwner | undefined;
 };
 
 /** Records are data, all else is for the person. */
-async function report(io: Io, { json }: CommonOptions, { keys, user, file, existing, ...made }: Made): Promise<void> {
+async function report(io: Io, { json }: CommonOptions, { keys, user, file, owner, existing, ...made }: Made): Promise<void> {
   const { dkimRecord, zoneLine } = await import('../signing/signing.ts');
   const { config, domains, addresses } = made;
   const dkim = keys.map(dkimRecord);
@@ -171,7 +153,8 @@ async function report(io: Io, { json }: CommonOptions, { keys, user, file, exist
   const first = `smarthost user add ${domains[0] === undefined ? 'NAME --sender RULE' : `anna@${domains[0]}`}`;
   const next = user === undefined ? first : 'smarthost serve';
   if (json) await printJson(io, { file, dataDir: config.dataDir, records, ...(user && { user }), next });
-  io.err(`Wrote ${file}; keys are in ${config.dataDir}. Set these DNS records:\n`);
+  for (const line of await describeOwners(file, config.dataDir, owner)) io.err(line);
+  io.err('Set these DNS records:\n');
   if (!json) await io.out(zoneText(groups, zoneLine));
   if (user && !json)
     io.err(

@@ -35,7 +35,7 @@ export { ENDED_STATES } from './message-store.ts';
 export type * from './operation-store.ts';
 export { backupStore } from './sqlite/backup.ts';
 export type { BackupCounts } from './sqlite/backup-file.ts';
-export { becomeOwner } from './sqlite/data-dir.ts';
+export { becomeOwner, type DataOwner, dataOwner } from './sqlite/data-dir.ts';
 export { isInstanceRunning, lockInstance } from './sqlite/instance-lock.ts';
 export { type Restored, restoreStore } from './sqlite/restore.ts';
 export { openStore } from './sqlite/sqlite-store.ts';

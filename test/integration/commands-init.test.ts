@@ -1,12 +1,14 @@
 /** `smarthost init` with a person in front of it, or with everything said on the command line. */
-import { readFile, stat } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { chmod, chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DnsServer } from '../../src/demo/dns-server.ts';
 import { type CommandBench, createCommandBench } from '../support/command.ts';
 import { startDns } from '../support/dns.ts';
+import { isRoot } from '../support/peers.ts';
 
 let bench: CommandBench;
 let dns: DnsServer;
@@ -124,4 +126,67 @@ test('does the same without a question', async () => {
   expect(await bench.json('user', 'list')).toMatchObject([{ name: 'shop', senders: ['@shop.test', '@new.test'] }]);
   expect((await bench.run([...args, '--force', '--user', 'shop'])).err).toContain('shop exists already.');
   expect((await bench.run([...args, '--force', '--address', 'here'])).code).toBe(2);
+});
+
+/** As an operator does it with sudo: in a process of its own, since it becomes another user. */
+function initAsRoot(...more: string[]) {
+  const args = [join(import.meta.dirname, '../../src/smarthost.ts'), 'init', '--dir', 'conf', '--yes', ...more];
+  const given = [...args, '--hostname', 'relay.example.net', '--address', '203.0.113.5'];
+  const { status, stderr } = spawnSync(process.execPath, given, { cwd: bench.folder, encoding: 'utf8', timeout: 30_000 });
+  return { status, stderr };
+}
+
+describe.skipIf(!isRoot)('as root, where the data belong to another user', () => {
+  const OWNER = 65_534;
+  const conf = (...path: string[]) => join(bench.folder, 'conf', ...path);
+  const whose = async (path: string) => {
+    const { uid, gid, mode } = await stat(path);
+    return [uid, gid, (mode & 0o777).toString(8)];
+  };
+  beforeEach(async () => {
+    await chmod(bench.folder, 0o755);
+    await mkdir(conf('data'), { recursive: true });
+    await chown(conf('data'), OWNER, OWNER);
+    await chmod(conf('data'), 0o700);
+  });
+
+  test("the configuration is root's and readable by that user, the keys are that user's, and it says so", async () => {
+    const { status, stderr } = initAsRoot();
+    expect([status, stderr]).toEqual([0, expect.stringContaining(`root's and readable by the group`)]);
+    expect(stderr).toMatch(/keys are in \S+\/conf\/data, \w+'s\.\n/);
+    expect(stderr).not.toMatch(/may not enter/);
+    expect(await whose(conf('smarthost.yaml'))).toEqual([0, OWNER, '640']);
+    expect((await whose(conf('data', 'smarthost.db')))[0]).toBe(OWNER);
+  });
+
+  test('a folder that this user may not enter is named', async () => {
+    await chmod(conf(), 0o700);
+    await chown(conf('data'), 0, 0);
+    const elsewhere = join(bench.folder, 'data');
+    await mkdir(elsewhere, { mode: 0o700 });
+    await chown(elsewhere, OWNER, OWNER);
+    process.env['SMARTHOST_DATA_DIR'] = elsewhere;
+    try {
+      const { status, stderr } = initAsRoot();
+      expect([status, stderr]).toEqual([0, expect.stringMatching(/may not enter \S+\/conf, .*chgrp \w+ \S+\/conf; chmod g\+x/)]);
+    } finally {
+      delete process.env['SMARTHOST_DATA_DIR'];
+    }
+  });
+
+  test('what was written stays named where the keys cannot be made', async () => {
+    await writeFile(conf('data', 'smarthost.db'), 'no database at all, but long enough to be looked at as one'.repeat(100));
+    await chown(conf('data', 'smarthost.db'), OWNER, OWNER);
+    await chmod(conf('data', 'smarthost.db'), 0o600);
+    const { status, stderr } = initAsRoot();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/smarthost\.db is damaged.*\n.*smarthost\.yaml is written, keys are not: .* init with --force/);
+  });
+
+  test("root's own data stay root's, and it says what that means", async () => {
+    await chown(conf('data'), 0, 0);
+    const { status, stderr } = initAsRoot();
+    expect([status, stderr]).toEqual([0, expect.stringMatching(/Both are root's.*\n {2}useradd --system/)]);
+    expect((await whose(conf('smarthost.yaml')))[0]).toBe(0);
+  });
 });

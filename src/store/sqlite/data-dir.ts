@@ -22,27 +22,38 @@ export const DATABASE_FILE = 'smarthost.db';
  * Call it before anything is opened. Does nothing for other users, and where there is no directory yet.
  */
 export function becomeOwner(dataDir: string): void {
-  if (process.getuid?.() !== 0) return;
-  const stats = statSync(dataDir, { throwIfNoEntry: false });
-  if (stats === undefined || stats.uid === 0) return;
+  const owner = dataOwner(dataDir);
+  if (owner === undefined) return;
+  const { uid, gid, user } = owner;
   try {
-    const name = userName(stats.uid);
-    if (name === undefined) process.setgroups?.([stats.gid]);
-    else (process as NodeJS.Process & Accounts).initgroups(name, stats.gid);
-    process.setgid?.(stats.gid);
-    process.setuid?.(stats.uid);
+    if (user === String(uid)) process.setgroups?.([gid]);
+    else (process as NodeJS.Process & Accounts).initgroups(user, gid);
+    process.setgid?.(gid);
+    process.setuid?.(uid);
   } catch (cause) {
-    throw new StoreError(`Cannot take the user that owns ${dataDir} (uid ${stats.uid}): ${(cause as Error).message}`, { cause });
+    throw new StoreError(`Cannot take the user that owns ${dataDir} (uid ${uid}): ${(cause as Error).message}`, { cause });
   }
+}
+
+/** Names of user and group, or their numbers where they have none. */
+export type DataOwner = { readonly uid: number; readonly gid: number; readonly user: string; readonly group: string };
+
+/** Who `becomeOwner` would become; undefined where nothing changes. */
+export function dataOwner(dataDir: string): DataOwner | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const stats = statSync(dataDir, { throwIfNoEntry: false });
+  if (stats === undefined || stats.uid === 0) return undefined;
+  const { uid, gid } = stats;
+  return { uid, gid, user: nameIn('/etc/passwd', uid), group: nameIn('/etc/group', gid) };
 }
 
 /** Documented, but not in the types. */
 type Accounts = { initgroups(user: string, group: number): void };
 
 /** Its supplementary groups come along only where the account has a name. */
-function userName(uid: number): string | undefined {
-  const accounts = readFileSync('/etc/passwd', 'utf8').split('\n');
-  return accounts.find((line) => line.split(':')[2] === String(uid))?.split(':')[0];
+function nameIn(file: string, id: number): string {
+  const accounts = readFileSync(file, 'utf8').split('\n');
+  return accounts.find((line) => line.split(':')[2] === String(id))?.split(':')[0] ?? String(id);
 }
 
 /** Makes what is missing, synced into its parent, and refuses what others could read. */
@@ -108,9 +119,15 @@ export function syncDirectory(path: string): void {
 
 function explain(dataDir: string, error: NodeJS.ErrnoException): string {
   if (error.code === 'EACCES' || error.code === 'EPERM') {
-    const owner = statSync(dataDir, { throwIfNoEntry: false });
-    const who = owner === undefined ? '' : `; it belongs to uid ${owner.uid}`;
-    return `No permission to use ${dataDir} as uid ${process.getuid?.()}${who}`;
+    return `No permission to use ${dataDir} as uid ${process.getuid?.()}${belongs(dataDir)}`;
   }
   return `Cannot use ${dataDir}: ${error.message}`;
+}
+
+function belongs(path: string): string {
+  try {
+    return `; it belongs to uid ${statSync(path).uid}`;
+  } catch {
+    return ', not even to look at it'; // a directory above it is closed, or it is gone by now
+  }
 }

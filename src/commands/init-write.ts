@@ -1,0 +1,89 @@
+/** Where `init` puts the configuration, and whose it is: root keeps it, the user that owns the data may read it. */
+import { constants } from 'node:fs';
+import { access, chmod, chown, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { DataOwner } from '../store/store.ts';
+import { CommandError } from './errors.ts';
+import type { Io } from './io.ts';
+
+export const SYSTEM_DIR = '/etc/smarthost';
+
+export async function chooseDir(io: Io, dir: string | undefined): Promise<string> {
+  if (dir !== undefined) return resolve(io.cwd, dir);
+  const exists = await stat(SYSTEM_DIR).catch(() => undefined);
+  const writable = await access(exists ? SYSTEM_DIR : dirname(SYSTEM_DIR), constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  return writable ? SYSTEM_DIR : io.cwd;
+}
+
+/**
+ * As root, before the owner of the data is taken: that one may not be allowed to write there, and need not be.
+ * @param owner who will read it, where that is not the user who writes.
+ * @returns what takes it away again when the rest fails, and rejects with what was said there. What it replaced stays replaced.
+ */
+export async function writeConfiguration(
+  file: string,
+  text: string,
+  owner: DataOwner | undefined,
+): Promise<(error: Error) => Promise<never>> {
+  const dir = dirname(file);
+  const fresh = (await stat(file).catch(() => undefined)) === undefined;
+  try {
+    const made = await mkdir(dir, { recursive: true });
+    await writeFile(file, text, { mode: 0o640 });
+    if (owner !== undefined) {
+      if (made !== undefined) await handOver(dir, owner, 0o750);
+      await handOver(file, owner, 0o640);
+    }
+  } catch (cause) {
+    throw new CommandError(`${file} cannot be written (${(cause as NodeJS.ErrnoException).code}).`, { cause });
+  }
+  return async (error) => {
+    const gone =
+      fresh &&
+      (await rm(file).then(
+        () => true,
+        () => false,
+      )); // the owner of the data may not be allowed to
+    if (gone) throw error;
+    throw new CommandError(`${error.message}\n${file} is written, keys are not: when that is put right, run init with --force.`, {
+      cause: error,
+    });
+  };
+}
+
+async function handOver(path: string, { gid }: DataOwner, mode: number): Promise<void> {
+  await chown(path, 0, gid);
+  await chmod(path, mode);
+}
+
+/** Who owns what, as the end of the sentence that says where it is; and what is not as it should be. */
+export async function describeOwners(file: string, dataDir: string, owner: DataOwner | undefined): Promise<readonly string[]> {
+  if (process.getuid?.() === 0)
+    return [
+      `Wrote ${file}; keys are in ${dataDir}. Both are root's, and so will be the relay that is started. For a user of its own:`,
+      `  useradd --system --user-group smarthost; chown -R smarthost: ${dataDir}; chgrp smarthost ${file}`,
+    ];
+  if (owner === undefined) return [`Wrote ${file}; keys are in ${dataDir}.`];
+  const whose = `Wrote ${file}, root's and readable by the group ${owner.group}; keys are in ${dataDir}, ${owner.user}'s.`;
+  const closed = await firstClosed(dirname(file));
+  return closed === undefined
+    ? [whose]
+    : [
+        whose,
+        `The user ${owner.user} may not enter ${closed}, and will not find it there: chgrp ${owner.group} ${closed}; chmod g+x ${closed}`,
+      ];
+}
+
+/** Asked as the owner of the data, who was taken by now. */
+async function firstClosed(dir: string): Promise<string | undefined> {
+  const above = dirname(dir);
+  const closed = above === dir ? undefined : await firstClosed(above);
+  if (closed !== undefined) return closed;
+  return access(dir, constants.X_OK).then(
+    () => undefined,
+    () => dir,
+  );
+}
