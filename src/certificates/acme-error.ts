@@ -33,7 +33,7 @@ export function isPassing(error: unknown): error is AcmeError {
 /** @param body a problem document, or whatever the authority sent instead. */
 export function problemOf(status: number, body: string, url: string, retryAfter: number | undefined): AcmeError {
   const { type, detail } = readProblem(body);
-  const kind = /^urn:ietf:params:acme:error:([A-Za-z]+)$/.exec(type)?.[1] ?? '';
+  const kind = /^urn:ietf:params:acme:error:([A-Za-z]{1,64})$/.exec(type)?.[1] ?? '';
   const text = [`the authority answered ${status}`, ...(kind === '' ? [] : [` ${kind}`]), ` at ${new URL(url).pathname}`];
   return new AcmeError(`${text.join('')}${detail === '' ? '' : `: ${tidy(detail)}`}`, { type: kind, status, retryAfter });
 }

@@ -62,9 +62,9 @@ function ask({ name, type, server, timeout }: Query): Promise<Validated> {
 
 /** undefined: no answer to our question. */
 export function judgeAnswer(bytes: Buffer, id: number, server: string): Validated | undefined {
+  if (bytes.length < 2 || bytes.readUInt16BE(0) !== id) return undefined;
   try {
     const packet = decode(bytes) as ReturnType<typeof decode> & { rcode?: string };
-    if (packet.id !== id) return undefined;
     const rcode = (packet.flags ?? 0) & 0x0f;
     if (rcode !== 0 && rcode !== 3) return { kind: 'failed', cause: packet.rcode ?? String(rcode), server };
     return { kind: 'answered', authenticated: ((packet.flags ?? 0) & AUTHENTIC_DATA) !== 0, server };

@@ -18,6 +18,12 @@ test.each([['<html>busy</html>'], [''], ['null'], ['[1]'], ['{"type":7,"detail":
   },
 );
 
+test('an endless kind is none', () => {
+  expect(problemOf(400, problem('x'.repeat(100_000), ''), URL, undefined).message).toBe(
+    'the authority answered 400 at /new-order',
+  );
+});
+
 test('an endless detail is cut', () => {
   expect(tidy('x'.repeat(9000))).toHaveLength(500);
 });
