@@ -37,13 +37,24 @@ export async function reasonsAgainst(
   return answer === undefined ? reasons : [...reasons, answer];
 }
 
-/** What the metrics page asks for when someone looks. */
-export async function snapshot(store: Store, certificates: Certificates, sessions: number, now = Date.now()): Promise<Snapshot> {
-  const { states, oldestAcceptedAt } = await store.messages.counts();
+export type SnapshotParts = {
+  readonly store: Pick<Store, 'messages'>;
+  readonly certificates: Pick<Certificates, 'facts'>;
+  readonly sessions: number;
+  readonly resting: number;
+};
+
+/** What the metrics page asks for when someone looks: also where the store is in trouble, which is when it matters most. */
+export async function snapshot({ store, certificates, sessions, resting }: SnapshotParts, now = Date.now()): Promise<Snapshot> {
+  const counted = store.messages.counts().catch(() => undefined); // its own log line has the cause
+  const counts = await Promise.race([counted, after(2 * SECOND, undefined)]);
+  const common = { sessions, resting, certificates: certificates.facts() };
+  if (counts === undefined) return { ...common, queue: undefined };
+  const { states, oldestAcceptedAt } = counts;
   const oldestSeconds = oldestAcceptedAt === null ? 0 : Math.max(0, now - oldestAcceptedAt) / SECOND;
-  return { states, oldestSeconds, sessions, certificates: certificates.facts() };
+  return { ...common, queue: { states, oldestSeconds } };
 }
 
-function after(milliseconds: number, text: string): Promise<string> {
-  return new Promise((resolve) => void setTimeout(resolve, milliseconds, text).unref());
+function after<T>(milliseconds: number, value: T): Promise<T> {
+  return new Promise((resolve) => void setTimeout(resolve, milliseconds, value).unref());
 }

@@ -109,8 +109,8 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     dataDir: config.dataDir,
     sweep: true,
     onCommit: metrics.observeCommit,
-    onDamaged: (damage) => log.error('damaged', { queueId: damage.id, reason: damage.reason }),
-    onTrouble: (error) => log.error('storeTrouble', { error }),
+    onDamaged: ({ id: queueId, reason }) => mailLog.event.error('damaged', { queueId, reason }),
+    onTrouble: (error) => mailLog.event.error('storeTrouble', { error }),
   });
   closers.push(() => store.close());
   const { messages, operation } = store;
@@ -223,7 +223,9 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     listen: config.listen.admin,
     metrics: async () => ({
       contentType: metrics.contentType,
-      body: await metrics.render(await snapshot(store, certificates, submission.sessions())),
+      body: await metrics.render(
+        await snapshot({ store, certificates, sessions: submission.sessions(), resting: delivery.resting() }),
+      ),
     }),
     unready,
     warnings: certificates.warnings,

@@ -131,6 +131,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     room: pacing.room,
     onRoom: pacing.onRoom,
     blockedUntil: pacing.blockedUntil,
+    resting: pacing.resting,
     reload(changes) {
       options = { ...options, ...changes };
       ({ plan, context } = build());

@@ -80,6 +80,8 @@ export type Delivery = {
   onRoom(listener: (destination: string) => void): void;
   /** When a backed-off destination may be tried again; undefined: now. */
   blockedUntil(destination: string): number | undefined;
+  /** How many sets of MX hosts are left alone now. */
+  resting(): number;
   reload(changes: Partial<DeliveryOptions>): void;
   /** Says QUIT to idle hosts. Ends what still runs. */
   close(): Promise<void>;

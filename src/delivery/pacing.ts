@@ -28,6 +28,8 @@ export type Pacing = {
   room(destination: string): number;
   blockedUntil(destination: string): number | undefined;
   onRoom(listener: (destination: string) => void): void;
+  /** How many host sets rest now. */
+  resting(): number;
   /** Ways have changed: which hosts a destination has is found out anew. */
   forgetWays(): void;
   close(): void;
@@ -202,6 +204,11 @@ export async function startPacing({ operation, log, aborts, now, concurrency }: 
     },
     onRoom: (listener) => {
       listeners.push(listener);
+    },
+    resting() {
+      let count = 0;
+      for (const { state } of sets.values()) if (isResting(state, now())) count++;
+      return count;
     },
     forgetWays: () => keys.clear(),
     close() {

@@ -4,9 +4,11 @@ import type { LogFields } from '../system/log.ts';
 
 /** What is asked for when someone looks, instead of being counted. */
 export type Snapshot = {
-  readonly states: Readonly<Partial<Record<string, number>>>;
-  readonly oldestSeconds: number;
+  /** Undefined: the store does not answer, and what it said last is shown. */
+  readonly queue: { readonly states: Readonly<Partial<Record<string, number>>>; readonly oldestSeconds: number } | undefined;
   readonly sessions: number;
+  /** MX host sets that are left alone for a while. */
+  readonly resting: number;
   readonly certificates: readonly { readonly keyType: string; readonly notAfter: number; readonly failures: number }[];
 };
 
@@ -38,8 +40,14 @@ export function createMetrics(version: string): Metrics {
   const attempts = counter('smarthost_attempts_total', 'Delivery attempts ended, one a recipient, by outcome', ['outcome']);
   const ended = counter('smarthost_ended_total', 'Recipients that ended without an attempt, by how', ['how']);
   const reported = counter('smarthost_reports_total', 'Reports to senders, by action', ['action']);
+  const damaged = counter('smarthost_damaged_total', 'Messages found damaged and set aside, held; other damage that was mended');
+  const trouble = counter(
+    'smarthost_store_trouble_total',
+    'Failures of the store: a commit that failed, or its thread ended. What waited for it was answered 4xx, or is tried again',
+  );
   const recipients = gauge('smarthost_queue_recipients', 'Recipients in the queue, by state', ['state']);
   const oldest = gauge('smarthost_queue_oldest_seconds', 'Age of the oldest message in the queue');
+  const resting = gauge('smarthost_resting_host_sets', 'Sets of MX hosts that are left alone for a while, after failures');
   const sessions = gauge('smarthost_sessions', 'Open submission sessions');
   const notAfter = gauge('smarthost_certificate_not_after_timestamp_seconds', 'End of the served certificate', ['keyType']);
   const renewalFailures = gauge('smarthost_certificate_renewal_failures', 'Renewals that failed since the last that did not', [
@@ -67,6 +75,8 @@ export function createMetrics(version: string): Metrics {
       else if (event === 'authFailed') authFailed.inc();
       else if (event === 'connected') connected.inc({ listener: String(fields['listener']) });
       else if (event === 'reported') reported.inc({ action: String(fields['action']) });
+      else if (event === 'damaged') damaged.inc();
+      else if (event === 'storeTrouble') trouble.inc();
       else if (event === 'expired' || event === 'removed') ended.inc({ how: event });
       else if (ATTEMPTS.has(event)) {
         attempts.inc({ outcome: fields['uncertain'] === true ? 'uncertain' : event });
@@ -85,9 +95,13 @@ export function createMetrics(version: string): Metrics {
       return metrics.map(({ name, type, help, labelNames = [] }) => ({ name, type, help, labels: labelNames }));
     },
     render(snapshot) {
-      for (const state of WAITING) recipients.set({ state }, snapshot.states[state] ?? 0);
-      oldest.set(snapshot.oldestSeconds);
+      const { queue } = snapshot;
+      if (queue !== undefined) {
+        for (const state of WAITING) recipients.set({ state }, queue.states[state] ?? 0);
+        oldest.set(queue.oldestSeconds);
+      }
       sessions.set(snapshot.sessions);
+      resting.set(snapshot.resting);
       memory.set(process.memoryUsage.rss());
       notAfter.reset();
       renewalFailures.reset();

@@ -19,16 +19,16 @@ type Dashboard = { panels: { title: string; targets: { expr: string }[] }[] };
 /** Name → names of its labels, as a scrape shows them after each kind of event. */
 async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   const metrics = createMetrics('1.0.0');
-  const events = ['accepted', 'refused', 'authFailed', 'connected', 'reported', 'expired', 'relayed'];
+  const events = ['accepted', 'refused', 'authFailed', 'connected', 'reported', 'expired', 'relayed', 'damaged', 'storeTrouble'];
   for (const event of events)
     metrics.observe(event, { user: 'u', code: 550, listener: 'submission', action: 'failed', seconds: 1 });
   metrics.observeCommit(0.01);
   const text = await metrics.render({
-    states: { delayed: 1 },
-    oldestSeconds: 1,
+    queue: { states: { delayed: 1 }, oldestSeconds: 1 },
     sessions: 1,
+    resting: 0,
     certificates: [{ keyType: 'rsa', notAfter: 1, failures: 0 }],
-  } as unknown as Parameters<typeof metrics.render>[0]);
+  });
   const found = new Map<string, Set<string>>();
   for (const [, name = '', labels = ''] of text.matchAll(/^(smarthost_\w+)(?:\{([^}]*)\})?/gm))
     found.set(name, new Set([...(found.get(name) ?? []), ...[...labels.matchAll(/(\w+)=/g)].map(([, label]) => label!)]));

@@ -97,6 +97,7 @@ test('a 421 backs off that host set only: mail that waits is handed back with th
     { key: 'mx:mx0.good.test', blockedUntil: now + MINUTE, failures: 1, reason: 'Too fast' },
   ]);
   expect(relay.events).toContainEqual(expect.objectContaining({ event: 'resting' }));
+  expect(relay.resting()).toBe(1);
 
   now += MINUTE;
   expect(relay.blockedUntil('solo.test')).toBeUndefined();

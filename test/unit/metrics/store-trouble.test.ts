@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { type SnapshotParts, snapshot } from '../../../src/main-health.ts';
+import { createMetrics } from '../../../src/metrics/metrics.ts';
+
+const parts = (counts: () => Promise<unknown>): SnapshotParts => ({
+  store: { messages: { counts } } as unknown as SnapshotParts['store'],
+  certificates: { facts: () => [] },
+  sessions: 3,
+  resting: 2,
+});
+const queue = async () => ({ states: { delayed: 7 }, oldestAcceptedAt: null });
+const line = (text: string, start: string) => text.split('\n').find((one) => one.startsWith(start));
+
+test('trouble of the store and damaged messages are counted from 0 on, so that the first one is seen to rise', async () => {
+  const metrics = createMetrics('1.0.0');
+  const look = async () => metrics.render(await snapshot(parts(queue)));
+  expect(line(await look(), 'smarthost_store_trouble_total')).toBe('smarthost_store_trouble_total 0');
+  metrics.observe('storeTrouble', {});
+  metrics.observe('damaged', { queueId: 'x' });
+  const after = await look();
+  expect(line(after, 'smarthost_store_trouble_total')).toBe('smarthost_store_trouble_total 1');
+  expect(line(after, 'smarthost_damaged_total')).toBe('smarthost_damaged_total 1');
+  expect(line(after, 'smarthost_resting_host_sets')).toBe('smarthost_resting_host_sets 2');
+});
+
+test.each([
+  ['fails', () => Promise.reject(new Error('disk I/O error'))],
+  ['never answers', () => new Promise<never>(() => {})],
+])('metrics are shown while the store %s, with what it said last', async (_, counts) => {
+  const metrics = createMetrics('1.0.0');
+  await metrics.render(await snapshot(parts(queue)));
+  const text = await metrics.render(await snapshot(parts(counts)));
+  expect(line(text, 'smarthost_queue_recipients{state="delayed"}')).toBe('smarthost_queue_recipients{state="delayed"} 7');
+  expect(line(text, 'smarthost_sessions')).toBe('smarthost_sessions 3');
+});
