@@ -1,7 +1,8 @@
 /**
  * A store that fails may have done what it was asked for all the same: its thread can end between commit and answer, and what a
  * failed sync has written may count at the next opening. What nobody was told of would stay leased to a process that lives, so:
- * a claim without an answer is given back, and a message whose client heard 451 is removed, for the client sends it again.
+ * a claim without an answer is given back, and a message whose client heard 451 is removed, for the client sends it again. Its body
+ * stays until then: a crash in between leaves the message as a whole, not an envelope without a body.
  */
 import type { MessageStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
@@ -23,14 +24,18 @@ export function createLostAnswers(options: {
 }) {
   const { store, log, owner, now, stopped, onGivenBack } = options;
   const leases = new Set<string>();
-  const messages = new Set<string>();
+  const messages = new Map<string, () => Promise<void>>();
   let named = 0;
   let mending = false;
 
   async function mendAll(): Promise<void> {
-    const ids = [...messages];
+    const ids = [...messages.keys()];
     if (ids.length > 0) await store.remove({ ids }, now());
-    for (const id of ids) messages.delete(id);
+    for (const id of ids) {
+      const discard = messages.get(id);
+      messages.delete(id);
+      await discard?.();
+    }
     for (const lease of [...leases]) {
       const recipients = await store.giveBack(lease, now());
       leases.delete(lease);
@@ -64,9 +69,9 @@ export function createLostAnswers(options: {
       leases.add(lease);
       void mend();
     },
-    /** The client was told that this message is not accepted. */
-    messageLost(id: string): void {
-      messages.add(id);
+    /** The client was told that this message is not accepted. @param discard removes its body; never rejects */
+    messageLost(id: string, discard: () => Promise<void>): void {
+      messages.set(id, discard);
       void mend();
     },
   };

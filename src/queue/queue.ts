@@ -34,7 +34,12 @@ export type { Schedule } from './schedule.ts';
 
 const DEFAULT_MEMORY = 64 * 1024 * 1024;
 
-export type AddRequest = { readonly message: NewMessage; readonly limits?: AcceptRequest['limits'] };
+export type AddRequest = {
+  readonly message: NewMessage;
+  readonly limits?: AcceptRequest['limits'];
+  /** Removes the content from the disk. Called after a rejection, once the store is known to hold nothing of the message; never rejects. */
+  readonly discard?: () => Promise<void>;
+};
 export type AddResult =
   | { readonly accepted: true; readonly held: boolean; readonly use: readonly LimitUse[] }
   | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] };
@@ -42,7 +47,8 @@ export type AddResult =
 export type Queue = {
   /**
    * Resolves when the message is synced, or refused over a limit; a first attempt is under way by then where there was room.
-   * Rejects when the store fails: answer 451. The bytes of an inline content are gone for the caller.
+   * Rejects when the store fails: answer 451. The bytes of an inline content are gone for the caller, and a spooled one goes by
+   * `discard`. Where it is refused over a limit, the caller discards.
    */
   add(request: AddRequest): Promise<AddResult>;
   /** Something changed from outside (a command, SIGHUP): look at the store now. */
@@ -96,12 +102,12 @@ export function startQueue(options: QueueOptions): Queue {
     else runner.handedBack(destination, at);
   }
 
-  async function add({ message, limits }: AddRequest): Promise<AddResult> {
+  async function add({ message, limits, discard }: AddRequest): Promise<AddResult> {
     const plan = attempts.closing ? NOTHING : planFirstAttempts(message, room);
     const end = attempts.hold();
     try {
       const request = { message, claim: plan.claim, owner };
-      const result = await accept(limits === undefined ? request : { ...request, limits });
+      const result = await accept(limits === undefined ? request : { ...request, limits }, discard ?? (async () => {}));
       if (!result.accepted) return result;
       if (result.held) logHeld(log, message);
       else begin(plan, message, result.content);
@@ -112,11 +118,11 @@ export function startQueue(options: QueueOptions): Queue {
     }
   }
 
-  async function accept(request: AcceptRequest): Promise<AcceptResult> {
+  async function accept(request: AcceptRequest, discard: () => Promise<void>): Promise<AcceptResult> {
     try {
       return await store.accept(request);
     } catch (error) {
-      lost.messageLost(request.message.id);
+      lost.messageLost(request.message.id, discard);
       throw error;
     }
   }

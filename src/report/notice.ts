@@ -42,12 +42,7 @@ export async function sendNotice(notice: Notice, options: NoticeOptions): Promis
     body: eightBit ? '8BITMIME' : '7BIT',
     recipients: [{ address, destination: destinationOf(OURS, address), notify: ['NEVER'] }],
   };
-  try {
-    await queue.add({ message });
-  } catch (error) {
-    await discard(content);
-    throw error;
-  }
+  await queue.add({ message, discard: () => discard(content) });
   log.accepted({ queueId: id, ...OURS, recipients: [address], size, messageId, signatures });
 }
 

@@ -84,10 +84,7 @@ export class IncomingMessage {
     }
     if (this.#failure !== undefined) throw this.#failure;
     const prepared = await this.#preparation.finish();
-    const result = await this.#add(prepared).catch(async (error) => {
-      await discard(prepared.content);
-      throw error;
-    });
+    const result = await this.#add(prepared);
     this.#note(prepared, result);
     if (result.accepted) return this.#queueId;
     await discard(prepared.content);
@@ -113,7 +110,8 @@ export class IncomingMessage {
     const { queue, quota } = this.#shared.options;
     const limits = quota.limitsOf(this.#submitter.credential);
     const message = this.#newMessage(prepared);
-    return queue.add(limits === undefined ? { message } : { message, limits });
+    const request = { message, discard: () => discard(prepared.content) };
+    return queue.add(limits === undefined ? request : { ...request, limits });
   }
 
   /** What is stored is accepted: nothing that fails here may tell the client otherwise, it would send the message again. */

@@ -64,6 +64,30 @@ test('a message that the client was told has failed is not sent after all, for t
   expect(rig.claims).toHaveLength(0);
 });
 
+test('its body stays until the store has forgotten it, for a crash in between must not leave half a message', async () => {
+  const lossy = losing('accept');
+  let failing = true;
+  const asked = Promise.withResolvers<void>();
+  const remove: MessageStore['remove'] = async (...about) => {
+    asked.resolve();
+    if (failing) throw Object.assign(new Error('disk I/O error'), { code: 'EIO' });
+    return store.messages.remove(...about);
+  };
+  rig = startRig({ store: { ...lossy, remove } });
+  const mail = message([recipient('b@example.org')]);
+  let body = true;
+  const discard = async () => {
+    body = false;
+  };
+  await expect(rig.queue.add({ message: mail, discard })).rejects.toThrow('thread');
+  await asked.promise;
+  expect(await store.messages.content(mail.id)).toBeDefined();
+  expect(body).toBe(true);
+  failing = false;
+  await expect.poll(() => body, { timeout: 10_000 }).toBe(false);
+  expect(await store.messages.content(mail.id)).toBeUndefined();
+});
+
 test('an outcome that was stored already is told once, as one attempt', async () => {
   rig = startRig({ store: losing('settle', 2) });
   const mail = message([recipient('b@example.org')]);
