@@ -11,13 +11,13 @@ const MAX_INPUT = 256 * 1024;
 /** A parser that takes longer for one input hangs. A process that was not scheduled is no hang: its processor time tells. */
 const HANG = SECOND;
 /**
- * What lives after a collection is what somebody holds; a leak of ten octets an input passes this within minutes. Below it are the
+ * What lives after a collection is what somebody holds: ten octets for each input pass this within minutes. Below it are the
  * inputs that are kept, code, and what V8 learns about it.
  */
 const MAX_KEPT = 25 * MEGABYTE;
 /**
- * Resident memory is no measure for that: V8 doubles the room for young objects up to 64 MB a thread as long as any are
- * allocated, and does not give it back. The worker has little such room, so that what grows beyond this is outside its heap.
+ * Resident memory is no measure for that: for parsers that allocate fast, V8 doubles the space of young objects up to 128 MB a
+ * thread, and keeps it when it is empty. The worker's is small, so that what grows beyond this is outside of its heap.
  */
 const MAX_RESIDENT = 100 * MEGABYTE;
 const YOUNG_MEGABYTES = 16;

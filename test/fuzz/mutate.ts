@@ -65,16 +65,25 @@ function repeat(input: Buffer, random: Random, words: readonly Buffer[]): Buffer
   return insert(input, at(input, random), Buffer.alloc(Math.min(MAX_LENGTH, what.length * times), what));
 }
 
-/** What stands in inputs between blanks and signs, and those. */
+/** What parsers stumble over: ends of lines, escapes, limits of numbers, and text that is not what it seems. */
+const HOSTILE: readonly Buffer[] = [
+  ...['\r\n', '\r\n.\r\n', '\n.\n', '\r', '\0', '""', '\\', '=', '+00', '+0A', '+1F', '+3D', '+7F', '+C3+A9', '+ff'],
+  ...['0', '-1', '1e9', '0x7f', '2147483648', '99999999999999999999', 'xn--', 'xn--a-', '__proto__', '&a', '*a', '%00'],
+  ...['\u0085', '\u00a0', '\u200b', '\u202e', '\u2028', '\u3002', '\uff20', '\ufeff', '\u{1f4e7}', 'é', 'e\u0301', 'ß', 'İ'],
+].map((word) => Buffer.from(word, 'utf8'));
+/** What is no UTF-8: overlong, a surrogate, beyond the last character, cut. */
+const NO_UTF8: readonly Buffer[] = ['c080', 'eda080', 'f4908080', 'e282'].map((octets) => Buffer.from(octets, 'hex'));
+
+/** What stands in inputs between blanks and signs, and those; and words that are trouble anywhere. */
 export function wordsOf(inputs: readonly Buffer[]): readonly Buffer[] {
   const words = inputs.flatMap((input) => input.toString('latin1').match(/[\w-]+|[^\w-]+/g) ?? []);
-  return [...new Set(words)].map((word) => Buffer.from(word, 'latin1'));
+  return [...[...new Set(words)].map((word) => Buffer.from(word, 'latin1')), ...HOSTILE, ...NO_UTF8];
 }
 
-/** One to eight changes to one of the inputs; now and then a very long one. */
+/** One to eight changes to one of the inputs, rather few than many; now and then a very long one. */
 export function mutate(inputs: readonly Buffer[], words: readonly Buffer[], random: Random): Buffer {
   let input = inputs[random(inputs.length)]!;
-  for (let changes = 1 + random(8); changes > 0; changes--) {
+  for (let changes = 1 + random(1 + random(8)); changes > 0; changes--) {
     input = MUTATIONS[random(MUTATIONS.length)]!(input, random, inputs, words);
   }
   if (random(200) === 0) input = repeat(input, random, words);
