@@ -147,7 +147,7 @@ function logins(input: Buffer): string {
 
 /** Only a clear 5yz to an envelope or its text ends in failure: what a reply to each step leads to. */
 function judge(reply: RemoteReply): string {
-  for (const value of parseExtensions(reply).auth) assert.doesNotMatch(value, /[\s=]/);
+  for (const value of parseExtensions(reply).auth) assert.doesNotMatch(value, /[ =]/);
   const kinds = (['greeting', 'EHLO', 'AUTH', 'MAIL', 'RCPT', 'DATA', 'dot'] as const).map((stage) => {
     const { kind, reply: said } = judgeReply(stage, reply);
     const final = kind === 'relayed' || kind === 'failed' ? Math.floor(reply.code / 100) : 4;
