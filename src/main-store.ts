@@ -1,5 +1,6 @@
 /** What a relay makes sure of in its store when it starts, and clears away while it runs. */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { type Config, checkReports } from './config/config.ts';
 import type { Delivery, Route } from './delivery/delivery.ts';
 import { createDkimKeys } from './signing/signing.ts';
 import type { Store } from './store/store.ts';
@@ -19,6 +20,14 @@ export async function ensureOwnKey({ operation }: Store, hostname: string, log: 
   if ((await operation.dkimKeys(hostname)).length > 0) return;
   await operation.addDkimKeys(await createDkimKeys({ domain: hostname, now: Date.now(), state: 'active' }));
   log.info('dkimKeyCreated', { domain: hostname });
+}
+
+/** What `config check` says about the keys, for a relay that starts or reads its configuration again. */
+export async function warnOfReports({ operation }: Pick<Store, 'operation'>, config: Config, log: Log): Promise<void> {
+  const keys = await operation.dkimKeys();
+  const domains = keys.filter(({ state }) => state === 'active').map(({ domain }) => domain);
+  const reason = checkReports(config, domains);
+  if (reason !== undefined) log.warn('reportsNotSigned', { from: config.reports.from, reason: `reports.from ${reason}` });
 }
 
 /**

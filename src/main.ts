@@ -20,7 +20,7 @@ import {
   submissionOptions,
 } from './main-options.ts';
 import { startOutboundLook } from './main-outbound.ts';
-import { ensureOwnKey, followRoutes, logNotices, startTrimming, tokenOf, warnOfFileSystem } from './main-store.ts';
+import { ensureOwnKey, followRoutes, logNotices, startTrimming, tokenOf, warnOfFileSystem, warnOfReports } from './main-store.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { createQuota } from './policy/policy.ts';
 import { createPreparation } from './preparation/preparation.ts';
@@ -125,6 +125,7 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
   closers.push(() => certificates.close());
   await warnOfFileSystem(config.dataDir, log);
   await ensureOwnKey(store, config.hostname, log);
+  await warnOfReports(store, config, log);
 
   const dns = createDns({ servers: config.dns.servers });
   const delivery = await startDelivery({ ...deliveryOptions(config), hostname: config.hostname, dns, log: mailLog, operation });
@@ -273,6 +274,7 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
       .catch((error: Error) => mailLog.certificate({ action: 'kept', keyType: 'all', error: error.message }));
     follow();
     queue.wake();
+    await warnOfReports(store, config, log);
     log.info('reloaded');
   }
 }

@@ -1,5 +1,6 @@
 /** `smarthost config check` and `show`: every problem at once, and what is in effect. */
 
+import type { Loaded, Problem } from '../config/config.ts';
 import { readConfig } from './context.ts';
 import { define, group, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
@@ -20,7 +21,9 @@ export const registerConfig: Register = (program, io) => {
       const { checkEnvironment, formatProblem, loadConfig } = await import('../config/config.ts');
       const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
       const problems =
-        'problems' in loaded ? loaded.problems : [...loaded.warnings, ...(await checkEnvironment(loaded.config, loaded))];
+        'problems' in loaded
+          ? loaded.problems
+          : [...loaded.warnings, ...(await checkEnvironment(loaded.config, loaded)), ...(await checkKeys(loaded))];
       const errors = problems.filter(({ level }) => level === 'error').length;
       if (options.json) await printJson(io, problems);
       else await io.out(problems.map((problem) => `${formatProblem(problem)}\n`).join(''));
@@ -45,3 +48,14 @@ export const registerConfig: Register = (program, io) => {
     },
   );
 };
+
+/** What depends on the keys in the store. It may belong to a relay of another version, so that it is only looked at. */
+async function checkKeys({ config, file = '' }: Loaded): Promise<readonly Problem[]> {
+  const { checkReports } = await import('../config/config.ts');
+  if (checkReports(config, []) === undefined) return [];
+  const { becomeOwner, peekSigningDomains } = await import('../store/store.ts');
+  becomeOwner(config.dataDir);
+  const domains = peekSigningDomains(config.dataDir);
+  const message = domains && checkReports(config, domains);
+  return message === undefined ? [] : [{ path: 'reports.from', message, level: 'warning', source: file }];
+}

@@ -1,5 +1,6 @@
 /** What must hold between settings, and what is allowed but unwise. Pure: the machine is looked at in environment.ts. */
-import type { Config } from './settings.ts';
+import { domainOf } from '../smtp/envelope.ts';
+import type { Config, RouteSetting } from './settings.ts';
 import { formatListenAddress } from './values.ts';
 
 export type Report = (level: 'error' | 'warning', path: string, message: string) => void;
@@ -85,5 +86,43 @@ function checkRoutes({ routes }: Config, report: Report): void {
     if (i < routes.length - 1 && conditions.every((key) => route[key] === undefined)) {
       report('warning', `routes[${i}]`, 'matches all mail: the routes after it are never used');
     }
+    const undecided =
+      route.sign === false
+        ? [...routes.slice(0, i), route].find((one) => one.mx !== undefined && mayMeet(one, route))
+        : undefined;
+    if (undecided !== undefined) {
+      const which =
+        undecided === route
+          ? 'it has a condition on mx'
+          : `routes[${routes.indexOf(undecided)}] comes first and has a condition on mx`;
+      report(
+        'warning',
+        `routes[${i}].sign`,
+        `is false without effect, because ${which}: mail is signed when it is accepted, before its MX is known`,
+      );
+    }
   }
+}
+
+/** Some mail may fit both; patterns are compared as they are written. */
+function mayMeet(one: RouteSetting, other: RouteSetting): boolean {
+  return (['recipientDomain', 'senderDomain', 'user'] as const).every((key) => {
+    const [a = '*', b = '*'] = [one[key], other[key]];
+    return a === b || [a, b].some((pattern) => pattern.startsWith('*') || pattern.startsWith('.'));
+  });
+}
+
+/**
+ * With `noKey: refuse` a report that cannot be signed is not sent either. The host name's own domain gets keys at the first start.
+ * @param domains those with a DKIM key that signs; one signs for what lies below it too.
+ * @returns what is wrong with `reports.from`.
+ */
+export function checkReports(
+  { hostname, signing, reports }: Pick<Config, 'hostname' | 'signing' | 'reports'>,
+  domains: readonly string[],
+): string | undefined {
+  const domain = domainOf(reports.from).toLowerCase();
+  const signs = [hostname, ...domains].some((one) => domain === one || domain.endsWith(`.${one}`));
+  if (signing.noKey !== 'refuse' || signs) return undefined;
+  return `is in ${domain}, which has no DKIM key here, and signing.noKey is refuse: no delivery report can be sent. Run: smarthost domain add ${domain}`;
 }

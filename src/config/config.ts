@@ -8,6 +8,7 @@ import { resolveSettings } from './resolve.ts';
 import type { Config } from './settings.ts';
 import type { Limit } from './values.ts';
 
+export { checkReports } from './checks.ts';
 export { checkEnvironment } from './environment.ts';
 export type { Environment } from './file.ts';
 export { formatProblem, type Problem } from './problems.ts';

@@ -62,10 +62,13 @@ const loginFields = {
   password: { type: type.secret, required: true, about: 'Its password. Keep the file from the eyes of others (mode 0640).' },
 } as const;
 const routeFields = {
-  recipientDomain: { type: type.text, about: 'Recipients in this domain (`.example.org`: and its subdomains).' },
-  senderDomain: { type: type.text, about: 'Envelope senders in this domain.' },
+  recipientDomain: {
+    type: type.text,
+    about: 'Recipients in this domain. `.example.org`: in its subdomains, not in itself; `*`: in any.',
+  },
+  senderDomain: { type: type.text, about: 'Envelope senders in this domain; patterns as before.' },
   user: { type: type.text, about: 'Mail of this credential.' },
-  mx: { type: type.text, about: 'Domains whose MX is this host.' },
+  mx: { type: type.text, about: 'Domains whose best MX host is this one; patterns as before.' },
   hosts: { type: type.listOf(type.hostAndPort), required: true, about: 'Where it goes, tried in order.' },
   tls: { type: tlsLevel, about: 'As `delivery.tls`; `verify` where absent.' },
   login: { type: type.record('user, password', loginFields), about: 'Credentials at the upstream: `{ user: …, password: … }`.' },

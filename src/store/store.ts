@@ -37,5 +37,6 @@ export { backupStore } from './sqlite/backup.ts';
 export type { BackupCounts } from './sqlite/backup-file.ts';
 export { becomeOwner, type DataOwner, dataOwner } from './sqlite/data-dir.ts';
 export { isInstanceRunning, lockInstance } from './sqlite/instance-lock.ts';
+export { peekSigningDomains } from './sqlite/peek.ts';
 export { type Restored, restoreStore } from './sqlite/restore.ts';
 export { openStore } from './sqlite/sqlite-store.ts';

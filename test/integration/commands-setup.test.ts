@@ -106,6 +106,17 @@ describe('config', () => {
     expect(out).toMatch(/warning: tls\.files\[0\]\.certificate .* is not for relay\.example\.net/);
   });
 
+  test('reports that could not be signed are named until their domain has a key', async () => {
+    bench = await createCommandBench('signing: { noKey: refuse }\nreports: { from: postmaster@example.com }\n');
+    const before = await bench.run(['config', 'check']);
+    expect(before).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/warning: reports\.from is in example\.com.*domain add example\.com$/m),
+    });
+    await bench.run(['domain', 'add', 'example.com']);
+    expect((await bench.run(['config', 'check'])).out).not.toMatch(/reports\.from/);
+  });
+
   test('show has secrets as ***; every command fails with all problems of a bad one', async () => {
     bench = await createCommandBench("routes: [{ hosts: ['smtp.example.com:587'], login: { user: a, password: hunter2 } }]");
     const { out } = await bench.run(['config', 'show']);

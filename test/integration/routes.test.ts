@@ -52,6 +52,30 @@ signing: { noKey: refuse }`;
   });
 });
 
+test('reports that can never be signed, and must be, are named at the start and after a reload', async () => {
+  const yaml = 'signing: { noKey: refuse }\nreports: { from: postmaster@other.test }';
+  const { log, logged, reload } = await start({ yaml });
+  expect(await logged('reportsNotSigned')).toMatchObject({
+    level: 'warn',
+    from: 'postmaster@other.test',
+    reason: expect.stringMatching(
+      /^reports\.from is in other\.test, which has no DKIM key here.*smarthost domain add other\.test$/,
+    ),
+  });
+  await reload();
+  await logged('reloaded');
+  expect(log.filter(({ event }) => event === 'reportsNotSigned')).toHaveLength(2);
+});
+
+test.each([
+  'signing: { noKey: refuse }',
+  'signing: { noKey: refuse }\nreports: { from: postmaster@sender.test }',
+  'signing: { noKey: refuse }\nreports: { from: postmaster@below.sender.test }',
+  'signing: { noKey: send }\nreports: { from: postmaster@other.test }',
+])('reports that can be sent are no matter: %s', async (yaml) => {
+  expect((await start({ yaml })).log.filter(({ event }) => event === 'reportsNotSigned')).toEqual([]);
+});
+
 test('mail that waits goes another way once a route says so', async () => {
   const { ports, mx, file, logged, reload } = await start({
     zone: { 'late.test': { MX: ['10 mx.late.test'] }, 'mx.late.test': { A: ['127.9.9.9'] } },

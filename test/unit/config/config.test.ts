@@ -217,6 +217,25 @@ d: [*c, *c, *c]`,
     },
   );
 
+  test.each([
+    ['{ mx: mx.x.test, hosts: [up.test], sign: false }', ['routes[0].sign']],
+    ['{ mx: mx.x.test, hosts: [a.test] }, { hosts: [b.test], sign: false }', ['routes[1].sign']],
+    [
+      '{ mx: mx.x.test, recipientDomain: a.test, hosts: [a.test] }, { recipientDomain: .a.test, hosts: [b.test], sign: false }',
+      ['routes[1].sign'],
+    ],
+    [
+      '{ mx: mx.x.test, recipientDomain: a.test, hosts: [a.test] }, { recipientDomain: b.test, hosts: [b.test], sign: false }',
+      [],
+    ],
+    ['{ mx: mx.x.test, user: anna, hosts: [a.test] }, { user: shop, hosts: [b.test], sign: false }', []],
+    ['{ mx: mx.x.test, hosts: [a.test], sign: true }', []],
+    ['{ hosts: [a.test], sign: false }', []],
+  ])('a route that cannot keep its mail unsigned is named: %s', async (routes, paths) => {
+    const result = await attempt(`hostname: relay.example.net\ntls: { mode: self-signed }\nroutes: [${routes}]`, {});
+    expect('warnings' in result && result.warnings.map(({ path }) => path)).toEqual(paths);
+  });
+
   test('warnings stop nothing and are handed over', async () => {
     const result = await attempt('hostname: relay.example.net\nsubmission: { maxRecipients: 10 }', {});
     expect('config' in result && result.warnings.map(({ path }) => path)).toEqual([
