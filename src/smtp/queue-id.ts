@@ -1,5 +1,5 @@
 /** Names of messages in the queue: 13 characters that sort by time and fit in a reply, a log and a file name. */
-import { randomBytes } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 
 /** Crockford's base 32 in lower case: no letters that look like digits. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
@@ -10,7 +10,7 @@ let counter = 0;
 export function newQueueId(now: number): string {
   if (now > lastMillisecond) {
     lastMillisecond = now;
-    counter = randomBytes(2).readUInt16BE(0) << 3;
+    counter = randomInt(2 ** 16) << 3;
   } else if (++counter >= 2 ** 20) {
     lastMillisecond++;
     counter = 0;

@@ -204,7 +204,7 @@ export type MessageStore = {
   claim(request: { destination: string; now: number; limit: number; owner: string }): Promise<readonly Claim[]>;
   /**
    * Records outcomes. A recipient that ended or was taken away meanwhile (command `remove`) stays as it is; where all did, the
-   * reports are left out. @returns the `n` of those that stayed.
+   * reports are left out. Nobody waits for it, so it may wait a few milliseconds to share a sync. @returns the `n` of those that stayed.
    */
   settle(settlement: Settlement): Promise<readonly number[]>;
   /**

@@ -2,7 +2,7 @@
  * The bytes of one session: lines in, replies out, TLS between. All replies to what came in one piece leave in one write,
  * and nothing is read ahead of what is being answered.
  */
-import { randomBytes } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { Refusal } from '../smtp/reply.ts';
@@ -33,7 +33,9 @@ const MAX_REPLIES = 16 * 1024;
 type State = 'greeting' | 'open' | 'handshake' | 'ended' | 'closed';
 
 export class Session implements Wire {
-  readonly id = randomBytes(6).toString('hex');
+  readonly id = randomInt(2 ** 48 - 1)
+    .toString(16)
+    .padStart(12, '0');
   readonly ip: string;
   /** Resolves when its connection is closed. */
   readonly ended: Promise<void>;

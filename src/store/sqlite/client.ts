@@ -7,6 +7,8 @@ import { type Answers, type Failure, type FromWorker, failureError, type Request
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5 * SECOND;
+/** Milliseconds that what nobody waits for may wait for the commit of something urgent: one sync less for most messages. */
+const COMPANY = 5;
 
 export type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> & {
   readonly worker: WorkerOptions;
@@ -21,6 +23,8 @@ export class StoreClient {
   #worker: Worker | undefined;
   #outbox: Request[] = [];
   #transfer: ArrayBuffer[] = [];
+  #soon = false;
+  #later: NodeJS.Timeout | undefined;
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
   #pause = FIRST_PAUSE;
@@ -65,9 +69,22 @@ export class StoreClient {
 
   /** Rejects when the change is not on the disk. @param transfer memory that is handed over instead of copied. */
   call<K extends Name>(name: K, argument: Argument<K>, transfer?: ArrayBuffer): Promise<Result<K>> {
+    if (!this.#soon) {
+      this.#soon = true;
+      setImmediate(() => this.#flush());
+    }
+    return this.#queue(name, argument, transfer);
+  }
+
+  /** The same, with the next urgent request or a few milliseconds later. */
+  callWithCompany<K extends Name>(name: K, argument: Argument<K>): Promise<Result<K>> {
+    if (!this.#soon) this.#later ??= setTimeout(() => this.#flush(), COMPANY);
+    return this.#queue(name, argument);
+  }
+
+  #queue<K extends Name>(name: K, argument: Argument<K>, transfer?: ArrayBuffer): Promise<Result<K>> {
     return new Promise<unknown>((resolve, reject) => {
       if (this.#worker === undefined || this.#closing !== undefined) return reject(this.#unusable());
-      if (this.#outbox.length === 0) setImmediate(() => this.#flush());
       const id = ++this.#lastId;
       this.#pending.set(id, { resolve, reject });
       this.#outbox.push([id, name, argument]);
@@ -92,6 +109,9 @@ export class StoreClient {
   }
 
   #flush(): void {
+    this.#soon = false;
+    clearTimeout(this.#later);
+    this.#later = undefined;
     const outbox = this.#outbox;
     const transfer = this.#transfer;
     if (outbox.length === 0) return;

@@ -37,7 +37,12 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
       return rows.map((row) => ({ message: row.message, recipients: row.recipients, content: content(row.content) }));
     },
     settle: ({ messageId, at, changes, reports = [] }) =>
-      client.call('settle', { id: messageId, at, changes: changes.map(encodeChange), reports: reports.map(encodeMessage) }),
+      client.callWithCompany('settle', {
+        id: messageId,
+        at,
+        changes: changes.map(encodeChange),
+        reports: reports.map(encodeMessage),
+      }),
     takeBack: (owner, now) => total(walk((after) => client.call('takeBack', { owner, after, now }))),
     giveBack: (owner, now) => total(walk((after) => client.call('giveBack', { owner, after, now }))),
     thaw: (latest, now) => total(walk((after) => client.call('thaw', { latest, after, now }))),

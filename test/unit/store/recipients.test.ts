@@ -1,5 +1,5 @@
 /** The life of a recipient: due, claimed, settled, taken back, and what a command does in between. */
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { MINUTE } from '../../../src/system/clock.ts';
 import {
   dataDir,
@@ -214,4 +214,23 @@ test('leases of dead owners are due again, those of the living stay', async () =
   expect(await statesOf(again, tried.id)).toEqual(['delayed']);
   expect(await statesOf(again, mine.id)).toEqual(['active']);
   expect((await again.messages.due(NOW + 5, 10)).due).toHaveLength(2);
+});
+
+test('a settlement shares the commit of what comes next, and does not wait for it in vain', async () => {
+  const commits: number[] = [];
+  const store = await testStore({ onCommit: (_, requests) => commits.push(requests) });
+  const [one, two] = [await put(store), await put(store)];
+  const settle = (messageId: string) =>
+    store.messages.settle({ messageId, at: NOW, changes: [{ n: 0, state: 'queued', nextAttemptAt: NOW + 7 }] });
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const settled = settle(one.id);
+  await new Promise(setImmediate);
+  await put(store);
+  await settled;
+  expect(commits).toEqual([1, 1, 2]);
+  const alone = settle(two.id);
+  vi.advanceTimersByTime(5);
+  await alone;
+  expect(commits).toEqual([1, 1, 2, 1]);
 });
