@@ -5,6 +5,7 @@
 import { until } from '../support/program.ts';
 import { countPoints, LARGE, runScenario, SMALL, watch } from './scenarios.ts';
 import { shuffled } from './shuffle.ts';
+import { summary } from './sweep-run.ts';
 import { type Call, ERRORS, type Fault, nameOf, type Point } from './tracer.ts';
 import { SECOND, type Sent, startWorld, type World } from './world.ts';
 
@@ -16,6 +17,8 @@ export type FaultOptions = {
   /** Faults taken of each scenario; absent, all. */
   readonly sample?: number | undefined;
   readonly seed: number;
+  /** Milliseconds; what is not reached until then is left out and counted. */
+  readonly limit: number;
   readonly report?: (line: string) => void;
 };
 
@@ -45,14 +48,18 @@ const DESCRIPTOR_CALLS: readonly Call[] = ['socket', 'accept4'];
 /** Runs of a fault that no call meets: which thread makes a call, and how many there are, hangs on how bytes come in. */
 const RUNS = 4;
 
-export async function sweepFaults({ scenarios, sample, seed, report }: FaultOptions): Promise<readonly FaultFigures[]> {
+export async function sweepFaults(options: FaultOptions): Promise<readonly FaultFigures[]> {
+  const { scenarios, sample, seed, limit, report = () => {} } = options;
   const world = await startWorld();
+  const end = Date.now() + limit;
   const all: FaultFigures[] = [];
   try {
     for (const scenario of scenarios) {
       const faults = (await countPoints(world, scenario)).flatMap(faultsAt);
-      const figures = await sweepScenario(world, scenario, shuffled(faults, seed).slice(0, sample ?? faults.length), report);
-      all.push({ ...figures, faults: faults.length });
+      const taken = shuffled(faults, seed).slice(0, sample ?? faults.length);
+      const figures = { ...(await sweepScenario(world, scenario, taken, { end, report })), faults: faults.length };
+      report(summary(figures));
+      all.push(figures);
     }
   } finally {
     await world.close();
@@ -73,12 +80,13 @@ async function sweepScenario(
   world: World,
   scenario: FaultScenario,
   faults: readonly Point[],
-  report: (line: string) => void = () => {},
+  { end, report }: { readonly end: number; readonly report: (line: string) => void },
 ): Promise<FaultFigures> {
   const total = { tried: 0, met: 0, acknowledged: 0, refused: 0, unanswered: 0, lost: 0 };
   const violations: string[] = [];
   const unmet: string[] = [];
   for (const point of faults) {
+    if (Date.now() > end) break;
     total.tried++;
     const made: number[] = [];
     for (let met = 0; met === 0 && made.length < RUNS; ) {
@@ -113,7 +121,7 @@ async function failAt(world: World, scenario: FaultScenario, point: Point): Prom
     note(error);
     return { sent: [], failed: true, made: 0 };
   });
-  if (!relay.running()) note('the process ended');
+  if (!relay.running() && run.failed) note('the process ended'); // a wake-up between threads that fails ends it rightly
   if (scenario === 'accept' || !relay.running()) {
     await relay.stop('SIGKILL'); // what is in memory must not stand in for what was stored
     release?.();
@@ -147,7 +155,7 @@ async function accept(world: World, token: string, point: Point): Promise<FaultR
     const sent = [await world.send(`${token}s`, 'anna@dest.test', SMALL), await world.send(`${token}l`, 'anna@dest.test', LARGE)];
     const { failed, made } = traced.counted();
     await traced.detach();
-    return { sent: [...sent, ...(await goesOn(world, token))], failed, made };
+    return { sent: failed ? [...sent, ...(await goesOn(world, token))] : sent, failed, made };
   } finally {
     await traced.detach();
   }
@@ -155,7 +163,7 @@ async function accept(world: World, token: string, point: Point): Promise<FaultR
 
 async function others(world: World, scenario: FaultScenario, token: string, point: Point): Promise<FaultRun> {
   const { sent, failed, made } = await runScenario(world, scenario, token, point);
-  return { sent: [...sent, ...(await goesOn(world, token))], failed, made };
+  return { sent: failed ? [...sent, ...(await goesOn(world, token))] : sent, failed, made };
 }
 
 /** Sends small and large messages until both are accepted. @throws Error when that takes too long */

@@ -1,11 +1,14 @@
 /** A power cut loses all that was not synced, and nothing that was answered 250: RFC 5321 §6.1. A store that does not sync is found. */
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { hasCommand, requirePeer, succeeds } from '../support/peers.ts';
-import { changedProgram, cutEverywhere, record } from './power-run.ts';
+import { startAfterCuts } from './power-relay.ts';
+import { changedProgram, cutEverywhere, type Recording, record } from './power-run.ts';
 
 const traces = () => hasCommand('strace') && succeeds('strace', ['-f', '-qq', '-o', '/dev/null', 'true']);
 /** `CUTS=3000` for all there are. */
 const CUTS = Number(process.env['CUTS'] ?? 240);
+/** `STARTS=200` for more starts of the real relay. */
+const STARTS = Number(process.env['STARTS'] ?? 10);
 const MESSAGES = 8;
 
 /** Changes of the store, each of which loses mail. */
@@ -20,12 +23,28 @@ const CAREFREE: readonly [what: string, file: string, change: (source: string) =
 ];
 
 describe.skipIf(!requirePeer('strace', traces()))('after a power cut', () => {
-  test('each message that was answered 250 is there, or was delivered', async () => {
-    const figures = cutEverywhere(await record(MESSAGES), CUTS, Math.random);
+  let recording: Recording;
+  beforeAll(async () => {
+    recording = await record(MESSAGES);
+  });
+
+  test('each message that was answered 250 is there, or was delivered', () => {
+    const figures = cutEverywhere(recording, CUTS, Math.random);
     console.info(`${figures.events} calls on files, ${figures.syncs} syncs, ${figures.cuts} cuts, ${figures.lost.length} lost`);
     expect(figures.lost).toEqual([]);
     expect(figures.cuts).toBeGreaterThanOrEqual(Math.min(CUTS, 200));
   }, 120_000);
+
+  test(
+    'the relay starts on what is left, and delivers it',
+    async () => {
+      const { starts, arrived, wrong } = await startAfterCuts(recording, STARTS, Math.random);
+      console.info(`${starts} starts, ${arrived} messages arrived, ${wrong.length} wrong`);
+      expect(wrong).toEqual([]);
+      expect(arrived).toBeGreaterThan(0);
+    },
+    120_000 + STARTS * 10_000,
+  );
 
   test.each(CAREFREE)(
     'a store that %s is found out',

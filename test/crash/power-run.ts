@@ -16,7 +16,7 @@ const PASSWORD = 'green meadow 27';
 const CHECKOUT = new URL('../..', import.meta.url).pathname;
 
 /** Milliseconds since 1970. `gone`: the destination took it. */
-type Acknowledged = { readonly token: string; readonly at: number; gone?: number };
+type Acknowledged = { readonly token: string; readonly body: string; readonly at: number; gone?: number };
 export type Recording = {
   readonly folder: string;
   readonly base: Files;
@@ -55,7 +55,7 @@ export async function record(messages: number, program?: string): Promise<Record
       const to = i % 2 === 0 ? 'later@dest.test' : 'anna@dest.test';
       const body = `${token} ${'x'.repeat(60)}\r\n`.repeat(i % 4 < 2 ? 10 : 4200);
       await submit({ ...account, to: [to], message: `From: <${SENDER}>\r\nTo: <${to}>\r\nSubject: ${token}\r\n\r\n${body}` });
-      acknowledged.push({ token, at: Date.now() + 1 });
+      acknowledged.push({ token, body, at: Date.now() + 1 });
     }
     const odd = Math.floor(messages / 2);
     await until('the deliveries', () => relay.events('relayed').length >= odd, { context: relay.output });
@@ -75,11 +75,8 @@ export async function record(messages: number, program?: string): Promise<Record
 }
 
 /** Cuts the power behind calls of the recording, evenly spread, each with all that may be left. @param limit the most cuts */
-export function cutEverywhere(
-  { folder, base, events, acknowledged }: Recording,
-  limit: number,
-  random: () => number,
-): PowerFigures {
+export function cutEverywhere(recording: Recording, limit: number, random: () => number): PowerFigures {
+  const { folder, base, events } = recording;
   const step = Math.max(1, (events.length * RESTS.length) / limit);
   const filesAfterCut = createModel(base, events);
   const lost: string[] = [];
@@ -88,9 +85,7 @@ export function cutEverywhere(
     const { end, at } = events[Math.floor(i)]!;
     for (const rest of RESTS) {
       const files = filesAfterCut(end + 1, rest, random);
-      const due = acknowledged
-        .filter((one) => one.at <= at && (one.gone === undefined || one.gone > at))
-        .map(({ token }) => token);
+      const due = dueAfter(recording, at).map(({ token }) => token);
       cuts++;
       lost.push(...missing(folder, files, due).map((what) => `cut behind line ${end}, ${rest}: ${what}`));
     }
@@ -98,15 +93,15 @@ export function cutEverywhere(
   return { events: events.length, syncs: events.filter(({ kind }) => kind === 'sync').length, cuts, lost };
 }
 
+/** What a store must hold that lost its power at `at`: answered 250 before, and not delivered. */
+export const dueAfter = ({ acknowledged }: Recording, at: number): readonly Acknowledged[] =>
+  acknowledged.filter((one) => one.at <= at && (one.gone === undefined || one.gone > at));
+
 /** What of these messages is not whole in a store that starts from these files. */
 function missing(folder: string, files: Files, tokens: readonly string[]): readonly string[] {
   const copy = temporaryFolder('cut');
   try {
-    for (const [path, data] of files) {
-      const to = join(copy.path, path.slice(folder.length));
-      mkdirSync(dirname(to), { recursive: true });
-      writeFileSync(to, data);
-    }
+    writeFiles(copy.path, folder, files);
     const found = contentsOf(copy.path);
     return tokens
       .filter((token) => !found.some((text) => text.includes(`Subject: ${token}\r\n`)))
@@ -137,6 +132,16 @@ function contentsOf(folder: string): readonly string[] {
     });
   } finally {
     database.close();
+  }
+}
+
+/** Puts the files of one folder into another. */
+export function writeFiles(to: string, from: string, files: Files): void {
+  mkdirSync(join(to, 'spool'), { recursive: true });
+  for (const [path, data] of files) {
+    const file = join(to, path.slice(from.length));
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, data, { mode: 0o600 });
   }
 }
 

@@ -50,7 +50,8 @@ export async function sweep(options: SweepOptions): Promise<readonly Figures[]> 
   return all;
 }
 
-export const summary = ({ scenario, ...figures }: Figures) =>
+/** One line: of each list its length. */
+export const summary = ({ scenario, ...figures }: { readonly scenario: string } & Readonly<Record<string, unknown>>) =>
   `${scenario.padEnd(8)}${Object.entries(figures)
     .map(([name, value]) => `${Array.isArray(value) ? value.length : value} ${name}`)
     .join(', ')}`;

@@ -1,6 +1,7 @@
-/** A sample of the crash sweep: `npm run test:crash` is all of it. */
+/** A sample of the crash sweep, and of the calls that fail: `npm run test:crash` is all of both. */
 import { describe, expect, test } from 'vitest';
 import { hasCommand, requirePeer, succeeds } from '../support/peers.ts';
+import { sweepFaults } from './faults-run.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { sweep } from './sweep-run.ts';
 
@@ -24,6 +25,25 @@ describe.skipIf(!requirePeer('strace', traces()))('killed at a call on a file or
     for (const { points } of figures) expect(points, context).toBeGreaterThan(10);
     expect(
       figures.reduce((sum, { kills }) => sum + kills, 0),
+      context,
+    ).toBeGreaterThan(0);
+  }, 150_000);
+});
+
+describe.skipIf(!requirePeer('strace', traces()))('a call on a file or a socket that fails', () => {
+  test('is never a 250 for what is not stored, and all goes on when it is over', async () => {
+    const lines = [`CRASH_SEED=${SEED}`];
+    const options = { seed: SEED, limit: 40_000, report: (line: string) => lines.push(line) };
+    const figures = [
+      ...(await sweepFaults({ ...options, scenarios: ['accept'], sample: 6 })),
+      ...(await sweepFaults({ ...options, scenarios: ['deliver'], sample: 3 })),
+    ];
+    const context = lines.join('\n');
+    console.info(context);
+    expect(figures.flatMap(({ violations }) => violations)).toEqual([]);
+    for (const { faults } of figures) expect(faults, context).toBeGreaterThan(50);
+    expect(
+      figures.reduce((sum, { met }) => sum + met, 0),
       context,
     ).toBeGreaterThan(0);
   }, 150_000);
