@@ -1,5 +1,5 @@
 /** Where `init` puts the configuration, and whose it is: root keeps it, the user that owns the data may read it. */
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access, chmod, chown, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { DataOwner } from '../store/store.ts';
@@ -7,6 +7,7 @@ import { CommandError } from './errors.ts';
 import type { Io } from './io.ts';
 
 export const SYSTEM_DIR = '/etc/smarthost';
+const UNIT = '/etc/systemd/system/smarthost.service';
 
 export async function chooseDir(io: Io, dir: string | undefined): Promise<string> {
   if (dir !== undefined) return resolve(io.cwd, dir);
@@ -52,6 +53,13 @@ export async function writeConfiguration(
       cause: error,
     });
   };
+}
+
+/** Commands as they must be typed: with the file where it is not found by itself, and by the service where there is one. */
+export function nextCommands(io: Io, file: string): { readonly start: string; command(words: string): string } {
+  const dir = dirname(file);
+  const command = (words: string) => `smarthost ${words}${dir === SYSTEM_DIR || dir === io.cwd ? '' : ` --config ${file}`}`;
+  return { command, start: dir === SYSTEM_DIR && existsSync(UNIT) ? 'systemctl enable --now smarthost' : command('serve') };
 }
 
 async function handOver(path: string, { gid }: DataOwner, mode: number): Promise<void> {

@@ -17,7 +17,7 @@ import { type CommonOptions, collect, define, type Register } from './define.ts'
 import { CommandError, typed, UsageError } from './errors.ts';
 import { configurationText, type InitAnswers } from './init-file.ts';
 import { type Existing, neededRecords, zoneText } from './init-records.ts';
-import { chooseDir, describeOwners, SYSTEM_DIR, writeConfiguration } from './init-write.ts';
+import { chooseDir, describeOwners, nextCommands, SYSTEM_DIR, writeConfiguration } from './init-write.ts';
 import { type Io, printJson } from './io.ts';
 import { addCredential, wantedCredential } from './user.ts';
 import { choosePassword } from './user-options.ts';
@@ -150,8 +150,9 @@ async function report(io: Io, { json }: CommonOptions, { keys, user, file, owner
   const dkim = keys.map(dkimRecord);
   const groups = neededRecords({ hostname: config.hostname, domains, dkim, addresses, ...(existing && { existing }) });
   const records = groups.flatMap((group) => group.records);
-  const first = `smarthost user add ${domains[0] === undefined ? 'NAME --sender RULE' : `anna@${domains[0]}`}`;
-  const next = user === undefined ? first : 'smarthost serve';
+  const { start, command } = nextCommands(io, file);
+  const first = command(`user add ${domains[0] === undefined ? 'NAME --sender RULE' : `anna@${domains[0]}`}`);
+  const next = user === undefined ? first : start;
   if (json) await printJson(io, { file, dataDir: config.dataDir, records, ...(user && { user }), next });
   for (const line of await describeOwners(file, config.dataDir, owner)) io.err(line);
   io.err('Set these DNS records:\n');
@@ -162,8 +163,8 @@ async function report(io: Io, { json }: CommonOptions, { keys, user, file, owner
     );
   io.err(
     user === undefined
-      ? `\nThen add who may send, and start the relay:\n  ${first}\n  smarthost serve`
-      : '\nThen start the relay:\n  smarthost serve',
+      ? `\nThen add who may send, and start the relay:\n  ${first}\n  ${start}`
+      : `\nThen start the relay:\n  ${start}`,
   );
-  io.err('See whether the world agrees, until it does:\n  smarthost doctor --watch');
+  io.err(`See whether the world agrees, until it does:\n  ${command('doctor --watch')}`);
 }

@@ -128,6 +128,22 @@ test('does the same without a question', async () => {
   expect((await bench.run([...args, '--force', '--address', 'here'])).code).toBe(2);
 });
 
+test('names the file in what is to be typed next where it would not be found by itself', async () => {
+  const dir = join(bench.folder, 'elsewhere');
+  const { err } = await bench.run([
+    'init',
+    '--dir',
+    'elsewhere',
+    '--yes',
+    '--hostname',
+    'relay.example.net',
+    '--domain',
+    'shop.test',
+  ]);
+  for (const words of ['user add anna@shop.test', 'serve', 'doctor --watch'])
+    expect(err).toContain(`\n  smarthost ${words} --config ${dir}/smarthost.yaml\n`);
+});
+
 /** As an operator does it with sudo: in a process of its own, since it becomes another user. */
 function initAsRoot(...more: string[]) {
   const args = [join(import.meta.dirname, '../../src/smarthost.ts'), 'init', '--dir', 'conf', '--yes', ...more];
