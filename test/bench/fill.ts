@@ -1,15 +1,17 @@
 /**
- * Fills a store with recipients that were tried once and wait for their next attempt, over the coming hours: what a relay
- * has after a day on which many destinations did not answer.
+ * Fills a store with recipients that were tried once and wait for their next attempt: what a relay has after a day on which
+ * many destinations did not answer.
  *
- *     node test/bench/fill.ts DATADIR [recipients] [domains]
+ *     node test/bench/fill.ts DATADIR [recipients] [domains]     w0.test, w1.test, …; ten a message, due in the coming hours
+ *     node test/bench/fill.ts DATADIR RECIPIENTS DOMAINS due     d000.test, d001.test, …; one a message, all due now
  */
 import { newQueueId } from '../../src/smtp/queue-id.ts';
 import { type NewMessage, openStore, type Store } from '../../src/store/store.ts';
 
-const [dataDir = '', recipients = '500000', domains = '5000'] = process.argv.slice(2);
+const [dataDir = '', recipients = '500000', domains = '5000', when = 'later'] = process.argv.slice(2);
 const HOUR = 3_600_000;
-const PER_MESSAGE = 10;
+const isDue = when === 'due';
+const PER_MESSAGE = isDue ? 1 : 10;
 const AT_ONCE = 50;
 const BODY_LENGTH = 4096;
 const REPLY = '451 4.3.0 try again later';
@@ -27,7 +29,8 @@ await store.close();
 function message(now: number): NewMessage {
   const id = newQueueId(now);
   const list = Array.from({ length: Math.min(PER_MESSAGE, wanted - next) }, () => {
-    const destination = `w${(next * 7919) % Number(domains)}.test`;
+    const domain = (next * 7919) % Number(domains);
+    const destination = isDue ? `d${String(domain).padStart(3, '0')}.test` : `w${domain}.test`;
     return { address: `user${next++}@${destination}`, destination };
   });
   return {
@@ -62,7 +65,7 @@ async function wait({ messages }: Store, one: NewMessage): Promise<void> {
     seconds: 1,
   } as const;
   const changes = indexes.map((n) => {
-    const nextAttemptAt = Date.now() + HOUR * (1 + 3 * Math.random());
+    const nextAttemptAt = isDue ? Date.now() : Date.now() + HOUR * (1 + 3 * Math.random());
     return { n, state: 'delayed', nextAttemptAt, lastReply: REPLY, attempt } as const;
   });
   await messages.settle({ messageId: one.id, at, changes });

@@ -2,8 +2,9 @@
 # Names smarthost to the comparison bench, which measures it like any other submission relay: source this file, then
 # run the bench with `--peers custom,…`. Sets CUSTOM_PREPARE (once, before the start) and CUSTOM_CMD (the relay, in the
 # foreground); both run as root inside the bench's namespaces, with the BENCH_* variables that it documents. Variants:
-# custom-waiting begins with the recipients that wait in RELAY_WAITING, a data directory that fill.ts has made, and
-# custom-slowdisk takes 5 ms longer for each flush.
+# custom-waiting begins with the recipients that wait in RELAY_WAITING, a data directory that fill.ts has made,
+# custom-badqueue with 20,000 messages that are due for the bad destinations of W5 and W7, and custom-slowdisk takes 5 ms
+# longer for each flush.
 smarthost_checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # absolute: the bench lays other folders over /usr and /etc and calls us from its own; SMARTHOST_… would be read as settings
 RELAY_NODE=$(readlink -f "$smarthost_checkout/node_modules/.bin/node")
@@ -38,6 +39,7 @@ YAML
 smarthost() { "$RELAY_NODE" --max-semi-space-size=16 "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" "$@"; }
 case $BENCH_VARIANT in
   waiting) cp -r "$RELAY_WAITING/." "$BENCH_DIR/data" && chmod 700 "$BENCH_DIR/data" ;;
+  badqueue) "$RELAY_NODE" "$RELAY_BENCH/fill.ts" "$BENCH_DIR/data" 20000 30 due ;;
   slowdisk) cc -shared -fPIC -O2 -o "$BENCH_DIR/slow-disk.so" "$RELAY_BENCH/slow-disk.c" -ldl ;;
 esac
 smarthost domain add "$BENCH_DKIM_DOMAIN" --selector "$BENCH_DKIM_SELECTOR" --key "$BENCH_DKIM_KEY"
