@@ -1,6 +1,7 @@
 /** The settings that a client needs, for people, scripts and Exchange Server. */
 import type { Config } from '../config/config.ts';
 import type { Credential } from '../store/store.ts';
+import { recipesFor, type Settings } from './client-recipes.ts';
 import type { CommonOptions } from './define.ts';
 import { type Io, printJson } from './io.ts';
 import { facts } from './text.ts';
@@ -9,21 +10,12 @@ type What = { readonly config: Config; readonly credential: Credential | undefin
 
 export async function printSettings(io: Io, { json }: CommonOptions, { config, credential, exchange }: What): Promise<void> {
   const settings = settingsFor(config, credential);
-  const powershell = exchange ? sendConnector(settings) : undefined;
-  const postfix = credential?.mailServer && !exchange ? postfixRelayhost(settings) : undefined;
-  const recipes = { ...(powershell === undefined ? {} : { powershell }), ...(postfix === undefined ? {} : { postfix }) };
+  const recipes = exchange ? { powershell: sendConnector(settings) } : recipesFor(settings);
   if (json) return printJson(io, { ...settings, ...recipes });
   if (credential !== undefined) await io.out(describe(settings));
   for (const recipe of Object.values(recipes)) await io.out(`${credential === undefined ? '' : '\n'}${recipe}\n`);
   for (const sentence of exchange ? exchangeAdvice(config, credential) : clientAdvice(config, settings)) io.err(sentence);
 }
-
-type Settings = {
-  readonly host: string;
-  readonly ports: readonly { readonly port: number; readonly encryption: 'TLS' | 'STARTTLS' }[];
-  readonly user: string | null;
-  readonly senders: readonly string[];
-};
 
 /** A port that is not the usual one is the first of its list. */
 function settingsFor({ hostname, listen }: Config, credential: Credential | undefined): Settings {
@@ -60,25 +52,6 @@ function sendConnector({ host, ports }: Settings): string {
     `-RequireTLS $true -TlsAuthLevel DomainValidation -TlsDomain '${host}'`,
     '-Fqdn (Read-Host "Host name of this Exchange server") -ProtocolLoggingLevel Verbose',
   ].join(' `\n  ');
-}
-
-/** `[host]:port` in both files, or Postfix does not find the password; `noplaintext` is for sessions without TLS only. */
-function postfixRelayhost({ host, ports, user }: Settings): string {
-  const starttls = ports.find(({ encryption }) => encryption === 'STARTTLS');
-  const port = starttls?.port ?? ports[0]?.port ?? 587;
-  const wrapper = starttls === undefined ? ['smtp_tls_wrappermode = yes'] : [];
-  return [
-    '# Postfix, /etc/postfix/main.cf:',
-    `relayhost = [${host}]:${port}`,
-    'smtp_sasl_auth_enable = yes',
-    'smtp_sasl_password_maps = texthash:/etc/postfix/sasl_passwd',
-    'smtp_sasl_tls_security_options = noanonymous',
-    'smtp_tls_security_level = secure',
-    ...wrapper,
-    'smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt',
-    '# /etc/postfix/sasl_passwd, mode 0600:',
-    `[${host}]:${port} ${user}:PASSWORD`,
-  ].join('\n');
 }
 
 function clientAdvice({ tls }: Config, { host, ports }: Settings): readonly string[] {

@@ -10,8 +10,9 @@ export const registerClient: Register = (program, io) => {
     program,
     {
       usage: 'client <name>',
-      about: 'Settings for a mail program, an application or a device; `client exchange` prints those for Exchange Server.',
-      examples: ['client anna@example.org', 'client exchange'],
+      about:
+        'Settings to type in for a mail program or a device, and lines to copy for Postfix, msmtp and common applications; `client exchange` prints those for Exchange Server.',
+      examples: ['client anna@example.org', 'client anna@example.org --json', 'client exchange'],
     },
     ([name], options) =>
       withStore(io, options, async ({ config, store }) => {

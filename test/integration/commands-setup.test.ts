@@ -180,7 +180,7 @@ describe('client settings', () => {
   test('name host, ports, user and senders', async () => {
     bench = await createCommandBench("listen: { submission: ['[::]:2525'] }");
     await bench.run(['user', 'add', 'anna@example.org']);
-    expect(await bench.json('client', 'anna@example.org')).toEqual({
+    expect(await bench.json('client', 'anna@example.org')).toMatchObject({
       host: 'relay.example.net',
       ports: [
         { port: 465, encryption: 'TLS' },
@@ -201,6 +201,43 @@ describe('client settings', () => {
     expect(out).toMatch(/^smtp_sasl_tls_security_options = noanonymous$/m);
     expect(err).toMatch(/mailcow, docker-mailserver/);
     expect((await bench.json('client', 'mail')).postfix).toContain('relayhost =');
+  });
+
+  test('come as lines to copy, for the credential and the ports that there are', async () => {
+    bench = await createCommandBench();
+    await bench.run(['user', 'add', 'anna@example.org']);
+    const { out } = await bench.run(['client', 'anna@example.org']);
+    for (const line of [
+      'relayhost = [relay.example.net]:587',
+      'user anna@example.org',
+      'allow_from_override off',
+      'smtps://anna%40example.org:PASSWORD@relay.example.net:465',
+      'MAIL_SCHEME=smtps',
+      'EMAIL_USE_SSL = True',
+      'swaks --server relay.example.net:465 --tls-on-connect --auth PLAIN --auth-user anna@example.org --from anna@example.org --to you@example.com',
+    ])
+      expect(out.split('\n')).toContain(line);
+    expect(Object.keys(await bench.json('client', 'anna@example.org'))).toEqual([
+      ...['host', 'ports', 'user', 'senders'],
+      ...['postfix', 'msmtp', 'url', 'laravel', 'django', 'try'],
+    ]);
+  });
+
+  test('for names and ports that are unusual are still right', async () => {
+    bench = await createCommandBench("listen: { submissions: [], submission: ['[::]:2525'] }");
+    await bench.run(['user', 'add', `the "shop" $1's`, '--sender', '@example.org', '--sender', '@.example.org']);
+    const { out } = await bench.run(['client', `the "shop" $1's`]);
+    for (const line of [
+      'tls_starttls on',
+      'from noreply@example.org',
+      "smtp://the%20%22shop%22%20%241's:PASSWORD@relay.example.net:2525",
+      'MAIL_USERNAME="the \\"shop\\" \\$1\'s"',
+      'EMAIL_HOST_USER = "the \\"shop\\" $1\'s"',
+      'EMAIL_USE_TLS = True',
+    ])
+      expect(out.split('\n')).toContain(line);
+    expect(out).not.toContain('set_from_header');
+    expect(out).toContain(`--tls --auth PLAIN --auth-user 'the "shop" $1'\\''s' --from`);
   });
 
   test('for Exchange explain its words', async () => {
