@@ -33,13 +33,10 @@ async function checkDataDir(dataDir: string, add: Add): Promise<void> {
   while (found === undefined && place !== dirname(place) && !(await stat(place).catch(() => undefined))) place = dirname(place);
   try {
     await access(place, constants.W_OK | constants.X_OK);
-  } catch {
-    add(
-      'dataDir',
-      found === undefined
-        ? `${dataDir} does not exist and cannot be made in ${place}`
-        : `${dataDir} cannot be written by this user`,
-    );
+  } catch (error) {
+    const readOnly = (error as NodeJS.ErrnoException).code === 'EROFS';
+    const why = readOnly ? 'lies on a file system that can only be read' : 'cannot be written by this user';
+    add('dataDir', found === undefined ? `${dataDir} does not exist and cannot be made in ${place}` : `${dataDir} ${why}`);
   }
 }
 

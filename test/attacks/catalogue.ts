@@ -73,7 +73,7 @@ bytes to a whole relay, or makes the real fault, and looks whether anything was 
 - \`bad-start.test.ts\` starts the relay on broken configurations, stores, keys and certificates.
 - \`timing.ts\` asks whether the time of an answer tells known users from unknown ones. It takes minutes, and is run by itself:
   \`npm run test:timing\`.
-- The sweeps of C01 and C02, kill -9 and power cut at every call, are in \`../crash\`; the targets of random input are in \`../fuzz\`.
+- The sweeps of C01, C02, L04 and L05, kill -9, power cut and failure at every call, are in \`../crash\`; the targets of random input are in \`../fuzz\`.
 `;
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(README, page());

@@ -20,7 +20,7 @@ import {
 import { hasCommand, requirePeer } from '../support/peers.ts';
 import { type Program, startProgram, until } from '../support/program.ts';
 import { type Scenario, type ScenarioOptions, startScenario } from '../support/relay-scenario.ts';
-import { attack, attacks } from './attack.ts';
+import { attack, attacks, elsewhere } from './attack.ts';
 
 const MIB = 1024 * 1024;
 const MAIL = `MAIL FROM:<${USER}>`;
@@ -227,6 +227,10 @@ attack(
   },
   90_000,
 );
+
+elsewhere('L04', 'a disk of 1 MB, and one that can only be read', 'test/integration/disk-tiny.test.ts');
+elsewhere('L04', 'each call on a file or a socket says ENOSPC, EROFS or EMFILE', 'test/crash');
+elsewhere('L05', 'each call on a file or a socket says EIO', 'test/crash');
 
 /** strace on a running process, with faults in its calls. It lets go when it is closed. */
 async function inject(pid: number, ...expressions: readonly string[]): Promise<Program> {
