@@ -1,6 +1,6 @@
 /** The log: one JSON line an event on stdout, or lines for people. The one place that imports pino. */
-import { writeSync } from 'node:fs';
 import { pino } from 'pino';
+import { createOutput } from './log-output.ts';
 import { formatPretty } from './log-pretty.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -25,7 +25,7 @@ export type LogOptions = {
 };
 
 /** Lines of one turn of the event loop leave in one write, so a busy relay does not spend its time in write(2). */
-export function createLog({ level, format, write = writeStdout }: LogOptions): Log {
+export function createLog({ level, format, write: given }: LogOptions): Log {
   let held = '';
   const flush = () => {
     if (held === '') return;
@@ -49,6 +49,7 @@ export function createLog({ level, format, write = writeStdout }: LogOptions): L
     },
     destination,
   );
+  const write = given ?? createOutput(1, { onResumed: (lines) => logger.warn({ event: 'logLinesLost', lines }) });
   const at = (method: 'debug' | 'info' | 'warn' | 'error') => (event: string, fields?: LogFields) =>
     logger[method]({ event, ...fields });
   return {
@@ -69,18 +70,4 @@ function describeError(error: unknown): unknown {
   const { message, stack, cause } = error;
   const code = 'code' in error ? { code: error.code } : {};
   return { message, ...code, stack, ...(cause === undefined ? {} : { cause: describeError(cause) }) };
-}
-
-/** A log that cannot be written never stops the mail: what does not fit in a full pipe after a second is dropped. */
-function writeStdout(lines: string): void {
-  let rest = Buffer.from(lines);
-  const deadline = Date.now() + 1000;
-  while (rest.length > 0) {
-    try {
-      rest = rest.subarray(writeSync(1, rest));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || Date.now() > deadline) return;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-    }
-  }
 }
