@@ -1,4 +1,6 @@
 /** What submission needs from the other parts, and what all its sessions share. */
+import type { Socket } from 'node:net';
+import type { TLSSocket, TLSSocketOptions } from 'node:tls';
 import type { Credentials } from '../credentials/credentials.ts';
 import type { Quota } from '../policy/policy.ts';
 import type { PreparationFactory } from '../preparation/preparation.ts';
@@ -83,6 +85,19 @@ export type Shared = {
   draining: boolean;
   /** What goes on though its session may have ended: messages on their way into the queue, and their removal. */
   readonly working: Set<Promise<unknown>>;
+};
+
+/** One connection that was accepted. */
+export type SessionSetup = {
+  readonly shared: Shared;
+  readonly socket: Socket | TLSSocket;
+  readonly listener: ListenerName;
+  readonly ip: string;
+  /** The session is only told why there is none. */
+  readonly refusal: Refusal | undefined;
+  readonly tlsSocketOptions: () => TLSSocketOptions;
+  readonly onLogin: () => void;
+  readonly onClose: () => void;
 };
 
 /** Who is turned away for failed logins. */

@@ -4,26 +4,14 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { TLSSocket, type TLSSocketOptions } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import type { Refusal } from '../smtp/reply.ts';
 import { CommandReader } from './command-reader.ts';
 import { Conversation, type Wire } from './conversation.ts';
 import { firstTextDeadline, HANDSHAKE_TIMEOUT, LINGER, nextTextDeadline, overdue } from './deadlines.ts';
 import type { IncomingMessage } from './incoming-message.ts';
-import type { ListenerName, Shared } from './options.ts';
+import type { SessionSetup, Shared } from './options.ts';
 import * as replies from './replies.ts';
-
-export type SessionSetup = {
-  readonly shared: Shared;
-  readonly socket: Socket | TLSSocket;
-  readonly listener: ListenerName;
-  readonly ip: string;
-  /** The session is only told why there is none. */
-  readonly refusal: Refusal | undefined;
-  readonly tlsSocketOptions: () => TLSSocketOptions;
-  readonly onLogin: () => void;
-  readonly onClose: () => void;
-};
 
 /** Who speaks before the greeting is no mail client. In clear a moment is waited, so that bytes sent at once have come. */
 const EARLY_TALK = 5;
@@ -50,6 +38,8 @@ export class Session implements Wire {
   #resolveEnded = () => {};
   /** A command is being answered: what comes meanwhile waits. */
   #busy = false;
+  /** The client has closed its side, and may still read what it is owed. */
+  #isHalfClosed = false;
   #message: IncomingMessage | undefined;
   #stateSince: number;
   #activeAt: number;
@@ -152,7 +142,9 @@ export class Session implements Wire {
   }
 
   #listen(socket: Socket): void {
+    socket.allowHalfOpen = true;
     socket.on('data', this.#take);
+    socket.once('end', this.#halfClosed);
     socket.on('drain', this.#proceed);
     socket.once('close', this.#closed);
     socket.on('error', () => {}); // 'close' follows
@@ -160,6 +152,7 @@ export class Session implements Wire {
 
   #unlisten(socket: Socket): void {
     socket.off('data', this.#take);
+    socket.off('end', this.#halfClosed);
     socket.off('drain', this.#proceed);
     socket.off('close', this.#closed);
   }
@@ -187,6 +180,14 @@ export class Session implements Wire {
     this.#resolveEnded();
   };
 
+  /** What has come is answered first: a message that is queued without its 250 would be sent again. */
+  readonly #halfClosed = (): void => {
+    this.#isHalfClosed = true;
+    if (this.#state === 'handshake') this.#socket.destroy();
+    else if (this.#state === 'open') this.#proceed();
+    else this.#socket.end();
+  };
+
   readonly #take = (chunk: Buffer): void => {
     if (this.#state === 'greeting') this.refuse(replies.tooEarly());
     if (this.#state !== 'open') return;
@@ -207,6 +208,7 @@ export class Session implements Wire {
     this.#flush();
     this.#note();
     if (this.#busy || this.#socket.writableNeedDrain) return;
+    if (this.#isHalfClosed) this.end('');
     if (this.#shared.draining) this.drain();
     if (this.#socket.isPaused()) this.#socket.resume();
   };

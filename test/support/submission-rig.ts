@@ -143,9 +143,13 @@ export async function startRig({ limits, auth, credential, onFinish, ...options 
       return client;
     },
     /** EHLO and AUTH PLAIN done. */
-    async loggedIn() {
-      const client = await RawClient.tls(port('submissions'));
+    async loggedIn(listener: 'submissions' | 'submission' = 'submissions') {
+      const client = listener === 'submissions' ? await RawClient.tls(port(listener)) : RawClient.clear(port(listener));
       await client.reply();
+      if (listener === 'submission') {
+        await client.ask('EHLO client.test');
+        await client.startTls();
+      }
       await client.ask('EHLO client.test');
       await client.ask(`AUTH PLAIN ${PLAIN}`);
       return client;

@@ -1,6 +1,6 @@
 /** The conversation, seen from outside. */
 import { connect as connectTls } from 'node:tls';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Refusal } from '../../../src/smtp/reply.ts';
 import { codeOf, RawClient } from '../../support/raw-client.ts';
 import { CREDENTIAL, PASSWORD, PLAIN, type Rig, type RigOptions, startRig, USER } from '../../support/submission-rig.ts';
@@ -51,6 +51,8 @@ describe('greeting and EHLO', () => {
 
   test('who speaks before the greeting is turned away, on both ports', async () => {
     await start();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'setImmediate'] }); // the moment before the greeting lasts as long as the bytes need
+    onTestFinished(() => void vi.useRealTimers());
     const clear = RawClient.clear(rig.port('submission'));
     clear.send('GET / HTTP/1.1\r\n');
     expect(codeOf(await clear.reply())).toBe('421 4.7.0');
@@ -58,6 +60,7 @@ describe('greeting and EHLO', () => {
     const hasty = connectTls({ port: rig.port('submissions'), host: '127.0.0.1', rejectUnauthorized: false });
     hasty.once('secureConnect', () => hasty.write('EHLO x\r\n'));
     expect(codeOf(await new RawClient(hasty).reply())).toBe('421 4.7.0');
+    vi.useRealTimers();
     const web = await rig.clear();
     expect(codeOf(await web.ask('POST / HTTP/1.1'))).toBe('421 4.7.0');
     await web.closed();
@@ -375,6 +378,19 @@ describe('a transaction', () => {
     await expect.poll(() => rig.aborted.length).toBe(1);
     expect(rig.queued).toHaveLength(0);
   });
+
+  test.each(['submissions', 'submission'] as const)(
+    'who closes its side behind the text gets its 250 all the same: %s',
+    async (port) => {
+      await start();
+      const client = await rig.loggedIn(port);
+      await client.askAll([MAIL, RCPT, 'DATA']);
+      client.socket.end(TEXT);
+      expect(codeOf(await client.reply())).toBe('250 2.0.0');
+      await client.closed();
+      expect(rig.queued).toHaveLength(1);
+    },
+  );
 
   test.each([
     ['DATA', '503 5.5.1'],
