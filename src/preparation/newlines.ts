@@ -180,7 +180,9 @@ export class Lines {
     this.#sink.headerEnd(separated);
   }
 
+  /** Behind what came before it, which may be refused for a reason of its own. */
   #refuse(refusal: Refusal): void {
+    this.#passRewritten();
     this.#refused = true;
     this.#sink.refuse(refusal);
   }

@@ -144,6 +144,14 @@ describe('the same bytes give the same result however they are cut', () => {
     );
   });
 
+  test('where two things are wrong, the one that comes first is told', async () => {
+    const line = 'x'.repeat(140);
+    const bytes = Buffer.from(`From: a@b.test\r\n${line}\n${line}\r\r\n`); // the header is too long before its bare CR
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      expect(await all(split(bytes, [cut]), 'normalize')).toEqual({ refusal: '552 5.3.4', left: 0 });
+    }
+  });
+
   test('and what is stored has CRLF only, no NUL, and ends with CRLF', async () => {
     await fc.assert(
       fc.asyncProperty(content, cuts, async (text, at) => {
