@@ -12,5 +12,8 @@ New-SendConnector -Name 'Relay relay.example.net' -Custom -AddressSpaces '*' -DN
 # More than one Mailbox server: name those that may send through it.
 # Set-SendConnector 'Relay relay.example.net' -SourceTransportServers EX01,EX02
 
-# Is mail waiting, and what did the relay answer?
+# To check it, send a message out. Is it waiting, and what did the relay answer?
 # Get-Queue | Where-Object MessageCount -gt 0 | Format-List Identity,MessageCount,NextHopDomain,LastError
+# The conversation with the relay, word by word, is in the log below this folder:
+# Get-TransportService | Format-List Name,SendProtocolLogPath
+# What became of it, on the relay:  smarthost trace ADDRESS

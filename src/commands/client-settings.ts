@@ -45,13 +45,28 @@ function describe({ host, ports, user, senders }: Settings): string {
 /** Exchange knows STARTTLS alone, on any port, and checks the certificate against `-TlsDomain`. */
 function sendConnector({ host, ports }: Settings): string {
   const port = ports.find(({ encryption }) => encryption === 'STARTTLS')?.port ?? 587;
-  return [
+  const connector = [
     `New-SendConnector -Name 'Relay ${host}' -Custom -AddressSpaces '*' -DNSRoutingEnabled $false`,
     `-SmartHosts '${host}' -Port ${port}`,
     '-SmartHostAuthMechanism BasicAuthRequireTLS -AuthenticationCredential (Get-Credential)',
     `-RequireTLS $true -TlsAuthLevel DomainValidation -TlsDomain '${host}'`,
     '-Fqdn (Read-Host "Host name of this Exchange server") -ProtocolLoggingLevel Verbose',
   ].join(' `\n  ');
+  return `${connector}\n\n${checks(host)}`;
+}
+
+/** As comments, so that all of it can be pasted. */
+function checks(host: string): string {
+  return [
+    '# More than one Mailbox server: name those that may send through it.',
+    `# Set-SendConnector 'Relay ${host}' -SourceTransportServers EX01,EX02`,
+    '',
+    '# To check it, send a message out. Is it waiting, and what did the relay answer?',
+    '# Get-Queue | Where-Object MessageCount -gt 0 | Format-List Identity,MessageCount,NextHopDomain,LastError',
+    '# The conversation with the relay, word by word, is in the log below this folder:',
+    '# Get-TransportService | Format-List Name,SendProtocolLogPath',
+    '# What became of it, on the relay:  smarthost trace ADDRESS',
+  ].join('\n');
 }
 
 function clientAdvice({ tls }: Config, { host, ports }: Settings): readonly string[] {

@@ -255,6 +255,7 @@ describe('client settings', () => {
       expect(out).toMatch(
         /^New-SendConnector .*-SmartHosts 'relay\.example\.net' -Port 587 .*BasicAuthRequireTLS .*-TlsDomain 'relay\.example\.net'/s,
       );
+      expect(out).toMatch(/^# To check it.*\n# Get-Queue/m);
     }
     await bench.run(['user', 'add', 'exchange', '--sender', '@example.org']);
     expect((await bench.run(['exchange', 'exchange'])).err).toMatch(/user set exchange --mail-server/);
