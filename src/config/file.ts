@@ -1,6 +1,7 @@
 /** The configuration file: which one it is, and what it says, unjudged. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Document, Scalar } from 'yaml';
 import type { Problem } from './problems.ts';
 
 export type ConfigFile = { readonly path: string; readonly text: string };
@@ -39,14 +40,21 @@ export async function parseFile({
   path,
   text,
 }: ConfigFile): Promise<{ values: Readonly<Record<string, unknown>>; problems: Problem[] }> {
-  const { parseDocument } = await import('yaml');
-  const document = parseDocument(text, { prettyErrors: true, logLevel: 'error' });
+  const yaml = await import('yaml');
+  // uniqueKeys compares each key with all before it: seconds for a map of thousands, in a relay that reads its file again
+  const lineCounter = new yaml.LineCounter();
+  const document = yaml.parseDocument(text, { prettyErrors: true, logLevel: 'error', uniqueKeys: false, lineCounter });
   const problem = (message: string): Problem => ({ path: '', message, level: 'error', source: path });
   if (document.errors.length > 0) {
     return {
       values: {},
       problems: document.errors.map((error) => problem(`is not YAML: ${error.message.split('\n\n')[0]!.replace(/:$/, '')}`)),
     };
+  }
+  const again = keyGivenTwice(yaml, document);
+  if (again !== undefined) {
+    const { line, col } = lineCounter.linePos(again.range?.[0] ?? 0);
+    return { values: {}, problems: [problem(`is not YAML: ${again.value} is given twice, at line ${line}, column ${col}`)] };
   }
   let values: unknown;
   try {
@@ -59,4 +67,22 @@ export async function parseFile({
   if (typeof values !== 'object' || Array.isArray(values))
     return { values: {}, problems: [problem('must be a mapping such as "hostname: relay.example.net"')] };
   return { values: values as Record<string, unknown>, problems: [] };
+}
+
+/** The first key that its map has already: YAML 1.2 §3.2.1.3. */
+function keyGivenTwice({ visit, isScalar }: typeof import('yaml'), document: Document): Scalar | undefined {
+  let found: Scalar | undefined;
+  visit(document, {
+    Map(_, map) {
+      const keys = new Set<unknown>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        if (keys.has(key.value)) found = key;
+        if (found !== undefined) return visit.BREAK;
+        keys.add(key.value);
+      }
+      return undefined;
+    },
+  });
+  return found;
 }

@@ -197,7 +197,25 @@ routes: [{ recipientDomain: example.org }, { hosts: ['a b'] }]
     const [problem] = await problems('hostname: [relay\nx: 1');
     expect(problem?.message).toMatch(/^is not YAML: .*line/);
     expect(said(await problems('- a\n- b'))[0]).toMatch(/must be a mapping/);
-    expect(said(await problems('hostname: a.example.net\nhostname: b.example.net'))[0]).toMatch(/unique/);
+    expect(said(await problems('hostname: a.example.net\nhostname: b.example.net'))[0]).toMatch(/twice, at line 2, column 1$/);
+    expect(said(await problems('delivery:\n  timeouts: { dot: 1m, "dot": 2m }'))[0]).toMatch(
+      /dot is given twice, at line 2, column 24$/,
+    );
+  });
+
+  test('are found in time that grows with the file: a relay reads it again while it works', async () => {
+    const time = async (keys: number) => {
+      const text = Array.from({ length: keys }, (_, i) => `key${i}: 1\n`).join('');
+      const times: number[] = [];
+      for (let i = 0; i < 3; i++) {
+        const before = process.cpuUsage().user;
+        expect(said(await problems(`${text}key0: 2\n`))).toHaveLength(1);
+        times.push(process.cpuUsage().user - before);
+      }
+      return Math.min(...times);
+    };
+    // 8 and a little; 34 where each key is compared with all before it
+    expect((await time(8000)) / (await time(1000))).toBeLessThan(20);
   });
 
   test.each([
