@@ -1,5 +1,6 @@
 /** Fuzzes one parser for a time, and watches it: a broken promise, a hang, or memory that is kept. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { collectGarbage } from './garbage.ts';
@@ -8,6 +9,8 @@ import type { Question, WorkerInput, WorkerOutput } from './worker.ts';
 const SECOND = 1000;
 const MEGABYTE = 1024 * 1024;
 const MAX_INPUT = 256 * 1024;
+/** Octets of an input that a terminal bears. */
+const MAX_SHOWN = 1024;
 /** A parser that takes longer for one input hangs. A process that was not scheduled is no hang: its processor time tells. */
 const HANG = SECOND;
 /**
@@ -36,7 +39,7 @@ export type FuzzResult = {
   /** Octets: growth after the first quarter of the time, of what lives after a collection and of resident memory. */
   readonly kept: number;
   readonly resident: number;
-  /** What is wrong, with the input in base64. */
+  /** What is wrong, with the input in base64, or where it is. */
   readonly failures: readonly string[];
 };
 
@@ -88,7 +91,7 @@ function startWorker(target: string, seed: number): Watched {
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES },
   });
   const failures: string[] = [];
-  const fail = (text: string, input: Buffer) => failures.push(`${target}: ${text}\n  input ${input.toString('base64')}`);
+  const fail = (text: string, input: Buffer) => failures.push(`${target}: ${text}\n  input ${shown(input, target)}`);
   const now = () => Buffer.from(Buffer.from(current).subarray(0, Math.max(0, Atomics.load(counters, 1))));
   worker.on('message', (output: WorkerOutput) => {
     if (output.kind === 'failure') fail(output.text, Buffer.from(output.input, 'latin1'));
@@ -107,6 +110,14 @@ function startWorker(target: string, seed: number): Watched {
     },
     ask: (question) => ask(worker, question),
   };
+}
+
+/** In base64; a long one in a file. */
+function shown(input: Buffer, target: string): string {
+  if (input.length <= MAX_SHOWN) return input.toString('base64');
+  const file = join(tmpdir(), `fuzz-${target}-${process.pid}.bin`);
+  writeFileSync(file, input);
+  return `in ${file}`;
 }
 
 function ask<Q extends Question>(worker: Worker, question: Q): Promise<Answer<Q> | undefined> {
