@@ -155,7 +155,7 @@ class Conversation {
       transcript?.note(`connecting to ${target.mx} [${target.ip}] port ${target.port}`);
     });
     if (unreachable.size > 0 || 'verdict' in opened)
-      remember(unreachable, target, 'verdict' in opened && !opened.reached && opened.verdict.kind !== 'returned');
+      remember(unreachable, target, 'verdict' in opened && !opened.reached && opened.verdict.pace !== 'none');
     return opened;
   }
 

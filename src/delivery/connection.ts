@@ -30,6 +30,9 @@ export function deadlines({ connect, greeting, command, data, block, dot }: Time
   return { connect, greeting, ...commands, DATA: data, content: block, dot, QUIT: Math.min(command, 5 * SECOND) };
 }
 
+/** Of this machine: the destination has no part in it, and must not be rested for it. */
+const SHORTAGES: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+
 export type TlsStart = { readonly options: ConnectionOptions; readonly onSession: (session: Buffer) => void };
 
 type Waiting = { readonly stages: readonly Stage[]; readonly replies: RemoteReply[]; readonly done: (result: Exchange) => void };
@@ -167,7 +170,7 @@ export class Connection {
     this.#socket.on('data', (chunk: Buffer) => this.#take(chunk));
     this.#socket.on('error', (error: NodeJS.ErrnoException) => {
       cause = describe(error);
-      if (this.#stage === 'connect') this.#end('unreachable', 'connect', cause);
+      if (this.#stage === 'connect') this.#end(SHORTAGES.has(error.code) ? 'shortage' : 'unreachable', 'connect', cause);
       else if (this.#stage === 'handshake') this.#end('tls', 'handshake', cause);
       else this.#end('lost', this.#stage, cause);
     });

@@ -19,8 +19,8 @@ export type Stage =
 /**
  * unreachable: no connection; lost: cut by the other side or the network; malformed: what came is no SMTP reply, or one too many;
  * tls: no encryption where the policy demands it; login: an upstream does not let us in; aborted: we stop;
- * local: our own store or code failed.
+ * local: our own store or code failed; shortage: this machine has no file or memory left for a connection.
  */
-export type FailureKind = 'unreachable' | 'timeout' | 'lost' | 'malformed' | 'tls' | 'login' | 'aborted' | 'local';
+export type FailureKind = 'shortage' | 'unreachable' | 'timeout' | 'lost' | 'malformed' | 'tls' | 'login' | 'aborted' | 'local';
 
 export type Failure = { readonly kind: FailureKind; readonly stage: Stage; readonly detail: string };

@@ -69,6 +69,7 @@ const FAILURES: { readonly [kind in Failure['kind']]: { readonly status: string;
   login: { status: '4.7.8', say: 'Cannot log in to the upstream' },
   aborted: { status: '4.3.2', say: 'The relay is shutting down' },
   local: { status: '4.3.0', say: 'Internal error of the relay' },
+  shortage: { status: '4.3.0', say: 'The relay has no room for a connection' },
 };
 
 export function judgeFailure({ kind, stage, detail }: Failure): Verdict {
@@ -76,7 +77,7 @@ export function judgeFailure({ kind, stage, detail }: Failure): Verdict {
   const unreached = kind === 'timeout' && stage === 'connect';
   const reply = { code: 451, status: unreached ? '4.4.1' : status, text: clean(`${say} (${stage}): ${detail}`) };
   if (kind === 'aborted' && stage !== 'dot') return { kind: 'returned', reply, tryNext: false, pace: 'none' };
-  if (kind === 'local') return { kind: 'delayed', reply, tryNext: false, pace: 'none' };
+  if (kind === 'local' || kind === 'shortage') return { kind: 'delayed', reply, tryNext: false, pace: 'none' };
   // After the final dot only the far side knows: RFC 1047. A second copy at another host would be our doing.
   if (stage === 'dot') {
     const pace = kind === 'aborted' ? 'none' : 'slow';

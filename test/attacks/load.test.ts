@@ -243,6 +243,26 @@ async function inject(pid: number, ...expressions: readonly string[]): Promise<P
 }
 
 if (requirePeer('strace', hasCommand('strace'))) {
+  attack(
+    'L03',
+    'no file left for a connection to a host',
+    'put off and tried again; the host is not blamed, nor rested',
+    async () => {
+      const { relay: process, login, mx } = await startProcess();
+      mx.script({ message: { reply: '250 2.0.0 Ok', thenClose: true } }); // each message needs a connection of its own
+      const client = await login();
+      await send(client, { text: TEXT });
+      await process.event('relayed'); // and its DNS is known
+      const strace = await inject(process.pid(), 'inject=socket:error=EMFILE');
+      const id = await send(client, { text: TEXT });
+      const { status, reply } = await process.event('delayed', (line) => line['queueId'] === id);
+      expect(status).toBe('4.3.0');
+      expect(reply).toContain('no room for a connection');
+      await strace.close();
+      await process.event('relayed', (line) => line['queueId'] === id, 20_000);
+      expect(process.events('resting')).toEqual([]);
+    },
+  );
   attacks(
     'L04',
     'calls that find no room',

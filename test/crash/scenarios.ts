@@ -163,10 +163,12 @@ export async function watch(world: World, point: Point | undefined) {
     /** @returns true when it died */
     async end(): Promise<boolean> {
       if (point?.fault?.how === 'from then on') await this.lift();
-      const died = await diedOrDone(world);
-      look();
-      await trace.detach();
-      return died;
+      try {
+        return await diedOrDone(world);
+      } finally {
+        look();
+        await trace.detach();
+      }
     },
   };
 }

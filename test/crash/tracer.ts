@@ -20,7 +20,14 @@ export const ERRORS = ['ENOSPC', 'EIO', 'EMFILE', 'EROFS'] as const;
 export type Fault = { readonly error: (typeof ERRORS)[number]; readonly how: 'once' | 'from then on' };
 
 /** The n-th call of this kind that one thread of the role makes. Without a fault, SIGKILL comes before it. */
-export type Point = { readonly role: Role; readonly call: Call; readonly n: number; readonly fault?: Fault };
+export type Point = {
+  readonly role: Role;
+  readonly call: Call;
+  readonly n: number;
+  /** It was on a connection when it was counted. */
+  readonly socket?: boolean;
+  readonly fault?: Fault;
+};
 
 export const nameOf = ({ role, call, n, fault }: Point) =>
   `${role}/${call}/${n}${fault === undefined ? '' : ` ${fault.error} ${fault.how}`}`;
@@ -111,7 +118,7 @@ export function pointsOf(
     if (call === undefined || role === undefined) continue;
     const n = (counts.get(`${tid} ${call}`) ?? 0) + 1;
     counts.set(`${tid} ${call}`, n);
-    const point = { role, call: call as Call, n };
+    const point = { role, call: call as Call, n, socket: /<(TCP|UDP)/.test(line) };
     const name = nameOf(point);
     const first = !points.has(name) && !counts.has(name);
     counts.set(name, 1);

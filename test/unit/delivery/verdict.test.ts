@@ -82,6 +82,7 @@ const failures: readonly (readonly [FailureKind, Stage, Verdict['kind'], string,
   ['aborted', 'RCPT', 'returned', '4.3.2', false, 'none'],
   ['aborted', 'dot', 'uncertain', '4.3.2', false, 'none'],
   ['local', 'content', 'delayed', '4.3.0', false, 'none'],
+  ['shortage', 'connect', 'delayed', '4.3.0', false, 'none'],
 ];
 
 test.each(failures)('%s at %s is %s %s, next host: %s, pace %s', (kind, stage, outcome, status, tryNext, pace) => {
