@@ -69,7 +69,7 @@ test('every event in it is logged by the relay', () => {
     .match(/^\| `.*?\|/gm)!
     .join();
   for (const [, event] of events.matchAll(/`(\w+)`/g))
-    expect(sources).toMatch(new RegExp(`(info|warn|error|warn\\w*)\\('${event}'`));
+    expect(sources).toMatch(new RegExp(`(?:(?:info|error|warn\\w*)\\(|event: )'${event}'`));
 });
 
 test('every answer in it is one that the relay gives', () => {
