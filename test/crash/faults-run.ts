@@ -101,7 +101,7 @@ async function sweepScenario(
       violations.push(...judged.violations);
       for (const line of judged.violations) report(line);
       if (met > 0 || made.length < RUNS) continue;
-      const instead = Math.max(...made) < point.n ? 'there were fewer' : 'that one was a wake-up between threads';
+      const instead = Math.max(...made) < point.n ? 'there were fewer' : 'that one was for another file, or woke a thread';
       unmet.push(`${scenario} ${nameOf(point)} was not met: ${instead}; ${RUNS} runs made ${made.join(', ')} of these calls`);
       report(unmet.at(-1)!);
     }
