@@ -32,6 +32,8 @@ export type Postfix = {
   mailbox(): readonly StoredMail[];
   /** Hands a message to its own sendmail. */
   sendmail(args: readonly string[], message: string | Buffer): Promise<void>;
+  /** Messages in its queue. Its log loses a line now and then, its queue no message. */
+  waiting(): number;
   close(): Promise<void>;
 };
 
@@ -148,13 +150,15 @@ async function startPostfix({ name, hostname, services, settings, ready }: Start
   return { folder, output, ...mailOf(folder), close };
 }
 
-function mailOf(folder: string): Pick<Postfix, 'mailbox' | 'sendmail'> {
+function mailOf(folder: string): Pick<Postfix, 'mailbox' | 'sendmail' | 'waiting'> {
   const inbox = join(folder, 'box/mail/new');
   return {
     mailbox: () => list(inbox).map((file) => parseStored(readFileSync(join(inbox, file)))),
     async sendmail(args, message) {
       await mustRun('sendmail', ['-C', join(folder, 'etc'), ...args], { input: message });
     },
+    waiting: () =>
+      ['maildrop', 'incoming', 'active', 'deferred'].reduce((sum, name) => sum + files(join(folder, 'queue', name)), 0),
   };
 }
 
@@ -184,7 +188,7 @@ function common(folder: string, hostname: string): string[] {
   ];
 }
 
-const INTERNAL_SERVICES = `pickup unix n - n 60 1 pickup
+const INTERNAL_SERVICES = `pickup unix n - n 2 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -224,6 +228,10 @@ function list(folder: string): string[] {
   } catch {
     return [];
   }
+}
+
+function files(folder: string): number {
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).length;
 }
 
 /** virtual(8) puts Return-Path, X-Original-To and Delivered-To on top, smtpd(8) its Received below them. */
