@@ -1,7 +1,7 @@
 /** The configuration file: which one it is, and what it says, unjudged. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Document, Scalar } from 'yaml';
+import type { Document } from 'yaml';
 import type { Problem } from './problems.ts';
 
 export type ConfigFile = { readonly path: string; readonly text: string };
@@ -35,54 +35,66 @@ async function readConfigFile(path: string, required: boolean): Promise<Found> {
   }
 }
 
-/** Loads the YAML reader only where there is a file. */
+/** Never rejects. */
 export async function parseFile({
   path,
   text,
 }: ConfigFile): Promise<{ values: Readonly<Record<string, unknown>>; problems: Problem[] }> {
-  const yaml = await import('yaml');
-  // uniqueKeys compares each key with all before it: seconds for a map of thousands, in a relay that reads its file again
-  const lineCounter = new yaml.LineCounter();
-  const document = yaml.parseDocument(text, { prettyErrors: true, logLevel: 'error', uniqueKeys: false, lineCounter });
+  const { values, wrong } = await readYaml(text);
   const problem = (message: string): Problem => ({ path: '', message, level: 'error', source: path });
-  if (document.errors.length > 0) {
-    return {
-      values: {},
-      problems: document.errors.map((error) => problem(`is not YAML: ${error.message.split('\n\n')[0]!.replace(/:$/, '')}`)),
-    };
-  }
-  const again = keyGivenTwice(yaml, document);
-  if (again !== undefined) {
-    const { line, col } = lineCounter.linePos(again.range?.[0] ?? 0);
-    return { values: {}, problems: [problem(`is not YAML: ${again.value} is given twice, at line ${line}, column ${col}`)] };
-  }
-  let values: unknown;
-  try {
-    values = document.toJS();
-  } catch (error) {
-    // an alias of nothing, or aliases that multiply, are found only here
-    return { values: {}, problems: [problem(`is not YAML: ${(error as Error).message}`)] };
-  }
+  if (wrong.length > 0) return { values: {}, problems: wrong.map((message) => problem(`is not YAML: ${message}`)) };
   if (values === null || values === undefined) return { values: {}, problems: [] };
   if (typeof values !== 'object' || Array.isArray(values))
     return { values: {}, problems: [problem('must be a mapping such as "hostname: relay.example.net"')] };
   return { values: values as Record<string, unknown>, problems: [] };
 }
 
-/** The first key that its map has already: YAML 1.2 §3.2.1.3. */
-function keyGivenTwice({ visit, isScalar }: typeof import('yaml'), document: Document): Scalar | undefined {
-  let found: Scalar | undefined;
+/** Loads the reader only where there is a file. */
+async function readYaml(text: string): Promise<{ values?: unknown; wrong: readonly string[] }> {
+  const yaml = await import('yaml');
+  const lineCounter = new yaml.LineCounter();
+  try {
+    // uniqueKeys compares each key with all before it: seconds for a map of thousands, in a relay that reads its file again
+    const document = yaml.parseDocument(text, { prettyErrors: true, logLevel: 'error', uniqueKeys: false, lineCounter });
+    const wrong = document.errors.map(({ message }) => plain(message.split('\n\n')[0]!.replace(/:$/, '')));
+    if (wrong.length > 0) return { wrong };
+    const bad = wrongKey(yaml, document);
+    if (bad === undefined) return { values: document.toJS(), wrong };
+    const { line, col } = lineCounter.linePos(bad.offset);
+    return { wrong: [`${bad.what}, at line ${line}, column ${col}`] };
+  } catch (error) {
+    return { wrong: [plain((error as Error).message)] }; // an alias of nothing, or aliases that multiply
+  }
+}
+
+/** The reader calls itself for each level. */
+function plain(message: string): string {
+  return message.replace('Maximum call stack size exceeded', 'it is nested too deeply');
+}
+
+/**
+ * The first key that its map has already, YAML 1.2 §3.2.1.3, or that is no word: no setting has such a name, and the reader
+ * takes seconds to write a key of keys as text.
+ */
+function wrongKey(
+  { visit, isScalar, isNode }: typeof import('yaml'),
+  document: Document,
+): { readonly what: string; readonly offset: number } | undefined {
+  let what: string | undefined;
+  let offset = 0;
   visit(document, {
     Map(_, map) {
       const keys = new Set<unknown>();
       for (const { key } of map.items) {
-        if (!isScalar(key)) continue;
-        if (keys.has(key.value)) found = key;
-        if (found !== undefined) return visit.BREAK;
-        keys.add(key.value);
+        if (!isScalar(key)) what = 'a key must be a word';
+        else if (keys.has(key.value)) what = `${key.value} is given twice`;
+        else keys.add(key.value);
+        if (what === undefined) continue;
+        offset = (isNode(key) ? key.range?.[0] : undefined) ?? 0;
+        return visit.BREAK;
       }
       return undefined;
     },
   });
-  return found;
+  return what === undefined ? undefined : { what, offset };
 }

@@ -203,6 +203,21 @@ routes: [{ recipientDomain: example.org }, { hosts: ['a b'] }]
     );
   });
 
+  test.each([
+    ['a mapping in a line', (levels: number) => `${'- a: '.repeat(levels)}\n`],
+    ['flow mappings', (levels: number) => `${'{a: '.repeat(levels)}${'}'.repeat(levels)}`],
+    ['lists', (levels: number) => '['.repeat(levels) + ']'.repeat(levels)],
+    ['keys', (levels: number) => '? '.repeat(levels)],
+    ['keys in a line', (levels: number) => `${'{? '.repeat(levels)}${'}'.repeat(levels)}`],
+  ])('are told where it is nested too deeply: %s', async (_, nested) => {
+    for (const levels of [100, 1000, 3000]) {
+      const found = await problems(nested(levels));
+      expect(found.length).toBeGreaterThan(0);
+      expect(said(found)[0]).toMatch(/is not YAML|is not a setting|must be a mapping/);
+      expect(said(found).join()).not.toContain('stack');
+    }
+  });
+
   test('are found in time that grows with the file: a relay reads it again while it works', async () => {
     const time = async (keys: number) => {
       const text = Array.from({ length: keys }, (_, i) => `key${i}: 1\n`).join('');
