@@ -1,5 +1,9 @@
 /** A command beside `serve`: two processes on one store. */
+import { chmodSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { openDatabase } from '../../src/store/sqlite/database.ts';
+import { MIGRATIONS } from '../../src/store/sqlite/schema.ts';
 import { startStoreProcess } from '../support/store-process.ts';
 import { dataDir, NOW, newMessage, OWNER, put, testStore, until } from '../support/store-rig.ts';
 
@@ -45,4 +49,21 @@ test('what a command holds is not due here, what it releases is, without a momen
   await command.messages.release({ all: true }, NOW + 1);
   expect((await serve.messages.due(NOW + 1, 10)).due).toHaveLength(2);
   expect(await serve.messages.counts()).toMatchObject({ states: { queued: 2 } });
+});
+
+test('a newer command leaves the store of an older relay as it is while that runs', async () => {
+  const path = dataDir();
+  const file = join(path, 'smarthost.db');
+  openDatabase(file, 1000, MIGRATIONS.slice(0, 1)).close();
+  chmodSync(file, 0o600);
+  const relay = startStoreProcess(path, 'lock');
+  await relay.seen('locked');
+  await expect(testStore({ dataDir: path })).rejects.toThrow(
+    /relay that runs on \S+ is older than this command: restart it first/,
+  );
+  const older = openDatabase(file, 1000, MIGRATIONS.slice(0, 1)); // which refuses what is newer than itself
+  older.close();
+  await relay.kill();
+  const store = await testStore({ dataDir: path });
+  expect(await store.messages.list({})).toEqual([]);
 });

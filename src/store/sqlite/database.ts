@@ -1,6 +1,8 @@
 /** One connection to the database, opened so that a commit that returns is on the disk. Runs in the store's thread. */
+import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { StoreError } from '../contract.ts';
+import { isInstanceElsewhere } from './instance-lock.ts';
 import { APPLICATION_ID, MIGRATIONS } from './schema.ts';
 
 const PAGE_SIZE = 16 * 1024;
@@ -82,6 +84,7 @@ function migrate(connection: DatabaseSync, path: string, steps: readonly string[
   try {
     const from = pragma(connection, 'user_version');
     refuseForeign(connection, path, { from, to: steps.length });
+    if (from > 0) refuseBesideOlder(path);
     for (const step of steps.slice(from)) connection.exec(step);
     connection.exec(`PRAGMA user_version = ${steps.length}; PRAGMA application_id = ${APPLICATION_ID}; COMMIT`);
   } catch (error) {
@@ -97,6 +100,14 @@ function refuseForeign(connection: DatabaseSync, path: string, { from, to }: { f
   if (from > to)
     throw new StoreError(
       `${path} was written by a newer smarthost (format ${from}, this one knows ${to}): install that version again, or restore a backup`,
+    );
+}
+
+/** The older relay could no longer write what became of its mail, and would send it again after its restart. */
+function refuseBesideOlder(path: string): void {
+  if (isInstanceElsewhere(dirname(path)))
+    throw new StoreError(
+      `The relay that runs on ${dirname(path)} is older than this command: restart it first, that brings the store up to date`,
     );
 }
 

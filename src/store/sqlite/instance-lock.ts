@@ -20,7 +20,7 @@ export async function lockInstance(dataDir: string): Promise<{ release(): Promis
     lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (cause) {
     lock.close();
-    throw new StoreError(refusal(dataDir, pidFile, cause as Error & { errcode?: number }), { cause });
+    throw new StoreError(refusal(dataDir, cause as Error & { errcode?: number }), { cause });
   }
   writeFileSync(pidFile, String(process.pid), { mode: 0o600 });
   return {
@@ -48,16 +48,23 @@ export function isInstanceRunning(dataDir: string): boolean {
   }
 }
 
-function refusal(dataDir: string, pidFile: string, error: Error & { errcode?: number }): string {
-  if (error.errcode !== SQLITE_BUSY) return `Cannot lock ${dataDir}: ${error.message}`;
-  return `Another smarthost serve${pidOf(pidFile)} runs on ${dataDir}: stop it first, or give this one a dataDir of its own`;
+/** Whether a `serve` of another process has it. */
+export function isInstanceElsewhere(dataDir: string): boolean {
+  return readPid(dataDir) !== String(process.pid) && isInstanceRunning(dataDir);
 }
 
-/** Only for the sentence: the lock decides, not this file. */
-function pidOf(pidFile: string): string {
+function refusal(dataDir: string, error: Error & { errcode?: number }): string {
+  if (error.errcode !== SQLITE_BUSY) return `Cannot lock ${dataDir}: ${error.message}`;
+  const pid = readPid(dataDir); // only for the sentence: the lock decides, not this file
+  const process = pid === undefined ? '' : ` (process ${pid})`;
+  return `Another smarthost serve${process} runs on ${dataDir}: stop it first, or give this one a dataDir of its own`;
+}
+
+/** It is written a moment after the lock was taken. */
+function readPid(dataDir: string): string | undefined {
   try {
-    return ` (process ${readFileSync(pidFile, 'utf8')})`;
+    return readFileSync(join(dataDir, 'instance.pid'), 'utf8');
   } catch {
-    return ''; // written a moment after the lock was taken
+    return undefined;
   }
 }
