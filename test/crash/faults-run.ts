@@ -68,11 +68,11 @@ export async function sweepFaults(options: FaultOptions): Promise<readonly Fault
 }
 
 /**
- * Wake-ups between threads are writes too: those fail once, at the one that was counted. What fails on the way to a host that was
- * never met rests that host for a minute, rightly: the replies and ends of hosts are tested elsewhere.
+ * Wake-ups between threads are writes too: those fail once, at the one that was counted. A connection to a host that fails rests
+ * that host for a minute, rightly: how conversations with hosts end is tested elsewhere.
  */
 function faultsAt(point: Point, scenario: FaultScenario): readonly Point[] {
-  if (scenario === 'deliver' && point.socket === true && point.call === 'write') return [];
+  if (scenario !== 'accept' && point.socket === true && point.call === 'write') return [];
   const once = (error: Fault['error']): Point => ({ ...point, fault: { error, how: 'once' } });
   const lasting = (error: Fault['error']): Point => ({ ...point, fault: { error, how: 'from then on' } });
   if (DESCRIPTOR_CALLS.includes(point.call)) return [once('EMFILE'), lasting('EMFILE')];
