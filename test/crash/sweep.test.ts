@@ -35,8 +35,8 @@ describe.skipIf(!requirePeer('strace', traces()))('a call on a file or a socket 
     const lines = [`CRASH_SEED=${SEED}`];
     const options = { seed: SEED, limit: 40_000, report: (line: string) => lines.push(line) };
     const figures = [
-      ...(await sweepFaults({ ...options, scenarios: ['accept'], sample: 6 })),
-      ...(await sweepFaults({ ...options, scenarios: ['deliver'], sample: 3 })),
+      ...(await sweepFaults({ ...options, scenarios: ['accept'], sample: 4 })),
+      ...(await sweepFaults({ ...options, scenarios: ['deliver'], sample: 2 })),
     ];
     const context = lines.join('\n');
     console.info(context);
