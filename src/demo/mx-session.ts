@@ -1,4 +1,5 @@
 /** One session of the small MX. */
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import { ehloReply, parsePath } from './mx-commands.ts';
@@ -132,7 +133,10 @@ export class MxSession {
     if (!(await this.#reply('STARTTLS', '220 2.0.0 Go ahead', line, '220'))) return undefined;
     this.#socket.uncork();
     const action = await this.#scripted('handshake', line);
-    if (action !== undefined) return this.#act(action);
+    if (action !== undefined) {
+      if (this.#input.length === 0) await Promise.race([once(this.#socket, 'data'), once(this.#socket, 'close')]);
+      return this.#act(action);
+    }
     this.#input = Buffer.alloc(0); // RFC 3207 §4.2
     this.#helo = '';
     this.#reset();

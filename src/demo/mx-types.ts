@@ -1,7 +1,10 @@
 /** What the small MX is told to do, and what it remembers. */
 import type { SecureVersion } from 'node:tls';
 
-/** `content`: when the first bytes after 354 arrive; `message`: after the final dot; `handshake`: after the 220 to STARTTLS. */
+/**
+ * `content`: when the first bytes after 354 arrive; `message`: after the final dot; `handshake`: when the
+ * client's first bytes after the 220 to STARTTLS arrive.
+ */
 export type MxStage =
   | 'greeting'
   | 'EHLO'
