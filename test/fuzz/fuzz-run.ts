@@ -20,10 +20,12 @@ const HANG = SECOND;
 const MAX_KEPT = 25 * MEGABYTE;
 /**
  * Resident memory is no measure for that: for parsers that allocate fast, V8 doubles the space of young objects up to 128 MB a
- * thread, and keeps it when it is empty. The worker's is small, so that what grows beyond this is outside of its heap.
+ * thread, and keeps it when it is empty; and what one large input took stays with the process after its collection. So both
+ * spaces of the worker have an end, which fails it, and what grows beyond them is outside of the heap.
  */
-const MAX_RESIDENT = 100 * MEGABYTE;
 const YOUNG_MEGABYTES = 16;
+const OLD_MEGABYTES = 512;
+const MAX_RESIDENT = (YOUNG_MEGABYTES + OLD_MEGABYTES) * MEGABYTE;
 const CORPUS = new URL('corpus/', import.meta.url).pathname;
 
 export type FuzzOptions = { readonly target: string; readonly seconds: number; readonly seed: number; readonly save?: boolean };
@@ -88,7 +90,7 @@ function startWorker(target: string, seed: number): Watched {
   const workerData: WorkerInput = { target, seed, corpus: readCorpus(target), progress, current };
   const worker = new Worker(new URL('worker.ts', import.meta.url), {
     workerData,
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES },
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES, maxOldGenerationSizeMb: OLD_MEGABYTES },
   });
   const failures: string[] = [];
   const fail = (text: string, input: Buffer) => failures.push(`${target}: ${text}\n  input ${shown(input, target)}`);
