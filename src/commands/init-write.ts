@@ -1,15 +1,23 @@
 /** Where `init` puts the configuration, and whose it is: root keeps it, the user that owns the data may read it. */
 import { constants, existsSync } from 'node:fs';
 import { access, chmod, chown, mkdir, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { DataOwner } from '../store/store.ts';
-import { CommandError } from './errors.ts';
+import { CommandError, UsageError } from './errors.ts';
 import type { Io } from './io.ts';
 
 export const SYSTEM_DIR = '/etc/smarthost';
+const NAME = 'smarthost.yaml';
 const UNIT = '/etc/systemd/system/smarthost.service';
 
-export async function chooseDir(io: Io, dir: string | undefined): Promise<string> {
+/** What `--config` names, or SMARTHOST_CONFIG, as in every other command; else smarthost.yaml where it will be found. */
+export async function chooseFile(io: Io, { dir, config }: { dir?: string; config?: string }): Promise<string> {
+  if (config !== undefined && dir !== undefined) throw new UsageError('--dir or --config, not both');
+  const named = config ?? (dir === undefined ? io.env['SMARTHOST_CONFIG'] : undefined);
+  return named === undefined ? join(await chooseDir(io, dir), NAME) : resolve(io.cwd, named);
+}
+
+async function chooseDir(io: Io, dir: string | undefined): Promise<string> {
   if (dir !== undefined) return resolve(io.cwd, dir);
   const exists = await stat(SYSTEM_DIR).catch(() => undefined);
   const writable = await access(exists ? SYSTEM_DIR : dirname(SYSTEM_DIR), constants.W_OK).then(
@@ -57,9 +65,12 @@ export async function writeConfiguration(
 
 /** Commands as they must be typed: with the file where it is not found by itself, and by the service where there is one. */
 export function nextCommands(io: Io, file: string): { readonly start: string; command(words: string): string } {
-  const dir = dirname(file);
-  const command = (words: string) => `smarthost ${words}${dir === SYSTEM_DIR || dir === io.cwd ? '' : ` --config ${file}`}`;
-  return { command, start: dir === SYSTEM_DIR && existsSync(UNIT) ? 'systemctl enable --now smarthost' : command('serve') };
+  const found = [io.env['SMARTHOST_CONFIG'] ?? NAME, join(SYSTEM_DIR, NAME)].map((path) => resolve(io.cwd, path));
+  const command = (words: string) => `smarthost ${words}${found.includes(file) ? '' : ` --config ${file}`}`;
+  return {
+    command,
+    start: file === join(SYSTEM_DIR, NAME) && existsSync(UNIT) ? 'systemctl enable --now smarthost' : command('serve'),
+  };
 }
 
 async function handOver(path: string, { gid }: DataOwner, mode: number): Promise<void> {

@@ -1,6 +1,6 @@
 /** `smarthost init`: a configuration, DKIM keys, and the DNS records to set. */
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import {
   type Config,
   formatProblem,
@@ -17,7 +17,7 @@ import { type CommonOptions, collect, define, type Register } from './define.ts'
 import { CommandError, typed, UsageError } from './errors.ts';
 import { configurationText, type InitAnswers } from './init-file.ts';
 import { type Existing, neededRecords, zoneText } from './init-records.ts';
-import { chooseDir, describeOwners, nextCommands, SYSTEM_DIR, writeConfiguration } from './init-write.ts';
+import { chooseFile, describeOwners, nextCommands, SYSTEM_DIR, writeConfiguration } from './init-write.ts';
 import { type Io, printJson } from './io.ts';
 import { addCredential, wantedCredential } from './user.ts';
 import { choosePassword } from './user-options.ts';
@@ -45,7 +45,7 @@ export const registerInit: Register = (program, io) => {
           .option('--accept-terms', "accept the terms of the certificate authority (Let's Encrypt)")
           .option(
             '--dir <dir>',
-            `where smarthost.yaml goes; default ${SYSTEM_DIR}, where that cannot be written the current folder`,
+            `where smarthost.yaml goes, if --config names no file; default ${SYSTEM_DIR}, where that cannot be written the current folder`,
           )
           .option('--yes', 'ask nothing')
           .option('--force', 'replace a smarthost.yaml that exists'),
@@ -55,8 +55,7 @@ export const registerInit: Register = (program, io) => {
 };
 
 async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
-  const dir = await chooseDir(io, given.dir);
-  const file = join(dir, 'smarthost.yaml');
+  const file = await chooseFile(io, given);
   // Before anything is asked.
   if (!given.force && (await stat(file).catch(() => undefined)))
     throw new CommandError(`${file} exists already. --force replaces it.`);
@@ -70,7 +69,7 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
     hostname: typed('--hostname', () => parseHostname(answers.hostname!)),
     ...(answers.email === undefined ? {} : { email: typed('--email', () => parseMailbox(answers.email!)) }),
     acceptTerms: answers.acceptTerms ?? false,
-    dataDir: dir === SYSTEM_DIR ? '/var/lib/smarthost' : './data',
+    dataDir: dirname(file) === SYSTEM_DIR ? '/var/lib/smarthost' : './data',
   });
   const config = await judge(io, file, text);
   const { dataOwner } = await import('../store/store.ts');

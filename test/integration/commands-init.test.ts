@@ -144,6 +144,17 @@ test('names the file in what is to be typed next where it would not be found by 
     expect(err).toContain(`\n  smarthost ${words} --config ${dir}/smarthost.yaml\n`);
 });
 
+test('writes the file that --config names, as every other command would read it', async () => {
+  const rest = ['--yes', '--hostname', 'relay.example.net', '--domain', 'shop.test'];
+  const { err, code } = await bench.run(['--config', 'own/relay.yaml', 'init', ...rest]);
+  expect(code).toBe(0);
+  const file = join(bench.folder, 'own/relay.yaml');
+  expect(err).toContain(`smarthost serve --config ${file}\n`);
+  expect((await bench.run(['--config', file, 'config', 'check'])).code).toBe(0);
+  expect((await stat(join(bench.folder, 'own/data'))).isDirectory()).toBe(true);
+  expect((await bench.run(['--config', file, 'init', '--dir', '.', ...rest])).err).toContain('--dir or --config, not both');
+});
+
 /** As an operator does it with sudo: in a process of its own, since it becomes another user. */
 function initAsRoot(...more: string[]) {
   const args = [join(import.meta.dirname, '../../src/smarthost.ts'), 'init', '--dir', 'conf', '--yes', ...more];
