@@ -13,8 +13,13 @@ const UNIT = '/etc/systemd/system/smarthost.service';
 /** What `--config` names, or SMARTHOST_CONFIG, as in every other command; else smarthost.yaml where it will be found. */
 export async function chooseFile(io: Io, { dir, config }: { dir?: string; config?: string }): Promise<string> {
   if (config !== undefined && dir !== undefined) throw new UsageError('--dir or --config, not both');
-  const named = config ?? (dir === undefined ? io.env['SMARTHOST_CONFIG'] : undefined);
+  const named = config ?? (dir === undefined ? namedByEnvironment(io) : undefined);
   return named === undefined ? join(await chooseDir(io, dir), NAME) : resolve(io.cwd, named);
+}
+
+/** An empty one names nothing. */
+function namedByEnvironment({ env }: Io): string | undefined {
+  return env['SMARTHOST_CONFIG'] === '' ? undefined : env['SMARTHOST_CONFIG'];
 }
 
 async function chooseDir(io: Io, dir: string | undefined): Promise<string> {
@@ -65,7 +70,7 @@ export async function writeConfiguration(
 
 /** Commands as they must be typed: with the file where it is not found by itself, and by the service where there is one. */
 export function nextCommands(io: Io, file: string): { readonly start: string; command(words: string): string } {
-  const found = [io.env['SMARTHOST_CONFIG'] ?? NAME, join(SYSTEM_DIR, NAME)].map((path) => resolve(io.cwd, path));
+  const found = [namedByEnvironment(io) ?? NAME, join(SYSTEM_DIR, NAME)].map((path) => resolve(io.cwd, path));
   const command = (words: string) => `smarthost ${words}${found.includes(file) ? '' : ` --config ${file}`}`;
   return {
     command,

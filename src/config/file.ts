@@ -7,6 +7,9 @@ import type { Problem } from './problems.ts';
 export type ConfigFile = { readonly path: string; readonly text: string };
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What is wrong with the form of a file: one slip makes many errors, and a file of nothing but slips takes no longer. */
+const MOST_ERRORS = 10;
+
 type Found = { readonly file: ConfigFile | undefined } | { readonly problem: Problem };
 
 /** The first found of `--config`, SMARTHOST_CONFIG, ./smarthost.yaml, /etc/smarthost/smarthost.yaml. A named one must exist. */
@@ -55,8 +58,12 @@ async function readYaml(text: string): Promise<{ values?: unknown; wrong: readon
   const lineCounter = new yaml.LineCounter();
   try {
     // uniqueKeys compares each key with all before it: seconds for a map of thousands, in a relay that reads its file again
-    const document = yaml.parseDocument(text, { prettyErrors: true, logLevel: 'error', uniqueKeys: false, lineCounter });
-    const wrong = document.errors.map(({ message }) => plain(message.split('\n\n')[0]!.replace(/:$/, '')));
+    const document = yaml.parseDocument(text, { prettyErrors: false, logLevel: 'error', uniqueKeys: false, lineCounter });
+    const wrong = document.errors.slice(0, MOST_ERRORS).map(({ message, pos }) => {
+      const { line, col } = lineCounter.linePos(pos[0]);
+      return plain(`${message} at line ${line}, column ${col}`);
+    });
+    if (document.errors.length > MOST_ERRORS) wrong.push(`and ${document.errors.length - MOST_ERRORS} more`);
     if (wrong.length > 0) return { wrong };
     const bad = wrongKey(yaml, document);
     if (bad === undefined) return { values: document.toJS(), wrong };

@@ -195,7 +195,10 @@ routes: [{ recipientDomain: example.org }, { hosts: ['a b'] }]
 
   test('of YAML name the place', async () => {
     const [problem] = await problems('hostname: [relay\nx: 1');
-    expect(problem?.message).toMatch(/^is not YAML: .*line/);
+    expect(problem?.message).toMatch(/^is not YAML: .* at line 2, column 1$/);
+    const many = said(await problems(`{${'}'.repeat(5000)}`));
+    expect(many).toHaveLength(11);
+    expect(many.at(-1)).toMatch(/and \d{4} more$/);
     expect(said(await problems('- a\n- b'))[0]).toMatch(/must be a mapping/);
     expect(said(await problems('hostname: a.example.net\nhostname: b.example.net'))[0]).toMatch(/twice, at line 2, column 1$/);
     expect(said(await problems('delivery:\n  timeouts: { dot: 1m, "dot": 2m }'))[0]).toMatch(
