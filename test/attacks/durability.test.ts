@@ -77,7 +77,7 @@ if (requirePeer('strace', hasCommand('strace'))) {
         '-qq',
         '-y',
         '-s',
-        '200',
+        '4000', // lines of the log of one turn leave in one write
         '-e',
         'trace=fsync,fdatasync,write',
         '-o',

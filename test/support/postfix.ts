@@ -188,7 +188,7 @@ function common(folder: string, hostname: string): string[] {
   ];
 }
 
-const INTERNAL_SERVICES = `pickup unix n - n 2 1 pickup
+const INTERNAL_SERVICES = `pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
