@@ -152,11 +152,11 @@ describe.skipIf(!present)('Postfix as client', () => {
         expect(await scenario.relay.stop('SIGTERM')).toBe(0);
         await scenario.relay.start();
       }
-      await until('nothing waiting there', () => postfix.waiting() === 0, { deadline: 60_000, context: postfix.output });
+      await until('nothing waiting there', () => postfix.waiting() === 0, { deadline: 90_000, context: postfix.output });
       for (const token of tokens) await scenario.delivered(token);
       for (const token of tokens) expect(scenario.mx.messages.filter(({ data }) => data.includes(token)).length).toBe(1);
     } finally {
       await postfix.close();
     }
-  });
+  }, 180_000);
 });
