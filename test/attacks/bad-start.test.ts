@@ -19,6 +19,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { createSelfSigned } from '../../src/certificates/certificates.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { codeOf, plain, startAttacked, submit, TEXT, USER } from '../support/attack-rig.ts';
+import { credentialWith } from '../support/credential.ts';
 import { run } from '../support/program.ts';
 
 const CHECKOUT = new URL('../..', import.meta.url).pathname;
@@ -314,17 +315,7 @@ test('a certificate in the store that is broken: another one serves', async () =
 
 test('a password hash that is broken: 454 for that user, the others get in', async () => {
   const relay = await startOn((store) =>
-    store.credentials.add({
-      name: 'bad@sender.test',
-      hash: '$2y$10$garbage',
-      senders: ['*'],
-      mailServer: false,
-      limits: null,
-      disabled: false,
-      expiresAt: null,
-      rewrite: null,
-      createdAt: 0,
-    }),
+    store.credentials.add(credentialWith({ name: 'bad@sender.test', hash: '$2y$10$garbage' })),
   );
   const client = await relay.tls();
   await client.ask('EHLO client.test');

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { type Attacked, base64, codeOf, PASSWORD, plain, RIGHT, send, startAttacked, TEXT, USER } from '../support/attack-rig.ts';
+import { credentialWith } from '../support/credential.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import { attack } from './attack.ts';
 
@@ -157,19 +158,7 @@ attack('A06', 'a password of 12 kB, and of 1025 octets', '535 5.7.8 without argo
 attack('A06', 'a stored hash that asks for 4 GiB', '454 4.7.0, the reason in the log, and no memory is taken', async () => {
   await start(`auth: { ${AUTH} }`);
   const hash = `$argon2id$v=19$m=4194304,t=3,p=4$${base64('0123456789abcdef').replace(/=+$/, '')}$${base64('x'.repeat(32)).replace(/=+$/, '')}`;
-  await relay.withStore((store) =>
-    store.credentials.add({
-      name: 'greedy@sender.test',
-      hash,
-      senders: ['*'],
-      mailServer: false,
-      limits: null,
-      disabled: false,
-      expiresAt: null,
-      rewrite: null,
-      createdAt: 0,
-    }),
-  );
+  await relay.withStore((store) => store.credentials.add(credentialWith({ name: 'greedy@sender.test', hash })));
   const before = process.memoryUsage.rss();
   expect(await tryFrom('127.0.0.5', plain('greedy@sender.test', 'x'))).toBe('454 4.7.0');
   expect(process.memoryUsage.rss() - before).toBeLessThan(200 * 1024 * 1024);

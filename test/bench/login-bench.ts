@@ -3,24 +3,14 @@
  * Run: node test/bench/login-bench.ts [logins]
  */
 import { createCredentials, hashPassword } from '../../src/credentials/credentials.ts';
-import type { Credential } from '../../src/store/store.ts';
+import { credentialWith } from '../support/credential.ts';
 import { row } from './rows.ts';
 
 const LOGINS = Number(process.argv[2] ?? 50_000);
 const FRESH = 40;
 const PASSWORD = 'correct horse battery staple';
 
-const credential: Credential = {
-  name: 'app@sender.test',
-  hash: await hashPassword(PASSWORD),
-  senders: ['@sender.test'],
-  mailServer: false,
-  limits: null,
-  disabled: false,
-  expiresAt: null,
-  rewrite: null,
-  createdAt: 0,
-};
+const credential = credentialWith({ name: 'app@sender.test', hash: await hashPassword(PASSWORD), senders: ['@sender.test'] });
 const store = { get: async () => credential, update: async () => {} } as unknown as Parameters<
   typeof createCredentials
 >[0]['store'];

@@ -5,22 +5,12 @@
 import { until } from '../support/program.ts';
 import { countPoints, LARGE, runScenario, SMALL, watch } from './scenarios.ts';
 import { shuffled } from './shuffle.ts';
-import { summary } from './sweep-run.ts';
+import { type SweepOptions, summary } from './sweep-run.ts';
 import { type Call, ERRORS, type Fault, nameOf, type Point } from './tracer.ts';
 import { SECOND, type Sent, startWorld, type World } from './world.ts';
 
 export const FAULT_SCENARIOS = ['accept', 'deliver', 'bounce', 'retry', 'reload'] as const;
 export type FaultScenario = (typeof FAULT_SCENARIOS)[number];
-
-export type FaultOptions = {
-  readonly scenarios: readonly FaultScenario[];
-  /** Faults taken of each scenario; absent, all. */
-  readonly sample?: number | undefined;
-  readonly seed: number;
-  /** Milliseconds; what is not reached until then is left out and counted. */
-  readonly limit: number;
-  readonly report?: (line: string) => void;
-};
 
 export type FaultFigures = {
   readonly scenario: FaultScenario;
@@ -48,7 +38,7 @@ const DESCRIPTOR_CALLS: readonly Call[] = ['socket', 'accept4'];
 /** Runs of a fault that no call meets: which thread makes a call, and how many there are, hangs on how bytes come in. */
 const RUNS = 4;
 
-export async function sweepFaults(options: FaultOptions): Promise<readonly FaultFigures[]> {
+export async function sweepFaults(options: SweepOptions<FaultScenario>): Promise<readonly FaultFigures[]> {
   const { scenarios, sample, seed, limit, report = () => {} } = options;
   const world = await startWorld();
   const end = Date.now() + limit;

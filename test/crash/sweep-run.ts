@@ -5,9 +5,9 @@ import { shuffled } from './shuffle.ts';
 import { nameOf, type Point } from './tracer.ts';
 import { queueIdOf, startWorld, type World } from './world.ts';
 
-export type SweepOptions = {
-  readonly scenarios: readonly ScenarioName[];
-  /** Points taken of each scenario; absent, all. */
+export type SweepOptions<Name extends ScenarioName = ScenarioName> = {
+  readonly scenarios: readonly Name[];
+  /** Points, or faults, taken of each scenario; absent, all. */
   readonly sample?: number | undefined;
   readonly seed: number;
   /** Milliseconds; what is not reached until then is left out and counted. */

@@ -11,6 +11,7 @@ import { type MxServerOptions, startMxServer } from '../../src/demo/mx-server.ts
 import { startRelay as start } from '../../src/main.ts';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
 import { type Credential, openStore, type Store } from '../../src/store/store.ts';
+import { credentialWith } from './credential.ts';
 
 export type TestRelayOptions = {
   /** YAML that is put behind the defaults of the tests; top-level keys must not repeat. */
@@ -113,18 +114,8 @@ async function fill(
   options: TestRelayOptions,
   dns: { set(name: string, records: ZoneRecords): void },
 ): Promise<void> {
-  await store.credentials.add({
-    name: normalizeName(USER),
-    hash: await hashPassword(PASSWORD),
-    senders: ['@sender.test'],
-    mailServer: false,
-    limits: null,
-    disabled: false,
-    expiresAt: null,
-    rewrite: null,
-    createdAt: Date.now(),
-    ...options.user,
-  });
+  const own = { name: normalizeName(USER), hash: await hashPassword(PASSWORD), senders: ['@sender.test'], createdAt: Date.now() };
+  await store.credentials.add(credentialWith({ ...own, ...options.user }));
   for (const domain of options.domains ?? ['sender.test']) {
     if ((await store.operation.dkimKeys(domain)).length > 0) continue;
     const keys = (await createDkimKeys({ domain, now: Date.now() })).map((key) => ({ ...key, state: 'active' as const }));

@@ -11,7 +11,7 @@ import { prepareDataDir } from './data-dir.ts';
  */
 export async function lockInstance(dataDir: string): Promise<{ release(): Promise<void> }> {
   prepareDataDir(dataDir);
-  const pidFile = join(dataDir, 'instance.pid');
+  const pidFile = pidFileOf(dataDir);
   const lockFile = join(dataDir, 'instance.lock');
   closeSync(openSync(lockFile, 'a', 0o600));
   const lock = new DatabaseSync(lockFile, { timeout: 0 });
@@ -36,7 +36,7 @@ const SQLITE_BUSY = 5;
 
 /** Whether a `serve` has the data directory. A lock is looked at only where one was left, so that no start is disturbed. */
 export function isInstanceRunning(dataDir: string): boolean {
-  if (!existsSync(join(dataDir, 'instance.pid'))) return false;
+  if (!existsSync(pidFileOf(dataDir))) return false;
   const lock = new DatabaseSync(join(dataDir, 'instance.lock'), { timeout: 0, readOnly: true });
   try {
     lock.prepare('SELECT 1 FROM sqlite_schema').get();
@@ -60,10 +60,12 @@ function refusal(dataDir: string, error: Error & { errcode?: number }): string {
   return `Another smarthost serve${process} runs on ${dataDir}: stop it first, or give this one a dataDir of its own`;
 }
 
+const pidFileOf = (dataDir: string) => join(dataDir, 'instance.pid');
+
 /** It is written a moment after the lock was taken. */
 function readPid(dataDir: string): string | undefined {
   try {
-    return readFileSync(join(dataDir, 'instance.pid'), 'utf8');
+    return readFileSync(pidFileOf(dataDir), 'utf8');
   } catch {
     return undefined;
   }

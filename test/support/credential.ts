@@ -1,0 +1,15 @@
+/** A credential as the store keeps it, with nothing special about it but what a test names. */
+import type { Credential } from '../../src/store/store.ts';
+
+export function credentialWith(fields: Pick<Credential, 'name' | 'hash'> & Partial<Credential>): Credential {
+  return {
+    senders: ['*'],
+    mailServer: false,
+    limits: null,
+    disabled: false,
+    expiresAt: null,
+    rewrite: null,
+    createdAt: 0,
+    ...fields,
+  };
+}
