@@ -32,7 +32,7 @@ export type Postfix = {
   mailbox(): readonly StoredMail[];
   /** Hands a message to its own sendmail. */
   sendmail(args: readonly string[], message: string | Buffer): Promise<void>;
-  /** Messages in its queue. Its log loses a line now and then, its queue no message. */
+  /** Messages in its queue. */
   waiting(): number;
   close(): Promise<void>;
 };
@@ -131,12 +131,12 @@ async function startPostfix({ name, hostname, services, settings, ready }: Start
   const postfixUser = Number((await mustRun('id', ['-u', 'postfix'])).trim());
   await chown(join(folder, 'data'), postfixUser, -1);
   const lines = [...common(folder, hostname), ...(await settings(folder))];
-  writeFileSync(join(folder, 'etc/main.cf'), `${lines.join('\n')}\n`);
+  writeFileSync(join(folder, 'etc/main.cf'), `${lastOfEach(lines).join('\n')}\n`);
   writeFileSync(join(folder, 'etc/master.cf'), `${[...services, ...INTERNAL_SERVICES].join('\n')}\n`);
   await mustRun('postfix', ['-c', join(folder, 'etc'), 'check']); // makes the folders of the queue
   const program = startProgram({ command: MASTER, args: ['-c', join(folder, 'etc'), '-s'] });
   const output = () => program.output() + readText(join(folder, 'maillog'));
-  // The log is written by a daemon that starts beside the others: its first line is lost now and then, the sockets are not.
+  // The log is written by a daemon that starts beside the others: its first line may be lost, the sockets are not.
   const listens = () => ['qmgr', 'pickup', 'cleanup'].every((name) => existsSync(join(folder, 'queue/public', name)));
   const started = async () => (output().includes('daemon started') || listens()) && (ready === undefined || (await ready()));
   const close = async () => {
@@ -211,6 +211,14 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 tlsproxy unix - - n - 0 tlsproxy
 postlog unix-dgram n - n - 1 postlogd`.split('\n');
+
+/**
+ * One line for each parameter, the last one given. Postfix warns of each overridden line in each process that starts, postlogd(8)
+ * among them: once its own socket is full of such warnings, it waits for itself for ever, and all that log wait with it.
+ */
+function lastOfEach(lines: readonly string[]): string[] {
+  return [...new Map(lines.map((line) => [line.slice(0, line.indexOf('=')).trim(), line])).values()];
+}
 
 /** The log does not exist before the first line. */
 function readText(file: string): string {
