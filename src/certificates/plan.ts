@@ -3,7 +3,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import type { OperationStore, StoredCertificate } from '../store/store.ts';
 import { covers, KEY_TYPES, type KeyType, toPair } from './pair.ts';
 import { decideRenewal } from './renewal.ts';
-import { type RenewalState, readState, renewalRequest } from './renewal-state.ts';
+import { type RenewalState, readState } from './renewal-state.ts';
 import type { RenewalStatus } from './status.ts';
 
 export type Plan = {
@@ -24,9 +24,9 @@ export type PlanOptions = {
   readonly now: () => number;
 };
 
-export async function makePlans({ operation, names, directory, now }: PlanOptions): Promise<readonly Plan[]> {
+/** @param requested an operator wants new certificates now */
+export async function makePlans({ operation, names, directory, now }: PlanOptions, requested: boolean): Promise<readonly Plan[]> {
   const rows = await operation.certificates();
-  const requested = (await renewalRequest(operation)) !== undefined;
   return Promise.all(
     KEY_TYPES.map(async (keyType): Promise<Plan> => {
       const state = await readState(operation, keyType);

@@ -70,7 +70,8 @@ export function startRenewer(options: RenewerOptions): Renewer {
 async function lookOnce(options: RenewerOptions, stop: AbortSignal): Promise<number> {
   const { now, owner, operation } = options;
   await options.changed();
-  let plans = await makePlans(options);
+  const look = async () => makePlans(options, (await renewalRequest(operation)) !== undefined);
+  let plans = await look();
   if (isDue(plans, now())) {
     const lease = await holdLease({ name: 'certificates', owner, operation, now });
     if (lease === undefined) return now() + LEASE_TIME / 3;
@@ -79,7 +80,7 @@ async function lookOnce(options: RenewerOptions, stop: AbortSignal): Promise<num
     } finally {
       await lease.release();
     }
-    plans = await makePlans(options);
+    plans = await look();
   }
   await options.planned(new Map(plans.map((one) => [one.keyType, toStatus(one)])));
   return Math.min(...plans.flatMap(({ at, askAt }) => [at, askAt]));
@@ -87,12 +88,13 @@ async function lookOnce(options: RenewerOptions, stop: AbortSignal): Promise<num
 
 async function work(options: RenewerOptions, signal: AbortSignal): Promise<void> {
   const { operation, now, ca } = options;
-  const request = await renewalRequest(operation);
   const transport = createTransport({ ca, signal, now });
   try {
     // read again: another worker may have done it before we had the lease
-    for (const one of await makePlans(options)) if (one.askAt <= now()) await askAuthority(options, one, transport);
-    const due = (await makePlans(options)).filter(({ at }) => at <= now());
+    for (const one of await makePlans(options, false)) if (one.askAt <= now()) await askAuthority(options, one, transport);
+    // the request that is planned for is the one that ends: one that came meanwhile would be carried out twice
+    const request = await renewalRequest(operation);
+    const due = (await makePlans(options, request !== undefined)).filter(({ at }) => at <= now());
     if (due.length === 0) return;
     await issueAll(options, { due, transport, signal });
     if (request !== undefined && !signal.aborted) await endRequest(operation, request);

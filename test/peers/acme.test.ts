@@ -314,6 +314,18 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
       expect(proxy.orders.slice(2).map(({ replaces }) => replaces)).toEqual(ids.slice(0, 2));
     });
 
+    test('a renewal that is asked for while the authority is asked is carried out once', async () => {
+      proxy.setRenewalInfo(() => answer(Date.now() + 10 * DAY, Date.now() + 12 * DAY));
+      const held = proxy.hold(/renewal-info/);
+      const rig = await startRig();
+      await rig.signed();
+      await held.reached;
+      await requestRenewal(rig.store.operation);
+      held.release();
+      await until('the request to be over', async () => (await rig.store.operation.value('certificate.request')) === undefined);
+      expect(proxy.orders).toHaveLength(4);
+    });
+
     test('an authority that does not know what is replaced takes the order without it', async () => {
       proxy.setRenewalInfo(() => answer(Date.now() + 10 * DAY, Date.now() + 12 * DAY));
       const rig = await startRig();
