@@ -75,6 +75,7 @@ export async function startRelay({ config, reload, write, probe }: RelayOptions)
     return await build({ config, reload, probe, log, mailLog, metrics, closers });
   } catch (error) {
     await closeAll(closers, log);
+    log.flush();
     throw error;
   }
 }

@@ -10,6 +10,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** What is wrong with the form of a file: one slip makes many errors, and a file of nothing but slips takes no longer. */
 const MOST_ERRORS = 10;
 
+/** Octets. Thousands of routes are less, and the reader takes about 8 s for as much of nothing but brackets. */
+const MAX_LENGTH = 1024 * 1024;
+
 type Found = { readonly file: ConfigFile | undefined } | { readonly problem: Problem };
 
 /** The first found of `--config`, SMARTHOST_CONFIG, ./smarthost.yaml, /etc/smarthost/smarthost.yaml. A named one must exist. */
@@ -43,8 +46,9 @@ export async function parseFile({
   path,
   text,
 }: ConfigFile): Promise<{ values: Readonly<Record<string, unknown>>; problems: Problem[] }> {
-  const { values, wrong } = await readYaml(text);
   const problem = (message: string): Problem => ({ path: '', message, level: 'error', source: path });
+  if (text.length > MAX_LENGTH) return { values: {}, problems: [problem('is longer than 1 MiB: is it the configuration?')] };
+  const { values, wrong } = await readYaml(text);
   if (wrong.length > 0) return { values: {}, problems: wrong.map((message) => problem(`is not YAML: ${message}`)) };
   if (values === null || values === undefined) return { values: {}, problems: [] };
   if (typeof values !== 'object' || Array.isArray(values))

@@ -1,5 +1,5 @@
 /** Who a login is: argon2id behind a turnstile, verified pairs remembered under a keyed hash, records at most 2 s old. */
-import { createHmac, createSecretKey, randomBytes } from 'node:crypto';
+import { hash as digestOf, randomBytes } from 'node:crypto';
 import type { Credential, CredentialStore } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
@@ -47,15 +47,18 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   const { store, cacheFor, parallel = 2, waiting = 50, now = systemClock } = options;
   const records = createRecords(store, now);
   const turnstile = createTurnstile(parallel, waiting, PATIENCE);
-  const secret = createSecretKey(randomBytes(32)); // a Buffer would be looked through at each login: 12 µs
+  const secret = randomBytes(32).toString('hex');
   const verified = createCache<string, number>(REMEMBERED_PAIRS);
   const running = new Map<string, Promise<boolean | undefined>>();
   const dummy = unmatchableHash();
 
-  /** Names the pair and the hash it is compared with, so that a changed password is another pair. */
+  /**
+   * Names the pair and the hash it is compared with, so that a changed password is another pair. SHA-512/256 needs no HMAC to be
+   * keyed, as what comes out says nothing of its state; in one call, a quarter of the time.
+   */
   function keyOf(...parts: readonly string[]): string {
     const text = parts.map((part) => `${part.length}:${part}`).join('');
-    return createHmac('sha256', secret).update(text).digest('base64');
+    return digestOf('sha512-256', secret + text, 'base64');
   }
 
   /** One argon2 run for all who ask for the same pair at the same time; undefined: no turn. */

@@ -12,8 +12,12 @@ import { firstTextDeadline, HANDSHAKE_TIMEOUT, LINGER, nextTextDeadline, overdue
 import type { IncomingMessage } from './incoming-message.ts';
 import type { SessionSetup, Shared } from './options.ts';
 import * as replies from './replies.ts';
+import { tlsOf } from './tls.ts';
 
-/** Who speaks before the greeting is no mail client. In clear a moment is waited, so that bytes sent at once have come. */
+/**
+ * Who speaks before the greeting is no mail client: in clear, in the moment that is waited for bytes sent at once; under TLS, in the
+ * piece that ended the handshake, as the greeting leaves with the last of ours, in one write.
+ */
 const EARLY_TALK = 5;
 /** Replies are handed to the socket in pieces of this size at most; what the client does not take stops the reading. */
 const MAX_REPLIES = 16 * 1024;
@@ -21,12 +25,11 @@ const MAX_REPLIES = 16 * 1024;
 type State = 'greeting' | 'open' | 'handshake' | 'ended' | 'closed';
 
 export class Session implements Wire {
-  readonly id = randomInt(2 ** 48 - 1)
-    .toString(16)
-    .padStart(12, '0');
+  readonly id = (2 ** 48 + randomInt(2 ** 48 - 1)).toString(16).slice(1);
   readonly ip: string;
+  readonly #end = Promise.withResolvers<void>();
   /** Resolves when its connection is closed. */
-  readonly ended: Promise<void>;
+  readonly ended = this.#end.promise;
   tls: Wire['tls'];
   readonly #setup: SessionSetup;
   readonly #shared: Shared;
@@ -35,7 +38,6 @@ export class Session implements Wire {
   #socket: Socket;
   #state: State = 'greeting';
   #out = '';
-  #resolveEnded = () => {};
   /** A command is being answered: what comes meanwhile waits. */
   #busy = false;
   /** The client has closed its side, and may still read what it is owed. */
@@ -54,19 +56,21 @@ export class Session implements Wire {
     this.ip = setup.ip;
     this.#conversation = new Conversation(setup.shared, this);
     this.#stateSince = this.#activeAt = setup.shared.monotonic();
-    this.ended = new Promise((resolve) => {
-      this.#resolveEnded = resolve;
-    });
   }
 
   start(): void {
     const { listener, refusal } = this.#setup;
+    const greeting = `220 ${this.#shared.options.hostname} ESMTP\r\n`;
     this.#shared.options.log.connected({ session: this.id, listener, ip: this.ip });
     this.#listen(this.#socket);
     if (this.#socket instanceof TLSSocket) this.tls = tlsOf(this.#socket);
     if (refusal !== undefined) this.#conversation.refuse(refusal);
-    else if (this.tls === undefined) setTimeout(() => this.#greet(), EARLY_TALK);
-    else setImmediate(() => setImmediate(() => this.#greet()));
+    else if (this.tls === undefined) setTimeout(() => this.#open(greeting), EARLY_TALK);
+    else {
+      this.write(greeting);
+      this.#flush();
+      setImmediate(() => this.#open(''));
+    }
   }
 
   write(text: string): void {
@@ -157,10 +161,10 @@ export class Session implements Wire {
     socket.off('close', this.#closed);
   }
 
-  #greet(): void {
+  #open(greeting: string): void {
     if (this.#state !== 'greeting') return;
     this.#enter('open');
-    this.write(`220 ${this.#shared.options.hostname} ESMTP\r\n`);
+    this.write(greeting);
     this.#flush();
     if (this.#shared.draining) this.drain();
   }
@@ -177,7 +181,7 @@ export class Session implements Wire {
     }
     this.#message = undefined;
     this.#setup.onClose();
-    this.#resolveEnded();
+    this.#end.resolve();
   };
 
   /** What has come is answered first: a message that is queued without its 250 would be sent again. */
@@ -185,7 +189,7 @@ export class Session implements Wire {
     this.#isHalfClosed = true;
     if (this.#state === 'handshake') this.#socket.destroy();
     else if (this.#state === 'open') this.#proceed();
-    else this.#socket.end();
+    else if (!this.#socket.writableEnded) this.#socket.end(); // a second time would cost an error with its stack
   };
 
   readonly #take = (chunk: Buffer): void => {
@@ -291,8 +295,4 @@ export class Session implements Wire {
     this.#out = '';
     this.#socket.write(text);
   }
-}
-
-function tlsOf(socket: TLSSocket): Wire['tls'] {
-  return { protocol: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher()?.name ?? 'unknown' };
 }

@@ -24,7 +24,9 @@ export type LogOptions = {
   readonly write?: (lines: string) => void;
 };
 
-/** Lines of one turn of the event loop leave in one write, so a busy relay does not spend its time in write(2). */
+/** Milliseconds that lines wait for others: a busy relay would spend its time in write(2). */
+const COMPANY = 5;
+
 export function createLog({ level, format, write: given }: LogOptions): Log {
   let held = '';
   const flush = () => {
@@ -35,7 +37,7 @@ export function createLog({ level, format, write: given }: LogOptions): Log {
   };
   const destination = {
     write(line: string) {
-      if (held === '') setImmediate(flush);
+      if (held === '') setTimeout(flush, COMPANY);
       held += format === 'pretty' ? formatPretty(line) : line;
     },
   };

@@ -200,6 +200,7 @@ routes: [{ recipientDomain: example.org }, { hosts: ['a b'] }]
     expect(many).toHaveLength(11);
     expect(many.at(-1)).toMatch(/and \d{4} more$/);
     expect(said(await problems('- a\n- b'))[0]).toMatch(/must be a mapping/);
+    expect(said(await problems('# a log, taken for the configuration\n'.repeat(40_000)))[0]).toMatch(/longer than 1 MiB/);
     expect(said(await problems('hostname: a.example.net\nhostname: b.example.net'))[0]).toMatch(/twice, at line 2, column 1$/);
     expect(said(await problems('delivery:\n  timeouts: { dot: 1m, "dot": 2m }'))[0]).toMatch(
       /dot is given twice, at line 2, column 24$/,
