@@ -24,9 +24,7 @@ export type LogOptions = {
   readonly write?: (lines: string) => void;
 };
 
-/** Milliseconds that lines wait for others: a busy relay would spend its time in write(2). */
-const COMPANY = 5;
-
+/** Lines of one turn of the event loop leave in one write, so a busy relay does not spend its time in write(2). */
 export function createLog({ level, format, write: given }: LogOptions): Log {
   let held = '';
   const flush = () => {
@@ -37,7 +35,7 @@ export function createLog({ level, format, write: given }: LogOptions): Log {
   };
   const destination = {
     write(line: string) {
-      if (held === '') setTimeout(flush, COMPANY);
+      if (held === '') setImmediate(flush);
       held += format === 'pretty' ? formatPretty(line) : line;
     },
   };
