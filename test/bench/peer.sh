@@ -10,7 +10,7 @@ smarthost_checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 RELAY_NODE=$(readlink -f "$smarthost_checkout/node_modules/.bin/node")
 RELAY_MAIN=$smarthost_checkout/src/smarthost.ts
 RELAY_BENCH=$smarthost_checkout/test/bench
-# as its service has it: compiled code of an earlier start, and a bound for the memory of young objects
+# as its service has it: compiled code of an earlier start, and limits for the memory of young and of old objects
 NODE_COMPILE_CACHE=$smarthost_checkout/node_modules/.cache/bench
 export RELAY_NODE RELAY_MAIN RELAY_BENCH NODE_COMPILE_CACHE
 
@@ -36,7 +36,7 @@ delivery: { allowPrivate: ['127.0.0.0/8'] }
 queue: { minFree: 16MiB }
 dns: { servers: ['$BENCH_DNS:53'] }
 YAML
-smarthost() { "$RELAY_NODE" --max-semi-space-size=16 "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" "$@"; }
+smarthost() { "$RELAY_NODE" --max-semi-space-size=16 --initial-old-space-size=128 "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" "$@"; }
 case $BENCH_VARIANT in
   waiting) cp -r "$RELAY_WAITING/." "$BENCH_DIR/data" && chmod 700 "$BENCH_DIR/data" ;;
   badqueue) "$RELAY_NODE" "$RELAY_BENCH/fill.ts" "$BENCH_DIR/data" 20000 30 due ;;
@@ -46,5 +46,5 @@ smarthost domain add "$BENCH_DKIM_DOMAIN" --selector "$BENCH_DKIM_SELECTOR" --ke
 printf '%s\n' "$BENCH_PASS" | smarthost user add "$BENCH_USER" --password-stdin --sender '*'
 PREPARE
 )
-CUSTOM_CMD='env LD_PRELOAD="$(ls "$BENCH_DIR/slow-disk.so" 2>/dev/null)" "$RELAY_NODE" --max-semi-space-size=16 "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" serve'
+CUSTOM_CMD='env LD_PRELOAD="$(ls "$BENCH_DIR/slow-disk.so" 2>/dev/null)" "$RELAY_NODE" --max-semi-space-size=16 --initial-old-space-size=128 "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" serve'
 export CUSTOM_PREPARE CUSTOM_CMD
