@@ -1,11 +1,13 @@
 /** The relay as operators run it: `smarthost serve` as a process of its own, set up by its commands, watched by its log. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, mustRun, type Program, startProgram, temporaryFolder, until } from './program.ts';
 
 const CHECKOUT = new URL('../..', import.meta.url).pathname;
 const NODE = join(CHECKOUT, 'node_modules/.bin/node');
 const SMARTHOST = join(CHECKOUT, 'src/smarthost.ts');
+/** What the service gives to V8. */
+const LIMITS = readFileSync(join(CHECKOUT, 'deploy/smarthost.service'), 'utf8').match(/(?<=^ExecStart=.*)--\S+/gm) ?? [];
 const ADDRESS = '127.0.0.1';
 
 /** One line of its log. */
@@ -99,7 +101,7 @@ export async function prepareRelay(options: RelayOptions): Promise<RelayProcess>
     },
     async start(under = []) {
       const before = events('started').length;
-      const [first, ...args] = [...under, NODE, main, '--config', file, 'serve'];
+      const [first, ...args] = [...under, NODE, ...LIMITS, main, '--config', file, 'serve'];
       const starting = startProgram({
         ...{ command: first!, args, cwd: folder },
         ...(options.env === undefined ? {} : { env: options.env }),
