@@ -23,8 +23,9 @@ function asUser(place: string, capabilities: '' | ',+net_bind_service', own: rea
     `setpriv --reuid=${USER} --regid=${USER} --clear-groups --no-new-privs`,
     `--inh-caps=-all${capabilities} --ambient-caps=-all${capabilities} --bounding-set=-all${capabilities}`,
   ].join(' ');
-  const steps = [...own, 'mount --bind "$0" "$1"', 'at=$1', 'shift 3'].join(' && ');
-  const script = `${steps} && exec ${setpriv} "$at/node_modules/.bin/node" "$at/src/smarthost.ts" "$@"`;
+  const steps = [...own, 'mount --bind "$0" "$1"', 'at=$1'].join(' && ');
+  // What it would have run without us is another program's place.
+  const script = `${steps} && until [ "$1" = --config ]; do shift; done && exec ${setpriv} "$at/node_modules/.bin/node" "$at/src/smarthost.ts" "$@"`;
   return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, CHECKOUT, place];
 }
 
