@@ -10,7 +10,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** What is wrong with the form of a file: one slip makes many errors, and a file of nothing but slips takes no longer. */
 const MOST_ERRORS = 10;
 
-/** Octets. Thousands of routes are less, and the reader takes about 8 s for as much of nothing but brackets. */
+/** Characters. Thousands of routes are less, and the reader takes about 8 s for as much of nothing but brackets. */
 const MAX_LENGTH = 1024 * 1024;
 
 type Found = { readonly file: ConfigFile | undefined } | { readonly problem: Problem };

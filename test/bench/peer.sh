@@ -10,9 +10,10 @@ smarthost_checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 RELAY_NODE=$(readlink -f "$smarthost_checkout/node_modules/.bin/node")
 RELAY_MAIN=$smarthost_checkout/src/smarthost.ts
 RELAY_BENCH=$smarthost_checkout/test/bench
-# as its service has it: compiled code of an earlier start, and limits for the memory of young and of old objects
+# as its service has it: limits for the memory of young and of old objects, and compiled code of an earlier start
+RELAY_LIMITS=$(grep -o -- ' --[^ ]*=[0-9]*' "$smarthost_checkout/deploy/smarthost.service" | tr -d '\n')
 NODE_COMPILE_CACHE=$smarthost_checkout/node_modules/.cache/bench
-export RELAY_NODE RELAY_MAIN RELAY_BENCH NODE_COMPILE_CACHE
+export RELAY_NODE RELAY_MAIN RELAY_BENCH RELAY_LIMITS NODE_COMPILE_CACHE
 
 # Limits are off, as they are in the other relays: a bench client is one user that sends everything.
 CUSTOM_PREPARE=$(
@@ -36,7 +37,7 @@ delivery: { allowPrivate: ['127.0.0.0/8'] }
 queue: { minFree: 16MiB }
 dns: { servers: ['$BENCH_DNS:53'] }
 YAML
-smarthost() { "$RELAY_NODE" --max-semi-space-size=16 --initial-old-space-size=128 "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" "$@"; }
+smarthost() { "$RELAY_NODE" $RELAY_LIMITS "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" "$@"; }
 case $BENCH_VARIANT in
   waiting) cp -r "$RELAY_WAITING/." "$BENCH_DIR/data" && chmod 700 "$BENCH_DIR/data" ;;
   badqueue) "$RELAY_NODE" "$RELAY_BENCH/fill.ts" "$BENCH_DIR/data" 20000 30 due ;;
@@ -46,5 +47,5 @@ smarthost domain add "$BENCH_DKIM_DOMAIN" --selector "$BENCH_DKIM_SELECTOR" --ke
 printf '%s\n' "$BENCH_PASS" | smarthost user add "$BENCH_USER" --password-stdin --sender '*'
 PREPARE
 )
-CUSTOM_CMD='env LD_PRELOAD="$(ls "$BENCH_DIR/slow-disk.so" 2>/dev/null)" "$RELAY_NODE" --max-semi-space-size=16 --initial-old-space-size=128 "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" serve'
+CUSTOM_CMD='env LD_PRELOAD="$(ls "$BENCH_DIR/slow-disk.so" 2>/dev/null)" "$RELAY_NODE" $RELAY_LIMITS "$RELAY_MAIN" --config "$BENCH_DIR/smarthost.yaml" serve'
 export CUSTOM_PREPARE CUSTOM_CMD
