@@ -1,7 +1,7 @@
 /** `npm run reference`: writes the pages in deploy/ that are made from the code, anew. */
 import { writeFileSync } from 'node:fs';
-import { renderReference } from './config/reference.ts';
-import { renderMetricsReference } from './metrics/reference.ts';
+import { renderReference } from './config/config.ts';
+import { renderMetricsReference } from './metrics/metrics.ts';
 
 const page = (name: string) => new URL(`../deploy/${name}`, import.meta.url);
 writeFileSync(page('configuration.md'), renderReference());

@@ -8,8 +8,9 @@ const SERVICES = ['credentials', 'certificates', 'signing', 'dns', 'trace', 'met
 const service = ['store', 'dns', 'metrics', ...VOCABULARY];
 const stage = [...SERVICES, 'store', ...VOCABULARY];
 
-/** Folder → folders it may import. Downward only; between stages only what stands here. */
+/** Folder → folders it may import. Downward only; between stages only what stands here. The files beside the folders are `root`. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  root: ['commands', 'config', 'metrics', ...VOCABULARY],
   smtp: [],
   system: ['smtp'],
   store: VOCABULARY,
@@ -28,8 +29,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   delivery: stage,
   report: [...stage, 'preparation', 'queue'],
   doctor: [...service, 'certificates', 'signing'],
-  demo: [...stage, 'config', 'commands'],
-  commands: [...stage, 'doctor', 'config', 'policy', 'preparation', 'delivery', 'queue'],
+  demo: [...stage, 'config', 'commands', 'root'], // the whole program, started as a process
+  relay: [...stage, 'admin', 'config', 'doctor', 'submission', 'policy', 'preparation', 'queue', 'delivery', 'report'],
+  commands: [...stage, 'relay', 'doctor', 'config', 'policy', 'preparation', 'delivery', 'queue'],
 };
 
 /** Packages and the folders (or files) that may import them. */
@@ -51,23 +53,44 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
 const source = (file: string) => readFileSync(join('src', file), 'utf8');
-const IMPORT = /^(?:import|export|\})(?:[^'"]* from)? '([^']+)'|\bimport\('([^']+)'\)|new URL\('(\.[^']+\.ts)'/gm;
-const imports = (file: string) => [...source(file).matchAll(IMPORT)].map((found) => (found[1] ?? found[2] ?? found[3])!);
+const folderOf = (file: string) => (file.includes('/') ? file.split('/')[0]! : 'root');
+/** Statements, `import('…')`, programs that are started by their URL, and `typeof import('…')`. */
+const IMPORT =
+  /^(?:import|export)( type)? (?:[^'";]*? from )?'([^']+)'|(?<!typeof )\bimport\('([^']+)'\)|new URL\('(\.[^']+\.ts)'|typeof import\('([^']+)'\)/gm;
+
+type Import = {
+  readonly path: string;
+  /** Gone when the program runs. */
+  readonly isType: boolean;
+};
+
+function imports(file: string): Import[] {
+  return [...source(file).matchAll(IMPORT)].map(([, onlyTypes, named, dynamic, url, type]) => ({
+    path: (named ?? dynamic ?? url ?? type)!,
+    isType: onlyTypes !== undefined || type !== undefined,
+  }));
+}
+
+const local = (file: string) =>
+  imports(file)
+    .filter(({ path }) => path.startsWith('.'))
+    .map(({ path, isType }) => ({ target: join(dirname(file), path), isType }));
 
 describe.each(files)('%s', (file) => {
-  const folder = file.includes('/') ? file.split('/')[0]! : '';
+  const folder = folderOf(file);
 
   test('imports only folders that the table allows, by their front doors', () => {
-    for (const path of imports(file).filter((path) => path.startsWith('.'))) {
-      const [target, ...rest] = join(dirname(file), path).split('/');
-      if (rest.length === 0 || target === folder || folder === '') continue;
-      expect(MAY_IMPORT[folder], `${folder} imports ${target}`).toContain(target);
-      if (!VOCABULARY.includes(target!)) expect(rest.join('/')).toBe(`${target}.ts`);
+    expect(Object.keys(MAY_IMPORT), 'the folder has a row in the table').toContain(folder);
+    for (const { target } of local(file)) {
+      const other = folderOf(target);
+      if (other === folder) continue;
+      expect(MAY_IMPORT[folder], `${folder} imports ${other}`).toContain(other);
+      if (!VOCABULARY.includes(other) && other !== 'root') expect(target).toBe(`${other}/${other}.ts`);
     }
   });
 
   test('imports packages only in the folder that owns them', () => {
-    for (const path of imports(file).filter((path) => !path.startsWith('.') && !path.startsWith('node:'))) {
+    for (const { path } of imports(file).filter(({ path }) => !path.startsWith('.') && !path.startsWith('node:'))) {
       const name = path
         .split('/')
         .slice(0, path.startsWith('@') ? 2 : 1)
@@ -80,19 +103,20 @@ describe.each(files)('%s', (file) => {
     }
   });
 
-  test('has at most 300 lines and says at its top what it is for', () => {
-    expect(source(file).split('\n').length).toBeLessThanOrEqual(301);
+  test('has at most 450 lines and says at its top what it is for', () => {
+    expect(source(file).split('\n').length).toBeLessThanOrEqual(451);
     expect(source(file).replace(/^#!.*\n/, '')).toMatch(/^\/\*\*/);
   });
 });
 
-test('no cycle of imports, types included', () => {
+/** Two files may name each other's types: those are gone when the program runs. */
+test('no cycle of imports between values', () => {
   const graph = new Map(
     files.map((file) => [
       file,
-      imports(file)
-        .filter((path) => path.startsWith('.'))
-        .map((path) => join(dirname(file), path)),
+      local(file)
+        .filter(({ isType }) => !isType)
+        .map(({ target }) => target),
     ]),
   );
   const done = new Set<string>();

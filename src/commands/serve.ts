@@ -1,6 +1,6 @@
 /** `smarthost serve`: the relay in the foreground, until a signal ends it. */
 import type { Config } from '../config/config.ts';
-import type { Relay } from '../main.ts';
+import type { Relay } from '../relay/relay.ts';
 import { type CommonOptions, define, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
 import type { Io } from './io.ts';
@@ -15,7 +15,7 @@ export const registerServe: Register = (program, io) => {
     },
     async (_, options) => {
       const { config, file } = await readForStart(io, options);
-      const { startRelay } = await import('../main.ts');
+      const { startRelay } = await import('../relay/relay.ts');
       // A signal that comes while ports are being opened waits for them, instead of ending the process.
       const signals = listenToSignals();
       const again = { ...options, ...(file === undefined ? {} : { config: file }) };

@@ -12,6 +12,7 @@ export { checkReports } from './checks.ts';
 export { checkEnvironment } from './environment.ts';
 export type { Environment } from './file.ts';
 export { formatProblem, type Problem } from './problems.ts';
+export { renderReference } from './reference.ts';
 export { type Config, environmentName, listSettings, type RouteSetting } from './settings.ts';
 export { formatConfig, showConfig } from './show.ts';
 export { suggest } from './suggest.ts';

@@ -18,8 +18,9 @@ export { isDmarc } from './dmarc.ts';
 export type { Finding, Result } from './finding.ts';
 export { worst } from './finding.ts';
 export { checkHost, type HostFacts } from './host.ts';
+export { checkOutbound, gatherOutbound } from './outbound.ts';
 export { ownAddresses } from './own-addresses.ts';
-export { probeSmtp } from './smtp-probe.ts';
+export { probeSmtp, type SmtpProbe } from './smtp-probe.ts';
 export { isSpf, wantedSpf } from './spf.ts';
 export { httpTime } from './time.ts';
 

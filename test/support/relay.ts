@@ -8,7 +8,7 @@ import { formatProblem, loadConfig } from '../../src/config/config.ts';
 import { hashPassword, normalizeName } from '../../src/credentials/credentials.ts';
 import { startDnsServer, type ZoneRecords } from '../../src/demo/dns-server.ts';
 import { type MxServerOptions, startMxServer } from '../../src/demo/mx-server.ts';
-import { startRelay as start } from '../../src/main.ts';
+import { startRelay as start } from '../../src/relay/relay.ts';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
 import { type Credential, openStore, type Store } from '../../src/store/store.ts';
 import { credentialWith } from './credential.ts';

@@ -1,7 +1,7 @@
 /** The page of metrics says what the code counts. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { renderMetricsReference } from '../../../src/metrics/reference.ts';
+import { renderMetricsReference } from '../../../src/metrics/metrics.ts';
 
 test('deploy/metrics.md is what metrics.ts registers (npm run reference)', async () => {
   const page = await renderMetricsReference();

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { type SnapshotParts, snapshot } from '../../../src/main-health.ts';
 import { createMetrics } from '../../../src/metrics/metrics.ts';
+import { type SnapshotParts, snapshot } from '../../../src/relay/health.ts';
 
 const parts = (counts: () => Promise<unknown>): SnapshotParts => ({
   store: { messages: { counts } } as unknown as SnapshotParts['store'],

@@ -1,9 +1,9 @@
 /** What the operator is told beside the log. */
 import { randomBytes } from 'node:crypto';
-import type { Config } from './config/config.ts';
-import { limitNotice, type Notice } from './report/report.ts';
-import type { LimitUse, Store } from './store/store.ts';
-import type { Log } from './system/log.ts';
+import type { Config } from '../config/config.ts';
+import { limitNotice, type Notice } from '../report/report.ts';
+import type { LimitUse, Store } from '../store/store.ts';
+import type { Log } from '../system/log.ts';
 
 export type NoticeParts = {
   readonly store: Store;

@@ -1,13 +1,13 @@
 /** What a relay makes sure of in its store when it starts, and clears away while it runs. */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
-import { type Config, checkReports } from './config/config.ts';
-import type { Delivery, Route } from './delivery/delivery.ts';
-import { createDkimKeys } from './signing/signing.ts';
-import type { Store } from './store/store.ts';
-import { MINUTE } from './system/clock.ts';
-import { fileSystemRisk } from './system/file-system.ts';
-import type { Log } from './system/log.ts';
-import type { MailLog } from './system/mail-log.ts';
+import { type Config, checkReports } from '../config/config.ts';
+import type { Delivery, Route } from '../delivery/delivery.ts';
+import { createDkimKeys } from '../signing/signing.ts';
+import type { Store } from '../store/store.ts';
+import { MINUTE } from '../system/clock.ts';
+import { fileSystemRisk } from '../system/file-system.ts';
+import type { Log } from '../system/log.ts';
+import type { MailLog } from '../system/mail-log.ts';
 
 /** A lying sync cannot be survived, only named. */
 export async function warnOfFileSystem(dataDir: string, log: Log): Promise<void> {

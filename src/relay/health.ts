@@ -1,10 +1,10 @@
 /** Is the relay fit for traffic, and what does it hold: for MAIL, /readyz and /metrics. */
-import type { Certificates } from './certificates/certificates.ts';
-import type { Snapshot } from './metrics/metrics.ts';
-import { Refusal } from './smtp/reply.ts';
-import type { Store } from './store/store.ts';
-import { SECOND } from './system/clock.ts';
-import type { DiskWatch } from './system/disk-watch.ts';
+import type { Certificates } from '../certificates/certificates.ts';
+import type { Snapshot } from '../metrics/metrics.ts';
+import { Refusal } from '../smtp/reply.ts';
+import type { Store } from '../store/store.ts';
+import { SECOND } from '../system/clock.ts';
+import type { DiskWatch } from '../system/disk-watch.ts';
 
 /** Below the watermark MAIL is put off, so that what is queued can still be settled: behaviour of RFC 5321 §4.2.3, 452. */
 export function diskRefusal(disk: DiskWatch, minFree: number): Refusal | undefined {

@@ -1,12 +1,12 @@
 /** The configuration, cut into what each part declares that it needs. */
-import type { CertificateOptions } from './certificates/certificates.ts';
-import { type Config, listSettings } from './config/config.ts';
-import type { DeliveryOptions } from './delivery/delivery.ts';
-import type { PreparationOptions } from './preparation/preparation.ts';
-import type { Limit } from './store/store.ts';
-import type { SubmissionOptions } from './submission/submission.ts';
-import type { Log } from './system/log.ts';
-import type { PortAddress } from './system/ports.ts';
+import type { CertificateOptions } from '../certificates/certificates.ts';
+import { type Config, listSettings } from '../config/config.ts';
+import type { DeliveryOptions } from '../delivery/delivery.ts';
+import type { PreparationOptions } from '../preparation/preparation.ts';
+import type { Limit } from '../store/store.ts';
+import type { SubmissionOptions } from '../submission/submission.ts';
+import type { Log } from '../system/log.ts';
+import type { PortAddress } from '../system/ports.ts';
 
 export function certificateOptions({
   hostname,

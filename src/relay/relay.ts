@@ -1,15 +1,29 @@
 /** The only file that knows every part: builds them, connects them, starts, reloads and drains them. */
 import { randomBytes } from 'node:crypto';
 import { hostname as machineName } from 'node:os';
-import { startAdmin } from './admin/admin.ts';
-import { startCertificates } from './certificates/certificates.ts';
-import type { Config } from './config/config.ts';
-import { createCredentials } from './credentials/credentials.ts';
-import { startDelivery } from './delivery/delivery.ts';
-import { createDns } from './dns/dns.ts';
-import type { SmtpProbe } from './doctor/smtp-probe.ts';
-import { diskRefusal, reasonsAgainst, snapshot } from './main-health.ts';
-import { createLimitNotices } from './main-notices.ts';
+import { startAdmin } from '../admin/admin.ts';
+import { startCertificates } from '../certificates/certificates.ts';
+import type { Config } from '../config/config.ts';
+import { createCredentials } from '../credentials/credentials.ts';
+import { startDelivery } from '../delivery/delivery.ts';
+import { createDns } from '../dns/dns.ts';
+import type { SmtpProbe } from '../doctor/doctor.ts';
+import { createMetrics, type Metrics } from '../metrics/metrics.ts';
+import { createQuota } from '../policy/policy.ts';
+import { createPreparation } from '../preparation/preparation.ts';
+import { startQueue } from '../queue/queue.ts';
+import { createReporter, type Notice, sendNotice } from '../report/report.ts';
+import { createSigner, startRotation } from '../signing/signing.ts';
+import { lockInstance, openStore } from '../store/store.ts';
+import { startSubmission } from '../submission/submission.ts';
+import { SECOND } from '../system/clock.ts';
+import { startDiskWatch } from '../system/disk-watch.ts';
+import { createLog, type Log } from '../system/log.ts';
+import { createMailLog, type MailLog } from '../system/mail-log.ts';
+import { portProblems } from '../system/ports.ts';
+import { VERSION } from '../system/version.ts';
+import { diskRefusal, reasonsAgainst, snapshot } from './health.ts';
+import { createLimitNotices } from './limit-notices.ts';
 import {
   certificateOptions,
   deliveryOptions,
@@ -18,23 +32,9 @@ import {
   preparationOptions,
   quotaDefaults,
   submissionOptions,
-} from './main-options.ts';
-import { startOutboundLook } from './main-outbound.ts';
-import { ensureOwnKey, followRoutes, logNotices, startTrimming, tokenOf, warnOfFileSystem, warnOfReports } from './main-store.ts';
-import { createMetrics, type Metrics } from './metrics/metrics.ts';
-import { createQuota } from './policy/policy.ts';
-import { createPreparation } from './preparation/preparation.ts';
-import { startQueue } from './queue/queue.ts';
-import { createReporter, type Notice, sendNotice } from './report/report.ts';
-import { createSigner, startRotation } from './signing/signing.ts';
-import { lockInstance, openStore } from './store/store.ts';
-import { startSubmission } from './submission/submission.ts';
-import { SECOND } from './system/clock.ts';
-import { startDiskWatch } from './system/disk-watch.ts';
-import { createLog, type Log } from './system/log.ts';
-import { createMailLog, type MailLog } from './system/mail-log.ts';
-import { portProblems } from './system/ports.ts';
-import { VERSION } from './system/version.ts';
+} from './options.ts';
+import { startOutboundLook } from './outbound-look.ts';
+import { ensureOwnKey, followRoutes, logNotices, startTrimming, tokenOf, warnOfFileSystem, warnOfReports } from './upkeep.ts';
 
 export type RelayOptions = {
   readonly config: Config;

@@ -1,12 +1,11 @@
 /** One look at port 25 outwards beside the start: where it is dead all direct mail waits, and the log should say why. RFC 5321 §5.1 */
-import type { Config } from './config/config.ts';
-import { catchAll } from './delivery/delivery.ts';
-import type { Dns } from './dns/dns.ts';
-import { checkOutbound, gatherOutbound } from './doctor/outbound.ts';
-import { probeSmtp, type SmtpProbe } from './doctor/smtp-probe.ts';
-import { SECOND } from './system/clock.ts';
-import type { Log } from './system/log.ts';
-import { publicAddresses } from './system/public-address.ts';
+import type { Config } from '../config/config.ts';
+import { catchAll } from '../delivery/delivery.ts';
+import type { Dns } from '../dns/dns.ts';
+import { checkOutbound, gatherOutbound, probeSmtp, type SmtpProbe } from '../doctor/doctor.ts';
+import { SECOND } from '../system/clock.ts';
+import type { Log } from '../system/log.ts';
+import { publicAddresses } from '../system/public-address.ts';
 
 export type OutboundLook = {
   readonly config: Pick<Config, 'hostname' | 'delivery' | 'routes' | 'doctor'>;
