@@ -88,7 +88,11 @@ export const SETTINGS = {
   ),
   dataDir: fixed(type.path, '/var/lib/smarthost', 'Where queue, credentials, keys and certificates are kept.'),
   store: fixed(type.oneOf('sqlite'), 'sqlite', 'What keeps them.'),
-  operator: fixed(type.optional(type.mailbox), undefined, 'Who is told when something needs a person. Absent: nobody.'),
+  operator: fixed(
+    type.optional(type.mailbox),
+    undefined,
+    'Who is told when something needs a person, and who gets mail for `<postmaster>` without a domain. Absent: nobody is told, and that mail is refused.',
+  ),
   listen: {
     submissions: fixed(
       addresses,

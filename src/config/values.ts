@@ -1,6 +1,7 @@
 /** How sizes, durations, limits, addresses and names are written in the configuration and on the command line. */
 import { isIP } from 'node:net';
-import { domainToASCII } from 'node:url';
+import { canonicalMailbox } from '../smtp/address.ts';
+import { toAsciiDomain } from '../smtp/domain.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 
 /** What a value is, said to whoever wrote another: the message is a sentence without its full stop's context. */
@@ -94,10 +95,8 @@ export function formatListenAddress({ address, port }: ListenAddress): string {
 
 /** A domain as lower-case A-labels, RFC 5890 §2.3.2.1. @throws ValueError */
 export function parseDomain(text: string): string {
-  const name = domainToASCII(text.trim().replace(/\.$/, '')).toLowerCase();
-  const labels = name.split('.');
-  const good = name.length <= 253 && labels.length > 1 && labels.every((label) => /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/.test(label));
-  if (!good || /^\d+$/.test(labels.at(-1)!)) throw new ValueError(`must be a domain such as example.org, not ${quote(text)}`);
+  const name = toAsciiDomain(text.trim());
+  if (name === undefined || !name.includes('.')) throw new ValueError(`must be a domain such as example.org, not ${quote(text)}`);
   return name;
 }
 
@@ -113,14 +112,11 @@ export function parseHostname(text: string): string {
   throw new ValueError(wanted);
 }
 
-/** `local-part@domain`, the domain as lower-case A-labels. @throws ValueError */
+/** `local-part@domain` as it is on the wire: the grammar of paths, for configuration and command line too. @throws ValueError */
 export function parseMailbox(text: string): string {
-  const at = text.lastIndexOf('@');
-  const local = text.slice(0, at);
-  if (at < 1 || at === text.length - 1 || /[\s<>\x00-\x1f\x7f]/.test(local) || Buffer.byteLength(local) > 64) {
-    throw new ValueError(`must be a mail address such as admin@example.net, not ${quote(text)}`);
-  }
-  return `${local}@${parseDomain(text.slice(at + 1))}`;
+  const address = canonicalMailbox(text.trim());
+  if (address === undefined) throw new ValueError(`must be a mail address such as admin@example.net, not ${quote(text)}`);
+  return address;
 }
 
 /** An address, `@domain`, `@.domain` (with subdomains) or `*`. @throws ValueError */

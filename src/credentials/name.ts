@@ -1,7 +1,7 @@
 /** Names of credentials: UTF-8 without control characters, ASCII letters compared without case. */
 
-/** Octets of a name; a mailbox is at most 254. */
-const MAX_NAME = 255;
+/** Octets of a name. It may be a mailbox with a long local part; RFC 4616 §2 has 255 octets taken at least. */
+const MAX_NAME = 1024;
 
 /** The form a name is kept and compared in. @throws Error with a sentence where the name is not allowed. */
 export function normalizeName(name: string): string {

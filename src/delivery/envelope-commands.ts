@@ -1,9 +1,12 @@
 /** MAIL and RCPT as this host understands them: RFC 5321 §4.1.1, RFC 1870, RFC 3461 §4, RFC 6152, RFC 6531. */
 import type { EnvelopeRecipient } from '../smtp/envelope.ts';
-import { encodeXtext } from '../smtp/xtext.ts';
+import { encodeUnicodeXtext, encodeXtext } from '../smtp/xtext.ts';
 import type { Content, MessageFacts } from '../store/store.ts';
 import type { Extensions } from './extensions.ts';
 import { judgeProblem, type Verdict } from './verdict.ts';
+
+/** Octets of ORCPT that every host takes: RFC 3461 §4.2. */
+const MAX_ORCPT = 500;
 
 /** What is sent, besides its recipients. */
 export type Letter = {
@@ -24,8 +27,14 @@ export function mailCommand({ message, content }: Letter, extensions: Extensions
 export function rcptCommand({ address, notify, orcpt }: EnvelopeRecipient, { dsn }: Extensions): string {
   if (!dsn || (notify === undefined && orcpt === undefined)) return `RCPT TO:<${address}>\r\n`;
   // Who relays a NOTIFY says for whom it was, also where the client did not: RFC 3461 §5.2.1.
-  const original = orcpt ?? `rfc822;${encodeXtext(address)}`;
-  return `RCPT TO:<${address}>${notify === undefined ? '' : ` NOTIFY=${notify.join(',')}`} ORCPT=${original}\r\n`;
+  const original = orcpt ?? originalRecipient(address);
+  const parameters = `${notify === undefined ? '' : ` NOTIFY=${notify.join(',')}`}${original.length > MAX_ORCPT ? '' : ` ORCPT=${original}`}`;
+  return `RCPT TO:<${address}>${parameters}\r\n`;
+}
+
+/** An address that is not ASCII has a type of its own: RFC 6533 §3. */
+function originalRecipient(address: string): string {
+  return /^[\x00-\x7f]*$/.test(address) ? `rfc822;${encodeXtext(address)}` : `utf-8;${encodeUnicodeXtext(address)}`;
 }
 
 /** Why this host cannot take the letter as it is; undefined: it can. */

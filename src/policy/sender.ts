@@ -1,4 +1,5 @@
 /** Which addresses a credential may send as: RFC 6409 §6.1. */
+import { canonicalMailbox } from '../smtp/address.ts';
 import { domainOf, localPartOf } from '../smtp/envelope.ts';
 
 /**
@@ -12,8 +13,13 @@ export function covers(rules: readonly string[], address: string): boolean {
     if (rule === '*') return true;
     if (rule.startsWith('@.')) return isWithin(domain, rule.slice(2).toLowerCase());
     if (rule.startsWith('@')) return domain === rule.slice(1).toLowerCase();
-    return whole === lowerAscii(rule);
+    return whole === lowerAscii(rule) || whole === lowerAscii(respelled(rule));
   });
+}
+
+/** A rule of an earlier release may stand as it was typed, with quotes that say nothing. */
+function respelled(rule: string): string {
+  return /"|\.[.@]|^\./.test(rule) ? (canonicalMailbox(rule) ?? rule) : rule;
 }
 
 /** Who signs a mail server's reports: RFC 5321 §4.5.1, and the name that Sendmail and Postfix use. */

@@ -12,7 +12,7 @@ export type PreparationOptions = {
   readonly maxHeaderSize: number;
   /** What to do with a bare CR or LF in a body. */
   readonly bareNewlines: 'normalize' | 'reject';
-  /** Received fields above which a message is in a loop; default 50. */
+  /** Received fields above which a message is in a loop; default 100. */
   readonly maxReceived?: number;
   /** What to do with doubled fields: default refuse. */
   readonly conformance?: 'refuse' | 'warn';

@@ -23,7 +23,8 @@ export type PreparedHeader = {
   readonly ascii: boolean;
 };
 
-const MAX_RECEIVED = 50;
+/** RFC 5321 §6.3 wants at least 100: mail with fewer has come a long way, but not in a loop. */
+const MAX_RECEIVED = 100;
 
 /** @throws Refusal where the header, or its author, is not fit to be sent. */
 export function prepareHeader(bytes: Buffer, request: PreparationRequest, options: PreparationOptions): PreparedHeader {

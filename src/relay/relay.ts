@@ -203,6 +203,7 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
   const submission = await startSubmission({
     ...submissionOptions(config),
     hostname: config.hostname,
+    operator: config.operator,
     tls: certificates.current(),
     credentials,
     failures: store.credentials,

@@ -1,18 +1,17 @@
-/** Mailboxes and paths: RFC 5321 §4.1.2, with the UTF-8 of RFC 6531 §3.3. One strict parse for policy, DNS and wire alike. */
+/** Mailboxes and paths: RFC 5321 §4.1.2, with the UTF-8 of RFC 6531 §3.3. One strict parse for policy, DNS, configuration and wire. */
 import { toAsciiDomain } from './domain.ts';
 
-/** Octets of RFC 5321 §4.5.3.1: a path counts its angle brackets. */
-const MAX_LOCAL_PART = 64;
-const MAX_PATH = 256;
-
-const ATEXT = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\u0080-\\u{10ffff}-]";
-const DOT_STRING = new RegExp(`^${ATEXT}+(?:\\.${ATEXT}+)*$`, 'u');
+// There is no limit on the length of a local part: RFC 5321 §4.5.3.1 names minimums. A command line holds 4096 octets.
+const ATEXT = "A-Za-z0-9!#$%&'*+/=?^_`{|}~\\u0080-\\u{10ffff}-";
+const DOT_STRING = new RegExp(`^[${ATEXT}]+(?:\\.[${ATEXT}]+)*$`, 'u');
+/** Words with dots before, between and behind them: phones in Japan had such addresses, and they still get mail. */
+const LOOSE_DOT_STRING = new RegExp(`^\\.*[${ATEXT}][.${ATEXT}]*$`, 'u');
 const QUOTED_STRING = /^"(?:[ !#-[\]-~\u0080-\u{10ffff}]|\\[ -~])*"$/u;
 /** No control character and no other blank hides in the part that is not ASCII. */
-const INVISIBLE = /[\p{Cc}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\uffff]/u;
+const INVISIBLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\uffff]/u;
 
 export type Mailbox = {
-  /** Local part as written, domain as lower-case A-labels. */
+  /** Local part in its one spelling, domain as lower-case A-labels. */
   readonly address: string;
   /** As written it is not ASCII: it needs SMTPUTF8. */
   readonly needsUtf8: boolean;
@@ -23,10 +22,9 @@ export type MailboxProblem = 'syntax' | 'literal' | 'no domain' | 'dotless';
 
 /** @param text `local-part@domain` without angle brackets. Pure, linear in time. */
 export function parseMailbox(text: string): Mailbox | MailboxProblem {
-  if (Buffer.byteLength(text) > MAX_PATH - 2) return 'syntax';
   const at = endOfLocalPart(text);
-  const localPart = text.slice(0, at);
-  if (!isLocalPart(localPart)) return 'syntax';
+  const localPart = readLocalPart(text.slice(0, at));
+  if (localPart === undefined) return 'syntax';
   if (at === text.length) return 'no domain';
   const domain = text.slice(at + 1);
   if (domain.startsWith('[')) return /^\[[\x21-\x5a\x5e-\x7e]*\]$/.test(domain) ? 'literal' : 'syntax';
@@ -38,14 +36,24 @@ export function parseMailbox(text: string): Mailbox | MailboxProblem {
 }
 
 /** The same for code that only wants to know whether and what. */
-export function canonicalAddress(text: string): string | undefined {
+export function canonicalMailbox(text: string): string | undefined {
   const mailbox = parseMailbox(text);
   return typeof mailbox === 'string' ? undefined : mailbox.address;
 }
 
-function isLocalPart(text: string): boolean {
-  if (text.length > MAX_LOCAL_PART || Buffer.byteLength(text) > MAX_LOCAL_PART || INVISIBLE.test(text)) return false;
-  return text.startsWith('"') ? QUOTED_STRING.test(text) : DOT_STRING.test(text);
+/**
+ * The one spelling of a local part: RFC 5321 §4.1.2 wants the least quoting that says it, so `"app"` is `app`.
+ * @param meaning what it says, without quotes and backslashes.
+ */
+export function spellLocalPart(meaning: string): string {
+  return DOT_STRING.test(meaning) ? meaning : `"${meaning.replace(/["\\]/g, '\\$&')}"`;
+}
+
+function readLocalPart(text: string): string | undefined {
+  if (INVISIBLE.test(text)) return undefined;
+  if (DOT_STRING.test(text)) return text;
+  if (QUOTED_STRING.test(text)) return spellLocalPart(text.slice(1, -1).replace(/\\(.)/g, '$1'));
+  return LOOSE_DOT_STRING.test(text) ? spellLocalPart(text) : undefined;
 }
 
 /** Where the local part ends: at the first `@` outside its quotes, or where the text ends. */

@@ -5,7 +5,7 @@ export type Notify = 'NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY';
 
 /** One RCPT TO. */
 export type EnvelopeRecipient = {
-  /** `local-part@domain`: local part as the client wrote it, domain as lower-case A-labels. */
+  /** `local-part@domain`: local part in its one spelling, domain as lower-case A-labels. */
   readonly address: string;
   readonly notify?: readonly Notify[];
   /** ORCPT as received and checked, still in xtext: `rfc822;user+2Btag@example.org`. RFC 3461 §4.2. */

@@ -21,3 +21,10 @@ export function encodeXtext(text: string): string {
     )
     .join('');
 }
+
+/** The ASCII form of an address of the type `utf-8`, `\x{FC}` for ü: utf-8-addr-xtext of RFC 6533 §3, which is xtext too. */
+export function encodeUnicodeXtext(text: string): string {
+  return text.replace(/[^!-*,-<>-[\]-~]/gu, (character) => `\\x{${hexPoint(character.codePointAt(0)!)}}`);
+}
+
+const hexPoint = (point: number) => point.toString(16).toUpperCase().padStart(2, '0');

@@ -14,7 +14,15 @@ import type { MailParameters } from './mail-parameters.ts';
 import { Offences } from './offences.ts';
 import type { Shared } from './options.ts';
 import * as replies from './replies.ts';
-import { openTransaction, parseMail, parseRecipient, type Transaction, writtenAddress } from './transaction.ts';
+import {
+  addRecipient,
+  hasRoom,
+  openTransaction,
+  parseMail,
+  parseRecipient,
+  type Transaction,
+  writtenAddress,
+} from './transaction.ts';
 import { loggedVerb } from './verbs.ts';
 
 /** The session's side of it. */
@@ -246,17 +254,17 @@ export class Conversation {
     const transaction = this.#transaction;
     if (transaction === undefined) throw replies.badSequence('Send MAIL first');
     this.#subject = { reversePath: transaction.reversePath, recipient: writtenAddress(argument).slice(0, MAX_LOGGED_PATH) };
-    const recipient = parseRecipient(argument, transaction.parameters.smtpUtf8);
+    const { limits, quota, operator } = this.#shared.options;
+    const recipient = parseRecipient(argument, transaction.parameters.smtpUtf8, operator);
     const { address } = recipient;
     this.#subject = { reversePath: transaction.reversePath, recipient: address };
     const { recipients } = transaction;
     if (recipients.has(address)) return this.#wire.write(replies.RECIPIENT_OK);
-    const { limits, quota } = this.#shared.options;
-    if (recipients.size >= limits.maxRecipients) {
+    if (!hasRoom(transaction, limits.maxRecipients)) {
       throw new Refusal(452, '4.5.3', `Too many recipients, a message has at most ${limits.maxRecipients} here`);
     }
     const take = () => {
-      recipients.set(address, recipient);
+      addRecipient(transaction, recipient);
       this.#wire.write(replies.RECIPIENT_OK);
     };
     return quota.atRecipient(credential, address, recipients)?.then(take) ?? take();

@@ -1,14 +1,13 @@
 /** What stands behind the paths of MAIL and RCPT: RFC 1870, 3461, 4954 §5, 6152, 6531. */
 import type { Envelope, EnvelopeRecipient, Notify } from '../smtp/envelope.ts';
 import { Refusal } from '../smtp/reply.ts';
-import { decodeXtext } from '../smtp/xtext.ts';
+import { decodeXtext, encodeUnicodeXtext } from '../smtp/xtext.ts';
 
 export type MailParameters = Pick<Envelope, 'body' | 'smtpUtf8' | 'ret' | 'envid'> & { readonly size: number };
 export type RecipientParameters = Pick<EnvelopeRecipient, 'notify' | 'orcpt'>;
 
-/** Lengths of RFC 3461 §4.2 and §4.4. */
+/** RFC 3461 §4.4. */
 const MAX_ENVID = 100;
-const MAX_ORCPT = 500;
 
 const NONE: RecipientParameters = {};
 
@@ -94,17 +93,16 @@ function notifications(value: string | undefined): readonly Notify[] {
   return list as Notify[];
 }
 
-/** `addr-type;xtext`. Under SMTPUTF8 the address may come as it is, and is kept in the form all understand: RFC 6533 §3. */
+/**
+ * `addr-type;xtext`. Under SMTPUTF8 the address may come as it is, and is kept in the form that all understand: RFC 6533 §3.
+ * The xtext of a long address is longer than the 500 octets of RFC 3461 §4.2: it is kept for our own reports.
+ */
 function originalRecipient(value: string | undefined): string {
   const [type, encoded] = /^([A-Za-z0-9-]+);(.+)$/s.exec(value ?? '')?.slice(1) ?? [];
   if (type === undefined || encoded === undefined) throw bad('ORCPT is addr-type;address');
-  const ascii = type.toLowerCase() === 'utf-8' ? encoded.replace(/[^\x00-\x7f]/gu, escapeUnicode) : encoded;
-  if (type.length + ascii.length > MAX_ORCPT || !decodeXtext(ascii)) throw bad('The address of ORCPT is not xtext');
+  const ascii = type.toLowerCase() === 'utf-8' ? encoded.replace(/[^\x00-\x7f]+/gu, encodeUnicodeXtext) : encoded;
+  if (!decodeXtext(ascii)) throw bad('The address of ORCPT is not xtext');
   return `${type};${ascii}`;
-}
-
-function escapeUnicode(character: string): string {
-  return `\\x{${character.codePointAt(0)?.toString(16).toUpperCase()}}`;
 }
 
 const bad = (text: string) => new Refusal(501, '5.5.4', text);

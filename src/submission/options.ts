@@ -45,6 +45,8 @@ export type AuthLimits = {
 export type SubmissionOptions = {
   /** Greeting and EHLO. */
   readonly hostname: string;
+  /** Who gets mail for `<postmaster>`; absent: it is refused. */
+  readonly operator?: string | undefined;
   readonly listeners: readonly ListenerOptions[];
   readonly tls: TlsFiles;
   readonly limits: SubmissionLimits;

@@ -1,6 +1,6 @@
 /** One MAIL and its RCPTs: RFC 5321 §3.3, RFC 6409 §4 to §6. What is wrong with them, sentence by sentence. */
 import { checkReversePath } from '../policy/policy.ts';
-import { type MailboxProblem, parseMailbox, parsePath } from '../smtp/address.ts';
+import { type Mailbox, type MailboxProblem, parseMailbox, parsePath } from '../smtp/address.ts';
 import type { Envelope, EnvelopeRecipient } from '../smtp/envelope.ts';
 import { Refusal } from '../smtp/reply.ts';
 import type { Credential } from '../store/store.ts';
@@ -12,7 +12,12 @@ export type Transaction = {
   readonly parameters: MailParameters;
   /** By address: one that comes twice is one recipient. */
   readonly recipients: Map<string, EnvelopeRecipient>;
+  /** Characters of all recipients. */
+  size: number;
 };
+
+/** Characters that a recipient may take on the average: many long ones would fill the memory. */
+const ROOM_PER_RECIPIENT = 1024;
 
 /** @param argument what stands behind MAIL. @throws Refusal 501, 552, 553 or 555. */
 export function parseMail(
@@ -33,10 +38,10 @@ export function openTransaction(credential: Credential, path: string, parameters
   const recipients = new Map<string, EnvelopeRecipient>();
   const { rewrite, mailServer } = credential;
   // A device with a fixed sender says whatever it was made to say; only the reports of a mail server keep their null path.
-  if (rewrite !== null && !(path === '' && mailServer)) return { reversePath: rewrite, parameters, recipients };
+  if (rewrite !== null && !(path === '' && mailServer)) return { reversePath: rewrite, parameters, recipients, size: 0 };
   const reversePath = path === '' ? '' : senderOf(path, parameters.smtpUtf8);
   checkReversePath(credential, reversePath);
-  return { reversePath, parameters, recipients };
+  return { reversePath, parameters, recipients, size: 0 };
 }
 
 function senderOf(path: string, smtpUtf8: boolean): string {
@@ -52,11 +57,25 @@ export function writtenAddress(argument: string): string {
   return parsePath(behind)?.mailbox ?? behind;
 }
 
-/** @param argument what stands behind RCPT. @throws Refusal 501, 550, 553 or 555. */
-export function parseRecipient(argument: string, smtpUtf8: boolean): EnvelopeRecipient {
+/** True where another recipient fits. */
+export function hasRoom({ recipients, size }: Transaction, maxRecipients: number): boolean {
+  return recipients.size < maxRecipients && size < maxRecipients * ROOM_PER_RECIPIENT;
+}
+
+export function addRecipient(transaction: Transaction, recipient: EnvelopeRecipient): void {
+  transaction.recipients.set(recipient.address, recipient);
+  transaction.size += recipient.address.length + (recipient.orcpt?.length ?? 0);
+}
+
+/**
+ * @param argument what stands behind RCPT.
+ * @param operator who gets mail for `<postmaster>`, which RFC 5321 §4.5.1 has every server know.
+ * @throws Refusal 501, 550, 553 or 555.
+ */
+export function parseRecipient(argument: string, smtpUtf8: boolean, operator: string | undefined): EnvelopeRecipient {
   const path = /^TO:/i.test(argument) ? parsePath(argument.slice(3).trimStart()) : undefined;
   if (path === undefined) throw new Refusal(501, '5.1.3', 'The form is RCPT TO:<address>');
-  const mailbox = parseMailbox(path.mailbox);
+  const mailbox = isPostmaster(path.mailbox) ? operatorMailbox(operator) : parseMailbox(path.mailbox);
   if (typeof mailbox === 'string') throw recipientProblem(mailbox);
   if (mailbox.needsUtf8 && !smtpUtf8) throw new Refusal(553, '5.6.7', 'An address that is not ASCII needs SMTPUTF8 on MAIL');
   return { address: mailbox.address, ...parseRecipientParameters(path.rest) };
@@ -72,6 +91,16 @@ export function envelopeOf({ reversePath, parameters, recipients }: Transaction)
     ...(ret === undefined ? {} : { ret }),
     ...(envid === undefined ? {} : { envid }),
   };
+}
+
+const isPostmaster = (mailbox: string) => /^"?postmaster"?$/i.test(mailbox);
+
+/** Whether the client offers SMTPUTF8 is no question here: the address is ours. */
+function operatorMailbox(operator: string | undefined): Mailbox {
+  if (operator === undefined) {
+    throw new Refusal(550, '5.1.1', 'Mail for <postmaster> goes to the operator of this relay, and no address is set for one');
+  }
+  return { address: operator, needsUtf8: false };
 }
 
 function recipientProblem(problem: MailboxProblem): Refusal {

@@ -120,7 +120,7 @@ function parameters(input: Buffer): string {
     return `${notify?.join()} ${orcpt?.split(';')[0]?.slice(0, 8)}`;
   });
   const whole = refusalOr(() => `${Object.keys(parseMail(text, 1000).parameters).length}`);
-  return `${mail} | ${recipient} | ${whole} | ${refusalOr(() => Object.keys(parseRecipient(text, true)).join())}`;
+  return `${mail} | ${recipient} | ${whole} | ${refusalOr(() => Object.keys(parseRecipient(text, true, 'operator@x.test')).join())}`;
 }
 
 /** What was taken means the same when we say it ourselves. */

@@ -94,6 +94,12 @@ describe('names', () => {
     ['@Example.org', '@example.org'],
     ['@.Example.org', '@.example.org'],
   ])('sender rule %s', (text, rule) => expect(parseSenderRule(text)).toBe(rule));
+  test.each([
+    ['"app"@example.org', 'app@example.org'],
+    ['a..b@example.org.', '"a..b"@example.org'],
+    [`reply+${'a'.repeat(90)}@example.org`, `reply+${'a'.repeat(90)}@example.org`],
+    ['@a_b.example.org', '@a_b.example.org'],
+  ])('a sender rule is spelled as the path of MAIL is: %s', (text, rule) => expect(parseSenderRule(text)).toBe(rule));
   test.each(['', 'anna', '@', '@.', '**', '*@example.org@', 'a b@example.org', '<a@example.org>'])(
     'no sender rule: %j',
     (text) => {

@@ -47,6 +47,15 @@ test('each recipient has its own NOTIFY and ORCPT: RFC 3461 §4', () => {
   );
 });
 
+test('an ORCPT of ours has the type of its address, and stays away where it would be too long', () => {
+  expect(rcptCommand({ address: 'jü=r\\@d.test', notify: ['NEVER'] }, all)).toBe(
+    'RCPT TO:<jü=r\\@d.test> NOTIFY=NEVER ORCPT=utf-8;j\\x{FC}\\x{3D}r\\x{5C}@d.test\r\n',
+  );
+  const address = `${'a'.repeat(500)}@d.test`;
+  expect(rcptCommand({ address, notify: ['NEVER'] }, all)).toBe(`RCPT TO:<${address}> NOTIFY=NEVER\r\n`);
+  expect(rcptCommand({ address: 'u@d.test', orcpt: `rfc822;${address}` }, all)).toBe('RCPT TO:<u@d.test>\r\n');
+});
+
 test('what a host cannot take is not sent to it', () => {
   expect(unsendable(letter({ needsSmtpUtf8: true }), NO_EXTENSIONS, 'send')).toMatchObject({
     kind: 'failed',

@@ -29,6 +29,9 @@ describe('a rule covers', () => {
     ['@.', 'bob@a.test', false],
     ['@a.test', '"x@a.test"@b.test', false],
     ['@a.test', 'x@a.test@b.test', false],
+    ['"Anna"@a.test', 'anna@a.test', true],
+    ['"anna@a.test', 'anna@a.test', false],
+    ['a..b@a.test', '"a..b"@a.test', true],
     ['*', 'anyone@anywhere.test', true],
     ['\u212aelvin@a.test', 'kelvin@a.test', false],
   ])('%s and %s: %s', (rule, address, covered) => {

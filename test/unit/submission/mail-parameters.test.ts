@@ -67,6 +67,11 @@ describe('RCPT', () => {
     expect(parseRecipientParameters('ORCPT=utf-8;jürgen@example.org')).toEqual({ orcpt: 'utf-8;j\\x{FC}rgen@example.org' });
   });
 
+  test('takes the ORCPT of a long address', () => {
+    const orcpt = `rfc822;IMCEAEX-_${'+3Do+3DEXAMPLE'.repeat(60)}@example.org`;
+    expect(parseRecipientParameters(`ORCPT=${orcpt}`)).toEqual({ orcpt });
+  });
+
   test.each([
     ['NOTIFY=NEVER,SUCCESS', '501 5.5.4'],
     ['NOTIFY=', '501 5.5.4'],
@@ -77,7 +82,6 @@ describe('RCPT', () => {
     ['ORCPT=rfc822;a+0D+0A', '501 5.5.4'],
     ['ORCPT=rfc822;', '501 5.5.4'],
     ['ORCPT=rfc822;jürgen@example.org', '501 5.5.4'],
-    [`ORCPT=rfc822;${'x'.repeat(500)}`, '501 5.5.4'],
     ['SIZE=1', '555 5.5.4'],
   ])('%s is %s', (text, code) => {
     expect(codeOf(() => parseRecipientParameters(text))).toBe(code);

@@ -276,6 +276,78 @@ describe('a transaction', () => {
     ]);
   });
 
+  test.each([
+    [
+      'the reply address of a code host',
+      `reply+${'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.repeat(2)}EVBNHHGABCDEFGHIJKL@reply.codehost.test`,
+    ],
+    ['the address of a forwarder', `SRS1=AbCd=${'first.forwarder.test'.repeat(3)}==XyZ1=7K=dest.test=a.long.name@second.test`],
+    ['a variable envelope return path', `bounces+1234567-${'abcd'.repeat(20)}-anna=dest.test@mail.list.test`],
+    [
+      'the address of a groupware',
+      `IMCEAEX-_O=EXAMPLE_OU=EXCHANGE+20ADMINISTRATIVE+20GROUP_${'CN=RECIPIENTS_'.repeat(15)}CN=ANNA@dest.test`,
+    ],
+    ['as much as a command line holds', `${'a'.repeat(4000)}@dest.test`],
+  ])('%s is taken as recipient and as sender', async (_, address) => {
+    await start({ credential: { senders: ['*'] } });
+    const client = await rig.loggedIn();
+    expect(await client.askAll([`MAIL FROM:<${address}>`, `RCPT TO:<${address}>`, 'DATA'])).toEqual([
+      '250 2.1.0',
+      '250 2.1.5',
+      '354',
+    ]);
+    client.send('From: anna@sender.test\r\n\r\nHello\r\n.\r\n');
+    expect(codeOf(await client.reply())).toBe('250 2.0.0');
+    expect(rig.queued[0]!.message).toMatchObject({ reversePath: address, recipients: [{ address }] });
+  });
+
+  test('many long recipients are put off before they fill the memory', async () => {
+    await start({ limits: { maxRecipients: 100 } });
+    const client = await rig.loggedIn();
+    await client.ask(MAIL);
+    const codes = await client.askAll(Array.from({ length: 100 }, (_, i) => `RCPT TO:<${'a'.repeat(4000)}${i}@d.test>`));
+    expect(codes.filter((code) => code === '250 2.1.5')).toHaveLength(26);
+    expect(codes.at(-1)).toBe('452 4.5.3');
+  });
+
+  test('a sender in quotes that say nothing is the sender of the rule', async () => {
+    await start({ credential: { senders: ['anna@sender.test'] } });
+    const client = await rig.loggedIn();
+    expect(await client.askAll(['MAIL FROM:<"anna"@sender.test>', 'RCPT TO:<"b\\ob"@example.org.>', 'DATA'])).toEqual([
+      '250 2.1.0',
+      '250 2.1.5',
+      '354',
+    ]);
+    client.send(TEXT);
+    await client.reply();
+    expect(rig.queued[0]!.message).toMatchObject({
+      reversePath: 'anna@sender.test',
+      recipients: [{ address: 'bob@example.org', destination: 'example.org' }],
+    });
+  });
+
+  test('mail for <postmaster> goes to the operator', async () => {
+    await start({ operator: 'opérateur@example.net' });
+    const client = await rig.loggedIn();
+    expect(await client.askAll([MAIL, 'RCPT TO:<Postmaster>', 'RCPT TO:<"postmaster">', 'DATA'])).toEqual([
+      '250 2.1.0',
+      '250 2.1.5',
+      '250 2.1.5',
+      '354',
+    ]);
+    client.send(TEXT);
+    expect(codeOf(await client.reply())).toBe('250 2.0.0');
+    expect(rig.queued[0]!.message.recipients).toMatchObject([{ address: 'opérateur@example.net' }]);
+  });
+
+  test('mail for <postmaster> is refused where there is no operator, and the reply says so', async () => {
+    await start();
+    const client = await rig.loggedIn();
+    await client.ask(MAIL);
+    expect(await client.ask('RCPT TO:<postmaster>')).toMatch(/^550 5\.1\.1 .*<postmaster>.*operator/);
+    expect(codeOf(await client.ask('RCPT TO:<anna>'))).toBe('550 5.1.1');
+  });
+
   test('the sender must belong to the login, in the envelope and in From', async () => {
     await start();
     const client = await rig.loggedIn();
@@ -486,7 +558,7 @@ describe('bad lines', () => {
     ['RCPT TO:<b\0@example.org>\r\n', '501 5.1.3'],
     [Buffer.from('4e4f4f5020ff0d0a', 'hex'), '501 5.5.2'],
     ['\r\n', '500 5.5.2'],
-    [`MAIL FROM:<${'a'.repeat(65)}@sender.test>\r\n`, '501 5.1.7'],
+    [`MAIL FROM:<a@${'d'.repeat(64)}.test>\r\n`, '501 5.1.7'],
     ['MAIL FROM:<anna@sender.test> FOO=BAR\r\n', '555 5.5.4'],
     ['MAIL FROM:<anna@sender.test> BODY=BINARYMIME\r\n', '555 5.5.4'],
     ['MAIL FROM:<anna@sender.test> SIZE=1 size=2\r\n', '501 5.5.4'],
