@@ -1,7 +1,9 @@
 /**
  * Lines end with CRLF and nothing else: RFC 5321 §2.3.8. What another server could take for an end of data is refused, other
- * bare CR and LF become CRLF before anything is hashed, signed or stored.
+ * bare CR and LF become CRLF before anything is hashed, signed or stored. CR CR LF is one line end: a program wrote CRLF through
+ * a library that made CRLF of its LF again.
  *
+ * A line may have any length: RFC 5321 §4.5.3.1.6 asks for 998 at least. A longer one stays whole: a break would change what it says.
  * The same bytes give the same result however they are cut into chunks.
  */
 import { Refusal } from '../smtp/reply.ts';
@@ -21,8 +23,6 @@ export type LineSink = {
 
 export type LineOptions = { readonly bareNewlines: 'normalize' | 'reject' };
 
-/** RFC 5321 §4.5.3.1.6 asks for 998 at least; longer lines exist, and breaking them would break signatures. */
-const MAX_LINE = 64 * 1024;
 /** Below this a loop over bytes is faster than a view on words. */
 const WORTH_WORDS = 64;
 const NUL = 0;
@@ -44,8 +44,8 @@ export class Lines {
   #loneDot = false;
   /** The unfinished line began after a CRLF, or with the message. */
   #cleanStart = true;
-  /** The last chunk ended with a CR. */
-  #cr = false;
+  /** CRs at the end of the last chunk that are not decided yet: at most two. */
+  #crs = 0;
   /** What a chunk that is rewritten becomes: handed on as a whole, not line by line. */
   #rewritten: Buffer | undefined;
   #rewrittenLength = 0;
@@ -57,9 +57,9 @@ export class Lines {
 
   write(chunk: Buffer): void {
     if (this.#refused || chunk.length === 0) return;
-    if (!this.#cr) this.#scan(chunk, 0);
-    else if (chunk[0] === LF) {
-      this.#cr = false;
+    if (this.#crs === 0) this.#scan(chunk, 0);
+    else if (this.#crs === 1 && chunk[0] === LF) {
+      this.#crs = 0;
       this.#endLine(true);
       this.#scan(chunk, 1);
     } else this.#rewrite(chunk, 0);
@@ -68,7 +68,7 @@ export class Lines {
   /** The end of the data: closes the last line where the client did not. */
   end(): void {
     if (this.#refused) return;
-    if (this.#cr) this.#endBareLine(true);
+    if (this.#crs > 0) this.#endBareCrs();
     else if (this.#length > 0) this.#endLine(this.#cleanStart);
     if (this.#inHeader && !this.#refused) this.#sink.headerEnd(false);
   }
@@ -85,11 +85,10 @@ export class Lines {
         i++;
         continue;
       }
-      if (i - lineStart > MAX_LINE) break;
       if (byte !== CR || (i + 1 < chunk.length && chunk[i + 1] !== LF)) break;
       if (i + 1 === chunk.length) {
         this.#keepState(chunk, lineStart, i);
-        this.#cr = true;
+        this.#crs = 1;
         this.#pass(chunk, passed, i);
         return;
       }
@@ -105,13 +104,13 @@ export class Lines {
     }
     this.#keepState(chunk, lineStart, i);
     this.#pass(chunk, passed, i);
-    if (this.#length > MAX_LINE) this.#refuse(tooLong());
-    else if (i < chunk.length) this.#rewrite(chunk, i);
+    if (i < chunk.length) this.#rewrite(chunk, i);
   }
 
   /** The slow way, byte by byte, from the first thing that is wrong to the end of the chunk. */
   #rewrite(chunk: Buffer, from: number): void {
-    this.#rewritten = Buffer.allocUnsafeSlow(2 * (chunk.length - from + 1)); // each byte may become a CRLF, and the CR before it
+    // Each byte may become a CRLF, and so may the CRs before it.
+    this.#rewritten = Buffer.allocUnsafeSlow(2 * (chunk.length - from + this.#crs));
     this.#rewriteLines(chunk, from);
     this.#passRewritten();
     this.#rewritten = undefined;
@@ -121,48 +120,62 @@ export class Lines {
     let start = from;
     for (let i = from; i < chunk.length && !this.#refused; i++) {
       const byte = chunk[i]!;
-      if (this.#cr && byte !== LF) {
-        this.#endBareLine(true);
-        start = i;
-      }
       if (byte === LF) {
         this.#pass(chunk, start, i);
-        if (this.#cr) this.#endLine(true);
-        else this.#endBareLine(false);
-        this.#cr = false;
+        this.#endLineAtLf();
         start = i + 1;
       } else if (byte === CR) {
         this.#pass(chunk, start, i);
-        this.#cr = true;
+        this.#addCr();
         start = i + 1;
-      } else if (byte === NUL) {
-        this.#pass(chunk, start, i);
-        this.#refuse(new Refusal(550, '5.6.11', 'A NUL character is not allowed in mail'));
       } else {
-        this.#loneDot = this.#length === 0 && byte === DOT;
-        if (++this.#length > MAX_LINE) {
-          this.#pass(chunk, start, i);
-          this.#refuse(tooLong());
+        if (this.#crs > 0) {
+          this.#endBareCrs();
+          start = i;
         }
+        if (byte === NUL && !this.#refused) {
+          this.#pass(chunk, start, i);
+          this.#refuse(new Refusal(550, '5.6.11', 'A NUL character is not allowed in mail'));
+        }
+        this.#loneDot = this.#length === 0 && byte === DOT;
+        this.#length++;
       }
     }
-    if (!this.#refused && !this.#cr) this.#pass(chunk, start, chunk.length);
+    if (!this.#refused && this.#crs === 0) this.#pass(chunk, start, chunk.length);
   }
 
-  #endBareLine(byCr: boolean): void {
-    this.#cr = false;
-    if (byCr && this.#inHeader) {
+  /** LF, CR LF or CR CR LF: one line end each. */
+  #endLineAtLf(): void {
+    const crs = this.#crs;
+    this.#crs = 0;
+    if (crs === 1) this.#endLine(true);
+    else this.#endBareLine(crs === 2 ? 'CR CR LF' : 'LF');
+  }
+
+  /** Of more than two CRs the first ones are line ends by themselves. */
+  #addCr(): void {
+    if (this.#crs === 2) this.#endBareLine('CR');
+    else this.#crs++;
+  }
+
+  #endBareCrs(): void {
+    for (; this.#crs > 0 && !this.#refused; this.#crs--) this.#endBareLine('CR');
+  }
+
+  #endBareLine(end: 'LF' | 'CR' | 'CR CR LF'): void {
+    if (end !== 'LF' && this.#inHeader) {
       this.#refuse(new Refusal(550, '5.6.11', 'A CR without LF is not allowed in the header'));
     } else if (this.#options.bareNewlines === 'reject') {
       this.#refuse(new Refusal(550, '5.6.11', 'Lines must end with CRLF; this message has a bare CR or LF'));
     } else {
       if (!this.#bare) this.#sink.bareNewline();
       this.#bare = true;
-      this.#endLine(false);
+      // Behind CR CR LF stands a CRLF, whatever was before it: the next line begins cleanly.
+      this.#endLine(false, end === 'CR CR LF');
     }
   }
 
-  #endLine(clean: boolean): void {
+  #endLine(clean: boolean, cleanStart = clean): void {
     if (this.#loneDot && !(clean && this.#cleanStart)) {
       this.#refuse(new Refusal(550, '5.6.11', 'A line with a lone dot between bare CR or LF is not allowed in mail'));
       return;
@@ -171,7 +184,7 @@ export class Lines {
     else this.#pass(NEWLINE, 0, 2);
     this.#length = 0;
     this.#loneDot = false;
-    this.#cleanStart = clean;
+    this.#cleanStart = cleanStart;
   }
 
   #endHeader(separated: boolean): void {
@@ -216,9 +229,6 @@ export class Lines {
     this.#length = end - lineStart;
   }
 }
-
-const tooLong = () =>
-  new Refusal(550, '5.6.0', `A line is longer than ${MAX_LINE} octets; lines of up to 998 are safe everywhere`);
 
 /** @returns where the target ends now. */
 function copyTo(target: Buffer, at: number, chunk: Buffer, from: number, to: number): number {

@@ -179,13 +179,12 @@ attacks(
 attacks(
   'P07',
   'headers and lines that are too long',
-  '552 5.3.4 for the header, 550 5.6.0 for the line; at 64 KiB a line passes',
+  '552 5.3.4 for the header; a line of the text may have any length',
   [
-    ['a field of 2 MB', `X: ${'a '.repeat(MIB)}\r\n${TEXT}`, /^55[02] 5\.(3\.4|6\.0)$/],
+    ['a field of 2 MB', `X: ${'a '.repeat(MIB)}\r\n${TEXT}`, /^552 5\.3\.4$/],
     ['a folded field of 2 MB', `X: a\r\n${` ${'a'.repeat(70)}\r\n`.repeat(28_000)}${TEXT}`, /^552 5\.3\.4$/],
     ['100 000 fields', `${'X: y\r\n'.repeat(100_000)}${TEXT}`, /^552 5\.3\.4$/],
-    ['a line of 100 kB', `${HEADER}${'x'.repeat(100_000)}\r\n`, /^550 5\.6\.0$/],
-    ['a line of 64 KiB', `${HEADER}${'x'.repeat(64 * 1024)}\r\n`, /^250 2\.0\.0$/],
+    ['a line of 2 MB', `${HEADER}${'x'.repeat(2 * MIB)}\r\n`, /^250 2\.0\.0$/],
     ['a line of 999', `${HEADER}${'x'.repeat(999)}\r\n`, /^250 2\.0\.0$/],
     [
       '10 000 addresses in To',
@@ -303,7 +302,7 @@ attacks(
       `From: ${USER}\r\nContent-Type: multipart/mixed; boundary="${'\\"'.repeat(20_000)}\r\n\r\n--"\r\n`,
       '250',
     ],
-    ['5 MB of blanks on one line', `${HEADER}${' '.repeat(5 * MIB)}x\r\n`, '550'],
+    ['5 MB of blanks on one line', `${HEADER}${' '.repeat(5 * MIB)}x\r\n`, '250'],
     ['4 MB of blanks on lines of 60 kB', `${HEADER}${`${' '.repeat(60_000)}\r\n`.repeat(70)}`, '250'],
     ['4 MB of blanks before a word on lines of 60 kB', `${HEADER}${`${' '.repeat(60_000)}x\r\n`.repeat(70)}`, '250'],
     ['500 000 empty lines', `${HEADER}${'\r\n'.repeat(500_000)}`, '250'],
