@@ -1,6 +1,6 @@
 /** Replies out of a stream of bytes: RFC 5321 §4.2. Strict, bounded, and indifferent to how the stream is cut into chunks. */
 
-/** One reply: the text of each line behind code and separator, as received. */
+/** One reply: the text of each line behind code and separator, as received. `code` is that of the last line, or 421. */
 export type RemoteReply = { readonly code: number; readonly lines: readonly string[] };
 
 /** What came is no reply. The stream cannot be followed any longer. */
@@ -67,8 +67,7 @@ export class ReplyReader {
     if (code === undefined || (separator !== SPACE_CODE && separator !== HYPHEN_CODE)) {
       throw new MalformedReply(`no SMTP reply: "${line.slice(0, 80)}"`);
     }
-    if (this.#lines.length > 0 && code !== this.#code) throw new MalformedReply(`a reply with codes ${this.#code} and ${code}`);
-    this.#code = code;
+    this.#code = this.#lines.length === 0 ? code : joined(this.#code, code);
     this.#lines.push(decodeUtf8(line.slice(4)));
     return separator === SPACE_CODE;
   }
@@ -79,6 +78,15 @@ export class ReplyReader {
     this.#size = 0;
     return reply;
   }
+}
+
+/**
+ * The code of a reply whose lines disagree: RFC 5321 §4.2.1 wants one code on all lines. The class decides what the client does
+ * (§4.2), so lines of one class are one reply, and the last line names the code. 421 stays: the host closes the connection.
+ */
+function joined(before: number, code: number): number {
+  if (Math.floor(before / 100) !== Math.floor(code / 100)) throw new MalformedReply(`a reply with codes ${before} and ${code}`);
+  return before === 421 ? before : code;
 }
 
 /** Three digits, the first 2 to 5: RFC 5321 §4.2.1. The others may be any, servers are inventive there. */

@@ -152,6 +152,14 @@ test('where all hosts refuse the session the mail is delayed, with the words of 
   ]);
 });
 
+test('a reply whose lines have several codes of one class counts as that class, and rests nobody', async () => {
+  const { relay, mx } = await startScripted({ RCPT: { raw: '550-no such\r\n553 user\r\n' } });
+  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'failed', reply: { code: 553, text: 'no such\nuser' } }]);
+  mx.script({ RCPT: { raw: '451-later\r\n452 please\r\n' } });
+  expect(await relay.send('b@good.test')).toMatchObject([{ kind: 'delayed', reply: { code: 452 } }]);
+  expect(relay.resting()).toBe(0);
+});
+
 test('two sessions are enough for one attempt', async () => {
   const { relay, hosts } = await startRig({ hosts: [1, 2, 3, 4].map(() => ({ script: { MAIL: '421 4.3.2 Busy' } })) });
   expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'delayed' }]);

@@ -56,6 +56,11 @@ describe('what servers send', () => {
     ['250-a\r\n250\r\n', 250, ['a', '']],
     ['550 5.1.1 né\r\n', 550, ['5.1.1 né']],
     ['290 unknown digits\r\n', 290, ['unknown digits']],
+    ['250-a\r\n251 b\r\n', 251, ['a', 'b']],
+    ['550-no\r\n553 such user\r\n', 553, ['no', 'such user']],
+    ['450-a\r\n451-b\r\n452 c\r\n', 452, ['a', 'b', 'c']],
+    ['421-closing\r\n450 later\r\n', 421, ['closing', 'later']],
+    ['450-later\r\n421 closing\r\n', 421, ['later', 'closing']],
   ])('%j is a reply', (bytes, code, lines) => {
     expect(readAll([bytes])).toEqual([{ code, lines }]);
   });
@@ -68,7 +73,9 @@ describe('what servers send', () => {
     '\r\n',
     '250x\r\n',
     '2 50 ok\r\n',
-    '250-a\r\n251 b\r\n',
+    '250-a\r\n550 b\r\n',
+    '550-a\r\n450 b\r\n',
+    '450-a\r\n550 b\r\n',
     '250-a\r\nb\r\n',
     '\x16\x03\x01\n',
   ])('%j is none', (bytes) => {
