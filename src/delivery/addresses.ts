@@ -13,6 +13,8 @@ export type AddressRequest<H extends Named> = {
   /** The preferred first. */
   readonly hosts: readonly H[];
   readonly families: readonly Family[];
+  /** `families` are those of the moment (`ip: auto`): a host that has only another one is delayed, not failed. */
+  readonly provisional: boolean;
   /** Absent for hosts that the operator named. */
   readonly guard?: AddressGuard | undefined;
   /** Tried last: a dead host would cost every message its 30 seconds. */
@@ -38,7 +40,7 @@ const MAX_FAILURES = 5;
 type Obstacles = { failures: number; temporary?: string; self?: string; private?: string; otherFamily: boolean };
 
 export function createAddresses<H extends Named>(dns: Dns, request: AddressRequest<H>): Addresses<H> {
-  const { hosts, families, guard, isUnreachable, domain } = request;
+  const { hosts, families, guard, isUnreachable } = request;
   const obstacles: Obstacles = { failures: 0, otherFamily: false };
   const found: Addressed<H>[] = [];
   const unreachable: Addressed<H>[] = [];
@@ -70,7 +72,7 @@ export function createAddresses<H extends Named>(dns: Dns, request: AddressReque
         else return unreachable.shift();
       }
     },
-    problem: () => problemOf(obstacles, families, domain),
+    problem: () => problemOf(obstacles, request),
   };
 }
 
@@ -85,15 +87,19 @@ async function addressesOf(
   const ask = (family: Family) => (family === 4 ? dns.a(name) : dns.aaaa(name));
   const answers: DnsAnswer<string>[] =
     families.length === 1 ? [await ask(families[0]!)] : await Promise.all(families.map((family) => ask(family)));
-  for (const answer of answers) {
-    if (answer.kind !== 'temporary') continue;
-    obstacles.failures++;
-    obstacles.temporary = `${name}: ${answer.cause}`;
-  }
+  for (const answer of answers) noteFailure(obstacles, name, answer);
   const found = interleaved(answers.map((answer, i) => valuesOf(answer).map((ip) => ({ ip, family: families[i]! }))));
-  if (found.length === 0 && families.length === 1 && (await ask(families[0] === 4 ? 6 : 4)).kind === 'found')
-    obstacles.otherFamily = true;
+  if (found.length > 0 || families.length > 1 || answers[0]!.kind === 'temporary') return found;
+  const other = await ask(families[0] === 4 ? 6 : 4);
+  noteFailure(obstacles, name, other);
+  if (other.kind === 'found') obstacles.otherFamily = true;
   return found;
+}
+
+function noteFailure(obstacles: Obstacles, name: string, answer: DnsAnswer<string>): void {
+  if (answer.kind !== 'temporary') return;
+  obstacles.failures++;
+  obstacles.temporary = `${name}: ${answer.cause}`;
 }
 
 /** So that many addresses of one family do not crowd out the other. */
@@ -107,20 +113,30 @@ function valuesOf(answer: DnsAnswer<string>): readonly string[] {
   return answer.kind === 'found' ? answer.values : [];
 }
 
-/** A failed look-up may hide the address that works, so it is looked at first. */
-function problemOf(obstacles: Obstacles, families: readonly Family[], domain: string): Verdict {
+type Asked = Pick<AddressRequest<Named>, 'families' | 'provisional' | 'domain'>;
+
+/** A failed look-up may hide the address that works, so it is looked at first; then a host that another family would reach. */
+function problemOf(obstacles: Obstacles, { families, provisional, domain }: Asked): Verdict {
   if (obstacles.temporary !== undefined)
     return judgeProblem('dns', `Looking up the hosts of ${domain} failed: ${obstacles.temporary}`);
+  if (obstacles.otherFamily && provisional) return temporary(wrongFamily(families, domain));
   if (obstacles.self !== undefined) return judgeProblem('loop', `Mail for ${domain} loops back to this relay: ${obstacles.self}`);
   if (obstacles.private !== undefined) {
     return judgeProblem('private', `The hosts of ${domain} have only private or reserved addresses: ${obstacles.private}`);
   }
-  if (obstacles.otherFamily) {
-    const [has, uses] = families[0] === 4 ? ['IPv6', 'IPv4'] : ['IPv4', 'IPv6'];
-    return judgeProblem(
-      `only${has === 'IPv6' ? 'Ipv6' : 'Ipv4'}`,
-      `The hosts of ${domain} have ${has} addresses only, and this relay sends over ${uses} (delivery.ip)`,
-    );
-  }
+  if (obstacles.otherFamily) return wrongFamily(families, domain);
   return judgeProblem('noHost', `No mail host of ${domain} has an address`);
+}
+
+function wrongFamily(families: readonly Family[], domain: string): Verdict {
+  const [has, uses] = families[0] === 4 ? ['IPv6', 'IPv4'] : ['IPv4', 'IPv6'];
+  return judgeProblem(
+    `only${has === 'IPv6' ? 'Ipv6' : 'Ipv4'}`,
+    `The hosts of ${domain} have ${has} addresses only, and this relay sends over ${uses} (delivery.ip)`,
+  );
+}
+
+/** What is true of us and for now returns no mail: RFC 3463 §3.5, X.4.4. */
+function temporary(verdict: Verdict): Verdict {
+  return { ...verdict, kind: 'delayed', reply: { ...verdict.reply, code: 451, status: '4.4.4' } };
 }

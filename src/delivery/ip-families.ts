@@ -2,7 +2,7 @@
 
 import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import type { Dns } from '../dns/dns.ts';
+import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import { type Clock, HOUR, MINUTE } from '../system/clock.ts';
 import type { IpPolicy } from './options.ts';
 
@@ -30,43 +30,77 @@ const ORDER: { readonly [policy in Exclude<IpPolicy, 'auto'>]: readonly Family[]
   'v6-first': [6, 4],
 };
 
+/** What the DNS says of our addresses. `unknown`: it could not be asked, so what was known before stays. */
+type Standing = 'confirmed' | 'unconfirmed' | 'unknown';
+
+/** What is known may change: a PTR record is set late, and a confirmed one seldom goes. */
+const ASK_AGAIN: { readonly [standing in Standing]: number } = { confirmed: HOUR, unconfirmed: 5 * MINUTE, unknown: MINUTE };
+
 export function createIpFamilies({ dns, hostname, source, now }: IpFamiliesOptions): IpFamilies {
   const v4 = source.find(isIPv4);
   const v6 = source.find(isIPv6);
+  /** Undefined: the DNS has never answered. */
   let confirmed: boolean | undefined;
+  let asked = false;
   let askAgainAt = 0;
+  let asking: Promise<void> | undefined;
 
-  async function ask(): Promise<readonly Family[]> {
+  /** Never rejects. */
+  async function ask(): Promise<void> {
     const addresses = v6 === undefined ? globalAddresses() : [v6];
-    const answers = await Promise.all(addresses.map((address) => isConfirmed(dns, hostname, address)));
-    confirmed = answers.length > 0 && answers.every((answer) => answer);
-    askAgainAt = now() + (confirmed ? HOUR : 5 * MINUTE);
-    return confirmed ? ORDER['v6-first'] : ORDER['v4-only'];
+    const standing = addresses && together(await Promise.all(addresses.map((address) => standingOf(dns, hostname, address))));
+    if (standing === 'confirmed' || standing === 'unconfirmed') confirmed = standing === 'confirmed';
+    askAgainAt = now() + ASK_AGAIN[standing ?? 'unknown'];
+    asked = true;
+    asking = undefined;
   }
+
+  const known = () => (confirmed === true ? ORDER['v6-first'] : ORDER['v4-only']);
+  /** A time that lies farther ahead was noted by a clock that has been set back. */
+  const isDue = () => now() >= askAgainAt || askAgainAt > now() + HOUR;
 
   return {
     order(policy) {
       if (policy !== 'auto') return ORDER[policy];
-      if (confirmed === undefined || now() >= askAgainAt) return ask();
-      return confirmed ? ORDER['v6-first'] : ORDER['v4-only'];
+      if (isDue()) asking ??= ask();
+      // Mail waits for the first answer only; a later one takes effect when it comes.
+      return asking === undefined || asked ? known() : asking.then(known);
     },
     source: (family) => (family === 4 ? v4 : v6),
   };
 }
 
-/** The address has a PTR that is our host name, and our host name has the address: forward-confirmed. */
-async function isConfirmed(dns: Dns, hostname: string, address: string): Promise<boolean> {
-  const [names, back] = await Promise.all([dns.ptr(address), dns.aaaa(hostname)]);
-  if (names.kind !== 'found' || back.kind !== 'found') return false;
-  return names.values.includes(hostname.toLowerCase()) && back.values.some((value) => same(value, address));
+/** IPv6 is used where all addresses that the system may send from are confirmed. */
+function together(standings: readonly Standing[]): Standing {
+  if (standings.length === 0 || standings.includes('unconfirmed')) return 'unconfirmed';
+  return standings.includes('unknown') ? 'unknown' : 'confirmed';
 }
 
-/** Without a configured source the system may choose any of these. */
-function globalAddresses(): readonly string[] {
-  return Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ internal, family, address }) => !internal && family === 'IPv6' && /^[23]/.test(address))
-    .map(({ address }) => address);
+/** Confirmed: the address has a PTR that is our host name, and our host name has the address (forward-confirmed). */
+async function standingOf(dns: Dns, hostname: string, address: string): Promise<Standing> {
+  const [names, back] = await Promise.all([dns.ptr(address), dns.aaaa(hostname)]);
+  const named = holds(names, (name) => name === hostname.toLowerCase());
+  const found = holds(back, (value) => same(value, address));
+  if (named === false || found === false) return 'unconfirmed';
+  return named === undefined || found === undefined ? 'unknown' : 'confirmed';
+}
+
+/** Undefined: the DNS could not be asked. */
+function holds(answer: DnsAnswer<string>, is: (value: string) => boolean): boolean | undefined {
+  if (answer.kind === 'temporary') return undefined;
+  return answer.kind === 'found' && answer.values.some(is);
+}
+
+/** Without a configured source the system may choose any of these. Undefined: the system could not be asked. */
+function globalAddresses(): readonly string[] | undefined {
+  try {
+    return Object.values(networkInterfaces())
+      .flatMap((addresses) => addresses ?? [])
+      .filter(({ internal, family, address }) => !internal && family === 'IPv6' && /^[23]/.test(address))
+      .map(({ address }) => address);
+  } catch {
+    return undefined; // no file descriptor or memory for it now
+  }
 }
 
 function same(a: string, b: string): boolean {

@@ -58,7 +58,8 @@ function byMx(destination: Destination, domain: string, context: PlanContext): P
     async targets() {
       const hosts = ordered(destination).map((name) => ({ name, port: options.port }));
       const families = await context.families.order(options.ip);
-      return targetsOf({ hosts, families, guard, domain }, context, ({ name }) => ({ tls: tlsPolicy(options.tls, name) }));
+      const request = { hosts, families, provisional: options.ip === 'auto', guard, domain };
+      return targetsOf(request, context, ({ name }) => ({ tls: tlsPolicy(options.tls, name) }));
     },
   };
 }
@@ -70,7 +71,8 @@ function byRoute(route: Route, context: PlanContext): Plan {
     key: `route:${hosts.join(',')}${login === undefined ? '' : ` as ${login.user}`}`,
     async targets() {
       const families = await context.families.order(ip);
-      const request = { hosts: hosts.map(parseHost), families, domain: `the route to ${hosts.join(', ')}` };
+      const domain = `the route to ${hosts.join(', ')}`;
+      const request = { hosts: hosts.map(parseHost), families, provisional: ip === 'auto', domain };
       const targets = targetsOf(request, context, ({ name, port }) => ({
         tls: tlsPolicy(tls, name, port === IMPLICIT_TLS),
         login,

@@ -170,11 +170,25 @@ describe('IPv6', () => {
       zone: { 'd.test': { MX: ['10 h.test'] }, 'h.test': { AAAA: ['::1'] }, '::1': { PTR: ['other.test'] } },
       delivery: { ip: 'auto', source: ['::1'], allowPrivate: ['::1/128', '127.0.0.0/8'] },
     });
-    expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'failed', reply: { status: '5.4.4' } }]);
+    expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'delayed', reply: { code: 451, status: '4.4.4' } }]);
     for (const [name, records] of Object.entries(PTR_OK)) dns.set(name, records);
     relay.reload({ dns: (await import('../../src/dns/dns.ts')).createDns({ servers: [dns.server] }) });
     expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'relayed', ip: '::1' }]);
     expect(mx.messages[0]!.remoteAddress).toBe('::1');
+  });
+
+  test('a host that only the other family reaches is delayed under auto, and failed where the operator chose the family', async () => {
+    const zone = { 'd.test': { MX: ['10 h.test', '20 p.test'] }, 'h.test': { AAAA: ['::1'] }, 'p.test': { A: ['10.0.0.1'] } };
+    const { relay } = await startRig({ zone, delivery: { ip: 'auto', source: ['::1'] } });
+    expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'delayed', reply: { code: 451, status: '4.4.4' } }]);
+    relay.reload({ ip: 'v4-only' });
+    expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'failed', reply: { code: 550, status: '5.4.4' } }]);
+  });
+
+  test('an address of the other family that could not be asked for is not taken for absent', async () => {
+    const zone = { 'd.test': { MX: ['10 h.test'] }, 'h.test': { fault: { AAAA: 'servfail' } } } as const;
+    const { relay } = await startRig({ zone, delivery: { ip: 'auto' } });
+    expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.4.3' } }]);
   });
 
   test.each([

@@ -1,0 +1,94 @@
+import { expect, test } from 'vitest';
+import { createIpFamilies } from '../../../src/delivery/ip-families.ts';
+import type { Dns, DnsAnswer } from '../../../src/dns/dns.ts';
+import { HOUR, MINUTE } from '../../../src/system/clock.ts';
+
+const OURS = '2001:db8::25';
+const NAME = 'relay.example.net';
+const TIMED_OUT = { kind: 'temporary', cause: 'timeout' } as const;
+
+/** Answers that a test changes; each question is counted. */
+function startFamilies(ptr: DnsAnswer<string>, aaaa: DnsAnswer<string> = { kind: 'found', values: [OURS] }) {
+  const answers = { ptr, aaaa };
+  const clock = { now: 1_700_000_000_000 };
+  let asked = 0;
+  const nothing = async () => ({ kind: 'none' }) as const;
+  const dns: Dns = {
+    ...{ mx: nothing, a: nothing, txt: nothing },
+    aaaa: async () => answers.aaaa,
+    ptr: async () => {
+      asked++;
+      return answers.ptr;
+    },
+  };
+  const families = createIpFamilies({ dns, hostname: NAME, source: [OURS], now: () => clock.now });
+  return { families, answers, clock, asked: () => asked };
+}
+
+const answered = () => new Promise(setImmediate);
+const FITS = { kind: 'found', values: [NAME] } as const;
+
+test('a time-out about our own PTR record keeps IPv6 on where it was', async () => {
+  const { families, answers, clock } = startFamilies(FITS);
+  expect(await families.order('auto')).toEqual([6, 4]);
+  answers.ptr = TIMED_OUT;
+  for (let i = 0; i < 100; i++) {
+    clock.now += HOUR;
+    expect(await families.order('auto')).toEqual([6, 4]);
+    await answered();
+  }
+  answers.ptr = { kind: 'found', values: ['other.example.net'] };
+  clock.now += HOUR;
+  await families.order('auto');
+  await answered();
+  expect(await families.order('auto')).toEqual([4]);
+});
+
+test('a time-out about our own host name keeps IPv6 on where it was', async () => {
+  const { families, answers, clock } = startFamilies(FITS);
+  await families.order('auto');
+  answers.aaaa = TIMED_OUT;
+  clock.now += 2 * HOUR;
+  await families.order('auto');
+  await answered();
+  expect(await families.order('auto')).toEqual([6, 4]);
+});
+
+test('before the DNS has answered once it is IPv4, and the DNS is asked again a minute later', async () => {
+  const { families, answers, clock } = startFamilies(TIMED_OUT);
+  expect(await families.order('auto')).toEqual([4]);
+  answers.ptr = FITS;
+  expect(await families.order('auto')).toEqual([4]);
+  clock.now += MINUTE;
+  await families.order('auto');
+  await answered();
+  expect(await families.order('auto')).toEqual([6, 4]);
+});
+
+test('an answer that says no outweighs a time-out', async () => {
+  const { families, answers, clock } = startFamilies(FITS);
+  await families.order('auto');
+  answers.ptr = { kind: 'nxdomain' };
+  answers.aaaa = TIMED_OUT;
+  clock.now += HOUR;
+  await families.order('auto');
+  await answered();
+  expect(await families.order('auto')).toEqual([4]);
+});
+
+test('a clock that was set back by a year does not keep the DNS from being asked', async () => {
+  const { families, clock, asked } = startFamilies(FITS);
+  await families.order('auto');
+  clock.now -= 365 * 24 * HOUR;
+  await families.order('auto');
+  await answered();
+  expect(asked()).toBe(2);
+  await families.order('auto');
+  expect(asked()).toBe(2);
+});
+
+test('a hundred messages at once ask the DNS once', async () => {
+  const { families, asked } = startFamilies(FITS);
+  await Promise.all(Array.from({ length: 100 }, () => families.order('auto')));
+  expect(asked()).toBe(1);
+});
