@@ -3,15 +3,24 @@ import type { HeaderField } from '../signing/signing.ts';
 import { Refusal } from '../smtp/reply.ts';
 import { coveredNames, type HeaderSection } from './header.ts';
 
-/** At most one of each: receivers return mail with two. */
+/**
+ * At most one of each, and of each field that describes the content (RFC 5322 §3.6, RFC 2045 §3): receivers return mail with two,
+ * and do not agree on which one counts.
+ */
 const UNIQUE: ReadonlyMap<string, string> = new Map([
   ['from', 'From'],
   ['sender', 'Sender'],
+  ['reply-to', 'Reply-To'],
+  ['to', 'To'],
+  ['cc', 'Cc'],
   ['subject', 'Subject'],
   ['date', 'Date'],
-  ['to', 'To'],
   ['message-id', 'Message-ID'],
+  ['mime-version', 'MIME-Version'],
 ]);
+const CONTENT = 'content-';
+/** Characters of a field's name that a reply shows. */
+const MAX_SHOWN = 60;
 /** Fields that name hidden recipients, and the one that only the last server writes. */
 const REMOVED = new Set(['bcc', 'resent-bcc', 'return-path']);
 
@@ -26,13 +35,18 @@ export function findings({ fields, brokenLine }: HeaderSection): readonly Findin
   if (brokenLine !== undefined) return [malformed(`Line ${brokenLine} of the header is not a header field`)];
   const counts = new Map<string, number>();
   for (const { name } of fields) {
-    if (UNIQUE.has(name)) counts.set(name, (counts.get(name) ?? 0) + 1);
+    if (UNIQUE.has(name) || name.startsWith(CONTENT)) counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   const found: Finding[] = counts.has('from') ? [] : [malformed('The header has no From field')];
-  for (const [name, spelled] of UNIQUE) {
-    if ((counts.get(name) ?? 0) > 1) found.push(malformed(`The header has several ${spelled} fields`, name !== 'from'));
+  for (const [name, count] of counts) {
+    if (count > 1) found.push(malformed(`The header has several ${spelled(name)} fields, one is allowed`, name !== 'from'));
   }
   return found;
+}
+
+/** As people write it: `Content-Type`. */
+function spelled(name: string): string {
+  return UNIQUE.get(name) ?? name.slice(0, MAX_SHOWN).replace(/(?:^|-)[a-z]/g, (start) => start.toUpperCase());
 }
 
 /** Several authors and nobody who sent it: RFC 5322 §3.6.2. */

@@ -1,7 +1,16 @@
 /** Which fields a signature covers, and their relaxed form: RFC 6376 §3.4.2, §5.4. */
 import type { HeaderField } from './sign-request.ts';
 
-/** Signed once more than they are present, so that none can be added on the way: RFC 6376 §8.15. */
+/**
+ * Signed once more than they are present, so that none can be added on the way: RFC 6376 §8.15. With the next list it is what
+ * RFC 6376 §5.4.1 calls the core of a message, but for what servers between us and a verifier remove or write anew, though the
+ * text stays the same:
+ * - Content-Length: Postfix (`message_drop_headers`) and Sendmail remove it; so only fields that are named here are signed, not
+ *   all of `Content-`. Content-Language is what Exchange writes.
+ * - Sender: mailing lists put themselves in (Mailman's `include_sender_header`), and Exim removes it from local mail.
+ * - Resent fields: the header firewall of Exchange removes them.
+ * - Received, Return-Path, Bcc, Delivered-To, Authentication-Results, Status, and X- fields: filters and mailboxes own them.
+ */
 const OVERSIGNED = [
   'from',
   'to',
@@ -15,25 +24,30 @@ const OVERSIGNED = [
   'content-transfer-encoding',
 ] as const;
 
-/** Signed as often as they are present. */
-const SIGNED_IF_PRESENT = new Set([
-  'sender',
+/** Signed as often as they are present: List-Unsubscribe and its Post by RFC 8058 §4, Feedback-ID as Gmail wants it. */
+const SIGNED_IF_PRESENT: ReadonlySet<string> = new Set([
   'in-reply-to',
   'references',
   'auto-submitted',
   'autocrypt',
   'feedback-id',
-  'resent-date',
-  'resent-from',
-  'resent-sender',
-  'resent-to',
-  'resent-cc',
-  'resent-message-id',
+  'content-description',
+  'content-disposition',
+  'content-id',
+  'content-location',
+  'list-archive',
+  'list-help',
+  'list-id',
+  'list-owner',
+  'list-post',
+  'list-subscribe',
+  'list-unsubscribe',
+  'list-unsubscribe-post',
 ]);
-/** `List-Unsubscribe` and its kin, and what describes the body besides the oversigned fields. */
-const SIGNED_FAMILIES = ['list-', 'content-'];
-/** A header of thousands of list fields must not become a signature of the same size. */
-const MAX_OTHERS = 64;
+
+/** Bounds for a header of thousands of such fields, which must not become a signature of the same size: of one name, of the others. */
+const MAX_SAME = 8;
+const MAX_OTHERS = 32;
 
 export type SignedHeader = {
   /** The value of `h=`. */
@@ -42,34 +56,36 @@ export type SignedHeader = {
   readonly canonical: string;
 };
 
-/** Chooses and canonicalises. Equal names are taken from the bottom up: RFC 6376 §5.4.2. */
+/**
+ * Chooses and canonicalises. Equal names are taken from the bottom up: RFC 6376 §5.4.2. Where a bound is reached, the fields
+ * above are not signed.
+ */
 export function signedHeader(fields: readonly HeaderField[]): SignedHeader {
   const oversigned = new Map<string, HeaderField[]>(OVERSIGNED.map((name) => [name, []]));
   const others: HeaderField[] = [];
   for (let i = fields.length - 1; i >= 0; i--) {
     const field = fields[i]!;
     const same = oversigned.get(field.name);
-    if (same !== undefined) same.push(field);
-    else if (isSigned(field.name) && others.length < MAX_OTHERS) others.push(field);
+    if (same === undefined) {
+      if (SIGNED_IF_PRESENT.has(field.name) && others.length < MAX_OTHERS) others.push(field);
+    } else if (same.length <= MAX_SAME) same.push(field);
   }
   const names: string[] = [];
   let canonical = '';
   for (const [name, same] of oversigned) {
-    for (const field of same) {
+    // One name more than there are fields; where there is a field more than are signed, that would be its name.
+    for (let i = 0; i <= same.length && i < MAX_SAME + 1; i++) {
+      const field = same[i];
+      if (i === MAX_SAME && field !== undefined) break;
       names.push(name);
-      canonical += relaxField(field);
+      if (field !== undefined) canonical += relaxField(field);
     }
-    names.push(name);
   }
   for (const field of others) {
     names.push(field.name);
     canonical += relaxField(field);
   }
   return { names, canonical };
-}
-
-function isSigned(name: string): boolean {
-  return SIGNED_IF_PRESENT.has(name) || SIGNED_FAMILIES.some((family) => name.startsWith(family));
 }
 
 /** `name:value` with CRLF: unfolded, each run of blanks one space, none at either end of the value. */

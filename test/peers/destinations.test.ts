@@ -36,7 +36,7 @@ beforeAll(async () => {
   const port = await freePort(addresses.postfix, addresses.chasquid);
   relay = await prepareRelay({ dns: `${addresses.unbound}:53`, deliveryPort: port });
   await relay.addUser(FROM, PASSWORD, '--sender', '@sender.test');
-  dkim = txtRecords(await relay.addDomain(relay.hostname));
+  dkim = txtRecords([...(await relay.addDomain(relay.hostname)), ...(await relay.addDomain('sender.test'))]);
   const published = await relay.command(['domain', 'records', relay.hostname]);
   knot = await startKnot({ zone: 'test.', records: [...zone(addresses), published] });
   unbound = await startUnbound({ stubs: [{ zone: 'test.', server: knot }], address: addresses.unbound, port: 53 });
@@ -103,6 +103,16 @@ describe.skipIf(!present)('Postfix and chasquid behind Unbound and Knot', () => 
       const relayed = await relay.event('relayed', (event) => event['recipient'] === recipient && event['queueId'] === queueId);
       expect(relayed).toMatchObject({ code: 250, tls: 'TLSv1.3', attempt: 1 });
     }
+  });
+
+  test('our signature verifies behind Postfix, whatever fields Postfix removes on the way', async () => {
+    const token = randomUUID();
+    const removed = ['Content-Length: 7', 'Bcc: hidden@dest.test', 'Return-Path: <x@sender.test>', 'Resent-Bcc: y@dest.test'];
+    const others = ['Content-Language: de', 'Lines: 1', 'Status: RO', `Sender: ${FROM}`, 'Content-Type: text/plain'];
+    await send(['anna@dest.test'], `${[...removed, ...others].join('\r\n')}\r\n${header(token)}Hello\r\n`);
+    const [{ message }] = (await stored(postfix, token, ['anna@dest.test'])) as [StoredMail];
+    expect(message.toString()).not.toMatch(/^(Content-Length|Bcc):/im);
+    expect(await judgeByDkimpy(message, dkim)).toEqual(['ed25519-sha256 sender.test pass', 'rsa-sha256 sender.test pass']);
   });
 
   test.each([
