@@ -1,15 +1,17 @@
 /**
- * One port, on smtp-server: it listens, accepts, upgrades to TLS on 465, keeps the secure contexts and swaps them. The only
- * file that imports it. The conversation is ours (session.ts), because the library's own one reads command lines that end
+ * One port, on smtp-server: it listens, accepts, keeps the secure contexts and swaps them. The only file that imports it.
+ * TLS is ours (server-tls.ts), because the library's own way asks TLS objects that Node has freed, which ends the process. The
+ * conversation is ours (session.ts), because the library's own one reads command lines that end
  * in a bare LF, removes dots after a bare LF, writes each reply by itself, waits 100 ms before each greeting, takes enhanced
  * codes from a fixed table, drops parameters it does not know, and spent two thirds of its time in single writes and in a
  * loop over bytes.
  */
 import type { Socket } from 'node:net';
-import type { SecureContext } from 'node:tls';
+import type { TLSSocketOptions } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import type { Refusal } from '../smtp/reply.ts';
 import { SECOND } from '../system/clock.ts';
+import { type AgreedTls, hasLeft, startServerTls } from '../system/server-tls.ts';
 import type { Admission, Place } from './admission.ts';
 import { HANDSHAKE_TIMEOUT } from './deadlines.ts';
 import { clientKey, plainAddress } from './networks.ts';
@@ -22,9 +24,8 @@ import { tlsOptions } from './tls.ts';
 /** How long who is turned away may take to read why. */
 const FAREWELL = 2 * SECOND;
 
-/** What is known of a connection before its session: the library hands it from `_handleProxy` to `connect`. */
-type Caller = { readonly id: string; readonly remoteAddress: string; readonly place?: Place; readonly refusal?: Refusal };
-type Accepted = (error: Error | null, caller?: Caller) => void;
+/** What is known of a connection before its session. */
+type Caller = { readonly ip: string; readonly place?: Place; readonly refusal?: Refusal };
 
 const UNUSABLE = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
 
@@ -39,21 +40,14 @@ export class Listener extends SMTPServer {
   constructor(name: ListenerName, shared: Shared, admission: Admission) {
     super({
       ...tlsOptions(shared.options.tls),
-      secure: name === 'submissions',
-      socketTimeout: HANDSHAKE_TIMEOUT,
       logger: false,
       ...{ noDelay: true }, // for net.Server, which gets the same object
     });
     this.name = name;
     this.#shared = shared;
     this.#admission = admission;
-    this.on('error', this.#handshakeFailed); // what listening says comes by open()
+    this.on('error', () => {}); // open() tells what listening says
   }
-
-  readonly #handshakeFailed = (error: Error & { meta?: { remoteAddress?: string } }): void => {
-    const ip = plainAddress(error.meta?.remoteAddress ?? '');
-    this.#shared.options.log.event.debug('tlsFailed', { listener: this.name, ip, reason: error.message });
-  };
 
   /** @returns the port that is open. Rejects with one sentence. */
   async open({ address, port }: ListenerOptions): Promise<number> {
@@ -90,94 +84,104 @@ export class Listener extends SMTPServer {
   /** No new connections; those that have no session yet are dropped, idle sessions end. Resolves when all have ended. */
   drain(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    for (const socket of this.#arriving.keys()) this.#topmost(socket).destroy();
+    for (const socket of this.#arriving.keys()) socket.destroy();
     for (const session of this.#sessions) session.drain();
     return closed.then(() => Promise.all([...this.#sessions].map((session) => session.ended))).then(() => {});
   }
 
   /** Ends what takes too long. @param crowded there are few places left for others. */
   sweep(now: number, crowded: boolean): void {
-    for (const [socket, until] of this.#arriving) if (now > until) this.#topmost(socket).destroy();
+    for (const [socket, until] of this.#arriving) if (now > until) socket.destroy();
     for (const session of this.#sessions) session.check(now, crowded);
   }
 
-  /** The TLS socket where a handshake has begun: destroying what lies below it is not safe then. */
-  #topmost(socket: Socket): Socket {
-    return this._pendingSockets.get(socket) ?? socket;
-  }
-
   /**
-   * One certificate of each kind for all names: what a client asks for is not even read. No context is named: of one that is
-   * named here Node takes a single certificate, and leaves the other kind out.
+   * The library hands each connection over here, and false keeps it from going on with it: its own TLS asks objects that Node
+   * has freed. One certificate of each kind serves all names, so that what a client asks for is not even read.
    */
-  override _resolveSNI(_name: string, answer: (error: Error | null, context?: SecureContext) => void): void {
-    answer(null);
-  }
-
-  #secureContext(): SecureContext {
-    return this.secureContext.get('*')!;
-  }
-
-  /** Guards a socket until it has a session. */
-  override _acceptSocket(socket: Socket): () => void {
-    this._pendingSockets.set(socket, socket);
-    this.#expect(socket);
-    const release = () => {
-      this._pendingSockets.delete(socket);
-      this.#arriving.delete(socket);
-    };
+  override _acceptSocket(socket: Socket): false {
     socket.on('error', () => {}); // 'close' follows
-    socket.once('close', release);
-    return release;
+    this.#expect(socket);
+    this.#identify(socket);
+    return false;
   }
 
+  /** Gives a socket the time of a handshake to get a session. */
   #expect(socket: Socket): void {
+    if (!this.#arriving.has(socket)) socket.once('close', () => this.#arriving.delete(socket));
     this.#arriving.set(socket, this.#shared.monotonic() + HANDSHAKE_TIMEOUT);
   }
 
-  /** Who is it, and may it come in? Before TLS and before the greeting. */
-  override _handleProxy(socket: Socket, accepted: Accepted): void {
+  /** Who is it? Before TLS and before the greeting. */
+  #identify(socket: Socket): void {
     const peer = plainAddress(socket.remoteAddress ?? '');
-    const caller = this.#shared.proxies.has(peer) ? readProxyHeader(socket, peer) : peer;
-    const enter = (ip = '') => this.#enter(socket, ip, accepted);
-    if (typeof caller === 'string') enter(caller);
-    else void caller.then(enter);
+    if (!this.#shared.proxies.has(peer)) this.#enter(socket, peer);
+    else void readProxyHeader(socket, peer).then((ip = '') => this.#enter(socket, ip));
   }
 
-  #enter(socket: Socket, ip: string, accepted: Accepted): void {
-    if (socket.destroyed || ip === '') this.#drop(socket, accepted);
-    else if (this.#shared.bruteForce.isBlocked(ip)) this.#turnAway(socket, accepted, ip, replies.blocked());
+  /** May it come in? */
+  #enter(socket: Socket, ip: string): void {
+    if (hasLeft(socket) || ip === '') socket.destroy();
+    else if (this.#shared.bruteForce.isBlocked(ip)) this.#turnAway(socket, ip, replies.blocked());
     else {
       const place = this.#admission.enter(clientKey(ip), socket);
-      if (place === false) this.#turnAway(socket, accepted, ip, replies.tooManySessions());
-      else if (!(place instanceof Promise)) this.#admit(socket, ip, place, accepted);
-      else void place.then((found) => this.#waited(socket, ip, found, accepted));
+      if (place === false) this.#turnAway(socket, ip, replies.tooManySessions());
+      else if (place instanceof Promise) void this.#wait(socket, ip, place);
+      else this.#admit(socket, ip, place);
     }
   }
 
-  /** It waited for a place, and its time for TLS begins now. */
-  #waited(socket: Socket, ip: string, place: Place | false, accepted: Accepted): void {
-    if (socket.destroyed) {
-      if (place !== false) place.leave();
-      this.#drop(socket, accepted);
+  /** Who leaves meanwhile is dropped at once. The time for TLS begins when there is a place. */
+  async #wait(socket: Socket, ip: string, place: Promise<Place | false>): Promise<void> {
+    const look = () => {
+      if (hasLeft(socket)) socket.destroy();
+    };
+    socket.on('readable', look);
+    const found = await place;
+    socket.off('readable', look);
+    if (hasLeft(socket)) {
+      if (found !== false) found.leave();
+      socket.destroy();
       return;
     }
     this.#expect(socket);
-    if (place !== false) this.#admit(socket, ip, place, accepted);
-    else accepted(null, { id: '', remoteAddress: ip, refusal: replies.tooManySessions() });
+    if (found !== false) this.#admit(socket, ip, found);
+    else this.#begin(socket, { ip, refusal: replies.tooManySessions() });
   }
 
-  #admit(socket: Socket, ip: string, place: Place, accepted: Accepted): void {
+  #admit(socket: Socket, ip: string, place: Place): void {
     socket.once('close', place.leave);
-    accepted(null, { id: '', remoteAddress: ip, place });
+    this.#begin(socket, { ip, place });
+  }
+
+  /** A session, on 465 where the handshake ends. */
+  #begin(socket: Socket, caller: Caller): void {
+    if (this.name === 'submission') this.#converse(socket, caller);
+    else this.#secure(socket, caller);
+  }
+
+  #secure(socket: Socket, caller: Caller): void {
+    this.#arriving.delete(socket);
+    const secure = startServerTls(socket, this.#tlsOptions(), {
+      secured: (agreed, secured) => this.#converse(secured, caller, agreed),
+      failed: (reason) => this.#handshakeFailed(caller.ip, reason),
+    });
+    if (secure !== undefined) this.#expect(secure);
+  }
+
+  #tlsOptions(): TLSSocketOptions {
+    return { server: this.server, secureContext: this.secureContext.get('*')! };
+  }
+
+  #handshakeFailed(ip: string, reason: string): void {
+    this.#shared.options.log.event.debug('tlsFailed', { listener: this.name, ip, reason });
   }
 
   /** Without a session: in clear by one line, under TLS without a handshake, which would cost more than it tells. */
-  #turnAway(socket: Socket, accepted: Accepted, ip: string, { reply }: Refusal): void {
+  #turnAway(socket: Socket, ip: string, { reply }: Refusal): void {
     this.#shared.options.log.refused({ session: '', ip, verb: '', reply });
     if (this.name === 'submission') this.#tell(socket, replies.onWire(reply));
     else socket.destroy();
-    accepted(new Error('turned away'));
   }
 
   /** The client's side is read to its end: closing over unread bytes would reset the connection, and take the line with it. */
@@ -188,20 +192,18 @@ export class Listener extends SMTPServer {
     socket.resume();
   }
 
-  #drop(socket: Socket, accepted: Accepted): void {
-    socket.destroy();
-    accepted(new Error('gone'));
-  }
-
-  override connect(socket: Socket, caller?: Partial<Caller> | null): void {
+  #converse(socket: Socket, { ip, place, refusal }: Caller, tls?: AgreedTls): void {
+    this.#arriving.delete(socket);
     const session: Session = new Session({
       shared: this.#shared,
       socket,
+      tls,
       listener: this.name,
-      ip: caller?.remoteAddress ?? '',
-      refusal: caller?.refusal,
-      tlsSocketOptions: () => ({ isServer: true, server: this.server, secureContext: this.#secureContext() }),
-      onLogin: () => caller?.place?.loggedIn(),
+      ip,
+      refusal,
+      tlsOptions: () => this.#tlsOptions(),
+      onTlsFailed: (reason) => this.#handshakeFailed(ip, reason),
+      onLogin: () => place?.loggedIn(),
       onClose: () => this.#sessions.delete(session),
     });
     this.#sessions.add(session);

@@ -1,6 +1,6 @@
 /** What submission needs from the other parts, and what all its sessions share. */
 import type { Socket } from 'node:net';
-import type { TLSSocket, TLSSocketOptions } from 'node:tls';
+import type { TLSSocketOptions } from 'node:tls';
 import type { Credentials } from '../credentials/credentials.ts';
 import type { Quota } from '../policy/policy.ts';
 import type { PreparationFactory } from '../preparation/preparation.ts';
@@ -9,6 +9,7 @@ import type { Refusal } from '../smtp/reply.ts';
 import type { CredentialStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
+import type { AgreedTls } from '../system/server-tls.ts';
 
 /** PEM, one or two pairs, in the same order: an ECDSA and an RSA certificate stand side by side, OpenSSL picks by client. */
 export type TlsFiles = { readonly key: readonly string[]; readonly cert: readonly string[] };
@@ -92,12 +93,15 @@ export type Shared = {
 /** One connection that was accepted. */
 export type SessionSetup = {
   readonly shared: Shared;
-  readonly socket: Socket | TLSSocket;
+  readonly socket: Socket;
+  /** What the handshake agreed on, where there was one before the session. */
+  readonly tls: AgreedTls | undefined;
   readonly listener: ListenerName;
   readonly ip: string;
   /** The session is only told why there is none. */
   readonly refusal: Refusal | undefined;
-  readonly tlsSocketOptions: () => TLSSocketOptions;
+  readonly tlsOptions: () => TLSSocketOptions;
+  readonly onTlsFailed: (reason: string) => void;
   readonly onLogin: () => void;
   readonly onClose: () => void;
 };

@@ -4,15 +4,14 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import type { Refusal } from '../smtp/reply.ts';
+import { startServerTls } from '../system/server-tls.ts';
 import { CommandReader } from './command-reader.ts';
 import { Conversation, type Wire } from './conversation.ts';
 import { firstTextDeadline, HANDSHAKE_TIMEOUT, LINGER, nextTextDeadline, overdue } from './deadlines.ts';
 import type { IncomingMessage } from './incoming-message.ts';
 import type { SessionSetup, Shared } from './options.ts';
 import * as replies from './replies.ts';
-import { tlsOf } from './tls.ts';
 
 /**
  * Who speaks before the greeting is no mail client: in clear, in the moment that is waited for bytes sent at once; under TLS, in the
@@ -54,6 +53,7 @@ export class Session implements Wire {
     this.#shared = setup.shared;
     this.#socket = setup.socket;
     this.ip = setup.ip;
+    this.tls = setup.tls;
     this.#conversation = new Conversation(setup.shared, this);
     this.#stateSince = this.#activeAt = setup.shared.monotonic();
   }
@@ -63,7 +63,6 @@ export class Session implements Wire {
     const greeting = `220 ${this.#shared.options.hostname} ESMTP\r\n`;
     this.#shared.options.log.connected({ session: this.id, listener, ip: this.ip });
     this.#listen(this.#socket);
-    if (this.#socket instanceof TLSSocket) this.tls = tlsOf(this.#socket);
     if (refusal !== undefined) this.#conversation.refuse(refusal);
     else if (this.tls === undefined) setTimeout(() => this.#open(greeting), EARLY_TALK);
     else {
@@ -97,14 +96,15 @@ export class Session implements Wire {
     this.#enter('handshake');
     this.#conversation.forget();
     this.#unlisten(this.#socket);
-    const secured = new TLSSocket(this.#socket, this.#setup.tlsSocketOptions());
-    this.#socket = secured;
-    secured.on('_tlsError', () => secured.destroy());
-    secured.once('secure', () => {
-      this.tls = tlsOf(secured);
-      this.#enter('open');
+    const secured = startServerTls(this.#socket, this.#setup.tlsOptions(), {
+      secured: (agreed) => {
+        this.tls = agreed;
+        this.#enter('open');
+      },
+      failed: this.#setup.onTlsFailed,
     });
-    this.#listen(secured);
+    this.#socket = secured ?? this.#socket;
+    this.#listen(this.#socket);
   }
 
   receive(message: IncomingMessage): void {

@@ -1,6 +1,6 @@
 /** TLS towards clients: RFC 8314 and RFC 8997 (1.2 at least), AEAD ciphers only, no renegotiation. */
 import { constants, createPrivateKey, X509Certificate } from 'node:crypto';
-import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { TlsFiles } from './options.ts';
 
 /** The server's order: AES-128 costs least, and what older Schannel has stands behind it. */
@@ -32,9 +32,4 @@ export function tlsOptions({ key, cert }: TlsFiles): SecureContextOptions & { ke
   const fits = cert.every((pem, i) => new X509Certificate(pem).checkPrivateKey(createPrivateKey(key[i]!)));
   if (!fits) throw new Error('A TLS key does not fit its certificate');
   return options;
-}
-
-/** What was agreed on, as a Received field tells it. */
-export function tlsOf(socket: TLSSocket): { readonly protocol: string; readonly cipher: string } {
-  return { protocol: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher()?.name ?? 'unknown' };
 }
