@@ -132,6 +132,19 @@ describe('TLS', () => {
     half.close();
   });
 
+  test.each(['submissions', 'submission'] as const)('a broken record after the handshake closes at once, on %s', async (name) => {
+    await start();
+    const client = name === 'submission' ? await rig.clear() : RawClient.clear(rig.port(name));
+    if (name === 'submission') await client.ask('STARTTLS');
+    const raw = client.socket;
+    await client.upgrade();
+    if (name === 'submissions') await client.reply();
+    raw.write(Buffer.from('1703030005aaaaaaaaaa', 'hex'));
+    await client.closed();
+    await expect.poll(() => rig.submission.sessions()).toBe(0);
+    expect((await rig.loggedIn(name)).transcript.at(-1)).toMatch(/^235 /);
+  });
+
   test('a handshake that does not end in 10 s is closed, however it trickles', async () => {
     let time = 0;
     await start({ monotonic: () => time });
