@@ -1,6 +1,6 @@
 /** `smarthost user …`: the credentials that may send. */
 import type { Config } from '../config/config.ts';
-import type { Credential, Store } from '../store/store.ts';
+import type { Credential, CredentialChange, Store } from '../store/store.ts';
 import { withStore } from './context.ts';
 import { type CommonOptions, define, group, type Register } from './define.ts';
 import { CommandError, typed, UsageError } from './errors.ts';
@@ -167,9 +167,7 @@ async function printPassword(io: Io, { json }: CommonOptions, name: string, pass
   else if (password !== null) await io.out(`${password}\n`);
 }
 
-type Update = Partial<Omit<Credential, 'name' | 'createdAt'>>;
-
-async function update(io: Io, name: string, changes: Update, options: CommonOptions, done: string): Promise<void> {
+async function update(io: Io, name: string, changes: CredentialChange, options: CommonOptions, done: string): Promise<void> {
   await withStore(io, options, async ({ config, store }) => {
     const before = await existing(store, name);
     await store.credentials.update(before.name, changes);

@@ -22,19 +22,26 @@ export type Verification =
 export type Credentials = {
   /** `disabled` and `expired` are told only to who knows the password. Never rejects. */
   verify(name: string, password: string): Promise<Verification>;
-  /** The credential as it is now (at most 2 s old); undefined: gone, disabled or expired. Rejects when the store fails. */
-  current(name: string): Promise<Credential | undefined>;
+  /**
+   * The credential that somebody was let in by, as it is now (at most 2 s old); at once where it is remembered. Undefined: it is
+   * gone, disabled or expired, has another password, or is a namesake that was added later. Rejects when the store fails.
+   */
+  current(held: Credential): Credential | undefined | Promise<Credential | undefined>;
+  /** The same, from the store, whatever is remembered. */
+  renewed(held: Credential): Promise<Credential | undefined>;
   /** The store was changed from outside: look again. */
   forget(): void;
 };
 
 export type CredentialsOptions = {
-  readonly store: Pick<CredentialStore, 'get' | 'update'>;
+  readonly store: Pick<CredentialStore, 'get' | 'renewHash'>;
   /** Milliseconds that a verified pair is remembered; 0: not at all. */
   readonly cacheFor: number;
   readonly parallel?: number;
   readonly waiting?: number;
   readonly now?: Clock;
+  /** Milliseconds by a clock that nobody sets, for what is remembered. */
+  readonly monotonic?: Clock;
 };
 
 /** Octets of a password; a longer one is wrong without being hashed. */
@@ -45,7 +52,8 @@ const REMEMBERED_PAIRS = 10_000;
 
 export function createCredentials(options: CredentialsOptions): Credentials {
   const { store, cacheFor, parallel = 2, waiting = 50, now = systemClock } = options;
-  const records = createRecords(store, now);
+  const { monotonic = () => performance.now() } = options;
+  const records = createRecords(store, monotonic);
   const turnstile = createTurnstile(parallel, waiting, PATIENCE);
   const secret = randomBytes(32).toString('hex');
   const verified = createCache<string, number>(REMEMBERED_PAIRS);
@@ -76,11 +84,11 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     const hash = record?.hash ?? dummy;
     const key = keyOf(normal ?? name, hash, password);
     const rememberedUntil = verified.get(key);
-    if (record !== undefined && rememberedUntil !== undefined && now() < rememberedUntil) return judge(record, now());
+    if (record !== undefined && rememberedUntil !== undefined && monotonic() < rememberedUntil) return judge(record, now());
     const match = await matches(key, hash, password);
     if (match === undefined) return { result: 'busy' };
     if (!match || record === undefined) return { result: 'wrong' };
-    if (cacheFor > 0) verified.set(key, now() + cacheFor);
+    if (cacheFor > 0) verified.set(key, monotonic() + cacheFor);
     if (isOutdated(hash)) renew(record, password);
     return judge(record, now());
   }
@@ -89,13 +97,16 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   function renew(record: Credential, password: string): void {
     const work = async () => {
       const hash = await hashPassword(password);
-      const stored = await store.get(record.name);
-      if (stored?.hash !== record.hash) return; // changed meanwhile: theirs is the newer one
-      await store.update(record.name, { hash });
+      if (!(await store.renewHash(record.name, record.hash, hash))) return; // changed meanwhile: theirs is the newer one
       records.forget();
-      if (cacheFor > 0) verified.set(keyOf(record.name, hash, password), now() + cacheFor);
+      if (cacheFor > 0) verified.set(keyOf(record.name, hash, password), monotonic() + cacheFor);
     };
     turnstile.run(work).catch(() => {}); // the old hash is still right
+  }
+
+  function successor({ generation }: Credential, record: Credential | undefined): Credential | undefined {
+    if (record === undefined || record.generation !== generation) return undefined;
+    return judge(record, now()).result === 'ok' ? record : undefined;
   }
 
   return {
@@ -107,10 +118,11 @@ export function createCredentials(options: CredentialsOptions): Credentials {
         return { result: 'unavailable', cause };
       }
     },
-    async current(name) {
-      const record = await records.get(name);
-      return record !== undefined && judge(record, now()).result === 'ok' ? record : undefined;
+    current(held) {
+      const record = records.remembered(held.name);
+      return record === undefined ? records.get(held.name).then((found) => successor(held, found)) : successor(held, record);
     },
+    renewed: async (held) => successor(held, await records.ask(held.name)),
     forget: () => records.forget(),
   };
 }

@@ -15,7 +15,7 @@
  *   active → queued or delayed* (handed back: shutting down, no room);  any waiting → held, removed* (command);  held → queued*.
  * Expiry is decided only after an attempt, of the message or (untried.ts) at a destination that takes no more of them.
  */
-import type { AcceptRequest, AcceptResult, Content, LimitUse, MessageStore, NewMessage } from '../store/store.ts';
+import type { AcceptRequest, AcceptResult, Content, Denial, LimitUse, MessageStore, NewMessage } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
@@ -37,18 +37,20 @@ const DEFAULT_MEMORY = 64 * 1024 * 1024;
 export type AddRequest = {
   readonly message: NewMessage;
   readonly limits?: AcceptRequest['limits'];
+  readonly grant?: AcceptRequest['grant'];
   /** Removes the content from the disk. Called after a rejection, once the store is known to hold nothing of the message; never rejects. */
   readonly discard?: () => Promise<void>;
 };
 export type AddResult =
   | { readonly accepted: true; readonly held: boolean; readonly use: readonly LimitUse[] }
-  | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] };
+  | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] }
+  | { readonly accepted: false; readonly denied: Denial; readonly content: Content };
 
 export type Queue = {
   /**
    * Resolves when the message is synced, or refused over a limit; a first attempt is under way by then where there was room.
    * Rejects when the store fails: answer 451. The bytes of an inline content are gone for the caller, and a spooled one goes by
-   * `discard`. Where it is refused over a limit, the caller discards.
+   * `discard`. Where it is refused over a limit or denied, the caller discards.
    */
   add(request: AddRequest): Promise<AddResult>;
   /** Something changed from outside (a command, SIGHUP): look at the store now. */
@@ -102,12 +104,12 @@ export function startQueue(options: QueueOptions): Queue {
     else runner.handedBack(destination, at);
   }
 
-  async function add({ message, limits, discard }: AddRequest): Promise<AddResult> {
+  async function add({ message, limits, grant, discard }: AddRequest): Promise<AddResult> {
     const plan = attempts.closing ? NOTHING : planFirstAttempts(message, room);
     const end = attempts.hold();
     try {
-      const request = { message, claim: plan.claim, owner };
-      const result = await accept(limits === undefined ? request : { ...request, limits }, discard ?? (async () => {}));
+      const judged = { ...(limits === undefined ? {} : { limits }), ...(grant === undefined ? {} : { grant }) };
+      const result = await accept({ message, claim: plan.claim, owner, ...judged }, discard ?? (async () => {}));
       if (!result.accepted) return result;
       if (result.held) logHeld(log, message);
       else begin(plan, message, result.content);

@@ -16,15 +16,25 @@ export type Credential = {
   /** Replaces From and reverse-path, for devices with a fixed sender. */
   readonly rewrite: string | null;
   readonly createdAt: number;
+  /** Drawn anew when the credential is added and when its password changes: what a session was let in by. */
+  readonly generation: string;
+  /** Grows with each change of whatever kind, except that of `renewHash`. */
+  readonly revision: number;
 };
+
+/** The store draws the rest. */
+export type NewCredential = Omit<Credential, 'generation' | 'revision'>;
+export type CredentialChange = Partial<Omit<NewCredential, 'name' | 'createdAt'>>;
 
 export type CredentialStore = {
   get(name: string): Promise<Credential | undefined>;
   list(): Promise<readonly Credential[]>;
   /** False if the name exists. */
-  add(credential: Credential): Promise<boolean>;
+  add(credential: NewCredential): Promise<boolean>;
   /** False if it does not exist. Only what is named changes. */
-  update(name: string, change: Partial<Omit<Credential, 'name' | 'createdAt'>>): Promise<boolean>;
+  update(name: string, change: CredentialChange): Promise<boolean>;
+  /** Another hash of the same password. False where the stored one is no longer `from`: somebody has changed the password. */
+  renewHash(name: string, from: string, to: string): Promise<boolean>;
   remove(name: string): Promise<boolean>;
   /** Counts failures by key (an address, a network, a pair), in windows that begin with the first failure. */
   recordFailure(keys: readonly string[], now: number): Promise<readonly FailureCount[]>;

@@ -104,7 +104,12 @@ export type AcceptRequest = {
   readonly owner: string;
   /** Judged and counted in the same transaction; a message over a limit is refused or held as a whole. */
   readonly limits?: { readonly user: string; readonly list: readonly Limit[]; readonly over: 'refuse' | 'hold' };
+  /** The credential that sends it, as it was looked at. Looked at again in the same transaction. */
+  readonly grant?: { readonly name: string; readonly generation: string; readonly revision: number };
 };
+
+/** `ended`: the login is gone, disabled or expired, or has another password. `changed`: it stands, with other rights or limits. */
+export type Denial = 'ended' | 'changed';
 
 export type AcceptResult =
   | {
@@ -115,7 +120,9 @@ export type AcceptResult =
       /** After counting; empty without limits. */
       readonly use: readonly LimitUse[];
     }
-  | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] };
+  | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] }
+  /** Nothing was stored or counted; the bytes given come back. */
+  | { readonly accepted: false; readonly denied: Denial; readonly content: Content };
 
 /** A recipient as kept. `n` is its index in the message. */
 export type StoredRecipient = NewRecipient & {

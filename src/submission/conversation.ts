@@ -4,19 +4,18 @@
  */
 import { Refusal } from '../smtp/reply.ts';
 import type { Credential } from '../store/store.ts';
-import { SECOND } from '../system/clock.ts';
 import type { LineProblem } from './command-reader.ts';
 import { checkClientName, ehloReply } from './ehlo.ts';
 import { beginExchange, continueExchange, type Exchange, type ExchangeStep } from './exchange.ts';
 import { IncomingMessage } from './incoming-message.ts';
 import { LoginFailures, logIn } from './login.ts';
-import type { MailParameters } from './mail-parameters.ts';
 import { Offences } from './offences.ts';
 import type { Shared } from './options.ts';
 import * as replies from './replies.ts';
 import {
   addRecipient,
   hasRoom,
+  judgeAgain,
   openTransaction,
   parseMail,
   parseRecipient,
@@ -46,8 +45,6 @@ type Work = void | Promise<void>;
 /** What goes into the log of a verb or path that is none. */
 const MAX_VERB = 20;
 const MAX_LOGGED_PATH = 300;
-/** How long a session trusts its login before it looks again. */
-const TRUST = 2 * SECOND;
 /** What comes to a mail server by mistake, or to abuse it through a browser. */
 const FOREIGN = /^(?:(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|CONNECT|TRACE|PATCH|PRI) |SSH-)/i;
 
@@ -58,7 +55,6 @@ export class Conversation {
   readonly #offences = new Offences();
   #greeted = false;
   #credential: Credential | undefined;
-  #trustedUntil = 0;
   #transaction: Transaction | undefined;
   #exchange: Exchange | undefined;
   /** What is being answered, for the log. */
@@ -209,7 +205,6 @@ export class Conversation {
     const { id: session, ip } = this.#wire;
     return logIn(this.#shared, { session, ip }, step.login, this.#failures).then((credential) => {
       this.#credential = credential;
-      this.#trustedUntil = this.#shared.monotonic() + TRUST;
       this.#wire.loggedIn();
       this.#wire.write(replies.AUTHENTICATED);
     });
@@ -222,35 +217,35 @@ export class Conversation {
     const { path, parameters } = parseMail(argument, this.#shared.options.limits.maxMessageSize);
     const unusable = this.#shared.options.storeUsable();
     if (unusable !== undefined) throw unusable;
-    const credential = this.#trusted();
-    return credential === undefined
-      ? this.#renewTrust().then((current) => this.#begin(current, path, parameters))
-      : this.#begin(credential, path, parameters);
+    return this.#asItIsNow((credential) => {
+      const transaction = openTransaction(credential, path, parameters);
+      const begin = () => {
+        this.#transaction = transaction;
+        this.#wire.write(replies.SENDER_OK);
+      };
+      return this.#shared.options.quota.atMail(credential)?.then(begin) ?? begin();
+    });
   }
 
-  #begin(credential: Credential, path: string, parameters: MailParameters): Work {
-    const transaction = openTransaction(credential, path, parameters);
-    const begin = () => {
-      this.#transaction = transaction;
-      this.#wire.write(replies.SENDER_OK);
-    };
-    return this.#shared.options.quota.atMail(credential)?.then(begin) ?? begin();
+  /** Looks again at what let the session in, then works with it as it is now. @throws Refusal 530 5.7.0 where it has ended. */
+  #asItIsNow(work: (credential: Credential) => Work): Work {
+    const held = this.#requireLogin();
+    const current = this.#shared.options.credentials.current(held);
+    return current instanceof Promise ? current.then((found) => work(this.#renew(found))) : work(this.#renew(current));
   }
 
-  /** undefined: it is time to look whether the login still exists. */
-  #trusted(): Credential | undefined {
-    return this.#shared.monotonic() < this.#trustedUntil ? this.#credential : undefined;
-  }
-
-  async #renewTrust(): Promise<Credential> {
-    this.#credential = await this.#shared.options.credentials.current(this.#credential?.name ?? '');
-    if (this.#credential === undefined) throw new Refusal(530, '5.7.0', 'This login is gone, disabled or expired');
-    this.#trustedUntil = this.#shared.monotonic() + TRUST;
-    return this.#credential;
+  #renew(current: Credential | undefined): Credential {
+    this.#credential = current;
+    if (current === undefined) {
+      this.#transaction = undefined;
+      throw replies.loginEnded();
+    }
+    if (this.#transaction !== undefined) judgeAgain(this.#transaction, current);
+    return current;
   }
 
   #rcpt(argument: string): Work {
-    const credential = this.#requireLogin();
+    this.#requireLogin();
     const transaction = this.#transaction;
     if (transaction === undefined) throw replies.badSequence('Send MAIL first');
     this.#subject = { reversePath: transaction.reversePath, recipient: writtenAddress(argument).slice(0, MAX_LOGGED_PATH) };
@@ -267,19 +262,22 @@ export class Conversation {
       addRecipient(transaction, recipient);
       this.#wire.write(replies.RECIPIENT_OK);
     };
-    return quota.atRecipient(credential, address, recipients)?.then(take) ?? take();
+    return this.#asItIsNow((credential) => quota.atRecipient(credential, address, recipients)?.then(take) ?? take());
   }
 
-  #data(argument: string): void {
-    const credential = this.#requireLogin();
+  #data(argument: string): Work {
+    this.#requireLogin();
     if (argument !== '') throw new Refusal(501, '5.5.4', 'DATA takes no argument');
-    if (this.#transaction === undefined) throw replies.badSequence('Send MAIL and RCPT first');
-    if (this.#transaction.recipients.size === 0) throw new Refusal(554, '5.5.1', 'No valid recipients');
+    const transaction = this.#transaction;
+    if (transaction === undefined) throw replies.badSequence('Send MAIL and RCPT first');
+    if (transaction.recipients.size === 0) throw new Refusal(554, '5.5.1', 'No valid recipients');
     const { id: session, ip, tls } = this.#wire;
-    const message = new IncomingMessage(this.#shared, { session, ip, credential, tls }, this.#transaction);
-    this.#subject = { reversePath: this.#transaction.reversePath };
-    this.#wire.write(replies.SEND_TEXT);
-    this.#wire.receive(message);
+    return this.#asItIsNow((credential) => {
+      const message = new IncomingMessage(this.#shared, { session, ip, credential, tls }, transaction);
+      this.#subject = { reversePath: transaction.reversePath };
+      this.#wire.write(replies.SEND_TEXT);
+      this.#wire.receive(message);
+    });
   }
 
   /** After the last dot. Rejects with what `failed` answers. */

@@ -1,11 +1,12 @@
 /** A message from 354 to its last dot, and into the queue: RFC 5321 §4.1.1.4, §4.2.5. */
-import { checkAuthor } from '../policy/policy.ts';
+import { type Authorship, checkAuthor, checkReversePath } from '../policy/policy.ts';
 import { discard } from '../preparation/preparation.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { Refusal } from '../smtp/reply.ts';
 import type { Credential, NewMessage } from '../store/store.ts';
 import { DataReader } from './data-reader.ts';
 import type { Shared } from './options.ts';
+import { loginEnded, rightsChanged } from './replies.ts';
 import { envelopeOf, type Transaction } from './transaction.ts';
 
 /** Who sends it, for Received and the log. */
@@ -19,14 +20,19 @@ export type Submitter = {
 type Preparation = ReturnType<Shared['options']['preparation']['start']>;
 type Prepared = Awaited<ReturnType<Preparation['finish']>>;
 type AddResult = Awaited<ReturnType<Shared['options']['queue']['add']>>;
+type Decided = Exclude<AddResult, { readonly denied: unknown }>;
+
+/** How often the rights of a login may change between a look at them and the transaction that stores the message. */
+const MAX_TRIES = 5;
 
 export class IncomingMessage {
   readonly #shared: Shared;
-  readonly #submitter: Submitter;
+  #submitter: Submitter;
   readonly #transaction: Transaction;
   readonly #queueId: string;
   readonly #preparation: Preparation;
   readonly #reader = new DataReader();
+  #author: Authorship | undefined;
   #size = 0;
   #abandoned = false;
   /** What went wrong on our side while the text came: the client hears of it after the last dot. */
@@ -49,7 +55,7 @@ export class IncomingMessage {
       userToken: shared.options.userToken(credential.name),
       ...(tls === undefined ? {} : { tls }),
       ...(credential.rewrite === null ? {} : { rewrite: credential.rewrite }),
-      ...(checkFrom && credential.rewrite === null ? { check: (author) => checkAuthor(credential, author) } : {}),
+      ...(checkFrom && credential.rewrite === null ? { check: (author) => this.#checkAuthor(author) } : {}),
     });
   }
 
@@ -91,6 +97,11 @@ export class IncomingMessage {
     throw this.#shared.options.quota.refusal(result.exceeded);
   }
 
+  #checkAuthor(author: Authorship): void {
+    this.#author = author;
+    checkAuthor(this.#submitter.credential, author);
+  }
+
   /** Nothing of it stays. */
   async abort(): Promise<void> {
     if (this.#abandoned) return;
@@ -106,16 +117,41 @@ export class IncomingMessage {
     return false;
   }
 
-  async #add(prepared: Prepared): Promise<AddResult> {
+  /** The login is looked at in the transaction that stores the message; where its rights are others by then, they are judged first. */
+  async #add(prepared: Prepared): Promise<Decided> {
     const { queue, quota } = this.#shared.options;
-    const limits = quota.limitsOf(this.#submitter.credential);
-    const message = this.#newMessage(prepared);
-    const request = { message, discard: () => discard(prepared.content) };
-    return queue.add(limits === undefined ? request : { ...request, limits });
+    let { content } = prepared;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const { credential } = this.#submitter;
+      const limits = quota.limitsOf(credential);
+      const message = this.#newMessage({ ...prepared, content });
+      const request = { message, grant: credential, discard: () => discard(prepared.content) };
+      const result = await queue.add(limits === undefined ? request : { ...request, limits });
+      if (!('denied' in result)) return result;
+      content = result.content;
+      await this.#judgeAgain().catch(async (error) => {
+        await discard(content);
+        throw error;
+      });
+    }
+    await discard(content);
+    throw rightsChanged();
+  }
+
+  /** Rejects with a Refusal where this message may not be sent by the credential as the store has it now. */
+  async #judgeAgain(): Promise<void> {
+    const { credential: before } = this.#submitter;
+    const credential = await this.#shared.options.credentials.renewed(before);
+    if (credential === undefined) throw loginEnded();
+    // What was rewritten, or was not, is written down already.
+    if (credential.rewrite !== before.rewrite) throw rightsChanged();
+    this.#submitter = { ...this.#submitter, credential };
+    if (credential.rewrite === null) checkReversePath(credential, this.#transaction.reversePath);
+    if (this.#author !== undefined) checkAuthor(credential, this.#author);
   }
 
   /** What is stored is accepted: nothing that fails here may tell the client otherwise, it would send the message again. */
-  #note(prepared: Prepared, result: AddResult): void {
+  #note(prepared: Prepared, result: Decided): void {
     const { quota, log } = this.#shared.options;
     try {
       quota.noteUse(this.#submitter.credential.name, result.use, result.accepted ? undefined : result.exceeded);

@@ -52,7 +52,7 @@ export type SubmissionOptions = {
   readonly tls: TlsFiles;
   readonly limits: SubmissionLimits;
   readonly auth: AuthLimits;
-  readonly credentials: Pick<Credentials, 'verify' | 'current'>;
+  readonly credentials: Pick<Credentials, 'verify' | 'current' | 'renewed'>;
   /** Where failed logins are counted. */
   readonly failures: Pick<CredentialStore, 'recordFailure' | 'failures'>;
   readonly quota: Pick<Quota, 'limitsOf' | 'atMail' | 'atRecipient' | 'refusal' | 'noteUse'>;

@@ -29,6 +29,13 @@ export const badSequence = (text: string) => new Refusal(503, '5.5.1', text);
 export const authenticationRequired = (secure: boolean) =>
   new Refusal(530, '5.7.0', secure ? 'Authentication required' : 'Authentication required: issue STARTTLS first');
 
+/** RFC 4954 §6. The login that let the session in is gone, disabled or expired, or has another password. */
+export const loginEnded = () => new Refusal(530, '5.7.0', 'Your login has been changed, disabled or removed since: log in again');
+
+/** What the operator has changed meanwhile cannot be applied to a message that has arrived already. */
+export const rightsChanged = () =>
+  new Refusal(451, '4.7.0', 'The settings of your login have just been changed, send the message again');
+
 /** RFC 5321 §4.2.4: known but not offered, or unknown. */
 export function unknownCommand(verb: string): Refusal {
   if (verb === '') return new Refusal(500, '5.5.2', 'The line is empty');

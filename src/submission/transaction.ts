@@ -7,8 +7,12 @@ import type { Credential } from '../store/store.ts';
 import { type MailParameters, parseMailParameters, parseRecipientParameters } from './mail-parameters.ts';
 
 export type Transaction = {
+  /** By whose rights it was opened, as they were looked at last. */
+  credential: Credential;
+  /** What MAIL named. */
+  readonly path: string;
   /** As it will be sent: rewritten where the credential says so. */
-  readonly reversePath: string;
+  reversePath: string;
   readonly parameters: MailParameters;
   /** By address: one that comes twice is one recipient. */
   readonly recipients: Map<string, EnvelopeRecipient>;
@@ -36,12 +40,23 @@ export function parseMail(
 /** @throws Refusal 501 or 553 where the credential may not send with this path. */
 export function openTransaction(credential: Credential, path: string, parameters: MailParameters): Transaction {
   const recipients = new Map<string, EnvelopeRecipient>();
+  return { credential, path, reversePath: reversePathOf(credential, path, parameters), parameters, recipients, size: 0 };
+}
+
+/** The rights of the credential may have changed since MAIL. @throws Refusal where it may not send with this path any more. */
+export function judgeAgain(transaction: Transaction, credential: Credential): void {
+  if (transaction.credential.revision === credential.revision) return;
+  transaction.reversePath = reversePathOf(credential, transaction.path, transaction.parameters);
+  transaction.credential = credential;
+}
+
+function reversePathOf(credential: Credential, path: string, { smtpUtf8 }: MailParameters): string {
   const { rewrite, mailServer } = credential;
   // A device with a fixed sender says whatever it was made to say; only the reports of a mail server keep their null path.
-  if (rewrite !== null && !(path === '' && mailServer)) return { reversePath: rewrite, parameters, recipients, size: 0 };
-  const reversePath = path === '' ? '' : senderOf(path, parameters.smtpUtf8);
+  if (rewrite !== null && !(path === '' && mailServer)) return rewrite;
+  const reversePath = path === '' ? '' : senderOf(path, smtpUtf8);
   checkReversePath(credential, reversePath);
-  return { reversePath, parameters, recipients, size: 0 };
+  return reversePath;
 }
 
 function senderOf(path: string, smtpUtf8: boolean): string {

@@ -10,6 +10,8 @@ export function credentialWith(fields: Pick<Credential, 'name' | 'hash'> & Parti
     expiresAt: null,
     rewrite: null,
     createdAt: 0,
+    generation: 'first',
+    revision: 0,
     ...fields,
   };
 }

@@ -30,6 +30,8 @@ export const CREDENTIAL: Credential = {
   expiresAt: null,
   rewrite: null,
   createdAt: 0,
+  generation: 'first',
+  revision: 0,
 };
 
 export const LIMITS: SubmissionLimits = {
@@ -197,7 +199,8 @@ function fakeCredentials(account: Credential): SubmissionOptions['credentials'] 
       if (name !== account.name || password !== PASSWORD) return { result: 'wrong' };
       return account.disabled ? { result: 'disabled' } : { result: 'ok', credential: account };
     },
-    current: async () => account,
+    current: () => account,
+    renewed: async () => account,
   };
 }
 

@@ -2,6 +2,7 @@
 import { crc32 } from 'node:zlib';
 import type { LimitUse } from '../message-store.ts';
 import type { Context } from './context.ts';
+import { type Grant, judgeGrant } from './credential-rows.ts';
 import { BYTES } from './effects.ts';
 import { addressesOf, judgeAndCount, type LimitsArgument } from './limits.ts';
 import { type EncodedMessage, factsCheck, recipientCheck, type Value } from './rows.ts';
@@ -13,8 +14,10 @@ export type AcceptArgument = {
   readonly claim: readonly number[];
   readonly owner: string;
   readonly limits: LimitsArgument | null;
+  readonly grant: Grant | null;
 };
 export type AcceptReply = {
+  readonly denied: 'ended' | 'changed' | null;
   readonly exceeded: LimitUse | null;
   readonly held: boolean;
   readonly use: readonly LimitUse[];
@@ -22,15 +25,18 @@ export type AcceptReply = {
   readonly bytes: Uint8Array<ArrayBuffer> | null;
 };
 
-export function accept(context: Context, { message, claim, owner, limits }: AcceptArgument): AcceptReply {
+export function accept(context: Context, { message, claim, owner, limits, grant }: AcceptArgument): AcceptReply {
+  const bytes = message.spool === null ? message.bytes : null;
+  const denied = grant === null ? undefined : judgeGrant(context, grant, message.acceptedAt);
+  if (denied !== undefined) return { denied, exceeded: null, held: false, use: [], bytes };
   const judged = limits === null ? null : judgeAndCount(context.db, limits, message.acceptedAt, addressesOf(message.recipients));
   const exceeded = judged?.exceeded ?? null;
   const use = judged?.use ?? [];
-  if (exceeded !== null && limits?.over === 'refuse') return { exceeded, held: false, use, bytes: null };
+  if (exceeded !== null && limits?.over === 'refuse') return { denied: null, exceeded, held: false, use, bytes: null };
   const held = exceeded !== null;
   insertMessage(context, message);
   insertRecipients(context, message, { claim: held ? [] : claim, owner, waiting: held ? HELD : QUEUED });
-  return { exceeded: null, held, use, bytes: message.spool === null ? message.bytes : null };
+  return { denied: null, exceeded: null, held, use, bytes };
 }
 
 /** A report is stored once, also when its settlement is repeated because the reply of the first try was lost. */

@@ -1,6 +1,7 @@
 /** Credentials and failed logins. */
+import { randomBytes } from 'node:crypto';
 import { DAY, MINUTE } from '../../system/clock.ts';
-import type { Credential, FailureCount } from '../credential-store.ts';
+import type { Credential, CredentialChange, FailureCount, NewCredential } from '../credential-store.ts';
 import type { Limit } from '../message-store.ts';
 import type { Context } from './context.ts';
 import { userKey } from './limits.ts';
@@ -15,6 +16,8 @@ type CredentialRow = {
   expires_at: number | null;
   rewrite: string | null;
   created_at: number;
+  generation: string;
+  revision: number;
 };
 
 function decode(row: CredentialRow): Credential {
@@ -28,6 +31,8 @@ function decode(row: CredentialRow): Credential {
     expiresAt: row.expires_at,
     rewrite: row.rewrite,
     createdAt: row.created_at,
+    generation: row.generation,
+    revision: row.revision,
   };
 }
 
@@ -40,24 +45,32 @@ export function listCredentials({ db }: Context): readonly Credential[] {
   return db.all<CredentialRow>('SELECT * FROM credentials ORDER BY key').map(decode);
 }
 
-export function addCredential(context: Context, credential: Credential): boolean {
+export function addCredential(context: Context, credential: NewCredential): boolean {
   if (getCredential(context, credential.name) !== undefined) return false;
-  put(context, credential);
+  put(context, { ...credential, generation: newGeneration(), revision: 0 });
   return true;
 }
 
-export type CredentialChange = Partial<Omit<Credential, 'name' | 'createdAt'>>;
 export function updateCredential(context: Context, { name, change }: { name: string; change: CredentialChange }): boolean {
   const old = getCredential(context, name);
   if (old === undefined) return false;
   const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
-  put(context, { ...old, ...given, name: old.name, createdAt: old.createdAt });
+  const { name: known, createdAt, revision } = old;
+  const generation = change.hash === undefined || change.hash === old.hash ? old.generation : newGeneration();
+  put(context, { ...old, ...given, name: known, createdAt, generation, revision: revision + 1 });
   return true;
 }
 
+/** The password stays, and with it what was let in by it. */
+export function renewHash({ db }: Context, { name, from, to }: { name: string; from: string; to: string }): boolean {
+  return db.run('UPDATE credentials SET hash = ? WHERE key = ? AND hash = ?', to, userKey(name), from).changes > 0;
+}
+
+const newGeneration = () => randomBytes(9).toString('hex');
+
 function put({ db }: Context, c: Credential): void {
   db.run(
-    'INSERT OR REPLACE INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    'INSERT OR REPLACE INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     userKey(c.name),
     c.name,
     c.hash,
@@ -68,7 +81,26 @@ function put({ db }: Context, c: Credential): void {
     c.expiresAt,
     c.rewrite,
     c.createdAt,
+    c.generation,
+    c.revision,
   );
+}
+
+/** What a message was let in by. */
+export type Grant = Pick<Credential, 'name' | 'generation' | 'revision'>;
+
+/**
+ * Judged in the transaction that accepts, where no change can come between. `ended`: the login is gone, disabled or expired, or has
+ * another password. `changed`: it stands, but with other rights or limits than those that were looked at.
+ */
+export function judgeGrant({ db }: Context, { name, generation, revision }: Grant, now: number): 'ended' | 'changed' | undefined {
+  const row = db.get<Pick<CredentialRow, 'generation' | 'revision' | 'disabled' | 'expires_at'>>(
+    'SELECT generation, revision, disabled, expires_at FROM credentials WHERE key = ?',
+    userKey(name),
+  );
+  if (row === undefined || row.generation !== generation || row.disabled !== 0) return 'ended';
+  if (row.expires_at !== null && row.expires_at <= now) return 'ended';
+  return row.revision === revision ? undefined : 'changed';
 }
 
 /** What was counted and known of the user goes too: a namesake begins anew. */

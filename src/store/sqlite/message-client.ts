@@ -13,6 +13,7 @@ import type {
 } from '../message-store.ts';
 import type { ContentRow } from './claim.ts';
 import type { StoreClient } from './client.ts';
+import type { Grant } from './credential-rows.ts';
 import type { Action, NewRoute, Step, StepSelection } from './queue-commands.ts';
 import { AFTER_ALL } from './reading.ts';
 import { encodeChange, encodeMessage } from './rows.ts';
@@ -69,17 +70,25 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
 }
 
 /** The bytes go to the store's thread and come back, so that delivery goes on from memory without a copy. */
-async function accept(client: StoreClient, { message, claim, owner, limits }: AcceptRequest): Promise<AcceptResult> {
+async function accept(client: StoreClient, { message, claim, owner, limits, grant }: AcceptRequest): Promise<AcceptResult> {
   const encoded = encodeMessage(message);
   const inline = encoded.spool === null;
   // A slice of shared memory cannot be handed over, and would take its neighbours along.
   const whole = !inline || encoded.bytes.byteLength === encoded.bytes.buffer.byteLength;
   const bytes = whole ? encoded.bytes : encoded.bytes.slice();
-  const argument = { message: { ...encoded, bytes }, claim, owner, limits: limits ?? null };
+  const argument = { message: { ...encoded, bytes }, claim, owner, limits: limits ?? null, grant: grantOf(grant) };
   const reply = await client.call('accept', argument, inline ? bytes.buffer : undefined);
   if (reply.exceeded !== null) return { accepted: false, exceeded: reply.exceeded, use: reply.use };
   const content: Content = reply.bytes === null ? message.content : { kind: 'inline', bytes: reply.bytes };
+  if (reply.denied !== null) return { accepted: false, denied: reply.denied, content };
   return { accepted: true, held: reply.held, content, use: reply.use };
+}
+
+/** A credential holds more than what has to travel. */
+function grantOf(grant: AcceptRequest['grant']): Grant | null {
+  if (grant === undefined) return null;
+  const { name, generation, revision } = grant;
+  return { name, generation, revision };
 }
 
 /** Asks for step after step until there is none. */

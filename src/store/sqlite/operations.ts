@@ -48,6 +48,7 @@ export const operations = {
   listCredentials: read(credentials.listCredentials),
   addCredential: write(credentials.addCredential),
   updateCredential: write(credentials.updateCredential),
+  renewHash: write(credentials.renewHash),
   removeCredential: write(credentials.removeCredential),
   recordFailure: write(credentials.recordFailure),
   failures: read(credentials.failures),

@@ -68,4 +68,9 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE small_values (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   `,
   'ALTER TABLE attempts ADD COLUMN conversation TEXT',
+  `
+  ALTER TABLE credentials ADD COLUMN generation TEXT NOT NULL DEFAULT '';
+  ALTER TABLE credentials ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+  UPDATE credentials SET generation = lower(hex(randomblob(9)));
+  `,
 ];

@@ -48,6 +48,7 @@ function credentialStore(client: StoreClient): CredentialStore {
     list: () => client.call('listCredentials', undefined),
     add: (credential) => client.call('addCredential', credential),
     update: (name, change) => client.call('updateCredential', { name, change }),
+    renewHash: (name, from, to) => client.call('renewHash', { name, from, to }),
     remove: (name) => client.call('removeCredential', name),
     recordFailure: (keys, now) => client.call('recordFailure', { keys, now }),
     failures: (now) => client.call('failures', now),

@@ -14,12 +14,14 @@ function rig(options: { cacheFor?: number; parallel?: number; waiting?: number }
   let time = 1_000_000;
   const records = new Map([[NAME, { ...stored, ...change }]]);
   const get = vi.fn(async (name: string) => records.get(name));
-  const update = vi.fn(async (name: string, next: Partial<Credential>) => {
-    records.set(name, { ...records.get(name)!, ...next });
+  const renewHash = vi.fn(async (name: string, from: string, hash: string) => {
+    if (records.get(name)?.hash !== from) return false;
+    records.set(name, { ...records.get(name)!, hash });
     return true;
   });
-  const credentials = createCredentials({ store: { get, update }, cacheFor: 300_000, now: () => time, ...options });
-  return { credentials, records, get, update, pass: (ms: number) => (time += ms) };
+  const clocks = { now: () => time, monotonic: () => time };
+  const credentials = createCredentials({ store: { get, renewHash }, cacheFor: 300_000, ...clocks, ...options });
+  return { credentials, records, get, renewHash, pass: (ms: number) => (time += ms) };
 }
 const timed = async (work: () => Promise<unknown>) => {
   const start = performance.now();
@@ -71,7 +73,7 @@ describe('a login', () => {
 
   test('is unavailable when the store fails, or holds what cannot be used', async () => {
     const cause = new Error('disk');
-    const failing = createCredentials({ store: { get: () => Promise.reject(cause), update: async () => true }, cacheFor: 0 });
+    const failing = createCredentials({ store: { get: () => Promise.reject(cause), renewHash: async () => true }, cacheFor: 0 });
     expect(await failing.verify(NAME, PASSWORD)).toEqual({ result: 'unavailable', cause });
     const absurd = stored.hash.replace('m=19456', 'm=4194304');
     expect(await rig({}, { hash: absurd }).credentials.verify(NAME, PASSWORD)).toMatchObject({ result: 'unavailable' });
@@ -110,11 +112,29 @@ describe('what is remembered', () => {
     records.set(NAME, { ...stored, disabled: true });
     pass(2000);
     expect(await credentials.verify(NAME, PASSWORD)).toEqual({ result: 'disabled' });
-    expect(await credentials.current(NAME)).toBeUndefined();
+    expect(credentials.current(stored)).toBeUndefined();
     records.delete(NAME);
     credentials.forget();
     expect(await credentials.verify(NAME, PASSWORD)).toEqual({ result: 'wrong' });
-    expect(await credentials.current(NAME)).toBeUndefined();
+    expect(await credentials.current(stored)).toBeUndefined();
+  });
+
+  test('who was let in stays in while password and credential are the same, with the rights of today', async () => {
+    const { credentials, records, pass } = rig({}, { expiresAt: 1_010_000 });
+    const held = records.get(NAME)!;
+    expect(await credentials.current(held)).toEqual(held); // asked for
+    expect(credentials.current(held)).toEqual(held); // remembered
+    const richer = { ...held, senders: ['*'], revision: 1 };
+    records.set(NAME, richer);
+    expect(await credentials.renewed(held)).toEqual(richer);
+    expect(credentials.current(held)).toEqual(richer);
+    records.set(NAME, { ...held, generation: 'second' });
+    credentials.forget();
+    expect(await credentials.current(held)).toBeUndefined();
+    records.set(NAME, held);
+    expect(await credentials.renewed(held)).toEqual(held);
+    pass(10_000);
+    expect(await credentials.current(held)).toBeUndefined();
   });
 
   test('a pair is hashed again when its time is over', async () => {
@@ -127,10 +147,11 @@ describe('what is remembered', () => {
 
   test('a hash with old parameters is made anew at login', async () => {
     const old = await hash(PASSWORD, { type: 2, memoryCost: 8192, timeCost: 2, parallelism: 1 });
-    const { credentials, records, update } = rig({}, { hash: old });
+    const { credentials, records, renewHash } = rig({}, { hash: old });
     expect(await credentials.verify(NAME, PASSWORD)).toMatchObject({ result: 'ok' });
-    await expect.poll(() => update.mock.calls.length).toBe(1);
+    await expect.poll(() => renewHash.mock.calls.length).toBe(1);
     expect(records.get(NAME)?.hash).toContain('m=19456');
+    expect(await credentials.current({ ...stored, hash: old })).toBeDefined(); // sessions stay
     expect(await credentials.verify(NAME, PASSWORD)).toMatchObject({ result: 'ok' });
     expect(await credentials.verify(NAME, 'x')).toEqual({ result: 'wrong' });
   });

@@ -181,3 +181,34 @@ test('a message over a limit is held where the credential says so', async () => 
   expect((await store.messages.counts()).states).toEqual({ active: 1, held: 1 });
   expect((await store.messages.due(NOW, 10)).due).toEqual([]);
 });
+
+test('the login of a message is looked at in the transaction that would store it: nothing is stored or counted without it', async () => {
+  const store = await testStore();
+  const list: Limit[] = [{ kind: 'messages', count: 10, per: 'day' }];
+  const rights = { senders: ['*'], mailServer: false, limits: list, disabled: false, rewrite: null, createdAt: NOW };
+  await store.credentials.add({ ...rights, name: 'Alice', hash: 'one', expiresAt: null });
+  const grant = (await store.credentials.get('alice'))!;
+  const accept = async (held = grant) => {
+    const message = newMessage({ user: 'Alice' });
+    const content = wholeContent(message.content);
+    const limits = { user: 'Alice', list, over: 'refuse' as const };
+    const result = await store.messages.accept({ message, claim: [0], owner: OWNER, grant: held, limits });
+    if (!('denied' in result)) return result.accepted;
+    expect(await wholeContent(result.content)).toEqual(await content);
+    return result.denied;
+  };
+  expect(await accept()).toBe(true);
+  await store.credentials.update('alice', { senders: ['alice@example.org'] });
+  expect(await accept()).toBe('changed');
+  const changed = (await store.credentials.get('alice'))!;
+  expect(await accept(changed)).toBe(true);
+  await store.credentials.update('alice', { disabled: true });
+  expect(await accept(changed)).toBe('ended');
+  await store.credentials.update('alice', { disabled: false, expiresAt: NOW });
+  expect(await accept((await store.credentials.get('alice'))!)).toBe('ended');
+  await store.credentials.update('alice', { hash: 'two', expiresAt: null });
+  expect(await accept(changed)).toBe('ended');
+  await store.credentials.remove('alice');
+  expect(await accept(changed)).toBe('ended');
+  expect((await store.messages.list({})).length).toBe(2);
+});

@@ -1,10 +1,10 @@
 /** Credentials, failed logins, keys, certificates, back-off and small values. */
 import { expect, test } from 'vitest';
-import type { Credential, DkimKey, Pace, StoredCertificate } from '../../../src/store/store.ts';
+import type { DkimKey, NewCredential, Pace, StoredCertificate } from '../../../src/store/store.ts';
 import { DAY, MINUTE } from '../../../src/system/clock.ts';
 import { dataDir, NOW, testStore } from '../../support/store-rig.ts';
 
-const credential: Credential = {
+const credential: NewCredential = {
   name: 'Jörg@Example.org',
   hash: '$argon2id$…',
   senders: ['@example.org', '*'],
@@ -16,6 +16,8 @@ const credential: Credential = {
   createdAt: NOW,
 };
 
+const FRESH = { generation: expect.stringMatching(/^[0-9a-f]{18}$/), revision: 0 };
+
 test('a credential is kept whole, and found without ASCII case only', async () => {
   const path = dataDir();
   const store = await testStore({ dataDir: path });
@@ -26,7 +28,7 @@ test('a credential is kept whole, and found without ASCII case only', async () =
   ).toBe(true);
   await store.close();
   const again = await testStore({ dataDir: path });
-  expect(await again.credentials.get('jörg@example.org')).toEqual(credential);
+  expect(await again.credentials.get('jörg@example.org')).toEqual({ ...credential, ...FRESH });
   expect((await again.credentials.list()).map(({ name, limits }) => [name, limits])).toEqual(
     expect.arrayContaining([
       ['Jörg@Example.org', credential.limits],
@@ -39,11 +41,32 @@ test('only what is named changes', async () => {
   const { credentials } = await testStore();
   await credentials.add(credential);
   expect(await credentials.update('JöRG@EXAMPLE.org', { disabled: true, limits: null })).toBe(true);
-  expect(await credentials.get(credential.name)).toEqual({ ...credential, disabled: true, limits: null });
+  expect(await credentials.get(credential.name)).toEqual({ ...credential, ...FRESH, disabled: true, limits: null, revision: 1 });
   expect(await credentials.update('nobody', { disabled: true })).toBe(false);
   expect(await credentials.remove('jörg@example.org')).toBe(true);
   expect(await credentials.remove('jörg@example.org')).toBe(false);
   expect(await credentials.get(credential.name)).toBeUndefined();
+});
+
+test('another password and another credential of the same name are another generation; another hash of the same password is not', async () => {
+  const { credentials } = await testStore();
+  const { name } = credential;
+  const seen = new Set<string>();
+  const generation = async () => (await credentials.get(name))!.generation;
+  await credentials.add(credential);
+  seen.add(await generation());
+  await credentials.update(name, { disabled: true, hash: credential.hash });
+  expect(await credentials.renewHash(name.toUpperCase().replace('Ö', 'ö'), credential.hash, 'again')).toBe(true);
+  expect(await credentials.renewHash(name, credential.hash, 'of a password that was changed meanwhile')).toBe(false);
+  expect(await credentials.get(name)).toMatchObject({ hash: 'again', revision: 1 });
+  seen.add(await generation());
+  expect(seen.size).toBe(1);
+  await credentials.update(name, { hash: 'other' });
+  seen.add(await generation());
+  await credentials.remove(name);
+  await credentials.add({ ...credential, hash: 'other' });
+  seen.add(await generation());
+  expect(seen.size).toBe(3);
 });
 
 test('failures are counted in windows that begin with the first, and survive a restart', async () => {

@@ -2,6 +2,7 @@
 import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Refusal } from '../../../src/smtp/reply.ts';
+import type { Credential } from '../../../src/store/store.ts';
 import { codeOf, RawClient } from '../../support/raw-client.ts';
 import { CREDENTIAL, PASSWORD, PLAIN, type Rig, type RigOptions, startRig, USER } from '../../support/submission-rig.ts';
 
@@ -15,6 +16,7 @@ afterEach(() => rig.close());
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 const MAIL = 'MAIL FROM:<anna@sender.test>';
 const RCPT = 'RCPT TO:<bob@example.org>';
+const NOBODY = { current: () => undefined, renewed: async () => undefined };
 const TEXT = 'From: anna@sender.test\r\n\r\nHello\r\n.\r\n';
 
 describe('greeting and EHLO', () => {
@@ -189,7 +191,7 @@ describe('AUTH', () => {
     ['disabled' as const, '535 5.7.8'],
     ['expired' as const, '535 5.7.8'],
   ])('%s is answered %s', async (result, code) => {
-    await start({ credentials: { verify: async () => ({ result }), current: async () => undefined } });
+    await start({ credentials: { verify: async () => ({ result }), ...NOBODY } });
     const client = await rig.tls();
     await client.ask('EHLO x');
     expect(codeOf(await client.ask(`AUTH PLAIN ${PLAIN}`))).toBe(code);
@@ -214,7 +216,7 @@ describe('AUTH', () => {
 
   test('a failing store is temporary, and its cause stands in the log', async () => {
     const cause = new Error('disk gone');
-    await start({ credentials: { verify: async () => ({ result: 'unavailable', cause }), current: async () => undefined } });
+    await start({ credentials: { verify: async () => ({ result: 'unavailable', cause }), ...NOBODY } });
     const client = await rig.tls();
     await client.ask('EHLO x');
     expect(codeOf(await client.ask(`AUTH PLAIN ${PLAIN}`))).toBe('454 4.7.0');
@@ -507,22 +509,80 @@ describe('a transaction', () => {
     ]);
   });
 
-  test('a login that is gone meanwhile sends no more', async () => {
-    let time = 1_000_000;
+  test('a login that is gone meanwhile sends no more, wherever its session stands', async () => {
     let gone = false;
     await start({
-      monotonic: () => time,
       credentials: {
         verify: async () => ({ result: 'ok', credential: CREDENTIAL }),
-        current: async () => (gone ? undefined : CREDENTIAL),
+        current: () => (gone ? undefined : CREDENTIAL),
+        renewed: async () => CREDENTIAL,
+      },
+    });
+    for (const said of [[], [MAIL], [MAIL, RCPT]]) {
+      const client = await rig.loggedIn();
+      gone = false;
+      await client.askAll([MAIL, 'RSET', ...said]);
+      gone = true;
+      expect(codeOf(await client.ask([MAIL, RCPT, 'DATA'][said.length]!))).toBe('530 5.7.0');
+      expect(await client.askAll([MAIL, RCPT, 'DATA'])).toEqual(['530 5.7.0', '530 5.7.0', '530 5.7.0']);
+      gone = false;
+      expect(await client.askAll([`AUTH PLAIN ${PLAIN}`, MAIL])).toEqual(['235 2.7.0', '250 2.1.0']);
+    }
+  });
+
+  test('rights that change between MAIL and DATA are judged again', async () => {
+    let now: Credential = CREDENTIAL;
+    await start({
+      credentials: {
+        verify: async () => ({ result: 'ok', credential: now }),
+        current: async () => now,
+        renewed: async () => now,
       },
     });
     const client = await rig.loggedIn();
-    time += 3000;
-    expect(await client.askAll([MAIL, 'RSET'])).toEqual(['250 2.1.0', '250 2.0.0']);
-    gone = true;
-    time += 3000;
-    expect(await client.askAll([MAIL, MAIL])).toEqual(['530 5.7.0', '530 5.7.0']);
+    await client.askAll([MAIL, RCPT]);
+    now = { ...now, senders: ['*'], revision: 1 };
+    expect(codeOf(await client.ask('RCPT TO:<two@dest.test>'))).toBe('250 2.1.5');
+    now = { ...now, rewrite: 'device@sender.test', revision: 2 };
+    client.send('DATA\r\nFrom: anna@sender.test\r\n\r\nx\r\n.\r\n');
+    expect([codeOf(await client.reply()), codeOf(await client.reply())]).toEqual(['354', '250 2.0.0']);
+    expect(rig.queued[0]?.message.reversePath).toBe('device@sender.test');
+    expect(rig.queued[0]?.request.rewrite).toBe('device@sender.test');
+    now = { ...now, rewrite: null };
+    await client.askAll([MAIL, RCPT]);
+    now = { ...now, senders: ['@other.test'], revision: 3 };
+    expect(codeOf(await client.ask('DATA'))).toBe('553 5.7.1');
+  });
+
+  test('a message whose login changes under way is judged as the store has it, and tried again a few times', async () => {
+    let revision = 0;
+    let denied: 'ended' | 'changed' | undefined;
+    let tries = 0;
+    await start({
+      credentials: {
+        verify: async () => ({ result: 'ok', credential: CREDENTIAL }),
+        current: () => CREDENTIAL,
+        renewed: async () => (denied === 'ended' ? undefined : { ...CREDENTIAL, revision: ++revision }),
+      },
+      queue: {
+        async add({ message, grant }) {
+          expect(grant).toMatchObject({ name: USER, generation: CREDENTIAL.generation, revision });
+          tries++;
+          if (denied !== undefined) return { accepted: false, denied, content: message.content };
+          return { accepted: true, held: false, use: [] };
+        },
+      },
+    });
+    const client = await rig.loggedIn();
+    const sent = async (how: typeof denied) => {
+      denied = how;
+      revision = tries = 0;
+      await client.askAll([MAIL, RCPT, 'DATA']);
+      return codeOf(await client.ask('From: anna@sender.test\r\n\r\nx\r\n.'));
+    };
+    expect([await sent('ended'), tries]).toEqual(['530 5.7.0', 1]);
+    expect([await sent('changed'), tries]).toEqual(['451 4.7.0', 5]);
+    expect([await sent(undefined), tries]).toEqual(['250 2.0.0', 1]);
   });
 
   test('dots: the end is CRLF.CRLF alone, and only dots behind CRLF are removed', async () => {
