@@ -13,7 +13,7 @@ import { createResolve } from './destination.ts';
 import { createEncryption } from './encryption.ts';
 import { createIpFamilies } from './ip-families.ts';
 import type { Delivery, DeliveryOptions } from './options.ts';
-import { startPacing, type TurnedAway } from './pacing.ts';
+import { Pacing, type TurnedAway } from './pacing.ts';
 import { type PlanContext, planFor } from './plan.ts';
 import { createPool } from './pool.ts';
 import { destinationOf, signs } from './route.ts';
@@ -33,7 +33,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   const aborts = createAborts();
   const pool = createPool(now);
   const unreachable = createCache<string, true>(10_000, UNREACHABLE);
-  const pacing = await startPacing({ operation: given.operation, log, aborts, now, concurrency: () => options.concurrency });
+  const pacing = await Pacing.start({ operation: given.operation, log, aborts, now, concurrency: () => options.concurrency });
   const stopping = new AbortController();
   const live: AttemptContext['live'] = new Set();
   const running = new Set<Promise<unknown>>();
@@ -99,11 +99,11 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     let started = performance.now();
     const all = (verdict: Verdict, notBefore?: number) =>
       recipients.map(() => outcomeOf({ verdict, dsn: false }, started, notBefore));
-    pacing.lookingUp(destination, 1);
-    const found = await planFor(message, address, plan).finally(() => pacing.lookingUp(destination, -1));
+    const lookUp = pacing.lookUp(destination);
+    const found = await planFor(message, address, plan).finally(() => pacing.lookedUp(lookUp));
     if ('kind' in found) return all(found);
-    const turnedAway = signal.aborted ? stopped() : await pacing.enter(found.key, destination, signal);
-    if (turnedAway !== undefined) return all(turnedAway.verdict, turnedAway.notBefore);
+    const place = signal.aborted ? stopped() : await pacing.enter({ key: found.key, lookUp, signal });
+    if ('verdict' in place) return all(place.verdict, place.notBefore);
     started = performance.now();
     let results: readonly Result[] = [];
     const transcript = message.recorded ? createTranscript() : undefined;
@@ -112,7 +112,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
       results = await attempt({ letter, recipients, targets: await found.targets(), signal, transcript }, context);
     } finally {
       const { effect, reason } = effectOf(results);
-      pacing.leave(found.key, effect, reason);
+      pacing.leave(place, effect, reason);
     }
     const outcomes = results.map((result) => outcomeOf(result, started));
     const conversation = transcript?.text() ?? '';
@@ -128,10 +128,10 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     },
     destinationOf: (message, address) => destinationOf(options.routes, message, address),
     signs: (message, address) => signs(options.routes, message, address),
-    room: pacing.room,
-    onRoom: pacing.onRoom,
-    blockedUntil: pacing.blockedUntil,
-    resting: pacing.resting,
+    room: (destination) => pacing.room(destination),
+    onRoom: (listener) => pacing.onRoom(listener),
+    blockedUntil: (destination) => pacing.blockedUntil(destination),
+    resting: () => pacing.resting(),
     reload(changes) {
       options = { ...options, ...changes };
       ({ plan, context } = build());

@@ -3,7 +3,7 @@
  * halves when the hosts ask for less, and rests after a failure: a minute at first, doubling to an hour. After a rest one
  * attempt goes first.
  */
-import { HOUR, MINUTE } from '../system/clock.ts';
+import { type Clock, HOUR, MINUTE } from '../system/clock.ts';
 import type { PaceEffect } from './verdict.ts';
 
 export type PaceState = {
@@ -79,4 +79,122 @@ export function allowed(state: PaceState, now: number): number {
 export function capacity(state: PaceState, now: number): number {
   if (isResting(state, now)) return 0;
   return state.failures > 0 ? 2 : Math.max(8, 4 * state.limit);
+}
+
+/** A place under the limit of a host set, for one attempt. `era`: how often the set had rested when the attempt began. */
+export type Place = { readonly set: HostSet; readonly era: number };
+
+/** Told of a place, or of none: the set rests. */
+type Waiting = (place: Place | undefined) => void;
+
+export type HostSetOptions = {
+  readonly now: Clock;
+  /** Sessions at most, as configured. */
+  readonly max: () => number;
+};
+
+/**
+ * Who is with one set of hosts, and who waits. Only an attempt that began since the last rest tells anything about the set, and
+ * takes a place of it: one that began earlier and hangs neither fills the place of the first attempt after a rest nor rests the set anew.
+ */
+export class HostSet {
+  readonly key: string;
+  readonly #options: HostSetOptions;
+  readonly #line: Waiting[] = [];
+  #state: PaceState;
+  #era = 0;
+  /** Attempts of this era. */
+  #running = 0;
+  /** Attempts of earlier eras that have not ended. */
+  #older = 0;
+
+  constructor(key: string, state: PaceState, options: HostSetOptions) {
+    this.key = key;
+    this.#state = state;
+    this.#options = options;
+  }
+
+  get state(): PaceState {
+    return this.#state;
+  }
+
+  get resting(): boolean {
+    return isResting(this.#state, this.#options.now());
+  }
+
+  /** Nothing runs or waits here. */
+  get idle(): boolean {
+    return this.#running + this.#older + this.#line.length === 0;
+  }
+
+  /** Attempts that may come now, to run or to wait. */
+  get room(): number {
+    return Math.max(0, this.#capacity - this.#running - this.#line.length);
+  }
+
+  /** So little room that it is not worth a claim. */
+  get isShort(): boolean {
+    const { room } = this;
+    return room === 0 || room < this.#capacity / 2;
+  }
+
+  /** A place that is free now, and that nobody waits for. */
+  take(): Place | undefined {
+    return this.#line.length === 0 && this.#running < this.#places ? this.#place() : undefined;
+  }
+
+  /** @param told is called once, with a place or without one when the set rests. @returns leaves the line. */
+  wait(told: Waiting): () => void {
+    this.#line.push(told);
+    return () => {
+      const at = this.#line.indexOf(told);
+      if (at >= 0) this.#line.splice(at, 1);
+    };
+  }
+
+  /** Gives the place back. What it has brought stands in `state`. */
+  leave({ era }: Place, effect: PaceEffect): void {
+    if (era !== this.#era) {
+      this.#older--;
+      return;
+    }
+    this.#running--;
+    const now = this.#options.now();
+    const before = this.#state;
+    this.#state = paced(before, effect, { now, max: this.#options.max() });
+    if (this.#state.blockedUntil !== before.blockedUntil && isResting(this.#state, now)) this.beginEra();
+  }
+
+  /** What runs now tells nothing about the set from here on: it rests, or the settings have changed. */
+  beginEra(): void {
+    this.#era++;
+    this.#older += this.#running;
+    this.#running = 0;
+  }
+
+  /** Lets those go first that have waited longest; a rest sends all away. */
+  advance(): void {
+    if (this.resting) this.sendAway();
+    const places = this.#places;
+    while (this.#line.length > 0 && this.#running < places) this.#line.shift()!(this.#place());
+  }
+
+  /** All that wait. */
+  sendAway(): void {
+    for (const told of this.#line.splice(0)) told(undefined);
+  }
+
+  #place(): Place {
+    this.#running++;
+    return { set: this, era: this.#era };
+  }
+
+  /** For attempts of this era. All together stay within the configured number: at a rest one of them has ended, so one place is left. */
+  get #places(): number {
+    return Math.min(allowed(this.#state, this.#options.now()), this.#options.max() - this.#older);
+  }
+
+  get #capacity(): number {
+    return capacity(this.#state, this.#options.now());
+  }
 }

@@ -4,7 +4,7 @@ import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import type { Aborts } from './aborts.ts';
-import { allowed, capacity, isResting, type PaceState, paced, START } from './host-set.ts';
+import { HostSet, isResting, type PaceState, type Place, START } from './host-set.ts';
 import { judgeReturned, type PaceEffect, type Verdict } from './verdict.ts';
 
 export type PacingOptions = {
@@ -18,28 +18,17 @@ export type PacingOptions = {
 /** Not tried: `notBefore` is set where the host set rests. */
 export type TurnedAway = { readonly verdict: Verdict; readonly notBefore?: number };
 
-export type Pacing = {
-  /** A place under the host set's limit: undefined when it is there at once, else when it comes. */
-  enter(key: string, destination: string, signal: AbortSignal): undefined | TurnedAway | Promise<TurnedAway | undefined>;
-  /** Gives the place back. @param reason what the hosts said, for the operator. */
-  leave(key: string, effect: PaceEffect, reason: string): void;
-  /** An attempt whose host set is still being looked up. */
-  lookingUp(destination: string, change: 1 | -1): void;
-  room(destination: string): number;
-  blockedUntil(destination: string): number | undefined;
-  onRoom(listener: (destination: string) => void): void;
-  /** How many host sets rest now. */
-  resting(): number;
-  /** Ways have changed: which hosts a destination has is found out anew. */
-  forgetWays(): void;
-  close(): void;
-};
+/** An attempt whose hosts are being looked up. `ways`: how often the ways had changed when it began. */
+export type LookUp = { readonly destination: string; readonly ways: number };
 
-type HostSet = {
-  readonly key: string;
-  state: PaceState;
-  running: number;
-  readonly line: ((turnedAway: TurnedAway | undefined) => void)[];
+/** `key` names the host set that was found. */
+export type Entrant = { readonly key: string; readonly lookUp: LookUp; readonly signal: AbortSignal };
+
+type Listener = (destination: string) => void;
+
+/** What is kept beside a host set. */
+type Surroundings = {
+  readonly set: HostSet;
   /** Destinations that were told of little room. */
   readonly starved: Set<string>;
   wake: NodeJS.Timeout | undefined;
@@ -52,171 +41,204 @@ const MAX_KNOWN = 50_000;
 /** Above this those are forgotten that nobody has asked for lately. */
 const MAX_SETS = 20_000;
 
-export async function startPacing({ operation, log, aborts, now, concurrency }: PacingOptions): Promise<Pacing> {
-  const sets = new Map<string, HostSet>();
-  const keys: Cache<string, string> = createCache(MAX_KNOWN);
-  const unknown = new Map<string, number>();
-  const listeners: ((destination: string) => void)[] = [];
-  const full = new Set<string>();
-  let forgetAt = MAX_SETS;
-  for (const stored of await operation.paces()) restore(stored);
+export class Pacing {
+  readonly #options: PacingOptions;
+  readonly #sets = new Map<string, Surroundings>();
+  /** The host set that a destination had when it was last looked up. */
+  readonly #keys: Cache<string, string> = createCache(MAX_KNOWN);
+  /** Look-ups under way. */
+  readonly #lookUps = new Map<string, number>();
+  /** Destinations that were told of little room while they were looked up. */
+  readonly #full = new Set<string>();
+  readonly #listeners: Listener[] = [];
+  #ways = 0;
+  #forgetAt = MAX_SETS;
 
-  function restore({ key, concurrency: limit, blockedUntil, failures }: Pace): void {
-    if (blockedUntil + HOUR < now()) return void operation.removePace(key).catch(failed);
-    const set = create(key, { ...START, limit, blockedUntil, failures });
-    set.stored = true;
-    wakeWhenRested(set);
+  private constructor(options: PacingOptions) {
+    this.#options = options;
   }
 
-  function create(key: string, state: PaceState): HostSet {
-    if (sets.size >= forgetAt) forgetIdle();
-    const set: HostSet = { key, state, running: 0, line: [], starved: new Set(), wake: undefined, stored: false };
-    sets.set(key, set);
-    return set;
+  /** With the rests of earlier processes. Rejects where the store fails. */
+  static async start(options: PacingOptions): Promise<Pacing> {
+    const pacing = new Pacing(options);
+    for (const stored of await options.operation.paces()) pacing.#restore(stored);
+    return pacing;
   }
 
-  function setOf(destination: string): HostSet | undefined {
-    const key = keys.get(destination);
-    return key === undefined ? undefined : sets.get(key);
+  lookUp(destination: string): LookUp {
+    this.#lookUps.set(destination, (this.#lookUps.get(destination) ?? 0) + 1);
+    return { destination, ways: this.#ways };
   }
 
-  function turnedAway({ state, key }: HostSet): TurnedAway {
-    return {
-      verdict: judgeReturned('4.4.5', `Waiting until ${describe(key)} may be tried again`),
-      notBefore: state.blockedUntil,
-    };
+  lookedUp({ destination }: LookUp): void {
+    const count = (this.#lookUps.get(destination) ?? 0) - 1;
+    if (count > 0) this.#lookUps.set(destination, count);
+    else this.#lookUps.delete(destination);
+    if (count <= ROOM_UNKNOWN / 2 && this.#full.delete(destination)) this.#tell(destination);
   }
 
-  /** Lets those go first that have waited longest; a rest sends all away. */
-  function advance(set: HostSet): void {
-    const places = allowed(set.state, now());
-    if (places === 0) for (const next of set.line.splice(0)) next(turnedAway(set));
-    while (set.line.length > 0 && set.running < places) {
-      set.running++;
-      set.line.shift()!(undefined);
+  /** A place under the host set's limit: at once, or when it comes. */
+  enter({ key, lookUp, signal }: Entrant): Place | TurnedAway | Promise<Place | TurnedAway> {
+    const { destination, ways } = lookUp;
+    if (ways === this.#ways && this.#keys.get(destination) !== key) this.#keys.set(destination, key);
+    const { set } = this.#sets.get(key) ?? this.#create(key, START);
+    if (set.resting) return restsUntil(set);
+    return set.take() ?? this.#wait(set, signal);
+  }
+
+  /** Gives the place back. @param reason what the hosts said, for the operator. */
+  leave(place: Place, effect: PaceEffect, reason: string): void {
+    const { set } = place;
+    const around = this.#sets.get(set.key)!;
+    const before = set.state;
+    set.leave(place, effect);
+    if (set.state !== before) this.#changed(around, before, reason);
+    this.#advance(around);
+  }
+
+  /** How many more attempts a destination takes. Who is told of little is told when there is more. */
+  room(destination: string): number {
+    const around = this.#around(destination);
+    if (around === undefined) {
+      const room = Math.max(0, ROOM_UNKNOWN - (this.#lookUps.get(destination) ?? 0));
+      if (room < ROOM_UNKNOWN / 2) this.#full.add(destination);
+      return room;
     }
-    tell(set);
+    if (around.set.isShort) around.starved.add(destination);
+    return around.set.room;
+  }
+
+  /** Undefined: it does not rest, or its hosts are not known. */
+  blockedUntil(destination: string): number | undefined {
+    const set = this.#around(destination)?.set;
+    return set?.resting === true ? set.state.blockedUntil : undefined;
+  }
+
+  onRoom(listener: Listener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** How many host sets rest now. */
+  resting(): number {
+    let count = 0;
+    for (const { set } of this.#sets.values()) if (set.resting) count++;
+    return count;
+  }
+
+  /** Which hosts a destination has is found out anew, and what began under the old settings tells nothing about hosts. */
+  forgetWays(): void {
+    this.#ways++;
+    this.#keys.clear();
+    for (const { set } of this.#sets.values()) set.beginEra();
+  }
+
+  close(): void {
+    for (const { set, wake } of this.#sets.values()) {
+      clearTimeout(wake);
+      set.sendAway();
+    }
+  }
+
+  #restore({ key, concurrency: limit, blockedUntil, failures }: Pace): void {
+    if (blockedUntil + HOUR < this.#options.now()) {
+      this.#remove(key);
+      return;
+    }
+    const around = this.#create(key, { ...START, limit, blockedUntil, failures });
+    around.stored = true;
+    this.#wakeWhenRested(around);
+  }
+
+  #create(key: string, state: PaceState): Surroundings {
+    if (this.#sets.size >= this.#forgetAt) this.#forgetIdle();
+    const { now, concurrency: max } = this.#options;
+    const set = new HostSet(key, state, { now, max });
+    const around: Surroundings = { set, starved: new Set(), wake: undefined, stored: false };
+    this.#sets.set(key, around);
+    return around;
+  }
+
+  #around(destination: string): Surroundings | undefined {
+    const key = this.#keys.get(destination);
+    return key === undefined ? undefined : this.#sets.get(key);
+  }
+
+  #wait(set: HostSet, signal: AbortSignal): Promise<Place | TurnedAway> {
+    return new Promise((resolve) => {
+      const leaveLine = set.wait((place) => {
+        forget();
+        resolve(place ?? (set.resting ? restsUntil(set) : stopped()));
+      });
+      const forget = this.#options.aborts.on(signal, () => {
+        leaveLine();
+        resolve(stopped());
+      });
+    });
+  }
+
+  #advance(around: Surroundings): void {
+    const { set, starved } = around;
+    set.advance();
+    // Not for each place that gets free: who is told claims several messages at once.
+    if (starved.size === 0 || set.isShort) return;
+    const told = [...starved];
+    starved.clear();
+    for (const destination of told) this.#tell(destination);
+  }
+
+  #tell(destination: string): void {
+    for (const listener of this.#listeners) listener(destination);
   }
 
   /** What is forgotten begins anew with two sessions: no harm an hour after its last rest, in the store as here. */
-  function forgetIdle(): void {
-    for (const set of sets.values()) {
-      const { key, running, line, state, stored } = set;
-      const rested = Math.abs(state.blockedUntil - now()) > HOUR;
-      if (running > 0 || line.length > 0 || !rested) continue;
-      clearTimeout(set.wake);
-      sets.delete(key);
-      if (stored) operation.removePace(key).catch(failed);
+  #forgetIdle(): void {
+    for (const { set, wake, stored } of this.#sets.values()) {
+      const rested = Math.abs(set.state.blockedUntil - this.#options.now()) > HOUR;
+      if (!set.idle || !rested) continue;
+      clearTimeout(wake);
+      this.#sets.delete(set.key);
+      if (stored) this.#remove(set.key);
     }
-    forgetAt = Math.max(MAX_SETS, 2 * sets.size); // looking at all of them must stay rare
+    this.#forgetAt = Math.max(MAX_SETS, 2 * this.#sets.size); // looking at all of them must stay rare
   }
 
-  /** Not for each place that gets free: whoever is told claims several messages at once. */
-  function tell(set: HostSet): void {
-    if (set.starved.size === 0 || roomOf(set) < capacity(set.state, now()) / 2 || roomOf(set) === 0) return;
-    const starved = [...set.starved];
-    set.starved.clear();
-    for (const destination of starved) for (const listener of listeners) listener(destination);
+  #wakeWhenRested(around: Surroundings): void {
+    const { set, wake } = around;
+    clearTimeout(wake);
+    if (!set.resting) this.#advance(around);
+    else around.wake = setTimeout(() => this.#wakeWhenRested(around), set.state.blockedUntil - this.#options.now()).unref();
   }
 
-  function roomOf(set: HostSet): number {
-    return Math.max(0, capacity(set.state, now()) - set.running - set.line.length);
+  #changed(around: Surroundings, before: PaceState, reason: string): void {
+    const { operation, log, now } = this.#options;
+    const { set } = around;
+    const { key, state } = set;
+    if (state.blockedUntil !== before.blockedUntil && isResting(state, now())) {
+      this.#wakeWhenRested(around);
+      around.stored = true;
+      const { limit: concurrency, blockedUntil, failures } = state;
+      log.event.warn('resting', { hosts: describe(key), until: new Date(blockedUntil).toISOString(), failures, reason });
+      operation.putPace({ key, concurrency, blockedUntil, reason, failures }).catch(this.#failed);
+    } else if (around.stored && state.failures === 0 && !set.resting) {
+      around.stored = false;
+      this.#remove(key);
+    }
   }
 
-  function wakeWhenRested(set: HostSet): void {
-    clearTimeout(set.wake);
-    if (!isResting(set.state, now())) advance(set);
-    else set.wake = setTimeout(() => wakeWhenRested(set), set.state.blockedUntil - now()).unref();
+  #remove(key: string): void {
+    this.#options.operation.removePace(key).catch(this.#failed);
   }
 
   /** A store that fails costs the memory of a rest, no mail. */
-  function failed(error: unknown): void {
-    log.event.error('pacingNotStored', { error });
-  }
+  readonly #failed = (error: unknown): void => {
+    this.#options.log.event.error('pacingNotStored', { error });
+  };
+}
 
-  function change(set: HostSet, state: PaceState, reason: string): void {
-    const before = set.state;
-    set.state = state;
-    if (state.blockedUntil !== before.blockedUntil && isResting(state, now())) {
-      wakeWhenRested(set);
-      set.stored = true;
-      const { limit, blockedUntil, failures } = state;
-      log.event.warn('resting', { hosts: describe(set.key), until: new Date(blockedUntil).toISOString(), failures, reason });
-      operation.putPace({ key: set.key, concurrency: limit, blockedUntil, reason, failures }).catch(failed);
-    } else if (set.stored && state.failures === 0 && !isResting(state, now())) {
-      set.stored = false;
-      operation.removePace(set.key).catch(failed);
-    }
-  }
-
+function restsUntil({ key, state }: HostSet): TurnedAway {
   return {
-    enter(key, destination, signal) {
-      if (keys.get(destination) !== key) keys.set(destination, key);
-      const set = sets.get(key) ?? create(key, START);
-      const places = allowed(set.state, now());
-      if (places === 0) return turnedAway(set);
-      if (set.running < places && set.line.length === 0) {
-        set.running++;
-        return undefined;
-      }
-      return new Promise((resolve) => {
-        const next = (away: TurnedAway | undefined) => {
-          forget();
-          resolve(away);
-        };
-        const forget = aborts.on(signal, () => {
-          set.line.splice(set.line.indexOf(next), 1);
-          next(stopped());
-        });
-        set.line.push(next);
-      });
-    },
-    leave(key, effect, reason) {
-      const set = sets.get(key)!;
-      set.running--;
-      const state = paced(set.state, effect, { now: now(), max: concurrency() });
-      if (state !== set.state) change(set, state, reason);
-      advance(set);
-    },
-    lookingUp(destination, step) {
-      const count = (unknown.get(destination) ?? 0) + step;
-      if (count > 0) unknown.set(destination, count);
-      else unknown.delete(destination);
-      if (step < 0 && full.has(destination) && count <= ROOM_UNKNOWN / 2) {
-        full.delete(destination);
-        for (const listener of listeners) listener(destination);
-      }
-    },
-    room(destination) {
-      const set = setOf(destination);
-      if (set === undefined) {
-        const room = Math.max(0, ROOM_UNKNOWN - (unknown.get(destination) ?? 0));
-        if (room < ROOM_UNKNOWN / 2) full.add(destination);
-        return room;
-      }
-      const room = roomOf(set);
-      if (room < capacity(set.state, now()) / 2 || room === 0) set.starved.add(destination);
-      return room;
-    },
-    blockedUntil(destination) {
-      const state = setOf(destination)?.state;
-      return state !== undefined && isResting(state, now()) ? state.blockedUntil : undefined;
-    },
-    onRoom: (listener) => {
-      listeners.push(listener);
-    },
-    resting() {
-      let count = 0;
-      for (const { state } of sets.values()) if (isResting(state, now())) count++;
-      return count;
-    },
-    forgetWays: () => keys.clear(),
-    close() {
-      for (const { wake, line } of sets.values()) {
-        clearTimeout(wake);
-        for (const next of line.splice(0)) next(stopped());
-      }
-    },
+    verdict: judgeReturned('4.4.5', `Waiting until ${describe(key)} may be tried again`),
+    notBefore: state.blockedUntil,
   };
 }
 

@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest';
-import { allowed, capacity, type PaceState, paced, START } from '../../../src/delivery/host-set.ts';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { allowed, capacity, HostSet, type PaceState, type Place, paced, START } from '../../../src/delivery/host-set.ts';
 import type { PaceEffect } from '../../../src/delivery/verdict.ts';
 import { HOUR, MINUTE } from '../../../src/system/clock.ts';
 
@@ -64,4 +65,125 @@ test('a rest that a clock set back has put far ahead is over', () => {
   expect(capacity(state, 0)).toBeGreaterThan(0);
   expect(after(['clean'], { from: state })).toMatchObject({ failures: 0, blockedUntil: 0 });
   expect(after(['block'], { from: state })).toMatchObject({ failures: 2, blockedUntil: 2 * MINUTE });
+});
+
+function aSet({ max = 20 } = {}) {
+  const clock = { now: 1_700_000_000_000 };
+  const options = { max };
+  const set = new HostSet('mx:a.test', START, { now: () => clock.now, max: () => options.max });
+  const take = () => set.take() as Place;
+  return { set, clock, options, take };
+}
+
+describe('what began before a rest', () => {
+  test('does not take the place of the first attempt after it', () => {
+    const { set, clock, take } = aSet();
+    const [hangs, hears421] = [take(), take()];
+    set.leave(hears421, 'block');
+    expect(set.take()).toBeUndefined();
+    clock.now += MINUTE;
+    const first = take();
+    expect(first).toBeDefined();
+    set.leave(first, 'clean');
+    expect(set.state).toMatchObject({ failures: 0 });
+    set.leave(hangs, 'block');
+    expect(set.resting).toBe(false);
+    expect(set.take()).toBeDefined();
+  });
+
+  test('neither rests the set anew, nor ends the rest, nor asks for less, whenever it ends', () => {
+    for (const effect of ['block', 'slow', 'clean', 'alive', 'none'] as const) {
+      const { set, clock, take } = aSet();
+      const [before, early, late] = [take(), take(), undefined];
+      set.leave(early, 'block');
+      const { state } = set;
+      set.leave(before, effect);
+      expect(set.state).toBe(state);
+      clock.now += MINUTE;
+      expect(set.take() ?? late).toBeDefined();
+    }
+  });
+
+  test('counts for the number that the operator has set', () => {
+    const { set, clock, options, take } = aSet({ max: 5 });
+    for (let i = 0; i < 10; i++) set.leave(take(), 'clean');
+    const old = Array.from({ length: 5 }, take);
+    expect(set.take()).toBeUndefined();
+    set.leave(old.pop()!, 'block');
+    clock.now += MINUTE;
+    set.leave(take(), 'clean');
+    expect(set.take()).toBeDefined();
+    expect(set.take()).toBeUndefined(); // four old ones and this
+    options.max = 2;
+    set.leave(old.pop()!, 'block');
+    expect(set.take()).toBeUndefined();
+  });
+});
+
+/** Everything that happens to a host set, in any order, by a clock that is set back now and then. */
+const happening = fc.oneof(
+  { weight: 5, arbitrary: fc.constant({ kind: 'take' } as const) },
+  { weight: 2, arbitrary: fc.constant({ kind: 'wait' } as const) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('leave' as const),
+      which: fc.nat(),
+      effect: fc.constantFrom<PaceEffect>('clean', 'alive', 'slow', 'block', 'none'),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: -MINUTE, max: 2 * HOUR }) }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'settings' } as const) },
+);
+
+test('whatever happens: never more than configured, nothing while it rests, and the first attempt after a rest always has its place', () => {
+  fc.assert(
+    fc.property(fc.array(happening, { maxLength: 120 }), fc.integer({ min: 1, max: 8 }), (events, max) => {
+      const { set, clock } = aSet({ max });
+      const held: Place[] = [];
+      let era: Place[] = [];
+      const told: number[] = [];
+      const got = (place: Place) => {
+        expect(set.resting).toBe(false);
+        held.push(place);
+        era.push(place);
+      };
+      for (const event of events) {
+        if (event.kind === 'take') {
+          const place = set.take();
+          if (place !== undefined) got(place);
+        } else if (event.kind === 'wait') {
+          const n = told.push(0) - 1;
+          set.wait((place) => {
+            told[n]!++;
+            if (place !== undefined) got(place);
+          });
+        } else if (event.kind === 'leave' && held.length > 0) {
+          const [place] = held.splice(event.which % held.length, 1);
+          const known = era.includes(place!);
+          era = era.filter((other) => other !== place);
+          const before = set.state;
+          set.leave(place!, event.effect);
+          if (!known) expect(set.state).toBe(before);
+          if (set.state.blockedUntil !== before.blockedUntil && set.resting) era = [];
+        } else if (event.kind === 'pass') clock.now += event.ms;
+        else if (event.kind === 'settings') {
+          set.beginEra();
+          era = [];
+        }
+        set.advance();
+        expect(held.length).toBeLessThanOrEqual(max);
+        expect(set.room).toBeGreaterThanOrEqual(0);
+        if (set.resting || era.length > 0 || held.length === max) continue;
+        const first = set.take();
+        expect(first).toBeDefined();
+        set.leave(first!, 'none');
+      }
+      set.sendAway();
+      expect(told.every((times) => times === 1)).toBe(true);
+      for (const place of held) set.leave(place, 'none');
+      expect(set.idle).toBe(true);
+    }),
+    { numRuns: 500 },
+  );
 });

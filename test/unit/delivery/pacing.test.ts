@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { createAborts } from '../../../src/delivery/aborts.ts';
-import { startPacing } from '../../../src/delivery/pacing.ts';
+import type { Place } from '../../../src/delivery/host-set.ts';
+import { Pacing } from '../../../src/delivery/pacing.ts';
 import type { Pace } from '../../../src/store/store.ts';
 import { HOUR, MINUTE } from '../../../src/system/clock.ts';
 import { createLog } from '../../../src/system/log.ts';
@@ -9,7 +10,7 @@ import { createMailLog } from '../../../src/system/mail-log.ts';
 async function startTestPacing() {
   const stored = new Map<string, Pace>();
   const clock = { now: 1_700_000_000_000 };
-  const pacing = await startPacing({
+  const pacing = await Pacing.start({
     operation: {
       paces: async () => [],
       putPace: async (pace) => void stored.set(pace.key, pace),
@@ -20,11 +21,15 @@ async function startTestPacing() {
     now: () => clock.now,
     concurrency: () => 20,
   });
-  const attempt = (key: string) => {
-    expect(pacing.enter(key, key, new AbortController().signal)).toBeUndefined();
-    pacing.leave(key, 'block', 'no answer');
+  const enter = (key: string) => {
+    const lookUp = pacing.lookUp(key);
+    pacing.lookedUp(lookUp);
+    return pacing.enter({ key, lookUp, signal: new AbortController().signal });
   };
-  return { pacing, stored, clock, attempt };
+  const attempt = (key: string) => {
+    pacing.leave(enter(key) as Place, 'block', 'no answer');
+  };
+  return { pacing, stored, clock, enter, attempt };
 }
 
 test('dead hosts are forgotten when their rest is long over, in the store too, however many there were', async () => {
@@ -47,5 +52,28 @@ test('what rests, or rested a short while ago, is not forgotten', async () => {
   expect(stored.size).toBe(20_002);
   clock.now += 10;
   expect(pacing.blockedUntil('another')).toBe(clock.now - 10 + MINUTE);
+  pacing.close();
+});
+
+test('a look-up that began before the settings changed does not bring the old hosts back', async () => {
+  const { pacing, attempt } = await startTestPacing();
+  attempt('old');
+  const lookUp = pacing.lookUp('a.test');
+  pacing.forgetWays();
+  pacing.lookedUp(lookUp);
+  expect(pacing.enter({ key: 'old', lookUp, signal: new AbortController().signal })).toMatchObject({
+    notBefore: expect.any(Number),
+  });
+  expect(pacing.room('a.test')).toBe(10);
+  expect(pacing.blockedUntil('a.test')).toBeUndefined();
+  pacing.close();
+});
+
+test('a failure under settings that have been changed since rests nobody', async () => {
+  const { pacing, enter } = await startTestPacing();
+  const place = enter('route:upstream') as Place;
+  pacing.forgetWays();
+  pacing.leave(place, 'block', 'wrong password');
+  expect(pacing.resting()).toBe(0);
   pacing.close();
 });
