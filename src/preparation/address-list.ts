@@ -1,84 +1,110 @@
 /**
- * The address list of From and Sender: RFC 5322 §3.4, with its obsolete forms and the groups of RFC 6854. One pass over the
- * text, nothing recursive, no regular expression that could take long.
+ * The address list of From and Sender: RFC 5322 §3.4, read as strictly as it must be so that every reader finds the same address.
+ * What common parsers read differently is refused with its cause: groups (RFC 6854), routes, an address as the name of another
+ * one. Obsolete forms that have one reading pass. One pass over the text, nothing recursive, no regular expression that could
+ * take long.
  */
+import { domainToUnicode } from 'node:url';
+import { spellLocalPart } from '../smtp/address.ts';
 import { toAsciiDomain } from '../smtp/domain.ts';
 
 export type ParsedMailbox = {
-  /** `local-part@domain`, the domain as lower-case A-labels where it is a domain name. */
+  /** `local-part@domain`: the local part in its one spelling, the domain as lower-case A-labels where it is a domain name. */
   readonly address: string;
   /** What stands before the angle bracket, as written; empty without one. */
   readonly phrase: string;
 };
 
-type Token = { readonly kind: 'atom' | 'quoted' | 'special'; readonly text: string; readonly start: number };
+/** Why a text is no address list that all read alike; 'syntax' where there is no better word. */
+export type AddressProblem = 'syntax' | 'not closed' | 'comma' | 'colon' | 'route' | 'at sign' | 'parenthesis' | 'look-alike';
 
-/** @returns undefined where the text is no address list; empty lists and empty groups give no mailbox. */
-export function parseAddressList(text: string): readonly ParsedMailbox[] | undefined {
+type Token = { readonly kind: 'atom' | 'quoted' | 'literal' | 'special'; readonly text: string; readonly start: number };
+
+/** Empty lists give no mailbox. */
+export function parseAddressList(text: string): readonly ParsedMailbox[] | AddressProblem {
   const tokens = tokenize(text);
-  if (tokens === undefined) return undefined;
+  if (typeof tokens === 'string') return tokens;
   const mailboxes: ParsedMailbox[] = [];
-  let inGroup = false;
   let start = 0;
   for (let i = 0; i <= tokens.length; i++) {
-    const special = i === tokens.length ? 'end' : tokens[i]!.kind === 'special' ? tokens[i]!.text : undefined;
+    const special = i === tokens.length ? ',' : specialAt(tokens, i);
     if (special === '<') {
       i = closing(tokens, i);
-      if (i === -1) return undefined;
-    } else if (special === ':' && !inGroup) {
-      inGroup = true;
-      start = i + 1;
-    } else if (special === ',' || special === 'end' || (special === ';' && inGroup)) {
+      if (i === -1) return 'not closed';
+    } else if (special === ',') {
       if (i > start) {
         const mailbox = parseMailboxTokens(tokens.slice(start, i), text);
-        if (mailbox === undefined) return undefined;
+        if (typeof mailbox === 'string') return mailbox === 'syntax' && isSplitName(tokens, start, i) ? 'comma' : mailbox;
         mailboxes.push(mailbox);
       }
-      if (special === ';') inGroup = false;
       start = i + 1;
-    } else if (special !== undefined && special !== '@' && special !== '.') return undefined;
+    } else if (special === ':') return 'colon';
+    else if (special === ')') return 'parenthesis';
+    else if (special !== undefined && special !== '@' && special !== '.') return 'syntax';
   }
-  return inGroup ? undefined : mailboxes;
+  return mailboxes;
+}
+
+function specialAt(tokens: readonly Token[], i: number): string | undefined {
+  const token = tokens[i];
+  return token?.kind === 'special' ? token.text : undefined;
 }
 
 function closing(tokens: readonly Token[], open: number): number {
   for (let i = open + 1; i < tokens.length; i++) {
-    if (tokens[i]!.kind !== 'special') continue;
-    if (tokens[i]!.text === '>') return i;
-    if (tokens[i]!.text === '<') return -1;
+    const special = specialAt(tokens, i);
+    if (special === '>') return i;
+    if (special === '<') return -1;
   }
   return -1;
 }
 
+/** `Author, Ann <ann@example.org>`: words alone, and a comma beside them. */
+function isSplitName(tokens: readonly Token[], start: number, end: number): boolean {
+  return (start > 0 || end < tokens.length) && !tokens.slice(start, end).some((_, i) => specialAt(tokens, start + i) === '@');
+}
+
 /** `phrase <addr-spec>`, or an addr-spec alone. Nothing may follow the bracket. */
-function parseMailboxTokens(tokens: readonly Token[], text: string): ParsedMailbox | undefined {
-  const open = tokens.findIndex(({ kind, text: special }) => kind === 'special' && special === '<');
+function parseMailboxTokens(tokens: readonly Token[], text: string): ParsedMailbox | AddressProblem {
+  const open = tokens.findIndex((_, i) => specialAt(tokens, i) === '<');
   if (open === -1) return withPhrase(parseAddrSpec(tokens), '');
-  const last = tokens[tokens.length - 1]!;
-  if (last.kind !== 'special' || last.text !== '>') return undefined;
-  const phrase = open === 0 ? '' : text.slice(tokens[0]!.start, tokens[open]!.start).trim();
-  return withPhrase(parseAddrSpec(withoutRoute(tokens.slice(open + 1, -1))), phrase);
+  if (specialAt(tokens, tokens.length - 1) !== '>') return 'syntax';
+  const inside = tokens.slice(open + 1, -1);
+  if (inside.some((_, i) => specialAt(inside, i) === ':')) return specialAt(inside, 0) === '@' ? 'route' : 'syntax';
+  const name = tokens.slice(0, open);
+  const address = parseAddrSpec(inside);
+  // A name that is the address itself says nothing else to anybody.
+  if (name.some(holdsAtSign) && parseAddrSpec(name).toLowerCase() !== address.toLowerCase()) return 'at sign';
+  return withPhrase(address, open === 0 ? '' : text.slice(tokens[0]!.start, tokens[open]!.start).trim());
 }
 
-function withPhrase(address: string | undefined, phrase: string): ParsedMailbox | undefined {
-  return address === undefined ? undefined : { address, phrase };
+/** Outside quotes. */
+function holdsAtSign({ kind, text }: Token): boolean {
+  return kind === 'special' ? text === '@' : kind === 'literal' && /[@<>]/.test(text);
 }
 
-/** `@a,@b:user@example.org` means user@example.org: RFC 5322 §4.4. */
-function withoutRoute(tokens: readonly Token[]): readonly Token[] {
-  const colon = tokens.findIndex(({ kind, text }) => kind === 'special' && text === ':');
-  return colon !== -1 && tokens[0]!.text === '@' ? tokens.slice(colon + 1) : tokens;
+function withPhrase(address: string, phrase: string): ParsedMailbox | AddressProblem {
+  return isProblem(address) ? address : { address, phrase };
 }
 
-/** Words and dots, one `@`, words and dots or a domain literal. */
-function parseAddrSpec(tokens: readonly Token[]): string | undefined {
-  const at = tokens.findIndex(({ kind, text }) => kind === 'special' && text === '@');
-  if (at < 1 || at === tokens.length - 1) return undefined;
+const isProblem = (text: string): text is AddressProblem => !text.includes('@');
+
+/** Words and dots, one `@`, words and dots or a domain literal. @returns the address, or an AddressProblem. */
+function parseAddrSpec(tokens: readonly Token[]): string {
+  const at = tokens.findIndex((_, i) => specialAt(tokens, i) === '@');
+  if (at < 1 || at === tokens.length - 1) return 'syntax';
   const localPart = joinWords(tokens.slice(0, at), true);
   const domain = joinWords(tokens.slice(at + 1), false);
-  if (localPart === undefined || domain === undefined) return undefined;
+  if (localPart === undefined || domain === undefined) return 'syntax';
+  if (/[@<>]/.test(localPart)) return 'at sign';
   const ascii = toAsciiDomain(domain) ?? (/^[\x21-\x7e]+$/.test(domain) ? domain.toLowerCase() : undefined);
-  return ascii === undefined ? undefined : `${localPart}@${ascii}`;
+  if (ascii === undefined) return 'syntax';
+  return isWrittenAs(ascii, domain) ? `${spellLocalPart(localPart)}@${ascii}` : 'look-alike';
+}
+
+/** False where characters were mapped to others: `。` to a dot, a full-width letter to a letter, a hidden one to nothing. */
+function isWrittenAs(ascii: string, domain: string): boolean {
+  return /^[\x00-\x7f]*$/.test(domain) || domainToUnicode(ascii) === domain.normalize('NFC').toLowerCase();
 }
 
 /** word *("." word); doubled dots are none of the grammar, but phones in Japan made them: they pass in the local part. */
@@ -87,26 +113,20 @@ function joinWords(tokens: readonly Token[], local: boolean): string | undefined
   let afterWord = false;
   for (const { kind, text } of tokens) {
     if (kind === 'special' && text !== '.') return undefined;
-    if (kind === 'quoted' && !local) return undefined;
+    if (kind === (local ? 'literal' : 'quoted') || /[\x00-\x1f\x7f]/.test(text)) return undefined;
     if (kind !== 'special' && afterWord) return undefined;
     if (kind === 'special' && !afterWord && !local) return undefined;
-    joined += kind === 'quoted' ? quoteIfNeeded(text) : text;
+    joined += text;
     afterWord = kind !== 'special';
   }
   return !local && !afterWord ? undefined : joined;
 }
 
-/** The same mailbox is always spelled the same, so that a quoted name cannot pass for another one. */
-function quoteIfNeeded(text: string): string {
-  return /^[\w!#$%&'*+/=?^`{|}~\u0080-\uffff-]+(?:\.[\w!#$%&'*+/=?^`{|}~\u0080-\uffff-]+)*$/.test(text)
-    ? text
-    : `"${text.replace(/["\\]/g, '\\$&')}"`;
-}
+const SPECIALS = '<>@,;:.)';
+const ENDS_ATOM = ` \t("[${SPECIALS}`;
 
-const SPECIALS = '<>@,;:.';
-
-/** Comments and blanks are dropped. @returns undefined for a quote, comment or literal that is not closed. */
-function tokenize(text: string): readonly Token[] | undefined {
+/** Comments and blanks are dropped. */
+function tokenize(text: string): readonly Token[] | AddressProblem {
   const tokens: Token[] = [];
   let i = 0;
   while (i < text.length) {
@@ -114,23 +134,25 @@ function tokenize(text: string): readonly Token[] | undefined {
     if (char === ' ' || char === '\t') i++;
     else if (char === '(') {
       i = skipComment(text, i);
-      if (i === -1) return undefined;
+      if (i === -1) return 'not closed';
     } else if (char === '"') {
       const end = endOf(text, i, '"');
-      if (end === -1) return undefined;
+      if (end === -1) return 'not closed';
       tokens.push({ kind: 'quoted', text: text.slice(i + 1, end).replace(/\\(.)/gs, '$1'), start: i });
       i = end + 1;
     } else if (char === '[') {
       const end = endOf(text, i, ']');
-      if (end === -1) return undefined;
-      tokens.push({ kind: 'atom', text: text.slice(i, end + 1), start: i });
+      if (end === -1) return 'not closed';
+      tokens.push({ kind: 'literal', text: text.slice(i, end + 1), start: i });
       i = end + 1;
     } else if (SPECIALS.includes(char)) {
       tokens.push({ kind: 'special', text: char, start: i });
       i++;
     } else {
       const start = i;
-      while (i < text.length && !' \t("[<>@,;:.'.includes(text[i]!)) i++;
+      while (i < text.length && !ENDS_ATOM.includes(text[i]!)) i++;
+      // Some take the next character for a quoted one, others for what it is.
+      if (text[i - 1] === '\\' && i < text.length && text[i] !== ' ' && text[i] !== '\t') return 'syntax';
       tokens.push({ kind: 'atom', text: text.slice(start, i), start });
     }
   }

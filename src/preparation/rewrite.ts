@@ -11,6 +11,7 @@ export function rewriteFrom(fields: readonly HeaderField[], address: string): re
 }
 
 function rewritten(field: HeaderField, address: string): string {
-  const phrase = parseAddressList(fieldValue(field, 'utf8'))?.[0]?.phrase ?? '';
+  const parsed = parseAddressList(fieldValue(field, 'utf8'));
+  const phrase = typeof parsed === 'string' ? '' : (parsed[0]?.phrase ?? '');
   return phrase === '' ? address : `${phrase} <${address}>`;
 }

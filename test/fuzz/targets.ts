@@ -83,10 +83,9 @@ function addresses(input: Buffer): string {
 function addressLists(input: Buffer): string {
   const text = input.toString('utf8').replaceAll(/[\r\n\0]/g, ' ');
   const list = parseAddressList(text);
-  for (const { address } of list ?? []) assert.match(address, /.*@[^@]+$|@\[.*\]$/s);
-  return list === undefined
-    ? 'none'
-    : `${Math.min(list.length, 5)} ${list.some(({ phrase }) => phrase !== '')} ${list[0]?.address.startsWith('"')}`;
+  if (typeof list === 'string') return list;
+  for (const { address } of list) assert.match(address, /.*@[^@]+$|@\[.*\]$/s);
+  return `${Math.min(list.length, 5)} ${list.some(({ phrase }) => phrase !== '')} ${list[0]?.address.startsWith('"')}`;
 }
 
 function headers(input: Buffer): string {

@@ -56,7 +56,7 @@ const HEADERS: Readonly<Record<string, string | Buffer>> = {
   'an empty field of every signed kind': `${BASE}Cc:\r\nReply-To:\r\nMIME-Version:\r\nContent-Type:\r\nContent-Transfer-Encoding:\r\nReferences:\r\n`,
   'values with colons and semicolons': `${BASE}X-Odd: a: b; c=d;; =\r\nX-Odd2:::\r\n`,
   'bare LF in the header': BASE.replaceAll('\r\n', '\n'),
-  'From in a group': `${BASE.replace('Ann Author <ann@sender.test>', 'Staff: ann@sender.test, bo@sender.test;')}Sender: ann@sender.test\r\n`,
+  'several authors in brackets': `${BASE.replace('Ann Author', 'Bo <bo@sender.test>,\r\n Ann')}Sender: ann@sender.test\r\n`,
 };
 
 /** Bodies; `undefined`: there is not even the empty line. */

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { parseAddressList } from '../../../src/preparation/address-list.ts';
 
-const addresses = (text: string) => parseAddressList(text)?.map(({ address }) => address);
+function addresses(text: string): string | readonly string[] {
+  const list = parseAddressList(text);
+  return typeof list === 'string' ? list : list.map(({ address }) => address);
+}
 
 describe('RFC 5322 §3.4: address lists', () => {
   test.each([
@@ -17,10 +20,6 @@ describe('RFC 5322 §3.4: address lists', () => {
     ['"john doe"@sender.test', ['"john doe"@sender.test']],
     ['"john.doe"@sender.test', ['john.doe@sender.test']],
     ['"a\\"b"@sender.test', ['"a\\"b"@sender.test']],
-    ['<@a.test,@b.test:ann@sender.test>', ['ann@sender.test']],
-    ['Staff: ann@sender.test, Bo <bo@x.test>;', ['ann@sender.test', 'bo@x.test']],
-    ['A: a@x.test;, B: b@x.test;, c@x.test', ['a@x.test', 'b@x.test', 'c@x.test']],
-    ['Nobody:;', []],
     ['', []],
     [', ann@sender.test,,', ['ann@sender.test']],
     ['ann@münchen.test', ['ann@xn--mnchen-3ya.test']],
@@ -28,7 +27,12 @@ describe('RFC 5322 §3.4: address lists', () => {
     ['jürgen@sender.test', ['jürgen@sender.test']],
     ['ann@[192.0.2.1]', ['ann@[192.0.2.1]']],
     ['ann@my_host.local', ['ann@my_host.local']],
-    ['a..b.@docomo.test', ['a..b.@docomo.test']],
+    ['a..b.@docomo.test', ['"a..b."@docomo.test']],
+    ['ann@sender.test <Ann@Sender.test>', ['Ann@sender.test']],
+    ['"ceo@bank.example" <ann@sender.test>', ['ann@sender.test']],
+    ['[Ticket 5] DOMAIN\\ann <ann@sender.test>', ['ann@sender.test']],
+    ['ann@straße.test', ['ann@xn--strae-oqa.test']],
+    ['John Q. Public <ann@sender.test>', ['ann@sender.test']],
     ['Ann <ann@sender.test> (comment)', ['ann@sender.test']],
     ['=?utf-8?q?Ann=2C?= <ann@sender.test>', ['ann@sender.test']],
   ])('%j', (text, expected) => {
@@ -41,32 +45,42 @@ describe('RFC 5322 §3.4: address lists', () => {
     'ann@',
     '@sender.test',
     'ann@a@b.test',
-    '<ann@sender.test',
     'ann@sender.test>',
     '<ann@sender.test> <eve@evil.test>',
     '<ann@sender.test> eve@evil.test',
     'ann@sender.test eve@evil.test',
-    '<<ann@sender.test>>',
     '<>',
     'Ann <>',
-    '"ann@sender.test',
-    '(ann@sender.test',
-    'ann@[1.2.3.4',
-    'Group: ann@sender.test',
-    'A: B: ann@sender.test;;',
     'ann@sender..test',
     'ann@"sender.test"',
     'ann b@sender.test',
+    'ann\u0001@sender.test',
     ';',
+    'a\\"ceo@bank.example" <ann@sender.test>',
   ])('%j is none', (text) => {
-    expect(addresses(text)).toBeUndefined();
+    expect(addresses(text)).toBe('syntax');
+  });
+
+  test.each([
+    ['not closed', '<ann@sender.test', '<<ann@sender.test>>', '"ann@sender.test', '(ann@sender.test', 'ann@[1.2.3.4'],
+    ['colon', 'ceo@bank.example: ann@sender.test;', 'Staff: ann@sender.test, Bo <bo@x.test>;', 'Nobody:;', 'A: B: a@b.test;;'],
+    ['colon', 'Group: ann@sender.test', 'Re: your mail <ann@sender.test>', 'a@x.test, B: b@x.test;'],
+    ['route', '<@a.test,@b.test:ann@sender.test>', 'ceo@bank.example <@a.test:ann@sender.test>', '<@ceo:ann@sender.test>'],
+    ['at sign', 'ceo@bank.example <ann@sender.test>', 'ceo @ bank.example <ann@sender.test>', '@ <ann@sender.test>'],
+    ['at sign', '=?utf-8?q?ceo@bank.example?= <ann@sender.test>', '[ceo@bank.example] <ann@sender.test>'],
+    ['at sign', '"x" ceo@bank.example <ann@sender.test>', '"ceo@bank.example x"@sender.test', '"<ceo"@sender.test'],
+    ['parenthesis', 'a) ceo@bank.example <ann@sender.test>', 'Ann) <ann@sender.test>', '(a)) ann@sender.test'],
+    ['look-alike', 'ann@sender。test', 'ann@sender．test', 'ann@ｓender.test', 'ann@sen\u00adder.test', 'ann@sender｡test'],
+    ['comma', 'Author, Ann <ann@sender.test>', 'ann@sender.test, Bo'],
+  ] as const)('who reads another address in it hears of the %s', (problem, ...texts) => {
+    for (const text of texts) expect(addresses(text), text).toBe(problem);
   });
 
   test('the phrase is kept as it is written', () => {
     expect(parseAddressList('"Author, Ann" <ann@sender.test>')).toEqual([
       { address: 'ann@sender.test', phrase: '"Author, Ann"' },
     ]);
-    expect(parseAddressList('A: x@y.test, Bo B. <bo@sender.test>;')?.[1]?.phrase).toBe('Bo B.');
+    expect(parseAddressList('x@y.test, Bo B. <bo@sender.test>')).toMatchObject([{ phrase: '' }, { phrase: 'Bo B.' }]);
   });
 
   test.each([
