@@ -109,6 +109,10 @@ describe.each(files)('%s', (file) => {
   });
 });
 
+test('a reply is made final in one place', () => {
+  expect(files.filter((file) => source(file).includes('as FinalReply'))).toEqual(['delivery/verdict.ts']);
+});
+
 /** Two files may name each other's types: those are gone when the program runs. */
 test('no cycle of imports between values', () => {
   const graph = new Map(

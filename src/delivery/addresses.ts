@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import type { AddressGuard } from './address-guard.ts';
 import type { Family } from './ip-families.ts';
-import { judgeProblem, type Verdict } from './verdict.ts';
+import { judgeOurProblem, judgeProblem, type Verdict } from './verdict.ts';
 
 /** A host to look up, with whatever belongs to it. */
 export type Named = { readonly name: string };
@@ -118,8 +118,8 @@ type Asked = Pick<AddressRequest<Named>, 'families' | 'provisional' | 'domain'>;
 /** A failed look-up may hide the address that works, so it is looked at first; then a host that another family would reach. */
 function problemOf(obstacles: Obstacles, { families, provisional, domain }: Asked): Verdict {
   if (obstacles.temporary !== undefined)
-    return judgeProblem('dns', `Looking up the hosts of ${domain} failed: ${obstacles.temporary}`);
-  if (obstacles.otherFamily && provisional) return temporary(wrongFamily(families, domain));
+    return judgeOurProblem('dns', `Looking up the hosts of ${domain} failed: ${obstacles.temporary}`);
+  if (obstacles.otherFamily && provisional) return judgeOurProblem('unrouted', wrongFamily(families, domain).reply.text);
   if (obstacles.self !== undefined) return judgeProblem('loop', `Mail for ${domain} loops back to this relay: ${obstacles.self}`);
   if (obstacles.private !== undefined) {
     return judgeProblem('private', `The hosts of ${domain} have only private or reserved addresses: ${obstacles.private}`);
@@ -134,9 +134,4 @@ function wrongFamily(families: readonly Family[], domain: string): Verdict {
     `only${has === 'IPv6' ? 'Ipv6' : 'Ipv4'}`,
     `The hosts of ${domain} have ${has} addresses only, and this relay sends over ${uses} (delivery.ip)`,
   );
-}
-
-/** What is true of us and for now returns no mail: RFC 3463 §3.5, X.4.4. */
-function temporary(verdict: Verdict): Verdict {
-  return { ...verdict, kind: 'delayed', reply: { ...verdict.reply, code: 451, status: '4.4.4' } };
 }

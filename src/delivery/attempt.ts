@@ -9,7 +9,7 @@ import type { Pool } from './pool.ts';
 import { isUsable, openSession, type Session, type SessionContext, type Target } from './session.ts';
 import { type TransactionResult, transact } from './transaction.ts';
 import type { Transcript } from './transcript.ts';
-import { judgeReturned, type PaceEffect, type Verdict } from './verdict.ts';
+import { type AboutUs, judgeReturned, type PaceEffect, type Verdict } from './verdict.ts';
 
 export type AttemptContext = {
   readonly pool: Pool;
@@ -97,6 +97,8 @@ class Conversation {
   readonly #job: Job;
   readonly #context: AttemptContext;
   readonly #forget: () => void;
+  /** The message has been tried before. */
+  readonly #later: boolean;
   #stopped = false;
   #connection: Connection | undefined;
   #session: Session | undefined;
@@ -104,6 +106,7 @@ class Conversation {
   constructor(job: Job, context: AttemptContext) {
     this.#job = job;
     this.#context = context;
+    this.#later = job.recipients.every(({ attempts }) => attempts > 0);
     this.#forget = context.aborts.on(job.signal, () => this.stop(job.signal.reason));
     this.#stopped = job.signal.aborted; // while addresses were looked up
     context.live.add(this);
@@ -149,11 +152,12 @@ class Conversation {
     if (this.#stopped) return { verdict: stopped(), reached: false, tls: undefined };
     const { session: context, unreachable } = this.#context;
     const { transcript } = this.#job;
-    const opened = await openSession(target, context, (connection) => {
+    const begun = (connection: Connection) => {
       this.#connection = connection;
       connection.transcript = transcript;
       transcript?.note(`connecting to ${target.mx} [${target.ip}] port ${target.port}`);
-    });
+    };
+    const opened = await openSession(target, context, { later: this.#later, begun });
     if (unreachable.size > 0 || 'verdict' in opened)
       remember(unreachable, target, 'verdict' in opened && !opened.reached && opened.verdict.pace !== 'none');
     return opened;
@@ -166,6 +170,11 @@ class Conversation {
     const verdicts = await transact(session, letter, group, this.#context.eightBit);
     this.#session = undefined;
     this.#connection = undefined;
+    // What is refused in clear may be welcome under TLS: the next attempt begins with it.
+    if (session.standing.tls === 'failed' && verdicts !== 'stale' && verdicts.some(({ about }) => about === 'us')) {
+      session.worn = true;
+      this.#context.session.encryption.forgetFailure(session.target.tls, session.target.ip);
+    }
     return verdicts;
   }
 
@@ -192,6 +201,6 @@ function remember(unreachable: Cache<string, true>, { ip }: Target, failed: bool
   else unreachable.delete(ip);
 }
 
-function stopped(): Verdict {
+function stopped(): AboutUs {
   return judgeReturned('4.3.2', 'The relay is shutting down');
 }

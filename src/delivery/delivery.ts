@@ -43,7 +43,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   /** All that follows from the options; what goes on keeps what it began with. */
   function build(): { plan: PlanContext; context: AttemptContext } {
     const { dns, hostname, source } = options;
-    const encryption = createEncryption(options.caFile);
+    const encryption = createEncryption(options.caFile, now);
     return {
       plan: {
         options,
@@ -153,12 +153,13 @@ function stopped(): TurnedAway {
 }
 
 function outcomeOf({ verdict, target, tls, dsn }: Result, started: number, notBefore?: number): Outcome {
-  const { kind, reply } = verdict;
   const where = {
     ...(target !== undefined && { mx: target.mx, ip: target.ip }),
     ...(tls !== undefined && { tls }),
     seconds: Math.round(performance.now() - started) / SECOND,
   };
+  if (verdict.kind === 'failed') return { kind: verdict.kind, reply: verdict.reply, ...where };
+  const { kind, reply } = verdict;
   if (kind === 'relayed') return { kind, reply, dsnPassedOn: dsn, ...where };
   if (kind === 'returned') return { kind, reply, ...where, ...(notBefore !== undefined && { notBefore }) };
   return { kind, reply, ...where };

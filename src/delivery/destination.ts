@@ -1,6 +1,6 @@
 /** Where mail for a domain goes: MX, null MX, or the domain itself. RFC 5321 §5.1, RFC 7505. */
 import type { Dns, MxRecord } from '../dns/dns.ts';
-import { judgeProblem, type Verdict } from './verdict.ts';
+import { judgeOurProblem, judgeProblem, type Verdict } from './verdict.ts';
 
 export type Destination = {
   /** Host names, the preferred first; those of one list are equals. */
@@ -32,7 +32,7 @@ export function createResolve(dns: Dns, hostname: string): Resolve {
       case 'nxdomain':
         return judgeProblem('noDomain', `The domain ${domain} does not exist`);
       case 'temporary': // never taken for "no MX"
-        return judgeProblem('dns', `Looking up the MX of ${domain} failed: ${answer.cause}`);
+        return judgeOurProblem('dns', `Looking up the MX of ${domain} failed: ${answer.cause}`);
     }
   };
 }

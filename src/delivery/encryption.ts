@@ -3,24 +3,38 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { type Cache, createCache } from '../system/cache.ts';
-import { HOUR } from '../system/clock.ts';
+import { type Clock, DAY, HOUR, systemClock } from '../system/clock.ts';
 import type { TlsStart } from './connection.ts';
 import type { TlsPolicy } from './tls-policy.ts';
 
 export type Encryption = {
   startFor(policy: TlsPolicy, ip: string): TlsStart;
-  /** TLS failed with this host though it offered it; opportunistic mail goes in clear for an hour at most. */
+  /** TLS has failed with this host in more than one attempt: opportunistic mail goes in clear, for an hour at most. */
   isBroken(policy: TlsPolicy, ip: string): boolean;
-  markBroken(policy: TlsPolicy, ip: string): void;
+  /**
+   * TLS has failed with this host though it offered it. @param later the message has been tried before. `clear`: TLS had failed
+   * with the host in an earlier attempt too. Then it protects nobody, and clear text is what this host would get without it:
+   * RFC 7435 §3. One failure alone may be a stumble, or an attack.
+   */
+  noteFailure(policy: TlsPolicy, ip: string, later: boolean): 'clear' | 'wait';
+  /** TLS works with this host, or clear text does not: the next attempt begins with TLS. */
+  forgetFailure(policy: TlsPolicy, ip: string): void;
 };
 
+type Broken = { readonly at: number; readonly confirmed: boolean };
+
+/** So long it is not asked for TLS. */
+const NOT_ASKED = HOUR;
+/** So long a failure counts as an earlier one. Longer than any pause of the queue's schedule. */
+const REMEMBERED = 2 * DAY;
+
 /** @param caFile PEM of further roots. Throws where it cannot be read. */
-export function createEncryption(caFile: string | undefined): Encryption {
+export function createEncryption(caFile: string | undefined, now: Clock = systemClock): Encryption {
   const unverified = createSecureContext();
   const extra = caFile === undefined ? undefined : readFileSync(caFile, 'utf8');
   let trusting: SecureContext | undefined;
   const sessions: Cache<string, Buffer> = createCache(5000, HOUR);
-  const broken: Cache<string, true> = createCache(5000, HOUR);
+  const broken: Cache<string, Broken> = createCache(5000, REMEMBERED);
 
   /** Parsing all roots takes milliseconds: only where verification is asked for, and once. */
   function verified(): SecureContext {
@@ -44,9 +58,28 @@ export function createEncryption(caFile: string | undefined): Encryption {
         onSession: (fresh) => sessions.set(key, fresh),
       };
     },
-    isBroken: (policy, ip) => !policy.required && broken.has(`${policy.name} ${ip}`),
-    markBroken: (policy, ip) => {
-      broken.set(`${policy.name} ${ip}`, true);
+    isBroken(policy, ip) {
+      if (policy.required || broken.size === 0) return false;
+      const known = broken.get(hostOf(policy, ip));
+      // A clock that has been set back makes it seem to lie ahead: that proves nothing.
+      return known?.confirmed === true && Math.abs(now() - known.at) < NOT_ASKED;
+    },
+    noteFailure(policy, ip, later) {
+      // A session that this host cannot resume must not be the cause of the next failure.
+      sessions.delete(`${policy.level} ${policy.name} ${ip}`);
+      if (policy.required) return 'wait';
+      const host = hostOf(policy, ip);
+      const known = broken.get(host);
+      const confirmed = known !== undefined && (later || known.confirmed);
+      broken.set(host, { at: now(), confirmed });
+      return confirmed ? 'clear' : 'wait';
+    },
+    forgetFailure(policy, ip) {
+      if (broken.size > 0) broken.delete(hostOf(policy, ip));
     },
   };
+}
+
+function hostOf({ name }: TlsPolicy, ip: string): string {
+  return `${name} ${ip}`;
 }

@@ -5,7 +5,7 @@ import { type Clock, HOUR } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import type { Aborts } from './aborts.ts';
 import { HostSet, isResting, type PaceState, type Place, START } from './host-set.ts';
-import { judgeReturned, type PaceEffect, type Verdict } from './verdict.ts';
+import { type AboutUs, judgeReturned, type PaceEffect } from './verdict.ts';
 
 export type PacingOptions = {
   readonly operation: Pick<OperationStore, 'paces' | 'putPace' | 'removePace'>;
@@ -16,7 +16,7 @@ export type PacingOptions = {
 };
 
 /** Not tried: `notBefore` is set where the host set rests. */
-export type TurnedAway = { readonly verdict: Verdict; readonly notBefore?: number };
+export type TurnedAway = { readonly verdict: AboutUs; readonly notBefore?: number };
 
 /** An attempt whose hosts are being looked up. `ways`: how often the ways had changed when it began. */
 export type LookUp = { readonly destination: string; readonly ways: number };

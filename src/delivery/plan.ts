@@ -9,7 +9,7 @@ import type { DeliveryOptions, Route } from './options.ts';
 import { candidateRoutes, matchesDomain, parseHost, type Routed } from './route.ts';
 import type { Target } from './session.ts';
 import { tlsPolicy } from './tls-policy.ts';
-import type { Verdict } from './verdict.ts';
+import { type AboutUs, judgeOurProblem, type Verdict } from './verdict.ts';
 
 /** Targets in the order to try them, found when they are needed. */
 export type Targets = {
@@ -86,8 +86,8 @@ function byRoute(route: Route, context: PlanContext): Plan {
 const IMPLICIT_TLS = 465;
 
 /** A route that leads nowhere is the operator's mistake: mail waits until it is put right. */
-function misrouted(verdict: Verdict): Verdict {
-  return { ...verdict, kind: 'delayed', reply: { ...verdict.reply, code: 451, status: '4.4.4' } };
+function misrouted({ reply }: Verdict): AboutUs {
+  return judgeOurProblem('unrouted', reply.text);
 }
 
 function targetsOf(

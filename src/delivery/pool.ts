@@ -57,8 +57,9 @@ export function createPool(now: Clock): Pool {
       return session;
     },
     give(session) {
-      const { connection, target } = session;
-      if (closed || !isUsable(session)) return leave(session);
+      const { connection, target, standing } = session;
+      // In clear for want of working TLS: the next message may find it working.
+      if (closed || !isUsable(session) || standing.tls === 'failed') return leave(session);
       const key = keyOf(target);
       connection.onIdleEnd = () => forget(key, session);
       const list = idle.get(key);

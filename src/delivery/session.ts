@@ -9,11 +9,11 @@ import type { MailLog } from '../system/mail-log.ts';
 import { Connection, type Milliseconds } from './connection.ts';
 import type { Encryption } from './encryption.ts';
 import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.ts';
-import type { Failure, Stage } from './failure.ts';
+import type { Failure } from './failure.ts';
 import type { RemoteReply } from './reply-reader.ts';
 import type { TlsPolicy } from './tls-policy.ts';
 import { type Login, logIn } from './upstream-login.ts';
-import { judgeFailure, judgeReply, type Verdict } from './verdict.ts';
+import { type AboutUs, judgeFailure, judgeSession, type SessionStage, type Standing } from './verdict.ts';
 
 /** One address of one host, and the way to talk to it. */
 export type Target = {
@@ -40,6 +40,8 @@ export type Session = {
   readonly connection: Connection;
   readonly extensions: Extensions;
   readonly tls: string | undefined;
+  /** What a refusal in it is worth. */
+  readonly standing: Standing;
   /** Transactions so far. */
   transactions: number;
   /** The last transaction ended before its content: RSET before the next. */
@@ -59,25 +61,40 @@ export function isUsable({ connection, transactions, worn }: Session): boolean {
 }
 
 /** No session came of it. `reached`: the host has said something, so this counts as one of the sessions of the attempt. */
-export type NoSession = { readonly verdict: Verdict; readonly reached: boolean; readonly tls?: string | undefined };
+export type NoSession = { readonly verdict: AboutUs; readonly reached: boolean; readonly tls?: string | undefined };
 
-/** @param begun is handed each connection before it is open, so that it can be ended from outside. */
+/** `later`: the message has been tried before. `begun` is handed each connection before it is open, so that it can be ended from outside. */
+export type Opening = { readonly later: boolean; readonly begun?: (connection: Connection) => void };
+
 export async function openSession(
   target: Target,
   context: SessionContext,
-  begun?: (connection: Connection) => void,
+  { later, begun }: Opening,
 ): Promise<Session | NoSession> {
   const { tls: policy, ip, mx } = target;
-  const first = await converse(target, context, { tls: policy.use && !context.encryption.isBroken(policy, ip), begun });
-  if (!('tlsFailed' in first)) return first;
-  if (policy.required || first.verdict.kind === 'returned') return first;
-  // Broken TLS protects nobody, and mail in clear is what this host would get from us without it: RFC 7435 §3.
-  context.encryption.markBroken(policy, ip);
-  context.log.event.warn('tlsFailed', { mx, ip, reply: first.verdict.reply.text });
-  return converse(target, context, { tls: false, begun });
+  const { encryption, log } = context;
+  if (encryption.isBroken(policy, ip)) return openInClear(target, context, begun);
+  const first = await converse(target, context, { tls: policy.use, begun });
+  if (!('tlsFailed' in first)) {
+    if (first.tls !== undefined && !('verdict' in first)) encryption.forgetFailure(policy, ip);
+    return first;
+  }
+  if (first.verdict.kind === 'returned') return first;
+  const next = encryption.noteFailure(policy, ip, later);
+  log.event.warn('tlsFailed', { mx, ip, reply: first.verdict.reply.text, next });
+  if (next === 'clear') return openInClear(target, context, begun);
+  // The host lives, and the others' mail may have more luck.
+  return policy.required ? first : { ...first, verdict: { ...first.verdict, pace: 'none' } };
 }
 
-type Way = { readonly tls: boolean; readonly begun: ((connection: Connection) => void) | undefined };
+/** Where clear text is refused too, the host wants the TLS that failed: the next attempt begins with it. */
+async function openInClear(target: Target, context: SessionContext, begun: Opening['begun']): Promise<Session | NoSession> {
+  const opened = await converse(target, context, { tls: false, begun });
+  if ('verdict' in opened && opened.reached) context.encryption.forgetFailure(target.tls, target.ip);
+  return opened;
+}
+
+type Way = { readonly tls: boolean; readonly begun: Opening['begun'] };
 type TlsFailed = NoSession & { readonly tlsFailed: true };
 
 async function converse(target: Target, context: SessionContext, way: Way): Promise<Session | NoSession | TlsFailed> {
@@ -89,11 +106,12 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
   if (!('lines' in greeting)) return refused(connection, greeting);
   let extensions = await hello(connection, context.hostname);
   if ('verdict' in extensions) return refused(connection, extensions);
-  if (!policy.implicit && way.tls && (extensions.startTls || policy.required)) {
-    const problem = await startTls(connection, target, context, extensions.startTls);
+  const { startTls: offered } = extensions;
+  if (!policy.implicit && way.tls && (offered || policy.required)) {
+    const problem = await startTls(connection, target, context, offered);
     if (problem !== undefined) return refused(connection, problem);
     extensions = await hello(connection, context.hostname);
-    if ('verdict' in extensions) return refused(connection, extensions);
+    if ('verdict' in extensions) return refused(connection, lostUnderTls(connection) ?? extensions);
   }
   if (target.login !== undefined) {
     const problem = await enter(connection, target, context, extensions);
@@ -104,6 +122,7 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
     connection,
     extensions,
     tls: connection.tls,
+    standing: { tls: connection.tls !== undefined ? 'on' : offered && policy.use ? 'failed' : 'off' },
     transactions: 0,
     needsReset: false,
     worn: false,
@@ -126,7 +145,8 @@ async function startTls(
   context: SessionContext,
   offered: boolean,
 ): Promise<NoSession | TlsFailed | undefined> {
-  if (!offered) return failed({ kind: 'tls', stage: 'STARTTLS', detail: 'the host does not offer STARTTLS' }, true);
+  if (!offered)
+    return failed({ kind: 'tls', stage: 'STARTTLS', detail: 'it is required here, and the host does not offer STARTTLS' }, true);
   const reply = await ask(connection, 'STARTTLS\r\n', 'STARTTLS');
   if (!('lines' in reply)) return { ...reply, tlsFailed: true };
   const injected = connection.outOfStep;
@@ -134,6 +154,16 @@ async function startTls(
   if (failure === undefined) return undefined;
   // An injection is an attack on this very session, no sign of broken TLS: RFC 3207 §6.
   return injected ? failed(failure, true) : { ...failed(failure, true), tlsFailed: true };
+}
+
+/**
+ * A TLS 1.3 host judges the handshake when it is over for us, so its refusal (of a client without a certificate, say) looks like
+ * a loss of the session: RFC 8446 §4.4.2.4. Before anything was heard under TLS such a loss is a failure of TLS.
+ */
+function lostUnderTls({ failure }: Connection): TlsFailed | undefined {
+  if (failure?.kind !== 'lost') return undefined;
+  const detail = `lost before the first reply under TLS: ${failure.detail}`;
+  return { ...failed({ kind: 'tls', stage: 'handshake', detail }, true), tlsFailed: true };
 }
 
 async function enter(
@@ -147,7 +177,7 @@ async function enter(
       ? { failure: { kind: 'login', stage: 'AUTH', detail: 'a password is sent over TLS only' } as const }
       : await logIn(connection, auth, login!);
   if (result === 'ok') return undefined;
-  const verdict = 'reply' in result ? judgeReply('AUTH', result.reply) : judgeFailure(result.failure);
+  const verdict = 'reply' in result ? judgeSession('AUTH', result.reply) : judgeFailure(result.failure);
   const { code, status, text } = verdict.reply;
   log.event.error('upstreamLoginFailed', { mx, ip, user: login!.user, code, status, reply: text });
   return { verdict, reached: true };
@@ -157,12 +187,12 @@ async function enter(
 async function ask(
   connection: Connection,
   command: string,
-  stage: Stage,
+  stage: SessionStage,
 ): Promise<RemoteReply | (NoSession & { readonly code?: number })> {
   const { replies, failure } = await connection.exchange(command, [stage]);
   const [reply] = replies;
   if (reply === undefined) return failed(failure!, true);
-  return reply.code < 300 ? reply : { verdict: judgeReply(stage, reply), reached: true, code: reply.code };
+  return reply.code < 300 ? reply : { verdict: judgeSession(stage, reply), reached: true, code: reply.code };
 }
 
 function failed(failure: Failure, reached: boolean): NoSession {

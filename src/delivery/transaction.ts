@@ -6,7 +6,7 @@ import type { Failure, Stage } from './failure.ts';
 import type { RemoteReply } from './reply-reader.ts';
 import type { Session } from './session.ts';
 import { sendContent } from './transfer.ts';
-import { judgeFailure, judgeProblem, judgeReply, type Verdict } from './verdict.ts';
+import { type AboutUs, judgeFailure, judgeProblem, judgeReply, type Standing, type Verdict } from './verdict.ts';
 
 /** `stale`: an old connection turned out to be dead before it had answered MAIL, so nothing was tried. */
 export type TransactionResult = readonly Verdict[] | 'stale';
@@ -38,12 +38,12 @@ export async function transact(
     session.connection.destroy();
     return 'stale';
   }
-  const verdicts = judgeEnvelope(replies, recipients.length);
+  const verdicts = judgeEnvelope(replies, recipients.length, session.standing);
   const accepted = verdicts.includes(undefined);
   if (replies.data?.code !== 354) leaveEnvelope(session, replies);
   else if (accepted) return deliverContent(session, letter, verdicts);
   else await sendLoneDot(session);
-  const otherwise = judgeData(replies);
+  const otherwise = judgeData(replies, session.standing);
   return verdicts.map((verdict) => verdict ?? otherwise);
 }
 
@@ -86,26 +86,30 @@ async function sendStepwise(
 }
 
 /** Undefined for a recipient that was accepted. Each reply is judged by itself; what has none shares the end of the session. */
-function judgeEnvelope({ mail, recipients, failure }: EnvelopeReplies, count: number): (Verdict | undefined)[] {
+function judgeEnvelope(
+  { mail, recipients, failure }: EnvelopeReplies,
+  count: number,
+  standing: Standing,
+): (Verdict | undefined)[] {
   if (mail === undefined || !isGood(mail)) {
-    const verdict = mail === undefined ? judgeFailure(failure!) : judgeReply('MAIL', mail);
+    const verdict = mail === undefined ? judgeFailure(failure!) : judgeReply('MAIL', mail, standing);
     return Array.from({ length: count }, () => verdict);
   }
   const verdicts = Array.from({ length: count }, (_, i) => {
     const reply = recipients[i];
-    return reply === undefined || isGood(reply) ? undefined : judgeReply('RCPT', reply);
+    return reply === undefined || isGood(reply) ? undefined : judgeReply('RCPT', reply, standing);
   });
   // After a 421 there is no more to come, and no failure was needed to know it.
   const last = recipients.at(-1);
-  if (last?.code === 421) return verdicts.map((verdict) => verdict ?? judgeReply('RCPT', last));
+  if (last?.code === 421) return verdicts.map((verdict) => verdict ?? judgeReply('RCPT', last, standing));
   return verdicts;
 }
 
 /** The verdict for those whose RCPT was accepted, or has no reply, when there is no 354. */
-function judgeData({ data, failure }: EnvelopeReplies): Verdict {
+function judgeData({ data, failure }: EnvelopeReplies, standing: Standing): Verdict {
   return data === undefined
     ? judgeFailure(failure ?? { kind: 'lost', stage: 'DATA', detail: 'no reply' })
-    : judgeReply('DATA', data);
+    : judgeReply('DATA', data, standing);
 }
 
 async function deliverContent(
@@ -113,9 +117,11 @@ async function deliverContent(
   letter: Letter,
   verdicts: readonly (Verdict | undefined)[],
 ): Promise<readonly Verdict[]> {
-  const { verdict, inStep } = await sendContent(session.connection, letter.content, () => {
+  const { connection, standing } = session;
+  const commit = () => {
     session.committed = true;
-  });
+  };
+  const { verdict, inStep } = await sendContent({ connection, standing, commit }, letter.content);
   session.committed = false;
   session.needsReset = false;
   // A refusal may have come before the host had read all: such a session is not used again.
@@ -145,7 +151,7 @@ async function reset(session: Session): Promise<boolean> {
   return isGood(replies[0]);
 }
 
-function ended({ connection }: Session): Verdict {
+function ended({ connection }: Session): AboutUs {
   return judgeFailure(connection.failure ?? { kind: 'lost', stage: 'RSET', detail: 'RSET was refused' });
 }
 

@@ -3,7 +3,7 @@ import type { Content } from '../store/store.ts';
 import type { Connection } from './connection.ts';
 import { DotStuffer } from './dot-stuffing.ts';
 import { contentSize } from './envelope-commands.ts';
-import { judgeFailure, judgeReply, type Verdict } from './verdict.ts';
+import { judgeAfterDot, judgeFailure, judgeReply, type Standing, type Verdict } from './verdict.ts';
 
 /** Below this, copying into one buffer is cheaper than a second piece. */
 const COPY_LIMIT = 32 * 1024;
@@ -13,20 +13,22 @@ const READ = 128 * 1024;
 /** `inStep`: the reply came after all was sent, so both sides know where the next command begins. */
 export type Sent = { readonly verdict: Verdict; readonly inStep: boolean };
 
-/** @param commit is called before the final dot is written: from then on only the reply tells what became of the message. */
-export async function sendContent(connection: Connection, content: Content, commit: () => void): Promise<Sent> {
+/** `commit` is called before the final dot is written: from then on only the reply tells what became of the message. */
+export type Sending = { readonly connection: Connection; readonly standing: Standing; readonly commit: () => void };
+
+export async function sendContent({ connection, standing, commit }: Sending, content: Content): Promise<Sent> {
   const sent =
     content.kind === 'inline'
       ? await sendInline(connection, content.bytes, commit)
       : await sendSpooled(connection, content, commit);
   const { transcript } = connection;
   transcript?.note(sent ? `… ${contentSize(content)} bytes of message …` : '… a part of the message …');
-  if (!sent) return { verdict: await early(connection), inStep: false };
+  if (!sent) return { verdict: await early(connection, standing), inStep: false };
   const { replies, failure } = await connection.replies(['dot']);
   const [reply] = replies;
   return reply === undefined
-    ? { verdict: judgeFailure(failure!), inStep: false }
-    : { verdict: judgeReply('dot', reply), inStep: reply.code !== 421 };
+    ? { verdict: judgeAfterDot(failure!), inStep: false }
+    : { verdict: judgeReply('dot', reply, standing), inStep: reply.code !== 421 };
 }
 
 /** @returns false where the connection has ended, or the host has spoken, before all was sent. */
@@ -59,8 +61,9 @@ async function sendSpooled(
 }
 
 /** The host answers while we still send: what it says counts, but the conversation is out of step. */
-async function early(connection: Connection): Promise<Verdict> {
+async function early(connection: Connection, standing: Standing): Promise<Verdict> {
   const { replies, failure } =
     connection.failure === undefined ? await connection.replies(['content']) : { replies: [], failure: connection.failure };
-  return replies[0] === undefined ? judgeFailure(failure!) : judgeReply('content', replies[0]);
+  if (failure?.stage === 'dot') return judgeAfterDot(failure);
+  return replies[0] === undefined ? judgeFailure(failure!) : judgeReply('content', replies[0], standing);
 }

@@ -1,7 +1,11 @@
 /**
- * Every reply and every failure becomes an outcome here, and nowhere else: RFC 5321 §4.2.1 and §4.2.4, RFC 3463.
+ * Every reply and every failure becomes a verdict here, and nowhere else: RFC 5321 §4.2.1 and §4.2.4, RFC 3463.
  * Unknown means temporary: only a clear 5yz to MAIL, RCPT, DATA or the final dot, or a clear answer of the DNS, is final.
+ *
+ * A verdict is about us or about the message, and these are two types. About us is what holds because of our session, our TLS,
+ * our login, our look-ups, our limits or our clock: it delays mail, and has no way to end it. Only AboutMessage can be `failed`.
  */
+import type { FinalReply } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
 import type { Failure, Stage } from './failure.ts';
 import { clean, toReply } from './remote-reply.ts';
@@ -13,51 +17,99 @@ import type { RemoteReply } from './reply-reader.ts';
  */
 export type PaceEffect = 'clean' | 'alive' | 'slow' | 'block' | 'none';
 
-export type Verdict = {
-  readonly kind: 'relayed' | 'delayed' | 'uncertain' | 'failed' | 'returned';
-  readonly reply: Reply;
+type Consequences = {
   /** Another host of the same destination may know better, at once. */
   readonly tryNext: boolean;
   readonly pace: PaceEffect;
 };
 
+/** Says nothing about the message: it waits. */
+export type AboutUs = Consequences & {
+  readonly about: 'us';
+  readonly kind: 'delayed' | 'returned';
+  readonly reply: Reply;
+};
+
+/** What a host, or the DNS, says about this message or recipient. */
+export type AboutMessage = Consequences & { readonly about: 'message' } & (
+    | { readonly kind: 'relayed' | 'delayed' | 'uncertain'; readonly reply: Reply }
+    | { readonly kind: 'failed'; readonly reply: FinalReply }
+  );
+
+export type Verdict = AboutUs | AboutMessage;
+
 /** Steps before the first MAIL: what is said there is about us, not about a message. */
-const BEFORE_MAIL: readonly Stage[] = ['greeting', 'EHLO', 'STARTTLS', 'handshake', 'AUTH', 'RSET'];
+export type SessionStage = 'greeting' | 'EHLO' | 'STARTTLS' | 'AUTH' | 'RSET';
+/** Steps of a transaction. */
+export type MessageStage = 'MAIL' | 'RCPT' | 'DATA' | 'content' | 'dot';
 
-/** A reply that ends something for a recipient: any but 2yz to MAIL or RCPT and 354 to DATA. */
-export function judgeReply(stage: Stage, remote: RemoteReply): Verdict {
+/** What our side of a session is like when something is said in it. */
+export type Standing = {
+  /**
+   * on: encrypted; off: in clear, because the host does not offer TLS or the operator wants none; failed: in clear, because the
+   * TLS that the host offers had failed. A host that demands TLS refuses everything then, in whatever words.
+   */
+  readonly tls: 'on' | 'off' | 'failed';
+};
+
+/** A reply that ends a session before its first transaction: any but 2yz. It never says anything about a message. */
+export function judgeSession(stage: SessionStage, remote: RemoteReply): AboutUs {
   const { code } = remote;
-  if (code === 421) return { kind: 'delayed', reply: toReply(remote), tryNext: true, pace: 'block' };
-  if (stage === 'AUTH') return judgeLogin(remote);
-  if (code >= 500) return judgeRefusal(stage, remote);
-  if (code >= 400) {
-    return { kind: 'delayed', reply: toReply(remote), tryNext: BEFORE_MAIL.includes(stage), pace: paceOf(stage, remote) };
-  }
-  if (code < 300 && stage === 'dot') return { kind: 'relayed', reply: toReply(remote), tryNext: false, pace: 'clean' };
-  return judgeFailure({ kind: 'malformed', stage, detail: `an answer out of place: ${code} ${remote.lines[0] ?? ''}` });
-}
-
-function judgeRefusal(stage: Stage, remote: RemoteReply): Verdict {
+  if (stage === 'AUTH' && code !== 421) return judgeLogin(remote);
+  if (code < 400) return judgeFailure(outOfPlace(stage, remote));
   // A host that wants nobody, or not us, is not the recipient's last word: RFC 5321 §3.1 names 554 at the greeting.
-  if (BEFORE_MAIL.includes(stage)) return { kind: 'delayed', reply: toReply(remote, 4), tryNext: true, pace: 'block' };
-  // Too many recipients, said in the words of RFC 821: RFC 5321 §4.5.3.1.10.
-  if (stage === 'RCPT' && remote.code === 552)
-    return { kind: 'delayed', reply: toReply(remote, 4), tryNext: false, pace: 'alive' };
-  return { kind: 'failed', reply: toReply(remote), tryNext: false, pace: 'alive' };
+  return aboutUs(toReply(remote, 4), { tryNext: true, pace: 'block' });
 }
 
 /** Our own wrong password never returns a sender's mail. */
-function judgeLogin(remote: RemoteReply): Verdict {
+function judgeLogin(remote: RemoteReply): AboutUs {
   const reply = { ...toReply(remote, 4), status: '4.7.8', words: clean(remote.lines.join('\n')) };
-  return { kind: 'delayed', reply, tryNext: true, pace: 'block' };
+  return aboutUs(reply, { tryNext: true, pace: 'block' });
+}
+
+/** A reply that ends something for a recipient: any but 2yz to MAIL or RCPT and 354 to DATA. */
+export function judgeReply(stage: MessageStage, remote: RemoteReply, standing: Standing): Verdict {
+  const { code } = remote;
+  if (code === 421) return aboutUs(toReply(remote), { tryNext: true, pace: 'block' });
+  if (code >= 400 && isAboutSession(remote, standing)) return aboutUs(toReply(remote, 4), { tryNext: true, pace: 'alive' });
+  if (code >= 500) return judgeRefusal(stage, remote);
+  if (code >= 400) return aboutMessage('delayed', toReply(remote), { tryNext: false, pace: paceOf(stage, remote) });
+  if (stage !== 'dot') return judgeFailure(outOfPlace(stage, remote));
+  if (code < 300) return aboutMessage('relayed', toReply(remote), { tryNext: false, pace: 'clean' });
+  return judgeAfterDot(outOfPlace(stage, remote));
+}
+
+/** RFC 3207 §4: "Must issue a STARTTLS command first". Our next session may do so. */
+const MUST_ENCRYPT = 530;
+
+/** The refusal would not have come, or may not have come, in a session without our shortcoming. */
+function isAboutSession(remote: RemoteReply, { tls }: Standing): boolean {
+  if (remote.code === MUST_ENCRYPT) return true;
+  return tls === 'failed' && (remote.code >= 500 || (toReply(remote).status.startsWith('4.7.') && !isGreylisting(remote)));
+}
+
+function judgeRefusal(stage: MessageStage, remote: RemoteReply): AboutMessage {
+  // Too many recipients, said in the words of RFC 821: RFC 5321 §4.5.3.1.10.
+  if (stage === 'RCPT' && remote.code === 552) {
+    return aboutMessage('delayed', toReply(remote, 4), { tryNext: false, pace: 'alive' });
+  }
+  return failed(toReply(remote), { tryNext: false, pace: 'alive' });
 }
 
 /** Greylisting is about one recipient and passes by itself; other policy refusals (X.7.x) and X.4.2 ask for less. */
-function paceOf(stage: Stage, remote: RemoteReply): PaceEffect {
-  const { status, text } = toReply(remote);
-  if (!status.startsWith('4.7.') && status !== '4.4.2') return BEFORE_MAIL.includes(stage) ? 'block' : 'alive';
-  if (BEFORE_MAIL.includes(stage) || stage === 'MAIL') return 'block';
-  return /gr[ae]y/i.test(text) ? 'alive' : 'slow';
+function paceOf(stage: MessageStage, remote: RemoteReply): PaceEffect {
+  const { status } = toReply(remote);
+  if (!status.startsWith('4.7.') && status !== '4.4.2') return 'alive';
+  if (stage === 'MAIL') return 'block';
+  return isGreylisting(remote) ? 'alive' : 'slow';
+}
+
+function isGreylisting(remote: RemoteReply): boolean {
+  return /gr[ae]y/i.test(toReply(remote).text);
+}
+
+function outOfPlace(stage: Stage, { code, lines }: RemoteReply): Failure {
+  return { kind: 'malformed', stage, detail: `an answer out of place: ${code} ${lines[0] ?? ''}` };
 }
 
 const FAILURES: { readonly [kind in Failure['kind']]: { readonly status: string; readonly say: string } } = {
@@ -65,67 +117,85 @@ const FAILURES: { readonly [kind in Failure['kind']]: { readonly status: string;
   timeout: { status: '4.4.2', say: 'No answer in time' },
   lost: { status: '4.4.2', say: 'Connection lost' },
   malformed: { status: '4.5.0', say: 'The host does not speak SMTP' },
-  tls: { status: '4.7.5', say: 'Encryption is required and failed' },
+  tls: { status: '4.7.5', say: 'Encryption failed' },
   login: { status: '4.7.8', say: 'Cannot log in to the upstream' },
   aborted: { status: '4.3.2', say: 'The relay is shutting down' },
   local: { status: '4.3.0', say: 'Internal error of the relay' },
   shortage: { status: '4.3.0', say: 'The relay has no room for a connection' },
 };
 
-export function judgeFailure({ kind, stage, detail }: Failure): Verdict {
-  const { status, say } = FAILURES[kind];
-  const unreached = kind === 'timeout' && stage === 'connect';
-  const reply = { code: 451, status: unreached ? '4.4.1' : status, text: clean(`${say} (${stage}): ${detail}`) };
-  if (kind === 'aborted' && stage !== 'dot') return { kind: 'returned', reply, tryNext: false, pace: 'none' };
-  if (kind === 'local' || kind === 'shortage') return { kind: 'delayed', reply, tryNext: false, pace: 'none' };
-  // After the final dot only the far side knows: RFC 1047. A second copy at another host would be our doing.
-  if (stage === 'dot') {
-    const pace = kind === 'aborted' ? 'none' : 'slow';
-    return { kind: kind === 'malformed' ? 'delayed' : 'uncertain', reply, tryNext: false, pace };
-  }
-  if (stage === 'content') return { kind: 'delayed', reply, tryNext: true, pace: 'slow' };
-  return { kind: 'delayed', reply, tryNext: true, pace: 'block' };
+/** A failure at any stage before the final dot has left. */
+export function judgeFailure(failure: Failure): AboutUs {
+  const { kind, stage } = failure;
+  const reply = replyOf(failure);
+  if (kind === 'aborted') return { about: 'us', kind: 'returned', reply, tryNext: false, pace: 'none' };
+  if (kind === 'local' || kind === 'shortage') return aboutUs(reply, { tryNext: false, pace: 'none' });
+  return aboutUs(reply, { tryNext: true, pace: stage === 'content' ? 'slow' : 'block' });
 }
 
-/** What is found out before any connection. */
-export type Problem =
-  | 'nullMx'
-  | 'noDomain'
-  | 'noHost'
-  | 'literal'
-  | 'dns'
-  | 'loop'
-  | 'private'
-  | 'onlyIpv6'
-  | 'onlyIpv4'
-  | 'noSmtpUtf8'
-  | 'no8BitMime'
-  | 'badAddress';
+/**
+ * After the final dot only the far side knows what became of the message: RFC 1047. That holds for an answer which makes no sense
+ * as for one that does not come. A second copy at another host would be our doing.
+ */
+export function judgeAfterDot(failure: Failure): AboutMessage {
+  const pace = failure.kind === 'aborted' ? 'none' : 'slow';
+  return aboutMessage('uncertain', replyOf(failure), { tryNext: false, pace });
+}
 
-const PROBLEMS: {
-  readonly [problem in Problem]: { readonly kind: 'failed' | 'delayed'; readonly code: number; readonly status: string };
-} = {
-  nullMx: { kind: 'failed', code: 556, status: '5.1.10' }, // RFC 7505 §4.1
-  noDomain: { kind: 'failed', code: 550, status: '5.1.2' },
-  noHost: { kind: 'failed', code: 550, status: '5.4.4' },
-  literal: { kind: 'failed', code: 550, status: '5.1.2' },
-  dns: { kind: 'delayed', code: 451, status: '4.4.3' },
-  loop: { kind: 'failed', code: 554, status: '5.4.6' },
-  private: { kind: 'failed', code: 550, status: '5.4.4' },
-  onlyIpv6: { kind: 'failed', code: 550, status: '5.4.4' },
-  onlyIpv4: { kind: 'failed', code: 550, status: '5.4.4' },
-  noSmtpUtf8: { kind: 'failed', code: 550, status: '5.6.7' }, // RFC 6531 §3.5
-  no8BitMime: { kind: 'failed', code: 554, status: '5.6.3' }, // RFC 6152 §3
-  badAddress: { kind: 'failed', code: 553, status: '5.1.3' },
-};
+function replyOf({ kind, stage, detail }: Failure): Reply {
+  const { status, say } = FAILURES[kind];
+  const unreached = kind === 'timeout' && stage === 'connect';
+  return { code: 451, status: unreached ? '4.4.1' : status, text: clean(`${say} (${stage}): ${detail}`) };
+}
 
-/** The same without a conversation: a host set is blocked, or the relay stops. Nothing was tried. */
-export function judgeReturned(status: '4.3.2' | '4.4.5', text: string): Verdict {
-  return { kind: 'returned', reply: { code: 451, status, text }, tryNext: false, pace: 'none' };
+/** What is found out before any connection, and holds whatever we do: the DNS, or the message, says so. */
+const FINAL_PROBLEMS = {
+  nullMx: { code: 556, status: '5.1.10' }, // RFC 7505 §4.1
+  noDomain: { code: 550, status: '5.1.2' },
+  noHost: { code: 550, status: '5.4.4' },
+  literal: { code: 550, status: '5.1.2' },
+  loop: { code: 554, status: '5.4.6' },
+  private: { code: 550, status: '5.4.4' },
+  onlyIpv6: { code: 550, status: '5.4.4' },
+  onlyIpv4: { code: 550, status: '5.4.4' },
+  noSmtpUtf8: { code: 550, status: '5.6.7' }, // RFC 6531 §3.5
+  no8BitMime: { code: 554, status: '5.6.3' }, // RFC 6152 §3
+  badAddress: { code: 553, status: '5.1.3' },
+} as const;
+
+/** What is found out before any connection, and may hold because of us. */
+const OUR_PROBLEMS = {
+  dns: { code: 451, status: '4.4.3' },
+  unrouted: { code: 451, status: '4.4.4' },
+} as const;
+
+export type FinalProblem = keyof typeof FINAL_PROBLEMS;
+export type OurProblem = keyof typeof OUR_PROBLEMS;
+
+/** @param text what the sender may read in a report. */
+export function judgeProblem(problem: FinalProblem, text: string): AboutMessage {
+  return failed({ ...FINAL_PROBLEMS[problem], text: clean(text) }, { tryNext: false, pace: 'none' });
 }
 
 /** @param text what the sender may read in a report. */
-export function judgeProblem(problem: Problem, text: string): Verdict {
-  const { kind, code, status } = PROBLEMS[problem];
-  return { kind, reply: { code, status, text: clean(text) }, tryNext: false, pace: 'none' };
+export function judgeOurProblem(problem: OurProblem, text: string): AboutUs {
+  return aboutUs({ ...OUR_PROBLEMS[problem], text: clean(text) }, { tryNext: false, pace: 'none' });
+}
+
+/** Nothing was tried: a host set is blocked, or the relay stops. */
+export function judgeReturned(status: '4.3.2' | '4.4.5', text: string): AboutUs {
+  return { about: 'us', kind: 'returned', reply: { code: 451, status, text }, tryNext: false, pace: 'none' };
+}
+
+function aboutUs(reply: Reply, consequences: Consequences): AboutUs {
+  return { about: 'us', kind: 'delayed', reply, ...consequences };
+}
+
+function aboutMessage(kind: 'relayed' | 'delayed' | 'uncertain', reply: Reply, consequences: Consequences): AboutMessage {
+  return { about: 'message', kind, reply, ...consequences };
+}
+
+/** The only place that ends anything. */
+function failed(reply: Reply, consequences: Consequences): AboutMessage {
+  return { about: 'message', kind: 'failed', reply: reply as FinalReply, ...consequences };
 }

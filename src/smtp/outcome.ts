@@ -1,6 +1,15 @@
 /** How one attempt ended for one recipient; the kinds are the Action words of RFC 3464 §2.3.3, and "uncertain". */
 import type { Reply } from './reply.ts';
 
+declare const final: unique symbol;
+
+/**
+ * A refusal that is about the message or its recipient. A recipient ends as failed by such a reply and by no other: what is
+ * true because of us (our session, our TLS, our login, our look-ups) is an ordinary Reply, and the compiler takes none here.
+ * Only `delivery/verdict.ts` makes one; `test/architecture.test.ts` holds that.
+ */
+export type FinalReply = Reply & { readonly [final]: true };
+
 /** Where the conversation took place, as far as it came. */
 export type Where = {
   /** Host name of the MX or upstream. */
@@ -31,7 +40,7 @@ export type Outcome = Where &
         readonly notBefore?: number;
       }
     | { readonly kind: 'uncertain'; readonly reply: Reply } // no reply to the final dot
-    | { readonly kind: 'failed'; readonly reply: Reply }
+    | { readonly kind: 'failed'; readonly reply: FinalReply }
     /** Nothing was tried: shutting down, or no room. It is due again and no attempt is counted. */
     | { readonly kind: 'returned'; readonly reply: Reply; readonly notBefore?: number }
   );

@@ -117,7 +117,7 @@ attacks(
 );
 attacks('R06', 'replies out of order', 'delayed, failed or uncertain, never delivered', rows('R06'), (_, one) => check(one));
 attacks('R07', 'replies split, and out of number', 'in step, or the connection is dropped', rows('R07'), (_, one) => check(one));
-attacks('R08', 'STARTTLS that fails', 'one attempt in clear, as no policy forbids it', rows('R08'), (_, one) => check(one));
+attacks('R08', 'STARTTLS that fails', 'delayed; clear text is for a later attempt', rows('R08'), (_, one) => check(one));
 
 attack('R13', 'other destinations beside all of these', 'notice nothing', () => {
   expect(good).toHaveLength(20);

@@ -74,7 +74,8 @@ async function ourSessions(port: number, body: string): Promise<void> {
   const log = createMailLog(createLog({ level: 'silent', format: 'json' }));
   const context = { hostname: 'relay.example.net', timeouts: deadlines(TIMEOUTS), encryption, log };
   const target: Target = { mx: 'good.test', ip: '127.0.0.1', family: 4, port, tls: tlsPolicy('none', 'good.test') };
-  const sessions = await Promise.all(Array.from({ length: PARALLEL }, () => openSession(target, context) as Promise<Session>));
+  const open = () => openSession(target, context, { later: false }) as Promise<Session>;
+  const sessions = await Promise.all(Array.from({ length: PARALLEL }, open));
   const message = { reversePath: 'alice@sender.test', body: '7BIT', needsSmtpUtf8: false } as const;
   await measure('ours, conversation alone', (n) => async (count) => {
     for (let i = 0; i < count; i++) {

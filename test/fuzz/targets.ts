@@ -6,7 +6,7 @@ import { formatConfig, parseConfig } from '../../src/config/config.ts';
 import { parseExtensions } from '../../src/delivery/extensions.ts';
 import { clean, toReply } from '../../src/delivery/remote-reply.ts';
 import { MalformedReply, type RemoteReply, ReplyReader } from '../../src/delivery/reply-reader.ts';
-import { judgeReply } from '../../src/delivery/verdict.ts';
+import { judgeReply, judgeSession } from '../../src/delivery/verdict.ts';
 import { parseAddressList } from '../../src/preparation/address-list.ts';
 import { authorOf } from '../../src/preparation/author.ts';
 import { parseHeader } from '../../src/preparation/header.ts';
@@ -147,8 +147,11 @@ function logins(input: Buffer): string {
 /** Only a clear 5yz to an envelope or its text ends in failure: what a reply to each step leads to. */
 function judge(reply: RemoteReply): string {
   for (const value of parseExtensions(reply).auth) assert.doesNotMatch(value, /[ =]/);
-  const kinds = (['greeting', 'EHLO', 'AUTH', 'MAIL', 'RCPT', 'DATA', 'dot'] as const).map((stage) => {
-    const { kind, reply: said } = judgeReply(stage, reply);
+  const verdicts = [
+    ...(['greeting', 'EHLO', 'AUTH'] as const).map((stage) => [stage, judgeSession(stage, reply)] as const),
+    ...(['MAIL', 'RCPT', 'DATA', 'dot'] as const).map((stage) => [stage, judgeReply(stage, reply, { tls: 'on' })] as const),
+  ];
+  const kinds = verdicts.map(([stage, { kind, reply: said }]) => {
     const final = kind === 'relayed' || kind === 'failed' ? Math.floor(reply.code / 100) : 4;
     assert.match(said.status, new RegExp(`^${final}\\.`), `${stage} ${reply.code} ${said.status} ${kind}`);
     return kind[0];

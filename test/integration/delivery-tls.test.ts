@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { TlsLevel } from '../../src/delivery/delivery.ts';
-import type { MxScript } from '../../src/demo/mx-server.ts';
+import type { MxContext, MxScript } from '../../src/demo/mx-server.ts';
 import { startRig, startScripted, verbs } from '../support/delivery-rig.ts';
 import { makePair, type Pair } from '../support/pair.ts';
 
@@ -17,6 +17,9 @@ beforeAll(async () => {
   caFile = join(mkdtempSync(join(tmpdir(), 'ca-')), 'ca.pem');
   writeFileSync(caFile, good.cert + other.cert);
 });
+
+/** A message that was tried before. */
+const LATER = { recipient: { attempts: 1 } };
 
 describe('opportunistic', () => {
   test('STARTTLS is used where it is offered, with the name of the host, whatever the certificate', async () => {
@@ -40,17 +43,72 @@ describe('opportunistic', () => {
     ['a close at STARTTLS', { STARTTLS: 'close' }],
     ['a close in the handshake', { handshake: 'close' }],
     ['garbage in the handshake', { handshake: { raw: 'this is no TLS record at all\r\n' } }],
-  ])('%s: one attempt in clear at the same address, and TLS is left alone for a while', async (_, script) => {
-    const rig = await startScripted(script, { host: { tls: good }, hosts: [{}] });
-    const [outcome] = await rig.relay.send('a@good.test');
-    expect(outcome).toMatchObject({ kind: 'relayed', mx: 'mx0.good.test' });
-    expect(outcome!.tls).toBeUndefined();
-    expect(rig.mx.sessions()).toBe(2);
+  ])('%s: the message waits, and clear text is for a later attempt alone', async (_, script) => {
+    const rig = await startScripted(script, { host: { tls: good } });
+    expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', mx: 'mx0.good.test' }]);
     expect(rig.relay.events).toContainEqual(expect.objectContaining({ event: 'tlsFailed' }));
-    rig.mx.disconnect();
-    await expect.poll(() => rig.mx.open()).toBe(0);
-    await rig.relay.send('b@good.test');
-    expect(verbs(rig).filter((verb) => verb === 'STARTTLS')).toHaveLength(1);
+    expect(rig.relay.blockedUntil('good.test'), 'the mail of others is not held up').toBeUndefined();
+    expect(await rig.relay.send('b@good.test'), 'one failure is no proof').toMatchObject([{ kind: 'delayed' }]);
+    expect(rig.mx.count()).toBe(0);
+    const [outcome] = await rig.relay.send('a@good.test', LATER);
+    expect(outcome).toMatchObject({ kind: 'relayed' });
+    expect(outcome!.tls).toBeUndefined();
+    await rig.relay.send('c@good.test');
+    expect(rig.mx.count(), 'TLS is left alone for a while').toBe(2);
+    expect(verbs(rig).filter((verb) => verb === 'STARTTLS')).toHaveLength(3);
+  });
+
+  test('a host whose TLS fails is followed by the next one, under TLS', async () => {
+    const { relay, hosts } = await startScripted(
+      { STARTTLS: '454 4.7.0 Not now' },
+      { host: { tls: good }, hosts: [{ tls: other }] },
+    );
+    expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', mx: 'mx1.good.test', tls: 'TLSv1.3' }]);
+    expect(await relay.send('a@good.test', LATER)).toMatchObject([{ kind: 'relayed' }]);
+    expect(hosts[1]!.messages[0]!.tls).toBe('TLSv1.3');
+  });
+
+  describe.each<readonly [string, MxScript]>([
+    ['a 454', { STARTTLS: ({ session }) => (session === 1 ? '454 4.7.0 Not now' : undefined) }],
+    ['a cut handshake', { handshake: ({ session }) => (session === 1 ? 'close' : undefined) }],
+  ])('a host that demands TLS and stumbles once, by %s,', (_, stumble) => {
+    test.each([
+      ['MAIL', '530 5.7.0 Must issue a STARTTLS command first'],
+      ['MAIL', '550 5.7.10 Encryption needed'],
+      ['RCPT', '554 5.7.1 No TLS, no mail'],
+      ['RCPT', '550 5.7.4 Security features not supported'],
+      ['DATA', '554 5.7.0 Not in clear'],
+    ] as const)('and says at %s %j gets its mail a moment later, under TLS', async (stage, refusal) => {
+      const script: MxScript = { ...stumble, [stage]: ({ tls }: MxContext) => (tls ? undefined : refusal) };
+      const { relay, mx } = await startScripted(script, { host: { tls: good } });
+      expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'delayed' }]);
+      for (let i = 0; i < 3; i++) expect(await relay.send(`${i}@good.test`)).toMatchObject([{ kind: 'relayed', tls: 'TLSv1.3' }]);
+      expect(await relay.send('a@good.test', LATER)).toMatchObject([{ kind: 'relayed', tls: 'TLSv1.3' }]);
+      expect(mx.count()).toBe(4);
+    });
+  });
+
+  test('a host that demands TLS and breaks it twice is found out by its refusal: nothing is returned, and TLS is tried again', async () => {
+    let broken = true;
+    const script: MxScript = {
+      handshake: () => (broken ? 'close' : undefined),
+      MAIL: ({ tls }) => (tls ? undefined : '530 5.7.0 Must issue a STARTTLS command first'),
+      RCPT: ({ tls }) => (tls ? undefined : '503 5.5.1 MAIL first'),
+    };
+    const { relay, mx } = await startScripted(script, { host: { tls: good } });
+    expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.7.5' } }]);
+    expect(await relay.send('a@good.test', LATER)).toMatchObject([{ kind: 'delayed', reply: { code: 530, status: '4.7.0' } }]);
+    expect(await relay.send('a@good.test', LATER), 'TLS again').toMatchObject([{ kind: 'delayed', reply: { status: '4.7.5' } }]);
+    broken = false;
+    expect(await relay.send('b@good.test')).toMatchObject([{ kind: 'relayed', tls: 'TLSv1.3' }]);
+    expect(mx.count()).toBe(1);
+  });
+
+  test('a host that ends the session once the handshake is over gets its mail in clear, as one that breaks the handshake', async () => {
+    const rig = await startScripted({ EHLO: ({ tls }) => (tls ? 'close' : undefined) }, { host: { tls: good } });
+    expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.7.5' } }]);
+    expect(await rig.relay.send('a@good.test', LATER)).toMatchObject([{ kind: 'relayed' }]);
+    expect(rig.mx.messages[0]!.tls).toBeUndefined();
   });
 
   test('bytes in clear behind the reply to STARTTLS are an attack: nothing of them is used, and no mail goes there', async () => {

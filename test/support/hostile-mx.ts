@@ -16,6 +16,8 @@ export type Hostile = {
 
 const DELAYED = (status: string) => new RegExp(`^delayed ${status.replaceAll('.', '\\.')}$`);
 const RELAYED = /^relayed 2\./;
+/** After the final dot an answer that makes no sense tells as little as none: RFC 1047. */
+const senseless = (stage: MxStage) => (stage === 'message' ? /^uncertain 4\.5\.0$/ : DELAYED('4.5.0'));
 const COMMANDS = ['EHLO', 'MAIL', 'RCPT', 'DATA'] as const;
 const ENVELOPE = ['MAIL', 'RCPT', 'DATA'] as const;
 const PLAIN = { extensions: ['SIZE 1000000'] };
@@ -35,13 +37,13 @@ const hangs: Hostile[] = [
   ...bothWays({ row: 'R01', name: 'hang after 354', script: at('content', 'hang'), expected: /^uncertain 4\.4\.2$/ }),
   ...bothWays({ row: 'R01', name: 'hang after the dot', script: at('message', 'hang'), expected: /^uncertain 4\.4\.2$/ }),
   ...bothWays({ row: 'R01', name: 'hang at QUIT', script: at('QUIT', 'hang'), expected: RELAYED }),
-  { row: 'R01', name: 'hang at STARTTLS', script: at('STARTTLS', 'hang'), tls: true, expected: /^relayed|^delayed 4\.4\.2$/ },
+  { row: 'R01', name: 'hang at STARTTLS', script: at('STARTTLS', 'hang'), tls: true, expected: DELAYED('4.4.2') },
   {
     row: 'R01',
     name: 'hang in the handshake',
     script: at('handshake', 'hang'),
     tls: true,
-    expected: /^relayed|^delayed 4\.4\.2$/,
+    expected: DELAYED('4.4.2'),
   },
 ];
 
@@ -92,24 +94,29 @@ const BOMBS: readonly (readonly [string, string])[] = [
 ];
 const floods: Hostile[] = BOMBS.flatMap(([what, bytes]) =>
   (['greeting', ...COMMANDS, 'message'] as const).map(
-    (stage): Hostile => ({ row: 'R03', name: `${what} at ${stage}`, script: at(stage, raw(bytes)), expected: DELAYED('4.5.0') }),
+    (stage): Hostile => ({ row: 'R03', name: `${what} at ${stage}`, script: at(stage, raw(bytes)), expected: senseless(stage) }),
   ),
 );
 
-const GARBAGE: readonly (readonly [string, string | Buffer, RegExp])[] = [
-  ['binary', Buffer.from('00ff80fe0a0d0a01', 'hex'), DELAYED('4.5.0')],
-  ['25', '25\r\n', DELAYED('4.5.0')],
-  ['999', '999 what\r\n', DELAYED('4.5.0')],
-  ['a code and a letter', '250x ok\r\n', DELAYED('4.5.0')],
-  ['mixed codes in one reply', '250-ok\r\n550 no\r\n', DELAYED('4.5.0')],
-  ['an empty line', '\r\n', DELAYED('4.5.0')],
-  ['HTTP', 'HTTP/1.1 200 OK\r\n\r\n', DELAYED('4.5.0')],
-  ['a code out of place', '334 dXNlcg==\r\n', DELAYED('4.5.0')],
+const GARBAGE: readonly (readonly [string, string | Buffer])[] = [
+  ['binary', Buffer.from('00ff80fe0a0d0a01', 'hex')],
+  ['25', '25\r\n'],
+  ['999', '999 what\r\n'],
+  ['a code and a letter', '250x ok\r\n'],
+  ['mixed codes in one reply', '250-ok\r\n550 no\r\n'],
+  ['an empty line', '\r\n'],
+  ['HTTP', 'HTTP/1.1 200 OK\r\n\r\n'],
+  ['a code out of place', '334 dXNlcg==\r\n'],
 ];
 const garbage: Hostile[] = [
-  ...GARBAGE.flatMap(([what, bytes, expected]) =>
+  ...GARBAGE.flatMap(([what, bytes]) =>
     (['greeting', ...COMMANDS, 'message'] as const).map(
-      (stage): Hostile => ({ row: 'R04', name: `${what} at ${stage}`, script: at(stage, raw(bytes)), expected }),
+      (stage): Hostile => ({
+        row: 'R04',
+        name: `${what} at ${stage}`,
+        script: at(stage, raw(bytes)),
+        expected: senseless(stage),
+      }),
     ),
   ),
   ...ENVELOPE.slice(0, 2).map(
@@ -250,17 +257,17 @@ const starttls: Hostile[] = [
     name: `${name} to STARTTLS`,
     script: at('STARTTLS', action as MxAction),
     tls: true,
-    expected: RELAYED,
+    expected: /^delayed 4/,
   }),
 );
 const handshakes: Hostile[] = [
-  { row: 'R08', name: 'a close in the handshake', script: at('handshake', 'close'), tls: true, expected: RELAYED },
+  { row: 'R08', name: 'a close in the handshake', script: at('handshake', 'close'), tls: true, expected: DELAYED('4.7.5') },
   {
     row: 'R08',
     name: 'garbage in the handshake',
     script: { handshake: raw('this is no TLS record at all\r\n') },
     tls: true,
-    expected: RELAYED,
+    expected: DELAYED('4.7.5'),
   },
 ];
 

@@ -2,7 +2,7 @@
 import { EventEmitter, once } from 'node:events';
 import type { Queue, QueueOptions } from '../../src/queue/queue.ts';
 import { startQueue } from '../../src/queue/queue.ts';
-import type { Outcome } from '../../src/smtp/outcome.ts';
+import type { FinalReply, Outcome } from '../../src/smtp/outcome.ts';
 import { newQueueId } from '../../src/smtp/queue-id.ts';
 import type { Claim, MessageStore, NewMessage, NewRecipient } from '../../src/store/store.ts';
 import { DAY, HOUR, MINUTE } from '../../src/system/clock.ts';
@@ -26,7 +26,11 @@ export const relayed: Outcome = {
   seconds: 0.01,
 };
 export const delayed: Outcome = { kind: 'delayed', reply: { code: 450, status: '4.2.0', text: 'Greylisted' }, seconds: 0.01 };
-export const failed: Outcome = { kind: 'failed', reply: { code: 550, status: '5.1.1', text: 'No such user' }, seconds: 0.01 };
+export const failed: Outcome = {
+  kind: 'failed',
+  reply: { code: 550, status: '5.1.1', text: 'No such user' } as FinalReply,
+  seconds: 0.01,
+};
 export const uncertain: Outcome = { kind: 'uncertain', reply: { code: 451, status: '4.4.2', text: 'lost' }, seconds: 1 };
 export const returned: Outcome = { kind: 'returned', reply: { code: 451, status: '4.3.2', text: 'closing' }, seconds: 0 };
 

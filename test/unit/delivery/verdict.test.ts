@@ -1,16 +1,35 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { FailureKind, Stage } from '../../../src/delivery/failure.ts';
+import type { RemoteReply } from '../../../src/delivery/reply-reader.ts';
 import {
+  type FinalProblem,
+  judgeAfterDot,
   judgeFailure,
+  judgeOurProblem,
   judgeProblem,
   judgeReply,
+  judgeSession,
+  type MessageStage,
   type PaceEffect,
-  type Problem,
+  type SessionStage,
+  type Standing,
   type Verdict,
 } from '../../../src/delivery/verdict.ts';
+import type { FinalReply, Outcome } from '../../../src/smtp/outcome.ts';
+
+const SESSION: readonly SessionStage[] = ['greeting', 'EHLO', 'STARTTLS', 'AUTH', 'RSET'];
+const MESSAGE: readonly MessageStage[] = ['MAIL', 'RCPT', 'DATA', 'content', 'dot'];
+const SOUND: Standing = { tls: 'on' };
+const TLS_FAILED: Standing = { tls: 'failed' };
+
+const isSession = (stage: Stage): stage is SessionStage => (SESSION as readonly Stage[]).includes(stage);
+const judge = (stage: SessionStage | MessageStage, reply: RemoteReply, standing: Standing): Verdict =>
+  isSession(stage) ? judgeSession(stage, reply) : judgeReply(stage, reply, standing);
+const parse = (line: string): RemoteReply => ({ code: Number(line.slice(0, 3)), lines: [line.slice(4)] });
 
 type Row = readonly [
-  stage: Stage,
+  stage: SessionStage | MessageStage,
   reply: string,
   kind: Verdict['kind'],
   status: string,
@@ -22,7 +41,7 @@ const replies: readonly Row[] = [
   ['dot', '250 2.0.0 Ok', 'relayed', '2.0.0', 'stay', 'clean'],
   ['dot', '250 queued', 'relayed', '2.0.0', 'stay', 'clean'],
   ['dot', '251 2.1.5 forwarded', 'relayed', '2.1.5', 'stay', 'clean'],
-  ['dot', '354 go on', 'delayed', '4.5.0', 'stay', 'slow'],
+  ['dot', '354 go on', 'uncertain', '4.5.0', 'stay', 'slow'],
   ['dot', '421 4.3.2 Stopping', 'delayed', '4.3.2', 'next host', 'block'],
   ['dot', '451 4.3.0 Try later', 'delayed', '4.3.0', 'stay', 'alive'],
   ['dot', '451 4.7.1 Greylisted', 'delayed', '4.7.1', 'stay', 'alive'],
@@ -50,6 +69,9 @@ const replies: readonly Row[] = [
   ['MAIL', '451 4.7.651 Reputation', 'delayed', '4.7.651', 'stay', 'block'],
   ['MAIL', '450 4.1.8 Sender?', 'delayed', '4.1.8', 'stay', 'alive'],
   ['MAIL', '550 5.7.1 Sender refused', 'failed', '5.7.1', 'stay', 'alive'],
+  ['MAIL', '530 5.7.0 Must issue a STARTTLS command first', 'delayed', '4.7.0', 'next host', 'alive'],
+  ['RCPT', '530 5.7.1 Client was not authenticated', 'delayed', '4.7.1', 'next host', 'alive'],
+  ['dot', '530 5.7.0 Must issue a STARTTLS command first', 'delayed', '4.7.0', 'next host', 'alive'],
   ['greeting', '554 5.7.1 You are blocked', 'delayed', '4.7.1', 'next host', 'block'],
   ['greeting', '421 4.3.2 Too many', 'delayed', '4.3.2', 'next host', 'block'],
   ['greeting', '450 busy', 'delayed', '4.0.0', 'next host', 'block'],
@@ -60,7 +82,7 @@ const replies: readonly Row[] = [
 ];
 
 test.each(replies)('%s: %j is %s %s, %s, pace %s', (stage, line, kind, status, next, pace) => {
-  const verdict = judgeReply(stage, { code: Number(line.slice(0, 3)), lines: [line.slice(4)] });
+  const verdict = judge(stage, parse(line), SOUND);
   expect(verdict).toMatchObject({ kind, tryNext: next === 'next host', pace });
   expect(verdict.reply.status).toBe(status);
 });
@@ -76,7 +98,7 @@ const failures: readonly (readonly [FailureKind, Stage, Verdict['kind'], string,
   ['lost', 'RCPT', 'delayed', '4.4.2', true, 'block'],
   ['lost', 'content', 'delayed', '4.4.2', true, 'slow'],
   ['malformed', 'EHLO', 'delayed', '4.5.0', true, 'block'],
-  ['malformed', 'dot', 'delayed', '4.5.0', false, 'slow'],
+  ['malformed', 'dot', 'uncertain', '4.5.0', false, 'slow'],
   ['tls', 'handshake', 'delayed', '4.7.5', true, 'block'],
   ['login', 'AUTH', 'delayed', '4.7.8', true, 'block'],
   ['aborted', 'RCPT', 'returned', '4.3.2', false, 'none'],
@@ -86,17 +108,16 @@ const failures: readonly (readonly [FailureKind, Stage, Verdict['kind'], string,
 ];
 
 test.each(failures)('%s at %s is %s %s, next host: %s, pace %s', (kind, stage, outcome, status, tryNext, pace) => {
-  const verdict = judgeFailure({ kind, stage, detail: 'detail' });
+  const verdict = (stage === 'dot' ? judgeAfterDot : judgeFailure)({ kind, stage, detail: 'detail' });
   expect(verdict).toMatchObject({ kind: outcome, tryNext, pace, reply: { code: 451, status } });
   expect(verdict.reply.text).toContain('detail');
 });
 
-const problems: readonly (readonly [Problem, string, string])[] = [
+const problems: readonly (readonly [FinalProblem, string, string])[] = [
   ['nullMx', 'failed', '556 5.1.10'],
   ['noDomain', 'failed', '550 5.1.2'],
   ['noHost', 'failed', '550 5.4.4'],
   ['literal', 'failed', '550 5.1.2'],
-  ['dns', 'delayed', '451 4.4.3'],
   ['loop', 'failed', '554 5.4.6'],
   ['private', 'failed', '550 5.4.4'],
   ['noSmtpUtf8', 'failed', '550 5.6.7'],
@@ -109,9 +130,57 @@ test.each(problems)('%s is %s with %s', (problem, kind, codes) => {
   expect(verdict).toMatchObject({ kind, tryNext: false, pace: 'none', reply: { text: 'why' } });
 });
 
+test('a look-up that failed is about us', () => {
+  expect(judgeOurProblem('dns', 'why')).toMatchObject({ about: 'us', kind: 'delayed', reply: { code: 451, status: '4.4.3' } });
+});
+
 test('no reply at any stage but the final dot is ever success', () => {
-  const stages: readonly Stage[] = ['greeting', 'EHLO', 'STARTTLS', 'AUTH', 'MAIL', 'RCPT', 'DATA', 'content'];
-  for (const stage of stages) {
-    for (let code = 200; code < 600; code++) expect(judgeReply(stage, { code, lines: [''] }).kind).not.toBe('relayed');
+  for (const stage of [...SESSION, ...MESSAGE].filter((one) => one !== 'dot')) {
+    for (let code = 200; code < 600; code++) expect(judge(stage, { code, lines: [''] }, SOUND).kind).not.toBe('relayed');
   }
+});
+
+const status = fc.tuple(fc.constantFrom(2, 4, 5), fc.integer({ min: 0, max: 99 }), fc.integer({ min: 0, max: 99 }));
+const words = fc.constantFrom(
+  '',
+  'Must issue a STARTTLS command first',
+  'No such user',
+  'Relay access denied',
+  'Spam',
+  'Greylisted',
+);
+const anyReply: fc.Arbitrary<RemoteReply> = fc
+  .tuple(fc.integer({ min: 200, max: 599 }), fc.option(status), fc.array(words, { minLength: 1, maxLength: 3 }))
+  .map(([code, given, lines]) => ({ code, lines: lines.map((line) => (given === null ? line : `${given.join('.')} ${line}`)) }));
+
+test('nothing that is said before MAIL, and no failure, is about the message', () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...SESSION), anyReply, (stage, reply) => {
+      expect(judgeSession(stage, reply)).toMatchObject({ about: 'us', kind: 'delayed' });
+    }),
+  );
+});
+
+test('nothing that is said in clear, where the TLS that was offered had failed, ends a recipient', () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...MESSAGE), anyReply, (stage, reply) => {
+      const verdict = judgeReply(stage, reply, TLS_FAILED);
+      expect(verdict.kind).not.toBe('failed');
+      if (reply.code >= 500) expect(verdict).toMatchObject({ about: 'us', kind: 'delayed', tryNext: true });
+    }),
+  );
+});
+
+test('greylisting says nothing about TLS', () => {
+  expect(judgeReply('RCPT', parse('450 4.7.1 Greylisted'), TLS_FAILED).about).toBe('message');
+  expect(judgeReply('RCPT', parse('450 4.7.1 Use TLS'), TLS_FAILED).about).toBe('us');
+});
+
+test('what is about us has no way to become a failure: the compiler holds it', () => {
+  const { reply } = judgeSession('greeting', parse('554 5.7.1 Not you'));
+  // @ts-expect-error A reply that is about us is not final.
+  const final: FinalReply = reply;
+  // @ts-expect-error No outcome "failed" can be made of it.
+  const outcome: Outcome = { kind: 'failed', reply, seconds: 0 };
+  expect([final, outcome]).toHaveLength(2);
 });

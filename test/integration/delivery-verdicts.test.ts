@@ -1,0 +1,70 @@
+/** Whatever is true only because of us never ends a recipient: real deliveries to hosts that follow generated scripts. */
+import fc from 'fast-check';
+import { beforeAll, expect, test } from 'vitest';
+import type { MxAction, MxContext, MxScript } from '../../src/demo/mx-server.ts';
+import { MINUTE } from '../../src/system/clock.ts';
+import { startScripted } from '../support/delivery-rig.ts';
+import { makePair, type Pair } from '../support/pair.ts';
+
+let pair: Pair;
+beforeAll(async () => {
+  pair = await makePair('mx0.good.test');
+});
+
+const TIMEOUTS = { connect: 500, greeting: 500, command: 500, data: 500, block: 500, dot: 500 };
+const LATER = { recipient: { attempts: 1 } };
+
+const refusal: fc.Arbitrary<string> = fc
+  .tuple(
+    fc.constantFrom(421, 450, 451, 454, 500, 501, 502, 503, 504, 521, 530, 534, 535, 538, 550, 551, 552, 553, 554, 555, 571),
+    fc.constantFrom('', '0.0 ', '1.1 ', '4.5 ', '5.1 ', '7.0 ', '7.1 ', '7.4 ', '7.10 '),
+    fc.constantFrom('No', 'Must issue a STARTTLS command first', 'No such user', 'Relay access denied', 'Greylisted'),
+  )
+  .map(([code, rest, text]) => `${code} ${rest === '' ? '' : `${Math.floor(code / 100)}.${rest}`}${text}`);
+const trouble: fc.Arbitrary<MxAction> = fc.oneof(
+  { weight: 5, arbitrary: refusal },
+  fc.constant<MxAction>('close'),
+  fc.constant<MxAction>({ raw: 'this is no reply\r\n' }),
+  refusal.map((reply): MxAction => ({ reply, thenClose: true })),
+);
+const maybe = fc.option(trouble, { nil: undefined, freq: 2 });
+
+/** Delivers one message in four attempts, with time for the host set to recover in between. */
+async function kindsOf(script: MxScript): Promise<readonly string[]> {
+  let now = Date.now();
+  const { relay } = await startScripted(script, { host: { tls: pair }, delivery: { timeouts: TIMEOUTS, now: () => now } });
+  const kinds: string[] = [];
+  for (let i = 0; i < 4; i++) {
+    for (const { kind } of await relay.send(['a@good.test', 'b@good.test'], i === 0 ? {} : LATER)) kinds.push(kind);
+    now += 20 * MINUTE;
+  }
+  await relay.close();
+  return kinds;
+}
+
+test('whatever a host says before MAIL, no recipient ends', { timeout: 60_000 }, async () => {
+  const stage = fc.constantFrom('greeting', 'EHLO', 'STARTTLS', 'handshake');
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(stage, trouble), { minLength: 1, maxLength: 3 }), async (entries) => {
+      expect(await kindsOf(Object.fromEntries(entries))).not.toContain('failed');
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test('whatever a host says in clear after the STARTTLS that it offered had failed, no recipient ends', {
+  timeout: 60_000,
+}, async () => {
+  const inClear = (action: MxAction) => (context: MxContext) => (context.tls ? undefined : action);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({ stumble: fc.constantFrom('STARTTLS', 'handshake'), MAIL: maybe, RCPT: maybe, DATA: maybe, message: maybe }),
+      async ({ stumble, MAIL, RCPT, DATA, message }) => {
+        const script = { MAIL: inClear(MAIL), RCPT: inClear(RCPT), DATA: inClear(DATA), message: inClear(message) };
+        const broken = stumble === 'STARTTLS' ? '454 4.7.0 Not now' : 'close';
+        expect(await kindsOf({ ...script, [stumble]: broken })).not.toContain('failed');
+      },
+    ),
+    { numRuns: 25 },
+  );
+});
