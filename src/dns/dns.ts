@@ -1,12 +1,29 @@
-/** DNS look-ups, cached: what does not exist, what is empty and what could not be asked are three answers, never one. RFC 1035, RFC 2308. */
-import { Resolver } from 'node:dns/promises';
+/**
+ * DNS look-ups, cached: what does not exist, what is empty and what could not be asked are three answers, never one. RFC 1035, RFC 2308.
+ * Whatever is decided about one destination comes from these answers, each with its lifetime, and with whether it was validated.
+ */
+import { isIPv4 } from 'node:net';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, SECOND, systemClock } from '../system/clock.ts';
+import {
+  type DnsMessage,
+  type QueryType,
+  type ReadData,
+  type ResourceRecord,
+  readA,
+  readAaaa,
+  readHost,
+  readName,
+  readNegativeTtl,
+  readText,
+  TYPES,
+} from './message.ts';
 import { isResolvable, reverseName } from './name.ts';
+import { createResolver, type Reply } from './resolver.ts';
 
-export { askValidated, type Validated } from './authenticated.ts';
 export { groupsOf, reverseName } from './name.ts';
 
+/** What stands under a name: RFC 7672 §2.1.1. */
 export type DnsAnswer<T> =
   | { readonly kind: 'found'; readonly values: readonly T[] }
   /** The name exists and has no such record. */
@@ -14,11 +31,32 @@ export type DnsAnswer<T> =
   /** The name does not exist. */
   | { readonly kind: 'nxdomain' }
   /** Nobody could say: SERVFAIL, REFUSED, timeout, malformed answer. */
-  | { readonly kind: 'temporary'; readonly cause: string };
+  | {
+      readonly kind: 'temporary';
+      readonly cause: string /** `REFUSED`, where a server said why in a code. */;
+      readonly rcode?: string;
+    };
+
+/** An answer, and how sure it is. */
+export type Resolved<T> =
+  | (DnsAnswer<T> & { readonly kind: 'found' /** Behind all aliases. */; readonly name: string } & Evidence)
+  | (DnsAnswer<T> & { readonly kind: 'none' | 'nxdomain' } & Evidence)
+  | (DnsAnswer<T> & { readonly kind: 'temporary' });
+
+export type Evidence = {
+  /** A resolver that we trust has validated all of it, aliases included: RFC 4035 §3.2.3. */
+  readonly secure: boolean;
+  /** Milliseconds that it may be believed from when it was asked. */
+  readonly ttl: number;
+};
 
 /** `exchange` is the empty string for a null MX (RFC 7505). */
 export type MxRecord = { readonly preference: number; readonly exchange: string };
 
+/** RFC 6698 §2.1. */
+export type TlsaRecord = { readonly usage: number; readonly selector: number; readonly matching: number; readonly data: Buffer };
+
+/** Look-ups, for who needs what stands there and no more. They never reject. */
 export type Dns = {
   mx(name: string): Promise<DnsAnswer<MxRecord>>;
   a(name: string): Promise<DnsAnswer<string>>;
@@ -29,10 +67,24 @@ export type Dns = {
   txt(name: string): Promise<DnsAnswer<string>>;
 };
 
+/** The same look-ups, and those of RFC 7672, with the evidence that a decision about a destination rests on. */
+export type DnsClient = {
+  mx(name: string): Promise<Resolved<MxRecord>>;
+  a(name: string): Promise<Resolved<string>>;
+  aaaa(name: string): Promise<Resolved<string>>;
+  ptr(address: string): Promise<Resolved<string>>;
+  txt(name: string): Promise<Resolved<string>>;
+  /** The one alias that stands at the name itself, which is not followed. */
+  cname(name: string): Promise<Resolved<string>>;
+  tlsa(name: string): Promise<Resolved<TlsaRecord>>;
+};
+
 export type DnsOptions = {
   /** `127.0.0.1:5300`, `[::1]:53`; empty: the system's. */
   readonly servers: readonly string[];
-  /** Milliseconds a server has for its first answer; it is asked twice. */
+  /** The path to the servers is safe, so that their AD bit counts; of one on this machine it counts in any case. */
+  readonly trustAd?: boolean;
+  /** Milliseconds a server has for its answer; it is asked twice. */
   readonly timeout?: number;
   readonly now?: Clock;
 };
@@ -41,47 +93,54 @@ export type DnsOptions = {
 const CACHED_ANSWERS = 20_000;
 const MIN_TTL = 5 * SECOND;
 const MAX_TTL = HOUR;
-/** c-ares gives no TTL for MX, PTR and TXT. */
-const UNKNOWN_TTL = 60 * SECOND;
-/** We do not see the SOA that RFC 2308 §5 counts by, so absence is believed for a short time only. */
+/** Where an answer has no SOA that RFC 2308 §5 counts by. */
 const NEGATIVE_TTL = 30 * SECOND;
+const TIMEOUT = 3 * SECOND;
+/** Aliases that lead to aliases: more are a loop. */
+const MAX_ALIASES = 8;
+const NXDOMAIN = 3;
 
-type Found<T> = { readonly values: readonly T[]; readonly ttl: number };
-type Kept = { readonly answer: DnsAnswer<never>; readonly expiresAt: number };
+type Kept = { readonly answer: Resolved<never>; readonly expiresAt: number };
 
-/** Look-ups never reject. Never `dns.lookup`: it reads /etc/hosts, and blocks a thread of the pool that signing needs. */
-export function createDns({ servers, timeout = 3 * SECOND, now = systemClock }: DnsOptions): Dns {
-  const resolver = new Resolver({ timeout, tries: 2, maxTimeout: 2 * timeout });
-  if (servers.length > 0) resolver.setServers(servers);
+/** Never `dns.lookup`: it reads /etc/hosts, and blocks a thread of the pool that signing needs. */
+export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = systemClock }: DnsOptions): DnsClient {
+  const resolver = createResolver({ servers, timeout });
   const cache: Cache<string, Kept> = createCache(CACHED_ANSWERS);
-  const underWay = new Map<string, Promise<DnsAnswer<never>>>();
+  const underWay = new Map<string, Promise<Resolved<never>>>();
 
-  function ask<T>(type: string, name: string, query: (name: string) => Promise<Found<T>>): Promise<DnsAnswer<T>> {
+  function ask<T>(type: QueryType, name: string, read: ReadData<T>): Promise<Resolved<T>> {
     const key = `${type} ${name}`;
     const kept = cache.get(key);
     if (kept !== undefined && isFresh(kept, now())) return Promise.resolve(kept.answer);
     const running = underWay.get(key);
     if (running !== undefined) return running;
-    const asked = look(name, query).then(({ answer, ttl }) => {
+    const asked = look(type, name, read).then((answer) => {
       underWay.delete(key);
-      if (ttl > 0) cache.set(key, { answer: answer as DnsAnswer<never>, expiresAt: now() + ttl });
+      if (answer.kind !== 'temporary') cache.set(key, { answer: answer as Resolved<never>, expiresAt: now() + answer.ttl });
       return answer;
     });
-    underWay.set(key, asked as Promise<DnsAnswer<never>>);
+    underWay.set(key, asked as Promise<Resolved<never>>);
     return asked;
   }
 
+  async function look<T>(type: QueryType, name: string, read: ReadData<T>): Promise<Resolved<T>> {
+    // A name that cannot be put into a question exists nowhere: no server need be asked.
+    if (!isResolvable(name)) return { kind: 'nxdomain', secure: false, ttl: NEGATIVE_TTL };
+    const reply = await resolver.ask({ name, type });
+    if (reply.kind === 'silent') return { kind: 'temporary', cause: reply.cause };
+    if (reply.kind === 'failed')
+      return { kind: 'temporary', cause: reply.cause, ...(reply.rcode !== undefined && { rcode: reply.rcode }) };
+    return interpret({ reply, type, name, read, trusted: trustAd || isOwnResolver(reply.server) });
+  }
+
   return {
-    mx: (name) =>
-      ask('MX', canonical(name), async (asked) => {
-        const records = await resolver.resolveMx(asked);
-        return found(records.map(({ priority, exchange }) => ({ preference: priority, exchange: canonical(exchange) })));
-      }),
-    a: (name) => ask('A', canonical(name), async (asked) => addresses(await resolver.resolve4(asked, { ttl: true }))),
-    aaaa: (name) => ask('AAAA', canonical(name), async (asked) => addresses(await resolver.resolve6(asked, { ttl: true }))),
-    ptr: (address) => ask('PTR', reverseName(address), async (asked) => found((await resolver.resolvePtr(asked)).map(canonical))),
-    txt: (name) =>
-      ask('TXT', canonical(name), async (asked) => found((await resolver.resolveTxt(asked)).map((strings) => strings.join('')))),
+    mx: (name) => ask('MX', canonical(name), readMx),
+    a: (name) => ask('A', canonical(name), readA),
+    aaaa: (name) => ask('AAAA', canonical(name), readAaaa),
+    cname: (name) => ask('CNAME', canonical(name), readCanonicalHost),
+    tlsa: (name) => ask('TLSA', canonical(name), readTlsa),
+    ptr: (address) => ask('PTR', reverseName(address), readCanonicalHost),
+    txt: (name) => ask('TXT', canonical(name), readText),
   };
 }
 
@@ -90,31 +149,113 @@ function isFresh({ expiresAt }: Kept, now: number): boolean {
   return now < expiresAt && expiresAt <= now + MAX_TTL;
 }
 
-async function look<T>(name: string, query: (name: string) => Promise<Found<T>>): Promise<{ answer: DnsAnswer<T>; ttl: number }> {
-  // A name that cannot be put into a question exists nowhere: no server need be asked.
-  if (!isResolvable(name)) return { answer: { kind: 'nxdomain' }, ttl: NEGATIVE_TTL };
+type Answered<T> = {
+  readonly reply: Extract<Reply, { kind: 'answered' }>;
+  readonly type: QueryType;
+  readonly name: string;
+  readonly read: ReadData<T>;
+  readonly trusted: boolean;
+};
+
+/** What one message says about the name that was asked for, behind its aliases: RFC 1034 §3.6.2. */
+function interpret<T>({ reply: { message }, type, name, read, trusted }: Answered<T>): Resolved<T> {
+  const secure = trusted && message.isAuthentic;
+  const chain = type === 'CNAME' ? { name, ttl: MAX_TTL } : followAliases(message, name);
+  if (chain === undefined) return { kind: 'temporary', cause: `aliases of ${name} run in a circle` };
+  const records = message.answers.filter((record) => record.type === TYPES[type] && canonical(record.name) === chain.name);
+  const values = records.flatMap((record) => readSafely(read, message, record) ?? []);
+  if (records.length > 0) {
+    // One broken record is left out (as Postfix does); where all are, nobody can say what was meant.
+    if (values.length === 0) return { kind: 'temporary', cause: `the ${type} records of ${chain.name} cannot be read` };
+    return { kind: 'found', values, name: chain.name, secure, ttl: clamp(leastTtl(records, chain.ttl), type) };
+  }
+  const ttl = Math.min(chain.ttl, negativeTtl(message));
+  return { kind: message.rcode === NXDOMAIN ? 'nxdomain' : 'none', secure, ttl };
+}
+
+/** @returns the name at the end, and the least TTL in milliseconds; undefined where they run in a circle. */
+function followAliases({ bytes, answers }: DnsMessage, asked: string): { name: string; ttl: number } | undefined {
+  let name = asked;
+  let ttl = MAX_TTL;
+  for (let i = 0; i <= MAX_ALIASES; i++) {
+    const alias = answers.find((record) => record.type === TYPES.CNAME && canonical(record.name) === name);
+    if (alias === undefined) return { name, ttl };
+    name = canonical(readName(bytes, alias.start).name);
+    ttl = leastTtl([alias], ttl);
+  }
+  return undefined;
+}
+
+function readSafely<T>(read: ReadData<T>, { bytes }: DnsMessage, { start, end }: ResourceRecord): T | undefined {
   try {
-    const { values, ttl } = await query(name);
-    return values.length > 0 ? { answer: { kind: 'found', values }, ttl } : { answer: { kind: 'none' }, ttl: NEGATIVE_TTL };
+    return read(bytes, start, end);
   } catch (error) {
-    const code = String((error as NodeJS.ErrnoException).code ?? error);
-    if (code === 'ENOTFOUND') return { answer: { kind: 'nxdomain' }, ttl: NEGATIVE_TTL };
-    if (code === 'ENODATA') return { answer: { kind: 'none' }, ttl: NEGATIVE_TTL };
-    return { answer: { kind: 'temporary', cause: code }, ttl: 0 };
+    if (error instanceof RangeError) return undefined; // a name inside leaves the message
+    throw error;
   }
 }
 
-function found<T>(values: readonly T[]): Found<T> {
-  return { values, ttl: UNKNOWN_TTL };
+function leastTtl(records: readonly ResourceRecord[], most: number): number {
+  return records.reduce((least, { ttl }) => Math.min(least, ttl * SECOND), most);
 }
 
-/** A TTL of 0 or of 68 years is clamped: RFC 2181 §8. */
-function addresses(records: readonly { address: string; ttl: number }[]): Found<string> {
-  const seconds = records.reduce((least, { ttl }) => Math.min(least, ttl), Number.POSITIVE_INFINITY);
-  const ttl = Math.min(Math.max(seconds * SECOND, MIN_TTL), MAX_TTL);
-  return { values: records.map(({ address }) => address), ttl };
+/** A TTL of 0 or of 68 years is clamped: RFC 2181 §8. TLSA records are never believed for longer than they say: RFC 7672 §4. */
+function clamp(ttl: number, type: QueryType): number {
+  return type === 'TLSA' ? ttl : Math.min(Math.max(ttl, MIN_TTL), MAX_TTL);
 }
+
+function negativeTtl(message: DnsMessage): number {
+  const soa = message.authorities.find(({ type }) => type === TYPES.SOA);
+  if (soa === undefined) return NEGATIVE_TTL;
+  const minimum = readSafely(readNegativeTtl, message, soa);
+  return Math.min(Math.max(Math.min(soa.ttl, minimum ?? soa.ttl) * SECOND, MIN_TTL), MAX_TTL);
+}
+
+/** A resolver on this machine itself. Not systemd's stub, nor a container engine's: what they pass on comes from anywhere. */
+export function isOwnResolver(server: string): boolean {
+  const [, bracketed] = /^\[([^\]]+)\]/.exec(server) ?? [];
+  const host = bracketed ?? (isIPv4(server.split(':')[0]!) ? server.split(':')[0] : server);
+  return host === '127.0.0.1' || host === '::1';
+}
+
+const readMx: ReadData<MxRecord> = (bytes, start, end) => {
+  const exchange = end - start > 2 ? readCanonicalHost(bytes, start + 2, end) : undefined;
+  return exchange === undefined ? undefined : { preference: bytes.readUInt16BE(start), exchange };
+};
+
+const readCanonicalHost: ReadData<string> = (bytes, start, end) => {
+  const name = readHost(bytes, start, end);
+  return name === undefined ? undefined : canonical(name);
+};
+
+const readTlsa: ReadData<TlsaRecord> = (bytes, start, end) => {
+  if (end - start < 4) return undefined;
+  const [usage, selector, matching] = [bytes[start]!, bytes[start + 1]!, bytes[start + 2]!];
+  return { usage, selector, matching, data: Buffer.from(bytes.subarray(start + 3, end)) };
+};
 
 function canonical(name: string): string {
   return (name.endsWith('.') ? name.slice(0, -1) : name).toLowerCase();
+}
+
+export type Validated =
+  | { readonly kind: 'answered'; readonly authenticated: boolean; readonly server: string }
+  /** The resolver is there, and could not or would not answer this: SERVFAIL, REFUSED. */
+  | { readonly kind: 'failed'; readonly cause: string; readonly server: string }
+  | { readonly kind: 'silent'; readonly cause: string };
+
+export type ValidatedQuery = {
+  readonly name: string;
+  readonly type: QueryType;
+  /** As in `createDns`. */
+  readonly servers: readonly string[];
+  /** Milliseconds for each server. */
+  readonly timeout?: number;
+};
+
+/** Does a resolver say that it has validated an answer? Its AD bit as it is, whether we trust the path to it or not. Never rejects. */
+export async function askValidated({ name, type, servers, timeout = TIMEOUT }: ValidatedQuery): Promise<Validated> {
+  const reply = await createResolver({ servers, timeout }).ask({ name, type });
+  if (reply.kind !== 'answered') return reply;
+  return { kind: 'answered', authenticated: reply.message.isAuthentic, server: reply.server };
 }

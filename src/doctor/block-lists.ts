@@ -71,7 +71,7 @@ function isRefusal(code: string): boolean {
 }
 
 function isRefused(answer: DnsAnswer<string>): boolean {
-  return answer.kind === 'temporary' && answer.cause === 'EREFUSED';
+  return answer.kind === 'temporary' && answer.rcode === 'REFUSED';
 }
 
 function isListing(code: string): boolean {

@@ -1,6 +1,5 @@
 /** Whether the resolver answers, whether it validates (RFC 4035), and what DANE (RFC 7672) and MTA-STS (RFC 8461) will need of it. */
-import { isIP } from 'node:net';
-import type { Validated } from '../dns/dns.ts';
+import { isOwnResolver, type Validated } from '../dns/dns.ts';
 import { ASK_AGAIN, about, type Finding } from './finding.ts';
 
 export type DnssecFacts = {
@@ -32,7 +31,7 @@ export function checkDnssec({ signed, trustAd }: DnssecFacts): readonly Finding[
       resolver,
       say('warning', 'answers are not validated', wanted, `DANE needs it, and forged answers go unnoticed. ${install}`),
     ];
-  if (!isLocal(server) && !trustAd)
+  if (!isOwnResolver(server) && !trustAd)
     return [
       resolver,
       say(
@@ -45,11 +44,6 @@ export function checkDnssec({ signed, trustAd }: DnssecFacts): readonly Finding[
   return [resolver, say('ok', 'answers are validated', wanted)];
 }
 
-function isLocal(server: string): boolean {
-  const host = server.replace(/^\[|\]?(:\d+)?$/g, '');
-  return isIP(host) === 4 ? host.startsWith('127.') : server === '::1' || server.startsWith('[::1]');
-}
-
 export type TransportFacts = DnssecFacts & {
   /** A policy host and whether its port 443 takes connections; undefined: none of the destinations has a policy. */
   readonly policyHost?: { readonly name: string; readonly failure?: string };
@@ -58,7 +52,7 @@ export type TransportFacts = DnssecFacts & {
 /** Secured transport is a matter of what can be reached from here; which destinations want it is theirs. */
 export function checkTransport({ signed, trustAd, policyHost }: TransportFacts): readonly Finding[] {
   const dane = about('dane', 'outbound');
-  const validated = signed.kind === 'answered' && signed.authenticated && (trustAd || isLocal(signed.server));
+  const validated = signed.kind === 'answered' && signed.authenticated && (trustAd || isOwnResolver(signed.server));
   const daneWanted = 'a resolver whose answers can be believed';
   const findings = [
     signed.kind !== 'answered'

@@ -128,7 +128,7 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
   await ensureOwnKey(store, config.hostname, log);
   await warnOfReports(store, config, log);
 
-  const dns = createDns({ servers: config.dns.servers });
+  const dns = createDns(config.dns);
   const delivery = await startDelivery({ ...deliveryOptions(config), hostname: config.hostname, dns, log: mailLog, operation });
   closers.push(() => delivery.close());
   const warn = (event: string, fields: object) => log.warn(event, { ...fields });

@@ -3,22 +3,36 @@ import assert from 'node:assert/strict';
 import { AcmeError, problemOf } from '../../src/certificates/acme-error.ts';
 import { fetchRenewalInformation } from '../../src/certificates/ari.ts';
 import { parseRetryAfter } from '../../src/certificates/transport.ts';
-import { judgeAnswer } from '../../src/dns/authenticated.ts';
 import type { Dns, DnsAnswer } from '../../src/dns/dns.ts';
+import { decodeMessage, describeFailure, isAnswerTo, readA, readHost, readNegativeTtl, readText } from '../../src/dns/message.ts';
 import { checkDmarc } from '../../src/doctor/dmarc.ts';
 import { checkSpf, gatherSpf } from '../../src/doctor/spf.ts';
 import { parseTags } from '../../src/signing/tags.ts';
 
 const LARGEST_DATAGRAM = 65_507;
 
-/** A message of the DNS: RFC 1035 §4. */
+/** A message of the DNS: RFC 1035 §4. What it holds is read by each reader of data, whatever type it says it is. */
 export function dnsAnswers(input: Buffer): string {
-  const message = input.subarray(0, LARGEST_DATAGRAM);
-  const id = message.length < 2 ? 0 : message.readUInt16BE(0);
-  const answer = judgeAnswer(message, id, '192.0.2.53');
-  if (answer === undefined) return 'nothing';
-  assert.equal(judgeAnswer(message, id ^ 1, '192.0.2.53'), undefined, 'an answer to another question is none');
-  return `${answer.kind} ${answer.kind === 'answered' ? answer.authenticated : 'cause' in answer && answer.cause}`;
+  const message = decodeMessage(input.subarray(0, LARGEST_DATAGRAM));
+  if (message === undefined) return 'nothing';
+  const asked = { name: message.question?.name ?? 'example.org', type: 'A' } as const;
+  assert.equal(isAnswerTo(message, asked, message.id ^ 1), false, 'an answer to another question is none');
+  const records = [...message.answers, ...message.authorities];
+  for (const { name, start, end } of records) {
+    assert.match(name, /^[!-~]*$/);
+    assert.ok(start <= end && end <= message.bytes.length);
+  }
+  const read = records.flatMap(({ start, end }) =>
+    [readA, readHost, readText, readNegativeTtl].map((reader) => {
+      try {
+        return typeof reader(message.bytes, start, end);
+      } catch (error) {
+        assert.ok(error instanceof RangeError);
+        return 'error';
+      }
+    }),
+  );
+  return `${describeFailure(message)} ${message.isAuthentic} ${[...new Set(read)].sort()}`;
 }
 
 const DOMAIN = 'example.org';

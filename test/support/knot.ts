@@ -1,28 +1,49 @@
 /** Knot DNS as the authoritative server of a test zone. */
 
+import { execFileSync } from 'node:child_process';
 import { Resolver } from 'node:dns/promises';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, loopbackAddress, startProgram, temporaryFolder, untilReady } from './program.ts';
 import type { NameServer } from './unbound.ts';
 
-/** @param records lines of a zone file with absolute names inside `zone` (`test.`) */
-export async function startKnot({ zone, records }: { zone: string; records: readonly string[] }): Promise<NameServer> {
+export type KnotOptions = {
+  readonly zone: string;
+  /** Lines of a zone file with absolute names inside `zone` (`test.`). */
+  readonly records: readonly string[];
+  /** Signs the zone: RFC 4035. */
+  readonly signed?: boolean;
+};
+export type Knot = NameServer & {
+  /** Its DS records, as a validating resolver takes them for an anchor; none of an unsigned zone. */
+  readonly anchors: readonly string[];
+};
+
+export async function startKnot({ zone, records, signed = false }: KnotOptions): Promise<Knot> {
   const folder = temporaryFolder('knot');
   const address = loopbackAddress();
   const port = await freePort(address);
+  mkdirSync(join(folder.path, 'db'));
   writeFileSync(join(folder.path, 'zone'), zoneFile(zone, records));
-  writeFileSync(join(folder.path, 'knot.conf'), configuration({ folder: folder.path, address, port, zone }));
+  writeFileSync(join(folder.path, 'knot.conf'), configuration({ folder: folder.path, address, port, zone, signed }));
   const program = startProgram({ command: 'knotd', args: ['-c', join(folder.path, 'knot.conf')] });
   await untilReady(program, 'knotd', () => serves(zone, address, port));
+  const anchors = signed ? dsRecords(join(folder.path, 'knot.conf'), zone) : [];
   return {
     address,
     port,
+    anchors,
     async close() {
       await program.close();
       folder.remove();
     },
   };
+}
+
+/** Those with SHA-256 of the keys that Knot has just made. */
+function dsRecords(configuration: string, zone: string): string[] {
+  const text = execFileSync('keymgr', ['-c', configuration, zone, 'ds'], { encoding: 'utf8' });
+  return text.split('\n').filter((line) => / DS \d+ \d+ 2 /.test(line));
 }
 
 async function serves(zone: string, address: string, port: number): Promise<boolean> {
@@ -39,7 +60,9 @@ function zoneFile(zone: string, records: readonly string[]): string {
   return `${[soa, `${zone} 60 IN NS ns.${zone}`, `ns.${zone} 60 IN A 127.0.0.1`, ...records].join('\n')}\n`;
 }
 
-function configuration({ folder, address, port, zone }: { folder: string; address: string; port: number; zone: string }): string {
+type Configuration = Omit<Required<KnotOptions>, 'records'> & { folder: string; address: string; port: number };
+
+function configuration({ folder, address, port, zone, signed }: Configuration): string {
   return `server:
   rundir: ${folder}
   listen: ${address}@${port}
@@ -56,5 +79,5 @@ template:
 zone:
   - domain: ${zone}
     file: zone
-`;
+${signed ? '    dnssec-signing: on\n    dnssec-policy: default\n' : ''}`;
 }

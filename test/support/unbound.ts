@@ -12,6 +12,8 @@ export type UnboundOptions = {
   readonly records?: readonly string[];
   /** Zones that another server on loopback is asked for. */
   readonly stubs?: readonly { readonly zone: string; readonly server: { readonly address: string; readonly port: number } }[];
+  /** DS records of zones that are validated: `test. DS 1234 13 2 …`. Without, nothing is. */
+  readonly anchors?: readonly string[];
   /** Default: one that nobody else has. */
   readonly address?: string;
   /** Port 53 is needed by programs that only know resolv.conf; default: any free one. */
@@ -24,12 +26,16 @@ const PROBE = 'ready.probe.test';
 export async function startUnbound({
   records = [],
   stubs = [],
+  anchors = [],
   address = loopbackAddress(),
   port,
 }: UnboundOptions): Promise<NameServer> {
   const folder = temporaryFolder('unbound');
   const at = port ?? (await freePort(address));
-  writeFileSync(join(folder.path, 'unbound.conf'), configuration({ folder: folder.path, address, port: at, records, stubs }));
+  writeFileSync(
+    join(folder.path, 'unbound.conf'),
+    configuration({ folder: folder.path, address, port: at, records, stubs, anchors }),
+  );
   const program = startProgram({ command: 'unbound', args: ['-d', '-c', join(folder.path, 'unbound.conf')] });
   await untilReady(program, 'unbound', () => resolves(address, at));
   return {
@@ -53,7 +59,7 @@ async function resolves(address: string, port: number): Promise<boolean> {
 }
 
 function configuration(options: Required<UnboundOptions> & { folder: string }): string {
-  const { folder, address, port, records, stubs } = options;
+  const { folder, address, port, records, stubs, anchors } = options;
   return `server:
   interface: ${address}
   port: ${port}
@@ -66,8 +72,8 @@ function configuration(options: Required<UnboundOptions> & { folder: string }): 
   use-syslog: no
   logfile: ""
   num-threads: 1
-  module-config: "iterator"
-  access-control: 127.0.0.0/8 allow
+  module-config: "${anchors.length > 0 ? 'validator iterator' : 'iterator'}"
+${anchors.map((anchor) => `  trust-anchor: "${anchor}"\n`).join('')}  access-control: 127.0.0.0/8 allow
   do-not-query-localhost: no
   local-zone: "." static
   local-zone: "test." transparent

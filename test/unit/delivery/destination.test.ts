@@ -25,7 +25,7 @@ test('without MX the domain is its own host', async () => {
 test.each([
   ['null MX', mx([0, '']), 'failed', '5.1.10'],
   ['no such domain', { kind: 'nxdomain' } as const, 'failed', '5.1.2'],
-  ['a look-up that failed', { kind: 'temporary', cause: 'ESERVFAIL' } as const, 'delayed', '4.4.3'],
+  ['a look-up that failed', { kind: 'temporary', cause: 'SERVFAIL' } as const, 'delayed', '4.4.3'],
   ['ourselves as the best MX', mx([10, 'relay.example.net'], [20, 'backup']), 'failed', '5.4.6'],
 ])('%s', async (_, answer, kind, status) => {
   expect(await resolve(answer)).toMatchObject({ kind, reply: { status } });

@@ -38,14 +38,14 @@ describe('what is there is found', () => {
       { preference: 10, exchange: 'mx1.d.test' },
       { preference: 20, exchange: 'mx2.d.test' },
     ]);
-    expect(await dns.mx('null.test')).toEqual({ kind: 'found', values: [{ preference: 0, exchange: '' }] });
+    expect(await dns.mx('null.test')).toMatchObject({ kind: 'found', values: [{ preference: 0, exchange: '' }] });
   });
   test('addresses, names of addresses, and text joined', async () => {
-    expect(await dns.a('mx1.d.test')).toEqual({ kind: 'found', values: ['192.0.2.1', '192.0.2.2'] });
-    expect(await dns.aaaa('mx1.d.test')).toEqual({ kind: 'found', values: ['2001:db8::1'] });
-    expect(await dns.ptr('192.0.2.1')).toEqual({ kind: 'found', values: ['mx1.d.test'] });
-    expect(await dns.ptr('2001:db8::1')).toEqual({ kind: 'found', values: ['mx1.d.test'] });
-    expect(await dns.txt('d.test')).toEqual({ kind: 'found', values: ['x'.repeat(300), 'ab'] });
+    expect(await dns.a('mx1.d.test')).toMatchObject({ kind: 'found', values: ['192.0.2.1', '192.0.2.2'] });
+    expect(await dns.aaaa('mx1.d.test')).toMatchObject({ kind: 'found', values: ['2001:db8::1'] });
+    expect(await dns.ptr('192.0.2.1')).toMatchObject({ kind: 'found', values: ['mx1.d.test'] });
+    expect(await dns.ptr('2001:db8::1')).toMatchObject({ kind: 'found', values: ['mx1.d.test'] });
+    expect(await dns.txt('d.test')).toMatchObject({ kind: 'found', values: ['x'.repeat(300), 'ab'] });
   });
   test('behind an alias, and over TCP where UDP is too small', async () => {
     expect(await dns.a('alias.test')).toMatchObject({ kind: 'found' });
@@ -56,15 +56,15 @@ describe('what is there is found', () => {
 });
 
 test('a name without such a record is none, a name that does not exist is nxdomain', async () => {
-  expect(await dns.mx('mx1.d.test')).toEqual({ kind: 'none' });
-  expect(await dns.a('d.test')).toEqual({ kind: 'none' });
-  expect(await dns.a('test')).toEqual({ kind: 'none' });
-  expect(await dns.mx('alias.test')).toEqual({ kind: 'none' });
+  expect(await dns.mx('mx1.d.test')).toMatchObject({ kind: 'none' });
+  expect(await dns.a('d.test')).toMatchObject({ kind: 'none' });
+  expect(await dns.a('test')).toMatchObject({ kind: 'none' });
+  expect(await dns.mx('alias.test')).toMatchObject({ kind: 'none' });
   for (const name of ['absent.test', 'a..test', '', `${'x'.repeat(64)}.test`]) {
-    expect(await dns.mx(name)).toEqual({ kind: 'nxdomain' });
-    expect(await dns.a(name)).toEqual({ kind: 'nxdomain' });
+    expect(await dns.mx(name)).toMatchObject({ kind: 'nxdomain' });
+    expect(await dns.a(name)).toMatchObject({ kind: 'nxdomain' });
   }
-  expect(await dns.ptr('no address')).toEqual({ kind: 'nxdomain' });
+  expect(await dns.ptr('no address')).toMatchObject({ kind: 'nxdomain' });
 });
 
 test.each(['servfail', 'refused', 'timeout', 'cut', 'garbage', 'wrong-id', 'loop'])(
@@ -122,7 +122,7 @@ describe('answers are remembered', () => {
   test('absence is not believed for longer when the clock is set back: mail would be returned meanwhile', async () => {
     let now = 10 * HOUR;
     const kept = createDns({ servers: [server.server], now: () => now });
-    expect(await kept.mx('new.test')).toEqual({ kind: 'nxdomain' });
+    expect(await kept.mx('new.test')).toMatchObject({ kind: 'nxdomain' });
     server.set('new.test', { MX: ['10 mx1.d.test'] });
     now = 0;
     expect(await kept.mx('new.test')).toMatchObject({ kind: 'found' });

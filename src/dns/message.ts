@@ -1,0 +1,254 @@
+/**
+ * The messages of the DNS: RFC 1035 §4, with EDNS (RFC 6891). An answer is read by ours: dns-packet merges a dot inside a label with the
+ * dots between labels, and one record that it cannot read costs the whole answer.
+ */
+import { AUTHENTIC_DATA, encode, RECURSION_DESIRED, type RecordType } from 'dns-packet';
+import { canonicalAddress } from '../system/public-address.ts';
+
+/** The types that a relay asks for, and what answers bring along. RFC 1035 §3.2.2, RFC 3596 §2.1, RFC 6698 §7.1. */
+export const TYPES = { A: 1, CNAME: 5, SOA: 6, PTR: 12, MX: 15, TXT: 16, AAAA: 28, OPT: 41, TLSA: 52 } as const;
+export type QueryType = Exclude<keyof typeof TYPES, 'OPT'>;
+
+export type Question = { readonly name: string; readonly type: QueryType };
+
+/** One record: where its data stand in the message, since names inside point back into it. */
+export type ResourceRecord = {
+  readonly name: string;
+  readonly type: number;
+  /** Seconds. */
+  readonly ttl: number;
+  readonly start: number;
+  readonly end: number;
+};
+
+export type DnsMessage = {
+  readonly bytes: Buffer;
+  readonly id: number;
+  readonly isResponse: boolean;
+  readonly isTruncated: boolean;
+  /** The AD bit: the resolver says that it validated all of this. RFC 4035 §3.2.3 */
+  readonly isAuthentic: boolean;
+  readonly rcode: number;
+  readonly question: { readonly name: string; readonly type: number; readonly class: number } | undefined;
+  readonly answers: readonly ResourceRecord[];
+  readonly authorities: readonly ResourceRecord[];
+  /** Why it failed, in the resolver's words: RFC 8914. */
+  readonly extendedErrors: readonly ExtendedError[];
+};
+type ExtendedError = { readonly code: number; readonly text: string };
+
+/** What a datagram may hold without being cut to pieces on the way: RFC 6891 §6.2.5, and the flag day of 2020. */
+const DATAGRAM = 1232;
+const INTERNET = 1;
+/** Pointers that lead to pointers: no sane message has more. */
+const MAX_POINTERS = 64;
+const EXTENDED_ERROR = 15;
+/** RFC 8914 §4, the ones that an operator can do something about. */
+const EXTENDED_ERRORS: Readonly<Record<number, string>> = {
+  6: 'DNSSEC bogus',
+  7: 'signature expired',
+  8: 'signature not yet valid',
+  9: 'DNSKEY missing',
+  10: 'RRSIGs missing',
+  12: 'NSEC missing',
+  14: 'not ready',
+  15: 'blocked',
+  18: 'prohibited',
+  22: 'no reachable authority',
+  23: 'network error',
+};
+const RCODES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED'];
+
+/**
+ * A question with RD and AD: AD asks for the verdict alone, where DO would bring the signatures along (RFC 6840 §5.7).
+ * @param edns without it for servers that know no OPT record.
+ */
+export function encodeQuestion({ name, type }: Question, id: number, edns = true): Buffer {
+  return encode({
+    type: 'query',
+    id,
+    flags: RECURSION_DESIRED | AUTHENTIC_DATA,
+    questions: [{ name, type: type as RecordType }],
+    ...(edns && { additionals: [{ type: 'OPT', name: '.', udpPayloadSize: DATAGRAM, flags: 0, options: [] } as never] }),
+  });
+}
+
+/** undefined: no message of the DNS. One record with data that cannot be read does not spoil the others. */
+export function decodeMessage(bytes: Buffer): DnsMessage | undefined {
+  try {
+    return new MessageReader(bytes).message();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined; // it ends in the middle, or a name runs in a circle
+    throw error;
+  }
+}
+
+/** True where it answers this question: RFC 5452 §4. Whoever guesses does not know the id, and not how the name was written. */
+export function isAnswerTo(message: DnsMessage, { name, type }: Question, id: number): boolean {
+  const { question } = message;
+  if (!message.isResponse || message.id !== id) return false;
+  if (question === undefined) return message.rcode === 1 || message.rcode === 4; // who cannot read a question need not repeat it
+  return question.name.toLowerCase() === name.toLowerCase() && question.type === TYPES[type] && question.class === INTERNET;
+}
+
+/** `SERVFAIL (DNSKEY missing)`: why a resolver did not answer. */
+export function describeFailure({ rcode, extendedErrors }: DnsMessage): string {
+  const word = nameOfRcode(rcode);
+  const known = extendedErrors.map(({ code, text }) => EXTENDED_ERRORS[code] ?? (text || `extended error ${code}`));
+  return known.length === 0 ? word : `${word} (${known.join(', ')})`;
+}
+
+/** The words of RFC 1035 §4.1.1 and RFC 2136 §2.2. */
+export function nameOfRcode(rcode: number): string {
+  return RCODES[rcode] ?? `RCODE ${rcode}`;
+}
+
+class MessageReader {
+  readonly #bytes: Buffer;
+  #at = 12;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  message(): DnsMessage {
+    const bytes = this.#bytes;
+    const flags = bytes.readUInt16BE(2);
+    const [questions, answers, authorities, additionals] = [4, 6, 8, 10].map((at) => bytes.readUInt16BE(at)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const question = questions === 0 ? undefined : this.#question();
+    for (let i = 1; i < questions; i++) this.#question();
+    const head = {
+      bytes,
+      id: bytes.readUInt16BE(0),
+      isResponse: (flags & 0x8000) !== 0,
+      isTruncated: (flags & 0x0200) !== 0,
+      isAuthentic: (flags & AUTHENTIC_DATA) !== 0,
+      rcode: flags & 0x000f,
+      question,
+    };
+    if (head.isTruncated) return { ...head, answers: [], authorities: [], extendedErrors: [] }; // it may end anywhere
+    return {
+      ...head,
+      answers: this.#records(answers),
+      authorities: this.#records(authorities),
+      extendedErrors: this.#records(additionals).flatMap((record) => extendedErrorsIn(bytes, record)),
+    };
+  }
+
+  #question() {
+    const name = this.#name();
+    this.#at += 4;
+    return { name, type: this.#bytes.readUInt16BE(this.#at - 4), class: this.#bytes.readUInt16BE(this.#at - 2) };
+  }
+
+  #name(): string {
+    const { name, end } = readName(this.#bytes, this.#at);
+    this.#at = end;
+    return name;
+  }
+
+  #records(count: number): ResourceRecord[] {
+    const records: ResourceRecord[] = [];
+    for (let i = 0; i < count; i++) {
+      const name = this.#name();
+      const [type, space, ttl, length] = [
+        this.#bytes.readUInt16BE(this.#at),
+        this.#bytes.readUInt16BE(this.#at + 2),
+        this.#bytes.readUInt32BE(this.#at + 4),
+        this.#bytes.readUInt16BE(this.#at + 8),
+      ];
+      const start = this.#at + 10;
+      this.#at = start + length;
+      if (this.#at > this.#bytes.length) throw new RangeError('a record ends behind the message');
+      // The class of an OPT record is a size. A TTL with its first bit set counts as 0: RFC 2181 §8.
+      if (space === INTERNET || type === TYPES.OPT)
+        records.push({ name, type, ttl: ttl > 0x7fffffff ? 0 : ttl, start, end: this.#at });
+    }
+    return records;
+  }
+}
+
+function extendedErrorsIn(bytes: Buffer, { type, start, end }: ResourceRecord): ExtendedError[] {
+  if (type !== TYPES.OPT) return [];
+  const found: ExtendedError[] = [];
+  for (let at = start; at + 4 <= end; ) {
+    const [code, length] = [bytes.readUInt16BE(at), bytes.readUInt16BE(at + 2)];
+    const next = at + 4 + length;
+    if (code === EXTENDED_ERROR && length >= 2 && next <= end) {
+      const text = bytes
+        .toString('latin1', at + 6, next)
+        .replace(/[^\x20-\x7e]/g, '?')
+        .slice(0, 100);
+      found.push({ code: bytes.readUInt16BE(at + 4), text });
+    }
+    at = next;
+  }
+  return found;
+}
+
+/**
+ * A name, its labels joined by dots; what is no plain character, and a dot inside a label, is written `\ddd` (RFC 1035 §5.1), so that it
+ * is never taken for another name. The root is the empty string.
+ * @throws RangeError where it leaves the message or runs in a circle.
+ */
+export function readName(bytes: Buffer, start: number): { readonly name: string; readonly end: number } {
+  const labels: string[] = [];
+  let at = start;
+  let end = -1;
+  let octets = 0;
+  for (let pointers = 0; ; ) {
+    const length = bytes.readUInt8(at);
+    if (length >= 0xc0) {
+      if (end === -1) end = at + 2;
+      at = bytes.readUInt16BE(at) & 0x3fff;
+      if (++pointers > MAX_POINTERS) throw new RangeError('a name runs in a circle');
+      continue;
+    }
+    if (length > 63) throw new RangeError('a label of an unknown kind');
+    at++;
+    if (length === 0) return { name: labels.join('.'), end: end === -1 ? at : end };
+    octets += length + 1;
+    if (octets > 254 || at + length > bytes.length) throw new RangeError('a name is too long');
+    labels.push(bytes.toString('latin1', at, at + length).replace(/[^!-~]|[.\\]/g, escaped));
+    at += length;
+  }
+}
+
+function escaped(character: string): string {
+  return `\\${String(character.charCodeAt(0)).padStart(3, '0')}`;
+}
+
+/** How the data of one record are read: undefined for data that break their type's form. */
+export type ReadData<T> = (bytes: Buffer, start: number, end: number) => T | undefined;
+
+export const readA: ReadData<string> = (bytes, start, end) =>
+  end - start === 4 ? bytes.subarray(start, end).join('.') : undefined;
+
+export const readAaaa: ReadData<string> = (bytes, start, end) =>
+  end - start === 16 ? canonicalAddress(bytes.toString('hex', start, end).match(/.{4}/g)!.join(':')) : undefined;
+
+export const readHost: ReadData<string> = (bytes, start, end) => {
+  const read = readName(bytes, start);
+  return read.end === end ? read.name : undefined;
+};
+
+/** Strings of one record joined, octet by octet. */
+export const readText: ReadData<string> = (bytes, start, end) => {
+  let text = '';
+  for (let at = start; at < end; at += 1 + bytes[at]!) {
+    if (at + 1 + bytes[at]! > end) return undefined;
+    text += bytes.toString('latin1', at + 1, at + 1 + bytes[at]!);
+  }
+  return end > start ? text : undefined;
+};
+
+/** Seconds that the absence of something may be believed: RFC 2308 §5. */
+export const readNegativeTtl: ReadData<number> = (bytes, start, end) => {
+  const mailbox = readName(bytes, readName(bytes, start).end);
+  return mailbox.end + 20 === end ? bytes.readUInt32BE(end - 4) : undefined;
+};

@@ -1,0 +1,218 @@
+/**
+ * Asks the resolvers of this machine: over UDP, over TCP where an answer is cut (RFC 7766 §5), a socket and a port for each question
+ * (RFC 5452 §9). `node:dns` cannot: it says neither whether an answer was validated, nor how long most of them may be kept.
+ */
+import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { readFileSync, statSync } from 'node:fs';
+import { connect, isIPv6 } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SECOND } from '../system/clock.ts';
+import {
+  type DnsMessage,
+  decodeMessage,
+  describeFailure,
+  encodeQuestion,
+  isAnswerTo,
+  nameOfRcode,
+  type Question,
+} from './message.ts';
+
+export type ResolverOptions = {
+  /** `127.0.0.1:5300`, `[::1]:53`; empty: those of /etc/resolv.conf, as it is at the time of the question. */
+  readonly servers: readonly string[];
+  /** Milliseconds that a server has for one answer. */
+  readonly timeout: number;
+};
+
+/** What the resolvers said: an answer (also that there is nothing), or why there is none. */
+export type Reply =
+  | { readonly kind: 'answered'; readonly message: DnsMessage; readonly server: string }
+  /** A resolver is there, and could not or would not answer this: SERVFAIL, REFUSED, a message that is none. */
+  | { readonly kind: 'failed'; readonly cause: string /** `REFUSED` */; readonly rcode?: string; readonly server: string }
+  /** None is there. */
+  | { readonly kind: 'silent'; readonly cause: string };
+
+export type Resolver = { ask(question: Question): Promise<Reply> };
+
+const NXDOMAIN = 3;
+const FORMERR = 1;
+/** Each server is asked this often. */
+const ROUNDS = 2;
+/** A resolver that has just started, or lost a packet, says SERVFAIL once. */
+const AFTER_SERVFAIL = SECOND;
+/** Questions under way: each holds a socket. */
+const MAX_SOCKETS = 256;
+/** RFC 1035 §4.2.2: two octets say how long a message is. */
+const MAX_STREAM = 65_535 + 2;
+
+/** Questions never reject. */
+export function createResolver({ servers, timeout }: ResolverOptions): Resolver {
+  const gate = createGate(MAX_SOCKETS);
+  const configured = servers.length > 0 ? () => servers : createSystemServers();
+
+  async function ask(question: Question): Promise<Reply> {
+    await gate.enter();
+    try {
+      return await askAll(question, configured(), timeout);
+    } finally {
+      gate.leave();
+    }
+  }
+  return { ask };
+}
+
+/** One server after the other until one answers, and all of them again. */
+async function askAll(question: Question, servers: readonly string[], timeout: number): Promise<Reply> {
+  let failed: Reply | undefined;
+  let silent: Reply = { kind: 'silent', cause: 'no resolver is configured' };
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const server of servers) {
+      const reply = await askOne(question, server, timeout);
+      if (reply.kind === 'answered') return reply;
+      if (reply.kind === 'silent') silent = reply;
+      else failed = reply;
+    }
+    const isPassing = failed?.kind === 'failed' && failed.rcode === 'SERVFAIL';
+    if (isPassing && round + 1 < ROUNDS) await sleep(Math.min(AFTER_SERVFAIL, timeout), undefined, { ref: false });
+    else if (failed !== undefined) break; // it would refuse again
+  }
+  return failed ?? silent;
+}
+
+async function askOne(question: Question, server: string, timeout: number): Promise<Reply> {
+  const endpoint = endpointOf(server);
+  let reply = await exchange(question, { ...endpoint, server, timeout, edns: true });
+  const knowsNoEdns = !('kind' in reply) && reply.rcode === FORMERR; // RFC 6891 §7
+  if (knowsNoEdns) reply = await exchange(question, { ...endpoint, server, timeout, edns: false });
+  if ('kind' in reply) return reply;
+  if (reply.rcode !== 0 && reply.rcode !== NXDOMAIN) {
+    return { kind: 'failed', cause: describeFailure(reply), rcode: nameOfRcode(reply.rcode), server };
+  }
+  return { kind: 'answered', message: reply, server };
+}
+
+type Server = {
+  readonly host: string;
+  readonly port: number;
+  readonly server: string;
+  readonly timeout: number;
+  readonly edns: boolean;
+};
+type Failed = Exclude<Reply, { kind: 'answered' }>;
+
+/** One question, one answer; over TCP when the datagram was cut. */
+async function exchange(question: Question, server: Server): Promise<DnsMessage | Failed> {
+  const id = randomInt(0x1_0000);
+  const packet = encodeQuestion(question, id, server.edns);
+  const isAnswer = (message: DnsMessage) => isAnswerTo(message, question, id);
+  const message = await overUdp(packet, server, isAnswer);
+  if ('kind' in message || !message.isTruncated) return message;
+  return overTcp(packet, server, isAnswer);
+}
+
+/** Whatever comes that is no answer to this question is somebody's guess: the answer may still come. RFC 5452 §9.1 */
+function overUdp(packet: Buffer, { host, port, server, timeout }: Server, isAnswer: (message: DnsMessage) => boolean) {
+  return new Promise<DnsMessage | Failed>((resolve) => {
+    const socket = createSocket(isIPv6(host.split('%')[0]!) ? 'udp6' : 'udp4');
+    const end = (result: DnsMessage | Failed) => {
+      clearTimeout(timer);
+      socket.removeAllListeners().on('error', () => {}); // what comes now is too late
+      socket.close();
+      resolve(result);
+    };
+    const timer = setTimeout(() => end({ kind: 'silent', cause: `${server} does not answer` }), timeout);
+    socket.on('error', (error: NodeJS.ErrnoException) => end({ kind: 'silent', cause: `${server}: ${error.code}` }));
+    socket.on('message', (bytes) => {
+      const message = decodeMessage(bytes);
+      if (message !== undefined && isAnswer(message)) end(message);
+    });
+    socket.connect(port, host, () => socket.send(packet));
+  });
+}
+
+function overTcp(packet: Buffer, { host, port, server, timeout }: Server, isAnswer: (message: DnsMessage) => boolean) {
+  return new Promise<DnsMessage | Failed>((resolve) => {
+    const socket = connect({ host, port, noDelay: true });
+    let held: Buffer = Buffer.alloc(0);
+    const end = (result: DnsMessage | Failed) => {
+      clearTimeout(timer);
+      socket.removeAllListeners().on('error', () => {});
+      socket.destroy();
+      resolve(result);
+    };
+    const failed = (why: string) => end({ kind: 'failed', cause: `over TCP ${why}`, server });
+    const timer = setTimeout(() => failed(`${server} does not answer`), timeout);
+    socket.on('error', (error: NodeJS.ErrnoException) => failed(`${server}: ${error.code}`));
+    socket.on('end', () => failed(`${server} closed before its answer`));
+    socket.on('data', (chunk: Buffer) => {
+      held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+      if (held.length < 2 || held.length < 2 + held.readUInt16BE(0)) {
+        if (held.length > MAX_STREAM) failed(`${server} sent too much`);
+        return;
+      }
+      const message = decodeMessage(held.subarray(2, 2 + held.readUInt16BE(0)));
+      if (message === undefined || message.isTruncated || !isAnswer(message)) failed(`${server} sent no answer`);
+      else end(message);
+    });
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(packet.length);
+    socket.write(Buffer.concat([length, packet]));
+  });
+}
+
+/** `127.0.0.1:5300`, `[::1]:53`, `192.0.2.1`, `2001:db8::1`. */
+function endpointOf(server: string): { host: string; port: number } {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(server) ?? [];
+  return { host: bracketed ?? plain ?? server, port: Number(port ?? 53) };
+}
+
+const RESOLV_CONF = '/etc/resolv.conf';
+/** Where no server is named there, one on this machine is asked: resolv.conf(5). */
+const NOBODY_NAMED = ['127.0.0.1'];
+const MAX_SERVERS = 3;
+
+/** The file is read again when it has changed: a network that came later, or an operator, writes it while the relay runs. */
+export function createSystemServers(path = RESOLV_CONF): () => readonly string[] {
+  let readAt = Number.NEGATIVE_INFINITY;
+  let version = '';
+  let servers: readonly string[] = NOBODY_NAMED;
+  return () => {
+    const now = performance.now();
+    if (now - readAt < SECOND) return servers;
+    readAt = now;
+    try {
+      const { mtimeMs, ino, size } = statSync(path);
+      const found = `${mtimeMs} ${ino} ${size}`;
+      if (found !== version) servers = parseServers(readFileSync(path, 'utf8'));
+      version = found;
+    } catch {
+      version = ''; // a file that is just being replaced: what was known is asked
+    }
+    return servers;
+  };
+}
+
+/** The `nameserver` lines of resolv.conf(5). */
+export function parseServers(text: string): readonly string[] {
+  const named = [...text.matchAll(/^nameserver[ \t]+(\S+)/gm)].map(([, address]) => address!);
+  return named.length === 0 ? NOBODY_NAMED : named.slice(0, MAX_SERVERS);
+}
+
+/** At most so many at once; the others wait their turn. */
+function createGate(places: number) {
+  const waiting: (() => void)[] = [];
+  let free = places;
+  return {
+    enter(): Promise<void> | undefined {
+      if (free === 0) return new Promise((enter) => waiting.push(enter));
+      free--;
+      return undefined;
+    },
+    leave(): void {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    },
+  };
+}

@@ -1,0 +1,131 @@
+import { type Answer, encode, type Packet } from 'dns-packet';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  decodeMessage,
+  describeFailure,
+  encodeQuestion,
+  isAnswerTo,
+  readA,
+  readAaaa,
+  readHost,
+  readName,
+  readText,
+} from '../../../src/dns/message.ts';
+
+/** What dns-packet, which is somebody else's code, makes of it. */
+const answering = (answers: readonly Answer[], rest: Partial<Packet> = {}): Buffer =>
+  encode({ type: 'response', id: 7, questions: [{ type: 'A', name: 'd.test' }], answers: [...answers], ...rest });
+
+test('a question asks for the verdict of DNSSEC, not for its signatures', () => {
+  const bytes = encodeQuestion({ name: 'd.test', type: 'MX' }, 0x1234);
+  expect(bytes.readUInt16BE(0)).toBe(0x1234);
+  expect(bytes.readUInt16BE(2)).toBe(0x0120); // RD and AD
+  const message = decodeMessage(bytes);
+  expect(message).toMatchObject({ question: { name: 'd.test', type: 15, class: 1 }, answers: [], isResponse: false });
+  expect(encodeQuestion({ name: 'd.test', type: 'MX' }, 1, false).length).toBe(bytes.length - 11);
+});
+
+describe('records are read', () => {
+  test('with compressed names, and the types that mail needs', () => {
+    const bytes = answering([
+      { type: 'MX', name: 'd.test', ttl: 60, data: { preference: 10, exchange: 'mx.d.test' } },
+      { type: 'A', name: 'mx.d.test', ttl: 30, data: '192.0.2.1' },
+      { type: 'AAAA', name: 'mx.d.test', ttl: 2 ** 31, data: '2001:db8::1:0:0:1' },
+      { type: 'TXT', name: 'd.test', ttl: 5, data: ['a', 'b'.repeat(255)] },
+    ]);
+    const { answers } = decodeMessage(bytes)!;
+    expect(answers.map(({ name, type, ttl }) => [name, type, ttl])).toEqual([
+      ['d.test', 15, 60],
+      ['mx.d.test', 1, 30],
+      ['mx.d.test', 28, 0], // a TTL with its first bit set: RFC 2181 §8
+      ['d.test', 16, 5],
+    ]);
+    const [mx, a, aaaa, txt] = answers as [(typeof answers)[0], (typeof answers)[0], (typeof answers)[0], (typeof answers)[0]];
+    expect(readHost(bytes, mx.start + 2, mx.end)).toBe('mx.d.test');
+    expect(readA(bytes, a.start, a.end)).toBe('192.0.2.1');
+    expect(readAaaa(bytes, aaaa.start, aaaa.end)).toBe('2001:db8::1:0:0:1');
+    expect(readText(bytes, txt.start, txt.end)).toBe(`a${'b'.repeat(255)}`);
+  });
+
+  test('a dot inside a label is not a dot between labels', () => {
+    const bytes = Buffer.concat([
+      Buffer.from([8]),
+      Buffer.from('mx1.dane'),
+      Buffer.from([4]),
+      Buffer.from('test'),
+      Buffer.from([0]),
+    ]);
+    expect(readName(bytes, 0)).toEqual({ name: 'mx1\\046dane.test', end: bytes.length });
+  });
+
+  test.each([
+    ['a pointer to itself', Buffer.from([0xc0, 0x00])],
+    ['a label that leaves the message', Buffer.from([5, 97, 98])],
+    ['a label of an unknown kind', Buffer.from([0x45, 97, 0])],
+    [
+      'a name of more than 255 octets',
+      Buffer.concat([
+        ...Array.from({ length: 5 }, () => Buffer.concat([Buffer.from([63]), Buffer.alloc(63, 97)])),
+        Buffer.from([0]),
+      ]),
+    ],
+  ])('%s ends the reading', (_, bytes) => {
+    expect(() => readName(bytes, 0)).toThrow(RangeError);
+  });
+});
+
+test('an answer to another question, of another name, type, class or id is somebody’s guess', () => {
+  const question = { name: 'd.test', type: 'A' } as const;
+  const message = decodeMessage(answering([]))!;
+  expect(isAnswerTo(message, question, 7)).toBe(true);
+  expect(isAnswerTo(message, { ...question, name: 'D.Test' }, 7)).toBe(true);
+  expect(isAnswerTo(message, question, 8)).toBe(false);
+  expect(isAnswerTo(message, { ...question, name: 'e.test' }, 7)).toBe(false);
+  expect(isAnswerTo(message, { ...question, type: 'MX' }, 7)).toBe(false);
+  expect(isAnswerTo(decodeMessage(encodeQuestion(question, 7))!, question, 7)).toBe(false); // our own question, sent back
+  const chaos = answering([]);
+  chaos.writeUInt16BE(3, chaos.length - 2);
+  expect(isAnswerTo(decodeMessage(chaos)!, question, 7)).toBe(false);
+});
+
+test('a resolver that says why it failed is quoted', () => {
+  const why = (code: number, text = '') =>
+    decodeMessage(
+      answering([], {
+        flags: 2,
+        additionals: [
+          {
+            type: 'OPT',
+            name: '.',
+            udpPayloadSize: 1232,
+            flags: 0,
+            options: [{ code: 15, data: Buffer.concat([Buffer.from([0, code]), Buffer.from(text)]) }],
+          } as never,
+        ],
+      }),
+    )!;
+  expect(describeFailure(why(9))).toBe('SERVFAIL (DNSKEY missing)');
+  expect(describeFailure(why(99, 'odd\u001b[31m'))).toBe('SERVFAIL (odd?[31m)');
+  expect(describeFailure(decodeMessage(answering([], { flags: 5 }))!)).toBe('REFUSED');
+});
+
+test('any bytes are a message or none, whatever they are', () => {
+  const whole = answering([
+    { type: 'CNAME', name: 'd.test', ttl: 60, data: 'e.test' },
+    { type: 'A', name: 'e.test', ttl: 60, data: '192.0.2.1' },
+  ]);
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { maxLength: 8 }),
+      fc.nat(whole.length),
+      (changes, end) => {
+        const bytes = Buffer.from(whole.subarray(0, end));
+        for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
+        const message = decodeMessage(bytes);
+        for (const { start, end } of message?.answers ?? []) expect(start <= end && end <= bytes.length).toBe(true);
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});

@@ -1,0 +1,134 @@
+/** How our questions travel: datagrams, streams, servers that are silent, that lie, or that know no EDNS. */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { decode, encode, type Packet } from 'dns-packet';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { createDns } from '../../../src/dns/dns.ts';
+import { createResolver, createSystemServers, parseServers } from '../../../src/dns/resolver.ts';
+import { SECOND } from '../../../src/system/clock.ts';
+import { startDns } from '../../support/dns.ts';
+import { temporaryFolder } from '../../support/program.ts';
+
+type Answering = (query: Packet, count: number) => readonly Partial<Packet>[];
+
+/** A server over UDP that answers as it is told: none, one or several messages for a question. */
+async function startServer(answer: Answering): Promise<string> {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  onTestFinished(() => void socket.close());
+  let count = 0;
+  socket.on('message', (bytes, { port, address }) => {
+    const query = decode(bytes);
+    for (const part of answer(query, count++))
+      socket.send(encode({ type: 'response', id: query.id!, questions: query.questions!, ...part }), port, address);
+  });
+  return `127.0.0.1:${socket.address().port}`;
+}
+
+const a = (name: string, data: string, ttl = 60) => ({ type: 'A', name, ttl, data }) as const;
+
+test('a guess that comes before the answer is not taken for it', async () => {
+  const server = await startServer(({ id }) => [
+    { id: id! ^ 1, answers: [a('d.test', '203.0.113.9')] },
+    { questions: [{ type: 'A', name: 'e.test' }], answers: [a('d.test', '203.0.113.9')] },
+    { answers: [a('d.test', '192.0.2.1')] },
+  ]);
+  expect(await createDns({ servers: [server] }).a('d.test')).toMatchObject({ kind: 'found', values: ['192.0.2.1'] });
+});
+
+test('a server that knows no EDNS is asked without', async () => {
+  const server = await startServer(({ additionals }) =>
+    additionals?.length ? [{ flags: 1 }] : [{ answers: [a('d.test', '192.0.2.1')] }],
+  );
+  expect(await createDns({ servers: [server] }).a('d.test')).toMatchObject({ kind: 'found' });
+});
+
+test('a passing SERVFAIL is asked again, a refusal is not', async () => {
+  const passing = await startServer((_, count) => [count === 0 ? { flags: 2 } : { answers: [a('d.test', '192.0.2.1')] }]);
+  expect(await createDns({ servers: [passing], timeout: 100 }).a('d.test')).toMatchObject({ kind: 'found' });
+  let asked = 0;
+  const closed = await startServer(() => [{ flags: ++asked && 5 }]);
+  expect(await createDns({ servers: [closed] }).a('d.test')).toMatchObject({ kind: 'temporary', rcode: 'REFUSED' });
+  expect(asked).toBe(1);
+});
+
+test('the next server is asked where one fails', async () => {
+  const broken = await startServer(() => [{ flags: 2 }]);
+  const good = await startServer(() => [{ answers: [a('d.test', '192.0.2.1')] }]);
+  expect(await createDns({ servers: [broken, good] }).a('d.test')).toMatchObject({ kind: 'found' });
+});
+
+test('absence is believed as long as the zone says', async () => {
+  const soa = { type: 'SOA', name: 'test', ttl: 900, data: { mname: 'ns.test', rname: 'h.test', minimum: 300 } } as const;
+  const server = await startServer(() => [{ flags: 3, authorities: [soa as never] }]);
+  expect(await createDns({ servers: [server] }).mx('d.test')).toEqual({ kind: 'nxdomain', secure: false, ttl: 300 * SECOND });
+});
+
+test('an answer lives as long as the shortest part of its chain', async () => {
+  const server = await startServer(() => [
+    { answers: [{ type: 'CNAME', name: 'd.test', ttl: 20, data: 'e.test' }, a('e.test', '192.0.2.1', 600)] },
+  ]);
+  expect(await createDns({ servers: [server] }).a('d.test')).toMatchObject({ ttl: 20 * SECOND, name: 'e.test' });
+});
+
+test('one broken record costs that record, and all broken ones cost the answer', async () => {
+  const tlsa = (length: number) => ({ type: 'TLSA', name: 'd.test', ttl: 60, data: Buffer.alloc(length) });
+  const raw = (lengths: readonly number[]) => [
+    { answers: lengths.map((length) => ({ ...tlsa(length), type: 'UNKNOWN_52' })) as never },
+  ];
+  const mixed = await startServer(() => raw([2, 35]));
+  const none = await startServer(() => raw([2]));
+  expect(await createDns({ servers: [mixed] }).tlsa('d.test')).toMatchObject({ kind: 'found', values: [{ usage: 0 }] });
+  expect(await createDns({ servers: [none] }).tlsa('d.test')).toMatchObject({ kind: 'temporary' });
+});
+
+test('the AD bit counts from this machine or a server that the operator trusts, and from nobody else', async () => {
+  const dns = await startDns({ 'd.test': { A: ['192.0.2.1'], secure: true } });
+  onTestFinished(() => dns.close());
+  expect(await createDns({ servers: [dns.server] }).a('d.test')).toMatchObject({ secure: true });
+  const stub = createSocket('udp4').bind(dns.port, '127.0.0.53');
+  await once(stub, 'listening');
+  onTestFinished(() => void stub.close());
+  stub.on('message', (bytes, { port, address }) => {
+    const { id, questions } = decode(bytes);
+    stub.send(
+      encode({ type: 'response', id: id!, flags: 0x20, questions: questions!, answers: [a('d.test', '192.0.2.1')] }),
+      port,
+      address,
+    );
+  });
+  const servers = [`127.0.0.53:${dns.port}`];
+  expect(await createDns({ servers }).a('d.test')).toMatchObject({ kind: 'found', secure: false });
+  expect(await createDns({ servers, trustAd: true }).a('d.test')).toMatchObject({ kind: 'found', secure: true });
+});
+
+test('more questions than there are sockets wait their turn', async () => {
+  const dns = await startDns(Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`d${i}.test`, { A: ['192.0.2.1'] }])));
+  onTestFinished(() => dns.close());
+  const { ask } = createResolver({ servers: [dns.server], timeout: 20 * SECOND });
+  const replies = await Promise.all(Array.from({ length: 600 }, (_, i) => ask({ name: `d${i}.test`, type: 'A' })));
+  expect(replies.filter(({ kind }) => kind === 'answered').length).toBe(600);
+});
+
+test('the servers of the system are read again when the file has changed', () => {
+  expect(parseServers('# x\nnameserver 192.0.2.1\nnameserver\t2001:db8::1\noptions edns0\n')).toEqual([
+    '192.0.2.1',
+    '2001:db8::1',
+  ]);
+  expect(parseServers('search test\n')).toEqual(['127.0.0.1']);
+  const folder = temporaryFolder('resolv');
+  onTestFinished(() => folder.remove());
+  const path = join(folder.path, 'resolv.conf');
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
+  onTestFinished(() => clock.mockRestore());
+  const servers = createSystemServers(path);
+  expect(servers()).toEqual(['127.0.0.1']); // there is no such file yet
+  writeFileSync(path, 'nameserver 192.0.2.1\n');
+  clock.mockReturnValue(2 * SECOND);
+  expect(servers()).toEqual(['192.0.2.1']);
+  writeFileSync(path, 'nameserver 192.0.2.22\n');
+  clock.mockReturnValue(4 * SECOND);
+  expect(servers()).toEqual(['192.0.2.22']);
+});
