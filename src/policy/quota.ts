@@ -14,8 +14,11 @@ export type QuotaOptions = {
    * Called once in a window when a limit is used to 80 %, and once when it is used up or somebody is refused for it; once more
    * after a restart.
    */
-  readonly notify?: (user: string, use: LimitUse, percent: 80 | 100) => void;
+  readonly notify?: (user: User, use: LimitUse, percent: 80 | 100) => void;
 };
+
+/** Whose use is counted: a namesake that is added later begins anew. */
+export type User = Pick<Credential, 'name' | 'createdAt'>;
 
 export type Quota = {
   /** What the accepting transaction judges and counts; undefined: no limits. */
@@ -26,7 +29,9 @@ export type Quota = {
   atRecipient(credential: Credential, address: string, already: Already): Promise<void> | undefined;
   refusal(exceeded: LimitUse): Refusal;
   /** What the store says after counting: remembered, so that it need not be asked. @param exceeded what it refused by */
-  noteUse(user: string, use: readonly LimitUse[], exceeded?: LimitUse): void;
+  noteUse(user: User, use: readonly LimitUse[], exceeded?: LimitUse): void;
+  /** The store was changed from outside: ask again. */
+  forget(): void;
   reload(defaults: QuotaDefaults): void;
 };
 
@@ -47,10 +52,11 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     const limits = limitsOf(credential);
     if (limits === undefined || limits.over === 'hold') return undefined;
     const { user, list } = limits;
-    const use = known.get(user);
+    const key = keyOf(credential);
+    const use = known.get(key);
     if (use !== undefined && list.every((limit) => use.some((one) => isSame(one.limit, limit)))) return judge(matched(list, use));
     return messages.limitUse(user, list, now()).then((loaded) => {
-      known.set(user, loaded);
+      known.set(key, loaded);
       return judge(loaded);
     });
   }
@@ -64,18 +70,18 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     return new Refusal(450, '4.7.1', describe(exceeded, now()));
   }
 
-  function refuse(user: string, exceeded: LimitUse): Refusal {
+  function refuse(user: User, exceeded: LimitUse): Refusal {
     announce(user, exceeded, 100);
     return refusal(exceeded);
   }
 
   /** Not all can be new: which ones are, the store knows. It is asked about each address of a transaction once. */
-  async function judgeNew(user: string, limit: LimitUse, already: Already, address: string): Promise<void> {
+  async function judgeNew(user: User, limit: LimitUse, already: Already, address: string): Promise<void> {
     const asked = newness.get(already) ?? new Map<string, boolean>();
     newness.set(already, asked);
     const unasked = [...already.keys(), address].filter((one) => !asked.has(one));
     if (unasked.length > 0) {
-      const found = new Set(await messages.knownRecipients(user, unasked));
+      const found = new Set(await messages.knownRecipients(user.name, unasked));
       for (const one of unasked) asked.set(one, !found.has(one));
     }
     if (asked.get(address) !== true) return;
@@ -84,9 +90,9 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     if (isOver(limit, others + 1, now())) throw refuse(user, limit);
   }
 
-  function announce(user: string, use: LimitUse, percent = percentOf(use)): void {
+  function announce(user: User, use: LimitUse, percent = percentOf(use)): void {
     if (percent === undefined) return;
-    const key = `${use.limit.kind}/${use.limit.per} ${user}`;
+    const key = `${use.limit.kind}/${use.limit.per} ${keyOf(user)}`;
     const last = notified.get(key);
     if (last !== undefined && last.resetsAt === use.resetsAt && last.percent >= percent) return;
     notified.set(key, { resetsAt: use.resetsAt, percent });
@@ -99,27 +105,30 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     atMail: (credential) =>
       withUse(credential, (use) => {
         const over = use.find((one) => one.limit.kind === 'messages' && isOver(one, 1, now()));
-        if (over !== undefined) throw refuse(credential.name, over);
+        if (over !== undefined) throw refuse(credential, over);
         return undefined;
       }),
     atRecipient: (credential, address, already) =>
       withUse(credential, (use) => {
         const over = use.find((one) => one.limit.kind === 'recipients' && isOver(one, already.size + 1, now()));
-        if (over !== undefined) throw refuse(credential.name, over);
+        if (over !== undefined) throw refuse(credential, over);
         const scarce = use.find((one) => one.limit.kind === 'newRecipients' && isOver(one, already.size + 1, now()));
-        return scarce === undefined ? undefined : judgeNew(credential.name, scarce, already, address);
+        return scarce === undefined ? undefined : judgeNew(credential, scarce, already, address);
       }),
     noteUse(user, use, exceeded) {
       if (exceeded !== undefined) announce(user, exceeded, 100);
       if (use.length === 0) return;
-      known.set(user, use);
+      known.set(keyOf(user), use);
       for (const one of use) announce(user, one);
     },
+    forget: () => known.clear(),
     reload(next) {
       current = next;
     },
   };
 }
+
+const keyOf = ({ name, createdAt }: User) => `${createdAt} ${name}`;
 
 /** The same kind in the same window: its count may have been changed since. */
 function isSame(a: Limit, b: Limit): boolean {

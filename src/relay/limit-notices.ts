@@ -1,6 +1,7 @@
 /** What the operator is told beside the log. */
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../config/config.ts';
+import type { User } from '../policy/policy.ts';
 import { limitNotice, type Notice } from '../report/report.ts';
 import type { LimitUse, Store } from '../store/store.ts';
 import type { Log } from '../system/log.ts';
@@ -18,16 +19,16 @@ export type NoticeParts = {
  * over a restart: a lease that lasts as long as the window says that it was done.
  */
 export function createLimitNotices({ store, log, config, send }: NoticeParts) {
-  async function tell(user: string, use: LimitUse, percent: 80 | 100): Promise<void> {
+  async function tell({ name: user, createdAt }: User, use: LimitUse, percent: 80 | 100): Promise<void> {
     const { limit, used, resetsAt } = use;
-    const name = `notice.${percent}.${limit.kind}.${limit.count}.${limit.per}.${user}`;
+    const name = `notice.${percent}.${limit.kind}.${limit.count}.${limit.per}.${createdAt}.${user}`;
     const ours = randomBytes(8).toString('hex');
     if (!(await store.operation.takeLease(name, ours, resetsAt, Date.now()))) return;
     log.warn('limit', { user, percent, ...limit, used, resetsAt: new Date(resetsAt).toISOString() });
     const { hostname, operator, limits } = config();
     if (operator !== undefined) await send(operator, limitNotice({ hostname, user, use, percent, over: limits.over }));
   }
-  return (user: string, use: LimitUse, percent: 80 | 100): void => {
-    tell(user, use, percent).catch((error: unknown) => log.error('noticeFailed', { user, percent, error }));
+  return (user: User, use: LimitUse, percent: 80 | 100): void => {
+    tell(user, use, percent).catch((error: unknown) => log.error('noticeFailed', { user: user.name, percent, error }));
   };
 }

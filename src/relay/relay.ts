@@ -195,6 +195,7 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
   store.onForeignChange(() => {
     void tellNotices();
     credentials.forget();
+    quota.forget();
     signer.forget();
     certificates.look();
     queue.wake();

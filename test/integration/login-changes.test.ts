@@ -117,3 +117,24 @@ test.each([
     client.close();
   },
 );
+
+test('a limit that is used up is forgotten with the login: a namesake sends at once', async () => {
+  const { user, client } = await newUser();
+  await smarthost(['user', 'set', user, '--limit', '1/day']);
+  client.close();
+  const first = await openClient(relay.ports.submissions, { tls: true });
+  await first.login(user);
+  await expect.poll(() => first.message({ from: user, text: TEXT }), { timeout: 10_000 }).toMatch(/^450 4\.7\.1 Limit of 1 /);
+  await smarthost(['user', 'remove', user]);
+  await add(user, OTHER, '--limit', '1/day');
+  let second = first;
+  const login = async () => {
+    second.close();
+    second = await openClient(relay.ports.submissions, { tls: true });
+    return second.login(user, OTHER);
+  };
+  await expect.poll(login, { timeout: 10_000, interval: 1000 }).toMatch(/^235 /);
+  expect(await second.message({ from: user, text: TEXT })).toMatch(/^250 2\.0\.0 /);
+  expect(await second.message({ from: user, text: TEXT })).toMatch(/^450 4\.7\.1 /);
+  second.close();
+});

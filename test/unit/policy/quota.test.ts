@@ -65,21 +65,37 @@ describe('at MAIL', () => {
     const { quota, credential, limitUse, result } = rig({ stored: [use(messages, 8)] });
     expect(await result(() => quota.atMail(credential))).toBe('allowed');
     expect(quota.atMail(credential)).toBeUndefined();
-    quota.noteUse(credential.name, [use(messages, 10)]);
+    quota.noteUse(credential, [use(messages, 10)]);
     expect(await result(() => quota.atMail(credential))).toContain('450 4.7.1');
     expect(limitUse).toHaveBeenCalledTimes(1);
+  });
+
+  test('what was used up is forgotten with the credential, and where the store was changed from outside', async () => {
+    const { quota, credential, limitUse, result, notify } = rig({ stored: [use(messages, 0)] });
+    quota.noteUse(credential, [use(messages, 10)]);
+    expect(await result(() => quota.atMail(credential))).toContain('450 4.7.1');
+    const namesake = { ...credential, createdAt: credential.createdAt + 1 };
+    expect(await result(() => quota.atMail(namesake))).toBe('allowed');
+    quota.noteUse(namesake, [use(messages, 8)]);
+    expect(notify.mock.calls.map(([user, , percent]) => [user, percent])).toEqual([
+      [credential, 100],
+      [namesake, 80],
+    ]);
+    quota.forget();
+    expect(await result(() => quota.atMail(credential))).toBe('allowed');
+    expect(limitUse).toHaveBeenCalledTimes(2);
   });
 
   test('a window that has ended limits nothing, a raised limit holds at once', async () => {
     const { quota, credential, result } = rig({ stored: [use(messages, 10, NOW - 1)] });
     expect(await result(() => quota.atMail(credential))).toBe('allowed');
-    quota.noteUse(credential.name, [use(messages, 10)]);
+    quota.noteUse(credential, [use(messages, 10)]);
     expect(await result(() => quota.atMail({ ...credential, limits: [{ ...messages, count: 11 }] }))).toBe('allowed');
   });
 
   test('a window that ends farther ahead than it is long was begun by a wrong clock, and limits nothing', async () => {
     const { quota, credential, result } = rig();
-    quota.noteUse(credential.name, [use(messages, 10, NOW + 365 * 24 * HOUR)]);
+    quota.noteUse(credential, [use(messages, 10, NOW + 365 * 24 * HOUR)]);
     expect(await result(() => quota.atMail(credential))).toBe('allowed');
   });
 
@@ -118,7 +134,7 @@ describe('at RCPT', () => {
     });
     expect(await result(() => quota.atRecipient(credential, 'new@b.test', taken()))).toBe('allowed');
     expect(knownRecipients).not.toHaveBeenCalled();
-    quota.noteUse(credential.name, [use(newRecipients, 2)]);
+    quota.noteUse(credential, [use(newRecipients, 2)]);
     expect(await result(() => quota.atRecipient(credential, 'old@b.test', taken()))).toBe('allowed');
     expect(await result(() => quota.atRecipient(credential, 'new@b.test', taken()))).toContain('first-time recipients per day');
   });
@@ -148,12 +164,12 @@ test('the store is asked about each recipient of a transaction once', async () =
 
 test('80 % and 100 % are told once a window', () => {
   const { quota, credential, notify } = rig();
-  for (const used of [7, 8, 9, 10, 10]) quota.noteUse(credential.name, [use(messages, used)]);
+  for (const used of [7, 8, 9, 10, 10]) quota.noteUse(credential, [use(messages, used)]);
   expect(notify.mock.calls.map(([, at, percent]) => [at.used, percent])).toEqual([
     [8, 80],
     [10, 100],
   ]);
-  quota.noteUse(credential.name, [use(messages, 9, NOW + 30 * HOUR)]);
+  quota.noteUse(credential, [use(messages, 9, NOW + 30 * HOUR)]);
   expect(notify).toHaveBeenCalledTimes(3);
 });
 
