@@ -100,6 +100,6 @@ function credentialAdvice(credential: Credential | undefined): string {
   if (credential === undefined)
     return 'Run it in the Exchange Management Shell. The credential: smarthost user add exchange --mail-server --sender @YOUR-DOMAIN';
   if (!credential.mailServer)
-    return `${credential.name} cannot send reports and out-of-office replies (null sender): smarthost user set ${credential.name} --mail-server`;
+    return `${credential.name} cannot send the reports of a mail server (From its postmaster): smarthost user set ${credential.name} --mail-server`;
   return `Run it in the Exchange Management Shell; Get-Credential asks for ${credential.name} and its password.`;
 }

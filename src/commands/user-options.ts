@@ -20,7 +20,7 @@ type Change = Partial<Pick<Credential, 'senders' | 'mailServer' | 'limits' | 'ex
 export function userOptions(command: Command): Command {
   return command
     .option('--sender <rule>', 'may send as: an address, @domain, @.domain (with subdomains) or *; repeatable', collect)
-    .option('--mail-server', 'is a mail server: may use the null sender, has no default limits')
+    .option('--mail-server', 'is a mail server: its reports may be from the postmaster of its domains; has no default limits')
     .option('--no-mail-server', 'is none')
     .option(
       '--limit <limit>',

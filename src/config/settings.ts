@@ -139,8 +139,12 @@ export const SETTINGS = {
     maxSessions: live(some, 1000, 'Sessions at once.'),
     maxSessionsPerAddress: live(some, 100, 'Sessions at once from one address.'),
     idleTimeout: live(type.duration, '5m', 'A silent session is closed with 421 4.4.2 (RFC 5321 §4.5.3.2.7).'),
-    commandTimeout: live(type.duration, '60s', 'How long a command may take to arrive once it has begun.'),
-    authTimeout: live(type.duration, '30s', 'How long the steps of one AUTH may take.'),
+    commandTimeout: live(
+      type.duration,
+      '5m',
+      'How long a command may take to arrive once it has begun, and the text of a message to begin.',
+    ),
+    authTimeout: live(type.duration, '5m', 'How long the steps of one AUTH may take: a person may type the password.'),
     minDataRate: live(type.size, '500B', 'Bytes a second below which an arriving message is given up.'),
   },
   auth: {

@@ -8,13 +8,13 @@ export { createQuota, type Quota, type QuotaDefaults, type QuotaOptions, type Us
 /** What a header says of its author; the addresses have their domain as lower-case A-labels. */
 export type Authorship = { readonly from: readonly string[]; readonly sender?: string; readonly nullSender: boolean };
 
-/** @throws Refusal 553 5.7.1 where the credential may not use this reverse-path (empty: the null reverse-path). */
+/**
+ * The null reverse-path (empty) is everybody's: RFC 8098 §3 demands it of a person's read receipt, and only the header tells
+ * whose that is. See `checkAuthor`.
+ * @throws Refusal 553 5.7.1 where the credential may not use this reverse-path.
+ */
 export function checkReversePath(credential: Credential, reversePath: string): void {
-  if (reversePath === '') {
-    if (credential.mailServer) return;
-    throw new Refusal(553, '5.7.1', 'The null reverse-path is for mail servers, and this login is not one');
-  }
-  if (covers(credential.senders, reversePath)) return;
+  if (reversePath === '' || covers(credential.senders, reversePath)) return;
   throw new Refusal(553, '5.7.1', `${named(credential)} may not send as <${reversePath}>`);
 }
 

@@ -87,8 +87,8 @@ export class CommandReader {
     if (!/[^\x20-\x7e]/.test(text)) return text;
     const verb = text.slice(0, 4);
     if (/[\x00-\x1f\x7f]/.test(text)) return { problem: 'control character', text: verb };
-    return isUtf8(this.#bytes.subarray(start, end))
-      ? this.#bytes.toString('utf8', start, end)
-      : { problem: 'not utf-8', text: verb };
+    if (isUtf8(this.#bytes.subarray(start, end))) return this.#bytes.toString('utf8', start, end);
+    // Devices call themselves by a name in ISO 8859-1, and nothing is made of it.
+    return /^(?:EHLO|HELO) /i.test(text) ? text : { problem: 'not utf-8', text: verb };
   }
 }

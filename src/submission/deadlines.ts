@@ -1,11 +1,15 @@
-/** How long a client may take: RFC 5321 §4.5.3.2.7, and against clients that hold on to a session by a byte now and then. */
+/**
+ * How long a client may take: RFC 5321 §4.5.3.2.7 wants at least five minutes for each command, whoever sends it and however it
+ * comes. Shorter ones hold against clients that keep a session by a byte now and then, while places are scarce.
+ */
 import { SECOND } from '../system/clock.ts';
 import type { SubmissionLimits } from './options.ts';
 
-/** A TLS handshake, and what comes before it. */
-export const HANDSHAKE_TIMEOUT = 10 * SECOND;
-/** How long who has not logged in may be idle while the house is nearly full: its place is for those who send mail. */
-const HURRIED_IDLE = 10 * SECOND;
+/** A TLS handshake, and what comes before it: two round trips, over a phone's or a satellite's link that loses some of it. */
+export const HANDSHAKE_TIMEOUT = 30 * SECOND;
+/** What a client that has not logged in has at most while places are scarce: they are for clients that send mail. */
+const HURRIED = { idleTimeout: 10 * SECOND, commandTimeout: 60 * SECOND, authTimeout: 30 * SECOND } as const;
+export const HURRIED_HANDSHAKE = 10 * SECOND;
 /** How long a closed session may take to take its last reply. */
 export const LINGER = 5 * SECOND;
 
@@ -26,10 +30,10 @@ export type Timing = {
 export function overdue(timing: Timing, limits: SubmissionLimits, now: number): string | undefined {
   const { activeAt, lineSince, exchangeSince, textUntil, hurried } = timing;
   if (textUntil > 0) return now > textUntil ? 'The message comes too slowly' : undefined;
-  if (exchangeSince > 0 && now - exchangeSince > limits.authTimeout) return 'The login took too long';
-  if (lineSince > 0 && now - lineSince > limits.commandTimeout) return 'The command took too long';
-  const idle = hurried ? Math.min(HURRIED_IDLE, limits.idleTimeout) : limits.idleTimeout;
-  return now - activeAt > idle ? 'Idle for too long' : undefined;
+  const allowed = (name: keyof typeof HURRIED) => (hurried ? Math.min(HURRIED[name], limits[name]) : limits[name]);
+  if (exchangeSince > 0 && now - exchangeSince > allowed('authTimeout')) return 'The login took too long';
+  if (lineSince > 0 && now - lineSince > allowed('commandTimeout')) return 'The command took too long';
+  return now - activeAt > allowed('idleTimeout') ? 'Idle for too long' : undefined;
 }
 
 /** Text may pause as long as a command would be waited for, at the beginning. */

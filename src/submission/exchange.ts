@@ -1,5 +1,4 @@
 /** The AUTH exchange, PLAIN and LOGIN, as a pure machine: RFC 4954 §4, RFC 4616, and [MS-XLOGIN]. */
-import { isUtf8 } from 'node:buffer';
 import { Refusal } from '../smtp/reply.ts';
 
 export type Mechanism = 'PLAIN' | 'LOGIN';
@@ -54,10 +53,13 @@ function plainLogin(text: string): Login {
   return { mechanism: 'PLAIN', name, password };
 }
 
-/** Base64 that says what it is in one way only: no blanks, no missing padding, no stray bits, and UTF-8 inside. */
+/**
+ * Base64 that says what it is in one way only: no blanks, no missing padding, no stray bits. RFC 4616 §2 wants UTF-8 inside: other
+ * bytes become a character that no name and no password has, so that the login fails as a wrong one.
+ */
 function decode(base64: string): string {
   const bytes = Buffer.from(base64, 'base64');
-  if (bytes.toString('base64') !== base64 || !isUtf8(bytes)) throw malformed();
+  if (bytes.toString('base64') !== base64) throw malformed();
   return bytes.toString('utf8');
 }
 

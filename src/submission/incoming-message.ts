@@ -45,7 +45,8 @@ export class IncomingMessage {
     const now = shared.now();
     this.#queueId = newQueueId(now);
     const { credential, tls } = submitter;
-    const { checkFrom } = shared.options.limits;
+    // With the null reverse-path nothing but the header says who sends it.
+    const checkFrom = shared.options.limits.checkFrom || (transaction.reversePath === '' && !credential.mailServer);
     this.#preparation = shared.options.preparation.start({
       queueId: this.#queueId,
       now,

@@ -8,7 +8,7 @@ import type { Refusal } from '../smtp/reply.ts';
 import { startServerTls } from '../system/server-tls.ts';
 import { CommandReader } from './command-reader.ts';
 import { Conversation, type Wire } from './conversation.ts';
-import { firstTextDeadline, HANDSHAKE_TIMEOUT, LINGER, nextTextDeadline, overdue } from './deadlines.ts';
+import { firstTextDeadline, HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE, LINGER, nextTextDeadline, overdue } from './deadlines.ts';
 import type { IncomingMessage } from './incoming-message.ts';
 import type { SessionSetup, Shared } from './options.ts';
 import * as replies from './replies.ts';
@@ -127,7 +127,8 @@ export class Session implements Wire {
   /** Ends what takes too long. @param crowded there are few places left for others. */
   check(now: number, crowded: boolean): void {
     if (this.#state === 'ended' && now - this.#stateSince > LINGER) this.#socket.destroy();
-    if (this.#state === 'handshake' && now - this.#stateSince > HANDSHAKE_TIMEOUT) this.#socket.destroy();
+    if (this.#state === 'handshake' && now - this.#stateSince > (crowded ? HURRIED_HANDSHAKE : HANDSHAKE_TIMEOUT))
+      this.#socket.destroy();
     if (this.#state !== 'open' || this.#busy) return;
     const timing = {
       activeAt: this.#activeAt,

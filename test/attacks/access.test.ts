@@ -108,7 +108,6 @@ attacks(
     ['two NUL fields', `AUTH PLAIN ${base64(`${USER}\0${PASSWORD}`)}`],
     ['four NUL fields', `AUTH PLAIN ${base64(`\0${USER}\0${PASSWORD}\0`)}`],
     ['five NUL fields', `AUTH PLAIN ${base64(`\0${USER}\0${PASSWORD}\0\0`)}`],
-    ['no UTF-8', `AUTH PLAIN ${base64(Buffer.concat([Buffer.from(`\0${USER}\0`), Buffer.from([0xff, 0xfe])]))}`],
     ['more words', `AUTH PLAIN ${VALID} ${VALID}`],
   ],
   async (_, line) => {
@@ -143,7 +142,6 @@ attacks(
     ['another domain', 'b@other.test'],
     ['a subdomain', 'b@sub.sender.test'],
     ['a look-alike', 'b@sender.test.evil.test'],
-    ['the null path', ''],
   ],
   async (_, from) => {
     const client = await relay.loggedIn();
@@ -172,6 +170,7 @@ attacks(
     await relay.lettingNothingIn(async () => {
       const client = await relay.loggedIn();
       expect(await verdict(client, { text: `${header}Subject: x\r\n\r\nx\r\n` })).toBe(expected);
+      expect(await verdict(client, { from: '', text: `${header}Subject: x\r\n\r\nx\r\n` })).toBe(expected);
     });
   },
 );

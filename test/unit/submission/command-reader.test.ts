@@ -30,6 +30,12 @@ describe('command lines', () => {
 
   test('what is not UTF-8 is named', () => {
     expect(readAll([Buffer.from([0x61, 0xff, 0x0d, 0x0a])]).lines).toEqual(['! not utf-8']);
+    expect(readAll([Buffer.from('NOOP b\xfcro\r\n', 'latin1')]).lines).toEqual(['! not utf-8']);
+  });
+
+  test('a name in ISO 8859-1 is taken in EHLO and HELO', () => {
+    expect(readAll([Buffer.from('EHLO b\xfcro\r\nhelo b\xfcro\r\n', 'latin1')]).lines).toEqual(['EHLO büro', 'helo büro']);
+    expect(readAll([Buffer.from('EHLO b\xfc\0\r\n', 'latin1')]).lines).toEqual(['! control character']);
   });
 
   test('4096 octets with CRLF pass, 4097 do not, AUTH may have 12288', () => {

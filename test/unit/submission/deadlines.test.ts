@@ -1,21 +1,42 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { nextTextDeadline, overdue } from '../../../src/submission/deadlines.ts';
+import { parseDuration } from '../../../src/config/config.ts';
+import { SETTINGS } from '../../../src/config/settings.ts';
+import { firstTextDeadline, nextTextDeadline, overdue } from '../../../src/submission/deadlines.ts';
 import { codeOf, RawClient } from '../../support/raw-client.ts';
 import { LIMITS, PLAIN, type Rig, type RigOptions, startRig } from '../../support/submission-rig.ts';
 
 const QUIET = { activeAt: 0, lineSince: 0, exchangeSince: 0, textUntil: 0, hurried: false };
 
 describe('what is overdue', () => {
-  test('idle 5 min, a command 60 s, a login 30 s', () => {
+  test('by default nothing that a client does within five minutes: RFC 5321 §4.5.3.2.7', () => {
+    const { idleTimeout, commandTimeout, authTimeout } = SETTINGS.submission;
+    const milliseconds = ({ fallback }: { fallback: unknown }) => parseDuration(String(fallback));
+    const submission = {
+      ...LIMITS,
+      idleTimeout: milliseconds(idleTimeout),
+      commandTimeout: milliseconds(commandTimeout),
+      authTimeout: milliseconds(authTimeout),
+    };
+    for (const since of ['activeAt', 'lineSince', 'exchangeSince'] as const) {
+      expect(overdue({ ...QUIET, activeAt: 1, [since]: 1 }, submission, 300_001)).toBeUndefined();
+    }
+    expect(overdue({ ...QUIET, textUntil: firstTextDeadline(submission, 1) }, submission, 300_001)).toBeUndefined();
+  });
+
+  test('idle 5 min, a command 5 min, a login 5 min', () => {
     expect(overdue(QUIET, LIMITS, 300_000)).toBeUndefined();
     expect(overdue(QUIET, LIMITS, 300_001)).toContain('Idle');
-    expect(overdue({ ...QUIET, lineSince: 1 }, LIMITS, 60_002)).toContain('command');
-    expect(overdue({ ...QUIET, exchangeSince: 1 }, LIMITS, 30_002)).toContain('login');
+    const active = { ...QUIET, activeAt: 300_000 };
+    expect(overdue({ ...active, lineSince: 1 }, LIMITS, 300_002)).toContain('command');
+    expect(overdue({ ...active, exchangeSince: 1 }, LIMITS, 300_002)).toContain('login');
   });
 
   test('who has not logged in has 10 s where places are scarce', () => {
     expect(overdue({ ...QUIET, hurried: true }, LIMITS, 10_000)).toBeUndefined();
     expect(overdue({ ...QUIET, hurried: true }, LIMITS, 10_001)).toContain('Idle');
+    const hurried = { ...QUIET, activeAt: 60_000, hurried: true };
+    expect(overdue({ ...hurried, lineSince: 1 }, LIMITS, 60_002)).toContain('command');
+    expect(overdue({ ...hurried, exchangeSince: 1 }, LIMITS, 30_002)).toContain('login');
   });
 
   test('text earns time at the lowest rate, at most as much as an idle session has', () => {

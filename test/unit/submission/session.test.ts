@@ -92,6 +92,17 @@ describe('before TLS and before AUTH', () => {
     expect(JSON.stringify(rig.log)).not.toContain(PLAIN);
   });
 
+  test('a password or a name that is not UTF-8 is a wrong one', async () => {
+    await start();
+    const client = await rig.tls();
+    client.send(Buffer.from('EHLO b\xfcro\r\n', 'latin1'));
+    expect(codeOf(await client.reply())).toBe('250');
+    const latin = (text: string) => Buffer.from(text, 'latin1').toString('base64');
+    expect(codeOf(await client.ask(`AUTH PLAIN ${latin(`\0${USER}\0${PASSWORD}`)}`))).toBe('535 5.7.8');
+    expect(await client.askAll(['AUTH LOGIN', latin('anna\xfc'), latin(PASSWORD)])).toEqual(['334', '334', '535 5.7.8']);
+    expect(codeOf(await client.ask(`AUTH PLAIN ${PLAIN}`))).toBe('235 2.7.0');
+  });
+
   test('STARTTLS forgets what was said in clear', async () => {
     await start();
     const client = await rig.clear();
@@ -153,7 +164,7 @@ describe('AUTH', () => {
     [`AUTH PLAIN ${PLAIN.slice(0, -1)}`, '501 5.5.2'],
     [`AUTH PLAIN ${base64('a\0b')}`, '501 5.5.2'],
     [`AUTH PLAIN ${base64(`\0${USER}\0${PASSWORD}\0`)}`, '501 5.5.2'],
-    [`AUTH PLAIN ${Buffer.from([0, 0xff, 0, 0xfe]).toString('base64')}`, '501 5.5.2'],
+    [`AUTH PLAIN ${Buffer.from([0, 0xff, 0, 0xfe]).toString('base64')}`, '535 5.7.8'],
     [`AUTH PLAIN ${PLAIN} more`, '501 5.5.2'],
     [`AUTH PLAIN ${base64(`root\0${USER}\0${PASSWORD}`)}`, '535 5.7.8'],
     [`AUTH PLAIN ${base64(`\0${USER}\0wrong`)}`, '535 5.7.8'],
@@ -353,8 +364,7 @@ describe('a transaction', () => {
   test('the sender must belong to the login, in the envelope and in From', async () => {
     await start();
     const client = await rig.loggedIn();
-    expect(await client.askAll(['MAIL FROM:<eve@other.test>', 'MAIL FROM:<>', MAIL, RCPT, 'DATA'])).toEqual([
-      '553 5.7.1',
+    expect(await client.askAll(['MAIL FROM:<eve@other.test>', MAIL, RCPT, 'DATA'])).toEqual([
       '553 5.7.1',
       '250 2.1.0',
       '250 2.1.5',
@@ -364,6 +374,46 @@ describe('a transaction', () => {
     expect(codeOf(await client.reply())).toBe('550 5.7.1');
     expect(rig.queued).toHaveLength(0);
     expect(codeOf(await client.ask(MAIL))).toBe('250 2.1.0');
+  });
+
+  test.each([true, false])(
+    "a person's read receipt has the null reverse-path, and From is the login's own (checkFrom %s)",
+    async (checkFrom) => {
+      await start({ limits: { checkFrom } });
+      const client = await rig.loggedIn();
+      for (const [from, code] of [
+        ['anna@sender.test', '250 2.0.0'],
+        ['postmaster@mail.sender.test', '550 5.7.1'],
+        ['eve@other.test', '550 5.7.1'],
+      ]) {
+        expect(await client.askAll(['MAIL FROM:<>', RCPT, 'DATA'])).toEqual(['250 2.1.0', '250 2.1.5', '354']);
+        client.send(
+          `From: ${from}\r\nContent-Type: multipart/report; report-type=disposition-notification; boundary=x\r\n\r\n\r\n.\r\n`,
+        );
+        expect(codeOf(await client.reply())).toBe(code);
+      }
+      expect(rig.queued).toMatchObject([{ message: { user: USER, reversePath: '' } }]);
+    },
+  );
+
+  test('a read receipt counts for the limits of its login', async () => {
+    const refusal = new Refusal(450, '4.7.1', 'Limit');
+    const asked: string[] = [];
+    await start({
+      quota: {
+        limitsOf: () => undefined,
+        atMail: async ({ name }) => {
+          asked.push(name);
+          throw refusal;
+        },
+        atRecipient: () => undefined,
+        noteUse: () => {},
+        refusal: () => refusal,
+      },
+    });
+    const client = await rig.loggedIn();
+    expect(codeOf(await client.ask('MAIL FROM:<>'))).toBe('450 4.7.1');
+    expect(asked).toEqual([USER]);
   });
 
   test('a mail server sends reports with the null reverse-path', async () => {
