@@ -133,6 +133,16 @@ test('no cycle of imports between values', () => {
   for (const file of files) visit(file, []);
 });
 
+/** A question to a TLS object that Node has freed ends the process: `system/server-tls.ts` tells when it may be asked. */
+test('TLS objects are made and asked only where it is known that they live', () => {
+  const MADE = ['demo/mx-session.ts', 'system/server-tls.ts'];
+  const ASKED = [...MADE, 'delivery/connection.ts', 'delivery/transcript.ts', 'doctor/smtp-probe.ts'];
+  const withText = (pattern: RegExp) => files.filter((file) => pattern.test(source(file)));
+  expect(withText(/new TLSSocket\(/).filter((file) => !MADE.includes(file))).toEqual([]);
+  const question = /\.get(?:Protocol|Cipher|Session|PeerCertificate|PeerX509Certificate|Finished|SharedSigalgs)\(/;
+  expect(withText(question).filter((file) => !ASKED.includes(file))).toEqual([]);
+});
+
 test('the standards table of the README names each RFC that the code cites, and no other', () => {
   const cited = new Set(
     files.flatMap((file) => [...source(file).matchAll(/RFC (\d{3,5})/g)].map(([, number]) => Number(number))),

@@ -1,7 +1,8 @@
 /** Answers TLS-ALPN-01 challenges: RFC 8737. Everybody else is let go before any TLS, so a visitor sees no certificate. */
 import { createServer, type Socket } from 'node:net';
-import { createSecureContext, TLSSocket } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 import { SECOND } from '../system/clock.ts';
+import { startServerTls } from '../system/server-tls.ts';
 import type { Answers } from './challenges.ts';
 import { readClientHello } from './client-hello.ts';
 import type { ChallengeListener } from './http-01.ts';
@@ -14,20 +15,28 @@ const DEADLINE = 10 * SECOND;
 
 /** @throws CertificateError where a listener cannot be opened. */
 export async function startAlpn01(addresses: readonly ListenAddress[], answers: Answers): Promise<ChallengeListener> {
-  const open = new Set<Socket>();
+  /** Ends each connection that is open. */
+  const open = new Set<() => void>();
   const servers: ReturnType<typeof createServer>[] = [];
   const close = async () => {
-    for (const socket of open) socket.destroy();
+    for (const end of open) end();
     await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   };
   const listening: Listening[] = [];
   for (const at of addresses) {
     const server = createServer({ noDelay: true }, (socket) => {
-      open.add(socket);
-      socket.once('close', () => open.delete(socket));
-      socket.on('error', () => socket.destroy());
-      setTimeout(() => socket.destroy(), DEADLINE).unref();
-      void serve(socket, answers).catch(() => socket.destroy());
+      let topmost = socket; // below TLS nothing may be destroyed
+      const end = () => void topmost.destroy();
+      open.add(end);
+      const timer = setTimeout(end, DEADLINE).unref();
+      socket.once('close', () => {
+        clearTimeout(timer);
+        open.delete(end);
+      });
+      socket.on('error', () => {}); // 'close' follows
+      serve(socket, answers, (secure) => {
+        topmost = secure;
+      }).catch(end);
     });
     server.maxConnections = 200;
     servers.push(server);
@@ -42,7 +51,7 @@ export async function startAlpn01(addresses: readonly ListenAddress[], answers: 
   return { listening, close };
 }
 
-async function serve(socket: Socket, answers: Answers): Promise<void> {
+async function serve(socket: Socket, answers: Answers, begun: (secure: Socket) => void): Promise<void> {
   const bytes = await firstRecord(socket);
   const hello = bytes === undefined ? undefined : readClientHello(bytes);
   // RFC 8737 §3: the authority offers this one protocol and names the host
@@ -53,9 +62,11 @@ async function serve(socket: Socket, answers: Answers): Promise<void> {
   const { key, certificate } = JSON.parse(answer) as { key: string; certificate: string };
   socket.unshift(bytes!);
   const secureContext = createSecureContext({ key, cert: certificate });
-  const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: [PROTOCOL] });
-  secure.on('error', () => socket.destroy());
-  secure.on('secure', () => secure.end()); // RFC 8737 §3: nothing is said after the handshake
+  const options = { secureContext, ALPNProtocols: [PROTOCOL] };
+  // RFC 8737 §3: nothing is said after the handshake
+  const secure = startServerTls(socket, options, { secured: (_, secured) => void secured.end() });
+  if (secure === undefined) return;
+  begun(secure);
   secure.resume();
 }
 

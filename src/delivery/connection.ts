@@ -50,6 +50,7 @@ export class Connection {
   #timer: NodeJS.Timeout | undefined;
   #failure: Failure | undefined;
   #stage: Stage = 'connect';
+  #protocol: string | undefined;
   /** Called once, when the connection ends while nobody waits for anything: it lay idle. */
   onIdleEnd: (() => void) | undefined;
   /** Takes down what is said, for the few messages that ask for it. */
@@ -90,12 +91,12 @@ export class Connection {
 
   /** The TLS protocol, `TLSv1.3`; undefined in clear. */
   get tls(): string | undefined {
-    const secure = this.#socket as TLSSocket;
-    return secure.encrypted === true ? (secure.getProtocol() ?? undefined) : undefined;
+    return this.#protocol;
   }
 
   /** Puts our side of a conversation on TLS: RFC 3207. What came in clear behind the 220 is an injection, §6. */
   async startTls({ options, onSession }: TlsStart): Promise<Failure | undefined> {
+    if (this.#failure !== undefined) return this.#failure;
     if (this.#reader.pending) return this.#end('malformed', 'STARTTLS', 'bytes in clear behind the reply to STARTTLS');
     const plain = this.#socket;
     for (const event of ['data', 'error', 'close']) plain.removeAllListeners(event);
@@ -103,11 +104,18 @@ export class Connection {
     this.#reader = new ReplyReader();
     // A resumed session does not show the certificate.
     const whole = this.transcript === undefined ? {} : { session: undefined };
-    this.#socket = connectTls({ ...options, ...whole, socket: plain }).on('session', onSession);
+    const secure = connectTls({ ...options, ...whole, socket: plain }).on('session', onSession);
+    secure.once('secureConnect', () => this.#secured(secure));
+    this.#socket = secure;
     this.#listen();
-    const failure = await this.#established('handshake', 'secureConnect');
-    if (failure === undefined) this.transcript?.secured(this.#socket as TLSSocket);
-    return failure;
+    return this.#established('handshake', 'secureConnect');
+  }
+
+  /** The one moment in which a TLS object is asked: a question to one that Node has freed ends the process. */
+  #secured(secure: TLSSocket): void {
+    if (this.#failure !== undefined) return;
+    this.#protocol = secure.getProtocol() ?? undefined;
+    this.transcript?.secured(secure);
   }
 
   /** Sends what is given and awaits one reply for each stage. */
