@@ -1,5 +1,6 @@
 /** What a command sees of the outside: where it reads and prints, so that tests can stand in its place. */
 import type { Readable, Writable } from 'node:stream';
+import { forTerminal, plainJson } from '../smtp/text.ts';
 
 export type Io = {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -27,10 +28,10 @@ export function processIo(): Io {
     env: process.env,
     cwd: process.cwd(),
     async out(text) {
-      if (process.stdout.write(text)) return;
+      if (process.stdout.write(forTerminal(text))) return;
       await new Promise<void>((resolve) => process.stdout.once('drain', resolve));
     },
-    err: (text) => void process.stderr.write(`${text}\n`),
+    err: (text) => void process.stderr.write(`${forTerminal(text)}\n`),
     // Touched only when it is read: opening stdin would keep the process alive.
     stdin: { [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator]() },
     interactive: process.stdin.isTTY === true && process.stderr.isTTY === true,
@@ -40,7 +41,7 @@ export function processIo(): Io {
 
 /** One document. */
 export async function printJson(io: Io, value: unknown): Promise<void> {
-  await io.out(`${JSON.stringify(value, null, 2)}\n`);
+  await io.out(`${plainJson(JSON.stringify(value, null, 2))}\n`);
 }
 
 /** One array whose elements are printed as they come, so that a long list is never in memory as a whole. */
@@ -48,7 +49,7 @@ export async function printJsonArray(io: Io, pages: AsyncIterable<readonly unkno
   let separator = '[\n';
   for await (const page of pages) {
     if (page.length === 0) continue;
-    await io.out(separator + page.map((one) => JSON.stringify(one)).join(',\n'));
+    await io.out(separator + page.map((one) => plainJson(JSON.stringify(one))).join(',\n'));
     separator = ',\n';
   }
   await io.out(separator === '[\n' ? '[]\n' : '\n]\n');

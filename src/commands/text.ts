@@ -1,8 +1,9 @@
 /** Text for people: aligned tables, times, lists. Plain, so that it reads the same in a pipe. */
+import { oneLine } from '../smtp/text.ts';
 
-/** What came from outside may hold control characters that move a terminal's cursor. */
+/** What came from outside may hold characters that move a terminal's cursor. */
 export function clean(text: string): string {
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '\ufffd');
+  return oneLine(text, '\ufffd');
 }
 
 /** Columns two spaces apart; the last one is as long as it is. */

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { canonicalMailbox } from '../smtp/address.ts';
 import { toAsciiDomain } from '../smtp/domain.ts';
+import { oneLine } from '../smtp/text.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 
 /** What a value is, said to whoever wrote another: the message is a sentence without its full stop's context. */
@@ -156,6 +157,6 @@ export function parseHostAndPort(text: string): string {
 
 /** What was written, short enough for a message and without control characters. */
 export function quote(text: string): string {
-  const clean = text.replace(/[\x00-\x1f\x7f]/g, ' ');
+  const clean = oneLine(text);
   return `"${clean.length > 60 ? `${clean.slice(0, 60)}…` : clean}"`;
 }

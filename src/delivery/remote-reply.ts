@@ -1,5 +1,6 @@
 /** A far side's reply in our words: its status found, its text made harmless. RFC 3463, RFC 2034. */
 import type { Reply } from '../smtp/reply.ts';
+import { plainLines } from '../smtp/text.ts';
 import type { RemoteReply } from './reply-reader.ts';
 
 /** Characters of a reply that are kept; reports and traces quote no more. */
@@ -31,5 +32,5 @@ export function toReply({ code, lines }: RemoteReply, asClass = Math.floor(code 
 /** @param text may come from anywhere. */
 export function clean(text: string): string {
   const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
-  return /[^\x20-\x7e\n]/.test(short) ? short.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, ' ') : short;
+  return /[^\x20-\x7e\n]/.test(short) ? plainLines(short) : short;
 }

@@ -1,8 +1,8 @@
 /** The part of a report that people read. */
 import type { Reportable, ReportSubject } from '../queue/queue.ts';
 import { replyLine } from '../smtp/reply.ts';
+import { clean, formatDate, isAscii, wrap } from '../smtp/text.ts';
 import type { Action } from './dsn-fields.ts';
-import { clean, formatDate, isAscii, wrap } from './text.ts';
 
 export const SUBJECT: Readonly<Record<Action, string>> = {
   failed: 'Your message could not be delivered',

@@ -1,10 +1,10 @@
 /** A delivery status notification: multipart/report of RFC 6522, RFC 3464; in other scripts by RFC 6533. The one file with nodemailer's composer. */
 import MimeNode from 'nodemailer/lib/mime-node';
 import type { Reportable, ReportSubject } from '../queue/queue.ts';
+import { clean, formatDate, isAscii, wrap } from '../smtp/text.ts';
 import { type Action, formatStatus } from './dsn-fields.ts';
 import { formatText, SUBJECT } from './dsn-text.ts';
 import type { Original } from './original.ts';
-import { clean, formatDate, isAscii, wrap } from './text.ts';
 
 export type DsnRequest = {
   readonly hostname: string;

@@ -1,7 +1,8 @@
 /** What the operator reads when a login comes near the end of a limit: behaviour rule 7. */
+
+import { formatDate } from '../smtp/text.ts';
 import type { LimitUse } from '../store/store.ts';
 import type { Notice } from './notice.ts';
-import { formatDate } from './text.ts';
 
 export type LimitFacts = {
   readonly hostname: string;

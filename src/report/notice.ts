@@ -3,9 +3,9 @@ import { discard, type Preparation, type PreparationRequest } from '../preparati
 import type { AddRequest, Queue } from '../queue/queue.ts';
 import type { Envelope } from '../smtp/envelope.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
+import { clean, formatDate, isAscii, wrap } from '../smtp/text.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
-import { clean, formatDate, isAscii, wrap } from './text.ts';
 
 export type NoticeOptions = {
   readonly hostname: string;

@@ -3,12 +3,12 @@ import type { Preparation, PreparationRequest } from '../preparation/preparation
 import type { Report, Reportable, ReportFunction, ReportSubject } from '../queue/queue.ts';
 import type { Envelope } from '../smtp/envelope.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
+import { isAscii } from '../smtp/text.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import { composeDsn } from './dsn.ts';
 import type { Action } from './dsn-fields.ts';
 import { type Original, readOriginal } from './original.ts';
-import { isAscii } from './text.ts';
 
 export { type LimitFacts, limitNotice } from './limit-notice.ts';
 export { type Notice, type NoticeOptions, sendNotice } from './notice.ts';

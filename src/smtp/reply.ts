@@ -1,4 +1,7 @@
-/** What one mail server answers another: RFC 5321 §4.2, with the status of RFC 3463. */
+/** Replies: RFC 5321 §4.2, with the status of RFC 3463. */
+import { oneLine } from './text.ts';
+
+/** What one mail server answers another. */
 export type Reply = {
   readonly code: number;
   readonly status: string;
@@ -26,8 +29,7 @@ export function formatReply({ code, status, text }: Reply): string {
   return lines
     .map((line, i) => {
       const separator = i === lines.length - 1 ? ' ' : '-';
-      const clean = line.replace(/[\x00-\x1f\x7f]/g, ' ');
-      return `${`${code}${separator}${status === '' ? '' : `${status} `}${clean}`.slice(0, MAX_LINE)}\r\n`;
+      return `${`${code}${separator}${status === '' ? '' : `${status} `}${oneLine(line)}`.slice(0, MAX_LINE)}\r\n`;
     })
     .join('');
 }

@@ -1,5 +1,6 @@
 /** The log: one JSON line an event on stdout, or lines for people. The one place that imports pino. */
 import { pino } from 'pino';
+import { plainJson } from '../smtp/text.ts';
 import { createOutput } from './log-output.ts';
 import { formatPretty } from './log-pretty.ts';
 
@@ -36,7 +37,7 @@ export function createLog({ level, format, write: given }: LogOptions): Log {
   const destination = {
     write(line: string) {
       if (held === '') setImmediate(flush);
-      held += format === 'pretty' ? formatPretty(line) : line;
+      held += format === 'pretty' ? formatPretty(line) : plainJson(line);
     },
   };
   const logger = pino(

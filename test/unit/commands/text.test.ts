@@ -33,7 +33,7 @@ describe('tables', () => {
     ).toBe('a:    1\nlong: -\n');
   });
   test('let nothing move the cursor', () => {
-    expect(clean('a\x1b[31m\r\nb\x9b')).toBe('a\ufffd[31m\ufffd\ufffdb\ufffd');
+    expect(clean('a\x1b[31m\r\nb\x9b\u202e\u2028')).toBe('a\ufffd[31m\ufffd\ufffdb\ufffd\ufffd\ufffd');
   });
 });
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatStatus } from '../../../src/report/dsn-fields.ts';
 import { formatText } from '../../../src/report/dsn-text.ts';
-import { clean, wrap } from '../../../src/report/text.ts';
+import { clean, wrap } from '../../../src/smtp/text.ts';
 import { change, NOW, outcome, subject } from '../../support/report-rig.ts';
 
 const signs = fc.constantFrom('\r', '\n', '\0', '\x1b', ':', ' ', '-', '.', '\u2028', '\u0085', '\ud800');
