@@ -58,7 +58,7 @@ function complete(config: Config): Config {
   return {
     ...config,
     tls: { ...config.tls, acme: { ...acme, directory: acme.directory ?? (acme.staging ? LETS_ENCRYPT_STAGING : LETS_ENCRYPT) } },
-    reports: { from: config.reports.from ?? `postmaster@${config.hostname}` },
+    reports: { ...config.reports, from: config.reports.from ?? `postmaster@${config.hostname}` },
   };
 }
 

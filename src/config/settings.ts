@@ -173,6 +173,11 @@ export const SETTINGS = {
   },
   reports: {
     from: fixed(type.mailbox, 'postmaster@HOSTNAME', 'The From field of delivery reports.'),
+    perHour: live(
+      type.count(1, 100_000),
+      100,
+      'Delivery reports that one sender address gets in an hour. What comes after them is told in a summary when the hour is over.',
+    ),
   },
   delivery: {
     port: live(type.count(1, 65535), 25, 'Port of the destinations.'),

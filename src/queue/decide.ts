@@ -2,7 +2,7 @@
 import type { Outcome } from '../smtp/outcome.ts';
 import { replyLine } from '../smtp/reply.ts';
 import type { AttemptRecord, MessageFacts, RecipientChange, StoredRecipient } from '../store/store.ts';
-import type { Reportable } from './reportable.ts';
+import { isWanted, type Reportable } from './reportable.ts';
 import { horizon, nextAttempt, type Schedule } from './schedule.ts';
 
 /** The change to store, what the log says once it is stored, and what the sender may have to hear. */
@@ -12,8 +12,10 @@ export type Decision = {
   readonly change: RecipientChange;
   /** `untried`: still waiting for a destination that takes no attempt (untried.ts). */
   readonly event: 'relayed' | 'failed' | 'delayed' | 'expired' | 'returned' | 'untried';
-  readonly report?: Reportable;
+  readonly report?: WithOutcome;
 };
+
+type WithOutcome = Reportable & { readonly outcome: Outcome };
 
 /** @param random in [0, 1), moves the next attempt. */
 export type DecisionFacts = {
@@ -29,11 +31,11 @@ export type DecisionFacts = {
 const MAX_REPLY = 1000;
 
 export function decide(facts: DecisionFacts): Decision {
-  const { recipient, outcome } = facts;
+  const { outcome } = facts;
   switch (outcome.kind) {
     case 'relayed':
     case 'failed':
-      return ended(facts, outcome.kind, wantsToHear(outcome, recipient));
+      return ended(facts, outcome.kind);
     case 'returned':
       return returned(facts, outcome.notBefore);
     case 'delayed':
@@ -42,19 +44,13 @@ export function decide(facts: DecisionFacts): Decision {
   }
 }
 
-/** Failures always; success only where it was asked for and nobody else tells: RFC 3461 §5.2.2. */
-function wantsToHear(outcome: Outcome, recipient: StoredRecipient): boolean {
-  if (outcome.kind !== 'relayed') return true;
-  return !outcome.dsnPassedOn && recipient.notify?.includes('SUCCESS') === true;
-}
-
 /** Giving up is decided here alone, after an attempt: a clock that jumps ahead costs no message its last try. */
 function waiting(facts: DecisionFacts): Decision {
   const { message, recipient, outcome, schedule, now, random } = facts;
   const attempts = recipient.attempts + 1;
   const notBefore = outcome.kind === 'delayed' ? outcome.notBefore : undefined;
   const at = Math.min(nextAttempt(schedule, { attempts, now, random, notBefore }), now + horizon(schedule));
-  if (at > message.expiresAt) return ended(facts, 'expired', true);
+  if (at > message.expiresAt) return ended(facts, 'expired');
   const warn = !recipient.delayReported && now - message.acceptedAt >= schedule.delayWarning;
   return {
     recipient,
@@ -67,17 +63,22 @@ function waiting(facts: DecisionFacts): Decision {
       ...attempted(outcome, now),
       ...(warn ? { delayReported: true } : {}),
     },
-    ...(warn ? { report: { recipient, action: 'delayed', outcome, willRetryUntil: message.expiresAt } } : {}),
+    ...(warn ? worthAReport({ recipient, action: 'delayed', outcome }) : {}),
   };
 }
 
-function ended({ recipient, outcome, now }: DecisionFacts, state: 'relayed' | 'failed' | 'expired', report: boolean): Decision {
+/** What its sender did not ask for is no report. */
+export function worthAReport(report: WithOutcome): { readonly report?: WithOutcome } {
+  return isWanted(report) ? { report } : {};
+}
+
+function ended({ recipient, outcome, now }: DecisionFacts, state: 'relayed' | 'failed' | 'expired'): Decision {
   return {
     recipient,
     outcome,
     event: state,
     change: { n: recipient.n, state, ...attempted(outcome, now) },
-    ...(report ? { report: { recipient, action: state, outcome } } : {}),
+    ...worthAReport({ recipient, action: state, outcome }),
   };
 }
 
@@ -86,22 +87,6 @@ function returned({ recipient, outcome, schedule, now }: DecisionFacts, notBefor
   const state = recipient.attempts === 0 ? 'queued' : 'delayed';
   const nextAttemptAt = Math.min(notBefore, now + horizon(schedule));
   return { recipient, outcome, event: 'returned', change: { n: recipient.n, state, nextAttemptAt } };
-}
-
-/**
- * Takes back the end of recipients whose sender could not be told: they wait for another attempt, and another report, until no
- * report would be worth sending any more.
- * What was relayed stays relayed: sending it again would be worse than a missing "relayed" report.
- */
-export function withoutReport(decision: Decision, { message, schedule, now, random }: DecisionFacts): Decision {
-  const { report: unsent, ...rest } = decision;
-  const tooLate = now > message.expiresAt + schedule.reportLifetime;
-  if (unsent === undefined || decision.event === 'relayed' || tooLate) return rest;
-  const attempts = decision.recipient.attempts + 1;
-  const { delayReported: _, ...change } = decision.change;
-  const nextAttemptAt = change.nextAttemptAt ?? nextAttempt(schedule, { attempts, now, random });
-  const state = decision.outcome.kind === 'uncertain' ? 'uncertain' : 'delayed';
-  return { ...rest, event: 'delayed', change: { ...change, state, nextAttemptAt } };
 }
 
 function attempted(outcome: Outcome, at: number): { lastReply: string; attempt?: AttemptRecord } {

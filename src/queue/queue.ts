@@ -7,7 +7,8 @@
  * - the same where only an answer of the store was lost: lost-answers.ts gives back, or removes, while the process lives.
  * - `queued`, `delayed`, `uncertain`: due at their time, nothing to repair. `uncertain` had no reply to its final dot.
  * - `held`: waits for the operator.
- * - settled: outcome, attempt, next time and reports are one transaction, so a report exists exactly when its cause is recorded.
+ * - settled: outcome, attempt, next time and the duty to tell the sender are one transaction; the report and the end of that duty are
+ *   another (telling.ts). So each cause that is recorded is told once, whatever happens in between.
  * - `relayed`, `failed`, `expired`, `removed`: ended, never tried again.
  *
  * States change as follows; attempts are counted with all but the arrows marked *:
@@ -21,15 +22,16 @@ import type { MailLog } from '../system/mail-log.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
 import { NOTHING, type Plan, planFirstAttempts, release, toClaim } from './first-attempt.ts';
 import { createLostAnswers } from './lost-answers.ts';
-import type { ReportFunction } from './reportable.ts';
+import type { ReportFunction, SummaryFunction } from './reportable.ts';
 import { createPromises, createRoom } from './room.ts';
 import { startRunner } from './runner.ts';
 import { horizon, type Schedule } from './schedule.ts';
 import { createSettler } from './settle.ts';
 import { takeBack } from './take-back.ts';
+import { startTelling } from './telling.ts';
 import { patience } from './untried.ts';
 
-export type { Report, Reportable, ReportFunction, ReportSubject } from './reportable.ts';
+export type { Report, Reportable, ReportFunction, ReportSubject, Summarized, SummaryFunction } from './reportable.ts';
 export type { Schedule } from './schedule.ts';
 
 const DEFAULT_MEMORY = 64 * 1024 * 1024;
@@ -70,6 +72,9 @@ export type QueueOptions = {
   readonly onRoom: (listener: (destination: string) => void) => void;
   readonly blockedUntil: (destination: string) => number | undefined;
   readonly report: ReportFunction;
+  readonly summarize: SummaryFunction;
+  /** Reports that one sender gets in an hour. */
+  readonly reportsPerHour: () => number;
   readonly schedule: Schedule;
   /** Bytes of bodies waiting for a first attempt; half as much again for what waited in the store. Default: 64 MiB. */
   readonly memory?: number;
@@ -79,10 +84,11 @@ export type QueueOptions = {
 };
 
 export function startQueue(options: QueueOptions): Queue {
-  const { store, log, owner, deliver, blockedUntil, report, memory = DEFAULT_MEMORY } = options;
+  const { store, log, owner, deliver, blockedUntil, memory = DEFAULT_MEMORY } = options;
   const { now = systemClock, random = Math.random } = options;
   let { schedule } = options;
-  const settler = createSettler({ store, log, report, schedule: () => schedule, now, random, onDue });
+  const onUntold = (due: boolean) => telling.kick(due);
+  const settler = createSettler({ store, log, schedule: () => schedule, now, random, onDue, onUntold });
   const attempts = createAttempts({ deliver, settle: settler.settle, log });
   const promises = createPromises(options.room);
   const room = createRoom(memory, promises);
@@ -95,12 +101,16 @@ export function startQueue(options: QueueOptions): Queue {
     patience: () => patience(schedule),
     settleUntried: settler.settleUntried,
   });
+  const telling = startTelling({
+    ...{ store, log, now, report: options.report, summarize: options.summarize, perHour: options.reportsPerHour },
+    reportLifetime: () => schedule.reportLifetime,
+    onReport: runner.announce,
+  });
   options.onRoom((destination) => runner.roomFor(destination));
   void takeBack({ store, log, owner, now, stopped }).then(runner.wake);
 
-  function onDue(destination: string, at: number, why: 'report' | 'retry' | 'returned'): void {
-    if (why === 'report') runner.announce(destination);
-    else if (why === 'retry') runner.expect(at);
+  function onDue(destination: string, at: number, why: 'retry' | 'returned'): void {
+    if (why === 'retry') runner.expect(at);
     else runner.handedBack(destination, at);
   }
 
@@ -141,13 +151,17 @@ export function startQueue(options: QueueOptions): Queue {
 
   return {
     add,
-    wake: runner.wake,
+    wake() {
+      runner.wake();
+      telling.kick();
+    },
     reload(next) {
       schedule = next;
     },
     async close(deadline) {
       runner.stop();
       await attempts.close(deadline, settler.close);
+      await telling.close();
     },
   };
 }

@@ -1,33 +1,40 @@
-/** Puts the outcomes of one claim, and the reports they deserve, into one transaction; then says so in the log. */
+/** Puts the outcomes of one claim, and what must be told of them, into one transaction; then says so in the log. */
 import type { Outcome } from '../smtp/outcome.ts';
-import type { Claim, MessageStore, Settlement } from '../store/store.ts';
-import type { Clock } from '../system/clock.ts';
+import type { Claim, MessageStore, NewUntold, Settled, Settlement } from '../store/store.ts';
+import { type Clock, HOUR, SECOND } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
-import { type Decision, type DecisionFacts, decide, withoutReport } from './decide.ts';
-import type { Report, Reportable, ReportFunction } from './reportable.ts';
+import { type Decision, decide } from './decide.ts';
+import { actionOf, type Reportable } from './reportable.ts';
 import type { Schedule } from './schedule.ts';
 import { createFailureMemory, decideUntried } from './untried.ts';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
+/**
+ * How long a report waits for recipients of the same message that are being tried, or soon will be. Giving up came after days: those
+ * that were late together end within some hours, by the chance in their pauses.
+ */
+const COLLECT = 30 * SECOND;
+const COLLECT_EXPIRED = HOUR;
 /** A full disk must not fill the log too. */
 const LOG_EVERY = 12;
 
 export type SettlerOptions = {
   readonly store: Pick<MessageStore, 'settle'>;
   readonly log: MailLog;
-  readonly report: ReportFunction;
   readonly schedule: () => Schedule;
   readonly now: Clock;
   readonly random: () => number;
-  /** A destination has mail that is due at `at`: our own report, mail to try again, or mail that was handed back. */
-  readonly onDue: (destination: string, at: number, why: 'report' | 'retry' | 'returned') => void;
+  /** A destination has mail that is due at `at`: mail to try again, or mail that was handed back. */
+  readonly onDue: (destination: string, at: number, why: 'retry' | 'returned') => void;
+  /** Something must be told; `now`: at once. */
+  readonly onUntold: (now: boolean) => void;
 };
 
 export type Settler = ReturnType<typeof createSettler>;
 
 export function createSettler(options: SettlerOptions) {
-  const { store, log, report, now, random, onDue } = options;
+  const { store, log, now, random, onDue, onUntold } = options;
   const failures = createFailureMemory();
   const pauses = new Set<() => void>();
   let closing = false;
@@ -38,7 +45,7 @@ export function createSettler(options: SettlerOptions) {
       failures.note(recipient.destination, outcomes[i]!, at);
       return { ...common(claim, at), recipient, outcome: outcomes[i]! };
     });
-    return conclude(claim, facts, facts.map(decide));
+    return conclude(claim, at, facts.map(decide));
   }
 
   function settleUntried(claim: Claim): Promise<void> {
@@ -47,46 +54,33 @@ export function createSettler(options: SettlerOptions) {
       const { at: failedAt, outcome } = failures.of(recipient.destination);
       return { ...common(claim, at), recipient, outcome, failedAt };
     });
-    return conclude(claim, facts, facts.map(decideUntried));
+    return conclude(claim, at, facts.map(decideUntried));
   }
 
   const common = ({ message }: Claim, at: number) => ({ message, schedule: options.schedule(), now: at, random: random() });
 
-  async function conclude(claim: Claim, facts: readonly DecisionFacts[], decided: readonly Decision[]): Promise<void> {
-    const { id } = claim.message;
-    let decisions = decided;
-    let reports: readonly Report[] = [];
-    const reportable = decided.flatMap((decision) => decision.report ?? []);
-    if (reportable.length > 0) {
-      const written = await write(claim, reportable);
-      if (written === undefined) decisions = decided.map((decision, i) => withoutReport(decision, facts[i]!));
-      else reports = written;
-    }
+  async function conclude(claim: Claim, at: number, decisions: readonly Decision[]): Promise<void> {
+    const { id, reversePath } = claim.message;
+    const reportable = decisions.flatMap((decision) => decision.report ?? []);
+    // Nobody stands behind the null reverse-path: such mail ends in event and log (RFC 5321 §6.1).
+    const untold = reversePath === '' ? [] : reportable.map((one) => toUntold(one, at));
     const changes = decisions.map((decision) => decision.change);
-    const at = facts[0]?.now ?? now();
-    const unchanged = await stored({ messageId: id, at, changes, ...(reports.length > 0 ? { reports } : {}) });
-    if (unchanged === undefined) return;
+    const settled = await stored({ messageId: id, at, changes, ...(untold.length > 0 ? { untold } : {}) });
+    if (settled === undefined) return;
+    const { unchanged, reportDue } = settled;
     // What a command took away meanwhile had its line already.
     const applied = unchanged.length === 0 ? decisions : decisions.filter(({ change }) => !unchanged.includes(change.n));
     for (const decision of applied) logDecision(log, id, decision);
-    announce(applied, applied.length === 0 ? [] : reports);
-  }
-
-  /** undefined: no report can be written now. */
-  async function write(claim: Claim, reportable: readonly Reportable[]): Promise<readonly Report[] | undefined> {
-    try {
-      return await report({ ...claim.message, content: claim.content }, reportable);
-    } catch (error) {
-      log.event.error('reportFailed', { queueId: claim.message.id, error });
-      return undefined;
-    }
+    if (reversePath === '') logNotReported(log, id, reportable);
+    announce(applied);
+    if (reportDue || untold.length > 0) onUntold(reportDue);
   }
 
   /**
    * A fault of the store is waited out, for the lease is ours as long as this process lives: nobody else delivers meanwhile, and
    * neither do we. Undefined: the process ends first; the next start takes the lease back and the mail is tried again.
    */
-  async function stored(settlement: Settlement): Promise<readonly number[] | undefined> {
+  async function stored(settlement: Settlement): Promise<Settled | undefined> {
     for (let tries = 0; ; tries++) {
       try {
         return await store.settle(settlement);
@@ -115,14 +109,10 @@ export function createSettler(options: SettlerOptions) {
     });
   }
 
-  function announce(decisions: readonly Decision[], reports: readonly Report[]): void {
+  function announce(decisions: readonly Decision[]): void {
     for (const { recipient, change, event } of decisions) {
       if (change.nextAttemptAt === undefined || event === 'untried') continue;
       onDue(recipient.destination, change.nextAttemptAt, event === 'returned' ? 'returned' : 'retry');
-    }
-    for (const { id, about = '', action, acceptedAt, recipients } of reports) {
-      log.reported({ queueId: id, about, action });
-      for (const { destination } of recipients) onDue(destination, acceptedAt, 'report');
     }
   }
 
@@ -137,6 +127,25 @@ export function createSettler(options: SettlerOptions) {
       for (const wake of pauses) wake();
     },
   };
+}
+
+function toUntold({ recipient, action, outcome }: NonNullable<Decision['report']>, at: number): NewUntold {
+  const { reply, mx, ip } = outcome;
+  const collectUntil = at + (action === 'expired' ? COLLECT_EXPIRED : COLLECT);
+  return {
+    n: recipient.n,
+    action,
+    reply,
+    ...(mx === undefined ? {} : { mx }),
+    ...(ip === undefined ? {} : { ip }),
+    at,
+    collectUntil,
+  };
+}
+
+function logNotReported(log: MailLog, queueId: string, reportable: readonly Reportable[]): void {
+  for (const action of new Set(reportable.map(actionOf)))
+    log.event.info('notReported', { queueId, action, reason: 'null reverse-path' });
 }
 
 /** Each recipient ends with exactly one line. What was only handed back leaves none: nothing happened to it. */

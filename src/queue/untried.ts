@@ -9,7 +9,7 @@ import type { Claim, MessageStore } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { HOUR, SECOND } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
-import type { Decision, DecisionFacts } from './decide.ts';
+import { type Decision, type DecisionFacts, worthAReport } from './decide.ts';
 import type { LostAnswers } from './lost-answers.ts';
 import type { Schedule } from './schedule.ts';
 
@@ -50,15 +50,15 @@ export function decideUntried(facts: DecisionFacts & { readonly failedAt: number
   // A failure that seems to lie ahead was noted by a clock that has been set back: it proves nothing.
   if (failedAt > message.expiresAt && failedAt <= now) {
     const change = { n, state: 'expired', lastReply: replyLine(outcome.reply) } as const;
-    return { recipient, outcome, event: 'expired', change, report: { recipient, action: 'expired', outcome } };
+    return { recipient, outcome, event: 'expired', change, ...worthAReport({ recipient, action: 'expired', outcome }) };
   }
   const state = recipient.attempts === 0 ? 'queued' : 'delayed';
   const change = { n, state, nextAttemptAt: now } as const;
   if (recipient.delayReported || now - message.acceptedAt < schedule.delayWarning) {
     return { recipient, outcome, event: 'untried', change };
   }
-  const report = { recipient, action: 'delayed', outcome, willRetryUntil: message.expiresAt } as const;
-  return { recipient, outcome, event: 'untried', change: { ...change, delayReported: true }, report };
+  const report = worthAReport({ recipient, action: 'delayed', outcome });
+  return { recipient, outcome, event: 'untried', change: { ...change, delayReported: true }, ...report };
 }
 
 export type UntriedOptions = {

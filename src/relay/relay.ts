@@ -12,7 +12,7 @@ import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import { createQuota } from '../policy/policy.ts';
 import { createPreparation } from '../preparation/preparation.ts';
 import { startQueue } from '../queue/queue.ts';
-import { createReporter, type Notice, sendNotice } from '../report/report.ts';
+import { createReporter, createSummarizer, type Notice, type ReporterOptions, sendNotice } from '../report/report.ts';
 import { createSigner, startRotation } from '../signing/signing.ts';
 import { lockInstance, openStore } from '../store/store.ts';
 import { startSubmission } from '../submission/submission.ts';
@@ -140,7 +140,7 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     signer,
     warn,
   });
-  const reporter = createReporter({
+  const reporting: ReporterOptions = {
     hostname: config.hostname,
     from: config.reports.from,
     preparation,
@@ -148,7 +148,7 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     destinationOf: delivery.destinationOf,
     signs: delivery.signs,
     log: mailLog,
-  });
+  };
   const queue = await startQueue({
     store: messages,
     log: mailLog,
@@ -157,7 +157,9 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     room: delivery.room,
     onRoom: delivery.onRoom,
     blockedUntil: delivery.blockedUntil,
-    report: reporter,
+    report: createReporter(reporting),
+    summarize: createSummarizer(reporting),
+    reportsPerHour: () => config.reports.perHour,
     schedule: config.queue,
   });
   closers.push(() => queue.close(DRAIN)); // for a start that fails; a stop does it earlier

@@ -46,7 +46,7 @@ function recipientFields({ action, now, global }: StatusFacts, change: Reportabl
     ['Status', statusOf(change, action)],
     ['Remote-MTA', outcome?.mx === undefined ? undefined : `dns; ${outcome.mx}`],
     ['Diagnostic-Code', outcome === undefined ? undefined : `smtp; ${replyLine(outcome.reply)}`],
-    ['Last-Attempt-Date', outcome === undefined ? undefined : formatDate(now)],
+    ['Last-Attempt-Date', outcome === undefined ? undefined : formatDate(change.at ?? now)],
     ['Will-Retry-Until', action === 'delayed' && willRetryUntil !== undefined ? formatDate(willRetryUntil) : undefined],
   ];
 }

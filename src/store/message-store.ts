@@ -1,5 +1,6 @@
 /** Messages, their recipients, and what happened to them. */
 import type { Notify } from '../smtp/envelope.ts';
+import type { Reply } from '../smtp/reply.ts';
 
 /**
  * Where a recipient stands. Waiting: queued (never tried), delayed, uncertain (the final dot had no reply), active (leased).
@@ -169,13 +170,68 @@ export type RecipientChange = {
   readonly delayReported?: boolean;
 };
 
-/** One transaction: outcomes, next attempts, trace, and the reports that follow. */
+/** What the sender of a message must still be told of one recipient. Kept until a report that says it is stored. */
+export type Untold = {
+  /** Of the recipient. */
+  readonly n: number;
+  readonly action: 'failed' | 'expired' | 'delayed' | 'relayed';
+  readonly reply: Reply;
+  readonly mx?: string;
+  readonly ip?: string;
+  /** Of the attempt, ms. */
+  readonly at: number;
+};
+
+/** `collectUntil`: other recipients of the message may join the report until then, ms. It is due earlier where none can come. */
+export type NewUntold = Untold & { readonly collectUntil: number };
+
+/** One transaction: outcomes, next attempts, trace, and what the sender must be told of them. */
 export type Settlement = {
   readonly messageId: string;
   readonly at: number;
   readonly changes: readonly RecipientChange[];
-  /** Reports, stored as new messages, unclaimed and due at once. */
-  readonly reports?: readonly NewMessage[];
+  /** Kept where the change of its recipient is; a delay is told once. */
+  readonly untold?: readonly NewUntold[];
+};
+
+export type Settled = {
+  /** The `n` of recipients that stayed as they were. */
+  readonly unchanged: readonly number[];
+  /** A report about the message is due now. */
+  readonly reportDue: boolean;
+};
+
+/** A recipient and what must be told of it. `joined`: nothing was noted of it, but it is late as the others are. */
+export type UntoldRecipient = Untold & {
+  readonly message: string;
+  readonly recipient: StoredRecipient;
+  readonly joined: boolean;
+};
+
+/** What one report will say: about one message and one Action, or, where a sender had many reports, about many. */
+export type DueReport =
+  | {
+      readonly kind: 'report';
+      readonly message: MessageFacts;
+      /** Absent where it cannot be read. */
+      readonly content: Content | undefined;
+      readonly untold: readonly UntoldRecipient[];
+    }
+  | {
+      readonly kind: 'summary';
+      /** To whom. */
+      readonly sender: string;
+      readonly messages: readonly MessageFacts[];
+      readonly untold: readonly UntoldRecipient[];
+    };
+
+/** Everything in `untold` is told by `report`, or need not be told any more where there is none. */
+export type Told = {
+  readonly sender: string;
+  readonly untold: readonly UntoldRecipient[];
+  readonly at: number;
+  /** Stored as a new message, unclaimed and due at once. */
+  readonly report?: NewMessage;
 };
 
 /** A destination with waiting mail. */
@@ -210,10 +266,23 @@ export type MessageStore = {
   /** Leases up to `limit` messages' due recipients for one destination to `owner`. At most 50 recipients a claim. */
   claim(request: { destination: string; now: number; limit: number; owner: string }): Promise<readonly Claim[]>;
   /**
-   * Records outcomes. A recipient that ended or was taken away meanwhile (command `remove`) stays as it is; where all did, the
-   * reports are left out. Nobody waits for it, so it may wait a few milliseconds to share a sync. @returns the `n` of those that stayed.
+   * Records outcomes. A recipient that ended or was taken away meanwhile (command `remove`) stays as it is, and nothing is told of
+   * it. Nobody waits for it, so it may wait a few milliseconds to share a sync.
    */
-  settle(settlement: Settlement): Promise<readonly number[]>;
+  settle(settlement: Settlement): Promise<Settled>;
+  /**
+   * Reports that are due at `now`, at most `limit`, and when the next one will be. What a sender is owed beyond `perHour` reports
+   * in an hour waits for the end of that hour, and is due as a summary then.
+   */
+  dueReports(request: {
+    now: number;
+    limit: number;
+    perHour: number;
+  }): Promise<{ readonly due: readonly DueReport[]; readonly nextAt: number | null }>;
+  /** The report and the end of what it tells, in one transaction. @returns false where all of it had been told: nothing is stored. */
+  told(told: Told): Promise<boolean>;
+  /** No report could be written: it is due again at `until`. */
+  postponeReport(untold: readonly UntoldRecipient[], until: number): Promise<void>;
   /**
    * At start, with the instance lock held: all leases of dead owners are due again at `now`; those of `owner` and of `owner#…`,
    * as it may call single claims, are alive. Returns how many.

@@ -75,6 +75,39 @@ test('killed between the last reply and its settlement: due again at the next st
   expect(rig.claims).toHaveLength(1); // all three once more, together
 });
 
+test.each([
+  'before the failure is stored',
+  'after the failure is stored',
+  'while the report is written',
+  'before the report is stored',
+  'after the report is stored',
+])('killed %s: the sender is told once of all that failed', async (point) => {
+  const id = newQueueId(Date.now());
+  await store.close();
+  const child = spawn(process.execPath, [new URL('../support/queue-crash.ts', import.meta.url).pathname, dataDir, id, point], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const [, signal] = await once(child, 'exit');
+  expect(signal).toBe('SIGKILL');
+  store = await openStore({ dataDir });
+  rig = startRig({
+    store: store.messages,
+    owner: 'second',
+    deliver: async ({ message: { reversePath }, recipients }) => recipients.map(() => (reversePath === '' ? relayed : failed)),
+    report: async ({ id: about }, changes) => {
+      expect(changes).toHaveLength(3);
+      return [{ ...message([recipient('a@example.net')], { reversePath: '', user: null, about }), action: 'failed' }];
+    },
+  });
+  await rig.logged('relayed');
+  await rig.queue.close(5000);
+  expect((await recipientsOf(id)).map(({ state }) => state)).toEqual(['failed', 'failed', 'failed']);
+  const reports = await store.messages.list({ states: ['relayed'] });
+  expect(reports.map(({ about, recipients }) => [about, recipients[0]!.address])).toEqual([[id, 'a@example.net']]);
+  expect(await store.messages.content(id)).toBeUndefined();
+  expect((await store.messages.dueReports({ now: Date.now(), limit: 9, perHour: 100 })).nextAt).toBeNull();
+});
+
 test('closing hands back what it holds, and the next start delivers it', async () => {
   rig = startRig({
     store: store.messages,

@@ -5,16 +5,19 @@ import {
   type AttemptRecord,
   type Claim,
   type Content,
+  type DueReport,
   ENDED_STATES,
   type MessageFacts,
   type MessageStore,
   type NewMessage,
   type RecipientState,
   type Selection,
+  type Settled,
   type Settlement,
   type StoredMessage,
   type StoredRecipient,
   type Touched,
+  type UntoldRecipient,
 } from '../../src/store/store.ts';
 
 type Kept = {
@@ -29,11 +32,14 @@ type Kept = {
 };
 
 const WAITING: readonly RecipientState[] = ['queued', 'delayed', 'uncertain'];
-type Method = 'accept' | 'due' | 'claim' | 'settle' | 'takeBack' | 'thaw' | 'list' | 'retry';
+type Method = 'accept' | 'due' | 'claim' | 'settle' | 'dueReports' | 'told' | 'takeBack' | 'thaw' | 'list' | 'retry';
 
 export type MemoryStore = MessageStore & {
   readonly calls: Record<Method, number>;
   readonly settlements: readonly Settlement[];
+  readonly toldReports: readonly NewMessage[];
+  /** What no report has told yet. */
+  readonly untold: readonly UntoldRecipient[];
   /** How many recipients each accept claimed. */
   readonly claimedAtOnce: readonly number[];
   /** The next calls of a method reject with this, until it returns undefined. */
@@ -45,10 +51,14 @@ export type MemoryStore = MessageStore & {
 
 export function createMemoryStore(): MemoryStore {
   const messages = new Map<string, Kept>();
-  const calls: Record<Method, number> = { accept: 0, due: 0, claim: 0, settle: 0, takeBack: 0, thaw: 0, list: 0, retry: 0 };
+  const calls: Record<Method, number> = {
+    ...{ accept: 0, due: 0, claim: 0, settle: 0, dueReports: 0, told: 0, takeBack: 0, thaw: 0, list: 0, retry: 0 },
+  };
   const faults = new Map<Method, () => Error | undefined>();
   const settlements: Settlement[] = [];
   const claimedAtOnce: number[] = [];
+  let untold: (UntoldRecipient & { dueAt?: number })[] = [];
+  const toldReports: NewMessage[] = [];
   const absent = (): never => {
     throw new Error('not in the fake');
   };
@@ -76,7 +86,7 @@ export function createMemoryStore(): MemoryStore {
   const dueOf = (kept: Kept, now: number) =>
     kept.recipients.filter((r) => WAITING.includes(r.state) && (r.nextAttemptAt ?? 0) <= now);
 
-  function apply({ messageId, at, changes, reports = [] }: Settlement): number[] {
+  function apply({ messageId, changes, untold: owed = [] }: Settlement): Settled {
     const kept = messages.get(messageId);
     const unchanged: number[] = [];
     for (const { n, attempt, ...change } of changes) {
@@ -90,8 +100,13 @@ export function createMemoryStore(): MemoryStore {
       recipient.attempts++;
       recipient.trace.push(attempt);
     }
-    for (const { ...report } of reports) insert({ ...report, acceptedAt: at }, { claim: [], owner: '', held: false });
-    return unchanged;
+    for (const one of owed) {
+      const recipient = kept?.recipients[one.n];
+      if (recipient === undefined || unchanged.includes(one.n)) continue;
+      const { owner: _, trace: __, ...stored } = recipient;
+      untold.push({ ...one, message: messageId, recipient: stored, joined: false });
+    }
+    return { unchanged, reportDue: owed.length > 0 };
   }
 
   function touch(selection: Selection, from: readonly RecipientState[], change: Partial<StoredRecipient>): Touched[] {
@@ -111,6 +126,10 @@ export function createMemoryStore(): MemoryStore {
   const store: MemoryStore = {
     calls,
     settlements,
+    toldReports,
+    get untold() {
+      return untold;
+    },
     claimedAtOnce,
     holdNext: false,
     failWith: (method, error) => void faults.set(method, error),
@@ -154,6 +173,30 @@ export function createMemoryStore(): MemoryStore {
       await call('settle');
       settlements.push(settlement);
       return apply(settlement);
+    },
+    async dueReports({ now }) {
+      await call('dueReports');
+      const ready = untold.filter(({ dueAt = 0 }) => dueAt <= now);
+      const due = [...new Set(ready.map(({ message }) => message))].map((id): DueReport => {
+        const { facts, content } = messages.get(id)!;
+        return { kind: 'report', message: facts, content: copy(content), untold: ready.filter(({ message }) => message === id) };
+      });
+      const times = untold.map(({ dueAt = 0 }) => dueAt);
+      return { due, nextAt: times.length === 0 ? null : Math.min(...times) };
+    },
+    async told({ untold: told, report }) {
+      await call('told');
+      const left = untold.filter((one) => !told.some(({ message, n }) => one.message === message && one.n === n));
+      if (left.length === untold.length) return false;
+      untold = left;
+      if (report !== undefined) insert(report, { claim: [], owner: '', held: false });
+      if (report !== undefined) toldReports.push(report);
+      return true;
+    },
+    async postponeReport(which, until) {
+      untold = untold.map((one) =>
+        which.some(({ message, n }) => one.message === message && one.n === n) ? { ...one, dueAt: until } : one,
+      );
     },
     async takeBack(owner, now) {
       await call('takeBack');

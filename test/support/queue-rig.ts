@@ -99,6 +99,8 @@ export function startRig(options: RigOptions & { store?: MessageStore } = {}): R
     onRoom: (listener) => listeners.push(listener),
     blockedUntil: (destination) => blocked.get(destination),
     report: async () => [],
+    summarize: async () => message([recipient('a@example.net')], { reversePath: '', user: null }),
+    reportsPerHour: () => 100,
     schedule: SCHEDULE,
     random: () => 0.5,
     ...options,

@@ -1,6 +1,6 @@
 /** A reporter whose preparation keeps what it is given, unsigned. */
 import type { Reportable, ReportSubject } from '../../src/queue/queue.ts';
-import { createReporter } from '../../src/report/report.ts';
+import { createReporter, createSummarizer, type ReporterOptions } from '../../src/report/report.ts';
 import type { Outcome } from '../../src/smtp/outcome.ts';
 import { createLog, type LogFields } from '../../src/system/log.ts';
 import { createMailLog } from '../../src/system/mail-log.ts';
@@ -37,7 +37,7 @@ export function startReporter(options: { refuse?: () => Error | undefined } = {}
     events.push({ event, fields });
   });
   const requests: { kind: string; bytes: Buffer }[] = [];
-  const report = createReporter({
+  const reporting: ReporterOptions = {
     hostname: 'relay.example.net',
     from: 'postmaster@relay.example.net',
     reportLifetime: 86_400_000,
@@ -64,6 +64,6 @@ export function startReporter(options: { refuse?: () => Error | undefined } = {}
         };
       },
     },
-  });
-  return { report, events, requests };
+  };
+  return { report: createReporter(reporting), summarize: createSummarizer(reporting), events, requests };
 }

@@ -39,11 +39,10 @@ export function accept(context: Context, { message, claim, owner, limits, grant 
   return { denied: null, exceeded: null, held, use, bytes };
 }
 
-/** A report is stored once, also when its settlement is repeated because the reply of the first try was lost. */
-export function insertReport(context: Context, message: EncodedMessage): void {
-  if (context.db.get('SELECT 1 FROM messages WHERE id = ?', message.id) !== undefined) return;
+/** A report of ours. `held`: what it tells was restored from a backup, so it waits for the operator as the rest does. */
+export function insertReport(context: Context, message: EncodedMessage, held: boolean): void {
   insertMessage(context, message);
-  insertRecipients(context, message, { claim: [], owner: '', waiting: QUEUED });
+  insertRecipients(context, message, { claim: [], owner: '', waiting: held ? HELD : QUEUED });
 }
 
 function insertMessage({ db, effects }: Context, { id, facts, recipients, bytes, spool }: EncodedMessage): void {

@@ -86,4 +86,6 @@ export function holdAll(db: DatabaseSync): void {
     DELETE FROM counters WHERE name LIKE 's_';
     INSERT INTO counters SELECT 's' || r.state, count(*) FROM open o CROSS JOIN recipients r ON r.message = o.id
       WHERE r.state < ${ENDED} GROUP BY r.state`);
+  const hasUntold = number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'untold'") > 0;
+  if (hasUntold) db.exec('UPDATE untold SET held = 1');
 }

@@ -135,7 +135,7 @@ function takeEnd(db: DatabaseSync, path: string, id: string): void {
   const live = new DatabaseSync(path, { readOnly: true, timeout: BUSY });
   try {
     if (live.prepare('SELECT 1 FROM open WHERE id = ?').get(id) !== undefined) return;
-    for (const table of ['messages', 'recipients', 'attempts']) {
+    for (const table of ['messages', 'recipients', 'attempts', 'untold']) {
       const key = table === 'messages' ? 'id' : 'message';
       db.prepare(`DELETE FROM ${table} WHERE ${key} = ?`).run(id);
       for (const row of live.prepare(`SELECT * FROM ${table} WHERE ${key} = ?`).all(id)) {

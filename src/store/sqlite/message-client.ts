@@ -4,6 +4,7 @@ import type {
   AcceptRequest,
   AcceptResult,
   Content,
+  DueReport,
   ListQuery,
   MessageStore,
   RecipientState,
@@ -19,6 +20,7 @@ import { AFTER_ALL } from './reading.ts';
 import { encodeChange, encodeMessage } from './rows.ts';
 import type { SpoolDirectory } from './spool.ts';
 import { stateNumber } from './states.ts';
+import { keyOf } from './untold.ts';
 
 const IDS_PER_STEP = 100;
 const ROUTES_PER_STEP = 1000;
@@ -37,13 +39,19 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
       const rows = await client.call('claim', request);
       return rows.map((row) => ({ message: row.message, recipients: row.recipients, content: content(row.content) }));
     },
-    settle: ({ messageId, at, changes, reports = [] }) =>
-      client.callWithCompany('settle', {
-        id: messageId,
-        at,
-        changes: changes.map(encodeChange),
-        reports: reports.map(encodeMessage),
-      }),
+    settle: ({ messageId, at, changes, untold = [] }) =>
+      client.callWithCompany('settle', { id: messageId, at, changes: changes.map(encodeChange), untold }),
+    async dueReports(request) {
+      const { due, nextAt } = await client.call('dueReports', request);
+      const whole = due.map(
+        (one): DueReport =>
+          one.kind === 'summary' ? one : { ...one, content: one.content === undefined ? undefined : content(one.content) },
+      );
+      return { due: whole, nextAt };
+    },
+    told: ({ sender, untold, at, report }) =>
+      client.call('told', { sender, at, keys: untold.map(keyOf), report: report === undefined ? null : encodeMessage(report) }),
+    postponeReport: (untold, until) => client.call('postponeReport', { keys: untold.map(keyOf), until }),
     takeBack: (owner, now) => total(walk((after) => client.call('takeBack', { owner, after, now }))),
     giveBack: (owner, now) => total(walk((after) => client.call('giveBack', { owner, after, now }))),
     thaw: (latest, now) => total(walk((after) => client.call('thaw', { latest, after, now }))),

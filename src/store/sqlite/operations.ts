@@ -1,21 +1,25 @@
 /** Everything that can be asked of the store's thread, by name. */
 import { accept } from './accept.ts';
-import { claim, readContent } from './claim.ts';
+import { claim } from './claim.ts';
 import { type Context, type Operation, read, write } from './context.ts';
 import * as credentials from './credential-rows.ts';
-import { DamagedEntry, setAside } from './damage.ts';
+import { setAside } from './damage.ts';
 import { knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
 import { command, giveBack, reroute, takeBack, takeNotices, thaw, waiting } from './queue-commands.ts';
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
 import { counts, signatureInUse, summary } from './statistics.ts';
+import { buffersOf, contentOf as content, dueReports, postponeReport, told } from './untold.ts';
 import { checkSpooled, giveBackPages, recount, trim } from './upkeep.ts';
 
 export const operations = {
   accept: write(accept, ({ bytes }) => (bytes === null ? [] : [bytes.buffer])),
   claim: write(claim, (claims) => claims.map(({ content }) => content.bytes.buffer)),
   settle: write(settle),
+  dueReports: write(dueReports, ({ due }) => due.flatMap((one) => (one.kind === 'report' ? buffersOf(one.content) : []))),
+  told: write(told),
+  postponeReport: write(postponeReport),
   takeBack: write(takeBack),
   giveBack: write(giveBack),
   thaw: write(thaw),
@@ -37,7 +41,7 @@ export const operations = {
   get: read(get),
   find: read(find),
   waiting: read(waiting),
-  content: read(content, (found) => (found === undefined ? [] : [found.bytes.buffer])),
+  content: read(content, buffersOf),
   counts: read(counts),
   summary: read(summary),
   signatureInUse: read(signatureInUse),
@@ -75,13 +79,3 @@ export type Name = keyof Operations;
 export type Argument<K extends Name> = Parameters<Operations[K]['run']>[1];
 export type Result<K extends Name> = ReturnType<Operations[K]['run']>;
 export const operationNamed = (name: Name) => operations[name] as Operation<unknown, unknown>;
-
-/** For people and reports: a damaged content is as good as none. */
-function content(context: Context, id: string) {
-  try {
-    return readContent(context, id);
-  } catch (error) {
-    if (error instanceof DamagedEntry) return undefined;
-    throw error;
-  }
-}

@@ -13,6 +13,9 @@ export const APPLICATION_ID = 0x536d486f;
  * - `contents` holds the bytes, reached by number from `open`, so that no walk ever reads a body. It goes when the message ends.
  * - `recipients.next_attempt` is set exactly while a recipient waits (queued, delayed, uncertain): the partial index over it is what is due.
  * - `notices` holds what commands did to recipients until the relay has said so in its log.
+ * - `untold` holds what senders must still hear of a recipient: written with its outcome, taken away with the report that tells it.
+ *   `reply` is JSON. While a row without `summary` stands, the message keeps its row in `open` and its content.
+ * - `report_windows` counts the reports of a sender in the hour that began with the first.
  * - `verify` columns hold the CRC-32 of what must leave unchanged: a flipped bit sets the entry aside instead of sending it.
  */
 export const MIGRATIONS: readonly string[] = [
@@ -72,5 +75,16 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE credentials ADD COLUMN generation TEXT NOT NULL DEFAULT '';
   ALTER TABLE credentials ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
   UPDATE credentials SET generation = lower(hex(randomblob(9)));
+  `,
+  `
+  CREATE TABLE untold (
+    message TEXT NOT NULL, n INTEGER NOT NULL, action TEXT NOT NULL, sender TEXT NOT NULL, at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL, summary INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0,
+    reply TEXT NOT NULL, mx TEXT, ip TEXT, PRIMARY KEY (message, n, action)
+  ) WITHOUT ROWID;
+  CREATE INDEX untold_due ON untold (due_at);
+  CREATE INDEX untold_summaries ON untold (sender, due_at) WHERE summary = 1;
+  CREATE TABLE report_windows (sender TEXT PRIMARY KEY, started_at INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX report_windows_start ON report_windows (started_at);
   `,
 ];

@@ -1,28 +1,34 @@
-/** Outcomes, next attempts, trace and reports of one settlement, in one transaction. */
-import { insertReport } from './accept.ts';
+/** Outcomes, next attempts, trace and what must be told of one settlement, in one transaction. */
+import type { NewUntold, Settled } from '../message-store.ts';
 import type { Context } from './context.ts';
 import { BYTES } from './effects.ts';
-import type { EncodedChange, EncodedMessage, Value } from './rows.ts';
+import type { EncodedChange, Value } from './rows.ts';
 import { ACTIVE, ENDED, HELD } from './states.ts';
 
 export type SettleArgument = {
   readonly id: string;
   readonly at: number;
   readonly changes: readonly EncodedChange[];
-  readonly reports: readonly EncodedMessage[];
+  readonly untold: readonly NewUntold[];
 };
 
-/** @returns the recipients that stayed as they were; what nobody waits for any more needs no report either. */
-export function settle(context: Context, { id, at, changes, reports }: SettleArgument): readonly number[] {
+/** `stored`: this very settlement was stored before, and its answer was lost. `stays`: somebody ended or parked it meanwhile. */
+type Applied = 'changed' | 'stored' | 'stays';
+
+export function settle(context: Context, { id, at, changes, untold }: SettleArgument): Settled {
   let ended = false;
   const unchanged: number[] = [];
   for (const change of changes) {
-    if (!applyChange(context, { id, at, change })) unchanged.push(change[0]);
+    const owed = untold.find(({ n }) => n === change[0]);
+    const told = owed?.action === 'delayed' && isDelayReported(context, id, owed.n);
+    const applied = applyChange(context, { id, at, change });
+    if (applied === 'stays') unchanged.push(change[0]);
+    if (owed !== undefined && !told && applied === 'changed') insertUntold(context, id, owed);
     ended ||= change[1] >= ENDED;
   }
+  const reportDue = endCollecting(context, id, at);
   if (ended) closeEnded(context, id);
-  if (unchanged.length < changes.length) for (const report of reports) insertReport(context, report);
-  return unchanged;
+  return { unchanged, reportDue };
 }
 
 const UPDATE = `
@@ -30,8 +36,8 @@ const UPDATE = `
     last_reply = coalesce(?, last_reply), delay_reported = coalesce(?, delay_reported)
   WHERE message = ? AND n = ? AND state = ? RETURNING attempts, destination`;
 
-/** One statement where the recipient is leased, as nearly always. @returns whether it changed. */
-function applyChange(context: Context, about: { id: string; at: number; change: EncodedChange }, was = ACTIVE): boolean {
+/** One statement where the recipient is leased, as nearly always. */
+function applyChange(context: Context, about: { id: string; at: number; change: EncodedChange }, was = ACTIVE): Applied {
   const { id, at, change } = about;
   const [n, state, nextAttempt, lastReply, delayReported, attempt] = change;
   if (state < 0 || state === ACTIVE) throw new TypeError(`settle: no recipient is set to state ${state}`);
@@ -47,27 +53,26 @@ function applyChange(context: Context, about: { id: string; at: number; change: 
     n,
     was,
   );
-  if (row === undefined) return was === ACTIVE && applyToOther(context, about);
+  if (row === undefined) return was === ACTIVE ? applyToOther(context, about) : 'stays';
   context.effects.move(was, state);
   if (was < ACTIVE || next !== null) context.due.touch(row.destination);
   if (attempt !== null) insertAttempt(context, id, n, [row.attempts, ...attempt]);
-  return true;
+  return 'changed';
 }
 
 /** Not leased: ended or parked by a command meanwhile, or settled without a lease. */
-function applyToOther(context: Context, about: { id: string; at: number; change: EncodedChange }): boolean {
+function applyToOther(context: Context, about: { id: string; at: number; change: EncodedChange }): Applied {
   const { id, change } = about;
   const [n, state, , , , attempt] = change;
   const row = context.db.get<{ state: number }>('SELECT state FROM recipients WHERE message = ? AND n = ?', id, n);
-  if (row === undefined) return false;
-  if (row.state === state && isRecorded(context, about)) return true;
+  if (row === undefined) return 'stays';
+  if (row.state === state && isRecorded(context, about)) return 'stored';
   const stays = row.state >= ENDED || (row.state === HELD && state < ENDED);
   if (!stays) return applyChange(context, about, row.state);
   if (attempt !== null) recordOnly(context, id, n, attempt);
-  return false;
+  return 'stays';
 }
 
-/** This very settlement was stored before, and its answer was lost. */
 function isRecorded({ db }: Context, { id, change: [n, , , , , attempt] }: { id: string; change: EncodedChange }): boolean {
   if (attempt === null) return false;
   return db.get('SELECT 1 FROM attempts WHERE message = ? AND n = ? AND at = ?', id, n, attempt[0]!) !== undefined;
@@ -87,9 +92,40 @@ function insertAttempt({ db }: Context, id: string, n: number, values: readonly 
   db.run('INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', id, n, ...values);
 }
 
-/** The last recipient of a message takes its content along. */
+function isDelayReported({ db }: Context, id: string, n: number): boolean {
+  return db.get('SELECT 1 FROM recipients WHERE message = ? AND n = ? AND delay_reported <> 0', id, n) !== undefined;
+}
+
+function insertUntold({ db }: Context, id: string, { n, action, reply, mx, ip, at, collectUntil }: NewUntold): void {
+  db.run(
+    `INSERT OR IGNORE INTO untold (message, n, action, sender, at, due_at, reply, mx, ip)
+     SELECT id, ?, ?, reverse_path, ?, ?, ?, ?, ? FROM messages WHERE id = ?`,
+    n,
+    action,
+    at,
+    collectUntil,
+    JSON.stringify(reply),
+    mx ?? null,
+    ip ?? null,
+    id,
+  );
+}
+
+/** Due now where no recipient of the message can end, or be tried, before the time for collecting is over. */
+const END_COLLECTING = `
+  UPDATE untold SET due_at = ?1 WHERE message = ?2 AND summary = 0 AND due_at > ?1 AND due_at < coalesce(
+    (SELECT min(CASE WHEN state = ${ACTIVE} THEN 0 ELSE next_attempt END) FROM recipients
+     WHERE message = ?2 AND state <= ${ACTIVE}), ${Number.MAX_SAFE_INTEGER})`;
+
+/** @returns whether something became due. */
+function endCollecting({ db }: Context, id: string, at: number): boolean {
+  return db.run(END_COLLECTING, at, id).changes > 0;
+}
+
+/** The last recipient of a message takes its content along, once the sender knows: a report may quote it. */
 export function closeEnded({ db, effects }: Context, id: string): void {
   if (db.get('SELECT 1 FROM recipients WHERE message = ? AND state < ? LIMIT 1', id, ENDED) !== undefined) return;
+  if (db.get('SELECT 1 FROM untold WHERE message = ? AND summary = 0 LIMIT 1', id) !== undefined) return;
   const row = db.get<{ content: number; length: number; spool: string | null }>(
     'DELETE FROM open WHERE id = ? RETURNING content, length, spool',
     id,

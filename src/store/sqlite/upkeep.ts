@@ -18,7 +18,8 @@ export type TrimReply = { readonly removed: number; readonly after: string | nul
 export function trim(context: Context, { before, maxSize, after }: TrimArgument): TrimReply {
   const tooLarge = traceSize(context) > maxSize;
   const rows = context.db.all<{ id: string; accepted_at: number; is_open: number }>(
-    `SELECT m.id, m.accepted_at, EXISTS (SELECT 1 FROM open o WHERE o.id = m.id) AS is_open
+    `SELECT m.id, m.accepted_at, EXISTS (SELECT 1 FROM open o WHERE o.id = m.id)
+       OR EXISTS (SELECT 1 FROM untold u WHERE u.message = m.id) AS is_open
      FROM messages m WHERE m.id > ? ORDER BY m.id LIMIT ?`,
     after,
     STEP_MESSAGES,

@@ -83,7 +83,7 @@ describe('defaults', () => {
       auth: { allow: [], failuresPerMinute: 10, failuresPerDay: 50, failureDelay: '1s', cache: '5m' },
       limits: { messages: ['1000/day'], recipients: [], newRecipients: ['200/day'], over: 'refuse' },
       signing: { noKey: 'send' },
-      reports: { from: 'postmaster@relay.example.net' },
+      reports: { from: 'postmaster@relay.example.net', perHour: 100 },
       delivery: {
         port: 25,
         ip: 'auto',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type DecisionFacts, decide, withoutReport } from '../../../src/queue/decide.ts';
+import { type DecisionFacts, decide } from '../../../src/queue/decide.ts';
 import type { Outcome } from '../../../src/smtp/outcome.ts';
 import type { StoredRecipient } from '../../../src/store/store.ts';
 import { DAY, HOUR, MINUTE } from '../../../src/system/clock.ts';
@@ -63,7 +63,6 @@ describe('decide', () => {
     const { change, report } = decide(facts(delayed, { attempts: 5, delayReported }, T + age));
     expect(report?.action === 'delayed').toBe(told);
     expect(change.delayReported === true).toBe(told);
-    if (told) expect(report?.willRetryUntil).toBe(T + 5 * DAY);
   });
 
   test('expires when the next attempt would come after the lifetime, and only after an attempt', () => {
@@ -95,37 +94,5 @@ describe('decide', () => {
   test('very long replies are cut', () => {
     const long = { ...failed, reply: { code: 550, status: '5.1.1', text: 'x'.repeat(100_000) } } as Outcome;
     expect(decide(facts(long)).change.lastReply!.length).toBeLessThan(1100);
-  });
-});
-
-describe('withoutReport', () => {
-  const postponed = (f: DecisionFacts) => withoutReport(decide(f), f);
-
-  test('nobody ends without the sender being told: failed and expired wait for another attempt', () => {
-    expect(postponed(facts(failed))).toMatchObject({
-      event: 'delayed',
-      change: { state: 'delayed', nextAttemptAt: T + 5 * MINUTE },
-    });
-    const late = facts(uncertain, { attempts: 9 }, T + 5.5 * DAY);
-    expect(postponed(late)).toMatchObject({
-      event: 'delayed',
-      change: { state: 'uncertain', nextAttemptAt: late.now + 4 * HOUR },
-    });
-  });
-
-  test('a day after the lifetime it ends all the same', () => {
-    expect(postponed(facts(delayed, { attempts: 9 }, T + 6.1 * DAY))).toMatchObject({
-      event: 'expired',
-      change: { state: 'expired' },
-    });
-  });
-
-  test('relayed stays relayed, and a delay warning is tried again', () => {
-    expect(postponed(facts(relayed, { notify: ['SUCCESS'] }))).toMatchObject({ event: 'relayed', change: { state: 'relayed' } });
-    expect(postponed(facts(delayed, {}, T + 4 * HOUR)).change.delayReported).toBeUndefined();
-  });
-
-  test('decisions without a report stay as they are', () => {
-    expect(postponed(facts(delayed)).change).toEqual(decide(facts(delayed)).change);
   });
 });

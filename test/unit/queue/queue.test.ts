@@ -1,10 +1,21 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Report } from '../../../src/queue/queue.ts';
 import type { Outcome } from '../../../src/smtp/outcome.ts';
 import type { Claim } from '../../../src/store/store.ts';
 import { DAY, HOUR, MINUTE } from '../../../src/system/clock.ts';
 import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
-import { delayed, failed, gate, message, type Rig, recipient, relayed, startRig, uncertain } from '../../support/queue-rig.ts';
+import {
+  delayed,
+  failed,
+  gate,
+  message,
+  type Rig,
+  recipient,
+  relayed,
+  SCHEDULE,
+  startRig,
+  uncertain,
+} from '../../support/queue-rig.ts';
 
 let rig: Rig<MemoryStore>;
 afterEach(() => rig.queue.close(0));
@@ -129,7 +140,7 @@ describe('outcomes per recipient', () => {
     expect(await stateOf(mail.id)).toEqual(['relayed', 'delayed', 'failed', 'uncertain']);
   });
 
-  test('reports are stored with the change that causes them, logged after it, and delivered', async () => {
+  test('the duty to tell is stored with the change that causes it; its report is logged after it, and delivered', async () => {
     const report = {
       ...message([recipient('a@example.net')], { reversePath: '', user: null, about: 'x' }),
       action: 'failed',
@@ -140,9 +151,11 @@ describe('outcomes per recipient', () => {
     });
     await rig.queue.add({ message: message([recipient('b@example.org')]) });
     await rig.logged('relayed');
-    expect(rig.store.settlements[0]).toMatchObject({ changes: [{ state: 'failed' }], reports: [{ id: report.id }] });
+    expect(rig.store.settlements[0]).toMatchObject({ changes: [{ state: 'failed' }], untold: [{ n: 0, action: 'failed' }] });
+    expect(rig.store.toldReports.map(({ id }) => id)).toEqual([report.id]);
+    expect(rig.store.untold).toEqual([]);
     expect(rig.events.map(({ event }) => event)).toEqual(['failed', 'reported', 'relayed']);
-    expect(rig.of('reported')[0]!.fields).toEqual({ queueId: report.id, about: 'x', action: 'failed' });
+    expect(rig.of('reported')[0]!.fields).toEqual({ queueId: report.id, about: rig.claims[0]!.message.id, action: 'failed' });
   });
 
   test('the reporter gets the message with its content', async () => {
@@ -159,22 +172,74 @@ describe('outcomes per recipient', () => {
       },
     });
     await rig.queue.add({ message: message([recipient('b@example.org')]) });
-    await rig.logged('failed');
+    await vi.waitFor(() => expect(rig.store.calls.told).toBe(1));
     expect(seen).toEqual(['inline', 'a@example.net', ['failed']]);
   });
 
-  test('when no report can be written, the recipient waits instead of ending in silence', async () => {
+  test('the report of a delay says until when it is tried', async () => {
+    const told: unknown[] = [];
     rig = startRig({
-      deliver: async () => [failed],
+      deliver: async () => [delayed],
+      report: async (_, changes) => {
+        told.push(...changes.map(({ action, willRetryUntil }) => [action, willRetryUntil]));
+        return [];
+      },
+    });
+    const mail = message([recipient('b@example.org')], { acceptedAt: Date.now() - 5 * HOUR });
+    await rig.queue.add({ message: mail });
+    await vi.waitFor(() => expect(told).toEqual([['delayed', mail.expiresAt]]));
+  });
+
+  test('a report that cannot be written now is written later, and the recipient is not tried again for it', async () => {
+    let broken = true;
+    let at = Date.now();
+    const report = { ...message([recipient('a@example.net')], { reversePath: '', user: null }), action: 'failed' } as Report;
+    rig = startRig({
+      deliver: async ({ message: { reversePath } }) => [reversePath === '' ? relayed : failed],
+      now: () => at,
       report: async () => {
-        throw new Error('no key');
+        if (broken) throw new Error('no key');
+        return [report];
       },
     });
     const mail = message([recipient('b@example.org')]);
     await rig.queue.add({ message: mail });
-    await rig.logged('delayed');
+    await rig.logged('reportFailed');
+    expect(await stateOf(mail.id)).toEqual(['failed']);
+    expect(rig.store.untold).toHaveLength(1);
+    broken = false;
+    at += 5 * MINUTE;
+    rig.queue.wake();
+    await rig.logged('reported');
+    expect(rig.claims.filter(({ message: { id } }) => id === mail.id)).toHaveLength(1);
     expect(rig.of('reportFailed')).toHaveLength(1);
-    expect(await stateOf(mail.id)).toEqual(['delayed']);
+  });
+
+  test('a report that could not be written is given up, with a line in the log, a day after the end of its message', async () => {
+    let at = Date.now();
+    rig = startRig({
+      deliver: async () => [failed],
+      now: () => at,
+      report: async () => {
+        throw new Error('no key');
+      },
+    });
+    await rig.queue.add({ message: message([recipient('b@example.org')]) });
+    await rig.logged('reportFailed');
+    at += SCHEDULE.lifetime + SCHEDULE.reportLifetime + MINUTE;
+    rig.queue.wake();
+    await rig.logged('reportFailed', 2);
+    expect(rig.of('reportFailed').map(({ fields }) => fields['givenUp'])).toEqual([false, true]);
+    await vi.waitFor(() => expect(rig.store.untold).toEqual([]));
+  });
+
+  test('nothing is told about the null reverse-path, and the log says so; nor what the sender did not ask for', async () => {
+    rig = startRig({ deliver: async ({ recipients }) => recipients.map(() => failed) });
+    await rig.queue.add({ message: message([recipient('b@example.org')], { reversePath: '' }) });
+    await rig.queue.add({ message: message([recipient('c@example.org', { notify: ['NEVER'] })]) });
+    await rig.logged('failed', 2);
+    expect(rig.of('notReported')).toHaveLength(1);
+    expect(rig.store.settlements.flatMap(({ untold = [] }) => untold)).toEqual([]);
   });
 
   test('delivery that breaks its promise costs no mail', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Reportable } from '../../../src/queue/queue.ts';
-import { isWanted } from '../../../src/report/report.ts';
+import { isWanted } from '../../../src/queue/reportable.ts';
 import type { Notify } from '../../../src/smtp/envelope.ts';
 import { DAY, HOUR } from '../../../src/system/clock.ts';
 import { relayed } from '../../support/queue-rig.ts';
@@ -59,7 +59,6 @@ describe('createReporter', () => {
       change('c@example.org', { action: 'expired', outcome: outcome('delayed', 450, '4.2.0', 'Busy') }),
       change('d@example.org', { action: 'delayed', willRetryUntil: NOW + HOUR }),
       change('e@example.org', { action: 'relayed', outcome: relayed, recipient: { notify: ['SUCCESS'] } }),
-      change('f@example.org', { recipient: { notify: ['NEVER'] } }),
     ]);
     expect(written.map(({ action }) => action)).toEqual(['failed', 'delayed', 'relayed']);
     const texts = requests.map(({ bytes }) => bytes.toString());
@@ -72,13 +71,6 @@ describe('createReporter', () => {
     const { report } = startReporter();
     const many = Array.from({ length: 1000 }, (_, i) => change(`u${i}@example.org`));
     expect(await report(subject(), many)).toHaveLength(1);
-  });
-
-  test('nothing is ever reported about the null reverse-path; the log says so', async () => {
-    const { report, requests, events } = startReporter();
-    expect(await report(subject({ reversePath: '' }), [change('b@example.org')])).toEqual([]);
-    expect(requests).toEqual([]);
-    expect(events).toEqual([{ event: 'notReported', fields: expect.objectContaining({ action: 'failed' }) }]);
   });
 
   test('a report that cannot be prepared rejects, so that the queue keeps the recipient', async () => {
