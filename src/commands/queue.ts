@@ -110,10 +110,16 @@ type Action = {
   readonly name: 'retry' | 'hold' | 'release' | 'remove' | 'reroute';
   readonly about: string;
   readonly done: string;
+  readonly note?: string;
 };
 
 const ACTIONS: readonly Action[] = [
-  { name: 'retry', about: 'Try again now; the age stays.', done: 'due now' },
+  {
+    name: 'retry',
+    about: 'Try again now, also where the hosts rest; the age stays.',
+    done: 'due now',
+    note: ' Hosts that rest after failures get one attempt; where they answer, their rest is over.',
+  },
   { name: 'hold', about: 'Keep it and do not try it until `release`.', done: 'held' },
   { name: 'release', about: 'Let held mail go on.', done: 'released' },
   { name: 'remove', about: 'Take it out of the queue; no report is sent.', done: 'removed' },
@@ -160,7 +166,7 @@ async function apply(io: Io, options: CommonOptions, action: Action, selection: 
   io.err(
     touched.length === 0
       ? `Nothing was ${action.name === 'retry' ? 'waiting' : action.done}.`
-      : `${several(touched.length, 'recipient')} ${action.done}.`,
+      : `${several(touched.length, 'recipient')} ${action.done}.${action.note ?? ''}`,
   );
   const missing = selection.ids?.filter((id) => !touched.some((one) => one.id === id)) ?? [];
   if (missing.length > 0) throw notFound(missing, action.name);

@@ -132,6 +132,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     onRoom: (listener) => pacing.onRoom(listener),
     blockedUntil: (destination) => pacing.blockedUntil(destination),
     resting: () => pacing.resting(),
+    tryNow: (destination) => pacing.tryNow(destination),
     reload(changes) {
       options = { ...options, ...changes };
       ({ plan, context } = build());

@@ -20,6 +20,8 @@ export type PaceState = {
 export const START: PaceState = { limit: 2, failures: 0, blockedUntil: 0, slowed: 0 };
 
 const MAX_REST = HOUR;
+/** The attempt that was asked for, and the next. */
+const ROOM_LIFTED = 2;
 /** So many in a row are more than bad luck of single messages. */
 const SLOWED_TO_REST = 5;
 const REST_WHEN_SLOWED = MINUTE;
@@ -69,6 +71,14 @@ export function paced(state: PaceState, effect: PaceEffect, { now, max }: { now:
   }
 }
 
+/**
+ * The state after an attempt that the operator asked for during a rest. Where the hosts answer, the rest is over; where they do not,
+ * it stands as it was: who asks often does not make it longer.
+ */
+export function tried(state: PaceState, effect: PaceEffect): PaceState {
+  return effect === 'clean' || effect === 'alive' ? { ...state, failures: 0, blockedUntil: 0, slowed: 0 } : state;
+}
+
 /** Sessions that may run now. */
 export function allowed(state: PaceState, now: number): number {
   if (isResting(state, now)) return 0;
@@ -81,8 +91,11 @@ export function capacity(state: PaceState, now: number): number {
   return state.failures > 0 ? 2 : Math.max(8, 4 * state.limit);
 }
 
-/** A place under the limit of a host set, for one attempt. `era`: how often the set had rested when the attempt began. */
-export type Place = { readonly set: HostSet; readonly era: number };
+/**
+ * A place under the limit of a host set, for one attempt. `era`: how often the set had rested when the attempt began; `asked`: the
+ * operator asked for it during a rest.
+ */
+export type Place = { readonly set: HostSet; readonly era: number; readonly asked: boolean };
 
 /** Told of a place, or of none: the set rests. */
 type Waiting = (place: Place | undefined) => void;
@@ -107,6 +120,10 @@ export class HostSet {
   #running = 0;
   /** Attempts of earlier eras that have not ended. */
   #older = 0;
+  /** When the last attempt began, milliseconds since the epoch. */
+  #begunAt = Number.NEGATIVE_INFINITY;
+  /** The rest is lifted for one attempt. */
+  #lifted = false;
 
   constructor(key: string, state: PaceState, options: HostSetOptions) {
     this.key = key;
@@ -118,8 +135,9 @@ export class HostSet {
     return this.#state;
   }
 
+  /** No attempt may begin. */
   get resting(): boolean {
-    return isResting(this.#state, this.#options.now());
+    return this.#rests && !this.#lifted;
   }
 
   /** Nothing runs or waits here. */
@@ -143,6 +161,11 @@ export class HostSet {
     return this.#line.length === 0 && this.#running < this.#places ? this.#place() : undefined;
   }
 
+  /** Lifts a rest for one attempt, unless one has begun since `askedAt`, milliseconds since the epoch. */
+  lift(askedAt: number): void {
+    if (this.#rests && askedAt >= this.#begunAt) this.#lifted = true;
+  }
+
   /** @param told is called once, with a place or without one when the set rests. @returns leaves the line. */
   wait(told: Waiting): () => void {
     this.#line.push(told);
@@ -153,7 +176,8 @@ export class HostSet {
   }
 
   /** Gives the place back. What it has brought stands in `state`. */
-  leave({ era }: Place, effect: PaceEffect): void {
+  leave({ era, asked }: Place, effect: PaceEffect): void {
+    if (asked) this.#lifted = false;
     if (era !== this.#era) {
       this.#older--;
       return;
@@ -161,7 +185,7 @@ export class HostSet {
     this.#running--;
     const now = this.#options.now();
     const before = this.#state;
-    this.#state = paced(before, effect, { now, max: this.#options.max() });
+    this.#state = asked && this.#rests ? tried(before, effect) : paced(before, effect, { now, max: this.#options.max() });
     if (this.#state.blockedUntil !== before.blockedUntil && isResting(this.#state, now)) this.beginEra();
   }
 
@@ -186,15 +210,21 @@ export class HostSet {
 
   #place(): Place {
     this.#running++;
-    return { set: this, era: this.#era };
+    this.#begunAt = this.#options.now();
+    return { set: this, era: this.#era, asked: this.#rests };
+  }
+
+  get #rests(): boolean {
+    return isResting(this.#state, this.#options.now());
   }
 
   /** For attempts of this era. All together stay within the configured number: at a rest one of them has ended, so one place is left. */
   get #places(): number {
-    return Math.min(allowed(this.#state, this.#options.now()), this.#options.max() - this.#older);
+    const places = this.#rests ? Number(this.#lifted) : allowed(this.#state, this.#options.now());
+    return Math.min(places, this.#options.max() - this.#older);
   }
 
   get #capacity(): number {
-    return capacity(this.#state, this.#options.now());
+    return this.#rests && this.#lifted ? ROOM_LIFTED : capacity(this.#state, this.#options.now());
   }
 }

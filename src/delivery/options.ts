@@ -82,6 +82,8 @@ export type Delivery = {
   blockedUntil(destination: string): number | undefined;
   /** How many sets of MX hosts are left alone now. */
   resting(): number;
+  /** The operator asks for an attempt at this destination: it lifts the rest of its hosts once. */
+  tryNow(destination: string): void;
   reload(changes: Partial<DeliveryOptions>): void;
   /** Says QUIT to idle hosts. Ends what still runs. */
   close(): Promise<void>;

@@ -1,7 +1,7 @@
 /** Attempts per MX host set: who may go now, who waits in memory, who comes back later. Back-off is kept over a restart. */
 import type { OperationStore, Pace } from '../store/store.ts';
 import { type Cache, createCache } from '../system/cache.ts';
-import { type Clock, HOUR } from '../system/clock.ts';
+import { type Clock, HOUR, MINUTE } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import type { Aborts } from './aborts.ts';
 import { HostSet, isResting, type PaceState, type Place, START } from './host-set.ts';
@@ -38,6 +38,8 @@ type Surroundings = {
 /** For a destination whose hosts are not known yet. */
 const ROOM_UNKNOWN = 10;
 const MAX_KNOWN = 50_000;
+/** So long a wish for an attempt waits for mail that makes it. */
+const MAX_WISH = 5 * MINUTE;
 /** Above this those are forgotten that nobody has asked for lately. */
 const MAX_SETS = 20_000;
 
@@ -46,6 +48,8 @@ export class Pacing {
   readonly #sets = new Map<string, Surroundings>();
   /** The host set that a destination had when it was last looked up. */
   readonly #keys: Cache<string, string> = createCache(MAX_KNOWN);
+  /** Destinations for which the operator has asked for an attempt now, and when: the next one lifts the rest that it meets. */
+  readonly #wishes: Cache<string, number> = createCache(MAX_KNOWN, MAX_WISH);
   /** Look-ups under way. */
   readonly #lookUps = new Map<string, number>();
   /** Destinations that were told of little room while they were looked up. */
@@ -82,6 +86,11 @@ export class Pacing {
     const { destination, ways } = lookUp;
     if (ways === this.#ways && this.#keys.get(destination) !== key) this.#keys.set(destination, key);
     const { set } = this.#sets.get(key) ?? this.#create(key, START);
+    const wishedAt = this.#wishes.size > 0 ? this.#wishes.get(destination) : undefined;
+    if (wishedAt !== undefined) {
+      this.#wishes.delete(destination);
+      set.lift(wishedAt);
+    }
     if (set.resting) return restsUntil(set);
     return set.take() ?? this.#wait(set, signal);
   }
@@ -106,6 +115,13 @@ export class Pacing {
     }
     if (around.set.isShort) around.starved.add(destination);
     return around.set.room;
+  }
+
+  /** The next attempt lifts a rest that it meets, and finds out the hosts anew: the ones that rest may no longer be those of the destination. */
+  tryNow(destination: string): void {
+    this.#wishes.set(destination, this.#options.now());
+    this.#keys.delete(destination);
+    this.#tell(destination);
   }
 
   /** Undefined: it does not rest, or its hosts are not known. */

@@ -34,7 +34,16 @@ import {
   submissionOptions,
 } from './options.ts';
 import { startOutboundLook } from './outbound-look.ts';
-import { ensureOwnKey, followRoutes, logNotices, startTrimming, tokenOf, warnOfFileSystem, warnOfReports } from './upkeep.ts';
+import {
+  ensureOwnKey,
+  followRoutes,
+  liftRests,
+  logNotices,
+  startTrimming,
+  tokenOf,
+  warnOfFileSystem,
+  warnOfReports,
+} from './upkeep.ts';
 
 export type RelayOptions = {
   readonly config: Config;
@@ -194,13 +203,15 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
   });
   const tellNotices = () => logNotices(store, mailLog).catch((error: unknown) => log.error('noticesNotRead', { error }));
   await tellNotices();
+  const tryRetried = () => liftRests(store, delivery).catch((error: unknown) => log.error('retriesNotRead', { error }));
+  void tryRetried();
   store.onForeignChange(() => {
     void tellNotices();
     credentials.forget();
     quota.forget();
     signer.forget();
     certificates.look();
-    queue.wake();
+    void tryRetried().then(queue.wake); // before the mail is looked for: it would meet the rest
   });
 
   const submission = await startSubmission({

@@ -103,3 +103,12 @@ export async function logNotices({ messages }: Store, log: MailLog): Promise<voi
     if (notices.length < NOTICES_AT_ONCE) return;
   }
 }
+
+/** `smarthost queue retry` asks for an attempt now: the hosts of those destinations get one although they rest. */
+export async function liftRests({ messages }: Store, { tryNow }: Pick<Delivery, 'tryNow'>): Promise<void> {
+  for (;;) {
+    const destinations = await messages.takeRetried(NOTICES_AT_ONCE);
+    for (const destination of destinations) tryNow(destination);
+    if (destinations.length < NOTICES_AT_ONCE) return;
+  }
+}

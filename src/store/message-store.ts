@@ -313,6 +313,8 @@ export type MessageStore = {
 
   /** What commands did to recipients since they were last asked for, the oldest first: each is handed out once, for the log. */
   takeNotices(limit: number): Promise<readonly Notice[]>;
+  /** Destinations of recipients that `retry` made due since they were last asked for: each is handed out once, to lift the rest of its hosts. */
+  takeRetried(limit: number): Promise<readonly string[]>;
 
   /** How many recipients stand in each state that has not ended, when the oldest of them was accepted. */
   counts(): Promise<{

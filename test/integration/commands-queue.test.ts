@@ -147,6 +147,23 @@ test('hold, release, retry and remove change what is selected and say so', async
   ]);
 });
 
+test('retry asks the relay for an attempt at each destination, once, and says what that means for hosts that rest', async () => {
+  const message = aMessage(['bob@example.com', 'kim@example.com', 'eve@example.net']);
+  await put(message);
+  const { err } = await bench.run(['queue', 'retry', message.id]);
+  expect(err).toMatch(/^3 recipients due now\. Hosts that rest after failures get one attempt/);
+  await bench.withStore(async ({ messages }) => {
+    expect([...(await messages.takeRetried(1)), ...(await messages.takeRetried(10))].sort()).toEqual([
+      'example.com',
+      'example.net',
+    ]);
+    expect(await messages.takeRetried(10)).toEqual([]);
+  });
+  await bench.run(['queue', 'hold', message.id]);
+  await bench.run(['queue', 'release', message.id]);
+  await bench.withStore(async ({ messages }) => expect(await messages.takeRetried(10)).toEqual([]));
+});
+
 test('an ID that nothing was done to is a failure, after the others are done', async () => {
   const message = aMessage(['bob@example.com']);
   await put(message);

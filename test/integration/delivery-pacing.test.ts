@@ -1,5 +1,6 @@
 /** How much a host set gets, and how it is left alone: behaviour rule 17. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { createDns } from '../../src/dns/dns.ts';
 import { MINUTE } from '../../src/system/clock.ts';
 import { claimOf } from '../support/delivery.ts';
 import { startRig, startScripted } from '../support/delivery-rig.ts';
@@ -130,6 +131,53 @@ test('a session that hangs since before a rest neither keeps the next mail waiti
   hanging.resolve('close');
   expect(await first).toMatchObject([{ kind: 'delayed' }]);
   expect(relay.blockedUntil('good.test')).toBeUndefined();
+});
+
+describe('an attempt that the operator asks for while the hosts rest', () => {
+  async function startResting() {
+    let now = 1_000_000;
+    const rig = await startScripted({ MAIL: '421 4.3.2 Busy' }, { delivery: { now: () => now } });
+    await rig.relay.send('a@good.test');
+    now += 10;
+    return { ...rig, until: rig.relay.blockedUntil('good.test')! };
+  }
+
+  test('is made, and the rest is over for all where they answer', async () => {
+    const { relay, mx } = await startResting();
+    mx.script({});
+    const told: string[] = [];
+    relay.onRoom((destination) => told.push(destination));
+    expect(await relay.send('b@good.test')).toMatchObject([{ kind: 'returned' }]);
+    relay.tryNow('good.test');
+    expect(told).toEqual(['good.test']);
+    expect(relay.room('good.test')).toBeGreaterThan(0);
+    const all = await Promise.all(['c', 'd', 'e'].map((name) => relay.send(`${name}@good.test`)));
+    expect(all.flat().map(({ kind }) => kind)).toEqual(['relayed', 'relayed', 'relayed']);
+    expect(relay.resting()).toBe(0);
+    expect(relay.paces.size).toBe(0);
+  });
+
+  test('is one, and the rest goes on as it was where they do not', async () => {
+    const { relay, mx, until } = await startResting();
+    relay.tryNow('good.test');
+    const all = await Promise.all(['c', 'd', 'e'].map((name) => relay.send(`${name}@good.test`)));
+    expect(all.flat().map(({ kind }) => kind)).toEqual(['delayed', 'returned', 'returned']);
+    expect(all[2]).toMatchObject([{ notBefore: until }]);
+    expect(mx.sessions()).toBe(2);
+    expect(relay.blockedUntil('good.test')).toBe(until);
+    expect(relay.room('good.test')).toBe(0);
+  });
+
+  test('goes to the hosts that the destination has now', async () => {
+    const { relay, dns, mx } = await startResting();
+    dns.set('good.test', { MX: ['10 other.good.test'] });
+    dns.set('other.good.test', { A: [mx.address] });
+    mx.script({});
+    relay.tryNow('good.test');
+    relay.reload({ dns: createDns({ servers: [dns.server] }) }); // without the cache of a minute
+    expect(relay.room('good.test')).toBe(10);
+    expect(await relay.send('b@good.test')).toMatchObject([{ kind: 'relayed', mx: 'other.good.test' }]);
+  });
 });
 
 test('mail that waits in line is handed back when its host set is backed off', async () => {

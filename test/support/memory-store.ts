@@ -250,6 +250,7 @@ export function createMemoryStore(): MemoryStore {
     signatureInUse: absent,
     trimTrace: absent,
     takeNotices: absent,
+    takeRetried: absent,
   };
   return store;
 }

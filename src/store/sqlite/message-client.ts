@@ -68,6 +68,7 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
     remove: act('remove'),
     reroute: (selection, now, destinationOf) => reroute(client, { selection, now, destinationOf }),
     takeNotices: (limit) => client.call('takeNotices', limit),
+    takeRetried: (limit) => client.call('takeRetried', limit),
     counts: () => client.call('counts', undefined),
     summary: (limit) => client.call('summary', limit),
     limitUse: (user, limits, now) => client.call('limitUse', { user, list: limits, now }),

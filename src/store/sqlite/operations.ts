@@ -6,7 +6,7 @@ import * as credentials from './credential-rows.ts';
 import { setAside } from './damage.ts';
 import { knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
-import { command, giveBack, reroute, takeBack, takeNotices, thaw, waiting } from './queue-commands.ts';
+import { command, giveBack, reroute, takeBack, takeNotices, takeRetried, thaw, waiting } from './queue-commands.ts';
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
 import { counts, signatureInUse, summary } from './statistics.ts';
@@ -26,6 +26,7 @@ export const operations = {
   command: write(command),
   reroute: write(reroute),
   takeNotices: write(takeNotices),
+  takeRetried: write(takeRetried),
   setAside: write(setAside),
   trim: write(trim),
   giveBackPages: write(giveBackPages),

@@ -34,13 +34,14 @@ const NOTICE: Readonly<Record<Action, Notice['event'] | undefined>> = {
 };
 
 export function command(context: Context, a: StepSelection & { action: Action; now: number }): Step<Touched> {
+  const { db } = context;
   const { rows, after } = openRows(context, a);
   const touched: Touched[] = [];
   const closed = new Set<string>();
   for (const row of rows) {
     const state = NEXT_STATE[a.action](row);
     if (state === undefined) continue;
-    context.db.run(
+    db.run(
       'UPDATE recipients SET state = ?, next_attempt = ?, owner = NULL WHERE message = ? AND n = ?',
       state,
       state < ACTIVE ? a.now : null,
@@ -50,9 +51,11 @@ export function command(context: Context, a: StepSelection & { action: Action; n
     context.effects.move(row.state, state);
     context.due.touch(row.destination);
     if (state >= ENDED) closed.add(row.message);
+    if (a.action === 'retry')
+      db.run('INSERT OR REPLACE INTO small_values VALUES (?, ?)', RETRIED + row.destination, String(a.now));
     const event = NOTICE[a.action];
     if (event !== undefined)
-      context.db.run('INSERT INTO notices (event, message, recipient) VALUES (?, ?, ?)', event, row.message, row.address);
+      db.run('INSERT INTO notices (event, message, recipient) VALUES (?, ?, ?)', event, row.message, row.address);
     touched.push({ id: row.message, recipient: row.address, state: stateName(state) ?? 'held' });
   }
   for (const id of closed) closeEnded(context, id);
@@ -65,6 +68,20 @@ export function takeNotices({ db }: Context, limit: number): readonly Notice[] {
     'DELETE FROM notices WHERE seq IN (SELECT seq FROM notices ORDER BY seq LIMIT ?) RETURNING event, message AS id, recipient',
     limit,
   );
+}
+
+/** Kept beside the small values, in the transaction that makes the mail due: the relay never sees one without the other. */
+const RETRIED = 'retried.';
+
+/** Destinations, each handed out once. */
+export function takeRetried({ db }: Context, limit: number): readonly string[] {
+  const rows = db.all<{ name: string }>(
+    'DELETE FROM small_values WHERE name IN (SELECT name FROM small_values WHERE name >= ? AND name < ? LIMIT ?) RETURNING name',
+    RETRIED,
+    'retried/', // the next character after the dot
+    limit,
+  );
+  return rows.map(({ name }) => name.slice(RETRIED.length));
 }
 
 /** Whole messages, so that the next step begins behind the last. */

@@ -120,6 +120,51 @@ describe('what began before a rest', () => {
   });
 });
 
+describe('an attempt that the operator asks for during a rest', () => {
+  function resting() {
+    const rig = aSet();
+    rig.set.leave(rig.take(), 'block');
+    rig.clock.now++;
+    return rig;
+  }
+
+  test('is one, and ends the rest where the hosts answer', () => {
+    for (const effect of ['clean', 'alive'] as const) {
+      const { set, clock, take } = resting();
+      expect(set.take()).toBeUndefined();
+      set.lift(clock.now);
+      const asked = take();
+      expect(set.take()).toBeUndefined();
+      set.leave(asked, effect);
+      expect(set.resting).toBe(false);
+      expect(set.state.failures).toBe(0);
+    }
+  });
+
+  test('leaves the rest as it was where they do not answer, however often it is asked for', () => {
+    const { set, clock, take } = resting();
+    const { state } = set;
+    for (let i = 0; i < 20; i++) {
+      set.lift(clock.now);
+      set.leave(take(), i % 2 === 0 ? 'block' : 'none');
+      expect(set.state).toBe(state);
+      expect(set.take()).toBeUndefined();
+      clock.now++;
+    }
+    clock.now = state.blockedUntil;
+    expect(set.take()).toBeDefined();
+  });
+
+  test('is not made again for a wish that is older than it', () => {
+    const { set, clock, take } = resting();
+    const wishedAt = clock.now++;
+    set.lift(wishedAt);
+    set.leave(take(), 'block');
+    set.lift(wishedAt);
+    expect(set.take()).toBeUndefined();
+  });
+});
+
 /** Everything that happens to a host set, in any order, by a clock that is set back now and then. */
 const happening = fc.oneof(
   { weight: 5, arbitrary: fc.constant({ kind: 'take' } as const) },
@@ -134,6 +179,7 @@ const happening = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: -MINUTE, max: 2 * HOUR }) }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'settings' } as const) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'lift' } as const) },
 );
 
 test('whatever happens: never more than configured, nothing while it rests, and the first attempt after a rest always has its place', () => {
@@ -166,7 +212,8 @@ test('whatever happens: never more than configured, nothing while it rests, and 
           set.leave(place!, event.effect);
           if (!known) expect(set.state).toBe(before);
           if (set.state.blockedUntil !== before.blockedUntil && set.resting) era = [];
-        } else if (event.kind === 'pass') clock.now += event.ms;
+        } else if (event.kind === 'lift') set.lift(clock.now);
+        else if (event.kind === 'pass') clock.now += event.ms;
         else if (event.kind === 'settings') {
           set.beginEra();
           era = [];
