@@ -6,7 +6,7 @@ import { type Clock, SECOND, systemClock } from '../system/clock.ts';
 import { normalizeName } from './name.ts';
 import { hashPassword, isOutdated, unmatchableHash, verifyPassword } from './password-hash.ts';
 import { createRecords } from './records.ts';
-import { createTurnstile } from './turnstile.ts';
+import { type Asker, createTurnstile } from './turnstile.ts';
 
 export { normalizeName } from './name.ts';
 export { generatePassword, hashPassword } from './password-hash.ts';
@@ -14,14 +14,14 @@ export { generatePassword, hashPassword } from './password-hash.ts';
 export type Verification =
   | { readonly result: 'ok'; readonly credential: Credential }
   | { readonly result: 'wrong' | 'disabled' | 'expired' }
-  /** Too many verifications wait. */
+  /** Its turn did not come in time. */
   | { readonly result: 'busy' }
   /** The store failed, or what it holds cannot be used. */
   | { readonly result: 'unavailable'; readonly cause: unknown };
 
 export type Credentials = {
   /** `disabled` and `expired` are told only to who knows the password. Never rejects. */
-  verify(name: string, password: string): Promise<Verification>;
+  verify(name: string, password: string, asker?: Asker): Promise<Verification>;
   /**
    * The credential that somebody was let in by, as it is now (at most 2 s old); at once where it is remembered. Undefined: it is
    * gone, disabled or expired, has another password, or is a namesake that was added later. Rejects when the store fails.
@@ -38,7 +38,8 @@ export type CredentialsOptions = {
   /** Milliseconds that a verified pair is remembered; 0: not at all. */
   readonly cacheFor: number;
   readonly parallel?: number;
-  readonly waiting?: number;
+  /** Longest wait for a turn before the client is told to come again, ms. Default: 5 s. */
+  readonly patience?: number;
   readonly now?: Clock;
   /** Milliseconds by a clock that nobody sets, for what is remembered. */
   readonly monotonic?: Clock;
@@ -46,15 +47,13 @@ export type CredentialsOptions = {
 
 /** Octets of a password; a longer one is wrong without being hashed. */
 const MAX_PASSWORD = 1024;
-/** Longest wait for a turn before the client is told to come again. */
-const PATIENCE = 5 * SECOND;
 const REMEMBERED_PAIRS = 10_000;
 
 export function createCredentials(options: CredentialsOptions): Credentials {
-  const { store, cacheFor, parallel = 2, waiting = 50, now = systemClock } = options;
+  const { store, cacheFor, parallel = 2, patience = 5 * SECOND, now = systemClock } = options;
   const { monotonic = () => performance.now() } = options;
   const records = createRecords(store, monotonic);
-  const turnstile = createTurnstile(parallel, waiting, PATIENCE);
+  const turnstile = createTurnstile(parallel, patience);
   const secret = randomBytes(32).toString('hex');
   const verified = createCache<string, number>(REMEMBERED_PAIRS);
   const running = new Map<string, Promise<boolean | undefined>>();
@@ -70,22 +69,22 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   }
 
   /** One argon2 run for all who ask for the same pair at the same time; undefined: no turn. */
-  function matches(key: string, hash: string, password: string): Promise<boolean | undefined> {
+  function matches(key: string, hash: string, password: string, asker?: Asker): Promise<boolean | undefined> {
     const shared = running.get(key);
     if (shared !== undefined) return shared;
-    const run = turnstile.run(() => verifyPassword(hash, password)).finally(() => running.delete(key));
+    const run = turnstile.run(() => verifyPassword(hash, password), asker).finally(() => running.delete(key));
     running.set(key, run);
     return run;
   }
 
-  async function check(name: string, password: string): Promise<Verification> {
+  async function check(name: string, password: string, asker?: Asker): Promise<Verification> {
     const normal = tryNormalize(name);
     const record = normal === undefined ? undefined : await records.get(normal);
     const hash = record?.hash ?? dummy;
     const key = keyOf(normal ?? name, hash, password);
     const rememberedUntil = verified.get(key);
     if (record !== undefined && rememberedUntil !== undefined && monotonic() < rememberedUntil) return judge(record, now());
-    const match = await matches(key, hash, password);
+    const match = await matches(key, hash, password, asker);
     if (match === undefined) return { result: 'busy' };
     if (!match || record === undefined) return { result: 'wrong' };
     if (cacheFor > 0) verified.set(key, monotonic() + cacheFor);
@@ -110,10 +109,10 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   }
 
   return {
-    async verify(name, password) {
+    async verify(name, password, asker) {
       if (Buffer.byteLength(password) > MAX_PASSWORD) return { result: 'wrong' };
       try {
-        return await check(name, password);
+        return await check(name, password, asker);
       } catch (cause) {
         return { result: 'unavailable', cause };
       }

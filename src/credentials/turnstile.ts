@@ -1,47 +1,68 @@
-/** At most so many at once, so many waiting, so long: argon2 must not take the threads that fsync needs. */
+/**
+ * At most so many at once: argon2 must not take the threads that fsync needs. Others wait for their turn, and turns are shared out: half
+ * of them to clients that have logged in before, and among the rest one to each network, in it one to each client, before any of them
+ * has a second. So one who guesses from ever new addresses of a network waits behind himself.
+ */
 
-export type Turnstile = {
-  /** Runs the work when there is room; undefined where too many wait, or the wait was too long. */
-  run<T>(work: () => Promise<T>): Promise<T | undefined>;
+/** For whom a turn is. */
+export type Asker = {
+  /** An address, or what stands for one. */
+  readonly client: string;
+  readonly network: string;
+  /** The client has logged in before. */
+  readonly known: boolean;
 };
 
-/** @param patience milliseconds that one waits for its turn. */
-export function createTurnstile(parallel: number, waiting: number, patience: number): Turnstile {
-  let running = 0;
-  const queue: ((turn: boolean) => void)[] = [];
+export type Turnstile = {
+  /** Runs the work when its turn comes; undefined where the wait was too long. */
+  run<T>(work: () => Promise<T>, asker?: Asker): Promise<T | undefined>;
+};
 
-  function turn(): Promise<boolean> | true {
-    if (running < parallel) {
-      running++;
-      return true;
-    }
-    return queue.length >= waiting ? Promise.resolve(false) : wait();
+type Enter = (granted: boolean) => void;
+
+const OURSELVES: Asker = { client: '', network: '', known: true };
+
+/** @param patience milliseconds that one waits for its turn. */
+export function createTurnstile(parallel: number, patience: number): Turnstile {
+  let running = 0;
+  let lastWasKnown = false;
+  const known = new Line();
+  const strangers = new Line();
+
+  function turn(asker: Asker): Promise<boolean> | true {
+    if (running === parallel) return wait(asker);
+    running++;
+    return true;
   }
 
-  function wait(): Promise<boolean> {
+  function wait(asker: Asker): Promise<boolean> {
+    const line = asker.known ? known : strangers;
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        queue.splice(queue.indexOf(enter), 1);
+        line.remove(asker, enter);
         resolve(false);
       }, patience);
       const enter = (granted: boolean) => {
         clearTimeout(timer);
         resolve(granted);
       };
-      queue.push(enter);
+      line.add(asker, enter);
     });
   }
 
-  /** Whoever leaves hands its place on, so that nobody overtakes. */
+  /** Who leaves hands its place on, so that nobody overtakes. */
   function leave(): void {
-    const next = queue.shift();
+    const [first, second] = lastWasKnown ? [strangers, known] : [known, strangers];
+    const line = first.isEmpty ? second : first;
+    lastWasKnown = line === known;
+    const next = line.next();
     if (next === undefined) running--;
     else next(true);
   }
 
   return {
-    async run(work) {
-      if (!(await turn())) return undefined;
+    async run(work, asker = OURSELVES) {
+      if (!(await turn(asker))) return undefined;
       try {
         return await work();
       } finally {
@@ -49,4 +70,42 @@ export function createTurnstile(parallel: number, waiting: number, patience: num
       }
     },
   };
+}
+
+/** Those who wait, by network and client, each in the order in which its next turn comes. */
+class Line {
+  readonly #networks = new Map<string, Map<string, Set<Enter>>>();
+
+  get isEmpty(): boolean {
+    return this.#networks.size === 0;
+  }
+
+  add({ network, client }: Asker, enter: Enter): void {
+    const clients = this.#networks.get(network) ?? new Map<string, Set<Enter>>();
+    const waiting = clients.get(client) ?? new Set();
+    this.#networks.set(network, clients.set(client, waiting.add(enter)));
+  }
+
+  remove({ network, client }: Asker, enter: Enter): void {
+    const clients = this.#networks.get(network);
+    const waiting = clients?.get(client);
+    waiting?.delete(enter);
+    if (waiting?.size === 0) clients?.delete(client);
+    if (clients?.size === 0) this.#networks.delete(network);
+  }
+
+  next(): Enter | undefined {
+    for (const [network, clients] of this.#networks)
+      for (const [client, waiting] of clients)
+        for (const enter of waiting) {
+          this.remove({ network, client, known: false }, enter);
+          // Behind the others: a Map keeps the order in which its keys were set.
+          if (waiting.size > 0) clients.delete(client);
+          if (waiting.size > 0) clients.set(client, waiting);
+          if (clients.size > 0) this.#networks.delete(network);
+          if (clients.size > 0) this.#networks.set(network, clients);
+          return enter;
+        }
+    return undefined;
+  }
 }

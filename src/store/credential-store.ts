@@ -36,13 +36,14 @@ export type CredentialStore = {
   /** Another hash of the same password. False where the stored one is no longer `from`: somebody has changed the password. */
   renewHash(name: string, from: string, to: string): Promise<boolean>;
   remove(name: string): Promise<boolean>;
-  /** Counts failures by key (an address, a network, a pair), in windows that begin with the first failure. */
-  recordFailure(keys: readonly string[], now: number): Promise<readonly FailureCount[]>;
+  /** Keeps what the running process has counted, for the next one; what has ended by `now` may be forgotten. */
+  putFailures(counts: readonly FailureCount[], now: number): Promise<void>;
   /** Failures still within a day, for the memory of a process that starts. */
   failures(now: number): Promise<readonly FailureCount[]>;
   forgetFailures(key: string): Promise<void>;
 };
 
+/** Failures by a key (an address, a network, a pair), in windows that begin with the first failure. */
 export type FailureCount = {
   readonly key: string;
   readonly inMinute: number;

@@ -4,7 +4,7 @@
  * that open connections and say nothing never fill the house.
  */
 import type { EventEmitter } from 'node:events';
-import { createCache } from '../system/cache.ts';
+import { createKnownClients, type KnownClients } from './known-clients.ts';
 
 export type AdmissionLimits = { readonly maxSessions: number; readonly maxSessionsPerAddress: number };
 
@@ -29,18 +29,15 @@ type Waiting = { readonly key: string; readonly settle: (place: Place | false) =
 const MOST = 0.8;
 /** With fewer places than this none is kept back: that would turn away more than it protects. */
 const FEW = 100;
-/** Clients whose logins are remembered. */
-const REMEMBERED = 10_000;
 
 /** @param patience milliseconds one waits for a place. */
-export function createAdmission(first: AdmissionLimits, patience: number): Admission {
+export function createAdmission(first: AdmissionLimits, patience: number, known: KnownClients = createKnownClients()): Admission {
   let limits = first;
   let total = 0;
   /** Sessions that have not logged in. */
   let strangers = 0;
   const inside = new Map<string, number>();
   const outside = new Set<Waiting>();
-  const known = createCache<string, true>(REMEMBERED);
 
   const forStrangers = () => (limits.maxSessions < FEW ? limits.maxSessions : Math.ceil(limits.maxSessions * MOST));
   const hasRoom = (key: string) =>
@@ -60,7 +57,7 @@ export function createAdmission(first: AdmissionLimits, patience: number): Admis
     return {
       loggedIn() {
         introduce();
-        known.set(key, true);
+        known.add(key);
         admitWaiting();
       },
       leave() {

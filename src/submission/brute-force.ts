@@ -1,56 +1,75 @@
-/** Failed logins, counted by client address and by pair of user and address, never by user alone: that would lock out its owner. */
+/**
+ * Failed logins, counted by client address, by pair of user and address, and for IPv6 by the networks around it; never by user alone:
+ * that would lock out its owner. What is counted here holds at once; the store keeps it for the next start.
+ */
 import type { FailureCount } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { DAY, MINUTE } from '../system/clock.ts';
-import { clientKey, createNetworks } from './networks.ts';
-import type { BruteForce, SubmissionOptions } from './options.ts';
+import type { KnownClients } from './known-clients.ts';
+import { clientKey, createNetworks, networksAround } from './networks.ts';
+import type { AuthLimits, BruteForce, SubmissionOptions } from './options.ts';
 
 const REMEMBERED = 100_000;
 
+export type BruteForceOptions = Pick<SubmissionOptions, 'auth' | 'failures'> & {
+  readonly now: () => number;
+  /** Their networks may be full of guessers: only what they do themselves counts. */
+  readonly known: Pick<KnownClients, 'has'>;
+};
+
 /** Reads what was counted before a restart. Rejects when the store fails. */
-export async function createBruteForce(
-  options: Pick<SubmissionOptions, 'auth' | 'failures'> & { now: () => number },
-): Promise<BruteForce> {
-  const { failures, now } = options;
-  let limits = options.auth;
+export async function createBruteForce({ auth, failures, now, known }: BruteForceOptions): Promise<BruteForce> {
+  let limits = auth;
   let allowed = createNetworks(limits.allow);
   const counts = createCache<string, FailureCount>(REMEMBERED);
-  const remember = (list: readonly FailureCount[]) => {
-    for (const count of list) counts.set(count.key, count);
-  };
-  remember(await failures.failures(now()));
-
-  const isOver = (key: string): boolean => {
-    const count = counts.get(key);
-    if (count === undefined) return false;
-    const { inMinute, minuteEndsAt, inDay, dayEndsAt } = count;
-    const time = now();
-    // A window that ends farther ahead than it is long was begun by a clock that has been set back: it is over.
-    const runs = (endsAt: number, length: number) => time < endsAt && endsAt <= time + length;
-    return (
-      (runs(minuteEndsAt, MINUTE) && inMinute >= limits.failuresPerMinute) ||
-      (runs(dayEndsAt, DAY) && inDay >= limits.failuresPerDay)
-    );
-  };
+  for (const count of await failures.failures(now())) counts.set(count.key, count);
 
   return {
     isBlocked(ip, user) {
       if (counts.size === 0 || allowed.has(ip)) return false;
+      const time = now();
+      const isOver = (key: string, times = 1) => isAbove(counts.get(key), limits, times, time);
       const key = clientKey(ip);
-      return isOver(key) || (user !== undefined && isOver(pairKey(key, user)));
+      if (isOver(key) || (user !== undefined && isOver(pairKey(key, user)))) return true;
+      return !known.has(key) && networksAround(ip).some((network) => isOver(network.key, network.clients));
     },
-    async recordFailure(ip, user) {
-      if (allowed.has(ip)) return 0;
+    recordFailure(ip, user) {
+      if (allowed.has(ip)) return { inMinute: 0, kept: Promise.resolve() };
+      const time = now();
       const key = clientKey(ip);
-      const counted = await failures.recordFailure([key, pairKey(key, user)], now());
-      remember(counted);
-      return counted.find((count) => count.key === key)?.inMinute ?? 0;
+      const around = known.has(key) ? [] : networksAround(ip);
+      const counted = [key, pairKey(key, user), ...around.map((network) => network.key)].map((one) => {
+        const count = nextCount(counts.get(one), one, time);
+        counts.set(one, count);
+        return count;
+      });
+      return { inMinute: counted[0]!.inMinute, kept: failures.putFailures(counted, time) };
     },
     reload(next) {
       limits = next;
       allowed = createNetworks(next.allow);
     },
   };
+}
+
+/** A window that ends farther ahead than it is long was begun by a clock that has been set back: it is over. */
+const runs = (endsAt: number, length: number, now: number) => now < endsAt && endsAt <= now + length;
+
+function isAbove(count: FailureCount | undefined, limits: AuthLimits, times: number, now: number): boolean {
+  if (count === undefined) return false;
+  const { inMinute, minuteEndsAt, inDay, dayEndsAt } = count;
+  return (
+    (runs(minuteEndsAt, MINUTE, now) && inMinute >= limits.failuresPerMinute * times) ||
+    (runs(dayEndsAt, DAY, now) && inDay >= limits.failuresPerDay * times)
+  );
+}
+
+function nextCount(before: FailureCount | undefined, key: string, now: number): FailureCount {
+  const inWindow = (length: number, count = 0, endsAt = 0): [count: number, endsAt: number] =>
+    runs(endsAt, length, now) ? [count + 1, endsAt] : [1, now + length];
+  const [inMinute, minuteEndsAt] = inWindow(MINUTE, before?.inMinute, before?.minuteEndsAt);
+  const [inDay, dayEndsAt] = inWindow(DAY, before?.inDay, before?.dayEndsAt);
+  return { key, inMinute, minuteEndsAt, inDay, dayEndsAt };
 }
 
 /** A user name has no control characters and may be long: what an attacker sends does not fill the store. */

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Refusal } from '../smtp/reply.ts';
 import type { Credential } from '../store/store.ts';
 import type { Login } from './exchange.ts';
+import { clientKey, networkOf } from './networks.ts';
 import type { Shared } from './options.ts';
 import { blocked } from './replies.ts';
 
@@ -39,15 +40,18 @@ export async function logIn(
   login: Login,
   failures: LoginFailures,
 ): Promise<Credential> {
-  const { options, bruteForce } = shared;
+  const { options, bruteForce, knownClients } = shared;
   const { name, mechanism } = login;
   if (bruteForce.isBlocked(ip, name)) throw blocked();
-  const verification = await options.credentials.verify(name, login.password);
+  const key = clientKey(ip);
+  const asker = { client: key, network: networkOf(ip), known: knownClients.has(key) };
+  const verification = await options.credentials.verify(name, login.password, asker);
   // Others may have failed from there meanwhile: a right guess among a hundred at once is no login.
   if (bruteForce.isBlocked(ip, name)) throw blocked();
   const { result } = verification;
   if (result === 'ok') {
     const { credential } = verification;
+    knownClients.add(key);
     options.log.authenticated({ session, ip, user: credential.name, mechanism });
     return credential;
   }
@@ -69,12 +73,11 @@ export function patience(step: number, failuresInMinute: number): number {
   return step * Math.min(3, Math.max(1, Math.ceil(failuresInMinute / 3)));
 }
 
-/** A failure that cannot be counted is still a failure. @returns how many the address has had in this minute */
+/** A failure that the store cannot keep counts until the next start. @returns how many the address has had in this minute */
 async function recordFailure({ bruteForce, options }: Shared, ip: string, name: string): Promise<number> {
-  return bruteForce.recordFailure(ip, name).catch((error) => {
-    options.log.event.error('storeTrouble', { error });
-    return 0;
-  });
+  const { inMinute, kept } = bruteForce.recordFailure(ip, name);
+  await kept.catch((error) => options.log.event.warn('failureNotKept', { error }));
+  return inMinute;
 }
 
 const SENTENCES = {

@@ -23,11 +23,34 @@ export function plainAddress(address: string): string {
 
 /** Whom failures and sessions are counted by: an IPv4 address, or an IPv6 /64, which one customer has to himself. */
 export function clientKey(ip: string): string {
-  if (!ip.includes(':')) return ip;
+  return ip.includes(':') ? `${groupsOf(ip).join(':')}::/64` : ip;
+}
+
+/**
+ * What one customer may have of IPv6 besides a /64: a /56 or a /48. Other providers give each of these to many, so such a
+ * network has the failures of several clients free.
+ */
+export function networksAround(ip: string): readonly { readonly key: string; readonly clients: number }[] {
+  if (!ip.includes(':')) return [];
+  const [a, b, c, d] = groupsOf(ip) as [string, string, string, string];
+  const upper = (Number.parseInt(d, 16) & 0xff00).toString(16);
+  return [
+    { key: `${a}:${b}:${c}:${upper}::/56`, clients: 4 },
+    { key: `${a}:${b}:${c}::/48`, clients: 16 },
+  ];
+}
+
+/** Whom turns are shared out to: an IPv4 /24, or an IPv6 /48. */
+export function networkOf(ip: string): string {
+  return ip.includes(':') ? `${groupsOf(ip).slice(0, 3).join(':')}::/48` : ip.slice(0, ip.lastIndexOf('.'));
+}
+
+/** The first four of eight, without leading zeros. */
+function groupsOf(ip: string): readonly string[] {
   const [head = '', tail] = ip.split('::');
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');
   const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
   const groups = [...left, ...Array<string>(Math.max(0, zeros)).fill('0'), ...right].slice(0, 4);
-  return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`;
+  return groups.map((group) => Number.parseInt(group, 16).toString(16));
 }

@@ -10,6 +10,7 @@ import type { CredentialStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import type { AgreedTls } from '../system/server-tls.ts';
+import type { KnownClients } from './known-clients.ts';
 
 /** PEM, one or two pairs, in the same order: an ECDSA and an RSA certificate stand side by side, OpenSSL picks by client. */
 export type TlsFiles = { readonly key: readonly string[]; readonly cert: readonly string[] };
@@ -54,7 +55,7 @@ export type SubmissionOptions = {
   readonly auth: AuthLimits;
   readonly credentials: Pick<Credentials, 'verify' | 'current' | 'renewed'>;
   /** Where failed logins are counted. */
-  readonly failures: Pick<CredentialStore, 'recordFailure' | 'failures'>;
+  readonly failures: Pick<CredentialStore, 'putFailures' | 'failures'>;
   readonly quota: Pick<Quota, 'limitsOf' | 'atMail' | 'atRecipient' | 'refusal' | 'noteUse'>;
   readonly preparation: Pick<PreparationFactory, 'start'>;
   readonly queue: Pick<Queue, 'add'>;
@@ -82,6 +83,7 @@ export type Shared = {
   readonly now: Clock;
   readonly monotonic: Clock;
   readonly bruteForce: BruteForce;
+  readonly knownClients: KnownClients;
   /** Whose connections begin with a PROXY header. */
   proxies: { has(ip: string): boolean };
   /** Shutting down: a session ends as soon as its transaction has ended. */
@@ -110,7 +112,7 @@ export type SessionSetup = {
 export type BruteForce = {
   /** True while the client's address, or the pair, has failed too often. */
   isBlocked(ip: string, user?: string): boolean;
-  /** Resolves when it is counted, with how many the address has had in this minute. Rejects when the store fails. */
-  recordFailure(ip: string, user: string): Promise<number>;
+  /** Counts at once. `kept` resolves when the store has it, and rejects when the store fails. */
+  recordFailure(ip: string, user: string): { readonly inMinute: number; readonly kept: Promise<void> };
   reload(limits: AuthLimits): void;
 };

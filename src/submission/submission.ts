@@ -3,6 +3,7 @@ import { SECOND, systemClock } from '../system/clock.ts';
 import { createAdmission } from './admission.ts';
 import { createBruteForce } from './brute-force.ts';
 import { sweepInterval } from './deadlines.ts';
+import { createKnownClients } from './known-clients.ts';
 import { Listener } from './listener.ts';
 import { createNetworks } from './networks.ts';
 import type { ListenerName, Shared, SubmissionChanges, SubmissionOptions, TlsFiles } from './options.ts';
@@ -32,10 +33,11 @@ const PATIENCE = 5 * SECOND;
 /** Rejects with one sentence where a port cannot be opened or the certificate cannot be used. */
 export async function startSubmission(options: SubmissionOptions): Promise<Submission> {
   const { now = systemClock, monotonic = () => performance.now() } = options;
-  const bruteForce = await createBruteForce({ auth: options.auth, failures: options.failures, now });
+  const knownClients = createKnownClients();
+  const bruteForce = await createBruteForce({ auth: options.auth, failures: options.failures, now, known: knownClients });
   const proxies = createNetworks(options.limits.proxyTrust);
-  const shared: Shared = { options, now, monotonic, bruteForce, proxies, draining: false, working: new Set() };
-  const admission = createAdmission(options.limits, PATIENCE);
+  const shared: Shared = { options, now, monotonic, bruteForce, knownClients, proxies, draining: false, working: new Set() };
+  const admission = createAdmission(options.limits, PATIENCE, knownClients);
   const listeners = options.listeners.map(({ name }) => new Listener(name, shared, admission));
   const ports = await openAll(listeners, options);
   // Behind what has come meanwhile: after a pause of the whole process timers run before sockets are read.

@@ -204,19 +204,14 @@ function fakeCredentials(account: Credential): SubmissionOptions['credentials'] 
   };
 }
 
-/** Counts for ever. */
-export function fakeFailures(): SubmissionOptions['failures'] & { readonly counts: Map<string, number> } {
-  const counts = new Map<string, number>();
-  const of = (key: string, now: number): FailureCount => {
-    const count = counts.get(key) ?? 0;
-    return { key, inMinute: count, minuteEndsAt: now + 60_000, inDay: count, dayEndsAt: now + 86_400_000 };
-  };
+/** Keeps them for ever. */
+export function fakeFailures(): SubmissionOptions['failures'] & { readonly counts: Map<string, FailureCount> } {
+  const counts = new Map<string, FailureCount>();
   return {
     counts,
-    async recordFailure(keys, now) {
-      for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
-      return keys.map((key) => of(key, now));
+    async putFailures(list) {
+      for (const count of list) counts.set(count.key, count);
     },
-    failures: async (now) => [...counts.keys()].map((key) => of(key, now)),
+    failures: async () => [...counts.values()],
   };
 }

@@ -1,6 +1,6 @@
 /** Credentials and failed logins. */
 import { randomBytes } from 'node:crypto';
-import { DAY, MINUTE } from '../../system/clock.ts';
+import { DAY } from '../../system/clock.ts';
 import type { Credential, CredentialChange, FailureCount, NewCredential } from '../credential-store.ts';
 import type { Limit } from '../message-store.ts';
 import type { Context } from './context.ts';
@@ -113,20 +113,10 @@ export function removeCredential({ db }: Context, name: string): boolean {
 
 type FailureRow = { key: string; in_minute: number; minute_ends_at: number; in_day: number; day_ends_at: number };
 
-/** Windows begin with the first failure; one that ends further ahead than it is long was begun by a clock that has been set back. */
-export function recordFailure({ db }: Context, { keys, now }: { keys: readonly string[]; now: number }): readonly FailureCount[] {
+export function putFailures({ db }: Context, { counts, now }: { counts: readonly FailureCount[]; now: number }): void {
   db.run('DELETE FROM failures WHERE key IN (SELECT key FROM failures WHERE day_ends_at <= ? LIMIT 100)', now);
-  return keys.map((key) => {
-    const row = db.get<FailureRow>('SELECT * FROM failures WHERE key = ?', key);
-    const [inMinute, minuteEndsAt] = next(now, MINUTE, row?.in_minute, row?.minute_ends_at);
-    const [inDay, dayEndsAt] = next(now, DAY, row?.in_day, row?.day_ends_at);
+  for (const { key, inMinute, minuteEndsAt, inDay, dayEndsAt } of counts)
     db.run('INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)', key, inMinute, minuteEndsAt, inDay, dayEndsAt);
-    return { key, inMinute, minuteEndsAt, inDay, dayEndsAt };
-  });
-}
-
-function next(now: number, length: number, count = 0, endsAt = 0): [number, number] {
-  return now < endsAt && endsAt <= now + length ? [count + 1, endsAt] : [1, now + length];
 }
 
 export function failures({ db }: Context, now: number): readonly FailureCount[] {

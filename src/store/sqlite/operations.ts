@@ -55,7 +55,7 @@ export const operations = {
   updateCredential: write(credentials.updateCredential),
   renewHash: write(credentials.renewHash),
   removeCredential: write(credentials.removeCredential),
-  recordFailure: write(credentials.recordFailure),
+  putFailures: write(credentials.putFailures),
   failures: read(credentials.failures),
   forgetFailures: write(credentials.forgetFailures),
 

@@ -50,7 +50,7 @@ function credentialStore(client: StoreClient): CredentialStore {
     update: (name, change) => client.call('updateCredential', { name, change }),
     renewHash: (name, from, to) => client.call('renewHash', { name, from, to }),
     remove: (name) => client.call('removeCredential', name),
-    recordFailure: (keys, now) => client.call('recordFailure', { keys, now }),
+    putFailures: (counts, now) => client.call('putFailures', { counts, now }),
     failures: (now) => client.call('failures', now),
     forgetFailures: (key) => client.call('forgetFailures', key),
   };

@@ -4,7 +4,7 @@ import { createTurnstile } from '../../../src/credentials/turnstile.ts';
 const gate = () => Promise.withResolvers<string>();
 
 test('so many run at once, the others in their order', async () => {
-  const turnstile = createTurnstile(2, 10, 1000);
+  const turnstile = createTurnstile(2, 1000);
   const gates = [gate(), gate(), gate(), gate()];
   const begun: number[] = [];
   const begin = (i: number, promise: Promise<string>) => {
@@ -20,8 +20,8 @@ test('so many run at once, the others in their order', async () => {
   expect(await Promise.all(runs)).toEqual(['done', 'second', 'done', 'done']);
 });
 
-test('who waits too long, or finds the room full, gets nothing', async () => {
-  const turnstile = createTurnstile(1, 1, 20);
+test('who waits too long gets nothing', async () => {
+  const turnstile = createTurnstile(1, 20);
   const { promise, resolve } = gate();
   const first = turnstile.run(() => promise);
   const waiting = turnstile.run(async () => 'never');
@@ -33,7 +33,44 @@ test('who waits too long, or finds the room full, gets nothing', async () => {
 });
 
 test('a failure makes room too', async () => {
-  const turnstile = createTurnstile(1, 1, 1000);
+  const turnstile = createTurnstile(1, 1000);
   await expect(turnstile.run(() => Promise.reject(new Error('x')))).rejects.toThrow('x');
   expect(await turnstile.run(async () => 'next')).toBe('next');
+});
+
+const asker = (client: string, network: string, known = false) => ({ client, network, known });
+
+/** Lets everybody queue behind one, then tells in which order they had their turn. */
+async function order(askers: readonly ReturnType<typeof asker>[]): Promise<string[]> {
+  const turnstile = createTurnstile(1, 5000);
+  const { promise, resolve } = gate();
+  const begun: string[] = [];
+  const first = turnstile.run(() => promise, asker('0', '0'));
+  const others = askers.map((one) => turnstile.run(async () => begun.push(one.client), one));
+  resolve('first');
+  await Promise.all([first, ...others]);
+  return begun;
+}
+
+test('turns go round the networks, and in each round its clients: new addresses of one network gain it nothing', async () => {
+  const flood = Array.from({ length: 6 }, (_, i) => asker(`a${i}`, 'a'));
+  expect(await order([...flood, asker('b1', 'b'), asker('b1', 'b'), asker('b2', 'b'), asker('c', 'c')])).toEqual(
+    ['a0', 'b1', 'c', 'a1', 'b2', 'a2', 'b1', 'a3', 'a4', 'a5'], // b1 has its second turn behind b2
+  );
+});
+
+test('half of the turns belong to clients that have logged in before, and those of nobody else are not lost', async () => {
+  const strangers = Array.from({ length: 4 }, (_, i) => asker(`s${i}`, `n${i}`));
+  const known = [asker('k0', 'n0', true), asker('k1', 'n0', true)];
+  expect(await order([...strangers, ...known])).toEqual(['k0', 's0', 'k1', 's1', 's2', 's3']);
+});
+
+test('who gave up waiting leaves no trace', async () => {
+  const turnstile = createTurnstile(1, 20);
+  const { promise, resolve } = gate();
+  const first = turnstile.run(() => promise);
+  expect(await turnstile.run(async () => 'never', asker('a', 'n'))).toBeUndefined();
+  const late = turnstile.run(async () => 'late', asker('a', 'n'));
+  resolve('first');
+  expect(await Promise.all([first, late])).toEqual(['first', 'late']);
 });

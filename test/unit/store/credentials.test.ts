@@ -69,25 +69,30 @@ test('another password and another credential of the same name are another gener
   expect(seen.size).toBe(3);
 });
 
-test('failures are counted in windows that begin with the first, and survive a restart', async () => {
+test('failures survive a restart, and are forgotten when their windows have ended', async () => {
   const path = dataDir();
   const store = await testStore({ dataDir: path });
-  await store.credentials.recordFailure(['192.0.2.1', 'alice 192.0.2.1'], NOW);
-  await store.credentials.recordFailure(['192.0.2.1'], NOW + 30_000);
+  const count = { key: '192.0.2.1', inMinute: 2, minuteEndsAt: NOW + MINUTE, inDay: 3, dayEndsAt: NOW + DAY };
+  await store.credentials.putFailures(
+    [
+      { ...count, inMinute: 1 },
+      { ...count, key: 'alice 192.0.2.1' },
+    ],
+    NOW,
+  );
+  await store.credentials.putFailures([count], NOW);
   await store.close();
   const { credentials } = await testStore({ dataDir: path });
-  expect(await credentials.recordFailure(['192.0.2.1'], NOW + MINUTE)).toEqual([
-    { key: '192.0.2.1', inMinute: 1, minuteEndsAt: NOW + 2 * MINUTE, inDay: 3, dayEndsAt: NOW + DAY },
-  ]);
-  expect((await credentials.failures(NOW + 90_000)).map(({ key, inMinute, inDay }) => [key, inMinute, inDay])).toEqual([
-    ['192.0.2.1', 1, 3],
-    ['alice 192.0.2.1', 0, 1],
-  ]);
+  expect(await credentials.failures(NOW + 30_000)).toEqual([count, { ...count, key: 'alice 192.0.2.1' }]);
+  expect((await credentials.failures(NOW + 90_000)).map(({ inMinute, inDay }) => [inMinute, inDay])).toEqual(
+    Array(2).fill([0, 3]),
+  );
   await credentials.forgetFailures('192.0.2.1');
   expect(await credentials.failures(NOW + 90_000)).toHaveLength(1);
   expect(await credentials.failures(NOW + DAY)).toEqual([]);
-  await credentials.recordFailure(['new'], NOW - DAY);
-  expect(await credentials.recordFailure(['new'], NOW - 10 * DAY)).toMatchObject([{ inDay: 1, dayEndsAt: NOW - 9 * DAY }]);
+  expect(await credentials.failures(NOW - DAY)).toEqual([]); // a window that ends farther ahead than it is long
+  await credentials.putFailures([{ ...count, dayEndsAt: NOW + 3 * DAY }], NOW + 2 * DAY);
+  expect(await credentials.failures(NOW)).toEqual([]); // the other one is gone from the disk
 });
 
 const key = (selector: string, domain = 'example.org'): DkimKey => ({

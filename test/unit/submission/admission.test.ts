@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { createAdmission, type Place } from '../../../src/submission/admission.ts';
 import { createBruteForce } from '../../../src/submission/brute-force.ts';
+import { createKnownClients } from '../../../src/submission/known-clients.ts';
 import { patience } from '../../../src/submission/login.ts';
 import { fakeFailures } from '../../support/submission-rig.ts';
 
@@ -92,7 +93,9 @@ describe('failed logins', () => {
   });
 
   const limits = { allow: ['10.0.0.0/8'], failuresPerMinute: 3, failuresPerDay: 5, failureDelay: 0 };
-  const create = (failures = fakeFailures(), now = () => 1_000_000) => createBruteForce({ auth: limits, failures, now });
+  const known = createKnownClients();
+  const create = (failures = fakeFailures(), now = () => 1_000_000, auth = limits) =>
+    createBruteForce({ auth, failures, now, known });
 
   test('block the address, and an IPv6 /64 as one', async () => {
     const force = await create();
@@ -118,6 +121,56 @@ describe('failed logins', () => {
     for (let i = 0; i < 2; i++) await restarted.recordFailure('192.0.2.1', 'anna');
     now += 60_000;
     expect(restarted.isBlocked('192.0.2.1')).toBe(true); // five in a day
+  });
+
+  test('count at once and over a failing store, which gets the whole count when it works again', async () => {
+    const failures = fakeFailures();
+    const keep = failures.putFailures;
+    failures.putFailures = () => Promise.reject(new Error('disk'));
+    const force = await create(failures);
+    const fail = () => force.recordFailure('192.0.2.1', 'anna');
+    const counted = [fail(), fail(), fail()];
+    expect(force.isBlocked('192.0.2.1')).toBe(true);
+    expect(counted.map(({ inMinute }) => inMinute)).toEqual([1, 2, 3]);
+    await Promise.all(counted.map(({ kept }) => expect(kept).rejects.toThrow('disk')));
+    failures.putFailures = keep;
+    await fail().kept;
+    expect(failures.counts.get('192.0.2.1')).toMatchObject({ inMinute: 4, inDay: 4 });
+  });
+
+  test('a window begins with its first failure, and a clock that is set back does not keep it', async () => {
+    let now = 1_000_000;
+    const failures = fakeFailures();
+    const force = await create(failures, () => now);
+    const counts = () => {
+      force.recordFailure('192.0.2.1', 'anna');
+      const { inMinute, inDay } = failures.counts.get('192.0.2.1')!;
+      return [inMinute, inDay];
+    };
+    expect(counts()).toEqual([1, 1]);
+    now += 59_999;
+    expect(counts()).toEqual([2, 2]);
+    now += 1;
+    expect(counts()).toEqual([1, 3]);
+    now -= 10 * 86_400_000;
+    expect(counts()).toEqual([1, 1]);
+  });
+
+  test('of ever new addresses block the /56 and the /48 around them, but no client in it that has logged in', async () => {
+    const auth = { ...limits, failuresPerDay: 1000 };
+    const force = await create(fakeFailures(), undefined, auth);
+    const friend = '2001:db8:0:1ff::1';
+    known.add('2001:db8:0:1ff::/64');
+    for (let i = 0; i < 12; i++) {
+      expect(force.isBlocked('2001:db8:0:1fe::1')).toBe(false);
+      force.recordFailure(`2001:db8:0:1${i.toString(16).padStart(2, '0')}::1`, 'anna');
+    }
+    expect([force.isBlocked('2001:db8:0:1fe::1'), force.isBlocked('2001:db8:0:2fe::1')]).toEqual([true, false]);
+    for (let i = 0; i < 36; i++) force.recordFailure(`2001:db8:0:${(i + 3).toString(16)}00::1`, 'anna');
+    expect([force.isBlocked('2001:db8:0:2fe::1'), force.isBlocked('2001:db8:1::1')]).toEqual([true, false]);
+    expect(force.isBlocked(friend)).toBe(false);
+    for (let i = 0; i < 3; i++) force.recordFailure(friend, 'anna');
+    expect(force.isBlocked(friend)).toBe(true);
   });
 
   test('of an allowed network do not count', async () => {

@@ -208,6 +208,20 @@ describe('who may come in', () => {
     expect(codes.filter((code) => code === '535 5.7.8').length).toBeLessThan(30);
   });
 
+  test('guesses are counted also while the store cannot be written', async () => {
+    const failures = { putFailures: () => Promise.reject(new Error('disk')), failures: async () => [] };
+    await start({ auth: { failuresPerMinute: 2 }, failures });
+    const codes: string[] = [];
+    for (let i = 0; i < 2; i++) {
+      const client = await rig.tls();
+      await client.ask('EHLO x');
+      codes.push(codeOf(await client.ask(WRONG)));
+    }
+    expect(codes).toEqual(['535 5.7.8', '535 5.7.8']);
+    expect(codeOf((await rig.clear()).transcript[0]!)).toBe('421 4.7.0');
+    expect(rig.events('failureNotKept')).toHaveLength(2);
+  });
+
   test('one session more than allowed waits for a place', async () => {
     await start({ limits: { maxSessionsPerAddress: 2 } });
     const [first] = [await rig.tls(), await rig.tls()];

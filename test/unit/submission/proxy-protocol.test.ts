@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { clientKey, createNetworks, plainAddress } from '../../../src/submission/networks.ts';
+import { clientKey, createNetworks, networkOf, networksAround, plainAddress } from '../../../src/submission/networks.ts';
 import { parseProxyHeader } from '../../../src/submission/proxy-protocol.ts';
 
 const SIGNATURE = '0d0a0d0a000d0a515549540a';
@@ -88,5 +88,12 @@ describe('networks', () => {
     ['1::', '1:0:0:0::/64'],
   ])('%s counts as %s', (ip, key) => {
     expect(clientKey(ip)).toBe(key);
+  });
+
+  test('around a client: /56 and /48 of IPv6; a turn goes to a /48 or an IPv4 /24', () => {
+    expect(networksAround('2001:db8:1:abcd::1').map(({ key }) => key)).toEqual(['2001:db8:1:ab00::/56', '2001:db8:1::/48']);
+    expect(networksAround('2001:db8::1').map(({ key }) => key)).toEqual(['2001:db8:0:0::/56', '2001:db8:0::/48']);
+    expect(networksAround('192.0.2.1')).toEqual([]);
+    expect([networkOf('192.0.2.1'), networkOf('2001:db8:1:abcd::1')]).toEqual(['192.0.2', '2001:db8:1::/48']);
   });
 });
