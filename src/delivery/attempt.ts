@@ -1,4 +1,5 @@
 /** One attempt for one message: up to five addresses, two sessions, until every recipient has a verdict. RFC 5321 §5.1. */
+import type { Reply } from '../smtp/reply.ts';
 import type { StoredRecipient } from '../store/store.ts';
 import type { Cache } from '../system/cache.ts';
 import type { Aborts } from './aborts.ts';
@@ -7,7 +8,7 @@ import type { Letter } from './envelope-commands.ts';
 import type { Targets } from './plan.ts';
 import type { Pool } from './pool.ts';
 import { isUsable, openSession, type Session, type SessionContext, type Target } from './session.ts';
-import { type TransactionResult, transact } from './transaction.ts';
+import { type Judged, type TransactionResult, transact } from './transaction.ts';
 import type { Transcript } from './transcript.ts';
 import { type AboutUs, judgeReturned, type PaceEffect, type Verdict } from './verdict.ts';
 
@@ -23,6 +24,7 @@ export type AttemptContext = {
 };
 
 export type Job = {
+  readonly queueId: string;
   readonly letter: Letter;
   readonly recipients: readonly StoredRecipient[];
   readonly targets: Targets;
@@ -92,6 +94,25 @@ async function tryOtherFamily({ recipients, targets }: Job, conversation: Conver
   }
 }
 
+/** Indexes of recipients that share a transaction. */
+type Group = { readonly indexes: readonly number[]; readonly bare: boolean };
+
+function groupsOf(chosen: readonly number[]): Group[] {
+  const groups: Group[] = [];
+  for (let begin = 0; begin < chosen.length; begin += MAX_RECIPIENTS) {
+    groups.push({ indexes: chosen.slice(begin, begin + MAX_RECIPIENTS), bare: false });
+  }
+  return groups;
+}
+
+/** Transactions that follow at once. They come to an end: `bare` comes once, and `next` only where this one has delivered. */
+function followers({ indexes, bare }: Group, judged: readonly Judged[]): Group[] {
+  const again = (wanted: Judged['again']) => indexes.filter((_, at) => judged[at]!.again === wanted);
+  const groups: Group[] = [{ indexes: again('next'), bare }];
+  if (!bare) groups.push({ indexes: again('bare'), bare: true });
+  return groups.filter((group) => group.indexes.length > 0);
+}
+
 /** What this attempt does with hosts, and how it is stopped. */
 class Conversation {
   readonly #job: Job;
@@ -114,29 +135,35 @@ class Conversation {
 
   /** @param chosen indexes of recipients. `reached`: the host has said something. */
   async with(target: Target, chosen: readonly number[]): Promise<{ reached: boolean; given: readonly Result[] }> {
-    const { recipients, letter } = this.#job;
-    const given: Result[] = [];
+    const given = new Map<number, Result>();
+    const results = () => chosen.map((i) => given.get(i)!);
+    const groups = groupsOf(chosen);
     let session = this.#job.transcript === undefined ? this.#context.pool.take(target) : undefined;
-    for (let begin = 0; begin < chosen.length; begin += MAX_RECIPIENTS) {
-      const group = chosen.slice(begin, begin + MAX_RECIPIENTS).map((i) => recipients[i]!);
-      let verdicts = session === undefined ? 'stale' : await this.#send(session, letter, group);
-      if (verdicts === 'stale') {
+    for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
+      let judged = session === undefined ? 'stale' : await this.#send(session, group);
+      if (judged === 'stale') {
         const opened = await this.#open(target);
         if ('verdict' in opened) {
           const result = { verdict: opened.verdict, target, tls: opened.tls, dsn: false };
-          return { reached: opened.reached || begin > 0, given: [...given, ...chosen.slice(begin).map(() => result)] };
+          const reached = opened.reached || given.size > 0;
+          for (const i of [group, ...groups].flatMap(({ indexes }) => indexes)) given.set(i, result);
+          return { reached, given: results() };
         }
         session = opened;
-        verdicts = await this.#send(session, letter, group);
+        judged = await this.#send(session, group);
       }
       const { tls, extensions } = session!;
-      if (verdicts !== 'stale') for (const verdict of verdicts) given.push({ verdict, target, tls, dsn: extensions.dsn });
-      if (begin + MAX_RECIPIENTS < chosen.length && isUsable(session!)) continue;
+      const dsn = extensions.dsn && !group.bare;
+      if (judged !== 'stale') {
+        for (const [at, i] of group.indexes.entries()) given.set(i, { verdict: judged[at]!.verdict, target, tls, dsn });
+        groups.unshift(...followers(group, judged));
+      }
+      if (groups.length > 0 && isUsable(session!)) continue;
       if (this.#job.transcript !== undefined) session!.worn = true;
       this.#context.pool.give(session!);
       session = undefined;
     }
-    return { reached: true, given };
+    return { reached: true, given: results() };
   }
 
   get stopped(): boolean {
@@ -163,19 +190,32 @@ class Conversation {
     return opened;
   }
 
-  async #send(session: Session, letter: Letter, group: readonly StoredRecipient[]): Promise<TransactionResult> {
-    if (this.#stopped) return group.map(stopped);
+  async #send(session: Session, { indexes, bare }: Group): Promise<TransactionResult> {
+    if (this.#stopped) return indexes.map(() => ({ verdict: stopped() }));
+    const { recipients, letter } = this.#job;
     this.#session = session;
     this.#connection = session.connection;
-    const verdicts = await transact(session, letter, group, this.#context.eightBit);
+    const members = indexes.map((i) => recipients[i]!);
+    const judged = await transact(session, letter, members, { eightBit: this.#context.eightBit, bare });
     this.#session = undefined;
     this.#connection = undefined;
+    const refusal =
+      judged === 'stale' ? undefined : judged.find(({ verdict }) => verdict.about === 'us' && verdict.refusal === true)?.verdict;
+    if (refusal !== undefined) this.#refused(session, refusal.reply);
+    return judged;
+  }
+
+  /** The host takes no mail in this session, whatever the mail. */
+  #refused(session: Session, { code, status, text: reply }: Reply): void {
+    const { target, tls = null, standing } = session;
+    const { log, encryption } = this.#context.session;
+    const { mx, ip } = target;
+    session.worn = true;
     // What is refused in clear may be welcome under TLS: the next attempt begins with it.
-    if (session.standing.tls === 'failed' && verdicts !== 'stale' && verdicts.some(({ about }) => about === 'us')) {
-      session.worn = true;
-      this.#context.session.encryption.forgetFailure(session.target.tls, session.target.ip);
-    }
-    return verdicts;
+    if (standing.tls === 'failed') encryption.forgetFailure(target.tls, ip);
+    const fields = { queueId: this.#job.queueId, mx, ip, tls, code, status, reply };
+    if (standing.upstream) log.event.error('upstreamRefused', fields);
+    else log.event.warn('sessionRefused', fields);
   }
 
   /** What has sent its final dot waits for the reply, unless there is no time left for that. */

@@ -109,7 +109,10 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     const transcript = message.recorded ? createTranscript() : undefined;
     try {
       const letter = { message, content };
-      results = await attempt({ letter, recipients, targets: await found.targets(), signal, transcript }, context);
+      results = await attempt(
+        { queueId: message.id, letter, recipients, targets: await found.targets(), signal, transcript },
+        context,
+      );
     } finally {
       const { effect, reason } = effectOf(results);
       pacing.leave(place, effect, reason);

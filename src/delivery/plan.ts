@@ -76,6 +76,7 @@ function byRoute(route: Route, context: PlanContext): Plan {
       const targets = targetsOf(request, context, ({ name, port }) => ({
         tls: tlsPolicy(tls, name, port === IMPLICIT_TLS),
         login,
+        upstream: true,
       }));
       return { ...targets, problem: () => misrouted(targets.problem()) };
     },
@@ -93,7 +94,7 @@ function misrouted({ reply }: Verdict): AboutUs {
 function targetsOf(
   request: Omit<AddressRequest<Host>, 'isUnreachable'>,
   { dns, families, isUnreachable }: PlanContext,
-  manner: (host: Host) => Pick<Target, 'tls' | 'login'>,
+  manner: (host: Host) => Pick<Target, 'tls' | 'login' | 'upstream'>,
 ): Targets {
   const addresses = createAddresses(dns, { ...request, isUnreachable });
   const targetOf = ({ host, ip, family }: Addresses<Host>['found'][number]): Target => ({

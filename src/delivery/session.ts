@@ -26,6 +26,8 @@ export type Target = {
   readonly source?: string | undefined;
   readonly tls: TlsPolicy;
   readonly login?: Login | undefined;
+  /** A host of the operator's route. */
+  readonly upstream?: boolean;
 };
 
 export type SessionContext = {
@@ -122,7 +124,10 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
     connection,
     extensions,
     tls: connection.tls,
-    standing: { tls: connection.tls !== undefined ? 'on' : offered && policy.use ? 'failed' : 'off' },
+    standing: {
+      tls: connection.tls !== undefined ? 'on' : offered && policy.use ? 'failed' : 'off',
+      upstream: target.upstream === true,
+    },
     transactions: 0,
     needsReset: false,
     worn: false,

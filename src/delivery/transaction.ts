@@ -2,14 +2,24 @@
 import type { EnvelopeRecipient } from '../smtp/envelope.ts';
 import type { Exchange } from './connection.ts';
 import { isSendable, type Letter, mailCommand, rcptCommand, unsendable } from './envelope-commands.ts';
+import { type Extensions, NO_EXTENSIONS } from './extensions.ts';
 import type { Failure, Stage } from './failure.ts';
 import type { RemoteReply } from './reply-reader.ts';
 import type { Session } from './session.ts';
 import { sendContent } from './transfer.ts';
 import { type AboutUs, judgeFailure, judgeProblem, judgeReply, type Standing, type Verdict } from './verdict.ts';
 
+/**
+ * `again`: the refusal may be of our own making, so another transaction for this recipient follows at once; `bare`: without the
+ * parameters that the host announced and does not know; `next`: it takes so many recipients in one transaction, and no more.
+ */
+export type Judged = { readonly verdict: Verdict; readonly again?: 'bare' | 'next' };
+
 /** `stale`: an old connection turned out to be dead before it had answered MAIL, so nothing was tried. */
-export type TransactionResult = readonly Verdict[] | 'stale';
+export type TransactionResult = readonly Judged[] | 'stale';
+
+/** `bare`: no parameters but those that the message cannot do without. */
+export type Manner = { readonly eightBit: 'send' | 'return'; readonly bare: boolean };
 
 /** What was said to the envelope, as far as it came. `failure` is why there is no more. */
 type EnvelopeReplies = {
@@ -24,15 +34,17 @@ export async function transact(
   session: Session,
   letter: Letter,
   recipients: readonly EnvelopeRecipient[],
-  eightBit: 'send' | 'return',
+  { eightBit, bare }: Manner,
 ): Promise<TransactionResult> {
   const problem = unsendable(letter, session.extensions, eightBit) ?? badAddress(letter, recipients);
-  if (problem !== undefined) return recipients.map(() => problem);
+  if (problem !== undefined) return recipients.map(() => ({ verdict: problem }));
   const used = session.transactions++ > 0;
-  if (session.needsReset && !(await reset(session))) return used ? 'stale' : recipients.map(() => ended(session));
-  const replies = session.extensions.pipelining
-    ? await sendPipelined(session, letter, recipients)
-    : await sendStepwise(session, letter, recipients);
+  if (session.needsReset && !(await reset(session))) {
+    return used ? 'stale' : recipients.map(() => ({ verdict: ended(session) }));
+  }
+  const extensions = bare ? withoutParameters(session.extensions) : session.extensions;
+  const commands = { mail: mailCommand(letter, extensions), recipients: recipients.map((one) => rcptCommand(one, extensions)) };
+  const replies = extensions.pipelining ? await sendPipelined(session, commands) : await sendStepwise(session, commands);
   // Hosts close idle connections, or after so many messages, some with a 421 first: RFC 5321 §3.8.
   if (used && (replies.mail === undefined || replies.mail.code === 421)) {
     session.connection.destroy();
@@ -40,42 +52,55 @@ export async function transact(
   }
   const verdicts = judgeEnvelope(replies, recipients.length, session.standing);
   const accepted = verdicts.includes(undefined);
+  let otherwise: Verdict | undefined;
   if (replies.data?.code !== 354) leaveEnvelope(session, replies);
-  else if (accepted) return deliverContent(session, letter, verdicts);
+  else if (accepted) otherwise = await deliverContent(session, letter);
   else await sendLoneDot(session);
-  const otherwise = judgeData(replies, session.standing);
-  return verdicts.map((verdict) => verdict ?? otherwise);
+  otherwise ??= judgeData(replies, session.standing);
+  const hasParameters = () => commands.mail !== mailCommand(letter, withoutParameters(extensions));
+  return verdicts.map((refusal, i): Judged => {
+    const verdict = refusal ?? otherwise;
+    if (refusal === undefined) return { verdict };
+    const reply = isGood(replies.mail) ? replies.recipients[i] : replies.mail;
+    if (verdict.kind === 'failed' && PARAMETER_CODES.has(reply?.code ?? 0)) {
+      const parameters =
+        reply === replies.mail ? hasParameters() : commands.recipients[i] !== rcptCommand(recipients[i]!, NO_EXTENSIONS);
+      return parameters ? { verdict, again: 'bare' } : { verdict };
+    }
+    if (otherwise.kind === 'relayed' && reply !== undefined && isFull(reply)) return { verdict, again: 'next' };
+    return { verdict };
+  });
 }
 
+/** A parameter is unknown, or its value does not please: RFC 5321 §4.1.1.11. A host that announces more than it knows says so. */
+const PARAMETER_CODES: ReadonlySet<number> = new Set([501, 504, 555]);
+
+/** The transaction has no room for one more recipient: RFC 5321 §4.5.3.1.10. A mailbox (X.2.2) or a system without room, and a size, are others. */
+function isFull({ code, lines }: RemoteReply): boolean {
+  return (code === 452 || code === 552) && !/^[45]\.[23]\./.test(lines[0] ?? '');
+}
+
+/** SMTPUTF8 stays: without it the message could not be sent at all. */
+function withoutParameters({ pipelining, smtpUtf8 }: Extensions): Extensions {
+  return { ...NO_EXTENSIONS, pipelining, smtpUtf8 };
+}
+
+type Commands = { readonly mail: string; readonly recipients: readonly string[] };
+
 /** RCPT and DATA need not wait for their turn; the whole envelope leaves in one write. */
-async function sendPipelined(
-  session: Session,
-  letter: Letter,
-  recipients: readonly EnvelopeRecipient[],
-): Promise<EnvelopeReplies> {
-  const { connection, extensions } = session;
-  const stages: Stage[] = ['MAIL'];
-  let commands = mailCommand(letter, extensions);
-  for (const recipient of recipients) {
-    commands += rcptCommand(recipient, extensions);
-    stages.push('RCPT');
-  }
-  stages.push('DATA');
-  const { replies, failure } = await connection.exchange(`${commands}DATA\r\n`, stages);
+async function sendPipelined({ connection }: Session, { mail, recipients }: Commands): Promise<EnvelopeReplies> {
+  const stages: Stage[] = ['MAIL', ...recipients.map(() => 'RCPT' as const), 'DATA'];
+  const { replies, failure } = await connection.exchange(`${mail}${recipients.join('')}DATA\r\n`, stages);
   return { mail: replies[0], recipients: replies.slice(1, 1 + recipients.length), data: replies[1 + recipients.length], failure };
 }
 
-async function sendStepwise(
-  { connection, extensions }: Session,
-  letter: Letter,
-  recipients: readonly EnvelopeRecipient[],
-): Promise<EnvelopeReplies> {
-  const mail = await connection.exchange(mailCommand(letter, extensions), ['MAIL']);
+async function sendStepwise({ connection }: Session, commands: Commands): Promise<EnvelopeReplies> {
+  const mail = await connection.exchange(commands.mail, ['MAIL']);
   const said: RemoteReply[] = [];
   const soFar = ({ failure }: Exchange): EnvelopeReplies => ({ mail: mail.replies[0], recipients: said, failure });
   if (!isGood(mail.replies[0])) return soFar(mail);
-  for (const recipient of recipients) {
-    const rcpt = await connection.exchange(rcptCommand(recipient, extensions), ['RCPT']);
+  for (const command of commands.recipients) {
+    const rcpt = await connection.exchange(command, ['RCPT']);
     if (rcpt.replies[0] === undefined) return soFar(rcpt);
     said.push(rcpt.replies[0]);
     if (rcpt.replies[0].code === 421) return soFar(rcpt);
@@ -112,11 +137,7 @@ function judgeData({ data, failure }: EnvelopeReplies, standing: Standing): Verd
     : judgeReply('DATA', data, standing);
 }
 
-async function deliverContent(
-  session: Session,
-  letter: Letter,
-  verdicts: readonly (Verdict | undefined)[],
-): Promise<readonly Verdict[]> {
+async function deliverContent(session: Session, letter: Letter): Promise<Verdict> {
   const { connection, standing } = session;
   const commit = () => {
     session.committed = true;
@@ -127,7 +148,7 @@ async function deliverContent(
   // A refusal may have come before the host had read all: such a session is not used again.
   if (!inStep) session.connection.destroy();
   else if (verdict.kind !== 'relayed') session.worn = true;
-  return verdicts.map((refusal) => refusal ?? verdict);
+  return verdict;
 }
 
 /** The envelope is dropped, and the session kept where it is still in step. */

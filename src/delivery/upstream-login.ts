@@ -6,8 +6,8 @@ import type { RemoteReply } from './reply-reader.ts';
 export type Login = { readonly user: string; readonly password: string };
 export type LoginResult = 'ok' | { readonly reply: RemoteReply } | { readonly failure: Failure };
 
-/** A mechanism that the server announces and does not know after all: RFC 4954 §6. */
-const UNKNOWN_MECHANISM = 504;
+/** A mechanism that the server announces and does not take after all: RFC 4954 §4 and §6, and what servers say instead. */
+const OTHER_MECHANISM: ReadonlySet<number> = new Set([500, 501, 502, 504, 534]);
 
 /** @param offered mechanisms in upper case. The password leaves only over TLS: the caller sees to that. */
 export async function logIn(connection: Connection, offered: readonly string[], login: Login): Promise<LoginResult> {
@@ -21,7 +21,7 @@ export async function logIn(connection: Connection, offered: readonly string[], 
   };
   for (const mechanism of known) {
     result = mechanism === 'PLAIN' ? await plain(connection, login) : await inSteps(connection, login);
-    if (result === 'ok' || 'failure' in result || result.reply.code !== UNKNOWN_MECHANISM) return result;
+    if (result === 'ok' || 'failure' in result || !OTHER_MECHANISM.has(result.reply.code)) return result;
   }
   return result;
 }

@@ -28,6 +28,8 @@ export type AboutUs = Consequences & {
   readonly about: 'us';
   readonly kind: 'delayed' | 'returned';
   readonly reply: Reply;
+  /** The host has refused a transaction, and would refuse others. */
+  readonly refusal?: true;
 };
 
 /** What a host, or the DNS, says about this message or recipient. */
@@ -50,6 +52,8 @@ export type Standing = {
    * TLS that the host offers had failed. A host that demands TLS refuses everything then, in whatever words.
    */
   readonly tls: 'on' | 'off' | 'failed';
+  /** The operator's route led here: the host relays for us, so it judges what we may, besides the message. */
+  readonly upstream: boolean;
 };
 
 /** A reply that ends a session before its first transaction: any but 2yz. It never says anything about a message. */
@@ -71,7 +75,9 @@ function judgeLogin(remote: RemoteReply): AboutUs {
 export function judgeReply(stage: MessageStage, remote: RemoteReply, standing: Standing): Verdict {
   const { code } = remote;
   if (code === 421) return aboutUs(toReply(remote), { tryNext: true, pace: 'block' });
-  if (code >= 400 && isAboutSession(remote, standing)) return aboutUs(toReply(remote, 4), { tryNext: true, pace: 'alive' });
+  if (code >= 400 && isAboutSession(stage, remote, standing)) {
+    return { ...aboutUs(toReply(remote, 4), { tryNext: true, pace: 'alive' }), refusal: true };
+  }
   if (code >= 500) return judgeRefusal(stage, remote);
   if (code >= 400) return aboutMessage('delayed', toReply(remote), { tryNext: false, pace: paceOf(stage, remote) });
   if (stage !== 'dot') return judgeFailure(outOfPlace(stage, remote));
@@ -79,18 +85,49 @@ export function judgeReply(stage: MessageStage, remote: RemoteReply, standing: S
   return judgeAfterDot(outOfPlace(stage, remote));
 }
 
-/** RFC 3207 §4: "Must issue a STARTTLS command first". Our next session may do so. */
-const MUST_ENCRYPT = 530;
+/** Encryption or a login is missing, or the login does not do: RFC 3207 §4, RFC 4954 §6. */
+const ENTRY_CODES: ReadonlySet<number> = new Set([530, 534, 535, 538]);
+/** A command is unknown, or comes at the wrong time: RFC 5321 §4.2.2. What we sent is right, so we are out of step. */
+const COMMAND_CODES: ReadonlySet<number> = new Set([500, 502, 503]);
+/**
+ * The same by status: the host is full, stopped or misconfigured (RFC 3463 §3.4), congested or its quota for us is used up (§3.5);
+ * a login or encryption is missing or does not do (RFC 4954 §6, RFC 5248 §2.4).
+ */
+const SESSION_STATUSES: ReadonlySet<string> = new Set(
+  ['3.1', '3.2', '3.5', '4.5', '7.8', '7.9', '7.10', '7.11', '7.13', '7.14'].map((rest) => `5.${rest}`),
+);
+/** "Host does not accept mail", said with 5.3.2: RFC 7504 §3. */
+const NEVER_ACCEPTS = 521;
+const TLS_WORDS = /\b(?:start)?tls\b|encrypt/i;
 
 /** The refusal would not have come, or may not have come, in a session without our shortcoming. */
-function isAboutSession(remote: RemoteReply, { tls }: Standing): boolean {
-  if (remote.code === MUST_ENCRYPT) return true;
-  return tls === 'failed' && (remote.code >= 500 || (toReply(remote).status.startsWith('4.7.') && !isGreylisting(remote)));
+function isAboutSession(stage: MessageStage, remote: RemoteReply, { tls, upstream }: Standing): boolean {
+  const { code } = remote;
+  const { status, text } = toReply(remote);
+  const isEnvelope = stage === 'MAIL' || stage === 'RCPT' || stage === 'DATA';
+  if (code < 500) return tls === 'failed' && status.startsWith('4.7.') && !isGreylisting(remote);
+  if (tls === 'failed' || ENTRY_CODES.has(code)) return true;
+  if (SESSION_STATUSES.has(status) && code !== NEVER_ACCEPTS) return true;
+  if (isEnvelope && (COMMAND_CODES.has(code) || (tls === 'off' && TLS_WORDS.test(text)))) return true;
+  return upstream && (isQuota(code, status, text) || (isEnvelope && isRelayingDenied(status, text)));
+}
+
+const RIGHTS: ReadonlySet<string> = new Set(['5.0.0', '5.7.0', '5.7.1', '5.7.54', '5.7.57', '5.7.64']);
+
+/** An upstream that does not know us (any more): no status of its own says so, thus its words decide. */
+function isRelayingDenied(status: string, text: string): boolean {
+  return RIGHTS.has(status) && /\brelay|authenticat|\blog(?:ged)? ?in\b/i.test(text);
+}
+
+/** An upstream's limit for our account, in the words of its documentation. Limits of a mailbox and of sizes are not ours. */
+function isQuota(code: number, status: string, text: string): boolean {
+  if (code === 552 || status.startsWith('5.2.') || status === '5.3.4') return false;
+  return /\b(?:limit|quota|exceeded)\b/i.test(text) && !/size|large|\bbig|mailbox|inbox|storage|header|line/i.test(text);
 }
 
 function judgeRefusal(stage: MessageStage, remote: RemoteReply): AboutMessage {
-  // Too many recipients, said in the words of RFC 821: RFC 5321 §4.5.3.1.10.
-  if (stage === 'RCPT' && remote.code === 552) {
+  // Too many recipients, said in the words of RFC 821: RFC 5321 §4.5.3.1.10. A message that is too large stays so.
+  if (stage === 'RCPT' && remote.code === 552 && toReply(remote).status !== '5.3.4') {
     return aboutMessage('delayed', toReply(remote, 4), { tryNext: false, pace: 'alive' });
   }
   return failed(toReply(remote), { tryNext: false, pace: 'alive' });

@@ -149,7 +149,9 @@ function judge(reply: RemoteReply): string {
   for (const value of parseExtensions(reply).auth) assert.doesNotMatch(value, /[ =]/);
   const verdicts = [
     ...(['greeting', 'EHLO', 'AUTH'] as const).map((stage) => [stage, judgeSession(stage, reply)] as const),
-    ...(['MAIL', 'RCPT', 'DATA', 'dot'] as const).map((stage) => [stage, judgeReply(stage, reply, { tls: 'on' })] as const),
+    ...(['MAIL', 'RCPT', 'DATA', 'dot'] as const).map(
+      (stage) => [stage, judgeReply(stage, reply, { tls: 'on', upstream: false })] as const,
+    ),
   ];
   const kinds = verdicts.map(([stage, { kind, reply: said }]) => {
     const final = kind === 'relayed' || kind === 'failed' ? Math.floor(reply.code / 100) : 4;

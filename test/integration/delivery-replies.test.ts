@@ -24,7 +24,7 @@ describe.each([
       'relayed 250 2.0.0',
       'failed 550 5.1.1',
       'delayed 450 4.2.1',
-      'delayed 552 4.5.3',
+      'relayed 250 2.0.0',
       'relayed 250 2.0.0',
     ]);
     expect(rig.mx.messages[0]!.recipients.map(({ address }) => address)).toEqual(['a@good.test', 'e@good.test']);
@@ -249,4 +249,77 @@ test('more than 50 recipients are several transactions on one connection', async
   expect(outcomes.every(({ kind }) => kind === 'relayed')).toBe(true);
   expect(mx.messages.map(({ recipients }) => recipients.length)).toEqual([50, 50, 20]);
   expect(mx.sessions()).toBe(1);
+});
+
+describe.each([
+  ['with PIPELINING', {}],
+  ['without PIPELINING', NO_PIPELINING],
+])('%s,', (_, host) => {
+  test.each(
+    (['MAIL', 'RCPT', 'DATA'] as const).flatMap((stage) =>
+      [500, 502, 503, 530, 534, 535, 538].map((code) => [stage, code] as const),
+    ),
+  )('a %s answered %i is about the session: the next host is asked, and nothing is returned', async (stage, code) => {
+    const refuse: MxScript = { [stage]: `${code} 5.5.1 Not in this session` };
+    const { relay, mx } = await startScripted(refuse, { host, hosts: [{ ...host, script: refuse }] });
+    expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { code }, mx: 'mx1.good.test' }]);
+    expect(relay.events.filter(({ event }) => event === 'sessionRefused')).toHaveLength(2);
+    mx.script({});
+    expect(await relay.send('b@good.test'), 'others are not held up').toMatchObject([{ kind: 'relayed', mx: 'mx0.good.test' }]);
+  });
+
+  test.each([501, 504, 555])(
+    'MAIL with parameters that is answered %i is said once more without, in the same session',
+    async (code) => {
+      const rig = await startScripted({ MAIL: ({ line }) => (line.endsWith('>') ? undefined : `${code} 5.5.4 What?`) }, { host });
+      const message = { ret: 'FULL', envid: 'x', recipient: { notify: ['SUCCESS'] } } as const;
+      expect(await rig.relay.send(['a@good.test', 'b@good.test'], message)).toMatchObject([
+        { kind: 'relayed', dsnPassedOn: false },
+        { kind: 'relayed', dsnPassedOn: false },
+      ]);
+      expect(rig.mx.sessions()).toBe(1);
+      expect(rig.mx.messages[0]).toMatchObject({ mailParameters: [], recipients: [{ parameters: [] }, { parameters: [] }] });
+    },
+  );
+
+  test('a MAIL that is answered 501 without parameters too has failed', async () => {
+    const rig = await startScripted({ MAIL: '501 5.1.7 Bad sender' }, { host });
+    expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'failed', reply: { code: 501, status: '5.1.7' } }]);
+    expect(verbs(rig).filter((verb) => verb === 'MAIL')).toHaveLength(2);
+  });
+
+  test('a RCPT with parameters that is answered 555 is said once more without, and the others are not hurt', async () => {
+    const rig = await startScripted(
+      { RCPT: ({ line }) => (line.endsWith('>') || line.includes('<a@') ? undefined : '555 5.5.4 What?') },
+      { host },
+    );
+    const outcomes = await rig.relay.send(['a@good.test', 'b@good.test'], { recipient: { notify: ['FAILURE'] } });
+    expect(outcomes).toMatchObject([
+      { kind: 'relayed', dsnPassedOn: true },
+      { kind: 'relayed', dsnPassedOn: false },
+    ]);
+    expect(rig.mx.sessions()).toBe(1);
+  });
+
+  test.each(['452 4.5.3 Too many recipients', '452 Too many', '552 5.5.3 Too many recipients'])(
+    'a host that takes ten recipients at a time, and says %j, gets the others at once',
+    async (full) => {
+      const { relay, mx } = await startScripted({ RCPT: ({ index }) => (index >= 10 ? full : undefined) }, { host });
+      const outcomes = await relay.send(Array.from({ length: 45 }, (_, i) => `u${i}@good.test`));
+      expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(['relayed']));
+      expect(mx.messages.map(({ recipients }) => recipients.length)).toEqual([10, 10, 10, 10, 5]);
+      expect(mx.sessions()).toBe(1);
+    },
+  );
+
+  test('a host that takes no recipient now, and one whose mailbox is full, are left for later', async () => {
+    const rig = await startScripted(
+      { RCPT: ({ address }) => (address === 'b@good.test' ? '452 4.2.2 Mailbox full' : undefined) },
+      { host },
+    );
+    expect(await rig.relay.send(['a@good.test', 'b@good.test'])).toMatchObject([{ kind: 'relayed' }, { kind: 'delayed' }]);
+    rig.mx.script({ RCPT: '452 4.5.3 Too many recipients' });
+    expect(await rig.relay.send(['a@good.test', 'b@good.test'])).toMatchObject([{ kind: 'delayed' }, { kind: 'delayed' }]);
+    expect(verbs(rig).filter((verb) => verb === 'MAIL')).toHaveLength(2);
+  });
 });

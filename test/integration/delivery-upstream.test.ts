@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Route } from '../../src/delivery/delivery.ts';
-import type { MxServerOptions } from '../../src/demo/mx-server.ts';
+import type { MxServerOptions, MxStage } from '../../src/demo/mx-server.ts';
 import { claimOf } from '../support/delivery.ts';
 import { startRig } from '../support/delivery-rig.ts';
 import { startMx } from '../support/mx.ts';
@@ -37,9 +37,9 @@ test.each([['PLAIN'], ['LOGIN'], ['LOGIN', 'PLAIN']] as const)('a login by %s %s
   expect(up.messages[0]).toMatchObject({ user: login.user, tls: 'TLSv1.3', servername: 'up.test' });
 });
 
-test('a mechanism that is announced and not known is followed by the other one', async () => {
+test.each([500, 502, 504, 534])('a mechanism that is announced and answered %i is followed by the other one', async (code) => {
   const { relay, up } = await startUpstream({
-    script: { AUTH: ({ line }) => (line.startsWith('AUTH PLAIN') ? '504 5.5.4 No' : undefined) },
+    script: { AUTH: ({ line }) => (line.startsWith('AUTH PLAIN') ? `${code} 5.5.4 No` : undefined) },
   });
   expect(await relay.send('a@any.test')).toMatchObject([{ kind: 'relayed' }]);
   expect(up.messages[0]!.user).toBe(login.user);
@@ -162,4 +162,43 @@ test('queued mail follows a changed route', async () => {
     { mx: 'mx0.good.test' },
   ]);
   expect([up.count(), mx.count()]).toEqual([0, 1]);
+});
+
+test('a route without its login returns nothing, and the log says what the upstream wants', async () => {
+  const { relay, up } = await startUpstream();
+  relay.reload({ routes: [{ hosts: [`up.test:${up.port}`] }] });
+  expect(await relay.send(['a@any.test', 'b@any.test'])).toMatchObject([
+    { kind: 'delayed', reply: { code: 530, status: '4.7.0' } },
+    { kind: 'delayed', reply: { code: 530, status: '4.7.0' } },
+  ]);
+  expect(relay.events).toContainEqual({
+    event: 'upstreamRefused',
+    fields: expect.objectContaining({ queueId: '0123456789abc', mx: 'up.test', code: 530 }),
+  });
+  relay.reload({ routes: [{ hosts: [`up.test:${up.port}`], login }] });
+  expect(await relay.send('a@any.test')).toMatchObject([{ kind: 'relayed' }]);
+});
+
+test.each<readonly [MxStage, string]>([
+  ['RCPT', '554 5.7.1 Relay access denied'],
+  ['RCPT', '550 relay not permitted'],
+  ['MAIL', '550 5.7.1 Client was not authenticated'],
+  ['DATA', '550 5.4.5 Daily user sending limit exceeded'],
+  ['message', '550 5.4.5 Daily user sending limit exceeded'],
+  ['message', '550 5.7.1 Daily SMTP relay sending limit exceeded for this customer'],
+  ['RCPT', '550 5.3.5 System incorrectly configured'],
+])('an upstream that refuses us at %s with %j delays the mail: it is about our account', async (stage, refusal) => {
+  const { relay } = await startUpstream({ script: { [stage]: refusal } });
+  expect(await relay.send('a@any.test')).toMatchObject([{ kind: 'delayed', reply: { code: Number(refusal.slice(0, 3)) } }]);
+  expect(relay.events.some(({ event }) => event === 'upstreamRefused')).toBe(true);
+});
+
+test.each<readonly [MxStage, string]>([
+  ['RCPT', '550 5.1.1 No such user'],
+  ['message', '550 5.7.1 Spam'],
+  ['message', '552 5.3.4 Message size exceeds fixed limit'],
+  ['MAIL', '550 5.7.60 Client does not have permissions to send as this sender'],
+])('what an upstream says at %s about the message, %j, is final', async (stage, refusal) => {
+  const { relay } = await startUpstream({ script: { [stage]: refusal } });
+  expect(await relay.send('a@any.test')).toMatchObject([{ kind: 'failed' }]);
 });

@@ -1,9 +1,10 @@
 /** Whatever is true only because of us never ends a recipient: real deliveries to hosts that follow generated scripts. */
 import fc from 'fast-check';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { MxAction, MxContext, MxScript } from '../../src/demo/mx-server.ts';
 import { MINUTE } from '../../src/system/clock.ts';
-import { startScripted } from '../support/delivery-rig.ts';
+import { startRig, startScripted } from '../support/delivery-rig.ts';
+import { startMx } from '../support/mx.ts';
 import { makePair, type Pair } from '../support/pair.ts';
 
 let pair: Pair;
@@ -67,4 +68,55 @@ test('whatever a host says in clear after the STARTTLS that it offered had faile
     ),
     { numRuns: 25 },
   );
+});
+
+test('whatever an upstream says that does not know our login, no recipient ends', { timeout: 60_000 }, async () => {
+  const entry = fc.constantFrom(
+    '530 5.7.0 Log in first',
+    '535 5.7.8 Wrong',
+    '534 5.7.9 Too weak',
+    '538 5.7.11 Encryption needed',
+    '550 5.7.1 Relaying denied',
+    '554 5.7.1 <a@any.test>: Relay access denied',
+    '550 5.7.57 Client not authenticated',
+    '553 5.7.1 Sender address rejected: not logged in',
+    '503 5.5.1 AUTH first',
+    '502 5.5.1 What?',
+  );
+  const stages = fc.constantFrom('AUTH', 'MAIL', 'RCPT', 'DATA');
+  await fc.assert(
+    fc.asyncProperty(stages, entry, fc.boolean(), async (stage, refusal, withLogin) => {
+      const login = { user: 'us@up.test', password: 'secret' };
+      const up = await startMx({
+        address: '127.0.4.1',
+        hostname: 'up.test',
+        tls: pair,
+        auth: login,
+        script: { [stage]: refusal },
+      });
+      onTestFinished(() => up.close());
+      const routes = [{ hosts: [`127.0.4.1:${up.port}`], tls: 'encrypt' as const, ...(withLogin ? { login } : {}) }];
+      const { relay } = await startRig({ delivery: { routes, timeouts: TIMEOUTS } });
+      for (const message of [{}, LATER]) {
+        for (const { kind } of await relay.send(['a@any.test', 'b@any.test'], message))
+          expect(['delayed', 'returned']).toContain(kind);
+      }
+      await relay.close();
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test('whatever a look-up of ours runs into, no recipient ends', { timeout: 60_000 }, async () => {
+  for (const fault of ['servfail', 'refused', 'timeout', 'cut', 'garbage', 'wrong-id'] as const) {
+    const zone = {
+      'a.test': { MX: ['10 mx0.good.test'], fault },
+      'b.test': { MX: ['10 mx.b.test'] },
+      'mx.b.test': { A: ['127.0.3.1'], fault },
+    };
+    const { relay } = await startRig({ zone });
+    for (const to of ['u@a.test', 'u@b.test']) {
+      expect(await relay.send(to), `${fault}, ${to}`).toMatchObject([{ kind: 'delayed', reply: { status: '4.4.3' } }]);
+    }
+  }
 });

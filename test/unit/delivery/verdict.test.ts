@@ -20,8 +20,10 @@ import type { FinalReply, Outcome } from '../../../src/smtp/outcome.ts';
 
 const SESSION: readonly SessionStage[] = ['greeting', 'EHLO', 'STARTTLS', 'AUTH', 'RSET'];
 const MESSAGE: readonly MessageStage[] = ['MAIL', 'RCPT', 'DATA', 'content', 'dot'];
-const SOUND: Standing = { tls: 'on' };
-const TLS_FAILED: Standing = { tls: 'failed' };
+const SOUND: Standing = { tls: 'on', upstream: false };
+const TLS_FAILED: Standing = { tls: 'failed', upstream: false };
+const IN_CLEAR: Standing = { tls: 'off', upstream: false };
+const UPSTREAM: Standing = { tls: 'on', upstream: true };
 
 const isSession = (stage: Stage): stage is SessionStage => (SESSION as readonly Stage[]).includes(stage);
 const judge = (stage: SessionStage | MessageStage, reply: RemoteReply, standing: Standing): Verdict =>
@@ -169,6 +171,41 @@ test('nothing that is said in clear, where the TLS that was offered had failed, 
       if (reply.code >= 500) expect(verdict).toMatchObject({ about: 'us', kind: 'delayed', tryNext: true });
     }),
   );
+});
+
+const aboutSession = [500, 502, 503, 530, 534, 535, 538];
+
+test.each((['MAIL', 'RCPT', 'DATA'] as const).flatMap((stage) => aboutSession.map((code) => [stage, code] as const)))(
+  '%s answered %i is about the session: another host, and later',
+  (stage, code) => {
+    const verdict = judgeReply(stage, parse(`${code} 5.7.0 No`), SOUND);
+    expect(verdict).toMatchObject({ about: 'us', kind: 'delayed', tryNext: true, pace: 'alive', refusal: true });
+  },
+);
+
+test.each<readonly [string, Standing, 'us' | 'message']>([
+  ['550 5.1.1 No such user', SOUND, 'message'],
+  ['550 5.7.1 Spam', SOUND, 'message'],
+  ['552 5.3.4 Message size exceeds fixed limit', UPSTREAM, 'message'],
+  ['550 5.2.1 Mailbox disabled', UPSTREAM, 'message'],
+  ['521 5.3.2 Host does not accept mail', SOUND, 'message'],
+  ['554 5.7.1 Relay access denied', SOUND, 'message'],
+  ['554 5.7.1 Relay access denied', UPSTREAM, 'us'],
+  ['550 5.7.64 TenantAttribution; Relay Access Denied', UPSTREAM, 'us'],
+  ['550 relay not permitted', UPSTREAM, 'us'],
+  ['553 5.7.1 Sender address rejected: not logged in', UPSTREAM, 'us'],
+  ['550 5.7.60 Client does not have permissions to send as this sender', UPSTREAM, 'message'],
+  ['550 5.7.10 Encryption needed', SOUND, 'us'],
+  ['554 5.7.1 Use STARTTLS', IN_CLEAR, 'us'],
+  ['554 5.7.1 Use STARTTLS', SOUND, 'message'],
+  ['550 5.4.5 Daily user sending limit exceeded', SOUND, 'us'],
+  ['550 5.3.1 Mail system full', SOUND, 'us'],
+  ['550 5.7.1 Daily SMTP relay sending limit exceeded for this customer', UPSTREAM, 'us'],
+  ['550 5.1.90 You have reached your daily limit for message recipients', UPSTREAM, 'us'],
+  ['550 user@host has exceeded the max defers and failures per hour', UPSTREAM, 'us'],
+  ['550 5.1.1 mailbox limit exceeded', UPSTREAM, 'message'],
+])('%j to RCPT, %j, is about %s', (line, standing, about) => {
+  expect(judgeReply('RCPT', parse(line), standing)).toMatchObject({ about, kind: about === 'us' ? 'delayed' : 'failed' });
 });
 
 test('greylisting says nothing about TLS', () => {
