@@ -18,7 +18,13 @@ export type ParsedMailbox = {
 /** Why a text is no address list that all read alike; 'syntax' where there is no better word. */
 export type AddressProblem = 'syntax' | 'not closed' | 'comma' | 'colon' | 'route' | 'at sign' | 'parenthesis' | 'look-alike';
 
-type Token = { readonly kind: 'atom' | 'quoted' | 'literal' | 'special'; readonly text: string; readonly start: number };
+type Token = {
+  readonly kind: 'atom' | 'quoted' | 'literal' | 'special';
+  readonly text: string;
+  readonly start: number;
+  /** What stood directly before it, and was dropped. */
+  readonly after: 'nothing' | 'blank' | 'comment';
+};
 
 /** Empty lists give no mailbox. */
 export function parseAddressList(text: string): readonly ParsedMailbox[] | AddressProblem {
@@ -39,7 +45,7 @@ export function parseAddressList(text: string): readonly ParsedMailbox[] | Addre
       }
       start = i + 1;
     } else if (special === ':') return 'colon';
-    else if (special === ')') return 'parenthesis';
+    else if (special === ')' || special === ']') return 'parenthesis';
     else if (special !== undefined && special !== '@' && special !== '.') return 'syntax';
   }
   return mailboxes;
@@ -93,6 +99,8 @@ const isProblem = (text: string): text is AddressProblem => !text.includes('@');
 function parseAddrSpec(tokens: readonly Token[]): string {
   const at = tokens.findIndex((_, i) => specialAt(tokens, i) === '@');
   if (at < 1 || at === tokens.length - 1) return 'syntax';
+  // A comment within an address: some read what stands behind it.
+  if (tokens.some(({ after }, i) => i > 0 && after === 'comment')) return 'syntax';
   const localPart = joinWords(tokens.slice(0, at), true);
   const domain = joinWords(tokens.slice(at + 1), false);
   if (localPart === undefined || domain === undefined) return 'syntax';
@@ -111,9 +119,12 @@ function isWrittenAs(ascii: string, domain: string): boolean {
 function joinWords(tokens: readonly Token[], local: boolean): string | undefined {
   let joined = '';
   let afterWord = false;
-  for (const { kind, text } of tokens) {
+  for (const [i, { kind, text, after }] of tokens.entries()) {
     if (kind === 'special' && text !== '.') return undefined;
-    if (kind === (local ? 'literal' : 'quoted') || /[\x00-\x1f\x7f]/.test(text)) return undefined;
+    // Some read only the word before the @, or a literal that is a part of something else.
+    if (local && i > 0 && after === 'blank') return undefined;
+    if (kind === 'literal' && (tokens.length > 1 || !/^\[[\w.:-]*\]$/.test(text))) return undefined;
+    if (kind === (local ? 'literal' : 'quoted') || (kind === 'quoted' ? CONTROL : NOT_IN_ATOMS).test(text)) return undefined;
     if (kind !== 'special' && afterWord) return undefined;
     if (kind === 'special' && !afterWord && !local) return undefined;
     joined += text;
@@ -122,38 +133,48 @@ function joinWords(tokens: readonly Token[], local: boolean): string | undefined
   return !local && !afterWord ? undefined : joined;
 }
 
-const SPECIALS = '<>@,;:.)';
+const CONTROL = /[\x00-\x1f\x7f]/;
+const NOT_IN_ATOMS = /[\x00-\x1f\x7f\\]/;
+const SPECIALS = '<>@,;:.)]';
 const ENDS_ATOM = ` \t("[${SPECIALS}`;
 
 /** Comments and blanks are dropped. */
 function tokenize(text: string): readonly Token[] | AddressProblem {
   const tokens: Token[] = [];
   let i = 0;
+  let after: Token['after'] = 'nothing';
+  const add = (kind: Token['kind'], text: string, start: number) => {
+    tokens.push({ kind, text, start, after });
+    after = 'nothing';
+  };
   while (i < text.length) {
     const char = text[i]!;
-    if (char === ' ' || char === '\t') i++;
-    else if (char === '(') {
+    if (char === ' ' || char === '\t') {
+      if (after === 'nothing') after = 'blank';
+      i++;
+    } else if (char === '(') {
       i = skipComment(text, i);
       if (i === -1) return 'not closed';
+      after = 'comment';
     } else if (char === '"') {
       const end = endOf(text, i, '"');
       if (end === -1) return 'not closed';
-      tokens.push({ kind: 'quoted', text: text.slice(i + 1, end).replace(/\\(.)/gs, '$1'), start: i });
+      add('quoted', text.slice(i + 1, end).replace(/\\(.)/gs, '$1'), i);
       i = end + 1;
     } else if (char === '[') {
       const end = endOf(text, i, ']');
       if (end === -1) return 'not closed';
-      tokens.push({ kind: 'literal', text: text.slice(i, end + 1), start: i });
+      add('literal', text.slice(i, end + 1), i);
       i = end + 1;
     } else if (SPECIALS.includes(char)) {
-      tokens.push({ kind: 'special', text: char, start: i });
+      add('special', char, i);
       i++;
     } else {
       const start = i;
       while (i < text.length && !ENDS_ATOM.includes(text[i]!)) i++;
       // Some take the next character for a quoted one, others for what it is.
       if (text[i - 1] === '\\' && i < text.length && text[i] !== ' ' && text[i] !== '\t') return 'syntax';
-      tokens.push({ kind: 'atom', text: text.slice(start, i), start });
+      add('atom', text.slice(start, i), start);
     }
   }
   return tokens;

@@ -21,7 +21,7 @@ const PROBLEMS: Readonly<Record<AddressProblem, string>> = {
   colon: 'has a colon, as a group of addresses has, and groups are not allowed here: a name with a colon must stand in quotes',
   route: 'has a route before its address, which is not allowed here: write <user@example.org>',
   'at sign': 'has an @ that does not belong to its address: a name with an @ must stand in quotes, a user name must have none',
-  parenthesis: 'has a closing parenthesis without an opening one: such a name must stand in quotes',
+  parenthesis: 'has a closing parenthesis or bracket without an opening one: such a name must stand in quotes',
   'look-alike': 'has a domain with characters that stand for others, such as a dot or letter of full width: write the plain ones',
 };
 

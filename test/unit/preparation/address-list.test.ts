@@ -56,6 +56,12 @@ describe('RFC 5322 §3.4: address lists', () => {
     'ann b@sender.test',
     'ann\u0001@sender.test',
     ';',
+    'x.(y)ceo@bank.example',
+    'x. ceo@bank.example',
+    'ann@sender.test.[192.0.2.1]',
+    'ann@[ceo@bank.example]',
+    'app@(y)sender.test',
+    '\\ann@sender.test',
     'a\\"ceo@bank.example" <ann@sender.test>',
   ])('%j is none', (text) => {
     expect(addresses(text)).toBe('syntax');
@@ -69,7 +75,13 @@ describe('RFC 5322 §3.4: address lists', () => {
     ['at sign', 'ceo@bank.example <ann@sender.test>', 'ceo @ bank.example <ann@sender.test>', '@ <ann@sender.test>'],
     ['at sign', '=?utf-8?q?ceo@bank.example?= <ann@sender.test>', '[ceo@bank.example] <ann@sender.test>'],
     ['at sign', '"x" ceo@bank.example <ann@sender.test>', '"ceo@bank.example x"@sender.test', '"<ceo"@sender.test'],
-    ['parenthesis', 'a) ceo@bank.example <ann@sender.test>', 'Ann) <ann@sender.test>', '(a)) ann@sender.test'],
+    [
+      'parenthesis',
+      'a) ceo@bank.example <ann@sender.test>',
+      'Ann) <ann@sender.test>',
+      '(a)) ann@sender.test',
+      'x]ann@sender.test',
+    ],
     ['look-alike', 'ann@sender。test', 'ann@sender．test', 'ann@ｓender.test', 'ann@sen\u00adder.test', 'ann@sender｡test'],
     ['comma', 'Author, Ann <ann@sender.test>', 'ann@sender.test, Bo'],
   ] as const)('who reads another address in it hears of the %s', (problem, ...texts) => {
