@@ -1,23 +1,62 @@
-/** Date and Message-ID where the client wrote none: RFC 6409 §8.2, §8.3. */
+/** Date and Message-ID where the client wrote none, or none that anybody can read: RFC 6409 §8.2, §8.3. */
 import type { HeaderField } from '../signing/signing.ts';
+import type { Covered } from './brought-signatures.ts';
 import { fieldValue } from './header.ts';
+import { MAX_LINE } from './mending.ts';
 
 export type CompletionFacts = {
   readonly fields: readonly HeaderField[];
-  /** Names that another signature covers: to add one of these would break it. */
-  readonly covered: ReadonlySet<string>;
+  /** What other signatures cover: to add or replace it would break them. */
+  readonly covered: Covered;
   readonly queueId: string;
   readonly hostname: string;
   readonly now: number;
 };
 
-/** The fields to put in front; none where nothing is missing. */
-export function missingFields({ fields, covered, queueId, hostname, now }: CompletionFacts): readonly HeaderField[] {
-  const has = (name: string) => covered.has(name) || fields.some((field) => field.name === name);
-  const added: HeaderField[] = [];
-  if (!has('date')) added.push(makeField('Date', formatDate(now)));
-  if (!has('message-id')) added.push(makeField('Message-ID', `<${queueId}@${hostname}>`));
-  return added;
+export type Completed = {
+  /** The fields that stay. */
+  readonly kept: readonly HeaderField[];
+  /** The fields to put in front; none where nothing is missing. */
+  readonly added: readonly HeaderField[];
+};
+
+export function complete({ fields, covered, queueId, hostname, now }: CompletionFacts): Completed {
+  const lacks = (name: string, isValid: (value: string) => boolean) =>
+    !covered.has(name) && !fields.some((field) => field.name === name && isValid(fieldValue(field)));
+  const lacking = new Map<string, HeaderField>();
+  if (lacks('date', isDate)) lacking.set('date', makeField('Date', formatDate(now)));
+  if (lacks('message-id', isMessageId)) lacking.set('message-id', makeField('Message-ID', `<${queueId}@${hostname}>`));
+  const added = [...lacking.values()];
+  return { kept: fields.some(({ name }) => lacking.has(name)) ? fields.filter(({ name }) => !lacking.has(name)) : fields, added };
+}
+
+/** msg-id of RFC 5322 §3.6.4 and §4.5.4, with the UTF-8 of RFC 6532 §3.2 and dots wherever they are, on one line. */
+const ATOMS = "[\\w!#$%&'*+/=?^`{|}~.\\x80-\\xff-]+";
+const MESSAGE_ID = new RegExp(
+  `^(?:\\([^()]*\\)[ \\t]*)?<(?:${ATOMS}|"(?:[^"\\\\\\x00-\\x1f]|\\\\[ -~])+")@(?:${ATOMS}|\\[[!-Z^-~]*\\])>(?:[ \\t]*\\([^()]*\\))?$`,
+);
+const MAX_MESSAGE_ID = MAX_LINE - 'Message-ID: '.length;
+
+/** @param value in latin1. */
+export function isMessageId(value: string): boolean {
+  return value.length <= MAX_MESSAGE_ID && MESSAGE_ID.test(value);
+}
+
+/** date-time of RFC 5322 §3.3 and §4.3, without looking at day names and zones: those do not make it unreadable. */
+const DATE =
+  /^(?:[a-z]{2,9}\.?,? *)?([0-9]{1,2})[ -]+(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}[ -]+[0-9]{2,4} +([0-9]{1,2}) *: *([0-9]{2})(?: *: *([0-9]{2}))?(?: +[^ ].*)?$/i;
+const MAX_DATE = 200;
+
+/** @param value in latin1. */
+export function isDate(value: string): boolean {
+  if (value.length > MAX_DATE) return false;
+  const plain = value
+    .replace(/\([^()]*\)/g, ' ')
+    .replace(/\t/g, ' ')
+    .trim();
+  const [, day = '', hour = '', minute = '', second = '0'] = DATE.exec(plain) ?? [];
+  if (day === '') return false;
+  return Number(day) >= 1 && Number(day) <= 31 && Number(hour) <= 24 && Number(minute) <= 59 && Number(second) <= 60;
 }
 
 export function makeField(name: string, value: string): HeaderField {
@@ -29,12 +68,12 @@ export function formatDate(now: number): string {
   return new Date(now).toUTCString().replace('GMT', '+0000');
 }
 
-/** `<…>` of the Message-ID field, its whole value where there are no brackets, empty without the field. */
+/** `<…>` of the Message-ID field, its whole value where there are no brackets, empty without the field; no longer than a line. */
 export function messageIdOf(fields: readonly HeaderField[]): string {
   const field = fields.find(({ name }) => name === 'message-id');
   if (field === undefined) return '';
   const value = fieldValue(field);
   const open = value.indexOf('<');
   const close = value.indexOf('>', open);
-  return open === -1 || close === -1 ? value : value.slice(open, close + 1);
+  return (open === -1 || close === -1 ? value : value.slice(open, close + 1)).slice(0, MAX_LINE);
 }

@@ -1,29 +1,39 @@
 /** A header section cut into its fields: RFC 5322 §2.2, every byte kept. */
-import { type HeaderField, parseTags } from '../signing/signing.ts';
+import type { HeaderField } from '../signing/signing.ts';
+import { isBlank, MAX_LINE } from './mending.ts';
 
 export type HeaderSection = {
   readonly fields: readonly HeaderField[];
   /** Number of the first line that is no field, from 1; undefined where all are. */
   readonly brokenLine?: number;
+  /** A field has a form that not every server takes: `mendField` has work. */
+  readonly mendable: boolean;
 };
 
 /** Printable ASCII but the colon, then perhaps blanks: RFC 5322 §2.2, §4.5. */
 const FIELD_NAME = /^[!-9;-~]+[ \t]*$/;
+const MAX_LINE_WITH_END = MAX_LINE + 2;
 
 /** @param section lines that all end with CRLF. Takes linear time. */
 export function parseHeader(section: Buffer): HeaderSection {
   const text = section.toString('latin1');
   const fields: HeaderField[] = [];
+  let mendable = false;
   let start = 0;
   while (start < text.length) {
     let end = text.indexOf('\r\n', start) + 2;
     const name = text.slice(start, colonIn(text, start, end));
-    if (end === 1 || !FIELD_NAME.test(name)) return { fields, brokenLine: linesIn(text, start) + 1 };
-    while (isBlank(text.charCodeAt(end))) end = text.indexOf('\r\n', end) + 2;
+    if (end === 1 || !FIELD_NAME.test(name)) return { fields, brokenLine: linesIn(text, start) + 1, mendable };
+    if (end - start > MAX_LINE_WITH_END || isBlank(name, name.length - 1)) mendable = true;
+    while (isBlank(text, end)) {
+      const next = text.indexOf('\r\n', end) + 2;
+      if (next - end > MAX_LINE_WITH_END || isBlank(text, next - 3)) mendable = true;
+      end = next;
+    }
     fields.push({ name: name.trimEnd().toLowerCase(), raw: section.subarray(start, end) });
     start = end;
   }
-  return { fields };
+  return { fields, mendable };
 }
 
 /** The colon of the line, or the line's end: then the name has a CR in it and is none. */
@@ -38,24 +48,10 @@ function linesIn(text: string, end: number): number {
   return lines;
 }
 
-function isBlank(code: number): boolean {
-  return code === 32 || code === 9;
-}
-
 /** The value without folds and blanks around it. @param encoding utf8 where people's names or addresses may stand in it. */
 export function fieldValue(field: HeaderField, encoding: 'latin1' | 'utf8' = 'latin1'): string {
   return field.raw
     .toString(encoding, field.raw.indexOf(0x3a) + 1)
     .replaceAll('\r\n', '')
     .trim();
-}
-
-/** Names that the signatures of others cover, lower case: those fields stay as they are. RFC 6376 §3.5, RFC 8617 §4.1.2 */
-export function coveredNames(fields: readonly HeaderField[]): Set<string> {
-  const covered = new Set<string>();
-  for (const field of fields) {
-    if (field.name !== 'dkim-signature' && field.name !== 'arc-message-signature') continue;
-    for (const name of parseTags(fieldValue(field)).get('h')?.split(':') ?? []) covered.add(name.toLowerCase());
-  }
-  return covered;
 }

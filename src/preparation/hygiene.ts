@@ -1,7 +1,8 @@
 /** What a header must look like before it leaves: RFC 5322 §3.6, RFC 6409 §8, and loops by RFC 5321 §6.3. */
 import type { HeaderField } from '../signing/signing.ts';
 import { Refusal } from '../smtp/reply.ts';
-import { coveredNames, type HeaderSection } from './header.ts';
+import type { Covered } from './brought-signatures.ts';
+import type { HeaderSection } from './header.ts';
 
 /**
  * At most one of each, and of each field that describes the content (RFC 5322 §3.6, RFC 2045 §3): receivers return mail with two,
@@ -74,9 +75,23 @@ function isOurMark({ raw }: HeaderField, hostname: string): boolean {
   return text.includes(` by ${hostname.toLowerCase()} `);
 }
 
-/** The fields that stay, and what the signatures of others forbid to touch. */
-export function withoutRemoved(fields: readonly HeaderField[]): { kept: readonly HeaderField[]; covered: ReadonlySet<string> } {
-  const covered = coveredNames(fields);
-  const leaves = ({ name }: HeaderField) => REMOVED.has(name) && !covered.has(name);
-  return { kept: fields.some(leaves) ? fields.filter((field) => !leaves(field)) : fields, covered };
+/** The fields that stay: hidden recipients leave with the mail only where a signature covers them. */
+export function withoutRemoved(fields: readonly HeaderField[], covered: Covered): readonly HeaderField[] {
+  if (!fields.some(({ name }) => REMOVED.has(name))) return fields;
+  const held = coveredFields(fields, covered);
+  return fields.filter((field) => !REMOVED.has(field.name) || held.has(field));
+}
+
+/** Equal names count from the bottom up. */
+export function coveredFields(fields: readonly HeaderField[], covered: Covered): ReadonlySet<HeaderField> {
+  const left = new Map(covered);
+  const held = new Set<HeaderField>();
+  for (let i = fields.length - 1; i >= 0 && left.size > 0; i--) {
+    const field = fields[i]!;
+    const count = left.get(field.name) ?? 0;
+    if (count === 0) continue;
+    held.add(field);
+    left.set(field.name, count - 1);
+  }
+  return held;
 }

@@ -2,10 +2,11 @@
 import { isAscii } from 'node:buffer';
 import { createBodyHash, type Signed } from '../signing/signing.ts';
 import { Refusal } from '../smtp/reply.ts';
+import { BroughtBodies, NOTHING_COVERED } from './brought-signatures.ts';
 import { type LineSink, Lines } from './newlines.ts';
 import { Pieces } from './pieces.ts';
 import type { Preparation, PreparationOptions, PreparationRequest, Prepared } from './preparation-request.ts';
-import { type PreparedHeader, prepareHeader } from './prepared-header.ts';
+import { draftHeader, type HeaderDraft, type PreparedHeader } from './prepared-header.ts';
 import { Storage } from './storage.ts';
 
 const INLINE_LIMIT = 256 * 1024;
@@ -19,7 +20,9 @@ export class Pipeline implements Preparation, LineSink {
   readonly #head = new Pieces();
   readonly #bodyHash = createBodyHash();
   readonly #storage: Storage;
-  #header: PreparedHeader | undefined;
+  #draft: HeaderDraft | undefined;
+  /** Only where the message brought a signature. */
+  #brought: BroughtBodies | undefined;
   #arrived = 0;
   #bareNewlines = false;
   #eightBit = false;
@@ -49,7 +52,7 @@ export class Pipeline implements Preparation, LineSink {
       // Whatever else is wrong, in whatever pieces it came: a message that is too large is refused as that.
       if (this.#arrived > this.#options.maxMessageSize) throw this.#tooLarge();
       if (this.#failure !== undefined) throw this.#failure.cause;
-      const prepared = await this.#complete(this.#header!);
+      const prepared = await this.#complete(this.#draft!);
       this.#finished = true;
       return prepared;
     } catch (error) {
@@ -78,21 +81,20 @@ export class Pipeline implements Preparation, LineSink {
     const pieces = this.#head.take();
     try {
       const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
-      this.#header = prepareHeader(bytes, this.#request, this.#options);
+      this.#draft = draftHeader(bytes, this.#request, this.#options);
+      this.#storage.reserve(bytes.length);
     } catch (error) {
       this.#fail(error);
       return;
     }
-    this.#storage.add(this.#header.section);
+    if (this.#draft.brought.length > 0) this.#brought = new BroughtBodies(this.#draft.brought);
     if (separated) this.#storage.add(SEPARATOR);
-    if (!this.#header.ascii && !this.#request.envelope.smtpUtf8) {
-      this.#options.warn?.('eightBitHeader', { queueId: this.#request.queueId });
-    }
   }
 
   body(piece: Buffer): void {
     if (this.#failure !== undefined) return;
     this.#bodyHash.update(piece);
+    this.#brought?.update(piece);
     this.#eightBit ||= !isAscii(piece);
     this.#storage.add(piece);
   }
@@ -105,8 +107,13 @@ export class Pipeline implements Preparation, LineSink {
     this.#bareNewlines = true;
   }
 
-  async #complete(header: PreparedHeader): Promise<Prepared> {
-    const signing = this.#sign(header);
+  async #complete(draft: HeaderDraft): Promise<Prepared> {
+    const bodyHash = this.#bodyHash.digest();
+    const header = draft.finish(this.#brought?.covered(bodyHash) ?? NOTHING_COVERED);
+    if (!header.ascii && !this.#request.envelope.smtpUtf8) {
+      this.#options.warn?.('eightBitHeader', { queueId: this.#request.queueId });
+    }
+    const signing = this.#sign(draft.fromDomain, header, bodyHash);
     const content = await this.#storage.finish(signing.then((signed) => prefixOf(header, signed)));
     const prefix = content.kind === 'inline' ? content.bytes.length - this.#storage.length : content.prefix.length;
     return {
@@ -120,10 +127,9 @@ export class Pipeline implements Preparation, LineSink {
     };
   }
 
-  async #sign({ fromDomain, added, kept }: PreparedHeader): Promise<Signed> {
+  async #sign(fromDomain: string, { added, kept }: PreparedHeader, bodyHash: string): Promise<Signed> {
     const { sign = true, now } = this.#request;
     if (!sign) return UNSIGNED;
-    const bodyHash = this.#bodyHash.digest();
     return this.#options.signer.sign({ fromDomain, fields: [...added, ...kept], bodyHash, now });
   }
 
@@ -154,6 +160,6 @@ export class Pipeline implements Preparation, LineSink {
 }
 
 /** Received above the signature: it is written by a server, not by the author, and no signature covers it. */
-function prefixOf({ received, added }: PreparedHeader, { header }: Signed): Buffer {
-  return Buffer.concat([Buffer.from(received, 'latin1'), header, ...added.map(({ raw }) => raw)]);
+function prefixOf({ received, added, section }: PreparedHeader, { header }: Signed): readonly Buffer[] {
+  return [Buffer.from(received, 'latin1'), header, ...added.map(({ raw }) => raw), section];
 }

@@ -1,4 +1,4 @@
-/** Where the normalised bytes of a message wait: in memory while they are few, in a spool file when they are many. */
+/** Where the normalised bytes of a body wait: in memory while they are few, in a spool file when they are many. */
 import type { Content, Spool, SpoolWriter } from '../store/store.ts';
 import { Pieces } from './pieces.ts';
 import { Spooling } from './spooling.ts';
@@ -14,6 +14,7 @@ export class Storage {
   readonly #pieces = new Pieces();
   #spooling: Spooling | undefined;
   #length = 0;
+  #reserved = 0;
 
   constructor(options: StorageOptions) {
     this.#options = options;
@@ -29,6 +30,11 @@ export class Storage {
     return this.#spooling?.busy;
   }
 
+  /** Room that other parts of the message take: they count for what is kept in memory, though they come with `finish`. */
+  reserve(bytes: number): void {
+    this.#reserved += bytes;
+  }
+
   add(piece: Buffer): void {
     this.#length += piece.length;
     if (this.#spooling !== undefined) {
@@ -36,20 +42,20 @@ export class Storage {
       return;
     }
     this.#pieces.add(piece);
-    if (this.#length <= this.#options.inlineLimit) return;
+    if (this.#reserved + this.#length <= this.#options.inlineLimit) return;
     this.#spooling = new Spooling(this.#options.createSpool);
     for (const held of this.#pieces.take()) this.#spooling.write(held);
   }
 
-  /** Ends the data. The prefix may be made meanwhile; a failure to make it comes before one to write. */
-  async finish(making: Promise<Buffer>): Promise<Content> {
-    if (this.#spooling === undefined) return { kind: 'inline', bytes: joined([await making, ...this.#pieces.take()]) };
+  /** Ends the data. What goes in front may be made meanwhile; a failure to make it comes before one to write. */
+  async finish(making: Promise<readonly Buffer[]>): Promise<Content> {
+    if (this.#spooling === undefined) return { kind: 'inline', bytes: joined([...(await making), ...this.#pieces.take()]) };
     const [prefix, written] = await Promise.allSettled([making, this.#spooling.finish()]);
     if (prefix.status === 'rejected') throw prefix.reason;
     if (written.status === 'rejected') throw written.reason;
     const { spool, writer } = written.value;
     writers.set(spool, writer);
-    return { kind: 'spooled', prefix: joined([prefix.value]), spool };
+    return { kind: 'spooled', prefix: joined(prefix.value), spool };
   }
 
   /** Forgets everything, on disk too. Resolves when it is gone. */

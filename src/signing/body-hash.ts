@@ -1,8 +1,8 @@
-/** The body hash of RFC 6376 §3.7 over the relaxed form of §3.4.4, made in one pass while the body arrives. */
+/** The body hash of RFC 6376 §3.7 over the relaxed form of §3.4.4 or the simple one of §3.4.3, made in one pass while the body arrives. */
 import { createHash } from 'node:crypto';
 import { collapse, needsCollapse } from './relaxed-body.ts';
 
-/** SHA-256 of a relaxed body. The chunks hold CRLF only, never a bare CR or LF; they may be cut anywhere. */
+/** SHA-256 of a body in one form. The chunks hold CRLF only, never a bare CR or LF; they may be cut anywhere. */
 export type BodyHash = {
   update(chunk: Uint8Array): void;
   /** @returns base64; ends the hash. */
@@ -17,8 +17,69 @@ const NO_BYTES = Buffer.alloc(0);
 /** Empty lines are hashed in blocks: half a million of them must not cost half a million calls. */
 const NEWLINES_PER_BLOCK = 4096;
 
-export function createBodyHash(): BodyHash {
-  return new RelaxedBodyHash();
+/** What of a body is hashed. */
+export type BodyForm = {
+  readonly canonicalization: 'relaxed' | 'simple';
+  /** Octets of the canonical body that count, from its beginning: `l=`. Absent: all. */
+  readonly limit?: number;
+};
+
+export function createBodyHash({ canonicalization, limit }: BodyForm = { canonicalization: 'relaxed' }): BodyHash {
+  const hash = limit === undefined ? createHash('sha256') : new LimitedHash(limit);
+  return canonicalization === 'relaxed' ? new RelaxedBodyHash(hash) : new SimpleBodyHash(hash);
+}
+
+type Sink = { update(bytes: Buffer): unknown; digest(encoding: 'base64'): string };
+
+/** Hashes the first octets and forgets the rest. */
+class LimitedHash implements Sink {
+  readonly #hash = createHash('sha256');
+  #left: number;
+
+  constructor(limit: number) {
+    this.#left = limit;
+  }
+
+  update(bytes: Buffer): void {
+    if (this.#left === 0) return;
+    const taken = bytes.length <= this.#left ? bytes : bytes.subarray(0, this.#left);
+    this.#left -= taken.length;
+    this.#hash.update(taken);
+  }
+
+  digest(encoding: 'base64'): string {
+    return this.#hash.digest(encoding);
+  }
+}
+
+/** Only the empty lines at the end are left out; they are held back as a count of octets. */
+class SimpleBodyHash implements BodyHash {
+  readonly #hash: Sink;
+  #held = 0;
+
+  constructor(hash: Sink) {
+    this.#hash = hash;
+  }
+
+  update(input: Uint8Array): void {
+    const chunk = bufferOf(input);
+    let end = chunk.length;
+    while (end > 0 && (chunk[end - 1] === CR || chunk[end - 1] === LF)) end--;
+    if (end > 0) {
+      // What is held began with a CR: CR and LF stand side by side only.
+      for (; this.#held > 0; this.#held -= Math.min(this.#held, 2 * NEWLINES_PER_BLOCK)) {
+        this.#hash.update(Buffer.alloc(Math.min(this.#held, 2 * NEWLINES_PER_BLOCK), '\r\n'));
+      }
+      this.#hash.update(end === chunk.length ? chunk : chunk.subarray(0, end));
+    }
+    this.#held += chunk.length - end;
+  }
+
+  digest(): string {
+    // Even a body that is empty ends with one CRLF: RFC 6376 §3.4.3
+    this.#hash.update(NEWLINE);
+    return this.#hash.digest('base64');
+  }
 }
 
 /**
@@ -26,15 +87,19 @@ export function createBodyHash(): BodyHash {
  * without a copy where a chunk is in relaxed form already.
  */
 class RelaxedBodyHash implements BodyHash {
-  readonly #hash = createHash('sha256');
+  readonly #hash: Sink;
   #scratch = NO_BYTES;
   #newlines = 0;
   #space = false;
   #cr = false;
   #empty = true;
 
+  constructor(hash: Sink) {
+    this.#hash = hash;
+  }
+
   update(input: Uint8Array): void {
-    const chunk = Buffer.isBuffer(input) ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+    const chunk = bufferOf(input);
     const start = this.#resume(chunk);
     if (start === chunk.length) return;
     const { end, newlines } = this.#trim(chunk, start);
@@ -107,6 +172,10 @@ class RelaxedBodyHash implements BodyHash {
     if (this.#scratch.length < bytes.length) this.#scratch = Buffer.allocUnsafe(bytes.length);
     this.#hash.update(this.#scratch.subarray(0, collapse(bytes, this.#scratch)));
   }
+}
+
+function bufferOf(input: Uint8Array): Buffer {
+  return Buffer.isBuffer(input) ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength);
 }
 
 function skipBlanks(chunk: Buffer, start: number, end: number): number {

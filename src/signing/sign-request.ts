@@ -29,8 +29,8 @@ export type Signed = {
 
 export type Signer = {
   /**
-   * Signs with every key of the From domain, or of the nearest parent that has one. No signature where the message carries an
-   * aligned one already, or where there is no key.
+   * Signs with every key of the From domain, or of the nearest parent that has one, beside whatever signatures are there: RFC
+   * 6376 §4.2 foresees several, and whether another one verifies is known to its verifiers alone. No signature without a key.
    * @throws Refusal 550 5.7.20 without a key, by `noKey: refuse`. Any other error (a broken key, a failing store) is ours: 451.
    */
   sign(request: SignRequest): Promise<Signed>;

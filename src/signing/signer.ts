@@ -4,9 +4,8 @@ import { createCache } from '../system/cache.ts';
 import { HOUR } from '../system/clock.ts';
 import { signedHeader } from './header-hash.ts';
 import { createKeyRing } from './key-ring.ts';
-import type { HeaderField, NoKey, Signed, Signer, SignerOptions, SignRequest } from './sign-request.ts';
+import type { NoKey, Signed, Signer, SignerOptions } from './sign-request.ts';
 import { makeSignature, signatureTags } from './signature.ts';
-import { parseTags } from './tags.ts';
 
 const NOTHING: Signed = { header: Buffer.alloc(0), signatures: [] };
 
@@ -29,10 +28,11 @@ export function createSigner(options: SignerOptions): Signer & { reload(changes:
 
   return {
     async sign(request) {
-      if (mustStayAsItIs(request)) return NOTHING;
       const found = ring.keysFor(request.fromDomain);
       const keys = found instanceof Promise ? await found : found;
       if (keys.length === 0) return unsigned(request.fromDomain);
+      // With a second From ours would vouch for the wrong one.
+      if (request.fields.filter(({ name }) => name === 'from').length !== 1) return NOTHING;
       const header = signedHeader(request.fields);
       const tags = signatureTags({ header, bodyHash: request.bodyHash, now: request.now });
       const made = await Promise.all(keys.map((key) => makeSignature(key, header.canonical, tags)));
@@ -43,23 +43,4 @@ export function createSigner(options: SignerOptions): Signer & { reload(changes:
     },
     forget: () => ring.forget(),
   };
-}
-
-/** An aligned signature is enough, and a second From would make ours vouch for the wrong one. */
-function mustStayAsItIs({ fields, fromDomain }: SignRequest): boolean {
-  let authors = 0;
-  for (const field of fields) {
-    if (field.name === 'from') authors++;
-    else if (field.name === 'dkim-signature' && isAligned(field, fromDomain)) return true;
-  }
-  return authors !== 1;
-}
-
-/** Relaxed alignment: RFC 7489 §3.1.1, without a list of public suffixes (nobody can sign for one). */
-function isAligned(field: HeaderField, fromDomain: string): boolean {
-  const domain = parseTags(field.raw.toString('latin1', field.raw.indexOf(0x3a) + 1))
-    .get('d')
-    ?.toLowerCase();
-  if (domain === undefined || domain === '') return false;
-  return domain === fromDomain || fromDomain.endsWith(`.${domain}`) || domain.endsWith(`.${fromDomain}`);
 }

@@ -1,5 +1,5 @@
 /** The front door of signing: our own DKIM-Signature (RFC 6376, 8463), its keys, their records, their rotation. */
-export { type BodyHash, createBodyHash } from './body-hash.ts';
+export { type BodyForm, type BodyHash, createBodyHash } from './body-hash.ts';
 export { createDkimKeys, importDkimKey } from './keys.ts';
 export { checkPublished, type DkimRecord, dkimRecord, zoneLine } from './record.ts';
 export { type RotationOptions, startRotation } from './rotation.ts';

@@ -19,7 +19,7 @@ export type RecipientState =
 export const ENDED_STATES: readonly RecipientState[] = ['relayed', 'failed', 'expired', 'removed'];
 
 /**
- * The bytes that leave: `prefix` (what we put in front: Received, DKIM-Signature, added fields) and the normalised rest.
+ * The bytes that leave: `prefix` (what we put in front: Received, DKIM-Signature, added fields; then the header) and the normalised body.
  * `inline` holds both in one buffer that owns its memory (never a slice of a pool: it is transferred to another thread).
  * `spooled` names a body that was streamed to disk before; only its prefix is in memory.
  */

@@ -9,9 +9,13 @@ import { MalformedReply, type RemoteReply, ReplyReader } from '../../src/deliver
 import { judgeReply, judgeSession } from '../../src/delivery/verdict.ts';
 import { parseAddressList } from '../../src/preparation/address-list.ts';
 import { authorOf } from '../../src/preparation/author.ts';
+import { BroughtBodies, broughtSignatures } from '../../src/preparation/brought-signatures.ts';
+import { complete } from '../../src/preparation/completion.ts';
 import { parseHeader } from '../../src/preparation/header.ts';
 import { findings, loopIn, withoutRemoved } from '../../src/preparation/hygiene.ts';
+import { mendField } from '../../src/preparation/mending.ts';
 import { Lines } from '../../src/preparation/newlines.ts';
+import { relaxField } from '../../src/signing/header-hash.ts';
 import { parseMailbox, parsePath } from '../../src/smtp/address.ts';
 import { formatReply, Refusal } from '../../src/smtp/reply.ts';
 import { decodeXtext, encodeXtext } from '../../src/smtp/xtext.ts';
@@ -94,7 +98,14 @@ function headers(input: Buffer): string {
   const section = parseHeader(header);
   if (section.brokenLine === undefined) assert.ok(Buffer.concat(section.fields.map(({ raw }) => raw)).equals(header));
   for (const { name } of section.fields) assert.match(name, /^[!-9;-~]+$/);
-  withoutRemoved(section.fields);
+  const brought = new BroughtBodies(broughtSignatures(section.fields, 0));
+  withoutRemoved(section.fields, brought.covered(''));
+  complete({ fields: section.fields, covered: new Map(), queueId: 'a', hostname: 'b.test', now: 0 });
+  for (const field of section.fields) {
+    const mended = mendField(field);
+    assert.equal(relaxField(mended), relaxField(field));
+    assert.doesNotMatch(mended.raw.toString('latin1'), /\n[ \t]*\r/);
+  }
   loopIn(section.fields, 'relay.example.net', 50);
   const found = findings(section).map(({ refusal: { reply } }) => reply.text.replace(/\d+/, 'N'));
   const author = section.fields.length === 0 ? '' : refusalOr(() => `${authorOf(section.fields, '').from.length > 1}`);

@@ -1,4 +1,4 @@
-/** Mail that was signed before it came to us: not a byte of it changes, and its signature verifies as before. RFC 6376 §6. */
+/** Mail that was signed before it came to us: not a byte of it changes, its signature verifies as before, and ours beside it. RFC 6376 §6. */
 import { describe, expect, test } from 'vitest';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
 import type { DkimKey } from '../../src/store/store.ts';
@@ -52,19 +52,18 @@ const foreignSigning = (canonicalization: ForeignSigning['canonicalization'], [r
 async function judge(
   signed: readonly Buffer[],
   verify: (messages: readonly Buffer[]) => Promise<readonly (readonly string[])[]>,
-  ourCount: number,
 ) {
   const results = await Promise.all(signed.map((message) => throughUs(message)));
   for (const [i, { bytes, prepared }] of results.entries()) {
     expect(bytes.subarray(-signed[i]!.length).equals(signed[i]!)).toBe(true);
-    expect(prepared.signatures).toHaveLength(ourCount);
+    expect(prepared.signatures).toHaveLength(ours.length);
   }
   const before = await verify(signed);
   const after = await verify(results.map(({ bytes }) => bytes));
   for (const [i, verdicts] of after.entries()) {
-    expect(verdicts.slice(ourCount)).toEqual(before[i]);
-    expect(verdicts.slice(0, ourCount)).toEqual(
-      ours.slice(0, ourCount).map(({ algorithm, selector }) => `${algorithm} sender.test ${selector} pass`),
+    expect(verdicts.slice(ours.length)).toEqual(before[i]);
+    expect(verdicts.slice(0, ours.length)).toEqual(
+      ours.map(({ algorithm, selector }) => `${algorithm} sender.test ${selector} pass`),
     );
   }
   return before.filter((verdicts) => verdicts.every((verdict) => verdict.endsWith(' pass'))).length;
@@ -75,26 +74,26 @@ const byDkimpy = (messages: readonly Buffer[]) => verifyAllByDkimpy(messages, re
 
 describe.each(CANONICALIZATIONS)('signed %s', { timeout: 120_000 }, (canonicalization) => {
   test.each([
-    ['aligned, so that we add no signature', aligned, 0],
-    ['by another domain, so that ours goes on top', foreign, 2],
-  ] as const)('by mailauth, %s', async (_, keys, ourCount) => {
+    ['for the domain of the author', aligned],
+    ['for another domain', foreign],
+  ] as const)('by mailauth, %s', async (_, keys) => {
     const options = foreignSigning(canonicalization, keys);
     const signed = await Promise.all(
       whole.map(async ({ content }) => Buffer.concat([await signByMailauth(content, options), content])),
     );
-    expect(await judge(signed, byMailauth, ourCount)).toBe(whole.length);
+    expect(await judge(signed, byMailauth)).toBe(whole.length);
   });
 
   test.skipIf(!dkimpyPresent()).each([
-    ['aligned, so that we add no signature', aligned, 0],
-    ['by another domain, so that ours goes on top', foreign, 2],
-  ] as const)('by dkimpy, %s', async (_, keys, ourCount) => {
+    ['for the domain of the author', aligned],
+    ['for another domain', foreign],
+  ] as const)('by dkimpy, %s', async (_, keys) => {
     const fields = await signAllByDkimpy(
       whole.map(({ content }) => content),
       foreignSigning(canonicalization, keys),
     );
     const signed = whole.map(({ content }, i) => Buffer.concat([fields[i]!, content]));
-    expect(await judge(signed, byDkimpy, ourCount)).toBe(whole.length);
+    expect(await judge(signed, byDkimpy)).toBe(whole.length);
   });
 });
 

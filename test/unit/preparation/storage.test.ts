@@ -6,7 +6,8 @@ import { createPreparation, discard, type PreparationOptions } from '../../../sr
 import type { SpoolWriter } from '../../../src/store/store.ts';
 import { bytesOf, HOSTNAME, MemorySpools, NOW, prepare, refusalOf, signerWith } from '../../support/prepare.ts';
 
-const HEADER = 'From: ann@sender.test\r\nDate: x\r\nMessage-ID: <m@sender.test>\r\nBcc: b@x.test\r\n\r\n';
+const HEADER =
+  'From: ann@sender.test\r\nDate: Sat, 21 Nov 2026 09:00:00 +0000\r\nMessage-ID: <m@sender.test>\r\nBcc: b@x.test\r\n\r\n';
 const LINE = `${'QUJD'.repeat(19)}\r\n`;
 const message = (size: number) => Buffer.from(HEADER + LINE.repeat(Math.ceil(size / LINE.length)));
 
