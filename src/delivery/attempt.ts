@@ -229,7 +229,7 @@ class Conversation {
 
 /** What the attempt says about the host set: one host that takes mail is enough. */
 export function effectOf(results: readonly Result[]): { effect: PaceEffect; reason: string } {
-  for (const effect of ['clean', 'block', 'slow', 'alive'] as const) {
+  for (const effect of ['clean', 'block', 'slow', 'sender', 'alive'] as const) {
     const result = results.find(({ verdict }) => verdict.pace === effect);
     if (result !== undefined) return { effect, reason: result.verdict.reply.text };
   }

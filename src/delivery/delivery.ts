@@ -102,7 +102,9 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     const lookUp = pacing.lookUp(destination);
     const found = await planFor(message, address, plan).finally(() => pacing.lookedUp(lookUp));
     if ('kind' in found) return all(found);
-    const place = signal.aborted ? stopped() : await pacing.enter({ key: found.key, lookUp, signal });
+    const place = signal.aborted
+      ? stopped()
+      : await pacing.enter({ key: found.key, lookUp, sender: message.reversePath, signal });
     if ('verdict' in place) return all(place.verdict, place.notBefore);
     started = performance.now();
     let results: readonly Result[] = [];

@@ -1,7 +1,7 @@
 /**
  * How much one MX host set gets at a time: behaviour rule 17. It starts with two sessions, gains one with each clean delivery,
  * halves when the hosts ask for less, and rests after a failure: a minute at first, doubling to an hour. After a rest one
- * attempt goes first.
+ * attempt goes first. A sender that the hosts refuse rests alone.
  */
 import { type Clock, HOUR, MINUTE } from '../system/clock.ts';
 import type { PaceEffect } from './verdict.ts';
@@ -13,13 +13,15 @@ export type PaceState = {
   readonly failures: number;
   /** Milliseconds since the epoch; in the past: open. */
   readonly blockedUntil: number;
-  /** Requests for less in a row. */
+  /** Requests for less, and senders refused, in a row. */
   readonly slowed: number;
 };
 
 export const START: PaceState = { limit: 2, failures: 0, blockedUntil: 0, slowed: 0 };
 
 const MAX_REST = HOUR;
+/** Senders remembered of one set; the oldest is forgotten, and tried earlier than it might be. */
+const MAX_SENDERS = 100;
 /** The attempt that was asked for, and the next. */
 const ROOM_LIFTED = 2;
 /** So many in a row are more than bad luck of single messages. */
@@ -30,7 +32,7 @@ const REST_WHEN_SLOWED = MINUTE;
  * No rest is longer than an hour: one that seems to be was begun by a clock that has been set back, and is over. It would stop
  * good mail for as long as the clock had been wrong.
  */
-export function isResting({ blockedUntil }: PaceState, now: number): boolean {
+export function isResting({ blockedUntil }: Pick<PaceState, 'blockedUntil'>, now: number): boolean {
   return blockedUntil > now && blockedUntil <= now + MAX_REST;
 }
 
@@ -55,13 +57,19 @@ export function paced(state: PaceState, effect: PaceEffect, { now, max }: { now:
         blockedUntil: Math.max(resting ? state.blockedUntil : 0, now + REST_WHEN_SLOWED),
       };
     }
+    case 'sender': {
+      const answering = resting ? state : { ...state, failures: 0 };
+      if (slowed + 1 < SLOWED_TO_REST) return { ...answering, slowed: slowed + 1 };
+      // So many senders are refused for what we are, not for what each of them is.
+      return { ...answering, slowed: 0, blockedUntil: Math.max(resting ? state.blockedUntil : 0, now + REST_WHEN_SLOWED) };
+    }
     case 'block':
       // Sessions that were under way together fail together: that is one failure.
       if (resting) return state;
       return {
         limit: Math.max(1, Math.floor(limit / 2)),
         failures: failures + 1,
-        blockedUntil: now + Math.min(MINUTE * 2 ** failures, MAX_REST),
+        blockedUntil: now + restAfter(failures),
         slowed: 0,
       };
     case 'alive':
@@ -71,12 +79,19 @@ export function paced(state: PaceState, effect: PaceEffect, { now, max }: { now:
   }
 }
 
+/** @param failures in a row before this one. */
+function restAfter(failures: number): number {
+  return Math.min(MINUTE * 2 ** failures, MAX_REST);
+}
+
 /**
  * The state after an attempt that the operator asked for during a rest. Where the hosts answer, the rest is over; where they do not,
  * it stands as it was: who asks often does not make it longer.
  */
 export function tried(state: PaceState, effect: PaceEffect): PaceState {
-  return effect === 'clean' || effect === 'alive' ? { ...state, failures: 0, blockedUntil: 0, slowed: 0 } : state;
+  return effect === 'clean' || effect === 'alive' || effect === 'sender'
+    ? { ...state, failures: 0, blockedUntil: 0, slowed: 0 }
+    : state;
 }
 
 /** Sessions that may run now. */
@@ -92,13 +107,22 @@ export function capacity(state: PaceState, now: number): number {
 }
 
 /**
- * A place under the limit of a host set, for one attempt. `era`: how often the set had rested when the attempt began; `asked`: the
- * operator asked for it during a rest.
+ * A place under the limit of a host set, for one attempt. `era`: how often the set had rested when the attempt began; `number`: attempts
+ * are counted; `asked`: the operator asked for it during a rest.
  */
-export type Place = { readonly set: HostSet; readonly era: number; readonly asked: boolean };
+export type Place = {
+  readonly set: HostSet;
+  readonly sender: string;
+  readonly era: number;
+  readonly number: number;
+  readonly asked: boolean;
+};
 
-/** Told of a place, or of none: the set rests. */
-type Waiting = (place: Place | undefined) => void;
+/** `told` of a place, or of none: the set or the sender rests. */
+type Waiting = { readonly sender: string; readonly told: (place: Place | undefined) => void };
+
+/** `number`: the last attempt before it; what began up to then tells nothing new about the sender. */
+type SenderRest = { readonly blockedUntil: number; readonly failures: number; readonly number: number };
 
 export type HostSetOptions = {
   readonly now: Clock;
@@ -122,8 +146,13 @@ export class HostSet {
   #older = 0;
   /** When the last attempt began, milliseconds since the epoch. */
   #begunAt = Number.NEGATIVE_INFINITY;
+  /** Attempts so far. */
+  #number = 0;
   /** The rest is lifted for one attempt. */
   #lifted = false;
+  readonly #senders = new Map<string, SenderRest>();
+  /** Whose mail the hosts have asked less of since the last clean delivery. */
+  readonly #slowed = new Set<string>();
 
   constructor(key: string, state: PaceState, options: HostSetOptions) {
     this.key = key;
@@ -156,37 +185,75 @@ export class HostSet {
     return room === 0 || room < this.#capacity / 2;
   }
 
-  /** A place that is free now, and that nobody waits for. */
-  take(): Place | undefined {
-    return this.#line.length === 0 && this.#running < this.#places ? this.#place() : undefined;
+  /** Until when mail of this sender waits, though the set may not rest; undefined: it does not. */
+  senderBlockedUntil(sender: string): number | undefined {
+    const rest = this.#senders.size > 0 ? this.#senders.get(sender) : undefined;
+    return rest !== undefined && isResting(rest, this.#options.now()) ? rest.blockedUntil : undefined;
   }
 
-  /** Lifts a rest for one attempt, unless one has begun since `askedAt`, milliseconds since the epoch. */
+  /** A place that is free now, and that nobody waits for. */
+  take(sender: string): Place | undefined {
+    return this.#line.length === 0 && this.#running < this.#places ? this.#place(sender) : undefined;
+  }
+
+  /** Lifts the rests of senders, and that of the set for one attempt, unless one has begun since `askedAt`, milliseconds since the epoch. */
   lift(askedAt: number): void {
+    this.#senders.clear();
     if (this.#rests && askedAt >= this.#begunAt) this.#lifted = true;
   }
 
-  /** @param told is called once, with a place or without one when the set rests. @returns leaves the line. */
-  wait(told: Waiting): () => void {
-    this.#line.push(told);
+  /** @param told is called once, with a place or without one when the set or the sender rests. @returns leaves the line. */
+  wait(sender: string, told: Waiting['told']): () => void {
+    const waiting = { sender, told };
+    this.#line.push(waiting);
     return () => {
-      const at = this.#line.indexOf(told);
+      const at = this.#line.indexOf(waiting);
       if (at >= 0) this.#line.splice(at, 1);
     };
   }
 
-  /** Gives the place back. What it has brought stands in `state`. */
-  leave({ era, asked }: Place, effect: PaceEffect): void {
-    if (asked) this.#lifted = false;
-    if (era !== this.#era) {
+  /** Gives the place back. What it has brought stands in `state` and `senderBlockedUntil`. */
+  leave(place: Place, effect: PaceEffect): void {
+    if (place.asked) this.#lifted = false;
+    if (place.era !== this.#era) {
       this.#older--;
       return;
     }
     this.#running--;
     const now = this.#options.now();
     const before = this.#state;
-    this.#state = asked && this.#rests ? tried(before, effect) : paced(before, effect, { now, max: this.#options.max() });
-    if (this.#state.blockedUntil !== before.blockedUntil && isResting(this.#state, now)) this.beginEra();
+    const seen = this.#seen(place, effect);
+    const after = place.asked && this.#rests ? tried(before, seen) : paced(before, seen, { now, max: this.#options.max() });
+    const begins = after.blockedUntil !== before.blockedUntil && isResting(after, now);
+    // What one sender alone has brought about concerns that sender alone.
+    const byOne = begins && seen === 'slow' && this.#slowed.size === 1;
+    this.#state = byOne ? { ...after, blockedUntil: before.blockedUntil } : after;
+    if (byOne) this.#restSender(place);
+    else if (begins) this.beginEra();
+  }
+
+  /** What an effect means for the set, once the sender has had its part of it. */
+  #seen(place: Place, effect: PaceEffect): PaceEffect {
+    const { sender, number } = place;
+    const rest = this.#senders.get(sender);
+    if (effect === 'slow') this.#slowed.add(sender);
+    if (effect === 'clean') {
+      this.#slowed.clear();
+      if (rest !== undefined && number > rest.number) this.#senders.delete(sender);
+    }
+    if (effect !== 'sender') return effect;
+    this.#restSender(place);
+    return rest === undefined ? 'sender' : 'alive'; // each sender counts once
+  }
+
+  #restSender({ sender, number }: Place): void {
+    const known = this.#senders.get(sender);
+    if (known !== undefined && number <= known.number) return;
+    const failures = known?.failures ?? 0;
+    this.#senders.delete(sender);
+    if (this.#senders.size >= MAX_SENDERS) this.#senders.delete(this.#senders.keys().next().value!);
+    const blockedUntil = this.#options.now() + restAfter(failures);
+    this.#senders.set(sender, { blockedUntil, failures: failures + 1, number: this.#number });
   }
 
   /** What runs now tells nothing about the set from here on: it rests, or the settings have changed. */
@@ -200,18 +267,21 @@ export class HostSet {
   advance(): void {
     if (this.resting) this.sendAway();
     const places = this.#places;
-    while (this.#line.length > 0 && this.#running < places) this.#line.shift()!(this.#place());
+    while (this.#line.length > 0 && this.#running < places) {
+      const { sender, told } = this.#line.shift()!;
+      told(this.senderBlockedUntil(sender) === undefined ? this.#place(sender) : undefined);
+    }
   }
 
   /** All that wait. */
   sendAway(): void {
-    for (const told of this.#line.splice(0)) told(undefined);
+    for (const { told } of this.#line.splice(0)) told(undefined);
   }
 
-  #place(): Place {
+  #place(sender: string): Place {
     this.#running++;
     this.#begunAt = this.#options.now();
-    return { set: this, era: this.#era, asked: this.#rests };
+    return { set: this, sender, era: this.#era, number: ++this.#number, asked: this.#rests };
   }
 
   get #rests(): boolean {

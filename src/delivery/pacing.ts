@@ -21,8 +21,13 @@ export type TurnedAway = { readonly verdict: AboutUs; readonly notBefore?: numbe
 /** An attempt whose hosts are being looked up. `ways`: how often the ways had changed when it began. */
 export type LookUp = { readonly destination: string; readonly ways: number };
 
-/** `key` names the host set that was found. */
-export type Entrant = { readonly key: string; readonly lookUp: LookUp; readonly signal: AbortSignal };
+/** `key` names the host set that was found, `sender` is the reverse-path. */
+export type Entrant = {
+  readonly key: string;
+  readonly lookUp: LookUp;
+  readonly sender: string;
+  readonly signal: AbortSignal;
+};
 
 type Listener = (destination: string) => void;
 
@@ -82,7 +87,7 @@ export class Pacing {
   }
 
   /** A place under the host set's limit: at once, or when it comes. */
-  enter({ key, lookUp, signal }: Entrant): Place | TurnedAway | Promise<Place | TurnedAway> {
+  enter({ key, lookUp, sender, signal }: Entrant): Place | TurnedAway | Promise<Place | TurnedAway> {
     const { destination, ways } = lookUp;
     if (ways === this.#ways && this.#keys.get(destination) !== key) this.#keys.set(destination, key);
     const { set } = this.#sets.get(key) ?? this.#create(key, START);
@@ -91,16 +96,18 @@ export class Pacing {
       this.#wishes.delete(destination);
       set.lift(wishedAt);
     }
-    if (set.resting) return restsUntil(set);
-    return set.take() ?? this.#wait(set, signal);
+    return restOf(set, sender) ?? set.take(sender) ?? this.#wait(set, sender, signal);
   }
 
   /** Gives the place back. @param reason what the hosts said, for the operator. */
   leave(place: Place, effect: PaceEffect, reason: string): void {
-    const { set } = place;
+    const { set, sender } = place;
     const around = this.#sets.get(set.key)!;
     const before = set.state;
+    const senderBefore = set.senderBlockedUntil(sender);
     set.leave(place, effect);
+    const senderUntil = set.senderBlockedUntil(sender);
+    if (senderUntil !== undefined && senderUntil !== senderBefore) this.#logRest(set, senderUntil, { sender, reason });
     if (set.state !== before) this.#changed(around, before, reason);
     this.#advance(around);
   }
@@ -179,11 +186,11 @@ export class Pacing {
     return key === undefined ? undefined : this.#sets.get(key);
   }
 
-  #wait(set: HostSet, signal: AbortSignal): Promise<Place | TurnedAway> {
+  #wait(set: HostSet, sender: string, signal: AbortSignal): Promise<Place | TurnedAway> {
     return new Promise((resolve) => {
-      const leaveLine = set.wait((place) => {
+      const leaveLine = set.wait(sender, (place) => {
         forget();
-        resolve(place ?? (set.resting ? restsUntil(set) : stopped()));
+        resolve(place ?? restOf(set, sender) ?? stopped());
       });
       const forget = this.#options.aborts.on(signal, () => {
         leaveLine();
@@ -226,19 +233,23 @@ export class Pacing {
   }
 
   #changed(around: Surroundings, before: PaceState, reason: string): void {
-    const { operation, log, now } = this.#options;
+    const { operation, now } = this.#options;
     const { set } = around;
     const { key, state } = set;
     if (state.blockedUntil !== before.blockedUntil && isResting(state, now())) {
       this.#wakeWhenRested(around);
       around.stored = true;
       const { limit: concurrency, blockedUntil, failures } = state;
-      log.event.warn('resting', { hosts: describe(key), until: new Date(blockedUntil).toISOString(), failures, reason });
+      this.#logRest(set, blockedUntil, { failures, reason });
       operation.putPace({ key, concurrency, blockedUntil, reason, failures }).catch(this.#failed);
     } else if (around.stored && state.failures === 0 && !set.resting) {
       around.stored = false;
       this.#remove(key);
     }
+  }
+
+  #logRest({ key }: HostSet, until: number, why: { failures?: number; sender?: string; reason: string }): void {
+    this.#options.log.event.warn('resting', { hosts: describe(key), until: new Date(until).toISOString(), ...why });
   }
 
   #remove(key: string): void {
@@ -251,10 +262,14 @@ export class Pacing {
   };
 }
 
-function restsUntil({ key, state }: HostSet): TurnedAway {
+/** Undefined: mail of this sender may go there now. */
+function restOf(set: HostSet, sender: string): TurnedAway | undefined {
+  const until = set.senderBlockedUntil(sender);
+  if (!set.resting && until === undefined) return undefined;
+  const whose = set.resting ? '' : ` for mail from <${sender}>`;
   return {
-    verdict: judgeReturned('4.4.5', `Waiting until ${describe(key)} may be tried again`),
-    notBefore: state.blockedUntil,
+    verdict: judgeReturned('4.4.5', `Waiting until ${describe(set.key)} may be tried again${whose}`),
+    notBefore: Math.max(until ?? 0, set.resting ? set.state.blockedUntil : 0),
   };
 }
 

@@ -13,9 +13,10 @@ import type { RemoteReply } from './reply-reader.ts';
 
 /**
  * What an attempt says about the host set: clean: it takes mail; alive: it answers, and the answer concerns this message or
- * recipient only; slow: less at a time; block: stop for a while; none: nothing, it was not asked.
+ * recipient only; sender: it wants nothing from this sender for a while; slow: less at a time; block: stop for a while; none: nothing,
+ * it was not asked.
  */
-export type PaceEffect = 'clean' | 'alive' | 'slow' | 'block' | 'none';
+export type PaceEffect = 'clean' | 'alive' | 'sender' | 'slow' | 'block' | 'none';
 
 type Consequences = {
   /** Another host of the same destination may know better, at once. */
@@ -133,11 +134,14 @@ function judgeRefusal(stage: MessageStage, remote: RemoteReply): AboutMessage {
   return failed(toReply(remote), { tryNext: false, pace: 'alive' });
 }
 
+/** "The sender is not authorized" (RFC 3463 §3.8), and what SPF says of its domain. Other X.7.z at MAIL speak of our address, mostly. */
+const ABOUT_SENDER: readonly string[] = ['4.7.1', '4.7.23', '4.7.24'];
+
 /** Greylisting is about one recipient and passes by itself; other policy refusals (X.7.x) and X.4.2 ask for less. */
 function paceOf(stage: MessageStage, remote: RemoteReply): PaceEffect {
   const { status } = toReply(remote);
   if (!status.startsWith('4.7.') && status !== '4.4.2') return 'alive';
-  if (stage === 'MAIL') return 'block';
+  if (stage === 'MAIL') return ABOUT_SENDER.includes(status) ? 'sender' : 'block';
   return isGreylisting(remote) ? 'alive' : 'slow';
 }
 

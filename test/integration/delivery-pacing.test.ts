@@ -133,6 +133,26 @@ test('a session that hangs since before a rest neither keeps the next mail waiti
   expect(relay.blockedUntil('good.test')).toBeUndefined();
 });
 
+test('a refusal by policy at MAIL rests that sender at those hosts, and no other', async () => {
+  const now = 1_000_000;
+  const refuse = ({ address }: { address: string }) =>
+    address.startsWith('bad') ? '450 4.7.1 Sender not welcome now' : undefined;
+  const { relay, mx } = await startScripted({ MAIL: refuse }, { delivery: { now: () => now } });
+  const from = (reversePath: string) => relay.send('a@good.test', { reversePath });
+  expect(await from('bad@sender.test')).toMatchObject([{ kind: 'delayed', reply: { code: 450, status: '4.7.1' } }]);
+  expect(await from('good@sender.test')).toMatchObject([{ kind: 'relayed' }]);
+  const commands = mx.commands.length;
+  expect(await from('bad@sender.test')).toMatchObject([
+    { kind: 'returned', notBefore: now + MINUTE, reply: { status: '4.4.5' } },
+  ]);
+  expect(mx.commands.length).toBe(commands);
+  expect(relay.resting()).toBe(0);
+  expect(relay.room('good.test')).toBeGreaterThan(0);
+  expect(relay.events).toContainEqual(
+    expect.objectContaining({ event: 'resting', fields: expect.objectContaining({ sender: 'bad@sender.test' }) }),
+  );
+});
+
 describe('an attempt that the operator asks for while the hosts rest', () => {
   async function startResting() {
     let now = 1_000_000;

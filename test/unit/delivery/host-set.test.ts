@@ -71,7 +71,7 @@ function aSet({ max = 20 } = {}) {
   const clock = { now: 1_700_000_000_000 };
   const options = { max };
   const set = new HostSet('mx:a.test', START, { now: () => clock.now, max: () => options.max });
-  const take = () => set.take() as Place;
+  const take = (sender = '') => set.take(sender) as Place;
   return { set, clock, options, take };
 }
 
@@ -80,7 +80,7 @@ describe('what began before a rest', () => {
     const { set, clock, take } = aSet();
     const [hangs, hears421] = [take(), take()];
     set.leave(hears421, 'block');
-    expect(set.take()).toBeUndefined();
+    expect(set.take('')).toBeUndefined();
     clock.now += MINUTE;
     const first = take();
     expect(first).toBeDefined();
@@ -88,7 +88,7 @@ describe('what began before a rest', () => {
     expect(set.state).toMatchObject({ failures: 0 });
     set.leave(hangs, 'block');
     expect(set.resting).toBe(false);
-    expect(set.take()).toBeDefined();
+    expect(set.take('')).toBeDefined();
   });
 
   test('neither rests the set anew, nor ends the rest, nor asks for less, whenever it ends', () => {
@@ -100,23 +100,23 @@ describe('what began before a rest', () => {
       set.leave(before, effect);
       expect(set.state).toBe(state);
       clock.now += MINUTE;
-      expect(set.take() ?? late).toBeDefined();
+      expect(set.take('') ?? late).toBeDefined();
     }
   });
 
   test('counts for the number that the operator has set', () => {
     const { set, clock, options, take } = aSet({ max: 5 });
     for (let i = 0; i < 10; i++) set.leave(take(), 'clean');
-    const old = Array.from({ length: 5 }, take);
-    expect(set.take()).toBeUndefined();
+    const old = Array.from({ length: 5 }, () => take());
+    expect(set.take('')).toBeUndefined();
     set.leave(old.pop()!, 'block');
     clock.now += MINUTE;
     set.leave(take(), 'clean');
-    expect(set.take()).toBeDefined();
-    expect(set.take()).toBeUndefined(); // four old ones and this
+    expect(set.take('')).toBeDefined();
+    expect(set.take('')).toBeUndefined(); // four old ones and this
     options.max = 2;
     set.leave(old.pop()!, 'block');
-    expect(set.take()).toBeUndefined();
+    expect(set.take('')).toBeUndefined();
   });
 });
 
@@ -131,10 +131,10 @@ describe('an attempt that the operator asks for during a rest', () => {
   test('is one, and ends the rest where the hosts answer', () => {
     for (const effect of ['clean', 'alive'] as const) {
       const { set, clock, take } = resting();
-      expect(set.take()).toBeUndefined();
+      expect(set.take('')).toBeUndefined();
       set.lift(clock.now);
       const asked = take();
-      expect(set.take()).toBeUndefined();
+      expect(set.take('')).toBeUndefined();
       set.leave(asked, effect);
       expect(set.resting).toBe(false);
       expect(set.state.failures).toBe(0);
@@ -148,11 +148,11 @@ describe('an attempt that the operator asks for during a rest', () => {
       set.lift(clock.now);
       set.leave(take(), i % 2 === 0 ? 'block' : 'none');
       expect(set.state).toBe(state);
-      expect(set.take()).toBeUndefined();
+      expect(set.take('')).toBeUndefined();
       clock.now++;
     }
     clock.now = state.blockedUntil;
-    expect(set.take()).toBeDefined();
+    expect(set.take('')).toBeDefined();
   });
 
   test('is not made again for a wish that is older than it', () => {
@@ -161,7 +161,65 @@ describe('an attempt that the operator asks for during a rest', () => {
     set.lift(wishedAt);
     set.leave(take(), 'block');
     set.lift(wishedAt);
-    expect(set.take()).toBeUndefined();
+    expect(set.take('')).toBeUndefined();
+  });
+});
+
+describe('a sender that the hosts refuse', () => {
+  test('rests alone, longer each time, and a clean delivery of its own ends that', () => {
+    const { set, clock, take } = aSet();
+    const rests: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      set.leave(take('bad@a.test'), 'sender');
+      const until = set.senderBlockedUntil('bad@a.test')!;
+      rests.push((until - clock.now) / MINUTE);
+      expect(set.senderBlockedUntil('good@a.test')).toBeUndefined();
+      expect(set.resting).toBe(false);
+      clock.now = until;
+    }
+    expect(rests).toEqual([1, 2, 4]);
+    set.leave(take('bad@a.test'), 'clean');
+    set.leave(take('bad@a.test'), 'sender');
+    expect(set.senderBlockedUntil('bad@a.test')).toBe(clock.now + MINUTE);
+    expect(set.state.limit).toBe(3);
+  });
+
+  test('rests once for what began together', () => {
+    const { set, clock, take } = aSet();
+    for (let i = 0; i < 5; i++) set.leave(take('other@a.test'), 'clean');
+    const together = Array.from({ length: 6 }, () => take('bad@a.test'));
+    for (const place of together) set.leave(place, 'sender');
+    expect(set.senderBlockedUntil('bad@a.test')).toBe(clock.now + MINUTE);
+    expect(set.resting).toBe(false);
+  });
+
+  test('waits in line with the others, and is sent away alone', () => {
+    const { set, take } = aSet();
+    const [bad, good] = [take('bad@a.test'), take('good@a.test')];
+    const told: string[] = [];
+    for (const sender of ['bad@a.test', 'good@a.test', 'bad@a.test'])
+      set.wait(sender, (place) => told.push(`${sender} ${place === undefined ? 'away' : 'goes'}`));
+    set.leave(bad, 'sender');
+    set.leave(good, 'none');
+    set.advance();
+    expect(told).toEqual(['bad@a.test away', 'good@a.test goes', 'bad@a.test away']);
+  });
+
+  test('is one of five that together are a reason to leave the hosts alone', () => {
+    const { set, take } = aSet();
+    for (const name of ['a', 'b', 'c', 'd']) set.leave(take(name), 'sender');
+    expect(set.resting).toBe(false);
+    set.leave(take('e'), 'sender');
+    expect(set.resting).toBe(true);
+  });
+
+  test('rests alone too where it alone was asked five times to send less', () => {
+    const { set, clock, take } = aSet();
+    for (let i = 0; i < 5; i++) set.leave(take('bad@a.test'), 'slow');
+    expect(set.resting).toBe(false);
+    expect(set.senderBlockedUntil('bad@a.test')).toBe(clock.now + MINUTE);
+    for (let i = 0; i < 5; i++) set.leave(take('another@a.test'), 'slow');
+    expect(set.resting).toBe(true);
   });
 });
 
@@ -174,7 +232,7 @@ const happening = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('leave' as const),
       which: fc.nat(),
-      effect: fc.constantFrom<PaceEffect>('clean', 'alive', 'slow', 'block', 'none'),
+      effect: fc.constantFrom<PaceEffect>('clean', 'alive', 'slow', 'sender', 'block', 'none'),
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: -MINUTE, max: 2 * HOUR }) }) },
@@ -196,11 +254,11 @@ test('whatever happens: never more than configured, nothing while it rests, and 
       };
       for (const event of events) {
         if (event.kind === 'take') {
-          const place = set.take();
+          const place = set.take('');
           if (place !== undefined) got(place);
         } else if (event.kind === 'wait') {
           const n = told.push(0) - 1;
-          set.wait((place) => {
+          set.wait('', (place) => {
             told[n]!++;
             if (place !== undefined) got(place);
           });
@@ -222,7 +280,7 @@ test('whatever happens: never more than configured, nothing while it rests, and 
         expect(held.length).toBeLessThanOrEqual(max);
         expect(set.room).toBeGreaterThanOrEqual(0);
         if (set.resting || era.length > 0 || held.length === max) continue;
-        const first = set.take();
+        const first = set.take('');
         expect(first).toBeDefined();
         set.leave(first!, 'none');
       }

@@ -24,7 +24,7 @@ async function startTestPacing() {
   const enter = (key: string) => {
     const lookUp = pacing.lookUp(key);
     pacing.lookedUp(lookUp);
-    return pacing.enter({ key, lookUp, signal: new AbortController().signal });
+    return pacing.enter({ key, lookUp, sender: '', signal: new AbortController().signal });
   };
   const attempt = (key: string) => {
     pacing.leave(enter(key) as Place, 'block', 'no answer');
@@ -61,7 +61,7 @@ test('a look-up that began before the settings changed does not bring the old ho
   const lookUp = pacing.lookUp('a.test');
   pacing.forgetWays();
   pacing.lookedUp(lookUp);
-  expect(pacing.enter({ key: 'old', lookUp, signal: new AbortController().signal })).toMatchObject({
+  expect(pacing.enter({ key: 'old', lookUp, sender: '', signal: new AbortController().signal })).toMatchObject({
     notBefore: expect.any(Number),
   });
   expect(pacing.room('a.test')).toBe(10);

@@ -69,6 +69,7 @@ const replies: readonly Row[] = [
   ['RCPT', '354 strange', 'delayed', '4.5.0', 'next host', 'block'],
   ['MAIL', '421 4.7.28 Rate', 'delayed', '4.7.28', 'next host', 'block'],
   ['MAIL', '451 4.7.651 Reputation', 'delayed', '4.7.651', 'stay', 'block'],
+  ['MAIL', '450 4.7.1 Sender not welcome', 'delayed', '4.7.1', 'stay', 'sender'],
   ['MAIL', '450 4.1.8 Sender?', 'delayed', '4.1.8', 'stay', 'alive'],
   ['MAIL', '550 5.7.1 Sender refused', 'failed', '5.7.1', 'stay', 'alive'],
   ['MAIL', '530 5.7.0 Must issue a STARTTLS command first', 'delayed', '4.7.0', 'next host', 'alive'],
