@@ -3,7 +3,7 @@ import type { EnvelopeRecipient } from '../smtp/envelope.ts';
 import { encodeUnicodeXtext, encodeXtext } from '../smtp/xtext.ts';
 import type { Content, MessageFacts } from '../store/store.ts';
 import type { Extensions } from './extensions.ts';
-import { judgeProblem, type Verdict } from './verdict.ts';
+import { judgeLack, judgeProblem, type Verdict } from './verdict.ts';
 
 /** Octets of ORCPT that every host takes: RFC 3461 §4.2. */
 const MAX_ORCPT = 500;
@@ -14,11 +14,18 @@ export type Letter = {
   readonly content: Content;
 };
 
-export function mailCommand({ message, content }: Letter, extensions: Extensions): string {
+/** SMTPUTF8 is asked for by the transaction that needs it: RFC 6531 §3.1. Where it is not offered, such a one does not come here. */
+export function mailCommand(
+  { message, content }: Letter,
+  recipients: readonly Pick<EnvelopeRecipient, 'address'>[],
+  extensions: Extensions,
+): string {
   let command = `MAIL FROM:<${message.reversePath}>`;
   if (extensions.size) command += ` SIZE=${contentSize(content)}`;
   if (extensions.eightBitMime && message.body === '8BITMIME') command += ' BODY=8BITMIME';
-  if (message.needsSmtpUtf8) command += ' SMTPUTF8'; // not offered: the message does not come here
+  if (message.needsSmtpUtf8 || isForeign(message.reversePath) || recipients.some(({ address }) => isForeign(address))) {
+    command += ' SMTPUTF8';
+  }
   if (extensions.dsn && message.ret !== undefined) command += ` RET=${message.ret}`;
   if (extensions.dsn && message.envid !== undefined) command += ` ENVID=${message.envid}`;
   return `${command}\r\n`;
@@ -37,19 +44,40 @@ function originalRecipient(address: string): string {
   return /^[\x00-\x7f]*$/.test(address) ? `rfc822;${encodeXtext(address)}` : `utf-8;${encodeUnicodeXtext(address)}`;
 }
 
-/** Why this host cannot take the letter as it is; undefined: it can. */
-export function unsendable({ message }: Letter, extensions: Extensions, eightBit: 'send' | 'return'): Verdict | undefined {
-  if (message.needsSmtpUtf8 && !extensions.smtpUtf8) {
-    return judgeProblem(
-      'noSmtpUtf8',
-      'The message needs SMTPUTF8 (an address or a header field is not ASCII), and the receiving host does not support it',
-    );
+/** What is known of a host: `certain` where its extensions are its whole answer, and not the part that it shows to us now. */
+export type Capabilities = { readonly extensions: Extensions; readonly certain: boolean };
+
+/** Why this host cannot take the letter for this recipient; undefined: it can. Another host may. */
+export function unsendable(
+  { message }: Letter,
+  address: string,
+  { extensions, certain }: Capabilities,
+  eightBit: 'send' | 'return',
+): Verdict | undefined {
+  if (!isSendable(message.reversePath) || !isSendable(address)) {
+    return judgeProblem('badAddress', 'An address holds a control character');
+  }
+  if (!extensions.smtpUtf8) {
+    const what = message.needsSmtpUtf8
+      ? 'a header field is not ASCII'
+      : isForeign(message.reversePath)
+        ? "the sender's address is not ASCII"
+        : isForeign(address)
+          ? "the recipient's address is not ASCII"
+          : undefined;
+    if (what !== undefined) {
+      return judgeLack('noSmtpUtf8', `The message needs SMTPUTF8 (${what}), and the receiving host does not support it`, certain);
+    }
   }
   // With `send` we knowingly leave RFC 6152 §3: converting would break signatures, and hosts cope.
   if (eightBit === 'return' && message.body === '8BITMIME' && !extensions.eightBitMime) {
-    return judgeProblem('no8BitMime', 'The message holds 8-bit data, and the receiving host does not support 8BITMIME');
+    return judgeLack('no8BitMime', 'The message holds 8-bit data, and the receiving host does not support 8BITMIME', certain);
   }
   return undefined;
+}
+
+function isForeign(address: string): boolean {
+  return /[^\x00-\x7f]/.test(address);
 }
 
 /** A control character in an address would be a command of its own: such an address is never sent. */

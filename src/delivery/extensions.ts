@@ -2,6 +2,8 @@
 import type { RemoteReply } from './reply-reader.ts';
 
 export type Extensions = {
+  /** False: EHLO was refused for another reason than that the host does not know it, so it may have extensions. */
+  readonly known: boolean;
   readonly pipelining: boolean;
   readonly size: boolean;
   readonly eightBitMime: boolean;
@@ -14,6 +16,7 @@ export type Extensions = {
 
 /** After HELO. */
 export const NO_EXTENSIONS: Extensions = {
+  known: true,
   pipelining: false,
   size: false,
   eightBitMime: false,
@@ -34,6 +37,7 @@ export function parseExtensions({ lines }: RemoteReply): Extensions {
     if (keyword === 'AUTH') auth.push(...values);
   }
   return {
+    known: true,
     pipelining: offered.has('PIPELINING'),
     size: offered.has('SIZE'),
     eightBitMime: offered.has('8BITMIME'),

@@ -141,7 +141,7 @@ async function hello(connection: Connection, hostname: string): Promise<Extensio
   if ('lines' in ehlo) return parseExtensions(ehlo);
   if (connection.failure !== undefined || ehlo.code === undefined || ehlo.code < 500) return ehlo;
   const helo = await ask(connection, `HELO ${hostname}\r\n`, 'EHLO');
-  return 'lines' in helo ? NO_EXTENSIONS : helo;
+  return 'lines' in helo ? { ...NO_EXTENSIONS, known: ehlo.code === 500 || ehlo.code === 502 } : helo;
 }
 
 async function startTls(

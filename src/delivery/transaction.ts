@@ -1,13 +1,13 @@
 /** One mail transaction: MAIL, RCPT, DATA, content. RFC 5321 §3.3, RFC 2920. */
 import type { EnvelopeRecipient } from '../smtp/envelope.ts';
 import type { Exchange } from './connection.ts';
-import { isSendable, type Letter, mailCommand, rcptCommand, unsendable } from './envelope-commands.ts';
+import { type Letter, mailCommand, rcptCommand, unsendable } from './envelope-commands.ts';
 import { type Extensions, NO_EXTENSIONS } from './extensions.ts';
 import type { Failure, Stage } from './failure.ts';
 import type { RemoteReply } from './reply-reader.ts';
 import type { Session } from './session.ts';
 import { sendContent } from './transfer.ts';
-import { type AboutUs, judgeFailure, judgeProblem, judgeReply, type Standing, type Verdict } from './verdict.ts';
+import { type AboutUs, judgeFailure, judgeReply, type Standing, type Verdict } from './verdict.ts';
 
 /**
  * `again`: the refusal may be of our own making, so another transaction for this recipient follows at once; `bare`: without the
@@ -34,16 +34,34 @@ export async function transact(
   session: Session,
   letter: Letter,
   recipients: readonly EnvelopeRecipient[],
-  { eightBit, bare }: Manner,
+  manner: Manner,
 ): Promise<TransactionResult> {
-  const problem = unsendable(letter, session.extensions, eightBit) ?? badAddress(letter, recipients);
-  if (problem !== undefined) return recipients.map(() => ({ verdict: problem }));
+  const { extensions, standing } = session;
+  const capabilities = { extensions, certain: extensions.known && standing.tls !== 'failed' };
+  const problems = recipients.map(({ address }) => unsendable(letter, address, capabilities, manner.eightBit));
+  if (problems.every((problem) => problem === undefined)) return transactAll(session, letter, recipients, manner);
+  const sendable = recipients.filter((_, i) => problems[i] === undefined);
+  const judged = sendable.length === 0 ? [] : await transactAll(session, letter, sendable, manner);
+  if (judged === 'stale') return judged;
+  const others = judged.values();
+  return problems.map((problem) => (problem === undefined ? others.next().value! : { verdict: problem }));
+}
+
+async function transactAll(
+  session: Session,
+  letter: Letter,
+  recipients: readonly EnvelopeRecipient[],
+  { bare }: Manner,
+): Promise<TransactionResult> {
   const used = session.transactions++ > 0;
   if (session.needsReset && !(await reset(session))) {
     return used ? 'stale' : recipients.map(() => ({ verdict: ended(session) }));
   }
   const extensions = bare ? withoutParameters(session.extensions) : session.extensions;
-  const commands = { mail: mailCommand(letter, extensions), recipients: recipients.map((one) => rcptCommand(one, extensions)) };
+  const commands = {
+    mail: mailCommand(letter, recipients, extensions),
+    recipients: recipients.map((one) => rcptCommand(one, extensions)),
+  };
   const replies = extensions.pipelining ? await sendPipelined(session, commands) : await sendStepwise(session, commands);
   // Hosts close idle connections, or after so many messages, some with a 421 first: RFC 5321 §3.8.
   if (used && (replies.mail === undefined || replies.mail.code === 421)) {
@@ -57,7 +75,7 @@ export async function transact(
   else if (accepted) otherwise = await deliverContent(session, letter);
   else await sendLoneDot(session);
   otherwise ??= judgeData(replies, session.standing);
-  const hasParameters = () => commands.mail !== mailCommand(letter, withoutParameters(extensions));
+  const hasParameters = () => commands.mail !== mailCommand(letter, recipients, withoutParameters(extensions));
   return verdicts.map((refusal, i): Judged => {
     const verdict = refusal ?? otherwise;
     if (refusal === undefined) return { verdict };
@@ -174,11 +192,6 @@ async function reset(session: Session): Promise<boolean> {
 
 function ended({ connection }: Session): AboutUs {
   return judgeFailure(connection.failure ?? { kind: 'lost', stage: 'RSET', detail: 'RSET was refused' });
-}
-
-function badAddress({ message }: Letter, recipients: readonly EnvelopeRecipient[]): Verdict | undefined {
-  if (isSendable(message.reversePath) && recipients.every(({ address }) => isSendable(address))) return undefined;
-  return judgeProblem('badAddress', 'An address holds a control character');
 }
 
 function isGood(reply: RemoteReply | undefined): boolean {

@@ -208,6 +208,8 @@ const FINAL_PROBLEMS = {
 const OUR_PROBLEMS = {
   dns: { code: 451, status: '4.4.3' },
   unrouted: { code: 451, status: '4.4.4' },
+  noSmtpUtf8: { code: 451, status: '4.6.7' },
+  no8BitMime: { code: 451, status: '4.6.3' },
 } as const;
 
 export type FinalProblem = keyof typeof FINAL_PROBLEMS;
@@ -216,6 +218,14 @@ export type OurProblem = keyof typeof OUR_PROBLEMS;
 /** @param text what the sender may read in a report. */
 export function judgeProblem(problem: FinalProblem, text: string): AboutMessage {
   return failed({ ...FINAL_PROBLEMS[problem], text: clean(text) }, { tryNext: false, pace: 'none' });
+}
+
+/**
+ * The host does not offer what the message needs. Another one may, so it is asked before that is final. @param certain the host
+ * has shown all that it offers. @param text what the sender may read in a report.
+ */
+export function judgeLack(problem: 'noSmtpUtf8' | 'no8BitMime', text: string, certain: boolean): Verdict {
+  return { ...(certain ? judgeProblem(problem, text) : judgeOurProblem(problem, text)), tryNext: true };
 }
 
 /** @param text what the sender may read in a report. */

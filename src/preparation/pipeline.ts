@@ -122,7 +122,7 @@ export class Pipeline implements Preparation, LineSink {
       messageId: header.messageId,
       signatures: (await signing).signatures,
       bareNewlines: this.#bareNewlines,
-      needsSmtpUtf8: this.#needsSmtpUtf8(header),
+      needsSmtpUtf8: this.#request.envelope.smtpUtf8 && !header.ascii,
       eightBit: this.#eightBit,
     };
   }
@@ -131,13 +131,6 @@ export class Pipeline implements Preparation, LineSink {
     const { sign = true, now } = this.#request;
     if (!sign) return UNSIGNED;
     return this.#options.signer.sign({ fromDomain, fields: [...added, ...kept], bodyHash, now });
-  }
-
-  #needsSmtpUtf8({ ascii }: PreparedHeader): boolean {
-    const { smtpUtf8, reversePath, recipients } = this.#request.envelope;
-    if (!smtpUtf8) return false;
-    const foreign = /[^\x00-\x7f]/;
-    return !ascii || foreign.test(reversePath) || recipients.some(({ address }) => foreign.test(address));
   }
 
   #tooLarge(): Refusal {

@@ -50,7 +50,7 @@ export type Prepared = {
   readonly signatures: readonly string[];
   /** A bare CR or LF was turned into CRLF. */
   readonly bareNewlines: boolean;
-  /** SMTPUTF8 was given, and an address or a header field is not ASCII. */
+  /** SMTPUTF8 was given, and a header field is not ASCII. */
   readonly needsSmtpUtf8: boolean;
   /** The body has bytes above 127. */
   readonly eightBit: boolean;

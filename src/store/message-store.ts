@@ -67,7 +67,7 @@ export type MessageFacts = {
   readonly acceptedAt: number;
   readonly expiresAt: number;
   readonly body: '7BIT' | '8BITMIME';
-  /** The message cannot do without SMTPUTF8: non-ASCII in an address or in a header field. */
+  /** SMTPUTF8 was given, and the header needs it. What the addresses need is seen in each transaction: RFC 6531 §3.1. */
   readonly needsSmtpUtf8: boolean;
   readonly ret?: 'FULL' | 'HDRS';
   readonly envid?: string;

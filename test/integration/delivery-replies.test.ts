@@ -211,6 +211,7 @@ test('mail that needs SMTPUTF8 fails where it is not offered, and 8-bit mail goe
     { kind: 'failed', reply: { status: '5.6.7' } },
     { kind: 'failed', reply: { status: '5.6.7' } },
   ]);
+  expect(mx.count()).toBe(0);
   expect(await relay.send('b@good.test', { body: '8BITMIME', text: 'Subject: ä\r\n\r\nö\r\n' })).toMatchObject([
     { kind: 'relayed' },
   ]);
@@ -322,4 +323,28 @@ describe.each([
     expect(await rig.relay.send(['a@good.test', 'b@good.test'])).toMatchObject([{ kind: 'delayed' }, { kind: 'delayed' }]);
     expect(verbs(rig).filter((verb) => verb === 'MAIL')).toHaveLength(2);
   });
+});
+
+test('a recipient whose address is ASCII gets the mail, whatever the address of another one', async () => {
+  const { relay, mx } = await startRig({ hosts: [{ extensions: ['PIPELINING'] }] });
+  expect(await relay.send(['a@good.test', 'ü@good.test', 'b@good.test'])).toMatchObject([
+    { kind: 'relayed' },
+    { kind: 'failed', reply: { code: 550, status: '5.6.7' } },
+    { kind: 'relayed' },
+  ]);
+  expect(mx.messages.map(({ recipients }) => recipients.map(({ address }) => address))).toEqual([['a@good.test', 'b@good.test']]);
+});
+
+test('a host without SMTPUTF8 is not the last word: the next host takes the mail', async () => {
+  const { relay, hosts } = await startRig({ hosts: [{ extensions: ['PIPELINING'] }, {}] });
+  expect(await relay.send(['a@good.test', 'ü@good.test'])).toMatchObject([
+    { kind: 'relayed', mx: 'mx0.good.test' },
+    { kind: 'relayed', mx: 'mx1.good.test' },
+  ]);
+  expect(hosts[1]!.messages[0]!.mailParameters).toContain('SMTPUTF8');
+});
+
+test('a host that refuses EHLO and takes HELO may have SMTPUTF8 another time', async () => {
+  const { relay } = await startScripted({ EHLO: '550 5.7.1 Not with that name' });
+  expect(await relay.send('ü@good.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.6.7' } }]);
 });

@@ -11,8 +11,11 @@ const letter = (message: Partial<Letter['message']> = {}): Letter => ({
   content: { kind: 'inline', bytes: new Uint8Array(5) },
 });
 
+const TO = [{ address: 'u@d.test' }];
+
 test('extensions are read in any case, and the old way of writing AUTH too', () => {
   expect(all).toEqual({
+    known: true,
     pipelining: true,
     size: true,
     eightBitMime: true,
@@ -24,11 +27,11 @@ test('extensions are read in any case, and the old way of writing AUTH too', () 
 });
 
 test('parameters are sent where the host offers them and the message needs them', () => {
-  expect(mailCommand(letter(), all)).toBe('MAIL FROM:<a@b.test> SIZE=5\r\n');
-  expect(mailCommand(letter({ body: '8BITMIME', needsSmtpUtf8: true, ret: 'HDRS', envid: 'x+2By' }), all)).toBe(
+  expect(mailCommand(letter(), TO, all)).toBe('MAIL FROM:<a@b.test> SIZE=5\r\n');
+  expect(mailCommand(letter({ body: '8BITMIME', needsSmtpUtf8: true, ret: 'HDRS', envid: 'x+2By' }), TO, all)).toBe(
     'MAIL FROM:<a@b.test> SIZE=5 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=x+2By\r\n',
   );
-  expect(mailCommand(letter({ reversePath: '', body: '8BITMIME', ret: 'FULL', envid: 'x' }), NO_EXTENSIONS)).toBe(
+  expect(mailCommand(letter({ reversePath: '', body: '8BITMIME', ret: 'FULL', envid: 'x' }), TO, NO_EXTENSIONS)).toBe(
     'MAIL FROM:<>\r\n',
   );
 });
@@ -56,15 +59,29 @@ test('an ORCPT of ours has the type of its address, and stays away where it woul
   expect(rcptCommand({ address: 'u@d.test', orcpt: `rfc822;${address}` }, all)).toBe('RCPT TO:<u@d.test>\r\n');
 });
 
-test('what a host cannot take is not sent to it', () => {
-  expect(unsendable(letter({ needsSmtpUtf8: true }), NO_EXTENSIONS, 'send')).toMatchObject({
-    kind: 'failed',
-    reply: { status: '5.6.7' },
-  });
-  expect(unsendable(letter({ needsSmtpUtf8: true }), all, 'send')).toBeUndefined();
-  expect(unsendable(letter({ body: '8BITMIME' }), NO_EXTENSIONS, 'send')).toBeUndefined();
-  expect(unsendable(letter({ body: '8BITMIME' }), NO_EXTENSIONS, 'return')).toMatchObject({
+test('SMTPUTF8 is asked for by the transaction that needs it: RFC 6531 §3.1', () => {
+  expect(mailCommand(letter(), [...TO, { address: 'jürgen@d.test' }], all)).toBe('MAIL FROM:<a@b.test> SIZE=5 SMTPUTF8\r\n');
+  expect(mailCommand(letter({ reversePath: 'jürgen@b.test' }), TO, all)).toBe('MAIL FROM:<jürgen@b.test> SIZE=5 SMTPUTF8\r\n');
+});
+
+test('what a host cannot take is not sent to it, and another host is asked before that is final', () => {
+  const poor = { extensions: NO_EXTENSIONS, certain: true };
+  const noUtf8 = { kind: 'failed', reply: { status: '5.6.7' }, tryNext: true };
+  expect(unsendable(letter({ needsSmtpUtf8: true }), 'u@d.test', poor, 'send')).toMatchObject(noUtf8);
+  expect(unsendable(letter({ reversePath: 'ü@b.test' }), 'u@d.test', poor, 'send')).toMatchObject(noUtf8);
+  expect(unsendable(letter(), 'ü@d.test', poor, 'send')).toMatchObject(noUtf8);
+  expect(unsendable(letter(), 'u@d.test', poor, 'send')).toBeUndefined();
+  expect(unsendable(letter({ needsSmtpUtf8: true }), 'ü@d.test', { extensions: all, certain: true }, 'send')).toBeUndefined();
+  expect(unsendable(letter({ body: '8BITMIME' }), 'u@d.test', poor, 'send')).toBeUndefined();
+  expect(unsendable(letter({ body: '8BITMIME' }), 'u@d.test', poor, 'return')).toMatchObject({
     kind: 'failed',
     reply: { status: '5.6.3' },
+    tryNext: true,
   });
+});
+
+test('what a host does not show in this session is no proof that it lacks it', () => {
+  const unsure = { extensions: NO_EXTENSIONS, certain: false };
+  expect(unsendable(letter(), 'ü@d.test', unsure, 'send')).toMatchObject({ about: 'us', kind: 'delayed' });
+  expect(unsendable(letter({ body: '8BITMIME' }), 'u@d.test', unsure, 'return')).toMatchObject({ about: 'us', kind: 'delayed' });
 });
