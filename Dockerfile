@@ -7,9 +7,9 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates nodejs npm
 WORKDIR /opt/smarthost
 COPY package.json package-lock.json .npmrc ./
-# What the package "node" carries beside its binary (headers, manuals) is half of the image and never used.
+# What the package of Node carries beside its binary (headers, manuals) is never used.
 RUN npm ci --omit=dev --no-audit --no-fund --loglevel=error \
-    && rm -rf node_modules/node/node_modules
+    && rm -rf node_modules/node-linux-*/include node_modules/node-linux-*/share
 COPY LICENSE ./
 COPY src src
 # The two limits are those of the systemd unit, which says why.

@@ -1,0 +1,20 @@
+/** What an installation fetches: each package by its hash, and no program by a script. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { CHECKOUT } from '../support/checkout.ts';
+
+type Entry = { version?: string; integrity?: string; dev?: boolean; optional?: boolean; hasInstallScript?: boolean };
+const { packages } = JSON.parse(readFileSync(join(CHECKOUT, 'package-lock.json'), 'utf8')) as { packages: Record<string, Entry> };
+
+test('each package is held to its hash, that of the Node which runs the relay too', () => {
+  const { '': _, ...installed } = packages;
+  expect(Object.keys(installed).filter((name) => !/^sha512-/.test(installed[name]!.integrity ?? ''))).toEqual([]);
+  for (const machine of ['x64', 'arm64'])
+    expect(installed[`node_modules/node-linux-${machine}`]).toMatchObject({ version: process.versions.node, optional: true });
+});
+
+test('no package runs a script when it is installed but argon2, which looks for its own binary', () => {
+  const scripts = Object.keys(packages).filter((name) => name !== '' && packages[name]!.hasInstallScript && !packages[name]!.dev);
+  expect(scripts).toEqual(['node_modules/argon2']);
+});
