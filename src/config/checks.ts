@@ -80,8 +80,10 @@ function checkRoutes({ routes }: Config, report: Report): void {
   const conditions = ['recipientDomain', 'senderDomain', 'user', 'mx'] as const;
   for (const [i, route] of routes.entries()) {
     if (route.hosts.length === 0) report('error', `routes[${i}].hosts`, 'must name at least one host');
-    if (route.login !== undefined && (route.tls === 'none' || route.tls === 'opportunistic')) {
-      report('warning', `routes[${i}].tls`, `is ${route.tls}: the password can be read on the way; use verify or encrypt`);
+    // Without `tls` a route with a login verifies.
+    if (route.login !== undefined && route.tls !== undefined && route.tls !== 'verify') {
+      const how = route.tls === 'encrypt' ? 'by anyone on the way who answers as the host' : 'on the way';
+      report('warning', `routes[${i}].tls`, `is ${route.tls}: the password can be read ${how}; use verify`);
     }
     if (i < routes.length - 1 && conditions.every((key) => route[key] === undefined)) {
       report('warning', `routes[${i}]`, 'matches all mail: the routes after it are never used');

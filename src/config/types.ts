@@ -166,7 +166,7 @@ export const listenAddress = scalar('address:port', values.parseListenAddress, {
 export const url = scalar(
   'URL',
   (value) => {
-    if (URL.canParse(value) && /^https?:/.test(value)) return value;
+    if (URL.canParse(value) && /^https:/.test(value)) return value;
     throw new values.ValueError(`must be an https URL, not ${values.quote(value)}`);
   },
   { strict: true },

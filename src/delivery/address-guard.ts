@@ -38,10 +38,10 @@ export function createAddressGuard(allowPrivate: readonly string[], ownAddresses
   return (address) => {
     if (isIP(address) === 0) return 'private';
     if (allowed.contains(address)) return undefined;
-    if (ownAddresses().includes(address)) return 'self';
-    if (refused.contains(address)) return 'private';
     const inner = isIPv4(address) ? undefined : embedded(address);
-    return inner !== undefined && refused.contains(inner) ? 'private' : undefined;
+    const own = ownAddresses();
+    if (own.includes(address) || (inner !== undefined && own.includes(inner))) return 'self';
+    return refused.contains(address) || (inner !== undefined && refused.contains(inner)) ? 'private' : undefined;
   };
 }
 

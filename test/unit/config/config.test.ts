@@ -274,6 +274,25 @@ d: [*c, *c, *c]`,
     expect('warnings' in result && result.warnings.map(({ path }) => path)).toEqual(paths);
   });
 
+  test('an ACME directory that is not asked over TLS is refused', async () => {
+    const [problem] = await problems("hostname: relay.example.net\ntls: { acme: { directory: 'http://ca.test/directory' } }");
+    expect(problem).toMatchObject({ path: 'tls.acme.directory', message: expect.stringContaining('must be an https URL') });
+  });
+
+  test.each([
+    ['none', 1],
+    ['opportunistic', 1],
+    ['encrypt', 1],
+    ['verify', 0],
+    [undefined, 0],
+  ])('a login at an upstream with tls %s: %i warnings', async (tls, count) => {
+    const level = tls === undefined ? '' : `tls: ${tls}, `;
+    const routes = `routes: [{ hosts: [up.test], ${level}login: { user: u, password: p } }]`;
+    const result = await attempt(`hostname: relay.example.net\ntls: { mode: self-signed }\n${routes}`, {});
+    const warnings = 'warnings' in result ? result.warnings.filter(({ path }) => path === 'routes[0].tls') : undefined;
+    expect(warnings?.map(({ message }) => message.endsWith('use verify'))).toEqual(Array(count).fill(true));
+  });
+
   test('warnings stop nothing and are handed over', async () => {
     const result = await attempt('hostname: relay.example.net\nsubmission: { maxRecipients: 10 }', {});
     expect('config' in result && result.warnings.map(({ path }) => path)).toEqual([

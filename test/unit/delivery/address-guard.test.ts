@@ -55,8 +55,11 @@ test.each([
   expect(guard(address)).toBeUndefined();
 });
 
-test('our own addresses are ourselves', () => {
+test('our own addresses are ourselves, also by the way of NAT64 and 6to4', () => {
   expect(guard('192.0.2.7')).toBe('self');
+  expect(guard('64:ff9b::192.0.2.7')).toBe('self');
+  expect(guard('2002:c000:207::1')).toBe('self');
+  expect(guard('64:ff9b::192.0.2.8')).toBeUndefined();
   expect(guard('2001:db8::7')).toBe('self');
 });
 
