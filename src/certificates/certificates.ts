@@ -118,7 +118,8 @@ export async function startCertificates(options: CertificateOptions): Promise<Ce
     look: worker.look,
     async reload(changes) {
       const isChanged = await served.change(() => source.reload(changes.files));
-      await publish();
+      // What is published is told to people alone: a store in trouble does not undo what clients are served now.
+      await publish().catch((error: unknown) => log.event.error('storeFailed', { operation: 'certificates', error }));
       return isChanged;
     },
     onChange: served.onChange,

@@ -20,7 +20,8 @@ export async function checkEnvironment(
     for (const [i, pair] of config.tls.files.entries())
       await checkPair(pair, { path: `tls.files[${i}]`, config, now: options.now ?? Date.now(), add });
   }
-  if (config.tls.acme.ca !== undefined) await readable(config.tls.acme.ca, 'tls.acme.ca', add);
+  if (config.tls.acme.ca !== undefined) await checkAuthorities(config.tls.acme.ca, 'tls.acme.ca', add);
+  if (config.delivery.ca !== undefined) await checkAuthorities(config.delivery.ca, 'delivery.ca', add);
   if (options.file !== undefined) await checkSecrets(config, options.file, add);
   return problems;
 }
@@ -38,6 +39,20 @@ async function checkDataDir(dataDir: string, add: Add): Promise<void> {
     const why = readOnly ? 'lies on a file system that can only be read' : 'cannot be written by this user';
     add('dataDir', found === undefined ? `${dataDir} does not exist and cannot be made in ${place}` : `${dataDir} ${why}`);
   }
+}
+
+/** Each certificate of it: one that cannot be read would make TLS fail, or trust less than was meant. */
+async function checkAuthorities(file: string, path: string, add: Add): Promise<void> {
+  const text = (await readable(file, path, add))?.toString('latin1');
+  if (text === undefined) return;
+  const found =
+    text.match(/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g) ?? [];
+  if (found.length === 0) return add(path, `${file} holds no PEM certificate`);
+  for (const [i, pem] of found.entries())
+    attempt(
+      () => new X509Certificate(pem),
+      () => add(path, `${file}: its certificate number ${i + 1} cannot be read`),
+    );
 }
 
 async function checkPair(

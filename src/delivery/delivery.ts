@@ -38,10 +38,10 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   const live: AttemptContext['live'] = new Set();
   const running = new Set<Promise<unknown>>();
   let options = given;
-  let { plan, context } = build();
+  let { plan, context } = build(options);
 
   /** All that follows from the options; what goes on keeps what it began with. */
-  function build(): { plan: PlanContext; context: AttemptContext } {
+  function build(options: DeliveryOptions): { plan: PlanContext; context: AttemptContext } {
     const { dns, hostname, source } = options;
     const encryption = createEncryption(options.caFile, now);
     return {
@@ -61,6 +61,17 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
         eightBit: options.eightBit,
         session: { hostname, timeouts: deadlines(options.timeouts), encryption, log },
       },
+    };
+  }
+
+  function prepareReload(changes: Partial<DeliveryOptions>): () => void {
+    const next = { ...options, ...changes };
+    const built = build(next);
+    return () => {
+      options = next;
+      ({ plan, context } = built);
+      pool.clear();
+      pacing.forgetWays();
     };
   }
 
@@ -138,12 +149,8 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     blockedUntil: (destination) => pacing.blockedUntil(destination),
     resting: () => pacing.resting(),
     tryNow: (destination) => pacing.tryNow(destination),
-    reload(changes) {
-      options = { ...options, ...changes };
-      ({ plan, context } = build());
-      pool.clear();
-      pacing.forgetWays();
-    },
+    prepareReload,
+    reload: (changes) => prepareReload(changes)(),
     async close() {
       stopping.abort();
       pacing.close();

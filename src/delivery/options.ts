@@ -84,6 +84,8 @@ export type Delivery = {
   resting(): number;
   /** The operator asks for an attempt at this destination: it lifts the rest of its hosts once. */
   tryNow(destination: string): void;
+  /** Builds all that follows from the options; the function returned swaps it in and cannot fail. @throws where it cannot be built. */
+  prepareReload(changes: Partial<DeliveryOptions>): () => void;
   reload(changes: Partial<DeliveryOptions>): void;
   /** Says QUIT to idle hosts. Ends what still runs. */
   close(): Promise<void>;

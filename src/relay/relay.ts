@@ -255,6 +255,8 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
   log.info('started', { version: VERSION, pid: process.pid, listen: listening });
 
   let closing: Promise<void> | undefined;
+  /** One after the other, so that the last signal decides. */
+  let reloading: Promise<void> = Promise.resolve();
   return {
     listening,
     close(reason) {
@@ -265,7 +267,10 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
       })();
       return closing;
     },
-    reload: () => reload().catch((error: unknown) => log.error('reloadFailed', { error })),
+    reload() {
+      reloading = reloading.then(reload).catch((error: unknown) => log.error('reloadFailed', { error }));
+      return reloading;
+    },
   };
 
   async function reload(): Promise<void> {
@@ -274,10 +279,13 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
       log.error('reloadRefused', { problems: result.problems });
       return;
     }
-    const before = config;
-    config = keepFixed(before, result.config, log);
+    const next = keepFixed(config, result.config, log);
+    // All that can fail comes first, and changes nothing where it does.
+    const followDelivery = delivery.prepareReload(deliveryOptions(next));
+    await certificates.reload(certificateOptions(next));
+    config = next;
     log.setLevel(config.log.level);
-    delivery.reload(deliveryOptions(config));
+    followDelivery();
     signer.reload({ noKey: config.signing.noKey });
     signer.forget();
     preparation.reload(preparationOptions(config));
@@ -285,12 +293,9 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     quota.reload(quotaDefaults(config));
     credentials.forget();
     submission.reload(submissionOptions(config));
-    await certificates
-      .reload(certificateOptions(config))
-      .catch((error: Error) => mailLog.certificate({ action: 'kept', keyType: 'all', error: error.message }));
     follow();
     queue.wake();
-    await warnOfReports(store, config, log);
+    await warnOfReports(store, config, log).catch((error: unknown) => log.error('storeFailed', { operation: 'dkimKeys', error }));
     log.info('reloaded');
   }
 }

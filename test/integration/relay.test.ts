@@ -1,9 +1,12 @@
 /** The whole relay, as a client, a destination and an operator see it. */
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { makePair } from '../support/pair.ts';
 import { openClient, PASSWORD, startTestRelay, type TestRelay, type TestRelayOptions, USER } from '../support/relay.ts';
 
 let relay: TestRelay | undefined;
@@ -200,6 +203,22 @@ describe('the operator', () => {
     expect(log.find((line) => line.event === 'restartNeeded')).toMatchObject({ settings: expect.arrayContaining(['hostname']) });
     expect(await client.command(`MAIL FROM:<${USER}> SIZE=2000`)).toMatch(/^552 5\.3\.4 /);
     expect(await client.message({ text: TEXT })).toMatch(/^250 /);
+    client.close();
+  });
+
+  test('reloads as a whole or not at all: a file that has gone changes nothing', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'reload-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const ca = join(folder, 'ca.pem');
+    await writeFile(ca, (await makePair()).cert);
+    const { ports, file, reload, logged } = await start({ yaml: `delivery: { ca: ${ca}, allowPrivate: [127.0.0.0/8] }` });
+    const before = await readFile(file, 'utf8');
+    await rm(ca);
+    await writeFile(file, `${before}submission: { maxMessageSize: 1KiB }\n`);
+    await reload();
+    expect(await logged('reloadFailed')).toMatchObject({ error: { message: expect.stringContaining('ca.pem') } });
+    const client = await loggedIn(ports.submissions, true);
+    expect(await client.command(`MAIL FROM:<${USER}> SIZE=2000`)).toMatch(/^250 /);
     client.close();
   });
 

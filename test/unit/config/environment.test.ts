@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createSelfSigned } from '../../../src/certificates/self-signed.ts';
-import { checkEnvironment, loadConfig } from '../../../src/config/config.ts';
+import { checkEnvironment, listSettings, loadConfig } from '../../../src/config/config.ts';
 
 let dir: string;
 const now = Date.now();
@@ -108,4 +108,27 @@ test('a password in a file that everybody reads is warned of', async () => {
   ]);
   chmodSync(join(dir, 'smarthost.yaml'), 0o640);
   expect(await check(yaml)).toEqual([]);
+});
+
+describe('certificate authorities', () => {
+  test.each([
+    ['delivery.ca', 'delivery: { ca: ca.pem }'],
+    ['tls.acme.ca', 'tls: { acme: { ca: ca.pem } }'],
+  ])('%s must be there, and hold certificates that can be read', async (path, yaml) => {
+    const file = join(dir, 'ca.pem');
+    const about = async () => (await check(yaml)).filter((line) => line.includes(path));
+    expect(await about()).toEqual([`error ${path} ${file} does not exist`]);
+    writeFileSync(file, 'no certificate');
+    expect(await about()).toEqual([`error ${path} ${file} holds no PEM certificate`]);
+    const { certificate } = await createSelfSigned('ecdsa', ['ca.test'], now);
+    writeFileSync(file, `# a comment\n${certificate}${certificate.replace(/\nMII.{30}/, '\n')}`);
+    expect(await about()).toEqual([`error ${path} ${file}: its certificate number 2 cannot be read`]);
+    writeFileSync(file, certificate + certificate);
+    expect(await about()).toEqual([]);
+  });
+
+  test('nothing else of the settings names a file: what does is looked at', () => {
+    const paths = listSettings().filter(({ setting }) => setting.type.name === 'path');
+    expect(paths.map(({ path }) => path)).toEqual(['dataDir', 'tls.acme.ca', 'delivery.ca']);
+  });
 });
