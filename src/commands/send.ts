@@ -77,8 +77,10 @@ async function submit({ config, store, from, to }: Submission): Promise<{ id: st
     ...{ body: eightBit ? '8BITMIME' : '7BIT', needsSmtpUtf8, signatures, content },
     recipients: [{ address: to, destination: (await destinationChooser(config))(sender, to) }],
   };
-  const result = await store.messages.accept({ message, claim: [], owner: 'send' });
-  if (result.accepted) return { id, content: result.content };
+  const { acceptUnderFreeId } = await import('../queue/queue.ts');
+  const request = { message, claim: [], owner: 'send' };
+  const { message: stored, result } = await acceptUnderFreeId(request, { store: store.messages, now: Date.now });
+  if (result.accepted) return { id: stored.id, content: result.content };
   await discard(content);
   throw new CommandError('The message was refused.');
 }

@@ -45,7 +45,7 @@ export function release({ groups, bytes }: Plan, room: Room): void {
 }
 
 export function toClaim(group: Group, message: NewMessage, content: Content): Claim {
-  const { recipients, content: _, ...facts } = message;
+  const { recipients, content: _, token: __, ...facts } = message;
   return { message: facts, recipients: group.indexes.map((n) => firstOf(recipients, n)), content };
 }
 

@@ -1,8 +1,9 @@
 /**
  * A store that fails may have done what it was asked for all the same: its thread can end between commit and answer, and what a
  * failed sync has written may count at the next opening. What nobody was told of would stay leased to a process that lives, so:
- * a claim without an answer is given back, and a message whose client heard 451 is removed, for the client sends it again. Its body
- * stays until then: a crash in between leaves the message as a whole, not an envelope without a body.
+ * a claim without an answer is given back, and a message whose client heard 451 is withdrawn, for the client sends it again. Id and
+ * token name it, because another message may have the id. Its body stays until then: a crash in between leaves the message as a
+ * whole, not an envelope without a body.
  */
 import type { MessageStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
@@ -10,10 +11,13 @@ import type { MailLog } from '../system/mail-log.ts';
 
 const PAUSE = 1000;
 
+/** `discard` removes the body; it never rejects. */
+type Lost = { readonly id: string; readonly token: number; readonly discard: () => Promise<void> };
+
 export type LostAnswers = ReturnType<typeof createLostAnswers>;
 
 export function createLostAnswers(options: {
-  store: Pick<MessageStore, 'giveBack' | 'remove'>;
+  store: Pick<MessageStore, 'giveBack' | 'withdraw'>;
   log: MailLog;
   owner: string;
   now: Clock;
@@ -24,18 +28,19 @@ export function createLostAnswers(options: {
 }) {
   const { store, log, owner, now, stopped, onGivenBack } = options;
   const leases = new Set<string>();
-  const messages = new Map<string, () => Promise<void>>();
+  let messages: readonly Lost[] = [];
   let named = 0;
   let mending = false;
 
-  async function mendAll(): Promise<void> {
-    const ids = [...messages.keys()];
-    if (ids.length > 0) await store.remove({ ids }, now());
-    for (const id of ids) {
-      const discard = messages.get(id);
-      messages.delete(id);
-      await discard?.();
-    }
+  async function withdraw(): Promise<void> {
+    const lost = messages;
+    if (lost.length === 0) return;
+    await store.withdraw(lost, now());
+    messages = messages.filter((one) => !lost.includes(one));
+    for (const { discard } of lost) await discard();
+  }
+
+  async function giveBack(): Promise<void> {
     for (const lease of [...leases]) {
       const recipients = await store.giveBack(lease, now());
       leases.delete(lease);
@@ -49,11 +54,14 @@ export function createLostAnswers(options: {
   async function mend(): Promise<void> {
     if (mending) return;
     mending = true;
-    while (messages.size + leases.size > 0) {
+    while (messages.length + leases.size > 0) {
+      let operation = 'withdraw';
       try {
-        await mendAll();
+        await withdraw();
+        operation = 'giveBack';
+        await giveBack();
       } catch (error) {
-        log.event.error('storeFailed', { operation: 'giveBack', error });
+        log.event.error('storeFailed', { operation, error });
         if (stopped()) break;
         await new Promise((resolve) => setTimeout(resolve, PAUSE).unref());
       }
@@ -69,9 +77,9 @@ export function createLostAnswers(options: {
       leases.add(lease);
       void mend();
     },
-    /** The client was told that this message is not accepted. @param discard removes its body; never rejects */
-    messageLost(id: string, discard: () => Promise<void>): void {
-      messages.set(id, discard);
+    /** The client was told that this message is not accepted. */
+    messageLost(lost: Lost): void {
+      messages = [...messages, lost];
       void mend();
     },
   };

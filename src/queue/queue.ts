@@ -4,7 +4,7 @@
  * - before `accept` has resolved: nothing or the whole message; nobody was told 250.
  * - accepted, first attempt from memory under way: recipients stand `active`, leased to a dead incarnation. `takeBack` makes them
  *   due at once. What the far side took before the crash but was not settled is sent once more, with the same Message-ID.
- * - the same where only an answer of the store was lost: lost-answers.ts gives back, or removes, while the process lives.
+ * - the same where only an answer of the store was lost: lost-answers.ts gives back, or withdraws, while the process lives.
  * - `queued`, `delayed`, `uncertain`: due at their time, nothing to repair. `uncertain` had no reply to its final dot.
  * - `held`: waits for the operator.
  * - settled: outcome, attempt, next time and the duty to tell the sender are one transaction; the report and the end of that duty are
@@ -16,11 +16,12 @@
  *   active → queued or delayed* (handed back: shutting down, no room);  any waiting → held, removed* (command);  held → queued*.
  * Expiry is decided only after an attempt, of the message or (untried.ts) at a destination that takes no more of them.
  */
-import type { AcceptRequest, AcceptResult, Content, Denial, LimitUse, MessageStore, NewMessage } from '../store/store.ts';
+import type { AcceptRequest, Content, Denial, LimitUse, MessageStore, NewMessage } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
 import { NOTHING, type Plan, planFirstAttempts, release, toClaim } from './first-attempt.ts';
+import { acceptUnderFreeId } from './free-id.ts';
 import { createLostAnswers } from './lost-answers.ts';
 import type { ReportFunction, SummaryFunction } from './reportable.ts';
 import { createPromises, createRoom } from './room.ts';
@@ -31,6 +32,7 @@ import { takeBack } from './take-back.ts';
 import { startTelling } from './telling.ts';
 import { patience } from './untried.ts';
 
+export { acceptUnderFreeId } from './free-id.ts';
 export type { Report, Reportable, ReportFunction, ReportSubject, Summarized, SummaryFunction } from './reportable.ts';
 export type { Schedule } from './schedule.ts';
 
@@ -44,7 +46,8 @@ export type AddRequest = {
   readonly discard?: () => Promise<void>;
 };
 export type AddResult =
-  | { readonly accepted: true; readonly held: boolean; readonly use: readonly LimitUse[] }
+  /** `id`: what it is stored under; another one than the message had where a message has that. */
+  | { readonly accepted: true; readonly id: string; readonly held: boolean; readonly use: readonly LimitUse[] }
   | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] }
   | { readonly accepted: false; readonly denied: Denial; readonly content: Content };
 
@@ -119,23 +122,20 @@ export function startQueue(options: QueueOptions): Queue {
     const end = attempts.hold();
     try {
       const judged = { ...(limits === undefined ? {} : { limits }), ...(grant === undefined ? {} : { grant }) };
-      const result = await accept({ message, claim: plan.claim, owner, ...judged }, discard ?? (async () => {}));
+      const { message: stored, result } = await acceptUnderFreeId(
+        { message, claim: plan.claim, owner, ...judged },
+        {
+          ...{ store, now },
+          onLost: ({ id, token = 0 }) => lost.messageLost({ id, token, discard: discard ?? (async () => {}) }),
+        },
+      );
       if (!result.accepted) return result;
-      if (result.held) logHeld(log, message);
-      else begin(plan, message, result.content);
-      return { accepted: true, held: result.held, use: result.use };
+      if (result.held) logHeld(log, stored);
+      else begin(plan, stored, result.content);
+      return { accepted: true, id: stored.id, held: result.held, use: result.use };
     } finally {
       release(plan, room);
       end();
-    }
-  }
-
-  async function accept(request: AcceptRequest, discard: () => Promise<void>): Promise<AcceptResult> {
-    try {
-      return await store.accept(request);
-    } catch (error) {
-      lost.messageLost(request.message.id, discard);
-      throw error;
     }
   }
 

@@ -2,9 +2,11 @@
  * Tells senders what became of their mail: what is due to be told is read from the store, written into one report for each message and
  * Action, and stored in the transaction that ends the duty to tell it. A crash before that leaves the duty, one after it the report.
  */
-import type { DueReport, MessageStore, UntoldRecipient } from '../store/store.ts';
+import { anotherQueueId } from '../smtp/queue-id.ts';
+import type { DueReport, MessageStore, NewMessage, Told, UntoldRecipient } from '../store/store.ts';
 import { type Clock, MINUTE, SECOND } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
+import { renamed } from './free-id.ts';
 import { actionOf, type Reportable, type ReportFunction, type SummaryFunction } from './reportable.ts';
 
 /** Written at a time: they share the store's commits. */
@@ -89,9 +91,11 @@ export function startTelling(options: TellingOptions) {
     const reports = await write(due, message.id, () => report({ ...message, content }, changes));
     if (reports === undefined) return;
     const [written] = reports; // one Action has one
-    const told = { sender: message.reversePath, untold, at: now(), ...(written === undefined ? {} : { report: written }) };
-    if (!(await store.told(told)) || written === undefined) return;
-    const { action, recipients, id } = written;
+    const told = { sender: message.reversePath, untold, at: now() };
+    if (written === undefined) return void (await store.told(told));
+    const stored = await storeReport(told, written);
+    if (stored === undefined) return;
+    const { action, recipients, id } = stored;
     log.reported({ queueId: id, about: message.id, action });
     for (const { destination } of recipients) onReport(destination);
   }
@@ -103,10 +107,21 @@ export function startTelling(options: TellingOptions) {
       changes: untold.filter((one) => one.message === message.id).map((one) => toReportable(one, message.expiresAt)),
     }));
     const written = await write(due, messages[0]!.id, () => summarize(sender, about));
-    if (written === undefined || !(await store.told({ sender, untold, at: now(), report: written }))) return;
+    const stored = written && (await storeReport({ sender, untold, at: now() }, written));
+    if (stored === undefined) return;
     for (const { message, changes } of about)
-      for (const action of new Set(changes.map(actionOf))) log.reported({ queueId: written.id, about: message.id, action });
-    for (const { destination } of written.recipients) onReport(destination);
+      for (const action of new Set(changes.map(actionOf))) log.reported({ queueId: stored.id, about: message.id, action });
+    for (const { destination } of stored.recipients) onReport(destination);
+  }
+
+  /** @returns the report as it is stored, under another id where its own was taken; undefined where all had been told. */
+  async function storeReport<R extends NewMessage>(told: Omit<Told, 'report'>, report: R): Promise<R | undefined> {
+    try {
+      return (await store.told({ ...told, report })) ? report : undefined;
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EEXIST') throw error;
+      return storeReport(told, renamed(report, anotherQueueId(now())));
+    }
   }
 
   /** undefined: it is tried again later, or, where that is worth nothing any more, given up with a line in the log. */

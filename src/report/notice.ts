@@ -42,8 +42,9 @@ export async function sendNotice(notice: Notice, options: NoticeOptions): Promis
     body: eightBit ? '8BITMIME' : '7BIT',
     recipients: [{ address, destination: destinationOf(OURS, address), notify: ['NEVER'] }],
   };
-  await queue.add({ message, discard: () => discard(content) });
-  log.accepted({ queueId: id, ...OURS, recipients: [address], size, messageId, signatures });
+  const added = await queue.add({ message, discard: () => discard(content) });
+  const queueId = added.accepted ? added.id : id;
+  log.accepted({ queueId, ...OURS, recipients: [address], size, messageId, signatures });
 }
 
 async function prepare(notice: Notice, queueId: string, now: number, options: NoticeOptions) {

@@ -82,6 +82,11 @@ export type MessageFacts = {
 export type NewMessage = MessageFacts & {
   readonly recipients: readonly NewRecipient[];
   readonly content: Content;
+  /**
+   * A random number of one try to store it, below 2^48. Id and token name this very message, the id alone may be another's.
+   * Absent: it is never withdrawn.
+   */
+  readonly token?: number;
 };
 
 export type WindowUnit = 'minute' | 'hour' | 'day';
@@ -123,7 +128,9 @@ export type AcceptResult =
     }
   | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] }
   /** Nothing was stored or counted; the bytes given come back. */
-  | { readonly accepted: false; readonly denied: Denial; readonly content: Content };
+  | { readonly accepted: false; readonly denied: Denial; readonly content: Content }
+  /** Another message has the id. Nothing was stored or counted; the bytes given come back. */
+  | { readonly accepted: false; readonly idTaken: true; readonly content: Content };
 
 /** A recipient as kept. `n` is its index in the message. */
 export type StoredRecipient = NewRecipient & {
@@ -279,7 +286,10 @@ export type MessageStore = {
     limit: number;
     perHour: number;
   }): Promise<{ readonly due: readonly DueReport[]; readonly nextAt: number | null }>;
-  /** The report and the end of what it tells, in one transaction. @returns false where all of it had been told: nothing is stored. */
+  /**
+   * The report and the end of what it tells, in one transaction. @returns false where all of it had been told: nothing is stored.
+   * Rejects with the code `EEXIST`, and changes nothing, where another message has the id of the report: give it another one.
+   */
   told(told: Told): Promise<boolean>;
   /** No report could be written: it is due again at `until`. */
   postponeReport(untold: readonly UntoldRecipient[], until: number): Promise<void>;
@@ -290,6 +300,8 @@ export type MessageStore = {
   takeBack(owner: string, now: number): Promise<number>;
   /** Leases of exactly this owner are due again at `now`: those of a claim whose answer was lost. Returns how many. */
   giveBack(owner: string, now: number): Promise<number>;
+  /** Takes away what was stored under id and token, and nothing else: its client was told that it is not accepted. */
+  withdraw(messages: readonly { readonly id: string; readonly token: number }[], now: number): Promise<void>;
   /** What waits for a time after `latest` is due at `now`: a clock that stood wrong has put it there. Returns how many. */
   thaw(latest: number, now: number): Promise<number>;
 

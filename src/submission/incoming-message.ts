@@ -29,7 +29,7 @@ export class IncomingMessage {
   readonly #shared: Shared;
   #submitter: Submitter;
   readonly #transaction: Transaction;
-  readonly #queueId: string;
+  #queueId: string;
   readonly #preparation: Preparation;
   readonly #reader = new DataReader();
   #author: Authorship | undefined;
@@ -92,6 +92,7 @@ export class IncomingMessage {
     if (this.#failure !== undefined) throw this.#failure;
     const prepared = await this.#preparation.finish();
     const result = await this.#add(prepared);
+    if (result.accepted) this.#queueId = result.id; // another message may have had ours
     this.#note(prepared, result);
     if (result.accepted) return this.#queueId;
     await discard(prepared.content);

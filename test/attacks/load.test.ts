@@ -320,7 +320,7 @@ attack(
     await process.stop('SIGKILL');
     await process.start();
     await until('an empty queue', async () => (await process.command(['queue', 'list', '--json'])).trim() === '[]');
-    const arrived = mx.messages.map(({ data }) => /\bid ([0-9a-z]{13})\b/.exec(data.toString('latin1'))![1]!);
+    const arrived = mx.messages.map(({ data }) => /\bid ([0-9a-z]{17})\b/.exec(data.toString('latin1'))![1]!);
     // A message that was put off with 451 may be there as a whole after a crash; what got 250 is there once, nothing is twice.
     expect(new Set(arrived).size).toBe(arrived.length);
     expect(arrived).toEqual(expect.arrayContaining(process.events('accepted').map((event) => event['queueId'])));

@@ -225,7 +225,7 @@ test('send queues a signed test message and follows it to its end', async () => 
   });
   const { code, out, err } = await running;
   expect(code).toBe(0);
-  expect(err).toMatch(/Queued as \S{13}\.\n.* relayed mx\.example\.com/);
+  expect(err).toMatch(/Queued as \S{17}\.\n.* relayed mx\.example\.com/);
   expect(JSON.parse(out)).toMatchObject({
     user: null,
     reversePath: 'postmaster@relay.example.net',

@@ -11,7 +11,7 @@ test('shows for each message the reply, the host, TLS, a verified signature and 
   const exhibits = stdout.split(/^\d {2}/m).slice(1);
   expect(exhibits).toHaveLength(3);
   for (const exhibit of exhibits) {
-    expect(exhibit).toMatch(/the client heard {3}250 2\.0\.0 Ok: queued as [0-9a-z]{13}$/m);
+    expect(exhibit).toMatch(/the client heard {3}250 2\.0\.0 Ok: queued as [0-9a-z]{17}$/m);
     expect(exhibit).toMatch(/it went to {9}mx\.(alpha|beta)\.test \[127\.0\.0\.1\] with TLSv1\.3$/m);
     expect(exhibit).toMatch(/a verifier found {3}dkim=pass \(rsa-sha256 /);
     expect(exhibit).toMatch(/a verifier found {3}dkim=pass \(ed25519-sha256 /);

@@ -68,12 +68,12 @@ test('its body stays until the store has forgotten it, for a crash in between mu
   const lossy = losing('accept');
   let failing = true;
   const asked = Promise.withResolvers<void>();
-  const remove: MessageStore['remove'] = async (...about) => {
+  const withdraw: MessageStore['withdraw'] = async (...about) => {
     asked.resolve();
     if (failing) throw Object.assign(new Error('disk I/O error'), { code: 'EIO' });
-    return store.messages.remove(...about);
+    return store.messages.withdraw(...about);
   };
-  rig = startRig({ store: { ...lossy, remove } });
+  rig = startRig({ store: { ...lossy, withdraw } });
   const mail = message([recipient('b@example.org')]);
   let body = true;
   const discard = async () => {

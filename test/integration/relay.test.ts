@@ -40,7 +40,7 @@ describe('one message', () => {
     const { ports, mx, dns, logged, file } = await start();
     const client = await loggedIn(ports[listener], tls);
     const reply = await client.message({ text: TEXT });
-    expect(reply).toMatch(/^250 2\.0\.0 Ok: queued as [0-9a-z]{13}$/);
+    expect(reply).toMatch(/^250 2\.0\.0 Ok: queued as [0-9a-z]{17}$/);
     const id = reply.split(' ').at(-1)!;
     const [message] = await mx.received(1);
     expect(message!.mailFrom).toBe(USER);

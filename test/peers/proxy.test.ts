@@ -17,7 +17,7 @@ afterAll(() => scenario?.close());
 
 /** The address that the log gives to the session of the message. */
 async function addressOf(token: string): Promise<unknown> {
-  const queueId = / id (\w{13})/.exec((await scenario.delivered(token)).data.toString())?.[1];
+  const queueId = / id (\w{17})/.exec((await scenario.delivered(token)).data.toString())?.[1];
   return (await scenario.relay.event('accepted', (event) => event['queueId'] === queueId))['ip'];
 }
 

@@ -71,7 +71,7 @@ export function createMemoryStore(): MemoryStore {
   }
 
   function insert(message: NewMessage, { claim, owner, held }: { claim: readonly number[]; owner: string; held: boolean }): void {
-    const { recipients, content, ...facts } = message;
+    const { recipients, content, token: _, ...facts } = message;
     if (messages.has(facts.id)) throw new Error(`message ${facts.id} exists`);
     const stored = recipients.map((recipient, n) => {
       const active = !held && claim.includes(n);
@@ -211,6 +211,10 @@ export function createMemoryStore(): MemoryStore {
       return count;
     },
     giveBack: async () => 0,
+    withdraw: async (messages) => {
+      for (const { id } of messages)
+        touch({ ids: [id] }, [...WAITING, 'held', 'active'], { state: 'removed', nextAttemptAt: null });
+    },
     async thaw(latest, now) {
       await call('thaw');
       const frozen = [...messages.values()]

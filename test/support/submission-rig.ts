@@ -113,7 +113,7 @@ export async function startRig({ limits, auth, credential, onFinish, ...options 
       async add({ message }) {
         const { text, request } = preparations.get(message.id)!;
         queued.push({ message, text: text(), request });
-        return { accepted: true, held: false, use: [] };
+        return { accepted: true, id: message.id, held: false, use: [] };
       },
     },
     destinationOf: (_message, address) => address.slice(address.lastIndexOf('@') + 1),

@@ -1,11 +1,12 @@
 /** A new message: limits, message, recipients and content in one transaction. */
 import { crc32 } from 'node:zlib';
 import type { LimitUse } from '../message-store.ts';
+import { checkSpool } from './claim.ts';
 import type { Context } from './context.ts';
 import { type Grant, judgeGrant } from './credential-rows.ts';
 import { BYTES } from './effects.ts';
 import { addressesOf, judgeAndCount, type LimitsArgument } from './limits.ts';
-import { type EncodedMessage, factsCheck, recipientCheck, type Value } from './rows.ts';
+import { type EncodedMessage, factsCheck, IdTaken, recipientCheck, type Value } from './rows.ts';
 import { ACTIVE, HELD, QUEUED } from './states.ts';
 
 export type AcceptArgument = {
@@ -18,37 +19,60 @@ export type AcceptArgument = {
 };
 export type AcceptReply = {
   readonly denied: 'ended' | 'changed' | null;
+  /** Another message has the id: nothing was kept. */
+  readonly idTaken: boolean;
   readonly exceeded: LimitUse | null;
   readonly held: boolean;
   readonly use: readonly LimitUse[];
-  /** Handed back to whom they came from; null where nothing was kept. */
+  /** Handed back to whom they came from; null where they are not needed any more. */
   readonly bytes: Uint8Array<ArrayBuffer> | null;
 };
 
 export function accept(context: Context, { message, claim, owner, limits, grant }: AcceptArgument): AcceptReply {
   const bytes = message.spool === null ? message.bytes : null;
+  const nothing = { denied: null, idTaken: false, exceeded: null, held: false, use: [], bytes };
   const denied = grant === null ? undefined : judgeGrant(context, grant, message.acceptedAt);
-  if (denied !== undefined) return { denied, exceeded: null, held: false, use: [], bytes };
+  if (denied !== undefined) return { ...nothing, denied };
+  if (!insertFacts(context, message)) return { ...nothing, idTaken: true };
   const judged = limits === null ? null : judgeAndCount(context.db, limits, message.acceptedAt, addressesOf(message.recipients));
   const exceeded = judged?.exceeded ?? null;
   const use = judged?.use ?? [];
-  if (exceeded !== null && limits?.over === 'refuse') return { denied: null, exceeded, held: false, use, bytes: null };
+  if (exceeded !== null && limits?.over === 'refuse') {
+    context.db.run('DELETE FROM messages WHERE id = ?', message.id);
+    return { ...nothing, exceeded, use, bytes: null };
+  }
   const held = exceeded !== null;
-  insertMessage(context, message);
+  insertContent(context, message);
   insertRecipients(context, message, { claim: held ? [] : claim, owner, waiting: held ? HELD : QUEUED });
-  return { denied: null, exceeded: null, held, use, bytes };
+  return { ...nothing, held, use };
 }
 
-/** A report of ours. `held`: what it tells was restored from a backup, so it waits for the operator as the rest does. */
+/**
+ * A report of ours. `held`: what it tells was restored from a backup, so it waits for the operator as the rest does.
+ * @throws IdTaken where another message has its id.
+ */
 export function insertReport(context: Context, message: EncodedMessage, held: boolean): void {
-  insertMessage(context, message);
+  if (!insertFacts(context, message)) throw new IdTaken(`Another message has the queue ID ${message.id}`);
+  insertContent(context, message);
   insertRecipients(context, message, { claim: [], owner: '', waiting: held ? HELD : QUEUED });
 }
 
-function insertMessage({ db, effects }: Context, { id, facts, recipients, bytes, spool }: EncodedMessage): void {
+/** Undefined where there is no such message; null where it was stored without one. */
+export function tokenOf({ db }: Context, id: string): number | null | undefined {
+  return db.get<{ token: number | null }>('SELECT token FROM messages WHERE id = ?', id)?.token;
+}
+
+/** @returns false where a message has the id already. */
+function insertFacts({ db }: Context, { id, facts, recipients, token }: EncodedMessage): boolean {
   if (recipients.length === 0) throw new TypeError(`message ${id} has no recipient: it would never end`);
+  const sql = 'INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING';
+  return db.run(sql, ...facts, factsCheck(facts), token).changes > 0;
+}
+
+/** @throws DamagedEntry where the body is not there any more: a relay that started beside this process has swept it. */
+function insertContent({ db, effects, spoolDir }: Context, { id, bytes, spool }: EncodedMessage): void {
+  if (spool !== null) checkSpool(spoolDir, spool);
   const { lastInsertRowid } = db.run('INSERT INTO contents (bytes) VALUES (?)', bytes);
-  db.run('INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', ...facts, factsCheck(facts));
   db.run(
     'INSERT INTO open VALUES (?, ?, ?, ?, ?, ?, ?)',
     id,

@@ -24,6 +24,7 @@ import { keyOf } from './untold.ts';
 
 const IDS_PER_STEP = 100;
 const ROUTES_PER_STEP = 1000;
+const WITHDRAWN_PER_STEP = 10;
 const OPEN_STATES: readonly RecipientState[] = ['queued', 'active', 'delayed', 'held', 'uncertain'];
 
 export function messageStore(client: StoreClient, spool: SpoolDirectory): MessageStore {
@@ -52,6 +53,10 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
     told: ({ sender, untold, at, report }) =>
       client.call('told', { sender, at, keys: untold.map(keyOf), report: report === undefined ? null : encodeMessage(report) }),
     postponeReport: (untold, until) => client.call('postponeReport', { keys: untold.map(keyOf), until }),
+    async withdraw(messages, now) {
+      const named = messages.map(({ id, token }) => ({ id, token }));
+      for (const part of parts(named, WITHDRAWN_PER_STEP)) await client.call('withdraw', { messages: part, now });
+    },
     takeBack: (owner, now) => total(walk((after) => client.call('takeBack', { owner, after, now }))),
     giveBack: (owner, now) => total(walk((after) => client.call('giveBack', { owner, after, now }))),
     thaw: (latest, now) => total(walk((after) => client.call('thaw', { latest, after, now }))),
@@ -90,6 +95,7 @@ async function accept(client: StoreClient, { message, claim, owner, limits, gran
   if (reply.exceeded !== null) return { accepted: false, exceeded: reply.exceeded, use: reply.use };
   const content: Content = reply.bytes === null ? message.content : { kind: 'inline', bytes: reply.bytes };
   if (reply.denied !== null) return { accepted: false, denied: reply.denied, content };
+  if (reply.idTaken) return { accepted: false, idTaken: true, content };
   return { accepted: true, held: reply.held, content, use: reply.use };
 }
 

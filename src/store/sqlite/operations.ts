@@ -6,10 +6,10 @@ import * as credentials from './credential-rows.ts';
 import { setAside } from './damage.ts';
 import { knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
-import { command, giveBack, reroute, takeBack, takeNotices, takeRetried, thaw, waiting } from './queue-commands.ts';
+import { command, giveBack, reroute, takeBack, takeNotices, takeRetried, thaw, waiting, withdraw } from './queue-commands.ts';
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
-import { counts, signatureInUse, summary } from './statistics.ts';
+import { counts, queueIds, signatureInUse, summary } from './statistics.ts';
 import { buffersOf, contentOf as content, dueReports, postponeReport, told } from './untold.ts';
 import { checkSpooled, giveBackPages, recount, trim } from './upkeep.ts';
 
@@ -20,6 +20,7 @@ export const operations = {
   dueReports: write(dueReports, ({ due }) => due.flatMap((one) => (one.kind === 'report' ? buffersOf(one.content) : []))),
   told: write(told),
   postponeReport: write(postponeReport),
+  withdraw: write(withdraw),
   takeBack: write(takeBack),
   giveBack: write(giveBack),
   thaw: write(thaw),
@@ -37,6 +38,7 @@ export const operations = {
     operation.setValue({ db } as Context, { name: 'store.ping', value: String(now) }),
   ),
 
+  queueIds: read(queueIds),
   due: read(({ db, due }: Context, { now, limit }: { now: number; limit: number }) => due.read(db, now, limit)),
   list: read(list),
   get: read(get),

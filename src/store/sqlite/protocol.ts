@@ -2,6 +2,7 @@
 import type { Damage } from '../contract.ts';
 import { resultCode, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, type SqliteError } from './database.ts';
 import type { Name } from './operations.ts';
+import { IdTaken } from './rows.ts';
 
 export type WorkerOptions = { readonly path: string; readonly spoolDir: string; readonly busyTimeout: number };
 
@@ -34,6 +35,7 @@ const SENTENCES: Readonly<Record<number, readonly [code: string, sentence: strin
 
 /** An error of opening has its sentence already, and its cause says what it was. */
 export function describe(error: unknown): Failure {
+  if (error instanceof IdTaken) return { code: 'EEXIST', message: error.message };
   const { message, errcode, cause } = error as SqliteError;
   const [code, sentence] = SENTENCES[resultCode(errcode === undefined ? (cause ?? error) : error)] ?? [
     'ESTORE',

@@ -1,5 +1,6 @@
 /** What an operator does to the queue: retry, hold, release, remove, reroute; in steps of about a thousand recipients a transaction. */
 import type { MessageFacts, Notice, Touched } from '../message-store.ts';
+import { tokenOf } from './accept.ts';
 import type { Context } from './context.ts';
 import { decodeFacts, type MessageRow } from './rows.ts';
 import { closeEnded } from './settle.ts';
@@ -61,6 +62,13 @@ export function command(context: Context, a: StepSelection & { action: Action; n
   for (const id of closed) closeEnded(context, id);
   return { items: touched, after };
 }
+
+/** Takes away what was stored under these ids, where it is the message of that token. */
+export function withdraw(context: Context, { messages, now }: { messages: readonly Stored[]; now: number }): void {
+  for (const { id, token } of messages)
+    if (tokenOf(context, id) === token) command(context, { action: 'remove', ids: [id], after: '', now });
+}
+export type Stored = { readonly id: string; readonly token: number };
 
 /** The oldest, each handed out once. */
 export function takeNotices({ db }: Context, limit: number): readonly Notice[] {

@@ -2,11 +2,13 @@
  * A backup becomes the store of a data directory that nobody uses. Everything is made ready beside the old store and put in its place
  * by one rename, so that a crash leaves the one or the other; what is left over is swept by the next start.
  */
+import { randomInt } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pipeline } from 'node:stream/promises';
+import { NODES } from '../../smtp/queue-id.ts';
 import { SECOND } from '../../system/clock.ts';
 import { StoreError } from '../contract.ts';
 import { type BackupCounts, countAll, holdAll, number, verifyBackup } from './backup-file.ts';
@@ -80,6 +82,8 @@ async function prepare(dataDir: string, partial: string): Promise<Restored['held
     db.exec('PRAGMA journal_mode = DELETE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF');
     await writeBodies(db, join(dataDir, SPOOL_DIR));
     holdAll(db);
+    // The relay that the backup is of may go on: the two are not one node.
+    db.prepare("UPDATE small_values SET value = ? WHERE name = 'instance.node'").run(String(randomInt(NODES)));
     held = {
       messages: number(
         db,

@@ -27,7 +27,13 @@ export type EncodedMessage = {
   /** Inline: everything; spooled: the prefix. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly spool: SpoolRow | null;
+  readonly token: number | null;
 };
+
+/** Thrown where another message has the id of a report. */
+export class IdTaken extends Error {
+  override readonly name = 'IdTaken';
+}
 
 const EIGHT_BIT = 1;
 const SMTPUTF8 = 2;
@@ -44,6 +50,7 @@ export function encodeMessage(message: NewMessage): EncodedMessage {
     recipients: encodeRecipients(message.recipients),
     bytes: content.kind === 'inline' ? content.bytes : content.prefix,
     spool: content.kind === 'inline' ? null : spoolRow(content.spool),
+    token: message.token ?? null,
   };
 }
 
@@ -96,9 +103,10 @@ export type MessageRow = {
   signatures: string;
   about: string | null;
   verify: number;
+  token: number | null;
 };
 
-export const isIntact = ({ verify, ...facts }: MessageRow) => factsCheck(Object.values(facts)) === verify;
+export const isIntact = ({ verify, token: _, ...facts }: MessageRow) => factsCheck(Object.values(facts)) === verify;
 
 export function decodeFacts(row: MessageRow): MessageFacts {
   const ret = row.flags & RET_FULL ? 'FULL' : row.flags & RET_HDRS ? 'HDRS' : undefined;

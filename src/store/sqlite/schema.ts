@@ -1,4 +1,5 @@
 /** The tables, and the way from each older version to this one. */
+import { NODES } from '../../smtp/queue-id.ts';
 
 /** `PRAGMA application_id`: "SmHo", so that no other program's file is taken for ours. */
 export const APPLICATION_ID = 0x536d486f;
@@ -12,6 +13,8 @@ export const APPLICATION_ID = 0x536d486f;
  * - `open` has one small row for each message that has not ended: the queue is walked there, however long the trace is.
  * - `contents` holds the bytes, reached by number from `open`, so that no walk ever reads a body. It goes when the message ends.
  * - `recipients.next_attempt` is set exactly while a recipient waits (queued, delayed, uncertain): the partial index over it is what is due.
+ * - `messages.token` is drawn for each try to store a message: only who knows it takes the message away again.
+ * - `instance.node` in `small_values` is the part of each queue id that tells who made it.
  * - `notices` holds what commands did to recipients until the relay has said so in its log.
  * - `untold` holds what senders must still hear of a recipient: written with its outcome, taken away with the report that tells it.
  *   `reply` is JSON. While a row without `summary` stands, the message keeps its row in `open` and its content.
@@ -86,5 +89,9 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX untold_summaries ON untold (sender, due_at) WHERE summary = 1;
   CREATE TABLE report_windows (sender TEXT PRIMARY KEY, started_at INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
   CREATE INDEX report_windows_start ON report_windows (started_at);
+  `,
+  `
+  ALTER TABLE messages ADD COLUMN token INTEGER;
+  INSERT INTO small_values VALUES ('instance.node', abs(random() % ${NODES}));
   `,
 ];

@@ -3,7 +3,7 @@
  * `finish` promises data and name: fdatasync of the file, then one sync of the directory for all that finish at that time.
  */
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, readdir, unlink } from 'node:fs/promises';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Spool, SpoolWriter } from '../message-store.ts';
@@ -19,6 +19,11 @@ const PARALLEL_SYNCS = 2;
 /** With the CRC-32 of the whole, to be found out of order before its last byte is sent. */
 export type SpoolFile = Spool & { readonly verify?: number };
 
+/** 128 random bits: no two files meet, whoever makes them. */
+export const newSpoolName = (): string => randomBytes(16).toString('hex');
+/** True for what `newSpoolName` makes: no other file is removed, and no path is made of another name. */
+export const isSpoolName = (name: string): boolean => /^[0-9a-f]{32}$/.test(name);
+
 export class SpoolDirectory {
   readonly path: string;
   #syncs = 0;
@@ -31,7 +36,7 @@ export class SpoolDirectory {
   }
 
   async create(): Promise<SpoolWriter> {
-    const name = randomBytes(16).toString('hex');
+    const name = newSpoolName();
     const file = await open(join(this.path, name), 'wx', 0o600);
     return new SpoolFileWriter(this, name, file);
   }
@@ -45,14 +50,6 @@ export class SpoolDirectory {
 
   async remove(names: readonly string[]): Promise<void> {
     for (const name of names) await unlink(join(this.path, name)).catch(() => {}); // the next start sweeps what stays
-  }
-
-  /** @param needed names that messages refer to; all others go. */
-  async sweep(needed: readonly string[]): Promise<number> {
-    const keep = new Set(needed);
-    const lost = (await readdir(this.path)).filter((name) => !keep.has(name));
-    await this.remove(lost);
-    return lost.length;
   }
 
   async syncFile(file: FileHandle): Promise<void> {

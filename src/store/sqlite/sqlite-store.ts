@@ -1,7 +1,8 @@
 /** Opens the store that SQLite keeps: a database in a thread of its own, and files for large bodies. */
 import { join } from 'node:path';
+import { continueQueueIds } from '../../smtp/queue-id.ts';
 import { SECOND } from '../../system/clock.ts';
-import type { OpenOptions, Store } from '../contract.ts';
+import { type OpenOptions, type Store, StoreError } from '../contract.ts';
 import type { CredentialStore } from '../credential-store.ts';
 import type { OperationStore } from '../operation-store.ts';
 import { StoreClient } from './client.ts';
@@ -20,7 +21,13 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     unlink: (names) => void spool.remove(names),
   });
   await client.start();
-  if (sweep) await tidy(client, spool);
+  try {
+    continueQueueIds(await client.call('queueIds', undefined));
+    if (sweep) await tidy(client);
+  } catch (cause) {
+    await client.close();
+    throw new StoreError((cause as Error).message, { cause });
+  }
   return {
     messages: messageStore(client, spool),
     credentials: credentialStore(client),
@@ -32,14 +39,9 @@ export async function openStore(options: OpenOptions): Promise<Store> {
 }
 
 /** What the last run left behind, before the first mail of this one. */
-async function tidy(client: StoreClient, spool: SpoolDirectory): Promise<void> {
-  try {
-    await client.call('recount', undefined);
-    await spool.sweep(await client.call('checkSpooled', undefined));
-  } catch (error) {
-    await client.close();
-    throw error;
-  }
+async function tidy(client: StoreClient): Promise<void> {
+  await client.call('recount', undefined);
+  await client.call('checkSpooled', undefined);
 }
 
 function credentialStore(client: StoreClient): CredentialStore {

@@ -1,6 +1,7 @@
 /** Figures about the queue, for metrics, `queue summary` and the rotation of keys. */
 import type { RecipientState } from '../message-store.ts';
 import type { Context } from './context.ts';
+import { isCorrupt } from './database.ts';
 import { ACTIVE, ENDED, stateName } from './states.ts';
 
 export type Counts = {
@@ -34,6 +35,25 @@ export function summary({ db }: Context, limit: number): Summary[] {
      JOIN messages m ON m.id = s.oldest ORDER BY s.recipients DESC, s.destination`,
     limit,
   );
+}
+
+/** What the ids of new messages go on from. null: there is none, or it cannot be read. */
+export function queueIds({ db }: Context): { readonly node: number | null; readonly newest: string | null } {
+  const node = unlessDamaged(
+    () => db.get<{ value: string }>("SELECT value FROM small_values WHERE name = 'instance.node'")?.value,
+  );
+  const newest = unlessDamaged(() => db.get<{ id: string | null }>('SELECT max(id) AS id FROM messages')?.id);
+  return { node: node == null ? null : Number(node), newest: newest ?? null };
+}
+
+/** A damaged page is no reason not to start. */
+function unlessDamaged<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isCorrupt(error)) return undefined;
+    throw error;
+  }
 }
 
 const STEP_MESSAGES = 5000;

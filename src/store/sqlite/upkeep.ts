@@ -1,9 +1,11 @@
 /** What keeps the store small and true: forgetting the trace, giving pages back, counting anew at start. */
-
+import { readdirSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { checkSpool } from './claim.ts';
 import type { Context } from './context.ts';
 import { DamagedEntry, setAside } from './damage.ts';
 import { BYTES } from './effects.ts';
+import { isSpoolName } from './spool.ts';
 import { ACTIVE, ENDED, REMOVED } from './states.ts';
 
 const STEP_MESSAGES = 500;
@@ -107,8 +109,11 @@ const LOST = `
   SELECT DISTINCT message AS id FROM recipients r INDEXED BY recipients_due
   WHERE next_attempt IS NOT NULL AND NOT EXISTS (SELECT 1 FROM open o WHERE o.id = r.message)`;
 
-/** Names of all spooled bodies that a message needs; those that are gone or cut short set their message aside. */
-export function checkSpooled(context: Context): readonly string[] {
+/**
+ * At start: bodies that are gone or cut short set their message aside, and files that no message names are removed. The transaction
+ * makes it safe beside another process that stores a message now: its row is seen here, or it finds its file gone and refuses.
+ */
+export function checkSpooled(context: Context): void {
   const rows = context.db.all<{ id: string; name: string; size: number }>(
     'SELECT id, spool AS name, spool_size AS size FROM open WHERE spool IS NOT NULL',
   );
@@ -120,5 +125,14 @@ export function checkSpooled(context: Context): readonly string[] {
       setAside(context, { id: row.id, reason: error.message });
     }
   }
-  return rows.map(({ name }) => name);
+  const needed = new Set(rows.map(({ name }) => name));
+  for (const name of readdirSync(context.spoolDir)) if (isSpoolName(name) && !needed.has(name)) remove(context.spoolDir, name);
+}
+
+function remove(directory: string, name: string): void {
+  try {
+    unlinkSync(join(directory, name));
+  } catch {
+    // The next start tries again.
+  }
 }

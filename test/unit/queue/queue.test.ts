@@ -26,7 +26,7 @@ describe('direct delivery', () => {
   test('reads nothing back: one accept, one settle, no claim', async () => {
     rig = startRig();
     const mail = message([recipient('b@example.org')]);
-    expect(await rig.queue.add({ message: mail })).toEqual({ accepted: true, held: false, use: [] });
+    expect(await rig.queue.add({ message: mail })).toEqual({ accepted: true, id: mail.id, held: false, use: [] });
     await rig.logged('relayed');
     expect(rig.store.calls).toMatchObject({ accept: 1, settle: 1, claim: 0 });
     expect(await stateOf(mail.id)).toEqual(['relayed']);

@@ -34,7 +34,7 @@ describe.skipIf(!hasPython)('a report as Python reads it', () => {
       References: '<1@example.net>',
       'MIME-Version': '1.0',
     });
-    expect(field(mail, 'Message-ID')).toMatch(/^<[0-9a-z]{13}@relay\.example\.net>$/);
+    expect(field(mail, 'Message-ID')).toMatch(/^<[0-9a-z]{17}@relay\.example\.net>$/);
     const [perMessage, perRecipient] = statusOf(mail);
     expect(Object.fromEntries(perMessage!.fields)).toEqual({
       'Reporting-MTA': 'dns; relay.example.net',

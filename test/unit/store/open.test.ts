@@ -3,12 +3,15 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readdirSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { NODES } from '../../../src/smtp/queue-id.ts';
 import { openDatabase } from '../../../src/store/sqlite/database.ts';
+import { encodeMessage, factsCheck, recipientCheck } from '../../../src/store/sqlite/rows.ts';
 import { MIGRATIONS } from '../../../src/store/sqlite/schema.ts';
 import { lockInstance, openStore, StoreError } from '../../../src/store/store.ts';
 import { isRoot } from '../../support/peers.ts';
-import { dataDir, newMessage, put, testStore } from '../../support/store-rig.ts';
+import { dataDir, NOW, newMessage, put, testStore } from '../../support/store-rig.ts';
 
 const refusal = async (path: string) => {
   const error = await openStore({ dataDir: path }).then(
@@ -113,6 +116,34 @@ test('a store of the first format is read, and what is new can be written to it'
   const db = openDatabase(databaseFile(path), 1000);
   expect(db.get('SELECT reply, conversation FROM attempts')).toEqual({ reply: 'Ok', conversation: null });
   db.close();
+});
+
+test('a store of release 0.1 keeps its mail, and draws its node once', async () => {
+  const path = dataDir();
+  const old = openDatabase(databaseFile(path), 1000, MIGRATIONS.slice(0, 2));
+  chmodSync(databaseFile(path), 0o600);
+  const { id, facts, recipients, bytes } = encodeMessage(newMessage());
+  const [address, destination, notify, orcpt] = recipients as [string, string, null, null];
+  old.run('INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', ...facts, factsCheck(facts));
+  old.run('INSERT INTO contents VALUES (1, ?)', bytes);
+  old.run('INSERT INTO open VALUES (?, 1, ?, ?, NULL, NULL, NULL)', id, bytes.byteLength, crc32(bytes));
+  old.run(
+    'INSERT INTO recipients (message, n, address, destination, verify, state, next_attempt) VALUES (?, 0, ?, ?, ?, 0, ?)',
+    id,
+    address,
+    destination,
+    recipientCheck(id, 0, [address, notify, orcpt]),
+    NOW,
+  );
+  old.close();
+  const store = await testStore({ dataDir: path, sweep: true });
+  const node = await store.operation.value('instance.node');
+  expect(Number(node)).toBeLessThan(NODES);
+  const [claim] = await store.messages.claim({ destination, now: NOW, limit: 5, owner: 'me' });
+  expect(claim).toMatchObject({ message: { id }, recipients: [{ address }] });
+  await store.close();
+  const again = await testStore({ dataDir: path });
+  expect(await again.operation.value('instance.node')).toBe(node);
 });
 
 test('a database of another program is refused', async () => {

@@ -75,13 +75,23 @@ test('a start removes files that no message names, and keeps those that one does
   const kept = await spooled(store, randomBytes(5000));
   await put(store, message(kept));
   await spooled(store, randomBytes(5000)); // a crash before its commit
-  writeFileSync(join(path, 'spool', 'half'), 'xx');
+  writeFileSync(join(path, 'spool', 'f'.repeat(32)), 'xx');
+  writeFileSync(join(path, 'spool', 'notes.txt'), 'not ours');
   await store.close();
   const beside = await testStore({ dataDir: path });
-  expect(readdirSync(join(path, 'spool'))).toHaveLength(3);
+  expect(readdirSync(join(path, 'spool'))).toHaveLength(4);
   await beside.close();
   await testStore({ dataDir: path, sweep: true });
-  expect(readdirSync(join(path, 'spool'))).toEqual([kept.name]);
+  expect(readdirSync(join(path, 'spool')).sort()).toEqual([kept.name, 'notes.txt'].sort());
+});
+
+test('a body that a start beside it has swept is refused, never accepted without it', async () => {
+  const path = dataDir();
+  const store = await testStore({ dataDir: path });
+  const spool = await spooled(store, randomBytes(5000));
+  await testStore({ dataDir: path, sweep: true });
+  await expect(put(store, message(spool))).rejects.toThrow('is missing');
+  expect((await store.messages.counts()).states).toEqual({});
 });
 
 test('many that finish together get their promise, and memory stays flat', async () => {

@@ -619,7 +619,7 @@ describe('a transaction', () => {
           expect(grant).toMatchObject({ name: USER, generation: CREDENTIAL.generation, revision });
           tries++;
           if (denied !== undefined) return { accepted: false, denied, content: message.content };
-          return { accepted: true, held: false, use: [] };
+          return { accepted: true, id: message.id, held: false, use: [] };
         },
       },
     });

@@ -1,0 +1,68 @@
+import { beforeEach, expect, test, vi } from 'vitest';
+
+const NOW = Date.UTC(2027, 0, 31, 12);
+/** As a process that starts has it. */
+type Ids = typeof import('../../../src/smtp/queue-id.ts');
+let ids: Ids;
+beforeEach(async () => {
+  ids = await started();
+});
+
+async function started(): Promise<Ids> {
+  vi.resetModules();
+  return import('../../../src/smtp/queue-id.ts');
+}
+
+test('an id is 17 digits and small letters, the time first, then the node', () => {
+  ids.continueQueueIds({ node: 33, newest: null });
+  const id = ids.newQueueId(NOW);
+  expect(id).toMatch(/^[0-9a-hjkmnp-tv-z]{17}$/);
+  expect(id.slice(9, 11)).toBe('11');
+  expect(ids.isQueueId(id)).toBe(true);
+  expect(ids.newQueueId(NOW + 1).slice(0, 9) > id.slice(0, 9)).toBe(true);
+});
+
+test('ids of release 0.1 are known, and sort by time among those of today', () => {
+  const old = '01kg5x5v01zzz'; // 4 of a counter
+  expect(ids.isQueueId(old)).toBe(true);
+  ids.continueQueueIds({ node: 0, newest: old });
+  const next = ids.newQueueId(0);
+  expect([next, old].sort()).toEqual([old, next]);
+});
+
+test('ids grow, in one millisecond and where the clock goes back', () => {
+  const made = [NOW, NOW, NOW, NOW - 60_000, NOW - 60_000, NOW + 1].map(ids.newQueueId);
+  expect([...made].sort()).toEqual(made);
+  expect(new Set(made).size).toBe(made.length);
+});
+
+test('after a restart with the clock set back, ids stand behind the newest of the store', async () => {
+  const newest = ids.newQueueId(NOW);
+  ids = await started();
+  ids.continueQueueIds({ node: 5, newest });
+  expect(ids.newQueueId(NOW - 3_600_000) > newest).toBe(true);
+});
+
+test('a newest id that no relay wrote changes nothing', () => {
+  for (const newest of ['m1', '', 'zzzzzzzzzzzzz', '../../etc/passwd0']) ids.continueQueueIds({ node: 1, newest });
+  expect(ids.newQueueId(NOW).slice(0, 9)).toBe(ids.newQueueId(NOW).slice(0, 9));
+  expect(ids.isQueueId(ids.newQueueId(NOW))).toBe(true);
+});
+
+test('two makers of one node that work in the same milliseconds do not meet in half a million ids', async () => {
+  const other = await started();
+  for (const maker of [ids, other]) maker.continueQueueIds({ node: 7, newest: null });
+  const made = new Set<string>();
+  for (let i = 0; i < 250_000; i++) {
+    made.add(ids.newQueueId(NOW + Math.floor(i / 2)));
+    made.add(other.newQueueId(NOW + Math.floor(i / 2)));
+  }
+  expect(made.size).toBeGreaterThanOrEqual(499_996);
+});
+
+test('an id drawn for one that was taken is far from the next ones', () => {
+  const taken = ids.newQueueId(NOW);
+  const drawn = ids.anotherQueueId(NOW);
+  expect(drawn > taken).toBe(true);
+  expect(drawn.slice(0, 9)).not.toBe(taken.slice(0, 9));
+});
