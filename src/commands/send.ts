@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, parseDuration, parseMailbox } from '../config/config.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
-import { type Content, ENDED_STATES, type NewMessage, type Store, type StoredMessage } from '../store/store.ts';
+import { type Content, ENDED_STATES, type Store, type StoredMessage } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 import { paintFor } from './colours.ts';
 import { withStore } from './context.ts';
@@ -56,7 +56,7 @@ type Submission = { readonly config: Config; readonly store: Store; readonly fro
 
 /** Prepared and signed as a report is: our own words, without a client. */
 async function submit({ config, store, from, to }: Submission): Promise<{ id: string; content: Content }> {
-  const { createPreparation, discard } = await import('../preparation/preparation.ts');
+  const { createPreparation, discard, prepareOwnMail, textContent } = await import('../preparation/preparation.ts');
   const { createSigner } = await import('../signing/signing.ts');
   const now = Date.now();
   const id = newQueueId(now);
@@ -66,49 +66,23 @@ async function submit({ config, store, from, to }: Submission): Promise<{ id: st
   const createSpool = () => store.messages.createSpool();
   const { maxMessageSize, maxHeaderSize, bareNewlines } = submission;
   const preparation = createPreparation({ hostname, maxMessageSize, maxHeaderSize, bareNewlines, createSpool, signer, warn });
-  const envelope = { reversePath: from, recipients: [{ address: to }], body: '7BIT', smtpUtf8: false } as const;
-  const sender = { user: null, reversePath: from };
-  const sign = (await signatureChooser(config))(sender, to);
-  const started = preparation.start({ queueId: id, now, envelope, kind: 'report', sign });
-  await started.write(Buffer.from(testMessage({ hostname, id, from, to, now })));
-  const { content, size, messageId, signatures, eightBit, needsSmtpUtf8 } = await started.finish();
-  const message: NewMessage = {
-    ...{ ...sender, id, recorded: true, messageId, size, acceptedAt: now, expiresAt: now + queue.lifetime },
-    ...{ body: eightBit ? '8BITMIME' : '7BIT', needsSmtpUtf8, signatures, content },
-    recipients: [{ address: to, destination: (await destinationChooser(config))(sender, to) }],
-  };
+  const content = textContent([
+    `This is a test message that the relay ${hostname} was asked to send.`,
+    `Its way can be looked up there: smarthost trace ${id}`,
+  ]);
+  const mail = {
+    ...{ id, now, lifetime: queue.lifetime, reversePath: from, from: { address: from }, to, content },
+    subject: `Test message from ${hostname}`,
+    autoSubmitted: 'auto-generated',
+  } as const;
+  const [destinationOf, signs] = await Promise.all([destinationChooser(config), signatureChooser(config)]);
+  const message = { ...(await prepareOwnMail(mail, { hostname, preparation, destinationOf, signs })), recorded: true };
   const { acceptUnderFreeId } = await import('../queue/queue.ts');
   const request = { message, claim: [], owner: 'send' };
   const { message: stored, result } = await acceptUnderFreeId(request, { store: store.messages, now: Date.now });
   if (result.accepted) return { id: stored.id, content: result.content };
-  await discard(content);
+  await discard(message.content);
   throw new CommandError('The message was refused.');
-}
-
-type TestMessage = {
-  readonly hostname: string;
-  readonly id: string;
-  readonly from: string;
-  readonly to: string;
-  readonly now: number;
-};
-
-/** RFC 5322 §3.6, with the mark of RFC 3834 §5 so that no out-of-office answers it. */
-function testMessage({ hostname, id, from, to, now }: TestMessage): string {
-  return [
-    `Date: ${new Date(now).toUTCString().replace('GMT', '+0000')}`,
-    `From: ${from}`,
-    `To: ${to}`,
-    `Subject: Test message from ${hostname}`,
-    `Message-ID: <${id}@${hostname}>`,
-    'Auto-Submitted: auto-generated',
-    'MIME-Version: 1.0',
-    'Content-Type: text/plain; charset=utf-8',
-    '',
-    `This is a test message that the relay ${hostname} was asked to send.`,
-    `Its way can be looked up there: smarthost trace ${id}`,
-    '',
-  ].join('\r\n');
 }
 
 type Followed = { readonly store: Store; readonly id: string; readonly timeout: number };

@@ -1,5 +1,6 @@
 /** What must hold between settings, and what is allowed but unwise. Pure: the machine is looked at in environment.ts. */
 import { domainOf } from '../smtp/envelope.ts';
+import { isAscii } from '../smtp/text.ts';
 import type { Config, RouteSetting } from './settings.ts';
 import { formatListenAddress } from './values.ts';
 
@@ -11,6 +12,9 @@ export function checkConfig(config: Config, report: Report): void {
   checkSizes(config, report);
   checkQueue(config, report);
   checkRoutes(config, report);
+  if (!isAscii(config.reports.from)) {
+    report('warning', 'reports.from', 'is not ASCII: senders whose mail server lacks SMTPUTF8 get no delivery reports');
+  }
   if (config.dns.trustAd && config.dns.servers.some((server) => !/^(127\.|\[?::1\]?(:|$)|localhost(:|$))/.test(server))) {
     report('warning', 'dns.trustAd', 'believes a resolver that is not on this machine: anyone on the way can forge its answers');
   }

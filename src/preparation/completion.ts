@@ -1,5 +1,6 @@
 /** Date and Message-ID where the client wrote none, or none that anybody can read: RFC 6409 §8.2, §8.3. */
 import type { HeaderField } from '../signing/signing.ts';
+import { formatDate } from '../smtp/text.ts';
 import type { Covered } from './brought-signatures.ts';
 import { fieldValue } from './header.ts';
 import { MAX_LINE } from './mending.ts';
@@ -61,11 +62,6 @@ export function isDate(value: string): boolean {
 
 export function makeField(name: string, value: string): HeaderField {
   return { name: name.toLowerCase(), raw: Buffer.from(`${name}: ${value}\r\n`, 'utf8') };
-}
-
-/** RFC 5322 §3.3, in UTC: where the relay stands is nobody's business. */
-export function formatDate(now: number): string {
-  return new Date(now).toUTCString().replace('GMT', '+0000');
 }
 
 /** `<…>` of the Message-ID field, its whole value where there are no brackets, empty without the field; no longer than a line. */

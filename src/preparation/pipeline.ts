@@ -123,7 +123,7 @@ export class Pipeline implements Preparation, LineSink {
       signatures: (await signing).signatures,
       bareNewlines: this.#bareNewlines,
       needsSmtpUtf8: this.#request.envelope.smtpUtf8 && !header.ascii,
-      eightBit: this.#eightBit,
+      eightBit: this.#eightBit || !header.ascii,
     };
   }
 

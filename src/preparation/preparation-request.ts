@@ -52,7 +52,7 @@ export type Prepared = {
   readonly bareNewlines: boolean;
   /** SMTPUTF8 was given, and a header field is not ASCII. */
   readonly needsSmtpUtf8: boolean;
-  /** The body has bytes above 127. */
+  /** Header or body have bytes above 127: RFC 6152 §3. */
   readonly eightBit: boolean;
 };
 

@@ -3,6 +3,7 @@ import { Pipeline } from './pipeline.ts';
 import type { Preparation, PreparationOptions, PreparationRequest } from './preparation-request.ts';
 
 export type { Author } from './author.ts';
+export * from './own-mail.ts';
 export type * from './preparation-request.ts';
 export { discard } from './storage.ts';
 

@@ -1,5 +1,5 @@
 /** The Received field: RFC 5321 §4.4, with the words of RFC 3848 and RFC 6531 §4.3. */
-import { formatDate } from './completion.ts';
+import { formatDate } from '../smtp/text.ts';
 
 export type TraceFacts = {
   readonly hostname: string;

@@ -4,6 +4,9 @@ import { replyLine } from '../smtp/reply.ts';
 import { clean, formatDate, isAscii, wrap } from '../smtp/text.ts';
 import type { Action } from './dsn-fields.ts';
 
+/** The name in From of what a sender is told. */
+export const REPORTER = 'Mail Delivery System';
+
 export const SUBJECT: Readonly<Record<Action, string>> = {
   failed: 'Your message could not be delivered',
   delayed: 'Your message is delayed',
@@ -52,7 +55,7 @@ export function formatText({ hostname, about, changes, action }: TextFacts): str
 
 /** The reply stands indented, so that nothing in it looks like our own words. */
 function describe({ recipient, action, outcome, willRetryUntil }: Reportable): readonly string[] {
-  const lines = [`<${clean(recipient.address, { max: 320 })}>`];
+  const lines = [`<${clean(recipient.address)}>`];
   if (action === 'expired') lines.push('    was tried until the time for delivery was over. The last answer:');
   if (outcome !== undefined) lines.push(...wrap(`    ${introduction(outcome.mx, outcome.ip)}`, '    '));
   if (outcome !== undefined) lines.push(...wrap(`        ${readable(replyLine(outcome.reply))}`, '        '));

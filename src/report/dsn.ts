@@ -1,17 +1,13 @@
 /** A delivery status notification: multipart/report of RFC 6522, RFC 3464; in other scripts by RFC 6533. The one file with nodemailer's composer. */
 import MimeNode from 'nodemailer/lib/mime-node';
 import type { Reportable, ReportSubject } from '../queue/queue.ts';
-import { clean, formatDate, isAscii, wrap } from '../smtp/text.ts';
+import { isAscii } from '../smtp/text.ts';
 import { type Action, formatStatus } from './dsn-fields.ts';
-import { formatText, SUBJECT } from './dsn-text.ts';
+import { formatText } from './dsn-text.ts';
 import type { Original } from './original.ts';
 
 export type DsnRequest = {
   readonly hostname: string;
-  /** Address of the From field. */
-  readonly from: string;
-  /** The report's own queue id, also its Message-ID. */
-  readonly id: string;
   readonly about: ReportSubject;
   readonly changes: readonly Reportable[];
   readonly action: Action;
@@ -20,7 +16,7 @@ export type DsnRequest = {
   readonly now: number;
 };
 
-/** The bytes of the report, CRLF throughout, unsigned. */
+/** The content of the report with the fields that describe it, CRLF throughout. */
 export async function composeDsn(request: DsnRequest): Promise<Buffer> {
   const { about, changes, original } = request;
   const global = ![about.reversePath, ...changes.map(({ recipient }) => recipient.address)].every(isAscii);
@@ -30,25 +26,8 @@ export async function composeDsn(request: DsnRequest): Promise<Buffer> {
   report.createChild('text/plain; charset=utf-8').setContent(formatText(request));
   addStatus(report, formatStatus({ ...request, global }), global);
   if (original !== undefined) addOriginal(report, original);
-  // The composer rewrites addresses in header fields (quoted local parts, A-labels), so it makes the body's parts only.
-  return Buffer.concat([Buffer.from(headerOf(request)), await report.build()]);
-}
-
-function headerOf({ hostname, from, id, about, action, now }: DsnRequest): string {
-  const thread = /^<[^\s<>]{1,500}>$/.test(about.messageId) ? about.messageId : undefined;
-  const fields = [
-    ['From', `Mail Delivery System <${from}>`],
-    ['To', `<${about.reversePath}>`],
-    ['Subject', SUBJECT[action]],
-    ['Date', formatDate(now)],
-    ['Message-ID', `<${id}@${hostname}>`],
-    ['In-Reply-To', thread],
-    ['References', thread],
-    ['Auto-Submitted', 'auto-replied'], // RFC 3834 §5: nothing answers it
-    ['MIME-Version', '1.0'],
-  ] as const;
-  const present = fields.flatMap(([name, value]) => (value === undefined ? [] : wrap(`${name}: ${clean(value)}`, ' ')));
-  return present.map((line) => `${line}\r\n`).join('');
+  // The composer rewrites addresses in header fields (quoted local parts, A-labels), so it makes the content only.
+  return report.build();
 }
 
 /** The UTF-8 form is encoded, so that it passes servers which know ASCII alone: RFC 6533 §4. */

@@ -1,21 +1,23 @@
 /** Tells the sender: one report for each Action, through preparation so that it is signed. RFC 3461 §6 */
+import { type OwnMail, type OwnMailOptions, prepareOwnMail } from '../preparation/preparation.ts';
 import type { Report, Reportable, ReportFunction, ReportSubject } from '../queue/queue.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import type { MailLog } from '../system/mail-log.ts';
 import { composeDsn } from './dsn.ts';
 import type { Action } from './dsn-fields.ts';
+import { REPORTER, SUBJECT } from './dsn-text.ts';
 import { type Original, readOriginal } from './original.ts';
-import { type OwnMailOptions, prepareOwn } from './own-mail.ts';
 
 export { type LimitFacts, limitNotice } from './limit-notice.ts';
 export { type Notice, type NoticeOptions, sendNotice } from './notice.ts';
 export { createSummarizer } from './summary.ts';
 
 export type ReporterOptions = OwnMailOptions & {
-  readonly hostname: string;
   /** Address of the From field: `postmaster@HOSTNAME`. */
   readonly from: string;
+  /** How long a report is tried, ms. */
+  readonly reportLifetime: number;
   readonly log: MailLog;
   readonly now?: Clock;
 };
@@ -44,11 +46,16 @@ type WriteRequest = Omit<ReporterOptions, 'now'> & {
 };
 
 async function write(request: WriteRequest): Promise<Report> {
-  const { hostname, from, about, changes, action, now } = request;
-  const id = newQueueId(now);
-  const original = await quotable(request);
-  const bytes = await composeDsn({ hostname, from, id, about, changes, action, original, now });
-  return { ...(await prepareOwn(bytes, { ...request, id, to: about.reversePath })), action, about: about.id };
+  const { hostname, from, about, changes, action, now, reportLifetime: lifetime } = request;
+  const content = await composeDsn({ hostname, about, changes, action, original: await quotable(request), now });
+  const mail: OwnMail = {
+    ...{ id: newQueueId(now), now, lifetime, reversePath: '', to: about.reversePath, content },
+    from: { name: REPORTER, address: from },
+    subject: SUBJECT[action],
+    autoSubmitted: 'auto-replied',
+    inReplyTo: /^<[^\s<>]{1,500}>$/.test(about.messageId) ? about.messageId : undefined,
+  };
+  return { ...(await prepareOwnMail(mail, request)), action, about: about.id };
 }
 
 /** A report without a quotation is better than none. */

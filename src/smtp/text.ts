@@ -62,7 +62,7 @@ export function wrap(text: string, indent: string): readonly string[] {
   return [...lines, line];
 }
 
-/** RFC 5322 §3.3, always in UTC. */
+/** A date in UTC, which does not tell where the relay stands: RFC 5322 §3.3. */
 export function formatDate(at: number): string {
   return new Date(at).toUTCString().replace('GMT', '+0000');
 }

@@ -430,10 +430,10 @@ describe('what is not ASCII', () => {
     expect(events).toEqual(['eightBitHeader']);
   });
 
-  test('8-bit bodies are told apart', async () => {
+  test('8-bit messages are told apart, by header or body: RFC 6152 §3', async () => {
     expect((await run(`${GOOD}\r\nplain\r\n`)).prepared.eightBit).toBe(false);
     expect((await run(`${GOOD}\r\nGrüße\r\n`)).prepared.eightBit).toBe(true);
-    expect((await run(`${GOOD}Subject: Grüße\r\n\r\nplain\r\n`)).prepared.eightBit).toBe(false);
+    expect((await run(`${GOOD}Subject: Grüße\r\n\r\nplain\r\n`)).prepared.eightBit).toBe(true);
   });
 });
 
