@@ -4,19 +4,20 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const VOCABULARY = ['smtp', 'system'];
-const SERVICES = ['credentials', 'certificates', 'signing', 'dns', 'trace', 'metrics'];
-const service = ['store', 'dns', 'metrics', ...VOCABULARY];
+const SERVICES = ['events', 'credentials', 'certificates', 'signing', 'dns', 'trace', 'metrics'];
+const service = ['store', 'dns', 'events', 'metrics', ...VOCABULARY];
 const stage = [...SERVICES, 'store', ...VOCABULARY];
 
 /** Folder → folders it may import. Downward only; between stages only what stands here. The files beside the folders are `root`. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  root: ['commands', 'config', 'metrics', ...VOCABULARY],
+  root: ['commands', 'config', 'events', 'metrics', ...VOCABULARY],
   smtp: [],
   system: ['smtp'],
   store: VOCABULARY,
   config: VOCABULARY,
   dns: VOCABULARY,
-  metrics: VOCABULARY,
+  events: VOCABULARY,
+  metrics: ['events', ...VOCABULARY],
   credentials: service,
   certificates: service,
   signing: service,
@@ -25,7 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   submission: [...stage, 'policy', 'preparation', 'queue'],
   policy: stage,
   preparation: [...stage, 'signing'],
-  queue: ['store', ...VOCABULARY],
+  queue: ['store', 'events', ...VOCABULARY],
   delivery: stage,
   report: [...stage, 'preparation', 'queue'],
   doctor: [...service, 'certificates', 'signing'],

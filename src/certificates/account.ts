@@ -1,6 +1,7 @@
 /** Our account at an authority: its key is made once and kept, RFC 8555 §7.3. */
+
+import type { EventLog } from '../events/events.ts';
 import type { OperationStore } from '../store/store.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import { AcmeError } from './acme-error.ts';
 import { type AcmeSession, openSession, type SessionOptions } from './acme-session.ts';
 
@@ -8,7 +9,7 @@ export type AccountOptions = Pick<SessionOptions, 'transport' | 'signal' | 'now'
   readonly directory: string;
   readonly email: string | undefined;
   readonly operation: OperationStore;
-  readonly log: MailLog;
+  readonly log: EventLog;
 };
 
 type StoredAccount = { readonly key: string; readonly url?: string; readonly email?: string | undefined };
@@ -44,7 +45,7 @@ export async function openAccount({ directory, email, operation, log, ...rest }:
   const terms = await session.ask((client) => client.getTermsOfServiceUrl());
   const url = session.client.getAccountUrl();
   await operation.setValue(name, JSON.stringify({ ...kept, url, email }));
-  log.event.info('acmeAccount', { directory, account: url, acceptedTerms: terms ?? undefined });
+  log.emit('acmeAccount', { directory, account: url, acceptedTerms: terms ?? undefined });
   return session;
 }
 

@@ -1,8 +1,8 @@
 /** The certificates that the listeners serve: signed by an authority, from files, or self-signed. RFC 8555, RFC 8314 §4. */
 import { readFile } from 'node:fs/promises';
+import type { EventLog } from '../events/events.ts';
 import type { OperationStore } from '../store/store.ts';
 import { type Clock, MINUTE, SECOND, systemClock } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import { startAlpn01 } from './alpn-01.ts';
 import { type ChallengeType, createAnswers } from './challenges.ts';
 import { type Circumstances, createAlarm, NO_TERMS, problemsOf, statusOf, warningsOf } from './condition.ts';
@@ -50,7 +50,7 @@ export type CertificateOptions = {
   /** Who renews; only one process at a time may use the name. */
   readonly owner: string;
   readonly operation: OperationStore;
-  readonly log: MailLog;
+  readonly log: EventLog;
   readonly now?: Clock;
   readonly random?: () => number;
 };
@@ -119,7 +119,7 @@ export async function startCertificates(options: CertificateOptions): Promise<Ce
     async reload(changes) {
       const isChanged = await served.change(() => source.reload(changes.files));
       // What is published is told to people alone: a store in trouble does not undo what clients are served now.
-      await publish().catch((error: unknown) => log.event.error('storeFailed', { operation: 'certificates', error }));
+      await publish().catch((error: unknown) => log.emit('storeFailed', { operation: 'certificates', error }));
       return isChanged;
     },
     onChange: served.onChange,
@@ -188,7 +188,7 @@ function startAsking(
 
 /** Without an authority: files are looked at often, the store now and then, and at once when it has changed. */
 function startWatching(
-  { every, operation, log }: { every: number; operation: OperationStore; log: MailLog },
+  { every, operation, log }: { every: number; operation: OperationStore; log: EventLog },
   look: (force: boolean) => Promise<void>,
 ): Worker {
   let running: Promise<void> | undefined;
@@ -202,7 +202,7 @@ function startWatching(
   const start = () => {
     running ??= once()
       .catch((error: Error) => {
-        if (error.message !== trouble) log.event.warn('certificateTrouble', { error });
+        if (error.message !== trouble) log.emit('certificateTrouble', { error });
         trouble = error.message;
       })
       .finally(() => {

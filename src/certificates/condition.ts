@@ -1,6 +1,7 @@
 /** What can be said about the served certificates: to operators, to health checks, and in time. Pure but for the alarm. */
+
+import type { EventLog } from '../events/events.ts';
 import { DAY } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import { RENEW_BEFORE } from './own-pairs.ts';
 import type { KeyType, Pair } from './pair.ts';
 import type { PlannedStatus } from './plan.ts';
@@ -53,7 +54,7 @@ export function warningsOf(pairs: readonly Pair[], circumstances: Circumstances)
 }
 
 /** Says once a day, in time, that a certificate ends and nothing has renewed it. */
-export function createAlarm(log: MailLog): (pairs: readonly Pair[], now: number) => void {
+export function createAlarm(log: EventLog): (pairs: readonly Pair[], now: number) => void {
   let saidAt = Number.NEGATIVE_INFINITY;
   return (pairs, now) => {
     const ending = pairs.filter((pair) => endsSoon(pair, now));

@@ -1,7 +1,7 @@
 /** Certificates from files, looked at for changes: a pair that does not fit is left alone until it does. */
 import { readFile, stat } from 'node:fs/promises';
+import type { EventLog } from '../events/events.ts';
 import { SECOND } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import { CertificateError, type Pair, toPair } from './pair.ts';
 
 export type PairFiles = { readonly certificate: string; readonly key: string };
@@ -18,7 +18,7 @@ type Entry = { readonly files: PairFiles; pair: Pair; seen: string; readAt: numb
 /** A file written in the same tick of the file system's clock as it was read may look unchanged: it is read again. */
 const SETTLED = 2 * SECOND;
 
-export function createFilePairs({ log, now }: { log: MailLog; now: () => number }): FilePairs {
+export function createFilePairs({ log, now }: { log: EventLog; now: () => number }): FilePairs {
   const entries = new Map<string, Entry>();
 
   async function look(files: PairFiles, force: boolean): Promise<Pair> {

@@ -1,7 +1,7 @@
 /** Orders what is due, one certificate after the other, and remembers what came of it. RFC 8555 §7.4. */
 
+import type { EventLog } from '../events/events.ts';
 import { MINUTE } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import { forgetAccountUrl, openAccount } from './account.ts';
 import { AcmeError } from './acme-error.ts';
 import { forgetOrder, obtainCertificate } from './acme-order.ts';
@@ -17,7 +17,7 @@ import type { Transport } from './transport.ts';
 export type IssueOptions = PlanOptions & {
   readonly email: string | undefined;
   readonly challenge: ChallengeType;
-  readonly log: MailLog;
+  readonly log: EventLog;
   readonly random: () => number;
   /** Milliseconds before the first, second, … new attempt; default: as public authorities allow. */
   readonly pauses?: readonly number[] | undefined;
@@ -99,7 +99,7 @@ async function report({ operation, log, now, random, pauses }: IssueOptions, fai
   for (const { one, error } of failed) {
     const message = (error as Error).message;
     const known = error instanceof AcmeError || error instanceof CertificateError;
-    if (!known) log.event.error('certificateTrouble', { keyType: one.keyType, error });
+    if (!known) log.emit('certificateTrouble', { keyType: one.keyType, error });
     const state = await readState(operation, one.keyType);
     const failures = state.failures + 1;
     const retryAfter = error instanceof AcmeError ? error.retryAfter : undefined;

@@ -1,7 +1,8 @@
 /** The pairs of the store: those that an authority has signed, and until then self-signed ones of our own. */
+
+import type { EventLog } from '../events/events.ts';
 import type { OperationStore } from '../store/store.ts';
 import { DAY } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import { covers, KEY_TYPES, type KeyType, type Pair, toPair } from './pair.ts';
 import { createSelfSigned } from './self-signed.ts';
 
@@ -11,7 +12,7 @@ export type OwnPairsOptions = {
   readonly mode: 'acme' | 'self-signed';
   readonly names: readonly string[];
   readonly operation: OperationStore;
-  readonly log: MailLog;
+  readonly log: EventLog;
   readonly now: number;
   /** What is served now: a self-signed pair that the store has no room for lives there alone. */
   readonly served: readonly Pair[];

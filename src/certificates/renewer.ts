@@ -40,7 +40,7 @@ export function startRenewer(options: RenewerOptions): Renewer {
     while (asked && !stop.signal.aborted) {
       asked = false;
       next = await lookOnce(options, stop.signal).catch((error: unknown) => {
-        if (!stop.signal.aborted) log.event.error('certificateTrouble', { error });
+        if (!stop.signal.aborted) log.emit('certificateTrouble', { error });
         return now() + POLL;
       });
     }
@@ -114,7 +114,7 @@ async function askAuthority(options: RenewerOptions, { keyType, state, stored }:
     certificate: stored.certificate,
     now: now(),
   }).catch((error: Error) => {
-    log.event.debug('renewalInformation', { keyType, error: error.message });
+    log.emit('renewalInformation', { keyType, error: error.message });
     return { ...before, checkAt: Math.max(now() + HOUR, error instanceof AcmeError ? (error.retryAfter ?? 0) : 0) };
   });
   await writeState(operation, keyType, { ...state, information: { ...information, of } });

@@ -1,5 +1,5 @@
 /** The pairs that are served now: changed one after the other, each change told to the log and the listeners. */
-import type { MailLog } from '../system/mail-log.ts';
+import type { EventLog } from '../events/events.ts';
 import type { Pair } from './pair.ts';
 
 /** What a TLS listener takes: OpenSSL picks the pair that fits the client. */
@@ -13,7 +13,7 @@ export type Served = {
   onChange(listener: (pairs: TlsPairs) => void): void;
 };
 
-export function createServed(log: MailLog): Served {
+export function createServed(log: EventLog): Served {
   const listeners: ((pairs: TlsPairs) => void)[] = [];
   let pairs: readonly Pair[] = [];
   let turn: Promise<unknown> = Promise.resolve();

@@ -214,8 +214,8 @@ class Conversation {
     // What is refused in clear may be welcome under TLS: the next attempt begins with it.
     if (standing.tls === 'failed') encryption.forgetFailure(target.tls, ip);
     const fields = { queueId: this.#job.queueId, mx, ip, tls, code, status, reply };
-    if (standing.upstream) log.event.error('upstreamRefused', fields);
-    else log.event.warn('sessionRefused', fields);
+    if (standing.upstream) log.emit('upstreamRefused', fields);
+    else log.emit('sessionRefused', fields);
   }
 
   /** What has sent its final dot waits for the reply, unless there is no time left for that. */

@@ -86,7 +86,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
       }
       return outcomes;
     } catch (error) {
-      log.event.error('deliveryFailed', { queueId: claim.message.id, error });
+      log.emit('deliveryFailed', { queueId: claim.message.id, error });
       const { reply } = judgeFailure({ kind: 'local', stage: 'connect', detail: 'see the log' });
       // What was delivered before stays delivered.
       return recipients.map((_, i) => outcomes[i] ?? { kind: 'delayed', reply, seconds: 0 });

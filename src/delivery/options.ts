@@ -1,9 +1,9 @@
 /** What delivery needs to know, and what it offers: the types of its front door. */
 import type { Dns } from '../dns/dns.ts';
+import type { EventLog } from '../events/events.ts';
 import type { Outcome } from '../smtp/outcome.ts';
 import type { Claim, OperationStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 
 /** none: clear text; opportunistic: as offered, unverified, clear where it fails; encrypt: any certificate; verify: PKIX and name. */
 export type TlsLevel = 'none' | 'opportunistic' | 'encrypt' | 'verify';
@@ -40,7 +40,7 @@ export type Timeouts = {
 export type DeliveryOptions = {
   readonly hostname: string;
   readonly dns: Dns;
-  readonly log: MailLog;
+  readonly log: EventLog;
   /** Keeps back-off over a restart. */
   readonly operation: Pick<OperationStore, 'paces' | 'putPace' | 'removePace'>;
   readonly routes: readonly Route[];

@@ -1,15 +1,16 @@
 /** Attempts per MX host set: who may go now, who waits in memory, who comes back later. Back-off is kept over a restart. */
+
+import type { EventLog } from '../events/events.ts';
 import type { OperationStore, Pace } from '../store/store.ts';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, MINUTE } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import type { Aborts } from './aborts.ts';
 import { HostSet, isResting, type PaceState, type Place, START } from './host-set.ts';
 import { type AboutUs, judgeReturned, type PaceEffect } from './verdict.ts';
 
 export type PacingOptions = {
   readonly operation: Pick<OperationStore, 'paces' | 'putPace' | 'removePace'>;
-  readonly log: MailLog;
+  readonly log: EventLog;
   readonly aborts: Aborts;
   readonly now: Clock;
   readonly concurrency: () => number;
@@ -249,7 +250,7 @@ export class Pacing {
   }
 
   #logRest({ key }: HostSet, until: number, why: { failures?: number; sender?: string; reason: string }): void {
-    this.#options.log.event.warn('resting', { hosts: describe(key), until: new Date(until).toISOString(), ...why });
+    this.#options.log.emit('resting', { hosts: describe(key), until: new Date(until).toISOString(), ...why });
   }
 
   #remove(key: string): void {
@@ -258,7 +259,7 @@ export class Pacing {
 
   /** A store that fails costs the memory of a rest, no mail. */
   readonly #failed = (error: unknown): void => {
-    this.#options.log.event.error('pacingNotStored', { error });
+    this.#options.log.emit('pacingNotStored', { error });
   };
 }
 

@@ -5,7 +5,7 @@
  * all phases, sends SMTPUTF8 addresses raw to hosts without the extension, is out of step after an early 5yz in DATA, and
  * passes every body through a stream transform. test/bench/delivery-bench.ts shows what the last one costs.
  */
-import type { MailLog } from '../system/mail-log.ts';
+import type { EventLog } from '../events/events.ts';
 import { Connection, type Milliseconds } from './connection.ts';
 import type { Encryption } from './encryption.ts';
 import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.ts';
@@ -34,7 +34,7 @@ export type SessionContext = {
   readonly hostname: string;
   readonly timeouts: Milliseconds;
   readonly encryption: Encryption;
-  readonly log: MailLog;
+  readonly log: EventLog;
 };
 
 export type Session = {
@@ -83,7 +83,7 @@ export async function openSession(
   }
   if (first.verdict.kind === 'returned') return first;
   const next = encryption.noteFailure(policy, ip, later);
-  log.event.warn('tlsFailed', { mx, ip, reply: first.verdict.reply.text, next });
+  log.emit('tlsFailed', { mx, ip, reply: first.verdict.reply.text, next });
   if (next === 'clear') return openInClear(target, context, begun);
   // The host lives, and the others' mail may have more luck.
   return policy.required ? first : { ...first, verdict: { ...first.verdict, pace: 'none' } };
@@ -184,7 +184,7 @@ async function enter(
   if (result === 'ok') return undefined;
   const verdict = 'reply' in result ? judgeSession('AUTH', result.reply) : judgeFailure(result.failure);
   const { code, status, text } = verdict.reply;
-  log.event.error('upstreamLoginFailed', { mx, ip, user: login!.user, code, status, reply: text });
+  log.emit('upstreamLoginFailed', { mx, ip, user: login!.user, code, status, reply: text });
   return { verdict, reached: true };
 }
 

@@ -1,6 +1,6 @@
 /** What the relay counts, in Prometheus' text form; the comment on a metric is its help text. The one place that imports prom-client. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { LogFields } from '../system/log.ts';
+import type { RelayEvent } from '../events/events.ts';
 
 /** What is asked for when someone looks, instead of being counted. */
 export type Snapshot = {
@@ -14,7 +14,7 @@ export type Snapshot = {
 
 export type Metrics = {
   /** Counts a log event. */
-  observe(event: string, fields: LogFields): void;
+  observe(event: RelayEvent): void;
   observeCommit(seconds: number): void;
   /** The text for a scraper. */
   render(snapshot: Snapshot): Promise<string>;
@@ -25,7 +25,6 @@ export type Metrics = {
   >;
 };
 
-const ATTEMPTS = new Set(['relayed', 'delayed', 'failed']);
 const WAITING = ['queued', 'active', 'delayed', 'held', 'uncertain'] as const;
 
 export function createMetrics(version: string): Metrics {
@@ -69,18 +68,30 @@ export function createMetrics(version: string): Metrics {
   gauge('smarthost_info', 'The running version', ['version']).set({ version }, 1);
 
   return {
-    observe(event, fields) {
-      if (event === 'accepted') accepted.inc({ user: String(fields['user'] ?? '') });
-      else if (event === 'refused') refused.inc({ code: Number(fields['code']) });
-      else if (event === 'authFailed') authFailed.inc();
-      else if (event === 'connected') connected.inc({ listener: String(fields['listener']) });
-      else if (event === 'reported') reported.inc({ action: String(fields['action']) });
-      else if (event === 'damaged') damaged.inc();
-      else if (event === 'storeTrouble') trouble.inc();
-      else if (event === 'expired' || event === 'removed') ended.inc({ how: event });
-      else if (ATTEMPTS.has(event)) {
-        attempts.inc({ outcome: fields['uncertain'] === true ? 'uncertain' : event });
-        delivery.observe(Number(fields['seconds']));
+    observe({ event, fields }) {
+      switch (event) {
+        case 'accepted':
+          return accepted.inc({ user: fields.user ?? '' });
+        case 'refused':
+          return refused.inc({ code: fields.code });
+        case 'authFailed':
+          return authFailed.inc();
+        case 'connected':
+          return connected.inc({ listener: fields.listener });
+        case 'reported':
+          return reported.inc({ action: fields.action });
+        case 'damaged':
+          return damaged.inc();
+        case 'storeTrouble':
+          return trouble.inc();
+        case 'expired':
+        case 'removed':
+          return ended.inc({ how: event });
+        case 'relayed':
+        case 'delayed':
+        case 'failed':
+          attempts.inc({ outcome: 'uncertain' in fields && fields.uncertain === true ? 'uncertain' : event });
+          return delivery.observe(fields.seconds);
       }
     },
     observeCommit: (seconds) => commit.observe(seconds),

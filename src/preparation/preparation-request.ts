@@ -1,4 +1,5 @@
 /** What preparation is given, and what it answers. */
+import type { Emit } from '../events/events.ts';
 import type { Signer } from '../signing/signing.ts';
 import type { Envelope } from '../smtp/envelope.ts';
 import type { Content, SpoolWriter } from '../store/store.ts';
@@ -20,7 +21,7 @@ export type PreparationOptions = {
   readonly signer: Signer;
   /** Bytes up to which a message is kept in memory; default 256 KiB. */
   readonly inlineLimit?: number;
-  readonly warn?: (event: string, fields: object) => void;
+  readonly warn?: Emit;
 };
 
 export type PreparationRequest = {

@@ -1,8 +1,8 @@
 /** Attempts under way: each delivers, then settles; and how they end when the process does. */
 import { setMaxListeners } from 'node:events';
+import type { EventLog } from '../events/events.ts';
 import type { Outcome } from '../smtp/outcome.ts';
 import type { Claim } from '../store/store.ts';
-import type { MailLog } from '../system/mail-log.ts';
 
 export type Deliver = (claim: Claim, signal: AbortSignal) => Promise<readonly Outcome[]>;
 export type Attempts = ReturnType<typeof createAttempts>;
@@ -20,7 +20,7 @@ export function createAttempts({
   deliver: Deliver;
   /** Never rejects. */
   settle: (claim: Claim, outcomes: readonly Outcome[]) => Promise<void>;
-  log: MailLog;
+  log: EventLog;
 }) {
   const stop = new AbortController();
   setMaxListeners(0, stop.signal); // every conversation listens
@@ -57,7 +57,7 @@ export function createAttempts({
       deliver(claim, stop.signal).then(
         (outcomes) => answer(claim.recipients.map((_, i) => outcomes[i] ?? broken(startedAt))),
         (error: unknown) => {
-          log.event.error('deliveryBroken', { queueId: claim.message.id, error });
+          log.emit('deliveryBroken', { queueId: claim.message.id, error });
           answer(claim.recipients.map(() => broken(startedAt)));
         },
       );

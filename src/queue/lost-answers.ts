@@ -5,9 +5,10 @@
  * token name it, because another message may have the id. Its body stays until then: a crash in between leaves the message as a
  * whole, not an envelope without a body.
  */
+
+import type { EventLog } from '../events/events.ts';
 import type { MessageStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 
 const PAUSE = 1000;
 
@@ -18,7 +19,7 @@ export type LostAnswers = ReturnType<typeof createLostAnswers>;
 
 export function createLostAnswers(options: {
   store: Pick<MessageStore, 'giveBack' | 'withdraw'>;
-  log: MailLog;
+  log: EventLog;
   owner: string;
   now: Clock;
   /** From then on the next start does what fails. */
@@ -45,7 +46,7 @@ export function createLostAnswers(options: {
       const recipients = await store.giveBack(lease, now());
       leases.delete(lease);
       if (recipients === 0) continue;
-      log.event.warn('givenBack', { recipients });
+      log.emit('givenBack', { recipients });
       onGivenBack();
     }
   }
@@ -61,7 +62,7 @@ export function createLostAnswers(options: {
         operation = 'giveBack';
         await giveBack();
       } catch (error) {
-        log.event.error('storeFailed', { operation, error });
+        log.emit('storeFailed', { operation, error });
         if (stopped()) break;
         await new Promise((resolve) => setTimeout(resolve, PAUSE).unref());
       }

@@ -16,9 +16,10 @@
  *   active → queued or delayed* (handed back: shutting down, no room);  any waiting → held, removed* (command);  held → queued*.
  * Expiry is decided only after an attempt, of the message or (untried.ts) at a destination that takes no more of them.
  */
+
+import type { EventLog } from '../events/events.ts';
 import type { AcceptRequest, Content, Denial, LimitUse, MessageStore, NewMessage } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
 import { NOTHING, type Plan, planFirstAttempts, release, toClaim } from './first-attempt.ts';
 import { acceptUnderFreeId } from './free-id.ts';
@@ -67,7 +68,7 @@ export type Queue = {
 
 export type QueueOptions = {
   readonly store: MessageStore;
-  readonly log: MailLog;
+  readonly log: EventLog;
   /** This incarnation of the process: whose leases are alive. */
   readonly owner: string;
   readonly deliver: Deliver;
@@ -166,6 +167,6 @@ export function startQueue(options: QueueOptions): Queue {
   };
 }
 
-function logHeld(log: MailLog, { id, recipients }: NewMessage): void {
-  for (const { address } of recipients) log.held({ queueId: id, recipient: address });
+function logHeld(log: EventLog, { id, recipients }: NewMessage): void {
+  for (const { address } of recipients) log.emit('held', { queueId: id, recipient: address });
 }

@@ -1,7 +1,8 @@
 /** Asks the store which destinations have due mail: rarely, for the answer costs more the more mail waits. */
+
+import type { EventLog } from '../events/events.ts';
 import type { MessageStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import type { DueView } from './due-view.ts';
 
 /** At most this often, and never more than a twentieth of the time. */
@@ -16,7 +17,7 @@ export type Refresher = ReturnType<typeof createRefresher>;
 
 export function createRefresher(options: {
   store: Pick<MessageStore, 'due'>;
-  log: MailLog;
+  log: EventLog;
   view: DueView;
   now: Clock;
   onAnswer: () => void;
@@ -42,7 +43,7 @@ export function createRefresher(options: {
       view.merge(due, !truncated, events);
       if (nextAt !== null) expect(nextAt);
     } catch (error) {
-      if (!stopped()) log.event.error('storeFailed', { operation: 'due', error });
+      if (!stopped()) log.emit('storeFailed', { operation: 'due', error });
       wantedAt = monotonic() + 1000;
     }
     running = false;

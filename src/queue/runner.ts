@@ -1,7 +1,8 @@
 /** The loop: destinations with due mail and room for it → claim → attempt. RFC 5321 §4.5.4.1 */
+
+import type { EventLog } from '../events/events.ts';
 import type { Claim, MessageStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import type { Attempts } from './attempts.ts';
 import { watchClock } from './clock-jump.ts';
 import { DueView, type Entry } from './due-view.ts';
@@ -23,7 +24,7 @@ const LONGEST_SLEEP = 30_000;
 
 export type RunnerOptions = {
   readonly store: Pick<MessageStore, 'due' | 'claim' | 'thaw'>;
-  readonly log: MailLog;
+  readonly log: EventLog;
   readonly lost: LostAnswers;
   readonly attempts: Attempts;
   /** Of what waited in the store: apart from that of new mail. */
@@ -124,7 +125,7 @@ export function startRunner(options: RunnerOptions) {
       if (more) view.putBack(entry);
       else view.exhausted(entry, events);
     } catch (error) {
-      log.event.error('storeFailed', { operation: 'claim', error });
+      log.emit('storeFailed', { operation: 'claim', error });
       lost.claimLost(owner);
       view.park(entry, monotonic() + 1000);
     } finally {
@@ -163,7 +164,7 @@ export function startRunner(options: RunnerOptions) {
   function checkClock(): void {
     const jump = clockJump();
     if (jump === 0) return;
-    log.event.warn('clockJumped', { seconds: Math.round(jump / 1000) });
+    log.emit('clockJumped', { seconds: Math.round(jump / 1000) });
     refresher.forget();
     view.unparkUntil();
     if (jump < 0) void thaw();
@@ -175,10 +176,10 @@ export function startRunner(options: RunnerOptions) {
     thawing = true;
     try {
       const recipients = await store.thaw(now() + options.horizon(), now());
-      if (recipients > 0) log.event.warn('clockCorrected', { recipients });
+      if (recipients > 0) log.emit('clockCorrected', { recipients });
       if (recipients > 0) refresher.forget();
     } catch (error) {
-      if (!stopped) log.event.error('storeFailed', { operation: 'thaw', error });
+      if (!stopped) log.emit('storeFailed', { operation: 'thaw', error });
     } finally {
       thawing = false;
     }

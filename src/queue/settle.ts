@@ -1,8 +1,9 @@
 /** Puts the outcomes of one claim, and what must be told of them, into one transaction; then says so in the log. */
+
+import type { EventLog } from '../events/events.ts';
 import type { Outcome } from '../smtp/outcome.ts';
 import type { Claim, MessageStore, NewUntold, Settled, Settlement } from '../store/store.ts';
 import { type Clock, HOUR, SECOND } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import { type Decision, decide } from './decide.ts';
 import { actionOf, type Reportable } from './reportable.ts';
 import type { Schedule } from './schedule.ts';
@@ -21,7 +22,7 @@ const LOG_EVERY = 12;
 
 export type SettlerOptions = {
   readonly store: Pick<MessageStore, 'settle'>;
-  readonly log: MailLog;
+  readonly log: EventLog;
   readonly schedule: () => Schedule;
   readonly now: Clock;
   readonly random: () => number;
@@ -88,10 +89,10 @@ export function createSettler(options: SettlerOptions) {
         const recipients = settlement.changes.map(({ n, state }) => `${n}:${state}`);
         const fields = { queueId: settlement.messageId, recipients, error };
         if (closing) {
-          log.event.error('settleAbandoned', fields);
+          log.emit('settleAbandoned', fields);
           return undefined;
         }
-        if (tries % LOG_EVERY === 0) log.event.error('settleFailed', fields);
+        if (tries % LOG_EVERY === 0) log.emit('settleFailed', fields);
         await sleep(Math.min(FIRST_PAUSE * 2 ** tries, LONGEST_PAUSE));
       }
     }
@@ -143,18 +144,18 @@ function toUntold({ recipient, action, outcome }: NonNullable<Decision['report']
   };
 }
 
-function logNotReported(log: MailLog, queueId: string, reportable: readonly Reportable[]): void {
+function logNotReported(log: EventLog, queueId: string, reportable: readonly Reportable[]): void {
   for (const action of new Set(reportable.map(actionOf)))
-    log.event.info('notReported', { queueId, action, reason: 'null reverse-path' });
+    log.emit('notReported', { queueId, action, reason: 'null reverse-path' });
 }
 
 /** Each recipient ends with exactly one line. What was only handed back leaves none: nothing happened to it. */
-function logDecision(log: MailLog, queueId: string, { recipient, outcome, change, event }: Decision): void {
+function logDecision(log: EventLog, queueId: string, { recipient, outcome, change, event }: Decision): void {
   const { mx, ip, tls, reply, seconds } = outcome;
   const facts = { queueId, recipient: recipient.address, mx, ip, tls, reply, attempt: recipient.attempts + 1, seconds };
   if (event === 'relayed') log.relayed(facts);
   else if (event === 'failed') log.failed(facts);
-  else if (event === 'expired') log.expired({ queueId, recipient: recipient.address });
+  else if (event === 'expired') log.emit('expired', { queueId, recipient: recipient.address });
   else if (event === 'delayed') {
     log.delayed({
       ...facts,

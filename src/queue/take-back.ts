@@ -1,13 +1,14 @@
 /** At start: what dead incarnations of this process had leased is due again. */
+
+import type { EventLog } from '../events/events.ts';
 import type { MessageStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 
 const PAUSE = 1000;
 
 export type TakeBackOptions = {
   readonly store: Pick<MessageStore, 'takeBack'>;
-  readonly log: MailLog;
+  readonly log: EventLog;
   readonly owner: string;
   readonly now: Clock;
   readonly stopped: () => boolean;
@@ -18,10 +19,10 @@ export async function takeBack({ store, log, owner, now, stopped }: TakeBackOpti
   while (!stopped()) {
     try {
       const recipients = await store.takeBack(owner, now());
-      if (recipients > 0) log.event.warn('takenBack', { recipients });
+      if (recipients > 0) log.emit('takenBack', { recipients });
       return;
     } catch (error) {
-      log.event.error('storeFailed', { operation: 'takeBack', error });
+      log.emit('storeFailed', { operation: 'takeBack', error });
       await new Promise((resolve) => setTimeout(resolve, PAUSE).unref());
     }
   }

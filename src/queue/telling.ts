@@ -2,10 +2,11 @@
  * Tells senders what became of their mail: what is due to be told is read from the store, written into one report for each message and
  * Action, and stored in the transaction that ends the duty to tell it. A crash before that leaves the duty, one after it the report.
  */
+
+import type { EventLog } from '../events/events.ts';
 import { anotherQueueId } from '../smtp/queue-id.ts';
 import type { DueReport, MessageStore, NewMessage, Told, UntoldRecipient } from '../store/store.ts';
 import { type Clock, MINUTE, SECOND } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import { renamed } from './free-id.ts';
 import { actionOf, type Reportable, type ReportFunction, type SummaryFunction } from './reportable.ts';
 
@@ -19,7 +20,7 @@ const LONGEST_SLEEP = 30 * SECOND;
 
 export type TellingOptions = {
   readonly store: Pick<MessageStore, 'dueReports' | 'told' | 'postponeReport'>;
-  readonly log: MailLog;
+  readonly log: EventLog;
   readonly report: ReportFunction;
   readonly summarize: SummaryFunction;
   /** Reports that one sender gets in an hour; a summary tells the rest. */
@@ -61,7 +62,7 @@ export function startTelling(options: TellingOptions) {
         if (due.length > 0 || (nextAt !== null && nextAt <= at)) continue;
         if (nextAt !== null) wakeIn(nextAt - at);
       } catch (error) {
-        log.event.error('storeFailed', { operation: 'report', error });
+        log.emit('storeFailed', { operation: 'report', error });
         again = false;
         wakeIn(PAUSE);
       }
@@ -96,7 +97,7 @@ export function startTelling(options: TellingOptions) {
     const stored = await storeReport(told, written);
     if (stored === undefined) return;
     const { action, recipients, id } = stored;
-    log.reported({ queueId: id, about: message.id, action });
+    log.emit('reported', { queueId: id, about: message.id, action });
     for (const { destination } of recipients) onReport(destination);
   }
 
@@ -110,7 +111,8 @@ export function startTelling(options: TellingOptions) {
     const stored = written && (await storeReport({ sender, untold, at: now() }, written));
     if (stored === undefined) return;
     for (const { message, changes } of about)
-      for (const action of new Set(changes.map(actionOf))) log.reported({ queueId: stored.id, about: message.id, action });
+      for (const action of new Set(changes.map(actionOf)))
+        log.emit('reported', { queueId: stored.id, about: message.id, action });
     for (const { destination } of stored.recipients) onReport(destination);
   }
 
@@ -132,7 +134,7 @@ export function startTelling(options: TellingOptions) {
       const messages = 'messages' in due ? due.messages : [due.message];
       const { untold } = due;
       const tooLate = messages.every(({ expiresAt }) => now() > expiresAt + options.reportLifetime());
-      log.event.error('reportFailed', { queueId, kind, givenUp: tooLate, error });
+      log.emit('reportFailed', { queueId, kind, givenUp: tooLate, error });
       if (tooLate) await store.told({ sender: messages[0]!.reversePath, untold, at: now() });
       else await store.postponeReport(untold, now() + POSTPONED);
       return undefined;

@@ -3,12 +3,13 @@
  * A dead destination is probed with a few messages; the others would never be tried, so never expire and never be warned about.
  * They share the fate of the probe: an attempt at their destination that failed after their lifetime counts as theirs.
  */
+
+import type { EventLog } from '../events/events.ts';
 import type { Outcome } from '../smtp/outcome.ts';
 import { replyLine } from '../smtp/reply.ts';
 import type { Claim, MessageStore } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { HOUR, SECOND } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import { type Decision, type DecisionFacts, worthAReport } from './decide.ts';
 import type { LostAnswers } from './lost-answers.ts';
 import type { Schedule } from './schedule.ts';
@@ -63,7 +64,7 @@ export function decideUntried(facts: DecisionFacts & { readonly failedAt: number
 
 export type UntriedOptions = {
   readonly store: Pick<MessageStore, 'claim'>;
-  readonly log: MailLog;
+  readonly log: EventLog;
   readonly lost: LostAnswers;
   /** Never rejects. */
   readonly settleUntried: (claim: Claim) => Promise<void>;
@@ -78,7 +79,7 @@ export async function reviewUntried(destination: string, until: number, options:
     await Promise.all(claims.map(settleUntried));
     return claims.length >= BATCH;
   } catch (error) {
-    log.event.error('storeFailed', { operation: 'claim', error });
+    log.emit('storeFailed', { operation: 'claim', error });
     lost.claimLost(owner);
     return false;
   }

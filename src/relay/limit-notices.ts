@@ -1,14 +1,14 @@
 /** What the operator is told beside the log. */
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../config/config.ts';
+import type { EventLog } from '../events/events.ts';
 import type { User } from '../policy/policy.ts';
 import { limitNotice, type Notice } from '../report/report.ts';
 import type { LimitUse, Store } from '../store/store.ts';
-import type { Log } from '../system/log.ts';
 
 export type NoticeParts = {
   readonly store: Store;
-  readonly log: Log;
+  readonly log: EventLog;
   /** As it is now. */
   readonly config: () => Pick<Config, 'hostname' | 'operator' | 'limits'>;
   readonly send: (operator: string, notice: Notice) => Promise<void>;
@@ -24,11 +24,11 @@ export function createLimitNotices({ store, log, config, send }: NoticeParts) {
     const name = `notice.${percent}.${limit.kind}.${limit.count}.${limit.per}.${createdAt}.${user}`;
     const ours = randomBytes(8).toString('hex');
     if (!(await store.operation.takeLease(name, ours, resetsAt, Date.now()))) return;
-    log.warn('limit', { user, percent, ...limit, used, resetsAt: new Date(resetsAt).toISOString() });
+    log.emit('limit', { user, percent, ...limit, used, resetsAt: new Date(resetsAt).toISOString() });
     const { hostname, operator, limits } = config();
     if (operator !== undefined) await send(operator, limitNotice({ hostname, user, use, percent, over: limits.over }));
   }
   return (user: User, use: LimitUse, percent: 80 | 100): void => {
-    tell(user, use, percent).catch((error: unknown) => log.error('noticeFailed', { user: user.name, percent, error }));
+    tell(user, use, percent).catch((error: unknown) => log.emit('noticeFailed', { user: user.name, percent, error }));
   };
 }

@@ -2,10 +2,10 @@
 import type { CertificateOptions } from '../certificates/certificates.ts';
 import { type Config, listSettings } from '../config/config.ts';
 import type { DeliveryOptions } from '../delivery/delivery.ts';
+import type { EventLog } from '../events/events.ts';
 import type { PreparationOptions } from '../preparation/preparation.ts';
 import type { Limit } from '../store/store.ts';
 import type { SubmissionOptions } from '../submission/submission.ts';
-import type { Log } from '../system/log.ts';
 import type { PortAddress } from '../system/ports.ts';
 
 export function certificateOptions({
@@ -56,7 +56,7 @@ export function portsOf({ listen, tls }: Config): readonly PortAddress[] {
 }
 
 /** What only a restart changes stays as it was, and is named in the log. */
-export function keepFixed(before: Config, after: Config, log: Log): Config {
+export function keepFixed(before: Config, after: Config, log: EventLog): Config {
   const kept = structuredClone(after) as unknown as Record<string, unknown>;
   const changed: string[] = [];
   for (const { path, setting } of listSettings()) {
@@ -68,6 +68,6 @@ export function keepFixed(before: Config, after: Config, log: Log): Config {
     const parent = keys.slice(0, -1).reduce<any>((node, key) => node[key], kept);
     parent[keys.at(-1)!] = old;
   }
-  if (changed.length > 0) log.warn('restartNeeded', { settings: changed });
+  if (changed.length > 0) log.emit('restartNeeded', { settings: changed });
   return kept as unknown as Config;
 }

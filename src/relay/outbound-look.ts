@@ -3,14 +3,14 @@ import type { Config } from '../config/config.ts';
 import { catchAll } from '../delivery/delivery.ts';
 import type { Dns } from '../dns/dns.ts';
 import { checkOutbound, gatherOutbound, probeSmtp, type SmtpProbe } from '../doctor/doctor.ts';
+import type { EventLog } from '../events/events.ts';
 import { SECOND } from '../system/clock.ts';
-import type { Log } from '../system/log.ts';
 import { publicAddresses } from '../system/public-address.ts';
 
 export type OutboundLook = {
   readonly config: Pick<Config, 'hostname' | 'delivery' | 'routes' | 'doctor'>;
   readonly dns: Dns;
-  readonly log: Log;
+  readonly log: EventLog;
   readonly probe?: SmtpProbe | undefined;
 };
 
@@ -35,9 +35,9 @@ export function startOutboundLook({ config, dns, log, probe = probeSmtp }: Outbo
     const hasIpv6 = publicAddresses().some((address) => address.includes(':'));
     for (const finding of checkOutbound({ ...gathered, port, ip, destinations, hasIpv6, upstream: undefined })) {
       const { result, subject, found, advice } = finding;
-      if (result === 'error') log.warn('outbound25', { family: subject, found, advice });
+      if (result === 'error') log.emit('outbound25', { family: subject, found, advice });
     }
   }
-  look().catch((error: unknown) => log.error('outboundNotLookedAt', { error }));
+  look().catch((error: unknown) => log.emit('outboundNotLookedAt', { error }));
   return { close: () => ending.abort() };
 }

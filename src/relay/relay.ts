@@ -8,6 +8,7 @@ import { createCredentials } from '../credentials/credentials.ts';
 import { startDelivery } from '../delivery/delivery.ts';
 import { createDns } from '../dns/dns.ts';
 import type { SmtpProbe } from '../doctor/doctor.ts';
+import { createEventLog, type EventLog } from '../events/events.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import { createQuota } from '../policy/policy.ts';
 import { createPreparation } from '../preparation/preparation.ts';
@@ -19,7 +20,6 @@ import { startSubmission } from '../submission/submission.ts';
 import { SECOND } from '../system/clock.ts';
 import { startDiskWatch } from '../system/disk-watch.ts';
 import { createLog, type Log } from '../system/log.ts';
-import { createMailLog, type MailLog } from '../system/mail-log.ts';
 import { portProblems } from '../system/ports.ts';
 import { VERSION } from '../system/version.ts';
 import { diskRefusal, reasonsAgainst, snapshot } from './health.ts';
@@ -72,30 +72,30 @@ const DRAIN = 28 * SECOND;
 export async function startRelay({ config, reload, write, probe }: RelayOptions): Promise<Relay> {
   const log = createLog({ ...config.log, ...(write === undefined ? {} : { write }) });
   const metrics = createMetrics(VERSION);
-  const mailLog = createMailLog(log, metrics.observe);
+  const events = createEventLog(log, metrics.observe);
   const closers: (() => Promise<unknown> | unknown)[] = [];
   const crashed = (error: unknown) => {
-    log.error('crashed', { error }); // what the runtime does then, ending the process, is right: a restart loses nothing
+    events.emit('crashed', { error }); // what the runtime does then, ending the process, is right: a restart loses nothing
     log.flush();
   };
   process.on('uncaughtExceptionMonitor', crashed);
   closers.push(() => process.off('uncaughtExceptionMonitor', crashed));
   try {
-    return await build({ config, reload, probe, log, mailLog, metrics, closers });
+    return await build({ config, reload, probe, log, events, metrics, closers });
   } catch (error) {
-    await closeAll(closers, log);
+    await closeAll(closers, events);
     log.flush();
     throw error;
   }
 }
 
 /** In reverse, and all of them: what fails to close must not keep what comes after it from storing what it holds. */
-async function closeAll(closers: Parts['closers'], log: Log): Promise<void> {
+async function closeAll(closers: Parts['closers'], events: EventLog): Promise<void> {
   for (const close of closers.reverse()) {
     try {
       await close();
     } catch (error) {
-      log.error('notClosed', { error });
+      events.emit('notClosed', { error });
     }
   }
 }
@@ -103,13 +103,13 @@ async function closeAll(closers: Parts['closers'], log: Log): Promise<void> {
 type Parts = Pick<RelayOptions, 'config' | 'reload'> & {
   readonly probe: RelayOptions['probe'];
   readonly log: Log;
-  readonly mailLog: MailLog;
+  readonly events: EventLog;
   readonly metrics: Metrics;
   /** In the order of starting; run in reverse. */
   readonly closers: (() => Promise<unknown> | unknown)[];
 };
 
-async function build({ config: first, reload: read, probe, log, mailLog, metrics, closers }: Parts): Promise<Relay> {
+async function build({ config: first, reload: read, probe, log, events, metrics, closers }: Parts): Promise<Relay> {
   let config = first;
   const lock = await lockInstance(config.dataDir);
   closers.push(() => lock.release());
@@ -119,8 +119,8 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     dataDir: config.dataDir,
     sweep: true,
     onCommit: metrics.observeCommit,
-    onDamaged: ({ id: queueId, reason }) => mailLog.event.error('damaged', { queueId, reason }),
-    onTrouble: (error) => mailLog.event.error('storeTrouble', { error }),
+    onDamaged: ({ id: queueId, reason }) => events.emit('damaged', { queueId, reason }),
+    onTrouble: (error) => events.emit('storeTrouble', { error }),
   });
   closers.push(() => store.close());
   const { messages, operation } = store;
@@ -130,24 +130,23 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     ...certificateOptions(config),
     owner: machineName(), // one serve per data directory: what an earlier process here held is free to us
     operation,
-    log: mailLog,
+    log: events,
   });
   closers.push(() => certificates.close());
-  await warnOfFileSystem(config.dataDir, log);
-  await ensureOwnKey(store, config.hostname, log);
-  await warnOfReports(store, config, log);
+  await warnOfFileSystem(config.dataDir, events);
+  await ensureOwnKey(store, config.hostname, events);
+  await warnOfReports(store, config, events);
 
   const dns = createDns(config.dns);
-  const delivery = await startDelivery({ ...deliveryOptions(config), hostname: config.hostname, dns, log: mailLog, operation });
+  const delivery = await startDelivery({ ...deliveryOptions(config), hostname: config.hostname, dns, log: events, operation });
   closers.push(() => delivery.close());
-  const warn = (event: string, fields: object) => log.warn(event, { ...fields });
-  const signer = createSigner({ operation, noKey: config.signing.noKey, warn });
+  const signer = createSigner({ operation, noKey: config.signing.noKey, warn: events.emit });
   const preparation = createPreparation({
     ...preparationOptions(config),
     hostname: config.hostname,
     createSpool: messages.createSpool,
     signer,
-    warn,
+    warn: events.emit,
   });
   const reporting: ReporterOptions = {
     hostname: config.hostname,
@@ -156,11 +155,11 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     reportLifetime: config.queue.reportLifetime,
     destinationOf: delivery.destinationOf,
     signs: delivery.signs,
-    log: mailLog,
+    log: events,
   };
   const queue = await startQueue({
     store: messages,
-    log: mailLog,
+    log: events,
     owner: `${machineName()}/${process.pid}/${randomBytes(6).toString('hex')}`,
     deliver: delivery.deliver,
     room: delivery.room,
@@ -172,9 +171,9 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     schedule: config.queue,
   });
   closers.push(() => queue.close(DRAIN)); // for a start that fails; a stop does it earlier
-  const rotation = startRotation({ operation, messages, dns, log: mailLog, changed: () => signer.forget() });
+  const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
-  const stopTrimming = startTrimming(store, () => config.trace, log);
+  const stopTrimming = startTrimming(store, () => config.trace, events);
   closers.push(stopTrimming);
 
   let following = Promise.resolve();
@@ -183,27 +182,27 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
       .then(() => followRoutes(store, config.routes, delivery.destinationOf))
       .then((recipients) => {
         if (recipients === 0) return;
-        log.info('rerouted', { recipients });
+        events.emit('rerouted', { recipients });
         queue.wake();
       })
-      .catch((error: unknown) => log.error('routesNotFollowed', { error }));
+      .catch((error: unknown) => events.emit('routesNotFollowed', { error }));
   };
   closers.push(() => following);
   follow();
 
   const credentials = createCredentials({ store: store.credentials, cacheFor: config.auth.cache });
-  const notices = { hostname: config.hostname, from: config.reports.from, lifetime: config.queue.reportLifetime, log: mailLog };
+  const notices = { hostname: config.hostname, from: config.reports.from, lifetime: config.queue.reportLifetime, log: events };
   const { destinationOf, signs } = delivery;
   const send = (operator: string, notice: Notice) =>
     sendNotice(notice, { ...notices, operator, preparation, queue, destinationOf, signs });
   const quota = createQuota({
     messages,
     defaults: quotaDefaults(config),
-    notify: createLimitNotices({ store, log, config: () => config, send }),
+    notify: createLimitNotices({ store, log: events, config: () => config, send }),
   });
-  const tellNotices = () => logNotices(store, mailLog).catch((error: unknown) => log.error('noticesNotRead', { error }));
+  const tellNotices = () => logNotices(store, events).catch((error: unknown) => events.emit('noticesNotRead', { error }));
   await tellNotices();
-  const tryRetried = () => liftRests(store, delivery).catch((error: unknown) => log.error('retriesNotRead', { error }));
+  const tryRetried = () => liftRests(store, delivery).catch((error: unknown) => events.emit('retriesNotRead', { error }));
   void tryRetried();
   store.onForeignChange(() => {
     void tellNotices();
@@ -226,7 +225,7 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     queue,
     destinationOf: delivery.destinationOf,
     signs: delivery.signs,
-    log: mailLog,
+    log: events,
     userToken: await tokenOf(store),
     storeUsable: () => diskRefusal(disk, config.queue.minFree),
   });
@@ -250,9 +249,9 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
   closers.push(() => admin.close());
 
   const listening = [...submission.listening, ...certificates.listening, ...admin.listening];
-  const outbound = startOutboundLook({ config, dns, log, probe });
+  const outbound = startOutboundLook({ config, dns, log: events, probe });
   closers.push(outbound.close);
-  log.info('started', { version: VERSION, pid: process.pid, listen: listening });
+  events.emit('started', { version: VERSION, pid: process.pid, listen: listening });
 
   let closing: Promise<void> | undefined;
   /** One after the other, so that the last signal decides. */
@@ -261,14 +260,14 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     listening,
     close(reason) {
       closing ??= (async () => {
-        await closeAll(closers, log);
-        log.info('stopped', { reason });
+        await closeAll(closers, events);
+        events.emit('stopped', { reason });
         log.flush();
       })();
       return closing;
     },
     reload() {
-      reloading = reloading.then(reload).catch((error: unknown) => log.error('reloadFailed', { error }));
+      reloading = reloading.then(reload).catch((error: unknown) => events.emit('reloadFailed', { error }));
       return reloading;
     },
   };
@@ -276,10 +275,10 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
   async function reload(): Promise<void> {
     const result = await read();
     if ('problems' in result) {
-      log.error('reloadRefused', { problems: result.problems });
+      events.emit('reloadRefused', { problems: result.problems });
       return;
     }
-    const next = keepFixed(config, result.config, log);
+    const next = keepFixed(config, result.config, events);
     // All that can fail comes first, and changes nothing where it does.
     const followDelivery = delivery.prepareReload(deliveryOptions(next));
     await certificates.reload(certificateOptions(next));
@@ -295,7 +294,9 @@ async function build({ config: first, reload: read, probe, log, mailLog, metrics
     submission.reload(submissionOptions(config));
     follow();
     queue.wake();
-    await warnOfReports(store, config, log).catch((error: unknown) => log.error('storeFailed', { operation: 'dkimKeys', error }));
-    log.info('reloaded');
+    await warnOfReports(store, config, events).catch((error: unknown) =>
+      events.emit('storeFailed', { operation: 'dkimKeys', error }),
+    );
+    events.emit('reloaded', {});
   }
 }

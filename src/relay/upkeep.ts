@@ -2,32 +2,31 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { type Config, checkReports } from '../config/config.ts';
 import type { Delivery, Route } from '../delivery/delivery.ts';
+import type { EventLog } from '../events/events.ts';
 import { createDkimKeys } from '../signing/signing.ts';
 import type { Store } from '../store/store.ts';
 import { MINUTE } from '../system/clock.ts';
 import { fileSystemRisk } from '../system/file-system.ts';
-import type { Log } from '../system/log.ts';
-import type { MailLog } from '../system/mail-log.ts';
 
 /** A lying sync cannot be survived, only named. */
-export async function warnOfFileSystem(dataDir: string, log: Log): Promise<void> {
+export async function warnOfFileSystem(dataDir: string, log: EventLog): Promise<void> {
   const risk = await fileSystemRisk(dataDir);
-  if (risk !== undefined) log.warn('fileSystem', { dataDir, reason: `The data lie on ${risk}` });
+  if (risk !== undefined) log.emit('fileSystem', { dataDir, reason: `The data lie on ${risk}` });
 }
 
 /** The host name's own domain signs our reports from the first start on; its record is printed by `smarthost domain records`. */
-export async function ensureOwnKey({ operation }: Store, hostname: string, log: Log): Promise<void> {
+export async function ensureOwnKey({ operation }: Store, hostname: string, log: EventLog): Promise<void> {
   if ((await operation.dkimKeys(hostname)).length > 0) return;
   await operation.addDkimKeys(await createDkimKeys({ domain: hostname, now: Date.now(), state: 'active' }));
-  log.info('dkimKeyCreated', { domain: hostname });
+  log.emit('dkimKeyCreated', { domain: hostname });
 }
 
 /** What `config check` says about the keys, for a relay that starts or reads its configuration again. */
-export async function warnOfReports({ operation }: Pick<Store, 'operation'>, config: Config, log: Log): Promise<void> {
+export async function warnOfReports({ operation }: Pick<Store, 'operation'>, config: Config, log: EventLog): Promise<void> {
   const keys = await operation.dkimKeys();
   const domains = keys.filter(({ state }) => state === 'active').map(({ domain }) => domain);
   const reason = checkReports(config, domains);
-  if (reason !== undefined) log.warn('reportsNotSigned', { from: config.reports.from, reason: `reports.from ${reason}` });
+  if (reason !== undefined) log.emit('reportsNotSigned', { from: config.reports.from, reason: `reports.from ${reason}` });
 }
 
 /**
@@ -77,11 +76,11 @@ export async function followRoutes(
 export function startTrimming(
   store: Store,
   settings: () => { readonly keep: number; readonly maxSize: number },
-  log: Log,
+  log: EventLog,
 ): () => Promise<void> {
   let running: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
-    running = trim().catch((error: unknown) => log.error('traceNotTrimmed', { error }));
+    running = trim().catch((error: unknown) => log.emit('traceNotTrimmed', { error }));
   }, 5 * MINUTE).unref();
   async function trim(): Promise<void> {
     const { keep, maxSize } = settings();
@@ -96,10 +95,10 @@ export function startTrimming(
 const NOTICES_AT_ONCE = 500;
 
 /** Commands change the queue beside the relay, or while it does not run: its log has the line all the same. */
-export async function logNotices({ messages }: Store, log: MailLog): Promise<void> {
+export async function logNotices({ messages }: Store, log: EventLog): Promise<void> {
   for (;;) {
     const notices = await messages.takeNotices(NOTICES_AT_ONCE);
-    for (const { event, id, recipient } of notices) log[event]({ queueId: id, recipient });
+    for (const { event, id, recipient } of notices) log.emit(event, { queueId: id, recipient });
     if (notices.length < NOTICES_AT_ONCE) return;
   }
 }

@@ -3,7 +3,7 @@ import { discard, type OwnMailOptions, prepareOwnMail, textContent } from '../pr
 import type { Queue } from '../queue/queue.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
+import type { EventLog } from '../events/events.ts';
 
 export type NoticeOptions = OwnMailOptions & {
   /** Address of the From field. */
@@ -13,7 +13,7 @@ export type NoticeOptions = OwnMailOptions & {
   readonly queue: Pick<Queue, 'add'>;
   /** How long it is tried, ms. */
   readonly lifetime: number;
-  readonly log: MailLog;
+  readonly log: EventLog;
   readonly now?: Clock;
 };
 
@@ -32,7 +32,7 @@ export async function sendNotice({ subject, lines }: Notice, options: NoticeOpti
   const message = await prepareOwnMail(mail, options);
   const added = await queue.add({ message, discard: () => discard(message.content) });
   const { user, reversePath, size, messageId, signatures } = message;
-  log.accepted({
+  log.emit('accepted', {
     queueId: added.accepted ? added.id : message.id,
     user,
     reversePath,

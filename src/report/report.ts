@@ -3,7 +3,7 @@ import { type OwnMail, type OwnMailOptions, prepareOwnMail } from '../preparatio
 import type { Report, Reportable, ReportFunction, ReportSubject } from '../queue/queue.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
+import type { EventLog } from '../events/events.ts';
 import { composeDsn } from './dsn.ts';
 import type { Action } from './dsn-fields.ts';
 import { REPORTER, SUBJECT } from './dsn-text.ts';
@@ -18,7 +18,7 @@ export type ReporterOptions = OwnMailOptions & {
   readonly from: string;
   /** How long a report is tried, ms. */
   readonly reportLifetime: number;
-  readonly log: MailLog;
+  readonly log: EventLog;
   readonly now?: Clock;
 };
 
@@ -65,7 +65,7 @@ async function quotable({ about, action, log }: WriteRequest): Promise<Original 
     // RFC 3461 §4.3: RET is about failures; other reports quote the header.
     return await readOriginal(about.content, action === 'failed' && about.ret === 'FULL');
   } catch (error) {
-    log.event.error('originalUnreadable', { queueId: about.id, error });
+    log.emit('originalUnreadable', { queueId: about.id, error });
     return undefined;
   }
 }

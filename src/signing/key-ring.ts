@@ -1,5 +1,7 @@
 /** The keys that sign now, as the store has them, ready for use: a key is parsed once, not for every message. */
+
 import { createPrivateKey, type KeyObject } from 'node:crypto';
+import type { Emit } from '../events/events.ts';
 import type { DkimKey, OperationStore } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
 
@@ -24,7 +26,7 @@ export type KeyRing = {
 
 export type KeyRingOptions = {
   readonly operation: Pick<OperationStore, 'dkimKeys'>;
-  readonly warn: (event: string, fields: object) => void;
+  readonly warn: Emit;
   readonly now?: Clock;
 };
 

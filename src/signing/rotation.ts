@@ -1,15 +1,15 @@
 /** The life of a key: pending until its record is seen, active until a newer one is, retiring until no queued message needs it. */
 import type { Dns } from '../dns/dns.ts';
+import type { EventLog } from '../events/events.ts';
 import type { DkimKey, DkimKeyState, MessageStore, OperationStore } from '../store/store.ts';
 import { MINUTE } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import { checkPublished } from './record.ts';
 
 export type RotationOptions = {
   readonly operation: Pick<OperationStore, 'dkimKeys' | 'setDkimKeyState' | 'removeDkimKey'>;
   readonly messages: Pick<MessageStore, 'signatureInUse'>;
   readonly dns: Pick<Dns, 'txt'>;
-  readonly log: MailLog;
+  readonly log: EventLog;
   /** Milliseconds between two looks; default 1 min. */
   readonly interval?: number;
   /** Called after a change, so that the signer asks the store again. */
@@ -29,7 +29,7 @@ export function startRotation(options: RotationOptions): { close(): Promise<void
       try {
         retiring = await rotateOnce(options, retiring);
       } catch (error) {
-        options.log.event.error('dkimRotation', { error });
+        options.log.emit('dkimRotation', { error });
       }
       if (stop.signal.aborted) return;
       await new Promise<void>((resolve) => {
@@ -93,12 +93,12 @@ function isReplaced(key: DkimKey, keys: readonly DkimKey[]): boolean {
 async function change({ operation, log, changed }: RotationOptions, key: DkimKey, state: DkimKeyState): Promise<DkimKey> {
   await operation.setDkimKeyState(key.domain, key.selector, state);
   changed?.();
-  log.event.info('dkimKey', { action: state, domain: key.domain, selector: key.selector, algorithm: key.algorithm });
+  log.emit('dkimKey', { action: state, domain: key.domain, selector: key.selector, algorithm: key.algorithm });
   return { ...key, state };
 }
 
 async function remove({ operation, log, changed }: RotationOptions, key: DkimKey): Promise<void> {
   await operation.removeDkimKey(key.domain, key.selector);
   changed?.();
-  log.event.info('dkimKey', { action: 'removed', domain: key.domain, selector: key.selector, algorithm: key.algorithm });
+  log.emit('dkimKey', { action: 'removed', domain: key.domain, selector: key.selector, algorithm: key.algorithm });
 }

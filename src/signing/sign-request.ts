@@ -1,4 +1,5 @@
 /** What is asked of a signer, and what it answers. */
+import type { Emit } from '../events/events.ts';
 import type { OperationStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 
@@ -42,6 +43,6 @@ export type SignerOptions = {
   readonly operation: Pick<OperationStore, 'dkimKeys'>;
   /** What to do with mail of a domain without a key. */
   readonly noKey: NoKey;
-  readonly warn: (event: string, fields: object) => void;
+  readonly warn: Emit;
   readonly now?: Clock;
 };

@@ -159,7 +159,7 @@ export class IncomingMessage {
       quota.noteUse(this.#submitter.credential, result.use, result.accepted ? undefined : result.exceeded);
       if (result.accepted) this.#log(prepared);
     } catch (error) {
-      log.event.error('acceptedButFailed', { queueId: this.#queueId, error });
+      log.emit('acceptedButFailed', { queueId: this.#queueId, error });
     }
   }
 
@@ -192,9 +192,9 @@ export class IncomingMessage {
     const { log } = this.#shared.options;
     const { session, ip, credential } = this.#submitter;
     const queueId = this.#queueId;
-    if (bareNewlines) log.bareNewline({ session, queueId });
+    if (bareNewlines) log.emit('bareNewline', { session, queueId });
     const { reversePath, recipients } = this.#transaction;
     const envelope = { reversePath, recipients: [...recipients.keys()] };
-    log.accepted({ queueId, session, ip, user: credential.name, ...envelope, size, messageId, signatures });
+    log.emit('accepted', { queueId, session, ip, user: credential.name, ...envelope, size, messageId, signatures });
   }
 }

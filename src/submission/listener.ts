@@ -174,7 +174,7 @@ export class Listener extends SMTPServer {
   }
 
   #handshakeFailed(ip: string, reason: string): void {
-    this.#shared.options.log.event.debug('tlsFailed', { listener: this.name, ip, reason });
+    this.#shared.options.log.emit('tlsFailed', { listener: this.name, ip, reason });
   }
 
   /** Without a session: in clear by one line, under TLS without a handshake, which would cost more than it tells. */

@@ -52,10 +52,10 @@ export async function logIn(
   if (result === 'ok') {
     const { credential } = verification;
     knownClients.add(key);
-    options.log.authenticated({ session, ip, user: credential.name, mechanism });
+    options.log.emit('authenticated', { session, ip, user: credential.name, mechanism });
     return credential;
   }
-  options.log.authFailed({ session, ip, user: name.slice(0, MAX_LOGGED_NAME), mechanism, reason: result });
+  options.log.emit('authFailed', { session, ip, user: name.slice(0, MAX_LOGGED_NAME), mechanism, reason: result });
   if (result === 'unavailable') {
     throw new Refusal(454, '4.7.0', 'Temporary authentication failure', { cause: verification.cause });
   }
@@ -76,7 +76,7 @@ export function patience(step: number, failuresInMinute: number): number {
 /** A failure that the store cannot keep counts until the next start. @returns how many the address has had in this minute */
 async function recordFailure({ bruteForce, options }: Shared, ip: string, name: string): Promise<number> {
   const { inMinute, kept } = bruteForce.recordFailure(ip, name);
-  await kept.catch((error) => options.log.event.warn('failureNotKept', { error }));
+  await kept.catch((error) => options.log.emit('failureNotKept', { error }));
   return inMinute;
 }
 

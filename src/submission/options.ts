@@ -2,13 +2,13 @@
 import type { Socket } from 'node:net';
 import type { TLSSocketOptions } from 'node:tls';
 import type { Credentials } from '../credentials/credentials.ts';
+import type { EventLog } from '../events/events.ts';
 import type { Quota } from '../policy/policy.ts';
 import type { PreparationFactory } from '../preparation/preparation.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Refusal } from '../smtp/reply.ts';
 import type { CredentialStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
-import type { MailLog } from '../system/mail-log.ts';
 import type { AgreedTls } from '../system/server-tls.ts';
 import type { KnownClients } from './known-clients.ts';
 
@@ -62,7 +62,7 @@ export type SubmissionOptions = {
   readonly destinationOf: (message: { user: string | null; reversePath: string }, address: string) => string;
   /** False: the route of this recipient asks for no signature of ours. */
   readonly signs: (message: { user: string | null; reversePath: string }, address: string) => boolean;
-  readonly log: MailLog;
+  readonly log: EventLog;
   /** Milliseconds until a message is given up. */
   readonly lifetime: number;
   /** What stands for a login in the Received field. */

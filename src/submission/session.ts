@@ -61,7 +61,7 @@ export class Session implements Wire {
   start(): void {
     const { listener, refusal } = this.#setup;
     const greeting = `220 ${this.#shared.options.hostname} ESMTP\r\n`;
-    this.#shared.options.log.connected({ session: this.id, listener, ip: this.ip });
+    this.#shared.options.log.emit('connected', { session: this.id, listener, ip: this.ip });
     this.#listen(this.#socket);
     if (refusal !== undefined) this.#conversation.refuse(refusal);
     else if (this.tls === undefined) setTimeout(() => this.#open(greeting), EARLY_TALK);
@@ -178,7 +178,7 @@ export class Session implements Wire {
   readonly #closed = (): void => {
     this.#state = 'closed';
     if (this.#message !== undefined) {
-      this.#track(this.#message.abort()).catch((error) => this.#shared.options.log.event.error('storeTrouble', { error }));
+      this.#track(this.#message.abort()).catch((error) => this.#shared.options.log.emit('storeTrouble', { error }));
     }
     this.#message = undefined;
     this.#setup.onClose();

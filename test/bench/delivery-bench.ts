@@ -14,8 +14,8 @@ import { createEncryption } from '../../src/delivery/encryption.ts';
 import { openSession, type Session, type Target } from '../../src/delivery/session.ts';
 import { tlsPolicy } from '../../src/delivery/tls-policy.ts';
 import { transact } from '../../src/delivery/transaction.ts';
+import { createEventLog } from '../../src/events/events.ts';
 import { createLog } from '../../src/system/log.ts';
-import { createMailLog } from '../../src/system/mail-log.ts';
 import { claimOf, inline, startTestDelivery, TIMEOUTS } from '../support/delivery.ts';
 import { startDns } from '../support/dns.ts';
 import { row } from './rows.ts';
@@ -71,7 +71,7 @@ async function ours(port: number, body: string): Promise<void> {
 async function ourSessions(port: number, body: string): Promise<void> {
   const content = inline(body);
   const encryption = createEncryption(undefined);
-  const log = createMailLog(createLog({ level: 'silent', format: 'json' }));
+  const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
   const context = { hostname: 'relay.example.net', timeouts: deadlines(TIMEOUTS), encryption, log };
   const target: Target = { mx: 'good.test', ip: '127.0.0.1', family: 4, port, tls: tlsPolicy('none', 'good.test') };
   const open = () => openSession(target, context, { later: false }) as Promise<Session>;

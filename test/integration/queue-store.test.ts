@@ -5,13 +5,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createEventLog } from '../../src/events/events.ts';
 import { createPreparation } from '../../src/preparation/preparation.ts';
 import { createReporter } from '../../src/report/report.ts';
 import { createDkimKeys, createSigner } from '../../src/signing/signing.ts';
 import { newQueueId } from '../../src/smtp/queue-id.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { createLog } from '../../src/system/log.ts';
-import { createMailLog } from '../../src/system/mail-log.ts';
 import { field, hasPython, parseMail } from '../support/parse-mail.ts';
 import { delayed, failed, message, type Rig, recipient, relayed, startRig } from '../support/queue-rig.ts';
 
@@ -158,7 +158,7 @@ test.skipIf(!hasPython)('a failure becomes a signed report in the same transacti
       reportLifetime: 86_400_000,
       destinationOf: (_, address) => address.slice(address.lastIndexOf('@') + 1),
       signs: () => true,
-      log: createMailLog(createLog({ level: 'silent', format: 'json' })),
+      log: createEventLog(createLog({ level: 'silent', format: 'json' })),
       preparation: createPreparation({
         hostname: 'relay.example.net',
         maxMessageSize: 50_000_000,

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { type AcmeSettings, type CertificateOptions, startCertificates } from '../../src/certificates/certificates.ts';
+import { createEventLog } from '../../src/events/events.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { createLog } from '../../src/system/log.ts';
-import { createMailLog } from '../../src/system/mail-log.ts';
 import type { Pebble } from './pebble.ts';
 import { until } from './program.ts';
 
@@ -46,7 +46,7 @@ export async function startCertificateRig({ acme, dataDir: given, ...options }: 
   const store = await openStore({ dataDir });
   const log: LogLine[] = [];
   const text: string[] = [];
-  const mailLog = createMailLog(
+  const mailLog = createEventLog(
     createLog({
       level: 'debug',
       format: 'json',

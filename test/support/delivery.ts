@@ -4,12 +4,12 @@ import { type Delivery, type DeliveryOptions, startDelivery } from '../../src/de
 import type { DnsServer } from '../../src/demo/dns-server.ts';
 import type { MxServer } from '../../src/demo/mx-server.ts';
 import { createDns } from '../../src/dns/dns.ts';
+import { createEventLog } from '../../src/events/events.ts';
 import type { Outcome } from '../../src/smtp/outcome.ts';
 import type { Claim, Content, MessageFacts, StoredRecipient } from '../../src/store/message-store.ts';
 import type { Pace } from '../../src/store/operation-store.ts';
 import { SECOND } from '../../src/system/clock.ts';
 import { createLog, type LogFields } from '../../src/system/log.ts';
-import { createMailLog } from '../../src/system/mail-log.ts';
 
 export type TestDelivery = Delivery & {
   /** Delivers one message to these addresses, which must share a destination. */
@@ -42,7 +42,9 @@ export async function startTestDelivery(
 ): Promise<TestDelivery> {
   const events: { event: string; fields: LogFields }[] = [];
   const paces = new Map<string, Pace>(kept.map((pace) => [pace.key, pace]));
-  const log = createMailLog(createLog({ level: 'silent', format: 'json' }), (event, fields) => events.push({ event, fields }));
+  const log = createEventLog(createLog({ level: 'silent', format: 'json' }), ({ event, fields }) =>
+    events.push({ event, fields }),
+  );
   const delivery = await startDelivery({
     hostname: 'relay.example.net',
     dns: createDns({ servers: [dns.server], timeout: 300 }),

@@ -2,10 +2,11 @@
  * A process that accepts a message to three recipients and dies by SIGKILL at a chosen point. Arguments: data directory, queue id,
  * point (default `settle`: delivered, and not yet written down; the others are around a report of failures).
  */
+
+import { createEventLog } from '../../src/events/events.ts';
 import { startQueue } from '../../src/queue/queue.ts';
 import { openStore } from '../../src/store/store.ts';
 import { createLog } from '../../src/system/log.ts';
-import { createMailLog } from '../../src/system/mail-log.ts';
 import { failed, message, recipient, relayed, SCHEDULE } from './queue-rig.ts';
 
 const [dataDir = '', id = '', point = 'settle'] = process.argv.slice(2);
@@ -29,7 +30,7 @@ const queue = startQueue({
       return die();
     },
   },
-  log: createMailLog(createLog({ level: 'silent', format: 'json' })),
+  log: createEventLog(createLog({ level: 'silent', format: 'json' })),
   owner: 'first',
   deliver: async ({ recipients }) => recipients.map(() => (point === 'settle' ? relayed : failed)),
   room: () => 20,

@@ -1,5 +1,6 @@
 /** A queue on a fake store with a delivery that the test plays, and what it logged. */
 import { EventEmitter, once } from 'node:events';
+import { createEventLog } from '../../src/events/events.ts';
 import type { Queue, QueueOptions } from '../../src/queue/queue.ts';
 import { startQueue } from '../../src/queue/queue.ts';
 import type { FinalReply, Outcome } from '../../src/smtp/outcome.ts';
@@ -7,7 +8,6 @@ import { newQueueId } from '../../src/smtp/queue-id.ts';
 import type { Claim, MessageStore, NewMessage, NewRecipient } from '../../src/store/store.ts';
 import { DAY, HOUR, MINUTE } from '../../src/system/clock.ts';
 import { createLog, type LogFields } from '../../src/system/log.ts';
-import { createMailLog } from '../../src/system/mail-log.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 
 export const SCHEDULE = {
@@ -81,7 +81,7 @@ export function startRig(options: RigOptions & { store?: MessageStore } = {}): R
   const store = options.store ?? createMemoryStore();
   const events: Event[] = [];
   const emitter = new EventEmitter().setMaxListeners(0);
-  const log = createMailLog(createLog({ level: 'debug', format: 'json', write: () => {} }), (event, fields) => {
+  const log = createEventLog(createLog({ level: 'debug', format: 'json', write: () => {} }), ({ event, fields }) => {
     events.push({ event, fields });
     emitter.emit('logged');
   });

@@ -1,9 +1,10 @@
 /** A reporter whose preparation keeps what it is given, unsigned. */
+
+import { createEventLog } from '../../src/events/events.ts';
 import type { Reportable, ReportSubject } from '../../src/queue/queue.ts';
 import { createReporter, createSummarizer, type ReporterOptions } from '../../src/report/report.ts';
 import type { Outcome } from '../../src/smtp/outcome.ts';
 import { createLog, type LogFields } from '../../src/system/log.ts';
-import { createMailLog } from '../../src/system/mail-log.ts';
 import { failed, message, recipient } from './queue-rig.ts';
 
 export const NOW = Date.UTC(2026, 10, 21, 12, 0, 0);
@@ -33,7 +34,7 @@ export function outcome(kind: Outcome['kind'], code: number, status: string, tex
 
 export function startReporter(options: { refuse?: () => Error | undefined } = {}) {
   const events: { event: string; fields: LogFields }[] = [];
-  const log = createMailLog(createLog({ level: 'debug', format: 'json', write: () => {} }), (event, fields) => {
+  const log = createEventLog(createLog({ level: 'debug', format: 'json', write: () => {} }), ({ event, fields }) => {
     events.push({ event, fields });
   });
   const requests: { kind: string; bytes: Buffer }[] = [];

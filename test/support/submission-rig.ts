@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Verification } from '../../src/credentials/credentials.ts';
+import { createEventLog } from '../../src/events/events.ts';
 import type { Preparation, PreparationRequest, Prepared } from '../../src/preparation/preparation.ts';
 import { Refusal } from '../../src/smtp/reply.ts';
 import type { Credential, FailureCount, NewMessage } from '../../src/store/store.ts';
@@ -12,7 +13,6 @@ import {
   startSubmission,
   type TlsFiles,
 } from '../../src/submission/submission.ts';
-import { createMailLog } from '../../src/system/mail-log.ts';
 import { RawClient } from './raw-client.ts';
 import { makeCertificate } from './test-certificate.ts';
 
@@ -118,7 +118,7 @@ export async function startRig({ limits, auth, credential, onFinish, ...options 
     },
     destinationOf: (_message, address) => address.slice(address.lastIndexOf('@') + 1),
     signs: () => true,
-    log: createMailLog({ debug: write, info: write, warn: write, error: write, setLevel: nothing, flush: nothing }),
+    log: createEventLog({ debug: write, info: write, warn: write, error: write, setLevel: nothing, flush: nothing }),
     lifetime: 1000,
     userToken: (name) => `token-${name.length}`,
     storeUsable: () => undefined,

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { type Circumstances, createAlarm, problemsOf, statusOf, warningsOf } from '../../../src/certificates/condition.ts';
 import type { Pair } from '../../../src/certificates/pair.ts';
+import type { EventLog } from '../../../src/events/events.ts';
 import { DAY, HOUR } from '../../../src/system/clock.ts';
-import type { MailLog } from '../../../src/system/mail-log.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const pair = (more: Partial<Pair> = {}): Pair => ({
@@ -55,7 +55,7 @@ test('files tell why their newest state is not served', () => {
 
 test('the alarm comes once a day, in time, and not before', () => {
   const said: unknown[] = [];
-  const alarm = createAlarm({ certificate: (facts: unknown) => void said.push(facts) } as unknown as MailLog);
+  const alarm = createAlarm({ certificate: (facts: unknown) => void said.push(facts) } as unknown as EventLog);
   const end = NOW + 60 * DAY;
   alarm([pair()], end - 20 * DAY);
   expect(said).toEqual([]);

@@ -2,10 +2,10 @@ import { expect, test } from 'vitest';
 import { createAborts } from '../../../src/delivery/aborts.ts';
 import type { Place } from '../../../src/delivery/host-set.ts';
 import { Pacing } from '../../../src/delivery/pacing.ts';
+import { createEventLog } from '../../../src/events/events.ts';
 import type { Pace } from '../../../src/store/store.ts';
 import { HOUR, MINUTE } from '../../../src/system/clock.ts';
 import { createLog } from '../../../src/system/log.ts';
-import { createMailLog } from '../../../src/system/mail-log.ts';
 
 async function startTestPacing() {
   const stored = new Map<string, Pace>();
@@ -16,7 +16,7 @@ async function startTestPacing() {
       putPace: async (pace) => void stored.set(pace.key, pace),
       removePace: async (key) => void stored.delete(key),
     },
-    log: createMailLog(createLog({ level: 'silent', format: 'json' })),
+    log: createEventLog(createLog({ level: 'silent', format: 'json' })),
     aborts: createAborts(),
     now: () => clock.now,
     concurrency: () => 20,

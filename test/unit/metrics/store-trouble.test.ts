@@ -15,8 +15,8 @@ test('trouble of the store and damaged messages are counted from 0 on, so that t
   const metrics = createMetrics('1.0.0');
   const look = async () => metrics.render(await snapshot(parts(queue)));
   expect(line(await look(), 'smarthost_store_trouble_total')).toBe('smarthost_store_trouble_total 0');
-  metrics.observe('storeTrouble', {});
-  metrics.observe('damaged', { queueId: 'x' });
+  metrics.observe({ event: 'storeTrouble', fields: { error: new Error('no disk') } });
+  metrics.observe({ event: 'damaged', fields: { queueId: 'x', reason: 'no body' } });
   const after = await look();
   expect(line(after, 'smarthost_store_trouble_total')).toBe('smarthost_store_trouble_total 1');
   expect(line(after, 'smarthost_damaged_total')).toBe('smarthost_damaged_total 1');

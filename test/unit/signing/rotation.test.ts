@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Dns } from '../../../src/dns/dns.ts';
+import { createEventLog } from '../../../src/events/events.ts';
 import { createDkimKeys, dkimRecord, startRotation } from '../../../src/signing/signing.ts';
 import type { DkimKey } from '../../../src/store/store.ts';
 import { createLog } from '../../../src/system/log.ts';
-import { createMailLog } from '../../../src/system/mail-log.ts';
 
 const INTERVAL = 1000;
-const log = createMailLog(createLog({ level: 'silent', format: 'json' }));
+const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
 
 /** Keys, a DNS and a queue in memory, and the rotation that works on them. */
 function rig(start: readonly DkimKey[]) {
