@@ -119,7 +119,8 @@ function isWrittenAs(ascii: string, domain: string): boolean {
 function joinWords(tokens: readonly Token[], local: boolean): string | undefined {
   let joined = '';
   let afterWord = false;
-  for (const [i, { kind, text, after }] of tokens.entries()) {
+  for (let i = 0; i < tokens.length; i++) {
+    const { kind, text, after } = tokens[i]!;
     if (kind === 'special' && text !== '.') return undefined;
     // Some read only the word before the @, or a literal that is a part of something else.
     if (local && i > 0 && after === 'blank') return undefined;
@@ -159,7 +160,7 @@ function tokenize(text: string): readonly Token[] | AddressProblem {
     } else if (char === '"') {
       const end = endOf(text, i, '"');
       if (end === -1) return 'not closed';
-      add('quoted', text.slice(i + 1, end).replace(/\\(.)/gs, '$1'), i);
+      add('quoted', unquoted(text.slice(i + 1, end)), i);
       i = end + 1;
     } else if (char === '[') {
       const end = endOf(text, i, ']');
@@ -178,6 +179,10 @@ function tokenize(text: string): readonly Token[] | AddressProblem {
     }
   }
   return tokens;
+}
+
+function unquoted(text: string): string {
+  return text.includes('\\') ? text.replace(/\\(.)/gs, '$1') : text;
 }
 
 /** Index of the closing character, backslashes respected. */

@@ -51,13 +51,17 @@ const MAX_DATE = 200;
 /** @param value in latin1. */
 export function isDate(value: string): boolean {
   if (value.length > MAX_DATE) return false;
-  const plain = value
-    .replace(/\([^()]*\)/g, ' ')
-    .replace(/\t/g, ' ')
-    .trim();
+  const plain = /[(\t]/.test(value) ? withoutComments(value) : value;
   const [, day = '', hour = '', minute = '', second = '0'] = DATE.exec(plain) ?? [];
   if (day === '') return false;
   return Number(day) >= 1 && Number(day) <= 31 && Number(hour) <= 24 && Number(minute) <= 59 && Number(second) <= 60;
+}
+
+function withoutComments(value: string): string {
+  return value
+    .replace(/\([^()]*\)/g, ' ')
+    .replaceAll('\t', ' ')
+    .trim();
 }
 
 export function makeField(name: string, value: string): HeaderField {

@@ -79,7 +79,9 @@ function draftSubmitted(
     options.warn?.('malformedHeader', { queueId, problem: finding.refusal.reply.text });
   };
   for (const finding of findings({ ...parsed, fields })) judge(finding);
-  const author = authorOf(fields, envelope.reversePath);
+  const author: Author = rewrites
+    ? { from: [rewrite], nullSender: envelope.reversePath === '' }
+    : authorOf(fields, envelope.reversePath);
   const unsent = missingSender(author.from, author.sender);
   if (unsent !== undefined) judge(unsent);
   check?.(author);

@@ -1,17 +1,62 @@
 /** A From that the credential prescribes, for devices whose sender cannot be set. */
+import { isUtf8 } from 'node:buffer';
 import type { HeaderField } from '../signing/signing.ts';
 import { parseAddressList } from './address-list.ts';
 import { makeField } from './completion.ts';
 import { fieldValue } from './header.ts';
 
-/** @returns the fields with `address` as the only author, the display name kept; a missing From is added. */
+/**
+ * Whatever stood there: of several From fields one is left, a missing one is added, and what names another sender goes (Sender and
+ * the Resent fields).
+ * @returns the fields with `address` as the only author, its display name kept.
+ */
 export function rewriteFrom(fields: readonly HeaderField[], address: string): readonly HeaderField[] {
-  if (!fields.some(({ name }) => name === 'from')) return [...fields, makeField('From', address)];
-  return fields.map((field) => (field.name === 'from' ? makeField('From', rewritten(field, address)) : field));
+  const from = fields.find(({ name }) => name === 'from');
+  const kept = fields.filter((field) => field === from || !namesSender(field));
+  if (from === undefined) return [...kept, makeField('From', address)];
+  return kept.map((field) => (field === from ? makeField('From', rewritten(field, address)) : field));
+}
+
+function namesSender({ name }: HeaderField): boolean {
+  return name === 'from' || name === 'sender' || name.startsWith('resent-');
 }
 
 function rewritten(field: HeaderField, address: string): string {
-  const parsed = parseAddressList(fieldValue(field, 'utf8'));
-  const phrase = typeof parsed === 'string' ? '' : (parsed[0]?.phrase ?? '');
-  return phrase === '' ? address : `${phrase} <${address}>`;
+  const name = nameIn(fieldValue(field, isUtf8(field.raw) ? 'utf8' : 'latin1'));
+  if (name === '') return address;
+  return NEEDS_ENCODING.test(name) ? `${encodedWords(plain(name))}\r\n <${address}>` : `${name} <${address}>`;
+}
+
+/** The name before the address, as written; the address itself may be none, as devices have it: `Scanner <scanner>`. */
+function nameIn(text: string): string {
+  for (const list of [text, `${text.slice(0, Math.max(0, text.lastIndexOf('<')))}<a@example.org>`]) {
+    const parsed = parseAddressList(list);
+    if (typeof parsed !== 'string' && parsed.length > 0) return parsed[0]!.phrase;
+  }
+  return '';
+}
+
+/** What is not printable ASCII, or is too long for a line. */
+const NEEDS_ENCODING = /[^\t -~]|[^\t ]{900}/;
+
+/** What the quotes and backslashes say. */
+function plain(name: string): string {
+  return name.replace(/"((?:[^"\\]|\\.)*)"/gs, (_, quoted: string) => quoted.replace(/\\(.)/gs, '$1'));
+}
+
+/** Octets in one encoded word: with its frame and the field's name a line has 76 characters at most. */
+const MAX_ENCODED = 42;
+
+/** RFC 2047 §2, §4.1: words of whole characters, one a line. */
+function encodedWords(text: string): string {
+  const words: string[] = [];
+  let word = '';
+  for (const char of text) {
+    if (Buffer.byteLength(word + char) > MAX_ENCODED) {
+      words.push(word);
+      word = '';
+    }
+    word += char;
+  }
+  return [...words, word].map((one) => `=?UTF-8?B?${Buffer.from(one).toString('base64')}?=`).join('\r\n ');
 }

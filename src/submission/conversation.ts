@@ -211,10 +211,10 @@ export class Conversation {
   }
 
   #mail(argument: string): Work {
-    this.#requireLogin();
+    const { rewrite } = this.#requireLogin();
     if (this.#transaction !== undefined) throw replies.badSequence('A transaction is open already, send RSET to begin anew');
     this.#subject = { reversePath: writtenAddress(argument).slice(0, MAX_LOGGED_PATH) };
-    const { path, parameters } = parseMail(argument, this.#shared.options.limits.maxMessageSize);
+    const { path, parameters } = parseMail(argument, this.#shared.options.limits.maxMessageSize, rewrite !== null);
     const unusable = this.#shared.options.storeUsable();
     if (unusable !== undefined) throw unusable;
     return this.#asItIsNow((credential) => {

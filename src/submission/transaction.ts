@@ -9,8 +9,8 @@ import { type MailParameters, parseMailParameters, parseRecipientParameters } fr
 export type Transaction = {
   /** By whose rights it was opened, as they were looked at last. */
   credential: Credential;
-  /** What MAIL named. */
-  readonly path: string;
+  /** What MAIL named; undefined: no path, which only those may say whose sender is rewritten. */
+  readonly path: string | undefined;
   /** As it will be sent: rewritten where the credential says so. */
   reversePath: string;
   readonly parameters: MailParameters;
@@ -23,22 +23,37 @@ export type Transaction = {
 /** Characters that a recipient may take on the average: many long ones would fill the memory. */
 const ROOM_PER_RECIPIENT = 1024;
 
-/** @param argument what stands behind MAIL. @throws Refusal 501, 552, 553 or 555. */
+const NO_PATH = 'The form is MAIL FROM:<address>';
+
+/**
+ * @param argument what stands behind MAIL.
+ * @param anything no path is needed: the credential's sender is rewritten. @throws Refusal 501, 552, 553 or 555.
+ */
 export function parseMail(
   argument: string,
   maxMessageSize: number,
-): { readonly path: string; readonly parameters: MailParameters } {
-  const path = /^FROM:/i.test(argument) ? parsePath(argument.slice(5).trimStart()) : undefined;
-  if (path === undefined) throw new Refusal(501, '5.5.4', 'The form is MAIL FROM:<address>');
-  const parameters = parseMailParameters(path.rest);
+  anything = false,
+): { readonly path: string | undefined; readonly parameters: MailParameters } {
+  const behind = /^FROM:/i.test(argument) ? argument.slice(5).trimStart() : undefined;
+  const path = behind === undefined ? undefined : parsePath(behind);
+  if (behind === undefined || (path === undefined && !anything)) throw new Refusal(501, '5.5.4', NO_PATH);
+  const parameters = parseMailParameters(path?.rest ?? parametersAtEnd(behind));
   if (parameters.size > maxMessageSize) {
     throw new Refusal(552, '5.3.4', `A message has at most ${maxMessageSize} octets here`);
   }
-  return { path: path.mailbox, parameters };
+  return { path: path?.mailbox, parameters };
+}
+
+/** What looks like parameters behind something that is no path: `Scanner 3 SIZE=1000`. */
+function parametersAtEnd(text: string): string {
+  const words = text.split(' ');
+  let start = words.length;
+  while (start > 0 && /^(?:(?:SIZE|BODY|AUTH|RET|ENVID)=.*|SMTPUTF8|)$/i.test(words[start - 1]!)) start--;
+  return words.slice(start).join(' ').trim();
 }
 
 /** @throws Refusal 501 or 553 where the credential may not send with this path. */
-export function openTransaction(credential: Credential, path: string, parameters: MailParameters): Transaction {
+export function openTransaction(credential: Credential, path: string | undefined, parameters: MailParameters): Transaction {
   const recipients = new Map<string, EnvelopeRecipient>();
   return { credential, path, reversePath: reversePathOf(credential, path, parameters), parameters, recipients, size: 0 };
 }
@@ -50,10 +65,11 @@ export function judgeAgain(transaction: Transaction, credential: Credential): vo
   transaction.credential = credential;
 }
 
-function reversePathOf(credential: Credential, path: string, { smtpUtf8 }: MailParameters): string {
+function reversePathOf(credential: Credential, path: string | undefined, { smtpUtf8 }: MailParameters): string {
   const { rewrite, mailServer } = credential;
   // A device with a fixed sender says whatever it was made to say; only the reports of a mail server keep their null path.
   if (rewrite !== null && !(path === '' && mailServer)) return rewrite;
+  if (path === undefined) throw new Refusal(501, '5.5.4', NO_PATH);
   const reversePath = path === '' ? '' : senderOf(path, smtpUtf8);
   checkReversePath(credential, reversePath);
   return reversePath;

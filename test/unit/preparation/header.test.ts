@@ -402,6 +402,53 @@ describe('the author', () => {
     expect(await stored(`${rest}\r\nHi\r\n`, { request })).toBe(`${rest}From: printer@sender.test\r\n\r\nHi\r\n`);
     expect(await reasonFor('\r\nHi\r\n', { request })).toContain('no header section');
   });
+
+  const rewriting = { request: { rewrite: 'printer@sender.test' } };
+  const rewritten = async (head: string | Buffer) => {
+    const rest = GOOD.split('\r\n').slice(1).join('\r\n');
+    const { bytes } = await run(Buffer.concat([Buffer.from(head), Buffer.from(`${rest}\r\nHi\r\n`)]), rewriting);
+    return bytes
+      .toString('latin1')
+      .replace(/^Received:.*?\r\n(?![ ])/s, '')
+      .split('Date: ')[0];
+  };
+  test.each([
+    ['two From fields', 'From: a@b.test\r\nFrom: ceo@bank.example\r\n'],
+    ['a group', 'From: ceo@bank.example: a@b.test;\r\n'],
+    ['an address as name', 'From: ceo@bank.example <a@b.test>\r\n'],
+    ['what is no address list at all', 'From: <<>>"(\r\n'],
+    ['a Sender without an address', 'Sender: root\r\nFrom: root\r\n'],
+    ['two Sender fields', 'Sender: a@b.test\r\nSender: c@d.test\r\nFrom: root\r\n'],
+    ['a foreign Sender', 'From: a@b.test\r\nSender: ceo@bank.example\r\n'],
+    ['several authors without Sender', 'From: a@b.test, c@d.test\r\n'],
+    ['Resent fields', 'Resent-From: ceo@bank.example\r\nFrom: a@b.test\r\nResent-Sender: x\r\nResent-Date: y\r\n'],
+  ])('is rewritten whatever stood there: %s', async (_, head) => {
+    expect(await rewritten(head)).toBe('From: printer@sender.test\r\n');
+  });
+
+  test.each([
+    ['From: "Floor 3" <scanner>\r\n', 'From: "Floor 3" <printer@sender.test>\r\n'],
+    ['From: Floor 3 <ceo@bank.example>, x@y.test\r\n', 'From: Floor 3 <printer@sender.test>\r\n'],
+    ['From: Büro <scan@local>\r\n', `From: =?UTF-8?B?${Buffer.from('Büro').toString('base64')}?=\r\n <printer@sender.test>\r\n`],
+    [
+      Buffer.from('From: "B\xfcro" <scan@local>\r\n', 'latin1'),
+      `From: =?UTF-8?B?${Buffer.from('Büro').toString('base64')}?=\r\n <printer@sender.test>\r\n`,
+    ],
+    ['From: =?iso-8859-1?q?B=FCro?= <scan@local>\r\n', 'From: =?iso-8859-1?q?B=FCro?= <printer@sender.test>\r\n'],
+  ])('and its name stays: %s', async (head, expected) => {
+    expect(await rewritten(head)).toBe(expected);
+  });
+
+  test('however long the name is, no line is', async () => {
+    for (const name of ['word '.repeat(600), 'x'.repeat(3000), 'ü'.repeat(1500), `"${'wörd '.repeat(500)}end"`]) {
+      const head = (await rewritten(`From: ${name} <scan@local>\r\n`))!;
+      for (const line of head.split('\r\n')) expect(line.length).toBeLessThanOrEqual(78);
+      const decoded = head.replace(/=\?UTF-8\?B\?([^?]*)\?=\r\n /g, (_, text) => Buffer.from(text, 'base64').toString());
+      expect(decoded.replaceAll('\r\n', '')).toBe(
+        `From: ${name.replaceAll('"', '').trim()}${/[^ -~]|x/.test(name) ? '' : ' '}<printer@sender.test>`,
+      );
+    }
+  });
 });
 
 describe('what is not ASCII', () => {

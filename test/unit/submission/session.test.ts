@@ -429,6 +429,15 @@ describe('a transaction', () => {
     ]);
   });
 
+  test.each(['scanner', '<scanner', '<scanner>', '', 'Floor 3 SIZE=100', '<a@b@c> BODY=8BITMIME', 'jürgen@local'])(
+    'a device whose sender is rewritten may say MAIL FROM:%s',
+    async (path) => {
+      await start({ credential: { rewrite: 'scanner@sender.test' } });
+      const client = await rig.loggedIn();
+      expect(codeOf(await client.ask(`MAIL FROM:${path}`))).toBe('250 2.1.0');
+    },
+  );
+
   test('a device with a fixed sender may say what it likes', async () => {
     await start({ credential: { rewrite: 'scanner@sender.test' } });
     const client = await rig.loggedIn();
