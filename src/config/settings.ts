@@ -138,6 +138,11 @@ export const SETTINGS = {
     proxyTrust: live(networks, [], 'Networks of proxies that send the PROXY protocol. Nobody else is believed.'),
     maxSessions: live(some, 1000, 'Sessions at once.'),
     maxSessionsPerAddress: live(some, 100, 'Sessions at once from one address.'),
+    handshakesPerAddress: live(
+      some,
+      20,
+      'TLS handshakes a second from one address that lead to no login. More of them wait, up to 5 s, then end. Logins are not counted.',
+    ),
     idleTimeout: live(type.duration, '5m', 'A silent session is closed with 421 4.4.2 (RFC 5321 §4.5.3.2.7).'),
     commandTimeout: live(
       type.duration,

@@ -2,6 +2,7 @@
  * What is said in a session, apart from its bytes: RFC 5321 §4.1, RFC 4954, RFC 6409. One command at a time; a handler
  * replies, throws a Refusal, or returns a promise that does one of the two.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Refusal } from '../smtp/reply.ts';
 import type { Credential } from '../store/store.ts';
 import type { LineProblem } from './command-reader.ts';
@@ -33,6 +34,8 @@ export type Wire = {
   write(text: string): void;
   /** Writes what was said, says this, and closes. */
   end(text: string): void;
+  /** Milliseconds until a handshake may begin, undefined where it may not; it is counted. */
+  nextHandshake(): number | undefined;
   startTls(): void;
   /** It belongs to somebody now. */
   loggedIn(): void;
@@ -178,9 +181,12 @@ export class Conversation {
     this.#idle(this.#verb === 'HELO' ? `250 ${hostname}\r\n` : ehloReply(hostname, limits.maxMessageSize, secure));
   }
 
-  #startTls(argument: string): void {
+  #startTls(argument: string): Work {
     if (argument !== '') throw new Refusal(501, '5.5.4', 'STARTTLS takes no argument');
     if (this.#wire.tls !== undefined) throw replies.badSequence('TLS is active already');
+    const wait = this.#wire.nextHandshake();
+    if (wait === undefined) throw replies.tooManyHandshakes();
+    if (wait > 0) return delay(wait, undefined, { ref: false }).then(() => this.#wire.startTls());
     this.#wire.startTls();
   }
 

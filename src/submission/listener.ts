@@ -7,13 +7,14 @@
  * loop over bytes.
  */
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocketOptions } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import type { Refusal } from '../smtp/reply.ts';
 import { SECOND } from '../system/clock.ts';
 import { type AgreedTls, hasLeft, startServerTls } from '../system/server-tls.ts';
 import type { Admission, Place } from './admission.ts';
-import { HANDSHAKE_TIMEOUT } from './deadlines.ts';
+import { HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE } from './deadlines.ts';
 import { clientKey, plainAddress } from './networks.ts';
 import type { ListenerName, ListenerOptions, Shared, TlsFiles } from './options.ts';
 import { readProxyHeader } from './proxy-header.ts';
@@ -91,7 +92,8 @@ export class Listener extends SMTPServer {
 
   /** Ends what takes too long. @param crowded there are few places left for others. */
   sweep(now: number, crowded: boolean): void {
-    for (const [socket, until] of this.#arriving) if (now > until) socket.destroy();
+    const hurry = crowded ? HANDSHAKE_TIMEOUT - HURRIED_HANDSHAKE : 0;
+    for (const [socket, until] of this.#arriving) if (now > until - hurry) socket.destroy();
     for (const session of this.#sessions) session.check(now, crowded);
   }
 
@@ -106,10 +108,10 @@ export class Listener extends SMTPServer {
     return false;
   }
 
-  /** Gives a socket the time of a handshake to get a session. */
-  #expect(socket: Socket): void {
+  /** Gives a socket the time of a handshake to get a session. @param wait milliseconds that it waits before. */
+  #expect(socket: Socket, wait = 0): void {
     if (!this.#arriving.has(socket)) socket.once('close', () => this.#arriving.delete(socket));
-    this.#arriving.set(socket, this.#shared.monotonic() + HANDSHAKE_TIMEOUT);
+    this.#arriving.set(socket, this.#shared.monotonic() + wait + HANDSHAKE_TIMEOUT);
   }
 
   /** Who is it? Before TLS and before the greeting. */
@@ -131,14 +133,20 @@ export class Listener extends SMTPServer {
     }
   }
 
-  /** Who leaves meanwhile is dropped at once. The time for TLS begins when there is a place. */
-  async #wait(socket: Socket, ip: string, place: Promise<Place | false>): Promise<void> {
+  /** What is waited for. A client that leaves meanwhile is dropped at once. */
+  async #attend<T>(socket: Socket, awaited: Promise<T>): Promise<T> {
     const look = () => {
       if (hasLeft(socket)) socket.destroy();
     };
     socket.on('readable', look);
-    const found = await place;
+    const result = await awaited;
     socket.off('readable', look);
+    return result;
+  }
+
+  /** The time for TLS begins when there is a place. */
+  async #wait(socket: Socket, ip: string, place: Promise<Place | false>): Promise<void> {
+    const found = await this.#attend(socket, place);
     if (hasLeft(socket)) {
       if (found !== false) found.leave();
       socket.destroy();
@@ -157,7 +165,17 @@ export class Listener extends SMTPServer {
   /** A session, on 465 where the handshake ends. */
   #begin(socket: Socket, caller: Caller): void {
     if (this.name === 'submission') this.#converse(socket, caller);
-    else this.#secure(socket, caller);
+    else this.#pace(socket, caller);
+  }
+
+  #pace(socket: Socket, caller: Caller): void {
+    const wait = this.#shared.handshakes.next(clientKey(caller.ip));
+    if (wait === undefined) this.#turnAway(socket, caller.ip, replies.tooManyHandshakes());
+    else if (wait === 0) this.#secure(socket, caller);
+    else {
+      this.#expect(socket, wait);
+      void this.#attend(socket, delay(wait, undefined, { ref: false })).then(() => this.#secure(socket, caller));
+    }
   }
 
   #secure(socket: Socket, caller: Caller): void {
@@ -203,7 +221,11 @@ export class Listener extends SMTPServer {
       refusal,
       tlsOptions: () => this.#tlsOptions(),
       onTlsFailed: (reason) => this.#handshakeFailed(ip, reason),
-      onLogin: () => place?.loggedIn(),
+      nextHandshake: () => this.#shared.handshakes.next(clientKey(ip)),
+      onLogin: () => {
+        place?.loggedIn();
+        this.#shared.handshakes.repay(clientKey(ip));
+      },
       onClose: () => this.#sessions.delete(session),
     });
     this.#sessions.add(session);

@@ -10,6 +10,7 @@ import type { Refusal } from '../smtp/reply.ts';
 import type { CredentialStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { AgreedTls } from '../system/server-tls.ts';
+import type { HandshakePace } from './handshake-pace.ts';
 import type { KnownClients } from './known-clients.ts';
 
 /** PEM, one or two pairs, in the same order: an ECDSA and an RSA certificate stand side by side, OpenSSL picks by client. */
@@ -26,6 +27,8 @@ export type SubmissionLimits = {
   readonly maxSessions: number;
   /** Per IPv4 address or IPv6 /64. */
   readonly maxSessionsPerAddress: number;
+  /** TLS handshakes a second that lead to no login, per IPv4 address or IPv6 /64. */
+  readonly handshakesPerAddress: number;
   readonly idleTimeout: number;
   readonly commandTimeout: number;
   readonly authTimeout: number;
@@ -84,6 +87,7 @@ export type Shared = {
   readonly monotonic: Clock;
   readonly bruteForce: BruteForce;
   readonly knownClients: KnownClients;
+  readonly handshakes: HandshakePace;
   /** Whose connections begin with a PROXY header. */
   proxies: { has(ip: string): boolean };
   /** Shutting down: a session ends as soon as its transaction has ended. */
@@ -104,6 +108,8 @@ export type SessionSetup = {
   readonly refusal: Refusal | undefined;
   readonly tlsOptions: () => TLSSocketOptions;
   readonly onTlsFailed: (reason: string) => void;
+  /** @returns milliseconds until its handshake may begin, undefined where it may not. */
+  readonly nextHandshake: () => number | undefined;
   readonly onLogin: () => void;
   readonly onClose: () => void;
 };

@@ -23,6 +23,7 @@ export const notMail = () => new Refusal(421, '4.7.0', 'This is a mail server, g
 export const tooEarly = () => new Refusal(421, '4.7.0', 'You must wait for the greeting');
 export const behindStartTls = () => new Refusal(421, '4.7.0', 'Nothing may follow STARTTLS before TLS has begun');
 export const tooManySessions = () => new Refusal(421, '4.7.0', 'Too many connections');
+export const tooManyHandshakes = () => new Refusal(421, '4.7.0', 'Too many TLS handshakes without a login');
 export const blocked = () => new Refusal(421, '4.7.0', 'Too many failed logins from your address, try again later');
 export const timedOut = (what: string) => new Refusal(421, '4.4.2', what);
 export const badSequence = (text: string) => new Refusal(503, '5.5.1', text);

@@ -89,7 +89,12 @@ export class Session implements Wire {
     this.#setup.onLogin();
   }
 
+  nextHandshake(): number | undefined {
+    return this.#setup.nextHandshake();
+  }
+
   startTls(): void {
+    if (this.#state !== 'open') return; // it has ended while it waited
     if (this.#input.pending > 0) throw replies.behindStartTls();
     this.write(replies.READY_FOR_TLS);
     this.#flush();

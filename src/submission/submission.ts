@@ -3,6 +3,7 @@ import { SECOND, systemClock } from '../system/clock.ts';
 import { createAdmission } from './admission.ts';
 import { createBruteForce } from './brute-force.ts';
 import { sweepInterval } from './deadlines.ts';
+import { createHandshakePace } from './handshake-pace.ts';
 import { createKnownClients } from './known-clients.ts';
 import { Listener } from './listener.ts';
 import { createNetworks } from './networks.ts';
@@ -36,7 +37,12 @@ export async function startSubmission(options: SubmissionOptions): Promise<Submi
   const knownClients = createKnownClients();
   const bruteForce = await createBruteForce({ auth: options.auth, failures: options.failures, now, known: knownClients });
   const proxies = createNetworks(options.limits.proxyTrust);
-  const shared: Shared = { options, now, monotonic, bruteForce, knownClients, proxies, draining: false, working: new Set() };
+  const handshakes = createHandshakePace(options.limits.handshakesPerAddress, monotonic, knownClients);
+  const shared: Shared = {
+    ...{ options, now, monotonic, bruteForce, knownClients, handshakes, proxies },
+    draining: false,
+    working: new Set(),
+  };
   const admission = createAdmission(options.limits, PATIENCE, knownClients);
   const listeners = options.listeners.map(({ name }) => new Listener(name, shared, admission));
   const ports = await openAll(listeners, options);
@@ -65,6 +71,7 @@ export async function startSubmission(options: SubmissionOptions): Promise<Submi
       bruteForce.reload(shared.options.auth);
       shared.proxies = createNetworks(shared.options.limits.proxyTrust);
       admission.reload(shared.options.limits);
+      handshakes.reload(shared.options.limits.handshakesPerAddress);
       clearInterval(timer);
       timer = setInterval(sweep, sweepInterval(shared.options.limits));
     },

@@ -219,7 +219,7 @@ if (OPENSSL) {
 attack(
   'T06',
   '500 silent, stalled and foreign connections',
-  'closed after some 10 s, capped per address, and nothing leaks',
+  'closed after some 30 s, capped per address, and nothing leaks',
   async () => {
     const hello = clientHello(Buffer.from('relay.test'));
     const huge = clientHello(Buffer.from('relay.test'), 16_000);
@@ -250,8 +250,8 @@ attack(
       await clear.closed();
     }
     await relay.stillWorks('127.0.7.10'); // while all of them are there
-    await until('all closed', () => sockets.every((socket) => socket.closed), { deadline: 30_000 });
-    expect(Date.now() - began).toBeLessThan(25_000); // 10 s, for those who waited for a place 5 s more
+    await until('all closed', () => sockets.every((socket) => socket.closed), { deadline: 60_000 });
+    expect(Date.now() - began).toBeLessThan(50_000); // 30 s, for those who waited for a place 5 s more
     await until('nothing left of them', () => open() <= before + 20, { deadline: 5000 });
   },
 );

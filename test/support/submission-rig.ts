@@ -39,6 +39,7 @@ export const LIMITS: SubmissionLimits = {
   maxRecipients: 1000,
   maxSessions: 1000,
   maxSessionsPerAddress: 100,
+  handshakesPerAddress: 1000,
   idleTimeout: 300_000,
   commandTimeout: 300_000,
   authTimeout: 300_000,

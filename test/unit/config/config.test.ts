@@ -77,6 +77,7 @@ describe('defaults', () => {
         maxSessionsPerAddress: 100,
         idleTimeout: '5m',
         commandTimeout: '5m',
+        handshakesPerAddress: 20,
         authTimeout: '5m',
         minDataRate: '500B',
       },
