@@ -6,25 +6,44 @@ import { valuesOf } from './own-addresses.ts';
 
 export type DmarcFacts = {
   readonly domain: string;
-  /** Where the records were found: the domain, or one above it. */
+  /** Where the record that counts was found: the domain, or its organizational domain, or a public suffix above. */
   readonly at: string;
+  /** The answer that has it; that of the domain itself where none does. */
   readonly txt: DnsAnswer<string>;
 };
 
-/** Names looked at from the domain upwards: RFC 9989 §4.10. */
-const MOST_LABELS = 8;
+/** Levels that are asked, the domain itself included: RFC 9989 §4.10. */
+const MOST_QUERIES = 8;
 
+/** The record of the domain; else that of its organizational domain, which the tree walk finds; else that of a public suffix. */
 export async function gatherDmarc(domain: string, dns: Dns): Promise<DmarcFacts> {
-  const labels = domain.split('.');
-  let first: DnsAnswer<string> | undefined;
-  for (let from = 0; from < labels.length && from < MOST_LABELS; from++) {
-    const at = labels.slice(from).join('.');
+  const first = await dns.txt(`_dmarc.${domain}`);
+  if (first.kind === 'temporary' || records(first).length > 0) return { domain, at: domain, txt: first };
+  const found: DmarcFacts[] = [];
+  for (const at of namesAbove(domain)) {
     const txt = await dns.txt(`_dmarc.${at}`);
-    first ??= txt;
-    if (txt.kind === 'temporary' || valuesOf(txt).some(isDmarc)) return { domain, at, txt };
+    if (txt.kind === 'temporary') return { domain, at, txt };
+    const [record, ...more] = records(txt);
+    if (record === undefined || more.length > 0) continue; // several at one level count as none
+    found.push({ domain, at, txt });
+    const psd = parseTags(record).get('psd')?.toLowerCase();
+    if (psd === 'n') break;
+    // The organizational domain lies one label below a public suffix; it speaks first where it has a record.
+    if (psd === 'y') return found.find((one) => labels(one.at) === labels(at) + 1) ?? found.at(-1)!;
   }
-  return { domain, at: domain, txt: first ?? { kind: 'none' } };
+  return found.at(-1) ?? { domain, at: domain, txt: first };
 }
+
+const labels = (name: string) => name.split('.').length;
+
+/** From a name of eight labels or more it goes on with the last seven, so that no name costs more than eight questions. */
+function namesAbove(domain: string): readonly string[] {
+  const all = domain.split('.');
+  const from = Math.max(1, all.length - (MOST_QUERIES - 1));
+  return all.slice(from).map((_, i, rest) => rest.slice(i).join('.'));
+}
+
+const records = (txt: DnsAnswer<string>) => valuesOf(txt).filter(isDmarc);
 
 export function isDmarc(text: string): boolean {
   return /^v\s*=\s*DMARC1\s*(;|$)/.test(text);
@@ -34,13 +53,18 @@ export function checkDmarc({ domain, at, txt }: DmarcFacts): Finding {
   const say = about('dmarc', domain);
   const wanted = `_dmarc.${domain}. TXT "v=DMARC1; p=none"`;
   if (txt.kind === 'temporary') return say('unknown', nothingIn(txt), wanted, ASK_AGAIN);
-  const records = valuesOf(txt).filter(isDmarc);
-  if (records.length === 0)
+  const [record, ...more] = records(txt);
+  if (record === undefined)
     return say('warning', 'no DMARC record', wanted, 'Publish it: large receivers want one, and p=none changes nothing else.');
-  if (records.length > 1)
-    return say('error', `${records.length} DMARC records`, 'one record', `Leave one at _dmarc.${at}: with several, none counts.`);
-  const found = at === domain ? records[0]! : `${records[0]} (of ${at})`;
-  const policy = policyOf(records[0]!, at === domain);
+  if (more.length > 0)
+    return say(
+      'error',
+      `${more.length + 1} DMARC records`,
+      'one record',
+      `Leave one at _dmarc.${at}: with several, none counts.`,
+    );
+  const found = at === domain ? record : `${record} (of ${at})`;
+  const policy = policyOf(record, at === domain);
   if (policy === undefined)
     return say('error', found, wanted, 'The record has no valid policy: p must be none, quarantine or reject.');
   return say('ok', found, 'one record with a policy');
