@@ -1,25 +1,24 @@
 /** The published record of each DKIM key compared with the key: RFC 6376 §3.6.1. */
 import type { Dns } from '../dns/dns.ts';
-import { checkPublished, dkimRecord, zoneLine } from '../signing/signing.ts';
+import { dkimRecord, lookUpRecord, type PublishedRecord, zoneLine } from '../signing/signing.ts';
 import type { DkimKey } from '../store/store.ts';
 import { ASK_AGAIN, about, type Finding } from './finding.ts';
 
-export type Published = Awaited<ReturnType<typeof checkPublished>>;
 export type DkimFacts = {
   readonly domain: string;
-  readonly keys: readonly { readonly key: DkimKey; readonly published: Published }[];
+  readonly keys: readonly { readonly key: DkimKey; readonly published: PublishedRecord }[];
 };
 
 export async function gatherDkim(domain: string, keys: readonly DkimKey[], dns: Dns): Promise<DkimFacts> {
   const own = keys.filter((key) => key.domain === domain);
-  return { domain, keys: await Promise.all(own.map(async (key) => ({ key, published: await checkPublished(key, dns) }))) };
+  return { domain, keys: await Promise.all(own.map(async (key) => ({ key, published: await lookUpRecord(key, dns) }))) };
 }
 
 /** True where receivers can verify a signature that we make now; undefined where nobody could say. */
 export function isSigned({ keys }: DkimFacts): boolean | undefined {
   const active = keys.filter(({ key }) => key.state === 'active');
-  if (active.some(({ published }) => published === 'published')) return true;
-  return active.some(({ published }) => published === 'unknown') ? undefined : false;
+  if (active.some(({ published }) => published.state === 'published')) return true;
+  return active.some(({ published }) => published.state === 'unknown') ? undefined : false;
 }
 
 export function checkDkim(facts: DkimFacts): readonly Finding[] {
@@ -31,11 +30,11 @@ export function checkDkim(facts: DkimFacts): readonly Finding[] {
   return keys.map((one) => checkKey(facts, one));
 }
 
-function checkKey(facts: DkimFacts, { key, published }: DkimFacts['keys'][number]): Finding {
+function checkKey(facts: DkimFacts, { key, published: { state: published, wrong } }: DkimFacts['keys'][number]): Finding {
   const { name } = dkimRecord(key);
   const say = about('dkim', name);
   const wanted = zoneLine(dkimRecord(key));
-  const found = `${FOUND[published]} (${key.algorithm}, ${key.state})`;
+  const found = `${wrong ?? FOUND[published]} (${key.algorithm}, ${key.state})`;
   if (published === 'published') return say('ok', found, 'the record of our key');
   if (published === 'unknown') return say('unknown', found, wanted, ASK_AGAIN);
   if (key.state === 'retiring')
@@ -47,7 +46,7 @@ function checkKey(facts: DkimFacts, { key, published }: DkimFacts['keys'][number
   return say('error', found, wanted, `${publish}: until then nobody can verify our signatures.`);
 }
 
-const FOUND: Readonly<Record<Published, string>> = {
+const FOUND: Readonly<Record<PublishedRecord['state'], string>> = {
   published: 'published',
   absent: 'no record',
   different: 'a record with another key',

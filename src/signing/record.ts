@@ -2,7 +2,7 @@
 import { createPublicKey } from 'node:crypto';
 import type { Dns } from '../dns/dns.ts';
 import type { DkimKey } from '../store/store.ts';
-import { parseTags } from './tags.ts';
+import { readKeyRecord } from './key-record.ts';
 
 export type DkimRecord = {
   /** `selector._domainkey.domain`, without a dot at the end. */
@@ -19,12 +19,11 @@ const TTL = 3600;
 const MAX_STRING = 255;
 
 export function dkimRecord(key: DkimKey): DkimRecord {
-  const type = key.algorithm === 'rsa-sha256' ? 'rsa' : 'ed25519';
   return {
     name: `${key.selector}._domainkey.${key.domain}`,
     type: 'TXT',
     ttl: TTL,
-    value: `v=DKIM1; k=${type}; p=${publicKeyOf(key)}`,
+    value: `v=DKIM1; k=${typeOf(key)}; p=${publicKeyOf(key)}`,
   };
 }
 
@@ -34,18 +33,38 @@ export function zoneLine({ name, type, ttl, value }: DkimRecord): string {
   return `${name}. ${ttl} IN ${type} ${strings.map((part) => `"${part.replace(/["\\]/g, '\\$&')}"`).join(' ')}`;
 }
 
-/** Whether the world can see this key: `different` where there is a record, but not this key; `unknown` where the DNS gave no answer. */
-export async function checkPublished(
-  key: DkimKey,
-  dns: Pick<Dns, 'txt'>,
-): Promise<'published' | 'absent' | 'different' | 'unknown'> {
-  const { name, value } = dkimRecord(key);
-  const answer = await dns.txt(name);
-  if (answer.kind === 'temporary') return 'unknown';
-  if (answer.kind !== 'found' || answer.values.length === 0) return 'absent';
-  const wanted = parseTags(value).get('p');
-  return answer.values.some((text) => parseTags(text).get('p') === wanted) ? 'published' : 'different';
+/**
+ * `published`: verifiers find this key. `different`: there is a record, and none of this key that a verifier takes. `unknown`: the DNS
+ * gave no answer.
+ */
+export type Published = 'published' | 'absent' | 'different' | 'unknown';
+
+/** What stands at the name of a key. `wrong`: with `different`, why verifiers do not find the key in it. */
+export type PublishedRecord = { readonly state: Published; readonly wrong?: string };
+
+export async function lookUpRecord(key: DkimKey, dns: Pick<Dns, 'txt'>): Promise<PublishedRecord> {
+  const answer = await dns.txt(dkimRecord(key).name);
+  if (answer.kind === 'temporary') return { state: 'unknown' };
+  if (answer.kind !== 'found' || answer.values.length === 0) return { state: 'absent' };
+  const wrong = wrongWith(answer.values, key);
+  return wrong === undefined ? { state: 'published' } : { state: 'different', wrong };
 }
+
+/** The word alone. */
+export async function checkPublished(key: DkimKey, dns: Pick<Dns, 'txt'>): Promise<Published> {
+  return (await lookUpRecord(key, dns)).state;
+}
+
+function wrongWith(values: readonly string[], key: DkimKey): string | undefined {
+  if (values.length > 1) return `${values.length} TXT records: a verifier takes any one of them (RFC 6376 §3.6.2.2)`;
+  const reading = readKeyRecord(values[0]!);
+  if ('wrong' in reading) return `a record that verifiers discard: ${reading.wrong}`;
+  const { type, publicKey } = reading.record;
+  if (type !== typeOf(key)) return `a record of a key of another type, ${type}`;
+  return publicKey === publicKeyOf(key) ? undefined : 'a record with another key';
+}
+
+const typeOf = ({ algorithm }: DkimKey) => (algorithm === 'rsa-sha256' ? 'rsa' : 'ed25519');
 
 /** RSA as SubjectPublicKeyInfo, Ed25519 as its bare 32 bytes; base64. */
 function publicKeyOf({ algorithm, privateKey }: DkimKey): string {
