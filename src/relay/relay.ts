@@ -81,7 +81,7 @@ export async function startRelay({ config, reload, write, probe }: RelayOptions)
   process.on('uncaughtExceptionMonitor', crashed);
   closers.push(() => process.off('uncaughtExceptionMonitor', crashed));
   try {
-    return await build({ config, reload, probe, log, events, metrics, closers });
+    return await build({ current: { config }, read: reload, probe, log, events, metrics, closers });
   } catch (error) {
     await closeAll(closers, events);
     log.flush();
@@ -100,7 +100,10 @@ async function closeAll(closers: Parts['closers'], events: EventLog): Promise<vo
   }
 }
 
-type Parts = Pick<RelayOptions, 'config' | 'reload'> & {
+type Parts = {
+  /** As it is now: a reload puts another one there. */
+  readonly current: { config: Config };
+  readonly read: RelayOptions['reload'];
   readonly probe: RelayOptions['probe'];
   readonly log: Log;
   readonly events: EventLog;
@@ -109,8 +112,22 @@ type Parts = Pick<RelayOptions, 'config' | 'reload'> & {
   readonly closers: (() => Promise<unknown> | unknown)[];
 };
 
-async function build({ config: first, reload: read, probe, log, events, metrics, closers }: Parts): Promise<Relay> {
-  let config = first;
+async function build(parts: Parts): Promise<Relay> {
+  const ground = await openGround(parts);
+  const way = await startWay(parts, ground);
+  const follow = createFollow(parts, ground, way);
+  follow();
+  const door = await openDoor(parts, ground, way);
+  const admin = await openAdmin(parts, ground, way, door);
+  const listening = [...door.submission.listening, ...ground.certificates.listening, ...admin.listening];
+  const outbound = startOutboundLook({ config: parts.current.config, dns: ground.dns, log: parts.events, probe: parts.probe });
+  parts.closers.push(outbound.close);
+  parts.events.emit('started', { version: VERSION, pid: process.pid, listen: listening });
+  return { listening, ...steering(parts, () => reload(parts, { ...ground, ...way, ...door, follow })) };
+}
+
+/** What all of it stands on: the lock, the store, the certificates, the DNS. */
+async function openGround({ current: { config }, events, metrics, closers }: Parts) {
   const lock = await lockInstance(config.dataDir);
   closers.push(() => lock.release());
   const taken = await portProblems(portsOf(config));
@@ -123,21 +140,26 @@ async function build({ config: first, reload: read, probe, log, events, metrics,
     onTrouble: (error) => events.emit('storeTrouble', { error }),
   });
   closers.push(() => store.close());
-  const { messages, operation } = store;
   const disk = await startDiskWatch(config.dataDir);
   closers.push(() => disk.close());
   const certificates = await startCertificates({
     ...certificateOptions(config),
     owner: machineName(), // one serve per data directory: what an earlier process here held is free to us
-    operation,
+    operation: store.operation,
     log: events,
   });
   closers.push(() => certificates.close());
   await warnOfFileSystem(config.dataDir, events);
   await ensureOwnKey(store, config.hostname, events);
   await warnOfReports(store, config, events);
+  return { store, disk, certificates, dns: createDns(config.dns) };
+}
+type Ground = Awaited<ReturnType<typeof openGround>>;
 
-  const dns = createDns(config.dns);
+/** The way of a message from acceptance on: preparation, queue, delivery, reports. */
+async function startWay({ current, events, closers }: Parts, { store, dns }: Ground) {
+  const { config } = current;
+  const { messages, operation } = store;
   const delivery = await startDelivery({ ...deliveryOptions(config), hostname: config.hostname, dns, log: events, operation });
   closers.push(() => delivery.close());
   const signer = createSigner({ operation, noKey: config.signing.noKey, warn: events.emit });
@@ -167,19 +189,24 @@ async function build({ config: first, reload: read, probe, log, events, metrics,
     blockedUntil: delivery.blockedUntil,
     report: createReporter(reporting),
     summarize: createSummarizer(reporting),
-    reportsPerHour: () => config.reports.perHour,
+    reportsPerHour: () => current.config.reports.perHour,
     schedule: config.queue,
   });
   closers.push(() => queue.close(DRAIN)); // for a start that fails; a stop does it earlier
   const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
-  const stopTrimming = startTrimming(store, () => config.trace, events);
-  closers.push(stopTrimming);
+  closers.push(startTrimming(store, () => current.config.trace, events));
+  return { delivery, signer, preparation, queue };
+}
+type Way = Awaited<ReturnType<typeof startWay>>;
 
+/** Gives mail that waits the way that the routes say now; one run after the other. */
+function createFollow({ current, events, closers }: Parts, { store }: Ground, { delivery, queue }: Way): () => void {
   let following = Promise.resolve();
-  const follow = () => {
+  closers.push(() => following);
+  return () => {
     following = following
-      .then(() => followRoutes(store, config.routes, delivery.destinationOf))
+      .then(() => followRoutes(store, current.config.routes, delivery.destinationOf))
       .then((recipients) => {
         if (recipients === 0) return;
         events.emit('rerouted', { recipients });
@@ -187,19 +214,56 @@ async function build({ config: first, reload: read, probe, log, events, metrics,
       })
       .catch((error: unknown) => events.emit('routesNotFollowed', { error }));
   };
-  closers.push(() => following);
-  follow();
+}
 
+/** Lets clients in: credentials, limits, the ports of submission. */
+async function openDoor(parts: Parts, ground: Ground, way: Way) {
+  const { current, events, closers } = parts;
+  const { config } = current;
+  const { store, disk, certificates } = ground;
+  const { delivery, preparation, queue } = way;
+  const { destinationOf, signs } = delivery;
   const credentials = createCredentials({ store: store.credentials, cacheFor: config.auth.cache });
   const notices = { hostname: config.hostname, from: config.reports.from, lifetime: config.queue.reportLifetime, log: events };
-  const { destinationOf, signs } = delivery;
   const send = (operator: string, notice: Notice) =>
     sendNotice(notice, { ...notices, operator, preparation, queue, destinationOf, signs });
   const quota = createQuota({
-    messages,
+    messages: store.messages,
     defaults: quotaDefaults(config),
-    notify: createLimitNotices({ store, log: events, config: () => config, send }),
+    notify: createLimitNotices({ store, log: events, config: () => current.config, send }),
   });
+  await followChanges(parts, ground, { ...way, credentials, quota });
+  const submission = await startSubmission({
+    ...submissionOptions(config),
+    hostname: config.hostname,
+    operator: config.operator,
+    tls: certificates.current(),
+    credentials,
+    failures: store.credentials,
+    quota,
+    preparation,
+    queue,
+    destinationOf,
+    signs,
+    log: events,
+    userToken: await tokenOf(store),
+    storeUsable: () => diskRefusal(disk, current.config.queue.minFree),
+  });
+  // Both at once, within one time: what clients hand over meanwhile is stored, and left to the next start.
+  closers.push(() => Promise.all([submission.close(DRAIN / 2), queue.close(DRAIN)]));
+  certificates.onChange(submission.setTls);
+  submission.setTls(certificates.current()); // what came while the ports were being opened
+  return { credentials, quota, submission };
+}
+type Door = Awaited<ReturnType<typeof openDoor>>;
+
+/** What commands change beside the relay counts at once: what was remembered of it is forgotten. */
+async function followChanges(
+  { events }: Parts,
+  { store, certificates }: Ground,
+  parts: Way & Pick<Door, 'credentials' | 'quota'>,
+) {
+  const { delivery, signer, queue, credentials, quota } = parts;
   const tellNotices = () => logNotices(store, events).catch((error: unknown) => events.emit('noticesNotRead', { error }));
   await tellNotices();
   const tryRetried = () => liftRests(store, delivery).catch((error: unknown) => events.emit('retriesNotRead', { error }));
@@ -212,52 +276,31 @@ async function build({ config: first, reload: read, probe, log, events, metrics,
     certificates.look();
     void tryRetried().then(queue.wake); // before the mail is looked for: it would meet the rest
   });
+}
 
-  const submission = await startSubmission({
-    ...submissionOptions(config),
-    hostname: config.hostname,
-    operator: config.operator,
-    tls: certificates.current(),
-    credentials,
-    failures: store.credentials,
-    quota,
-    preparation,
-    queue,
-    destinationOf: delivery.destinationOf,
-    signs: delivery.signs,
-    log: events,
-    userToken: await tokenOf(store),
-    storeUsable: () => diskRefusal(disk, config.queue.minFree),
-  });
-  // Both at once, within one time: what clients hand over meanwhile is stored, and left to the next start.
-  closers.push(() => Promise.all([submission.close(DRAIN / 2), queue.close(DRAIN)]));
-  certificates.onChange(submission.setTls);
-  submission.setTls(certificates.current()); // what came while the ports were being opened
-
-  const unready = () => reasonsAgainst({ store, disk, certificates, minFree: config.queue.minFree });
+async function openAdmin(
+  { current, metrics, closers }: Parts,
+  { store, disk, certificates }: Ground,
+  { delivery }: Way,
+  { submission }: Door,
+) {
+  const look = () => snapshot({ store, certificates, sessions: submission.sessions(), resting: delivery.resting() });
   const admin = await startAdmin({
-    listen: config.listen.admin,
-    metrics: async () => ({
-      contentType: metrics.contentType,
-      body: await metrics.render(
-        await snapshot({ store, certificates, sessions: submission.sessions(), resting: delivery.resting() }),
-      ),
-    }),
-    unready,
+    listen: current.config.listen.admin,
+    metrics: async () => ({ contentType: metrics.contentType, body: await metrics.render(await look()) }),
+    unready: () => reasonsAgainst({ store, disk, certificates, minFree: current.config.queue.minFree }),
     warnings: certificates.warnings,
   });
   closers.push(() => admin.close());
+  return admin;
+}
 
-  const listening = [...submission.listening, ...certificates.listening, ...admin.listening];
-  const outbound = startOutboundLook({ config, dns, log: events, probe });
-  closers.push(outbound.close);
-  events.emit('started', { version: VERSION, pid: process.pid, listen: listening });
-
+/** Both may be called at any time, and again. */
+function steering({ log, events, closers }: Parts, again: () => Promise<void>): Pick<Relay, 'close' | 'reload'> {
   let closing: Promise<void> | undefined;
   /** One after the other, so that the last signal decides. */
   let reloading: Promise<void> = Promise.resolve();
   return {
-    listening,
     close(reason) {
       closing ??= (async () => {
         await closeAll(closers, events);
@@ -267,36 +310,37 @@ async function build({ config: first, reload: read, probe, log, events, metrics,
       return closing;
     },
     reload() {
-      reloading = reloading.then(reload).catch((error: unknown) => events.emit('reloadFailed', { error }));
+      reloading = reloading.then(again).catch((error: unknown) => events.emit('reloadFailed', { error }));
       return reloading;
     },
   };
+}
 
-  async function reload(): Promise<void> {
-    const result = await read();
-    if ('problems' in result) {
-      events.emit('reloadRefused', { problems: result.problems });
-      return;
-    }
-    const next = keepFixed(config, result.config, events);
-    // All that can fail comes first, and changes nothing where it does.
-    const followDelivery = delivery.prepareReload(deliveryOptions(next));
-    await certificates.reload(certificateOptions(next));
-    config = next;
-    log.setLevel(config.log.level);
-    followDelivery();
-    signer.reload({ noKey: config.signing.noKey });
-    signer.forget();
-    preparation.reload(preparationOptions(config));
-    queue.reload(config.queue);
-    quota.reload(quotaDefaults(config));
-    credentials.forget();
-    submission.reload(submissionOptions(config));
-    follow();
-    queue.wake();
-    await warnOfReports(store, config, events).catch((error: unknown) =>
-      events.emit('storeFailed', { operation: 'dkimKeys', error }),
-    );
-    events.emit('reloaded', {});
+async function reload({ current, read, log, events }: Parts, parts: Ground & Way & Door & { follow: () => void }): Promise<void> {
+  const { store, certificates, delivery, signer, preparation, queue, credentials, quota, submission, follow } = parts;
+  const result = await read();
+  if ('problems' in result) {
+    events.emit('reloadRefused', { problems: result.problems });
+    return;
   }
+  const next = keepFixed(current.config, result.config, events);
+  // All that can fail comes first, and changes nothing where it does.
+  const followDelivery = delivery.prepareReload(deliveryOptions(next));
+  await certificates.reload(certificateOptions(next));
+  current.config = next;
+  log.setLevel(next.log.level);
+  followDelivery();
+  signer.reload({ noKey: next.signing.noKey });
+  signer.forget();
+  preparation.reload(preparationOptions(next));
+  queue.reload(next.queue);
+  quota.reload(quotaDefaults(next));
+  credentials.forget();
+  submission.reload(submissionOptions(next));
+  follow();
+  queue.wake();
+  await warnOfReports(store, next, events).catch((error: unknown) =>
+    events.emit('storeFailed', { operation: 'dkimKeys', error }),
+  );
+  events.emit('reloaded', {});
 }
