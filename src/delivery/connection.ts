@@ -31,7 +31,11 @@ export function deadlines({ connect, greeting, command, data, block, dot }: Time
 }
 
 /** Of this machine: the destination has no part in it, and must not be rested for it. */
-const SHORTAGES: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+const OUR_TROUBLES: { readonly [code in string]?: FailureKind } = {
+  ...{ EMFILE: 'shortage', ENFILE: 'shortage', ENOBUFS: 'shortage', ENOMEM: 'shortage' },
+  ...{ ENETUNREACH: 'offline', ENETDOWN: 'offline' },
+  ...{ EADDRNOTAVAIL: 'barred', EACCES: 'barred', EPERM: 'barred' },
+};
 
 export type TlsStart = { readonly options: ConnectionOptions; readonly onSession: (session: Buffer) => void };
 
@@ -178,7 +182,7 @@ export class Connection {
     this.#socket.on('data', (chunk: Buffer) => this.#take(chunk));
     this.#socket.on('error', (error: NodeJS.ErrnoException) => {
       cause = describe(error);
-      if (this.#stage === 'connect') this.#end(SHORTAGES.has(error.code) ? 'shortage' : 'unreachable', 'connect', cause);
+      if (this.#stage === 'connect') this.#end(OUR_TROUBLES[error.code ?? ''] ?? 'unreachable', 'connect', cause);
       else if (this.#stage === 'handshake') this.#end('tls', 'handshake', cause);
       else this.#end('lost', this.#stage, cause);
     });

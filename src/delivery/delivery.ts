@@ -173,6 +173,8 @@ function outcomeOf({ verdict, target, tls, dsn }: Result, started: number, notBe
   };
   if (verdict.kind === 'failed') return { kind: verdict.kind, reply: verdict.reply, ...where };
   const { kind, reply } = verdict;
+  const waitsForUs = verdict.about === 'us' && verdict.waitsForUs === true;
+  if (kind === 'delayed' && waitsForUs) return { kind, reply, ...where, waitsForUs };
   if (kind === 'relayed') return { kind, reply, dsnPassedOn: dsn, ...where };
   if (kind === 'returned') return { kind, reply, ...where, ...(notBefore !== undefined && { notBefore }) };
   return { kind, reply, ...where };

@@ -19,8 +19,20 @@ export type Stage =
 /**
  * unreachable: no connection; lost: cut by the other side or the network; malformed: what came is no SMTP reply, or one too many;
  * tls: no encryption where the policy demands it; login: an upstream does not let us in; aborted: we stop;
- * local: our own store or code failed; shortage: this machine has no file or memory left for a connection.
+ * local: our own store or code failed; shortage: this machine has no file or memory left for a connection; offline: its network is
+ * down, or has no way there; barred: its firewall, or a `delivery.source` that it does not have, forbids the connection.
  */
-export type FailureKind = 'shortage' | 'unreachable' | 'timeout' | 'lost' | 'malformed' | 'tls' | 'login' | 'aborted' | 'local';
+export type FailureKind =
+  | 'shortage'
+  | 'unreachable'
+  | 'timeout'
+  | 'lost'
+  | 'malformed'
+  | 'tls'
+  | 'login'
+  | 'aborted'
+  | 'local'
+  | 'offline'
+  | 'barred';
 
 export type Failure = { readonly kind: FailureKind; readonly stage: Stage; readonly detail: string };

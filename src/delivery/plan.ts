@@ -88,7 +88,7 @@ const IMPLICIT_TLS = 465;
 
 /** A route that leads nowhere is the operator's mistake: mail waits until it is put right. */
 function misrouted({ reply }: Verdict): AboutUs {
-  return judgeOurProblem('unrouted', reply.text);
+  return { ...judgeOurProblem('unrouted', reply.text), waitsForUs: true };
 }
 
 function targetsOf(

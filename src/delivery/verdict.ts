@@ -31,6 +31,8 @@ export type AboutUs = Consequences & {
   readonly reply: Reply;
   /** The host has refused a transaction, and would refuse others. */
   readonly refusal?: true;
+  /** Only the operator can end it, so the lifetime of a message does not. */
+  readonly waitsForUs?: true;
 };
 
 /** What a host, or the DNS, says about this message or recipient. */
@@ -69,7 +71,7 @@ export function judgeSession(stage: SessionStage, remote: RemoteReply): AboutUs 
 /** Our own wrong password never returns a sender's mail. */
 function judgeLogin(remote: RemoteReply): AboutUs {
   const reply = { ...toReply(remote, 4), status: '4.7.8', words: clean(remote.lines.join('\n')) };
-  return aboutUs(reply, { tryNext: true, pace: 'block' });
+  return { ...aboutUs(reply, { tryNext: true, pace: 'block' }), waitsForUs: true };
 }
 
 /** A reply that ends something for a recipient: any but 2yz to MAIL or RCPT and 354 to DATA. */
@@ -77,7 +79,8 @@ export function judgeReply(stage: MessageStage, remote: RemoteReply, standing: S
   const { code } = remote;
   if (code === 421) return aboutUs(toReply(remote), { tryNext: true, pace: 'block' });
   if (code >= 400 && isAboutSession(stage, remote, standing)) {
-    return { ...aboutUs(toReply(remote, 4), { tryNext: true, pace: 'alive' }), refusal: true };
+    const verdict: AboutUs = { ...aboutUs(toReply(remote, 4), { tryNext: true, pace: 'alive' }), refusal: true };
+    return standing.upstream && code >= 500 ? { ...verdict, waitsForUs: true } : verdict;
   }
   if (code >= 500) return judgeRefusal(stage, remote);
   if (code >= 400) return aboutMessage('delayed', toReply(remote), { tryNext: false, pace: paceOf(stage, remote) });
@@ -163,6 +166,8 @@ const FAILURES: { readonly [kind in Failure['kind']]: { readonly status: string;
   aborted: { status: '4.3.2', say: 'The relay is shutting down' },
   local: { status: '4.3.0', say: 'Internal error of the relay' },
   shortage: { status: '4.3.0', say: 'The relay has no room for a connection' },
+  offline: { status: '4.4.1', say: 'This machine has no way there' },
+  barred: { status: '4.4.1', say: 'This machine may not connect' },
 };
 
 /** A failure at any stage before the final dot has left. */
@@ -171,6 +176,10 @@ export function judgeFailure(failure: Failure): AboutUs {
   const reply = replyOf(failure);
   if (kind === 'aborted') return { about: 'us', kind: 'returned', reply, tryNext: false, pace: 'none' };
   if (kind === 'local' || kind === 'shortage') return aboutUs(reply, { tryNext: false, pace: 'none' });
+  // Another address family may have a way. The hosts have no part in it, and are not rested.
+  if (kind === 'offline') return aboutUs(reply, { tryNext: true, pace: 'none' });
+  if (kind === 'barred') return { ...aboutUs(reply, { tryNext: true, pace: 'none' }), waitsForUs: true };
+  if (kind === 'login') return { ...aboutUs(reply, { tryNext: true, pace: 'block' }), waitsForUs: true };
   return aboutUs(reply, { tryNext: true, pace: stage === 'content' ? 'slow' : 'block' });
 }
 

@@ -3,7 +3,7 @@ import type { Outcome } from '../smtp/outcome.ts';
 import { replyLine } from '../smtp/reply.ts';
 import type { AttemptRecord, MessageFacts, RecipientChange, StoredRecipient } from '../store/store.ts';
 import { isWanted, type Reportable } from './reportable.ts';
-import { horizon, nextAttempt, type Schedule } from './schedule.ts';
+import { fairAttempts, horizon, nextAttempt, type Schedule } from './schedule.ts';
 
 /** The change to store, what the log says once it is stored, and what the sender may have to hear. */
 export type Decision = {
@@ -25,6 +25,8 @@ export type DecisionFacts = {
   readonly schedule: Schedule;
   readonly now: number;
   readonly random: number;
+  /** How long every attempt at the destination has failed under the eyes of this process, ms. */
+  readonly failingFor: number;
 };
 
 /** Longer replies say nothing more. */
@@ -50,7 +52,7 @@ function waiting(facts: DecisionFacts): Decision {
   const attempts = recipient.attempts + 1;
   const notBefore = outcome.kind === 'delayed' ? outcome.notBefore : undefined;
   const at = Math.min(nextAttempt(schedule, { attempts, now, random, notBefore }), now + horizon(schedule));
-  if (at > message.expiresAt) return ended(facts, 'expired');
+  if (at > message.expiresAt && (outcome.kind === 'uncertain' || isFairlyTried(facts, attempts))) return ended(facts, 'expired');
   const warn = !recipient.delayReported && now - message.acceptedAt >= schedule.delayWarning;
   return {
     recipient,
@@ -65,6 +67,16 @@ function waiting(facts: DecisionFacts): Decision {
     },
     ...(warn ? worthAReport({ recipient, action: 'delayed', outcome }) : {}),
   };
+}
+
+/**
+ * Only a destination that had its chances ends mail by time. It had none while the mail waited for us; and where this relay stood
+ * still for days, or its clock jumped, the first greylisting after that must not be the last. @param attempts of this recipient.
+ */
+export function isFairlyTried({ outcome, message, schedule, failingFor }: DecisionFacts, attempts = 0): boolean {
+  if (outcome.kind === 'delayed' && outcome.waitsForUs === true) return false;
+  const { count, duration } = fairAttempts(schedule, message.expiresAt - message.acceptedAt);
+  return attempts >= count || failingFor >= duration;
 }
 
 /** What its sender did not ask for is no report. */

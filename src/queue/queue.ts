@@ -83,16 +83,18 @@ export type QueueOptions = {
   /** Bytes of bodies waiting for a first attempt; half as much again for what waited in the store. Default: 64 MiB. */
   readonly memory?: number;
   readonly now?: Clock;
+  /** Milliseconds that no jump of the clock changes. */
+  readonly monotonic?: Clock;
   /** In [0, 1). */
   readonly random?: () => number;
 };
 
 export function startQueue(options: QueueOptions): Queue {
   const { store, log, owner, deliver, blockedUntil, memory = DEFAULT_MEMORY } = options;
-  const { now = systemClock, random = Math.random } = options;
+  const { now = systemClock, monotonic = () => performance.now(), random = Math.random } = options;
   let { schedule } = options;
   const onUntold = (due: boolean) => telling.kick(due);
-  const settler = createSettler({ store, log, schedule: () => schedule, now, random, onDue, onUntold });
+  const settler = createSettler({ store, log, schedule: () => schedule, now, monotonic, random, onDue, onUntold });
   const attempts = createAttempts({ deliver, settle: settler.settle, log });
   const promises = createPromises(options.room);
   const room = createRoom(memory, promises);

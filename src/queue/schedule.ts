@@ -33,3 +33,19 @@ export function nextAttempt(
 export function horizon({ retry }: Schedule): number {
   return Math.max(HOUR, ...retry) * (1 + JITTER);
 }
+
+/** So many attempts are a fair trial: they are longer apart than any greylisting lasts. */
+const FAIR = 5;
+
+/** The first attempts of a message, at most FAIR, that the schedule makes within `lifetime` (ms): how many, and how long they take. */
+export function fairAttempts({ retry }: Schedule, lifetime: number): { readonly count: number; readonly duration: number } {
+  let count = 1;
+  let duration = 0;
+  while (count < FAIR) {
+    const pause = (retry[count - 1] ?? retry.at(-1) ?? HOUR) * (1 + JITTER);
+    if (duration + pause > lifetime) break;
+    duration += pause;
+    count++;
+  }
+  return { count, duration };
+}

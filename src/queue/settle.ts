@@ -25,6 +25,8 @@ export type SettlerOptions = {
   readonly log: EventLog;
   readonly schedule: () => Schedule;
   readonly now: Clock;
+  /** Milliseconds that no jump of the clock changes. */
+  readonly monotonic: Clock;
   readonly random: () => number;
   /** A destination has mail that is due at `at`: mail to try again, or mail that was handed back. */
   readonly onDue: (destination: string, at: number, why: 'retry' | 'returned') => void;
@@ -35,7 +37,7 @@ export type SettlerOptions = {
 export type Settler = ReturnType<typeof createSettler>;
 
 export function createSettler(options: SettlerOptions) {
-  const { store, log, now, random, onDue, onUntold } = options;
+  const { store, log, now, monotonic, random, onDue, onUntold } = options;
   const failures = createFailureMemory();
   const pauses = new Set<() => void>();
   let closing = false;
@@ -43,8 +45,9 @@ export function createSettler(options: SettlerOptions) {
   function settle(claim: Claim, outcomes: readonly Outcome[]): Promise<void> {
     const at = now();
     const facts = claim.recipients.map((recipient, i) => {
-      failures.note(recipient.destination, outcomes[i]!, at);
-      return { ...common(claim, at), recipient, outcome: outcomes[i]! };
+      failures.note(recipient.destination, outcomes[i]!, { at, monotonic: monotonic() });
+      const failingFor = monotonic() - failures.of(recipient.destination).since;
+      return { ...common(claim, at), recipient, outcome: outcomes[i]!, failingFor };
     });
     return conclude(claim, at, facts.map(decide));
   }
@@ -52,8 +55,8 @@ export function createSettler(options: SettlerOptions) {
   function settleUntried(claim: Claim): Promise<void> {
     const at = now();
     const facts = claim.recipients.map((recipient) => {
-      const { at: failedAt, outcome } = failures.of(recipient.destination);
-      return { ...common(claim, at), recipient, outcome, failedAt };
+      const { at: failedAt, since, outcome } = failures.of(recipient.destination);
+      return { ...common(claim, at), recipient, outcome, failedAt, failingFor: monotonic() - since };
     });
     return conclude(claim, at, facts.map(decideUntried));
   }

@@ -10,7 +10,7 @@ import { replyLine } from '../smtp/reply.ts';
 import type { Claim, MessageStore } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { HOUR, SECOND } from '../system/clock.ts';
-import { type Decision, type DecisionFacts, worthAReport } from './decide.ts';
+import { type Decision, type DecisionFacts, isFairlyTried, worthAReport } from './decide.ts';
 import type { LostAnswers } from './lost-answers.ts';
 import type { Schedule } from './schedule.ts';
 
@@ -19,10 +19,15 @@ const REMEMBERED = 10_000;
 /** Messages looked at together. */
 const BATCH = 20;
 
-/** The last attempt at a destination that failed; `at` is -Infinity where there was none since the process started. */
-export type LastFailure = { readonly at: number; readonly outcome: Outcome };
+/**
+ * The last attempt at a destination that failed; `at` is -Infinity where there was none since the process started. `since`: when the
+ * first one of those in a row failed that this process has seen. It is monotonic time: what a jump of the clock skips, and the time
+ * while no relay ran, is no time in which anything was tried.
+ */
+export type LastFailure = { readonly at: number; readonly since: number; readonly outcome: Outcome };
 const NONE: LastFailure = {
   at: Number.NEGATIVE_INFINITY,
+  since: Number.POSITIVE_INFINITY,
   outcome: { kind: 'returned', reply: { code: 451, status: '4.4.5', text: 'waiting for the destination' }, seconds: 0 },
 };
 
@@ -31,9 +36,10 @@ export type FailureMemory = ReturnType<typeof createFailureMemory>;
 export function createFailureMemory() {
   const failures = createCache<string, LastFailure>(REMEMBERED);
   return {
-    note(destination: string, outcome: Outcome, at: number): void {
-      if (outcome.kind === 'delayed' || outcome.kind === 'uncertain') failures.set(destination, { at, outcome });
-      else if (failures.size > 0 && outcome.kind === 'relayed') failures.delete(destination);
+    note(destination: string, outcome: Outcome, { at, monotonic }: { at: number; monotonic: number }): void {
+      if (outcome.kind === 'delayed' || outcome.kind === 'uncertain') {
+        failures.set(destination, { at, since: failures.get(destination)?.since ?? monotonic, outcome });
+      } else if (failures.size > 0 && outcome.kind === 'relayed') failures.delete(destination);
     },
     of: (destination: string): LastFailure => failures.get(destination) ?? NONE,
   };
@@ -44,12 +50,14 @@ export function patience({ delayWarning, lifetime }: Schedule): number {
   return Math.max(SECOND, Math.min(HOUR, delayWarning / 4, lifetime / 8));
 }
 
+export type UntriedFacts = DecisionFacts & { readonly failedAt: number };
+
 /** Pure. `outcome` is that of the destination's last failure, at `failedAt`. No attempt is counted. */
-export function decideUntried(facts: DecisionFacts & { readonly failedAt: number }): Decision {
+export function decideUntried(facts: UntriedFacts): Decision {
   const { message, recipient, outcome, schedule, now, failedAt } = facts;
   const { n } = recipient;
   // A failure that seems to lie ahead was noted by a clock that has been set back: it proves nothing.
-  if (failedAt > message.expiresAt && failedAt <= now) {
+  if (failedAt > message.expiresAt && failedAt <= now && isFairlyTried(facts)) {
     const change = { n, state: 'expired', lastReply: replyLine(outcome.reply) } as const;
     return { recipient, outcome, event: 'expired', change, ...worthAReport({ recipient, action: 'expired', outcome }) };
   }

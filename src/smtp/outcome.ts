@@ -38,6 +38,8 @@ export type Outcome = Where &
         readonly reply: Reply;
         /** Milliseconds before which it makes no sense to try again; absent: the queue's schedule decides. */
         readonly notBefore?: number;
+        /** It waits for the operator of this relay, not for a destination: a login, a route. It is not given up meanwhile. */
+        readonly waitsForUs?: true;
       }
     | { readonly kind: 'uncertain'; readonly reply: Reply } // no reply to the final dot
     | { readonly kind: 'failed'; readonly reply: FinalReply }

@@ -143,7 +143,9 @@ test('a route by MX takes the domains whose best host it names', async () => {
 
 test('a route that leads nowhere delays: the operator can put it right', async () => {
   const { relay } = await startRig({ delivery: { routes: [{ hosts: ['typo.test:587'] }] } });
-  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { code: 451, status: '4.4.4' } }]);
+  expect(await relay.send('a@good.test')).toMatchObject([
+    { kind: 'delayed', reply: { code: 451, status: '4.4.4' }, waitsForUs: true },
+  ]);
 });
 
 test('a session is not used again under another password', async () => {
@@ -168,8 +170,8 @@ test('a route without its login returns nothing, and the log says what the upstr
   const { relay, up } = await startUpstream();
   relay.reload({ routes: [{ hosts: [`up.test:${up.port}`] }] });
   expect(await relay.send(['a@any.test', 'b@any.test'])).toMatchObject([
-    { kind: 'delayed', reply: { code: 530, status: '4.7.0' } },
-    { kind: 'delayed', reply: { code: 530, status: '4.7.0' } },
+    { kind: 'delayed', reply: { code: 530, status: '4.7.0' }, waitsForUs: true },
+    { kind: 'delayed', reply: { code: 530, status: '4.7.0' }, waitsForUs: true },
   ]);
   expect(relay.events).toContainEqual({
     event: 'upstreamRefused',

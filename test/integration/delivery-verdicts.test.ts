@@ -120,3 +120,11 @@ test('whatever a look-up of ours runs into, no recipient ends', { timeout: 60_00
     }
   }
 });
+
+test('a source address that this machine does not have delays the mail, and rests no destination', async () => {
+  const { relay } = await startRig({ delivery: { source: ['192.0.2.1'] } });
+  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.4.1' }, waitsForUs: true }]);
+  expect(relay.blockedUntil('good.test')).toBeUndefined();
+  relay.reload({ source: [] });
+  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed' }]);
+});

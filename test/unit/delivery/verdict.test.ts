@@ -108,6 +108,8 @@ const failures: readonly (readonly [FailureKind, Stage, Verdict['kind'], string,
   ['aborted', 'dot', 'uncertain', '4.3.2', false, 'none'],
   ['local', 'content', 'delayed', '4.3.0', false, 'none'],
   ['shortage', 'connect', 'delayed', '4.3.0', false, 'none'],
+  ['offline', 'connect', 'delayed', '4.4.1', true, 'none'],
+  ['barred', 'connect', 'delayed', '4.4.1', true, 'none'],
 ];
 
 test.each(failures)('%s at %s is %s %s, next host: %s, pace %s', (kind, stage, outcome, status, tryNext, pace) => {
@@ -221,4 +223,14 @@ test('what is about us has no way to become a failure: the compiler holds it', (
   // @ts-expect-error No outcome "failed" can be made of it.
   const outcome: Outcome = { kind: 'failed', reply, seconds: 0 };
   expect([final, outcome]).toHaveLength(2);
+});
+
+test('a missing login and a firewall of ours wait for the operator; what a destination says does not', () => {
+  const failure = { stage: 'connect', detail: 'x' } as const;
+  for (const kind of ['login', 'barred'] as const) expect(judgeFailure({ kind, ...failure }).waitsForUs).toBe(true);
+  for (const kind of ['unreachable', 'offline', 'local'] as const)
+    expect(judgeFailure({ kind, ...failure }).waitsForUs).toBeUndefined();
+  expect(judgeSession('AUTH', parse('535 5.7.8 Wrong'))).toMatchObject({ waitsForUs: true });
+  expect(judgeReply('MAIL', parse('530 5.7.0 Log in'), UPSTREAM)).toMatchObject({ waitsForUs: true });
+  expect(judgeReply('MAIL', parse('530 5.7.0 Log in'), SOUND)).not.toHaveProperty('waitsForUs');
 });

@@ -13,7 +13,7 @@ const stored: StoredRecipient = {
 
 function facts(outcome: Outcome, rest: Partial<StoredRecipient> = {}, now = T): DecisionFacts {
   const about = message([], { acceptedAt: T });
-  return { message: about, recipient: { ...stored, ...rest }, outcome, schedule: SCHEDULE, now, random: 0.5 };
+  return { message: about, recipient: { ...stored, ...rest }, outcome, schedule: SCHEDULE, now, random: 0.5, failingFor: 0 };
 }
 
 describe('decide', () => {
@@ -74,6 +74,31 @@ describe('decide', () => {
     expect(decide(facts(delayed, { attempts: 30 }, T + 5 * DAY - 5 * HOUR)).event).toBe('delayed');
     expect(decide(facts(uncertain, {}, T + 40 * DAY)).event).toBe('expired');
     expect(decide(facts(returned, {}, T + 40 * DAY))).toMatchObject({ event: 'returned', change: { state: 'queued' } });
+  });
+
+  test('a relay that stood still for days tries several times before it gives up', () => {
+    for (let attempts = 0; attempts < 4; attempts++) {
+      expect(decide(facts(delayed, { attempts }, T + 9 * DAY)).event).toBe('delayed');
+    }
+    expect(decide(facts(delayed, { attempts: 4 }, T + 9 * DAY)).event).toBe('expired');
+    expect(decide({ ...facts(delayed, {}, T + 9 * DAY), failingFor: 3 * HOUR }).event).toBe('expired');
+  });
+
+  test('a lifetime that has no room for several attempts ends after those it has room for', () => {
+    const short = {
+      ...facts(delayed, { attempts: 1 }, T + HOUR),
+      message: message([], { acceptedAt: T, expiresAt: T + 6 * MINUTE }),
+    };
+    expect(decide(short).event).toBe('expired');
+  });
+
+  test('what waits for the operator is not given up, and its sender is told that it waits', () => {
+    const outcome = { ...delayed, waitsForUs: true } as Outcome;
+    expect(decide(facts(outcome, { attempts: 50 }, T + 9 * DAY))).toMatchObject({
+      event: 'delayed',
+      change: { state: 'delayed' },
+      report: { action: 'delayed' },
+    });
   });
 
   test('a lost final reply waits like a delay and keeps its name', () => {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { decideUntried, patience } from '../../../src/queue/untried.ts';
+import type { Outcome } from '../../../src/smtp/outcome.ts';
 import type { StoredRecipient } from '../../../src/store/store.ts';
 import { DAY, HOUR } from '../../../src/system/clock.ts';
 import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
@@ -12,7 +13,8 @@ const stored: StoredRecipient = {
 };
 const facts = (now: number, failedAt: number, rest: Partial<StoredRecipient> = {}) => {
   const about = message([], { acceptedAt: T });
-  return { message: about, recipient: { ...stored, ...rest }, outcome: delayed, schedule: SCHEDULE, now, random: 0.5, failedAt };
+  const seen = { outcome: delayed as Outcome, now, failedAt, failingFor: DAY };
+  return { message: about, recipient: { ...stored, ...rest }, schedule: SCHEDULE, random: 0.5, ...seen };
 };
 
 describe('decideUntried', () => {
@@ -20,6 +22,17 @@ describe('decideUntried', () => {
     const { change, event, report } = decideUntried(facts(T + 6 * DAY, T + 5.5 * DAY));
     expect(change).toEqual({ n: 0, state: 'expired', lastReply: '450 4.2.0 Greylisted' });
     expect([event, report?.action]).toEqual(['expired', 'expired']);
+  });
+
+  test('a relay that stood still for days gives a destination its time before it gives up the mail that waited', () => {
+    const after = (failingFor: number) => decideUntried({ ...facts(T + 6 * DAY, T + 5.5 * DAY), failingFor }).event;
+    expect(after(HOUR)).toBe('untried');
+    expect(after(3 * HOUR)).toBe('expired');
+  });
+
+  test('what waits for us is not given up', () => {
+    const outcome: Outcome = { ...delayed, waitsForUs: true } as Outcome;
+    expect(decideUntried({ ...facts(T + 6 * DAY, T + 5.5 * DAY), outcome }).event).toBe('untried');
   });
 
   test('a failure before the end of its lifetime does not end it, nor does a clock that jumped ahead', () => {
@@ -57,6 +70,7 @@ describe('a dead destination', () => {
     let deliveries = 0;
     rig = startRig({
       now: () => now,
+      monotonic: () => now,
       deliver: async ({ recipients }) => {
         deliveries++;
         rig.blocked.set('dead.example', now + DAY);
