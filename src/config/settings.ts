@@ -167,7 +167,17 @@ export const SETTINGS = {
     messages: live(type.limits('messages'), ['1000/day'], 'Messages of a credential that has no limits of its own.'),
     recipients: live(type.limits('recipients'), [], 'Recipients, likewise.'),
     newRecipients: live(type.limits('newRecipients'), ['200/day'], 'Recipients it has never sent to before, likewise.'),
-    over: live(type.oneOf('refuse', 'hold'), 'refuse', 'What happens over a limit: 450 4.7.1, or the message is held for you.'),
+    over: live(
+      type.oneOf('refuse', 'hold'),
+      'refuse',
+      'What happens over a limit: 450 4.7.1, or the message is held, and leaves in its order as the limits allow, or by `queue release`. ' +
+        'After `queue.lifetime` it is returned.',
+    ),
+    maxHeld: live(
+      type.count(1, 1_000_000),
+      1000,
+      'Messages of one credential that are held over a limit; with more it hears 450 4.7.1 as with `refuse`.',
+    ),
   },
   signing: {
     noKey: live(

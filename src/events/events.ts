@@ -121,8 +121,8 @@ export const EVENTS = {
   ),
   expired: define('info', 'Its time is over for this recipient.', recipient),
   removed: define('info', 'An operator removed it for this recipient.', recipient),
-  held: define('info', 'It waits for an operator.', recipient),
-  released: define('info', 'An operator let it go on.', recipient),
+  held: define('info', 'It waits for an operator, or for the limits to allow it.', recipient),
+  released: define('info', 'An operator, or a limit with room again, let it go on.', recipient),
   reported: define('info', 'A delivery report was written.', { queueId: text, about: text, action: text }),
   notReported: define('info', 'No delivery report was written, and why.', { queueId: text, action: text, reason: text }),
   reportFailed: define('error', 'A delivery report could not be written; it is tried again unless `givenUp`.', {

@@ -4,7 +4,12 @@ import type { Credential, Limit, LimitUse, MessageStore } from '../store/store.t
 import { createCache } from '../system/cache.ts';
 import { type Clock, DAY, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
 
-export type QuotaDefaults = { readonly list: readonly Limit[]; readonly over: 'refuse' | 'hold' };
+export type QuotaDefaults = {
+  readonly list: readonly Limit[];
+  readonly over: 'refuse' | 'hold';
+  /** Messages of a user that are held; for `hold`. */
+  readonly maxHeld?: number;
+};
 
 export type QuotaOptions = {
   readonly messages: Pick<MessageStore, 'limitUse' | 'knownRecipients'>;
@@ -22,7 +27,7 @@ export type User = Pick<Credential, 'name' | 'createdAt'>;
 
 export type Quota = {
   /** What the accepting transaction judges and counts; undefined: no limits. */
-  limitsOf(credential: Credential): { user: string; list: readonly Limit[]; over: 'refuse' | 'hold' } | undefined;
+  limitsOf(credential: Credential): ({ user: string } & QuotaDefaults) | undefined;
   /** @throws Refusal 450 4.7.1 (or rejects with it) where another message is certain to be over a limit. */
   atMail(credential: Credential): Promise<void> | undefined;
   /** The same for one more recipient, after those that this transaction has `already`. */
@@ -61,9 +66,9 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     });
   }
 
-  function limitsOf({ name, limits, mailServer }: Credential) {
-    const list = limits ?? (mailServer ? [] : current.list);
-    return list.length === 0 ? undefined : { user: name, list, over: current.over };
+  function limitsOf(credential: Credential) {
+    const list = limitsFor(credential, current.list);
+    return list.length === 0 ? undefined : { ...current, user: credential.name, list };
   }
 
   function refusal(exceeded: LimitUse): Refusal {
@@ -127,6 +132,10 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     },
   };
 }
+
+/** Its own, or the defaults; a mail server has none by default. */
+export const limitsFor = ({ limits, mailServer }: Credential, defaults: readonly Limit[]) =>
+  limits ?? (mailServer ? [] : defaults);
 
 const keyOf = ({ name, createdAt }: User) => `${createdAt} ${name}`;
 

@@ -18,12 +18,13 @@
  */
 
 import type { EventLog } from '../events/events.ts';
-import type { AcceptRequest, Content, Denial, LimitUse, MessageStore, NewMessage } from '../store/store.ts';
+import type { AcceptRequest, Content, Denial, Limit, LimitUse, MessageStore, NewMessage } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
 import { NOTHING, type Plan, planFirstAttempts, release, toClaim } from './first-attempt.ts';
 import { acceptUnderFreeId } from './free-id.ts';
 import { createLostAnswers } from './lost-answers.ts';
+import { startOverLimit } from './over-limit.ts';
 import type { ReportFunction, SummaryFunction } from './reportable.ts';
 import { createPromises, createRoom } from './room.ts';
 import { startRunner } from './runner.ts';
@@ -48,7 +49,13 @@ export type AddRequest = {
 };
 export type AddResult =
   /** `id`: what it is stored under; another one than the message had where a message has that. */
-  | { readonly accepted: true; readonly id: string; readonly held: boolean; readonly use: readonly LimitUse[] }
+  | {
+      readonly accepted: true;
+      readonly id: string;
+      readonly held: boolean;
+      readonly use: readonly LimitUse[];
+      readonly exceeded?: LimitUse;
+    }
   | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] }
   | { readonly accepted: false; readonly denied: Denial; readonly content: Content };
 
@@ -80,6 +87,8 @@ export type QueueOptions = {
   /** Reports that one sender gets in an hour. */
   readonly reportsPerHour: () => number;
   readonly schedule: Schedule;
+  /** The limits of a user whose mail is held over one; undefined: its mail stays. Default: it stays. */
+  readonly limitsOf?: (user: string) => Promise<readonly Limit[] | undefined>;
   /** Bytes of bodies waiting for a first attempt; half as much again for what waited in the store. Default: 64 MiB. */
   readonly memory?: number;
   readonly now?: Clock;
@@ -112,6 +121,11 @@ export function startQueue(options: QueueOptions): Queue {
     reportLifetime: () => schedule.reportLifetime,
     onReport: runner.announce,
   });
+  const overLimit = startOverLimit({
+    ...{ store, log, now, limitsOf: options.limitsOf ?? (async () => undefined) },
+    giveUp: settler.giveUp,
+    onReleased: runner.wake,
+  });
   options.onRoom((destination) => runner.roomFor(destination));
   void takeBack({ store, log, owner, now, stopped }).then(runner.wake);
 
@@ -133,9 +147,12 @@ export function startQueue(options: QueueOptions): Queue {
         },
       );
       if (!result.accepted) return result;
-      if (result.held) logHeld(log, stored);
-      else begin(plan, stored, result.content);
-      return { accepted: true, id: stored.id, held: result.held, use: result.use };
+      if (result.held) {
+        logHeld(log, stored);
+        overLimit.kick();
+      } else begin(plan, stored, result.content);
+      const { held, use, exceeded } = result;
+      return { accepted: true, id: stored.id, held, use, ...(exceeded === undefined ? {} : { exceeded }) };
     } finally {
       release(plan, room);
       end();
@@ -156,15 +173,19 @@ export function startQueue(options: QueueOptions): Queue {
     add,
     wake() {
       runner.wake();
+      overLimit.kick();
       telling.kick();
     },
     reload(next) {
       schedule = next;
+      overLimit.kick();
     },
     async close(deadline) {
       runner.stop();
+      const looked = overLimit.stop();
       await attempts.close(deadline, settler.close);
       await telling.close();
+      await looked;
     },
   };
 }

@@ -2,9 +2,10 @@
 
 import type { EventLog } from '../events/events.ts';
 import type { Outcome } from '../smtp/outcome.ts';
-import type { Claim, MessageStore, NewUntold, Settled, Settlement } from '../store/store.ts';
+import { replyLine } from '../smtp/reply.ts';
+import type { Claim, MessageStore, NewUntold, OverLimit, Settled, Settlement } from '../store/store.ts';
 import { type Clock, HOUR, SECOND } from '../system/clock.ts';
-import { type Decision, decide } from './decide.ts';
+import { type Decision, decide, worthAReport } from './decide.ts';
 import { actionOf, type Reportable } from './reportable.ts';
 import type { Schedule } from './schedule.ts';
 import { createFailureMemory, decideUntried } from './untried.ts';
@@ -17,6 +18,8 @@ const LONGEST_PAUSE = 5000;
  */
 const COLLECT = 30 * SECOND;
 const COLLECT_EXPIRED = HOUR;
+/** Why mail that was held over a limit is returned. */
+const OVER_LIMIT = { code: 450, status: '4.7.1', text: 'It waited for its whole lifetime, because its sender was over a limit' };
 /** A full disk must not fill the log too. */
 const LOG_EVERY = 12;
 
@@ -61,9 +64,20 @@ export function createSettler(options: SettlerOptions) {
     return conclude(claim, at, facts.map(decideUntried));
   }
 
+  /** What nobody tried in its whole lifetime, for a limit of ours: its sender is told. Never rejects. */
+  function giveUp({ id, reversePath, recipients }: OverLimit['expired'][number]): Promise<void> {
+    const outcome: Outcome = { kind: 'returned', reply: OVER_LIMIT, seconds: 0 };
+    const decisions = recipients.map((recipient): Decision => {
+      const change = { n: recipient.n, state: 'expired', lastReply: replyLine(OVER_LIMIT) } as const;
+      return { recipient, outcome, event: 'expired', change, ...worthAReport({ recipient, action: 'expired', outcome }) };
+    });
+    return conclude({ message: { id, reversePath } }, now(), decisions);
+  }
+
   const common = ({ message }: Claim, at: number) => ({ message, schedule: options.schedule(), now: at, random: random() });
 
-  async function conclude(claim: Claim, at: number, decisions: readonly Decision[]): Promise<void> {
+  type Concluded = { readonly message: Pick<Claim['message'], 'id' | 'reversePath'> };
+  async function conclude(claim: Concluded, at: number, decisions: readonly Decision[]): Promise<void> {
     const { id, reversePath } = claim.message;
     const reportable = decisions.flatMap((decision) => decision.report ?? []);
     // Nobody stands behind the null reverse-path: such mail ends in event and log (RFC 5321 §6.1).
@@ -125,6 +139,7 @@ export function createSettler(options: SettlerOptions) {
     settle,
     /** For mail that had to wait too long: what its destination's last failure means for it. Never rejects. */
     settleUntried,
+    giveUp,
     /** From now on each settlement gets one more try. */
     close(): void {
       closing = true;

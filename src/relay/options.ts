@@ -3,8 +3,8 @@ import type { CertificateOptions } from '../certificates/certificates.ts';
 import { type Config, listSettings } from '../config/config.ts';
 import type { DeliveryOptions } from '../delivery/delivery.ts';
 import type { EventLog } from '../events/events.ts';
+import type { QuotaDefaults } from '../policy/policy.ts';
 import type { PreparationOptions } from '../preparation/preparation.ts';
-import type { Limit } from '../store/store.ts';
 import type { SubmissionOptions } from '../submission/submission.ts';
 import type { PortAddress } from '../system/ports.ts';
 
@@ -30,8 +30,9 @@ export function preparationOptions({
   return { maxMessageSize, maxHeaderSize, bareNewlines };
 }
 
-export function quotaDefaults({ limits }: Config): { readonly list: readonly Limit[]; readonly over: 'refuse' | 'hold' } {
-  return { list: [...limits.messages, ...limits.recipients, ...limits.newRecipients], over: limits.over };
+export function quotaDefaults({ limits }: Config): QuotaDefaults {
+  const { messages, recipients, newRecipients, over, maxHeld } = limits;
+  return { list: [...messages, ...recipients, ...newRecipients], over, maxHeld };
 }
 
 export function submissionOptions({

@@ -38,6 +38,7 @@ import {
   ensureOwnKey,
   followRoutes,
   liftRests,
+  limitsNow,
   logNotices,
   startTrimming,
   tokenOf,
@@ -190,6 +191,7 @@ async function startWay({ current, events, closers }: Parts, { store, dns }: Gro
     report: createReporter(reporting),
     summarize: createSummarizer(reporting),
     reportsPerHour: () => current.config.reports.perHour,
+    limitsOf: (user) => limitsNow(store, quotaDefaults(current.config), user),
     schedule: config.queue,
   });
   closers.push(() => queue.close(DRAIN)); // for a start that fails; a stop does it earlier

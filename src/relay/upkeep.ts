@@ -3,8 +3,9 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { type Config, checkReports } from '../config/config.ts';
 import type { Delivery, Route } from '../delivery/delivery.ts';
 import type { EventLog } from '../events/events.ts';
+import { limitsFor, type QuotaDefaults } from '../policy/policy.ts';
 import { createDkimKeys } from '../signing/signing.ts';
-import type { Store } from '../store/store.ts';
+import type { Limit, Store } from '../store/store.ts';
 import { MINUTE } from '../system/clock.ts';
 import { fileSystemRisk } from '../system/file-system.ts';
 
@@ -110,4 +111,16 @@ export async function liftRests({ messages }: Store, { tryNow }: Pick<Delivery, 
     for (const destination of destinations) tryNow(destination);
     if (destinations.length < NOTICES_AT_ONCE) return;
   }
+}
+
+/** What holds for a user whose mail is held over a limit; undefined: the login is gone, disabled or expired, and its mail stays. */
+export async function limitsNow(
+  { credentials }: Pick<Store, 'credentials'>,
+  defaults: QuotaDefaults,
+  user: string,
+): Promise<readonly Limit[] | undefined> {
+  const credential = await credentials.get(user);
+  if (credential === undefined || credential.disabled) return undefined;
+  if (credential.expiresAt !== null && credential.expiresAt <= Date.now()) return undefined;
+  return limitsFor(credential, defaults.list);
 }

@@ -108,8 +108,14 @@ export type AcceptRequest = {
    */
   readonly claim: readonly number[];
   readonly owner: string;
-  /** Judged and counted in the same transaction; a message over a limit is refused or held as a whole. */
-  readonly limits?: { readonly user: string; readonly list: readonly Limit[]; readonly over: 'refuse' | 'hold' };
+  /** Judged and counted in the same transaction; a message over a limit is refused or held as a whole, and what is held is not counted
+   * before it leaves. At most `maxHeld` messages of a user are held; then it is refused. */
+  readonly limits?: {
+    readonly user: string;
+    readonly list: readonly Limit[];
+    readonly over: 'refuse' | 'hold';
+    readonly maxHeld?: number;
+  };
   /** The credential that sends it, as it was looked at. Looked at again in the same transaction. */
   readonly grant?: { readonly name: string; readonly generation: string; readonly revision: number };
 };
@@ -125,6 +131,8 @@ export type AcceptResult =
       readonly content: Content;
       /** After counting; empty without limits. */
       readonly use: readonly LimitUse[];
+      /** What it is held for; absent also where it waits behind held mail. */
+      readonly exceeded?: LimitUse;
     }
   | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] }
   /** Nothing was stored or counted; the bytes given come back. */
@@ -337,6 +345,17 @@ export type MessageStore = {
   summary(
     limit: number,
   ): Promise<readonly { destination: string; recipients: number; oldestAcceptedAt: number; nextAttemptAt: number | null }[]>;
+  /** Whose mail is held over a limit, and what of it has expired by `now`: some at a time. */
+  overLimit(now: number): Promise<OverLimit>;
+  /**
+   * Releases what is held over a limit of this user, as the limits allow, the oldest first; counted as if it came now. `list` null: nothing leaves.
+   * What has ended meanwhile is forgotten.
+   */
+  releaseOverLimit(request: {
+    readonly user: string;
+    readonly list: readonly Limit[] | null;
+    readonly now: number;
+  }): Promise<{ readonly released: readonly Touched[]; readonly more: boolean }>;
   /** Use of limits now, without counting anything. */
   limitUse(user: string, list: readonly Limit[], now: number): Promise<readonly LimitUse[]>;
   /** Which of the addresses this user has sent to before. */
@@ -345,6 +364,15 @@ export type MessageStore = {
   signatureInUse(name: string): Promise<boolean>;
   /** Forgets ended messages: older than `before`, and the oldest while the trace is larger than `maxSize`. Works in small steps. */
   trimTrace(before: number, maxSize: number): Promise<number>;
+};
+
+export type OverLimit = {
+  readonly users: readonly string[];
+  readonly expired: readonly {
+    readonly id: string;
+    readonly reversePath: string;
+    readonly recipients: readonly StoredRecipient[];
+  }[];
 };
 
 /** A recipient that a command changed. */

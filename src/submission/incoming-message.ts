@@ -156,7 +156,7 @@ export class IncomingMessage {
   #note(prepared: Prepared, result: Decided): void {
     const { quota, log } = this.#shared.options;
     try {
-      quota.noteUse(this.#submitter.credential, result.use, result.accepted ? undefined : result.exceeded);
+      quota.noteUse(this.#submitter.credential, result.use, result.exceeded);
       if (result.accepted) this.#log(prepared);
     } catch (error) {
       log.emit('acceptedButFailed', { queueId: this.#queueId, error });

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { codeOf } from '../support/raw-client.ts';
-import { openClient, PASSWORD, startTestRelay, type TestRelay } from '../support/relay.ts';
+import { openClient, PASSWORD, startTestRelay, type TestRelay, USER } from '../support/relay.ts';
 
 const SMARTHOST = new URL('../../src/smarthost.ts', import.meta.url).pathname;
 const OTHER = 'another horse battery staple';
@@ -137,4 +137,34 @@ test('a limit that is used up is forgotten with the login: a namesake sends at o
   expect(await second.message({ from: user, text: TEXT })).toMatch(/^250 2\.0\.0 /);
   expect(await second.message({ from: user, text: TEXT })).toMatch(/^450 4\.7\.1 /);
   second.close();
+});
+
+test('mail over a limit is held and seen, and leaves in its order as soon as the limit allows it', async () => {
+  const holding = await startTestRelay({ yaml: 'limits: { messages: [2/day], newRecipients: [], over: hold, maxHeld: 3 }' });
+  try {
+    const client = await openClient(holding.ports.submissions, { tls: true });
+    await client.login();
+    const replies: string[] = [];
+    for (let i = 0; i < 6; i++) replies.push(codeOf(await client.message({ to: [`r${i}@dest.test`], text: TEXT })));
+    expect(replies).toEqual([...Array(5).fill('250 2.0.0'), '450 4.7.1']);
+    client.close();
+    await holding.mx.received(2);
+    const cli = (...args: readonly string[]) =>
+      promisify(execFile)(process.execPath, [SMARTHOST, ...args, '--config', holding.file], {
+        env: { PATH: process.env['PATH'] },
+      });
+    const { stdout } = await cli('queue', 'list', '--json');
+    const lastReply = expect.stringMatching(/^450 4\.7\.1 Held /);
+    const held = [2, 3, 4].map((i) => ({ recipients: [{ recipient: `r${i}@dest.test`, state: 'held', lastReply }] }));
+    const listed = JSON.parse(stdout) as { recipients: { recipient: string }[] }[];
+    expect(listed.sort((a, b) => a.recipients[0]!.recipient.localeCompare(b.recipients[0]!.recipient))).toMatchObject(held);
+    await cli('user', 'set', USER, '--limit', '4/day');
+    await holding.mx.received(4);
+    await cli('user', 'set', USER, '--limit', '10/day');
+    await holding.mx.received(5);
+    const released = holding.log.filter(({ event }) => event === 'released').map((line) => line['recipient']);
+    expect(released).toEqual(['r2@dest.test', 'r3@dest.test', 'r4@dest.test']);
+  } finally {
+    await holding.close();
+  }
 });

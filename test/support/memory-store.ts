@@ -249,6 +249,8 @@ export function createMemoryStore(): MemoryStore {
     reroute: absent,
     counts: absent,
     summary: absent,
+    overLimit: async () => ({ users: [], expired: [] }),
+    releaseOverLimit: absent,
     limitUse: absent,
     knownRecipients: absent,
     signatureInUse: absent,

@@ -5,7 +5,8 @@ import { checkSpool } from './claim.ts';
 import type { Context } from './context.ts';
 import { type Grant, judgeGrant } from './credential-rows.ts';
 import { BYTES } from './effects.ts';
-import { addressesOf, judgeAndCount, type LimitsArgument } from './limits.ts';
+import { addressesOf, judgeAndCount, type LimitsArgument, useOf } from './limits.ts';
+import { countOverLimit, insertOverLimit } from './over-limit.ts';
 import { type EncodedMessage, factsCheck, IdTaken, recipientCheck, type Value } from './rows.ts';
 import { ACTIVE, HELD, QUEUED } from './states.ts';
 
@@ -34,17 +35,46 @@ export function accept(context: Context, { message, claim, owner, limits, grant 
   const denied = grant === null ? undefined : judgeGrant(context, grant, message.acceptedAt);
   if (denied !== undefined) return { ...nothing, denied };
   if (!insertFacts(context, message)) return { ...nothing, idTaken: true };
-  const judged = limits === null ? null : judgeAndCount(context.db, limits, message.acceptedAt, addressesOf(message.recipients));
-  const exceeded = judged?.exceeded ?? null;
-  const use = judged?.use ?? [];
-  if (exceeded !== null && limits?.over === 'refuse') {
+  const { exceeded, held, use } = limits === null ? UNLIMITED : judge(context, message, limits);
+  if (exceeded !== null && !held) {
     context.db.run('DELETE FROM messages WHERE id = ?', message.id);
     return { ...nothing, exceeded, use, bytes: null };
   }
-  const held = exceeded !== null;
   insertContent(context, message);
   insertRecipients(context, message, { claim: held ? [] : claim, owner, waiting: held ? HELD : QUEUED });
-  return { ...nothing, held, use };
+  if (held && limits !== null) {
+    insertOverLimit(context, message.id, limits.user);
+    context.db.run('UPDATE recipients SET last_reply = ? WHERE message = ?', reasonOf(exceeded), message.id);
+  }
+  return { ...nothing, exceeded, held, use };
+}
+
+type Judged = Pick<AcceptReply, 'exceeded' | 'held' | 'use'>;
+const UNLIMITED: Judged = { exceeded: null, held: false, use: [] };
+
+/** Where mail is held, what comes later waits behind it; where enough waits, it is refused after all. */
+function judge(context: Context, { acceptedAt, recipients }: EncodedMessage, limits: LimitsArgument): Judged {
+  const { db } = context;
+  const { user, list, over, maxHeld = 0 } = limits;
+  const waiting = over === 'hold' ? countOverLimit(context, user, Math.max(maxHeld, 1)) : 0;
+  if (waiting === 0) {
+    const { exceeded, use } = judgeAndCount(db, limits, acceptedAt, addressesOf(recipients));
+    return { exceeded, held: exceeded !== null && over === 'hold' && maxHeld > 0, use };
+  }
+  const use = useOf(db, user, list, acceptedAt);
+  return waiting < maxHeld ? { exceeded: null, held: true, use } : { exceeded: nearest(use), held: false, use };
+}
+
+/** The limit that is used up, or nearly so. */
+function nearest(use: readonly LimitUse[]): LimitUse | null {
+  const share = ({ used, limit }: LimitUse) => used / Math.max(limit.count, 1);
+  return use.toSorted((a, b) => share(b) - share(a))[0] ?? null;
+}
+
+function reasonOf(exceeded: LimitUse | null): string {
+  if (exceeded === null) return '450 4.7.1 Held behind mail that is over a limit';
+  const { kind, count, per } = exceeded.limit;
+  return `450 4.7.1 Held over the limit of ${count} ${kind} per ${per}`;
 }
 
 /**

@@ -8,22 +8,33 @@ import { KINDS, UNITS } from './states.ts';
 
 const LENGTH = { minute: MINUTE, hour: HOUR, day: DAY } as const;
 
-export type LimitsArgument = { readonly user: string; readonly list: readonly Limit[]; readonly over: 'refuse' | 'hold' };
-export type Judgement = { readonly exceeded: LimitUse | null; readonly use: readonly LimitUse[] };
+export type LimitsArgument = {
+  readonly user: string;
+  readonly list: readonly Limit[];
+  readonly over: 'refuse' | 'hold';
+  readonly maxHeld?: number;
+};
+type Amounts = Readonly<Record<Limit['kind'], number>>;
+export type Judgement = { readonly exceeded: LimitUse | null; readonly use: readonly LimitUse[]; readonly amounts: Amounts };
 type Window = { readonly startedAt: number; readonly used: number };
 
-/** Counts all of the message or nothing of it. */
-export function judgeAndCount(db: Database, limits: LimitsArgument, now: number, addresses: readonly string[]): Judgement {
+/** Counts all of the message, or nothing of it where it is over a limit. */
+export function judgeAndCount(
+  db: Database,
+  limits: Pick<LimitsArgument, 'user' | 'list'>,
+  now: number,
+  addresses: readonly string[],
+): Judgement {
   const user = userKey(limits.user);
   const unknown = unknownRecipients(db, user, addresses);
   const amounts = { messages: 1, recipients: addresses.length, newRecipients: unknown.length };
   const before = useOf(db, user, limits.list, now);
   const exceeded = before.find(({ limit, used }) => used + amounts[limit.kind] > limit.count) ?? null;
-  if (exceeded !== null && limits.over === 'refuse') return { exceeded, use: before };
+  if (exceeded !== null) return { exceeded, use: before, amounts };
   for (const limit of distinct(limits.list))
     if (amounts[limit.kind] > 0) count(db, user, { limit, now, by: amounts[limit.kind] });
   for (const address of unknown) db.run('INSERT INTO known_recipients VALUES (?, ?)', user, address);
-  return { exceeded, use: useOf(db, user, limits.list, now) };
+  return { exceeded, use: useOf(db, user, limits.list, now), amounts };
 }
 
 /** Names of credentials differ by more than ASCII case. */
@@ -48,7 +59,9 @@ function distinct(list: readonly Limit[]): readonly Limit[] {
   return list.filter((a, i) => list.findIndex((b) => a.kind === b.kind && a.per === b.per) === i);
 }
 
-function useOf(db: Database, user: string, list: readonly Limit[], now: number): readonly LimitUse[] {
+/** @param name as it was given, or in its key's form. */
+export function useOf(db: Database, name: string, list: readonly Limit[], now: number): readonly LimitUse[] {
+  const user = userKey(name);
   return list.map((limit) => {
     const { startedAt, used } = windowOf(db, user, limit, now);
     return { limit, used, resetsAt: startedAt + LENGTH[limit.per] };

@@ -76,6 +76,8 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
     takeRetried: (limit) => client.call('takeRetried', limit),
     counts: () => client.call('counts', undefined),
     summary: (limit) => client.call('summary', limit),
+    overLimit: (now) => client.call('overLimit', now),
+    releaseOverLimit: (request) => client.call('releaseOverLimit', request),
     limitUse: (user, limits, now) => client.call('limitUse', { user, list: limits, now }),
     knownRecipients: (user, addresses) => client.call('knownRecipients', { user, addresses }),
     signatureInUse: (name) => signatureInUse(client, name),
@@ -92,11 +94,12 @@ async function accept(client: StoreClient, { message, claim, owner, limits, gran
   const bytes = whole ? encoded.bytes : encoded.bytes.slice();
   const argument = { message: { ...encoded, bytes }, claim, owner, limits: limits ?? null, grant: grantOf(grant) };
   const reply = await client.call('accept', argument, inline ? bytes.buffer : undefined);
-  if (reply.exceeded !== null) return { accepted: false, exceeded: reply.exceeded, use: reply.use };
+  if (reply.exceeded !== null && !reply.held) return { accepted: false, exceeded: reply.exceeded, use: reply.use };
   const content: Content = reply.bytes === null ? message.content : { kind: 'inline', bytes: reply.bytes };
   if (reply.denied !== null) return { accepted: false, denied: reply.denied, content };
   if (reply.idTaken) return { accepted: false, idTaken: true, content };
-  return { accepted: true, held: reply.held, content, use: reply.use };
+  const exceeded = reply.exceeded === null ? {} : { exceeded: reply.exceeded };
+  return { accepted: true, held: reply.held, content, use: reply.use, ...exceeded };
 }
 
 /** A credential holds more than what has to travel. */

@@ -6,6 +6,7 @@ import * as credentials from './credential-rows.ts';
 import { setAside } from './damage.ts';
 import { knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
+import { overLimit, releaseOverLimit } from './over-limit.ts';
 import { command, giveBack, reroute, takeBack, takeNotices, takeRetried, thaw, waiting, withdraw } from './queue-commands.ts';
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
@@ -48,6 +49,8 @@ export const operations = {
   counts: read(counts),
   summary: read(summary),
   signatureInUse: read(signatureInUse),
+  overLimit: read(overLimit),
+  releaseOverLimit: write(releaseOverLimit),
   limitUse: read(limitUse),
   knownRecipients: read(knownRecipients),
 

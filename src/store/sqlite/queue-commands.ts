@@ -2,6 +2,7 @@
 import type { MessageFacts, Notice, Touched } from '../message-store.ts';
 import { tokenOf } from './accept.ts';
 import type { Context } from './context.ts';
+import { forgetOverLimit } from './over-limit.ts';
 import { decodeFacts, type MessageRow } from './rows.ts';
 import { closeEnded } from './settle.ts';
 import { ACTIVE, DELAYED, ENDED, HELD, QUEUED, REMOVED, stateName } from './states.ts';
@@ -40,6 +41,8 @@ export function command(context: Context, a: StepSelection & { action: Action; n
   const touched: Touched[] = [];
   const closed = new Set<string>();
   for (const row of rows) {
+    // What an operator holds, releases or removes is no longer what the limits decide about.
+    if (row.state === HELD && a.action !== 'retry') forgetOverLimit(context, row.message);
     const state = NEXT_STATE[a.action](row);
     if (state === undefined) continue;
     db.run(

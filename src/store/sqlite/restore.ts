@@ -97,7 +97,9 @@ async function prepare(dataDir: string, partial: string): Promise<Restored['held
   } finally {
     db.close();
   }
-  openDatabase(partial, SECOND).close(); // an older form becomes this one
+  const current = openDatabase(partial, SECOND); // an older form becomes this one
+  current.run('DELETE FROM over_limit'); // what waits now waits for the operator
+  current.close();
   const file = openSync(partial, 'r+');
   fsyncSync(file);
   closeSync(file);

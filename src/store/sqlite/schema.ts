@@ -94,4 +94,8 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE messages ADD COLUMN token INTEGER;
   INSERT INTO small_values VALUES ('instance.node', abs(random() % ${NODES}));
   `,
+  `
+  CREATE TABLE over_limit (seq INTEGER PRIMARY KEY, message TEXT NOT NULL UNIQUE, user TEXT NOT NULL);
+  CREATE INDEX over_limit_user ON over_limit (user, seq);
+  `,
 ];

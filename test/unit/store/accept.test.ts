@@ -98,10 +98,19 @@ test('a slice of shared memory is copied, its neighbours stay', async () => {
 });
 
 const limit = (kind: Limit['kind'], count: number, per: Limit['per']): Limit => ({ kind, count, per });
-type Change = { at?: number; to?: string[]; user?: string; over?: 'refuse' | 'hold' };
-function acceptWith(store: Store, list: readonly Limit[], { at = NOW, to, user = 'alice', over = 'refuse' }: Change = {}) {
+type Change = { at?: number; to?: string[]; user?: string; over?: 'refuse' | 'hold'; maxHeld?: number };
+function acceptWith(
+  store: Store,
+  list: readonly Limit[],
+  { at = NOW, to, user = 'alice', over = 'refuse', maxHeld }: Change = {},
+) {
   const message = newMessage({ acceptedAt: at, ...(to === undefined ? {} : { to }) });
-  return store.messages.accept({ message, claim: [0], owner: OWNER, limits: { user, list, over } });
+  return store.messages.accept({
+    message,
+    claim: [0],
+    owner: OWNER,
+    limits: { user, list, over, ...(maxHeld === undefined ? {} : { maxHeld }) },
+  });
 }
 const accepted = (results: readonly AcceptResult[]) => results.filter((result) => result.accepted).length;
 
@@ -172,14 +181,70 @@ test('only recipients the user has not sent to are new, whatever their case', as
   expect(await store.messages.knownRecipients('Alice', ['dave@x.example', 'carol@x.example'])).toEqual(['carol@x.example']);
 });
 
-test('a message over a limit is held where the credential says so', async () => {
+const waitingOf = async (store: Store) =>
+  (await store.messages.list({ states: ['held'], limit: 100 })).flatMap(({ recipients }) =>
+    recipients.map(({ address }) => address),
+  );
+const releasedOf = async (store: Store, list: readonly Limit[], now: number) =>
+  (await store.messages.releaseOverLimit({ user: 'alice', list, now })).released.map(({ recipient }) => recipient);
+
+test('a message over a limit is held with the reason, uncounted, and what comes later waits behind it', async () => {
+  const store = await testStore();
+  const list = [limit('recipients', 2, 'day')];
+  const hold = (to: string[], maxHeld = 3) => acceptWith(store, list, { over: 'hold', to, maxHeld });
+  expect(await hold(['a@x.test'])).toMatchObject({ accepted: true, held: false });
+  const exceeded = { limit: list[0], used: 1 };
+  expect(await hold(['b@x.test', 'c@x.test'])).toMatchObject({ accepted: true, held: true, exceeded, use: [{ used: 1 }] });
+  expect(await hold(['d@x.test'])).toMatchObject({ accepted: true, held: true, use: [{ used: 1 }] });
+  expect((await store.messages.counts()).states).toEqual({ active: 1, held: 3 });
+  expect((await store.messages.due(NOW, 10)).due).toEqual([]);
+  const reasons = (await store.messages.list({ states: ['held'] })).map(({ recipients }) => recipients[0]!.lastReply);
+  expect(reasons).toEqual([
+    '450 4.7.1 Held over the limit of 2 recipients per day',
+    '450 4.7.1 Held behind mail that is over a limit',
+  ]);
+  expect(await hold(['e@x.test'], 2)).toMatchObject({ accepted: false, exceeded });
+  expect(await store.messages.overLimit(NOW)).toEqual({ users: ['alice'], expired: [] });
+});
+
+test('held mail leaves in its order as the limits allow; one that is larger than the limit stops nobody', async () => {
+  const store = await testStore();
+  const list = [limit('recipients', 2, 'day')];
+  const hold = (...to: string[]) => acceptWith(store, list, { over: 'hold', to, maxHeld: 100 });
+  await hold('a@x.test', 'b@x.test');
+  await hold('1@x.test', '2@x.test', '3@x.test');
+  for (const to of ['c@x.test', 'd@x.test', 'e@x.test']) await hold(to);
+  expect(await releasedOf(store, list, NOW)).toEqual([]);
+  expect(await releasedOf(store, list, NOW + DAY)).toEqual(['c@x.test', 'd@x.test']);
+  expect((await store.messages.due(NOW + DAY, 10)).due).toMatchObject([{ destination: 'x.test' }]);
+  expect(await releasedOf(store, list, NOW + DAY)).toEqual([]);
+  expect(await releasedOf(store, list, NOW + 2 * DAY)).toEqual(['e@x.test']);
+  expect(await waitingOf(store)).toEqual(['1@x.test', '2@x.test', '3@x.test']);
+  expect(await releasedOf(store, [], NOW + 2 * DAY)).toEqual(['1@x.test', '2@x.test', '3@x.test']);
+  expect((await store.messages.overLimit(NOW)).users).toEqual([]);
+});
+
+test('what an operator holds, releases or removes is no longer decided about by the limits', async () => {
   const store = await testStore();
   const list = [limit('messages', 1, 'day')];
-  await acceptWith(store, list);
-  const result = await acceptWith(store, list, { over: 'hold' });
-  expect(result).toMatchObject({ accepted: true, held: true, use: [{ used: 2 }] });
-  expect((await store.messages.counts()).states).toEqual({ active: 1, held: 1 });
-  expect((await store.messages.due(NOW, 10)).due).toEqual([]);
+  for (const to of ['a', 'b', 'c', 'd', 'e']) await acceptWith(store, list, { over: 'hold', to: [`${to}@x.test`], maxHeld: 9 });
+  const [b, c, d] = (await store.messages.list({ states: ['held'] })).map(({ id }) => id);
+  await store.messages.hold({ ids: [b!] }, NOW);
+  await store.messages.release({ ids: [c!] }, NOW);
+  await store.messages.remove({ ids: [d!] }, NOW);
+  expect(await releasedOf(store, [], NOW)).toEqual(['e@x.test']);
+  expect(await waitingOf(store)).toEqual(['b@x.test']);
+});
+
+test('what is still held over a limit when its lifetime is over is named, with whom to tell', async () => {
+  const store = await testStore();
+  const list = [limit('messages', 1, 'day')];
+  for (const to of ['a', 'b']) await acceptWith(store, list, { over: 'hold', to: [`${to}@x.test`], maxHeld: 9 });
+  const end = NOW + 432_000_000;
+  expect((await store.messages.overLimit(end - 1)).expired).toEqual([]);
+  expect((await store.messages.overLimit(end)).expired).toMatchObject([
+    { reversePath: 'alice@example.org', recipients: [{ address: 'b@x.test', n: 0, state: 'held' }] },
+  ]);
 });
 
 test('the login of a message is looked at in the transaction that would store it: nothing is stored or counted without it', async () => {
