@@ -215,6 +215,11 @@ export const SETTINGS = {
       'PEM file of further certificate authorities that upstreams, and hosts with `verify`, are trusted by.',
     ),
     concurrency: live(type.count(1, 1000), 20, 'Sessions at once to one set of MX hosts.'),
+    maxSessions: live(
+      type.count(1, 20_000),
+      500,
+      'Sessions at once to all destinations together. At the bound mail waits for its turn; hosts that do not answer get at most half.',
+    ),
     timeouts: {
       connect: live(type.duration, '30s', 'TCP connection.'),
       greeting: live(type.duration, '5m', 'Greeting (RFC 5321 §4.5.3.2.1).'),

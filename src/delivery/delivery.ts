@@ -33,7 +33,11 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   const aborts = createAborts();
   const pool = createPool(now);
   const unreachable = createCache<string, true>(10_000, UNREACHABLE);
-  const pacing = await Pacing.start({ operation: given.operation, log, aborts, now, concurrency: () => options.concurrency });
+  const pacing = await Pacing.start({
+    ...{ operation: given.operation, log, aborts, now, kept: pool },
+    concurrency: () => options.concurrency,
+    maxSessions: () => options.maxSessions,
+  });
   const stopping = new AbortController();
   const live: AttemptContext['live'] = new Set();
   const running = new Set<Promise<unknown>>();
@@ -113,9 +117,8 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     const lookUp = pacing.lookUp(destination);
     const found = await planFor(message, address, plan).finally(() => pacing.lookedUp(lookUp));
     if ('kind' in found) return all(found);
-    const place = signal.aborted
-      ? stopped()
-      : await pacing.enter({ key: found.key, lookUp, sender: message.reversePath, signal });
+    const { id, reversePath: sender } = message;
+    const place = signal.aborted ? stopped() : await pacing.enter({ key: found.key, lookUp, message: id, sender, signal });
     if ('verdict' in place) return all(place.verdict, place.notBefore);
     started = performance.now();
     let results: readonly Result[] = [];

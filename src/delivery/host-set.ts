@@ -146,6 +146,7 @@ export class HostSet {
   #older = 0;
   /** When the last attempt began, milliseconds since the epoch. */
   #begunAt = Number.NEGATIVE_INFINITY;
+  #answers = false;
   /** Attempts so far. */
   #number = 0;
   /** The rest is lifted for one attempt. */
@@ -167,6 +168,11 @@ export class HostSet {
   /** No attempt may begin. */
   get resting(): boolean {
     return this.#rests && !this.#lifted;
+  }
+
+  /** The hosts have answered since their last failure. */
+  get answers(): boolean {
+    return this.#answers;
   }
 
   /** Nothing runs or waits here. */
@@ -220,6 +226,7 @@ export class HostSet {
       return;
     }
     this.#running--;
+    if (effect !== 'none') this.#answers = effect !== 'block';
     const now = this.#options.now();
     const before = this.#state;
     const seen = this.#seen(place, effect);

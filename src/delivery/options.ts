@@ -56,6 +56,8 @@ export type DeliveryOptions = {
   readonly eightBit: 'send' | 'return';
   /** Sessions at most to one MX host set. */
   readonly concurrency: number;
+  /** Sessions at most to all destinations together. */
+  readonly maxSessions: number;
   readonly timeouts: Timeouts;
   /** PEM file of further roots to trust. */
   readonly caFile?: string;

@@ -3,9 +3,10 @@
 import type { EventLog } from '../events/events.ts';
 import type { OperationStore, Pace } from '../store/store.ts';
 import { type Cache, createCache } from '../system/cache.ts';
-import { type Clock, HOUR, MINUTE } from '../system/clock.ts';
+import { type Clock, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 import type { Aborts } from './aborts.ts';
 import { HostSet, isResting, type PaceState, type Place, START } from './host-set.ts';
+import { type KeptSessions, SessionPlaces } from './session-places.ts';
 import { type AboutUs, judgeReturned, type PaceEffect } from './verdict.ts';
 
 export type PacingOptions = {
@@ -13,19 +14,24 @@ export type PacingOptions = {
   readonly log: EventLog;
   readonly aborts: Aborts;
   readonly now: Clock;
+  /** Sessions at once to one host set. */
   readonly concurrency: () => number;
+  /** Sessions at once to all. */
+  readonly maxSessions: () => number;
+  readonly kept: KeptSessions;
 };
 
-/** Not tried: `notBefore` is set where the host set rests. */
+/** Not tried: `notBefore` is set where it makes no sense to come again at once. */
 export type TurnedAway = { readonly verdict: AboutUs; readonly notBefore?: number };
 
 /** An attempt whose hosts are being looked up. `ways`: how often the ways had changed when it began. */
 export type LookUp = { readonly destination: string; readonly ways: number };
 
-/** `key` names the host set that was found, `sender` is the reverse-path. */
+/** `key` names the host set that was found, `message` is its queue ID, `sender` its reverse-path. */
 export type Entrant = {
   readonly key: string;
   readonly lookUp: LookUp;
+  readonly message: string;
   readonly sender: string;
   readonly signal: AbortSignal;
 };
@@ -46,6 +52,10 @@ const ROOM_UNKNOWN = 10;
 const MAX_KNOWN = 50_000;
 /** So long a wish for an attempt waits for mail that makes it. */
 const MAX_WISH = 5 * MINUTE;
+/** Until what was handed back because too many wait for a session comes again. */
+const CROWDED_PAUSE = 30 * SECOND;
+/** The operator is told of a crowd at most this often. */
+const TELL_EVERY = MINUTE;
 /** Above this those are forgotten that nobody has asked for lately. */
 const MAX_SETS = 20_000;
 
@@ -61,11 +71,15 @@ export class Pacing {
   /** Destinations that were told of little room while they were looked up. */
   readonly #full = new Set<string>();
   readonly #listeners: Listener[] = [];
+  readonly #sessions: SessionPlaces;
   #ways = 0;
   #forgetAt = MAX_SETS;
+  #toldOfCrowd = Number.NEGATIVE_INFINITY;
+  #closed = false;
 
   private constructor(options: PacingOptions) {
     this.#options = options;
+    this.#sessions = new SessionPlaces({ max: options.maxSessions, kept: options.kept });
   }
 
   /** With the rests of earlier processes. Rejects where the store fails. */
@@ -87,8 +101,9 @@ export class Pacing {
     if (count <= ROOM_UNKNOWN / 2 && this.#full.delete(destination)) this.#tell(destination);
   }
 
-  /** A place under the host set's limit: at once, or when it comes. */
-  enter({ key, lookUp, sender, signal }: Entrant): Place | TurnedAway | Promise<Place | TurnedAway> {
+  /** A place under the limits of the host set and of all sessions: at once, or when it comes. */
+  enter(entrant: Entrant): Place | TurnedAway | Promise<Place | TurnedAway> {
+    const { key, lookUp, sender } = entrant;
     const { destination, ways } = lookUp;
     if (ways === this.#ways && this.#keys.get(destination) !== key) this.#keys.set(destination, key);
     const { set } = this.#sets.get(key) ?? this.#create(key, START);
@@ -97,7 +112,9 @@ export class Pacing {
       this.#wishes.delete(destination);
       set.lift(wishedAt);
     }
-    return restOf(set, sender) ?? set.take(sender) ?? this.#wait(set, sender, signal);
+    const place = restOf(set, sender) ?? set.take(sender);
+    if (place === undefined) return this.#wait(set, entrant);
+    return 'verdict' in place ? place : this.#begin(place, entrant);
   }
 
   /** Gives the place back. @param reason what the hosts said, for the operator. */
@@ -111,6 +128,7 @@ export class Pacing {
     if (senderUntil !== undefined && senderUntil !== senderBefore) this.#logRest(set, senderUntil, { sender, reason });
     if (set.state !== before) this.#changed(around, before, reason);
     this.#advance(around);
+    this.#sessions.give(place);
   }
 
   /** How many more attempts a destination takes. Who is told of little is told when there is more. */
@@ -154,9 +172,12 @@ export class Pacing {
     this.#ways++;
     this.#keys.clear();
     for (const { set } of this.#sets.values()) set.beginEra();
+    this.#sessions.advance(); // there may be more now
   }
 
   close(): void {
+    this.#closed = true;
+    this.#sessions.sendAway();
     for (const { set, wake } of this.#sets.values()) {
       clearTimeout(wake);
       set.sendAway();
@@ -187,17 +208,61 @@ export class Pacing {
     return key === undefined ? undefined : this.#sets.get(key);
   }
 
-  #wait(set: HostSet, sender: string, signal: AbortSignal): Promise<Place | TurnedAway> {
+  #wait(set: HostSet, entrant: Entrant): Promise<Place | TurnedAway> {
+    const { sender, signal } = entrant;
     return new Promise((resolve) => {
       const leaveLine = set.wait(sender, (place) => {
         forget();
-        resolve(place ?? restOf(set, sender) ?? stopped());
+        resolve(place === undefined ? (restOf(set, sender) ?? stopped()) : this.#begin(place, entrant));
       });
       const forget = this.#options.aborts.on(signal, () => {
         leaveLine();
         resolve(stopped());
       });
     });
+  }
+
+  /** The set has a place: now one among all sessions. */
+  #begin(place: Place, entrant: Entrant): Place | Promise<Place | TurnedAway> {
+    if (this.#sessions.take(place, entrant.message)) return place;
+    this.#tellOfCrowd();
+    return this.#waitForSession(place, entrant);
+  }
+
+  #waitForSession(place: Place, { message, sender, signal }: Entrant): Promise<Place | TurnedAway> {
+    const { set } = place;
+    return new Promise((resolve) => {
+      let leaveLine = () => {};
+      const turnAway = (why: TurnedAway) => {
+        set.leave(place, 'none');
+        this.#advance(this.#sets.get(set.key)!);
+        resolve(why);
+      };
+      const forget = this.#options.aborts.on(signal, () => {
+        leaveLine();
+        turnAway(stopped());
+      });
+      leaveLine = this.#sessions.wait(place, message, (granted) => {
+        forget();
+        // The hosts may have begun to rest meanwhile.
+        const rest = granted ? restOf(set, sender) : this.#closed ? stopped() : this.#crowded();
+        if (rest === undefined) return resolve(place);
+        turnAway(rest);
+        if (granted) this.#sessions.give(place);
+      });
+    });
+  }
+
+  #crowded(): TurnedAway {
+    const text = 'Waiting for a session: as many as the relay may have are under way';
+    return { verdict: judgeReturned('4.4.5', text), notBefore: this.#options.now() + CROWDED_PAUSE };
+  }
+
+  #tellOfCrowd(): void {
+    const now = this.#options.now();
+    if (Math.abs(now - this.#toldOfCrowd) < TELL_EVERY) return;
+    this.#toldOfCrowd = now;
+    this.#options.log.emit('sessionsCrowded', { sessions: this.#sessions.taken, most: this.#options.maxSessions() });
   }
 
   #advance(around: Surroundings): void {

@@ -11,6 +11,8 @@ export type Pool = {
   close(): Promise<void>;
   /** Leaves what waits now: targets or policies have changed. */
   clear(): void;
+  /** Leaves old ones until no more than `count` wait. */
+  trim(count: number): void;
 };
 
 const MAX_IDLE = 10 * SECOND;
@@ -22,6 +24,7 @@ export function createPool(now: Clock): Pool {
   const leaving = new Set<Promise<void>>();
   let sweeping: NodeJS.Timeout | undefined;
   let closed = false;
+  let size = 0;
 
   function leave({ connection }: Session): void {
     connection.onIdleEnd = undefined;
@@ -30,10 +33,15 @@ export function createPool(now: Clock): Pool {
     leaving.add(quit);
   }
 
+  function leaveOldest(list: Idle[]): void {
+    size--;
+    leave(list.shift()!.session);
+  }
+
   /** The oldest come first in each list. */
   function sweep(before: number): void {
     for (const [key, list] of idle) {
-      while (list.length > 0 && list[0]!.since <= before) leave(list.shift()!.session);
+      while (list.length > 0 && list[0]!.since <= before) leaveOldest(list);
       if (list.length === 0) idle.delete(key);
     }
     if (idle.size > 0 || sweeping === undefined) return;
@@ -42,7 +50,9 @@ export function createPool(now: Clock): Pool {
   }
 
   function forget(key: string, session: Session): void {
-    const rest = (idle.get(key) ?? []).filter((entry) => entry.session !== session);
+    const list = idle.get(key) ?? [];
+    const rest = list.filter((entry) => entry.session !== session);
+    size -= list.length - rest.length;
     if (rest.length > 0) idle.set(key, rest);
     else idle.delete(key);
   }
@@ -53,7 +63,9 @@ export function createPool(now: Clock): Pool {
       const list = idle.get(key);
       const session = list?.pop()?.session;
       if (list?.length === 0) idle.delete(key);
-      if (session !== undefined) session.connection.onIdleEnd = undefined;
+      if (session === undefined) return undefined;
+      size--;
+      session.connection.onIdleEnd = undefined;
       return session;
     },
     give(session) {
@@ -63,11 +75,20 @@ export function createPool(now: Clock): Pool {
       const key = keyOf(target);
       connection.onIdleEnd = () => forget(key, session);
       const list = idle.get(key);
+      size++;
       if (list === undefined) idle.set(key, [{ session, since: now() }]);
       else list.push({ session, since: now() });
       sweeping ??= setInterval(() => sweep(now() - MAX_IDLE), SECOND).unref();
     },
     clear: () => sweep(Number.POSITIVE_INFINITY),
+    trim(count) {
+      // Those that were used first come first in the map, by and large.
+      for (const [key, list] of idle) {
+        if (size <= count) return;
+        while (list.length > 0 && size > count) leaveOldest(list);
+        if (list.length === 0) idle.delete(key);
+      }
+    },
     async close() {
       closed = true;
       sweep(Number.POSITIVE_INFINITY);

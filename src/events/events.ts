@@ -144,6 +144,14 @@ export const EVENTS = {
     sender: optional(text),
     reason: text,
   }),
+  sessionsCrowded: define(
+    'warn',
+    'As many sessions as `delivery.maxSessions` allows are under way, and mail waits for its turn.',
+    {
+      sessions: count,
+      most: count,
+    },
+  ),
   sessionRefused: define(
     'warn',
     'A host takes no mail from us in a session, whatever the mail. It is tried again, there and at the next host.',

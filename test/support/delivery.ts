@@ -62,6 +62,7 @@ export async function startTestDelivery(
     tls: 'opportunistic',
     eightBit: 'send',
     concurrency: 20,
+    maxSessions: 500,
     timeouts: TIMEOUTS,
     ...options,
   });

@@ -1,13 +1,14 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createAborts } from '../../../src/delivery/aborts.ts';
 import type { Place } from '../../../src/delivery/host-set.ts';
-import { Pacing } from '../../../src/delivery/pacing.ts';
+import { Pacing, type TurnedAway } from '../../../src/delivery/pacing.ts';
 import { createEventLog } from '../../../src/events/events.ts';
 import type { Pace } from '../../../src/store/store.ts';
 import { HOUR, MINUTE } from '../../../src/system/clock.ts';
 import { createLog } from '../../../src/system/log.ts';
 
-async function startTestPacing() {
+async function startTestPacing({ concurrency = 20, maxSessions = 500 } = {}) {
   const stored = new Map<string, Pace>();
   const clock = { now: 1_700_000_000_000 };
   const pacing = await Pacing.start({
@@ -19,12 +20,14 @@ async function startTestPacing() {
     log: createEventLog(createLog({ level: 'silent', format: 'json' })),
     aborts: createAborts(),
     now: () => clock.now,
-    concurrency: () => 20,
+    concurrency: () => concurrency,
+    maxSessions: () => maxSessions,
+    kept: { trim: () => {} },
   });
-  const enter = (key: string) => {
+  const enter = (key: string, { sender = '', message = 'm', signal = new AbortController().signal } = {}) => {
     const lookUp = pacing.lookUp(key);
     pacing.lookedUp(lookUp);
-    return pacing.enter({ key, lookUp, sender: '', signal: new AbortController().signal });
+    return pacing.enter({ key, lookUp, message, sender, signal });
   };
   const attempt = (key: string) => {
     pacing.leave(enter(key) as Place, 'block', 'no answer');
@@ -61,7 +64,7 @@ test('a look-up that began before the settings changed does not bring the old ho
   const lookUp = pacing.lookUp('a.test');
   pacing.forgetWays();
   pacing.lookedUp(lookUp);
-  expect(pacing.enter({ key: 'old', lookUp, sender: '', signal: new AbortController().signal })).toMatchObject({
+  expect(pacing.enter({ key: 'old', lookUp, message: 'm', sender: '', signal: new AbortController().signal })).toMatchObject({
     notBefore: expect.any(Number),
   });
   expect(pacing.room('a.test')).toBe(10);
@@ -76,4 +79,75 @@ test('a failure under settings that have been changed since rests nobody', async
   pacing.leave(place, 'block', 'wrong password');
   expect(pacing.resting()).toBe(0);
   pacing.close();
+});
+
+const happening = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('enter' as const), set: fc.nat(3), sender: fc.nat(2), message: fc.nat(5) }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('leave' as const),
+      which: fc.nat(),
+      effect: fc.constantFrom('clean', 'alive', 'sender', 'slow', 'block', 'none'),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: -MINUTE, max: 2 * HOUR }) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('give up' as const), which: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('try' as const), set: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'reload' } as const) },
+);
+
+test('whatever happens: both limits hold, a rest is for all that come, and everybody gets one answer', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(happening, { maxLength: 80 }), async (events) => {
+      const { pacing, clock, stored, enter } = await startTestPacing({ concurrency: 3, maxSessions: 6 });
+      const held: Place[] = [];
+      const open: AbortController[] = [];
+      let answers = 0;
+      let asked = 0;
+      const take = (place: Place | TurnedAway) => {
+        answers++;
+        if (!('verdict' in place)) held.push(place);
+      };
+      for (const event of events) {
+        if (event.kind === 'enter') {
+          asked++;
+          const abort = new AbortController();
+          const place = enter(`set${event.set}`, {
+            sender: `s${event.sender}`,
+            message: `m${event.message}`,
+            signal: abort.signal,
+          });
+          if ('then' in place) {
+            open.push(abort);
+            void place.then(take);
+          } else take(place);
+        } else if (event.kind === 'leave' && held.length > 0) {
+          pacing.leave(held.splice(event.which % held.length, 1)[0]!, event.effect as 'clean', 'why');
+        } else if (event.kind === 'pass') clock.now += event.ms;
+        else if (event.kind === 'give up' && open.length > 0) open[event.which % open.length]!.abort();
+        else if (event.kind === 'try') pacing.tryNow(`set${event.set}`);
+        else if (event.kind === 'reload') pacing.forgetWays();
+        await new Promise(setImmediate);
+        expect(held.length).toBeLessThanOrEqual(6);
+        for (let i = 0; i < 4; i++) {
+          expect(held.filter(({ set }) => set.key === `set${i}`).length).toBeLessThanOrEqual(3);
+          expect(pacing.room(`set${i}`)).toBeGreaterThanOrEqual(0);
+        }
+      }
+      while (held.length > 0) {
+        pacing.leave(held.pop()!, 'none', '');
+        await new Promise(setImmediate);
+      }
+      pacing.close();
+      await new Promise(setImmediate);
+      for (const place of held) pacing.leave(place, 'none', '');
+      expect(answers).toBe(asked);
+      expect(stored.size).toBeGreaterThanOrEqual(pacing.resting());
+    }),
+    { numRuns: 100 },
+  );
 });
