@@ -5,19 +5,19 @@
 import { BlockList, isIP, isIPv4 } from 'node:net';
 import { groupsOf } from '../dns/dns.ts';
 
-/** self: the mail would come back; private: a door into a network that the sender has no business in. */
-export type Refused = 'self' | 'private' | undefined;
+/**
+ * self: the mail would come back; reserved: no mail host has such an address, whoever looks; private: a door into a network that the
+ * sender has no business in, or the operator's own network, which `allowPrivate` may yet name.
+ */
+export type Refused = 'self' | 'private' | 'reserved' | undefined;
 export type AddressGuard = (address: string) => Refused;
 
-const PRIVATE = [
+const PRIVATE = ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'];
+const RESERVED = [
   '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
   '127.0.0.0/8',
   '169.254.0.0/16',
-  '172.16.0.0/12',
   '192.0.0.0/24',
-  '192.168.0.0/16',
   '198.18.0.0/15',
   '224.0.0.0/4',
   '240.0.0.0/4',
@@ -26,22 +26,24 @@ const PRIVATE = [
   '64:ff9b:1::/48',
   '100::/64',
   '2001::/32', // Teredo
-  'fc00::/7',
   'fe80::/9', // link-local, and the site-local addresses of old
   'ff00::/8',
 ];
 
 /** @param allowPrivate networks in CIDR, or addresses, that the operator allows; also where they are our own. */
 export function createAddressGuard(allowPrivate: readonly string[], ownAddresses: () => readonly string[]): AddressGuard {
-  const refused = networks(PRIVATE);
+  const onPrivate = networks(PRIVATE);
+  const reserved = networks(RESERVED);
+  const judge = (address: string) =>
+    onPrivate.contains(address) ? 'private' : reserved.contains(address) ? 'reserved' : undefined;
   const allowed = networks(allowPrivate);
   return (address) => {
-    if (isIP(address) === 0) return 'private';
+    if (isIP(address) === 0) return 'reserved';
     if (allowed.contains(address)) return undefined;
     const inner = isIPv4(address) ? undefined : embedded(address);
     const own = ownAddresses();
     if (own.includes(address) || (inner !== undefined && own.includes(inner))) return 'self';
-    return refused.contains(address) || (inner !== undefined && refused.contains(inner)) ? 'private' : undefined;
+    return judge(address) ?? (inner === undefined ? undefined : judge(inner));
   };
 }
 

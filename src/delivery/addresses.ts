@@ -37,7 +37,14 @@ export const MAX_ADDRESSES = 5;
 const MAX_FAILURES = 5;
 
 /** What stood in the way of those that are not in the list. */
-type Obstacles = { failures: number; temporary?: string; self?: string; private?: string; otherFamily: boolean };
+type Obstacles = {
+  failures: number;
+  temporary?: string;
+  self?: string;
+  private?: string;
+  reserved?: string;
+  otherFamily: boolean;
+};
 
 export function createAddresses<H extends Named>(dns: Dns, request: AddressRequest<H>): Addresses<H> {
   const { hosts, families, guard, isUnreachable } = request;
@@ -122,7 +129,11 @@ function problemOf(obstacles: Obstacles, { families, provisional, domain }: Aske
   if (obstacles.otherFamily && provisional) return judgeOurProblem('unrouted', wrongFamily(families, domain).reply.text);
   if (obstacles.self !== undefined) return judgeProblem('loop', `Mail for ${domain} loops back to this relay: ${obstacles.self}`);
   if (obstacles.private !== undefined) {
-    return judgeProblem('private', `The hosts of ${domain} have only private or reserved addresses: ${obstacles.private}`);
+    const text = `The hosts of ${domain} have private addresses, which this relay may not send to: ${obstacles.private}`;
+    return judgeOurProblem('private', `${text} (delivery.allowPrivate)`);
+  }
+  if (obstacles.reserved !== undefined) {
+    return judgeProblem('reserved', `The hosts of ${domain} have only reserved addresses: ${obstacles.reserved}`);
   }
   if (obstacles.otherFamily) return wrongFamily(families, domain);
   return judgeProblem('noHost', `No mail host of ${domain} has an address`);

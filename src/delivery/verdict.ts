@@ -205,7 +205,7 @@ const FINAL_PROBLEMS = {
   noHost: { code: 550, status: '5.4.4' },
   literal: { code: 550, status: '5.1.2' },
   loop: { code: 554, status: '5.4.6' },
-  private: { code: 550, status: '5.4.4' },
+  reserved: { code: 550, status: '5.4.4' },
   onlyIpv6: { code: 550, status: '5.4.4' },
   onlyIpv4: { code: 550, status: '5.4.4' },
   noSmtpUtf8: { code: 550, status: '5.6.7' }, // RFC 6531 §3.5
@@ -217,6 +217,8 @@ const FINAL_PROBLEMS = {
 const OUR_PROBLEMS = {
   dns: { code: 451, status: '4.4.3' },
   unrouted: { code: 451, status: '4.4.4' },
+  /** The operator's network, perhaps, that nobody has allowed yet. */
+  private: { code: 451, status: '4.4.4' },
   noSmtpUtf8: { code: 451, status: '4.6.7' },
   no8BitMime: { code: 451, status: '4.6.3' },
 } as const;

@@ -103,7 +103,7 @@ cases(
     ['no MX, no address', { '@': { TXT: ['x'] } }, /^failed 5\.(1\.2|4\.4)$/],
     ['an MX without an address', { '@': { MX: ['10 no.such.test'] } }, /^failed 5\.(1\.2|4\.4)$/],
     ['an MX that is an address', { '@': { MX: ['10 127.0.0.1'] } }, /^relayed/],
-    ['an MX that is a private address', { '@': { MX: ['10 10.0.0.1'] } }, /^failed 5\.4\.4$/],
+    ['an MX that is a private address', { '@': { MX: ['10 10.0.0.1'] } }, /^delayed 4\.4\.4$/],
     ['an MX with odd characters', { '@': { MX: ['10 a_b.dest.test', '20 mx.dest.test'] } }, /^relayed/],
   ],
 );
@@ -150,17 +150,24 @@ const PRIVATE: readonly ZoneRecords[] = [
   { AAAA: ['64:ff9b::a00:1'] },
   { AAAA: ['2002:a00:1::'] },
 ];
-cases('D05', 'hosts at addresses that are nobody’s, or ours', 'failed 5.4.4, no connection', [
-  ...PRIVATE.map((records): Case => [`as address: ${Object.values(records)[0]}`, { '@': records }, /^failed 5\.4\.[46]$/]),
-  ...PRIVATE.slice(0, 4).map(
-    (records, i): Case => [
-      `as MX: ${Object.values(records)[0]}`,
-      { '@': { MX: [`10 p${i}.private.test`] }, [`p${i}.private.test`]: records },
-      /^failed 5\.4\.[46]$/,
-    ],
-  ),
-  ['beside a good one', { '@': { A: ['10.0.0.1', GOOD] } }, /^relayed/],
-]);
+cases(
+  'D05',
+  'hosts at addresses that are nobody’s, or ours',
+  'failed 5.4.4, or delayed where the operator may allow them; no connection',
+  [
+    ...PRIVATE.map(
+      (records): Case => [`as address: ${Object.values(records)[0]}`, { '@': records }, /^(failed 5\.4\.[46]|delayed 4\.4\.4)$/],
+    ),
+    ...PRIVATE.slice(0, 4).map(
+      (records, i): Case => [
+        `as MX: ${Object.values(records)[0]}`,
+        { '@': { MX: [`10 p${i}.private.test`] }, [`p${i}.private.test`]: records },
+        /^(failed 5\.4\.[46]|delayed 4\.4\.4)$/,
+      ],
+    ),
+    ['beside a good one', { '@': { A: ['10.0.0.1', GOOD] } }, /^relayed/],
+  ],
+);
 
 attack(
   'D05',

@@ -55,10 +55,10 @@ describe('a domain', () => {
       '554 5.4.6',
     ],
     [
-      'with private addresses only fails',
+      'with private addresses only is delayed: the operator may allow them',
       { 'd.test': { MX: ['10 h.test'] }, 'h.test': { A: ['10.0.0.1', '192.168.0.1'] } },
-      'failed',
-      '550 5.4.4',
+      'delayed',
+      '451 4.4.4',
     ],
     ['that is 169.254.169.254 in disguise fails', { 'd.test': { A: ['169.254.169.254'] } }, 'failed', '550 5.4.4'],
     ['that is not there over IPv4 fails with the reason', { 'd.test': { AAAA: ['::1'] } }, 'failed', '550 5.4.4'],
@@ -178,7 +178,7 @@ describe('IPv6', () => {
   });
 
   test('a host that only the other family reaches is delayed under auto, and failed where the operator chose the family', async () => {
-    const zone = { 'd.test': { MX: ['10 h.test', '20 p.test'] }, 'h.test': { AAAA: ['::1'] }, 'p.test': { A: ['10.0.0.1'] } };
+    const zone = { 'd.test': { MX: ['10 h.test', '20 p.test'] }, 'h.test': { AAAA: ['::1'] }, 'p.test': { A: ['169.254.0.1'] } };
     const { relay } = await startRig({ zone, delivery: { ip: 'auto', source: ['::1'] } });
     expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'delayed', reply: { code: 451, status: '4.4.4' } }]);
     relay.reload({ ip: 'v4-only' });

@@ -124,7 +124,7 @@ const problems: readonly (readonly [FinalProblem, string, string])[] = [
   ['noHost', 'failed', '550 5.4.4'],
   ['literal', 'failed', '550 5.1.2'],
   ['loop', 'failed', '554 5.4.6'],
-  ['private', 'failed', '550 5.4.4'],
+  ['reserved', 'failed', '550 5.4.4'],
   ['noSmtpUtf8', 'failed', '550 5.6.7'],
   ['no8BitMime', 'failed', '554 5.6.3'],
 ];
