@@ -366,7 +366,7 @@ attacks('P18', 'regex bombs in From and To', '550 or 250 at once', BOMBS, async 
   }
 });
 
-attack('P18', 'regex bombs as addresses and parameters', '501 or 555 at once', async () => {
+attack('P18', 'regex bombs as addresses and parameters', '501, 553 or 555 at once', async () => {
   const client = await relay.loggedIn();
   const began = Date.now();
   for (const path of [
@@ -376,7 +376,7 @@ attack('P18', 'regex bombs as addresses and parameters', '501 or 555 at once', a
     '<'.repeat(4000),
     `${'a.'.repeat(2000)}@b.test`,
   ]) {
-    expect(codeOf(await client.ask(`MAIL FROM:<${path}>`))).toMatch(/^50[01] 5/);
+    expect(codeOf(await client.ask(`MAIL FROM:<${path}>`))).toMatch(/^(?:50[01]|553) 5/);
   }
   expect(codeOf(await client.ask(`${MAIL} ${'A=B '.repeat(990)}`))).toMatch(/^555|^501/);
   expect(codeOf(await client.ask(`${MAIL} ENVID=${'+2B'.repeat(1300)}`))).toBe('501 5.5.4');
