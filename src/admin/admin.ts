@@ -1,6 +1,7 @@
 /** Health and metrics over HTTP, for the machine itself and whoever the operator lets in. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { plainJson } from '../smtp/text.ts';
 import { NO_IPV6 } from '../system/ports.ts';
 
 export type AdminOptions = {
@@ -86,4 +87,4 @@ async function pageFor(options: AdminOptions, { method, url }: IncomingMessage):
   }
 }
 
-const json = (value: unknown) => `${JSON.stringify(value)}\n`;
+const json = (value: unknown) => `${plainJson(JSON.stringify(value))}\n`;

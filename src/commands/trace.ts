@@ -1,4 +1,6 @@
 /** `smarthost trace`: what became of a message. */
+import { canonicalMailbox } from '../smtp/address.ts';
+import type { Store, StoredMessage } from '../store/store.ts';
 import { paintFor } from './colours.ts';
 import { withStore } from './context.ts';
 import { define, type Register } from './define.ts';
@@ -26,7 +28,7 @@ export const registerTrace: Register = (program, io) => {
     },
     ([what], options) =>
       withStore(io, options, async ({ store }) => {
-        const found = await store.messages.find(what!.trim(), MOST);
+        const found = await find(store, what!.trim());
         const shown = options.all || options.json ? found : found.slice(0, SHOWN);
         if (options.json) await printJson(io, found.map(traceShape));
         else {
@@ -43,3 +45,10 @@ export const registerTrace: Register = (program, io) => {
       }),
   );
 };
+
+/** An address is also found by another spelling of it. */
+async function find(store: Store, what: string): Promise<readonly StoredMessage[]> {
+  const found = await store.messages.find(what, MOST);
+  const address = canonicalMailbox(what);
+  return found.length > 0 || address === undefined || address === what ? found : store.messages.find(address, MOST);
+}

@@ -63,12 +63,12 @@ const loginFields = {
 } as const;
 const routeFields = {
   recipientDomain: {
-    type: type.text,
+    type: type.domainPattern,
     about: 'Recipients in this domain. `.example.org`: in its subdomains, not in itself; `*`: in any.',
   },
-  senderDomain: { type: type.text, about: 'Envelope senders in this domain; patterns as before.' },
+  senderDomain: { type: type.domainPattern, about: 'Envelope senders in this domain; patterns as before.' },
   user: { type: type.text, about: 'Mail of this credential.' },
-  mx: { type: type.text, about: 'Domains whose best MX host is this one; patterns as before.' },
+  mx: { type: type.domainPattern, about: 'Domains whose best MX host is this one; patterns as before.' },
   hosts: { type: type.listOf(type.hostAndPort), required: true, about: 'Where it goes, tried in order.' },
   tls: { type: tlsLevel, about: 'As `delivery.tls`; `verify` where absent.' },
   login: { type: type.record('user, password', loginFields), about: 'Credentials at the upstream: `{ user: …, password: … }`.' },

@@ -155,6 +155,7 @@ export const path = scalar('path', (value, base) => resolve(base, value), { stri
 export const size = scalar('size', values.parseSize, { write: values.formatSize, json: (bytes) => bytes });
 export const duration = scalar('duration', values.parseDuration, { write: values.formatDuration, json: (ms) => ms / 1000 });
 export const hostname = scalar('host name', values.parseHostname, { strict: true });
+export const domainPattern = scalar('domain pattern', values.parseDomainPattern, { strict: true });
 export const mailbox = scalar('mail address', values.parseMailbox, { strict: true });
 export const address = scalar('address', values.parseAddress, { strict: true });
 export const network = scalar('network', values.parseNetwork, { strict: true });

@@ -101,6 +101,15 @@ export function parseDomain(text: string): string {
   return name;
 }
 
+/** A domain, or `.example.org` or `*.example.org` for what lies below it, or `*` for any. Empty: that of the null sender. @throws ValueError */
+export function parseDomainPattern(text: string): string {
+  const [, prefix = '', domain = ''] = /^(\*?\.)?(.*)$/s.exec(text.trim())!;
+  const name = toAsciiDomain(domain);
+  if (name !== undefined) return prefix + name;
+  if (text === '*' || text === '') return text;
+  throw new ValueError(`must be a domain such as example.org, .example.org for its subdomains, or *, not ${quote(text)}`);
+}
+
 /** The name in EHLO: a fully-qualified host name, RFC 5321 §2.3.5. @throws ValueError */
 export function parseHostname(text: string): string {
   const wanted = `must be the full host name of this machine, such as relay.example.net, not ${quote(text)}`;

@@ -1,9 +1,9 @@
 /** A word to the operator: a message of our own, signed as our reports are, and queued as any other. */
+import type { EventLog } from '../events/events.ts';
 import { discard, type OwnMailOptions, prepareOwnMail, textContent } from '../preparation/preparation.ts';
 import type { Queue } from '../queue/queue.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
-import type { EventLog } from '../events/events.ts';
 
 export type NoticeOptions = OwnMailOptions & {
   /** Address of the From field. */

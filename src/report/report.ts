@@ -1,9 +1,9 @@
 /** Tells the sender: one report for each Action, through preparation so that it is signed. RFC 3461 §6 */
+import type { EventLog } from '../events/events.ts';
 import { type OwnMail, type OwnMailOptions, prepareOwnMail } from '../preparation/preparation.ts';
 import type { Report, Reportable, ReportFunction, ReportSubject } from '../queue/queue.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
-import type { EventLog } from '../events/events.ts';
 import { composeDsn } from './dsn.ts';
 import type { Action } from './dsn-fields.ts';
 import { REPORTER, SUBJECT } from './dsn-text.ts';

@@ -59,7 +59,14 @@ test('trace and show have each attempt in place of the number, found by every na
   await put(message);
   await delay(message);
   const attempts = [{ ...delayed, at: '2026-11-21T12:00:00.000Z' }];
-  for (const what of [message.id, message.messageId, message.messageId.slice(1, -1), 'bob@example.com', 'anna@example.org']) {
+  for (const what of [
+    message.id,
+    message.messageId,
+    message.messageId.slice(1, -1),
+    'bob@example.com',
+    '"bob"@Example.com.',
+    'anna@example.org',
+  ]) {
     const [traced, ...others] = await bench.json('trace', what);
     expect(others).toEqual([]);
     expect(Object.keys(traced.recipients[0].attempts[0])).toEqual([

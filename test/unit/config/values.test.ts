@@ -4,6 +4,7 @@ import {
   formatDuration,
   formatSize,
   parseDomain,
+  parseDomainPattern,
   parseDuration,
   parseHostAndPort,
   parseLimit,
@@ -87,6 +88,17 @@ describe('names', () => {
   ])('domain %s', (text, domain) => expect(parseDomain(text)).toBe(domain));
   test.each(['', 'org', '192.0.2.1', 'a..b', '-a.org', 'a b.org', `${'a'.repeat(64)}.org`])('no domain: %j', (text) => {
     expect(() => parseDomain(text)).toThrow(/must be a domain/);
+  });
+  test.each([
+    ['*', '*'],
+    ['', ''],
+    ['Bücher.example.', 'xn--bcher-kva.example'],
+    ['.Bücher.example', '.xn--bcher-kva.example'],
+    ['*.a_b.example', '*.a_b.example'],
+    ['localhost', 'localhost'],
+  ])('domain pattern %j', (text, pattern) => expect(parseDomainPattern(text)).toBe(pattern));
+  test.each(['**', 'a b', '.', '*.', 'a..b', 'anna@example.org'])('no domain pattern: %j', (text) => {
+    expect(() => parseDomainPattern(text)).toThrow(/must be a domain/);
   });
   test.each([
     ['Anna@Example.ORG', 'Anna@example.org'],
