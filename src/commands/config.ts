@@ -20,6 +20,7 @@ export const registerConfig: Register = (program, io) => {
     async (_, options) => {
       const { checkEnvironment, formatProblem, loadConfig } = await import('../config/config.ts');
       const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
+      if (loaded.notice !== undefined) io.err(loaded.notice);
       const problems =
         'problems' in loaded
           ? loaded.problems

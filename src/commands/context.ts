@@ -9,6 +9,7 @@ import type { Io } from './io.ts';
 export async function readConfig(io: Io, options: CommonOptions): Promise<{ config: Config; file?: string }> {
   const { formatProblem, loadConfig } = await import('../config/config.ts');
   const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
+  if (loaded.notice !== undefined) io.err(loaded.notice);
   if ('config' in loaded) return loaded;
   throw new CommandError(loaded.problems.map(formatProblem).join('\n'));
 }

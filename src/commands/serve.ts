@@ -29,6 +29,7 @@ export const registerServe: Register = (program, io) => {
 async function readForStart(io: Io, options: CommonOptions): Promise<{ config: Config; file?: string }> {
   const { checkEnvironment, formatProblem, loadConfig } = await import('../config/config.ts');
   const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
+  if (loaded.notice !== undefined) io.err(loaded.notice);
   if ('problems' in loaded) throw new CommandError(loaded.problems.map(formatProblem).join('\n'));
   const { becomeOwner } = await import('../store/store.ts');
   becomeOwner(loaded.config.dataDir);

@@ -23,16 +23,19 @@ export type Loaded = {
   /** The file it came from; absent: the environment alone. */
   readonly file?: string;
   readonly warnings: readonly Problem[];
+  /** Said to the person: root's file is not the system's, or one was passed over. */
+  readonly notice?: string;
 };
-export type LoadResult = Loaded | { readonly problems: readonly Problem[] };
+export type LoadResult = Loaded | { readonly problems: readonly Problem[]; readonly notice?: string };
 
 export type LoadOptions = { readonly file?: string | undefined; readonly env?: Environment; readonly cwd?: string };
 
 /** @returns the configuration, or all that is wrong with it (warnings too). Never rejects for what an operator wrote. */
 export async function loadConfig({ file, env = process.env, cwd = process.cwd() }: LoadOptions = {}): Promise<LoadResult> {
   const found = await findFile({ file, env, cwd });
-  if ('problem' in found) return { problems: [found.problem] };
-  return parseConfig(found.file, { env, cwd });
+  const notice = found.notice === undefined ? {} : { notice: found.notice };
+  if ('problem' in found) return { problems: [found.problem], ...notice };
+  return { ...(await parseConfig(found.file, { env, cwd })), ...notice };
 }
 
 /** The same for a text that may not be on disk yet. */

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Document } from 'yaml';
 import type { Problem } from './problems.ts';
+import { isRootsAlone } from './trusted-file.ts';
 
 export type ConfigFile = { readonly path: string; readonly text: string };
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -13,20 +14,33 @@ const MOST_ERRORS = 10;
 /** Characters. Thousands of routes are less, and the reader takes about 8 s for as much of nothing but brackets. */
 const MAX_LENGTH = 1024 * 1024;
 
-type Found = { readonly file: ConfigFile | undefined } | { readonly problem: Problem };
+/** `notice`: what root is told of the choice, in one line. */
+type Found = ({ readonly file: ConfigFile | undefined } | { readonly problem: Problem }) & { readonly notice?: string };
 
-/** The first found of `--config`, SMARTHOST_CONFIG, ./smarthost.yaml, /etc/smarthost/smarthost.yaml. A named one must exist. */
+/**
+ * The first found of `--config`, SMARTHOST_CONFIG, ./smarthost.yaml, /etc/smarthost/smarthost.yaml. A named one must exist.
+ * Root takes ./smarthost.yaml only where root alone may write it.
+ */
 export async function findFile(options: {
   file?: string | undefined;
   env: Environment;
   cwd: string;
   system?: string;
+  isRoot?: boolean;
 }): Promise<Found> {
   const named = options.file ?? options.env['SMARTHOST_CONFIG'];
   if (named !== undefined && named !== '') return readConfigFile(resolve(options.cwd, named), true);
-  const here = await readConfigFile(resolve(options.cwd, 'smarthost.yaml'), false);
-  if (!('file' in here && here.file === undefined)) return here;
-  return readConfigFile(options.system ?? '/etc/smarthost/smarthost.yaml', false);
+  const system = options.system ?? '/etc/smarthost/smarthost.yaml';
+  const near = resolve(options.cwd, 'smarthost.yaml');
+  const { isRoot = process.getuid?.() === 0 } = options;
+  const trusted = !isRoot || near === system || (await isRootsAlone(near).catch(() => undefined));
+  if (trusted === false) {
+    const notice = `${near} is not used: others than root may write it, or a folder above it. If it is yours, name it with --config.`;
+    return { ...(await readConfigFile(system, false)), notice };
+  }
+  const here = trusted ? await readConfigFile(near, false) : { file: undefined };
+  if ('file' in here && here.file === undefined) return readConfigFile(system, false);
+  return isRoot && near !== system ? { ...here, notice: `The configuration is ${near}.` } : here;
 }
 
 async function readConfigFile(path: string, required: boolean): Promise<Found> {

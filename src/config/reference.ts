@@ -6,7 +6,8 @@ const INTRODUCTION = `# Configuration
 
 <!-- Generated from src/config/settings.ts by npm run reference. Change it there. -->
 
-The file is the first found of \`--config FILE\`, \`SMARTHOST_CONFIG\`, \`./smarthost.yaml\` and \`/etc/smarthost/smarthost.yaml\`. One that is named must
+The file is the first found of \`--config FILE\`, \`SMARTHOST_CONFIG\`, \`./smarthost.yaml\` and \`/etc/smarthost/smarthost.yaml\`; root takes
+\`./smarthost.yaml\` only where root alone may write the file and the folders above it. One that is named must
 exist. None is needed when \`SMARTHOST_HOSTNAME\` is set. \`smarthost config check\` names every problem at once, \`smarthost config show\` prints the
 effective values.
 

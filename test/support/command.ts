@@ -45,7 +45,8 @@ export async function createCommandBench(yaml = ''): Promise<CommandBench> {
       ...(terminal && { terminal }),
     };
     const code = await runCommand(args, io);
-    return { code, out, err };
+    // Said to root by each command; trusted-file.test.ts holds it.
+    return { code, out, err: err.replace(`The configuration is ${join(folder, 'smarthost.yaml')}.\n`, '') };
   };
   return {
     folder,
