@@ -174,6 +174,25 @@ test('is not restored beside a relay that runs, nor over data, unless that is gi
   expect(readdirSync(join(dir, 'spool'))).toHaveLength(1);
 });
 
+test('a restore that fails half-way leaves the bodies of the store that it was to replace as they were', async () => {
+  const dir = dataDir();
+  const store = await openStore({ dataDir: dir });
+  const mine = await putLarge(store);
+  const file = join(dataDir(), 'backup.db');
+  await backupStore({ dataDir: dir, file });
+  await store.close();
+  // The same names with other bytes, and one behind them that stops it.
+  change(
+    file,
+    `UPDATE backup_spool SET bytes = zeroblob(length(bytes));
+     INSERT INTO backup_spool SELECT 'zz', n + 1000, zeroblob(0) FROM backup_spool LIMIT 1`,
+  );
+  await expect(restore(dir, file, true)).rejects.toThrow(/names a body that cannot be/);
+  expect(readdirSync(join(dir, 'spool'))).toHaveLength(1);
+  const again = await testStore({ dataDir: dir });
+  expect((await wholeContent(await again.messages.content(mine.id)))?.equals(Buffer.from(`prefix\r\n${BODY}`))).toBe(true);
+});
+
 test.each<[string, (file: string) => void, RegExp]>([
   ['cut short', (file) => writeFileSync(file, readFileSync(file).subarray(0, 100_000)), /damaged/],
   ['something else', (file) => writeFileSync(file, 'x'.repeat(5000)), /not a backup of smarthost/],

@@ -1,6 +1,7 @@
 /**
- * A backup becomes the store of a data directory that nobody uses. Everything is made ready beside the old store and put in its place
- * by one rename, so that a crash leaves the one or the other; what is left over is swept by the next start.
+ * A backup becomes the store of a data directory that nobody uses. Everything is made ready beside the old store, the bodies under
+ * new names, and put in its place by one rename. A failure or a crash before it leaves the old store as it was; what is left over is
+ * swept by the next start.
  */
 import { randomInt } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, rmSync } from 'node:fs';
@@ -13,9 +14,10 @@ import { SECOND } from '../../system/clock.ts';
 import { StoreError } from '../contract.ts';
 import { type BackupCounts, countAll, holdAll, number, verifyBackup } from './backup-file.ts';
 import { DATABASE_FILE, SPOOL_DIR, syncDirectory } from './data-dir.ts';
-import { isCorrupt, openDatabase } from './database.ts';
+import { isCorrupt, openDatabase, resultCode, SQLITE_FULL, type SqliteError } from './database.ts';
 import { lockInstance } from './instance-lock.ts';
 import { APPLICATION_ID } from './schema.ts';
+import { isSpoolName, newSpoolName } from './spool.ts';
 import { HELD } from './states.ts';
 
 export type RestoreRequest = {
@@ -37,16 +39,21 @@ export type Restored = BackupCounts & {
 export async function restoreStore({ dataDir, source, name, force }: RestoreRequest): Promise<Restored> {
   const lock = await lockInstance(dataDir);
   const partial = join(dataDir, 'restore.partial');
+  const bodies = new Bodies(join(dataDir, SPOOL_DIR));
   try {
     if (!force) refuseUsed(dataDir);
     await copyTo(partial, source);
     const counts = verifyBackup(partial, name);
-    const held = await prepare(dataDir, partial);
+    const held = await prepare(partial, bodies);
     replace(join(dataDir, DATABASE_FILE));
     await rename(partial, join(dataDir, DATABASE_FILE));
+    bodies.keep();
     syncDirectory(dataDir);
     return { ...counts, held };
+  } catch (cause) {
+    throw explain(cause as SqliteError & NodeJS.ErrnoException, dataDir);
   } finally {
+    await bodies.remove();
     for (const left of [partial, `${partial}-wal`, `${partial}-shm`]) await rm(left, { force: true });
     await lock.release();
   }
@@ -75,12 +82,12 @@ async function copyTo(partial: string, source: FileHandle): Promise<void> {
 }
 
 /** From backup to store: bodies to their files, what waits on hold, the form of this version. */
-async function prepare(dataDir: string, partial: string): Promise<Restored['held']> {
+async function prepare(partial: string, bodies: Bodies): Promise<Restored['held']> {
   const db = new DatabaseSync(partial);
   let held: Restored['held'];
   try {
     db.exec('PRAGMA journal_mode = DELETE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF');
-    await writeBodies(db, join(dataDir, SPOOL_DIR));
+    await bodies.write(db);
     holdAll(db);
     // The relay that the backup is of may go on: the two are not one node.
     db.prepare("UPDATE small_values SET value = ? WHERE name = 'instance.node'").run(String(randomInt(NODES)));
@@ -106,23 +113,53 @@ async function prepare(dataDir: string, partial: string): Promise<Restored['held
   return held;
 }
 
-async function writeBodies(db: DatabaseSync, directory: string): Promise<void> {
-  const names = db.prepare('SELECT DISTINCT name FROM backup_spool').all() as { name: string }[];
-  for (const { name } of names) {
-    // A name comes from a file that anybody may have made.
-    if (!/^[0-9a-f]{32}$/.test(name)) throw new StoreError('The backup is damaged: it names a body that cannot be');
-    const file = await open(join(directory, name), 'w', 0o600);
-    try {
-      for (const { bytes } of db.prepare('SELECT bytes FROM backup_spool WHERE name = ? ORDER BY n').iterate(name) as Iterable<{
-        bytes: Uint8Array;
-      }>)
-        await file.writeFile(bytes);
-      await file.datasync();
-    } finally {
-      await file.close();
-    }
+/** The large bodies of a backup on their way into the spool: files that no store names until the rename. */
+class Bodies {
+  readonly #directory: string;
+  #made: string[] = [];
+
+  constructor(directory: string) {
+    this.#directory = directory;
   }
-  syncDirectory(directory);
+
+  /** Each under a new name, which `open` in `db` gets: the old store may have a body of the name in the backup. */
+  async write(db: DatabaseSync): Promise<void> {
+    const names = db.prepare('SELECT DISTINCT name FROM backup_spool').all() as { name: string }[];
+    db.exec('CREATE INDEX restored_bodies ON open (spool) WHERE spool IS NOT NULL');
+    for (const { name } of names) {
+      // A name comes from a file that anybody may have made.
+      if (!isSpoolName(name)) throw new StoreError('The backup is damaged: it names a body that cannot be');
+      const made = newSpoolName();
+      const file = await open(join(this.#directory, made), 'wx', 0o600);
+      this.#made.push(made);
+      try {
+        const pieces = db.prepare('SELECT bytes FROM backup_spool WHERE name = ? ORDER BY n').iterate(name);
+        for (const { bytes } of pieces as Iterable<{ bytes: Uint8Array }>) await file.writeFile(bytes);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      db.prepare('UPDATE open SET spool = ? WHERE spool = ?').run(made, name);
+    }
+    db.exec('DROP INDEX restored_bodies');
+    syncDirectory(this.#directory);
+  }
+
+  /** A store names them now. */
+  keep(): void {
+    this.#made = [];
+  }
+
+  async remove(): Promise<void> {
+    for (const name of this.#made) await rm(join(this.#directory, name), { force: true });
+  }
+}
+
+function explain(error: SqliteError & NodeJS.ErrnoException, dataDir: string): Error {
+  if (error instanceof StoreError) return error;
+  if (error.code !== 'ENOSPC' && resultCode(error) !== SQLITE_FULL) return error;
+  const sentence = `No space left for the backup in ${dataDir}, which is as it was: the restore needs twice the size of the backup there`;
+  return new StoreError(sentence, { cause: error });
 }
 
 /** The old store becomes one file without a log, so that the new one never meets the log of the old. */
