@@ -171,7 +171,11 @@ export class Pacing {
   forgetWays(): void {
     this.#ways++;
     this.#keys.clear();
-    for (const { set } of this.#sets.values()) set.beginEra();
+    for (const { set } of this.#sets.values()) {
+      set.beginEra();
+      // An operator who mends a login or a host name of a route must not wait for the rest that the old one brought.
+      if (set.key.startsWith('route:')) set.lift(this.#options.now());
+    }
     this.#sessions.advance(); // there may be more now
   }
 

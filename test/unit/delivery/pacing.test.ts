@@ -81,6 +81,17 @@ test('a failure under settings that have been changed since rests nobody', async
   pacing.close();
 });
 
+test('a route whose settings have been changed gets one attempt although its host rests, an MX does not', async () => {
+  const { pacing, enter, attempt } = await startTestPacing();
+  attempt('route:upstream');
+  attempt('mx:a.test');
+  pacing.forgetWays();
+  pacing.leave(enter('route:upstream') as Place, 'clean', '');
+  expect(enter('route:upstream')).toHaveProperty('set');
+  expect(enter('mx:a.test')).toHaveProperty('notBefore');
+  pacing.close();
+});
+
 const happening = fc.oneof(
   {
     weight: 6,
