@@ -1,11 +1,14 @@
-/** Health and metrics over HTTP, for the machine itself and whoever the operator lets in. */
+/** Health and metrics over HTTP, for the machine itself and for those whom the operator lets in. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import { plainJson } from '../smtp/text.ts';
+import { MINUTE, SECOND } from '../system/clock.ts';
 import { NO_IPV6 } from '../system/ports.ts';
 
 export type AdminOptions = {
   readonly listen: readonly { readonly address: string; readonly port: number }[];
+  /** Names of this machine that the page may be asked by, besides addresses and names without a dot. */
+  readonly names: readonly string[];
   /** The text for a scraper and its content type. */
   readonly metrics: () => Promise<{ readonly body: string; readonly contentType: string }>;
   /** Reasons why the relay should get no traffic now; empty: ready. */
@@ -14,15 +17,31 @@ export type AdminOptions = {
   readonly warnings?: () => readonly string[];
 };
 
+/** Of each listener. Monitoring asks with one or two. */
+const MOST_CONNECTIONS = 64;
+/** A client that sends, or takes what it asked for, no faster than this has no use for it. */
+const CONNECTION_DEADLINE = MINUTE;
+const TIMEOUTS = {
+  headersTimeout: 5 * SECOND,
+  requestTimeout: 10 * SECOND,
+  keepAliveTimeout: 5 * SECOND,
+  connectionsCheckingInterval: SECOND,
+};
+
 type Page = { readonly status: number; readonly body: string; readonly contentType?: string };
 
 /** @throws Error naming listener, address and port where one cannot be opened. */
 export async function startAdmin(options: AdminOptions) {
   const servers = await Promise.all(
     options.listen.map(async ({ address, port }) => {
-      const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8192 }, (request, response) =>
+      const server = createServer({ ...TIMEOUTS, maxHeaderSize: 8192 }, (request, response) =>
         answer(options, request, response),
       );
+      server.maxConnections = MOST_CONNECTIONS;
+      server.on('connection', (socket) => {
+        const deadline = setTimeout(() => socket.destroy(), CONNECTION_DEADLINE).unref();
+        socket.once('close', () => clearTimeout(deadline));
+      });
       await open(server, port, address);
       return server;
     }),
@@ -68,7 +87,22 @@ async function answer(options: AdminOptions, request: IncomingMessage, response:
   response.end(request.method === 'HEAD' ? undefined : page.body);
 }
 
-async function pageFor(options: AdminOptions, { method, url }: IncomingMessage): Promise<Page> {
+/**
+ * A browser that a stranger's page has led here by a name of the stranger's sends that name: it gets nothing. An address is no such
+ * name, nor is one without a dot, as containers have.
+ */
+function isAskedByOwnName({ host }: IncomingMessage['headers'], names: readonly string[]): boolean {
+  if (host === undefined) return true; // HTTP/1.0; later versions have it, or are refused by the parser
+  const name = host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
+  const address = /^\[(.*)\]$/.exec(name)?.[1] ?? name;
+  return isIP(address) !== 0 || !name.includes('.') || name.endsWith('.localhost') || names.includes(name);
+}
+
+async function pageFor(options: AdminOptions, { method, url, headers }: IncomingMessage): Promise<Page> {
+  if (!isAskedByOwnName(headers, options.names)) {
+    const error = `ask by an address, localhost, or ${options.names.join(', ')} (hostname, tls.names)`;
+    return { status: 421, body: json({ error }) }; // RFC 9110 §15.5.20
+  }
   if (method !== 'GET' && method !== 'HEAD') return { status: 405, body: json({ error: 'only GET' }) };
   switch (url?.split('?')[0]) {
     case '/healthz':

@@ -14,7 +14,7 @@ export function diskRefusal(disk: DiskWatch, minFree: number): Refusal | undefin
 }
 
 export type HealthParts = {
-  readonly store: Store;
+  readonly commit: CommitCheck;
   readonly disk: DiskWatch;
   readonly certificates: Certificates;
   readonly minFree: number;
@@ -22,19 +22,41 @@ export type HealthParts = {
 
 /** One sentence for each reason why /readyz says no. */
 export async function reasonsAgainst(
-  { store, disk, certificates, minFree }: HealthParts,
+  { commit, disk, certificates, minFree }: HealthParts,
   now = Date.now(),
 ): Promise<readonly string[]> {
   const free = disk.free();
   const reasons: string[] = [];
   if (free !== undefined && free < minFree) reasons.push(`disk: ${free} bytes free, ${minFree} wanted`);
   reasons.push(...certificates.problems(now));
-  const ping = store.ping().then(
-    () => undefined,
-    (error: Error) => `store: ${error.message}`,
-  );
-  const answer = await Promise.race([ping, after(5 * SECOND, 'store: no commit within 5 s')]);
+  const answer = await Promise.race([commit(), after(5 * SECOND, 'store: no commit within 5 s')]);
   return answer === undefined ? reasons : [...reasons, answer];
+}
+
+/** Whether the store can commit; a sentence where it cannot. Never rejects. */
+export type CommitCheck = () => Promise<string | undefined>;
+
+/** So long one answer counts for all who ask: each costs a sync. */
+const ANSWER_COUNTS = 2 * SECOND;
+
+export function createCommitCheck(store: Pick<Store, 'ping'>, monotonic: () => number = () => performance.now()): CommitCheck {
+  let running: Promise<string | undefined> | undefined;
+  let answer: { readonly text: string | undefined; readonly at: number } | undefined;
+  return () => {
+    if (answer !== undefined && monotonic() - answer.at < ANSWER_COUNTS) return Promise.resolve(answer.text);
+    running ??= store
+      .ping()
+      .then(
+        () => undefined,
+        (error: Error) => `store: ${error.message}`,
+      )
+      .then((text) => {
+        answer = { text, at: monotonic() };
+        running = undefined;
+        return text;
+      });
+    return running;
+  };
 }
 
 export type SnapshotParts = {

@@ -22,7 +22,7 @@ import { startDiskWatch } from '../system/disk-watch.ts';
 import { createLog, type Log } from '../system/log.ts';
 import { portProblems } from '../system/ports.ts';
 import { VERSION } from '../system/version.ts';
-import { diskRefusal, reasonsAgainst, snapshot } from './health.ts';
+import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
 import {
   certificateOptions,
@@ -286,11 +286,13 @@ async function openAdmin(
   { delivery }: Way,
   { submission }: Door,
 ) {
+  const commit = createCommitCheck(store);
   const look = () => snapshot({ store, certificates, sessions: submission.sessions(), resting: delivery.resting() });
   const admin = await startAdmin({
     listen: current.config.listen.admin,
+    names: [current.config.hostname, ...current.config.tls.names],
     metrics: async () => ({ contentType: metrics.contentType, body: await metrics.render(await look()) }),
-    unready: () => reasonsAgainst({ store, disk, certificates, minFree: current.config.queue.minFree }),
+    unready: () => reasonsAgainst({ commit, disk, certificates, minFree: current.config.queue.minFree }),
     warnings: certificates.warnings,
   });
   closers.push(() => admin.close());
