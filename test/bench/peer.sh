@@ -13,7 +13,8 @@ RELAY_BENCH=$smarthost_checkout/test/bench
 # as its service has it: limits for the memory of young and of old objects, and compiled code of an earlier start
 RELAY_LIMITS=$(grep -o -- ' --[^ ]*=[0-9]*' "$smarthost_checkout/deploy/smarthost.service" | tr -d '\n')
 NODE_COMPILE_CACHE=$smarthost_checkout/node_modules/.cache/bench
-export RELAY_NODE RELAY_MAIN RELAY_BENCH RELAY_LIMITS NODE_COMPILE_CACHE
+MALLOC_ARENA_MAX=$(sed -n "s/^Environment=MALLOC_ARENA_MAX=//p" "$smarthost_checkout/deploy/smarthost.service")
+export RELAY_NODE RELAY_MAIN RELAY_BENCH RELAY_LIMITS NODE_COMPILE_CACHE MALLOC_ARENA_MAX
 
 # Limits are off, as they are in the other relays: a bench client is one user that sends everything.
 CUSTOM_PREPARE=$(

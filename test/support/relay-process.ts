@@ -6,8 +6,12 @@ import { freePort, mustRun, type Program, startProgram, temporaryFolder, until }
 const CHECKOUT = new URL('../..', import.meta.url).pathname;
 const NODE = join(CHECKOUT, 'node_modules/.bin/node');
 const SMARTHOST = join(CHECKOUT, 'src/smarthost.ts');
-/** What the service gives to V8. */
-const LIMITS = readFileSync(join(CHECKOUT, 'deploy/smarthost.service'), 'utf8').match(/(?<=^ExecStart=.*)--\S+/gm) ?? [];
+const SERVICE = readFileSync(join(CHECKOUT, 'deploy/smarthost.service'), 'utf8');
+/** What the service gives to V8, and to glibc. */
+const LIMITS = SERVICE.match(/(?<=^ExecStart=.*)--\S+/gm) ?? [];
+const MALLOC = Object.fromEntries(
+  [...SERVICE.matchAll(/^Environment=(MALLOC_\w+)=(\S+)$/gm)].map(([, name, value]) => [name, value]),
+);
 const ADDRESS = '127.0.0.1';
 
 /** One line of its log. */
@@ -104,7 +108,7 @@ export async function prepareRelay(options: RelayOptions): Promise<RelayProcess>
       const [first, ...args] = [...under, NODE, ...LIMITS, main, '--config', file, 'serve'];
       const starting = startProgram({
         ...{ command: first!, args, cwd: folder },
-        ...(options.env === undefined ? {} : { env: options.env }),
+        env: { ...MALLOC, ...options.env },
       });
       program = starting;
       let end: number | NodeJS.Signals | undefined;
