@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
-const VOCABULARY = ['smtp', 'system'];
+const VOCABULARY = ['smtp', 'net', 'system'];
 const SERVICES = ['events', 'credentials', 'certificates', 'signing', 'dns', 'trace', 'metrics'];
 const service = ['store', 'dns', 'events', 'metrics', ...VOCABULARY];
 const stage = [...SERVICES, 'store', ...VOCABULARY];
@@ -12,7 +12,8 @@ const stage = [...SERVICES, 'store', ...VOCABULARY];
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   root: ['commands', 'config', 'events', 'metrics', ...VOCABULARY],
   smtp: [],
-  system: ['smtp'],
+  net: [],
+  system: ['smtp', 'net'],
   store: VOCABULARY,
   config: VOCABULARY,
   dns: VOCABULARY,

@@ -1,9 +1,9 @@
 /** Health and metrics over HTTP, for the machine itself and for those whom the operator lets in. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
+import { openPort } from '../net/open-port.ts';
 import { plainJson } from '../smtp/text.ts';
 import { MINUTE, SECOND } from '../system/clock.ts';
-import { NO_IPV6 } from '../system/ports.ts';
 
 export type AdminOptions = {
   readonly listen: readonly { readonly address: string; readonly port: number }[];
@@ -42,7 +42,7 @@ export async function startAdmin(options: AdminOptions) {
         const deadline = setTimeout(() => socket.destroy(), CONNECTION_DEADLINE).unref();
         socket.once('close', () => clearTimeout(deadline));
       });
-      await open(server, port, address);
+      await openPort(server, { name: 'admin', address, port });
       return server;
     }),
   );
@@ -60,17 +60,6 @@ export async function startAdmin(options: AdminOptions) {
       );
     },
   };
-}
-
-function open(server: Server, port: number, address: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      // Every address, IPv4 alone where the machine has no IPv6.
-      if (address === '::' && NO_IPV6.includes(cause.code ?? '')) resolve(open(server, port, '0.0.0.0'));
-      else reject(new Error(`listen.admin: ${address}:${port} cannot be opened (${cause.code})`, { cause }));
-    });
-    server.listen(port, address, resolve);
-  });
 }
 
 async function answer(options: AdminOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,19 +1,19 @@
 /** Answers TLS-ALPN-01 challenges: RFC 8737. Everybody else is let go before any TLS, so a visitor sees no certificate. */
 import { createServer, type Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
+import { type ListenAddress, type OpenPort, openPort } from '../net/open-port.ts';
 import { SECOND } from '../system/clock.ts';
 import { startServerTls } from '../system/server-tls.ts';
-import type { Answers } from './challenges.ts';
+import { type Answers, purposeOf } from './challenges.ts';
 import { readClientHello } from './client-hello.ts';
 import type { ChallengeListener } from './http-01.ts';
-import { type ListenAddress, type Listening, listen } from './listen.ts';
 
 const PROTOCOL = 'acme-tls/1';
 
 /** Milliseconds for a visitor to say what it wants, and for the handshake. */
 const DEADLINE = 10 * SECOND;
 
-/** @throws CertificateError where a listener cannot be opened. */
+/** @throws Error where a listener cannot be opened. */
 export async function startAlpn01(addresses: readonly ListenAddress[], answers: Answers): Promise<ChallengeListener> {
   /** Ends each connection that is open. */
   const open = new Set<() => void>();
@@ -22,7 +22,7 @@ export async function startAlpn01(addresses: readonly ListenAddress[], answers: 
     for (const end of open) end();
     await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   };
-  const listening: Listening[] = [];
+  const listening: OpenPort[] = [];
   for (const at of addresses) {
     const server = createServer({ noDelay: true }, (socket) => {
       let topmost = socket; // below TLS nothing may be destroyed
@@ -41,7 +41,7 @@ export async function startAlpn01(addresses: readonly ListenAddress[], answers: 
     server.maxConnections = 200;
     servers.push(server);
     try {
-      listening.push(await listen(server, 'alpn', at));
+      listening.push(await openPort(server, { name: 'alpn', ...at, purpose: purposeOf('tls-alpn-01') }));
     } catch (error) {
       servers.pop();
       await close();

@@ -1,6 +1,7 @@
 /** The certificates that the listeners serve: signed by an authority, from files, or self-signed. RFC 8555, RFC 8314 §4. */
 import { readFile } from 'node:fs/promises';
 import type { EventLog } from '../events/events.ts';
+import type { ListenAddress, OpenPort } from '../net/open-port.ts';
 import type { OperationStore } from '../store/store.ts';
 import { type Clock, MINUTE, SECOND, systemClock } from '../system/clock.ts';
 import { startAlpn01 } from './alpn-01.ts';
@@ -8,7 +9,6 @@ import { type ChallengeType, createAnswers } from './challenges.ts';
 import { type Circumstances, createAlarm, NO_TERMS, problemsOf, statusOf, warningsOf } from './condition.ts';
 import { createFilePairs, type PairFiles } from './files.ts';
 import { type ChallengeListener, startHttp01 } from './http-01.ts';
-import type { ListenAddress, Listening } from './listen.ts';
 import { loadOwnPairs } from './own-pairs.ts';
 import { CertificateError, type KeyType } from './pair.ts';
 import type { PlannedStatus } from './plan.ts';
@@ -17,6 +17,7 @@ import { type Renewer, startRenewer } from './renewer.ts';
 import { createServed, type TlsPairs } from './served.ts';
 import { createPublisher } from './status.ts';
 
+export { purposeOf } from './challenges.ts';
 export { CertificateError, toPair } from './pair.ts';
 export { requestRenewal } from './renewal-state.ts';
 export { createSelfSigned } from './self-signed.ts';
@@ -64,7 +65,7 @@ export type CertificateFacts = {
 
 export type Certificates = {
   /** Where challenges are answered. */
-  readonly listening: readonly Listening[];
+  readonly listening: readonly OpenPort[];
   current(): TlsPairs;
   /** One entry a pair, for metrics. */
   facts(): readonly CertificateFacts[];

@@ -4,6 +4,11 @@ import type { OperationStore } from '../store/store.ts';
 
 export type ChallengeType = 'http-01' | 'tls-alpn-01';
 
+/** What a port is opened for, where it cannot be opened. */
+export function purposeOf(challenge: ChallengeType): string {
+  return `tls.mode acme needs it for the challenge ${challenge}`;
+}
+
 const PREFIX = 'acme.challenge.';
 /** Milliseconds between two readings, so that a flood of requests costs the store next to nothing. */
 const SPACING = 20;

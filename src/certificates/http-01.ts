@@ -1,16 +1,16 @@
 /** Answers HTTP-01 challenges and nothing else: RFC 8555 §8.3. No file, no redirect, no name from the request. */
 import { createServer, type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { type ListenAddress, type OpenPort, openPort } from '../net/open-port.ts';
 import { SECOND } from '../system/clock.ts';
-import type { Answers } from './challenges.ts';
-import { type ListenAddress, type Listening, listen } from './listen.ts';
+import { type Answers, purposeOf } from './challenges.ts';
 
 /** The token is base64url: RFC 8555 §8.3. Whatever else stands in a request is not looked at. */
 const CHALLENGE = /^\/\.well-known\/acme-challenge\/([A-Za-z0-9_-]{1,200})$/;
 
-export type ChallengeListener = { readonly listening: readonly Listening[]; close(): Promise<void> };
+export type ChallengeListener = { readonly listening: readonly OpenPort[]; close(): Promise<void> };
 
-/** @throws CertificateError where a listener cannot be opened. */
+/** @throws Error where a listener cannot be opened. */
 export async function startHttp01(addresses: readonly ListenAddress[], answers: Answers): Promise<ChallengeListener> {
   const servers: ReturnType<typeof createServer>[] = [];
   const close = async () => {
@@ -21,7 +21,7 @@ export async function startHttp01(addresses: readonly ListenAddress[], answers: 
       }),
     );
   };
-  const listening: Listening[] = [];
+  const listening: OpenPort[] = [];
   for (const at of addresses) {
     const server = createServer({ requestTimeout: 10 * SECOND, headersTimeout: 5 * SECOND, maxHeaderSize: 8192 });
     server.maxConnections = 200;
@@ -37,7 +37,7 @@ export async function startHttp01(addresses: readonly ListenAddress[], answers: 
     server.on('clientError', refuse);
     servers.push(server);
     try {
-      listening.push(await listen(server, 'http', at));
+      listening.push(await openPort(server, { name: 'http', ...at, purpose: purposeOf('http-01') }));
     } catch (error) {
       servers.pop();
       await close();

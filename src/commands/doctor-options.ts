@@ -7,9 +7,9 @@ import type { Config } from '../config/config.ts';
 import { catchAll } from '../delivery/delivery.ts';
 import { askValidated, createDns, type Dns } from '../dns/dns.ts';
 import { type DoctorOptions, examine, type Finding, httpTime, type Probes, probeSmtp } from '../doctor/doctor.ts';
+import { publicAddresses } from '../net/addresses.ts';
 import { type Credential, isInstanceRunning, type Store } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
-import { publicAddresses } from '../system/public-address.ts';
 
 type Parts = { readonly config: Config; readonly store: Store; readonly domain: string | undefined };
 

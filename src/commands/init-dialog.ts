@@ -2,7 +2,7 @@
 import { hostname as machineName } from 'node:os';
 import * as prompts from '@clack/prompts';
 import { parseAddress, parseDomain, parseHostname, parseMailbox } from '../config/config.ts';
-import { publicAddresses } from '../system/public-address.ts';
+import { publicAddresses } from '../net/addresses.ts';
 import { CommandError } from './errors.ts';
 import type { InitAnswers } from './init-file.ts';
 import { createLooks, type Looks } from './init-looks.ts';

@@ -1,6 +1,6 @@
 /** The DNS records that a new relay needs. RFC 7208 (SPF), RFC 6376 (DKIM), RFC 7489 (DMARC). */
 import { isIP } from 'node:net';
-import { reverseName } from '../dns/dns.ts';
+import { reverseName } from '../net/addresses.ts';
 
 export type DnsRecord = {
   readonly name: string;

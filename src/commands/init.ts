@@ -10,8 +10,8 @@ import {
   parseHostname,
   parseMailbox,
 } from '../config/config.ts';
+import { publicAddresses } from '../net/addresses.ts';
 import type { DataOwner, DkimKey, Store } from '../store/store.ts';
-import { publicAddresses } from '../system/public-address.ts';
 import { withStoreOf } from './context.ts';
 import { type CommonOptions, collect, define, type Register } from './define.ts';
 import { CommandError, typed, UsageError } from './errors.ts';

@@ -1,6 +1,6 @@
 /** Relay to destination MX or upstream: one Outcome per recipient. RFC 5321 §5. */
-import { networkInterfaces } from 'node:os';
 import { performance } from 'node:perf_hooks';
+import { machineAddresses } from '../net/addresses.ts';
 import type { Outcome } from '../smtp/outcome.ts';
 import type { Claim, StoredRecipient } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
@@ -53,7 +53,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
         options,
         dns,
         resolve: createResolve(dns, hostname),
-        guard: remembered(createAddressGuard(options.allowPrivate, options.ownAddresses ?? machineAddresses())),
+        guard: remembered(createAddressGuard(options.allowPrivate, options.ownAddresses ?? ownAddresses())),
         families: createIpFamilies({ dns, hostname, source, now }),
         isUnreachable: (ip) => unreachable.size > 0 && unreachable.has(ip),
       },
@@ -193,16 +193,14 @@ function remembered(guard: AddressGuard): AddressGuard {
   };
 }
 
-/** The addresses of this machine besides loopback, which is private anyway. */
-function machineAddresses(): () => readonly string[] {
+/** Loopback is private anyway. Asking the system for each connection would be slow. */
+function ownAddresses(): () => readonly string[] {
   const kept = createCache<'addresses', readonly string[]>(1, MINUTE);
   return () => {
-    let addresses = kept.get('addresses');
-    if (addresses === undefined) {
-      const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-      addresses = all.filter(({ internal }) => !internal).map(({ address }) => address);
-      kept.set('addresses', addresses);
-    }
+    const known = kept.get('addresses');
+    if (known !== undefined) return known;
+    const addresses = machineAddresses();
+    kept.set('addresses', addresses);
     return addresses;
   };
 }

@@ -1,8 +1,8 @@
 /** IPv4 or IPv6, and from which local address: behaviour rule 16, and what the big receivers ask of IPv6 senders. */
 
 import { isIPv4, isIPv6 } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
+import { canonicalAddress, machineAddresses } from '../net/addresses.ts';
 import { type Clock, HOUR, MINUTE } from '../system/clock.ts';
 import type { IpPolicy } from './options.ts';
 
@@ -94,15 +94,12 @@ function holds(answer: DnsAnswer<string>, is: (value: string) => boolean): boole
 /** Without a configured source the system may choose any of these. Undefined: the system could not be asked. */
 function globalAddresses(): readonly string[] | undefined {
   try {
-    return Object.values(networkInterfaces())
-      .flatMap((addresses) => addresses ?? [])
-      .filter(({ internal, family, address }) => !internal && family === 'IPv6' && /^[23]/.test(address))
-      .map(({ address }) => address);
+    return machineAddresses().filter((address) => isIPv6(address) && /^[23]/.test(address));
   } catch {
     return undefined; // no file descriptor or memory for it now
   }
 }
 
 function same(a: string, b: string): boolean {
-  return new URL(`http://[${a}]`).hostname === new URL(`http://[${b}]`).hostname;
+  return canonicalAddress(a) === canonicalAddress(b);
 }

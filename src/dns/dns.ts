@@ -3,6 +3,7 @@
  * Whatever is decided about one destination comes from these answers, each with its lifetime, and with whether it was validated.
  */
 import { isIPv4 } from 'node:net';
+import { reverseName } from '../net/addresses.ts';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, SECOND, systemClock } from '../system/clock.ts';
 import {
@@ -18,10 +19,8 @@ import {
   readText,
   TYPES,
 } from './message.ts';
-import { isResolvable, reverseName } from './name.ts';
+import { isResolvable } from './name.ts';
 import { createResolver, type Reply } from './resolver.ts';
-
-export { groupsOf, reverseName } from './name.ts';
 
 /** What stands under a name: RFC 7672 §2.1.1. */
 export type DnsAnswer<T> =

@@ -3,7 +3,7 @@
  * dots between labels, and one record that it cannot read costs the whole answer.
  */
 import { AUTHENTIC_DATA, encode, RECURSION_DESIRED, type RecordType } from 'dns-packet';
-import { canonicalAddress } from '../system/public-address.ts';
+import { canonicalAddress } from '../net/addresses.ts';
 
 /** The types that a relay asks for, and what answers bring along. RFC 1035 §3.2.2, RFC 3596 §2.1, RFC 6698 §7.1. */
 export const TYPES = { A: 1, CNAME: 5, SOA: 6, PTR: 12, MX: 15, TXT: 16, AAAA: 28, OPT: 41, TLSA: 52 } as const;

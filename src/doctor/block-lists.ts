@@ -1,6 +1,7 @@
 /** Block lists, asked by DNS for our addresses: RFC 5782. "Clean" is said only by a list that answers as one. */
 import { isIPv4 } from 'node:net';
-import { type Dns, type DnsAnswer, reverseName } from '../dns/dns.ts';
+import type { Dns, DnsAnswer } from '../dns/dns.ts';
+import { reverseName } from '../net/addresses.ts';
 import { about, type Finding, nothingIn } from './finding.ts';
 import { valuesOf } from './own-addresses.ts';
 

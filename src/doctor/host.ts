@@ -1,7 +1,7 @@
 /** The host name and its addresses: A and AAAA, PTR, and the name said in EHLO. RFC 5321 §4.1.1.1, RFC 1912 §2.1. */
 import { isIPv4 } from 'node:net';
 import type { DnsAnswer } from '../dns/dns.ts';
-import { canonicalAddress } from '../system/public-address.ts';
+import { canonicalAddress } from '../net/addresses.ts';
 import { ASK_AGAIN, about, type Finding, listed, nothingIn } from './finding.ts';
 import { type AddressFacts, isUnreachable, type OwnAddresses, valuesOf } from './own-addresses.ts';
 

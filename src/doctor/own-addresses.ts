@@ -1,7 +1,8 @@
 /** Which addresses our mail comes from, as far as that can be known from here. */
 import { isIPv4 } from 'node:net';
 import type { DnsAnswer } from '../dns/dns.ts';
-import { canonicalAddress, createNetworks, isPublicAddress } from '../system/public-address.ts';
+import { canonicalAddress, isPublicAddress } from '../net/addresses.ts';
+import { createNetworks } from '../net/networks.ts';
 
 export type IpPolicy = 'auto' | 'v4-only' | 'v6-only' | 'v4-first' | 'v6-first';
 
@@ -37,7 +38,7 @@ export function ownAddresses(facts: AddressFacts): OwnAddresses {
 
 /** An address that the world cannot reach, unless the operator says that it can. */
 export function isUnreachable({ allowPrivate }: Pick<AddressFacts, 'allowPrivate'>, address: string): boolean {
-  return !isPublicAddress(address) && !createNetworks(allowPrivate)(address);
+  return !isPublicAddress(address) && !createNetworks(allowPrivate).has(address);
 }
 
 export function valuesOf<T>(answer: DnsAnswer<T>): readonly T[] {

@@ -1,6 +1,6 @@
 /** SPF of a domain and of the host name, evaluated for each address that mail leaves from: RFC 7208. */
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
-import { canonicalAddress } from '../system/public-address.ts';
+import { canonicalAddress } from '../net/addresses.ts';
 import { ASK_AGAIN, about, type Finding, listed, nothingIn, type Result, worst } from './finding.ts';
 import { valuesOf } from './own-addresses.ts';
 

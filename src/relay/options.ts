@@ -1,12 +1,12 @@
 /** The configuration, cut into what each part declares that it needs. */
-import type { CertificateOptions } from '../certificates/certificates.ts';
+import { type CertificateOptions, purposeOf } from '../certificates/certificates.ts';
 import { type Config, listSettings } from '../config/config.ts';
 import type { DeliveryOptions } from '../delivery/delivery.ts';
 import type { EventLog } from '../events/events.ts';
+import type { PortAddress } from '../net/open-port.ts';
 import type { QuotaDefaults } from '../policy/policy.ts';
 import type { PreparationOptions } from '../preparation/preparation.ts';
 import type { SubmissionOptions } from '../submission/submission.ts';
-import type { PortAddress } from '../system/ports.ts';
 
 export function certificateOptions({
   hostname,
@@ -49,7 +49,7 @@ export function submissionOptions({
 export function portsOf({ listen, tls }: Config): readonly PortAddress[] {
   const { acceptTerms, challenge } = tls.acme;
   const challenged = tls.mode === 'acme' && acceptTerms ? (challenge === 'http-01' ? 'http' : 'alpn') : undefined;
-  const purpose = `tls.mode acme needs it for the challenge ${challenge}`;
+  const purpose = purposeOf(challenge);
   return [
     ...(['submissions', 'submission', 'admin'] as const).flatMap((name) => listen[name].map((at) => ({ name, ...at }))),
     ...(challenged === undefined ? [] : listen[challenged].map((at) => ({ name: challenged, ...at, purpose }))),

@@ -4,8 +4,8 @@ import { catchAll } from '../delivery/delivery.ts';
 import type { Dns } from '../dns/dns.ts';
 import { checkOutbound, gatherOutbound, probeSmtp, type SmtpProbe } from '../doctor/doctor.ts';
 import type { EventLog } from '../events/events.ts';
+import { publicAddresses } from '../net/addresses.ts';
 import { SECOND } from '../system/clock.ts';
-import { publicAddresses } from '../system/public-address.ts';
 
 export type OutboundLook = {
   readonly config: Pick<Config, 'hostname' | 'delivery' | 'routes' | 'doctor'>;

@@ -2,11 +2,13 @@
  * Failed logins, counted by client address, by pair of user and address, and for IPv6 by the networks around it; never by user alone:
  * that would lock out its owner. What is counted here holds at once; the store keeps it for the next start.
  */
+
+import { createNetworks } from '../net/networks.ts';
 import type { FailureCount } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { DAY, MINUTE } from '../system/clock.ts';
 import type { KnownClients } from './known-clients.ts';
-import { clientKey, createNetworks, networksAround } from './networks.ts';
+import { clientKey, networksAround } from './networks.ts';
 import type { AuthLimits, BruteForce, SubmissionOptions } from './options.ts';
 
 const REMEMBERED = 100_000;

@@ -10,12 +10,14 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocketOptions } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
+import { plainAddress } from '../net/addresses.ts';
+import { openPort } from '../net/open-port.ts';
 import type { Refusal } from '../smtp/reply.ts';
 import { SECOND } from '../system/clock.ts';
 import { type AgreedTls, hasLeft, startServerTls } from '../system/server-tls.ts';
 import type { Admission, Place } from './admission.ts';
 import { HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE } from './deadlines.ts';
-import { clientKey, plainAddress } from './networks.ts';
+import { clientKey } from './networks.ts';
 import type { ListenerName, ListenerOptions, Shared, TlsFiles } from './options.ts';
 import { readProxyHeader } from './proxy-header.ts';
 import * as replies from './replies.ts';
@@ -28,7 +30,8 @@ const FAREWELL = 2 * SECOND;
 /** What is known of a connection before its session. */
 type Caller = { readonly ip: string; readonly place?: Place; readonly refusal?: Refusal };
 
-const UNUSABLE = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
+/** Connections that wait to be accepted: many clients begin at once. */
+const BACKLOG = 1024;
 
 export class Listener extends SMTPServer {
   readonly name: ListenerName;
@@ -50,28 +53,9 @@ export class Listener extends SMTPServer {
     this.on('error', () => {}); // open() tells what listening says
   }
 
-  /** @returns the port that is open. Rejects with one sentence. */
+  /** @returns the port that is open. @throws Error with one sentence. */
   async open({ address, port }: ListenerOptions): Promise<number> {
-    try {
-      return await this.#listen(address, port);
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? '';
-      if (address === '::' && UNUSABLE.includes(code)) return this.open({ name: this.name, address: '0.0.0.0', port });
-      const where = `${address.includes(':') ? `[${address}]` : address}:${port}`;
-      const why = code === 'EADDRINUSE' ? 'another program has this port' : (error as Error).message;
-      throw new Error(`The listener ${this.name} cannot open ${where}: ${why}`, { cause: error });
-    }
-  }
-
-  #listen(address: string, port: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.server.once('error', reject);
-      this.listen({ host: address, port, backlog: 1024 }, () => {
-        this.server.off('error', reject);
-        const bound = this.server.address();
-        resolve(bound !== null && typeof bound === 'object' ? bound.port : port);
-      });
-    });
+    return (await openPort(this.server, { name: this.name, address, port }, BACKLOG)).port;
   }
 
   get sessions(): ReadonlySet<Session> {

@@ -1,6 +1,6 @@
 /** The PROXY protocol, versions 1 and 2: the real client in front of a connection that a trusted proxy hands on. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { plainAddress } from './networks.ts';
+import { plainAddress } from '../net/addresses.ts';
 
 const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
 /** Version 1: one line of at most 107 octets with its CRLF. */

@@ -1,4 +1,6 @@
 /** Mail from clients, on 465 (implicit TLS) and 587 (STARTTLS): RFC 6409, RFC 4954, RFC 8314. */
+
+import { createNetworks } from '../net/networks.ts';
 import { SECOND, systemClock } from '../system/clock.ts';
 import { createAdmission } from './admission.ts';
 import { createBruteForce } from './brute-force.ts';
@@ -6,7 +8,6 @@ import { sweepInterval } from './deadlines.ts';
 import { createHandshakePace } from './handshake-pace.ts';
 import { createKnownClients } from './known-clients.ts';
 import { Listener } from './listener.ts';
-import { createNetworks } from './networks.ts';
 import type { ListenerName, Shared, SubmissionChanges, SubmissionOptions, TlsFiles } from './options.ts';
 
 export type {

@@ -4,7 +4,7 @@ import { neededRecords } from '../../../src/commands/init-records.ts';
 import { type Io, printJsonArray, readLine } from '../../../src/commands/io.ts';
 import { clean, facts, iso, several, table, time } from '../../../src/commands/text.ts';
 import { parseExpiry } from '../../../src/commands/user-options.ts';
-import { publicAddresses } from '../../../src/system/public-address.ts';
+import { publicAddresses } from '../../../src/net/addresses.ts';
 
 function io(chunks: readonly string[] = []): Io & { text: string } {
   return {

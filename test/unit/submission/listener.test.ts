@@ -40,7 +40,7 @@ describe('ports', () => {
       { name: 'submission', address: '127.0.0.1', port },
     ] as const;
     await expect(startRig({ listeners })).rejects.toThrow(
-      `The listener submission cannot open 127.0.0.1:${port}: another program has this port`,
+      `listen.submission: 127.0.0.1:${port} cannot be opened (another program has it)`,
     );
     taken.close();
   });

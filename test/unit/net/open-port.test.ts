@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { portProblems } from '../../../src/system/ports.ts';
+import { portProblems } from '../../../src/net/open-port.ts';
 
 async function takePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -1,0 +1,80 @@
+/** Opens a port, or says in one sentence why it cannot be opened: the same for clients, challenges and the operator's page. */
+import { type AddressInfo, createServer, type Server } from 'node:net';
+
+export type PortAddress = {
+  /** The key below `listen`. */
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  /** What it is for, where that is not plain. */
+  readonly purpose?: string;
+};
+
+export type ListenAddress = Pick<PortAddress, 'address' | 'port'>;
+
+/** A port that is open, with the number that the system gave it. */
+export type OpenPort = { readonly name: string; readonly address: string; readonly port: number };
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program has it',
+  EACCES: 'this user may not, EACCES',
+  EADDRNOTAVAIL: 'this machine has no such address',
+};
+
+/** `::` means every address, and these say that there is no IPv6. */
+const NO_IPV6: readonly string[] = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
+
+/** @param backlog connections that wait for being accepted. @throws Error that names listener, address, port and reason. */
+export async function openPort(server: Server, at: PortAddress, backlog = 511): Promise<OpenPort> {
+  try {
+    await listen(server, at.address, at.port, backlog);
+  } catch (error) {
+    const { code = (error as Error).message } = error as NodeJS.ErrnoException;
+    if (isWithoutIpv6(at.address, code)) return openPort(server, { ...at, address: '0.0.0.0' }, backlog);
+    throw new Error(sentenceFor(at, code), { cause: error });
+  }
+  const { address, port } = server.address() as AddressInfo;
+  return { name: at.name, address, port };
+}
+
+/** Asked before anything is opened: a relay that cannot serve must not begin to deliver. One sentence for each that cannot be opened. */
+export async function portProblems(list: readonly PortAddress[]): Promise<readonly string[]> {
+  const problems: string[] = [];
+  for (const at of list) {
+    const code = at.port === 0 ? undefined : await tryPort(at.address, at.port);
+    if (code !== undefined) problems.push(sentenceFor(at, code));
+  }
+  return problems;
+}
+
+function sentenceFor({ name, address, port, purpose }: PortAddress, code: string): string {
+  const where = `${address.includes(':') ? `[${address}]` : address}:${port}`;
+  return `listen.${name}: ${where} cannot be opened (${REASONS[code] ?? code})${purpose === undefined ? '' : `; ${purpose}`}`;
+}
+
+function isWithoutIpv6(address: string, code: string): boolean {
+  return address === '::' && NO_IPV6.includes(code);
+}
+
+/** @returns the error's code; undefined: it can be opened. */
+async function tryPort(host: string, port: number): Promise<string | undefined> {
+  const server = createServer();
+  try {
+    await listen(server, host, port);
+  } catch (error) {
+    const { code = (error as Error).message } = error as NodeJS.ErrnoException;
+    return isWithoutIpv6(host, code) ? tryPort('0.0.0.0', port) : code;
+  }
+  await new Promise((closed) => server.close(closed));
+  return undefined;
+}
+
+function listen(server: Server, host: string, port: number, backlog?: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, ...(backlog !== undefined && { backlog }) }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
