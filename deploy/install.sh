@@ -70,11 +70,11 @@ ensure_account() {
   useradd --system --user-group --home-dir "$DATA_DIR" --no-create-home --shell /usr/sbin/nologin "$ACCOUNT"
 }
 
-# The commands of root become this user before they write, so both directories are its own. The unit shows /etc read-only to
-# the service.
+# The commands of root become this user before they write data. The configuration is root's: the user reads it, and cannot lay
+# anything in its way.
 ensure_directories() {
   install -d -o "$ACCOUNT" -g "$ACCOUNT" -m 0700 "$DATA_DIR"
-  install -d -o "$ACCOUNT" -g "$ACCOUNT" -m 0750 "$CONFIG_DIR"
+  install -d -o root -g "$ACCOUNT" -m 0750 "$CONFIG_DIR"
 }
 
 # ---- the program -------------------------------------------------------------------------------------------------------

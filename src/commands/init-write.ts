@@ -1,6 +1,7 @@
 /** Where `init` puts the configuration, and whose it is: root keeps it, the user that owns the data may read it. */
-import { constants, existsSync } from 'node:fs';
-import { access, chmod, chown, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { constants, existsSync, type Stats } from 'node:fs';
+import { access, lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { DataOwner } from '../store/store.ts';
 import { CommandError, UsageError } from './errors.ts';
@@ -43,20 +44,19 @@ export async function writeConfiguration(
   owner: DataOwner | undefined,
 ): Promise<(error: Error) => Promise<never>> {
   const dir = dirname(file);
-  const fresh = (await stat(file).catch(() => undefined)) === undefined;
+  const fresh = (await lstat(file).catch(() => undefined)) === undefined;
+  let written: Stats;
   try {
     const made = await mkdir(dir, { recursive: true });
-    await writeFile(file, text, { mode: 0o640 });
-    if (owner !== undefined) {
-      if (made !== undefined) await handOver(dir, owner, 0o750);
-      await handOver(file, owner, 0o640);
-    }
+    if (owner !== undefined && (made !== undefined || dir === SYSTEM_DIR)) await handOverFolder(dir, owner);
+    written = await replaceFile(file, text, owner);
   } catch (cause) {
     throw new CommandError(`${file} cannot be written (${(cause as NodeJS.ErrnoException).code}).`, { cause });
   }
   return async (error) => {
     const gone =
       fresh &&
+      (await isSame(file, written)) &&
       (await rm(file).then(
         () => true,
         () => false,
@@ -78,9 +78,44 @@ export function nextCommands(io: Io, file: string): { readonly start: string; co
   };
 }
 
-async function handOver(path: string, { gid }: DataOwner, mode: number): Promise<void> {
-  await chown(path, 0, gid);
-  await chmod(path, mode);
+/**
+ * Under a name of its own first, then renamed: no link is followed, whoever owns the folder, and nobody reads half a file.
+ * @returns what was written.
+ */
+async function replaceFile(file: string, text: string, owner: DataOwner | undefined): Promise<Stats> {
+  const partial = `${file}.${randomBytes(8).toString('hex')}`;
+  const handle = await open(partial, 'wx', 0o640);
+  try {
+    await handle.writeFile(text);
+    if (owner !== undefined) {
+      await handle.chown(0, owner.gid);
+      await handle.chmod(0o640);
+    }
+    await handle.sync();
+    await rename(partial, file);
+    return await handle.stat();
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Root's, and the group of the owner may enter. A link in its place is refused. */
+async function handOverFolder(dir: string, { gid }: DataOwner): Promise<void> {
+  const handle = await open(dir, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    await handle.chown(0, gid);
+    await handle.chmod(0o750);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function isSame(file: string, { dev, ino }: Stats): Promise<boolean> {
+  const found = await lstat(file).catch(() => undefined);
+  return found?.dev === dev && found.ino === ino;
 }
 
 /** Who owns what, as the end of the sentence that says where it is; and what is not as it should be. */

@@ -1,5 +1,5 @@
 /** `smarthost init`: a configuration, DKIM keys, and the DNS records to set. */
-import { stat } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   type Config,
@@ -57,7 +57,7 @@ export const registerInit: Register = (program, io) => {
 async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
   const file = await chooseFile(io, given);
   // Before anything is asked.
-  if (!given.force && (await stat(file).catch(() => undefined)))
+  if (!given.force && (await lstat(file).catch(() => undefined)))
     throw new CommandError(`${file} exists already. --force replaces it.`);
   const { answers, existing } = await completed(io, given);
   if (answers.hostname === undefined)

@@ -1,17 +1,29 @@
 /** `smarthost serve`: the relay in the foreground, until a signal ends it. */
+import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { Relay } from '../relay/relay.ts';
 import { type CommonOptions, define, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
+import { SYSTEM_DIR } from './init-write.ts';
 import type { Io } from './io.ts';
 
+/** Where the environment alone, without a file, has its data by default. */
+const SYSTEM_DATA = '/var/lib/smarthost';
+
+type ServeOptions = { readonly asRoot?: boolean };
+
 export const registerServe: Register = (program, io) => {
-  define(
+  define<ServeOptions>(
     program,
     {
       usage: 'serve',
       about: 'Run the relay in the foreground. SIGHUP reads the configuration again; SIGTERM ends it without losing mail.',
       examples: ['serve', 'serve --config /etc/smarthost/smarthost.yaml'],
+      options: (command) =>
+        command.option(
+          '--as-root',
+          "stay root where the data directory is root's; refused without it for the system's configuration",
+        ),
     },
     async (_, options) => {
       const { config, file } = await readForStart(io, options);
@@ -26,17 +38,31 @@ export const registerServe: Register = (program, io) => {
 };
 
 /** All problems before any port opens; the user is taken before files are judged by it. */
-async function readForStart(io: Io, options: CommonOptions): Promise<{ config: Config; file?: string }> {
+async function readForStart(io: Io, options: CommonOptions & ServeOptions): Promise<{ config: Config; file?: string }> {
   const { checkEnvironment, formatProblem, loadConfig } = await import('../config/config.ts');
   const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
   if (loaded.notice !== undefined) io.err(loaded.notice);
   if ('problems' in loaded) throw new CommandError(loaded.problems.map(formatProblem).join('\n'));
   const { becomeOwner } = await import('../store/store.ts');
   becomeOwner(loaded.config.dataDir);
+  if (!options.asRoot) refuseRoot(loaded.config.dataDir, loaded.file);
   const problems = [...loaded.warnings, ...(await checkEnvironment(loaded.config, loaded))];
   if (problems.some(({ level }) => level === 'error')) throw new CommandError(problems.map(formatProblem).join('\n'));
   for (const problem of problems) io.err(formatProblem(problem));
   return loaded;
+}
+
+/**
+ * A relay that every machine can reach needs no power over this one. The system's installation has a user for it; who names a file
+ * of their own has chosen, as a checkout does that somebody tries.
+ */
+function refuseRoot(dataDir: string, file: string | undefined): void {
+  if (process.getuid?.() !== 0) return;
+  const isSystems = file === undefined ? dataDir === SYSTEM_DATA : dirname(file) === SYSTEM_DIR;
+  if (!isSystems) return;
+  throw new CommandError(
+    `The relay would run as root, because ${dataDir} is root's. Give it a user of its own: useradd --system --user-group smarthost; chown -R smarthost: ${dataDir}. To run it as root all the same: serve --as-root`,
+  );
 }
 
 async function reread(io: Io, options: CommonOptions): Promise<{ config: Config } | { problems: readonly string[] }> {

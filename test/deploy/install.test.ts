@@ -51,7 +51,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
       '/etc/smarthost',
       '/opt/smarthost',
     ]);
-    expect(rights).toBe('/var/lib/smarthost smarthost 700\n/etc/smarthost smarthost 750\n/opt/smarthost root 755\n');
+    expect(rights).toBe('/var/lib/smarthost smarthost 700\n/etc/smarthost root 750\n/opt/smarthost root 755\n');
   });
 
   test('is as it was after the same command again', { timeout: 2 * MINUTE }, async () => {

@@ -1,5 +1,5 @@
 /** Backup of a store that is in use, and what a restore makes of it. */
-import { chownSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -142,6 +142,37 @@ test('says why it cannot be written, and leaves nothing behind', async () => {
   const file = join(dir, 'x.db');
   writeFileSync(`${file}.partial`, '');
   await expect(backupStore({ dataDir: dir, file })).rejects.toThrow(/another backup runs, or one was interrupted/);
+});
+
+test.runIf(process.getuid?.() === 0)('root reads only bodies that belong to the owner of the store', async () => {
+  const dir = dataDir();
+  const secret = join(dataDir(), 'secret');
+  writeFileSync(secret, 'x'.repeat(BODY.length));
+  const store = await openStore({ dataDir: dir });
+  await putLarge(store);
+  await store.close();
+  for (const name of ['', ...readdirSync(dir), ...readdirSync(join(dir, 'spool')).map((body) => join('spool', body))])
+    chownSync(join(dir, name), 65534, 65534);
+  const body = readdirSync(join(dir, 'spool'))[0]!;
+  const bodies = async () => {
+    const file = join(dataDir(), 'backup.db');
+    await backupStore({ dataDir: dir, file });
+    const db = new DatabaseSync(file, { readOnly: true });
+    const found = db.prepare('SELECT count(*) AS n FROM backup_spool').get() as { n: number };
+    db.close();
+    return found.n > 0;
+  };
+  expect(await bodies()).toBe(true);
+  chownSync(join(dir, 'spool', body), 0, 0);
+  expect(await bodies()).toBe(false);
+  renameSync(join(dir, 'spool', body), join(dir, 'spool', 'aside'));
+  symlinkSync(secret, join(dir, 'spool', body));
+  expect(await bodies()).toBe(false);
+  change(
+    join(dir, 'smarthost.db'),
+    `UPDATE open SET spool = '../../${secret.split('/').slice(2).join('/')}', spool_verify = NULL`,
+  );
+  expect(await bodies()).toBe(false);
 });
 
 test.runIf(process.getuid?.() === 0)('root leaves no file of its own in the data directory', async () => {

@@ -1,6 +1,6 @@
 /** `smarthost init` with a person in front of it, or with everything said on the command line. */
 import { spawnSync } from 'node:child_process';
-import { chmod, chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
@@ -208,6 +208,17 @@ describe.skipIf(!isRoot)('as root, where the data belong to another user', () =>
     const { status, stderr } = initAsRoot();
     expect(status).toBe(1);
     expect(stderr).toMatch(/smarthost\.db is damaged.*\n.*smarthost\.yaml is written, keys are not: .* init with --force/);
+  });
+
+  test('a link in the place of the configuration is replaced, and what it leads to stays as it is', async () => {
+    const victim = join(bench.folder, 'victim');
+    await writeFile(victim, 'precious');
+    await symlink(victim, conf('smarthost.yaml'));
+    expect(initAsRoot()).toMatchObject({ status: 1, stderr: expect.stringContaining('exists already') });
+    expect(initAsRoot('--force').status).toBe(0);
+    expect(await readFile(victim, 'utf8')).toBe('precious');
+    expect((await whose(victim))[1]).toBe(0);
+    expect((await lstat(conf('smarthost.yaml'))).isSymbolicLink()).toBe(false);
   });
 
   test("root's own data stay root's, and it says what that means", async () => {

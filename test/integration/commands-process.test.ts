@@ -1,7 +1,7 @@
 /** The command line as a process of its own: streams, exit codes, signals. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -88,7 +88,11 @@ test('every command explains itself with an example', async () => {
 
 test('a command works without a relay, on a store that it makes, and warns of nothing', async () => {
   configure('');
-  expect(await run('user', 'list', '--json')).toEqual({ code: 0, stdout: '[]\n', stderr: expect.stringMatching(/^(The configuration is .*smarthost\.yaml\.\n)?$/) });
+  expect(await run('user', 'list', '--json')).toEqual({
+    code: 0,
+    stdout: '[]\n',
+    stderr: expect.stringMatching(/^(The configuration is .*smarthost\.yaml\.\n)?$/),
+  });
 });
 
 test('a reader that goes away early ends the command quietly', async () => {
@@ -98,6 +102,22 @@ test('a reader that goes away early ends the command quietly', async () => {
   expect(stdout).toBe('hostname: relay.example.net\n0\n');
   expect(stderr).not.toContain('EPIPE');
 });
+
+test.skipIf(process.getuid?.() !== 0 || existsSync('/var/lib/smarthost'))(
+  'serve as root is refused for the place of the system, unless it is asked for',
+  async () => {
+    const args = [SMARTHOST, 'serve'];
+    const options = { cwd: folder, env: { PATH: process.env['PATH'], SMARTHOST_HOSTNAME: 'relay.test' } };
+    const child = spawn(process.execPath, args, { ...options, stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (chunk) => {
+      said += chunk;
+    });
+    expect((await once(child, 'close'))[0]).toBe(1);
+    expect(said).toMatch(/^The relay would run as root, .* chown -R smarthost: .*: serve --as-root$/m);
+    expect(existsSync('/var/lib/smarthost')).toBe(false);
+  },
+);
 
 test('serve names all problems before any port opens', async () => {
   configure('listen: { submissions: ["[::]:25"] }\ntls: { mode: files, files: [{ certificate: c.pem, key: k.pem }] }');

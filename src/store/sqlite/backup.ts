@@ -2,8 +2,8 @@
  * A backup while the relay runs: one snapshot of the database, copied in steps that hold up nobody's commit, then the large bodies
  * that it names. A message that ended after the snapshot, so that its body is gone, stands in the backup as it ended.
  */
-import { constants, existsSync } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { constants, existsSync, lstatSync } from 'node:fs';
+import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
@@ -13,6 +13,7 @@ import { BACKUP_ID, BACKUP_TABLES, type BackupCounts, countAll, PIECE, verifyBac
 import { DATABASE_FILE, SPOOL_DIR, syncDirectory } from './data-dir.ts';
 import type { SqliteError } from './database.ts';
 import { APPLICATION_ID } from './schema.ts';
+import { isSpoolName } from './spool.ts';
 
 export type BackupRequest = { readonly dataDir: string; readonly file: string };
 
@@ -28,7 +29,9 @@ const BUSY = 10 * SECOND;
 export async function backupStore({ dataDir, file }: BackupRequest): Promise<BackupCounts> {
   const path = join(dataDir, DATABASE_FILE);
   if (!existsSync(path)) throw new StoreError(`There is no store in ${dataDir}`);
-  if (existsSync(file)) verifyBackup(file, `${file} exists already and`);
+  if (!lstatSync(path).isFile()) throw new StoreError(`${path} is a link or no file: it is not read`);
+  const replaces = existsSync(file);
+  if (replaces) verifyBackup(file, `${file} exists already and`);
   const partial = `${file}.partial`;
   try {
     await (await open(partial, 'wx', 0o600)).close();
@@ -40,7 +43,8 @@ export async function backupStore({ dataDir, file }: BackupRequest): Promise<Bac
     await addSpool(dataDir, partial);
     const counts = verifyBackup(partial, 'The new backup');
     await sync(partial);
-    await rename(partial, file);
+    if (replaces) await rename(partial, file);
+    else await giveName(partial, file);
     syncDirectory(dirname(file));
     return counts;
   } catch (cause) {
@@ -48,6 +52,18 @@ export async function backupStore({ dataDir, file }: BackupRequest): Promise<Bac
     if (cause instanceof StoreError) throw cause;
     throw new StoreError(`The backup failed: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** Of what was not there when the backup began: what somebody put there meanwhile stays. */
+async function giveName(partial: string, file: string): Promise<void> {
+  try {
+    await link(partial, file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') throw new StoreError(`${file} was made by another program meanwhile: nothing is written`);
+    return rename(partial, file); // a file system without links
+  }
+  await rm(partial);
 }
 
 function explain(partial: string, { code, message }: NodeJS.ErrnoException): string {
@@ -87,8 +103,9 @@ async function addSpool(dataDir: string, partial: string): Promise<void> {
     const rows = db
       .prepare('SELECT id, spool AS name, spool_size AS size, spool_verify AS verify FROM open WHERE spool IS NOT NULL')
       .all();
+    const owner = lstatSync(join(dataDir, DATABASE_FILE)).uid;
     for (const row of rows as SpoolRow[]) {
-      if (await addBody(db, join(dataDir, SPOOL_DIR, row.name), row)) continue;
+      if (await addBody(db, join(dataDir, SPOOL_DIR, row.name), { ...row, owner })) continue;
       db.prepare('DELETE FROM backup_spool WHERE name = ?').run(row.name);
       takeEnd(db, join(dataDir, DATABASE_FILE), row.id);
     }
@@ -102,16 +119,27 @@ async function addSpool(dataDir: string, partial: string): Promise<void> {
 
 type SpoolRow = { readonly id: string; readonly name: string; readonly size: number; readonly verify: number | null };
 
-/** @returns false where the body is gone or not what was stored. */
-async function addBody(db: DatabaseSync, path: string, { name, size, verify }: SpoolRow): Promise<boolean> {
+/**
+ * The names come from a database that the service's user writes, and root may ask: only files of our names that belong to that user are read.
+ * @returns false where the body is gone or not what was stored.
+ */
+async function addBody(
+  db: DatabaseSync,
+  path: string,
+  { name, size, verify, owner }: SpoolRow & { owner: number },
+): Promise<boolean> {
+  if (!isSpoolName(name)) return false;
   let file: FileHandle;
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ELOOP') return false;
     throw error;
   }
   try {
+    const stats = await file.stat();
+    if (!stats.isFile() || stats.uid !== owner) return false;
     const insert = db.prepare('INSERT INTO backup_spool VALUES (?, ?, ?)');
     const piece = Buffer.allocUnsafeSlow(PIECE);
     let length = 0;
