@@ -3,8 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { renderReference } from './config/config.ts';
 import { renderEventsReference } from './events/events.ts';
 import { renderMetricsReference } from './metrics/metrics.ts';
+import { renderRepliesReference } from './smtp/replies.ts';
 
 const page = (name: string) => new URL(`../deploy/${name}`, import.meta.url);
 writeFileSync(page('configuration.md'), renderReference());
 writeFileSync(page('events.md'), renderEventsReference());
 writeFileSync(page('metrics.md'), await renderMetricsReference());
+writeFileSync(page('replies.md'), renderRepliesReference());

@@ -1,5 +1,5 @@
 /** May this credential send this? What every stage asks of the rules: RFC 6409 §6.1, and the limits of a credential. */
-import { Refusal } from '../smtp/reply.ts';
+import { refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
 import { covers, isPostmasterOf } from './sender.ts';
 
@@ -15,7 +15,7 @@ export type Authorship = { readonly from: readonly string[]; readonly sender?: s
  */
 export function checkReversePath(credential: Credential, reversePath: string): void {
   if (reversePath === '' || covers(credential.senders, reversePath)) return;
-  throw new Refusal(553, '5.7.1', `${named(credential)} may not send as <${reversePath}>`);
+  throw refusal('foreignReversePath', { login: credential.name, address: reversePath });
 }
 
 /**
@@ -28,10 +28,8 @@ export function checkAuthor(credential: Credential, author: Authorship): void {
   const mayBe = (address: string) =>
     covers(credential.senders, address) || (reports && isPostmasterOf(credential.senders, address));
   const foreign = author.from.find((address) => !mayBe(address));
-  if (foreign !== undefined) throw new Refusal(550, '5.7.1', `${named(credential)} may not send mail From: ${foreign}`);
+  if (foreign !== undefined) throw refusal('foreignFrom', { login: credential.name, address: foreign });
   if (author.sender !== undefined && !mayBe(author.sender)) {
-    throw new Refusal(550, '5.7.1', `${named(credential)} may not send mail with Sender: ${author.sender}`);
+    throw refusal('foreignSender', { login: credential.name, address: author.sender });
   }
 }
-
-const named = ({ name }: Credential) => `The login ${name}`;

@@ -1,5 +1,6 @@
 /** Messages and recipients per window. The store decides and counts when it accepts; here is what is certain before that. */
-import { Refusal } from '../smtp/reply.ts';
+import { refusal as refused } from '../smtp/replies.ts';
+import type { Refusal } from '../smtp/reply.ts';
 import type { Credential, Limit, LimitUse, MessageStore } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, DAY, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
@@ -72,7 +73,9 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
   }
 
   function refusal(exceeded: LimitUse): Refusal {
-    return new Refusal(450, '4.7.1', describe(exceeded, now()));
+    const { limit, resetsAt } = exceeded;
+    const { count, kind, per } = limit;
+    return refused('overLimit', { count, kind: WORDS[kind], per, wait: duration(resetsAt - now()) });
   }
 
   function refuse(user: User, exceeded: LimitUse): Refusal {
@@ -166,11 +169,6 @@ function percentOf({ limit, used }: LimitUse): 80 | 100 | undefined {
 }
 
 const WORDS = { messages: 'messages', recipients: 'recipients', newRecipients: 'first-time recipients' } as const;
-
-/** The text names limit and window: "Limit of 1000 messages per day reached, try again in 3 h". */
-function describe({ limit, resetsAt }: LimitUse, now: number): string {
-  return `Limit of ${limit.count} ${WORDS[limit.kind]} per ${limit.per} reached, try again in ${duration(resetsAt - now)}`;
-}
 
 function duration(ms: number): string {
   if (ms >= 2 * HOUR) return `${Math.ceil(ms / HOUR)} h`;

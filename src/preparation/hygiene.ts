@@ -1,6 +1,7 @@
 /** What a header must look like before it leaves: RFC 5322 §3.6, RFC 6409 §8, and loops by RFC 5321 §6.3. */
 import type { HeaderField } from '../signing/signing.ts';
-import { Refusal } from '../smtp/reply.ts';
+import { refusal } from '../smtp/replies.ts';
+import type { Refusal } from '../smtp/reply.ts';
 import type { Covered } from './brought-signatures.ts';
 import type { HeaderSection } from './header.ts';
 
@@ -28,19 +29,19 @@ const REMOVED = new Set(['bcc', 'resent-bcc', 'return-path']);
 /** What is wrong with a header. `relaxable`: the operator may choose to be warned only. */
 export type Finding = { readonly refusal: Refusal; readonly relaxable: boolean };
 
-const malformed = (text: string, relaxable = false): Finding => ({ refusal: new Refusal(550, '5.6.0', text), relaxable });
+const malformed = (refused: Refusal, relaxable = false): Finding => ({ refusal: refused, relaxable });
 
 /** The form of the section and the number of its fields; the worst comes first. */
 export function findings({ fields, brokenLine }: HeaderSection): readonly Finding[] {
-  if (fields.length === 0) return [malformed('The message has no header section: it must begin with fields like From and Date')];
-  if (brokenLine !== undefined) return [malformed(`Line ${brokenLine} of the header is not a header field`)];
+  if (fields.length === 0) return [malformed(refusal('noHeader'))];
+  if (brokenLine !== undefined) return [malformed(refusal('brokenHeader', { line: brokenLine }))];
   const counts = new Map<string, number>();
   for (const { name } of fields) {
     if (UNIQUE.has(name) || name.startsWith(CONTENT)) counts.set(name, (counts.get(name) ?? 0) + 1);
   }
-  const found: Finding[] = counts.has('from') ? [] : [malformed('The header has no From field')];
+  const found: Finding[] = counts.has('from') ? [] : [malformed(refusal('noFrom'))];
   for (const [name, count] of counts) {
-    if (count > 1) found.push(malformed(`The header has several ${spelled(name)} fields, one is allowed`, name !== 'from'));
+    if (count > 1) found.push(malformed(refusal('severalFields', { field: spelled(name) }), name !== 'from'));
   }
   return found;
 }
@@ -53,17 +54,17 @@ function spelled(name: string): string {
 /** Several authors and nobody who sent it: RFC 5322 §3.6.2. */
 export function missingSender(from: readonly string[], sender: string | undefined): Finding | undefined {
   if (from.length < 2 || sender !== undefined) return undefined;
-  return malformed('The From field has several addresses, and there is no Sender field', true);
+  return malformed(refusal('noSender'), true);
 }
 
 /** @returns a refusal where the message has come round too often. */
 export function loopIn(fields: readonly HeaderField[], hostname: string, maxReceived: number): Refusal | undefined {
   const received = fields.filter(({ name }) => name === 'received');
   if (received.length > maxReceived) {
-    return new Refusal(554, '5.4.6', `Mail loop: the header has ${received.length} Received fields, ${maxReceived} are allowed`);
+    return refusal('mailLoop', { count: received.length, most: maxReceived });
   }
   if (received.filter((field) => isOurMark(field, hostname)).length < 2) return undefined;
-  return new Refusal(554, '5.4.6', `Mail loop: this message has passed ${hostname} twice already`);
+  return refusal('passedTwice', { hostname });
 }
 
 /** `Received: … by <hostname> …`, in any case and however folded. */

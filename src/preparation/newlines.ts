@@ -6,7 +6,8 @@
  * A line may have any length: RFC 5321 §4.5.3.1.6 asks for 998 at least. A longer one stays whole: a break would change what it says.
  * The same bytes give the same result however they are cut into chunks.
  */
-import { Refusal } from '../smtp/reply.ts';
+import { refusal } from '../smtp/replies.ts';
+import type { Refusal } from '../smtp/reply.ts';
 
 /** Who takes the clean bytes. Chunks that are clean already come through by reference. */
 export type LineSink = {
@@ -135,7 +136,7 @@ export class Lines {
         }
         if (byte === NUL && !this.#refused) {
           this.#pass(chunk, start, i);
-          this.#refuse(new Refusal(550, '5.6.11', 'A NUL character is not allowed in mail'));
+          this.#refuse(refusal('nul'));
         }
         this.#loneDot = this.#length === 0 && byte === DOT;
         this.#length++;
@@ -164,9 +165,9 @@ export class Lines {
 
   #endBareLine(end: 'LF' | 'CR' | 'CR CR LF'): void {
     if (end !== 'LF' && this.#inHeader) {
-      this.#refuse(new Refusal(550, '5.6.11', 'A CR without LF is not allowed in the header'));
+      this.#refuse(refusal('crInHeader'));
     } else if (this.#options.bareNewlines === 'reject') {
-      this.#refuse(new Refusal(550, '5.6.11', 'Lines must end with CRLF; this message has a bare CR or LF'));
+      this.#refuse(refusal('bareNewlines'));
     } else {
       if (!this.#bare) this.#sink.bareNewline();
       this.#bare = true;
@@ -177,7 +178,7 @@ export class Lines {
 
   #endLine(clean: boolean, cleanStart = clean): void {
     if (this.#loneDot && !(clean && this.#cleanStart)) {
-      this.#refuse(new Refusal(550, '5.6.11', 'A line with a lone dot between bare CR or LF is not allowed in mail'));
+      this.#refuse(refusal('bareLoneDot'));
       return;
     }
     if (this.#length === 0 && this.#inHeader) this.#endHeader(true);

@@ -1,7 +1,8 @@
 /** One message on its way through preparation: lines, header, body, storage, signature. */
 import { isAscii } from 'node:buffer';
 import { createBodyHash, type Signed } from '../signing/signing.ts';
-import { Refusal } from '../smtp/reply.ts';
+import { refusal } from '../smtp/replies.ts';
+import type { Refusal } from '../smtp/reply.ts';
 import { BroughtBodies, NOTHING_COVERED } from './brought-signatures.ts';
 import { type LineSink, Lines } from './newlines.ts';
 import { Pieces } from './pieces.ts';
@@ -72,7 +73,7 @@ export class Pipeline implements Preparation, LineSink {
     this.#head.add(piece);
     const { maxHeaderSize } = this.#options;
     if (this.#head.length > maxHeaderSize) {
-      this.#fail(new Refusal(552, '5.3.4', `The header is larger than ${maxHeaderSize} bytes`));
+      this.#fail(refusal('headerTooLarge', { octets: maxHeaderSize }));
     }
   }
 
@@ -134,7 +135,7 @@ export class Pipeline implements Preparation, LineSink {
   }
 
   #tooLarge(): Refusal {
-    return new Refusal(552, '5.3.4', `The message is larger than ${this.#options.maxMessageSize} bytes`);
+    return refusal('contentTooLarge', { octets: this.#options.maxMessageSize });
   }
 
   #fail(cause: unknown): void {

@@ -1,7 +1,8 @@
 /** Is the relay fit for traffic, and what does it hold: for MAIL, /readyz and /metrics. */
 import type { Certificates } from '../certificates/certificates.ts';
 import type { Snapshot } from '../metrics/metrics.ts';
-import { Refusal } from '../smtp/reply.ts';
+import { refusal } from '../smtp/replies.ts';
+import type { Refusal } from '../smtp/reply.ts';
 import type { Store } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 import type { DiskWatch } from '../system/disk-watch.ts';
@@ -10,7 +11,7 @@ import type { DiskWatch } from '../system/disk-watch.ts';
 export function diskRefusal(disk: DiskWatch, minFree: number): Refusal | undefined {
   const free = disk.free();
   if (free === undefined || free >= minFree) return undefined;
-  return new Refusal(452, '4.3.1', 'The relay has too little free disk space for new mail, try again later');
+  return refusal('diskTooFull');
 }
 
 export type HealthParts = {

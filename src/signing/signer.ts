@@ -1,5 +1,5 @@
 /** Decides whether a message is signed, and by which keys: RFC 6376 §5. */
-import { Refusal } from '../smtp/reply.ts';
+import { refusal } from '../smtp/replies.ts';
 import { createCache } from '../system/cache.ts';
 import { HOUR } from '../system/clock.ts';
 import { signedHeader } from './header-hash.ts';
@@ -17,7 +17,7 @@ export function createSigner(options: SignerOptions): Signer & { reload(changes:
 
   function unsigned(domain: string): Signed {
     if (noKey === 'refuse') {
-      throw new Refusal(550, '5.7.20', `No DKIM key for ${domain}: this server sends only mail that it can sign`);
+      throw refusal('noKey', { domain });
     }
     if (noKey === 'warn' && !warned.has(domain)) {
       warned.set(domain, true);

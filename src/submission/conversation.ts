@@ -3,6 +3,7 @@
  * replies, throws a Refusal, or returns a promise that does one of the two.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { refusal } from '../smtp/replies.ts';
 import { Refusal } from '../smtp/reply.ts';
 import type { Credential } from '../store/store.ts';
 import type { LineProblem } from './command-reader.ts';
@@ -132,11 +133,11 @@ export class Conversation {
     this.#subject = {};
     this.#verb = this.inExchange ? 'AUTH' : /^[A-Z]{4}$/i.test(text) ? text.toUpperCase() : '';
     this.#exchange = undefined;
-    if (problem === 'too long') throw new Refusal(500, '5.5.6', 'The line is too long');
-    if (problem === 'bare newline') throw new Refusal(500, '5.5.2', 'A line ends with CR and LF, not with LF alone');
+    if (problem === 'too long') throw refusal('lineTooLong');
+    if (problem === 'bare newline') throw refusal('bareNewline');
     if (!this.#greeted && this.#verb === '') throw replies.notMail();
-    const status = this.#verb === 'MAIL' ? '5.1.7' : this.#verb === 'RCPT' ? '5.1.3' : '5.5.2';
-    throw new Refusal(501, status, problem === 'not utf-8' ? 'The line is not UTF-8' : 'The line holds a control character');
+    const what = this.#verb === 'MAIL' ? 'sender' : this.#verb === 'RCPT' ? 'recipient' : 'line';
+    throw refusal(problem === 'not utf-8' ? `${what}NotUtf8` : `${what}WithControls`);
   }
 
   /** Answers what a handler threw or rejected with. What is no Refusal is our fault: temporary, and in the log. */
@@ -182,8 +183,8 @@ export class Conversation {
   }
 
   #startTls(argument: string): Work {
-    if (argument !== '') throw new Refusal(501, '5.5.4', 'STARTTLS takes no argument');
-    if (this.#wire.tls !== undefined) throw replies.badSequence('TLS is active already');
+    if (argument !== '') throw refusal('noArgument', { verb: 'STARTTLS' });
+    if (this.#wire.tls !== undefined) throw refusal('tlsActive');
     const wait = this.#wire.nextHandshake();
     if (wait === undefined) throw replies.tooManyHandshakes();
     if (wait > 0) return delay(wait, undefined, { ref: false }).then(() => this.#wire.startTls());
@@ -191,10 +192,10 @@ export class Conversation {
   }
 
   #auth(argument: string): Work {
-    if (this.#wire.tls === undefined) throw new Refusal(538, '5.7.11', 'Encryption required: issue STARTTLS first');
+    if (this.#wire.tls === undefined) throw refusal('encryptionRequired');
     this.#requireGreeting();
-    if (this.#credential !== undefined) throw replies.badSequence('You are logged in already');
-    if (this.#transaction !== undefined) throw replies.badSequence('AUTH is not allowed within a transaction');
+    if (this.#credential !== undefined) throw refusal('alreadyLoggedIn');
+    if (this.#transaction !== undefined) throw refusal('loginInTransaction');
     return this.#follow(beginExchange(argument));
   }
 
@@ -218,7 +219,7 @@ export class Conversation {
 
   #mail(argument: string): Work {
     const { rewrite } = this.#requireLogin();
-    if (this.#transaction !== undefined) throw replies.badSequence('A transaction is open already, send RSET to begin anew');
+    if (this.#transaction !== undefined) throw refusal('transactionOpen');
     this.#subject = { reversePath: writtenAddress(argument).slice(0, MAX_LOGGED_PATH) };
     const { path, parameters } = parseMail(argument, this.#shared.options.limits.maxMessageSize, rewrite !== null);
     const unusable = this.#shared.options.storeUsable();
@@ -253,7 +254,7 @@ export class Conversation {
   #rcpt(argument: string): Work {
     this.#requireLogin();
     const transaction = this.#transaction;
-    if (transaction === undefined) throw replies.badSequence('Send MAIL first');
+    if (transaction === undefined) throw refusal('mailFirst');
     this.#subject = { reversePath: transaction.reversePath, recipient: writtenAddress(argument).slice(0, MAX_LOGGED_PATH) };
     const { limits, quota, operator } = this.#shared.options;
     const recipient = parseRecipient(argument, transaction.parameters.smtpUtf8, operator);
@@ -262,7 +263,7 @@ export class Conversation {
     const { recipients } = transaction;
     if (recipients.has(address)) return this.#wire.write(replies.RECIPIENT_OK);
     if (!hasRoom(transaction, limits.maxRecipients)) {
-      throw new Refusal(452, '4.5.3', `Too many recipients, a message has at most ${limits.maxRecipients} here`);
+      throw refusal('tooManyRecipients', { count: limits.maxRecipients });
     }
     const take = () => {
       addRecipient(transaction, recipient);
@@ -273,10 +274,10 @@ export class Conversation {
 
   #data(argument: string): Work {
     this.#requireLogin();
-    if (argument !== '') throw new Refusal(501, '5.5.4', 'DATA takes no argument');
+    if (argument !== '') throw refusal('noArgument', { verb: 'DATA' });
     const transaction = this.#transaction;
-    if (transaction === undefined) throw replies.badSequence('Send MAIL and RCPT first');
-    if (transaction.recipients.size === 0) throw new Refusal(554, '5.5.1', 'No valid recipients');
+    if (transaction === undefined) throw refusal('recipientFirst');
+    if (transaction.recipients.size === 0) throw refusal('noRecipients');
     const { id: session, ip, tls } = this.#wire;
     return this.#asItIsNow((credential) => {
       const message = new IncomingMessage(this.#shared, { session, ip, credential, tls }, transaction);
@@ -291,14 +292,14 @@ export class Conversation {
     try {
       const queueId = await message.accept();
       this.#offences.forgive();
-      this.#wire.write(`250 2.0.0 Ok: queued as ${queueId}\r\n`);
+      this.#wire.write(replies.queued(queueId));
     } finally {
       this.#transaction = undefined;
     }
   }
 
   #requireGreeting(): void {
-    if (!this.#greeted) throw replies.badSequence('Say EHLO first');
+    if (!this.#greeted) throw refusal('sayHello');
   }
 
   #requireLogin(): Credential {

@@ -26,14 +26,16 @@ export type Timing = {
   readonly hurried: boolean;
 };
 
-/** The sentence for the 421, or undefined while there is time. */
-export function overdue(timing: Timing, limits: SubmissionLimits, now: number): string | undefined {
+export type Overdue = 'textTooSlow' | 'loginTooSlow' | 'commandTooSlow' | 'idleTooLong';
+
+/** Which 421 it is, or undefined while there is time. */
+export function overdue(timing: Timing, limits: SubmissionLimits, now: number): Overdue | undefined {
   const { activeAt, lineSince, exchangeSince, textUntil, hurried } = timing;
-  if (textUntil > 0) return now > textUntil ? 'The message comes too slowly' : undefined;
+  if (textUntil > 0) return now > textUntil ? 'textTooSlow' : undefined;
   const allowed = (name: keyof typeof HURRIED) => (hurried ? Math.min(HURRIED[name], limits[name]) : limits[name]);
-  if (exchangeSince > 0 && now - exchangeSince > allowed('authTimeout')) return 'The login took too long';
-  if (lineSince > 0 && now - lineSince > allowed('commandTimeout')) return 'The command took too long';
-  return now - activeAt > allowed('idleTimeout') ? 'Idle for too long' : undefined;
+  if (exchangeSince > 0 && now - exchangeSince > allowed('authTimeout')) return 'loginTooSlow';
+  if (lineSince > 0 && now - lineSince > allowed('commandTimeout')) return 'commandTooSlow';
+  return now - activeAt > allowed('idleTimeout') ? 'idleTooLong' : undefined;
 }
 
 /** Text may pause as long as a command would be waited for, at the beginning. */

@@ -1,5 +1,5 @@
 /** EHLO: what is offered, and only what is honoured. RFC 5321 §4.1.1.1. */
-import { Refusal } from '../smtp/reply.ts';
+import { refusal } from '../smtp/replies.ts';
 
 /** Octets of a name: RFC 5321 §4.5.3.1.2. */
 const MAX_NAME = 255;
@@ -20,6 +20,6 @@ export function ehloReply(hostname: string, maxMessageSize: number, secure: bool
  * @throws Refusal 501
  */
 export function checkClientName(name: string): void {
-  if (name === '') throw new Refusal(501, '5.5.4', 'Say who you are: EHLO your.host.name');
-  if (Buffer.byteLength(name) > MAX_NAME) throw new Refusal(501, '5.5.4', `A host name has at most ${MAX_NAME} octets`);
+  if (name === '') throw refusal('noClientName');
+  if (Buffer.byteLength(name) > MAX_NAME) throw refusal('clientNameTooLong', { octets: MAX_NAME });
 }

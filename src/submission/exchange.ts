@@ -1,5 +1,5 @@
 /** The AUTH exchange, PLAIN and LOGIN, as a pure machine: RFC 4954 §4, RFC 4616, and [MS-XLOGIN]. */
-import { Refusal } from '../smtp/reply.ts';
+import { refusal } from '../smtp/replies.ts';
 
 export type Mechanism = 'PLAIN' | 'LOGIN';
 export type Login = { readonly mechanism: Mechanism; readonly name: string; readonly password: string };
@@ -17,9 +17,9 @@ const PASSWORD = 'UGFzc3dvcmQ6';
 export function beginExchange(argument: string): ExchangeStep {
   const [name = '', initial, ...more] = argument.trim().split(/ +/);
   const mechanism = name.toUpperCase();
-  if (mechanism === '') throw new Refusal(501, '5.5.4', 'AUTH needs a mechanism: PLAIN or LOGIN');
+  if (mechanism === '') throw refusal('noMechanism');
   if (mechanism !== 'PLAIN' && mechanism !== 'LOGIN') {
-    throw new Refusal(504, '5.5.4', 'This mechanism is not offered here, use PLAIN or LOGIN');
+    throw refusal('unknownMechanism');
   }
   if (more.length > 0) throw malformed();
   const exchange = { mechanism } as const;
@@ -30,7 +30,7 @@ export function beginExchange(argument: string): ExchangeStep {
 /** @param line the client's answer to the last challenge. @throws Refusal 501 or 535; the exchange is over then. */
 export function continueExchange(exchange: Exchange, line: string): ExchangeStep {
   const response = line.trim();
-  if (response === '*') throw new Refusal(501, '5.7.0', 'Authentication cancelled');
+  if (response === '*') throw refusal('loginCancelled');
   return answer(exchange, response === '=' ? '' : response);
 }
 
@@ -48,7 +48,7 @@ function plainLogin(text: string): Login {
   const [authorization, name, password, ...more] = text.split('\0');
   if (authorization === undefined || name === undefined || password === undefined || more.length > 0) throw malformed();
   if (authorization !== '' && authorization !== name) {
-    throw new Refusal(535, '5.7.8', 'This login may not act for another one');
+    throw refusal('foreignLogin');
   }
   return { mechanism: 'PLAIN', name, password };
 }
@@ -63,4 +63,4 @@ function decode(base64: string): string {
   return bytes.toString('utf8');
 }
 
-const malformed = () => new Refusal(501, '5.5.2', 'This is not base64 of what the mechanism asks for');
+const malformed = () => refusal('malformedResponse');

@@ -2,7 +2,7 @@
 import { type Authorship, checkAuthor, checkReversePath } from '../policy/policy.ts';
 import { discard } from '../preparation/preparation.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
-import { Refusal } from '../smtp/reply.ts';
+import { refusal } from '../smtp/replies.ts';
 import type { Credential, NewMessage } from '../store/store.ts';
 import { DataReader } from './data-reader.ts';
 import type { Shared } from './options.ts';
@@ -80,14 +80,10 @@ export class IncomingMessage {
   /** After the last dot. @returns the queue id. Rejects with a Refusal, or with what went wrong on our side. */
   async accept(): Promise<string> {
     const { maxMessageSize } = this.#shared.options.limits;
-    if (this.#size > maxMessageSize) throw new Refusal(552, '5.3.4', `A message has at most ${maxMessageSize} octets here`);
+    if (this.#size > maxMessageSize) throw refusal('messageTooLarge', { octets: maxMessageSize });
     if (this.#reader.loneDot) {
       await this.abort();
-      throw new Refusal(
-        550,
-        '5.6.11',
-        'A dot alone on a line that does not end in CRLF could be taken for the end of the message',
-      );
+      throw refusal('loneDot');
     }
     if (this.#failure !== undefined) throw this.#failure;
     const prepared = await this.#preparation.finish();

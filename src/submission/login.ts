@@ -1,6 +1,6 @@
 /** A login that was asked for: verified, counted where it is wrong, and told: RFC 4954 §4 and §6. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Refusal } from '../smtp/reply.ts';
+import { refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
 import type { Login } from './exchange.ts';
 import { clientKey, networkOf } from './networks.ts';
@@ -57,12 +57,12 @@ export async function logIn(
   }
   options.log.emit('authFailed', { session, ip, user: name.slice(0, MAX_LOGGED_NAME), mechanism, reason: result });
   if (result === 'unavailable') {
-    throw new Refusal(454, '4.7.0', 'Temporary authentication failure', { cause: verification.cause });
+    throw Object.assign(refusal('loginUnavailable'), { cause: verification.cause });
   }
-  if (result === 'busy') throw new Refusal(454, '4.7.0', 'Too many logins at once, try again');
+  if (result === 'busy') throw refusal('tooManyLogins');
   const earlier = failures.add(login) ? await recordFailure(shared, ip, name) : 0;
   await delay(patience(options.auth.failureDelay, earlier));
-  throw new Refusal(535, '5.7.8', SENTENCES[result]);
+  throw refusal(`${result}Login`);
 }
 
 /**
@@ -79,9 +79,3 @@ async function recordFailure({ bruteForce, options }: Shared, ip: string, name: 
   await kept.catch((error) => options.log.emit('failureNotKept', { error }));
   return inMinute;
 }
-
-const SENTENCES = {
-  wrong: 'User name or password is wrong',
-  disabled: 'This login is disabled',
-  expired: 'This login has expired',
-} as const;

@@ -1,6 +1,6 @@
 /** What stands behind the paths of MAIL and RCPT: RFC 1870, 3461, 4954 §5, 6152, 6531. */
 import type { Envelope, EnvelopeRecipient, Notify } from '../smtp/envelope.ts';
-import { Refusal } from '../smtp/reply.ts';
+import { refusal } from '../smtp/replies.ts';
 import { decodeXtext, encodeUnicodeXtext } from '../smtp/xtext.ts';
 
 export type MailParameters = Pick<Envelope, 'body' | 'smtpUtf8' | 'ret' | 'envid'> & { readonly size: number };
@@ -18,21 +18,21 @@ export function parseMailParameters(text: string): MailParameters {
   for (const [key, value] of split(text)) {
     switch (key) {
       case 'SIZE':
-        if (!/^[0-9]{1,20}$/.test(value ?? '')) throw bad('SIZE takes a number of octets');
+        if (!/^[0-9]{1,20}$/.test(value ?? '')) throw refusal('badSize');
         found.size = Number(value);
         break;
       case 'BODY':
         found.body = bodyType(value);
         break;
       case 'SMTPUTF8':
-        if (value !== undefined) throw bad('SMTPUTF8 takes no value');
+        if (value !== undefined) throw refusal('badSmtpUtf8');
         found.smtpUtf8 = true;
         break;
       case 'RET':
         found.ret = returned(value);
         break;
       case 'ENVID':
-        if (value === undefined || value.length > MAX_ENVID || !decodeXtext(value)) throw bad('ENVID is not xtext');
+        if (value === undefined || value.length > MAX_ENVID || !decodeXtext(value)) throw refusal('badEnvid');
         found.envid = value;
         break;
       case 'AUTH': // who wrote it, by the word of the client: RFC 4954 §5 has it understood, nothing here believes it
@@ -62,9 +62,9 @@ function split(text: string): Map<string, string | undefined> {
   for (const part of text.split(/ +/)) {
     const equals = part.indexOf('=');
     const keyword = equals === -1 ? part : part.slice(0, equals);
-    if (!/^[A-Za-z0-9][A-Za-z0-9-]*$/.test(keyword)) throw bad('Parameters are KEYWORD or KEYWORD=value');
+    if (!/^[A-Za-z0-9][A-Za-z0-9-]*$/.test(keyword)) throw refusal('badParameter');
     const key = keyword.toUpperCase();
-    if (found.has(key)) throw bad(`${key} is given twice`);
+    if (found.has(key)) throw refusal('parameterTwice', { parameter: key });
     found.set(key, equals === -1 ? undefined : part.slice(equals + 1));
   }
   return found;
@@ -73,14 +73,14 @@ function split(text: string): Map<string, string | undefined> {
 function bodyType(value: string | undefined): '7BIT' | '8BITMIME' {
   const type = value?.toUpperCase();
   if (type === '7BIT' || type === '8BITMIME') return type;
-  if (type === 'BINARYMIME') throw new Refusal(555, '5.5.4', 'BODY=BINARYMIME is not offered here');
-  throw bad('BODY is 7BIT or 8BITMIME');
+  if (type === 'BINARYMIME') throw refusal('noBinary');
+  throw refusal('badBody');
 }
 
 function returned(value: string | undefined): 'FULL' | 'HDRS' {
   const ret = value?.toUpperCase();
   if (ret === 'FULL' || ret === 'HDRS') return ret;
-  throw bad('RET is FULL or HDRS');
+  throw refusal('badRet');
 }
 
 /** NEVER stands alone: RFC 3461 §4.1. */
@@ -88,7 +88,7 @@ function notifications(value: string | undefined): readonly Notify[] {
   const list = (value ?? '').toUpperCase().split(',');
   const known = list.every((one): one is Notify => /^(?:NEVER|SUCCESS|FAILURE|DELAY)$/.test(one));
   if (!known || new Set(list).size < list.length || (list.length > 1 && list.includes('NEVER'))) {
-    throw bad('NOTIFY is NEVER, or a list of SUCCESS, FAILURE, DELAY');
+    throw refusal('badNotify');
   }
   return list as Notify[];
 }
@@ -99,11 +99,10 @@ function notifications(value: string | undefined): readonly Notify[] {
  */
 function originalRecipient(value: string | undefined): string {
   const [type, encoded] = /^([A-Za-z0-9-]+);(.+)$/s.exec(value ?? '')?.slice(1) ?? [];
-  if (type === undefined || encoded === undefined) throw bad('ORCPT is addr-type;address');
+  if (type === undefined || encoded === undefined) throw refusal('badOrcpt');
   const ascii = type.toLowerCase() === 'utf-8' ? encoded.replace(/[^\x00-\x7f]+/gu, encodeUnicodeXtext) : encoded;
-  if (!decodeXtext(ascii)) throw bad('The address of ORCPT is not xtext');
+  if (!decodeXtext(ascii)) throw refusal('badOrcptAddress');
   return `${type};${ascii}`;
 }
 
-const bad = (text: string) => new Refusal(501, '5.5.4', text);
-const unknown = (key: string) => new Refusal(555, '5.5.4', `The parameter ${key.slice(0, 40)} is not offered here`);
+const unknown = (key: string) => refusal('unknownParameter', { parameter: key.slice(0, 40) });

@@ -2,7 +2,7 @@
 import { checkReversePath } from '../policy/policy.ts';
 import { type Mailbox, type MailboxProblem, parseMailbox, parsePath } from '../smtp/address.ts';
 import type { Envelope, EnvelopeRecipient } from '../smtp/envelope.ts';
-import { Refusal } from '../smtp/reply.ts';
+import { type ReplyName, refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
 import { type MailParameters, parseMailParameters, parseRecipientParameters } from './mail-parameters.ts';
 
@@ -23,8 +23,6 @@ export type Transaction = {
 /** Characters that a recipient may take on the average: many long ones would fill the memory. */
 const ROOM_PER_RECIPIENT = 1024;
 
-const NO_PATH = 'The form is MAIL FROM:<address>';
-
 /**
  * @param argument what stands behind MAIL.
  * @param anything no path is needed: the credential's sender is rewritten. @throws Refusal 501, 552, 553 or 555.
@@ -36,10 +34,10 @@ export function parseMail(
 ): { readonly path: string | undefined; readonly parameters: MailParameters } {
   const behind = /^FROM:/i.test(argument) ? argument.slice(5).trimStart() : undefined;
   const path = behind === undefined ? undefined : parsePath(behind);
-  if (behind === undefined || (path === undefined && !anything)) throw new Refusal(501, '5.5.4', NO_PATH);
+  if (behind === undefined || (path === undefined && !anything)) throw refusal('noSenderPath');
   const parameters = parseMailParameters(path?.rest ?? parametersAtEnd(behind));
   if (parameters.size > maxMessageSize) {
-    throw new Refusal(552, '5.3.4', `A message has at most ${maxMessageSize} octets here`);
+    throw refusal('messageTooLarge', { octets: maxMessageSize });
   }
   return { path: path?.mailbox, parameters };
 }
@@ -69,7 +67,7 @@ function reversePathOf(credential: Credential, path: string | undefined, { smtpU
   const { rewrite, mailServer } = credential;
   // A device with a fixed sender says whatever it was made to say; only the reports of a mail server keep their null path.
   if (rewrite !== null && !(path === '' && mailServer)) return rewrite;
-  if (path === undefined) throw new Refusal(501, '5.5.4', NO_PATH);
+  if (path === undefined) throw refusal('noSenderPath');
   const reversePath = path === '' ? '' : senderOf(path, smtpUtf8);
   checkReversePath(credential, reversePath);
   return reversePath;
@@ -77,8 +75,8 @@ function reversePathOf(credential: Credential, path: string | undefined, { smtpU
 
 function senderOf(path: string, smtpUtf8: boolean): string {
   const mailbox = parseMailbox(path);
-  if (typeof mailbox === 'string') throw new Refusal(mailbox === 'syntax' ? 501 : 553, '5.1.7', SENDER_PROBLEMS[mailbox]);
-  if (mailbox.needsUtf8 && !smtpUtf8) throw new Refusal(553, '5.6.7', 'An address that is not ASCII needs SMTPUTF8 on MAIL');
+  if (typeof mailbox === 'string') throw refusal(SENDER_PROBLEMS[mailbox]);
+  if (mailbox.needsUtf8 && !smtpUtf8) throw refusal('needsSmtpUtf8');
   return mailbox.address;
 }
 
@@ -105,10 +103,10 @@ export function addRecipient(transaction: Transaction, recipient: EnvelopeRecipi
  */
 export function parseRecipient(argument: string, smtpUtf8: boolean, operator: string | undefined): EnvelopeRecipient {
   const path = /^TO:/i.test(argument) ? parsePath(argument.slice(3).trimStart()) : undefined;
-  if (path === undefined) throw new Refusal(501, '5.1.3', 'The form is RCPT TO:<address>');
+  if (path === undefined) throw refusal('noRecipientPath');
   const mailbox = isPostmaster(path.mailbox) ? operatorMailbox(operator) : parseMailbox(path.mailbox);
-  if (typeof mailbox === 'string') throw recipientProblem(mailbox);
-  if (mailbox.needsUtf8 && !smtpUtf8) throw new Refusal(553, '5.6.7', 'An address that is not ASCII needs SMTPUTF8 on MAIL');
+  if (typeof mailbox === 'string') throw refusal(RECIPIENT_PROBLEMS[mailbox]);
+  if (mailbox.needsUtf8 && !smtpUtf8) throw refusal('needsSmtpUtf8');
   return { address: mailbox.address, ...parseRecipientParameters(path.rest) };
 }
 
@@ -129,26 +127,22 @@ const isPostmaster = (mailbox: string) => /^"?postmaster"?$/i.test(mailbox);
 /** Whether the client offers SMTPUTF8 is no question here: the address is ours. */
 function operatorMailbox(operator: string | undefined): Mailbox {
   if (operator === undefined) {
-    throw new Refusal(550, '5.1.1', 'Mail for <postmaster> goes to the operator of this relay, and no address is set for one');
+    throw refusal('noOperator');
   }
   return { address: operator, needsUtf8: false };
 }
 
-function recipientProblem(problem: MailboxProblem): Refusal {
-  // Not 501: programs that know 550, 553, 450 and 452 as "this recipient" give up the whole message over any other code.
-  if (problem === 'syntax') return new Refusal(553, '5.1.3', 'This is no valid address');
-  if (problem === 'no domain') return new Refusal(550, '5.1.1', 'The address needs a domain: nobody has a mailbox on this relay');
-  return new Refusal(550, '5.1.2', RECIPIENT_DOMAINS[problem]);
-}
+/** A syntax error is not 501: programs that know 550, 553, 450 and 452 as "this recipient" give up the whole message over others. */
+const RECIPIENT_PROBLEMS = {
+  syntax: 'recipientSyntax',
+  literal: 'recipientLiteral',
+  'no domain': 'recipientNoDomain',
+  dotless: 'recipientDotless',
+} as const satisfies Readonly<Record<MailboxProblem, ReplyName>>;
 
-const RECIPIENT_DOMAINS = {
-  literal: 'Mail to an address literal is not relayed, use a domain name',
-  dotless: 'Mail to a host name without a domain is not relayed',
-} as const;
-
-const SENDER_PROBLEMS: Readonly<Record<MailboxProblem, string>> = {
-  syntax: 'This is no valid sender address',
-  literal: 'A sender needs a domain name: no report would reach an address literal',
-  'no domain': 'The sender address needs a domain',
-  dotless: 'The sender address needs a full domain name: no report would reach it',
-};
+const SENDER_PROBLEMS = {
+  syntax: 'senderSyntax',
+  literal: 'senderLiteral',
+  'no domain': 'senderNoDomain',
+  dotless: 'senderDotless',
+} as const satisfies Readonly<Record<MailboxProblem, ReplyName>>;
