@@ -45,8 +45,6 @@ export class IncomingMessage {
     const now = shared.now();
     this.#queueId = newQueueId(now);
     const { credential, tls } = submitter;
-    // With the null reverse-path nothing but the header says who sends it.
-    const checkFrom = shared.options.limits.checkFrom || (transaction.reversePath === '' && !credential.mailServer);
     this.#preparation = shared.options.preparation.start({
       queueId: this.#queueId,
       now,
@@ -56,7 +54,7 @@ export class IncomingMessage {
       userToken: shared.options.userToken(credential.name),
       ...(tls === undefined ? {} : { tls }),
       ...(credential.rewrite === null ? {} : { rewrite: credential.rewrite }),
-      ...(checkFrom && credential.rewrite === null ? { check: (author) => this.#checkAuthor(author) } : {}),
+      ...(credential.rewrite === null ? { check: (author) => this.#noteAuthor(author) } : {}),
     });
   }
 
@@ -95,9 +93,17 @@ export class IncomingMessage {
     throw this.#shared.options.quota.refusal(result.exceeded);
   }
 
-  #checkAuthor(author: Authorship): void {
+  #noteAuthor(author: Authorship): void {
     this.#author = author;
-    checkAuthor(this.#submitter.credential, author);
+    this.#checkAuthor();
+  }
+
+  /** With the null reverse-path nothing but the header says who sends it: a mail server alone is believed without. */
+  #checkAuthor(): void {
+    const { credential } = this.#submitter;
+    const { checkFrom } = this.#shared.options.limits;
+    if (this.#author === undefined || !(checkFrom || (this.#author.nullSender && !credential.mailServer))) return;
+    checkAuthor(credential, this.#author);
   }
 
   /** Nothing of it stays. */
@@ -145,7 +151,7 @@ export class IncomingMessage {
     if (credential.rewrite !== before.rewrite) throw rightsChanged();
     this.#submitter = { ...this.#submitter, credential };
     if (credential.rewrite === null) checkReversePath(credential, this.#transaction.reversePath);
-    if (this.#author !== undefined) checkAuthor(credential, this.#author);
+    this.#checkAuthor();
   }
 
   /** What is stored is accepted: nothing that fails here may tell the client otherwise, it would send the message again. */

@@ -644,6 +644,22 @@ describe('a transaction', () => {
     expect([await sent(undefined), tries]).toEqual(['250 2.0.0', 1]);
   });
 
+  test('a login that is no mail server any more sends no report of a stranger, also without checkFrom', async () => {
+    const server: Credential = { ...CREDENTIAL, mailServer: true };
+    await start({
+      limits: { checkFrom: false },
+      credentials: {
+        verify: async () => ({ result: 'ok', credential: server }),
+        current: () => server,
+        renewed: async () => ({ ...server, mailServer: false, revision: 1 }),
+      },
+      queue: { add: async ({ message }) => ({ accepted: false, denied: 'changed', content: message.content }) },
+    });
+    const client = await rig.loggedIn();
+    await client.askAll(['MAIL FROM:<>', RCPT, 'DATA']);
+    expect(codeOf(await client.ask('From: eve@other.test\r\n\r\nx\r\n.'))).toBe('550 5.7.1');
+  });
+
   test('dots: the end is CRLF.CRLF alone, and only dots behind CRLF are removed', async () => {
     await start();
     const client = await rig.loggedIn();
