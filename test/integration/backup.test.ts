@@ -257,3 +257,22 @@ test('a store that cannot be read any more is replaced by force', async () => {
   await expect(restore(dir, file)).rejects.toThrow(/is not empty: --force/);
   expect((await restore(dir, file, true)).messages).toBe(2);
 });
+
+test('a report that was still to be written at the time of a backup waits on hold after a restore, as all mail does', async () => {
+  const dir = dataDir();
+  const store = await testStore({ dataDir: dir });
+  const { id, reversePath } = await put(store, newMessage(), { claim: [0] });
+  const reply = { code: 550, status: '5.1.1', text: 'No such user' };
+  const untold = [{ n: 0, action: 'failed', reply, at: NOW, collectUntil: NOW }] as const;
+  await store.messages.settle({ messageId: id, at: NOW, changes: [{ n: 0, state: 'failed' }], untold });
+  const file = join(dataDir(), 'backup.db');
+  await backupStore({ dataDir: dir, file });
+  const other = dataDir();
+  await restore(other, file);
+  const restored = await testStore({ dataDir: other });
+  const { due } = await restored.messages.dueReports({ now: NOW, limit: 9, perHour: 100 });
+  expect(due).toMatchObject([{ message: { id }, untold: [{ n: 0, action: 'failed', reply }] }]);
+  const report = newMessage({ user: null, reversePath: '', to: [reversePath] });
+  await restored.messages.told({ sender: reversePath, untold: due[0]!.untold, at: NOW, report });
+  expect(await statesOf(restored, report.id)).toEqual(['held']);
+});
