@@ -30,6 +30,7 @@ const UNREACHABLE = 5 * MINUTE;
 export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   const now = given.now ?? systemClock;
   const { log } = given;
+  let options = given; // before pacing, which asks for its limits while it restores stored rests
   const aborts = createAborts();
   const pool = createPool(now);
   const unreachable = createCache<string, true>(10_000, UNREACHABLE);
@@ -41,7 +42,6 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   const stopping = new AbortController();
   const live: AttemptContext['live'] = new Set();
   const running = new Set<Promise<unknown>>();
-  let options = given;
   let { plan, context } = build(options);
 
   /** All that follows from the options; what goes on keeps what it began with. */
