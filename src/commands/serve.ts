@@ -1,6 +1,7 @@
 /** `smarthost serve`: the relay in the foreground, until a signal ends it. */
 import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { ClosedPort } from '../net/open-port.ts';
 import type { Relay } from '../relay/relay.ts';
 import { type CommonOptions, define, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
@@ -75,7 +76,8 @@ async function reread(io: Io, options: CommonOptions): Promise<{ config: Config 
 
 /** Root is given up for the owner of the data before ports open, so this is met by root too. */
 function explainPorts(error: Error): never {
-  if (!error.message.includes('EACCES')) throw error;
+  const ports: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+  if (!ports.some((port) => port instanceof ClosedPort && port.code === 'EACCES')) throw error;
   const uid = process.getuid?.();
   throw new CommandError(`${error.message}. Ports below 1024 need the capability CAP_NET_BIND_SERVICE, which uid ${uid} lacks.`, {
     cause: error,

@@ -24,25 +24,35 @@ const REASONS: Readonly<Record<string, string>> = {
 /** `::` means every address, and these say that there is no IPv6. */
 const NO_IPV6: readonly string[] = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
 
-/** @param backlog connections that wait for being accepted. @throws Error that names listener, address, port and reason. */
+/** The message names listener, address, port and reason; `code` is the system's. */
+export class ClosedPort extends Error {
+  override readonly name = 'ClosedPort';
+  readonly code: string;
+  constructor(at: PortAddress, code: string, options?: ErrorOptions) {
+    super(sentenceFor(at, code), options);
+    this.code = code;
+  }
+}
+
+/** @param backlog connections that wait for being accepted. @throws ClosedPort */
 export async function openPort(server: Server, at: PortAddress, backlog = 511): Promise<OpenPort> {
   try {
     await listen(server, at.address, at.port, backlog);
   } catch (error) {
     const { code = (error as Error).message } = error as NodeJS.ErrnoException;
     if (isWithoutIpv6(at.address, code)) return openPort(server, { ...at, address: '0.0.0.0' }, backlog);
-    throw new Error(sentenceFor(at, code), { cause: error });
+    throw new ClosedPort(at, code, { cause: error });
   }
   const { address, port } = server.address() as AddressInfo;
   return { name: at.name, address, port };
 }
 
-/** Asked before anything is opened: a relay that cannot serve must not begin to deliver. One sentence for each that cannot be opened. */
-export async function portProblems(list: readonly PortAddress[]): Promise<readonly string[]> {
-  const problems: string[] = [];
+/** Asked before anything is opened: a relay that cannot serve must not begin to deliver. One error for each that cannot be opened. */
+export async function portProblems(list: readonly PortAddress[]): Promise<readonly ClosedPort[]> {
+  const problems: ClosedPort[] = [];
   for (const at of list) {
     const code = at.port === 0 ? undefined : await tryPort(at.address, at.port);
-    if (code !== undefined) problems.push(sentenceFor(at, code));
+    if (code !== undefined) problems.push(new ClosedPort(at, code));
   }
   return problems;
 }

@@ -132,7 +132,7 @@ async function openGround({ current: { config }, events, metrics, closers }: Par
   const lock = await lockInstance(config.dataDir);
   closers.push(() => lock.release());
   const taken = await portProblems(portsOf(config));
-  if (taken.length > 0) throw new Error(taken.join('\n'));
+  if (taken.length > 0) throw new AggregateError(taken, taken.map(({ message }) => message).join('\n'));
   const store = await openStore({
     dataDir: config.dataDir,
     sweep: true,

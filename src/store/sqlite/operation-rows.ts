@@ -76,6 +76,8 @@ export function values({ db }: Context, prefix: string): readonly { readonly nam
 /** Kept beside the small values as `lease.NAME`: until and owner. Writes come one after the other, so reading first is safe. */
 export function takeLease({ db }: Context, a: { name: string; owner: string; until: number; now: number }): boolean {
   const name = `lease.${a.name}`;
+  // What is over is free: nobody needs its row, and the names of notices never come back.
+  db.run("DELETE FROM small_values WHERE name >= 'lease.' AND name < 'lease/' AND CAST(value AS INTEGER) <= ?", a.now);
   const held = db.get<{ value: string }>('SELECT value FROM small_values WHERE name = ?', name)?.value;
   const [until, ...owner] = held?.split(' ') ?? [];
   if (Number(until) > a.now && owner.join(' ') !== a.owner) return false;

@@ -12,17 +12,18 @@ async function takePort(): Promise<number> {
 
 test('every port that cannot be opened is named, with the reason', async () => {
   const [one, two] = [await takePort(), await takePort()];
-  const problems = await portProblems([
+  const closed = await portProblems([
     { name: 'submission', address: '127.0.0.1', port: one },
     { name: 'admin', address: '127.0.0.1', port: 0 },
     { name: 'http', address: '127.0.0.1', port: two, purpose: 'the challenge needs it' },
     { name: 'admin', address: '192.0.2.77', port: 4000 },
   ]);
-  expect(problems).toEqual([
+  expect(closed.map(({ message }) => message)).toEqual([
     `listen.submission: 127.0.0.1:${one} cannot be opened (another program has it)`,
     `listen.http: 127.0.0.1:${two} cannot be opened (another program has it); the challenge needs it`,
     'listen.admin: 192.0.2.77:4000 cannot be opened (this machine has no such address)',
   ]);
+  expect(closed.map(({ code }) => code)).toEqual(['EADDRINUSE', 'EADDRINUSE', 'EADDRNOTAVAIL']);
 });
 
 test('a port that was found free can be opened at once', async () => {

@@ -157,6 +157,13 @@ test('small values are found by name and by prefix, and null removes them', asyn
   expect(await operation.value('acme.challenge.a')).toBeUndefined();
 });
 
+test('leases that are over leave nothing behind', async () => {
+  const { operation } = await testStore();
+  for (const name of ['notice.anna', 'notice.bob']) await operation.takeLease(name, 'a', NOW + MINUTE, NOW);
+  await operation.takeLease('renewal', 'a', NOW + 3 * MINUTE, NOW + 2 * MINUTE);
+  expect((await operation.values('lease.')).map(({ name }) => name)).toEqual(['lease.renewal']);
+});
+
 test('of two that ask at once for a lease one gets it', async () => {
   const path = dataDir();
   const [a, b] = await Promise.all([testStore({ dataDir: path }), testStore({ dataDir: path })]);
