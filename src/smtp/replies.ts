@@ -150,7 +150,7 @@ export type ReplyName = keyof Table;
 /** The words in braces. */
 type Holes<Text extends string> = Text extends `${string}{${infer Hole}}${infer Rest}` ? Hole | Holes<Rest> : never;
 type Values<N extends ReplyName> = { readonly [Hole in Holes<Table[N][2]>]: string | number };
-type Arguments<N extends ReplyName> = Holes<Table[N][2]> extends never ? [values?: {}] : [values: Values<N>];
+type Arguments<N extends ReplyName> = Holes<Table[N][2]> extends never ? [values?: undefined] : [values: Values<N>];
 
 export function replyOf<N extends ReplyName>(name: N, ...[values]: Arguments<N>): Reply {
   const [code, status, text] = REPLIES[name];

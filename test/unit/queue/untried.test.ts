@@ -25,9 +25,9 @@ describe('decideUntried', () => {
   });
 
   test('a relay that stood still for days gives a destination its time before it gives up the mail that waited', () => {
-    const after = (failingFor: number) => decideUntried({ ...facts(T + 6 * DAY, T + 5.5 * DAY), failingFor }).event;
-    expect(after(HOUR)).toBe('untried');
-    expect(after(3 * HOUR)).toBe('expired');
+    const eventAfter = (failingFor: number) => decideUntried({ ...facts(T + 6 * DAY, T + 5.5 * DAY), failingFor }).event;
+    expect(eventAfter(HOUR)).toBe('untried');
+    expect(eventAfter(3 * HOUR)).toBe('expired');
   });
 
   test('what waits for us is not given up', () => {
