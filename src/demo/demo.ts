@@ -94,7 +94,7 @@ async function show({ number, letter, login, world, config }: Exhibit): Promise<
   say(`   the client heard   ${reply}`);
   const { data, receivedAt, recipients, tls } = await world.message((message) => message.data.includes(letter.proof(id)));
   for (const host of await hostsOf(config, id)) say(`   it went to         ${host}`);
-  say(`   what arrived       for ${recipients.map(({ address }) => address).join(', ')} with ${tls ?? 'no TLS'}`);
+  say(`   what arrived       for ${recipients.join(', ')} with ${tls ?? 'no TLS'}`);
   for (const judged of await judgeSignatures(data, world)) say(`   a verifier found   ${judged}`);
   say(`   it took            ${Math.max(0, receivedAt - began).toFixed(0)} ms from submission to delivery`);
   say(`   smarthost trace ${id}`);

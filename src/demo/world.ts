@@ -1,8 +1,8 @@
 /** The internet of the demo: a DNS that knows every name below .test, and one destination that takes mail for all of them. */
 import { Resolver } from 'node:dns/promises';
 import { createSelfSigned } from '../certificates/certificates.ts';
-import { startDnsServer } from './dns-server.ts';
-import { type ReceivedMessage, startMxServer } from './mx-server.ts';
+import { type Entry, startDns } from './dns.ts';
+import { type ReceivedMessage, startMx } from './mx.ts';
 
 export type World = {
   /** `127.0.0.1:40053`, for the relay's configuration. */
@@ -23,28 +23,23 @@ export async function startWorld(): Promise<World> {
   const { certificate: cert, key } = await createSelfSigned('ecdsa', ['mx.alpha.test'], Date.now());
   const received: ReceivedMessage[] = [];
   const listeners = new Set<(message: ReceivedMessage) => void>();
-  const mx = await startMxServer({
+  const mx = await startMx({
     hostname: 'mx.alpha.test',
     tls: { key, cert },
-    keep: 1000,
-    script: {
-      RCPT: ({ address }) => (address.startsWith('nobody@') ? '550 5.1.1 There is no mailbox of that name here' : undefined),
-    },
     onMessage(message) {
       received.push(message);
       for (const listener of listeners) listener(message);
     },
   });
-  const here = { A: [mx.address] };
-  const dns = await startDnsServer({
-    zone: {
-      'relay.test': here,
-      '*.test': { ...here, MX: ['10 mx.alpha.test'] },
-      'mx.alpha.test': here,
-      'beta.test': { MX: ['10 mx.beta.test'] },
-      'mx.beta.test': here,
-    },
-  });
+  const here = { address: '127.0.0.1' };
+  const names = new Map<string, Entry>([
+    ['relay.test', here],
+    ['*.test', { ...here, mx: 'mx.alpha.test' }],
+    ['mx.alpha.test', here],
+    ['beta.test', { mx: 'mx.beta.test' }],
+    ['mx.beta.test', here],
+  ]);
+  const dns = await startDns(names);
   const resolver = new Resolver();
   resolver.setServers([dns.server]);
   return {
@@ -52,7 +47,7 @@ export async function startWorld(): Promise<World> {
     mxPort: mx.port,
     resolver,
     publish(records) {
-      for (const { name, value } of records) dns.set(name, { TXT: [value] });
+      for (const { name, value } of records) names.set(name.toLowerCase(), { text: value });
     },
     onMessage: (listener) => void listeners.add(listener),
     message: (wanted) =>

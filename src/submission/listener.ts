@@ -1,5 +1,5 @@
 /**
- * One port, on smtp-server: it listens, accepts, keeps the secure contexts and swaps them. The only file that imports it.
+ * One port, on smtp-server: it listens, accepts, keeps the secure contexts and swaps them. The only file of the relay that imports it.
  * TLS is ours (server-tls.ts), because the library's own way asks TLS objects that Node has freed, which ends the process. The
  * conversation is ours (session.ts), because the library's own one reads command lines that end
  * in a bare LF, removes dots after a bare LF, writes each reply by itself, waits 100 ms before each greeting, takes enhanced

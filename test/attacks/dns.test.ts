@@ -1,9 +1,9 @@
 /** A DNS that lies, fails and loops: rows D01 to D08, behaviour rules 10 and 15. One message to all of it, each domain by itself. */
 import { afterAll, beforeAll, expect } from 'vitest';
-import type { Zone, ZoneRecords } from '../../src/demo/dns-server.ts';
-import type { MxServer } from '../../src/demo/mx-server.ts';
 import { type Attacked, send, startAttacked, TEXT } from '../support/attack-rig.ts';
+import type { Zone, ZoneRecords } from '../support/dns-server.ts';
 import { startMx } from '../support/mx.ts';
+import type { MxServer } from '../support/mx-server.ts';
 import { until } from '../support/program.ts';
 import type { LogLine } from '../support/relay.ts';
 import { attack, attacks, later } from './attack.ts';

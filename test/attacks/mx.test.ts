@@ -1,10 +1,10 @@
 /** Hosts that hang, trickle, lie, flood and split: rows R01 to R13, behaviour rules 10, 13, 14 and 22. The scripts are in hostile-mx.ts. */
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { type MxServer, startMxServer } from '../../src/demo/mx-server.ts';
 import { type Attacked, codeOf, send, startAttacked, submit, TEXT, USER, verdict } from '../support/attack-rig.ts';
 import { HOSTILE, type Hostile } from '../support/hostile-mx.ts';
 import { startMx } from '../support/mx.ts';
+import { type MxServer, startMxServer } from '../support/mx-server.ts';
 import { makePair } from '../support/pair.ts';
 import { hasCommand, requirePeer } from '../support/peers.ts';
 import { type Program, startProgram, until } from '../support/program.ts';

@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished } from 'vitest';
 import { createSelfSigned } from '../../src/certificates/certificates.ts';
-import type { MxScript } from '../../src/demo/mx-server.ts';
 import { DAY } from '../../src/system/clock.ts';
 import {
   type Attacked,
@@ -24,6 +23,7 @@ import {
 } from '../support/attack-rig.ts';
 import { clientHello } from '../support/client-hello.ts';
 import { startMx } from '../support/mx.ts';
+import type { MxScript } from '../support/mx-server.ts';
 import { makePair, type Pair } from '../support/pair.ts';
 import { hasCommand, requirePeer } from '../support/peers.ts';
 import { until } from '../support/program.ts';

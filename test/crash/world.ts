@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { ReceivedMessage } from '../../src/demo/mx-server.ts';
+import type { ReceivedMessage } from '../support/mx-server.ts';
 import { until } from '../support/program.ts';
 import { type Scenario, startScenario } from '../support/relay-scenario.ts';
 import { submit } from '../support/smtp-send.ts';

@@ -1,10 +1,10 @@
 /** `smarthost backup` beside a relay that runs, `restore` without it, and the mail that goes on. */
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { DnsServer } from '../../src/demo/dns-server.ts';
-import type { MxServer } from '../../src/demo/mx-server.ts';
 import { startDns } from '../support/dns.ts';
+import type { DnsServer } from '../support/dns-server.ts';
 import { startMx } from '../support/mx.ts';
+import type { MxServer } from '../support/mx-server.ts';
 import { prepareRelay, type RelayProcess } from '../support/relay-process.ts';
 
 let dns: DnsServer;

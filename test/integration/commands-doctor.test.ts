@@ -3,10 +3,10 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { DnsServer } from '../../src/demo/dns-server.ts';
-import type { MxServer } from '../../src/demo/mx-server.ts';
 import { startDns } from '../support/dns.ts';
+import type { DnsServer } from '../support/dns-server.ts';
 import { startMx } from '../support/mx.ts';
+import type { MxServer } from '../support/mx-server.ts';
 import { prepareRelay, type RelayProcess } from '../support/relay-process.ts';
 
 const SMARTHOST = new URL('../../src/smarthost.ts', import.meta.url).pathname;

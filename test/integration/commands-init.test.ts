@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { DnsServer } from '../../src/demo/dns-server.ts';
 import { type CommandBench, createCommandBench } from '../support/command.ts';
 import { startDns } from '../support/dns.ts';
+import type { DnsServer } from '../support/dns-server.ts';
 import { isRoot } from '../support/peers.ts';
 
 let bench: CommandBench;

@@ -1,8 +1,8 @@
 /** The relay stops while mail is on its way: nothing is lost, nothing is sent twice that need not be. */
 import { expect, test } from 'vitest';
-import type { MxScript, MxStage } from '../../src/demo/mx-server.ts';
 import { MINUTE } from '../../src/system/clock.ts';
 import { startScripted } from '../support/delivery-rig.ts';
+import type { MxScript, MxStage } from '../support/mx-server.ts';
 
 /** Resolves when the host has come to a stage, and lets it answer later. */
 function stopAt(stage: MxStage) {

@@ -1,10 +1,10 @@
 /** A message on its way to one good MX. */
 import { afterEach, expect, test } from 'vitest';
-import type { DnsServer } from '../../src/demo/dns-server.ts';
-import type { MxServer, MxServerOptions } from '../../src/demo/mx-server.ts';
 import { inline, startTestDelivery, type TestDelivery, zoneFor } from '../support/delivery.ts';
 import { startDns } from '../support/dns.ts';
+import type { DnsServer } from '../support/dns-server.ts';
 import { startMx } from '../support/mx.ts';
+import type { MxServer, MxServerOptions } from '../support/mx-server.ts';
 
 const open: { close(): Promise<unknown> }[] = [];
 afterEach(async () => {

@@ -1,7 +1,7 @@
 /** Hosts that do anything at any time: what is called relayed has arrived, and what has not arrived is never called relayed. */
 import { expect, test } from 'vitest';
-import type { MxAction, MxScript, MxStage } from '../../src/demo/mx-server.ts';
 import { startRig } from '../support/delivery-rig.ts';
+import type { MxAction, MxScript, MxStage } from '../support/mx-server.ts';
 import { makePair } from '../support/pair.ts';
 
 const STAGES: readonly MxStage[] = [

@@ -1,7 +1,7 @@
 /** Where mail goes, and where it never goes: behaviour rules 10, 15 and 16. */
 import { describe, expect, test } from 'vitest';
-import type { Zone } from '../../src/demo/dns-server.ts';
 import { startRig, startScripted } from '../support/delivery-rig.ts';
+import type { Zone } from '../support/dns-server.ts';
 
 const PTR_OK: Zone = { '::1': { PTR: ['relay.example.net'] }, 'relay.example.net': { AAAA: ['::1'] } };
 

@@ -1,7 +1,7 @@
 /** Hosts that hang, trickle or vanish: every wait ends by its deadline, behaviour rule 14. */
 import { describe, expect, test } from 'vitest';
-import type { MxScript } from '../../src/demo/mx-server.ts';
 import { startScripted } from '../support/delivery-rig.ts';
+import type { MxScript } from '../support/mx-server.ts';
 import { makePair } from '../support/pair.ts';
 
 const SHORT = 250;

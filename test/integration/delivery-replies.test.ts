@@ -1,8 +1,8 @@
 /** What hosts say, at each stage, and what becomes of each recipient: behaviour rule 13. */
 import { createServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { MxScript } from '../../src/demo/mx-server.ts';
 import { startRig, startScripted, verbs } from '../support/delivery-rig.ts';
+import type { MxScript } from '../support/mx-server.ts';
 
 const NO_PIPELINING = { extensions: ['SIZE', '8BITMIME', 'DSN'] };
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { TlsLevel } from '../../src/delivery/delivery.ts';
-import type { MxContext, MxScript } from '../../src/demo/mx-server.ts';
 import { startRig, startScripted, verbs } from '../support/delivery-rig.ts';
+import type { MxContext, MxScript } from '../support/mx-server.ts';
 import { makePair, type Pair } from '../support/pair.ts';
 
 let good: Pair;

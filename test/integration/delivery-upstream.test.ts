@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Route } from '../../src/delivery/delivery.ts';
-import type { MxServerOptions, MxStage } from '../../src/demo/mx-server.ts';
 import { claimOf } from '../support/delivery.ts';
 import { startRig } from '../support/delivery-rig.ts';
 import { startMx } from '../support/mx.ts';
+import type { MxServerOptions, MxStage } from '../support/mx-server.ts';
 import { makePair, type Pair } from '../support/pair.ts';
 
 let pair: Pair;

@@ -1,10 +1,10 @@
 /** Whatever is true only because of us never ends a recipient: real deliveries to hosts that follow generated scripts. */
 import fc from 'fast-check';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import type { MxAction, MxContext, MxScript } from '../../src/demo/mx-server.ts';
 import { MINUTE } from '../../src/system/clock.ts';
 import { startRig, startScripted } from '../support/delivery-rig.ts';
 import { startMx } from '../support/mx.ts';
+import type { MxAction, MxContext, MxScript } from '../support/mx-server.ts';
 import { makePair, type Pair } from '../support/pair.ts';
 
 let pair: Pair;

@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type MxServer, startMxServer } from '../../src/demo/mx-server.ts';
 import { startDns } from '../support/dns.ts';
+import { type MxServer, startMxServer } from '../support/mx-server.ts';
 import { openClient } from '../support/relay.ts';
 import { prepareRelay, type RelayProcess } from '../support/relay-process.ts';
 

@@ -2,8 +2,8 @@
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type MxServer, startMxServer } from '../../src/demo/mx-server.ts';
 import { startDns } from '../support/dns.ts';
+import { type MxServer, startMxServer } from '../support/mx-server.ts';
 import { hasCommand, hasMountNamespaces, requirePeer } from '../support/peers.ts';
 import { loopbackAddress, run, temporaryFolder, until } from '../support/program.ts';
 import { prepareRelay, type RelayProcess } from '../support/relay-process.ts';

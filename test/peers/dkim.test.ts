@@ -1,7 +1,6 @@
 /** Our signatures as dkimpy and Mail::DKIM judge them, on what a real Postfix stored: RFC 6376, RFC 8463. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type DnsServer, startDnsServer } from '../../src/demo/dns-server.ts';
 import {
   hasDkimpy,
   hasMailDkim,
@@ -11,6 +10,7 @@ import {
   type TxtRecords,
   txtRecords,
 } from '../support/dkim-judges.ts';
+import { type DnsServer, startDnsServer } from '../support/dns-server.ts';
 import { requirePeer } from '../support/peers.ts';
 import { hasPostfix, type Postfix, startPostfixDestination } from '../support/postfix.ts';
 import { freePort, loopbackAddress, until } from '../support/program.ts';

@@ -1,10 +1,10 @@
 /** A relay, a DNS and MX hosts on addresses of their own for one test; all of it ends with the test. */
 import { onTestFinished } from 'vitest';
-import type { DnsServer, Zone } from '../../src/demo/dns-server.ts';
-import type { MxScript, MxServer, MxServerOptions } from '../../src/demo/mx-server.ts';
 import { startTestDelivery, type TestDelivery } from './delivery.ts';
 import { startDns } from './dns.ts';
+import type { DnsServer, Zone } from './dns-server.ts';
 import { startMx } from './mx.ts';
+import type { MxScript, MxServer, MxServerOptions } from './mx-server.ts';
 
 export type RigOptions = {
   /** The first is the best MX of `good.test`; each has its own address and preference. Default: one that takes everything. */

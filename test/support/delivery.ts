@@ -1,8 +1,6 @@
 /** A delivery for one test, with claims as the queue hands them out. */
 
 import { type Delivery, type DeliveryOptions, startDelivery } from '../../src/delivery/delivery.ts';
-import type { DnsServer } from '../../src/demo/dns-server.ts';
-import type { MxServer } from '../../src/demo/mx-server.ts';
 import { createDns } from '../../src/dns/dns.ts';
 import { createEventLog } from '../../src/events/events.ts';
 import type { Outcome } from '../../src/smtp/outcome.ts';
@@ -10,6 +8,8 @@ import type { Claim, Content, MessageFacts, StoredRecipient } from '../../src/st
 import type { Pace } from '../../src/store/operation-store.ts';
 import { SECOND } from '../../src/system/clock.ts';
 import { createLog, type LogFields } from '../../src/system/log.ts';
+import type { DnsServer } from './dns-server.ts';
+import type { MxServer } from './mx-server.ts';
 
 export type TestDelivery = Delivery & {
   /** Delivers one message to these addresses, which must share a destination. */

@@ -1,11 +1,11 @@
 /** A doctor whose world is a test's DNS and MX. */
 import { onTestFinished } from 'vitest';
-import type { DnsServer, Zone } from '../../src/demo/dns-server.ts';
 import { askValidated, createDns } from '../../src/dns/dns.ts';
 import { type DoctorOptions, examine, type Finding, type Probes, probeSmtp } from '../../src/doctor/doctor.ts';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
 import type { DkimKey } from '../../src/store/store.ts';
 import { startDns } from './dns.ts';
+import type { DnsServer, Zone } from './dns-server.ts';
 
 export const HOST = 'relay.sender.test';
 export const DOMAIN = 'shop.test';

@@ -1,5 +1,5 @@
 /** Scripts for hosts that hang, trickle, lie, flood and split, at every stage, and what must become of mail to them. */
-import type { MxAction, MxScript, MxServerOptions, MxStage } from '../../src/demo/mx-server.ts';
+import type { MxAction, MxScript, MxServerOptions, MxStage } from './mx-server.ts';
 
 /** One destination. `expected` is matched against `relayed 2.0.0`, `delayed 4.4.2`, `failed 5.1.1` or `uncertain 4.4.2`. */
 export type Hostile = {

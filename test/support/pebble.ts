@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
-import { startDnsServer } from '../../src/demo/dns-server.ts';
+import { startDnsServer } from './dns-server.ts';
 import { freePort, mustRun, startProgram, temporaryFolder, untilReady } from './program.ts';
 
 export type PebbleOptions = {

@@ -1,8 +1,8 @@
 /** What most scenarios with real clients need: the relay as a process, one user, a DNS, and a destination that remembers every byte. */
 import { readFileSync } from 'node:fs';
-import { type DnsServer, startDnsServer } from '../../src/demo/dns-server.ts';
-import { type MxServer, type MxServerOptions, type ReceivedMessage, startMxServer } from '../../src/demo/mx-server.ts';
 import { publish, type TxtRecords, txtRecords } from './dkim-judges.ts';
+import { type DnsServer, startDnsServer } from './dns-server.ts';
+import { type MxServer, type MxServerOptions, type ReceivedMessage, startMxServer } from './mx-server.ts';
 import { loopbackAddress, temporaryFolder, until } from './program.ts';
 import { prepareRelay, type RelayOptions, type RelayProcess } from './relay-process.ts';
 import { type CertificateFiles, makeCertificate } from './test-certificate.ts';

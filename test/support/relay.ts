@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { formatProblem, loadConfig } from '../../src/config/config.ts';
 import { hashPassword, normalizeName } from '../../src/credentials/credentials.ts';
-import { startDnsServer, type ZoneRecords } from '../../src/demo/dns-server.ts';
-import { type MxServerOptions, startMxServer } from '../../src/demo/mx-server.ts';
 import { startRelay as start } from '../../src/relay/relay.ts';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
 import { type Credential, openStore, type Store } from '../../src/store/store.ts';
 import { credentialWith } from './credential.ts';
+import { startDnsServer, type ZoneRecords } from './dns-server.ts';
+import { type MxServerOptions, startMxServer } from './mx-server.ts';
 
 export type TestRelayOptions = {
   /** YAML that is put behind the defaults of the tests; top-level keys must not repeat. */

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { DnsServer } from '../../../src/demo/dns-server.ts';
 import { createDns, type Dns } from '../../../src/dns/dns.ts';
 import { HOUR, SECOND } from '../../../src/system/clock.ts';
 import { startDns } from '../../support/dns.ts';
+import type { DnsServer } from '../../support/dns-server.ts';
 
 let server: DnsServer;
 let dns: Dns;

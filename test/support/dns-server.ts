@@ -1,4 +1,4 @@
-/** A small authoritative DNS that plays the internet for the demo and the tests: RFC 1035, with faults on demand. */
+/** A small authoritative DNS that plays the internet for the tests: RFC 1035, with faults on demand. */
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -145,7 +145,7 @@ function quietly(respond: () => Buffer | undefined): Buffer | undefined {
   try {
     return respond();
   } catch {
-    return undefined; // a datagram from a stranger must not end the demo
+    return undefined; // a datagram from a stranger must not end the tests
   }
 }
 

@@ -1,4 +1,4 @@
-/** A small destination MX for the demo and the tests: it takes mail, remembers every byte, and misbehaves on request. RFC 5321. */
+/** A small destination MX for the tests: it takes mail, remembers every byte, and misbehaves on request. RFC 5321. */
 import { createServer, type Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { MxSession } from './mx-session.ts';

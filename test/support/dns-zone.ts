@@ -1,7 +1,7 @@
 /** The records of the small DNS, and how a question is answered from them: RFC 1034 §4.3.2. */
 import { isIP } from 'node:net';
 import type { Answer, RecordType } from 'dns-packet';
-import { reverseName } from '../net/addresses.ts';
+import { reverseName } from '../../src/net/addresses.ts';
 
 /** servfail and refused: that code; timeout: no answer; truncated: cut over UDP, whole over TCP; cut: cut over UDP, and TCP is closed; garbage: no message. */
 export type Fault = 'servfail' | 'refused' | 'timeout' | 'truncated' | 'cut' | 'garbage' | 'wrong-id';

@@ -1,0 +1,58 @@
+/** The destination of the demo: smtp-server as it is, a stranger to the relay's own code. It waits 100 ms before each greeting, as many hosts do. */
+import { once } from 'node:events';
+import { buffer } from 'node:stream/consumers';
+import { SMTPServer } from 'smtp-server';
+
+export type ReceivedMessage = {
+  readonly recipients: readonly string[];
+  /** The bytes between 354 and the final dot, dots unstuffed. */
+  readonly data: Buffer;
+  /** `TLSv1.3`; absent in clear. */
+  readonly tls?: string;
+  /** Milliseconds since 1970. */
+  readonly receivedAt: number;
+};
+
+export type DemoMxOptions = {
+  readonly hostname: string;
+  /** PEM. */
+  readonly tls: { readonly key: string; readonly cert: string };
+  readonly onMessage: (message: ReceivedMessage) => void;
+};
+
+export type DemoMx = { readonly port: number; close(): Promise<void> };
+
+/** Takes mail for every mailbox but nobody@. */
+export async function startMx({ hostname, tls, onMessage }: DemoMxOptions): Promise<DemoMx> {
+  let taken = 0;
+  const server = new SMTPServer({
+    ...tls,
+    name: hostname,
+    logger: false,
+    authOptional: true,
+    disabledCommands: ['AUTH'],
+    disableReverseLookup: true,
+    onRcptTo({ address }, _session, done) {
+      const refusal = { responseCode: 550, message: '5.1.1 There is no mailbox of that name here' };
+      done(address.startsWith('nobody@') ? Object.assign(new Error(), refusal) : null);
+    },
+    async onData(stream, { envelope, tlsOptions }, done) {
+      const data = await buffer(stream);
+      done(null, `2.0.0 Ok: taken as ${++taken}`);
+      onMessage({
+        recipients: envelope.rcptTo.map(({ address }) => address),
+        data,
+        ...(tlsOptions !== false && { tls: tlsOptions.version }),
+        receivedAt: Date.now(),
+      });
+    },
+  });
+  server.on('error', () => {}); // of one connection: who leaves must not end the demo
+  const listening = server.listen(0, '127.0.0.1');
+  await once(listening, 'listening');
+  const bound = listening.address();
+  return {
+    port: typeof bound === 'object' && bound !== null ? bound.port : 0,
+    close: () => new Promise((done) => server.close(() => done())),
+  };
+}
