@@ -5,7 +5,7 @@ import { toAsciiDomain } from '../smtp/domain.ts';
 import { oneLine } from '../smtp/text.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 
-/** What a value is, said to whoever wrote another: the message is a sentence without its full stop's context. */
+/** A value that cannot be used. The message completes "SETTING …": `must be a size such as 50MiB, not "x"`. */
 export class ValueError extends Error {
   override readonly name = 'ValueError';
 }

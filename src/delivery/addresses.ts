@@ -62,7 +62,7 @@ export function createAddresses<H extends Named>(dns: Dns, request: AddressReque
       else found.push({ host, ip, family });
     }
     // A host that is ourselves ends the list: what comes after it would send the mail back to us. RFC 5321 §5.1
-    // Failed look-ups take seconds each: what fails so often is not a matter of one host.
+    // A failed look-up takes seconds. After five of them the resolver is to blame, and we stop asking.
     if (obstacles.self !== undefined || obstacles.failures >= MAX_FAILURES) lookedUp = hosts.length;
   }
 

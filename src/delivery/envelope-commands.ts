@@ -33,7 +33,7 @@ export function mailCommand(
 
 export function rcptCommand({ address, notify, orcpt }: EnvelopeRecipient, { dsn }: Extensions): string {
   if (!dsn || (notify === undefined && orcpt === undefined)) return `RCPT TO:<${address}>\r\n`;
-  // Who relays a NOTIFY says for whom it was, also where the client did not: RFC 3461 §5.2.1.
+  // When NOTIFY is passed on, ORCPT must be too; we make one where the client sent none. RFC 3461 §5.2.1
   const original = orcpt ?? originalRecipient(address);
   const parameters = `${notify === undefined ? '' : ` NOTIFY=${notify.join(',')}`}${original.length > MAX_ORCPT ? '' : ` ORCPT=${original}`}`;
   return `RCPT TO:<${address}>${parameters}\r\n`;

@@ -283,7 +283,7 @@ export class Pacing {
     for (const listener of this.#listeners) listener(destination);
   }
 
-  /** What is forgotten begins anew with two sessions: no harm an hour after its last rest, in the store as here. */
+  /** Drops idle host sets an hour after their last rest, here and in the store. A set that is met again starts at two sessions. */
   #forgetIdle(): void {
     for (const { set, wake, stored } of this.#sets.values()) {
       const rested = Math.abs(set.state.blockedUntil - this.#options.now()) > HOUR;

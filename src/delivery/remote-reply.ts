@@ -8,8 +8,9 @@ const MAX_TEXT = 2000;
 const STATUS = /^([245])\.(\d{1,3})\.(\d{1,3})(?: +|$)/;
 
 /**
- * The text keeps its lines, separated by LF, and no other control character. A status that is missing or contradicts the
- * code becomes X.0.0; what was really said stays in `words`. @param asClass what the reply counts as, where that is not what its code says (552 at RCPT).
+ * The text keeps its lines, separated by LF. No other control character stays. A status that is missing, or contradicts the code,
+ * becomes X.0.0; `words` keeps what was said.
+ * @param asClass what the reply counts as, where that is not what its code says (552 at RCPT).
  */
 export function toReply({ code, lines }: RemoteReply, asClass = Math.floor(code / 100)): Reply {
   const first = lines[0] ?? '';

@@ -83,7 +83,7 @@ export function decodeMessage(bytes: Buffer): DnsMessage | undefined {
   }
 }
 
-/** True where it answers this question: RFC 5452 §4. Whoever guesses does not know the id, and not how the name was written. */
+/** True where it answers this question: RFC 5452 §4. A stranger who guesses does not know the id. */
 export function isAnswerTo(message: DnsMessage, { name, type }: Question, id: number): boolean {
   const { question } = message;
   if (!message.isResponse || message.id !== id) return false;

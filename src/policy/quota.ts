@@ -44,7 +44,7 @@ export type Quota = {
 /** The recipients of one transaction so far: the same object from its first RCPT to its last. */
 type Already = ReadonlyMap<string, unknown>;
 
-/** Users whose use is remembered; whoever falls out is asked about again. */
+/** Users whose use is remembered; the store is asked again about one who falls out. */
 const REMEMBERED = 10_000;
 
 export function createQuota({ messages, defaults, now = systemClock, notify = () => {} }: QuotaOptions): Quota {

@@ -25,7 +25,7 @@ function respelled(rule: string): string {
 /** Who signs a mail server's reports: RFC 5321 §4.5.1, and the name that Sendmail and Postfix use. */
 const POSTMASTERS: readonly string[] = ['postmaster', 'mailer-daemon'];
 
-/** Names inside a house, which are nobody's outside: mail servers that were set up with one report as its postmaster. */
+/** Suffixes of internal networks. A mail server that was installed under such a name sends its reports from postmaster@that-name. */
 const PRIVATE = /\.(?:local|localdomain|lan|internal|intranet|private|corp|home)$/;
 
 /** True for the postmaster of a domain that the rules name in whatever way, of a host in it, or of a private network. */

@@ -3,7 +3,7 @@ import type { Content, Spool, SpoolWriter } from '../store/store.ts';
 import { Pieces } from './pieces.ts';
 import { Spooling } from './spooling.ts';
 
-/** Who can remove a spool that is finished, as long as someone holds it. */
+/** The writers of finished spools, so that `discard` can delete the file. */
 const writers = new WeakMap<Spool, SpoolWriter>();
 
 export type StorageOptions = { readonly inlineLimit: number; readonly createSpool: () => Promise<SpoolWriter> };

@@ -14,7 +14,7 @@
  * States change as follows; attempts are counted with all but the arrows marked *:
  *   queued → active* → relayed | failed | delayed | uncertain | expired;  delayed, uncertain → active*;
  *   active → queued or delayed* (handed back: shutting down, no room);  any waiting → held, removed* (command);  held → queued*.
- * Expiry is decided only after an attempt, of the message or (untried.ts) at a destination that takes no more of them.
+ * A message expires only after an attempt: its own, or (untried.ts) a failed probe of a destination that takes no more of them.
  */
 
 import type { EventLog } from '../events/events.ts';

@@ -93,7 +93,7 @@ export function startRunner(options: RunnerOptions) {
     view.park(entry, monotonic() + Math.min(Math.max(pause, 0), LONGEST_SLEEP));
   }
 
-  /** One at a time, in the background of what can be delivered. What was looked at is due anew, and not looked at again. */
+  /** One at a time, in the background of what can be delivered. Reviewed mail becomes due again now; `reviewUntil` keeps this review from seeing it twice. */
   async function review(entry: Entry): Promise<void> {
     reviewing = true;
     if (entry.reviewUntil === 0) entry.reviewUntil = now() - 1;

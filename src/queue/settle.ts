@@ -95,8 +95,8 @@ export function createSettler(options: SettlerOptions) {
   }
 
   /**
-   * A fault of the store is waited out, for the lease is ours as long as this process lives: nobody else delivers meanwhile, and
-   * neither do we. Undefined: the process ends first; the next start takes the lease back and the mail is tried again.
+   * Retries until the store answers. We hold the lease, so nobody delivers the message meanwhile, and neither do we.
+   * Undefined: the process ends first; the next start takes the lease back and the mail is tried again.
    */
   async function stored(settlement: Settlement): Promise<Settled | undefined> {
     for (let tries = 0; ; tries++) {

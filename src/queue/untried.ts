@@ -1,7 +1,7 @@
 /**
  * Mail that waits longer than it should because its destination takes no attempt: backed off, or all its room is in use.
  * A dead destination is probed with a few messages; the others would never be tried, so never expire and never be warned about.
- * They share the fate of the probe: an attempt at their destination that failed after their lifetime counts as theirs.
+ * Where a probe of the destination fails after a message's lifetime, the message expires as if it had been tried.
  */
 
 import type { EventLog } from '../events/events.ts';

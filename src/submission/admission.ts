@@ -71,7 +71,7 @@ export function createAdmission(first: AdmissionLimits, patience: number, known:
     };
   }
 
-  /** The waiting room is as large as the house: beyond that, and for each client, nobody waits. */
+  /** At most `maxSessions` connections wait, and at most `maxSessionsPerAddress` of one client. */
   function mayWait(key: string): boolean {
     if (outside.size >= limits.maxSessions) return false;
     let same = 0;

@@ -43,7 +43,7 @@ function answer(exchange: Exchange, response: string): ExchangeStep {
   return { login: { mechanism, name, password: text } };
 }
 
-/** `[authzid] NUL authcid NUL passwd`; acting for somebody else is nobody's right here. */
+/** `[authzid] NUL authcid NUL passwd`; an authzid other than the login is refused. */
 function plainLogin(text: string): Login {
   const [authorization, name, password, ...more] = text.split('\0');
   if (authorization === undefined || name === undefined || password === undefined || more.length > 0) throw malformed();
@@ -54,7 +54,7 @@ function plainLogin(text: string): Login {
 }
 
 /**
- * Base64 that says what it is in one way only: no blanks, no missing padding, no stray bits. RFC 4616 §2 wants UTF-8 inside: other
+ * Canonical base64 only: no blanks, no missing padding, no stray bits. RFC 4616 §2 wants UTF-8 inside: other
  * bytes become a character that no name and no password has, so that the login fails as a wrong one.
  */
 function decode(base64: string): string {

@@ -24,7 +24,7 @@ import * as replies from './replies.ts';
 import { Session } from './session.ts';
 import { tlsOptions } from './tls.ts';
 
-/** How long who is turned away may take to read why. */
+/** How long a refused client may take to read the refusal. */
 const FAREWELL = 2 * SECOND;
 
 /** What is known of a connection before its session. */

@@ -14,7 +14,7 @@ const MAX_LOGGED_NAME = 255;
 
 /** The failed logins of one session. */
 export class LoginFailures {
-  /** Which mechanisms failed with a pair: who tries the same password by another one has made one mistake. */
+  /** Which mechanisms failed with a pair. The same wrong password by PLAIN and then by LOGIN counts once. */
   readonly #tried = new Map<string, Set<string>>();
   #count = 0;
 

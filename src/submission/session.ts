@@ -14,8 +14,8 @@ import type { SessionSetup, Shared } from './options.ts';
 import * as replies from './replies.ts';
 
 /**
- * Who speaks before the greeting is no mail client: in clear, in the moment that is waited for bytes sent at once; under TLS, in the
- * piece that ended the handshake, as the greeting leaves with the last of ours, in one write.
+ * Milliseconds. A client that talks before the greeting is no mail client. In clear we wait this long for such bytes. Under TLS only
+ * bytes that came with the end of the handshake count, because our greeting leaves with the last of ours, in one write.
  */
 const EARLY_TALK = 5;
 /** Replies are handed to the socket in pieces of this size at most; what the client does not take stops the reading. */
@@ -286,7 +286,7 @@ export class Session implements Wire {
     });
   }
 
-  /** What the deadlines are counted from. */
+  /** Remembers when the current line and the AUTH exchange began: the deadlines count from there. */
   #note(): void {
     const now = this.#activeAt;
     if (!this.#conversation.inExchange) this.#exchangeSince = 0;

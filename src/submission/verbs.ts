@@ -7,7 +7,7 @@ const KNOWN = new Set(
   ),
 );
 
-/** Nothing where it is none: a client whose AUTH was refused may go on with its password, and a log is no place for that. */
+/** Empty for an unknown verb: after a refused AUTH the "verb" may be a password, which no log may hold. */
 export function loggedVerb(verb: string): string {
   return KNOWN.has(verb) ? verb : '';
 }

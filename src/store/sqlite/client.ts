@@ -7,7 +7,7 @@ import { type Answers, type Failure, type FromWorker, failureError, type Request
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5 * SECOND;
-/** Milliseconds that what nobody waits for may wait for the commit of something urgent: one sync less for most messages. */
+/** Milliseconds. A write that nobody waits for waits this long for an urgent one, to share its sync. */
 const COMPANY = 5;
 
 export type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> & {

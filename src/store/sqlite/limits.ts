@@ -37,7 +37,7 @@ export function judgeAndCount(
   return { exceeded, use: useOf(db, user, limits.list, now), amounts };
 }
 
-/** Names of credentials differ by more than ASCII case. */
+/** Names of credentials are compared without ASCII case. */
 export const userKey = (name: string) => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 export const addressKey = (address: string) => address.toLowerCase();
 

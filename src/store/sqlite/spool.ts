@@ -16,10 +16,10 @@ const SYNC_EVERY = 16 * 1024 * 1024;
 /** The threads that sync are those that sign and verify passwords. */
 const PARALLEL_SYNCS = 2;
 
-/** With the CRC-32 of the whole, to be found out of order before its last byte is sent. */
+/** Carries the CRC-32 of the whole, which is checked before the last chunk is handed out. */
 export type SpoolFile = Spool & { readonly verify?: number };
 
-/** 128 random bits: no two files meet, whoever makes them. */
+/** 128 random bits: no two processes make the same name. */
 export const newSpoolName = (): string => randomBytes(16).toString('hex');
 /** True for what `newSpoolName` makes: no other file is removed, and no path is made of another name. */
 export const isSpoolName = (name: string): boolean => /^[0-9a-f]{32}$/.test(name);
