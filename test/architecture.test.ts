@@ -33,7 +33,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   doctor: [...service, 'certificates', 'signing'],
   demo: [...stage, 'config', 'commands', 'root'], // the whole program, started as a process
   relay: [...stage, 'admin', 'config', 'doctor', 'submission', 'policy', 'preparation', 'queue', 'delivery', 'report'],
-  commands: [...stage, 'relay', 'doctor', 'config', 'policy', 'preparation', 'delivery', 'queue'],
+  control: ['store', 'policy', 'credentials', ...VOCABULARY],
+  commands: [...stage, 'control', 'relay', 'doctor', 'config', 'preparation', 'delivery', 'queue'],
 };
 
 /** Packages and the folders (or files) that may import them. */

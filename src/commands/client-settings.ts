@@ -1,29 +1,29 @@
 /** The settings that a client needs, for people, scripts and Exchange Server. */
 import type { Config } from '../config/config.ts';
-import type { Credential } from '../store/store.ts';
+import type { User } from '../control/control.ts';
 import { recipesFor, type Settings } from './client-recipes.ts';
 import type { CommonOptions } from './define.ts';
 import { type Io, printJson } from './io.ts';
 import { facts } from './text.ts';
 
-type What = { readonly config: Config; readonly credential: Credential | undefined; readonly exchange: boolean };
+type What = { readonly config: Config; readonly user: User | undefined; readonly exchange: boolean };
 
-export async function printSettings(io: Io, { json }: CommonOptions, { config, credential, exchange }: What): Promise<void> {
-  const settings = settingsFor(config, credential);
+export async function printSettings(io: Io, { json }: CommonOptions, { config, user, exchange }: What): Promise<void> {
+  const settings = settingsFor(config, user);
   const recipes = exchange ? { powershell: sendConnector(settings) } : recipesFor(settings);
   if (json) return printJson(io, { ...settings, ...recipes });
-  if (credential !== undefined) await io.out(describe(settings));
-  for (const recipe of Object.values(recipes)) await io.out(`${credential === undefined ? '' : '\n'}${recipe}\n`);
-  for (const sentence of exchange ? exchangeAdvice(config, credential) : clientAdvice(config, settings)) io.err(sentence);
+  if (user !== undefined) await io.out(describe(settings));
+  for (const recipe of Object.values(recipes)) await io.out(`${user === undefined ? '' : '\n'}${recipe}\n`);
+  for (const sentence of exchange ? exchangeAdvice(config, user) : clientAdvice(config, settings)) io.err(sentence);
 }
 
 /** A port that is not the usual one is the first of its list. */
-function settingsFor({ hostname, listen }: Config, credential: Credential | undefined): Settings {
+function settingsFor({ hostname, listen }: Config, user: User | undefined): Settings {
   const ports = [
     ...listen.submissions.map(({ port }) => ({ port, encryption: 'TLS' as const })),
     ...listen.submission.map(({ port }) => ({ port, encryption: 'STARTTLS' as const })),
   ];
-  return { host: hostname, ports, user: credential?.name ?? null, senders: credential?.senders ?? [] };
+  return { host: hostname, ports, user: user?.name ?? null, senders: user?.senders ?? [] };
 }
 
 function describe({ host, ports, user, senders }: Settings): string {
@@ -79,9 +79,9 @@ function clientAdvice({ tls }: Config, { host, ports }: Settings): readonly stri
 }
 
 /** What an administrator meets first, with the words of Exchange. */
-function exchangeAdvice({ tls, hostname }: Config, credential: Credential | undefined): readonly string[] {
+function exchangeAdvice({ tls, hostname }: Config, user: User | undefined): readonly string[] {
   return [
-    credentialAdvice(credential),
+    userAdvice(user),
     ...selfSigned(tls.mode),
     '"451 5.7.3 Require basic authentication": the firewall between hides AUTH; `smarthost doctor` shows what the relay itself offers.',
     '"451 5.7.3 STARTTLS is required": something inspects SMTP on the way, or the port is wrong.',
@@ -96,10 +96,10 @@ function selfSigned(mode: Config['tls']['mode']): readonly string[] {
     : [];
 }
 
-function credentialAdvice(credential: Credential | undefined): string {
-  if (credential === undefined)
+function userAdvice(user: User | undefined): string {
+  if (user === undefined)
     return 'Run it in the Exchange Management Shell. The credential: smarthost user add exchange --mail-server --sender @YOUR-DOMAIN';
-  if (!credential.mailServer)
-    return `${credential.name} cannot send the reports of a mail server (From its postmaster): smarthost user set ${credential.name} --mail-server`;
-  return `Run it in the Exchange Management Shell; Get-Credential asks for ${credential.name} and its password.`;
+  if (!user.mailServer)
+    return `${user.name} cannot send the reports of a mail server (From its postmaster): smarthost user set ${user.name} --mail-server`;
+  return `Run it in the Exchange Management Shell; Get-Credential asks for ${user.name} and its password.`;
 }

@@ -1,9 +1,8 @@
 /** `smarthost client NAME`: what to type in at the other end. */
 
 import { printSettings } from './client-settings.ts';
-import { withStore } from './context.ts';
+import { withControl } from './context.ts';
 import { define, type Register } from './define.ts';
-import { existing } from './user.ts';
 
 export const registerClient: Register = (program, io) => {
   define(
@@ -15,10 +14,10 @@ export const registerClient: Register = (program, io) => {
       examples: ['client anna@example.org', 'client anna@example.org --json', 'client exchange'],
     },
     ([name], options) =>
-      withStore(io, options, async ({ config, store }) => {
+      withControl(io, options, async ({ config, control: { users } }) => {
         const isExchange = name!.toLowerCase() === 'exchange';
-        const credential = isExchange ? await store.credentials.get('exchange') : await existing(store, name!);
-        await printSettings(io, options, { config, credential, exchange: isExchange });
+        const user = await (isExchange ? users.find('exchange') : users.show(name!));
+        await printSettings(io, options, { config, user, exchange: isExchange });
       }),
   );
 };

@@ -1,8 +1,9 @@
 /** The commands of `smarthost`, put together; each loads what it needs only when it runs. */
 import { Command, CommanderError } from 'commander';
+import { ControlError } from '../control/control.ts';
 import { VERSION } from '../system/version.ts';
 import type { Register } from './define.ts';
-import { CommandError, UsageError } from './errors.ts';
+import { CommandError, inWords, UsageError } from './errors.ts';
 import type { Io } from './io.ts';
 
 export { type Io, processIo } from './io.ts';
@@ -36,7 +37,7 @@ export async function runCommand(args: readonly string[], io: Io): Promise<numbe
     await (await createProgram(args[0], io)).parseAsync(args, { from: 'user' });
     return DONE;
   } catch (error) {
-    return explain(error, io);
+    return explain(error instanceof ControlError ? inWords(error) : error, io);
   }
 }
 

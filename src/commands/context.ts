@@ -1,5 +1,6 @@
 /** What most commands begin with: the configuration, then the store, with the right user. */
 import type { Config } from '../config/config.ts';
+import { type Control, createControl } from '../control/control.ts';
 import type { Store } from '../store/store.ts';
 import type { CommonOptions } from './define.ts';
 import { CommandError } from './errors.ts';
@@ -22,6 +23,20 @@ export async function withStore<T>(
 ): Promise<T> {
   const { config } = await readConfig(io, options);
   return withStoreOf(config, (store) => run({ config, store }));
+}
+
+/** The same, for what control does. */
+export async function withControl<T>(
+  io: Io,
+  options: CommonOptions,
+  run: (context: { config: Config; control: Control }) => Promise<T>,
+): Promise<T> {
+  return withStore(io, options, ({ config, store }) => run({ config, control: controlOf(config, store) }));
+}
+
+/** The running relay sees what is changed in its store. */
+export function controlOf(config: Config, store: Store): Control {
+  return createControl({ store, settings: () => config });
 }
 
 /** A command of root takes the user that owns the data first, so that it leaves no file that the relay cannot open. */

@@ -1,12 +1,12 @@
 /** `smarthost domain …`: the domains whose mail is signed, and the DNS records that go with their keys. RFC 6376. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { keyShape } from '../control/control.ts';
 import type { DkimKey, Store } from '../store/store.ts';
 import { withStore } from './context.ts';
 import { type CommonOptions, define, group, type Register } from './define.ts';
 import { CommandError, typed, UsageError } from './errors.ts';
 import { type Io, printJson } from './io.ts';
-import { keyShape } from './shapes.ts';
 import { several, table, time } from './text.ts';
 
 type AddOptions = { readonly selector?: string; readonly key?: string };

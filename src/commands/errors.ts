@@ -1,4 +1,5 @@
 /** How a command fails: with a sentence for the person who typed it, never with a stack. */
+import type { ControlError, ControlErrorKind, ControlErrorSubject } from '../control/control.ts';
 
 /** Could not be done: exit 1. */
 export class CommandError extends Error {
@@ -18,4 +19,24 @@ export function typed<T>(what: string, parse: () => T): T {
     if (!(error instanceof Error)) throw error;
     throw new UsageError(`${what} ${error.message}`, { cause: error });
   }
+}
+
+/** What stands before the sentence about a value that cannot be right: where it was typed. */
+const TYPED_AT: Partial<Record<ControlErrorSubject, string>> = {
+  name: 'NAME: ',
+  password: '--password-stdin: ',
+};
+
+/** What can be typed, said after the sentence. */
+const ADVICE: Partial<Record<`${ControlErrorKind} ${ControlErrorSubject}`, string>> = {
+  'not found user': ' `smarthost user list` shows them.',
+  'exists user': ' `smarthost user set` changes it, `smarthost user passwd` gives it a new password.',
+  'invalid senders': ': say what it may send as, with --sender ADDRESS, @domain, @.domain or *',
+};
+
+/** A deed of control that could not be done, in the words of the command line. */
+export function inWords(error: ControlError): CommandError | UsageError {
+  const { kind, subject, message, cause } = error;
+  const text = `${kind === 'invalid' ? (TYPED_AT[subject] ?? '') : ''}${message}${ADVICE[`${kind} ${subject}`] ?? ''}`;
+  return kind === 'invalid' ? new UsageError(text, { cause }) : new CommandError(text, { cause });
 }

@@ -1,8 +1,7 @@
 /** `smarthost exchange`: the Send connector for Exchange Server. */
 import { printSettings } from './client-settings.ts';
-import { withStore } from './context.ts';
+import { withControl } from './context.ts';
 import { define, type Register } from './define.ts';
-import { existing } from './user.ts';
 
 export const registerExchange: Register = (program, io) => {
   define(
@@ -13,9 +12,9 @@ export const registerExchange: Register = (program, io) => {
       examples: ['exchange', 'exchange mail@example.org'],
     },
     ([name], options) =>
-      withStore(io, options, async ({ config, store }) => {
-        const credential = name === undefined ? undefined : await existing(store, name);
-        await printSettings(io, options, { config, credential, exchange: true });
+      withControl(io, options, async ({ config, control }) => {
+        const user = name === undefined ? undefined : await control.users.show(name);
+        await printSettings(io, options, { config, user, exchange: true });
       }),
   );
 };

@@ -10,17 +10,16 @@ import {
   parseHostname,
   parseMailbox,
 } from '../config/config.ts';
+import { type Control, type Login, type NewUser, newUser } from '../control/control.ts';
 import { publicAddresses } from '../net/addresses.ts';
 import type { DataOwner, DkimKey, Store } from '../store/store.ts';
-import { withStoreOf } from './context.ts';
+import { controlOf, withStoreOf } from './context.ts';
 import { type CommonOptions, collect, define, type Register } from './define.ts';
 import { CommandError, typed, UsageError } from './errors.ts';
 import { configurationText, type InitAnswers } from './init-file.ts';
 import { type Existing, neededRecords, zoneText } from './init-records.ts';
 import { chooseFile, describeOwners, nextCommands, SYSTEM_DIR, writeConfiguration } from './init-write.ts';
 import { type Io, printJson } from './io.ts';
-import { addCredential, wantedCredential } from './user.ts';
-import { choosePassword } from './user-options.ts';
 
 type InitOptions = InitAnswers & {
   readonly dir?: string;
@@ -77,7 +76,7 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
   const takeBack = await writeConfiguration(file, text, owner);
   const made = await withStoreOf(config, async (store) => ({
     keys: await ensureKeys(store, [config.hostname, ...domains]),
-    user: user === undefined ? undefined : await ensureUser(io, store, user),
+    user: user === undefined ? undefined : await ensureUser(controlOf(config, store).users, user),
   })).catch(takeBack);
   await report(io, given, { config, domains, addresses, existing, file, owner, ...made });
 }
@@ -92,20 +91,15 @@ async function completed(
   return askForAnswers(io, given);
 }
 
-type FirstUser = Awaited<ReturnType<typeof wantedCredential>>;
-
 /** A name that is no address may send as every domain of the relay. */
-function firstUser(name: string, domains: readonly string[]): Promise<FirstUser> {
+function firstUser(name: string, domains: readonly string[]): Promise<NewUser> {
   const sender = name.includes('@') || domains.length === 0 ? undefined : domains.map((domain) => `@${domain}`);
-  return wantedCredential(name, sender === undefined ? {} : { sender });
+  return newUser(name, sender === undefined ? {} : { senders: sender });
 }
 
 /** One that exists keeps its password: `init` may be run again. */
-async function ensureUser(io: Io, store: Store, user: FirstUser): Promise<{ name: string; password: string | null }> {
-  if (await store.credentials.get(user.name)) return { name: user.name, password: null };
-  const { password } = await choosePassword(io, false);
-  await addCredential(store, user, password);
-  return { name: user.name, password };
+async function ensureUser(users: Control['users'], user: NewUser): Promise<Login> {
+  return (await users.find(user.name)) === undefined ? users.add(user) : { name: user.name, password: null };
 }
 
 /** Before anything is written, by the rules that will read it. */
@@ -137,7 +131,7 @@ type Made = {
   readonly addresses: readonly string[];
   readonly existing?: ReadonlyMap<string, Existing> | undefined;
   readonly keys: readonly DkimKey[];
-  readonly user: { readonly name: string; readonly password: string | null } | undefined;
+  readonly user: Login | undefined;
   readonly file: string;
   readonly owner: DataOwner | undefined;
 };

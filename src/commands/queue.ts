@@ -1,5 +1,6 @@
 /** `smarthost queue …`: mail that waits, and what can be done about it. */
 import type { Command } from 'commander';
+import { messageShape, touchedShape, traceShape } from '../control/control.ts';
 import type { MessageStore, RecipientState, Selection, StoredMessage, Touched } from '../store/store.ts';
 import { paintFor } from './colours.ts';
 import { withStore } from './context.ts';
@@ -8,7 +9,6 @@ import { destinationChooser } from './destination.ts';
 import { CommandError, typed, UsageError } from './errors.ts';
 import { type Io, printJson, printJsonArray } from './io.ts';
 import { describeMessage, messageTable, touchedTable } from './message-text.ts';
-import { messageShape, touchedShape, traceShape } from './shapes.ts';
 import { iso, several, table, time } from './text.ts';
 
 const STATES: readonly RecipientState[] = [

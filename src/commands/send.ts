@@ -1,6 +1,7 @@
 /** `smarthost send`: a test message, put into the queue as any other and followed until it has ended. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, parseDuration, parseMailbox } from '../config/config.ts';
+import { traceShape } from '../control/control.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { type Content, ENDED_STATES, type Store, type StoredMessage } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
@@ -11,7 +12,6 @@ import { destinationChooser, signatureChooser } from './destination.ts';
 import { CommandError, typed } from './errors.ts';
 import { type Io, printJson } from './io.ts';
 import { describeAttempt, describeConversation, describeMessage } from './message-text.ts';
-import { traceShape } from './shapes.ts';
 import { time } from './text.ts';
 
 type SendOptions = { readonly to: string; readonly from?: string; readonly timeout: string; readonly verbose?: boolean };

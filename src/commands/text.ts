@@ -27,7 +27,7 @@ export function iso(at: number | null | undefined): string | null {
 }
 
 /** The same to the second, for tables. */
-export function time(at: number | null | undefined): string {
+export function time(at: number | string | null | undefined): string {
   return at === null || at === undefined ? '' : `${new Date(at).toISOString().slice(0, 19)}Z`;
 }
 

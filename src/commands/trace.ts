@@ -1,4 +1,5 @@
 /** `smarthost trace`: what became of a message. */
+import { traceShape } from '../control/control.ts';
 import { canonicalMailbox } from '../smtp/address.ts';
 import type { Store, StoredMessage } from '../store/store.ts';
 import { paintFor } from './colours.ts';
@@ -7,7 +8,6 @@ import { define, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
 import { printJson } from './io.ts';
 import { describeMessage } from './message-text.ts';
-import { traceShape } from './shapes.ts';
 
 /** In full; an address may have thousands. */
 const MOST = 100;

@@ -1,7 +1,8 @@
 /** The options of `user add` and `user set`, from what was typed to what is kept. */
 import type { Command } from 'commander';
 import { parseLimit, parseMailbox, parseSenderRule } from '../config/config.ts';
-import type { Credential, Limit } from '../store/store.ts';
+import { checkPassword, type UserChange } from '../control/control.ts';
+import type { Limit } from '../store/store.ts';
 import { collect } from './define.ts';
 import { typed, UsageError } from './errors.ts';
 import { type Io, readLine } from './io.ts';
@@ -14,8 +15,6 @@ export type UserOptions = {
   readonly rewrite?: string;
   readonly passwordStdin?: boolean;
 };
-
-type Change = Partial<Pick<Credential, 'senders' | 'mailServer' | 'limits' | 'expiresAt' | 'rewrite'>>;
 
 export function userOptions(command: Command): Command {
   return command
@@ -33,7 +32,7 @@ export function userOptions(command: Command): Command {
 }
 
 /** What was named, and nothing else. @throws UsageError */
-export function parseUserOptions(options: UserOptions): Change {
+export function parseUserOptions(options: UserOptions): Omit<UserChange, 'disabled'> {
   return {
     ...(options.sender === undefined ? {} : { senders: [...new Set(options.sender.map(parseSender))] }),
     ...(options.mailServer === undefined ? {} : { mailServer: options.mailServer }),
@@ -43,7 +42,7 @@ export function parseUserOptions(options: UserOptions): Change {
   };
 }
 
-export function parseSender(rule: string): string {
+function parseSender(rule: string): string {
   return typed('--sender', () => parseSenderRule(rule));
 }
 
@@ -80,16 +79,11 @@ function parseRewrite(text: string): string | null {
   return text === 'none' ? null : typed('--rewrite', () => parseMailbox(text));
 }
 
-/** @returns the password that was given on stdin, or one that nobody has seen. */
-export async function choosePassword(io: Io, fromStdin: boolean | undefined): Promise<{ password: string; given: boolean }> {
-  if (!fromStdin) {
-    const { generatePassword } = await import('../credentials/credentials.ts');
-    return { password: generatePassword(), given: false };
-  }
+/** @returns the password that was given on stdin; undefined: one is to be made. */
+export async function givenPassword(io: Io, { passwordStdin }: UserOptions): Promise<string | undefined> {
+  if (!passwordStdin) return undefined;
   const password = await readLine(io);
   if (password === '') throw new UsageError('--password-stdin: the first line of stdin is empty');
-  if (Buffer.byteLength(password) > 1024) throw new UsageError('--password-stdin: a password has at most 1024 octets');
-  if (/[\x00-\x1f\x7f\ufffd]/.test(password))
-    throw new UsageError('--password-stdin: a password is UTF-8 without control characters');
-  return { password, given: true };
+  checkPassword(password);
+  return password;
 }

@@ -1,13 +1,11 @@
 /** `smarthost user …`: the credentials that may send. */
-import type { Config } from '../config/config.ts';
-import type { Credential, CredentialChange, Store } from '../store/store.ts';
-import { withStore } from './context.ts';
+import { type Login, newUser, type UserChange, type WholeUser } from '../control/control.ts';
+import { withControl } from './context.ts';
 import { type CommonOptions, define, group, type Register } from './define.ts';
-import { CommandError, typed, UsageError } from './errors.ts';
+import { UsageError } from './errors.ts';
 import { type Io, printJson } from './io.ts';
-import { credentialShape, wholeCredentialShape } from './shapes.ts';
-import { choosePassword, parseSender, parseUserOptions, type UserOptions, userOptions } from './user-options.ts';
-import { printUser, userTable, viewOf } from './user-text.ts';
+import { givenPassword, parseUserOptions, type UserOptions, userOptions } from './user-options.ts';
+import { printUser, userTable } from './user-text.ts';
 
 export const registerUser: Register = (program, io) => {
   const user = group(program, 'user', 'Who may send, as whom, and how much.');
@@ -44,10 +42,10 @@ export const registerUser: Register = (program, io) => {
       about: 'All credentials, with what they used of their limits.',
       examples: ['user list', 'user list --json'],
     },
-    (_, options) => withStore(io, options, ({ config, store }) => list(io, options, config, store)),
+    (_, options) => list(io, options),
   );
   define(user, { usage: 'show <name>', about: 'One credential.', examples: [`user show ${example}`] }, ([name], options) =>
-    withStore(io, options, async ({ config, store }) => show(io, options, config, store, await existing(store, name!))),
+    withControl(io, options, async ({ control }) => show(io, options, await control.users.show(name!))),
   );
   define<UserOptions>(
     user,
@@ -79,121 +77,74 @@ export const registerUser: Register = (program, io) => {
       examples: [`user remove ${example}`],
     },
     ([name], options) =>
-      withStore(io, options, async ({ store }) => {
-        const { name: known } = await existing(store, name!);
-        await store.credentials.remove(known);
-        io.err(`${known} is removed.`);
-        if (options.json) await printJson(io, { name: known, removed: true });
+      withControl(io, options, async ({ control }) => {
+        const removed = await control.users.remove(name!);
+        io.err(`${removed.name} is removed.`);
+        if (options.json) await printJson(io, removed);
       }),
   );
 };
 
 async function add(io: Io, typedName: string, options: UserOptions & CommonOptions): Promise<void> {
-  const wanted = await wantedCredential(typedName, options);
-  await withStore(io, options, async ({ store }) => {
-    const { name, senders } = wanted;
-    if (await store.credentials.get(name)) throw exists(name);
-    const { password, given } = await choosePassword(io, options.passwordStdin);
-    await addCredential(store, wanted, password);
-    io.err(`${name} may send as ${senders.join(', ')}.${given ? '' : ' This is its password; it is not shown again:'}`);
-    await printPassword(io, options, name, given ? null : password);
+  const user = await newUser(typedName, parseUserOptions(options)); // before anything is opened
+  await withControl(io, options, async ({ control: { users } }) => {
+    await users.checkFree(user.name);
+    const login = await users.add(user, await givenPassword(io, options));
+    const shown = login.password === null ? '' : ' This is its password; it is not shown again:';
+    io.err(`${login.name} may send as ${user.senders.join(', ')}.${shown}`);
+    await printLogin(io, options, login);
   });
-}
-
-type Wanted = Pick<Credential, 'name' | 'senders'> & ReturnType<typeof parseUserOptions>;
-
-/** What was typed, before anything is opened. @throws UsageError */
-export async function wantedCredential(typedName: string, options: UserOptions): Promise<Wanted> {
-  const { normalizeName } = await import('../credentials/credentials.ts');
-  const name = typed('NAME:', () => normalizeName(typedName));
-  const change = parseUserOptions(options);
-  return { ...change, name, senders: change.senders ?? defaultSenders(name) };
-}
-
-/** @throws CommandError where the name exists. */
-export async function addCredential(store: Store, wanted: Wanted, password: string): Promise<void> {
-  const { hashPassword } = await import('../credentials/credentials.ts');
-  const added = await store.credentials.add({
-    mailServer: false,
-    limits: null,
-    expiresAt: null,
-    rewrite: null,
-    ...wanted,
-    hash: await hashPassword(password),
-    disabled: false,
-    createdAt: Date.now(),
-  });
-  if (!added) throw exists(wanted.name);
-}
-
-function exists(name: string): CommandError {
-  return new CommandError(
-    `${name} exists already. \`smarthost user set\` changes it, \`smarthost user passwd\` gives it a new password.`,
-  );
-}
-
-function defaultSenders(name: string): readonly string[] {
-  try {
-    if (name.includes('@') && !name.startsWith('@')) return [parseSender(name)];
-  } catch {
-    // Looks like an address and is none: the sentence below says what to do.
-  }
-  throw new UsageError(`"${name}" is not a mail address: say what it may send as, with --sender ADDRESS, @domain, @.domain or *`);
 }
 
 async function change(io: Io, name: string, options: UserOptions & CommonOptions): Promise<void> {
   const named = parseUserOptions(options);
   if (Object.keys(named).length === 0 && !options.passwordStdin)
     throw new UsageError('nothing to change: name at least one option');
-  if (!options.passwordStdin) return update(io, name, named, options, 'changed');
-  const { hashPassword } = await import('../credentials/credentials.ts');
-  const { password } = await choosePassword(io, true);
-  await update(io, name, { ...named, hash: await hashPassword(password) }, options, 'changed');
+  await update(io, name, named, options, 'changed', await givenPassword(io, options));
 }
 
 async function passwd(io: Io, name: string, options: UserOptions & CommonOptions): Promise<void> {
-  const { hashPassword } = await import('../credentials/credentials.ts');
-  await withStore(io, options, async ({ store }) => {
-    const { name: known } = await existing(store, name);
-    const { password, given } = await choosePassword(io, options.passwordStdin);
-    await store.credentials.update(known, { hash: await hashPassword(password) });
-    io.err(given ? `${known} has a new password.` : `This is the new password of ${known}; it is not shown again:`);
-    await printPassword(io, options, known, given ? null : password);
+  await withControl(io, options, async ({ control: { users } }) => {
+    const known = await users.show(name);
+    const login = await users.setPassword(known.name, await givenPassword(io, options));
+    io.err(
+      login.password === null
+        ? `${login.name} has a new password.`
+        : `This is the new password of ${login.name}; it is not shown again:`,
+    );
+    await printLogin(io, options, login);
   });
 }
 
-async function printPassword(io: Io, { json }: CommonOptions, name: string, password: string | null): Promise<void> {
-  if (json) await printJson(io, { name, password });
-  else if (password !== null) await io.out(`${password}\n`);
+async function printLogin(io: Io, { json }: CommonOptions, login: Login): Promise<void> {
+  if (json) await printJson(io, login);
+  else if (login.password !== null) await io.out(`${login.password}\n`);
 }
 
-async function update(io: Io, name: string, changes: CredentialChange, options: CommonOptions, done: string): Promise<void> {
-  await withStore(io, options, async ({ config, store }) => {
-    const before = await existing(store, name);
-    await store.credentials.update(before.name, changes);
-    io.err(`${before.name} is ${done}.`);
-    if (options.json) await show(io, options, config, store, await existing(store, name));
+async function update(
+  io: Io,
+  name: string,
+  changes: UserChange,
+  options: CommonOptions,
+  done: string,
+  password?: string,
+): Promise<void> {
+  await withControl(io, options, async ({ control }) => {
+    const user = await control.users.change(name, changes, password);
+    io.err(`${user.name} is ${done}.`);
+    if (options.json) await show(io, options, user);
   });
 }
 
-async function list(io: Io, { json }: CommonOptions, config: Config, store: Store): Promise<void> {
-  const views = [];
-  for (const credential of await store.credentials.list()) views.push(await viewOf(credential, config, store));
-  if (json) return printJson(io, views.map(credentialShape));
-  if (views.length === 0) io.err('There are no credentials. `smarthost user add NAME` adds one.');
-  else await io.out(userTable(views));
+async function list(io: Io, options: CommonOptions): Promise<void> {
+  await withControl(io, options, async ({ control }) => {
+    const users = await control.users.list();
+    if (options.json) return printJson(io, users);
+    if (users.length === 0) io.err('There are no credentials. `smarthost user add NAME` adds one.');
+    else await io.out(userTable(users));
+  });
 }
 
-async function show(io: Io, { json }: CommonOptions, config: Config, store: Store, credential: Credential): Promise<void> {
-  const view = await viewOf(credential, config, store);
-  await (json ? printJson(io, wholeCredentialShape(view)) : io.out(printUser(view)));
-}
-
-/** @throws CommandError where there is none of that name. */
-export async function existing(store: Store, name: string): Promise<Credential> {
-  const { normalizeName } = await import('../credentials/credentials.ts');
-  const found = await store.credentials.get(typed('NAME:', () => normalizeName(name)));
-  if (found === undefined)
-    throw new CommandError(`No credential named ${JSON.stringify(name)}. \`smarthost user list\` shows them.`);
-  return found;
+async function show(io: Io, { json }: CommonOptions, user: WholeUser): Promise<void> {
+  await (json ? printJson(io, user) : io.out(printUser(user)));
 }

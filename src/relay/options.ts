@@ -1,6 +1,6 @@
 /** The configuration, cut into what each part declares that it needs. */
 import { type CertificateOptions, purposeOf } from '../certificates/certificates.ts';
-import { type Config, listSettings } from '../config/config.ts';
+import { type Config, defaultLimits, listSettings } from '../config/config.ts';
 import type { DeliveryOptions } from '../delivery/delivery.ts';
 import type { EventLog } from '../events/events.ts';
 import type { PortAddress } from '../net/open-port.ts';
@@ -30,9 +30,9 @@ export function preparationOptions({
   return { maxMessageSize, maxHeaderSize, bareNewlines };
 }
 
-export function quotaDefaults({ limits }: Config): QuotaDefaults {
-  const { messages, recipients, newRecipients, over, maxHeld } = limits;
-  return { list: [...messages, ...recipients, ...newRecipients], over, maxHeld };
+export function quotaDefaults(config: Config): QuotaDefaults {
+  const { over, maxHeld } = config.limits;
+  return { list: defaultLimits(config), over, maxHeld };
 }
 
 export function submissionOptions({

@@ -1,6 +1,11 @@
-/** The JSON of messages and credentials: an interface that scripts rely on. Times ISO 8601 UTC, sizes bytes. */
+/** What control hands out, and `--json` prints: an interface that scripts rely on. Times ISO 8601 UTC, sizes bytes. */
 import type { AttemptRecord, Credential, DkimKey, Limit, LimitUse, StoredMessage, Touched } from '../store/store.ts';
-import { iso } from './text.ts';
+
+export function iso(at: number): string;
+export function iso(at: number | null): string | null;
+export function iso(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
+}
 
 type Recipient = StoredMessage['recipients'][number];
 
@@ -43,14 +48,17 @@ export function touchedShape({ id, recipient, state }: Touched) {
   return { id, recipient, state };
 }
 
-export type CredentialView = {
+type UserView = {
   readonly credential: Credential;
   readonly limits: readonly Limit[];
   readonly used: readonly LimitUse[];
 };
 
-/** `user list`. `limits` are those in effect, the defaults of the configuration included. */
-export function credentialShape({ credential, limits, used }: CredentialView) {
+/** `user list` */
+export type User = ReturnType<typeof userShape>;
+
+/** `limits` are those in effect, the defaults of the configuration included. */
+export function userShape({ credential, limits, used }: UserView) {
   const { name, senders, mailServer, disabled, expiresAt } = credential;
   return {
     name,
@@ -64,9 +72,11 @@ export function credentialShape({ credential, limits, used }: CredentialView) {
 }
 
 /** `user show`: the same and what is rarely needed. */
-export function wholeCredentialShape(view: CredentialView) {
+export type WholeUser = ReturnType<typeof wholeUserShape>;
+
+export function wholeUserShape(view: UserView) {
   const { rewrite, limits, createdAt } = view.credential;
-  return { ...credentialShape(view), defaultLimits: limits === null, rewrite, createdAt: iso(createdAt) };
+  return { ...userShape(view), defaultLimits: limits === null, rewrite, createdAt: iso(createdAt) };
 }
 
 function limitShape({ kind, count, per }: Limit) {

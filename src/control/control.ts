@@ -1,0 +1,38 @@
+/**
+ * What an operator can do to a relay, once for the command line and for HTTP. Values come in parsed and typed; the shapes of `--json` come
+ * out. Each deed works on the store, whether the relay runs in this process, in another one, or not at all.
+ *
+ * A deed rejects with a ControlError where the operator asked for what cannot be, and with any other error where the store failed.
+ * What a deed needs is loaded when it is asked for, so that a command starts at once.
+ */
+import type { Store } from '../store/store.ts';
+import { type Clock, systemClock } from '../system/clock.ts';
+import { createUserControl, type UserControl, type UserSettings } from './users.ts';
+
+export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
+export { keyShape, messageShape, touchedShape, traceShape, type User, type WholeUser } from './shapes.ts';
+export { checkPassword, type Login, type NewUser, newUser, normalUserName, type UserChange } from './users.ts';
+
+/** A configuration has all of them. */
+export type ControlSettings = UserSettings;
+
+export type ControlOptions = {
+  readonly store: Store;
+  /** As they are now: a running relay reads its configuration again. */
+  readonly settings: () => ControlSettings;
+  /**
+   * For the relay that runs in this process: called after each change, when it is synced. It does what `onForeignChange` of the store
+   * does for the changes of other processes.
+   */
+  readonly changed?: () => void;
+  readonly now?: Clock;
+};
+
+export type Control = {
+  readonly users: UserControl;
+};
+
+export function createControl({ store, settings, changed = () => {}, now = systemClock }: ControlOptions): Control {
+  const parts = { store, settings, changed, now };
+  return { users: createUserControl(parts) };
+}

@@ -1,0 +1,157 @@
+/** Credentials: who may send, as whom, and how much. */
+import { limitsFor } from '../policy/policy.ts';
+import { canonicalMailbox } from '../smtp/address.ts';
+import type { Credential, CredentialChange, Limit } from '../store/store.ts';
+import { ControlError } from './control-error.ts';
+import type { Parts } from './parts.ts';
+import { type User, userShape, type WholeUser, wholeUserShape } from './shapes.ts';
+
+export type UserSettings = {
+  /** Of users that have none of their own. */
+  readonly limits: Readonly<Record<Limit['kind'], readonly Limit[]>>;
+};
+
+/** What is named changes, the rest stays. */
+export type UserChange = Partial<Pick<Credential, 'senders' | 'mailServer' | 'limits' | 'expiresAt' | 'rewrite' | 'disabled'>>;
+
+/** Made by `newUser`. */
+export type NewUser = Omit<UserChange, 'disabled'> & Pick<Credential, 'name' | 'senders'>;
+
+/** `password` is null where it was given: it is told to nobody twice. */
+export type Login = { readonly name: string; readonly password: string | null };
+
+/** A name may be given in any spelling. Where there is no such user, each rejects with `not found`. */
+export type UserControl = {
+  list(): Promise<readonly User[]>;
+  show(name: string): Promise<WholeUser>;
+  /** Undefined where there is none. */
+  find(name: string): Promise<WholeUser | undefined>;
+  /** Rejects with `exists` where `add` would: for who asks for a password next. */
+  checkFree(name: string): Promise<void>;
+  /** @param password absent: one is made. */
+  add(user: NewUser, password?: string): Promise<Login>;
+  /** @param password a new one; absent: it stays. @returns the user as it is now. */
+  change(name: string, change: UserChange, password?: string): Promise<WholeUser>;
+  /** @param password absent: one is made. Its sessions end. */
+  setPassword(name: string, password?: string): Promise<Login>;
+  /** Its mail stays in the queue. */
+  remove(name: string): Promise<{ readonly name: string; readonly removed: true }>;
+};
+
+export function createUserControl({ store, settings, changed, now }: Parts<UserSettings>): UserControl {
+  const { credentials, messages } = store;
+
+  async function viewOf(credential: Credential) {
+    const defaults = settings().limits;
+    const limits = limitsFor(credential, [...defaults.messages, ...defaults.recipients, ...defaults.newRecipients]);
+    const used = limits.length === 0 ? [] : await messages.limitUse(credential.name, limits, now());
+    return { credential, limits, used };
+  }
+
+  async function find(name: string): Promise<Credential | undefined> {
+    return credentials.get(await normalUserName(name));
+  }
+
+  async function existing(name: string): Promise<Credential> {
+    const found = await find(name);
+    if (found === undefined) throw notFound(name);
+    return found;
+  }
+
+  async function update(name: string, change: CredentialChange): Promise<string> {
+    const normal = await normalUserName(name);
+    if (!(await credentials.update(normal, change))) throw notFound(name);
+    changed();
+    return normal;
+  }
+
+  return {
+    async list() {
+      const users: User[] = [];
+      for (const credential of await credentials.list()) users.push(userShape(await viewOf(credential)));
+      return users;
+    },
+    show: async (name) => wholeUserShape(await viewOf(await existing(name))),
+    async find(name) {
+      const found = await find(name);
+      return found && wholeUserShape(await viewOf(found));
+    },
+    async checkFree(name) {
+      if (await find(name)) throw exists(name);
+    },
+    async add({ name, ...user }, given) {
+      const { password, hash } = await hashed(given);
+      const base = { mailServer: false, limits: null, expiresAt: null, rewrite: null };
+      const added = await credentials.add({ ...base, ...user, name, hash, disabled: false, createdAt: now() });
+      if (!added) throw exists(name);
+      changed();
+      return { name, password };
+    },
+    async change(name, change, password) {
+      const hash = password === undefined ? {} : { hash: (await hashed(password)).hash };
+      const known = await update(name, { ...change, ...hash });
+      return wholeUserShape(await viewOf(await existing(known)));
+    },
+    async setPassword(name, given) {
+      const known = (await existing(name)).name;
+      const { password, hash } = await hashed(given);
+      await update(known, { hash });
+      return { name: known, password };
+    },
+    async remove(name) {
+      const known = (await existing(name)).name;
+      if (!(await credentials.remove(known))) throw notFound(name);
+      changed();
+      return { name: known, removed: true };
+    },
+  };
+}
+
+/** A user to add, as it will be kept. One whose name is an address sends as that address unless it is said. @throws ControlError */
+export async function newUser(typedName: string, change: Omit<UserChange, 'disabled'>): Promise<NewUser> {
+  const name = await normalUserName(typedName);
+  return { ...change, name, senders: change.senders ?? defaultSenders(name) };
+}
+
+function defaultSenders(name: string): readonly string[] {
+  const address = name.startsWith('@') ? undefined : canonicalMailbox(name.trim());
+  if (address === undefined) throw new ControlError('invalid', 'senders', `"${name}" is not a mail address`);
+  return [address];
+}
+
+/** The one spelling of a name. @throws ControlError */
+export async function normalUserName(text: string): Promise<string> {
+  const { normalizeName } = await import('../credentials/credentials.ts');
+  try {
+    return normalizeName(text);
+  } catch (cause) {
+    throw new ControlError('invalid', 'name', (cause as Error).message, { cause });
+  }
+}
+
+/** Octets: a longer one would never log in. */
+const MAX_PASSWORD = 1024;
+
+/** @throws ControlError where it cannot be one. */
+export function checkPassword(password: string): void {
+  const invalid = (sentence: string) => new ControlError('invalid', 'password', sentence);
+  if (password === '') throw invalid('a password is not empty');
+  if (Buffer.byteLength(password) > MAX_PASSWORD) throw invalid(`a password has at most ${MAX_PASSWORD} octets`);
+  if (/[\x00-\x1f\x7f\ufffd]/.test(password)) throw invalid('a password is UTF-8 without control characters');
+}
+
+/** @returns the password only where it was made here. */
+async function hashed(given: string | undefined): Promise<{ password: string | null; hash: string }> {
+  if (given !== undefined) checkPassword(given);
+  const { generatePassword, hashPassword } = await import('../credentials/credentials.ts');
+  const made = given ?? generatePassword();
+  return { password: given === undefined ? made : null, hash: await hashPassword(made) };
+}
+
+function exists(name: string): ControlError {
+  return new ControlError('exists', 'user', `${name} exists already.`);
+}
+
+function notFound(name: string): ControlError {
+  return new ControlError('not found', 'user', `No credential named ${JSON.stringify(name)}.`);
+}

@@ -1,0 +1,64 @@
+/** What an operator does to credentials, on a real store. */
+import { expect, test } from 'vitest';
+import { checkPassword, newUser } from '../../../src/control/control.ts';
+import { createCredentials } from '../../../src/credentials/credentials.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { testControl } from '../../support/control.ts';
+
+const verify = async ({ credentials }: Store, name: string, password: string) =>
+  (await createCredentials({ store: credentials, cacheFor: 0 }).verify(name, password)).result;
+const refused = (kind: string, subject: string) => expect.objectContaining({ name: 'ControlError', kind, subject });
+
+test('a user may be named in any spelling, and a password that was made is told once', async () => {
+  const { control, store } = await testControl();
+  const { name, password } = await control.users.add(await newUser('Anna@Example.org', {}));
+  expect(name).toBe('anna@example.org');
+  expect(await verify(store, 'anna@example.org', password!)).toBe('ok');
+  expect(await control.users.show('ANNA@example.org')).toMatchObject({ name, senders: [name], defaultLimits: true });
+  expect(await control.users.setPassword('Anna@example.org', 'correct horse')).toEqual({ name, password: null });
+  expect(await verify(store, name, 'correct horse')).toBe('ok');
+});
+
+test('every change is told once, what is refused is not', async () => {
+  const { control, changes } = await testControl();
+  const anna = await newUser('anna@example.org', {});
+  await control.users.add(anna, 'first');
+  expect(changes()).toBe(1);
+  await expect(control.users.add(anna, 'second')).rejects.toEqual(refused('exists', 'user'));
+  await expect(control.users.checkFree('ANNA@example.org')).rejects.toEqual(refused('exists', 'user'));
+  await expect(control.users.change('anna@example.org', {}, 'a\nb')).rejects.toEqual(refused('invalid', 'password'));
+  expect(changes()).toBe(1);
+  expect(await control.users.change('anna@example.org', { disabled: true })).toMatchObject({ disabled: true });
+  await control.users.setPassword('anna@example.org');
+  expect(await control.users.remove('anna@example.org')).toEqual({ name: 'anna@example.org', removed: true });
+  expect(changes()).toBe(4);
+});
+
+test('what is not there is not found, whatever is asked of it', async () => {
+  const { control, changes } = await testControl();
+  const { users } = control;
+  await expect(users.show('bob')).rejects.toEqual(refused('not found', 'user'));
+  await expect(users.change('bob', { disabled: true })).rejects.toEqual(refused('not found', 'user'));
+  await expect(users.setPassword('bob')).rejects.toEqual(refused('not found', 'user'));
+  await expect(users.remove('bob')).rejects.toEqual(refused('not found', 'user'));
+  expect(await users.find('bob')).toBeUndefined();
+  expect(changes()).toBe(0);
+});
+
+test('a value that can never be right is invalid, and says which it is', async () => {
+  const { control } = await testControl();
+  await expect(newUser('', {})).rejects.toEqual(refused('invalid', 'name'));
+  await expect(newUser('scanner', {})).rejects.toEqual(refused('invalid', 'senders'));
+  await expect(newUser('@example.org', {})).rejects.toEqual(refused('invalid', 'senders'));
+  await expect(control.users.show('a\u0007b')).rejects.toEqual(refused('invalid', 'name'));
+  for (const password of ['', 'x'.repeat(1025), 'a\u0000']) expect(() => checkPassword(password)).toThrow(/^a password /);
+});
+
+test('the limits in effect are those of the settings as they are now', async () => {
+  const { control, set } = await testControl();
+  await control.users.add(await newUser('anna@example.org', {}), 'first');
+  set({ limits: { messages: [], recipients: [{ kind: 'recipients', count: 7, per: 'hour' }], newRecipients: [] } });
+  const [anna] = await control.users.list();
+  expect(anna!.limits).toEqual([{ kind: 'recipients', count: 7, per: 'hour' }]);
+  expect(anna!.used).toMatchObject([{ kind: 'recipients', used: 0 }]);
+});
