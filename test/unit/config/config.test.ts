@@ -82,7 +82,7 @@ describe('defaults', () => {
         minDataRate: '500B',
       },
       auth: { allow: [], failuresPerMinute: 10, failuresPerDay: 50, failureDelay: '1s', cache: '5m' },
-      limits: { messages: ['1000/day'], recipients: [], newRecipients: ['200/day'], over: 'refuse' },
+      limits: { messages: ['1000/day'], recipients: [], newRecipients: ['200/day'], over: 'refuse', maxHeld: 1000 },
       signing: { noKey: 'send' },
       reports: { from: 'postmaster@relay.example.net', perHour: 100 },
       delivery: {
