@@ -5,7 +5,7 @@ import { openPort } from '../net/open-port.ts';
 import { plainJson } from '../smtp/text.ts';
 import { MINUTE, SECOND } from '../system/clock.ts';
 
-export type AdminOptions = {
+type AdminOptions = {
   readonly listen: readonly { readonly address: string; readonly port: number }[];
   /** Names of this machine that the page may be asked by, besides addresses and names without a dot. */
   readonly names: readonly string[];

@@ -5,7 +5,7 @@ import type { OperationStore } from '../store/store.ts';
 import { AcmeError } from './acme-error.ts';
 import { type AcmeSession, openSession, type SessionOptions } from './acme-session.ts';
 
-export type AccountOptions = Pick<SessionOptions, 'transport' | 'signal' | 'now'> & {
+type AccountOptions = Pick<SessionOptions, 'transport' | 'signal' | 'now'> & {
   readonly directory: string;
   readonly email: string | undefined;
   readonly operation: OperationStore;

@@ -1,6 +1,6 @@
 /** What goes wrong between us and a certificate authority, in one sentence each: RFC 8555 §6.7, RFC 7807. */
 
-export type AcmeErrorFacts = {
+type AcmeErrorFacts = {
   /** The last part of `urn:ietf:params:acme:error:…`; empty where the authority gave none. */
   readonly type?: string;
   /** HTTP status; 0: no answer at all. */

@@ -8,7 +8,7 @@ import type { AcmeSession } from './acme-session.ts';
 import { type ChallengeType, putChallenge, removeChallenges } from './challenges.ts';
 import type { KeyType } from './pair.ts';
 
-export type OrderOptions = {
+type OrderOptions = {
   readonly session: AcmeSession;
   readonly operation: OperationStore;
   readonly directory: string;

@@ -18,10 +18,8 @@ import { createServed, type TlsPairs } from './served.ts';
 import { createPublisher } from './status.ts';
 
 export { purposeOf } from './challenges.ts';
-export { CertificateError, toPair } from './pair.ts';
 export { requestRenewal } from './renewal-state.ts';
 export { createSelfSigned } from './self-signed.ts';
-export type { TlsPairs } from './served.ts';
 export { type CertificateStatus, describeCertificates } from './status.ts';
 
 export type AcmeSettings = {
@@ -56,7 +54,7 @@ export type CertificateOptions = {
   readonly random?: () => number;
 };
 
-export type CertificateFacts = {
+type CertificateFacts = {
   readonly keyType: KeyType;
   readonly notAfter: number;
   /** Failed renewals since the last success. */

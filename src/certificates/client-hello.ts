@@ -1,6 +1,6 @@
 /** Reads what a TLS client asks for before any TLS is spoken: RFC 8446 §4.1.2, RFC 6066 §3, RFC 7301 §3.1. */
 
-export type ClientHello = {
+type ClientHello = {
   /** Server name, lower case. */
   readonly serverName: string | undefined;
   /** Application protocols in the order of the client. */

@@ -6,7 +6,7 @@ import { CertificateError, type Pair, toPair } from './pair.ts';
 
 export type PairFiles = { readonly certificate: string; readonly key: string };
 
-export type FilePairs = {
+type FilePairs = {
   /** @throws CertificateError where a pair that was never loaded does not fit. */
   load(files: readonly PairFiles[], how?: { readonly force: boolean }): Promise<readonly Pair[]>;
   /** Why a changed pair is not served. */

@@ -25,7 +25,7 @@ export type IssueOptions = PlanOptions & {
   readonly changed: () => Promise<void>;
 };
 
-export type Issuing = { readonly due: readonly Plan[]; readonly transport: Transport; readonly signal: AbortSignal };
+type Issuing = { readonly due: readonly Plan[]; readonly transport: Transport; readonly signal: AbortSignal };
 
 /** An order that takes longer is taken up by the next attempt. */
 const ORDER_TIME = 5 * MINUTE;

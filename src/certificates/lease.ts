@@ -5,13 +5,13 @@ import { SECOND } from '../system/clock.ts';
 /** The lease of a worker that died is free after this; one that lives asks for it three times as often. */
 export const LEASE_TIME = 30 * SECOND;
 
-export type Lease = {
+type Lease = {
   /** Aborts where the lease was lost. */
   readonly signal: AbortSignal;
   release(): Promise<void>;
 };
 
-export type LeaseOptions = {
+type LeaseOptions = {
   readonly name: string;
   /** Only one process at a time may use it. */
   readonly owner: string;

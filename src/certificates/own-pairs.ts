@@ -8,7 +8,7 @@ import { createSelfSigned } from './self-signed.ts';
 
 export const RENEW_BEFORE = 30 * DAY;
 
-export type OwnPairsOptions = {
+type OwnPairsOptions = {
   readonly mode: 'acme' | 'self-signed';
   readonly names: readonly string[];
   readonly operation: OperationStore;

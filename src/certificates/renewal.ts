@@ -18,7 +18,7 @@ export type RenewalFacts = {
   readonly spread: number;
 };
 
-export type Decision = { readonly at: number; readonly reason: string };
+type Decision = { readonly at: number; readonly reason: string };
 
 /** @param now milliseconds since the epoch */
 export function decideRenewal(facts: RenewalFacts, now: number): Decision {
@@ -54,7 +54,7 @@ export const PAUSES: readonly number[] = [
 /** No authority's limit counts further back than a week. */
 const LONGEST_WAIT = 7 * DAY;
 
-export type Failure = {
+type Failure = {
   /** How often in a row, this one included. */
   readonly failures: number;
   /** What the authority asked for by Retry-After: milliseconds since the epoch. */

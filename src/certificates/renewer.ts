@@ -9,7 +9,7 @@ import { fingerprint, isDue, makePlans, type Plan, type PlannedStatus, toStatus 
 import { endRequest, renewalRequest, writeState } from './renewal-state.ts';
 import { createTransport, type Transport } from './transport.ts';
 
-export type RenewerOptions = IssueOptions & {
+type RenewerOptions = IssueOptions & {
   /** Who takes the lease; only one process at a time may use the name. */
   readonly owner: string;
   /** PEM text of a further authority that the directory's own certificate may come from. */

@@ -5,7 +5,7 @@ import type { Pair } from './pair.ts';
 /** What a TLS listener takes: OpenSSL picks the pair that fits the client. */
 export type TlsPairs = { readonly key: string[]; readonly cert: string[] };
 
-export type Served = {
+type Served = {
   pairs(): readonly Pair[];
   current(): TlsPairs;
   /** Serves what is loaded. @returns true if that is something else than before. @throws what `load` throws, and keeps what was */

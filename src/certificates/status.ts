@@ -19,7 +19,7 @@ export type RenewalStatus = Pick<CertificateStatus, 'renewAt' | 'renewReason' | 
 
 const nameOf = (keyType: KeyType) => `certificate.served.${keyType}`;
 
-export type Publisher = {
+type Publisher = {
   /** One for each pair that is served. Writes only what has changed. */
   publish(served: readonly (RenewalStatus & { readonly pair: Pair })[]): Promise<void>;
 };

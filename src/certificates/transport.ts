@@ -16,7 +16,7 @@ export type Transport = {
   send(request: TransportRequest): Promise<TransportAnswer>;
   close(): void;
 };
-export type TransportRequest = {
+type TransportRequest = {
   readonly method: string;
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -30,7 +30,7 @@ export type TransportAnswer = {
   readonly retryAfter: number | undefined;
 };
 
-export type TransportOptions = {
+type TransportOptions = {
   /** PEM of a further authority that the server's certificate may come from. */
   readonly ca?: string | undefined;
   readonly signal: AbortSignal;

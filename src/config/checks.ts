@@ -4,7 +4,7 @@ import { isAscii } from '../smtp/text.ts';
 import type { Config, RouteSetting } from './settings.ts';
 import { formatListenAddress } from './values.ts';
 
-export type Report = (level: 'error' | 'warning', path: string, message: string) => void;
+type Report = (level: 'error' | 'warning', path: string, message: string) => void;
 
 export function checkConfig(config: Config, report: Report): void {
   checkListeners(config, report);

@@ -10,12 +10,10 @@ import type { Limit } from './values.ts';
 
 export { checkReports } from './checks.ts';
 export { checkEnvironment } from './environment.ts';
-export type { Environment } from './file.ts';
 export { formatProblem, type Problem } from './problems.ts';
 export { renderReference } from './reference.ts';
-export { type Config, environmentName, listSettings, type RouteSetting } from './settings.ts';
+export { type Config, listSettings } from './settings.ts';
 export { formatConfig, showConfig } from './show.ts';
-export { suggest } from './suggest.ts';
 export * from './values.ts';
 
 export type Loaded = {
@@ -26,7 +24,7 @@ export type Loaded = {
   /** Said to the person: root's file is not the system's, or one was passed over. */
   readonly notice?: string;
 };
-export type LoadResult = Loaded | { readonly problems: readonly Problem[]; readonly notice?: string };
+type LoadResult = Loaded | { readonly problems: readonly Problem[]; readonly notice?: string };
 
 export type LoadOptions = { readonly file?: string | undefined; readonly env?: Environment; readonly cwd?: string };
 

@@ -10,7 +10,7 @@ const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory';
 const LETS_ENCRYPT_STAGING = 'https://acme-staging-v02.api.letsencrypt.org/directory';
 
 type Node = { readonly [key: string]: unknown };
-export type Written = {
+type Written = {
   /** Of the file, unjudged. */
   readonly values: Node;
   readonly file: string | undefined;

@@ -14,7 +14,7 @@ export type Setting<T> = {
 
 type Settings = { readonly [key: string]: Setting<any> | Settings };
 /** What the settings become: values with units resolved (milliseconds, bytes). */
-export type Resolved<S> = S extends Setting<infer T> ? T : { readonly [K in keyof S]: Resolved<S[K]> };
+type Resolved<S> = S extends Setting<infer T> ? T : { readonly [K in keyof S]: Resolved<S[K]> };
 
 /** A pair of PEM files. */
 export type CertificateFiles = { readonly certificate: string; readonly key: string };

@@ -34,7 +34,7 @@ export type Field = { readonly type: ValueType<any>; readonly required?: true; r
 type ScalarOptions<T> = { readonly write?: (value: T) => unknown; readonly json?: (value: T) => unknown; readonly strict?: true };
 
 /** A type that is written as one word. `strict`: YAML must say it is a string, since `1e3` and `0123` would arrive changed. */
-export function scalar<T>(name: string, parse: (text: string, base: string) => T, options: ScalarOptions<T> = {}): ValueType<T> {
+function scalar<T>(name: string, parse: (text: string, base: string) => T, options: ScalarOptions<T> = {}): ValueType<T> {
   const write = options.write ?? ((value: T) => value);
   return {
     name,

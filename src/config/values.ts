@@ -18,7 +18,7 @@ export type Limit = {
 };
 
 /** Where a listener opens. `::` is every address, IPv4 included. Port 0 takes a free one. */
-export type ListenAddress = { readonly address: string; readonly port: number };
+type ListenAddress = { readonly address: string; readonly port: number };
 
 const SIZES: readonly (readonly [string, number])[] = [
   ['GiB', 2 ** 30],

@@ -33,7 +33,7 @@ export type Credentials = {
   forget(): void;
 };
 
-export type CredentialsOptions = {
+type CredentialsOptions = {
   readonly store: Pick<CredentialStore, 'get' | 'renewHash'>;
   /** Milliseconds that a verified pair is remembered; 0: not at all. */
   readonly cacheFor: number;

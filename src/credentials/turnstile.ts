@@ -13,7 +13,7 @@ export type Asker = {
   readonly known: boolean;
 };
 
-export type Turnstile = {
+type Turnstile = {
   /** Runs the work when its turn comes; undefined where the wait was too long. */
   run<T>(work: () => Promise<T>, asker?: Asker): Promise<T | undefined>;
 };

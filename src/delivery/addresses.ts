@@ -6,8 +6,8 @@ import type { Family } from './ip-families.ts';
 import { judgeOurProblem, judgeProblem, type Verdict } from './verdict.ts';
 
 /** A host to look up, with whatever belongs to it. */
-export type Named = { readonly name: string };
-export type Addressed<H extends Named> = { readonly host: H; readonly ip: string; readonly family: Family };
+type Named = { readonly name: string };
+type Addressed<H extends Named> = { readonly host: H; readonly ip: string; readonly family: Family };
 
 export type AddressRequest<H extends Named> = {
   /** The preferred first. */
@@ -33,7 +33,7 @@ export type Addresses<H extends Named> = {
   problem(): Verdict;
 };
 
-export const MAX_ADDRESSES = 5;
+const MAX_ADDRESSES = 5;
 const MAX_FAILURES = 5;
 
 /** What stood in the way of those that are not in the list. */

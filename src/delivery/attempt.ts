@@ -23,7 +23,7 @@ export type AttemptContext = {
   readonly live: Set<{ stop(reason: unknown): void }>;
 };
 
-export type Job = {
+type Job = {
   readonly queueId: string;
   readonly letter: Letter;
   readonly recipients: readonly StoredRecipient[];

@@ -41,7 +41,7 @@ export type TlsStart = { readonly options: ConnectionOptions; readonly onSession
 
 type Waiting = { readonly stages: readonly Stage[]; readonly replies: RemoteReply[]; readonly done: (result: Exchange) => void };
 
-export type Peer = { readonly ip: string; readonly port: number; readonly source?: string | undefined };
+type Peer = { readonly ip: string; readonly port: number; readonly source?: string | undefined };
 
 export class Connection {
   #socket: Socket;

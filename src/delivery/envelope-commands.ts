@@ -45,7 +45,7 @@ function originalRecipient(address: string): string {
 }
 
 /** What is known of a host: `certain` where its extensions are its whole answer, and not the part that it shows to us now. */
-export type Capabilities = { readonly extensions: Extensions; readonly certain: boolean };
+type Capabilities = { readonly extensions: Extensions; readonly certain: boolean };
 
 /** Why this host cannot take the letter for this recipient; undefined: it can. Another host may. */
 export function unsendable(
@@ -81,7 +81,7 @@ function isForeign(address: string): boolean {
 }
 
 /** A control character in an address would be a command of its own: such an address is never sent. */
-export function isSendable(address: string): boolean {
+function isSendable(address: string): boolean {
   return !/[\x00-\x1f\x7f]/.test(address);
 }
 

@@ -88,7 +88,7 @@ function restAfter(failures: number): number {
  * The state after an attempt that the operator asked for during a rest. Where the hosts answer, the rest is over; where they do not,
  * it stands as it was: who asks often does not make it longer.
  */
-export function tried(state: PaceState, effect: PaceEffect): PaceState {
+function tried(state: PaceState, effect: PaceEffect): PaceState {
   return effect === 'clean' || effect === 'alive' || effect === 'sender'
     ? { ...state, failures: 0, blockedUntil: 0, slowed: 0 }
     : state;
@@ -124,7 +124,7 @@ type Waiting = { readonly sender: string; readonly told: (place: Place | undefin
 /** `number`: the last attempt before it; what began up to then tells nothing new about the sender. */
 type SenderRest = { readonly blockedUntil: number; readonly failures: number; readonly number: number };
 
-export type HostSetOptions = {
+type HostSetOptions = {
   readonly now: Clock;
   /** Sessions at most, as configured. */
   readonly max: () => number;

@@ -15,7 +15,7 @@ export type IpFamilies = {
   source(family: Family): string | undefined;
 };
 
-export type IpFamiliesOptions = {
+type IpFamiliesOptions = {
   readonly dns: Dns;
   readonly hostname: string;
   /** Configured local addresses. */

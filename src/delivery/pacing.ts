@@ -9,7 +9,7 @@ import { HostSet, isResting, type PaceState, type Place, START } from './host-se
 import { type KeptSessions, SessionPlaces } from './session-places.ts';
 import { type AboutUs, judgeReturned, type PaceEffect } from './verdict.ts';
 
-export type PacingOptions = {
+type PacingOptions = {
   readonly operation: Pick<OperationStore, 'paces' | 'putPace' | 'removePace'>;
   readonly log: EventLog;
   readonly aborts: Aborts;
@@ -25,10 +25,10 @@ export type PacingOptions = {
 export type TurnedAway = { readonly verdict: AboutUs; readonly notBefore?: number };
 
 /** An attempt whose hosts are being looked up. `ways`: how often the ways had changed when it began. */
-export type LookUp = { readonly destination: string; readonly ways: number };
+type LookUp = { readonly destination: string; readonly ways: number };
 
 /** `key` names the host set that was found, `message` is its queue ID, `sender` its reverse-path. */
-export type Entrant = {
+type Entrant = {
   readonly key: string;
   readonly lookUp: LookUp;
   readonly message: string;

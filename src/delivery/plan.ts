@@ -21,7 +21,7 @@ export type Targets = {
   problem(): Verdict;
 };
 
-export type Plan = {
+type Plan = {
   /** What pacing goes by. */
   readonly key: string;
   targets(): Promise<Targets>;

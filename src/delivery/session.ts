@@ -63,10 +63,10 @@ export function isUsable({ connection, transactions, worn }: Session): boolean {
 }
 
 /** No session came of it. `reached`: the host has said something, so this counts as one of the sessions of the attempt. */
-export type NoSession = { readonly verdict: AboutUs; readonly reached: boolean; readonly tls?: string | undefined };
+type NoSession = { readonly verdict: AboutUs; readonly reached: boolean; readonly tls?: string | undefined };
 
 /** `later`: the message has been tried before. `begun` is handed each connection before it is open, so that it can be ended from outside. */
-export type Opening = { readonly later: boolean; readonly begun?: (connection: Connection) => void };
+type Opening = { readonly later: boolean; readonly begun?: (connection: Connection) => void };
 
 export async function openSession(
   target: Target,

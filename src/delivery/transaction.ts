@@ -19,7 +19,7 @@ export type Judged = { readonly verdict: Verdict; readonly again?: 'bare' | 'nex
 export type TransactionResult = readonly Judged[] | 'stale';
 
 /** `bare`: no parameters but those that the message cannot do without. */
-export type Manner = { readonly eightBit: 'send' | 'return'; readonly bare: boolean };
+type Manner = { readonly eightBit: 'send' | 'return'; readonly bare: boolean };
 
 /** What was said to the envelope, as far as it came. `failure` is why there is no more. */
 type EnvelopeReplies = {

@@ -11,10 +11,10 @@ const COPY_LIMIT = 32 * 1024;
 const READ = 128 * 1024;
 
 /** `inStep`: the reply came after all was sent, so both sides know where the next command begins. */
-export type Sent = { readonly verdict: Verdict; readonly inStep: boolean };
+type Sent = { readonly verdict: Verdict; readonly inStep: boolean };
 
 /** `commit` is called before the final dot is written: from then on only the reply tells what became of the message. */
-export type Sending = { readonly connection: Connection; readonly standing: Standing; readonly commit: () => void };
+type Sending = { readonly connection: Connection; readonly standing: Standing; readonly commit: () => void };
 
 export async function sendContent({ connection, standing, commit }: Sending, content: Content): Promise<Sent> {
   const sent =

@@ -4,7 +4,7 @@ import type { Failure } from './failure.ts';
 import type { RemoteReply } from './reply-reader.ts';
 
 export type Login = { readonly user: string; readonly password: string };
-export type LoginResult = 'ok' | { readonly reply: RemoteReply } | { readonly failure: Failure };
+type LoginResult = 'ok' | { readonly reply: RemoteReply } | { readonly failure: Failure };
 
 /** A mechanism that the server announces and does not take after all: RFC 4954 §4 and §6, and what servers say instead. */
 const OTHER_MECHANISM: ReadonlySet<number> = new Set([500, 501, 502, 504, 534]);

@@ -36,7 +36,7 @@ export type AboutUs = Consequences & {
 };
 
 /** What a host, or the DNS, says about this message or recipient. */
-export type AboutMessage = Consequences & { readonly about: 'message' } & (
+type AboutMessage = Consequences & { readonly about: 'message' } & (
     | { readonly kind: 'relayed' | 'delayed' | 'uncertain'; readonly reply: Reply }
     | { readonly kind: 'failed'; readonly reply: FinalReply }
   );
@@ -224,7 +224,7 @@ const OUR_PROBLEMS = {
 } as const;
 
 export type FinalProblem = keyof typeof FINAL_PROBLEMS;
-export type OurProblem = keyof typeof OUR_PROBLEMS;
+type OurProblem = keyof typeof OUR_PROBLEMS;
 
 /** @param text what the sender may read in a report. */
 export function judgeProblem(problem: FinalProblem, text: string): AboutMessage {

@@ -37,12 +37,12 @@ export type DnsAnswer<T> =
     };
 
 /** An answer, and how sure it is. */
-export type Resolved<T> =
+type Resolved<T> =
   | (DnsAnswer<T> & { readonly kind: 'found' /** Behind all aliases. */; readonly name: string } & Evidence)
   | (DnsAnswer<T> & { readonly kind: 'none' | 'nxdomain' } & Evidence)
   | (DnsAnswer<T> & { readonly kind: 'temporary' });
 
-export type Evidence = {
+type Evidence = {
   /** A resolver that we trust has validated all of it, aliases included: RFC 4035 §3.2.3. */
   readonly secure: boolean;
   /** Milliseconds that it may be believed from when it was asked. */
@@ -53,7 +53,7 @@ export type Evidence = {
 export type MxRecord = { readonly preference: number; readonly exchange: string };
 
 /** RFC 6698 §2.1. */
-export type TlsaRecord = { readonly usage: number; readonly selector: number; readonly matching: number; readonly data: Buffer };
+type TlsaRecord = { readonly usage: number; readonly selector: number; readonly matching: number; readonly data: Buffer };
 
 /** Look-ups, for who needs what stands there and no more. They never reject. */
 export type Dns = {
@@ -78,7 +78,7 @@ export type DnsClient = {
   tlsa(name: string): Promise<Resolved<TlsaRecord>>;
 };
 
-export type DnsOptions = {
+type DnsOptions = {
   /** `127.0.0.1:5300`, `[::1]:53`; empty: the system's. */
   readonly servers: readonly string[];
   /** The path to the servers is safe, so that their AD bit counts; of one on this machine it counts in any case. */
@@ -243,7 +243,7 @@ export type Validated =
   | { readonly kind: 'failed'; readonly cause: string; readonly server: string }
   | { readonly kind: 'silent'; readonly cause: string };
 
-export type ValidatedQuery = {
+type ValidatedQuery = {
   readonly name: string;
   readonly type: QueryType;
   /** As in `createDns`. */

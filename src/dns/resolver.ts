@@ -18,7 +18,7 @@ import {
   type Question,
 } from './message.ts';
 
-export type ResolverOptions = {
+type ResolverOptions = {
   /** `127.0.0.1:5300`, `[::1]:53`; empty: those of /etc/resolv.conf, as it is at the time of the question. */
   readonly servers: readonly string[];
   /** Milliseconds that a server has for one answer. */
@@ -33,7 +33,7 @@ export type Reply =
   /** None is there. */
   | { readonly kind: 'silent'; readonly cause: string };
 
-export type Resolver = { ask(question: Question): Promise<Reply> };
+type Resolver = { ask(question: Question): Promise<Reply> };
 
 const NXDOMAIN = 3;
 const FORMERR = 1;

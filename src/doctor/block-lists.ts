@@ -5,7 +5,7 @@ import { reverseName } from '../net/addresses.ts';
 import { about, type Finding, nothingIn } from './finding.ts';
 import { valuesOf } from './own-addresses.ts';
 
-export type BlockListFacts = {
+type BlockListFacts = {
   readonly list: string;
   readonly address: string;
   readonly listed: DnsAnswer<string>;

@@ -77,7 +77,7 @@ function policyOf(record: string, own: boolean): string | undefined {
   return policy !== undefined && ['none', 'quarantine', 'reject'].includes(policy) ? policy : undefined;
 }
 
-export type AlignmentFacts = {
+type AlignmentFacts = {
   readonly domain: string;
   /** The result of the SPF check. Envelope sender and From have the same domain, so what passes is aligned. */
   readonly spf: Result;

@@ -2,7 +2,7 @@
 import { isOwnResolver, type Validated } from '../dns/dns.ts';
 import { ASK_AGAIN, about, type Finding } from './finding.ts';
 
-export type DnssecFacts = {
+type DnssecFacts = {
   /** The answer for a name that is signed. */
   readonly signed: Validated;
   readonly trustAd: boolean;
@@ -44,7 +44,7 @@ export function checkDnssec({ signed, trustAd }: DnssecFacts): readonly Finding[
   return [resolver, say('ok', 'answers are validated', wanted)];
 }
 
-export type TransportFacts = DnssecFacts & {
+type TransportFacts = DnssecFacts & {
   /** A policy host and whether its port 443 takes connections; undefined: none of the destinations has a policy. */
   readonly policyHost?: { readonly name: string; readonly failure?: string };
 };

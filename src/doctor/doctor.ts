@@ -16,8 +16,7 @@ import { greetedTimes, type PeerTime } from './time.ts';
 
 export { isDmarc } from './dmarc.ts';
 export type { Finding, Result } from './finding.ts';
-export { worst } from './finding.ts';
-export { checkHost, type HostFacts } from './host.ts';
+export { checkHost } from './host.ts';
 export { checkOutbound, gatherOutbound } from './outbound.ts';
 export { ownAddresses } from './own-addresses.ts';
 export { probeSmtp, type SmtpProbe } from './smtp-probe.ts';

@@ -7,7 +7,7 @@ import type { Finding } from './finding.ts';
 import { checkSenderDomain, gatherSenderDomain, type SenderDomainFacts } from './sender-domain.ts';
 import { checkSpf, gatherSpf, type SpfFacts } from './spf.ts';
 
-export type DomainQuestion = {
+type DomainQuestion = {
   readonly domain: string;
   readonly hostname: string;
   readonly addresses: readonly string[];
@@ -17,7 +17,7 @@ export type DomainQuestion = {
   readonly timeout: number;
 };
 
-export type DomainFacts = {
+type DomainFacts = {
   readonly domain: string;
   readonly spf: SpfFacts;
   readonly dkim: DkimFacts;

@@ -15,13 +15,13 @@ export type Finding = {
 };
 
 /** The worst first. */
-export const SEVERITY: readonly Result[] = ['error', 'unknown', 'warning', 'ok'];
+const SEVERITY: readonly Result[] = ['error', 'unknown', 'warning', 'ok'];
 
 export function worst(results: readonly Result[]): Result {
   return SEVERITY.find((result) => results.includes(result)) ?? 'unknown';
 }
 
-export type Says = (result: Result, found: string, wanted: string, advice?: string) => Finding;
+type Says = (result: Result, found: string, wanted: string, advice?: string) => Finding;
 
 /** A pen for one check. */
 export function about(check: string, subject: string): Says {

@@ -5,7 +5,7 @@ import { canonicalAddress } from '../net/addresses.ts';
 import { ASK_AGAIN, about, type Finding, listed, nothingIn } from './finding.ts';
 import { type AddressFacts, isUnreachable, type OwnAddresses, valuesOf } from './own-addresses.ts';
 
-export type HostFacts = AddressFacts & {
+type HostFacts = AddressFacts & {
   readonly hostname: string;
   readonly own: OwnAddresses;
   /** By address. */

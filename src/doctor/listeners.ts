@@ -19,7 +19,7 @@ export type ListenerFacts = {
   readonly rsa: SmtpAnswer;
 };
 
-export type ListenerQuestion = {
+type ListenerQuestion = {
   readonly listener: Listener;
   readonly hostname: string;
   readonly smtp: (target: SmtpTarget) => Promise<SmtpAnswer>;

@@ -6,7 +6,7 @@ import { ASK_AGAIN, about, type Finding, listed } from './finding.ts';
 import { type IpPolicy, valuesOf } from './own-addresses.ts';
 import type { SmtpAnswer, SmtpProbe } from './smtp-probe.ts';
 
-export type Family = 4 | 6;
+type Family = 4 | 6;
 export type Attempt = { readonly host: string; readonly address: string; readonly answer: SmtpAnswer };
 export type OutboundFacts = {
   readonly port: number;
@@ -21,7 +21,7 @@ export type OutboundFacts = {
   readonly upstream: string | undefined;
 };
 
-export type OutboundQuestion = {
+type OutboundQuestion = {
   readonly dns: Dns;
   readonly smtp: SmtpProbe;
   readonly destinations: readonly string[];

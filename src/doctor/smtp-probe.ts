@@ -34,7 +34,7 @@ export type SmtpAnswer = {
   readonly failure?: string;
 };
 
-export type SeenCertificate = {
+type SeenCertificate = {
   /** The leaf, DER. */
   readonly leaf: Buffer;
   /** Certificates sent, the leaf included. */

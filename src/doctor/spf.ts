@@ -4,7 +4,7 @@ import { canonicalAddress } from '../net/addresses.ts';
 import { ASK_AGAIN, about, type Finding, listed, nothingIn, type Result, worst } from './finding.ts';
 import { valuesOf } from './own-addresses.ts';
 
-export type SpfResult = 'pass' | 'fail' | 'softfail' | 'neutral' | 'none' | 'temperror' | 'permerror';
+type SpfResult = 'pass' | 'fail' | 'softfail' | 'neutral' | 'none' | 'temperror' | 'permerror';
 
 export type SpfFacts = {
   readonly domain: string;
@@ -14,7 +14,7 @@ export type SpfFacts = {
   readonly evaluated: readonly { readonly address: string; readonly result: SpfResult; readonly comment: string }[];
 };
 
-export type SpfQuestion = {
+type SpfQuestion = {
   readonly domain: string;
   readonly hostname: string;
   readonly addresses: readonly string[];

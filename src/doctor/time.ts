@@ -16,7 +16,7 @@ export function greetedTimes(attempts: readonly Attempt[]): readonly PeerTime[] 
   });
 }
 
-export type HttpQuestion = {
+type HttpQuestion = {
   readonly url: string;
   /** Its host's address, when the DNS has said one. */
   readonly address: string | undefined;

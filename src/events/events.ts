@@ -244,7 +244,7 @@ export const EVENTS = {
   }),
 } as const satisfies Record<string, Definition>;
 
-export type EventName = keyof typeof EVENTS;
+type EventName = keyof typeof EVENTS;
 type Values<F> = {
   readonly [K in keyof F as F[K] extends Field<any, true> ? never : K]: F[K] extends Field<infer T, boolean> ? T : never;
 } & {
@@ -253,7 +253,7 @@ type Values<F> = {
     | undefined;
 };
 /** The fields of one event. */
-export type EventFields<K extends EventName> = Values<(typeof EVENTS)[K]['fields']>;
+type EventFields<K extends EventName> = Values<(typeof EVENTS)[K]['fields']>;
 /** The union of what can happen. */
 export type RelayEvent = { [K in EventName]: { readonly event: K; readonly fields: EventFields<K> } }[EventName];
 
@@ -261,9 +261,9 @@ export type RelayEvent = { [K in EventName]: { readonly event: K; readonly field
 export type Emit = <K extends EventName>(event: K, fields: EventFields<K>, level?: Level) => void;
 
 /** What a session is known by. */
-export type SessionFacts = { readonly session: string; readonly ip: string; readonly user?: string | undefined };
+type SessionFacts = { readonly session: string; readonly ip: string; readonly user?: string | undefined };
 
-export type AttemptFacts = {
+type AttemptFacts = {
   readonly queueId: string;
   readonly recipient: string;
   readonly mx?: string | null | undefined;

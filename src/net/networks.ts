@@ -1,7 +1,7 @@
 /** Networks in CIDR, and whether an address lies in one. */
 import { BlockList, isIP, isIPv4 } from 'node:net';
 
-export type Networks = { has(address: string): boolean };
+type Networks = { has(address: string): boolean };
 
 /** @param networks addresses and CIDR networks, checked by the configuration before. @throws Error where one is neither. */
 export function createNetworks(networks: readonly string[]): Networks {

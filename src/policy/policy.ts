@@ -3,7 +3,7 @@ import { refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
 import { covers, isPostmasterOf } from './sender.ts';
 
-export { createQuota, limitsFor, type Quota, type QuotaDefaults, type QuotaOptions, type User } from './quota.ts';
+export { createQuota, limitsFor, type Quota, type QuotaDefaults, type User } from './quota.ts';
 
 /** What a header says of its author; the addresses have their domain as lower-case A-labels. */
 export type Authorship = { readonly from: readonly string[]; readonly sender?: string; readonly nullSender: boolean };

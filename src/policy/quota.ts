@@ -12,7 +12,7 @@ export type QuotaDefaults = {
   readonly maxHeld?: number;
 };
 
-export type QuotaOptions = {
+type QuotaOptions = {
   readonly messages: Pick<MessageStore, 'limitUse' | 'knownRecipients'>;
   readonly defaults: QuotaDefaults;
   readonly now?: Clock;

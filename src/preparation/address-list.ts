@@ -8,7 +8,7 @@ import { domainToUnicode } from 'node:url';
 import { spellLocalPart } from '../smtp/address.ts';
 import { toAsciiDomain } from '../smtp/domain.ts';
 
-export type ParsedMailbox = {
+type ParsedMailbox = {
   /** `local-part@domain`: the local part in its one spelling, the domain as lower-case A-labels where it is a domain name. */
   readonly address: string;
   /** What stands before the angle bracket, as written; empty without one. */

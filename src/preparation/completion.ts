@@ -5,7 +5,7 @@ import type { Covered } from './brought-signatures.ts';
 import { fieldValue } from './header.ts';
 import { MAX_LINE } from './mending.ts';
 
-export type CompletionFacts = {
+type CompletionFacts = {
   readonly fields: readonly HeaderField[];
   /** What other signatures cover: to add or replace it would break them. */
   readonly covered: Covered;
@@ -14,7 +14,7 @@ export type CompletionFacts = {
   readonly now: number;
 };
 
-export type Completed = {
+type Completed = {
   /** The fields that stay. */
   readonly kept: readonly HeaderField[];
   /** The fields to put in front; none where nothing is missing. */
@@ -39,7 +39,7 @@ const MESSAGE_ID = new RegExp(
 const MAX_MESSAGE_ID = MAX_LINE - 'Message-ID: '.length;
 
 /** @param value in latin1. */
-export function isMessageId(value: string): boolean {
+function isMessageId(value: string): boolean {
   return value.length <= MAX_MESSAGE_ID && MESSAGE_ID.test(value);
 }
 
@@ -49,7 +49,7 @@ const DATE =
 const MAX_DATE = 200;
 
 /** @param value in latin1. */
-export function isDate(value: string): boolean {
+function isDate(value: string): boolean {
   if (value.length > MAX_DATE) return false;
   const plain = /[(\t]/.test(value) ? withoutComments(value) : value;
   const [, day = '', hour = '', minute = '', second = '0'] = DATE.exec(plain) ?? [];

@@ -84,7 +84,7 @@ export function withoutRemoved(fields: readonly HeaderField[], covered: Covered)
 }
 
 /** Equal names count from the bottom up. */
-export function coveredFields(fields: readonly HeaderField[], covered: Covered): ReadonlySet<HeaderField> {
+function coveredFields(fields: readonly HeaderField[], covered: Covered): ReadonlySet<HeaderField> {
   const left = new Map(covered);
   const held = new Set<HeaderField>();
   for (let i = fields.length - 1; i >= 0 && left.size > 0; i--) {

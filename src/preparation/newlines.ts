@@ -22,7 +22,7 @@ export type LineSink = {
   bareNewline(): void;
 };
 
-export type LineOptions = { readonly bareNewlines: 'normalize' | 'reject' };
+type LineOptions = { readonly bareNewlines: 'normalize' | 'reject' };
 
 /** Below this a loop over bytes is faster than a view on words. */
 const WORTH_WORDS = 64;

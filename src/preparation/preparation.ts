@@ -2,9 +2,8 @@
 import { Pipeline } from './pipeline.ts';
 import type { Preparation, PreparationOptions, PreparationRequest } from './preparation-request.ts';
 
-export type { Author } from './author.ts';
-export * from './own-mail.ts';
-export type * from './preparation-request.ts';
+export { type OwnMail, type OwnMailOptions, prepareOwnMail, textContent } from './own-mail.ts';
+export type { Preparation, PreparationOptions, PreparationRequest, Prepared } from './preparation-request.ts';
 export { discard } from './storage.ts';
 
 /** Begins a preparation for each message. */

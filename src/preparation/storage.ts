@@ -6,7 +6,7 @@ import { Spooling } from './spooling.ts';
 /** The writers of finished spools, so that `discard` can delete the file. */
 const writers = new WeakMap<Spool, SpoolWriter>();
 
-export type StorageOptions = { readonly inlineLimit: number; readonly createSpool: () => Promise<SpoolWriter> };
+type StorageOptions = { readonly inlineLimit: number; readonly createSpool: () => Promise<SpoolWriter> };
 
 /** Bytes in, `Content` out. Only `finish` rejects. */
 export class Storage {

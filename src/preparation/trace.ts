@@ -1,7 +1,7 @@
 /** The Received field: RFC 5321 §4.4, with the words of RFC 3848 and RFC 6531 §4.3. */
 import { formatDate } from '../smtp/text.ts';
 
-export type TraceFacts = {
+type TraceFacts = {
   readonly hostname: string;
   readonly queueId: string;
   readonly now: number;

@@ -10,8 +10,8 @@ const MOST_TRIES = 10;
 /** Names one try to store one message: with the id it is never taken for another message. */
 const newToken = (): number => randomInt(2 ** 48 - 1);
 
-export type Judged = Exclude<AcceptResult, { readonly idTaken: true }>;
-export type AcceptOptions = {
+type Judged = Exclude<AcceptResult, { readonly idTaken: true }>;
+type AcceptOptions = {
   readonly store: Pick<MessageStore, 'accept'>;
   readonly now: Clock;
   /** The store failed. It may hold this message all the same. */

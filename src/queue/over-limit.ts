@@ -10,7 +10,7 @@ const PAUSE = 10 * SECOND;
 /** How long mail is overdue before it is given up: a clock that is wrong for a moment returns nothing. */
 const GRACE = HOUR;
 
-export type OverLimitOptions = {
+type OverLimitOptions = {
   readonly store: Pick<MessageStore, 'overLimit' | 'releaseOverLimit'>;
   readonly log: Pick<EventLog, 'emit'>;
   /** What holds for a user now; undefined: nothing of it may leave by itself. */

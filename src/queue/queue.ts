@@ -36,18 +36,17 @@ import { patience } from './untried.ts';
 
 export { acceptUnderFreeId } from './free-id.ts';
 export type { Report, Reportable, ReportFunction, ReportSubject, Summarized, SummaryFunction } from './reportable.ts';
-export type { Schedule } from './schedule.ts';
 
 const DEFAULT_MEMORY = 64 * 1024 * 1024;
 
-export type AddRequest = {
+type AddRequest = {
   readonly message: NewMessage;
   readonly limits?: AcceptRequest['limits'];
   readonly grant?: AcceptRequest['grant'];
   /** Removes the content from the disk. Called after a rejection, once the store is known to hold nothing of the message; never rejects. */
   readonly discard?: () => Promise<void>;
 };
-export type AddResult =
+type AddResult =
   /** `id`: what it is stored under; another one than the message had where a message has that. */
   | {
       readonly accepted: true;

@@ -13,8 +13,6 @@ const LONGEST_PAUSE = 30_000;
 const FIRST_LIMIT = 1000;
 const LARGEST_LIMIT = 65_536;
 
-export type Refresher = ReturnType<typeof createRefresher>;
-
 export function createRefresher(options: {
   store: Pick<MessageStore, 'due'>;
   log: EventLog;

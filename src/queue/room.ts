@@ -5,7 +5,7 @@ const SHARE = 8;
 /** What a message costs besides its body. */
 export const OVERHEAD = 2048;
 
-export type Promises = ReturnType<typeof createPromises>;
+type Promises = ReturnType<typeof createPromises>;
 export type Room = ReturnType<typeof createRoom>;
 
 /** @param room how many more attempts a destination takes; it does not know of those that wait for the store's answer. */

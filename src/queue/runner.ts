@@ -22,7 +22,7 @@ const RETURNED_PAUSE = 1000;
 /** Never sleep longer: a wall clock that jumped is noticed then. */
 const LONGEST_SLEEP = 30_000;
 
-export type RunnerOptions = {
+type RunnerOptions = {
   readonly store: Pick<MessageStore, 'due' | 'claim' | 'thaw'>;
   readonly log: EventLog;
   readonly lost: LostAnswers;
@@ -37,8 +37,6 @@ export type RunnerOptions = {
   readonly settleUntried: (claim: Claim) => Promise<void>;
   readonly now: Clock;
 };
-
-export type Runner = ReturnType<typeof startRunner>;
 
 export function startRunner(options: RunnerOptions) {
   const { store, log, lost, attempts, room, blockedUntil, now } = options;

@@ -23,7 +23,7 @@ const OVER_LIMIT = { code: 450, status: '4.7.1', text: 'It waited for its whole 
 /** A full disk must not fill the log too. */
 const LOG_EVERY = 12;
 
-export type SettlerOptions = {
+type SettlerOptions = {
   readonly store: Pick<MessageStore, 'settle'>;
   readonly log: EventLog;
   readonly schedule: () => Schedule;
@@ -36,8 +36,6 @@ export type SettlerOptions = {
   /** Something must be told; `now`: at once. */
   readonly onUntold: (now: boolean) => void;
 };
-
-export type Settler = ReturnType<typeof createSettler>;
 
 export function createSettler(options: SettlerOptions) {
   const { store, log, now, monotonic, random, onDue, onUntold } = options;

@@ -6,7 +6,7 @@ import type { Clock } from '../system/clock.ts';
 
 const PAUSE = 1000;
 
-export type TakeBackOptions = {
+type TakeBackOptions = {
   readonly store: Pick<MessageStore, 'takeBack'>;
   readonly log: EventLog;
   readonly owner: string;

@@ -18,7 +18,7 @@ const POSTPONED = 5 * MINUTE;
 const PAUSE = SECOND;
 const LONGEST_SLEEP = 30 * SECOND;
 
-export type TellingOptions = {
+type TellingOptions = {
   readonly store: Pick<MessageStore, 'dueReports' | 'told' | 'postponeReport'>;
   readonly log: EventLog;
   readonly report: ReportFunction;
@@ -31,8 +31,6 @@ export type TellingOptions = {
   /** A report for this destination is stored. */
   readonly onReport: (destination: string) => void;
 };
-
-export type Telling = ReturnType<typeof startTelling>;
 
 export function startTelling(options: TellingOptions) {
   const { store, log, report, summarize, now, onReport } = options;

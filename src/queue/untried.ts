@@ -24,14 +24,12 @@ const BATCH = 20;
  * first one of those in a row failed that this process has seen. It is monotonic time: what a jump of the clock skips, and the time
  * while no relay ran, is no time in which anything was tried.
  */
-export type LastFailure = { readonly at: number; readonly since: number; readonly outcome: Outcome };
+type LastFailure = { readonly at: number; readonly since: number; readonly outcome: Outcome };
 const NONE: LastFailure = {
   at: Number.NEGATIVE_INFINITY,
   since: Number.POSITIVE_INFINITY,
   outcome: { kind: 'returned', reply: { code: 451, status: '4.4.5', text: 'waiting for the destination' }, seconds: 0 },
 };
-
-export type FailureMemory = ReturnType<typeof createFailureMemory>;
 
 export function createFailureMemory() {
   const failures = createCache<string, LastFailure>(REMEMBERED);
@@ -50,7 +48,7 @@ export function patience({ delayWarning, lifetime }: Schedule): number {
   return Math.max(SECOND, Math.min(HOUR, delayWarning / 4, lifetime / 8));
 }
 
-export type UntriedFacts = DecisionFacts & { readonly failedAt: number };
+type UntriedFacts = DecisionFacts & { readonly failedAt: number };
 
 /** Pure. `outcome` is that of the destination's last failure, at `failedAt`. No attempt is counted. */
 export function decideUntried(facts: UntriedFacts): Decision {
@@ -70,7 +68,7 @@ export function decideUntried(facts: UntriedFacts): Decision {
   return { recipient, outcome, event: 'untried', change: { ...change, delayReported: true }, ...report };
 }
 
-export type UntriedOptions = {
+type UntriedOptions = {
   readonly store: Pick<MessageStore, 'claim'>;
   readonly log: EventLog;
   readonly lost: LostAnswers;

@@ -14,7 +14,7 @@ export function diskRefusal(disk: DiskWatch, minFree: number): Refusal | undefin
   return refusal('diskTooFull');
 }
 
-export type HealthParts = {
+type HealthParts = {
   readonly commit: CommitCheck;
   readonly disk: DiskWatch;
   readonly certificates: Certificates;
@@ -35,7 +35,7 @@ export async function reasonsAgainst(
 }
 
 /** Whether the store can commit; a sentence where it cannot. Never rejects. */
-export type CommitCheck = () => Promise<string | undefined>;
+type CommitCheck = () => Promise<string | undefined>;
 
 /** So long one answer counts for all who ask: each costs a sync. */
 const ANSWER_COUNTS = 2 * SECOND;

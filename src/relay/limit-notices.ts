@@ -6,7 +6,7 @@ import type { User } from '../policy/policy.ts';
 import { limitNotice, type Notice } from '../report/report.ts';
 import type { LimitUse, Store } from '../store/store.ts';
 
-export type NoticeParts = {
+type NoticeParts = {
   readonly store: Store;
   readonly log: EventLog;
   /** As it is now. */

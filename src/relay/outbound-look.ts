@@ -7,7 +7,7 @@ import type { EventLog } from '../events/events.ts';
 import { publicAddresses } from '../net/addresses.ts';
 import { SECOND } from '../system/clock.ts';
 
-export type OutboundLook = {
+type OutboundLook = {
   readonly config: Pick<Config, 'hostname' | 'delivery' | 'routes' | 'doctor'>;
   readonly dns: Dns;
   readonly log: EventLog;

@@ -46,7 +46,7 @@ import {
   warnOfReports,
 } from './upkeep.ts';
 
-export type RelayOptions = {
+type RelayOptions = {
   readonly config: Config;
   /** Reads the configuration again; what is wrong with it comes back as sentences. */
   readonly reload: () => Promise<{ readonly config: Config } | { readonly problems: readonly string[] }>;

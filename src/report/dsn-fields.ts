@@ -7,7 +7,7 @@ import { decodeXtext } from '../smtp/xtext.ts';
 /** The Action of RFC 3464 §2.3.3 that one report tells. */
 export type Action = 'failed' | 'delayed' | 'relayed';
 
-export type StatusFacts = {
+type StatusFacts = {
   readonly hostname: string;
   readonly about: ReportSubject;
   readonly changes: readonly Reportable[];

@@ -27,7 +27,7 @@ const CLOSING: Readonly<Record<Action, string>> = {
   relayed: 'Whether it was read or even put into the mailbox, only the recipient can tell.',
 };
 
-export type TextFacts = {
+type TextFacts = {
   readonly hostname: string;
   readonly about: ReportSubject;
   readonly changes: readonly Reportable[];

@@ -6,7 +6,7 @@ import { type Action, formatStatus } from './dsn-fields.ts';
 import { formatText } from './dsn-text.ts';
 import type { Original } from './original.ts';
 
-export type DsnRequest = {
+type DsnRequest = {
   readonly hostname: string;
   readonly about: ReportSubject;
   readonly changes: readonly Reportable[];

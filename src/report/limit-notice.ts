@@ -4,7 +4,7 @@ import { formatDate } from '../smtp/text.ts';
 import type { LimitUse } from '../store/store.ts';
 import type { Notice } from './notice.ts';
 
-export type LimitFacts = {
+type LimitFacts = {
   readonly hostname: string;
   readonly user: string;
   readonly use: LimitUse;

@@ -5,7 +5,7 @@ import type { Queue } from '../queue/queue.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 
-export type NoticeOptions = OwnMailOptions & {
+type NoticeOptions = OwnMailOptions & {
   /** Address of the From field. */
   readonly from: string;
   /** Who is told. */

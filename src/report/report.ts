@@ -9,8 +9,8 @@ import type { Action } from './dsn-fields.ts';
 import { REPORTER, SUBJECT } from './dsn-text.ts';
 import { type Original, readOriginal } from './original.ts';
 
-export { type LimitFacts, limitNotice } from './limit-notice.ts';
-export { type Notice, type NoticeOptions, sendNotice } from './notice.ts';
+export { limitNotice } from './limit-notice.ts';
+export { type Notice, sendNotice } from './notice.ts';
 export { createSummarizer } from './summary.ts';
 
 export type ReporterOptions = OwnMailOptions & {

@@ -1,6 +1,6 @@
 /** A published DKIM key record, read as strictly as the strictest verifier reads it: RFC 6376 §3.6.1, §3.2, RFC 8463 §4. */
 
-export type KeyRecord = {
+type KeyRecord = {
   /** Absent tags have their defaults: rsa, every hash, every service. */
   readonly type: 'rsa' | 'ed25519';
   /** Base64 without white space. */
@@ -8,7 +8,7 @@ export type KeyRecord = {
 };
 
 /** `wrong`: why a verifier discards the record, in words for who must correct it. */
-export type KeyRecordReading = { readonly record: KeyRecord } | { readonly wrong: string };
+type KeyRecordReading = { readonly record: KeyRecord } | { readonly wrong: string };
 
 type Tag = readonly [name: string, value: string];
 const TAG_NAME = /^[a-z][a-z0-9_]*$/i;

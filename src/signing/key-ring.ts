@@ -14,7 +14,7 @@ export type SigningKey = {
   readonly key: KeyObject;
 };
 
-export type KeyRing = {
+type KeyRing = {
   /**
    * Active keys of the domain or of its nearest parent that has some, RSA first; one of each algorithm, the newest.
    * A promise only where the store had to be asked.
@@ -24,7 +24,7 @@ export type KeyRing = {
   forget(): void;
 };
 
-export type KeyRingOptions = {
+type KeyRingOptions = {
   readonly operation: Pick<OperationStore, 'dkimKeys'>;
   readonly warn: Emit;
   readonly now?: Clock;

@@ -4,7 +4,7 @@ import type { Dns } from '../dns/dns.ts';
 import type { DkimKey } from '../store/store.ts';
 import { readKeyRecord } from './key-record.ts';
 
-export type DkimRecord = {
+type DkimRecord = {
   /** `selector._domainkey.domain`, without a dot at the end. */
   readonly name: string;
   readonly type: 'TXT';
@@ -37,7 +37,7 @@ export function zoneLine({ name, type, ttl, value }: DkimRecord): string {
  * `published`: verifiers find this key. `different`: there is a record, and none of this key that a verifier takes. `unknown`: the DNS
  * gave no answer.
  */
-export type Published = 'published' | 'absent' | 'different' | 'unknown';
+type Published = 'published' | 'absent' | 'different' | 'unknown';
 
 /** What stands at the name of a key. `wrong`: with `different`, why verifiers do not find the key in it. */
 export type PublishedRecord = { readonly state: Published; readonly wrong?: string };

@@ -5,7 +5,7 @@ import type { DkimKey, DkimKeyState, MessageStore, OperationStore } from '../sto
 import { MINUTE } from '../system/clock.ts';
 import { checkPublished } from './record.ts';
 
-export type RotationOptions = {
+type RotationOptions = {
   readonly operation: Pick<OperationStore, 'dkimKeys' | 'setDkimKeyState' | 'removeDkimKey'>;
   readonly messages: Pick<MessageStore, 'signatureInUse'>;
   readonly dns: Pick<Dns, 'txt'>;

@@ -11,7 +11,7 @@ export type HeaderField = {
   readonly raw: Buffer;
 };
 
-export type SignRequest = {
+type SignRequest = {
   /** Domain of the From field, lower-case A-labels. */
   readonly fromDomain: string;
   /** All fields of the message as it will leave, from top to bottom. */

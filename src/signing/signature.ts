@@ -6,7 +6,7 @@ import type { SigningKey } from './key-ring.ts';
 /** Lines of the field stay within this many characters. */
 const MAX_LINE = 76;
 
-export type SignatureParts = {
+type SignatureParts = {
   readonly header: SignedHeader;
   readonly bodyHash: string;
   /** Milliseconds since the epoch; `t=` says it in seconds. */

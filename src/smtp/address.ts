@@ -73,7 +73,7 @@ function endOfQuotes(text: string, start: number): number {
 }
 
 /** A path as a command gives it, and what stands behind it. */
-export type Path = {
+type Path = {
   /** Without angle brackets and source route; empty: `<>`. */
   readonly mailbox: string;
   /** The parameters, without the blanks around them. */

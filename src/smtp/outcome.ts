@@ -11,7 +11,7 @@ declare const final: unique symbol;
 export type FinalReply = Reply & { readonly [final]: true };
 
 /** Where the conversation took place, as far as it came. */
-export type Where = {
+type Where = {
   /** Host name of the MX or upstream. */
   readonly mx?: string;
   /** The address connected to. */

@@ -53,11 +53,6 @@ export function anotherQueueId(now: number): string {
   return newQueueId(now);
 }
 
-/** True for what `newQueueId` makes, so that a name from outside never becomes a path or a query by accident. */
-export function isQueueId(text: string): boolean {
-  return QUEUE_ID.test(text);
-}
-
 function begin(millisecond: number): void {
   lastMillisecond = millisecond;
   count = randomInt(COUNT_STARTS);

@@ -1,7 +1,7 @@
 /** xtext of RFC 3461 §4: printable ASCII, where `+` and `=` and all else stand as `+XX`. */
 const XTEXT = /^(?:[!-*,-<>-~]|\+[0-9A-F]{2})*$/;
 
-export function isXtext(text: string): boolean {
+function isXtext(text: string): boolean {
   return XTEXT.test(text);
 }
 

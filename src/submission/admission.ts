@@ -6,7 +6,7 @@
 import type { EventEmitter } from 'node:events';
 import { createKnownClients, type KnownClients } from './known-clients.ts';
 
-export type AdmissionLimits = { readonly maxSessions: number; readonly maxSessionsPerAddress: number };
+type AdmissionLimits = { readonly maxSessions: number; readonly maxSessionsPerAddress: number };
 
 /** What a session takes up. */
 export type Place = {

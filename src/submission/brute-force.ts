@@ -13,7 +13,7 @@ import type { AuthLimits, BruteForce, SubmissionOptions } from './options.ts';
 
 const REMEMBERED = 100_000;
 
-export type BruteForceOptions = Pick<SubmissionOptions, 'auth' | 'failures'> & {
+type BruteForceOptions = Pick<SubmissionOptions, 'auth' | 'failures'> & {
   readonly now: () => number;
   /** Their networks may be full of guessers: only what they do themselves counts. */
   readonly known: Pick<KnownClients, 'has'>;

@@ -14,7 +14,7 @@ export const HURRIED_HANDSHAKE = 10 * SECOND;
 export const LINGER = 5 * SECOND;
 
 /** When what began; 0 or undefined: it has not. All in milliseconds of the same clock. */
-export type Timing = {
+type Timing = {
   /** The client was last heard, or waited for us. */
   readonly activeAt: number;
   /** A command line began that has not ended. */

@@ -1,7 +1,7 @@
 /** The AUTH exchange, PLAIN and LOGIN, as a pure machine: RFC 4954 §4, RFC 4616, and [MS-XLOGIN]. */
 import { refusal } from '../smtp/replies.ts';
 
-export type Mechanism = 'PLAIN' | 'LOGIN';
+type Mechanism = 'PLAIN' | 'LOGIN';
 export type Login = { readonly mechanism: Mechanism; readonly name: string; readonly password: string };
 
 /** Where an exchange stands: `name` is known when LOGIN waits for the password. */

@@ -10,7 +10,7 @@ import { loginEnded, rightsChanged } from './replies.ts';
 import { envelopeOf, type Transaction } from './transaction.ts';
 
 /** Who sends it, for Received and the log. */
-export type Submitter = {
+type Submitter = {
   readonly session: string;
   readonly ip: string;
   readonly credential: Credential;

@@ -4,7 +4,7 @@ import { refusal } from '../smtp/replies.ts';
 import { decodeXtext, encodeUnicodeXtext } from '../smtp/xtext.ts';
 
 export type MailParameters = Pick<Envelope, 'body' | 'smtpUtf8' | 'ret' | 'envid'> & { readonly size: number };
-export type RecipientParameters = Pick<EnvelopeRecipient, 'notify' | 'orcpt'>;
+type RecipientParameters = Pick<EnvelopeRecipient, 'notify' | 'orcpt'>;
 
 /** RFC 3461 §4.4. */
 const MAX_ENVID = 100;

@@ -8,7 +8,7 @@ const MAX_LINE = 107;
 /** Version 2: what follows the fixed part; addresses and a few attributes. */
 const MAX_ADDRESSES = 1024;
 
-export type ProxyHeader =
+type ProxyHeader =
   /** `address` is absent where the proxy speaks for itself (health checks), or does not know. */
   | { readonly kind: 'header'; readonly address?: string; readonly length: number }
   | { readonly kind: 'incomplete' }

@@ -10,16 +10,9 @@ import { createKnownClients } from './known-clients.ts';
 import { Listener } from './listener.ts';
 import type { ListenerName, Shared, SubmissionChanges, SubmissionOptions, TlsFiles } from './options.ts';
 
-export type {
-  AuthLimits,
-  ListenerOptions,
-  SubmissionChanges,
-  SubmissionLimits,
-  SubmissionOptions,
-  TlsFiles,
-} from './options.ts';
+export type { SubmissionLimits, SubmissionOptions, TlsFiles } from './options.ts';
 
-export type Submission = {
+type Submission = {
   readonly listening: readonly { readonly name: ListenerName; readonly address: string; readonly port: number }[];
   /** For new handshakes; running sessions stay. @throws Error where a key does not fit: the old ones serve on. */
   setTls(files: TlsFiles): void;

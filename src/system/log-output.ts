@@ -4,7 +4,7 @@ import { writeSync } from 'node:fs';
 const LINE_END = 0x0a;
 const WAIT = 1;
 
-export type OutputOptions = {
+type OutputOptions = {
   /** Milliseconds that a full pipe is waited for; once it was in vain, no line waits until the pipe takes some again. */
   readonly patience?: number;
   /** The pipe takes lines again; so many were lost. */

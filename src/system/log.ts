@@ -4,7 +4,7 @@ import { plainJson } from '../smtp/text.ts';
 import { createOutput } from './log-output.ts';
 import { formatPretty } from './log-pretty.ts';
 
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** `event` is the name that operators and tools know; fields that are undefined are left out. */
@@ -18,7 +18,7 @@ export type Log = {
   flush(): void;
 };
 
-export type LogOptions = {
+type LogOptions = {
   readonly level: LogLevel;
   readonly format: 'json' | 'pretty';
   /** Takes whole lines; default: stdout. */

@@ -12,7 +12,7 @@ import { TLSSocket, type TLSSocketOptions } from 'node:tls';
 /** What a handshake agreed on, in OpenSSL's words: `TLSv1.3`, `TLS_AES_128_GCM_SHA256`. */
 export type AgreedTls = { readonly protocol: string; readonly cipher: string };
 
-export type Handshake = {
+type Handshake = {
   /** Called once, in the moment in which the handshake ends: what is written then leaves with its last piece. */
   readonly secured: (agreed: AgreedTls, socket: TLSSocket) => void;
   /** Called once where the handshake does not end. The socket is destroyed. */

@@ -1,11 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import {
-  type Author,
-  createPreparation,
-  type PreparationOptions,
-  type PreparationRequest,
-} from '../../../src/preparation/preparation.ts';
+import type { Author } from '../../../src/preparation/author.ts';
+import { createPreparation, type PreparationOptions, type PreparationRequest } from '../../../src/preparation/preparation.ts';
 import { createBodyHash } from '../../../src/signing/signing.ts';
 import { Refusal } from '../../../src/smtp/reply.ts';
 import { HOSTNAME, MemorySpools, NOW, prepare, refusalOf, signerWith } from '../../support/prepare.ts';
