@@ -200,15 +200,15 @@ async function remove(io: Io, name: string, options: CommonOptions, store: Store
   const { domain } = keys[0]!;
   const kept: DkimKey[] = [];
   for (const key of keys) {
-    const { selector } = key;
+    const { selector, createdAt } = key;
+    const which = { domain, selector, createdAt }; // in whatever state the relay has put it meanwhile
     if (await store.messages.signatureInUse(`${selector}._domainkey.${domain}`)) {
-      await store.operation.setDkimKeyState(domain, selector, 'retiring');
+      await store.operation.setDkimKeyState(which, 'retiring');
       kept.push({ ...key, state: 'retiring' });
     } else {
-      await store.operation.removeDkimKey(domain, selector);
+      await store.operation.removeDkimKey(which);
     }
   }
-  if (kept.length === 0) await store.operation.removeDomain(domain);
   const why = `Queued mail carries the ${several(kept.length, 'signature')} of ${kept.map(({ selector }) => selector).join(', ')}: leave the DNS ${kept.length === 1 ? 'record' : 'records'} until it has ended.`;
   io.err(kept.length === 0 ? `${domain} is removed. Its DNS records may go.` : `${domain} no longer signs. ${why}`);
   if (options.json) await printJson(io, { domain, removed: kept.length === 0, retiring: kept.map(keyShape) });

@@ -58,20 +58,17 @@ export function startRotation(options: RotationOptions): { close(): Promise<void
  */
 async function rotateOnce(options: RotationOptions, before: ReadonlySet<string>): Promise<ReadonlySet<string>> {
   const { operation, messages, dns } = options;
-  const keys = [...(await operation.dkimKeys())];
-  for (const [i, key] of keys.entries()) {
-    if (key.state === 'pending' && (await checkPublished(key, dns)) === 'published') {
-      keys[i] = await change(options, key, 'active');
-    }
-  }
-  for (const [i, key] of keys.entries()) {
-    if (isReplaced(key, keys)) keys[i] = await change(options, key, 'retiring');
-  }
+  for (const key of await operation.dkimKeys())
+    if (key.state === 'pending' && (await checkPublished(key, dns)) === 'published') await change(options, key, 'active');
+  const keys = await operation.dkimKeys(); // the DNS took its time
   const retiring = new Set<string>();
-  for (const key of keys.filter(({ state }) => state === 'retiring')) {
+  for (const key of keys) {
+    const retires = key.state === 'retiring' || (isReplaced(key, keys) && (await change(options, key, 'retiring')));
+    if (!retires) continue;
     const name = `${key.selector}._domainkey.${key.domain}`;
-    if (before.has(name) && !(await messages.signatureInUse(name))) await remove(options, key);
-    else retiring.add(name);
+    const own = `${name} ${key.createdAt}`; // a namesake that retires later is looked at twice too
+    if (before.has(own) && !(await messages.signatureInUse(name))) await remove(options, { ...key, state: 'retiring' });
+    else retiring.add(own);
   }
   return retiring;
 }
@@ -90,15 +87,16 @@ function isReplaced(key: DkimKey, keys: readonly DkimKey[]): boolean {
   );
 }
 
-async function change({ operation, log, changed }: RotationOptions, key: DkimKey, state: DkimKeyState): Promise<DkimKey> {
-  await operation.setDkimKeyState(key.domain, key.selector, state);
+/** @returns false where a command has changed, removed or replaced the key since it was read: it stays as the command left it. */
+async function change({ operation, log, changed }: RotationOptions, key: DkimKey, state: DkimKeyState): Promise<boolean> {
+  if (!(await operation.setDkimKeyState(key, state))) return false;
   changed?.();
   log.emit('dkimKey', { action: state, domain: key.domain, selector: key.selector, algorithm: key.algorithm });
-  return { ...key, state };
+  return true;
 }
 
 async function remove({ operation, log, changed }: RotationOptions, key: DkimKey): Promise<void> {
-  await operation.removeDkimKey(key.domain, key.selector);
+  if (!(await operation.removeDkimKey(key))) return;
   changed?.();
   log.emit('dkimKey', { action: 'removed', domain: key.domain, selector: key.selector, algorithm: key.algorithm });
 }

@@ -12,6 +12,9 @@ export type DkimKey = {
   readonly createdAt: number;
 };
 
+/** One key and no namesake: a domain that is removed and added again may have another key of that selector. `state`: only while it is in it. */
+export type WhichDkimKey = Pick<DkimKey, 'domain' | 'selector' | 'createdAt'> & { readonly state?: DkimKeyState };
+
 export type StoredCertificate = {
   readonly keyType: 'ecdsa' | 'rsa';
   /** PEM, leaf first. */
@@ -34,9 +37,10 @@ export type OperationStore = {
   dkimKeys(domain?: string): Promise<readonly DkimKey[]>;
   /** False if that selector of that domain exists. */
   addDkimKeys(keys: readonly DkimKey[]): Promise<boolean>;
-  setDkimKeyState(domain: string, selector: string, state: DkimKeyState): Promise<void>;
-  removeDkimKey(domain: string, selector: string): Promise<boolean>;
-  removeDomain(domain: string): Promise<boolean>;
+  /** False where there is no such key any more: nothing is changed then. */
+  setDkimKeyState(key: WhichDkimKey, state: DkimKeyState): Promise<boolean>;
+  /** False where there is no such key any more. */
+  removeDkimKey(key: WhichDkimKey): Promise<boolean>;
 
   certificates(): Promise<readonly StoredCertificate[]>;
   putCertificate(certificate: StoredCertificate): Promise<void>;

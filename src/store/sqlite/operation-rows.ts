@@ -1,5 +1,5 @@
 /** Keys, certificates, back-off and small values. */
-import type { DkimKey, DkimKeyState, Pace, StoredCertificate } from '../operation-store.ts';
+import type { DkimKey, DkimKeyState, Pace, StoredCertificate, WhichDkimKey } from '../operation-store.ts';
 import type { Context } from './context.ts';
 
 const DKIM_COLUMNS = 'domain, selector, algorithm, private_key AS privateKey, state, created_at AS createdAt';
@@ -26,16 +26,15 @@ export function addDkimKeys({ db }: Context, keys: readonly DkimKey[]): boolean 
   return true;
 }
 
-export function setDkimKeyState({ db }: Context, a: { domain: string; selector: string; state: DkimKeyState }): void {
-  db.run('UPDATE dkim_keys SET state = ? WHERE domain = ? AND selector = ?', a.state, a.domain, a.selector);
+const WHICH = 'domain = ? AND selector = ? AND created_at = ? AND state = coalesce(?, state)';
+const which = (key: WhichDkimKey) => [key.domain, key.selector, key.createdAt, key.state ?? null] as const;
+
+export function setDkimKeyState({ db }: Context, { key, state }: { key: WhichDkimKey; state: DkimKeyState }): boolean {
+  return db.run(`UPDATE dkim_keys SET state = ? WHERE ${WHICH}`, state, ...which(key)).changes > 0;
 }
 
-export function removeDkimKey({ db }: Context, a: { domain: string; selector: string }): boolean {
-  return db.run('DELETE FROM dkim_keys WHERE domain = ? AND selector = ?', a.domain, a.selector).changes > 0;
-}
-
-export function removeDomain({ db }: Context, domain: string): boolean {
-  return db.run('DELETE FROM dkim_keys WHERE domain = ?', domain).changes > 0;
+export function removeDkimKey({ db }: Context, key: WhichDkimKey): boolean {
+  return db.run(`DELETE FROM dkim_keys WHERE ${WHICH}`, ...which(key)).changes > 0;
 }
 
 export function certificates({ db }: Context): readonly StoredCertificate[] {

@@ -68,7 +68,6 @@ export const operations = {
   addDkimKeys: write(operation.addDkimKeys),
   setDkimKeyState: write(operation.setDkimKeyState),
   removeDkimKey: write(operation.removeDkimKey),
-  removeDomain: write(operation.removeDomain),
   certificates: read(operation.certificates),
   putCertificate: write(operation.putCertificate),
   paces: read(operation.paces),

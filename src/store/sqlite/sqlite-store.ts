@@ -62,9 +62,8 @@ function operationStore(client: StoreClient): OperationStore {
   return {
     dkimKeys: (domain) => client.call('dkimKeys', domain ?? null),
     addDkimKeys: (keys) => client.call('addDkimKeys', keys),
-    setDkimKeyState: (domain, selector, state) => client.call('setDkimKeyState', { domain, selector, state }),
-    removeDkimKey: (domain, selector) => client.call('removeDkimKey', { domain, selector }),
-    removeDomain: (domain) => client.call('removeDomain', domain),
+    setDkimKeyState: (key, state) => client.call('setDkimKeyState', { key, state }),
+    removeDkimKey: (key) => client.call('removeDkimKey', key),
     certificates: () => client.call('certificates', undefined),
     putCertificate: (certificate) => client.call('putCertificate', certificate),
     paces: () => client.call('paces', undefined),

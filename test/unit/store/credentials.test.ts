@@ -109,16 +109,28 @@ test('DKIM keys are added together or not at all', async () => {
   expect(await operation.addDkimKeys([key('a'), key('b')])).toBe(true);
   expect(await operation.addDkimKeys([key('c'), key('b')])).toBe(false);
   expect(await operation.addDkimKeys([key('a', 'example.net')])).toBe(true);
-  await operation.setDkimKeyState('example.org', 'a', 'active');
+  expect(await operation.setDkimKeyState(key('a'), 'active')).toBe(true);
   expect((await operation.dkimKeys('example.org')).map(({ selector, state }) => [selector, state])).toEqual([
     ['a', 'active'],
     ['b', 'pending'],
   ]);
   expect(await operation.dkimKeys()).toHaveLength(3);
-  expect(await operation.removeDkimKey('example.org', 'a')).toBe(true);
-  expect(await operation.removeDkimKey('example.org', 'a')).toBe(false);
-  expect(await operation.removeDomain('example.org')).toBe(true);
-  expect(await operation.dkimKeys()).toEqual([key('a', 'example.net')]);
+  expect(await operation.removeDkimKey({ ...key('a'), state: 'active' })).toBe(true);
+  expect(await operation.removeDkimKey({ ...key('a'), state: 'active' })).toBe(false);
+  expect(await operation.dkimKeys()).toEqual([key('a', 'example.net'), key('b')]);
+});
+
+test('a DKIM key of the same domain and selector that was added later is not changed in the name of the older one', async () => {
+  const { operation } = await testStore();
+  const { state: _, ...older } = key('a');
+  const added = { ...key('a'), createdAt: NOW + 1 };
+  await operation.addDkimKeys([added]);
+  expect(await operation.setDkimKeyState(older, 'active')).toBe(false);
+  expect(await operation.removeDkimKey(older)).toBe(false);
+  expect(await operation.dkimKeys()).toEqual([added]);
+  expect(await operation.setDkimKeyState({ ...added, state: 'retiring' }, 'active')).toBe(false);
+  const { state, ...inAnyState } = added;
+  expect([state, await operation.setDkimKeyState(inAnyState, 'active')]).toEqual(['pending', true]);
 });
 
 test('one certificate a key type, the last that was put', async () => {
