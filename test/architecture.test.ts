@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   doctor: [...service, 'certificates', 'signing'],
   demo: [...stage, 'config', 'commands', 'root'], // the whole program, started as a process
   relay: [...stage, 'admin', 'config', 'doctor', 'submission', 'policy', 'preparation', 'queue', 'delivery', 'report'],
-  control: ['store', 'policy', 'credentials', ...VOCABULARY],
+  control: ['store', 'dns', 'credentials', 'signing', 'policy', ...VOCABULARY],
   commands: [...stage, 'control', 'relay', 'doctor', 'config', 'preparation', 'delivery', 'queue'],
 };
 

@@ -1,6 +1,7 @@
 /** What most commands begin with: the configuration, then the store, with the right user. */
 import type { Config } from '../config/config.ts';
 import { type Control, createControl } from '../control/control.ts';
+import type { Dns } from '../dns/dns.ts';
 import type { Store } from '../store/store.ts';
 import type { CommonOptions } from './define.ts';
 import { CommandError } from './errors.ts';
@@ -36,7 +37,18 @@ export async function withControl<T>(
 
 /** The running relay sees what is changed in its store. */
 export function controlOf(config: Config, store: Store): Control {
-  return createControl({ store, settings: () => config });
+  return createControl({ store, settings: () => config, dns: dnsOf(config) });
+}
+
+/** Loaded where a deed asks it. */
+function dnsOf({ dns: { servers } }: Config): Pick<Dns, 'txt'> {
+  let client: Promise<Dns> | undefined;
+  return {
+    async txt(name) {
+      client ??= import('../dns/dns.ts').then(({ createDns }) => createDns({ servers }));
+      return (await client).txt(name);
+    },
+  };
 }
 
 /** A command of root takes the user that owns the data first, so that it leaves no file that the relay cannot open. */

@@ -25,18 +25,26 @@ export function typed<T>(what: string, parse: () => T): T {
 const TYPED_AT: Partial<Record<ControlErrorSubject, string>> = {
   name: 'NAME: ',
   password: '--password-stdin: ',
+  selector: '--selector: ',
+  key: '--key ',
 };
 
+type Advice = string | ((named: string) => string);
+
 /** What can be typed, said after the sentence. */
-const ADVICE: Partial<Record<`${ControlErrorKind} ${ControlErrorSubject}`, string>> = {
+const ADVICE: Partial<Record<`${ControlErrorKind} ${ControlErrorSubject}`, Advice>> = {
   'not found user': ' `smarthost user list` shows them.',
   'exists user': ' `smarthost user set` changes it, `smarthost user passwd` gives it a new password.',
   'invalid senders': ': say what it may send as, with --sender ADDRESS, @domain, @.domain or *',
+  'not found domain': ' `smarthost domain list` shows them.',
+  'exists domain': (domain) => ` \`smarthost domain rotate ${domain}\` makes new keys.`,
+  'exists selector': ': choose another --selector.',
 };
 
 /** A deed of control that could not be done, in the words of the command line. */
-export function inWords(error: ControlError): CommandError | UsageError {
-  const { kind, subject, message, cause } = error;
-  const text = `${kind === 'invalid' ? (TYPED_AT[subject] ?? '') : ''}${message}${ADVICE[`${kind} ${subject}`] ?? ''}`;
-  return kind === 'invalid' ? new UsageError(text, { cause }) : new CommandError(text, { cause });
+export function inWords({ kind, subject, message, named, cause }: ControlError): CommandError | UsageError {
+  const advice = ADVICE[`${kind} ${subject}`] ?? '';
+  const text = `${message}${typeof advice === 'string' ? advice : advice(named)}`;
+  if (kind !== 'invalid') return new CommandError(text, { cause });
+  return new UsageError(`${TYPED_AT[subject] ?? ''}${text}`, { cause });
 }

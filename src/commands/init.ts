@@ -10,9 +10,9 @@ import {
   parseHostname,
   parseMailbox,
 } from '../config/config.ts';
-import { type Control, type Login, type NewUser, newUser } from '../control/control.ts';
+import { type Control, type KeyRecord, type Login, type NewUser, newUser } from '../control/control.ts';
 import { publicAddresses } from '../net/addresses.ts';
-import type { DataOwner, DkimKey, Store } from '../store/store.ts';
+import type { DataOwner } from '../store/store.ts';
 import { controlOf, withStoreOf } from './context.ts';
 import { type CommonOptions, collect, define, type Register } from './define.ts';
 import { CommandError, typed, UsageError } from './errors.ts';
@@ -74,10 +74,11 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
   const { dataOwner } = await import('../store/store.ts');
   const owner = dataOwner(config.dataDir);
   const takeBack = await writeConfiguration(file, text, owner);
-  const made = await withStoreOf(config, async (store) => ({
-    keys: await ensureKeys(store, [config.hostname, ...domains]),
-    user: user === undefined ? undefined : await ensureUser(controlOf(config, store).users, user),
-  })).catch(takeBack);
+  const made = await withStoreOf(config, async (store) => {
+    const control = controlOf(config, store);
+    const dkim = await control.domains.ensure([config.hostname, ...domains]);
+    return { dkim, user: user === undefined ? undefined : await ensureUser(control.users, user) };
+  }).catch(takeBack);
   await report(io, given, { config, domains, addresses, existing, file, owner, ...made });
 }
 
@@ -110,37 +111,21 @@ async function judge(io: Io, path: string, text: string): Promise<Config> {
   throw new UsageError(mistyped.map((problem) => formatProblem({ ...problem, source: '' })).join('\nerror: '));
 }
 
-/** A domain that has keys keeps them: `init` may be run again. */
-async function ensureKeys({ operation }: Store, domains: readonly string[]): Promise<readonly DkimKey[]> {
-  const { createDkimKeys } = await import('../signing/signing.ts');
-  const keys: DkimKey[] = [];
-  for (const domain of new Set(domains)) {
-    let own = await operation.dkimKeys(domain);
-    if (own.length === 0) {
-      own = await createDkimKeys({ domain, now: Date.now(), state: 'active' });
-      await operation.addDkimKeys(own);
-    }
-    keys.push(...own);
-  }
-  return keys;
-}
-
 type Made = {
   readonly config: Config;
   readonly domains: readonly string[];
   readonly addresses: readonly string[];
   readonly existing?: ReadonlyMap<string, Existing> | undefined;
-  readonly keys: readonly DkimKey[];
+  readonly dkim: readonly KeyRecord[];
   readonly user: Login | undefined;
   readonly file: string;
   readonly owner: DataOwner | undefined;
 };
 
 /** Records are data, all else is for the person. */
-async function report(io: Io, { json }: CommonOptions, { keys, user, file, owner, existing, ...made }: Made): Promise<void> {
-  const { dkimRecord, zoneLine } = await import('../signing/signing.ts');
+async function report(io: Io, { json }: CommonOptions, { dkim, user, file, owner, existing, ...made }: Made): Promise<void> {
+  const { zoneLine } = await import('../signing/signing.ts');
   const { config, domains, addresses } = made;
-  const dkim = keys.map(dkimRecord);
   const groups = neededRecords({ hostname: config.hostname, domains, dkim, addresses, ...(existing && { existing }) });
   const records = groups.flatMap((group) => group.records);
   const { start, command } = nextCommands(io, file);

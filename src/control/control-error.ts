@@ -16,15 +16,20 @@ export type ControlErrorSubject =
   | 'test message'
   | 'certificate';
 
+type ControlErrorOptions = ErrorOptions & { readonly named?: string };
+
 /** Says in one sentence what is the matter. How to put it right is said by who knows how it was asked. */
 export class ControlError extends Error {
   override readonly name = 'ControlError';
   readonly kind: ControlErrorKind;
   readonly subject: ControlErrorSubject;
+  /** The name of the thing, where the sentence alone does not say how to go on. */
+  readonly named: string;
 
-  constructor(kind: ControlErrorKind, subject: ControlErrorSubject, sentence: string, options?: ErrorOptions) {
+  constructor(kind: ControlErrorKind, subject: ControlErrorSubject, sentence: string, options: ControlErrorOptions = {}) {
     super(sentence, options);
     this.kind = kind;
     this.subject = subject;
+    this.named = options.named ?? '';
   }
 }

@@ -5,12 +5,24 @@
  * A deed rejects with a ControlError where the operator asked for what cannot be, and with any other error where the store failed.
  * What a deed needs is loaded when it is asked for, so that a command starts at once.
  */
+import type { Dns } from '../dns/dns.ts';
 import type { Store } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
+import { createDomainControl, type DomainControl } from './domains.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
 
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
-export { keyShape, messageShape, touchedShape, traceShape, type User, type WholeUser } from './shapes.ts';
+export type { PublishedKey } from './domains.ts';
+export {
+  type KeyRecord,
+  messageShape,
+  type SigningDomain,
+  type SigningKey,
+  touchedShape,
+  traceShape,
+  type User,
+  type WholeUser,
+} from './shapes.ts';
 export { checkPassword, type Login, type NewUser, newUser, normalUserName, type UserChange } from './users.ts';
 
 /** A configuration has all of them. */
@@ -20,6 +32,8 @@ export type ControlOptions = {
   readonly store: Store;
   /** As they are now: a running relay reads its configuration again. */
   readonly settings: () => ControlSettings;
+  /** Asked whether records are published. */
+  readonly dns: Pick<Dns, 'txt'>;
   /**
    * For the relay that runs in this process: called after each change, when it is synced. It does what `onForeignChange` of the store
    * does for the changes of other processes.
@@ -30,9 +44,10 @@ export type ControlOptions = {
 
 export type Control = {
   readonly users: UserControl;
+  readonly domains: DomainControl;
 };
 
-export function createControl({ store, settings, changed = () => {}, now = systemClock }: ControlOptions): Control {
+export function createControl({ store, settings, dns, changed = () => {}, now = systemClock }: ControlOptions): Control {
   const parts = { store, settings, changed, now };
-  return { users: createUserControl(parts) };
+  return { users: createUserControl(parts), domains: createDomainControl({ ...parts, dns }) };
 }

@@ -83,7 +83,15 @@ function limitShape({ kind, count, per }: Limit) {
   return { kind, count, per };
 }
 
-/** One DKIM key without its secret. */
+/** A DKIM key without its secret. */
+export type SigningKey = ReturnType<typeof keyShape>;
+
 export function keyShape({ selector, algorithm, state, createdAt }: DkimKey) {
   return { selector, algorithm, state, createdAt: iso(createdAt) };
 }
+
+/** `domain list` */
+export type SigningDomain = { readonly domain: string; readonly keys: readonly SigningKey[] };
+
+/** `domain records`: `ttl` in seconds, `value` whole and unquoted. */
+export type KeyRecord = { readonly name: string; readonly type: 'TXT'; readonly ttl: number; readonly value: string };

@@ -1,5 +1,5 @@
 /** Control on a real store, with the settings that a test names and a count of the changes that it tells. */
-import { type Control, type ControlSettings, createControl } from '../../src/control/control.ts';
+import { type Control, type ControlOptions, type ControlSettings, createControl } from '../../src/control/control.ts';
 import type { Store } from '../../src/store/store.ts';
 import { NOW, testStore } from './store-rig.ts';
 
@@ -12,8 +12,10 @@ export type TestControl = {
   set(settings: Partial<ControlSettings>): void;
 };
 
+const NO_DNS: ControlOptions['dns'] = { txt: () => Promise.reject(new Error('Nobody asks the DNS here')) };
+
 /** Closed when the test ends. Its clock stands at `NOW`. */
-export async function testControl(): Promise<TestControl> {
+export async function testControl(dns: ControlOptions['dns'] = NO_DNS): Promise<TestControl> {
   const store = await testStore();
   let current: ControlSettings = {
     limits: { messages: [{ kind: 'messages', count: 1000, per: 'day' }], recipients: [], newRecipients: [] },
@@ -22,7 +24,7 @@ export async function testControl(): Promise<TestControl> {
   const changed = () => {
     changes++;
   };
-  const control = createControl({ store, settings: () => current, changed, now: () => NOW });
+  const control = createControl({ store, settings: () => current, dns, changed, now: () => NOW });
   return {
     ...{ control, store, changes: () => changes },
     set(settings) {

@@ -1,0 +1,145 @@
+/** Domains whose mail is signed with DKIM, and the DNS records that go with their keys. RFC 6376. */
+import type { Dns } from '../dns/dns.ts';
+import type { DkimKey } from '../store/store.ts';
+import { ControlError } from './control-error.ts';
+import type { Parts } from './parts.ts';
+import { type KeyRecord, keyShape, type SigningDomain, type SigningKey } from './shapes.ts';
+
+/** `published`: whether the DNS has its record. */
+export type PublishedKey = SigningKey & { readonly published: 'published' | 'absent' | 'different' | 'unknown' };
+
+/** A domain is given as lower-case A-labels. Where it has no keys, each rejects with `not found`, but for `add`, `takeOver` and `ensure`. */
+export type DomainControl = {
+  list(): Promise<readonly SigningDomain[]>;
+  /** Asks the DNS. */
+  show(domain: string): Promise<{ readonly domain: string; readonly keys: readonly PublishedKey[] }>;
+  /** What is to be published, the newest first. A retiring key's record must stay too, until no queued mail needs it. */
+  records(domain: string): Promise<readonly KeyRecord[]>;
+  /**
+   * Makes a first pair of keys, which sign at once: a signature that nobody can check yet does no more harm than none.
+   * @param selector its name in the DNS; absent: one of the day. @returns the records to publish. Rejects with `exists` where others sign.
+   */
+  add(domain: string, selector?: string): Promise<readonly KeyRecord[]>;
+  /** The same with a key that exists. @param pem PKCS#1 or PKCS#8. */
+  takeOver(domain: string, selector: string, pem: string): Promise<readonly KeyRecord[]>;
+  /** Makes new keys; the old ones sign until the records are seen in the DNS. @returns the records to publish. */
+  rotate(domain: string): Promise<readonly KeyRecord[]>;
+  /** For all of them: those that have keys keep them. @returns the records of all. */
+  ensure(domains: readonly string[]): Promise<readonly KeyRecord[]>;
+  /**
+   * Stops signing. A key that queued mail was signed with becomes retiring; the running relay removes it when the last of that mail
+   * has ended. @returns `removed` false where there are such keys.
+   */
+  remove(
+    domain: string,
+  ): Promise<{ readonly domain: string; readonly removed: boolean; readonly retiring: readonly SigningKey[] }>;
+};
+
+export type DomainParts = Omit<Parts<never>, 'settings'> & { readonly dns: Pick<Dns, 'txt'> };
+
+export function createDomainControl({ store, dns, changed, now }: DomainParts): DomainControl {
+  const { operation, messages } = store;
+
+  async function keysOf(domain: string): Promise<readonly DkimKey[]> {
+    const keys = await operation.dkimKeys(domain);
+    if (keys.length === 0) throw new ControlError('not found', 'domain', `No domain named ${domain}.`);
+    return keys;
+  }
+
+  /** Those that do not sign any more may be followed by new ones under the same name. */
+  async function addable(domain: string): Promise<readonly DkimKey[]> {
+    const there = await operation.dkimKeys(domain);
+    if (there.some(({ state }) => state !== 'retiring'))
+      throw new ControlError('exists', 'domain', `${domain} exists already.`, { named: domain });
+    return there;
+  }
+
+  async function keep(keys: readonly DkimKey[]): Promise<readonly KeyRecord[]> {
+    if (!(await operation.addDkimKeys(keys))) {
+      const names = keys.map(({ selector }) => selector).join(', ');
+      throw new ControlError('exists', 'selector', `${keys[0]!.domain} has a key with the selector ${names} already`);
+    }
+    changed();
+    return recordsOf(keys);
+  }
+
+  /** Selectors are named by the day; a second pair on one day needs another name. */
+  function nameFor(there: readonly DkimKey[]): { selector?: string } {
+    const today = `s${new Date(now()).toISOString().slice(0, 10).replaceAll('-', '')}`;
+    const sameDay = there.filter((key) => key.selector.startsWith(today)).length;
+    return sameDay === 0 ? {} : { selector: `${today}-${Math.floor(sameDay / 2) + 1}` };
+  }
+
+  return {
+    async list() {
+      const keys = await operation.dkimKeys();
+      return [...Map.groupBy(keys, ({ domain }) => domain)].map(([domain, own]) => ({ domain, keys: own.map(keyShape) }));
+    },
+    async show(domain) {
+      const { checkPublished } = await import('../signing/signing.ts');
+      const keys = await keysOf(domain);
+      const published = await Promise.all(keys.map((key) => checkPublished(key, dns)));
+      return { domain, keys: keys.map((key, i) => ({ ...keyShape(key), published: published[i]! })) };
+    },
+    async records(domain) {
+      return recordsOf([...(await keysOf(domain))].sort((a, b) => b.createdAt - a.createdAt));
+    },
+    async add(domain, selector) {
+      const { createDkimKeys } = await import('../signing/signing.ts');
+      const there = await addable(domain);
+      const name = selector === undefined ? nameFor(there) : { selector };
+      const keys = await createDkimKeys({ domain, now: now(), state: 'active', ...name }).catch(invalid('selector'));
+      return keep(keys);
+    },
+    async takeOver(domain, selector, pem) {
+      const { importDkimKey } = await import('../signing/signing.ts');
+      await addable(domain);
+      const taken = async () => importDkimKey({ domain, selector, pem, now: now(), state: 'active' });
+      return keep([await taken().catch(invalid('key'))]);
+    },
+    async rotate(domain) {
+      const { createDkimKeys } = await import('../signing/signing.ts');
+      return keep(await createDkimKeys({ domain, now: now(), ...nameFor(await keysOf(domain)) }));
+    },
+    async ensure(domains) {
+      const { createDkimKeys } = await import('../signing/signing.ts');
+      const records: KeyRecord[] = [];
+      for (const domain of new Set(domains)) {
+        const own = await operation.dkimKeys(domain);
+        if (own.length > 0) records.push(...(await recordsOf(own)));
+        else records.push(...(await keep(await createDkimKeys({ domain, now: now(), state: 'active' }))));
+      }
+      return records;
+    },
+    async remove(domain) {
+      const retiring: SigningKey[] = [];
+      for (const key of await keysOf(domain)) {
+        const { selector, createdAt } = key;
+        const which = { domain, selector, createdAt }; // in whatever state the relay has put it meanwhile
+        if (await messages.signatureInUse(`${selector}._domainkey.${domain}`)) {
+          await operation.setDkimKeyState(which, 'retiring');
+          retiring.push(keyShape({ ...key, state: 'retiring' }));
+        } else {
+          await operation.removeDkimKey(which);
+        }
+      }
+      changed();
+      return { domain, removed: retiring.length === 0, retiring };
+    },
+  };
+}
+
+async function recordsOf(keys: readonly DkimKey[]): Promise<readonly KeyRecord[]> {
+  const { dkimRecord } = await import('../signing/signing.ts');
+  return keys.map((key) => {
+    const { name, type, ttl, value } = dkimRecord(key);
+    return { name, type, ttl, value };
+  });
+}
+
+/** What signing says about a value of the operator. */
+function invalid(subject: 'selector' | 'key'): (cause: Error) => never {
+  return (cause) => {
+    throw new ControlError('invalid', subject, cause.message, { cause });
+  };
+}

@@ -1,0 +1,67 @@
+/** What an operator does to domains and their keys, on a real store. */
+import { expect, test } from 'vitest';
+import { testControl } from '../../support/control.ts';
+import { newMessage, put } from '../../support/store-rig.ts';
+
+const refused = (kind: string, subject: string) => expect.objectContaining({ name: 'ControlError', kind, subject });
+
+test('a domain is added once, and its keys may follow one another', async () => {
+  const { control, changes } = await testControl();
+  const { domains } = control;
+  const records = await domains.add('example.org', 'mail');
+  expect(records.map(({ name }) => name)).toEqual(['mail._domainkey.example.org', 'mail-ed._domainkey.example.org']);
+  await expect(domains.add('example.org')).rejects.toEqual(refused('exists', 'domain'));
+  await domains.rotate('example.org');
+  const [{ keys }] = (await domains.list()) as [any];
+  expect(keys.map(({ state }: { state: string }) => state).sort()).toEqual(['active', 'active', 'pending', 'pending']);
+  expect(await domains.records('example.org')).toHaveLength(4);
+  expect(changes()).toBe(2);
+});
+
+test('domains that have keys keep them when they are made sure of', async () => {
+  const { control, changes } = await testControl();
+  const first = await control.domains.ensure(['example.org']);
+  expect(changes()).toBe(1);
+  const both = await control.domains.ensure(['example.org', 'example.net', 'example.org']);
+  expect(
+    both
+      .slice(0, 2)
+      .map(({ value }) => value)
+      .sort(),
+  ).toEqual(first.map(({ value }) => value).sort());
+  expect(both).toHaveLength(4);
+  expect(changes()).toBe(2);
+});
+
+test('what cannot be a selector or a key is invalid, and says which it is', async () => {
+  const { control, changes } = await testControl();
+  await expect(control.domains.add('example.org', 'a b')).rejects.toEqual(refused('invalid', 'selector'));
+  await expect(control.domains.takeOver('example.org', 'mail', 'no key')).rejects.toEqual(refused('invalid', 'key'));
+  expect(await control.domains.list()).toEqual([]);
+  expect(changes()).toBe(0);
+});
+
+test('a domain that is not there is not found', async () => {
+  const { domains } = (await testControl()).control;
+  for (const deed of ['show', 'records', 'rotate', 'remove'] as const)
+    await expect(domains[deed]('example.net')).rejects.toEqual(refused('not found', 'domain'));
+});
+
+test('a key that queued mail was signed with stays as retiring, and its selector is taken', async () => {
+  const { control, store, changes } = await testControl();
+  await control.domains.add('example.org', 'mail');
+  await put(store, newMessage({ signatures: ['mail._domainkey.example.org'] }));
+  expect(await control.domains.remove('example.org')).toMatchObject({
+    removed: false,
+    retiring: [{ selector: 'mail', state: 'retiring' }],
+  });
+  await expect(control.domains.add('example.org', 'mail')).rejects.toEqual(refused('exists', 'selector'));
+  expect(changes()).toBe(2);
+});
+
+test('the DNS that was handed in says whether the records are published', async () => {
+  const { control } = await testControl({ txt: () => Promise.resolve({ kind: 'nxdomain' }) });
+  await control.domains.add('example.org');
+  const { keys } = await control.domains.show('example.org');
+  expect(keys.map(({ published }) => published)).toEqual(['absent', 'absent']);
+});
