@@ -78,9 +78,12 @@ function judgeLogin(remote: RemoteReply): AboutUs {
 export function judgeReply(stage: MessageStage, remote: RemoteReply, standing: Standing): Verdict {
   const { code } = remote;
   if (code === 421) return aboutUs(toReply(remote), { tryNext: true, pace: 'block' });
-  if (code >= 400 && isAboutSession(stage, remote, standing)) {
-    const verdict: AboutUs = { ...aboutUs(toReply(remote, 4), { tryNext: true, pace: 'alive' }), refusal: true };
-    return standing.upstream && code >= 500 ? { ...verdict, waitsForUs: true } : verdict;
+  if (code >= 400) {
+    const pace = isBlock(remote) ? 'slow' : isAboutSession(stage, remote, standing) ? 'alive' : undefined;
+    if (pace !== undefined) {
+      const verdict: AboutUs = { ...aboutUs(toReply(remote, 4), { tryNext: true, pace }), refusal: true };
+      return standing.upstream && code >= 500 ? { ...verdict, waitsForUs: true } : verdict;
+    }
   }
   if (code >= 500) return judgeRefusal(stage, remote);
   if (code >= 400) return aboutMessage('delayed', toReply(remote), { tryNext: false, pace: paceOf(stage, remote) });
@@ -114,6 +117,45 @@ function isAboutSession(stage: MessageStage, remote: RemoteReply, { tls, upstrea
   if (SESSION_STATUSES.has(status) && code !== NEVER_ACCEPTS) return true;
   if (isEnvelope && (COMMAND_CODES.has(code) || (tls === 'off' && TLS_WORDS.test(text)))) return true;
   return upstream && (isQuota(code, status, text) || (isEnvelope && isRelayingDenied(status, text)));
+}
+
+/** Where a block of our address is told: policy, syntax, or a status that says nothing. Mailboxes, sizes and contents have others. */
+const BLOCK_STATUS = /^5\.(?:0\.0|5\.[0-2]|7\.\d+)$/;
+/** No PTR (RFC 7372 §3.3), and what big receivers say of an address, its network, its rate or its EHLO alone. */
+const OUR_STATUS = /^5\.7\.(?:25|28|506|508|51[01]|6[0-4]\d)$/;
+/** What nothing but the client's machine has. */
+const OUR_TRAITS = new RegExp(
+  [
+    String.raw`\b(?:r(?:everse[ -]?)?dns|ptr|reverse (?:host ?name|look-?up|resolution)|helo|ehlo|client host)\b`,
+    String.raw`\b(?:dynamic ip|spam ip|ip based|ipv6|ipcheck|blocked using|part of their network|directly to our servers)\b`,
+    String.raw`\bconnections? (?:will )?not (?:be )?accepted\b`,
+    String.raw`\b(?:your|sending|client|source|remote|connecting|sender'?s?|this|from) (?:mail ?server(?:'s)? |mta(?:'s)? )?(?:ip(?:v4)?|mta|network)\b`,
+  ].join('|'),
+  'i',
+);
+/** What the mail or its domain has, though an address may be named beside it: its owner can mend that, and must hear of it. */
+const MAIL_TRAITS =
+  /\b(?:spf|dkim|dmarc|sender policy|ur[li]|mailfrom|mail from:|sender address|from:? header|subscri\w+|virus)\b/i;
+const MAIL_WORDS = /\b(?:domain|message|content|unsolicited|relaying|recipients?|user|mailbox|account)\b/i;
+const ADDRESS = /\bip(?:v[46])?\b|\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[\da-f]{1,4}:){3}|\b[\da-f]{1,4}::/i;
+const BLOCKED = /\b(?:block|black|list|bann|den(?:y|ied)|refus|reject|reputation|abus|rbl)/i;
+/** Characters that are searched for words. */
+const MAX_READ = 600;
+/** Links name an address whatever the reason, and mailboxes have any name. */
+const NAMES = /\S+@\S+|(?<=https?:\/\/[^\s/?]+)[/?]\S*/gi;
+
+/**
+ * A block list, a missing PTR, an EHLO that does not please: no mail gets in from here, whatever it holds and whom it is for. Only the
+ * words tell, so a refusal that may be about the mail is one of the mail.
+ */
+function isBlock(remote: RemoteReply): boolean {
+  const { status, text: said } = toReply(remote);
+  const text = said.slice(0, MAX_READ).replaceAll('\n', ' ').replace(NAMES, '');
+  if (!BLOCK_STATUS.test(status)) return false;
+  if (OUR_STATUS.test(status)) return true;
+  if (MAIL_TRAITS.test(text)) return false;
+  if (OUR_TRAITS.test(text)) return true;
+  return ADDRESS.test(text) && BLOCKED.test(text) && !MAIL_WORDS.test(text);
 }
 
 const RIGHTS: ReadonlySet<string> = new Set(['5.0.0', '5.7.0', '5.7.1', '5.7.54', '5.7.57', '5.7.64']);

@@ -206,7 +206,7 @@ describe('IPv6', () => {
   });
 
   test('a first refusal by policy is asked about once more over the other family', async () => {
-    const refusing = { address: '::1', script: { RCPT: '550 5.7.1 does not meet IPv6 sending guidelines' } };
+    const refusing = { address: '::1', script: { RCPT: '550 5.7.1 does not meet our guidelines' } };
     const { relay, hosts } = await startRig({
       hosts: [{}, refusing],
       zone: both('127.0.3.1'),
@@ -216,6 +216,16 @@ describe('IPv6', () => {
     expect(await relay.send('a@d.test', { recipient: { attempts: 1 } })).toMatchObject([{ kind: 'failed', ip: '::1' }]);
     hosts[0]!.script({ RCPT: '550 5.7.1 nor here' });
     expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'failed', ip: '::1', reply: { status: '5.7.1' } }]);
+  });
+
+  test('where a block of our IPv6 address is told, each attempt asks over IPv4 too', async () => {
+    const refusing = { address: '::1', script: { RCPT: '550 5.7.25 [::1] has no PTR record' } };
+    const { relay } = await startRig({
+      hosts: [{}, refusing],
+      zone: both('127.0.3.1'),
+      delivery: { ip: 'v6-first', allowPrivate: ['::1/128', '127.0.0.0/8'] },
+    });
+    expect(await relay.send('a@d.test', { recipient: { attempts: 1 } })).toMatchObject([{ kind: 'relayed', ip: '127.0.3.1' }]);
   });
 });
 

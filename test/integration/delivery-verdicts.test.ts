@@ -107,6 +107,23 @@ test('whatever an upstream says that does not know our login, no recipient ends'
   );
 });
 
+test('a block of our address returns no mail: another host gets it, else it waits, and the operator is told', async () => {
+  const blocked = '554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using bl.example.test';
+  for (const stage of ['MAIL', 'RCPT', 'DATA', 'message']) {
+    const { relay, hosts } = await startRig({ hosts: [{ script: { [stage]: blocked } }, {}] });
+    expect(await relay.send(['a@good.test', 'b@good.test'])).toMatchObject([
+      { kind: 'relayed', mx: 'mx1.good.test' },
+      { kind: 'relayed' },
+    ]);
+    expect(relay.events.filter(({ event }) => event === 'sessionRefused')).toMatchObject([
+      { fields: { mx: 'mx0.good.test', reply: expect.stringContaining('blocked using') } },
+    ]);
+    hosts[1]!.script({ [stage]: blocked });
+    expect(await relay.send('c@good.test')).toMatchObject([{ kind: 'delayed', reply: { code: 554, status: '4.7.1' } }]);
+    await relay.close();
+  }
+});
+
 test('whatever a look-up of ours runs into, no recipient ends', { timeout: 60_000 }, async () => {
   for (const fault of ['servfail', 'refused', 'timeout', 'cut', 'garbage', 'wrong-id'] as const) {
     const zone = {

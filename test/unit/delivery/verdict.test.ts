@@ -211,6 +211,51 @@ test.each<readonly [string, Standing, 'us' | 'message']>([
   expect(judgeReply('RCPT', parse(line), standing)).toMatchObject({ about, kind: about === 'us' ? 'delayed' : 'failed' });
 });
 
+test.each([
+  'MAIL 554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.1',
+  'RCPT 554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied',
+  'RCPT 550 5.7.1 Client host rejected: cannot find your reverse hostname, [192.0.2.1]',
+  'RCPT 504 5.5.2 <mail>: Helo command rejected: need fully-qualified hostname',
+  'RCPT 550 192.0.2.1 is in a black list at bl.example.test',
+  'RCPT 550 rejected because 2001:db8:1:2::25 is listed at bl.example.test',
+  'MAIL 521 5.7.1 Service unavailable; client [192.0.2.1] blocked using bl.example.test',
+  "MAIL 550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent, since part of their network is on our block list (S3140).",
+  'RCPT 550 5.7.606 Access denied, banned sending IP [192.0.2.1]',
+  'RCPT 550 5.7.510 Access denied, contoso.test does not accept email over IPv6',
+  'dot 550 5.7.25 [192.0.2.1] The IP address sending this message does not have a PTR record',
+  'dot 550 5.7.28 An unusual rate of unsolicited email originating from your IP address',
+  'dot 550 5.7.1 This message is suspicious due to the very low reputation of the sending IP address',
+  'MAIL 553 5.7.1 [BL23] Connections not accepted from IP addresses on Spamhaus XBL',
+  'MAIL 554 Blocked - see https://ipcheck.proofpoint.com/?ip=192.0.2.1',
+  'MAIL 550 Reject due to policy restrictions (IP based)',
+])('%s: a block of our address delays, and other hosts are asked', (line) => {
+  const [stage, ...reply] = line.split(' ');
+  const verdict = judgeReply(stage as MessageStage, parse(reply.join(' ')), SOUND);
+  expect(verdict).toMatchObject({ about: 'us', kind: 'delayed', tryNext: true, pace: 'slow', refusal: true });
+  expect(judgeReply(stage as MessageStage, parse(reply.join(' ')), UPSTREAM)).toMatchObject({ waitsForUs: true });
+});
+
+test.each([
+  'RCPT 550 5.1.1 <helo@dest.test>: Recipient address rejected: User unknown',
+  'RCPT 550 <ptr@dest.test>: no such user',
+  'RCPT 550 5.1.1 User unknown (client host 192.0.2.1, HELO relay.sender.test)',
+  'RCPT 550 5.7.1 <a@dest.test>: Recipient address rejected: Access denied',
+  'RCPT 550 permanent failure for one or more recipients (a@dest.test:blocked)',
+  'RCPT 554 5.7.1 Relaying denied. IP name lookup failed [192.0.2.1]',
+  'MAIL 550 5.7.1 Sender address rejected: Access denied',
+  'MAIL 554 5.7.1 Service unavailable; Sender address [a@sender.test] blocked using dbl.spamhaus.org',
+  'MAIL 550 5.7.23 SPF: 192.0.2.1 is not allowed to send mail from sender.test',
+  'MAIL 550 Reject due to policy restrictions (domain based)',
+  "dot 550 5.7.26 192.0.2.1 is not accepted due to the domain's DMARC policy",
+  'dot 550 5.7.1 [192.0.2.1 12] This message is likely unsolicited mail, and has been blocked',
+  'dot 550 5.7.1 [192.0.2.1] Suspicious due to the very low reputation of the sending domain',
+  'dot 554 Reject due to policy restrictions. See https://postmaster.example.test/case?c=hi&i=ip&v=192.0.2.1',
+  'dot 552 5.2.2 Mailbox of your IP blocked',
+])('%s: what may be about the mail, its domain or its recipient is final', (line) => {
+  const [stage, ...reply] = line.split(' ');
+  expect(judgeReply(stage as MessageStage, parse(reply.join(' ')), SOUND)).toMatchObject({ about: 'message', kind: 'failed' });
+});
+
 test('greylisting says nothing about TLS', () => {
   expect(judgeReply('RCPT', parse('450 4.7.1 Greylisted'), TLS_FAILED).about).toBe('message');
   expect(judgeReply('RCPT', parse('450 4.7.1 Use TLS'), TLS_FAILED).about).toBe('us');
