@@ -1,4 +1,5 @@
 /** Date and Message-ID where the client wrote none, or none that anybody can read: RFC 6409 §8.2, §8.3. */
+import { randomInt } from 'node:crypto';
 import type { HeaderField } from '../signing/signing.ts';
 import { formatDate } from '../smtp/text.ts';
 import type { Covered } from './brought-signatures.ts';
@@ -26,9 +27,17 @@ export function complete({ fields, covered, queueId, hostname, now }: Completion
     !covered.has(name) && !fields.some((field) => field.name === name && isValid(fieldValue(field)));
   const lacking = new Map<string, HeaderField>();
   if (lacks('date', isDate)) lacking.set('date', makeField('Date', formatDate(now)));
-  if (lacks('message-id', isMessageId)) lacking.set('message-id', makeField('Message-ID', `<${queueId}@${hostname}>`));
+  if (lacks('message-id', isMessageId)) lacking.set('message-id', makeField('Message-ID', newMessageId(queueId, hostname)));
   const added = [...lacking.values()];
   return { kept: fields.some(({ name }) => lacking.has(name)) ? fields.filter(({ name }) => !lacking.has(name)) : fields, added };
+}
+
+/** The id in it may become another message's, where the store holds it already: what makes it unique is its own random part. */
+export function newMessageId(queueId: string, hostname: string): string {
+  const own = randomInt(2 ** 48 - 1)
+    .toString(36)
+    .padStart(10, '0');
+  return `<${queueId}.${own}@${hostname}>`;
 }
 
 /** msg-id of RFC 5322 §3.6.4 and §4.5.4, with the UTF-8 of RFC 6532 §3.2 and dots wherever they are, on one line. */

@@ -1,6 +1,7 @@
 /** Mail that the relay writes itself: reports, notices and test messages. One header and one way into the store. RFC 3834 §5 */
 import { clean, formatDate, isAscii, wrap } from '../smtp/text.ts';
 import type { NewMessage } from '../store/store.ts';
+import { newMessageId } from './completion.ts';
 import type { Preparation, PreparationRequest, Prepared } from './preparation-request.ts';
 
 export type OwnMail = {
@@ -77,7 +78,7 @@ function headerOf({ from, to, subject, now, id, inReplyTo, autoSubmitted }: OwnM
     ['To', Buffer.byteLength(to) > MAX_ADDRESS ? 'undisclosed-recipients:;' : `<${to}>`],
     ['Subject', clean(subject, { ascii: true, max: 200 })],
     ['Date', formatDate(now)],
-    ['Message-ID', `<${id}@${hostname}>`],
+    ['Message-ID', newMessageId(id, hostname)],
     ['In-Reply-To', inReplyTo],
     ['References', inReplyTo],
     ['Auto-Submitted', autoSubmitted],

@@ -265,7 +265,7 @@ attack('R10', '200 dead domains in one message', 'one report that names each of 
   const { queueId } = relay.events('reported').find((line) => line['about'] === id)!;
   await relay.logged('relayed', (line) => line['queueId'] === queueId);
   expect(relay.events('reported').filter((line) => line['about'] === id)).toHaveLength(1);
-  const report = relay.mx.messages.find(({ data, mailFrom }) => mailFrom === '' && data.includes(`<${queueId}@`));
+  const report = relay.mx.messages.find(({ data, mailFrom }) => mailFrom === '' && data.includes(`<${queueId}.`));
   expect(new Set(report!.data.toString().match(/^Final-Recipient: .*$/gm)).size).toBe(200);
 });
 

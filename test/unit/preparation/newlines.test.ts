@@ -136,7 +136,9 @@ describe('the same bytes give the same result however they are cut', () => {
     if (refusal !== 'accepted') return { refusal, left: spools.open.size };
     const { prepared, bytes } = await work;
     const { content: kept, ...facts } = prepared;
-    return { facts, bytes: bytes.toString('latin1'), kind: kept.kind };
+    // A Message-ID of ours is never the same.
+    const told = (text: string) => text.replace(/(<0123456789abc\.)[0-9a-z]{10}(@relay\.test>)/, '$1…$2');
+    return { facts: { ...facts, messageId: told(facts.messageId) }, bytes: told(bytes.toString('latin1')), kind: kept.kind };
   }
 
   test('for messages of any shape', async () => {
