@@ -1,8 +1,9 @@
 /** The options of `user add` and `user set`, from what was typed to what is kept. */
+
 import type { Command } from 'commander';
 import { parseLimit, parseMailbox, parseSenderRule } from '../config/config.ts';
 import { checkPassword, type UserChange } from '../control/control.ts';
-import type { Limit } from '../store/store.ts';
+import type { Limit } from '../smtp/limit.ts';
 import { collect } from './define.ts';
 import { typed, UsageError } from './errors.ts';
 import { type Io, readLine } from './io.ts';

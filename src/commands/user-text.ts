@@ -1,6 +1,7 @@
 /** Credentials as text, and the limits that are in effect for them. */
-import { formatLimit } from '../config/config.ts';
+
 import type { User, WholeUser } from '../control/control.ts';
+import { formatLimit } from '../smtp/limit.ts';
 import { facts, table, time } from './text.ts';
 
 export function userTable(users: readonly User[]): string {

@@ -1,12 +1,12 @@
 /** Loads the configuration: environment before file before defaults, and every problem at once. */
 
+import type { Limit } from '../smtp/limit.ts';
 import { checkConfig } from './checks.ts';
 import { readEnvironment } from './environment-variables.ts';
 import { type ConfigFile, type Environment, findFile, parseFile } from './file.ts';
 import type { Problem } from './problems.ts';
 import { resolveSettings } from './resolve.ts';
 import type { Config } from './settings.ts';
-import type { Limit } from './values.ts';
 
 export { checkReports } from './checks.ts';
 export { checkEnvironment } from './environment.ts';

@@ -1,7 +1,8 @@
 /** The types that a setting can have: how each is read, shown and described. */
+
 import { resolve } from 'node:path';
+import { formatLimit, type Limit } from '../smtp/limit.ts';
 import { suggest } from './suggest.ts';
-import type { Limit } from './values.ts';
 import * as values from './values.ts';
 
 /** Where a value stands while it is read. */
@@ -173,6 +174,6 @@ export const url = scalar(
   { strict: true },
 );
 export const limits = (kind: Limit['kind']): ValueType<readonly Limit[]> => ({
-  ...listOf(scalar('limit', (value) => values.parseLimit(value, kind), { strict: true, write: values.formatLimit })),
+  ...listOf(scalar('limit', (value) => values.parseLimit(value, kind), { strict: true, write: formatLimit })),
   name: 'list of N/minute, N/hour, N/day',
 });

@@ -1,7 +1,9 @@
 /** How sizes, durations, limits, addresses and names are written in the configuration and on the command line. */
 import { isIP } from 'node:net';
+import type { ListenAddress } from '../net/open-port.ts';
 import { canonicalMailbox } from '../smtp/address.ts';
 import { toAsciiDomain } from '../smtp/domain.ts';
+import { type Limit, limitOf } from '../smtp/limit.ts';
 import { oneLine } from '../smtp/text.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 
@@ -9,16 +11,6 @@ import { DAY, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 export class ValueError extends Error {
   override readonly name = 'ValueError';
 }
-
-/** At most `count` in a window; the store's words for it. */
-export type Limit = {
-  readonly kind: 'messages' | 'recipients' | 'newRecipients';
-  readonly count: number;
-  readonly per: 'minute' | 'hour' | 'day';
-};
-
-/** Where a listener opens. `::` is every address, IPv4 included. Port 0 takes a free one. */
-type ListenAddress = { readonly address: string; readonly port: number };
 
 const SIZES: readonly (readonly [string, number])[] = [
   ['GiB', 2 ** 30],
@@ -70,13 +62,9 @@ function formatWithUnit(value: number, units: readonly (readonly [string, number
 
 /** `1000/day`. @throws ValueError */
 export function parseLimit(text: string, kind: Limit['kind']): Limit {
-  const [, count, per] = /^(\d{1,12})\/(minute|hour|day)$/.exec(text.trim()) ?? [];
-  if (count === undefined) throw new ValueError(`must be a limit such as 1000/day (per minute, hour or day), not ${quote(text)}`);
-  return { kind, count: Number(count), per: per as Limit['per'] };
-}
-
-export function formatLimit({ count, per }: Limit): string {
-  return `${count}/${per}`;
+  const limit = limitOf(text, kind);
+  if (limit === undefined) throw new ValueError(`must be a limit such as 1000/day (per minute, hour or day), not ${quote(text)}`);
+  return limit;
 }
 
 /** `[::]:465`, `127.0.0.1:8025`, `[::1]:25`. @throws ValueError */

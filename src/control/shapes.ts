@@ -1,5 +1,6 @@
 /** What control hands out, and `--json` prints: an interface that scripts rely on. Times ISO 8601 UTC, sizes bytes. */
-import type { AttemptRecord, Credential, DkimKey, Limit, LimitUse, StoredMessage, Touched } from '../store/store.ts';
+import type { Limit, LimitUse } from '../smtp/limit.ts';
+import type { AttemptRecord, Credential, DkimKey, StoredMessage, Touched } from '../store/store.ts';
 
 export function iso(at: number): string;
 export function iso(at: number | null): string | null;

@@ -1,7 +1,9 @@
 /** Credentials: who may send, as whom, and how much. */
+
 import { limitsFor } from '../policy/policy.ts';
 import { canonicalMailbox } from '../smtp/address.ts';
-import type { Credential, CredentialChange, Limit } from '../store/store.ts';
+import type { Limit } from '../smtp/limit.ts';
+import type { Credential, CredentialChange } from '../store/store.ts';
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { type User, userShape, type WholeUser, wholeUserShape } from './shapes.ts';

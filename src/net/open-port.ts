@@ -10,6 +10,7 @@ export type PortAddress = {
   readonly purpose?: string;
 };
 
+/** Where a listener opens. `::` is every address, IPv4 included. Port 0 takes a free one. */
 export type ListenAddress = Pick<PortAddress, 'address' | 'port'>;
 
 /** A port that is open, with the number that the system gave it. */

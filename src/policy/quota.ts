@@ -1,7 +1,8 @@
 /** Messages and recipients per window. The store decides and counts when it accepts; here is what is certain before that. */
+import type { Limit, LimitUse } from '../smtp/limit.ts';
 import { refusal as refused } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
-import type { Credential, Limit, LimitUse, MessageStore } from '../store/store.ts';
+import type { Credential, MessageStore } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, DAY, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
 

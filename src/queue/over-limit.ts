@@ -2,8 +2,10 @@
  * Mail that was accepted over a limit leaves as the limit allows, the oldest first, without anybody's help. What is still waiting when
  * its lifetime is over is returned to its sender with that reason. Behaviour rule 7.
  */
+
 import type { EventLog } from '../events/events.ts';
-import type { Limit, MessageStore, OverLimit } from '../store/store.ts';
+import type { Limit } from '../smtp/limit.ts';
+import type { MessageStore, OverLimit } from '../store/store.ts';
 import { type Clock, HOUR, SECOND } from '../system/clock.ts';
 
 const PAUSE = 10 * SECOND;

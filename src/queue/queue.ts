@@ -18,7 +18,8 @@
  */
 
 import type { EventLog } from '../events/events.ts';
-import type { AcceptRequest, Content, Denial, Limit, LimitUse, MessageStore, NewMessage } from '../store/store.ts';
+import type { Limit, LimitUse } from '../smtp/limit.ts';
+import type { AcceptRequest, Content, Denial, MessageStore, NewMessage } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
 import { NOTHING, type Plan, planFirstAttempts, release, toClaim } from './first-attempt.ts';

@@ -1,10 +1,12 @@
 /** What the operator is told beside the log. */
+
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../config/config.ts';
 import type { EventLog } from '../events/events.ts';
 import type { User } from '../policy/policy.ts';
 import { limitNotice, type Notice } from '../report/report.ts';
-import type { LimitUse, Store } from '../store/store.ts';
+import type { LimitUse } from '../smtp/limit.ts';
+import type { Store } from '../store/store.ts';
 
 type NoticeParts = {
   readonly store: Store;

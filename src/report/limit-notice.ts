@@ -1,7 +1,7 @@
 /** What the operator reads when a login comes near the end of a limit: behaviour rule 7. */
 
+import type { LimitUse } from '../smtp/limit.ts';
 import { formatDate } from '../smtp/text.ts';
-import type { LimitUse } from '../store/store.ts';
 import type { Notice } from './notice.ts';
 
 type LimitFacts = {

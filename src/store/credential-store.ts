@@ -1,5 +1,5 @@
 /** Who may send, and who failed to prove it. */
-import type { Limit } from './message-store.ts';
+import type { Limit } from '../smtp/limit.ts';
 
 /** A credential as kept. `name` is compared without ASCII case; `hash` is argon2id in PHC form. */
 export type Credential = {

@@ -1,5 +1,7 @@
 /** Messages, their recipients, and what happened to them. */
+
 import type { Notify } from '../smtp/envelope.ts';
+import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { Reply } from '../smtp/reply.ts';
 
 /**
@@ -88,17 +90,6 @@ export type NewMessage = MessageFacts & {
    */
   readonly token?: number;
 };
-
-export type WindowUnit = 'minute' | 'hour' | 'day';
-/** At most `count` in a window that begins with the first thing counted after the last window ended. */
-export type Limit = {
-  readonly kind: 'messages' | 'recipients' | 'newRecipients';
-  readonly count: number;
-  readonly per: WindowUnit;
-};
-
-/** A limit with what was used of it in the window that ends at `resetsAt`. */
-export type LimitUse = { readonly limit: Limit; readonly used: number; readonly resetsAt: number };
 
 export type AcceptRequest = {
   readonly message: NewMessage;

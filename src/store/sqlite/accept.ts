@@ -1,6 +1,7 @@
 /** A new message: limits, message, recipients and content in one transaction. */
+
 import { crc32 } from 'node:zlib';
-import type { LimitUse } from '../message-store.ts';
+import type { LimitUse } from '../../smtp/limit.ts';
 import { checkSpool } from './claim.ts';
 import type { Context } from './context.ts';
 import { type Grant, judgeGrant } from './credential-rows.ts';

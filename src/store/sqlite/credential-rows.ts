@@ -1,8 +1,9 @@
 /** Credentials and failed logins. */
+
 import { randomBytes } from 'node:crypto';
+import type { Limit } from '../../smtp/limit.ts';
 import { DAY } from '../../system/clock.ts';
 import type { Credential, CredentialChange, FailureCount, NewCredential } from '../credential-store.ts';
-import type { Limit } from '../message-store.ts';
 import type { Context } from './context.ts';
 import { userKey } from './limits.ts';
 

@@ -1,6 +1,6 @@
 /** Limits of a credential, judged and counted inside the transaction that accepts: behaviour rule 7. */
+import type { Limit, LimitUse } from '../../smtp/limit.ts';
 import { DAY, HOUR, MINUTE } from '../../system/clock.ts';
-import type { Limit, LimitUse } from '../message-store.ts';
 import type { Context } from './context.ts';
 import type { Database } from './database.ts';
 import type { Value } from './rows.ts';

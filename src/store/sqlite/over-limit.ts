@@ -1,5 +1,6 @@
 /** Mail that waits because its credential is over a limit, in the order in which it came. Behaviour rule 7. */
-import type { Limit, OverLimit, Touched } from '../message-store.ts';
+import type { Limit } from '../../smtp/limit.ts';
+import type { OverLimit, Touched } from '../message-store.ts';
 import type { Context } from './context.ts';
 import { judgeAndCount, userKey } from './limits.ts';
 import { decodeRecipient, RECIPIENT_COLUMNS, type RecipientRow } from './rows.ts';

@@ -1,6 +1,8 @@
 /** How words stand in the database: small numbers, ordered so that one comparison tells waiting, leased, parked and ended apart. */
+
 import type { Notify } from '../../smtp/envelope.ts';
-import type { AttemptRecord, Limit, RecipientState, WindowUnit } from '../message-store.ts';
+import type { Limit, WindowUnit } from '../../smtp/limit.ts';
+import type { AttemptRecord, RecipientState } from '../message-store.ts';
 
 /** Below ACTIVE: due when its time comes. From ENDED on: nothing happens any more. */
 const STATES: readonly RecipientState[] = [

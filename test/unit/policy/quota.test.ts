@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
 import { createQuota } from '../../../src/policy/policy.ts';
+import type { Limit, LimitUse } from '../../../src/smtp/limit.ts';
 import { Refusal } from '../../../src/smtp/reply.ts';
-import type { Credential, Limit, LimitUse } from '../../../src/store/store.ts';
+import type { Credential } from '../../../src/store/store.ts';
 import { CREDENTIAL } from '../../support/submission-rig.ts';
 
 const NOW = 1_000_000;

@@ -1,7 +1,9 @@
 /** Accepting: group commit, what is kept, and limits. */
+
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { AcceptResult, Limit, NewMessage, Store } from '../../../src/store/store.ts';
+import type { Limit } from '../../../src/smtp/limit.ts';
+import type { AcceptResult, NewMessage, Store } from '../../../src/store/store.ts';
 import { DAY, HOUR, MINUTE } from '../../../src/system/clock.ts';
 import {
   bytesOf,
