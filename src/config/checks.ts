@@ -1,7 +1,9 @@
 /** What must hold between settings, and what is allowed but unwise. Pure: the machine is looked at in environment.ts. */
+
 import { domainOf } from '../smtp/envelope.ts';
+import type { Route } from '../smtp/route.ts';
 import { isAscii } from '../smtp/text.ts';
-import type { Config, RouteSetting } from './settings.ts';
+import type { Config } from './settings.ts';
 import { formatListenAddress } from './values.ts';
 
 type Report = (level: 'error' | 'warning', path: string, message: string) => void;
@@ -111,7 +113,7 @@ function checkRoutes({ routes }: Config, report: Report): void {
 }
 
 /** Some mail may fit both; patterns are compared as they are written. */
-function mayMeet(one: RouteSetting, other: RouteSetting): boolean {
+function mayMeet(one: Route, other: Route): boolean {
   return (['recipientDomain', 'senderDomain', 'user'] as const).every((key) => {
     const [a = '*', b = '*'] = [one[key], other[key]];
     return a === b || [a, b].some((pattern) => pattern.startsWith('*') || pattern.startsWith('.'));

@@ -1,5 +1,6 @@
 /** The one list of settings: name, type, default, explanation, and whether SIGHUP can change it. */
 
+import type { Route } from '../smtp/route.ts';
 import type { ValueType } from './types.ts';
 import * as type from './types.ts';
 
@@ -18,19 +19,6 @@ type Resolved<S> = S extends Setting<infer T> ? T : { readonly [K in keyof S]: R
 
 /** A pair of PEM files. */
 export type CertificateFiles = { readonly certificate: string; readonly key: string };
-
-/** Where some mail goes instead of to its MX. `hosts` are tried in order. Patterns: `example.org`, `.example.org`, `*`. */
-export type RouteSetting = {
-  readonly recipientDomain?: string;
-  readonly senderDomain?: string;
-  readonly user?: string;
-  readonly mx?: string;
-  readonly hosts: readonly string[];
-  readonly tls?: 'none' | 'opportunistic' | 'encrypt' | 'verify';
-  readonly login?: { readonly user: string; readonly password: string };
-  readonly sign?: boolean;
-  readonly ip?: 'auto' | 'v4-only' | 'v6-only' | 'v4-first' | 'v6-first';
-};
 
 /** Read at start only. */
 const fixed = <T>(kind: ValueType<T>, fallback: unknown, about: string): Setting<T> => ({
@@ -230,7 +218,7 @@ export const SETTINGS = {
     },
   },
   routes: live(
-    type.listOfRecords<RouteSetting>(routeFields),
+    type.listOfRecords<Route>(routeFields),
     [],
     'Mail that goes to an upstream instead of its MX. The first that matches wins; one without a condition matches all.',
   ),

@@ -20,7 +20,7 @@ import { destinationOf, signs } from './route.ts';
 import { createTranscript } from './transcript.ts';
 import { judgeFailure, judgeReturned, type Verdict } from './verdict.ts';
 
-export type { Delivery, DeliveryOptions, Route, TlsLevel } from './options.ts';
+export type { Delivery, DeliveryOptions } from './options.ts';
 export { catchAll, destinationOf, signs } from './route.ts';
 
 /** How long an address that could not be connected to is tried last. */

@@ -3,8 +3,8 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import { canonicalAddress, machineAddresses } from '../net/addresses.ts';
+import type { IpPolicy } from '../smtp/route.ts';
 import { type Clock, HOUR, MINUTE } from '../system/clock.ts';
-import type { IpPolicy } from './options.ts';
 
 export type Family = 4 | 6;
 

@@ -2,30 +2,9 @@
 import type { Dns } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
 import type { Outcome } from '../smtp/outcome.ts';
+import type { DestinationFunction, IpPolicy, Route, SignsFunction, TlsLevel } from '../smtp/route.ts';
 import type { Claim, OperationStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
-
-/** none: clear text; opportunistic: as offered, unverified, clear where it fails; encrypt: any certificate; verify: PKIX and name. */
-export type TlsLevel = 'none' | 'opportunistic' | 'encrypt' | 'verify';
-/** auto: IPv6 only where our address has a forward-confirmed PTR equal to our host name. */
-export type IpPolicy = 'auto' | 'v4-only' | 'v6-only' | 'v4-first' | 'v6-first';
-
-/** Mail that goes another way than the MX says. Patterns: `example.org`, `.example.org` or `*.example.org` (subdomains), `*`. */
-export type Route = {
-  readonly recipientDomain?: string;
-  readonly senderDomain?: string;
-  readonly user?: string;
-  /** The best MX host of the recipient's domain. */
-  readonly mx?: string;
-  /** `host:port`, `[2001:db8::1]:25`, tried in order. Port 465 is implicit TLS, any other STARTTLS. */
-  readonly hosts: readonly string[];
-  /** Default: verify. */
-  readonly tls?: TlsLevel;
-  readonly login?: { readonly user: string; readonly password: string };
-  /** false: mail that goes nowhere else is accepted without our signature. */
-  readonly sign?: boolean;
-  readonly ip?: IpPolicy;
-};
 
 /** Milliseconds: RFC 5321 §4.5.3.2. `command` is one reply to EHLO, STARTTLS, AUTH, MAIL or RCPT, and a TLS handshake. */
 export type Timeouts = {
@@ -73,9 +52,9 @@ export type Delivery = {
    */
   deliver(claim: Claim, signal: AbortSignal): Promise<readonly Outcome[]>;
   /** What deliveries are grouped by: `route:<first host>` when a route matches, else the domain. Pure. */
-  destinationOf(message: { readonly user: string | null; readonly reversePath: string }, address: string): string;
+  destinationOf: DestinationFunction;
   /** False: its route asks for no signature of ours; decided when the message is accepted. Pure. */
-  signs(message: { readonly user: string | null; readonly reversePath: string }, address: string): boolean;
+  signs: SignsFunction;
   /** How many more attempts this destination takes now, running and waiting in memory under its limit; 0 while it is backed off. */
   room(destination: string): number;
   /** Called when a destination that had no room has room again. */

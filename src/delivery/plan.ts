@@ -1,12 +1,14 @@
 /** The way of a recipient: the MX of its domain, or the operator's route. Names first, addresses when the attempt begins. */
+
 import type { Dns } from '../dns/dns.ts';
 import { domainOf } from '../smtp/envelope.ts';
+import type { Route, RouteKey } from '../smtp/route.ts';
 import type { AddressGuard } from './address-guard.ts';
 import { type Addresses, type AddressRequest, createAddresses } from './addresses.ts';
 import { type Destination, ordered, type Resolve } from './destination.ts';
 import type { IpFamilies } from './ip-families.ts';
-import type { DeliveryOptions, Route } from './options.ts';
-import { candidateRoutes, matchesDomain, parseHost, type Routed } from './route.ts';
+import type { DeliveryOptions } from './options.ts';
+import { candidateRoutes, matchesDomain, parseHost } from './route.ts';
 import type { Target } from './session.ts';
 import { tlsPolicy } from './tls-policy.ts';
 import { type AboutUs, judgeOurProblem, type Verdict } from './verdict.ts';
@@ -38,7 +40,7 @@ export type PlanContext = {
   readonly isUnreachable: (ip: string) => boolean;
 };
 
-export async function planFor(message: Routed, address: string, context: PlanContext): Promise<Plan | Verdict> {
+export async function planFor(message: RouteKey, address: string, context: PlanContext): Promise<Plan | Verdict> {
   const domain = domainOf(address).toLowerCase();
   for (const route of candidateRoutes(context.options.routes, message, address)) {
     if (route.mx === undefined) return byRoute(route, context);

@@ -1,9 +1,6 @@
 /** Which mail goes another way than its MX: the operator's routes, first match wins. */
 import { domainOf } from '../smtp/envelope.ts';
-import type { Route } from './options.ts';
-
-/** What a route is chosen by. */
-export type Routed = { readonly user: string | null; readonly reversePath: string };
+import type { Route, RouteKey } from '../smtp/route.ts';
 
 /** @param pattern `example.org`, `.example.org` or `*.example.org` (subdomains, not the domain itself), `*`. */
 export function matchesDomain(pattern: string, domain: string): boolean {
@@ -15,7 +12,7 @@ export function matchesDomain(pattern: string, domain: string): boolean {
 }
 
 /** Routes that may apply, in order; one with `mx` only when the best MX host matches it. The first without `mx` is the last here. */
-export function candidateRoutes(routes: readonly Route[], message: Routed, address: string): readonly Route[] {
+export function candidateRoutes(routes: readonly Route[], message: RouteKey, address: string): readonly Route[] {
   if (routes.length === 0) return routes;
   const candidates: Route[] = [];
   for (const route of routes) {
@@ -26,7 +23,7 @@ export function candidateRoutes(routes: readonly Route[], message: Routed, addre
   return candidates;
 }
 
-function applies({ recipientDomain, senderDomain, user }: Route, message: Routed, address: string): boolean {
+function applies({ recipientDomain, senderDomain, user }: Route, message: RouteKey, address: string): boolean {
   if (recipientDomain !== undefined && !matchesDomain(recipientDomain, domainOf(address))) return false;
   if (senderDomain !== undefined && !matchesDomain(senderDomain, domainOf(message.reversePath))) return false;
   return user === undefined || user === message.user;
@@ -40,7 +37,7 @@ export function catchAll(routes: readonly Route[]): Route | undefined {
 }
 
 /** What deliveries are grouped by; whether a route with `mx` applies is known only when the MX is. */
-export function destinationOf(routes: readonly Route[], message: Routed, address: string): string {
+export function destinationOf(routes: readonly Route[], message: RouteKey, address: string): string {
   const [first] = candidateRoutes(routes, message, address);
   return first === undefined || first.mx !== undefined ? domainOf(address).toLowerCase() : `route:${first.hosts[0]}`;
 }
@@ -49,7 +46,7 @@ export function destinationOf(routes: readonly Route[], message: Routed, address
  * False where the route that will be taken asks for no signature of ours. Decided when mail is accepted, before any DNS: a route
  * with `mx` is not known then, so its mail is signed.
  */
-export function signs(routes: readonly Route[], message: Routed, address: string): boolean {
+export function signs(routes: readonly Route[], message: RouteKey, address: string): boolean {
   const [first] = candidateRoutes(routes, message, address);
   return first === undefined || first.mx !== undefined || first.sign !== false;
 }

@@ -1,5 +1,5 @@
 /** How a session must be encrypted: RFC 3207, RFC 7435. MTA-STS and DANE will give policies of this same form. */
-import type { TlsLevel } from './options.ts';
+import type { TlsLevel } from '../smtp/route.ts';
 
 export type TlsPolicy = {
   readonly level: TlsLevel;

@@ -1,5 +1,7 @@
 /** Looks at everything that direct sending depends on, all at once and within bounds, and says what to do: behaviour rule 25. */
+
 import type { Dns, DnsAnswer, Validated } from '../dns/dns.ts';
+import type { IpPolicy } from '../smtp/route.ts';
 import type { DkimKey } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
 import { checkBlockList, gatherBlockList } from './block-lists.ts';
@@ -10,7 +12,7 @@ import { checkHost } from './host.ts';
 import { checkListener, gatherListener, type Listener, type TlsMode } from './listeners.ts';
 import { type ClockFacts, checkClock, checkDisk, checkStore, type DiskFacts, type StoreFacts } from './machine.ts';
 import { addressesSeen, checkOutbound, gatherOutbound } from './outbound.ts';
-import { type IpPolicy, isUnreachable, ownAddresses } from './own-addresses.ts';
+import { isUnreachable, ownAddresses } from './own-addresses.ts';
 import type { SmtpProbe } from './smtp-probe.ts';
 import { greetedTimes, type PeerTime } from './time.ts';
 

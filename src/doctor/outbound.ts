@@ -1,9 +1,11 @@
 /** Port 25 outwards, by real connections to well-known MX hosts over IPv4 and IPv6. RFC 5321 §3.1. */
+
 import { isIPv4 } from 'node:net';
 import type { Dns } from '../dns/dns.ts';
 import { isPublicAddress } from '../net/addresses.ts';
+import type { IpPolicy } from '../smtp/route.ts';
 import { ASK_AGAIN, about, type Finding, listed } from './finding.ts';
-import { type IpPolicy, valuesOf } from './own-addresses.ts';
+import { valuesOf } from './own-addresses.ts';
 import type { SmtpAnswer, SmtpProbe } from './smtp-probe.ts';
 
 type Family = 4 | 6;

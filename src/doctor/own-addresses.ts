@@ -3,8 +3,7 @@ import { isIPv4 } from 'node:net';
 import type { DnsAnswer } from '../dns/dns.ts';
 import { canonicalAddress, isPublicAddress } from '../net/addresses.ts';
 import { createNetworks } from '../net/networks.ts';
-
-export type IpPolicy = 'auto' | 'v4-only' | 'v6-only' | 'v4-first' | 'v6-first';
+import type { IpPolicy } from '../smtp/route.ts';
 
 export type AddressFacts = {
   /** `delivery.source`. */

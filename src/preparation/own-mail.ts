@@ -1,4 +1,5 @@
 /** Mail that the relay writes itself: reports, notices and test messages. One header and one way into the store. RFC 3834 §5 */
+import type { DestinationFunction, SignsFunction } from '../smtp/route.ts';
 import { clean, formatDate, isAscii, wrap } from '../smtp/text.ts';
 import type { NewMessage } from '../store/store.ts';
 import { newMessageId } from './completion.ts';
@@ -25,9 +26,9 @@ export type OwnMail = {
 export type OwnMailOptions = {
   readonly hostname: string;
   readonly preparation: { start(request: PreparationRequest): Preparation };
-  readonly destinationOf: (message: { user: string | null; reversePath: string }, address: string) => string;
+  readonly destinationOf: DestinationFunction;
   /** False: the route of the recipient asks for no signature of ours. */
-  readonly signs: (message: { user: string | null; reversePath: string }, address: string) => boolean;
+  readonly signs: SignsFunction;
 };
 
 /** Octets of an address that fits into a line of a header: RFC 5322 §2.1.1. */

@@ -2,11 +2,12 @@
 
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { type Config, checkReports } from '../config/config.ts';
-import type { Delivery, Route } from '../delivery/delivery.ts';
+import type { Delivery } from '../delivery/delivery.ts';
 import type { EventLog } from '../events/events.ts';
 import { limitsFor, type QuotaDefaults } from '../policy/policy.ts';
 import { createDkimKeys } from '../signing/signing.ts';
 import type { Limit } from '../smtp/limit.ts';
+import type { Route } from '../smtp/route.ts';
 import type { Store } from '../store/store.ts';
 import { MINUTE } from '../system/clock.ts';
 import { fileSystemRisk } from '../system/file-system.ts';

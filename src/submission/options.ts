@@ -1,4 +1,5 @@
 /** What submission needs from the other parts, and what all its sessions share. */
+
 import type { Socket } from 'node:net';
 import type { TLSSocketOptions } from 'node:tls';
 import type { Credentials } from '../credentials/credentials.ts';
@@ -7,6 +8,7 @@ import type { Quota } from '../policy/policy.ts';
 import type { PreparationFactory } from '../preparation/preparation.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Refusal } from '../smtp/reply.ts';
+import type { DestinationFunction, SignsFunction } from '../smtp/route.ts';
 import type { CredentialStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { AgreedTls } from '../system/server-tls.ts';
@@ -62,9 +64,9 @@ export type SubmissionOptions = {
   readonly quota: Pick<Quota, 'limitsOf' | 'atMail' | 'atRecipient' | 'refusal' | 'noteUse'>;
   readonly preparation: Pick<PreparationFactory, 'start'>;
   readonly queue: Pick<Queue, 'add'>;
-  readonly destinationOf: (message: { user: string | null; reversePath: string }, address: string) => string;
+  readonly destinationOf: DestinationFunction;
   /** False: the route of this recipient asks for no signature of ours. */
-  readonly signs: (message: { user: string | null; reversePath: string }, address: string) => boolean;
+  readonly signs: SignsFunction;
   readonly log: EventLog;
   /** Milliseconds until a message is given up. */
   readonly lifetime: number;

@@ -1,9 +1,10 @@
 /** TLS towards MX hosts: behaviour rule 18, attacks T03, T04 and R08. */
+
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { TlsLevel } from '../../src/delivery/delivery.ts';
+import type { TlsLevel } from '../../src/smtp/route.ts';
 import { startRig, startScripted, verbs } from '../support/delivery-rig.ts';
 import type { MxContext, MxScript } from '../support/mx-server.ts';
 import { makePair, type Pair } from '../support/pair.ts';

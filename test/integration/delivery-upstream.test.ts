@@ -1,9 +1,10 @@
 /** Mail that goes to an upstream by a route: behaviour rule 23. */
+
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import type { Route } from '../../src/delivery/delivery.ts';
+import type { Route } from '../../src/smtp/route.ts';
 import { claimOf } from '../support/delivery.ts';
 import { startRig } from '../support/delivery-rig.ts';
 import { startMx } from '../support/mx.ts';
