@@ -40,6 +40,8 @@ const MAX_FAILURES = 5;
 type Obstacles = {
   failures: number;
   temporary?: string;
+  /** Of the last failed look-up. */
+  blind?: boolean;
   self?: string;
   private?: string;
   reserved?: string;
@@ -107,6 +109,7 @@ function noteFailure(obstacles: Obstacles, name: string, answer: DnsAnswer<strin
   if (answer.kind !== 'temporary') return;
   obstacles.failures++;
   obstacles.temporary = `${name}: ${answer.cause}`;
+  obstacles.blind = answer.blind === true;
 }
 
 /** So that many addresses of one family do not crowd out the other. */
@@ -125,7 +128,7 @@ type Asked = Pick<AddressRequest<Named>, 'families' | 'provisional' | 'domain'>;
 /** A failed look-up may hide the address that works, so it is looked at first; then a host that another family would reach. */
 function problemOf(obstacles: Obstacles, { families, provisional, domain }: Asked): Verdict {
   if (obstacles.temporary !== undefined)
-    return judgeOurProblem('dns', `Looking up the hosts of ${domain} failed: ${obstacles.temporary}`);
+    return judgeOurProblem(obstacles.blind ? 'blind' : 'dns', `Looking up the hosts of ${domain} failed: ${obstacles.temporary}`);
   if (obstacles.otherFamily && provisional) return judgeOurProblem('unrouted', wrongFamily(families, domain).reply.text);
   if (obstacles.self !== undefined) return judgeProblem('loop', `Mail for ${domain} loops back to this relay: ${obstacles.self}`);
   if (obstacles.private !== undefined) {

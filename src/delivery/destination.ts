@@ -32,7 +32,7 @@ export function createResolve(dns: Dns, hostname: string): Resolve {
       case 'nxdomain':
         return judgeProblem('noDomain', `The domain ${domain} does not exist`);
       case 'temporary': // never taken for "no MX"
-        return judgeOurProblem('dns', `Looking up the MX of ${domain} failed: ${answer.cause}`);
+        return judgeOurProblem(answer.blind ? 'blind' : 'dns', `Looking up the MX of ${domain} failed: ${answer.cause}`);
     }
   };
 }

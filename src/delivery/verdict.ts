@@ -258,6 +258,8 @@ const FINAL_PROBLEMS = {
 /** What is found out before any connection, and may hold because of us. */
 const OUR_PROBLEMS = {
   dns: { code: 451, status: '4.4.3' },
+  /** Our resolver answers nothing. */
+  blind: { code: 451, status: '4.4.3' },
   unrouted: { code: 451, status: '4.4.4' },
   /** The operator's network, perhaps, that nobody has allowed yet. */
   private: { code: 451, status: '4.4.4' },
@@ -283,7 +285,8 @@ export function judgeLack(problem: 'noSmtpUtf8' | 'no8BitMime', text: string, ce
 
 /** @param text what the sender may read in a report. */
 export function judgeOurProblem(problem: OurProblem, text: string): AboutUs {
-  return aboutUs({ ...OUR_PROBLEMS[problem], text: clean(text) }, { tryNext: false, pace: 'none' });
+  const verdict = aboutUs({ ...OUR_PROBLEMS[problem], text: clean(text) }, { tryNext: false, pace: 'none' });
+  return problem === 'blind' ? { ...verdict, waitsForUs: true } : verdict;
 }
 
 /** Nothing was tried: a host set is blocked, or the relay stops. */

@@ -34,6 +34,8 @@ export type DnsAnswer<T> =
       readonly kind: 'temporary';
       readonly cause: string /** `REFUSED`, where a server said why in a code. */;
       readonly rcode?: string;
+      /** Nothing at all can be looked up at the moment, so this says nothing about the name. */
+      readonly blind?: true;
     };
 
 /** An answer, and how sure it is. */
@@ -126,9 +128,10 @@ export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = s
     // A name that cannot be put into a question exists nowhere: no server need be asked.
     if (!isResolvable(name)) return { kind: 'nxdomain', secure: false, ttl: NEGATIVE_TTL };
     const reply = await resolver.ask({ name, type });
-    if (reply.kind === 'silent') return { kind: 'temporary', cause: reply.cause };
-    if (reply.kind === 'failed')
-      return { kind: 'temporary', cause: reply.cause, ...(reply.rcode !== undefined && { rcode: reply.rcode }) };
+    if (reply.kind !== 'answered') {
+      const rcode = reply.kind === 'failed' && reply.rcode !== undefined ? { rcode: reply.rcode } : {};
+      return { kind: 'temporary', cause: reply.cause, ...rcode, ...((await resolver.works()) ? {} : { blind: true }) };
+    }
     return interpret({ reply, type, name, read, trusted: trustAd || isOwnResolver(reply.server) });
   }
 

@@ -33,7 +33,11 @@ export type Reply =
   /** None is there. */
   | { readonly kind: 'silent'; readonly cause: string };
 
-type Resolver = { ask(question: Question): Promise<Reply> };
+type Resolver = {
+  ask(question: Question): Promise<Reply>;
+  /** False: nothing at all is answered at the moment, so that a question without an answer says nothing about its name. */
+  works(): Promise<boolean>;
+};
 
 const NXDOMAIN = 3;
 const FORMERR = 1;
@@ -41,6 +45,12 @@ const FORMERR = 1;
 const ROUNDS = 2;
 /** A resolver that has just started, or lost a packet, says SERVFAIL once. */
 const AFTER_SERVFAIL = SECOND;
+/** An answer so fresh shows that there are answers, milliseconds. */
+const RECENT = 60 * SECOND;
+/** Until it is tried again whether there are any. */
+const TRY_AGAIN = 10 * SECOND;
+/** What every resolver that has a way to the internet can answer. */
+const ROOT: Question = { name: '', type: 'SOA' };
 /** Questions under way: each holds a socket. */
 const MAX_SOCKETS = 256;
 /** RFC 1035 §4.2.2: two octets say how long a message is. */
@@ -50,16 +60,35 @@ const MAX_STREAM = 65_535 + 2;
 export function createResolver({ servers, timeout }: ResolverOptions): Resolver {
   const gate = createGate(MAX_SOCKETS);
   const configured = servers.length > 0 ? () => servers : createSystemServers();
+  /** Monotonic, like `triedAt`. */
+  let answeredAt = Number.NEGATIVE_INFINITY;
+  let triedAt = Number.NEGATIVE_INFINITY;
+  let trying: Promise<void> | undefined;
 
   async function ask(question: Question): Promise<Reply> {
     await gate.enter();
     try {
-      return await askAll(question, configured(), timeout);
+      const reply = await askAll(question, configured(), timeout);
+      if (reply.kind === 'answered') answeredAt = performance.now();
+      return reply;
     } finally {
       gate.leave();
     }
   }
-  return { ask };
+
+  async function tryRoot(): Promise<void> {
+    await ask(ROOT);
+    triedAt = performance.now();
+    trying = undefined;
+  }
+
+  async function works(): Promise<boolean> {
+    const answers = () => performance.now() - answeredAt < RECENT;
+    if (answers()) return true;
+    if (performance.now() - triedAt >= TRY_AGAIN) await (trying ??= tryRoot());
+    return answers();
+  }
+  return { ask, works };
 }
 
 /** One server after the other until one answers, and all of them again. */

@@ -52,7 +52,8 @@ function waiting(facts: DecisionFacts): Decision {
   const attempts = recipient.attempts + 1;
   const notBefore = outcome.kind === 'delayed' ? outcome.notBefore : undefined;
   const at = Math.min(nextAttempt(schedule, { attempts, now, random, notBefore }), now + horizon(schedule));
-  if (at > message.expiresAt && (outcome.kind === 'uncertain' || isFairlyTried(facts, attempts))) return ended(facts, 'expired');
+  if (at > message.expiresAt && (outcome.kind === 'uncertain' || isFairlyTried(facts, attempts - (recipient.excused ?? 0))))
+    return ended(facts, 'expired');
   const warn = !recipient.delayReported && now - message.acceptedAt >= schedule.delayWarning;
   return {
     recipient,
@@ -63,6 +64,7 @@ function waiting(facts: DecisionFacts): Decision {
       state: outcome.kind === 'uncertain' ? 'uncertain' : 'delayed',
       nextAttemptAt: at,
       ...attempted(outcome, now),
+      ...(isForUs(outcome) ? { excused: true } : {}),
       ...(warn ? { delayReported: true } : {}),
     },
     ...(warn ? worthAReport({ recipient, action: 'delayed', outcome }) : {}),
@@ -74,9 +76,14 @@ function waiting(facts: DecisionFacts): Decision {
  * still for days, or its clock jumped, the first greylisting after that must not be the last. @param attempts of this recipient.
  */
 export function isFairlyTried({ outcome, message, schedule, failingFor }: DecisionFacts, attempts = 0): boolean {
-  if (outcome.kind === 'delayed' && outcome.waitsForUs === true) return false;
+  if (isForUs(outcome)) return false;
   const { count, duration } = fairAttempts(schedule, message.expiresAt - message.acceptedAt);
   return attempts >= count || failingFor >= duration;
+}
+
+/** The destination had no part in it. */
+export function isForUs(outcome: Outcome): boolean {
+  return outcome.kind === 'delayed' && outcome.waitsForUs === true;
 }
 
 /** What its sender did not ask for is no report. */

@@ -10,7 +10,7 @@ import { replyLine } from '../smtp/reply.ts';
 import type { Claim, MessageStore } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { HOUR, SECOND } from '../system/clock.ts';
-import { type Decision, type DecisionFacts, isFairlyTried, worthAReport } from './decide.ts';
+import { type Decision, type DecisionFacts, isFairlyTried, isForUs, worthAReport } from './decide.ts';
 import type { LostAnswers } from './lost-answers.ts';
 import type { Schedule } from './schedule.ts';
 
@@ -36,7 +36,9 @@ export function createFailureMemory() {
   return {
     note(destination: string, outcome: Outcome, { at, monotonic }: { at: number; monotonic: number }): void {
       if (outcome.kind === 'delayed' || outcome.kind === 'uncertain') {
-        failures.set(destination, { at, since: failures.get(destination)?.since ?? monotonic, outcome });
+        const known = failures.get(destination)?.since ?? NONE.since;
+        // While mail waits for us, its destination does not fail.
+        failures.set(destination, { at, since: isForUs(outcome) ? NONE.since : Math.min(known, monotonic), outcome });
       } else if (failures.size > 0 && outcome.kind === 'relayed') failures.delete(destination);
     },
     of: (destination: string): LastFailure => failures.get(destination) ?? NONE,

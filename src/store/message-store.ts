@@ -141,6 +141,8 @@ export type StoredRecipient = NewRecipient & {
   readonly lastReply: string | null;
   /** A delay was reported already. */
   readonly delayReported: boolean;
+  /** So many of `attempts` failed because of us, which is no chance that the destination had; absent: none. */
+  readonly excused?: number;
 };
 
 /** Recipients of one message for one destination, leased to the caller. */
@@ -174,6 +176,8 @@ export type RecipientChange = {
   /** Added to the trace; its presence counts an attempt. */
   readonly attempt?: AttemptRecord;
   readonly delayReported?: boolean;
+  /** `attempt` failed because of us. */
+  readonly excused?: true;
 };
 
 /** What the sender of a message must still be told of one recipient. Kept until a report that says it is stored. */

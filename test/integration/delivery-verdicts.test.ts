@@ -1,6 +1,8 @@
 /** Whatever is true only because of us never ends a recipient: real deliveries to hosts that follow generated scripts. */
 import fc from 'fast-check';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { createDns } from '../../src/dns/dns.ts';
+import type { Outcome } from '../../src/smtp/outcome.ts';
 import { MINUTE } from '../../src/system/clock.ts';
 import { startRig, startScripted } from '../support/delivery-rig.ts';
 import { startMx } from '../support/mx.ts';
@@ -136,6 +138,19 @@ test('whatever a look-up of ours runs into, no recipient ends', { timeout: 60_00
       expect(await relay.send(to), `${fault}, ${to}`).toMatchObject([{ kind: 'delayed', reply: { status: '4.4.3' } }]);
     }
   }
+});
+
+test('a resolver that answers nothing holds mail for the operator; a name that it cannot look up does not', {
+  timeout: 30_000,
+}, async () => {
+  for (const fault of ['servfail', 'timeout'] as const) {
+    const { relay } = await startRig({ zone: { 'a.test': { MX: ['10 mx0.good.test'], fault } } });
+    const [{ kind, ...rest }] = (await relay.send('u@a.test')) as [Outcome];
+    expect({ kind, ...rest }).toMatchObject({ kind: 'delayed', reply: { status: '4.4.3' } });
+    expect(rest, fault).not.toHaveProperty('waitsForUs');
+  }
+  const { relay } = await startRig({ delivery: { dns: createDns({ servers: ['127.0.0.1:1'], timeout: 100 }) } });
+  expect(await relay.send('u@good.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.4.3' }, waitsForUs: true }]);
 });
 
 test('a source address that this machine does not have delays the mail, and rests no destination', async () => {

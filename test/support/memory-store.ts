@@ -23,8 +23,9 @@ import {
 type Kept = {
   facts: MessageFacts;
   content: Content;
-  recipients: (Omit<StoredRecipient, 'attempts' | 'nextAttemptAt'> & {
+  recipients: (Omit<StoredRecipient, 'attempts' | 'excused' | 'nextAttemptAt'> & {
     attempts: number;
+    excused?: number;
     nextAttemptAt: number | null;
     trace: AttemptRecord[];
     owner: string | null;
@@ -89,7 +90,7 @@ export function createMemoryStore(): MemoryStore {
   function apply({ messageId, changes, untold: owed = [] }: Settlement): Settled {
     const kept = messages.get(messageId);
     const unchanged: number[] = [];
-    for (const { n, attempt, ...change } of changes) {
+    for (const { n, attempt, excused, ...change } of changes) {
       const recipient = kept?.recipients[n];
       if (recipient === undefined || recipient.state !== 'active') {
         unchanged.push(n);
@@ -98,6 +99,7 @@ export function createMemoryStore(): MemoryStore {
       Object.assign(recipient, { nextAttemptAt: null, ...change, owner: null });
       if (attempt === undefined) continue;
       recipient.attempts++;
+      if (excused) recipient.excused = (recipient.excused ?? 0) + 1;
       recipient.trace.push(attempt);
     }
     for (const one of owed) {

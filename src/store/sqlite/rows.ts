@@ -141,9 +141,10 @@ export type RecipientRow = {
   next_attempt: number | null;
   last_reply: string | null;
   delay_reported: number;
+  excused: number;
 };
 export const RECIPIENT_COLUMNS =
-  'message, n, address, destination, notify, orcpt, verify, state, attempts, next_attempt, last_reply, delay_reported';
+  'message, n, address, destination, notify, orcpt, verify, state, attempts, next_attempt, last_reply, delay_reported, excused';
 
 /** The destination is not checked: `reroute` changes it, and a wrong one cannot send the mail to a wrong address. */
 export const isIntactRecipient = (row: RecipientRow) =>
@@ -161,6 +162,7 @@ export function decodeRecipient(row: RecipientRow): StoredRecipient {
     nextAttemptAt: row.next_attempt,
     lastReply: row.last_reply,
     delayReported: row.delay_reported !== 0,
+    ...(row.excused === 0 ? {} : { excused: row.excused }),
   };
 }
 
@@ -176,11 +178,12 @@ export type EncodedChange = readonly [
   lastReply: string | null,
   delayReported: number | null,
   attempt: readonly Value[] | null,
+  excused: number,
 ];
 
 export function encodeChange(change: RecipientChange): EncodedChange {
-  const { n, state, nextAttemptAt, lastReply, delayReported, attempt: a } = change;
+  const { n, state, nextAttemptAt, lastReply, delayReported, attempt: a, excused = false } = change;
   const attempt = a === undefined ? null : encodeAttempt(a);
   const reported = delayReported === undefined ? null : Number(delayReported);
-  return [n, stateNumber(state), nextAttemptAt ?? null, lastReply ?? null, reported, attempt];
+  return [n, stateNumber(state), nextAttemptAt ?? null, lastReply ?? null, reported, attempt, Number(excused)];
 }

@@ -98,4 +98,5 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE over_limit (seq INTEGER PRIMARY KEY, message TEXT NOT NULL UNIQUE, user TEXT NOT NULL);
   CREATE INDEX over_limit_user ON over_limit (user, seq);
   `,
+  'ALTER TABLE recipients ADD COLUMN excused INTEGER NOT NULL DEFAULT 0',
 ];

@@ -32,14 +32,14 @@ export function settle(context: Context, { id, at, changes, untold }: SettleArgu
 }
 
 const UPDATE = `
-  UPDATE recipients SET state = ?, next_attempt = ?, owner = NULL, attempts = attempts + ?,
+  UPDATE recipients SET state = ?, next_attempt = ?, owner = NULL, attempts = attempts + ?, excused = excused + ?,
     last_reply = coalesce(?, last_reply), delay_reported = coalesce(?, delay_reported)
   WHERE message = ? AND n = ? AND state = ? RETURNING attempts, destination`;
 
 /** One statement where the recipient is leased, as nearly always. */
 function applyChange(context: Context, about: { id: string; at: number; change: EncodedChange }, was = ACTIVE): Applied {
   const { id, at, change } = about;
-  const [n, state, nextAttempt, lastReply, delayReported, attempt] = change;
+  const [n, state, nextAttempt, lastReply, delayReported, attempt, excused] = change;
   if (state < 0 || state === ACTIVE) throw new TypeError(`settle: no recipient is set to state ${state}`);
   const next = state < ACTIVE ? (nextAttempt ?? at) : null;
   const row = context.db.get<{ attempts: number; destination: string }>(
@@ -47,6 +47,7 @@ function applyChange(context: Context, about: { id: string; at: number; change: 
     state,
     next,
     attempt === null ? 0 : 1,
+    excused,
     lastReply,
     delayReported,
     id,

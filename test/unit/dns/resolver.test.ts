@@ -49,9 +49,26 @@ test('a passing SERVFAIL is asked again, a refusal is not', async () => {
   const passing = await startServer((_, count) => [count === 0 ? { flags: 2 } : { answers: [a('d.test', '192.0.2.1')] }]);
   expect(await createDns({ servers: [passing], timeout: 100 }).a('d.test')).toMatchObject({ kind: 'found' });
   let asked = 0;
-  const closed = await startServer(() => [{ flags: ++asked && 5 }]);
+  const closed = await startServer(({ questions }) => {
+    if (questions![0]!.type === 'A') asked++;
+    return [{ flags: 5 }];
+  });
   expect(await createDns({ servers: [closed] }).a('d.test')).toMatchObject({ kind: 'temporary', rcode: 'REFUSED' });
   expect(asked).toBe(1);
+});
+
+test('what fails while a resolver answers nothing at all says nothing about a name', async () => {
+  const answers = (types: readonly string[]) => (query: Packet) =>
+    types.includes(query.questions![0]!.type) ? [{ flags: 3 }] : [{ flags: 2 }];
+  const good = createDns({ servers: [await startServer(answers(['SOA']))], timeout: 100 });
+  expect(await good.mx('d.test')).not.toHaveProperty('blind');
+  for (const answer of [answers([]), () => [{ flags: 5 }], () => []]) {
+    const server = await startServer(answer);
+    expect(await createDns({ servers: [server], timeout: 100 }).mx('d.test')).toMatchObject({ kind: 'temporary', blind: true });
+  }
+  const recent = createDns({ servers: [await startServer(answers(['A']))], timeout: 100 });
+  await recent.a('e.test');
+  expect(await recent.mx('d.test')).not.toHaveProperty('blind');
 });
 
 test('the next server is asked where one fails', async () => {

@@ -101,6 +101,15 @@ describe('decide', () => {
     });
   });
 
+  test('attempts that failed because of us are no chance that the destination had', () => {
+    const login = { ...delayed, waitsForUs: true } as Outcome;
+    expect(decide(facts(login)).change).toMatchObject({ excused: true });
+    expect(decide(facts(delayed)).change).not.toHaveProperty('excused');
+    // The login is mended after nine days, and the destination greylists what comes.
+    expect(decide(facts(delayed, { attempts: 50, excused: 50 }, T + 9 * DAY)).event).toBe('delayed');
+    expect(decide(facts(delayed, { attempts: 54, excused: 50 }, T + 9 * DAY)).event).toBe('expired');
+  });
+
   test('a lost final reply waits like a delay and keeps its name', () => {
     expect(decide(facts(uncertain)).change).toMatchObject({ state: 'uncertain', nextAttemptAt: T + 5 * MINUTE });
   });

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { decideUntried, patience } from '../../../src/queue/untried.ts';
+import { createFailureMemory, decideUntried, patience } from '../../../src/queue/untried.ts';
 import type { Outcome } from '../../../src/smtp/outcome.ts';
 import type { StoredRecipient } from '../../../src/store/store.ts';
 import { DAY, HOUR } from '../../../src/system/clock.ts';
@@ -16,6 +16,19 @@ const facts = (now: number, failedAt: number, rest: Partial<StoredRecipient> = {
   const seen = { outcome: delayed as Outcome, now, failedAt, failingFor: DAY };
   return { message: about, recipient: { ...stored, ...rest }, schedule: SCHEDULE, random: 0.5, ...seen };
 };
+
+test('a destination fails since its first failure that was not ours', () => {
+  const memory = createFailureMemory();
+  const note = (outcome: Outcome, monotonic: number) => memory.note('d.test', outcome, { at: T, monotonic });
+  const login = { ...delayed, waitsForUs: true } as Outcome;
+  note(login, 100);
+  expect(memory.of('d.test').since).toBe(Number.POSITIVE_INFINITY);
+  for (const monotonic of [200, 300]) note(delayed, monotonic);
+  expect(memory.of('d.test').since).toBe(200);
+  note(login, 400);
+  note(delayed, 500);
+  expect(memory.of('d.test').since).toBe(500);
+});
 
 describe('decideUntried', () => {
   test('expires when its destination failed after its lifetime, without inventing an attempt', () => {

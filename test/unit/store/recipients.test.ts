@@ -101,6 +101,20 @@ test('a recipient handed back counts no attempt', async () => {
   ]);
 });
 
+test('attempts that failed because of us are counted apart, and in all', async () => {
+  const store = await testStore();
+  const { id } = await put(store, newMessage({ to: ['a@x.example'] }));
+  for (const [i, excused] of [true, undefined, true].entries()) {
+    const [claim] = await store.messages.claim(claimFor('x.example', NOW + i));
+    expect(claim?.recipients[0]).toMatchObject({ attempts: i });
+    const attempt = { ...relayedAttempt, outcome: 'delayed', at: NOW + i } as const;
+    const change = { n: 0, state: 'delayed', nextAttemptAt: NOW + i + 1, attempt, ...(excused && { excused }) } as const;
+    await store.messages.settle({ messageId: id, at: NOW + i, changes: [change] });
+  }
+  const [claim] = await store.messages.claim(claimFor('x.example', NOW + 9));
+  expect(claim?.recipients[0]).toMatchObject({ attempts: 3, excused: 2 });
+});
+
 test('a settlement that cannot be stored changes nothing at all', async () => {
   const store = await testStore();
   const { id } = await put(store, newMessage({ to: ['a@x.example', 'b@x.example'] }), { claim: [0, 1] });
