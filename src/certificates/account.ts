@@ -3,7 +3,7 @@
 import type { EventLog } from '../events/events.ts';
 import type { OperationStore } from '../store/store.ts';
 import { AcmeError } from './acme-error.ts';
-import { type AcmeSession, openSession, type SessionOptions } from './acme-session.ts';
+import { type AcmeSession, openAcmeSession, type SessionOptions } from './acme-session.ts';
 
 type AccountOptions = Pick<SessionOptions, 'transport' | 'signal' | 'now'> & {
   readonly directory: string;
@@ -25,7 +25,12 @@ export async function openAccount({ directory, email, operation, log, ...rest }:
     await operation.setValue(name, JSON.stringify(kept)); // before it is registered: a lost answer must not lose the account
   }
   const open = (accountUrl?: string) =>
-    openSession({ directoryUrl: directory, accountKey: kept.key, ...(accountUrl === undefined ? {} : { accountUrl }), ...rest });
+    openAcmeSession({
+      directoryUrl: directory,
+      accountKey: kept.key,
+      ...(accountUrl === undefined ? {} : { accountUrl }),
+      ...rest,
+    });
   const contact = email === undefined ? [] : [`mailto:${email}`];
 
   if (kept.url !== undefined && kept.email === email) return open(kept.url);

@@ -32,7 +32,7 @@ export type SessionOptions = Pick<ClientOptions, 'directoryUrl' | 'accountKey' |
   readonly now: () => number;
 };
 
-export async function openSession({ transport, signal, now, ...account }: SessionOptions): Promise<AcmeSession> {
+export async function openAcmeSession({ transport, signal, now, ...account }: SessionOptions): Promise<AcmeSession> {
   const library = await loadLibrary();
   const client = new library.Client(account);
   let last: Exchange | undefined;

@@ -4,7 +4,7 @@ import { createSecureContext } from 'node:tls';
 import { type ListenAddress, type OpenPort, openPort } from '../net/open-port.ts';
 import { SECOND } from '../system/clock.ts';
 import { startServerTls } from '../system/server-tls.ts';
-import { type Answers, purposeOf } from './challenges.ts';
+import { type ChallengeAnswers, purposeOf } from './challenges.ts';
 import { readClientHello } from './client-hello.ts';
 import type { ChallengeListener } from './http-01.ts';
 
@@ -14,7 +14,7 @@ const PROTOCOL = 'acme-tls/1';
 const DEADLINE = 10 * SECOND;
 
 /** @throws Error where a listener cannot be opened. */
-export async function startAlpn01(addresses: readonly ListenAddress[], answers: Answers): Promise<ChallengeListener> {
+export async function startAlpn01(addresses: readonly ListenAddress[], answers: ChallengeAnswers): Promise<ChallengeListener> {
   /** Ends each connection that is open. */
   const open = new Set<() => void>();
   const servers: ReturnType<typeof createServer>[] = [];
@@ -51,7 +51,7 @@ export async function startAlpn01(addresses: readonly ListenAddress[], answers: 
   return { listening, close };
 }
 
-async function serve(socket: Socket, answers: Answers, begun: (secure: Socket) => void): Promise<void> {
+async function serve(socket: Socket, answers: ChallengeAnswers, begun: (secure: Socket) => void): Promise<void> {
   const bytes = await firstRecord(socket);
   const hello = bytes === undefined ? undefined : readClientHello(bytes);
   // RFC 8737 §3: the authority offers this one protocol and names the host

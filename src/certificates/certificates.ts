@@ -6,7 +6,7 @@ import type { OperationStore } from '../store/store.ts';
 import { type Clock, MINUTE, SECOND, systemClock } from '../system/clock.ts';
 import { startAlpn01 } from './alpn-01.ts';
 import { type ChallengeType, createAnswers } from './challenges.ts';
-import { type Circumstances, createAlarm, NO_TERMS, problemsOf, statusOf, warningsOf } from './condition.ts';
+import { type Circumstances, createAlarm, NO_TERMS, problemsOf, renewalStatusOf, warningsOf } from './condition.ts';
 import { createFilePairs, type PairFiles } from './files.ts';
 import { type ChallengeListener, startHttp01 } from './http-01.ts';
 import { loadOwnPairs } from './own-pairs.ts';
@@ -150,7 +150,7 @@ function prepare(options: CertificateOptions, served: ReturnType<typeof createSe
       : loadOwnPairs({ mode, names, operation, log, now: now(), served: served.pairs(), force });
   const publish = async () => {
     if (mode === 'files' || options.acme.acceptTerms) alarm(served.pairs(), now());
-    await publisher.publish(served.pairs().map((pair) => ({ pair, ...statusOf(pair, circumstances()) })));
+    await publisher.publish(served.pairs().map((pair) => ({ pair, ...renewalStatusOf(pair, circumstances()) })));
   };
   return {
     source: {

@@ -25,7 +25,7 @@ export async function removeChallenges(operation: OperationStore): Promise<void>
   for (const { name } of await operation.values(PREFIX)) await operation.setValue(name, null);
 }
 
-export type Answers = {
+export type ChallengeAnswers = {
   /** What to answer for a token or host name; undefined: nothing is asked of it now. */
   find(name: string): Promise<string | undefined>;
 };
@@ -34,7 +34,7 @@ export type Answers = {
  * Looks up answers exactly. However many strangers ask, the store is read now and then: each reading serves all that waited for
  * it, and begins after they came, so that no answer is missed that was there before the question.
  */
-export function createAnswers(operation: OperationStore, type: ChallengeType): Answers {
+export function createAnswers(operation: OperationStore, type: ChallengeType): ChallengeAnswers {
   let running: Promise<ReadonlyMap<string, string>> | undefined;
   let next: Promise<ReadonlyMap<string, string>> | undefined;
 

@@ -20,7 +20,7 @@ export const NO_TERMS =
   'tls.acme.acceptTerms is not true: no authority is asked for a certificate, and clients see a self-signed one. Read the terms of the authority, then set it';
 const UNPLANNED: RenewalStatus = { renewAt: null, renewReason: 'not looked at yet', lastError: null };
 
-export function statusOf(pair: Pair, { mode, acceptTerms, plans, fileError }: Circumstances): RenewalStatus {
+export function renewalStatusOf(pair: Pair, { mode, acceptTerms, plans, fileError }: Circumstances): RenewalStatus {
   if (mode === 'files')
     return { renewAt: null, renewReason: 'comes from files: renewed by whoever writes them', lastError: fileError(pair) };
   if (mode === 'self-signed')
@@ -40,7 +40,7 @@ export function problemsOf(pairs: readonly Pair[], circumstances: Circumstances,
     const { keyType, notAfter, selfSigned } = pair;
     if (notAfter <= now) return [`certificate: the ${keyType} certificate ended on ${new Date(notAfter).toISOString()}`];
     if (circumstances.mode !== 'acme' || !selfSigned) return [];
-    const { lastError, renewReason } = statusOf(pair, circumstances);
+    const { lastError, renewReason } = renewalStatusOf(pair, circumstances);
     return [`certificate: the ${keyType} certificate is self-signed: ${lastError ?? renewReason}`];
   });
 }
@@ -48,7 +48,7 @@ export function problemsOf(pairs: readonly Pair[], circumstances: Circumstances,
 /** What will be a problem if nobody acts. */
 export function warningsOf(pairs: readonly Pair[], circumstances: Circumstances): readonly string[] {
   return pairs.flatMap((pair) => {
-    const { lastError } = statusOf(pair, circumstances);
+    const { lastError } = renewalStatusOf(pair, circumstances);
     return lastError === null ? [] : [`certificate: ${pair.keyType}: ${lastError}`];
   });
 }

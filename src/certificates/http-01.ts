@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { type ListenAddress, type OpenPort, openPort } from '../net/open-port.ts';
 import { SECOND } from '../system/clock.ts';
-import { type Answers, purposeOf } from './challenges.ts';
+import { type ChallengeAnswers, purposeOf } from './challenges.ts';
 
 /** The token is base64url: RFC 8555 §8.3. Whatever else stands in a request is not looked at. */
 const CHALLENGE = /^\/\.well-known\/acme-challenge\/([A-Za-z0-9_-]{1,200})$/;
@@ -11,7 +11,7 @@ const CHALLENGE = /^\/\.well-known\/acme-challenge\/([A-Za-z0-9_-]{1,200})$/;
 export type ChallengeListener = { readonly listening: readonly OpenPort[]; close(): Promise<void> };
 
 /** @throws Error where a listener cannot be opened. */
-export async function startHttp01(addresses: readonly ListenAddress[], answers: Answers): Promise<ChallengeListener> {
+export async function startHttp01(addresses: readonly ListenAddress[], answers: ChallengeAnswers): Promise<ChallengeListener> {
   const servers: ReturnType<typeof createServer>[] = [];
   const close = async () => {
     await Promise.all(
@@ -48,7 +48,7 @@ export async function startHttp01(addresses: readonly ListenAddress[], answers: 
 }
 
 /** The answer, or the status of the refusal. */
-async function bodyFor({ method, url = '' }: IncomingMessage, answers: Answers): Promise<string | number> {
+async function bodyFor({ method, url = '' }: IncomingMessage, answers: ChallengeAnswers): Promise<string | number> {
   const token = CHALLENGE.exec(url)?.[1];
   if (token === undefined || (method !== 'GET' && method !== 'HEAD')) return 404;
   return (await answers.find(token)) ?? 404;

@@ -8,9 +8,9 @@ import { forgetOrder, obtainCertificate } from './acme-order.ts';
 import type { AcmeSession } from './acme-session.ts';
 import { certificateId } from './ari.ts';
 import type { ChallengeType } from './challenges.ts';
-import { CertificateError, covers, KEY_TYPES, toPair } from './pair.ts';
-import { fingerprint, type Plan, type PlanOptions } from './plan.ts';
-import { nextAttempt } from './renewal.ts';
+import { CertificateError, coversNames, KEY_TYPES, toPair } from './pair.ts';
+import { fingerprint, type PlanOptions, type RenewalPlan } from './plan.ts';
+import { nextRenewalAttempt } from './renewal.ts';
 import { FRESH, readState, writeState } from './renewal-state.ts';
 import type { Transport } from './transport.ts';
 
@@ -25,14 +25,14 @@ export type IssueOptions = PlanOptions & {
   readonly changed: () => Promise<void>;
 };
 
-type Issuing = { readonly due: readonly Plan[]; readonly transport: Transport; readonly signal: AbortSignal };
+type Issuing = { readonly due: readonly RenewalPlan[]; readonly transport: Transport; readonly signal: AbortSignal };
 
 /** An order that takes longer is taken up by the next attempt. */
 const ORDER_TIME = 5 * MINUTE;
 /** What an authority has against one kind of key says nothing about the other. */
 const ABOUT_THE_KEY = ['badCSR', 'badPublicKey'];
 
-type Failed = { readonly one: Plan; readonly error: unknown };
+type Failed = { readonly one: RenewalPlan; readonly error: unknown };
 
 /** Never rejects for what the authority does: that is remembered and logged. @param issuing its signal ends it, without a trace */
 export async function issueAll(options: IssueOptions, { due, transport, signal: stopped }: Issuing): Promise<void> {
@@ -68,7 +68,7 @@ const isAboutTheKey = (error: unknown) => error instanceof AcmeError && ABOUT_TH
 
 async function issue(
   options: IssueOptions,
-  { one, session, signal }: { one: Plan; session: AcmeSession; signal: AbortSignal },
+  { one, session, signal }: { one: RenewalPlan; session: AcmeSession; signal: AbortSignal },
 ): Promise<void> {
   const { operation, directory, names, now, log } = options;
   const { keyType, stored, state } = one;
@@ -78,7 +78,7 @@ async function issue(
   const replaces = follows ? certificateId(stored.certificate) : undefined;
   const issued = await obtainCertificate({ ...options, session, keyType, replaces, signal });
   const pair = toPair(issued); // the old one is replaced only by what can serve
-  if (pair.keyType !== keyType || !covers(issued.certificate, names) || pair.notAfter <= now()) {
+  if (pair.keyType !== keyType || !coversNames(issued.certificate, names) || pair.notAfter <= now()) {
     await forgetOrder(operation, keyType);
     throw new CertificateError('the authority issued another certificate than it was asked for');
   }
@@ -103,7 +103,7 @@ async function report({ operation, log, now, random, pauses }: IssueOptions, fai
     const state = await readState(operation, one.keyType);
     const failures = state.failures + 1;
     const retryAfter = error instanceof AcmeError ? error.retryAfter : undefined;
-    const nextAttemptAt = nextAttempt({ failures, retryAfter, random: random(), pauses }, now());
+    const nextAttemptAt = nextRenewalAttempt({ failures, retryAfter, random: random(), pauses }, now());
     const waitUntil = Math.min(retryAfter ?? 0, nextAttemptAt);
     await writeState(operation, one.keyType, { ...state, failures, nextAttemptAt, waitUntil, lastError: message });
     const event = events.get(message);

@@ -3,7 +3,7 @@
 import type { EventLog } from '../events/events.ts';
 import type { OperationStore } from '../store/store.ts';
 import { DAY } from '../system/clock.ts';
-import { covers, KEY_TYPES, type KeyType, type Pair, toPair } from './pair.ts';
+import { coversNames, KEY_TYPES, type KeyType, type Pair, toPair } from './pair.ts';
 import { createSelfSigned } from './self-signed.ts';
 
 export const RENEW_BEFORE = 30 * DAY;
@@ -50,7 +50,7 @@ async function make({ names, operation, log, now, mode }: OwnPairsOptions, keyTy
 }
 
 function serves(pair: Pair, { names, now }: OwnPairsOptions): boolean {
-  return pair.selfSigned && pair.notAfter - now > RENEW_BEFORE && covers(pair.certificate, names);
+  return pair.selfSigned && pair.notAfter - now > RENEW_BEFORE && coversNames(pair.certificate, names);
 }
 
 function readable(row: { certificate: string; key: string }): Pair | undefined {

@@ -33,11 +33,13 @@ export function toPair({ certificate, key }: { readonly certificate: string; rea
   if (type !== 'rsa' && type !== 'ec')
     throw new CertificateError(`a certificate with a key of type ${type} is not served: use ECDSA or RSA`);
   attempt(() => createSecureContext({ key, cert: certificate }), 'OpenSSL does not take certificate and key');
-  return { keyType: type === 'ec' ? 'ecdsa' : 'rsa', certificate, key, ...describe(leaf) };
+  return { keyType: type === 'ec' ? 'ecdsa' : 'rsa', certificate, key, ...describeCertificate(leaf) };
 }
 
 /** What a certificate says about itself. */
-export function describe(leaf: X509Certificate): Pick<Pair, 'names' | 'issuer' | 'notBefore' | 'notAfter' | 'selfSigned'> {
+export function describeCertificate(
+  leaf: X509Certificate,
+): Pick<Pair, 'names' | 'issuer' | 'notBefore' | 'notAfter' | 'selfSigned'> {
   const names = [...(leaf.subjectAltName ?? '').matchAll(/DNS:([^,\s"]+)/g)].map(([, name]) => name!);
   return {
     names,
@@ -49,7 +51,7 @@ export function describe(leaf: X509Certificate): Pick<Pair, 'names' | 'issuer' |
 }
 
 /** @returns true where each of the names is in the certificate, if only by a wildcard. */
-export function covers(certificate: string, names: readonly string[]): boolean {
+export function coversNames(certificate: string, names: readonly string[]): boolean {
   const leaf = new X509Certificate(certificate);
   return names.every((name) => leaf.checkHost(name) !== undefined);
 }

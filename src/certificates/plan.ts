@@ -1,12 +1,12 @@
 /** What stands in the store, and what it means for the renewal of each certificate. */
 import { createHash, X509Certificate } from 'node:crypto';
 import type { OperationStore, StoredCertificate } from '../store/store.ts';
-import { covers, KEY_TYPES, type KeyType, toPair } from './pair.ts';
+import { coversNames, KEY_TYPES, type KeyType, toPair } from './pair.ts';
 import { decideRenewal } from './renewal.ts';
 import { type RenewalState, readState } from './renewal-state.ts';
 import type { RenewalStatus } from './status.ts';
 
-export type Plan = {
+export type RenewalPlan = {
   readonly keyType: KeyType;
   readonly at: number;
   readonly reason: string;
@@ -25,10 +25,13 @@ export type PlanOptions = {
 };
 
 /** @param requested an operator wants new certificates now */
-export async function makePlans({ operation, names, directory, now }: PlanOptions, requested: boolean): Promise<readonly Plan[]> {
+export async function makePlans(
+  { operation, names, directory, now }: PlanOptions,
+  requested: boolean,
+): Promise<readonly RenewalPlan[]> {
   const rows = await operation.certificates();
   return Promise.all(
-    KEY_TYPES.map(async (keyType): Promise<Plan> => {
+    KEY_TYPES.map(async (keyType): Promise<RenewalPlan> => {
       const state = await readState(operation, keyType);
       const stored = rows.find((row) => row.keyType === keyType && row.source === 'acme' && isReadable(row));
       const information = stored && state.information?.of === fingerprint(stored) ? state.information : undefined;
@@ -36,7 +39,7 @@ export async function makePlans({ operation, names, directory, now }: PlanOption
       const decision = decideRenewal(
         {
           certificate: stored && timesOf(stored),
-          coversNames: stored !== undefined && covers(stored.certificate, names),
+          coversNames: stored !== undefined && coversNames(stored.certificate, names),
           sameDirectory,
           window: information?.window,
           requested,
@@ -52,10 +55,10 @@ export async function makePlans({ operation, names, directory, now }: PlanOption
   );
 }
 
-export const isDue = (plans: readonly Plan[], now: number) => plans.some(({ at, askAt }) => at <= now || askAt <= now);
+export const isDue = (plans: readonly RenewalPlan[], now: number) => plans.some(({ at, askAt }) => at <= now || askAt <= now);
 
 export type PlannedStatus = RenewalStatus & { readonly failures: number };
-export const toStatus = ({ at, reason, state }: Plan): PlannedStatus => ({
+export const toStatus = ({ at, reason, state }: RenewalPlan): PlannedStatus => ({
   renewAt: at,
   renewReason: reason,
   lastError: state.lastError,

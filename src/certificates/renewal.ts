@@ -65,7 +65,7 @@ type Failure = {
 };
 
 /** When to try again: the pause grows, and is never shorter than the authority asked for. */
-export function nextAttempt({ failures, retryAfter = 0, pauses = PAUSES, random }: Failure, now: number): number {
+export function nextRenewalAttempt({ failures, retryAfter = 0, pauses = PAUSES, random }: Failure, now: number): number {
   const pause = pauses[Math.min(failures, pauses.length) - 1] ?? HOUR;
   return Math.round(Math.max(now + pause * (1 + random / 4), Math.min(retryAfter, now + LONGEST_WAIT)));
 }

@@ -5,7 +5,7 @@ import { fetchRenewalInformation } from './ari.ts';
 import { type IssueOptions, issueAll } from './issue.ts';
 import { holdLease, LEASE_TIME } from './lease.ts';
 import type { KeyType } from './pair.ts';
-import { fingerprint, isDue, makePlans, type Plan, type PlannedStatus, toStatus } from './plan.ts';
+import { fingerprint, isDue, makePlans, type PlannedStatus, type RenewalPlan, toStatus } from './plan.ts';
 import { endRequest, renewalRequest, writeState } from './renewal-state.ts';
 import { createTransport, type Transport } from './transport.ts';
 
@@ -104,7 +104,11 @@ async function work(options: RenewerOptions, signal: AbortSignal): Promise<void>
 }
 
 /** An authority that gives no answer now gives one later: what it said before holds until then. */
-async function askAuthority(options: RenewerOptions, { keyType, state, stored }: Plan, transport: Transport): Promise<void> {
+async function askAuthority(
+  options: RenewerOptions,
+  { keyType, state, stored }: RenewalPlan,
+  transport: Transport,
+): Promise<void> {
   const { operation, directory, now, log } = options;
   if (stored === undefined) return;
   const of = fingerprint(stored);

@@ -1,7 +1,7 @@
 /** What `smarthost cert show` tells: left in the store by the relay that serves, so that it can be read beside it. */
 import { X509Certificate } from 'node:crypto';
 import type { OperationStore } from '../store/store.ts';
-import { describe, KEY_TYPES, type KeyType, type Pair } from './pair.ts';
+import { describeCertificate, KEY_TYPES, type KeyType, type Pair } from './pair.ts';
 
 /** Times in milliseconds since the epoch. */
 export type CertificateStatus = {
@@ -63,7 +63,7 @@ export async function describeCertificates(operation: OperationStore, now: numbe
 }
 
 function facts(certificate: string) {
-  const { names, issuer, notBefore, notAfter } = describe(new X509Certificate(certificate));
+  const { names, issuer, notBefore, notAfter } = describeCertificate(new X509Certificate(certificate));
   return { names, issuer, notBefore, notAfter };
 }
 

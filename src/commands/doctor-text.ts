@@ -1,9 +1,9 @@
 /** What the doctor found, as text: one line each, and below it what to do. */
-import type { Finding, Result } from '../doctor/doctor.ts';
+import type { Finding, Severity } from '../doctor/doctor.ts';
 import { type Colour, type Paint, plain } from './colours.ts';
 import { clean, several } from './text.ts';
 
-const COLOURS: Readonly<Record<Result, Colour>> = { ok: 'green', warning: 'yellow', error: 'red', unknown: 'cyan' };
+const COLOURS: Readonly<Record<Severity, Colour>> = { ok: 'green', warning: 'yellow', error: 'red', unknown: 'cyan' };
 
 /** `error    ptr           192.0.2.1: no such record`, then wanted and advice. */
 export function describeFindings(findings: readonly Finding[], paint: Paint = plain): string {
@@ -27,7 +27,7 @@ export function changesOf(before: readonly Finding[], now: readonly Finding[]): 
 
 /** "2 errors, 1 warning, 3 unknown; 12 are right." */
 export function summaryOf(findings: readonly Finding[]): string {
-  const count = (wanted: Result) => findings.filter(({ result }) => result === wanted).length;
+  const count = (wanted: Severity) => findings.filter(({ result }) => result === wanted).length;
   const parts = [
     ...(count('error') > 0 ? [several(count('error'), 'error')] : []),
     ...(count('warning') > 0 ? [several(count('warning'), 'warning')] : []),

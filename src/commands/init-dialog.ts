@@ -1,7 +1,7 @@
 /** The questions of `init`, each answer compared with the DNS and the machine as it comes. */
 import { hostname as machineName } from 'node:os';
 import * as prompts from '@clack/prompts';
-import { parseAddress, parseDomain, parseHostname, parseMailbox } from '../config/config.ts';
+import { parseAddress, parseDomain, parseHostname, parseMailAddress } from '../config/config.ts';
 import { publicAddresses } from '../net/addresses.ts';
 import { CommandError } from './errors.ts';
 import type { InitAnswers } from './init-file.ts';
@@ -129,7 +129,7 @@ function askEmail(dialog: Dialog): Promise<string> {
   return dialog.text({
     message: 'Your mail address: for warnings, and for the certificate authority',
     placeholder: 'admin@example.org, or nothing',
-    check: (answer) => void (answer === '' || parseMailbox(answer)),
+    check: (answer) => void (answer === '' || parseMailAddress(answer)),
   });
 }
 
@@ -139,6 +139,6 @@ async function askUser(dialog: Dialog, domains: readonly string[]): Promise<stri
   return dialog.text({
     message: 'Its name: the mail address that it sends as',
     ...(first === undefined ? {} : { placeholder: first }),
-    check: parseMailbox,
+    check: parseMailAddress,
   });
 }

@@ -8,7 +8,7 @@ import {
   parseConfig,
   parseDomain,
   parseHostname,
-  parseMailbox,
+  parseMailAddress,
 } from '../config/config.ts';
 import { type Control, type KeyRecord, type Login, type NewUser, newUser } from '../control/control.ts';
 import { publicAddresses } from '../net/addresses.ts';
@@ -66,7 +66,7 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
   const user = answers.user === undefined ? undefined : await firstUser(answers.user, domains);
   const text = configurationText({
     hostname: typed('--hostname', () => parseHostname(answers.hostname!)),
-    ...(answers.email === undefined ? {} : { email: typed('--email', () => parseMailbox(answers.email!)) }),
+    ...(answers.email === undefined ? {} : { email: typed('--email', () => parseMailAddress(answers.email!)) }),
     acceptTerms: answers.acceptTerms ?? false,
     dataDir: dirname(file) === SYSTEM_DIR ? '/var/lib/smarthost' : './data',
   });

@@ -1,6 +1,6 @@
 /** `smarthost send`: a test message, put into the queue as any other and followed until it has ended. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Config, parseDuration, parseMailbox } from '../config/config.ts';
+import { type Config, parseDuration, parseMailAddress } from '../config/config.ts';
 import { traceShape } from '../control/control.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { type Content, ENDED_STATES, type Store, type StoredMessage } from '../store/store.ts';
@@ -39,8 +39,8 @@ export const registerSend: Register = (program, io) => {
           ),
     },
     async (_, options) => {
-      const to = typed('--to', () => parseMailbox(options.to));
-      const from = options.from === undefined ? undefined : typed('--from', () => parseMailbox(options.from!));
+      const to = typed('--to', () => parseMailAddress(options.to));
+      const from = options.from === undefined ? undefined : typed('--from', () => parseMailAddress(options.from!));
       const timeout = typed('--timeout', () => parseDuration(options.timeout));
       await withStore(io, options, async ({ config, store }) => {
         const { id, content } = await submit({ config, store, from: from ?? config.reports.from, to });

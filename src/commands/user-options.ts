@@ -1,7 +1,7 @@
 /** The options of `user add` and `user set`, from what was typed to what is kept. */
 
 import type { Command } from 'commander';
-import { parseLimit, parseMailbox, parseSenderRule } from '../config/config.ts';
+import { parseLimit, parseMailAddress, parseSenderRule } from '../config/config.ts';
 import { checkPassword, type UserChange } from '../control/control.ts';
 import type { Limit } from '../smtp/limit.ts';
 import { collect } from './define.ts';
@@ -77,7 +77,7 @@ export function parseExpiry(text: string): number | null {
 }
 
 function parseRewrite(text: string): string | null {
-  return text === 'none' ? null : typed('--rewrite', () => parseMailbox(text));
+  return text === 'none' ? null : typed('--rewrite', () => parseMailAddress(text));
 }
 
 /** @returns the password that was given on stdin; undefined: one is to be made. */

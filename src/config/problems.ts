@@ -1,5 +1,5 @@
 /** What is wrong with a configuration: all of it at once, each with its place and what to do. */
-import type { Place } from './types.ts';
+import type { ValuePlace } from './types.ts';
 
 export type Problem = {
   /** The key: `submission.maxMessageSize`; empty where the file as a whole is meant. */
@@ -13,7 +13,7 @@ export type Problem = {
 };
 
 /** Collects problems of one source. */
-export function createPlace(problems: Problem[], source: string, base: string): Place {
+export function createPlace(problems: Problem[], source: string, base: string): ValuePlace {
   return {
     path: '',
     base,

@@ -4,7 +4,7 @@ import type { Given } from './environment-variables.ts';
 import { createPlace, type Problem } from './problems.ts';
 import { type Config, isSetting, listSettings, SETTINGS, type Setting } from './settings.ts';
 import { suggest } from './suggest.ts';
-import { type Place, unknownKey } from './types.ts';
+import { unknownKey, type ValuePlace } from './types.ts';
 
 const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory';
 const LETS_ENCRYPT_STAGING = 'https://acme-staging-v02.api.letsencrypt.org/directory';
@@ -62,7 +62,7 @@ function complete(config: Config): Config {
   };
 }
 
-function reportUnknown(node: Node, values: Node, place: Place, prefix = ''): void {
+function reportUnknown(node: Node, values: Node, place: ValuePlace, prefix = ''): void {
   for (const [key, value] of Object.entries(values)) {
     const child = Object.hasOwn(node, key) ? node[key] : undefined;
     const path = prefix + key;

@@ -6,7 +6,7 @@ import { suggest } from './suggest.ts';
 import * as values from './values.ts';
 
 /** Where a value stands while it is read. */
-export type Place = {
+export type ValuePlace = {
   /** `routes[0].hosts` */
   readonly path: string;
   /** The folder that relative paths count from. */
@@ -20,7 +20,7 @@ export type ValueType<T> = {
   /** What the environment can hold: a scalar, a comma-separated list, or nothing of the kind. */
   readonly form: 'scalar' | 'list' | 'records';
   /** @returns undefined where the value is not of the type; the problem is reported then. */
-  read(value: unknown, place: Place): T | undefined;
+  read(value: unknown, place: ValuePlace): T | undefined;
   /** As an operator writes it. */
   write(value: T): unknown;
   /** As `--json` prints it: durations in seconds, sizes in bytes. */
@@ -94,7 +94,7 @@ export function record<T>(name: string, fields: Readonly<Record<string, Field>>)
   };
 }
 
-function readFields(value: object, fields: Readonly<Record<string, Field>>, place: Place): object | undefined {
+function readFields(value: object, fields: Readonly<Record<string, Field>>, place: ValuePlace): object | undefined {
   const result: Record<string, unknown> = {};
   let good = true;
   for (const [key, given] of Object.entries(value)) {
@@ -157,7 +157,7 @@ export const size = scalar('size', values.parseSize, { write: values.formatSize,
 export const duration = scalar('duration', values.parseDuration, { write: values.formatDuration, json: (ms) => ms / 1000 });
 export const hostname = scalar('host name', values.parseHostname, { strict: true });
 export const domainPattern = scalar('domain pattern', values.parseDomainPattern, { strict: true });
-export const mailbox = scalar('mail address', values.parseMailbox, { strict: true });
+export const mailbox = scalar('mail address', values.parseMailAddress, { strict: true });
 export const address = scalar('address', values.parseAddress, { strict: true });
 export const network = scalar('network', values.parseNetwork, { strict: true });
 export const hostAndPort = scalar('host:port', values.parseHostAndPort, { strict: true });

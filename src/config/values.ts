@@ -111,7 +111,7 @@ export function parseHostname(text: string): string {
 }
 
 /** `local-part@domain` as it is on the wire: the grammar of paths, for configuration and command line too. @throws ValueError */
-export function parseMailbox(text: string): string {
+export function parseMailAddress(text: string): string {
   const address = canonicalMailbox(text.trim());
   if (address === undefined) throw new ValueError(`must be a mail address such as admin@example.net, not ${quote(text)}`);
   return address;
@@ -122,7 +122,7 @@ export function parseSenderRule(text: string): string {
   if (text === '*') return text;
   if (text.startsWith('@.')) return `@.${parseDomain(text.slice(2))}`;
   if (text.startsWith('@')) return `@${parseDomain(text.slice(1))}`;
-  return parseMailbox(text);
+  return parseMailAddress(text);
 }
 
 /** @throws ValueError */

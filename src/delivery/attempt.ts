@@ -7,7 +7,7 @@ import type { Connection } from './connection.ts';
 import type { Letter } from './envelope-commands.ts';
 import type { Targets } from './plan.ts';
 import type { Pool } from './pool.ts';
-import { isUsable, openSession, type Session, type SessionContext, type Target } from './session.ts';
+import { type DeliverySession, isUsable, openSession, type SessionContext, type Target } from './session.ts';
 import { type Judged, type TransactionResult, transact } from './transaction.ts';
 import type { Transcript } from './transcript.ts';
 import { type AboutUs, judgeReturned, type PaceEffect, type Verdict } from './verdict.ts';
@@ -34,7 +34,7 @@ type Job = {
 };
 
 /** A verdict, and where it was given. */
-export type Result = {
+export type AttemptResult = {
   readonly verdict: Verdict;
   readonly target?: Target;
   readonly tls?: string | undefined;
@@ -42,7 +42,7 @@ export type Result = {
   readonly dsn: boolean;
 };
 
-const NOT_TRIED: Result = { verdict: stopped(), dsn: false };
+const NOT_TRIED: AttemptResult = { verdict: stopped(), dsn: false };
 
 /** Sessions that came as far as a greeting. */
 const MAX_SESSIONS = 2;
@@ -50,9 +50,9 @@ const MAX_SESSIONS = 2;
 const MAX_RECIPIENTS = 50;
 
 /** One result per recipient, in their order. */
-export async function attempt(job: Job, context: AttemptContext): Promise<readonly Result[]> {
+export async function attempt(job: Job, context: AttemptContext): Promise<readonly AttemptResult[]> {
   const { recipients, targets } = job;
-  const results: Result[] = recipients.map(() => NOT_TRIED);
+  const results: AttemptResult[] = recipients.map(() => NOT_TRIED);
   const conversation = new Conversation(job, context);
   try {
     await tryTargets(job, conversation, results);
@@ -65,7 +65,7 @@ export async function attempt(job: Job, context: AttemptContext): Promise<readon
   return results.map((result) => (result === NOT_TRIED ? { verdict, dsn: false } : result));
 }
 
-async function tryTargets({ targets }: Job, conversation: Conversation, results: Result[]): Promise<void> {
+async function tryTargets({ targets }: Job, conversation: Conversation, results: AttemptResult[]): Promise<void> {
   let open = results.map((_, i) => i);
   let sessions = 0;
   while (open.length > 0 && sessions < MAX_SESSIONS && !conversation.stopped) {
@@ -79,7 +79,7 @@ async function tryTargets({ targets }: Job, conversation: Conversation, results:
 }
 
 /** Some receivers refuse one address family and not the other: a first refusal by policy (5.7.z) is asked about once more. */
-async function tryOtherFamily({ recipients, targets }: Job, conversation: Conversation, results: Result[]): Promise<void> {
+async function tryOtherFamily({ recipients, targets }: Job, conversation: Conversation, results: AttemptResult[]): Promise<void> {
   const refused = recipients.flatMap((recipient, i) => {
     const { kind, reply } = results[i]!.verdict;
     return kind === 'failed' && reply.status.startsWith('5.7.') && recipient.attempts === 0 ? [i] : [];
@@ -122,7 +122,7 @@ class Conversation {
   readonly #later: boolean;
   #stopped = false;
   #connection: Connection | undefined;
-  #session: Session | undefined;
+  #session: DeliverySession | undefined;
 
   constructor(job: Job, context: AttemptContext) {
     this.#job = job;
@@ -134,8 +134,8 @@ class Conversation {
   }
 
   /** @param chosen indexes of recipients. `reached`: the host has said something. */
-  async with(target: Target, chosen: readonly number[]): Promise<{ reached: boolean; given: readonly Result[] }> {
-    const given = new Map<number, Result>();
+  async with(target: Target, chosen: readonly number[]): Promise<{ reached: boolean; given: readonly AttemptResult[] }> {
+    const given = new Map<number, AttemptResult>();
     const results = () => chosen.map((i) => given.get(i)!);
     const groups = groupsOf(chosen);
     let session = this.#job.transcript === undefined ? this.#context.pool.take(target) : undefined;
@@ -190,7 +190,7 @@ class Conversation {
     return opened;
   }
 
-  async #send(session: Session, { indexes, bare }: Group): Promise<TransactionResult> {
+  async #send(session: DeliverySession, { indexes, bare }: Group): Promise<TransactionResult> {
     if (this.#stopped) return indexes.map(() => ({ verdict: stopped() }));
     const { recipients, letter } = this.#job;
     this.#session = session;
@@ -206,7 +206,7 @@ class Conversation {
   }
 
   /** The host takes no mail in this session, whatever the mail. */
-  #refused(session: Session, { code, status, text: reply }: Reply): void {
+  #refused(session: DeliverySession, { code, status, text: reply }: Reply): void {
     const { target, tls = null, standing } = session;
     const { log, encryption } = this.#context.session;
     const { mx, ip } = target;
@@ -228,7 +228,7 @@ class Conversation {
 }
 
 /** What the attempt says about the host set: one host that takes mail is enough. */
-export function effectOf(results: readonly Result[]): { effect: PaceEffect; reason: string } {
+export function effectOf(results: readonly AttemptResult[]): { effect: PaceEffect; reason: string } {
   for (const effect of ['clean', 'block', 'slow', 'sender', 'alive'] as const) {
     const result = results.find(({ verdict }) => verdict.pace === effect);
     if (result !== undefined) return { effect, reason: result.verdict.reply.text };

@@ -6,13 +6,13 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { SECOND } from '../system/clock.ts';
-import type { Failure, FailureKind, Stage } from './failure.ts';
+import type { FailureKind, SessionFailure, Stage } from './failure.ts';
 import type { Timeouts } from './options.ts';
 import { type RemoteReply, ReplyReader } from './reply-reader.ts';
 import type { Transcript } from './transcript.ts';
 
 /** Replies in the order of the commands; with a failure there are fewer than were asked for. A 421 is always the last one. */
-export type Exchange = { readonly replies: readonly RemoteReply[]; readonly failure?: Failure };
+export type Replies = { readonly replies: readonly RemoteReply[]; readonly failure?: SessionFailure };
 
 /** The deadline of each stage. */
 export type Milliseconds = { readonly [stage in Stage]: number };
@@ -39,7 +39,7 @@ const OUR_TROUBLES: { readonly [code in string]?: FailureKind } = {
 
 export type TlsStart = { readonly options: ConnectionOptions; readonly onSession: (session: Buffer) => void };
 
-type Waiting = { readonly stages: readonly Stage[]; readonly replies: RemoteReply[]; readonly done: (result: Exchange) => void };
+type Waiting = { readonly stages: readonly Stage[]; readonly replies: RemoteReply[]; readonly done: (result: Replies) => void };
 
 type Peer = { readonly ip: string; readonly port: number; readonly source?: string | undefined };
 
@@ -50,9 +50,9 @@ export class Connection {
   #waiting: Waiting | undefined;
   /** Told when a write has left the process, a reply has come too early, or the connection has ended. */
   #drained: (() => void) | undefined;
-  #connected: ((failure: Failure | undefined) => void) | undefined;
+  #connected: ((failure: SessionFailure | undefined) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #failure: Failure | undefined;
+  #failure: SessionFailure | undefined;
   #stage: Stage = 'connect';
   #protocol: string | undefined;
   /** Called once, when the connection ends while nobody waits for anything: it lay idle. */
@@ -74,7 +74,7 @@ export class Connection {
     { ip, port, source }: Peer,
     timeouts: Milliseconds,
     { tls, begun }: { tls?: TlsStart | undefined; begun?: ((connection: Connection) => void) | undefined } = {},
-  ): Promise<Connection | Failure> {
+  ): Promise<Connection | SessionFailure> {
     const socket = connectTcp({ host: ip, port, noDelay: true, ...(source !== undefined && { localAddress: source }) });
     const connection = new Connection(socket, timeouts);
     begun?.(connection);
@@ -84,7 +84,7 @@ export class Connection {
   }
 
   /** Something ended it; it will not carry another command. */
-  get failure(): Failure | undefined {
+  get failure(): SessionFailure | undefined {
     return this.#failure;
   }
 
@@ -99,7 +99,7 @@ export class Connection {
   }
 
   /** Puts our side of a conversation on TLS: RFC 3207. What came in clear behind the 220 is an injection, §6. */
-  async startTls({ options, onSession }: TlsStart): Promise<Failure | undefined> {
+  async startTls({ options, onSession }: TlsStart): Promise<SessionFailure | undefined> {
     if (this.#failure !== undefined) return this.#failure;
     if (this.#reader.pending) return this.#end('malformed', 'STARTTLS', 'bytes in clear behind the reply to STARTTLS');
     const plain = this.#socket;
@@ -123,7 +123,7 @@ export class Connection {
   }
 
   /** Sends what is given and awaits one reply for each stage. */
-  exchange(data: string, stages: readonly Stage[]): Promise<Exchange> {
+  exchange(data: string, stages: readonly Stage[]): Promise<Replies> {
     if (this.#failure === undefined && this.#reader.pending) this.#end('malformed', stages[0]!, 'a reply that nobody asked for');
     if (this.#failure !== undefined) return this.replies(stages);
     this.transcript?.sent(data, stages[0] === 'AUTH');
@@ -132,7 +132,7 @@ export class Connection {
   }
 
   /** Awaits replies to what was sent before. */
-  replies(stages: readonly Stage[]): Promise<Exchange> {
+  replies(stages: readonly Stage[]): Promise<Replies> {
     if (this.#failure !== undefined) return Promise.resolve({ replies: [], failure: { ...this.#failure, stage: stages[0]! } });
     return new Promise((done) => {
       this.#waiting = { stages, replies: [], done };
@@ -173,7 +173,7 @@ export class Connection {
   }
 
   /** Ends it now. */
-  destroy(failure: Failure = { kind: 'aborted', stage: this.#stage, detail: 'closed by us' }): void {
+  destroy(failure: SessionFailure = { kind: 'aborted', stage: this.#stage, detail: 'closed by us' }): void {
     this.#fail(failure);
   }
 
@@ -216,13 +216,13 @@ export class Connection {
     }
   }
 
-  #settle({ replies, done }: Waiting, failure?: Failure): void {
+  #settle({ replies, done }: Waiting, failure?: SessionFailure): void {
     this.#waiting = undefined;
     this.#disarm();
     done(failure === undefined ? { replies } : { replies, failure });
   }
 
-  #established(stage: 'connect' | 'handshake', event: string): Promise<Failure | undefined> {
+  #established(stage: 'connect' | 'handshake', event: string): Promise<SessionFailure | undefined> {
     this.#stage = stage;
     return new Promise((done) => {
       this.#connected = done;
@@ -249,13 +249,13 @@ export class Connection {
     this.#timer = undefined;
   }
 
-  #end(kind: FailureKind, stage: Stage, detail: string): Failure {
+  #end(kind: FailureKind, stage: Stage, detail: string): SessionFailure {
     if (this.#failure === undefined) this.transcript?.note(`${kind} (${stage}): ${detail}`);
     return this.#fail({ kind, stage, detail });
   }
 
   /** The first failure is the cause, what follows are its consequences. */
-  #fail(failure: Failure): Failure {
+  #fail(failure: SessionFailure): SessionFailure {
     if (this.#failure !== undefined) return this.#failure;
     this.#failure = failure;
     this.#socket.destroy();

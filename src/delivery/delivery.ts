@@ -7,7 +7,7 @@ import { createCache } from '../system/cache.ts';
 import { MINUTE, SECOND, systemClock } from '../system/clock.ts';
 import { createAborts } from './aborts.ts';
 import { type AddressGuard, createAddressGuard, type Refused } from './address-guard.ts';
-import { type AttemptContext, attempt, effectOf, type Result } from './attempt.ts';
+import { type AttemptContext, type AttemptResult, attempt, effectOf } from './attempt.ts';
 import { deadlines } from './connection.ts';
 import { createResolve } from './destination.ts';
 import { createEncryption } from './encryption.ts';
@@ -121,7 +121,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     const place = signal.aborted ? stopped() : await pacing.enter({ key: found.key, lookUp, message: id, sender, signal });
     if ('verdict' in place) return all(place.verdict, place.notBefore);
     started = performance.now();
-    let results: readonly Result[] = [];
+    let results: readonly AttemptResult[] = [];
     const transcript = message.recorded ? createTranscript() : undefined;
     try {
       const letter = { message, content };
@@ -168,7 +168,7 @@ function stopped(): TurnedAway {
   return { verdict: judgeReturned('4.3.2', 'The relay is shutting down') };
 }
 
-function outcomeOf({ verdict, target, tls, dsn }: Result, started: number, notBefore?: number): Outcome {
+function outcomeOf({ verdict, target, tls, dsn }: AttemptResult, started: number, notBefore?: number): Outcome {
   const where = {
     ...(target !== undefined && { mx: target.mx, ip: target.ip }),
     ...(tls !== undefined && { tls }),

@@ -35,4 +35,4 @@ export type FailureKind =
   | 'offline'
   | 'barred';
 
-export type Failure = { readonly kind: FailureKind; readonly stage: Stage; readonly detail: string };
+export type SessionFailure = { readonly kind: FailureKind; readonly stage: Stage; readonly detail: string };

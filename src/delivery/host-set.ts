@@ -110,7 +110,7 @@ export function capacity(state: PaceState, now: number): number {
  * A place under the limit of a host set, for one attempt. `era`: how often the set had rested when the attempt began; `number`: attempts
  * are counted; `asked`: the operator asked for it during a rest.
  */
-export type Place = {
+export type AttemptPlace = {
   readonly set: HostSet;
   readonly sender: string;
   readonly era: number;
@@ -119,7 +119,7 @@ export type Place = {
 };
 
 /** `told` of a place, or of none: the set or the sender rests. */
-type Waiting = { readonly sender: string; readonly told: (place: Place | undefined) => void };
+type Waiting = { readonly sender: string; readonly told: (place: AttemptPlace | undefined) => void };
 
 /** `number`: the last attempt before it; what began up to then tells nothing new about the sender. */
 type SenderRest = { readonly blockedUntil: number; readonly failures: number; readonly number: number };
@@ -198,7 +198,7 @@ export class HostSet {
   }
 
   /** A place that is free now, and that nobody waits for. */
-  take(sender: string): Place | undefined {
+  take(sender: string): AttemptPlace | undefined {
     return this.#line.length === 0 && this.#running < this.#places ? this.#place(sender) : undefined;
   }
 
@@ -219,7 +219,7 @@ export class HostSet {
   }
 
   /** Gives the place back. What it has brought stands in `state` and `senderBlockedUntil`. */
-  leave(place: Place, effect: PaceEffect): void {
+  leave(place: AttemptPlace, effect: PaceEffect): void {
     if (place.asked) this.#lifted = false;
     if (place.era !== this.#era) {
       this.#older--;
@@ -240,7 +240,7 @@ export class HostSet {
   }
 
   /** What an effect means for the set, once the sender has had its part of it. */
-  #seen(place: Place, effect: PaceEffect): PaceEffect {
+  #seen(place: AttemptPlace, effect: PaceEffect): PaceEffect {
     const { sender, number } = place;
     const rest = this.#senders.get(sender);
     if (effect === 'slow') this.#slowed.add(sender);
@@ -253,7 +253,7 @@ export class HostSet {
     return rest === undefined ? 'sender' : 'alive'; // each sender counts once
   }
 
-  #restSender({ sender, number }: Place): void {
+  #restSender({ sender, number }: AttemptPlace): void {
     const known = this.#senders.get(sender);
     if (known !== undefined && number <= known.number) return;
     const failures = known?.failures ?? 0;
@@ -285,7 +285,7 @@ export class HostSet {
     for (const { told } of this.#line.splice(0)) told(undefined);
   }
 
-  #place(sender: string): Place {
+  #place(sender: string): AttemptPlace {
     this.#running++;
     this.#begunAt = this.#options.now();
     return { set: this, sender, era: this.#era, number: ++this.#number, asked: this.#rests };

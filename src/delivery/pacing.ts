@@ -5,7 +5,7 @@ import type { OperationStore, Pace } from '../store/store.ts';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 import type { Aborts } from './aborts.ts';
-import { HostSet, isResting, type PaceState, type Place, START } from './host-set.ts';
+import { type AttemptPlace, HostSet, isResting, type PaceState, START } from './host-set.ts';
 import { type KeptSessions, SessionPlaces } from './session-places.ts';
 import { type AboutUs, judgeReturned, type PaceEffect } from './verdict.ts';
 
@@ -102,7 +102,7 @@ export class Pacing {
   }
 
   /** A place under the limits of the host set and of all sessions: at once, or when it comes. */
-  enter(entrant: Entrant): Place | TurnedAway | Promise<Place | TurnedAway> {
+  enter(entrant: Entrant): AttemptPlace | TurnedAway | Promise<AttemptPlace | TurnedAway> {
     const { key, lookUp, sender } = entrant;
     const { destination, ways } = lookUp;
     if (ways === this.#ways && this.#keys.get(destination) !== key) this.#keys.set(destination, key);
@@ -118,7 +118,7 @@ export class Pacing {
   }
 
   /** Gives the place back. @param reason what the hosts said, for the operator. */
-  leave(place: Place, effect: PaceEffect, reason: string): void {
+  leave(place: AttemptPlace, effect: PaceEffect, reason: string): void {
     const { set, sender } = place;
     const around = this.#sets.get(set.key)!;
     const before = set.state;
@@ -212,7 +212,7 @@ export class Pacing {
     return key === undefined ? undefined : this.#sets.get(key);
   }
 
-  #wait(set: HostSet, entrant: Entrant): Promise<Place | TurnedAway> {
+  #wait(set: HostSet, entrant: Entrant): Promise<AttemptPlace | TurnedAway> {
     const { sender, signal } = entrant;
     return new Promise((resolve) => {
       const leaveLine = set.wait(sender, (place) => {
@@ -227,13 +227,13 @@ export class Pacing {
   }
 
   /** The set has a place: now one among all sessions. */
-  #begin(place: Place, entrant: Entrant): Place | Promise<Place | TurnedAway> {
+  #begin(place: AttemptPlace, entrant: Entrant): AttemptPlace | Promise<AttemptPlace | TurnedAway> {
     if (this.#sessions.take(place, entrant.message)) return place;
     this.#tellOfCrowd();
     return this.#waitForSession(place, entrant);
   }
 
-  #waitForSession(place: Place, { message, sender, signal }: Entrant): Promise<Place | TurnedAway> {
+  #waitForSession(place: AttemptPlace, { message, sender, signal }: Entrant): Promise<AttemptPlace | TurnedAway> {
     const { set } = place;
     return new Promise((resolve) => {
       let leaveLine = () => {};

@@ -1,12 +1,12 @@
 /** Sessions that wait for another message: a connection that is kept costs a tenth of a new one. RFC 5321 §3.3, RFC 3207. */
 import { type Clock, SECOND } from '../system/clock.ts';
-import { isUsable, type Session, type Target } from './session.ts';
+import { type DeliverySession, isUsable, type Target } from './session.ts';
 
 export type Pool = {
   /** The session to this target that was used last; it may be dead without our knowing. */
-  take(target: Target): Session | undefined;
+  take(target: Target): DeliverySession | undefined;
   /** Keeps a session, or leaves it where it is worn out or broken. */
-  give(session: Session): void;
+  give(session: DeliverySession): void;
   /** Leaves all sessions; after that none is kept. Resolves when the hosts have been told. */
   close(): Promise<void>;
   /** Leaves what waits now: targets or policies have changed. */
@@ -17,7 +17,7 @@ export type Pool = {
 
 const MAX_IDLE = 10 * SECOND;
 
-type Idle = { readonly session: Session; readonly since: number };
+type Idle = { readonly session: DeliverySession; readonly since: number };
 
 export function createPool(now: Clock): Pool {
   const idle = new Map<string, Idle[]>();
@@ -26,7 +26,7 @@ export function createPool(now: Clock): Pool {
   let closed = false;
   let size = 0;
 
-  function leave({ connection }: Session): void {
+  function leave({ connection }: DeliverySession): void {
     connection.onIdleEnd = undefined;
     if (connection.failure !== undefined) return;
     const quit = connection.quit().finally(() => leaving.delete(quit));
@@ -49,7 +49,7 @@ export function createPool(now: Clock): Pool {
     sweeping = undefined;
   }
 
-  function forget(key: string, session: Session): void {
+  function forget(key: string, session: DeliverySession): void {
     const list = idle.get(key) ?? [];
     const rest = list.filter((entry) => entry.session !== session);
     size -= list.length - rest.length;

@@ -18,20 +18,20 @@ export function toReply({ code, lines }: RemoteReply, asClass = Math.floor(code 
   const fitting = match !== null && Number(match[1]) === Math.floor(code / 100) ? match : null;
   const status = fitting === null ? `${asClass}.0.0` : `${asClass}.${fitting[2]}.${fitting[3]}`;
   if (fitting === null) {
-    const words = clean(lines.length === 1 ? first : lines.join('\n'));
+    const words = cleanReply(lines.length === 1 ? first : lines.join('\n'));
     return { code, status, text: words, words };
   }
-  const own = first.startsWith(status) ? undefined : { words: clean(lines.join('\n')) };
-  if (lines.length === 1) return { code, status, text: clean(first.slice(fitting[0].length)), ...own };
+  const own = first.startsWith(status) ? undefined : { words: cleanReply(lines.join('\n')) };
+  if (lines.length === 1) return { code, status, text: cleanReply(first.slice(fitting[0].length)), ...own };
   // Each line repeats the status: RFC 2034 §4.
   const text = lines.map((line) =>
     line.startsWith(fitting[0].trimEnd()) ? line.slice(fitting[0].trimEnd().length).trimStart() : line,
   );
-  return { code, status, text: clean(text.join('\n')), ...own };
+  return { code, status, text: cleanReply(text.join('\n')), ...own };
 }
 
 /** @param text may come from anywhere. */
-export function clean(text: string): string {
+export function cleanReply(text: string): string {
   const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
   return /[^\x20-\x7e\n]/.test(short) ? plainLines(short) : short;
 }

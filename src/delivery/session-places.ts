@@ -7,11 +7,11 @@
  *   a message to a thousand dead hosts keeps no other message waiting for more than the next free place.
  * - As many wait in memory as there are places. Then the message with the most in line loses its newest: it is handed back, and comes again.
  */
-import type { Place } from './host-set.ts';
+import type { AttemptPlace } from './host-set.ts';
 
 /** Told of the place, or that there is none. */
 type Told = (granted: boolean) => void;
-type Waiting = { readonly place: Place; readonly message: string; readonly told: Told };
+type Waiting = { readonly place: AttemptPlace; readonly message: string; readonly told: Told };
 
 /** Connections that are kept for the next message; `trim` leaves the oldest of those beyond a number. */
 export type KeptSessions = { trim(count: number): void };
@@ -20,7 +20,7 @@ export class SessionPlaces {
   readonly #max: () => number;
   readonly #kept: KeptSessions;
   /** The message that each is for. */
-  readonly #taken = new Map<Place, string>();
+  readonly #taken = new Map<AttemptPlace, string>();
   readonly #line: Waiting[] = [];
 
   constructor({ max, kept }: { max: () => number; kept: KeptSessions }) {
@@ -37,14 +37,14 @@ export class SessionPlaces {
   }
 
   /** True: it has a place now. */
-  take(place: Place, message: string): boolean {
+  take(place: AttemptPlace, message: string): boolean {
     if (this.#taken.size >= this.#max() || (!place.set.answers && !this.#hasRoomForSilent())) return false;
     this.#seat(place, message);
     return true;
   }
 
   /** @param told is called once, perhaps at once. @returns leaves the line. */
-  wait(place: Place, message: string, told: Told): () => void {
+  wait(place: AttemptPlace, message: string, told: Told): () => void {
     const waiting = { place, message, told };
     this.#line.push(waiting);
     if (this.#line.length > this.#max()) this.#sendOneAway();
@@ -52,7 +52,7 @@ export class SessionPlaces {
   }
 
   /** Gives back what `take` or `wait` gave. */
-  give(place: Place): void {
+  give(place: AttemptPlace): void {
     this.#taken.delete(place);
     if (this.#line.length > 0) this.advance();
   }
@@ -73,7 +73,7 @@ export class SessionPlaces {
     for (const { told } of this.#line.splice(0)) told(false);
   }
 
-  #seat(place: Place, message: string): void {
+  #seat(place: AttemptPlace, message: string): void {
     this.#taken.set(place, message);
     this.#kept.trim(Math.max(0, this.#max() - this.#taken.size));
   }

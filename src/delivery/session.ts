@@ -9,10 +9,10 @@ import type { EventLog } from '../events/events.ts';
 import { Connection, type Milliseconds } from './connection.ts';
 import type { Encryption } from './encryption.ts';
 import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.ts';
-import type { Failure } from './failure.ts';
+import type { SessionFailure } from './failure.ts';
 import type { RemoteReply } from './reply-reader.ts';
 import type { TlsPolicy } from './tls-policy.ts';
-import { type Login, logIn } from './upstream-login.ts';
+import { logInUpstream, type UpstreamLogin } from './upstream-login.ts';
 import { type AboutUs, judgeFailure, judgeSession, type SessionStage, type Standing } from './verdict.ts';
 
 /** One address of one host, and the way to talk to it. */
@@ -25,7 +25,7 @@ export type Target = {
   /** Local address to send from. */
   readonly source?: string | undefined;
   readonly tls: TlsPolicy;
-  readonly login?: Login | undefined;
+  readonly login?: UpstreamLogin | undefined;
   /** A host of the operator's route. */
   readonly upstream?: boolean;
 };
@@ -37,7 +37,7 @@ export type SessionContext = {
   readonly log: EventLog;
 };
 
-export type Session = {
+export type DeliverySession = {
   readonly target: Target;
   readonly connection: Connection;
   readonly extensions: Extensions;
@@ -58,7 +58,7 @@ export type Session = {
 const MAX_TRANSACTIONS = 100;
 
 /** Another transaction may be tried on it. */
-export function isUsable({ connection, transactions, worn }: Session): boolean {
+export function isUsable({ connection, transactions, worn }: DeliverySession): boolean {
   return connection.failure === undefined && !worn && transactions < MAX_TRANSACTIONS && !connection.outOfStep;
 }
 
@@ -72,7 +72,7 @@ export async function openSession(
   target: Target,
   context: SessionContext,
   { later, begun }: Opening,
-): Promise<Session | NoSession> {
+): Promise<DeliverySession | NoSession> {
   const { tls: policy, ip, mx } = target;
   const { encryption, log } = context;
   if (encryption.isBroken(policy, ip)) return openInClear(target, context, begun);
@@ -90,7 +90,11 @@ export async function openSession(
 }
 
 /** Where clear text is refused too, the host wants the TLS that failed: the next attempt begins with it. */
-async function openInClear(target: Target, context: SessionContext, begun: Opening['begun']): Promise<Session | NoSession> {
+async function openInClear(
+  target: Target,
+  context: SessionContext,
+  begun: Opening['begun'],
+): Promise<DeliverySession | NoSession> {
   const opened = await converse(target, context, { tls: false, begun });
   if ('verdict' in opened && opened.reached) context.encryption.forgetFailure(target.tls, target.ip);
   return opened;
@@ -99,7 +103,7 @@ async function openInClear(target: Target, context: SessionContext, begun: Openi
 type Way = { readonly tls: boolean; readonly begun: Opening['begun'] };
 type TlsFailed = NoSession & { readonly tlsFailed: true };
 
-async function converse(target: Target, context: SessionContext, way: Way): Promise<Session | NoSession | TlsFailed> {
+async function converse(target: Target, context: SessionContext, way: Way): Promise<DeliverySession | NoSession | TlsFailed> {
   const { tls: policy, ip } = target;
   const tls = policy.implicit ? context.encryption.startFor(policy, ip) : undefined;
   const connection = await Connection.open(target, context.timeouts, { tls, begun: way.begun });
@@ -180,7 +184,7 @@ async function enter(
   const result =
     connection.tls === undefined
       ? { failure: { kind: 'login', stage: 'AUTH', detail: 'a password is sent over TLS only' } as const }
-      : await logIn(connection, auth, login!);
+      : await logInUpstream(connection, auth, login!);
   if (result === 'ok') return undefined;
   const verdict = 'reply' in result ? judgeSession('AUTH', result.reply) : judgeFailure(result.failure);
   const { code, status, text } = verdict.reply;
@@ -200,7 +204,7 @@ async function ask(
   return reply.code < 300 ? reply : { verdict: judgeSession(stage, reply), reached: true, code: reply.code };
 }
 
-function failed(failure: Failure, reached: boolean): NoSession {
+function failed(failure: SessionFailure, reached: boolean): NoSession {
   return { verdict: judgeFailure(failure), reached };
 }
 

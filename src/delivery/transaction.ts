@@ -1,11 +1,11 @@
 /** One mail transaction: MAIL, RCPT, DATA, content. RFC 5321 §3.3, RFC 2920. */
 import type { EnvelopeRecipient } from '../smtp/envelope.ts';
-import type { Exchange } from './connection.ts';
+import type { Replies } from './connection.ts';
 import { type Letter, mailCommand, rcptCommand, unsendable } from './envelope-commands.ts';
 import { type Extensions, NO_EXTENSIONS } from './extensions.ts';
-import type { Failure, Stage } from './failure.ts';
+import type { SessionFailure, Stage } from './failure.ts';
 import type { RemoteReply } from './reply-reader.ts';
-import type { Session } from './session.ts';
+import type { DeliverySession } from './session.ts';
 import { sendContent } from './transfer.ts';
 import { type AboutUs, judgeFailure, judgeReply, type Standing, type Verdict } from './verdict.ts';
 
@@ -26,12 +26,12 @@ type EnvelopeReplies = {
   readonly mail?: RemoteReply | undefined;
   readonly recipients: readonly RemoteReply[];
   readonly data?: RemoteReply | undefined;
-  readonly failure?: Failure | undefined;
+  readonly failure?: SessionFailure | undefined;
 };
 
 /** Never rejects. One verdict per recipient; afterwards `session.connection.failure` tells whether it can be used again. */
 export async function transact(
-  session: Session,
+  session: DeliverySession,
   letter: Letter,
   recipients: readonly EnvelopeRecipient[],
   manner: Manner,
@@ -48,7 +48,7 @@ export async function transact(
 }
 
 async function transactAll(
-  session: Session,
+  session: DeliverySession,
   letter: Letter,
   recipients: readonly EnvelopeRecipient[],
   { bare }: Manner,
@@ -106,16 +106,16 @@ function withoutParameters({ pipelining, smtpUtf8 }: Extensions): Extensions {
 type Commands = { readonly mail: string; readonly recipients: readonly string[] };
 
 /** RCPT and DATA need not wait for their turn; the whole envelope leaves in one write. */
-async function sendPipelined({ connection }: Session, { mail, recipients }: Commands): Promise<EnvelopeReplies> {
+async function sendPipelined({ connection }: DeliverySession, { mail, recipients }: Commands): Promise<EnvelopeReplies> {
   const stages: Stage[] = ['MAIL', ...recipients.map(() => 'RCPT' as const), 'DATA'];
   const { replies, failure } = await connection.exchange(`${mail}${recipients.join('')}DATA\r\n`, stages);
   return { mail: replies[0], recipients: replies.slice(1, 1 + recipients.length), data: replies[1 + recipients.length], failure };
 }
 
-async function sendStepwise({ connection }: Session, commands: Commands): Promise<EnvelopeReplies> {
+async function sendStepwise({ connection }: DeliverySession, commands: Commands): Promise<EnvelopeReplies> {
   const mail = await connection.exchange(commands.mail, ['MAIL']);
   const said: RemoteReply[] = [];
-  const soFar = ({ failure }: Exchange): EnvelopeReplies => ({ mail: mail.replies[0], recipients: said, failure });
+  const soFar = ({ failure }: Replies): EnvelopeReplies => ({ mail: mail.replies[0], recipients: said, failure });
   if (!isGood(mail.replies[0])) return soFar(mail);
   for (const command of commands.recipients) {
     const rcpt = await connection.exchange(command, ['RCPT']);
@@ -155,7 +155,7 @@ function judgeData({ data, failure }: EnvelopeReplies, standing: Standing): Verd
     : judgeReply('DATA', data, standing);
 }
 
-async function deliverContent(session: Session, letter: Letter): Promise<Verdict> {
+async function deliverContent(session: DeliverySession, letter: Letter): Promise<Verdict> {
   const { connection, standing } = session;
   const commit = () => {
     session.committed = true;
@@ -170,27 +170,27 @@ async function deliverContent(session: Session, letter: Letter): Promise<Verdict
 }
 
 /** The envelope is dropped, and the session kept where it is still in step. */
-function leaveEnvelope(session: Session, { mail, data, recipients }: EnvelopeReplies): void {
+function leaveEnvelope(session: DeliverySession, { mail, data, recipients }: EnvelopeReplies): void {
   session.needsReset = isGood(mail);
   const last = data ?? recipients.at(-1) ?? mail;
   if (last === undefined || last.code === 421 || (data !== undefined && data.code < 400)) session.connection.destroy();
 }
 
 /** All recipients were refused and the host wants content all the same: RFC 2920 §3.1. */
-async function sendLoneDot(session: Session): Promise<void> {
+async function sendLoneDot(session: DeliverySession): Promise<void> {
   const { replies } = await session.connection.exchange('.\r\n', ['dot']);
   session.needsReset = false;
   if (replies[0] === undefined || replies[0].code === 421) session.connection.destroy();
 }
 
-async function reset(session: Session): Promise<boolean> {
+async function reset(session: DeliverySession): Promise<boolean> {
   const { replies } = await session.connection.exchange('RSET\r\n', ['RSET']);
   session.needsReset = false;
   if (!isGood(replies[0])) session.connection.destroy();
   return isGood(replies[0]);
 }
 
-function ended({ connection }: Session): AboutUs {
+function ended({ connection }: DeliverySession): AboutUs {
   return judgeFailure(connection.failure ?? { kind: 'lost', stage: 'RSET', detail: 'RSET was refused' });
 }
 

@@ -7,8 +7,8 @@
  */
 import type { FinalReply } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
-import type { Failure, Stage } from './failure.ts';
-import { clean, toReply } from './remote-reply.ts';
+import type { SessionFailure, Stage } from './failure.ts';
+import { cleanReply, toReply } from './remote-reply.ts';
 import type { RemoteReply } from './reply-reader.ts';
 
 /**
@@ -70,7 +70,7 @@ export function judgeSession(stage: SessionStage, remote: RemoteReply): AboutUs 
 
 /** Our own wrong password never returns a sender's mail. */
 function judgeLogin(remote: RemoteReply): AboutUs {
-  const reply = { ...toReply(remote, 4), status: '4.7.8', words: clean(remote.lines.join('\n')) };
+  const reply = { ...toReply(remote, 4), status: '4.7.8', words: cleanReply(remote.lines.join('\n')) };
   return { ...aboutUs(reply, { tryNext: true, pace: 'block' }), waitsForUs: true };
 }
 
@@ -194,11 +194,11 @@ function isGreylisting(remote: RemoteReply): boolean {
   return /gr[ae]y/i.test(toReply(remote).text);
 }
 
-function outOfPlace(stage: Stage, { code, lines }: RemoteReply): Failure {
+function outOfPlace(stage: Stage, { code, lines }: RemoteReply): SessionFailure {
   return { kind: 'malformed', stage, detail: `an answer out of place: ${code} ${lines[0] ?? ''}` };
 }
 
-const FAILURES: { readonly [kind in Failure['kind']]: { readonly status: string; readonly say: string } } = {
+const FAILURES: { readonly [kind in SessionFailure['kind']]: { readonly status: string; readonly say: string } } = {
   unreachable: { status: '4.4.1', say: 'Cannot connect' },
   timeout: { status: '4.4.2', say: 'No answer in time' },
   lost: { status: '4.4.2', say: 'Connection lost' },
@@ -213,7 +213,7 @@ const FAILURES: { readonly [kind in Failure['kind']]: { readonly status: string;
 };
 
 /** A failure at any stage before the final dot has left. */
-export function judgeFailure(failure: Failure): AboutUs {
+export function judgeFailure(failure: SessionFailure): AboutUs {
   const { kind, stage } = failure;
   const reply = replyOf(failure);
   if (kind === 'aborted') return { about: 'us', kind: 'returned', reply, tryNext: false, pace: 'none' };
@@ -229,15 +229,15 @@ export function judgeFailure(failure: Failure): AboutUs {
  * After the final dot only the far side knows what became of the message: RFC 1047. That holds for an answer which makes no sense
  * as for one that does not come. A second copy at another host would be our doing.
  */
-export function judgeAfterDot(failure: Failure): AboutMessage {
+export function judgeAfterDot(failure: SessionFailure): AboutMessage {
   const pace = failure.kind === 'aborted' ? 'none' : 'slow';
   return aboutMessage('uncertain', replyOf(failure), { tryNext: false, pace });
 }
 
-function replyOf({ kind, stage, detail }: Failure): Reply {
+function replyOf({ kind, stage, detail }: SessionFailure): Reply {
   const { status, say } = FAILURES[kind];
   const unreached = kind === 'timeout' && stage === 'connect';
-  return { code: 451, status: unreached ? '4.4.1' : status, text: clean(`${say} (${stage}): ${detail}`) };
+  return { code: 451, status: unreached ? '4.4.1' : status, text: cleanReply(`${say} (${stage}): ${detail}`) };
 }
 
 /** What is found out before any connection, and holds whatever we do: the DNS, or the message, says so. */
@@ -272,7 +272,7 @@ type OurProblem = keyof typeof OUR_PROBLEMS;
 
 /** @param text what the sender may read in a report. */
 export function judgeProblem(problem: FinalProblem, text: string): AboutMessage {
-  return failed({ ...FINAL_PROBLEMS[problem], text: clean(text) }, { tryNext: false, pace: 'none' });
+  return failed({ ...FINAL_PROBLEMS[problem], text: cleanReply(text) }, { tryNext: false, pace: 'none' });
 }
 
 /**
@@ -285,7 +285,7 @@ export function judgeLack(problem: 'noSmtpUtf8' | 'no8BitMime', text: string, ce
 
 /** @param text what the sender may read in a report. */
 export function judgeOurProblem(problem: OurProblem, text: string): AboutUs {
-  const verdict = aboutUs({ ...OUR_PROBLEMS[problem], text: clean(text) }, { tryNext: false, pace: 'none' });
+  const verdict = aboutUs({ ...OUR_PROBLEMS[problem], text: cleanReply(text) }, { tryNext: false, pace: 'none' });
   return problem === 'blind' ? { ...verdict, waitsForUs: true } : verdict;
 }
 

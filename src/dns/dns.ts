@@ -20,7 +20,7 @@ import {
   TYPES,
 } from './message.ts';
 import { isResolvable } from './name.ts';
-import { createResolver, type Reply } from './resolver.ts';
+import { createResolver, type ResolverReply } from './resolver.ts';
 
 /** What stands under a name: RFC 7672 §2.1.1. */
 export type DnsAnswer<T> =
@@ -152,7 +152,7 @@ function isFresh({ expiresAt }: Kept, now: number): boolean {
 }
 
 type Answered<T> = {
-  readonly reply: Extract<Reply, { kind: 'answered' }>;
+  readonly reply: Extract<ResolverReply, { kind: 'answered' }>;
   readonly type: QueryType;
   readonly name: string;
   readonly read: ReadData<T>;

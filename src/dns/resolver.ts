@@ -26,7 +26,7 @@ type ResolverOptions = {
 };
 
 /** What the resolvers said: an answer (also that there is nothing), or why there is none. */
-export type Reply =
+export type ResolverReply =
   | { readonly kind: 'answered'; readonly message: DnsMessage; readonly server: string }
   /** A resolver is there, and could not or would not answer this: SERVFAIL, REFUSED, a message that is none. */
   | { readonly kind: 'failed'; readonly cause: string /** `REFUSED` */; readonly rcode?: string; readonly server: string }
@@ -34,7 +34,7 @@ export type Reply =
   | { readonly kind: 'silent'; readonly cause: string };
 
 type Resolver = {
-  ask(question: Question): Promise<Reply>;
+  ask(question: Question): Promise<ResolverReply>;
   /** False: nothing at all is answered at the moment, so that a question without an answer says nothing about its name. */
   works(): Promise<boolean>;
 };
@@ -65,7 +65,7 @@ export function createResolver({ servers, timeout }: ResolverOptions): Resolver 
   let triedAt = Number.NEGATIVE_INFINITY;
   let trying: Promise<void> | undefined;
 
-  async function ask(question: Question): Promise<Reply> {
+  async function ask(question: Question): Promise<ResolverReply> {
     await gate.enter();
     try {
       const reply = await askAll(question, configured(), timeout);
@@ -92,9 +92,9 @@ export function createResolver({ servers, timeout }: ResolverOptions): Resolver 
 }
 
 /** One server after the other until one answers, and all of them again. */
-async function askAll(question: Question, servers: readonly string[], timeout: number): Promise<Reply> {
-  let failed: Reply | undefined;
-  let silent: Reply = { kind: 'silent', cause: 'no resolver is configured' };
+async function askAll(question: Question, servers: readonly string[], timeout: number): Promise<ResolverReply> {
+  let failed: ResolverReply | undefined;
+  let silent: ResolverReply = { kind: 'silent', cause: 'no resolver is configured' };
   for (let round = 0; round < ROUNDS; round++) {
     for (const server of servers) {
       const reply = await askOne(question, server, timeout);
@@ -109,7 +109,7 @@ async function askAll(question: Question, servers: readonly string[], timeout: n
   return failed ?? silent;
 }
 
-async function askOne(question: Question, server: string, timeout: number): Promise<Reply> {
+async function askOne(question: Question, server: string, timeout: number): Promise<ResolverReply> {
   const endpoint = endpointOf(server);
   let reply = await exchange(question, { ...endpoint, server, timeout, edns: true });
   const knowsNoEdns = !('kind' in reply) && reply.rcode === FORMERR; // RFC 6891 §7
@@ -128,7 +128,7 @@ type Server = {
   readonly timeout: number;
   readonly edns: boolean;
 };
-type Failed = Exclude<Reply, { kind: 'answered' }>;
+type Failed = Exclude<ResolverReply, { kind: 'answered' }>;
 
 /** One question, one answer; over TCP when the datagram was cut. */
 async function exchange(question: Question, server: Server): Promise<DnsMessage | Failed> {

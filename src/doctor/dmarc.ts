@@ -1,7 +1,7 @@
 /** The DMARC record of a domain, and what its mail has to show for it: RFC 9989 §4.7, §4.10; before, RFC 7489. */
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import { parseTags } from '../signing/signing.ts';
-import { ASK_AGAIN, about, type Finding, nothingIn, type Result } from './finding.ts';
+import { ASK_AGAIN, about, type Finding, nothingIn, type Severity } from './finding.ts';
 import { valuesOf } from './own-addresses.ts';
 
 export type DmarcFacts = {
@@ -80,7 +80,7 @@ function policyOf(record: string, own: boolean): string | undefined {
 type AlignmentFacts = {
   readonly domain: string;
   /** The result of the SPF check. Envelope sender and From have the same domain, so what passes is aligned. */
-  readonly spf: Result;
+  readonly spf: Severity;
   /** A published active key of the domain itself. */
   readonly signed: boolean | undefined;
   readonly dmarc: DmarcFacts;

@@ -9,7 +9,7 @@ import { checkDnssec, checkTransport } from './dnssec.ts';
 import { checkDomain, gatherDomain } from './domain.ts';
 import type { Finding } from './finding.ts';
 import { checkHost } from './host.ts';
-import { checkListener, gatherListener, type Listener, type TlsMode } from './listeners.ts';
+import { type ConfiguredListener, checkListener, gatherListener, type TlsMode } from './listeners.ts';
 import { type ClockFacts, checkClock, checkDisk, checkStore, type DiskFacts, type StoreFacts } from './machine.ts';
 import { addressesSeen, checkOutbound, gatherOutbound } from './outbound.ts';
 import { isUnreachable, ownAddresses } from './own-addresses.ts';
@@ -17,7 +17,7 @@ import type { SmtpProbe } from './smtp-probe.ts';
 import { greetedTimes, type PeerTime } from './time.ts';
 
 export { isDmarc } from './dmarc.ts';
-export type { Finding, Result } from './finding.ts';
+export type { Finding, Severity } from './finding.ts';
 export { checkHost } from './host.ts';
 export { checkOutbound, gatherOutbound } from './outbound.ts';
 export { ownAddresses } from './own-addresses.ts';
@@ -42,7 +42,7 @@ export type DoctorOptions = {
   readonly destinations: readonly string[];
   readonly blockLists: readonly string[];
   readonly trustAd: boolean;
-  readonly listeners: readonly Listener[];
+  readonly listeners: readonly ConfiguredListener[];
   readonly certificate: {
     readonly mode: TlsMode;
     readonly names: readonly string[];

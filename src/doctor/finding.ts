@@ -1,13 +1,13 @@
 /** What the doctor says about one thing: what it found, what it wanted, and what to do about the difference. */
 
 /** unknown: it could not be looked at from here, now. */
-export type Result = 'ok' | 'warning' | 'error' | 'unknown';
+export type Severity = 'ok' | 'warning' | 'error' | 'unknown';
 
 export type Finding = {
   readonly check: string;
   /** What was looked at: a name, an address, a listener. */
   readonly subject: string;
-  readonly result: Result;
+  readonly result: Severity;
   readonly found: string;
   readonly wanted: string;
   /** The sentence that says what to do; empty where there is nothing to do. */
@@ -15,13 +15,13 @@ export type Finding = {
 };
 
 /** The worst first. */
-const SEVERITY: readonly Result[] = ['error', 'unknown', 'warning', 'ok'];
+const WORST_FIRST: readonly Severity[] = ['error', 'unknown', 'warning', 'ok'];
 
-export function worst(results: readonly Result[]): Result {
-  return SEVERITY.find((result) => results.includes(result)) ?? 'unknown';
+export function worst(results: readonly Severity[]): Severity {
+  return WORST_FIRST.find((result) => results.includes(result)) ?? 'unknown';
 }
 
-type Says = (result: Result, found: string, wanted: string, advice?: string) => Finding;
+type Says = (result: Severity, found: string, wanted: string, advice?: string) => Finding;
 
 /** A pen for one check. */
 export function about(check: string, subject: string): Says {

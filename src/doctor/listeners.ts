@@ -4,11 +4,11 @@ import { DAY } from '../system/clock.ts';
 import { about, type Finding, listed } from './finding.ts';
 import type { SmtpAnswer, SmtpTarget } from './smtp-probe.ts';
 
-export type Listener = { readonly name: 'submissions' | 'submission'; readonly address: string; readonly port: number };
+export type ConfiguredListener = { readonly name: 'submissions' | 'submission'; readonly address: string; readonly port: number };
 export type TlsMode = 'acme' | 'files' | 'self-signed';
 
 export type ListenerFacts = {
-  readonly listener: Listener;
+  readonly listener: ConfiguredListener;
   readonly names: readonly string[];
   readonly mode: TlsMode;
   /** What the renewal of certificates complains of. */
@@ -20,7 +20,7 @@ export type ListenerFacts = {
 };
 
 type ListenerQuestion = {
-  readonly listener: Listener;
+  readonly listener: ConfiguredListener;
   readonly hostname: string;
   readonly smtp: (target: SmtpTarget) => Promise<SmtpAnswer>;
   readonly ca: string | undefined;

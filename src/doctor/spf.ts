@@ -1,7 +1,7 @@
 /** SPF of a domain and of the host name, evaluated for each address that mail leaves from: RFC 7208. */
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import { canonicalAddress } from '../net/addresses.ts';
-import { ASK_AGAIN, about, type Finding, listed, nothingIn, type Result, worst } from './finding.ts';
+import { ASK_AGAIN, about, type Finding, listed, nothingIn, type Severity, worst } from './finding.ts';
 import { valuesOf } from './own-addresses.ts';
 
 type SpfResult = 'pass' | 'fail' | 'softfail' | 'neutral' | 'none' | 'temperror' | 'permerror';
@@ -41,7 +41,7 @@ export async function gatherSpf({ domain, hostname, addresses, dns, timeout }: S
   return { domain, hostname, txt: await dns.txt(domain), evaluated: await Promise.all(evaluated) };
 }
 
-const JUDGED: Readonly<Record<SpfResult, Result>> = {
+const JUDGED: Readonly<Record<SpfResult, Severity>> = {
   pass: 'ok',
   softfail: 'warning',
   neutral: 'warning',

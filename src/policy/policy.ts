@@ -1,9 +1,9 @@
 /** May this credential send this? What every stage asks of the rules: RFC 6409 §6.1, and the limits of a credential. */
 import { refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
-import { covers, isPostmasterOf } from './sender.ts';
+import { coversSender, isPostmasterOf } from './sender.ts';
 
-export { createQuota, limitsFor, type Quota, type QuotaDefaults, type User } from './quota.ts';
+export { createQuota, limitsFor, type Quota, type QuotaDefaults, type QuotaUser } from './quota.ts';
 
 /** What a header says of its author; the addresses have their domain as lower-case A-labels. */
 export type Authorship = { readonly from: readonly string[]; readonly sender?: string; readonly nullSender: boolean };
@@ -14,7 +14,7 @@ export type Authorship = { readonly from: readonly string[]; readonly sender?: s
  * @throws Refusal 553 5.7.1 where the credential may not use this reverse-path.
  */
 export function checkReversePath(credential: Credential, reversePath: string): void {
-  if (reversePath === '' || covers(credential.senders, reversePath)) return;
+  if (reversePath === '' || coversSender(credential.senders, reversePath)) return;
   throw refusal('foreignReversePath', { login: credential.name, address: reversePath });
 }
 
@@ -26,7 +26,7 @@ export function checkReversePath(credential: Credential, reversePath: string): v
 export function checkAuthor(credential: Credential, author: Authorship): void {
   const reports = author.nullSender && credential.mailServer;
   const mayBe = (address: string) =>
-    covers(credential.senders, address) || (reports && isPostmasterOf(credential.senders, address));
+    coversSender(credential.senders, address) || (reports && isPostmasterOf(credential.senders, address));
   const foreign = author.from.find((address) => !mayBe(address));
   if (foreign !== undefined) throw refusal('foreignFrom', { login: credential.name, address: foreign });
   if (author.sender !== undefined && !mayBe(author.sender)) {

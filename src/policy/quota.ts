@@ -21,11 +21,11 @@ type QuotaOptions = {
    * Called once in a window when a limit is used to 80 %, and once when it is used up or somebody is refused for it; once more
    * after a restart.
    */
-  readonly notify?: (user: User, use: LimitUse, percent: 80 | 100) => void;
+  readonly notify?: (user: QuotaUser, use: LimitUse, percent: 80 | 100) => void;
 };
 
 /** Whose use is counted: a namesake that is added later begins anew. */
-export type User = Pick<Credential, 'name' | 'createdAt'>;
+export type QuotaUser = Pick<Credential, 'name' | 'createdAt'>;
 
 export type Quota = {
   /** What the accepting transaction judges and counts; undefined: no limits. */
@@ -36,7 +36,7 @@ export type Quota = {
   atRecipient(credential: Credential, address: string, already: Already): Promise<void> | undefined;
   refusal(exceeded: LimitUse): Refusal;
   /** What the store says after counting: remembered, so that it need not be asked. @param exceeded what it refused by */
-  noteUse(user: User, use: readonly LimitUse[], exceeded?: LimitUse): void;
+  noteUse(user: QuotaUser, use: readonly LimitUse[], exceeded?: LimitUse): void;
   /** The store was changed from outside: ask again. */
   forget(): void;
   reload(defaults: QuotaDefaults): void;
@@ -79,13 +79,13 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     return refused('overLimit', { count, kind: WORDS[kind], per, wait: duration(resetsAt - now()) });
   }
 
-  function refuse(user: User, exceeded: LimitUse): Refusal {
+  function refuse(user: QuotaUser, exceeded: LimitUse): Refusal {
     announce(user, exceeded, 100);
     return refusal(exceeded);
   }
 
   /** Not all can be new: which ones are, the store knows. It is asked about each address of a transaction once. */
-  async function judgeNew(user: User, limit: LimitUse, already: Already, address: string): Promise<void> {
+  async function judgeNew(user: QuotaUser, limit: LimitUse, already: Already, address: string): Promise<void> {
     const asked = newness.get(already) ?? new Map<string, boolean>();
     newness.set(already, asked);
     const unasked = [...already.keys(), address].filter((one) => !asked.has(one));
@@ -99,7 +99,7 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     if (isOver(limit, others + 1, now())) throw refuse(user, limit);
   }
 
-  function announce(user: User, use: LimitUse, percent = percentOf(use)): void {
+  function announce(user: QuotaUser, use: LimitUse, percent = percentOf(use)): void {
     if (percent === undefined) return;
     const key = `${use.limit.kind}/${use.limit.per} ${keyOf(user)}`;
     const last = notified.get(key);
@@ -141,7 +141,7 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
 export const limitsFor = ({ limits, mailServer }: Credential, defaults: readonly Limit[]) =>
   limits ?? (mailServer ? [] : defaults);
 
-const keyOf = ({ name, createdAt }: User) => `${createdAt} ${name}`;
+const keyOf = ({ name, createdAt }: QuotaUser) => `${createdAt} ${name}`;
 
 /** The same kind in the same window: its count may have been changed since. */
 function isSame(a: Limit, b: Limit): boolean {

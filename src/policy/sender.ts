@@ -6,7 +6,7 @@ import { domainOf, localPartOf } from '../smtp/envelope.ts';
  * True where one rule covers the address. Rules: an address, `@domain`, `@.domain` (that domain and all below it), `*`.
  * Local parts are compared without ASCII case: who owns `Anna@` also owns `anna@` (RFC 5321 §2.4 leaves it to the domain).
  */
-export function covers(rules: readonly string[], address: string): boolean {
+export function coversSender(rules: readonly string[], address: string): boolean {
   const domain = domainOf(address).toLowerCase();
   const whole = `${lowerAscii(localPartOf(address))}@${domain}`;
   return rules.some((rule) => {

@@ -27,19 +27,19 @@ const MAX_SHOWN = 60;
 const REMOVED = new Set(['bcc', 'resent-bcc', 'return-path']);
 
 /** What is wrong with a header. `relaxable`: the operator may choose to be warned only. */
-export type Finding = { readonly refusal: Refusal; readonly relaxable: boolean };
+export type HeaderFault = { readonly refusal: Refusal; readonly relaxable: boolean };
 
-const malformed = (refused: Refusal, relaxable = false): Finding => ({ refusal: refused, relaxable });
+const malformed = (refused: Refusal, relaxable = false): HeaderFault => ({ refusal: refused, relaxable });
 
 /** The form of the section and the number of its fields; the worst comes first. */
-export function findings({ fields, brokenLine }: HeaderSection): readonly Finding[] {
+export function findings({ fields, brokenLine }: HeaderSection): readonly HeaderFault[] {
   if (fields.length === 0) return [malformed(refusal('noHeader'))];
   if (brokenLine !== undefined) return [malformed(refusal('brokenHeader', { line: brokenLine }))];
   const counts = new Map<string, number>();
   for (const { name } of fields) {
     if (UNIQUE.has(name) || name.startsWith(CONTENT)) counts.set(name, (counts.get(name) ?? 0) + 1);
   }
-  const found: Finding[] = counts.has('from') ? [] : [malformed(refusal('noFrom'))];
+  const found: HeaderFault[] = counts.has('from') ? [] : [malformed(refusal('noFrom'))];
   for (const [name, count] of counts) {
     if (count > 1) found.push(malformed(refusal('severalFields', { field: spelled(name) }), name !== 'from'));
   }
@@ -52,7 +52,7 @@ function spelled(name: string): string {
 }
 
 /** Several authors and nobody who sent it: RFC 5322 §3.6.2. */
-export function missingSender(from: readonly string[], sender: string | undefined): Finding | undefined {
+export function missingSender(from: readonly string[], sender: string | undefined): HeaderFault | undefined {
   if (from.length < 2 || sender !== undefined) return undefined;
   return malformed(refusal('noSender'), true);
 }

@@ -1,6 +1,6 @@
 /** Mail that the relay writes itself: reports, notices and test messages. One header and one way into the store. RFC 3834 §5 */
 import type { DestinationFunction, SignsFunction } from '../smtp/route.ts';
-import { clean, formatDate, isAscii, wrap } from '../smtp/text.ts';
+import { cleanLine, formatDate, isAscii, wrap } from '../smtp/text.ts';
 import type { NewMessage } from '../store/store.ts';
 import { newMessageId } from './completion.ts';
 import type { Preparation, PreparationRequest, Prepared } from './preparation-request.ts';
@@ -52,7 +52,7 @@ export async function prepareOwnMail(mail: OwnMail, options: OwnMailOptions): Pr
 
 /** Plain text. Lines may be long: they are wrapped, but for those that begin with a blank. */
 export function textContent(lines: readonly string[]): Buffer {
-  const body = lines.flatMap((line) => (line.startsWith(' ') ? [line] : wrap(clean(line), '')));
+  const body = lines.flatMap((line) => (line.startsWith(' ') ? [line] : wrap(cleanLine(line), '')));
   const encoding = body.every(isAscii) ? '7bit' : '8bit';
   const fields = ['Content-Type: text/plain; charset=utf-8', `Content-Transfer-Encoding: ${encoding}`];
   return Buffer.from([...fields, '', ...body].map((line) => `${line}\r\n`).join(''));
@@ -77,7 +77,7 @@ function headerOf({ from, to, subject, now, id, inReplyTo, autoSubmitted }: OwnM
   const fields = [
     ['From', from.name === undefined ? from.address : `${from.name} <${from.address}>`],
     ['To', Buffer.byteLength(to) > MAX_ADDRESS ? 'undisclosed-recipients:;' : `<${to}>`],
-    ['Subject', clean(subject, { ascii: true, max: 200 })],
+    ['Subject', cleanLine(subject, { ascii: true, max: 200 })],
     ['Date', formatDate(now)],
     ['Message-ID', newMessageId(id, hostname)],
     ['In-Reply-To', inReplyTo],
@@ -85,6 +85,6 @@ function headerOf({ from, to, subject, now, id, inReplyTo, autoSubmitted }: OwnM
     ['Auto-Submitted', autoSubmitted],
     ['MIME-Version', '1.0'],
   ] as const;
-  const present = fields.flatMap(([name, value]) => (value === undefined ? [] : wrap(`${name}: ${clean(value)}`, ' ')));
+  const present = fields.flatMap(([name, value]) => (value === undefined ? [] : wrap(`${name}: ${cleanLine(value)}`, ' ')));
   return Buffer.from(present.map((line) => `${line}\r\n`).join(''));
 }

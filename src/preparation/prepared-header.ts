@@ -9,7 +9,7 @@ import { type Author, authorOf } from './author.ts';
 import { type BroughtSignature, broughtSignatures, type Covered } from './brought-signatures.ts';
 import { complete, messageIdOf } from './completion.ts';
 import { type HeaderSection, parseHeader } from './header.ts';
-import { type Finding, findings, loopIn, missingSender, withoutRemoved } from './hygiene.ts';
+import { findings, type HeaderFault, loopIn, missingSender, withoutRemoved } from './hygiene.ts';
 import { mendField } from './mending.ts';
 import type { PreparationOptions, PreparationRequest } from './preparation-request.ts';
 import { rewriteFrom } from './rewrite.ts';
@@ -74,7 +74,7 @@ function draftSubmitted(
   if (loop !== undefined) throw loop;
   const rewrites = rewrite !== undefined && parsed.fields.length > 0;
   const fields = rewrites ? rewriteFrom(parsed.fields, rewrite) : parsed.fields;
-  const judge = (finding: Finding) => {
+  const judge = (finding: HeaderFault) => {
     if (!finding.relaxable || options.conformance !== 'warn') throw finding.refusal;
     options.warn?.('malformedHeader', { queueId, problem: finding.refusal.reply.text });
   };

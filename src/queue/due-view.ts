@@ -2,7 +2,7 @@
 import type { Due } from '../store/store.ts';
 
 /** `ready` may be tried, `parked` has no room now, `claiming` is being asked for. */
-export type Entry = {
+export type DueEntry = {
   readonly destination: string;
   state: 'ready' | 'parked' | 'claiming';
   /** When this view last heard that mail is due, in its own count of events. */
@@ -19,9 +19,9 @@ export type Entry = {
 const STEP = 1000;
 
 export class DueView {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, DueEntry>();
   /** In the order of waiting: who was served goes to the end. */
-  readonly #ready = new Set<Entry>();
+  readonly #ready = new Set<DueEntry>();
   #events = 0;
   #earliest = Number.POSITIVE_INFINITY;
 
@@ -68,7 +68,7 @@ export class DueView {
   }
 
   /** The destination that is next, now `claiming`. */
-  next(): Entry | undefined {
+  next(): DueEntry | undefined {
     for (const entry of this.#ready) {
       this.#ready.delete(entry);
       entry.state = 'claiming';
@@ -78,19 +78,19 @@ export class DueView {
   }
 
   /** It has no room: look again at `until` at the latest. */
-  park(entry: Entry, until: number): void {
+  park(entry: DueEntry, until: number): void {
     entry.state = 'parked';
     entry.until = Math.ceil(until / STEP) * STEP;
     this.#earliest = Math.min(this.#earliest, entry.until);
   }
 
   /** It got its share, others are next. */
-  putBack(entry: Entry): void {
+  putBack(entry: DueEntry): void {
     this.#setReady(entry);
   }
 
   /** Nothing more was due there when it was asked for at `events`. */
-  exhausted(entry: Entry, events: number): void {
+  exhausted(entry: DueEntry, events: number): void {
     if (entry.news > events) this.#setReady(entry);
     else this.#remove(entry);
   }
@@ -119,13 +119,13 @@ export class DueView {
     this.#earliest = earliest;
   }
 
-  #setReady(entry: Entry): void {
+  #setReady(entry: DueEntry): void {
     entry.state = 'ready';
     this.#entries.set(entry.destination, entry);
     this.#ready.add(entry);
   }
 
-  #remove(entry: Entry): void {
+  #remove(entry: DueEntry): void {
     this.#entries.delete(entry.destination);
     this.#ready.delete(entry);
   }

@@ -8,7 +8,7 @@ export const MAX_RECIPIENTS = 50;
 type Group = { readonly destination: string; readonly indexes: number[] };
 
 /** What `add` claims at once, and what it leaves to the runner. */
-export type Plan = {
+export type FirstAttempt = {
   readonly claim: readonly number[];
   readonly groups: readonly Group[];
   /** Destinations with recipients that wait in the store. */
@@ -18,10 +18,10 @@ export type Plan = {
 };
 
 /** While shutting down: stored, and left to the next start. */
-export const NOTHING: Plan = { claim: [], groups: [], left: [], bytes: 0 };
+export const NOTHING: FirstAttempt = { claim: [], groups: [], left: [], bytes: 0 };
 
 /** Takes room for what it plans: `release` gives it back. */
-export function planFirstAttempts(message: NewMessage, room: Room): Plan {
+export function planFirstAttempts(message: NewMessage, room: Room): FirstAttempt {
   const bytes = bytesOf(message.content);
   const groups: Group[] = [];
   const left: string[] = [];
@@ -37,7 +37,7 @@ export function planFirstAttempts(message: NewMessage, room: Room): Plan {
 }
 
 /** Nothing is stored, or it is held: the room is free again. */
-export function release({ groups, bytes }: Plan, room: Room): void {
+export function release({ groups, bytes }: FirstAttempt, room: Room): void {
   for (const { destination } of groups) {
     room.promise(destination, -1);
     room.give(destination, bytes);

@@ -22,7 +22,7 @@ import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { AcceptRequest, Content, Denial, MessageStore, NewMessage } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
-import { NOTHING, type Plan, planFirstAttempts, release, toClaim } from './first-attempt.ts';
+import { type FirstAttempt, NOTHING, planFirstAttempts, release, toClaim } from './first-attempt.ts';
 import { acceptUnderFreeId } from './free-id.ts';
 import { createLostAnswers } from './lost-answers.ts';
 import { startOverLimit } from './over-limit.ts';
@@ -31,7 +31,7 @@ import { createPromises, createRoom } from './room.ts';
 import { startRunner } from './runner.ts';
 import { horizon, type Schedule } from './schedule.ts';
 import { createSettler } from './settle.ts';
-import { takeBack } from './take-back.ts';
+import { takeBackLeases } from './take-back.ts';
 import { startTelling } from './telling.ts';
 import { patience } from './untried.ts';
 
@@ -127,7 +127,7 @@ export function startQueue(options: QueueOptions): Queue {
     onReleased: runner.wake,
   });
   options.onRoom((destination) => runner.roomFor(destination));
-  void takeBack({ store, log, owner, now, stopped }).then(runner.wake);
+  void takeBackLeases({ store, log, owner, now, stopped }).then(runner.wake);
 
   function onDue(destination: string, at: number, why: 'retry' | 'returned'): void {
     if (why === 'retry') runner.expect(at);
@@ -160,7 +160,7 @@ export function startQueue(options: QueueOptions): Queue {
   }
 
   /** What the plan kept free is taken again for as long as the attempt lasts. */
-  function begin(plan: Plan, message: NewMessage, content: Content): void {
+  function begin(plan: FirstAttempt, message: NewMessage, content: Content): void {
     for (const group of plan.groups) {
       const { destination } = group;
       room.take(destination, plan.bytes);

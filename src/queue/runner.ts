@@ -5,7 +5,7 @@ import type { Claim, MessageStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Attempts } from './attempts.ts';
 import { watchClock } from './clock-jump.ts';
-import { DueView, type Entry } from './due-view.ts';
+import { type DueEntry, DueView } from './due-view.ts';
 import { bytesOf, MAX_RECIPIENTS } from './first-attempt.ts';
 import type { LostAnswers } from './lost-answers.ts';
 import { createRefresher } from './refresh.ts';
@@ -86,13 +86,13 @@ export function startRunner(options: RunnerOptions) {
   }
 
   /** Without room it is looked at again when there is some (`onRoom`), and now and then in any case. */
-  function park(entry: Entry): void {
+  function park(entry: DueEntry): void {
     const pause = (blockedUntil(entry.destination) ?? Number.POSITIVE_INFINITY) - now();
     view.park(entry, monotonic() + Math.min(Math.max(pause, 0), LONGEST_SLEEP));
   }
 
   /** One at a time, in the background of what can be delivered. Reviewed mail becomes due again now; `reviewUntil` keeps this review from seeing it twice. */
-  async function review(entry: Entry): Promise<void> {
+  async function review(entry: DueEntry): Promise<void> {
     reviewing = true;
     if (entry.reviewUntil === 0) entry.reviewUntil = now() - 1;
     const release = attempts.hold();
@@ -108,7 +108,7 @@ export function startRunner(options: RunnerOptions) {
     kick();
   }
 
-  async function claim(entry: Entry, limit: number): Promise<void> {
+  async function claim(entry: DueEntry, limit: number): Promise<void> {
     const { destination } = entry;
     const { events } = view;
     const release = attempts.hold();

@@ -15,7 +15,7 @@ type TakeBackOptions = {
 };
 
 /** Asks until the store answers. Never rejects; resolves when the leases are free, or the process ends. */
-export async function takeBack({ store, log, owner, now, stopped }: TakeBackOptions): Promise<void> {
+export async function takeBackLeases({ store, log, owner, now, stopped }: TakeBackOptions): Promise<void> {
   while (!stopped()) {
     try {
       const recipients = await store.takeBack(owner, now());

@@ -3,8 +3,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../config/config.ts';
 import type { EventLog } from '../events/events.ts';
-import type { User } from '../policy/policy.ts';
-import { limitNotice, type Notice } from '../report/report.ts';
+import type { QuotaUser } from '../policy/policy.ts';
+import { limitNotice, type OperatorNotice } from '../report/report.ts';
 import type { LimitUse } from '../smtp/limit.ts';
 import type { Store } from '../store/store.ts';
 
@@ -13,7 +13,7 @@ type NoticeParts = {
   readonly log: EventLog;
   /** As it is now. */
   readonly config: () => Pick<Config, 'hostname' | 'operator' | 'limits'>;
-  readonly send: (operator: string, notice: Notice) => Promise<void>;
+  readonly send: (operator: string, notice: OperatorNotice) => Promise<void>;
 };
 
 /**
@@ -21,7 +21,7 @@ type NoticeParts = {
  * over a restart: a lease that lasts as long as the window says that it was done.
  */
 export function createLimitNotices({ store, log, config, send }: NoticeParts) {
-  async function tell({ name: user, createdAt }: User, use: LimitUse, percent: 80 | 100): Promise<void> {
+  async function tell({ name: user, createdAt }: QuotaUser, use: LimitUse, percent: 80 | 100): Promise<void> {
     const { limit, used, resetsAt } = use;
     const name = `notice.${percent}.${limit.kind}.${limit.count}.${limit.per}.${createdAt}.${user}`;
     const ours = randomBytes(8).toString('hex');
@@ -30,7 +30,7 @@ export function createLimitNotices({ store, log, config, send }: NoticeParts) {
     const { hostname, operator, limits } = config();
     if (operator !== undefined) await send(operator, limitNotice({ hostname, user, use, percent, over: limits.over }));
   }
-  return (user: User, use: LimitUse, percent: 80 | 100): void => {
+  return (user: QuotaUser, use: LimitUse, percent: 80 | 100): void => {
     tell(user, use, percent).catch((error: unknown) => log.emit('noticeFailed', { user: user.name, percent, error }));
   };
 }

@@ -14,7 +14,7 @@ import { portProblems } from '../net/open-port.ts';
 import { createQuota } from '../policy/policy.ts';
 import { createPreparation } from '../preparation/preparation.ts';
 import { startQueue } from '../queue/queue.ts';
-import { createReporter, createSummarizer, type Notice, type ReporterOptions, sendNotice } from '../report/report.ts';
+import { createReporter, createSummarizer, type OperatorNotice, type ReporterOptions, sendNotice } from '../report/report.ts';
 import { createSigner, startRotation } from '../signing/signing.ts';
 import { lockInstance, openStore } from '../store/store.ts';
 import { startSubmission } from '../submission/submission.ts';
@@ -35,13 +35,13 @@ import {
 } from './options.ts';
 import { startOutboundLook } from './outbound-look.ts';
 import {
+  createUserToken,
   ensureOwnKey,
   followRoutes,
   liftRests,
   limitsNow,
   logNotices,
   startTrimming,
-  tokenOf,
   warnOfFileSystem,
   warnOfReports,
 } from './upkeep.ts';
@@ -227,7 +227,7 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
   const { destinationOf, signs } = delivery;
   const credentials = createCredentials({ store: store.credentials, cacheFor: config.auth.cache });
   const notices = { hostname: config.hostname, from: config.reports.from, lifetime: config.queue.reportLifetime, log: events };
-  const send = (operator: string, notice: Notice) =>
+  const send = (operator: string, notice: OperatorNotice) =>
     sendNotice(notice, { ...notices, operator, preparation, queue, destinationOf, signs });
   const quota = createQuota({
     messages: store.messages,
@@ -248,7 +248,7 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
     destinationOf,
     signs,
     log: events,
-    userToken: await tokenOf(store),
+    userToken: await createUserToken(store),
     storeUsable: () => diskRefusal(disk, current.config.queue.minFree),
   });
   // Both at once, within one time: what clients hand over meanwhile is stored, and left to the next start.

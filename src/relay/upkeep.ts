@@ -37,7 +37,7 @@ export async function warnOfReports({ operation }: Pick<Store, 'operation'>, con
  * What stands in Received instead of a login name: tells our operator which credential it was, and nobody else.
  * `smarthost trace` has the name itself.
  */
-export async function tokenOf({ operation }: Store): Promise<(name: string) => string> {
+export async function createUserToken({ operation }: Store): Promise<(name: string) => string> {
   let secret = await operation.value('instance.secret');
   if (secret === undefined) {
     secret = randomBytes(32).toString('hex');

@@ -1,17 +1,17 @@
 /** The part of a report that programs read: message/delivery-status, RFC 3464 §2; for other scripts RFC 6533 §3 and §4. */
 import type { Reportable, ReportSubject } from '../queue/queue.ts';
 import { type Reply, replyLine } from '../smtp/reply.ts';
-import { clean, formatDate, isAscii, wrap } from '../smtp/text.ts';
+import { cleanLine, formatDate, isAscii, wrap } from '../smtp/text.ts';
 import { decodeXtext } from '../smtp/xtext.ts';
 
 /** The Action of RFC 3464 §2.3.3 that one report tells. */
-export type Action = 'failed' | 'delayed' | 'relayed';
+export type DsnAction = 'failed' | 'delayed' | 'relayed';
 
 type StatusFacts = {
   readonly hostname: string;
   readonly about: ReportSubject;
   readonly changes: readonly Reportable[];
-  readonly action: Action;
+  readonly action: DsnAction;
   readonly now: number;
   /** The message/global-delivery-status form, in UTF-8. */
   readonly global: boolean;
@@ -52,7 +52,7 @@ function recipientFields({ action, now, global }: StatusFacts, change: Reportabl
 }
 
 /** The remote server's own status where it fits the action, else what its reply code says. */
-export function statusOf({ action: kind, outcome }: Reportable, action: Action): string {
+export function statusOf({ action: kind, outcome }: Reportable, action: DsnAction): string {
   if (kind === 'expired') return EXPIRED;
   const status = outcome?.reply.status ?? '';
   return new RegExp(`^${CLASS[action]}\\.\\d{1,3}\\.\\d{1,3}$`).test(status) ? status : fromCode(outcome?.reply, CLASS[action]);
@@ -79,5 +79,5 @@ function decodeAscii(xtext: string): string {
 
 function formatField([name, value]: Field, global: boolean): string {
   if (value === undefined) return '';
-  return `${wrap(`${name}: ${clean(value, { ascii: !global })}`, ' ').join('\r\n')}\r\n`;
+  return `${wrap(`${name}: ${cleanLine(value, { ascii: !global })}`, ' ').join('\r\n')}\r\n`;
 }

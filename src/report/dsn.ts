@@ -2,7 +2,7 @@
 import MimeNode from 'nodemailer/lib/mime-node';
 import type { Reportable, ReportSubject } from '../queue/queue.ts';
 import { isAscii } from '../smtp/text.ts';
-import { type Action, formatStatus } from './dsn-fields.ts';
+import { type DsnAction, formatStatus } from './dsn-fields.ts';
 import { formatText } from './dsn-text.ts';
 import type { Original } from './original.ts';
 
@@ -10,7 +10,7 @@ type DsnRequest = {
   readonly hostname: string;
   readonly about: ReportSubject;
   readonly changes: readonly Reportable[];
-  readonly action: Action;
+  readonly action: DsnAction;
   /** Absent: it could not be read. */
   readonly original: Original | undefined;
   readonly now: number;

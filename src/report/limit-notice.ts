@@ -2,7 +2,7 @@
 
 import type { LimitUse } from '../smtp/limit.ts';
 import { formatDate } from '../smtp/text.ts';
-import type { Notice } from './notice.ts';
+import type { OperatorNotice } from './notice.ts';
 
 type LimitFacts = {
   readonly hostname: string;
@@ -15,7 +15,7 @@ type LimitFacts = {
 
 const WORDS = { messages: 'messages', recipients: 'recipients', newRecipients: 'first-time recipients' } as const;
 
-export function limitNotice({ hostname, user, use, percent, over }: LimitFacts): Notice {
+export function limitNotice({ hostname, user, use, percent, over }: LimitFacts): OperatorNotice {
   const { limit, used, resetsAt } = use;
   const words = `${limit.count} ${WORDS[limit.kind]} per ${limit.per}`;
   const until = `until ${formatDate(resetsAt)}`;

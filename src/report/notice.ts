@@ -18,10 +18,10 @@ type NoticeOptions = OwnMailOptions & {
 };
 
 /** What it says. Lines may be long: they are wrapped. */
-export type Notice = { readonly subject: string; readonly lines: readonly string[] };
+export type OperatorNotice = { readonly subject: string; readonly lines: readonly string[] };
 
 /** Resolves when it is stored. Rejects where it cannot be. No report comes back for it. */
-export async function sendNotice({ subject, lines }: Notice, options: NoticeOptions): Promise<void> {
+export async function sendNotice({ subject, lines }: OperatorNotice, options: NoticeOptions): Promise<void> {
   const { hostname, from, operator, queue, lifetime, log, now = systemClock } = options;
   const at = now();
   const mail = {

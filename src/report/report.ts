@@ -5,12 +5,12 @@ import type { Report, Reportable, ReportFunction, ReportSubject } from '../queue
 import { newQueueId } from '../smtp/queue-id.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { composeDsn } from './dsn.ts';
-import type { Action } from './dsn-fields.ts';
+import type { DsnAction } from './dsn-fields.ts';
 import { REPORTER, SUBJECT } from './dsn-text.ts';
 import { type Original, readOriginal } from './original.ts';
 
 export { limitNotice } from './limit-notice.ts';
-export { type Notice, sendNotice } from './notice.ts';
+export { type OperatorNotice, sendNotice } from './notice.ts';
 export { createSummarizer } from './summary.ts';
 
 export type ReporterOptions = OwnMailOptions & {
@@ -24,7 +24,7 @@ export type ReporterOptions = OwnMailOptions & {
 
 /** The Action of RFC 3464 §2.3.3: giving up is a failure. */
 const REPORTED_AS = { failed: 'failed', expired: 'failed', delayed: 'delayed', relayed: 'relayed' } as const;
-const ACTIONS: readonly Action[] = ['failed', 'delayed', 'relayed'];
+const ACTIONS: readonly DsnAction[] = ['failed', 'delayed', 'relayed'];
 
 export function createReporter(options: ReporterOptions): ReportFunction {
   const { now = systemClock } = options;
@@ -41,7 +41,7 @@ export function createReporter(options: ReporterOptions): ReportFunction {
 type WriteRequest = Omit<ReporterOptions, 'now'> & {
   readonly about: ReportSubject;
   readonly changes: readonly Reportable[];
-  readonly action: Action;
+  readonly action: DsnAction;
   readonly now: number;
 };
 

@@ -3,7 +3,7 @@ import { type OwnMail, prepareOwnMail, textContent } from '../preparation/prepar
 import type { Summarized, SummaryFunction } from '../queue/queue.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { replyLine } from '../smtp/reply.ts';
-import { clean, formatDate, wrap } from '../smtp/text.ts';
+import { cleanLine, formatDate, wrap } from '../smtp/text.ts';
 import { systemClock } from '../system/clock.ts';
 import { statusOf } from './dsn-fields.ts';
 import { REPORTER } from './dsn-text.ts';
@@ -45,7 +45,7 @@ function section(about: readonly Summarized[], action: keyof typeof HEADINGS): r
   const lines = about.flatMap(({ message, changes }) => {
     const told = changes.filter((change) => (change.action === 'expired' ? 'failed' : change.action) === action);
     if (told.length === 0) return [];
-    const name = clean(message.messageId, { max: MOST_WORDS });
+    const name = cleanLine(message.messageId, { max: MOST_WORDS });
     return [
       '',
       ...wrap(
@@ -54,8 +54,8 @@ function section(about: readonly Summarized[], action: keyof typeof HEADINGS): r
       ),
       ...told.flatMap((change) => {
         const { recipient, outcome } = change;
-        const said = outcome === undefined ? '' : `: ${clean(replyLine(outcome.reply), { max: MOST_WORDS })}`;
-        return wrap(`    <${clean(recipient.address)}> ${statusOf(change, action)}${said}`, '        ');
+        const said = outcome === undefined ? '' : `: ${cleanLine(replyLine(outcome.reply), { max: MOST_WORDS })}`;
+        return wrap(`    <${cleanLine(recipient.address)}> ${statusOf(change, action)}${said}`, '        ');
       }),
     ];
   });

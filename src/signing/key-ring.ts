@@ -5,7 +5,7 @@ import type { Emit } from '../events/events.ts';
 import type { DkimKey, OperationStore } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
 
-export type SigningKey = {
+export type LoadedKey = {
   readonly domain: string;
   readonly selector: string;
   readonly algorithm: DkimKey['algorithm'];
@@ -19,7 +19,7 @@ type KeyRing = {
    * Active keys of the domain or of its nearest parent that has some, RSA first; one of each algorithm, the newest.
    * A promise only where the store had to be asked.
    */
-  keysFor(domain: string): readonly SigningKey[] | Promise<readonly SigningKey[]>;
+  keysFor(domain: string): readonly LoadedKey[] | Promise<readonly LoadedKey[]>;
   /** The store was changed: ask it at the next use. */
   forget(): void;
 };
@@ -38,7 +38,7 @@ const GOOD_RSA_BITS = 2048;
 
 export function createKeyRing({ operation, warn, now = systemClock }: KeyRingOptions): KeyRing {
   let active = new Map<string, readonly DkimKey[]>();
-  let ready = new Map<string, SigningKey>();
+  let ready = new Map<string, LoadedKey>();
   let loadedAt = Number.NEGATIVE_INFINITY;
   let loading: Promise<void> | undefined;
 
@@ -56,7 +56,7 @@ export function createKeyRing({ operation, warn, now = systemClock }: KeyRingOpt
     }
   }
 
-  function pick(domain: string): readonly SigningKey[] {
+  function pick(domain: string): readonly LoadedKey[] {
     // Only domains that the operator gave a key are found, so this walk never ends at a public suffix.
     for (let name = domain; name !== ''; name = parentOf(name)) {
       const keys = active.get(name);
@@ -65,7 +65,7 @@ export function createKeyRing({ operation, warn, now = systemClock }: KeyRingOpt
     return [];
   }
 
-  function prepare(key: DkimKey): SigningKey {
+  function prepare(key: DkimKey): LoadedKey {
     const known = ready.get(key.privateKey);
     if (known !== undefined && known.selector === key.selector && known.domain === key.domain) return known;
     const signing = toSigningKey(key, warn);
@@ -101,7 +101,7 @@ function newestActive(keys: readonly DkimKey[]): Map<string, readonly DkimKey[]>
   return byDomain;
 }
 
-function toSigningKey({ domain, selector, algorithm, privateKey }: DkimKey, warn: KeyRingOptions['warn']): SigningKey {
+function toSigningKey({ domain, selector, algorithm, privateKey }: DkimKey, warn: KeyRingOptions['warn']): LoadedKey {
   const name = `${selector}._domainkey.${domain}`;
   const key = parseKey(name, privateKey);
   const wanted = algorithm === 'rsa-sha256' ? 'rsa' : 'ed25519';

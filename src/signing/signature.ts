@@ -1,7 +1,7 @@
 /** The DKIM-Signature field: RFC 6376 §3.5, with ed25519-sha256 of RFC 8463. */
 import { hash, sign } from 'node:crypto';
 import { relaxValue, type SignedHeader } from './header-hash.ts';
-import type { SigningKey } from './key-ring.ts';
+import type { LoadedKey } from './key-ring.ts';
 
 /** Lines of the field stay within this many characters. */
 const MAX_LINE = 76;
@@ -23,14 +23,14 @@ export function signatureTags({ header, bodyHash, now }: SignatureParts): string
  * @param canonical what `signedHeader` made. @param tags what `signatureTags` made.
  * @returns the whole field with CRLF.
  */
-export async function makeSignature(key: SigningKey, canonical: string, tags: string): Promise<string> {
+export async function makeSignature(key: LoadedKey, canonical: string, tags: string): Promise<string> {
   const value = ` v=1; a=${key.algorithm}; c=relaxed/relaxed;\r\n d=${key.domain}; s=${key.selector};\r\n${tags}`;
   const input = Buffer.from(`${canonical}dkim-signature:${relaxValue(value)}`, 'latin1');
   const signature = await signInput(key, input);
   return `DKIM-Signature:${value}${foldBase64(signature.toString('base64'))}\r\n`;
 }
 
-function signInput({ algorithm, key }: SigningKey, input: Buffer): Promise<Buffer> {
+function signInput({ algorithm, key }: LoadedKey, input: Buffer): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, signature: Buffer) => (error === null ? resolve(signature) : reject(error));
     if (algorithm === 'rsa-sha256') sign('sha256', input, key, done);

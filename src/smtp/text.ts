@@ -40,7 +40,7 @@ export function forTerminal(text: string): string {
 }
 
 /** One line of at most `max` characters; `ascii`: anything else is a question mark. */
-export function clean(text: string, { ascii = false, max = MAX_TEXT }: { ascii?: boolean; max?: number } = {}): string {
+export function cleanLine(text: string, { ascii = false, max = MAX_TEXT }: { ascii?: boolean; max?: number } = {}): string {
   const line = text.replace(RUN_OF_UNSAFE, ' ').trim();
   const cut = line.length > max ? `${line.slice(0, max)}...` : line;
   return (ascii ? cut.replace(/[^\x20-\x7e]/gu, '?') : cut).toWellFormed();

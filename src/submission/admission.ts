@@ -9,7 +9,7 @@ import { createKnownClients, type KnownClients } from './known-clients.ts';
 type AdmissionLimits = { readonly maxSessions: number; readonly maxSessionsPerAddress: number };
 
 /** What a session takes up. */
-export type Place = {
+export type Admitted = {
   /** The session has logged in: it leaves the part of the house that strangers share. */
   loggedIn(): void;
   leave(): void;
@@ -17,13 +17,13 @@ export type Place = {
 
 export type Admission = {
   /** A place, at once or later. False: there was none in time. */
-  enter(key: string, socket: EventEmitter): Place | false | Promise<Place | false>;
+  enter(key: string, socket: EventEmitter): Admitted | false | Promise<Admitted | false>;
   /** More than four fifths of what strangers may take, or of all places, is taken. */
   readonly crowded: boolean;
   reload(limits: AdmissionLimits): void;
 };
 
-type Waiting = { readonly key: string; readonly settle: (place: Place | false) => void };
+type Waiting = { readonly key: string; readonly settle: (place: Admitted | false) => void };
 
 /** The part of the places that strangers may take, and above which it is crowded. */
 const MOST = 0.8;
@@ -45,7 +45,7 @@ export function createAdmission(first: AdmissionLimits, patience: number, known:
     (strangers < forStrangers() || known.has(key)) &&
     (inside.get(key) ?? 0) < limits.maxSessionsPerAddress;
 
-  function take(key: string): Place {
+  function take(key: string): Admitted {
     total++;
     strangers++;
     inside.set(key, (inside.get(key) ?? 0) + 1);
@@ -79,7 +79,7 @@ export function createAdmission(first: AdmissionLimits, patience: number, known:
     return same < limits.maxSessionsPerAddress;
   }
 
-  function wait(key: string, socket: EventEmitter): Promise<Place | false> {
+  function wait(key: string, socket: EventEmitter): Promise<Admitted | false> {
     return new Promise((resolve) => {
       const gone = () => waiting.settle(false);
       const timer = setTimeout(gone, patience);

@@ -8,7 +8,7 @@ import { Refusal } from '../smtp/reply.ts';
 import type { Credential } from '../store/store.ts';
 import type { LineProblem } from './command-reader.ts';
 import { checkClientName, ehloReply } from './ehlo.ts';
-import { beginExchange, continueExchange, type Exchange, type ExchangeStep } from './exchange.ts';
+import { type AuthExchange, beginExchange, continueExchange, type ExchangeStep } from './exchange.ts';
 import { IncomingMessage } from './incoming-message.ts';
 import { LoginFailures, logIn } from './login.ts';
 import { Offences } from './offences.ts';
@@ -60,7 +60,7 @@ export class Conversation {
   #greeted = false;
   #credential: Credential | undefined;
   #transaction: Transaction | undefined;
-  #exchange: Exchange | undefined;
+  #exchange: AuthExchange | undefined;
   /** What is being answered, for the log. */
   #verb = '';
   #subject: { readonly reversePath?: string; readonly recipient?: string } = {};
@@ -199,7 +199,7 @@ export class Conversation {
     return this.#follow(beginExchange(argument));
   }
 
-  #answerChallenge(exchange: Exchange, line: string): Work {
+  #answerChallenge(exchange: AuthExchange, line: string): Work {
     this.#exchange = undefined;
     return this.#follow(continueExchange(exchange, line));
   }

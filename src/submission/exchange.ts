@@ -2,13 +2,13 @@
 import { refusal } from '../smtp/replies.ts';
 
 type Mechanism = 'PLAIN' | 'LOGIN';
-export type Login = { readonly mechanism: Mechanism; readonly name: string; readonly password: string };
+export type ClientLogin = { readonly mechanism: Mechanism; readonly name: string; readonly password: string };
 
 /** Where an exchange stands: `name` is known when LOGIN waits for the password. */
-export type Exchange = { readonly mechanism: Mechanism; readonly name?: string };
+export type AuthExchange = { readonly mechanism: Mechanism; readonly name?: string };
 
 /** The next challenge (already base64), or what the client said. */
-export type ExchangeStep = { readonly challenge: string; readonly exchange: Exchange } | { readonly login: Login };
+export type ExchangeStep = { readonly challenge: string; readonly exchange: AuthExchange } | { readonly login: ClientLogin };
 
 const USERNAME = 'VXNlcm5hbWU6';
 const PASSWORD = 'UGFzc3dvcmQ6';
@@ -28,13 +28,13 @@ export function beginExchange(argument: string): ExchangeStep {
 }
 
 /** @param line the client's answer to the last challenge. @throws Refusal 501 or 535; the exchange is over then. */
-export function continueExchange(exchange: Exchange, line: string): ExchangeStep {
+export function continueExchange(exchange: AuthExchange, line: string): ExchangeStep {
   const response = line.trim();
   if (response === '*') throw refusal('loginCancelled');
   return answer(exchange, response === '=' ? '' : response);
 }
 
-function answer(exchange: Exchange, response: string): ExchangeStep {
+function answer(exchange: AuthExchange, response: string): ExchangeStep {
   const { mechanism, name } = exchange;
   const text = decode(response);
   if (mechanism === 'PLAIN') return { login: plainLogin(text) };
@@ -44,7 +44,7 @@ function answer(exchange: Exchange, response: string): ExchangeStep {
 }
 
 /** `[authzid] NUL authcid NUL passwd`; an authzid other than the login is refused. */
-function plainLogin(text: string): Login {
+function plainLogin(text: string): ClientLogin {
   const [authorization, name, password, ...more] = text.split('\0');
   if (authorization === undefined || name === undefined || password === undefined || more.length > 0) throw malformed();
   if (authorization !== '' && authorization !== name) {

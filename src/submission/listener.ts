@@ -15,7 +15,7 @@ import { openPort } from '../net/open-port.ts';
 import type { Refusal } from '../smtp/reply.ts';
 import { SECOND } from '../system/clock.ts';
 import { type AgreedTls, hasLeft, startServerTls } from '../system/server-tls.ts';
-import type { Admission, Place } from './admission.ts';
+import type { Admission, Admitted } from './admission.ts';
 import { HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE } from './deadlines.ts';
 import { clientKey } from './networks.ts';
 import type { ListenerName, ListenerOptions, Shared, TlsFiles } from './options.ts';
@@ -28,7 +28,7 @@ import { tlsOptions } from './tls.ts';
 const FAREWELL = 2 * SECOND;
 
 /** What is known of a connection before its session. */
-type Caller = { readonly ip: string; readonly place?: Place; readonly refusal?: Refusal };
+type Caller = { readonly ip: string; readonly place?: Admitted; readonly refusal?: Refusal };
 
 /** Connections that wait to be accepted: many clients begin at once. */
 const BACKLOG = 1024;
@@ -129,7 +129,7 @@ export class Listener extends SMTPServer {
   }
 
   /** The time for TLS begins when there is a place. */
-  async #wait(socket: Socket, ip: string, place: Promise<Place | false>): Promise<void> {
+  async #wait(socket: Socket, ip: string, place: Promise<Admitted | false>): Promise<void> {
     const found = await this.#attend(socket, place);
     if (hasLeft(socket)) {
       if (found !== false) found.leave();
@@ -141,7 +141,7 @@ export class Listener extends SMTPServer {
     else this.#begin(socket, { ip, refusal: replies.tooManySessions() });
   }
 
-  #admit(socket: Socket, ip: string, place: Place): void {
+  #admit(socket: Socket, ip: string, place: Admitted): void {
     socket.once('close', place.leave);
     this.#begin(socket, { ip, place });
   }

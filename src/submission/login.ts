@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
-import type { Login } from './exchange.ts';
+import type { ClientLogin } from './exchange.ts';
 import { clientKey, networkOf } from './networks.ts';
 import type { Shared } from './options.ts';
 import { blocked } from './replies.ts';
@@ -23,7 +23,7 @@ export class LoginFailures {
   }
 
   /** @returns false where it is the same mistake again. */
-  add({ name, password, mechanism }: Login): boolean {
+  add({ name, password, mechanism }: ClientLogin): boolean {
     const pair = `${name}\0${password}`;
     const mechanisms = this.#tried.get(pair) ?? new Set();
     const isNew = mechanisms.size === 0 || mechanisms.has(mechanism);
@@ -37,7 +37,7 @@ export class LoginFailures {
 export async function logIn(
   shared: Shared,
   { session, ip }: { session: string; ip: string },
-  login: Login,
+  login: ClientLogin,
   failures: LoginFailures,
 ): Promise<Credential> {
   const { options, bruteForce, knownClients } = shared;
@@ -61,7 +61,7 @@ export async function logIn(
   }
   if (result === 'busy') throw refusal('tooManyLogins');
   const earlier = failures.add(login) ? await recordFailure(shared, ip, name) : 0;
-  await delay(patience(options.auth.failureDelay, earlier));
+  await delay(failureDelay(options.auth.failureDelay, earlier));
   throw refusal(`${result}Login`);
 }
 
@@ -69,7 +69,7 @@ export async function logIn(
  * Milliseconds that an answer waits: it grows with the failures of the address, and stays short enough that ten in a row fit
  * into the minute they are counted by.
  */
-export function patience(step: number, failuresInMinute: number): number {
+export function failureDelay(step: number, failuresInMinute: number): number {
   return step * Math.min(3, Math.max(1, Math.ceil(failuresInMinute / 3)));
 }
 

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { deadlines } from '../../src/delivery/connection.ts';
 import { createEncryption } from '../../src/delivery/encryption.ts';
-import { openSession, type Session, type Target } from '../../src/delivery/session.ts';
+import { type DeliverySession, openSession, type Target } from '../../src/delivery/session.ts';
 import { tlsPolicy } from '../../src/delivery/tls-policy.ts';
 import { transact } from '../../src/delivery/transaction.ts';
 import { createEventLog } from '../../src/events/events.ts';
@@ -74,7 +74,7 @@ async function ourSessions(port: number, body: string): Promise<void> {
   const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
   const context = { hostname: 'relay.example.net', timeouts: deadlines(TIMEOUTS), encryption, log };
   const target: Target = { mx: 'good.test', ip: '127.0.0.1', family: 4, port, tls: tlsPolicy('none', 'good.test') };
-  const open = () => openSession(target, context, { later: false }) as Promise<Session>;
+  const open = () => openSession(target, context, { later: false }) as Promise<DeliverySession>;
   const sessions = await Promise.all(Array.from({ length: PARALLEL }, open));
   const message = { reversePath: 'alice@sender.test', body: '7BIT', needsSmtpUtf8: false } as const;
   await measure('ours, conversation alone', (n) => async (count) => {

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { readClientHello } from '../../src/certificates/client-hello.ts';
 import { formatConfig, parseConfig } from '../../src/config/config.ts';
 import { parseExtensions } from '../../src/delivery/extensions.ts';
-import { clean, toReply } from '../../src/delivery/remote-reply.ts';
+import { cleanReply, toReply } from '../../src/delivery/remote-reply.ts';
 import { MalformedReply, type RemoteReply, ReplyReader } from '../../src/delivery/reply-reader.ts';
 import { judgeReply, judgeSession } from '../../src/delivery/verdict.ts';
 import { parseAddressList } from '../../src/preparation/address-list.ts';
@@ -183,7 +183,7 @@ function remoteReplies(input: Buffer, cut: number): string {
         for (let reply = reader.next(); reply !== undefined; reply = reader.next()) {
           const { text, words = '', status } = toReply(reply);
           assert.doesNotMatch(text + words, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
-          assert.ok(text.length <= 2001 && clean(text).length <= 2001);
+          assert.ok(text.length <= 2001 && cleanReply(text).length <= 2001);
           assert.match(status, /^[2345]\.\d{1,3}\.\d{1,3}$/);
           judged.add(judge(reply));
           found.push(reply);
@@ -243,8 +243,8 @@ function content(input: Buffer, cut: number): string {
     assert.equal(twice.refusal, once.refusal);
     if (once.refusal !== undefined) continue;
     assert.deepEqual(twice, once);
-    const clean = Buffer.concat([once.header, once.body]).toString('latin1');
-    assert.doesNotMatch(clean, /\0|\r(?!\n)|(?<!\r)\n/);
+    const cleanReply = Buffer.concat([once.header, once.body]).toString('latin1');
+    assert.doesNotMatch(cleanReply, /\0|\r(?!\n)|(?<!\r)\n/);
   }
   const { refusal, bare, body } = lines([whole.text], 'normalize');
   return `${whole.ended} ${whole.loneDot} ${refusal?.slice(0, 20)} ${bare} ${body.length > 0}`;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Circumstances, createAlarm, problemsOf, statusOf, warningsOf } from '../../../src/certificates/condition.ts';
+import { type Circumstances, createAlarm, problemsOf, renewalStatusOf, warningsOf } from '../../../src/certificates/condition.ts';
 import type { Pair } from '../../../src/certificates/pair.ts';
 import type { EventLog } from '../../../src/events/events.ts';
 import { DAY, HOUR } from '../../../src/system/clock.ts';
@@ -49,7 +49,7 @@ test('a self-signed one is a problem only where an authority’s was wanted, wit
 });
 
 test('files tell why their newest state is not served', () => {
-  const status = statusOf(pair(), circumstances({ mode: 'files', fileError: () => 'the key does not belong' }));
+  const status = renewalStatusOf(pair(), circumstances({ mode: 'files', fileError: () => 'the key does not belong' }));
   expect(status).toMatchObject({ renewAt: null, lastError: 'the key does not belong' });
 });
 

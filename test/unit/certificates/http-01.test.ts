@@ -1,12 +1,12 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Answers } from '../../../src/certificates/challenges.ts';
+import type { ChallengeAnswers } from '../../../src/certificates/challenges.ts';
 import { type ChallengeListener, startHttp01 } from '../../../src/certificates/http-01.ts';
 
 const TOKEN = 'evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA';
 const PATH = '/.well-known/acme-challenge';
 const asked: string[] = [];
-const answers: Answers = {
+const answers: ChallengeAnswers = {
   find: async (name) => {
     asked.push(name);
     if (name === 'broken') throw new Error('the store fails');

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { CertificateError, covers, toPair } from '../../../src/certificates/pair.ts';
+import { CertificateError, coversNames, toPair } from '../../../src/certificates/pair.ts';
 import { createSelfSigned } from '../../../src/certificates/self-signed.ts';
 import type { StoredCertificate } from '../../../src/store/store.ts';
 
@@ -28,9 +28,9 @@ test('takes a chain, and only the leaf decides', () => {
 
 test('covers names by the certificate’s own, in any case, and by wildcards only one level deep', async () => {
   const { certificate } = await createSelfSigned('ecdsa', ['relay.test', '*.relay.test'], NOW);
-  expect(covers(certificate, ['relay.test', 'SMTP.relay.test'])).toBe(true);
-  expect(covers(certificate, ['a.b.relay.test'])).toBe(false);
-  expect(covers(certificate, ['other.test'])).toBe(false);
+  expect(coversNames(certificate, ['relay.test', 'SMTP.relay.test'])).toBe(true);
+  expect(coversNames(certificate, ['a.b.relay.test'])).toBe(false);
+  expect(coversNames(certificate, ['other.test'])).toBe(false);
 });
 
 describe('what cannot serve is refused with its reason', () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   decideRenewal,
   endsSoon,
-  nextAttempt,
+  nextRenewalAttempt,
   PAUSES,
   type RenewalFacts,
   recheckAfter,
@@ -85,7 +85,7 @@ describe('with a window that the authority suggests (RFC 9773 §4.2)', () => {
 describe('after failures', () => {
   const now = ISSUED;
   test('the pauses grow and stay at half a day', () => {
-    const waits = Array.from({ length: 12 }, (_, i) => nextAttempt({ failures: i + 1, random: 0 }, now) - now);
+    const waits = Array.from({ length: 12 }, (_, i) => nextRenewalAttempt({ failures: i + 1, random: 0 }, now) - now);
     expect(waits.slice(0, PAUSES.length)).toEqual(PAUSES);
     expect(waits.at(-1)).toBe(12 * HOUR);
   });
@@ -93,18 +93,18 @@ describe('after failures', () => {
   test('no more than five attempts fall into the first hour, which public authorities allow', () => {
     let at = now;
     let attempts = 1;
-    for (let failures = 1; (at = nextAttempt({ failures, random: 0 }, at)) < now + HOUR; failures++) attempts++;
+    for (let failures = 1; (at = nextRenewalAttempt({ failures, random: 0 }, at)) < now + HOUR; failures++) attempts++;
     expect(attempts).toBeLessThanOrEqual(5);
   });
 
   test('relays that failed together do not come back together', () => {
-    expect(nextAttempt({ failures: 5, random: 0.999 }, now) - now).toBeGreaterThan(HOUR * 1.2);
+    expect(nextRenewalAttempt({ failures: 5, random: 0.999 }, now) - now).toBeGreaterThan(HOUR * 1.2);
   });
 
   test('what the authority asked for is waited for, but not for years', () => {
-    expect(nextAttempt({ failures: 1, random: 0, retryAfter: now + 3 * DAY }, now)).toBe(now + 3 * DAY);
-    expect(nextAttempt({ failures: 1, random: 0, retryAfter: now - DAY }, now)).toBe(now + MINUTE);
-    expect(nextAttempt({ failures: 1, random: 0, retryAfter: now + 3650 * DAY }, now)).toBe(now + 7 * DAY);
+    expect(nextRenewalAttempt({ failures: 1, random: 0, retryAfter: now + 3 * DAY }, now)).toBe(now + 3 * DAY);
+    expect(nextRenewalAttempt({ failures: 1, random: 0, retryAfter: now - DAY }, now)).toBe(now + MINUTE);
+    expect(nextRenewalAttempt({ failures: 1, random: 0, retryAfter: now + 3650 * DAY }, now)).toBe(now + 7 * DAY);
   });
 });
 

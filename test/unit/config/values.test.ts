@@ -9,7 +9,7 @@ import {
   parseHostAndPort,
   parseLimit,
   parseListenAddress,
-  parseMailbox,
+  parseMailAddress,
   parseNetwork,
   parseSenderRule,
   parseSize,
@@ -119,7 +119,8 @@ describe('names', () => {
     },
   );
   test('a mailbox needs both sides', () => {
-    for (const text of ['@example.org', 'anna@', 'an\nna@example.org']) expect(() => parseMailbox(text)).toThrow(/mail address/);
+    for (const text of ['@example.org', 'anna@', 'an\nna@example.org'])
+      expect(() => parseMailAddress(text)).toThrow(/mail address/);
   });
 });
 

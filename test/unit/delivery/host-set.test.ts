@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { allowed, capacity, HostSet, type PaceState, type Place, paced, START } from '../../../src/delivery/host-set.ts';
+import { type AttemptPlace, allowed, capacity, HostSet, type PaceState, paced, START } from '../../../src/delivery/host-set.ts';
 import type { PaceEffect } from '../../../src/delivery/verdict.ts';
 import { HOUR, MINUTE } from '../../../src/system/clock.ts';
 
@@ -71,7 +71,7 @@ function aSet({ max = 20 } = {}) {
   const clock = { now: 1_700_000_000_000 };
   const options = { max };
   const set = new HostSet('mx:a.test', START, { now: () => clock.now, max: () => options.max });
-  const take = (sender = '') => set.take(sender) as Place;
+  const take = (sender = '') => set.take(sender) as AttemptPlace;
   return { set, clock, options, take };
 }
 
@@ -244,10 +244,10 @@ test('whatever happens: never more than configured, nothing while it rests, and 
   fc.assert(
     fc.property(fc.array(happening, { maxLength: 120 }), fc.integer({ min: 1, max: 8 }), (events, max) => {
       const { set, clock } = aSet({ max });
-      const held: Place[] = [];
-      let era: Place[] = [];
+      const held: AttemptPlace[] = [];
+      let era: AttemptPlace[] = [];
       const told: number[] = [];
-      const got = (place: Place) => {
+      const got = (place: AttemptPlace) => {
         expect(set.resting).toBe(false);
         held.push(place);
         era.push(place);

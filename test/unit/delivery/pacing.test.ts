@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createAborts } from '../../../src/delivery/aborts.ts';
-import type { Place } from '../../../src/delivery/host-set.ts';
+import type { AttemptPlace } from '../../../src/delivery/host-set.ts';
 import { Pacing, type TurnedAway } from '../../../src/delivery/pacing.ts';
 import { createEventLog } from '../../../src/events/events.ts';
 import type { Pace } from '../../../src/store/store.ts';
@@ -30,7 +30,7 @@ async function startTestPacing({ concurrency = 20, maxSessions = 500 } = {}) {
     return pacing.enter({ key, lookUp, message, sender, signal });
   };
   const attempt = (key: string) => {
-    pacing.leave(enter(key) as Place, 'block', 'no answer');
+    pacing.leave(enter(key) as AttemptPlace, 'block', 'no answer');
   };
   return { pacing, stored, clock, enter, attempt };
 }
@@ -74,7 +74,7 @@ test('a look-up that began before the settings changed does not bring the old ho
 
 test('a failure under settings that have been changed since rests nobody', async () => {
   const { pacing, enter } = await startTestPacing();
-  const place = enter('route:upstream') as Place;
+  const place = enter('route:upstream') as AttemptPlace;
   pacing.forgetWays();
   pacing.leave(place, 'block', 'wrong password');
   expect(pacing.resting()).toBe(0);
@@ -86,7 +86,7 @@ test('a route whose settings have been changed gets one attempt although its hos
   attempt('route:upstream');
   attempt('mx:a.test');
   pacing.forgetWays();
-  pacing.leave(enter('route:upstream') as Place, 'clean', '');
+  pacing.leave(enter('route:upstream') as AttemptPlace, 'clean', '');
   expect(enter('route:upstream')).toHaveProperty('set');
   expect(enter('mx:a.test')).toHaveProperty('notBefore');
   pacing.close();
@@ -115,11 +115,11 @@ test('whatever happens: both limits hold, a rest is for all that come, and every
   await fc.assert(
     fc.asyncProperty(fc.array(happening, { maxLength: 80 }), async (events) => {
       const { pacing, clock, stored, enter } = await startTestPacing({ concurrency: 3, maxSessions: 6 });
-      const held: Place[] = [];
+      const held: AttemptPlace[] = [];
       const open: AbortController[] = [];
       let answers = 0;
       let asked = 0;
-      const take = (place: Place | TurnedAway) => {
+      const take = (place: AttemptPlace | TurnedAway) => {
         answers++;
         if (!('verdict' in place)) held.push(place);
       };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { clean, toReply } from '../../../src/delivery/remote-reply.ts';
+import { cleanReply, toReply } from '../../../src/delivery/remote-reply.ts';
 import { replyLine } from '../../../src/smtp/reply.ts';
 
 test.each([
@@ -31,7 +31,7 @@ test('is quoted as it came, whatever it counts as', () => {
 });
 
 test('a text of 10 kB with control characters is cut and made harmless', () => {
-  const text = clean(`a\x1b[31m\0b\r\nDiagnostic-Code: x\u0085\u2028${'y'.repeat(10_000)}`);
+  const text = cleanReply(`a\x1b[31m\0b\r\nDiagnostic-Code: x\u0085\u2028${'y'.repeat(10_000)}`);
   expect(text.length).toBeLessThanOrEqual(2001);
   expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]/);
   expect(text).toContain('a [31m b \nDiagnostic-Code: x');

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { HostSet, type Place, START } from '../../../src/delivery/host-set.ts';
+import { type AttemptPlace, HostSet, START } from '../../../src/delivery/host-set.ts';
 import { SessionPlaces } from '../../../src/delivery/session-places.ts';
 import { HOUR } from '../../../src/system/clock.ts';
 
@@ -16,7 +16,7 @@ function rig(max: number) {
     sets.set(key, set);
     return set;
   };
-  const placeAt = (key: string): Place => setOf(key).take('')!;
+  const placeAt = (key: string): AttemptPlace => setOf(key).take('')!;
   /** A set whose hosts have answered once. */
   const answering = (key: string): string => {
     setOf(key).leave(placeAt(key), 'clean');
@@ -36,7 +36,7 @@ test('hosts that do not answer get at most half, hosts that answer get all of th
 
 test('a message to a thousand dead hosts keeps another waiting for one place only', () => {
   const { sessions, placeAt } = rig(500);
-  const held: Place[] = [];
+  const held: AttemptPlace[] = [];
   let sentAway = 0;
   for (let i = 0; i < 1000; i++) {
     const place = placeAt(`dead${i}`);
@@ -85,12 +85,12 @@ test('whatever happens: never more than the bound, nobody waits while there is a
   fc.assert(
     fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
       const { sessions, options, placeAt } = rig(6);
-      const held: Place[] = [];
-      const line: { place: Place; told: number; leave: () => void }[] = [];
+      const held: AttemptPlace[] = [];
+      const line: { place: AttemptPlace; told: number; leave: () => void }[] = [];
       for (const one of steps) {
         const before = sessions.taken;
         if (one.kind === 'come') {
-          const place: Place | undefined = placeAt(`set${one.set}`);
+          const place: AttemptPlace | undefined = placeAt(`set${one.set}`);
           if (place === undefined) continue;
           if (sessions.take(place, `m${one.message}`)) held.push(place);
           else {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { checkAuthor, checkReversePath } from '../../../src/policy/policy.ts';
-import { covers } from '../../../src/policy/sender.ts';
+import { coversSender } from '../../../src/policy/sender.ts';
 import { Refusal } from '../../../src/smtp/reply.ts';
 import { CREDENTIAL } from '../../support/submission-rig.ts';
 
@@ -35,11 +35,11 @@ describe('a rule covers', () => {
     ['*', 'anyone@anywhere.test', true],
     ['\u212aelvin@a.test', 'kelvin@a.test', false],
   ])('%s and %s: %s', (rule, address, covered) => {
-    expect(covers([rule], address)).toBe(covered);
+    expect(coversSender([rule], address)).toBe(covered);
   });
 
   test('none, where there is no rule', () => {
-    expect(covers([], 'anna@a.test')).toBe(false);
+    expect(coversSender([], 'anna@a.test')).toBe(false);
   });
 });
 

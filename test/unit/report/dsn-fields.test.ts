@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatStatus } from '../../../src/report/dsn-fields.ts';
 import { formatText } from '../../../src/report/dsn-text.ts';
-import { clean, wrap } from '../../../src/smtp/text.ts';
+import { cleanLine, wrap } from '../../../src/smtp/text.ts';
 import { change, NOW, outcome, subject } from '../../support/report-rig.ts';
 
 const signs = fc.constantFrom('\r', '\n', '\0', '\x1b', ':', ' ', '-', '.', '\u2028', '\u0085', '\ud800');
@@ -49,7 +49,7 @@ describe('whatever a server answers', () => {
 test('clean makes one line of well-formed text, no longer than asked for', () => {
   fc.assert(
     fc.property(hostile, fc.nat(50), (text, max) => {
-      const line = clean(text, { max });
+      const line = cleanLine(text, { max });
       expect(line).not.toMatch(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/);
       expect(line.length).toBeLessThanOrEqual(max + 3);
       expect(line.isWellFormed()).toBe(true);

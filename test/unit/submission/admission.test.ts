@@ -1,15 +1,15 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { createAdmission, type Place } from '../../../src/submission/admission.ts';
+import { type Admitted, createAdmission } from '../../../src/submission/admission.ts';
 import { createBruteForce } from '../../../src/submission/brute-force.ts';
 import { createKnownClients } from '../../../src/submission/known-clients.ts';
-import { patience } from '../../../src/submission/login.ts';
+import { failureDelay } from '../../../src/submission/login.ts';
 import { fakeFailures } from '../../support/submission-rig.ts';
 
 const socket = () => new EventEmitter();
 
 const limitsOf = (maxSessions: number, maxSessionsPerAddress: number) => ({ maxSessions, maxSessionsPerAddress });
-const placed = (result: unknown) => result as Place;
+const placed = (result: unknown) => result as Admitted;
 
 describe('admission', () => {
   test('who finds no room waits in order for a place, and is refused in the end', async () => {
@@ -85,11 +85,11 @@ describe('admission', () => {
 
 describe('failed logins', () => {
   test('are answered later and later, and ten in a row fit into a minute', () => {
-    const delays = Array.from({ length: 12 }, (_, i) => patience(1000, i + 1));
+    const delays = Array.from({ length: 12 }, (_, i) => failureDelay(1000, i + 1));
     expect(delays).toEqual([...delays].sort((a, b) => a - b));
     expect([delays[0], delays[3], delays[11]]).toEqual([1000, 2000, 3000]);
     expect(delays.slice(0, 10).reduce((sum, ms) => sum + ms)).toBeLessThan(30_000);
-    expect(patience(1000, 0)).toBe(1000); // not counted: an allowed network
+    expect(failureDelay(1000, 0)).toBe(1000); // not counted: an allowed network
   });
 
   const limits = { allow: ['10.0.0.0/8'], failuresPerMinute: 3, failuresPerDay: 5, failureDelay: 0 };
