@@ -8,7 +8,7 @@ import { limitsFor, type QuotaDefaults } from '../policy/policy.ts';
 import { createDkimKeys } from '../signing/signing.ts';
 import type { Limit } from '../smtp/limit.ts';
 import type { Route } from '../smtp/route.ts';
-import type { Store } from '../store/store.ts';
+import type { KnownRecipient, Store } from '../store/store.ts';
 import { MINUTE } from '../system/clock.ts';
 import { fileSystemRisk } from '../system/file-system.ts';
 
@@ -76,19 +76,22 @@ export async function followRoutes(
   return moved.length;
 }
 
-/** Forgets old traces in small steps, so that neither the disk nor a commit notices. */
+/** Forgets old traces, and recipients that nobody writes to any more, in small steps, so that neither the disk nor a commit notices. */
 export function startTrimming(
   store: Store,
   settings: () => { readonly keep: number; readonly maxSize: number },
   log: EventLog,
 ): () => Promise<void> {
   let running: Promise<void> = Promise.resolve();
+  let walked: KnownRecipient | null = null;
   const timer = setInterval(() => {
     running = trim().catch((error: unknown) => log.emit('traceNotTrimmed', { error }));
   }, 5 * MINUTE).unref();
   async function trim(): Promise<void> {
     const { keep, maxSize } = settings();
     await store.messages.trimTrace(Date.now() - keep, maxSize);
+    const step = await store.messages.forgetRecipients(Date.now(), walked);
+    walked = step.after;
   }
   return () => {
     clearInterval(timer);

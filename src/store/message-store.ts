@@ -355,11 +355,22 @@ export type MessageStore = {
   limitUse(user: string, list: readonly Limit[], now: number): Promise<readonly LimitUse[]>;
   /** Which of the addresses this user has sent to before. */
   knownRecipients(user: string, addresses: readonly string[]): Promise<readonly string[]>;
+  /**
+   * One step of a walk over what users have sent to, behind `after` (null: from the start): a recipient that its user has not written
+   * to for 400 days is forgotten, and counts as new again. @returns where the next step goes on; null at the end of the walk.
+   */
+  forgetRecipients(
+    now: number,
+    after: KnownRecipient | null,
+  ): Promise<{ readonly forgotten: number; readonly after: KnownRecipient | null }>;
   /** True while a message that has not ended carries this signature (`selector._domainkey.domain`). */
   signatureInUse(name: string): Promise<boolean>;
   /** Forgets ended messages: older than `before`, and the oldest while the trace is larger than `maxSize`. Works in small steps. */
   trimTrace(before: number, maxSize: number): Promise<number>;
 };
+
+/** In the form of their keys. */
+export type KnownRecipient = { readonly user: string; readonly address: string };
 
 export type OverLimit = {
   readonly users: readonly string[];

@@ -255,6 +255,7 @@ export function createMemoryStore(): MemoryStore {
     releaseOverLimit: absent,
     limitUse: absent,
     knownRecipients: absent,
+    forgetRecipients: absent,
     signatureInUse: absent,
     trimTrace: absent,
     takeNotices: absent,

@@ -1,6 +1,7 @@
 /** Limits of a credential, judged and counted inside the transaction that accepts: behaviour rule 7. */
 import type { Limit, LimitUse } from '../../smtp/limit.ts';
 import { DAY, HOUR, MINUTE } from '../../system/clock.ts';
+import type { KnownRecipient } from '../message-store.ts';
 import type { Context } from './context.ts';
 import type { Database } from './database.ts';
 import type { Value } from './rows.ts';
@@ -26,14 +27,17 @@ export function judgeAndCount(
   addresses: readonly string[],
 ): Judgement {
   const user = userKey(limits.user);
-  const unknown = unknownRecipients(db, user, addresses);
+  const today = dayOf(now);
+  const { unknown, renewed } = sortRecipients(db, user, { addresses, today });
   const amounts = { messages: 1, recipients: addresses.length, newRecipients: unknown.length };
   const before = useOf(db, user, limits.list, now);
   const exceeded = before.find(({ limit, used }) => used + amounts[limit.kind] > limit.count) ?? null;
   if (exceeded !== null) return { exceeded, use: before, amounts };
   for (const limit of distinct(limits.list))
     if (amounts[limit.kind] > 0) count(db, user, { limit, now, by: amounts[limit.kind] });
-  for (const address of unknown) db.run('INSERT INTO known_recipients VALUES (?, ?)', user, address);
+  for (const address of unknown) db.run('INSERT INTO known_recipients VALUES (?, ?, ?)', user, address, today);
+  for (const address of renewed)
+    db.run('UPDATE known_recipients SET used_on = ? WHERE user = ? AND address = ?', today, user, address);
   return { exceeded, use: useOf(db, user, limits.list, now), amounts };
 }
 
@@ -41,17 +45,50 @@ export function judgeAndCount(
 export const userKey = (name: string) => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 export const addressKey = (address: string) => address.toLowerCase();
 
-function unknownRecipients(db: Database, user: string, addresses: readonly string[]): string[] {
+type Sent = { readonly addresses: readonly string[]; readonly today: number };
+type Sorted = { readonly unknown: readonly string[]; readonly renewed: readonly string[] };
+
+/** Which are new, and of which the day is to be written again: not at each message, so that most messages write nothing there. */
+function sortRecipients(db: Database, user: string, { addresses, today }: Sent): Sorted {
   const unknown = new Set<string>();
+  const renewed = new Set<string>();
   for (const address of addresses) {
     const key = addressKey(address);
-    if (!isKnown(db, user, key)) unknown.add(key);
+    const usedOn = usedOnOf(db, user, key);
+    if (usedOn === undefined) unknown.add(key);
+    else if (usedOn + RENEW_DAYS <= today || usedOn > today) renewed.add(key);
   }
-  return [...unknown];
+  return { unknown: [...unknown], renewed: [...renewed] };
 }
 
-function isKnown(db: Database, user: string, address: string): boolean {
-  return db.get('SELECT 1 FROM known_recipients WHERE user = ? AND address = ?', user, address) !== undefined;
+function usedOnOf(db: Database, user: string, address: string): number | undefined {
+  const sql = 'SELECT used_on FROM known_recipients WHERE user = ? AND address = ?';
+  return db.get<{ used_on: number }>(sql, user, address)?.used_on;
+}
+
+const dayOf = (time: number) => Math.floor(time / DAY);
+const RENEW_DAYS = 7;
+/** More than a year: what goes out once a year is no surprise. */
+const KEEP_DAYS = 400;
+const STEP_RECIPIENTS = 2000;
+
+/** Of some recipients behind `after`: forgets those that their user has not written to for KEEP_DAYS. */
+export function forgetRecipients(
+  { db }: Context,
+  { now, after }: { now: number; after: KnownRecipient | null },
+): { readonly forgotten: number; readonly after: KnownRecipient | null } {
+  const from = after ?? { user: '', address: '' };
+  const rows = db.all<KnownRecipient & { used_on: number }>(
+    'SELECT user, address, used_on FROM known_recipients WHERE (user, address) > (?, ?) ORDER BY user, address LIMIT ?',
+    from.user,
+    from.address,
+    STEP_RECIPIENTS,
+  );
+  const oldest = dayOf(now) - KEEP_DAYS - RENEW_DAYS;
+  const old = rows.filter(({ used_on }) => used_on < oldest);
+  for (const { user, address } of old) db.run('DELETE FROM known_recipients WHERE user = ? AND address = ?', user, address);
+  const last = rows.length < STEP_RECIPIENTS ? undefined : rows.at(-1);
+  return { forgotten: old.length, after: last === undefined ? null : { user: last.user, address: last.address } };
 }
 
 /** Several limits may share a window: it is counted once. */
@@ -98,7 +135,7 @@ export function limitUse({ db }: Context, a: { user: string; list: readonly Limi
 
 export function knownRecipients({ db }: Context, a: { user: string; addresses: readonly string[] }): readonly string[] {
   const user = userKey(a.user);
-  return a.addresses.filter((address) => isKnown(db, user, addressKey(address)));
+  return a.addresses.filter((address) => usedOnOf(db, user, addressKey(address)) !== undefined);
 }
 
 /** Each fourth value is an address, see EncodedMessage. */

@@ -80,6 +80,7 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
     releaseOverLimit: (request) => client.call('releaseOverLimit', request),
     limitUse: (user, limits, now) => client.call('limitUse', { user, list: limits, now }),
     knownRecipients: (user, addresses) => client.call('knownRecipients', { user, addresses }),
+    forgetRecipients: (now, after) => client.call('forgetRecipients', { now, after }),
     signatureInUse: (name) => signatureInUse(client, name),
     trimTrace: (before, maxSize) => trimTrace(client, before, maxSize),
   };

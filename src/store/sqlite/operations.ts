@@ -4,7 +4,7 @@ import { claim } from './claim.ts';
 import { type Context, type Operation, read, write } from './context.ts';
 import * as credentials from './credential-rows.ts';
 import { setAside } from './damage.ts';
-import { knownRecipients, limitUse } from './limits.ts';
+import { forgetRecipients, knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
 import { overLimit, releaseOverLimit } from './over-limit.ts';
 import { command, giveBack, reroute, takeBack, takeNotices, takeRetried, thaw, waiting, withdraw } from './queue-commands.ts';
@@ -53,6 +53,7 @@ export const operations = {
   releaseOverLimit: write(releaseOverLimit),
   limitUse: read(limitUse),
   knownRecipients: read(knownRecipients),
+  forgetRecipients: write(forgetRecipients),
 
   getCredential: read(credentials.getCredential),
   listCredentials: read(credentials.listCredentials),

@@ -19,6 +19,7 @@ export const APPLICATION_ID = 0x536d486f;
  * - `untold` holds what senders must still hear of a recipient: written with its outcome, taken away with the report that tells it.
  *   `reply` is JSON. While a row without `summary` stands, the message keeps its row in `open` and its content.
  * - `report_windows` counts the reports of a sender in the hour that began with the first.
+ * - `known_recipients.used_on` is a day (since 1970) on which the user sent there, at most a week before the last one.
  * - `verify` columns hold the CRC-32 of what must leave unchanged: a flipped bit sets the entry aside instead of sending it.
  */
 export const MIGRATIONS: readonly string[] = [
@@ -99,4 +100,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX over_limit_user ON over_limit (user, seq);
   `,
   'ALTER TABLE recipients ADD COLUMN excused INTEGER NOT NULL DEFAULT 0',
+  `
+  ALTER TABLE known_recipients ADD COLUMN used_on INTEGER NOT NULL DEFAULT 0;
+  UPDATE known_recipients SET used_on = unixepoch() / 86400;
+  `,
 ];

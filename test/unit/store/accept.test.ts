@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { Limit } from '../../../src/smtp/limit.ts';
-import type { AcceptResult, NewMessage, Store } from '../../../src/store/store.ts';
+import type { AcceptResult, KnownRecipient, NewMessage, Store } from '../../../src/store/store.ts';
 import { DAY, HOUR, MINUTE } from '../../../src/system/clock.ts';
 import {
   bytesOf,
@@ -181,6 +181,39 @@ test('only recipients the user has not sent to are new, whatever their case', as
   expect((await acceptWith(store, list, { to: ['carol@x.example'] })).accepted).toBe(true);
   expect((await acceptWith(store, list, { to: ['dave@x.example'], user: 'other' })).accepted).toBe(true);
   expect(await store.messages.knownRecipients('Alice', ['dave@x.example', 'carol@x.example'])).toEqual(['carol@x.example']);
+});
+
+/** All steps of one walk; how many were forgotten. */
+async function forget(store: Store, now: number): Promise<number> {
+  let forgotten = 0;
+  for (let after: KnownRecipient | null = null; ; ) {
+    const step: { forgotten: number; after: KnownRecipient | null } = await store.messages.forgetRecipients(now, after);
+    forgotten += step.forgotten;
+    if ((after = step.after) === null) return forgotten;
+  }
+}
+
+test('recipients that a user has not written to for 400 days are forgotten, those that are still written to stay known', async () => {
+  const store = await testStore();
+  const list = [limit('newRecipients', 10_000, 'day')];
+  const many = Array.from({ length: 4500 }, (_, i) => `once${i}@x.example`);
+  await acceptWith(store, list, { to: [...many, 'weekly@x.example', 'yearly@x.example'] });
+  for (let day = 3; day < 480; day += 3) await acceptWith(store, list, { to: ['weekly@x.example'], at: NOW + day * DAY });
+  await acceptWith(store, list, { to: ['YEARLY@x.example'], at: NOW + 366 * DAY });
+  expect(await forget(store, NOW + 400 * DAY)).toBe(0);
+  expect(await forget(store, NOW + 480 * DAY)).toBe(many.length);
+  const asked = ['once7@x.example', 'weekly@x.example', 'yearly@x.example'];
+  expect(await store.messages.knownRecipients('alice', asked)).toEqual(asked.slice(1));
+  expect(await forget(store, NOW + 800 * DAY)).toBe(1);
+  expect(await store.messages.knownRecipients('alice', asked)).toEqual(['weekly@x.example']);
+});
+
+test('a recipient counts from the day of its last message also where the clock was set back', async () => {
+  const store = await testStore();
+  const list = [limit('newRecipients', 10, 'day')];
+  await acceptWith(store, list, { to: ['bob@x.example'], at: NOW + 4000 * DAY });
+  await acceptWith(store, list, { to: ['bob@x.example'], at: NOW });
+  expect(await forget(store, NOW + 409 * DAY)).toBe(1);
 });
 
 const waitingOf = async (store: Store) =>

@@ -10,6 +10,7 @@ import { openDatabase } from '../../../src/store/sqlite/database.ts';
 import { encodeMessage, factsCheck, recipientCheck } from '../../../src/store/sqlite/rows.ts';
 import { MIGRATIONS } from '../../../src/store/sqlite/schema.ts';
 import { lockInstance, openStore, StoreError } from '../../../src/store/store.ts';
+import { DAY } from '../../../src/system/clock.ts';
 import { isRoot } from '../../support/peers.ts';
 import { dataDir, NOW, newMessage, put, testStore } from '../../support/store-rig.ts';
 
@@ -116,6 +117,17 @@ test('a store of the first format is read, and what is new can be written to it'
   const db = openDatabase(databaseFile(path), 1000);
   expect(db.get('SELECT reply, conversation FROM attempts')).toEqual({ reply: 'Ok', conversation: null });
   db.close();
+});
+
+test('recipients known to an older store count as written to on the day that it becomes one of this version', async () => {
+  const path = dataDir();
+  const old = openDatabase(databaseFile(path), 1000, MIGRATIONS.slice(0, 2));
+  chmodSync(databaseFile(path), 0o600);
+  old.exec("INSERT INTO known_recipients VALUES ('alice', 'bob@example.net')");
+  old.close();
+  const store = await testStore({ dataDir: path });
+  expect(await store.messages.forgetRecipients(Date.now() + 399 * DAY, null)).toEqual({ forgotten: 0, after: null });
+  expect(await store.messages.forgetRecipients(Date.now() + 409 * DAY, null)).toEqual({ forgotten: 1, after: null });
 });
 
 test('a store of release 0.1 keeps its mail, and draws its node once', async () => {
