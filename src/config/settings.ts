@@ -63,7 +63,7 @@ const routeFields = {
   sign: {
     type: type.boolean,
     about:
-      'false: a message that goes to no other route gets no DKIM signature of ours. Decided when it is accepted: a route with `mx` is not known by then.',
+      'false: a message that goes to no other route gets no DKIM signature of ours, as for an upstream that signs itself or wants one signature only. Decided when it is accepted: a route with `mx` is not known by then.',
   },
   ip: { type: ipPolicy, about: 'As `delivery.ip`.' },
 } as const;

@@ -5,7 +5,7 @@
  * take long.
  */
 import { domainToUnicode } from 'node:url';
-import { spellLocalPart } from '../smtp/address.ts';
+import { holdsInvisible, spellLocalPart } from '../smtp/address.ts';
 import { toAsciiDomain } from '../smtp/domain.ts';
 
 type ParsedMailbox = {
@@ -16,7 +16,17 @@ type ParsedMailbox = {
 };
 
 /** Why a text is no address list that all read alike; 'syntax' where there is no better word. */
-export type AddressProblem = 'syntax' | 'not closed' | 'comma' | 'colon' | 'route' | 'at sign' | 'parenthesis' | 'look-alike';
+export type AddressProblem =
+  | 'syntax'
+  | 'not closed'
+  | 'comma'
+  | 'colon'
+  | 'route'
+  | 'at sign'
+  | 'parenthesis'
+  | 'brackets'
+  | 'encoded'
+  | 'look-alike';
 
 type Token = {
   readonly kind: 'atom' | 'quoted' | 'literal' | 'special';
@@ -81,6 +91,8 @@ function parseMailboxTokens(tokens: readonly Token[], text: string): ParsedMailb
   const address = parseAddrSpec(inside);
   // A name that is the address itself says nothing else to anybody.
   if (name.some(holdsAtSign) && parseAddrSpec(name).toLowerCase() !== address.toLowerCase()) return 'at sign';
+  // Most know no brackets in a name: they read what is in them as if it stood without.
+  if (name.some(({ kind, text }) => kind === 'literal' && IN_BRACKETS.test(text.slice(1, -1)))) return 'brackets';
   return withPhrase(address, open === 0 ? '' : text.slice(tokens[0]!.start, tokens[open]!.start).trim());
 }
 
@@ -105,7 +117,9 @@ function parseAddrSpec(tokens: readonly Token[]): string {
   const domain = joinWords(tokens.slice(at + 1), false);
   if (localPart === undefined || domain === undefined) return 'syntax';
   if (/[@<>]/.test(localPart)) return 'at sign';
-  const ascii = toAsciiDomain(domain) ?? (/^[\x21-\x7e]+$/.test(domain) ? domain.toLowerCase() : undefined);
+  if (ENCODED_WORD.test(localPart) || ENCODED_WORD.test(domain)) return 'encoded';
+  if (holdsInvisible(localPart)) return 'syntax';
+  const ascii = toAsciiDomain(domain) ?? (LOCAL_DOMAIN.test(domain) ? domain.toLowerCase() : undefined);
   if (ascii === undefined) return 'syntax';
   return isWrittenAs(ascii, domain) ? `${spellLocalPart(localPart)}@${ascii}` : 'look-alike';
 }
@@ -134,6 +148,11 @@ function joinWords(tokens: readonly Token[], local: boolean): string | undefined
   return !local && !afterWord ? undefined : joined;
 }
 
+const IN_BRACKETS = /["(),:;<>@[\\]/;
+/** Its beginning: RFC 2047 §5 allows none in an address, and some decode it there before they look for the `@`. */
+const ENCODED_WORD = /=\?[^?]*\?[bq]\?/i;
+/** Names and literals that are no domain of the DNS; only the credential that may send as anybody can use them. */
+const LOCAL_DOMAIN = /^(?:[\w.-]+|\[[\w.:-]*\])$/;
 const CONTROL = /[\x00-\x1f\x7f]/;
 const NOT_IN_ATOMS = /[\x00-\x1f\x7f\\]/;
 const SPECIALS = '<>@,;:.)]';

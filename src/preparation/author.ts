@@ -22,6 +22,8 @@ const PROBLEMS = {
   route: 'authorRoute',
   'at sign': 'authorAtSign',
   parenthesis: 'authorParenthesis',
+  brackets: 'authorBrackets',
+  encoded: 'authorEncoded',
   'look-alike': 'authorLookAlike',
 } as const satisfies Readonly<Record<AddressProblem, ReplyName>>;
 

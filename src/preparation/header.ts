@@ -48,10 +48,12 @@ function linesIn(text: string, end: number): number {
   return lines;
 }
 
-/** The value without folds and blanks around it. @param encoding utf8 where people's names or addresses may stand in it. */
+/** The value without folds, and without blanks and tabs around it: other white space is a part of it. @param encoding utf8 where people's names or addresses may stand in it. */
 export function fieldValue(field: HeaderField, encoding: 'latin1' | 'utf8' = 'latin1'): string {
-  return field.raw
-    .toString(encoding, field.raw.indexOf(0x3a) + 1)
-    .replaceAll('\r\n', '')
-    .trim();
+  const value = field.raw.toString(encoding, field.raw.indexOf(0x3a) + 1).replaceAll('\r\n', '');
+  let start = 0;
+  let end = value.length;
+  while (isBlank(value, start)) start++;
+  while (end > start && isBlank(value, end - 1)) end--;
+  return value.slice(start, end);
 }

@@ -8,7 +8,8 @@ const DOT_STRING = new RegExp(`^[${ATEXT}]+(?:\\.[${ATEXT}]+)*$`, 'u');
 const LOOSE_DOT_STRING = new RegExp(`^\\.*[${ATEXT}][.${ATEXT}]*$`, 'u');
 const QUOTED_STRING = /^"(?:[ !#-[\]-~\u0080-\u{10ffff}]|\\[ -~])*"$/u;
 /** No control character and no other blank hides in the part that is not ASCII. */
-const INVISIBLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\uffff]/u;
+const INVISIBLE =
+  /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\uffff]/u;
 
 export type Mailbox = {
   /** Local part in its one spelling, domain as lower-case A-labels. */
@@ -49,8 +50,13 @@ export function spellLocalPart(meaning: string): string {
   return DOT_STRING.test(meaning) ? meaning : `"${meaning.replace(/["\\]/g, '\\$&')}"`;
 }
 
+/** A local part with a control character, a blank that is not ASCII, or what nobody sees. */
+export function holdsInvisible(localPart: string): boolean {
+  return INVISIBLE.test(localPart);
+}
+
 function readLocalPart(text: string): string | undefined {
-  if (INVISIBLE.test(text)) return undefined;
+  if (holdsInvisible(text)) return undefined;
   if (DOT_STRING.test(text)) return text;
   if (QUOTED_STRING.test(text)) return spellLocalPart(text.slice(1, -1).replace(/\\(.)/g, '$1'));
   return LOOSE_DOT_STRING.test(text) ? spellLocalPart(text) : undefined;

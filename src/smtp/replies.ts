@@ -116,6 +116,16 @@ const REPLIES = {
     '5.6.0',
     'The {field} field has a closing parenthesis or bracket without an opening one: such a name must stand in quotes',
   ],
+  authorBrackets: [
+    550,
+    '5.6.0',
+    'The {field} field has a quote, comma, colon or the like in square brackets: such a name must stand in quotes',
+  ],
+  authorEncoded: [
+    550,
+    '5.6.0',
+    'The {field} field has an encoded word in its address: only the name before the address may be encoded',
+  ],
   authorLookAlike: [
     550,
     '5.6.0',

@@ -7,6 +7,7 @@ import type { Dns, DnsAnswer } from '../../src/dns/dns.ts';
 import { decodeMessage, describeFailure, isAnswerTo, readA, readHost, readNegativeTtl, readText } from '../../src/dns/message.ts';
 import { checkDmarc } from '../../src/doctor/dmarc.ts';
 import { checkSpf, gatherSpf } from '../../src/doctor/spf.ts';
+import { readKeyRecord } from '../../src/signing/key-record.ts';
 import { parseTags } from '../../src/signing/tags.ts';
 
 const LARGEST_DATAGRAM = 65_507;
@@ -53,6 +54,19 @@ export async function dnsTexts(input: Buffer): Promise<string> {
   const spf = checkSpf(await gatherSpf({ ...QUESTION, dns }));
   const dmarc = checkDmarc({ domain: DOMAIN, at: DOMAIN, txt: found(DOMAIN) });
   return `${spf.result} ${dmarc.result} ${parseTags(text).has('p')}`;
+}
+
+/** A key as its owner published it: what a verifier would discard is named in one line, what it takes is taken again. */
+export function keyRecords(input: Buffer): string {
+  const reading = readKeyRecord(input.toString('utf8'));
+  if ('wrong' in reading) {
+    assert.match(reading.wrong, /^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}$/);
+    return `${reading.wrong.replace(/".*"/, '').slice(0, 24)}`;
+  }
+  const { type, publicKey } = reading.record;
+  assert.ok(publicKey.length > 0 && publicKey.length % 4 === 0);
+  assert.deepEqual(readKeyRecord(`v=DKIM1; k=${type}; p=${publicKey}`), reading);
+  return `${type} ${publicKey.endsWith('=')}`;
 }
 
 const CERTIFICATE = `-----BEGIN CERTIFICATE-----

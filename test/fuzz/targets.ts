@@ -25,7 +25,7 @@ import { beginExchange, continueExchange } from '../../src/submission/exchange.t
 import { parseMailParameters, parseRecipientParameters } from '../../src/submission/mail-parameters.ts';
 import { parseProxyHeader } from '../../src/submission/proxy-protocol.ts';
 import { parseMail, parseRecipient } from '../../src/submission/transaction.ts';
-import { acmeAnswers, dnsAnswers, dnsTexts } from './targets-answers.ts';
+import { acmeAnswers, dnsAnswers, dnsTexts, keyRecords } from './targets-answers.ts';
 
 /**
  * Throws where a promise is broken. @returns a word for what the parser did: an input that gives a new one is worth keeping.
@@ -297,5 +297,5 @@ function clientHellos(input: Buffer): string {
 export const TARGETS: Readonly<Record<string, Target>> = {
   ...{ commands, addresses, addressLists, headers, parameters, logins },
   ...{ remoteReplies, content, configuration, environment, proxyHeaders, clientHellos },
-  ...{ dnsAnswers, dnsTexts, acmeAnswers },
+  ...{ dnsAnswers, dnsTexts, keyRecords, acmeAnswers },
 };

@@ -63,6 +63,13 @@ describe('RFC 5322 §3.4: address lists', () => {
     'app@(y)sender.test',
     '\\ann@sender.test',
     'a\\"ceo@bank.example" <ann@sender.test>',
+    'ceo\u2028ann@sender.test',
+    'ceo\u0085ann@sender.test',
+    'ann\u00a0@sender.test',
+    'an\u00adn@sender.test',
+    'ann@sender.test\u2028',
+    'ann@bank.example%.sender.test',
+    "ann@bank.example'.sender.test",
   ])('%j is none', (text) => {
     expect(addresses(text)).toBe('syntax');
   });
@@ -74,6 +81,10 @@ describe('RFC 5322 §3.4: address lists', () => {
     ['route', '<@a.test,@b.test:ann@sender.test>', 'ceo@bank.example <@a.test:ann@sender.test>', '<@ceo:ann@sender.test>'],
     ['at sign', 'ceo@bank.example <ann@sender.test>', 'ceo @ bank.example <ann@sender.test>', '@ <ann@sender.test>'],
     ['at sign', '=?utf-8?q?ceo@bank.example?= <ann@sender.test>', '[ceo@bank.example] <ann@sender.test>'],
+    ['brackets', '[",]"ceo@bank.example,"[" ] <ann@sender.test>', '["] <ann@sender.test>', '[a: b] <ann@sender.test>'],
+    ['brackets', '[a, b] <ann@sender.test>', '[\\"] <ann@sender.test>', 'A [(] B <ann@sender.test> (c)'],
+    ['encoded', '=?utf-8?q?ceo=40bank.example?=@sender.test', '<"=?utf-8?q?ceo=40bank.example?="@sender.test>'],
+    ['encoded', '=?utf-8?q?ceo=40bank.example=2C?=x@sender.test', 'ann@=?utf-8?q?bank.example?=.sender.test'],
     ['at sign', '"x" ceo@bank.example <ann@sender.test>', '"ceo@bank.example x"@sender.test', '"<ceo"@sender.test'],
     [
       'parenthesis',
