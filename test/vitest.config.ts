@@ -1,17 +1,44 @@
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+const root = fileURLToPath(new URL('..', import.meta.url));
 /** Whole Debian systems are made and booted for these: minutes each, so they have a command of their own, `npm run test:roots`. */
 const ROOTS = ['test/deploy/install.test.ts', 'test/deploy/dockerfile.test.ts'];
+/** They share two processes, and their files need not survive a power cut. */
+const UNITS = ['test/unit/**/*.test.ts', 'test/architecture.test.ts', 'test/documents.test.ts'];
+/** Messages through a whole relay, and what it refuses. */
+const ONE_RELAY = ['test/integration/relay.test.ts'];
+
+/** Floods of a minute and more. What they hold is held for one client, one guess and one message by the units and by `integration/`. */
+const FLOODS = ['test/attacks/load.test.ts', 'test/attacks/guessing.test.ts'];
+
 const roots = process.env['ROOTS'] === '1';
+const quick = process.env['QUICK'] === '1';
+const gate = process.env['CI'] === 'true';
+const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
+// Each store is a thread and many a relay a process: they need not strip the types of the same files again.
+process.env['NODE_COMPILE_CACHE'] ??= `${root}node_modules/.cache/node`;
 
 export default defineConfig({
   test: {
-    root: new URL('..', import.meta.url).pathname,
-    include: roots ? ROOTS : ['test/**/*.test.ts'],
-    exclude: ['test/bench/**', 'node_modules/**', ...(roots ? [] : ROOTS)],
-    testTimeout: 120_000,
-    hookTimeout: 180_000,
+    root,
     maxWorkers: 2,
     pool: 'forks',
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
+    projects: [
+      { extends: true, test: { name: 'units', include: roots ? [] : UNITS, isolate: false, env: { TMPDIR: memory } } },
+      {
+        extends: true,
+        test: {
+          name: 'whole', // each file in a process of its own
+          include: roots ? ROOTS : quick ? ONE_RELAY : ['test/**/*.test.ts'],
+          exclude: ['test/bench/**', 'node_modules/**', ...UNITS, ...(roots ? [] : ROOTS), ...(gate ? [] : FLOODS)],
+        },
+      },
+    ],
   },
 });

@@ -1,6 +1,7 @@
 /** A power cut loses all that was not synced, and nothing that was answered 250: RFC 5321 §6.1. A store that does not sync is found. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { hasCommand, requirePeer, succeeds } from '../support/peers.ts';
+import { FULL, sized } from '../support/size.ts';
 import { startAfterCuts } from './power-relay.ts';
 import { changedProgram, cutEverywhere, type Recording, record } from './power-run.ts';
 
@@ -8,7 +9,7 @@ const traces = () => hasCommand('strace') && succeeds('strace', ['-f', '-qq', '-
 /** `CUTS=3000` for all there are. */
 const CUTS = Number(process.env['CUTS'] ?? 240);
 /** `STARTS=200` for more starts of the real relay. */
-const STARTS = Number(process.env['STARTS'] ?? 10);
+const STARTS = Number(process.env['STARTS'] ?? sized(10, 2));
 const MESSAGES = 8;
 
 /** Changes of the store, each of which loses mail. */
@@ -41,12 +42,12 @@ describe.skipIf(!requirePeer('strace', traces()))('after a power cut', () => {
       const { starts, arrived, wrong } = await startAfterCuts(recording, STARTS, Math.random);
       console.info(`${starts} starts, ${arrived} messages arrived, ${wrong.length} wrong`);
       expect(wrong).toEqual([]);
-      expect(arrived).toBeGreaterThan(0);
+      expect(arrived).toBeGreaterThanOrEqual(sized(1, 0)); // two cuts may both lie before the first 250
     },
     120_000 + STARTS * 10_000,
   );
 
-  test.each(CAREFREE)(
+  test.each(FULL ? CAREFREE : CAREFREE.slice(0, 1))(
     'a store that %s is found out',
     async (_, file, change) => {
       const { program, remove } = changedProgram(file, change);

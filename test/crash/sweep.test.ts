@@ -1,6 +1,7 @@
 /** A sample of the crash sweep, and of the calls that fail: `npm run test:crash` is all of both. */
 import { describe, expect, test } from 'vitest';
 import { hasCommand, requirePeer, succeeds } from '../support/peers.ts';
+import { sized } from '../support/size.ts';
 import { sweepFaults } from './faults-run.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { sweep } from './sweep-run.ts';
@@ -12,8 +13,8 @@ describe.skipIf(!requirePeer('strace', traces()))('killed at a call on a file or
   test('what was acknowledged arrives, whole, and twice only where nobody could know', async () => {
     const lines = [`CRASH_SEED=${SEED}`];
     const figures = await sweep({
-      scenarios: SCENARIOS,
-      sample: 2,
+      scenarios: SCENARIOS.slice(0, sized(SCENARIOS.length, 2)),
+      sample: sized(2, 1),
       seed: SEED,
       limit: 60_000,
       report: (line) => lines.push(line),
@@ -35,8 +36,8 @@ describe.skipIf(!requirePeer('strace', traces()))('a call on a file or a socket 
     const lines = [`CRASH_SEED=${SEED}`];
     const options = { seed: SEED, limit: 40_000, report: (line: string) => lines.push(line) };
     const figures = [
-      ...(await sweepFaults({ ...options, scenarios: ['accept'], sample: 4 })),
-      ...(await sweepFaults({ ...options, scenarios: ['deliver'], sample: 2 })),
+      ...(await sweepFaults({ ...options, scenarios: ['accept'], sample: sized(4, 1) })),
+      ...(await sweepFaults({ ...options, scenarios: ['deliver'], sample: sized(2, 1) })),
     ];
     const context = lines.join('\n');
     console.info(context);

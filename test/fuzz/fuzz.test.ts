@@ -1,13 +1,17 @@
 /** A sample of `npm run fuzz` for every run of the tests: the corpus of each parser, and the same changed inputs every time. */
 import { describe, expect, test } from 'vitest';
+import { sized } from '../support/size.ts';
 import { readCorpus } from './fuzz-run.ts';
 import { mutate, randomFrom, wordsOf } from './mutate.ts';
 import { TARGETS } from './targets.ts';
 
 const seed = Number(process.env['FUZZ_SEED'] ?? 3461);
 /** Changed inputs of each parser; those that need more time for one have fewer. */
-const TRIES = 5000;
-const SLOW: Readonly<Record<string, number>> = { configuration: 200, environment: 500, dnsTexts: 1000, dnsAnswers: 2000 };
+const TRIES = sized(5000, 500);
+const SLOW: Readonly<Record<string, number>> = sized(
+  { configuration: 200, environment: 500, dnsTexts: 1000, dnsAnswers: 2000 },
+  { configuration: 50, environment: 100, dnsTexts: 200, dnsAnswers: 200 },
+);
 
 describe.each(Object.entries(TARGETS))('%s', (name, run) => {
   const corpus = readCorpus(name).map((text) => Buffer.from(text, 'latin1'));

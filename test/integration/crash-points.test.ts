@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasCommand, requirePeer, succeeds } from '../support/peers.ts';
 import { until } from '../support/program.ts';
 import { type Scenario, startScenario } from '../support/relay-scenario.ts';
+import { sized } from '../support/size.ts';
 import { submit } from '../support/smtp-send.ts';
 
 const traces = () => hasCommand('strace') && succeeds('strace', ['-f', '-qq', '-o', '/dev/null', 'true']);
@@ -82,10 +83,7 @@ async function crashAndRecover(calls: string, n: number): Promise<Fate> {
 
 describe.skipIf(!present)('killed at a system call', () => {
   // first come the calls of a start, then those of acceptance, then those that note the delivery: up to a run that makes fewer
-  test.each([
-    ['fsync,fdatasync', 1],
-    ['pwrite64', 5],
-  ])(
+  test.each([['fsync,fdatasync', 1] as const, ...sized([['pwrite64', 5] as const], [])])(
     '%s: what was answered 250 arrives, whole, whichever call was the last',
     async (calls, step) => {
       const fates: Fate[] = [];

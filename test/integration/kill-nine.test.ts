@@ -5,10 +5,11 @@ import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../support/program.ts';
 import { type Scenario, startScenario } from '../support/relay-scenario.ts';
+import { sized } from '../support/size.ts';
 
-const MESSAGES = 1000;
+const MESSAGES = sized(1000, 200);
 const CLIENTS = 8;
-const KILLS = 10;
+const KILLS = sized(10, 3);
 const SECOND = 1000;
 /** What was relayed shortly before a crash may not be noted yet: its attempt was in flight. */
 const IN_FLIGHT = 2 * SECOND;

@@ -82,7 +82,7 @@ export function run(
   args: readonly string[],
   options: { input?: string | Buffer; env?: Readonly<Record<string, string>>; cwd?: string; timeout?: number } = {},
 ): Promise<Result> {
-  const { input = '', env, cwd, timeout = 30 * SECOND } = options;
+  const { input = '', env, cwd, timeout = 120 * SECOND } = options;
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -122,7 +122,7 @@ export async function mustRun(
 export async function until<T>(
   what: string,
   probe: () => T | undefined | false | null | Promise<T | undefined | false | null>,
-  { deadline = 45 * SECOND, context = () => '' }: { deadline?: number; context?: () => string } = {},
+  { deadline = 90 * SECOND, context = () => '' }: { deadline?: number; context?: () => string } = {},
 ): Promise<T> {
   const end = Date.now() + deadline;
   for (;;) {

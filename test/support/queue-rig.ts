@@ -120,7 +120,7 @@ export function startRig(options: RigOptions & { store?: MessageStore } = {}): R
   return {
     ...{ queue, store, events, blocked, claims, of },
     async logged(event, count = 1) {
-      const signal = AbortSignal.timeout(10_000);
+      const signal = AbortSignal.timeout(60_000);
       while (of(event).length < count) await once(emitter, 'logged', { signal });
     },
     free(destination) {

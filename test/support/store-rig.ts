@@ -114,7 +114,7 @@ export async function wholeContent(content: Content | undefined): Promise<Buffer
 }
 
 /** Asks until it is so, or fails after `patience` milliseconds. */
-export async function until(condition: () => Promise<boolean> | boolean, patience = 10_000): Promise<void> {
+export async function until(condition: () => Promise<boolean> | boolean, patience = 60_000): Promise<void> {
   for (const deadline = Date.now() + patience; !(await condition()); ) {
     if (Date.now() > deadline) throw new Error('It did not happen in time');
     await new Promise((resolve) => setTimeout(resolve, 20));

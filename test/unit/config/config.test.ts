@@ -229,9 +229,9 @@ routes: [{ recipientDomain: example.org }, { hosts: ['a b'] }]
       const text = Array.from({ length: keys }, (_, i) => `key${i}: 1\n`).join('');
       const times: number[] = [];
       for (let i = 0; i < 3; i++) {
-        const before = performance.now();
+        const before = process.cpuUsage();
         expect(said(await problems(`${text}key0: 2\n`))).toHaveLength(1);
-        times.push(performance.now() - before);
+        times.push(process.cpuUsage(before).user);
       }
       return Math.min(...times);
     };

@@ -5,6 +5,8 @@ import { startDns } from '../../support/dns.ts';
 import type { DnsServer } from '../../support/dns-server.ts';
 
 let server: DnsServer;
+/** Asks about what is answered: load does not make it a failure. */
+let patient: Dns;
 let dns: Dns;
 beforeAll(async () => {
   server = await startDns({
@@ -26,45 +28,46 @@ beforeAll(async () => {
       ]),
     ),
   });
+  patient = createDns({ servers: [server.server], timeout: 20_000 });
   dns = createDns({ servers: [server.server], timeout: 150 });
 });
 afterAll(() => server.close());
 
 describe('what is there is found', () => {
   test('MX in lower case, a null MX as an empty name', async () => {
-    const answer = await dns.mx('D.Test.');
+    const answer = await patient.mx('D.Test.');
     expect(answer).toMatchObject({ kind: 'found' });
     expect(answer.kind === 'found' && [...answer.values].sort((a, b) => a.preference - b.preference)).toEqual([
       { preference: 10, exchange: 'mx1.d.test' },
       { preference: 20, exchange: 'mx2.d.test' },
     ]);
-    expect(await dns.mx('null.test')).toMatchObject({ kind: 'found', values: [{ preference: 0, exchange: '' }] });
+    expect(await patient.mx('null.test')).toMatchObject({ kind: 'found', values: [{ preference: 0, exchange: '' }] });
   });
   test('addresses, names of addresses, and text joined', async () => {
-    expect(await dns.a('mx1.d.test')).toMatchObject({ kind: 'found', values: ['192.0.2.1', '192.0.2.2'] });
-    expect(await dns.aaaa('mx1.d.test')).toMatchObject({ kind: 'found', values: ['2001:db8::1'] });
-    expect(await dns.ptr('192.0.2.1')).toMatchObject({ kind: 'found', values: ['mx1.d.test'] });
-    expect(await dns.ptr('2001:db8::1')).toMatchObject({ kind: 'found', values: ['mx1.d.test'] });
-    expect(await dns.txt('d.test')).toMatchObject({ kind: 'found', values: ['x'.repeat(300), 'ab'] });
+    expect(await patient.a('mx1.d.test')).toMatchObject({ kind: 'found', values: ['192.0.2.1', '192.0.2.2'] });
+    expect(await patient.aaaa('mx1.d.test')).toMatchObject({ kind: 'found', values: ['2001:db8::1'] });
+    expect(await patient.ptr('192.0.2.1')).toMatchObject({ kind: 'found', values: ['mx1.d.test'] });
+    expect(await patient.ptr('2001:db8::1')).toMatchObject({ kind: 'found', values: ['mx1.d.test'] });
+    expect(await patient.txt('d.test')).toMatchObject({ kind: 'found', values: ['x'.repeat(300), 'ab'] });
   });
   test('behind an alias, and over TCP where UDP is too small', async () => {
-    expect(await dns.a('alias.test')).toMatchObject({ kind: 'found' });
-    expect(await dns.mx('truncated.test')).toMatchObject({ kind: 'found' });
-    const many = await dns.mx('many.test');
+    expect(await patient.a('alias.test')).toMatchObject({ kind: 'found' });
+    expect(await patient.mx('truncated.test')).toMatchObject({ kind: 'found' });
+    const many = await patient.mx('many.test');
     expect(many.kind === 'found' && many.values.length).toBe(1000);
   });
 });
 
 test('a name without such a record is none, a name that does not exist is nxdomain', async () => {
-  expect(await dns.mx('mx1.d.test')).toMatchObject({ kind: 'none' });
-  expect(await dns.a('d.test')).toMatchObject({ kind: 'none' });
-  expect(await dns.a('test')).toMatchObject({ kind: 'none' });
-  expect(await dns.mx('alias.test')).toMatchObject({ kind: 'none' });
+  expect(await patient.mx('mx1.d.test')).toMatchObject({ kind: 'none' });
+  expect(await patient.a('d.test')).toMatchObject({ kind: 'none' });
+  expect(await patient.a('test')).toMatchObject({ kind: 'none' });
+  expect(await patient.mx('alias.test')).toMatchObject({ kind: 'none' });
   for (const name of ['absent.test', 'a..test', '', `${'x'.repeat(64)}.test`]) {
-    expect(await dns.mx(name)).toMatchObject({ kind: 'nxdomain' });
-    expect(await dns.a(name)).toMatchObject({ kind: 'nxdomain' });
+    expect(await patient.mx(name)).toMatchObject({ kind: 'nxdomain' });
+    expect(await patient.a(name)).toMatchObject({ kind: 'nxdomain' });
   }
-  expect(await dns.ptr('no address')).toMatchObject({ kind: 'nxdomain' });
+  expect(await patient.ptr('no address')).toMatchObject({ kind: 'nxdomain' });
 });
 
 test.each(['servfail', 'refused', 'timeout', 'cut', 'garbage', 'wrong-id', 'loop'])(

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseMailbox, parsePath } from '../../../src/smtp/address.ts';
 import { toAsciiDomain } from '../../../src/smtp/domain.ts';
+import { cpuTime } from '../../support/cpu-time.ts';
 
 describe('a mailbox', () => {
   test.each([
@@ -78,20 +79,20 @@ describe('a mailbox', () => {
   });
 
   test('hostile lengths take no time', () => {
-    const start = performance.now();
-    for (const bomb of [
+    const bombs = [
       'a@'.repeat(50_000),
       `a@${'a.'.repeat(50_000)}`,
       '"\\'.repeat(30_000),
       `a@${'ü.'.repeat(50_000)}`,
       '<'.repeat(64_000),
-    ]) {
+    ];
+    const parse = (bomb: string) => {
       parseMailbox(bomb);
       parsePath(`<${bomb}>`);
       parsePath(bomb);
       toAsciiDomain(bomb);
-    }
-    expect(performance.now() - start).toBeLessThan(200);
+    };
+    expect(cpuTime(() => bombs.forEach(parse))).toBeLessThan(500);
   });
 });
 

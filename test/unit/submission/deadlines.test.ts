@@ -91,7 +91,7 @@ describe('a session that takes too long', () => {
   });
 
   test('text by bytes: 421 4.4.2, and nothing of it stays', async () => {
-    await start({ commandTimeout: 150, idleTimeout: 150 });
+    await start({ commandTimeout: 1000, idleTimeout: 1000 });
     const client = await rig.loggedIn();
     await client.askAll(['MAIL FROM:<anna@sender.test>', 'RCPT TO:<bob@example.org>', 'DATA']);
     const timer = setInterval(() => client.send('x'), 20);
@@ -103,7 +103,7 @@ describe('a session that takes too long', () => {
 
   test('a slow answer of ours is not the client’s fault', async () => {
     const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-    rig = await startRig({ limits: { idleTimeout: 100, commandTimeout: 100 }, onFinish: async () => void (await wait(400)) });
+    rig = await startRig({ limits: { idleTimeout: 1000, commandTimeout: 1000 }, onFinish: async () => void (await wait(1500)) });
     const client = await rig.loggedIn();
     await client.askAll(['MAIL FROM:<anna@sender.test>', 'RCPT TO:<bob@example.org>', 'DATA']);
     client.send('From: anna@sender.test\r\n\r\nHello\r\n.\r\n');
@@ -111,7 +111,7 @@ describe('a session that takes too long', () => {
   });
 
   test('who does not read replies is not read either, and ends as idle', async () => {
-    await start({ idleTimeout: 300 });
+    await start({ idleTimeout: 1000 });
     const client = await RawClient.tls(rig.port('submissions'));
     await client.reply();
     await client.ask('EHLO x');
@@ -119,7 +119,7 @@ describe('a session that takes too long', () => {
     await client.ask('MAIL FROM:<anna@sender.test>');
     client.socket.pause();
     for (let i = 0; i < 3000; i++) client.send('RCPT TO:<bob@example.org>\r\n'.repeat(200));
-    await expect.poll(() => rig.submission.sessions(), { timeout: 15_000 }).toBe(0);
+    await expect.poll(() => rig.submission.sessions(), { timeout: 100_000 }).toBe(0);
     client.close();
   });
 });
