@@ -136,6 +136,67 @@ test('no cycle of imports between values', () => {
   for (const file of files) visit(file, []);
 });
 
+/** What a file declares for others. What it passes on from another file is declared there. */
+const exportsOf = (file: string) =>
+  [...source(file).matchAll(/^export (?:async )?(?:type|class|const|let|function\*?) (\w+)/gm)].map(([, name]) => name!);
+
+test('an exported name is one thing: a search for it finds one place', () => {
+  const places = new Map<string, Set<string>>();
+  for (const file of files) {
+    for (const name of exportsOf(file)) places.set(name, (places.get(name) ?? new Set()).add(file));
+  }
+  const shared = [...places].filter(([, where]) => where.size > 1).map(([name, where]) => `${name}: ${[...where].join(', ')}`);
+  expect(shared).toEqual([]);
+});
+
+/** Names that a file takes from another one, by a statement or by `(await import('…')).name`. */
+function taken(path: string): (readonly [target: string, name: string])[] {
+  const text = readFileSync(path, 'utf8');
+  const at = (to: string) => join(dirname(path), to);
+  const named = [...text.matchAll(/^import (?:type )?\{([^}]*)\} from '(\.[^']+)'/gm)].flatMap(([, names, to]) =>
+    names!.split(',').map(
+      (name) =>
+        [
+          at(to!),
+          name
+            .trim()
+            .replace(/^type /, '')
+            .split(' ')[0]!,
+        ] as const,
+    ),
+  );
+  const whole = [
+    ...text.matchAll(/^(?:import|export) (?:type )?\* (?:as \w+ )?from '(\.[^']+)'/gm),
+    ...text.matchAll(/\bimport\('(\.[^']+)'\)/g),
+  ].flatMap(([, to]) => (text.match(/\w+/g) ?? []).map((name) => [at(to!), name] as const));
+  return [...named, ...whole];
+}
+
+test('what is exported is imported by another file', () => {
+  const tests = readdirSync('test', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+  const paths = [...files.map((file) => join('src', file)), ...tests.map((file) => join('test', file))];
+  const used = new Set(paths.flatMap((path) => taken(path).map(([target, name]) => `${target} ${name}`)));
+  // A front door passes on some names of a file, or all.
+  const doors = files.flatMap((file) =>
+    [...source(file).matchAll(/^export (?:type )?(?:\*|\{([^}]*)\}) from '(\.[^']+)'/gm)].map(([, names, to]) => ({
+      door: join('src', file),
+      target: join('src', dirname(file), to!),
+      names: names?.split(',').map((name) => name.trim().replace(/^type /, '')),
+    })),
+  );
+  const isUsed = (target: string, name: string) =>
+    used.has(`${target} ${name}`) ||
+    doors.some((one) => one.target === target && (one.names?.includes(name) ?? true) && used.has(`${one.door} ${name}`));
+  const unused = files
+    .filter((file) => !file.startsWith('store/'))
+    .flatMap((file) =>
+      exportsOf(file)
+        .filter((name) => !isUsed(join('src', file), name))
+        .map((name) => `${file}: ${name}`),
+    );
+  expect(unused).toEqual([]);
+});
+
 /** A question to a TLS object that Node has freed ends the process: `system/server-tls.ts` tells when it may be asked. */
 test('TLS objects are made and asked only where it is known that they live', () => {
   const MADE = ['system/server-tls.ts'];

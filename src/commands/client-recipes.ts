@@ -8,7 +8,7 @@ export type Settings = {
 };
 
 /** By program; each with the file it belongs to in its first line. */
-export type Recipes = Readonly<Record<'postfix' | 'msmtp' | 'url' | 'laravel' | 'django' | 'try', string>>;
+type Recipes = Readonly<Record<'postfix' | 'msmtp' | 'url' | 'laravel' | 'django' | 'try', string>>;
 
 type Account = {
   readonly host: string;

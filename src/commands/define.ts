@@ -4,7 +4,7 @@ import type { Io } from './io.ts';
 
 export type CommonOptions = { readonly config?: string; readonly json?: boolean };
 
-export type Spec = {
+type Spec = {
   /** `add <name>` */
   readonly usage: string;
   readonly about: string;

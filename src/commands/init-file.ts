@@ -11,7 +11,7 @@ export type InitAnswers = {
   readonly user?: string;
 };
 
-export type Answers = {
+type Answers = {
   readonly hostname: string;
   readonly email?: string;
   readonly acceptTerms: boolean;

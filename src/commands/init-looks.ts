@@ -7,7 +7,7 @@ import { SECOND } from '../system/clock.ts';
 import type { Existing } from './init-records.ts';
 import type { Io } from './io.ts';
 
-export type Seen = { readonly result: 'ok' | 'warning' | 'unknown'; readonly sentence: string };
+type Seen = { readonly result: 'ok' | 'warning' | 'unknown'; readonly sentence: string };
 
 export type Looks = {
   /** What A, AAAA and PTR say of the host name and its addresses. */

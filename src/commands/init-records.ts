@@ -2,17 +2,17 @@
 import { isIP } from 'node:net';
 import { reverseName } from '../net/addresses.ts';
 
-export type DnsRecord = {
+type DnsRecord = {
   readonly name: string;
   readonly type: 'A' | 'AAAA' | 'PTR' | 'TXT';
   readonly ttl: number;
   readonly value: string;
 };
-export type RecordGroup = { readonly comment: string; readonly records: readonly DnsRecord[] };
+type RecordGroup = { readonly comment: string; readonly records: readonly DnsRecord[] };
 
 const TTL = 3600;
 
-export type Needed = {
+type Needed = {
   readonly hostname: string;
   readonly domains: readonly string[];
   readonly dkim: readonly DnsRecord[];

@@ -21,7 +21,7 @@ export function messageTable(messages: readonly StoredMessage[]): string {
   return table(['ID', 'ACCEPTED', 'SIZE', 'FROM', 'TO', 'STATE', 'TRIED', 'NEXT', 'LAST REPLY'], rows);
 }
 
-export type Manner = {
+type Manner = {
   readonly paint?: Paint;
   /** What was said in each attempt too, where it was kept. */
   readonly conversations?: boolean;

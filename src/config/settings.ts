@@ -154,7 +154,11 @@ export const SETTINGS = {
   limits: {
     messages: live(type.limits('messages'), ['1000/day'], 'Messages of a credential that has no limits of its own.'),
     recipients: live(type.limits('recipients'), [], 'Recipients, likewise.'),
-    newRecipients: live(type.limits('newRecipients'), ['200/day'], 'Recipients it has not sent to before, or not for 400 days, likewise.'),
+    newRecipients: live(
+      type.limits('newRecipients'),
+      ['200/day'],
+      'Recipients it has not sent to before, or not for 400 days, likewise.',
+    ),
     over: live(
       type.oneOf('refuse', 'hold'),
       'refuse',

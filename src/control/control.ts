@@ -12,18 +12,16 @@ import { createDomainControl, type DomainControl } from './domains.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
 
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
-export type { PublishedKey } from './domains.ts';
 export {
   type KeyRecord,
   messageShape,
   type SigningDomain,
-  type SigningKey,
   touchedShape,
   traceShape,
   type User,
   type WholeUser,
 } from './shapes.ts';
-export { checkPassword, type Login, type NewUser, newUser, normalUserName, type UserChange } from './users.ts';
+export { checkPassword, type Login, type NewUser, newUser, type UserChange } from './users.ts';
 
 /** A configuration has all of them. */
 export type ControlSettings = UserSettings;

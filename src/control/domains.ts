@@ -6,7 +6,7 @@ import type { Parts } from './parts.ts';
 import { type KeyRecord, keyShape, type SigningDomain, type SigningKey } from './shapes.ts';
 
 /** `published`: whether the DNS has its record. */
-export type PublishedKey = SigningKey & { readonly published: 'published' | 'absent' | 'different' | 'unknown' };
+type PublishedKey = SigningKey & { readonly published: 'published' | 'absent' | 'different' | 'unknown' };
 
 /** A domain is given as lower-case A-labels. Where it has no keys, each rejects with `not found`, but for `add`, `takeOver` and `ensure`. */
 export type DomainControl = {
@@ -35,7 +35,7 @@ export type DomainControl = {
   ): Promise<{ readonly domain: string; readonly removed: boolean; readonly retiring: readonly SigningKey[] }>;
 };
 
-export type DomainParts = Omit<Parts<never>, 'settings'> & { readonly dns: Pick<Dns, 'txt'> };
+type DomainParts = Omit<Parts<never>, 'settings'> & { readonly dns: Pick<Dns, 'txt'> };
 
 export function createDomainControl({ store, dns, changed, now }: DomainParts): DomainControl {
   const { operation, messages } = store;

@@ -2,9 +2,9 @@
 import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { AttemptRecord, Credential, DkimKey, StoredMessage, Touched } from '../store/store.ts';
 
-export function iso(at: number): string;
-export function iso(at: number | null): string | null;
-export function iso(at: number | null): string | null {
+function iso(at: number): string;
+function iso(at: number | null): string | null;
+function iso(at: number | null): string | null {
   return at === null ? null : new Date(at).toISOString();
 }
 

@@ -122,7 +122,7 @@ function defaultSenders(name: string): readonly string[] {
 }
 
 /** The one spelling of a name. @throws ControlError */
-export async function normalUserName(text: string): Promise<string> {
+async function normalUserName(text: string): Promise<string> {
   const { normalizeName } = await import('../credentials/credentials.ts');
   try {
     return normalizeName(text);

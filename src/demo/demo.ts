@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Login, MESSAGES, submit } from './letters.ts';
+import { type DemoLogin, MESSAGES, submit } from './letters.ts';
 import { type RelayProcess, smarthost, startRelayProcess } from './relay-process.ts';
 import { judgeSignatures } from './verification.ts';
 import { startWorld, type World } from './world.ts';
@@ -81,7 +81,7 @@ function portLike(wished: number): Promise<number> {
 type Exhibit = {
   readonly number: number;
   readonly letter: (typeof MESSAGES)[number];
-  readonly login: Login;
+  readonly login: DemoLogin;
   readonly world: World;
   readonly config: string;
 };
@@ -119,7 +119,7 @@ async function hostsOf(config: string, id: string): Promise<readonly string[]> {
 
 const indent = (text: string) => text.replace(/^(?=.)/gm, '      ');
 
-function invite({ user, password, ports }: Login): void {
+function invite({ user, password, ports }: DemoLogin): void {
   say(`   user      ${user}\n   password  ${password}`);
   say(
     `   ports     127.0.0.1:${ports.submissions} (implicit TLS), 127.0.0.1:${ports.submission} (STARTTLS); the certificate is self-signed`,

@@ -6,7 +6,7 @@ import { type Answer, AUTHORITATIVE_ANSWER, decode, encode, RECURSION_AVAILABLE,
 /** What a name has; `mx` is the one host that takes its mail. */
 export type Entry = { readonly address?: string; readonly mx?: string; readonly text?: string };
 
-export type DemoDns = {
+type DemoDns = {
   /** `127.0.0.1:40053`, for the relay's configuration. */
   readonly server: string;
   close(): Promise<void>;

@@ -1,13 +1,13 @@
 /** The messages of the demo, and the client that submits them: nodemailer, a stranger to the relay's own code. */
 import { createTransport } from 'nodemailer';
 
-export type Login = {
+export type DemoLogin = {
   readonly user: string;
   readonly password: string;
   readonly ports: { readonly submissions: number; readonly submission: number };
 };
 
-export type Letter = {
+type Letter = {
   readonly title: string;
   readonly port: 'submissions' | 'submission';
   readonly to: readonly string[];
@@ -49,7 +49,7 @@ export const MESSAGES: readonly Letter[] = [
 ];
 
 /** @returns the reply to the final dot. */
-export async function submit(letter: Letter, { user, password, ports }: Login): Promise<string> {
+export async function submit(letter: Letter, { user, password, ports }: DemoLogin): Promise<string> {
   const transport = createTransport({
     host: '127.0.0.1',
     port: ports[letter.port],

@@ -13,14 +13,14 @@ export type ReceivedMessage = {
   readonly receivedAt: number;
 };
 
-export type DemoMxOptions = {
+type DemoMxOptions = {
   readonly hostname: string;
   /** PEM. */
   readonly tls: { readonly key: string; readonly cert: string };
   readonly onMessage: (message: ReceivedMessage) => void;
 };
 
-export type DemoMx = { readonly port: number; close(): Promise<void> };
+type DemoMx = { readonly port: number; close(): Promise<void> };
 
 /** Takes mail for every mailbox but nobody@. */
 export async function startMx({ hostname, tls, onMessage }: DemoMxOptions): Promise<DemoMx> {

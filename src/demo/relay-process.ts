@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const PROGRAM = new URL('../smarthost.ts', import.meta.url).pathname;
 
-export type LogLine = { readonly event: string; readonly [field: string]: unknown };
+type LogLine = { readonly event: string; readonly [field: string]: unknown };
 
 export type RelayProcess = {
   readonly ports: { readonly submissions: number; readonly submission: number };
