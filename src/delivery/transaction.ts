@@ -15,7 +15,7 @@ import { type AboutUs, judgeFailure, judgeReply, type Standing, type Verdict } f
  */
 export type Judged = { readonly verdict: Verdict; readonly again?: 'bare' | 'next' };
 
-/** `stale`: an old connection turned out to be dead before it had answered MAIL, so nothing was tried. */
+/** `stale`: an old connection turned out to be dead, or to take no further message, so nothing was tried. */
 export type TransactionResult = readonly Judged[] | 'stale';
 
 /** `bare`: no parameters but those that the message cannot do without. */
@@ -63,8 +63,9 @@ async function transactAll(
     recipients: recipients.map((one) => rcptCommand(one, extensions)),
   };
   const replies = extensions.pipelining ? await sendPipelined(session, commands) : await sendStepwise(session, commands);
-  // Hosts close idle connections, or after so many messages, some with a 421 first: RFC 5321 §3.8.
-  if (used && (replies.mail === undefined || replies.mail.code === 421)) {
+  // Hosts close idle connections, or after so many messages, some with a 421 first: RFC 5321 §3.8. A refusal may be about the
+  // number of messages too, in any words; what is about the sender is said again on a new connection.
+  if (used && (replies.mail === undefined || replies.mail.code === 421 || replies.mail.code >= 500)) {
     session.connection.destroy();
     return 'stale';
   }

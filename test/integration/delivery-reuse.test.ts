@@ -34,6 +34,7 @@ test('a connection that the host has closed meanwhile costs nothing', async () =
 test.each([
   ['closes at the second message', 'close'],
   ['says 421 to the second message', '421 4.7.0 One message a connection'],
+  ['refuses the second message', '550 5.7.0 Too many messages in this session'],
 ] as const)('a host that %s gets it on a new connection, and is not backed off', async (_, action) => {
   const seen = new Set<number>();
   const script = {
@@ -47,6 +48,14 @@ test.each([
   for (let i = 0; i < 3; i++) expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed' }]);
   expect(mx.sessions()).toBe(3);
   expect(relay.blockedUntil('good.test')).toBeUndefined();
+});
+
+test('a refusal of a sender is final where it is said again on a new connection', async () => {
+  let asked = 0;
+  const { relay, mx } = await startScripted({ MAIL: () => (asked++ > 0 ? '550 5.7.1 Sender refused' : undefined) });
+  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed' }]);
+  expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'failed', reply: { status: '5.7.1' } }]);
+  expect(mx.sessions()).toBe(2);
 });
 
 test('a host that takes one transaction a connection gets 120 recipients on three', async () => {
