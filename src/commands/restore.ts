@@ -1,4 +1,5 @@
 /** `smarthost restore`: a backup becomes the data of a relay that does not run. */
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { readConfig } from './context.ts';
@@ -40,10 +41,15 @@ export const registerRestore: Register = (program, io) => {
   );
 };
 
+/** A pipe that nobody writes to must not keep the command waiting. */
 async function openBackup(file: string): Promise<FileHandle> {
+  let source: FileHandle;
   try {
-    return await open(file, 'r');
+    source = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     throw new CommandError(`${file} cannot be read (${(cause as NodeJS.ErrnoException).code}).`, { cause });
   }
+  if ((await source.stat()).isFile()) return source;
+  await source.close();
+  throw new CommandError(`${file} is no file: a backup is one.`);
 }

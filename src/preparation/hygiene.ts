@@ -18,6 +18,8 @@ const UNIQUE: ReadonlyMap<string, string> = new Map([
   ['subject', 'Subject'],
   ['date', 'Date'],
   ['message-id', 'Message-ID'],
+  ['in-reply-to', 'In-Reply-To'],
+  ['references', 'References'],
   ['mime-version', 'MIME-Version'],
 ]);
 const CONTENT = 'content-';

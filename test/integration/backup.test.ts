@@ -276,3 +276,22 @@ test('a report that was still to be written at the time of a backup waits on hol
   await restored.messages.told({ sender: reversePath, untold: due[0]!.untold, at: NOW, report });
   expect(await statesOf(restored, report.id)).toEqual(['held']);
 });
+
+test('a backup that somebody made by hand names no file outside the spool: none is sent, none is removed', async () => {
+  const file = await aBackup();
+  change(file, "UPDATE open SET spool = '../victim', spool_verify = NULL WHERE spool IS NOT NULL");
+  const dir = dataDir();
+  await restore(dir, file);
+  writeFileSync(join(dir, 'victim'), Buffer.alloc(BODY.length, 'a secret '));
+  const store = await testStore({ dataDir: dir });
+  for (const { id } of await store.messages.list({ limit: 10 })) {
+    const whole = await store.messages
+      .content(id)
+      .then(wholeContent)
+      .catch((error: Error) => Buffer.from(error.message));
+    expect(whole?.toString() ?? '').not.toContain('a secret');
+    await relay(store, id);
+  }
+  await store.close();
+  expect(existsSync(join(dir, 'victim'))).toBe(true);
+});

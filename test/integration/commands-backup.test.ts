@@ -5,6 +5,7 @@ import { startDns } from '../support/dns.ts';
 import type { DnsServer } from '../support/dns-server.ts';
 import { startMx } from '../support/mx.ts';
 import type { MxServer } from '../support/mx-server.ts';
+import { mustRun } from '../support/program.ts';
 import { prepareRelay, type RelayProcess } from '../support/relay-process.ts';
 
 let dns: DnsServer;
@@ -44,4 +45,11 @@ test('mail that waited is held after the restore, and leaves when it is released
   await relay.command(['queue', 'release', '--all']);
   const [message] = await mx.received(1);
   expect(message?.recipients).toMatchObject([{ address: 'bob@dest.test' }]);
+});
+
+test('a folder or a pipe is no backup, and is told so at once', async () => {
+  const pipe = join(relay.folder, 'pipe');
+  await mustRun('mkfifo', [pipe]);
+  for (const place of [relay.folder, pipe])
+    await expect(relay.command(['restore', place])).rejects.toThrow(`${place} is no file: a backup is one.`);
 });

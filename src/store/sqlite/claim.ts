@@ -17,6 +17,7 @@ import {
   type RecipientRow,
   type SpoolRow,
 } from './rows.ts';
+import { isSpoolName } from './spool.ts';
 import { ACTIVE } from './states.ts';
 
 const MAX_RECIPIENTS = 50;
@@ -109,8 +110,10 @@ type OpenRow = {
   bytes: Uint8Array<ArrayBuffer> | null;
 };
 
-/** @throws DamagedEntry where the file is gone or has another size. Its bytes are checked while they are read. */
+/** @throws DamagedEntry where the name is none of ours, the file is gone or has another size. Its bytes are checked while they are read. */
 export function checkSpool(spoolDir: string, { name, size }: { name: string; size: number }): void {
+  // A row may come from a backup that anybody made.
+  if (!isSpoolName(name)) throw new DamagedEntry('its body has a name that no body has');
   const stats = statSync(join(spoolDir, name), { throwIfNoEntry: false });
   if (stats === undefined) throw new DamagedEntry(`its body spool/${name} is missing`);
   if (stats.size !== size) throw new DamagedEntry(`its body spool/${name} has ${stats.size} bytes instead of ${size}`);

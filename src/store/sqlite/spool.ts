@@ -48,8 +48,9 @@ export class SpoolDirectory {
     return { name: row.name, size: row.size, ...verify, read: (memory) => readSpool({ path, ...row, memory }) };
   }
 
+  /** What no body is called is another file: a row may come from a backup that anybody made. */
   async remove(names: readonly string[]): Promise<void> {
-    for (const name of names) await unlink(join(this.path, name)).catch(() => {}); // the next start sweeps what stays
+    for (const name of names.filter(isSpoolName)) await unlink(join(this.path, name)).catch(() => {}); // the next start sweeps what stays
   }
 
   async syncFile(file: FileHandle): Promise<void> {
