@@ -33,8 +33,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   doctor: [...service, 'certificates', 'signing'],
   demo: [...stage, 'config', 'commands', 'root'], // the whole program, started as a process
   relay: [...stage, 'admin', 'config', 'doctor', 'submission', 'policy', 'preparation', 'queue', 'delivery', 'report'],
-  control: ['store', 'dns', 'credentials', 'signing', 'policy', ...VOCABULARY],
-  commands: [...stage, 'control', 'relay', 'doctor', 'config', 'preparation', 'delivery', 'queue'],
+  control: [
+    'store',
+    'dns',
+    'credentials',
+    'certificates',
+    'signing',
+    'policy',
+    'preparation',
+    'queue',
+    'delivery',
+    ...VOCABULARY,
+  ],
+  commands: ['control', 'relay', 'doctor', 'config', 'store', 'certificates', 'signing', 'dns', 'delivery', ...VOCABULARY],
 };
 
 /** Packages and the folders (or files) that may import them. */

@@ -24,10 +24,14 @@ export function typed<T>(what: string, parse: () => T): T {
 /** What stands before the sentence about a value that cannot be right: where it was typed. */
 const TYPED_AT: Partial<Record<ControlErrorSubject, string>> = {
   name: 'NAME: ',
+  user: '--user ',
   password: '--password-stdin: ',
   selector: '--selector: ',
   key: '--key ',
 };
+
+/** Said where a message is not found, or not in the queue. */
+export const WHERE_MAIL_IS = '`smarthost queue list` shows what waits, `smarthost trace` what became of the rest.';
 
 type Advice = string | ((named: string) => string);
 
@@ -39,6 +43,7 @@ const ADVICE: Partial<Record<`${ControlErrorKind} ${ControlErrorSubject}`, Advic
   'not found domain': ' `smarthost domain list` shows them.',
   'exists domain': (domain) => ` \`smarthost domain rotate ${domain}\` makes new keys.`,
   'exists selector': ': choose another --selector.',
+  'not found message': ` ${WHERE_MAIL_IS}`,
 };
 
 /** A deed of control that could not be done, in the words of the command line. */

@@ -10,7 +10,7 @@ import {
   parseHostname,
   parseMailAddress,
 } from '../config/config.ts';
-import { type Control, type KeyRecord, type Login, type NewUser, newUser } from '../control/control.ts';
+import { type Control, type KeyRecord, type NewUser, newUser, type UserLogin } from '../control/control.ts';
 import { publicAddresses } from '../net/addresses.ts';
 import type { DataOwner } from '../store/store.ts';
 import { controlOf, withStoreOf } from './context.ts';
@@ -99,7 +99,7 @@ function firstUser(name: string, domains: readonly string[]): Promise<NewUser> {
 }
 
 /** One that exists keeps its password: `init` may be run again. */
-async function ensureUser(users: Control['users'], user: NewUser): Promise<Login> {
+async function ensureUser(users: Control['users'], user: NewUser): Promise<UserLogin> {
   return (await users.find(user.name)) === undefined ? users.add(user) : { name: user.name, password: null };
 }
 
@@ -117,7 +117,7 @@ type Made = {
   readonly addresses: readonly string[];
   readonly existing?: ReadonlyMap<string, Existing> | undefined;
   readonly dkim: readonly KeyRecord[];
-  readonly user: Login | undefined;
+  readonly user: UserLogin | undefined;
   readonly file: string;
   readonly owner: DataOwner | undefined;
 };

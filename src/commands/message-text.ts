@@ -1,17 +1,18 @@
 /** Messages as text: a line each for lists, the whole story for one. */
 import { formatSize } from '../config/config.ts';
-import { type AttemptRecord, ENDED_STATES, type RecipientState, type StoredMessage, type Touched } from '../store/store.ts';
+import type { QueueChange, QueuedMessage, TracedAttempt, TracedMessage } from '../control/control.ts';
+import { ENDED_STATES, type RecipientState } from '../store/store.ts';
 import { type Colour, type Paint, plain } from './colours.ts';
 import { clean, facts, several, table, time } from './text.ts';
 
 /** One line a recipient; a message's own columns stand in its first line only. */
-export function messageTable(messages: readonly StoredMessage[]): string {
+export function messageTable(messages: readonly QueuedMessage[]): string {
   const rows = messages.flatMap((message) =>
     message.recipients.map((recipient, i) => [
       ...(i === 0
         ? [message.id, time(message.acceptedAt), roundSize(message.size), sender(message)]
         : ['', '', '', ''].map(() => ' ')),
-      recipient.address,
+      recipient.recipient,
       recipient.state,
       String(recipient.attempts),
       time(recipient.nextAttemptAt),
@@ -27,31 +28,35 @@ type Manner = {
   readonly conversations?: boolean;
 };
 
+/** What `--json` prints of a message; the rest is in the text alone. */
+export function messageDocument({ signatures: _, about: __, ...document }: TracedMessage) {
+  return document;
+}
+
 /** All that is known of one message: where it is in the first line, then who and what, then each attempt with host, TLS and reply. */
-export function describeMessage(message: StoredMessage, manner: Manner = {}): string {
+export function describeMessage(message: TracedMessage, manner: Manner = {}): string {
   const { paint = plain } = manner;
-  const { id, messageId, user, acceptedAt, expiresAt, size, signatures, about, recipients } = message;
+  const { id, messageId, user, acceptedAt, size, signatures, about, recipients } = message;
   const waits = recipients.some(({ state }) => !ENDED_STATES.includes(state));
   const head = facts([
     ['message', id],
     ['Message-ID', messageId],
     ['from', sender(message)],
-    [
-      'accepted',
-      `${time(acceptedAt)} from ${user ?? (about === undefined ? 'smarthost' : `smarthost, a report about ${about}`)}`,
-    ],
+    ['accepted', `${time(acceptedAt)} from ${user ?? (about === null ? 'smarthost' : `smarthost, a report about ${about}`)}`],
     ['size', roundSize(size)],
     ['signed by', signatures.join(', ')],
-    ...(waits ? [['returned after', time(expiresAt)] as const] : []),
+    ...(waits ? [['returned after', time(recipients[0]!.expiresAt)] as const] : []),
   ]);
   return `${summary(message, paint)}\n${head}${recipients.map((recipient) => describeRecipient(recipient, manner)).join('')}`;
 }
 
 /** "2 relayed, 1 delayed until 10:05" */
-function summary({ recipients }: StoredMessage, paint: Paint): string {
+function summary({ recipients }: TracedMessage, paint: Paint): string {
   const parts = [...new Set(recipients.map(({ state }) => state))].map((state) => {
     const those = recipients.filter((recipient) => recipient.state === state);
-    const next = Math.min(...those.map(({ nextAttemptAt }) => nextAttemptAt ?? Number.POSITIVE_INFINITY));
+    const next = Math.min(
+      ...those.map(({ nextAttemptAt }) => (nextAttemptAt === null ? Number.POSITIVE_INFINITY : Date.parse(nextAttemptAt))),
+    );
     const until = Number.isFinite(next) && state !== 'active' ? `, next attempt ${time(next)}` : '';
     return paint(COLOURS[state], `${those.length} ${state}${until}`);
   });
@@ -70,18 +75,18 @@ const COLOURS: Readonly<Record<RecipientState, Colour>> = {
   removed: 'gray',
 };
 
-function describeRecipient(recipient: StoredMessage['recipients'][number], manner: Manner): string {
+function describeRecipient(recipient: TracedMessage['recipients'][number], manner: Manner): string {
   const { paint = plain, conversations = false } = manner;
-  const { address, state, nextAttemptAt, lastReply, trace } = recipient;
+  const { recipient: address, state, nextAttemptAt, lastReply, attempts } = recipient;
   const next = nextAttemptAt === null || state === 'active' ? '' : `, next attempt ${time(nextAttemptAt)}`;
-  const said = trace.length === 0 && lastReply !== null ? `    ${clean(lastReply)}\n` : '';
-  const words = (attempt: AttemptRecord) => (conversations ? describeConversation(attempt) : '');
-  const attempts = trace.map((attempt) => `    ${describeAttempt(attempt, paint)}\n${words(attempt)}`).join('');
-  return `  ${clean(address)}: ${paint(COLOURS[state], state)}${next}\n${said}${attempts}`;
+  const said = attempts.length === 0 && lastReply !== null ? `    ${clean(lastReply)}\n` : '';
+  const words = (attempt: TracedAttempt) => (conversations ? describeConversation(attempt) : '');
+  const tried = attempts.map((attempt) => `    ${describeAttempt(attempt, paint)}\n${words(attempt)}`).join('');
+  return `  ${clean(address)}: ${paint(COLOURS[state], state)}${next}\n${said}${tried}`;
 }
 
 /** "2026-11-21T10:00:00Z relayed by mx.example.org [192.0.2.1] TLSv1.3 in 0.4 s: 250 2.0.0 Ok" */
-export function describeAttempt(attempt: AttemptRecord, paint: Paint = plain): string {
+export function describeAttempt(attempt: TracedAttempt, paint: Paint = plain): string {
   const { at, outcome, mx, ip, tls, seconds, code, status, reply } = attempt;
   const where = [mx, ip === null ? null : `[${ip}]`, mx === null && ip === null ? null : (tls ?? 'in clear')].filter(
     (part) => part !== null,
@@ -93,22 +98,18 @@ export function describeAttempt(attempt: AttemptRecord, paint: Paint = plain): s
 }
 
 /** Indented lines, seconds first: `0.004 < 220 mx.example.org ESMTP`; empty where nothing was kept. */
-export function describeConversation({ conversation = '' }: AttemptRecord): string {
-  if (conversation === '') return '';
-  return conversation
-    .split('\n')
-    .map((line) => `      ${clean(line)}\n`)
-    .join('');
+export function describeConversation({ conversation = [] }: TracedAttempt): string {
+  return conversation.map((line) => `      ${clean(line)}\n`).join('');
 }
 
-export function touchedTable(touched: readonly Touched[]): string {
+export function touchedTable(touched: QueueChange['touched']): string {
   return table(
     ['ID', 'RECIPIENT', 'STATE'],
     touched.map(({ id, recipient, state }) => [id, recipient, state]),
   );
 }
 
-function sender({ reversePath }: StoredMessage): string {
+function sender({ reversePath }: Pick<QueuedMessage, 'reversePath'>): string {
   return reversePath === '' ? '<>' : reversePath;
 }
 

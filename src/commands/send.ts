@@ -1,21 +1,15 @@
 /** `smarthost send`: a test message, put into the queue as any other and followed until it has ended. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type Config, parseDuration, parseMailAddress } from '../config/config.ts';
-import { traceShape } from '../control/control.ts';
-import { newQueueId } from '../smtp/queue-id.ts';
-import { type Content, ENDED_STATES, type Store, type StoredMessage } from '../store/store.ts';
-import { SECOND } from '../system/clock.ts';
+import { parseDuration, parseMailAddress } from '../config/config.ts';
+import type { Progress, TracedAttempt } from '../control/control.ts';
 import { paintFor } from './colours.ts';
-import { withStore } from './context.ts';
+import { withControl } from './context.ts';
 import { type CommonOptions, define, type Register } from './define.ts';
-import { destinationChooser, signatureChooser } from './destination.ts';
 import { CommandError, typed } from './errors.ts';
 import { type Io, printJson } from './io.ts';
-import { describeAttempt, describeConversation, describeMessage } from './message-text.ts';
+import { describeAttempt, describeConversation, describeMessage, messageDocument } from './message-text.ts';
 import { time } from './text.ts';
 
 type SendOptions = { readonly to: string; readonly from?: string; readonly timeout: string; readonly verbose?: boolean };
-const POLL = SECOND / 5;
 
 export const registerSend: Register = (program, io) => {
   define<SendOptions>(
@@ -42,87 +36,43 @@ export const registerSend: Register = (program, io) => {
       const to = typed('--to', () => parseMailAddress(options.to));
       const from = options.from === undefined ? undefined : typed('--from', () => parseMailAddress(options.from!));
       const timeout = typed('--timeout', () => parseDuration(options.timeout));
-      await withStore(io, options, async ({ config, store }) => {
-        const { id, content } = await submit({ config, store, from: from ?? config.reports.from, to });
+      await withControl(io, options, async ({ control: { send } }) => {
+        const { id, header } = await send.submit({ to, from });
         io.err(`Queued as ${id}.`);
-        if (options.verbose) io.err(describeHeader(content));
-        await follow(io, options, { store, id, timeout });
+        if (options.verbose) io.err(`The header as it is sent:\n${header.replace(/^/gm, '  ')}`);
+        await finish(io, options, await follow(io, options, send.follow(id, timeout)));
       });
     },
   );
 };
 
-type Submission = { readonly config: Config; readonly store: Store; readonly from: string; readonly to: string };
-
-/** Prepared and signed as a report is: our own words, without a client. */
-async function submit({ config, store, from, to }: Submission): Promise<{ id: string; content: Content }> {
-  const { createPreparation, discard, prepareOwnMail, textContent } = await import('../preparation/preparation.ts');
-  const { createSigner } = await import('../signing/signing.ts');
-  const now = Date.now();
-  const id = newQueueId(now);
-  const { hostname, submission, signing, queue } = config;
-  const warn = () => {};
-  const signer = createSigner({ operation: store.operation, noKey: signing.noKey === 'refuse' ? 'warn' : signing.noKey, warn });
-  const createSpool = () => store.messages.createSpool();
-  const { maxMessageSize, maxHeaderSize, bareNewlines } = submission;
-  const preparation = createPreparation({ hostname, maxMessageSize, maxHeaderSize, bareNewlines, createSpool, signer, warn });
-  const content = textContent([
-    `This is a test message that the relay ${hostname} was asked to send.`,
-    `Its way can be looked up there: smarthost trace ${id}`,
-  ]);
-  const mail = {
-    ...{ id, now, lifetime: queue.lifetime, reversePath: from, from: { address: from }, to, content },
-    subject: `Test message from ${hostname}`,
-    autoSubmitted: 'auto-generated',
-  } as const;
-  const [destinationOf, signs] = await Promise.all([destinationChooser(config), signatureChooser(config)]);
-  const message = { ...(await prepareOwnMail(mail, { hostname, preparation, destinationOf, signs })), recorded: true };
-  const { acceptUnderFreeId } = await import('../queue/queue.ts');
-  const request = { message, claim: [], owner: 'send' };
-  const { message: stored, result } = await acceptUnderFreeId(request, { store: store.messages, now: Date.now });
-  if (result.accepted) return { id: stored.id, content: result.content };
-  await discard(message.content);
-  throw new CommandError('The message was refused.');
-}
-
-type Followed = { readonly store: Store; readonly id: string; readonly timeout: number };
-
 /** Prints each attempt as it ends; the relay that runs beside us does the work. */
-async function follow(io: Io, options: CommonOptions & SendOptions, { store, id, timeout }: Followed): Promise<void> {
-  const deadline = Date.now() + timeout;
-  const paint = paintFor(io);
-  const say = options.verbose ? (text: string) => io.err(`${time(Date.now())} ${text}`) : () => {};
-  let [seen, before] = [0, ''];
-  for (;;) {
-    const message = await store.messages.get(id);
-    if (message === undefined) throw new CommandError(`${id} is no longer known.`);
-    const { state, trace, destination } = message.recipients[0]!;
-    if (state !== before) say(`${state}, for ${destination}`);
-    before = state;
-    for (const attempt of trace.slice(seen)) {
-      io.err(describeAttempt(attempt, paint));
-      if (options.verbose) io.err(describeConversation(attempt).trimEnd());
-    }
-    seen = trace.length;
-    if (ENDED_STATES.includes(state) || Date.now() >= deadline) return finish(io, options, message);
-    await sleep(POLL);
+async function follow(io: Io, { verbose }: SendOptions, steps: AsyncIterable<Progress>): Promise<Progress> {
+  let last: Progress | undefined;
+  for await (const step of steps) {
+    const { state, attempts } = step.message.recipients[0]!;
+    const before = last?.message.recipients[0];
+    if (verbose && state !== before?.state) io.err(`${time(Date.now())} ${state}, for ${step.destination}`);
+    for (const attempt of attempts.slice(before?.attempts.length ?? 0)) tellAttempt(io, attempt, verbose);
+    last = step;
   }
+  return last!; // there is a first one, or `follow` rejects
 }
 
-function describeHeader(content: Content): string {
-  const text = Buffer.from(content.kind === 'inline' ? content.bytes : content.prefix).toString();
-  return `The header as it is sent:\n${text.split('\r\n\r\n')[0]!.replaceAll('\r', '').replace(/^/gm, '  ')}`;
+function tellAttempt(io: Io, attempt: TracedAttempt, verbose = false): void {
+  io.err(describeAttempt(attempt, paintFor(io)));
+  if (verbose) io.err(describeConversation(attempt).trimEnd());
 }
 
-async function finish(io: Io, options: CommonOptions & SendOptions, message: StoredMessage): Promise<void> {
-  await (options.json ? printJson(io, traceShape(message)) : io.out(describeMessage(message, { paint: paintFor(io) })));
-  const { state, nextAttemptAt, trace } = message.recipients[0]!;
+async function finish(io: Io, options: CommonOptions & SendOptions, { message, ended }: Progress): Promise<void> {
+  await (options.json ? printJson(io, messageDocument(message)) : io.out(describeMessage(message, { paint: paintFor(io) })));
+  const { state, nextAttemptAt, attempts } = message.recipients[0]!;
   if (state === 'relayed') return;
-  const attempts = trace.length;
-  const idle = attempts === 0 && !ENDED_STATES.includes(state) ? ' Is the relay running (`smarthost serve`)?' : '';
-  const next = nextAttemptAt === null || attempts === 0 ? '' : ` The next attempt is at ${time(nextAttemptAt)}.`;
-  const later = ENDED_STATES.includes(state) ? '' : ` It stays in the queue: smarthost trace ${message.id}`;
-  const kept = trace.some(({ conversation }) => conversation !== undefined);
+  const tried = attempts.length > 0;
+  const idle = tried || ended ? '' : ' Is the relay running (`smarthost serve`)?';
+  const next = nextAttemptAt === null || !tried ? '' : ` The next attempt is at ${time(nextAttemptAt)}.`;
+  const later = ended ? '' : ` It stays in the queue: smarthost trace ${message.id}`;
+  const kept = attempts.some(({ conversation }) => conversation !== undefined);
   const words = options.verbose || !kept ? '' : ` What was said: smarthost trace ${message.id} --verbose`;
   throw new CommandError(`Not relayed: ${state}.${idle}${next}${later}${words}`);
 }

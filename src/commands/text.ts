@@ -21,12 +21,7 @@ export function facts(pairs: readonly (readonly [string, string])[]): string {
   return pairs.map(([name, value]) => `${`${name}:`.padEnd(width + 1)} ${clean(value) || '-'}\n`).join('');
 }
 
-/** ISO 8601 UTC for JSON. */
-export function iso(at: number | null | undefined): string | null {
-  return at === null || at === undefined ? null : new Date(at).toISOString();
-}
-
-/** The same to the second, for tables. */
+/** ISO 8601 UTC to the second, for tables. */
 export function time(at: number | string | null | undefined): string {
   return at === null || at === undefined ? '' : `${new Date(at).toISOString().slice(0, 19)}Z`;
 }

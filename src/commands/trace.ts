@@ -1,13 +1,10 @@
 /** `smarthost trace`: what became of a message. */
-import { traceShape } from '../control/control.ts';
-import { canonicalMailbox } from '../smtp/address.ts';
-import type { Store, StoredMessage } from '../store/store.ts';
 import { paintFor } from './colours.ts';
-import { withStore } from './context.ts';
+import { withControl } from './context.ts';
 import { define, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
 import { printJson } from './io.ts';
-import { describeMessage } from './message-text.ts';
+import { describeMessage, messageDocument } from './message-text.ts';
 
 /** In full; an address may have thousands. */
 const MOST = 100;
@@ -27,10 +24,10 @@ export const registerTrace: Register = (program, io) => {
           .option('--verbose', 'what was said in each attempt, kept for test messages (`smarthost send`); --json has it always'),
     },
     ([what], options) =>
-      withStore(io, options, async ({ store }) => {
-        const found = await find(store, what!.trim());
+      withControl(io, options, async ({ control }) => {
+        const found = await control.trace.find(what!.trim(), MOST);
         const shown = options.all || options.json ? found : found.slice(0, SHOWN);
-        if (options.json) await printJson(io, found.map(traceShape));
+        if (options.json) await printJson(io, found.map(messageDocument));
         else {
           const manner = { paint: paintFor(io), conversations: options.verbose === true };
           await io.out(shown.map((message) => describeMessage(message, manner)).join('\n'));
@@ -45,10 +42,3 @@ export const registerTrace: Register = (program, io) => {
       }),
   );
 };
-
-/** An address is also found by another spelling of it. */
-async function find(store: Store, what: string): Promise<readonly StoredMessage[]> {
-  const found = await store.messages.find(what, MOST);
-  const address = canonicalMailbox(what);
-  return found.length > 0 || address === undefined || address === what ? found : store.messages.find(address, MOST);
-}

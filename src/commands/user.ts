@@ -1,5 +1,5 @@
 /** `smarthost user …`: the credentials that may send. */
-import { type Login, newUser, type UserChange, type WholeUser } from '../control/control.ts';
+import { newUser, type UserChange, type UserLogin, type WholeUser } from '../control/control.ts';
 import { withControl } from './context.ts';
 import { type CommonOptions, define, group, type Register } from './define.ts';
 import { UsageError } from './errors.ts';
@@ -116,7 +116,7 @@ async function passwd(io: Io, name: string, options: UserOptions & CommonOptions
   });
 }
 
-async function printLogin(io: Io, { json }: CommonOptions, login: Login): Promise<void> {
+async function printLogin(io: Io, { json }: CommonOptions, login: UserLogin): Promise<void> {
   if (json) await printJson(io, login);
   else if (login.password !== null) await io.out(`${login.password}\n`);
 }

@@ -8,23 +8,30 @@
 import type { Dns } from '../dns/dns.ts';
 import type { Store } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
+import { type CertificateControl, type CertificateSettings, createCertificateControl } from './certificates.ts';
 import { createDomainControl, type DomainControl } from './domains.ts';
+import { createQueueControl, type QueueControl, type QueueSettings } from './queue.ts';
+import { createSendControl, type SendControl, type TestMessageSettings } from './send.ts';
+import { createTraceControl, type TraceControl } from './trace.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
 
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
-export {
-  type KeyRecord,
-  messageShape,
-  type SigningDomain,
-  touchedShape,
-  traceShape,
-  type User,
-  type WholeUser,
+export type { QueueChange } from './queue.ts';
+export type { Progress } from './send.ts';
+export type {
+  KeyRecord,
+  QueuedMessage,
+  ServedCertificate,
+  SigningDomain,
+  TracedAttempt,
+  TracedMessage,
+  User,
+  WholeUser,
 } from './shapes.ts';
-export { checkPassword, type Login, type NewUser, newUser, type UserChange } from './users.ts';
+export { checkPassword, type NewUser, newUser, type UserChange, type UserLogin } from './users.ts';
 
 /** A configuration has all of them. */
-export type ControlSettings = UserSettings;
+export type ControlSettings = UserSettings & QueueSettings & CertificateSettings & TestMessageSettings;
 
 export type ControlOptions = {
   readonly store: Store;
@@ -43,9 +50,20 @@ export type ControlOptions = {
 export type Control = {
   readonly users: UserControl;
   readonly domains: DomainControl;
+  readonly queue: QueueControl;
+  readonly trace: TraceControl;
+  readonly certificates: CertificateControl;
+  readonly send: SendControl;
 };
 
 export function createControl({ store, settings, dns, changed = () => {}, now = systemClock }: ControlOptions): Control {
   const parts = { store, settings, changed, now };
-  return { users: createUserControl(parts), domains: createDomainControl({ ...parts, dns }) };
+  return {
+    users: createUserControl(parts),
+    domains: createDomainControl({ ...parts, dns }),
+    queue: createQueueControl(parts),
+    trace: createTraceControl(store),
+    certificates: createCertificateControl(parts),
+    send: createSendControl(parts),
+  };
 }

@@ -1,23 +1,36 @@
 /** What control hands out, and `--json` prints: an interface that scripts rely on. Times ISO 8601 UTC, sizes bytes. */
+import type { CertificateStatus } from '../certificates/certificates.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
-import type { AttemptRecord, Credential, DkimKey, StoredMessage, Touched } from '../store/store.ts';
+import type { AttemptRecord, Credential, DkimKey, MessageStore, StoredMessage } from '../store/store.ts';
 
-function iso(at: number): string;
-function iso(at: number | null): string | null;
-function iso(at: number | null): string | null {
+export function iso(at: number): string;
+export function iso(at: number | null): string | null;
+export function iso(at: number | null): string | null {
   return at === null ? null : new Date(at).toISOString();
 }
 
 type Recipient = StoredMessage['recipients'][number];
 
 /** `queue list` */
+export type QueuedMessage = ReturnType<typeof messageShape>;
+
 export function messageShape(message: StoredMessage) {
   return shape(message, ({ attempts }) => attempts);
 }
 
-/** `trace`, `queue show`, `send`: each attempt in place of their number. */
+/** `trace`, `queue show`, `send`: each attempt in place of their number. `--json` leaves `signatures` and `about` out. */
+export type TracedMessage = ReturnType<typeof traceShape>;
+export type TracedAttempt = TracedMessage['recipients'][number]['attempts'][number];
+
 export function traceShape(message: StoredMessage) {
-  return shape(message, ({ trace }) => trace.map(attemptShape));
+  const { signatures, about = null } = message;
+  return {
+    ...shape(message, ({ trace }) => trace.map(attemptShape)),
+    /** `selector._domainkey.domain` of each signature of ours. */
+    signatures,
+    /** The message that this report is about. */
+    about,
+  };
 }
 
 function shape<A>(message: StoredMessage, attempts: (recipient: Recipient) => A) {
@@ -42,11 +55,22 @@ function shape<A>(message: StoredMessage, attempts: (recipient: Recipient) => A)
 
 function attemptShape({ at, mx, ip, tls, outcome, code, status, reply, seconds, conversation }: AttemptRecord) {
   const shape = { at: iso(at), mx, ip, tls, outcome, code, status, reply, seconds };
-  return conversation === undefined ? shape : { ...shape, conversation: conversation.split('\n') };
+  return { ...shape, ...(conversation === undefined ? {} : { conversation: conversation.split('\n') }) };
 }
 
-export function touchedShape({ id, recipient, state }: Touched) {
-  return { id, recipient, state };
+/** `queue summary` */
+export type QueueSummary = ReturnType<typeof summaryShape>;
+
+export function summaryShape(
+  { states, oldestAcceptedAt }: Awaited<ReturnType<MessageStore['counts']>>,
+  destinations: Awaited<ReturnType<MessageStore['summary']>>,
+) {
+  const shaped = destinations.map((one) => ({
+    ...one,
+    oldestAcceptedAt: iso(one.oldestAcceptedAt),
+    nextAttemptAt: iso(one.nextAttemptAt),
+  }));
+  return { states, oldestAcceptedAt: iso(oldestAcceptedAt), destinations: shaped };
 }
 
 type UserView = {
@@ -96,3 +120,20 @@ export type SigningDomain = { readonly domain: string; readonly keys: readonly S
 
 /** `domain records`: `ttl` in seconds, `value` whole and unquoted. */
 export type KeyRecord = { readonly name: string; readonly type: 'TXT'; readonly ttl: number; readonly value: string };
+
+/** `cert show` */
+export type ServedCertificate = ReturnType<typeof certificateShape>;
+
+export function certificateShape(status: CertificateStatus) {
+  const { keyType, names, issuer, notBefore, notAfter, renewAt, renewReason, lastError } = status;
+  return {
+    keyType,
+    names,
+    issuer,
+    notBefore: iso(notBefore),
+    notAfter: iso(notAfter),
+    renewAt: iso(renewAt),
+    renewReason,
+    lastError,
+  };
+}

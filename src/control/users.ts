@@ -20,7 +20,7 @@ export type UserChange = Partial<Pick<Credential, 'senders' | 'mailServer' | 'li
 export type NewUser = Omit<UserChange, 'disabled'> & Pick<Credential, 'name' | 'senders'>;
 
 /** `password` is null where it was given: it is told to nobody twice. */
-export type Login = { readonly name: string; readonly password: string | null };
+export type UserLogin = { readonly name: string; readonly password: string | null };
 
 /** A name may be given in any spelling. Where there is no such user, each rejects with `not found`. */
 export type UserControl = {
@@ -31,11 +31,11 @@ export type UserControl = {
   /** Rejects with `exists` where `add` would: for who asks for a password next. */
   checkFree(name: string): Promise<void>;
   /** @param password absent: one is made. */
-  add(user: NewUser, password?: string): Promise<Login>;
+  add(user: NewUser, password?: string): Promise<UserLogin>;
   /** @param password a new one; absent: it stays. @returns the user as it is now. */
   change(name: string, change: UserChange, password?: string): Promise<WholeUser>;
   /** @param password absent: one is made. Its sessions end. */
-  setPassword(name: string, password?: string): Promise<Login>;
+  setPassword(name: string, password?: string): Promise<UserLogin>;
   /** Its mail stays in the queue. */
   remove(name: string): Promise<{ readonly name: string; readonly removed: true }>;
 };
@@ -121,13 +121,13 @@ function defaultSenders(name: string): readonly string[] {
   return [address];
 }
 
-/** The one spelling of a name. @throws ControlError */
-async function normalUserName(text: string): Promise<string> {
+/** The one spelling of a name. @throws ControlError, about `subject` */
+export async function normalUserName(text: string, subject: 'name' | 'user' = 'name'): Promise<string> {
   const { normalizeName } = await import('../credentials/credentials.ts');
   try {
     return normalizeName(text);
   } catch (cause) {
-    throw new ControlError('invalid', 'name', (cause as Error).message, { cause });
+    throw new ControlError('invalid', subject, (cause as Error).message, { cause });
   }
 }
 

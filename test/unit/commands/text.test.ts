@@ -2,8 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { neededRecords } from '../../../src/commands/init-records.ts';
 import { type Io, printJsonArray, readLine } from '../../../src/commands/io.ts';
-import { clean, facts, iso, several, table, time } from '../../../src/commands/text.ts';
+import { clean, facts, several, table, time } from '../../../src/commands/text.ts';
 import { parseExpiry } from '../../../src/commands/user-options.ts';
+import { iso } from '../../../src/control/shapes.ts';
 import { publicAddresses } from '../../../src/net/addresses.ts';
 
 function io(chunks: readonly string[] = []): Io & { text: string } {

@@ -1,0 +1,85 @@
+/** Mail that waits, and what can be done about it. */
+import type { Route } from '../smtp/route.ts';
+import type { MessageStore, RecipientState, Selection, Touched } from '../store/store.ts';
+import { ControlError } from './control-error.ts';
+import type { Parts } from './parts.ts';
+import { messageShape, type QueuedMessage, type QueueSummary, summaryShape, type TracedMessage, traceShape } from './shapes.ts';
+import { normalUserName } from './users.ts';
+
+export type QueueSettings = { readonly routes: readonly Route[] };
+
+/** Messages with a recipient that fits; nothing named: all that have not ended. */
+type QueueFilter = {
+  /** As lower-case A-labels. */
+  readonly domain?: string;
+  readonly user?: string;
+  readonly states?: readonly RecipientState[];
+};
+
+/** `missing`: those of the ids that were named, in which nothing could be changed. */
+export type QueueChange = { readonly touched: readonly Touched[]; readonly missing: readonly string[] };
+
+export type QueueControl = {
+  /** The oldest first, in pages. No read of the store lasts longer than one page. */
+  list(filter?: QueueFilter): AsyncGenerator<readonly QueuedMessage[]>;
+  /** Rejects with `not found` where there is none. */
+  show(id: string): Promise<TracedMessage>;
+  /** Due now, also where the hosts rest; the age stays. */
+  retry(selection: Selection): Promise<QueueChange>;
+  /** Kept, and not tried until `release`. */
+  hold(selection: Selection): Promise<QueueChange>;
+  release(selection: Selection): Promise<QueueChange>;
+  /** No report is sent. */
+  remove(selection: Selection): Promise<QueueChange>;
+  /** Gives waiting mail the way that the routes say now. */
+  reroute(selection: Selection): Promise<QueueChange>;
+  /** How much waits, by state and by destination. */
+  summary(): Promise<QueueSummary>;
+};
+
+const PAGE = 200;
+const MOST_DESTINATIONS = 1000;
+
+export function createQueueControl({ store: { messages }, settings, changed, now }: Parts<QueueSettings>): QueueControl {
+  async function applied(selection: Selection, change: (chosen: Selection) => Promise<readonly Touched[]>): Promise<QueueChange> {
+    const chosen = selection.ids === undefined ? selection : { ids: [...new Set(selection.ids)] };
+    const touched = await change(chosen);
+    if (touched.length > 0) changed();
+    const found = new Set(touched.map(({ id }) => id));
+    const missing = chosen.ids?.filter((id) => !found.has(id)) ?? [];
+    return { touched: touched.map(({ id, recipient, state }) => ({ id, recipient, state })), missing };
+  }
+
+  return {
+    async *list({ user, ...filter } = {}) {
+      const query = { ...filter, ...(user === undefined ? {} : { user: await normalUserName(user, 'user') }), limit: PAGE };
+      for await (const page of pagesOf(messages, query)) yield page.map(messageShape);
+    },
+    async show(id) {
+      const message = await messages.get(id);
+      if (message === undefined) throw new ControlError('not found', 'message', `No message ${id}.`);
+      return traceShape(message);
+    },
+    retry: (selection) => applied(selection, (chosen) => messages.retry(chosen, now())),
+    hold: (selection) => applied(selection, (chosen) => messages.hold(chosen, now())),
+    release: (selection) => applied(selection, (chosen) => messages.release(chosen, now())),
+    remove: (selection) => applied(selection, (chosen) => messages.remove(chosen, now())),
+    async reroute(selection) {
+      const { destinationOf } = await import('../delivery/delivery.ts');
+      const { routes } = settings();
+      return applied(selection, (chosen) =>
+        messages.reroute(chosen, now(), (message, address) => destinationOf(routes, message, address)),
+      );
+    },
+    summary: async () => summaryShape(await messages.counts(), await messages.summary(MOST_DESTINATIONS)),
+  };
+}
+
+async function* pagesOf(messages: MessageStore, query: Parameters<MessageStore['list']>[0]) {
+  let after: string | undefined;
+  do {
+    const page = await messages.list({ ...query, ...(after === undefined ? {} : { after }) });
+    if (page.length > 0) yield page;
+    after = page.length < PAGE ? undefined : page.at(-1)!.id;
+  } while (after !== undefined);
+}

@@ -1,0 +1,105 @@
+/** A test message, put into the queue as any other and followed until it has ended. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PreparationOptions } from '../preparation/preparation.ts';
+import { newQueueId } from '../smtp/queue-id.ts';
+import type { Route } from '../smtp/route.ts';
+import { type Content, ENDED_STATES } from '../store/store.ts';
+import { SECOND } from '../system/clock.ts';
+import { ControlError } from './control-error.ts';
+import type { Parts } from './parts.ts';
+import { type TracedMessage, traceShape } from './shapes.ts';
+
+export type TestMessageSettings = {
+  readonly hostname: string;
+  /** `from`: of test messages for which nothing else is said. */
+  readonly reports: { readonly from: string };
+  /** `lifetime`: how long it is tried, ms. */
+  readonly queue: { readonly lifetime: number };
+  readonly signing: { readonly noKey: 'send' | 'warn' | 'refuse' };
+  readonly submission: Pick<PreparationOptions, 'maxMessageSize' | 'maxHeaderSize' | 'bareNewlines'>;
+  readonly routes: readonly Route[];
+};
+
+/** Addresses as they are on the wire. */
+type TestMessage = { readonly to: string; readonly from?: string | undefined };
+
+/** `header`: as it is sent, with LF. */
+type SentTestMessage = { readonly id: string; readonly header: string };
+
+/** Where it stands. `ended`: nothing more will come. */
+export type Progress = { readonly message: TracedMessage; readonly destination: string; readonly ended: boolean };
+
+export type SendControl = {
+  /** Prepared and signed as a report is: our own words, without a client. */
+  submit(message: TestMessage): Promise<SentTestMessage>;
+  /** Looks again and again, until it has ended or `timeout` ms are over. Rejects with `not found` where it is not known. */
+  follow(id: string, timeout: number): AsyncGenerator<Progress>;
+};
+
+const POLL = SECOND / 5;
+
+export function createSendControl({ store, settings, changed, now }: Parts<TestMessageSettings>): SendControl {
+  const { messages, operation } = store;
+
+  async function prepared({ to, from }: TestMessage) {
+    const { createPreparation, prepareOwnMail, textContent } = await import('../preparation/preparation.ts');
+    const { createSigner } = await import('../signing/signing.ts');
+    const { destinationOf, signs } = await import('../delivery/delivery.ts');
+    const { hostname, reports, queue, signing, submission, routes } = settings();
+    const { maxMessageSize, maxHeaderSize, bareNewlines } = submission;
+    const at = now();
+    const id = newQueueId(at);
+    const warn = () => {};
+    const signer = createSigner({ operation, noKey: signing.noKey === 'refuse' ? 'warn' : signing.noKey, warn });
+    const createSpool = () => messages.createSpool();
+    const preparation = createPreparation({ hostname, maxMessageSize, maxHeaderSize, bareNewlines, createSpool, signer, warn });
+    const sender = from ?? reports.from;
+    const content = textContent([
+      `This is a test message that the relay ${hostname} was asked to send.`,
+      `Its way can be looked up there: smarthost trace ${id}`,
+    ]);
+    const mail = {
+      ...{ id, now: at, lifetime: queue.lifetime, reversePath: sender, from: { address: sender }, to, content },
+      subject: `Test message from ${hostname}`,
+      autoSubmitted: 'auto-generated',
+    } as const;
+    const message = await prepareOwnMail(mail, {
+      ...{ hostname, preparation },
+      destinationOf: (routed, address) => destinationOf(routes, routed, address),
+      signs: (routed, address) => signs(routes, routed, address),
+    });
+    return { ...message, recorded: true };
+  }
+
+  return {
+    async submit(given) {
+      const { discard } = await import('../preparation/preparation.ts');
+      const { acceptUnderFreeId } = await import('../queue/queue.ts');
+      const request = { message: await prepared(given), claim: [], owner: 'send' };
+      const { message, result } = await acceptUnderFreeId(request, { store: messages, now });
+      if (!result.accepted) {
+        await discard(message.content);
+        throw new ControlError('conflict', 'test message', 'The message was refused.');
+      }
+      changed();
+      return { id: message.id, header: headerOf(result.content) };
+    },
+    async *follow(id, timeout) {
+      const deadline = now() + timeout;
+      for (;;) {
+        const message = await messages.get(id);
+        if (message === undefined) throw new ControlError('not found', 'test message', `${id} is no longer known.`);
+        const { state, destination } = message.recipients[0]!;
+        const ended = ENDED_STATES.includes(state);
+        yield { message: traceShape(message), destination, ended };
+        if (ended || now() >= deadline) return;
+        await sleep(POLL);
+      }
+    },
+  };
+}
+
+function headerOf(content: Content): string {
+  const text = Buffer.from(content.kind === 'inline' ? content.bytes : content.prefix).toString();
+  return text.split('\r\n\r\n')[0]!.replaceAll('\r', '');
+}
