@@ -32,7 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   report: [...stage, 'preparation', 'queue'],
   doctor: [...service, 'certificates', 'signing'],
   demo: [...stage, 'config', 'commands', 'root'], // the whole program, started as a process
-  relay: [...stage, 'admin', 'config', 'doctor', 'submission', 'policy', 'preparation', 'queue', 'delivery', 'report'],
+  relay: [...stage, 'control', 'admin', 'config', 'doctor', 'submission', 'policy', 'preparation', 'queue', 'delivery', 'report'],
   control: [
     'store',
     'dns',

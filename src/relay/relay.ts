@@ -4,6 +4,7 @@ import { hostname as machineName } from 'node:os';
 import { startAdmin } from '../admin/admin.ts';
 import { startCertificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
+import { type Control, createControl } from '../control/control.ts';
 import { createCredentials } from '../credentials/credentials.ts';
 import { startDelivery } from '../delivery/delivery.ts';
 import { createDns } from '../dns/dns.ts';
@@ -58,6 +59,8 @@ type RelayOptions = {
 
 export type Relay = {
   readonly listening: readonly Listening[];
+  /** What an operator can do to it, from inside the process; rejects when it is closed. */
+  readonly control: Control;
   /** SIGHUP: what can change does so, no session is dropped. */
   reload(): Promise<void>;
   /** Finishes or hands back what it holds, at most some 30 s; may be called again. */
@@ -124,7 +127,9 @@ async function build(parts: Parts): Promise<Relay> {
   const outbound = startOutboundLook({ config: parts.current.config, dns: ground.dns, log: parts.events, probe: parts.probe });
   parts.closers.push(outbound.close);
   parts.events.emit('started', { version: VERSION, pid: process.pid, listen: listening });
-  return { listening, ...steering(parts, () => reload(parts, { ...ground, ...way, ...door, follow })) };
+  const settings = () => parts.current.config;
+  const control = createControl({ store: ground.store, settings, dns: ground.dns, changed: door.changed });
+  return { listening, control, ...steering(parts, () => reload(parts, { ...ground, ...way, ...door, follow })) };
 }
 
 /** What all of it stands on: the lock, the store, the certificates, the DNS. */
@@ -234,7 +239,7 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
     defaults: quotaDefaults(config),
     notify: createLimitNotices({ store, log: events, config: () => current.config, send }),
   });
-  await followChanges(parts, ground, { ...way, credentials, quota });
+  const changed = await followChanges(parts, ground, { ...way, credentials, quota });
   const submission = await startSubmission({
     ...submissionOptions(config),
     hostname: config.hostname,
@@ -255,29 +260,34 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
   closers.push(() => Promise.all([submission.close(DRAIN / 2), queue.close(DRAIN)]));
   certificates.onChange(submission.setTls);
   submission.setTls(certificates.current()); // what came while the ports were being opened
-  return { credentials, quota, submission };
+  return { credentials, quota, submission, changed };
 }
 type Door = Awaited<ReturnType<typeof openDoor>>;
 
-/** What commands change beside the relay counts at once: what was remembered of it is forgotten. */
+/**
+ * What is changed beside the relay counts at once: what was remembered of it is forgotten.
+ * @returns the same for what is changed from inside.
+ */
 async function followChanges(
   { events }: Parts,
   { store, certificates }: Ground,
   parts: Way & Pick<Door, 'credentials' | 'quota'>,
-) {
+): Promise<() => void> {
   const { delivery, signer, queue, credentials, quota } = parts;
   const tellNotices = () => logNotices(store, events).catch((error: unknown) => events.emit('noticesNotRead', { error }));
   await tellNotices();
   const tryRetried = () => liftRests(store, delivery).catch((error: unknown) => events.emit('retriesNotRead', { error }));
   void tryRetried();
-  store.onForeignChange(() => {
+  const changed = () => {
     void tellNotices();
     credentials.forget();
     quota.forget();
     signer.forget();
     certificates.look();
     void tryRetried().then(queue.wake); // before the mail is looked for: it would meet the rest
-  });
+  };
+  store.onForeignChange(changed);
+  return changed;
 }
 
 async function openAdmin(
