@@ -40,17 +40,33 @@ type SettlerOptions = {
 export function createSettler(options: SettlerOptions) {
   const { store, log, now, monotonic, random, onDue, onUntold } = options;
   const failures = createFailureMemory();
+  /** By destination and sender: some hosts refuse one sender alone. */
+  const senderFailures = createFailureMemory();
+  const senderAt = ({ message }: Claim, destination: string) => `${destination} ${message.reversePath}`;
   const pauses = new Set<() => void>();
   let closing = false;
 
   function settle(claim: Claim, outcomes: readonly Outcome[]): Promise<void> {
     const at = now();
-    const facts = claim.recipients.map((recipient, i) => {
-      failures.note(recipient.destination, outcomes[i]!, { at, monotonic: monotonic() });
-      const failingFor = monotonic() - failures.of(recipient.destination).since;
-      return { ...common(claim, at), recipient, outcome: outcomes[i]!, failingFor };
+    const when = { at, monotonic: monotonic() };
+    const decisions = claim.recipients.map((recipient, i): Decision => {
+      const { destination } = recipient;
+      const outcome = outcomes[i]!;
+      failures.note(destination, outcome, when);
+      senderFailures.note(senderAt(claim, destination), outcome, when);
+      const facts = { ...common(claim, at), recipient, outcome, failingFor: when.monotonic - failures.of(destination).since };
+      const notBefore = outcome.kind === 'returned' ? outcome.notBefore : undefined;
+      if (notBefore === undefined) return decide(facts);
+      // A rest of one sender leaves room for others, so nobody reviews the mail that it stops.
+      const own = senderFailures.of(senderAt(claim, destination));
+      const { at: failedAt, since, outcome: failure } = own.at > 0 ? own : failures.of(destination);
+      const shared = decideUntried({ ...facts, outcome: failure, failedAt, failingFor: when.monotonic - since });
+      if (shared.event === 'expired') return shared;
+      const { change } = decide(facts);
+      const { report, change: warned } = shared;
+      return { recipient, outcome, event: 'returned', change: { ...warned, ...change }, ...(report && { report }) };
     });
-    return conclude(claim, at, facts.map(decide));
+    return conclude(claim, at, decisions);
   }
 
   function settleUntried(claim: Claim): Promise<void> {
