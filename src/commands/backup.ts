@@ -1,6 +1,6 @@
 /** `smarthost backup`: queue, keys, credentials and certificates in one file, while the relay runs. */
 import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { readConfig } from './context.ts';
 import { define, type Register } from './define.ts';
 import { printJson } from './io.ts';
@@ -17,10 +17,13 @@ export const registerBackup: Register = (program, io) => {
       examples: ['backup /var/backups/smarthost-2027-01-31.db'],
     },
     async ([name], options) => {
-      const { backupStore } = await import('../store/store.ts');
+      const { backupStore, becomeOwner, dataOwner } = await import('../store/store.ts');
       const { config } = await readConfig(io, options);
       const file = resolve(io.cwd, name!);
-      // Unlike other commands it stays root where root asks: it only reads the data, and writes where root wants it.
+      // Unlike other commands it stays root where root asks: it writes where root wants it, and opens the data as their owner.
+      // In a folder of that owner root writes nothing: the owner could put a link in its way.
+      const folder = await stat(dirname(file)).catch(() => undefined); // the store says what is wrong with it
+      if (folder !== undefined && folder.uid === dataOwner(config.dataDir)?.uid) becomeOwner(config.dataDir);
       const counts = await backupStore({ dataDir: config.dataDir, file });
       const { size } = await stat(file);
       if (options.json) return printJson(io, { file, size, ...counts });

@@ -1,9 +1,19 @@
 /** Backup of a store that is in use, and what a restore makes of it. */
-import { chownSync, existsSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { createDkimKeys } from '../../src/signing/signing.ts';
 import { backupStore, lockInstance, openStore, type Restored, restoreStore, type Store } from '../../src/store/store.ts';
 import {
@@ -184,6 +194,64 @@ test.runIf(process.getuid?.() === 0)('root leaves no file of its own in the data
   for (const name of ['', ...readdirSync(dir)]) chownSync(join(dir, name), owner, owner);
   await backupStore({ dataDir: dir, file: join(dataDir(), 'backup.db') });
   expect(readdirSync(dir).map((name) => statSync(join(dir, name)).uid)).toEqual(readdirSync(dir).map(() => owner));
+});
+
+test.runIf(process.getuid?.() === 0)('root reads no store that the owner of the data directory could not read', async () => {
+  const foreign = dataDir();
+  const store = await openStore({ dataDir: foreign });
+  await put(store);
+  await store.close();
+  const dir = dataDir();
+  linkSync(join(foreign, 'smarthost.db'), join(dir, 'smarthost.db')); // still root's, mode 0600
+  chownSync(dir, 65534, 65534);
+  const folder = dataDir();
+  await expect(backupStore({ dataDir: dir, file: join(folder, 'backup.db') })).rejects.toThrow(/smarthost\.db cannot be read/);
+  expect([readdirSync(folder), process.geteuid?.(), process.getegid?.()]).toEqual([[], 0, 0]);
+});
+
+/** Some steps of a copy, and what fills the log of the store: a commit of 2 MiB. */
+async function storeToCopy() {
+  const dir = dataDir();
+  const store = await testStore({ dataDir: dir });
+  const bulk = new Uint8Array(1024 * 1024).fill(65);
+  for (let i = 0; i < 30; i++) await put(store, newMessage({ content: inline(bulk.slice()) }));
+  const other = new DatabaseSync(join(dir, 'smarthost.db'), { timeout: 10_000 });
+  onTestFinished(() => other.close());
+  const fillLog = () => other.exec("INSERT OR REPLACE INTO small_values VALUES ('test.bulk', hex(zeroblob(1048576)))");
+  return { dir, store, fillLog };
+}
+
+test('a backup whose snapshot keeps the log of the store growing takes a new one, which holds what came meanwhile', async () => {
+  const { dir, store, fillLog } = await storeToCopy();
+  let steps = 0;
+  const onStep = () => {
+    if (++steps <= 4) fillLog();
+  };
+  const file = join(dataDir(), 'backup.db');
+  const copying = backupStore({ dataDir: dir, file, maxLogGrowth: 3 * 1024 ** 2, pause: 0, onStep });
+  await until(() => steps > 0);
+  await put(store);
+  expect((await copying).messages).toBeGreaterThanOrEqual(30);
+  expect(steps).toBeGreaterThan(7); // a whole copy after the one that was given up
+  const target = dataDir();
+  await restore(target, file);
+  const copy = await testStore({ dataDir: target, sweep: true });
+  expect((await copy.operation.value('test.bulk'))?.length).toBe(2 * 1024 ** 2);
+});
+
+test('a backup that would let the log of the store grow without end fails with a sentence, and lets go of the log', async () => {
+  const { dir, store, fillLog } = await storeToCopy();
+  const log = join(dir, 'smarthost.db-wal');
+  const begin = statSync(log).size;
+  const folder = dataDir();
+  const request = { dataDir: dir, file: join(folder, 'backup.db'), maxLogGrowth: 3 * 1024 ** 2, pause: 0, onStep: fillLog };
+  await expect(backupStore(request)).rejects.toThrow(/smarthost\.db-wal grew by more than 3 MiB, 3 times: write the backup/);
+  expect(statSync(log).size - begin).toBeLessThan(20 * 1024 ** 2);
+  expect(readdirSync(folder)).toEqual([]);
+  const other = new DatabaseSync(join(dir, 'smarthost.db'), { timeout: 10_000 });
+  expect(other.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()).toMatchObject({ busy: 0 });
+  other.close();
+  await put(store);
 });
 
 test('is not restored beside a relay that runs, nor over data, unless that is given up', async () => {

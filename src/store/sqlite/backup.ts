@@ -1,35 +1,56 @@
 /**
  * A backup while the relay runs: one snapshot of the database, copied in steps that hold up nobody's commit, then the large bodies
  * that it names. A message that ended after the snapshot, so that its body is gone, stands in the backup as it ended.
+ *
+ * The relay cannot clear its log (`smarthost.db-wal`) while a snapshot is held. Where the copy takes so long that the log grows by more
+ * than a bound, the snapshot is given up and a new one is taken, some times.
+ *
+ * Root writes the backup where it wants, and opens what is in the data directory with the rights of the owner alone.
  */
-import { constants, existsSync, lstatSync } from 'node:fs';
-import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
+import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readSync, statfsSync, statSync } from 'node:fs';
+import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { SECOND } from '../../system/clock.ts';
 import { StoreError } from '../contract.ts';
 import { BACKUP_ID, BACKUP_TABLES, type BackupCounts, countAll, PIECE, verifyBackup } from './backup-file.ts';
-import { DATABASE_FILE, SPOOL_DIR, syncDirectory } from './data-dir.ts';
+import { asOwner, DATABASE_FILE, SPOOL_DIR, syncDirectory } from './data-dir.ts';
 import type { SqliteError } from './database.ts';
 import { APPLICATION_ID } from './schema.ts';
 import { isSpoolName } from './spool.ts';
 
-export type BackupRequest = { readonly dataDir: string; readonly file: string };
+export type BackupRequest = {
+  readonly dataDir: string;
+  readonly file: string;
+  /** Bytes that the log of the store may grow by while a snapshot is held; 1 GiB, or a quarter of the free space where that is less. */
+  readonly maxLogGrowth?: number;
+  /** Milliseconds between two tries. */
+  readonly pause?: number;
+  /** Called between two steps of a copy. */
+  readonly onStep?: () => void;
+};
 
 /** Pages in one step: 4 MiB. */
 const STEP_PAGES = 256;
 const BUSY = 10 * SECOND;
+const MAX_LOG_GROWTH = 1024 ** 3;
+const TRIES = 3;
+/** The relay clears its log with one of its next commits. */
+const PAUSE = 5 * SECOND;
 
 /**
  * Only reads in `dataDir`; what SQLite makes there belongs to the owner of the database, also when root asks.
  * An older backup of that name is replaced when the new one is complete and checked.
  * @throws StoreError with one sentence; nothing is left behind then.
  */
-export async function backupStore({ dataDir, file }: BackupRequest): Promise<BackupCounts> {
+export async function backupStore({ dataDir, file, ...bounds }: BackupRequest): Promise<BackupCounts> {
   const path = join(dataDir, DATABASE_FILE);
-  if (!existsSync(path)) throw new StoreError(`There is no store in ${dataDir}`);
-  if (!lstatSync(path).isFile()) throw new StoreError(`${path} is a link or no file: it is not read`);
+  asOwner(dataDir, () => {
+    if (!existsSync(path)) throw new StoreError(`There is no store in ${dataDir}`);
+    if (!lstatSync(path).isFile()) throw new StoreError(`${path} is a link or no file: it is not read`);
+  });
   const replaces = existsSync(file);
   if (replaces) verifyBackup(file, `${file} exists already and`);
   const partial = `${file}.partial`;
@@ -39,7 +60,7 @@ export async function backupStore({ dataDir, file }: BackupRequest): Promise<Bac
     throw new StoreError(explain(partial, cause as NodeJS.ErrnoException), { cause });
   }
   try {
-    await copyDatabase(path, partial);
+    await copyDatabase(dataDir, partial, bounds);
     await addSpool(dataDir, partial);
     const counts = verifyBackup(partial, 'The new backup');
     await sync(partial);
@@ -71,28 +92,91 @@ function explain(partial: string, { code, message }: NodeJS.ErrnoException): str
   return `${partial} cannot be written: ${code ?? message}`;
 }
 
-/** An open transaction is a snapshot: what is committed meanwhile neither disturbs the copy nor begins it anew. */
-async function copyDatabase(path: string, partial: string): Promise<void> {
-  const source = new DatabaseSync(path, { readOnly: true, timeout: BUSY });
-  try {
-    source.exec('BEGIN');
-    const { application_id: id } = source.prepare('PRAGMA application_id').get() as { application_id: number };
-    if (id !== APPLICATION_ID) throw new StoreError(`${path} is not a store of smarthost`);
-    const before = countAll(source);
-    await backup(source, partial, { rate: STEP_PAGES });
-    const copy = new DatabaseSync(partial);
+type Bounds = Pick<BackupRequest, 'maxLogGrowth' | 'pause' | 'onStep'>;
+
+/** @throws StoreError where each try held its snapshot for too long. */
+async function copyDatabase(dataDir: string, partial: string, { maxLogGrowth, pause = PAUSE, onStep }: Bounds): Promise<void> {
+  for (let left = TRIES; ; ) {
     try {
-      const after = countAll(copy);
-      if (JSON.stringify(after) !== JSON.stringify(before)) throw new StoreError('The copy differs from the store');
-    } finally {
-      copy.close();
+      return await copySnapshot(dataDir, partial, { most: maxLogGrowth ?? roomForLog(dataDir), onStep });
+    } catch (error) {
+      if (!(error instanceof LogTooLong)) throw error;
+      if (--left === 0) throw new StoreError(error.message, { cause: error });
     }
+    await sleep(pause);
+  }
+}
+
+function roomForLog(dataDir: string): number {
+  const { bavail, bsize } = statfsSync(dataDir);
+  return Math.min(MAX_LOG_GROWTH, (bavail * bsize) / 4);
+}
+
+class LogTooLong extends Error {
+  override readonly name = 'LogTooLong';
+}
+
+/** Stops a copy in whose time the log grows by more than it may. */
+function guardLog(dataDir: string, most: number): () => void {
+  const log = join(dataDir, `${DATABASE_FILE}-wal`);
+  const size = () => statSync(log, { throwIfNoEntry: false })?.size ?? 0;
+  const begin = size();
+  return () => {
+    if (size() - begin > most)
+      throw new LogTooLong(
+        `While the copy was written, ${log} grew by more than ${Math.ceil(most / 1024 ** 2)} MiB, ${TRIES} times: write the backup to a faster disk, make room beside the store, or do it when less mail arrives`,
+      );
+  };
+}
+
+type SnapshotBounds = { readonly most: number; readonly onStep: (() => void) | undefined };
+
+/** An open transaction is a snapshot: what is committed meanwhile neither disturbs the copy nor begins it anew. */
+async function copySnapshot(dataDir: string, partial: string, { most, onStep = () => {} }: SnapshotBounds): Promise<void> {
+  const source = openSnapshot(dataDir);
+  let before: BackupCounts;
+  try {
+    before = countAll(source);
+    const look = guardLog(dataDir, most);
+    const progress = () => {
+      onStep();
+      look();
+    };
+    await backup(source, partial, { rate: STEP_PAGES, progress });
   } catch (cause) {
-    if (cause instanceof StoreError) throw cause;
-    throw new StoreError(`${path} cannot be read: ${(cause as SqliteError).message}`, { cause });
+    throw unreadable(join(dataDir, DATABASE_FILE), cause);
   } finally {
     source.close();
   }
+  const copy = new DatabaseSync(partial);
+  try {
+    if (JSON.stringify(countAll(copy)) !== JSON.stringify(before)) throw new StoreError('The copy differs from the store');
+  } finally {
+    copy.close();
+  }
+}
+
+/** All files that SQLite reads are open when it returns: the database by its name, the log and its index by the first read. */
+function openSnapshot(dataDir: string): DatabaseSync {
+  const path = join(dataDir, DATABASE_FILE);
+  return asOwner(dataDir, () => {
+    let source: DatabaseSync | undefined;
+    try {
+      source = new DatabaseSync(path, { readOnly: true, timeout: BUSY });
+      source.exec('BEGIN');
+      const { application_id: id } = source.prepare('PRAGMA application_id').get() as { application_id: number };
+      if (id !== APPLICATION_ID) throw new StoreError(`${path} is not a store of smarthost`);
+      return source;
+    } catch (cause) {
+      source?.close();
+      throw unreadable(path, cause);
+    }
+  });
+}
+
+function unreadable(path: string, cause: unknown): Error {
+  if (cause instanceof StoreError || cause instanceof LogTooLong) return cause;
+  return new StoreError(`${path} cannot be read: ${(cause as SqliteError).message}`, { cause });
 }
 
 async function addSpool(dataDir: string, partial: string): Promise<void> {
@@ -103,11 +187,11 @@ async function addSpool(dataDir: string, partial: string): Promise<void> {
     const rows = db
       .prepare('SELECT id, spool AS name, spool_size AS size, spool_verify AS verify FROM open WHERE spool IS NOT NULL')
       .all();
-    const owner = lstatSync(join(dataDir, DATABASE_FILE)).uid;
+    const owner = asOwner(dataDir, () => lstatSync(join(dataDir, DATABASE_FILE)).uid);
     for (const row of rows as SpoolRow[]) {
-      if (await addBody(db, join(dataDir, SPOOL_DIR, row.name), { ...row, owner })) continue;
+      if (addBody(db, dataDir, { ...row, owner })) continue;
       db.prepare('DELETE FROM backup_spool WHERE name = ?').run(row.name);
-      takeEnd(db, join(dataDir, DATABASE_FILE), row.id);
+      takeEnd(db, dataDir, row.id);
     }
     const facts = { ...countAll(db), spooled: sum(db) };
     for (const [name, value] of Object.entries(facts)) db.prepare('INSERT INTO backup_facts VALUES (?, ?)').run(name, value);
@@ -123,29 +207,26 @@ type SpoolRow = { readonly id: string; readonly name: string; readonly size: num
  * The names come from a database that the service's user writes, and root may ask: only files of our names that belong to that user are read.
  * @returns false where the body is gone or not what was stored.
  */
-async function addBody(
-  db: DatabaseSync,
-  path: string,
-  { name, size, verify, owner }: SpoolRow & { owner: number },
-): Promise<boolean> {
+function addBody(db: DatabaseSync, dataDir: string, { name, size, verify, owner }: SpoolRow & { owner: number }): boolean {
   if (!isSpoolName(name)) return false;
-  let file: FileHandle;
+  let file: number;
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    file = asOwner(dataDir, () => openSync(join(dataDir, SPOOL_DIR, name), flags));
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ELOOP') return false;
+    if (code === 'ENOENT' || code === 'ELOOP' || code === 'EACCES') return false;
     throw error;
   }
   try {
-    const stats = await file.stat();
+    const stats = fstatSync(file);
     if (!stats.isFile() || stats.uid !== owner) return false;
     const insert = db.prepare('INSERT INTO backup_spool VALUES (?, ?, ?)');
     const piece = Buffer.allocUnsafeSlow(PIECE);
     let length = 0;
     let check = 0;
     for (let n = 0; length < size; n++) {
-      const { bytesRead } = await file.read(piece, 0, Math.min(PIECE, size - length), length);
+      const bytesRead = readSync(file, piece, 0, Math.min(PIECE, size - length), length);
       if (bytesRead === 0) return false;
       const bytes = piece.subarray(0, bytesRead);
       check = crc32(bytes, check);
@@ -154,13 +235,13 @@ async function addBody(
     }
     return verify === null || check === verify;
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
 /** The message has ended since the snapshot, and the store knows how. One that still waits is damaged: its recipients stay as they are. */
-function takeEnd(db: DatabaseSync, path: string, id: string): void {
-  const live = new DatabaseSync(path, { readOnly: true, timeout: BUSY });
+function takeEnd(db: DatabaseSync, dataDir: string, id: string): void {
+  const live = openSnapshot(dataDir);
   try {
     if (live.prepare('SELECT 1 FROM open WHERE id = ?').get(id) !== undefined) return;
     for (const table of ['messages', 'recipients', 'attempts', 'untold']) {

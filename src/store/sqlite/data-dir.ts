@@ -31,7 +31,35 @@ export function becomeOwner(dataDir: string): void {
     process.setgid?.(gid);
     process.setuid?.(uid);
   } catch (cause) {
-    throw new StoreError(`Cannot take the user that owns ${dataDir} (uid ${uid}): ${(cause as Error).message}`, { cause });
+    throw notTaken(dataDir, uid, cause as Error);
+  }
+}
+
+const notTaken = (dataDir: string, uid: number, cause: Error) =>
+  new StoreError(`Cannot take the user that owns ${dataDir} (uid ${uid}): ${cause.message}`, { cause });
+
+/**
+ * Runs `open` with the rights of the owner of `dataDir` and no others, where root asks: nothing that this user put there makes root open
+ * what the user could not open itself. Root again after it: it is for opening, and `becomeOwner` is for all else.
+ */
+export function asOwner<T>(dataDir: string, open: () => T): T {
+  const owner = dataOwner(dataDir);
+  if (owner === undefined) return open();
+  const { uid, gid } = owner;
+  const before = { gid: process.getegid?.() ?? 0, groups: process.getgroups?.() ?? [] };
+  try {
+    try {
+      process.setgroups?.([gid]);
+      process.setegid?.(gid);
+      process.seteuid?.(uid);
+    } catch (cause) {
+      throw notTaken(dataDir, uid, cause as Error);
+    }
+    return open();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(before.gid);
+    process.setgroups?.(before.groups);
   }
 }
 
