@@ -75,7 +75,7 @@ export function createSendControl({ store, settings, changed, now }: Parts<TestM
     async submit(given) {
       const { discard } = await import('../preparation/preparation.ts');
       const { acceptUnderFreeId } = await import('../queue/queue.ts');
-      const request = { message: await prepared(given), claim: [], owner: 'send' };
+      const request = { message: await prepared(given) };
       const { message, result } = await acceptUnderFreeId(request, { store: messages, now });
       if (!result.accepted) {
         await discard(message.content);

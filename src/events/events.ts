@@ -232,6 +232,13 @@ export const EVENTS = {
   pacingNotStored: define('error', 'How long destinations rest could not be stored.', { error }),
   givenBack: define('warn', 'Mail whose acceptance had no answer was taken back.', { recipients: count }),
   takenBack: define('warn', 'Mail that another process of this relay held is due again.', { recipients: count }),
+  claimLost: define(
+    'warn',
+    'Mail that this process tried had been given to another, because it stood still for too long; its outcome does not count.',
+    {
+      ...{ queueId: text, recipients: count },
+    },
+  ),
   clockJumped: define('warn', 'The clock was set.', { seconds: count }),
   clockCorrected: define('warn', 'Times that lay too far ahead were brought back.', { recipients: count }),
   routesNotFollowed: define('error', 'Mail that waits could not be given its new way.', { error }),

@@ -22,11 +22,17 @@ export function createAttempts({
   settle: (claim: Claim, outcomes: readonly Outcome[]) => Promise<void>;
   log: EventLog;
 }) {
-  const stop = new AbortController();
-  setMaxListeners(0, stop.signal); // every conversation listens
+  let stop = newStop();
+  let closing = false;
   const waiting = new Set<() => void>();
   let busy = 0;
   let idle: (() => void) | undefined;
+
+  function newStop(): AbortController {
+    const controller = new AbortController();
+    setMaxListeners(0, controller.signal); // every conversation listens
+    return controller;
+  }
 
   function end(): void {
     if (--busy === 0) idle?.();
@@ -66,7 +72,7 @@ export function createAttempts({
 
   async function run(claim: Claim, done: () => void): Promise<void> {
     try {
-      await settle(claim, stop.signal.aborted ? claim.recipients.map(() => RETURNED) : await outcomesOf(claim));
+      await settle(claim, closing ? claim.recipients.map(() => RETURNED) : await outcomesOf(claim));
     } finally {
       done();
       end();
@@ -85,10 +91,21 @@ export function createAttempts({
       return end;
     },
     get closing() {
-      return stop.signal.aborted;
+      return closing;
+    },
+    /** Something is claimed, or may be soon. */
+    get busy() {
+      return busy > 0;
+    },
+    /** Breaks off what has not sent its final dot; what is started from now on goes its way. */
+    handBack(): void {
+      if (closing) return;
+      stop.abort('closing');
+      stop = newStop();
     },
     /** @param deadline ms until replies to final dots are given up as uncertain. @param onDeadline called before they are settled. */
     async close(deadline: number, onDeadline: () => void): Promise<void> {
+      closing = true;
       stop.abort(deadline > 0 ? 'closing' : 'now');
       await untilIdle(deadline);
       onDeadline();

@@ -1,5 +1,5 @@
 /** Direct delivery: which recipients of a new message get their first attempt from memory, before anything is read back. */
-import type { Claim, Content, NewMessage, StoredRecipient } from '../store/store.ts';
+import type { Claim, ClaimLease, Content, NewMessage, StoredRecipient } from '../store/store.ts';
 import { OVERHEAD, type Room } from './room.ts';
 
 /** Recipients of one destination that one transaction takes. */
@@ -44,9 +44,12 @@ export function release({ groups, bytes }: FirstAttempt, room: Room): void {
   }
 }
 
-export function toClaim(group: Group, message: NewMessage, content: Content): Claim {
+export function toClaim(
+  group: Group,
+  { message, content, lease }: { message: NewMessage; content: Content; lease: ClaimLease },
+): Claim {
   const { recipients, content: _, token: __, ...facts } = message;
-  return { message: facts, recipients: group.indexes.map((n) => firstOf(recipients, n)), content };
+  return { lease, message: facts, recipients: group.indexes.map((n) => firstOf(recipients, n)), content };
 }
 
 function firstOf(recipients: NewMessage['recipients'], n: number): StoredRecipient {

@@ -7,7 +7,7 @@
  */
 
 import type { EventLog } from '../events/events.ts';
-import type { MessageStore } from '../store/store.ts';
+import type { ClaimLease, MessageStore } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 
 const PAUSE = 1000;
@@ -28,7 +28,7 @@ export function createLostAnswers(options: {
   onGivenBack: () => void;
 }) {
   const { store, log, owner, now, stopped, onGivenBack } = options;
-  const leases = new Set<string>();
+  const leases = new Set<ClaimLease>();
   let messages: readonly Lost[] = [];
   let named = 0;
   let mending = false;
@@ -71,10 +71,10 @@ export function createLostAnswers(options: {
   }
 
   return {
-    /** A name of its own for each claim, so that it can be given back alone. */
-    newLease: (): string => `${owner}#${++named}`,
+    /** Another one for each claim, so that it can be given back alone, and nobody else's is settled by it. */
+    newLease: (): ClaimLease => `${owner}#${++named}`,
     /** The store has not said whether it leased anything under this name. */
-    claimLost(lease: string): void {
+    claimLost(lease: ClaimLease): void {
       leases.add(lease);
       void mend();
     },

@@ -2,8 +2,8 @@
  * Accepted mail, safe until settled: RFC 5321 §6.1. What a crash leaves, and what the next start makes of it:
  *
  * - before `accept` has resolved: nothing or the whole message; nobody was told 250.
- * - accepted, first attempt from memory under way: recipients stand `active`, leased to a dead incarnation. `takeBack` makes them
- *   due at once. What the far side took before the crash but was not settled is sent once more, with the same Message-ID.
+ * - accepted, first attempt from memory under way: recipients stand `active`, claimed by a dead incarnation. heartbeat.ts has them
+ *   taken back: due at once. What the far side took before the crash but was not settled is sent once more, with the same Message-ID.
  * - the same where only an answer of the store was lost: lost-answers.ts gives back, or withdraws, while the process lives.
  * - `queued`, `delayed`, `uncertain`: due at their time, nothing to repair. `uncertain` had no reply to its final dot.
  * - `held`: waits for the operator.
@@ -24,6 +24,7 @@ import { type Clock, systemClock } from '../system/clock.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
 import { type FirstAttempt, NOTHING, planFirstAttempts, release, toClaim } from './first-attempt.ts';
 import { acceptUnderFreeId } from './free-id.ts';
+import { startHeartbeat } from './heartbeat.ts';
 import { createLostAnswers } from './lost-answers.ts';
 import { startOverLimit } from './over-limit.ts';
 import type { ReportFunction, SummaryFunction } from './reportable.ts';
@@ -31,7 +32,6 @@ import { createPromises, createRoom } from './room.ts';
 import { startRunner } from './runner.ts';
 import { horizon, type Schedule } from './schedule.ts';
 import { createSettler } from './settle.ts';
-import { takeBackLeases } from './take-back.ts';
 import { startTelling } from './telling.ts';
 import { patience } from './untried.ts';
 
@@ -76,7 +76,7 @@ export type Queue = {
 export type QueueOptions = {
   readonly store: MessageStore;
   readonly log: EventLog;
-  /** This incarnation of the process: whose leases are alive. */
+  /** The name of this incarnation of the process: whose claims they are. */
   readonly owner: string;
   readonly deliver: Deliver;
   readonly room: (destination: string) => number;
@@ -109,8 +109,14 @@ export function startQueue(options: QueueOptions): Queue {
   const room = createRoom(memory, promises);
   const stopped = () => attempts.closing;
   const lost = createLostAnswers({ store, log, owner, now, stopped, onGivenBack: () => runner.wake() });
+  const heartbeat = startHeartbeat({
+    ...{ store, log, owner, now, monotonic, stopped },
+    busy: () => attempts.busy,
+    onDue: () => runner.wake(),
+    onLost: attempts.handBack,
+  });
   const runner = startRunner({
-    ...{ store, log, lost, attempts, blockedUntil, now },
+    ...{ store, log, lost, attempts, blockedUntil, now, alive: heartbeat.alive },
     room: createRoom(memory / 2, promises),
     horizon: () => horizon(schedule),
     patience: () => patience(schedule),
@@ -127,7 +133,6 @@ export function startQueue(options: QueueOptions): Queue {
     onReleased: runner.wake,
   });
   options.onRoom((destination) => runner.roomFor(destination));
-  void takeBackLeases({ store, log, owner, now, stopped }).then(runner.wake);
 
   function onDue(destination: string, at: number, why: 'retry' | 'returned'): void {
     if (why === 'retry') runner.expect(at);
@@ -135,12 +140,13 @@ export function startQueue(options: QueueOptions): Queue {
   }
 
   async function add({ message, limits, grant, discard }: AddRequest): Promise<AddResult> {
-    const plan = attempts.closing ? NOTHING : planFirstAttempts(message, room);
+    const plan = attempts.closing || !heartbeat.alive() ? NOTHING : planFirstAttempts(message, room);
+    const lease = lost.newLease();
     const end = attempts.hold();
     try {
       const judged = { ...(limits === undefined ? {} : { limits }), ...(grant === undefined ? {} : { grant }) };
       const { message: stored, result } = await acceptUnderFreeId(
-        { message, claim: plan.claim, owner, ...judged },
+        { message, claim: { indexes: plan.claim, lease }, ...judged },
         {
           ...{ store, now },
           onLost: ({ id, token = 0 }) => lost.messageLost({ id, token, discard: discard ?? (async () => {}) }),
@@ -150,7 +156,7 @@ export function startQueue(options: QueueOptions): Queue {
       if (result.held) {
         logHeld(log, stored);
         overLimit.kick();
-      } else begin(plan, stored, result.content);
+      } else begin(plan, { message: stored, content: result.content, lease });
       const { held, use, exceeded } = result;
       return { accepted: true, id: stored.id, held, use, ...(exceeded === undefined ? {} : { exceeded }) };
     } finally {
@@ -160,11 +166,11 @@ export function startQueue(options: QueueOptions): Queue {
   }
 
   /** What the plan kept free is taken again for as long as the attempt lasts. */
-  function begin(plan: FirstAttempt, message: NewMessage, content: Content): void {
+  function begin(plan: FirstAttempt, accepted: Parameters<typeof toClaim>[1]): void {
     for (const group of plan.groups) {
       const { destination } = group;
       room.take(destination, plan.bytes);
-      attempts.start(toClaim(group, message, content), () => room.give(destination, plan.bytes));
+      attempts.start(toClaim(group, accepted), () => room.give(destination, plan.bytes));
     }
     for (const destination of plan.left) runner.announce(destination);
   }
@@ -182,6 +188,7 @@ export function startQueue(options: QueueOptions): Queue {
     },
     async close(deadline) {
       runner.stop();
+      heartbeat.close();
       const looked = overLimit.stop();
       await attempts.close(deadline, settler.close);
       await telling.close();

@@ -35,6 +35,8 @@ type RunnerOptions = {
   /** How long overdue mail waits for room before it is reviewed, ms. */
   readonly patience: () => number;
   readonly settleUntried: (claim: Claim) => Promise<void>;
+  /** Whether anything may be claimed; `wake` where it may again. */
+  readonly alive: () => boolean;
   readonly now: Clock;
 };
 
@@ -64,7 +66,7 @@ export function startRunner(options: RunnerOptions) {
     kicked = false;
     if (stopped) return;
     if (view.earliest <= monotonic()) view.unparkUntil(monotonic());
-    while (claiming < PARALLEL && room.free() >= LARGEST) {
+    while (options.alive() && claiming < PARALLEL && room.free() >= LARGEST) {
       const entry = view.next();
       if (entry === undefined) break;
       const limit = allowance(entry.destination);
@@ -112,19 +114,19 @@ export function startRunner(options: RunnerOptions) {
     const { destination } = entry;
     const { events } = view;
     const release = attempts.hold();
-    const owner = lost.newLease();
+    const lease = lost.newLease();
     claiming++;
     room.promise(destination, limit);
     room.take(destination, limit * LARGEST);
     let claims: readonly Claim[] = [];
     try {
-      claims = await store.claim({ destination, now: now(), limit, owner });
+      claims = await store.claim({ destination, now: now(), limit, lease });
       const more = claims.length >= limit || claims.some(({ recipients }) => recipients.length >= MAX_RECIPIENTS);
       if (more) view.putBack(entry);
       else view.exhausted(entry, events);
     } catch (error) {
       log.emit('storeFailed', { operation: 'claim', error });
-      lost.claimLost(owner);
+      lost.claimLost(lease);
       view.park(entry, monotonic() + 1000);
     } finally {
       claiming--;

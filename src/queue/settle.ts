@@ -85,21 +85,22 @@ export function createSettler(options: SettlerOptions) {
       const change = { n: recipient.n, state: 'expired', lastReply: replyLine(OVER_LIMIT) } as const;
       return { recipient, outcome, event: 'expired', change, ...worthAReport({ recipient, action: 'expired', outcome }) };
     });
-    return conclude({ message: { id, reversePath } }, now(), decisions);
+    return conclude({ lease: null, message: { id, reversePath } }, now(), decisions);
   }
 
   const common = ({ message }: Claim, at: number) => ({ message, schedule: options.schedule(), now: at, random: random() });
 
-  type Concluded = { readonly message: Pick<Claim['message'], 'id' | 'reversePath'> };
+  type Concluded = { readonly lease: Claim['lease'] | null; readonly message: Pick<Claim['message'], 'id' | 'reversePath'> };
   async function conclude(claim: Concluded, at: number, decisions: readonly Decision[]): Promise<void> {
     const { id, reversePath } = claim.message;
     const reportable = decisions.flatMap((decision) => decision.report ?? []);
     // Nobody stands behind the null reverse-path: such mail ends in event and log (RFC 5321 §6.1).
     const untold = reversePath === '' ? [] : reportable.map((one) => toUntold(one, at));
     const changes = decisions.map((decision) => decision.change);
-    const settled = await stored({ messageId: id, at, changes, ...(untold.length > 0 ? { untold } : {}) });
+    const settled = await stored({ messageId: id, lease: claim.lease, at, changes, ...(untold.length > 0 ? { untold } : {}) });
     if (settled === undefined) return;
-    const { unchanged, reportDue } = settled;
+    const { unchanged, lost, reportDue } = settled;
+    if (lost.length > 0) log.emit('claimLost', { queueId: id, recipients: lost.length });
     // What a command took away meanwhile had its line already.
     const applied = unchanged.length === 0 ? decisions : decisions.filter(({ change }) => !unchanged.includes(change.n));
     for (const decision of applied) logDecision(log, id, decision);

@@ -81,14 +81,14 @@ type UntriedOptions = {
 /** @param until what was due by then. @returns true if there may be more. Never rejects. */
 export async function reviewUntried(destination: string, until: number, options: UntriedOptions): Promise<boolean> {
   const { store, log, lost, settleUntried } = options;
-  const owner = lost.newLease();
+  const lease = lost.newLease();
   try {
-    const claims = await store.claim({ destination, now: until, limit: BATCH, owner });
+    const claims = await store.claim({ destination, now: until, limit: BATCH, lease });
     await Promise.all(claims.map(settleUntried));
     return claims.length >= BATCH;
   } catch (error) {
     log.emit('storeFailed', { operation: 'claim', error });
-    lost.claimLost(owner);
+    lost.claimLost(lease);
     return false;
   }
 }

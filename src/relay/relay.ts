@@ -148,9 +148,10 @@ async function openGround({ current: { config }, events, metrics, closers }: Par
   closers.push(() => store.close());
   const disk = await startDiskWatch(config.dataDir);
   closers.push(() => disk.close());
+  const owner = `${machineName()}/${process.pid}/${randomBytes(6).toString('hex')}`;
   const certificates = await startCertificates({
     ...certificateOptions(config),
-    owner: machineName(), // one serve per data directory: what an earlier process here held is free to us
+    owner,
     operation: store.operation,
     log: events,
   });
@@ -158,12 +159,12 @@ async function openGround({ current: { config }, events, metrics, closers }: Par
   await warnOfFileSystem(config.dataDir, events);
   await ensureOwnKey(store, config.hostname, events);
   await warnOfReports(store, config, events);
-  return { store, disk, certificates, dns: createDns(config.dns) };
+  return { owner, store, disk, certificates, dns: createDns(config.dns) };
 }
 type Ground = Awaited<ReturnType<typeof openGround>>;
 
 /** The way of a message from acceptance on: preparation, queue, delivery, reports. */
-async function startWay({ current, events, closers }: Parts, { store, dns }: Ground) {
+async function startWay({ current, events, closers }: Parts, { store, dns, owner }: Ground) {
   const { config } = current;
   const { messages, operation } = store;
   const delivery = await startDelivery({ ...deliveryOptions(config), hostname: config.hostname, dns, log: events, operation });
@@ -188,7 +189,7 @@ async function startWay({ current, events, closers }: Parts, { store, dns }: Gro
   const queue = await startQueue({
     store: messages,
     log: events,
-    owner: `${machineName()}/${process.pid}/${randomBytes(6).toString('hex')}`,
+    owner,
     deliver: delivery.deliver,
     room: delivery.room,
     onRoom: delivery.onRoom,

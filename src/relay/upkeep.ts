@@ -38,11 +38,8 @@ export async function warnOfReports({ operation }: Pick<Store, 'operation'>, con
  * `smarthost trace` has the name itself.
  */
 export async function createUserToken({ operation }: Store): Promise<(name: string) => string> {
-  let secret = await operation.value('instance.secret');
-  if (secret === undefined) {
-    secret = randomBytes(32).toString('hex');
-    await operation.setValue('instance.secret', secret);
-  }
+  const drawn = randomBytes(32).toString('hex');
+  const secret = (await operation.value('instance.secret')) ?? (await operation.keepValue('instance.secret', drawn));
   const key = Buffer.from(secret, 'hex');
   const known = new Map<string, string>();
   return (name) => {

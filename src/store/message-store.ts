@@ -91,14 +91,19 @@ export type NewMessage = MessageFacts & {
   readonly token?: number;
 };
 
+/**
+ * One claim: the name of its owner, which is one incarnation of a process, and a number that this owner gives to no other claim.
+ * Whoever settles names it, and changes nothing where the recipient has passed into other hands.
+ */
+export type ClaimLease = `${string}#${number}`;
+
 export type AcceptRequest = {
   readonly message: NewMessage;
   /**
-   * Indexes of recipients that are handed out at once, leased to `owner`; the others wait and are due at once.
+   * Recipients that are handed out at once: their indexes, and the lease that they get. The others wait and are due at once.
    * Ignored when the message is held.
    */
-  readonly claim: readonly number[];
-  readonly owner: string;
+  readonly claim?: { readonly indexes: readonly number[]; readonly lease: ClaimLease };
   /** Judged and counted in the same transaction; a message over a limit is refused or held as a whole, and what is held is not counted
    * before it leaves. At most `maxHeld` messages of a user are held; then it is refused. */
   readonly limits?: {
@@ -147,6 +152,7 @@ export type StoredRecipient = NewRecipient & {
 
 /** Recipients of one message for one destination, leased to the caller. */
 export type Claim = {
+  readonly lease: ClaimLease;
   readonly message: MessageFacts;
   readonly recipients: readonly StoredRecipient[];
   readonly content: Content;
@@ -198,6 +204,8 @@ export type NewUntold = Untold & { readonly collectUntil: number };
 /** One transaction: outcomes, next attempts, trace, and what the sender must be told of them. */
 export type Settlement = {
   readonly messageId: string;
+  /** By which the recipients were claimed; null: of recipients that nobody has claimed. */
+  readonly lease: ClaimLease | null;
   readonly at: number;
   readonly changes: readonly RecipientChange[];
   /** Kept where the change of its recipient is; a delay is told once. */
@@ -207,6 +215,8 @@ export type Settlement = {
 export type Settled = {
   /** The `n` of recipients that stayed as they were. */
   readonly unchanged: readonly number[];
+  /** Those of them that are waiting or another's now: the lease was lost, because its owner seemed dead. */
+  readonly lost: readonly number[];
   /** A report about the message is due now. */
   readonly reportDue: boolean;
 };
@@ -273,11 +283,12 @@ export type MessageStore = {
   accept(request: AcceptRequest): Promise<AcceptResult>;
   /** Destinations with recipients due at `now`, the longest waiting first; and when the next one will be due. */
   due(now: number, limit: number): Promise<{ readonly due: readonly Due[]; readonly nextAt: number | null }>;
-  /** Leases up to `limit` messages' due recipients for one destination to `owner`. At most 50 recipients a claim. */
-  claim(request: { destination: string; now: number; limit: number; owner: string }): Promise<readonly Claim[]>;
+  /** Leases up to `limit` messages' due recipients for one destination. At most 50 recipients a claim. */
+  claim(request: { destination: string; now: number; limit: number; lease: ClaimLease }): Promise<readonly Claim[]>;
   /**
-   * Records outcomes. A recipient that ended or was taken away meanwhile (command `remove`) stays as it is, and nothing is told of
-   * it. Nobody waits for it, so it may wait a few milliseconds to share a sync.
+   * Records outcomes. A recipient that ended or was taken away meanwhile (command `remove`), or is no longer held by this lease, stays
+   * as it is, and nothing is told of it; its attempt goes to the trace. With one exception: `relayed` ends a recipient whoever holds
+   * it, because the mail has left. Nobody waits for it, so it may wait a few milliseconds to share a sync.
    */
   settle(settlement: Settlement): Promise<Settled>;
   /**
@@ -297,12 +308,17 @@ export type MessageStore = {
   /** No report could be written: it is due again at `until`. */
   postponeReport(untold: readonly UntoldRecipient[], until: number): Promise<void>;
   /**
-   * At start, with the instance lock held: all leases of dead owners are due again at `now`; those of `owner` and of `owner#…`,
-   * as it may call single claims, are alive. Returns how many.
+   * A sign of life of this owner, by the store's own clock; a claim is one too. Only who holds claims need give it.
+   * @returns false where the owner was not known, or had been found dead: what it had claimed may be another's.
    */
-  takeBack(owner: string, now: number): Promise<number>;
-  /** Leases of exactly this owner are due again at `now`: those of a claim whose answer was lost. Returns how many. */
-  giveBack(owner: string, now: number): Promise<number>;
+  beat(owner: string): Promise<boolean>;
+  /**
+   * Claims of the dead are due again at `now`: of owners without a sign of life for `silence` ms by the store's own clock, of those
+   * that the store knows to be dead, and of nobody known. The asker is alive. @returns how many recipients.
+   */
+  takeBack(request: { readonly owner: string; readonly silence: number; readonly now: number }): Promise<number>;
+  /** What was claimed by exactly this lease is due again at `now`: the answer to the claim was lost. @returns how many recipients. */
+  giveBack(lease: ClaimLease, now: number): Promise<number>;
   /** Takes away what was stored under id and token, and nothing else: its client was told that it is not accepted. */
   withdraw(messages: readonly { readonly id: string; readonly token: number }[], now: number): Promise<void>;
   /** What waits for a time after `latest` is due at `now`: a clock that stood wrong has put it there. Returns how many. */

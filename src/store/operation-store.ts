@@ -51,6 +51,8 @@ export type OperationStore = {
 
   /** Small values by name: account keys, ACME challenges, the instance's secret. */
   value(name: string): Promise<string | undefined>;
+  /** The value that stands: this one where there was none. Of several that ask at once all get the same. */
+  keepValue(name: string, value: string): Promise<string>;
   /** null removes it. */
   setValue(name: string, value: string | null): Promise<void>;
   values(prefix: string): Promise<readonly { readonly name: string; readonly value: string }[]>;

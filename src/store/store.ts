@@ -8,7 +8,8 @@
  *
  * Times are milliseconds since the epoch, sizes bytes.
  *
- * What a crash leaves, point by point (kill -9 or a power cut; the next `serve` opens with `sweep`, then calls `takeBack`):
+ * What a crash leaves, point by point (kill -9 or a power cut; the next `serve` opens with `sweep`, which finds the owners of before dead,
+ * then calls `takeBack`):
  *
  * - while a large body arrives, or after `finish` and before `accept` was synced: a file that no message names; the sweep removes it.
  * - inside the transaction of `accept`: nothing of the message, its counting included. The client had no 250.

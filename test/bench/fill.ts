@@ -52,7 +52,7 @@ function message(now: number): NewMessage {
 async function wait({ messages }: Store, one: NewMessage): Promise<void> {
   const indexes = one.recipients.map((_, n) => n);
   const at = one.acceptedAt;
-  await messages.accept({ message: one, claim: indexes, owner: 'fill' });
+  await messages.accept({ message: one, claim: { indexes, lease: 'fill#1' } });
   const attempt = {
     at,
     mx: null,
@@ -68,5 +68,5 @@ async function wait({ messages }: Store, one: NewMessage): Promise<void> {
     const nextAttemptAt = isDue ? Date.now() : Date.now() + HOUR * (1 + 3 * Math.random());
     return { n, state: 'delayed', nextAttemptAt, lastReply: REPLY, attempt } as const;
   });
-  await messages.settle({ messageId: one.id, at, changes });
+  await messages.settle({ messageId: one.id, lease: 'fill#1', at, changes });
 }

@@ -48,7 +48,7 @@ function message(recipients: readonly { address: string; destination: string }[]
 async function pair(store: Store, i: number): Promise<void> {
   const now = Date.now();
   const one = message([{ address: `user${i}@example.net`, destination: 'example.net' }], now);
-  await store.messages.accept({ message: one, claim: [0], owner: 'bench' });
+  await store.messages.accept({ message: one, claim: { indexes: [0], lease: 'bench#1' } });
   const reply = '250 2.0.0 Ok: queued as 4XyZ1234567';
   const attempt = {
     at: now,
@@ -61,7 +61,12 @@ async function pair(store: Store, i: number): Promise<void> {
     reply,
     seconds: 0.05,
   };
-  await store.messages.settle({ messageId: one.id, at: now, changes: [{ n: 0, state: 'relayed', lastReply: reply, attempt }] });
+  await store.messages.settle({
+    messageId: one.id,
+    lease: 'bench#1',
+    at: now,
+    changes: [{ n: 0, state: 'relayed', lastReply: reply, attempt }],
+  });
 }
 
 async function pairs(store: Store): Promise<void> {
@@ -94,7 +99,7 @@ async function fill(store: Store): Promise<void> {
         const domain = `domain${(i * 7919) % DESTINATIONS}.example`;
         return { address: `user${i++}@${domain}`, destination: domain };
       });
-      group.push(store.messages.accept({ message: message(recipients, now), claim: [], owner: 'bench' }));
+      group.push(store.messages.accept({ message: message(recipients, now) }));
     }
     await Promise.all(group);
   }
@@ -114,16 +119,17 @@ await store.close();
 store = await timed('open', () => openStore({ dataDir }));
 await store.close();
 store = await timed('open and sweep', () => openStore({ dataDir, sweep: true }));
-await timed('take back', () => store.messages.takeBack('other', Date.now()));
+await timed('take back', () => store.messages.takeBack({ owner: 'other', silence: 30_000, now: Date.now() }));
 await timed('first due', () => store.messages.due(Date.now(), 100));
 for (let i = 0; i < 3; i++) {
   const { due } = await timed('due', () => store.messages.due(Date.now(), 100));
   const destination = due[i]?.destination ?? '';
-  const claims = await timed('claim 1', () => store.messages.claim({ destination, now: Date.now(), limit: 1, owner: 'bench' }));
-  await timed('claim 20', () => store.messages.claim({ destination, now: Date.now(), limit: 20, owner: 'bench' }));
+  const claims = await timed('claim 1', () => store.messages.claim({ destination, now: Date.now(), limit: 1, lease: 'bench#1' }));
+  await timed('claim 20', () => store.messages.claim({ destination, now: Date.now(), limit: 20, lease: 'bench#1' }));
   await timed('settle', () =>
     store.messages.settle({
       messageId: claims[0]?.message.id ?? '',
+      lease: 'bench#1',
       at: Date.now(),
       changes: [{ n: claims[0]?.recipients[0]?.n ?? 0, state: 'delayed', nextAttemptAt: Date.now() + 300_000 }],
     }),

@@ -20,6 +20,7 @@ import {
   bytesOf,
   dataDir,
   inline,
+  LEASE,
   NOW,
   newMessage,
   put,
@@ -332,7 +333,7 @@ test('a report that was still to be written at the time of a backup waits on hol
   const { id, reversePath } = await put(store, newMessage(), { claim: [0] });
   const reply = { code: 550, status: '5.1.1', text: 'No such user' };
   const untold = [{ n: 0, action: 'failed', reply, at: NOW, collectUntil: NOW }] as const;
-  await store.messages.settle({ messageId: id, at: NOW, changes: [{ n: 0, state: 'failed' }], untold });
+  await store.messages.settle({ messageId: id, lease: LEASE, at: NOW, changes: [{ n: 0, state: 'failed' }], untold });
   const file = join(dataDir(), 'backup.db');
   await backupStore({ dataDir: dir, file });
   const other = dataDir();

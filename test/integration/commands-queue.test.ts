@@ -12,7 +12,7 @@ afterEach(() => bench.close());
 
 async function put(...messages: readonly NewMessage[]): Promise<void> {
   await bench.withStore(async (store) => {
-    await Promise.all(messages.map((message) => store.messages.accept({ message, claim: [], owner: 'test' })));
+    await Promise.all(messages.map((message) => store.messages.accept({ message })));
   });
 }
 
@@ -23,8 +23,8 @@ const delayed = { ...attempt, outcome: 'delayed', code: 451, status: '4.7.1', re
 async function delay(message: NewMessage): Promise<void> {
   await bench.withStore(async ({ messages }) => {
     const change = { n: 0, state: 'delayed', nextAttemptAt: AT + 60_000, lastReply: delayed.reply, attempt: delayed } as const;
-    await messages.claim({ destination: message.recipients[0]!.destination, now: Date.now() + 1000, limit: 1, owner: 'test' });
-    await messages.settle({ messageId: message.id, at: AT, changes: [change] });
+    await messages.claim({ destination: message.recipients[0]!.destination, now: Date.now() + 1000, limit: 1, lease: 'test#1' });
+    await messages.settle({ messageId: message.id, lease: 'test#1', at: AT, changes: [change] });
   });
 }
 
@@ -222,10 +222,15 @@ test('send queues a signed test message and follows it to its end', async () => 
   const running = bench.run(['send', '--to', 'bob@example.com', '--timeout', '20s', '--json']);
   const claims = await bench.withStore(async ({ messages }) => {
     for (const deadline = Date.now() + 10_000; Date.now() < deadline; await new Promise((next) => setTimeout(next, 20))) {
-      const found = await messages.claim({ destination: 'example.com', now: Date.now(), limit: 1, owner: 'test' });
+      const found = await messages.claim({ destination: 'example.com', now: Date.now(), limit: 1, lease: 'test#1' });
       if (found.length === 0) continue;
       const relayed = { ...attempt, outcome: 'relayed', code: 250, status: '2.0.0', reply: '250 2.0.0 Ok' } as const;
-      await messages.settle({ messageId: found[0]!.message.id, at: AT, changes: [{ n: 0, state: 'relayed', attempt: relayed }] });
+      await messages.settle({
+        messageId: found[0]!.message.id,
+        lease: 'test#1',
+        at: AT,
+        changes: [{ n: 0, state: 'relayed', attempt: relayed }],
+      });
       return found;
     }
     return [];

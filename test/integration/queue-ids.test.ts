@@ -46,7 +46,7 @@ test('a queue ID that exists is drawn anew: the client hears 250, the first mess
   });
   const first = mail('first@example.org');
   const second = mail('second@example.org', { id: first.id });
-  await store.messages.accept({ message: first, claim: [], owner: '' });
+  await store.messages.accept({ message: first });
   const added = await rig.queue.add({ message: second });
   if (!added.accepted) throw new Error('refused');
   expect(added.id).not.toBe(first.id);
@@ -65,7 +65,7 @@ test('a queue ID that exists is drawn anew: the client hears 250, the first mess
 test('what is counted against a limit is counted once where the queue ID is drawn anew', async () => {
   rig = startRig({ store: store.messages });
   const first = mail('first@example.org');
-  await store.messages.accept({ message: first, claim: [], owner: '' });
+  await store.messages.accept({ message: first });
   const list = [{ kind: 'messages', count: 5, per: 'day' }] as const;
   const second = mail('second@example.org', { id: first.id });
   const added = await rig.queue.add({ message: second, limits: { user: 'anna', list, over: 'refuse' } });
@@ -74,7 +74,7 @@ test('what is counted against a limit is counted once where the queue ID is draw
 
 test('a failed accept whose queue ID another message has takes nothing of that message away', async () => {
   const first = mail('first@example.org');
-  await store.messages.accept({ message: first, claim: [], owner: '' });
+  await store.messages.accept({ message: first });
   await store.messages.hold({ all: true }, Date.now());
   const broken: MessageStore = {
     ...store.messages,
@@ -95,7 +95,7 @@ test('a failed accept whose queue ID another message has takes nothing of that m
 
 test('where the answer about the new queue ID is lost too, that message alone is taken away', async () => {
   const first = mail('first@example.org');
-  await store.messages.accept({ message: first, claim: [], owner: '' });
+  await store.messages.accept({ message: first });
   await store.messages.hold({ all: true }, Date.now());
   let asked = 0;
   const lossy = losingAccept();
@@ -114,7 +114,7 @@ test('where the answer about the new queue ID is lost too, that message alone is
 
 test('a report whose queue ID exists is stored under another, and told by it', async () => {
   const first = mail('first@example.org');
-  await store.messages.accept({ message: first, claim: [], owner: '' });
+  await store.messages.accept({ message: first });
   await store.messages.hold({ all: true }, Date.now());
   const report: Report = {
     ...mail('a@example.net', { id: first.id, user: null, reversePath: '', about: 'x' }),

@@ -28,7 +28,7 @@ const recipientsOf = async (id: string) => (await store.messages.get(id))!.recip
 
 test('a claim nobody heard of is given back: its mail is delivered, once, by the process that lives', async () => {
   const waiting = [message([recipient('b@example.org')]), message([recipient('c@example.org')])];
-  for (const mail of waiting) await store.messages.accept({ message: mail, claim: [], owner: '' });
+  for (const mail of waiting) await store.messages.accept({ message: mail });
   rig = startRig({ store: losing('claim') });
   await rig.logged('relayed', 2);
   expect(rig.claims).toHaveLength(2);
@@ -46,7 +46,7 @@ test('what is under way meanwhile keeps its lease', async () => {
   });
   const slow = message([recipient('slow@example.org')]);
   await rig.queue.add({ message: slow });
-  await store.messages.accept({ message: message([recipient('b@example.org')]), claim: [], owner: '' });
+  await store.messages.accept({ message: message([recipient('b@example.org')]) });
   rig.queue.wake();
   await rig.logged('relayed');
   expect((await recipientsOf(slow.id))[0]!.state).toBe('active');

@@ -67,7 +67,7 @@ test('killed between the last reply and its settlement: due again at the next st
   });
   const [, signal] = await once(child, 'exit');
   expect(signal).toBe('SIGKILL');
-  store = await openStore({ dataDir });
+  store = await openStore({ dataDir, sweep: true }); // as a relay does, which has the instance lock
   expect((await recipientsOf(id)).map(({ state }) => state)).toEqual(['active', 'active', 'active']);
   rig = startRig({ store: store.messages, owner: 'second' });
   await rig.logged('relayed', 3);
@@ -89,7 +89,7 @@ test.each([
   });
   const [, signal] = await once(child, 'exit');
   expect(signal).toBe('SIGKILL');
-  store = await openStore({ dataDir });
+  store = await openStore({ dataDir, sweep: true }); // as a relay does, which has the instance lock
   rig = startRig({
     store: store.messages,
     owner: 'second',

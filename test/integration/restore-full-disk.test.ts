@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { backupStore, openStore } from '../../src/store/store.ts';
 import { hasMountNamespaces, requirePeer } from '../support/peers.ts';
 import { run, temporaryFolder } from '../support/program.ts';
-import { bytesOf, NOW, newMessage, put, relay } from '../support/store-rig.ts';
+import { bytesOf, LEASE, NOW, newMessage, put, relay } from '../support/store-rig.ts';
 
 const present = requirePeer('mount namespaces', hasMountNamespaces());
 const CHECKOUT = new URL('../..', import.meta.url).pathname;
@@ -25,7 +25,7 @@ test.skipIf(!present)('a disk without room for the bodies of a backup keeps thos
   }
   await backupStore({ dataDir: data, file });
   await relay(store, ids[0]!);
-  await store.messages.takeBack('', NOW);
+  await store.messages.giveBack(LEASE, NOW);
   await store.close();
   // 3 MB of it are taken, the copy of the backup takes 6, and its bodies would take 6 more.
   const script = `

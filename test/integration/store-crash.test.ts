@@ -35,8 +35,8 @@ test(`${ROUNDS} times SIGKILL while mail is accepted: each acknowledged message 
     }
     const stored = (await store.messages.counts()).states.queued ?? 0;
     expect(stored).toBeGreaterThanOrEqual(acknowledged.size);
-    expect(await store.messages.claim({ destination: 'example.net', now: Date.now(), limit: 1, owner: 'x' })).toHaveLength(1);
-    await store.messages.takeBack('another', Date.now());
+    expect(await store.messages.claim({ destination: 'example.net', now: Date.now(), limit: 1, lease: 'x#1' })).toHaveLength(1);
+    await store.messages.giveBack('x#1', Date.now());
     await store.close();
   }
   expect(acknowledged.size).toBeGreaterThan(sized(1000, 100));

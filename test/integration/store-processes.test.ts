@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { openDatabase } from '../../src/store/sqlite/database.ts';
 import { MIGRATIONS } from '../../src/store/sqlite/schema.ts';
 import { startStoreProcess } from '../support/store-process.ts';
-import { dataDir, NOW, newMessage, OWNER, put, testStore, until } from '../support/store-rig.ts';
+import { dataDir, LEASE, NOW, newMessage, put, testStore, until } from '../support/store-rig.ts';
 
 test('what another process accepts is told, due and claimed here', async () => {
   const path = dataDir();
@@ -17,7 +17,7 @@ test('what another process accepts is told, due and claimed here', async () => {
   await until(() => child.lines.length > 50, 20_000);
   await until(() => told > 0);
   expect((await store.messages.due(Date.now(), 10)).due.map(({ destination }) => destination)).toEqual(['example.net']);
-  expect(await store.messages.claim({ destination: 'example.net', now: Date.now(), limit: 5, owner: OWNER })).toHaveLength(5);
+  expect(await store.messages.claim({ destination: 'example.net', now: Date.now(), limit: 5, lease: LEASE })).toHaveLength(5);
   await child.kill();
 });
 

@@ -114,7 +114,7 @@ export function claimOf(
       ...recipient,
     };
   });
-  return { message: full, recipients, content };
+  return { lease: 'test#1', message: full, recipients, content };
 }
 
 /** The zone of a domain whose only MX is this server; `options.port` of the delivery must be the server's. */

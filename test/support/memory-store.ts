@@ -4,6 +4,7 @@ import {
   type AcceptResult,
   type AttemptRecord,
   type Claim,
+  type ClaimLease,
   type Content,
   type DueReport,
   ENDED_STATES,
@@ -28,10 +29,12 @@ type Kept = {
     excused?: number;
     nextAttemptAt: number | null;
     trace: AttemptRecord[];
-    owner: string | null;
+    lease: ClaimLease | null;
   })[];
 };
 
+const ownerOf = (lease: string) => lease.split('#')[0] ?? '';
+const monotonic = () => performance.now();
 const WAITING: readonly RecipientState[] = ['queued', 'delayed', 'uncertain'];
 type Method = 'accept' | 'due' | 'claim' | 'settle' | 'dueReports' | 'told' | 'takeBack' | 'thaw' | 'list' | 'retry';
 
@@ -45,6 +48,10 @@ export type MemoryStore = MessageStore & {
   readonly claimedAtOnce: readonly number[];
   /** The next calls of a method reject with this, until it returns undefined. */
   failWith(method: Method, error: () => Error | undefined): void;
+  /** All owners so far are dead, as where an embedded store is opened by another process. */
+  bury(): void;
+  /** As if this time had passed since each sign of life. */
+  pass(ms: number): void;
   /** Answers of accept are `held`. */
   hold(selection: Selection, now: number): Promise<readonly Touched[]>;
   holdNext: boolean;
@@ -55,6 +62,8 @@ export function createMemoryStore(): MemoryStore {
   const calls: Record<Method, number> = {
     ...{ accept: 0, due: 0, claim: 0, settle: 0, dueReports: 0, told: 0, takeBack: 0, thaw: 0, list: 0, retry: 0 },
   };
+  /** Owners that live, and their last sign of it. */
+  const signs = new Map<string, number>();
   const faults = new Map<Method, () => Error | undefined>();
   const settlements: Settlement[] = [];
   const claimedAtOnce: number[] = [];
@@ -71,32 +80,37 @@ export function createMemoryStore(): MemoryStore {
     if (error !== undefined) throw error;
   }
 
-  function insert(message: NewMessage, { claim, owner, held }: { claim: readonly number[]; owner: string; held: boolean }): void {
+  function insert(message: NewMessage, { claim, held }: { claim: AcceptRequest['claim']; held: boolean }): boolean {
     const { recipients, content, token: _, ...facts } = message;
-    if (messages.has(facts.id)) throw new Error(`message ${facts.id} exists`);
+    if (messages.has(facts.id)) return false;
     const stored = recipients.map((recipient, n) => {
-      const active = !held && claim.includes(n);
+      const active = !held && claim?.indexes.includes(n) === true;
       const state: RecipientState = held ? 'held' : active ? 'active' : 'queued';
       const nextAttemptAt = held || active ? null : facts.acceptedAt;
       const rest = { n, state, nextAttemptAt, attempts: 0, lastReply: null, delayReported: false, trace: [] };
-      return { ...recipient, ...rest, owner: active ? owner : null };
+      return { ...recipient, ...rest, lease: active ? claim!.lease : null };
     });
     messages.set(facts.id, { facts, content: copy(content), recipients: stored });
+    return true;
   }
 
   const dueOf = (kept: Kept, now: number) =>
     kept.recipients.filter((r) => WAITING.includes(r.state) && (r.nextAttemptAt ?? 0) <= now);
 
-  function apply({ messageId, changes, untold: owed = [] }: Settlement): Settled {
+  function apply({ messageId, lease, changes, untold: owed = [] }: Settlement): Settled {
     const kept = messages.get(messageId);
     const unchanged: number[] = [];
+    const lost: number[] = [];
     for (const { n, attempt, excused, ...change } of changes) {
       const recipient = kept?.recipients[n];
-      if (recipient === undefined || recipient.state !== 'active') {
+      const held = recipient?.lease === lease && (lease !== null || !ENDED_STATES.includes(recipient?.state ?? 'removed'));
+      const leaves = change.state === 'relayed' && !ENDED_STATES.includes(recipient?.state ?? 'removed');
+      if (recipient === undefined || (!held && !leaves)) {
         unchanged.push(n);
+        if (recipient !== undefined && [...WAITING, 'active'].includes(recipient.state)) lost.push(n);
         continue;
       }
-      Object.assign(recipient, { nextAttemptAt: null, ...change, owner: null });
+      Object.assign(recipient, { nextAttemptAt: null, ...change, lease: null });
       if (attempt === undefined) continue;
       recipient.attempts++;
       if (excused) recipient.excused = (recipient.excused ?? 0) + 1;
@@ -105,10 +119,10 @@ export function createMemoryStore(): MemoryStore {
     for (const one of owed) {
       const recipient = kept?.recipients[one.n];
       if (recipient === undefined || unchanged.includes(one.n)) continue;
-      const { owner: _, trace: __, ...stored } = recipient;
+      const { lease: _, trace: __, ...stored } = recipient;
       untold.push({ ...one, message: messageId, recipient: stored, joined: false });
     }
-    return { unchanged, reportDue: owed.length > 0 };
+    return { unchanged, lost, reportDue: owed.length > 0 };
   }
 
   function touch(selection: Selection, from: readonly RecipientState[], change: Partial<StoredRecipient>): Touched[] {
@@ -134,13 +148,18 @@ export function createMemoryStore(): MemoryStore {
     },
     claimedAtOnce,
     holdNext: false,
+    bury: () => signs.clear(),
+    pass(ms) {
+      for (const [name, at] of signs) signs.set(name, at - ms);
+    },
     failWith: (method, error) => void faults.set(method, error),
     createSpool: absent,
-    async accept({ message, claim, owner }: AcceptRequest): Promise<AcceptResult> {
+    async accept({ message, claim }: AcceptRequest): Promise<AcceptResult> {
       await call('accept');
-      claimedAtOnce.push(claim.length);
+      claimedAtOnce.push(claim?.indexes.length ?? 0);
       const held = store.holdNext;
-      insert(message, { claim, owner, held });
+      if (claim !== undefined) signs.set(ownerOf(claim.lease), monotonic());
+      if (!insert(message, { claim, held })) return { accepted: false, idTaken: true, content: message.content };
       return { accepted: true, held, content: copy(message.content), use: [] };
     },
     async due(now, limit) {
@@ -158,16 +177,17 @@ export function createMemoryStore(): MemoryStore {
       const due = [...first].map(([destination, nextAttemptAt]) => ({ destination, nextAttemptAt }));
       return { due: due.sort((a, b) => a.nextAttemptAt - b.nextAttemptAt).slice(0, limit), nextAt };
     },
-    async claim({ destination, now, limit, owner }): Promise<readonly Claim[]> {
+    async claim({ destination, now, limit, lease }): Promise<readonly Claim[]> {
       await call('claim');
+      signs.set(ownerOf(lease), monotonic());
       const claims: Claim[] = [];
       for (const kept of messages.values()) {
         if (claims.length === limit) break;
         const mine = dueOf(kept, now).filter((recipient) => recipient.destination === destination);
         if (mine.length === 0) continue;
-        for (const recipient of mine.slice(0, 50)) Object.assign(recipient, { state: 'active', owner });
-        const recipients = mine.slice(0, 50).map(({ trace: _, owner: __, ...recipient }) => ({ ...recipient }));
-        claims.push({ message: kept.facts, recipients, content: copy(kept.content) });
+        for (const recipient of mine.slice(0, 50)) Object.assign(recipient, { state: 'active', lease });
+        const recipients = mine.slice(0, 50).map(({ trace: _, lease: __, ...recipient }) => ({ ...recipient }));
+        claims.push({ lease, message: kept.facts, recipients, content: copy(kept.content) });
       }
       return claims;
     },
@@ -191,7 +211,7 @@ export function createMemoryStore(): MemoryStore {
       const left = untold.filter((one) => !told.some(({ message, n }) => one.message === message && one.n === n));
       if (left.length === untold.length) return false;
       untold = left;
-      if (report !== undefined) insert(report, { claim: [], owner: '', held: false });
+      if (report !== undefined) insert(report, { claim: undefined, held: false });
       if (report !== undefined) toldReports.push(report);
       return true;
     },
@@ -200,19 +220,30 @@ export function createMemoryStore(): MemoryStore {
         which.some(({ message, n }) => one.message === message && one.n === n) ? { ...one, dueAt: until } : one,
       );
     },
-    async takeBack(owner, now) {
+    async beat(owner) {
+      const known = signs.has(owner);
+      signs.set(owner, monotonic());
+      return known;
+    },
+    async takeBack({ owner, silence, now }) {
       await call('takeBack');
+      signs.set(owner, monotonic());
+      for (const [name, at] of signs) if (name !== owner && monotonic() - at >= silence) signs.delete(name);
       let count = 0;
       for (const { recipients } of messages.values()) {
         for (const recipient of recipients) {
-          if (recipient.state !== 'active' || recipient.owner?.split('#')[0] === owner) continue;
-          Object.assign(recipient, { state: recipient.attempts > 0 ? 'delayed' : 'queued', nextAttemptAt: now, owner: null });
+          if (recipient.state !== 'active' || signs.has(ownerOf(recipient.lease ?? ''))) continue;
+          Object.assign(recipient, { ...backInQueue(recipient), nextAttemptAt: now, lease: null });
           count++;
         }
       }
       return count;
     },
-    giveBack: async () => 0,
+    async giveBack(lease, now) {
+      const held = [...messages.values()].flatMap(({ recipients }) => recipients).filter((one) => one.lease === lease);
+      for (const one of held) Object.assign(one, { ...backInQueue(one), nextAttemptAt: now, lease: null });
+      return held.length;
+    },
     withdraw: async (messages) => {
       for (const { id } of messages)
         touch({ ids: [id] }, [...WAITING, 'held', 'active'], { state: 'removed', nextAttemptAt: null });
@@ -264,10 +295,12 @@ export function createMemoryStore(): MemoryStore {
   return store;
 }
 
+const backInQueue = ({ attempts }: { attempts: number }) => ({ state: attempts > 0 ? 'delayed' : 'queued' });
+
 function copy(content: Content): Content {
   return content.kind === 'inline' ? { kind: 'inline', bytes: content.bytes.slice() } : content;
 }
 
 function view({ facts, recipients }: Kept): StoredMessage {
-  return { ...facts, recipients: recipients.map(({ owner: _, ...recipient }) => ({ ...recipient })) };
+  return { ...facts, recipients: recipients.map(({ lease: _, ...recipient }) => ({ ...recipient })) };
 }

@@ -46,8 +46,6 @@ async function acceptOne(store: Store, spooled: boolean): Promise<string> {
       recipients: [{ address: 'bob@example.net', destination: 'example.net' }],
       content,
     },
-    claim: [],
-    owner: 'child',
   });
   return id;
 }

@@ -8,10 +8,13 @@ import { newQueueId } from '../../src/smtp/queue-id.ts';
 import {
   type AcceptRequest,
   type AttemptRecord,
+  type ClaimLease,
   type Content,
   type NewMessage,
   type OpenOptions,
   openStore,
+  type Settled,
+  type Settlement,
   type Store,
   type StoredMessage,
 } from '../../src/store/store.ts';
@@ -31,7 +34,7 @@ export async function testStore(options: Partial<OpenOptions> = {}): Promise<Sto
 }
 
 export const NOW = Date.UTC(2026, 0, 1, 12);
-export const OWNER = 'incarnation-1';
+export const LEASE: ClaimLease = 'incarnation-1#1';
 
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new TextEncoder().encode(text));
@@ -63,9 +66,13 @@ export function newMessage({ to = ['bob@example.net'], ...change }: Partial<NewM
 export async function put(
   store: Store,
   message: NewMessage = newMessage(),
-  more: Partial<AcceptRequest> = {},
+  {
+    claim,
+    lease = LEASE,
+    ...more
+  }: Partial<Omit<AcceptRequest, 'claim'>> & { claim?: readonly number[]; lease?: ClaimLease } = {},
 ): Promise<NewMessage> {
-  const result = await store.messages.accept({ message, claim: [], owner: OWNER, ...more });
+  const result = await store.messages.accept({ message, claim: { indexes: claim ?? [], lease }, ...more });
   if (!result.accepted) throw new Error('refused');
   return message;
 }
@@ -89,14 +96,21 @@ export const delayedAttempt: AttemptRecord = {
   reply: '451 4.7.1 Later',
 };
 
+/** By `LEASE` where the recipients are claimed, else of what nobody has claimed. */
+export async function settle(store: Store, settlement: Omit<Settlement, 'lease'>): Promise<Settled> {
+  const message = await store.messages.get(settlement.messageId);
+  const claimed = settlement.changes.some(({ n }) => message?.recipients[n]?.state === 'active');
+  return store.messages.settle({ ...settlement, lease: claimed ? LEASE : null });
+}
+
 export async function relay(store: Store, id: string, n = 0): Promise<void> {
   const change = { n, state: 'relayed', lastReply: '250 2.0.0 Ok', attempt: relayedAttempt } as const;
-  await store.messages.settle({ messageId: id, at: NOW + 1000, changes: [change] });
+  await settle(store, { messageId: id, at: NOW + 1000, changes: [change] });
 }
 
 export async function delay(store: Store, id: string, nextAttemptAt: number, n = 0): Promise<void> {
   const change = { n, state: 'delayed', nextAttemptAt, lastReply: '451 4.7.1 Later', attempt: delayedAttempt } as const;
-  await store.messages.settle({ messageId: id, at: NOW + 1000, changes: [change] });
+  await settle(store, { messageId: id, at: NOW + 1000, changes: [change] });
 }
 
 /** The states of a message's recipients, in their order. */

@@ -8,14 +8,13 @@ import { type Grant, judgeGrant } from './credential-rows.ts';
 import { BYTES } from './effects.ts';
 import { addressesOf, judgeAndCount, type LimitsArgument, useOf } from './limits.ts';
 import { countOverLimit, insertOverLimit } from './over-limit.ts';
+import { claiming } from './owners.ts';
 import { type EncodedMessage, factsCheck, IdTaken, recipientCheck, type Value } from './rows.ts';
 import { ACTIVE, HELD, QUEUED } from './states.ts';
 
 export type AcceptArgument = {
   readonly message: EncodedMessage;
-  /** Indexes that are leased to `owner` at once. */
-  readonly claim: readonly number[];
-  readonly owner: string;
+  readonly claim: { readonly indexes: readonly number[]; readonly lease: string } | null;
   readonly limits: LimitsArgument | null;
   readonly grant: Grant | null;
 };
@@ -30,7 +29,7 @@ export type AcceptReply = {
   readonly bytes: Uint8Array<ArrayBuffer> | null;
 };
 
-export function accept(context: Context, { message, claim, owner, limits, grant }: AcceptArgument): AcceptReply {
+export function accept(context: Context, { message, claim, limits, grant }: AcceptArgument): AcceptReply {
   const bytes = message.spool === null ? message.bytes : null;
   const nothing = { denied: null, idTaken: false, exceeded: null, held: false, use: [], bytes };
   const denied = grant === null ? undefined : judgeGrant(context, grant, message.acceptedAt);
@@ -42,7 +41,8 @@ export function accept(context: Context, { message, claim, owner, limits, grant 
     return { ...nothing, exceeded, use, bytes: null };
   }
   insertContent(context, message);
-  insertRecipients(context, message, { claim: held ? [] : claim, owner, waiting: held ? HELD : QUEUED });
+  if (claim !== null && !held) claiming(context, claim.lease);
+  insertRecipients(context, message, { claim: held ? null : claim, waiting: held ? HELD : QUEUED });
   if (held && limits !== null) {
     insertOverLimit(context, message.id, limits.user);
     context.db.run('UPDATE recipients SET last_reply = ? WHERE message = ?', reasonOf(exceeded), message.id);
@@ -85,7 +85,7 @@ function reasonOf(exceeded: LimitUse | null): string {
 export function insertReport(context: Context, message: EncodedMessage, held: boolean): void {
   if (!insertFacts(context, message)) throw new IdTaken(`Another message has the queue ID ${message.id}`);
   insertContent(context, message);
-  insertRecipients(context, message, { claim: [], owner: '', waiting: held ? HELD : QUEUED });
+  insertRecipients(context, message, { claim: null, waiting: held ? HELD : QUEUED });
 }
 
 /** Undefined where there is no such message; null where it was stored without one. */
@@ -117,15 +117,11 @@ function insertContent({ db, effects, spoolDir }: Context, { id, bytes, spool }:
   effects.count(BYTES, bytes.byteLength);
 }
 
-type First = { readonly claim: readonly number[]; readonly owner: string; readonly waiting: typeof HELD | typeof QUEUED };
+type First = { readonly claim: AcceptArgument['claim']; readonly waiting: typeof HELD | typeof QUEUED };
 
-function insertRecipients(
-  context: Context,
-  { id, recipients, acceptedAt }: EncodedMessage,
-  { claim, owner, waiting }: First,
-): void {
+function insertRecipients(context: Context, { id, recipients, acceptedAt }: EncodedMessage, { claim, waiting }: First): void {
   const { db, effects, due } = context;
-  const claimed = new Set(claim);
+  const claimed = new Set(claim?.indexes);
   for (let i = 0, n = 0; i < recipients.length; i += 4, n++) {
     const [address, destination, notify, orcpt] = recipients.slice(i, i + 4) as [string, string, number | null, Value];
     const leased = claimed.has(n);
@@ -142,7 +138,7 @@ function insertRecipients(
       recipientCheck(id, n, [address, notify, orcpt]),
       state,
       state === QUEUED ? acceptedAt : null,
-      leased ? owner : null,
+      leased ? (claim?.lease ?? null) : null,
     );
     effects.countState(state, 1);
     if (state === QUEUED) due.touch(destination);

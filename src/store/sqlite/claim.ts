@@ -7,6 +7,7 @@ import type { MessageFacts, StoredRecipient } from '../message-store.ts';
 import type { Context } from './context.ts';
 import { DamagedEntry, setAside } from './damage.ts';
 import { isCorrupt, SQLITE_CORRUPT_INDEX, type SqliteError } from './database.ts';
+import { claiming } from './owners.ts';
 import {
   decodeFacts,
   decodeRecipient,
@@ -28,7 +29,7 @@ export type ClaimArgument = {
   readonly destination: string;
   readonly now: number;
   readonly limit: number;
-  readonly owner: string;
+  readonly lease: string;
 };
 export type ContentRow = { readonly bytes: Uint8Array<ArrayBuffer>; readonly spool: SpoolRow | null };
 export type ClaimRow = {
@@ -41,13 +42,14 @@ export function claim(context: Context, argument: ClaimArgument): readonly Claim
   if (context.due.isLeftAlone(argument.destination, argument.now)) return [];
   context.due.touch(argument.destination);
   const claims: ClaimRow[] = [];
+  claiming(context, argument.lease);
   for (const [id, numbers] of dueMessages(context, argument)) {
     try {
       const content = readContent(context, id);
       if (content === undefined) throw new DamagedEntry('its content is not in the database');
       claims.push({
         message: readFacts(context, id),
-        recipients: lease(context, { id, numbers, owner: argument.owner }),
+        recipients: handOut(context, { id, numbers, lease: argument.lease }),
         content,
       });
     } catch (error) {
@@ -119,9 +121,9 @@ export function checkSpool(spoolDir: string, { name, size }: { name: string; siz
   if (stats.size !== size) throw new DamagedEntry(`its body spool/${name} has ${stats.size} bytes instead of ${size}`);
 }
 
-function lease(
+function handOut(
   { db, effects }: Context,
-  { id, numbers, owner }: { id: string; numbers: number[]; owner: string },
+  { id, numbers, lease }: { id: string; numbers: number[]; lease: string },
 ): StoredRecipient[] {
   const rows = numbers.map((n) =>
     db.get<RecipientRow>(`SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? AND n = ?`, id, n),
@@ -131,7 +133,7 @@ function lease(
     db.run(
       'UPDATE recipients SET state = ?, next_attempt = NULL, owner = ? WHERE message = ? AND n = ?',
       ACTIVE,
-      owner,
+      lease,
       id,
       row.n,
     );

@@ -2,12 +2,14 @@
 import type { Database } from './database.ts';
 import type { DueDestinations } from './due.ts';
 import type { Effects } from './effects.ts';
+import type { SignsOfLife } from './owners.ts';
 
 export type Context = {
   readonly db: Database;
   readonly effects: Effects;
   /** Told of each destination whose waiting recipients changed. */
   readonly due: DueDestinations;
+  readonly signs: SignsOfLife;
   readonly spoolDir: string;
 };
 

@@ -25,11 +25,13 @@ export function commitGroup(db: Database, services: Services, requests: readonly
     try {
       return transaction(db, begun, (effects) => runAll({ db, effects, ...services }, requests));
     } catch (error) {
+      services.signs.forget();
       if (!(error instanceof RequestFailed)) throw error;
       mendIndex(db, error.cause as SqliteError);
       return transaction(db, begun, (effects) => runEach({ db, effects, ...services }, requests));
     }
   } catch (error) {
+    services.signs.forget();
     return { ...rejectAll(requests, describe(error)), error };
   }
 }
@@ -75,6 +77,7 @@ function runEach(context: Context, requests: readonly Request[]): Ran {
       runOne({ ...context, effects }, request, ran);
       context.effects.add(effects);
     } catch (error) {
+      context.signs.forget();
       if (!db.inTransaction) throw error;
       db.exec('ROLLBACK TO request');
       ran.failures.push([request[0], describe(error)]);

@@ -38,10 +38,11 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
     due: (now, limit) => client.call('due', { now, limit }),
     async claim(request) {
       const rows = await client.call('claim', request);
-      return rows.map((row) => ({ message: row.message, recipients: row.recipients, content: content(row.content) }));
+      const { lease } = request;
+      return rows.map((row) => ({ lease, message: row.message, recipients: row.recipients, content: content(row.content) }));
     },
-    settle: ({ messageId, at, changes, untold = [] }) =>
-      client.callWithCompany('settle', { id: messageId, at, changes: changes.map(encodeChange), untold }),
+    settle: ({ messageId, lease, at, changes, untold = [] }) =>
+      client.callWithCompany('settle', { id: messageId, lease, at, changes: changes.map(encodeChange), untold }),
     async dueReports(request) {
       const { due, nextAt } = await client.call('dueReports', request);
       const whole = due.map(
@@ -57,8 +58,9 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
       const named = messages.map(({ id, token }) => ({ id, token }));
       for (const part of parts(named, WITHDRAWN_PER_STEP)) await client.call('withdraw', { messages: part, now });
     },
-    takeBack: (owner, now) => total(walk((after) => client.call('takeBack', { owner, after, now }))),
-    giveBack: (owner, now) => total(walk((after) => client.call('giveBack', { owner, after, now }))),
+    beat: (owner) => client.callWithCompany('beat', owner),
+    takeBack: (request) => takeBack(client, request),
+    giveBack: (lease, now) => total(walk((after) => client.call('giveBack', { lease, after, now }))),
     thaw: (latest, now) => total(walk((after) => client.call('thaw', { latest, after, now }))),
     list: (query) => list(client, query),
     get: (id) => client.call('get', id),
@@ -87,13 +89,13 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
 }
 
 /** The bytes go to the store's thread and come back, so that delivery goes on from memory without a copy. */
-async function accept(client: StoreClient, { message, claim, owner, limits, grant }: AcceptRequest): Promise<AcceptResult> {
+async function accept(client: StoreClient, { message, claim, limits, grant }: AcceptRequest): Promise<AcceptResult> {
   const encoded = encodeMessage(message);
   const inline = encoded.spool === null;
   // A slice of shared memory cannot be handed over, and would take its neighbours along.
   const whole = !inline || encoded.bytes.byteLength === encoded.bytes.buffer.byteLength;
   const bytes = whole ? encoded.bytes : encoded.bytes.slice();
-  const argument = { message: { ...encoded, bytes }, claim, owner, limits: limits ?? null, grant: grantOf(grant) };
+  const argument = { message: { ...encoded, bytes }, claim: claim ?? null, limits: limits ?? null, grant: grantOf(grant) };
   const reply = await client.call('accept', argument, inline ? bytes.buffer : undefined);
   if (reply.exceeded !== null && !reply.held) return { accepted: false, exceeded: reply.exceeded, use: reply.use };
   const content: Content = reply.bytes === null ? message.content : { kind: 'inline', bytes: reply.bytes };
@@ -101,6 +103,15 @@ async function accept(client: StoreClient, { message, claim, owner, limits, gran
   if (reply.idTaken) return { accepted: false, idTaken: true, content };
   const exceeded = reply.exceeded === null ? {} : { exceeded: reply.exceeded };
   return { accepted: true, held: reply.held, content, use: reply.use, ...exceeded };
+}
+
+/** Walks through the queue only where somebody has died. */
+async function takeBack(client: StoreClient, { owner, silence, now }: Parameters<MessageStore['takeBack']>[0]): Promise<number> {
+  const dead = await client.call('findDead', { owner, silence });
+  if (dead.length === 0) return 0;
+  const taken = await total(walk((after) => client.call('takeBack', { after, now })));
+  await client.call('forgetDead', dead);
+  return taken;
 }
 
 /** A credential holds more than what has to travel. */

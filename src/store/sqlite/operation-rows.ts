@@ -63,6 +63,12 @@ export function value({ db }: Context, name: string): string | undefined {
   return db.get<{ value: string }>('SELECT value FROM small_values WHERE name = ?', name)?.value;
 }
 
+/** Writes come one after the other, so reading after writing tells what stands. */
+export function keepValue(context: Context, a: { name: string; value: string }): string {
+  context.db.run('INSERT OR IGNORE INTO small_values VALUES (?, ?)', a.name, a.value);
+  return value(context, a.name) ?? a.value;
+}
+
 export function setValue({ db }: Context, a: { name: string; value: string | null }): void {
   if (a.value === null) db.run('DELETE FROM small_values WHERE name = ?', a.name);
   else db.run('INSERT OR REPLACE INTO small_values VALUES (?, ?)', a.name, a.value);

@@ -7,6 +7,7 @@ import { setAside } from './damage.ts';
 import { forgetRecipients, knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
 import { overLimit, releaseOverLimit } from './over-limit.ts';
+import { beat, buryAll, findDead, forgetDead } from './owners.ts';
 import { command, giveBack, reroute, takeBack, takeNotices, takeRetried, thaw, waiting, withdraw } from './queue-commands.ts';
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
@@ -22,6 +23,10 @@ export const operations = {
   told: write(told),
   postponeReport: write(postponeReport),
   withdraw: write(withdraw),
+  beat: write(beat),
+  buryAll: write(buryAll),
+  findDead: write(findDead),
+  forgetDead: write(forgetDead),
   takeBack: write(takeBack),
   giveBack: write(giveBack),
   thaw: write(thaw),
@@ -75,6 +80,7 @@ export const operations = {
   putPace: write(operation.putPace),
   removePace: write(operation.removePace),
   value: read(operation.value),
+  keepValue: write(operation.keepValue),
   setValue: write(operation.setValue),
   values: read(operation.values),
   takeLease: write(operation.takeLease),

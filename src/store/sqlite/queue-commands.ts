@@ -3,6 +3,7 @@ import type { MessageFacts, Notice, Touched } from '../message-store.ts';
 import { tokenOf } from './accept.ts';
 import type { Context } from './context.ts';
 import { forgetOverLimit } from './over-limit.ts';
+import { livingOwners, ownerOf } from './owners.ts';
 import { decodeFacts, type MessageRow } from './rows.ts';
 import { closeEnded } from './settle.ts';
 import { ACTIVE, DELAYED, ENDED, HELD, QUEUED, REMOVED, stateName } from './states.ts';
@@ -170,14 +171,15 @@ export function reroute(context: Context, { routes, now }: { routes: readonly Ne
   return touched;
 }
 
-/** Leases of owners that are gone: due again at once. */
-export function takeBack(context: Context, { owner, ...step }: LeaseStep): Step<number> {
-  return endLeases(context, step, (holder) => holder !== owner && !holder?.startsWith(`${owner}#`));
+/** What nobody who lives has claimed: due again at once. */
+export function takeBack(context: Context, step: LeaseStep): Step<number> {
+  const living = livingOwners(context.db);
+  return endLeases(context, step, (lease) => lease === null || !living.has(ownerOf(lease)));
 }
 
-/** The leases of this owner alone. */
-export function giveBack(context: Context, { owner, ...step }: LeaseStep): Step<number> {
-  return endLeases(context, step, (holder) => holder === owner);
+/** What was claimed by this lease alone. */
+export function giveBack(context: Context, { lease, ...step }: LeaseStep & { lease: string }): Step<number> {
+  return endLeases(context, step, (held) => held === lease);
 }
 
 /** Destinations looked at in one step. */
@@ -209,13 +211,9 @@ export function thaw({ db, due }: Context, { latest, after, now }: { latest: num
   return { items: [count], after: last };
 }
 
-type LeaseStep = { readonly owner: string; readonly after: string; readonly now: number };
+type LeaseStep = { readonly after: string; readonly now: number };
 
-function endLeases(
-  context: Context,
-  { after, now }: Omit<LeaseStep, 'owner'>,
-  isOver: (holder: string | null) => boolean,
-): Step<number> {
+function endLeases(context: Context, { after, now }: LeaseStep, isOver: (lease: string | null) => boolean): Step<number> {
   const ids = openIds(context, after);
   let count = 0;
   for (const id of ids) {

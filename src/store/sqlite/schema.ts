@@ -15,6 +15,9 @@ export const APPLICATION_ID = 0x536d486f;
  * - `recipients.next_attempt` is set exactly while a recipient waits (queued, delayed, uncertain): the partial index over it is what is due.
  * - `messages.token` is drawn for each try to store a message: only who knows it takes the message away again.
  * - `instance.node` in `small_values` is the part of each queue id that tells who made it.
+ * - `recipients.owner` is the lease of an active recipient: the name in `owners`, `#`, a number.
+ * - `owners` has the last sign of life of each process that claims, by this machine's clock; 0: it is dead, and what it claimed is
+ *   being taken back. The owner without a name stands for all that are not known.
  * - `notices` holds what commands did to recipients until the relay has said so in its log.
  * - `untold` holds what senders must still hear of a recipient: written with its outcome, taken away with the report that tells it.
  *   `reply` is JSON. While a row without `summary` stands, the message keeps its row in `open` and its content.
@@ -104,4 +107,5 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE known_recipients ADD COLUMN used_on INTEGER NOT NULL DEFAULT 0;
   UPDATE known_recipients SET used_on = unixepoch() / 86400;
   `,
+  'CREATE TABLE owners (name TEXT PRIMARY KEY, beat_at INTEGER NOT NULL) WITHOUT ROWID',
 ];

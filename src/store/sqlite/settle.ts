@@ -3,47 +3,64 @@ import type { NewUntold, Settled } from '../message-store.ts';
 import type { Context } from './context.ts';
 import { BYTES } from './effects.ts';
 import type { EncodedChange, Value } from './rows.ts';
-import { ACTIVE, ENDED, HELD } from './states.ts';
+import { ACTIVE, ENDED, HELD, RELAYED } from './states.ts';
 
 export type SettleArgument = {
   readonly id: string;
+  /** null: nobody has claimed them. */
+  readonly lease: string | null;
   readonly at: number;
   readonly changes: readonly EncodedChange[];
   readonly untold: readonly NewUntold[];
 };
 
-/** `stored`: this very settlement was stored before, and its answer was lost. `stays`: somebody ended or parked it meanwhile. */
-type Applied = 'changed' | 'stored' | 'stays';
+/**
+ * `stored`: this very settlement was stored before, and its answer was lost. `stays`: somebody ended or parked it meanwhile.
+ * `lost`: the recipient is no longer claimed by this lease.
+ */
+type Applied = 'changed' | 'stored' | 'stays' | 'lost';
+type About = { readonly id: string; readonly lease: string | null; readonly at: number; readonly change: EncodedChange };
 
-export function settle(context: Context, { id, at, changes, untold }: SettleArgument): Settled {
+export function settle(context: Context, { id, lease, at, changes, untold }: SettleArgument): Settled {
   let ended = false;
+  const lost: number[] = [];
   const unchanged: number[] = [];
   for (const change of changes) {
     const owed = untold.find(({ n }) => n === change[0]);
     const told = owed?.action === 'delayed' && isDelayReported(context, id, owed.n);
-    const applied = applyChange(context, { id, at, change });
-    if (applied === 'stays') unchanged.push(change[0]);
+    const applied = applyChange(context, { id, lease, at, change });
+    if (applied === 'stays' || applied === 'lost') unchanged.push(change[0]);
+    if (applied === 'lost') lost.push(change[0]);
     if (owed !== undefined && !told && applied === 'changed') insertUntold(context, id, owed);
     ended ||= change[1] >= ENDED;
   }
   const reportDue = endCollecting(context, id, at);
   if (ended) closeEnded(context, id);
-  return { unchanged, reportDue };
+  return { unchanged, lost, reportDue };
 }
 
 const UPDATE = `
   UPDATE recipients SET state = ?, next_attempt = ?, owner = NULL, attempts = attempts + ?, excused = excused + ?,
     last_reply = coalesce(?, last_reply), delay_reported = coalesce(?, delay_reported)
-  WHERE message = ? AND n = ? AND state = ? RETURNING attempts, destination`;
+  WHERE message = ? AND n = ? AND state = ?`;
+const RETURNING = ' RETURNING attempts, destination';
+const UPDATE_CLAIMED = `${UPDATE} AND owner = ?${RETURNING}`;
+const UPDATE_ANY = UPDATE + RETURNING;
 
-/** One statement where the recipient is leased, as nearly always. */
-function applyChange(context: Context, about: { id: string; at: number; change: EncodedChange }, was = ACTIVE): Applied {
-  const { id, at, change } = about;
+/** One statement where the recipient is held by the lease, as nearly always. */
+function applyChange(context: Context, about: About): Applied {
+  const { lease } = about;
+  if (lease !== null && update(context, about, ACTIVE, [lease])) return 'changed';
+  return applyToOther(context, about);
+}
+
+/** @param held the lease that it must be held by; empty: whoever holds it. @returns whether it was so. */
+function update(context: Context, { id, at, change }: About, was: number, held: readonly string[]): boolean {
   const [n, state, nextAttempt, lastReply, delayReported, attempt, excused] = change;
   if (state < 0 || state === ACTIVE) throw new TypeError(`settle: no recipient is set to state ${state}`);
   const next = state < ACTIVE ? (nextAttempt ?? at) : null;
   const row = context.db.get<{ attempts: number; destination: string }>(
-    UPDATE,
+    held.length > 0 ? UPDATE_CLAIMED : UPDATE_ANY,
     state,
     next,
     attempt === null ? 0 : 1,
@@ -53,30 +70,36 @@ function applyChange(context: Context, about: { id: string; at: number; change: 
     id,
     n,
     was,
+    ...held,
   );
-  if (row === undefined) return was === ACTIVE ? applyToOther(context, about) : 'stays';
+  if (row === undefined) return false;
   context.effects.move(was, state);
   if (was < ACTIVE || next !== null) context.due.touch(row.destination);
   if (attempt !== null) insertAttempt(context, id, n, [row.attempts, ...attempt]);
-  return 'changed';
+  return true;
 }
 
-/** Not leased: ended or parked by a command meanwhile, or settled without a lease. */
-function applyToOther(context: Context, about: { id: string; at: number; change: EncodedChange }): Applied {
-  const { id, change } = about;
+/** Not held by the lease: ended or parked by a command meanwhile, taken back, or claimed by nobody as the caller says. */
+function applyToOther(context: Context, about: About): Applied {
+  const { id, lease, change } = about;
   const [n, state, , , , attempt] = change;
   const row = context.db.get<{ state: number }>('SELECT state FROM recipients WHERE message = ? AND n = ?', id, n);
   if (row === undefined) return 'stays';
-  if (row.state === state && isRecorded(context, about)) return 'stored';
-  const stays = row.state >= ENDED || (row.state === HELD && state < ENDED);
-  if (!stays) return applyChange(context, about, row.state);
-  if (attempt !== null) recordOnly(context, id, n, attempt);
-  return 'stays';
+  const recorded = isRecorded(context, about);
+  if (row.state === state && recorded) return 'stored';
+  const parked = row.state >= ENDED || (row.state === HELD && state < ENDED);
+  // The mail that was relayed has left: whoever holds it, nobody should send it again.
+  const fenced = state !== RELAYED && (lease === null ? row.state === ACTIVE : row.state <= ACTIVE);
+  if (!parked && !fenced) return update(context, about, row.state, []) ? 'changed' : 'stays';
+  if (attempt !== null && !recorded) recordOnly(context, id, n, attempt);
+  return parked ? 'stays' : 'lost';
 }
 
 function isRecorded({ db }: Context, { id, change: [n, , , , , attempt] }: { id: string; change: EncodedChange }): boolean {
   if (attempt === null) return false;
-  return db.get('SELECT 1 FROM attempts WHERE message = ? AND n = ? AND at = ?', id, n, attempt[0]!) !== undefined;
+  const [at, , , , outcome] = attempt as readonly [Value, Value, Value, Value, Value];
+  const sql = 'SELECT 1 FROM attempts WHERE message = ? AND n = ? AND at = ? AND outcome = ?';
+  return db.get(sql, id, n, at, outcome) !== undefined;
 }
 
 /** What was tried belongs in the trace, also where it changes nothing any more. */

@@ -40,6 +40,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
 
 /** What the last run left behind, before the first mail of this one. */
 async function tidy(client: StoreClient): Promise<void> {
+  await client.call('buryAll', undefined);
   await client.call('recount', undefined);
   await client.call('checkSpooled', undefined);
 }
@@ -70,6 +71,7 @@ function operationStore(client: StoreClient): OperationStore {
     putPace: (pace) => client.call('putPace', pace),
     removePace: (key) => client.call('removePace', key),
     value: (name) => client.call('value', name),
+    keepValue: (name, value) => client.call('keepValue', { name, value }),
     setValue: (name, value) => client.call('setValue', { name, value }),
     values: (prefix) => client.call('values', prefix),
     takeLease: (name, owner, until, now) => client.call('takeLease', { name, owner, until, now }),

@@ -21,6 +21,7 @@ export const DELAYED = 1;
 export const ACTIVE = 3;
 export const HELD = 4;
 export const ENDED = 5;
+export const RELAYED = 5;
 export const REMOVED = 8;
 
 export function stateNumber(state: RecipientState): number {

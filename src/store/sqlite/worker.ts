@@ -4,6 +4,7 @@ import { type Database, isCorrupt, openDatabase, resultCode, SQLITE_BUSY, SQLITE
 import { DueDestinations } from './due.ts';
 import { commitGroup, type GroupResult, rejectAll, runRead } from './group-commit.ts';
 import { operationNamed } from './operations.ts';
+import { SignsOfLife } from './owners.ts';
 import { describe, type FromWorker, type Request, type ToWorker, type WorkerOptions } from './protocol.ts';
 
 /** A transaction ends at so many requests, or bytes of content. */
@@ -16,7 +17,7 @@ const port = parentPort as MessagePort;
 const { path, spoolDir, busyTimeout } = workerData as WorkerOptions;
 const writes: Request[] = [];
 const reads: Request[] = [];
-const services = { due: new DueDestinations(), spoolDir };
+const services = { due: new DueDestinations(), signs: new SignsOfLife(), spoolDir };
 let database: Database | undefined;
 let version: unknown;
 let foreign = false;
@@ -29,6 +30,7 @@ function open(): Database {
     database = openDatabase(path, busyTimeout);
     version = dataVersion(database);
     services.due.forget();
+    services.signs.forget();
   }
   return database;
 }

@@ -24,7 +24,7 @@ test('following ends with the message', async () => {
   for await (const { message, destination, ended } of control.send.follow(id, 60_000)) {
     states.push(`${message.recipients[0]!.state} ${destination} ${ended}`);
     if (states.length > 1) continue;
-    await store.messages.claim({ destination, now: Date.now(), limit: 1, owner: 'test' });
+    await store.messages.claim({ destination, now: Date.now(), limit: 1, lease: 'test#1' });
     await relay(store, id);
   }
   expect(states).toEqual(['queued example.com false', 'relayed example.com true']);

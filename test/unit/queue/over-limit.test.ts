@@ -4,7 +4,7 @@ import { createEventLog } from '../../../src/events/events.ts';
 import { startOverLimit } from '../../../src/queue/over-limit.ts';
 import { createSettler } from '../../../src/queue/settle.ts';
 import type { OverLimit } from '../../../src/store/store.ts';
-import { NOW, newMessage, OWNER, testStore } from '../../support/store-rig.ts';
+import { LEASE, NOW, newMessage, testStore } from '../../support/store-rig.ts';
 
 const HOUR = 3_600_000;
 const MESSAGE = { id: 'one', reversePath: 'anna@sender.test', recipients: [] };
@@ -85,7 +85,7 @@ test('what is given up ends as expired, with a report that is due at once', asyn
   const list = [{ kind: 'messages', count: 1, per: 'day' } as const];
   for (const to of ['a@x.test', 'b@x.test']) {
     const limits = { user: 'alice', list, over: 'hold' as const, maxHeld: 10 };
-    await store.messages.accept({ message: newMessage({ to: [to] }), claim: [0], owner: OWNER, limits });
+    await store.messages.accept({ message: newMessage({ to: [to] }), claim: { indexes: [0], lease: LEASE }, limits });
   }
   const end = NOW + 432_000_000;
   const [held] = (await store.messages.overLimit(end)).expired;

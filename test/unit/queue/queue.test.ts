@@ -284,6 +284,7 @@ describe('a store that fails', () => {
     expect(rig.of('settleAbandoned')[0]!.fields).toMatchObject({ queueId: mail.id });
     expect(await stateOf(mail.id)).toEqual(['active']);
     broken = false;
+    store.bury();
     rig = startRig({ store, owner: 'next' });
     await rig.logged('relayed');
     expect(rig.of('takenBack')[0]!.fields).toEqual({ recipients: 1 });
@@ -302,7 +303,8 @@ describe('a store that fails', () => {
 
   test('leases are taken back once the store answers', async () => {
     const store = createMemoryStore();
-    await store.accept({ message: message([recipient('b@example.org')]), claim: [0], owner: 'dead' });
+    await store.accept({ message: message([recipient('b@example.org')]), claim: { indexes: [0], lease: 'dead#1' } });
+    store.bury();
     let failures = 1;
     store.failWith('takeBack', () => (failures-- > 0 ? new Error('busy') : undefined));
     rig = startRig({ store });
@@ -371,7 +373,7 @@ describe('the clock', () => {
   test('mail that a wrong clock put far ahead is tried at once', async () => {
     const store = createMemoryStore();
     const now = Date.now();
-    await store.accept({ message: message([recipient('b@example.org')], { acceptedAt: now + 365 * DAY }), claim: [], owner: '' });
+    await store.accept({ message: message([recipient('b@example.org')], { acceptedAt: now + 365 * DAY }) });
     rig = startRig({ store });
     await rig.logged('relayed');
     expect(rig.of('clockCorrected')[0]!.fields).toEqual({ recipients: 1 });

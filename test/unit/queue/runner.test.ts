@@ -20,7 +20,7 @@ async function until(condition: () => boolean): Promise<void> {
 async function fill(store: MemoryStore, count: number, destinationOf: (i: number) => string): Promise<void> {
   const all: Promise<unknown>[] = [];
   for (let i = 0; i < count; i++) {
-    all.push(store.accept({ message: message([recipient(`u${i}@${destinationOf(i)}`)]), claim: [], owner: '' }));
+    all.push(store.accept({ message: message([recipient(`u${i}@${destinationOf(i)}`)]) }));
   }
   await Promise.all(all);
 }

@@ -112,8 +112,7 @@ describe('a dead destination', () => {
   test('has its waiting mail looked at once, not again and again', async () => {
     const store = createMemoryStore();
     const acceptedAt = Date.now() - 2 * HOUR;
-    for (let i = 0; i < 70; i++)
-      await store.accept({ message: message([recipient(`u${i}@dead.example`)], { acceptedAt }), claim: [], owner: '' });
+    for (let i = 0; i < 70; i++) await store.accept({ message: message([recipient(`u${i}@dead.example`)], { acceptedAt }) });
     rig = startRig({ store });
     rig.blocked.set('dead.example', Date.now() + DAY);
     await expect.poll(() => store.calls.claim).toBeGreaterThan(3);

@@ -9,9 +9,9 @@ import {
   bytesOf,
   dataDir,
   inline,
+  LEASE,
   NOW,
   newMessage,
-  OWNER,
   put,
   statesOf,
   testStore,
@@ -81,7 +81,7 @@ test('what was accepted is kept as it was, also across a restart', async () => {
 test('the bytes come back without a copy, and recipients claimed at once are not due', async () => {
   const store = await testStore();
   const message = newMessage({ to: ['a@x.example', 'b@y.example'], content: inline(bytesOf('Subject: x\r\n\r\nx\r\n')) });
-  const result = await store.messages.accept({ message, claim: [0], owner: OWNER });
+  const result = await store.messages.accept({ message, claim: { indexes: [0], lease: LEASE } });
   expect(result.accepted && result.content.kind === 'inline' && Buffer.from(result.content.bytes).toString()).toBe(
     'Subject: x\r\n\r\nx\r\n',
   );
@@ -109,8 +109,7 @@ function acceptWith(
   const message = newMessage({ acceptedAt: at, ...(to === undefined ? {} : { to }) });
   return store.messages.accept({
     message,
-    claim: [0],
-    owner: OWNER,
+    claim: { indexes: [0], lease: LEASE },
     limits: { user, list, over, ...(maxHeld === undefined ? {} : { maxHeld }) },
   });
 }
@@ -292,7 +291,7 @@ test('the login of a message is looked at in the transaction that would store it
     const message = newMessage({ user: 'Alice' });
     const content = wholeContent(message.content);
     const limits = { user: 'Alice', list, over: 'refuse' as const };
-    const result = await store.messages.accept({ message, claim: [0], owner: OWNER, grant: held, limits });
+    const result = await store.messages.accept({ message, claim: { indexes: [0], lease: LEASE }, grant: held, limits });
     if (!('denied' in result)) return result.accepted;
     expect(await wholeContent(result.content)).toEqual(await content);
     return result.denied;

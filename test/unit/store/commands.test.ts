@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import type { MessageFacts, Store } from '../../../src/store/store.ts';
 import { DAY, MINUTE } from '../../../src/system/clock.ts';
-import { dataDir, delay, NOW, newMessage, OWNER, put, relay, statesOf, testStore } from '../../support/store-rig.ts';
+import { dataDir, delay, LEASE, NOW, newMessage, put, relay, statesOf, testStore } from '../../support/store-rig.ts';
 
 const LATER = NOW + 10 * MINUTE;
 
@@ -189,7 +189,7 @@ test('the trace is trimmed by age and by size, never what has not ended', async 
   expect(left.map(({ id }) => id)).toEqual([waiting.id, done[2]?.id, done[3]?.id]);
   expect(await store.messages.trimTrace(0, 1000)).toBe(2);
   expect(await store.messages.get(waiting.id)).toMatchObject({ recipients: [{ state: 'queued' }] });
-  expect(await store.messages.claim({ destination: 'x.example', now: NOW, limit: 9, owner: OWNER })).toHaveLength(1);
+  expect(await store.messages.claim({ destination: 'x.example', now: NOW, limit: 9, lease: LEASE })).toHaveLength(1);
 });
 
 test('the trace is trimmed no further than its size asks for', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { type Damage, openStore, type Store, StoreError } from '../../../src/store/store.ts';
-import { bytesOf, dataDir, inline, NOW, newMessage, OWNER, put, statesOf, testStore } from '../../support/store-rig.ts';
+import { bytesOf, dataDir, inline, LEASE, NOW, newMessage, put, statesOf, testStore } from '../../support/store-rig.ts';
 
 /** Three messages, closed, changed by SQL from outside, and opened again. */
 async function damagedStore(sql: (ids: readonly string[]) => string) {
@@ -21,7 +21,7 @@ async function damagedStore(sql: (ids: readonly string[]) => string) {
   return { store: again, ids, damaged };
 }
 const claim = (store: Store, destination = 'example.net') =>
-  store.messages.claim({ destination, now: NOW, limit: 100, owner: OWNER });
+  store.messages.claim({ destination, now: NOW, limit: 100, lease: LEASE });
 
 test.each([
   [

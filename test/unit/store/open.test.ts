@@ -151,7 +151,7 @@ test('a store of release 0.1 keeps its mail, and draws its node once', async () 
   const store = await testStore({ dataDir: path, sweep: true });
   const node = await store.operation.value('instance.node');
   expect(Number(node)).toBeLessThan(NODES);
-  const [claim] = await store.messages.claim({ destination, now: NOW, limit: 5, owner: 'me' });
+  const [claim] = await store.messages.claim({ destination, now: NOW, limit: 5, lease: 'me#1' });
   expect(claim).toMatchObject({ message: { id }, recipients: [{ address }] });
   await store.close();
   const again = await testStore({ dataDir: path });

@@ -4,18 +4,19 @@ import { MINUTE } from '../../../src/system/clock.ts';
 import {
   dataDir,
   delay,
+  LEASE,
   NOW,
   newMessage,
-  OWNER,
   put,
   relay,
   relayedAttempt,
+  settle,
   statesOf,
   testStore,
   wholeContent,
 } from '../../support/store-rig.ts';
 
-const claimFor = (destination: string, now = NOW, limit = 10) => ({ destination, now, limit, owner: OWNER });
+const claimFor = (destination: string, now = NOW, limit = 10) => ({ destination, now, limit, lease: LEASE });
 
 test('destinations are due by the time of their longest waiting recipient', async () => {
   const store = await testStore();
@@ -95,7 +96,7 @@ test('the message leaves with its last recipient, the trace stays', async () => 
 test('a recipient handed back counts no attempt', async () => {
   const store = await testStore();
   const { id } = await put(store, newMessage(), { claim: [0] });
-  await store.messages.settle({ messageId: id, at: NOW, changes: [{ n: 0, state: 'queued', nextAttemptAt: NOW + 7 }] });
+  await settle(store, { messageId: id, at: NOW, changes: [{ n: 0, state: 'queued', nextAttemptAt: NOW + 7 }] });
   expect((await store.messages.get(id))?.recipients).toMatchObject([
     { state: 'queued', attempts: 0, nextAttemptAt: NOW + 7, trace: [] },
   ]);
@@ -109,7 +110,7 @@ test('attempts that failed because of us are counted apart, and in all', async (
     expect(claim?.recipients[0]).toMatchObject({ attempts: i });
     const attempt = { ...relayedAttempt, outcome: 'delayed', at: NOW + i } as const;
     const change = { n: 0, state: 'delayed', nextAttemptAt: NOW + i + 1, attempt, ...(excused && { excused }) } as const;
-    await store.messages.settle({ messageId: id, at: NOW + i, changes: [change] });
+    await settle(store, { messageId: id, at: NOW + i, changes: [change] });
   }
   const [claim] = await store.messages.claim(claimFor('x.example', NOW + 9));
   expect(claim?.recipients[0]).toMatchObject({ attempts: 3, excused: 2 });
@@ -122,7 +123,7 @@ test('a settlement that cannot be stored changes nothing at all', async () => {
     { n: 0, state: 'relayed' as const },
     { n: 1, state: 'active' as const },
   ];
-  await expect(store.messages.settle({ messageId: id, at: NOW, changes })).rejects.toThrow(/settle/);
+  await expect(settle(store, { messageId: id, at: NOW, changes })).rejects.toThrow(/settle/);
   expect(await statesOf(store, id)).toEqual(['active', 'active']);
   expect((await store.messages.counts()).states).toEqual({ active: 2 });
 });
@@ -142,15 +143,15 @@ test('a recipient removed during its attempt stays removed, and the attempt is i
 test('the leases of one claim are given back alone, and all claims of an owner live with it', async () => {
   const store = await testStore();
   const first = await put(store, newMessage({ to: ['a@x.example'] }));
-  await store.messages.claim({ ...claimFor('x.example'), owner: 'alive#1' });
+  await store.messages.claim({ ...claimFor('x.example'), lease: 'alive#1' });
   const second = await put(store, newMessage({ to: ['a@x.example'] }));
-  await store.messages.claim({ ...claimFor('x.example'), owner: 'alive#10' });
-  const direct = await put(store, newMessage(), { claim: [0], owner: 'alive' });
-  expect(await store.messages.takeBack('alive', NOW)).toBe(0);
+  await store.messages.claim({ ...claimFor('x.example'), lease: 'alive#10' });
+  const direct = await put(store, newMessage(), { claim: [0], lease: 'alive#2' });
+  expect(await store.messages.takeBack({ owner: 'alive', silence: 0, now: NOW })).toBe(0);
   expect(await store.messages.giveBack('alive#1', NOW + 5)).toBe(1);
   expect(await statesOf(store, first.id)).toEqual(['queued']);
   expect([await statesOf(store, second.id), await statesOf(store, direct.id)]).toEqual([['active'], ['active']]);
-  expect(await store.messages.takeBack('aliv', NOW)).toBe(2);
+  expect(await store.messages.takeBack({ owner: 'aliv', silence: 0, now: NOW })).toBe(2);
 });
 
 test('a settlement that is repeated counts one attempt, and changes all it changed the first time', async () => {
@@ -161,7 +162,7 @@ test('a settlement that is repeated counts one attempt, and changes all it chang
     { n: 1, state: 'delayed', nextAttemptAt: NOW + MINUTE, attempt: { ...relayedAttempt, outcome: 'delayed' } },
   ] as const;
   for (let i = 0; i < 3; i++)
-    expect(await store.messages.settle({ messageId: id, at: NOW, changes })).toEqual({ unchanged: [], reportDue: false });
+    expect(await settle(store, { messageId: id, at: NOW, changes })).toEqual({ unchanged: [], lost: [], reportDue: false });
   expect((await store.messages.get(id))?.recipients).toMatchObject([
     { state: 'relayed', attempts: 1, trace: [{ outcome: 'relayed' }] },
     { state: 'delayed', attempts: 1, trace: [{ outcome: 'delayed' }] },
@@ -180,7 +181,7 @@ test('what waits beyond a time is due at once, however many destinations and rec
   const held = await put(store, newMessage({ to: ['held@one.example'] }));
   await store.messages.hold({ ids: [held.id] }, NOW);
   const delayTo = (id: string, count: number, nextAttemptAt: number) =>
-    store.messages.settle({
+    settle(store, {
       messageId: id,
       at: NOW,
       changes: Array.from({ length: count }, (_, n) => ({ n, state: 'delayed' as const, nextAttemptAt })),
@@ -199,14 +200,14 @@ test('what waits beyond a time is due at once, however many destinations and rec
 test('leases of dead owners are due again, those of the living stay', async () => {
   const path = dataDir();
   const store = await testStore({ dataDir: path });
-  const dead = await put(store, newMessage({ to: ['a@x.example', 'b@x.example'] }), { claim: [0, 1], owner: 'dead' });
-  const tried = await put(store, newMessage({ to: ['c@y.example'] }), { claim: [0], owner: 'dead' });
+  const dead = await put(store, newMessage({ to: ['a@x.example', 'b@x.example'] }), { claim: [0, 1], lease: 'dead#1' });
+  const tried = await put(store, newMessage({ to: ['c@y.example'] }), { claim: [0], lease: 'dead#1' });
   await delay(store, tried.id, NOW);
-  await store.messages.claim({ ...claimFor('y.example', NOW), owner: 'dead' });
-  const mine = await put(store, newMessage(), { claim: [0], owner: 'alive' });
+  await store.messages.claim({ ...claimFor('y.example', NOW), lease: 'dead#1' });
+  const mine = await put(store, newMessage(), { claim: [0], lease: 'alive#2' });
   await store.close();
   const again = await testStore({ dataDir: path });
-  expect(await again.messages.takeBack('alive', NOW + 5)).toBe(3);
+  expect(await again.messages.takeBack({ owner: 'alive', silence: 0, now: NOW + 5 })).toBe(3);
   expect(await statesOf(again, dead.id)).toEqual(['queued', 'queued']);
   expect(await statesOf(again, tried.id)).toEqual(['delayed']);
   expect(await statesOf(again, mine.id)).toEqual(['active']);
@@ -217,16 +218,16 @@ test('a settlement shares the commit of what comes next, and does not wait for i
   const commits: number[] = [];
   const store = await testStore({ onCommit: (_, requests) => commits.push(requests) });
   const [one, two] = [await put(store), await put(store)];
-  const settle = (messageId: string) =>
-    store.messages.settle({ messageId, at: NOW, changes: [{ n: 0, state: 'queued', nextAttemptAt: NOW + 7 }] });
+  const handBack = (messageId: string) =>
+    store.messages.settle({ messageId, lease: null, at: NOW, changes: [{ n: 0, state: 'queued', nextAttemptAt: NOW + 7 }] });
   vi.useFakeTimers({ toFake: ['setTimeout'] });
   onTestFinished(() => void vi.useRealTimers());
-  const settled = settle(one.id);
+  const settled = handBack(one.id);
   await new Promise(setImmediate);
   await put(store);
   await settled;
   expect(commits).toEqual([1, 1, 2]);
-  const alone = settle(two.id);
+  const alone = handBack(two.id);
   vi.advanceTimersByTime(5);
   await alone;
   expect(commits).toEqual([1, 1, 2, 1]);

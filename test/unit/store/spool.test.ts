@@ -7,9 +7,9 @@ import type { Spool, Store } from '../../../src/store/store.ts';
 import {
   bytesOf,
   dataDir,
+  LEASE,
   NOW,
   newMessage,
-  OWNER,
   put,
   relay,
   statesOf,
@@ -29,7 +29,7 @@ async function spooled(store: Store, body: Buffer, chunk = 10_000): Promise<Spoo
   return writer.finish();
 }
 const message = (spool: Spool) => newMessage({ content: { kind: 'spooled', prefix: bytesOf(PREFIX), spool } });
-const claim = (store: Store) => store.messages.claim({ destination: 'example.net', now: NOW, limit: 5, owner: OWNER });
+const claim = (store: Store) => store.messages.claim({ destination: 'example.net', now: NOW, limit: 5, lease: LEASE });
 
 test.each([1, 1000, 65_536, 131_072, 300_001])('a body written in pieces of %d bytes is read as it was', async (chunk) => {
   const store = await testStore();
@@ -144,7 +144,7 @@ test('a body that was cut short is set aside at start, and by a claim; the other
   truncateSync(join(path, 'spool', spools[0]?.name ?? ''), 4999);
   expect((await claim(store)).map(({ message }) => message.id)).toEqual(ids.slice(1));
   expect(damaged).toEqual([`${ids[0]} its body spool/${spools[0]?.name} has 4999 bytes instead of 5000`]);
-  await store.messages.takeBack('other', NOW);
+  await store.messages.giveBack(LEASE, NOW);
   truncateSync(join(path, 'spool', spools[1]?.name ?? ''), 0);
   await store.close();
   const again = await testStore({ dataDir: path, sweep: true, onDamaged });

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import type { DueReport, NewUntold, RecipientState, Store } from '../../../src/store/store.ts';
 import { HOUR, MINUTE, SECOND } from '../../../src/system/clock.ts';
-import { dataDir, NOW, newMessage, OWNER, put, statesOf, testStore, wholeContent } from '../../support/store-rig.ts';
+import { dataDir, LEASE, NOW, newMessage, put, settle, statesOf, testStore, wholeContent } from '../../support/store-rig.ts';
 
 const REPLY = { code: 550, status: '5.1.1', text: 'No such user' };
 const owed = (n: number, change: Partial<NewUntold> = {}): NewUntold => ({
@@ -16,7 +16,7 @@ const owed = (n: number, change: Partial<NewUntold> = {}): NewUntold => ({
 /** Recipient `n` fails, and its sender must hear of it. */
 const fail = (store: Store, messageId: string, n: number, change: Partial<NewUntold> & { state?: RecipientState } = {}) => {
   const { state = 'failed', ...more } = change;
-  return store.messages.settle({ messageId, at: more.at ?? NOW, changes: [{ n, state }], untold: [owed(n, more)] });
+  return settle(store, { messageId, at: more.at ?? NOW, changes: [{ n, state }], untold: [owed(n, more)] });
 };
 const due = (store: Store, now = NOW, perHour = 100, limit = 8) => store.messages.dueReports({ now, limit, perHour });
 const told = (store: Store, one: DueReport, now = NOW) => {
@@ -57,19 +57,19 @@ test('a settlement, and a report, that are repeated because the answer was lost 
     seconds: 0,
   } as const;
   const settlement = { messageId: id, at: NOW, changes: [{ n: 0, state: 'failed', attempt }], untold: [owed(0)] } as const;
-  await store.messages.settle(settlement);
-  await store.messages.settle(settlement);
+  await settle(store, settlement);
+  await settle(store, settlement);
   const late = { messageId: id, at: NOW, changes: [{ n: 1, state: 'queued', delayReported: true }] } as const;
   const delay = { ...late, untold: [owed(1, { action: 'delayed' })] };
-  await store.messages.settle(delay);
+  await settle(store, delay);
   const [first, second, ...more] = (await due(store, NOW + MINUTE)).due;
   expect([numbers(first!), numbers(second!), more]).toEqual([[0], [1], []]);
   for (const one of [first!, second!]) {
     expect((await told(store, one)).stored).toBe(true);
     expect((await told(store, one)).stored).toBe(false);
   }
-  await store.messages.settle(settlement);
-  await store.messages.settle(delay);
+  await settle(store, settlement);
+  await settle(store, delay);
   expect((await due(store, NOW + HOUR)).due).toEqual([]);
   expect((await store.messages.list({})).filter(({ user }) => user === null)).toHaveLength(2);
 });
@@ -89,12 +89,12 @@ test('a recipient that is tried for long, or soon again, keeps the others from t
   const store = await testStore();
   const { id } = await put(store, newMessage({ to: ['a@x.example', 'b@y.example', 'c@z.example'] }), { claim: [0, 1, 2] });
   expect((await fail(store, id, 0)).reportDue).toBe(false);
-  await store.messages.settle({ messageId: id, at: NOW, changes: [{ n: 1, state: 'delayed', nextAttemptAt: NOW + SECOND }] });
+  await settle(store, { messageId: id, at: NOW, changes: [{ n: 1, state: 'delayed', nextAttemptAt: NOW + SECOND }] });
   expect((await due(store, NOW + 29 * SECOND)).due).toEqual([]);
   expect((await due(store, NOW + 30 * SECOND)).due.map(numbers)).toEqual([[0]]);
   // One that waits longer than reports are collected keeps none back.
-  await store.messages.settle({ messageId: id, at: NOW, changes: [{ n: 1, state: 'delayed', nextAttemptAt: NOW + HOUR }] });
-  expect(await store.messages.settle({ messageId: id, at: NOW, changes: [{ n: 2, state: 'relayed' }] })).toMatchObject({
+  await settle(store, { messageId: id, at: NOW, changes: [{ n: 1, state: 'delayed', nextAttemptAt: NOW + HOUR }] });
+  expect(await settle(store, { messageId: id, at: NOW, changes: [{ n: 2, state: 'relayed' }] })).toMatchObject({
     reportDue: true,
   });
   expect((await due(store)).due.map(numbers)).toEqual([[0]]);
@@ -127,7 +127,7 @@ test('one report of a delay names all recipients that are late, and none of them
       seconds: 1,
     }) as const;
   for (const [n] of to.entries())
-    await store.messages.settle({
+    await settle(store, {
       messageId: id,
       at: NOW,
       changes: [{ n, state: 'delayed', nextAttemptAt: NOW + 4 * HOUR + n * MINUTE, attempt: attempt(NOW) }],
@@ -135,9 +135,9 @@ test('one report of a delay names all recipients that are late, and none of them
   let reports = 0;
   for (const [n, address] of to.entries()) {
     const at = NOW + 4 * HOUR + n * MINUTE;
-    await store.messages.claim({ destination: address.split('@')[1]!, now: at, limit: 1, owner: OWNER });
+    await store.messages.claim({ destination: address.split('@')[1]!, now: at, limit: 1, lease: LEASE });
     const changes = [{ n, state: 'delayed', nextAttemptAt: at + HOUR, attempt: attempt(at), delayReported: true }] as const;
-    await store.messages.settle({
+    await settle(store, {
       messageId: id,
       at,
       changes,
@@ -157,7 +157,7 @@ test('of a recipient that has ended by then, no delay is told', async () => {
   const store = await testStore();
   const { id } = await put(store, newMessage({ to: ['a@x.example', 'b@y.example'] }), { claim: [0, 1] });
   await fail(store, id, 0, { state: 'delayed', action: 'delayed' });
-  await store.messages.settle({ messageId: id, at: NOW, changes: [{ n: 0, state: 'relayed' }] });
+  await settle(store, { messageId: id, at: NOW, changes: [{ n: 0, state: 'relayed' }] });
   expect(await due(store, NOW + MINUTE)).toEqual({ due: [], nextAt: null });
 });
 

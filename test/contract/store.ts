@@ -1,0 +1,287 @@
+/**
+ * What every store promises, whoever keeps the data: the cases are run on each by `test/unit/store/contract.test.ts`. Two clients
+ * of the same data stand for two processes.
+ */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { ClaimLease, MessageStore, NewUntold, RecipientState, Settlement, Store } from '../../src/store/store.ts';
+import { DAY, MINUTE, SECOND } from '../../src/system/clock.ts';
+import { delayedAttempt, NOW, newMessage, relayedAttempt } from '../support/store-rig.ts';
+
+/** Parts that a store for tests may lack. */
+export type Part = 'limits' | 'trace' | 'credentials' | 'operation' | 'changes';
+export type Client = Pick<Store, 'messages'> & Partial<Store>;
+
+export type Opened = {
+  readonly one: Client;
+  /** Another client of the same data. */
+  readonly two: Client;
+  /** Lets time pass by the store's own clock, for all signs of life so far. */
+  pass(ms: number): Promise<void>;
+  close(): Promise<void>;
+};
+
+export type Subject = { readonly name: string; readonly lacks?: readonly Part[]; open(): Promise<Opened> };
+
+const DEAD = 30 * SECOND;
+const claimBy = (lease: ClaimLease, destination = 'x.example', now = NOW) => ({ destination, now, limit: 10, lease });
+const statesIn = async (messages: MessageStore, id: string) => (await messages.get(id))?.recipients.map(({ state }) => state);
+const settlement = (
+  messageId: string,
+  lease: ClaimLease | null,
+  state: RecipientState,
+  more: Partial<Settlement> = {},
+): Settlement => ({
+  ...{ messageId, lease, at: NOW + 1000 },
+  changes: [
+    {
+      ...{ n: 0, state, attempt: state === 'relayed' ? relayedAttempt : delayedAttempt },
+      ...(state === 'delayed' ? { nextAttemptAt: NOW + MINUTE } : {}),
+    },
+  ],
+  ...more,
+});
+
+export function storeContract({ name, lacks = [], open }: Subject): void {
+  const has = (...parts: readonly Part[]) => !parts.some((part) => lacks.includes(part));
+
+  async function opened(): Promise<Opened & { first: MessageStore; second: MessageStore }> {
+    const subject = await open();
+    onTestFinished(() => subject.close());
+    return { ...subject, first: subject.one.messages, second: subject.two.messages };
+  }
+
+  async function waiting(messages: MessageStore, change: Parameters<typeof newMessage>[0] = {}): Promise<string> {
+    const message = newMessage({ to: ['a@x.example'], ...change });
+    expect(await messages.accept({ message })).toMatchObject({ accepted: true });
+    return message.id;
+  }
+
+  describe(`${name}: accepting`, () => {
+    test('an id is taken once, whoever asks', async () => {
+      const { first, second } = await opened();
+      const message = () => ({ ...newMessage({ to: ['a@x.example'] }), id: '0123456789abc' });
+      const results = await Promise.all(
+        [first, second, first, second].map((messages) => messages.accept({ message: message() })),
+      );
+      expect(results.filter(({ accepted }) => accepted)).toHaveLength(1);
+      expect(results.filter((result) => 'idTaken' in result)).toHaveLength(3);
+    });
+
+    test('what is claimed at once is active and not due, the rest is due', async () => {
+      const { first, second } = await opened();
+      const message = newMessage({ to: ['a@x.example', 'b@y.example'] });
+      await first.accept({ message, claim: { indexes: [0], lease: 'one#1' } });
+      expect(await statesIn(second, message.id)).toEqual(['active', 'queued']);
+      expect((await second.due(NOW, 10)).due).toEqual([{ destination: 'y.example', nextAttemptAt: NOW }]);
+    });
+
+    test.runIf(has('limits'))('a limit is exact over all that accept at once', async () => {
+      const { first, second } = await opened();
+      const limits = { user: 'alice', list: [{ kind: 'messages', count: 10, per: 'hour' }], over: 'refuse' } as const;
+      const results = await Promise.all(
+        Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? first : second).accept({ message: newMessage(), limits })),
+      );
+      expect(results.filter(({ accepted }) => accepted)).toHaveLength(10);
+    });
+  });
+
+  describe(`${name}: claims`, () => {
+    test('what several ask for at once each recipient goes to one of them', async () => {
+      const { first, second } = await opened();
+      const ids = await Promise.all(Array.from({ length: 20 }, () => waiting(first)));
+      const claims = await Promise.all([
+        ...[1, 2, 3].map((n) => first.claim(claimBy(`one#${n}`))),
+        ...[1, 2, 3].map((n) => second.claim(claimBy(`two#${n}`))),
+      ]);
+      expect(
+        claims
+          .flat()
+          .map(({ message }) => message.id)
+          .sort(),
+      ).toEqual(ids.sort());
+    });
+
+    test('a claim tells its lease, and whoever settles by it settles', async () => {
+      const { first } = await opened();
+      const id = await waiting(first);
+      const [claim] = await first.claim(claimBy('one#7'));
+      expect(claim?.lease).toBe('one#7');
+      expect(await first.settle(settlement(id, 'one#7', 'delayed'))).toMatchObject({ unchanged: [], lost: [] });
+      expect(await statesIn(first, id)).toEqual(['delayed']);
+    });
+
+    test('what was claimed by a lease is given back alone', async () => {
+      const { first } = await opened();
+      const ids = [await waiting(first, { to: ['a@x.example'] }), await waiting(first, { to: ['a@y.example'] })];
+      await first.claim(claimBy('one#1'));
+      await first.claim(claimBy('one#10', 'y.example'));
+      expect(await first.giveBack('one#1', NOW + 5)).toBe(1);
+      expect(await Promise.all(ids.map((id) => statesIn(first, id)))).toEqual([['queued'], ['active']]);
+    });
+
+    test('a settlement by a lease that is lost changes nothing, says so, and stands in the trace', async () => {
+      const { first, second, pass } = await opened();
+      const id = await waiting(first);
+      await first.claim(claimBy('one#1'));
+      await pass(DEAD);
+      expect(await second.takeBack({ owner: 'two', silence: DEAD, now: NOW })).toBe(1);
+      const untold: NewUntold[] = [
+        { n: 0, action: 'failed', reply: { code: 550, status: '5.1.1', text: 'No' }, at: NOW, collectUntil: NOW },
+      ];
+      const late = settlement(id, 'one#1', 'failed', { untold });
+      expect(await first.settle(late)).toMatchObject({ unchanged: [0], lost: [0] });
+      expect(await statesIn(first, id)).toEqual(['queued']);
+      await second.claim(claimBy('two#1'));
+      expect(await first.settle(settlement(id, 'one#1', 'delayed'))).toMatchObject({ unchanged: [0], lost: [0] });
+      expect(await statesIn(first, id)).toEqual(['active']);
+      expect((await first.dueReports({ now: NOW + DAY, limit: 9, perHour: 9 })).due).toEqual([]);
+      expect(await second.settle(settlement(id, 'two#1', 'delayed'))).toMatchObject({ unchanged: [], lost: [] });
+      if (has('trace')) expect((await first.get(id))?.recipients[0]?.trace.length).toBeGreaterThan(1);
+    });
+
+    test('mail that has left is relayed by whatever lease, and nobody sends it again', async () => {
+      const { first, second, pass } = await opened();
+      const id = await waiting(first);
+      await first.claim(claimBy('one#1'));
+      await pass(DEAD);
+      await second.takeBack({ owner: 'two', silence: DEAD, now: NOW });
+      await second.claim(claimBy('two#1'));
+      expect(await first.settle(settlement(id, 'one#1', 'relayed'))).toMatchObject({ unchanged: [], lost: [] });
+      expect(await second.settle(settlement(id, 'two#1', 'delayed'))).toMatchObject({ unchanged: [0], lost: [] });
+      expect(await statesIn(first, id)).toEqual(['relayed']);
+    });
+
+    test('without a lease only what nobody has claimed is settled', async () => {
+      const { first } = await opened();
+      const id = await waiting(first);
+      await first.claim(claimBy('one#1'));
+      expect(await first.settle(settlement(id, null, 'delayed'))).toMatchObject({ unchanged: [0] });
+      await first.giveBack('one#1', NOW);
+      expect(await first.settle(settlement(id, null, 'delayed'))).toMatchObject({ unchanged: [] });
+    });
+  });
+
+  describe(`${name}: owners`, () => {
+    test('who claims lives, and nothing of it is taken', async () => {
+      const { first, second } = await opened();
+      const id = await waiting(first);
+      await first.claim(claimBy('one#1'));
+      expect(await second.takeBack({ owner: 'two', silence: DEAD, now: NOW })).toBe(0);
+      expect(await statesIn(second, id)).toEqual(['active']);
+    });
+
+    test('a sign of life keeps what is claimed, and silence gives it to others', async () => {
+      const { first, second, pass } = await opened();
+      const ids = [await waiting(first), await waiting(first, { to: ['a@y.example'] })];
+      await first.claim(claimBy('one#1'));
+      await second.claim(claimBy('three#1', 'y.example'));
+      await pass(DEAD);
+      expect(await first.beat('one')).toBe(true);
+      expect(await second.takeBack({ owner: 'two', silence: DEAD, now: NOW + 5 })).toBe(1);
+      expect(await Promise.all(ids.map((id) => statesIn(first, id)))).toEqual([['active'], ['queued']]);
+      expect((await first.due(NOW + 5, 9)).due).toEqual([{ destination: 'y.example', nextAttemptAt: NOW + 5 }]);
+    });
+
+    test('whoever was found dead hears of it at its next sign of life, once', async () => {
+      const { first, second, pass } = await opened();
+      await waiting(first);
+      await first.claim(claimBy('one#1'));
+      await pass(DEAD);
+      await second.takeBack({ owner: 'two', silence: DEAD, now: NOW });
+      expect([await first.beat('one'), await first.beat('one')]).toEqual([false, true]);
+    });
+
+    test('whoever asks is not dead, however long it was silent', async () => {
+      const { first, pass } = await opened();
+      await waiting(first);
+      await first.claim(claimBy('one#1'));
+      await pass(DEAD);
+      expect(await first.takeBack({ owner: 'one', silence: DEAD, now: NOW })).toBe(0);
+    });
+
+    test('a recipient that was tried before is delayed when it is taken back, one that was not is queued', async () => {
+      const { first, second, pass } = await opened();
+      const tried = await waiting(first);
+      await first.claim(claimBy('one#1'));
+      await first.settle(settlement(tried, 'one#1', 'delayed'));
+      const fresh = await waiting(first);
+      await first.claim(claimBy('one#2', 'x.example', NOW + MINUTE));
+      await pass(DEAD);
+      expect(await second.takeBack({ owner: 'two', silence: DEAD, now: NOW })).toBe(2);
+      expect([await statesIn(first, tried), await statesIn(first, fresh)]).toEqual([['delayed'], ['queued']]);
+    });
+  });
+
+  describe(`${name}: time`, () => {
+    test('what has waited longest is due first, and the next time is told', async () => {
+      const { first } = await opened();
+      await waiting(first, { to: ['a@late.example'], acceptedAt: NOW + 2 });
+      await waiting(first, { to: ['a@early.example'] });
+      await waiting(first, { to: ['a@future.example'], acceptedAt: NOW + MINUTE });
+      const { due, nextAt } = await first.due(NOW + 2, 10);
+      expect([due.map(({ destination }) => destination), nextAt]).toEqual([['early.example', 'late.example'], NOW + MINUTE]);
+    });
+
+    test('what waits for a time too far ahead is brought back', async () => {
+      const { first } = await opened();
+      await waiting(first, { acceptedAt: NOW + 100 * DAY });
+      expect([await first.thaw(NOW + DAY, NOW), await first.thaw(NOW + DAY, NOW)]).toEqual([1, 0]);
+      expect((await first.due(NOW, 10)).due).toHaveLength(1);
+    });
+  });
+
+  describe(`${name}: what senders must be told`, () => {
+    test('each cause is told once, with the report that tells it', async () => {
+      const { first, second } = await opened();
+      const id = await waiting(first);
+      await first.claim(claimBy('one#1'));
+      const reply = { code: 550, status: '5.1.1', text: 'No such user' };
+      const untold: NewUntold[] = [{ n: 0, action: 'failed', reply, at: NOW, collectUntil: NOW + MINUTE }];
+      const failed = settlement(id, 'one#1', 'failed', { untold });
+      expect(await first.settle(failed)).toMatchObject({ reportDue: true });
+      const { due } = await second.dueReports({ now: NOW + 1000, limit: 9, perHour: 9 });
+      expect(due).toMatchObject([{ kind: 'report', message: { id }, untold: [{ n: 0, action: 'failed', reply }] }]);
+      const told = { sender: 'alice@example.org', untold: due[0]!.untold, at: NOW + 1000 };
+      const report = () => newMessage({ reversePath: '', user: null, about: id });
+      const results = [await first.told({ ...told, report: report() }), await second.told({ ...told, report: report() })];
+      expect(results).toEqual([true, false]);
+      expect(await second.dueReports({ now: NOW + DAY, limit: 9, perHour: 9 })).toEqual({ due: [], nextAt: null });
+    });
+  });
+
+  describe.runIf(has('trace'))(`${name}: the trace`, () => {
+    test('what has ended is forgotten by age, what waits is not', async () => {
+      const { first } = await opened();
+      const ended = await waiting(first);
+      await first.claim(claimBy('one#1'));
+      await first.settle(settlement(ended, 'one#1', 'relayed'));
+      const open = await waiting(first);
+      expect(await first.trimTrace(NOW + DAY, Number.MAX_SAFE_INTEGER)).toBe(1);
+      expect([await first.get(ended), (await first.get(open))?.id]).toEqual([undefined, open]);
+    });
+  });
+
+  describe.runIf(has('operation'))(`${name}: values and leases of work`, () => {
+    test('a value that is kept once is the same for all', async () => {
+      const { one, two } = await opened();
+      const all = await Promise.all(
+        Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? one : two).operation!.keepValue('secret', `draw ${i}`)),
+      );
+      expect(new Set(all).size).toBe(1);
+      expect(await two.operation!.value('secret')).toBe(all[0]);
+    });
+
+    test('a lease of work goes to one, until it is over or given back', async () => {
+      const { one, two } = await opened();
+      const a = one.operation!;
+      const b = two.operation!;
+      const asked = await Promise.all(
+        Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? a : b).takeLease('work', `worker ${i}`, 1000, 0)),
+      );
+      expect(asked.filter(Boolean)).toHaveLength(1);
+      expect(await b.takeLease('work', 'late', 3000, 1000)).toBe(true);
+      expect(await a.takeLease('work', 'late', 0, 2000)).toBe(true);
+      expect(await a.takeLease('work', 'other', 3000, 2000)).toBe(true);
+    });
+  });
+}

@@ -1,0 +1,34 @@
+/** The promises of a store, on the one of release and on the one of the tests. */
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { openStore } from '../../../src/store/store.ts';
+import { storeContract } from '../../contract/store.ts';
+import { createMemoryStore } from '../../support/memory-store.ts';
+import { dataDir } from '../../support/store-rig.ts';
+
+storeContract({
+  name: 'SQLite',
+  async open() {
+    const path = dataDir();
+    const [one, two] = [await openStore({ dataDir: path, sweep: true }), await openStore({ dataDir: path })];
+    return {
+      ...{ one, two },
+      async pass(ms) {
+        const db = new DatabaseSync(join(path, 'smarthost.db'), { timeout: 10_000 });
+        db.prepare('UPDATE owners SET beat_at = beat_at - ? WHERE beat_at > 0').run(ms);
+        db.close();
+      },
+      close: async () => void (await Promise.all([one.close(), two.close()])),
+    };
+  },
+});
+
+/** It keeps what the queue asks for. */
+storeContract({
+  name: 'memory',
+  lacks: ['limits', 'trace', 'credentials', 'operation', 'changes'],
+  async open() {
+    const messages = createMemoryStore();
+    return { one: { messages }, two: { messages }, pass: async (ms) => messages.pass(ms), close: async () => {} };
+  },
+});
