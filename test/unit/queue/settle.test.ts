@@ -17,7 +17,7 @@ function startSettler() {
     store: {
       settle: async (settlement) => {
         settlements.push(settlement);
-        return { unchanged: [], reportDue: false };
+        return { unchanged: [], lost: [], reportDue: false };
       },
     },
     log: createEventLog(createLog({ level: 'silent', format: 'json', write: () => {} }), () => {}),
