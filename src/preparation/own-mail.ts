@@ -3,7 +3,7 @@ import type { DestinationFunction, SignsFunction } from '../smtp/route.ts';
 import { cleanLine, formatDate, isAscii, wrap } from '../smtp/text.ts';
 import type { NewMessage } from '../store/store.ts';
 import { newMessageId } from './completion.ts';
-import type { Preparation, PreparationRequest, Prepared } from './preparation-request.ts';
+import type { Preparation, PreparationRequest, Prepared } from './preparation.ts';
 
 export type OwnMail = {
   readonly id: string;

@@ -6,7 +6,7 @@ import type { Refusal } from '../smtp/reply.ts';
 import { BroughtBodies, NOTHING_COVERED } from './brought-signatures.ts';
 import { type LineSink, Lines } from './newlines.ts';
 import { Pieces } from './pieces.ts';
-import type { Preparation, PreparationOptions, PreparationRequest, Prepared } from './preparation-request.ts';
+import type { Preparation, PreparationOptions, PreparationRequest, Prepared } from './preparation.ts';
 import { draftHeader, type HeaderDraft, type PreparedHeader } from './prepared-header.ts';
 import { Storage } from './storage.ts';
 

@@ -5,14 +5,13 @@
 import { isAscii } from 'node:buffer';
 import type { HeaderField } from '../signing/signing.ts';
 import { domainOf } from '../smtp/envelope.ts';
-import { type Author, authorOf } from './author.ts';
 import { type BroughtSignature, broughtSignatures, type Covered } from './brought-signatures.ts';
 import { complete, messageIdOf } from './completion.ts';
+import { type Author, authorOf, rewriteFrom } from './from.ts';
 import { type HeaderSection, parseHeader } from './header.ts';
 import { findings, type HeaderFault, loopIn, missingSender, withoutRemoved } from './hygiene.ts';
 import { mendField } from './mending.ts';
-import type { PreparationOptions, PreparationRequest } from './preparation-request.ts';
-import { rewriteFrom } from './rewrite.ts';
+import type { PreparationOptions, PreparationRequest } from './preparation.ts';
 import { receivedField } from './trace.ts';
 
 export type HeaderDraft = {

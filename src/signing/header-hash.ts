@@ -1,5 +1,5 @@
 /** Which fields a signature covers, and their relaxed form: RFC 6376 §3.4.2, §5.4. */
-import type { HeaderField } from './sign-request.ts';
+import type { HeaderField } from './signing.ts';
 
 /**
  * Signed once more than they are present, so that none can be added on the way: RFC 6376 §8.15. With the next list it is what

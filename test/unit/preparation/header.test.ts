@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import type { Author } from '../../../src/preparation/author.ts';
+import type { Author } from '../../../src/preparation/from.ts';
 import { createPreparation, type PreparationOptions, type PreparationRequest } from '../../../src/preparation/preparation.ts';
 import { createBodyHash } from '../../../src/signing/signing.ts';
 import { Refusal } from '../../../src/smtp/reply.ts';
