@@ -6,8 +6,8 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { SECOND } from '../system/clock.ts';
+import type { Timeouts } from './delivery.ts';
 import type { FailureKind, SessionFailure, Stage } from './failure.ts';
-import type { Timeouts } from './options.ts';
 import { type RemoteReply, ReplyReader } from './reply-reader.ts';
 import type { Transcript } from './transcript.ts';
 

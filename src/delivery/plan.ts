@@ -5,12 +5,12 @@ import { domainOf } from '../smtp/envelope.ts';
 import type { Route, RouteKey } from '../smtp/route.ts';
 import type { AddressGuard } from './address-guard.ts';
 import { type Addresses, type AddressRequest, createAddresses } from './addresses.ts';
+import type { DeliveryOptions } from './delivery.ts';
 import { type Destination, ordered, type Resolve } from './destination.ts';
 import type { IpFamilies } from './ip-families.ts';
-import type { DeliveryOptions } from './options.ts';
 import { candidateRoutes, matchesDomain, parseHost } from './route.ts';
 import type { Target } from './session.ts';
-import { tlsPolicy } from './tls-policy.ts';
+import { tlsPolicy } from './tls.ts';
 import { type AboutUs, judgeOurProblem, type Verdict } from './verdict.ts';
 
 /** Targets in the order to try them, found when they are needed. */

@@ -4,9 +4,8 @@ import { type OwnMail, type OwnMailOptions, prepareOwnMail } from '../preparatio
 import type { Report, Reportable, ReportFunction, ReportSubject } from '../queue/queue.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
-import { composeDsn } from './dsn.ts';
+import { composeDsn, REPORTER, SUBJECT } from './dsn.ts';
 import type { DsnAction } from './dsn-fields.ts';
-import { REPORTER, SUBJECT } from './dsn-text.ts';
 import { type Original, readOriginal } from './original.ts';
 
 export { limitNotice } from './limit-notice.ts';

@@ -5,8 +5,8 @@ import { newQueueId } from '../smtp/queue-id.ts';
 import { replyLine } from '../smtp/reply.ts';
 import { cleanLine, formatDate, wrap } from '../smtp/text.ts';
 import { systemClock } from '../system/clock.ts';
+import { REPORTER } from './dsn.ts';
 import { statusOf } from './dsn-fields.ts';
-import { REPORTER } from './dsn-text.ts';
 import type { ReporterOptions } from './report.ts';
 
 /** Of a reply; the log and `smarthost trace` have all of it. */

@@ -48,9 +48,9 @@ export type Signer = {
   sign(request: SignRequest): Promise<Signed>;
 };
 
-export type NoKey = 'send' | 'warn' | 'refuse';
+type NoKey = 'send' | 'warn' | 'refuse';
 
-export type SignerOptions = {
+type SignerOptions = {
   readonly operation: Pick<OperationStore, 'dkimKeys'>;
   /** What to do with mail of a domain without a key. */
   readonly noKey: NoKey;

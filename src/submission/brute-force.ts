@@ -9,7 +9,7 @@ import { createCache } from '../system/cache.ts';
 import { DAY, MINUTE } from '../system/clock.ts';
 import type { KnownClients } from './known-clients.ts';
 import { clientKey, networksAround } from './networks.ts';
-import type { AuthLimits, BruteForce, SubmissionOptions } from './options.ts';
+import type { AuthLimits, BruteForce, SubmissionOptions } from './submission.ts';
 
 const REMEMBERED = 100_000;
 

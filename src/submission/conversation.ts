@@ -2,18 +2,18 @@
  * What is said in a session, apart from its bytes: RFC 5321 §4.1, RFC 4954, RFC 6409. One command at a time; a handler
  * replies, throws a Refusal, or returns a promise that does one of the two.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { refusal } from '../smtp/replies.ts';
 import { Refusal } from '../smtp/reply.ts';
 import type { Credential } from '../store/store.ts';
-import type { LineProblem } from './command-reader.ts';
+import { type AuthExchange, beginExchange, continueExchange, type ExchangeStep } from './authentication.ts';
+import { type LineProblem, loggedVerb } from './command-reader.ts';
 import { checkClientName, ehloReply } from './ehlo.ts';
-import { type AuthExchange, beginExchange, continueExchange, type ExchangeStep } from './exchange.ts';
 import { IncomingMessage } from './incoming-message.ts';
 import { LoginFailures, logIn } from './login.ts';
-import { Offences } from './offences.ts';
-import type { Shared } from './options.ts';
 import * as replies from './replies.ts';
+import type { Shared } from './submission.ts';
 import {
   addRecipient,
   hasRoom,
@@ -24,7 +24,6 @@ import {
   type Transaction,
   writtenAddress,
 } from './transaction.ts';
-import { loggedVerb } from './verbs.ts';
 
 /** The session's side of it. */
 export type Wire = {
@@ -306,5 +305,35 @@ export class Conversation {
     this.#requireGreeting();
     if (this.#credential === undefined) throw replies.authenticationRequired(this.#wire.tls !== undefined);
     return this.#credential;
+  }
+}
+
+const MAX_BAD_COMMANDS = 10;
+const MAX_IDLE_COMMANDS = 100;
+const MAX_BAD_RECIPIENTS = 100;
+
+/** Syntax, sequence, and what needs a login: a client that works does not get these again and again. */
+const BAD_COMMAND: ReadonlySet<number> = new Set([500, 501, 502, 503, 504, 530, 535, 538, 555]);
+
+class Offences {
+  #badCommands = 0;
+  #idleCommands = 0;
+  #badRecipients = 0;
+
+  /** Counts what was answered with this code. @returns true where it was once too often. */
+  add(verb: string, code: number): boolean {
+    if (verb === 'RCPT' && code !== 503 && code !== 530) return code >= 500 && ++this.#badRecipients >= MAX_BAD_RECIPIENTS;
+    return BAD_COMMAND.has(code) && ++this.#badCommands >= MAX_BAD_COMMANDS;
+  }
+
+  /** Counts a command that may be repeated for ever without sending mail. @returns true where it was once too often. */
+  addIdle(): boolean {
+    return ++this.#idleCommands > MAX_IDLE_COMMANDS;
+  }
+
+  /** A message was accepted. */
+  forgive(): void {
+    this.#badCommands = 0;
+    this.#idleCommands = 0;
   }
 }

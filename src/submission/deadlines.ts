@@ -3,7 +3,7 @@
  * comes. Shorter ones hold against clients that keep a session by a byte now and then, while places are scarce.
  */
 import { SECOND } from '../system/clock.ts';
-import type { SubmissionLimits } from './options.ts';
+import type { SubmissionLimits } from './submission.ts';
 
 /** A TLS handshake, and what comes before it: two round trips, over a phone's or a satellite's link that loses some of it. */
 export const HANDSHAKE_TIMEOUT = 30 * SECOND;

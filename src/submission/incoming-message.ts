@@ -5,8 +5,8 @@ import { newQueueId } from '../smtp/queue-id.ts';
 import { refusal } from '../smtp/replies.ts';
 import type { Credential, NewMessage } from '../store/store.ts';
 import { DataReader } from './data-reader.ts';
-import type { Shared } from './options.ts';
 import { loginEnded, rightsChanged } from './replies.ts';
+import type { Shared } from './submission.ts';
 import { envelopeOf, type Transaction } from './transaction.ts';
 
 /** Who sends it, for Received and the log. */

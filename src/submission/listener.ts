@@ -18,10 +18,10 @@ import { type AgreedTls, hasLeft, startServerTls } from '../system/server-tls.ts
 import type { Admission, Admitted } from './admission.ts';
 import { HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE } from './deadlines.ts';
 import { clientKey } from './networks.ts';
-import type { ListenerName, ListenerOptions, Shared, TlsFiles } from './options.ts';
 import { readProxyHeader } from './proxy-header.ts';
 import * as replies from './replies.ts';
 import { Session } from './session.ts';
+import type { ListenerName, ListenerOptions, Shared, TlsFiles } from './submission.ts';
 import { tlsOptions } from './tls.ts';
 
 /** How long a refused client may take to read the refusal. */

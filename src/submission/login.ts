@@ -2,10 +2,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
-import type { ClientLogin } from './exchange.ts';
+import type { ClientLogin } from './authentication.ts';
 import { clientKey, networkOf } from './networks.ts';
-import type { Shared } from './options.ts';
 import { blocked } from './replies.ts';
+import type { Shared } from './submission.ts';
 
 /** Failures after which the session ends. */
 const MAX_FAILURES = 3;

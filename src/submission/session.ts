@@ -10,8 +10,8 @@ import { CommandReader } from './command-reader.ts';
 import { Conversation, type Wire } from './conversation.ts';
 import { firstTextDeadline, HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE, LINGER, nextTextDeadline, overdue } from './deadlines.ts';
 import type { IncomingMessage } from './incoming-message.ts';
-import type { SessionSetup, Shared } from './options.ts';
 import * as replies from './replies.ts';
+import type { SessionSetup, Shared } from './submission.ts';
 
 /**
  * Milliseconds. A client that talks before the greeting is no mail client. In clear we wait this long for such bytes. Under TLS only

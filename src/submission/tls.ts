@@ -1,7 +1,7 @@
 /** TLS towards clients: RFC 8314 and RFC 8997 (1.2 at least), AEAD ciphers only, no renegotiation. */
 import { constants, createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import type { TlsFiles } from './options.ts';
+import type { TlsFiles } from './submission.ts';
 
 /** The server's order: AES-128 costs least, and what older Schannel has stands behind it. */
 const CIPHERS = [

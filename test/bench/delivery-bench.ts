@@ -4,15 +4,15 @@
  *
  *     node test/bench/delivery-bench.ts [messages] [size]
  */
+
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { deadlines } from '../../src/delivery/connection.ts';
-import { createEncryption } from '../../src/delivery/encryption.ts';
 import { type DeliverySession, openSession, type Target } from '../../src/delivery/session.ts';
-import { tlsPolicy } from '../../src/delivery/tls-policy.ts';
+import { createEncryption, tlsPolicy } from '../../src/delivery/tls.ts';
 import { transact } from '../../src/delivery/transaction.ts';
 import { createEventLog } from '../../src/events/events.ts';
 import { createLog } from '../../src/system/log.ts';

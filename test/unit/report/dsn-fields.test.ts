@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { formatText } from '../../../src/report/dsn.ts';
 import { formatStatus } from '../../../src/report/dsn-fields.ts';
-import { formatText } from '../../../src/report/dsn-text.ts';
 import { cleanLine, wrap } from '../../../src/smtp/text.ts';
 import { change, NOW, outcome, subject } from '../../support/report-rig.ts';
 

@@ -1,11 +1,38 @@
-/** TLS towards other servers: contexts that are made once, sessions that are resumed, hosts whose TLS is broken. RFC 8446, RFC 3207. */
+/** TLS towards other servers: the policy of a session, contexts that are made once, sessions that are resumed, hosts whose TLS is broken. RFC 8446, RFC 3207, RFC 7435. */
+
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import type { TlsLevel } from '../smtp/route.ts';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, DAY, HOUR, systemClock } from '../system/clock.ts';
 import type { TlsStart } from './connection.ts';
-import type { TlsPolicy } from './tls-policy.ts';
+
+export type TlsPolicy = {
+  readonly level: TlsLevel;
+  /** Use STARTTLS where it is offered. */
+  readonly use: boolean;
+  /** No mail in clear. */
+  readonly required: boolean;
+  /** The certificate must be trusted and bear `name`. */
+  readonly verify: boolean;
+  /** SNI, and what a verified certificate must bear: the MX host's name, RFC 6125. */
+  readonly name: string;
+  /** TLS from the first byte: RFC 8314 §3.3. */
+  readonly implicit: boolean;
+};
+
+/** @param implicit for upstreams on port 465; it makes no sense with `none`. */
+export function tlsPolicy(level: TlsLevel, name: string, implicit = false): TlsPolicy {
+  return {
+    level,
+    use: implicit || level !== 'none',
+    required: implicit || level === 'encrypt' || level === 'verify',
+    verify: level === 'verify',
+    name,
+    implicit,
+  };
+}
 
 export type Encryption = {
   startFor(policy: TlsPolicy, ip: string): TlsStart;
@@ -21,6 +48,9 @@ export type Encryption = {
   forgetFailure(policy: TlsPolicy, ip: string): void;
 };
 
+/** The oldest that is spoken with a host. Said here, so that no default of Node decides. */
+const MIN_VERSION = 'TLSv1.2';
+
 type Broken = { readonly at: number; readonly confirmed: boolean };
 
 /** So long it is not asked for TLS. */
@@ -30,7 +60,7 @@ const REMEMBERED = 2 * DAY;
 
 /** @param caFile PEM of further roots. Throws where it cannot be read. */
 export function createEncryption(caFile: string | undefined, now: Clock = systemClock): Encryption {
-  const unverified = createSecureContext();
+  const unverified = createSecureContext({ minVersion: MIN_VERSION });
   const extra = caFile === undefined ? undefined : readFileSync(caFile, 'utf8');
   let trusting: SecureContext | undefined;
   const sessions: Cache<string, Buffer> = createCache(5000, HOUR);
@@ -38,7 +68,10 @@ export function createEncryption(caFile: string | undefined, now: Clock = system
 
   /** Parsing all roots takes milliseconds: only where verification is asked for, and once. */
   function verified(): SecureContext {
-    trusting ??= createSecureContext(extra === undefined ? {} : { ca: [...getCACertificates('default'), extra] });
+    trusting ??= createSecureContext({
+      minVersion: MIN_VERSION,
+      ...(extra === undefined ? {} : { ca: [...getCACertificates('default'), extra] }),
+    });
     return trusting;
   }
 
