@@ -37,6 +37,12 @@ export function createMetrics(version: string): Metrics {
   const authFailed = counter('smarthost_auth_failed_total', 'Failed logins');
   const connected = counter('smarthost_connections_total', 'Connections accepted, by listener', ['listener']);
   const attempts = counter('smarthost_attempts_total', 'Delivery attempts ended, one a recipient, by outcome', ['outcome']);
+  const upstream = counter(
+    'smarthost_upstream_refused_total',
+    'Refusals of an upstream that are about us, whatever the mail, by what: login or relay. The mail of its route waits',
+    ['what'],
+  );
+  for (const what of ['login', 'relay']) upstream.inc({ what }, 0); // so that the first one is seen to rise
   const ended = counter('smarthost_ended_total', 'Recipients that ended without an attempt, by how', ['how']);
   const reported = counter('smarthost_reports_total', 'Reports to senders, by action', ['action']);
   const damaged = counter('smarthost_damaged_total', 'Messages found damaged and set aside, held; other damage that was mended');
@@ -84,6 +90,10 @@ export function createMetrics(version: string): Metrics {
           return damaged.inc();
         case 'storeTrouble':
           return trouble.inc();
+        case 'upstreamLoginFailed':
+          return upstream.inc({ what: 'login' });
+        case 'upstreamRefused':
+          return upstream.inc({ what: 'relay' });
         case 'expired':
         case 'removed':
           return ended.inc({ how: event });

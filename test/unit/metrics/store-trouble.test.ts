@@ -23,6 +23,17 @@ test('trouble of the store and damaged messages are counted from 0 on, so that t
   expect(line(after, 'smarthost_resting_host_sets')).toBe('smarthost_resting_host_sets 2');
 });
 
+test('what an upstream refuses because of us is counted from 0 on, the login apart from the rest', async () => {
+  const metrics = createMetrics('1.0.0');
+  const look = async () => metrics.render(await snapshot(parts(queue)));
+  const [login, relay] = ['login', 'relay'].map((what) => `smarthost_upstream_refused_total{what="${what}"}`);
+  expect(line(await look(), login!)).toBe(`${login} 0`);
+  const answer = { mx: 'up.test', ip: '192.0.2.1', code: 535, status: '5.7.8', reply: 'No' };
+  metrics.observe({ event: 'upstreamLoginFailed', fields: { ...answer, user: 'us' } });
+  expect(line(await look(), login!)).toBe(`${login} 1`);
+  expect(line(await look(), relay!)).toBe(`${relay} 0`);
+});
+
 test.each([
   ['fails', () => Promise.reject(new Error('disk I/O error'))],
   ['never answers', () => new Promise<never>(() => {})],
