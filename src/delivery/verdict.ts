@@ -5,7 +5,7 @@
  * A verdict is about us or about the message, and these are two types. About us is what holds because of our session, our TLS,
  * our login, our look-ups, our limits or our clock: it delays mail, and has no way to end it. Only AboutMessage can be `failed`.
  */
-import type { FinalReply } from '../smtp/outcome.ts';
+import type { AttemptEnd, FinalReply } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
 import type { SessionFailure, Stage } from './failure.ts';
 import { cleanReply, toReply } from './remote-reply.ts';
@@ -37,7 +37,7 @@ export type AboutUs = Consequences & {
 
 /** What a host, or the DNS, says about this message or recipient. */
 type AboutMessage = Consequences & { readonly about: 'message' } & (
-    | { readonly kind: 'relayed' | 'delayed' | 'uncertain'; readonly reply: Reply }
+    | { readonly kind: Exclude<AttemptEnd, 'failed'>; readonly reply: Reply }
     | { readonly kind: 'failed'; readonly reply: FinalReply }
   );
 
@@ -298,7 +298,7 @@ function aboutUs(reply: Reply, consequences: Consequences): AboutUs {
   return { about: 'us', kind: 'delayed', reply, ...consequences };
 }
 
-function aboutMessage(kind: 'relayed' | 'delayed' | 'uncertain', reply: Reply, consequences: Consequences): AboutMessage {
+function aboutMessage(kind: Exclude<AttemptEnd, 'failed'>, reply: Reply, consequences: Consequences): AboutMessage {
   return { about: 'message', kind, reply, ...consequences };
 }
 

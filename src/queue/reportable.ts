@@ -1,11 +1,12 @@
 /** What the queue tells the reporter: which outcomes are worth a word to the sender (RFC 3461 §4.1). */
+import type { DsnAction } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
 import type { Content, MessageFacts, NewMessage, StoredRecipient } from '../store/store.ts';
 
 /** One recipient whose outcome is told to the sender. */
 export type Reportable = {
   readonly recipient: StoredRecipient;
-  readonly action: 'failed' | 'delayed' | 'relayed' | 'expired';
+  readonly action: DsnAction | 'expired';
   /** The last attempt; absent where there was none. `dsnPassedOn`: the far side reports success itself. */
   readonly outcome?: { readonly reply: Reply; readonly mx?: string; readonly ip?: string; readonly dsnPassedOn?: boolean };
   /** Of the last attempt, ms since the epoch; absent: now. */
@@ -18,7 +19,7 @@ export type Reportable = {
 export type ReportSubject = MessageFacts & { readonly content: Content | undefined };
 
 /** A report ready to be stored, and the Action it tells (RFC 3464 §2.3.3). */
-export type Report = NewMessage & { readonly action: 'failed' | 'delayed' | 'relayed' };
+export type Report = NewMessage & { readonly action: DsnAction };
 
 /** Writes the reports that `changes` deserve, one for each Action. Rejects when one cannot be written: it is tried again later. */
 export type ReportFunction = (about: ReportSubject, changes: readonly Reportable[]) => Promise<readonly Report[]>;

@@ -1,11 +1,10 @@
 /** The part of a report that programs read: message/delivery-status, RFC 3464 §2; for other scripts RFC 6533 §3 and §4. */
+
 import type { Reportable, ReportSubject } from '../queue/queue.ts';
+import type { DsnAction } from '../smtp/outcome.ts';
 import { type Reply, replyLine } from '../smtp/reply.ts';
 import { cleanLine, formatDate, isAscii, wrap } from '../smtp/text.ts';
 import { decodeXtext } from '../smtp/xtext.ts';
-
-/** The Action of RFC 3464 §2.3.3 that one report tells. */
-export type DsnAction = 'failed' | 'delayed' | 'relayed';
 
 type StatusFacts = {
   readonly hostname: string;

@@ -1,9 +1,11 @@
 /** A delivery status notification: multipart/report of RFC 6522, RFC 3464; in other scripts by RFC 6533. The one file with nodemailer's composer. */
+
 import MimeNode from 'nodemailer/lib/mime-node';
 import type { Reportable, ReportSubject } from '../queue/queue.ts';
+import type { DsnAction } from '../smtp/outcome.ts';
 import { replyLine } from '../smtp/reply.ts';
 import { cleanLine, formatDate, isAscii, wrap } from '../smtp/text.ts';
-import { type DsnAction, formatStatus } from './dsn-fields.ts';
+import { formatStatus } from './dsn-fields.ts';
 import type { Original } from './original.ts';
 
 type DsnRequest = {

@@ -1,11 +1,12 @@
 /** Tells the sender: one report for each Action, through preparation so that it is signed. RFC 3461 §6 */
+
 import type { EventLog } from '../events/events.ts';
 import { type OwnMail, type OwnMailOptions, prepareOwnMail } from '../preparation/preparation.ts';
 import type { Report, Reportable, ReportFunction, ReportSubject } from '../queue/queue.ts';
+import type { DsnAction } from '../smtp/outcome.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { composeDsn, REPORTER, SUBJECT } from './dsn.ts';
-import type { DsnAction } from './dsn-fields.ts';
 import { type Original, readOriginal } from './original.ts';
 
 export { limitNotice } from './limit-notice.ts';

@@ -46,3 +46,9 @@ export type Outcome = Where &
     /** Nothing was tried: shutting down, or no room. It is due again and no attempt is counted. */
     | { readonly kind: 'returned'; readonly reply: Reply; readonly notBefore?: number }
   );
+
+/** How an attempt that was made ended: the word of the log, the trace and the metrics. */
+export type AttemptEnd = Exclude<Outcome['kind'], 'returned'>;
+
+/** The Action of RFC 3464 §2.3.3 that one report tells. */
+export type DsnAction = Exclude<AttemptEnd, 'uncertain'>;

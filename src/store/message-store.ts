@@ -2,6 +2,7 @@
 
 import type { Notify } from '../smtp/envelope.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
+import type { AttemptEnd, DsnAction } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
 
 /**
@@ -164,7 +165,7 @@ export type AttemptRecord = {
   readonly mx: string | null;
   readonly ip: string | null;
   readonly tls: string | null;
-  readonly outcome: 'relayed' | 'delayed' | 'uncertain' | 'failed';
+  readonly outcome: AttemptEnd;
   readonly code: number;
   readonly status: string;
   readonly reply: string;
@@ -190,7 +191,7 @@ export type RecipientChange = {
 export type Untold = {
   /** Of the recipient. */
   readonly n: number;
-  readonly action: 'failed' | 'expired' | 'delayed' | 'relayed';
+  readonly action: DsnAction | 'expired';
   readonly reply: Reply;
   readonly mx?: string;
   readonly ip?: string;
