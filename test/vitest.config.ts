@@ -8,11 +8,11 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const ROOTS = ['test/deploy/install.test.ts', 'test/deploy/dockerfile.test.ts'];
 /** They share two processes, and their files need not survive a power cut. */
 const UNITS = ['test/unit/**/*.test.ts', 'test/architecture.test.ts', 'test/documents.test.ts'];
-/** Messages through a whole relay, and what it refuses. */
-const ONE_RELAY = ['test/integration/relay.test.ts'];
+/** Messages and a report through a whole relay, in little time. */
+const ONE_RELAY = ['test/integration/addresses.test.ts'];
 
-/** Floods of a minute and more. What they hold is held for one client, one guess and one message by the units and by `integration/`. */
-const FLOODS = ['test/attacks/load.test.ts', 'test/attacks/guessing.test.ts'];
+/** Floods and long faults. What they hold is held for one client, one guess and one fault by the units and by `integration/`. */
+const FLOODS = ['load', 'guessing', 'durability'].map((name) => `test/attacks/${name}.test.ts`);
 
 const roots = process.env['ROOTS'] === '1';
 const quick = process.env['QUICK'] === '1';

@@ -248,11 +248,11 @@ beforeAll(async () => {
       writeFileSync(join(folder, 'smarthost.yaml'), text.replace('TAKEN', String(takenPort)), { encoding: 'latin1' });
       await prepare?.(folder);
       const args = [join(CHECKOUT, 'src/smarthost.ts'), '--config', join(folder, 'smarthost.yaml'), 'serve'];
-      results.set(name, await run(NODE, args, { cwd: folder, timeout: 30_000 }));
+      results.set(name, await run(NODE, args, { cwd: folder, timeout: 120_000 }));
     }
   };
   await Promise.all([worker(), worker(), worker()]);
-}, 180_000);
+}, 600_000);
 afterAll(() => {
   taken?.close();
   rmSync(folders, { recursive: true, force: true });

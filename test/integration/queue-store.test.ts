@@ -176,7 +176,7 @@ test.skipIf(!hasPython)('a failure becomes a signed report in the same transacti
   const [found] = await store.messages.find(String(rig.of('reported')[0]!.fields['queueId']), 1);
   expect(found).toMatchObject({ about: mail.id, reversePath: '', user: null });
   expect(found!.signatures.map((name) => name.split('._domainkey.')[1])).toEqual(['relay.example.net', 'relay.example.net']);
-  const parsed = parseMail(reports[0]!);
+  const parsed = await parseMail(reports[0]!);
   expect(parsed.defects).toEqual([]);
   expect(field(parsed, 'DKIM-Signature')).toContain('d=relay.example.net');
   expect(parsed.parts.map(({ type }) => type)).toEqual(['text/plain', 'message/delivery-status', 'text/rfc822-headers']);

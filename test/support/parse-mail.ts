@@ -1,5 +1,6 @@
 /** A message as Python's own parser reads it: an opinion that shares no code with ours. */
-import { execFileSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { hasCommand, requirePeer } from './peers.ts';
 
 export const hasPython = requirePeer('python3', hasCommand('python3'));
@@ -29,12 +30,34 @@ def part(m):
         'body': None if multi else base64.b64encode(m.get_payload(decode=True) or b'').decode(),
         'parts': [part(p) for p in m.get_payload()] if multi else [],
     }
-print(json.dumps(part(message_from_bytes(sys.stdin.buffer.read(), policy=policy.SMTP))))
+for line in sys.stdin:
+    print(json.dumps(part(message_from_bytes(base64.b64decode(line), policy=policy.SMTP))), flush=True)
 `;
 
-export function parseMail(bytes: Uint8Array): ParsedPart {
-  const output = execFileSync('python3', ['-c', SCRIPT], { input: bytes, timeout: 20_000, maxBuffer: 64 * 1024 * 1024 });
-  return JSON.parse(output.toString(), (key, value: unknown) =>
+type Answer = PromiseWithResolvers<string>;
+
+/** One Python for all messages of a file: its start costs more than a hundred of them. It ends with its input, and so with us. */
+function startParser(): (bytes: Uint8Array) => Promise<string> {
+  const waiting: Answer[] = [];
+  const child = spawn('python3', ['-c', SCRIPT], { stdio: ['pipe', 'pipe', 'inherit'] });
+  createInterface(child.stdout).on('line', (line) => waiting.shift()?.resolve(line));
+  child.once('close', (code) => {
+    for (const { reject } of waiting) reject(new Error(`python3 ended with ${code}`));
+  });
+  child.stdin.on('error', () => {}); // its end tells
+  return (bytes) => {
+    const answer: Answer = Promise.withResolvers();
+    waiting.push(answer);
+    child.stdin.write(`${Buffer.from(bytes).toString('base64')}\n`);
+    return answer.promise;
+  };
+}
+
+let ask: ReturnType<typeof startParser> | undefined;
+
+export async function parseMail(bytes: Uint8Array): Promise<ParsedPart> {
+  ask ??= startParser();
+  return JSON.parse(await ask(bytes), (key, value: unknown) =>
     key === 'body' && typeof value === 'string' ? Buffer.from(value, 'base64').toString() : value,
   ) as ParsedPart;
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MemorySpools, prepare, refusalOf } from '../../support/prepare.ts';
+import { sized } from '../../support/size.ts';
 
 const HEADER = 'From: ann@sender.test\r\nDate: x\r\nMessage-ID: <m@sender.test>\r\n\r\n';
 const message = (body: string) => Buffer.from(HEADER + body, 'latin1');
@@ -148,7 +149,7 @@ describe('the same bytes give the same result however they are cut', () => {
         const mode = reject ? 'reject' : 'normalize';
         expect(await all(split(bytes, at), mode)).toEqual(await all([bytes], mode));
       }),
-      { numRuns: 600 },
+      { numRuns: sized(600, 100) },
     );
   });
 
@@ -168,7 +169,7 @@ describe('the same bytes give the same result however they are cut', () => {
         expect(result.bytes).not.toMatch(/\r(?!\n)|(?<!\r)\n|\0/);
         expect(result.bytes.endsWith('\r\n')).toBe(true);
       }),
-      { numRuns: 300 },
+      { numRuns: sized(300, 100) },
     );
   });
 

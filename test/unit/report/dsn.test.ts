@@ -8,7 +8,7 @@ async function write(...[about, changes]: Parameters<ReturnType<typeof startRepo
   const { report, requests } = startReporter();
   await report(about, changes);
   const bytes = requests[0]!.bytes;
-  return { bytes, mail: parseMail(bytes) };
+  return { bytes, mail: await parseMail(bytes) };
 }
 
 const defects = (part: ParsedPart): readonly string[] => [...part.defects, ...part.parts.flatMap(defects)];
@@ -34,7 +34,7 @@ describe.skipIf(!hasPython)('a report as Python reads it', () => {
       References: '<1@example.net>',
       'MIME-Version': '1.0',
     });
-    expect(field(mail, 'Message-ID')).toMatch(/^<[0-9a-z]{17}@relay\.example\.net>$/);
+    expect(field(mail, 'Message-ID')).toMatch(/^<[0-9a-z]{17}\.[0-9a-z]+@relay\.example\.net>$/);
     const [perMessage, perRecipient] = statusOf(mail);
     expect(Object.fromEntries(perMessage!.fields)).toEqual({
       'Reporting-MTA': 'dns; relay.example.net',

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DataReader } from '../../../src/submission/data-reader.ts';
+import { sized } from '../../support/size.ts';
 
 /** RFC 5321 §4.5.2, byte by byte, as plainly as it can be written. */
 function reference(input: string): { text: string; rest: string | undefined; loneDot: boolean } {
@@ -74,7 +75,7 @@ describe('the text of DATA', () => {
         const places = [0, ...at.filter((n) => n < input.length).sort((a, b) => a - b), input.length];
         expect(read(places.slice(1).map((end, i) => input.slice(places[i], end)))).toEqual(expected);
       }),
-      { numRuns: 5000 },
+      { numRuns: sized(5000, 500) },
     );
   });
 
