@@ -14,7 +14,22 @@ export { formatProblem, type Problem } from './problems.ts';
 export { renderReference } from './reference.ts';
 export { type Config, listSettings } from './settings.ts';
 export { formatConfig, showConfig } from './show.ts';
-export * from './values.ts';
+export {
+  formatDuration,
+  formatSize,
+  parseAddress,
+  parseDomain,
+  parseDomainPattern,
+  parseDuration,
+  parseHostAndPort,
+  parseHostname,
+  parseLimit,
+  parseListenAddress,
+  parseMailAddress,
+  parseNetwork,
+  parseSenderRule,
+  parseSize,
+} from './values.ts';
 
 export type Loaded = {
   readonly config: Config;

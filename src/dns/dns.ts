@@ -8,6 +8,7 @@ import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, SECOND, systemClock } from '../system/clock.ts';
 import {
   type DnsMessage,
+  isResolvable,
   type QueryType,
   type ReadData,
   type ResourceRecord,
@@ -19,7 +20,6 @@ import {
   readText,
   TYPES,
 } from './message.ts';
-import { isResolvable } from './name.ts';
 import { createResolver, type ResolverReply } from './resolver.ts';
 
 /** What stands under a name: RFC 7672 §2.1.1. */

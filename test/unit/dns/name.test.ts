@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isResolvable } from '../../../src/dns/name.ts';
+import { isResolvable } from '../../../src/dns/message.ts';
 
 test.each([
   ['example.org', true],
