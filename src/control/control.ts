@@ -39,10 +39,7 @@ export type ControlOptions = {
   readonly settings: () => ControlSettings;
   /** Asked whether records are published. */
   readonly dns: Pick<Dns, 'txt'>;
-  /**
-   * For the relay that runs in this process: called after each change, when it is synced. It does what `onForeignChange` of the store
-   * does for the changes of other processes.
-   */
+  /** Called after each change, when it is synced; the relay needs no such word: it follows `onChange` of the store. */
   readonly changed?: () => void;
   readonly now?: Clock;
 };

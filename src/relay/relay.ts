@@ -128,7 +128,7 @@ async function build(parts: Parts): Promise<Relay> {
   parts.closers.push(outbound.close);
   parts.events.emit('started', { version: VERSION, pid: process.pid, listen: listening });
   const settings = () => parts.current.config;
-  const control = createControl({ store: ground.store, settings, dns: ground.dns, changed: door.changed });
+  const control = createControl({ store: ground.store, settings, dns: ground.dns });
   return { listening, control, ...steering(parts, () => reload(parts, { ...ground, ...way, ...door, follow })) };
 }
 
@@ -240,7 +240,7 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
     defaults: quotaDefaults(config),
     notify: createLimitNotices({ store, log: events, config: () => current.config, send }),
   });
-  const changed = await followChanges(parts, ground, { ...way, credentials, quota });
+  await followChanges(parts, ground, { ...way, credentials, quota });
   const submission = await startSubmission({
     ...submissionOptions(config),
     hostname: config.hostname,
@@ -261,34 +261,30 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
   closers.push(() => Promise.all([submission.close(DRAIN / 2), queue.close(DRAIN)]));
   certificates.onChange(submission.setTls);
   submission.setTls(certificates.current()); // what came while the ports were being opened
-  return { credentials, quota, submission, changed };
+  return { credentials, quota, submission };
 }
 type Door = Awaited<ReturnType<typeof openDoor>>;
 
-/**
- * What is changed beside the relay counts at once: what was remembered of it is forgotten.
- * @returns the same for what is changed from inside.
- */
+/** What is changed beside the relay, or from inside, counts at once: what was remembered of it is forgotten. */
 async function followChanges(
   { events }: Parts,
   { store, certificates }: Ground,
   parts: Way & Pick<Door, 'credentials' | 'quota'>,
-): Promise<() => void> {
+) {
   const { delivery, signer, queue, credentials, quota } = parts;
   const tellNotices = () => logNotices(store, events).catch((error: unknown) => events.emit('noticesNotRead', { error }));
   await tellNotices();
   const tryRetried = () => liftRests(store, delivery).catch((error: unknown) => events.emit('retriesNotRead', { error }));
   void tryRetried();
-  const changed = () => {
-    void tellNotices();
-    credentials.forget();
-    quota.forget();
-    signer.forget();
-    certificates.look();
-    void tryRetried().then(queue.wake); // before the mail is looked for: it would meet the rest
-  };
-  store.onForeignChange(changed);
-  return changed;
+  store.onChange((changes) => {
+    if (changes.has('notices')) void tellNotices();
+    if (changes.has('credentials')) credentials.forget();
+    if (changes.has('credentials') || changes.has('limits')) quota.forget();
+    if (changes.has('keys')) signer.forget();
+    if (changes.has('certificates') || changes.has('value:certificate.request')) certificates.look();
+    const isDue = [...changes].some((change) => change.startsWith('queue:'));
+    if (isDue) void tryRetried().then(queue.wake); // before the mail is looked for: it would meet the rest
+  });
 }
 
 async function openAdmin(

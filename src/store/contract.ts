@@ -3,13 +3,23 @@ import type { CredentialStore } from './credential-store.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
 
+/**
+ * `credentials`: who may send; `limits`: what holds for a user, and what was counted of it; `keys`: what signs; `certificates`: what is
+ * served; `notices`: what commands did to recipients; `queue:D`: mail for destination D is due that was not, `queue:*`: for any;
+ * `value:N`: the small value N.
+ */
+export type Change = 'credentials' | 'limits' | 'keys' | 'certificates' | 'notices' | `queue:${string}` | `value:${string}`;
+
 /** Everything the relay keeps. The parts are split by who uses them, the guarantees are the same. */
 export type Store = {
   readonly messages: MessageStore;
   readonly credentials: CredentialStore;
   readonly operation: OperationStore;
-  /** Called (coalesced, at most once a second) after another process has changed the store: look again. */
-  onForeignChange(listener: () => void): void;
+  /**
+   * Tells what was changed, so that what is remembered of it can be forgotten: of this process before the change resolves, of others
+   * within a second or two. What a running relay does by itself (accepting with a claim, settling) is not told.
+   */
+  onChange(listener: (changes: ReadonlySet<Change>) => void): void;
   /** Resolves when a commit made now is synced; for health checks. */
   ping(): Promise<void>;
   /** Finishes what was asked for, then lets go of the files. */

@@ -28,7 +28,7 @@
  * A sync that fails rejects all that shared it; the connection is dropped and opened anew, because after a failed sync the system may
  * call pages clean that never reached the disk. A disk that lies about its syncs cannot be survived.
  */
-export type { Damage, OpenOptions, Store } from './contract.ts';
+export type { Change, Damage, OpenOptions, Store } from './contract.ts';
 export { StoreError } from './contract.ts';
 export type * from './credential-store.ts';
 export type * from './message-store.ts';

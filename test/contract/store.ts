@@ -3,9 +3,9 @@
  * of the same data stand for two processes.
  */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { ClaimLease, MessageStore, NewUntold, RecipientState, Settlement, Store } from '../../src/store/store.ts';
+import type { Change, ClaimLease, MessageStore, NewUntold, RecipientState, Settlement, Store } from '../../src/store/store.ts';
 import { DAY, MINUTE, SECOND } from '../../src/system/clock.ts';
-import { delayedAttempt, NOW, newMessage, relayedAttempt } from '../support/store-rig.ts';
+import { delayedAttempt, NOW, newMessage, relayedAttempt, until } from '../support/store-rig.ts';
 
 /** Parts that a store for tests may lack. */
 export type Part = 'limits' | 'trace' | 'credentials' | 'operation' | 'changes';
@@ -258,6 +258,72 @@ export function storeContract({ name, lacks = [], open }: Subject): void {
       const open = await waiting(first);
       expect(await first.trimTrace(NOW + DAY, Number.MAX_SAFE_INTEGER)).toBe(1);
       expect([await first.get(ended), (await first.get(open))?.id]).toEqual([undefined, open]);
+    });
+  });
+
+  describe.runIf(has('changes'))(`${name}: what changed`, () => {
+    const told = (client: Client) => {
+      const changes = new Set<Change>();
+      client.onChange!((more) => {
+        for (const change of more) changes.add(change);
+      });
+      return changes;
+    };
+    const KEY = {
+      domain: 'x.example',
+      selector: 's1',
+      algorithm: 'ed25519-sha256',
+      privateKey: '',
+      state: 'active',
+      createdAt: 0,
+    } as const;
+    const LOGIN = { name: 'anna', hash: 'h', senders: ['*'], mailServer: false, limits: null, disabled: false } as const;
+
+    test('is told inside the process before the change resolves, by its kind alone', async () => {
+      const { one } = await opened();
+      const changes = told(one);
+      await one.credentials!.add({ ...LOGIN, expiresAt: null, rewrite: null, createdAt: 0 });
+      expect([...changes]).toEqual(['credentials']);
+      await one.operation!.addDkimKeys([KEY]);
+      await one.operation!.setValue('a', 'b');
+      expect([...changes]).toEqual(['credentials', 'keys', 'value:a']);
+    });
+
+    test('is told to other processes, and not again to the one that did it', async () => {
+      const { one, two } = await opened();
+      const [here, there] = [told(one), told(two)];
+      await one.operation!.addDkimKeys([KEY]);
+      here.clear();
+      await until(() => there.has('keys'));
+      expect([...there]).toEqual(['keys']);
+      await two.operation!.setValue('a', 'b');
+      await until(() => here.size > 0);
+      expect([...here]).toEqual(['value:a']);
+    });
+
+    test('names the destinations of mail that is due, and says nothing of what a relay does by itself', async () => {
+      const { one, first, second } = await opened();
+      const here = told(one);
+      const message = newMessage({ to: ['a@x.example', 'b@y.example'] });
+      await first.accept({ message, claim: { indexes: [0], lease: 'one#1' } });
+      await first.claim(claimBy('one#2', 'y.example'));
+      await first.settle(settlement(message.id, 'one#1', 'delayed'));
+      expect([...here]).toEqual([]);
+      await second.retry({ domain: 'x.example' }, NOW);
+      await until(() => here.size > 0);
+      expect([...here]).toEqual(['queue:x.example']);
+      await second.accept({ message: newMessage({ to: ['a@z.example'] }) });
+      await until(() => here.has('queue:z.example'));
+      await first.hold({ domain: 'z.example' }, NOW);
+      expect(here.has('notices')).toBe(true);
+    });
+
+    test('is told in few words where it is much', async () => {
+      const { one, first } = await opened();
+      await first.accept({ message: newMessage({ to: Array.from({ length: 300 }, (_, i) => `a@d${i}.example`) }) });
+      const here = told(one);
+      await first.retry({ all: true }, NOW);
+      expect([...here]).toEqual(['queue:*']);
     });
   });
 

@@ -4,29 +4,30 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openDatabase } from '../../src/store/sqlite/database.ts';
 import { MIGRATIONS } from '../../src/store/sqlite/schema.ts';
+import type { Change } from '../../src/store/store.ts';
 import { startStoreProcess } from '../support/store-process.ts';
 import { dataDir, LEASE, NOW, newMessage, put, testStore, until } from '../support/store-rig.ts';
 
 test('what another process accepts is told, due and claimed here', async () => {
   const path = dataDir();
   const store = await testStore({ dataDir: path });
-  let told = 0;
-  store.onForeignChange(() => told++);
+  const told: Change[] = [];
+  store.onChange((changes) => told.push(...changes));
   expect((await store.messages.due(Date.now(), 10)).due).toEqual([]);
   const child = startStoreProcess(path, 'accept');
   await until(() => child.lines.length > 50, 20_000);
-  await until(() => told > 0);
+  await until(() => told.includes('queue:example.net'));
   expect((await store.messages.due(Date.now(), 10)).due.map(({ destination }) => destination)).toEqual(['example.net']);
   expect(await store.messages.claim({ destination: 'example.net', now: Date.now(), limit: 5, lease: LEASE })).toHaveLength(5);
   await child.kill();
 });
 
-test('our own changes are not told as those of others, theirs at most once a second', async () => {
+test('what a relay does by itself is not told, what others change at most once a second', async () => {
   const path = dataDir();
   const store = await testStore({ dataDir: path });
   const command = await testStore({ dataDir: path });
   const told: number[] = [];
-  store.onForeignChange(() => told.push(Date.now()));
+  store.onChange(() => told.push(Date.now()));
   for (let i = 0; i < 10; i++) await put(store);
   const begun = Date.now();
   await until(() => Date.now() - begun > 1500);

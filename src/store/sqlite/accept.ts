@@ -43,6 +43,9 @@ export function accept(context: Context, { message, claim, limits, grant }: Acce
   insertContent(context, message);
   if (claim !== null && !held) claiming(context, claim.lease);
   insertRecipients(context, message, { claim: held ? null : claim, waiting: held ? HELD : QUEUED });
+  // Of a process that delivers nothing: the one that does must hear of it.
+  if (claim === null)
+    for (let i = 1; i < message.recipients.length; i += 4) context.effects.changed(`queue:${message.recipients[i]}`);
   if (held && limits !== null) {
     insertOverLimit(context, message.id, limits.user);
     context.db.run('UPDATE recipients SET last_reply = ? WHERE message = ?', reasonOf(exceeded), message.id);

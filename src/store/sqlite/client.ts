@@ -1,7 +1,7 @@
 /** The main thread's side of the store's thread: gathers the requests of one turn of the event loop, and resolves what is answered. */
 import { Worker } from 'node:worker_threads';
 import { SECOND } from '../../system/clock.ts';
-import { type OpenOptions, StoreError } from '../contract.ts';
+import { type Change, type OpenOptions, StoreError } from '../contract.ts';
 import type { Argument, Name, Result } from './operations.ts';
 import { type Answers, type Failure, type FromWorker, failureError, type Request, type WorkerOptions } from './protocol.ts';
 
@@ -15,6 +15,8 @@ export type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrou
   /** Files that no row names any more. */
   readonly unlink: (names: readonly string[]) => void;
 };
+
+const ANYTHING: readonly Change[] = ['credentials', 'limits', 'keys', 'certificates', 'notices', 'queue:*'];
 
 type Pending = { resolve(result: unknown): void; reject(error: Error): void };
 
@@ -30,7 +32,7 @@ export class StoreClient {
   #pause = FIRST_PAUSE;
   #closed: (() => void) | undefined;
   #closing: Promise<void> | undefined;
-  readonly #foreignListeners: (() => void)[] = [];
+  readonly #listeners: ((changes: ReadonlySet<Change>) => void)[] = [];
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -47,11 +49,13 @@ export class StoreClient {
       worker.on('message', (message: FromWorker) => {
         if (message === 'opened') {
           this.#worker = worker;
+          // What the last thread did, and what others did meanwhile, had nobody to tell it.
+          if (this.#lastId > 0) this.#tell(ANYTHING);
           if (this.#closing !== undefined) worker.postMessage('close');
-          if (this.#foreignListeners.length > 0) worker.postMessage('watch');
+          if (this.#listeners.length > 0) worker.postMessage('watch');
           resolve();
         } else if (message === 'closed') this.#closed?.();
-        else if (message === 'foreign') for (const listener of this.#foreignListeners) listener();
+        else if ('foreign' in message) this.#tell(message.foreign);
         else if ('refused' in message) reject(new StoreError(message.refused.message));
         else this.#settle(message);
       });
@@ -92,8 +96,8 @@ export class StoreClient {
     }) as Promise<Result<K>>;
   }
 
-  onForeignChange(listener: () => void): void {
-    if (this.#foreignListeners.push(listener) === 1) this.#worker?.postMessage('watch');
+  onChange(listener: (changes: ReadonlySet<Change>) => void): void {
+    if (this.#listeners.push(listener) === 1) this.#worker?.postMessage('watch');
   }
 
   close(): Promise<void> {
@@ -125,8 +129,14 @@ export class StoreClient {
     }
   }
 
-  #settle({ results, failures, unlink, damaged, commit, trouble }: Answers): void {
+  #tell(changes: readonly Change[]): void {
+    const set = new Set(changes);
+    for (const listener of this.#listeners) listener(set);
+  }
+
+  #settle({ results, failures, unlink, damaged, changes, commit, trouble }: Answers): void {
     this.#pause = FIRST_PAUSE;
+    if (changes.length > 0) this.#tell(changes);
     for (let i = 0; i < results.length; i += 2) this.#take(results[i] as number)?.resolve(results[i + 1]);
     for (const [id, failure] of failures) this.#take(id)?.reject(failureError(failure));
     if (commit !== null) this.#options.onCommit?.(...commit);

@@ -48,6 +48,7 @@ export function listCredentials({ db }: Context): readonly Credential[] {
 
 export function addCredential(context: Context, credential: NewCredential): boolean {
   if (getCredential(context, credential.name) !== undefined) return false;
+  context.effects.changed('credentials');
   put(context, { ...credential, generation: newGeneration(), revision: 0 });
   return true;
 }
@@ -58,6 +59,7 @@ export function updateCredential(context: Context, { name, change }: { name: str
   const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
   const { name: known, createdAt, revision } = old;
   const generation = change.hash === undefined || change.hash === old.hash ? old.generation : newGeneration();
+  context.effects.changed('credentials', 'limits');
   put(context, { ...old, ...given, name: known, createdAt, generation, revision: revision + 1 });
   return true;
 }
@@ -105,7 +107,8 @@ export function judgeGrant({ db }: Context, { name, generation, revision }: Gran
 }
 
 /** What was counted and known of the user goes too: a namesake begins anew. */
-export function removeCredential({ db }: Context, name: string): boolean {
+export function removeCredential({ db, effects }: Context, name: string): boolean {
+  effects.changed('credentials', 'limits');
   const key = userKey(name);
   db.run('DELETE FROM usage WHERE user = ?', key);
   db.run('DELETE FROM known_recipients WHERE user = ?', key);

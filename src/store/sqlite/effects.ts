@@ -1,5 +1,5 @@
 /** What a transaction changes besides rows. Kept apart until it is known whether the transaction stands. */
-import type { Damage } from '../contract.ts';
+import type { Change, Damage } from '../contract.ts';
 import type { Database } from './database.ts';
 
 export class Effects {
@@ -7,6 +7,12 @@ export class Effects {
   /** Spool files that no row names any more; they go after the commit. */
   readonly unlink: string[] = [];
   readonly damaged: Damage[] = [];
+  readonly changes = new Set<Change>();
+
+  /** Whoever remembers something of it must hear of it. */
+  changed(...changes: readonly Change[]): void {
+    for (const change of changes) this.changes.add(change);
+  }
 
   /** Recipients by number of their state: `s0`, `s1`, …; and `bytes` of inline content. */
   count(name: string, by: number): void {
@@ -26,6 +32,7 @@ export class Effects {
     for (const [name, by] of other.counters) this.count(name, by);
     this.unlink.push(...other.unlink);
     this.damaged.push(...other.damaged);
+    this.changed(...other.changes);
   }
 
   /** The last statement of a transaction, so that a group changes each counter once. */

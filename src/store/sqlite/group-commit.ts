@@ -5,10 +5,11 @@
 import type { Context } from './context.ts';
 import { type Database, SQLITE_CORRUPT_INDEX, type SqliteError } from './database.ts';
 import { Effects } from './effects.ts';
+import { bounded, type Feed } from './feed.ts';
 import { operationNamed } from './operations.ts';
 import { type Answers, describe, type Failure, type Request } from './protocol.ts';
 
-export type Services = Omit<Context, 'db' | 'effects'>;
+export type Services = Omit<Context, 'db' | 'effects'> & { readonly feed: Feed };
 export type GroupResult = {
   readonly answers: Answers;
   readonly transfer: ArrayBuffer[];
@@ -23,12 +24,12 @@ export function commitGroup(db: Database, services: Services, requests: readonly
   const begun = performance.now();
   try {
     try {
-      return transaction(db, begun, (effects) => runAll({ db, effects, ...services }, requests));
+      return transaction(db, services, begun, (effects) => runAll({ db, effects, ...services }, requests));
     } catch (error) {
       services.signs.forget();
       if (!(error instanceof RequestFailed)) throw error;
       mendIndex(db, error.cause as SqliteError);
-      return transaction(db, begun, (effects) => runEach({ db, effects, ...services }, requests));
+      return transaction(db, services, begun, (effects) => runEach({ db, effects, ...services }, requests));
     }
   } catch (error) {
     services.signs.forget();
@@ -38,15 +39,19 @@ export function commitGroup(db: Database, services: Services, requests: readonly
 
 type Ran = { results: unknown[]; failures: [number, Failure][]; transfer: ArrayBuffer[] };
 
-function transaction(db: Database, begun: number, run: (effects: Effects) => Ran): GroupResult {
+function transaction(db: Database, { feed }: Services, begun: number, run: (effects: Effects) => Ran): GroupResult {
   const effects = new Effects();
   db.exec('BEGIN IMMEDIATE');
   try {
     const { results, failures, transfer } = run(effects);
     effects.writeCounters(db);
+    const changes = bounded(effects.changes);
+    const written = feed.write(db, changes);
     db.exec('COMMIT');
+    written();
     const commit = [(performance.now() - begun) / 1000, results.length / 2] as const;
-    return { answers: { results, failures, unlink: effects.unlink, damaged: effects.damaged, commit, trouble: null }, transfer };
+    const { unlink, damaged } = effects;
+    return { answers: { results, failures, unlink, damaged, changes: [...changes], commit, trouble: null }, transfer };
   } catch (error) {
     // A full disk or an I/O error has rolled back already. Where even this fails, the connection is dropped.
     if (db.inTransaction) db.exec('ROLLBACK');
@@ -97,7 +102,7 @@ function runOne(context: Context, [id, name, argument]: Request, ran: Ran): void
 /** A read sees what was committed, and holds nobody up but itself. */
 export function runRead(db: Database, services: Services, request: Request): GroupResult {
   const ran: Ran = { results: [], failures: [], transfer: [] };
-  const nothing = { unlink: [], damaged: [], commit: null, trouble: null };
+  const nothing = { unlink: [], damaged: [], changes: [], commit: null, trouble: null };
   try {
     runOne({ db, effects: new Effects(), ...services }, request, ran);
     return { answers: { ...ran, ...nothing }, transfer: ran.transfer };
@@ -108,7 +113,10 @@ export function runRead(db: Database, services: Services, request: Request): Gro
 
 export function rejectAll(requests: readonly Request[], failure: Failure): { answers: Answers; transfer: ArrayBuffer[] } {
   const failures = requests.map(([id]) => [id, failure] as const);
-  return { answers: { results: [], failures, unlink: [], damaged: [], commit: null, trouble: failure }, transfer: [] };
+  return {
+    answers: { results: [], failures, unlink: [], damaged: [], changes: [], commit: null, trouble: failure },
+    transfer: [],
+  };
 }
 
 /** An index that disagrees with its table loses nothing: it is made anew from it. */

@@ -9,10 +9,11 @@ export function dkimKeys({ db }: Context, domain: string | null): readonly DkimK
   return db.all<DkimKey>(sql, domain);
 }
 
-export function addDkimKeys({ db }: Context, keys: readonly DkimKey[]): boolean {
+export function addDkimKeys({ db, effects }: Context, keys: readonly DkimKey[]): boolean {
   const exists = (key: DkimKey) =>
     db.get('SELECT 1 FROM dkim_keys WHERE domain = ? AND selector = ?', key.domain, key.selector) !== undefined;
   if (keys.some(exists)) return false;
+  effects.changed('keys');
   for (const key of keys)
     db.run(
       'INSERT INTO dkim_keys VALUES (?, ?, ?, ?, ?, ?)',
@@ -29,11 +30,13 @@ export function addDkimKeys({ db }: Context, keys: readonly DkimKey[]): boolean 
 const WHICH = 'domain = ? AND selector = ? AND created_at = ? AND state = coalesce(?, state)';
 const which = (key: WhichDkimKey) => [key.domain, key.selector, key.createdAt, key.state ?? null] as const;
 
-export function setDkimKeyState({ db }: Context, { key, state }: { key: WhichDkimKey; state: DkimKeyState }): boolean {
+export function setDkimKeyState({ db, effects }: Context, { key, state }: { key: WhichDkimKey; state: DkimKeyState }): boolean {
+  effects.changed('keys');
   return db.run(`UPDATE dkim_keys SET state = ? WHERE ${WHICH}`, state, ...which(key)).changes > 0;
 }
 
-export function removeDkimKey({ db }: Context, key: WhichDkimKey): boolean {
+export function removeDkimKey({ db, effects }: Context, key: WhichDkimKey): boolean {
+  effects.changed('keys');
   return db.run(`DELETE FROM dkim_keys WHERE ${WHICH}`, ...which(key)).changes > 0;
 }
 
@@ -43,7 +46,8 @@ export function certificates({ db }: Context): readonly StoredCertificate[] {
   );
 }
 
-export function putCertificate({ db }: Context, c: StoredCertificate): void {
+export function putCertificate({ db, effects }: Context, c: StoredCertificate): void {
+  effects.changed('certificates');
   db.run('INSERT OR REPLACE INTO certificates VALUES (?, ?, ?, ?, ?)', c.keyType, c.certificate, c.key, c.source, c.createdAt);
 }
 
@@ -69,7 +73,8 @@ export function keepValue(context: Context, a: { name: string; value: string }):
   return value(context, a.name) ?? a.value;
 }
 
-export function setValue({ db }: Context, a: { name: string; value: string | null }): void {
+export function setValue({ db, effects }: Context, a: { name: string; value: string | null }): void {
+  effects.changed(`value:${a.name}`);
   if (a.value === null) db.run('DELETE FROM small_values WHERE name = ?', a.name);
   else db.run('INSERT OR REPLACE INTO small_values VALUES (?, ?)', a.name, a.value);
 }

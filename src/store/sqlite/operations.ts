@@ -4,6 +4,7 @@ import { claim } from './claim.ts';
 import { type Context, type Operation, read, write } from './context.ts';
 import * as credentials from './credential-rows.ts';
 import { setAside } from './damage.ts';
+import { forgetDestinations } from './feed.ts';
 import { forgetRecipients, knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
 import { overLimit, releaseOverLimit } from './over-limit.ts';
@@ -23,6 +24,7 @@ export const operations = {
   told: write(told),
   postponeReport: write(postponeReport),
   withdraw: write(withdraw),
+  forgetDestinations: write(forgetDestinations),
   beat: write(beat),
   buryAll: write(buryAll),
   findDead: write(findDead),
@@ -40,8 +42,8 @@ export const operations = {
   recount: write(recount),
   checkSpooled: write(checkSpooled),
   /** A transaction that changes something, so that its commit reaches the disk. */
-  ping: write(({ db }: Context, now: number) =>
-    operation.setValue({ db } as Context, { name: 'store.ping', value: String(now) }),
+  ping: write(
+    ({ db }: Context, now: number) => void db.run('INSERT OR REPLACE INTO small_values VALUES (?, ?)', 'store.ping', String(now)),
   ),
 
   queueIds: read(queueIds),

@@ -1,5 +1,5 @@
 /** What travels between the main thread and the store's thread. */
-import type { Damage } from '../contract.ts';
+import type { Change, Damage } from '../contract.ts';
 import { resultCode, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, type SqliteError } from './database.ts';
 import type { Name } from './operations.ts';
 import { IdTaken } from './rows.ts';
@@ -19,12 +19,14 @@ export type Answers = {
   readonly failures: readonly (readonly [id: number, failure: Failure])[];
   readonly unlink: readonly string[];
   readonly damaged: readonly Damage[];
+  /** Told before the results. */
+  readonly changes: readonly Change[];
   /** Seconds and number of requests; null: nothing was committed. */
   readonly commit: readonly [seconds: number, requests: number] | null;
   /** The whole transaction failed, or the connection had to be opened anew. */
   readonly trouble: Failure | null;
 };
-export type FromWorker = Answers | 'opened' | 'closed' | 'foreign' | { readonly refused: Failure };
+export type FromWorker = Answers | 'opened' | 'closed' | { readonly foreign: readonly Change[] } | { readonly refused: Failure };
 
 const SENTENCES: Readonly<Record<number, readonly [code: string, sentence: string]>> = {
   [SQLITE_FULL]: ['ENOSPC', 'The disk of the store is full'],

@@ -55,12 +55,15 @@ export function command(context: Context, a: StepSelection & { action: Action; n
     );
     context.effects.move(row.state, state);
     context.due.touch(row.destination);
+    if (state < ACTIVE) context.effects.changed(`queue:${row.destination}`);
     if (state >= ENDED) closed.add(row.message);
     if (a.action === 'retry')
       db.run('INSERT OR REPLACE INTO small_values VALUES (?, ?)', RETRIED + row.destination, String(a.now));
     const event = NOTICE[a.action];
-    if (event !== undefined)
+    if (event !== undefined) {
       db.run('INSERT INTO notices (event, message, recipient) VALUES (?, ?, ?)', event, row.message, row.address);
+      context.effects.changed('notices');
+    }
     touched.push({ id: row.message, recipient: row.address, state: stateName(state) ?? 'held' });
   }
   for (const id of closed) closeEnded(context, id);
@@ -166,6 +169,7 @@ export function reroute(context: Context, { routes, now }: { routes: readonly Ne
     );
     context.due.touch(row.destination);
     context.due.touch(destination);
+    context.effects.changed(`queue:${destination}`);
     touched.push({ id, recipient: row.address, state: stateName(row.state) ?? 'held' });
   }
   return touched;

@@ -18,6 +18,7 @@ export const APPLICATION_ID = 0x536d486f;
  * - `recipients.owner` is the lease of an active recipient: the name in `owners`, `#`, a number.
  * - `owners` has the last sign of life of each process that claims, by this machine's clock; 0: it is dead, and what it claimed is
  *   being taken back. The owner without a name stands for all that are not known.
+ * - `changes` has the last change of each topic: whoever has read up to a number reads what is above it.
  * - `notices` holds what commands did to recipients until the relay has said so in its log.
  * - `untold` holds what senders must still hear of a recipient: written with its outcome, taken away with the report that tells it.
  *   `reply` is JSON. While a row without `summary` stands, the message keeps its row in `open` and its content.
@@ -108,4 +109,5 @@ export const MIGRATIONS: readonly string[] = [
   UPDATE known_recipients SET used_on = unixepoch() / 86400;
   `,
   'CREATE TABLE owners (name TEXT PRIMARY KEY, beat_at INTEGER NOT NULL) WITHOUT ROWID',
+  'CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL UNIQUE)',
 ];

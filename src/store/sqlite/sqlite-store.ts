@@ -32,7 +32,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     messages: messageStore(client, spool),
     credentials: credentialStore(client),
     operation: operationStore(client),
-    onForeignChange: (listener) => client.onForeignChange(listener),
+    onChange: (listener) => client.onChange(listener),
     ping: async () => void (await client.call('ping', Date.now())),
     close: () => client.close(),
   };
@@ -41,6 +41,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
 /** What the last run left behind, before the first mail of this one. */
 async function tidy(client: StoreClient): Promise<void> {
   await client.call('buryAll', undefined);
+  await client.call('forgetDestinations', undefined);
   await client.call('recount', undefined);
   await client.call('checkSpooled', undefined);
 }

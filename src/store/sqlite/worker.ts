@@ -2,6 +2,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { type Database, isCorrupt, openDatabase, resultCode, SQLITE_BUSY, SQLITE_FULL } from './database.ts';
 import { DueDestinations } from './due.ts';
+import { Feed } from './feed.ts';
 import { commitGroup, type GroupResult, rejectAll, runRead } from './group-commit.ts';
 import { operationNamed } from './operations.ts';
 import { SignsOfLife } from './owners.ts';
@@ -17,17 +18,20 @@ const port = parentPort as MessagePort;
 const { path, spoolDir, busyTimeout } = workerData as WorkerOptions;
 const writes: Request[] = [];
 const reads: Request[] = [];
-const services = { due: new DueDestinations(), signs: new SignsOfLife(), spoolDir };
+const services = { due: new DueDestinations(), signs: new SignsOfLife(), feed: new Feed(), spoolDir };
 let database: Database | undefined;
 let version: unknown;
 let foreign = false;
 let closing = false;
+let started = false;
 let scheduled = false;
 
 /** Opens again after a failure; the requests that wait for it are refused where that fails too. */
 function open(): Database {
   if (database === undefined) {
     database = openDatabase(path, busyTimeout);
+    if (!started) services.feed.start(database);
+    started = true;
     version = dataVersion(database);
     services.due.forget();
     services.signs.forget();
@@ -122,8 +126,10 @@ function lookForChanges(): void {
   } catch {
     return; // whoever asks next is told why
   }
-  if (foreign) port.postMessage('foreign' satisfies FromWorker);
+  if (!foreign) return;
   foreign = false;
+  const changes = services.feed.read(open());
+  if (changes.length > 0) port.postMessage({ foreign: changes } satisfies FromWorker);
 }
 
 function close(): void {
