@@ -324,14 +324,14 @@ test('a password hash that is broken: 454 for that user, the others get in', asy
 });
 
 test('files in the spool that no message names, and leftovers of the dead: cleared away', async () => {
+  const body = '0123456789abcdef'.repeat(2);
   const relay = await startOn((_, dataDir) => {
-    for (const name of ['0123456789abcdef', 'garbage.tmp', '.hidden'])
-      writeFileSync(join(dataDir, 'spool', name), 'x', { mode: 0o600 });
+    for (const name of [body, 'garbage.tmp', '.hidden']) writeFileSync(join(dataDir, 'spool', name), 'x', { mode: 0o600 });
     writeFileSync(join(dataDir, 'instance.pid'), 'garbage', { mode: 0o600 });
     writeFileSync(join(dataDir, 'instance.lock'), '', { mode: 0o600 });
   });
   await relay.stillWorks();
-  expect(readdirSync(join(relay.dataDir, 'spool'))).not.toContain('0123456789abcdef');
+  expect(readdirSync(join(relay.dataDir, 'spool'))).not.toContain(body);
 });
 
 test('a secret of the instance that is no secret: it serves', async () => {
