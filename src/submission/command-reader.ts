@@ -15,6 +15,8 @@ const EMPTY = Buffer.alloc(0);
 export type LineProblem = {
   readonly problem: 'bare newline' | 'too long' | 'control character' | 'not utf-8';
   readonly text: string;
+  /** The whole line, where it is a line but for characters that are no UTF-8: U+FFFD stands for them. */
+  readonly line?: string;
 };
 
 export class CommandReader {
@@ -89,7 +91,8 @@ export class CommandReader {
     if (/[\x00-\x1f\x7f]/.test(text)) return { problem: 'control character', text: verb };
     if (isUtf8(this.#bytes.subarray(start, end))) return this.#bytes.toString('utf8', start, end);
     // Devices call themselves by a name in ISO 8859-1, and nothing is made of it.
-    return /^(?:EHLO|HELO) /i.test(text) ? text : { problem: 'not utf-8', text: verb };
+    if (/^(?:EHLO|HELO) /i.test(text)) return text;
+    return { problem: 'not utf-8', text: verb, line: this.#bytes.toString('utf8', start, end) };
   }
 }
 

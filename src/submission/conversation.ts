@@ -127,8 +127,10 @@ export class Conversation {
     }
   }
 
-  /** A line that is not executed. @throws Refusal always. */
-  problem({ problem, text }: LineProblem): never {
+  /** A line that is not executed, but where a device with a prescribed sender names itself. @throws Refusal otherwise. */
+  problem({ problem, text, line }: LineProblem): Work {
+    const rewrites = this.#credential !== undefined && this.#credential.rewrite !== null;
+    if (line !== undefined && rewrites && !this.inExchange && /^MAIL FROM:/i.test(line)) return this.execute(line);
     this.#subject = {};
     this.#verb = this.inExchange ? 'AUTH' : /^[A-Z]{4}$/i.test(text) ? text.toUpperCase() : '';
     this.#exchange = undefined;

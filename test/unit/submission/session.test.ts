@@ -438,6 +438,20 @@ describe('a transaction', () => {
     },
   );
 
+  test('a device whose sender is rewritten may name itself in ISO 8859-1; a login without a prescribed sender may not', async () => {
+    const line = Buffer.from('MAIL FROM:<B\xfcro 3> SIZE=10\r\n', 'latin1');
+    for (const [rewrite, reply] of [
+      ['scanner@sender.test', '250 2.1.0'],
+      [null, '501 5.1.7'],
+    ] as const) {
+      await start({ credential: { rewrite } });
+      const client = await rig.loggedIn();
+      client.send(line);
+      expect(codeOf(await client.reply())).toBe(reply);
+      await rig.close();
+    }
+  });
+
   test('a device with a fixed sender may say what it likes', async () => {
     await start({ credential: { rewrite: 'scanner@sender.test' } });
     const client = await rig.loggedIn();
