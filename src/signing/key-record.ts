@@ -1,4 +1,5 @@
 /** A published DKIM key record, read as strictly as the strictest verifier reads it: RFC 6376 §3.6.1, §3.2, RFC 8463 §4. */
+import { plainJson } from '../smtp/text.ts';
 
 type KeyRecord = {
   /** Absent tags have their defaults: rsa, every hash, every service. */
@@ -80,5 +81,5 @@ function wrongUse(tags: ReadonlyMap<string, string>): string | undefined {
 }
 
 function quote(text: string): string {
-  return JSON.stringify(text.length > MOST_WORDS ? `${text.slice(0, MOST_WORDS)}…` : text);
+  return plainJson(JSON.stringify(text.length > MOST_WORDS ? `${text.slice(0, MOST_WORDS)}…` : text));
 }

@@ -60,7 +60,7 @@ export async function dnsTexts(input: Buffer): Promise<string> {
 export function keyRecords(input: Buffer): string {
   const reading = readKeyRecord(input.toString('utf8'));
   if ('wrong' in reading) {
-    assert.match(reading.wrong, /^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}$/);
+    assert.match(reading.wrong, /^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,600}$/);
     return `${reading.wrong.replace(/".*"/, '').slice(0, 24)}`;
   }
   const { type, publicKey } = reading.record;
