@@ -28,16 +28,42 @@
  * A sync that fails rejects all that shared it; the connection is dropped and opened anew, because after a failed sync the system may
  * call pages clean that never reached the disk. A disk that lies about its syncs cannot be survived.
  */
-export type { Change, Damage, OpenOptions, Store } from './contract.ts';
-export { StoreError } from './contract.ts';
+import type { CredentialStore } from './credential-store.ts';
+import type { MessageStore } from './message-store.ts';
+import type { OperationStore } from './operation-store.ts';
+
 export type * from './credential-store.ts';
+export { becomeOwner, type DataOwner, dataOwner } from './embedded/data-dir.ts';
+export { type Damage, type OpenOptions, StoreError } from './embedded/embedded.ts';
+export { isInstanceRunning, lockInstance } from './embedded/instance-lock.ts';
 export type * from './message-store.ts';
 export { ENDED_STATES } from './message-store.ts';
 export type * from './operation-store.ts';
 export { backupStore } from './sqlite/backup.ts';
 export type { BackupCounts } from './sqlite/backup-file.ts';
-export { becomeOwner, type DataOwner, dataOwner } from './sqlite/data-dir.ts';
-export { isInstanceRunning, lockInstance } from './sqlite/instance-lock.ts';
 export { peekSigningDomains } from './sqlite/peek.ts';
 export { type Restored, restoreStore } from './sqlite/restore.ts';
 export { openStore } from './sqlite/sqlite-store.ts';
+
+/**
+ * `credentials`: who may send; `limits`: what holds for a user, and what was counted of it; `keys`: what signs; `certificates`: what is
+ * served; `notices`: what commands did to recipients; `queue:D`: mail for destination D is due that was not, `queue:*`: for any;
+ * `value:N`: the small value N.
+ */
+export type Change = 'credentials' | 'limits' | 'keys' | 'certificates' | 'notices' | `queue:${string}` | `value:${string}`;
+
+/** Everything the relay keeps. The parts are split by who uses them, the guarantees are the same. */
+export type Store = {
+  readonly messages: MessageStore;
+  readonly credentials: CredentialStore;
+  readonly operation: OperationStore;
+  /**
+   * Tells what was changed, so that what is remembered of it can be forgotten: of this process before the change resolves, of others
+   * within a second or two. What a running relay does by itself (accepting with a claim, settling) is not told.
+   */
+  onChange(listener: (changes: ReadonlySet<Change>) => void): void;
+  /** Resolves when a commit made now is synced; for health checks. */
+  ping(): Promise<void>;
+  /** Finishes what was asked for, then lets go of the files. */
+  close(): Promise<void>;
+};

@@ -1,5 +1,6 @@
 /** What a transaction changes besides rows. Kept apart until it is known whether the transaction stands. */
-import type { Change, Damage } from '../contract.ts';
+import type { Damage } from '../embedded/embedded.ts';
+import type { Change } from '../store.ts';
 import type { Database } from './database.ts';
 
 export class Effects {

@@ -1,5 +1,5 @@
 /** What changed, for all that keep something in memory: a row a topic, numbered anew with each change. */
-import type { Change } from '../contract.ts';
+import type { Change } from '../store.ts';
 import type { Database } from './database.ts';
 
 /** More destinations than this at once are told as `queue:*`. */

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { DATABASE_FILE } from './data-dir.ts';
+import { DATABASE_FILE } from '../embedded/data-dir.ts';
 
 /**
  * Domains with a DKIM key that signs. As root it must be called after `becomeOwner`: a reader leaves files too.

@@ -1,5 +1,6 @@
 /** What travels between the main thread and the store's thread. */
-import type { Change, Damage } from '../contract.ts';
+import type { Damage } from '../embedded/embedded.ts';
+import type { Change } from '../store.ts';
 import { resultCode, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, type SqliteError } from './database.ts';
 import type { Name } from './operations.ts';
 import { IdTaken } from './rows.ts';

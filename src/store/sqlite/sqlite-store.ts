@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import { continueQueueIds } from '../../smtp/queue-id.ts';
 import { SECOND } from '../../system/clock.ts';
-import { type OpenOptions, type Store, StoreError } from '../contract.ts';
 import type { CredentialStore } from '../credential-store.ts';
+import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from '../embedded/data-dir.ts';
+import { type OpenOptions, StoreError } from '../embedded/embedded.ts';
 import type { OperationStore } from '../operation-store.ts';
+import type { Store } from '../store.ts';
 import { StoreClient } from './client.ts';
-import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from './data-dir.ts';
 import { messageStore } from './message-client.ts';
 import { SpoolDirectory } from './spool.ts';
 

@@ -12,7 +12,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { StoreError } from '../contract.ts';
+import { StoreError } from './embedded.ts';
 
 export const SPOOL_DIR = 'spool';
 export const DATABASE_FILE = 'smarthost.db';

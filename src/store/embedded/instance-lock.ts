@@ -2,8 +2,8 @@
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { StoreError } from '../contract.ts';
 import { prepareDataDir } from './data-dir.ts';
+import { StoreError } from './embedded.ts';
 
 /**
  * Node has no file locks, SQLite has: an exclusive transaction on a database of its own, never ended.
