@@ -1,12 +1,13 @@
 /** A command beside `serve`: two processes on one store. */
-import { chmodSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/store/sqlite/database.ts';
 import { MIGRATIONS } from '../../src/store/sqlite/schema.ts';
 import type { Change } from '../../src/store/store.ts';
 import { startStoreProcess } from '../support/store-process.ts';
-import { dataDir, LEASE, NOW, newMessage, put, testStore, until } from '../support/store-rig.ts';
+import { dataDir, LEASE, NOW, newMessage, put, relay, statesOf, testStore, until } from '../support/store-rig.ts';
 
 test('what another process accepts is told, due and claimed here', async () => {
   const path = dataDir();
@@ -50,6 +51,27 @@ test('what a command holds is not due here, what it releases is, without a momen
   await command.messages.release({ all: true }, NOW + 1);
   expect((await serve.messages.due(NOW + 1, 10)).due).toHaveLength(2);
   expect(await serve.messages.counts()).toMatchObject({ states: { queued: 2 } });
+});
+
+test('a process that stood still while another took over settles nothing of it', async () => {
+  const path = dataDir();
+  const store = await testStore({ dataDir: path });
+  const { id } = await put(store, newMessage());
+  const child = startStoreProcess(path, 'claim');
+  await child.seen('claimed', 20_000);
+  process.kill(-child.child.pid!, 'SIGSTOP');
+  const db = new DatabaseSync(join(path, 'smarthost.db'), { timeout: 10_000 });
+  db.exec('UPDATE owners SET beat_at = beat_at - 60000'); // a minute goes by
+  db.close();
+  expect(await store.messages.takeBack({ owner: 'incarnation-1', silence: 30_000, now: NOW })).toBe(1);
+  expect(await store.messages.claim({ destination: 'example.net', now: NOW, limit: 1, lease: LEASE })).toHaveLength(1);
+  writeFileSync(`${path}.go`, '');
+  onTestFinished(() => rmSync(`${path}.go`, { force: true }));
+  process.kill(-child.child.pid!, 'SIGCONT');
+  await child.seen('lost 1', 20_000);
+  expect(await statesOf(store, id)).toEqual(['active']);
+  await relay(store, id);
+  expect(await statesOf(store, id)).toEqual(['relayed']);
 });
 
 test('a newer command leaves the store of an older relay as it is while that runs', async () => {

@@ -1,10 +1,11 @@
 /**
  * A process of its own that uses a store, to be killed, starved or served with errors.
  * node store-child.ts DATADIR MODE: `accept` prints each id once it is accepted, for ever, some spooled; `try` prints accepted or
- * refused for each, at 20 a second, every third spooled; `lock` holds the instance lock.
+ * refused for each, at 20 a second, every third spooled; `lock` holds the instance lock; `claim` claims for example.net, and settles as delayed once
+ * a file DATADIR.go is there.
  */
 import { createHash } from 'node:crypto';
-import { writeSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
 import { newQueueId } from '../../src/smtp/queue-id.ts';
 import { type Content, lockInstance, openStore, type Store } from '../../src/store/store.ts';
 
@@ -68,6 +69,19 @@ async function tryForever(store: Store): Promise<void> {
   }
 }
 
+/** Prints how many recipients were no longer its own. */
+async function claimAndSettle(store: Store): Promise<void> {
+  const lease = 'child#1';
+  const [claim] = await store.messages.claim({ destination: 'example.net', now: Date.now(), limit: 1, lease });
+  if (claim === undefined) throw new Error('nothing is due');
+  print(`claimed ${claim.message.id}`);
+  while (!existsSync(`${dataDir}.go`)) await new Promise((resolve) => setTimeout(resolve, 20));
+  const now = Date.now();
+  const changes = [{ n: 0, state: 'delayed', nextAttemptAt: now }] as const;
+  const { lost } = await store.messages.settle({ messageId: claim.message.id, lease, at: now, changes });
+  print(`lost ${lost.length}`);
+}
+
 if (mode === 'lock') {
   await lockInstance(dataDir);
   print('locked');
@@ -76,5 +90,6 @@ if (mode === 'lock') {
   const store = await openStore({ dataDir, onTrouble: (error) => void print(`trouble ${error.message}`) });
   print('ready');
   if (mode === 'accept') await Promise.all(Array.from({ length: 10 }, (_, worker) => acceptForever(store, worker)));
+  else if (mode === 'claim') await claimAndSettle(store);
   else await tryForever(store);
 }
