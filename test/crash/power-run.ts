@@ -85,7 +85,7 @@ export function cutEverywhere(recording: Recording, limit: number, random: () =>
     const { end, at } = events[Math.floor(i)]!;
     for (const rest of RESTS) {
       const files = filesAfterCut(end + 1, rest, random);
-      const due = dueAfter(recording, at).map(({ token }) => token);
+      const due = dueAfter(recording, at);
       cuts++;
       lost.push(...missing(folder, files, due).map((what) => `cut behind line ${end}, ${rest}: ${what}`));
     }
@@ -98,14 +98,14 @@ export const dueAfter = ({ acknowledged }: Recording, at: number): readonly Ackn
   acknowledged.filter((one) => one.at <= at && (one.gone === undefined || one.gone > at));
 
 /** What of these messages is not whole in a store that starts from these files. */
-function missing(folder: string, files: Files, tokens: readonly string[]): readonly string[] {
+function missing(folder: string, files: Files, due: readonly Acknowledged[]): readonly string[] {
   const copy = temporaryFolder('cut');
   try {
     writeFiles(copy.path, folder, files);
     const found = contentsOf(copy.path);
-    return tokens
-      .filter((token) => !found.some((text) => text.includes(`Subject: ${token}\r\n`)))
-      .map((token) => `${token} is lost`);
+    const isWhole = ({ token, body }: Acknowledged) =>
+      found.some((text) => text.includes(`Subject: ${token}\r\n`) && text.endsWith(body));
+    return due.filter((one) => !isWhole(one)).map(({ token }) => `${token} is lost`);
   } catch (error) {
     return [`the store cannot be read: ${error}`];
   } finally {
@@ -127,8 +127,8 @@ function contentsOf(folder: string): readonly string[] {
       if (row['spool'] === null) return [Buffer.from(bytes).toString('latin1')];
       const spool = join(folder, 'spool', String(row['spool']));
       if (statSync(spool, { throwIfNoEntry: false })?.size !== row['spool_size']) return [];
-      const body = readFileSync(spool); // holds the client's header too: only what we put in front is in the row
-      return crc32(body) === row['spool_verify'] ? [body.toString('latin1')] : [];
+      const body = readFileSync(spool); // the text; the header is in the row, with what we put in front
+      return crc32(body) === row['spool_verify'] ? [Buffer.concat([bytes, body]).toString('latin1')] : [];
     });
   } finally {
     database.close();
