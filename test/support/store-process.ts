@@ -17,7 +17,11 @@ export type StoreProcess = {
 };
 
 /** @param below a command that starts the rest of its line, like `strace …`. */
-export function startStoreProcess(dataDir: string, mode: 'accept' | 'try' | 'lock' | 'claim', below: readonly string[] = []): StoreProcess {
+export function startStoreProcess(
+  dataDir: string,
+  mode: 'accept' | 'try' | 'lock' | 'claim',
+  below: readonly string[] = [],
+): StoreProcess {
   const [command = '', ...args] = [...below, process.execPath, SCRIPT, dataDir, mode];
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
   const lines: string[] = [];
