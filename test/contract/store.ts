@@ -75,14 +75,15 @@ export function storeContract({ name, lacks = [], open }: Subject): void {
       expect((await second.due(NOW, 10)).due).toEqual([{ destination: 'y.example', nextAttemptAt: NOW }]);
     });
 
-    test.runIf(has('limits'))('a limit is exact over all that accept at once', async () => {
-      const { first, second } = await opened();
-      const limits = { user: 'alice', list: [{ kind: 'messages', count: 10, per: 'hour' }], over: 'refuse' } as const;
-      const results = await Promise.all(
-        Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? first : second).accept({ message: newMessage(), limits })),
-      );
-      expect(results.filter(({ accepted }) => accepted)).toHaveLength(10);
-    });
+    if (has('limits'))
+      test('a limit is exact over all that accept at once', async () => {
+        const { first, second } = await opened();
+        const limits = { user: 'alice', list: [{ kind: 'messages', count: 10, per: 'hour' }], over: 'refuse' } as const;
+        const results = await Promise.all(
+          Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? first : second).accept({ message: newMessage(), limits })),
+        );
+        expect(results.filter(({ accepted }) => accepted)).toHaveLength(10);
+      });
   });
 
   describe(`${name}: claims`, () => {
@@ -249,105 +250,108 @@ export function storeContract({ name, lacks = [], open }: Subject): void {
     });
   });
 
-  describe.runIf(has('trace'))(`${name}: the trace`, () => {
-    test('what has ended is forgotten by age, what waits is not', async () => {
-      const { first } = await opened();
-      const ended = await waiting(first);
-      await first.claim(claimBy('one#1'));
-      await first.settle(settlement(ended, 'one#1', 'relayed'));
-      const open = await waiting(first);
-      expect(await first.trimTrace(NOW + DAY, Number.MAX_SAFE_INTEGER)).toBe(1);
-      expect([await first.get(ended), (await first.get(open))?.id]).toEqual([undefined, open]);
-    });
-  });
-
-  describe.runIf(has('changes'))(`${name}: what changed`, () => {
-    const told = (client: Client) => {
-      const changes = new Set<Change>();
-      client.onChange!((more) => {
-        for (const change of more) changes.add(change);
+  if (has('trace'))
+    describe(`${name}: the trace`, () => {
+      test('what has ended is forgotten by age, what waits is not', async () => {
+        const { first } = await opened();
+        const ended = await waiting(first);
+        await first.claim(claimBy('one#1'));
+        await first.settle(settlement(ended, 'one#1', 'relayed'));
+        const open = await waiting(first);
+        expect(await first.trimTrace(NOW + DAY, Number.MAX_SAFE_INTEGER)).toBe(1);
+        expect([await first.get(ended), (await first.get(open))?.id]).toEqual([undefined, open]);
       });
-      return changes;
-    };
-    const KEY = {
-      domain: 'x.example',
-      selector: 's1',
-      algorithm: 'ed25519-sha256',
-      privateKey: '',
-      state: 'active',
-      createdAt: 0,
-    } as const;
-    const LOGIN = { name: 'anna', hash: 'h', senders: ['*'], mailServer: false, limits: null, disabled: false } as const;
-
-    test('is told inside the process before the change resolves, by its kind alone', async () => {
-      const { one } = await opened();
-      const changes = told(one);
-      await one.credentials!.add({ ...LOGIN, expiresAt: null, rewrite: null, createdAt: 0 });
-      expect([...changes]).toEqual(['credentials']);
-      await one.operation!.addDkimKeys([KEY]);
-      await one.operation!.setValue('a', 'b');
-      expect([...changes]).toEqual(['credentials', 'keys', 'value:a']);
     });
 
-    test('is told to other processes, and not again to the one that did it', async () => {
-      const { one, two } = await opened();
-      const [here, there] = [told(one), told(two)];
-      await one.operation!.addDkimKeys([KEY]);
-      here.clear();
-      await until(() => there.has('keys'));
-      expect([...there]).toEqual(['keys']);
-      await two.operation!.setValue('a', 'b');
-      await until(() => here.size > 0);
-      expect([...here]).toEqual(['value:a']);
+  if (has('changes'))
+    describe(`${name}: what changed`, () => {
+      const told = (client: Client) => {
+        const changes = new Set<Change>();
+        client.onChange!((more) => {
+          for (const change of more) changes.add(change);
+        });
+        return changes;
+      };
+      const KEY = {
+        domain: 'x.example',
+        selector: 's1',
+        algorithm: 'ed25519-sha256',
+        privateKey: '',
+        state: 'active',
+        createdAt: 0,
+      } as const;
+      const LOGIN = { name: 'anna', hash: 'h', senders: ['*'], mailServer: false, limits: null, disabled: false } as const;
+
+      test('is told inside the process before the change resolves, by its kind alone', async () => {
+        const { one } = await opened();
+        const changes = told(one);
+        await one.credentials!.add({ ...LOGIN, expiresAt: null, rewrite: null, createdAt: 0 });
+        expect([...changes]).toEqual(['credentials']);
+        await one.operation!.addDkimKeys([KEY]);
+        await one.operation!.setValue('a', 'b');
+        expect([...changes]).toEqual(['credentials', 'keys', 'value:a']);
+      });
+
+      test('is told to other processes, and not again to the one that did it', async () => {
+        const { one, two } = await opened();
+        const [here, there] = [told(one), told(two)];
+        await one.operation!.addDkimKeys([KEY]);
+        here.clear();
+        await until(() => there.has('keys'));
+        expect([...there]).toEqual(['keys']);
+        await two.operation!.setValue('a', 'b');
+        await until(() => here.size > 0);
+        expect([...here]).toEqual(['value:a']);
+      });
+
+      test('names the destinations of mail that is due, and says nothing of what a relay does by itself', async () => {
+        const { one, first, second } = await opened();
+        const here = told(one);
+        const message = newMessage({ to: ['a@x.example', 'b@y.example'] });
+        await first.accept({ message, claim: { indexes: [0], lease: 'one#1' } });
+        await first.claim(claimBy('one#2', 'y.example'));
+        await first.settle(settlement(message.id, 'one#1', 'delayed'));
+        expect([...here]).toEqual([]);
+        await second.retry({ domain: 'x.example' }, NOW);
+        await until(() => here.size > 0);
+        expect([...here]).toEqual(['queue:x.example']);
+        await second.accept({ message: newMessage({ to: ['a@z.example'] }) });
+        await until(() => here.has('queue:z.example'));
+        await first.hold({ domain: 'z.example' }, NOW);
+        expect(here.has('notices')).toBe(true);
+      });
+
+      test('is told in few words where it is much', async () => {
+        const { one, first } = await opened();
+        await first.accept({ message: newMessage({ to: Array.from({ length: 300 }, (_, i) => `a@d${i}.example`) }) });
+        const here = told(one);
+        await first.retry({ all: true }, NOW);
+        expect([...here]).toEqual(['queue:*']);
+      });
     });
 
-    test('names the destinations of mail that is due, and says nothing of what a relay does by itself', async () => {
-      const { one, first, second } = await opened();
-      const here = told(one);
-      const message = newMessage({ to: ['a@x.example', 'b@y.example'] });
-      await first.accept({ message, claim: { indexes: [0], lease: 'one#1' } });
-      await first.claim(claimBy('one#2', 'y.example'));
-      await first.settle(settlement(message.id, 'one#1', 'delayed'));
-      expect([...here]).toEqual([]);
-      await second.retry({ domain: 'x.example' }, NOW);
-      await until(() => here.size > 0);
-      expect([...here]).toEqual(['queue:x.example']);
-      await second.accept({ message: newMessage({ to: ['a@z.example'] }) });
-      await until(() => here.has('queue:z.example'));
-      await first.hold({ domain: 'z.example' }, NOW);
-      expect(here.has('notices')).toBe(true);
-    });
+  if (has('operation'))
+    describe(`${name}: values and leases of work`, () => {
+      test('a value that is kept once is the same for all', async () => {
+        const { one, two } = await opened();
+        const all = await Promise.all(
+          Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? one : two).operation!.keepValue('secret', `draw ${i}`)),
+        );
+        expect(new Set(all).size).toBe(1);
+        expect(await two.operation!.value('secret')).toBe(all[0]);
+      });
 
-    test('is told in few words where it is much', async () => {
-      const { one, first } = await opened();
-      await first.accept({ message: newMessage({ to: Array.from({ length: 300 }, (_, i) => `a@d${i}.example`) }) });
-      const here = told(one);
-      await first.retry({ all: true }, NOW);
-      expect([...here]).toEqual(['queue:*']);
+      test('a lease of work goes to one, until it is over or given back', async () => {
+        const { one, two } = await opened();
+        const a = one.operation!;
+        const b = two.operation!;
+        const asked = await Promise.all(
+          Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? a : b).takeLease('work', `worker ${i}`, 1000, 0)),
+        );
+        expect(asked.filter(Boolean)).toHaveLength(1);
+        expect(await b.takeLease('work', 'late', 3000, 1000)).toBe(true);
+        expect(await a.takeLease('work', 'late', 0, 2000)).toBe(true);
+        expect(await a.takeLease('work', 'other', 3000, 2000)).toBe(true);
+      });
     });
-  });
-
-  describe.runIf(has('operation'))(`${name}: values and leases of work`, () => {
-    test('a value that is kept once is the same for all', async () => {
-      const { one, two } = await opened();
-      const all = await Promise.all(
-        Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? one : two).operation!.keepValue('secret', `draw ${i}`)),
-      );
-      expect(new Set(all).size).toBe(1);
-      expect(await two.operation!.value('secret')).toBe(all[0]);
-    });
-
-    test('a lease of work goes to one, until it is over or given back', async () => {
-      const { one, two } = await opened();
-      const a = one.operation!;
-      const b = two.operation!;
-      const asked = await Promise.all(
-        Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? a : b).takeLease('work', `worker ${i}`, 1000, 0)),
-      );
-      expect(asked.filter(Boolean)).toHaveLength(1);
-      expect(await b.takeLease('work', 'late', 3000, 1000)).toBe(true);
-      expect(await a.takeLease('work', 'late', 0, 2000)).toBe(true);
-      expect(await a.takeLease('work', 'other', 3000, 2000)).toBe(true);
-    });
-  });
 }

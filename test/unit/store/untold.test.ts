@@ -29,7 +29,7 @@ const numbers = (one: DueReport) => one.untold.map(({ n }) => n);
 test('an outcome and the duty to tell it are one transaction, a report and the end of that duty another', async () => {
   const store = await testStore();
   const { id } = await put(store, newMessage(), { claim: [0] });
-  expect(await fail(store, id, 0)).toEqual({ unchanged: [], reportDue: true });
+  expect(await fail(store, id, 0)).toEqual({ unchanged: [], lost: [], reportDue: true });
   const { due: reports } = await due(store);
   expect(reports).toMatchObject([
     { kind: 'report', message: { id }, untold: [{ n: 0, action: 'failed', reply: REPLY, mx: 'mx.example.net', at: NOW }] },
@@ -165,7 +165,7 @@ test('nothing is told of a recipient that a command removed during its attempt',
   const store = await testStore();
   const { id } = await put(store, newMessage(), { claim: [0] });
   await store.messages.remove({ ids: [id] }, NOW);
-  expect(await fail(store, id, 0)).toEqual({ unchanged: [0], reportDue: false });
+  expect(await fail(store, id, 0)).toEqual({ unchanged: [0], lost: [], reportDue: false });
   expect(await due(store, NOW + HOUR)).toEqual({ due: [], nextAt: null });
 });
 
