@@ -64,8 +64,10 @@ async function transactAll(
   };
   const replies = extensions.pipelining ? await sendPipelined(session, commands) : await sendStepwise(session, commands);
   // Hosts close idle connections, or after so many messages, some with a 421 first: RFC 5321 §3.8. A refusal may be about the
-  // number of messages too, in any words; what is about the sender is said again on a new connection.
-  if (used && (replies.mail === undefined || replies.mail.code === 421 || replies.mail.code >= 500)) {
+  // number of messages too, in any words; what is about the sender is said again on a new connection. A bare MAIL repeats one that this
+  // session has just refused, so its refusal is about that.
+  const { mail } = replies;
+  if (used && (mail === undefined || mail.code === 421 || (mail.code >= 500 && !bare))) {
     session.connection.destroy();
     return 'stale';
   }

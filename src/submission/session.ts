@@ -64,7 +64,8 @@ export class Session implements Wire {
     this.#shared.options.log.emit('connected', { session: this.id, listener, ip: this.ip });
     this.#listen(this.#socket);
     if (refusal !== undefined) this.#conversation.refuse(refusal);
-    else if (this.tls === undefined) setTimeout(() => this.#open(greeting), EARLY_TALK);
+    // What has come until then is read before the greeting leaves, also where this process was busy meanwhile.
+    else if (this.tls === undefined) setTimeout(() => setImmediate(() => this.#open(greeting)), EARLY_TALK);
     else {
       this.write(greeting);
       this.#flush();
