@@ -88,7 +88,8 @@ export function isAnswerTo(message: DnsMessage, { name, type }: Question, id: nu
   const { question } = message;
   if (!message.isResponse || message.id !== id) return false;
   if (question === undefined) return message.rcode === 1 || message.rcode === 4; // who cannot read a question need not repeat it
-  return question.name.toLowerCase() === name.toLowerCase() && question.type === TYPES[type] && question.class === INTERNET;
+  const asked = name.replace(/\.$/, '').toLowerCase(); // the root is `.` in a question, and empty when it is read
+  return question.name.toLowerCase() === asked && question.type === TYPES[type] && question.class === INTERNET;
 }
 
 /** `SERVFAIL (DNSKEY missing)`: why a resolver did not answer. */

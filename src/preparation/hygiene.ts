@@ -7,7 +7,8 @@ import type { HeaderSection } from './header.ts';
 
 /**
  * At most one of each, and of each field that describes the content (RFC 5322 §3.6, RFC 2045 §3): receivers return mail with two,
- * and do not agree on which one counts.
+ * and do not agree on which one counts. A second In-Reply-To or References decides nothing but the order of a thread, and real
+ * mail has them.
  */
 const UNIQUE: ReadonlyMap<string, string> = new Map([
   ['from', 'From'],
@@ -18,8 +19,6 @@ const UNIQUE: ReadonlyMap<string, string> = new Map([
   ['subject', 'Subject'],
   ['date', 'Date'],
   ['message-id', 'Message-ID'],
-  ['in-reply-to', 'In-Reply-To'],
-  ['references', 'References'],
   ['mime-version', 'MIME-Version'],
 ]);
 const CONTENT = 'content-';

@@ -153,5 +153,5 @@ function wholeReport({ data }: ReceivedMessage): boolean {
 /** As our Received field or, for reports, our Message-ID names it. */
 export function queueIdOf({ data }: ReceivedMessage): string {
   const header = data.toString('latin1', 0, Math.max(0, data.indexOf('\r\n\r\n')));
-  return /^Message-ID: <([^@>]+)@relay\.sender\.test>/im.exec(header)?.[1] ?? /\bid (\S+)/.exec(header)?.[1] ?? 'none';
+  return /^Message-ID: <([^.@>]+)[^@>]*@relay\.sender\.test>/im.exec(header)?.[1] ?? /\bid (\S+)/.exec(header)?.[1] ?? 'none';
 }

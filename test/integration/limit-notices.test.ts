@@ -42,7 +42,7 @@ test('by a signed mail at 80 % and at 100 %, once a window, and not again after 
   expect(text).toContain('has used 4 of 5 messages per day');
   expect(second!.data.toString()).toMatch(/100 % of 5 messages/);
   expect(await logged('limit', (line) => line['percent'] === 80)).toMatchObject({ user: USER, kind: 'messages', used: 4 });
-  const id = /^Message-ID: <([^@]+)@/m.exec(text)![1];
+  const id = /^Message-ID: <([^.@]+)\./m.exec(text)![1];
   expect(await logged('accepted', (line) => line['queueId'] === id)).toMatchObject({ user: null, recipients: [OPERATOR] });
   await logged('relayed', (line) => line['queueId'] === id);
 
