@@ -32,7 +32,8 @@ export type DnsAnswer<T> =
   /** Nobody could say: SERVFAIL, REFUSED, timeout, malformed answer. */
   | {
       readonly kind: 'temporary';
-      readonly cause: string /** `REFUSED`, where a server said why in a code. */;
+      readonly cause: string;
+      /** `REFUSED`, where a server said why in a code. */
       readonly rcode?: string;
       /** Nothing at all can be looked up at the moment, so this says nothing about the name. */
       readonly blind?: true;
@@ -40,7 +41,8 @@ export type DnsAnswer<T> =
 
 /** An answer, and how sure it is. */
 type Resolved<T> =
-  | (DnsAnswer<T> & { readonly kind: 'found' /** Behind all aliases. */; readonly name: string } & Evidence)
+  /** `name` is the one behind all aliases. */
+  | (DnsAnswer<T> & { readonly kind: 'found'; readonly name: string } & Evidence)
   | (DnsAnswer<T> & { readonly kind: 'none' | 'nxdomain' } & Evidence)
   | (DnsAnswer<T> & { readonly kind: 'temporary' });
 

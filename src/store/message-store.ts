@@ -230,12 +230,12 @@ export type UntoldRecipient = Untold & {
 };
 
 /** What one report will say: about one message and one Action, or, where a sender had many reports, about many. */
-export type DueReport =
+export type DueReport<C = Content> =
   | {
       readonly kind: 'report';
       readonly message: MessageFacts;
       /** Absent where it cannot be read. */
-      readonly content: Content | undefined;
+      readonly content: C | undefined;
       readonly untold: readonly UntoldRecipient[];
     }
   | {

@@ -1,6 +1,6 @@
 /** What senders must still be told: collected by message and Action, capped by sender, and taken away with the report that tells it. */
 import { HOUR } from '../../system/clock.ts';
-import { ENDED_STATES, type MessageFacts, type Untold, type UntoldRecipient } from '../message-store.ts';
+import { type DueReport, ENDED_STATES, type MessageFacts, type Untold, type UntoldRecipient } from '../message-store.ts';
 import { insertReport } from './accept.ts';
 import { type ContentRow, readContent } from './claim.ts';
 import type { Context } from './context.ts';
@@ -26,19 +26,7 @@ const STEP_ROWS = 1000;
 const LONGEST_WAIT = 2 * HOUR;
 
 export type DueArgument = { readonly now: number; readonly limit: number; readonly perHour: number };
-export type DueRow =
-  | {
-      readonly kind: 'report';
-      readonly message: MessageFacts;
-      readonly content: ContentRow | undefined;
-      readonly untold: readonly UntoldRecipient[];
-    }
-  | {
-      readonly kind: 'summary';
-      readonly sender: string;
-      readonly messages: readonly MessageFacts[];
-      readonly untold: readonly UntoldRecipient[];
-    };
+export type DueRow = DueReport<ContentRow>;
 
 type UntoldRow = {
   message: string;
