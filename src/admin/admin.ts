@@ -1,4 +1,4 @@
-/** Health and metrics over HTTP, for the machine itself and for those whom the operator lets in. */
+/** Health and metrics over HTTP, for the machine itself and for the networks that the operator allows. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { openPort } from '../net/open-port.ts';
@@ -7,19 +7,19 @@ import { MINUTE, SECOND } from '../system/clock.ts';
 
 type AdminOptions = {
   readonly listen: readonly { readonly address: string; readonly port: number }[];
-  /** Names of this machine that the page may be asked by, besides addresses and names without a dot. */
+  /** Host names that a request may use, besides IP addresses and names without a dot. */
   readonly names: readonly string[];
   /** The text for a scraper and its content type. */
   readonly metrics: () => Promise<{ readonly body: string; readonly contentType: string }>;
   /** Reasons why the relay should get no traffic now; empty: ready. */
   readonly unready: () => Promise<readonly string[]>;
-  /** What does not keep traffic away, and should be looked at. */
+  /** Problems that the operator should look at, although the relay can take traffic. */
   readonly warnings?: () => readonly string[];
 };
 
-/** Of each listener. Monitoring asks with one or two. */
+/** Per listener. Monitoring needs one or two. */
 const MOST_CONNECTIONS = 64;
-/** A client that sends, or takes what it asked for, no faster than this has no use for it. */
+/** A connection that sends its request or reads the answer more slowly is closed. */
 const CONNECTION_DEADLINE = MINUTE;
 const TIMEOUTS = {
   headersTimeout: 5 * SECOND,
@@ -30,7 +30,7 @@ const TIMEOUTS = {
 
 type Page = { readonly status: number; readonly body: string; readonly contentType?: string };
 
-/** @throws Error naming listener, address and port where one cannot be opened. */
+/** @throws Error that names listener, address and port, if a port cannot be opened. */
 export async function startAdmin(options: AdminOptions) {
   const servers = await Promise.all(
     options.listen.map(async ({ address, port }) => {
@@ -77,8 +77,8 @@ async function answer(options: AdminOptions, request: IncomingMessage, response:
 }
 
 /**
- * A browser that a stranger's page has led here by a name of the stranger's sends that name: it gets nothing. An address is no such
- * name, nor is one without a dot, as containers have.
+ * Protects against DNS rebinding: a foreign web page can point its own host name at this machine, and the browser then sends that
+ * name as Host. Such a request is refused. IP addresses are allowed, and names without a dot, which containers use.
  */
 function isAskedByOwnName({ host }: IncomingMessage['headers'], names: readonly string[]): boolean {
   if (host === undefined) return true; // HTTP/1.0; later versions have it, or are refused by the parser
