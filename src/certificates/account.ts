@@ -1,4 +1,4 @@
-/** Our account at an authority: its key is made once and kept, RFC 8555 §7.3. */
+/** Our account at an authority. Its key is made once and kept: RFC 8555 §7.3. */
 
 import type { EventLog } from '../events/events.ts';
 import type { OperationStore } from '../store/store.ts';
@@ -14,7 +14,7 @@ type AccountOptions = Pick<SessionOptions, 'transport' | 'signal' | 'now'> & {
 
 type StoredAccount = { readonly key: string; readonly url?: string; readonly email?: string | undefined };
 
-/** @returns a session of the account, which is made where the authority does not know it. */
+/** @returns a session of the account. The account is registered first if the authority does not know it. */
 export async function openAccount({ directory, email, operation, log, ...rest }: AccountOptions): Promise<AcmeSession> {
   const name = `acme.account.${directory}`;
   const read = async () => JSON.parse((await operation.value(name)) ?? 'null') as StoredAccount | null;
@@ -22,7 +22,7 @@ export async function openAccount({ directory, email, operation, log, ...rest }:
   if (kept === null) {
     const { crypto } = await import('acme-client');
     kept = { key: String(await crypto.createPrivateEcdsaKey()) };
-    await operation.setValue(name, JSON.stringify(kept)); // before it is registered: a lost answer must not lose the account
+    await operation.setValue(name, JSON.stringify(kept)); // before the registration, so that the account is not lost if the answer gets lost
   }
   const open = (accountUrl?: string) =>
     openAcmeSession({
@@ -45,7 +45,7 @@ export async function openAccount({ directory, email, operation, log, ...rest }:
     }
   }
   const session = await open();
-  // acme-client: an account that exists is found by its key, and updated
+  // if the account exists, acme-client finds it by its key and updates it
   await session.ask((client) => client.createAccount({ termsOfServiceAgreed: true, contact }));
   const terms = await session.ask((client) => client.getTermsOfServiceUrl());
   const url = session.client.getAccountUrl();
@@ -54,7 +54,7 @@ export async function openAccount({ directory, email, operation, log, ...rest }:
   return session;
 }
 
-/** The authority has forgotten us: the key stays, the next session registers it again. */
+/** For an authority that no longer knows the account. The key stays, and the next session registers it again. */
 export async function forgetAccountUrl(operation: OperationStore, directory: string): Promise<void> {
   const name = `acme.account.${directory}`;
   const kept = JSON.parse((await operation.value(name)) ?? 'null') as StoredAccount | null;

@@ -1,7 +1,7 @@
-/** What goes wrong between us and a certificate authority, in one sentence each: RFC 8555 §6.7, RFC 7807. */
+/** Errors of the conversation with a certificate authority, one sentence each: RFC 8555 §6.7, RFC 7807. */
 
 type AcmeErrorFacts = {
-  /** The last part of `urn:ietf:params:acme:error:…`; empty where the authority gave none. */
+  /** The last part of `urn:ietf:params:acme:error:…`; empty if the authority gave no type. */
   readonly type?: string;
   /** HTTP status; 0: no answer at all. */
   readonly status?: number;
@@ -24,7 +24,7 @@ export class AcmeError extends Error {
   }
 }
 
-/** Worth another try in a moment: no answer, trouble on the other side, or a nonce that was refused (RFC 8555 §6.5). */
+/** True if another try may succeed soon: no answer, an error of the server, or a refused nonce (RFC 8555 §6.5). */
 export function isPassing(error: unknown): error is AcmeError {
   if (!(error instanceof AcmeError)) return false;
   return error.type === 'badNonce' || error.status === 0 || error.status === 429 || error.status >= 500;
@@ -38,7 +38,7 @@ export function problemOf(status: number, body: string, url: string, retryAfter:
   return new AcmeError(`${text.join('')}${detail === '' ? '' : `: ${tidy(detail)}`}`, { type: kind, status, retryAfter });
 }
 
-/** One line, without control characters, of a bearable length. */
+/** One line without control characters, cut to a limited length. */
 export function tidy(text: string): string {
   return text
     .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')

@@ -1,4 +1,4 @@
-/** One order at the authority, from the names to the certificate: RFC 8555 §7.4. What was begun is taken up again after a restart. */
+/** One order at the authority, from the names to the certificate: RFC 8555 §7.4. An order under way continues after a restart. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Authorization, Order } from 'acme-client';
 import type { OperationStore } from '../store/store.ts';
@@ -15,7 +15,7 @@ type OrderOptions = {
   readonly keyType: KeyType;
   readonly names: readonly string[];
   readonly challenge: ChallengeType;
-  /** The certificate that this one follows, by its name at the authority: RFC 9773 §5. */
+  /** The id (RFC 9773 §5) of the certificate that the new one replaces. */
   readonly replaces: string | undefined;
   readonly signal: AbortSignal;
   readonly now: () => number;
@@ -50,7 +50,7 @@ export async function obtainCertificate(options: OrderOptions): Promise<{ readon
 
 const nameOf = (keyType: KeyType) => `acme.order.${keyType}`;
 
-/** Called when the certificate is safe, or the order can lead nowhere. */
+/** Called when the certificate is stored, or when the order cannot succeed any more. */
 export function forgetOrder(operation: OperationStore, keyType: KeyType): Promise<void> {
   return operation.setValue(nameOf(keyType), null);
 }
@@ -64,7 +64,7 @@ async function takeUp({ session, operation, directory, keyType, names, now }: Or
     return order.status === 'invalid' ? undefined : { order, key: kept.key };
   } catch (error) {
     if (isPassing(error)) throw error;
-    return undefined; // the authority knows it no more
+    return undefined; // the authority no longer knows the order
   }
 }
 
@@ -74,7 +74,7 @@ async function placeOrder({ session, operation, directory, keyType, names, repla
   const identifiers = names.map((value) => ({ type: 'dns', value }));
   const place = (more: object) => session.ask((client) => client.createOrder({ identifiers, ...more }));
   const order = await place(replaces === undefined ? {} : { replaces }).catch((error: unknown) => {
-    // RFC 9773 §5: an authority that does not agree about what is replaced still takes an order
+    // RFC 9773 §5: if the authority does not accept `replaces`, it still takes an order without it
     if (replaces === undefined || !(error instanceof AcmeError) || !['alreadyReplaced', 'malformed'].includes(error.type))
       throw error;
     return place({});
@@ -84,7 +84,7 @@ async function placeOrder({ session, operation, directory, keyType, names, repla
   return { order, key };
 }
 
-/** RFC 8555 §7.5.1: each name is proved by the chosen challenge. */
+/** Proves control of each name by the chosen challenge: RFC 8555 §7.5.1. */
 async function authorize(options: OrderOptions, order: Order): Promise<void> {
   const { session, challenge: type } = options;
   const challenges = [];
@@ -104,7 +104,7 @@ async function authorize(options: OrderOptions, order: Order): Promise<void> {
       .ask((client) => client.completeChallenge(challenge))
       .catch((error: unknown) => {
         if (isPassing(error)) throw error;
-        refusal = error; // said already before a restart, perhaps: what the authority makes of it is seen next
+        refusal = error; // perhaps the challenge was completed before a restart; the poll below shows its state
       });
   }
   await poll(options, async () => {
@@ -131,7 +131,7 @@ function refused({ identifier, status, challenges }: Authorization, type: Challe
   return new AcmeError(message, { type: kind, status: 200 });
 }
 
-/** RFC 8555 §7.4: the key's certificate is asked for, and waited for. */
+/** Requests the certificate for the key and waits for it: RFC 8555 §7.4. */
 async function finalize(options: OrderOptions, given: Order, key: string): Promise<Order> {
   const { session, names } = options;
   const look = () => session.ask((client) => client.getOrder(given));
@@ -148,7 +148,7 @@ async function finalize(options: OrderOptions, given: Order, key: string): Promi
     order = await session
       .ask((client) => client.finalizeOrder(order, csr))
       .catch(async (error: unknown) => {
-        // the first answer was lost, and the second time the order is not ready any more
+        // the answer to the first request was lost; on the second request the order is no longer `ready`
         if (!(error instanceof AcmeError) || error.type !== 'orderNotReady') throw error;
         return unless(await look(), 'ready') ?? Promise.reject(error);
       });
@@ -160,7 +160,7 @@ async function finalize(options: OrderOptions, given: Order, key: string): Promi
 
 const unless = (order: Order, ...states: readonly string[]) => (states.includes(order.status) ? undefined : order);
 
-/** Asks until there is something, as often as the authority likes: RFC 8555 §7.5.1. */
+/** Asks until `look` returns a value, with the pauses that the authority asks for: RFC 8555 §7.5.1. */
 async function poll<T>({ session, signal, now }: OrderOptions, look: () => Promise<T | undefined>): Promise<T> {
   for (let wait = SECOND / 8; ; wait = Math.min(wait * 2, 5 * SECOND)) {
     const found = await look();

@@ -1,4 +1,4 @@
-/** One conversation with a certificate authority by acme-client: its account, and requests that are tried again in the right way. RFC 8555. */
+/** One conversation with a certificate authority, by acme-client: its account, and requests that are repeated safely. RFC 8555. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Client, ClientOptions } from 'acme-client';
@@ -7,12 +7,12 @@ import { AcmeError, isPassing, problemOf } from './acme-error.ts';
 import type { Transport } from './transport.ts';
 
 type Library = typeof import('acme-client');
-/** What the adapter below needs to know about the request it carries, and tells about its answer. */
+/** Shared with the adapter below: what it needs for a request, and what it learns from the answer. */
 type Exchange = { readonly transport: Transport; readonly nonceRefusals: Map<string, number>; retryAfter?: number | undefined };
 
-/** Pauses before a request is made again, in milliseconds; what takes longer is a failure of the whole order. */
+/** Pauses before a request is repeated, in milliseconds. After the last one the whole order fails. */
 const RETRIES: readonly number[] = [SECOND / 2, SECOND, 2 * SECOND, 4 * SECOND];
-/** A Retry-After up to this is waited for at once. */
+/** A longer Retry-After ends the order; a shorter one is waited for. */
 const PATIENCE = 20 * SECOND;
 
 const exchanges = new AsyncLocalStorage<Exchange>();
@@ -20,9 +20,9 @@ const exchanges = new AsyncLocalStorage<Exchange>();
 export type AcmeSession = {
   readonly library: Library;
   readonly client: Client;
-  /** Runs one request. What fails in passing is tried again, with a new signature and nonce. @throws AcmeError */
+  /** Runs one request. After a temporary failure it is repeated with a new signature and nonce. @throws AcmeError */
   ask<T>(request: (client: Client) => Promise<T>): Promise<T>;
-  /** What the last answer said by Retry-After, milliseconds since the epoch: RFC 8555 §7.5.1. */
+  /** Retry-After of the last answer, in milliseconds since the epoch: RFC 8555 §7.5.1. */
   retryAfter(): number | undefined;
 };
 
@@ -63,25 +63,25 @@ export async function openAcmeSession({ transport, signal, now, ...account }: Se
   };
 }
 
-/** @returns milliseconds, or undefined where the order had better end and come back later. */
+/** @returns milliseconds, or undefined if the order should end now and be tried again later. */
 function waitBefore(tries: number, { type, retryAfter }: AcmeError, now: number): number | undefined {
   const own = RETRIES[tries];
   if (own === undefined) return undefined;
   if (type === 'badNonce') return 0;
-  if (type === 'rateLimited' && retryAfter === undefined) return undefined; // asking again would only count against us
+  if (type === 'rateLimited' && retryAfter === undefined) return undefined; // another request would only use up more of the limit
   const asked = retryAfter === undefined ? 0 : retryAfter - now;
   return asked > PATIENCE ? undefined : Math.max(own, asked);
 }
 
-/** Some 25 MB that only an order needs. */
+/** Loaded late: the library takes about 25 MB, and only an order needs it. */
 async function loadLibrary(): Promise<Library> {
   const library = await import('acme-client');
-  // Its own retries would send a used nonce again, and forget what the authority said; ours are in `ask`.
+  // The library's own retries send a used nonce again and lose the authority's error; ours are in `ask`.
   library.axios.defaults.adapter = adapt;
   return library;
 }
 
-/** How acme-client's axios reaches the network: by our transport, so that every failure is an AcmeError. */
+/** Sends the requests of acme-client's axios by our transport, so that every failure is an AcmeError. */
 const adapt = (async (config: { url?: string; method?: string; data?: unknown; headers: object }) => {
   const exchange = exchanges.getStore();
   if (exchange === undefined) throw new Error('a request outside of a session');
@@ -94,7 +94,7 @@ const adapt = (async (config: { url?: string; method?: string; data?: unknown; h
     const problem = problemOf(status, text, url, retryAfter);
     const refusals = (exchange.nonceRefusals.get(url) ?? 0) + 1;
     exchange.nonceRefusals.set(url, refusals);
-    // acme-client itself signs again with the nonce that came with the refusal, five times
+    // up to five times, acme-client itself signs again with the nonce that came with the refusal
     if (problem.type !== 'badNonce' || refusals > 5) throw problem;
   }
   return { status, statusText: '', headers: answered, data: text, config };

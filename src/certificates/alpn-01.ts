@@ -1,4 +1,4 @@
-/** Answers TLS-ALPN-01 challenges: RFC 8737. Everybody else is let go before any TLS, so a visitor sees no certificate. */
+/** Answers TLS-ALPN-01 challenges: RFC 8737. All other connections are closed before TLS starts, so they see no certificate. */
 import { createServer, type Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { type ListenAddress, type OpenPort, openPort } from '../net/open-port.ts';
@@ -10,12 +10,12 @@ import type { ChallengeListener } from './http-01.ts';
 
 const PROTOCOL = 'acme-tls/1';
 
-/** Milliseconds for a visitor to say what it wants, and for the handshake. */
+/** Milliseconds for the ClientHello and the handshake together. */
 const DEADLINE = 10 * SECOND;
 
 /** @throws Error where a listener cannot be opened. */
 export async function startAlpn01(addresses: readonly ListenAddress[], answers: ChallengeAnswers): Promise<ChallengeListener> {
-  /** Ends each connection that is open. */
+  /** One function per open connection, which ends it. */
   const open = new Set<() => void>();
   const servers: ReturnType<typeof createServer>[] = [];
   const close = async () => {
@@ -25,7 +25,7 @@ export async function startAlpn01(addresses: readonly ListenAddress[], answers: 
   const listening: OpenPort[] = [];
   for (const at of addresses) {
     const server = createServer({ noDelay: true }, (socket) => {
-      let topmost = socket; // below TLS nothing may be destroyed
+      let topmost = socket; // once TLS has started, the TLS socket is destroyed, never the one below it
       const end = () => void topmost.destroy();
       open.add(end);
       const timer = setTimeout(end, DEADLINE).unref();
@@ -63,14 +63,14 @@ async function serve(socket: Socket, answers: ChallengeAnswers, begun: (secure: 
   socket.unshift(bytes!);
   const secureContext = createSecureContext({ key, cert: certificate });
   const options = { secureContext, ALPNProtocols: [PROTOCOL] };
-  // RFC 8737 §3: nothing is said after the handshake
+  // RFC 8737 §3: no data follow the handshake
   const secure = startServerTls(socket, options, { secured: (_, secured) => void secured.end() });
   if (secure === undefined) return;
   begun(secure);
   secure.resume();
 }
 
-/** @returns undefined where what came is no ClientHello, or the visitor left. */
+/** @returns undefined if the bytes are no ClientHello, or the client closed the connection. */
 async function firstRecord(socket: Socket): Promise<Buffer | undefined> {
   let held: Buffer = Buffer.alloc(0);
   for await (const chunk of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {

@@ -6,15 +6,15 @@ import { recheckAfter, type SuggestedWindow } from './renewal.ts';
 import type { Transport } from './transport.ts';
 
 export type RenewalInformation = {
-  /** Absent: this authority suggests nothing. */
+  /** Absent: the authority makes no suggestion. */
   readonly window?: SuggestedWindow;
-  /** Where the authority explains itself, for the operator. */
+  /** URL where the authority explains its suggestion to the operator. */
   readonly explanation?: string;
   /** When to ask again: milliseconds since the epoch. */
   readonly checkAt: number;
 };
 
-/** @throws AcmeError where the authority gives no usable answer. */
+/** @throws AcmeError if the authority gives no usable answer. */
 export async function fetchRenewalInformation(
   transport: Transport,
   { directory, certificate, now }: { directory: string; certificate: string; now: number },
@@ -28,7 +28,7 @@ export async function fetchRenewalInformation(
   const checkAt = now + recheckAfter(retryAfter === undefined ? undefined : retryAfter - now);
   const window = json['suggestedWindow'] as Record<string, unknown> | undefined;
   const [start, end] = [Date.parse(String(window?.['start'])), Date.parse(String(window?.['end']))];
-  // RFC 9773 §4.2: a window that ends before it starts is no answer
+  // RFC 9773 §4.2: a window that ends before it starts is invalid
   if (!(start < end)) throw new AcmeError(`the authority suggests no usable time at ${new URL(url).pathname}`);
   const explanation = json['explanationURL'];
   return {
@@ -50,14 +50,14 @@ async function getJson(transport: Transport, url: string): Promise<{ json: Recor
     if (typeof json === 'object' && json !== null)
       return { json: json as Record<string, unknown>, ...(retryAfter === undefined ? {} : { retryAfter }) };
   } catch {
-    // told below, with the address
+    // reported below, with the address
   }
   throw new AcmeError(`the authority sent no JSON at ${new URL(url).pathname}`, { status });
 }
 
 /**
- * The name of a certificate at its authority: base64url of its authority key identifier and of its serial number, RFC 9773 §4.1.
- * @param certificate PEM, leaf first. @returns undefined where it has no authority key identifier.
+ * The id of a certificate at its authority: base64url of its authority key identifier and of its serial number. RFC 9773 §4.1.
+ * @param certificate PEM, leaf first. @returns undefined if it has no authority key identifier.
  */
 export function certificateId(certificate: string): string | undefined {
   const leaf = new X509Certificate(certificate);
@@ -65,7 +65,7 @@ export function certificateId(certificate: string): string | undefined {
   if (keyId === undefined) return undefined;
   const hex = leaf.serialNumber;
   const serial = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex');
-  const integer = (serial[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), serial]) : serial; // DER keeps it positive
+  const integer = (serial[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), serial]) : serial; // DER: a leading zero keeps the number positive
   return `${keyId.toString('base64url')}.${integer.toString('base64url')}`;
 }
 
@@ -76,7 +76,7 @@ const KEY_IDENTIFIER = 0x80;
 /** 2.5.29.35: RFC 5280 §4.2.1.1. */
 const AUTHORITY_KEY_IDENTIFIER = Buffer.of(0x06, 0x03, 0x55, 0x1d, 0x23);
 
-/** @param der a certificate that OpenSSL has parsed, so lengths are right. */
+/** @param der a certificate that OpenSSL has parsed already, so its lengths are right. */
 function authorityKeyIdentifier(der: Buffer): Buffer | undefined {
   const tbs = children(children(der)[0]!.content)[0]!;
   const extensions = children(tbs.content).find(({ tag }) => tag === EXTENSIONS);
@@ -90,7 +90,7 @@ function authorityKeyIdentifier(der: Buffer): Buffer | undefined {
   return undefined;
 }
 
-/** The DER elements that lie one after the other: X.690 §8.1, with lengths of up to four octets. */
+/** Splits a sequence into its DER elements: X.690 §8.1, with lengths of up to four octets. */
 function children(bytes: Buffer): readonly { readonly tag: number; readonly content: Buffer }[] {
   const found: { tag: number; content: Buffer }[] = [];
   for (let at = 0; at + 2 <= bytes.length; ) {

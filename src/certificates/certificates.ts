@@ -26,27 +26,27 @@ export type AcmeSettings = {
   /** URL of the authority's directory. */
   readonly directory: string;
   readonly email: string | undefined;
-  /** Without it nothing is asked of an authority. */
+  /** If false, no authority is contacted. */
   readonly acceptTerms: boolean;
   readonly challenge: ChallengeType;
-  /** PEM file of a further authority that the directory's own certificate may come from. */
+  /** PEM file of one more authority that is trusted for HTTPS to the directory. */
   readonly ca: string | undefined;
-  /** Milliseconds before a failed renewal is tried again, the last one repeats; default: as public authorities allow. */
+  /** Milliseconds before a failed renewal is tried again. The last pause repeats. The default fits the limits of public authorities. */
   readonly pauses?: readonly number[];
 };
 
 export type CertificateOptions = {
-  /** acme serves a self-signed pair until an authority has signed one. */
+  /** `acme` serves a self-signed pair until an authority has signed one. */
   readonly mode: 'acme' | 'files' | 'self-signed';
   readonly hostname: string;
-  /** Further names of the certificate. */
+  /** More names of the certificate. */
   readonly names: readonly string[];
   /** One or two pairs, for `files`. */
   readonly files: readonly PairFiles[];
   readonly acme: AcmeSettings;
-  /** Where challenges are answered; opened only in mode `acme`, and only what the challenge needs. */
+  /** Where challenges are answered. Only mode `acme` opens ports, and only the one that the challenge needs. */
   readonly listen: { readonly http: readonly ListenAddress[]; readonly alpn: readonly ListenAddress[] };
-  /** Who renews; only one process at a time may use the name. */
+  /** Name of the process that renews. Two processes must not use the same name at a time. */
   readonly owner: string;
   readonly operation: OperationStore;
   readonly log: EventLog;
@@ -65,15 +65,15 @@ export type Certificates = {
   /** Where challenges are answered. */
   readonly listening: readonly OpenPort[];
   current(): TlsPairs;
-  /** One entry a pair, for metrics. */
+  /** One entry per pair, for metrics. */
   facts(): readonly CertificateFacts[];
-  /** Why clients should not be sent here: a certificate has ended, or is self-signed where an authority's was wanted. */
+  /** Reasons to send no clients here: a certificate has expired, or is self-signed although mode `acme` is set. */
   problems(now: number): readonly string[];
-  /** What will become a problem if nobody acts. */
+  /** Things that become a problem unless the operator acts. */
   warnings(): readonly string[];
-  /** Another process has changed the store. */
+  /** Called when another process has changed the store. */
   look(): void;
-  /** Reads files again. True if the pairs changed. @throws CertificateError where new files do not fit */
+  /** Reads the files again. @returns true if the pairs changed. @throws CertificateError if new files cannot be served */
   reload(changes: Partial<Pick<CertificateOptions, 'files'>>): Promise<boolean>;
   onChange(listener: (pairs: TlsPairs) => void): void;
   close(): Promise<void>;
@@ -82,7 +82,7 @@ export type Certificates = {
 const FILES_POLL = SECOND;
 const STORE_POLL = 10 * MINUTE;
 
-/** @throws CertificateError where files do not fit, or a listener for challenges cannot be opened. */
+/** @throws CertificateError if files cannot be served, or a listener for challenges cannot be opened. */
 export async function startCertificates(options: CertificateOptions): Promise<Certificates> {
   const { mode, operation, log, acme } = options;
   const served = createServed(log);
@@ -117,7 +117,7 @@ export async function startCertificates(options: CertificateOptions): Promise<Ce
     look: worker.look,
     async reload(changes) {
       const isChanged = await served.change(() => source.reload(changes.files));
-      // What is published is told to people alone: a store in trouble does not undo what clients are served now.
+      // The published status is only for people to read. If the store fails here, the pair is served all the same.
       await publish().catch((error: unknown) => log.emit('storeFailed', { operation: 'certificates', error }));
       return isChanged;
     },
@@ -129,7 +129,7 @@ export async function startCertificates(options: CertificateOptions): Promise<Ce
   };
 }
 
-/** Where pairs come from, and what is told about them. */
+/** Connects the source of the pairs with the places that report about them. */
 function prepare(options: CertificateOptions, served: ReturnType<typeof createServed>) {
   const { mode, operation, log, now = systemClock } = options;
   const names = namesOf(options);
@@ -155,7 +155,7 @@ function prepare(options: CertificateOptions, served: ReturnType<typeof createSe
   return {
     source: {
       load,
-      /** What was never loaded must fit; what was is kept where the new state does not. */
+      /** A pair from new paths must be valid. For known paths the old pair is kept if the new files are not valid. */
       async reload(next = paths) {
         const pairs = mode === 'files' ? await files.load(next, { force: true }) : await load(false);
         paths = next;
@@ -185,7 +185,7 @@ function startAsking(
   return startRenewer({ operation, log, owner, now, random, names, directory, email, challenge, pauses, ...more });
 }
 
-/** Without an authority: files are looked at often, the store now and then, and at once when it has changed. */
+/** Used without an authority. Files are checked often, the store rarely, and at once after a change. */
 function startWatching(
   { every, operation, log }: { every: number; operation: OperationStore; log: EventLog },
   look: (force: boolean) => Promise<void>,

@@ -1,16 +1,16 @@
-/** Answers to challenges, kept in the store so that any worker can give them: RFC 8555 §8.3, RFC 8737 §3. */
+/** Answers to challenges. The store keeps them, so that any process can give them: RFC 8555 §8.3, RFC 8737 §3. */
 import { setTimeout } from 'node:timers/promises';
 import type { OperationStore } from '../store/store.ts';
 
 export type ChallengeType = 'http-01' | 'tls-alpn-01';
 
-/** What a port is opened for, where it cannot be opened. */
+/** Says in an error message why the port is needed. */
 export function purposeOf(challenge: ChallengeType): string {
   return `tls.mode acme needs it for the challenge ${challenge}`;
 }
 
 const PREFIX = 'acme.challenge.';
-/** Milliseconds between two readings, so that a flood of requests costs the store next to nothing. */
+/** Milliseconds between two reads, so that many requests cost the store very little. */
 const SPACING = 20;
 
 /** @param name the token of http-01, the host name of tls-alpn-01 */
@@ -20,19 +20,19 @@ export function putChallenge(operation: OperationStore, type: ChallengeType, nam
   return operation.setValue(nameOf(type, name), answer);
 }
 
-/** Nothing of an order that has ended, however it did, is answered any longer. */
+/** Called at the end of an order, whatever its result: its challenges are no longer answered. */
 export async function removeChallenges(operation: OperationStore): Promise<void> {
   for (const { name } of await operation.values(PREFIX)) await operation.setValue(name, null);
 }
 
 export type ChallengeAnswers = {
-  /** What to answer for a token or host name; undefined: nothing is asked of it now. */
+  /** The answer for a token or host name; undefined if it has no open challenge. */
   find(name: string): Promise<string | undefined>;
 };
 
 /**
- * Looks up answers exactly. However many strangers ask, the store is read now and then: each reading serves all that waited for
- * it, and begins after they came, so that no answer is missed that was there before the question.
+ * Looks up answers with few reads of the store, however many requests come. One read serves all requests that wait for it.
+ * It starts after they came, so each request sees every answer that was stored before it.
  */
 export function createAnswers(operation: OperationStore, type: ChallengeType): ChallengeAnswers {
   let running: Promise<ReadonlyMap<string, string>> | undefined;

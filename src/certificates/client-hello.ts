@@ -1,4 +1,4 @@
-/** Reads what a TLS client asks for before any TLS is spoken: RFC 8446 §4.1.2, RFC 6066 §3, RFC 7301 §3.1. */
+/** Reads a ClientHello before TLS starts: server name and protocols. RFC 8446 §4.1.2, RFC 6066 §3, RFC 7301 §3.1. */
 
 type ClientHello = {
   /** Server name, lower case. */
@@ -13,7 +13,7 @@ const SERVER_NAME = 0;
 const APPLICATION_PROTOCOLS = 16;
 const HEADER = 5;
 
-/** @returns 'more' while the record is not whole, undefined where it is no ClientHello in one record. */
+/** @returns 'more' while the record is not complete, undefined if it is no ClientHello in one record. */
 export function readClientHello(bytes: Buffer): ClientHello | 'more' | undefined {
   if ((bytes[0] ?? HANDSHAKE) !== HANDSHAKE || (bytes[1] ?? 3) !== 3) return undefined;
   if (bytes.length < HEADER) return 'more';
@@ -23,7 +23,7 @@ export function readClientHello(bytes: Buffer): ClientHello | 'more' | undefined
   try {
     return parse(new Reader(bytes.subarray(HEADER, HEADER + length)));
   } catch (error) {
-    if (error instanceof RangeError) return undefined; // a length that points beyond the end
+    if (error instanceof RangeError) return undefined; // a length field points beyond the end
     throw error;
   }
 }
@@ -43,7 +43,7 @@ function parse(record: Reader): ClientHello | undefined {
     const content = extensions.vector(2);
     if (type === SERVER_NAME) {
       const list = content.vector(2);
-      if (list.number(1) === 0) serverName = list.vector(2).text().toLowerCase(); // 0: host_name, the only kind there is
+      if (list.number(1) === 0) serverName = list.vector(2).text().toLowerCase(); // 0: host_name, the only defined type
     } else if (type === APPLICATION_PROTOCOLS) {
       for (const list = content.vector(2); !list.ended; ) protocols.push(list.vector(1).text());
     }
@@ -51,7 +51,7 @@ function parse(record: Reader): ClientHello | undefined {
   return { serverName, protocols };
 }
 
-/** Walks over bytes. Every method throws RangeError beyond the end. */
+/** Reads bytes in order. Every method throws RangeError beyond the end. */
 class Reader {
   readonly #bytes: Buffer;
   #at = 0;
@@ -64,7 +64,7 @@ class Reader {
   number(octets: number): number {
     return this.#bytes.readUIntBE(this.skip(octets), octets);
   }
-  /** What follows a length of so many octets. */
+  /** Reads a length of `octets` octets, and returns the content that follows it. */
   vector(octets: number): Reader {
     const length = this.number(octets);
     const start = this.skip(length);
@@ -73,7 +73,7 @@ class Reader {
   text(): string {
     return this.#bytes.toString('latin1');
   }
-  /** @returns where the skipped octets begin. */
+  /** @returns the position of the first skipped octet. */
   skip(octets: number): number {
     const start = this.#at;
     if (start + octets > this.#bytes.length) throw new RangeError('beyond the end');

@@ -1,4 +1,4 @@
-/** What can be said about the served certificates: to operators, to health checks, and in time. Pure but for the alarm. */
+/** The state of the served certificates, for operators and health checks, and the alarm before one expires. Pure except for the alarm. */
 
 import type { EventLog } from '../events/events.ts';
 import { DAY } from '../system/clock.ts';
@@ -12,7 +12,7 @@ export type Circumstances = {
   readonly mode: 'acme' | 'files' | 'self-signed';
   readonly acceptTerms: boolean;
   readonly plans: ReadonlyMap<KeyType, PlannedStatus>;
-  /** Why the files' newest state is not served. */
+  /** The reason why the newest state of the files is not served. */
   readonly fileError: (pair: Pair) => string | null;
 };
 
@@ -34,7 +34,7 @@ export function renewalStatusOf(pair: Pair, { mode, acceptTerms, plans, fileErro
   return { renewAt, renewReason, lastError };
 }
 
-/** Why clients should not be sent here: the certificate has ended, or is self-signed where an authority's was wanted. */
+/** Reasons to send no clients here: the certificate has expired, or is self-signed although mode `acme` is set. */
 export function problemsOf(pairs: readonly Pair[], circumstances: Circumstances, now: number): readonly string[] {
   return pairs.flatMap((pair) => {
     const { keyType, notAfter, selfSigned } = pair;
@@ -45,7 +45,7 @@ export function problemsOf(pairs: readonly Pair[], circumstances: Circumstances,
   });
 }
 
-/** What will be a problem if nobody acts. */
+/** Things that become a problem unless the operator acts. */
 export function warningsOf(pairs: readonly Pair[], circumstances: Circumstances): readonly string[] {
   return pairs.flatMap((pair) => {
     const { lastError } = renewalStatusOf(pair, circumstances);
@@ -53,7 +53,7 @@ export function warningsOf(pairs: readonly Pair[], circumstances: Circumstances)
   });
 }
 
-/** Says once a day, in time, that a certificate ends and nothing has renewed it. */
+/** Warns once a day, starting some time before the end, that a certificate ends and nothing has renewed it. */
 export function createAlarm(log: EventLog): (pairs: readonly Pair[], now: number) => void {
   let saidAt = Number.NEGATIVE_INFINITY;
   return (pairs, now) => {

@@ -1,4 +1,4 @@
-/** Certificates from files, looked at for changes: a pair that does not fit is left alone until it does. */
+/** Certificates from files that are watched for changes. A new pair that is not valid is not served until it is. */
 import { readFile, stat } from 'node:fs/promises';
 import type { EventLog } from '../events/events.ts';
 import { SECOND } from '../system/clock.ts';
@@ -7,15 +7,15 @@ import { CertificateError, type Pair, toPair } from './pair.ts';
 export type PairFiles = { readonly certificate: string; readonly key: string };
 
 type FilePairs = {
-  /** @throws CertificateError where a pair that was never loaded does not fit. */
+  /** @throws CertificateError if a pair that is loaded for the first time is not valid. */
   load(files: readonly PairFiles[], how?: { readonly force: boolean }): Promise<readonly Pair[]>;
-  /** Why a changed pair is not served. */
+  /** The reason why a changed pair is not served. */
   errorOf(pair: Pair): string | null;
 };
 
 type Entry = { readonly files: PairFiles; pair: Pair; seen: string; readAt: number; error: string | null };
 
-/** A file written in the same tick of the file system's clock as it was read may look unchanged: it is read again. */
+/** Two writes within one tick of the file system's clock look the same, so a file that is younger than this is read again. */
 const SETTLED = 2 * SECOND;
 
 export function createFilePairs({ log, now }: { log: EventLog; now: () => number }): FilePairs {
@@ -49,14 +49,14 @@ export function createFilePairs({ log, now }: { log: EventLog; now: () => number
   };
 }
 
-/** A certificate that has ended does not replace one that has not. */
+/** An expired certificate does not replace a valid one. */
 function refuseEnded(next: Pair, before: Pair, now: number): Pair {
   if (next.notAfter <= now && before.notAfter > now)
     throw new CertificateError(`tls.files: the new certificate ended on ${new Date(next.notAfter).toISOString()}`);
   return next;
 }
 
-/** What tells that a file is another one now; links are followed, as renewal tools turn them. */
+/** Changes when a file changes. Links are followed, because renewal tools point them at new files. */
 async function signature(files: PairFiles): Promise<{ text: string; newest: number }> {
   const facts = await Promise.all(
     [files.certificate, files.key].map((path) =>
@@ -65,7 +65,7 @@ async function signature(files: PairFiles): Promise<{ text: string; newest: numb
           text: `${ino} ${size} ${mtimeMs} ${ctimeMs}`,
           newest: Math.max(mtimeMs, ctimeMs),
         }),
-        (error: NodeJS.ErrnoException) => ({ text: String(error.code), newest: 0 }), // read next: that says what is wrong
+        (error: NodeJS.ErrnoException) => ({ text: String(error.code), newest: 0 }), // the read that follows reports the error
       ),
     ),
   );
@@ -76,7 +76,7 @@ async function readPair({ certificate, key }: PairFiles): Promise<Pair> {
   const [chain, secret] = await Promise.allSettled([readText(certificate, 'certificate'), readText(key, 'key')]);
   if (chain.status === 'rejected' || secret.status === 'rejected') {
     const causes = [chain, secret].flatMap((read) => (read.status === 'rejected' ? [read.reason as CertificateError] : []));
-    throw new CertificateError(causes.map(({ message }) => message).join('; '), { cause: causes[0] }); // both at once
+    throw new CertificateError(causes.map(({ message }) => message).join('; '), { cause: causes[0] }); // reports both problems together
   }
   try {
     return toPair({ certificate: chain.value, key: secret.value });

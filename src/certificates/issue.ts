@@ -1,4 +1,4 @@
-/** Orders what is due, one certificate after the other, and remembers what came of it. RFC 8555 §7.4. */
+/** Orders the certificates that are due, one after the other, and stores the results. RFC 8555 §7.4. */
 
 import type { EventLog } from '../events/events.ts';
 import { MINUTE } from '../system/clock.ts';
@@ -19,22 +19,22 @@ export type IssueOptions = PlanOptions & {
   readonly challenge: ChallengeType;
   readonly log: EventLog;
   readonly random: () => number;
-  /** Milliseconds before the first, second, … new attempt; default: as public authorities allow. */
+  /** Milliseconds before the first, second, … new attempt. The default fits the limits of public authorities. */
   readonly pauses?: readonly number[] | undefined;
-  /** A certificate in the store is new: serve it. */
+  /** Called when the store has a new certificate, so that it is served. */
   readonly changed: () => Promise<void>;
 };
 
 type Issuing = { readonly due: readonly RenewalPlan[]; readonly transport: Transport; readonly signal: AbortSignal };
 
-/** An order that takes longer is taken up by the next attempt. */
+/** The next attempt continues an order that takes longer. */
 const ORDER_TIME = 5 * MINUTE;
-/** What an authority has against one kind of key says nothing about the other. */
+/** Errors about one key type: the order for the other key type can still succeed. */
 const ABOUT_THE_KEY = ['badCSR', 'badPublicKey'];
 
 type Failed = { readonly one: RenewalPlan; readonly error: unknown };
 
-/** Never rejects for what the authority does: that is remembered and logged. @param issuing its signal ends it, without a trace */
+/** Does not reject when the authority fails: failures are stored and logged. @param issuing its signal ends the work, and stores no failure */
 export async function issueAll(options: IssueOptions, { due, transport, signal: stopped }: Issuing): Promise<void> {
   const late = AbortSignal.timeout(ORDER_TIME * due.length);
   const signal = AbortSignal.any([stopped, late]);
@@ -44,7 +44,7 @@ export async function issueAll(options: IssueOptions, { due, transport, signal: 
   for (const one of due) {
     try {
       const before = failed.at(-1);
-      // the other order would fail the same way, and count against us
+      // the other order would fail the same way, and use up more of the limit
       if (before !== undefined && !isAboutTheKey(before.error)) throw before.error;
       session ??= await open();
       await issue(options, { one, session, signal }).catch(async (error: unknown) => {
@@ -54,7 +54,7 @@ export async function issueAll(options: IssueOptions, { due, transport, signal: 
         await issue(options, { one, session, signal });
       });
     } catch (error) {
-      if (stopped.aborted) return; // the next attempt takes the order up where it is
+      if (stopped.aborted) return; // the next attempt continues the order
       failed.push({
         one,
         error: late.aborted ? new AcmeError(`the authority needs more than ${ORDER_TIME / MINUTE} min`) : error,
@@ -72,12 +72,12 @@ async function issue(
 ): Promise<void> {
   const { operation, directory, names, now, log } = options;
   const { keyType, stored, state } = one;
-  // RFC 9773 §5: only an authority that knows the certificate by its id is told which one it replaces
+  // RFC 9773 §5: `replaces` is sent only to the authority that has answered for this certificate
   const known = stored !== undefined && state.information?.of === fingerprint(stored) && state.information.window !== undefined;
   const follows = known && state.directory === directory;
   const replaces = follows ? certificateId(stored.certificate) : undefined;
   const issued = await obtainCertificate({ ...options, session, keyType, replaces, signal });
-  const pair = toPair(issued); // the old one is replaced only by what can serve
+  const pair = toPair(issued); // throws before the old pair is replaced, if the new one cannot be served
   if (pair.keyType !== keyType || !coversNames(issued.certificate, names) || pair.notAfter <= now()) {
     await forgetOrder(operation, keyType);
     throw new CertificateError('the authority issued another certificate than it was asked for');
@@ -93,7 +93,7 @@ async function issue(
   await options.changed();
 }
 
-/** One event for one trouble, whichever certificates it stopped. */
+/** Writes one event per error, even if it stopped both certificates. */
 async function report({ operation, log, now, random, pauses }: IssueOptions, failed: readonly Failed[]): Promise<void> {
   const events = new Map<string, { keyTypes: string[]; nextAttemptAt: number }>();
   for (const { one, error } of failed) {

@@ -1,31 +1,31 @@
-/** The right of one worker to do a piece of work, kept by asking for it again and again, free soon after the worker has died. */
+/** The right of one process to do a piece of work. The holder renews it again and again; it expires soon after the holder has died. */
 import type { OperationStore } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 
-/** The lease of a worker that died is free after this; one that lives asks for it three times as often. */
+/** A lease expires after this time. The holder renews it three times as often. */
 export const LEASE_TIME = 30 * SECOND;
 
 type Lease = {
-  /** Aborts where the lease was lost. */
+  /** Aborts when the lease is lost. */
   readonly signal: AbortSignal;
   release(): Promise<void>;
 };
 
 type LeaseOptions = {
   readonly name: string;
-  /** Only one process at a time may use it. */
+  /** Two processes must not use the same name at a time. */
   readonly owner: string;
   readonly operation: OperationStore;
   readonly now: () => number;
 };
 
-/** @returns undefined where another worker has it. */
+/** @returns undefined if another process has the lease. */
 export async function holdLease({ name, owner, operation, now }: LeaseOptions): Promise<Lease | undefined> {
   const take = () => operation.takeLease(name, owner, now() + LEASE_TIME, now());
   if (!(await take())) return undefined;
   const lost = new AbortController();
   const beat = async () => {
-    const held = await take().catch(() => true); // a store in trouble says nothing about the lease; it runs out by itself
+    const held = await take().catch(() => true); // an error of the store says nothing about the lease, which expires by itself
     if (!held) lost.abort();
   };
   const timer = setInterval(() => void beat(), LEASE_TIME / 3);
@@ -34,7 +34,7 @@ export async function holdLease({ name, owner, operation, now }: LeaseOptions): 
     signal: lost.signal,
     async release() {
       clearInterval(timer);
-      if (!lost.signal.aborted) await operation.takeLease(name, owner, 0, now()).catch(() => undefined); // runs out by itself
+      if (!lost.signal.aborted) await operation.takeLease(name, owner, 0, now()).catch(() => undefined); // it expires by itself
     },
   };
 }

@@ -1,4 +1,4 @@
-/** The pairs of the store: those that an authority has signed, and until then self-signed ones of our own. */
+/** The pairs in the store: signed by an authority or, until then, self-signed. */
 
 import type { EventLog } from '../events/events.ts';
 import type { OperationStore } from '../store/store.ts';
@@ -14,13 +14,13 @@ type OwnPairsOptions = {
   readonly operation: OperationStore;
   readonly log: EventLog;
   readonly now: number;
-  /** What is served now: a self-signed pair that the store has no room for lives there alone. */
+  /** The pairs that are served now. A self-signed pair is only here while the store keeps an authority's pair of its type. */
   readonly served: readonly Pair[];
-  /** Makes self-signed pairs anew, whatever there is. */
+  /** Makes new self-signed pairs, even if there are valid ones. */
   readonly force: boolean;
 };
 
-/** Loads what the store has; makes self-signed pairs where one is missing, has other names or ends soon. */
+/** Loads the pairs of the store. Makes a self-signed pair where one is missing, has other names or expires soon. */
 export async function loadOwnPairs(options: OwnPairsOptions): Promise<readonly Pair[]> {
   const rows = await options.operation.certificates();
   return Promise.all(
@@ -29,7 +29,7 @@ export async function loadOwnPairs(options: OwnPairsOptions): Promise<readonly P
       const stored = row && readable(row);
       const served = options.served.find((pair) => pair.keyType === keyType);
       const signed = row?.source === 'acme' && stored !== undefined;
-      // an authority's certificate is served to its end and beyond: nothing that we can make is trusted more
+      // an authority's certificate is served even after its end: a self-signed one is trusted no more than an expired one
       if (options.mode === 'acme' && signed) return stored;
       const own = signed ? served : stored;
       const wanted = options.mode === 'acme' ? false : options.force;
@@ -38,7 +38,7 @@ export async function loadOwnPairs(options: OwnPairsOptions): Promise<readonly P
   );
 }
 
-/** @param inMemory the store keeps an authority's certificate of this kind: it stays for the day when it is wanted again */
+/** @param inMemory does not write the pair to the store, which keeps an authority's certificate of this type for later use */
 async function make({ names, operation, log, now, mode }: OwnPairsOptions, keyType: KeyType, inMemory: boolean): Promise<Pair> {
   const made = await createSelfSigned(keyType, names, now);
   if (!inMemory) await operation.putCertificate(made);
@@ -57,6 +57,6 @@ function readable(row: { certificate: string; key: string }): Pair | undefined {
   try {
     return toPair(row);
   } catch {
-    return undefined; // a damaged entry is made anew
+    return undefined; // a damaged entry is replaced
   }
 }

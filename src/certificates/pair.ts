@@ -1,11 +1,11 @@
-/** A certificate with its key, judged before it serves: RFC 5280, RFC 8446 §4.4.2. */
+/** A certificate with its key, checked before it is served: RFC 5280, RFC 8446 §4.4.2. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 
 export type KeyType = 'ecdsa' | 'rsa';
 export const KEY_TYPES: readonly KeyType[] = ['ecdsa', 'rsa'];
 
-/** What the listeners serve, and what is told about it. Times in milliseconds since the epoch. */
+/** A pair that the listeners serve, with the facts that are reported. Times are milliseconds since the epoch. */
 export type Pair = {
   readonly keyType: KeyType;
   /** PEM, leaf first. */
@@ -18,12 +18,12 @@ export type Pair = {
   readonly selfSigned: boolean;
 };
 
-/** Thrown where certificates do not fit, with the sentence for the operator. */
+/** Thrown if a certificate cannot be served, with a sentence for the operator. */
 export class CertificateError extends Error {
   override readonly name = 'CertificateError';
 }
 
-/** @throws CertificateError with the reason, where the pair cannot serve. */
+/** @throws CertificateError with the reason, if the pair cannot be served. */
 export function toPair({ certificate, key }: { readonly certificate: string; readonly key: string }): Pair {
   const [leaf] = readChain(certificate);
   if (leaf === undefined) throw new CertificateError('there is no PEM certificate');
@@ -36,7 +36,7 @@ export function toPair({ certificate, key }: { readonly certificate: string; rea
   return { keyType: type === 'ec' ? 'ecdsa' : 'rsa', certificate, key, ...describeCertificate(leaf) };
 }
 
-/** What a certificate says about itself. */
+/** Reads names, times and issuer of a certificate. */
 export function describeCertificate(
   leaf: X509Certificate,
 ): Pick<Pair, 'names' | 'issuer' | 'notBefore' | 'notAfter' | 'selfSigned'> {
@@ -50,13 +50,13 @@ export function describeCertificate(
   };
 }
 
-/** @returns true where each of the names is in the certificate, if only by a wildcard. */
+/** @returns true if the certificate has each of the names, directly or by a wildcard. */
 export function coversNames(certificate: string, names: readonly string[]): boolean {
   const leaf = new X509Certificate(certificate);
   return names.every((name) => leaf.checkHost(name) !== undefined);
 }
 
-/** Every block must be whole: a file that is being written ends in the middle of one. */
+/** Every block must be complete: a file that is still being written ends in the middle of a block. */
 function readChain(text: string): readonly X509Certificate[] {
   const blocks =
     text.match(/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g) ?? [];

@@ -1,4 +1,4 @@
-/** What stands in the store, and what it means for the renewal of each certificate. */
+/** Plans the renewal of each certificate from the data in the store. */
 import { createHash, X509Certificate } from 'node:crypto';
 import type { OperationStore, StoredCertificate } from '../store/store.ts';
 import { coversNames, KEY_TYPES, type KeyType, toPair } from './pair.ts';
@@ -13,7 +13,7 @@ export type RenewalPlan = {
   readonly state: RenewalState;
   /** From an authority. */
   readonly stored: StoredCertificate | undefined;
-  /** When the authority is to be asked when it would like the renewal. */
+  /** When to ask the authority for its suggested renewal time (RFC 9773). */
   readonly askAt: number;
 };
 
@@ -24,7 +24,7 @@ export type PlanOptions = {
   readonly now: () => number;
 };
 
-/** @param requested an operator wants new certificates now */
+/** @param requested true if an operator has asked for new certificates */
 export async function makePlans(
   { operation, names, directory, now }: PlanOptions,
   requested: boolean,
@@ -77,11 +77,11 @@ function isReadable(row: StoredCertificate): boolean {
     toPair(row);
     return true;
   } catch {
-    return false; // a damaged entry is as good as none: it is ordered anew
+    return false; // a damaged entry counts as missing: a new one is ordered
   }
 }
 
-/** The same for every worker and after every restart. */
+/** The same value in every process and after every restart. */
 function spreadOf({ certificate }: StoredCertificate): number {
   return createHash('sha256').update(certificate).digest().readUInt32BE(0) / 2 ** 32;
 }

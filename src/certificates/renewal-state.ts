@@ -1,4 +1,4 @@
-/** What is remembered about the renewal of each certificate, so that any worker, now or after a restart, goes on from there. */
+/** The stored state of each renewal, so that any process can continue it, also after a restart. */
 import type { OperationStore } from '../store/store.ts';
 import type { RenewalInformation } from './ari.ts';
 import type { KeyType } from './pair.ts';
@@ -8,9 +8,9 @@ export type RenewalState = {
   readonly directory?: string;
   /** Failed attempts since the last success. */
   readonly failures: number;
-  /** Not before this is it tried again; `cert renew` may. Milliseconds since the epoch. */
+  /** Earliest time of the next attempt, in milliseconds since the epoch. `cert renew` may start one earlier. */
   readonly nextAttemptAt: number;
-  /** Not before this at all: the authority said so. */
+  /** Earliest time of any attempt, `cert renew` included: the authority demanded it. */
   readonly waitUntil: number;
   readonly lastError: string | null;
   readonly information?: RenewalInformation & { /** Of this certificate. */ readonly of: string };
@@ -35,12 +35,12 @@ export function requestRenewal(operation: OperationStore): Promise<void> {
   return operation.setValue(REQUEST, String(Date.now()));
 }
 
-/** @returns the request that waits. */
+/** @returns the request that is not served yet. */
 export function renewalRequest(operation: OperationStore): Promise<string | undefined> {
   return operation.value(REQUEST);
 }
 
-/** A request that came meanwhile stays. */
+/** Ends this request. A newer one stays. */
 export async function endRequest(operation: OperationStore, request: string): Promise<void> {
   if ((await operation.value(REQUEST)) === request) await operation.setValue(REQUEST, null);
 }

@@ -1,4 +1,4 @@
-/** Looks when certificates are due, and has them renewed by one worker at a time. RFC 8555, RFC 9773. */
+/** Finds the certificates that are due, and lets one process at a time renew them. RFC 8555, RFC 9773. */
 import { HOUR, MINUTE } from '../system/clock.ts';
 import { AcmeError } from './acme-error.ts';
 import { fetchRenewalInformation } from './ari.ts';
@@ -10,22 +10,22 @@ import { endRequest, renewalRequest, writeState } from './renewal-state.ts';
 import { createTransport, type Transport } from './transport.ts';
 
 type RenewerOptions = IssueOptions & {
-  /** Who takes the lease; only one process at a time may use the name. */
+  /** Name under which the lease is taken. Two processes must not use the same name at a time. */
   readonly owner: string;
-  /** PEM text of a further authority that the directory's own certificate may come from. */
+  /** PEM text of one more authority that is trusted for HTTPS to the directory. */
   readonly ca: string | undefined;
-  /** Called after every look with what is planned. */
+  /** Called with the plans after each check. */
   readonly planned: (plans: ReadonlyMap<KeyType, PlannedStatus>) => Promise<void>;
 };
 
 export type Renewer = {
-  /** Something may have changed: look now. */
+  /** Checks now, because something may have changed. */
   look(): void;
-  /** An order under way is left as it is: the next start takes it up. */
+  /** Leaves an order under way as it is: the next start continues it. */
   close(): Promise<void>;
 };
 
-/** How often the store is looked at where nobody says that it changed. */
+/** How often the store is read if no change is reported. */
 const POLL = MINUTE;
 
 export function startRenewer(options: RenewerOptions): Renewer {
@@ -66,7 +66,7 @@ export function startRenewer(options: RenewerOptions): Renewer {
   };
 }
 
-/** Looks, and does what is due. @returns when to look again */
+/** Checks, and renews what is due. @returns when to check again */
 async function lookOnce(options: RenewerOptions, stop: AbortSignal): Promise<number> {
   const { now, owner, operation } = options;
   await options.changed();
@@ -90,9 +90,9 @@ async function work(options: RenewerOptions, signal: AbortSignal): Promise<void>
   const { operation, now, ca } = options;
   const transport = createTransport({ ca, signal, now });
   try {
-    // read again: another worker may have done it before we had the lease
+    // read again: another process may have done it before we got the lease
     for (const one of await makePlans(options, false)) if (one.askAt <= now()) await askAuthority(options, one, transport);
-    // the request that is planned for is the one that ends: one that came meanwhile would be carried out twice
+    // only the request that was read here ends below; a request that comes meanwhile stays and is served by the next check
     const request = await renewalRequest(operation);
     const due = (await makePlans(options, request !== undefined)).filter(({ at }) => at <= now());
     if (due.length === 0) return;
@@ -103,7 +103,7 @@ async function work(options: RenewerOptions, signal: AbortSignal): Promise<void>
   }
 }
 
-/** An authority that gives no answer now gives one later: what it said before holds until then. */
+/** If the authority does not answer now, its earlier answer stays valid, and it is asked again later. */
 async function askAuthority(
   options: RenewerOptions,
   { keyType, state, stored }: RenewalPlan,

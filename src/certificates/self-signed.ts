@@ -1,9 +1,9 @@
-/** A certificate nobody vouches for, so that the relay speaks TLS from its first second: RFC 5280 §4, by @peculiar/x509. */
+/** Makes a self-signed certificate, so that the relay offers TLS from its first start: RFC 5280 §4, by @peculiar/x509. */
 import { webcrypto } from 'node:crypto';
 import type { StoredCertificate } from '../store/store.ts';
 import { DAY } from '../system/clock.ts';
 
-/** Long enough that nobody is woken by a certificate that nobody trusts anyway; below the 825 days that some clients demand. */
+/** Long, because a renewal makes no client trust it; below the 825 days that some clients allow. */
 const LIFETIME = 365 * DAY;
 
 const ALGORITHMS = {
@@ -11,13 +11,13 @@ const ALGORITHMS = {
   rsa: { name: 'RSASSA-PKCS1-v1_5', modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' },
 } as const;
 
-/** One certificate for all names. Takes some 20 ms (ECDSA) to some 300 ms (RSA), most of it the key. */
+/** One certificate for all names. Takes about 20 ms (ECDSA) to 300 ms (RSA), mostly for the key. */
 export async function createSelfSigned(
   keyType: 'ecdsa' | 'rsa',
   names: readonly string[],
   now: number,
 ): Promise<StoredCertificate> {
-  const x509 = await import('@peculiar/x509'); // 130 ms and 10 MB that a relay with a certificate does not need
+  const x509 = await import('@peculiar/x509'); // loaded late: it costs 130 ms and 10 MB, and a relay with a certificate does not need it
   const crypto = webcrypto as unknown as Parameters<typeof x509.SubjectKeyIdentifierExtension.create>[2] & typeof webcrypto;
   const algorithm = ALGORITHMS[keyType];
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);

@@ -1,14 +1,14 @@
-/** The pairs that are served now: changed one after the other, each change told to the log and the listeners. */
+/** The pairs that are served now. Changes happen one after the other, and each is reported to the log and the listeners. */
 import type { EventLog } from '../events/events.ts';
 import type { Pair } from './pair.ts';
 
-/** What a TLS listener takes: OpenSSL picks the pair that fits the client. */
+/** The pairs in the form that a TLS listener takes. OpenSSL picks the one that fits the client. */
 export type TlsPairs = { readonly key: string[]; readonly cert: string[] };
 
 type Served = {
   pairs(): readonly Pair[];
   current(): TlsPairs;
-  /** Serves what is loaded. @returns true if that is something else than before. @throws what `load` throws, and keeps what was */
+  /** Loads pairs and serves them. @returns true if they differ from the old ones. @throws what `load` throws; the old pairs stay */
   change(load: () => Promise<readonly Pair[]>): Promise<boolean>;
   onChange(listener: (pairs: TlsPairs) => void): void;
 };
@@ -34,7 +34,7 @@ export function createServed(log: EventLog): Served {
     pairs: () => pairs,
     current,
     change(load) {
-      // in turn, so that one that takes long does not undo what came after it
+      // in order, so that a slow change does not undo a later one
       const done = turn.then(async () => serve(await load()));
       turn = done.catch(() => undefined);
       return done;

@@ -1,4 +1,4 @@
-/** What `smarthost cert show` tells: left in the store by the relay that serves, so that it can be read beside it. */
+/** The status that `smarthost cert show` prints. The running relay writes it to the store, and the command reads it there. */
 import { X509Certificate } from 'node:crypto';
 import type { OperationStore } from '../store/store.ts';
 import { describeCertificate, KEY_TYPES, type KeyType, type Pair } from './pair.ts';
@@ -10,7 +10,7 @@ export type CertificateStatus = {
   readonly issuer: string;
   readonly notBefore: number;
   readonly notAfter: number;
-  /** null: not by us. */
+  /** null if the relay does not renew it. */
   readonly renewAt: number | null;
   readonly renewReason: string;
   readonly lastError: string | null;
@@ -20,7 +20,7 @@ export type RenewalStatus = Pick<CertificateStatus, 'renewAt' | 'renewReason' | 
 const nameOf = (keyType: KeyType) => `certificate.served.${keyType}`;
 
 type Publisher = {
-  /** One for each pair that is served. Writes only what has changed. */
+  /** Takes one status per served pair. Writes only if one has changed. */
   publish(served: readonly (RenewalStatus & { readonly pair: Pair })[]): Promise<void>;
 };
 
@@ -44,7 +44,7 @@ function serialize({ pair, renewAt, renewReason, lastError }: RenewalStatus & { 
   return JSON.stringify({ certificate: new X509Certificate(pair.certificate).toString(), renewAt, renewReason, lastError });
 }
 
-/** The certificates that the relay serves or, where it never ran, will serve. */
+/** The certificates that the relay serves, or will serve if it has never run. */
 export async function describeCertificates(operation: OperationStore, now: number): Promise<readonly CertificateStatus[]> {
   const stored = await operation.certificates();
   const found = await Promise.all(
@@ -67,7 +67,7 @@ function facts(certificate: string) {
   return { names, issuer, notBefore, notAfter };
 }
 
-/** A renewal whose time has passed a while ago says that nobody works on it. */
+/** Marks a renewal as overdue if its time has passed: probably no relay is running. */
 function overdue(renewal: RenewalStatus, now: number): RenewalStatus {
   const late = renewal.renewAt !== null && now - renewal.renewAt > 10 * 60_000;
   return late ? { ...renewal, renewReason: `${renewal.renewReason}; overdue: is the relay running?` } : renewal;

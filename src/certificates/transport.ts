@@ -1,4 +1,4 @@
-/** HTTP to a certificate authority: one answer or one error within a deadline, no redirect, no retry. RFC 8555 §6.1. */
+/** HTTP to a certificate authority. Each request ends within a deadline, with one answer or one error. No redirects, no retries. RFC 8555 §6.1. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
 import { getCACertificates } from 'node:tls';
@@ -12,7 +12,7 @@ const TIMEOUT = 30 * SECOND;
 const MAX_BODY = 1024 * 1024;
 
 export type Transport = {
-  /** @throws AcmeError where there is no whole answer. */
+  /** @throws AcmeError if no complete answer comes. */
   send(request: TransportRequest): Promise<TransportAnswer>;
   close(): void;
 };
@@ -31,7 +31,7 @@ export type TransportAnswer = {
 };
 
 type TransportOptions = {
-  /** PEM of a further authority that the server's certificate may come from. */
+  /** PEM of one more authority that is trusted for HTTPS. */
   readonly ca?: string | undefined;
   readonly signal: AbortSignal;
   readonly now: () => number;
