@@ -1,4 +1,4 @@
-/** The certificates that clients see, as the relay that serves them has left word. */
+/** The certificates that clients see, from the status that the running relay writes to the store. */
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { certificateShape, type ServedCertificate } from './shapes.ts';
@@ -10,7 +10,7 @@ export type CertificateSettings = {
 export type CertificateControl = {
   /** Empty until the relay has started once. */
   list(): Promise<readonly ServedCertificate[]>;
-  /** Asks the running relay, or the next one that starts, to renew them now. Rejects with `conflict` where no authority may be asked. */
+  /** Asks the running relay, or the next one that starts, to renew them now. Rejects with `conflict` if no authority may be asked. */
   renew(): Promise<{ readonly requested: true }>;
 };
 

@@ -1,9 +1,9 @@
-/** How a deed fails that an operator asked for and cannot have. All else that is thrown is a fault of ours or of the machine. */
+/** The error of an action that an operator asked for and that is not possible. Any other error is a fault of ours or of the machine. */
 
 /** `invalid`: the value can never be right. `conflict`: the relay is not in a state for it. */
 export type ControlErrorKind = 'not found' | 'exists' | 'invalid' | 'conflict';
 
-/** What the sentence is about: the thing that is missing or there, or the value that is wrong. */
+/** The subject of the sentence: a thing that is missing or exists already, or a wrong value. */
 export type ControlErrorSubject =
   | 'user'
   | 'name'
@@ -18,12 +18,12 @@ export type ControlErrorSubject =
 
 type ControlErrorOptions = ErrorOptions & { readonly named?: string };
 
-/** Says in one sentence what is the matter. How to put it right is said by who knows how it was asked. */
+/** Says in one sentence what is wrong. The caller adds how to mend it, because only it knows how the operator asked. */
 export class ControlError extends Error {
   override readonly name = 'ControlError';
   readonly kind: ControlErrorKind;
   readonly subject: ControlErrorSubject;
-  /** The name of the thing, where the sentence alone does not say how to go on. */
+  /** The name of the subject, for the advice that the caller adds. */
   readonly named: string;
 
   constructor(kind: ControlErrorKind, subject: ControlErrorSubject, sentence: string, options: ControlErrorOptions = {}) {

@@ -1,9 +1,9 @@
 /**
- * What an operator can do to a relay, once for the command line and for HTTP. Values come in parsed and typed; the shapes of `--json` come
- * out. Each deed works on the store, whether the relay runs in this process, in another one, or not at all.
+ * All actions of an operator on a relay, written once for the command line and HTTP. They take parsed values and return the shapes of
+ * `--json`. Each action works on the store, whether the relay runs in this process, in another one, or not at all.
  *
- * A deed rejects with a ControlError where the operator asked for what cannot be, and with any other error where the store failed.
- * What a deed needs is loaded when it is asked for, so that a command starts at once.
+ * An action rejects with a ControlError if the request is not possible, and with any other error if the store fails.
+ * Modules are loaded when an action needs them, so that a command starts fast.
  */
 import type { Dns } from '../dns/dns.ts';
 import type { Store } from '../store/store.ts';
@@ -30,16 +30,16 @@ export type {
 } from './shapes.ts';
 export { checkPassword, type NewUser, newUser, type UserChange, type UserLogin } from './users.ts';
 
-/** A configuration has all of them. */
+/** A whole configuration fits this type. */
 export type ControlSettings = UserSettings & QueueSettings & CertificateSettings & TestMessageSettings;
 
 export type ControlOptions = {
   readonly store: Store;
-  /** As they are now: a running relay reads its configuration again. */
+  /** Returns the current settings: a running relay can reload its configuration. */
   readonly settings: () => ControlSettings;
-  /** Asked whether records are published. */
+  /** Used to check whether records are published. */
   readonly dns: Pick<Dns, 'txt'>;
-  /** Called after each change, when it is synced; the relay needs no such word: it follows `onChange` of the store. */
+  /** Called after each change, when it is synced. The relay does not need this call: it follows `onChange` of the store. */
   readonly changed?: () => void;
   readonly now?: Clock;
 };

@@ -5,30 +5,30 @@ import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { type KeyRecord, keyShape, type SigningDomain, type SigningKey } from './shapes.ts';
 
-/** `published`: whether the DNS has its record. */
+/** `published` says whether the DNS has the record of the key. */
 type PublishedKey = SigningKey & { readonly published: 'published' | 'absent' | 'different' | 'unknown' };
 
-/** A domain is given as lower-case A-labels. Where it has no keys, each rejects with `not found`, but for `add`, `takeOver` and `ensure`. */
+/** A domain is given as lower-case A-labels. Without keys for it, all functions but `add`, `takeOver` and `ensure` reject with `not found`. */
 export type DomainControl = {
   list(): Promise<readonly SigningDomain[]>;
-  /** Asks the DNS. */
+  /** Also asks the DNS which records are published. */
   show(domain: string): Promise<{ readonly domain: string; readonly keys: readonly PublishedKey[] }>;
-  /** What is to be published, the newest first. A retiring key's record must stay too, until no queued mail needs it. */
+  /** The records to publish, the newest first. They include those of retiring keys, which must stay until no queued mail needs them. */
   records(domain: string): Promise<readonly KeyRecord[]>;
   /**
-   * Makes a first pair of keys, which sign at once: a signature that nobody can check yet does no more harm than none.
-   * @param selector its name in the DNS; absent: one of the day. @returns the records to publish. Rejects with `exists` where others sign.
+   * Makes the first pair of keys. They sign at once: a signature that cannot be checked yet does no more harm than a missing one.
+   * @param selector its name in the DNS; default: made from the date. @returns the records to publish. Rejects with `exists` if other keys sign.
    */
   add(domain: string, selector?: string): Promise<readonly KeyRecord[]>;
-  /** The same with a key that exists. @param pem PKCS#1 or PKCS#8. */
+  /** Adds a key that exists already. @param pem PKCS#1 or PKCS#8. */
   takeOver(domain: string, selector: string, pem: string): Promise<readonly KeyRecord[]>;
-  /** Makes new keys; the old ones sign until the records are seen in the DNS. @returns the records to publish. */
+  /** Makes new keys. The old ones sign until the DNS has the new records. @returns the records to publish. */
   rotate(domain: string): Promise<readonly KeyRecord[]>;
-  /** For all of them: those that have keys keep them. @returns the records of all. */
+  /** Makes keys for each domain that has none. @returns the records of all domains. */
   ensure(domains: readonly string[]): Promise<readonly KeyRecord[]>;
   /**
-   * Stops signing. A key that queued mail was signed with becomes retiring; the running relay removes it when the last of that mail
-   * has ended. @returns `removed` false where there are such keys.
+   * Stops signing. A key whose signature is on queued mail becomes retiring; the running relay removes it when the last of that mail
+   * has ended. @returns `removed` false if there are such keys.
    */
   remove(
     domain: string,
@@ -46,7 +46,7 @@ export function createDomainControl({ store, dns, changed, now }: DomainParts): 
     return keys;
   }
 
-  /** Those that do not sign any more may be followed by new ones under the same name. */
+  /** @throws ControlError if keys of the domain still sign. Retiring keys do not prevent new ones. */
   async function addable(domain: string): Promise<readonly DkimKey[]> {
     const there = await operation.dkimKeys(domain);
     if (there.some(({ state }) => state !== 'retiring'))
@@ -63,7 +63,7 @@ export function createDomainControl({ store, dns, changed, now }: DomainParts): 
     return recordsOf(keys);
   }
 
-  /** Selectors are named by the day; a second pair on one day needs another name. */
+  /** The default selector is the date. A second pair on the same day needs another name. */
   function nameFor(there: readonly DkimKey[]): { selector?: string } {
     const today = `s${new Date(now()).toISOString().slice(0, 10).replaceAll('-', '')}`;
     const sameDay = there.filter((key) => key.selector.startsWith(today)).length;
@@ -115,7 +115,7 @@ export function createDomainControl({ store, dns, changed, now }: DomainParts): 
       const retiring: SigningKey[] = [];
       for (const key of await keysOf(domain)) {
         const { selector, createdAt } = key;
-        const which = { domain, selector, createdAt }; // in whatever state the relay has put it meanwhile
+        const which = { domain, selector, createdAt }; // without `state`: the relay may have changed it meanwhile
         if (await messages.signatureInUse(`${selector}._domainkey.${domain}`)) {
           await operation.setDkimKeyState(which, 'retiring');
           retiring.push(keyShape({ ...key, state: 'retiring' }));
@@ -137,7 +137,7 @@ async function recordsOf(keys: readonly DkimKey[]): Promise<readonly KeyRecord[]
   });
 }
 
-/** What signing says about a value of the operator. */
+/** Turns an error of `signing` about a value of the operator into a ControlError. */
 function invalid(subject: 'selector' | 'key'): (cause: Error) => never {
   return (cause) => {
     throw new ControlError('invalid', subject, cause.message, { cause });

@@ -1,4 +1,4 @@
-/** Mail that waits, and what can be done about it. */
+/** The queued mail, and the actions on it. */
 import type { Route } from '../smtp/route.ts';
 import type { MessageStore, RecipientState, Selection, Touched } from '../store/store.ts';
 import { ControlError } from './control-error.ts';
@@ -8,7 +8,7 @@ import { normalUserName } from './users.ts';
 
 export type QueueSettings = { readonly routes: readonly Route[] };
 
-/** Messages with a recipient that fits; nothing named: all that have not ended. */
+/** Selects messages with a matching recipient. An empty filter selects all that have not ended. */
 type QueueFilter = {
   /** As lower-case A-labels. */
   readonly domain?: string;
@@ -16,24 +16,24 @@ type QueueFilter = {
   readonly states?: readonly RecipientState[];
 };
 
-/** `missing`: those of the ids that were named, in which nothing could be changed. */
+/** `missing` has the given ids of messages in which nothing could be changed. */
 export type QueueChange = { readonly touched: readonly Touched[]; readonly missing: readonly string[] };
 
 export type QueueControl = {
-  /** The oldest first, in pages. No read of the store lasts longer than one page. */
+  /** The oldest first, in pages. Each read of the store covers one page. */
   list(filter?: QueueFilter): AsyncGenerator<readonly QueuedMessage[]>;
-  /** Rejects with `not found` where there is none. */
+  /** Rejects with `not found` if there is no such message. */
   show(id: string): Promise<TracedMessage>;
-  /** Due now, also where the hosts rest; the age stays. */
+  /** Makes the mail due now, even for hosts that rest. Its age does not change. */
   retry(selection: Selection): Promise<QueueChange>;
-  /** Kept, and not tried until `release`. */
+  /** Keeps the mail, and does not try it until `release`. */
   hold(selection: Selection): Promise<QueueChange>;
   release(selection: Selection): Promise<QueueChange>;
-  /** No report is sent. */
+  /** Removes without a report to the sender. */
   remove(selection: Selection): Promise<QueueChange>;
-  /** Gives waiting mail the way that the routes say now. */
+  /** Applies the current routes to waiting mail. */
   reroute(selection: Selection): Promise<QueueChange>;
-  /** How much waits, by state and by destination. */
+  /** Counts the waiting mail by state and by destination. */
   summary(): Promise<QueueSummary>;
 };
 

@@ -1,4 +1,4 @@
-/** A test message, put into the queue as any other and followed until it has ended. */
+/** Puts a test message into the queue like any other mail, and follows it to its end. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PreparationOptions } from '../preparation/preparation.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
@@ -11,28 +11,28 @@ import { type TracedMessage, traceShape } from './shapes.ts';
 
 export type TestMessageSettings = {
   readonly hostname: string;
-  /** `from`: of test messages for which nothing else is said. */
+  /** `from` is the default sender of test messages. */
   readonly reports: { readonly from: string };
-  /** `lifetime`: how long it is tried, ms. */
+  /** `lifetime` limits how long delivery is tried, in ms. */
   readonly queue: { readonly lifetime: number };
   readonly signing: { readonly noKey: 'send' | 'warn' | 'refuse' };
   readonly submission: Pick<PreparationOptions, 'maxMessageSize' | 'maxHeaderSize' | 'bareNewlines'>;
   readonly routes: readonly Route[];
 };
 
-/** Addresses as they are on the wire. */
+/** Addresses in the form that SMTP uses. */
 type TestMessage = { readonly to: string; readonly from?: string | undefined };
 
-/** `header`: as it is sent, with LF. */
+/** `header` is the sent header section, with LF line ends. */
 type SentTestMessage = { readonly id: string; readonly header: string };
 
-/** Where it stands. `ended`: nothing more will come. */
+/** The state of the message. If `ended` is true, nothing more will happen. */
 export type Progress = { readonly message: TracedMessage; readonly destination: string; readonly ended: boolean };
 
 export type SendControl = {
-  /** Prepared and signed as a report is: our own words, without a client. */
+  /** Prepares and signs it like a report, because it is our own mail and has no client. */
   submit(message: TestMessage): Promise<SentTestMessage>;
-  /** Looks again and again, until it has ended or `timeout` ms are over. Rejects with `not found` where it is not known. */
+  /** Reads the state again and again until the message has ended or `timeout` ms have passed. Rejects with `not found` if it is unknown. */
   follow(id: string, timeout: number): AsyncGenerator<Progress>;
 };
 

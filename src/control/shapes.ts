@@ -1,4 +1,4 @@
-/** What control hands out, and `--json` prints: an interface that scripts rely on. Times ISO 8601 UTC, sizes bytes. */
+/** The data that control returns and `--json` prints. Scripts rely on these shapes. Times are ISO 8601 in UTC, sizes are bytes. */
 import type { CertificateStatus } from '../certificates/certificates.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { AttemptRecord, Credential, DkimKey, MessageStore, StoredMessage } from '../store/store.ts';
@@ -18,7 +18,7 @@ export function messageShape(message: StoredMessage) {
   return shape(message, ({ attempts }) => attempts);
 }
 
-/** `trace`, `queue show`, `send`: each attempt in place of their number. `--json` leaves `signatures` and `about` out. */
+/** `trace`, `queue show`, `send`: lists each attempt, not only their number. `--json` omits `signatures` and `about`. */
 export type TracedMessage = ReturnType<typeof traceShape>;
 export type TracedAttempt = TracedMessage['recipients'][number]['attempts'][number];
 
@@ -26,9 +26,9 @@ export function traceShape(message: StoredMessage) {
   const { signatures, about = null } = message;
   return {
     ...shape(message, ({ trace }) => trace.map(attemptShape)),
-    /** `selector._domainkey.domain` of each signature of ours. */
+    /** `selector._domainkey.domain` of each of our signatures. */
     signatures,
-    /** The message that this report is about. */
+    /** The message that this report describes. */
     about,
   };
 }
@@ -96,7 +96,7 @@ export function userShape({ credential, limits, used }: UserView) {
   };
 }
 
-/** `user show`: the same and what is rarely needed. */
+/** `user show`: the same, and details that are rarely needed. */
 export type WholeUser = ReturnType<typeof wholeUserShape>;
 
 export function wholeUserShape(view: UserView) {

@@ -1,11 +1,11 @@
-/** What became of a message. */
+/** Finds messages and shows what happened to them. */
 import { canonicalMailbox } from '../smtp/address.ts';
 import type { Store } from '../store/store.ts';
 import { type TracedMessage, traceShape } from './shapes.ts';
 
 export type TraceControl = {
   /**
-   * By queue ID, Message-ID (with or without angle brackets), or the address of a recipient or sender, also by another spelling of it.
+   * Searches by queue ID, by Message-ID (with or without angle brackets), or by the address of a recipient or sender in any spelling.
    * @returns the newest first, at most `limit`.
    */
   find(what: string, limit: number): Promise<readonly TracedMessage[]>;

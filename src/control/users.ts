@@ -9,34 +9,34 @@ import type { Parts } from './parts.ts';
 import { type User, userShape, type WholeUser, wholeUserShape } from './shapes.ts';
 
 export type UserSettings = {
-  /** Of users that have none of their own. */
+  /** Apply to users without limits of their own. */
   readonly limits: Readonly<Record<Limit['kind'], readonly Limit[]>>;
 };
 
-/** What is named changes, the rest stays. */
+/** Only the given fields change. */
 export type UserChange = Partial<Pick<Credential, 'senders' | 'mailServer' | 'limits' | 'expiresAt' | 'rewrite' | 'disabled'>>;
 
 /** Made by `newUser`. */
 export type NewUser = Omit<UserChange, 'disabled'> & Pick<Credential, 'name' | 'senders'>;
 
-/** `password` is null where it was given: it is told to nobody twice. */
+/** `password` is null if the caller chose it; only a generated password is returned. */
 export type UserLogin = { readonly name: string; readonly password: string | null };
 
-/** A name may be given in any spelling. Where there is no such user, each rejects with `not found`. */
+/** A name may be given in any spelling. Each function rejects with `not found` if there is no such user. */
 export type UserControl = {
   list(): Promise<readonly User[]>;
   show(name: string): Promise<WholeUser>;
-  /** Undefined where there is none. */
+  /** Undefined if there is no such user. */
   find(name: string): Promise<WholeUser | undefined>;
-  /** Rejects with `exists` where `add` would: for who asks for a password next. */
+  /** Rejects with `exists` if `add` would. Called before the operator is asked for a password. */
   checkFree(name: string): Promise<void>;
-  /** @param password absent: one is made. */
+  /** @param password default: a generated one. */
   add(user: NewUser, password?: string): Promise<UserLogin>;
-  /** @param password a new one; absent: it stays. @returns the user as it is now. */
+  /** @param password the new one; default: it does not change. @returns the user after the change. */
   change(name: string, change: UserChange, password?: string): Promise<WholeUser>;
-  /** @param password absent: one is made. Its sessions end. */
+  /** Also ends the user's sessions. @param password default: a generated one. */
   setPassword(name: string, password?: string): Promise<UserLogin>;
-  /** Its mail stays in the queue. */
+  /** The user's mail stays in the queue. */
   remove(name: string): Promise<{ readonly name: string; readonly removed: true }>;
 };
 
@@ -109,7 +109,7 @@ export function createUserControl({ store, settings, changed, now }: Parts<UserS
   };
 }
 
-/** A user to add, as it will be kept. One whose name is an address sends as that address unless it is said. @throws ControlError */
+/** The user in the form that is stored. If its name is an address, this is its default sender. @throws ControlError */
 export async function newUser(typedName: string, change: Omit<UserChange, 'disabled'>): Promise<NewUser> {
   const name = await normalUserName(typedName);
   return { ...change, name, senders: change.senders ?? defaultSenders(name) };
@@ -121,7 +121,7 @@ function defaultSenders(name: string): readonly string[] {
   return [address];
 }
 
-/** The one spelling of a name. @throws ControlError, about `subject` */
+/** The canonical spelling of a name. @throws ControlError about `subject` */
 export async function normalUserName(text: string, subject: 'name' | 'user' = 'name'): Promise<string> {
   const { normalizeName } = await import('../credentials/credentials.ts');
   try {
@@ -131,10 +131,10 @@ export async function normalUserName(text: string, subject: 'name' | 'user' = 'n
   }
 }
 
-/** Octets: a longer one would never log in. */
+/** Octets. A longer password could never log in. */
 const MAX_PASSWORD = 1024;
 
-/** @throws ControlError where it cannot be one. */
+/** @throws ControlError if the value cannot be a password. */
 export function checkPassword(password: string): void {
   const invalid = (sentence: string) => new ControlError('invalid', 'password', sentence);
   if (password === '') throw invalid('a password is not empty');
@@ -142,7 +142,7 @@ export function checkPassword(password: string): void {
   if (/[\x00-\x1f\x7f\ufffd]/.test(password)) throw invalid('a password is UTF-8 without control characters');
 }
 
-/** @returns the password only where it was made here. */
+/** @returns the password only if it was generated here. */
 async function hashed(given: string | undefined): Promise<{ password: string | null; hash: string }> {
   if (given !== undefined) checkPassword(given);
   const { generatePassword, hashPassword } = await import('../credentials/credentials.ts');
