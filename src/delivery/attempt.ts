@@ -1,8 +1,8 @@
 /** One attempt for one message: up to five addresses, two sessions, until every recipient has a verdict. RFC 5321 §5.1. */
 import type { Reply } from '../smtp/reply.ts';
 import type { StoredRecipient } from '../store/store.ts';
+import { onAbort } from '../system/abort.ts';
 import type { Cache } from '../system/cache.ts';
-import type { Aborts } from './aborts.ts';
 import type { Connection } from './connection.ts';
 import type { Letter } from './envelope-commands.ts';
 import type { Targets } from './plan.ts';
@@ -10,12 +10,11 @@ import type { Pool } from './pool.ts';
 import { type DeliverySession, isUsable, openSession, type SessionContext, type Target } from './session.ts';
 import { type Judged, type TransactionResult, transact } from './transaction.ts';
 import type { Transcript } from './transcript.ts';
-import { type AboutUs, judgeReturned, type PaceEffect, type Verdict } from './verdict.ts';
+import { type PaceEffect, STOPPED, type Verdict } from './verdict.ts';
 
 export type AttemptContext = {
   readonly pool: Pool;
   readonly session: SessionContext;
-  readonly aborts: Aborts;
   /** Addresses that could not be connected to a short while ago. */
   readonly unreachable: Cache<string, true>;
   readonly eightBit: 'send' | 'return';
@@ -42,7 +41,7 @@ export type AttemptResult = {
   readonly dsn: boolean;
 };
 
-const NOT_TRIED: AttemptResult = { verdict: stopped(), dsn: false };
+const NOT_TRIED: AttemptResult = { verdict: STOPPED, dsn: false };
 
 /** Sessions that came as far as a greeting. */
 const MAX_SESSIONS = 2;
@@ -61,7 +60,7 @@ export async function attempt(job: Job, context: AttemptContext): Promise<readon
     conversation.end();
   }
   if (!results.includes(NOT_TRIED)) return results;
-  const verdict = conversation.stopped ? stopped() : targets.problem();
+  const verdict = conversation.stopped ? STOPPED : targets.problem();
   return results.map((result) => (result === NOT_TRIED ? { verdict, dsn: false } : result));
 }
 
@@ -128,7 +127,7 @@ class Conversation {
     this.#job = job;
     this.#context = context;
     this.#later = job.recipients.every(({ attempts }) => attempts > 0);
-    this.#forget = context.aborts.on(job.signal, () => this.stop(job.signal.reason));
+    this.#forget = onAbort(job.signal, () => this.stop(job.signal.reason));
     this.#stopped = job.signal.aborted; // while addresses were looked up
     context.live.add(this);
   }
@@ -176,7 +175,7 @@ class Conversation {
   }
 
   async #open(target: Target) {
-    if (this.#stopped) return { verdict: stopped(), reached: false, tls: undefined };
+    if (this.#stopped) return { verdict: STOPPED, reached: false, tls: undefined };
     const { session: context, unreachable } = this.#context;
     const { transcript } = this.#job;
     const begun = (connection: Connection) => {
@@ -191,7 +190,7 @@ class Conversation {
   }
 
   async #send(session: DeliverySession, { indexes, bare }: Group): Promise<TransactionResult> {
-    if (this.#stopped) return indexes.map(() => ({ verdict: stopped() }));
+    if (this.#stopped) return indexes.map(() => ({ verdict: STOPPED }));
     const { recipients, letter } = this.#job;
     this.#session = session;
     this.#connection = session.connection;
@@ -239,8 +238,4 @@ export function effectOf(results: readonly AttemptResult[]): { effect: PaceEffec
 function remember(unreachable: Cache<string, true>, { ip }: Target, failed: boolean): void {
   if (failed) unreachable.set(ip, true);
   else unreachable.delete(ip);
-}
-
-function stopped(): AboutUs {
-  return judgeReturned('4.3.2', 'The relay is shutting down');
 }

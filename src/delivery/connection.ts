@@ -7,9 +7,9 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { SECOND } from '../system/clock.ts';
 import type { Timeouts } from './delivery.ts';
-import type { FailureKind, SessionFailure, Stage } from './failure.ts';
 import { type RemoteReply, ReplyReader } from './reply-reader.ts';
 import type { Transcript } from './transcript.ts';
+import type { FailureKind, SessionFailure, Stage } from './verdict.ts';
 
 /** Replies in the order of the commands; with a failure there are fewer than were asked for. A 421 is always the last one. */
 export type Replies = { readonly replies: readonly RemoteReply[]; readonly failure?: SessionFailure };

@@ -9,19 +9,18 @@ import type { DestinationFunction, IpPolicy, Route, SignsFunction, TlsLevel } fr
 import type { Claim, OperationStore, StoredRecipient } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, MINUTE, SECOND, systemClock } from '../system/clock.ts';
-import { createAborts } from './aborts.ts';
 import { type AddressGuard, createAddressGuard, type Refused } from './address-guard.ts';
 import { type AttemptContext, type AttemptResult, attempt, effectOf } from './attempt.ts';
 import { deadlines } from './connection.ts';
 import { createResolve } from './destination.ts';
 import { createIpFamilies } from './ip-families.ts';
-import { Pacing, type TurnedAway } from './pacing.ts';
+import { Pacing } from './pacing.ts';
 import { type PlanContext, planFor } from './plan.ts';
 import { createPool } from './pool.ts';
 import { destinationOf, signs } from './route.ts';
 import { createEncryption } from './tls.ts';
 import { createTranscript } from './transcript.ts';
-import { judgeFailure, judgeReturned, type Verdict } from './verdict.ts';
+import { judgeFailure, type Verdict } from './verdict.ts';
 
 export { catchAll, destinationOf, signs } from './route.ts';
 
@@ -99,11 +98,10 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   const now = given.now ?? systemClock;
   const { log } = given;
   let options = given; // before pacing, which asks for its limits while it restores stored rests
-  const aborts = createAborts();
   const pool = createPool(now);
   const unreachable = createCache<string, true>(10_000, UNREACHABLE);
   const pacing = await Pacing.start({
-    ...{ operation: given.operation, log, aborts, now, kept: pool },
+    ...{ operation: given.operation, log, now, kept: pool },
     concurrency: () => options.concurrency,
     maxSessions: () => options.maxSessions,
   });
@@ -127,7 +125,6 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
       },
       context: {
         pool,
-        aborts,
         unreachable,
         live,
         eightBit: options.eightBit,
@@ -183,10 +180,15 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     const all = (verdict: Verdict, notBefore?: number) =>
       recipients.map(() => outcomeOf({ verdict, dsn: false }, started, notBefore));
     const lookUp = pacing.lookUp(destination);
-    const found = await planFor(message, address, plan).finally(() => pacing.lookedUp(lookUp));
+    let found: Awaited<ReturnType<typeof planFor>>;
+    try {
+      found = await planFor(message, address, plan);
+    } finally {
+      pacing.lookedUp(lookUp);
+    }
     if ('kind' in found) return all(found);
     const { id, reversePath: sender } = message;
-    const place = signal.aborted ? stopped() : await pacing.enter({ key: found.key, lookUp, message: id, sender, signal });
+    const place = await pacing.enter({ key: found.key, lookUp, message: id, sender, signal });
     if ('verdict' in place) return all(place.verdict, place.notBefore);
     started = performance.now();
     let results: readonly AttemptResult[] = [];
@@ -230,10 +232,6 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
       await pool.close();
     },
   };
-}
-
-function stopped(): TurnedAway {
-  return { verdict: judgeReturned('4.3.2', 'The relay is shutting down') };
 }
 
 function outcomeOf({ verdict, target, tls, dsn }: AttemptResult, started: number, notBefore?: number): Outcome {

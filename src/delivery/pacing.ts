@@ -2,17 +2,16 @@
 
 import type { EventLog } from '../events/events.ts';
 import type { OperationStore, Pace } from '../store/store.ts';
+import { onAbort } from '../system/abort.ts';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, MINUTE, SECOND } from '../system/clock.ts';
-import type { Aborts } from './aborts.ts';
 import { type AttemptPlace, HostSet, isResting, type PaceState, START } from './host-set.ts';
 import { type KeptSessions, SessionPlaces } from './session-places.ts';
-import { type AboutUs, judgeReturned, type PaceEffect } from './verdict.ts';
+import { type AboutUs, judgeReturned, type PaceEffect, STOPPED } from './verdict.ts';
 
 type PacingOptions = {
   readonly operation: Pick<OperationStore, 'paces' | 'putPace' | 'removePace'>;
   readonly log: EventLog;
-  readonly aborts: Aborts;
   readonly now: Clock;
   /** Sessions at once to one host set. */
   readonly concurrency: () => number;
@@ -35,6 +34,8 @@ type Entrant = {
   readonly sender: string;
   readonly signal: AbortSignal;
 };
+
+const stopped: TurnedAway = { verdict: STOPPED };
 
 type Listener = (destination: string) => void;
 
@@ -103,7 +104,8 @@ export class Pacing {
 
   /** A place under the limits of the host set and of all sessions: at once, or when it comes. */
   enter(entrant: Entrant): AttemptPlace | TurnedAway | Promise<AttemptPlace | TurnedAway> {
-    const { key, lookUp, sender } = entrant;
+    const { key, lookUp, sender, signal } = entrant;
+    if (signal.aborted) return stopped;
     const { destination, ways } = lookUp;
     if (ways === this.#ways && this.#keys.get(destination) !== key) this.#keys.set(destination, key);
     const { set } = this.#sets.get(key) ?? this.#create(key, START);
@@ -217,11 +219,11 @@ export class Pacing {
     return new Promise((resolve) => {
       const leaveLine = set.wait(sender, (place) => {
         forget();
-        resolve(place === undefined ? (restOf(set, sender) ?? stopped()) : this.#begin(place, entrant));
+        resolve(place === undefined ? (restOf(set, sender) ?? stopped) : this.#begin(place, entrant));
       });
-      const forget = this.#options.aborts.on(signal, () => {
+      const forget = onAbort(signal, () => {
         leaveLine();
-        resolve(stopped());
+        resolve(stopped);
       });
     });
   }
@@ -242,14 +244,14 @@ export class Pacing {
         this.#advance(this.#sets.get(set.key)!);
         resolve(why);
       };
-      const forget = this.#options.aborts.on(signal, () => {
+      const forget = onAbort(signal, () => {
         leaveLine();
-        turnAway(stopped());
+        turnAway(stopped);
       });
       leaveLine = this.#sessions.wait(place, message, (granted) => {
         forget();
         // The hosts may have begun to rest meanwhile.
-        const rest = granted ? restOf(set, sender) : this.#closed ? stopped() : this.#crowded();
+        const rest = granted ? restOf(set, sender) : this.#closed ? stopped : this.#crowded();
         if (rest === undefined) return resolve(place);
         turnAway(rest);
         if (granted) this.#sessions.give(place);
@@ -259,7 +261,7 @@ export class Pacing {
 
   #crowded(): TurnedAway {
     const text = 'Waiting for a session: as many as the relay may have are under way';
-    return { verdict: judgeReturned('4.4.5', text), notBefore: this.#options.now() + CROWDED_PAUSE };
+    return { verdict: judgeReturned(text), notBefore: this.#options.now() + CROWDED_PAUSE };
   }
 
   #tellOfCrowd(): void {
@@ -338,13 +340,9 @@ function restOf(set: HostSet, sender: string): TurnedAway | undefined {
   if (!set.resting && until === undefined) return undefined;
   const whose = set.resting ? '' : ` for mail from <${sender}>`;
   return {
-    verdict: judgeReturned('4.4.5', `Waiting until ${describe(set.key)} may be tried again${whose}`),
+    verdict: judgeReturned(`Waiting until ${describe(set.key)} may be tried again${whose}`),
     notBefore: Math.max(until ?? 0, set.resting ? set.state.blockedUntil : 0),
   };
-}
-
-function stopped(): TurnedAway {
-  return { verdict: judgeReturned('4.3.2', 'The relay is shutting down') };
 }
 
 /** `mx:a.example,b.example` as people read it; a long list is cut. */

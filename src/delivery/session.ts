@@ -8,11 +8,10 @@
 import type { EventLog } from '../events/events.ts';
 import { Connection, type Milliseconds } from './connection.ts';
 import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.ts';
-import type { SessionFailure } from './failure.ts';
 import type { RemoteReply } from './reply-reader.ts';
 import type { Encryption, TlsPolicy } from './tls.ts';
 import { logInUpstream, type UpstreamLogin } from './upstream-login.ts';
-import { type AboutUs, judgeFailure, judgeSession, type SessionStage, type Standing } from './verdict.ts';
+import { type AboutUs, judgeFailure, judgeSession, type SessionFailure, type SessionStage, type Standing } from './verdict.ts';
 
 /** One address of one host, and the way to talk to it. */
 export type Target = {

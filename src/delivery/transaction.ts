@@ -1,13 +1,29 @@
 /** One mail transaction: MAIL, RCPT, DATA, content. RFC 5321 §3.3, RFC 2920. */
 import type { EnvelopeRecipient } from '../smtp/envelope.ts';
-import type { Replies } from './connection.ts';
-import { type Letter, mailCommand, rcptCommand, unsendable } from './envelope-commands.ts';
+import type { Content } from '../store/store.ts';
+import type { Connection, Replies } from './connection.ts';
+import { DotStuffer } from './dot-stuffing.ts';
+import { contentSize, type Letter, mailCommand, rcptCommand, unsendable } from './envelope-commands.ts';
 import { type Extensions, NO_EXTENSIONS } from './extensions.ts';
-import type { SessionFailure, Stage } from './failure.ts';
 import type { RemoteReply } from './reply-reader.ts';
 import type { DeliverySession } from './session.ts';
-import { sendContent } from './transfer.ts';
-import { type AboutUs, judgeFailure, judgeReply, type Standing, type Verdict } from './verdict.ts';
+import {
+  type AboutUs,
+  isAboutParameters,
+  isTransactionFull,
+  judgeAfterDot,
+  judgeFailure,
+  judgeReply,
+  type SessionFailure,
+  type Stage,
+  type Standing,
+  type Verdict,
+} from './verdict.ts';
+
+/** Below this, copying into one buffer is cheaper than a second piece. */
+const COPY_LIMIT = 32 * 1024;
+/** What is read from disk at once. */
+const READ = 128 * 1024;
 
 /**
  * `again`: the refusal may be of our own making, so another transaction for this recipient follows at once; `bare`: without the
@@ -75,30 +91,22 @@ async function transactAll(
   const accepted = verdicts.includes(undefined);
   let otherwise: Verdict | undefined;
   if (replies.data?.code !== 354) leaveEnvelope(session, replies);
-  else if (accepted) otherwise = await deliverContent(session, letter);
+  else if (accepted) otherwise = await sendContent(session, letter.content);
   else await sendLoneDot(session);
   otherwise ??= judgeData(replies, session.standing);
   const hasParameters = () => commands.mail !== mailCommand(letter, recipients, withoutParameters(extensions));
   return verdicts.map((refusal, i): Judged => {
-    const verdict = refusal ?? otherwise;
-    if (refusal === undefined) return { verdict };
+    if (refusal === undefined) return { verdict: otherwise };
     const reply = isGood(replies.mail) ? replies.recipients[i] : replies.mail;
-    if (verdict.kind === 'failed' && PARAMETER_CODES.has(reply?.code ?? 0)) {
+    if (reply === undefined) return { verdict: refusal };
+    if (refusal.kind === 'failed' && isAboutParameters(reply)) {
       const parameters =
         reply === replies.mail ? hasParameters() : commands.recipients[i] !== rcptCommand(recipients[i]!, NO_EXTENSIONS);
-      return parameters ? { verdict, again: 'bare' } : { verdict };
+      return parameters ? { verdict: refusal, again: 'bare' } : { verdict: refusal };
     }
-    if (otherwise.kind === 'relayed' && reply !== undefined && isFull(reply)) return { verdict, again: 'next' };
-    return { verdict };
+    if (otherwise.kind === 'relayed' && isTransactionFull(reply)) return { verdict: refusal, again: 'next' };
+    return { verdict: refusal };
   });
-}
-
-/** A parameter is unknown, or its value does not please: RFC 5321 §4.1.1.11. A host that announces more than it knows says so. */
-const PARAMETER_CODES: ReadonlySet<number> = new Set([501, 504, 555]);
-
-/** The transaction has no room for one more recipient: RFC 5321 §4.5.3.1.10. A mailbox (X.2.2) or a system without room, and a size, are others. */
-function isFull({ code, lines }: RemoteReply): boolean {
-  return (code === 452 || code === 552) && !/^[45]\.[23]\./.test(lines[0] ?? '');
 }
 
 /** SMTPUTF8 stays: without it the message could not be sent at all. */
@@ -158,18 +166,53 @@ function judgeData({ data, failure }: EnvelopeReplies, standing: Standing): Verd
     : judgeReply('DATA', data, standing);
 }
 
-async function deliverContent(session: DeliverySession, letter: Letter): Promise<Verdict> {
+/** The content after 354, as few writes as it can be, and the reply to its final dot: RFC 5321 §4.1.1.4. */
+async function sendContent(session: DeliverySession, content: Content): Promise<Verdict> {
   const { connection, standing } = session;
-  const commit = () => {
-    session.committed = true;
-  };
-  const { verdict, inStep } = await sendContent({ connection, standing, commit }, letter.content);
+  const sent = await (content.kind === 'inline' ? sendInline(session, content.bytes) : sendSpooled(session, content));
+  connection.transcript?.note(sent ? `… ${contentSize(content)} bytes of message …` : '… a part of the message …');
+  const { replies, failure } = sent ? await connection.replies(['dot']) : await early(connection);
   session.committed = false;
   session.needsReset = false;
-  // A refusal may have come before the host had read all: such a session is not used again.
-  if (!inStep) session.connection.destroy();
-  else if (verdict.kind !== 'relayed') session.worn = true;
+  const [reply] = replies;
+  // A host that answers before it has read all is out of step: such a session is not used again.
+  if (!sent || reply === undefined || reply.code === 421) connection.destroy();
+  if (reply === undefined) return failure!.stage === 'dot' || sent ? judgeAfterDot(failure!) : judgeFailure(failure!);
+  const verdict = judgeReply(sent ? 'dot' : 'content', reply, standing);
+  if (sent && verdict.kind !== 'relayed') session.worn = true;
   return verdict;
+}
+
+/** @returns false where the connection has ended, or the host has spoken, before all was sent. */
+function sendInline(session: DeliverySession, bytes: Uint8Array): Promise<boolean> {
+  const stuffer = new DotStuffer();
+  const pieces = [...stuffer.stuff(bytes), stuffer.end()];
+  session.committed = true;
+  return session.connection.write(bytes.length < COPY_LIMIT ? [Buffer.concat(pieces)] : pieces, 'content');
+}
+
+/** Each chunk has left before the next is read into its place: a slow host costs one chunk of memory, not the message. */
+async function sendSpooled(session: DeliverySession, { prefix, spool }: Extract<Content, { kind: 'spooled' }>): Promise<boolean> {
+  const { connection } = session;
+  const stuffer = new DotStuffer();
+  if (!(await connection.write(stuffer.stuff(prefix), 'content'))) return false;
+  try {
+    for await (const chunk of spool.read(Buffer.allocUnsafeSlow(READ))) {
+      if (!(await connection.write(stuffer.stuff(chunk), 'content'))) return false;
+    }
+  } catch (error) {
+    // No dot follows, so the host never takes the part for the whole.
+    connection.destroy({ kind: 'local', stage: 'content', detail: `reading the stored message: ${(error as Error).message}` });
+    return false;
+  }
+  session.committed = true;
+  return connection.write([stuffer.end()], 'content');
+}
+
+/** The host answers while we still send: what it says counts. */
+function early(connection: Connection): Replies | Promise<Replies> {
+  const { failure } = connection;
+  return failure === undefined ? connection.replies(['content']) : { replies: [], failure };
 }
 
 /** The envelope is dropped, and the session kept where it is still in step. */

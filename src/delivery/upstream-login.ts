@@ -1,7 +1,7 @@
 /** AUTH at an upstream: RFC 4954, PLAIN of RFC 4616, and LOGIN. */
 import type { Connection, Replies } from './connection.ts';
-import type { SessionFailure } from './failure.ts';
 import type { RemoteReply } from './reply-reader.ts';
+import type { SessionFailure } from './verdict.ts';
 
 export type UpstreamLogin = { readonly user: string; readonly password: string };
 type LoginResult = 'ok' | { readonly reply: RemoteReply } | { readonly failure: SessionFailure };

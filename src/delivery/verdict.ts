@@ -7,9 +7,44 @@
  */
 import type { AttemptEnd, FinalReply } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
-import type { SessionFailure, Stage } from './failure.ts';
-import { cleanReply, toReply } from './remote-reply.ts';
-import type { RemoteReply } from './reply-reader.ts';
+import { cleanReply, type RemoteReply, toReply } from './reply-reader.ts';
+
+/** The step whose reply is awaited: RFC 5321 §4.3.2. `content` is the sending after 354, `dot` the wait that follows. */
+export type Stage =
+  | 'connect'
+  | 'greeting'
+  | 'EHLO'
+  | 'STARTTLS'
+  | 'handshake'
+  | 'AUTH'
+  | 'RSET'
+  | 'MAIL'
+  | 'RCPT'
+  | 'DATA'
+  | 'content'
+  | 'dot'
+  | 'QUIT';
+
+/**
+ * unreachable: no connection; lost: cut by the other side or the network; malformed: what came is no SMTP reply, or one too many;
+ * tls: no encryption where the policy demands it; login: an upstream does not let us in; aborted: we stop;
+ * local: our own store or code failed; shortage: this machine has no file or memory left for a connection; offline: its network is
+ * down, or has no way there; barred: its firewall, or a `delivery.source` that it does not have, forbids the connection.
+ */
+export type FailureKind =
+  | 'shortage'
+  | 'unreachable'
+  | 'timeout'
+  | 'lost'
+  | 'malformed'
+  | 'tls'
+  | 'login'
+  | 'aborted'
+  | 'local'
+  | 'offline'
+  | 'barred';
+
+export type SessionFailure = { readonly kind: FailureKind; readonly stage: Stage; readonly detail: string };
 
 /**
  * What an attempt says about the host set: clean: it takes mail; alive: it answers, and the answer concerns this message or
@@ -198,6 +233,16 @@ function outOfPlace(stage: Stage, { code, lines }: RemoteReply): SessionFailure 
   return { kind: 'malformed', stage, detail: `an answer out of place: ${code} ${lines[0] ?? ''}` };
 }
 
+/** A parameter is unknown, or its value does not please: RFC 5321 §4.1.1.11. A host that announces more than it knows says so. */
+export function isAboutParameters({ code }: RemoteReply): boolean {
+  return code === 501 || code === 504 || code === 555;
+}
+
+/** The transaction has no room for one more recipient: RFC 5321 §4.5.3.1.10. Statuses of a mailbox, a system or a size say something else. */
+export function isTransactionFull({ code, lines }: RemoteReply): boolean {
+  return (code === 452 || code === 552) && !/^[45]\.[23]\./.test(lines[0] ?? '');
+}
+
 const FAILURES: { readonly [kind in SessionFailure['kind']]: { readonly status: string; readonly say: string } } = {
   unreachable: { status: '4.4.1', say: 'Cannot connect' },
   timeout: { status: '4.4.2', say: 'No answer in time' },
@@ -216,7 +261,7 @@ const FAILURES: { readonly [kind in SessionFailure['kind']]: { readonly status: 
 export function judgeFailure(failure: SessionFailure): AboutUs {
   const { kind, stage } = failure;
   const reply = replyOf(failure);
-  if (kind === 'aborted') return { about: 'us', kind: 'returned', reply, tryNext: false, pace: 'none' };
+  if (kind === 'aborted') return returned(reply);
   if (kind === 'local' || kind === 'shortage') return aboutUs(reply, { tryNext: false, pace: 'none' });
   // Another address family may have a way. The hosts have no part in it, and are not rested.
   if (kind === 'offline') return aboutUs(reply, { tryNext: true, pace: 'none' });
@@ -289,10 +334,17 @@ export function judgeOurProblem(problem: OurProblem, text: string): AboutUs {
   return problem === 'blind' ? { ...verdict, waitsForUs: true } : verdict;
 }
 
-/** Nothing was tried: a host set is blocked, or the relay stops. */
-export function judgeReturned(status: '4.3.2' | '4.4.5', text: string): AboutUs {
-  return { about: 'us', kind: 'returned', reply: { code: 451, status, text }, tryNext: false, pace: 'none' };
+/** Nothing was tried: a host set is blocked, or too many wait for a session. @param text what the sender may read in a report. */
+export function judgeReturned(text: string): AboutUs {
+  return returned({ code: 451, status: '4.4.5', text });
 }
+
+function returned(reply: Reply): AboutUs {
+  return { about: 'us', kind: 'returned', reply, tryNext: false, pace: 'none' };
+}
+
+/** Nothing was tried, because the relay stops. */
+export const STOPPED: AboutUs = returned({ code: 451, status: '4.3.2', text: 'The relay is shutting down' });
 
 function aboutUs(reply: Reply, consequences: Consequences): AboutUs {
   return { about: 'us', kind: 'delayed', reply, ...consequences };

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createAborts } from '../../../src/delivery/aborts.ts';
 import type { AttemptPlace } from '../../../src/delivery/host-set.ts';
 import { Pacing, type TurnedAway } from '../../../src/delivery/pacing.ts';
 import { createEventLog } from '../../../src/events/events.ts';
@@ -18,7 +17,6 @@ async function startTestPacing({ concurrency = 20, maxSessions = 500 } = {}) {
       removePace: async (key) => void stored.delete(key),
     },
     log: createEventLog(createLog({ level: 'silent', format: 'json' })),
-    aborts: createAborts(),
     now: () => clock.now,
     concurrency: () => concurrency,
     maxSessions: () => maxSessions,

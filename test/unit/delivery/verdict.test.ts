@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { FailureKind, Stage } from '../../../src/delivery/failure.ts';
 import type { RemoteReply } from '../../../src/delivery/reply-reader.ts';
 import {
+  type FailureKind,
   type FinalProblem,
   judgeAfterDot,
   judgeFailure,
@@ -13,6 +13,7 @@ import {
   type MessageStage,
   type PaceEffect,
   type SessionStage,
+  type Stage,
   type Standing,
   type Verdict,
 } from '../../../src/delivery/verdict.ts';
