@@ -78,6 +78,12 @@ export type MessageFacts = {
   readonly signatures: readonly string[];
   /** What its attempts say and hear is kept in the trace: a test message. */
   readonly recorded?: boolean;
+  /** REQUIRETLS was given. */
+  readonly requireTls?: boolean;
+  /** Its header says that TLS-Required is No. */
+  readonly tlsOptional?: boolean;
+  /** It is a report about TLS: what its own sessions do is not counted. */
+  readonly tlsReport?: boolean;
   /** The message that this report is about. */
   readonly about?: string;
 };
@@ -170,6 +176,8 @@ export type AttemptRecord = {
   readonly status: string;
   readonly reply: string;
   readonly seconds: number;
+  /** How much the connection was worth, one word; absent where nothing was said about it. */
+  readonly assurance?: string;
   /** What was said, one line each; absent unless the message is `recorded`. */
   readonly conversation?: string;
 };

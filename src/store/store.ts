@@ -31,6 +31,7 @@
 import type { CredentialStore } from './credential-store.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
+import type { TlsPolicyStore } from './tls-policy-store.ts';
 
 export type * from './credential-store.ts';
 export { becomeOwner, type DataOwner, dataOwner } from './embedded/data-dir.ts';
@@ -44,19 +45,29 @@ export type { BackupCounts } from './sqlite/backup-file.ts';
 export { peekSigningDomains } from './sqlite/peek.ts';
 export { type Restored, restoreStore } from './sqlite/restore.ts';
 export { openStore } from './sqlite/sqlite-store.ts';
+export type * from './tls-policy-store.ts';
 
 /**
  * `credentials`: who may send; `limits`: what holds for a user, and what was counted of it; `keys`: what signs; `certificates`: what is
- * served; `notices`: what commands did to recipients; `queue:D`: mail for destination D is due that was not, `queue:*`: for any;
+ * served; `policies`: what domains ask of TLS; `notices`: what commands did to recipients; `queue:D`: mail for destination D is due that was not, `queue:*`: for any;
  * `value:N`: the small value N.
  */
-export type Change = 'credentials' | 'limits' | 'keys' | 'certificates' | 'notices' | `queue:${string}` | `value:${string}`;
+export type Change =
+  | 'credentials'
+  | 'limits'
+  | 'keys'
+  | 'certificates'
+  | 'policies'
+  | 'notices'
+  | `queue:${string}`
+  | `value:${string}`;
 
 /** Everything the relay keeps. The parts are split by who uses them, the guarantees are the same. */
 export type Store = {
   readonly messages: MessageStore;
   readonly credentials: CredentialStore;
   readonly operation: OperationStore;
+  readonly tlsPolicies: TlsPolicyStore;
   /**
    * Tells what was changed, so that what is remembered of it can be forgotten: of this process before the change resolves, of others
    * within a second or two. What a running relay does by itself (accepting with a claim, settling) is not told.

@@ -3,13 +3,22 @@
  * of the same data stand for two processes.
  */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Change, ClaimLease, MessageStore, NewUntold, RecipientState, Settlement, Store } from '../../src/store/store.ts';
+import type {
+  Change,
+  ClaimLease,
+  MessageStore,
+  NewUntold,
+  RecipientState,
+  Settlement,
+  Store,
+  StoredStsPolicy,
+} from '../../src/store/store.ts';
 import { DAY, MINUTE, SECOND } from '../../src/system/clock.ts';
 import { delayedAttempt, NOW, newMessage, relayedAttempt, until } from '../support/store-rig.ts';
 
 /** Parts that a store for tests may lack. */
 export type Part = 'limits' | 'trace' | 'credentials' | 'operation' | 'changes';
-export type Client = Pick<Store, 'messages'> & Partial<Store>;
+export type Client = Pick<Store, 'messages' | 'tlsPolicies'> & Partial<Store>;
 
 export type Opened = {
   readonly one: Client;
@@ -39,6 +48,13 @@ const settlement = (
     },
   ],
   ...more,
+});
+
+const policy = (change: Partial<StoredStsPolicy> = {}): StoredStsPolicy => ({
+  ...{ domain: 'x.example', id: 'a1', mode: 'enforce', maxAge: 604_800, mx: ['mx1.x.example', '*.x.example'] },
+  ...{ text: 'version: STSv1\nmode: enforce\n', fetchedAt: NOW, expiresAt: NOW + 7 * DAY, usedAt: NOW, refreshAt: NOW + DAY },
+  ...{ failures: 0, failedAt: null, lastError: null, retryAt: null, retryId: null },
+  ...change,
 });
 
 export function storeContract({ name, lacks = [], open }: Subject): void {
@@ -328,6 +344,128 @@ export function storeContract({ name, lacks = [], open }: Subject): void {
         await first.retry({ all: true }, NOW);
         expect([...here]).toEqual(['queue:*']);
       });
+    });
+
+  describe(`${name}: what domains ask of TLS`, () => {
+    const policies = async () => {
+      const { one, two } = await opened();
+      return [one.tlsPolicies, two.tlsPolicies] as const;
+    };
+    const due = { now: NOW + DAY, usedAfter: NOW - 30 * DAY, limit: 9 };
+
+    test('a policy is kept as it was fetched, and another one takes its place as a whole', async () => {
+      const [first, second] = await policies();
+      await first.putStsPolicy(policy());
+      expect(await second.stsPolicy('x.example')).toEqual(policy());
+      await second.noteStsFailure({ domain: 'x.example', at: NOW + 1, error: '404', retryAt: NOW + MINUTE, retryId: 'a2' });
+      const next = policy({ id: 'a2', mode: 'none', mx: [], text: 'version: STSv1\nmode: none\n' });
+      await first.putStsPolicy(next);
+      expect(await second.stsPolicy('x.example')).toEqual(next);
+      expect(await second.stsPolicy('y.example')).toBeUndefined();
+    });
+
+    test('a fetch that fails changes nothing of the policy, is counted, and says when to try again', async () => {
+      const [first, second] = await policies();
+      await first.putStsPolicy(policy());
+      const failure = { domain: 'x.example', at: NOW + 1, error: 'status 404', retryAt: NOW + 5 * MINUTE, retryId: 'a2' };
+      await first.noteStsFailure(failure);
+      await second.noteStsFailure({ ...failure, at: NOW + 2, retryAt: NOW + 10 * MINUTE });
+      await second.noteStsFailure({ ...failure, domain: 'unknown.example' });
+      expect(await first.stsPolicy('x.example')).toEqual(
+        policy({
+          ...{ failures: 2, failedAt: NOW + 2, lastError: 'status 404', retryAt: NOW + 10 * MINUTE, retryId: 'a2' },
+          refreshAt: NOW + 10 * MINUTE,
+        }),
+      );
+      expect(await first.stsPolicy('unknown.example')).toBeUndefined();
+    });
+
+    test('policies are due for a refresh in the order of their times, and only while mail asks for them', async () => {
+      const [first, second] = await policies();
+      await first.putStsPolicy(policy({ domain: 'late.example', refreshAt: NOW + 2 }));
+      await first.putStsPolicy(policy({ domain: 'early.example', refreshAt: NOW + 1 }));
+      await first.putStsPolicy(policy({ domain: 'future.example', refreshAt: NOW + 2 * DAY }));
+      await first.putStsPolicy(policy({ domain: 'unused.example', refreshAt: NOW, usedAt: NOW - 31 * DAY }));
+      expect((await second.dueStsPolicies(due)).map(({ domain }) => domain)).toEqual(['early.example', 'late.example']);
+      expect(await first.stsPolicy('unused.example')).toMatchObject({ refreshAt: null });
+      await second.noteStsUse([
+        { domain: 'unused.example', at: NOW + 3 },
+        { domain: 'late.example', at: NOW + 3 },
+        { domain: 'late.example', at: NOW - 3 },
+        { domain: 'gone.example', at: NOW + 3 },
+      ]);
+      expect(await first.stsPolicy('late.example')).toMatchObject({ usedAt: NOW + 3, refreshAt: NOW + 2 });
+      expect((await first.dueStsPolicies(due)).map(({ domain }) => domain)).toEqual([
+        ...['early.example', 'late.example', 'unused.example'],
+      ]);
+      expect(await first.dueStsPolicies({ ...due, limit: 1 })).toHaveLength(1);
+    });
+
+    test('policies are listed by domain, and forgotten by name, by age, and where nobody asks', async () => {
+      const [first, second] = await policies();
+      for (const domain of ['c.example', 'a.example', 'b.example']) await first.putStsPolicy(policy({ domain }));
+      await first.putStsPolicy(policy({ domain: 'd.example', expiresAt: NOW - 8 * DAY }));
+      await first.putStsPolicy(policy({ domain: 'e.example', usedAt: NOW - 200 * DAY }));
+      expect((await second.listStsPolicies('a.example', 2)).map(({ domain }) => domain)).toEqual(['b.example', 'c.example']);
+      expect([await second.forgetStsPolicy('a.example'), await first.forgetStsPolicy('a.example')]).toEqual([true, false]);
+      const trimmed = await first.trimStsPolicies({ expired: NOW - 7 * DAY, unused: NOW - 180 * DAY });
+      expect([...trimmed].sort()).toEqual(['d.example', 'e.example']);
+      expect((await second.listStsPolicies('', 9)).map(({ domain }) => domain)).toEqual(['b.example', 'c.example']);
+    });
+
+    test('what is valid is counted by mode, and what cannot be refreshed for long', async () => {
+      const [first] = await policies();
+      const age = 3 * DAY;
+      const failing = { failures: 1, fetchedAt: NOW - 4 * DAY, expiresAt: NOW + 26 * DAY };
+      await first.putStsPolicy(policy({ domain: 'a.example' }));
+      await first.putStsPolicy(policy({ domain: 'b.example', mode: 'testing', ...failing }));
+      await first.putStsPolicy(policy({ domain: 'c.example', mode: 'none', ...failing }));
+      await first.putStsPolicy(policy({ domain: 'd.example', ...failing, fetchedAt: NOW - 2 * DAY }));
+      await first.putStsPolicy(policy({ domain: 'e.example', ...failing, fetchedAt: NOW - 2 * DAY, expiresAt: NOW + DAY }));
+      await first.putStsPolicy(policy({ domain: 'f.example', ...failing, expiresAt: NOW }));
+      expect(await first.countStsPolicies({ now: NOW, age })).toEqual({
+        modes: { enforce: 3, testing: 1, none: 1 },
+        overdue: 2,
+      });
+    });
+
+    if (has('changes'))
+      test('another policy is told to all that remember one, the same again to nobody', async () => {
+        const { one, two } = await opened();
+        const there = new Set<Change>();
+        two.onChange!((changes) => {
+          for (const change of changes) there.add(change);
+        });
+        await one.tlsPolicies.putStsPolicy(policy());
+        await until(() => there.size > 0);
+        expect([...there]).toEqual(['policies']);
+        there.clear();
+        await one.tlsPolicies.putStsPolicy(policy({ fetchedAt: NOW + DAY, expiresAt: NOW + 8 * DAY }));
+        await one.operation!.setValue('after', 'it');
+        await until(() => there.size > 0);
+        expect([...there]).toEqual(['value:after']);
+        there.clear();
+        await one.tlsPolicies.forgetStsPolicy('x.example');
+        await until(() => there.size > 0);
+        expect([...there]).toEqual(['policies']);
+      });
+  });
+
+  if (has('trace'))
+    test(`${name}: what a message asks of TLS stays with it, and what an attempt's connection was worth with the attempt`, async () => {
+      const { first, second } = await opened();
+      const flags = { requireTls: true, tlsOptional: true, tlsReport: true } as const;
+      for (const flag of ['requireTls', 'tlsOptional', 'tlsReport'] as const) {
+        const id = await waiting(first, { [flag]: true });
+        const { recipients: _, ...facts } = (await second.get(id))!;
+        expect(Object.keys(facts).filter((name) => name in flags)).toEqual([flag]);
+      }
+      const id = await waiting(first, flags);
+      const claims = await second.claim(claimBy('two#1'));
+      expect(claims.find(({ message }) => message.id === id)?.message).toMatchObject(flags);
+      const change = { n: 0, state: 'delayed', nextAttemptAt: NOW, attempt: { ...delayedAttempt, assurance: 'sts' } } as const;
+      await second.settle(settlement(id, 'two#1', 'delayed', { changes: [change] }));
+      expect((await first.get(id))?.recipients[0]?.trace[0]?.assurance).toBe('sts');
     });
 
   if (has('operation'))

@@ -15,7 +15,15 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 import { createDkimKeys } from '../../src/signing/signing.ts';
-import { backupStore, lockInstance, openStore, type Restored, restoreStore, type Store } from '../../src/store/store.ts';
+import {
+  backupStore,
+  lockInstance,
+  openStore,
+  type Restored,
+  restoreStore,
+  type Store,
+  type StoredStsPolicy,
+} from '../../src/store/store.ts';
 import {
   bytesOf,
   dataDir,
@@ -62,10 +70,17 @@ function change(file: string, sql: string): void {
   db.close();
 }
 
+const POLICY: StoredStsPolicy = {
+  ...{ domain: 'example.net', id: '1', mode: 'enforce', maxAge: 86_400, mx: ['*.example.net'], text: 'version: STSv1' },
+  ...{ fetchedAt: NOW, expiresAt: NOW + 86_400_000, usedAt: NOW, refreshAt: NOW + 80_000_000 },
+  ...{ failures: 1, failedAt: NOW, lastError: 'status 404', retryAt: NOW + 300_000, retryId: '2' },
+};
+
 test('holds all that was committed when it began, while mail is accepted, and gives it back on hold', async () => {
   const dir = dataDir();
   const store = await testStore({ dataDir: dir });
   await store.operation.addDkimKeys(await createDkimKeys({ domain: 'example.org', now: NOW, state: 'active' }));
+  await store.tlsPolicies.putStsPolicy(POLICY);
   const small = await put(store, newMessage({ to: ['bob@example.net', 'carol@example.com'], content: inline(bytesOf('hello')) }));
   const large = await putLarge(store);
   const done = await put(store);
@@ -106,6 +121,7 @@ test('holds all that was committed when it began, while mail is accepted, and gi
   expect((await copy.operation.dkimKeys('example.org')).map(({ privateKey }) => privateKey)).toEqual(
     (await store.operation.dkimKeys('example.org')).map(({ privateKey }) => privateKey),
   );
+  expect(await copy.tlsPolicies.stsPolicy('example.net')).toEqual(POLICY);
   expect((await copy.messages.due(Date.now(), 10)).due).toEqual([]);
   expect(await copy.messages.release({ all: true }, Date.now())).toHaveLength(counts.recipients - 1);
   expect((await copy.messages.due(Date.now(), 10)).due).not.toEqual([]);

@@ -17,7 +17,7 @@ export type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrou
   readonly unlink: (names: readonly string[]) => void;
 };
 
-const ANYTHING: readonly Change[] = ['credentials', 'limits', 'keys', 'certificates', 'notices', 'queue:*'];
+const ANYTHING: readonly Change[] = ['credentials', 'limits', 'keys', 'certificates', 'policies', 'notices', 'queue:*'];
 
 type Pending = { resolve(result: unknown): void; reject(error: Error): void };
 

@@ -13,6 +13,7 @@ import { command, giveBack, reroute, takeBack, takeNotices, takeRetried, thaw, w
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
 import { counts, queueIds, signatureInUse, summary } from './statistics.ts';
+import * as policies from './tls-policy-rows.ts';
 import { buffersOf, contentOf as content, dueReports, postponeReport, told } from './untold.ts';
 import { checkSpooled, giveBackPages, recount, trim } from './upkeep.ts';
 
@@ -86,6 +87,16 @@ export const operations = {
   setValue: write(operation.setValue),
   values: read(operation.values),
   takeLease: write(operation.takeLease),
+
+  stsPolicy: read(policies.stsPolicy),
+  putStsPolicy: write(policies.putStsPolicy),
+  noteStsFailure: write(policies.noteStsFailure),
+  noteStsUse: write(policies.noteStsUse),
+  dueStsPolicies: write(policies.dueStsPolicies),
+  listStsPolicies: read(policies.listStsPolicies),
+  forgetStsPolicy: write(policies.forgetStsPolicy),
+  trimStsPolicies: write(policies.trimStsPolicies),
+  countStsPolicies: read(policies.countStsPolicies),
 };
 
 export type Operations = typeof operations;

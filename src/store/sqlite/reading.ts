@@ -59,7 +59,12 @@ export function get(context: Context, id: string): StoredMessage | undefined {
   }
 }
 
-type AttemptRow = Omit<AttemptRecord, 'outcome' | 'conversation'> & { n: number; outcome: number; conversation: string | null };
+type AttemptRow = Omit<AttemptRecord, 'outcome' | 'assurance' | 'conversation'> & {
+  n: number;
+  outcome: number;
+  assurance: string | null;
+  conversation: string | null;
+};
 
 function loadMessage({ db }: Context, id: string): StoredMessage | undefined {
   const row = db.get<MessageRow>('SELECT * FROM messages WHERE id = ?', id);
@@ -67,13 +72,19 @@ function loadMessage({ db }: Context, id: string): StoredMessage | undefined {
   const recipients = db.all<RecipientRow>(`SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? ORDER BY n`, id);
   const traces = new Map<number, AttemptRecord[]>();
   const attempts = db.all<AttemptRow>(
-    'SELECT n, at, mx, ip, tls, outcome, code, status, reply, seconds, conversation FROM attempts WHERE message = ? ORDER BY n, attempt',
+    `SELECT n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, conversation
+     FROM attempts WHERE message = ? ORDER BY n, attempt`,
     id,
   );
-  for (const { n, conversation, ...attempt } of attempts) {
+  for (const { n, outcome, assurance, conversation, ...attempt } of attempts) {
     const trace = traces.get(n) ?? [];
     traces.set(n, trace);
-    trace.push({ ...attempt, outcome: outcomeName(attempt.outcome), ...(conversation === null ? {} : { conversation }) });
+    trace.push({
+      ...attempt,
+      outcome: outcomeName(outcome),
+      ...(assurance === null ? {} : { assurance }),
+      ...(conversation === null ? {} : { conversation }),
+    });
   }
   return { ...decodeFacts(row), recipients: recipients.map((r) => ({ ...decodeRecipient(r), trace: traces.get(r.n) ?? [] })) };
 }

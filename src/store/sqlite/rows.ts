@@ -40,6 +40,9 @@ const SMTPUTF8 = 2;
 const RET_FULL = 4;
 const RET_HDRS = 8;
 const RECORDED = 16;
+const REQUIRE_TLS = 32;
+const TLS_OPTIONAL = 64;
+const TLS_REPORT = 128;
 
 export function encodeMessage(message: NewMessage): EncodedMessage {
   const { content } = message;
@@ -63,7 +66,10 @@ function encodeFacts(m: MessageFacts): readonly Value[] {
     (m.body === '8BITMIME' ? EIGHT_BIT : 0) |
     (m.needsSmtpUtf8 ? SMTPUTF8 : 0) |
     (m.ret === 'FULL' ? RET_FULL : m.ret === 'HDRS' ? RET_HDRS : 0) |
-    (m.recorded ? RECORDED : 0);
+    (m.recorded ? RECORDED : 0) |
+    (m.requireTls ? REQUIRE_TLS : 0) |
+    (m.tlsOptional ? TLS_OPTIONAL : 0) |
+    (m.tlsReport ? TLS_REPORT : 0);
   return [
     m.id,
     m.user,
@@ -124,6 +130,9 @@ export function decodeFacts(row: MessageRow): MessageFacts {
     ...(row.envid === null ? {} : { envid: row.envid }),
     signatures: row.signatures === '' ? [] : row.signatures.split(' '),
     ...(row.flags & RECORDED ? { recorded: true } : {}),
+    ...(row.flags & REQUIRE_TLS ? { requireTls: true } : {}),
+    ...(row.flags & TLS_OPTIONAL ? { tlsOptional: true } : {}),
+    ...(row.flags & TLS_REPORT ? { tlsReport: true } : {}),
     ...(row.about === null ? {} : { about: row.about }),
   };
 }
@@ -167,7 +176,8 @@ export function decodeRecipient(row: RecipientRow): StoredRecipient {
 }
 
 function encodeAttempt(a: AttemptRecord): readonly Value[] {
-  return [a.at, a.mx, a.ip, a.tls, outcomeNumber(a.outcome), a.code, a.status, a.reply, a.seconds, a.conversation ?? null];
+  const { at, mx, ip, tls, outcome, code, status, reply, seconds, conversation = null, assurance = null } = a;
+  return [at, mx, ip, tls, outcomeNumber(outcome), code, status, reply, seconds, conversation, assurance];
 }
 
 /** What one change becomes: the new state, and the columns of `attempts` from `at` on where there was one. */

@@ -24,6 +24,9 @@ export const APPLICATION_ID = 0x536d486f;
  *   `reply` is JSON. While a row without `summary` stands, the message keeps its row in `open` and its content.
  * - `report_windows` counts the reports of a sender in the hour that began with the first.
  * - `known_recipients.used_on` is a day (since 1970) on which the user sent there, at most a week before the last one.
+ * - `sts_policies.refresh_at` is set exactly while the policy is to be fetched anew in the background.
+ * - `tls_results` counts sessions of a UTC day for reports, by domain and applied policy; `policy` names the row of `tls_policies_seen` that
+ *   holds its text. `tls_failures.key` is a hash of the columns behind it, up to `reason`.
  * - `verify` columns hold the CRC-32 of what must leave unchanged: a flipped bit sets the entry aside instead of sending it.
  */
 export const MIGRATIONS: readonly string[] = [
@@ -110,4 +113,27 @@ export const MIGRATIONS: readonly string[] = [
   `,
   'CREATE TABLE owners (name TEXT PRIMARY KEY, beat_at INTEGER NOT NULL) WITHOUT ROWID',
   'CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL UNIQUE)',
+  `
+  ALTER TABLE attempts ADD COLUMN assurance TEXT;
+  CREATE TABLE sts_policies (
+    domain TEXT PRIMARY KEY, id TEXT NOT NULL, mode TEXT NOT NULL, max_age INTEGER NOT NULL, mx TEXT NOT NULL, text TEXT NOT NULL,
+    fetched_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER NOT NULL, refresh_at INTEGER,
+    failures INTEGER NOT NULL, failed_at INTEGER, last_error TEXT, retry_at INTEGER, retry_id TEXT
+  ) WITHOUT ROWID;
+  CREATE INDEX sts_policies_refresh ON sts_policies (refresh_at) WHERE refresh_at IS NOT NULL;
+  CREATE TABLE tls_results (
+    day INTEGER NOT NULL, domain TEXT NOT NULL, policy TEXT NOT NULL, type TEXT NOT NULL, policy_domain TEXT NOT NULL,
+    ok INTEGER NOT NULL, failed INTEGER NOT NULL, PRIMARY KEY (day, domain, policy)
+  ) WITHOUT ROWID;
+  CREATE TABLE tls_policies_seen (policy TEXT PRIMARY KEY, text TEXT NOT NULL, mx TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE tls_failures (
+    day INTEGER NOT NULL, domain TEXT NOT NULL, policy TEXT NOT NULL, key TEXT NOT NULL, type TEXT NOT NULL, sending_ip TEXT,
+    mx TEXT, helo TEXT, receiving_ip TEXT, reason TEXT, count INTEGER NOT NULL, PRIMARY KEY (day, domain, policy, key)
+  ) WITHOUT ROWID;
+  CREATE TABLE tls_reports (
+    day INTEGER NOT NULL, domain TEXT NOT NULL, rua TEXT NOT NULL, report_id TEXT NOT NULL, state TEXT NOT NULL, queue_id TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0, next_at INTEGER, last_error TEXT, PRIMARY KEY (day, domain, rua)
+  ) WITHOUT ROWID;
+  CREATE INDEX tls_reports_due ON tls_reports (next_at) WHERE next_at IS NOT NULL;
+  `,
 ];

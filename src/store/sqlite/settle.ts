@@ -113,7 +113,7 @@ function recordOnly(context: Context, id: string, n: number, attempt: readonly V
 }
 
 function insertAttempt({ db }: Context, id: string, n: number, values: readonly Value[]): void {
-  db.run('INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', id, n, ...values);
+  db.run('INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', id, n, ...values);
 }
 
 function isDelayReported({ db }: Context, id: string, n: number): boolean {

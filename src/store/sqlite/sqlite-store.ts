@@ -7,6 +7,7 @@ import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from '../embedded/data-dir.t
 import { type OpenOptions, StoreError } from '../embedded/embedded.ts';
 import type { OperationStore } from '../operation-store.ts';
 import type { Store } from '../store.ts';
+import type { TlsPolicyStore } from '../tls-policy-store.ts';
 import { StoreClient } from './client.ts';
 import { messageStore } from './message-client.ts';
 import { SpoolDirectory } from './spool.ts';
@@ -33,6 +34,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     messages: messageStore(client, spool),
     credentials: credentialStore(client),
     operation: operationStore(client),
+    tlsPolicies: tlsPolicyStore(client),
     onChange: (listener) => client.onChange(listener),
     ping: async () => void (await client.call('ping', Date.now())),
     close: () => client.close(),
@@ -77,5 +79,19 @@ function operationStore(client: StoreClient): OperationStore {
     setValue: (name, value) => client.call('setValue', { name, value }),
     values: (prefix) => client.call('values', prefix),
     takeLease: (name, owner, until, now) => client.call('takeLease', { name, owner, until, now }),
+  };
+}
+
+function tlsPolicyStore(client: StoreClient): TlsPolicyStore {
+  return {
+    stsPolicy: (domain) => client.call('stsPolicy', domain),
+    putStsPolicy: (policy) => client.call('putStsPolicy', policy),
+    noteStsFailure: (failure) => client.call('noteStsFailure', failure),
+    noteStsUse: (uses) => client.callWithCompany('noteStsUse', uses),
+    dueStsPolicies: (request) => client.call('dueStsPolicies', request),
+    listStsPolicies: (after, limit) => client.call('listStsPolicies', { after, limit }),
+    forgetStsPolicy: (domain) => client.call('forgetStsPolicy', domain),
+    trimStsPolicies: (request) => client.call('trimStsPolicies', request),
+    countStsPolicies: (request) => client.call('countStsPolicies', request),
   };
 }

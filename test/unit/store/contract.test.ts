@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { openStore } from '../../../src/store/store.ts';
 import { storeContract } from '../../contract/store.ts';
 import { createMemoryStore } from '../../support/memory-store.ts';
+import { createMemoryTlsPolicies } from '../../support/memory-tls-policies.ts';
 import { dataDir } from '../../support/store-rig.ts';
 
 storeContract({
@@ -29,6 +30,7 @@ storeContract({
   lacks: ['limits', 'trace', 'credentials', 'operation', 'changes'],
   async open() {
     const messages = createMemoryStore();
-    return { one: { messages }, two: { messages }, pass: async (ms) => messages.pass(ms), close: async () => {} };
+    const client = { messages, tlsPolicies: createMemoryTlsPolicies() };
+    return { one: client, two: client, pass: async (ms) => messages.pass(ms), close: async () => {} };
   },
 });

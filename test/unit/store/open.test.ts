@@ -115,7 +115,9 @@ test('a store of the first format is read, and what is new can be written to it'
   first.exec(`INSERT INTO attempts VALUES (${columns})`);
   first.close();
   const db = openDatabase(databaseFile(path), 1000);
-  expect(db.get('SELECT reply, conversation FROM attempts')).toEqual({ reply: 'Ok', conversation: null });
+  expect(db.get('SELECT reply, conversation, assurance FROM attempts')).toEqual({
+    ...{ reply: 'Ok', conversation: null, assurance: null },
+  });
   db.close();
 });
 

@@ -1,0 +1,79 @@
+/** Policies of MTA-STS in their rows. */
+import type { StoredStsPolicy, StsFailure } from '../tls-policy-store.ts';
+import type { Context } from './context.ts';
+
+const MOST_LISTED = 1000;
+const TRIMMED_AT_ONCE = 500;
+const COLUMNS = `domain, id, mode, max_age AS maxAge, mx, text, fetched_at AS fetchedAt, expires_at AS expiresAt, used_at AS usedAt,
+  refresh_at AS refreshAt, failures, failed_at AS failedAt, last_error AS lastError, retry_at AS retryAt, retry_id AS retryId`;
+
+/** `mx` with blanks between the patterns. */
+type Row = Omit<StoredStsPolicy, 'mx'> & { readonly mx: string };
+const decode = (row: Row): StoredStsPolicy => ({ ...row, mx: row.mx === '' ? [] : row.mx.split(' ') });
+
+export function stsPolicy({ db }: Context, domain: string): StoredStsPolicy | undefined {
+  const row = db.get<Row>(`SELECT ${COLUMNS} FROM sts_policies WHERE domain = ?`, domain);
+  return row === undefined ? undefined : decode(row);
+}
+
+export function putStsPolicy(context: Context, p: StoredStsPolicy): void {
+  const before = stsPolicy(context, p.domain);
+  // What other processes keep in memory of the same text stays right: they look here before it expires.
+  if (before === undefined || before.id !== p.id || before.text !== p.text) context.effects.changed('policies');
+  context.db.run(
+    'INSERT OR REPLACE INTO sts_policies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    ...[p.domain, p.id, p.mode, p.maxAge, p.mx.join(' '), p.text, p.fetchedAt, p.expiresAt],
+    ...[p.usedAt, p.refreshAt, p.failures, p.failedAt, p.lastError, p.retryAt, p.retryId],
+  );
+}
+
+export function noteStsFailure({ db }: Context, { domain, at, error, retryAt, retryId }: StsFailure): void {
+  db.run(
+    `UPDATE sts_policies SET failures = failures + 1, failed_at = ?1, last_error = ?2, retry_at = ?3, retry_id = ?4, refresh_at = ?3
+     WHERE domain = ?5`,
+    ...[at, error, retryAt, retryId, domain],
+  );
+}
+
+export function noteStsUse({ db }: Context, uses: readonly { domain: string; at: number }[]): void {
+  const sql = 'UPDATE sts_policies SET used_at = max(used_at, ?1), refresh_at = coalesce(refresh_at, ?1) WHERE domain = ?2';
+  for (const { domain, at } of uses) db.run(sql, at, domain);
+}
+
+/** Those that nobody asks for leave the index, so that they are not met again each time. */
+export function dueStsPolicies({ db }: Context, a: { now: number; usedAfter: number; limit: number }): StoredStsPolicy[] {
+  db.run('UPDATE sts_policies SET refresh_at = NULL WHERE refresh_at <= ? AND used_at < ?', a.now, a.usedAfter);
+  const sql = `SELECT ${COLUMNS} FROM sts_policies WHERE refresh_at <= ? ORDER BY refresh_at LIMIT ?`;
+  return db.all<Row>(sql, a.now, a.limit).map(decode);
+}
+
+export function listStsPolicies({ db }: Context, { after, limit }: { after: string; limit: number }): StoredStsPolicy[] {
+  const sql = `SELECT ${COLUMNS} FROM sts_policies WHERE domain > ? ORDER BY domain LIMIT ?`;
+  return db.all<Row>(sql, after, Math.min(limit, MOST_LISTED)).map(decode);
+}
+
+export function forgetStsPolicy({ db, effects }: Context, domain: string): boolean {
+  effects.changed('policies');
+  return db.run('DELETE FROM sts_policies WHERE domain = ?', domain).changes > 0;
+}
+
+export function trimStsPolicies({ db }: Context, { expired, unused }: { expired: number; unused: number }): string[] {
+  const sql = `DELETE FROM sts_policies WHERE domain IN (SELECT domain FROM sts_policies
+    WHERE expires_at < ?1 OR used_at < ?2 LIMIT ${TRIMMED_AT_ONCE}) RETURNING domain`;
+  return db.all<{ domain: string }>(sql, expired, unused).map(({ domain }) => domain);
+}
+
+type Counts = { readonly modes: Record<StoredStsPolicy['mode'], number>; readonly overdue: number };
+
+export function countStsPolicies({ db }: Context, { now, age }: { now: number; age: number }): Counts {
+  const sql = `
+    SELECT mode, count(*) AS valid, sum(failures > 0 AND ?1 - fetched_at > min(?2, (expires_at - fetched_at) / 2)) AS late
+    FROM sts_policies WHERE expires_at > ?1 GROUP BY mode`;
+  const modes = { enforce: 0, testing: 0, none: 0 };
+  let overdue = 0;
+  for (const { mode, valid, late } of db.all<{ mode: StoredStsPolicy['mode']; valid: number; late: number }>(sql, now, age)) {
+    modes[mode] = valid;
+    if (mode !== 'none') overdue += late;
+  }
+  return { modes, overdue };
+}
