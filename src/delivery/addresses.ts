@@ -1,13 +1,21 @@
 /** The addresses of hosts, in the order to try them: at most five an attempt, none that is private or ours. RFC 5321 §5.1. */
 import { isIP } from 'node:net';
-import type { Dns, DnsAnswer } from '../dns/dns.ts';
+import type { DnsAnswer, DnsClient, Resolved } from '../dns/dns.ts';
 import type { AddressGuard } from './address-guard.ts';
 import type { Family } from './ip-families.ts';
 import { judgeOurProblem, judgeProblem, type Verdict } from './verdict.ts';
 
 /** A host to look up, with whatever belongs to it. */
 type Named = { readonly name: string };
-type Addressed<H extends Named> = { readonly host: H; readonly ip: string; readonly family: Family };
+/** What the look-up of one address family says of the host's name: the other family's may say something else. */
+type NameEvidence = {
+  /** The address is proven, aliases included. */
+  readonly secure: boolean;
+  /** The name behind all aliases. */
+  readonly expanded: string;
+};
+type FoundAddress = { readonly ip: string; readonly family: Family; readonly evidence: NameEvidence };
+type Addressed<H extends Named> = FoundAddress & { readonly host: H };
 
 export type AddressRequest<H extends Named> = {
   /** The preferred first. */
@@ -48,7 +56,9 @@ type Obstacles = {
   otherFamily: boolean;
 };
 
-export function createAddresses<H extends Named>(dns: Dns, request: AddressRequest<H>): Addresses<H> {
+type Lookups = Pick<DnsClient, 'a' | 'aaaa'>;
+
+export function createAddresses<H extends Named>(dns: Lookups, request: AddressRequest<H>): Addresses<H> {
   const { hosts, families, guard, isUnreachable } = request;
   const obstacles: Obstacles = { failures: 0, otherFamily: false };
   const found: Addressed<H>[] = [];
@@ -58,10 +68,10 @@ export function createAddresses<H extends Named>(dns: Dns, request: AddressReque
   let given = 0;
 
   async function lookUp(host: H): Promise<void> {
-    for (const { ip, family } of await addressesOf(dns, host.name, families, obstacles)) {
-      const refused = guard?.(ip);
-      if (refused !== undefined) obstacles[refused] = `${host.name} [${ip}]`;
-      else found.push({ host, ip, family });
+    for (const address of await addressesOf(dns, host.name, families, obstacles)) {
+      const refused = guard?.(address.ip);
+      if (refused !== undefined) obstacles[refused] = `${host.name} [${address.ip}]`;
+      else found.push({ host, ...address });
     }
     // A host that is ourselves ends the list: what comes after it would send the mail back to us. RFC 5321 §5.1
     // A failed look-up takes seconds. After five of them the resolver is to blame, and we stop asking.
@@ -86,18 +96,18 @@ export function createAddresses<H extends Named>(dns: Dns, request: AddressReque
 }
 
 async function addressesOf(
-  dns: Dns,
+  dns: Lookups,
   name: string,
   families: readonly Family[],
   obstacles: Obstacles,
-): Promise<readonly { ip: string; family: Family }[]> {
+): Promise<readonly FoundAddress[]> {
   const literal = isIP(name);
-  if (literal !== 0) return [{ ip: name, family: literal as Family }];
+  if (literal !== 0) return [{ ip: name, family: literal as Family, evidence: { secure: false, expanded: name } }];
   const ask = (family: Family) => (family === 4 ? dns.a(name) : dns.aaaa(name));
-  const answers: DnsAnswer<string>[] =
+  const answers: Resolved<string>[] =
     families.length === 1 ? [await ask(families[0]!)] : await Promise.all(families.map((family) => ask(family)));
   for (const answer of answers) noteFailure(obstacles, name, answer);
-  const found = interleaved(answers.map((answer, i) => valuesOf(answer).map((ip) => ({ ip, family: families[i]! }))));
+  const found = interleaved(answers.map((answer, i) => foundIn(answer, families[i]!)));
   if (found.length > 0 || families.length > 1 || answers[0]!.kind === 'temporary') return found;
   const other = await ask(families[0] === 4 ? 6 : 4);
   noteFailure(obstacles, name, other);
@@ -119,8 +129,10 @@ function interleaved<T>(lists: readonly (readonly T[])[]): readonly T[] {
   return Array.from({ length: longest }, (_, i) => lists.flatMap((list) => list.slice(i, i + 1))).flat();
 }
 
-function valuesOf(answer: DnsAnswer<string>): readonly string[] {
-  return answer.kind === 'found' ? answer.values : [];
+function foundIn(answer: Resolved<string>, family: Family): readonly FoundAddress[] {
+  if (answer.kind !== 'found') return [];
+  const evidence = { secure: answer.secure, expanded: answer.name };
+  return answer.values.map((ip) => ({ ip, family, evidence }));
 }
 
 type Asked = Pick<AddressRequest<Named>, 'families' | 'provisional' | 'domain'>;

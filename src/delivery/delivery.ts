@@ -1,7 +1,7 @@
 /** Relay to destination MX or upstream: one Outcome per recipient. RFC 5321 §5. */
 
 import { performance } from 'node:perf_hooks';
-import type { Dns } from '../dns/dns.ts';
+import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
 import { machineAddresses } from '../net/addresses.ts';
 import type { Outcome } from '../smtp/outcome.ts';
@@ -36,7 +36,7 @@ export type Timeouts = {
 
 export type DeliveryOptions = {
   readonly hostname: string;
-  readonly dns: Dns;
+  readonly dns: DnsClient;
   readonly log: EventLog;
   /** Keeps back-off over a restart. */
   readonly operation: Pick<OperationStore, 'paces' | 'putPace' | 'removePace'>;

@@ -1,5 +1,5 @@
 /** Where mail for a domain goes: MX, null MX, or the domain itself. RFC 5321 §5.1, RFC 7505. */
-import type { Dns, MxRecord } from '../dns/dns.ts';
+import type { DnsClient, MxRecord } from '../dns/dns.ts';
 import { judgeOurProblem, judgeProblem, type Verdict } from './verdict.ts';
 
 export type Destination = {
@@ -7,6 +7,10 @@ export type Destination = {
   readonly preferences: readonly (readonly string[])[];
   /** Names the host set: domains with the same hosts share it. */
   readonly key: string;
+  /** It is proven that these are the hosts: the MX records, or that there are none. RFC 7672 §2.2.1 */
+  readonly secure: boolean;
+  /** The domain's name behind all aliases. */
+  readonly expanded: string;
 };
 
 /** Only so many hosts are looked at, whatever a zone holds. */
@@ -15,7 +19,7 @@ const MAX_HOSTS = 20;
 export type Resolve = (domain: string) => Promise<Destination | Verdict>;
 
 /** @param hostname our own: a host of that name, and those less preferred than it, would bring the mail back to us. */
-export function createResolve(dns: Dns, hostname: string): Resolve {
+export function createResolve(dns: Pick<DnsClient, 'mx'>, hostname: string): Resolve {
   /** Answers come from a cache: the same answer is sorted once. */
   const known = new WeakMap<readonly MxRecord[], Destination | Verdict>();
   return async (domain) => {
@@ -23,12 +27,12 @@ export function createResolve(dns: Dns, hostname: string): Resolve {
     const answer = await dns.mx(domain);
     switch (answer.kind) {
       case 'found': {
-        const destination = known.get(answer.values) ?? judge(domain, answer.values, hostname.toLowerCase());
+        const destination = known.get(answer.values) ?? judge(domain, answer, hostname.toLowerCase());
         known.set(answer.values, destination);
         return destination;
       }
       case 'none': // no MX: the domain is its own host, RFC 5321 §5.1
-        return { preferences: [[domain]], key: `mx:${domain}` };
+        return { preferences: [[domain]], key: `mx:${domain}`, secure: answer.secure, expanded: domain };
       case 'nxdomain':
         return judgeProblem('noDomain', `The domain ${domain} does not exist`);
       case 'temporary': // never taken for "no MX"
@@ -37,9 +41,11 @@ export function createResolve(dns: Dns, hostname: string): Resolve {
   };
 }
 
-function judge(domain: string, records: readonly MxRecord[], hostname: string): Destination | Verdict {
+type MxAnswer = Extract<Awaited<ReturnType<DnsClient['mx']>>, { kind: 'found' }>;
+
+function judge(domain: string, { values, secure, name }: MxAnswer, hostname: string): Destination | Verdict {
   // A null MX beside others is against RFC 7505 §3, and ignored.
-  const hosts = records.filter(({ exchange }) => exchange !== '');
+  const hosts = values.filter(({ exchange }) => exchange !== '');
   if (hosts.length === 0) return judgeProblem('nullMx', `The domain ${domain} does not accept mail (null MX)`);
   const ours = Math.min(...hosts.filter(({ exchange }) => exchange === hostname).map(({ preference }) => preference));
   const others = hosts.filter(({ preference }) => preference < ours).sort((a, b) => a.preference - b.preference);
@@ -50,11 +56,14 @@ function judge(domain: string, records: readonly MxRecord[], hostname: string): 
     groups.set(preference, (groups.get(preference) ?? new Set()).add(exchange));
   }
   const preferences = [...groups.values()].map((names) => [...names]);
-  return { preferences, key: `mx:${preferences.flat().sort().join(',')}` };
+  return { preferences, key: `mx:${preferences.flat().sort().join(',')}`, secure, expanded: name };
 }
 
 /** All hosts in the order to try them, equals shuffled: RFC 5321 §5.1. @param random 0 to 1. */
-export function ordered({ preferences }: Destination, random: () => number = Math.random): readonly string[] {
+export function ordered(
+  { preferences }: Pick<Destination, 'preferences'>,
+  random: () => number = Math.random,
+): readonly string[] {
   return preferences.length === 1 && preferences[0]!.length === 1
     ? preferences[0]!
     : preferences.flatMap((names) => shuffled(names, random));

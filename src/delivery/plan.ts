@@ -1,6 +1,6 @@
 /** The way of a recipient: the MX of its domain, or the operator's route. Names first, addresses when the attempt begins. */
 
-import type { Dns } from '../dns/dns.ts';
+import type { DnsClient } from '../dns/dns.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import type { Route, RouteKey } from '../smtp/route.ts';
 import type { AddressGuard } from './address-guard.ts';
@@ -33,7 +33,7 @@ type Host = { readonly name: string; readonly port: number };
 
 export type PlanContext = {
   readonly options: Pick<DeliveryOptions, 'routes' | 'port' | 'ip' | 'tls'>;
-  readonly dns: Dns;
+  readonly dns: DnsClient;
   readonly resolve: Resolve;
   readonly guard: AddressGuard;
   readonly families: IpFamilies;

@@ -40,7 +40,7 @@ export type DnsAnswer<T> =
     };
 
 /** An answer, and how sure it is. */
-type Resolved<T> =
+export type Resolved<T> =
   /** `name` is the one behind all aliases. */
   | (DnsAnswer<T> & { readonly kind: 'found'; readonly name: string } & Evidence)
   | (DnsAnswer<T> & { readonly kind: 'none' | 'nxdomain' } & Evidence)
@@ -56,7 +56,7 @@ type Evidence = {
 /** `exchange` is the empty string for a null MX (RFC 7505). */
 export type MxRecord = { readonly preference: number; readonly exchange: string };
 
-/** RFC 6698 §2.1. */
+/** RFC 6698 §2.1. Data too short for the four fields have `matching` 255, which nobody can use. */
 type TlsaRecord = { readonly usage: number; readonly selector: number; readonly matching: number; readonly data: Buffer };
 
 /** Look-ups, for who needs what stands there and no more. They never reject. */
@@ -79,7 +79,10 @@ export type DnsClient = {
   txt(name: string): Promise<Resolved<string>>;
   /** The one alias that stands at the name itself, which is not followed. */
   cname(name: string): Promise<Resolved<string>>;
-  tlsa(name: string): Promise<Resolved<TlsaRecord>>;
+  /** @param afresh what was kept is not believed: a key may have been changed together with its record. */
+  tlsa(name: string, afresh?: boolean): Promise<Resolved<TlsaRecord>>;
+  /** Whether the resolver says that it validated the root's own record, which everybody can; undefined: it did not answer. Never kept. */
+  validates(): Promise<boolean | undefined>;
 };
 
 type DnsOptions = {
@@ -110,6 +113,7 @@ export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = s
   const resolver = createResolver({ servers, timeout });
   const cache: Cache<string, Kept> = createCache(CACHED_ANSWERS);
   const underWay = new Map<string, Promise<Resolved<never>>>();
+  const isTrusted = (server: string) => trustAd || isOwnResolver(server);
 
   function ask<T>(type: QueryType, name: string, read: ReadData<T>): Promise<Resolved<T>> {
     const key = `${type} ${name}`;
@@ -134,7 +138,7 @@ export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = s
       const rcode = reply.kind === 'failed' && reply.rcode !== undefined ? { rcode: reply.rcode } : {};
       return { kind: 'temporary', cause: reply.cause, ...rcode, ...((await resolver.works()) ? {} : { blind: true }) };
     }
-    return interpret({ reply, type, name, read, trusted: trustAd || isOwnResolver(reply.server) });
+    return interpret({ reply, type, name, read, trusted: isTrusted(reply.server) });
   }
 
   return {
@@ -142,7 +146,14 @@ export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = s
     a: (name) => ask('A', canonical(name), readA),
     aaaa: (name) => ask('AAAA', canonical(name), readAaaa),
     cname: (name) => ask('CNAME', canonical(name), readCanonicalHost),
-    tlsa: (name) => ask('TLSA', canonical(name), readTlsa),
+    tlsa(name, afresh = false) {
+      if (afresh) cache.delete(`TLSA ${canonical(name)}`);
+      return ask('TLSA', canonical(name), readTlsa);
+    },
+    async validates() {
+      const reply = await resolver.askRoot();
+      return reply.kind === 'answered' ? isTrusted(reply.server) && reply.message.isAuthentic : undefined;
+    },
     ptr: (address) => ask('PTR', reverseName(address), readCanonicalHost),
     txt: (name) => ask('TXT', canonical(name), readText),
   };
@@ -232,8 +243,9 @@ const readCanonicalHost: ReadData<string> = (bytes, start, end) => {
   return name === undefined ? undefined : canonical(name);
 };
 
+/** Records that nobody can use are not left out: where there are no others, TLS is demanded all the same, RFC 7672 §2.2. */
 const readTlsa: ReadData<TlsaRecord> = (bytes, start, end) => {
-  if (end - start < 4) return undefined;
+  if (end - start < 4) return { usage: 255, selector: 255, matching: 255, data: Buffer.from(bytes.subarray(start, end)) };
   const [usage, selector, matching] = [bytes[start]!, bytes[start + 1]!, bytes[start + 2]!];
   return { usage, selector, matching, data: Buffer.from(bytes.subarray(start + 3, end)) };
 };

@@ -35,6 +35,8 @@ export type ResolverReply =
 
 type Resolver = {
   ask(question: Question): Promise<ResolverReply>;
+  /** What every resolver that has a way to the internet can answer. */
+  askRoot(): Promise<ResolverReply>;
   /** False: nothing at all is answered at the moment, so that a question without an answer says nothing about its name. */
   works(): Promise<boolean>;
 };
@@ -49,7 +51,6 @@ const AFTER_SERVFAIL = SECOND;
 const RECENT = 60 * SECOND;
 /** Until it is tried again whether there are any. */
 const TRY_AGAIN = 10 * SECOND;
-/** What every resolver that has a way to the internet can answer. */
 const ROOT: Question = { name: '', type: 'SOA' };
 /** Questions under way: each holds a socket. */
 const MAX_SOCKETS = 256;
@@ -88,7 +89,7 @@ export function createResolver({ servers, timeout }: ResolverOptions): Resolver 
     if (performance.now() - triedAt >= TRY_AGAIN) await (trying ??= tryRoot());
     return answers();
   }
-  return { ask, works };
+  return { ask, askRoot: () => ask(ROOT), works };
 }
 
 /** One server after the other until one answers, and all of them again. */

@@ -14,6 +14,8 @@ export type ZoneRecords = {
   /** One entry a record; a list of strings is one record of several. */
   readonly TXT?: readonly (string | readonly string[])[];
   readonly PTR?: readonly string[];
+  /** `3 1 1 0123…`, the data in hexadecimal digits. */
+  readonly TLSA?: readonly string[];
   readonly CNAME?: string;
   readonly NS?: readonly string[];
   readonly SOA?: { readonly mname: string; readonly rname: string };
@@ -70,6 +72,8 @@ function recordsOf(entry: ZoneRecords, name: string, type: RecordType, ttl: numb
       return (entry.MX ?? []).map((text) => ({ type, name, ttl, data: mx(text) }));
     case 'TXT':
       return (entry.TXT ?? []).map((data) => ({ type, name, ttl, data: strings(data) }));
+    case 'TLSA':
+      return (entry.TLSA ?? []).map((text) => ({ type, name, ttl, data: tlsa(text) }));
     case 'SOA':
       return entry.SOA === undefined ? [] : [{ type, name, ttl, data: { ...entry.SOA, serial: 1 } }];
     default:
@@ -79,7 +83,7 @@ function recordsOf(entry: ZoneRecords, name: string, type: RecordType, ttl: numb
 
 /** The entry of a name, of the address that it reverses, or of the wildcard one level up. */
 function entryOf(records: Records, name: string): ZoneRecords | undefined {
-  const own = records.get(name);
+  const own = records.get(name === '.' ? '' : name);
   if (own !== undefined) return own;
   if (name.endsWith('.arpa')) {
     for (const [key, entry] of records) if (isIP(key) !== 0 && reverseName(key) === name) return entry;
@@ -95,6 +99,12 @@ function isParent(records: Records, name: string): boolean {
 function mx(text: string): { preference: number; exchange: string } {
   const [preference = '', exchange = ''] = text.split(' ');
   return { preference: Number(preference), exchange };
+}
+
+function tlsa(text: string): Extract<Answer, { type: 'TLSA' }>['data'] {
+  const [usage, selector, matchingType, data = ''] = text.split(' ');
+  const numbers = { usage: Number(usage), selector: Number(selector), matchingType: Number(matchingType) };
+  return { ...numbers, certificate: Buffer.from(data, 'hex') };
 }
 
 /** A string of a TXT record holds 255 octets: RFC 1035 §3.3.14. */

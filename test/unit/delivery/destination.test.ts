@@ -1,13 +1,12 @@
 import { expect, test } from 'vitest';
 import { createResolve, type Destination, ordered } from '../../../src/delivery/destination.ts';
-import type { Dns, DnsAnswer, MxRecord } from '../../../src/dns/dns.ts';
+import type { DnsClient, MxRecord, Resolved } from '../../../src/dns/dns.ts';
 
-async function resolve(answer: DnsAnswer<MxRecord>, domain = 'd.test') {
-  const dns = { mx: async () => answer } as unknown as Dns;
-  return createResolve(dns, 'relay.example.net')(domain);
+async function resolve(answer: Resolved<MxRecord>, domain = 'd.test') {
+  return createResolve({ mx: async () => answer } as Pick<DnsClient, 'mx'>, 'relay.example.net')(domain);
 }
-const mx = (...entries: readonly (readonly [number, string])[]): DnsAnswer<MxRecord> => ({
-  kind: 'found',
+const mx = (...entries: readonly (readonly [number, string])[]): Resolved<MxRecord> => ({
+  ...{ kind: 'found', name: 'd.test', secure: false, ttl: 1000 },
   values: entries.map(([preference, exchange]) => ({ preference, exchange })),
 });
 
@@ -19,12 +18,25 @@ test('hosts are grouped by preference, and domains with the same hosts share a k
 });
 
 test('without MX the domain is its own host', async () => {
-  expect(await resolve({ kind: 'none' })).toEqual({ preferences: [['d.test']], key: 'mx:d.test' });
+  const answer = { kind: 'none', secure: false, ttl: 1000 } as const;
+  expect(await resolve(answer)).toEqual({ preferences: [['d.test']], key: 'mx:d.test', secure: false, expanded: 'd.test' });
+});
+
+test('what is known of the hosts is kept: whether it is proven, and the name behind an alias. RFC 7672 §2.2.1', async () => {
+  const answer = {
+    kind: 'found',
+    name: 'target.test',
+    secure: true,
+    ttl: 1000,
+    values: [{ preference: 10, exchange: 'a' }],
+  } as const;
+  expect(await resolve(answer)).toMatchObject({ secure: true, expanded: 'target.test' });
+  expect(await resolve({ kind: 'none', secure: true, ttl: 1000 })).toMatchObject({ secure: true, preferences: [['d.test']] });
 });
 
 test.each([
   ['null MX', mx([0, '']), 'failed', '5.1.10'],
-  ['no such domain', { kind: 'nxdomain' } as const, 'failed', '5.1.2'],
+  ['no such domain', { kind: 'nxdomain', secure: true, ttl: 1000 } as const, 'failed', '5.1.2'],
   ['a look-up that failed', { kind: 'temporary', cause: 'SERVFAIL' } as const, 'delayed', '4.4.3'],
   ['ourselves as the best MX', mx([10, 'relay.example.net'], [20, 'backup']), 'failed', '5.4.6'],
 ])('%s', async (_, answer, kind, status) => {
@@ -47,7 +59,7 @@ test('an address literal is refused before any look-up', async () => {
 });
 
 test('equals come in every order, preferences in one', () => {
-  const destination: Destination = { preferences: [['a', 'b', 'c'], ['z']], key: '' };
+  const destination = { preferences: [['a', 'b', 'c'], ['z']] };
   const seen = new Map<string, number>();
   for (let i = 0; i < 600; i++) {
     const order = ordered(destination).join('');

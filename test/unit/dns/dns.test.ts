@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createDns, type Dns } from '../../../src/dns/dns.ts';
+import { createDns, type Dns, type DnsClient } from '../../../src/dns/dns.ts';
 import { HOUR, SECOND } from '../../../src/system/clock.ts';
 import { startDns } from '../../support/dns.ts';
 import type { DnsServer } from '../../support/dns-server.ts';
@@ -8,6 +8,8 @@ let server: DnsServer;
 /** Asks about what is answered: load does not make it a failure. */
 let patient: Dns;
 let dns: Dns;
+/** With what DANE needs beside. */
+let client: DnsClient;
 beforeAll(async () => {
   server = await startDns({
     'd.test': { MX: ['20 mx2.d.test', '10 MX1.d.test'], TXT: ['x'.repeat(300), ['a', 'b']] },
@@ -28,7 +30,8 @@ beforeAll(async () => {
       ]),
     ),
   });
-  patient = createDns({ servers: [server.server], timeout: 20_000 });
+  client = createDns({ servers: [server.server], timeout: 20_000 });
+  patient = client;
   dns = createDns({ servers: [server.server], timeout: 150 });
 });
 afterAll(() => server.close());
@@ -145,4 +148,33 @@ describe('answers are remembered', () => {
     server.set('ill.test', { MX: ['10 mx.ill.test'] });
     expect(await kept.mx('ill.test')).toMatchObject({ kind: 'found' });
   });
+});
+
+describe('TLSA records', () => {
+  test('data that are too short make a record that nobody can use, and do not hide that there is one: RFC 7672 §2.2', async () => {
+    server.set('_25._tcp.short.test', { TLSA: ['3 1 1', `3 1 1 ${'ab'.repeat(32)}`] });
+    expect(await client.tlsa('_25._tcp.short.test')).toMatchObject({ kind: 'found', values: [{ usage: 255 }, { usage: 3 }] });
+    server.set('_25._tcp.short.test', undefined);
+  });
+  test('are asked for again where what is kept is not to be believed', async () => {
+    const [old, fresh] = ['ab', 'cd'].map((octet) => `3 1 1 ${octet.repeat(32)}`);
+    server.set('_25._tcp.rolled.test', { TLSA: [old!] });
+    await client.tlsa('_25._tcp.rolled.test');
+    server.set('_25._tcp.rolled.test', { TLSA: [fresh!] });
+    expect(await client.tlsa('_25._tcp.rolled.test')).toMatchObject({ values: [{ data: Buffer.alloc(32, 0xab) }] });
+    expect(await client.tlsa('_25._tcp.rolled.test', true)).toMatchObject({ values: [{ data: Buffer.alloc(32, 0xcd) }] });
+    expect(await client.tlsa('_25._tcp.rolled.test')).toMatchObject({ values: [{ data: Buffer.alloc(32, 0xcd) }] });
+    server.set('_25._tcp.rolled.test', undefined);
+  });
+});
+
+test('whether the resolver validates is asked of the root, each time anew', async () => {
+  expect(await client.validates()).toBe(false);
+  server.set('.', { SOA: { mname: 'a.root.test', rname: 'b.root.test' }, secure: true });
+  expect(await client.validates()).toBe(true);
+  server.set('.', { SOA: { mname: 'a.root.test', rname: 'b.root.test' } });
+  expect(await client.validates()).toBe(false);
+  server.set('.', { fault: 'timeout' });
+  expect(await createDns({ servers: [server.server], timeout: 50 }).validates()).toBeUndefined();
+  server.set('.', undefined);
 });
