@@ -2,7 +2,7 @@
  * Everything that a client is told, in one table: code, status (RFC 3463) and text. A word in braces is filled in. The page
  * deploy/replies.md is made from it. Only EHLO's list, the greeting and challenges of AUTH stand elsewhere.
  */
-import { Refusal, type Reply } from './reply.ts';
+import { formatReply, Refusal, type Reply } from './reply.ts';
 
 const REPLIES = {
   readyForTls: [220, '2.0.0', 'Ready to start TLS'],
@@ -171,6 +171,16 @@ export function replyOf<N extends ReplyName>(name: N, ...[values]: Arguments<N>)
 export function refusal<N extends ReplyName>(name: N, ...values: Arguments<N>): Refusal {
   const { code, status, text } = replyOf(name, ...values);
   return new Refusal(code, status, text);
+}
+
+/** A reply of the table as it stands on the wire. */
+export function replyText<N extends ReplyName>(name: N, ...values: Arguments<N>): string {
+  return formatReply(replyOf(name, ...values));
+}
+
+/** A refusal as it stands on the wire. What it quotes of the client is sent in ASCII: RFC 6531 §3.7.4.1 allows no UTF-8 here. */
+export function refusalText({ code, status, text }: Reply): string {
+  return formatReply({ code, status, text: text.replace(/[^\x20-\x7e\n]/g, '?') });
 }
 
 const fill = (text: string, values: Readonly<Record<string, string | number>>) =>

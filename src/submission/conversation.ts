@@ -2,42 +2,35 @@
  * What is said in a session, apart from its bytes: RFC 5321 §4.1, RFC 4954, RFC 6409. One command at a time; a handler
  * replies, throws a Refusal, or returns a promise that does one of the two.
  */
-
-import { setTimeout as delay } from 'node:timers/promises';
-import { refusal } from '../smtp/replies.ts';
+import { canonicalMailbox } from '../smtp/address.ts';
+import { refusal, refusalText, replyText } from '../smtp/replies.ts';
 import { Refusal } from '../smtp/reply.ts';
 import type { Credential } from '../store/store.ts';
+import type { AgreedTls } from '../system/server-tls.ts';
 import { type AuthExchange, beginExchange, continueExchange, type ExchangeStep } from './authentication.ts';
 import { type LineProblem, loggedVerb } from './command-reader.ts';
-import { checkClientName, ehloReply } from './ehlo.ts';
+import { ehloReply } from './ehlo.ts';
 import { IncomingMessage } from './incoming-message.ts';
 import { LoginFailures, logIn } from './login.ts';
-import * as replies from './replies.ts';
 import type { Shared } from './submission.ts';
-import {
-  addRecipient,
-  hasRoom,
-  judgeAgain,
-  openTransaction,
-  parseMail,
-  parseRecipient,
-  type Transaction,
-  writtenAddress,
-} from './transaction.ts';
+import { addRecipient, judgeAgain, newRecipient, openTransaction, type Transaction, writtenAddress } from './transaction.ts';
 
-/** The session's side of it. */
+/** What a conversation asks of its session. */
 export type Wire = {
   readonly id: string;
   readonly ip: string;
+  /** The client's key of networks.ts. */
+  readonly client: string;
   /** The session's TLS; undefined: in clear. */
-  readonly tls: { readonly protocol: string; readonly cipher: string } | undefined;
+  readonly tls: AgreedTls | undefined;
   write(text: string): void;
+  /** Writes a challenge of AUTH. The next line answers it, and may be long. */
+  challenge(text: string): void;
   /** Writes what was said, says this, and closes. */
   end(text: string): void;
-  /** Milliseconds until a handshake may begin, undefined where it may not; it is counted. */
-  nextHandshake(): number | undefined;
-  startTls(): void;
-  /** It belongs to somebody now. */
+  /** Begins TLS when the client's turn has come. @throws Refusal 421 4.7.0. */
+  startTls(): Work;
+  /** The session has logged in. */
   loggedIn(): void;
   /** The following bytes are the message's text. */
   receive(message: IncomingMessage): void;
@@ -45,6 +38,13 @@ export type Wire = {
 
 type Work = void | Promise<void>;
 
+const OK = replyText('ok');
+const SENDER_OK = replyText('senderOk');
+const RECIPIENT_OK = replyText('recipientOk');
+const SEND_TEXT = replyText('sendText');
+
+/** Octets of a client's name: RFC 5321 §4.5.3.1.2. */
+const MAX_NAME = 255;
 /** What goes into the log of a verb or path that is none. */
 const MAX_VERB = 20;
 const MAX_LOGGED_PATH = 300;
@@ -62,7 +62,7 @@ export class Conversation {
   #exchange: AuthExchange | undefined;
   /** What is being answered, for the log. */
   #verb = '';
-  #subject: { readonly reversePath?: string; readonly recipient?: string } = {};
+  #argument = '';
 
   constructor(shared: Shared, wire: Wire) {
     this.#shared = shared;
@@ -77,27 +77,13 @@ export class Conversation {
     return this.#transaction !== undefined;
   }
 
-  /** The next line answers a challenge. */
-  get inExchange(): boolean {
-    return this.#exchange !== undefined;
-  }
-
-  /** RFC 3207 §4.2: nothing that was said in clear counts. */
-  forget(): void {
-    this.#greeted = false;
-    this.#transaction = undefined;
-  }
-
   /** @throws Refusal, see `failed`. */
   execute(line: string): Work {
     if (this.#exchange !== undefined) return this.#answerChallenge(this.#exchange, line);
     const blank = line.indexOf(' ');
     this.#verb = (blank === -1 ? line : line.slice(0, blank)).slice(0, MAX_VERB).toUpperCase();
-    this.#subject = {};
-    return this.#dispatch(line, blank === -1 ? '' : line.slice(blank + 1).trim());
-  }
-
-  #dispatch(line: string, argument: string): Work {
+    const argument = blank === -1 ? '' : line.slice(blank + 1).trim();
+    this.#argument = argument;
     switch (this.#verb) {
       case 'EHLO':
       case 'HELO':
@@ -107,36 +93,35 @@ export class Conversation {
       case 'AUTH':
         return this.#auth(argument);
       case 'MAIL':
-        return this.#mail(argument);
       case 'RCPT':
-        return this.#rcpt(argument);
       case 'DATA':
-        return this.#data(argument);
+        return this.#transact(argument);
       case 'RSET':
         this.#transaction = undefined;
-        return this.#idle(replies.OK);
+        return this.#idle(OK);
       case 'NOOP':
-        return this.#idle(replies.OK);
+        return this.#idle(OK);
       case 'VRFY':
-        return this.#idle(replies.CANNOT_VERIFY);
+        return this.#idle(replyText('cannotVerify'));
       case 'QUIT':
-        return this.#wire.end(replies.BYE);
+        return this.#wire.end(replyText('bye'));
       default:
-        if (!this.#greeted && FOREIGN.test(line)) throw replies.notMail();
-        throw replies.unknownCommand(this.#verb);
+        if (!this.#greeted && FOREIGN.test(line)) throw refusal('notMail');
+        throw refusal(this.#verb === '' ? 'emptyLine' : 'unknownCommand');
     }
   }
 
   /** A line that is not executed, but where a device with a prescribed sender names itself. @throws Refusal otherwise. */
   problem({ problem, text, line }: LineProblem): Work {
+    const inExchange = this.#exchange !== undefined;
     const rewrites = this.#credential !== undefined && this.#credential.rewrite !== null;
-    if (line !== undefined && rewrites && !this.inExchange && /^MAIL FROM:/i.test(line)) return this.execute(line);
-    this.#subject = {};
-    this.#verb = this.inExchange ? 'AUTH' : /^[A-Z]{4}$/i.test(text) ? text.toUpperCase() : '';
+    if (line !== undefined && rewrites && !inExchange && /^MAIL FROM:/i.test(line)) return this.execute(line);
+    this.#argument = '';
+    this.#verb = inExchange ? 'AUTH' : /^[A-Z]{4}$/i.test(text) ? text.toUpperCase() : '';
     this.#exchange = undefined;
     if (problem === 'too long') throw refusal('lineTooLong');
     if (problem === 'bare newline') throw refusal('bareNewline');
-    if (!this.#greeted && this.#verb === '') throw replies.notMail();
+    if (!this.#greeted && this.#verb === '') throw refusal('notMail');
     const what = this.#verb === 'MAIL' ? 'sender' : this.#verb === 'RCPT' ? 'recipient' : 'line';
     throw refusal(problem === 'not utf-8' ? `${what}NotUtf8` : `${what}WithControls`);
   }
@@ -144,7 +129,7 @@ export class Conversation {
   /** Answers what a handler threw or rejected with. What is no Refusal is our fault: temporary, and in the log. */
   failed(error: unknown): void {
     if (error instanceof Refusal) this.refuse(error, error.cause);
-    else this.refuse(replies.ourFault(error), error);
+    else this.refuse(refusal(isNoRoom(error) ? 'noRoom' : 'ourFault'), error);
   }
 
   refuse({ reply }: Refusal, cause?: unknown): void {
@@ -156,26 +141,40 @@ export class Conversation {
       user,
       verb: loggedVerb(this.#verb),
       reply,
-      ...this.#subject,
+      ...this.#subject(),
       ...(cause === undefined ? {} : { cause }),
     });
     if (reply.code === 421) {
-      this.#wire.end(replies.onWire(reply));
+      this.#wire.end(refusalText(reply));
       return;
     }
-    this.#wire.write(replies.onWire(reply));
-    if (this.#offences.add(this.#verb, reply.code)) this.refuse(replies.tooManyErrors());
-    else if (this.#failures.tooMany) this.refuse(replies.tooManyFailures());
+    this.#wire.write(refusalText(reply));
+    if (this.#offences.add(this.#verb, reply.code)) this.refuse(refusal('tooManyErrors'));
+    else if (this.#failures.tooMany) this.refuse(refusal('tooManyFailures'));
+  }
+
+  /** The addresses of the command that is being answered, for the log. */
+  #subject(): { readonly reversePath?: string; readonly recipient?: string } {
+    if (this.#verb === 'MAIL' && this.#credential !== undefined) {
+      return { reversePath: writtenAddress(this.#argument).slice(0, MAX_LOGGED_PATH) };
+    }
+    if (this.#transaction === undefined || !(this.#verb === 'RCPT' || this.#verb === 'DATA')) return {};
+    const { reversePath } = this.#transaction;
+    if (this.#verb === 'DATA') return { reversePath };
+    const written = writtenAddress(this.#argument);
+    return { reversePath, recipient: canonicalMailbox(written) ?? written.slice(0, MAX_LOGGED_PATH) };
   }
 
   /** A command that may be repeated for ever without sending mail. */
   #idle(reply: string): void {
-    if (this.#offences.addIdle()) throw replies.tooManyIdle();
+    if (this.#offences.addIdle()) throw refusal('tooManyIdle');
     this.#wire.write(reply);
   }
 
+  /** Any name passes, as devices and applications call themselves what they like. The relay makes nothing of it. */
   #hello(name: string): void {
-    checkClientName(name);
+    if (name === '') throw refusal('noClientName');
+    if (Buffer.byteLength(name) > MAX_NAME) throw refusal('clientNameTooLong', { octets: MAX_NAME });
     this.#greeted = true;
     this.#transaction = undefined; // RFC 5321 §4.1.4
     const { hostname, limits } = this.#shared.options;
@@ -186,10 +185,10 @@ export class Conversation {
   #startTls(argument: string): Work {
     if (argument !== '') throw refusal('noArgument', { verb: 'STARTTLS' });
     if (this.#wire.tls !== undefined) throw refusal('tlsActive');
-    const wait = this.#wire.nextHandshake();
-    if (wait === undefined) throw replies.tooManyHandshakes();
-    if (wait > 0) return delay(wait, undefined, { ref: false }).then(() => this.#wire.startTls());
-    this.#wire.startTls();
+    // RFC 3207 §4.2: nothing that was said in clear counts.
+    this.#greeted = false;
+    this.#transaction = undefined;
+    return this.#wire.startTls();
   }
 
   #auth(argument: string): Work {
@@ -208,106 +207,97 @@ export class Conversation {
   #follow(step: ExchangeStep): Work {
     if ('challenge' in step) {
       this.#exchange = step.exchange;
-      return this.#wire.write(`334 ${step.challenge}\r\n`);
+      return this.#wire.challenge(step.challenge);
     }
-    const { id: session, ip } = this.#wire;
-    return logIn(this.#shared, { session, ip }, step.login, this.#failures).then((credential) => {
+    return logIn(this.#shared, this.#wire, step.login, this.#failures).then((credential) => {
       this.#credential = credential;
       this.#wire.loggedIn();
-      this.#wire.write(replies.AUTHENTICATED);
+      this.#wire.write(replyText('loggedIn'));
     });
   }
 
-  #mail(argument: string): Work {
-    const { rewrite } = this.#requireLogin();
-    if (this.#transaction !== undefined) throw refusal('transactionOpen');
-    this.#subject = { reversePath: writtenAddress(argument).slice(0, MAX_LOGGED_PATH) };
-    const { path, parameters } = parseMail(argument, this.#shared.options.limits.maxMessageSize, rewrite !== null);
-    const unusable = this.#shared.options.storeUsable();
-    if (unusable !== undefined) throw unusable;
-    return this.#asItIsNow((credential) => {
-      const transaction = openTransaction(credential, path, parameters);
-      const begin = () => {
-        this.#transaction = transaction;
-        this.#wire.write(replies.SENDER_OK);
-      };
-      return this.#shared.options.quota.atMail(credential)?.then(begin) ?? begin();
-    });
-  }
-
-  /** Looks again at what let the session in, then works with it as it is now. @throws Refusal 530 5.7.0 where it has ended. */
-  #asItIsNow(work: (credential: Credential) => Work): Work {
-    const held = this.#requireLogin();
-    const current = this.#shared.options.credentials.current(held);
-    return current instanceof Promise ? current.then((found) => work(this.#renew(found))) : work(this.#renew(current));
-  }
-
-  #renew(current: Credential | undefined): Credential {
-    this.#credential = current;
-    if (current === undefined) {
-      this.#transaction = undefined;
-      throw replies.loginEnded();
+  /** MAIL, RCPT and DATA look again at what let the session in, so that an operator's change counts at once. */
+  #transact(argument: string): Work {
+    this.#requireGreeting();
+    if (this.#credential === undefined) {
+      throw refusal(this.#wire.tls === undefined ? 'loginAndTlsRequired' : 'loginRequired');
     }
-    if (this.#transaction !== undefined) judgeAgain(this.#transaction, current);
-    return current;
+    const current = this.#shared.options.credentials.current(this.#credential);
+    return current instanceof Promise
+      ? current.then((credential) => this.#transactAs(credential, argument))
+      : this.#transactAs(current, argument);
   }
 
-  #rcpt(argument: string): Work {
-    this.#requireLogin();
+  #transactAs(credential: Credential | undefined, argument: string): Work {
+    if (credential === undefined) {
+      this.refuse(refusal('loginEnded'));
+      this.#credential = undefined;
+      this.#transaction = undefined;
+      return;
+    }
+    const haveRightsChanged = this.#credential?.revision !== credential.revision;
+    if (haveRightsChanged && this.#transaction !== undefined) judgeAgain(this.#transaction, credential);
+    this.#credential = credential;
+    if (this.#verb === 'MAIL') return this.#mail(argument, credential);
+    return this.#verb === 'RCPT' ? this.#rcpt(argument, credential) : this.#data(argument, credential);
+  }
+
+  #mail(argument: string, credential: Credential): Work {
+    if (this.#transaction !== undefined) throw refusal('transactionOpen');
+    const { limits, quota, storeUsable } = this.#shared.options;
+    const transaction = openTransaction(argument, credential, limits.maxMessageSize);
+    const unusable = storeUsable();
+    if (unusable !== undefined) throw unusable;
+    const begin = () => {
+      this.#transaction = transaction;
+      this.#wire.write(SENDER_OK);
+    };
+    return quota.atMail(credential)?.then(begin) ?? begin();
+  }
+
+  #rcpt(argument: string, credential: Credential): Work {
     const transaction = this.#transaction;
     if (transaction === undefined) throw refusal('mailFirst');
-    this.#subject = { reversePath: transaction.reversePath, recipient: writtenAddress(argument).slice(0, MAX_LOGGED_PATH) };
-    const { limits, quota, operator } = this.#shared.options;
-    const recipient = parseRecipient(argument, transaction.parameters.smtpUtf8, operator);
-    const { address } = recipient;
-    this.#subject = { reversePath: transaction.reversePath, recipient: address };
-    const { recipients } = transaction;
-    if (recipients.has(address)) return this.#wire.write(replies.RECIPIENT_OK);
-    if (!hasRoom(transaction, limits.maxRecipients)) {
-      throw refusal('tooManyRecipients', { count: limits.maxRecipients });
-    }
-    const take = () => {
+    const { options } = this.#shared;
+    const recipient = newRecipient(transaction, argument, options);
+    if (recipient === undefined) return this.#wire.write(RECIPIENT_OK);
+    const add = () => {
       addRecipient(transaction, recipient);
-      this.#wire.write(replies.RECIPIENT_OK);
+      this.#wire.write(RECIPIENT_OK);
     };
-    return this.#asItIsNow((credential) => quota.atRecipient(credential, address, recipients)?.then(take) ?? take());
+    return options.quota.atRecipient(credential, recipient.address, transaction.recipients)?.then(add) ?? add();
   }
 
-  #data(argument: string): Work {
-    this.#requireLogin();
+  #data(argument: string, credential: Credential): void {
     if (argument !== '') throw refusal('noArgument', { verb: 'DATA' });
-    const transaction = this.#transaction;
-    if (transaction === undefined) throw refusal('recipientFirst');
-    if (transaction.recipients.size === 0) throw refusal('noRecipients');
+    if (this.#transaction === undefined) throw refusal('recipientFirst');
+    if (this.#transaction.recipients.size === 0) throw refusal('noRecipients');
     const { id: session, ip, tls } = this.#wire;
-    return this.#asItIsNow((credential) => {
-      const message = new IncomingMessage(this.#shared, { session, ip, credential, tls }, transaction);
-      this.#subject = { reversePath: transaction.reversePath };
-      this.#wire.write(replies.SEND_TEXT);
-      this.#wire.receive(message);
-    });
+    const message = new IncomingMessage(this.#shared, { session, ip, credential, tls }, this.#transaction);
+    this.#wire.write(SEND_TEXT);
+    this.#wire.receive(message);
   }
 
-  /** After the last dot. Rejects with what `failed` answers. */
+  /** After the last dot. Never rejects: it answers. */
   async finish(message: IncomingMessage): Promise<void> {
     try {
       const queueId = await message.accept();
       this.#offences.forgive();
-      this.#wire.write(replies.queued(queueId));
-    } finally {
-      this.#transaction = undefined;
+      this.#wire.write(replyText('queued', { queueId }));
+    } catch (error) {
+      this.failed(error);
     }
+    this.#transaction = undefined;
   }
 
   #requireGreeting(): void {
     if (!this.#greeted) throw refusal('sayHello');
   }
+}
 
-  #requireLogin(): Credential {
-    this.#requireGreeting();
-    if (this.#credential === undefined) throw replies.authenticationRequired(this.#wire.tls !== undefined);
-    return this.#credential;
-  }
+/** A full disk has a code of its own, which is no client's fault either: RFC 5321 §4.2.3. */
+function isNoRoom(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 const MAX_BAD_COMMANDS = 10;

@@ -26,7 +26,7 @@ type Timing = {
   readonly hurried: boolean;
 };
 
-export type Overdue = 'textTooSlow' | 'loginTooSlow' | 'commandTooSlow' | 'idleTooLong';
+type Overdue = 'textTooSlow' | 'loginTooSlow' | 'commandTooSlow' | 'idleTooLong';
 
 /** Which 421 it is, or undefined while there is time. */
 export function overdue(timing: Timing, limits: SubmissionLimits, now: number): Overdue | undefined {

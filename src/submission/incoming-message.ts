@@ -1,20 +1,21 @@
 /** A message from 354 to its last dot, and into the queue: RFC 5321 §4.1.1.4, §4.2.5. */
 import { type Authorship, checkAuthor, checkReversePath } from '../policy/policy.ts';
 import { discard } from '../preparation/preparation.ts';
+import type { Envelope } from '../smtp/envelope.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { refusal } from '../smtp/replies.ts';
 import type { Credential, NewMessage } from '../store/store.ts';
+import type { AgreedTls } from '../system/server-tls.ts';
 import { DataReader } from './data-reader.ts';
-import { loginEnded, rightsChanged } from './replies.ts';
 import type { Shared } from './submission.ts';
-import { envelopeOf, type Transaction } from './transaction.ts';
+import type { Transaction } from './transaction.ts';
 
 /** Who sends it, for Received and the log. */
 type Submitter = {
   readonly session: string;
   readonly ip: string;
   readonly credential: Credential;
-  readonly tls: { readonly protocol: string; readonly cipher: string } | undefined;
+  readonly tls: AgreedTls | undefined;
 };
 
 type Preparation = ReturnType<Shared['options']['preparation']['start']>;
@@ -139,16 +140,16 @@ export class IncomingMessage {
       });
     }
     await discard(content);
-    throw rightsChanged();
+    throw refusal('rightsChanged');
   }
 
   /** Rejects with a Refusal where this message may not be sent by the credential as the store has it now. */
   async #judgeAgain(): Promise<void> {
     const { credential: before } = this.#submitter;
     const credential = await this.#shared.options.credentials.renewed(before);
-    if (credential === undefined) throw loginEnded();
+    if (credential === undefined) throw refusal('loginEnded');
     // What was rewritten, or was not, is written down already.
-    if (credential.rewrite !== before.rewrite) throw rightsChanged();
+    if (credential.rewrite !== before.rewrite) throw refusal('rightsChanged');
     this.#submitter = { ...this.#submitter, credential };
     if (credential.rewrite === null) checkReversePath(credential, this.#transaction.reversePath);
     this.#checkAuthor();
@@ -199,4 +200,16 @@ export class IncomingMessage {
     const envelope = { reversePath, recipients: [...recipients.keys()] };
     log.emit('accepted', { queueId, session, ip, user: credential.name, ...envelope, size, messageId, signatures });
   }
+}
+
+function envelopeOf({ reversePath, parameters, recipients }: Transaction): Envelope {
+  const { body, smtpUtf8, ret, envid } = parameters;
+  return {
+    reversePath,
+    recipients: [...recipients.values()],
+    body,
+    smtpUtf8,
+    ...(ret === undefined ? {} : { ret }),
+    ...(envid === undefined ? {} : { envid }),
+  };
 }

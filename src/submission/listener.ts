@@ -12,6 +12,7 @@ import type { TLSSocketOptions } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import { plainAddress } from '../net/addresses.ts';
 import { openPort } from '../net/open-port.ts';
+import { refusal, refusalText } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
 import { SECOND } from '../system/clock.ts';
 import { type AgreedTls, hasLeft, startServerTls } from '../system/server-tls.ts';
@@ -19,8 +20,7 @@ import type { Admission, Admitted } from './admission.ts';
 import { HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE } from './deadlines.ts';
 import { clientKey } from './networks.ts';
 import { readProxyHeader } from './proxy-header.ts';
-import * as replies from './replies.ts';
-import { Session } from './session.ts';
+import { Session, type SessionSetup } from './session.ts';
 import type { ListenerName, ListenerOptions, Shared, TlsFiles } from './submission.ts';
 import { tlsOptions } from './tls.ts';
 
@@ -28,7 +28,7 @@ import { tlsOptions } from './tls.ts';
 const FAREWELL = 2 * SECOND;
 
 /** What is known of a connection before its session. */
-type Caller = { readonly ip: string; readonly place?: Admitted; readonly refusal?: Refusal };
+type Caller = Pick<SessionSetup, 'ip' | 'client' | 'place' | 'refusal'>;
 
 /** Connections that wait to be accepted: many clients begin at once. */
 const BACKLOG = 1024;
@@ -108,12 +108,13 @@ export class Listener extends SMTPServer {
   /** May it come in? */
   #enter(socket: Socket, ip: string): void {
     if (hasLeft(socket) || ip === '') socket.destroy();
-    else if (this.#shared.bruteForce.isBlocked(ip)) this.#turnAway(socket, ip, replies.blocked());
+    else if (this.#shared.bruteForce.isBlocked(ip)) this.#turnAway(socket, ip, refusal('blocked'));
     else {
-      const place = this.#admission.enter(clientKey(ip), socket);
-      if (place === false) this.#turnAway(socket, ip, replies.tooManySessions());
-      else if (place instanceof Promise) void this.#wait(socket, ip, place);
-      else this.#admit(socket, ip, place);
+      const client = clientKey(ip);
+      const place = this.#admission.enter(client, socket);
+      if (place === false) this.#turnAway(socket, ip, refusal('tooManySessions'));
+      else if (place instanceof Promise) void this.#wait(socket, { ip, client }, place);
+      else this.#admit(socket, { ip, client, place });
     }
   }
 
@@ -129,7 +130,7 @@ export class Listener extends SMTPServer {
   }
 
   /** The time for TLS begins when there is a place. */
-  async #wait(socket: Socket, ip: string, place: Promise<Admitted | false>): Promise<void> {
+  async #wait(socket: Socket, caller: Caller, place: Promise<Admitted | false>): Promise<void> {
     const found = await this.#attend(socket, place);
     if (hasLeft(socket)) {
       if (found !== false) found.leave();
@@ -137,13 +138,13 @@ export class Listener extends SMTPServer {
       return;
     }
     this.#expect(socket);
-    if (found !== false) this.#admit(socket, ip, found);
-    else this.#begin(socket, { ip, refusal: replies.tooManySessions() });
+    if (found !== false) this.#admit(socket, { ...caller, place: found });
+    else this.#begin(socket, { ...caller, refusal: refusal('tooManySessions') });
   }
 
-  #admit(socket: Socket, ip: string, place: Admitted): void {
-    socket.once('close', place.leave);
-    this.#begin(socket, { ip, place });
+  #admit(socket: Socket, caller: Caller & { readonly place: Admitted }): void {
+    socket.once('close', caller.place.leave);
+    this.#begin(socket, caller);
   }
 
   /** A session, on 465 where the handshake ends. */
@@ -153,8 +154,8 @@ export class Listener extends SMTPServer {
   }
 
   #pace(socket: Socket, caller: Caller): void {
-    const wait = this.#shared.handshakes.next(clientKey(caller.ip));
-    if (wait === undefined) this.#turnAway(socket, caller.ip, replies.tooManyHandshakes());
+    const wait = this.#shared.handshakes.next(caller.client);
+    if (wait === undefined) this.#turnAway(socket, caller.ip, refusal('tooManyHandshakes'));
     else if (wait === 0) this.#secure(socket, caller);
     else {
       this.#expect(socket, wait);
@@ -166,7 +167,7 @@ export class Listener extends SMTPServer {
     this.#arriving.delete(socket);
     const secure = startServerTls(socket, this.#tlsOptions(), {
       secured: (agreed, secured) => this.#converse(secured, caller, agreed),
-      failed: (reason) => this.#handshakeFailed(caller.ip, reason),
+      failed: (reason) => this.#shared.options.log.emit('tlsFailed', { listener: this.name, ip: caller.ip, reason }),
     });
     if (secure !== undefined) this.#expect(secure);
   }
@@ -175,14 +176,10 @@ export class Listener extends SMTPServer {
     return { server: this.server, secureContext: this.secureContext.get('*')! };
   }
 
-  #handshakeFailed(ip: string, reason: string): void {
-    this.#shared.options.log.emit('tlsFailed', { listener: this.name, ip, reason });
-  }
-
   /** Without a session: in clear by one line, under TLS without a handshake, which would cost more than it tells. */
   #turnAway(socket: Socket, ip: string, { reply }: Refusal): void {
     this.#shared.options.log.refused({ session: '', ip, verb: '', reply });
-    if (this.name === 'submission') this.#tell(socket, replies.onWire(reply));
+    if (this.name === 'submission') this.#tell(socket, refusalText(reply));
     else socket.destroy();
   }
 
@@ -194,22 +191,15 @@ export class Listener extends SMTPServer {
     socket.resume();
   }
 
-  #converse(socket: Socket, { ip, place, refusal }: Caller, tls?: AgreedTls): void {
+  #converse(socket: Socket, caller: Caller, tls?: AgreedTls): void {
     this.#arriving.delete(socket);
     const session: Session = new Session({
+      ...caller,
       shared: this.#shared,
       socket,
       tls,
       listener: this.name,
-      ip,
-      refusal,
       tlsOptions: () => this.#tlsOptions(),
-      onTlsFailed: (reason) => this.#handshakeFailed(ip, reason),
-      nextHandshake: () => this.#shared.handshakes.next(clientKey(ip)),
-      onLogin: () => {
-        place?.loggedIn();
-        this.#shared.handshakes.repay(clientKey(ip));
-      },
       onClose: () => this.#sessions.delete(session),
     });
     this.#sessions.add(session);

@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
 import type { ClientLogin } from './authentication.ts';
-import { clientKey, networkOf } from './networks.ts';
-import { blocked } from './replies.ts';
+import type { Wire } from './conversation.ts';
+import { networkOf } from './networks.ts';
 import type { Shared } from './submission.ts';
 
 /** Failures after which the session ends. */
@@ -36,22 +36,20 @@ export class LoginFailures {
 /** Rejects with a Refusal: 535 5.7.8, 454 4.7.0, or 421 4.7.0 where the address has failed too often. */
 export async function logIn(
   shared: Shared,
-  { session, ip }: { session: string; ip: string },
+  { id: session, ip, client }: Pick<Wire, 'id' | 'ip' | 'client'>,
   login: ClientLogin,
   failures: LoginFailures,
 ): Promise<Credential> {
   const { options, bruteForce, knownClients } = shared;
   const { name, mechanism } = login;
-  if (bruteForce.isBlocked(ip, name)) throw blocked();
-  const key = clientKey(ip);
-  const asker = { client: key, network: networkOf(ip), known: knownClients.has(key) };
+  if (bruteForce.isBlocked(ip, name)) throw refusal('blocked');
+  const asker = { client, network: networkOf(ip), known: knownClients.has(client) };
   const verification = await options.credentials.verify(name, login.password, asker);
   // Others may have failed from there meanwhile: a right guess among a hundred at once is no login.
-  if (bruteForce.isBlocked(ip, name)) throw blocked();
+  if (bruteForce.isBlocked(ip, name)) throw refusal('blocked');
   const { result } = verification;
   if (result === 'ok') {
     const { credential } = verification;
-    knownClients.add(key);
     options.log.emit('authenticated', { session, ip, user: credential.name, mechanism });
     return credential;
   }

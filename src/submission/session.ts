@@ -4,14 +4,35 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TLSSocketOptions } from 'node:tls';
+import { refusal, replyText } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
-import { startServerTls } from '../system/server-tls.ts';
+import { type AgreedTls, startServerTls } from '../system/server-tls.ts';
+import type { Admitted } from './admission.ts';
 import { CommandReader } from './command-reader.ts';
 import { Conversation, type Wire } from './conversation.ts';
 import { firstTextDeadline, HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE, LINGER, nextTextDeadline, overdue } from './deadlines.ts';
 import type { IncomingMessage } from './incoming-message.ts';
-import * as replies from './replies.ts';
-import type { SessionSetup, Shared } from './submission.ts';
+import type { ListenerName, Shared } from './submission.ts';
+
+/** One connection that was accepted. */
+export type SessionSetup = {
+  readonly shared: Shared;
+  readonly socket: Socket;
+  /** What the handshake agreed on, where there was one before the session. */
+  readonly tls: AgreedTls | undefined;
+  readonly listener: ListenerName;
+  readonly ip: string;
+  /** Whom sessions and failures are counted by: `clientKey` of the address. */
+  readonly client: string;
+  /** What it takes up; undefined: there is a refusal. */
+  readonly place?: Admitted;
+  /** The session is only told why there is none. */
+  readonly refusal?: Refusal;
+  readonly tlsOptions: () => TLSSocketOptions;
+  readonly onClose: () => void;
+};
 
 /**
  * Milliseconds. A client that talks before the greeting is no mail client. In clear we wait this long for such bytes. Under TLS only
@@ -26,10 +47,11 @@ type State = 'greeting' | 'open' | 'handshake' | 'ended' | 'closed';
 export class Session implements Wire {
   readonly id = (2 ** 48 + randomInt(2 ** 48 - 1)).toString(16).slice(1);
   readonly ip: string;
+  readonly client: string;
   readonly #end = Promise.withResolvers<void>();
   /** Resolves when its connection is closed. */
   readonly ended = this.#end.promise;
-  tls: Wire['tls'];
+  tls: AgreedTls | undefined;
   readonly #setup: SessionSetup;
   readonly #shared: Shared;
   readonly #conversation: Conversation;
@@ -44,6 +66,8 @@ export class Session implements Wire {
   #message: IncomingMessage | undefined;
   #stateSince: number;
   #activeAt: number;
+  /** The next line answers a challenge of AUTH. */
+  #isChallenged = false;
   #lineSince = 0;
   #exchangeSince = 0;
   #textUntil = 0;
@@ -53,6 +77,7 @@ export class Session implements Wire {
     this.#shared = setup.shared;
     this.#socket = setup.socket;
     this.ip = setup.ip;
+    this.client = setup.client;
     this.tls = setup.tls;
     this.#conversation = new Conversation(setup.shared, this);
     this.#stateSince = this.#activeAt = setup.shared.monotonic();
@@ -86,28 +111,39 @@ export class Session implements Wire {
     this.#socket.resume(); // what still comes is read and dropped, until the client has closed its side
   }
 
+  challenge(text: string): void {
+    this.write(`334 ${text}\r\n`);
+    this.#isChallenged = true;
+  }
+
   loggedIn(): void {
-    this.#setup.onLogin();
+    this.#setup.place?.loggedIn();
+    this.#shared.handshakes.repay(this.client);
   }
 
-  nextHandshake(): number | undefined {
-    return this.#setup.nextHandshake();
+  startTls(): void | Promise<void> {
+    const wait = this.#shared.handshakes.next(this.client);
+    if (wait === undefined) throw refusal('tooManyHandshakes');
+    if (wait > 0) return delay(wait, undefined, { ref: false }).then(() => this.#secure());
+    this.#secure();
   }
 
-  startTls(): void {
+  #secure(): void {
     if (this.#state !== 'open') return; // it has ended while it waited
-    if (this.#input.pending > 0) throw replies.behindStartTls();
-    this.write(replies.READY_FOR_TLS);
+    if (this.#input.pending > 0) throw refusal('behindStartTls');
+    this.write(replyText('readyForTls'));
     this.#flush();
     this.#enter('handshake');
-    this.#conversation.forget();
     this.#unlisten(this.#socket);
     const secured = startServerTls(this.#socket, this.#setup.tlsOptions(), {
       secured: (agreed) => {
         this.tls = agreed;
         this.#enter('open');
       },
-      failed: this.#setup.onTlsFailed,
+      failed: (reason) => {
+        const { listener, ip } = this.#setup;
+        this.#shared.options.log.emit('tlsFailed', { listener, ip, reason });
+      },
     });
     this.#socket = secured ?? this.#socket;
     this.#listen(this.#socket);
@@ -121,12 +157,12 @@ export class Session implements Wire {
   /** Ends now where no transaction is open, else as soon as it has ended. */
   drain(): void {
     if (this.#state === 'handshake') this.#socket.destroy();
-    else if (!this.#busy && !this.#conversation.inTransaction) this.refuse(replies.shuttingDown());
+    else if (!this.#busy && !this.#conversation.inTransaction) this.refuse(refusal('shuttingDown'));
   }
 
   /** Ends at once, whatever is going on; what is on its way into the queue gets there. */
   close(): void {
-    this.refuse(replies.shuttingDown());
+    this.refuse(refusal('shuttingDown'));
     this.#socket.destroySoon();
   }
 
@@ -144,7 +180,7 @@ export class Session implements Wire {
       hurried: crowded && !this.#conversation.isLoggedIn,
     };
     const reason = overdue(timing, this.#shared.options.limits, now);
-    if (reason !== undefined) this.refuse(replies.timedOut(reason));
+    if (reason !== undefined) this.refuse(refusal(reason));
   }
 
   refuse(refusal: Refusal): void {
@@ -200,7 +236,7 @@ export class Session implements Wire {
   };
 
   readonly #take = (chunk: Buffer): void => {
-    if (this.#state === 'greeting') this.refuse(replies.tooEarly());
+    if (this.#state === 'greeting') this.refuse(refusal('tooEarly'));
     if (this.#state !== 'open') return;
     this.#activeAt = this.#shared.monotonic();
     if (this.#textUntil > 0) {
@@ -240,9 +276,10 @@ export class Session implements Wire {
   }
 
   #readCommand(): boolean {
-    const line = this.#input.next(this.#conversation.inExchange);
+    const line = this.#input.next(this.#isChallenged);
     if (line === undefined) return false;
     this.#lineSince = 0;
+    this.#isChallenged = false;
     const work = typeof line === 'string' ? this.#conversation.execute(line) : this.#conversation.problem(line);
     if (work !== undefined) this.#await(work);
     return true;
@@ -290,7 +327,7 @@ export class Session implements Wire {
   /** Remembers when the current line and the AUTH exchange began: the deadlines count from there. */
   #note(): void {
     const now = this.#activeAt;
-    if (!this.#conversation.inExchange) this.#exchangeSince = 0;
+    if (!this.#isChallenged) this.#exchangeSince = 0;
     else if (this.#exchangeSince === 0) this.#exchangeSince = now;
     if (this.#message !== undefined || this.#input.pending === 0) this.#lineSince = 0;
     else if (this.#lineSince === 0) this.#lineSince = now;

@@ -1,6 +1,4 @@
 /** Mail from clients, on 465 (implicit TLS) and 587 (STARTTLS): RFC 6409, RFC 4954, RFC 8314. */
-import type { Socket } from 'node:net';
-import type { TLSSocketOptions } from 'node:tls';
 import type { Credentials } from '../credentials/credentials.ts';
 import type { EventLog } from '../events/events.ts';
 import { createNetworks } from '../net/networks.ts';
@@ -11,7 +9,6 @@ import type { Refusal } from '../smtp/reply.ts';
 import type { DestinationFunction, SignsFunction } from '../smtp/route.ts';
 import type { CredentialStore } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
-import type { AgreedTls } from '../system/server-tls.ts';
 import { createAdmission } from './admission.ts';
 import { createBruteForce } from './brute-force.ts';
 import { sweepInterval } from './deadlines.ts';
@@ -100,24 +97,6 @@ export type Shared = {
   draining: boolean;
   /** What goes on though its session may have ended: messages on their way into the queue, and their removal. */
   readonly working: Set<Promise<unknown>>;
-};
-
-/** One connection that was accepted. */
-export type SessionSetup = {
-  readonly shared: Shared;
-  readonly socket: Socket;
-  /** What the handshake agreed on, where there was one before the session. */
-  readonly tls: AgreedTls | undefined;
-  readonly listener: ListenerName;
-  readonly ip: string;
-  /** The session is only told why there is none. */
-  readonly refusal: Refusal | undefined;
-  readonly tlsOptions: () => TLSSocketOptions;
-  readonly onTlsFailed: (reason: string) => void;
-  /** @returns milliseconds until its handshake may begin, undefined where it may not. */
-  readonly nextHandshake: () => number | undefined;
-  readonly onLogin: () => void;
-  readonly onClose: () => void;
 };
 
 /** Who is turned away for failed logins. */

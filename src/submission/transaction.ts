@@ -1,14 +1,13 @@
 /** One MAIL and its RCPTs: RFC 5321 §3.3, RFC 6409 §4 to §6. What is wrong with them, sentence by sentence. */
 import { checkReversePath } from '../policy/policy.ts';
 import { type Mailbox, type MailboxProblem, parseMailbox, parsePath } from '../smtp/address.ts';
-import type { Envelope, EnvelopeRecipient } from '../smtp/envelope.ts';
+import type { EnvelopeRecipient } from '../smtp/envelope.ts';
 import { type ReplyName, refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
 import { type MailParameters, parseMailParameters, parseRecipientParameters } from './mail-parameters.ts';
+import type { SubmissionOptions } from './submission.ts';
 
 export type Transaction = {
-  /** By whose rights it was opened, as they were looked at last. */
-  credential: Credential;
   /** What MAIL named; undefined: no path, which only those may say whose sender is rewritten. */
   readonly path: string | undefined;
   /** As it will be sent: rewritten where the credential says so. */
@@ -50,17 +49,19 @@ function parametersAtEnd(text: string): string {
   return words.slice(start).join(' ').trim();
 }
 
-/** @throws Refusal 501 or 553 where the credential may not send with this path. */
-export function openTransaction(credential: Credential, path: string | undefined, parameters: MailParameters): Transaction {
-  const recipients = new Map<string, EnvelopeRecipient>();
-  return { credential, path, reversePath: reversePathOf(credential, path, parameters), parameters, recipients, size: 0 };
+/**
+ * Opens a transaction with the rights of this credential.
+ * @param argument what stands behind MAIL.
+ * @throws Refusal as `parseMail`, and 501 or 553 where the credential may not send with this path.
+ */
+export function openTransaction(argument: string, credential: Credential, maxMessageSize: number): Transaction {
+  const { path, parameters } = parseMail(argument, maxMessageSize, credential.rewrite !== null);
+  return { path, reversePath: reversePathOf(credential, path, parameters), parameters, recipients: new Map(), size: 0 };
 }
 
-/** The rights of the credential may have changed since MAIL. @throws Refusal where it may not send with this path any more. */
+/** Applies rights that have changed since MAIL. @throws Refusal where the credential may not send with this path any more. */
 export function judgeAgain(transaction: Transaction, credential: Credential): void {
-  if (transaction.credential.revision === credential.revision) return;
   transaction.reversePath = reversePathOf(credential, transaction.path, transaction.parameters);
-  transaction.credential = credential;
 }
 
 function reversePathOf(credential: Credential, path: string | undefined, { smtpUtf8 }: MailParameters): string {
@@ -80,15 +81,25 @@ function senderOf(path: string, smtpUtf8: boolean): string {
   return mailbox.address;
 }
 
-/** The address as it was written, for the log: whatever stands there where it is none. */
+/** The address of MAIL or RCPT for the log: as it was written, also where it is no address. */
 export function writtenAddress(argument: string): string {
   const behind = argument.slice(argument.indexOf(':') + 1).trimStart();
   return parsePath(behind)?.mailbox ?? behind;
 }
 
-/** True where another recipient fits. */
-export function hasRoom({ recipients, size }: Transaction, maxRecipients: number): boolean {
-  return recipients.size < maxRecipients && size < maxRecipients * ROOM_PER_RECIPIENT;
+/**
+ * The recipient that RCPT names; undefined: the transaction has it already.
+ * @throws Refusal as `parseRecipient`, and 452 where another one has no room.
+ */
+export function newRecipient(
+  { parameters, recipients, size }: Transaction,
+  argument: string,
+  { operator, limits: { maxRecipients } }: Pick<SubmissionOptions, 'operator' | 'limits'>,
+): EnvelopeRecipient | undefined {
+  const recipient = parseRecipient(argument, parameters.smtpUtf8, operator);
+  if (recipients.has(recipient.address)) return undefined;
+  if (recipients.size < maxRecipients && size < maxRecipients * ROOM_PER_RECIPIENT) return recipient;
+  throw refusal('tooManyRecipients', { count: maxRecipients });
 }
 
 export function addRecipient(transaction: Transaction, recipient: EnvelopeRecipient): void {
@@ -108,18 +119,6 @@ export function parseRecipient(argument: string, smtpUtf8: boolean, operator: st
   if (typeof mailbox === 'string') throw refusal(RECIPIENT_PROBLEMS[mailbox]);
   if (mailbox.needsUtf8 && !smtpUtf8) throw refusal('needsSmtpUtf8');
   return { address: mailbox.address, ...parseRecipientParameters(path.rest) };
-}
-
-export function envelopeOf({ reversePath, parameters, recipients }: Transaction): Envelope {
-  const { body, smtpUtf8, ret, envid } = parameters;
-  return {
-    reversePath,
-    recipients: [...recipients.values()],
-    body,
-    smtpUtf8,
-    ...(ret === undefined ? {} : { ret }),
-    ...(envid === undefined ? {} : { envid }),
-  };
 }
 
 const isPostmaster = (mailbox: string) => /^"?postmaster"?$/i.test(mailbox);
