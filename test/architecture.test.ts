@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const VOCABULARY = ['smtp', 'net', 'system'];
-const SERVICES = ['events', 'credentials', 'certificates', 'signing', 'dns', 'trace', 'metrics'];
+const SERVICES = ['events', 'credentials', 'certificates', 'signing', 'dns', 'tls-policy', 'trace', 'metrics'];
 const service = ['store', 'dns', 'events', 'metrics', ...VOCABULARY];
 const stage = [...SERVICES, 'store', ...VOCABULARY];
 
@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   credentials: service,
   certificates: service,
   signing: service,
+  'tls-policy': service,
   trace: service,
   admin: stage,
   submission: [...stage, 'policy', 'preparation', 'queue'],

@@ -9,6 +9,7 @@ import { checkDmarc } from '../../src/doctor/dmarc.ts';
 import { checkSpf, gatherSpf } from '../../src/doctor/spf.ts';
 import { readKeyRecord } from '../../src/signing/key-record.ts';
 import { parseTags } from '../../src/signing/tags.ts';
+import { findStsId, parsePolicy, policyNames } from '../../src/tls-policy/mta-sts.ts';
 
 const LARGEST_DATAGRAM = 65_507;
 
@@ -67,6 +68,34 @@ export function keyRecords(input: Buffer): string {
   assert.ok(publicKey.length > 0 && publicKey.length % 4 === 0);
   assert.deepEqual(readKeyRecord(`v=DKIM1; k=${type}; p=${publicKey}`), reading);
   return `${type} ${publicKey.endsWith('=')}`;
+}
+
+/** Records of `_mta-sts`, one a line: an id is one, and is found in its plainest form too. */
+export function stsRecords(input: Buffer): string {
+  const id = findStsId(input.toString('utf8').split('\n'));
+  if (id === undefined) return 'none';
+  assert.match(id, /^[A-Za-z0-9]{1,32}$/);
+  assert.equal(findStsId([`v=STSv1; id=${id};`]), id);
+  return `found ${id.length === 32}`;
+}
+
+/** A policy file: what is read of one is read of its own lines again, and names the hosts that stand in it. */
+export function stsPolicies(input: Buffer): string {
+  const policy = parsePolicy(input);
+  if ('invalid' in policy) {
+    assert.match(policy.invalid, /^[ -~]{1,100}$/);
+    return policy.invalid.replaceAll(/\d+/g, 'n');
+  }
+  const { mode, maxAge, mx, text } = policy;
+  assert.deepEqual(parsePolicy(Buffer.from(text)), policy);
+  assert.ok(maxAge >= 0 && maxAge <= 31_557_600 && (mode === 'none') === (mx.length === 0));
+  for (const name of mx.slice(0, 100)) {
+    assert.match(name, /^(?:\*\.)?[a-z0-9_.-]{1,253}$/);
+    const host = name.replace('*', 'mx');
+    assert.equal(policyNames(policy, host), !/^[0-9.]+$/.test(host));
+    assert.ok(!policyNames({ mx: [name] }, `a.b.${host}`));
+  }
+  return `${mode} ${mx.length > 1} ${mx.some((name) => name.startsWith('*'))}`;
 }
 
 const CERTIFICATE = `-----BEGIN CERTIFICATE-----
