@@ -124,6 +124,16 @@ describe.each(files)('%s', (file) => {
   });
 });
 
+test('an engine of the store is reached by one file: embedded/ for SQLite, and only engine.ts chooses', () => {
+  const reach = (part: string) =>
+    files.filter((file) => !file.startsWith(part) && local(file).some(({ target }) => target.startsWith(part)));
+  expect(reach('store/sqlite/')).toEqual(['store/embedded/embedded.ts']);
+  const makers = files.filter((file) =>
+    local(file).some(({ target, isType }) => target === 'store/embedded/embedded.ts' && !isType),
+  );
+  expect(makers).toEqual(['store/engine.ts']);
+});
+
 test('a reply is made final in one place', () => {
   expect(files.filter((file) => source(file).includes('as FinalReply'))).toEqual(['delivery/verdict.ts']);
 });

@@ -17,14 +17,15 @@ export const registerBackup: Register = (program, io) => {
       examples: ['backup /var/backups/smarthost-2027-01-31.db'],
     },
     async ([name], options) => {
-      const { backupStore, becomeOwner, dataOwner } = await import('../store/store.ts');
+      const { needFiles } = await import('../store/store.ts');
       const { config } = await readConfig(io, options);
+      const files = needFiles(config);
       const file = resolve(io.cwd, name!);
       // Unlike other commands it stays root where root asks: it writes where root wants it, and opens the data as their owner.
       // In a folder of that owner root writes nothing: the owner could put a link in its way.
       const folder = await stat(dirname(file)).catch(() => undefined); // the store says what is wrong with it
-      if (folder !== undefined && folder.uid === dataOwner(config.dataDir)?.uid) becomeOwner(config.dataDir);
-      const counts = await backupStore({ dataDir: config.dataDir, file });
+      if (folder !== undefined && folder.uid === files.owner()?.uid) files.becomeOwner();
+      const counts = await files.backup({ file });
       const { size } = await stat(file);
       if (options.json) return printJson(io, { file, size, ...counts });
       const { messages, waiting, users, keys } = counts;

@@ -54,9 +54,10 @@ export const registerConfig: Register = (program, io) => {
 async function checkKeys({ config, file = '' }: Loaded): Promise<readonly Problem[]> {
   const { checkReports } = await import('../config/config.ts');
   if (checkReports(config, []) === undefined) return [];
-  const { becomeOwner, peekSigningDomains } = await import('../store/store.ts');
-  becomeOwner(config.dataDir);
-  const domains = peekSigningDomains(config.dataDir);
+  const { filesOf } = await import('../store/store.ts');
+  const files = filesOf(config);
+  files?.becomeOwner();
+  const domains = files?.peekSigningDomains();
   const message = domains && checkReports(config, domains);
   return message === undefined ? [] : [{ path: 'reports.from', message, level: 'warning', source: file }];
 }

@@ -2,7 +2,7 @@
 import type { Config } from '../config/config.ts';
 import { type Control, createControl } from '../control/control.ts';
 import type { Dns } from '../dns/dns.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, StoreData } from '../store/store.ts';
 import type { CommonOptions } from './define.ts';
 import { CommandError } from './errors.ts';
 import type { Io } from './io.ts';
@@ -36,7 +36,7 @@ export async function withControl<T>(
 }
 
 /** The running relay sees what is changed in its store. */
-export function controlOf(config: Config, store: Store): Control {
+export function controlOf(config: Config, store: StoreData): Control {
   return createControl({ store, settings: () => config, dns: dnsOf(config) });
 }
 
@@ -53,9 +53,9 @@ function dnsOf({ dns: { servers } }: Config): Pick<Dns, 'txt'> {
 
 /** A command of root takes the user that owns the data first, so that it leaves no file that the relay cannot open. */
 export async function withStoreOf<T>(config: Config, run: (store: Store) => Promise<T>): Promise<T> {
-  const { becomeOwner, openStore } = await import('../store/store.ts');
-  becomeOwner(config.dataDir);
-  const store = await openStore({ dataDir: config.dataDir });
+  const { filesOf, openStore } = await import('../store/store.ts');
+  filesOf(config)?.becomeOwner();
+  const store = await openStore(config);
   try {
     return await run(store);
   } finally {

@@ -8,10 +8,10 @@ import { catchAll } from '../delivery/delivery.ts';
 import { askValidated, createDns, type Dns } from '../dns/dns.ts';
 import { type DoctorOptions, examine, type Finding, httpTime, type Probes, probeSmtp } from '../doctor/doctor.ts';
 import { publicAddresses } from '../net/addresses.ts';
-import { type Credential, isInstanceRunning, type Store } from '../store/store.ts';
+import { type Credential, filesOf, type Store, type StoreData } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 
-type Parts = { readonly config: Config; readonly store: Store; readonly domain: string | undefined };
+type Parts = { readonly config: Config; readonly store: StoreData & Pick<Store, 'ping'>; readonly domain: string | undefined };
 
 /** Answers are needed soon, and absence is an answer here: less patience than delivery has. */
 const DNS_TIMEOUT = 1.5 * SECOND;
@@ -101,7 +101,7 @@ function probesOf({ config, store }: Parts, ca: string | undefined): Probes {
   };
 }
 
-async function storeFacts({ dataDir }: Config, { messages, ...store }: Store) {
+async function storeFacts(config: Config, { messages, ...store }: Pick<Store, 'messages' | 'ping'>) {
   const begun = performance.now();
   const commit = await store.ping().then(
     () => performance.now() - begun,
@@ -110,7 +110,8 @@ async function storeFacts({ dataDir }: Config, { messages, ...store }: Store) {
   const { states, oldestAcceptedAt } = await messages.counts();
   const { queued = 0, active = 0, delayed = 0, uncertain = 0, held = 0 } = states;
   const waiting = queued + active + delayed + uncertain;
-  return { dir: dataDir, commit, waiting, held, oldestAcceptedAt, running: isInstanceRunning(dataDir), now: Date.now() };
+  const running = filesOf(config)?.isRunning() ?? false;
+  return { dir: config.dataDir, commit, waiting, held, oldestAcceptedAt, running, now: Date.now() };
 }
 
 async function tryConnect(dns: Dns, host: string, port: number): Promise<string | undefined> {

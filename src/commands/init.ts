@@ -71,8 +71,8 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
     dataDir: dirname(file) === SYSTEM_DIR ? '/var/lib/smarthost' : './data',
   });
   const config = await judge(io, file, text);
-  const { dataOwner } = await import('../store/store.ts');
-  const owner = dataOwner(config.dataDir);
+  const { filesOf } = await import('../store/store.ts');
+  const owner = filesOf(config)?.owner();
   const takeBack = await writeConfiguration(file, text, owner);
   const made = await withStoreOf(config, async (store) => {
     const control = controlOf(config, store);

@@ -19,13 +19,14 @@ export const registerRestore: Register = (program, io) => {
       options: (command) => command.option('--force', 'give up what is in the data directory'),
     },
     async ([name], options) => {
-      const { becomeOwner, restoreStore } = await import('../store/store.ts');
+      const { needFiles } = await import('../store/store.ts');
       const { config } = await readConfig(io, options);
+      const files = needFiles(config);
       const file = resolve(io.cwd, name!);
       const source = await openBackup(file); // before the user changes: a backup may be root's
       try {
-        becomeOwner(config.dataDir);
-        const restored = await restoreStore({ dataDir: config.dataDir, source, name: file, force: options.force ?? false });
+        files.becomeOwner();
+        const restored = await files.restore({ source, name: file, force: options.force ?? false });
         if (options.json) return await printJson(io, { dataDir: config.dataDir, ...restored });
         const { held, messages, users, keys } = restored;
         io.err(`${config.dataDir}: ${several(messages, 'message')}, ${several(users, 'user')}, ${several(keys, 'DKIM key')}.`);

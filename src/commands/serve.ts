@@ -44,8 +44,8 @@ async function readForStart(io: Io, options: CommonOptions & ServeOptions): Prom
   const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
   if (loaded.notice !== undefined) io.err(loaded.notice);
   if ('problems' in loaded) throw new CommandError(loaded.problems.map(formatProblem).join('\n'));
-  const { becomeOwner } = await import('../store/store.ts');
-  becomeOwner(loaded.config.dataDir);
+  const { filesOf } = await import('../store/store.ts');
+  filesOf(loaded.config)?.becomeOwner();
   if (!options.asRoot) refuseRoot(loaded.config.dataDir, loaded.file);
   const problems = [...loaded.warnings, ...(await checkEnvironment(loaded.config, loaded))];
   if (problems.some(({ level }) => level === 'error')) throw new CommandError(problems.map(formatProblem).join('\n'));

@@ -6,7 +6,7 @@
  * Modules are loaded when an action needs them, so that a command starts fast.
  */
 import type { Dns } from '../dns/dns.ts';
-import type { Store } from '../store/store.ts';
+import type { StoreData } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { type CertificateControl, type CertificateSettings, createCertificateControl } from './certificates.ts';
 import { createDomainControl, type DomainControl } from './domains.ts';
@@ -34,7 +34,7 @@ export { checkPassword, type NewUser, newUser, type UserChange, type UserLogin }
 export type ControlSettings = UserSettings & QueueSettings & CertificateSettings & TestMessageSettings;
 
 export type ControlOptions = {
-  readonly store: Store;
+  readonly store: StoreData;
   /** Returns the current settings: a running relay can reload its configuration. */
   readonly settings: () => ControlSettings;
   /** Used to check whether records are published. */

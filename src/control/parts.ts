@@ -1,9 +1,9 @@
 /** What each part of control is given. */
-import type { Store } from '../store/store.ts';
+import type { StoreData } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 
 export type Parts<Settings> = {
-  readonly store: Store;
+  readonly store: StoreData;
   /** Returns the current settings: a running relay can reload its configuration. */
   readonly settings: () => Settings;
   /** Called after each change, when it is synced. */

@@ -1,6 +1,6 @@
 /** Finds messages and shows what happened to them. */
 import { canonicalMailbox } from '../smtp/address.ts';
-import type { Store } from '../store/store.ts';
+import type { StoreData } from '../store/store.ts';
 import { type TracedMessage, traceShape } from './shapes.ts';
 
 export type TraceControl = {
@@ -11,7 +11,7 @@ export type TraceControl = {
   find(what: string, limit: number): Promise<readonly TracedMessage[]>;
 };
 
-export function createTraceControl({ messages }: Pick<Store, 'messages'>): TraceControl {
+export function createTraceControl({ messages }: Pick<StoreData, 'messages'>): TraceControl {
   return {
     async find(what, limit) {
       const found = await messages.find(what, limit);

@@ -3,20 +3,21 @@ import type { Certificates } from '../certificates/certificates.ts';
 import type { Snapshot } from '../metrics/metrics.ts';
 import { refusal } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, StoreData } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 import type { DiskWatch } from '../system/disk-watch.ts';
 
 /** Below the watermark MAIL is put off, so that what is queued can still be settled: behaviour of RFC 5321 §4.2.3, 452. */
-export function diskRefusal(disk: DiskWatch, minFree: number): Refusal | undefined {
-  const free = disk.free();
+export function diskRefusal(disk: DiskWatch | undefined, minFree: number): Refusal | undefined {
+  const free = disk?.free();
   if (free === undefined || free >= minFree) return undefined;
   return refusal('diskTooFull');
 }
 
 type HealthParts = {
   readonly commit: CommitCheck;
-  readonly disk: DiskWatch;
+  /** undefined: the store is on no disk of this machine. */
+  readonly disk: DiskWatch | undefined;
   readonly certificates: Certificates;
   readonly minFree: number;
 };
@@ -26,7 +27,7 @@ export async function reasonsAgainst(
   { commit, disk, certificates, minFree }: HealthParts,
   now = Date.now(),
 ): Promise<readonly string[]> {
-  const free = disk.free();
+  const free = disk?.free();
   const reasons: string[] = [];
   if (free !== undefined && free < minFree) reasons.push(`disk: ${free} bytes free, ${minFree} wanted`);
   reasons.push(...certificates.problems(now));
@@ -61,7 +62,7 @@ export function createCommitCheck(store: Pick<Store, 'ping'>, monotonic: () => n
 }
 
 export type SnapshotParts = {
-  readonly store: Pick<Store, 'messages'>;
+  readonly store: Pick<StoreData, 'messages'>;
   readonly certificates: Pick<Certificates, 'facts'>;
   readonly sessions: number;
   readonly resting: number;

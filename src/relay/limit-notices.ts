@@ -6,10 +6,10 @@ import type { EventLog } from '../events/events.ts';
 import type { QuotaUser } from '../policy/policy.ts';
 import { limitNotice, type OperatorNotice } from '../report/report.ts';
 import type { LimitUse } from '../smtp/limit.ts';
-import type { Store } from '../store/store.ts';
+import type { StoreData } from '../store/store.ts';
 
 type NoticeParts = {
-  readonly store: Store;
+  readonly store: Pick<StoreData, 'operation'>;
   readonly log: EventLog;
   /** As it is now. */
   readonly config: () => Pick<Config, 'hostname' | 'operator' | 'limits'>;

@@ -17,10 +17,9 @@ import { createPreparation } from '../preparation/preparation.ts';
 import { startQueue } from '../queue/queue.ts';
 import { createReporter, createSummarizer, type OperatorNotice, type ReporterOptions, sendNotice } from '../report/report.ts';
 import { createSigner, startRotation } from '../signing/signing.ts';
-import { lockInstance, openStore } from '../store/store.ts';
+import { filesOf, type OpenOptions, openStore } from '../store/store.ts';
 import { startSubmission } from '../submission/submission.ts';
 import { SECOND } from '../system/clock.ts';
-import { startDiskWatch } from '../system/disk-watch.ts';
 import { createLog, type Log } from '../system/log.ts';
 import { VERSION } from '../system/version.ts';
 import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
@@ -134,20 +133,20 @@ async function build(parts: Parts): Promise<Relay> {
 
 /** What all of it stands on: the lock, the store, the certificates, the DNS. */
 async function openGround({ current: { config }, events, metrics, closers }: Parts) {
-  const lock = await lockInstance(config.dataDir);
-  closers.push(() => lock.release());
+  const files = filesOf(config);
+  const lock = await files?.lock();
+  closers.push(() => lock?.release());
   const taken = await portProblems(portsOf(config));
   if (taken.length > 0) throw new AggregateError(taken, taken.map(({ message }) => message).join('\n'));
-  const store = await openStore({
-    dataDir: config.dataDir,
-    sweep: true,
+  const told: OpenOptions = {
     onCommit: metrics.observeCommit,
     onDamaged: ({ id: queueId, reason }) => events.emit('damaged', { queueId, reason }),
     onTrouble: (error) => events.emit('storeTrouble', { error }),
-  });
+  };
+  const store = await (files?.open({ ...told, sweep: true }) ?? openStore(config, told));
   closers.push(() => store.close());
-  const disk = await startDiskWatch(config.dataDir);
-  closers.push(() => disk.close());
+  const disk = await files?.watchDisk();
+  closers.push(() => disk?.close());
   const owner = `${machineName()}/${process.pid}/${randomBytes(6).toString('hex')}`;
   const certificates = await startCertificates({
     ...certificateOptions(config),
@@ -156,7 +155,7 @@ async function openGround({ current: { config }, events, metrics, closers }: Par
     log: events,
   });
   closers.push(() => certificates.close());
-  await warnOfFileSystem(config.dataDir, events);
+  if (files !== undefined) await warnOfFileSystem(files.dataDir, events);
   await ensureOwnKey(store, config.hostname, events);
   await warnOfReports(store, config, events);
   return { owner, store, disk, certificates, dns: createDns(config.dns) };

@@ -8,7 +8,7 @@ import { limitsFor, type QuotaDefaults } from '../policy/policy.ts';
 import { createDkimKeys } from '../signing/signing.ts';
 import type { Limit } from '../smtp/limit.ts';
 import type { Route } from '../smtp/route.ts';
-import type { KnownRecipient, Store } from '../store/store.ts';
+import type { KnownRecipient, StoreData } from '../store/store.ts';
 import { MINUTE } from '../system/clock.ts';
 import { fileSystemRisk } from '../system/file-system.ts';
 
@@ -19,14 +19,14 @@ export async function warnOfFileSystem(dataDir: string, log: EventLog): Promise<
 }
 
 /** The host name's own domain signs our reports from the first start on; its record is printed by `smarthost domain records`. */
-export async function ensureOwnKey({ operation }: Store, hostname: string, log: EventLog): Promise<void> {
+export async function ensureOwnKey({ operation }: Pick<StoreData, 'operation'>, hostname: string, log: EventLog): Promise<void> {
   if ((await operation.dkimKeys(hostname)).length > 0) return;
   await operation.addDkimKeys(await createDkimKeys({ domain: hostname, now: Date.now(), state: 'active' }));
   log.emit('dkimKeyCreated', { domain: hostname });
 }
 
 /** What `config check` says about the keys, for a relay that starts or reads its configuration again. */
-export async function warnOfReports({ operation }: Pick<Store, 'operation'>, config: Config, log: EventLog): Promise<void> {
+export async function warnOfReports({ operation }: Pick<StoreData, 'operation'>, config: Config, log: EventLog): Promise<void> {
   const keys = await operation.dkimKeys();
   const domains = keys.filter(({ state }) => state === 'active').map(({ domain }) => domain);
   const reason = checkReports(config, domains);
@@ -37,7 +37,7 @@ export async function warnOfReports({ operation }: Pick<Store, 'operation'>, con
  * What stands in Received instead of a login name: tells our operator which credential it was, and nobody else.
  * `smarthost trace` has the name itself.
  */
-export async function createUserToken({ operation }: Store): Promise<(name: string) => string> {
+export async function createUserToken({ operation }: Pick<StoreData, 'operation'>): Promise<(name: string) => string> {
   const drawn = randomBytes(32).toString('hex');
   const secret = (await operation.value('instance.secret')) ?? (await operation.keepValue('instance.secret', drawn));
   const key = Buffer.from(secret, 'hex');
@@ -58,7 +58,7 @@ export async function createUserToken({ operation }: Store): Promise<(name: stri
  * @returns how many recipients go another way.
  */
 export async function followRoutes(
-  { messages, operation }: Store,
+  { messages, operation }: Pick<StoreData, 'messages' | 'operation'>,
   routes: readonly Route[],
   destinationOf: Delivery['destinationOf'],
 ): Promise<number> {
@@ -75,7 +75,7 @@ export async function followRoutes(
 
 /** Forgets old traces, and recipients that nobody writes to any more, in small steps, so that neither the disk nor a commit notices. */
 export function startTrimming(
-  store: Store,
+  { messages }: Pick<StoreData, 'messages'>,
   settings: () => { readonly keep: number; readonly maxSize: number },
   log: EventLog,
 ): () => Promise<void> {
@@ -86,8 +86,8 @@ export function startTrimming(
   }, 5 * MINUTE).unref();
   async function trim(): Promise<void> {
     const { keep, maxSize } = settings();
-    await store.messages.trimTrace(Date.now() - keep, maxSize);
-    const step = await store.messages.forgetRecipients(Date.now(), walked);
+    await messages.trimTrace(Date.now() - keep, maxSize);
+    const step = await messages.forgetRecipients(Date.now(), walked);
     walked = step.after;
   }
   return () => {
@@ -99,7 +99,7 @@ export function startTrimming(
 const NOTICES_AT_ONCE = 500;
 
 /** Commands change the queue beside the relay, or while it does not run: its log has the line all the same. */
-export async function logNotices({ messages }: Store, log: EventLog): Promise<void> {
+export async function logNotices({ messages }: Pick<StoreData, 'messages'>, log: EventLog): Promise<void> {
   for (;;) {
     const notices = await messages.takeNotices(NOTICES_AT_ONCE);
     for (const { event, id, recipient } of notices) log.emit(event, { queueId: id, recipient });
@@ -108,7 +108,7 @@ export async function logNotices({ messages }: Store, log: EventLog): Promise<vo
 }
 
 /** `smarthost queue retry` asks for an attempt now: the hosts of those destinations get one although they rest. */
-export async function liftRests({ messages }: Store, { tryNow }: Pick<Delivery, 'tryNow'>): Promise<void> {
+export async function liftRests({ messages }: Pick<StoreData, 'messages'>, { tryNow }: Pick<Delivery, 'tryNow'>): Promise<void> {
   for (;;) {
     const destinations = await messages.takeRetried(NOTICES_AT_ONCE);
     for (const destination of destinations) tryNow(destination);
@@ -118,7 +118,7 @@ export async function liftRests({ messages }: Store, { tryNow }: Pick<Delivery, 
 
 /** What holds for a user whose mail is held over a limit; undefined: the login is gone, disabled or expired, and its mail stays. */
 export async function limitsNow(
-  { credentials }: Pick<Store, 'credentials'>,
+  { credentials }: Pick<StoreData, 'credentials'>,
   defaults: QuotaDefaults,
   user: string,
 ): Promise<readonly Limit[] | undefined> {

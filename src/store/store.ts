@@ -34,17 +34,13 @@ import type { OperationStore } from './operation-store.ts';
 import type { TlsPolicyStore } from './tls-policy-store.ts';
 
 export type * from './credential-store.ts';
-export { becomeOwner, type DataOwner, dataOwner } from './embedded/data-dir.ts';
-export { type Damage, type OpenOptions, StoreError } from './embedded/embedded.ts';
-export { isInstanceRunning, lockInstance } from './embedded/instance-lock.ts';
+export type { DataOwner } from './embedded/data-dir.ts';
+export type { EmbeddedStore, StoreFiles } from './embedded/embedded.ts';
+export { filesOf, needFiles, openStore } from './engine.ts';
 export type * from './message-store.ts';
 export { ENDED_STATES } from './message-store.ts';
+export type { OpenOptions } from './opening.ts';
 export type * from './operation-store.ts';
-export { backupStore } from './sqlite/backup.ts';
-export type { BackupCounts } from './sqlite/backup-file.ts';
-export { peekSigningDomains } from './sqlite/peek.ts';
-export { type Restored, restoreStore } from './sqlite/restore.ts';
-export { openStore } from './sqlite/sqlite-store.ts';
 export type * from './tls-policy-store.ts';
 
 /**
@@ -62,12 +58,16 @@ export type Change =
   | `queue:${string}`
   | `value:${string}`;
 
-/** Everything the relay keeps. The parts are split by who uses them, the guarantees are the same. */
-export type Store = {
+/** The data. The parts are split by who uses them, the guarantees are the same. */
+export type StoreData = {
   readonly messages: MessageStore;
   readonly credentials: CredentialStore;
   readonly operation: OperationStore;
   readonly tlsPolicies: TlsPolicyStore;
+};
+
+/** What every store promises. What a store in files of this machine has besides is `EmbeddedStore`. */
+export type Store = StoreData & {
   /**
    * Tells what was changed, so that what is remembered of it can be forgotten: of this process before the change resolves, of others
    * within a second or two. What a running relay does by itself (accepting with a claim, settling) is not told.
@@ -75,6 +75,6 @@ export type Store = {
   onChange(listener: (changes: ReadonlySet<Change>) => void): void;
   /** Resolves when a commit made now is synced; for health checks. */
   ping(): Promise<void>;
-  /** Finishes what was asked for, then lets go of the files. */
+  /** Finishes what was asked for, then lets go of the data. */
   close(): Promise<void>;
 };

@@ -17,7 +17,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { createSelfSigned } from '../../src/certificates/certificates.ts';
-import { openStore, type Store } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
+import type { Store } from '../../src/store/store.ts';
 import { codeOf, plain, startAttacked, submit, TEXT, USER } from '../support/attack-rig.ts';
 import { credentialWith } from '../support/credential.ts';
 import { run } from '../support/program.ts';
@@ -35,7 +36,7 @@ const makeData = (folder: string, mode = 0o700) => {
   chmodSync(data(folder), mode);
 };
 /** A store as a relay leaves it. */
-const makeStore = async (folder: string) => (await openStore({ dataDir: data(folder) })).close();
+const makeStore = async (folder: string) => (await storeFiles(data(folder)).open()).close();
 const inDatabase = (folder: string, sql: string) => {
   const database = new DatabaseSync(join(data(folder), 'smarthost.db'));
   database.exec(sql);
@@ -276,7 +277,7 @@ test.each(REFUSED.map(([name, , says]) => [name, says] as const))(
 /** Something in the store is broken: the relay starts beside it. */
 async function startOn(spoil: (store: Store, dataDir: string) => unknown) {
   const dataDir = join(mkdtempSync(join(folders, 's')), 'data');
-  const store = await openStore({ dataDir });
+  const store = await storeFiles(dataDir).open();
   await spoil(store, dataDir);
   await store.close();
   const relay = await startAttacked({ dataDir, yaml: 'auth: { allow: [127.0.0.0/8], failureDelay: 0.01s }' });

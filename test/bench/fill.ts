@@ -6,7 +6,8 @@
  *     node test/bench/fill.ts DATADIR RECIPIENTS DOMAINS due     d000.test, d001.test, …; one a message, all due now
  */
 import { newQueueId } from '../../src/smtp/queue-id.ts';
-import { type NewMessage, openStore, type Store } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
+import type { NewMessage, Store } from '../../src/store/store.ts';
 
 const [dataDir = '', recipients = '500000', domains = '5000', when = 'later'] = process.argv.slice(2);
 const HOUR = 3_600_000;
@@ -18,7 +19,7 @@ const REPLY = '451 4.3.0 try again later';
 
 let next = 0;
 const wanted = Number(recipients);
-const store = await openStore({ dataDir });
+const store = await storeFiles(dataDir).open();
 await Promise.all(
   Array.from({ length: AT_ONCE }, async () => {
     while (next < wanted) await wait(store, message(Date.now()));

@@ -7,7 +7,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newQueueId } from '../../src/smtp/queue-id.ts';
-import { type NewMessage, openStore, type Store } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
+import type { NewMessage, Store } from '../../src/store/store.ts';
 import { row } from './rows.ts';
 
 const PAIRS = Number(process.argv[2] ?? 40_000);
@@ -112,13 +113,13 @@ async function timed<T>(name: string, action: () => Promise<T>): Promise<T> {
   return result;
 }
 
-let store = await openStore({ dataDir, onCommit });
+let store = await storeFiles(dataDir).open({ onCommit });
 await pairs(store);
 await timed('fill', () => fill(store));
 await store.close();
-store = await timed('open', () => openStore({ dataDir }));
+store = await timed('open', () => storeFiles(dataDir).open());
 await store.close();
-store = await timed('open and sweep', () => openStore({ dataDir, sweep: true }));
+store = await timed('open and sweep', () => storeFiles(dataDir).open({ sweep: true }));
 await timed('take back', () => store.messages.takeBack({ owner: 'other', silence: 30_000, now: Date.now() }));
 await timed('first due', () => store.messages.due(Date.now(), 100));
 for (let i = 0; i < 3; i++) {

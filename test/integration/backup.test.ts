@@ -15,15 +15,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 import { createDkimKeys } from '../../src/signing/signing.ts';
-import {
-  backupStore,
-  lockInstance,
-  openStore,
-  type Restored,
-  restoreStore,
-  type Store,
-  type StoredStsPolicy,
-} from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
+import type { Restored } from '../../src/store/sqlite/restore.ts';
+import type { Store, StoredStsPolicy } from '../../src/store/store.ts';
 import {
   bytesOf,
   dataDir,
@@ -50,7 +44,9 @@ async function putLarge(store: Store, to = ['bob@example.net']) {
 
 async function restore(dir: string, file: string, force = false): Promise<Restored> {
   const source = await open(file);
-  return restoreStore({ dataDir: dir, source, name: file, force }).finally(() => source.close());
+  return storeFiles(dir)
+    .restore({ source, name: file, force })
+    .finally(() => source.close());
 }
 
 /** A backup of a small store, to be spoilt. */
@@ -60,7 +56,7 @@ async function aBackup(): Promise<string> {
   await put(store);
   await putLarge(store);
   const file = join(dataDir(), 'backup.db');
-  await backupStore({ dataDir: dir, file });
+  await storeFiles(dir).backup({ file });
   return file;
 }
 
@@ -93,7 +89,7 @@ test('holds all that was committed when it began, while mail is accepted, and gi
   })();
   await until(() => accepted > 5);
   const file = join(dataDir(), 'backup.db');
-  const counts = await backupStore({ dataDir: dir, file });
+  const counts = await storeFiles(dir).backup({ file });
   const before = accepted;
   await until(() => accepted > before);
   running = false;
@@ -134,7 +130,7 @@ test('a message that ends while its large body is to be copied stands in the bac
   const bulk = new Uint8Array(1024 * 1024).fill(65);
   for (let i = 0; i < 48; i++) await put(store, newMessage({ content: inline(bulk.slice()) }));
   const file = join(dataDir(), 'backup.db');
-  const copying = backupStore({ dataDir: dir, file });
+  const copying = storeFiles(dir).backup({ file });
   // The copy grows, so its snapshot was taken: the message waits in it.
   await until(() => existsSync(`${file}.partial`) && statSync(`${file}.partial`).size > 0);
   await relay(store, large.id);
@@ -154,28 +150,28 @@ test('replaces an older backup, and nothing else', async () => {
   const file = await aBackup();
   const dir = dataDir();
   await put(await testStore({ dataDir: dir }));
-  expect((await backupStore({ dataDir: dir, file })).messages).toBe(1);
+  expect((await storeFiles(dir).backup({ file })).messages).toBe(1);
   const other = join(dataDir(), 'letter.txt');
   writeFileSync(other, 'Dear reader');
-  await expect(backupStore({ dataDir: dir, file: other })).rejects.toThrow(/letter\.txt exists already and is not a backup/);
+  await expect(storeFiles(dir).backup({ file: other })).rejects.toThrow(/letter\.txt exists already and is not a backup/);
   expect(readFileSync(other, 'utf8')).toBe('Dear reader');
 });
 
 test('says why it cannot be written, and leaves nothing behind', async () => {
   const dir = dataDir();
-  await expect(backupStore({ dataDir: dir, file: join(dir, 'x.db') })).rejects.toThrow(/There is no store in/);
+  await expect(storeFiles(dir).backup({ file: join(dir, 'x.db') })).rejects.toThrow(/There is no store in/);
   await put(await testStore({ dataDir: dir }));
-  await expect(backupStore({ dataDir: dir, file: join(dir, 'nowhere', 'x.db') })).rejects.toThrow(/cannot be written: ENOENT/);
+  await expect(storeFiles(dir).backup({ file: join(dir, 'nowhere', 'x.db') })).rejects.toThrow(/cannot be written: ENOENT/);
   const file = join(dir, 'x.db');
   writeFileSync(`${file}.partial`, '');
-  await expect(backupStore({ dataDir: dir, file })).rejects.toThrow(/another backup runs, or one was interrupted/);
+  await expect(storeFiles(dir).backup({ file })).rejects.toThrow(/another backup runs, or one was interrupted/);
 });
 
 test.runIf(process.getuid?.() === 0)('root reads only bodies that belong to the owner of the store', async () => {
   const dir = dataDir();
   const secret = join(dataDir(), 'secret');
   writeFileSync(secret, 'x'.repeat(BODY.length));
-  const store = await openStore({ dataDir: dir });
+  const store = await storeFiles(dir).open();
   await putLarge(store);
   await store.close();
   for (const name of ['', ...readdirSync(dir), ...readdirSync(join(dir, 'spool')).map((body) => join('spool', body))])
@@ -183,7 +179,7 @@ test.runIf(process.getuid?.() === 0)('root reads only bodies that belong to the 
   const body = readdirSync(join(dir, 'spool'))[0]!;
   const bodies = async () => {
     const file = join(dataDir(), 'backup.db');
-    await backupStore({ dataDir: dir, file });
+    await storeFiles(dir).backup({ file });
     const db = new DatabaseSync(file, { readOnly: true });
     const found = db.prepare('SELECT count(*) AS n FROM backup_spool').get() as { n: number };
     db.close();
@@ -204,25 +200,25 @@ test.runIf(process.getuid?.() === 0)('root reads only bodies that belong to the 
 
 test.runIf(process.getuid?.() === 0)('root leaves no file of its own in the data directory', async () => {
   const dir = dataDir();
-  const store = await openStore({ dataDir: dir });
+  const store = await storeFiles(dir).open();
   await put(store);
   await store.close();
   const owner = 65534;
   for (const name of ['', ...readdirSync(dir)]) chownSync(join(dir, name), owner, owner);
-  await backupStore({ dataDir: dir, file: join(dataDir(), 'backup.db') });
+  await storeFiles(dir).backup({ file: join(dataDir(), 'backup.db') });
   expect(readdirSync(dir).map((name) => statSync(join(dir, name)).uid)).toEqual(readdirSync(dir).map(() => owner));
 });
 
 test.runIf(process.getuid?.() === 0)('root reads no store that the owner of the data directory could not read', async () => {
   const foreign = dataDir();
-  const store = await openStore({ dataDir: foreign });
+  const store = await storeFiles(foreign).open();
   await put(store);
   await store.close();
   const dir = dataDir();
   linkSync(join(foreign, 'smarthost.db'), join(dir, 'smarthost.db')); // still root's, mode 0600
   chownSync(dir, 65534, 65534);
   const folder = dataDir();
-  await expect(backupStore({ dataDir: dir, file: join(folder, 'backup.db') })).rejects.toThrow(/smarthost\.db cannot be read/);
+  await expect(storeFiles(dir).backup({ file: join(folder, 'backup.db') })).rejects.toThrow(/smarthost\.db cannot be read/);
   expect([readdirSync(folder), process.geteuid?.(), process.getegid?.()]).toEqual([[], 0, 0]);
 });
 
@@ -245,7 +241,7 @@ test('a backup whose snapshot keeps the log of the store growing takes a new one
     if (++steps <= 4) fillLog();
   };
   const file = join(dataDir(), 'backup.db');
-  const copying = backupStore({ dataDir: dir, file, maxLogGrowth: 3 * 1024 ** 2, pause: 0, onStep });
+  const copying = storeFiles(dir).backup({ file, maxLogGrowth: 3 * 1024 ** 2, pause: 0, onStep });
   await until(() => steps > 0);
   await put(store);
   expect((await copying).messages).toBeGreaterThanOrEqual(30);
@@ -261,8 +257,10 @@ test('a backup that would let the log of the store grow without end fails with a
   const log = join(dir, 'smarthost.db-wal');
   const begin = statSync(log).size;
   const folder = dataDir();
-  const request = { dataDir: dir, file: join(folder, 'backup.db'), maxLogGrowth: 3 * 1024 ** 2, pause: 0, onStep: fillLog };
-  await expect(backupStore(request)).rejects.toThrow(/smarthost\.db-wal grew by more than 3 MiB, 3 times: write the backup/);
+  const request = { file: join(folder, 'backup.db'), maxLogGrowth: 3 * 1024 ** 2, pause: 0, onStep: fillLog };
+  await expect(storeFiles(dir).backup(request)).rejects.toThrow(
+    /smarthost\.db-wal grew by more than 3 MiB, 3 times: write the backup/,
+  );
   expect(statSync(log).size - begin).toBeLessThan(20 * 1024 ** 2);
   expect(readdirSync(folder)).toEqual([]);
   const other = new DatabaseSync(join(dir, 'smarthost.db'), { timeout: 10_000 });
@@ -274,10 +272,10 @@ test('a backup that would let the log of the store grow without end fails with a
 test('is not restored beside a relay that runs, nor over data, unless that is given up', async () => {
   const file = await aBackup();
   const dir = dataDir();
-  const lock = await lockInstance(dir);
+  const lock = await storeFiles(dir).lock();
   await expect(restore(dir, file, true)).rejects.toThrow(/Another smarthost serve .*stop it first/);
   await lock.release();
-  const store = await openStore({ dataDir: dir });
+  const store = await storeFiles(dir).open();
   const old = await putLarge(store);
   await expect(restore(dir, file)).rejects.toThrow(/is not empty: --force/);
   await expect(restore(dir, file, true)).rejects.toThrow(/in use by another command/);
@@ -292,10 +290,10 @@ test('is not restored beside a relay that runs, nor over data, unless that is gi
 
 test('a restore that fails half-way leaves the bodies of the store that it was to replace as they were', async () => {
   const dir = dataDir();
-  const store = await openStore({ dataDir: dir });
+  const store = await storeFiles(dir).open();
   const mine = await putLarge(store);
   const file = join(dataDir(), 'backup.db');
-  await backupStore({ dataDir: dir, file });
+  await storeFiles(dir).backup({ file });
   await store.close();
   // The same names with other bytes, and one behind them that stops it.
   change(
@@ -325,7 +323,7 @@ test.each<[string, (file: string) => void, RegExp]>([
   const file = await aBackup();
   spoil(file);
   const dir = dataDir();
-  const store = await openStore({ dataDir: dir });
+  const store = await storeFiles(dir).open();
   const mine = await put(store);
   await store.close();
   await expect(restore(dir, file, true)).rejects.toThrow(sentence);
@@ -337,7 +335,7 @@ test.each<[string, (file: string) => void, RegExp]>([
 test('a store that cannot be read any more is replaced by force', async () => {
   const file = await aBackup();
   const dir = dataDir();
-  await (await openStore({ dataDir: dir })).close();
+  await (await storeFiles(dir).open()).close();
   writeFileSync(join(dir, 'smarthost.db'), 'x'.repeat(50_000), { mode: 0o600 });
   await expect(restore(dir, file)).rejects.toThrow(/is not empty: --force/);
   expect((await restore(dir, file, true)).messages).toBe(2);
@@ -351,7 +349,7 @@ test('a report that was still to be written at the time of a backup waits on hol
   const untold = [{ n: 0, action: 'failed', reply, at: NOW, collectUntil: NOW }] as const;
   await store.messages.settle({ messageId: id, lease: LEASE, at: NOW, changes: [{ n: 0, state: 'failed' }], untold });
   const file = join(dataDir(), 'backup.db');
-  await backupStore({ dataDir: dir, file });
+  await storeFiles(dir).backup({ file });
   const other = dataDir();
   await restore(other, file);
   const restored = await testStore({ dataDir: other });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createSelfSigned, describeCertificates, requestRenewal } from '../../src/certificates/certificates.ts';
-import { openStore } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import { DAY, SECOND } from '../../src/system/clock.ts';
 import { type CertificateRig, type RigOptions, startCertificateRig } from '../support/certificate-rig.ts';
 import { until } from '../support/program.ts';
@@ -27,7 +27,7 @@ const stop = async () => open.pop()!.close();
 
 describe('the lease of who renews', () => {
   async function twoStores() {
-    const stores = [await openStore({ dataDir }), await openStore({ dataDir })] as const;
+    const stores = [await storeFiles(dataDir).open(), await storeFiles(dataDir).open()] as const;
     open.push(...stores);
     return stores.map(({ operation }) => operation) as [(typeof stores)[0]['operation'], (typeof stores)[0]['operation']];
   }

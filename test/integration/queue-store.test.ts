@@ -10,7 +10,8 @@ import { createPreparation } from '../../src/preparation/preparation.ts';
 import { createReporter } from '../../src/report/report.ts';
 import { createDkimKeys, createSigner } from '../../src/signing/signing.ts';
 import { newQueueId } from '../../src/smtp/queue-id.ts';
-import { openStore, type Store } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
+import type { Store } from '../../src/store/store.ts';
 import { createLog } from '../../src/system/log.ts';
 import { field, hasPython, parseMail } from '../support/parse-mail.ts';
 import { delayed, failed, message, type Rig, recipient, relayed, startRig } from '../support/queue-rig.ts';
@@ -21,7 +22,7 @@ let rig: Rig | undefined;
 
 beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'queue-store-'));
-  store = await openStore({ dataDir });
+  store = await storeFiles(dataDir).open();
 });
 afterEach(async () => {
   await rig?.queue.close(0);
@@ -67,7 +68,7 @@ test('killed between the last reply and its settlement: due again at the next st
   });
   const [, signal] = await once(child, 'exit');
   expect(signal).toBe('SIGKILL');
-  store = await openStore({ dataDir, sweep: true }); // as a relay does, which has the instance lock
+  store = await storeFiles(dataDir).open({ sweep: true }); // as a relay does, which has the instance lock
   expect((await recipientsOf(id)).map(({ state }) => state)).toEqual(['active', 'active', 'active']);
   rig = startRig({ store: store.messages, owner: 'second' });
   await rig.logged('relayed', 3);
@@ -89,7 +90,7 @@ test.each([
   });
   const [, signal] = await once(child, 'exit');
   expect(signal).toBe('SIGKILL');
-  store = await openStore({ dataDir, sweep: true }); // as a relay does, which has the instance lock
+  store = await storeFiles(dataDir).open({ sweep: true }); // as a relay does, which has the instance lock
   rig = startRig({
     store: store.messages,
     owner: 'second',

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { backupStore, openStore } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import { hasMountNamespaces, requirePeer } from '../support/peers.ts';
 import { run, temporaryFolder } from '../support/program.ts';
 import { bytesOf, LEASE, NOW, newMessage, put, relay } from '../support/store-rig.ts';
@@ -15,7 +15,7 @@ test.skipIf(!present)('a disk without room for the bodies of a backup keeps thos
   const folder = temporaryFolder('restore-full-disk');
   const data = join(folder.path, 'data');
   const file = join(folder.path, 'backup.db');
-  const store = await openStore({ dataDir: data });
+  const store = await storeFiles(data).open();
   const ids: string[] = [];
   for (let i = 0; i < 2; i++) {
     const writer = await store.messages.createSpool();
@@ -23,7 +23,7 @@ test.skipIf(!present)('a disk without room for the bodies of a backup keeps thos
     const content = { kind: 'spooled', prefix: bytesOf('prefix\r\n'), spool: await writer.finish() } as const;
     ids.push((await put(store, newMessage({ content }), { claim: [0] })).id);
   }
-  await backupStore({ dataDir: data, file });
+  await storeFiles(data).backup({ file });
   await relay(store, ids[0]!);
   await store.messages.giveBack(LEASE, NOW);
   await store.close();

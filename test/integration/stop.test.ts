@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openStore } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import { openClient, startTestRelay, USER } from '../support/relay.ts';
 
 const TEXT = `From: ${USER}\r\nSubject: Hello\r\n\r\nHow are you?\r\n`;
@@ -25,7 +25,7 @@ test('a client that stalls and a destination that never answers cost 30 s togeth
   expect(performance.now() - began).toBeLessThan(30_000);
   expect(relay.log.at(-1)).toMatchObject({ event: 'stopped' });
   expect(await relay.logged('delayed', (line) => line['queueId'] === id)).toMatchObject({ uncertain: true });
-  const store = await openStore({ dataDir });
+  const store = await storeFiles(dataDir).open();
   expect((await store.messages.get(id))?.recipients).toMatchObject([{ state: 'uncertain', attempts: 1 }]);
   await store.close();
 }, 45_000);

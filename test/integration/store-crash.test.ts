@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { lockInstance, openStore } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import { sized } from '../support/size.ts';
 import { startStoreProcess } from '../support/store-process.ts';
 import { dataDir, until, wholeContent } from '../support/store-rig.ts';
@@ -27,7 +27,7 @@ test(`${ROUNDS} times SIGKILL while mail is accepted: each acknowledged message 
       acknowledged.set(id, Number(length));
     }
     const damaged: string[] = [];
-    const store = await openStore({ dataDir: path, sweep: true, onDamaged: ({ reason }) => void damaged.push(reason) });
+    const store = await storeFiles(path).open({ sweep: true, onDamaged: ({ reason }) => void damaged.push(reason) });
     expect(damaged).toEqual([]);
     for (const [id, length] of [...acknowledged].slice(-200)) {
       const bytes = (await wholeContent(await store.messages.content(id))) as Buffer;
@@ -48,7 +48,7 @@ test('the instance lock ends with its process, however it ends', async () => {
   const path = dataDir();
   const child = startStoreProcess(path, 'lock');
   await child.seen('locked');
-  await expect(lockInstance(path)).rejects.toThrow(`Another smarthost serve (process ${child.child.pid}) runs on ${path}`);
+  await expect(storeFiles(path).lock()).rejects.toThrow(`Another smarthost serve (process ${child.child.pid}) runs on ${path}`);
   await child.kill();
-  await (await lockInstance(path)).release();
+  await (await storeFiles(path).lock()).release();
 });

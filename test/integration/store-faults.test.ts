@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { openStore } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import { hasCommand, hasMountNamespaces, requirePeer } from '../support/peers.ts';
 import { type StoreProcess, startStoreProcess } from '../support/store-process.ts';
 import { dataDir, until } from '../support/store-rig.ts';
@@ -14,7 +14,7 @@ const idsOf = ({ lines }: StoreProcess) =>
 describe.skipIf(!requirePeer('strace', hasCommand('strace')))('syncs', () => {
   test('that fail refuse what they should have kept, and later mail is accepted again', async () => {
     const path = dataDir();
-    await (await openStore({ dataDir: path })).close();
+    await (await storeFiles(path).open()).close();
     const trace = join(path, 'trace');
     // Of both calls, for SQLite uses one and spool files the other. The first ones succeed, so that work has begun.
     const inject = ['-e', 'trace=fsync,fdatasync', '-e', 'inject=fsync,fdatasync:error=EIO:when=6..9'];
@@ -40,7 +40,7 @@ describe.skipIf(!requirePeer('strace', hasCommand('strace')))('syncs', () => {
 
   test('of body, name and log come in this order, before a message is acknowledged', async () => {
     const path = dataDir();
-    await (await openStore({ dataDir: path })).close();
+    await (await storeFiles(path).open()).close();
     const trace = join(path, 'trace');
     const child = startStoreProcess(path, 'try', ['strace', '-f', '-q', '-y', '-o', trace, '-e', 'trace=fsync,fdatasync,write']);
     await until(() => idsOf(child).length >= 6, 60_000);
@@ -60,7 +60,7 @@ function nameOfCall(line: string): string {
 }
 
 async function expectAllThere(path: string, ids: readonly string[]): Promise<void> {
-  const store = await openStore({ dataDir: path });
+  const store = await storeFiles(path).open();
   expect(ids.length).toBeGreaterThan(3);
   for (const id of ids) expect([id, (await store.messages.content(id)) !== undefined]).toEqual([id, true]);
   await store.close();

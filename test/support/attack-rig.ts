@@ -1,6 +1,7 @@
 /** A whole relay under attack: raw clients, what it let in, and whether it still works. */
 import { expect } from 'vitest';
-import { openStore, type Store } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
+import type { Store } from '../../src/store/store.ts';
 import { codeOf, RawClient } from './raw-client.ts';
 import { PASSWORD, startTestRelay, type TestRelay, type TestRelayOptions, USER } from './relay.ts';
 
@@ -75,7 +76,7 @@ export async function startAttacked(options: TestRelayOptions = {}) {
     },
     /** Looks into the store beside the relay. */
     async withStore<T>(use: (store: Store) => Promise<T>): Promise<T> {
-      const store = await openStore({ dataDir: relay.dataDir });
+      const store = await storeFiles(relay.dataDir).open();
       try {
         return await use(store);
       } finally {

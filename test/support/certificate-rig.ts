@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { type AcmeSettings, type CertificateOptions, startCertificates } from '../../src/certificates/certificates.ts';
 import { createEventLog } from '../../src/events/events.ts';
-import { openStore, type Store } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
+import type { Store } from '../../src/store/store.ts';
 import { createLog } from '../../src/system/log.ts';
 import type { Pebble } from './pebble.ts';
 import { until } from './program.ts';
@@ -43,7 +44,7 @@ export function towards(
 
 export async function startCertificateRig({ acme, dataDir: given, ...options }: RigOptions = {}) {
   const dataDir = given ?? (await mkdtemp(join(tmpdir(), 'smarthost-certificates-')));
-  const store = await openStore({ dataDir });
+  const store = await storeFiles(dataDir).open();
   const log: LogLine[] = [];
   const text: string[] = [];
   const mailLog = createEventLog(

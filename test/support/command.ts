@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Io, runCommand } from '../../src/commands/commands.ts';
 import { newQueueId } from '../../src/smtp/queue-id.ts';
-import { type NewMessage, openStore, type Store } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
+import type { NewMessage, Store } from '../../src/store/store.ts';
 
 export type Ran = { readonly code: number; readonly out: string; readonly err: string };
 
@@ -58,7 +59,7 @@ export async function createCommandBench(yaml = ''): Promise<CommandBench> {
       return JSON.parse(out);
     },
     async withStore(use) {
-      const store = await openStore({ dataDir });
+      const store = await storeFiles(dataDir).open();
       try {
         return await use(store);
       } finally {

@@ -5,12 +5,12 @@
 
 import { createEventLog } from '../../src/events/events.ts';
 import { startQueue } from '../../src/queue/queue.ts';
-import { openStore } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import { createLog } from '../../src/system/log.ts';
 import { failed, message, recipient, relayed, SCHEDULE } from './queue-rig.ts';
 
 const [dataDir = '', id = '', point = 'settle'] = process.argv.slice(2);
-const { messages } = await openStore({ dataDir });
+const { messages } = await storeFiles(dataDir).open();
 const die = (): Promise<never> => new Promise(() => process.kill(process.pid, 'SIGKILL'));
 const report = {
   ...message([recipient('a@example.net')], { reversePath: '', user: null, about: id }),

@@ -8,7 +8,8 @@ import { formatProblem, loadConfig } from '../../src/config/config.ts';
 import { hashPassword, normalizeName } from '../../src/credentials/credentials.ts';
 import { startRelay as start } from '../../src/relay/relay.ts';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
-import { type Credential, openStore, type Store } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
+import type { Credential, Store } from '../../src/store/store.ts';
 import { credentialWith } from './credential.ts';
 import { startDnsServer, type ZoneRecords } from './dns-server.ts';
 import { type MxServerOptions, startMxServer } from './mx-server.ts';
@@ -47,7 +48,7 @@ export async function startTestRelay(options: TestRelayOptions = {}) {
       ...options.zone,
     },
   });
-  const store = await openStore({ dataDir });
+  const store = await storeFiles(dataDir).open();
   await fill(store, options, dns);
   await store.close();
   const file = join(folder ?? dataDir, 'test.yaml');

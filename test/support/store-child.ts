@@ -7,7 +7,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, writeSync } from 'node:fs';
 import { newQueueId } from '../../src/smtp/queue-id.ts';
-import { type Content, lockInstance, openStore, type Store } from '../../src/store/store.ts';
+import { storeFiles } from '../../src/store/embedded/embedded.ts';
+import type { Content, Store } from '../../src/store/store.ts';
 
 const [dataDir = '', mode = ''] = process.argv.slice(2);
 /** Straight to the pipe: what was printed must have left when the process is killed. */
@@ -83,11 +84,11 @@ async function claimAndSettle(store: Store): Promise<void> {
 }
 
 if (mode === 'lock') {
-  await lockInstance(dataDir);
+  await storeFiles(dataDir).lock();
   print('locked');
   setInterval(() => {}, 1000);
 } else {
-  const store = await openStore({ dataDir, onTrouble: (error) => void print(`trouble ${error.message}`) });
+  const store = await storeFiles(dataDir).open({ onTrouble: (error) => void print(`trouble ${error.message}`) });
   print('ready');
   if (mode === 'accept') await Promise.all(Array.from({ length: 10 }, (_, worker) => acceptForever(store, worker)));
   else if (mode === 'claim') await claimAndSettle(store);

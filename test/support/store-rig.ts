@@ -5,18 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { newQueueId } from '../../src/smtp/queue-id.ts';
-import {
-  type AcceptRequest,
-  type AttemptRecord,
-  type ClaimLease,
-  type Content,
-  type NewMessage,
-  type OpenOptions,
-  openStore,
-  type Settled,
-  type Settlement,
-  type Store,
-  type StoredMessage,
+import { type EmbeddedOptions, type EmbeddedStore, storeFiles } from '../../src/store/embedded/embedded.ts';
+import type {
+  AcceptRequest,
+  AttemptRecord,
+  ClaimLease,
+  Content,
+  NewMessage,
+  Settled,
+  Settlement,
+  Store,
+  StoredMessage,
 } from '../../src/store/store.ts';
 
 /** Removed when the test ends. */
@@ -27,8 +26,11 @@ export function dataDir(): string {
 }
 
 /** Closed when the test ends. */
-export async function testStore(options: Partial<OpenOptions> = {}): Promise<Store> {
-  const store = await openStore({ dataDir: options.dataDir ?? dataDir(), ...options });
+export async function testStore({
+  dataDir: path = dataDir(),
+  ...options
+}: EmbeddedOptions & { dataDir?: string } = {}): Promise<EmbeddedStore> {
+  const store = await storeFiles(path).open(options);
   onTestFinished(() => store.close());
   return store;
 }

@@ -12,7 +12,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { StoreError } from './embedded.ts';
+import { StoreError } from '../opening.ts';
 
 export const SPOOL_DIR = 'spool';
 export const DATABASE_FILE = 'smarthost.db';

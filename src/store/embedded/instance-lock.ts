@@ -2,14 +2,16 @@
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { StoreError } from '../opening.ts';
 import { prepareDataDir } from './data-dir.ts';
-import { StoreError } from './embedded.ts';
+
+export type InstanceLock = { release(): Promise<void> };
 
 /**
  * Node has no file locks, SQLite has: an exclusive transaction on a database of its own, never ended.
  * @throws StoreError naming the process that runs.
  */
-export async function lockInstance(dataDir: string): Promise<{ release(): Promise<void> }> {
+export async function lockInstance(dataDir: string): Promise<InstanceLock> {
   prepareDataDir(dataDir);
   const pidFile = pidFileOf(dataDir);
   const lockFile = join(dataDir, 'instance.lock');

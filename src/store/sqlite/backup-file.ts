@@ -3,7 +3,7 @@
  * `backup_facts` with what must be found in it again. Its application id is another, so that it is never opened as a store.
  */
 import { DatabaseSync } from 'node:sqlite';
-import { StoreError } from '../embedded/embedded.ts';
+import { StoreError } from '../opening.ts';
 import type { SqliteError } from './database.ts';
 import { MIGRATIONS } from './schema.ts';
 import { ENDED, HELD } from './states.ts';

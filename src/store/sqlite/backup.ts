@@ -15,7 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { SECOND } from '../../system/clock.ts';
 import { asOwner, DATABASE_FILE, SPOOL_DIR, syncDirectory } from '../embedded/data-dir.ts';
-import { StoreError } from '../embedded/embedded.ts';
+import { StoreError } from '../opening.ts';
 import { BACKUP_ID, BACKUP_TABLES, type BackupCounts, countAll, PIECE, verifyBackup } from './backup-file.ts';
 import type { SqliteError } from './database.ts';
 import { APPLICATION_ID } from './schema.ts';

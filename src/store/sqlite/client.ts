@@ -1,7 +1,7 @@
 /** The main thread's side of the store's thread: gathers the requests of one turn of the event loop, and resolves what is answered. */
 import { Worker } from 'node:worker_threads';
 import { SECOND } from '../../system/clock.ts';
-import { type OpenOptions, StoreError } from '../embedded/embedded.ts';
+import { type OpenOptions, StoreError } from '../opening.ts';
 import type { Change } from '../store.ts';
 import type { Argument, Name, Result } from './operations.ts';
 import { type Answers, type Failure, type FromWorker, failureError, type Request, type WorkerOptions } from './protocol.ts';

@@ -1,8 +1,8 @@
 /** One connection to the database, opened so that a commit that returns is on the disk. Runs in the store's thread. */
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import { StoreError } from '../embedded/embedded.ts';
 import { isInstanceElsewhere } from '../embedded/instance-lock.ts';
+import { StoreError } from '../opening.ts';
 import { APPLICATION_ID, MIGRATIONS } from './schema.ts';
 
 const PAGE_SIZE = 16 * 1024;

@@ -1,5 +1,5 @@
 /** What a transaction changes besides rows. Kept apart until it is known whether the transaction stands. */
-import type { Damage } from '../embedded/embedded.ts';
+import type { Damage } from '../opening.ts';
 import type { Change } from '../store.ts';
 import type { Database } from './database.ts';
 

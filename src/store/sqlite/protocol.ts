@@ -1,5 +1,5 @@
 /** What travels between the main thread and the store's thread. */
-import type { Damage } from '../embedded/embedded.ts';
+import type { Damage } from '../opening.ts';
 import type { Change } from '../store.ts';
 import { resultCode, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, type SqliteError } from './database.ts';
 import type { Name } from './operations.ts';

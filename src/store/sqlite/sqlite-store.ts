@@ -4,7 +4,8 @@ import { continueQueueIds } from '../../smtp/queue-id.ts';
 import { SECOND } from '../../system/clock.ts';
 import type { CredentialStore } from '../credential-store.ts';
 import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from '../embedded/data-dir.ts';
-import { type OpenOptions, StoreError } from '../embedded/embedded.ts';
+import type { EmbeddedOptions } from '../embedded/embedded.ts';
+import { StoreError } from '../opening.ts';
 import type { OperationStore } from '../operation-store.ts';
 import type { Store } from '../store.ts';
 import type { TlsPolicyStore } from '../tls-policy-store.ts';
@@ -13,7 +14,7 @@ import { messageStore } from './message-client.ts';
 import { SpoolDirectory } from './spool.ts';
 
 /** @throws StoreError with the one sentence the operator needs. */
-export async function openStore(options: OpenOptions): Promise<Store> {
+export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: string }): Promise<Store> {
   const { dataDir, busyTimeout = 10 * SECOND, sweep = false } = options;
   prepareDataDir(dataDir);
   const spool = new SpoolDirectory(join(dataDir, SPOOL_DIR));

@@ -1,7 +1,7 @@
 /** The promises of a store, on the one of release and on the one of the tests. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { openStore } from '../../../src/store/store.ts';
+import { storeFiles } from '../../../src/store/embedded/embedded.ts';
 import { storeContract } from '../../contract/store.ts';
 import { createMemoryStore } from '../../support/memory-store.ts';
 import { createMemoryTlsPolicies } from '../../support/memory-tls-policies.ts';
@@ -11,7 +11,7 @@ storeContract({
   name: 'SQLite',
   async open() {
     const path = dataDir();
-    const [one, two] = [await openStore({ dataDir: path, sweep: true }), await openStore({ dataDir: path })];
+    const [one, two] = [await storeFiles(path).open({ sweep: true }), await storeFiles(path).open()];
     return {
       ...{ one, two },
       async pass(ms) {

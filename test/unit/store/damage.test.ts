@@ -3,7 +3,9 @@ import { chmodSync, closeSync, copyFileSync, mkdirSync, openSync, readFileSync, 
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
-import { type Damage, openStore, type Store, StoreError } from '../../../src/store/store.ts';
+import { storeFiles } from '../../../src/store/embedded/embedded.ts';
+import { type Damage, StoreError } from '../../../src/store/opening.ts';
+import type { Store } from '../../../src/store/store.ts';
 import { sized } from '../../support/size.ts';
 import { bytesOf, dataDir, inline, LEASE, NOW, newMessage, put, statesOf, testStore } from '../../support/store-rig.ts';
 
@@ -115,7 +117,7 @@ function flipBits(file: string, random: Iterator<number, never>): void {
 async function serveAll(path: string, bodies: ReadonlyMap<string, string>): Promise<number> {
   let store: Store;
   try {
-    store = await openStore({ dataDir: path, sweep: true });
+    store = await storeFiles(path).open({ sweep: true });
   } catch (error) {
     expect(error).toBeInstanceOf(StoreError);
     return 0;

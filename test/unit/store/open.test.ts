@@ -6,19 +6,22 @@ import { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { NODES } from '../../../src/smtp/queue-id.ts';
+import { storeFiles } from '../../../src/store/embedded/embedded.ts';
+import { StoreError } from '../../../src/store/opening.ts';
 import { openDatabase } from '../../../src/store/sqlite/database.ts';
 import { encodeMessage, factsCheck, recipientCheck } from '../../../src/store/sqlite/rows.ts';
 import { MIGRATIONS } from '../../../src/store/sqlite/schema.ts';
-import { lockInstance, openStore, StoreError } from '../../../src/store/store.ts';
 import { DAY } from '../../../src/system/clock.ts';
 import { isRoot } from '../../support/peers.ts';
 import { dataDir, NOW, newMessage, put, testStore } from '../../support/store-rig.ts';
 
 const refusal = async (path: string) => {
-  const error = await openStore({ dataDir: path }).then(
-    (store) => store.close(),
-    (error) => error,
-  );
+  const error = await storeFiles(path)
+    .open()
+    .then(
+      (store) => store.close(),
+      (error) => error,
+    );
   expect(error).toBeInstanceOf(StoreError);
   return (error as Error).message;
 };
@@ -26,7 +29,7 @@ const databaseFile = (path: string) => join(path, 'smarthost.db');
 
 async function madeStore(): Promise<string> {
   const path = join(dataDir(), 'deep', 'down');
-  const store = await openStore({ dataDir: path });
+  const store = await storeFiles(path).open();
   await put(store);
   await store.close();
   return path;
@@ -205,24 +208,25 @@ test('after closing everything is refused, and what was asked before is kept', a
 
 test('only one serve runs on a directory', async () => {
   const path = dataDir();
-  const lock = await lockInstance(path);
-  await expect(lockInstance(path)).rejects.toThrow(
+  const lock = await storeFiles(path).lock();
+  await expect(storeFiles(path).lock()).rejects.toThrow(
     new StoreError(
       `Another smarthost serve (process ${process.pid}) runs on ${path}: stop it first, or give this one a dataDir of its own`,
     ),
   );
   await lock.release();
   await lock.release();
-  await (await lockInstance(path)).release();
+  await (await storeFiles(path).lock()).release();
 });
 
 test.skipIf(!isRoot)('a command run by root takes the user and group that own the directory', async () => {
   const path = dataDir();
   chownSync(path, 65_534, 65_534);
   const script = `
-    import { becomeOwner, openStore } from ${JSON.stringify(new URL('../../../src/store/store.ts', import.meta.url).href)};
-    becomeOwner(${JSON.stringify(path)});
-    const store = await openStore({ dataDir: ${JSON.stringify(path)} });
+    import { storeFiles } from ${JSON.stringify(new URL('../../../src/store/embedded/embedded.ts', import.meta.url).href)};
+    const files = storeFiles(${JSON.stringify(path)});
+    files.becomeOwner();
+    const store = await files.open();
     await store.ping();
     await store.close();
     console.log(process.getuid(), process.getgid());`;
