@@ -1,7 +1,7 @@
 /** The addresses of hosts, in the order to try them: at most five an attempt, none that is private or ours. RFC 5321 §5.1. */
 import { isIP } from 'node:net';
 import type { DnsAnswer, DnsClient, Resolved } from '../dns/dns.ts';
-import type { AddressGuard } from './address-guard.ts';
+import type { AddressGuard } from '../net/address-guard.ts';
 import type { Family } from './ip-families.ts';
 import { judgeOurProblem, judgeProblem, type Verdict } from './verdict.ts';
 

@@ -3,13 +3,13 @@
 import { performance } from 'node:perf_hooks';
 import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
+import { type AddressGuard, createAddressGuard, type Refused } from '../net/address-guard.ts';
 import { machineAddresses } from '../net/addresses.ts';
 import type { Outcome } from '../smtp/outcome.ts';
 import type { DestinationFunction, IpPolicy, Route, SignsFunction, TlsLevel } from '../smtp/route.ts';
 import type { Claim, OperationStore, StoredRecipient } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, MINUTE, SECOND, systemClock } from '../system/clock.ts';
-import { type AddressGuard, createAddressGuard, type Refused } from './address-guard.ts';
 import { type AttemptContext, type AttemptResult, attempt, effectOf } from './attempt.ts';
 import { deadlines } from './connection.ts';
 import { createResolve } from './destination.ts';

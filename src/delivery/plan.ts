@@ -1,9 +1,9 @@
 /** The way of a recipient: the MX of its domain, or the operator's route. Names first, addresses when the attempt begins. */
 
 import type { DnsClient } from '../dns/dns.ts';
+import type { AddressGuard } from '../net/address-guard.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import type { Route, RouteKey } from '../smtp/route.ts';
-import type { AddressGuard } from './address-guard.ts';
 import { type Addresses, type AddressRequest, createAddresses } from './addresses.ts';
 import type { DeliveryOptions } from './delivery.ts';
 import { type Destination, ordered, type Resolve } from './destination.ts';

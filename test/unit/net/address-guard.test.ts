@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createAddressGuard } from '../../../src/delivery/address-guard.ts';
+import { createAddressGuard } from '../../../src/net/address-guard.ts';
 
 const guard = createAddressGuard([], () => ['192.0.2.7', '2001:db8::7']);
 

@@ -1,10 +1,10 @@
 /**
- * Addresses that no MX record may send us to: ourselves, loopback, private, link-local, reserved. RFC 6890, RFC 1918, RFC 6598.
+ * Addresses that no record of a stranger may send us to: ourselves, loopback, private, link-local, reserved. RFC 6890, RFC 1918, RFC 6598.
  * Checked on the address that is connected to, so it does not matter by what name or detour it was found.
  */
 import { isIP } from 'node:net';
-import { embeddedIpv4, reachOf } from '../net/addresses.ts';
-import { createNetworks } from '../net/networks.ts';
+import { embeddedIpv4, reachOf } from './addresses.ts';
+import { createNetworks } from './networks.ts';
 
 /**
  * self: the mail would come back; reserved: no mail host has such an address, whoever looks; private: a door into a network that the
