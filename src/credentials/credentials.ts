@@ -1,35 +1,36 @@
-/** Who a login is: argon2id behind a turnstile, verified pairs remembered under a keyed hash, records at most 2 s old. */
+/**
+ * Who a login is. argon2id runs behind a turnstile. A verified pair is remembered under a keyed hash for some minutes. A record of the
+ * store is remembered for 2 s, so that a storm of logins reads it once.
+ */
 import { hash as digestOf, randomBytes } from 'node:crypto';
 import type { Credential, CredentialStore } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
-import { normalizeName } from './name.ts';
 import { hashPassword, isOutdated, unmatchableHash, verifyPassword } from './password-hash.ts';
-import { createRecords } from './records.ts';
 import { type Asker, createTurnstile } from './turnstile.ts';
 
-export { normalizeName } from './name.ts';
 export { generatePassword, hashPassword } from './password-hash.ts';
 
 export type Verification =
   | { readonly result: 'ok'; readonly credential: Credential }
   | { readonly result: 'wrong' | 'disabled' | 'expired' }
-  /** Its turn did not come in time. */
+  /** The turn of this login did not come in time. */
   | { readonly result: 'busy' }
-  /** The store failed, or what it holds cannot be used. */
+  /** The store failed, or the stored hash cannot be used. */
   | { readonly result: 'unavailable'; readonly cause: unknown };
 
 export type Credentials = {
-  /** `disabled` and `expired` are told only to who knows the password. Never rejects. */
+  /** Says `disabled` and `expired` only to a client that knows the password. Never rejects. */
   verify(name: string, password: string, asker?: Asker): Promise<Verification>;
   /**
-   * The credential that somebody was let in by, as it is now (at most 2 s old); at once where it is remembered. Undefined: it is
-   * gone, disabled or expired, has another password, or is a namesake that was added later. Rejects when the store fails.
+   * The credential of an earlier login as it is now, at most 2 s old. A remembered one is returned at once, without a promise.
+   * Undefined: it is removed, disabled or expired, has another password, or is a namesake that was added later.
+   * Rejects when the store fails.
    */
   current(held: Credential): Credential | undefined | Promise<Credential | undefined>;
-  /** The same, from the store, whatever is remembered. */
+  /** The same, always read from the store. */
   renewed(held: Credential): Promise<Credential | undefined>;
-  /** The store was changed from outside: look again. */
+  /** Another process has changed the store: nothing that is remembered counts any more. */
   forget(): void;
 };
 
@@ -38,16 +39,22 @@ type CredentialsOptions = {
   /** Milliseconds that a verified pair is remembered; 0: not at all. */
   readonly cacheFor: number;
   readonly parallel?: number;
-  /** Longest wait for a turn before the client is told to come again, ms. Default: 5 s. */
+  /** Longest wait for a turn in milliseconds, before the client is told to come again. Default: 5 s. */
   readonly patience?: number;
   readonly now?: Clock;
-  /** Milliseconds by a clock that nobody sets, for what is remembered. */
+  /** Milliseconds by a clock that is never set, for what is remembered. */
   readonly monotonic?: Clock;
 };
 
-/** Octets of a password; a longer one is wrong without being hashed. */
+/** Octets of a password. A longer one is wrong and is not hashed. */
 const MAX_PASSWORD = 1024;
+/** Octets of a name. A name may be a mailbox with a long local part. RFC 4616 §2 asks for 255 octets at least. */
+const MAX_NAME = 1024;
 const REMEMBERED_PAIRS = 10_000;
+/** Known and unknown names together: a client that tries many names cannot fill the memory. */
+const REMEMBERED_RECORDS = 10_000;
+/** How long a record is remembered. */
+const FRESH = 2 * SECOND;
 
 export function createCredentials(options: CredentialsOptions): Credentials {
   const { store, cacheFor, parallel = 2, patience = 5 * SECOND, now = systemClock } = options;
@@ -60,15 +67,15 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   const dummy = unmatchableHash();
 
   /**
-   * Names the pair and the hash it is compared with, so that a changed password is another pair. SHA-512/256 needs no HMAC to be
-   * keyed, as what comes out says nothing of its state; in one call, a quarter of the time.
+   * The key contains the stored hash, so that a changed password makes another pair. SHA-512/256 is keyed without HMAC, because its
+   * output does not tell its state. One call takes a quarter of the time of HMAC.
    */
   function keyOf(...parts: readonly string[]): string {
     const text = parts.map((part) => `${part.length}:${part}`).join('');
     return digestOf('sha512-256', secret + text, 'base64');
   }
 
-  /** One argon2 run for all who ask for the same pair at the same time; undefined: no turn. */
+  /** All logins that ask for the same pair at the same time share one run of argon2. Undefined: no turn came. */
   function matches(key: string, hash: string, password: string, asker?: Asker): Promise<boolean | undefined> {
     const shared = running.get(key);
     if (shared !== undefined) return shared;
@@ -92,11 +99,11 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     return judge(record, now());
   }
 
-  /** Behind the login, which must not wait for it; what fails now is tried again at the next login. */
+  /** Makes a new hash with today's parameters. The login does not wait for it. The next login tries again what fails. */
   function renew(record: Credential, password: string): void {
     const work = async () => {
       const hash = await hashPassword(password);
-      if (!(await store.renewHash(record.name, record.hash, hash))) return; // changed meanwhile: theirs is the newer one
+      if (!(await store.renewHash(record.name, record.hash, hash))) return; // the password was changed meanwhile
       records.forget();
       if (cacheFor > 0) verified.set(keyOf(record.name, hash, password), monotonic() + cacheFor);
     };
@@ -105,7 +112,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
 
   function successor({ generation }: Credential, record: Credential | undefined): Credential | undefined {
     if (record === undefined || record.generation !== generation) return undefined;
-    return judge(record, now()).result === 'ok' ? record : undefined;
+    return endOf(record, now()) === undefined ? record : undefined;
   }
 
   return {
@@ -118,25 +125,84 @@ export function createCredentials(options: CredentialsOptions): Credentials {
       }
     },
     current(held) {
-      const record = records.remembered(held.name);
-      return record === undefined ? records.get(held.name).then((found) => successor(held, found)) : successor(held, record);
+      const record = records.get(held.name);
+      return record instanceof Promise ? record.then((found) => successor(held, found)) : successor(held, record);
     },
     renewed: async (held) => successor(held, await records.ask(held.name)),
     forget: () => records.forget(),
   };
 }
 
-function judge(credential: Credential, now: number): Verification {
-  if (credential.disabled) return { result: 'disabled' };
-  if (credential.expiresAt !== null && credential.expiresAt <= now) return { result: 'expired' };
-  return { result: 'ok', credential };
+/** Why the credential lets nobody in any more; undefined: it does. */
+function endOf({ disabled, expiresAt }: Credential, now: number): 'disabled' | 'expired' | undefined {
+  if (disabled) return 'disabled';
+  return expiresAt !== null && expiresAt <= now ? 'expired' : undefined;
 }
 
-/** A name that cannot exist is an unknown one: it takes as long as any other. */
+function judge(credential: Credential, now: number): Verification {
+  const result = endOf(credential, now);
+  return result === undefined ? { result: 'ok', credential } : { result };
+}
+
+/** A name that no credential can have is treated as an unknown name, so that it takes as long. */
 function tryNormalize(name: string): string | undefined {
   try {
     return normalizeName(name);
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The form in which a name is kept and compared: UTF-8 without control characters, ASCII letters in lower case.
+ * @throws Error with a sentence where the name is not allowed.
+ */
+export function normalizeName(name: string): string {
+  if (name === '') throw new Error('A name must not be empty');
+  if (Buffer.byteLength(name) > MAX_NAME) throw new Error(`A name has at most ${MAX_NAME} octets`);
+  if (/[\p{Cc}\u2028\u2029\ufffd]/u.test(name) || !name.isWellFormed()) throw new Error('A name has no control characters');
+  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/**
+ * Records of the store by name in its normal form. Undefined: there is none.
+ * @param now a clock that is never set back, because what is remembered would count for as long.
+ */
+function createRecords(store: Pick<CredentialStore, 'get'>, now: Clock) {
+  const known = createCache<string, { readonly record: Credential | undefined; readonly until: number }>(REMEMBERED_RECORDS);
+  const asked = new Map<string, Promise<Credential | undefined>>();
+
+  function load(name: string): Promise<Credential | undefined> {
+    const shared = asked.get(name);
+    if (shared !== undefined) return shared;
+    const answer: Promise<Credential | undefined> = store
+      .get(name)
+      .then((record) => {
+        if (asked.get(name) === answer) known.set(name, { record, until: now() + FRESH });
+        return record;
+      })
+      .finally(() => {
+        if (asked.get(name) === answer) asked.delete(name);
+      });
+    asked.set(name, answer);
+    return answer;
+  }
+
+  return {
+    /** Returns a promise where the store has to be asked. */
+    get(name: string): Credential | undefined | Promise<Credential | undefined> {
+      const found = known.get(name);
+      return found !== undefined && now() < found.until ? found.record : load(name);
+    },
+    /** The record as the store has it now. */
+    ask(name: string): Promise<Credential | undefined> {
+      asked.delete(name); // a question that is under way may be answered with what was true before
+      return load(name);
+    },
+    /** The answer to a question that is under way may be old already, and is not remembered. */
+    forget(): void {
+      known.clear();
+      asked.clear();
+    },
+  };
 }

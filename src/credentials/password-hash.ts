@@ -1,16 +1,16 @@
-/** argon2id, the one place that imports argon2: RFC 9106, with OWASP's parameters for a server that has other work. */
+/** Password hashes by argon2id, RFC 9106, with the parameters that OWASP names for a server. No other file imports argon2. */
 import { randomBytes, randomInt } from 'node:crypto';
 import { argon2id, hash, needsRehash, verify } from 'argon2';
 
 /** 19 MiB, two passes, one lane: about 20 ms of one core. */
 const PARAMETERS = { type: argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 
-/** verify() takes its parameters from the stored hash: a record with absurd ones would take the machine. */
+/** verify() takes its parameters from the stored hash. Without a limit one bad record could take all memory and time. */
 const MAX_MEMORY_KIB = 256 * 1024;
 const MAX_TIME_COST = 32;
 const MAX_LANES = 16;
 
-/** 32 characters that nobody confuses when reading them out: 24 of them hold 120 bits. */
+/** 32 characters that are not confused when they are read out. 24 of them hold 120 bits. */
 const ALPHABET = 'abcdefghijkmnpqrstuvwxyz23456789';
 const PASSWORD_LENGTH = 24;
 
@@ -19,19 +19,19 @@ export function hashPassword(password: string): Promise<string> {
   return hash(password, PARAMETERS);
 }
 
-/** @throws Error where the stored hash is not one of ours, or asks for more than this machine should give. */
+/** @throws Error where the stored hash is no argon2id, or asks for more memory or time than is allowed. */
 export async function verifyPassword(stored: string, password: string): Promise<boolean> {
   const problem = problemOf(stored);
   if (problem !== undefined) throw new Error(`The stored password hash cannot be used: ${problem}`);
   return verify(stored, password);
 }
 
-/** True where the hash was made with other parameters than today's. */
+/** True where the hash has other parameters than PARAMETERS. */
 export function isOutdated(stored: string): boolean {
   return needsRehash(stored, PARAMETERS);
 }
 
-/** A hash that no password fits, with today's parameters: what an unknown name is compared with, so that it takes as long. */
+/** A hash that no password fits. An unknown name is compared with it, so that it takes as long as a known one. */
 export function unmatchableHash(): string {
   const part = (size: number) => randomBytes(size).toString('base64').replaceAll('=', '');
   const { memoryCost, timeCost, parallelism } = PARAMETERS;
@@ -44,7 +44,7 @@ export function generatePassword(): string {
 
 function problemOf(stored: string): string | undefined {
   const found = /^\$argon2id\$v=19\$([a-z0-9=,]{1,60})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/.exec(stored);
-  // RFC 9106 leaves the order of the parameters open: argon2 writes m,p,t, its reference program m,t,p
+  // RFC 9106 leaves the order of the parameters open. The package writes m,p,t, the reference program m,t,p.
   const parameters = new Map(found?.[1]?.split(',').map((pair) => pair.split('=') as [string, string]));
   const [memory, time, lanes] = ['m', 't', 'p'].map((name) => Number(parameters.get(name))) as [number, number, number];
   if (parameters.size !== 3 || ![memory, time, lanes].every(Number.isSafeInteger)) return 'it is not argon2id in PHC form';

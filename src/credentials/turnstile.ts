@@ -1,12 +1,12 @@
 /**
- * At most so many at once: argon2 must not take the threads that fsync needs. Others wait for their turn, and turns are shared out: half
- * of them to clients that have logged in before, and among the rest one to each network, in it one to each client, before any of them
- * has a second. So one who guesses from ever new addresses of a network waits behind himself.
+ * Lets few pieces of work run at a time: argon2 must not take the threads that fsync needs. The others wait for a turn. Half of the turns
+ * go to clients that have logged in before. The other half goes round: one turn to each network, and in a network one to each client,
+ * before any of them gets a second. A guesser with ever new addresses of one network waits behind his own guesses.
  */
 
-/** For whom a turn is. */
+/** The client that a turn is for. */
 export type Asker = {
-  /** An address, or what stands for one. */
+  /** An address, or the key of a client. */
   readonly client: string;
   readonly network: string;
   /** The client has logged in before. */
@@ -14,7 +14,7 @@ export type Asker = {
 };
 
 type Turnstile = {
-  /** Runs the work when its turn comes; undefined where the wait was too long. */
+  /** Runs the work when its turn comes. Undefined: the wait was too long. */
   run<T>(work: () => Promise<T>, asker?: Asker): Promise<T | undefined>;
 };
 
@@ -22,7 +22,7 @@ type Enter = (granted: boolean) => void;
 
 const OURSELVES: Asker = { client: '', network: '', known: true };
 
-/** @param patience milliseconds that one waits for its turn. */
+/** @param patience longest wait for a turn, in milliseconds. */
 export function createTurnstile(parallel: number, patience: number): Turnstile {
   let running = 0;
   let lastWasKnown = false;
@@ -50,7 +50,7 @@ export function createTurnstile(parallel: number, patience: number): Turnstile {
     });
   }
 
-  /** Who leaves hands its place on, so that nobody overtakes. */
+  /** Work that has ended hands its place to the next, so that no newcomer overtakes. */
   function leave(): void {
     const [first, second] = lastWasKnown ? [strangers, known] : [known, strangers];
     const line = first.isEmpty ? second : first;
@@ -72,7 +72,7 @@ export function createTurnstile(parallel: number, patience: number): Turnstile {
   };
 }
 
-/** Those who wait, by network and client, each in the order in which its next turn comes. */
+/** Waiting work by network and client, each in the order of its next turn. */
 class Line {
   readonly #networks = new Map<string, Map<string, Set<Enter>>>();
 

@@ -1,4 +1,4 @@
-/** Messages and recipients per window. The store decides and counts when it accepts; here is what is certain before that. */
+/** Limits on messages and recipients in a window. The store decides and counts when it accepts. This file refuses what is certain before. */
 import type { Limit, LimitUse } from '../smtp/limit.ts';
 import { refusal as refused } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
@@ -9,7 +9,7 @@ import { type Clock, DAY, HOUR, MINUTE, SECOND, systemClock } from '../system/cl
 export type QuotaDefaults = {
   readonly list: readonly Limit[];
   readonly over: 'refuse' | 'hold';
-  /** Messages of a user that are held; for `hold`. */
+  /** How many messages of a user may be held, where `over` is `hold`. */
   readonly maxHeld?: number;
 };
 
@@ -18,26 +18,26 @@ type QuotaOptions = {
   readonly defaults: QuotaDefaults;
   readonly now?: Clock;
   /**
-   * Called once in a window when a limit is used to 80 %, and once when it is used up or somebody is refused for it; once more
-   * after a restart.
+   * Called once in a window when a limit is used to 80 %, and once when it is used up or refuses a message. Called once more after a
+   * restart.
    */
   readonly notify?: (user: QuotaUser, use: LimitUse, percent: 80 | 100) => void;
 };
 
-/** Whose use is counted: a namesake that is added later begins anew. */
+/** The user whose use is counted. A namesake that is added later begins anew. */
 export type QuotaUser = Pick<Credential, 'name' | 'createdAt'>;
 
 export type Quota = {
-  /** What the accepting transaction judges and counts; undefined: no limits. */
+  /** The limits that the accepting transaction judges and counts. Undefined: there are none. */
   limitsOf(credential: Credential): ({ user: string } & QuotaDefaults) | undefined;
   /** @throws Refusal 450 4.7.1 (or rejects with it) where another message is certain to be over a limit. */
   atMail(credential: Credential): Promise<void> | undefined;
-  /** The same for one more recipient, after those that this transaction has `already`. */
+  /** The same for one more recipient of a transaction that has others `already`. */
   atRecipient(credential: Credential, address: string, already: Already): Promise<void> | undefined;
   refusal(exceeded: LimitUse): Refusal;
-  /** What the store says after counting: remembered, so that it need not be asked. @param exceeded what it refused by */
+  /** Remembers what the store has counted, so that it need not be asked. @param exceeded the limit that refused the message. */
   noteUse(user: QuotaUser, use: readonly LimitUse[], exceeded?: LimitUse): void;
-  /** The store was changed from outside: ask again. */
+  /** Another process has changed the store: it is asked again. */
   forget(): void;
   reload(defaults: QuotaDefaults): void;
 };
@@ -45,7 +45,7 @@ export type Quota = {
 /** The recipients of one transaction so far: the same object from its first RCPT to its last. */
 type Already = ReadonlyMap<string, unknown>;
 
-/** Users whose use is remembered; the store is asked again about one who falls out. */
+/** Users whose use is remembered. The store is asked again about another one. */
 const REMEMBERED = 10_000;
 
 export function createQuota({ messages, defaults, now = systemClock, notify = () => {} }: QuotaOptions): Quota {
@@ -54,14 +54,14 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
   const newness = new WeakMap<Already, Map<string, boolean>>();
   let current = defaults;
 
-  /** Runs `judge` with what is known of the user, at once where it is known already. */
+  /** Runs `judge` with the use of the user, at once where it is remembered. */
   function withUse(credential: Credential, judge: (use: readonly LimitUse[]) => Promise<void> | undefined) {
     const limits = limitsOf(credential);
     if (limits === undefined || limits.over === 'hold') return undefined;
     const { user, list } = limits;
     const key = keyOf(credential);
-    const use = known.get(key);
-    if (use !== undefined && list.every((limit) => use.some((one) => isSame(one.limit, limit)))) return judge(matched(list, use));
+    const use = matched(list, known.get(key) ?? []);
+    if (use !== undefined) return judge(use);
     return messages.limitUse(user, list, now()).then((loaded) => {
       known.set(key, loaded);
       return judge(loaded);
@@ -84,7 +84,7 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
     return refusal(exceeded);
   }
 
-  /** Not all can be new: which ones are, the store knows. It is asked about each address of a transaction once. */
+  /** Some of the recipients may be known. The store is asked once about each address of a transaction. */
   async function judgeNew(user: QuotaUser, limit: LimitUse, already: Already, address: string): Promise<void> {
     const asked = newness.get(already) ?? new Map<string, boolean>();
     newness.set(already, asked);
@@ -137,28 +137,31 @@ export function createQuota({ messages, defaults, now = systemClock, notify = ()
   };
 }
 
-/** Its own, or the defaults; a mail server has none by default. */
+/** The credential's own limits, or the defaults. A mail server has none by default. */
 export const limitsFor = ({ limits, mailServer }: Credential, defaults: readonly Limit[]) =>
   limits ?? (mailServer ? [] : defaults);
 
 const keyOf = ({ name, createdAt }: QuotaUser) => `${createdAt} ${name}`;
 
-/** The same kind in the same window: its count may have been changed since. */
+/** True for the same kind in the same window. The count may have been changed. */
 function isSame(a: Limit, b: Limit): boolean {
   return a.kind === b.kind && a.per === b.per;
 }
 
-/** The limits of today with the use that was remembered. */
-function matched(list: readonly Limit[], use: readonly LimitUse[]): readonly LimitUse[] {
-  return list.flatMap((limit) => {
-    const found = use.find((one) => isSame(one.limit, limit));
-    return found === undefined ? [] : [found.limit.count === limit.count ? found : { ...found, limit }];
-  });
+/** Today's limits with the use that is remembered. Undefined: the use of one is not known. */
+function matched(list: readonly Limit[], use: readonly LimitUse[]): readonly LimitUse[] | undefined {
+  const found: LimitUse[] = [];
+  for (const limit of list) {
+    const one = use.find((known) => isSame(known.limit, limit));
+    if (one === undefined) return undefined;
+    found.push(one.limit.count === limit.count ? one : { ...one, limit });
+  }
+  return found;
 }
 
 const LENGTH = { minute: MINUTE, hour: HOUR, day: DAY } as const;
 
-/** True where `more` cannot fit into the running window. One that seems to end too far ahead is over: the clock was set back. */
+/** True where `more` cannot fit into the running window. A window that ends too far ahead is over: the clock was set back. */
 function isOver({ limit, used, resetsAt }: LimitUse, more: number, now: number): boolean {
   const runs = now < resetsAt && resetsAt <= now + LENGTH[limit.per];
   return (runs ? used : 0) + more > limit.count;

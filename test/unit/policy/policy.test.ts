@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkAuthor, checkReversePath } from '../../../src/policy/policy.ts';
-import { coversSender } from '../../../src/policy/sender.ts';
+import { checkAuthor, checkReversePath, coversSender } from '../../../src/policy/policy.ts';
 import { Refusal } from '../../../src/smtp/reply.ts';
 import { CREDENTIAL } from '../../support/submission-rig.ts';
 
