@@ -14,6 +14,6 @@ New-SendConnector -Name 'Relay relay.example.net' -Custom -AddressSpaces '*' -DN
 
 # To check it, send a message out. Is it waiting, and what did the relay answer?
 # Get-Queue | Where-Object MessageCount -gt 0 | Format-List Identity,MessageCount,NextHopDomain,LastError
-# The conversation with the relay, word by word, is in the log below this folder:
+# The log with every line of the conversation with the relay is in this folder:
 # Get-TransportService | Format-List Name,SendProtocolLogPath
-# What became of it, on the relay:  smarthost trace ADDRESS
+# What happened to the message, on the relay:  smarthost trace ADDRESS

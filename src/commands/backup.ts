@@ -21,9 +21,9 @@ export const registerBackup: Register = (program, io) => {
       const { config } = await readConfig(io, options);
       const files = needFiles(config);
       const file = resolve(io.cwd, name!);
-      // Unlike other commands it stays root where root asks: it writes where root wants it, and opens the data as their owner.
-      // In a folder of that owner root writes nothing: the owner could put a link in its way.
-      const folder = await stat(dirname(file)).catch(() => undefined); // the store says what is wrong with it
+      // Unlike other commands, this one stays root if root runs it: it writes where root wants, and opens the data as their owner.
+      // Root writes nothing into a folder of that owner, because the owner could place a link there.
+      const folder = await stat(dirname(file)).catch(() => undefined); // if the folder is missing, the store reports it
       if (folder !== undefined && folder.uid === files.owner()?.uid) files.becomeOwner();
       const counts = await files.backup({ file });
       const { size } = await stat(file);

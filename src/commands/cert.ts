@@ -1,4 +1,4 @@
-/** `smarthost cert …`: the certificates that clients see, as the relay that serves them has left word. */
+/** `smarthost cert …`: the certificates that clients see, from the status that the running relay writes to the store. */
 import type { ServedCertificate } from '../control/control.ts';
 import { withControl } from './context.ts';
 import { define, group, type Register } from './define.ts';
@@ -12,7 +12,7 @@ export const registerCert: Register = (program, io) => {
     cert,
     {
       usage: 'show',
-      about: 'Names, issuer, time of validity, when they are renewed, and what went wrong last.',
+      about: 'Show names, issuer, validity, next renewal and last error.',
       examples: ['cert show', 'cert show --json'],
     },
     async (_, options) => {
@@ -34,7 +34,7 @@ export const registerCert: Register = (program, io) => {
     (_, options) =>
       withControl(io, options, async ({ config, control }) => {
         const requested = await control.certificates.renew();
-        io.err(`${ASKED[config.tls.mode]} \`smarthost cert show\` tells what came of it.`);
+        io.err(`${ASKED[config.tls.mode]} \`smarthost cert show\` shows the result.`);
         if (options.json) await printJson(io, requested);
       }),
   );

@@ -1,4 +1,4 @@
-/** Lines to copy into the programs that most often send through a relay. PASSWORD stands for the one that was shown once. */
+/** Lines to copy into the programs that most often send through a relay. The reader replaces PASSWORD by the one that was shown once. */
 
 export type Settings = {
   readonly host: string;
@@ -7,7 +7,7 @@ export type Settings = {
   readonly senders: readonly string[];
 };
 
-/** By program; each with the file it belongs to in its first line. */
+/** One recipe per program. Its first line names the file that it belongs to. */
 type Recipes = Readonly<Record<'postfix' | 'msmtp' | 'url' | 'laravel' | 'django' | 'try', string>>;
 
 type Account = {
@@ -41,7 +41,7 @@ function senderOf(senders: readonly string[]): string {
   return domain === undefined ? 'SENDER@example.org' : `noreply${domain}`;
 }
 
-/** `[host]:port` in both files, or Postfix does not find the password; `noplaintext` is for sessions without TLS only. */
+/** Both files need the same `[host]:port`, or Postfix does not find the password. `noplaintext` concerns only sessions without TLS. */
 function postfixRelayhost({ host, ports, user }: Settings): string {
   const starttls = ports.find(({ encryption }) => encryption === 'STARTTLS');
   const port = starttls?.port ?? ports[0]?.port ?? 587;
@@ -60,7 +60,7 @@ function postfixRelayhost({ host, ports, user }: Settings): string {
   );
 }
 
-/** A credential with one address writes it into everything, as root@web1 would be refused. */
+/** If a credential has one address only, msmtp puts it into all mail, because root@web1 would be refused. */
 function msmtp({ host, port, tls, user, from }: Account, senders: readonly string[]): string {
   const alone = senders.length === 1 && senders[0] === from;
   return lines(
@@ -89,7 +89,7 @@ function url({ host, port, tls, user }: Account): string {
 
 function laravel({ host, port, tls, user, from }: Account): string {
   return lines(
-    '# Laravel, .env; others take the same values under names of their own:',
+    '# Laravel, .env; other frameworks take the same values under other names:',
     'MAIL_MAILER=smtp',
     `MAIL_SCHEME=${tls ? 'smtps' : 'smtp'}`,
     `MAIL_HOST=${host}`,
@@ -112,7 +112,7 @@ function django({ host, port, tls, user, from }: Account): string {
   );
 }
 
-/** It asks for the password, so that none stands in a shell's history. */
+/** swaks asks for the password, so that it does not get into the shell's history. */
 function swaks({ host, port, tls, user, from }: Account): string {
   const quoted = (text: string) => (/^[\w@.+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
   return lines(

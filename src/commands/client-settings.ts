@@ -17,7 +17,7 @@ export async function printSettings(io: Io, { json }: CommonOptions, { config, u
   for (const sentence of exchange ? exchangeAdvice(config, user) : clientAdvice(config, settings)) io.err(sentence);
 }
 
-/** A port that is not the usual one is the first of its list. */
+/** Takes the usual port if it is open, else the first one of the list. */
 function settingsFor({ hostname, listen }: Config, user: User | undefined): Settings {
   const ports = [
     ...listen.submissions.map(({ port }) => ({ port, encryption: 'TLS' as const })),
@@ -42,7 +42,7 @@ function describe({ host, ports, user, senders }: Settings): string {
   ]);
 }
 
-/** Exchange knows STARTTLS alone, on any port, and checks the certificate against `-TlsDomain`. */
+/** Exchange only supports STARTTLS, on any port, and checks the certificate against `-TlsDomain`. */
 function sendConnector({ host, ports }: Settings): string {
   const port = ports.find(({ encryption }) => encryption === 'STARTTLS')?.port ?? 587;
   const connector = [
@@ -55,7 +55,7 @@ function sendConnector({ host, ports }: Settings): string {
   return `${connector}\n\n${checks(host)}`;
 }
 
-/** As comments, so that all of it can be pasted. */
+/** These lines are comments, so that the operator can paste all of the output. */
 function checks(host: string): string {
   return [
     '# More than one Mailbox server: name those that may send through it.',
@@ -63,9 +63,9 @@ function checks(host: string): string {
     '',
     '# To check it, send a message out. Is it waiting, and what did the relay answer?',
     '# Get-Queue | Where-Object MessageCount -gt 0 | Format-List Identity,MessageCount,NextHopDomain,LastError',
-    '# The conversation with the relay, word by word, is in the log below this folder:',
+    '# The log with every line of the conversation with the relay is in this folder:',
     '# Get-TransportService | Format-List Name,SendProtocolLogPath',
-    '# What became of it, on the relay:  smarthost trace ADDRESS',
+    '# What happened to the message, on the relay:  smarthost trace ADDRESS',
   ].join('\n');
 }
 
@@ -78,12 +78,12 @@ function clientAdvice({ tls }: Config, { host, ports }: Settings): readonly stri
   ];
 }
 
-/** What an administrator meets first, with the words of Exchange. */
+/** The problems that administrators meet first, each with the error text of Exchange. */
 function exchangeAdvice({ tls, hostname }: Config, user: User | undefined): readonly string[] {
   return [
     userAdvice(user),
     ...selfSigned(tls.mode),
-    '"451 5.7.3 Require basic authentication": the firewall between hides AUTH; `smarthost doctor` shows what the relay itself offers.',
+    '"451 5.7.3 Require basic authentication": a firewall on the way hides AUTH; `smarthost doctor` shows what the relay itself offers.',
     '"451 5.7.3 STARTTLS is required": something inspects SMTP on the way, or the port is wrong.',
     `"454 4.7.5 Certificate validation failure": the smart host must be written as ${hostname}; Exchange must reach the revocation lists of the authority over HTTP.`,
     'Exchange Online cannot log in to a smart host: its connectors take no credential.',

@@ -1,4 +1,4 @@
-/** `smarthost client NAME`: what to type in at the other end. */
+/** `smarthost client NAME`: the settings for a client. */
 
 import { printSettings } from './client-settings.ts';
 import { withControl } from './context.ts';

@@ -1,4 +1,4 @@
-/** Colours where a terminal shows them, and plain text everywhere else. */
+/** Colours for a terminal that shows them, and plain text for all other output. */
 import { styleText } from 'node:util';
 import type { Io } from './io.ts';
 

@@ -1,4 +1,4 @@
-/** The commands of `smarthost`, put together; each loads what it needs only when it runs. */
+/** All commands of `smarthost`. Each loads its modules only when it runs. */
 import { Command, CommanderError } from 'commander';
 import { ControlError } from '../control/control.ts';
 import { VERSION } from '../system/version.ts';
@@ -12,7 +12,7 @@ const DONE = 0;
 const FAILED = 1;
 const USAGE = 2;
 
-/** In the order of `--help`. Only the one that is called for is loaded. */
+/** In the order of `--help`. Only the requested command is loaded. */
 const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   init: async () => (await import('./init.ts')).registerInit,
   serve: async () => (await import('./serve.ts')).registerServe,
@@ -41,7 +41,7 @@ export async function runCommand(args: readonly string[], io: Io): Promise<numbe
   }
 }
 
-/** @param first the first word: anything but a command (an option, a slip, nothing) needs them all. */
+/** @param first the first word. If it is no command (an option, a typing error, nothing), all commands are loaded. */
 async function createProgram(first: string | undefined, io: Io): Promise<Command> {
   const program = new Command('smarthost')
     .description('A submission-only SMTP relay.')
@@ -60,7 +60,7 @@ async function createProgram(first: string | undefined, io: Io): Promise<Command
 }
 
 function explain(error: unknown, io: Io): number {
-  // Commander has said it already.
+  // Commander has printed the error already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : USAGE;
   if (error instanceof UsageError) {
     io.err(`error: ${error.message}`);

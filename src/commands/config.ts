@@ -1,4 +1,4 @@
-/** `smarthost config check` and `show`: every problem at once, and what is in effect. */
+/** `smarthost config check` and `show`: all problems at once, and the effective values. */
 
 import type { Loaded, Problem } from '../config/config.ts';
 import { readConfig } from './context.ts';
@@ -14,7 +14,7 @@ export const registerConfig: Register = (program, io) => {
     config,
     {
       usage: 'check',
-      about: 'Name every problem at once; exit 1 if there is an error.',
+      about: 'List all problems at once; exit 1 if there is an error.',
       examples: ['config check', 'config check --config ./smarthost.yaml --json'],
     },
     async (_, options) => {
@@ -50,7 +50,7 @@ export const registerConfig: Register = (program, io) => {
   );
 };
 
-/** What depends on the keys in the store. It may belong to a relay of another version, so that it is only looked at. */
+/** Checks that depend on the keys in the store. It only reads the store, which may belong to a relay of another version. */
 async function checkKeys({ config, file = '' }: Loaded): Promise<readonly Problem[]> {
   const { checkReports } = await import('../config/config.ts');
   if (checkReports(config, []) === undefined) return [];

@@ -1,4 +1,4 @@
-/** What most commands begin with: the configuration, then the store, with the right user. */
+/** The first steps of most commands: read the configuration, change to the right user, open the store. */
 import type { Config } from '../config/config.ts';
 import { type Control, createControl } from '../control/control.ts';
 import type { Dns } from '../dns/dns.ts';
@@ -7,7 +7,7 @@ import type { CommonOptions } from './define.ts';
 import { CommandError } from './errors.ts';
 import type { Io } from './io.ts';
 
-/** @throws CommandError with all that is wrong with it. */
+/** @throws CommandError with all problems of the configuration. */
 export async function readConfig(io: Io, options: CommonOptions): Promise<{ config: Config; file?: string }> {
   const { formatProblem, loadConfig } = await import('../config/config.ts');
   const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
@@ -16,7 +16,7 @@ export async function readConfig(io: Io, options: CommonOptions): Promise<{ conf
   throw new CommandError(loaded.problems.map(formatProblem).join('\n'));
 }
 
-/** Opens the store beside a relay that may be running, makes one where there is none, and lets go of it at the end. */
+/** Opens the store, also while a relay runs, and closes it at the end. If there is no store, it makes one. */
 export async function withStore<T>(
   io: Io,
   options: CommonOptions,
@@ -26,7 +26,7 @@ export async function withStore<T>(
   return withStoreOf(config, (store) => run({ config, store }));
 }
 
-/** The same, for what control does. */
+/** The same with the functions of `control`. */
 export async function withControl<T>(
   io: Io,
   options: CommonOptions,
@@ -35,12 +35,12 @@ export async function withControl<T>(
   return withStore(io, options, ({ config, store }) => run({ config, control: controlOf(config, store) }));
 }
 
-/** The running relay sees what is changed in its store. */
+/** A running relay sees the changes in its store. */
 export function controlOf(config: Config, store: StoreData): Control {
   return createControl({ store, settings: () => config, dns: dnsOf(config) });
 }
 
-/** Loaded where a deed asks it. */
+/** Loads the DNS client when an action needs it. */
 function dnsOf({ dns: { servers } }: Config): Pick<Dns, 'txt'> {
   let client: Promise<Dns> | undefined;
   return {
@@ -51,7 +51,7 @@ function dnsOf({ dns: { servers } }: Config): Pick<Dns, 'txt'> {
   };
 }
 
-/** A command of root takes the user that owns the data first, so that it leaves no file that the relay cannot open. */
+/** A command that root runs first becomes the user that owns the data, so that it leaves no file that the relay cannot open. */
 export async function withStoreOf<T>(config: Config, run: (store: Store) => Promise<T>): Promise<T> {
   const { filesOf, openStore } = await import('../store/store.ts');
   filesOf(config)?.becomeOwner();

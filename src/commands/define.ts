@@ -14,7 +14,7 @@ type Spec = {
   readonly options?: (command: Command) => Command;
 };
 
-/** @param run gets the arguments flat, in their order; those that were left out are missing. */
+/** @param run gets the arguments in one list, in their order, without those that were not typed. */
 export function define<O extends object>(
   parent: Command,
   spec: Spec,
@@ -36,7 +36,7 @@ export function define<O extends object>(
   });
 }
 
-/** A word that only leads to others: `smarthost user …`. */
+/** A command that only has subcommands: `smarthost user …`. */
 export function group(parent: Command, name: string, about: string): Command {
   return parent.command(name).description(about).usage('<command> [options]');
 }

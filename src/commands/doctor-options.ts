@@ -1,4 +1,4 @@
-/** What the doctor needs to know of configuration and store, and its senses in the real world. */
+/** Prepares the doctor's input from configuration and store, and its probes of DNS, network and machine. */
 import { existsSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -13,14 +13,14 @@ import { SECOND } from '../system/clock.ts';
 
 type Parts = { readonly config: Config; readonly store: StoreData & Pick<Store, 'ping'>; readonly domain: string | undefined };
 
-/** Answers are needed soon, and absence is an answer here: less patience than delivery has. */
+/** Shorter than in delivery: a person waits, and for the doctor a missing answer is a result too. */
 const DNS_TIMEOUT = 1.5 * SECOND;
 const CONNECT_TIMEOUT = 6 * SECOND;
 
-/** @param domain the only one to look at besides the host name; undefined: all that have keys or are somebody's senders. */
+/** @param domain the only domain to check besides the host name. Default: all domains that have keys or that a credential may send as. */
 export async function prepareDoctor(parts: Parts): Promise<() => Promise<readonly Finding[]>> {
   const { ca } = parts.config.tls.acme;
-  // A file that cannot be read is `config check`'s to tell.
+  // `config check` reports a file that cannot be read.
   const authority = ca === undefined ? undefined : await readFile(ca, 'utf8').catch(() => undefined);
   return async () => examine(await optionsOf(parts, authority), probesOf(parts, authority));
 }
@@ -55,7 +55,7 @@ async function optionsOf({ config, store, domain }: Parts, ca: string | undefine
   };
 }
 
-/** `anna@example.org`, `@example.org`, `@.example.org`; `*` names none. */
+/** Takes `anna@example.org`, `@example.org` and `@.example.org`; `*` names no domain. */
 function senderDomains(credentials: readonly Credential[]): readonly string[] {
   const rules = credentials.flatMap(({ senders }) => senders).filter((rule) => rule.includes('@'));
   return [
@@ -70,7 +70,7 @@ function senderDomains(credentials: readonly Credential[]): readonly string[] {
   ];
 }
 
-/** The cache of look-ups lasts for one look, so that `--watch` sees what changes. */
+/** The look-up cache is new for each check, so that `--watch` sees changes. */
 function probesOf({ config, store }: Parts, ca: string | undefined): Probes {
   const { servers } = config.dns;
   const dns = createDns({ servers, timeout: DNS_TIMEOUT });

@@ -1,25 +1,25 @@
-/** What the doctor found, as text: one line each, and below it what to do. */
+/** The doctor's findings as text: one line each, and the advice below it. */
 import type { Finding, Severity } from '../doctor/doctor.ts';
 import { type Colour, type Paint, plain } from './colours.ts';
 import { clean, several } from './text.ts';
 
 const COLOURS: Readonly<Record<Severity, Colour>> = { ok: 'green', warning: 'yellow', error: 'red', unknown: 'cyan' };
 
-/** `error    ptr           192.0.2.1: no such record`, then wanted and advice. */
+/** `error    ptr           192.0.2.1: no such record`, then the wanted value and the advice. */
 export function describeFindings(findings: readonly Finding[], paint: Paint = plain): string {
   const width = Math.max(...findings.map(({ check }) => check.length));
   return findings
     .map(({ check, subject, result, found, wanted, advice }, i) => {
       const head = `${paint(COLOURS[result], result.padEnd(7))}  ${check.padEnd(width)}  ${clean(subject)}: ${clean(found)}\n`;
       if (result === 'ok') return head;
-      // One sentence for all that could not be looked at for one reason.
+      // Findings in a row with the same advice show it once, below the last.
       const said = advice === '' || advice === findings[i + 1]?.advice;
       return `${head}         wanted: ${clean(wanted)}\n${said ? '' : `         ${paint('bold', clean(advice))}\n`}`;
     })
     .join('');
 }
 
-/** Findings that are new or read otherwise than before. */
+/** Findings that are new or whose text has changed. */
 export function changesOf(before: readonly Finding[], now: readonly Finding[]): readonly Finding[] {
   const known = new Map(before.map((finding) => [`${finding.check} ${finding.subject}`, finding.result]));
   return now.filter((finding) => known.get(`${finding.check} ${finding.subject}`) !== finding.result);

@@ -1,4 +1,4 @@
-/** `smarthost doctor`: is everything right that direct sending depends on, and what is to be done where it is not. */
+/** `smarthost doctor`: checks everything that direct sending depends on, and says how to mend what is wrong. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseDomain, parseDuration } from '../config/config.ts';
 import type { Finding } from '../doctor/doctor.ts';
@@ -18,12 +18,12 @@ export const registerDoctor: Register = (program, io) => {
     {
       usage: 'doctor [domain]',
       about:
-        'Look at DNS records, port 25, certificate, clock, resolver, block lists, disk and store, and say what to do. Exit 1 on an error.',
+        'Check DNS records, port 25, certificate, clock, resolver, block lists, disk and store, and say what to do. Exit 1 on an error.',
       examples: ['doctor', 'doctor example.org', 'doctor --json', 'doctor --watch --interval 1m --timeout 2h'],
       options: (command) =>
         command
-          .option('--watch', 'look again and again until nothing is wrong or unknown')
-          .option('--interval <duration>', 'with --watch: the pause between two looks', '30s')
+          .option('--watch', 'repeat the checks until nothing is wrong or unknown')
+          .option('--interval <duration>', 'with --watch: the pause between two rounds of checks', '30s')
           .option('--timeout <duration>', 'with --watch: when to give up', '1d'),
     },
     async ([name], options) => {
@@ -43,7 +43,7 @@ export const registerDoctor: Register = (program, io) => {
 };
 
 async function once(io: Io, { json }: CommonOptions, look: Look): Promise<readonly Finding[]> {
-  if (io.interactive) io.err('Looking; this takes some seconds.');
+  if (io.interactive) io.err('Checking; this takes some seconds.');
   const findings = await look();
   await (json ? printJson(io, findings) : io.out(describeFindings(findings, paintFor(io))));
   return findings;
@@ -51,7 +51,7 @@ async function once(io: Io, { json }: CommonOptions, look: Look): Promise<readon
 
 type Watch = { readonly look: Look; readonly interval: number; readonly timeout: number };
 
-/** All at first, then what has changed; as JSON the last look alone. */
+/** Prints all findings of the first round, then the changes. With --json it prints only the last round. */
 async function watch(io: Io, { json }: CommonOptions, { look, interval, timeout }: Watch): Promise<readonly Finding[]> {
   const deadline = Date.now() + timeout;
   let before: readonly Finding[] = [];

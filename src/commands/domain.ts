@@ -36,7 +36,7 @@ export const registerDomain: Register = (program, io) => {
     domain,
     {
       usage: 'show <domain>',
-      about: 'The keys of one domain, and whether the DNS has their records.',
+      about: 'Show the keys of one domain, and whether the DNS has their records.',
       examples: ['domain show example.org'],
     },
     ([name], options) => show(io, name!, options),
@@ -78,11 +78,11 @@ async function add(io: Io, name: string, options: AddOptions & CommonOptions): P
   const { selector, key: file } = options;
   if (file !== undefined && selector === undefined)
     throw new UsageError('--key needs --selector: the name under which its record is published');
-  // Read before the user changes: the key may belong to another one.
+  // Read before the process changes its user, because the new user may not be allowed to read the key.
   const pem = file === undefined ? undefined : await readKey(resolve(io.cwd, file));
   await withControl(io, options, async ({ control: { domains } }) => {
     const records = await (pem === undefined ? domains.add(domain, selector) : domains.takeOver(domain, selector!, pem));
-    // A first key signs at once: a signature that nobody can check yet does no more harm than none.
+    // A first key signs at once: a signature that cannot be checked yet does no more harm than a missing one.
     const when = `mail is signed from now on, and receivers can check it when ${records.length === 1 ? 'it' : 'they'} can be seen`;
     await announce(io, options, records, when);
   });

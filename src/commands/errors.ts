@@ -1,17 +1,17 @@
-/** How a command fails: with a sentence for the person who typed it, never with a stack. */
+/** The errors of commands: each has a sentence for the person who typed the command, never a stack. */
 import type { ControlError, ControlErrorKind, ControlErrorSubject } from '../control/control.ts';
 
-/** Could not be done: exit 1. */
+/** The command failed: exit 1. */
 export class CommandError extends Error {
   override readonly name: string = 'CommandError';
 }
 
-/** Typed wrongly: exit 2. */
+/** The command line is wrong: exit 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Runs a parser of `config/values.ts` on what was typed. */
+/** Runs a parser of `config/values.ts` on a typed value. */
 export function typed<T>(what: string, parse: () => T): T {
   try {
     return parse();
@@ -21,7 +21,7 @@ export function typed<T>(what: string, parse: () => T): T {
   }
 }
 
-/** What stands before the sentence about a value that cannot be right: where it was typed. */
+/** The text before a sentence about an invalid value: the place where it was typed. */
 const TYPED_AT: Partial<Record<ControlErrorSubject, string>> = {
   name: 'NAME: ',
   user: '--user ',
@@ -30,12 +30,12 @@ const TYPED_AT: Partial<Record<ControlErrorSubject, string>> = {
   key: '--key ',
 };
 
-/** Said where a message is not found, or not in the queue. */
+/** Added to an error if a message is not found, or not in the queue. */
 export const WHERE_MAIL_IS = '`smarthost queue list` shows what waits, `smarthost trace` what became of the rest.';
 
 type Advice = string | ((named: string) => string);
 
-/** What can be typed, said after the sentence. */
+/** The advice after the sentence: what to type. */
 const ADVICE: Partial<Record<`${ControlErrorKind} ${ControlErrorSubject}`, Advice>> = {
   'not found user': ' `smarthost user list` shows them.',
   'exists user': ' `smarthost user set` changes it, `smarthost user passwd` gives it a new password.',
@@ -46,7 +46,7 @@ const ADVICE: Partial<Record<`${ControlErrorKind} ${ControlErrorSubject}`, Advic
   'not found message': ` ${WHERE_MAIL_IS}`,
 };
 
-/** A deed of control that could not be done, in the words of the command line. */
+/** Turns an error of `control` into one with the words of the command line. */
 export function inWords({ kind, subject, message, named, cause }: ControlError): CommandError | UsageError {
   const advice = ADVICE[`${kind} ${subject}`] ?? '';
   const text = `${message}${typeof advice === 'string' ? advice : advice(named)}`;

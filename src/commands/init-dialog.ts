@@ -1,4 +1,4 @@
-/** The questions of `init`, each answer compared with the DNS and the machine as it comes. */
+/** The questions of `init`. Each answer is compared at once with the DNS and the machine. */
 import { hostname as machineName } from 'node:os';
 import * as prompts from '@clack/prompts';
 import { parseAddress, parseDomain, parseHostname, parseMailAddress } from '../config/config.ts';
@@ -11,7 +11,7 @@ import type { Io } from './io.ts';
 
 type Answered = { readonly answers: InitAnswers; readonly existing: ReadonlyMap<string, Existing> };
 
-/** Asks only for what was not said on the command line. @throws CommandError where the person gives up. */
+/** Asks only for values that the command line lacks. @throws CommandError if the person cancels. */
 export async function askForAnswers(io: Io, given: InitAnswers): Promise<Answered> {
   const dialog = openDialog(io);
   const looks = await createLooks(io);
@@ -58,9 +58,9 @@ type Dialog = {
 
 function openDialog(io: Io): Dialog {
   const at = { input: io.terminal?.input ?? process.stdin, output: io.terminal?.output ?? process.stderr } as Dialog['at'];
-  /** Ctrl-C and Escape. */
+  /** Throws on Ctrl-C and Escape. */
   const answered = <T>(answer: T): Exclude<T, symbol> => {
-    if (prompts.isCancel(answer)) throw new CommandError('Given up; nothing was written.');
+    if (prompts.isCancel(answer)) throw new CommandError('Cancelled; nothing was written.');
     return answer as Exclude<T, symbol>;
   };
   return {
@@ -83,7 +83,7 @@ function openDialog(io: Io): Dialog {
   };
 }
 
-/** The parsers of the configuration say what is wrong; undefined: nothing. */
+/** @returns the sentence of the configuration's parser if the value is wrong, else undefined. */
 function sentenceOf(check: () => void): string | undefined {
   try {
     check();
@@ -98,7 +98,7 @@ const words = (text: string) => text.split(/[\s,]+/).filter((word) => word !== '
 async function askHostname(dialog: Dialog, looks: Looks): Promise<string> {
   const known = machineName().includes('.') ? machineName() : await looks.nameOf(publicAddresses()[0]);
   return dialog.text({
-    message: 'Full host name of this machine, as the world shall know it',
+    message: 'Full host name of this machine, as the public DNS has it',
     placeholder: 'relay.example.net',
     ...(known === undefined ? {} : { initialValue: known }),
     check: parseHostname,

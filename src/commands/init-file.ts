@@ -1,6 +1,6 @@
-/** The first smarthost.yaml: what must be chosen, with the rest as comments. */
+/** The first smarthost.yaml: the settings that must be chosen, and some others as comments. */
 
-/** What `init` must know; what is left out is asked for, or has a default. */
+/** The input of `init`. Missing values are asked for, or have a default. */
 export type InitAnswers = {
   readonly hostname?: string;
   readonly domain?: readonly string[];
@@ -15,11 +15,11 @@ type Answers = {
   readonly hostname: string;
   readonly email?: string;
   readonly acceptTerms: boolean;
-  /** As written in the file; relative to it. */
+  /** As written in the file: a relative path counts from the file's folder. */
   readonly dataDir: string;
 };
 
-/** Values were checked before: none of them needs more than single quotes. */
+/** The values are checked already, so single quotes are enough for each. */
 export function configurationText({ hostname, email, acceptTerms, dataDir }: Answers): string {
   const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
   return `# Configuration of the relay. Every setting with its default: deploy/configuration.md

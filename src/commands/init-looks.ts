@@ -1,4 +1,4 @@
-/** What `init` asks the DNS while it asks the person. */
+/** The DNS look-ups of `init`, made while it asks the person. */
 
 import { parseConfig } from '../config/config.ts';
 import { createDns, type Dns, type DnsAnswer } from '../dns/dns.ts';
@@ -10,15 +10,15 @@ import type { Io } from './io.ts';
 type Seen = { readonly result: 'ok' | 'warning' | 'unknown'; readonly sentence: string };
 
 export type Looks = {
-  /** What A, AAAA and PTR say of the host name and its addresses. */
+  /** Compares A, AAAA and PTR records with the host name and its addresses. */
   host(hostname: string, addresses: readonly string[]): Promise<readonly Seen[]>;
   domain(domain: string, hostname: string): Promise<Seen & { readonly existing?: Existing }>;
-  /** The name that an address has. */
+  /** @returns the name in the PTR record of an address. */
   nameOf(address: string | undefined): Promise<string | undefined>;
   addressesOf(hostname: string): Promise<readonly string[]>;
 };
 
-/** `dns.servers` may be set in the environment, before there is a file. */
+/** Reads `dns.servers` from the environment, because there may be no file yet. */
 export async function createLooks(io: Pick<Io, 'env' | 'cwd'>): Promise<Looks> {
   const parsed = await parseConfig({ path: 'smarthost.yaml', text: 'hostname: relay.example.net' }, { env: io.env, cwd: io.cwd });
   const dns = createDns({ servers: 'config' in parsed ? parsed.config.dns.servers : [], timeout: SECOND });
@@ -35,7 +35,7 @@ export async function createLooks(io: Pick<Io, 'env' | 'cwd'>): Promise<Looks> {
   };
 }
 
-/** By the doctor's own judgement: what is not set yet is to be set, and no error. */
+/** Uses the doctor's checks. A missing record is no error here, because it is not set yet. */
 async function lookAtHost(dns: Dns, hostname: string, addresses: readonly string[]): Promise<readonly Seen[]> {
   const [a, aaaa] = await Promise.all([dns.a(hostname), dns.aaaa(hostname)]);
   const facts = { source: addresses, ip: 'auto', allowPrivate: [], machine: [], seenAs: [], a, aaaa } as const;

@@ -17,14 +17,14 @@ type Needed = {
   readonly domains: readonly string[];
   readonly dkim: readonly DnsRecord[];
   readonly addresses: readonly string[];
-  /** What domains have already, where the DNS was asked. */
+  /** The records that the domains have already, if the DNS was asked. */
   readonly existing?: ReadonlyMap<string, Existing>;
 };
 
-/** `spf`: the record as it should become, made from the one that is there. */
+/** `spf` is the record that should replace the existing one, made from it. */
 export type Existing = { readonly spf?: string; readonly dmarc: boolean };
 
-/** In the order in which an operator sets them. */
+/** Returns the records in the order in which an operator sets them. */
 export function neededRecords({ hostname, domains, dkim, addresses, existing = new Map() }: Needed): readonly RecordGroup[] {
   const about = (name: string) => dkim.filter((record) => record.name.endsWith(`._domainkey.${name}`));
   const found = addresses.length === 0 ? ': none was found on this machine, put yours here' : '';
@@ -39,7 +39,7 @@ export function neededRecords({ hostname, domains, dkim, addresses, existing = n
       })),
     },
     {
-      comment: 'The way back: ask whoever provides the addresses to set it',
+      comment: 'Reverse DNS (PTR): ask the provider of the addresses to set it',
       records: addresses.map((address) => ({ name: reverseName(address), type: 'PTR', ttl: TTL, value: `${hostname}.` })),
     },
     {
@@ -71,7 +71,7 @@ function txt(name: string, value: string): DnsRecord {
   return { name, type: 'TXT', ttl: TTL, value };
 }
 
-/** Zone lines with their comments. @param line prints one TXT record. */
+/** Lines of a zone file with comments. @param line prints one TXT record. */
 export function zoneText(groups: readonly RecordGroup[], line: (record: DnsRecord & { type: 'TXT' }) => string): string {
   const print = (record: DnsRecord) =>
     record.type === 'TXT'

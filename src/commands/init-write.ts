@@ -1,4 +1,4 @@
-/** Where `init` puts the configuration, and whose it is: root keeps it, the user that owns the data may read it. */
+/** Writes the configuration for `init`. Root owns the file, and the user that owns the data may read it. */
 import { randomBytes } from 'node:crypto';
 import { constants, existsSync, type Stats } from 'node:fs';
 import { access, lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises';
@@ -11,14 +11,14 @@ export const SYSTEM_DIR = '/etc/smarthost';
 const NAME = 'smarthost.yaml';
 const UNIT = '/etc/systemd/system/smarthost.service';
 
-/** What `--config` names, or SMARTHOST_CONFIG, as in every other command; else smarthost.yaml where it will be found. */
+/** The file that `--config` or SMARTHOST_CONFIG names, as in every other command; else smarthost.yaml in a folder where commands find it. */
 export async function chooseFile(io: Io, { dir, config }: { dir?: string; config?: string }): Promise<string> {
   if (config !== undefined && dir !== undefined) throw new UsageError('--dir or --config, not both');
   const named = config ?? (dir === undefined ? namedByEnvironment(io) : undefined);
   return named === undefined ? join(await chooseDir(io, dir), NAME) : resolve(io.cwd, named);
 }
 
-/** An empty one names nothing. */
+/** An empty variable counts as missing. */
 function namedByEnvironment({ env }: Io): string | undefined {
   return env['SMARTHOST_CONFIG'] === '' ? undefined : env['SMARTHOST_CONFIG'];
 }
@@ -34,9 +34,9 @@ async function chooseDir(io: Io, dir: string | undefined): Promise<string> {
 }
 
 /**
- * As root, before the owner of the data is taken: that one may not be allowed to write there, and need not be.
- * @param owner who will read it, where that is not the user who writes.
- * @returns what takes it away again when the rest fails, and rejects with what was said there. What it replaced stays replaced.
+ * Runs as root, before the process becomes the owner of the data, who may have no right to write there.
+ * @param owner the user who will read the file, if it is not the user who writes it.
+ * @returns a function for a later failure: it removes the file again and rejects with that error. A replaced file does not come back.
  */
 export async function writeConfiguration(
   file: string,
@@ -60,7 +60,7 @@ export async function writeConfiguration(
       (await rm(file).then(
         () => true,
         () => false,
-      )); // the owner of the data may not be allowed to
+      )); // the owner of the data may have no right to do so
     if (gone) throw error;
     throw new CommandError(`${error.message}\n${file} is written, keys are not: when that is put right, run init with --force.`, {
       cause: error,
@@ -68,7 +68,7 @@ export async function writeConfiguration(
   };
 }
 
-/** Commands as they must be typed: with the file where it is not found by itself, and by the service where there is one. */
+/** Commands as they must be typed: with `--config` if the file is not found without it, and with the service's command if there is one. */
 export function nextCommands(io: Io, file: string): { readonly start: string; command(words: string): string } {
   const found = [namedByEnvironment(io) ?? NAME, join(SYSTEM_DIR, NAME)].map((path) => resolve(io.cwd, path));
   const command = (words: string) => `smarthost ${words}${found.includes(file) ? '' : ` --config ${file}`}`;
@@ -79,8 +79,8 @@ export function nextCommands(io: Io, file: string): { readonly start: string; co
 }
 
 /**
- * Under a name of its own first, then renamed: no link is followed, whoever owns the folder, and nobody reads half a file.
- * @returns what was written.
+ * Writes a new file under another name and renames it. So no link is followed, whoever owns the folder, and no reader sees half a file.
+ * @returns facts of the written file.
  */
 async function replaceFile(file: string, text: string, owner: DataOwner | undefined): Promise<Stats> {
   const partial = `${file}.${randomBytes(8).toString('hex')}`;
@@ -102,7 +102,7 @@ async function replaceFile(file: string, text: string, owner: DataOwner | undefi
   }
 }
 
-/** Root's, and the group of the owner may enter. A link in its place is refused. */
+/** Gives the folder to root, and lets the owner's group enter it. @throws if a link is in its place */
 async function handOverFolder(dir: string, { gid }: DataOwner): Promise<void> {
   const handle = await open(dir, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
@@ -118,11 +118,11 @@ async function isSame(file: string, { dev, ino }: Stats): Promise<boolean> {
   return found?.dev === dev && found.ino === ino;
 }
 
-/** Who owns what, as the end of the sentence that says where it is; and what is not as it should be. */
+/** Lines for the person: where file and keys are, who owns them, and which rights are wrong. */
 export async function describeOwners(file: string, dataDir: string, owner: DataOwner | undefined): Promise<readonly string[]> {
   if (process.getuid?.() === 0)
     return [
-      `Wrote ${file}; keys are in ${dataDir}. Both are root's, and so will be the relay that is started. For a user of its own:`,
+      `Wrote ${file}; keys are in ${dataDir}. Both belong to root, so the relay will run as root. To give it a user of its own:`,
       `  useradd --system --user-group smarthost; chown -R smarthost: ${dataDir}; chgrp smarthost ${file}`,
     ];
   if (owner === undefined) return [`Wrote ${file}; keys are in ${dataDir}.`];
@@ -136,7 +136,7 @@ export async function describeOwners(file: string, dataDir: string, owner: DataO
       ];
 }
 
-/** Asked as the owner of the data, who was taken by now. */
+/** @returns the first folder on the way that the process may not enter. It runs as the owner of the data by now. */
 async function firstClosed(dir: string): Promise<string | undefined> {
   const above = dirname(dir);
   const closed = above === dir ? undefined : await firstClosed(above);

@@ -38,8 +38,8 @@ export const registerInit: Register = (program, io) => {
         command
           .option('--hostname <name>', 'the full host name of this machine')
           .option('--domain <domain>', 'a domain that sends; repeatable', collect)
-          .option('--email <address>', 'who is told when something needs a person; contact of the ACME account')
-          .option('--address <address>', 'a public address of this machine, where it is behind a NAT; repeatable', collect)
+          .option('--email <address>', 'gets mail when something needs a person; contact of the ACME account')
+          .option('--address <address>', 'a public address of this machine, if it is behind a NAT; repeatable', collect)
           .option('--user <name>', 'add a first user: an address, or a name that may send as the domains')
           .option('--accept-terms', "accept the terms of the certificate authority (Let's Encrypt)")
           .option(
@@ -55,7 +55,7 @@ export const registerInit: Register = (program, io) => {
 
 async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
   const file = await chooseFile(io, given);
-  // Before anything is asked.
+  // Checked before the first question.
   if (!given.force && (await lstat(file).catch(() => undefined)))
     throw new CommandError(`${file} exists already. --force replaces it.`);
   const { answers, existing } = await completed(io, given);
@@ -82,7 +82,7 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
   await report(io, given, { config, domains, addresses, existing, file, owner, ...made });
 }
 
-/** With the answers of the person who sits there, if somebody does. */
+/** Adds the person's answers, if the terminal is interactive. */
 async function completed(
   io: Io,
   given: InitOptions,
@@ -92,18 +92,18 @@ async function completed(
   return askForAnswers(io, given);
 }
 
-/** A name that is no address may send as every domain of the relay. */
+/** A user whose name is no address may send as every domain of the relay. */
 function firstUser(name: string, domains: readonly string[]): Promise<NewUser> {
   const sender = name.includes('@') || domains.length === 0 ? undefined : domains.map((domain) => `@${domain}`);
   return newUser(name, sender === undefined ? {} : { senders: sender });
 }
 
-/** One that exists keeps its password: `init` may be run again. */
+/** An existing user keeps its password, so that `init` can run again. */
 async function ensureUser(users: Control['users'], user: NewUser): Promise<UserLogin> {
   return (await users.find(user.name)) === undefined ? users.add(user) : { name: user.name, password: null };
 }
 
-/** Before anything is written, by the rules that will read it. */
+/** Checks the text as the configuration, before anything is written. */
 async function judge(io: Io, path: string, text: string): Promise<Config> {
   const result = await parseConfig({ path, text }, { env: io.env, cwd: io.cwd });
   if ('config' in result) return result.config;
@@ -122,7 +122,7 @@ type Made = {
   readonly owner: DataOwner | undefined;
 };
 
-/** Records are data, all else is for the person. */
+/** Prints the records to stdout as data, and everything else to stderr for the person. */
 async function report(io: Io, { json }: CommonOptions, { dkim, user, file, owner, existing, ...made }: Made): Promise<void> {
   const { zoneLine } = await import('../signing/signing.ts');
   const { config, domains, addresses } = made;
@@ -144,5 +144,5 @@ async function report(io: Io, { json }: CommonOptions, { dkim, user, file, owner
       ? `\nThen add who may send, and start the relay:\n  ${first}\n  ${start}`
       : `\nThen start the relay:\n  ${start}`,
   );
-  io.err(`See whether the world agrees, until it does:\n  ${command('doctor --watch')}`);
+  io.err(`Check the DNS and the relay until everything is right:\n  ${command('doctor --watch')}`);
 }

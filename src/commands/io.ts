@@ -1,18 +1,18 @@
-/** What a command sees of the outside: where it reads and prints, so that tests can stand in its place. */
+/** The streams and the environment of a command. Tests replace them. */
 import type { Readable, Writable } from 'node:stream';
 import { forTerminal, plainJson } from '../smtp/text.ts';
 
 export type Io = {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Data, and nothing else. Resolves when there is room for more. */
+  /** Prints data, and nothing else. Resolves when there is room for more. */
   out(text: string): Promise<void>;
-  /** All that is said to the person. */
+  /** Prints text for the person. */
   err(text: string): void;
   readonly stdin: AsyncIterable<Uint8Array | string>;
-  /** A person sits in front of it. */
+  /** True if a person can answer questions. */
   readonly interactive: boolean;
-  /** stdout is a terminal that shows colours, and nobody said NO_COLOR. */
+  /** True if stdout is a terminal that shows colours, and NO_COLOR is not set. */
   readonly colours?: boolean;
   /** Where questions are asked; default: stdin and stderr. */
   readonly terminal?: { readonly input: Readable; readonly output: Writable };
@@ -22,7 +22,7 @@ export type Io = {
 export function processIo(): Io {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   process.stderr.on('error', () => {
-    // Nobody listens any more; what is left to do is done in silence.
+    // The reader has gone; the command finishes without output.
   });
   return {
     env: process.env,
@@ -32,19 +32,19 @@ export function processIo(): Io {
       await new Promise<void>((resolve) => process.stdout.once('drain', resolve));
     },
     err: (text) => void process.stderr.write(`${forTerminal(text)}\n`),
-    // Touched only when it is read: opening stdin would keep the process alive.
+    // Opened only when it is read, because an open stdin keeps the process alive.
     stdin: { [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator]() },
     interactive: process.stdin.isTTY === true && process.stderr.isTTY === true,
     colours: process.stdout.isTTY === true && process.stdout.hasColors() && !process.env['NO_COLOR'],
   };
 }
 
-/** One document. */
+/** Prints one JSON document. */
 export async function printJson(io: Io, value: unknown): Promise<void> {
   await io.out(`${plainJson(JSON.stringify(value, null, 2))}\n`);
 }
 
-/** One array whose elements are printed as they come, so that a long list is never in memory as a whole. */
+/** Prints one JSON array, element by element, so that a long list is never in memory as a whole. */
 export async function printJsonArray(io: Io, pages: AsyncIterable<readonly unknown[]>): Promise<void> {
   let separator = '[\n';
   for await (const page of pages) {

@@ -1,11 +1,11 @@
-/** Messages as text: a line each for lists, the whole story for one. */
+/** Messages as text: one line per recipient in lists, and all details of a single message. */
 import { formatSize } from '../config/config.ts';
 import type { QueueChange, QueuedMessage, TracedAttempt, TracedMessage } from '../control/control.ts';
 import { ENDED_STATES, type RecipientState } from '../store/store.ts';
 import { type Colour, type Paint, plain } from './colours.ts';
 import { clean, facts, several, table, time } from './text.ts';
 
-/** One line a recipient; a message's own columns stand in its first line only. */
+/** One line per recipient. The columns of the message itself are in its first line only. */
 export function messageTable(messages: readonly QueuedMessage[]): string {
   const rows = messages.flatMap((message) =>
     message.recipients.map((recipient, i) => [
@@ -24,16 +24,16 @@ export function messageTable(messages: readonly QueuedMessage[]): string {
 
 type Manner = {
   readonly paint?: Paint;
-  /** What was said in each attempt too, where it was kept. */
+  /** True: also print the SMTP conversation of each attempt, if it was kept. */
   readonly conversations?: boolean;
 };
 
-/** What `--json` prints of a message; the rest is in the text alone. */
+/** The fields of a message that `--json` prints. The others appear only in the text. */
 export function messageDocument({ signatures: _, about: __, ...document }: TracedMessage) {
   return document;
 }
 
-/** All that is known of one message: where it is in the first line, then who and what, then each attempt with host, TLS and reply. */
+/** All details of one message: its state in the first line, then sender and content, then each attempt with host, TLS and reply. */
 export function describeMessage(message: TracedMessage, manner: Manner = {}): string {
   const { paint = plain } = manner;
   const { id, messageId, user, acceptedAt, size, signatures, about, recipients } = message;
@@ -92,12 +92,12 @@ export function describeAttempt(attempt: TracedAttempt, paint: Paint = plain): s
     (part) => part !== null,
   );
   const by = where.length === 0 ? '' : ` ${where.join(' ')}`;
-  // Some replies are kept with their code, some without.
+  // Some replies are stored with their code, some without.
   const said = reply.startsWith(String(code)) ? reply : [String(code), status, reply].filter((part) => part !== '').join(' ');
   return `${time(at)} ${paint(COLOURS[outcome], outcome)}${clean(`${by} in ${seconds.toFixed(1)} s: ${said}`)}`;
 }
 
-/** Indented lines, seconds first: `0.004 < 220 mx.example.org ESMTP`; empty where nothing was kept. */
+/** Indented lines that start with seconds: `0.004 < 220 mx.example.org ESMTP`. Empty if no conversation was kept. */
 export function describeConversation({ conversation = [] }: TracedAttempt): string {
   return conversation.map((line) => `      ${clean(line)}\n`).join('');
 }
@@ -113,7 +113,7 @@ function sender({ reversePath }: Pick<QueuedMessage, 'reversePath'>): string {
   return reversePath === '' ? '<>' : reversePath;
 }
 
-/** Three digits are enough for people. */
+/** Rounds to three digits, which are enough for people. */
 export function roundSize(bytes: number): string {
   if (bytes < 1024) return formatSize(bytes);
   const [unit, factor] = bytes < 2 ** 20 ? ['KiB', 1024] : bytes < 2 ** 30 ? ['MiB', 2 ** 20] : ['GiB', 2 ** 30];

@@ -1,4 +1,4 @@
-/** `smarthost queue …`: mail that waits, and what can be done about it. */
+/** `smarthost queue …`: the queued mail, and the actions on it. */
 import type { Command } from 'commander';
 import { parseDomain } from '../config/config.ts';
 import type { Control, QueueChange } from '../control/control.ts';
@@ -52,7 +52,7 @@ export const registerQueue: Register = (program, io) => {
   for (const action of ACTIONS) registerAction(queue, io, action);
   define(
     queue,
-    { usage: 'summary', about: 'How much waits, by state and by destination.', examples: ['queue summary'] },
+    { usage: 'summary', about: 'Count the waiting mail by state and by destination.', examples: ['queue summary'] },
     (_, options) => withControl(io, options, ({ control }) => summary(io, options, control)),
   );
 };
@@ -91,16 +91,16 @@ type Action = {
 const ACTIONS: readonly Action[] = [
   {
     name: 'retry',
-    about: 'Try again now, also where the hosts rest; the age stays.',
+    about: 'Try again now, even if the hosts rest. The age of the mail does not change.',
     done: 'due now',
-    note: ' Hosts that rest after failures get one attempt; where they answer, their rest is over.',
+    note: ' Hosts that rest after failures get one attempt; if they answer, their rest is over.',
   },
   { name: 'hold', about: 'Keep it and do not try it until `release`.', done: 'held' },
-  { name: 'release', about: 'Let held mail go on.', done: 'released' },
+  { name: 'release', about: 'Let held mail continue.', done: 'released' },
   { name: 'remove', about: 'Take it out of the queue; no report is sent.', done: 'removed' },
   {
     name: 'reroute',
-    about: 'Choose the destination anew, by the routes of the configuration as it is now.',
+    about: 'Choose the destination again, by the routes of the current configuration.',
     done: 'rerouted',
   },
 ];
@@ -127,7 +127,7 @@ function select(ids: readonly string[], { domain, all }: SelectOptions): Selecti
   return all ? { all } : { ids };
 }
 
-/** An ID without a recipient that changed is a failure, after the others are done. */
+/** Fails at the end if an ID had no recipient to change. The other IDs are done before. */
 async function tell(io: Io, options: CommonOptions, action: Action, { touched, missing }: QueueChange): Promise<void> {
   if (options.json) await printJson(io, touched);
   else if (touched.length > 0) await io.out(touchedTable(touched));

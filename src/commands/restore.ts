@@ -1,4 +1,4 @@
-/** `smarthost restore`: a backup becomes the data of a relay that does not run. */
+/** `smarthost restore`: replaces the data of a stopped relay by a backup. */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -14,16 +14,16 @@ export const registerRestore: Register = (program, io) => {
     {
       usage: 'restore <file>',
       about:
-        'Put a backup into an empty data directory while the relay is stopped. What waited then is held until `queue release`.',
+        'Put a backup into an empty data directory while the relay is stopped. Mail that waited at that time is held until `queue release`.',
       examples: ['restore /var/backups/smarthost-2027-01-31.db', 'queue release --all'],
-      options: (command) => command.option('--force', 'give up what is in the data directory'),
+      options: (command) => command.option('--force', 'delete what is in the data directory'),
     },
     async ([name], options) => {
       const { needFiles } = await import('../store/store.ts');
       const { config } = await readConfig(io, options);
       const files = needFiles(config);
       const file = resolve(io.cwd, name!);
-      const source = await openBackup(file); // before the user changes: a backup may be root's
+      const source = await openBackup(file); // before the process changes its user: the backup may belong to root
       try {
         files.becomeOwner();
         const restored = await files.restore({ source, name: file, force: options.force ?? false });
@@ -42,7 +42,7 @@ export const registerRestore: Register = (program, io) => {
   );
 };
 
-/** A pipe that nobody writes to must not keep the command waiting. */
+/** Accepts regular files only: a pipe without a writer would block the command. */
 async function openBackup(file: string): Promise<FileHandle> {
   let source: FileHandle;
   try {
@@ -52,5 +52,5 @@ async function openBackup(file: string): Promise<FileHandle> {
   }
   if ((await source.stat()).isFile()) return source;
   await source.close();
-  throw new CommandError(`${file} is no file: a backup is one.`);
+  throw new CommandError(`${file} is not a regular file.`);
 }

@@ -1,4 +1,4 @@
-/** `smarthost send`: a test message, put into the queue as any other and followed until it has ended. */
+/** `smarthost send`: puts a test message into the queue like any other mail, and follows it to its end. */
 import { parseDuration, parseMailAddress } from '../config/config.ts';
 import type { Progress, TracedAttempt } from '../control/control.ts';
 import { paintFor } from './colours.ts';
@@ -27,10 +27,7 @@ export const registerSend: Register = (program, io) => {
           .requiredOption('--to <address>', 'the recipient')
           .option('--from <address>', 'the sender; default: reports.from of the configuration')
           .option('--timeout <duration>', 'how long to follow it', '2m')
-          .option(
-            '--verbose',
-            'show the header as it is sent, each change of state, and what was said to the MX and heard from it',
-          ),
+          .option('--verbose', 'show the sent header, each change of state, and the conversation with the MX'),
     },
     async (_, options) => {
       const to = typed('--to', () => parseMailAddress(options.to));
@@ -46,7 +43,7 @@ export const registerSend: Register = (program, io) => {
   );
 };
 
-/** Prints each attempt as it ends; the relay that runs beside us does the work. */
+/** Prints each attempt as it ends. The running relay does the work. */
 async function follow(io: Io, { verbose }: SendOptions, steps: AsyncIterable<Progress>): Promise<Progress> {
   let last: Progress | undefined;
   for await (const step of steps) {
@@ -56,7 +53,7 @@ async function follow(io: Io, { verbose }: SendOptions, steps: AsyncIterable<Pro
     for (const attempt of attempts.slice(before?.attempts.length ?? 0)) tellAttempt(io, attempt, verbose);
     last = step;
   }
-  return last!; // there is a first one, or `follow` rejects
+  return last!; // never undefined: `follow` yields at least once or rejects
 }
 
 function tellAttempt(io: Io, attempt: TracedAttempt, verbose = false): void {

@@ -1,4 +1,4 @@
-/** `smarthost serve`: the relay in the foreground, until a signal ends it. */
+/** `smarthost serve`: runs the relay in the foreground until a signal ends it. */
 import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { ClosedPort } from '../net/open-port.ts';
@@ -8,7 +8,7 @@ import { CommandError } from './errors.ts';
 import { SYSTEM_DIR } from './init-write.ts';
 import type { Io } from './io.ts';
 
-/** Where the environment alone, without a file, has its data by default. */
+/** The default data directory if only the environment configures the relay. */
 const SYSTEM_DATA = '/var/lib/smarthost';
 
 type ServeOptions = { readonly asRoot?: boolean };
@@ -29,7 +29,7 @@ export const registerServe: Register = (program, io) => {
     async (_, options) => {
       const { config, file } = await readForStart(io, options);
       const { startRelay } = await import('../relay/relay.ts');
-      // A signal that comes while ports are being opened waits for them, instead of ending the process.
+      // A signal during the start does not end the process: it is handled when all ports are open.
       const signals = listenToSignals();
       const again = { ...options, ...(file === undefined ? {} : { config: file }) };
       const relay = await startRelay({ config, reload: () => reread(io, again) }).catch(explainPorts);
@@ -38,7 +38,7 @@ export const registerServe: Register = (program, io) => {
   );
 };
 
-/** All problems before any port opens; the user is taken before files are judged by it. */
+/** Reports all problems before any port opens. It changes the user first, so that access to files is checked as that user. */
 async function readForStart(io: Io, options: CommonOptions & ServeOptions): Promise<{ config: Config; file?: string }> {
   const { checkEnvironment, formatProblem, loadConfig } = await import('../config/config.ts');
   const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
@@ -54,8 +54,8 @@ async function readForStart(io: Io, options: CommonOptions & ServeOptions): Prom
 }
 
 /**
- * A relay that every machine can reach needs no power over this one. The system's installation has a user for it; who names a file
- * of their own has chosen, as a checkout does that somebody tries.
+ * Refuses to run the installed relay as root, because any machine can connect to it. An operator who names another file, for example
+ * to try a checkout, may run it as root.
  */
 function refuseRoot(dataDir: string, file: string | undefined): void {
   if (process.getuid?.() !== 0) return;
@@ -74,7 +74,7 @@ async function reread(io: Io, options: CommonOptions): Promise<{ config: Config 
   return { problems: problems.map(formatProblem) };
 }
 
-/** Root is given up for the owner of the data before ports open, so this is met by root too. */
+/** Root can get this error too, because the process becomes the owner of the data before it opens ports. */
 function explainPorts(error: Error): never {
   const ports: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   if (!ports.some((port) => port instanceof ClosedPort && port.code === 'EACCES')) throw error;
@@ -84,7 +84,7 @@ function explainPorts(error: Error): never {
   });
 }
 
-/** SIGTERM and SIGINT mean the same, to the process or its whole group, once or often. */
+/** SIGTERM and SIGINT mean the same. They may come more than once, to the process or to its whole group. */
 function listenToSignals(): { serve(relay: Relay): Promise<void> } {
   let relay: Relay | undefined;
   let reloadWanted = false;
@@ -95,7 +95,7 @@ function listenToSignals(): { serve(relay: Relay): Promise<void> } {
   });
   process.on('SIGTERM', () => ending.resolve('SIGTERM'));
   process.on('SIGINT', () => ending.resolve('SIGINT'));
-  // Meant for other programs (log rotation) they would end it at once, or open a debugger to every user of the machine.
+  // By default SIGUSR2 ends the process and SIGUSR1 opens a debugger to every user of the machine. Tools such as log rotation may send them.
   for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {});
   return {
     async serve(started) {

@@ -1,12 +1,12 @@
 /** Text for people: aligned tables, times, lists. Plain, so that it reads the same in a pipe. */
 import { oneLine } from '../smtp/text.ts';
 
-/** What came from outside may hold characters that move a terminal's cursor. */
+/** Removes control characters: text from outside could move the terminal's cursor. */
 export function clean(text: string): string {
   return oneLine(text, '\ufffd');
 }
 
-/** Columns two spaces apart; the last one is as long as it is. */
+/** Aligns columns, two spaces apart. The last column is not padded. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [header, ...rows].map((row) => row.map((cell) => clean(cell) || '-'));
   const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
@@ -15,7 +15,7 @@ export function table(header: readonly string[], rows: readonly (readonly string
     .join('');
 }
 
-/** `name: value` lines; what is empty shows as a dash. */
+/** `name: value` lines. An empty value shows as a dash. */
 export function facts(pairs: readonly (readonly [string, string])[]): string {
   const width = Math.max(...pairs.map(([name]) => name.length));
   return pairs.map(([name, value]) => `${`${name}:`.padEnd(width + 1)} ${clean(value) || '-'}\n`).join('');

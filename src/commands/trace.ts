@@ -1,4 +1,4 @@
-/** `smarthost trace`: what became of a message. */
+/** `smarthost trace`: shows what happened to a message. */
 import { paintFor } from './colours.ts';
 import { withControl } from './context.ts';
 import { define, type Register } from './define.ts';
@@ -6,7 +6,7 @@ import { CommandError } from './errors.ts';
 import { printJson } from './io.ts';
 import { describeMessage, messageDocument } from './message-text.ts';
 
-/** In full; an address may have thousands. */
+/** Most messages that are printed in full: an address may have thousands. */
 const MOST = 100;
 const SHOWN = 5;
 
@@ -16,12 +16,15 @@ export const registerTrace: Register = (program, io) => {
     {
       usage: 'trace <what>',
       about:
-        'Where is my mail? By queue ID, Message-ID, or the address of a recipient or sender; the newest first, with every attempt.',
+        'Where is my mail? Find it by queue ID, Message-ID, or the address of a recipient or sender. Shows every attempt, the newest message first.',
       examples: ['trace 1h8m2k9x70abc', "trace '<1234@example.org>'", 'trace bob@example.com --json'],
       options: (command) =>
         command
-          .option('--all', `more than the newest ${SHOWN}, up to ${MOST}; --json has them always`)
-          .option('--verbose', 'what was said in each attempt, kept for test messages (`smarthost send`); --json has it always'),
+          .option('--all', `more than the newest ${SHOWN}, up to ${MOST}; --json always has them`)
+          .option(
+            '--verbose',
+            'show the SMTP conversation of each attempt, kept for test messages (`smarthost send`); --json always has it',
+          ),
     },
     ([what], options) =>
       withControl(io, options, async ({ control }) => {

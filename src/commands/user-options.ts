@@ -1,4 +1,4 @@
-/** The options of `user add` and `user set`, from what was typed to what is kept. */
+/** Parses the options of `user add` and `user set`. */
 
 import type { Command } from 'commander';
 import { parseLimit, parseMailAddress, parseSenderRule } from '../config/config.ts';
@@ -27,12 +27,12 @@ export function userOptions(command: Command): Command {
       '[messages=|recipients=|newRecipients=]N/minute|hour|day, or none, or default; repeatable',
       collect,
     )
-    .option('--expires <date>', 'no longer valid from this time on (ISO 8601, UTC), or never')
+    .option('--expires <date>', 'the user cannot log in from this time on (ISO 8601, UTC), or never')
     .option('--rewrite <address>', 'replaces the sender of its mail, for devices with a fixed one; or none')
     .option('--password-stdin', 'read the password from the first line of stdin');
 }
 
-/** What was named, and nothing else. @throws UsageError */
+/** @returns the given options only. @throws UsageError */
 export function parseUserOptions(options: UserOptions): Omit<UserChange, 'disabled'> {
   return {
     ...(options.sender === undefined ? {} : { senders: [...new Set(options.sender.map(parseSender))] }),
@@ -49,7 +49,7 @@ function parseSender(rule: string): string {
 
 const KINDS: readonly Limit['kind'][] = ['messages', 'recipients', 'newRecipients'];
 
-/** @returns null for the defaults of the configuration. */
+/** @returns null if the defaults of the configuration should apply. */
 function parseLimits(limits: readonly string[]): readonly Limit[] | null {
   const word = limits.find((text) => text === 'none' || text === 'default');
   if (word !== undefined) {
@@ -64,13 +64,13 @@ function parseLimits(limits: readonly string[]): readonly Limit[] | null {
   });
 }
 
-/** A day means its beginning; a time without a zone is UTC. @returns milliseconds since the epoch, null for never. */
+/** A date means the start of that day. A time without a zone is UTC. @returns milliseconds since the epoch, or null for never. */
 export function parseExpiry(text: string): number | null {
   if (text === 'never' || text === 'none') return null;
   const [, day, clock, zone] =
     /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(text) ?? [];
   const at = Date.parse(`${day}T${clock ?? '00:00'}${zone ?? 'Z'}`);
-  // The day is read back because 2027-02-31 would quietly become the 3rd of March.
+  // Compares the parsed day with the typed one, because 2027-02-31 would become the 3rd of March without an error.
   const real = !Number.isNaN(at) && new Date(Date.parse(`${day}T00:00Z`)).toISOString().startsWith(String(day));
   if (!real) throw new UsageError(`--expires must be a date such as 2027-12-31 or 2027-12-31T18:00Z, not "${text}"`);
   return at;
@@ -80,7 +80,7 @@ function parseRewrite(text: string): string | null {
   return text === 'none' ? null : typed('--rewrite', () => parseMailAddress(text));
 }
 
-/** @returns the password that was given on stdin; undefined: one is to be made. */
+/** @returns the password from stdin, or undefined if one should be generated. */
 export async function givenPassword(io: Io, { passwordStdin }: UserOptions): Promise<string | undefined> {
   if (!passwordStdin) return undefined;
   const password = await readLine(io);

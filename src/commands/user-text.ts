@@ -1,4 +1,4 @@
-/** Credentials as text, and the limits that are in effect for them. */
+/** Credentials as text, with their effective limits. */
 
 import type { User, WholeUser } from '../control/control.ts';
 import { formatLimit } from '../smtp/limit.ts';

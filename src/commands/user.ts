@@ -29,7 +29,7 @@ export const registerUser: Register = (program, io) => {
     user,
     {
       usage: 'set <name>',
-      about: 'Change what is named and keep the rest.',
+      about: 'Change the given options and keep the rest.',
       examples: [`user set ${example} --limit none`, `user set ${example} --sender ${example} --sender @example.net`],
       options: userOptions,
     },
@@ -39,7 +39,7 @@ export const registerUser: Register = (program, io) => {
     user,
     {
       usage: 'list',
-      about: 'All credentials, with what they used of their limits.',
+      about: 'List all credentials, and how much of their limits they have used.',
       examples: ['user list', 'user list --json'],
     },
     (_, options) => list(io, options),
@@ -86,7 +86,7 @@ export const registerUser: Register = (program, io) => {
 };
 
 async function add(io: Io, typedName: string, options: UserOptions & CommonOptions): Promise<void> {
-  const user = await newUser(typedName, parseUserOptions(options)); // before anything is opened
+  const user = await newUser(typedName, parseUserOptions(options)); // before the store is opened
   await withControl(io, options, async ({ control: { users } }) => {
     await users.checkFree(user.name);
     const login = await users.add(user, await givenPassword(io, options));

@@ -47,9 +47,9 @@ test('mail that waited is held after the restore, and leaves when it is released
   expect(message?.recipients).toMatchObject([{ address: 'bob@dest.test' }]);
 });
 
-test('a folder or a pipe is no backup, and is told so at once', async () => {
+test('a folder or a pipe is refused as a backup at once', async () => {
   const pipe = join(relay.folder, 'pipe');
   await mustRun('mkfifo', [pipe]);
   for (const place of [relay.folder, pipe])
-    await expect(relay.command(['restore', place])).rejects.toThrow(`${place} is no file: a backup is one.`);
+    await expect(relay.command(['restore', place])).rejects.toThrow(`${place} is not a regular file.`);
 });

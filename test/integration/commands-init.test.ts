@@ -96,7 +96,7 @@ test('corrects a slip on the spot, and asks only for what was not said', async (
 
 test('writes nothing when the person gives up', async () => {
   const { code, err } = await answer([[/Full host name/, CTRL_C]]);
-  expect([code, err]).toEqual([1, 'Given up; nothing was written.\n']);
+  expect([code, err]).toEqual([1, 'Cancelled; nothing was written.\n']);
   await expect(stat(join(bench.folder, 'smarthost.yaml'))).rejects.toThrow('ENOENT');
   await expect(stat(join(bench.folder, 'data'))).rejects.toThrow('ENOENT');
 });
@@ -224,7 +224,7 @@ describe.skipIf(!isRoot)('as root, where the data belong to another user', () =>
   test("root's own data stay root's, and it says what that means", async () => {
     await chown(conf('data'), 0, 0);
     const { status, stderr } = initAsRoot();
-    expect([status, stderr]).toEqual([0, expect.stringMatching(/Both are root's.*\n {2}useradd --system/)]);
+    expect([status, stderr]).toEqual([0, expect.stringMatching(/Both belong to root.*\n {2}useradd --system/)]);
     expect((await whose(conf('smarthost.yaml')))[0]).toBe(0);
   });
 });
