@@ -1,4 +1,4 @@
-/** What must hold between settings, and what is allowed but unwise. Pure: the machine is looked at in environment.ts. */
+/** Checks between settings: errors, and warnings about allowed but unwise values. Pure; environment.ts checks the machine. */
 
 import { domainOf } from '../smtp/envelope.ts';
 import type { Route } from '../smtp/route.ts';
@@ -18,7 +18,7 @@ export function checkConfig(config: Config, report: Report): void {
     report('warning', 'reports.from', 'is not ASCII: senders whose mail server lacks SMTPUTF8 get no delivery reports');
   }
   if (config.dns.trustAd && config.dns.servers.some((server) => !/^(127\.|\[?::1\]?(:|$)|localhost(:|$))/.test(server))) {
-    report('warning', 'dns.trustAd', 'believes a resolver that is not on this machine: anyone on the way can forge its answers');
+    report('warning', 'dns.trustAd', 'trusts a resolver that is not on this machine: anyone on the way can forge its answers');
   }
 }
 
@@ -31,7 +31,11 @@ function checkListeners({ listen }: Config, report: Report): void {
       if (other !== undefined && address.port !== 0)
         report('error', `listen.${name}`, `opens ${written}, which listen.${other} opens already`);
       if (address.port === 25)
-        report('error', `listen.${name}`, 'opens port 25: that one receives mail, and this relay only submits');
+        report(
+          'error',
+          `listen.${name}`,
+          'opens port 25, which is for receiving mail: this relay only takes mail from its own clients',
+        );
       seen.set(written, name);
     }
   }
@@ -50,7 +54,7 @@ function checkTls({ tls }: Config, report: Report): void {
   }
   if (tls.mode !== 'files' && tls.files.length > 0) report('warning', 'tls.files', `is not used with tls.mode ${tls.mode}`);
   if (tls.mode === 'acme' && !tls.acme.acceptTerms) {
-    report('warning', 'tls.acme.acceptTerms', 'is not true: no certificate is asked for, clients see a self-signed one');
+    report('warning', 'tls.acme.acceptTerms', 'is not true: no certificate is requested, clients see a self-signed one');
   }
 }
 
@@ -62,7 +66,7 @@ function checkSizes({ submission }: Config, report: Report): void {
     if (submission[key] <= 0) report('error', `submission.${key}`, 'must be longer than 0');
   }
   if (submission.maxRecipients < 100) {
-    report('warning', 'submission.maxRecipients', 'is less than the 100 that every client may count on (RFC 5321 §4.5.3.1.8)');
+    report('warning', 'submission.maxRecipients', 'is less than the 100 that every client may rely on (RFC 5321 §4.5.3.1.8)');
   }
 }
 
@@ -86,7 +90,7 @@ function checkRoutes({ routes }: Config, report: Report): void {
   const conditions = ['recipientDomain', 'senderDomain', 'user', 'mx'] as const;
   for (const [i, route] of routes.entries()) {
     if (route.hosts.length === 0) report('error', `routes[${i}].hosts`, 'must name at least one host');
-    // Without `tls` a route with a login verifies.
+    // A route with a login and without `tls` uses `verify`.
     if (route.login !== undefined && route.tls !== undefined && route.tls !== 'verify') {
       const how = route.tls === 'encrypt' ? 'by anyone on the way who answers as the host' : 'on the way';
       report('warning', `routes[${i}].tls`, `is ${route.tls}: the password can be read ${how}; use verify`);
@@ -112,7 +116,7 @@ function checkRoutes({ routes }: Config, report: Report): void {
   }
 }
 
-/** Some mail may fit both; patterns are compared as they are written. */
+/** True if some mail may match both routes. Patterns are compared as text. */
 function mayMeet(one: Route, other: Route): boolean {
   return (['recipientDomain', 'senderDomain', 'user'] as const).every((key) => {
     const [a = '*', b = '*'] = [one[key], other[key]];
@@ -121,9 +125,9 @@ function mayMeet(one: Route, other: Route): boolean {
 }
 
 /**
- * With `noKey: refuse` a report that cannot be signed is not sent either. The host name's own domain gets keys at the first start.
- * @param domains those with a DKIM key that signs; one signs for what lies below it too.
- * @returns what is wrong with `reports.from`.
+ * With `noKey: refuse` a report that cannot be signed is not sent. The domain of the host name gets keys at the first start.
+ * @param domains the domains with a DKIM key that signs. A key also signs for the subdomains of its domain.
+ * @returns the problem of `reports.from`, if it has one.
  */
 export function checkReports(
   { hostname, signing, reports }: Pick<Config, 'hostname' | 'signing' | 'reports'>,

@@ -1,4 +1,4 @@
-/** Loads the configuration: environment before file before defaults, and every problem at once. */
+/** Loads the configuration and reports all problems at once. The environment wins over the file, the file over the defaults. */
 
 import type { Limit } from '../smtp/limit.ts';
 import { checkConfig } from './checks.ts';
@@ -33,17 +33,17 @@ export {
 
 export type Loaded = {
   readonly config: Config;
-  /** The file it came from; absent: the environment alone. */
+  /** The file that was read; absent if only the environment was read. */
   readonly file?: string;
   readonly warnings: readonly Problem[];
-  /** Said to the person: root's file is not the system's, or one was passed over. */
+  /** A notice for root: the file is not the system's, or a file was ignored. */
   readonly notice?: string;
 };
 type LoadResult = Loaded | { readonly problems: readonly Problem[]; readonly notice?: string };
 
 export type LoadOptions = { readonly file?: string | undefined; readonly env?: Environment; readonly cwd?: string };
 
-/** @returns the configuration, or all that is wrong with it (warnings too). Never rejects for what an operator wrote. */
+/** @returns the configuration, or all its problems (warnings too). Never rejects because of what an operator wrote. */
 export async function loadConfig({ file, env = process.env, cwd = process.cwd() }: LoadOptions = {}): Promise<LoadResult> {
   const found = await findFile({ file, env, cwd });
   const notice = found.notice === undefined ? {} : { notice: found.notice };
@@ -51,7 +51,7 @@ export async function loadConfig({ file, env = process.env, cwd = process.cwd() 
   return { ...(await parseConfig(found.file, { env, cwd })), ...notice };
 }
 
-/** The same for a text that may not be on disk yet. */
+/** Does the same for a text that need not be on disk. */
 export async function parseConfig(
   file: ConfigFile | undefined,
   { env, cwd }: { env: Environment; cwd: string },
@@ -78,7 +78,7 @@ function hostnameMissing(file: ConfigFile | undefined): Problem {
   return { path: 'hostname', message, level: 'error', source: file?.path ?? '' };
 }
 
-/** The limits of a credential that has none of its own. */
+/** The limits of a credential without limits of its own. */
 export function defaultLimits({ limits }: Config): readonly Limit[] {
   return [...limits.messages, ...limits.recipients, ...limits.newRecipients];
 }

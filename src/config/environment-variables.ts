@@ -1,4 +1,4 @@
-/** Settings from the environment: SMARTHOST_ and the path in upper case; with _FILE at the end the value is read from a file. */
+/** Settings from the environment. The name is SMARTHOST_ and the path in upper case. With _FILE at the end, the variable names a file with the value. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Environment } from './file.ts';
@@ -6,15 +6,15 @@ import type { Problem } from './problems.ts';
 import { environmentName, listSettings } from './settings.ts';
 import { suggest } from './suggest.ts';
 
-/** A value with the variable that it came from. */
+/** A value and the name of its variable. */
 export type Given = { readonly value: unknown; readonly source: string };
 
 const PREFIX = 'SMARTHOST_';
 const FILE_SUFFIX = '_FILE';
-/** Names that are no settings. */
+/** Known variables that are no settings. */
 const OTHERS = ['SMARTHOST_CONFIG'];
 
-/** Values by setting path. Relative paths count from `cwd`. */
+/** @returns values by setting path. Relative paths count from `cwd`. */
 export async function readEnvironment(env: Environment, cwd: string, problems: Problem[]): Promise<ReadonlyMap<string, Given>> {
   const settings = new Map(listSettings().map(({ path, setting }) => [environmentName(path), { path, setting }]));
   const given = new Map<string, Given>();

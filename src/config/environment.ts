@@ -1,4 +1,4 @@
-/** What the machine must provide for a configuration: a data directory that can be written, certificates that fit. */
+/** Checks what the machine must provide for a configuration: a writable data directory and matching certificates. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
@@ -26,7 +26,7 @@ export async function checkEnvironment(
   return problems;
 }
 
-/** A directory that does not exist yet is made at start: then its nearest parent must allow it. */
+/** The start makes a missing directory, so its nearest existing parent must allow that. */
 async function checkDataDir(dataDir: string, add: Add): Promise<void> {
   const found = await stat(dataDir).catch(() => undefined);
   if (found !== undefined && !found.isDirectory()) return add('dataDir', `${dataDir} is not a directory`);
@@ -41,7 +41,7 @@ async function checkDataDir(dataDir: string, add: Add): Promise<void> {
   }
 }
 
-/** Each certificate of it: one that cannot be read would make TLS fail, or trust less than was meant. */
+/** Checks each certificate of the file: an unreadable one makes TLS fail, or trusts fewer authorities than the operator wants. */
 async function checkAuthorities(file: string, path: string, add: Add): Promise<void> {
   const text = (await readable(file, path, add))?.toString('latin1');
   if (text === undefined) return;

@@ -1,4 +1,4 @@
-/** The configuration file: which one it is, and what it says, unjudged. */
+/** Finds the configuration file and reads its values, without checking them. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Document } from 'yaml';
@@ -8,18 +8,18 @@ import { isRootsAlone } from './trusted-file.ts';
 export type ConfigFile = { readonly path: string; readonly text: string };
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What is wrong with the form of a file: one slip makes many errors, and a file of nothing but slips takes no longer. */
+/** Most syntax errors that are reported for a file: one mistake causes many, and each costs time. */
 const MOST_ERRORS = 10;
 
-/** Characters. Thousands of routes are less, and the reader takes about 8 s for as much of nothing but brackets. */
+/** Characters. Thousands of routes need less, and for this length of brackets alone the parser needs about 8 s. */
 const MAX_LENGTH = 1024 * 1024;
 
-/** `notice`: what root is told of the choice, in one line. */
+/** `notice` is one line that tells root which file was chosen. */
 type Found = ({ readonly file: ConfigFile | undefined } | { readonly problem: Problem }) & { readonly notice?: string };
 
 /**
- * The first found of `--config`, SMARTHOST_CONFIG, ./smarthost.yaml, /etc/smarthost/smarthost.yaml. A named one must exist.
- * Root takes ./smarthost.yaml only where root alone may write it.
+ * Takes the first of `--config`, SMARTHOST_CONFIG, ./smarthost.yaml, /etc/smarthost/smarthost.yaml. A named file must exist.
+ * For root, ./smarthost.yaml counts only if root alone may write it.
  */
 export async function findFile(options: {
   file?: string | undefined;
@@ -70,12 +70,12 @@ export async function parseFile({
   return { values: values as Record<string, unknown>, problems: [] };
 }
 
-/** Loads the reader only where there is a file. */
+/** Loads the YAML parser, which only a file needs. */
 async function readYaml(text: string): Promise<{ values?: unknown; wrong: readonly string[] }> {
   const yaml = await import('yaml');
   const lineCounter = new yaml.LineCounter();
   try {
-    // uniqueKeys compares each key with all before it: seconds for a map of thousands, in a relay that reads its file again
+    // `uniqueKeys` compares each key with all before it. A map of thousands would stop a running relay for seconds.
     const document = yaml.parseDocument(text, { prettyErrors: false, logLevel: 'error', uniqueKeys: false, lineCounter });
     const wrong = document.errors.slice(0, MOST_ERRORS).map(({ message, pos }) => {
       const { line, col } = lineCounter.linePos(pos[0]);
@@ -88,18 +88,18 @@ async function readYaml(text: string): Promise<{ values?: unknown; wrong: readon
     const { line, col } = lineCounter.linePos(bad.offset);
     return { wrong: [`${bad.what}, at line ${line}, column ${col}`] };
   } catch (error) {
-    return { wrong: [plain((error as Error).message)] }; // an alias of nothing, or aliases that multiply
+    return { wrong: [plain((error as Error).message)] }; // an alias without an anchor, or too many aliases
   }
 }
 
-/** The reader calls itself for each level. */
+/** The parser is recursive, so deep nesting overflows its stack. */
 function plain(message: string): string {
   return message.replace('Maximum call stack size exceeded', 'it is nested too deeply');
 }
 
 /**
- * The first key that its map has already, YAML 1.2 §3.2.1.3, or that is no word: no setting has such a name, and the reader
- * takes seconds to write a key of keys as text.
+ * Finds the first key that is twice in its map (YAML 1.2 §3.2.1.3) or is not a plain word. No setting has such a name, and the
+ * parser takes seconds to turn a nested key into text.
  */
 function wrongKey(
   { visit, isScalar, isNode }: typeof import('yaml'),

@@ -1,12 +1,12 @@
-/** What is wrong with a configuration: all of it at once, each with its place and what to do. */
+/** The problems of a configuration, collected so that all are reported at once. Each has its place and says what to do. */
 import type { ValuePlace } from './types.ts';
 
 export type Problem = {
-  /** The key: `submission.maxMessageSize`; empty where the file as a whole is meant. */
+  /** The key, such as `submission.maxMessageSize`. Empty if the problem is about the whole file. */
   readonly path: string;
-  /** Reads on after the key: "must be a size such as 50MiB, not …". */
+  /** Continues the sentence after the key: "must be a size such as 50MiB, not …". */
   readonly message: string;
-  /** Warnings stop nothing. */
+  /** Only errors prevent the start. */
   readonly level: 'error' | 'warning';
   /** The file or the environment variable. */
   readonly source: string;

@@ -7,12 +7,12 @@ const INTRODUCTION = `# Configuration
 <!-- Generated from src/config/settings.ts by npm run reference. Change it there. -->
 
 The file is the first found of \`--config FILE\`, \`SMARTHOST_CONFIG\`, \`./smarthost.yaml\` and \`/etc/smarthost/smarthost.yaml\`; root takes
-\`./smarthost.yaml\` only where root alone may write the file and the folders above it. One that is named must
-exist. None is needed when \`SMARTHOST_HOSTNAME\` is set. \`smarthost config check\` names every problem at once, \`smarthost config show\` prints the
+\`./smarthost.yaml\` only if root alone may write the file and the folders above it. A named file must
+exist. No file is needed if \`SMARTHOST_HOSTNAME\` is set. \`smarthost config check\` lists all problems at once, \`smarthost config show\` prints the
 effective values.
 
 - The environment wins over the file, the file over the defaults. A variable is \`SMARTHOST_\` and the setting's path in upper case with \`_\` before each
-  word; with \`_FILE\` at its end it names a file that holds the value. Lists are comma-separated; mappings stand in the file only.
+  word; with \`_FILE\` at its end it names a file with the value. Lists are comma-separated. Mappings can only be set in the file.
 - Sizes take \`B\`, \`KiB\`, \`MiB\`, \`GiB\`; durations \`s\`, \`m\`, \`h\`, \`d\`; limits are \`N/minute\`, \`N/hour\`, \`N/day\`.
 - Addresses to listen on are \`[::]:465\` or \`127.0.0.1:8025\`. \`[::]\` is every address, IPv4 included; \`[]\` opens nothing.
 - Relative paths count from the file they stand in, those in the environment from the working directory.

@@ -1,4 +1,4 @@
-/** From what was written to the values of every setting, with every problem on the way. */
+/** Turns the written values into the values of all settings, and collects all problems. */
 import { dirname } from 'node:path';
 import type { Given } from './environment-variables.ts';
 import { createPlace, type Problem } from './problems.ts';
@@ -11,15 +11,15 @@ const LETS_ENCRYPT_STAGING = 'https://acme-staging-v02.api.letsencrypt.org/direc
 
 type Node = { readonly [key: string]: unknown };
 type Written = {
-  /** Of the file, unjudged. */
+  /** The values of the file, not checked yet. */
   readonly values: Node;
   readonly file: string | undefined;
-  /** Of the environment, by path: wins over the file. */
+  /** The values of the environment by path. They win over the file. */
   readonly given: ReadonlyMap<string, Given>;
   readonly cwd: string;
 };
 
-/** @returns the configuration as far as it could be read; complete only where no error was added to `problems`. */
+/** @returns the configuration as far as it could be read. It is complete only if no error was added to `problems`. */
 export function resolveSettings(written: Written, problems: Problem[]): Config {
   const inFile = createPlace(problems, written.file ?? '', written.file === undefined ? written.cwd : dirname(written.file));
   reportUnknown(SETTINGS, written.values, inFile);
@@ -52,7 +52,7 @@ function readFallback({ type, fallback }: Setting<unknown>): unknown {
 
 const REPORTS_FROM = SETTINGS.reports.from.fallback;
 
-/** Defaults that follow from other settings. */
+/** Fills in the defaults that depend on other settings. */
 function complete(config: Config): Config {
   const { acme } = config.tls;
   return {
@@ -73,7 +73,7 @@ function reportUnknown(node: Node, values: Node, place: ValuePlace, prefix = '')
   }
 }
 
-/** A neighbour that is spelt nearly so, or the same word elsewhere. */
+/** Suggests a key at the same level with a similar spelling, or the same word at another place. */
 function meantBy(key: string, prefix: string, node: Node): string | undefined {
   const near = suggest(key, Object.keys(node));
   if (near !== undefined) return prefix + near;

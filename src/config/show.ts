@@ -1,7 +1,7 @@
 /** The effective values, for people and for scripts. Secrets appear as ***. */
 import { type Config, isSetting, SETTINGS } from './settings.ts';
 
-/** @param form `text` as an operator writes them (50MiB, 5m); `json` in bytes and seconds. What is absent is null. */
+/** @param form `text` as an operator writes values (50MiB, 5m); `json` in bytes and seconds. A missing value is null. */
 export function showConfig(config: Config, form: 'text' | 'json' = 'text'): Record<string, unknown> {
   return show(SETTINGS, config, form === 'text' ? 'write' : 'json');
 }

@@ -1,6 +1,6 @@
-/** What somebody may have meant who wrote a name that does not exist. */
+/** Suggests the right name for a mistyped one. */
 
-/** The candidate nearest to `text`, when it is near enough to be a slip: a third of its letters may differ. */
+/** @returns the candidate nearest to `text`, if at most a third of its letters differ. */
 export function suggest(text: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let least = Math.max(1, Math.floor(text.length / 3)) + 1;

@@ -1,6 +1,6 @@
 /**
- * Whose word a configuration is. It names the folder that holds keys and mail, so that root must not take one that somebody else
- * left where root happens to stand.
+ * Decides whether root may use a configuration file. The file names the folder with keys and mail, so root must not use a file that
+ * another user has put into root's current folder.
  */
 import type { Stats } from 'node:fs';
 import { lstat, realpath, stat } from 'node:fs/promises';
@@ -10,9 +10,9 @@ const OTHERS_MAY_WRITE = 0o022;
 const STICKY = 0o1000;
 
 /**
- * True where root alone decides what the file says: root owns it, its folder and all folders above, and nobody else may write
- * there. A folder further up may be open to all where its entries belong to their owners alone (as /tmp). Links are not followed.
- * Rejects where there is no such file.
+ * @returns true if only root can change the file: root owns it, its folder and all folders above, and no other user may write there.
+ * A folder further up may be writable for all if it has the sticky bit, as /tmp has. Links are not followed.
+ * Rejects if the file does not exist.
  */
 export async function isRootsAlone(path: string): Promise<boolean> {
   const file = await lstat(path);

@@ -1,15 +1,15 @@
-/** The types that a setting can have: how each is read, shown and described. */
+/** The types of settings: how each is read, shown and described. */
 
 import { resolve } from 'node:path';
 import { formatLimit, type Limit } from '../smtp/limit.ts';
 import { suggest } from './suggest.ts';
 import * as values from './values.ts';
 
-/** Where a value stands while it is read. */
+/** The place of a value, for reading it and for error messages. */
 export type ValuePlace = {
   /** `routes[0].hosts` */
   readonly path: string;
-  /** The folder that relative paths count from. */
+  /** Relative paths count from this folder. */
   readonly base: string;
   report(path: string, message: string): void;
 };
@@ -17,9 +17,9 @@ export type ValuePlace = {
 export type ValueType<T> = {
   /** For the reference. */
   readonly name: string;
-  /** What the environment can hold: a scalar, a comma-separated list, or nothing of the kind. */
+  /** How the environment can set it: as a scalar, as a comma-separated list, or not at all (`records`). */
   readonly form: 'scalar' | 'list' | 'records';
-  /** @returns undefined where the value is not of the type; the problem is reported then. */
+  /** @returns undefined if the value does not have the type. It reports the problem itself. */
   read(value: unknown, place: ValuePlace): T | undefined;
   /** As an operator writes it. */
   write(value: T): unknown;
@@ -34,7 +34,7 @@ export type Field = { readonly type: ValueType<any>; readonly required?: true; r
 
 type ScalarOptions<T> = { readonly write?: (value: T) => unknown; readonly json?: (value: T) => unknown; readonly strict?: true };
 
-/** A type that is written as one word. `strict`: YAML must say it is a string, since `1e3` and `0123` would arrive changed. */
+/** A type that is written as one word. `strict` accepts only strings of YAML, because `1e3` and `0123` without quotes change. */
 function scalar<T>(name: string, parse: (text: string, base: string) => T, options: ScalarOptions<T> = {}): ValueType<T> {
   const write = options.write ?? ((value: T) => value);
   return {
@@ -74,7 +74,7 @@ export function listOf<T>(item: ValueType<T>): ValueType<readonly T[]> {
   };
 }
 
-/** A mapping with known fields; those that are not given are absent. */
+/** A mapping with known fields. Fields that are not given are absent. */
 export function record<T>(name: string, fields: Readonly<Record<string, Field>>): ValueType<T> {
   const map = (how: 'write' | 'json') => (value: T) =>
     Object.fromEntries(Object.entries(value as object).map(([key, one]) => [key, fields[key]!.type[how](one)]));

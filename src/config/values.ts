@@ -89,7 +89,7 @@ export function parseDomain(text: string): string {
   return name;
 }
 
-/** A domain, or `.example.org` or `*.example.org` for what lies below it, or `*` for any. Empty: that of the null sender. @throws ValueError */
+/** A domain, `.example.org` or `*.example.org` for its subdomains, or `*` for any domain. An empty text matches the null sender. @throws ValueError */
 export function parseDomainPattern(text: string): string {
   const [, prefix = '', domain = ''] = /^(\*?\.)?(.*)$/s.exec(text.trim())!;
   const name = toAsciiDomain(domain);
@@ -105,12 +105,12 @@ export function parseHostname(text: string): string {
     const name = parseDomain(text);
     if (!name.includes('_') && !/(^|\.)localhost$|\.localdomain$/.test(name)) return name;
   } catch {
-    // The sentence below says what is wanted.
+    // The error below says which form is wanted.
   }
   throw new ValueError(wanted);
 }
 
-/** `local-part@domain` as it is on the wire: the grammar of paths, for configuration and command line too. @throws ValueError */
+/** `local-part@domain` by the grammar of SMTP paths, for configuration and command line. @throws ValueError */
 export function parseMailAddress(text: string): string {
   const address = canonicalMailbox(text.trim());
   if (address === undefined) throw new ValueError(`must be a mail address such as admin@example.net, not ${quote(text)}`);
@@ -152,7 +152,7 @@ export function parseHostAndPort(text: string): string {
   throw new ValueError(`must be a host with a port, such as smtp.example.com:587, not ${quote(text)}`);
 }
 
-/** What was written, short enough for a message and without control characters. */
+/** Quotes a written value for a message: shortened, without control characters. */
 export function quote(text: string): string {
   const clean = oneLine(text);
   return `"${clean.length > 60 ? `${clean.slice(0, 60)}…` : clean}"`;
