@@ -4,7 +4,7 @@ import { type OpenOptions, StoreError } from './opening.ts';
 import type { Store } from './store.ts';
 
 /** A configuration has both. */
-export type StoreSettings = {
+type StoreSettings = {
   /** The name of the engine; the URL of a shared store begins with it. */
   readonly store: string;
   /** Of this machine; an engine may keep nothing in it. */

@@ -33,15 +33,43 @@ import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
 import type { TlsPolicyStore } from './tls-policy-store.ts';
 
-export type * from './credential-store.ts';
+export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCredential } from './credential-store.ts';
 export type { DataOwner } from './embedded/data-dir.ts';
-export type { EmbeddedStore, StoreFiles } from './embedded/embedded.ts';
 export { filesOf, needFiles, openStore } from './engine.ts';
-export type * from './message-store.ts';
-export { ENDED_STATES } from './message-store.ts';
+export {
+  type AcceptRequest,
+  type AcceptResult,
+  type AttemptRecord,
+  type Claim,
+  type ClaimLease,
+  type Content,
+  type Denial,
+  type Due,
+  type DueReport,
+  ENDED_STATES,
+  type KnownRecipient,
+  type MessageFacts,
+  type MessageStore,
+  type NewMessage,
+  type NewRecipient,
+  type NewUntold,
+  type OverLimit,
+  type RecipientChange,
+  type RecipientState,
+  type Selection,
+  type Settled,
+  type Settlement,
+  type Spool,
+  type SpoolWriter,
+  type StoredMessage,
+  type StoredRecipient,
+  type Told,
+  type Touched,
+  type UntoldRecipient,
+} from './message-store.ts';
 export type { OpenOptions } from './opening.ts';
-export type * from './operation-store.ts';
-export type * from './tls-policy-store.ts';
+export type { DkimKey, DkimKeyState, OperationStore, Pace, StoredCertificate, WhichDkimKey } from './operation-store.ts';
+export type { StoredStsPolicy, TlsPolicyStore } from './tls-policy-store.ts';
 
 /**
  * `credentials`: who may send; `limits`: what holds for a user, and what was counted of it; `keys`: what signs; `certificates`: what is

@@ -12,13 +12,13 @@ import { claiming } from './owners.ts';
 import { type EncodedMessage, factsCheck, IdTaken, recipientCheck, type Value } from './rows.ts';
 import { ACTIVE, HELD, QUEUED } from './states.ts';
 
-export type AcceptArgument = {
+type AcceptArgument = {
   readonly message: EncodedMessage;
   readonly claim: { readonly indexes: readonly number[]; readonly lease: string } | null;
   readonly limits: LimitsArgument | null;
   readonly grant: Grant | null;
 };
-export type AcceptReply = {
+type AcceptReply = {
   readonly denied: 'ended' | 'changed' | null;
   /** Another message has the id: nothing was kept. */
   readonly idTaken: boolean;

@@ -25,14 +25,14 @@ const MAX_RECIPIENTS = 50;
 /** How long a destination rests whose rows cannot even be set aside. */
 const UNREADABLE_FOR = 10 * MINUTE;
 
-export type ClaimArgument = {
+type ClaimArgument = {
   readonly destination: string;
   readonly now: number;
   readonly limit: number;
   readonly lease: string;
 };
 export type ContentRow = { readonly bytes: Uint8Array<ArrayBuffer>; readonly spool: SpoolRow | null };
-export type ClaimRow = {
+type ClaimRow = {
   readonly message: MessageFacts;
   readonly recipients: readonly StoredRecipient[];
   readonly content: ContentRow;

@@ -11,7 +11,7 @@ const LONGEST_PAUSE = 5 * SECOND;
 /** Milliseconds. A write that nobody waits for waits this long for an urgent one, to share its sync. */
 const COMPANY = 5;
 
-export type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> & {
+type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> & {
   readonly worker: WorkerOptions;
   /** Files that no row names any more. */
   readonly unlink: (names: readonly string[]) => void;

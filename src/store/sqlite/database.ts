@@ -44,12 +44,11 @@ export function openDatabase(path: string, busyTimeout: number, migrations = MIG
 /** What node:sqlite throws: `errcode` is SQLite's extended result code. */
 export type SqliteError = Error & { errcode?: number; errstr?: string };
 export const SQLITE_BUSY = 5;
-export const SQLITE_NOMEM = 7;
 export const SQLITE_IOERR = 10;
 export const SQLITE_CORRUPT = 11;
 export const SQLITE_FULL = 13;
-export const SQLITE_CANTOPEN = 14;
-export const SQLITE_NOTADB = 26;
+const SQLITE_CANTOPEN = 14;
+const SQLITE_NOTADB = 26;
 export const SQLITE_CORRUPT_INDEX = 779;
 export const resultCode = (error: unknown) => ((error as SqliteError).errcode ?? 0) & 0xff;
 export const isCorrupt = (error: unknown) => resultCode(error) === SQLITE_CORRUPT || resultCode(error) === SQLITE_NOTADB;

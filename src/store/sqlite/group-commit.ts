@@ -9,7 +9,7 @@ import { bounded, type Feed } from './feed.ts';
 import { operationNamed } from './operations.ts';
 import { type Answers, describe, type Failure, type Request } from './protocol.ts';
 
-export type Services = Omit<Context, 'db' | 'effects'> & { readonly feed: Feed };
+type Services = Omit<Context, 'db' | 'effects'> & { readonly feed: Feed };
 export type GroupResult = {
   readonly answers: Answers;
   readonly transfer: ArrayBuffer[];

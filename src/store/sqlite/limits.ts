@@ -16,7 +16,7 @@ export type LimitsArgument = {
   readonly maxHeld?: number;
 };
 type Amounts = Readonly<Record<Limit['kind'], number>>;
-export type Judgement = { readonly exceeded: LimitUse | null; readonly use: readonly LimitUse[]; readonly amounts: Amounts };
+type Judgement = { readonly exceeded: LimitUse | null; readonly use: readonly LimitUse[]; readonly amounts: Amounts };
 type Window = { readonly startedAt: number; readonly used: number };
 
 /** Counts all of the message, or nothing of it where it is over a limit. */
@@ -43,7 +43,7 @@ export function judgeAndCount(
 
 /** Names of credentials are compared without ASCII case. */
 export const userKey = (name: string) => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-export const addressKey = (address: string) => address.toLowerCase();
+const addressKey = (address: string) => address.toLowerCase();
 
 type Sent = { readonly addresses: readonly string[]; readonly today: number };
 type Sorted = { readonly unknown: readonly string[]; readonly renewed: readonly string[] };

@@ -17,7 +17,7 @@ import * as policies from './tls-policy-rows.ts';
 import { buffersOf, contentOf as content, dueReports, postponeReport, told } from './untold.ts';
 import { checkSpooled, giveBackPages, recount, trim } from './upkeep.ts';
 
-export const operations = {
+const operations = {
   accept: write(accept, ({ bytes }) => (bytes === null ? [] : [bytes.buffer])),
   claim: write(claim, (claims) => claims.map(({ content }) => content.bytes.buffer)),
   settle: write(settle),
@@ -99,7 +99,7 @@ export const operations = {
   countStsPolicies: read(policies.countStsPolicies),
 };
 
-export type Operations = typeof operations;
+type Operations = typeof operations;
 export type Name = keyof Operations;
 export type Argument<K extends Name> = Parameters<Operations[K]['run']>[1];
 export type Result<K extends Name> = ReturnType<Operations[K]['run']>;

@@ -75,7 +75,7 @@ export function withdraw(context: Context, { messages, now }: { messages: readon
   for (const { id, token } of messages)
     if (tokenOf(context, id) === token) command(context, { action: 'remove', ids: [id], after: '', now });
 }
-export type Stored = { readonly id: string; readonly token: number };
+type Stored = { readonly id: string; readonly token: number };
 
 /** The oldest, each handed out once. */
 export function takeNotices({ db }: Context, limit: number): readonly Notice[] {
@@ -126,7 +126,7 @@ function isAt(address: string, domain: string): boolean {
 }
 
 /** For `reroute`, whose choice is made by code that cannot come here. */
-export type Routed = {
+type Routed = {
   readonly message: MessageFacts;
   readonly recipients: readonly { n: number; address: string; destination: string }[];
 };

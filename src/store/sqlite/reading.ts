@@ -10,7 +10,7 @@ const STEP_MESSAGES = 2000;
 /** Ids are made of digits and lower-case letters: this stands after all of them. */
 export const AFTER_ALL = '\uffff';
 
-export type ListStep = {
+type ListStep = {
   /** Numbers of states; a message is listed when one of its recipients stands in one of them. */
   readonly states: readonly number[];
   readonly domain: string | null;

@@ -5,7 +5,7 @@ import { BYTES } from './effects.ts';
 import type { EncodedChange, Value } from './rows.ts';
 import { ACTIVE, ENDED, HELD, RELAYED } from './states.ts';
 
-export type SettleArgument = {
+type SettleArgument = {
   readonly id: string;
   /** null: nobody has claimed them. */
   readonly lease: string | null;

@@ -17,7 +17,7 @@ const SYNC_EVERY = 16 * 1024 * 1024;
 const PARALLEL_SYNCS = 2;
 
 /** Carries the CRC-32 of the whole, which is checked before the last chunk is handed out. */
-export type SpoolFile = Spool & { readonly verify?: number };
+type SpoolFile = Spool & { readonly verify?: number };
 
 /** 128 random bits: no two processes make the same name. */
 export const newSpoolName = (): string => randomBytes(16).toString('hex');

@@ -4,7 +4,7 @@ import type { Context } from './context.ts';
 import { isCorrupt } from './database.ts';
 import { ACTIVE, ENDED, stateName } from './states.ts';
 
-export type Counts = {
+type Counts = {
   readonly states: Readonly<Partial<Record<RecipientState, number>>>;
   readonly oldestAcceptedAt: number | null;
 };
@@ -24,7 +24,7 @@ export function counts({ db }: Context): Counts {
   return { states, oldestAcceptedAt: oldest?.at ?? null };
 }
 
-export type Summary = { destination: string; recipients: number; oldestAcceptedAt: number; nextAttemptAt: number | null };
+type Summary = { destination: string; recipients: number; oldestAcceptedAt: number; nextAttemptAt: number | null };
 
 export function summary({ db }: Context, limit: number): Summary[] {
   return db.all<Summary>(

@@ -25,8 +25,8 @@ const STEP_ROWS = 1000;
 /** Nothing waits longer for its report: what seems to was noted by a clock that has been set back. */
 const LONGEST_WAIT = 2 * HOUR;
 
-export type DueArgument = { readonly now: number; readonly limit: number; readonly perHour: number };
-export type DueRow = DueReport<ContentRow>;
+type DueArgument = { readonly now: number; readonly limit: number; readonly perHour: number };
+type DueRow = DueReport<ContentRow>;
 
 type UntoldRow = {
   message: string;
@@ -206,7 +206,7 @@ export const buffersOf = (content: ContentRow | undefined) => (content === undef
 type Key = readonly [message: string, n: number, action: Untold['action'], joined: boolean];
 export const keyOf = ({ message, n, action, joined }: UntoldRecipient): Key => [message, n, action, joined];
 
-export type ToldArgument = {
+type ToldArgument = {
   readonly sender: string;
   readonly keys: readonly Key[];
   readonly at: number;

@@ -13,8 +13,8 @@ const STEP_MESSAGES = 500;
 const KEEP_FREE_PAGES = 2048;
 const STEP_PAGES = 256;
 
-export type TrimArgument = { readonly before: number; readonly maxSize: number; readonly after: string };
-export type TrimReply = { readonly removed: number; readonly after: string | null };
+type TrimArgument = { readonly before: number; readonly maxSize: number; readonly after: string };
+type TrimReply = { readonly removed: number; readonly after: string | null };
 
 /** Ended messages from the oldest on, until they are young enough and the trace is small enough. */
 export function trim(context: Context, { before, maxSize, after }: TrimArgument): TrimReply {
