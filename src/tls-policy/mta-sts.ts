@@ -12,6 +12,12 @@ type StsPolicy = Pick<StoredStsPolicy, 'domain' | 'id' | 'mode' | 'maxAge' | 'mx
 /** What a policy file says. */
 export type PolicyFile = Pick<StsPolicy, 'mode' | 'maxAge' | 'mx' | 'text'>;
 
+/** Why there is no policy though the domain announces one: the result types of TLS reports. */
+export type StsProblem = {
+  readonly type: 'sts-policy-fetch-error' | 'sts-policy-invalid' | 'sts-webpki-invalid';
+  readonly detail: string;
+};
+
 /** A year, RFC 8461 §3.2. */
 const MAX_AGE = 31_557_600;
 
