@@ -4,7 +4,7 @@ import { toAsciiDomain } from '../smtp/domain.ts';
 import { fieldValue } from './header.ts';
 
 /** A DKIM-Signature or ARC-Message-Signature that a verifier could take, as far as its own words tell. */
-export type BroughtSignature = {
+type BroughtSignature = {
   /** How often it names each field, in lower case. */
   readonly names: ReadonlyMap<string, number>;
   readonly form: BodyForm;
@@ -20,8 +20,8 @@ export const NOTHING_COVERED: Covered = new Map();
 const MAX_SIGNATURES = 32;
 const MAX_FORMS = 8;
 
-/** @param now milliseconds since the epoch. */
-export function broughtSignatures(fields: readonly HeaderField[], now: number): readonly BroughtSignature[] {
+/** @param now milliseconds since the epoch. @returns undefined where the message brought none. */
+export function readBrought(fields: readonly HeaderField[], now: number): BroughtSignatures | undefined {
   const found: BroughtSignature[] = [];
   for (const field of fields) {
     if (field.name !== 'dkim-signature' && field.name !== 'arc-message-signature') continue;
@@ -29,7 +29,7 @@ export function broughtSignatures(fields: readonly HeaderField[], now: number): 
     if (signature !== undefined) found.push(signature);
     if (found.length === MAX_SIGNATURES) break;
   }
-  return found;
+  return found.length > 0 ? new BroughtSignatures(found) : undefined;
 }
 
 /** @returns undefined where every verifier discards it: a tag is missing, it uses SHA-1, it has ended, nobody can own its domain. */
@@ -64,8 +64,8 @@ function readForm(tags: ReadonlyMap<string, string>): BodyForm | undefined {
   return /^\d{1,15}$/.test(limit) ? { canonicalization: body, limit: Number(limit) } : undefined;
 }
 
-/** Takes the body along, in each form that a signature speaks of but the one that we hash for ours anyway. */
-export class BroughtBodies {
+/** Those of one message. Takes the body along, in each form that they speak of but the one that we hash for ours anyway. */
+export class BroughtSignatures {
   readonly #signatures: readonly BroughtSignature[];
   readonly #hashes = new Map<string, BodyHash>();
 

@@ -1,35 +1,45 @@
-/** Date and Message-ID where the client wrote none, or none that anybody can read: RFC 6409 §8.2, §8.3. */
+/**
+ * The fields that we add: Received (RFC 5321 §4.4, with the words of RFC 3848 and RFC 6531 §4.3), and Date and Message-ID where the
+ * client wrote none, or none that anybody can read (RFC 6409 §8.2, §8.3).
+ */
 import { randomInt } from 'node:crypto';
 import type { HeaderField } from '../signing/signing.ts';
 import { formatDate } from '../smtp/text.ts';
 import type { Covered } from './brought-signatures.ts';
-import { fieldValue } from './header.ts';
-import { MAX_LINE } from './mending.ts';
+import { fieldValue, MAX_LINE, makeField } from './header.ts';
+import type { PreparationRequest } from './preparation.ts';
 
-type CompletionFacts = {
+type TraceFacts = {
+  readonly hostname: string;
+  readonly request: Pick<PreparationRequest, 'queueId' | 'now' | 'envelope' | 'tls' | 'userToken'>;
+};
+
+type CompletionFacts = TraceFacts & {
   readonly fields: readonly HeaderField[];
   /** What other signatures cover: to add or replace it would break them. */
   readonly covered: Covered;
-  readonly queueId: string;
-  readonly hostname: string;
-  readonly now: number;
 };
 
 type Completed = {
+  /** Goes in front of everything. */
+  readonly received: string;
+  /** The fields to put in front of those that stay; none where nothing is missing. */
+  readonly added: readonly HeaderField[];
   /** The fields that stay. */
   readonly kept: readonly HeaderField[];
-  /** The fields to put in front; none where nothing is missing. */
-  readonly added: readonly HeaderField[];
+  readonly messageId: string;
 };
 
-export function complete({ fields, covered, queueId, hostname, now }: CompletionFacts): Completed {
+export function complete(facts: CompletionFacts): Completed {
+  const { fields, covered, hostname, request } = facts;
   const lacks = (name: string, isValid: (value: string) => boolean) =>
     !covered.has(name) && !fields.some((field) => field.name === name && isValid(fieldValue(field)));
-  const lacking = new Map<string, HeaderField>();
-  if (lacks('date', isDate)) lacking.set('date', makeField('Date', formatDate(now)));
-  if (lacks('message-id', isMessageId)) lacking.set('message-id', makeField('Message-ID', newMessageId(queueId, hostname)));
-  const added = [...lacking.values()];
-  return { kept: fields.some(({ name }) => lacking.has(name)) ? fields.filter(({ name }) => !lacking.has(name)) : fields, added };
+  const added: HeaderField[] = [];
+  if (lacks('date', isDate)) added.push(makeField('Date', formatDate(request.now)));
+  if (lacks('message-id', isMessageId)) added.push(makeField('Message-ID', newMessageId(request.queueId, hostname)));
+  const isReplaced = ({ name }: HeaderField) => added.some((field) => field.name === name);
+  const kept = added.length > 0 && fields.some(isReplaced) ? fields.filter((field) => !isReplaced(field)) : fields;
+  return { received: receivedField(facts), added, kept, messageId: messageIdOf(kept) || messageIdOf(added) };
 }
 
 /** The id in it may become another message's, where the store holds it already: what makes it unique is its own random part. */
@@ -73,10 +83,6 @@ function withoutComments(value: string): string {
     .trim();
 }
 
-export function makeField(name: string, value: string): HeaderField {
-  return { name: name.toLowerCase(), raw: Buffer.from(`${name}: ${value}\r\n`, 'utf8') };
-}
-
 /** `<…>` of the Message-ID field, its whole value where there are no brackets, empty without the field; no longer than a line. */
 export function messageIdOf(fields: readonly HeaderField[]): string {
   const field = fields.find(({ name }) => name === 'message-id');
@@ -85,4 +91,37 @@ export function messageIdOf(fields: readonly HeaderField[]): string {
   const open = value.indexOf('<');
   const close = value.indexOf('>', open);
   return (open === -1 || close === -1 ? value : value.slice(open, close + 1)).slice(0, MAX_LINE);
+}
+
+/**
+ * The client's address, the name it gave and the login stay out: they are the customer's, and receivers judge by them. So does
+ * `for`, which would show a hidden recipient.
+ */
+function receivedField({ hostname, request }: TraceFacts): string {
+  const { queueId, now, envelope, tls, userToken } = request;
+  const protocol = `${envelope.smtpUtf8 ? 'UTF8SMTP' : 'ESMTP'}${tls === undefined ? 'A' : 'SA'}`;
+  const cipher = tls === undefined ? [] : [`(${plain(tls.protocol.replace('TLSv', 'TLS'))} ${plain(tls.cipher)})`];
+  const token = userToken === undefined ? [] : [`(auth ${plain(userToken)})`];
+  return fold(['Received: by', hostname, 'with', protocol, ...cipher, `id ${queueId}`, ...token], formatDate(now));
+}
+
+const MAX_TRACE_LINE = 77;
+
+/** Lines of less than 78 characters, the date on a line of its own. */
+function fold(words: readonly string[], date: string): string {
+  let folded = '';
+  let line = '';
+  for (const word of words) {
+    if (line !== '' && line.length + 1 + word.length >= MAX_TRACE_LINE) {
+      folded += `${line}\r\n`;
+      line = '';
+    }
+    line += line === '' && folded === '' ? word : ` ${word}`;
+  }
+  return `${folded}${line};\r\n ${date}\r\n`;
+}
+
+/** What comes from elsewhere cannot end a comment or a line. */
+function plain(text: string): string {
+  return text.replace(/[^\w.+/=-]/g, '').slice(0, 60);
 }

@@ -3,8 +3,8 @@ import { isUtf8 } from 'node:buffer';
 import type { HeaderField } from '../signing/signing.ts';
 import { type ReplyName, refusal } from '../smtp/replies.ts';
 import { type AddressProblem, parseAddressList } from './address-list.ts';
-import { makeField } from './completion.ts';
-import { fieldValue } from './header.ts';
+import { fieldValue, makeField } from './header.ts';
+import type { HeaderFault } from './prepared-header.ts';
 
 export type Author = {
   /** Addresses of the From field, the domains as lower-case A-labels. Never empty. */
@@ -29,14 +29,23 @@ const PROBLEMS = {
   'look-alike': 'authorLookAlike',
 } as const satisfies Readonly<Record<AddressProblem, ReplyName>>;
 
-/** @throws Refusal 550 5.6.0 where From or Sender holds no address that all read alike, or Sender several: it is one mailbox. */
-export function authorOf(fields: readonly HeaderField[], reversePath: string): Author {
+/**
+ * @returns `fault` where From has several authors and no Sender says who sent it: RFC 5322 §3.6.2.
+ * @throws Refusal 550 5.6.0 where From or Sender holds no address that all read alike, or Sender several: it is one mailbox.
+ */
+export function authorOf(
+  fields: readonly HeaderField[],
+  reversePath: string,
+): { readonly author: Author; readonly fault?: HeaderFault } {
   const from = addressesOf(fields, 'from', 'From');
   const sender = addressesOf(fields, 'sender', 'Sender');
   if (from === undefined) throw refusal('noFrom');
   const [first, second] = sender ?? [];
   if (second !== undefined) throw refusal('severalSenders');
-  return { from, nullSender: reversePath === '', ...(first === undefined ? {} : { sender: first }) };
+  const nullSender = reversePath === '';
+  if (first !== undefined) return { author: { from, nullSender, sender: first } };
+  const author = { from, nullSender };
+  return from.length < 2 ? { author } : { author, fault: { refusal: refusal('noSender'), relaxable: true } };
 }
 
 function addressesOf(fields: readonly HeaderField[], name: string, spelled: string): readonly string[] | undefined {
@@ -65,7 +74,7 @@ function namesSender({ name }: HeaderField): boolean {
 }
 
 function rewritten(field: HeaderField, address: string): string {
-  const name = nameIn(fieldValue(field, isUtf8(field.raw) ? 'utf8' : 'latin1'));
+  const name = nameIn(fieldValue(field, isUtf8(Buffer.from(field.text, 'latin1')) ? 'utf8' : 'latin1'));
   if (name === '') return address;
   return NEEDS_ENCODING.test(name) ? `${encodedWords(plain(name))}\r\n <${address}>` : `${name} <${address}>`;
 }

@@ -11,18 +11,17 @@ import type { Refusal } from '../smtp/reply.ts';
 
 /** Who takes the clean bytes. Chunks that are clean already come through by reference. */
 export type LineSink = {
-  /** Bytes of the header section, its last CRLF included, the empty line after it not. */
-  header(piece: Buffer): void;
-  /** @param separated false where the message ends without an empty line. */
-  headerEnd(separated: boolean): void;
+  /**
+   * The whole header section, its last CRLF included, the empty line after it not.
+   * @param separated false where the message ends without an empty line.
+   */
+  header(section: Buffer, separated: boolean): void;
   body(piece: Buffer): void;
-  /** The first one counts. What comes after it does not matter. */
+  /** Nothing follows. */
   refuse(refusal: Refusal): void;
-  /** Told once. */
-  bareNewline(): void;
 };
 
-type LineOptions = { readonly bareNewlines: 'normalize' | 'reject' };
+type LineOptions = { readonly bareNewlines: 'normalize' | 'reject'; readonly maxHeaderSize: number };
 
 /** Below this a loop over bytes is faster than a view on words. */
 const WORTH_WORDS = 64;
@@ -31,6 +30,7 @@ const LF = 10;
 const CR = 13;
 const DOT = 0x2e;
 const NEWLINE = Buffer.from('\r\n');
+const NO_BYTES = Buffer.alloc(0);
 /** Below this a loop over bytes is faster than a native copy. */
 const WORTH_COPY = 48;
 
@@ -38,6 +38,9 @@ export class Lines {
   readonly #sink: LineSink;
   readonly #options: LineOptions;
   #inHeader = true;
+  /** The header so far: by reference while it is one piece. */
+  #header: Buffer = NO_BYTES;
+  #headerLength = 0;
   #refused = false;
   #bare = false;
   /** Length of the line that the last chunk left unfinished, and whether it is a lone dot so far. */
@@ -50,6 +53,11 @@ export class Lines {
   /** What a chunk that is rewritten becomes: handed on as a whole, not line by line. */
   #rewritten: Buffer | undefined;
   #rewrittenLength = 0;
+
+  /** A bare CR or LF was turned into CRLF. */
+  get bareNewlines(): boolean {
+    return this.#bare;
+  }
 
   constructor(sink: LineSink, options: LineOptions) {
     this.#sink = sink;
@@ -71,7 +79,7 @@ export class Lines {
     if (this.#refused) return;
     if (this.#crs > 0) this.#endBareCrs();
     else if (this.#length > 0) this.#endLine(this.#cleanStart);
-    if (this.#inHeader && !this.#refused) this.#sink.headerEnd(false);
+    if (this.#inHeader) this.#endHeader(false);
   }
 
   /** The fast way: passes on what is clean, up to the first byte that is not. */
@@ -169,7 +177,6 @@ export class Lines {
     } else if (this.#options.bareNewlines === 'reject') {
       this.#refuse(refusal('bareNewlines'));
     } else {
-      if (!this.#bare) this.#sink.bareNewline();
       this.#bare = true;
       // Behind CR CR LF stands a CRLF, whatever was before it: the next line begins cleanly.
       this.#endLine(false, end === 'CR CR LF');
@@ -190,13 +197,16 @@ export class Lines {
 
   #endHeader(separated: boolean): void {
     this.#passRewritten();
+    if (this.#refused) return;
     this.#inHeader = false;
-    this.#sink.headerEnd(separated);
+    this.#sink.header(this.#header.subarray(0, this.#headerLength), separated);
+    this.#header = NO_BYTES;
   }
 
   /** Behind what came before it, which may be refused for a reason of its own. */
   #refuse(refusal: Refusal): void {
     this.#passRewritten();
+    if (this.#refused) return;
     this.#refused = true;
     this.#sink.refuse(refusal);
   }
@@ -207,9 +217,7 @@ export class Lines {
       this.#rewrittenLength = copyTo(this.#rewritten, this.#rewrittenLength, chunk, from, to);
       return;
     }
-    const piece = from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to);
-    if (this.#inHeader) this.#sink.header(piece);
-    else this.#sink.body(piece);
+    this.#hand(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
   }
 
   #passRewritten(): void {
@@ -217,8 +225,32 @@ export class Lines {
     if (piece === undefined || piece.length === 0) return;
     this.#rewritten = this.#rewritten?.subarray(this.#rewrittenLength);
     this.#rewrittenLength = 0;
-    if (this.#inHeader) this.#sink.header(piece);
+    this.#hand(piece);
+  }
+
+  #hand(piece: Buffer): void {
+    if (this.#refused) return;
+    if (this.#inHeader) this.#keepHeader(piece);
     else this.#sink.body(piece);
+  }
+
+  #keepHeader(piece: Buffer): void {
+    const { maxHeaderSize } = this.#options;
+    const length = this.#headerLength + piece.length;
+    if (length > maxHeaderSize) {
+      this.#refuse(refusal('headerTooLarge', { octets: maxHeaderSize }));
+      return;
+    }
+    if (this.#headerLength === 0) this.#header = piece;
+    else {
+      if (length > this.#header.length) {
+        const larger = Buffer.allocUnsafeSlow(2 * length);
+        this.#header.copy(larger, 0, 0, this.#headerLength);
+        this.#header = larger;
+      }
+      piece.copy(this.#header, this.#headerLength);
+    }
+    this.#headerLength = length;
   }
 
   #isLoneDot(chunk: Buffer, lineStart: number, end: number): boolean {

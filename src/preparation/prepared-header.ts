@@ -1,29 +1,29 @@
 /**
- * What is decided about the header of a message, in two steps. Whether it may be sent is known when it has come; how it leaves is
- * known when the body has come too, since a signature that the message brought along is believed only where it fits the body.
+ * What is decided about the header of a message, in two steps. Whether it may be sent is known when it has come: RFC 5322 §3.6,
+ * RFC 6409 §8, and loops by RFC 5321 §6.3. How it leaves is known when the body has come too, since a signature that the message
+ * brought along is believed only where it fits the body.
  */
 import { isAscii } from 'node:buffer';
 import type { HeaderField } from '../signing/signing.ts';
 import { domainOf } from '../smtp/envelope.ts';
-import { type BroughtSignature, broughtSignatures, type Covered } from './brought-signatures.ts';
+import { refusal } from '../smtp/replies.ts';
+import type { Refusal } from '../smtp/reply.ts';
+import { type BroughtSignatures, type Covered, NOTHING_COVERED, readBrought } from './brought-signatures.ts';
 import { complete, messageIdOf } from './completion.ts';
 import { type Author, authorOf, rewriteFrom } from './from.ts';
-import { type HeaderSection, parseHeader } from './header.ts';
-import { findings, type HeaderFault, loopIn, missingSender, withoutRemoved } from './hygiene.ts';
-import { mendField } from './mending.ts';
+import { type HeaderSection, mendField, parseHeader } from './header.ts';
 import type { PreparationOptions, PreparationRequest } from './preparation.ts';
-import { receivedField } from './trace.ts';
 
 export type HeaderDraft = {
   readonly fromDomain: string;
-  /** Those that may turn out to fit the body. */
-  readonly brought: readonly BroughtSignature[];
-  /** @param covered what the signatures cover that fit the body. */
-  finish(covered: Covered): PreparedHeader;
+  /** Signatures that may turn out to fit the body, which they want to see. */
+  readonly brought: BroughtSignatures | undefined;
+  /** @param bodyHash base64 of the relaxed body. */
+  finish(bodyHash: string): PreparedHeader;
 };
 
 export type PreparedHeader = {
-  /** Goes in front of everything. */
+  /** Received, in latin1: goes in front of everything. */
   readonly received: string;
   /** Fields that we add; they are signed like the client's. */
   readonly added: readonly HeaderField[];
@@ -44,17 +44,17 @@ export function draftHeader(bytes: Buffer, request: PreparationRequest, options:
 }
 
 /** Our own message is as we want it; one that is not is our mistake, never a Refusal. */
-function draftOwn(section: Buffer, { fields, brokenLine }: HeaderSection, request: PreparationRequest): HeaderDraft {
+function draftOwn(section: Buffer, { fields, brokenLine }: HeaderSection, { envelope }: PreparationRequest): HeaderDraft {
   if (brokenLine !== undefined) throw new Error(`Line ${brokenLine} of our own report is not a header field`);
   let author: Author;
   try {
-    author = authorOf(fields, request.envelope.reversePath);
+    ({ author } = authorOf(fields, envelope.reversePath));
   } catch (cause) {
     throw new Error('Our own report has no valid From', { cause });
   }
   return {
     fromDomain: fromDomainOf(author),
-    brought: [],
+    brought: undefined,
     finish: () => ({ received: '', added: [], kept: fields, section, messageId: messageIdOf(fields), ascii: isAscii(section) }),
   };
 }
@@ -67,41 +67,123 @@ function draftSubmitted(
   request: PreparationRequest,
   options: PreparationOptions,
 ): HeaderDraft {
-  const { queueId, now, envelope, userToken, tls, check, rewrite } = request;
-  const { hostname } = options;
-  const loop = loopIn(parsed.fields, hostname, options.maxReceived ?? MAX_RECEIVED);
-  if (loop !== undefined) throw loop;
+  const { queueId, now, envelope, check, rewrite } = request;
   const rewrites = rewrite !== undefined && parsed.fields.length > 0;
   const fields = rewrites ? rewriteFrom(parsed.fields, rewrite) : parsed.fields;
-  const judge = (finding: HeaderFault) => {
-    if (!finding.relaxable || options.conformance !== 'warn') throw finding.refusal;
-    options.warn?.('malformedHeader', { queueId, problem: finding.refusal.reply.text });
+  const judge = ({ relaxable, refusal }: HeaderFault) => {
+    if (!relaxable || options.conformance !== 'warn') throw refusal;
+    options.warn?.('malformedHeader', { queueId, problem: refusal.reply.text });
   };
-  for (const finding of findings({ ...parsed, fields })) judge(finding);
-  const author: Author = rewrites
-    ? { from: [rewrite], nullSender: envelope.reversePath === '' }
+  for (const fault of findings({ ...parsed, fields }, options)) judge(fault);
+  const { author, fault } = rewrites
+    ? { author: { from: [rewrite], nullSender: envelope.reversePath === '' }, fault: undefined }
     : authorOf(fields, envelope.reversePath);
-  const unsent = missingSender(author.from, author.sender);
-  if (unsent !== undefined) judge(unsent);
+  if (fault !== undefined) judge(fault);
   check?.(author);
-  const trace = { hostname, queueId, now, smtpUtf8: envelope.smtpUtf8 };
+  // Every signature covers From: a new one breaks them all.
+  const brought = rewrites ? undefined : readBrought(fields, now);
   return {
     fromDomain: fromDomainOf(author),
-    // Every signature covers From: a new one breaks them all.
-    brought: rewrites ? [] : broughtSignatures(fields, now),
-    finish(covered) {
+    brought,
+    finish(bodyHash) {
+      const covered = brought?.covered(bodyHash) ?? NOTHING_COVERED;
       const allowed = withoutRemoved(fields, covered);
-      const { kept: whole, added } = complete({ fields: allowed, covered, queueId, hostname, now });
+      const { kept: whole, ...completed } = complete({ fields: allowed, covered, hostname: options.hostname, request });
       const kept = covered.size === 0 && (parsed.mendable || rewrites) ? whole.map(mendField) : whole;
-      const section = kept === parsed.fields ? bytes : Buffer.concat(kept.map(({ raw }) => raw));
-      return {
-        received: receivedField({ ...trace, ...(tls && { tls }), ...(userToken !== undefined && { userToken }) }),
-        added,
-        kept,
-        section,
-        messageId: messageIdOf([...kept, ...added]),
-        ascii: isAscii(section),
-      };
+      const section = kept === parsed.fields ? bytes : Buffer.from(kept.map(({ text }) => text).join(''), 'latin1');
+      return { ...completed, kept, section, ascii: isAscii(section) };
     },
   };
+}
+
+/**
+ * At most one of each, and of each field that describes the content (RFC 5322 §3.6, RFC 2045 §3): receivers return mail with two,
+ * and do not agree on which one counts. A second In-Reply-To or References decides nothing but the order of a thread, and real
+ * mail has them.
+ */
+const UNIQUE: ReadonlyMap<string, string> = new Map([
+  ['from', 'From'],
+  ['sender', 'Sender'],
+  ['reply-to', 'Reply-To'],
+  ['to', 'To'],
+  ['cc', 'Cc'],
+  ['subject', 'Subject'],
+  ['date', 'Date'],
+  ['message-id', 'Message-ID'],
+  ['mime-version', 'MIME-Version'],
+]);
+const CONTENT = 'content-';
+/** Characters of a field's name that a reply shows. */
+const MAX_SHOWN = 60;
+/** Fields that name hidden recipients, and the one that only the last server writes. */
+const REMOVED = new Set(['bcc', 'resent-bcc', 'return-path']);
+
+/** What is wrong with a header. `relaxable`: the operator may choose to be warned only. */
+export type HeaderFault = { readonly refusal: Refusal; readonly relaxable: boolean };
+
+type LoopLimits = { readonly hostname: string; readonly maxReceived?: number };
+
+const malformed = (refused: Refusal, relaxable = false): HeaderFault => ({ refusal: refused, relaxable });
+
+/** Whether the message runs in a loop, the form of the section, and the number of its fields; the worst comes first. */
+export function findings({ fields, brokenLine }: HeaderSection, loop: LoopLimits): readonly HeaderFault[] {
+  const looping = loopIn(fields, loop);
+  if (looping !== undefined) return [malformed(looping)];
+  if (fields.length === 0) return [malformed(refusal('noHeader'))];
+  if (brokenLine !== undefined) return [malformed(refusal('brokenHeader', { line: brokenLine }))];
+  const seen = new Set<string>();
+  const several = new Set<string>();
+  for (const { name } of fields) {
+    if (!UNIQUE.has(name) && !name.startsWith(CONTENT)) continue;
+    if (seen.has(name)) several.add(name);
+    else seen.add(name);
+  }
+  const found: HeaderFault[] = seen.has('from') ? [] : [malformed(refusal('noFrom'))];
+  if (several.size === 0) return found;
+  for (const name of seen) {
+    if (several.has(name)) found.push(malformed(refusal('severalFields', { field: spelled(name) }), name !== 'from'));
+  }
+  return found;
+}
+
+/** As people write it: `Content-Type`. */
+function spelled(name: string): string {
+  return UNIQUE.get(name) ?? name.slice(0, MAX_SHOWN).replace(/(?:^|-)[a-z]/g, (start) => start.toUpperCase());
+}
+
+/** @returns a refusal where the message has come round too often. */
+function loopIn(fields: readonly HeaderField[], { hostname, maxReceived = MAX_RECEIVED }: LoopLimits): Refusal | undefined {
+  const received = fields.filter(({ name }) => name === 'received');
+  if (received.length > maxReceived) {
+    return refusal('mailLoop', { count: received.length, most: maxReceived });
+  }
+  if (received.filter((field) => isOurMark(field, hostname)).length < 2) return undefined;
+  return refusal('passedTwice', { hostname });
+}
+
+/** `Received: … by <hostname> …`, in any case and however folded. */
+function isOurMark({ text }: HeaderField, hostname: string): boolean {
+  const words = `${text.toLowerCase().replace(/[ \t\r\n:;(]+/g, ' ')} `;
+  return words.includes(` by ${hostname.toLowerCase()} `);
+}
+
+/** The fields that stay: hidden recipients leave with the mail only where a signature covers them. */
+export function withoutRemoved(fields: readonly HeaderField[], covered: Covered): readonly HeaderField[] {
+  if (!fields.some(({ name }) => REMOVED.has(name))) return fields;
+  const held = coveredFields(fields, covered);
+  return fields.filter((field) => !REMOVED.has(field.name) || held.has(field));
+}
+
+/** Equal names count from the bottom up. */
+function coveredFields(fields: readonly HeaderField[], covered: Covered): ReadonlySet<HeaderField> {
+  const left = new Map(covered);
+  const held = new Set<HeaderField>();
+  for (let i = fields.length - 1; i >= 0 && left.size > 0; i--) {
+    const field = fields[i]!;
+    const count = left.get(field.name) ?? 0;
+    if (count === 0) continue;
+    held.add(field);
+    left.set(field.name, count - 1);
+  }
+  return held;
 }

@@ -1,12 +1,16 @@
-/** Where the normalised bytes of a body wait: in memory while they are few, in a spool file when they are many. */
+/** Where the normalised bytes of a body wait: in memory while they are few, in a spool file, written while they arrive, when they are many. */
 import type { Content, Spool, SpoolWriter } from '../store/store.ts';
-import { Pieces } from './pieces.ts';
-import { Spooling } from './spooling.ts';
 
 /** The writers of finished spools, so that `discard` can delete the file. */
 const writers = new WeakMap<Spool, SpoolWriter>();
 
-type StorageOptions = { readonly inlineLimit: number; readonly createSpool: () => Promise<SpoolWriter> };
+type StorageOptions = {
+  /** Bytes up to which a message is kept in memory. */
+  readonly inlineLimit: number;
+  /** Bytes of the header, which comes with `finish`: they count for what is kept in memory. */
+  readonly reserved: number;
+  readonly createSpool: () => Promise<SpoolWriter>;
+};
 
 /** Bytes in, `Content` out. Only `finish` rejects. */
 export class Storage {
@@ -14,7 +18,6 @@ export class Storage {
   readonly #pieces = new Pieces();
   #spooling: Spooling | undefined;
   #length = 0;
-  #reserved = 0;
 
   constructor(options: StorageOptions) {
     this.#options = options;
@@ -30,11 +33,6 @@ export class Storage {
     return this.#spooling?.busy;
   }
 
-  /** Room that other parts of the message take: they count for what is kept in memory, though they come with `finish`. */
-  reserve(bytes: number): void {
-    this.#reserved += bytes;
-  }
-
   add(piece: Buffer): void {
     this.#length += piece.length;
     if (this.#spooling !== undefined) {
@@ -42,8 +40,9 @@ export class Storage {
       return;
     }
     this.#pieces.add(piece);
-    if (this.#reserved + this.#length <= this.#options.inlineLimit) return;
-    this.#spooling = new Spooling(this.#options.createSpool);
+    const { reserved, inlineLimit, createSpool } = this.#options;
+    if (reserved + this.#length <= inlineLimit) return;
+    this.#spooling = new Spooling(createSpool);
     for (const held of this.#pieces.take()) this.#spooling.write(held);
   }
 
@@ -76,4 +75,139 @@ function joined(pieces: readonly Buffer[]): Uint8Array<ArrayBuffer> {
   let at = 0;
   for (const piece of pieces) at += piece.copy(bytes, at);
   return bytes;
+}
+
+/** Larger pieces are kept by reference; smaller ones would cost more to keep than to copy. */
+const WORTH_KEEPING = 1024;
+const PIECE = 16 * 1024;
+/** The first few are kept whatever their size: the common message has no more. */
+const FREE = 8;
+
+/** Bytes in memory, as a list of pieces that does not grow by how finely the client cuts them. */
+class Pieces {
+  #list: Buffer[] = [];
+  #tail: Buffer | undefined;
+  #tailLength = 0;
+
+  add(piece: Buffer): void {
+    if (piece.length >= WORTH_KEEPING || (this.#list.length < FREE && this.#tail === undefined)) {
+      this.#seal();
+      this.#list.push(piece);
+      return;
+    }
+    let rest = piece;
+    while (rest.length > 0) {
+      this.#tail ??= Buffer.allocUnsafeSlow(PIECE);
+      const taken = rest.copy(this.#tail, this.#tailLength);
+      this.#tailLength += taken;
+      rest = rest.subarray(taken);
+      if (this.#tailLength === PIECE) this.#seal();
+    }
+  }
+
+  /** All pieces in order; the list is empty afterwards. */
+  take(): readonly Buffer[] {
+    this.#seal();
+    const list = this.#list;
+    this.#list = [];
+    return list;
+  }
+
+  #seal(): void {
+    if (this.#tail === undefined) return;
+    this.#list.push(this.#tail.subarray(0, this.#tailLength));
+    this.#tail = undefined;
+    this.#tailLength = 0;
+  }
+}
+
+/** What one write takes; a client may send a byte at a time. */
+const BLOCK = 64 * 1024;
+
+/** Writes to the spool file in blocks, one after the other. */
+class Spooling {
+  readonly #createSpool: () => Promise<SpoolWriter>;
+  #writer: SpoolWriter | undefined;
+  readonly #block = Buffer.allocUnsafeSlow(BLOCK);
+  #filled = 0;
+  /** Steps under way, in order; never rejects. */
+  #busy: Promise<void> | undefined;
+  #failure: { readonly cause: unknown } | undefined;
+  #dropped = false;
+
+  constructor(createSpool: () => Promise<SpoolWriter>) {
+    this.#createSpool = createSpool;
+  }
+
+  /** What the caller must wait for before it brings more. */
+  get busy(): Promise<void> | undefined {
+    return this.#busy;
+  }
+
+  /** Takes a copy or writes; a failure is told by `finish`. */
+  write(piece: Buffer): void {
+    if (this.#dropped || this.#failure !== undefined) return;
+    if (this.#busy === undefined && this.#filled + piece.length < BLOCK) this.#fill(piece);
+    else this.#then(() => this.#take(piece));
+  }
+
+  /** Resolves when everything is on disk. Rejects with the first failure. */
+  async finish(): Promise<{ readonly spool: Spool; readonly writer: SpoolWriter }> {
+    await this.#busy;
+    if (this.#failure !== undefined) throw this.#failure.cause;
+    const writer = await this.#open();
+    await this.#flush(writer);
+    return { spool: await writer.finish(), writer };
+  }
+
+  /** Removes the file. Resolves when it is gone. */
+  async drop(): Promise<void> {
+    this.#dropped = true;
+    await this.#busy;
+    await this.#writer?.abort();
+  }
+
+  #then(step: () => Promise<void>): void {
+    const run = async () => {
+      if (!this.#dropped && this.#failure === undefined) await step();
+    };
+    const mine = (this.#busy ?? Promise.resolve())
+      .then(run)
+      .catch((cause: unknown) => {
+        this.#failure ??= { cause };
+      })
+      .then(() => {
+        if (this.#busy === mine) this.#busy = undefined;
+      });
+    this.#busy = mine;
+  }
+
+  async #take(piece: Buffer): Promise<void> {
+    const writer = await this.#open();
+    for (let rest = piece; rest.length > 0; ) {
+      if (this.#filled === 0 && rest.length >= BLOCK) {
+        await writer.write(rest);
+        return;
+      }
+      rest = rest.subarray(this.#fill(rest));
+      if (this.#filled === BLOCK) await this.#flush(writer);
+    }
+  }
+
+  #fill(piece: Buffer): number {
+    const taken = piece.copy(this.#block, this.#filled);
+    this.#filled += taken;
+    return taken;
+  }
+
+  async #flush(writer: SpoolWriter): Promise<void> {
+    if (this.#filled === 0) return;
+    await writer.write(this.#block.subarray(0, this.#filled));
+    this.#filled = 0;
+  }
+
+  async #open(): Promise<SpoolWriter> {
+    this.#writer ??= await this.#createSpool();
+    return this.#writer;
+  }
 }

@@ -89,9 +89,8 @@ export function signedHeader(fields: readonly HeaderField[]): SignedHeader {
 }
 
 /** `name:value` with CRLF: unfolded, each run of blanks one space, none at either end of the value. */
-export function relaxField({ name, raw }: HeaderField): string {
-  const value = raw.toString('latin1', raw.indexOf(0x3a) + 1, raw.length - 2);
-  return `${name}:${relaxValue(value)}\r\n`;
+export function relaxField({ name, text }: HeaderField): string {
+  return `${name}:${relaxValue(text.slice(text.indexOf(':') + 1, -2))}\r\n`;
 }
 
 /** Every CRLF inside a field stands before a blank, so it may be taken as a part of that run. */

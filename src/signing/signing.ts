@@ -18,8 +18,8 @@ export { parseTags } from './tags.ts';
 export type HeaderField = {
   /** Lower case, without blanks. */
   readonly name: string;
-  /** The whole field, folds and the closing CRLF included. */
-  readonly raw: Buffer;
+  /** The whole field in latin1, folds and the closing CRLF included. */
+  readonly text: string;
 };
 
 type SignRequest = {
@@ -33,8 +33,8 @@ type SignRequest = {
 };
 
 export type Signed = {
-  /** `DKIM-Signature: …` with CRLF, once per key; empty where nothing is signed. */
-  readonly header: Buffer;
+  /** `DKIM-Signature: …` in latin1 with CRLF, once per key; empty where nothing is signed. */
+  readonly header: string;
   /** `selector._domainkey.domain` of each signature made. */
   readonly signatures: readonly string[];
 };
@@ -58,7 +58,7 @@ type SignerOptions = {
   readonly now?: Clock;
 };
 
-const NOTHING: Signed = { header: Buffer.alloc(0), signatures: [] };
+const NOTHING: Signed = { header: '', signatures: [] };
 
 /** `forget` after keys were changed by this process; others' changes are seen within 2 s. */
 export function createSigner(options: SignerOptions): Signer & { reload(changes: { noKey: NoKey }): void; forget(): void } {
@@ -87,7 +87,7 @@ export function createSigner(options: SignerOptions): Signer & { reload(changes:
       const header = signedHeader(request.fields);
       const tags = signatureTags({ header, bodyHash: request.bodyHash, now: request.now });
       const made = await Promise.all(keys.map((key) => makeSignature(key, header.canonical, tags)));
-      return { header: Buffer.from(made.join(''), 'latin1'), signatures: keys.map(({ name }) => name) };
+      return { header: made.join(''), signatures: keys.map(({ name }) => name) };
     },
     reload(changes) {
       noKey = changes.noKey;

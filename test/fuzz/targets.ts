@@ -7,13 +7,12 @@ import { parseExtensions } from '../../src/delivery/extensions.ts';
 import { cleanReply, MalformedReply, type RemoteReply, ReplyReader, toReply } from '../../src/delivery/reply-reader.ts';
 import { judgeReply, judgeSession } from '../../src/delivery/verdict.ts';
 import { parseAddressList } from '../../src/preparation/address-list.ts';
-import { BroughtBodies, broughtSignatures } from '../../src/preparation/brought-signatures.ts';
+import { readBrought } from '../../src/preparation/brought-signatures.ts';
 import { complete } from '../../src/preparation/completion.ts';
 import { authorOf } from '../../src/preparation/from.ts';
-import { parseHeader } from '../../src/preparation/header.ts';
-import { findings, loopIn, withoutRemoved } from '../../src/preparation/hygiene.ts';
-import { mendField } from '../../src/preparation/mending.ts';
+import { mendField, parseHeader } from '../../src/preparation/header.ts';
 import { Lines } from '../../src/preparation/newlines.ts';
+import { findings, withoutRemoved } from '../../src/preparation/prepared-header.ts';
 import { relaxField } from '../../src/signing/header-hash.ts';
 import { parseMailbox, parsePath } from '../../src/smtp/address.ts';
 import { formatReply, Refusal } from '../../src/smtp/reply.ts';
@@ -95,19 +94,19 @@ function headers(input: Buffer): string {
   const { header, refusal } = lines([input], 'normalize');
   if (refusal !== undefined) return refusal;
   const section = parseHeader(header);
-  if (section.brokenLine === undefined) assert.ok(Buffer.concat(section.fields.map(({ raw }) => raw)).equals(header));
+  if (section.brokenLine === undefined) assert.equal(section.fields.map(({ text }) => text).join(''), header.toString('latin1'));
   for (const { name } of section.fields) assert.match(name, /^[!-9;-~]+$/);
-  const brought = new BroughtBodies(broughtSignatures(section.fields, 0));
-  withoutRemoved(section.fields, brought.covered(''));
-  complete({ fields: section.fields, covered: new Map(), queueId: 'a', hostname: 'b.test', now: 0 });
+  withoutRemoved(section.fields, readBrought(section.fields, 0)?.covered('') ?? new Map());
+  const envelope = { reversePath: '', recipients: [], body: '7BIT', smtpUtf8: false } as const;
+  complete({ fields: section.fields, covered: new Map(), hostname: 'b.test', request: { queueId: 'a', now: 0, envelope } });
   for (const field of section.fields) {
     const mended = mendField(field);
     assert.equal(relaxField(mended), relaxField(field));
-    assert.doesNotMatch(mended.raw.toString('latin1'), /\n[ \t]*\r/);
+    assert.doesNotMatch(mended.text, /\n[ \t]*\r/);
   }
-  loopIn(section.fields, 'relay.example.net', 50);
-  const found = findings(section).map(({ refusal: { reply } }) => reply.text.replace(/\d+/, 'N'));
-  const author = section.fields.length === 0 ? '' : refusalOr(() => `${authorOf(section.fields, '').from.length > 1}`);
+  const limits = { hostname: 'relay.example.net', maxReceived: 50 };
+  const found = findings(section, limits).map(({ refusal: { reply } }) => reply.text.replace(/\d+/, 'N'));
+  const author = section.fields.length === 0 ? '' : refusalOr(() => `${authorOf(section.fields, '').author.from.length > 1}`);
   return `${section.brokenLine !== undefined} ${found[0]} ${author}`;
 }
 
@@ -202,24 +201,24 @@ function remoteReplies(input: Buffer, cut: number): string {
 }
 
 function lines(chunks: readonly Buffer[], bareNewlines: 'normalize' | 'reject') {
-  const parts = { header: [] as Buffer[], body: [] as Buffer[] };
+  let header = Buffer.alloc(0);
+  const body: Buffer[] = [];
   let refusal: string | undefined;
-  let bare = 0;
   const reader = new Lines(
     {
-      header: (piece) => parts.header.push(Buffer.from(piece)),
-      headerEnd: () => {},
-      body: (piece) => parts.body.push(Buffer.from(piece)),
+      header: (section) => {
+        header = Buffer.from(section);
+      },
+      body: (piece) => body.push(Buffer.from(piece)),
       refuse: (one) => {
         refusal ??= one.reply.text;
       },
-      bareNewline: () => bare++,
     },
-    { bareNewlines },
+    { bareNewlines, maxHeaderSize: Number.POSITIVE_INFINITY },
   );
   for (const chunk of chunks) reader.write(Buffer.from(chunk));
   reader.end();
-  return { header: Buffer.concat(parts.header), body: Buffer.concat(parts.body), refusal, bare };
+  return { header, body: Buffer.concat(body), refusal, bare: reader.bareNewlines };
 }
 
 /** DATA as the session reads it: unstuffed, then made clean. */
