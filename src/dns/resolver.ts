@@ -145,19 +145,27 @@ async function exchange(question: Question, server: Server): Promise<DnsMessage 
 function overUdp(packet: Buffer, { host, port, server, timeout }: Server, isAnswer: (message: DnsMessage) => boolean) {
   return new Promise<DnsMessage | Failed>((resolve) => {
     const socket = createSocket(isIPv6(host.split('%')[0]!) ? 'udp6' : 'udp4');
+    let ended = false;
     const end = (result: DnsMessage | Failed) => {
+      if (ended) return;
+      ended = true;
       clearTimeout(timer);
       socket.removeAllListeners().on('error', () => {}); // what comes now is too late
       socket.close();
       resolve(result);
     };
+    const failed = ({ code }: NodeJS.ErrnoException) => end({ kind: 'silent', cause: `${server}: ${code}` });
     const timer = setTimeout(() => end({ kind: 'silent', cause: `${server} does not answer` }), timeout);
-    socket.on('error', (error: NodeJS.ErrnoException) => end({ kind: 'silent', cause: `${server}: ${error.code}` }));
+    socket.on('error', failed);
     socket.on('message', (bytes) => {
       const message = decodeMessage(bytes);
       if (message !== undefined && isAnswer(message)) end(message);
     });
-    socket.connect(port, host, () => socket.send(packet));
+    // Without a way there, it is this callback that is told, and a socket without a peer throws what is sent.
+    socket.connect(port, host, (error?: Error) => {
+      if (error) failed(error);
+      else if (!ended) socket.send(packet);
+    });
   });
 }
 

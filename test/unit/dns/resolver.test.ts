@@ -29,6 +29,20 @@ async function startServer(answer: Answering): Promise<string> {
 
 const a = (name: string, data: string, ttl = 60) => ({ type: 'A', name, ttl, data }) as const;
 
+test('a server that this machine has no way to is a server that does not answer', async () => {
+  // The system refuses datagrams to everybody (EACCES) as it refuses those to a network without a route.
+  const resolver = createResolver({ servers: ['255.255.255.255:53'], timeout: 10 * SECOND });
+  expect(await resolver.ask({ name: 'd.test', type: 'A' })).toEqual({
+    kind: 'silent',
+    cause: expect.stringMatching(/^255\.255\.255\.255:53: E[A-Z]+$/),
+  });
+});
+
+test('a server that has no time left before it is reached ends the question once', async () => {
+  const resolver = createResolver({ servers: ['127.0.0.1:9'], timeout: 0 });
+  expect(await resolver.ask({ name: 'd.test', type: 'A' })).toMatchObject({ kind: 'silent' });
+});
+
 test('a guess that comes before the answer is not taken for it', async () => {
   const server = await startServer(({ id }) => [
     { id: id! ^ 1, answers: [a('d.test', '203.0.113.9')] },
