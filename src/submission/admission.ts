@@ -1,36 +1,52 @@
 /**
- * How many sessions at once, in all and per client. Who comes too early waits a little: a 421 stops a mail server's whole
- * queue. A fifth of the places is kept for those who have logged in, and for clients whose earlier sessions have: strangers
- * that open connections and say nothing never fill the house.
+ * How many sessions may be open, in all and per client. A client over its number waits a little, because a 421 stops the whole queue of a
+ * mail server. A fifth of the places is kept for sessions that have logged in and for clients that have logged in before. So strangers
+ * that open connections and say nothing never take all places.
  */
 import type { EventEmitter } from 'node:events';
-import { createKnownClients, type KnownClients } from './known-clients.ts';
+import { createCache } from '../system/cache.ts';
 
 type AdmissionLimits = { readonly maxSessions: number; readonly maxSessionsPerAddress: number };
 
-/** What a session takes up. */
+/** The place of one session. */
 export type Admitted = {
-  /** The session has logged in: it leaves the part of the house that strangers share. */
+  /** The session has logged in and no longer takes a place of the strangers. */
   loggedIn(): void;
   leave(): void;
+};
+
+/** Clients that have logged in since the process started, by `clientKey`. */
+export type KnownClients = {
+  has(key: string): boolean;
+  add(key: string): void;
 };
 
 export type Admission = {
   /** A place, at once or later. False: there was none in time. */
   enter(key: string, socket: EventEmitter): Admitted | false | Promise<Admitted | false>;
-  /** More than four fifths of what strangers may take, or of all places, is taken. */
+  /** Most of the places of strangers, or of all places, are taken: more than the share MOST. */
   readonly crowded: boolean;
   reload(limits: AdmissionLimits): void;
 };
 
 type Waiting = { readonly key: string; readonly settle: (place: Admitted | false) => void };
 
-/** The part of the places that strangers may take, and above which it is crowded. */
+/** Clients that are remembered. */
+const REMEMBERED = 10_000;
+/** The share of the places that strangers may take, and above which it is crowded. */
 const MOST = 0.8;
-/** With fewer places than this none is kept back: that would turn away more than it protects. */
+/** With fewer places than this none is kept back, because that would turn away more clients than it protects. */
 const FEW = 100;
 
-/** @param patience milliseconds one waits for a place. */
+export function createKnownClients(): KnownClients {
+  const known = createCache<string, true>(REMEMBERED);
+  return {
+    has: (key) => known.has(key),
+    add: (key) => void known.set(key, true),
+  };
+}
+
+/** @param patience longest wait for a place, in milliseconds. */
 export function createAdmission(first: AdmissionLimits, patience: number, known: KnownClients = createKnownClients()): Admission {
   let limits = first;
   let total = 0;

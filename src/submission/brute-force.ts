@@ -7,7 +7,7 @@ import { createNetworks } from '../net/networks.ts';
 import type { FailureCount } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { DAY, MINUTE } from '../system/clock.ts';
-import type { KnownClients } from './known-clients.ts';
+import type { KnownClients } from './admission.ts';
 import { clientKey, networksAround } from './networks.ts';
 import type { AuthLimits, BruteForce, SubmissionOptions } from './submission.ts';
 

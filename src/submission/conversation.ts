@@ -9,7 +9,6 @@ import type { Credential } from '../store/store.ts';
 import type { AgreedTls } from '../system/server-tls.ts';
 import { type AuthExchange, beginExchange, continueExchange, type ExchangeStep } from './authentication.ts';
 import { type LineProblem, loggedVerb } from './command-reader.ts';
-import { ehloReply } from './ehlo.ts';
 import { IncomingMessage } from './incoming-message.ts';
 import { LoginFailures, logIn } from './login.ts';
 import type { Shared } from './submission.ts';
@@ -42,6 +41,7 @@ const OK = replyText('ok');
 const SENDER_OK = replyText('senderOk');
 const RECIPIENT_OK = replyText('recipientOk');
 const SEND_TEXT = replyText('sendText');
+const LOGGED_IN = replyText('loggedIn');
 
 /** Octets of a client's name: RFC 5321 §4.5.3.1.2. */
 const MAX_NAME = 255;
@@ -212,7 +212,7 @@ export class Conversation {
     return logIn(this.#shared, this.#wire, step.login, this.#failures).then((credential) => {
       this.#credential = credential;
       this.#wire.loggedIn();
-      this.#wire.write(replyText('loggedIn'));
+      this.#wire.write(LOGGED_IN);
     });
   }
 
@@ -293,6 +293,18 @@ export class Conversation {
   #requireGreeting(): void {
     if (!this.#greeted) throw refusal('sayHello');
   }
+}
+
+/**
+ * The keywords of EHLO, RFC 5321 §4.1.1.1: all that is honoured. AUTH is offered under TLS only and STARTTLS in clear only, RFC 8314 §3.1.
+ * In clear the list is short, because no mail is taken there.
+ * @param maxMessageSize bytes.
+ */
+function ehloReply(hostname: string, maxMessageSize: number, secure: boolean): string {
+  const lines = secure
+    ? [hostname, `SIZE ${maxMessageSize}`, '8BITMIME', 'PIPELINING', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'DSN', 'AUTH PLAIN LOGIN']
+    : [hostname, `SIZE ${maxMessageSize}`, '8BITMIME', 'PIPELINING', 'ENHANCEDSTATUSCODES', 'STARTTLS'];
+  return lines.map((line, i) => `250${i === lines.length - 1 ? ' ' : '-'}${line}\r\n`).join('');
 }
 
 /** A full disk has a code of its own, which is no client's fault either: RFC 5321 §4.2.3. */

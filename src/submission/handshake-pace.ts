@@ -5,7 +5,7 @@
  */
 import { createCache } from '../system/cache.ts';
 import { type Clock, SECOND } from '../system/clock.ts';
-import type { KnownClients } from './known-clients.ts';
+import type { KnownClients } from './admission.ts';
 
 export type HandshakePace = {
   /**

@@ -19,7 +19,7 @@ import { type AgreedTls, hasLeft, startServerTls } from '../system/server-tls.ts
 import type { Admission, Admitted } from './admission.ts';
 import { HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE } from './deadlines.ts';
 import { clientKey } from './networks.ts';
-import { readProxyHeader } from './proxy-header.ts';
+import { readProxyHeader } from './proxy-protocol.ts';
 import { Session, type SessionSetup } from './session.ts';
 import type { ListenerName, ListenerOptions, Shared, TlsFiles } from './submission.ts';
 import { tlsOptions } from './tls.ts';

@@ -1,15 +1,15 @@
-/** The PROXY protocol, versions 1 and 2: the real client in front of a connection that a trusted proxy hands on. */
-import { isIPv4, isIPv6 } from 'node:net';
+/** The PROXY protocol, versions 1 and 2: a trusted proxy tells the address of the client before the connection's own bytes. */
+import { isIPv4, isIPv6, type Socket } from 'node:net';
 import { plainAddress } from '../net/addresses.ts';
 
 const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
 /** Version 1: one line of at most 107 octets with its CRLF. */
 const MAX_LINE = 107;
-/** Version 2: what follows the fixed part; addresses and a few attributes. */
+/** Version 2: octets behind the fixed part, which are addresses and a few attributes. */
 const MAX_ADDRESSES = 1024;
 
 type ProxyHeader =
-  /** `address` is absent where the proxy speaks for itself (health checks), or does not know. */
+  /** `address` is absent where the proxy speaks for itself (health checks), or does not know the client. */
   | { readonly kind: 'header'; readonly address?: string; readonly length: number }
   | { readonly kind: 'incomplete' }
   | { readonly kind: 'invalid' };
@@ -17,7 +17,35 @@ type ProxyHeader =
 const INVALID: ProxyHeader = { kind: 'invalid' };
 const INCOMPLETE: ProxyHeader = { kind: 'incomplete' };
 
-/** @param bytes what the connection brought so far. Pure. */
+/**
+ * Reads the header that a trusted proxy sends first.
+ * @returns the client's address, the proxy's own where it speaks for itself, undefined where there is no header. Never rejects.
+ */
+export function readProxyHeader(socket: Socket, peer: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let bytes = Buffer.alloc(0);
+    const finish = (address: string | undefined) => {
+      socket.off('readable', read);
+      socket.off('close', gone);
+      resolve(address);
+    };
+    const gone = () => finish(undefined);
+    const read = () => {
+      for (let chunk: Buffer | null; (chunk = socket.read()) !== null; ) {
+        bytes = Buffer.concat([bytes, chunk]);
+        const header = parseProxyHeader(bytes);
+        if (header.kind === 'incomplete') continue;
+        if (header.kind === 'invalid') return finish(undefined);
+        if (bytes.length > header.length) socket.unshift(bytes.subarray(header.length));
+        return finish(header.address ?? peer);
+      }
+    };
+    socket.on('readable', read);
+    socket.once('close', gone);
+  });
+}
+
+/** @param bytes all bytes that the connection has brought. Pure. */
 export function parseProxyHeader(bytes: Buffer): ProxyHeader {
   const signature = bytes.subarray(0, SIGNATURE.length);
   if (signature.equals(SIGNATURE)) return parseBinary(bytes);

@@ -16,6 +16,8 @@ import { firstTextDeadline, HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE, LINGER, nextTe
 import type { IncomingMessage } from './incoming-message.ts';
 import type { ListenerName, Shared } from './submission.ts';
 
+const READY_FOR_TLS = replyText('readyForTls');
+
 /** One connection that was accepted. */
 export type SessionSetup = {
   readonly shared: Shared;
@@ -114,6 +116,7 @@ export class Session implements Wire {
   challenge(text: string): void {
     this.write(`334 ${text}\r\n`);
     this.#isChallenged = true;
+    if (this.#exchangeSince === 0) this.#exchangeSince = this.#activeAt;
   }
 
   loggedIn(): void {
@@ -131,7 +134,7 @@ export class Session implements Wire {
   #secure(): void {
     if (this.#state !== 'open') return; // it has ended while it waited
     if (this.#input.pending > 0) throw refusal('behindStartTls');
-    this.write(replyText('readyForTls'));
+    this.write(READY_FOR_TLS);
     this.#flush();
     this.#enter('handshake');
     this.#unlisten(this.#socket);
@@ -175,7 +178,7 @@ export class Session implements Wire {
     const timing = {
       activeAt: this.#activeAt,
       lineSince: this.#lineSince,
-      exchangeSince: this.#exchangeSince,
+      exchangeSince: this.#isChallenged ? this.#exchangeSince : 0,
       textUntil: this.#textUntil,
       hurried: crowded && !this.#conversation.isLoggedIn,
     };
@@ -253,7 +256,6 @@ export class Session implements Wire {
     let more = true;
     while (more && !this.#busy && this.#state === 'open') more = this.#step();
     this.#flush();
-    this.#note();
     if (this.#busy || this.#socket.writableNeedDrain) return;
     if (this.#isHalfClosed) this.end('');
     if (this.#shared.draining) this.drain();
@@ -276,9 +278,15 @@ export class Session implements Wire {
   }
 
   #readCommand(): boolean {
+    if (this.#input.pending === 0) return false;
     const line = this.#input.next(this.#isChallenged);
-    if (line === undefined) return false;
+    if (line === undefined) {
+      const hasBegun = this.#input.pending > 0;
+      if (hasBegun && this.#lineSince === 0) this.#lineSince = this.#activeAt;
+      return false;
+    }
     this.#lineSince = 0;
+    if (!this.#isChallenged) this.#exchangeSince = 0;
     this.#isChallenged = false;
     const work = typeof line === 'string' ? this.#conversation.execute(line) : this.#conversation.problem(line);
     if (work !== undefined) this.#await(work);
@@ -322,15 +330,6 @@ export class Session implements Wire {
       this.#conversation.failed(error);
       goOn();
     });
-  }
-
-  /** Remembers when the current line and the AUTH exchange began: the deadlines count from there. */
-  #note(): void {
-    const now = this.#activeAt;
-    if (!this.#isChallenged) this.#exchangeSince = 0;
-    else if (this.#exchangeSince === 0) this.#exchangeSince = now;
-    if (this.#message !== undefined || this.#input.pending === 0) this.#lineSince = 0;
-    else if (this.#lineSince === 0) this.#lineSince = now;
   }
 
   #flush(): void {

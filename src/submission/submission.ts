@@ -9,11 +9,10 @@ import type { Refusal } from '../smtp/reply.ts';
 import type { DestinationFunction, SignsFunction } from '../smtp/route.ts';
 import type { CredentialStore } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
-import { createAdmission } from './admission.ts';
+import { createAdmission, createKnownClients, type KnownClients } from './admission.ts';
 import { createBruteForce } from './brute-force.ts';
 import { sweepInterval } from './deadlines.ts';
 import { createHandshakePace, type HandshakePace } from './handshake-pace.ts';
-import { createKnownClients, type KnownClients } from './known-clients.ts';
 import { Listener } from './listener.ts';
 
 /** PEM, one or two pairs, in the same order: an ECDSA and an RSA certificate stand side by side, OpenSSL picks by client. */

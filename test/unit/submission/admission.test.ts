@@ -1,8 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { type Admitted, createAdmission } from '../../../src/submission/admission.ts';
+import { type Admitted, createAdmission, createKnownClients } from '../../../src/submission/admission.ts';
 import { createBruteForce } from '../../../src/submission/brute-force.ts';
-import { createKnownClients } from '../../../src/submission/known-clients.ts';
 import { failureDelay } from '../../../src/submission/login.ts';
 import { fakeFailures } from '../../support/submission-rig.ts';
 

@@ -90,6 +90,19 @@ describe('a session that takes too long', () => {
     expect(codeOf(await client.reply())).toBe('421 4.4.2');
   });
 
+  test('a login counts from its first challenge, and no longer when it was cancelled', async () => {
+    let time = 1000;
+    rig = await startRig({ limits: { authTimeout: 1000 }, monotonic: () => time });
+    const [cancelled, slow] = [await rig.tls(), await rig.tls()];
+    await cancelled.askAll(['EHLO x', 'AUTH LOGIN', '*']);
+    await slow.askAll(['EHLO x', 'AUTH LOGIN']);
+    time += 600;
+    await slow.ask('YW5uYQ==');
+    time += 600;
+    expect(codeOf(await slow.reply())).toBe('421 4.4.2');
+    expect(codeOf(await cancelled.ask('NOOP'))).toBe('250 2.0.0');
+  });
+
   test('text by bytes: 421 4.4.2, and nothing of it stays', async () => {
     await start({ commandTimeout: 1000, idleTimeout: 1000 });
     const client = await rig.loggedIn();
