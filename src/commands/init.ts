@@ -76,7 +76,7 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
   const takeBack = await writeConfiguration(file, text, owner);
   const made = await withStoreOf(config, async (store) => {
     const control = controlOf(config, store);
-    const dkim = await control.domains.ensure([config.hostname, ...domains]);
+    const { records: dkim } = await control.domains.ensure([config.hostname, ...domains]);
     return { dkim, user: user === undefined ? undefined : await ensureUser(control.users, user) };
   }).catch(takeBack);
   await report(io, given, { config, domains, addresses, existing, file, owner, ...made });

@@ -17,7 +17,6 @@ export type CertificateControl = {
 export function createCertificateControl({
   store: { operation },
   settings,
-  changed,
   now,
 }: Parts<CertificateSettings>): CertificateControl {
   return {
@@ -33,7 +32,6 @@ export function createCertificateControl({
         throw new ControlError('conflict', 'certificate', sentence);
       }
       await requestRenewal(operation);
-      changed();
       return { requested: true };
     },
   };

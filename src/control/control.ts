@@ -39,8 +39,6 @@ export type ControlOptions = {
   readonly settings: () => ControlSettings;
   /** Used to check whether records are published. */
   readonly dns: Pick<Dns, 'txt'>;
-  /** Called after each change, when it is synced. The relay does not need this call: it follows `onChange` of the store. */
-  readonly changed?: () => void;
   readonly now?: Clock;
 };
 
@@ -53,8 +51,8 @@ export type Control = {
   readonly send: SendControl;
 };
 
-export function createControl({ store, settings, dns, changed = () => {}, now = systemClock }: ControlOptions): Control {
-  const parts = { store, settings, changed, now };
+export function createControl({ store, settings, dns, now = systemClock }: ControlOptions): Control {
+  const parts = { store, settings, now };
   return {
     users: createUserControl(parts),
     domains: createDomainControl({ ...parts, dns }),

@@ -24,8 +24,8 @@ export type DomainControl = {
   takeOver(domain: string, selector: string, pem: string): Promise<readonly KeyRecord[]>;
   /** Makes new keys. The old ones sign until the DNS has the new records. @returns the records to publish. */
   rotate(domain: string): Promise<readonly KeyRecord[]>;
-  /** Makes keys for each domain that has none. @returns the records of all domains. */
-  ensure(domains: readonly string[]): Promise<readonly KeyRecord[]>;
+  /** Makes keys for each domain that has none. @returns the records of all domains, and the domains that got keys. */
+  ensure(domains: readonly string[]): Promise<{ readonly records: readonly KeyRecord[]; readonly made: readonly string[] }>;
   /**
    * Stops signing. A key whose signature is on queued mail becomes retiring; the running relay removes it when the last of that mail
    * has ended. @returns `removed` false if there are such keys.
@@ -37,7 +37,7 @@ export type DomainControl = {
 
 type DomainParts = Omit<Parts<never>, 'settings'> & { readonly dns: Pick<Dns, 'txt'> };
 
-export function createDomainControl({ store, dns, changed, now }: DomainParts): DomainControl {
+export function createDomainControl({ store, dns, now }: DomainParts): DomainControl {
   const { operation, messages } = store;
 
   async function keysOf(domain: string): Promise<readonly DkimKey[]> {
@@ -59,7 +59,6 @@ export function createDomainControl({ store, dns, changed, now }: DomainParts): 
       const names = keys.map(({ selector }) => selector).join(', ');
       throw new ControlError('exists', 'selector', `${keys[0]!.domain} has a key with the selector ${names} already`);
     }
-    changed();
     return recordsOf(keys);
   }
 
@@ -104,12 +103,15 @@ export function createDomainControl({ store, dns, changed, now }: DomainParts): 
     async ensure(domains) {
       const { createDkimKeys } = await import('../signing/signing.ts');
       const records: KeyRecord[] = [];
+      const made: string[] = [];
       for (const domain of new Set(domains)) {
-        const own = await operation.dkimKeys(domain);
-        if (own.length > 0) records.push(...(await recordsOf(own)));
-        else records.push(...(await keep(await createDkimKeys({ domain, now: now(), state: 'active' }))));
+        if ((await operation.dkimKeys(domain)).length === 0) {
+          const keys = await createDkimKeys({ domain, now: now(), state: 'active' });
+          if (await operation.addDkimKeys(keys)) made.push(domain); // else another process made some meanwhile
+        }
+        records.push(...(await recordsOf(await operation.dkimKeys(domain))));
       }
-      return records;
+      return { records, made };
     },
     async remove(domain) {
       const retiring: SigningKey[] = [];
@@ -123,7 +125,6 @@ export function createDomainControl({ store, dns, changed, now }: DomainParts): 
           await operation.removeDkimKey(which);
         }
       }
-      changed();
       return { domain, removed: retiring.length === 0, retiring };
     },
   };

@@ -6,7 +6,5 @@ export type Parts<Settings> = {
   readonly store: StoreData;
   /** Returns the current settings: a running relay can reload its configuration. */
   readonly settings: () => Settings;
-  /** Called after each change, when it is synced. */
-  readonly changed: () => void;
   readonly now: Clock;
 };

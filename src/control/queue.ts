@@ -40,11 +40,10 @@ export type QueueControl = {
 const PAGE = 200;
 const MOST_DESTINATIONS = 1000;
 
-export function createQueueControl({ store: { messages }, settings, changed, now }: Parts<QueueSettings>): QueueControl {
+export function createQueueControl({ store: { messages }, settings, now }: Parts<QueueSettings>): QueueControl {
   async function applied(selection: Selection, change: (chosen: Selection) => Promise<readonly Touched[]>): Promise<QueueChange> {
     const chosen = selection.ids === undefined ? selection : { ids: [...new Set(selection.ids)] };
     const touched = await change(chosen);
-    if (touched.length > 0) changed();
     const found = new Set(touched.map(({ id }) => id));
     const missing = chosen.ids?.filter((id) => !found.has(id)) ?? [];
     return { touched: touched.map(({ id, recipient, state }) => ({ id, recipient, state })), missing };

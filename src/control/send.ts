@@ -38,7 +38,7 @@ export type SendControl = {
 
 const POLL = SECOND / 5;
 
-export function createSendControl({ store, settings, changed, now }: Parts<TestMessageSettings>): SendControl {
+export function createSendControl({ store, settings, now }: Parts<TestMessageSettings>): SendControl {
   const { messages, operation } = store;
 
   async function prepared({ to, from }: TestMessage) {
@@ -81,7 +81,6 @@ export function createSendControl({ store, settings, changed, now }: Parts<TestM
         await discard(message.content);
         throw new ControlError('conflict', 'test message', 'The message was refused.');
       }
-      changed();
       return { id: message.id, header: headerOf(result.content) };
     },
     async *follow(id, timeout) {

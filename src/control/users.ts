@@ -40,7 +40,7 @@ export type UserControl = {
   remove(name: string): Promise<{ readonly name: string; readonly removed: true }>;
 };
 
-export function createUserControl({ store, settings, changed, now }: Parts<UserSettings>): UserControl {
+export function createUserControl({ store, settings, now }: Parts<UserSettings>): UserControl {
   const { credentials, messages } = store;
 
   async function viewOf(credential: Credential) {
@@ -63,7 +63,6 @@ export function createUserControl({ store, settings, changed, now }: Parts<UserS
   async function update(name: string, change: CredentialChange): Promise<string> {
     const normal = await normalUserName(name);
     if (!(await credentials.update(normal, change))) throw notFound(name);
-    changed();
     return normal;
   }
 
@@ -86,7 +85,6 @@ export function createUserControl({ store, settings, changed, now }: Parts<UserS
       const base = { mailServer: false, limits: null, expiresAt: null, rewrite: null };
       const added = await credentials.add({ ...base, ...user, name, hash, disabled: false, createdAt: now() });
       if (!added) throw exists(name);
-      changed();
       return { name, password };
     },
     async change(name, change, password) {
@@ -103,7 +101,6 @@ export function createUserControl({ store, settings, changed, now }: Parts<UserS
     async remove(name) {
       const known = (await existing(name)).name;
       if (!(await credentials.remove(known))) throw notFound(name);
-      changed();
       return { name: known, removed: true };
     },
   };

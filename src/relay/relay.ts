@@ -126,13 +126,12 @@ async function build(parts: Parts): Promise<Relay> {
   const outbound = startOutboundLook({ config: parts.current.config, dns: ground.dns, log: parts.events, probe: parts.probe });
   parts.closers.push(outbound.close);
   parts.events.emit('started', { version: VERSION, pid: process.pid, listen: listening });
-  const settings = () => parts.current.config;
-  const control = createControl({ store: ground.store, settings, dns: ground.dns });
-  return { listening, control, ...steering(parts, () => reload(parts, { ...ground, ...way, ...door, follow })) };
+  return { listening, control: ground.control, ...steering(parts, () => reload(parts, { ...ground, ...way, ...door, follow })) };
 }
 
 /** What all of it stands on: the lock, the store, the certificates, the DNS. */
-async function openGround({ current: { config }, events, metrics, closers }: Parts) {
+async function openGround({ current, events, metrics, closers }: Parts) {
+  const { config } = current;
   const files = filesOf(config);
   const lock = await files?.lock();
   closers.push(() => lock?.release());
@@ -156,9 +155,11 @@ async function openGround({ current: { config }, events, metrics, closers }: Par
   });
   closers.push(() => certificates.close());
   if (files !== undefined) await warnOfFileSystem(files.dataDir, events);
-  await ensureOwnKey(store, config.hostname, events);
+  const dns = createDns(config.dns);
+  const control = createControl({ store, settings: () => current.config, dns });
+  await ensureOwnKey(control, config.hostname, events);
   await warnOfReports(store, config, events);
-  return { owner, store, disk, certificates, dns: createDns(config.dns) };
+  return { owner, store, disk, certificates, dns, control };
 }
 type Ground = Awaited<ReturnType<typeof openGround>>;
 

@@ -2,10 +2,10 @@
 
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { type Config, checkReports } from '../config/config.ts';
+import type { Control } from '../control/control.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { EventLog } from '../events/events.ts';
 import { limitsFor, type QuotaDefaults } from '../policy/policy.ts';
-import { createDkimKeys } from '../signing/signing.ts';
 import type { Limit } from '../smtp/limit.ts';
 import type { Route } from '../smtp/route.ts';
 import type { KnownRecipient, StoreData } from '../store/store.ts';
@@ -19,10 +19,9 @@ export async function warnOfFileSystem(dataDir: string, log: EventLog): Promise<
 }
 
 /** The host name's own domain signs our reports from the first start on; its record is printed by `smarthost domain records`. */
-export async function ensureOwnKey({ operation }: Pick<StoreData, 'operation'>, hostname: string, log: EventLog): Promise<void> {
-  if ((await operation.dkimKeys(hostname)).length > 0) return;
-  await operation.addDkimKeys(await createDkimKeys({ domain: hostname, now: Date.now(), state: 'active' }));
-  log.emit('dkimKeyCreated', { domain: hostname });
+export async function ensureOwnKey({ domains }: Pick<Control, 'domains'>, hostname: string, log: EventLog): Promise<void> {
+  const { made } = await domains.ensure([hostname]);
+  for (const domain of made) log.emit('dkimKeyCreated', { domain });
 }
 
 /** What `config check` says about the keys, for a relay that starts or reads its configuration again. */

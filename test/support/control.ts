@@ -1,14 +1,14 @@
-/** Control on a real store, with the settings that a test names and a count of the changes that it tells. */
+/** Control on a real store, with the settings that a test names, and what the store tells of its changes. */
 import { type Control, type ControlOptions, type ControlSettings, createControl } from '../../src/control/control.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { Change, Store } from '../../src/store/store.ts';
 import { DAY } from '../../src/system/clock.ts';
 import { NOW, testStore } from './store-rig.ts';
 
 export type TestControl = {
   readonly control: Control;
   readonly store: Store;
-  /** How often a change was told. */
-  readonly changes: () => number;
+  /** What was told since it was asked last, in its order. */
+  told(): readonly Change[];
   /** As a reload does. */
   set(settings: Partial<ControlSettings>): void;
 };
@@ -28,13 +28,12 @@ export async function testControl(dns: ControlOptions['dns'] = NO_DNS): Promise<
     tls: { mode: 'acme', acme: { acceptTerms: false } },
     routes: [],
   };
-  let changes = 0;
-  const changed = () => {
-    changes++;
-  };
-  const control = createControl({ store, settings: () => current, dns, changed, now: () => NOW });
+  const changes: Change[] = [];
+  store.onChange((more) => void changes.push(...[...more].sort()));
+  const control = createControl({ store, settings: () => current, dns, now: () => NOW });
   return {
-    ...{ control, store, changes: () => changes },
+    ...{ control, store },
+    told: () => changes.splice(0),
     set(settings) {
       current = { ...current, ...settings };
     },

@@ -6,7 +6,7 @@ import { newMessage, put } from '../../support/store-rig.ts';
 const refused = (kind: string, subject: string) => expect.objectContaining({ name: 'ControlError', kind, subject });
 
 test('a domain is added once, and its keys may follow one another', async () => {
-  const { control, changes } = await testControl();
+  const { control, told } = await testControl();
   const { domains } = control;
   const records = await domains.add('example.org', 'mail');
   expect(records.map(({ name }) => name)).toEqual(['mail._domainkey.example.org', 'mail-ed._domainkey.example.org']);
@@ -15,14 +15,14 @@ test('a domain is added once, and its keys may follow one another', async () => 
   const [{ keys }] = (await domains.list()) as [any];
   expect(keys.map(({ state }: { state: string }) => state).sort()).toEqual(['active', 'active', 'pending', 'pending']);
   expect(await domains.records('example.org')).toHaveLength(4);
-  expect(changes()).toBe(2);
+  expect(told()).toEqual(['keys', 'keys']);
 });
 
 test('domains that have keys keep them when they are made sure of', async () => {
-  const { control, changes } = await testControl();
-  const first = await control.domains.ensure(['example.org']);
-  expect(changes()).toBe(1);
-  const both = await control.domains.ensure(['example.org', 'example.net', 'example.org']);
+  const { control, told } = await testControl();
+  const { records: first, made } = await control.domains.ensure(['example.org']);
+  expect([made, told()]).toEqual([['example.org'], ['keys']]);
+  const { records: both, made: more } = await control.domains.ensure(['example.org', 'example.net', 'example.org']);
   expect(
     both
       .slice(0, 2)
@@ -30,15 +30,23 @@ test('domains that have keys keep them when they are made sure of', async () => 
       .sort(),
   ).toEqual(first.map(({ value }) => value).sort());
   expect(both).toHaveLength(4);
-  expect(changes()).toBe(2);
+  expect([more, told()]).toEqual([['example.net'], ['keys']]);
+});
+
+test('two that make sure of a domain at once get the same keys', async () => {
+  const { control } = await testControl();
+  const [one, two] = await Promise.all([control.domains.ensure(['example.org']), control.domains.ensure(['example.org'])]);
+  expect(one.records).toHaveLength(2);
+  expect(two.records).toEqual(one.records);
+  expect([...one.made, ...two.made]).toEqual(['example.org']);
 });
 
 test('what cannot be a selector or a key is invalid, and says which it is', async () => {
-  const { control, changes } = await testControl();
+  const { control, told } = await testControl();
   await expect(control.domains.add('example.org', 'a b')).rejects.toEqual(refused('invalid', 'selector'));
   await expect(control.domains.takeOver('example.org', 'mail', 'no key')).rejects.toEqual(refused('invalid', 'key'));
   expect(await control.domains.list()).toEqual([]);
-  expect(changes()).toBe(0);
+  expect(told()).toEqual([]);
 });
 
 test('a domain that is not there is not found', async () => {
@@ -48,7 +56,7 @@ test('a domain that is not there is not found', async () => {
 });
 
 test('a key that queued mail was signed with stays as retiring, and its selector is taken', async () => {
-  const { control, store, changes } = await testControl();
+  const { control, store, told } = await testControl();
   await control.domains.add('example.org', 'mail');
   await put(store, newMessage({ signatures: ['mail._domainkey.example.org'] }));
   expect(await control.domains.remove('example.org')).toMatchObject({
@@ -56,7 +64,7 @@ test('a key that queued mail was signed with stays as retiring, and its selector
     retiring: [{ selector: 'mail', state: 'retiring' }],
   });
   await expect(control.domains.add('example.org', 'mail')).rejects.toEqual(refused('exists', 'selector'));
-  expect(changes()).toBe(2);
+  expect(told()).toEqual(['keys', 'keys', 'keys']); // the pair, and each of it
 });
 
 test('the DNS that was handed in says whether the records are published', async () => {

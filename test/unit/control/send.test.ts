@@ -4,11 +4,11 @@ import { testControl } from '../../support/control.ts';
 import { relay } from '../../support/store-rig.ts';
 
 test('a test message is signed as the settings say, waits in the queue, and is told', async () => {
-  const { control, changes } = await testControl();
+  const { control, told } = await testControl();
   await control.domains.add('example.org', 'mail');
   const { id, header } = await control.send.submit({ to: 'bob@example.com', from: 'anna@example.org' });
   expect(header).toMatch(/^From: anna@example\.org$/m);
-  expect(changes()).toBe(2);
+  expect(told()).toEqual(['keys', 'queue:example.com']);
   expect(await control.queue.show(id)).toMatchObject({
     reversePath: 'anna@example.org',
     signatures: ['mail._domainkey.example.org', 'mail-ed._domainkey.example.org'],
