@@ -10,6 +10,7 @@ readonly COMMAND=/usr/local/bin/smarthost
 readonly UNIT=/etc/systemd/system/smarthost.service
 readonly ACCOUNT=smarthost
 readonly PORTS=(465 587 80)
+readonly RESOLVER_CONF=/etc/unbound/unbound.conf.d/smarthost.conf
 readonly NFT_FILE=/etc/nftables.conf
 readonly NFT_MARK='# smarthost'
 readonly OLDEST_NODE=18
@@ -23,6 +24,7 @@ Usage: deploy/install.sh [options]          install, or upgrade to this checkout
   --domain DOMAIN      a domain that sends; repeatable
   --email ADDRESS      who is told when something needs a person
   --accept-terms       accept the terms of the certificate authority (Let's Encrypt)
+  --no-resolver      do not install unbound; DANE needs a resolver on this machine that validates
   --firewall         let ${PORTS[*]} in with ufw or nftables; never turns a firewall on
   --uninstall        remove the program and its service; keeps $CONFIG_DIR and $DATA_DIR
   --purge              and remove these two and the user, with all mail that waits
@@ -75,6 +77,70 @@ ensure_account() {
 ensure_directories() {
   install -d -o "$ACCOUNT" -g "$ACCOUNT" -m 0700 "$DATA_DIR"
   install -d -o root -g "$ACCOUNT" -m 0750 "$CONFIG_DIR"
+}
+
+# ---- the resolver ------------------------------------------------------------------------------------------------------
+
+# DANE counts only what a resolver on this machine has validated. Whatever else answers here stays as it is; a machine without the
+# package can do without it, so nothing of this ends the installation.
+ensure_resolver() {
+  local other
+  if [ -e "$RESOLVER_CONF" ]; then
+    has unbound || {
+      say "unbound was removed from this machine, and is not installed again. To have it: rm $RESOLVER_CONF, and run this again"
+      return 0
+    }
+  elif other=$(resolver_here); then
+    say "$other is here and stays as it is; \"smarthost doctor\" says whether its answers are validated"
+    return 0
+  elif ! install_resolver; then
+    warn 'unbound could not be installed: mail flows, without DANE. Run this again, or see "smarthost doctor"'
+    return 0
+  fi
+  configure_resolver "$1/deploy/unbound.conf"
+}
+
+# A program that may be configured for other things, or a listener on the address that ours would take.
+resolver_here() {
+  local name
+  for name in unbound kresd named pdns_recursor dnsmasq; do
+    if has "$name"; then
+      echo "$name"
+      return
+    fi
+  done
+  # 127.0.0.1:53 and 0.0.0.0:53, as the kernel writes them
+  if grep -Eqs '^ *[0-9]+: (0100007F|00000000):0035 ' /proc/net/udp; then
+    echo 'a resolver on 127.0.0.1'
+    return
+  fi
+  return 1
+}
+
+# The settings come first, so that the package starts with them.
+install_resolver() {
+  say 'Installing unbound, a resolver for this machine alone'
+  { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends unbound dns-root-data >/dev/null 2>&1; } ||
+    { apt-get update -qq &&
+      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends unbound dns-root-data >/dev/null; }
+}
+
+configure_resolver() {
+  local new=$RESOLVER_CONF.new
+  if cmp -s "$1" "$RESOLVER_CONF"; then return 0; fi
+  install -D -m 0644 "$1" "$new"
+  mv "$new" "$RESOLVER_CONF"
+  if booted_with_systemd; then
+    systemctl restart unbound || warn 'unbound does not start: journalctl -u unbound. Mail flows, without DANE'
+  fi
+}
+
+# A configuration that exists is the operator's: it is told what to add.
+tell_resolver() {
+  [ -e "$RESOLVER_CONF" ] && [ -e "$CONFIG_DIR/smarthost.yaml" ] || return 0
+  if grep -Eq '^dns:' "$CONFIG_DIR/smarthost.yaml" || grep -Eqs '^nameserver (127\.0\.0\.1|::1)$' /etc/resolv.conf; then return 0; fi
+  say "The relay still asks the system's resolver. For DANE, add to $CONFIG_DIR/smarthost.yaml, and restart it:"
+  say '  dns: { servers: [127.0.0.1] }'
 }
 
 # ---- the program -------------------------------------------------------------------------------------------------------
@@ -307,6 +373,7 @@ uninstall() {
   rm -f "$UNIT" "$COMMAND" /etc/systemd/system/multi-user.target.wants/smarthost.service
   if booted_with_systemd; then systemctl daemon-reload; fi
   close_firewall
+  if [ -e "$RESOLVER_CONF" ]; then say 'unbound stays, other programs may ask it by now; without it: apt-get purge unbound'; fi
   rm -rf "$PREFIX" "$PREFIX.previous" "$PREFIX.new"
   if [ "$PURGE" = yes ]; then
     rm -rf "$CONFIG_DIR" "$DATA_DIR"
@@ -318,7 +385,7 @@ uninstall() {
 }
 
 main() {
-  local checkout fresh=yes firewall=no uninstall=no
+  local checkout fresh=yes firewall=no uninstall=no resolver=yes
   PURGE=no INIT=()
   while [ $# -gt 0 ]; do
     case $1 in
@@ -329,6 +396,7 @@ main() {
         ;;
       --accept-terms) INIT+=("$1") ;;
       --firewall) firewall=yes ;;
+      --no-resolver) resolver=no ;;
       --uninstall) uninstall=yes ;;
       --purge) PURGE=yes ;;
       --help | -h)
@@ -355,6 +423,7 @@ main() {
 
   require_debian
   ensure_npm
+  if [ "$resolver" = yes ]; then ensure_resolver "$checkout"; fi
   ensure_account
   ensure_directories
   install_program "$checkout"
@@ -363,6 +432,7 @@ main() {
   configure
   start_service "$fresh"
   next_steps
+  tell_resolver
   if [ "$firewall" = yes ]; then open_firewall; fi
 }
 

@@ -9,6 +9,8 @@ export type InitAnswers = {
   readonly address?: readonly string[];
   /** The first user. */
   readonly user?: string;
+  /** Addresses of resolvers; `system`: those of the system. */
+  readonly resolver?: readonly string[];
 };
 
 type Answers = {
@@ -17,10 +19,12 @@ type Answers = {
   readonly acceptTerms: boolean;
   /** As written in the file: a relative path counts from the file's folder. */
   readonly dataDir: string;
+  /** Empty: the system's. */
+  readonly resolvers: readonly string[];
 };
 
 /** The values are checked already, so single quotes are enough for each. */
-export function configurationText({ hostname, email, acceptTerms, dataDir }: Answers): string {
+export function configurationText({ hostname, email, acceptTerms, dataDir, resolvers }: Answers): string {
   const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
   return `# Configuration of the relay. Every setting with its default: deploy/configuration.md
 # After a change: smarthost config check, then SIGHUP to the relay.
@@ -46,6 +50,9 @@ tls:
 #   submissions: ['[::]:465']      # implicit TLS
 #   submission: ['[::]:587']       # STARTTLS
 #   admin: ['127.0.0.1:8025']      # health and metrics
+
+# Who is asked for MX, addresses and TLSA records. DANE needs one on this machine that validates: unbound, for example.
+${resolvers.length === 0 ? '# dns: { servers: [127.0.0.1] }' : `dns: { servers: [${resolvers.map(quoted).join(', ')}] }`}
 
 # limits: { messages: [1000/day], newRecipients: [200/day], over: refuse }
 

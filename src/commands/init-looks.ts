@@ -1,7 +1,7 @@
 /** The DNS look-ups of `init`, made while it asks the person. */
 
 import { parseConfig } from '../config/config.ts';
-import { createDns, type Dns, type DnsAnswer } from '../dns/dns.ts';
+import { askValidated, createDns, type Dns, type DnsAnswer } from '../dns/dns.ts';
 import { checkHost, isDmarc, isSpf, ownAddresses, wantedSpf } from '../doctor/doctor.ts';
 import { SECOND } from '../system/clock.ts';
 import type { Existing } from './init-records.ts';
@@ -33,6 +33,13 @@ export async function createLooks(io: Pick<Io, 'env' | 'cwd'>): Promise<Looks> {
       return answers.flatMap(values);
     },
   };
+}
+
+/** The address of a resolver on this machine itself, where one answers and has validated what it says. */
+export async function validatingResolver(): Promise<string | undefined> {
+  const servers = ['127.0.0.1'];
+  const answer = await askValidated({ name: '.', type: 'SOA', servers, timeout: SECOND });
+  return answer.kind === 'answered' && answer.authenticated ? servers[0] : undefined;
 }
 
 /** Uses the doctor's checks. A missing record is no error here, because it is not set yet. */

@@ -41,6 +41,11 @@ export const registerInit: Register = (program, io) => {
           .option('--email <address>', 'gets mail when something needs a person; contact of the ACME account')
           .option('--address <address>', 'a public address of this machine, if it is behind a NAT; repeatable', collect)
           .option('--user <name>', 'add a first user: an address, or a name that may send as the domains')
+          .option(
+            '--resolver <address>',
+            'who is asked for DNS records, or "system"; repeatable; default 127.0.0.1 where a resolver that validates answers there',
+            collect,
+          )
           .option('--accept-terms', "accept the terms of the certificate authority (Let's Encrypt)")
           .option(
             '--dir <dir>',
@@ -68,6 +73,7 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
     hostname: typed('--hostname', () => parseHostname(answers.hostname!)),
     ...(answers.email === undefined ? {} : { email: typed('--email', () => parseMailAddress(answers.email!)) }),
     acceptTerms: answers.acceptTerms ?? false,
+    resolvers: await chosenResolvers(io, answers.resolver),
     dataDir: dirname(file) === SYSTEM_DIR ? '/var/lib/smarthost' : './data',
   });
   const config = await judge(io, file, text);
@@ -80,6 +86,15 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
     return { dkim, user: user === undefined ? undefined : await ensureUser(control.users, user) };
   }).catch(takeBack);
   await report(io, given, { config, domains, addresses, existing, file, owner, ...made });
+}
+
+/** What the environment sets counts more than the file, so nothing is looked for then. */
+async function chosenResolvers({ env }: Io, given: readonly string[] | undefined): Promise<readonly string[]> {
+  if (given !== undefined) return given.filter((server) => server !== 'system');
+  if (env['SMARTHOST_DNS_SERVERS'] !== undefined) return [];
+  const { validatingResolver } = await import('./init-looks.ts');
+  const own = await validatingResolver();
+  return own === undefined ? [] : [own];
 }
 
 /** Adds the person's answers, if the terminal is interactive. */

@@ -250,7 +250,11 @@ export const SETTINGS = {
     maxSize: live(type.size, '2GiB', 'Above this size the oldest messages are removed from the trace earlier.'),
   },
   dns: {
-    servers: fixed(type.listOf(type.hostAndPort), [], 'Resolvers such as `127.0.0.1:5300`. If empty, the system’s are used.'),
+    servers: fixed(
+      type.listOf(type.dnsServer),
+      [],
+      'Addresses of resolvers, such as `127.0.0.1` or `127.0.0.1:5300`. If empty, the system’s are used.',
+    ),
     trustAd: fixed(type.boolean, false, 'The resolver validates DNSSEC and is reached over a trusted path.'),
   },
   doctor: {

@@ -161,6 +161,7 @@ export const mailbox = scalar('mail address', values.parseMailAddress, { strict:
 export const address = scalar('address', values.parseAddress, { strict: true });
 export const network = scalar('network', values.parseNetwork, { strict: true });
 export const hostAndPort = scalar('host:port', values.parseHostAndPort, { strict: true });
+export const dnsServer = scalar('address[:port]', values.parseDnsServer, { strict: true });
 export const listenAddress = scalar('address:port', values.parseListenAddress, {
   strict: true,
   write: values.formatListenAddress,

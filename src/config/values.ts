@@ -152,6 +152,15 @@ export function parseHostAndPort(text: string): string {
   throw new ValueError(`must be a host with a port, such as smtp.example.com:587, not ${quote(text)}`);
 }
 
+/** The address of a DNS server, with a port or without: a name would need the DNS that it leads to. @throws ValueError */
+export function parseDnsServer(text: string): string {
+  const [, six, four, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text.trim()) ?? [];
+  const good = six === undefined ? isIP(four ?? '') === 4 : isIP(six) === 6;
+  if (isIP(text.trim()) === 6 || (good && (port === undefined || (Number(port) > 0 && Number(port) <= 65535))))
+    return text.trim();
+  throw new ValueError(`must be the address of a DNS server, such as 127.0.0.1 or '[::1]:53', not ${quote(text)}`);
+}
+
 /** Quotes a written value for a message: shortened, without control characters. */
 export function quote(text: string): string {
   const clean = oneLine(text);

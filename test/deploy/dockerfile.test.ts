@@ -1,13 +1,13 @@
 /** The Dockerfile, its steps carried out in a Debian root, and what it makes started as a container engine would. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { CHECKOUT } from '../support/checkout.ts';
 import { type DebianRoot, hasDebianRoots, makeDebianRoot } from '../support/debian-root.ts';
 import { buildImage, contextOf, type Image, readDockerfile, removeContext } from '../support/dockerfile.ts';
-import { requirePeer } from '../support/peers.ts';
+import { hasCommand, requirePeer } from '../support/peers.ts';
 import { run, temporaryFolder } from '../support/program.ts';
 
 const MINUTE = 60_000;
@@ -45,6 +45,34 @@ describe('compose.yaml', () => {
 
   test('waits longer than a stop takes', () => {
     expect(Number.parseInt(smarthost.stop_grace_period, 10)).toBeGreaterThan(30);
+  });
+});
+
+describe('the resolver of compose.yaml', () => {
+  const { smarthost, resolver } = compose.services;
+
+  test('is the one that the relay asks and believes, and nobody else reaches it', () => {
+    const address = resolver.networks.resolver.ipv4_address;
+    expect(smarthost.environment).toMatchObject({ SMARTHOST_DNS_SERVERS: address, SMARTHOST_DNS_TRUST_AD: 'true' });
+    expect(Object.keys(smarthost.networks)).toContain('resolver');
+    expect(compose.networks.resolver.internal).toBe(true);
+    expect(resolver).not.toHaveProperty('ports');
+    expect(resolver.build.dockerfile_inline).toContain(`interface: ${address}`);
+    expect(resolver).toMatchObject({ read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
+  });
+
+  test('starts unprivileged with the settings of its container', () => {
+    const [, words] = /printf '%s\\n' ((?:.|\\\n)*?) > \S+container\.conf/.exec(resolver.build.dockerfile_inline)!;
+    const container = [...words!.matchAll(/'([^']*)'/g)].map(([, line]) => line!).join('\n');
+    const folder = temporaryFolder('resolver');
+    const file = join(folder.path, 'unbound.conf');
+    writeFileSync(file, `${readFileSync(join(CHECKOUT, 'deploy/unbound.conf'), 'utf8')}\n${container}\n`);
+    try {
+      if (requirePeer('unbound', hasCommand('unbound-checkconf')))
+        expect(execFileSync('unbound-checkconf', [file], { encoding: 'utf8' })).toContain('no errors');
+    } finally {
+      folder.remove();
+    }
   });
 });
 

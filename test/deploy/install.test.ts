@@ -76,7 +76,9 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
       sh('sleep 2; systemctl is-active smarthost; systemctl show -P NRestarts smarthost').then(({ stdout }) => stdout);
     expect((await sh('systemctl enable --now smarthost')).code).toBe(0);
     await expect.poll(log, { timeout: 20_000 }).toContain('"event":"started"');
-    expect((await sh("ss -Hltn 'sport != 22' | awk '{ print $4 }' | sort")).stdout).toBe('*:465\n*:587\n127.0.0.1:8025\n');
+    expect((await sh("ss -Hltn 'sport != 22 and sport != 53' | awk '{ print $4 }' | sort")).stdout).toBe(
+      '*:465\n*:587\n127.0.0.1:8025\n',
+    );
     expect((await sh('curl -s http://127.0.0.1:8025/healthz')).stdout).toContain('ok');
     // its one capability, and no way to more
     const status = await sh('cat /proc/$(systemctl show -P MainPID smarthost)/status');
@@ -98,6 +100,39 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
 
     expect((await sh('systemctl stop smarthost')).code).toBe(0);
     expect(await log()).toContain('"event":"stopped","reason":"SIGTERM"');
+  });
+
+  test('has a resolver that validates, for this machine alone', { timeout: MINUTE }, async () => {
+    const { run: sh } = booted!;
+    expect((await sh('systemctl is-active unbound; unbound-checkconf')).stdout).toMatch(/^active\nunbound-checkconf: no errors/);
+    expect((await sh("ss -Hlun 'sport = 53' | awk '{ print $4 }' | sort -u")).stdout).toMatch(
+      /^127\.0\.0\.1:53\n(\[::1\]:53\n)?$/,
+    );
+    expect((await sh('unbound-checkconf -o ede; unbound-checkconf -o auto-trust-anchor-file')).stdout).toMatch(
+      /^yes\n.*root\.key\n$/,
+    );
+    expect((await sh('cat /etc/resolv.conf')).stdout).not.toContain('127.0.0.1');
+    write('/etc/smarthost/smarthost.yaml', read('/etc/smarthost/smarthost.yaml').replace(/^dns:.*$/m, ''));
+    const { stdout } = await sh(INSTALL, { env: OFFLINE });
+    expect(stdout).toContain(
+      'For DANE, add to /etc/smarthost/smarthost.yaml, and restart it:\n  dns: { servers: [127.0.0.1] }\n',
+    );
+  });
+
+  test('leaves another resolver as it is, and installs none where none is wanted', { timeout: 2 * MINUTE }, async () => {
+    const settings = '/etc/unbound/unbound.conf.d/smarthost.conf';
+    const inside = (script: string) => root.run(['bash', '-ec', script], { env: OFFLINE, network: false });
+    const other = await inside(`rm ${settings}; ${INSTALL}; test ! -e ${settings}`);
+    expect(other.stdout).toContain('unbound is here and stays as it is');
+    expect(other.code).toBe(0);
+    const none = await inside(`mv /usr/sbin/unbound /root/; ${INSTALL} --no-resolver; mv /root/unbound /usr/sbin/`);
+    expect(none.stdout).not.toMatch(/unbound/i);
+    expect(none.code).toBe(0);
+    const hide = 'mkdir /root/away; mv /usr/sbin/unbound /usr/bin/apt-get /root/away/';
+    const back = 'mv /root/away/unbound /usr/sbin/; mv /root/away/apt-get /usr/bin/';
+    const offline = await inside(`${hide}; ${INSTALL}; ${back}`);
+    expect(offline.stderr).toContain('unbound could not be installed: mail flows, without DANE');
+    expect(offline.code).toBe(0);
   });
 
   test('upgrades from a newer checkout, restarts what runs, and goes back', { timeout: 3 * MINUTE }, async () => {

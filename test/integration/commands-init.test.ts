@@ -128,6 +128,19 @@ test('does the same without a question', async () => {
   expect((await bench.run([...args, '--force', '--address', 'here'])).code).toBe(2);
 });
 
+test('writes down the resolvers that it is told, and asks the system where it is told so', async () => {
+  const rest = ['--force', '--yes', '--hostname', 'relay.example.net', '--domain', 'shop.test'];
+  const written = async (...resolvers: string[]) => {
+    const { code } = await bench.run(['init', '--dir', '.', ...rest, ...resolvers.flatMap((server) => ['--resolver', server])]);
+    expect(code).toBe(0);
+    return /^.*dns: .*$/m.exec(await readFile(join(bench.folder, 'smarthost.yaml'), 'utf8'))?.[0];
+  };
+  expect(await written('127.0.0.1', '[::1]:5300')).toBe("dns: { servers: ['127.0.0.1', '[::1]:5300'] }");
+  expect(await written('system')).toBe('# dns: { servers: [127.0.0.1] }');
+  const { code, err } = await bench.run(['init', '--dir', '.', ...rest, '--resolver', 'dns.example.net']);
+  expect([code, err]).toEqual([2, expect.stringContaining('dns.servers')]);
+});
+
 test('names the file in what is to be typed next where it would not be found by itself', async () => {
   const dir = join(bench.folder, 'elsewhere');
   const { err } = await bench.run([

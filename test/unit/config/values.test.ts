@@ -15,6 +15,7 @@ import {
   parseSize,
 } from '../../../src/config/config.ts';
 import { editDistance, suggest } from '../../../src/config/suggest.ts';
+import { parseDnsServer } from '../../../src/config/values.ts';
 
 test.each([
   ['0', 0],
@@ -78,6 +79,15 @@ describe('addresses', () => {
   test.each(['', 'a b', 'host:0', 'host:70000', 'host:x', '[1.2.3.4]:25', 'a:1:2'])('no host: %j', (text) => {
     expect(() => parseHostAndPort(text)).toThrow(/host with a port/);
   });
+  test.each(['127.0.0.1', '127.0.0.1:5300', '::1', '[::1]', '[::1]:53'])('DNS server %s', (text) => {
+    expect(parseDnsServer(text)).toBe(text);
+  });
+  test.each(['', 'localhost', 'dns.example.net:53', '127.0.0.1:0', '127.0.0.1:70000', '[127.0.0.1]:53', '1.2.3'])(
+    'no DNS server: %j',
+    (text) => {
+      expect(() => parseDnsServer(text)).toThrow(/address of a DNS server/);
+    },
+  );
 });
 
 describe('names', () => {
