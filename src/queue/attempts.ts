@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import type { EventLog } from '../events/events.ts';
 import type { Outcome } from '../smtp/outcome.ts';
-import type { Claim } from '../store/store.ts';
+import type { Claim, ClaimLease } from '../store/store.ts';
 
 export type Deliver = (claim: Claim, signal: AbortSignal) => Promise<readonly Outcome[]>;
 export type Attempts = ReturnType<typeof createAttempts>;
@@ -13,10 +13,13 @@ const SETTLE_GRACE = 5000;
 const RETURNED: Outcome = { kind: 'returned', reply: { code: 451, status: '4.3.2', text: 'shutting down' }, seconds: 0 };
 
 export function createAttempts({
+  owner,
   deliver,
   settle,
   log,
 }: {
+  /** Of the claims. */
+  owner: string;
   deliver: Deliver;
   /** Never rejects. */
   settle: (claim: Claim, outcomes: readonly Outcome[]) => Promise<void>;
@@ -26,6 +29,7 @@ export function createAttempts({
   let closing = false;
   const waiting = new Set<() => void>();
   let busy = 0;
+  let claims = 0;
   let idle: (() => void) | undefined;
 
   function newStop(): AbortController {
@@ -85,10 +89,13 @@ export function createAttempts({
       busy++;
       void run(claim, done);
     },
-    /** Work that may yet become an attempt: `close` waits for it. Ends with the function returned. */
-    hold(): () => void {
+    /**
+     * Work that may yet become an attempt: `close` waits for it until `release`. Each claim has a lease of its own, so that it can be
+     * given back alone, and no other claim is settled by it.
+     */
+    hold(): { readonly lease: ClaimLease; readonly release: () => void } {
       busy++;
-      return end;
+      return { lease: `${owner}#${++claims}`, release: end };
     },
     get closing() {
       return closing;

@@ -2,15 +2,15 @@
 import type { Outcome } from '../smtp/outcome.ts';
 import { replyLine } from '../smtp/reply.ts';
 import type { AttemptRecord, MessageFacts, RecipientChange, StoredRecipient } from '../store/store.ts';
-import { isWanted, type Reportable } from './reportable.ts';
 import { fairAttempts, horizon, nextAttempt, type Schedule } from './schedule.ts';
+import type { Reportable } from './telling.ts';
 
 /** The change to store, what the log says once it is stored, and what the sender may have to hear. */
 export type Decision = {
   readonly recipient: StoredRecipient;
   readonly outcome: Outcome;
   readonly change: RecipientChange;
-  /** `untried`: still waiting for a destination that takes no attempt (untried.ts). */
+  /** `untried`: still waiting for a destination that takes no attempt (`decideUntried`). */
   readonly event: 'relayed' | 'failed' | 'delayed' | 'expired' | 'returned' | 'untried';
   readonly report?: WithOutcome;
 };
@@ -75,7 +75,7 @@ function waiting(facts: DecisionFacts): Decision {
  * Only a destination that had its chances ends mail by time. It had none while the mail waited for us; and where this relay stood
  * still for days, or its clock jumped, the first greylisting after that must not be the last. @param attempts of this recipient.
  */
-export function isFairlyTried({ outcome, message, schedule, failingFor }: DecisionFacts, attempts = 0): boolean {
+function isFairlyTried({ outcome, message, schedule, failingFor }: DecisionFacts, attempts = 0): boolean {
   if (isForUs(outcome)) return false;
   const { count, duration } = fairAttempts(schedule, message.expiresAt - message.acceptedAt);
   return attempts >= count || failingFor >= duration;
@@ -89,6 +89,15 @@ export function isForUs(outcome: Outcome): boolean {
 /** What its sender did not ask for is no report. */
 export function worthAReport(report: WithOutcome): { readonly report?: WithOutcome } {
   return isWanted(report) ? { report } : {};
+}
+
+/** NOTIFY of RFC 3461 §4.1; without it failure and delay. */
+export function isWanted({ recipient, action, outcome }: Reportable): boolean {
+  const notify = recipient.notify ?? ['FAILURE', 'DELAY'];
+  if (action === 'delayed') return notify.includes('DELAY');
+  if (action !== 'relayed') return notify.includes('FAILURE');
+  // A server that took the parameters over reports success itself: RFC 3461 §5.2.1.
+  return notify.includes('SUCCESS') && outcome?.dsnPassedOn !== true;
 }
 
 function ended({ recipient, outcome, now }: DecisionFacts, state: 'relayed' | 'failed' | 'expired'): Decision {
@@ -116,4 +125,29 @@ function attempted(outcome: Outcome, at: number): { lastReply: string; attempt?:
   const { code, status } = outcome.reply;
   const attempt = { at, mx, ip, tls, outcome: kind, code, status, reply, seconds };
   return { lastReply: reply, attempt: conversation === undefined ? attempt : { ...attempt, conversation } };
+}
+
+type UntriedFacts = DecisionFacts & { readonly failedAt: number };
+
+/**
+ * Mail that waits longer than it should because its destination takes no attempt: backed off, or all its room is in use. A dead
+ * destination is probed with a few messages; the others would never be tried, so never expire, and their senders would never be warned.
+ * Where a probe of the destination fails after a message's lifetime, the message expires as if it had been tried.
+ * @param facts `outcome` is that of the destination's last failure, at `failedAt`. No attempt is counted.
+ */
+export function decideUntried(facts: UntriedFacts): Decision {
+  const { message, recipient, outcome, schedule, now, failedAt } = facts;
+  const { n } = recipient;
+  // A failure that seems to lie ahead was noted by a clock that has been set back: it proves nothing.
+  if (failedAt > message.expiresAt && failedAt <= now && isFairlyTried(facts)) {
+    const change = { n, state: 'expired', lastReply: replyLine(outcome.reply) } as const;
+    return { recipient, outcome, event: 'expired', change, ...worthAReport({ recipient, action: 'expired', outcome }) };
+  }
+  const state = recipient.attempts === 0 ? 'queued' : 'delayed';
+  const change = { n, state, nextAttemptAt: now } as const;
+  if (recipient.delayReported || now - message.acceptedAt < schedule.delayWarning) {
+    return { recipient, outcome, event: 'untried', change };
+  }
+  const report = worthAReport({ recipient, action: 'delayed', outcome });
+  return { recipient, outcome, event: 'untried', change: { ...change, delayReported: true }, ...report };
 }

@@ -43,7 +43,8 @@ export async function acceptUnderFreeId(
 
 /**
  * The same message under another id. The Received field in front tells the id (RFC 5321 §4.4); no signature covers it, so the new
- * one is written over the old one.
+ * one is written over the old one. A Message-ID that we made keeps the old one: our signature covers it, and its random part makes it
+ * unique.
  */
 export function renamed<M extends NewMessage>(message: M, id: string): M {
   return { ...message, id, content: renamedContent(message.content, message.id, id) };

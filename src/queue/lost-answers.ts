@@ -20,17 +20,15 @@ export type LostAnswers = ReturnType<typeof createLostAnswers>;
 export function createLostAnswers(options: {
   store: Pick<MessageStore, 'giveBack' | 'withdraw'>;
   log: EventLog;
-  owner: string;
   now: Clock;
   /** From then on the next start does what fails. */
   stopped: () => boolean;
   /** Mail is due again. */
   onGivenBack: () => void;
 }) {
-  const { store, log, owner, now, stopped, onGivenBack } = options;
+  const { store, log, now, stopped, onGivenBack } = options;
   const leases = new Set<ClaimLease>();
   let messages: readonly Lost[] = [];
-  let named = 0;
   let mending = false;
 
   async function withdraw(): Promise<void> {
@@ -71,8 +69,6 @@ export function createLostAnswers(options: {
   }
 
   return {
-    /** Another one for each claim, so that it can be given back alone, and nobody else's is settled by it. */
-    newLease: (): ClaimLease => `${owner}#${++named}`,
     /** The store has not said whether it leased anything under this name. */
     claimLost(lease: ClaimLease): void {
       leases.add(lease);

@@ -14,7 +14,7 @@
  * States change as follows; attempts are counted with all but the arrows marked *:
  *   queued → active* → relayed | failed | delayed | uncertain | expired;  delayed, uncertain → active*;
  *   active → queued or delayed* (handed back: shutting down, no room);  any waiting → held, removed* (command);  held → queued*.
- * A message expires only after an attempt: its own, or (untried.ts) a failed probe of a destination that takes no more of them.
+ * A message expires only after an attempt: its own, or (decide.ts) a failed probe of a destination that takes no more of them.
  */
 
 import type { EventLog } from '../events/events.ts';
@@ -22,21 +22,18 @@ import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { AcceptRequest, Content, Denial, MessageStore, NewMessage } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
-import { type FirstAttempt, NOTHING, planFirstAttempts, release, toClaim } from './first-attempt.ts';
 import { acceptUnderFreeId } from './free-id.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { createLostAnswers } from './lost-answers.ts';
 import { startOverLimit } from './over-limit.ts';
-import type { ReportFunction, SummaryFunction } from './reportable.ts';
-import { createPromises, createRoom } from './room.ts';
+import { createPromises, createRoom, planFirstAttempts } from './room.ts';
 import { startRunner } from './runner.ts';
-import { horizon, type Schedule } from './schedule.ts';
+import { horizon, patience, type Schedule } from './schedule.ts';
 import { createSettler } from './settle.ts';
-import { startTelling } from './telling.ts';
-import { patience } from './untried.ts';
+import { type ReportFunction, type SummaryFunction, startTelling } from './telling.ts';
 
 export { acceptUnderFreeId } from './free-id.ts';
-export type { Report, Reportable, ReportFunction, ReportSubject, Summarized, SummaryFunction } from './reportable.ts';
+export type { Report, Reportable, ReportFunction, ReportSubject, Summarized, SummaryFunction } from './telling.ts';
 
 const DEFAULT_MEMORY = 64 * 1024 * 1024;
 
@@ -102,13 +99,17 @@ export function startQueue(options: QueueOptions): Queue {
   const { store, log, owner, deliver, blockedUntil, memory = DEFAULT_MEMORY } = options;
   const { now = systemClock, monotonic = () => performance.now(), random = Math.random } = options;
   let { schedule } = options;
-  const onUntold = (due: boolean) => telling.kick(due);
-  const settler = createSettler({ store, log, schedule: () => schedule, now, monotonic, random, onDue, onUntold });
-  const attempts = createAttempts({ deliver, settle: settler.settle, log });
+  const settler = createSettler({
+    ...{ store, log, schedule: () => schedule, now, monotonic, random },
+    onRetry: (at) => runner.expect(at),
+    onReturned: (destination, at) => runner.handedBack(destination, at),
+    onUntold: (due) => telling.kick(due),
+  });
+  const attempts = createAttempts({ owner, deliver, settle: settler.settle, log });
   const promises = createPromises(options.room);
   const room = createRoom(memory, promises);
   const stopped = () => attempts.closing;
-  const lost = createLostAnswers({ store, log, owner, now, stopped, onGivenBack: () => runner.wake() });
+  const lost = createLostAnswers({ store, log, now, stopped, onGivenBack: () => runner.wake() });
   const heartbeat = startHeartbeat({
     ...{ store, log, owner, now, monotonic, stopped },
     busy: () => attempts.busy,
@@ -134,45 +135,26 @@ export function startQueue(options: QueueOptions): Queue {
   });
   options.onRoom((destination) => runner.roomFor(destination));
 
-  function onDue(destination: string, at: number, why: 'retry' | 'returned'): void {
-    if (why === 'retry') runner.expect(at);
-    else runner.handedBack(destination, at);
-  }
-
-  async function add({ message, limits, grant, discard }: AddRequest): Promise<AddResult> {
-    const plan = attempts.closing || !heartbeat.alive() ? NOTHING : planFirstAttempts(message, room);
-    const lease = lost.newLease();
-    const end = attempts.hold();
+  async function add({ message, limits, grant, discard = async () => {} }: AddRequest): Promise<AddResult> {
+    const plan = attempts.closing || !heartbeat.alive() ? undefined : planFirstAttempts(message, room);
+    const { lease, release } = attempts.hold();
     try {
       const judged = { ...(limits === undefined ? {} : { limits }), ...(grant === undefined ? {} : { grant }) };
       const { message: stored, result } = await acceptUnderFreeId(
-        { message, claim: { indexes: plan.claim, lease }, ...judged },
-        {
-          ...{ store, now },
-          onLost: ({ id, token = 0 }) => lost.messageLost({ id, token, discard: discard ?? (async () => {}) }),
-        },
+        { message, claim: { indexes: plan?.indexes ?? [], lease }, ...judged },
+        { ...{ store, now }, onLost: ({ id, token = 0 }) => lost.messageLost({ id, token, discard }) },
       );
       if (!result.accepted) return result;
-      if (result.held) {
+      const { held, use, exceeded, content } = result;
+      if (held) {
         logHeld(log, stored);
         overLimit.kick();
-      } else begin(plan, { message: stored, content: result.content, lease });
-      const { held, use, exceeded } = result;
+      } else plan?.begin({ message: stored, content, lease }, { start: attempts.start, announce: runner.announce });
       return { accepted: true, id: stored.id, held, use, ...(exceeded === undefined ? {} : { exceeded }) };
     } finally {
-      release(plan, room);
-      end();
+      plan?.release();
+      release();
     }
-  }
-
-  /** What the plan kept free is taken again for as long as the attempt lasts. */
-  function begin(plan: FirstAttempt, accepted: Parameters<typeof toClaim>[1]): void {
-    for (const group of plan.groups) {
-      const { destination } = group;
-      room.take(destination, plan.bytes);
-      attempts.start(toClaim(group, accepted), () => room.give(destination, plan.bytes));
-    }
-    for (const destination of plan.left) runner.announce(destination);
   }
 
   return {

@@ -6,11 +6,9 @@ import type { Clock } from '../system/clock.ts';
 import type { Attempts } from './attempts.ts';
 import { watchClock } from './clock-jump.ts';
 import { type DueEntry, DueView } from './due-view.ts';
-import { bytesOf, MAX_RECIPIENTS } from './first-attempt.ts';
 import type { LostAnswers } from './lost-answers.ts';
 import { createRefresher } from './refresh.ts';
-import type { Room } from './room.ts';
-import { reviewUntried } from './untried.ts';
+import { bytesOf, MAX_RECIPIENTS, type Room } from './room.ts';
 
 /** Messages of one destination claimed together, before the next destination is served. */
 const BATCH = 20;
@@ -93,12 +91,24 @@ export function startRunner(options: RunnerOptions) {
     view.park(entry, monotonic() + Math.min(Math.max(pause, 0), LONGEST_SLEEP));
   }
 
-  /** One at a time, in the background of what can be delivered. Reviewed mail becomes due again now; `reviewUntil` keeps this review from seeing it twice. */
+  /**
+   * Mail that waits too long for room: what its destination's last failure means for it. One destination at a time, in the background
+   * of what can be delivered. Reviewed mail becomes due again now; `reviewUntil` keeps this review from seeing it twice.
+   */
   async function review(entry: DueEntry): Promise<void> {
     reviewing = true;
     if (entry.reviewUntil === 0) entry.reviewUntil = now() - 1;
-    const release = attempts.hold();
-    const more = await reviewUntried(entry.destination, entry.reviewUntil, options);
+    const { destination, reviewUntil } = entry;
+    const { lease, release } = attempts.hold();
+    let more = false;
+    try {
+      const claims = await store.claim({ destination, now: reviewUntil, limit: BATCH, lease });
+      await Promise.all(claims.map(options.settleUntried));
+      more = claims.length >= BATCH;
+    } catch (error) {
+      log.emit('storeFailed', { operation: 'claim', error });
+      lost.claimLost(lease);
+    }
     reviewing = false;
     if (more) view.putBack(entry);
     else {
@@ -113,8 +123,7 @@ export function startRunner(options: RunnerOptions) {
   async function claim(entry: DueEntry, limit: number): Promise<void> {
     const { destination } = entry;
     const { events } = view;
-    const release = attempts.hold();
-    const lease = lost.newLease();
+    const { lease, release } = attempts.hold();
     claiming++;
     room.promise(destination, limit);
     room.take(destination, limit * LARGEST);

@@ -1,5 +1,5 @@
 /** When to try a delayed recipient again: RFC 5321 §4.5.4.1. */
-import { HOUR } from '../system/clock.ts';
+import { HOUR, SECOND } from '../system/clock.ts';
 
 /** All in ms. `lifetime` and `reportLifetime` are applied where `expiresAt` of a new message is set. */
 export type Schedule = {
@@ -48,4 +48,9 @@ export function fairAttempts({ retry }: Schedule, lifetime: number): { readonly 
     count++;
   }
   return { count, duration };
+}
+
+/** How long overdue mail waits for room before it is looked at, ms. */
+export function patience({ delayWarning, lifetime }: Schedule): number {
+  return Math.max(SECOND, Math.min(HOUR, delayWarning / 4, lifetime / 8));
 }

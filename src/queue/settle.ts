@@ -4,11 +4,11 @@ import type { EventLog } from '../events/events.ts';
 import type { Outcome } from '../smtp/outcome.ts';
 import { replyLine } from '../smtp/reply.ts';
 import type { Claim, MessageStore, NewUntold, OverLimit, Settled, Settlement } from '../store/store.ts';
+import { createCache } from '../system/cache.ts';
 import { type Clock, HOUR, SECOND } from '../system/clock.ts';
-import { type Decision, decide, worthAReport } from './decide.ts';
-import { actionOf, type Reportable } from './reportable.ts';
+import { type Decision, decide, decideUntried, isForUs, worthAReport } from './decide.ts';
 import type { Schedule } from './schedule.ts';
-import { createFailureMemory, decideUntried } from './untried.ts';
+import { actionOf, type Reportable } from './telling.ts';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
@@ -22,6 +22,8 @@ const COLLECT_EXPIRED = HOUR;
 const OVER_LIMIT = { code: 450, status: '4.7.1', text: 'It waited for its whole lifetime, because its sender was over a limit' };
 /** A full disk must not fill the log too. */
 const LOG_EVERY = 12;
+/** Destinations whose last failure is remembered. */
+const REMEMBERED = 10_000;
 
 type SettlerOptions = {
   readonly store: Pick<MessageStore, 'settle'>;
@@ -31,14 +33,16 @@ type SettlerOptions = {
   /** Milliseconds that no jump of the clock changes. */
   readonly monotonic: Clock;
   readonly random: () => number;
-  /** A destination has mail that is due at `at`: mail to try again, or mail that was handed back. */
-  readonly onDue: (destination: string, at: number, why: 'retry' | 'returned') => void;
+  /** Mail is to be tried again at `at`. */
+  readonly onRetry: (at: number) => void;
+  /** Mail was handed back untried, and is due at `at`. */
+  readonly onReturned: (destination: string, at: number) => void;
   /** Something must be told; `now`: at once. */
   readonly onUntold: (now: boolean) => void;
 };
 
 export function createSettler(options: SettlerOptions) {
-  const { store, log, now, monotonic, random, onDue, onUntold } = options;
+  const { store, log, now, monotonic, random, onRetry, onReturned, onUntold } = options;
   const failures = createFailureMemory();
   /** By destination and sender: some hosts refuse one sender alone. */
   const senderFailures = createFailureMemory();
@@ -145,7 +149,8 @@ export function createSettler(options: SettlerOptions) {
   function announce(decisions: readonly Decision[]): void {
     for (const { recipient, change, event } of decisions) {
       if (change.nextAttemptAt === undefined || event === 'untried') continue;
-      onDue(recipient.destination, change.nextAttemptAt, event === 'returned' ? 'returned' : 'retry');
+      if (event === 'returned') onReturned(recipient.destination, change.nextAttemptAt);
+      else onRetry(change.nextAttemptAt);
     }
   }
 
@@ -160,6 +165,32 @@ export function createSettler(options: SettlerOptions) {
       closing = true;
       for (const wake of pauses) wake();
     },
+  };
+}
+
+/**
+ * The last attempt at a destination that failed; `at` is -Infinity where there was none since the process started. `since`: when the
+ * first one of those in a row failed that this process has seen. It is monotonic time: what a jump of the clock skips, and the time
+ * while no relay ran, is no time in which anything was tried.
+ */
+type LastFailure = { readonly at: number; readonly since: number; readonly outcome: Outcome };
+const NONE: LastFailure = {
+  at: Number.NEGATIVE_INFINITY,
+  since: Number.POSITIVE_INFINITY,
+  outcome: { kind: 'returned', reply: { code: 451, status: '4.4.5', text: 'waiting for the destination' }, seconds: 0 },
+};
+
+export function createFailureMemory() {
+  const failures = createCache<string, LastFailure>(REMEMBERED);
+  return {
+    note(destination: string, outcome: Outcome, { at, monotonic }: { at: number; monotonic: number }): void {
+      if (outcome.kind === 'delayed' || outcome.kind === 'uncertain') {
+        const known = failures.get(destination)?.since ?? NONE.since;
+        // While mail waits for us, its destination does not fail.
+        failures.set(destination, { at, since: isForUs(outcome) ? NONE.since : Math.min(known, monotonic), outcome });
+      } else if (failures.size > 0 && outcome.kind === 'relayed') failures.delete(destination);
+    },
+    of: (destination: string): LastFailure => failures.get(destination) ?? NONE,
   };
 }
 

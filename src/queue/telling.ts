@@ -4,11 +4,21 @@
  */
 
 import type { EventLog } from '../events/events.ts';
+import type { DsnAction } from '../smtp/outcome.ts';
 import { anotherQueueId } from '../smtp/queue-id.ts';
-import type { DueReport, MessageStore, NewMessage, Told, UntoldRecipient } from '../store/store.ts';
+import type { Reply } from '../smtp/reply.ts';
+import type {
+  Content,
+  DueReport,
+  MessageFacts,
+  MessageStore,
+  NewMessage,
+  StoredRecipient,
+  Told,
+  UntoldRecipient,
+} from '../store/store.ts';
 import { type Clock, MINUTE, SECOND } from '../system/clock.ts';
 import { renamed } from './free-id.ts';
-import { actionOf, type Reportable, type ReportFunction, type SummaryFunction } from './reportable.ts';
 
 /** Written at a time: they share the store's commits. */
 const PARALLEL = 8;
@@ -17,6 +27,33 @@ const POSTPONED = 5 * MINUTE;
 /** After a fault of the store. */
 const PAUSE = SECOND;
 const LONGEST_SLEEP = 30 * SECOND;
+
+/** One recipient whose outcome is told to the sender. */
+export type Reportable = {
+  readonly recipient: StoredRecipient;
+  readonly action: DsnAction | 'expired';
+  /** The last attempt; absent where there was none. `dsnPassedOn`: the far side reports success itself. */
+  readonly outcome?: { readonly reply: Reply; readonly mx?: string; readonly ip?: string; readonly dsnPassedOn?: boolean };
+  /** Of the last attempt, ms since the epoch; absent: now. */
+  readonly at?: number;
+  /** For `delayed`: when we give up, ms since the epoch. */
+  readonly willRetryUntil?: number;
+};
+
+/** The message that is reported about. `content`: what a report may quote. */
+export type ReportSubject = MessageFacts & { readonly content: Content | undefined };
+
+/** A report ready to be stored, and the Action it tells (RFC 3464 §2.3.3). */
+export type Report = NewMessage & { readonly action: DsnAction };
+
+/** Writes the reports that `changes` deserve, one for each Action. Rejects when one cannot be written: it is tried again later. */
+export type ReportFunction = (about: ReportSubject, changes: readonly Reportable[]) => Promise<readonly Report[]>;
+
+/** What one summary tells of one message. */
+export type Summarized = { readonly message: MessageFacts; readonly changes: readonly Reportable[] };
+
+/** Writes one message about many, for a sender who had so many reports that the rest is put together. Rejects as a report does. */
+export type SummaryFunction = (sender: string, about: readonly Summarized[]) => Promise<NewMessage>;
 
 type TellingOptions = {
   readonly store: Pick<MessageStore, 'dueReports' | 'told' | 'postponeReport'>;
@@ -159,3 +196,6 @@ function toReportable({ recipient, action, reply, mx, ip, at }: UntoldRecipient,
   const outcome = { reply, ...(mx === undefined ? {} : { mx }), ...(ip === undefined ? {} : { ip }) };
   return { recipient, action, outcome, at, ...(action === 'delayed' ? { willRetryUntil: expiresAt } : {}) };
 }
+
+/** The Action of RFC 3464 §2.3.3: giving up is a failure. */
+export const actionOf = ({ action }: Pick<Reportable, 'action'>): Report['action'] => (action === 'expired' ? 'failed' : action);

@@ -91,7 +91,8 @@ test('what is given up ends as expired, with a report that is due at once', asyn
   const [held] = (await store.messages.overLimit(end)).expired;
   const nothing = () => {};
   const settler = createSettler({
-    ...{ store: store.messages, now: () => end, monotonic: () => 0, random: () => 0, onDue: nothing, onUntold: nothing },
+    ...{ store: store.messages, now: () => end, monotonic: () => 0, random: () => 0 },
+    ...{ onRetry: nothing, onReturned: nothing, onUntold: nothing },
     log: createEventLog({ debug: nothing, info: nothing, warn: nothing, error: nothing, setLevel: nothing, flush: nothing }),
     schedule: () => ({ delays: [60_000], lifetime: 0, delayWarning: 0, reportLifetime: 0 }) as never,
   });

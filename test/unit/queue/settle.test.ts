@@ -25,7 +25,8 @@ function startSettler() {
     now: () => now,
     monotonic: () => now - T,
     random: () => 0.5,
-    onDue: () => {},
+    onRetry: () => {},
+    onReturned: () => {},
     onUntold: () => {},
   });
   return {

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { createFailureMemory, decideUntried, patience } from '../../../src/queue/untried.ts';
+import { decideUntried } from '../../../src/queue/decide.ts';
+import { patience } from '../../../src/queue/schedule.ts';
+import { createFailureMemory } from '../../../src/queue/settle.ts';
 import type { Outcome } from '../../../src/smtp/outcome.ts';
 import type { StoredRecipient } from '../../../src/store/store.ts';
 import { DAY, HOUR } from '../../../src/system/clock.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { isWanted } from '../../../src/queue/decide.ts';
 import type { Reportable } from '../../../src/queue/queue.ts';
-import { isWanted } from '../../../src/queue/reportable.ts';
 import type { Notify } from '../../../src/smtp/envelope.ts';
 import { DAY, HOUR } from '../../../src/system/clock.ts';
 import { relayed } from '../../support/queue-rig.ts';
