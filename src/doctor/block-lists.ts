@@ -1,4 +1,4 @@
-/** Block lists, asked by DNS for our addresses: RFC 5782. "Clean" is said only by a list that answers as one. */
+/** Asks block lists in the DNS for our addresses: RFC 5782. An address counts as clean only if the list answers its test entry. */
 import { isIPv4 } from 'node:net';
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import { reverseName } from '../net/addresses.ts';
@@ -11,7 +11,7 @@ type BlockListFacts = {
   readonly listed: DnsAnswer<string>;
   /** The list's own explanation. */
   readonly reason: DnsAnswer<string>;
-  /** An entry that every list has for tests: RFC 5782 §5. */
+  /** The answer for the test entry that every list has: RFC 5782 §5. */
   readonly test: DnsAnswer<string>;
 };
 
@@ -25,7 +25,7 @@ export async function gatherBlockList(list: string, address: string, dns: Dns): 
   return { list, address, listed, reason, test };
 }
 
-/** undefined: the list knows nothing of IPv6. */
+/** @returns undefined if the list does not support IPv6. */
 export function checkBlockList({ list, address, listed, reason, test }: BlockListFacts): Finding | undefined {
   const say = about('blockList', `${address} at ${list}`);
   const wanted = 'not listed';
@@ -34,7 +34,7 @@ export function checkBlockList({ list, address, listed, reason, test }: BlockLis
       'unknown',
       'query refused',
       wanted,
-      `${list} does not answer this resolver (public and busy ones are refused): ask it from a resolver of your own, or on its web page.`,
+      `${list} does not answer this resolver (lists refuse public and busy resolvers): ask through a resolver of your own, or on its web page.`,
     );
   if (listed.kind === 'temporary') return say('unknown', nothingIn(listed), wanted, 'The list could not be asked now.');
   const codes = valuesOf(listed);
@@ -66,7 +66,7 @@ export function checkBlockList({ list, address, listed, reason, test }: BlockLis
   return say('ok', 'not listed', wanted);
 }
 
-/** 127.255.255.0/24 is not a listing but a word to who asks: over the limit, through a public resolver, mistyped. */
+/** 127.255.255.0/24 is no listing but an error: too many questions, a public resolver, or a mistyped list. */
 function isRefusal(code: string): boolean {
   return code.startsWith('127.255.255.');
 }

@@ -1,4 +1,4 @@
-/** The published record of each DKIM key compared with the key: RFC 6376 §3.6.1. */
+/** Compares each DKIM key with its published record: RFC 6376 §3.6.1. */
 import type { Dns } from '../dns/dns.ts';
 import { dkimRecord, lookUpRecord, type PublishedRecord, zoneLine } from '../signing/signing.ts';
 import type { DkimKey } from '../store/store.ts';
@@ -14,7 +14,7 @@ export async function gatherDkim(domain: string, keys: readonly DkimKey[], dns: 
   return { domain, keys: await Promise.all(own.map(async (key) => ({ key, published: await lookUpRecord(key, dns) }))) };
 }
 
-/** True where receivers can verify a signature that we make now; undefined where nobody could say. */
+/** True if receivers can verify a signature that we make now; undefined if the DNS did not answer. */
 export function isSigned({ keys }: DkimFacts): boolean | undefined {
   const active = keys.filter(({ key }) => key.state === 'active');
   if (active.some(({ published }) => published.state === 'published')) return true;
@@ -38,12 +38,12 @@ function checkKey(facts: DkimFacts, { key, published: { state: published, wrong 
   if (published === 'published') return say('ok', found, 'the record of our key');
   if (published === 'unknown') return say('unknown', found, wanted, ASK_AGAIN);
   if (key.state === 'retiring')
-    return say('warning', found, wanted, 'Queued mail still carries its signature: keep the record until the key is gone.');
+    return say('warning', found, wanted, 'Queued mail still has its signature: keep the record until the key is removed.');
   const publish = published === 'absent' ? 'Publish this record' : 'Replace what is published by this record';
-  if (key.state === 'pending') return say('warning', found, wanted, `${publish}: the key signs from then on.`);
-  // A second signature that nobody can verify does no harm beside one that verifies.
+  if (key.state === 'pending') return say('warning', found, wanted, `${publish}: then the key begins to sign.`);
+  // A second signature that cannot be verified does no harm beside one that can.
   if (isSigned(facts)) return say('warning', found, wanted, `${publish}; another key of ${key.domain} verifies.`);
-  return say('error', found, wanted, `${publish}: until then nobody can verify our signatures.`);
+  return say('error', found, wanted, `${publish}: until then receivers cannot verify our signatures.`);
 }
 
 const FOUND: Readonly<Record<PublishedRecord['state'], string>> = {

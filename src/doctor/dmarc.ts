@@ -1,4 +1,4 @@
-/** The DMARC record of a domain, and what its mail has to show for it: RFC 9989 §4.7, §4.10; before, RFC 7489. */
+/** The DMARC record of a domain, and whether its mail passes DMARC: RFC 9989 §4.7, §4.10; before, RFC 7489. */
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import { parseTags } from '../signing/signing.ts';
 import { ASK_AGAIN, about, type Finding, nothingIn, type Severity } from './finding.ts';
@@ -6,16 +6,16 @@ import { valuesOf } from './own-addresses.ts';
 
 export type DmarcFacts = {
   readonly domain: string;
-  /** Where the record that counts was found: the domain, or its organizational domain, or a public suffix above. */
+  /** The name with the record that counts: the domain, its organizational domain, or a public suffix above. */
   readonly at: string;
-  /** The answer that has it; that of the domain itself where none does. */
+  /** The answer with this record. If there is none, the answer for the domain itself. */
   readonly txt: DnsAnswer<string>;
 };
 
-/** Levels that are asked, the domain itself included: RFC 9989 §4.10. */
+/** Most queries for one domain, the domain itself included: RFC 9989 §4.10. */
 const MOST_QUERIES = 8;
 
-/** The record of the domain; else that of its organizational domain, which the tree walk finds; else that of a public suffix. */
+/** Takes the record of the domain, else of its organizational domain (found by the tree walk), else of a public suffix. */
 export async function gatherDmarc(domain: string, dns: Dns): Promise<DmarcFacts> {
   const first = await dns.txt(`_dmarc.${domain}`);
   if (first.kind === 'temporary' || records(first).length > 0) return { domain, at: domain, txt: first };
@@ -24,11 +24,11 @@ export async function gatherDmarc(domain: string, dns: Dns): Promise<DmarcFacts>
     const txt = await dns.txt(`_dmarc.${at}`);
     if (txt.kind === 'temporary') return { domain, at, txt };
     const [record, ...more] = records(txt);
-    if (record === undefined || more.length > 0) continue; // several at one level count as none
+    if (record === undefined || more.length > 0) continue; // several records at one level count as none
     found.push({ domain, at, txt });
     const psd = parseTags(record).get('psd')?.toLowerCase();
     if (psd === 'n') break;
-    // The organizational domain lies one label below a public suffix; it speaks first where it has a record.
+    // The organizational domain lies one label below a public suffix. If it has a record, this record wins.
     if (psd === 'y') return found.find((one) => labels(one.at) === labels(at) + 1) ?? found.at(-1)!;
   }
   return found.at(-1) ?? { domain, at: domain, txt: first };
@@ -36,7 +36,7 @@ export async function gatherDmarc(domain: string, dns: Dns): Promise<DmarcFacts>
 
 const labels = (name: string) => name.split('.').length;
 
-/** From a name of eight labels or more it goes on with the last seven, so that no name costs more than eight questions. */
+/** After a name of eight labels or more, the next one has the last seven, so that no name needs more than eight queries. */
 function namesAbove(domain: string): readonly string[] {
   const all = domain.split('.');
   const from = Math.max(1, all.length - (MOST_QUERIES - 1));
@@ -61,7 +61,7 @@ export function checkDmarc({ domain, at, txt }: DmarcFacts): Finding {
       'error',
       `${more.length + 1} DMARC records`,
       'one record',
-      `Leave one at _dmarc.${at}: with several, none counts.`,
+      `Keep only one at _dmarc.${at}: if there are several, none counts.`,
     );
   const found = at === domain ? record : `${record} (of ${at})`;
   const policy = policyOf(record, at === domain);
@@ -70,7 +70,7 @@ export function checkDmarc({ domain, at, txt }: DmarcFacts): Finding {
   return say('ok', found, 'one record with a policy');
 }
 
-/** `sp` is for domains below the one that has the record. */
+/** `sp` applies to subdomains of the domain with the record. */
 function policyOf(record: string, own: boolean): string | undefined {
   const tags = parseTags(record.toLowerCase());
   const policy = (own ? undefined : tags.get('sp')) ?? tags.get('p');
@@ -79,14 +79,14 @@ function policyOf(record: string, own: boolean): string | undefined {
 
 type AlignmentFacts = {
   readonly domain: string;
-  /** The result of the SPF check. Envelope sender and From have the same domain, so what passes is aligned. */
+  /** The result of the SPF check. Envelope sender and From have the same domain, so a pass is aligned. */
   readonly spf: Severity;
-  /** A published active key of the domain itself. */
+  /** True if an active key of the domain itself is published. */
   readonly signed: boolean | undefined;
   readonly dmarc: DmarcFacts;
 };
 
-/** DMARC passes with either; large receivers want both from large senders. */
+/** One of SPF and DKIM is enough for DMARC. Large receivers want both from large senders. */
 export function checkAlignment({ domain, spf, signed, dmarc }: AlignmentFacts): Finding {
   const say = about('alignment', domain);
   const spfSays = spf === 'ok' ? 'passes' : spf === 'unknown' ? 'is not known' : 'does not pass';
@@ -101,10 +101,12 @@ export function checkAlignment({ domain, spf, signed, dmarc }: AlignmentFacts): 
           'warning',
           found,
           wanted,
-          `DMARC passes by ${signed ? 'DKIM' : 'SPF'} alone: set the other right too, large receivers want both.`,
+          `DMARC passes by ${signed ? 'DKIM' : 'SPF'} alone: correct the other one too, because large receivers want both.`,
         );
   if (spf === 'unknown' || signed === undefined) return say('unknown', found, wanted, ASK_AGAIN);
   const strict = valuesOf(dmarc.txt).some((record) => isDmarc(record) && /;\s*s?p\s*=\s*(reject|quarantine)/i.test(record));
-  const result = strict ? 'its policy has this mail refused or put aside' : 'receivers take this mail for forged';
-  return say('error', found, wanted, `DMARC fails for ${domain}: ${result}. Set SPF and DKIM right.`);
+  const result = strict
+    ? 'its policy makes receivers refuse this mail or treat it as spam'
+    : 'receivers may think that this mail is forged';
+  return say('error', found, wanted, `DMARC fails for ${domain}: ${result}. Correct SPF and DKIM.`);
 }

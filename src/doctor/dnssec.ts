@@ -1,9 +1,9 @@
-/** Whether the resolver answers, whether it validates (RFC 4035), and what DANE (RFC 7672) and MTA-STS (RFC 8461) will need of it. */
+/** Checks whether the resolver answers and validates (RFC 4035), and what DANE (RFC 7672) and MTA-STS (RFC 8461) will need. */
 import { isOwnResolver, type Validated } from '../dns/dns.ts';
 import { ASK_AGAIN, about, type Finding } from './finding.ts';
 
 type DnssecFacts = {
-  /** The answer for a name that is signed. */
+  /** The answer for a name in a signed zone. */
   readonly signed: Validated;
   readonly trustAd: boolean;
 };
@@ -13,12 +13,14 @@ export function checkDnssec({ signed, trustAd }: DnssecFacts): readonly Finding[
   const unproven = (subject: string, found: string) =>
     about('dnssec', subject)('unknown', found, 'answers that are validated (AD)', ASK_AGAIN);
   if (signed.kind === 'silent') {
-    const advice = 'Without a resolver no mail leaves: check `dns.servers`, /etc/resolv.conf and the way to UDP port 53.';
+    const advice =
+      'Without a resolver no mail is delivered: check `dns.servers`, /etc/resolv.conf, and whether UDP port 53 can be reached.';
     return [about('resolver', 'dns')('error', signed.cause, answers, advice), unproven('dns', 'no answer')];
   }
   if (signed.kind === 'failed') {
     const found = `${signed.cause} for a name that exists`;
-    const advice = 'It answers, but perhaps not for the whole Internet: is it a resolver, and can it reach the root servers?';
+    const advice =
+      'It answers, but perhaps not for all names of the Internet: is it a resolver, and can it reach the root servers?';
     return [about('resolver', signed.server)('unknown', found, answers, advice), unproven(signed.server, found)];
   }
   const { server, authenticated } = signed;
@@ -29,31 +31,36 @@ export function checkDnssec({ signed, trustAd }: DnssecFacts): readonly Finding[
   if (!authenticated)
     return [
       resolver,
-      say('warning', 'answers are not validated', wanted, `DANE needs it, and forged answers go unnoticed. ${install}`),
+      say(
+        'warning',
+        'answers are not validated',
+        wanted,
+        `DANE needs validation, and without it forged answers are not noticed. ${install}`,
+      ),
     ];
   if (!isOwnResolver(server) && !trustAd)
     return [
       resolver,
       say(
         'warning',
-        'answers are validated, over a path that anyone may forge',
+        'answers are validated, but they can be forged on the way from the resolver',
         wanted,
-        `${install} Where the path is safe: \`dns.trustAd: true\`.`,
+        `${install} If the path to the resolver is safe, set \`dns.trustAd: true\`.`,
       ),
     ];
   return [resolver, say('ok', 'answers are validated', wanted)];
 }
 
 type TransportFacts = DnssecFacts & {
-  /** A policy host and whether its port 443 takes connections; undefined: none of the destinations has a policy. */
+  /** A policy host, and why its port 443 could not be reached, if so. Undefined if no destination has a policy. */
   readonly policyHost?: { readonly name: string; readonly failure?: string };
 };
 
-/** Secured transport is a matter of what can be reached from here; which destinations want it is theirs. */
+/** Checks what DANE and MTA-STS need from this machine. Which destinations use them does not matter here. */
 export function checkTransport({ signed, trustAd, policyHost }: TransportFacts): readonly Finding[] {
   const dane = about('dane', 'outbound');
   const validated = signed.kind === 'answered' && signed.authenticated && (trustAd || isOwnResolver(signed.server));
-  const daneWanted = 'a resolver whose answers can be believed';
+  const daneWanted = 'a resolver whose answers can be trusted';
   const findings = [
     signed.kind !== 'answered'
       ? dane('unknown', 'no answer', daneWanted, ASK_AGAIN)

@@ -1,4 +1,4 @@
-/** Looks at everything that direct sending depends on, all at once and within bounds, and says what to do: behaviour rule 25. */
+/** Checks everything that direct sending depends on, in parallel and within time limits, and says what to do: behaviour rule 25. */
 
 import type { Dns, DnsAnswer, Validated } from '../dns/dns.ts';
 import type { IpPolicy } from '../smtp/route.ts';
@@ -27,7 +27,7 @@ export { httpTime } from './time.ts';
 
 export type DoctorOptions = {
   readonly hostname: string;
-  /** Domains that send, besides the host name's own. */
+  /** The sending domains, besides the domain of the host name. */
   readonly domains: readonly string[];
   readonly keys: readonly DkimKey[];
   readonly delivery: {
@@ -36,9 +36,9 @@ export type DoctorOptions = {
     readonly source: readonly string[];
     readonly allowPrivate: readonly string[];
   };
-  /** Where a route without a condition sends everything. */
+  /** The host to which a route without a condition sends all mail. */
   readonly upstream: string | undefined;
-  /** Mail domains whose MX hosts are tried. */
+  /** Mail domains whose MX hosts are connected to. */
   readonly destinations: readonly string[];
   readonly blockLists: readonly string[];
   readonly trustAd: boolean;
@@ -47,39 +47,39 @@ export type DoctorOptions = {
     readonly mode: TlsMode;
     readonly names: readonly string[];
     readonly lastError: string | null;
-    /** PEM of a further authority. */
+    /** PEM of one more trusted authority. */
     readonly ca: string | undefined;
   };
   readonly past: ClockFacts['past'];
   readonly now?: Clock;
-  /** Milliseconds that one connection may take; default 6 s. */
+  /** Most milliseconds of one connection; default 6 s. */
   readonly timeout?: number;
 };
 
-/** The senses: everything that reaches out of this process. None of them rejects. */
+/** All functions that reach out of this process. None of them rejects. */
 export type Probes = {
   readonly dns: Dns;
   readonly smtp: SmtpProbe;
-  /** Whether the resolver validates: asked of a name that is signed. */
+  /** Asks for a name in a signed zone, to see whether the resolver validates. */
   readonly signed: () => Promise<Validated>;
-  /** What failed, or undefined. */
+  /** @returns the reason of a failed connection, or undefined. */
   readonly connect: (host: string, port: number) => Promise<string | undefined>;
   /** Public addresses of this machine. */
   readonly machine: () => readonly string[];
   readonly disk: () => Promise<DiskFacts>;
   readonly store: () => Promise<StoreFacts>;
-  /** What others say the time is, besides mail servers. */
+  /** The time that servers report, besides mail servers. */
   readonly times: () => Promise<readonly PeerTime[]>;
   readonly synchronized: () => Promise<boolean>;
 };
 
 const LOOK = 6 * SECOND;
 
-/** Findings in the order in which an operator sets things right. Never rejects, unless a probe does. */
+/** @returns findings in the order in which an operator should mend them. Rejects only if a probe does. */
 export async function examine(options: DoctorOptions, given: Probes): Promise<readonly Finding[]> {
   const { now = systemClock } = options;
   const signed = await given.signed();
-  // Where nobody answers, nobody is asked fifty times more.
+  // If no resolver answers, the other look-ups are not made.
   const probes = signed.kind === 'silent' ? { ...given, dns: silentDns(signed.cause) } : given;
   const { dns, smtp } = probes;
   const { timeout = LOOK } = options;
@@ -156,7 +156,7 @@ async function lookAtBlockLists(
 
 async function lookAtListeners(options: DoctorOptions, { smtp }: Probes): Promise<readonly Finding[]> {
   const { hostname, certificate, timeout = LOOK, now = systemClock } = options;
-  // Port 0 is any free one: which it became, only the log of the relay says.
+  // Port 0 means any free port. Only the relay's log has its number.
   const known = options.listeners.filter(({ port }) => port !== 0);
   const found = known.map(async (listener) => {
     const answers = await gatherListener({ listener, hostname, smtp, ca: certificate.ca, timeout });
@@ -165,7 +165,7 @@ async function lookAtListeners(options: DoctorOptions, { smtp }: Probes): Promis
   return (await Promise.all(found)).flat();
 }
 
-/** Of listeners whose relay does not run. */
+/** Findings for listeners if the relay does not run. */
 function unseen({ listeners, certificate }: DoctorOptions): readonly Finding[] {
   return listeners.map(({ name, port }) => ({
     check: 'certificate',
@@ -177,7 +177,7 @@ function unseen({ listeners, certificate }: DoctorOptions): readonly Finding[] {
   }));
 }
 
-/** One destination with an MTA-STS policy is enough to see whether HTTPS gets out. RFC 8461 §3.1 */
+/** One destination with an MTA-STS policy is enough to see whether HTTPS connections work. RFC 8461 §3.1 */
 async function findPolicyHost({ destinations }: DoctorOptions, { dns, connect }: Probes) {
   const answers = await Promise.all(destinations.map((destination) => dns.txt(`_mta-sts.${destination}`)));
   const at = answers.findIndex((answer) => answer.kind === 'found' && answer.values.some((text) => text.startsWith('v=STSv1')));

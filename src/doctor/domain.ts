@@ -1,4 +1,4 @@
-/** All that is looked at for one sending domain: SPF, DKIM, DMARC and their agreement, and whether it takes mail. */
+/** All checks for one sending domain: SPF, DKIM, DMARC and alignment, and whether the domain takes mail. */
 import type { Dns } from '../dns/dns.ts';
 import type { DkimKey } from '../store/store.ts';
 import { checkDkim, type DkimFacts, gatherDkim, isSigned } from './dkim.ts';
@@ -13,7 +13,7 @@ type DomainQuestion = {
   readonly addresses: readonly string[];
   readonly keys: readonly DkimKey[];
   readonly dns: Dns;
-  /** Milliseconds for the evaluation of SPF. */
+  /** Most milliseconds for the evaluation of SPF. */
   readonly timeout: number;
 };
 
@@ -22,7 +22,7 @@ type DomainFacts = {
   readonly spf: SpfFacts;
   readonly dkim: DkimFacts;
   readonly dmarc: DmarcFacts;
-  /** Absent for the host name: its reports come from the null sender. */
+  /** Absent for the host name, because its reports have the null sender. */
   readonly mail?: SenderDomainFacts;
 };
 

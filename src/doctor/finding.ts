@@ -1,16 +1,16 @@
-/** What the doctor says about one thing: what it found, what it wanted, and what to do about the difference. */
+/** One result of the doctor: the found state, the wanted state, and the advice if they differ. */
 
-/** unknown: it could not be looked at from here, now. */
+/** `unknown` means that the check was not possible from here at this time. */
 export type Severity = 'ok' | 'warning' | 'error' | 'unknown';
 
 export type Finding = {
   readonly check: string;
-  /** What was looked at: a name, an address, a listener. */
+  /** The checked thing: a name, an address, a listener. */
   readonly subject: string;
   readonly result: Severity;
   readonly found: string;
   readonly wanted: string;
-  /** The sentence that says what to do; empty where there is nothing to do. */
+  /** One sentence that says what to do. Empty if there is nothing to do. */
   readonly advice: string;
 };
 
@@ -23,7 +23,7 @@ export function worst(results: readonly Severity[]): Severity {
 
 type Says = (result: Severity, found: string, wanted: string, advice?: string) => Finding;
 
-/** A pen for one check. */
+/** @returns a function that makes findings of one check and subject. */
 export function about(check: string, subject: string): Says {
   return (result, found, wanted, advice = '') => ({ check, subject, result, found, wanted, advice });
 }
@@ -33,7 +33,7 @@ export function listed(words: readonly string[]): string {
   return words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
-/** @param answer of a look-up that brought nothing. */
+/** @param answer the answer of a look-up that found nothing. */
 export function nothingIn(answer: { readonly kind: string; readonly cause?: string }): string {
   if (answer.kind === 'nxdomain') return 'the name does not exist';
   return answer.kind === 'temporary' ? `the DNS gave no answer (${answer.cause})` : 'no such record';

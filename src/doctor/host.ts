@@ -1,4 +1,4 @@
-/** The host name and its addresses: A and AAAA, PTR, and the name said in EHLO. RFC 5321 §4.1.1.1, RFC 1912 §2.1. */
+/** Checks the host name and its addresses: A and AAAA, PTR, and the name in EHLO. RFC 5321 §4.1.1.1, RFC 1912 §2.1. */
 import { isIPv4 } from 'node:net';
 import type { DnsAnswer } from '../dns/dns.ts';
 import { canonicalAddress } from '../net/addresses.ts';
@@ -8,7 +8,7 @@ import { type AddressFacts, isUnreachable, type OwnAddresses, valuesOf } from '.
 type HostFacts = AddressFacts & {
   readonly hostname: string;
   readonly own: OwnAddresses;
-  /** By address. */
+  /** PTR answers by address. */
   readonly ptr: ReadonlyMap<string, DnsAnswer<string>>;
 };
 
@@ -17,7 +17,7 @@ export function checkHost(facts: HostFacts): readonly Finding[] {
   return [checkRecords(facts, 4), checkRecords(facts, 6), ...reverse, checkHelo(facts, reverse)];
 }
 
-/** Every address that mail leaves from is one of the host name's. */
+/** Checks that the host name has a record for every address that mail is sent from. */
 function checkRecords(facts: HostFacts, family: 4 | 6): Finding {
   const { hostname, own, ip } = facts;
   const [type, answer] = family === 4 ? (['A', facts.a] as const) : (['AAAA', facts.aaaa] as const);
@@ -33,7 +33,7 @@ function checkRecords(facts: HostFacts, family: 4 | 6): Finding {
       'error',
       nothingIn(answer),
       wanted,
-      `Publish ${type} records of ${hostname} for the addresses that its mail leaves from.`,
+      `Publish ${type} records of ${hostname} for the addresses that its mail is sent from.`,
     );
   }
   const found = values.join(', ');
@@ -46,25 +46,25 @@ function checkRecords(facts: HostFacts, family: 4 | 6): Finding {
       'error',
       found,
       wanted,
-      `Mail leaves from ${listed(missing)} too: add it to the ${type} records, or set \`delivery.source\`.`,
+      `Mail is sent from ${listed(missing)} too: add it to the ${type} records, or set \`delivery.source\`.`,
     );
   if (own.assumed)
     return say(
       'unknown',
       found,
       wanted,
-      'This machine has no public address of its own (NAT): compare with what your provider shows.',
+      'This machine has no public address of its own (NAT): compare this with the address that your provider shows.',
     );
   return say('ok', found, wanted);
 }
 
-/** Forward-confirmed: the address leads to the name, and the name back to the address. */
+/** Checks forward-confirmed reverse DNS: the PTR of the address is the name, and the name has the address. */
 function checkReverse(facts: HostFacts, address: string): Finding {
   const { hostname, ip } = facts;
   const say = about('ptr', address);
   const answer = facts.ptr.get(address) ?? { kind: 'temporary', cause: 'not asked' };
   if (answer.kind === 'temporary') return say('unknown', nothingIn(answer), `${hostname}.`, ASK_AGAIN);
-  // In `auto`, delivery leaves IPv6 alone until it is right.
+  // With `auto`, delivery does not use IPv6 until this is right.
   const bad = !isIPv4(address) && ip === 'auto' ? 'warning' : 'error';
   const unused = bad === 'warning' ? ' IPv6 is not used until then.' : '';
   const names = valuesOf(answer);
@@ -76,8 +76,8 @@ function checkReverse(facts: HostFacts, address: string): Finding {
   if (!valuesOf(forward).some((value) => canonicalAddress(value) === address))
     return say(
       bad,
-      `${found}, which does not lead back`,
-      `${hostname}., and back to ${address}`,
+      `${found}, which does not have this address`,
+      `${hostname}., which has the address ${address}`,
       `Add ${address} to the ${isIPv4(address) ? 'A' : 'AAAA'} records of ${hostname}.${unused}`,
     );
   return say('ok', found, `${hostname}.`);
@@ -85,19 +85,19 @@ function checkReverse(facts: HostFacts, address: string): Finding {
 
 const NOWHERE = /\.(local|localdomain|localhost|internal|lan|home|corp|home\.arpa)$/i;
 
-/** What receivers make of the name in EHLO: it exists, and it is the name of the address that says it. */
+/** Checks the name in EHLO as receivers do: it exists, and it belongs to the address that sends it. */
 function checkHelo({ hostname, own, a, aaaa }: HostFacts, reverse: readonly Finding[]): Finding {
   const say = about('helo', hostname);
   const wanted = `EHLO ${hostname}, the name of each address`;
   const found = `EHLO ${hostname} from ${own.addresses.join(', ') || 'no known address'}`;
   if (NOWHERE.test(hostname))
-    return say('error', `EHLO ${hostname}`, 'a name in the public DNS', `Set \`hostname\` to a name that the world can look up.`);
+    return say('error', `EHLO ${hostname}`, 'a name in the public DNS', `Set \`hostname\` to a name in the public DNS.`);
   if (a.kind === 'temporary' || aaaa.kind === 'temporary') return say('unknown', `EHLO ${hostname}`, wanted, ASK_AGAIN);
   const wrong = (result: string) => reverse.filter((finding) => finding.result === result).map(({ subject }) => subject);
   if (own.addresses.length === 0 || wrong('error').length > 0)
-    return say('error', found, wanted, 'Receivers compare this name with A/AAAA and PTR: set those right first.');
+    return say('error', found, wanted, 'Receivers compare this name with A/AAAA and PTR: correct those first.');
   if (wrong('unknown').length > 0) return say('unknown', found, wanted, ASK_AGAIN);
   if (wrong('warning').length > 0)
-    return say('warning', found, wanted, `It does not fit ${listed(wrong('warning'))}, which is not used therefore.`);
+    return say('warning', found, wanted, `It does not match ${listed(wrong('warning'))}, so that address is not used.`);
   return say('ok', found, wanted);
 }

@@ -1,4 +1,4 @@
-/** Our own listeners as a client without SNI meets them: certificate, its names, and what EHLO offers. RFC 8314 §3, RFC 6409. */
+/** Checks our own listeners as a client without SNI sees them: the certificate, its names, and the EHLO reply. RFC 8314 §3, RFC 6409. */
 import { X509Certificate } from 'node:crypto';
 import { DAY } from '../system/clock.ts';
 import { about, type Finding, listed } from './finding.ts';
@@ -11,11 +11,11 @@ export type ListenerFacts = {
   readonly listener: ConfiguredListener;
   readonly names: readonly string[];
   readonly mode: TlsMode;
-  /** What the renewal of certificates complains of. */
+  /** The last error of the certificate's renewal. */
   readonly lastError: string | null;
   readonly now: number;
   readonly answer: SmtpAnswer;
-  /** The same as a client that takes RSA alone. */
+  /** The answer to a client that only supports RSA. */
   readonly rsa: SmtpAnswer;
 };
 
@@ -47,7 +47,7 @@ export async function gatherListener({
     });
   let at = address;
   let answer = await ask(at, false);
-  // `[::]` opens 0.0.0.0 where there is no IPv6.
+  // Without IPv6 on this machine, `[::]` opens 0.0.0.0.
   if (answer.failure !== undefined && address === '::1') answer = await ask((at = '127.0.0.1'), false);
   return { answer, rsa: await ask(at, true) };
 }
@@ -79,7 +79,7 @@ function checkEhlo(subject: string, { ehlo = [] }: SmtpAnswer): Finding {
       'error',
       found,
       'AUTH PLAIN LOGIN',
-      `AUTH ${listed(missing)} is missing: is something between here and the relay?`,
+      `AUTH ${listed(missing)} is missing: is there a proxy between this command and the relay?`,
     );
   return say('ok', found, 'AUTH PLAIN LOGIN');
 }
@@ -96,28 +96,28 @@ function checkCertificate(subject: string, { answer, names, mode, lastError, now
   const wanted = `${names.join(', ')}, from an authority`;
   const why = lastError === null ? '' : ` Last error: ${lastError}.`;
   const missing = names.filter((name) => certificate.checkHost(name) === undefined);
-  if (until < now) return say('error', found, wanted, `It has ended.${why} See: smarthost cert show, smarthost cert renew`);
+  if (until < now) return say('error', found, wanted, `It has expired.${why} See: smarthost cert show, smarthost cert renew`);
   if (Date.parse(certificate.validFrom) > now) return say('error', found, wanted, 'It is not valid yet: is the clock right?');
   if (missing.length > 0)
     return say('error', found, wanted, `It does not name ${listed(missing)}: clients that compare names refuse it.${why}`);
   if (untrusted !== undefined)
     return say(mode === 'self-signed' ? 'warning' : 'error', found, wanted, explain(untrusted, mode, length) + why);
-  if (until - now < SOON) return say('warning', found, wanted, `It ends soon.${why} See: smarthost cert show`);
+  if (until - now < SOON) return say('warning', found, wanted, `It expires soon.${why} See: smarthost cert show`);
   return say('ok', found, wanted);
 }
 
 function explain(untrusted: string, mode: TlsMode, length: number): string {
-  if (mode === 'self-signed') return 'Clients must be told to trust it: `tls.mode: acme` gets one that they trust already.';
+  if (mode === 'self-signed') return 'Clients must be set up to trust it: `tls.mode: acme` gets one that they trust already.';
   if (untrusted === 'DEPTH_ZERO_SELF_SIGNED_CERT')
     return mode === 'acme'
-      ? 'It is the self-signed one that serves until the authority has signed: port 80 must be reachable, and `tls.acme.acceptTerms` true.'
+      ? 'It is the self-signed one for the time until the authority has signed: port 80 must be reachable, and `tls.acme.acceptTerms` must be true.'
       : 'It is self-signed: clients refuse it.';
   if (length === 1 && /UNABLE_TO_(VERIFY_LEAF|GET_ISSUER)/.test(untrusted))
-    return 'The chain is not whole: put the intermediate certificates behind the leaf (fullchain.pem).';
+    return 'The chain is not complete: put the intermediate certificates after the leaf (fullchain.pem).';
   return `Clients do not trust it (${untrusted}).`;
 }
 
-/** RFC 8422 is not known to every old client: an RSA certificate is there for those. */
+/** Some old clients do not support ECDSA (RFC 8422). They need an RSA certificate. */
 function checkRsa(subject: string, { rsa }: ListenerFacts): readonly Finding[] {
   const say = about('certificateRsa', subject);
   if (rsa.certificate !== undefined) return [say('ok', 'served', 'an RSA certificate for old clients')];
@@ -126,7 +126,7 @@ function checkRsa(subject: string, { rsa }: ListenerFacts): readonly Finding[] {
       'warning',
       rsa.failure ?? 'none',
       'an RSA certificate for old clients',
-      'Clients that know no ECDSA cannot connect: add an RSA pair.',
+      'Clients without ECDSA cannot connect: add an RSA pair.',
     ),
   ];
 }

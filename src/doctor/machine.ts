@@ -1,4 +1,4 @@
-/** The machine under the relay: free space, the store, and the clock. */
+/** Checks the machine: free disk space, the store, and the clock. */
 import { DAY, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 import { about, type Finding, listed } from './finding.ts';
 
@@ -10,21 +10,22 @@ const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
 export function checkDisk({ dir, free, minFree }: DiskFacts): Finding {
   const say = about('disk', dir);
   const wanted = `more than ${gib(2 * minFree)} free`;
-  if (free === undefined) return say('unknown', 'the file system does not say', wanted, 'Look at it with df.');
+  if (free === undefined) return say('unknown', 'the file system does not tell', wanted, 'Check it with df.');
   const found = `${gib(free)} free`;
-  if (free < minFree) return say('error', found, wanted, 'New mail is put off with 452 until there is space (`queue.minFree`).');
+  if (free < minFree)
+    return say('error', found, wanted, 'New mail is refused for now with 452 until there is space (`queue.minFree`).');
   if (free < 2 * minFree) return say('warning', found, wanted, 'Make space, or put `dataDir` on a larger disk.');
   return say('ok', found, wanted);
 }
 
 export type StoreFacts = {
   readonly dir: string;
-  /** Milliseconds of a commit that was synced, or why it failed. */
+  /** Milliseconds of a synced commit, or the reason why it failed. */
   readonly commit: number | string;
   readonly waiting: number;
   readonly held: number;
   readonly oldestAcceptedAt: number | null;
-  /** A `serve` has the data directory. */
+  /** True if a `serve` uses the data directory. */
   readonly running: boolean;
   readonly now: number;
 };
@@ -60,8 +61,13 @@ function checkQueue({ dir, waiting, held, oldestAcceptedAt, now }: StoreFacts): 
   const found = `${waiting} waiting, ${held} held${waiting > 0 ? `, the oldest for ${duration(age)}` : ''}`;
   const wanted = 'nothing waits for long';
   if (held > 0)
-    return say('warning', found, wanted, 'Held mail goes on by: smarthost queue list --state held, smarthost queue release');
-  if (waiting > 0 && age > 4 * HOUR) return say('warning', found, wanted, 'What it waits for: smarthost queue list');
+    return say(
+      'warning',
+      found,
+      wanted,
+      'Held mail waits for you: see smarthost queue list --state held, and send it by smarthost queue release',
+    );
+  if (waiting > 0 && age > 4 * HOUR) return say('warning', found, wanted, 'To see why it waits: smarthost queue list');
   return say('ok', found, wanted);
 }
 
@@ -72,15 +78,15 @@ function duration(age: number): string {
 
 export type ClockFacts = {
   readonly now: number;
-  /** What others said the time was, and when we heard it. */
+  /** The times that servers reported, and when we received them. */
   readonly peers: readonly { readonly name: string; readonly at: number; readonly heardAt: number }[];
-  /** Something that happened before now for certain: the newest thing in the store, the certificate's beginning. */
+  /** Things that certainly happened before now, such as the newest entry of the store and the start of the certificate. */
   readonly past: readonly { readonly what: string; readonly at: number }[];
-  /** The system's time service says that it is in step; undefined: it does not say. */
+  /** True if the system's time service reports a synchronized clock; undefined if it reports nothing. */
   readonly synchronized?: boolean;
 };
 
-/** Certificates and DKIM signatures carry times; a minute harms nobody. */
+/** Certificates and DKIM signatures contain times. An error of one minute does no harm. */
 const DRIFT = 30 * SECOND;
 const WRONG = 5 * MINUTE;
 
@@ -92,7 +98,7 @@ export function checkClock({ now, peers, past, synchronized }: ClockFacts): Find
     'Correct the clock and let a time service keep it (systemd-timesyncd, chrony): signatures and certificates depend on it.';
   const before = past.filter(({ at }) => at > now + WRONG);
   if (before.length > 0) return say('error', `${shown}, before ${listed(before.map(({ what }) => what))}`, wanted, correct);
-  // A peer may be wrong; the one in the middle seldom is.
+  // One server may be wrong, so the median counts.
   const offsets = peers.map(({ at, heardAt }) => heardAt - at).sort((a, b) => a - b);
   const offset = offsets[Math.floor(offsets.length / 2)];
   if (offset !== undefined) {
@@ -101,5 +107,5 @@ export function checkClock({ now, peers, past, synchronized }: ClockFacts): Find
     return Math.abs(offset) > DRIFT ? say('warning', found, wanted, correct) : say('ok', found, wanted);
   }
   if (synchronized) return say('ok', `${shown}, kept by a time service`, wanted);
-  return say('unknown', `${shown}, with nobody to compare it with`, wanted, 'No peer told its time: compare it yourself.');
+  return say('unknown', `${shown}, without a time to compare with`, wanted, 'No server reported its time: compare it yourself.');
 }

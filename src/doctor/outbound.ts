@@ -1,4 +1,4 @@
-/** Port 25 outwards, by real connections to well-known MX hosts over IPv4 and IPv6. RFC 5321 §3.1. */
+/** Checks outbound port 25 by real connections to well-known MX hosts over IPv4 and IPv6. RFC 5321 §3.1. */
 
 import { isIPv4 } from 'node:net';
 import type { Dns } from '../dns/dns.ts';
@@ -14,12 +14,12 @@ export type OutboundFacts = {
   readonly port: number;
   readonly ip: IpPolicy;
   readonly destinations: readonly string[];
-  /** Destinations whose MX or address could not be looked up. */
+  /** Destinations for which the look-up of MX or address failed. */
   readonly unresolved: readonly string[];
   readonly attempts: readonly Attempt[];
-  /** This machine has an address of that family that the world can reach, or may use one. */
+  /** True if this machine has a public IPv6 address, or may use one. */
   readonly hasIpv6: boolean;
-  /** A route without a condition takes all mail elsewhere. */
+  /** The host to which a route without a condition sends all mail. */
   readonly upstream: string | undefined;
 };
 
@@ -33,7 +33,7 @@ type OutboundQuestion = {
   readonly timeout: number;
 };
 
-/** The best MX host of each destination, one address a family. */
+/** Connects to the best MX host of each destination, at one address per family. */
 export async function gatherOutbound(question: OutboundQuestion): Promise<Pick<OutboundFacts, 'unresolved' | 'attempts'>> {
   const { dns, smtp, destinations, hostname, port, source, timeout } = question;
   const unresolved: string[] = [];
@@ -54,7 +54,7 @@ export async function gatherOutbound(question: OutboundQuestion): Promise<Pick<O
   return { attempts: (await Promise.all(attempts)).flat(), unresolved };
 }
 
-/** Some servers say in their EHLO reply from which address we came. */
+/** Some servers name our address in their EHLO reply. */
 export function addressesSeen({ attempts }: Pick<OutboundFacts, 'attempts'>): readonly string[] {
   const seen = attempts.flatMap(({ answer }) => /\[([0-9A-Fa-f:.]+)\]/.exec(answer.ehlo?.[0] ?? '')?.[1] ?? []);
   return [...new Set(seen.filter(isPublicAddress))];
@@ -83,9 +83,9 @@ function checkFamily(facts: OutboundFacts, family: Family): Finding {
     );
   const found = attempts.map((attempt) => `${attempt.host} [${attempt.address}]: ${outcome(attempt.answer)}`).join('; ');
   if (family === 6 && (!hasIpv6 || attempts.every(({ answer }) => isUnroutable(answer))) && ip !== 'v6-only')
-    return say('ok', `this machine has no IPv6 to the world (${found})`, 'IPv6 is not needed');
+    return say('ok', `this machine has no public IPv6 (${found})`, 'IPv6 is not needed');
   const advice = explain(attempts.map(({ answer }) => answer));
-  // IPv4 brings the mail alone, and an upstream makes both unnecessary.
+  // IPv4 alone is enough for delivery. With an upstream, neither is needed.
   if (upstream !== undefined)
     return say('warning', found, wanted, `All mail goes to ${upstream}, so it is not needed now. ${advice}`);
   if (family === 6 && ip !== 'v6-only') return say('warning', found, wanted, `${advice} Or set \`delivery.ip: v4-only\`.`);
@@ -101,16 +101,16 @@ function isUnroutable({ failure }: SmtpAnswer): boolean {
   return failure !== undefined && ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(failure);
 }
 
-/** What the providers do: silence is a block in their network, a refusal one nearby. */
+/** A timeout usually means that the provider blocks the port, a refused connection that a firewall nearby does. */
 function explain(answers: readonly SmtpAnswer[]): string {
   if (answers.some(({ greeting }) => greeting !== undefined))
-    return 'Port 25 is open, but these servers refuse us: read their words, and look at blockList and ptr.';
+    return 'Port 25 is open, but these servers refuse us: read their replies, and see the checks blockList and ptr.';
   if (answers.every(({ failure }) => failure === 'ETIMEDOUT'))
-    return 'Port 25 outwards is most likely blocked by your provider: Google Cloud always does, Azure for most subscriptions; AWS, Hetzner and OVH open it on request; DigitalOcean blocks 465 and 587 too. Ask for it, or send through an upstream on port 587 (`routes`).';
+    return 'Your provider most likely blocks outbound port 25: Google Cloud always does, Azure for most subscriptions; AWS, Hetzner and OVH open it on request; DigitalOcean blocks 465 and 587 too. Ask for it, or send through an upstream on port 587 (`routes`).';
   if (answers.some(({ failure }) => failure === 'EADDRNOTAVAIL'))
     return '`delivery.source` names an address that this machine does not have.';
   if (answers.every(isUnroutable)) return 'This machine has no route to the Internet: check its network.';
   if (answers.every(({ failure }) => failure === 'ECONNREFUSED'))
-    return 'Something near refuses port 25: look at the firewall of this machine and its network.';
-  return 'No destination could be greeted: look at the firewall and the network, then ask the provider about port 25.';
+    return 'Something nearby refuses port 25: check the firewall of this machine and its network.';
+  return 'No destination answered: check the firewall and the network, then ask the provider about port 25.';
 }

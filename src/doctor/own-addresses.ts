@@ -1,4 +1,4 @@
-/** Which addresses our mail comes from, as far as that can be known from here. */
+/** Finds the addresses that our mail is sent from, as far as this machine can know. */
 import { isIPv4 } from 'node:net';
 import type { DnsAnswer } from '../dns/dns.ts';
 import { canonicalAddress, isPublicAddress } from '../net/addresses.ts';
@@ -6,13 +6,13 @@ import { createNetworks } from '../net/networks.ts';
 import type { IpPolicy } from '../smtp/route.ts';
 
 export type AddressFacts = {
-  /** `delivery.source`. */
+  /** The setting `delivery.source`. */
   readonly source: readonly string[];
   readonly ip: IpPolicy;
   readonly allowPrivate: readonly string[];
   /** Public addresses of this machine's interfaces. */
   readonly machine: readonly string[];
-  /** What destinations called us by. */
+  /** Our addresses as destinations have named them. */
   readonly seenAs: readonly string[];
   /** Records of the host name. */
   readonly a: DnsAnswer<string>;
@@ -21,11 +21,11 @@ export type AddressFacts = {
 
 export type OwnAddresses = {
   readonly addresses: readonly string[];
-  /** They stand in the DNS, but this machine does not know them: it is behind a NAT. */
+  /** True if the addresses come from the DNS only, because this machine is behind a NAT. */
   readonly assumed: boolean;
 };
 
-/** The configured ones, else those of the machine and those that others saw, else those that the host name promises. */
+/** The configured addresses, else those of the machine and those that destinations saw, else those in the DNS of the host name. */
 export function ownAddresses(facts: AddressFacts): OwnAddresses {
   const { source, machine, seenAs, a, aaaa } = facts;
   const wanted = (addresses: readonly string[]) => [...new Set(addresses.map(canonicalAddress))].filter(usedBy(facts.ip));
@@ -35,7 +35,7 @@ export function ownAddresses(facts: AddressFacts): OwnAddresses {
   return { addresses: wanted([...valuesOf(a), ...valuesOf(aaaa)]), assumed: true };
 }
 
-/** An address that the world cannot reach, unless the operator says that it can. */
+/** True for an address that is not public, unless the operator allows it. */
 export function isUnreachable({ allowPrivate }: Pick<AddressFacts, 'allowPrivate'>, address: string): boolean {
   return !isPublicAddress(address) && !createNetworks(allowPrivate).has(address);
 }

@@ -1,4 +1,4 @@
-/** Whether a sender's domain takes mail: bounces and replies need it, and some receivers refuse mail without it. RFC 5321 §5.1, RFC 7505. */
+/** Checks whether a sender's domain takes mail. Bounces and replies need it, and some receivers demand it. RFC 5321 §5.1, RFC 7505. */
 import type { Dns, DnsAnswer, MxRecord } from '../dns/dns.ts';
 import { ASK_AGAIN, about, type Finding, nothingIn } from './finding.ts';
 import { valuesOf } from './own-addresses.ts';
@@ -40,6 +40,6 @@ export function checkSenderDomain({ domain, mx, a, aaaa }: SenderDomainFacts): F
     'error',
     nothingIn(mx),
     wanted,
-    `Nobody can answer mail of ${domain}, and some receivers refuse it: publish an MX record.`,
+    `Replies to mail of ${domain} cannot arrive, and some receivers refuse its mail: publish an MX record.`,
   );
 }

@@ -1,22 +1,22 @@
-/** One look at an SMTP server: greeting, EHLO, STARTTLS, the certificate that a client without SNI sees. RFC 5321 §4.2, RFC 3207. */
+/** Connects once to an SMTP server and reads greeting, EHLO, STARTTLS, and the certificate for a client without SNI. RFC 5321 §4.2, RFC 3207. */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, rootCertificates, type TLSSocket } from 'node:tls';
 
 export type SmtpTarget = {
   readonly address: string;
   readonly port: number;
-  /** What we say in EHLO. */
+  /** The name that we send in EHLO. */
   readonly hostname: string;
-  /** implicit: from the first byte; starttls: after EHLO; none: only greeting and EHLO. */
+  /** `implicit`: TLS from the first byte; `starttls`: TLS after EHLO; `none`: only greeting and EHLO. */
   readonly tls: 'none' | 'starttls' | 'implicit';
   readonly localAddress?: string;
-  /** PEM of a further authority. */
+  /** PEM of one more trusted authority. */
   readonly ca?: string;
-  /** Only RSA certificates are taken, as old clients do. */
+  /** Accepts only RSA certificates, as old clients do. */
   readonly rsaOnly?: boolean;
-  /** Milliseconds for all of it. */
+  /** Most milliseconds for the whole probe. */
   readonly timeout: number;
-  /** Ends it early. */
+  /** Ends the probe early. */
   readonly signal?: AbortSignal;
 };
 
@@ -24,22 +24,22 @@ export type SmtpTarget = {
 export type SmtpProbe = (target: SmtpTarget) => Promise<SmtpAnswer>;
 
 export type SmtpAnswer = {
-  /** Lines of the greeting; absent: nobody answered. */
+  /** Lines of the greeting; absent if the server did not answer. */
   readonly greeting?: readonly string[];
-  /** Lines of the EHLO reply: the one after TLS where there was TLS. */
+  /** Lines of the EHLO reply. With TLS it is the reply after the handshake. */
   readonly ehlo?: readonly string[];
   readonly certificate?: SeenCertificate;
   readonly heardAt: number;
-  /** Why it ended early: `ECONNREFUSED`, `ETIMEDOUT`, … */
+  /** The reason of an early end: `ECONNREFUSED`, `ETIMEDOUT`, … */
   readonly failure?: string;
 };
 
 type SeenCertificate = {
   /** The leaf, DER. */
   readonly leaf: Buffer;
-  /** Certificates sent, the leaf included. */
+  /** Number of certificates that the server sent, the leaf included. */
   readonly length: number;
-  /** OpenSSL's word; absent: the chain is trusted. */
+  /** OpenSSL's error code; absent if the chain is trusted. */
   readonly untrusted?: string;
 };
 
@@ -85,7 +85,7 @@ function connected({ address, port, localAddress }: SmtpTarget, signal: AbortSig
   return settled(socket, 'connect', signal);
 }
 
-/** No server name, as Exchange and many devices do it: the names are judged by who asks. */
+/** Sends no server name, as Exchange and many devices do. The caller checks the names of the certificate. */
 function secured(socket: Socket, { ca, rsaOnly }: SmtpTarget, signal: AbortSignal): Promise<TLSSocket> {
   const tls = connectTls({
     socket,
@@ -102,7 +102,7 @@ function settled<S extends Socket>(socket: S, event: 'connect' | 'secureConnect'
     const end = (error?: Error) => {
       signal.removeEventListener('abort', aborted);
       socket.off('error', failed).off('close', closed);
-      socket.on('error', () => {}); // what comes later ends a read
+      socket.on('error', () => {}); // a later error ends the read that waits
       if (error === undefined) resolve(socket);
       else reject(error);
     };
@@ -124,7 +124,7 @@ async function command(socket: Socket, line: string, signal: AbortSignal): Promi
 
 const MOST = 16 * 1024;
 
-/** Lines up to the one without a hyphen behind its code: RFC 5321 §4.2.1. */
+/** Reads lines up to the one without a hyphen after its code: RFC 5321 §4.2.1. */
 function reply(socket: Socket, signal: AbortSignal): Promise<readonly string[]> {
   return new Promise((resolve, reject) => {
     let text = '';

@@ -1,4 +1,4 @@
-/** SPF of a domain and of the host name, evaluated for each address that mail leaves from: RFC 7208. */
+/** Evaluates SPF of a domain and of the host name, for each address that mail is sent from: RFC 7208. */
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import { canonicalAddress } from '../net/addresses.ts';
 import { ASK_AGAIN, about, type Finding, listed, nothingIn, type Severity, worst } from './finding.ts';
@@ -10,7 +10,7 @@ export type SpfFacts = {
   readonly domain: string;
   readonly hostname: string;
   readonly txt: DnsAnswer<string>;
-  /** The outcome for each of our addresses. */
+  /** The result for each of our addresses. */
   readonly evaluated: readonly { readonly address: string; readonly result: SpfResult; readonly comment: string }[];
 };
 
@@ -24,7 +24,7 @@ type SpfQuestion = {
 };
 
 export async function gatherSpf({ domain, hostname, addresses, dns, timeout }: SpfQuestion): Promise<SpfFacts> {
-  const { spf } = await import('mailauth/lib/spf/index.js'); // a relay that serves loads this file, and never asks
+  const { spf } = await import('mailauth/lib/spf/index.js'); // loaded late: a running relay loads this file, but never evaluates SPF
   const resolver = resolverOf(dns);
   const evaluated = addresses.map(async (address) => {
     const { status } = await spf({
@@ -63,11 +63,16 @@ export function checkSpf({ domain, hostname, txt, evaluated }: SpfFacts): Findin
       'no SPF record',
       wanted,
       own
-        ? `Publish it: reports with the null sender are judged by ${hostname} itself.`
+        ? `Publish it: for reports with the null sender, receivers check the SPF record of ${hostname}.`
         : `Publish it as a TXT record of ${domain}.`,
     );
   if (records.length > 1)
-    return say('error', `${records.length} SPF records`, wanted, `Make one of them: with several, none counts (permerror).`);
+    return say(
+      'error',
+      `${records.length} SPF records`,
+      wanted,
+      `Merge them into one: if there are several, none counts (permerror).`,
+    );
   if (evaluated.length === 0) return say('unknown', records[0]!, wanted, 'Our addresses are not known, so it was not evaluated.');
   const result = worst(evaluated.map((one) => JUDGED[one.result]));
   const bad = evaluated.filter((one) => JUDGED[one.result] === result);
@@ -88,7 +93,7 @@ export function isSpf(text: string): boolean {
   return /^v=spf1( |$)/i.test(text);
 }
 
-/** The record as it should be: the one that is there with our name in front of its end, else the shortest. */
+/** The record to publish: the existing one with our name before its end, else the shortest one. */
 export function wantedSpf(
   record: string | undefined,
   { domain, hostname }: { readonly domain: string; readonly hostname: string },
@@ -98,14 +103,14 @@ export function wantedSpf(
   const mechanism = `a:${hostname}`;
   const terms = record.trim().split(/ +/);
   if (terms.some((term) => term.replace(/^\+/, '').toLowerCase() === mechanism)) return record;
-  // What stands behind `all` is never reached, and a redirect counts only where nothing matched before.
+  // Terms after `all` are never reached, and a redirect counts only if nothing before it matched.
   const end = terms.findIndex((term) => /^([-~?+]?all$|redirect=)/i.test(term));
   return (end < 0 ? [...terms, mechanism] : [...terms.slice(0, end), mechanism, ...terms.slice(end)]).join(' ');
 }
 
 type Resolve = (name: string, type: string) => Promise<readonly unknown[]>;
 
-/** Our look-ups as mailauth wants them: with the errors of `node:dns`. */
+/** Our look-ups in the form that mailauth wants, with the errors of `node:dns`. */
 function resolverOf(dns: Dns): Resolve {
   return async (name, type) => {
     switch (type) {
@@ -131,7 +136,7 @@ function ofAnswer<T>(answer: DnsAnswer<T>): readonly T[] {
   throw Object.assign(new Error(code), { code });
 }
 
-/** The address that a name below `arpa` reverses. */
+/** @returns the address of a reverse name below `arpa`. */
 function addressOf(name: string): string {
   const labels = name
     .toLowerCase()

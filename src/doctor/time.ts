@@ -1,4 +1,4 @@
-/** Times that others tell: in a greeting, or in the Date field of an HTTP reply (RFC 9110 §6.6.1). */
+/** Times that servers report: in a greeting, or in the Date field of an HTTP reply (RFC 9110 §6.6.1). */
 import { request } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { rootCertificates } from 'node:tls';
@@ -6,7 +6,7 @@ import type { Attempt } from './outbound.ts';
 
 export type PeerTime = { readonly name: string; readonly at: number; readonly heardAt: number };
 
-/** "… ready at Sat, 21 Nov 2026 10:00:00 +0000": some greetings say it. */
+/** Some greetings have a time: "… ready at Sat, 21 Nov 2026 10:00:00 +0000". */
 export function greetedTimes(attempts: readonly Attempt[]): readonly PeerTime[] {
   return attempts.flatMap(({ host, answer }) => {
     const [date] =
@@ -18,15 +18,15 @@ export function greetedTimes(attempts: readonly Attempt[]): readonly PeerTime[] 
 
 type HttpQuestion = {
   readonly url: string;
-  /** Its host's address, when the DNS has said one. */
+  /** The address of its host, if the DNS has returned one. */
   readonly address: string | undefined;
-  /** PEM of a further authority. */
+  /** PEM of one more trusted authority. */
   readonly ca: string | undefined;
   /** Milliseconds. */
   readonly timeout: number;
 };
 
-/** @returns undefined where nobody answered. */
+/** @returns undefined if the server did not answer. */
 export async function httpTime({ url, address, ca, timeout }: HttpQuestion): Promise<PeerTime | undefined> {
   const { hostname } = new URL(url);
   const host = isIP(hostname.replace(/[[\]]/g, '')) === 0 ? address : hostname;

@@ -79,12 +79,12 @@ describe.each<Case>([
     /Ask the provider/,
   ],
   [
-    'a PTR that does not lead back',
+    'a PTR whose name has another address',
     'ptr',
     ADDRESS,
     { zone: { [HOST]: { A: ['198.51.100.1'] } } },
     'error',
-    /not lead back/,
+    /does not have this address/,
     /Add 203/,
   ],
   ['no answer for PTR', 'ptr', ADDRESS, { zone: { [ADDRESS]: failing('PTR') } }, 'unknown', /no answer/, /again/],
@@ -108,7 +108,7 @@ describe.each<Case>([
     /public|look up/,
   ],
   ['a host name that does not fit', 'helo', HOST, { without: [ADDRESS] }, 'error', /EHLO/, /A\/AAAA and PTR/],
-  ['IPv6 that is left alone', 'helo', HOST, { probes: unused }, 'warning', /EHLO/, /not used/],
+  ['IPv6 that is not used', 'helo', HOST, { probes: unused }, 'warning', /EHLO/, /not used/],
   ['no SPF', 'spf', DOMAIN, { zone: { [DOMAIN]: { MX: ['10 mx.test'] } } }, 'error', /no SPF record/, /Publish/],
   ['a fail', 'spf', DOMAIN, { zone: { [DOMAIN]: { TXT: ['v=spf1 mx -all'] } } }, 'error', /fail for 203/, /Change/],
   ['a softfail', 'spf', DOMAIN, { zone: { [DOMAIN]: { TXT: ['v=spf1 ip4:192.0.2.1 ~all'] } } }, 'warning', /softfail/, /Change/],
@@ -210,7 +210,7 @@ describe.each<Case>([
     { zone: { [DOMAIN]: { TXT: ['v=spf1 -all'] } }, without: [rsa, ed] },
     'error',
     /not pass/,
-    /refused or put aside/,
+    /refuse this mail or treat it as spam/,
   ],
   [
     'no answers for alignment',
@@ -341,7 +341,7 @@ test('a pending and a retiring key are no errors while an active one is publishe
   const [other] = await createDkimKeys({ domain: DOMAIN, selector: 'next', now: 1, state: 'active' });
   const keys = (state: 'pending' | 'retiring') => [...KEYS, { ...other!, state }];
   for (const [state, sentence] of [
-    ['pending', /signs from then on/],
+    ['pending', /then the key begins to sign/],
     ['retiring', /keep the record/],
   ] as const) {
     const [finding] = of(await diagnose({ options: { keys: keys(state) } }), 'dkim', 'next._domainkey');
