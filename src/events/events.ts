@@ -1,11 +1,11 @@
 /**
- * Everything that can happen, once: the lines of the log, the metrics and the page deploy/events.md come from this list. Names and fields are an
- * interface: tools and alerts rely on them, so they are added and never renamed. Never a secret, never content.
+ * The list of all events. The lines of the log, the metrics and the page deploy/events.md come from it. Tools and alerts rely on names and
+ * fields: add new ones, never rename one. No field contains a secret or the content of a message.
  */
 import { type Reply, replyLine } from '../smtp/reply.ts';
 import type { Log } from '../system/log.ts';
 
-/** What a field holds: the type for the code, the word for the page. */
+/** One field: its type for the code, and the word for the page. */
 type Field<T, Optional extends boolean = false> = { readonly holds: string; readonly isOptional: Optional; readonly type?: T };
 const field = <T>(holds: string): Field<T> => ({ holds, isOptional: false });
 const optional = <T>({ holds }: Field<T>): Field<T, true> => ({ holds, isOptional: true });
@@ -46,21 +46,21 @@ type Definition = {
 
 const define = <F extends Definition['fields']>(level: Level, about: string, fields: F) => ({ level, about, fields });
 
-/** In the order of the page. The level is the usual one; where a thing needs somebody, the same event comes as a warning or an error. */
+/** In the order of the page. The level is the usual one. If the case needs a person, the event comes as a warning or an error. */
 export const EVENTS = {
   started: define('info', 'Every port is open.', { version: text, pid: count, listen: listening }),
-  stopped: define('info', 'The relay has ended in order.', { reason: text }),
-  reloaded: define('info', 'The configuration was read again and counts.', {}),
-  reloadRefused: define('error', 'The configuration has mistakes: nothing was changed.', { problems: texts }),
+  stopped: define('info', 'The relay has stopped normally.', { reason: text }),
+  reloaded: define('info', 'The configuration was read again and is in effect.', {}),
+  reloadRefused: define('error', 'The new configuration has errors. Nothing was changed.', { problems: texts }),
   reloadFailed: define('error', 'Reading the configuration again failed for a reason of ours.', { error }),
-  restartNeeded: define('warn', 'Settings that only a restart changes were changed.', { settings: texts }),
-  crashed: define('error', 'A fault of ours ends the process. A restart loses nothing.', { error }),
-  notClosed: define('error', 'A part did not close in order while the relay stopped.', { error }),
+  restartNeeded: define('warn', 'Some changed settings need a restart to take effect.', { settings: texts }),
+  crashed: define('error', 'A fault of the relay ends the process. A restart loses nothing.', { error }),
+  notClosed: define('error', 'A part of the relay did not close correctly during the stop.', { error }),
 
-  connected: define('info', 'A client has a session.', { session: text, listener: text, ip: text }),
-  authenticated: define('info', 'A login was right.', { ...session, mechanism: text }),
-  authFailed: define('warn', 'A login was wrong.', { ...session, mechanism: text, reason: optional(text) }),
-  refused: define('info', 'A client was told no; an error where the fault is ours.', {
+  connected: define('info', 'A client has opened a session.', { session: text, listener: text, ip: text }),
+  authenticated: define('info', 'A client has logged in.', { ...session, mechanism: text }),
+  authFailed: define('warn', 'A login has failed.', { ...session, mechanism: text, reason: optional(text) }),
+  refused: define('info', 'A command or message of a client was refused. An error if the fault is ours.', {
     ...session,
     verb: text,
     code: count,
@@ -70,9 +70,9 @@ export const EVENTS = {
     recipient: optional(text),
     error: optional(error),
   }),
-  failureNotKept: define('error', 'A failed login counts until the next start only: the store could not keep it.', { error }),
+  failureNotKept: define('error', 'The store could not keep a failed login: it counts only until the next start.', { error }),
   bareNewline: define('info', 'A message had bare CR or LF, which became CRLF.', { session: text, queueId: text }),
-  tlsFailed: define('warn', 'A handshake failed: with a destination, or (debug) with a client.', {
+  tlsFailed: define('warn', 'A TLS handshake failed with a destination, or (level debug) with a client.', {
     listener: optional(text),
     mx: optional(text),
     ip: text,
@@ -81,7 +81,7 @@ export const EVENTS = {
     reason: optional(text),
   }),
 
-  accepted: define('info', 'A message is safe on disk.', {
+  accepted: define('info', 'A message was accepted and is synced to disk.', {
     queueId: text,
     session: optional(text),
     ip: optional(text),
@@ -92,52 +92,67 @@ export const EVENTS = {
     messageId: text,
     signatures: texts,
   }),
-  acceptedButFailed: define('error', 'A message was accepted; what follows acceptance failed for a reason of ours.', {
+  acceptedButFailed: define('error', 'A message was accepted, but a later step failed for a reason of ours.', {
     queueId: text,
     error,
   }),
-  eightBitHeader: define('warn', 'A header has octets beyond ASCII, and SMTPUTF8 was not asked for.', { queueId: text }),
-  malformedHeader: define('warn', 'A header has a mistake that the operator chose to let pass.', {
+  eightBitHeader: define('warn', 'A header has octets that are not ASCII, and the client did not ask for SMTPUTF8.', {
+    queueId: text,
+  }),
+  malformedHeader: define('warn', 'A header has an error that the operator has chosen to accept.', {
     queueId: text,
     problem: text,
   }),
-  spoolNotRemoved: define('warn', 'The file of a message that was not accepted could not be removed; the next start does it.', {
-    queueId: text,
-    error,
+  spoolNotRemoved: define(
+    'warn',
+    'The file of a message that was not accepted could not be removed. The next start removes it.',
+    {
+      queueId: text,
+      error,
+    },
+  ),
+  unsigned: define('warn', 'A message was accepted without a DKIM signature of its domain.', { domain: text, reason: text }),
+  weakDkimKey: define('warn', 'A DKIM key is shorter than recommended.', {
+    domain: text,
+    selector: text,
+    bits: count,
+    recommended: count,
   }),
-  unsigned: define('warn', 'A message leaves without a signature of its domain.', { domain: text, reason: text }),
-  weakDkimKey: define('warn', 'A DKIM key is short.', { domain: text, selector: text, bits: count, recommended: count }),
 
-  relayed: define('info', 'The destination took it for this recipient.', attempt),
-  delayed: define('info', 'It is tried again; `uncertain` where the reply to the final dot was lost.', {
+  relayed: define('info', 'The destination accepted the message for this recipient.', attempt),
+  delayed: define('info', 'Delivery to this recipient is tried again. `uncertain`: the reply to the final dot was lost.', {
     ...attempt,
     nextAttemptAt: time,
     uncertain: optional(flag),
   }),
   failed: define(
     'info',
-    'It ends for this recipient: the destination said so, or the recipient cannot be reached by anybody.',
+    'Delivery to this recipient has failed: the destination refused it, or no mail server can reach it.',
     attempt,
   ),
-  expired: define('info', 'Its time is over for this recipient.', recipient),
-  removed: define('info', 'An operator removed it for this recipient.', recipient),
-  held: define('info', 'It waits for an operator, or for the limits to allow it.', recipient),
-  released: define('info', 'An operator, or a limit with room again, let it go on.', recipient),
+  expired: define('info', 'The lifetime of the message is over for this recipient.', recipient),
+  removed: define('info', 'An operator has removed the message for this recipient.', recipient),
+  held: define('info', 'The message waits until an operator releases it or the limits allow it.', recipient),
+  released: define('info', 'Held mail continues: an operator has released it, or the limits allow it now.', recipient),
   reported: define('info', 'A delivery report was written.', { queueId: text, about: text, action: text }),
-  notReported: define('info', 'No delivery report was written, and why.', { queueId: text, action: text, reason: text }),
-  reportFailed: define('error', 'A delivery report could not be written; it is tried again unless `givenUp`.', {
+  notReported: define('info', 'No delivery report was written. `reason` says why.', {
+    queueId: text,
+    action: text,
+    reason: text,
+  }),
+  reportFailed: define('error', 'A delivery report could not be written. It is tried again unless `givenUp` is true.', {
     queueId: text,
     kind: text,
     givenUp: flag,
     error,
   }),
-  originalUnreadable: define('error', 'A delivery report goes without the original, which could not be read.', {
+  originalUnreadable: define('error', 'The original message could not be read, so a delivery report was written without it.', {
     queueId: text,
     error,
   }),
-  rerouted: define('info', 'Mail that waits takes the way that the routes say now.', { recipients: count }),
+  rerouted: define('info', 'The current routes were applied to waiting mail.', { recipients: count }),
 
-  resting: define('warn', 'A destination asks for less, or does not answer: it is left alone for a while.', {
+  resting: define('warn', 'A destination asks for less mail, or does not answer. It gets no mail for a while.', {
     hosts: text,
     until: time,
     failures: optional(count),
@@ -154,15 +169,15 @@ export const EVENTS = {
   ),
   sessionRefused: define(
     'warn',
-    'A host takes no mail from us in a session, whatever the mail. It is tried again, there and at the next host.',
+    'A host refuses our session, whatever the message is. The mail is tried again, at this and at the next host.',
     refusal,
   ),
   upstreamRefused: define(
     'error',
-    'The upstream of a route takes no mail from us. Its mail waits; look at the route and its login.',
+    'The upstream of a route refuses all our mail. The mail waits. Check the route and its login.',
     refusal,
   ),
-  upstreamLoginFailed: define('error', 'The upstream of a route refused our login. Its mail waits.', {
+  upstreamLoginFailed: define('error', 'The upstream of a route refused our login. The mail waits.', {
     mx: text,
     ip: text,
     user: text,
@@ -170,13 +185,17 @@ export const EVENTS = {
     status: text,
     reply: text,
   }),
-  outbound25: define('warn', 'At the start no mail server could be reached on port 25: what was tried, and what to do.', {
-    family: text,
-    found: text,
-    advice: text,
-  }),
-  outboundNotLookedAt: define('error', 'That look failed for a reason of ours.', { error }),
-  limit: define('warn', 'A credential is at 80 % or 100 % of a limit.', {
+  outbound25: define(
+    'warn',
+    'At the start no mail server could be reached on port 25. The event says what was tried and what to do.',
+    {
+      family: text,
+      found: text,
+      advice: text,
+    },
+  ),
+  outboundNotLookedAt: define('error', 'The check of port 25 at the start failed for a reason of ours.', { error }),
+  limit: define('warn', 'A credential has used 80 % or 100 % of a limit.', {
     user: text,
     percent: count,
     kind: text,
@@ -187,68 +206,74 @@ export const EVENTS = {
   }),
   noticeFailed: define('error', 'A notice to the operator could not be sent.', { user: text, percent: count, error }),
 
-  certificate: define('info', 'A certificate was loaded, renewed, kept, or ends; a warning where it needs you.', {
+  certificate: define('info', 'A certificate was loaded, renewed or kept, or it expires soon. A warning if it needs you.', {
     action: text,
     keyType: text,
     notAfter: optional(time),
     error: optional(text),
     nextAttemptAt: optional(time),
   }),
-  certificateTrouble: define('error', 'Looking after certificates failed for a reason of ours; it is tried again.', {
+  certificateTrouble: define('error', 'The check of certificates failed for a reason of ours. It is tried again.', {
     keyType: optional(text),
     error,
   }),
-  acmeAccount: define('info', 'An account with the certificate authority was made.', {
+  acmeAccount: define('info', 'An account was made at the certificate authority.', {
     directory: text,
     account: text,
     acceptedTerms: optional(text),
   }),
   renewalInformation: define('debug', 'The authority did not say when to renew.', { keyType: text, error: text }),
   dkimKey: define('info', 'A DKIM key changed its state.', { action: text, domain: text, selector: text, algorithm: text }),
-  dkimKeyCreated: define('info', 'The host name’s own domain has a key.', { domain: text }),
-  dkimRotation: define('error', 'A rotation of DKIM keys failed for a reason of ours; it is tried again.', { error }),
+  dkimKeyCreated: define('info', 'A DKIM key was made for the domain of the host name.', { domain: text }),
+  dkimRotation: define('error', 'A rotation of DKIM keys failed for a reason of ours. It is tried again.', { error }),
   reportsNotSigned: define(
     'warn',
-    '`signing.noKey: refuse`, and no key for the domain of `reports.from`: no report can be sent.',
+    'No report can be sent: `signing.noKey` is `refuse`, and the domain of `reports.from` has no key.',
     {
       from: text,
       reason: text,
     },
   ),
 
-  damaged: define('error', 'An entry of the queue is damaged: it was set aside.', { queueId: text, reason: text }),
-  storeTrouble: define('error', 'The store could not do what was asked; clients hear 4xx meanwhile.', { error }),
-  storeFailed: define('error', 'A step of the queue failed; it is tried again.', { operation: text, error }),
-  settleFailed: define('error', 'An outcome could not be stored; it is tried until it is.', { queueId: text, error }),
-  settleAbandoned: define('error', 'An outcome could not be stored before the relay ended: the attempt counts as uncertain.', {
+  damaged: define('error', 'An entry of the queue is damaged and was set aside.', { queueId: text, reason: text }),
+  storeTrouble: define('error', 'The store failed. Clients get 4xx replies meanwhile.', { error }),
+  storeFailed: define('error', 'A step of the queue failed. It is tried again.', { operation: text, error }),
+  settleFailed: define('error', 'An outcome could not be stored. It is tried until it succeeds.', { queueId: text, error }),
+  settleAbandoned: define('error', 'An outcome could not be stored before the relay stopped. The attempt counts as uncertain.', {
     queueId: text,
     error,
   }),
-  deliveryFailed: define('error', 'An attempt failed for a reason of ours: the mail is delayed.', { queueId: text, error }),
-  deliveryBroken: define('error', 'An attempt ended without an outcome for a reason of ours: the mail is delayed.', {
+  deliveryFailed: define('error', 'An attempt failed for a reason of ours. The mail is delayed.', { queueId: text, error }),
+  deliveryBroken: define('error', 'An attempt ended without an outcome for a reason of ours. The mail is delayed.', {
     queueId: text,
     error,
   }),
   pacingNotStored: define('error', 'How long destinations rest could not be stored.', { error }),
-  givenBack: define('warn', 'Mail whose acceptance had no answer was taken back.', { recipients: count }),
-  takenBack: define('warn', 'Mail that another process of this relay held is due again.', { recipients: count }),
+  givenBack: define('warn', 'Claimed mail was given back to the queue, because the answer to its claim was lost.', {
+    recipients: count,
+  }),
+  takenBack: define('warn', 'Mail that another process of this relay had claimed is due again.', { recipients: count }),
   claimLost: define(
     'warn',
-    'Mail that this process tried had been given to another, because it stood still for too long; its outcome does not count.',
+    'This process was blocked for too long, so another one took over mail that it was delivering. Its outcome does not count.',
     {
       ...{ queueId: text, recipients: count },
     },
   ),
-  clockJumped: define('warn', 'The clock was set.', { seconds: count }),
-  clockCorrected: define('warn', 'Times that lay too far ahead were brought back.', { recipients: count }),
-  routesNotFollowed: define('error', 'Mail that waits could not be given its new way.', { error }),
-  retriesNotRead: define('error', 'Whether an operator asked for a retry could not be read.', { error }),
+  clockJumped: define('warn', 'The clock of the machine was changed by `seconds`.', { seconds: count }),
+  clockCorrected: define('warn', 'Due times that were too far in the future were corrected.', { recipients: count }),
+  routesNotFollowed: define('error', 'The current routes could not be applied to waiting mail.', { error }),
+  retriesNotRead: define('error', 'The store could not say whether an operator has asked for a retry.', { error }),
   traceNotTrimmed: define('error', 'Old traces could not be removed.', { error }),
-  noticesNotRead: define('error', 'What commands changed could not be told in the log.', { error }),
-  fileSystem: define('warn', 'The data lie where a sync may be a lie.', { dataDir: text, reason: text }),
-  logLinesLost: define('warn', 'Who reads the log was away: so many lines were dropped. No mail waited for them.', {
-    lines: count,
-  }),
+  noticesNotRead: define('error', 'The changes of commands could not be read, so the log may lack them.', { error }),
+  fileSystem: define('warn', 'The data are on a file system that may lose synced data.', { dataDir: text, reason: text }),
+  logLinesLost: define(
+    'warn',
+    'The reader of the log did not read for a while, and so many lines were dropped. No mail was delayed by this.',
+    {
+      lines: count,
+    },
+  ),
 } as const satisfies Record<string, Definition>;
 
 type EventName = keyof typeof EVENTS;
@@ -261,13 +286,13 @@ type Values<F> = {
 };
 /** The fields of one event. */
 type EventFields<K extends EventName> = Values<(typeof EVENTS)[K]['fields']>;
-/** The union of what can happen. */
+/** The union of all events. */
 export type RelayEvent = { [K in EventName]: { readonly event: K; readonly fields: EventFields<K> } }[EventName];
 
-/** Tells one event. @param level instead of the usual one. */
+/** Reports one event. @param level replaces the usual one. */
 export type Emit = <K extends EventName>(event: K, fields: EventFields<K>, level?: Level) => void;
 
-/** What a session is known by. */
+/** The fields that identify a session. */
 type SessionFacts = { readonly session: string; readonly ip: string; readonly user?: string | undefined };
 
 type AttemptFacts = {
@@ -291,7 +316,7 @@ type RefusalFacts = SessionFacts & {
 
 export type EventLog = ReturnType<typeof createEventLog>;
 
-/** @param observe is told each event that is told, so that metrics count what the log says. */
+/** @param observe gets each event too, so that metrics count the same events as the log. */
 export function createEventLog(log: Log, observe: (event: RelayEvent) => void = () => {}) {
   const emit: Emit = (event, fields, level = EVENTS[event].level) => {
     if (level !== 'debug') observe({ event, fields } as RelayEvent);
@@ -312,7 +337,7 @@ export function createEventLog(log: Log, observe: (event: RelayEvent) => void = 
   };
 }
 
-/** Host, address and TLS are always named: null where it came not so far, or in clear. */
+/** The fields `mx`, `ip` and `tls` are always present: null if there was no connection, or no TLS. */
 function judged<F extends AttemptFacts>({ reply, mx = null, ip = null, tls = null, ...facts }: F) {
   return { ...facts, mx, ip, tls, ...spoken(reply) };
 }
