@@ -1,6 +1,6 @@
 /**
- * The demo: a relay with the embedded store and a certificate of its own, a small DNS and a destination beside it. It submits
- * real messages, shows what became of each, and stays up so that the reader can send some. Nothing leaves this machine.
+ * The demo: a relay with the embedded store and its own certificate, a small DNS and a destination. It submits real messages,
+ * shows what happened to each, and keeps running so that the reader can send more. Nothing leaves this machine.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -15,10 +15,10 @@ const USER = 'app@customer.test';
 const DOMAIN = 'customer.test';
 const say = (text = '') => console.log(text);
 
-/** @param once ends after the first part, for those who only want to see that it works. */
+/** @param once ends after the first part, for readers who only want to see that it works. */
 async function demo(once: boolean): Promise<void> {
   const began = performance.now();
-  const interruption = interrupted(); // before there is anything that must be taken down
+  const interruption = interrupted(); // before anything is started that must be stopped
   const folder = await mkdtemp(join(tmpdir(), 'smarthost-demo-'));
   const world = await startWorld();
   let relay: RelayProcess | undefined;
@@ -44,7 +44,7 @@ async function demo(once: boolean): Promise<void> {
     );
     invite(login);
     if (once) return;
-    say('Any address below .test has a mailbox, but nobody@. Ctrl-C ends the demo.\n');
+    say('Every address below .test has a mailbox, except nobody@. Ctrl-C ends the demo.\n');
     watch(relay, world);
     await Promise.race([interruption, relay.ended]);
   } finally {
@@ -55,7 +55,7 @@ async function demo(once: boolean): Promise<void> {
 }
 
 async function configuration(world: World, folder: string): Promise<string> {
-  return `# of the demo: high ports on loopback, and destinations that lie there too
+  return `# Configuration of the demo: high ports on loopback, and destinations on loopback too
 hostname: relay.test
 dataDir: ${join(folder, 'data')}
 listen: { submissions: ['127.0.0.1:${await portLike(10465)}'], submission: ['127.0.0.1:${await portLike(10587)}'], admin: [] }
@@ -66,7 +66,7 @@ queue: { minFree: 16MiB }
 `;
 }
 
-/** The port wished for, or any free one where somebody has it. */
+/** @returns the wished port, or any free one if another program uses it. */
 function portLike(wished: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -107,7 +107,7 @@ type Traced = {
   }[];
 };
 
-/** Where its attempts led; a record that the relay is about to write is waited for. */
+/** @returns the hosts of the attempts. Waits for the record that the relay is about to write. */
 async function hostsOf(config: string, id: string): Promise<readonly string[]> {
   for (let tries = 0; tries < 20; tries++) {
     const [{ recipients } = { recipients: [] }] = JSON.parse(await smarthost(config, 'trace', id, '--json')) as Traced[];
@@ -128,7 +128,7 @@ function invite({ user, password, ports }: DemoLogin): void {
   say(`     --from ${user} --to you@alpha.test\n`);
 }
 
-/** What the reader sends shows up here. */
+/** Shows the messages that the reader sends. */
 function watch(relay: RelayProcess, world: World): void {
   relay.onLog((line) => {
     if (line.event === 'accepted')
@@ -144,7 +144,7 @@ function watch(relay: RelayProcess, world: World): void {
   });
 }
 
-/** Ctrl-C, or whoever stops us: the demo takes down what it built, at any moment. */
+/** Resolves on Ctrl-C or another signal to stop. The demo then stops everything it has started, at any moment. */
 function interrupted(): Promise<void> & { happened(): boolean } {
   let happened = false;
   const signal = new Promise<void>((resolve) => {
@@ -158,6 +158,6 @@ function interrupted(): Promise<void> & { happened(): boolean } {
   return Object.assign(signal, { happened: () => happened });
 }
 
-process.stdout.on('error', () => process.exit(0)); // the reader has seen enough, as with `| head`
+process.stdout.on('error', () => process.exit(0)); // the reader has closed the pipe, as `| head` does
 await demo(process.argv.includes('--once'));
-process.exit(); // a letter that nobody waits for any more must not keep us
+process.exit(); // does not wait for a message that is still under way

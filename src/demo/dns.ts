@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type Answer, AUTHORITATIVE_ANSWER, decode, encode, RECURSION_AVAILABLE, RECURSION_DESIRED } from 'dns-packet';
 
-/** What a name has; `mx` is the one host that takes its mail. */
+/** The records of a name. `mx` is the one host that takes its mail. */
 export type Entry = { readonly address?: string; readonly mx?: string; readonly text?: string };
 
 type DemoDns = {
@@ -15,14 +15,14 @@ type DemoDns = {
 const NXDOMAIN = 3;
 const TTL = 60;
 
-/** @param names is read at each question: what is added to it is answered from then on. `*.test` is every other name right below test. */
+/** @param names is read for each question, so entries can be added at any time. `*.test` stands for every other name directly below test. */
 export async function startDns(names: ReadonlyMap<string, Entry>): Promise<DemoDns> {
   const socket = createSocket('udp4');
   socket.on('message', (message, from) => {
     try {
       socket.send(answerTo(message, names), from.port, from.address);
     } catch {
-      // no question: a datagram from a stranger must not end the demo
+      // not a question: a foreign datagram must not end the demo
     }
   });
   socket.bind(0, '127.0.0.1');

@@ -1,4 +1,4 @@
-/** The messages of the demo, and the client that submits them: nodemailer, a stranger to the relay's own code. */
+/** The messages of the demo, and the client that submits them: nodemailer, which shares no code with the relay's SMTP. */
 import { createTransport } from 'nodemailer';
 
 export type DemoLogin = {
@@ -14,7 +14,7 @@ type Letter = {
   readonly subject: string;
   readonly text: string;
   readonly html?: string;
-  /** What the message that arrives is known by. */
+  /** The text by which the arriving message is recognized. */
   readonly proof: (queueId: string) => string;
 };
 

@@ -1,13 +1,13 @@
-/** The destination of the demo: smtp-server as it is, a stranger to the relay's own code. It waits 100 ms before each greeting, as many hosts do. */
+/** The destination of the demo: an unchanged smtp-server, not the relay's own code. It waits 100 ms before each greeting, as many hosts do. */
 import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
 import { SMTPServer } from 'smtp-server';
 
 export type ReceivedMessage = {
   readonly recipients: readonly string[];
-  /** The bytes between 354 and the final dot, dots unstuffed. */
+  /** The bytes between 354 and the final dot, with dots unstuffed. */
   readonly data: Buffer;
-  /** `TLSv1.3`; absent in clear. */
+  /** `TLSv1.3`; absent without TLS. */
   readonly tls?: string;
   /** Milliseconds since 1970. */
   readonly receivedAt: number;
@@ -22,7 +22,7 @@ type DemoMxOptions = {
 
 type DemoMx = { readonly port: number; close(): Promise<void> };
 
-/** Takes mail for every mailbox but nobody@. */
+/** Takes mail for every mailbox except nobody@. */
 export async function startMx({ hostname, tls, onMessage }: DemoMxOptions): Promise<DemoMx> {
   let taken = 0;
   const server = new SMTPServer({
@@ -47,7 +47,7 @@ export async function startMx({ hostname, tls, onMessage }: DemoMxOptions): Prom
       });
     },
   });
-  server.on('error', () => {}); // of one connection: who leaves must not end the demo
+  server.on('error', () => {}); // an error of one connection must not end the demo
   const listening = server.listen(0, '127.0.0.1');
   await once(listening, 'listening');
   const bound = listening.address();

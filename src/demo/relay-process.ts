@@ -1,4 +1,4 @@
-/** The relay of the demo: the real program in a process of its own, driven by its own commands. */
+/** The relay of the demo: the real program in its own process, used by its own commands. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -11,9 +11,9 @@ type LogLine = { readonly event: string; readonly [field: string]: unknown };
 export type RelayProcess = {
   readonly ports: { readonly submissions: number; readonly submission: number };
   onLog(listener: (line: LogLine) => void): void;
-  /** Asks it to stop and waits until it has. */
+  /** Asks it to stop, and waits until it has stopped. */
   stop(): Promise<void>;
-  /** Resolves when it has ended, asked or not. */
+  /** Resolves when the process has ended for any reason. */
   readonly ended: Promise<unknown>;
 };
 
@@ -23,11 +23,11 @@ export async function smarthost(config: string, ...words: string[]): Promise<str
   return stdout;
 }
 
-/** Resolves once every port is open. @throws Error with what it said where it does not start. */
+/** Resolves once every port is open. @throws Error with its output if it does not start. */
 export async function startRelayProcess(config: string): Promise<RelayProcess> {
   const child = spawn(process.execPath, [PROGRAM, '--config', config, 'serve'], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'close');
-  const abandon = () => child.kill('SIGTERM'); // whatever ends the demo ends its relay
+  const abandon = () => child.kill('SIGTERM'); // the relay ends with the demo
   process.once('exit', abandon);
   const listeners: ((line: LogLine) => void)[] = [];
   let said = '';
@@ -59,6 +59,6 @@ function parse(text: string): LogLine | undefined {
   try {
     return JSON.parse(text) as LogLine;
   } catch {
-    return undefined; // not ours: a warning of the runtime
+    return undefined; // not a line of the relay: a warning of the runtime
   }
 }

@@ -1,4 +1,4 @@
-/** The internet of the demo: a DNS that knows every name below .test, and one destination that takes mail for all of them. */
+/** The small internet of the demo: a DNS with every name below .test, and one destination that takes mail for all of them. */
 import { Resolver } from 'node:dns/promises';
 import { createSelfSigned } from '../certificates/certificates.ts';
 import { type Entry, startDns } from './dns.ts';
@@ -9,7 +9,7 @@ export type World = {
   readonly dns: string;
   readonly mxPort: number;
   publish(records: readonly { readonly name: string; readonly value: string }[]): void;
-  /** The first message that `wanted` accepts, whether it came already or comes within ten seconds. */
+  /** The first message that `wanted` accepts. It may be there already, or arrive within ten seconds. */
   message(wanted: (message: ReceivedMessage) => boolean): Promise<ReceivedMessage>;
   onMessage(listener: (message: ReceivedMessage) => void): void;
   /** For the verifier: asks the demo's DNS. */

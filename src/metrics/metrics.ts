@@ -1,13 +1,13 @@
-/** What the relay counts, in Prometheus' text form; the comment on a metric is its help text. The one place that imports prom-client. */
+/** The metrics of the relay in Prometheus' text form. The text of a metric is its help on the page. Only this file imports prom-client. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { RelayEvent } from '../events/events.ts';
 
-/** What is asked for when someone looks, instead of being counted. */
+/** The values of gauges, read at each scrape. */
 export type Snapshot = {
-  /** Undefined: the store does not answer, and what it said last is shown. */
+  /** Undefined if the store does not answer. The last known values are shown then. */
   readonly queue: { readonly states: Readonly<Partial<Record<string, number>>>; readonly oldestSeconds: number } | undefined;
   readonly sessions: number;
-  /** MX host sets that are left alone for a while. */
+  /** MX host sets that get no mail for a while. */
   readonly resting: number;
   readonly certificates: readonly { readonly keyType: string; readonly notAfter: number; readonly failures: number }[];
 };
@@ -19,7 +19,7 @@ export type Metrics = {
   /** The text for a scraper. */
   render(snapshot: Snapshot): Promise<string>;
   readonly contentType: string;
-  /** What there is, for the reference. */
+  /** All metrics, for the reference page. */
   describe(): Promise<
     readonly { readonly name: string; readonly type: string; readonly labels: readonly string[]; readonly help: string }[]
   >;
@@ -36,26 +36,31 @@ export function createMetrics(version: string): Metrics {
   const refused = counter('smarthost_refused_total', 'Commands and messages refused, by reply code', ['code']);
   const authFailed = counter('smarthost_auth_failed_total', 'Failed logins');
   const connected = counter('smarthost_connections_total', 'Connections accepted, by listener', ['listener']);
-  const attempts = counter('smarthost_attempts_total', 'Delivery attempts ended, one a recipient, by outcome', ['outcome']);
+  const attempts = counter('smarthost_attempts_total', 'Delivery attempts that have ended, one per recipient, by outcome', [
+    'outcome',
+  ]);
   const upstream = counter(
     'smarthost_upstream_refused_total',
-    'Refusals of an upstream that are about us, whatever the mail, by what: login or relay. The mail of its route waits',
+    'Refusals of an upstream that concern us and not the message, by kind: login or relay. The mail of its route waits',
     ['what'],
   );
-  for (const what of ['login', 'relay']) upstream.inc({ what }, 0); // so that the first one is seen to rise
+  for (const what of ['login', 'relay']) upstream.inc({ what }, 0); // starts at 0, so that the first refusal is an increase
   const ended = counter('smarthost_ended_total', 'Recipients that ended without an attempt, by how', ['how']);
   const reported = counter('smarthost_reports_total', 'Reports to senders, by action', ['action']);
-  const damaged = counter('smarthost_damaged_total', 'Messages found damaged and set aside, held; other damage that was mended');
+  const damaged = counter(
+    'smarthost_damaged_total',
+    'Damaged messages that were set aside and are held, and other damage that was repaired',
+  );
   const trouble = counter(
     'smarthost_store_trouble_total',
-    'Failures of the store: a commit that failed, or its thread ended. What waited for it was answered 4xx, or is tried again',
+    'Failures of the store: a failed commit, or the end of its thread. Requests that waited for it got 4xx, or are tried again',
   );
   const recipients = gauge('smarthost_queue_recipients', 'Recipients in the queue, by state', ['state']);
   const oldest = gauge('smarthost_queue_oldest_seconds', 'Age of the oldest message in the queue');
-  const resting = gauge('smarthost_resting_host_sets', 'Sets of MX hosts that are left alone for a while, after failures');
+  const resting = gauge('smarthost_resting_host_sets', 'Sets of MX hosts that get no mail for a while, after failures');
   const sessions = gauge('smarthost_sessions', 'Open submission sessions');
   const notAfter = gauge('smarthost_certificate_not_after_timestamp_seconds', 'End of the served certificate', ['keyType']);
-  const renewalFailures = gauge('smarthost_certificate_renewal_failures', 'Renewals that failed since the last that did not', [
+  const renewalFailures = gauge('smarthost_certificate_renewal_failures', 'Failed renewals since the last successful one', [
     'keyType',
   ]);
   const memory = gauge('smarthost_memory_bytes', 'Resident memory of the process');
@@ -135,7 +140,7 @@ export function createMetrics(version: string): Metrics {
   };
 }
 
-/** The page deploy/metrics.md, from what the relay registers. */
+/** Makes the page deploy/metrics.md from the registered metrics. */
 export async function renderMetricsReference(): Promise<string> {
   const rows = (await createMetrics('').describe()).map(({ name, type, labels, help }) => {
     const named = labels.length === 0 ? name : `${name}{${labels.join(', ')}}`;

@@ -1,11 +1,11 @@
-/** IP addresses: how they are written, which of them the world can reach, and which are this machine's. RFC 6890, RFC 1918, RFC 6598. */
+/** IP addresses: their spelling, which are public, and which belong to this machine. RFC 6890, RFC 1918, RFC 6598. */
 import { isIP, isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { createNetworks } from './networks.ts';
 
-/** Networks that a site uses by itself. */
+/** Networks for private use. */
 const PRIVATE = createNetworks(['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']);
-/** Networks in which nobody has a mail host that others reach. */
+/** Networks that cannot contain a mail host of others. */
 const RESERVED = createNetworks([
   '0.0.0.0/8',
   '127.0.0.0/8',
@@ -19,11 +19,11 @@ const RESERVED = createNetworks([
   '64:ff9b:1::/48',
   '100::/64',
   '2001::/32', // Teredo
-  'fe80::/9', // link-local, and the site-local addresses of old
+  'fe80::/9', // link-local, and the old site-local addresses
   'ff00::/8',
 ]);
 
-/** Who can reach an address: the world, one site, or nobody. What an IPv6 address leads to counts too. What is no address is reserved. */
+/** Whether an address is public, private, or reserved. For an IPv6 address that embeds an IPv4 address, that one counts too. An invalid address is reserved. */
 export function reachOf(address: string): 'public' | 'private' | 'reserved' {
   if (isIP(address) === 0) return 'reserved';
   if (PRIVATE.has(address)) return 'private';
@@ -38,29 +38,29 @@ export function isPublicAddress(address: string): boolean {
 
 type Interfaces = ReturnType<typeof networkInterfaces>;
 
-/** The addresses of this machine besides loopback. */
+/** The addresses of this machine, without loopback. */
 export function machineAddresses(interfaces: Interfaces = networkInterfaces()): readonly string[] {
   const all = Object.values(interfaces).flatMap((list) => list ?? []);
   return [...new Set(all.filter(({ internal }) => !internal).map(({ address }) => address))];
 }
 
-/** Addresses of this machine that the world can reach; behind a NAT there is none. */
+/** The public addresses of this machine. Behind a NAT there is none. */
 export function publicAddresses(interfaces?: Interfaces): readonly string[] {
   return machineAddresses(interfaces).filter(isPublicAddress);
 }
 
-/** The shortest way to write an IPv6 address: RFC 5952. */
+/** The canonical spelling of an IPv6 address: RFC 5952. */
 export function canonicalAddress(address: string): string {
   return isIP(address) === 6 && !address.includes('%') ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
-/** An IPv4 address that a dual-stack socket shows as `::ffff:192.0.2.1` is that IPv4 address. */
+/** Turns `::ffff:192.0.2.1`, as a dual-stack socket shows an IPv4 address, into `192.0.2.1`. */
 export function plainAddress(address: string): string {
   const mapped = /^::ffff:([0-9.]+)$/i.exec(address);
   return mapped?.[1] ?? address.replace(/%.*$/, '');
 }
 
-/** The IPv4 address that NAT64 (64:ff9b::/96, RFC 6052) or 6to4 (2002::/16, RFC 3056) would bring a connection to. */
+/** The IPv4 address that a connection would reach by NAT64 (64:ff9b::/96, RFC 6052) or 6to4 (2002::/16, RFC 3056). */
 export function embeddedIpv4(address: string): string | undefined {
   if (isIP(address) !== 6) return undefined;
   const groups = groupsOf(address);
@@ -72,7 +72,7 @@ function dotted(high: string, low: string): string {
   return [high.slice(0, 2), high.slice(2), low.slice(0, 2), low.slice(2)].map((hex) => Number.parseInt(hex, 16)).join('.');
 }
 
-/** The name under which the PTR records of an address stand (RFC 1035 §3.5, RFC 3596 §2.5). Empty for what is no address. */
+/** The name of the PTR records of an address (RFC 1035 §3.5, RFC 3596 §2.5). Empty for an invalid address. */
 export function reverseName(address: string): string {
   if (isIPv4(address)) return `${address.split('.').reverse().join('.')}.in-addr.arpa`;
   if (isIP(address) !== 6) return '';

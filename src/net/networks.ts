@@ -1,9 +1,9 @@
-/** Networks in CIDR, and whether an address lies in one. */
+/** Networks in CIDR notation, and whether they contain an address. */
 import { BlockList, isIP, isIPv4 } from 'node:net';
 
 type Networks = { has(address: string): boolean };
 
-/** @param networks addresses and CIDR networks, checked by the configuration before. @throws Error where one is neither. */
+/** @param networks addresses and CIDR networks; the configuration has checked them. @throws Error if an entry is neither. */
 export function createNetworks(networks: readonly string[]): Networks {
   // Two lists: in one, `::ffff:0:0/96` would contain every IPv4 address.
   const lists = { ipv4: new BlockList(), ipv6: new BlockList() };

@@ -1,31 +1,31 @@
-/** Opens a port, or says in one sentence why it cannot be opened: the same for clients, challenges and the operator's page. */
+/** Opens a port, or says in one sentence why that is not possible. Used for submission, challenges and the admin page. */
 import { type AddressInfo, createServer, type Server } from 'node:net';
 
 export type PortAddress = {
-  /** The key below `listen`. */
+  /** The name of the setting below `listen`. */
   readonly name: string;
   readonly address: string;
   readonly port: number;
-  /** What it is for, where that is not plain. */
+  /** The purpose of the port, if it is not obvious. */
   readonly purpose?: string;
 };
 
-/** Where a listener opens. `::` is every address, IPv4 included. Port 0 takes a free one. */
+/** The address of a listener. `::` means all addresses, IPv4 included. Port 0 takes a free port. */
 export type ListenAddress = Pick<PortAddress, 'address' | 'port'>;
 
-/** A port that is open, with the number that the system gave it. */
+/** An open port, with the number that the system assigned. */
 export type OpenPort = { readonly name: string; readonly address: string; readonly port: number };
 
 const REASONS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program has it',
-  EACCES: 'this user may not, EACCES',
+  EADDRINUSE: 'another program uses it',
+  EACCES: 'this user may not open it, EACCES',
   EADDRNOTAVAIL: 'this machine has no such address',
 };
 
-/** `::` means every address, and these say that there is no IPv6. */
+/** Errors for `::` that mean that there is no IPv6. */
 const NO_IPV6: readonly string[] = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
 
-/** The message names listener, address, port and reason; `code` is the system's. */
+/** The message names listener, address, port and reason. `code` is the error code of the system. */
 export class ClosedPort extends Error {
   override readonly name = 'ClosedPort';
   readonly code: string;
@@ -35,7 +35,7 @@ export class ClosedPort extends Error {
   }
 }
 
-/** @param backlog connections that wait for being accepted. @throws ClosedPort */
+/** @param backlog most connections that wait to be accepted. @throws ClosedPort */
 export async function openPort(server: Server, at: PortAddress, backlog = 511): Promise<OpenPort> {
   try {
     await listen(server, at.address, at.port, backlog);
@@ -48,7 +48,7 @@ export async function openPort(server: Server, at: PortAddress, backlog = 511): 
   return { name: at.name, address, port };
 }
 
-/** Asked before anything is opened: a relay that cannot serve must not begin to deliver. One error for each that cannot be opened. */
+/** Called before anything is opened, because a relay that cannot serve must not begin to deliver. @returns one error for each port that cannot be opened */
 export async function portProblems(list: readonly PortAddress[]): Promise<readonly ClosedPort[]> {
   const problems: ClosedPort[] = [];
   for (const at of list) {
@@ -67,7 +67,7 @@ function isWithoutIpv6(address: string, code: string): boolean {
   return address === '::' && NO_IPV6.includes(code);
 }
 
-/** @returns the error's code; undefined: it can be opened. */
+/** @returns the code of the error, or undefined if the port can be opened. */
 async function tryPort(host: string, port: number): Promise<string | undefined> {
   const server = createServer();
   try {

@@ -79,7 +79,7 @@ const REFUSED: readonly Refused[] = [
   [
     'a port that is taken',
     `${HEAD}\nlisten: { submissions: ['127.0.0.1:TAKEN'], submission: [], admin: [] }`,
-    /127\.0\.0\.1:\d+ cannot be opened \(another program has it\)/,
+    /127\.0\.0\.1:\d+ cannot be opened \(another program uses it\)/,
   ],
   [
     'an address of another machine',

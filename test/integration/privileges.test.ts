@@ -76,7 +76,7 @@ describe.skipIf(!present)('a relay of an unprivileged user', () => {
     const args = ['--net', ...under, 'node', 'smarthost.ts', '--config', file, 'serve'];
     const { code, stdout, stderr } = await run('unshare', args, { timeout: 60_000 });
     expect(code, stdout + stderr).toBe(1);
-    expect(stderr).toContain(`listen.submissions: ${address}:465 cannot be opened (this user may not, EACCES)`);
+    expect(stderr).toContain(`listen.submissions: ${address}:465 cannot be opened (this user may not open it, EACCES)`);
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 

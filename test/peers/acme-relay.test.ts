@@ -193,7 +193,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble', 'openssl')))('a rela
     const relay = await prepare();
     const squatter = createServer().listen(pebble.httpPort, '127.0.0.1');
     await expect(relay.start()).rejects.toThrow(
-      `listen.http: 127.0.0.1:${pebble.httpPort} cannot be opened (another program has it); tls.mode acme needs it for the challenge http-01`,
+      `listen.http: 127.0.0.1:${pebble.httpPort} cannot be opened (another program uses it); tls.mode acme needs it for the challenge http-01`,
     );
     await new Promise((resolve) => squatter.close(resolve));
   }, 60_000);

@@ -143,6 +143,6 @@ test('names that no host has, and hellos that lie, leave it alive (T08)', async 
 
 test('a port that is taken is one clear sentence', async () => {
   await expect(startAlpn01([{ address: '127.0.0.1', port: port() }], { find: async () => undefined })).rejects.toThrow(
-    /^listen\.alpn: 127\.0\.0\.1:\d+ cannot be opened \(another program has it\); .*tls-alpn-01$/,
+    /^listen\.alpn: 127\.0\.0\.1:\d+ cannot be opened \(another program uses it\); .*tls-alpn-01$/,
   );
 });

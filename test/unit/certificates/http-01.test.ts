@@ -102,6 +102,6 @@ test.each([['\x16\x03\x01\x00\x05hello'], ['EHLO client.test\r\n\r\n'], ['GET / 
 test('a port that is taken is one clear sentence', async () => {
   const { port } = listener.listening[0]!;
   await expect(startHttp01([{ address: '127.0.0.1', port }], answers)).rejects.toThrow(
-    `listen.http: 127.0.0.1:${port} cannot be opened (another program has it); tls.mode acme needs it for the challenge http-01`,
+    `listen.http: 127.0.0.1:${port} cannot be opened (another program uses it); tls.mode acme needs it for the challenge http-01`,
   );
 });

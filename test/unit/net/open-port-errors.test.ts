@@ -12,8 +12,8 @@ const failing = (code: string) => {
 };
 
 test.each([
-  ['EACCES', '::', /^listen\.http: \[::\]:80 cannot be opened \(this user may not, EACCES\)$/],
-  ['EADDRINUSE', '127.0.0.1', /^listen\.http: 127\.0\.0\.1:80 cannot be opened \(another program has it\)/],
+  ['EACCES', '::', /^listen\.http: \[::\]:80 cannot be opened \(this user may not open it, EACCES\)$/],
+  ['EADDRINUSE', '127.0.0.1', /^listen\.http: 127\.0\.0\.1:80 cannot be opened \(another program uses it\)/],
   ['EADDRNOTAVAIL', '192.0.2.1', /\(this machine has no such address\)/],
   ['EOTHER', '127.0.0.1', /\(EOTHER\)/],
 ])('%s on %s is one clear sentence', async (code, address, expected) => {

@@ -19,8 +19,8 @@ test('every port that cannot be opened is named, with the reason', async () => {
     { name: 'admin', address: '192.0.2.77', port: 4000 },
   ]);
   expect(closed.map(({ message }) => message)).toEqual([
-    `listen.submission: 127.0.0.1:${one} cannot be opened (another program has it)`,
-    `listen.http: 127.0.0.1:${two} cannot be opened (another program has it); the challenge needs it`,
+    `listen.submission: 127.0.0.1:${one} cannot be opened (another program uses it)`,
+    `listen.http: 127.0.0.1:${two} cannot be opened (another program uses it); the challenge needs it`,
     'listen.admin: 192.0.2.77:4000 cannot be opened (this machine has no such address)',
   ]);
   expect(closed.map(({ code }) => code)).toEqual(['EADDRINUSE', 'EADDRINUSE', 'EADDRNOTAVAIL']);

@@ -40,7 +40,7 @@ describe('ports', () => {
       { name: 'submission', address: '127.0.0.1', port },
     ] as const;
     await expect(startRig({ listeners })).rejects.toThrow(
-      `listen.submission: 127.0.0.1:${port} cannot be opened (another program has it)`,
+      `listen.submission: 127.0.0.1:${port} cannot be opened (another program uses it)`,
     );
     taken.close();
   });
