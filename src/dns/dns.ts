@@ -1,6 +1,6 @@
 /**
- * DNS look-ups, cached: what does not exist, what is empty and what could not be asked are three answers, never one. RFC 1035, RFC 2308.
- * Whatever is decided about one destination comes from these answers, each with its lifetime, and with whether it was validated.
+ * Cached DNS look-ups: RFC 1035, RFC 2308. A name that does not exist, a name without the record, and a failed look-up are three different
+ * answers. All decisions about a destination come from these answers. Each has its lifetime, and says whether it was validated.
  */
 import { isIPv4 } from 'node:net';
 import { reverseName } from '../net/addresses.ts';
@@ -22,34 +22,34 @@ import {
 } from './message.ts';
 import { createResolver, type ResolverReply } from './resolver.ts';
 
-/** What stands under a name: RFC 7672 §2.1.1. */
+/** The answer for a name and type: RFC 7672 §2.1.1. */
 export type DnsAnswer<T> =
   | { readonly kind: 'found'; readonly values: readonly T[] }
   /** The name exists and has no such record. */
   | { readonly kind: 'none' }
   /** The name does not exist. */
   | { readonly kind: 'nxdomain' }
-  /** Nobody could say: SERVFAIL, REFUSED, timeout, malformed answer. */
+  /** The look-up failed: SERVFAIL, REFUSED, timeout, malformed answer. */
   | {
       readonly kind: 'temporary';
       readonly cause: string;
-      /** `REFUSED`, where a server said why in a code. */
+      /** The response code if a server sent one, such as `REFUSED`. */
       readonly rcode?: string;
-      /** Nothing at all can be looked up at the moment, so this says nothing about the name. */
+      /** True if no look-up works at the moment, so that this answer says nothing about the name. */
       readonly blind?: true;
     };
 
-/** An answer, and how sure it is. */
+/** An answer with its evidence. */
 export type Resolved<T> =
-  /** `name` is the one behind all aliases. */
+  /** `name` is the name at the end of all aliases. */
   | (DnsAnswer<T> & { readonly kind: 'found'; readonly name: string } & Evidence)
   | (DnsAnswer<T> & { readonly kind: 'none' | 'nxdomain' } & Evidence)
   | (DnsAnswer<T> & { readonly kind: 'temporary' });
 
 type Evidence = {
-  /** A resolver that we trust has validated all of it, aliases included: RFC 4035 §3.2.3. */
+  /** True if a trusted resolver has validated all of the answer, aliases included: RFC 4035 §3.2.3. */
   readonly secure: boolean;
-  /** Milliseconds that it may be believed from when it was asked. */
+  /** Milliseconds that the answer is valid, counted from the question. */
   readonly ttl: number;
 };
 
@@ -59,25 +59,25 @@ export type MxRecord = { readonly preference: number; readonly exchange: string 
 /** RFC 6698 §2.1. Data too short for the four fields have `matching` 255, which nobody can use. */
 type TlsaRecord = { readonly usage: number; readonly selector: number; readonly matching: number; readonly data: Buffer };
 
-/** Look-ups, for who needs what stands there and no more. They never reject. */
+/** Look-ups for callers that need only the records. They never reject. */
 export type Dns = {
   mx(name: string): Promise<DnsAnswer<MxRecord>>;
   a(name: string): Promise<DnsAnswer<string>>;
   aaaa(name: string): Promise<DnsAnswer<string>>;
   /** Names of an IPv4 or IPv6 address. */
   ptr(address: string): Promise<DnsAnswer<string>>;
-  /** Strings of one record joined. */
+  /** The strings of each record are joined. */
   txt(name: string): Promise<DnsAnswer<string>>;
 };
 
-/** The same look-ups, and those of RFC 7672, with the evidence that a decision about a destination rests on. */
+/** The same look-ups, and those of RFC 7672, with the evidence that decisions about a destination need. */
 export type DnsClient = {
   mx(name: string): Promise<Resolved<MxRecord>>;
   a(name: string): Promise<Resolved<string>>;
   aaaa(name: string): Promise<Resolved<string>>;
   ptr(address: string): Promise<Resolved<string>>;
   txt(name: string): Promise<Resolved<string>>;
-  /** The one alias that stands at the name itself, which is not followed. */
+  /** The CNAME record of the name itself. It is not followed. */
   cname(name: string): Promise<Resolved<string>>;
   /** @param afresh what was kept is not believed: a key may have been changed together with its record. */
   tlsa(name: string, afresh?: boolean): Promise<Resolved<TlsaRecord>>;
@@ -86,29 +86,29 @@ export type DnsClient = {
 };
 
 type DnsOptions = {
-  /** `127.0.0.1:5300`, `[::1]:53`; empty: the system's. */
+  /** `127.0.0.1:5300`, `[::1]:53`. If empty, the system's resolvers. */
   readonly servers: readonly string[];
-  /** The path to the servers is safe, so that their AD bit counts; of one on this machine it counts in any case. */
+  /** True if the path to the servers is safe, so that their AD bit counts. The AD bit of a resolver on this machine always counts. */
   readonly trustAd?: boolean;
-  /** Milliseconds a server has for its answer; it is asked twice. */
+  /** Milliseconds that a server has for its answer. Each is asked twice. */
   readonly timeout?: number;
   readonly now?: Clock;
 };
 
-/** Names kept, whatever their record types. */
+/** Most answers in the cache, of all types together. */
 const CACHED_ANSWERS = 20_000;
 const MIN_TTL = 5 * SECOND;
 const MAX_TTL = HOUR;
-/** Where an answer has no SOA that RFC 2308 §5 counts by. */
+/** Used if a negative answer has no SOA record, which RFC 2308 §5 takes the TTL from. */
 const NEGATIVE_TTL = 30 * SECOND;
 const TIMEOUT = 3 * SECOND;
-/** Aliases that lead to aliases: more are a loop. */
+/** Aliases in a chain. More count as a loop. */
 const MAX_ALIASES = 8;
 const NXDOMAIN = 3;
 
 type Kept = { readonly answer: Resolved<never>; readonly expiresAt: number };
 
-/** Never `dns.lookup`: it reads /etc/hosts, and blocks a thread of the pool that signing needs. */
+/** Never uses `dns.lookup`, which reads /etc/hosts and blocks a thread of the pool that signing needs. */
 export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = systemClock }: DnsOptions): DnsClient {
   const resolver = createResolver({ servers, timeout });
   const cache: Cache<string, Kept> = createCache(CACHED_ANSWERS);
@@ -131,7 +131,7 @@ export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = s
   }
 
   async function look<T>(type: QueryType, name: string, read: ReadData<T>): Promise<Resolved<T>> {
-    // A name that cannot be put into a question exists nowhere: no server need be asked.
+    // A name that does not fit into a question cannot exist, so no server is asked.
     if (!isResolvable(name)) return { kind: 'nxdomain', secure: false, ttl: NEGATIVE_TTL };
     const reply = await resolver.ask({ name, type });
     if (reply.kind !== 'answered') {
@@ -159,7 +159,7 @@ export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = s
   };
 }
 
-/** Nothing is kept for longer than MAX_TTL: what seems to be was kept by a clock that has been set back. */
+/** No entry lives longer than MAX_TTL. If one seems to, the clock has been set back, and the entry is not fresh. */
 function isFresh({ expiresAt }: Kept, now: number): boolean {
   return now < expiresAt && expiresAt <= now + MAX_TTL;
 }
@@ -172,7 +172,7 @@ type Answered<T> = {
   readonly trusted: boolean;
 };
 
-/** What one message says about the name that was asked for, behind its aliases: RFC 1034 §3.6.2. */
+/** Reads the answer of one message for the asked name, after its aliases: RFC 1034 §3.6.2. */
 function interpret<T>({ reply: { message }, type, name, read, trusted }: Answered<T>): Resolved<T> {
   const secure = trusted && message.isAuthentic;
   const chain = type === 'CNAME' ? { name, ttl: MAX_TTL } : followAliases(message, name);
@@ -180,7 +180,7 @@ function interpret<T>({ reply: { message }, type, name, read, trusted }: Answere
   const records = message.answers.filter((record) => record.type === TYPES[type] && canonical(record.name) === chain.name);
   const values = records.flatMap((record) => readSafely(read, message, record) ?? []);
   if (records.length > 0) {
-    // One broken record is left out (as Postfix does); where all are, nobody can say what was meant.
+    // A broken record is left out, as Postfix does. If all are broken, the look-up has failed.
     if (values.length === 0) return { kind: 'temporary', cause: `the ${type} records of ${chain.name} cannot be read` };
     return { kind: 'found', values, name: chain.name, secure, ttl: clamp(leastTtl(records, chain.ttl), type) };
   }
@@ -188,7 +188,7 @@ function interpret<T>({ reply: { message }, type, name, read, trusted }: Answere
   return { kind: message.rcode === NXDOMAIN ? 'nxdomain' : 'none', secure, ttl };
 }
 
-/** @returns the name at the end, and the least TTL in milliseconds; undefined where they run in a circle. */
+/** @returns the name at the end, and the least TTL in milliseconds; undefined if the aliases form a loop. */
 function followAliases({ bytes, answers }: DnsMessage, asked: string): { name: string; ttl: number } | undefined {
   let name = asked;
   let ttl = MAX_TTL;
@@ -205,7 +205,7 @@ function readSafely<T>(read: ReadData<T>, { bytes }: DnsMessage, { start, end }:
   try {
     return read(bytes, start, end);
   } catch (error) {
-    if (error instanceof RangeError) return undefined; // a name inside leaves the message
+    if (error instanceof RangeError) return undefined; // a name in it points outside of the message
     throw error;
   }
 }
@@ -214,7 +214,7 @@ function leastTtl(records: readonly ResourceRecord[], most: number): number {
   return records.reduce((least, { ttl }) => Math.min(least, ttl * SECOND), most);
 }
 
-/** A TTL of 0 or of 68 years is clamped: RFC 2181 §8. TLSA records are never believed for longer than they say: RFC 7672 §4. */
+/** Limits TTLs such as 0 or 68 years: RFC 2181 §8. TLSA records are never kept longer than their TTL: RFC 7672 §4. */
 function clamp(ttl: number, type: QueryType): number {
   return type === 'TLSA' ? ttl : Math.min(Math.max(ttl, MIN_TTL), MAX_TTL);
 }
@@ -226,7 +226,7 @@ function negativeTtl(message: DnsMessage): number {
   return Math.min(Math.max(Math.min(soa.ttl, minimum ?? soa.ttl) * SECOND, MIN_TTL), MAX_TTL);
 }
 
-/** A resolver on this machine itself. Not systemd's stub, nor a container engine's: what they pass on comes from anywhere. */
+/** True for a resolver on this machine. False for the stubs of systemd and of container engines, which forward to other resolvers. */
 export function isOwnResolver(server: string): boolean {
   const [, bracketed] = /^\[([^\]]+)\]/.exec(server) ?? [];
   const host = bracketed ?? (isIPv4(server.split(':')[0]!) ? server.split(':')[0] : server);
@@ -256,7 +256,7 @@ function canonical(name: string): string {
 
 export type Validated =
   | { readonly kind: 'answered'; readonly authenticated: boolean; readonly server: string }
-  /** The resolver is there, and could not or would not answer this: SERVFAIL, REFUSED. */
+  /** The resolver responded with an error: SERVFAIL, REFUSED. */
   | { readonly kind: 'failed'; readonly cause: string; readonly server: string }
   | { readonly kind: 'silent'; readonly cause: string };
 
@@ -269,7 +269,7 @@ type ValidatedQuery = {
   readonly timeout?: number;
 };
 
-/** Does a resolver say that it has validated an answer? Its AD bit as it is, whether we trust the path to it or not. Never rejects. */
+/** Asks whether a resolver says that it has validated an answer. Returns its AD bit, even if we do not trust the path. Never rejects. */
 export async function askValidated({ name, type, servers, timeout = TIMEOUT }: ValidatedQuery): Promise<Validated> {
   const reply = await createResolver({ servers, timeout }).ask({ name, type });
   if (reply.kind !== 'answered') return reply;

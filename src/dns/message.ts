@@ -1,17 +1,17 @@
 /**
- * The messages of the DNS: RFC 1035 §4, with EDNS (RFC 6891). An answer is read by ours: dns-packet merges a dot inside a label with the
- * dots between labels, and one record that it cannot read costs the whole answer.
+ * The messages of the DNS: RFC 1035 §4, with EDNS (RFC 6891). Our own code reads answers, because dns-packet does not distinguish a dot
+ * inside a label from the dots between labels, and because one record that it cannot read spoils the whole answer.
  */
 import { AUTHENTIC_DATA, encode, RECURSION_DESIRED, type RecordType } from 'dns-packet';
 import { canonicalAddress } from '../net/addresses.ts';
 
-/** The types that a relay asks for, and what answers bring along. RFC 1035 §3.2.2, RFC 3596 §2.1, RFC 6698 §7.1. */
+/** The types that a relay asks for, and those that answers contain besides. RFC 1035 §3.2.2, RFC 3596 §2.1, RFC 6698 §7.1. */
 export const TYPES = { A: 1, CNAME: 5, SOA: 6, PTR: 12, MX: 15, TXT: 16, AAAA: 28, OPT: 41, TLSA: 52 } as const;
 export type QueryType = Exclude<keyof typeof TYPES, 'OPT'>;
 
 export type Question = { readonly name: string; readonly type: QueryType };
 
-/** One record: where its data stand in the message, since names inside point back into it. */
+/** One record. It keeps the position of its data in the message, because names in the data can point to other parts of it. */
 export type ResourceRecord = {
   readonly name: string;
   readonly type: number;
@@ -26,24 +26,24 @@ export type DnsMessage = {
   readonly id: number;
   readonly isResponse: boolean;
   readonly isTruncated: boolean;
-  /** The AD bit: the resolver says that it validated all of this. RFC 4035 §3.2.3 */
+  /** The AD bit: the resolver says that it has validated the whole answer. RFC 4035 §3.2.3 */
   readonly isAuthentic: boolean;
   readonly rcode: number;
   readonly question: { readonly name: string; readonly type: number; readonly class: number } | undefined;
   readonly answers: readonly ResourceRecord[];
   readonly authorities: readonly ResourceRecord[];
-  /** Why it failed, in the resolver's words: RFC 8914. */
+  /** The resolver's reasons for a failure: RFC 8914. */
   readonly extendedErrors: readonly ExtendedError[];
 };
 type ExtendedError = { readonly code: number; readonly text: string };
 
-/** What a datagram may hold without being cut to pieces on the way: RFC 6891 §6.2.5, and the flag day of 2020. */
+/** Octets of a datagram that are not fragmented on the way: RFC 6891 §6.2.5, and the DNS flag day of 2020. */
 const DATAGRAM = 1232;
 const INTERNET = 1;
-/** Pointers that lead to pointers: no sane message has more. */
+/** Most compression pointers in one name. Correct messages have fewer. */
 const MAX_POINTERS = 64;
 const EXTENDED_ERROR = 15;
-/** RFC 8914 §4, the ones that an operator can do something about. */
+/** The codes of RFC 8914 §4 that help an operator. */
 const EXTENDED_ERRORS: Readonly<Record<number, string>> = {
   6: 'DNSSEC bogus',
   7: 'signature expired',
@@ -60,8 +60,8 @@ const EXTENDED_ERRORS: Readonly<Record<number, string>> = {
 const RCODES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED'];
 
 /**
- * A question with RD and AD: AD asks for the verdict alone, where DO would bring the signatures along (RFC 6840 §5.7).
- * @param edns without it for servers that know no OPT record.
+ * A question with RD and AD. AD asks only for the result of the validation; DO would also bring the signatures (RFC 6840 §5.7).
+ * @param edns false for servers that do not support the OPT record.
  */
 export function encodeQuestion({ name, type }: Question, id: number, edns = true): Buffer {
   return encode({
@@ -73,33 +73,33 @@ export function encodeQuestion({ name, type }: Question, id: number, edns = true
   });
 }
 
-/** undefined: no message of the DNS. One record with data that cannot be read does not spoil the others. */
+/** @returns undefined if the bytes are no DNS message. A record with broken data does not spoil the others. */
 export function decodeMessage(bytes: Buffer): DnsMessage | undefined {
   try {
     return new MessageReader(bytes).message();
   } catch (error) {
-    if (error instanceof RangeError) return undefined; // it ends in the middle, or a name runs in a circle
+    if (error instanceof RangeError) return undefined; // it is cut off, or a name points to itself
     throw error;
   }
 }
 
-/** True where it answers this question: RFC 5452 §4. A stranger who guesses does not know the id. */
+/** True if the message answers this question: RFC 5452 §4. An attacker who forges answers does not know the id. */
 export function isAnswerTo(message: DnsMessage, { name, type }: Question, id: number): boolean {
   const { question } = message;
   if (!message.isResponse || message.id !== id) return false;
-  if (question === undefined) return message.rcode === 1 || message.rcode === 4; // who cannot read a question need not repeat it
-  const asked = name.replace(/\.$/, '').toLowerCase(); // the root is `.` in a question, and empty when it is read
+  if (question === undefined) return message.rcode === 1 || message.rcode === 4; // a server that cannot read the question need not repeat it
+  const asked = name.replace(/\.$/, '').toLowerCase(); // the root is `.` in a question, and empty in a parsed message
   return question.name.toLowerCase() === asked && question.type === TYPES[type] && question.class === INTERNET;
 }
 
-/** `SERVFAIL (DNSKEY missing)`: why a resolver did not answer. */
+/** Describes why a resolver did not answer: `SERVFAIL (DNSKEY missing)`. */
 export function describeFailure({ rcode, extendedErrors }: DnsMessage): string {
   const word = nameOfRcode(rcode);
   const known = extendedErrors.map(({ code, text }) => EXTENDED_ERRORS[code] ?? (text || `extended error ${code}`));
   return known.length === 0 ? word : `${word} (${known.join(', ')})`;
 }
 
-/** The words of RFC 1035 §4.1.1 and RFC 2136 §2.2. */
+/** The names of RFC 1035 §4.1.1 and RFC 2136 §2.2. */
 export function nameOfRcode(rcode: number): string {
   return RCODES[rcode] ?? `RCODE ${rcode}`;
 }
@@ -132,7 +132,7 @@ class MessageReader {
       rcode: flags & 0x000f,
       question,
     };
-    if (head.isTruncated) return { ...head, answers: [], authorities: [], extendedErrors: [] }; // it may end anywhere
+    if (head.isTruncated) return { ...head, answers: [], authorities: [], extendedErrors: [] }; // a truncated message may end anywhere
     return {
       ...head,
       answers: this.#records(answers),
@@ -165,7 +165,7 @@ class MessageReader {
       ];
       const start = this.#at + 10;
       this.#at = start + length;
-      if (this.#at > this.#bytes.length) throw new RangeError('a record ends behind the message');
+      if (this.#at > this.#bytes.length) throw new RangeError('a record ends after the message');
       // The class of an OPT record is a size. A TTL with its first bit set counts as 0: RFC 2181 §8.
       if (space === INTERNET || type === TYPES.OPT)
         records.push({ name, type, ttl: ttl > 0x7fffffff ? 0 : ttl, start, end: this.#at });
@@ -193,9 +193,9 @@ function extendedErrorsIn(bytes: Buffer, { type, start, end }: ResourceRecord): 
 }
 
 /**
- * A name, its labels joined by dots; what is no plain character, and a dot inside a label, is written `\ddd` (RFC 1035 §5.1), so that it
- * is never taken for another name. The root is the empty string.
- * @throws RangeError where it leaves the message or runs in a circle.
+ * Reads a name. Its labels are joined by dots. Unusual characters and a dot inside a label become `\ddd` (RFC 1035 §5.1), so that
+ * different names stay different. The root is the empty string.
+ * @throws RangeError if the name points outside of the message or to itself.
  */
 export function readName(bytes: Buffer, start: number): { readonly name: string; readonly end: number } {
   const labels: string[] = [];
@@ -207,7 +207,7 @@ export function readName(bytes: Buffer, start: number): { readonly name: string;
     if (length >= 0xc0) {
       if (end === -1) end = at + 2;
       at = bytes.readUInt16BE(at) & 0x3fff;
-      if (++pointers > MAX_POINTERS) throw new RangeError('a name runs in a circle');
+      if (++pointers > MAX_POINTERS) throw new RangeError('a name points to itself');
       continue;
     }
     if (length > 63) throw new RangeError('a label of an unknown kind');
@@ -224,7 +224,7 @@ function escaped(character: string): string {
   return `\\${String(character.charCodeAt(0)).padStart(3, '0')}`;
 }
 
-/** How the data of one record are read: undefined for data that break their type's form. */
+/** Reads the data of one record. Returns undefined if the data do not have the form of their type. */
 export type ReadData<T> = (bytes: Buffer, start: number, end: number) => T | undefined;
 
 export const readA: ReadData<string> = (bytes, start, end) =>
@@ -238,7 +238,7 @@ export const readHost: ReadData<string> = (bytes, start, end) => {
   return read.end === end ? read.name : undefined;
 };
 
-/** Strings of one record joined, octet by octet. */
+/** Joins the strings of one record, octet by octet. */
 export const readText: ReadData<string> = (bytes, start, end) => {
   let text = '';
   for (let at = start; at < end; at += 1 + bytes[at]!) {
@@ -248,15 +248,15 @@ export const readText: ReadData<string> = (bytes, start, end) => {
   return end > start ? text : undefined;
 };
 
-/** Seconds that the absence of something may be believed: RFC 2308 §5. */
+/** Seconds that a negative answer may be cached: RFC 2308 §5. */
 export const readNegativeTtl: ReadData<number> = (bytes, start, end) => {
   const mailbox = readName(bytes, readName(bytes, start).end);
   return mailbox.end + 20 === end ? bytes.readUInt32BE(end - 4) : undefined;
 };
 
 /**
- * True for a name that fits into a question: labels of 1 to 63 octets, 253 in all, of the characters that c-ares sends.
- * RFC 1035 §2.3.4. Names with others are not delegated to anybody.
+ * True for a name that fits into a question: labels of 1 to 63 octets, 253 in all, with the characters that c-ares accepts.
+ * RFC 1035 §2.3.4. Registries do not delegate names with other characters.
  */
 export function isResolvable(name: string): boolean {
   return name.length > 0 && name.length <= 253 && name.split('.').every((label) => /^[A-Za-z0-9_*/-]{1,63}$/.test(label));

@@ -1,6 +1,6 @@
 /**
- * Asks the resolvers of this machine: over UDP, over TCP where an answer is cut (RFC 7766 §5), a socket and a port for each question
- * (RFC 5452 §9). `node:dns` cannot: it says neither whether an answer was validated, nor how long most of them may be kept.
+ * Asks the resolvers of this machine over UDP, and over TCP if an answer is truncated (RFC 7766 §5). Each question has its own socket and
+ * port (RFC 5452 §9). `node:dns` is not enough: it does not say whether an answer was validated, nor how long most answers are valid.
  */
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -19,45 +19,45 @@ import {
 } from './message.ts';
 
 type ResolverOptions = {
-  /** `127.0.0.1:5300`, `[::1]:53`; empty: those of /etc/resolv.conf, as it is at the time of the question. */
+  /** `127.0.0.1:5300`, `[::1]:53`. If empty, those in /etc/resolv.conf at the time of the question. */
   readonly servers: readonly string[];
   /** Milliseconds that a server has for one answer. */
   readonly timeout: number;
 };
 
-/** What the resolvers said: an answer (also that there is nothing), or why there is none. */
+/** The result of a question: an answer (also a negative one), or the reason why there is none. */
 export type ResolverReply =
   | { readonly kind: 'answered'; readonly message: DnsMessage; readonly server: string }
-  /** A resolver is there, and could not or would not answer this: SERVFAIL, REFUSED, a message that is none. */
+  /** A resolver responded with an error: SERVFAIL, REFUSED, a broken message. */
   | { readonly kind: 'failed'; readonly cause: string /** `REFUSED` */; readonly rcode?: string; readonly server: string }
-  /** None is there. */
+  /** No resolver responded. */
   | { readonly kind: 'silent'; readonly cause: string };
 
 type Resolver = {
   ask(question: Question): Promise<ResolverReply>;
-  /** What every resolver that has a way to the internet can answer. */
+  /** A question that every resolver with access to the internet can answer. */
   askRoot(): Promise<ResolverReply>;
-  /** False: nothing at all is answered at the moment, so that a question without an answer says nothing about its name. */
+  /** False if no question is answered at the moment, so that a failure says nothing about the name. */
   works(): Promise<boolean>;
 };
 
 const NXDOMAIN = 3;
 const FORMERR = 1;
-/** Each server is asked this often. */
+/** How many times each server is asked. */
 const ROUNDS = 2;
-/** A resolver that has just started, or lost a packet, says SERVFAIL once. */
+/** Pause after SERVFAIL. A resolver that has just started, or has lost a packet, may answer the next time. */
 const AFTER_SERVFAIL = SECOND;
-/** An answer so fresh shows that there are answers, milliseconds. */
+/** Milliseconds. An answer within this time shows that look-ups work. */
 const RECENT = 60 * SECOND;
-/** Until it is tried again whether there are any. */
+/** Pause before the next test whether look-ups work. */
 const TRY_AGAIN = 10 * SECOND;
 const ROOT: Question = { name: '', type: 'SOA' };
-/** Questions under way: each holds a socket. */
+/** Most questions at the same time. Each uses a socket. */
 const MAX_SOCKETS = 256;
-/** RFC 1035 §4.2.2: two octets say how long a message is. */
+/** Over TCP, two octets before a message give its length: RFC 1035 §4.2.2. */
 const MAX_STREAM = 65_535 + 2;
 
-/** Questions never reject. */
+/** Its questions never reject. */
 export function createResolver({ servers, timeout }: ResolverOptions): Resolver {
   const gate = createGate(MAX_SOCKETS);
   const configured = servers.length > 0 ? () => servers : createSystemServers();
@@ -92,7 +92,7 @@ export function createResolver({ servers, timeout }: ResolverOptions): Resolver 
   return { ask, askRoot: () => ask(ROOT), works };
 }
 
-/** One server after the other until one answers, and all of them again. */
+/** Asks one server after the other until one answers, in up to `ROUNDS` rounds. */
 async function askAll(question: Question, servers: readonly string[], timeout: number): Promise<ResolverReply> {
   let failed: ResolverReply | undefined;
   let silent: ResolverReply = { kind: 'silent', cause: 'no resolver is configured' };
@@ -105,7 +105,7 @@ async function askAll(question: Question, servers: readonly string[], timeout: n
     }
     const isPassing = failed?.kind === 'failed' && failed.rcode === 'SERVFAIL';
     if (isPassing && round + 1 < ROUNDS) await sleep(Math.min(AFTER_SERVFAIL, timeout), undefined, { ref: false });
-    else if (failed !== undefined) break; // it would refuse again
+    else if (failed !== undefined) break; // the servers would refuse again
   }
   return failed ?? silent;
 }
@@ -131,7 +131,7 @@ type Server = {
 };
 type Failed = Exclude<ResolverReply, { kind: 'answered' }>;
 
-/** One question, one answer; over TCP when the datagram was cut. */
+/** Asks one server once. Uses TCP if the datagram was truncated. */
 async function exchange(question: Question, server: Server): Promise<DnsMessage | Failed> {
   const id = randomInt(0x1_0000);
   const packet = encodeQuestion(question, id, server.edns);
@@ -141,7 +141,7 @@ async function exchange(question: Question, server: Server): Promise<DnsMessage 
   return overTcp(packet, server, isAnswer);
 }
 
-/** Whatever comes that is no answer to this question is somebody's guess: the answer may still come. RFC 5452 §9.1 */
+/** Ignores datagrams that do not answer this question: they may be forged, and the answer can still come. RFC 5452 §9.1 */
 function overUdp(packet: Buffer, { host, port, server, timeout }: Server, isAnswer: (message: DnsMessage) => boolean) {
   return new Promise<DnsMessage | Failed>((resolve) => {
     const socket = createSocket(isIPv6(host.split('%')[0]!) ? 'udp6' : 'udp4');
@@ -150,7 +150,7 @@ function overUdp(packet: Buffer, { host, port, server, timeout }: Server, isAnsw
       if (ended) return;
       ended = true;
       clearTimeout(timer);
-      socket.removeAllListeners().on('error', () => {}); // what comes now is too late
+      socket.removeAllListeners().on('error', () => {}); // later errors do not matter
       socket.close();
       resolve(result);
     };
@@ -206,11 +206,11 @@ function endpointOf(server: string): { host: string; port: number } {
 }
 
 const RESOLV_CONF = '/etc/resolv.conf';
-/** Where no server is named there, one on this machine is asked: resolv.conf(5). */
+/** If the file names no server, the one on this machine is asked: resolv.conf(5). */
 const NOBODY_NAMED = ['127.0.0.1'];
 const MAX_SERVERS = 3;
 
-/** The file is read again when it has changed: a network that came later, or an operator, writes it while the relay runs. */
+/** Reads the file again after a change: the network or the operator may write it while the relay runs. */
 export function createSystemServers(path = RESOLV_CONF): () => readonly string[] {
   let readAt = Number.NEGATIVE_INFINITY;
   let version = '';
@@ -225,7 +225,7 @@ export function createSystemServers(path = RESOLV_CONF): () => readonly string[]
       if (found !== version) servers = parseServers(readFileSync(path, 'utf8'));
       version = found;
     } catch {
-      version = ''; // a file that is just being replaced: what was known is asked
+      version = ''; // the file is being replaced: the known servers stay
     }
     return servers;
   };
@@ -237,7 +237,7 @@ export function parseServers(text: string): readonly string[] {
   return named.length === 0 ? NOBODY_NAMED : named.slice(0, MAX_SERVERS);
 }
 
-/** At most so many at once; the others wait their turn. */
+/** Lets at most `places` tasks run at the same time. The others wait in order. */
 function createGate(places: number) {
   const waiting: (() => void)[] = [];
   let free = places;
