@@ -1,4 +1,4 @@
-/** Is the relay fit for traffic, and what does it hold: for MAIL, /readyz and /metrics. */
+/** Whether the relay can take traffic, and how much mail it holds. For MAIL, /readyz and /metrics. */
 import type { Certificates } from '../certificates/certificates.ts';
 import type { Snapshot } from '../metrics/metrics.ts';
 import { refusal } from '../smtp/replies.ts';
@@ -7,7 +7,7 @@ import type { Store, StoreData } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 import type { DiskWatch } from '../system/disk-watch.ts';
 
-/** Below the watermark MAIL is put off, so that what is queued can still be settled: behaviour of RFC 5321 §4.2.3, 452. */
+/** With too little free space, MAIL is refused with 452 (RFC 5321 §4.2.3), so that queued mail can still be settled. */
 export function diskRefusal(disk: DiskWatch | undefined, minFree: number): Refusal | undefined {
   const free = disk?.free();
   if (free === undefined || free >= minFree) return undefined;
@@ -22,7 +22,7 @@ type HealthParts = {
   readonly minFree: number;
 };
 
-/** One sentence for each reason why /readyz says no. */
+/** @returns one sentence for each reason why /readyz fails. */
 export async function reasonsAgainst(
   { commit, disk, certificates, minFree }: HealthParts,
   now = Date.now(),
@@ -35,10 +35,10 @@ export async function reasonsAgainst(
   return answer === undefined ? reasons : [...reasons, answer];
 }
 
-/** Whether the store can commit; a sentence where it cannot. Never rejects. */
+/** Makes a test commit. Returns a sentence if it fails. Never rejects. */
 type CommitCheck = () => Promise<string | undefined>;
 
-/** So long one answer counts for all who ask: each costs a sync. */
+/** One answer is reused for this time, because each test costs a sync. */
 const ANSWER_COUNTS = 2 * SECOND;
 
 export function createCommitCheck(store: Pick<Store, 'ping'>, monotonic: () => number = () => performance.now()): CommitCheck {
@@ -68,7 +68,7 @@ export type SnapshotParts = {
   readonly resting: number;
 };
 
-/** What the metrics page asks for when someone looks: also where the store is in trouble, which is when it matters most. */
+/** The values for the metrics page. They are also available while the store fails, when they matter most. */
 export async function snapshot({ store, certificates, sessions, resting }: SnapshotParts, now = Date.now()): Promise<Snapshot> {
   const counted = store.messages.counts().catch(() => undefined); // its own log line has the cause
   const counts = await Promise.race([counted, after(2 * SECOND, undefined)]);

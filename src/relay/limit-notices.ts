@@ -1,4 +1,4 @@
-/** What the operator is told beside the log. */
+/** Notices to the operator, besides the log. */
 
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../config/config.ts';
@@ -11,14 +11,14 @@ import type { StoreData } from '../store/store.ts';
 type NoticeParts = {
   readonly store: Pick<StoreData, 'operation'>;
   readonly log: EventLog;
-  /** As it is now. */
+  /** Returns the current configuration. */
   readonly config: () => Pick<Config, 'hostname' | 'operator' | 'limits'>;
   readonly send: (operator: string, notice: OperatorNotice) => Promise<void>;
 };
 
 /**
- * A limit that is nearly used, or used up: a line in the log, and a mail where there is an operator. Each once in a window, also
- * over a restart: a lease that lasts as long as the window says that it was done.
+ * Reports a limit that is nearly or fully used: with a line in the log, and with mail if an operator is set. Each is sent once per
+ * window, also after a restart: a lease that lasts as long as the window marks it as done.
  */
 export function createLimitNotices({ store, log, config, send }: NoticeParts) {
   async function tell({ name: user, createdAt }: QuotaUser, use: LimitUse, percent: 80 | 100): Promise<void> {

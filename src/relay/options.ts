@@ -1,4 +1,4 @@
-/** The configuration, cut into what each part declares that it needs. */
+/** Turns the configuration into the options that each part declares. */
 import { type CertificateOptions, purposeOf } from '../certificates/certificates.ts';
 import { type Config, defaultLimits, listSettings } from '../config/config.ts';
 import type { DeliveryOptions } from '../delivery/delivery.ts';
@@ -45,7 +45,7 @@ export function submissionOptions({
   return { listeners, limits: submission, auth, lifetime: queue.lifetime };
 }
 
-/** The ports that a start opens; those for challenges only where the challenge is used. */
+/** The ports that the start opens. Ports for challenges are opened only if the challenge is used. */
 export function portsOf({ listen, tls }: Config): readonly PortAddress[] {
   const { acceptTerms, challenge } = tls.acme;
   const challenged = tls.mode === 'acme' && acceptTerms ? (challenge === 'http-01' ? 'http' : 'alpn') : undefined;
@@ -56,7 +56,7 @@ export function portsOf({ listen, tls }: Config): readonly PortAddress[] {
   ];
 }
 
-/** What only a restart changes stays as it was, and is named in the log. */
+/** Keeps the old values of settings that only a restart changes, and names them in the log. */
 export function keepFixed(before: Config, after: Config, log: EventLog): Config {
   const kept = structuredClone(after) as unknown as Record<string, unknown>;
   const changed: string[] = [];

@@ -1,4 +1,4 @@
-/** One look at port 25 outwards beside the start: where it is dead all direct mail waits, and the log should say why. RFC 5321 §5.1 */
+/** Checks outbound port 25 once during the start. If it is blocked, all direct mail waits, and the log should say why. RFC 5321 §5.1 */
 import type { Config } from '../config/config.ts';
 import { catchAll } from '../delivery/delivery.ts';
 import type { Dns } from '../dns/dns.ts';
@@ -14,12 +14,12 @@ type OutboundLook = {
   readonly probe?: SmtpProbe | undefined;
 };
 
-/** Of one connection. */
+/** Milliseconds for one connection. */
 const TIMEOUT = 6 * SECOND;
 
 /**
- * Nobody waits for it. Nothing is asked where a route takes all mail, or where `doctor.destinations` is empty. What the DNS does not
- * answer now is no sign of anything: the network of a machine that starts may come later.
+ * The start does not wait for it. There is no check if a route takes all mail, or if `doctor.destinations` is empty. A failed look-up is
+ * not reported, because the network of a starting machine may come up later.
  */
 export function startOutboundLook({ config, dns, log, probe = probeSmtp }: OutboundLook): { close(): void } {
   const { hostname, delivery, routes, doctor } = config;

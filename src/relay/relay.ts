@@ -48,37 +48,37 @@ import {
 
 type RelayOptions = {
   readonly config: Config;
-  /** Reads the configuration again; what is wrong with it comes back as sentences. */
+  /** Reads the configuration again. Its problems come back as sentences. */
   readonly reload: () => Promise<{ readonly config: Config } | { readonly problems: readonly string[] }>;
-  /** Takes whole log lines instead of stdout. */
+  /** Receives whole log lines instead of stdout. */
   readonly write?: (lines: string) => void;
-  /** Looks at a mail server in place of a connection. */
+  /** Replaces the connection to a mail server in the check of port 25. */
   readonly probe?: SmtpProbe;
 };
 
 export type Relay = {
   readonly listening: readonly Listening[];
-  /** What an operator can do to it, from inside the process; rejects when it is closed. */
+  /** The actions of an operator, from inside the process. They reject when the relay is closed. */
   readonly control: Control;
-  /** SIGHUP: what can change does so, no session is dropped. */
+  /** For SIGHUP: applies all settings that can change while the relay runs. No session is dropped. */
   reload(): Promise<void>;
-  /** Finishes or hands back what it holds, at most some 30 s; may be called again. */
+  /** Finishes its mail or gives it back, within about 30 s. It may be called more than once. */
   close(reason: string): Promise<void>;
 };
 
 type Listening = { readonly name: string; readonly address: string; readonly port: number };
 
-/** What a stop waits for clients and destinations, so that all of it is over within 30 s: service managers wait no longer. */
+/** How long a stop waits for clients and destinations. The whole stop must end within 30 s, because service managers wait no longer. */
 const DRAIN = 28 * SECOND;
 
-/** @throws Error with one sentence where the relay cannot work: port taken, store in use, files that do not fit. */
+/** @throws Error with one sentence if the relay cannot work: a port is taken, the store is in use, files are not valid. */
 export async function startRelay({ config, reload, write, probe }: RelayOptions): Promise<Relay> {
   const log = createLog({ ...config.log, ...(write === undefined ? {} : { write }) });
   const metrics = createMetrics(VERSION);
   const events = createEventLog(log, metrics.observe);
   const closers: (() => Promise<unknown> | unknown)[] = [];
   const crashed = (error: unknown) => {
-    events.emit('crashed', { error }); // what the runtime does then, ending the process, is right: a restart loses nothing
+    events.emit('crashed', { error }); // the runtime then ends the process, which is right: a restart loses nothing
     log.flush();
   };
   process.on('uncaughtExceptionMonitor', crashed);
@@ -92,7 +92,7 @@ export async function startRelay({ config, reload, write, probe }: RelayOptions)
   }
 }
 
-/** In reverse, and all of them: what fails to close must not keep what comes after it from storing what it holds. */
+/** Closes all parts in reverse order. If one fails, the others still close and store what they hold. */
 async function closeAll(closers: Parts['closers'], events: EventLog): Promise<void> {
   for (const close of closers.reverse()) {
     try {
@@ -104,14 +104,14 @@ async function closeAll(closers: Parts['closers'], events: EventLog): Promise<vo
 }
 
 type Parts = {
-  /** As it is now: a reload puts another one there. */
+  /** The current configuration. A reload replaces it. */
   readonly current: { config: Config };
   readonly read: RelayOptions['reload'];
   readonly probe: RelayOptions['probe'];
   readonly log: Log;
   readonly events: EventLog;
   readonly metrics: Metrics;
-  /** In the order of starting; run in reverse. */
+  /** In the order of the start. They run in reverse order. */
   readonly closers: (() => Promise<unknown> | unknown)[];
 };
 
@@ -129,7 +129,7 @@ async function build(parts: Parts): Promise<Relay> {
   return { listening, control: ground.control, ...steering(parts, () => reload(parts, { ...ground, ...way, ...door, follow })) };
 }
 
-/** What all of it stands on: the lock, the store, the certificates, the DNS. */
+/** Starts the base of all other parts: the lock, the store, the certificates, the DNS. */
 async function openGround({ current, events, metrics, closers }: Parts) {
   const { config } = current;
   const files = filesOf(config);
@@ -163,7 +163,7 @@ async function openGround({ current, events, metrics, closers }: Parts) {
 }
 type Ground = Awaited<ReturnType<typeof openGround>>;
 
-/** The way of a message from acceptance on: preparation, queue, delivery, reports. */
+/** Starts the parts that handle a message after acceptance: preparation, queue, delivery, reports. */
 async function startWay({ current, events, closers }: Parts, { store, dns, owner }: Ground) {
   const { config } = current;
   const { messages, operation } = store;
@@ -200,7 +200,7 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
     limitsOf: (user) => limitsNow(store, quotaDefaults(current.config), user),
     schedule: config.queue,
   });
-  closers.push(() => queue.close(DRAIN)); // for a start that fails; a stop does it earlier
+  closers.push(() => queue.close(DRAIN)); // for a failed start; a stop closes the queue earlier
   const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
   closers.push(startTrimming(store, () => current.config.trace, events));
@@ -208,7 +208,7 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
 
-/** Gives mail that waits the way that the routes say now; one run after the other. */
+/** Applies the current routes to waiting mail. Runs follow one after the other. */
 function createFollow({ current, events, closers }: Parts, { store }: Ground, { delivery, queue }: Way): () => void {
   let following = Promise.resolve();
   closers.push(() => following);
@@ -224,7 +224,7 @@ function createFollow({ current, events, closers }: Parts, { store }: Ground, { 
   };
 }
 
-/** Lets clients in: credentials, limits, the ports of submission. */
+/** Starts what clients need: credentials, limits, the ports of submission. */
 async function openDoor(parts: Parts, ground: Ground, way: Way) {
   const { current, events, closers } = parts;
   const { config } = current;
@@ -257,15 +257,15 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
     userToken: await createUserToken(store),
     storeUsable: () => diskRefusal(disk, current.config.queue.minFree),
   });
-  // Both at once, within one time: what clients hand over meanwhile is stored, and left to the next start.
+  // Both close in parallel, within one deadline. Mail that clients submit meanwhile is stored and waits for the next start.
   closers.push(() => Promise.all([submission.close(DRAIN / 2), queue.close(DRAIN)]));
   certificates.onChange(submission.setTls);
-  submission.setTls(certificates.current()); // what came while the ports were being opened
+  submission.setTls(certificates.current()); // certificates may have changed while the ports were opened
   return { credentials, quota, submission };
 }
 type Door = Awaited<ReturnType<typeof openDoor>>;
 
-/** What is changed beside the relay, or from inside, counts at once: what was remembered of it is forgotten. */
+/** Applies changes of the store at once, from commands or from inside: the affected caches are dropped. */
 async function followChanges(
   { events }: Parts,
   { store, certificates }: Ground,
@@ -283,7 +283,7 @@ async function followChanges(
     if (changes.has('keys')) signer.forget();
     if (changes.has('certificates') || changes.has('value:certificate.request')) certificates.look();
     const isDue = [...changes].some((change) => change.startsWith('queue:'));
-    if (isDue) void tryRetried().then(queue.wake); // before the mail is looked for: it would meet the rest
+    if (isDue) void tryRetried().then(queue.wake); // before the queue looks for mail, which would still find the rest
   });
 }
 
@@ -306,10 +306,10 @@ async function openAdmin(
   return admin;
 }
 
-/** Both may be called at any time, and again. */
+/** Both functions may be called at any time, and more than once. */
 function steering({ log, events, closers }: Parts, again: () => Promise<void>): Pick<Relay, 'close' | 'reload'> {
   let closing: Promise<void> | undefined;
-  /** One after the other, so that the last signal decides. */
+  /** Reloads run one after the other, so that the last signal decides. */
   let reloading: Promise<void> = Promise.resolve();
   return {
     close(reason) {
@@ -335,7 +335,7 @@ async function reload({ current, read, log, events }: Parts, parts: Ground & Way
     return;
   }
   const next = keepFixed(current.config, result.config, events);
-  // All that can fail comes first, and changes nothing where it does.
+  // All steps that can fail come first. If one fails, nothing has changed.
   const followDelivery = delivery.prepareReload(deliveryOptions(next));
   await certificates.reload(certificateOptions(next));
   current.config = next;

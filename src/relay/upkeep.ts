@@ -1,4 +1,4 @@
-/** What a relay makes sure of in its store when it starts, and clears away while it runs. */
+/** What a relay checks and makes in its store at the start, and removes while it runs. */
 
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { type Config, checkReports } from '../config/config.ts';
@@ -12,19 +12,19 @@ import type { KnownRecipient, StoreData } from '../store/store.ts';
 import { MINUTE } from '../system/clock.ts';
 import { fileSystemRisk } from '../system/file-system.ts';
 
-/** A lying sync cannot be survived, only named. */
+/** The relay cannot protect mail on a file system that loses synced data, so it only warns. */
 export async function warnOfFileSystem(dataDir: string, log: EventLog): Promise<void> {
   const risk = await fileSystemRisk(dataDir);
   if (risk !== undefined) log.emit('fileSystem', { dataDir, reason: `The data lie on ${risk}` });
 }
 
-/** The host name's own domain signs our reports from the first start on; its record is printed by `smarthost domain records`. */
+/** The domain of the host name signs our reports from the first start on. `smarthost domain records` prints its record. */
 export async function ensureOwnKey({ domains }: Pick<Control, 'domains'>, hostname: string, log: EventLog): Promise<void> {
   const { made } = await domains.ensure([hostname]);
   for (const domain of made) log.emit('dkimKeyCreated', { domain });
 }
 
-/** What `config check` says about the keys, for a relay that starts or reads its configuration again. */
+/** Makes the same check of the keys as `config check`, at the start and at a reload. */
 export async function warnOfReports({ operation }: Pick<StoreData, 'operation'>, config: Config, log: EventLog): Promise<void> {
   const keys = await operation.dkimKeys();
   const domains = keys.filter(({ state }) => state === 'active').map(({ domain }) => domain);
@@ -33,8 +33,8 @@ export async function warnOfReports({ operation }: Pick<StoreData, 'operation'>,
 }
 
 /**
- * What stands in Received instead of a login name: tells our operator which credential it was, and nobody else.
- * `smarthost trace` has the name itself.
+ * The token in Received that replaces the login name. Only the operator of this relay can find the credential by it.
+ * `smarthost trace` shows the name itself.
  */
 export async function createUserToken({ operation }: Pick<StoreData, 'operation'>): Promise<(name: string) => string> {
   const drawn = randomBytes(32).toString('hex');
@@ -52,9 +52,9 @@ export async function createUserToken({ operation }: Pick<StoreData, 'operation'
 }
 
 /**
- * Mail that waits takes the way that the routes say now, at once where that is another one. Routes of an earlier start count:
- * what they were is remembered by a digest, which no password goes into.
- * @returns how many recipients go another way.
+ * Applies the current routes to waiting mail. Mail with a new destination is due at once. It also notices routes that changed while the
+ * relay was stopped: the store keeps a digest of the last routes, without passwords.
+ * @returns the number of recipients with a new destination.
  */
 export async function followRoutes(
   { messages, operation }: Pick<StoreData, 'messages' | 'operation'>,
@@ -72,7 +72,7 @@ export async function followRoutes(
   return moved.length;
 }
 
-/** Forgets old traces, and recipients that nobody writes to any more, in small steps, so that neither the disk nor a commit notices. */
+/** Removes old traces, and known recipients that get no mail any more. It works in small steps, so that disk and commits are not slowed down. */
 export function startTrimming(
   { messages }: Pick<StoreData, 'messages'>,
   settings: () => { readonly keep: number; readonly maxSize: number },
@@ -97,7 +97,7 @@ export function startTrimming(
 
 const NOTICES_AT_ONCE = 500;
 
-/** Commands change the queue beside the relay, or while it does not run: its log has the line all the same. */
+/** Logs the changes that commands made in the queue, also while the relay did not run. */
 export async function logNotices({ messages }: Pick<StoreData, 'messages'>, log: EventLog): Promise<void> {
   for (;;) {
     const notices = await messages.takeNotices(NOTICES_AT_ONCE);
@@ -106,7 +106,7 @@ export async function logNotices({ messages }: Pick<StoreData, 'messages'>, log:
   }
 }
 
-/** `smarthost queue retry` asks for an attempt now: the hosts of those destinations get one although they rest. */
+/** Serves `smarthost queue retry`: the hosts of those destinations get one attempt now, even if they rest. */
 export async function liftRests({ messages }: Pick<StoreData, 'messages'>, { tryNow }: Pick<Delivery, 'tryNow'>): Promise<void> {
   for (;;) {
     const destinations = await messages.takeRetried(NOTICES_AT_ONCE);
@@ -115,7 +115,7 @@ export async function liftRests({ messages }: Pick<StoreData, 'messages'>, { try
   }
 }
 
-/** What holds for a user whose mail is held over a limit; undefined: the login is gone, disabled or expired, and its mail stays. */
+/** The limits of a user with held mail. Undefined if the login is removed, disabled or expired; then its mail stays held. */
 export async function limitsNow(
   { credentials }: Pick<StoreData, 'credentials'>,
   defaults: QuotaDefaults,
