@@ -1,24 +1,24 @@
-/** Mailboxes and paths: RFC 5321 §4.1.2, with the UTF-8 of RFC 6531 §3.3. One strict parse for policy, DNS, configuration and wire. */
+/** Mailboxes and paths: RFC 5321 §4.1.2, with the UTF-8 of RFC 6531 §3.3. One strict parser for policy, DNS, configuration and SMTP. */
 import { toAsciiDomain } from './domain.ts';
 
-// There is no limit on the length of a local part: RFC 5321 §4.5.3.1 names minimums. A command line holds 4096 octets.
+// The length of a local part is not limited: RFC 5321 §4.5.3.1 only names minimums. A command line has at most 4096 octets.
 const ATEXT = "A-Za-z0-9!#$%&'*+/=?^_`{|}~\\u0080-\\u{10ffff}-";
 const DOT_STRING = new RegExp(`^[${ATEXT}]+(?:\\.[${ATEXT}]+)*$`, 'u');
-/** Words with dots before, between and behind them: phones in Japan had such addresses, and they still get mail. */
+/** Words with dots at any place, also at the start and the end. Old Japanese phones have such addresses, and they still get mail. */
 const LOOSE_DOT_STRING = new RegExp(`^\\.*[${ATEXT}][.${ATEXT}]*$`, 'u');
 const QUOTED_STRING = /^"(?:[ !#-[\]-~\u0080-\u{10ffff}]|\\[ -~])*"$/u;
-/** No control character and no other blank hides in the part that is not ASCII. */
+/** Control characters, other blanks and invisible characters outside of ASCII. */
 const INVISIBLE =
   /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\uffff]/u;
 
 export type Mailbox = {
-  /** Local part in its one spelling, domain as lower-case A-labels. */
+  /** The local part in its canonical spelling, and the domain as lower-case A-labels. */
   readonly address: string;
-  /** As written it is not ASCII: it needs SMTPUTF8. */
+  /** True if the written address is not ASCII, so that it needs SMTPUTF8. */
   readonly needsUtf8: boolean;
 };
 
-/** Why something is no mailbox: 'syntax', an address literal, no domain at all, or a name without a dot. */
+/** Why a text is no valid mailbox: its syntax, an address literal, no domain, or a domain without a dot. */
 export type MailboxProblem = 'syntax' | 'literal' | 'no domain' | 'dotless';
 
 /** @param text `local-part@domain` without angle brackets. Pure, linear in time. */
@@ -36,21 +36,21 @@ export function parseMailbox(text: string): Mailbox | MailboxProblem {
   return { address: `${localPart}@${ascii}`, needsUtf8: /[^\x00-\x7f]/.test(text) };
 }
 
-/** The same for code that only wants to know whether and what. */
+/** @returns the canonical address, or undefined if the text is no valid mailbox. */
 export function canonicalMailbox(text: string): string | undefined {
   const mailbox = parseMailbox(text);
   return typeof mailbox === 'string' ? undefined : mailbox.address;
 }
 
 /**
- * The one spelling of a local part: RFC 5321 §4.1.2 wants the least quoting that says it, so `"app"` is `app`.
- * @param meaning what it says, without quotes and backslashes.
+ * The canonical spelling of a local part: RFC 5321 §4.1.2 wants as little quoting as possible, so `"app"` becomes `app`.
+ * @param meaning the local part without quotes and backslashes.
  */
 export function spellLocalPart(meaning: string): string {
   return DOT_STRING.test(meaning) ? meaning : `"${meaning.replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** A local part with a control character, a blank that is not ASCII, or what nobody sees. */
+/** True if a local part has a control character, a blank outside of ASCII, or an invisible character. */
 export function holdsInvisible(localPart: string): boolean {
   return INVISIBLE.test(localPart);
 }
@@ -62,14 +62,14 @@ function readLocalPart(text: string): string | undefined {
   return LOOSE_DOT_STRING.test(text) ? spellLocalPart(text) : undefined;
 }
 
-/** Where the local part ends: at the first `@` outside its quotes, or where the text ends. */
+/** The end of the local part: the first `@` outside of quotes, or the end of the text. */
 function endOfLocalPart(text: string): number {
   const from = text.startsWith('"') ? endOfQuotes(text, 0) : 0;
   const at = text.indexOf('@', from);
   return at === -1 ? text.length : at;
 }
 
-/** Behind the closing quote of the quoted string that begins at `start`; the end of the text where it is not closed. */
+/** The position after the closing quote of the quoted string at `start`. If it is not closed, the end of the text. */
 function endOfQuotes(text: string, start: number): number {
   for (let i = start + 1; i < text.length; i++) {
     if (text[i] === '\\') i++;
@@ -78,9 +78,9 @@ function endOfQuotes(text: string, start: number): number {
   return text.length;
 }
 
-/** A path as a command gives it, and what stands behind it. */
+/** The path of a command, and the text after it. */
 type Path = {
-  /** Without angle brackets and source route; empty: `<>`. */
+  /** Without angle brackets and source route. Empty for `<>`. */
   readonly mailbox: string;
   /** The parameters, without the blanks around them. */
   readonly rest: string;
@@ -88,7 +88,7 @@ type Path = {
 
 /**
  * Reads the path at the beginning of the text: `<mailbox>`, `<@a,@b:mailbox>` (the route is ignored, RFC 5321 §C), or one
- * mailbox without brackets, as simple devices send it. undefined: there is none.
+ * mailbox without brackets, as simple devices send it. Returns undefined if there is no path.
  */
 export function parsePath(text: string): Path | undefined {
   if (!text.startsWith('<')) return parseBarePath(text);
@@ -100,7 +100,7 @@ export function parsePath(text: string): Path | undefined {
   return mailbox === undefined ? undefined : { mailbox, rest: rest.trim() };
 }
 
-/** The closing bracket, which may stand in quotes without closing. */
+/** The position of the closing bracket. A bracket inside quotes does not count. */
 function endOfPath(text: string): number {
   const quote = text.indexOf('"');
   const close = text.indexOf('>');

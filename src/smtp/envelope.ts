@@ -5,7 +5,7 @@ export type Notify = 'NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY';
 
 /** One RCPT TO. */
 export type EnvelopeRecipient = {
-  /** `local-part@domain`: local part in its one spelling, domain as lower-case A-labels. */
+  /** `local-part@domain`: the local part in its canonical spelling, the domain as lower-case A-labels. */
   readonly address: string;
   readonly notify?: readonly Notify[];
   /** ORCPT as received and checked, still in xtext: `rfc822;user+2Btag@example.org`. RFC 3461 §4.2. */
@@ -18,19 +18,19 @@ export type Envelope = {
   readonly reversePath: string;
   readonly recipients: readonly EnvelopeRecipient[];
   readonly body: '7BIT' | '8BITMIME';
-  /** SMTPUTF8 was given on MAIL. Whether it is needed is decided at delivery, by what the message holds. */
+  /** True if MAIL had SMTPUTF8. Delivery decides by the content whether it is needed. */
   readonly smtpUtf8: boolean;
   readonly ret?: 'FULL' | 'HDRS';
   /** ENVID as received and checked, still in xtext. RFC 3461 §4.4. */
   readonly envid?: string;
 };
 
-/** The domain of an address: all that follows its last `@`. */
+/** The domain of an address: everything after its last `@`. */
 export function domainOf(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1);
 }
 
-/** The local part of an address: all that stands before its last `@`. */
+/** The local part of an address: everything before its last `@`. */
 export function localPartOf(address: string): string {
   return address.slice(0, Math.max(0, address.lastIndexOf('@')));
 }

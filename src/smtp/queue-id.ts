@@ -1,12 +1,12 @@
 /**
- * Names of messages in the queue. They fit in a reply, a log and a file name, and sort by time as text.
+ * Ids of messages in the queue. They fit into a reply, a log and a file name. Sorted as text, they are in the order of time.
  *
  *     queue-id = 9time 2node 6count      17 characters of ALPHABET, most significant first
  *     time     = milliseconds since 1970, good until the year 3084
- *     node     = who made it: drawn once for each store, so that several relays do not meet
- *     count    = begins at one of 2^29 values in each millisecond, then goes up by one
+ *     node     = random number of the maker, drawn once per store, so that ids of several relays differ
+ *     count    = begins at one of 2^29 random values in each millisecond, then goes up by one
  *
- * Release 0.1 wrote 9time 4count. Both sort together.
+ * Release 0.1 wrote 9time 4count. Ids of both forms can be sorted together.
  */
 import { randomInt } from 'node:crypto';
 
@@ -17,21 +17,21 @@ const NODE_LENGTH = 2;
 const COUNT_LENGTH = 6;
 const QUEUE_ID = /^[0-9a-hjkmnp-tv-z]{13}(?:[0-9a-hjkmnp-tv-z]{4})?$/;
 
-/** How many nodes can be told apart. */
+/** Number of different nodes. */
 export const NODES = 32 ** NODE_LENGTH;
-/** Half of what `count` holds: the other half is room to go up. */
+/** Half of the values of `count`. The other half is room to count up. */
 const COUNT_STARTS = 2 ** 29;
 const COUNT_END = 2 ** 30;
 const LAST_TIME = 32 ** TIME_LENGTH - 1;
 
-/** Of this process. Every store that is opened tells its node and its newest id, see `continueQueueIds`. */
+/** The node of this process. Every opened store sets its node and its newest id by `continueQueueIds`. */
 let node = randomInt(NODES);
 let lastMillisecond = 0;
 let count = 0;
 
 /**
- * From now on ids carry this node and stand after `newest`, also where the clock was set back.
- * @param made `node`: 0 to NODES - 1, null keeps the one that this process drew. `newest`: the newest id that the store holds.
+ * From now on ids have this node and sort after `newest`, even if the clock was set back.
+ * @param made `node`: 0 to NODES - 1; null keeps the one that this process drew. `newest`: the newest id in the store.
  */
 export function continueQueueIds(made: { readonly node: number | null; readonly newest: string | null }): void {
   if (made.node !== null && made.node >= 0 && made.node < NODES) node = Math.floor(made.node);
@@ -40,14 +40,14 @@ export function continueQueueIds(made: { readonly node: number | null; readonly 
   if (time >= lastMillisecond && time < LAST_TIME) begin(time + 1);
 }
 
-/** @param now milliseconds since the epoch. A clock that goes back does not take the ids along. */
+/** @param now milliseconds since the epoch. If the clock goes back, ids still go up. */
 export function newQueueId(now: number): string {
   if (now > lastMillisecond) begin(now);
   else if (++count >= COUNT_END) begin(lastMillisecond + 1);
   return encode(lastMillisecond, TIME_LENGTH) + encode(node, NODE_LENGTH) + encode(count, COUNT_LENGTH);
 }
 
-/** For a message whose id another one has: far from the ids that come next, which that other maker may have given out too. */
+/** A new id for a message whose id is taken. It is far from the next ids, which the other maker may have used too. */
 export function anotherQueueId(now: number): string {
   begin(Math.max(now, lastMillisecond + 1));
   return newQueueId(now);

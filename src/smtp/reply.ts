@@ -1,16 +1,16 @@
 /** Replies: RFC 5321 §4.2, with the status of RFC 3463. */
 import { oneLine } from './text.ts';
 
-/** What one mail server answers another. */
+/** The reply of a mail server. */
 export type Reply = {
   readonly code: number;
   readonly status: string;
   readonly text: string;
-  /** What the far side said behind the code, where that is not `status` and `text`: quoted instead of them. */
+  /** The text after the code as the destination sent it, if it differs from `status` and `text`. It is quoted instead of them. */
   readonly words?: string;
 };
 
-/** Thrown where the client must be refused. An edge answers any other error with 451 4.3.0. */
+/** Thrown to refuse a client. Any other error is answered with 451 4.3.0 at the edge. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly reply: Reply;
@@ -20,7 +20,7 @@ export class Refusal extends Error {
   }
 }
 
-/** A reply line holds at most 512 octets with its CRLF: RFC 5321 §4.5.3.1.5. */
+/** A reply line has at most 512 octets with its CRLF: RFC 5321 §4.5.3.1.5. */
 const MAX_LINE = 510;
 
 /** The bytes of a reply, each line with code and status, control characters replaced, CRLF at the end. `status` may be empty. */
@@ -34,7 +34,7 @@ export function formatReply({ code, status, text }: Reply): string {
     .join('');
 }
 
-/** A reply on one line for logs, traces and reports, as it came: "550 5.1.1 No such user". */
+/** A reply on one line for logs, traces and reports, as it was received: "550 5.1.1 No such user". */
 export function replyLine({ code, status, text, words }: Reply): string {
   const said = words === undefined ? [status, text] : [words];
   return [String(code), ...said]

@@ -1,11 +1,11 @@
-/** Mail that goes another way than the MX says: what the configuration, the delivery, the reports and the commands call a route. */
+/** Routes: mail that goes to other hosts than its MX. Configuration, delivery, reports and commands share these types. */
 
-/** none: clear text; opportunistic: as offered, unverified, clear where it fails; encrypt: any certificate; verify: PKIX and name. */
+/** none: no TLS; opportunistic: TLS if offered, any certificate, clear text if it fails; encrypt: TLS with any certificate; verify: PKIX and name. */
 export type TlsLevel = 'none' | 'opportunistic' | 'encrypt' | 'verify';
-/** auto: IPv6 only where our address has a forward-confirmed PTR equal to our host name. */
+/** auto: IPv6 only if our address has a forward-confirmed PTR equal to our host name. */
 export type IpPolicy = 'auto' | 'v4-only' | 'v6-only' | 'v4-first' | 'v6-first';
 
-/** Mail that goes another way than the MX says. Patterns: `example.org`, `.example.org` or `*.example.org` (subdomains), `*`. */
+/** One route. Patterns: `example.org`, `.example.org` or `*.example.org` (subdomains), `*`. */
 export type Route = {
   readonly recipientDomain?: string;
   readonly senderDomain?: string;
@@ -17,16 +17,16 @@ export type Route = {
   /** Default: verify. */
   readonly tls?: TlsLevel;
   readonly login?: { readonly user: string; readonly password: string };
-  /** false: mail that goes nowhere else is accepted without our signature. */
+  /** false: a message that only takes such routes gets no signature of ours. */
   readonly sign?: boolean;
   readonly ip?: IpPolicy;
 };
 
-/** What a route is chosen by, beside the recipient: the credential, null for our own mail, and the sender of the envelope. */
+/** The facts that choose a route, besides the recipient: the credential (null for our own mail) and the envelope sender. */
 export type RouteKey = { readonly user: string | null; readonly reversePath: string };
 
-/** What deliveries are grouped by. Asked when a message is accepted, for each recipient. */
+/** Returns the key by which deliveries are grouped. Called for each recipient when a message is accepted. */
 export type DestinationFunction = (message: RouteKey, address: string) => string;
 
-/** False: the route of this recipient asks for no signature of ours. Asked when a message is accepted. */
+/** Returns false if the route of this recipient wants no signature of ours. Called when a message is accepted. */
 export type SignsFunction = (message: RouteKey, address: string) => boolean;

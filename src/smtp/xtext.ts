@@ -1,11 +1,11 @@
-/** xtext of RFC 3461 §4: printable ASCII, where `+` and `=` and all else stand as `+XX`. */
+/** xtext of RFC 3461 §4: printable ASCII. `+`, `=` and all other characters are written as `+XX`. */
 const XTEXT = /^(?:[!-*,-<>-~]|\+[0-9A-F]{2})*$/;
 
 function isXtext(text: string): boolean {
   return XTEXT.test(text);
 }
 
-/** @returns undefined where the text is not xtext, or hides a control character: it must never reach a header or a log. */
+/** @returns undefined if the text is not xtext, or encodes a control character, which must never reach a header or a log. */
 export function decodeXtext(text: string): string | undefined {
   if (!isXtext(text)) return undefined;
   const bytes = text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
