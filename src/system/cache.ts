@@ -1,11 +1,11 @@
-/** The one place that imports lru-cache: a bounded map whose entries may expire. */
+/** A bounded map whose entries may expire. Only this file imports lru-cache. */
 import { LRUCache } from 'lru-cache';
 
 export type Cache<K extends {}, V extends {}> = Pick<LRUCache<K, V>, 'get' | 'set' | 'has' | 'delete' | 'clear'> & {
   readonly size: number;
 };
 
-/** @param max entries kept, the least recently used leaves first. @param ttl milliseconds an entry lives; absent: for ever. */
+/** @param max most entries; the least recently used is removed first. @param ttl lifetime of an entry in milliseconds; default: no limit. */
 export function createCache<K extends {}, V extends {}>(max: number, ttl?: number): Cache<K, V> {
   return new LRUCache<K, V>(ttl === undefined ? { max } : { max, ttl });
 }

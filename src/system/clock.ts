@@ -1,4 +1,4 @@
-/** Units of time in milliseconds. Time comes into a decision as an argument, read here at the edges. */
+/** Units of time in milliseconds, and the clock. Decisions get the time as an argument. */
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;

@@ -1,4 +1,4 @@
-/** A JSON log line as a person wants to read it: time, level, event, then `name=value`. */
+/** Formats a JSON log line for people: time, level, event, then `name=value`. */
 import { oneLine, plainJson } from '../smtp/text.ts';
 
 const COLOURS: Readonly<Record<string, string>> = { warn: '\x1b[33m', error: '\x1b[31m', debug: '\x1b[2m' };
@@ -13,5 +13,5 @@ export function formatPretty(line: string): string {
   return `${colour}${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${String(event).padEnd(13)} ${rest.join(' ')}${colour === '' ? '' : '\x1b[0m'}\n`;
 }
 
-/** It needs no quotes, and nothing in it moves the cursor. */
+/** True if the value needs no quotes and has no control characters. */
 const isPlain = (value: string) => /^[^\s"=]+$/.test(value) && oneLine(value) === value;

@@ -1,4 +1,4 @@
-/** The log: one JSON line an event on stdout, or lines for people. The one place that imports pino. */
+/** The log: one JSON line per event on stdout, or lines for people. Only this file imports pino. */
 import { pino } from 'pino';
 import { plainJson } from '../smtp/text.ts';
 import { createOutput } from './log-output.ts';
@@ -7,25 +7,25 @@ import { formatPretty } from './log-pretty.ts';
 type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** `event` is the name that operators and tools know; fields that are undefined are left out. */
+/** `event` is the name that operators and tools use. Undefined fields are left out. */
 export type Log = {
   debug(event: string, fields?: LogFields): void;
   info(event: string, fields?: LogFields): void;
   warn(event: string, fields?: LogFields): void;
   error(event: string, fields?: LogFields): void;
   setLevel(level: LogLevel): void;
-  /** Writes out what is still held back; for the last line before the process ends. */
+  /** Writes all buffered lines. Called before the process ends. */
   flush(): void;
 };
 
 type LogOptions = {
   readonly level: LogLevel;
   readonly format: 'json' | 'pretty';
-  /** Takes whole lines; default: stdout. */
+  /** Receives whole lines; default: stdout. */
   readonly write?: (lines: string) => void;
 };
 
-/** Lines of one turn of the event loop leave in one write, so a busy relay does not spend its time in write(2). */
+/** Collects the lines of one turn of the event loop into one write, so that a busy relay spends little time in write(2). */
 export function createLog({ level, format, write: given }: LogOptions): Log {
   let held = '';
   const flush = () => {

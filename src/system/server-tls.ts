@@ -1,27 +1,27 @@
 /**
- * TLS on a connection that a server of ours has accepted. No other file does it, so that two rules hold everywhere:
+ * TLS on connections that our servers accept. No other file starts it, so that two rules hold everywhere:
  *
- * Node frees the TLS object of a connection before it reports that the connection has closed, and a question to a freed one
- * (`getProtocol`, `getCipher`) ends the whole process. What was agreed on is read once, while the handshake ends.
+ * Node frees the TLS object of a connection before it reports that the connection has closed. A call to a freed object
+ * (`getProtocol`, `getCipher`) ends the whole process. So protocol and cipher are read once, when the handshake ends.
  *
- * A socket whose other side has closed gets no TLS, and below TLS nothing is destroyed: only the TLS socket is.
+ * A socket gets no TLS if the client has closed it. Once TLS has started, only the TLS socket is destroyed, never the one below it.
  */
 import type { Socket } from 'node:net';
 import { TLSSocket, type TLSSocketOptions } from 'node:tls';
 
-/** What a handshake agreed on, in OpenSSL's words: `TLSv1.3`, `TLS_AES_128_GCM_SHA256`. */
+/** The result of a handshake in OpenSSL's names: `TLSv1.3`, `TLS_AES_128_GCM_SHA256`. */
 export type AgreedTls = { readonly protocol: string; readonly cipher: string };
 
 type Handshake = {
-  /** Called once, in the moment in which the handshake ends: what is written then leaves with its last piece. */
+  /** Called once when the handshake ends. Data written in this call leave together with the last part of the handshake. */
   readonly secured: (agreed: AgreedTls, socket: TLSSocket) => void;
-  /** Called once where the handshake does not end. The socket is destroyed. */
+  /** Called once if the handshake fails. The socket is destroyed. */
   readonly failed?: (reason: string) => void;
 };
 
 /**
- * True where the other side has closed the connection or its half of it, also while bytes that it sent before are unread.
- * Node tells of the end only when those were read, hence the look at the state behind it.
+ * True if the client has closed the connection or its half of it, even if bytes that it sent before are not read yet.
+ * Node reports the end only after those were read, so this looks at the internal state.
  */
 export function hasLeft(socket: Socket): boolean {
   const { _readableState: state } = socket as Socket & { readonly _readableState?: { readonly ended?: boolean } };
@@ -29,8 +29,8 @@ export function hasLeft(socket: Socket): boolean {
 }
 
 /**
- * Begins a handshake. An error of TLS closes the connection at once, during the handshake and afterwards.
- * @returns the socket that takes the place of the given one, or undefined where the other side has left.
+ * Begins a handshake. A TLS error closes the connection at once, during the handshake and afterwards.
+ * @returns the socket that replaces the given one, or undefined if the client has left.
  */
 export function startServerTls(socket: Socket, options: TLSSocketOptions, { secured, failed }: Handshake): TLSSocket | undefined {
   if (hasLeft(socket)) {
@@ -45,7 +45,7 @@ export function startServerTls(socket: Socket, options: TLSSocketOptions, { secu
     pending = false;
     secure.destroy();
   };
-  secure.on('error', () => {}); // '_tlsError' tells it
+  secure.on('error', () => {}); // '_tlsError' reports it
   secure.on('_tlsError', (error: Error) => fail(error.message));
   secure.once('end', () => pending && fail('the client left during the handshake'));
   secure.once('close', () => fail('closed during the handshake'));
