@@ -35,7 +35,7 @@ test('a port that nobody answers on is named with what to do, after the start', 
     level: 'warn',
     family: 'IPv4',
     found: 'mx.big.test [203.0.113.9]: no answer (timeout)',
-    advice: expect.stringMatching(/blocked by your provider.*`routes`/),
+    advice: expect.stringMatching(/Your provider most likely blocks.*`routes`/),
   });
   expect(log.indexOf(warned)).toBeGreaterThan(log.findIndex(({ event }) => event === 'started'));
   expect(asked).toMatchObject([{ address: '203.0.113.9', hostname: 'relay.test', tls: 'none' }]);
