@@ -272,11 +272,14 @@ export function judgeFailure(failure: SessionFailure): AboutUs {
 
 /**
  * After the final dot only the far side knows what became of the message: RFC 1047. That holds for an answer which makes no sense
- * as for one that does not come. A second copy at another host would be our doing.
+ * as for one that does not come. A second copy at another host would be our doing. Log, trace and report quote the
+ * reply, so it says that the message may have arrived.
  */
 export function judgeAfterDot(failure: SessionFailure): AboutMessage {
   const pace = failure.kind === 'aborted' ? 'none' : 'slow';
-  return aboutMessage('uncertain', replyOf(failure), { tryNext: false, pace });
+  const reply = replyOf(failure);
+  const text = `The message may have arrived, the host has not confirmed it. ${reply.text}`;
+  return aboutMessage('uncertain', { ...reply, text }, { tryNext: false, pace });
 }
 
 function replyOf({ kind, stage, detail }: SessionFailure): Reply {

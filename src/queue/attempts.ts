@@ -125,7 +125,7 @@ export function createAttempts({
 const since = (startedAt: number) => (performance.now() - startedAt) / 1000;
 
 function uncertain(startedAt: number): Outcome {
-  const text = 'no reply to the end of data before the relay had to stop';
+  const text = 'The message may have arrived: no reply to the end of data before the relay had to stop';
   return { kind: 'uncertain', reply: { code: 451, status: '4.4.2', text }, seconds: since(startedAt) };
 }
 

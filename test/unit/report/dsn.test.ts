@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { judgeAfterDot } from '../../../src/delivery/verdict.ts';
 import { MAX_ORIGINAL } from '../../../src/report/original.ts';
 import { HOUR } from '../../../src/system/clock.ts';
 import { field, hasPython, type ParsedPart, parseMail } from '../../support/parse-mail.ts';
@@ -85,6 +86,15 @@ describe.skipIf(!hasPython)('a report as Python reads it', () => {
     expect(Object.fromEntries(statusOf(mail)[1]!.fields)).toMatchObject({
       ...{ Action: 'failed', Status: '5.4.7', 'Diagnostic-Code': 'smtp; 450 4.2.0 Greylisted' },
     });
+  });
+
+  test('of a message that was never confirmed it says that the message may have arrived (RFC 1047)', async () => {
+    const { reply } = judgeAfterDot({ kind: 'lost', stage: 'dot', detail: 'reset' });
+    const { mail } = await write(subject(), [
+      change('bob@example.org', { action: 'expired', outcome: { reply, mx: 'mx.example.org' } }),
+    ]);
+    expect(mail.parts[0]!.body!.replace(/\s+/g, ' ')).toContain('451 4.4.2 The message may have arrived');
+    expect(field(statusOf(mail)[1]!, 'Diagnostic-Code')).toContain('The message may have arrived');
   });
 
   test('relayed is told with a status of success (RFC 3461 §5.2.2)', async () => {
