@@ -53,6 +53,7 @@ export {
   type NewMessage,
   type NewRecipient,
   type NewUntold,
+  type Notice,
   type OverLimit,
   type RecipientChange,
   type RecipientState,

@@ -16,20 +16,16 @@ import type {
 import { DAY, MINUTE, SECOND } from '../../src/system/clock.ts';
 import { delayedAttempt, NOW, newMessage, relayedAttempt, until } from '../support/store-rig.ts';
 
-/** Parts that a store for tests may lack. */
-export type Part = 'limits' | 'trace' | 'credentials' | 'operation' | 'changes';
-export type Client = Pick<Store, 'messages' | 'tlsPolicies'> & Partial<Store>;
-
 export type Opened = {
-  readonly one: Client;
+  readonly one: Store;
   /** Another client of the same data. */
-  readonly two: Client;
+  readonly two: Store;
   /** Lets time pass by the store's own clock, for all signs of life so far. */
   pass(ms: number): Promise<void>;
   close(): Promise<void>;
 };
 
-export type Subject = { readonly name: string; readonly lacks?: readonly Part[]; open(): Promise<Opened> };
+export type Subject = { readonly name: string; open(): Promise<Opened> };
 
 const DEAD = 30 * SECOND;
 const claimBy = (lease: ClaimLease, destination = 'x.example', now = NOW) => ({ destination, now, limit: 10, lease });
@@ -57,9 +53,7 @@ const policy = (change: Partial<StoredStsPolicy> = {}): StoredStsPolicy => ({
   ...change,
 });
 
-export function storeContract({ name, lacks = [], open }: Subject): void {
-  const has = (...parts: readonly Part[]) => !parts.some((part) => lacks.includes(part));
-
+export function storeContract({ name, open }: Subject): void {
   async function opened(): Promise<Opened & { first: MessageStore; second: MessageStore }> {
     const subject = await open();
     onTestFinished(() => subject.close());
@@ -91,15 +85,79 @@ export function storeContract({ name, lacks = [], open }: Subject): void {
       expect((await second.due(NOW, 10)).due).toEqual([{ destination: 'y.example', nextAttemptAt: NOW }]);
     });
 
-    if (has('limits'))
-      test('a limit is exact over all that accept at once', async () => {
-        const { first, second } = await opened();
-        const limits = { user: 'alice', list: [{ kind: 'messages', count: 10, per: 'hour' }], over: 'refuse' } as const;
-        const results = await Promise.all(
-          Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? first : second).accept({ message: newMessage(), limits })),
-        );
-        expect(results.filter(({ accepted }) => accepted)).toHaveLength(10);
-      });
+    test('a limit is exact over all that accept at once', async () => {
+      const { first, second } = await opened();
+      const limits = { user: 'alice', list: [{ kind: 'messages', count: 10, per: 'hour' }], over: 'refuse' } as const;
+      const results = await Promise.all(
+        Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? first : second).accept({ message: newMessage(), limits })),
+      );
+      expect(results.filter(({ accepted }) => accepted)).toHaveLength(10);
+    });
+  });
+
+  describe(`${name}: logins`, () => {
+    const login = { name: 'Anna', hash: 'h', senders: ['*'], mailServer: false, limits: null, disabled: false } as const;
+
+    test('a login that has changed since it was looked at accepts nothing', async () => {
+      const { one, two, first } = await opened();
+      expect(await one.credentials.add({ ...login, expiresAt: null, rewrite: null, createdAt: 0 })).toBe(true);
+      const grant = (await two.credentials.get('anna'))!;
+      expect(await first.accept({ message: newMessage(), grant })).toMatchObject({ accepted: true });
+      await two.credentials.update('ANNA', { senders: ['@x.example'] });
+      expect(await first.accept({ message: newMessage(), grant })).toMatchObject({ accepted: false, denied: 'changed' });
+      await two.credentials.update('anna', { hash: 'another' });
+      expect(await first.accept({ message: newMessage(), grant })).toMatchObject({ accepted: false, denied: 'ended' });
+      expect((await first.counts()).states).toEqual({ queued: 1 });
+    });
+
+    test('what a user has sent to is known, and forgotten with the login', async () => {
+      const { one, first, second } = await opened();
+      await one.credentials.add({ ...login, expiresAt: null, rewrite: null, createdAt: 0 });
+      const limits = { user: 'anna', list: [{ kind: 'newRecipients', count: 1, per: 'day' }], over: 'refuse' } as const;
+      const accept = (to: string) => second.accept({ message: newMessage({ to: [to] }), limits });
+      expect(await accept('A@x.example')).toMatchObject({ accepted: true, use: [{ used: 1 }] });
+      expect(await accept('a@x.example')).toMatchObject({ accepted: true, use: [{ used: 1 }] });
+      expect(await accept('b@x.example')).toMatchObject({ accepted: false, exceeded: { used: 1 } });
+      expect(await first.knownRecipients('Anna', ['a@X.example', 'b@x.example'])).toEqual(['a@X.example']);
+      await one.credentials.remove('anna');
+      expect(await second.knownRecipients('anna', ['a@x.example'])).toEqual([]);
+      expect(await second.limitUse('anna', limits.list, NOW)).toMatchObject([{ used: 0 }]);
+    });
+  });
+
+  describe(`${name}: commands`, () => {
+    test('what they did to recipients is handed out once, in its order', async () => {
+      const { first, second } = await opened();
+      const id = await waiting(first);
+      await first.hold({ ids: [id] }, NOW);
+      expect(await statesIn(second, id)).toEqual(['held']);
+      await second.release({ ids: [id] }, NOW);
+      await first.remove({ ids: [id] }, NOW);
+      const recipient = 'a@x.example';
+      expect(await second.takeNotices(2)).toEqual([
+        { event: 'held', id, recipient },
+        { event: 'released', id, recipient },
+      ]);
+      expect(await first.takeNotices(9)).toEqual([{ event: 'removed', id, recipient }]);
+      expect(await second.takeNotices(9)).toEqual([]);
+    });
+
+    test('mail that is removed while it is tried stays removed, and its settlement tells nothing', async () => {
+      const { first, second } = await opened();
+      const id = await waiting(first);
+      await first.claim(claimBy('one#1'));
+      await second.remove({ ids: [id] }, NOW);
+      expect(await first.settle(settlement(id, 'one#1', 'delayed'))).toMatchObject({ unchanged: [0], lost: [] });
+      expect(await statesIn(first, id)).toEqual(['removed']);
+    });
+
+    test('the destinations of what is retried are handed out once', async () => {
+      const { first, second } = await opened();
+      await waiting(first, { to: ['a@x.example', 'b@x.example', 'c@y.example'] });
+      await second.retry({ all: true }, NOW);
+      expect([...(await first.takeRetried(9))].sort()).toEqual(['x.example', 'y.example']);
+      expect(await second.takeRetried(9)).toEqual([]);
+    });
   });
 
   describe(`${name}: claims`, () => {
@@ -153,7 +211,7 @@ export function storeContract({ name, lacks = [], open }: Subject): void {
       expect(await statesIn(first, id)).toEqual(['active']);
       expect((await first.dueReports({ now: NOW + DAY, limit: 9, perHour: 9 })).due).toEqual([]);
       expect(await second.settle(settlement(id, 'two#1', 'delayed'))).toMatchObject({ unchanged: [], lost: [] });
-      if (has('trace')) expect((await first.get(id))?.recipients[0]?.trace.length).toBeGreaterThan(1);
+      expect((await first.get(id))?.recipients[0]?.trace.length).toBeGreaterThan(1);
     });
 
     test('mail that has left is relayed by whatever lease, and nobody sends it again', async () => {
@@ -266,85 +324,83 @@ export function storeContract({ name, lacks = [], open }: Subject): void {
     });
   });
 
-  if (has('trace'))
-    describe(`${name}: the trace`, () => {
-      test('what has ended is forgotten by age, what waits is not', async () => {
-        const { first } = await opened();
-        const ended = await waiting(first);
-        await first.claim(claimBy('one#1'));
-        await first.settle(settlement(ended, 'one#1', 'relayed'));
-        const open = await waiting(first);
-        expect(await first.trimTrace(NOW + DAY, Number.MAX_SAFE_INTEGER)).toBe(1);
-        expect([await first.get(ended), (await first.get(open))?.id]).toEqual([undefined, open]);
+  describe(`${name}: the trace`, () => {
+    test('what has ended is forgotten by age, what waits is not', async () => {
+      const { first } = await opened();
+      const ended = await waiting(first);
+      await first.claim(claimBy('one#1'));
+      await first.settle(settlement(ended, 'one#1', 'relayed'));
+      const open = await waiting(first);
+      expect(await first.trimTrace(NOW + DAY, Number.MAX_SAFE_INTEGER)).toBe(1);
+      expect([await first.get(ended), (await first.get(open))?.id]).toEqual([undefined, open]);
+    });
+  });
+
+  describe(`${name}: what changed`, () => {
+    const told = (client: Store) => {
+      const changes = new Set<Change>();
+      client.onChange((more) => {
+        for (const change of more) changes.add(change);
       });
+      return changes;
+    };
+    const KEY = {
+      domain: 'x.example',
+      selector: 's1',
+      algorithm: 'ed25519-sha256',
+      privateKey: '',
+      state: 'active',
+      createdAt: 0,
+    } as const;
+    const LOGIN = { name: 'anna', hash: 'h', senders: ['*'], mailServer: false, limits: null, disabled: false } as const;
+
+    test('is told inside the process before the change resolves, by its kind alone', async () => {
+      const { one } = await opened();
+      const changes = told(one);
+      await one.credentials.add({ ...LOGIN, expiresAt: null, rewrite: null, createdAt: 0 });
+      expect([...changes]).toEqual(['credentials']);
+      await one.operation.addDkimKeys([KEY]);
+      await one.operation.setValue('a', 'b');
+      expect([...changes]).toEqual(['credentials', 'keys', 'value:a']);
     });
 
-  if (has('changes'))
-    describe(`${name}: what changed`, () => {
-      const told = (client: Client) => {
-        const changes = new Set<Change>();
-        client.onChange!((more) => {
-          for (const change of more) changes.add(change);
-        });
-        return changes;
-      };
-      const KEY = {
-        domain: 'x.example',
-        selector: 's1',
-        algorithm: 'ed25519-sha256',
-        privateKey: '',
-        state: 'active',
-        createdAt: 0,
-      } as const;
-      const LOGIN = { name: 'anna', hash: 'h', senders: ['*'], mailServer: false, limits: null, disabled: false } as const;
-
-      test('is told inside the process before the change resolves, by its kind alone', async () => {
-        const { one } = await opened();
-        const changes = told(one);
-        await one.credentials!.add({ ...LOGIN, expiresAt: null, rewrite: null, createdAt: 0 });
-        expect([...changes]).toEqual(['credentials']);
-        await one.operation!.addDkimKeys([KEY]);
-        await one.operation!.setValue('a', 'b');
-        expect([...changes]).toEqual(['credentials', 'keys', 'value:a']);
-      });
-
-      test('is told to other processes, and not again to the one that did it', async () => {
-        const { one, two } = await opened();
-        const [here, there] = [told(one), told(two)];
-        await one.operation!.addDkimKeys([KEY]);
-        here.clear();
-        await until(() => there.has('keys'));
-        expect([...there]).toEqual(['keys']);
-        await two.operation!.setValue('a', 'b');
-        await until(() => here.size > 0);
-        expect([...here]).toEqual(['value:a']);
-      });
-
-      test('names the destinations of mail that is due, and says nothing of what a relay does by itself', async () => {
-        const { one, first, second } = await opened();
-        const here = told(one);
-        const message = newMessage({ to: ['a@x.example', 'b@y.example'] });
-        await first.accept({ message, claim: { indexes: [0], lease: 'one#1' } });
-        await first.claim(claimBy('one#2', 'y.example'));
-        await first.settle(settlement(message.id, 'one#1', 'delayed'));
-        expect([...here]).toEqual([]);
-        await second.retry({ domain: 'x.example' }, NOW);
-        await until(() => here.size > 0);
-        expect([...here]).toEqual(['queue:x.example']);
-        await second.accept({ message: newMessage({ to: ['a@z.example'] }) });
-        await until(() => here.has('queue:z.example'));
-        await first.hold({ domain: 'z.example' }, NOW);
-        expect(here.has('notices')).toBe(true);
-      });
-
-      test('is told in few words where it is much', async () => {
-        const { one, first } = await opened();
-        await first.accept({ message: newMessage({ to: Array.from({ length: 300 }, (_, i) => `a@d${i}.example`) }) });
-        const here = told(one);
-        await first.retry({ all: true }, NOW);
-        expect([...here]).toEqual(['queue:*']);
-      });
+    test('is told to other processes, and not again to the one that did it', async () => {
+      const { one, two } = await opened();
+      const [here, there] = [told(one), told(two)];
+      await one.operation.addDkimKeys([KEY]);
+      here.clear();
+      await until(() => there.has('keys'));
+      expect([...there]).toEqual(['keys']);
+      await two.operation.setValue('a', 'b');
+      await until(() => here.size > 0);
+      expect([...here]).toEqual(['value:a']);
     });
+
+    test('names the destinations of mail that is due, and says nothing of what a relay does by itself', async () => {
+      const { one, first, second } = await opened();
+      const here = told(one);
+      const message = newMessage({ to: ['a@x.example', 'b@y.example'] });
+      await first.accept({ message, claim: { indexes: [0], lease: 'one#1' } });
+      await first.claim(claimBy('one#2', 'y.example'));
+      await first.settle(settlement(message.id, 'one#1', 'delayed'));
+      expect([...here]).toEqual([]);
+      await second.retry({ domain: 'x.example' }, NOW);
+      await until(() => here.size > 0);
+      expect([...here]).toEqual(['queue:x.example']);
+      await second.accept({ message: newMessage({ to: ['a@z.example'] }) });
+      await until(() => here.has('queue:z.example'));
+      await first.hold({ domain: 'z.example' }, NOW);
+      expect(here.has('notices')).toBe(true);
+    });
+
+    test('is told in few words where it is much', async () => {
+      const { one, first } = await opened();
+      await first.accept({ message: newMessage({ to: Array.from({ length: 300 }, (_, i) => `a@d${i}.example`) }) });
+      const here = told(one);
+      await first.retry({ all: true }, NOW);
+      expect([...here]).toEqual(['queue:*']);
+    });
+  });
 
   describe(`${name}: what domains ask of TLS`, () => {
     const policies = async () => {
@@ -429,67 +485,64 @@ export function storeContract({ name, lacks = [], open }: Subject): void {
       });
     });
 
-    if (has('changes'))
-      test('another policy is told to all that remember one, the same again to nobody', async () => {
-        const { one, two } = await opened();
-        const there = new Set<Change>();
-        two.onChange!((changes) => {
-          for (const change of changes) there.add(change);
-        });
-        await one.tlsPolicies.putStsPolicy(policy());
-        await until(() => there.size > 0);
-        expect([...there]).toEqual(['policies']);
-        there.clear();
-        await one.tlsPolicies.putStsPolicy(policy({ fetchedAt: NOW + DAY, expiresAt: NOW + 8 * DAY }));
-        await one.operation!.setValue('after', 'it');
-        await until(() => there.size > 0);
-        expect([...there]).toEqual(['value:after']);
-        there.clear();
-        await one.tlsPolicies.forgetStsPolicy('x.example');
-        await until(() => there.size > 0);
-        expect([...there]).toEqual(['policies']);
+    test('another policy is told to all that remember one, the same again to nobody', async () => {
+      const { one, two } = await opened();
+      const there = new Set<Change>();
+      two.onChange((changes) => {
+        for (const change of changes) there.add(change);
       });
+      await one.tlsPolicies.putStsPolicy(policy());
+      await until(() => there.size > 0);
+      expect([...there]).toEqual(['policies']);
+      there.clear();
+      await one.tlsPolicies.putStsPolicy(policy({ fetchedAt: NOW + DAY, expiresAt: NOW + 8 * DAY }));
+      await one.operation.setValue('after', 'it');
+      await until(() => there.size > 0);
+      expect([...there]).toEqual(['value:after']);
+      there.clear();
+      await one.tlsPolicies.forgetStsPolicy('x.example');
+      await until(() => there.size > 0);
+      expect([...there]).toEqual(['policies']);
+    });
   });
 
-  if (has('trace'))
-    test(`${name}: what a message asks of TLS stays with it, and what an attempt's connection was worth with the attempt`, async () => {
-      const { first, second } = await opened();
-      const flags = { requireTls: true, tlsOptional: true, tlsReport: true } as const;
-      for (const flag of ['requireTls', 'tlsOptional', 'tlsReport'] as const) {
-        const id = await waiting(first, { [flag]: true });
-        const { recipients: _, ...facts } = (await second.get(id))!;
-        expect(Object.keys(facts).filter((name) => name in flags)).toEqual([flag]);
-      }
-      const id = await waiting(first, flags);
-      const claims = await second.claim(claimBy('two#1'));
-      expect(claims.find(({ message }) => message.id === id)?.message).toMatchObject(flags);
-      const change = { n: 0, state: 'delayed', nextAttemptAt: NOW, attempt: { ...delayedAttempt, assurance: 'sts' } } as const;
-      await second.settle(settlement(id, 'two#1', 'delayed', { changes: [change] }));
-      expect((await first.get(id))?.recipients[0]?.trace[0]?.assurance).toBe('sts');
+  test(`${name}: what a message asks of TLS stays with it, and what an attempt's connection was worth with the attempt`, async () => {
+    const { first, second } = await opened();
+    const flags = { requireTls: true, tlsOptional: true, tlsReport: true } as const;
+    for (const flag of ['requireTls', 'tlsOptional', 'tlsReport'] as const) {
+      const id = await waiting(first, { [flag]: true });
+      const { recipients: _, ...facts } = (await second.get(id))!;
+      expect(Object.keys(facts).filter((name) => name in flags)).toEqual([flag]);
+    }
+    const id = await waiting(first, flags);
+    const claims = await second.claim(claimBy('two#1'));
+    expect(claims.find(({ message }) => message.id === id)?.message).toMatchObject(flags);
+    const change = { n: 0, state: 'delayed', nextAttemptAt: NOW, attempt: { ...delayedAttempt, assurance: 'sts' } } as const;
+    await second.settle(settlement(id, 'two#1', 'delayed', { changes: [change] }));
+    expect((await first.get(id))?.recipients[0]?.trace[0]?.assurance).toBe('sts');
+  });
+
+  describe(`${name}: values and leases of work`, () => {
+    test('a value that is kept once is the same for all', async () => {
+      const { one, two } = await opened();
+      const all = await Promise.all(
+        Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? one : two).operation.keepValue('secret', `draw ${i}`)),
+      );
+      expect(new Set(all).size).toBe(1);
+      expect(await two.operation.value('secret')).toBe(all[0]);
     });
 
-  if (has('operation'))
-    describe(`${name}: values and leases of work`, () => {
-      test('a value that is kept once is the same for all', async () => {
-        const { one, two } = await opened();
-        const all = await Promise.all(
-          Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? one : two).operation!.keepValue('secret', `draw ${i}`)),
-        );
-        expect(new Set(all).size).toBe(1);
-        expect(await two.operation!.value('secret')).toBe(all[0]);
-      });
-
-      test('a lease of work goes to one, until it is over or given back', async () => {
-        const { one, two } = await opened();
-        const a = one.operation!;
-        const b = two.operation!;
-        const asked = await Promise.all(
-          Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? a : b).takeLease('work', `worker ${i}`, 1000, 0)),
-        );
-        expect(asked.filter(Boolean)).toHaveLength(1);
-        expect(await b.takeLease('work', 'late', 3000, 1000)).toBe(true);
-        expect(await a.takeLease('work', 'late', 0, 2000)).toBe(true);
-        expect(await a.takeLease('work', 'other', 3000, 2000)).toBe(true);
-      });
+    test('a lease of work goes to one, until it is over or given back', async () => {
+      const { one, two } = await opened();
+      const a = one.operation;
+      const b = two.operation;
+      const asked = await Promise.all(
+        Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? a : b).takeLease('work', `worker ${i}`, 1000, 0)),
+      );
+      expect(asked.filter(Boolean)).toHaveLength(1);
+      expect(await b.takeLease('work', 'late', 3000, 1000)).toBe(true);
+      expect(await a.takeLease('work', 'late', 0, 2000)).toBe(true);
+      expect(await a.takeLease('work', 'other', 3000, 2000)).toBe(true);
     });
+  });
 }

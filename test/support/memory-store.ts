@@ -1,16 +1,20 @@
-/** A MessageStore that keeps everything in memory and counts its calls: the queue's half of the interface, honestly. */
+/** A MessageStore that keeps everything in memory and counts its calls. */
 import {
   type AcceptRequest,
   type AcceptResult,
   type AttemptRecord,
+  type Change,
   type Claim,
   type ClaimLease,
   type Content,
+  type Credential,
+  type Denial,
   type DueReport,
   ENDED_STATES,
   type MessageFacts,
   type MessageStore,
   type NewMessage,
+  type Notice,
   type RecipientState,
   type Selection,
   type Settled,
@@ -20,6 +24,7 @@ import {
   type Touched,
   type UntoldRecipient,
 } from '../../src/store/store.ts';
+import { MemoryLimits } from './memory-limits.ts';
 
 type Kept = {
   facts: MessageFacts;
@@ -36,6 +41,7 @@ type Kept = {
 const ownerOf = (lease: string) => lease.split('#')[0] ?? '';
 const monotonic = () => performance.now();
 const WAITING: readonly RecipientState[] = ['queued', 'delayed', 'uncertain'];
+const OPEN: readonly RecipientState[] = [...WAITING, 'held', 'active'];
 type Method = 'accept' | 'due' | 'claim' | 'settle' | 'dueReports' | 'told' | 'takeBack' | 'thaw' | 'list' | 'retry';
 
 export type MemoryStore = MessageStore & {
@@ -57,17 +63,35 @@ export type MemoryStore = MessageStore & {
   holdNext: boolean;
 };
 
-export function createMemoryStore(): MemoryStore {
-  const messages = new Map<string, Kept>();
+/** What several clients of the same data share. */
+export type MemoryMessages = {
+  readonly messages: Map<string, Kept>;
+  /** Owners that live, and their last sign of it. */
+  readonly signs: Map<string, number>;
+  untold: (UntoldRecipient & { dueAt?: number })[];
+  readonly limits: MemoryLimits;
+  readonly credentials: Map<string, Credential>;
+  readonly notices: Notice[];
+  readonly retried: Set<string>;
+};
+
+export function newMemoryMessages(): MemoryMessages {
+  const notices: Notice[] = [];
+  const maps = { messages: new Map(), signs: new Map(), credentials: new Map() };
+  return { ...maps, untold: [], limits: new MemoryLimits(), notices, retried: new Set() };
+}
+
+/** Tells a change to all clients of the data. */
+export type Tell = (...changes: readonly Change[]) => void;
+
+export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () => {}): MemoryStore {
+  const { messages, signs, limits: windows } = shared;
   const calls: Record<Method, number> = {
     ...{ accept: 0, due: 0, claim: 0, settle: 0, dueReports: 0, told: 0, takeBack: 0, thaw: 0, list: 0, retry: 0 },
   };
-  /** Owners that live, and their last sign of it. */
-  const signs = new Map<string, number>();
   const faults = new Map<Method, () => Error | undefined>();
   const settlements: Settlement[] = [];
   const claimedAtOnce: number[] = [];
-  let untold: (UntoldRecipient & { dueAt?: number })[] = [];
   const toldReports: NewMessage[] = [];
   const absent = (): never => {
     throw new Error('not in the fake');
@@ -108,6 +132,7 @@ export function createMemoryStore(): MemoryStore {
       if (recipient === undefined || (!held && !leaves)) {
         unchanged.push(n);
         if (recipient !== undefined && [...WAITING, 'active'].includes(recipient.state)) lost.push(n);
+        if (attempt !== undefined) recipient?.trace.push(attempt);
         continue;
       }
       Object.assign(recipient, { nextAttemptAt: null, ...change, lease: null });
@@ -120,23 +145,42 @@ export function createMemoryStore(): MemoryStore {
       const recipient = kept?.recipients[one.n];
       if (recipient === undefined || unchanged.includes(one.n)) continue;
       const { lease: _, trace: __, ...stored } = recipient;
-      untold.push({ ...one, message: messageId, recipient: stored, joined: false });
+      shared.untold.push({ ...one, message: messageId, recipient: stored, joined: false });
     }
     return { unchanged, lost, reportDue: owed.length > 0 };
   }
 
-  function touch(selection: Selection, from: readonly RecipientState[], change: Partial<StoredRecipient>): Touched[] {
+  /** What a command does: told as the store of release tells it. */
+  function command(
+    { ids, domain }: Selection,
+    action: 'retried' | Notice['event'],
+    from: readonly RecipientState[],
+    change: Partial<StoredRecipient>,
+  ): Touched[] {
     const touched: Touched[] = [];
+    const changes: Change[] = [];
     for (const { facts, recipients } of messages.values()) {
-      if (selection.ids !== undefined && !selection.ids.includes(facts.id)) continue;
+      if (ids !== undefined && !ids.includes(facts.id)) continue;
       for (const recipient of recipients) {
         if (!from.includes(recipient.state)) continue;
-        if (selection.domain !== undefined && !recipient.address.endsWith(`@${selection.domain}`)) continue;
-        Object.assign(recipient, change);
+        if (domain !== undefined && !recipient.address.endsWith(`@${domain}`)) continue;
+        Object.assign(recipient, change, { lease: null });
         touched.push({ id: facts.id, recipient: recipient.address, state: recipient.state });
+        if (WAITING.includes(recipient.state)) changes.push(`queue:${recipient.destination}`);
+        if (action === 'retried') shared.retried.add(recipient.destination);
+        else shared.notices.push({ event: action, id: facts.id, recipient: recipient.address });
       }
     }
+    if (action !== 'retried' && touched.length > 0) changes.push('notices');
+    tell(...changes);
     return touched;
+  }
+
+  function denied({ name, generation, revision }: NonNullable<AcceptRequest['grant']>, now: number): Denial | undefined {
+    const credential = shared.credentials.get(name.toLowerCase());
+    if (credential === undefined || credential.generation !== generation || credential.disabled) return 'ended';
+    if (credential.expiresAt !== null && credential.expiresAt <= now) return 'ended';
+    return credential.revision === revision ? undefined : 'changed';
   }
 
   const store: MemoryStore = {
@@ -144,7 +188,7 @@ export function createMemoryStore(): MemoryStore {
     settlements,
     toldReports,
     get untold() {
-      return untold;
+      return shared.untold;
     },
     claimedAtOnce,
     holdNext: false,
@@ -154,13 +198,23 @@ export function createMemoryStore(): MemoryStore {
     },
     failWith: (method, error) => void faults.set(method, error),
     createSpool: absent,
-    async accept({ message, claim }: AcceptRequest): Promise<AcceptResult> {
+    async accept({ message, claim, limits, grant }: AcceptRequest): Promise<AcceptResult> {
       await call('accept');
+      const { content, acceptedAt, recipients } = message;
+      const denial = grant && denied(grant, acceptedAt);
+      if (denial !== undefined) return { accepted: false, denied: denial, content };
+      if (messages.has(message.id)) return { accepted: false, idTaken: true, content };
+      const addresses = recipients.map(({ address }) => address);
+      const { exceeded, use } =
+        limits === undefined ? { use: [] } : windows.count(limits.user, limits.list, acceptedAt, addresses);
+      if (exceeded !== undefined && limits?.over === 'hold') return absent();
+      if (exceeded !== undefined) return { accepted: false, exceeded, use };
       claimedAtOnce.push(claim?.indexes.length ?? 0);
       const held = store.holdNext;
       if (claim !== undefined) signs.set(ownerOf(claim.lease), monotonic());
-      if (!insert(message, { claim, held })) return { accepted: false, idTaken: true, content: message.content };
-      return { accepted: true, held, content: copy(message.content), use: [] };
+      insert(message, { claim, held });
+      if (claim === undefined) tell(...recipients.map(({ destination }): Change => `queue:${destination}`));
+      return { accepted: true, held, content: copy(content), use };
     },
     async due(now, limit) {
       await call('due');
@@ -198,25 +252,25 @@ export function createMemoryStore(): MemoryStore {
     },
     async dueReports({ now }) {
       await call('dueReports');
-      const ready = untold.filter(({ dueAt = 0 }) => dueAt <= now);
+      const ready = shared.untold.filter(({ dueAt = 0 }) => dueAt <= now);
       const due = [...new Set(ready.map(({ message }) => message))].map((id): DueReport => {
         const { facts, content } = messages.get(id)!;
         return { kind: 'report', message: facts, content: copy(content), untold: ready.filter(({ message }) => message === id) };
       });
-      const times = untold.map(({ dueAt = 0 }) => dueAt);
+      const times = shared.untold.map(({ dueAt = 0 }) => dueAt);
       return { due, nextAt: times.length === 0 ? null : Math.min(...times) };
     },
     async told({ untold: told, report }) {
       await call('told');
-      const left = untold.filter((one) => !told.some(({ message, n }) => one.message === message && one.n === n));
-      if (left.length === untold.length) return false;
-      untold = left;
+      const left = shared.untold.filter((one) => !told.some(({ message, n }) => one.message === message && one.n === n));
+      if (left.length === shared.untold.length) return false;
+      shared.untold = left;
       if (report !== undefined) insert(report, { claim: undefined, held: false });
       if (report !== undefined) toldReports.push(report);
       return true;
     },
     async postponeReport(which, until) {
-      untold = untold.map((one) =>
+      shared.untold = shared.untold.map((one) =>
         which.some(({ message, n }) => one.message === message && one.n === n) ? { ...one, dueAt: until } : one,
       );
     },
@@ -245,8 +299,7 @@ export function createMemoryStore(): MemoryStore {
       return held.length;
     },
     withdraw: async (messages) => {
-      for (const { id } of messages)
-        touch({ ids: [id] }, [...WAITING, 'held', 'active'], { state: 'removed', nextAttemptAt: null });
+      for (const { id } of messages) command({ ids: [id] }, 'removed', OPEN, { state: 'removed', nextAttemptAt: null });
     },
     async thaw(latest, now) {
       await call('thaw');
@@ -270,31 +323,54 @@ export function createMemoryStore(): MemoryStore {
       const kept = messages.get(id);
       return kept === undefined ? undefined : view(kept);
     },
-    find: absent,
+    async find(text, limit) {
+      const isMeant = ({ facts, recipients }: Kept) =>
+        [facts.id, facts.messageId, facts.messageId.slice(1, -1), facts.reversePath].includes(text) ||
+        recipients.some(({ address }) => address === text);
+      return [...messages.values()].filter(isMeant).reverse().slice(0, limit).map(view);
+    },
     content: async (id) => messages.get(id)?.content,
     async retry(selection, now) {
       await call('retry');
-      return touch(selection, WAITING, { nextAttemptAt: now });
+      return command(selection, 'retried', WAITING, { nextAttemptAt: now });
     },
-    hold: async (selection) => touch(selection, WAITING, { state: 'held', nextAttemptAt: null }),
-    release: async (selection, now) => touch(selection, ['held'], { state: 'queued', nextAttemptAt: now }),
-    remove: async (selection) => touch(selection, [...WAITING, 'held', 'active'], { state: 'removed', nextAttemptAt: null }),
+    hold: async (selection) => command(selection, 'held', WAITING, { state: 'held', nextAttemptAt: null }),
+    release: async (selection, now) => command(selection, 'released', ['held'], { state: 'queued', nextAttemptAt: now }),
+    remove: async (selection) => command(selection, 'removed', OPEN, { state: 'removed', nextAttemptAt: null }),
     reroute: absent,
-    counts: absent,
+    async counts() {
+      const open = [...messages.values()].filter(isOpen);
+      const states: Partial<Record<RecipientState, number>> = {};
+      for (const { state } of open.flatMap(({ recipients }) => recipients))
+        if (OPEN.includes(state)) states[state] = (states[state] ?? 0) + 1;
+      return { states, oldestAcceptedAt: open.length === 0 ? null : Math.min(...open.map(({ facts }) => facts.acceptedAt)) };
+    },
     summary: absent,
     overLimit: async () => ({ users: [], expired: [] }),
     releaseOverLimit: absent,
-    limitUse: absent,
-    knownRecipients: absent,
+    limitUse: async (user, list, now) => windows.use(user, list, now),
+    knownRecipients: async (user, addresses) => addresses.filter((address) => windows.knows(user, address)),
     forgetRecipients: absent,
-    signatureInUse: absent,
-    trimTrace: absent,
-    takeNotices: absent,
-    takeRetried: absent,
+    signatureInUse: async (name) => [...messages.values()].some((kept) => isOpen(kept) && kept.facts.signatures.includes(name)),
+    async trimTrace(before) {
+      const isOld = (kept: Kept) => !isOpen(kept) && kept.facts.acceptedAt < before;
+      const old = [...messages.values()].filter(
+        (kept) => isOld(kept) && !shared.untold.some(({ message }) => message === kept.facts.id),
+      );
+      for (const { facts } of old) messages.delete(facts.id);
+      return old.length;
+    },
+    takeNotices: async (limit) => shared.notices.splice(0, limit),
+    async takeRetried(limit) {
+      const taken = [...shared.retried].slice(0, limit);
+      for (const destination of taken) shared.retried.delete(destination);
+      return taken;
+    },
   };
   return store;
 }
 
+const isOpen = ({ recipients }: Kept) => recipients.some(({ state }) => OPEN.includes(state));
 const backInQueue = ({ attempts }: { attempts: number }) => ({ state: attempts > 0 ? 'delayed' : 'queued' });
 
 function copy(content: Content): Content {

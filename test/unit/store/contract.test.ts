@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { storeFiles } from '../../../src/store/embedded/embedded.ts';
 import { storeContract } from '../../contract/store.ts';
-import { createMemoryStore } from '../../support/memory-store.ts';
-import { createMemoryTlsPolicies } from '../../support/memory-tls-policies.ts';
+import { createMemoryData } from '../../support/memory-data.ts';
 import { dataDir } from '../../support/store-rig.ts';
 
 storeContract({
@@ -24,13 +23,11 @@ storeContract({
   },
 });
 
-/** It keeps what the queue asks for. */
 storeContract({
   name: 'memory',
-  lacks: ['limits', 'trace', 'credentials', 'operation', 'changes'],
   async open() {
-    const messages = createMemoryStore();
-    const client = { messages, tlsPolicies: createMemoryTlsPolicies() };
-    return { one: client, two: client, pass: async (ms) => messages.pass(ms), close: async () => {} };
+    const data = createMemoryData();
+    const [one, two] = [data.client(), data.client()];
+    return { one, two, pass: async (ms) => one.messages.pass(ms), close: async () => {} };
   },
 });
