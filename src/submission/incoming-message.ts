@@ -1,16 +1,17 @@
 /** A message from 354 to its last dot, and into the queue: RFC 5321 §4.1.1.4, §4.2.5. */
 import { type Authorship, checkAuthor, checkReversePath } from '../policy/policy.ts';
-import { discard } from '../preparation/preparation.ts';
+import { discard, type Preparation, type Prepared } from '../preparation/preparation.ts';
 import type { Envelope } from '../smtp/envelope.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { refusal } from '../smtp/replies.ts';
+import type { RouteKey } from '../smtp/route.ts';
 import type { Credential, NewMessage } from '../store/store.ts';
 import type { AgreedTls } from '../system/server-tls.ts';
 import { DataReader } from './data-reader.ts';
 import type { Shared } from './submission.ts';
 import type { Transaction } from './transaction.ts';
 
-/** Who sends it, for Received and the log. */
+/** Who sends the message, for the Received field and the log. */
 type Submitter = {
   readonly session: string;
   readonly ip: string;
@@ -18,8 +19,6 @@ type Submitter = {
   readonly tls: AgreedTls | undefined;
 };
 
-type Preparation = ReturnType<Shared['options']['preparation']['start']>;
-type Prepared = Awaited<ReturnType<Preparation['finish']>>;
 type AddResult = Awaited<ReturnType<Shared['options']['queue']['add']>>;
 type Decided = Exclude<AddResult, { readonly denied: unknown }>;
 
@@ -29,37 +28,39 @@ const MAX_TRIES = 5;
 export class IncomingMessage {
   readonly #shared: Shared;
   #submitter: Submitter;
-  readonly #transaction: Transaction;
+  readonly #envelope: Envelope;
+  readonly #from: RouteKey & { readonly user: string };
   #queueId: string;
   readonly #preparation: Preparation;
   readonly #reader = new DataReader();
   #author: Authorship | undefined;
   #size = 0;
   #abandoned = false;
-  /** What went wrong on our side while the text came: the client hears of it after the last dot. */
+  /** A fault of ours while the text came. The client hears of it after the last dot. */
   #failure: unknown;
 
   constructor(shared: Shared, submitter: Submitter, transaction: Transaction) {
+    const { credential, tls } = submitter;
+    const { preparation, userToken } = shared.options;
     this.#shared = shared;
     this.#submitter = submitter;
-    this.#transaction = transaction;
+    this.#envelope = envelopeOf(transaction);
+    this.#from = { user: credential.name, reversePath: transaction.reversePath };
     const now = shared.now();
     this.#queueId = newQueueId(now);
-    const { credential, tls } = submitter;
-    this.#preparation = shared.options.preparation.start({
+    this.#preparation = preparation.start({
       queueId: this.#queueId,
       now,
-      envelope: envelopeOf(transaction),
+      envelope: this.#envelope,
       kind: 'submission',
       sign: this.#isSigned(),
-      userToken: shared.options.userToken(credential.name),
+      userToken: userToken(credential.name),
       ...(tls === undefined ? {} : { tls }),
-      ...(credential.rewrite === null ? {} : { rewrite: credential.rewrite }),
-      ...(credential.rewrite === null ? { check: (author) => this.#noteAuthor(author) } : {}),
+      ...(credential.rewrite === null ? { check: (author) => this.#noteAuthor(author) } : { rewrite: credential.rewrite }),
     });
   }
 
-  /** What the client sent behind the last dot; undefined: it has not come. */
+  /** The bytes behind the last dot. Undefined: the dot has not come. */
   get rest(): Buffer | undefined {
     return this.#reader.rest;
   }
@@ -69,14 +70,14 @@ export class IncomingMessage {
     const content = this.#reader.read(chunk);
     if (content.length === 0 || this.#abandoned) return undefined;
     this.#size += content.length;
-    if (this.#size > this.#shared.options.limits.maxMessageSize) return this.abort(); // the rest is read and dropped
+    if (this.#size > this.#shared.options.limits.maxMessageSize) return this.abort(); // the session reads the rest, and it is dropped
     return this.#preparation.write(content)?.catch((error) => {
       this.#failure ??= error;
       return this.abort();
     });
   }
 
-  /** After the last dot. @returns the queue id. Rejects with a Refusal, or with what went wrong on our side. */
+  /** Stores the message after the last dot. @returns the queue id. Rejects with a Refusal, or with a fault of ours. */
   async accept(): Promise<string> {
     const { maxMessageSize } = this.#shared.options.limits;
     if (this.#size > maxMessageSize) throw refusal('messageTooLarge', { octets: maxMessageSize });
@@ -87,7 +88,7 @@ export class IncomingMessage {
     if (this.#failure !== undefined) throw this.#failure;
     const prepared = await this.#preparation.finish();
     const result = await this.#add(prepared);
-    if (result.accepted) this.#queueId = result.id; // another message may have had ours
+    if (result.accepted) this.#queueId = result.id; // another one where another message had ours
     this.#note(prepared, result);
     if (result.accepted) return this.#queueId;
     await discard(prepared.content);
@@ -99,7 +100,7 @@ export class IncomingMessage {
     this.#checkAuthor();
   }
 
-  /** With the null reverse-path nothing but the header says who sends it: a mail server alone is believed without. */
+  /** With the null reverse-path only the header names a sender. It is always checked then, but for a mail server. */
   #checkAuthor(): void {
     const { credential } = this.#submitter;
     const { checkFrom } = this.#shared.options.limits;
@@ -107,31 +108,32 @@ export class IncomingMessage {
     checkAuthor(credential, this.#author);
   }
 
-  /** Nothing of it stays. */
+  /** Gives the message up. Nothing of it stays. */
   async abort(): Promise<void> {
     if (this.#abandoned) return;
     this.#abandoned = true;
     await this.#preparation.abort();
   }
 
-  /** One recipient whose route wants a signature is enough: all get the same bytes. */
+  /** All recipients get the same bytes, so that one whose route wants a signature is enough. */
   #isSigned(): boolean {
     const { signs } = this.#shared.options;
-    const from = { user: this.#submitter.credential.name, reversePath: this.#transaction.reversePath };
-    for (const address of this.#transaction.recipients.keys()) if (signs(from, address)) return true;
-    return false;
+    return this.#envelope.recipients.some(({ address }) => signs(this.#from, address));
   }
 
-  /** The login is looked at in the transaction that stores the message; where its rights are others by then, they are judged first. */
+  /** The transaction that stores the message looks at the login. Where its rights have changed, they are judged, and the store is asked again. */
   async #add(prepared: Prepared): Promise<Decided> {
     const { queue, quota } = this.#shared.options;
     let { content } = prepared;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const { credential } = this.#submitter;
       const limits = quota.limitsOf(credential);
-      const message = this.#newMessage({ ...prepared, content });
-      const request = { message, grant: credential, discard: () => discard(prepared.content) };
-      const result = await queue.add(limits === undefined ? request : { ...request, limits });
+      const result = await queue.add({
+        message: this.#newMessage(prepared, content),
+        grant: credential,
+        discard: () => discard(prepared.content),
+        ...(limits === undefined ? {} : { limits }),
+      });
       if (!('denied' in result)) return result;
       content = result.content;
       await this.#judgeAgain().catch(async (error) => {
@@ -143,19 +145,19 @@ export class IncomingMessage {
     throw refusal('rightsChanged');
   }
 
-  /** Rejects with a Refusal where this message may not be sent by the credential as the store has it now. */
+  /** Rejects with a Refusal where the credential, as the store has it now, may not send this message. */
   async #judgeAgain(): Promise<void> {
     const { credential: before } = this.#submitter;
     const credential = await this.#shared.options.credentials.renewed(before);
     if (credential === undefined) throw refusal('loginEnded');
-    // What was rewritten, or was not, is written down already.
+    // The header is made already, with or without another From.
     if (credential.rewrite !== before.rewrite) throw refusal('rightsChanged');
     this.#submitter = { ...this.#submitter, credential };
-    if (credential.rewrite === null) checkReversePath(credential, this.#transaction.reversePath);
+    if (credential.rewrite === null) checkReversePath(credential, this.#envelope.reversePath);
     this.#checkAuthor();
   }
 
-  /** What is stored is accepted: nothing that fails here may tell the client otherwise, it would send the message again. */
+  /** A stored message is accepted. A failure here must not reach the client, which would send the message again. */
   #note(prepared: Prepared, result: Decided): void {
     const { quota, log } = this.#shared.options;
     try {
@@ -166,14 +168,15 @@ export class IncomingMessage {
     }
   }
 
-  #newMessage({ content, size, messageId, signatures, needsSmtpUtf8, eightBit }: Prepared): NewMessage {
+  #newMessage({ size, messageId, signatures, needsSmtpUtf8, eightBit }: Prepared, content: Prepared['content']): NewMessage {
     const { destinationOf, lifetime } = this.#shared.options;
-    const { ret, envid } = this.#transaction.parameters;
+    const { recipients, ret, envid } = this.#envelope;
+    const from = this.#from;
     const acceptedAt = this.#shared.now();
-    const from = { user: this.#submitter.credential.name, reversePath: this.#transaction.reversePath };
     return {
       id: this.#queueId,
-      ...from,
+      user: from.user,
+      reversePath: from.reversePath,
       messageId,
       size,
       acceptedAt,
@@ -183,10 +186,7 @@ export class IncomingMessage {
       ...(ret === undefined ? {} : { ret }),
       ...(envid === undefined ? {} : { envid }),
       signatures,
-      recipients: Array.from(this.#transaction.recipients.values(), (recipient) => ({
-        ...recipient,
-        destination: destinationOf(from, recipient.address),
-      })),
+      recipients: recipients.map((recipient) => ({ ...recipient, destination: destinationOf(from, recipient.address) })),
       content,
     };
   }
@@ -196,9 +196,10 @@ export class IncomingMessage {
     const { session, ip, credential } = this.#submitter;
     const queueId = this.#queueId;
     if (bareNewlines) log.emit('bareNewline', { session, queueId });
-    const { reversePath, recipients } = this.#transaction;
-    const envelope = { reversePath, recipients: [...recipients.keys()] };
-    log.emit('accepted', { queueId, session, ip, user: credential.name, ...envelope, size, messageId, signatures });
+    const { reversePath } = this.#envelope;
+    const recipients = this.#envelope.recipients.map(({ address }) => address);
+    const { name: user } = credential;
+    log.emit('accepted', { queueId, session, ip, user, reversePath, recipients, size, messageId, signatures });
   }
 }
 
