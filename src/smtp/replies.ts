@@ -1,6 +1,6 @@
 /**
- * Everything that a client is told, in one table: code, status (RFC 3463) and text. A word in braces is filled in. The page
- * deploy/replies.md is made from it. Only EHLO's list, the greeting and challenges of AUTH stand elsewhere.
+ * All replies to clients in one table: code, status (RFC 3463) and text. A word in braces is filled in. The page deploy/replies.md is made
+ * from the table. Only the list of EHLO, the greeting and the challenges of AUTH stand elsewhere.
  */
 import { formatReply, Refusal, type Reply } from './reply.ts';
 

@@ -1,13 +1,13 @@
-/** The AUTH exchange, PLAIN and LOGIN, as a pure machine: RFC 4954 §4, RFC 4616, and [MS-XLOGIN]. */
+/** The steps of AUTH PLAIN and AUTH LOGIN, as pure functions: RFC 4954 §4, RFC 4616, and [MS-XLOGIN]. */
 import { refusal } from '../smtp/replies.ts';
 
 type Mechanism = 'PLAIN' | 'LOGIN';
 export type ClientLogin = { readonly mechanism: Mechanism; readonly name: string; readonly password: string };
 
-/** Where an exchange stands: `name` is known when LOGIN waits for the password. */
+/** A challenge that waits for its answer. `name` is known where LOGIN asks for the password. */
 export type AuthExchange = { readonly mechanism: Mechanism; readonly name?: string };
 
-/** The next challenge (already base64), or what the client said. */
+/** The next challenge in base64, or the login that the client has named. */
 export type ExchangeStep = { readonly challenge: string; readonly exchange: AuthExchange } | { readonly login: ClientLogin };
 
 const USERNAME = 'VXNlcm5hbWU6';
@@ -27,7 +27,7 @@ export function beginExchange(argument: string): ExchangeStep {
   return answer(exchange, initial === '=' ? '' : initial);
 }
 
-/** @param line the client's answer to the last challenge. @throws Refusal 501 or 535; the exchange is over then. */
+/** @param line the client's answer to the last challenge. @throws Refusal 501 or 535, which ends the exchange. */
 export function continueExchange(exchange: AuthExchange, line: string): ExchangeStep {
   const response = line.trim();
   if (response === '*') throw refusal('loginCancelled');
@@ -43,7 +43,7 @@ function answer(exchange: AuthExchange, response: string): ExchangeStep {
   return { login: { mechanism, name, password: text } };
 }
 
-/** `[authzid] NUL authcid NUL passwd`; an authzid other than the login is refused. */
+/** `[authzid] NUL authcid NUL passwd`. An authzid other than the login is refused. */
 function plainLogin(text: string): ClientLogin {
   const [authorization, name, password, ...more] = text.split('\0');
   if (authorization === undefined || name === undefined || password === undefined || more.length > 0) throw malformed();
@@ -54,8 +54,8 @@ function plainLogin(text: string): ClientLogin {
 }
 
 /**
- * Canonical base64 only: no blanks, no missing padding, no stray bits. RFC 4616 §2 wants UTF-8 inside: other
- * bytes become a character that no name and no password has, so that the login fails as a wrong one.
+ * Canonical base64 only: no blanks, no missing padding, no stray bits. RFC 4616 §2 asks for UTF-8 inside. Other bytes become a
+ * character that no name and no password has, so that the login is wrong.
  */
 function decode(base64: string): string {
   const bytes = Buffer.from(base64, 'base64');

@@ -1,6 +1,6 @@
 /**
- * Failed logins, counted by client address, by pair of user and address, and for IPv6 by the networks around it; never by user alone:
- * that would lock out its owner. What is counted here holds at once; the store keeps it for the next start.
+ * Counts failed logins by client address, by pair of user and address, and for IPv6 by the networks around the address. They are never
+ * counted by user alone, which would lock out the owner. A count holds at once. The store keeps it for the next start.
  */
 
 import { createNetworks } from '../net/networks.ts';
@@ -9,17 +9,25 @@ import { createCache } from '../system/cache.ts';
 import { DAY, MINUTE } from '../system/clock.ts';
 import type { KnownClients } from './admission.ts';
 import { clientKey, networksAround } from './networks.ts';
-import type { AuthLimits, BruteForce, SubmissionOptions } from './submission.ts';
+import type { AuthLimits, SubmissionOptions } from './submission.ts';
 
 const REMEMBERED = 100_000;
 
+export type BruteForce = {
+  /** True while the client's address, or the pair of user and address, has failed too often. */
+  isBlocked(ip: string, user?: string): boolean;
+  /** Counts at once. `kept` resolves when the store has the count, and rejects when the store fails. */
+  recordFailure(ip: string, user: string): { readonly inMinute: number; readonly kept: Promise<void> };
+  reload(limits: AuthLimits): void;
+};
+
 type BruteForceOptions = Pick<SubmissionOptions, 'auth' | 'failures'> & {
   readonly now: () => number;
-  /** Their networks may be full of guessers: only what they do themselves counts. */
+  /** Clients that have logged in. Guessers in the networks around them do not count against them. */
   readonly known: Pick<KnownClients, 'has'>;
 };
 
-/** Reads what was counted before a restart. Rejects when the store fails. */
+/** Reads the counts of the last run. Rejects when the store fails. */
 export async function createBruteForce({ auth, failures, now, known }: BruteForceOptions): Promise<BruteForce> {
   let limits = auth;
   let allowed = createNetworks(limits.allow);
@@ -54,7 +62,7 @@ export async function createBruteForce({ auth, failures, now, known }: BruteForc
   };
 }
 
-/** A window that ends farther ahead than it is long was begun by a clock that has been set back: it is over. */
+/** A window that ends farther ahead than it is long is over: its clock has been set back. */
 const runs = (endsAt: number, length: number, now: number) => now < endsAt && endsAt <= now + length;
 
 function isAbove(count: FailureCount | undefined, limits: AuthLimits, times: number, now: number): boolean {
@@ -74,7 +82,7 @@ function nextCount(before: FailureCount | undefined, key: string, now: number): 
   return { key, inMinute, minuteEndsAt, inDay, dayEndsAt };
 }
 
-/** A user name has no control characters and may be long: what an attacker sends does not fill the store. */
+/** An attacker's user name may be long, and must not fill the store. */
 function pairKey(key: string, user: string): string {
   return `${key} ${user.slice(0, 255)}`;
 }

@@ -1,21 +1,21 @@
 /**
- * Command lines out of bytes: RFC 5321 §2.3.8 and §4.5.3.1.4. A line ends at CRLF. What ends at a bare LF, is too long,
- * or holds what is no text is named as a problem and never executed.
+ * Reads command lines from bytes: RFC 5321 §2.3.8 and §4.5.3.1.4. A line ends at CRLF. A line that ends at a bare LF, is too long or is
+ * no text is a problem, and is not executed.
  */
 import { isUtf8 } from 'node:buffer';
 
-/** Octets with CRLF; longer than RFC 5321 wants, for the parameters of its extensions, and RFC 4954 §4 for AUTH. */
+/** Octets with CRLF. More than RFC 5321 asks for, because extensions add parameters, and RFC 4954 §4 asks for more at AUTH. */
 const MAX_LINE = 4096;
 const MAX_AUTH_LINE = 12_288;
 const LF = 0x0a;
 const CR = 0x0d;
 const EMPTY = Buffer.alloc(0);
 
-/** `text` is what there is of the line, for its verb. */
+/** `text` is the beginning of the line, which has its verb. */
 export type LineProblem = {
   readonly problem: 'bare newline' | 'too long' | 'control character' | 'not utf-8';
   readonly text: string;
-  /** The whole line, where it is a line but for characters that are no UTF-8: U+FFFD stands for them. */
+  /** The whole line where only its characters are wrong. U+FFFD stands for each that is no UTF-8. */
   readonly line?: string;
 };
 
@@ -30,12 +30,12 @@ export class CommandReader {
     this.#at = 0;
   }
 
-  /** Bytes wait: a line that has begun, or several. */
+  /** How many bytes wait to be read. */
   get pending(): number {
     return this.#bytes.length - this.#at;
   }
 
-  /** All that waits: the text of a message follows its command in the same bytes. */
+  /** Takes all bytes that wait: the text of a message follows its command in the same bytes. */
   takeAll(): Buffer {
     const rest = this.#at === 0 ? this.#bytes : this.#bytes.subarray(this.#at);
     this.#bytes = EMPTY;
@@ -44,7 +44,7 @@ export class CommandReader {
   }
 
   /**
-   * The next line without its CRLF; undefined: more bytes are needed.
+   * The next line without its CRLF. Undefined: more bytes are needed.
    * @param isAuth the line continues an AUTH exchange and may be long.
    */
   next(isAuth = false): string | LineProblem | undefined {
@@ -90,13 +90,13 @@ export class CommandReader {
     const verb = text.slice(0, 4);
     if (/[\x00-\x1f\x7f]/.test(text)) return { problem: 'control character', text: verb };
     if (isUtf8(this.#bytes.subarray(start, end))) return this.#bytes.toString('utf8', start, end);
-    // Devices call themselves by a name in ISO 8859-1, and nothing is made of it.
+    // Devices call themselves by a name in ISO 8859-1. The relay makes nothing of that name.
     if (/^(?:EHLO|HELO) /i.test(text)) return text;
     return { problem: 'not utf-8', text: verb, line: this.#bytes.toString('utf8', start, end) };
   }
 }
 
-/** What we execute, what other servers know, and what comes from browsers. */
+/** Verbs that this relay executes, that other servers know, or that browsers send. */
 const KNOWN = new Set(
   'EHLO HELO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY QUIT EXPN HELP BDAT ETRN TURN ATRN SEND SOML SAML XCLIENT XFORWARD PROXY GET POST PUT HEAD DELETE OPTIONS CONNECT TRACE PATCH PRI'.split(
     ' ',

@@ -1,6 +1,6 @@
 /**
- * What is said in a session, apart from its bytes: RFC 5321 §4.1, RFC 4954, RFC 6409. One command at a time; a handler
- * replies, throws a Refusal, or returns a promise that does one of the two.
+ * Executes the commands of a session, one at a time: RFC 5321 §4.1, RFC 4954, RFC 6409. A handler replies, throws a Refusal, or returns a
+ * promise that does one of the two. The session reads and writes the bytes.
  */
 import { canonicalMailbox } from '../smtp/address.ts';
 import { refusal, refusalText, replyText } from '../smtp/replies.ts';
@@ -18,20 +18,20 @@ import { addRecipient, judgeAgain, newRecipient, openTransaction, type Transacti
 export type Wire = {
   readonly id: string;
   readonly ip: string;
-  /** The client's key of networks.ts. */
+  /** `clientKey` of the address. */
   readonly client: string;
-  /** The session's TLS; undefined: in clear. */
+  /** Undefined: the session is in clear. */
   readonly tls: AgreedTls | undefined;
   write(text: string): void;
   /** Writes a challenge of AUTH. The next line answers it, and may be long. */
   challenge(text: string): void;
-  /** Writes what was said, says this, and closes. */
+  /** Writes this behind all earlier replies, and closes. */
   end(text: string): void;
   /** Begins TLS when the client's turn has come. @throws Refusal 421 4.7.0. */
   startTls(): Work;
   /** The session has logged in. */
   loggedIn(): void;
-  /** The following bytes are the message's text. */
+  /** Reads the following bytes as the text of this message. */
   receive(message: IncomingMessage): void;
 };
 
@@ -45,10 +45,10 @@ const LOGGED_IN = replyText('loggedIn');
 
 /** Octets of a client's name: RFC 5321 §4.5.3.1.2. */
 const MAX_NAME = 255;
-/** What goes into the log of a verb or path that is none. */
+/** Characters of an unknown verb or of a wrong address that the log gets. */
 const MAX_VERB = 20;
 const MAX_LOGGED_PATH = 300;
-/** What comes to a mail server by mistake, or to abuse it through a browser. */
+/** Requests that come by mistake, or to abuse a mail server through a browser. */
 const FOREIGN = /^(?:(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|CONNECT|TRACE|PATCH|PRI) |SSH-)/i;
 
 export class Conversation {
@@ -60,7 +60,7 @@ export class Conversation {
   #credential: Credential | undefined;
   #transaction: Transaction | undefined;
   #exchange: AuthExchange | undefined;
-  /** What is being answered, for the log. */
+  /** The command that is being answered, for the log. */
   #verb = '';
   #argument = '';
 
@@ -111,7 +111,7 @@ export class Conversation {
     }
   }
 
-  /** A line that is not executed, but where a device with a prescribed sender names itself. @throws Refusal otherwise. */
+  /** Refuses the line, but for MAIL of a device whose sender is rewritten: it names itself as it likes. @throws Refusal. */
   problem({ problem, text, line }: LineProblem): Work {
     const inExchange = this.#exchange !== undefined;
     const rewrites = this.#credential !== undefined && this.#credential.rewrite !== null;
@@ -126,7 +126,7 @@ export class Conversation {
     throw refusal(problem === 'not utf-8' ? `${what}NotUtf8` : `${what}WithControls`);
   }
 
-  /** Answers what a handler threw or rejected with. What is no Refusal is our fault: temporary, and in the log. */
+  /** Answers an error of a handler. An error that is no Refusal is a fault of ours, which is temporary and goes into the log. */
   failed(error: unknown): void {
     if (error instanceof Refusal) this.refuse(error, error.cause);
     else this.refuse(refusal(isNoRoom(error) ? 'noRoom' : 'ourFault'), error);
@@ -165,13 +165,13 @@ export class Conversation {
     return { reversePath, recipient: canonicalMailbox(written) ?? written.slice(0, MAX_LOGGED_PATH) };
   }
 
-  /** A command that may be repeated for ever without sending mail. */
+  /** Answers a command that a client could repeat for ever without sending mail. */
   #idle(reply: string): void {
     if (this.#offences.addIdle()) throw refusal('tooManyIdle');
     this.#wire.write(reply);
   }
 
-  /** Any name passes, as devices and applications call themselves what they like. The relay makes nothing of it. */
+  /** Takes any name, as devices and applications call themselves what they like. Nothing depends on it. */
   #hello(name: string): void {
     if (name === '') throw refusal('noClientName');
     if (Buffer.byteLength(name) > MAX_NAME) throw refusal('clientNameTooLong', { octets: MAX_NAME });
@@ -185,7 +185,7 @@ export class Conversation {
   #startTls(argument: string): Work {
     if (argument !== '') throw refusal('noArgument', { verb: 'STARTTLS' });
     if (this.#wire.tls !== undefined) throw refusal('tlsActive');
-    // RFC 3207 §4.2: nothing that was said in clear counts.
+    // RFC 3207 §4.2: commands in clear count no longer.
     this.#greeted = false;
     this.#transaction = undefined;
     return this.#wire.startTls();
@@ -216,7 +216,7 @@ export class Conversation {
     });
   }
 
-  /** MAIL, RCPT and DATA look again at what let the session in, so that an operator's change counts at once. */
+  /** Looks at the login again for MAIL, RCPT and DATA, so that an operator's change counts at once. */
   #transact(argument: string): Work {
     this.#requireGreeting();
     if (this.#credential === undefined) {
@@ -278,7 +278,7 @@ export class Conversation {
     this.#wire.receive(message);
   }
 
-  /** After the last dot. Never rejects: it answers. */
+  /** Accepts the message after its last dot, and answers. Never rejects. */
   async finish(message: IncomingMessage): Promise<void> {
     try {
       const queueId = await message.accept();
@@ -307,7 +307,7 @@ function ehloReply(hostname: string, maxMessageSize: number, secure: boolean): s
   return lines.map((line, i) => `250${i === lines.length - 1 ? ' ' : '-'}${line}\r\n`).join('');
 }
 
-/** A full disk has a code of its own, which is no client's fault either: RFC 5321 §4.2.3. */
+/** True for a full disk, which has a code of its own: RFC 5321 §4.2.3. */
 function isNoRoom(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
@@ -316,7 +316,7 @@ const MAX_BAD_COMMANDS = 10;
 const MAX_IDLE_COMMANDS = 100;
 const MAX_BAD_RECIPIENTS = 100;
 
-/** Syntax, sequence, and what needs a login: a client that works does not get these again and again. */
+/** Codes of syntax, of sequence and of a missing login. A client that works does not get them again and again. */
 const BAD_COMMAND: ReadonlySet<number> = new Set([500, 501, 502, 503, 504, 530, 535, 538, 555]);
 
 class Offences {
@@ -324,18 +324,18 @@ class Offences {
   #idleCommands = 0;
   #badRecipients = 0;
 
-  /** Counts what was answered with this code. @returns true where it was once too often. */
+  /** Counts an answer by its code. @returns true where there were too many. */
   add(verb: string, code: number): boolean {
     if (verb === 'RCPT' && code !== 503 && code !== 530) return code >= 500 && ++this.#badRecipients >= MAX_BAD_RECIPIENTS;
     return BAD_COMMAND.has(code) && ++this.#badCommands >= MAX_BAD_COMMANDS;
   }
 
-  /** Counts a command that may be repeated for ever without sending mail. @returns true where it was once too often. */
+  /** Counts a command that sends no mail. @returns true where there were too many. */
   addIdle(): boolean {
     return ++this.#idleCommands > MAX_IDLE_COMMANDS;
   }
 
-  /** A message was accepted. */
+  /** Begins anew, because a message was accepted. */
   forgive(): void {
     this.#badCommands = 0;
     this.#idleCommands = 0;

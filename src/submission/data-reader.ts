@@ -1,8 +1,8 @@
 /**
- * The text of a message as DATA brings it: RFC 5321 §4.1.1.4 and §4.5.2. It ends at CRLF.CRLF and nowhere else, a dot
- * that begins a line is removed where more stands behind it, and any split of the same bytes gives the same result.
+ * Reads the text of a message after DATA: RFC 5321 §4.1.1.4 and §4.5.2. The text ends at CRLF.CRLF and nowhere else. A dot that begins
+ * a line is removed where more stands behind it. Any split of the same bytes gives the same result.
  *
- * Works on whole chunks with native searches: a line costs nothing unless it begins with a dot.
+ * The reader searches whole chunks with native functions. A line costs time only where it begins with a dot.
  */
 const CR = 0x0d;
 const LF = 0x0a;
@@ -10,7 +10,7 @@ const DOT = 0x2e;
 const LINE_START_DOT = Buffer.from('\r\n.');
 const NOTHING = Buffer.alloc(0);
 
-/** What the bytes seen so far end in. A dot that is held back is not handed out before it is known what it is. */
+/** How the bytes that were read end. A dot is held back until the bytes behind it tell what it means. */
 const WITHIN_LINE = 0;
 const AFTER_CR = 1;
 const LINE_START = 2;
@@ -22,20 +22,20 @@ export class DataReader {
   #rest: Buffer | undefined;
   #loneDot = false;
 
-  /** What stands behind the end of the message; undefined: it has not ended. */
+  /** The bytes behind the end of the message. Undefined: it has not ended. */
   get rest(): Buffer | undefined {
     return this.#rest;
   }
 
   /**
-   * A line was a dot alone, ended by something else than CRLF: another server could have taken it for the end. It is
-   * handed out as it came.
+   * True where a line was a dot alone and did not end in CRLF. Another server could take it for the end of the message. The line is
+   * handed out unchanged.
    */
   get loneDot(): boolean {
     return this.#loneDot;
   }
 
-  /** @returns the content of the chunk, in the chunk's own memory where that is possible: the caller gives it away. */
+  /** @returns the content of the chunk, in the chunk's own memory where possible. The caller must not use the chunk again. */
   read(chunk: Buffer): Buffer {
     if (chunk.length === 0) return NOTHING;
     if (this.#state < HELD_DOT) return this.#readLines(chunk, 0);
@@ -70,7 +70,7 @@ export class DataReader {
     return NOTHING;
   }
 
-  /** Content is moved together within the chunk: `kept` is the end of what is kept, `from` begins what is not yet. */
+  /** Moves the content together within the chunk. `kept` is the end of what has been moved, `from` the beginning of the next part. */
   #readLines(chunk: Buffer, begin: number): Buffer {
     let from = begin;
     let kept = begin;

@@ -1,7 +1,7 @@
 /**
- * How fast TLS handshakes with one client may follow each other. A handshake costs more than all else that a client can have before
- * a login. One that leads to a login does not count, however many there are: a busy application with a connection for each message
- * is never slowed.
+ * How fast TLS handshakes with one client may follow each other. A handshake costs more than anything else that a client can ask for
+ * before a login. A handshake that leads to a login does not count, so that a busy application with a connection for each message is
+ * never slowed.
  */
 import { createCache } from '../system/cache.ts';
 import { type Clock, SECOND } from '../system/clock.ts';
@@ -9,8 +9,8 @@ import type { KnownClients } from './admission.ts';
 
 export type HandshakePace = {
   /**
-   * Counts a handshake. @returns milliseconds until it may begin; undefined where too many wait before it, which is never said to
-   * a client that has logged in before.
+   * Counts a handshake. @returns milliseconds until it may begin. Undefined: too many wait before it. This is never the answer for a
+   * client that has logged in before.
    */
   next(key: string): number | undefined;
   /** The handshake has led to a login. */
@@ -22,12 +22,12 @@ export type HandshakePace = {
 /** Handshakes of a client that still count, as it was at `at`. */
 type Debt = { owed: number; at: number };
 
-/** Milliseconds of the rate that may be used at once, and that a client may wait behind it. */
+/** Milliseconds of the rate that may be used at once, and the longest wait behind them. */
 const BURST = 5 * SECOND;
-/** Clients that are remembered. Who is forgotten owes nothing. */
+/** Clients that are remembered. A forgotten one owes nothing. */
 const REMEMBERED = 10_000;
 
-/** @param rate handshakes a second and client that lead to no login. @param monotonic milliseconds by a clock that nobody sets. */
+/** @param rate handshakes a second and client that lead to no login. @param monotonic milliseconds by a clock that is never set. */
 export function createHandshakePace(rate: number, monotonic: Clock, known: Pick<KnownClients, 'has'>): HandshakePace {
   let perMillisecond = rate / SECOND;
   const debts = createCache<string, Debt>(REMEMBERED);

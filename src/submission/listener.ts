@@ -1,10 +1,11 @@
 /**
- * One port, on smtp-server: it listens, accepts, keeps the secure contexts and swaps them. The only file of the relay that imports it.
- * TLS is ours (server-tls.ts), because the library's own way asks TLS objects that Node has freed, which ends the process. The
- * conversation is ours (session.ts), because the library's own one reads command lines that end
- * in a bare LF, removes dots after a bare LF, writes each reply by itself, waits 100 ms before each greeting, takes enhanced
- * codes from a fixed table, drops parameters it does not know, and spent two thirds of its time in single writes and in a
- * loop over bytes.
+ * One port, on the package smtp-server, which listens, accepts, and keeps and swaps the secure contexts. No other file of the relay
+ * imports it. Two parts of the package are replaced:
+ *
+ * - TLS (server-tls.ts), because the package asks TLS objects that Node has freed, which ends the process.
+ * - The session (session.ts), because the package takes command lines that end in a bare LF, removes dots after a bare LF, writes each
+ *   reply by itself, waits 100 ms before each greeting, takes enhanced codes from a fixed table, drops unknown parameters, and spends
+ *   two thirds of its time in single writes and in a loop over bytes.
  */
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -24,13 +25,13 @@ import { Session, type SessionSetup } from './session.ts';
 import type { ListenerName, ListenerOptions, Shared, TlsFiles } from './submission.ts';
 import { tlsOptions } from './tls.ts';
 
-/** How long a refused client may take to read the refusal. */
+/** Milliseconds that a refused client has to read the refusal. */
 const FAREWELL = 2 * SECOND;
 
-/** What is known of a connection before its session. */
+/** A connection before its session. */
 type Caller = Pick<SessionSetup, 'ip' | 'client' | 'place' | 'refusal'>;
 
-/** Connections that wait to be accepted: many clients begin at once. */
+/** Connections that may wait to be accepted, as many clients may connect at once. */
 const BACKLOG = 1024;
 
 export class Listener extends SMTPServer {
@@ -38,7 +39,7 @@ export class Listener extends SMTPServer {
   readonly #shared: Shared;
   readonly #admission: Admission;
   readonly #sessions = new Set<Session>();
-  /** Sockets before their session, with the time until which they must have one. */
+  /** Sockets before their session, with their deadline for it. */
   readonly #arriving = new Map<Socket, number>();
 
   constructor(name: ListenerName, shared: Shared, admission: Admission) {
@@ -50,7 +51,7 @@ export class Listener extends SMTPServer {
     this.name = name;
     this.#shared = shared;
     this.#admission = admission;
-    this.on('error', () => {}); // open() tells what listening says
+    this.on('error', () => {}); // open() tells why listening fails
   }
 
   /** @returns the port that is open. @throws Error with one sentence. */
@@ -66,7 +67,7 @@ export class Listener extends SMTPServer {
     this.updateSecureContext(tlsOptions(files));
   }
 
-  /** No new connections; those that have no session yet are dropped, idle sessions end. Resolves when all have ended. */
+  /** Takes no new connections, drops those without a session, and ends idle sessions. Resolves when all sessions have ended. */
   drain(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     for (const socket of this.#arriving.keys()) socket.destroy();
@@ -74,7 +75,7 @@ export class Listener extends SMTPServer {
     return closed.then(() => Promise.all([...this.#sessions].map((session) => session.ended))).then(() => {});
   }
 
-  /** Ends what takes too long. @param crowded there are few places left for others. */
+  /** Ends connections and sessions that take too long. @param crowded few places are left. */
   sweep(now: number, crowded: boolean): void {
     const hurry = crowded ? HANDSHAKE_TIMEOUT - HURRIED_HANDSHAKE : 0;
     for (const [socket, until] of this.#arriving) if (now > until - hurry) socket.destroy();
@@ -82,8 +83,8 @@ export class Listener extends SMTPServer {
   }
 
   /**
-   * The library hands each connection over here, and false keeps it from going on with it: its own TLS asks objects that Node
-   * has freed. One certificate of each kind serves all names, so that what a client asks for is not even read.
+   * The package hands each connection over here. False keeps it from going on with the connection. One certificate of each kind serves
+   * all names, so that the name that a client asks for is not read.
    */
   override _acceptSocket(socket: Socket): false {
     socket.on('error', () => {}); // 'close' follows
@@ -98,14 +99,14 @@ export class Listener extends SMTPServer {
     this.#arriving.set(socket, this.#shared.monotonic() + wait + HANDSHAKE_TIMEOUT);
   }
 
-  /** Who is it? Before TLS and before the greeting. */
+  /** Finds the client's address, before TLS and before the greeting. */
   #identify(socket: Socket): void {
     const peer = plainAddress(socket.remoteAddress ?? '');
     if (!this.#shared.proxies.has(peer)) this.#enter(socket, peer);
     else void readProxyHeader(socket, peer).then((ip = '') => this.#enter(socket, ip));
   }
 
-  /** May it come in? */
+  /** Lets the client in, lets it wait for a place, or turns it away. */
   #enter(socket: Socket, ip: string): void {
     if (hasLeft(socket) || ip === '') socket.destroy();
     else if (this.#shared.bruteForce.isBlocked(ip)) this.#turnAway(socket, ip, refusal('blocked'));
@@ -118,7 +119,7 @@ export class Listener extends SMTPServer {
     }
   }
 
-  /** What is waited for. A client that leaves meanwhile is dropped at once. */
+  /** Waits for the promise. A client that leaves meanwhile is dropped at once. */
   async #attend<T>(socket: Socket, awaited: Promise<T>): Promise<T> {
     const look = () => {
       if (hasLeft(socket)) socket.destroy();
@@ -129,7 +130,7 @@ export class Listener extends SMTPServer {
     return result;
   }
 
-  /** The time for TLS begins when there is a place. */
+  /** Waits for a place. The time for TLS begins when there is one. */
   async #wait(socket: Socket, caller: Caller, place: Promise<Admitted | false>): Promise<void> {
     const found = await this.#attend(socket, place);
     if (hasLeft(socket)) {
@@ -147,7 +148,7 @@ export class Listener extends SMTPServer {
     this.#begin(socket, caller);
   }
 
-  /** A session, on 465 where the handshake ends. */
+  /** Begins the session. On 465 the handshake comes first. */
   #begin(socket: Socket, caller: Caller): void {
     if (this.name === 'submission') this.#converse(socket, caller);
     else this.#pace(socket, caller);
@@ -176,14 +177,14 @@ export class Listener extends SMTPServer {
     return { server: this.server, secureContext: this.secureContext.get('*')! };
   }
 
-  /** Without a session: in clear by one line, under TLS without a handshake, which would cost more than it tells. */
+  /** Refuses a client without a session: by one line in clear. On 465 the connection is closed, because a handshake costs too much. */
   #turnAway(socket: Socket, ip: string, { reply }: Refusal): void {
     this.#shared.options.log.refused({ session: '', ip, verb: '', reply });
     if (this.name === 'submission') this.#tell(socket, refusalText(reply));
     else socket.destroy();
   }
 
-  /** The client's side is read to its end: closing over unread bytes would reset the connection, and take the line with it. */
+  /** Reads the client's side to its end. Closing over unread bytes would reset the connection, and the client would lose the line. */
   #tell(socket: Socket, line: string): void {
     const timer = setTimeout(() => socket.destroy(), FAREWELL);
     socket.once('close', () => clearTimeout(timer));

@@ -1,4 +1,4 @@
-/** A login that was asked for: verified, counted where it is wrong, and told: RFC 4954 §4 and §6. */
+/** Verifies a login, and counts it where it is wrong: RFC 4954 §4 and §6. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
@@ -9,12 +9,12 @@ import type { Shared } from './submission.ts';
 
 /** Failures after which the session ends. */
 const MAX_FAILURES = 3;
-/** A name that fits is shorter: what an attacker sends does not fill the log. */
+/** An attacker's name may be long, and must not fill the log. */
 const MAX_LOGGED_NAME = 255;
 
 /** The failed logins of one session. */
 export class LoginFailures {
-  /** Which mechanisms failed with a pair. The same wrong password by PLAIN and then by LOGIN counts once. */
+  /** The mechanisms that failed with a pair. The same wrong password by PLAIN and then by LOGIN counts once. */
   readonly #tried = new Map<string, Set<string>>();
   #count = 0;
 
@@ -22,7 +22,7 @@ export class LoginFailures {
     return this.#count >= MAX_FAILURES;
   }
 
-  /** @returns false where it is the same mistake again. */
+  /** @returns false where the same mistake was counted before. */
   add({ name, password, mechanism }: ClientLogin): boolean {
     const pair = `${name}\0${password}`;
     const mechanisms = this.#tried.get(pair) ?? new Set();
@@ -45,7 +45,7 @@ export async function logIn(
   if (bruteForce.isBlocked(ip, name)) throw refusal('blocked');
   const asker = { client, network: networkOf(ip), known: knownClients.has(client) };
   const verification = await options.credentials.verify(name, login.password, asker);
-  // Others may have failed from there meanwhile: a right guess among a hundred at once is no login.
+  // Other guesses from this address may have failed meanwhile. A right guess among a hundred at once is no login.
   if (bruteForce.isBlocked(ip, name)) throw refusal('blocked');
   const { result } = verification;
   if (result === 'ok') {
@@ -64,14 +64,14 @@ export async function logIn(
 }
 
 /**
- * Milliseconds that an answer waits: it grows with the failures of the address, and stays short enough that ten in a row fit
- * into the minute they are counted by.
+ * Milliseconds that an answer waits. It grows with the failures of the address. Ten answers in a row still fit into the minute by which
+ * failures are counted.
  */
 export function failureDelay(step: number, failuresInMinute: number): number {
   return step * Math.min(3, Math.max(1, Math.ceil(failuresInMinute / 3)));
 }
 
-/** A failure that the store cannot keep counts until the next start. @returns how many the address has had in this minute */
+/** A failure that the store cannot keep counts until the next start. @returns the failures of the address in this minute. */
 async function recordFailure({ bruteForce, options }: Shared, ip: string, name: string): Promise<number> {
   const { inMinute, kept } = bruteForce.recordFailure(ip, name);
   await kept.catch((error) => options.log.emit('failureNotKept', { error }));

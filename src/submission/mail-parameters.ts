@@ -1,4 +1,4 @@
-/** What stands behind the paths of MAIL and RCPT: RFC 1870, 3461, 4954 §5, 6152, 6531. */
+/** The parameters of MAIL and RCPT: RFC 1870, 3461, 4954 §5, 6152, 6531. */
 import type { Envelope, EnvelopeRecipient, Notify } from '../smtp/envelope.ts';
 import { refusal } from '../smtp/replies.ts';
 import { decodeXtext, encodeUnicodeXtext } from '../smtp/xtext.ts';
@@ -11,7 +11,7 @@ const MAX_ENVID = 100;
 
 const NONE: RecipientParameters = {};
 
-/** @throws Refusal 501 5.5.4 for a bad value, 555 5.5.4 for what is not offered. */
+/** @throws Refusal 501 5.5.4 for a bad value, 555 5.5.4 for a parameter that is not offered. */
 export function parseMailParameters(text: string): MailParameters {
   const found: { -readonly [K in keyof MailParameters]: MailParameters[K] } = { body: '7BIT', smtpUtf8: false, size: 0 };
   if (text === '') return found;
@@ -35,7 +35,7 @@ export function parseMailParameters(text: string): MailParameters {
         if (value === undefined || value.length > MAX_ENVID || !decodeXtext(value)) throw refusal('badEnvid');
         found.envid = value;
         break;
-      case 'AUTH': // who wrote it, by the word of the client: RFC 4954 §5 has it understood, nothing here believes it
+      case 'AUTH': // the author as the client names it: RFC 4954 §5 wants it understood, and nothing here believes it
         break;
       default:
         throw unknown(key);
@@ -94,8 +94,8 @@ function notifications(value: string | undefined): readonly Notify[] {
 }
 
 /**
- * `addr-type;xtext`. Under SMTPUTF8 the address may come as it is, and is kept in the form that all understand: RFC 6533 §3.
- * The xtext of a long address is longer than the 500 octets of RFC 3461 §4.2: it is kept for our own reports.
+ * `addr-type;xtext`. Under SMTPUTF8 the address may come in UTF-8, and is kept in the form that all servers read: RFC 6533 §3.
+ * A value over the 500 octets of RFC 3461 §4.2 is kept for our own reports.
  */
 function originalRecipient(value: string | undefined): string {
   const [type, encoded] = /^([A-Za-z0-9-]+);(.+)$/s.exec(value ?? '')?.slice(1) ?? [];

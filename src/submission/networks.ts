@@ -1,14 +1,14 @@
-/** Whom clients are counted by: the networks that one customer of a provider has to himself. */
+/** Clients and their networks as keys: sessions, handshakes and failures are counted by them. */
 import { groupsOf } from '../net/addresses.ts';
 
-/** Whom failures and sessions are counted by: an IPv4 address, or an IPv6 /64, which one customer has to himself. */
+/** The key of a client: an IPv4 address, or an IPv6 /64, which belongs to one customer of a provider. */
 export function clientKey(ip: string): string {
   return ip.includes(':') ? `${firstGroups(ip).join(':')}::/64` : ip;
 }
 
 /**
- * What one customer may have of IPv6 besides a /64: a /56 or a /48. Other providers give each of these to many, so such a
- * network has the failures of several clients free.
+ * The larger IPv6 networks that one customer may have: a /56 or a /48. Other providers share such a network among many customers, so
+ * that it may have the failures of several clients.
  */
 export function networksAround(ip: string): readonly { readonly key: string; readonly clients: number }[] {
   if (!ip.includes(':')) return [];
@@ -20,12 +20,12 @@ export function networksAround(ip: string): readonly { readonly key: string; rea
   ];
 }
 
-/** Whom turns are shared out to: an IPv4 /24, or an IPv6 /48. */
+/** The network that gets a turn at argon2: an IPv4 /24, or an IPv6 /48. */
 export function networkOf(ip: string): string {
   return ip.includes(':') ? `${firstGroups(ip).slice(0, 3).join(':')}::/48` : ip.slice(0, ip.lastIndexOf('.'));
 }
 
-/** The first four of eight, without leading zeros. */
+/** The first four of eight groups, without leading zeros. */
 function firstGroups(ip: string): readonly string[] {
   return groupsOf(ip)
     .slice(0, 4)

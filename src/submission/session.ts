@@ -1,6 +1,6 @@
 /**
- * The bytes of one session: lines in, replies out, TLS between. All replies to what came in one piece leave in one write,
- * and nothing is read ahead of what is being answered.
+ * The bytes of one session: it reads lines, writes replies and begins TLS. All replies to one piece of input leave in one write. While a
+ * command is being answered, nothing is read.
  */
 import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -18,19 +18,19 @@ import type { ListenerName, Shared } from './submission.ts';
 
 const READY_FOR_TLS = replyText('readyForTls');
 
-/** One connection that was accepted. */
+/** One accepted connection. */
 export type SessionSetup = {
   readonly shared: Shared;
   readonly socket: Socket;
-  /** What the handshake agreed on, where there was one before the session. */
+  /** The TLS of 465, where the handshake came before the session. */
   readonly tls: AgreedTls | undefined;
   readonly listener: ListenerName;
   readonly ip: string;
-  /** Whom sessions and failures are counted by: `clientKey` of the address. */
+  /** `clientKey` of the address: sessions and handshakes are counted by it. */
   readonly client: string;
-  /** What it takes up; undefined: there is a refusal. */
+  /** Undefined: there is a refusal. */
   readonly place?: Admitted;
-  /** The session is only told why there is none. */
+  /** The session says this and ends. */
   readonly refusal?: Refusal;
   readonly tlsOptions: () => TLSSocketOptions;
   readonly onClose: () => void;
@@ -41,7 +41,7 @@ export type SessionSetup = {
  * bytes that came with the end of the handshake count, because our greeting leaves with the last of ours, in one write.
  */
 const EARLY_TALK = 5;
-/** Replies are handed to the socket in pieces of this size at most; what the client does not take stops the reading. */
+/** Characters of replies that are kept before they are written. A client that does not read its replies is not read either. */
 const MAX_REPLIES = 16 * 1024;
 
 type State = 'greeting' | 'open' | 'handshake' | 'ended' | 'closed';
@@ -51,7 +51,7 @@ export class Session implements Wire {
   readonly ip: string;
   readonly client: string;
   readonly #end = Promise.withResolvers<void>();
-  /** Resolves when its connection is closed. */
+  /** Resolves when the connection is closed. */
   readonly ended = this.#end.promise;
   tls: AgreedTls | undefined;
   readonly #setup: SessionSetup;
@@ -61,9 +61,9 @@ export class Session implements Wire {
   #socket: Socket;
   #state: State = 'greeting';
   #out = '';
-  /** A command is being answered: what comes meanwhile waits. */
+  /** A command is being answered. Input waits. */
   #busy = false;
-  /** The client has closed its side, and may still read what it is owed. */
+  /** The client has closed its side, and may still read replies. */
   #isHalfClosed = false;
   #message: IncomingMessage | undefined;
   #stateSince: number;
@@ -91,7 +91,7 @@ export class Session implements Wire {
     this.#shared.options.log.emit('connected', { session: this.id, listener, ip: this.ip });
     this.#listen(this.#socket);
     if (refusal !== undefined) this.#conversation.refuse(refusal);
-    // What has come until then is read before the greeting leaves, also where this process was busy meanwhile.
+    // Bytes that came before are read before the greeting leaves, also where this process was busy meanwhile.
     else if (this.tls === undefined) setTimeout(() => setImmediate(() => this.#open(greeting)), EARLY_TALK);
     else {
       this.write(greeting);
@@ -110,7 +110,7 @@ export class Session implements Wire {
     this.#flush();
     this.#enter('ended');
     this.#socket.end();
-    this.#socket.resume(); // what still comes is read and dropped, until the client has closed its side
+    this.#socket.resume(); // further input is read and dropped, until the client has closed its side
   }
 
   challenge(text: string): void {
@@ -132,7 +132,7 @@ export class Session implements Wire {
   }
 
   #secure(): void {
-    if (this.#state !== 'open') return; // it has ended while it waited
+    if (this.#state !== 'open') return; // the session has ended while it waited for its turn
     if (this.#input.pending > 0) throw refusal('behindStartTls');
     this.write(READY_FOR_TLS);
     this.#flush();
@@ -157,19 +157,19 @@ export class Session implements Wire {
     this.#textUntil = firstTextDeadline(this.#shared.options.limits, this.#shared.monotonic());
   }
 
-  /** Ends now where no transaction is open, else as soon as it has ended. */
+  /** Ends the session now where no transaction is open, or as soon as the transaction has ended. */
   drain(): void {
     if (this.#state === 'handshake') this.#socket.destroy();
     else if (!this.#busy && !this.#conversation.inTransaction) this.refuse(refusal('shuttingDown'));
   }
 
-  /** Ends at once, whatever is going on; what is on its way into the queue gets there. */
+  /** Ends the session at once. A message on its way into the queue gets there. */
   close(): void {
     this.refuse(refusal('shuttingDown'));
     this.#socket.destroySoon();
   }
 
-  /** Ends what takes too long. @param crowded there are few places left for others. */
+  /** Ends the session where it takes too long. @param crowded few places are left. */
   check(now: number, crowded: boolean): void {
     if (this.#state === 'ended' && now - this.#stateSince > LINGER) this.#socket.destroy();
     if (this.#state === 'handshake' && now - this.#stateSince > (crowded ? HURRIED_HANDSHAKE : HANDSHAKE_TIMEOUT))
@@ -230,12 +230,12 @@ export class Session implements Wire {
     this.#end.resolve();
   };
 
-  /** What has come is answered first: a message that is queued without its 250 would be sent again. */
+  /** Answers the input first: the client would send a queued message again if it got no 250. */
   readonly #halfClosed = (): void => {
     this.#isHalfClosed = true;
     if (this.#state === 'handshake') this.#socket.destroy();
     else if (this.#state === 'open') this.#proceed();
-    else if (!this.#socket.writableEnded) this.#socket.end(); // a second time would cost an error with its stack
+    else if (!this.#socket.writableEnded) this.#socket.end(); // a second call would make an error with its stack
   };
 
   readonly #take = (chunk: Buffer): void => {
@@ -250,7 +250,7 @@ export class Session implements Wire {
     else this.#proceed();
   };
 
-  /** Answers what has come, as far as it can be answered now. */
+  /** Answers the input as far as it can be answered now. */
   readonly #proceed = (): void => {
     if (this.#busy || this.#state !== 'open') return;
     let more = true;
@@ -262,7 +262,7 @@ export class Session implements Wire {
     if (this.#socket.isPaused()) this.#socket.resume();
   };
 
-  /** @returns false where more bytes are needed, or the client has to take its replies first. */
+  /** @returns false where more bytes are needed, or the client has to read its replies first. */
   #step(): boolean {
     if (this.#out.length > MAX_REPLIES) this.#flush();
     if (this.#socket.writableNeedDrain) {
@@ -308,7 +308,7 @@ export class Session implements Wire {
     return true;
   }
 
-  /** Closing waits for it, also where the session has ended. */
+  /** `close` of submission waits for this work, also where the session has ended. */
   #track<T>(work: Promise<T>): Promise<T> {
     const { working } = this.#shared;
     working.add(work);

@@ -10,12 +10,12 @@ import type { DestinationFunction, SignsFunction } from '../smtp/route.ts';
 import type { CredentialStore } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
 import { createAdmission, createKnownClients, type KnownClients } from './admission.ts';
-import { createBruteForce } from './brute-force.ts';
+import { type BruteForce, createBruteForce } from './brute-force.ts';
 import { sweepInterval } from './deadlines.ts';
 import { createHandshakePace, type HandshakePace } from './handshake-pace.ts';
 import { Listener } from './listener.ts';
 
-/** PEM, one or two pairs, in the same order: an ECDSA and an RSA certificate stand side by side, OpenSSL picks by client. */
+/** One or two pairs in PEM, keys and certificates in the same order. OpenSSL picks the ECDSA or the RSA pair by client. */
 export type TlsFiles = { readonly key: readonly string[]; readonly cert: readonly string[] };
 
 export type ListenerName = 'submissions' | 'submission';
@@ -45,21 +45,21 @@ export type AuthLimits = {
   readonly allow: readonly string[];
   readonly failuresPerMinute: number;
   readonly failuresPerDay: number;
-  /** Milliseconds a wrong login waits for its answer; more as the failures of its address go on. */
+  /** Milliseconds that a wrong login waits for its answer. It waits longer as the failures of its address go on. */
   readonly failureDelay: number;
 };
 
 export type SubmissionOptions = {
-  /** Greeting and EHLO. */
+  /** The name in the greeting and in the answer to EHLO. */
   readonly hostname: string;
-  /** Who gets mail for `<postmaster>`; absent: it is refused. */
+  /** The address that gets mail for `<postmaster>`. Absent: such mail is refused. */
   readonly operator?: string | undefined;
   readonly listeners: readonly ListenerOptions[];
   readonly tls: TlsFiles;
   readonly limits: SubmissionLimits;
   readonly auth: AuthLimits;
   readonly credentials: Pick<Credentials, 'verify' | 'current' | 'renewed'>;
-  /** Where failed logins are counted. */
+  /** Keeps the counts of failed logins. */
   readonly failures: Pick<CredentialStore, 'putFailures' | 'failures'>;
   readonly quota: Pick<Quota, 'limitsOf' | 'atMail' | 'atRecipient' | 'refusal' | 'noteUse'>;
   readonly preparation: Pick<PreparationFactory, 'start'>;
@@ -70,19 +70,19 @@ export type SubmissionOptions = {
   readonly log: EventLog;
   /** Milliseconds until a message is given up. */
   readonly lifetime: number;
-  /** What stands for a login in the Received field. */
+  /** The token that stands for a login in the Received field. */
   readonly userToken: (name: string) => string;
   /** 452 4.3.1 while the disk is too full for another message. */
   readonly storeUsable: () => Refusal | undefined;
   readonly now?: Clock;
-  /** Milliseconds by a clock that nobody sets, for deadlines. */
+  /** Milliseconds by a clock that is never set, for deadlines. */
   readonly monotonic?: Clock;
 };
 
-/** What a running submission may be told anew. */
+/** The options that a running submission can change. */
 type SubmissionChanges = Partial<Pick<SubmissionOptions, 'hostname' | 'limits' | 'auth' | 'lifetime'>>;
 
-/** What all sessions share, as it is now. */
+/** The state that all sessions share. */
 export type Shared = {
   options: SubmissionOptions;
   readonly now: Clock;
@@ -90,34 +90,25 @@ export type Shared = {
   readonly bruteForce: BruteForce;
   readonly knownClients: KnownClients;
   readonly handshakes: HandshakePace;
-  /** Whose connections begin with a PROXY header. */
+  /** Addresses whose connections begin with a PROXY header. */
   proxies: { has(ip: string): boolean };
-  /** Shutting down: a session ends as soon as its transaction has ended. */
+  /** True while shutting down: a session ends as soon as its transaction has ended. */
   draining: boolean;
-  /** What goes on though its session may have ended: messages on their way into the queue, and their removal. */
+  /** Work that goes on after its session has ended: messages on their way into the queue, and their removal. */
   readonly working: Set<Promise<unknown>>;
-};
-
-/** Who is turned away for failed logins. */
-export type BruteForce = {
-  /** True while the client's address, or the pair, has failed too often. */
-  isBlocked(ip: string, user?: string): boolean;
-  /** Counts at once. `kept` resolves when the store has it, and rejects when the store fails. */
-  recordFailure(ip: string, user: string): { readonly inMinute: number; readonly kept: Promise<void> };
-  reload(limits: AuthLimits): void;
 };
 
 type Submission = {
   readonly listening: readonly { readonly name: ListenerName; readonly address: string; readonly port: number }[];
-  /** For new handshakes; running sessions stay. @throws Error where a key does not fit: the old ones serve on. */
+  /** Uses these files for new handshakes. @throws Error where a key does not fit, and keeps the old files. */
   setTls(files: TlsFiles): void;
   reload(changes: SubmissionChanges): void;
-  /** Stops listening, lets transactions end, and ends the sessions; at most `deadline` milliseconds. */
+  /** Stops listening, lets transactions end, and ends the sessions, in `deadline` milliseconds at most. */
   close(deadline: number): Promise<void>;
   sessions(): number;
 };
 
-/** How long a client over its number of sessions waits for a place before it is refused. */
+/** Milliseconds that a client over its number of sessions waits for a place before it is refused. */
 const PATIENCE = 5 * SECOND;
 
 /** Rejects with one sentence where a port cannot be opened or the certificate cannot be used. */
@@ -135,7 +126,7 @@ export async function startSubmission(options: SubmissionOptions): Promise<Submi
   const admission = createAdmission(options.limits, PATIENCE, knownClients);
   const listeners = options.listeners.map(({ name }) => new Listener(name, shared, admission));
   const ports = await openAll(listeners, options);
-  // Behind what has come meanwhile: after a pause of the whole process timers run before sockets are read.
+  // After a pause of the whole process timers run before sockets are read. The bytes that came meanwhile count first.
   const sweep = () =>
     setImmediate(() => {
       for (const listener of listeners) listener.sweep(monotonic(), admission.crowded);
@@ -179,7 +170,7 @@ export async function startSubmission(options: SubmissionOptions): Promise<Submi
   };
 }
 
-/** All or none. */
+/** Opens all ports or none. */
 async function openAll(listeners: readonly Listener[], { listeners: where }: SubmissionOptions): Promise<number[]> {
   const opened = await Promise.allSettled(listeners.map((listener, i) => listener.open(where[i]!)));
   const failed = opened.find((result) => result.status === 'rejected');

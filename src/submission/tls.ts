@@ -3,7 +3,7 @@ import { constants, createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { TlsFiles } from './submission.ts';
 
-/** The server's order: AES-128 costs least, and what older Schannel has stands behind it. */
+/** In the server's order of preference. AES-128 costs least. The last ones are for older clients, such as those with Schannel. */
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
@@ -16,7 +16,7 @@ const CIPHERS = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':');
 
-/** @throws Error where there is no pair, or a key does not fit its certificate: better no start than a borrowed certificate. */
+/** @throws Error where there is no pair, or a key does not fit its certificate. smtp-server would use a key that everybody knows. */
 export function tlsOptions({ key, cert }: TlsFiles): SecureContextOptions & { key: string[]; cert: string[] } {
   if (key.length === 0 || key.length !== cert.length) throw new Error('TLS needs a certificate and its key');
   const options = {
@@ -28,7 +28,7 @@ export function tlsOptions({ key, cert }: TlsFiles): SecureContextOptions & { ke
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   };
   createSecureContext(options);
-  // OpenSSL sorts keys and certificates by type, and only misses a partner when a client asks for it.
+  // OpenSSL sorts keys and certificates by type. It notices a missing partner only when a client asks for it.
   const fits = cert.every((pem, i) => new X509Certificate(pem).checkPrivateKey(createPrivateKey(key[i]!)));
   if (!fits) throw new Error('A TLS key does not fit its certificate');
   return options;

@@ -1,4 +1,4 @@
-/** One MAIL and its RCPTs: RFC 5321 §3.3, RFC 6409 §4 to §6. What is wrong with them, sentence by sentence. */
+/** One MAIL and its RCPTs, read and judged: RFC 5321 §3.3, RFC 6409 §4 to §6. */
 import { checkReversePath } from '../policy/policy.ts';
 import { type Mailbox, type MailboxProblem, parseMailbox, parsePath } from '../smtp/address.ts';
 import type { EnvelopeRecipient } from '../smtp/envelope.ts';
@@ -8,23 +8,23 @@ import { type MailParameters, parseMailParameters, parseRecipientParameters } fr
 import type { SubmissionOptions } from './submission.ts';
 
 export type Transaction = {
-  /** What MAIL named; undefined: no path, which only those may say whose sender is rewritten. */
+  /** The path of MAIL. Undefined: MAIL had none, which is allowed where the sender is rewritten. */
   readonly path: string | undefined;
-  /** As it will be sent: rewritten where the credential says so. */
+  /** The reverse-path that is sent, rewritten where the credential says so. */
   reversePath: string;
   readonly parameters: MailParameters;
-  /** By address: one that comes twice is one recipient. */
+  /** By address. An address that comes twice is one recipient. */
   readonly recipients: Map<string, EnvelopeRecipient>;
   /** Characters of all recipients. */
   size: number;
 };
 
-/** Characters that a recipient may take on the average: many long ones would fill the memory. */
+/** Characters that a recipient may have on the average, because many long addresses would fill the memory. */
 const ROOM_PER_RECIPIENT = 1024;
 
 /**
  * @param argument what stands behind MAIL.
- * @param anything no path is needed: the credential's sender is rewritten. @throws Refusal 501, 552, 553 or 555.
+ * @param anything True: the credential's sender is rewritten, so that no path is needed. @throws Refusal 501, 552, 553 or 555.
  */
 export function parseMail(
   argument: string,
@@ -41,7 +41,7 @@ export function parseMail(
   return { path: path?.mailbox, parameters };
 }
 
-/** What looks like parameters behind something that is no path: `Scanner 3 SIZE=1000`. */
+/** The words at the end that look like parameters, behind words that are no path: `Scanner 3 SIZE=1000`. */
 function parametersAtEnd(text: string): string {
   const words = text.split(' ');
   let start = words.length;
@@ -66,7 +66,7 @@ export function judgeAgain(transaction: Transaction, credential: Credential): vo
 
 function reversePathOf(credential: Credential, path: string | undefined, { smtpUtf8 }: MailParameters): string {
   const { rewrite, mailServer } = credential;
-  // A device with a fixed sender says whatever it was made to say; only the reports of a mail server keep their null path.
+  // A device with a fixed sender may name anything. Only the reports of a mail server keep their null path.
   if (rewrite !== null && !(path === '' && mailServer)) return rewrite;
   if (path === undefined) throw refusal('noSenderPath');
   const reversePath = path === '' ? '' : senderOf(path, smtpUtf8);
@@ -109,7 +109,7 @@ export function addRecipient(transaction: Transaction, recipient: EnvelopeRecipi
 
 /**
  * @param argument what stands behind RCPT.
- * @param operator who gets mail for `<postmaster>`, which RFC 5321 §4.5.1 has every server know.
+ * @param operator the address that gets mail for `<postmaster>`, which RFC 5321 §4.5.1 asks every server to accept.
  * @throws Refusal 501, 550, 553 or 555.
  */
 export function parseRecipient(argument: string, smtpUtf8: boolean, operator: string | undefined): EnvelopeRecipient {
@@ -123,7 +123,7 @@ export function parseRecipient(argument: string, smtpUtf8: boolean, operator: st
 
 const isPostmaster = (mailbox: string) => /^"?postmaster"?$/i.test(mailbox);
 
-/** Whether the client offers SMTPUTF8 is no question here: the address is ours. */
+/** This address is ours, so that it needs no SMTPUTF8 of the client. */
 function operatorMailbox(operator: string | undefined): Mailbox {
   if (operator === undefined) {
     throw refusal('noOperator');
@@ -131,7 +131,7 @@ function operatorMailbox(operator: string | undefined): Mailbox {
   return { address: operator, needsUtf8: false };
 }
 
-/** A syntax error is not 501: programs that know 550, 553, 450 and 452 as "this recipient" give up the whole message over others. */
+/** A syntax error is 553, not 501: some programs give up the whole message at codes other than 550, 553, 450 and 452. */
 const RECIPIENT_PROBLEMS = {
   syntax: 'recipientSyntax',
   literal: 'recipientLiteral',
