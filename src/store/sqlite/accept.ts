@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib';
 import type { LimitUse } from '../../smtp/limit.ts';
 import { checkSpool } from './claim.ts';
 import type { Context } from './context.ts';
-import { type Grant, judgeGrant } from './credential-rows.ts';
+import { GRANTED, type Grant, grantValues, judgeGrant } from './credential-rows.ts';
 import { BYTES } from './effects.ts';
 import { addressesOf, judgeAndCount, type LimitsArgument, useOf } from './limits.ts';
 import { countOverLimit, insertOverLimit } from './over-limit.ts';
@@ -32,9 +32,10 @@ type AcceptReply = {
 export function accept(context: Context, { message, claim, limits, grant }: AcceptArgument): AcceptReply {
   const bytes = message.spool === null ? message.bytes : null;
   const nothing = { denied: null, idTaken: false, exceeded: null, held: false, use: [], bytes };
-  const denied = grant === null ? undefined : judgeGrant(context, grant, message.acceptedAt);
-  if (denied !== undefined) return { ...nothing, denied };
-  if (!insertFacts(context, message)) return { ...nothing, idTaken: true };
+  if (!insertFacts(context, message, grant)) {
+    const denied = grant === null ? undefined : judgeGrant(context, grant, message.acceptedAt);
+    return denied === undefined ? { ...nothing, idTaken: true } : { ...nothing, denied };
+  }
   const { exceeded, held, use } = limits === null ? UNLIMITED : judge(context, message, limits);
   if (exceeded !== null && !held) {
     context.db.run('DELETE FROM messages WHERE id = ?', message.id);
@@ -86,7 +87,7 @@ function reasonOf(exceeded: LimitUse | null): string {
  * @throws IdTaken where another message has its id.
  */
 export function insertReport(context: Context, message: EncodedMessage, held: boolean): void {
-  if (!insertFacts(context, message)) throw new IdTaken(`Another message has the queue ID ${message.id}`);
+  if (!insertFacts(context, message, null)) throw new IdTaken(`Another message has the queue ID ${message.id}`);
   insertContent(context, message);
   insertRecipients(context, message, { claim: null, waiting: held ? HELD : QUEUED });
 }
@@ -96,11 +97,17 @@ export function tokenOf({ db }: Context, id: string): number | null | undefined 
   return db.get<{ token: number | null }>('SELECT token FROM messages WHERE id = ?', id)?.token;
 }
 
-/** @returns false where a message has the id already. */
-function insertFacts({ db }: Context, { id, facts, recipients, token }: EncodedMessage): boolean {
+const INSERT_FACTS = 'INSERT INTO messages SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?';
+const INSERT_ANY = `${INSERT_FACTS} WHERE true ON CONFLICT (id) DO NOTHING`;
+const INSERT_GRANTED = `${INSERT_FACTS} WHERE ${GRANTED} ON CONFLICT (id) DO NOTHING`;
+
+/** @returns false where a message has the id already, or the grant does not stand. */
+function insertFacts({ db }: Context, message: EncodedMessage, grant: Grant | null): boolean {
+  const { id, facts, recipients, token, acceptedAt } = message;
   if (recipients.length === 0) throw new TypeError(`message ${id} has no recipient: it would never end`);
-  const sql = 'INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING';
-  return db.run(sql, ...facts, factsCheck(facts), token).changes > 0;
+  const values = [...facts, factsCheck(facts), token];
+  if (grant === null) return db.run(INSERT_ANY, ...values).changes > 0;
+  return db.run(INSERT_GRANTED, ...values, ...grantValues(grant, acceptedAt)).changes > 0;
 }
 
 /** @throws DamagedEntry where the body is not there any more: a relay that started beside this process has swept it. */

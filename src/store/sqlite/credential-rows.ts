@@ -92,6 +92,11 @@ function put({ db }: Context, c: Credential): void {
 /** What a message was let in by. */
 export type Grant = Pick<Credential, 'name' | 'generation' | 'revision'>;
 
+/** What `judgeGrant` asks, as a condition for a statement that is to write only where it stands; its values: `grantValues`. */
+export const GRANTED = `EXISTS (SELECT 1 FROM credentials WHERE key = ? AND generation = ? AND revision = ?
+  AND disabled = 0 AND (expires_at IS NULL OR expires_at > ?))`;
+export const grantValues = ({ name, generation, revision }: Grant, now: number) => [userKey(name), generation, revision, now];
+
 /**
  * Judged in the transaction that accepts, where no change can come between. `ended`: the login is gone, disabled or expired, or has
  * another password. `changed`: it stands, but with other rights or limits than those that were looked at.

@@ -9,6 +9,7 @@ import type {
   MessageStore,
   RecipientState,
   Selection,
+  Settled,
   StoredMessage,
   Touched,
 } from '../message-store.ts';
@@ -25,6 +26,7 @@ import { keyOf } from './untold.ts';
 const IDS_PER_STEP = 100;
 const ROUTES_PER_STEP = 1000;
 const WITHDRAWN_PER_STEP = 10;
+const AS_ASKED: Settled = { unchanged: [], lost: [], reportDue: false };
 const OPEN_STATES: readonly RecipientState[] = ['queued', 'active', 'delayed', 'held', 'uncertain'];
 
 export function messageStore(client: StoreClient, spool: SpoolDirectory): MessageStore {
@@ -41,8 +43,10 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
       const { lease } = request;
       return rows.map((row) => ({ lease, message: row.message, recipients: row.recipients, content: content(row.content) }));
     },
-    settle: ({ messageId, lease, at, changes, untold = [] }) =>
-      client.callWithCompany('settle', { id: messageId, lease, at, changes: changes.map(encodeChange), untold }),
+    async settle({ messageId, lease, at, changes, untold = [] }) {
+      const encoded = changes.map(encodeChange);
+      return (await client.callWithCompany('settle', { id: messageId, lease, at, changes: encoded, untold })) ?? AS_ASKED;
+    },
     async dueReports(request) {
       const { due, nextAt } = await client.call('dueReports', request);
       const whole = due.map(
@@ -95,7 +99,12 @@ async function accept(client: StoreClient, { message, claim, limits, grant }: Ac
   // A slice of shared memory cannot be handed over, and would take its neighbours along.
   const whole = !inline || encoded.bytes.byteLength === encoded.bytes.buffer.byteLength;
   const bytes = whole ? encoded.bytes : encoded.bytes.slice();
-  const argument = { message: { ...encoded, bytes }, claim: claim ?? null, limits: limits ?? null, grant: grantOf(grant) };
+  const argument = {
+    message: whole ? encoded : { ...encoded, bytes },
+    claim: claim ?? null,
+    limits: limits ?? null,
+    grant: grantOf(grant),
+  };
   const reply = await client.call('accept', argument, inline ? bytes.buffer : undefined);
   if (reply.exceeded !== null && !reply.held) return { accepted: false, exceeded: reply.exceeded, use: reply.use };
   const content: Content = reply.bytes === null ? message.content : { kind: 'inline', bytes: reply.bytes };

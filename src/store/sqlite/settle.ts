@@ -21,7 +21,8 @@ type SettleArgument = {
 type Applied = 'changed' | 'stored' | 'stays' | 'lost';
 type About = { readonly id: string; readonly lease: string | null; readonly at: number; readonly change: EncodedChange };
 
-export function settle(context: Context, { id, lease, at, changes, untold }: SettleArgument): Settled {
+/** @returns null where all is as it was asked for and nothing became due, as nearly always: nothing is cheaper to hand over. */
+export function settle(context: Context, { id, lease, at, changes, untold }: SettleArgument): Settled | null {
   let ended = false;
   const lost: number[] = [];
   const unchanged: number[] = [];
@@ -34,9 +35,10 @@ export function settle(context: Context, { id, lease, at, changes, untold }: Set
     if (owed !== undefined && !told && applied === 'changed') insertUntold(context, id, owed);
     ended ||= change[1] >= ENDED;
   }
-  const reportDue = endCollecting(context, id, at);
-  if (ended) closeEnded(context, id);
-  return { unchanged, lost, reportDue };
+  // What is closed has nothing untold, so nothing of it is being collected.
+  const closed = ended && closeEnded(context, id);
+  const reportDue = !closed && endCollecting(context, id, at);
+  return unchanged.length === 0 && !reportDue ? null : { unchanged, lost, reportDue };
 }
 
 const UPDATE = `
@@ -146,16 +148,22 @@ function endCollecting({ db }: Context, id: string, at: number): boolean {
   return db.run(END_COLLECTING, at, id).changes > 0;
 }
 
-/** The last recipient of a message takes its content along, once the sender knows: a report may quote it. */
-export function closeEnded({ db, effects }: Context, id: string): void {
-  if (db.get('SELECT 1 FROM recipients WHERE message = ? AND state < ? LIMIT 1', id, ENDED) !== undefined) return;
-  if (db.get('SELECT 1 FROM untold WHERE message = ? AND summary = 0 LIMIT 1', id) !== undefined) return;
-  const row = db.get<{ content: number; length: number; spool: string | null }>(
-    'DELETE FROM open WHERE id = ? RETURNING content, length, spool',
-    id,
-  );
-  if (row === undefined) return;
+/** One statement says whether it has ended, and ends it. */
+const CLOSE_ENDED = `
+  DELETE FROM open WHERE id = ?1
+    AND NOT EXISTS (SELECT 1 FROM recipients WHERE message = ?1 AND state < ${ENDED})
+    AND NOT EXISTS (SELECT 1 FROM untold WHERE message = ?1 AND summary = 0)
+  RETURNING content, length, spool`;
+
+/**
+ * The last recipient of a message takes its content along, once the sender knows: a report may quote it.
+ * @returns whether it went now.
+ */
+export function closeEnded({ db, effects }: Context, id: string): boolean {
+  const row = db.get<{ content: number; length: number; spool: string | null }>(CLOSE_ENDED, id);
+  if (row === undefined) return false;
   db.run('DELETE FROM contents WHERE key = ?', row.content);
   effects.count(BYTES, -row.length);
   if (row.spool !== null) effects.unlink.push(row.spool);
+  return true;
 }
