@@ -1,4 +1,4 @@
-# The relay in a container: unprivileged, with a read-only root file system and all its state in one volume.
+# The relay in a container: without root, with a read-only root file system and all its data in one volume.
 #   docker build -t smarthost . && docker compose -f deploy/compose.yaml up -d
 # The system's Node only starts npm; the Node that runs the relay is pinned in package-lock.json.
 
@@ -7,19 +7,19 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates nodejs npm
 WORKDIR /opt/smarthost
 COPY package.json package-lock.json .npmrc ./
-# What the package of Node carries beside its binary (headers, manuals) is never used.
+# Headers and manuals in the package of Node are not used.
 RUN npm ci --omit=dev --no-audit --no-fund --loglevel=error \
     && rm -rf node_modules/node-linux-*/include node_modules/node-linux-*/share
 COPY LICENSE ./
 COPY src src
-# The limits are those of the systemd unit, which says why.
+# The limits are those of the systemd unit, which has the reasons.
 RUN printf '#!/bin/sh\nexport MALLOC_ARENA_MAX=2\nexec /opt/smarthost/node_modules/.bin/node --max-semi-space-size=16 --initial-old-space-size=128 /opt/smarthost/src/smarthost.ts "$@"\n' > /usr/local/bin/smarthost \
     && chmod 0755 /usr/local/bin/smarthost \
     && chmod -R u=rwX,go=rX /opt/smarthost \
     && smarthost version
 
 FROM debian:13-slim
-# Fixed numbers, so that a volume fits every later image.
+# Fixed ids, so that a volume works with every later image.
 RUN groupadd --system --gid 2525 smarthost \
     && useradd --system --uid 2525 --gid 2525 --home-dir /var/lib/smarthost --no-create-home --shell /usr/sbin/nologin smarthost \
     && install -d -o smarthost -g smarthost -m 0700 /var/lib/smarthost \
@@ -30,7 +30,7 @@ USER smarthost
 VOLUME /var/lib/smarthost
 EXPOSE 465 587 80
 STOPSIGNAL SIGTERM
-# Alive, not ready: a full disk or an ended certificate is not mended by a restart.
+# Checks that the process is alive, not that it is ready: a restart does not mend a full disk or an expired certificate.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["/opt/smarthost/node_modules/.bin/node", "-e", "fetch('http://127.0.0.1:8025/healthz').then((reply) => process.exit(reply.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["smarthost"]
 CMD ["serve"]

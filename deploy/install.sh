@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs the checkout it lies in on Debian 12 or Ubuntu 24.04 and newer, or brings an installed relay up to it.
-# Run it as often as you like: what is done already stays as it is. deploy/README.md explains the steps.
+# Installs its own checkout on Debian 12 or Ubuntu 24.04 and newer, or upgrades an installed relay to it.
+# You can run it again at any time: steps that are done already change nothing. deploy/README.md explains the steps.
 set -euo pipefail
 
 readonly PREFIX=/opt/smarthost
@@ -72,8 +72,8 @@ ensure_account() {
   useradd --system --user-group --home-dir "$DATA_DIR" --no-create-home --shell /usr/sbin/nologin "$ACCOUNT"
 }
 
-# The commands of root become this user before they write data. The configuration is root's: the user reads it, and cannot lay
-# anything in its way.
+# Commands that root runs become this user before they write data. The configuration belongs to root: the user can read it, but cannot
+# replace it.
 ensure_directories() {
   install -d -o "$ACCOUNT" -g "$ACCOUNT" -m 0700 "$DATA_DIR"
   install -d -o root -g "$ACCOUNT" -m 0750 "$CONFIG_DIR"
@@ -81,26 +81,26 @@ ensure_directories() {
 
 # ---- the resolver ------------------------------------------------------------------------------------------------------
 
-# DANE counts only what a resolver on this machine has validated. Whatever else answers here stays as it is; a machine without the
-# package can do without it, so nothing of this ends the installation.
+# DANE uses only answers that a resolver on this machine has validated. If another resolver runs here, it stays as it is. A machine can do
+# without the package, so no error of this part ends the installation.
 ensure_resolver() {
   local other
   if [ -e "$RESOLVER_CONF" ]; then
     has unbound || {
-      say "unbound was removed from this machine, and is not installed again. To have it: rm $RESOLVER_CONF, and run this again"
+      say "unbound was removed from this machine, so it is not installed again. To install it: rm $RESOLVER_CONF, and run this script again"
       return 0
     }
   elif other=$(resolver_here); then
-    say "$other is here and stays as it is; \"smarthost doctor\" says whether its answers are validated"
+    say "$other is on this machine and stays as it is; \"smarthost doctor\" says whether its answers are validated"
     return 0
   elif ! install_resolver; then
-    warn 'unbound could not be installed: mail flows, without DANE. Run this again, or see "smarthost doctor"'
+    warn 'unbound could not be installed: mail is delivered, but without DANE. Run this script again, or see "smarthost doctor"'
     return 0
   fi
   configure_resolver "$1/deploy/unbound.conf"
 }
 
-# A program that may be configured for other things, or a listener on the address that ours would take.
+# Prints a resolver that may be configured for other uses, or that listens on the address that unbound would use.
 resolver_here() {
   local name
   for name in unbound kresd named pdns_recursor dnsmasq; do
@@ -117,9 +117,9 @@ resolver_here() {
   return 1
 }
 
-# The settings come first, so that the package starts with them.
+# The settings are written before the installation, so that unbound starts with them.
 install_resolver() {
-  say 'Installing unbound, a resolver for this machine alone'
+  say 'Installing unbound, a resolver for this machine only'
   { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends unbound dns-root-data >/dev/null 2>&1; } ||
     { apt-get update -qq &&
       DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends unbound dns-root-data >/dev/null; }
@@ -131,24 +131,24 @@ configure_resolver() {
   install -D -m 0644 "$1" "$new"
   mv "$new" "$RESOLVER_CONF"
   if booted_with_systemd; then
-    systemctl restart unbound || warn 'unbound does not start: journalctl -u unbound. Mail flows, without DANE'
+    systemctl restart unbound || warn 'unbound does not start, see journalctl -u unbound. Mail is delivered, but without DANE'
   fi
 }
 
-# A configuration that exists is the operator's: it is told what to add.
+# An existing configuration belongs to the operator, so the script only says what to add.
 tell_resolver() {
   [ -e "$RESOLVER_CONF" ] && [ -e "$CONFIG_DIR/smarthost.yaml" ] || return 0
   if grep -Eq '^dns:' "$CONFIG_DIR/smarthost.yaml" || grep -Eqs '^nameserver (127\.0\.0\.1|::1)$' /etc/resolv.conf; then return 0; fi
-  say "The relay still asks the system's resolver. For DANE, add to $CONFIG_DIR/smarthost.yaml, and restart it:"
+  say "The relay still asks the system's resolver. For DANE, add this to $CONFIG_DIR/smarthost.yaml, and restart the relay:"
   say '  dns: { servers: [127.0.0.1] }'
 }
 
 # ---- the program -------------------------------------------------------------------------------------------------------
 
-# Built and tried beside the running one, then put in its place: a step that fails leaves the old version at work.
+# The new version is built and tested beside the running one, then replaces it. If a step fails, the old version keeps running.
 install_program() {
   local checkout=$1 new=$PREFIX.new item
-  [ "$checkout" != "$PREFIX" ] || die "this is the installed copy itself: run install.sh from a checkout elsewhere"
+  [ "$checkout" != "$PREFIX" ] || die "this is the installed copy itself: run install.sh from another checkout"
   say "Installing $checkout to $PREFIX"
   rm -rf "$new"
   install -d -m 0755 "$new"
@@ -192,7 +192,7 @@ install_unit() {
 configure() {
   [ ${#INIT[@]} -gt 0 ] || return 0
   if [ -e "$CONFIG_DIR/smarthost.yaml" ]; then
-    say "$CONFIG_DIR/smarthost.yaml exists and stays as it is"
+    say "$CONFIG_DIR/smarthost.yaml exists and is not changed"
   else
     (cd / && "$COMMAND" init --dir "$CONFIG_DIR" --yes "${INIT[@]}")
   fi
@@ -214,11 +214,11 @@ start_service() {
     systemctl enable --quiet --now smarthost
     look_at_service
   else
-    say 'The relay was not running and stays so: systemctl enable --now smarthost'
+    say 'The relay was not running and is not started. To start it: systemctl enable --now smarthost'
   fi
 }
 
-# A relay that cannot open its ports or its store ends within the first seconds, and systemd would start it for ever.
+# A relay that cannot open its ports or its store ends within the first seconds, and systemd restarts it without end.
 look_at_service() {
   local pid
   pid=$(systemctl show -P MainPID smarthost)
@@ -228,17 +228,17 @@ look_at_service() {
     return
   fi
   journalctl -u smarthost -n 5 --no-pager -o cat >&2 || true
-  die "the relay does not stay up: journalctl -u smarthost. The version before: $PREFIX.previous/deploy/install.sh"
+  die "the relay does not keep running, see journalctl -u smarthost. To go back to the old version: $PREFIX.previous/deploy/install.sh"
 }
 
 next_steps() {
   say ''
   say "smarthost $("$COMMAND" version) is installed."
   if [ -e "$CONFIG_DIR/smarthost.yaml" ]; then
-    say 'Add who may send:  smarthost user add anna@example.org'
+    say 'Add a user:  smarthost user add anna@example.org'
   else
     say 'Next:  smarthost init                            asks a few questions, prints the DNS records to set'
-    say '       smarthost user add anna@example.org       who may send'
+    say '       smarthost user add anna@example.org       adds a user that may send'
     say '       systemctl enable --now smarthost'
   fi
 }
@@ -256,7 +256,7 @@ open_firewall() {
     warn "firewalld is not handled here: firewall-cmd --permanent --add-port={465,587,80}/tcp && firewall-cmd --reload"
     return 1
   else
-    say 'Firewall: neither ufw nor nftables keeps anything out here; nothing to open.'
+    say 'Firewall: neither ufw nor nftables blocks anything here, so no port needs to be opened.'
   fi
 }
 
@@ -275,10 +275,10 @@ open_ufw() {
     if ufw show added | grep -Eq "^ufw allow $port(/tcp)?( |\$)"; then continue; fi
     ufw allow "$port/tcp" comment smarthost >/dev/null
   done
-  say "ufw: lets ${PORTS[*]} in."
+  say "ufw: ports ${PORTS[*]} are open."
   for port in $(ssh_ports); do
     ufw_lets_ssh_in "$port" || {
-      warn "the firewall is NOT ready: no rule of ufw lets SSH (port $port) in. Before ufw is turned on: ufw allow $port/tcp"
+      warn "the firewall is NOT ready: no rule of ufw allows SSH (port $port). Before you turn ufw on: ufw allow $port/tcp"
       return 1
     }
   done
@@ -296,8 +296,8 @@ ufw_lets_ssh_in() {
   [ "$1" = 22 ] && grep -Eqi ' (app )?(OpenSSH|ssh)( |$)' <<<"$rules"
 }
 
-# Base chains that see what comes in and turn something away, one "FAMILY TABLE CHAIN" a line. What iptables-nft manages is
-# left alone: it cannot read rules that nft has put there.
+# Base chains for incoming packets that block some of them, one "FAMILY TABLE CHAIN" per line. Chains of iptables-nft are left out, because
+# it cannot read rules that nft has added.
 nft_closed_chains() {
   nft list ruleset 2>/dev/null | awk '
     $1 == "table" { family = $2; table = $3 }
@@ -317,10 +317,10 @@ open_nft() {
   while read -ra chain; do
     if ! nft list chain "${chain[@]}" | grep -q 'comment "smarthost"'; then nft insert rule "${chain[@]}" "$rule"; fi
     keep_nft_rule "${chain[*]}" "$rule"
-    say "nftables: ${PORTS[*]} are let in, by the first rule of the chain ${chain[*]}."
+    say "nftables: ports ${PORTS[*]} are open, by the first rule of the chain ${chain[*]}."
     for port in $(ssh_ports); do
       if ! nft list chain "${chain[@]}" | grep accept | grep -Eq "dport.*[ {,]($port|ssh)[ ,}]"; then
-        warn "the firewall is NOT ready: no rule of the chain ${chain[*]} lets SSH (port $port) in"
+        warn "the firewall is NOT ready: no rule of the chain ${chain[*]} allows SSH (port $port)"
         ready=no
       fi
     done
@@ -329,11 +329,11 @@ open_nft() {
   say 'The firewall is ready: SSH has a rule.'
 }
 
-# For the next boot, where the firewall's own file makes the chain.
+# Adds the rule for the next boot, if the firewall's own file makes the chain.
 keep_nft_rule() {
   local line="insert rule $1 $2 $NFT_MARK" new=$NFT_FILE.smarthost
   [ -f "$NFT_FILE" ] || {
-    warn "$NFT_FILE does not exist: add this where your firewall is kept: insert rule $1 $2"
+    warn "$NFT_FILE does not exist. Add this line to the configuration of your firewall: insert rule $1 $2"
     return 0
   }
   if grep -qF "$line" "$NFT_FILE"; then return 0; fi
@@ -343,11 +343,11 @@ keep_nft_rule() {
     mv "$new" "$NFT_FILE"
   else
     rm -f "$new"
-    warn "$NFT_FILE does not make the chain $1: add this where your firewall is kept: insert rule $1 $2"
+    warn "$NFT_FILE does not make the chain $1. Add this line to the configuration of your firewall: insert rule $1 $2"
   fi
 }
 
-# Only what bears our name.
+# Removes only the rules with our name.
 close_firewall() {
   local port rule
   if has ufw; then
@@ -366,21 +366,21 @@ close_firewall() {
   fi
 }
 
-# ---- the way back ------------------------------------------------------------------------------------------------------
+# ---- uninstalling ------------------------------------------------------------------------------------------------------
 
 uninstall() {
   if booted_with_systemd && [ -e "$UNIT" ]; then systemctl disable --quiet --now smarthost; fi
   rm -f "$UNIT" "$COMMAND" /etc/systemd/system/multi-user.target.wants/smarthost.service
   if booted_with_systemd; then systemctl daemon-reload; fi
   close_firewall
-  if [ -e "$RESOLVER_CONF" ]; then say 'unbound stays, other programs may ask it by now; without it: apt-get purge unbound'; fi
+  if [ -e "$RESOLVER_CONF" ]; then say 'unbound stays, because other programs may use it now. To remove it: apt-get purge unbound'; fi
   rm -rf "$PREFIX" "$PREFIX.previous" "$PREFIX.new"
   if [ "$PURGE" = yes ]; then
     rm -rf "$CONFIG_DIR" "$DATA_DIR"
     if getent passwd "$ACCOUNT" >/dev/null; then userdel "$ACCOUNT"; fi
-    say 'Removed, with configuration, keys, credentials and mail.'
+    say 'The program was removed, with configuration, keys, credentials and mail.'
   else
-    say "Removed. $CONFIG_DIR and $DATA_DIR stay, and the user that owns them; --purge removes them too."
+    say "The program was removed. $CONFIG_DIR and $DATA_DIR stay, and the user that owns them; --purge removes them too."
   fi
 }
 

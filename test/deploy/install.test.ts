@@ -64,7 +64,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     const before = await facts();
     const { code, stdout } = await install('--hostname', 'other.example.net');
     expect(code).toBe(0);
-    expect(stdout).toContain('/etc/smarthost/smarthost.yaml exists and stays as it is');
+    expect(stdout).toContain('/etc/smarthost/smarthost.yaml exists and is not changed');
     expect(await facts()).toEqual(before);
   });
 
@@ -115,7 +115,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     write('/etc/smarthost/smarthost.yaml', read('/etc/smarthost/smarthost.yaml').replace(/^dns:.*$/m, ''));
     const { stdout } = await sh(INSTALL, { env: OFFLINE });
     expect(stdout).toContain(
-      'For DANE, add to /etc/smarthost/smarthost.yaml, and restart it:\n  dns: { servers: [127.0.0.1] }\n',
+      'For DANE, add this to /etc/smarthost/smarthost.yaml, and restart the relay:\n  dns: { servers: [127.0.0.1] }\n',
     );
   });
 
@@ -123,7 +123,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     const settings = '/etc/unbound/unbound.conf.d/smarthost.conf';
     const inside = (script: string) => root.run(['bash', '-ec', script], { env: OFFLINE, network: false });
     const other = await inside(`rm ${settings}; ${INSTALL}; test ! -e ${settings}`);
-    expect(other.stdout).toContain('unbound is here and stays as it is');
+    expect(other.stdout).toContain('unbound is on this machine and stays as it is');
     expect(other.code).toBe(0);
     const none = await inside(`mv /usr/sbin/unbound /root/; ${INSTALL} --no-resolver; mv /root/unbound /usr/sbin/`);
     expect(none.stdout).not.toMatch(/unbound/i);
@@ -131,7 +131,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     const hide = 'mkdir /root/away; mv /usr/sbin/unbound /usr/bin/apt-get /root/away/';
     const back = 'mv /root/away/unbound /usr/sbin/; mv /root/away/apt-get /usr/bin/';
     const offline = await inside(`${hide}; ${INSTALL}; ${back}`);
-    expect(offline.stderr).toContain('unbound could not be installed: mail flows, without DANE');
+    expect(offline.stderr).toContain('unbound could not be installed: mail is delivered, but without DANE');
     expect(offline.code).toBe(0);
   });
 
@@ -166,7 +166,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
 
   test('gets rules of ufw with --firewall, and is not called ready before SSH has one', { timeout: 3 * MINUTE }, async () => {
     const without = await install('--firewall');
-    expect(without.stderr).toContain('the firewall is NOT ready: no rule of ufw lets SSH (port 22) in');
+    expect(without.stderr).toContain('the firewall is NOT ready: no rule of ufw allows SSH (port 22)');
     expect(without.code).toBe(1);
     await root.run(['ufw', 'allow', 'OpenSSH'], { network: false });
     const ready = await install('--firewall');
@@ -193,7 +193,7 @@ table inet filter {
     const withRules = (script: string) => root.run(['bash', '-ec', script], { env: OFFLINE, network: false });
     write('/etc/nftables.conf', chain(''));
     const without = await withRules(`nft -f /etc/nftables.conf; ${INSTALL} --firewall`);
-    expect(without.stderr).toContain('no rule of the chain inet filter input lets SSH (port 22) in');
+    expect(without.stderr).toContain('no rule of the chain inet filter input allows SSH (port 22)');
     expect(without.code).toBe(1);
     write('/etc/nftables.conf', chain('tcp dport { 22, 8080 } accept'));
     const script = `nft -f /etc/nftables.conf; ${INSTALL} --firewall; ${INSTALL} --firewall >/dev/null; nft list ruleset

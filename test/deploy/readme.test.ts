@@ -66,7 +66,7 @@ describe('configuration', () => {
 
 test('every event in it is logged by the relay', () => {
   const events = text
-    .slice(text.indexOf('| event | tells |'), text.indexOf('## Metrics'))
+    .slice(text.indexOf('| event | meaning |'), text.indexOf('## Metrics'))
     .match(/^\| `.*?\|/gm)!
     .join();
   for (const [, event] of events.matchAll(/`(\w+)`/g)) expect(Object.keys(EVENTS)).toContain(event);
