@@ -1,28 +1,28 @@
-/** Who may send, and who failed to prove it. */
+/** Logins of clients, and the counts of failed logins. */
 import type { Limit } from '../smtp/limit.ts';
 
-/** A credential as kept. `name` is compared without ASCII case; `hash` is argon2id in PHC form. */
+/** A stored login. `name` is compared without ASCII case. `hash` is argon2id in PHC form. */
 export type Credential = {
   readonly name: string;
   readonly hash: string;
   /** An address, `@domain`, `@.domain` (with subdomains), or `*`. */
   readonly senders: readonly string[];
-  /** May use the null reverse-path; has no default limits. */
+  /** A mail server may use the null reverse-path, and has no default limits. */
   readonly mailServer: boolean;
-  /** null: the defaults of the configuration; an empty list: none. */
+  /** null: the defaults of the configuration. An empty list: no limits. */
   readonly limits: readonly Limit[] | null;
   readonly disabled: boolean;
   readonly expiresAt: number | null;
   /** Replaces From and reverse-path, for devices with a fixed sender. */
   readonly rewrite: string | null;
   readonly createdAt: number;
-  /** Drawn anew when the credential is added and when its password changes: what a session was let in by. */
+  /** A random value, new with each new password. A session remembers the value of its login. */
   readonly generation: string;
-  /** Grows with each change of whatever kind, except that of `renewHash`. */
+  /** Grows with each change, except by `renewHash`. */
   readonly revision: number;
 };
 
-/** The store draws the rest. */
+/** The store adds the other fields. */
 export type NewCredential = Omit<Credential, 'generation' | 'revision'>;
 export type CredentialChange = Partial<Omit<NewCredential, 'name' | 'createdAt'>>;
 
@@ -31,19 +31,19 @@ export type CredentialStore = {
   list(): Promise<readonly Credential[]>;
   /** False if the name exists. */
   add(credential: NewCredential): Promise<boolean>;
-  /** False if it does not exist. Only what is named changes. */
+  /** False if it does not exist. Only the given fields change. */
   update(name: string, change: CredentialChange): Promise<boolean>;
-  /** Another hash of the same password. False where the stored one is no longer `from`: somebody has changed the password. */
+  /** Stores another hash of the same password. False if the stored hash is not `from`, because the password was changed. */
   renewHash(name: string, from: string, to: string): Promise<boolean>;
   remove(name: string): Promise<boolean>;
-  /** Keeps what the running process has counted, for the next one; what has ended by `now` may be forgotten. */
+  /** Keeps the counts for the next process. Counts that have ended by `now` may be removed. */
   putFailures(counts: readonly FailureCount[], now: number): Promise<void>;
-  /** Failures still within a day, for the memory of a process that starts. */
+  /** The counts whose day has not ended, for a process that starts. */
   failures(now: number): Promise<readonly FailureCount[]>;
   forgetFailures(key: string): Promise<void>;
 };
 
-/** Failures by a key (an address, a network, a pair), in windows that begin with the first failure. */
+/** Failed logins by a key (an address, a network, or a pair). The windows begin with the first failure. */
 export type FailureCount = {
   readonly key: string;
   readonly inMinute: number;

@@ -1,23 +1,23 @@
-/** The engine that keeps the data: this file alone chooses it, by the value of the configuration. */
+/** Chooses the engine that keeps the data. Only this file reads the setting `store`. */
 import { type StoreFiles, storeFiles } from './embedded/embedded.ts';
 import { type OpenOptions, StoreError } from './opening.ts';
 import type { Store } from './store.ts';
 
 /** A configuration has both. */
 type StoreSettings = {
-  /** The name of the engine; the URL of a shared store begins with it. */
+  /** The name of the engine, or a URL that begins with it. */
   readonly store: string;
-  /** Of this machine; an engine may keep nothing in it. */
+  /** A directory of this machine. An engine may leave it empty. */
   readonly dataDir: string;
 };
 
 type Engine = {
   open(options: OpenOptions): Promise<Store>;
-  /** Absent where the data are not in files of this machine. */
+  /** Absent if the data are not in files of this machine. */
   readonly files?: StoreFiles;
 };
 
-/** @throws StoreError where this release has no such engine. A URL may hold a password, so that the sentence has its beginning alone. */
+/** @throws StoreError if this release has no such engine. The sentence has only the beginning of a URL, because a URL may hold a password. */
 function engineOf({ store, dataDir }: StoreSettings): Engine {
   const name = /^[\w-]*/.exec(store)?.[0];
   switch (name) {
@@ -30,17 +30,17 @@ function engineOf({ store, dataDir }: StoreSettings): Engine {
   }
 }
 
-/** Opens it beside all that have it open, and makes it where there is none. @throws StoreError with the one sentence the operator needs. */
+/** Opens the store, also while other processes have it open. Makes it if there is none. @throws StoreError with one sentence for the operator. */
 export async function openStore(settings: StoreSettings, options: OpenOptions = {}): Promise<Store> {
   return engineOf(settings).open(options);
 }
 
-/** @returns undefined where the data are not in files of this machine. @throws StoreError where this release has no such engine. */
+/** @returns undefined if the data are not in files of this machine. @throws StoreError if this release has no such engine. */
 export function filesOf(settings: StoreSettings): StoreFiles | undefined {
   return engineOf(settings).files;
 }
 
-/** For what files alone can have, such as a backup. @throws StoreError where the data are not in files of this machine. */
+/** For commands that need files, such as `backup`. @throws StoreError if the data are not in files of this machine. */
 export function needFiles(settings: StoreSettings): StoreFiles {
   const files = filesOf(settings);
   if (files === undefined)

@@ -1,4 +1,4 @@
-/** Messages, their recipients, and what happened to them. */
+/** Messages, their recipients, and their trace. */
 
 import type { Notify } from '../smtp/envelope.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
@@ -6,7 +6,7 @@ import type { AttemptEnd, DsnAction } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
 
 /**
- * Where a recipient stands. Waiting: queued (never tried), delayed, uncertain (the final dot had no reply), active (leased).
+ * The state of a recipient. Waiting: queued (never tried), delayed, uncertain (the final dot had no reply), active (claimed).
  * Parked: held. Ended: relayed, failed, expired, removed.
  */
 export type RecipientState =
@@ -22,9 +22,9 @@ export type RecipientState =
 export const ENDED_STATES: readonly RecipientState[] = ['relayed', 'failed', 'expired', 'removed'];
 
 /**
- * The bytes that leave: `prefix` (what we put in front: Received, DKIM-Signature, added fields; then the header) and the normalised body.
- * `inline` holds both in one buffer that owns its memory (never a slice of a pool: it is transferred to another thread).
- * `spooled` names a body that was streamed to disk before; only its prefix is in memory.
+ * The bytes that leave: the prefix and the normalised body. The prefix is Received, DKIM-Signature and other added fields, then the
+ * header of the client. `inline` holds both in one buffer that owns its memory, because the buffer is transferred to another thread.
+ * `spooled` names a body that is on disk already; only the prefix is in memory.
  */
 export type Content =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array<ArrayBuffer> }
@@ -35,48 +35,48 @@ export type Spool = {
   readonly name: string;
   readonly size: number;
   /**
-   * May be called any number of times until the message has ended.
-   * @param memory every chunk lies in it, so that each is valid only until the next is asked for; absent: each has its own.
+   * May be called many times until the message has ended.
+   * @param memory each chunk lies in it, so that a chunk is valid only until the next one is read. Absent: each chunk has its own memory.
    */
   read(memory?: Uint8Array): AsyncIterable<Uint8Array>;
 };
 
-/** A large body while it arrives. Nothing is promised before `finish` has resolved: then the data and its name are synced. */
+/** Takes a large body while it arrives. When `finish` resolves, the data and the name of the file are synced. */
 export type SpoolWriter = {
-  /** Resolves when the chunk is taken (backpressure); the chunk may be reused afterwards. */
+  /** Resolves when the chunk is taken (backpressure). The caller may then reuse the chunk. */
   write(chunk: Uint8Array): Promise<void>;
   finish(): Promise<Spool>;
-  /** Removes what was written; may be called at any time, also after `finish` when the message is not accepted. */
+  /** Removes the file. May be called at any time, also after `finish` if the message is not accepted. */
   abort(): Promise<void>;
 };
 
 export type NewRecipient = {
   readonly address: string;
-  /** What deliveries are grouped by: the domain, or the route that was chosen at acceptance. */
+  /** Deliveries are grouped by it: the domain, or the route that was chosen at acceptance. */
   readonly destination: string;
   readonly notify?: readonly Notify[];
   readonly orcpt?: string;
 };
 
-/** What is known of a message besides its recipients and content. */
+/** A message without its recipients and content. */
 export type MessageFacts = {
   readonly id: string;
-  /** Credential; null for our own reports. */
+  /** The name of the login. null for our own mail. */
   readonly user: string | null;
   readonly reversePath: string;
-  /** The Message-ID field's value with its angle brackets; empty if there is none. */
+  /** The value of the Message-ID field, with angle brackets. Empty if there is none. */
   readonly messageId: string;
   readonly size: number;
   readonly acceptedAt: number;
   readonly expiresAt: number;
   readonly body: '7BIT' | '8BITMIME';
-  /** SMTPUTF8 was given, and the header needs it. What the addresses need is seen in each transaction: RFC 6531 §3.1. */
+  /** The client gave SMTPUTF8, and the header needs it. Each transaction checks the addresses itself: RFC 6531 §3.1. */
   readonly needsSmtpUtf8: boolean;
   readonly ret?: 'FULL' | 'HDRS';
   readonly envid?: string;
-  /** `selector._domainkey.domain` of each signature we made. */
+  /** `selector._domainkey.domain` of each signature of ours. */
   readonly signatures: readonly string[];
-  /** What its attempts say and hear is kept in the trace: a test message. */
+  /** The trace keeps the dialogs of its attempts. For test messages. */
   readonly recorded?: boolean;
   /** REQUIRETLS was given. */
   readonly requireTls?: boolean;
@@ -92,72 +92,74 @@ export type NewMessage = MessageFacts & {
   readonly recipients: readonly NewRecipient[];
   readonly content: Content;
   /**
-   * A random number of one try to store it, below 2^48. Id and token name this very message, the id alone may be another's.
-   * Absent: it is never withdrawn.
+   * A random number below 2^48, for one try to store the message. Id and token together name this message; another message may have the
+   * same id. Absent: the message is never withdrawn.
    */
   readonly token?: number;
 };
 
 /**
- * One claim: the name of its owner, which is one incarnation of a process, and a number that this owner gives to no other claim.
- * Whoever settles names it, and changes nothing where the recipient has passed into other hands.
+ * Names one claim. It has the name of the owner, which is one run of a process, and a number that this owner uses once. `settle`
+ * gives the lease, and changes nothing if another claim has the recipient.
  */
 export type ClaimLease = `${string}#${number}`;
 
 export type AcceptRequest = {
   readonly message: NewMessage;
   /**
-   * Recipients that are handed out at once: their indexes, and the lease that they get. The others wait and are due at once.
-   * Ignored when the message is held.
+   * Claims some recipients in the same transaction: their indexes, and their lease. The other recipients are due at once.
+   * Ignored if the message is held.
    */
   readonly claim?: { readonly indexes: readonly number[]; readonly lease: ClaimLease };
-  /** Judged and counted in the same transaction; a message over a limit is refused or held as a whole, and what is held is not counted
-   * before it leaves. At most `maxHeld` messages of a user are held; then it is refused. */
+  /**
+   * Checked and counted in the same transaction. A message over a limit is refused or held as a whole. A held message is counted when it
+   * is released. If a user has `maxHeld` held messages, the next one is refused.
+   */
   readonly limits?: {
     readonly user: string;
     readonly list: readonly Limit[];
     readonly over: 'refuse' | 'hold';
     readonly maxHeld?: number;
   };
-  /** The credential that sends it, as it was looked at. Looked at again in the same transaction. */
+  /** The login of the sender, as it was read before. The transaction checks that it is still the same. */
   readonly grant?: { readonly name: string; readonly generation: string; readonly revision: number };
 };
 
-/** `ended`: the login is gone, disabled or expired, or has another password. `changed`: it stands, with other rights or limits. */
+/** `ended`: the login is removed, disabled or expired, or has another password. `changed`: its rights or limits are others. */
 export type Denial = 'ended' | 'changed';
 
 export type AcceptResult =
   | {
       readonly accepted: true;
       readonly held: boolean;
-      /** The bytes given come back (they were transferred there and back). */
+      /** The bytes of the caller: they were transferred to the store and back. */
       readonly content: Content;
-      /** After counting; empty without limits. */
+      /** The use after counting. Empty without limits. */
       readonly use: readonly LimitUse[];
-      /** What it is held for; absent also where it waits behind held mail. */
+      /** The limit that holds the message. Absent if it only waits behind held mail. */
       readonly exceeded?: LimitUse;
     }
   | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] }
-  /** Nothing was stored or counted; the bytes given come back. */
+  /** Nothing was stored or counted. The bytes are given back. */
   | { readonly accepted: false; readonly denied: Denial; readonly content: Content }
-  /** Another message has the id. Nothing was stored or counted; the bytes given come back. */
+  /** Another message has the id. Nothing was stored or counted. The bytes are given back. */
   | { readonly accepted: false; readonly idTaken: true; readonly content: Content };
 
-/** A recipient as kept. `n` is its index in the message. */
+/** A stored recipient. `n` is its index in the message. */
 export type StoredRecipient = NewRecipient & {
   readonly n: number;
   readonly state: RecipientState;
   readonly attempts: number;
   readonly nextAttemptAt: number | null;
-  /** One line of the last reply, or the reason. */
+  /** The last reply in one line, or the reason. */
   readonly lastReply: string | null;
-  /** A delay was reported already. */
+  /** The sender was told of the delay. */
   readonly delayReported: boolean;
-  /** So many of `attempts` failed because of us, which is no chance that the destination had; absent: none. */
+  /** How many of `attempts` failed because of us, and not because of the destination. Absent: 0. */
   readonly excused?: number;
 };
 
-/** Recipients of one message for one destination, leased to the caller. */
+/** Recipients of one message for one destination, claimed by the caller. */
 export type Claim = {
   readonly lease: ClaimLease;
   readonly message: MessageFacts;
@@ -178,59 +180,59 @@ export type AttemptRecord = {
   readonly seconds: number;
   /** How much the connection was worth, one word; absent where nothing was said about it. */
   readonly assurance?: string;
-  /** What was said, one line each; absent unless the message is `recorded`. */
+  /** The lines of the dialog. Absent unless the message is `recorded`. */
   readonly conversation?: string;
 };
 
 export type RecipientChange = {
   readonly n: number;
   readonly state: RecipientState;
-  /** For waiting states. */
+  /** Only for waiting states. */
   readonly nextAttemptAt?: number;
   readonly lastReply?: string;
-  /** Added to the trace; its presence counts an attempt. */
+  /** Goes to the trace, and counts as an attempt. */
   readonly attempt?: AttemptRecord;
   readonly delayReported?: boolean;
   /** `attempt` failed because of us. */
   readonly excused?: true;
 };
 
-/** What the sender of a message must still be told of one recipient. Kept until a report that says it is stored. */
+/** News about one recipient that the sender must get. It is kept until a report with this news is stored. */
 export type Untold = {
-  /** Of the recipient. */
+  /** The index of the recipient. */
   readonly n: number;
   readonly action: DsnAction | 'expired';
   readonly reply: Reply;
   readonly mx?: string;
   readonly ip?: string;
-  /** Of the attempt, ms. */
+  /** The time of the attempt, ms. */
   readonly at: number;
 };
 
-/** `collectUntil`: other recipients of the message may join the report until then, ms. It is due earlier where none can come. */
+/** The report waits until `collectUntil` (ms) for other recipients of the message. It is due earlier if no other recipient can follow. */
 export type NewUntold = Untold & { readonly collectUntil: number };
 
-/** One transaction: outcomes, next attempts, trace, and what the sender must be told of them. */
+/** One transaction: outcomes, next attempts, trace, and news for the sender. */
 export type Settlement = {
   readonly messageId: string;
-  /** By which the recipients were claimed; null: of recipients that nobody has claimed. */
+  /** The lease of the claim. null: the recipients are not claimed. */
   readonly lease: ClaimLease | null;
   readonly at: number;
   readonly changes: readonly RecipientChange[];
-  /** Kept where the change of its recipient is; a delay is told once. */
+  /** Stored if the change of the recipient is stored. A delay is told once. */
   readonly untold?: readonly NewUntold[];
 };
 
 export type Settled = {
-  /** The `n` of recipients that stayed as they were. */
+  /** The `n` of recipients that were not changed. */
   readonly unchanged: readonly number[];
-  /** Those of them that are waiting or another's now: the lease was lost, because its owner seemed dead. */
+  /** Those of them that wait or belong to another claim now. The lease was lost, because its owner seemed dead. */
   readonly lost: readonly number[];
   /** A report about the message is due now. */
   readonly reportDue: boolean;
 };
 
-/** A recipient and what must be told of it. `joined`: nothing was noted of it, but it is late as the others are. */
+/** News about a recipient. `joined`: no news was stored for it, but it is as late as the others. */
 export type UntoldRecipient = Untold & {
   readonly message: string;
   readonly recipient: StoredRecipient;
@@ -242,7 +244,7 @@ export type DueReport<C = Content> =
   | {
       readonly kind: 'report';
       readonly message: MessageFacts;
-      /** Absent where it cannot be read. */
+      /** Absent if it cannot be read. */
       readonly content: C | undefined;
       readonly untold: readonly UntoldRecipient[];
     }
@@ -254,55 +256,55 @@ export type DueReport<C = Content> =
       readonly untold: readonly UntoldRecipient[];
     };
 
-/** Everything in `untold` is told by `report`, or need not be told any more where there is none. */
+/** `report` tells everything in `untold`. Without a report, it need not be told any more. */
 export type Told = {
   readonly sender: string;
   readonly untold: readonly UntoldRecipient[];
   readonly at: number;
-  /** Stored as a new message, unclaimed and due at once. */
+  /** Stored as a new message that is due at once. */
   readonly report?: NewMessage;
 };
 
 /** A destination with waiting mail. */
 export type Due = { readonly destination: string; readonly nextAttemptAt: number };
 
-/** For `queue list` and `trace`: a message with all its recipients. */
+/** A message with all its recipients, for `queue list` and `trace`. */
 export type StoredMessage = MessageFacts & {
   readonly recipients: readonly (StoredRecipient & { readonly trace: readonly AttemptRecord[] })[];
 };
 
-/** Which recipients a command means. `all` is every recipient that has not ended. */
+/** The recipients of a command. `all`: every recipient that has not ended. */
 export type Selection = { readonly ids?: readonly string[]; readonly domain?: string; readonly all?: boolean };
 
 export type ListQuery = {
-  /** Only messages with a recipient in one of these states; default: all that have not ended. */
+  /** Only messages with a recipient in one of these states. Default: all states that are not ended. */
   readonly states?: readonly RecipientState[];
   readonly domain?: string;
   readonly user?: string;
-  /** Exclusive: continue after this message id. */
+  /** Begins behind this message id. */
   readonly after?: string;
   /** Default 100, at most 1000. */
   readonly limit?: number;
 };
 
 export type MessageStore = {
-  /** A new spool file for a large body. */
+  /** Makes a spool file for a large body. */
   createSpool(): Promise<SpoolWriter>;
-  /** Resolves when message, envelope and counters are synced. */
+  /** Resolves when message, recipients and counters are synced. */
   accept(request: AcceptRequest): Promise<AcceptResult>;
-  /** Destinations with recipients due at `now`, the longest waiting first; and when the next one will be due. */
+  /** Destinations with recipients that are due at `now`, the longest waiting first. `nextAt`: when the next one is due. */
   due(now: number, limit: number): Promise<{ readonly due: readonly Due[]; readonly nextAt: number | null }>;
-  /** Leases up to `limit` messages' due recipients for one destination. At most 50 recipients a claim. */
+  /** Claims due recipients of up to `limit` messages for one destination. A claim has at most 50 recipients. */
   claim(request: { destination: string; now: number; limit: number; lease: ClaimLease }): Promise<readonly Claim[]>;
   /**
-   * Records outcomes. A recipient that ended or was taken away meanwhile (command `remove`), or is no longer held by this lease, stays
-   * as it is, and nothing is told of it; its attempt goes to the trace. With one exception: `relayed` ends a recipient whoever holds
-   * it, because the mail has left. Nobody waits for it, so it may wait a few milliseconds to share a sync.
+   * Stores outcomes. A recipient that ended meanwhile, or has another lease, is not changed, and its news is not stored; its attempt goes
+   * to the trace. `relayed` is the exception: it ends a recipient with any lease, because the mail has left. No client waits for this
+   * call, so that it may wait a few milliseconds to share a sync.
    */
   settle(settlement: Settlement): Promise<Settled>;
   /**
-   * Reports that are due at `now`, at most `limit`, and when the next one will be. What a sender is owed beyond `perHour` reports
-   * in an hour waits for the end of that hour, and is due as a summary then.
+   * Reports that are due at `now`, at most `limit`. `nextAt`: when the next one is due. A sender gets at most `perHour` reports in an hour.
+   * The rest waits for the end of the hour, and is then due as one summary.
    */
   dueReports(request: {
     now: number;
@@ -310,91 +312,91 @@ export type MessageStore = {
     perHour: number;
   }): Promise<{ readonly due: readonly DueReport[]; readonly nextAt: number | null }>;
   /**
-   * The report and the end of what it tells, in one transaction. @returns false where all of it had been told: nothing is stored.
-   * Rejects with the code `EEXIST`, and changes nothing, where another message has the id of the report: give it another one.
+   * Stores the report and removes its news, in one transaction. @returns false if all of it had been told; nothing is stored then.
+   * Rejects with the code `EEXIST`, and changes nothing, if another message has the id of the report.
    */
   told(told: Told): Promise<boolean>;
-  /** No report could be written: it is due again at `until`. */
+  /** Makes a report due at `until`, because it could not be written. */
   postponeReport(untold: readonly UntoldRecipient[], until: number): Promise<void>;
   /**
-   * A sign of life of this owner, by the store's own clock; a claim is one too. Only who holds claims need give it.
-   * @returns false where the owner was not known, or had been found dead: what it had claimed may be another's.
+   * Gives a sign of life of this owner, by the clock of the store. A claim is a sign of life too. An owner without claims need not give one.
+   * @returns false if the owner was unknown or was found dead. Other owners may have its claims then.
    */
   beat(owner: string): Promise<boolean>;
   /**
-   * Claims of the dead are due again at `now`: of owners without a sign of life for `silence` ms by the store's own clock, of those
-   * that the store knows to be dead, and of nobody known. The asker is alive. @returns how many recipients.
+   * Makes the claims of dead owners due at `now`. An owner is dead if it gave no sign of life for `silence` ms by the clock of the store, if
+   * it was found dead before, or if the store does not know it. `owner` itself is alive. @returns the number of recipients.
    */
   takeBack(request: { readonly owner: string; readonly silence: number; readonly now: number }): Promise<number>;
-  /** What was claimed by exactly this lease is due again at `now`: the answer to the claim was lost. @returns how many recipients. */
+  /** Makes the recipients of this lease due at `now`, because the answer to the claim was lost. @returns the number of recipients. */
   giveBack(lease: ClaimLease, now: number): Promise<number>;
-  /** Takes away what was stored under id and token, and nothing else: its client was told that it is not accepted. */
+  /** Removes the messages with these ids and tokens. Their clients were told that the messages are not accepted. */
   withdraw(messages: readonly { readonly id: string; readonly token: number }[], now: number): Promise<void>;
-  /** What waits for a time after `latest` is due at `now`: a clock that stood wrong has put it there. Returns how many. */
+  /** Makes recipients due at `now` that wait for a time after `latest`, because the clock was wrong. @returns their number. */
   thaw(latest: number, now: number): Promise<number>;
 
   list(query: ListQuery): Promise<readonly StoredMessage[]>;
   get(id: string): Promise<StoredMessage | undefined>;
-  /** By queue id, Message-ID (with or without angle brackets), recipient or reverse-path; the newest first. */
+  /** Finds messages by queue id, Message-ID (with or without angle brackets), recipient or reverse-path. The newest is first. */
   find(text: string, limit: number): Promise<readonly StoredMessage[]>;
   /** The stored bytes of a message that has not ended. */
   content(id: string): Promise<Content | undefined>;
-  /** Each returns the recipients it changed. `retry` does not reset the age; `hold` leaves active ones alone. */
+  /** Each command returns the changed recipients. `retry` does not reset the age. `hold` does not change active recipients. */
   retry(selection: Selection, now: number): Promise<readonly Touched[]>;
   hold(selection: Selection, now: number): Promise<readonly Touched[]>;
   release(selection: Selection, now: number): Promise<readonly Touched[]>;
   remove(selection: Selection, now: number): Promise<readonly Touched[]>;
-  /** Sets the destination of waiting recipients anew, due at once; those for which there is none stay as they are. */
+  /** Gives waiting recipients a new destination, due at once. A recipient for which `destinationOf` returns undefined is not changed. */
   reroute(
     selection: Selection,
     now: number,
     destinationOf: (message: MessageFacts, address: string, destination: string) => string | undefined,
   ): Promise<readonly Touched[]>;
 
-  /** What commands did to recipients since they were last asked for, the oldest first: each is handed out once, for the log. */
+  /** Changes of recipients by commands, the oldest first, for the log. Each is returned once. */
   takeNotices(limit: number): Promise<readonly Notice[]>;
-  /** Destinations of recipients that `retry` made due since they were last asked for: each is handed out once, to lift the rest of its hosts. */
+  /** Destinations of recipients that `retry` made due. Each is returned once. The relay then ends the back-off of their hosts. */
   takeRetried(limit: number): Promise<readonly string[]>;
 
-  /** How many recipients stand in each state that has not ended, when the oldest of them was accepted. */
+  /** The number of recipients in each state that is not ended, and the time when the oldest of their messages was accepted. */
   counts(): Promise<{
     readonly states: Readonly<Partial<Record<RecipientState, number>>>;
     readonly oldestAcceptedAt: number | null;
   }>;
-  /** Per destination with waiting mail, the most first: for `queue summary`. */
+  /** Destinations with waiting mail, the largest first, for `queue summary`. */
   summary(
     limit: number,
   ): Promise<readonly { destination: string; recipients: number; oldestAcceptedAt: number; nextAttemptAt: number | null }[]>;
-  /** Whose mail is held over a limit, and what of it has expired by `now`: some at a time. */
+  /** Users with mail that is held over a limit, and some of this mail that has expired by `now`. */
   overLimit(now: number): Promise<OverLimit>;
   /**
-   * Releases what is held over a limit of this user, as the limits allow, the oldest first; counted as if it came now. `list` null: nothing leaves.
-   * What has ended meanwhile is forgotten.
+   * Releases mail of this user that is held over a limit, the oldest first, as far as the limits allow. It is counted as if it came now.
+   * `list` null: nothing is released.
    */
   releaseOverLimit(request: {
     readonly user: string;
     readonly list: readonly Limit[] | null;
     readonly now: number;
   }): Promise<{ readonly released: readonly Touched[]; readonly more: boolean }>;
-  /** Use of limits now, without counting anything. */
+  /** The use of limits at `now`. Counts nothing. */
   limitUse(user: string, list: readonly Limit[], now: number): Promise<readonly LimitUse[]>;
-  /** Which of the addresses this user has sent to before. */
+  /** The addresses that this user has sent to before. */
   knownRecipients(user: string, addresses: readonly string[]): Promise<readonly string[]>;
   /**
-   * One step of a walk over what users have sent to, behind `after` (null: from the start): a recipient that its user has not written
-   * to for 400 days is forgotten, and counts as new again. @returns where the next step goes on; null at the end of the walk.
+   * Forgets some recipients that their user has not written to for 400 days. They count as new again. One call is one step, behind `after`
+   * (null: from the start). @returns the start of the next step; null at the end.
    */
   forgetRecipients(
     now: number,
     after: KnownRecipient | null,
   ): Promise<{ readonly forgotten: number; readonly after: KnownRecipient | null }>;
-  /** True while a message that has not ended carries this signature (`selector._domainkey.domain`). */
+  /** True if a message that has not ended has this signature (`selector._domainkey.domain`). */
   signatureInUse(name: string): Promise<boolean>;
-  /** Forgets ended messages: older than `before`, and the oldest while the trace is larger than `maxSize`. Works in small steps. */
+  /** Removes ended messages that are older than `before`, and the oldest ones while the trace is larger than `maxSize` bytes. Works in small steps. */
   trimTrace(before: number, maxSize: number): Promise<number>;
 };
 
-/** In the form of their keys. */
+/** Both in the form of the keys in the store. */
 export type KnownRecipient = { readonly user: string; readonly address: string };
 
 export type OverLimit = {
@@ -409,5 +411,5 @@ export type OverLimit = {
 /** A recipient that a command changed. */
 export type Touched = { readonly id: string; readonly recipient: string; readonly state: RecipientState };
 
-/** A command held, released or removed a recipient. */
+/** A command has held, released or removed a recipient. */
 export type Notice = { readonly event: 'held' | 'released' | 'removed'; readonly id: string; readonly recipient: string };

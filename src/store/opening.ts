@@ -1,18 +1,18 @@
-/** What is said and told when a store is opened, whichever engine keeps it. */
+/** Options and errors of opening a store, for every engine. */
 
-/** An entry that could not be read as it was written. Its recipients are held, the others are served. */
+/** A message that differs from what was written. Its recipients are held. */
 export type Damage = { readonly id: string; readonly reason: string };
 
 export type OpenOptions = {
-  /** After each commit that was synced: how long it took, and how many requests shared it. */
+  /** Called after each synced commit, with its duration and the number of requests that shared it. */
   readonly onCommit?: (seconds: number, requests: number) => void;
-  /** A message was set aside. */
+  /** Called when a message is set aside as damaged. */
   readonly onDamaged?: (damage: Damage) => void;
-  /** A commit failed, or the store's connection ended: what waited was rejected, and the store was opened anew. */
+  /** Called when a commit failed, or the connection of the store ended. All waiting requests are rejected, and the store is opened again. */
   readonly onTrouble?: (error: Error) => void;
 };
 
-/** Thrown at opening, with the one sentence the operator needs. */
+/** Thrown at opening. Its message is one sentence for the operator. */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
 }

@@ -1,6 +1,6 @@
-/** Keys, certificates, back-off, and what else the relay must remember to operate. */
+/** DKIM keys, certificates, back-off, and small values of a running relay. */
 
-/** pending: its record waits to be seen in the DNS; active: signs; retiring: kept until no queued message carries it. */
+/** pending: waits for its record in the DNS. active: signs. retiring: kept until no queued message has its signature. */
 export type DkimKeyState = 'pending' | 'active' | 'retiring';
 export type DkimKey = {
   readonly domain: string;
@@ -12,7 +12,7 @@ export type DkimKey = {
   readonly createdAt: number;
 };
 
-/** One key and no namesake: a domain that is removed and added again may have another key of that selector. `state`: only while it is in it. */
+/** Names exactly one key. A domain that is removed and added again may have another key with the same selector. With `state`: only a key in this state. */
 export type WhichDkimKey = Pick<DkimKey, 'domain' | 'selector' | 'createdAt'> & { readonly state?: DkimKeyState };
 
 export type StoredCertificate = {
@@ -24,7 +24,7 @@ export type StoredCertificate = {
   readonly createdAt: number;
 };
 
-/** Back-off of one MX host set, see delivery/pacing.ts. */
+/** Back-off of one set of MX hosts, see delivery/pacing.ts. */
 export type Pace = {
   readonly key: string;
   readonly concurrency: number;
@@ -35,11 +35,11 @@ export type Pace = {
 
 export type OperationStore = {
   dkimKeys(domain?: string): Promise<readonly DkimKey[]>;
-  /** False if that selector of that domain exists. */
+  /** False if the domain has a key with one of the selectors. */
   addDkimKeys(keys: readonly DkimKey[]): Promise<boolean>;
-  /** False where there is no such key any more: nothing is changed then. */
+  /** False if there is no such key any more. */
   setDkimKeyState(key: WhichDkimKey, state: DkimKeyState): Promise<boolean>;
-  /** False where there is no such key any more. */
+  /** False if there is no such key any more. */
   removeDkimKey(key: WhichDkimKey): Promise<boolean>;
 
   certificates(): Promise<readonly StoredCertificate[]>;
@@ -49,16 +49,17 @@ export type OperationStore = {
   putPace(pace: Pace): Promise<void>;
   removePace(key: string): Promise<void>;
 
-  /** Small values by name: account keys, ACME challenges, the instance's secret. */
+  /** A small value: an account key, an ACME challenge, the secret of this installation. */
   value(name: string): Promise<string | undefined>;
-  /** The value that stands: this one where there was none. Of several that ask at once all get the same. */
+  /** Stores the value if there is none. @returns the stored value, which is the same for all callers. */
   keepValue(name: string, value: string): Promise<string>;
-  /** null removes it. */
+  /** null removes the value. */
   setValue(name: string, value: string | null): Promise<void>;
   values(prefix: string): Promise<readonly { readonly name: string; readonly value: string }[]>;
   /**
-   * One of several does a piece of work: true where `owner` holds the lease `name` until `until` now, because it was free, over
-   * at `now`, or its own already. An `until` that is not after `now` gives it back. One step: two that ask at once never both get it.
+   * Takes a lease for a piece of work that only one process may do. True if `owner` now holds the lease `name` until `until`. A lease can
+   * be taken if it is free, if it ended before `now`, or if `owner` holds it already. An `until` that is not after `now` gives it back.
+   * Two callers at the same time never both get it.
    */
   takeLease(name: string, owner: string, until: number, now: number): Promise<boolean>;
 };

@@ -1,32 +1,32 @@
 /**
- * What must survive, and the promises about it. Whoever keeps it (SQLite now, a shared database later) is hidden:
- * this interface knows no SQL and no file. Every method that changes something resolves when the change is synced,
- * and rejects when it was not: a change that was rejected is either absent or, after a power cut, there as a whole.
+ * The data that must survive, and the promises about them. This interface knows no SQL and no file, so that any engine can keep the
+ * data: SQLite now, a shared database later. A method that changes something resolves when the change is synced, and rejects when it
+ * is not. A rejected change is absent; after a power cut it is absent, or there as a whole.
  *
- * What is rejected later than at opening carries a `code`: `ENOSPC` (the disk is full), `EIO`, `EBUSY` (another process held the store
- * for too long), `ECORRUPT`, or `ESTORE` for all else, a closed store included.
+ * An error after opening has a `code`: `ENOSPC` (the disk is full), `EIO`, `EBUSY` (another process held the store for too long),
+ * `ECORRUPT`, or `ESTORE` for all other errors. A closed store gives `ESTORE`.
  *
  * Times are milliseconds since the epoch, sizes bytes.
  *
- * What a crash leaves, point by point (kill -9 or a power cut; the next `serve` opens with `sweep`, which finds the owners of before dead,
- * then calls `takeBack`):
+ * The state after a crash (kill -9 or a power cut), by the time of the crash. The next `serve` opens with `sweep`, which marks all earlier
+ * owners as dead, and then calls `takeBack`.
  *
- * - while a large body arrives, or after `finish` and before `accept` was synced: a file that no message names; the sweep removes it.
- * - inside the transaction of `accept`: nothing of the message, its counting included. The client had no 250.
- * - after it, before the client reads the 250: the whole message. The client sends it again: it may arrive twice, never not at all.
- * - after `claim`, or `accept` with `claim`: `active` with the owner that is gone. `takeBack` makes it `queued` (never tried) or
- *   `delayed`, due at once. Where the crash fell between the final dot and `settle`, the far side gets it again.
- * - inside the transaction of `settle`: the recipient is still `active`, and neither attempt nor report exists.
- * - after it: outcome, next attempt, trace and report, all of them. After the last outcome of a message its row and content are
- *   gone from the queue; its spool file may still be there, and the sweep removes it.
- * - in the middle of a command over many recipients: a part of them is changed, each as a whole. The command can be repeated.
+ * - While a large body arrives, or after `finish` and before the sync of `accept`: a file that no message names. The sweep removes it.
+ * - Inside the transaction of `accept`: nothing of the message and nothing of its counting. The client got no 250.
+ * - After this transaction, before the client reads the 250: the whole message. The client sends it again, so that it may arrive twice.
+ * - After `claim`, or `accept` with `claim`: the recipient is `active` and its owner is gone. `takeBack` makes it `queued` (never tried)
+ *   or `delayed`, due at once. If the crash came between the final dot and `settle`, the destination gets the message again.
+ * - Inside the transaction of `settle`: the recipient is still `active`. Neither attempt nor report exists.
+ * - After this transaction: outcome, next attempt, trace and report all exist. After the last outcome of a message, its row and content
+ *   are gone from the queue. Its spool file may still exist; the sweep removes it.
+ * - In the middle of a command over many recipients: some of them are changed, each one as a whole. The command can be repeated.
  *
- * What is found damaged (content, envelope or recipient other than their checksums, a spool file gone or cut short, rows that
- * contradict each other) is `held` with the reason as its last reply and told to `onDamaged`; nothing of it leaves. `release` tries
- * again, `remove` gives up. What cannot be opened at all is a StoreError.
+ * A damaged message is `held`, with the reason as its last reply, and is reported to `onDamaged`. It is damaged if content, envelope or
+ * recipient do not match their checksums, if its spool file is missing or cut short, or if its rows contradict each other. Nothing of it
+ * leaves. `release` tries again, `remove` gives up. A store that cannot be opened at all gives a StoreError.
  *
- * A sync that fails rejects all that shared it; the connection is dropped and opened anew, because after a failed sync the system may
- * call pages clean that never reached the disk. A disk that lies about its syncs cannot be survived.
+ * A failed sync rejects all changes that shared it. The connection is then closed and opened again, because after a failed sync the
+ * system may treat pages as clean that never reached the disk. No store survives a disk that reports a sync which did not happen.
  */
 import type { CredentialStore } from './credential-store.ts';
 import type { MessageStore } from './message-store.ts';
@@ -73,9 +73,9 @@ export type { DkimKey, DkimKeyState, OperationStore, Pace, StoredCertificate, Wh
 export type { StoredStsPolicy, TlsPolicyStore } from './tls-policy-store.ts';
 
 /**
- * `credentials`: who may send; `limits`: what holds for a user, and what was counted of it; `keys`: what signs; `certificates`: what is
- * served; `policies`: what domains ask of TLS; `notices`: what commands did to recipients; `queue:D`: mail for destination D is due that was not, `queue:*`: for any;
- * `value:N`: the small value N.
+ * The kind of a change. `credentials`: logins. `limits`: the limits of a user, and their use. `keys`: DKIM keys. `certificates`:
+ * certificates. `policies`: TLS policies of domains. `notices`: changes of recipients by commands. `queue:D`: mail for the destination D
+ * became due; `queue:*`: mail for any destination. `value:N`: the small value N.
  */
 export type Change =
   | 'credentials'
@@ -87,7 +87,7 @@ export type Change =
   | `queue:${string}`
   | `value:${string}`;
 
-/** The data. The parts are split by who uses them, the guarantees are the same. */
+/** The data, in parts for their users. The promises are the same for all parts. */
 export type StoreData = {
   readonly messages: MessageStore;
   readonly credentials: CredentialStore;
@@ -95,15 +95,15 @@ export type StoreData = {
   readonly tlsPolicies: TlsPolicyStore;
 };
 
-/** What every store promises. What a store in files of this machine has besides is `EmbeddedStore`. */
+/** What every store promises. `EmbeddedStore` adds what a store in files of this machine has. */
 export type Store = StoreData & {
   /**
-   * Tells what was changed, so that what is remembered of it can be forgotten: of this process before the change resolves, of others
-   * within a second or two. What a running relay does by itself (accepting with a claim, settling) is not told.
+   * Reports the kinds of changes, so that caches can drop old values. A change of this process is reported before it resolves, a change of
+   * another process within two seconds. The work of a running relay (accepting with a claim, settling) is not reported.
    */
   onChange(listener: (changes: ReadonlySet<Change>) => void): void;
-  /** Resolves when a commit made now is synced; for health checks. */
+  /** Commits a small change and resolves when it is synced. For health checks. */
   ping(): Promise<void>;
-  /** Finishes what was asked for, then lets go of the data. */
+  /** Finishes all requests, then closes the store. */
   close(): Promise<void>;
 };
