@@ -58,7 +58,11 @@ function complete(config: Config): Config {
   return {
     ...config,
     tls: { ...config.tls, acme: { ...acme, directory: acme.directory ?? (acme.staging ? LETS_ENCRYPT_STAGING : LETS_ENCRYPT) } },
-    reports: { ...config.reports, from: config.reports.from ?? `postmaster@${config.hostname}` },
+    reports: {
+      ...config.reports,
+      from: config.reports.from ?? `postmaster@${config.hostname}`,
+      tlsFrom: config.reports.tlsFrom ?? `postmaster@${config.hostname}`,
+    },
   };
 }
 

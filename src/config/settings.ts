@@ -193,6 +193,21 @@ export const SETTINGS = {
       100,
       'Delivery reports that one sender address gets in an hour. Further failures are reported in one summary at the end of the hour.',
     ),
+    tls: live(
+      type.oneOf('all', 'failures', 'off'),
+      'failures',
+      'Reports about TLS (RFC 8460) to the domains that ask for them: of every day with mail, of days on which a session failed, or none.',
+    ),
+    tlsFrom: fixed(
+      type.mailbox,
+      'postmaster@HOSTNAME',
+      'The From field and the contact of reports about TLS. Its domain signs them: without a DKIM key of exactly that domain none are sent by mail.',
+    ),
+    httpsVerify: live(
+      type.boolean,
+      true,
+      'Hosts that take reports about TLS by HTTPS must have a certificate that can be verified.',
+    ),
   },
   delivery: {
     port: live(type.count(1, 65535), 25, 'Port of the destinations.'),

@@ -150,6 +150,12 @@ export const EVENTS = {
     queueId: text,
     error,
   }),
+  tlsReport: define(
+    'info',
+    'A report about TLS to a domain: `queued`, `sent`, `failed`, or `suppressed` because its address took none for days.',
+    { action: text, day: text, domain: text, rua: text, reportId: text, transport: text, queueId: maybe, reason: optional(text) },
+  ),
+  tlsResultsLost: define('warn', 'Sessions that TLS reports should count could not be stored.', { sessions: count, error }),
   rerouted: define('info', 'The current routes were applied to waiting mail.', { recipients: count }),
 
   resting: define('warn', 'A destination asks for less mail, or does not answer. It gets no mail for a while.', {

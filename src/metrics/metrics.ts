@@ -47,6 +47,11 @@ export function createMetrics(version: string): Metrics {
   for (const what of ['login', 'relay']) upstream.inc({ what }, 0); // starts at 0, so that the first refusal is an increase
   const ended = counter('smarthost_ended_total', 'Recipients that ended without an attempt, by how', ['how']);
   const reported = counter('smarthost_reports_total', 'Reports to senders, by action', ['action']);
+  const tlsReports = counter(
+    'smarthost_tls_reports_total',
+    'Reports about TLS to domains, by transport and what became of them',
+    ['transport', 'result'],
+  );
   const damaged = counter(
     'smarthost_damaged_total',
     'Damaged messages that were set aside and are held, and other damage that was repaired',
@@ -91,6 +96,8 @@ export function createMetrics(version: string): Metrics {
           return connected.inc({ listener: fields.listener });
         case 'reported':
           return reported.inc({ action: fields.action });
+        case 'tlsReport':
+          return tlsReports.inc({ transport: fields.transport, result: fields.action });
         case 'damaged':
           return damaged.inc();
         case 'storeTrouble':

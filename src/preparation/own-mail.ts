@@ -15,6 +15,8 @@ export type OwnMail = {
   readonly from: { readonly name?: string; readonly address: string };
   readonly to: string;
   readonly subject: string;
+  /** Further fields of its header. */
+  readonly fields?: readonly (readonly [name: string, value: string])[];
   /** RFC 3834 §5: nothing answers it. */
   readonly autoSubmitted: 'auto-generated' | 'auto-replied';
   /** Message-ID of the message that it is about, with its angle brackets. */
@@ -73,18 +75,22 @@ async function prepare(mail: OwnMail, { hostname, preparation, signs }: OwnMailO
 }
 
 /** RFC 5322 §3.6, up to the fields of the content. */
-function headerOf({ from, to, subject, now, id, inReplyTo, autoSubmitted }: OwnMail, hostname: string): Buffer {
-  const fields = [
+function headerOf(
+  { from, to, subject, now, id, inReplyTo, autoSubmitted, fields: more = [] }: OwnMail,
+  hostname: string,
+): Buffer {
+  const fields: readonly (readonly [string, string | undefined])[] = [
     ['From', from.name === undefined ? from.address : `${from.name} <${from.address}>`],
     ['To', Buffer.byteLength(to) > MAX_ADDRESS ? 'undisclosed-recipients:;' : `<${to}>`],
-    ['Subject', cleanLine(subject, { ascii: true, max: 200 })],
+    ['Subject', cleanLine(subject, { ascii: true })],
     ['Date', formatDate(now)],
     ['Message-ID', newMessageId(id, hostname)],
     ['In-Reply-To', inReplyTo],
     ['References', inReplyTo],
     ['Auto-Submitted', autoSubmitted],
+    ...more,
     ['MIME-Version', '1.0'],
-  ] as const;
+  ];
   const present = fields.flatMap(([name, value]) => (value === undefined ? [] : wrap(`${name}: ${cleanLine(value)}`, ' ')));
   return Buffer.from(present.map((line) => `${line}\r\n`).join(''));
 }

@@ -11,22 +11,34 @@ import { createDns } from '../dns/dns.ts';
 import type { SmtpProbe } from '../doctor/doctor.ts';
 import { createEventLog, type EventLog } from '../events/events.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
+import { createAddressGuard } from '../net/address-guard.ts';
+import { machineAddresses } from '../net/addresses.ts';
 import { portProblems } from '../net/open-port.ts';
 import { createQuota } from '../policy/policy.ts';
 import { createPreparation } from '../preparation/preparation.ts';
 import { startQueue } from '../queue/queue.ts';
-import { createReporter, createSummarizer, type OperatorNotice, type ReporterOptions, sendNotice } from '../report/report.ts';
+import {
+  ASKED_FOR,
+  createReporter,
+  createSummarizer,
+  type OperatorNotice,
+  type ReporterOptions,
+  sendNotice,
+  startTlsReportRun,
+} from '../report/report.ts';
 import { createSigner, startRotation } from '../signing/signing.ts';
 import { filesOf, type OpenOptions, openStore } from '../store/store.ts';
 import { startSubmission } from '../submission/submission.ts';
 import { SECOND } from '../system/clock.ts';
 import { createLog, type Log } from '../system/log.ts';
 import { VERSION } from '../system/version.ts';
+import { createTlsResults } from '../tls-policy/tls-policy.ts';
 import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
 import {
   certificateOptions,
   deliveryOptions,
+  httpsAuthorities,
   keepFixed,
   portsOf,
   preparationOptions,
@@ -167,6 +179,13 @@ type Ground = Awaited<ReturnType<typeof openGround>>;
 async function startWay({ current, events, closers }: Parts, { store, dns, owner }: Ground) {
   const { config } = current;
   const { messages, operation } = store;
+  const results = createTlsResults({
+    store: store.tlsResults,
+    dns,
+    log: events,
+    wanted: () => current.config.reports.tls !== 'off',
+  });
+  closers.push(() => results.close());
   const delivery = await startDelivery({ ...deliveryOptions(config), hostname: config.hostname, dns, log: events, operation });
   closers.push(() => delivery.close());
   const signer = createSigner({ operation, noKey: config.signing.noKey, warn: events.emit });
@@ -201,12 +220,39 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
     schedule: config.queue,
   });
   closers.push(() => queue.close(DRAIN)); // for a failed start; a stop closes the queue earlier
+  const reports = startTlsReports(
+    { current, events, closers },
+    { store, dns, owner },
+    { preparation, delivery, wake: queue.wake },
+  );
   const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
   closers.push(startTrimming(store, () => current.config.trace, events));
-  return { delivery, signer, preparation, queue };
+  return { delivery, signer, preparation, queue, reports };
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
+
+/** What domains hear of TLS with their hosts. */
+function startTlsReports(
+  { current, events, closers }: Pick<Parts, 'current' | 'events' | 'closers'>,
+  { store, dns, owner }: Pick<Ground, 'store' | 'dns' | 'owner'>,
+  { preparation, delivery, wake }: Pick<Way, 'preparation' | 'delivery'> & { wake: () => void },
+) {
+  const { hostname, reports: settings, delivery: towards } = current.config;
+  const run = startTlsReportRun({
+    ...{ hostname, from: settings.tlsFrom, preparation, destinationOf: delivery.destinationOf, owner, log: events, dns, wake },
+    store: store.tlsResults,
+    operation: store.operation,
+    mode: () => current.config.reports.tls,
+    https: {
+      refuses: (address) => createAddressGuard(current.config.delivery.allowPrivate, machineAddresses)(address),
+      verify: () => current.config.reports.httpsVerify,
+      ca: httpsAuthorities(towards.ca),
+    },
+  });
+  closers.push(() => run.close());
+  return run;
+}
 
 /** Applies the current routes to waiting mail. Runs follow one after the other. */
 function createFollow({ current, events, closers }: Parts, { store }: Ground, { delivery, queue }: Way): () => void {
@@ -271,7 +317,7 @@ async function followChanges(
   { store, certificates }: Ground,
   parts: Way & Pick<Door, 'credentials' | 'quota'>,
 ) {
-  const { delivery, signer, queue, credentials, quota } = parts;
+  const { delivery, signer, queue, reports, credentials, quota } = parts;
   const tellNotices = () => logNotices(store, events).catch((error: unknown) => events.emit('noticesNotRead', { error }));
   await tellNotices();
   const tryRetried = () => liftRests(store, delivery).catch((error: unknown) => events.emit('retriesNotRead', { error }));
@@ -282,6 +328,7 @@ async function followChanges(
     if (changes.has('credentials') || changes.has('limits')) quota.forget();
     if (changes.has('keys')) signer.forget();
     if (changes.has('certificates') || changes.has('value:certificate.request')) certificates.look();
+    if ([...changes].some((change) => change.startsWith(`value:${ASKED_FOR}`))) void reports.look();
     const isDue = [...changes].some((change) => change.startsWith('queue:'));
     if (isDue) void tryRetried().then(queue.wake); // before the queue looks for mail, which would still find the rest
   });

@@ -12,6 +12,12 @@ import { type Original, readOriginal } from './original.ts';
 export { limitNotice } from './limit-notice.ts';
 export { type OperatorNotice, sendNotice } from './notice.ts';
 export { createSummarizer } from './summary.ts';
+export {
+  ASKED_FOR,
+  SUPPRESSED_UNTIL,
+  startTlsReportRun,
+  type TlsReportOptions,
+} from './tls-report-run.ts';
 
 export type ReporterOptions = OwnMailOptions & {
   /** Address of the From field: `postmaster@HOSTNAME`. */

@@ -24,7 +24,10 @@ const OVERSIGNED = [
   'content-transfer-encoding',
 ] as const;
 
-/** Signed as often as they are present: List-Unsubscribe and its Post by RFC 8058 §4, Feedback-ID as Gmail wants it. */
+/**
+ * Signed as often as they are present: List-Unsubscribe and its Post by RFC 8058 §4, the fields of TLS reports by RFC 8460 §5.3,
+ * Feedback-ID as Gmail wants it.
+ */
 const SIGNED_IF_PRESENT: ReadonlySet<string> = new Set([
   'in-reply-to',
   'references',
@@ -43,6 +46,9 @@ const SIGNED_IF_PRESENT: ReadonlySet<string> = new Set([
   'list-subscribe',
   'list-unsubscribe',
   'list-unsubscribe-post',
+  'tls-report-domain',
+  'tls-report-submitter',
+  'tls-required',
 ]);
 
 /** Bounds for a header of thousands of such fields, which must not become a signature of the same size: of one name, of the others. */

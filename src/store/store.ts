@@ -32,6 +32,7 @@ import type { CredentialStore } from './credential-store.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
 import type { TlsPolicyStore } from './tls-policy-store.ts';
+import type { TlsResultStore } from './tls-result-store.ts';
 
 export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCredential } from './credential-store.ts';
 export type { DataOwner } from './embedded/data-dir.ts';
@@ -71,6 +72,14 @@ export {
 export type { OpenOptions } from './opening.ts';
 export type { DkimKey, DkimKeyState, OperationStore, Pace, StoredCertificate, WhichDkimKey } from './operation-store.ts';
 export type { StoredStsPolicy, TlsPolicyStore } from './tls-policy-store.ts';
+export type {
+  NewTlsReport,
+  SeenTlsPolicy,
+  StoredTlsReport,
+  TlsFailureDetail,
+  TlsResultStore,
+  TlsSessionCount,
+} from './tls-result-store.ts';
 
 /**
  * The kind of a change. `credentials`: logins. `limits`: the limits of a user, and their use. `keys`: DKIM keys. `certificates`:
@@ -93,6 +102,7 @@ export type StoreData = {
   readonly credentials: CredentialStore;
   readonly operation: OperationStore;
   readonly tlsPolicies: TlsPolicyStore;
+  readonly tlsResults: TlsResultStore;
 };
 
 /** What every store promises. `EmbeddedStore` adds what a store in files of this machine has. */

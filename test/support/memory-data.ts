@@ -15,6 +15,7 @@ import type {
 } from '../../src/store/store.ts';
 import { createMemoryStore, type MemoryMessages, type MemoryStore, newMemoryMessages, type Tell } from './memory-store.ts';
 import { createMemoryTlsPolicies } from './memory-tls-policies.ts';
+import { createMemoryTlsResults } from './memory-tls-results.ts';
 
 /** More destinations than this at once are told as all. */
 const MOST_DESTINATIONS = 100;
@@ -28,6 +29,7 @@ export function createMemoryData(): MemoryData {
   const shared = newMemoryMessages();
   const operation = new Operation();
   const policies = createMemoryTlsPolicies();
+  const tlsResults = createMemoryTlsResults(createMemoryStore(shared, () => {}));
   const clients: ((changes: ReadonlySet<Change>) => void)[] = [];
   const failures = new Map<string, FailureCount>();
   return {
@@ -48,6 +50,7 @@ export function createMemoryData(): MemoryData {
         credentials: credentialStore(shared, failures, tell),
         operation: operationStore(operation, tell),
         tlsPolicies: tlsPolicyStore(policies, tell),
+        tlsResults,
         onChange: (listener) => void listeners.push(listener),
         ping: async () => {},
         close: async () => {},

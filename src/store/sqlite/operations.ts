@@ -14,6 +14,7 @@ import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
 import { counts, queueIds, signatureInUse, summary } from './statistics.ts';
 import * as policies from './tls-policy-rows.ts';
+import * as results from './tls-result-rows.ts';
 import { buffersOf, contentOf as content, dueReports, postponeReport, told } from './untold.ts';
 import { checkSpooled, giveBackPages, recount, trim } from './upkeep.ts';
 
@@ -97,6 +98,20 @@ const operations = {
   forgetStsPolicy: write(policies.forgetStsPolicy),
   trimStsPolicies: write(policies.trimStsPolicies),
   countStsPolicies: read(policies.countStsPolicies),
+
+  addTlsResults: write(results.addTlsResults),
+  tlsResults: read(results.tlsResults),
+  unreportedTlsDomains: read(results.unreportedTlsDomains),
+  addTlsReports: write(results.addTlsReports),
+  claimTlsReports: write(results.claimTlsReports),
+  noteTlsReport: write(results.noteTlsReport),
+  endedTlsReports: write(results.endedTlsReports),
+  retryTlsReport: write(results.retryTlsReport),
+  tlsReports: read(results.tlsReports),
+  countTlsReports: read(results.countTlsReports),
+  failedTlsDays: read(results.failedTlsDays),
+  tlsFailures: read(results.tlsFailures),
+  trimTlsResults: write(results.trimTlsResults),
 };
 
 type Operations = typeof operations;

@@ -106,6 +106,9 @@ async function prepare(partial: string, bodies: Bodies): Promise<Restored['held'
   }
   const current = openDatabase(partial, SECOND); // an older form becomes this one
   current.run('DELETE FROM over_limit'); // what waits now waits for the operator
+  // The relay that the backup is of may have sent them.
+  current.run('DELETE FROM tls_results WHERE day < unixepoch() / 86400');
+  current.run("DELETE FROM tls_reports WHERE state = 'due'");
   current.close();
   const file = openSync(partial, 'r+');
   fsyncSync(file);

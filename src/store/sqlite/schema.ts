@@ -132,8 +132,11 @@ export const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE TABLE tls_reports (
     day INTEGER NOT NULL, domain TEXT NOT NULL, rua TEXT NOT NULL, report_id TEXT NOT NULL, state TEXT NOT NULL, queue_id TEXT,
-    attempts INTEGER NOT NULL DEFAULT 0, next_at INTEGER, last_error TEXT, PRIMARY KEY (day, domain, rua)
+    attempts INTEGER NOT NULL, next_at INTEGER, last_error TEXT, created_at INTEGER NOT NULL, PRIMARY KEY (day, domain, rua)
   ) WITHOUT ROWID;
   CREATE INDEX tls_reports_due ON tls_reports (next_at) WHERE next_at IS NOT NULL;
+  CREATE INDEX tls_reports_queued ON tls_reports (queue_id) WHERE state = 'queued';
+  CREATE INDEX tls_reports_by_rua ON tls_reports (rua, day);
+  CREATE INDEX tls_results_by_base ON tls_results (day, policy_domain) WHERE type = 'tlsa';
   `,
 ];

@@ -9,8 +9,10 @@ import { StoreError } from '../opening.ts';
 import type { OperationStore } from '../operation-store.ts';
 import type { Store } from '../store.ts';
 import type { TlsPolicyStore } from '../tls-policy-store.ts';
+import type { TlsResultStore } from '../tls-result-store.ts';
 import { StoreClient } from './client.ts';
 import { messageStore } from './message-client.ts';
+import { encodeMessage } from './rows.ts';
 import { SpoolDirectory } from './spool.ts';
 
 /** @throws StoreError with the one sentence the operator needs. */
@@ -36,6 +38,7 @@ export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: 
     credentials: credentialStore(client),
     operation: operationStore(client),
     tlsPolicies: tlsPolicyStore(client),
+    tlsResults: tlsResultStore(client),
     onChange: (listener) => client.onChange(listener),
     ping: async () => void (await client.call('ping', Date.now())),
     close: () => client.close(),
@@ -94,5 +97,26 @@ function tlsPolicyStore(client: StoreClient): TlsPolicyStore {
     forgetStsPolicy: (domain) => client.call('forgetStsPolicy', domain),
     trimStsPolicies: (request) => client.call('trimStsPolicies', request),
     countStsPolicies: (request) => client.call('countStsPolicies', request),
+  };
+}
+
+function tlsResultStore(client: StoreClient): TlsResultStore {
+  return {
+    addTlsResults: (counts) => client.callWithCompany('addTlsResults', counts),
+    tlsResults: (day, name) => client.call('tlsResults', { day, name }),
+    unreportedTlsDomains: (request) => client.call('unreportedTlsDomains', request),
+    addTlsReports({ reports, ...request }) {
+      const encoded = reports.map(({ message, ...report }) => ({ ...report, message: message ? encodeMessage(message) : null }));
+      return client.call('addTlsReports', { ...request, reports: encoded });
+    },
+    claimTlsReports: (request) => client.call('claimTlsReports', request),
+    noteTlsReport: (note) => client.call('noteTlsReport', note),
+    endedTlsReports: () => client.call('endedTlsReports', undefined),
+    retryTlsReport: (day, domain) => client.call('retryTlsReport', { day, domain }),
+    tlsReports: ({ day = null, domain = null, since = 0, limit }) => client.call('tlsReports', { day, domain, since, limit }),
+    countTlsReports: (since) => client.call('countTlsReports', since),
+    failedTlsDays: (rua) => client.call('failedTlsDays', rua),
+    tlsFailures: (query) => client.call('tlsFailures', query),
+    trimTlsResults: (day) => client.call('trimTlsResults', day),
   };
 }

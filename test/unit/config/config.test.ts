@@ -85,7 +85,13 @@ describe('defaults', () => {
       auth: { allow: [], failuresPerMinute: 10, failuresPerDay: 50, failureDelay: '1s', cache: '5m' },
       limits: { messages: ['1000/day'], recipients: [], newRecipients: ['200/day'], over: 'refuse', maxHeld: 1000 },
       signing: { noKey: 'send' },
-      reports: { from: 'postmaster@relay.example.net', perHour: 100 },
+      reports: {
+        from: 'postmaster@relay.example.net',
+        perHour: 100,
+        tls: 'failures',
+        tlsFrom: 'postmaster@relay.example.net',
+        httpsVerify: true,
+      },
       delivery: {
         port: 25,
         ip: 'auto',

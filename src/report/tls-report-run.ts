@@ -1,0 +1,316 @@
+/**
+ * Sends the TLS reports of each UTC day: RFC 8460 §4.1, §5. The row of a report and its mail are stored in one transaction, so a crash, or
+ * another process of the same store, never makes it two.
+ */
+import { createHash } from 'node:crypto';
+import type { Dns, DnsAnswer } from '../dns/dns.ts';
+import type { EventLog } from '../events/events.ts';
+import { discard, type OwnMailOptions, prepareOwnMail } from '../preparation/preparation.ts';
+import { domainOf } from '../smtp/envelope.ts';
+import { newQueueId } from '../smtp/queue-id.ts';
+import type {
+  NewMessage,
+  NewTlsReport,
+  OperationStore,
+  StoredTlsReport,
+  TlsResultStore,
+  TlsSessionCount,
+} from '../store/store.ts';
+import { type Clock, DAY, HOUR, MINUTE, systemClock } from '../system/clock.ts';
+import { dayOf, type ReportTarget, readReportRecord, reportRecordName } from '../tls-policy/tls-policy.ts';
+import { type HttpsPostOptions, postReport } from './https-post.ts';
+import { packTlsReport, type TlsReportFacts, tlsReport, tlsReportContent, tlsReportHeader, tlsReportId } from './tls-report.ts';
+
+export type TlsReportOptions = Omit<OwnMailOptions, 'signs'> & {
+  /** Stands in From and as contact-info; its domain signs, and is the submitter. */
+  readonly from: string;
+  /** Which days are reported: every one with a session, those with a failure, none. */
+  readonly mode: () => 'all' | 'failures' | 'off';
+  readonly store: TlsResultStore;
+  readonly operation: Pick<OperationStore, 'takeLease' | 'values' | 'value' | 'setValue'>;
+  readonly dns: Pick<Dns, 'txt' | 'a' | 'aaaa'>;
+  readonly https: Omit<HttpsPostOptions, 'dns'>;
+  /** Mail is in the store that is due. */
+  readonly wake: () => void;
+  /** The name of this incarnation of the process. */
+  readonly owner: string;
+  readonly log: EventLog;
+  readonly now?: Clock;
+};
+
+type TlsReportRun = {
+  /** Looks at once for what is due. Resolves when that is done; never rejects. */
+  look(): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** A report comes between five minutes past midnight and four o'clock, so that receivers do not get all of them at once. */
+const FIRST = 5 * MINUTE;
+const LAST = 4 * HOUR;
+/** A day that could not be reported on until then is not reported any more. */
+const OLDEST_DAYS = 2;
+/** Its mail, and what is handed over by HTTPS, is tried for so long: RFC 8460 §5.5. */
+const LIFETIME = DAY;
+const LOOK_EVERY = MINUTE;
+/** Reports are no reason for mail to wait: so few are begun with each look, and so many in an hour. */
+const AT_ONCE = 16;
+const PER_HOUR = 1000;
+const PARALLEL_POSTS = 4;
+/** A pause after each try by HTTPS that failed; after the last one it is given up. */
+const RETRIES: readonly number[] = [30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR];
+/** How long a try by HTTPS belongs to the process that makes it. */
+const POSTING = 10 * MINUTE;
+const LEASE = 3 * MINUTE;
+/** Where the DNS does not answer. */
+const ASK_AGAIN = 30 * MINUTE;
+const FAILED_DAYS = 5;
+const SUPPRESSED = 30 * DAY;
+const KEPT_DAYS = 31;
+const PAGE = 500;
+const MOST_TRIES = 5;
+
+/** Names of small values: since when an address is left alone, and reports that an operator asks for. */
+export const SUPPRESSED_UNTIL = 'tlsReports.suppressed.';
+export const ASKED_FOR = 'tlsReports.ask.';
+
+type Planned = { readonly day: number; readonly domain: string; readonly at: number };
+
+export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
+  const { store, operation, log, owner, now = systemClock } = options;
+  let agenda: Planned[] = [];
+  /** When the agenda was made, as an hour since 1970. */
+  let madeIn = -1;
+  let trimmedOn = -1;
+  let running: Promise<void> = Promise.resolve();
+  let stopped = false;
+  const timer = setInterval(() => void look(), LOOK_EVERY).unref();
+
+  function look(): Promise<void> {
+    running = running.then(async () => {
+      try {
+        if (!stopped && (await operation.takeLease('tlsReports', owner, now() + LEASE, now()))) await lookOnce();
+      } catch (error) {
+        log.emit('storeFailed', { operation: 'tlsReports', error });
+      }
+    });
+    return running;
+  }
+
+  async function lookOnce(): Promise<void> {
+    for (const ended of await store.endedTlsReports()) await tellEnd(ended, options);
+    await postDue();
+    await writeAsked();
+    await writeDue();
+    if (dayOf(now()) === trimmedOn) return;
+    trimmedOn = dayOf(now());
+    while (!stopped && (await store.trimTlsResults(trimmedOn - KEPT_DAYS)));
+  }
+
+  async function postDue(): Promise<void> {
+    while (!stopped) {
+      const due = await store.claimTlsReports({ now: now(), until: now() + POSTING, limit: PARALLEL_POSTS });
+      await Promise.all(due.map((report) => post(report, options)));
+      if (due.length < PARALLEL_POSTS) return;
+    }
+  }
+
+  /** By a command, whatever `reports.tls` says. */
+  async function writeAsked(): Promise<void> {
+    for (const { name } of await operation.values(ASKED_FOR)) {
+      if (stopped) return;
+      const [day, domain] = name.slice(ASKED_FOR.length).split(' ');
+      await store.retryTlsReport(Number(day), domain!);
+      await writeReport({ day: Number(day), domain: domain!, at: now() }, { ...options, mode: () => 'all' });
+      await operation.setValue(name, null);
+    }
+  }
+
+  async function writeDue(): Promise<void> {
+    if (options.mode() === 'off') return;
+    await makeAgenda();
+    let room = Math.min(AT_ONCE, PER_HOUR - (await store.countTlsReports(now() - HOUR)));
+    while (!stopped && room > 0 && agenda.length > 0 && agenda[0]!.at <= now()) {
+      const planned = agenda.shift()!;
+      const written = await writeReport(planned, options);
+      if (written === 'later') plan({ ...planned, at: now() + ASK_AGAIN });
+      else room -= written;
+    }
+  }
+
+  /** What other processes write, and what is counted late, is seen within the hour. */
+  async function makeAgenda(): Promise<void> {
+    const today = dayOf(now());
+    if (Math.floor(now() / HOUR) === madeIn) return;
+    madeIn = Math.floor(now() / HOUR);
+    agenda = [];
+    for (let day = today - OLDEST_DAYS; day < today; day++) {
+      for (let after: string | undefined = ''; after !== undefined; ) {
+        const names: readonly string[] = await store.unreportedTlsDomains({ day, after, limit: PAGE });
+        for (const domain of names) agenda.push({ day, domain, at: dueAt(day, domain, options.hostname) });
+        after = names.length < PAGE ? undefined : names.at(-1);
+      }
+    }
+    agenda.sort((a, b) => a.at - b.at);
+  }
+
+  function plan(planned: Planned): void {
+    const at = agenda.findIndex((other) => other.at > planned.at);
+    agenda.splice(at === -1 ? agenda.length : at, 0, planned);
+  }
+
+  void look();
+  return {
+    look,
+    async close() {
+      stopped = true;
+      clearInterval(timer);
+      await running;
+      await operation.takeLease('tlsReports', owner, now(), now()).catch(() => {}); // it ends by itself
+    },
+  };
+}
+
+/** A random time that every process finds again. */
+function dueAt(day: number, domain: string, hostname: string): number {
+  const random = createHash('sha256').update(`${hostname} ${day} ${domain}`).digest().readUInt32BE() / 2 ** 32;
+  return (day + 1) * DAY + FIRST + Math.floor(random * (LAST - FIRST));
+}
+
+/** @returns how many copies were made. `later`: it cannot be said yet where it goes. */
+async function writeReport({ day, domain }: Planned, options: TlsReportOptions, tries = 1): Promise<number | 'later'> {
+  const { store, mode, log, wake, now = systemClock } = options;
+  const facts: TlsReportFacts = { day, domain, hostname: options.hostname, contact: options.from };
+  const reportId = tlsReportId(facts);
+  const skip = async (lastError: string) => {
+    const reports = [{ rua: '', reportId, state: 'skipped', lastError }] as const;
+    await store.addTlsReports({ day, domain, at: now(), reports });
+    return 0;
+  };
+  const results = await store.tlsResults(day, domain);
+  if (mode() !== 'all' && results.every(({ failed }) => failed === 0)) return skip('no session failed');
+  const answer = await options.dns.txt(reportRecordName(domain));
+  if (answer.kind === 'temporary') return 'later';
+  const targets = targetsIn(answer);
+  const copies: { report: NewTlsReport; transport: string }[] = [];
+  for (const target of targets) {
+    const told = await resultsFor(target.uri, domain, results, options);
+    if (told.length > 0) copies.push({ report: await copyFor(target, facts, told, options), transport: target.transport });
+  }
+  if (copies.length === 0) return skip(targets.length === 0 ? 'it wants no reports' : 'the reports of its domains say all of it');
+  let added: readonly string[];
+  try {
+    added = await store.addTlsReports({ day, domain, at: now(), reports: copies.map(({ report }) => report) });
+  } catch (error) {
+    await Promise.all(copies.map(({ report }) => report.message && discard(report.message.content)));
+    // Another message has the queue ID of one of them.
+    if ((error as { code?: string }).code !== 'EEXIST' || tries === MOST_TRIES) throw error;
+    return writeReport({ day, domain, at: 0 }, options, tries + 1);
+  }
+  for (const { report, transport } of copies) {
+    const { rua, message, state, lastError } = report;
+    if (!added.includes(rua)) {
+      if (message !== undefined) await discard(message.content);
+      continue;
+    }
+    if (message !== undefined) logAccepted(message, log);
+    const action = state === 'suppressed' ? 'suppressed' : state === 'skipped' ? 'failed' : 'queued';
+    const why = lastError === null ? {} : { reason: lastError };
+    const fields = { action, day: dateOf(day), domain, rua, reportId, transport, queueId: message?.id ?? null, ...why };
+    log.emit('tlsReport', fields, action === 'failed' ? 'warn' : 'info');
+  }
+  wake();
+  return added.length;
+}
+
+const targetsIn = (answer: DnsAnswer<string>): readonly ReportTarget[] =>
+  answer.kind === 'found' ? (readReportRecord(answer.values) ?? []) : [];
+
+/** Whoever gets the reports of a recipient domain too hears of its sessions once. */
+async function resultsFor(
+  rua: string,
+  name: string,
+  results: readonly TlsSessionCount[],
+  { dns }: Pick<TlsReportOptions, 'dns'>,
+): Promise<readonly TlsSessionCount[]> {
+  const told: TlsSessionCount[] = [];
+  for (const result of results) {
+    const elsewhere = result.domain === name ? [] : targetsIn(await dns.txt(reportRecordName(result.domain)));
+    if (!elsewhere.some(({ uri }) => uri === rua)) told.push(result);
+  }
+  return told;
+}
+
+async function copyFor(
+  target: ReportTarget,
+  facts: TlsReportFacts,
+  results: readonly TlsSessionCount[],
+  options: TlsReportOptions,
+): Promise<NewTlsReport> {
+  const { operation, now = systemClock } = options;
+  const copy = { rua: target.uri, reportId: tlsReportId(facts), lastError: null };
+  const until = Number((await operation.value(SUPPRESSED_UNTIL + target.uri)) ?? 0);
+  if (until > now()) return { ...copy, state: 'suppressed', lastError: `left alone until ${dateOf(dayOf(until))}` };
+  if (target.transport === 'https') return { ...copy, state: 'due' };
+  const message = await mailFor(target.address, facts, results, options);
+  const submitter = domainOf(facts.contact);
+  // Its readers must throw away what its submitter has not signed: RFC 8460 §3.
+  if (message.signatures.some((name) => name.endsWith(`._domainkey.${submitter}`))) return { ...copy, state: 'queued', message };
+  await discard(message.content);
+  return { ...copy, state: 'skipped', lastError: `${submitter} has no DKIM key here that signs` };
+}
+
+async function mailFor(
+  to: string,
+  facts: TlsReportFacts,
+  results: readonly TlsSessionCount[],
+  options: TlsReportOptions,
+): Promise<NewMessage> {
+  const { now = systemClock } = options;
+  const at = now();
+  const report = tlsReport(facts, results);
+  const { subject, fields } = tlsReportHeader(facts, report['report-id']);
+  const mail = {
+    ...{ id: newQueueId(at), now: at, lifetime: LIFETIME, reversePath: '', to, subject, fields },
+    from: { name: 'TLS reports', address: facts.contact },
+    autoSubmitted: 'auto-generated',
+    content: tlsReportContent(facts, report, packTlsReport(report)),
+  } as const;
+  return { ...(await prepareOwnMail(mail, { ...options, signs: () => true })), tlsOptional: true, tlsReport: true };
+}
+
+function logAccepted({ id, user, reversePath, recipients, size, messageId, signatures }: NewMessage, log: EventLog): void {
+  const addresses = recipients.map(({ address }) => address);
+  log.emit('accepted', { queueId: id, user, reversePath, recipients: addresses, size, messageId, signatures });
+}
+
+/** One try by HTTPS. */
+async function post(due: StoredTlsReport, options: TlsReportOptions): Promise<void> {
+  const { store, dns, https, now = systemClock } = options;
+  const { day, domain, rua, attempts } = due;
+  const facts = { day, domain, hostname: options.hostname, contact: options.from };
+  const results = await resultsFor(rua, domain, await store.tlsResults(day, domain), options);
+  const error = (await postReport(rua, packTlsReport(tlsReport(facts, results)), { ...https, dns })) ?? null;
+  const pause = error === null ? undefined : RETRIES[attempts - 1];
+  const state = error === null ? 'sent' : pause === undefined ? 'failed' : 'due';
+  const nextAt = pause === undefined ? null : now() + pause;
+  await store.noteTlsReport({ day, domain, rua, state, nextAt, error });
+  if (state !== 'due') await tellEnd({ ...due, state, lastError: error }, options);
+}
+
+/** An address that takes no reports for days is left alone for a while. */
+async function tellEnd(ended: StoredTlsReport, { store, operation, log, now = systemClock }: TlsReportOptions): Promise<void> {
+  const { day, domain, rua, reportId, queueId, state, lastError } = ended;
+  const transport = rua.slice(0, rua.indexOf(':'));
+  const facts = { day: dateOf(day), domain, rua, reportId, transport, queueId };
+  const why = lastError === null ? {} : { reason: lastError };
+  if (state === 'sent') log.emit('tlsReport', { action: 'sent', ...facts });
+  else log.emit('tlsReport', { action: 'failed', ...facts, ...why }, 'warn');
+  if (state === 'sent' || (await store.failedTlsDays(rua)) < FAILED_DAYS) return;
+  const until = now() + SUPPRESSED;
+  await operation.setValue(SUPPRESSED_UNTIL + rua, String(until));
+  const reason = `it took no report for ${FAILED_DAYS} days, and gets none until ${dateOf(dayOf(until))}`;
+  log.emit('tlsReport', { action: 'suppressed', ...facts, reason }, 'warn');
+}
+
+/** `2026-11-27` */
+const dateOf = (day: number): string => new Date(day * DAY).toISOString().slice(0, 10);

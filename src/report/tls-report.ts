@@ -1,0 +1,165 @@
+/** A TLS report: its document (RFC 8460 §4.4), and the mail that brings it (RFC 8460 §5.3). Pure. */
+import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+import { domainOf } from '../smtp/envelope.ts';
+import { wrap } from '../smtp/text.ts';
+import type { TlsFailureDetail, TlsSessionCount } from '../store/store.ts';
+import { DAY, SECOND } from '../system/clock.ts';
+
+/** Who reports about what. */
+export type TlsReportFacts = {
+  /** The UTC day, as a number since 1970-01-01. */
+  readonly day: number;
+  /** To whose policies' owner. */
+  readonly domain: string;
+  /** What stands as organization-name. */
+  readonly hostname: string;
+  /** Whom its readers may write to; its domain is the submitter. */
+  readonly contact: string;
+};
+
+/** The document as RFC 8460 §4.4 names its members. */
+type TlsReport = ReturnType<typeof tlsReport>;
+
+/** RFC 8460 §5.2 lets a receiver take less than this. */
+const MOST_BYTES = 10 * 1024 * 1024;
+
+/** @param results of one domain and day; those that several recipient domains share are put together. */
+export function tlsReport(facts: TlsReportFacts, results: readonly TlsSessionCount[]) {
+  const { day, hostname, contact } = facts;
+  return {
+    'organization-name': hostname,
+    'date-range': { 'start-datetime': timestamp(day * DAY), 'end-datetime': timestamp((day + 1) * DAY - SECOND) },
+    'contact-info': contact,
+    'report-id': tlsReportId(facts),
+    policies: byPolicy(results).map(policyResult),
+  };
+}
+
+/** The same for every copy and each try, by whichever process. */
+export function tlsReportId({ day, domain, hostname, contact }: TlsReportFacts): string {
+  const unique = createHash('sha256').update(`${day} ${domain} ${hostname}`).digest('hex').slice(0, 24);
+  return `${unique}@${domainOf(contact)}`;
+}
+
+/** Without fractions of a second, as the example of RFC 8460 §B has it. */
+const timestamp = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`;
+
+/** Sums of the same policy. */
+function byPolicy(results: readonly TlsSessionCount[]): readonly TlsSessionCount[] {
+  const sums = new Map<string, TlsSessionCount>();
+  for (const result of results) {
+    const { key } = result.policy;
+    const before = sums.get(key);
+    const sum = before && { ok: before.ok + result.ok, failed: before.failed + result.failed };
+    sums.set(key, before === undefined ? result : { ...before, ...sum, failures: added(before.failures, result.failures) });
+  }
+  return [...sums.values()];
+}
+
+function added(some: readonly TlsFailureDetail[], others: readonly TlsFailureDetail[]): readonly TlsFailureDetail[] {
+  const sums = new Map<string, TlsFailureDetail>();
+  for (const failure of [...some, ...others]) {
+    const { count, ...kind } = failure;
+    const key = JSON.stringify(kind);
+    sums.set(key, { ...kind, count: count + (sums.get(key)?.count ?? 0) });
+  }
+  return [...sums.values()];
+}
+
+function policyResult({ policy, ok, failed, failures }: TlsSessionCount) {
+  const { type, domain, strings, mxHosts } = policy;
+  return {
+    policy: {
+      'policy-type': type,
+      ...(strings.length === 0 ? {} : { 'policy-string': strings }),
+      'policy-domain': domain,
+      ...(mxHosts.length === 0 ? {} : { 'mx-host': mxHosts }),
+    },
+    summary: { 'total-successful-session-count': ok, 'total-failure-session-count': failed },
+    ...(failures.length === 0 ? {} : { 'failure-details': failures.map(failureDetail) }),
+  };
+}
+
+/** What is not known is left out: readers take an empty text for an address that is none. */
+function failureDetail({ type, sendingIp, mx, helo, receivingIp, reason, count }: TlsFailureDetail) {
+  return {
+    'result-type': type,
+    ...(sendingIp === null ? {} : { 'sending-mta-ip': sendingIp }),
+    ...(mx === null ? {} : { 'receiving-mx-hostname': mx }),
+    ...(helo === null ? {} : { 'receiving-mx-helo': helo }),
+    ...(receivingIp === null ? {} : { 'receiving-ip': receivingIp }),
+    'failed-session-count': count,
+    ...(reason === null ? {} : { 'failure-reason-code': reason }),
+  };
+}
+
+/** Compressed, as it is sent. One that is too large loses its details, and keeps its counts. */
+export function packTlsReport(report: TlsReport, mostBytes = MOST_BYTES): Buffer {
+  const packed = gzipSync(JSON.stringify(report));
+  if (packed.length <= mostBytes) return packed;
+  const policies = report.policies.map(({ 'failure-details': _, ...rest }) => rest);
+  return gzipSync(JSON.stringify({ ...report, policies }));
+}
+
+/** RFC 8460 §5.1. */
+function fileName({ day, domain, contact }: TlsReportFacts, reportId: string): string {
+  const [unique] = reportId.split('@', 1);
+  return [domainOf(contact), domain, (day * DAY) / SECOND, ((day + 1) * DAY) / SECOND - 1, `${unique}.json.gz`].join('!');
+}
+
+/** What stands in the header of its mail besides what every mail has: RFC 8460 §5.3, and RFC 8689 §3, so that a policy that fails cannot stop it. */
+export function tlsReportHeader({ domain, contact }: TlsReportFacts, reportId: string) {
+  const submitter = domainOf(contact);
+  return {
+    subject: `Report Domain: ${domain} Submitter: ${submitter} Report-ID: <${reportId}>`,
+    fields: [
+      ['TLS-Report-Domain', domain],
+      ['TLS-Report-Submitter', submitter],
+      ['TLS-Required', 'No'],
+    ] as const,
+  };
+}
+
+/** The content of its mail with the fields that describe it, CRLF throughout. */
+export function tlsReportContent(facts: TlsReportFacts, report: TlsReport, packed: Buffer): Buffer {
+  const { domain, hostname, contact } = facts;
+  const reportId = report['report-id'];
+  const name = fileName(facts, reportId);
+  const [date] = report['date-range']['start-datetime'].split('T', 1);
+  const [ok, failed] = (['total-successful-session-count', 'total-failure-session-count'] as const).map((key) =>
+    report.policies.reduce((sum, { summary }) => sum + summary[key], 0),
+  );
+  const text = [
+    `This is a report about TLS between the mail server ${hostname} and the mail servers of ${domain} on ${date} (UTC), as RFC 8460 describes it.`,
+    '',
+    `Sessions as the policy wants them: ${ok}`,
+    `Sessions that failed: ${failed}`,
+    '',
+    `The attached file has the details. Questions go to ${contact}.`,
+  ].flatMap((line) => wrap(line, ''));
+  const boundary = `=_${createHash('sha256').update(reportId).digest('hex').slice(0, 32)}`;
+  const lines = [
+    'Content-Type: multipart/report; report-type=tlsrpt;',
+    ` boundary="${boundary}"`,
+    '',
+    `--${boundary}`,
+    'Content-Type: text/plain; charset=us-ascii',
+    'Content-Transfer-Encoding: 7bit',
+    '',
+    ...text,
+    `--${boundary}`,
+    'Content-Type: application/tlsrpt+gzip;',
+    ...parameter('name', name),
+    'Content-Transfer-Encoding: base64',
+    'Content-Disposition: attachment;',
+    ...parameter('filename', name),
+    '',
+    ...(packed.toString('base64').match(/.{1,76}/g) ?? []),
+    `--${boundary}--`,
+  ];
+  return Buffer.from(lines.map((line) => `${line}\r\n`).join(''));
+}
+
+/** Names of files are as long as the two domains in them; a line may have 998 octets: RFC 5322 §2.1.1. */
+const parameter = (name: string, value: string): readonly string[] => [` ${name}="${value}"`];

@@ -1,0 +1,209 @@
+/**
+ * Counts sessions for TLS reports: RFC 8460 §4. Counts are kept in memory and flushed every few seconds, so a crash loses seconds of
+ * statistics and nothing else. Only domains that want reports are counted.
+ */
+import { createHash } from 'node:crypto';
+import type { Dns } from '../dns/dns.ts';
+import type { EventLog } from '../events/events.ts';
+import type { SeenTlsPolicy, TlsFailureDetail, TlsResultStore, TlsSessionCount } from '../store/store.ts';
+import { createCache } from '../system/cache.ts';
+import { type Clock, DAY, SECOND, systemClock } from '../system/clock.ts';
+import { readReportRecord, reportRecordName } from './report-record.ts';
+
+/** RFC 8460 §4.3. */
+export type TlsResultType =
+  | 'starttls-not-supported'
+  | 'certificate-host-mismatch'
+  | 'certificate-expired'
+  | 'certificate-not-trusted'
+  | 'validation-failure'
+  | 'tlsa-invalid'
+  | 'dnssec-invalid'
+  | 'dane-required'
+  | 'sts-policy-fetch-error'
+  | 'sts-policy-invalid'
+  | 'sts-webpki-invalid';
+
+/** A policy that a session was held to: `domain` is the recipient domain, or the TLSA base. */
+export type AppliedPolicy = {
+  readonly type: 'tlsa' | 'sts' | 'no-policy-found';
+  readonly domain: string;
+  /** The lines of the policy as they were served, or `usage selector matching HEX` for each TLSA record. */
+  readonly strings: readonly string[];
+  /** Patterns of an MTA-STS policy. */
+  readonly mxHosts: readonly string[];
+};
+
+/** How one session ended, or what kept it from beginning. `failure` absent: TLS was as the policies want it. */
+export type SessionResult = {
+  /** Recipient domain, lower-case A-labels. */
+  readonly domain: string;
+  readonly policies: readonly AppliedPolicy[];
+  /** `reason`: a word of ours, never a library's sentence. */
+  readonly failure?: { readonly type: TlsResultType; readonly reason?: string };
+  readonly sendingIp?: string;
+  readonly mx?: string;
+  readonly helo?: string;
+  readonly receivingIp?: string;
+};
+
+export type TlsResults = {
+  /** Never throws and never waits. */
+  count(result: SessionResult): void;
+  /** Resolves when what was counted before is stored, or the store refused it, after the look-ups under way. Never rejects. */
+  flush(): Promise<void>;
+  /** Stores what was counted, and waits for no look-up. */
+  close(): Promise<void>;
+};
+
+type TlsResultsOptions = {
+  readonly store: Pick<TlsResultStore, 'addTlsResults'>;
+  readonly dns: Pick<Dns, 'txt'>;
+  readonly log: EventLog;
+  /** False: nothing is counted. */
+  readonly wanted: () => boolean;
+  readonly now?: Clock;
+};
+
+const FLUSH_EVERY = 5 * SECOND;
+/** Names that are remembered for a day, with whether they want reports. */
+const MOST_NAMES = 50_000;
+/** Counters that wait for a flush; where there are more, sessions go uncounted. */
+const MOST_COUNTERS = 10_000;
+/** Kinds of failure of one counter between two flushes; the store has the same bound for a day. */
+const MOST_KINDS = 100;
+
+type Counter = {
+  readonly day: number;
+  readonly domain: string;
+  readonly policy: AppliedPolicy;
+  ok: number;
+  failed: number;
+  readonly failures: Map<string, Kind>;
+};
+type Kind = Omit<TlsFailureDetail, 'count'> & { count: number };
+/** `asking`: the record is being looked up. Where the DNS cannot say, it is counted: it is asked again before anything is sent. */
+type Wish = 'asking' | 'wanted' | 'unwanted';
+
+/** The UTC day of a time, as a number since 1970-01-01. */
+export const dayOf = (at: number): number => Math.floor(at / DAY);
+
+export function createTlsResults({ store, dns, log, wanted, now = systemClock }: TlsResultsOptions): TlsResults {
+  const wishes = createCache<string, Wish>(MOST_NAMES);
+  const lookUps = new Set<Promise<void>>();
+  const counters = new Map<string, Counter>();
+  let running: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+
+  function wishOf(day: number, name: string): Wish {
+    const key = `${day} ${name}`;
+    const known = wishes.get(key);
+    if (known !== undefined) return known;
+    wishes.set(key, 'asking');
+    const lookUp = dns.txt(reportRecordName(name)).then((answer) => {
+      const unwanted = answer.kind === 'found' ? readReportRecord(answer.values) === undefined : answer.kind !== 'temporary';
+      wishes.set(key, unwanted ? 'unwanted' : 'wanted');
+      lookUps.delete(lookUp);
+    });
+    lookUps.add(lookUp);
+    return 'asking';
+  }
+
+  /** The recipient domain hears of all, the TLSA base of what concerns it: RFC 8460 §1.1. */
+  function wishFor({ day, domain, policy }: Pick<Counter, 'day' | 'domain' | 'policy'>): Wish {
+    const own = wishOf(day, domain);
+    if (own === 'wanted' || policy.type !== 'tlsa' || policy.domain === domain) return own;
+    const base = wishOf(day, policy.domain);
+    return base === 'unwanted' ? own : base;
+  }
+
+  function count(result: SessionResult): void {
+    if (!wanted()) return;
+    const day = dayOf(now());
+    for (const policy of result.policies) {
+      const of = { day, domain: result.domain, policy };
+      if (wishFor(of) === 'unwanted') continue;
+      const key = JSON.stringify([day, result.domain, policy.type, policy.domain, policy.strings, policy.mxHosts]);
+      let counter = counters.get(key);
+      if (counter === undefined) {
+        if (counters.size >= MOST_COUNTERS) return;
+        counters.set(key, (counter = { ...of, ok: 0, failed: 0, failures: new Map() }));
+      }
+      if (result.failure === undefined) counter.ok++;
+      else fail(counter, result, result.failure);
+    }
+    if (counters.size > 0) flushLater();
+  }
+
+  function flushLater(): void {
+    timer ??= setTimeout(() => void flush(false), FLUSH_EVERY).unref();
+  }
+
+  /** @param all also where the DNS has not answered yet. */
+  function flush(all: boolean): Promise<void> {
+    clearTimeout(timer);
+    timer = undefined;
+    running = running.then(() => write(all));
+    return running;
+  }
+
+  async function write(all: boolean): Promise<void> {
+    const counted: Counter[] = [];
+    for (const [key, counter] of counters) {
+      const wish = wishFor(counter);
+      if (wish === 'asking' && !all) continue;
+      counters.delete(key);
+      if (wish !== 'unwanted') counted.push(counter);
+    }
+    if (counters.size > 0) flushLater();
+    if (counted.length === 0) return;
+    try {
+      await store.addTlsResults(counted.map(toStored));
+    } catch (error) {
+      // Statistics are not worth memory that grows while a disk is full.
+      log.emit('tlsResultsLost', { sessions: counted.reduce((sum, { ok, failed }) => sum + ok + failed, 0), error });
+    }
+  }
+
+  return {
+    count,
+    async flush() {
+      await Promise.all(lookUps);
+      await flush(true);
+    },
+    async close() {
+      await flush(true);
+      clearTimeout(timer);
+    },
+  };
+}
+
+function fail(
+  counter: Counter,
+  result: SessionResult,
+  { type, reason = null }: { type: TlsResultType; reason?: string | null },
+): void {
+  counter.failed++;
+  const { sendingIp = null, mx = null, helo = null, receivingIp = null } = result;
+  let kind: Omit<TlsFailureDetail, 'count'> = { type, sendingIp, mx, helo, receivingIp, reason };
+  let key = JSON.stringify(kind);
+  if (!counter.failures.has(key) && counter.failures.size >= MOST_KINDS) {
+    kind = { type, sendingIp: null, mx: null, helo: null, receivingIp: null, reason: null };
+    key = type;
+  }
+  const known = counter.failures.get(key);
+  if (known === undefined) counter.failures.set(key, { ...kind, count: 1 });
+  else known.count++;
+}
+
+function toStored({ day, domain, policy, ok, failed, failures }: Counter): TlsSessionCount {
+  return { day, domain, policy: seen(policy), ok, failed, failures: [...failures.values()] };
+}
+
+function seen({ type, domain, strings, mxHosts }: AppliedPolicy): SeenTlsPolicy {
+  const key = createHash('sha256')
+    .update(JSON.stringify([type, domain, strings, mxHosts]))
+    .digest('base64url')
+    .slice(0, 22);
+  return { key, type, domain, strings, mxHosts };
+}

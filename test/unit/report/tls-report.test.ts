@@ -1,0 +1,133 @@
+/** The document of a TLS report, and the content of its mail: RFC 8460 §4.4, §5.3. */
+import { gunzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { packTlsReport, tlsReport, tlsReportContent, tlsReportHeader } from '../../../src/report/tls-report.ts';
+import type { TlsFailureDetail, TlsSessionCount } from '../../../src/store/store.ts';
+import { DAY } from '../../../src/system/clock.ts';
+import { expectTlsReport } from '../../support/tls-report-schema.ts';
+
+const facts = {
+  day: Date.UTC(2026, 10, 27) / DAY,
+  domain: 'dest.example',
+  hostname: 'relay.example.net',
+  contact: 'postmaster@relay.example.net',
+};
+const NOWHERE = { sendingIp: null, mx: null, helo: null, receivingIp: null, reason: null };
+const failure = (rest: Partial<TlsFailureDetail> = {}): TlsFailureDetail => ({
+  ...{ type: 'certificate-host-mismatch', sendingIp: '2001:db8::1', mx: 'mx.dest.example', helo: 'mx.dest.example' },
+  ...{ receivingIp: '192.0.2.25', reason: 'no such name', count: 2 },
+  ...rest,
+});
+const STS = {
+  key: 'sts',
+  type: 'sts',
+  domain: 'dest.example',
+  strings: ['version: STSv1', 'mode: enforce', 'mx: *.dest.example', 'max_age: 86400'],
+  mxHosts: ['*.dest.example'],
+} as const;
+const TLSA = { key: 'tlsa', type: 'tlsa', domain: 'mx.dest.example', strings: ['3 1 1 0A0B'], mxHosts: [] } as const;
+const NONE = { key: 'none', type: 'no-policy-found', domain: 'dest.example', strings: [], mxHosts: [] } as const;
+const count = (rest: Partial<TlsSessionCount>): TlsSessionCount => ({
+  ...{ day: facts.day, domain: 'dest.example', ok: 5, failed: 0, failures: [], policy: NONE },
+  ...rest,
+});
+
+test('a report of each kind of policy is as RFC 8460 wants it, with what is not known left out', () => {
+  const results = [
+    count({ policy: STS, failed: 3, failures: [failure(), failure({ type: 'starttls-not-supported', ...NOWHERE, count: 1 })] }),
+    count({ policy: TLSA }),
+    count({}),
+  ];
+  const report = expectTlsReport(JSON.stringify(tlsReport(facts, results)));
+  expect(report).toEqual({
+    'organization-name': 'relay.example.net',
+    'date-range': { 'start-datetime': '2026-11-27T00:00:00Z', 'end-datetime': '2026-11-27T23:59:59Z' },
+    'contact-info': 'postmaster@relay.example.net',
+    'report-id': expect.stringMatching(/^[0-9a-f]{24}@relay\.example\.net$/),
+    policies: [
+      {
+        policy: {
+          'policy-type': 'sts',
+          'policy-string': STS.strings,
+          'policy-domain': 'dest.example',
+          'mx-host': ['*.dest.example'],
+        },
+        summary: { 'total-successful-session-count': 5, 'total-failure-session-count': 3 },
+        'failure-details': [
+          {
+            'result-type': 'certificate-host-mismatch',
+            'sending-mta-ip': '2001:db8::1',
+            'receiving-mx-hostname': 'mx.dest.example',
+            'receiving-mx-helo': 'mx.dest.example',
+            'receiving-ip': '192.0.2.25',
+            'failed-session-count': 2,
+            'failure-reason-code': 'no such name',
+          },
+          { 'result-type': 'starttls-not-supported', 'failed-session-count': 1 },
+        ],
+      },
+      {
+        policy: { 'policy-type': 'tlsa', 'policy-string': ['3 1 1 0A0B'], 'policy-domain': 'mx.dest.example' },
+        summary: { 'total-successful-session-count': 5, 'total-failure-session-count': 0 },
+      },
+      {
+        policy: { 'policy-type': 'no-policy-found', 'policy-domain': 'dest.example' },
+        summary: { 'total-successful-session-count': 5, 'total-failure-session-count': 0 },
+      },
+    ],
+  });
+});
+
+test('what several recipient domains share at a TLSA base is one policy with the sums', () => {
+  const some = count({ domain: 'a.example', policy: TLSA, failed: 2, failures: [failure()] });
+  const others = count({
+    domain: 'b.example',
+    policy: TLSA,
+    ok: 1,
+    failed: 3,
+    failures: [failure(), failure({ reason: null, count: 1 })],
+  });
+  const { policies } = expectTlsReport(JSON.stringify(tlsReport({ ...facts, domain: 'mx.dest.example' }, [some, others])));
+  expect(policies).toHaveLength(1);
+  expect(policies[0]!.summary).toEqual({ 'total-successful-session-count': 6, 'total-failure-session-count': 5 });
+  expect(policies[0]!['failure-details']!.map((one) => one['failed-session-count'])).toEqual([4, 1]);
+});
+
+test('the report ID is the same each time, and another one for another domain or day', () => {
+  const idOf = (rest: Partial<typeof facts>) => tlsReport({ ...facts, ...rest }, [])['report-id'];
+  expect(idOf({})).toBe(idOf({}));
+  expect(
+    new Set([idOf({}), idOf({ day: facts.day + 1 }), idOf({ domain: 'x.example' }), idOf({ hostname: 'y.example' })]).size,
+  ).toBe(4);
+});
+
+test('a report that is too large loses its details, and keeps its counts', () => {
+  const failures = Array.from({ length: 100 }, (_, i) => failure({ receivingIp: `192.0.2.${i}`, count: 1 }));
+  const report = tlsReport(facts, [count({ policy: STS, failed: 100, failures })]);
+  expect(packTlsReport(report).length).toBeGreaterThan(700);
+  const cut = expectTlsReport(gunzipSync(packTlsReport(report, 700)).toString());
+  expect(cut.policies[0]).not.toHaveProperty('failure-details');
+  expect(cut.policies[0]!.summary['total-failure-session-count']).toBe(100);
+});
+
+test('the mail is a multipart/report with the document in it, under a name that says all', () => {
+  const report = tlsReport(facts, [count({ policy: STS, failed: 2, failures: [failure()] })]);
+  const content = tlsReportContent(facts, report, packTlsReport(report)).toString('latin1');
+  const [unique] = report['report-id'].split('@');
+  const name = `relay.example.net!dest.example!1795737600!1795823999!${unique}.json.gz`;
+  expect(content).toMatch(/^Content-Type: multipart\/report; report-type=tlsrpt;\r\n boundary="([^"]+)"\r\n\r\n/);
+  expect(content).toContain(`Content-Type: application/tlsrpt+gzip;\r\n name="${name}"\r\nContent-Transfer-Encoding: base64\r\n`);
+  expect(content).toContain(`Content-Disposition: attachment;\r\n filename="${name}"\r\n`);
+  expect(content).toContain('Sessions that failed: 2\r\n');
+  expect(content).not.toMatch(/[^\r]\n|[^\x00-\x7f]/);
+  const [, encoded = ''] = /\.json\.gz"\r\n\r\n([A-Za-z0-9+/=\r\n]+)\r\n--/.exec(content) ?? [];
+  expectTlsReport(gunzipSync(Buffer.from(encoded, 'base64')).toString());
+  expect(tlsReportHeader(facts, report['report-id'])).toEqual({
+    subject: `Report Domain: dest.example Submitter: relay.example.net Report-ID: <${report['report-id']}>`,
+    fields: [
+      ['TLS-Report-Domain', 'dest.example'],
+      ['TLS-Report-Submitter', 'relay.example.net'],
+      ['TLS-Required', 'No'],
+    ],
+  });
+});
