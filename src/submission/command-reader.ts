@@ -25,9 +25,12 @@ export class CommandReader {
   /** The rest of a line that was too long is still coming. */
   #dropping = false;
 
-  push(chunk: Buffer): void {
-    this.#bytes = this.#at === this.#bytes.length ? chunk : Buffer.concat([this.#bytes.subarray(this.#at), chunk]);
+  /** @returns true where no bytes waited before, so that a line begins with this chunk. */
+  push(chunk: Buffer): boolean {
+    const isFirst = this.#at === this.#bytes.length;
+    this.#bytes = isFirst ? chunk : Buffer.concat([this.#bytes.subarray(this.#at), chunk]);
     this.#at = 0;
+    return isFirst;
   }
 
   /** How many bytes wait to be read. */

@@ -33,6 +33,8 @@ export class IncomingMessage {
   #queueId: string;
   readonly #preparation: Preparation;
   readonly #reader = new DataReader();
+  /** The bytes behind the last dot. Undefined: the dot has not come. */
+  rest: Buffer | undefined;
   #author: Authorship | undefined;
   #size = 0;
   #abandoned = false;
@@ -60,14 +62,10 @@ export class IncomingMessage {
     });
   }
 
-  /** The bytes behind the last dot. Undefined: the dot has not come. */
-  get rest(): Buffer | undefined {
-    return this.#reader.rest;
-  }
-
   /** @returns a promise where the caller must wait before it reads on. */
   take(chunk: Buffer): Promise<void> | undefined {
     const content = this.#reader.read(chunk);
+    this.rest = this.#reader.rest;
     if (content.length === 0 || this.#abandoned) return undefined;
     this.#size += content.length;
     if (this.#size > this.#shared.options.limits.maxMessageSize) return this.abort(); // the session reads the rest, and it is dropped

@@ -70,6 +70,7 @@ export class Session implements Wire {
   #activeAt: number;
   /** The next line answers a challenge of AUTH. */
   #isChallenged = false;
+  /** When the oldest bytes that wait may have come. */
   #lineSince = 0;
   #exchangeSince = 0;
   #textUntil = 0;
@@ -177,7 +178,7 @@ export class Session implements Wire {
     if (this.#state !== 'open' || this.#busy) return;
     const timing = {
       activeAt: this.#activeAt,
-      lineSince: this.#lineSince,
+      lineSince: this.#input.pending > 0 ? this.#lineSince : 0,
       exchangeSince: this.#isChallenged ? this.#exchangeSince : 0,
       textUntil: this.#textUntil,
       hurried: crowded && !this.#conversation.isLoggedIn,
@@ -245,7 +246,7 @@ export class Session implements Wire {
     if (this.#textUntil > 0) {
       this.#textUntil = nextTextDeadline(this.#textUntil, chunk.length, this.#shared.options.limits, this.#activeAt);
     }
-    this.#input.push(chunk);
+    if (this.#input.push(chunk)) this.#lineSince = this.#activeAt;
     if (this.#busy) this.#socket.pause();
     else this.#proceed();
   };
@@ -254,7 +255,7 @@ export class Session implements Wire {
   readonly #proceed = (): void => {
     if (this.#busy || this.#state !== 'open') return;
     let more = true;
-    while (more && !this.#busy && this.#state === 'open') more = this.#step();
+    while (more && !this.#busy && this.#state === 'open') more = this.#step() && this.#input.pending > 0;
     this.#flush();
     if (this.#busy || this.#socket.writableNeedDrain) return;
     if (this.#isHalfClosed) this.end('');
@@ -278,14 +279,9 @@ export class Session implements Wire {
   }
 
   #readCommand(): boolean {
-    if (this.#input.pending === 0) return false;
     const line = this.#input.next(this.#isChallenged);
-    if (line === undefined) {
-      const hasBegun = this.#input.pending > 0;
-      if (hasBegun && this.#lineSince === 0) this.#lineSince = this.#activeAt;
-      return false;
-    }
-    this.#lineSince = 0;
+    if (line === undefined) return false;
+    this.#lineSince = this.#activeAt;
     if (!this.#isChallenged) this.#exchangeSince = 0;
     this.#isChallenged = false;
     const work = typeof line === 'string' ? this.#conversation.execute(line) : this.#conversation.problem(line);
@@ -296,13 +292,14 @@ export class Session implements Wire {
   #readText(message: IncomingMessage): boolean {
     if (this.#input.pending === 0) return false;
     const work = message.take(this.#input.takeAll());
-    if (message.rest === undefined) {
+    const { rest } = message;
+    if (rest === undefined) {
       if (work !== undefined) this.#await(work);
-      return true;
+      return false;
     }
     this.#message = undefined;
     this.#textUntil = 0;
-    this.#input.push(message.rest);
+    this.#input.push(rest);
     const finish = () => this.#conversation.finish(message);
     this.#await(this.#track(work === undefined ? finish() : work.then(finish)));
     return true;

@@ -83,6 +83,27 @@ describe('a session that takes too long', () => {
     await client.closed();
   });
 
+  test('the time of a command begins with its first byte, whatever came before and with it', async () => {
+    let time = 1000;
+    rig = await startRig({ limits: { commandTimeout: 1000 }, monotonic: () => time });
+    const [slow, late] = [await rig.tls(), await rig.tls()];
+    const say = async (client: RawClient, text: string) => {
+      client.send(text);
+      return codeOf(await client.reply());
+    };
+    for (const client of [slow, late]) {
+      expect(await say(client, `NOOP\r\n${'x'.repeat(5000)}`)).toBe('250 2.0.0');
+      expect(codeOf(await client.reply())).toBe('500 5.5.6');
+      expect(await say(client, '\r\nNOOP\r\nNO')).toBe('250 2.0.0');
+    }
+    time += 600;
+    slow.send('O');
+    expect(await say(late, 'OP\r\nNO')).toBe('250 2.0.0');
+    time += 600;
+    expect(codeOf(await slow.reply())).toBe('421 4.4.2');
+    expect(await say(late, 'OP\r\n')).toBe('250 2.0.0');
+  });
+
   test('a login that does not go on: 421 4.4.2', async () => {
     await start({ authTimeout: 100 });
     const client = await rig.tls();
