@@ -155,7 +155,7 @@ class Conversation {
       const dsn = extensions.dsn && !group.bare;
       if (judged !== 'stale') {
         for (const [at, i] of group.indexes.entries()) given.set(i, { verdict: judged[at]!.verdict, target, tls, dsn });
-        groups.unshift(...followers(group, judged));
+        if (judged.some(({ again }) => again !== undefined)) groups.unshift(...followers(group, judged));
       }
       if (groups.length > 0 && isUsable(session!)) continue;
       if (this.#job.transcript !== undefined) session!.worn = true;

@@ -145,14 +145,12 @@ function judgeEnvelope(
   count: number,
   standing: Standing,
 ): (Verdict | undefined)[] {
+  const verdicts = new Array<Verdict | undefined>(count);
   if (mail === undefined || !isGood(mail)) {
-    const verdict = mail === undefined ? judgeFailure(failure!) : judgeReply('MAIL', mail, standing);
-    return Array.from({ length: count }, () => verdict);
+    return verdicts.fill(mail === undefined ? judgeFailure(failure!) : judgeReply('MAIL', mail, standing));
   }
-  const verdicts = Array.from({ length: count }, (_, i) => {
-    const reply = recipients[i];
-    return reply === undefined || isGood(reply) ? undefined : judgeReply('RCPT', reply, standing);
-  });
+  verdicts.fill(undefined);
+  for (const [i, reply] of recipients.entries()) if (!isGood(reply)) verdicts[i] = judgeReply('RCPT', reply, standing);
   // After a 421 there is no more to come, and no failure was needed to know it.
   const last = recipients.at(-1);
   if (last?.code === 421) return verdicts.map((verdict) => verdict ?? judgeReply('RCPT', last, standing));
