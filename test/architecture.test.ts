@@ -44,6 +44,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'preparation',
     'queue',
     'delivery',
+    'report',
     ...VOCABULARY,
   ],
   commands: ['control', 'relay', 'doctor', 'config', 'store', 'certificates', 'signing', 'dns', 'delivery', ...VOCABULARY],

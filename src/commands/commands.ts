@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   send: async () => (await import('./send.ts')).registerSend,
   client: async () => (await import('./client.ts')).registerClient,
   exchange: async () => (await import('./exchange.ts')).registerExchange,
+  tls: async () => (await import('./tls.ts')).registerTls,
   cert: async () => (await import('./cert.ts')).registerCert,
   doctor: async () => (await import('./doctor.ts')).registerDoctor,
   backup: async () => (await import('./backup.ts')).registerBackup,

@@ -14,7 +14,8 @@ export type ControlErrorSubject =
   | 'key'
   | 'message'
   | 'test message'
-  | 'certificate';
+  | 'certificate'
+  | 'report';
 
 type ControlErrorOptions = ErrorOptions & { readonly named?: string };
 

@@ -12,6 +12,7 @@ import { type CertificateControl, type CertificateSettings, createCertificateCon
 import { createDomainControl, type DomainControl } from './domains.ts';
 import { createQueueControl, type QueueControl, type QueueSettings } from './queue.ts';
 import { createSendControl, type SendControl, type TestMessageSettings } from './send.ts';
+import { createTlsReportControl, type TlsReportControl, type TlsReportSettings } from './tls-reports.ts';
 import { createTraceControl, type TraceControl } from './trace.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
 
@@ -28,10 +29,11 @@ export type {
   User,
   WholeUser,
 } from './shapes.ts';
+export type { TlsFailure, TlsReportCopy } from './tls-reports.ts';
 export { checkPassword, type NewUser, newUser, type UserChange, type UserLogin } from './users.ts';
 
 /** A whole configuration fits this type. */
-export type ControlSettings = UserSettings & QueueSettings & CertificateSettings & TestMessageSettings;
+export type ControlSettings = UserSettings & QueueSettings & CertificateSettings & TestMessageSettings & TlsReportSettings;
 
 export type ControlOptions = {
   readonly store: StoreData;
@@ -49,6 +51,7 @@ export type Control = {
   readonly trace: TraceControl;
   readonly certificates: CertificateControl;
   readonly send: SendControl;
+  readonly tlsReports: TlsReportControl;
 };
 
 export function createControl({ store, settings, dns, now = systemClock }: ControlOptions): Control {
@@ -60,5 +63,6 @@ export function createControl({ store, settings, dns, now = systemClock }: Contr
     trace: createTraceControl(store),
     certificates: createCertificateControl(parts),
     send: createSendControl(parts),
+    tlsReports: createTlsReportControl(parts),
   };
 }

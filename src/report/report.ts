@@ -12,6 +12,7 @@ import { type Original, readOriginal } from './original.ts';
 export { limitNotice } from './limit-notice.ts';
 export { type OperatorNotice, sendNotice } from './notice.ts';
 export { createSummarizer } from './summary.ts';
+export { tlsReport } from './tls-report.ts';
 export {
   ASKED_FOR,
   SUPPRESSED_UNTIL,

@@ -77,6 +77,7 @@ export type {
   SeenTlsPolicy,
   StoredTlsReport,
   TlsFailureDetail,
+  TlsFailureRow,
   TlsResultStore,
   TlsSessionCount,
 } from './tls-result-store.ts';

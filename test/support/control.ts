@@ -21,7 +21,7 @@ export async function testControl(dns: ControlOptions['dns'] = NO_DNS): Promise<
   let current: ControlSettings = {
     hostname: 'relay.example.net',
     limits: { messages: [{ kind: 'messages', count: 1000, per: 'day' }], recipients: [], newRecipients: [] },
-    reports: { from: 'postmaster@relay.example.net' },
+    reports: { from: 'postmaster@relay.example.net', tlsFrom: 'postmaster@relay.example.net' },
     queue: { lifetime: DAY },
     signing: { noKey: 'refuse' },
     submission: { maxMessageSize: 1_000_000, maxHeaderSize: 100_000, bareNewlines: 'normalize' },
