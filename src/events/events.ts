@@ -99,10 +99,6 @@ export const EVENTS = {
   eightBitHeader: define('warn', 'A header has octets that are not ASCII, and the client did not ask for SMTPUTF8.', {
     queueId: text,
   }),
-  malformedHeader: define('warn', 'A header has an error that the operator has chosen to accept.', {
-    queueId: text,
-    problem: text,
-  }),
   spoolNotRemoved: define(
     'warn',
     'The file of a message that was not accepted could not be removed. The next start removes it.',

@@ -4,7 +4,6 @@ import type { HeaderField } from '../signing/signing.ts';
 import { type ReplyName, refusal } from '../smtp/replies.ts';
 import { type AddressProblem, parseAddressList } from './address-list.ts';
 import { fieldValue, makeField } from './header.ts';
-import type { HeaderFault } from './prepared-header.ts';
 
 export type Author = {
   /** Addresses of the From field, the domains as lower-case A-labels. Never empty. */
@@ -30,22 +29,19 @@ const PROBLEMS = {
 } as const satisfies Readonly<Record<AddressProblem, ReplyName>>;
 
 /**
- * @returns `fault` where From has several authors and no Sender says who sent it: RFC 5322 §3.6.2.
- * @throws Refusal 550 5.6.0 where From or Sender holds no address that all read alike, or Sender several: it is one mailbox.
+ * @throws Refusal 550 5.6.0 where From or Sender holds no address that all read alike, where Sender holds several, or where From holds
+ * several and there is no Sender: RFC 5322 §3.6.2.
  */
-export function authorOf(
-  fields: readonly HeaderField[],
-  reversePath: string,
-): { readonly author: Author; readonly fault?: HeaderFault } {
+export function authorOf(fields: readonly HeaderField[], reversePath: string): Author {
   const from = addressesOf(fields, 'from', 'From');
   const sender = addressesOf(fields, 'sender', 'Sender');
   if (from === undefined) throw refusal('noFrom');
   const [first, second] = sender ?? [];
   if (second !== undefined) throw refusal('severalSenders');
   const nullSender = reversePath === '';
-  if (first !== undefined) return { author: { from, nullSender, sender: first } };
-  const author = { from, nullSender };
-  return from.length < 2 ? { author } : { author, fault: { refusal: refusal('noSender'), relaxable: true } };
+  if (first !== undefined) return { from, nullSender, sender: first };
+  if (from.length > 1) throw refusal('noSender');
+  return { from, nullSender };
 }
 
 function addressesOf(fields: readonly HeaderField[], name: string, spelled: string): readonly string[] | undefined {

@@ -22,10 +22,6 @@ export type PreparationOptions = {
   readonly maxHeaderSize: number;
   /** What to do with a bare CR or LF in a body. */
   readonly bareNewlines: 'normalize' | 'reject';
-  /** Received fields above which a message is in a loop; default 100. */
-  readonly maxReceived?: number;
-  /** What to do with doubled fields: default refuse. */
-  readonly conformance?: 'refuse' | 'warn';
   readonly createSpool: () => Promise<SpoolWriter>;
   readonly signer: Signer;
   /** Bytes up to which a message is kept in memory; default 256 KiB. */

@@ -7,7 +7,6 @@ import { isAscii } from 'node:buffer';
 import type { HeaderField } from '../signing/signing.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import { refusal } from '../smtp/replies.ts';
-import type { Refusal } from '../smtp/reply.ts';
 import { type BroughtSignatures, type Covered, NOTHING_COVERED, readBrought } from './brought-signatures.ts';
 import { complete, messageIdOf } from './completion.ts';
 import { type Author, authorOf, rewriteFrom } from './from.ts';
@@ -48,7 +47,7 @@ function draftOwn(section: Buffer, { fields, brokenLine }: HeaderSection, { enve
   if (brokenLine !== undefined) throw new Error(`Line ${brokenLine} of our own report is not a header field`);
   let author: Author;
   try {
-    ({ author } = authorOf(fields, envelope.reversePath));
+    author = authorOf(fields, envelope.reversePath);
   } catch (cause) {
     throw new Error('Our own report has no valid From', { cause });
   }
@@ -67,18 +66,11 @@ function draftSubmitted(
   request: PreparationRequest,
   options: PreparationOptions,
 ): HeaderDraft {
-  const { queueId, now, envelope, check, rewrite } = request;
+  const { now, envelope, check, rewrite } = request;
   const rewrites = rewrite !== undefined && parsed.fields.length > 0;
   const fields = rewrites ? rewriteFrom(parsed.fields, rewrite) : parsed.fields;
-  const judge = ({ relaxable, refusal }: HeaderFault) => {
-    if (!relaxable || options.conformance !== 'warn') throw refusal;
-    options.warn?.('malformedHeader', { queueId, problem: refusal.reply.text });
-  };
-  for (const fault of findings({ ...parsed, fields }, options)) judge(fault);
-  const { author, fault } = rewrites
-    ? { author: { from: [rewrite], nullSender: envelope.reversePath === '' }, fault: undefined }
-    : authorOf(fields, envelope.reversePath);
-  if (fault !== undefined) judge(fault);
+  checkForm({ ...parsed, fields }, options.hostname);
+  const author = rewrites ? { from: [rewrite], nullSender: envelope.reversePath === '' } : authorOf(fields, envelope.reversePath);
   check?.(author);
   // Every signature covers From: a new one breaks them all.
   const brought = rewrites ? undefined : readBrought(fields, now);
@@ -118,19 +110,11 @@ const MAX_SHOWN = 60;
 /** Fields that name hidden recipients, and the one that only the last server writes. */
 const REMOVED = new Set(['bcc', 'resent-bcc', 'return-path']);
 
-/** What is wrong with a header. `relaxable`: the operator may choose to be warned only. */
-export type HeaderFault = { readonly refusal: Refusal; readonly relaxable: boolean };
-
-type LoopLimits = { readonly hostname: string; readonly maxReceived?: number };
-
-const malformed = (refused: Refusal, relaxable = false): HeaderFault => ({ refusal: refused, relaxable });
-
-/** Whether the message runs in a loop, the form of the section, and the number of its fields; the worst comes first. */
-export function findings({ fields, brokenLine }: HeaderSection, loop: LoopLimits): readonly HeaderFault[] {
-  const looping = loopIn(fields, loop);
-  if (looping !== undefined) return [malformed(looping)];
-  if (fields.length === 0) return [malformed(refusal('noHeader'))];
-  if (brokenLine !== undefined) return [malformed(refusal('brokenHeader', { line: brokenLine }))];
+/** Judges whether the message runs in a loop, the form of the section, and the number of its fields. @throws Refusal the worst of them. */
+export function checkForm({ fields, brokenLine }: HeaderSection, hostname: string): void {
+  checkForLoop(fields, hostname);
+  if (fields.length === 0) throw refusal('noHeader');
+  if (brokenLine !== undefined) throw refusal('brokenHeader', { line: brokenLine });
   const seen = new Set<string>();
   const several = new Set<string>();
   for (const { name } of fields) {
@@ -138,12 +122,8 @@ export function findings({ fields, brokenLine }: HeaderSection, loop: LoopLimits
     if (seen.has(name)) several.add(name);
     else seen.add(name);
   }
-  const found: HeaderFault[] = seen.has('from') ? [] : [malformed(refusal('noFrom'))];
-  if (several.size === 0) return found;
-  for (const name of seen) {
-    if (several.has(name)) found.push(malformed(refusal('severalFields', { field: spelled(name) }), name !== 'from'));
-  }
-  return found;
+  if (!seen.has('from')) throw refusal('noFrom');
+  for (const name of seen) if (several.has(name)) throw refusal('severalFields', { field: spelled(name) });
 }
 
 /** As people write it: `Content-Type`. */
@@ -151,14 +131,11 @@ function spelled(name: string): string {
   return UNIQUE.get(name) ?? name.slice(0, MAX_SHOWN).replace(/(?:^|-)[a-z]/g, (start) => start.toUpperCase());
 }
 
-/** @returns a refusal where the message has come round too often. */
-function loopIn(fields: readonly HeaderField[], { hostname, maxReceived = MAX_RECEIVED }: LoopLimits): Refusal | undefined {
+/** @throws Refusal where the message has passed too many servers, or this one too often. */
+function checkForLoop(fields: readonly HeaderField[], hostname: string): void {
   const received = fields.filter(({ name }) => name === 'received');
-  if (received.length > maxReceived) {
-    return refusal('mailLoop', { count: received.length, most: maxReceived });
-  }
-  if (received.filter((field) => isOurMark(field, hostname)).length < 2) return undefined;
-  return refusal('passedTwice', { hostname });
+  if (received.length > MAX_RECEIVED) throw refusal('mailLoop', { count: received.length, most: MAX_RECEIVED });
+  if (received.filter((field) => isOurMark(field, hostname)).length >= 2) throw refusal('passedTwice', { hostname });
 }
 
 /** `Received: … by <hostname> …`, in any case and however folded. */
