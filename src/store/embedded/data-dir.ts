@@ -1,4 +1,4 @@
-/** The directory that holds the store: who owns it, and that nobody else reads it. */
+/** The directory of the store: its owner, and a check that no other user can read it. */
 import {
   chmodSync,
   closeSync,
@@ -17,10 +17,7 @@ import { StoreError } from '../opening.ts';
 export const SPOOL_DIR = 'spool';
 export const DATABASE_FILE = 'smarthost.db';
 
-/**
- * A command started by root takes the user and group that own `dataDir`, so that it leaves no file that `serve` cannot open.
- * Call it before anything is opened. Does nothing for other users, and where there is no directory yet.
- */
+/** See `StoreFiles`. */
 export function becomeOwner(dataDir: string): void {
   const owner = dataOwner(dataDir);
   if (owner === undefined) return;
@@ -39,8 +36,8 @@ const notTaken = (dataDir: string, uid: number, cause: Error) =>
   new StoreError(`Cannot take the user that owns ${dataDir} (uid ${uid}): ${cause.message}`, { cause });
 
 /**
- * Runs `open` with the rights of the owner of `dataDir` and no others, where root asks: nothing that this user put there makes root open
- * what the user could not open itself. Root again after it: it is for opening, and `becomeOwner` is for all else.
+ * If the process is root, runs `open` with the rights of the owner of `dataDir` only, so that root opens no file that this user could not
+ * open. The process is root again afterwards. Only for opening files; all other work calls `becomeOwner`.
  */
 export function asOwner<T>(dataDir: string, open: () => T): T {
   const owner = dataOwner(dataDir);
@@ -63,10 +60,10 @@ export function asOwner<T>(dataDir: string, open: () => T): T {
   }
 }
 
-/** Names of user and group, or their numbers where they have none. */
+/** `user` and `group` are names, or numbers if there is no name. */
 export type DataOwner = { readonly uid: number; readonly gid: number; readonly user: string; readonly group: string };
 
-/** Who `becomeOwner` would become; undefined where nothing changes. */
+/** The user that `becomeOwner` would take. undefined: it would change nothing. */
 export function dataOwner(dataDir: string): DataOwner | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const stats = statSync(dataDir, { throwIfNoEntry: false });
@@ -75,16 +72,16 @@ export function dataOwner(dataDir: string): DataOwner | undefined {
   return { uid, gid, user: nameIn('/etc/passwd', uid), group: nameIn('/etc/group', gid) };
 }
 
-/** Documented, but not in the types. */
+/** In the documentation of Node, but not in its types. */
 type Accounts = { initgroups(user: string, group: number): void };
 
-/** Its supplementary groups come along only where the account has a name. */
+/** Only an account with a name gets its supplementary groups. */
 function nameIn(file: string, id: number): string {
   const accounts = readFileSync(file, 'utf8').split('\n');
   return accounts.find((line) => line.split(':')[2] === String(id))?.split(':')[0] ?? String(id);
 }
 
-/** Makes what is missing, synced into its parent, and refuses what others could read. */
+/** Makes missing directories and files, and syncs their names. @throws StoreError if other users can read them. */
 export function prepareDataDir(dataDir: string): void {
   try {
     makeDirectory(dataDir);
@@ -100,7 +97,7 @@ export function prepareDataDir(dataDir: string): void {
   }
 }
 
-/** One by one: Node's `recursive` never ends where a directory says ENOENT although its parent exists, as below /proc. */
+/** Makes one directory at a time. Node's `recursive` never ends if a directory gives ENOENT although its parent exists, as below /proc. */
 function makeDirectory(path: string): void {
   if (existsSync(path)) return;
   const parent = dirname(path);
@@ -113,7 +110,7 @@ function makeDirectory(path: string): void {
   syncDirectory(parent);
 }
 
-/** SQLite gives its log and its index the mode of this file. */
+/** SQLite copies the mode of this file to its log and its index. */
 function makeDatabaseFile(path: string): void {
   closeSync(openSync(path, 'a', 0o600));
 }
@@ -128,14 +125,14 @@ function refuseReadable(path: string): void {
   );
 }
 
-/** An empty directory of our own holds nothing that anybody could have read. */
+/** An empty directory of this user gets the right mode, because it held nothing to read. */
 function takeOver(path: string, stats: Stats): boolean {
   if (!stats.isDirectory() || stats.uid !== process.getuid?.() || readdirSync(path).length > 0) return false;
   chmodSync(path, 0o700);
   return true;
 }
 
-/** A file's name is safe only when its directory is synced too. */
+/** The name of a new file survives a power cut only after a sync of its directory. */
 export function syncDirectory(path: string): void {
   const fd = openSync(path, 'r');
   try {
@@ -156,6 +153,6 @@ function belongs(path: string): string {
   try {
     return `; it belongs to uid ${statSync(path).uid}`;
   } catch {
-    return ', not even to look at it'; // a directory above it is closed, or it is gone by now
+    return ', not even to look at it'; // a directory above it has no permission for this user, or it was removed meanwhile
   }
 }

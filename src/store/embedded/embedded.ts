@@ -1,7 +1,7 @@
 /**
- * The store whose data are files of this machine. It promises what every store promises, and adds what only files have: an owner, a lock
- * for one `serve` at a time, a sweep of what the last one left, a disk that fills, backup and restore, and a look without opening.
- * The rest of the program reaches `store/sqlite/` by this file alone.
+ * The store whose data are files of this machine. It keeps the promises of every store. It adds an owner of the files, a lock for one
+ * `serve` at a time, a sweep at start, the free space of the disk, backup, restore, and a read without opening.
+ * The rest of the program reaches `store/sqlite/` only by this file.
  */
 import { type DiskWatch, startDiskWatch } from '../../system/disk-watch.ts';
 import type { OpenOptions } from '../opening.ts';
@@ -15,11 +15,11 @@ import { becomeOwner, type DataOwner, dataOwner } from './data-dir.ts';
 import { type InstanceLock, isInstanceRunning, lockInstance } from './instance-lock.ts';
 
 export type EmbeddedOptions = OpenOptions & {
-  /** Milliseconds to wait for a transaction of another process; default 10 s. */
+  /** Milliseconds to wait for a transaction of another process. Default 10 s. */
   readonly busyTimeout?: number;
   /**
-   * For `serve` alone, with the lock held and before its ports open: removes spooled bodies that no message names,
-   * sets aside messages whose spooled body is gone or cut short, and counts the queue anew.
+   * Only for `serve`, which holds the lock, before its ports open. Removes spooled bodies that no message names, sets aside messages
+   * whose spooled body is missing or cut short, and counts the queue again.
    */
   readonly sweep?: boolean;
 };
@@ -31,30 +31,30 @@ export type EmbeddedStore = Store & { readonly files: StoreFiles };
 export type StoreFiles = {
   /** Made with mode 0700 where there is none. */
   readonly dataDir: string;
-  /** @throws StoreError with the one sentence the operator needs. */
+  /** @throws StoreError with one sentence for the operator. */
   open(options?: EmbeddedOptions): Promise<EmbeddedStore>;
-  /** The user that `becomeOwner` would take; undefined where nothing changes. */
+  /** The user that `becomeOwner` would take. undefined: it would change nothing. */
   owner(): DataOwner | undefined;
   /**
-   * A command started by root takes the user and group that own `dataDir`, so that it leaves no file that `serve` cannot open.
-   * Call it before anything is opened. Does nothing for other users, and where there is no directory yet.
+   * If the process is root, it takes the user and group that own `dataDir`, so that it leaves no file that `serve` cannot open. Call it before
+   * any file is opened. Does nothing for other users, and if the directory does not exist.
    */
   becomeOwner(): void;
-  /** One `serve` at a time; the lock ends with its process. @throws StoreError naming the process that runs. */
+  /** Takes the lock of `serve`, which ends with its process. @throws StoreError with the number of the process that holds it. */
   lock(): Promise<InstanceLock>;
-  /** Whether a `serve` has the lock. */
+  /** True if a `serve` holds the lock. */
   isRunning(): boolean;
   watchDisk(): Promise<DiskWatch>;
   /**
-   * Only reads in `dataDir`, also while a `serve` writes there. An older backup of that name is replaced when the new one is complete and checked.
-   * @throws StoreError with one sentence; nothing is left behind then.
+   * Only reads in `dataDir`, also while a `serve` writes there. Replaces an older backup of that name when the new one is complete and
+   * checked. @throws StoreError with one sentence. No file is left then.
    */
   backup(request: Omit<BackupRequest, 'dataDir'>): Promise<BackupCounts>;
-  /** @throws StoreError where the directory is in use or not empty, or the file is no whole backup: nothing is changed then. */
+  /** @throws StoreError if the directory is in use or not empty, or the file is not a whole backup. Nothing is changed then. */
   restore(request: Omit<RestoreRequest, 'dataDir'>): Promise<Restored>;
   /**
-   * Domains with a DKIM key that signs, in a store of any version. As root it must be called after `becomeOwner`: a reader leaves files too.
-   * @returns undefined where they cannot be known.
+   * Reads the domains with an active DKIM key, from a store of any version. Root must call `becomeOwner` first, because SQLite makes
+   * files also for a reader. @returns undefined if the domains cannot be read.
    */
   peekSigningDomains(): readonly string[] | undefined;
 };

@@ -1,4 +1,4 @@
-/** One `serve` for one data directory: a lock that the kernel frees when its process ends, however it ends. */
+/** The lock that allows one `serve` for one data directory. The kernel frees it at every end of its process, also at SIGKILL. */
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -8,8 +8,8 @@ import { prepareDataDir } from './data-dir.ts';
 export type InstanceLock = { release(): Promise<void> };
 
 /**
- * Node has no file locks, SQLite has: an exclusive transaction on a database of its own, never ended.
- * @throws StoreError naming the process that runs.
+ * Node has no file locks, but SQLite has. The lock is an exclusive transaction on a database of its own that never ends.
+ * @throws StoreError with the number of the process that holds the lock.
  */
 export async function lockInstance(dataDir: string): Promise<InstanceLock> {
   prepareDataDir(dataDir);
@@ -18,7 +18,7 @@ export async function lockInstance(dataDir: string): Promise<InstanceLock> {
   closeSync(openSync(lockFile, 'a', 0o600));
   const lock = new DatabaseSync(lockFile, { timeout: 0 });
   try {
-    // Nothing is ever written, so there is no journal that a next start would have to look at.
+    // The lock writes nothing, so that no journal is left for the next start.
     lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (cause) {
     lock.close();
@@ -36,7 +36,7 @@ export async function lockInstance(dataDir: string): Promise<InstanceLock> {
 
 const SQLITE_BUSY = 5;
 
-/** Whether a `serve` has the data directory. A lock is looked at only where one was left, so that no start is disturbed. */
+/** True if a `serve` has the data directory. The lock is tried only if its file exists, so that a start is not disturbed. */
 export function isInstanceRunning(dataDir: string): boolean {
   if (!existsSync(pidFileOf(dataDir))) return false;
   const lock = new DatabaseSync(join(dataDir, 'instance.lock'), { timeout: 0, readOnly: true });
@@ -50,21 +50,21 @@ export function isInstanceRunning(dataDir: string): boolean {
   }
 }
 
-/** Whether a `serve` of another process has it. */
+/** True if a `serve` of another process has it. */
 export function isInstanceElsewhere(dataDir: string): boolean {
   return readPid(dataDir) !== String(process.pid) && isInstanceRunning(dataDir);
 }
 
 function refusal(dataDir: string, error: Error & { errcode?: number }): string {
   if (error.errcode !== SQLITE_BUSY) return `Cannot lock ${dataDir}: ${error.message}`;
-  const pid = readPid(dataDir); // only for the sentence: the lock decides, not this file
+  const pid = readPid(dataDir); // only for the sentence: the lock decides
   const process = pid === undefined ? '' : ` (process ${pid})`;
   return `Another smarthost serve${process} runs on ${dataDir}: stop it first, or give this one a dataDir of its own`;
 }
 
 const pidFileOf = (dataDir: string) => join(dataDir, 'instance.pid');
 
-/** It is written a moment after the lock was taken. */
+/** The file is written just after the lock is taken. */
 function readPid(dataDir: string): string | undefined {
   try {
     return readFileSync(pidFileOf(dataDir), 'utf8');

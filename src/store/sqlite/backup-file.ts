@@ -1,6 +1,6 @@
 /**
- * The form of a backup: one SQLite file with the tables of the store, `backup_spool` with the large bodies in pieces, and
- * `backup_facts` with what must be found in it again. Its application id is another, so that it is never opened as a store.
+ * The format of a backup. It is one SQLite file with the tables of the store, `backup_spool` with the large bodies in pieces, and
+ * `backup_facts` with the counts for the check. It has another application id, so that it is never opened as a store.
  */
 import { DatabaseSync } from 'node:sqlite';
 import { StoreError } from '../opening.ts';
@@ -10,14 +10,14 @@ import { ENDED, HELD } from './states.ts';
 
 /** "SmHB" */
 export const BACKUP_ID = 0x536d4842;
-/** Bytes of a large body in one row. */
+/** The bytes of a large body in one row. */
 export const PIECE = 1024 * 1024;
 
 export const BACKUP_TABLES = `
   CREATE TABLE backup_spool (name TEXT NOT NULL, n INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (name, n)) WITHOUT ROWID;
   CREATE TABLE backup_facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID`;
 
-/** What is counted before and after, so that nothing is lost on the way. `waiting`: messages that have not ended, held ones included. */
+/** Counted before and after the copy, so that no row is lost. `waiting`: messages that have not ended, held ones included. */
 export type BackupCounts = {
   readonly messages: number;
   readonly waiting: number;
@@ -45,7 +45,7 @@ export function number(db: DatabaseSync, sql: string): number {
   return Number(Object.values(db.prepare(sql).get() ?? {})[0] ?? 0);
 }
 
-/** Opens it, reads every page, and compares what it holds with what it says. @throws StoreError */
+/** Reads every page of the backup, and compares its counts with `backup_facts`. @throws StoreError */
 export function verifyBackup(path: string, name = path): BackupCounts {
   let db: DatabaseSync | undefined;
   try {
@@ -78,7 +78,7 @@ function judge(db: DatabaseSync, name: string): BackupCounts {
   return counts;
 }
 
-/** Nothing that waited leaves by itself: what was sent since the backup would be sent again. The counters follow. */
+/** Holds all waiting mail, because mail that was sent after the backup would be sent again. Sets the counters too. */
 export function holdAll(db: DatabaseSync): void {
   db.exec(`
     UPDATE recipients SET state = ${HELD}, next_attempt = NULL, owner = NULL

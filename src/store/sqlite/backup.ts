@@ -1,11 +1,11 @@
 /**
- * A backup while the relay runs: one snapshot of the database, copied in steps that hold up nobody's commit, then the large bodies
- * that it names. A message that ended after the snapshot, so that its body is gone, stands in the backup as it ended.
+ * Makes a backup while the relay runs. It copies one snapshot of the database in steps that delay no commit, and then the large bodies.
+ * A message may end after the snapshot, so that its body is gone; the backup then has this message as it ended.
  *
- * The relay cannot clear its log (`smarthost.db-wal`) while a snapshot is held. Where the copy takes so long that the log grows by more
- * than a bound, the snapshot is given up and a new one is taken, some times.
+ * The relay cannot clear its log (`smarthost.db-wal`) while a snapshot is open. If the log grows too much during the copy, the backup
+ * closes the snapshot and begins again, a few times.
  *
- * Root writes the backup where it wants, and opens what is in the data directory with the rights of the owner alone.
+ * Root may write the backup into any directory, but opens the data directory only with the rights of its owner.
  */
 import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readSync, statfsSync, statSync } from 'node:fs';
 import { link, open, rename, rm } from 'node:fs/promises';
@@ -24,7 +24,7 @@ import { isSpoolName } from './spool.ts';
 export type BackupRequest = {
   readonly dataDir: string;
   readonly file: string;
-  /** Bytes that the log of the store may grow by while a snapshot is held; 1 GiB, or a quarter of the free space where that is less. */
+  /** Bytes that the log may grow by during one copy. Default 1 GiB, or a quarter of the free space if that is less. */
   readonly maxLogGrowth?: number;
   /** Milliseconds between two tries. */
   readonly pause?: number;
@@ -32,19 +32,15 @@ export type BackupRequest = {
   readonly onStep?: () => void;
 };
 
-/** Pages in one step: 4 MiB. */
+/** The pages of one step: 4 MiB. */
 const STEP_PAGES = 256;
 const BUSY = 10 * SECOND;
 const MAX_LOG_GROWTH = 1024 ** 3;
 const TRIES = 3;
-/** The relay clears its log with one of its next commits. */
+/** Time for the relay to clear its log with a commit. */
 const PAUSE = 5 * SECOND;
 
-/**
- * Only reads in `dataDir`; what SQLite makes there belongs to the owner of the database, also when root asks.
- * An older backup of that name is replaced when the new one is complete and checked.
- * @throws StoreError with one sentence; nothing is left behind then.
- */
+/** See `StoreFiles`. The files that SQLite makes in `dataDir` belong to the owner of the database, also if the process is root. */
 export async function backupStore({ dataDir, file, ...bounds }: BackupRequest): Promise<BackupCounts> {
   const path = join(dataDir, DATABASE_FILE);
   asOwner(dataDir, () => {
@@ -75,7 +71,7 @@ export async function backupStore({ dataDir, file, ...bounds }: BackupRequest): 
   }
 }
 
-/** Of what was not there when the backup began: what somebody put there meanwhile stays. */
+/** For a name that was free at the start. A file that another program made meanwhile is not replaced. */
 async function giveName(partial: string, file: string): Promise<void> {
   try {
     await link(partial, file);
@@ -94,7 +90,7 @@ function explain(partial: string, { code, message }: NodeJS.ErrnoException): str
 
 type Bounds = Pick<BackupRequest, 'maxLogGrowth' | 'pause' | 'onStep'>;
 
-/** @throws StoreError where each try held its snapshot for too long. */
+/** @throws StoreError if the log grew too much in each try. */
 async function copyDatabase(dataDir: string, partial: string, { maxLogGrowth, pause = PAUSE, onStep }: Bounds): Promise<void> {
   for (let left = TRIES; ; ) {
     try {
@@ -116,7 +112,7 @@ class LogTooLong extends Error {
   override readonly name = 'LogTooLong';
 }
 
-/** Stops a copy in whose time the log grows by more than it may. */
+/** @returns a check that throws if the log has grown by more than `most` bytes. */
 function guardLog(dataDir: string, most: number): () => void {
   const log = join(dataDir, `${DATABASE_FILE}-wal`);
   const size = () => statSync(log, { throwIfNoEntry: false })?.size ?? 0;
@@ -131,7 +127,7 @@ function guardLog(dataDir: string, most: number): () => void {
 
 type SnapshotBounds = { readonly most: number; readonly onStep: (() => void) | undefined };
 
-/** An open transaction is a snapshot: what is committed meanwhile neither disturbs the copy nor begins it anew. */
+/** An open transaction is a snapshot. Later commits neither change the copy nor restart it. */
 async function copySnapshot(dataDir: string, partial: string, { most, onStep = () => {} }: SnapshotBounds): Promise<void> {
   const source = openSnapshot(dataDir);
   let before: BackupCounts;
@@ -156,7 +152,7 @@ async function copySnapshot(dataDir: string, partial: string, { most, onStep = (
   }
 }
 
-/** All files that SQLite reads are open when it returns: the database by its name, the log and its index by the first read. */
+/** When it returns, SQLite has opened all its files: the database at once, the log and its index by the first read. */
 function openSnapshot(dataDir: string): DatabaseSync {
   const path = join(dataDir, DATABASE_FILE);
   return asOwner(dataDir, () => {
@@ -182,7 +178,7 @@ function unreadable(path: string, cause: unknown): Error {
 async function addSpool(dataDir: string, partial: string): Promise<void> {
   const db = new DatabaseSync(partial);
   try {
-    // One file and no other: the log of the original has nothing to do here. Off can be reached by this way alone.
+    // The backup is one file without a log. SQLite switches the journal off only from DELETE.
     db.exec(`PRAGMA journal_mode = DELETE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; ${BACKUP_TABLES}`);
     const rows = db
       .prepare('SELECT id, spool AS name, spool_size AS size, spool_verify AS verify FROM open WHERE spool IS NOT NULL')
@@ -204,8 +200,8 @@ async function addSpool(dataDir: string, partial: string): Promise<void> {
 type SpoolRow = { readonly id: string; readonly name: string; readonly size: number; readonly verify: number | null };
 
 /**
- * The names come from a database that the service's user writes, and root may ask: only files of our names that belong to that user are read.
- * @returns false where the body is gone or not what was stored.
+ * The names come from a database that the owner of the data can write, and the process may be root. So only files with a spool name
+ * that belong to this owner are read. @returns false if the body is missing or differs from what was stored.
  */
 function addBody(db: DatabaseSync, dataDir: string, { name, size, verify, owner }: SpoolRow & { owner: number }): boolean {
   if (!isSpoolName(name)) return false;
@@ -239,7 +235,7 @@ function addBody(db: DatabaseSync, dataDir: string, { name, size, verify, owner 
   }
 }
 
-/** The message has ended since the snapshot, and the store knows how. One that still waits is damaged: its recipients stay as they are. */
+/** Copies the end of a message that has ended since the snapshot. A message that still waits is damaged, and is not changed. */
 function takeEnd(db: DatabaseSync, dataDir: string, id: string): void {
   const live = openSnapshot(dataDir);
   try {

@@ -1,4 +1,4 @@
-/** The main thread's side of the store's thread: gathers the requests of one turn of the event loop, and resolves what is answered. */
+/** The main thread's side of the store. It sends the requests of one turn of the event loop together, and resolves their promises. */
 import { Worker } from 'node:worker_threads';
 import { SECOND } from '../../system/clock.ts';
 import { type OpenOptions, StoreError } from '../opening.ts';
@@ -8,12 +8,12 @@ import { type Answers, type Failure, type FromWorker, failureError, type Request
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5 * SECOND;
-/** Milliseconds. A write that nobody waits for waits this long for an urgent one, to share its sync. */
+/** Milliseconds. A write that is not urgent waits so long for an urgent one, to share its sync. */
 const COMPANY = 5;
 
 type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> & {
   readonly worker: WorkerOptions;
-  /** Files that no row names any more. */
+  /** Gets the names of files that no row names any more. */
   readonly unlink: (names: readonly string[]) => void;
 };
 
@@ -39,18 +39,18 @@ export class StoreClient {
     this.#options = options;
   }
 
-  /** @throws StoreError where the database cannot be opened. */
+  /** @throws StoreError if the database cannot be opened. */
   start(): Promise<void> {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), {
       workerData: this.#options.worker,
       name: 'store',
-      execArgv: ['--disable-warning=ExperimentalWarning'], // and none of ours: some of them forbid a thread to be a file
+      execArgv: ['--disable-warning=ExperimentalWarning'], // replaces the flags of this process: some of them forbid a worker from a file
     });
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
         if (message === 'opened') {
           this.#worker = worker;
-          // What the last thread did, and what others did meanwhile, had nobody to tell it.
+          // The changes of the last thread, and those of other processes meanwhile, were not reported.
           if (this.#lastId > 0) this.#tell(ANYTHING);
           if (this.#closing !== undefined) worker.postMessage('close');
           if (this.#listeners.length > 0) worker.postMessage('watch');
@@ -72,7 +72,7 @@ export class StoreClient {
     });
   }
 
-  /** Rejects when the change is not on the disk. @param transfer memory that is handed over instead of copied. */
+  /** Rejects if the change is not on the disk. @param transfer memory that is transferred and not copied. */
   call<K extends Name>(name: K, argument: Argument<K>, transfer?: ArrayBuffer): Promise<Result<K>> {
     if (!this.#soon) {
       this.#soon = true;
@@ -81,7 +81,7 @@ export class StoreClient {
     return this.#queue(name, argument, transfer);
   }
 
-  /** The same, with the next urgent request or a few milliseconds later. */
+  /** Like `call`, but is sent with the next urgent request, or a few milliseconds later. */
   callWithCompany<K extends Name>(name: K, argument: Argument<K>): Promise<Result<K>> {
     if (!this.#soon) this.#later ??= setTimeout(() => this.#flush(), COMPANY);
     return this.#queue(name, argument);
@@ -125,7 +125,7 @@ export class StoreClient {
     try {
       this.#worker?.postMessage(outbox, transfer);
     } catch (cause) {
-      // Memory that cannot be handed over: our caller's mistake, found before anything was sent.
+      // The caller gave memory that cannot be transferred. Nothing was sent.
       for (const [id] of outbox) this.#take(id)?.reject(new Error('The store cannot take this request', { cause }));
     }
   }
@@ -163,7 +163,7 @@ export class StoreClient {
     });
   }
 
-  /** Nobody knows what became of what it had: that is an error for each, never a success. */
+  /** The result of the pending requests is unknown, so that each of them rejects. */
   #ended(): void {
     this.#worker = undefined;
     this.#outbox = [];

@@ -1,4 +1,4 @@
-/** What an operation is given in the store's thread, and how operations are declared. */
+/** The arguments of an operation in the thread of the store, and the declaration of operations. */
 import type { Database } from './database.ts';
 import type { DueDestinations } from './due.ts';
 import type { Effects } from './effects.ts';
@@ -7,17 +7,17 @@ import type { SignsOfLife } from './owners.ts';
 export type Context = {
   readonly db: Database;
   readonly effects: Effects;
-  /** Told of each destination whose waiting recipients changed. */
+  /** Gets each destination whose waiting recipients changed. */
   readonly due: DueDestinations;
   readonly signs: SignsOfLife;
   readonly spoolDir: string;
 };
 
 export type Operation<A, R> = {
-  /** A `write` shares the transaction of its group; a `read` runs alone, after it. */
+  /** A `write` shares the transaction of its group. A `read` runs alone, after the group. */
   readonly kind: 'write' | 'read';
   readonly run: (context: Context, argument: A) => R;
-  /** Memory that is handed over with the result instead of copied. */
+  /** Memory that is transferred with the result and not copied. */
   readonly transfer?: (result: R, argument: A) => ArrayBuffer[];
 };
 

@@ -1,13 +1,13 @@
-/** Setting a message aside that cannot be read as it was written: held with the reason, so that the others go on and an operator sees it. */
+/** Sets a damaged message aside: it is held with the reason, so that other mail continues and an operator sees it. */
 import type { Context } from './context.ts';
 import { ACTIVE, ENDED, HELD, REMOVED } from './states.ts';
 
-/** Thrown while an entry is read. */
+/** Thrown when a message that is read is damaged. */
 export class DamagedEntry extends Error {
   override readonly name = 'DamagedEntry';
 }
 
-/** Recipients that have ended stay as they are. `release` tries again, `remove` gives up. */
+/** Ended recipients are not changed. `release` tries again, `remove` gives up. */
 export function setAside({ db, effects, due }: Context, { id, reason }: { id: string; reason: string }): void {
   const rows = db.all<{ n: number; state: number; destination: string }>(
     'SELECT n, state, destination FROM recipients WHERE message = ? AND (state < ? OR state > ?)',
@@ -26,7 +26,7 @@ export function setAside({ db, effects, due }: Context, { id, reason }: { id: st
     effects.move(state, HELD);
     if (state < ACTIVE) due.touch(destination);
   }
-  // The queue is walked by `open`: where its row is what was lost, the message would be seen no more.
+  // Walks through the queue use `open`. Without a row there, no operator would see the message again.
   db.run('INSERT OR IGNORE INTO open (id, content, length, verify) VALUES (?, 0, 0, 0)', id);
   effects.damaged.push({ id, reason });
 }

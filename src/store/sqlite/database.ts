@@ -1,4 +1,4 @@
-/** One connection to the database, opened so that a commit that returns is on the disk. Runs in the store's thread. */
+/** One connection to the database, in the thread of the store. When a commit returns, it is on the disk. */
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { isInstanceElsewhere } from '../embedded/instance-lock.ts';
@@ -6,13 +6,13 @@ import { StoreError } from '../opening.ts';
 import { APPLICATION_ID, MIGRATIONS } from './schema.ts';
 
 const PAGE_SIZE = 16 * 1024;
-/** Pages in the log before they are copied to the database, by the commit that passes it: 64 MiB. */
+/** The commit that passes so many pages in the log (64 MiB) copies them to the database. */
 const CHECKPOINT_PAGES = 4096;
 const LOG_LIMIT = 256 * 1024 * 1024;
 const CACHE_KIB = 32 * 1024;
 
 export type Database = {
-  /** Statements are prepared once and kept; the text is their name. */
+  /** Each statement is prepared once and kept by its text. */
   run(sql: string, ...values: SQLInputValue[]): { changes: number; lastInsertRowid: number };
   get<T>(sql: string, ...values: SQLInputValue[]): T | undefined;
   all<T>(sql: string, ...values: SQLInputValue[]): T[];
@@ -22,7 +22,7 @@ export type Database = {
   close(): void;
 };
 
-/** @param migrations the steps to the form of this version. @throws StoreError with what the operator must know. */
+/** @param migrations the steps to the format of this version. @throws StoreError with one sentence for the operator. */
 export function openDatabase(path: string, busyTimeout: number, migrations = MIGRATIONS): Database {
   let connection: DatabaseSync | undefined;
   try {
@@ -41,7 +41,7 @@ export function openDatabase(path: string, busyTimeout: number, migrations = MIG
   }
 }
 
-/** What node:sqlite throws: `errcode` is SQLite's extended result code. */
+/** The errors of node:sqlite. `errcode` is the extended result code of SQLite. */
 export type SqliteError = Error & { errcode?: number; errstr?: string };
 export const SQLITE_BUSY = 5;
 export const SQLITE_IOERR = 10;
@@ -54,10 +54,10 @@ export const resultCode = (error: unknown) => ((error as SqliteError).errcode ??
 export const isCorrupt = (error: unknown) => resultCode(error) === SQLITE_CORRUPT || resultCode(error) === SQLITE_NOTADB;
 
 function configure(connection: DatabaseSync, busyTimeout: number): void {
-  // Only before the first page: later they change nothing, but write.
+  // Only for an empty file. Later these pragmas have no effect, but they write.
   if (pragma(connection, 'page_count') === 0)
     connection.exec(`PRAGMA page_size = ${PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL`);
-  // Two processes that meet here do not wait for each other by the busy timeout alone.
+  // The busy timeout does not cover this pragma, if two processes open the file at the same time.
   retryBusy(busyTimeout, () => connection.exec('PRAGMA journal_mode = WAL'));
   connection.exec(`
     PRAGMA synchronous = FULL;
@@ -69,7 +69,7 @@ function configure(connection: DatabaseSync, busyTimeout: number): void {
   expectPragma(connection, 'synchronous', 2);
 }
 
-/** A setting that did not take would cost mail at the next power cut: better not to start. */
+/** Without this setting a power cut could lose mail, so that the store is not opened. */
 function expectPragma(connection: DatabaseSync, name: string, wanted: string | number): void {
   const found = connection.prepare(`PRAGMA ${name}`).get()?.[name];
   if (found !== wanted)
@@ -79,7 +79,7 @@ function expectPragma(connection: DatabaseSync, name: string, wanted: string | n
 function migrate(connection: DatabaseSync, path: string, steps: readonly string[]): void {
   const version = pragma(connection, 'user_version');
   if (version === steps.length && pragma(connection, 'application_id') === APPLICATION_ID) return;
-  connection.exec('BEGIN IMMEDIATE'); // two processes may find it empty: the second sees what the first made
+  connection.exec('BEGIN IMMEDIATE'); // if two processes find it empty, the second one sees the tables of the first
   try {
     const from = pragma(connection, 'user_version');
     refuseForeign(connection, path, { from, to: steps.length });
@@ -102,7 +102,7 @@ function refuseForeign(connection: DatabaseSync, path: string, { from, to }: { f
     );
 }
 
-/** The older relay could no longer write what became of its mail, and would send it again after its restart. */
+/** After a migration, a running older relay could not store outcomes, and would send its mail again after a restart. */
 function refuseBesideOlder(path: string): void {
   if (isInstanceElsewhere(dirname(path)))
     throw new StoreError(

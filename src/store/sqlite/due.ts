@@ -1,8 +1,8 @@
-/** Which destinations are due: a memory of the earliest next attempt of each, refreshed from the index where something changed. */
+/** The due destinations. Remembers the earliest next attempt of each one, and reads it again from the index after a change. */
 import type { Due } from '../message-store.ts';
 import type { Database } from './database.ts';
 
-/** Reading one row a destination, never one a recipient: seeks from each destination to the next in `recipients_due`. */
+/** Reads one row for each destination, not for each recipient: it seeks from each destination to the next in `recipients_due`. */
 const ALL_DESTINATIONS = `
   WITH RECURSIVE d (name) AS (
     SELECT min(destination) FROM recipients INDEXED BY recipients_due WHERE next_attempt IS NOT NULL
@@ -19,13 +19,13 @@ const ONE_DESTINATION = `
   WHERE next_attempt IS NOT NULL AND destination = ?`;
 
 /**
- * Nothing depends on its being right: a destination that is missing is found when the memory is made anew, one too many
- * yields no claim.
+ * The memory may be wrong without harm. A missing destination is found when all are read again, and a destination without due mail
+ * gives no claim.
  */
 export class DueDestinations {
   readonly #earliest = new Map<string, number>();
   readonly #touched = new Set<string>();
-  /** Destinations whose rows cannot be read, until when they are left alone. */
+  /** Destinations whose rows cannot be read, and the time when they are tried again. */
   readonly #unreadable = new Map<string, number>();
   #known = false;
 
@@ -33,7 +33,7 @@ export class DueDestinations {
     this.#touched.add(destination);
   }
 
-  /** Another process changed the store, or this one opened it. */
+  /** Called after another process changed the store, and after the database was opened. */
   forget(): void {
     this.#known = false;
   }

@@ -1,21 +1,21 @@
-/** What a transaction changes besides rows. Kept apart until it is known whether the transaction stands. */
+/** The effects of a transaction besides its rows. They are used only if the transaction is committed. */
 import type { Damage } from '../opening.ts';
 import type { Change } from '../store.ts';
 import type { Database } from './database.ts';
 
 export class Effects {
   readonly counters = new Map<string, number>();
-  /** Spool files that no row names any more; they go after the commit. */
+  /** Spool files that no row names any more. They are removed after the commit. */
   readonly unlink: string[] = [];
   readonly damaged: Damage[] = [];
   readonly changes = new Set<Change>();
 
-  /** Whoever remembers something of it must hear of it. */
+  /** Reports the changes in the feed. */
   changed(...changes: readonly Change[]): void {
     for (const change of changes) this.changes.add(change);
   }
 
-  /** Recipients by number of their state: `s0`, `s1`, …; and `bytes` of inline content. */
+  /** The counters are `s0`, `s1`, … for the recipients in each state, and `bytes` for inline content. */
   count(name: string, by: number): void {
     this.counters.set(name, (this.counters.get(name) ?? 0) + by);
   }
@@ -36,7 +36,7 @@ export class Effects {
     this.changed(...other.changes);
   }
 
-  /** The last statement of a transaction, so that a group changes each counter once. */
+  /** Runs at the end of a transaction, so that a group changes each counter once. */
   writeCounters(db: Database): void {
     for (const [name, by] of this.counters)
       if (by !== 0)

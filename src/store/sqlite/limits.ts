@@ -1,4 +1,4 @@
-/** Limits of a credential, judged and counted inside the transaction that accepts: behaviour rule 7. */
+/** Limits of a user. They are checked and counted inside the transaction that accepts: behaviour rule 7. */
 import type { Limit, LimitUse } from '../../smtp/limit.ts';
 import { DAY, HOUR, MINUTE } from '../../system/clock.ts';
 import type { KnownRecipient } from '../message-store.ts';
@@ -19,7 +19,7 @@ type Amounts = Readonly<Record<Limit['kind'], number>>;
 type Judgement = { readonly exceeded: LimitUse | null; readonly use: readonly LimitUse[]; readonly amounts: Amounts };
 type Window = { readonly startedAt: number; readonly used: number };
 
-/** Counts all of the message, or nothing of it where it is over a limit. */
+/** Counts the whole message. If it is over a limit, counts nothing. */
 export function judgeAndCount(
   db: Database,
   limits: Pick<LimitsArgument, 'user' | 'list'>,
@@ -41,14 +41,14 @@ export function judgeAndCount(
   return { exceeded, use: useOf(db, user, limits.list, now), amounts };
 }
 
-/** Names of credentials are compared without ASCII case. */
+/** User names are compared without ASCII case. */
 export const userKey = (name: string) => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 const addressKey = (address: string) => address.toLowerCase();
 
 type Sent = { readonly addresses: readonly string[]; readonly today: number };
 type Sorted = { readonly unknown: readonly string[]; readonly renewed: readonly string[] };
 
-/** Which are new, and of which the day is to be written again: not at each message, so that most messages write nothing there. */
+/** Finds new recipients, and known recipients whose day must be written again. The day is written once a week, so that most messages write nothing. */
 function sortRecipients(db: Database, user: string, { addresses, today }: Sent): Sorted {
   const unknown = new Set<string>();
   const renewed = new Set<string>();
@@ -68,11 +68,11 @@ function usedOnOf(db: Database, user: string, address: string): number | undefin
 
 const dayOf = (time: number) => Math.floor(time / DAY);
 const RENEW_DAYS = 7;
-/** More than a year: what goes out once a year is no surprise. */
+/** More than a year, so that a yearly message is not to new recipients. */
 const KEEP_DAYS = 400;
 const STEP_RECIPIENTS = 2000;
 
-/** Of some recipients behind `after`: forgets those that their user has not written to for KEEP_DAYS. */
+/** Reads some recipients behind `after`, and forgets those that their user has not written to for KEEP_DAYS. */
 export function forgetRecipients(
   { db }: Context,
   { now, after }: { now: number; after: KnownRecipient | null },
@@ -91,12 +91,12 @@ export function forgetRecipients(
   return { forgotten: old.length, after: last === undefined ? null : { user: last.user, address: last.address } };
 }
 
-/** Several limits may share a window: it is counted once. */
+/** Limits with the same kind and unit share a window, which is counted once. */
 function distinct(list: readonly Limit[]): readonly Limit[] {
   return list.filter((a, i) => list.findIndex((b) => a.kind === b.kind && a.per === b.per) === i);
 }
 
-/** @param name as it was given, or in its key's form. */
+/** @param name in any spelling. */
 export function useOf(db: Database, name: string, list: readonly Limit[], now: number): readonly LimitUse[] {
   const user = userKey(name);
   return list.map((limit) => {
@@ -105,7 +105,7 @@ export function useOf(db: Database, name: string, list: readonly Limit[], now: n
   });
 }
 
-/** A clock that was set back must not freeze a user for as long: a window that begins in the future has ended. */
+/** A window that begins in the future counts as ended, so that a clock that was set back does not stop a user. */
 function windowOf(db: Database, user: string, { kind, per }: Limit, now: number): Window {
   const row = db.get<{ started_at: number; used: number }>(
     'SELECT started_at, used FROM usage WHERE user = ? AND kind = ? AND per = ?',
@@ -138,7 +138,7 @@ export function knownRecipients({ db }: Context, a: { user: string; addresses: r
   return a.addresses.filter((address) => usedOnOf(db, user, addressKey(address)) !== undefined);
 }
 
-/** Each fourth value is an address, see EncodedMessage. */
+/** Every fourth value is an address, see EncodedMessage. */
 export function addressesOf(recipients: readonly Value[]): readonly string[] {
   const addresses: string[] = [];
   for (let i = 0; i < recipients.length; i += 4) addresses.push(recipients[i] as string);

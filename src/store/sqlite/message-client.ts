@@ -1,4 +1,4 @@
-/** MessageStore by requests to the store's thread. Work of any size is cut in steps, so that mail never waits behind a command. */
+/** A MessageStore that sends requests to the thread of the store. Large work is cut into steps, so that mail never waits for a command. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   AcceptRequest,
@@ -92,11 +92,11 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
   };
 }
 
-/** The bytes go to the store's thread and come back, so that delivery goes on from memory without a copy. */
+/** The bytes are transferred to the thread and back, so that delivery continues from memory without a copy. */
 async function accept(client: StoreClient, { message, claim, limits, grant }: AcceptRequest): Promise<AcceptResult> {
   const encoded = encodeMessage(message);
   const inline = encoded.spool === null;
-  // A slice of shared memory cannot be handed over, and would take its neighbours along.
+  // A slice is copied first: a transfer would take the whole buffer away from its other users.
   const whole = !inline || encoded.bytes.byteLength === encoded.bytes.buffer.byteLength;
   const bytes = whole ? encoded.bytes : encoded.bytes.slice();
   const argument = {
@@ -114,7 +114,7 @@ async function accept(client: StoreClient, { message, claim, limits, grant }: Ac
   return { accepted: true, held: reply.held, content, use: reply.use, ...exceeded };
 }
 
-/** Walks through the queue only where somebody has died. */
+/** Walks through the queue only if an owner is dead. */
 async function takeBack(client: StoreClient, { owner, silence, now }: Parameters<MessageStore['takeBack']>[0]): Promise<number> {
   const dead = await client.call('findDead', { owner, silence });
   if (dead.length === 0) return 0;
@@ -123,7 +123,7 @@ async function takeBack(client: StoreClient, { owner, silence, now }: Parameters
   return taken;
 }
 
-/** A credential holds more than what has to travel. */
+/** A credential has more fields than the transaction needs. */
 function grantOf(grant: AcceptRequest['grant']): Grant | null {
   if (grant === undefined) return null;
   const { name, generation, revision } = grant;

@@ -1,4 +1,4 @@
-/** Everything that can be asked of the store's thread, by name. */
+/** All operations of the thread of the store, by name. */
 import { accept } from './accept.ts';
 import { claim } from './claim.ts';
 import { type Context, type Operation, read, write } from './context.ts';
@@ -43,7 +43,7 @@ const operations = {
   giveBackPages: write(giveBackPages),
   recount: write(recount),
   checkSpooled: write(checkSpooled),
-  /** A transaction that changes something, so that its commit reaches the disk. */
+  /** Changes a row, so that its commit is synced. */
   ping: write(
     ({ db }: Context, now: number) => void db.run('INSERT OR REPLACE INTO small_values VALUES (?, ?)', 'store.ping', String(now)),
   ),

@@ -1,4 +1,4 @@
-/** Mail that waits because its credential is over a limit, in the order in which it came. Behaviour rule 7. */
+/** Mail that is held because its user is over a limit, in the order of its arrival. Behaviour rule 7. */
 import type { Limit } from '../../smtp/limit.ts';
 import type { OverLimit, Touched } from '../message-store.ts';
 import type { Context } from './context.ts';
@@ -6,7 +6,7 @@ import { judgeAndCount, userKey } from './limits.ts';
 import { decodeRecipient, RECIPIENT_COLUMNS, type RecipientRow } from './rows.ts';
 import { HELD, QUEUED } from './states.ts';
 
-/** Messages released, or found to be overdue, in one step. */
+/** The messages that one step releases, or finds expired. */
 const STEP = 200;
 
 const FORGET_ENDED = `
@@ -17,7 +17,7 @@ export function insertOverLimit({ db }: Context, id: string, user: string): void
   db.run('INSERT INTO over_limit (message, user) VALUES (?, ?)', id, userKey(user));
 }
 
-/** How many messages of this user wait; counted up to `most`. */
+/** Counts the held messages of a user, up to `most`. */
 export function countOverLimit({ db }: Context, user: string, most: number): number {
   const row = db.get<{ n: number }>(
     'SELECT count(*) AS n FROM (SELECT 1 FROM over_limit WHERE user = ? LIMIT ?)',
@@ -27,12 +27,12 @@ export function countOverLimit({ db }: Context, user: string, most: number): num
   return row?.n ?? 0;
 }
 
-/** From now on it is the operator who holds it, or it is held no more. */
+/** The limits no longer hold the message: an operator holds it, or it is released. */
 export function forgetOverLimit({ db }: Context, id: string): void {
   db.run('DELETE FROM over_limit WHERE message = ?', id);
 }
 
-/** Whose mail waits, and what of it has waited for longer than its lifetime. */
+/** Users with held mail, and held mail that is older than its lifetime. */
 export function overLimit({ db }: Context, now: number): OverLimit {
   const users = db.all<{ user: string }>('SELECT DISTINCT user FROM over_limit').map(({ user }) => user);
   if (users.length === 0) return { users, expired: [] };
@@ -46,8 +46,8 @@ export function overLimit({ db }: Context, now: number): OverLimit {
 }
 
 /**
- * The oldest first, as many as the limits allow now, counted as if they came now. One that is larger than a limit by itself does not
- * stop those behind it: it waits for the operator, or for its end. `more`: ask again.
+ * Releases held messages, the oldest first, as far as the limits allow, and counts them as if they came now. A message that alone is
+ * larger than a limit does not stop the messages behind it. It waits for the operator, or for its end. `more`: another step is needed.
  */
 export function releaseOverLimit(
   context: Context,

@@ -1,16 +1,16 @@
-/** Who claims, and who of them lives: a row an owner, with its last sign of life by this machine's clock. */
+/** The owners of claims. Each owner has a row with its last sign of life, by the clock of this machine. */
 import { SECOND } from '../../system/clock.ts';
 import type { Context } from './context.ts';
 import type { Database } from './database.ts';
 
-/** In place of a time: found dead. */
+/** Stands in place of a time: the owner was found dead. */
 const DEAD = 0;
-/** All that held claims before it is known who they were. */
+/** The owner of claims whose owner has no row. */
 const UNKNOWN = '';
-/** A claim is a sign of life, but its row is written only where the last one is older. */
+/** A claim is a sign of life, but its row is written only if the last one is older than this. */
 const FRESH = 5 * SECOND;
 
-/** When which owner was last written by this thread, so that a claim seldom costs a row. */
+/** Remembers when this thread wrote the row of each owner, so that a claim seldom writes one. */
 export class SignsOfLife {
   readonly #writtenAt = new Map<string, number>();
 
@@ -23,16 +23,16 @@ export class SignsOfLife {
     this.#writtenAt.set(owner, now);
   }
 
-  /** A transaction was rolled back, perhaps with such a row, or the database was opened anew. */
+  /** Called after a rollback, which may have removed such a row, and after the database was opened again. */
   forget(): void {
     this.#writtenAt.clear();
   }
 }
 
-/** The process that a lease belongs to. */
+/** The owner in a lease. */
 export const ownerOf = (lease: string) => (lease.includes('#') ? lease.slice(0, lease.lastIndexOf('#')) : lease);
 
-/** @returns false where it was not known, or found dead. */
+/** @returns false if the owner was unknown, or found dead. */
 export function beat({ db, signs }: Context, owner: string): boolean {
   const now = Date.now();
   const last = db.get<{ at: number }>('SELECT beat_at AS at FROM owners WHERE name = ?', owner)?.at ?? DEAD;
@@ -41,13 +41,13 @@ export function beat({ db, signs }: Context, owner: string): boolean {
   return last !== DEAD;
 }
 
-/** Whoever claims lives: its claims are nobody else's for as long as it does. */
+/** A claim is a sign of life. While its owner lives, no other process takes its claims. */
 export function claiming(context: Context, lease: string): void {
   const owner = ownerOf(lease);
   if (!context.signs.isFresh(owner, Date.now())) beat(context, owner);
 }
 
-/** @returns the dead, whose claims are to be taken back. A time that lies as far ahead is one of a clock that stood wrong. */
+/** @returns the dead owners, whose claims must be taken back. A time far in the future comes from a wrong clock, and counts as dead too. */
 export function findDead(context: Context, { owner, silence }: { owner: string; silence: number }): readonly string[] {
   const { db } = context;
   beat(context, owner);
@@ -62,14 +62,13 @@ export function livingOwners(db: Database): ReadonlySet<string> {
   return new Set(db.all<{ name: string }>('SELECT name FROM owners WHERE beat_at <> ?', DEAD).map(({ name }) => name));
 }
 
-/** Nothing is claimed by them any more. One that has come back to life meanwhile stays. */
+/** Removes dead owners without claims. An owner that gave a sign of life meanwhile is kept. */
 export function forgetDead({ db }: Context, names: readonly string[]): void {
   for (const name of names) db.run('DELETE FROM owners WHERE name = ? AND beat_at = ?', name, DEAD);
 }
 
 /**
- * For the one process that has the instance lock, before it claims anything: whoever was here is dead. What they held of
- * single pieces of work is free too.
+ * Marks all owners as dead, and frees their leases of work. Only for the process that has the instance lock, before its first claim.
  */
 export function buryAll({ db }: Context): void {
   db.run(

@@ -1,13 +1,10 @@
-/** A look into a store of any version, beside whoever uses it: nothing is made, changed or brought up to date. */
+/** Reads from a store of any version, also while a process uses it. It makes, changes and migrates nothing. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { DATABASE_FILE } from '../embedded/data-dir.ts';
 
-/**
- * Domains with a DKIM key that signs. As root it must be called after `becomeOwner`: a reader leaves files too.
- * @returns undefined where they cannot be known.
- */
+/** See `StoreFiles`. */
 export function peekSigningDomains(dataDir: string): readonly string[] | undefined {
   const path = join(dataDir, DATABASE_FILE);
   let db: DatabaseSync | undefined;
@@ -19,7 +16,7 @@ export function peekSigningDomains(dataDir: string): readonly string[] | undefin
       .all()
       .map(({ domain }) => String(domain));
   } catch {
-    return undefined; // damaged, locked, of another form or not ours to read: whoever opens it says so
+    return undefined; // damaged, locked, of another format or not readable: opening it gives the reason
   } finally {
     db?.close();
   }

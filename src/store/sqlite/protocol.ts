@@ -1,4 +1,4 @@
-/** What travels between the main thread and the store's thread. */
+/** The messages between the main thread and the thread of the store. */
 import type { Damage } from '../opening.ts';
 import type { Change } from '../store.ts';
 import { resultCode, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, type SqliteError } from './database.ts';
@@ -7,24 +7,24 @@ import { IdTaken } from './rows.ts';
 
 export type WorkerOptions = { readonly path: string; readonly spoolDir: string; readonly busyTimeout: number };
 
-/** One request; `id` comes back with its answer. */
+/** One request. Its answer has the same `id`. */
 export type Request = readonly [id: number, name: Name, argument: unknown];
-/** `close`: finish what was asked for, then end. `watch`: tell of changes by other processes. */
+/** `close`: finish all requests, then end. `watch`: report changes of other processes. */
 export type ToWorker = readonly Request[] | 'close' | 'watch';
 
 export type Failure = { readonly message: string; readonly code: string };
-/** What one transaction, or one read, brought. */
+/** The answers of one transaction, or of one read. */
 export type Answers = {
   /** Pairs of id and result. */
   readonly results: readonly unknown[];
   readonly failures: readonly (readonly [id: number, failure: Failure])[];
   readonly unlink: readonly string[];
   readonly damaged: readonly Damage[];
-  /** Told before the results. */
+  /** Reported before the results. */
   readonly changes: readonly Change[];
-  /** Seconds and number of requests; null: nothing was committed. */
+  /** Duration in seconds, and number of requests. null: no commit. */
   readonly commit: readonly [seconds: number, requests: number] | null;
-  /** The whole transaction failed, or the connection had to be opened anew. */
+  /** The whole transaction failed. */
   readonly trouble: Failure | null;
 };
 export type FromWorker = Answers | 'opened' | 'closed' | { readonly foreign: readonly Change[] } | { readonly refused: Failure };
@@ -36,7 +36,7 @@ const SENTENCES: Readonly<Record<number, readonly [code: string, sentence: strin
   [SQLITE_CORRUPT]: ['ECORRUPT', 'A part of the store is damaged'],
 };
 
-/** An error of opening has its sentence already, and its cause says what it was. */
+/** An error of opening has its sentence already; its code comes from its cause. */
 export function describe(error: unknown): Failure {
   if (error instanceof IdTaken) return { code: 'EEXIST', message: error.message };
   const { message, errcode, cause } = error as SqliteError;

@@ -1,4 +1,4 @@
-/** What an operator does to the queue: retry, hold, release, remove, reroute; in steps of about a thousand recipients a transaction. */
+/** Commands on the queue: retry, hold, release, remove and reroute. A transaction changes about a thousand recipients. */
 import type { MessageFacts, Notice, Touched } from '../message-store.ts';
 import { tokenOf } from './accept.ts';
 import type { Context } from './context.ts';
@@ -8,19 +8,19 @@ import { decodeFacts, type MessageRow } from './rows.ts';
 import { closeEnded } from './settle.ts';
 import { ACTIVE, DELAYED, ENDED, HELD, QUEUED, REMOVED, stateName } from './states.ts';
 
-/** Recipients changed, and recipients looked at, in one step. */
+/** The recipients that one step changes, and those that it reads. */
 const STEP_CHANGES = 1000;
 const STEP_ROWS = 5000;
 
 export type Action = 'retry' | 'hold' | 'release' | 'remove';
-/** `ids`: these messages; else all that are open after `after`. */
+/** The messages with these `ids`; without `ids`, all open messages behind `after`. */
 export type StepSelection = { readonly ids?: readonly string[]; readonly after: string; readonly domain?: string };
-/** `after`: where the next step begins; null: done. */
+/** `after`: the start of the next step. null: the walk is complete. */
 export type Step<T> = { readonly items: readonly T[]; readonly after: string | null };
 
 type Row = { message: string; n: number; address: string; destination: string; state: number; attempts: number };
 
-/** What each action does to a recipient in a state; undefined: nothing. */
+/** The new state of a recipient. undefined: the action does not change it. */
 const NEXT_STATE: Readonly<Record<Action, (row: Row) => number | undefined>> = {
   retry: ({ state }) => (state < ACTIVE ? state : undefined),
   hold: ({ state }) => (state < ACTIVE ? HELD : undefined),
@@ -28,7 +28,7 @@ const NEXT_STATE: Readonly<Record<Action, (row: Row) => number | undefined>> = {
   remove: () => REMOVED,
 };
 
-/** What the log calls it; a retry is told by the attempt that follows. */
+/** The event of each action in the log. A retry has none, because the log has the attempt that follows. */
 const NOTICE: Readonly<Record<Action, Notice['event'] | undefined>> = {
   retry: undefined,
   hold: 'held',
@@ -42,7 +42,7 @@ export function command(context: Context, a: StepSelection & { action: Action; n
   const touched: Touched[] = [];
   const closed = new Set<string>();
   for (const row of rows) {
-    // What an operator holds, releases or removes is no longer what the limits decide about.
+    // After hold, release or remove by an operator, the limits decide no more about the message.
     if (row.state === HELD && a.action !== 'retry') forgetOverLimit(context, row.message);
     const state = NEXT_STATE[a.action](row);
     if (state === undefined) continue;
@@ -70,14 +70,14 @@ export function command(context: Context, a: StepSelection & { action: Action; n
   return { items: touched, after };
 }
 
-/** Takes away what was stored under these ids, where it is the message of that token. */
+/** Removes the messages with these ids and tokens. */
 export function withdraw(context: Context, { messages, now }: { messages: readonly Stored[]; now: number }): void {
   for (const { id, token } of messages)
     if (tokenOf(context, id) === token) command(context, { action: 'remove', ids: [id], after: '', now });
 }
 type Stored = { readonly id: string; readonly token: number };
 
-/** The oldest, each handed out once. */
+/** Returns the oldest notices. Each is returned once. */
 export function takeNotices({ db }: Context, limit: number): readonly Notice[] {
   return db.all<Notice>(
     'DELETE FROM notices WHERE seq IN (SELECT seq FROM notices ORDER BY seq LIMIT ?) RETURNING event, message AS id, recipient',
@@ -85,10 +85,10 @@ export function takeNotices({ db }: Context, limit: number): readonly Notice[] {
   );
 }
 
-/** Kept beside the small values, in the transaction that makes the mail due: the relay never sees one without the other. */
+/** The prefix of a small value, which is written in the transaction that makes the mail due, so that the relay always sees both. */
 const RETRIED = 'retried.';
 
-/** Destinations, each handed out once. */
+/** Returns destinations. Each is returned once. */
 export function takeRetried({ db }: Context, limit: number): readonly string[] {
   const rows = db.all<{ name: string }>(
     'DELETE FROM small_values WHERE name IN (SELECT name FROM small_values WHERE name >= ? AND name < ? LIMIT ?) RETURNING name',
@@ -99,7 +99,7 @@ export function takeRetried({ db }: Context, limit: number): readonly string[] {
   return rows.map(({ name }) => name.slice(RETRIED.length));
 }
 
-/** Whole messages, so that the next step begins behind the last. */
+/** Reads whole messages, so that the next step begins behind the last one. */
 function openRows(context: Context, { ids, after, domain }: StepSelection): { rows: Row[]; after: string | null } {
   const rows: Row[] = [];
   let looked = 0;
@@ -125,7 +125,7 @@ function isAt(address: string, domain: string): boolean {
   return address.slice(address.lastIndexOf('@') + 1).toLowerCase() === domain.toLowerCase();
 }
 
-/** For `reroute`, whose choice is made by code that cannot come here. */
+/** For `reroute`: the main thread chooses the destinations, because its function cannot be sent to this thread. */
 type Routed = {
   readonly message: MessageFacts;
   readonly recipients: readonly { n: number; address: string; destination: string }[];
@@ -147,7 +147,7 @@ export function waiting(context: Context, selection: StepSelection): Step<Routed
 }
 
 export type NewRoute = { readonly id: string; readonly n: number; readonly destination: string };
-/** Held recipients get the destination and stay held; one that was leased or ended since is left alone. */
+/** A held recipient gets the destination and stays held. An active or ended recipient is not changed. */
 export function reroute(context: Context, { routes, now }: { routes: readonly NewRoute[]; now: number }): readonly Touched[] {
   const touched: Touched[] = [];
   for (const { id, n, destination } of routes) {
@@ -175,21 +175,21 @@ export function reroute(context: Context, { routes, now }: { routes: readonly Ne
   return touched;
 }
 
-/** What nobody who lives has claimed: due again at once. */
+/** Makes claimed recipients without a living owner due at once. */
 export function takeBack(context: Context, step: LeaseStep): Step<number> {
   const living = livingOwners(context.db);
   return endLeases(context, step, (lease) => lease === null || !living.has(ownerOf(lease)));
 }
 
-/** What was claimed by this lease alone. */
+/** Makes the recipients of exactly this lease due at once. */
 export function giveBack(context: Context, { lease, ...step }: LeaseStep & { lease: string }): Step<number> {
   return endLeases(context, step, (held) => held === lease);
 }
 
-/** Destinations looked at in one step. */
+/** The destinations that one step reads. */
 const STEP_DESTINATIONS = 500;
 
-/** Found by the index of what is due, one seek a destination: at every start somebody asks. */
+/** Uses the index of due recipients, with one seek for each destination, because every start calls it. */
 export function thaw({ db, due }: Context, { latest, after, now }: { latest: number; after: string; now: number }): Step<number> {
   let last = after;
   let count = 0;
@@ -209,7 +209,7 @@ export function thaw({ db, due }: Context, { latest, after, now }: { latest: num
       db.run('UPDATE recipients SET next_attempt = ? WHERE message = ? AND n = ?', now, message, n);
     if (rows.length > 0) due.touch(destination);
     count += rows.length;
-    if (count >= STEP_CHANGES) break; // this destination may have more
+    if (count >= STEP_CHANGES) break; // the destination may have more recipients
     last = destination;
   }
   return { items: [count], after: last };

@@ -1,4 +1,4 @@
-/** Messages for people: list, get, find. In steps that each read a bounded number of rows, so that nobody waits behind them. */
+/** Reads messages for people: list, get and find. Each step reads a limited number of rows, so that other requests do not wait. */
 import type { AttemptRecord, StoredMessage } from '../message-store.ts';
 import type { Context } from './context.ts';
 import { isCorrupt } from './database.ts';
@@ -7,11 +7,11 @@ import { decodeFacts, decodeRecipient, type MessageRow, RECIPIENT_COLUMNS, type 
 import { ENDED, outcomeName } from './states.ts';
 
 const STEP_MESSAGES = 2000;
-/** Ids are made of digits and lower-case letters: this stands after all of them. */
+/** Is behind all ids, which have only digits and lower-case letters. */
 export const AFTER_ALL = '\uffff';
 
 type ListStep = {
-  /** Numbers of states; a message is listed when one of its recipients stands in one of them. */
+  /** The numbers of states. A message is listed if one of its recipients has one of these states. */
   readonly states: readonly number[];
   readonly domain: string | null;
   readonly user: string | null;
@@ -20,7 +20,7 @@ type ListStep = {
 };
 
 export function list(context: Context, query: ListStep): Step<StoredMessage> {
-  // The queue alone is walked where nothing that has ended is asked for.
+  // If no ended state is asked for, only the queue is read.
   const table = query.states.some((state) => state >= ENDED) ? 'messages' : 'open';
   const last = context.db.get<{ id: string }>(
     `SELECT id FROM ${table} WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?`,
@@ -49,7 +49,7 @@ function load(context: Context, ids: readonly string[]): StoredMessage[] {
   return ids.map((id) => get(context, id)).filter((message) => message !== undefined);
 }
 
-/** One whose rows cannot be read is left out, so that the others are shown. */
+/** A message whose rows cannot be read is skipped, so that the others are shown. */
 export function get(context: Context, id: string): StoredMessage | undefined {
   try {
     return loadMessage(context, id);
@@ -89,7 +89,7 @@ function loadMessage({ db }: Context, id: string): StoredMessage | undefined {
   return { ...decodeFacts(row), recipients: recipients.map((r) => ({ ...decodeRecipient(r), trace: traces.get(r.n) ?? [] })) };
 }
 
-/** Backwards from `before`, the newest first. There is no index for it: one would cost each accepted message several random pages. */
+/** Reads backwards from `before`, the newest first. It has no index, because an index would write several random pages for each accepted message. */
 export function find(context: Context, a: { text: string; before: string; limit: number }): Step<StoredMessage> {
   const first = context.db.get<{ id: string }>(
     'SELECT id FROM messages WHERE id < ? ORDER BY id DESC LIMIT 1 OFFSET ?',

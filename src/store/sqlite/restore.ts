@@ -1,7 +1,7 @@
 /**
- * A backup becomes the store of a data directory that nobody uses. Everything is made ready beside the old store, the bodies under
- * new names, and put in its place by one rename. A failure or a crash before it leaves the old store as it was; what is left over is
- * swept by the next start.
+ * Makes a backup the store of a data directory that no process uses. The new store is prepared beside the old one, with new names for
+ * the bodies, and replaces it by one rename. A failure or a crash before the rename does not change the old store; the next start
+ * removes the remaining files.
  */
 import { randomInt } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, rmSync } from 'node:fs';
@@ -22,20 +22,20 @@ import { HELD } from './states.ts';
 
 export type RestoreRequest = {
   readonly dataDir: string;
-  /** The backup, opened for reading; it may belong to another user than the data. */
+  /** The backup, open for reading. It may belong to another user than the data. */
   readonly source: FileHandle;
-  /** For sentences. */
+  /** The name of the backup in messages. */
   readonly name: string;
-  /** What is in the data directory is given up. */
+  /** Replaces a store that is not empty. */
   readonly force: boolean;
 };
 
 export type Restored = BackupCounts & {
-  /** Messages and recipients that wait for `queue release`. */
+  /** The messages and recipients that wait for `queue release`. */
   readonly held: { readonly messages: number; readonly recipients: number };
 };
 
-/** @throws StoreError where the directory is in use or not empty, or the file is no whole backup: nothing is changed then. */
+/** See `StoreFiles`. */
 export async function restoreStore({ dataDir, source, name, force }: RestoreRequest): Promise<Restored> {
   const lock = await lockInstance(dataDir);
   const partial = join(dataDir, 'restore.partial');
@@ -69,7 +69,7 @@ function refuseUsed(dataDir: string): void {
     if (tables > 0 && Object.values(countAll(db)).some((count) => count > 0)) throw new StoreError(used);
   } catch (cause) {
     if (cause instanceof StoreError) throw cause;
-    throw new StoreError(used, { cause }); // whatever it is, it is something
+    throw new StoreError(used, { cause }); // an unreadable file is not empty either
   } finally {
     db?.close();
   }
@@ -81,7 +81,7 @@ async function copyTo(partial: string, source: FileHandle): Promise<void> {
   await pipeline(source.createReadStream({ autoClose: false, start: 0 }), target.createWriteStream());
 }
 
-/** From backup to store: bodies to their files, what waits on hold, the form of this version. */
+/** Turns the backup into a store: writes the bodies to files, holds waiting mail, and migrates to this version. */
 async function prepare(partial: string, bodies: Bodies): Promise<Restored['held']> {
   const db = new DatabaseSync(partial);
   let held: Restored['held'];
@@ -89,7 +89,7 @@ async function prepare(partial: string, bodies: Bodies): Promise<Restored['held'
     db.exec('PRAGMA journal_mode = DELETE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF');
     await bodies.write(db);
     holdAll(db);
-    // The relay that the backup is of may go on: the two are not one node.
+    // The relay of the backup may still run, so that this one needs another node number.
     db.prepare("UPDATE small_values SET value = ? WHERE name = 'instance.node'").run(String(randomInt(NODES)));
     held = {
       messages: number(
@@ -104,9 +104,9 @@ async function prepare(partial: string, bodies: Bodies): Promise<Restored['held'
   } finally {
     db.close();
   }
-  const current = openDatabase(partial, SECOND); // an older form becomes this one
-  current.run('DELETE FROM over_limit'); // what waits now waits for the operator
-  // The relay that the backup is of may have sent them.
+  const current = openDatabase(partial, SECOND); // migrates an older format
+  current.run('DELETE FROM over_limit'); // all mail waits for the operator now
+  // The relay of the backup may have sent them.
   current.run('DELETE FROM tls_results WHERE day < unixepoch() / 86400');
   current.run("DELETE FROM tls_reports WHERE state = 'due'");
   current.close();
@@ -116,7 +116,7 @@ async function prepare(partial: string, bodies: Bodies): Promise<Restored['held'
   return held;
 }
 
-/** The large bodies of a backup on their way into the spool: files that no store names until the rename. */
+/** Writes the large bodies of a backup into the spool. No store names these files before the rename. */
 class Bodies {
   readonly #directory: string;
   #made: string[] = [];
@@ -125,12 +125,12 @@ class Bodies {
     this.#directory = directory;
   }
 
-  /** Each under a new name, which `open` in `db` gets: the old store may have a body of the name in the backup. */
+  /** Each body gets a new name, also in `open` of `db`, because the old store may use the name of the backup. */
   async write(db: DatabaseSync): Promise<void> {
     const names = db.prepare('SELECT DISTINCT name FROM backup_spool').all() as { name: string }[];
     db.exec('CREATE INDEX restored_bodies ON open (spool) WHERE spool IS NOT NULL');
     for (const { name } of names) {
-      // A name comes from a file that anybody may have made.
+      // The name may be hostile: the backup may come from any program.
       if (!isSpoolName(name)) throw new StoreError('The backup is damaged: it names a body that cannot be');
       const made = newSpoolName();
       const file = await open(join(this.#directory, made), 'wx', 0o600);
@@ -148,7 +148,7 @@ class Bodies {
     syncDirectory(this.#directory);
   }
 
-  /** A store names them now. */
+  /** The store names them now. */
   keep(): void {
     this.#made = [];
   }
@@ -165,7 +165,7 @@ function explain(error: SqliteError & NodeJS.ErrnoException, dataDir: string): E
   return new StoreError(sentence, { cause: error });
 }
 
-/** The old store becomes one file without a log, so that the new one never meets the log of the old. */
+/** Removes the log of the old store, so that SQLite never applies it to the new one. */
 function replace(path: string): void {
   if (!existsSync(path)) return;
   const old = new DatabaseSync(path, { timeout: SECOND });

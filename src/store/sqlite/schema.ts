@@ -1,33 +1,34 @@
-/** The tables, and the way from each older version to this one. */
+/** The tables, and the migration of older versions. */
 import { NODES } from '../../smtp/queue-id.ts';
 
-/** `PRAGMA application_id`: "SmHo", so that no other program's file is taken for ours. */
+/** `PRAGMA application_id`: "SmHo". A file of another program has another one. */
 export const APPLICATION_ID = 0x536d486f;
 
 /**
- * One step a version, run in order in one transaction; the number of steps is the version (`PRAGMA user_version`).
- * A step that was released never changes.
+ * Each version has one step. The steps run in order in one transaction. The number of steps is the version (`PRAGMA user_version`).
+ * A released step never changes.
  *
- * - `messages`, `recipients`, `attempts` are both queue and trace. They are keyed by queue id, which grows with time, so that new
- *   rows go to the end and old ones leave from the front.
- * - `open` has one small row for each message that has not ended: the queue is walked there, however long the trace is.
- * - `contents` holds the bytes, reached by number from `open`, so that no walk ever reads a body. It goes when the message ends.
- * - `recipients.next_attempt` is set exactly while a recipient waits (queued, delayed, uncertain): the partial index over it is what is due.
- * - `messages.token` is drawn for each try to store a message: only who knows it takes the message away again.
- * - `instance.node` in `small_values` is the part of each queue id that tells who made it.
- * - `recipients.owner` is the lease of an active recipient: the name in `owners`, `#`, a number.
- * - `owners` has the last sign of life of each process that claims, by this machine's clock; 0: it is dead, and what it claimed is
- *   being taken back. The owner without a name stands for all that are not known.
- * - `changes` has the last change of each topic: whoever has read up to a number reads what is above it.
- * - `notices` holds what commands did to recipients until the relay has said so in its log.
- * - `untold` holds what senders must still hear of a recipient: written with its outcome, taken away with the report that tells it.
- *   `reply` is JSON. While a row without `summary` stands, the message keeps its row in `open` and its content.
- * - `report_windows` counts the reports of a sender in the hour that began with the first.
- * - `known_recipients.used_on` is a day (since 1970) on which the user sent there, at most a week before the last one.
- * - `sts_policies.refresh_at` is set exactly while the policy is to be fetched anew in the background.
+ * - `messages`, `recipients` and `attempts` are both queue and trace. Their key is the queue id, which grows with time, so that new rows
+ *   go to the end and old rows are removed from the beginning.
+ * - `open` has one small row for each message that has not ended. Walks through the queue read this table, so that a long trace does not
+ *   slow them.
+ * - `contents` has the bytes, by the number in `open`, so that no walk reads a body. A row is removed when its message ends.
+ * - `recipients.next_attempt` is set exactly while a recipient waits (queued, delayed, uncertain). The partial index on it finds due mail.
+ * - `messages.token` is a random number for each try to store a message. `withdraw` must give it.
+ * - `instance.node` in `small_values` is the node number in each queue id.
+ * - `recipients.owner` is the lease of an active recipient: the name in `owners`, `#`, and a number.
+ * - `owners` has the last sign of life of each process that claims, by the clock of this machine. 0: the process is dead, and its claims
+ *   are being taken back. The owner with an empty name stands for all unknown owners.
+ * - `changes` has the last change of each topic. A reader remembers the last number that it has read, and reads the rows above it.
+ * - `notices` has the changes of recipients by commands, until the relay has logged them.
+ * - `untold` has the news that senders must still get. A row is written with the outcome of its recipient, and removed with the report.
+ *   `reply` is JSON. While a row without `summary` exists, the message keeps its row in `open` and its content.
+ * - `report_windows` counts the reports of a sender in the hour that began with the first report.
+ * - `known_recipients.used_on` is a day (since 1970) on which the user sent to the address. The last such day is at most a week later.
+ * - `sts_policies.refresh_at` is set exactly while the policy must be fetched again in the background.
  * - `tls_results` counts sessions of a UTC day for reports, by domain and applied policy; `policy` names the row of `tls_policies_seen` that
  *   holds its text. `tls_failures.key` is a hash of the columns behind it, up to `reason`.
- * - `verify` columns hold the CRC-32 of what must leave unchanged: a flipped bit sets the entry aside instead of sending it.
+ * - `verify` columns have the CRC-32 of bytes that must not change. A message with a wrong CRC-32 is set aside, not sent.
  */
 export const MIGRATIONS: readonly string[] = [
   `

@@ -1,6 +1,6 @@
 /**
- * Large bodies: files of their own, written while they arrive and never whole in memory.
- * `finish` promises data and name: fdatasync of the file, then one sync of the directory for all that finish at that time.
+ * Large bodies. Each body is a file, which is written while the body arrives, so that it is never whole in memory.
+ * `finish` syncs data and name: fdatasync of the file, then one sync of the directory for all bodies that finish at that time.
  */
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
@@ -8,20 +8,20 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Spool, SpoolWriter } from '../message-store.ts';
 
-/** Small chunks are gathered: two buffers of this size a writer, one filling while the other is written. */
+/** Collects small chunks. Each writer has two buffers of this size: one is filled while the other is written. */
 const BUFFER = 128 * 1024;
 const READ = 128 * 1024;
-/** Synced in between, so that `finish` of a large one does not hold up everybody's. */
+/** A large body is synced in between, so that its `finish` does not delay all others. */
 const SYNC_EVERY = 16 * 1024 * 1024;
-/** The threads that sync are those that sign and verify passwords. */
+/** Limits the syncs at one time, because signing and password hashes use the same threads. */
 const PARALLEL_SYNCS = 2;
 
-/** Carries the CRC-32 of the whole, which is checked before the last chunk is handed out. */
+/** `verify` is the CRC-32 of the whole body. A reader checks it before it returns the last chunk. */
 type SpoolFile = Spool & { readonly verify?: number };
 
-/** 128 random bits: no two processes make the same name. */
+/** 128 random bits, so that two processes never make the same name. */
 export const newSpoolName = (): string => randomBytes(16).toString('hex');
-/** True for what `newSpoolName` makes: no other file is removed, and no path is made of another name. */
+/** True for a name of `newSpoolName`. Only such names become paths, and only such files are removed. */
 export const isSpoolName = (name: string): boolean => /^[0-9a-f]{32}$/.test(name);
 
 export class SpoolDirectory {
@@ -41,16 +41,16 @@ export class SpoolDirectory {
     return new SpoolFileWriter(this, name, file);
   }
 
-  /** What a row knows of a file becomes something to read. */
+  /** Makes a Spool from the row of a file. */
   read(row: { name: string; size: number; verify: number | null }): SpoolFile {
     const path = join(this.path, row.name);
     const verify = row.verify === null ? {} : { verify: row.verify };
     return { name: row.name, size: row.size, ...verify, read: (memory) => readSpool({ path, ...row, memory }) };
   }
 
-  /** What no body is called is another file: a row may come from a backup that anybody made. */
+  /** Removes only files with a spool name, because the row may come from a hostile backup. */
   async remove(names: readonly string[]): Promise<void> {
-    for (const name of names.filter(isSpoolName)) await unlink(join(this.path, name)).catch(() => {}); // the next start sweeps what stays
+    for (const name of names.filter(isSpoolName)) await unlink(join(this.path, name)).catch(() => {}); // the next start removes the rest
   }
 
   async syncFile(file: FileHandle): Promise<void> {
@@ -65,7 +65,7 @@ export class SpoolDirectory {
     }
   }
 
-  /** One that runs may have begun before our name was there: who comes meanwhile shares the next. */
+  /** A running sync may have begun before the new name existed. So all that come meanwhile share the next sync. */
   syncNames(): Promise<void> {
     if (this.#directorySync === undefined) {
       this.#directorySync = this.#syncDirectory().finally(() => {
@@ -147,11 +147,11 @@ class SpoolFileWriter implements SpoolWriter {
     this.#file = undefined;
     this.#failure ??= new Error('This spool file was given up');
     await this.#writing;
-    await file?.close().catch(() => {}); // it goes anyway
+    await file?.close().catch(() => {}); // the file is removed anyway
     await this.#directory.remove([this.#name]);
   }
 
-  /** Waits for the buffer that is being written, hands over the full one, and goes on with the other. */
+  /** Waits for the buffer that is being written, then writes the full one and fills the other. */
   async #swap(): Promise<void> {
     await this.#writing;
     if (this.#failure !== undefined) throw this.#failure;
@@ -163,7 +163,7 @@ class SpoolFileWriter implements SpoolWriter {
     if (length > 0) this.#writing = this.#writeOut(full.subarray(0, length));
   }
 
-  /** Never rejects: the next `write` or `finish` does. */
+  /** Never rejects. The next `write` or `finish` rejects instead. */
   async #writeOut(bytes: Uint8Array): Promise<void> {
     try {
       for (let done = 0; done < bytes.byteLength; ) {
@@ -182,7 +182,7 @@ class SpoolFileWriter implements SpoolWriter {
 
 type Reading = { path: string; size: number; verify: number | null; memory: Uint8Array | undefined };
 
-/** @throws before the last chunk is handed out where the file is not what was written, so that it is never sent as a whole. */
+/** @throws before the last chunk if the file differs from what was written, so that a wrong body is never sent completely. */
 async function* readSpool({ path, size, verify, memory }: Reading): AsyncGenerator<Uint8Array> {
   const file = await open(path, 'r');
   try {

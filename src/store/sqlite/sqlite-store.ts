@@ -1,4 +1,4 @@
-/** Opens the store that SQLite keeps: a database in a thread of its own, and files for large bodies. */
+/** Opens the SQLite store: a database in its own thread, and files for large bodies. */
 import { join } from 'node:path';
 import { continueQueueIds } from '../../smtp/queue-id.ts';
 import { SECOND } from '../../system/clock.ts';
@@ -15,7 +15,7 @@ import { messageStore } from './message-client.ts';
 import { encodeMessage } from './rows.ts';
 import { SpoolDirectory } from './spool.ts';
 
-/** @throws StoreError with the one sentence the operator needs. */
+/** @throws StoreError with one sentence for the operator. */
 export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: string }): Promise<Store> {
   const { dataDir, busyTimeout = 10 * SECOND, sweep = false } = options;
   prepareDataDir(dataDir);
@@ -45,7 +45,7 @@ export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: 
   };
 }
 
-/** What the last run left behind, before the first mail of this one. */
+/** Cleans up after the last run, before the first mail of this run. */
 async function tidy(client: StoreClient): Promise<void> {
   await client.call('buryAll', undefined);
   await client.call('forgetDestinations', undefined);

@@ -1,10 +1,10 @@
-/** How words stand in the database: small numbers, ordered so that one comparison tells waiting, leased, parked and ended apart. */
+/** The numbers of words in the database. The states are ordered, so that one comparison finds waiting, active, held and ended recipients. */
 
 import type { Notify } from '../../smtp/envelope.ts';
 import type { Limit, WindowUnit } from '../../smtp/limit.ts';
 import type { AttemptRecord, RecipientState } from '../message-store.ts';
 
-/** Below ACTIVE: due when its time comes. From ENDED on: nothing happens any more. */
+/** A state below ACTIVE waits for its time. A state from ENDED on never changes. */
 const STATES: readonly RecipientState[] = [
   'queued',
   'delayed',
@@ -28,14 +28,14 @@ export function stateNumber(state: RecipientState): number {
   return STATES.indexOf(state);
 }
 
-/** undefined: a number that we never wrote. */
+/** undefined: no state has this number. */
 export function stateName(number: number): RecipientState | undefined {
   return STATES[number];
 }
 
 const NOTIFY: readonly Notify[] = ['NEVER', 'SUCCESS', 'FAILURE', 'DELAY'];
 
-/** One bit a word; null: NOTIFY was not given. RFC 3461 §4.1 */
+/** One bit for each word. null: NOTIFY was not given. RFC 3461 §4.1 */
 export function notifyBits(notify: readonly Notify[] | undefined): number | null {
   return notify === undefined ? null : notify.reduce((bits, word) => bits | (1 << NOTIFY.indexOf(word)), 0);
 }

@@ -1,4 +1,4 @@
-/** Figures about the queue, for metrics, `queue summary` and the rotation of keys. */
+/** Counts about the queue, for metrics, `queue summary` and the rotation of keys. */
 import type { RecipientState } from '../message-store.ts';
 import type { Context } from './context.ts';
 import { isCorrupt } from './database.ts';
@@ -9,7 +9,7 @@ type Counts = {
   readonly oldestAcceptedAt: number | null;
 };
 
-/** Counters are kept by the transactions that change states: nothing is counted here. */
+/** Reads the counters. The transactions that change states keep them. */
 export function counts({ db }: Context): Counts {
   const states: Partial<Record<RecipientState, number>> = {};
   for (const { name, value } of db.all<{ name: string; value: number }>(
@@ -19,7 +19,7 @@ export function counts({ db }: Context): Counts {
     const word = stateName(state);
     if (word !== undefined && state < ENDED && value > 0) states[word] = value;
   }
-  // Queue ids grow with time: the first open one is the oldest.
+  // Queue ids grow with time, so that the first open message is the oldest.
   const oldest = db.get<{ at: number }>('SELECT accepted_at AS at FROM messages WHERE id = (SELECT min(id) FROM open)');
   return { states, oldestAcceptedAt: oldest?.at ?? null };
 }
@@ -37,7 +37,7 @@ export function summary({ db }: Context, limit: number): Summary[] {
   );
 }
 
-/** What the ids of new messages go on from. null: there is none, or it cannot be read. */
+/** The ids of new messages must be above this one. null: there is none, or it cannot be read. */
 export function queueIds({ db }: Context): { readonly node: number | null; readonly newest: string | null } {
   const node = unlessDamaged(
     () => db.get<{ value: string }>("SELECT value FROM small_values WHERE name = 'instance.node'")?.value,
@@ -46,7 +46,7 @@ export function queueIds({ db }: Context): { readonly node: number | null; reado
   return { node: node == null ? null : Number(node), newest: newest ?? null };
 }
 
-/** A damaged page is no reason not to start. */
+/** A damaged page must not stop the start. */
 function unlessDamaged<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -58,7 +58,7 @@ function unlessDamaged<T>(read: () => T): T | undefined {
 
 const STEP_MESSAGES = 5000;
 
-/** `after`: where the next step begins; null: all were looked at. */
+/** `after`: the start of the next step. null: the walk is complete. */
 export function signatureInUse({ db }: Context, a: { name: string; after: string }): { found: boolean; after: string | null } {
   const last = db.get<{ id: string }>(
     'SELECT id FROM open WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?',

@@ -1,4 +1,4 @@
-/** What senders must still be told: collected by message and Action, capped by sender, and taken away with the report that tells it. */
+/** News that senders must still get. It is collected by message and Action, limited by sender, and removed with its report. */
 import { HOUR } from '../../system/clock.ts';
 import { type DueReport, ENDED_STATES, type MessageFacts, type Untold, type UntoldRecipient } from '../message-store.ts';
 import { insertReport } from './accept.ts';
@@ -18,11 +18,11 @@ import {
 import { closeEnded } from './settle.ts';
 import { ACTIVE, ENDED } from './states.ts';
 
-/** Recipients that one report names. */
+/** The most recipients in one report. */
 const MOST_RECIPIENTS = 500;
-/** Entries looked at in one step: some are only moved to a summary, or found to need no report. */
+/** The entries that one step reads. Some of them only move to a summary, or need no report. */
 const STEP_ROWS = 1000;
-/** Nothing waits longer for its report: what seems to was noted by a clock that has been set back. */
+/** No entry waits longer for its report. A later time comes from a clock that was set back since. */
 const LONGEST_WAIT = 2 * HOUR;
 
 type DueArgument = { readonly now: number; readonly limit: number; readonly perHour: number };
@@ -42,7 +42,7 @@ type Head = { message: string; action: Untold['action']; sender: string; summary
 const HEADS = 'SELECT message, action, sender, summary FROM untold WHERE';
 const COLUMNS = 'message, n, action, sender, at, reply, mx, ip';
 
-/** RFC 3464 §2.3.3 knows one word for both ends. */
+/** `failed` and `expired` share a report, because RFC 3464 §2.3.3 has one word for both. */
 const REPORTED_WITH: Readonly<Record<Untold['action'], readonly [Untold['action'], Untold['action']]>> = {
   failed: ['failed', 'expired'],
   expired: ['failed', 'expired'],
@@ -54,7 +54,7 @@ export function dueReports(context: Context, { now, limit, perHour }: DueArgumen
   const { db } = context;
   const due: DueRow[] = [];
   const taken = new Set<string>();
-  /** Reports of this answer, by sender. */
+  /** The reports in this answer, by sender. */
   const planned = new Map<string, number>();
   const rows = [
     ...db.all<Head>(`${HEADS} due_at <= ? ORDER BY due_at LIMIT ?`, now, STEP_ROWS),
@@ -79,7 +79,7 @@ export function dueReports(context: Context, { now, limit, perHour }: DueArgumen
   return { due, nextAt };
 }
 
-/** @returns when the hour of a sender ends that has had all its reports; undefined: it may have another. */
+/** @returns the end of the hour, if the sender has had all reports of this hour. undefined: the sender may get another report. */
 function fullUntil({ db }: Context, sender: string, { now, perHour }: { now: number; perHour: number }): number | undefined {
   const window = db.get<{ started_at: number; used: number }>(
     'SELECT started_at, used FROM report_windows WHERE sender = ?',
@@ -90,7 +90,7 @@ function fullUntil({ db }: Context, sender: string, { now, perHour }: { now: num
   return (begun?.started_at ?? now) + HOUR;
 }
 
-/** Its content is not kept for it: a summary quotes nothing. */
+/** A summary quotes no content, so that the content of the message is not kept for it. */
 function leaveToSummary(
   context: Context,
   { message, action, until }: { message: string; action: Untold['action']; until: number },
@@ -115,7 +115,7 @@ function reportAbout(context: Context, message: string, action: Untold['action']
     MOST_RECIPIENTS,
   );
   const noted = rows.flatMap((row) => decode(context, row) ?? []);
-  // An end is told by itself: that the recipient was late is no news any more.
+  // A recipient that has ended gets a report of its end. Its delay need not be told any more.
   const untold = action === 'delayed' ? noted.filter(({ recipient }) => !ENDED_STATES.includes(recipient.state)) : noted;
   if (facts === undefined || untold.length < rows.length) drop(context, rows, facts === undefined ? [] : untold);
   if (facts === undefined || untold.length === 0) {
@@ -126,14 +126,14 @@ function reportAbout(context: Context, message: string, action: Untold['action']
   return { kind: 'report', message: facts, content: contentOf(context, message), untold: [...untold, ...late] };
 }
 
-/** Takes away what need not, or cannot, be told. */
+/** Removes entries that need not, or cannot, be told. */
 function drop({ db }: Context, rows: readonly UntoldRow[], kept: readonly UntoldRecipient[]): void {
   for (const { message, n, action } of rows)
     if (!kept.some((one) => one.message === message && one.n === n && one.action === action))
       db.run('DELETE FROM untold WHERE message = ? AND n = ? AND action = ?', message, n, action);
 }
 
-/** Recipients that were tried, still wait and are as late: the sender hears of all of them at once. */
+/** Adds recipients that were tried, still wait and are as late, so that the sender gets one report of them all. */
 function alsoLate({ db }: Context, message: string, untold: readonly UntoldRecipient[]): UntoldRecipient[] {
   const rows = db.all<RecipientRow>(
     `SELECT ${RECIPIENT_COLUMNS} FROM recipients
@@ -173,7 +173,7 @@ function summaryFor(context: Context, sender: string, now: number): DueRow | und
   return untold.length === 0 ? undefined : { kind: 'summary', sender, messages, untold };
 }
 
-/** undefined: it cannot be read as it was written, so nobody knows whom a report would go to. */
+/** undefined: the envelope is damaged, so that the sender is not known. */
 function readFacts({ db, effects }: Context, id: string): MessageFacts | undefined {
   const row = db.get<MessageRow>('SELECT * FROM messages WHERE id = ?', id);
   if (row !== undefined && isIntact(row)) return decodeFacts(row);
@@ -181,7 +181,7 @@ function readFacts({ db, effects }: Context, id: string): MessageFacts | undefin
   return undefined;
 }
 
-/** undefined: the recipient is gone, so nobody could say more of it than the log did. */
+/** undefined: the row of the recipient is gone, so that a report could not describe it. */
 function decode({ db }: Context, { message, n, action, at, reply, mx, ip }: UntoldRow): UntoldRecipient | undefined {
   const row = db.get<RecipientRow>(`SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? AND n = ?`, message, n);
   if (row === undefined) return undefined;
@@ -189,7 +189,7 @@ function decode({ db }: Context, { message, n, action, at, reply, mx, ip }: Unto
   return { message, n, action, at, reply: JSON.parse(reply), ...where, recipient: decodeRecipient(row), joined: false };
 }
 
-/** For people and reports: a damaged content is as good as none. */
+/** For people and reports. A damaged content gives undefined. */
 export function contentOf(context: Context, id: string): ContentRow | undefined {
   try {
     return readContent(context, id);
@@ -202,7 +202,7 @@ export function contentOf(context: Context, id: string): ContentRow | undefined 
 
 export const buffersOf = (content: ContentRow | undefined) => (content === undefined ? [] : [content.bytes.buffer]);
 
-/** What names an entry; `joined` has none. */
+/** The key of an entry. A recipient with `joined` has no entry. */
 type Key = readonly [message: string, n: number, action: Untold['action'], joined: boolean];
 export const keyOf = ({ message, n, action, joined }: UntoldRecipient): Key => [message, n, action, joined];
 
@@ -213,7 +213,7 @@ type ToldArgument = {
   readonly report: EncodedMessage | null;
 };
 
-/** Where nothing of it was left to tell, the first try was stored and its answer lost. */
+/** @returns false if no entry was left: an earlier call was stored, and its answer was lost. */
 export function told(context: Context, { sender, keys, at, report }: ToldArgument): boolean {
   const { db } = context;
   let found = false;

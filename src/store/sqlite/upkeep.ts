@@ -1,4 +1,4 @@
-/** What keeps the store small and true: forgetting the trace, giving pages back, counting anew at start. */
+/** Maintenance: removes old trace, gives free pages back, and checks the counters and bodies at start. */
 import { readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkSpool } from './claim.ts';
@@ -9,14 +9,14 @@ import { isSpoolName } from './spool.ts';
 import { ACTIVE, ENDED, REMOVED } from './states.ts';
 
 const STEP_MESSAGES = 500;
-/** Free pages that are kept for the mail to come (32 MiB), and those given back in one step. */
+/** The free pages that are kept for new mail (32 MiB), and the pages that one step gives back. */
 const KEEP_FREE_PAGES = 2048;
 const STEP_PAGES = 256;
 
 type TrimArgument = { readonly before: number; readonly maxSize: number; readonly after: string };
 type TrimReply = { readonly removed: number; readonly after: string | null };
 
-/** Ended messages from the oldest on, until they are young enough and the trace is small enough. */
+/** Removes ended messages, the oldest first, until the rest is young enough and the trace is small enough. */
 export function trim(context: Context, { before, maxSize, after }: TrimArgument): TrimReply {
   const tooLarge = traceSize(context) > maxSize;
   const rows = context.db.all<{ id: string; accepted_at: number; is_open: number }>(
@@ -41,7 +41,7 @@ function forget({ db }: Context, id: string): number {
   return states.length > 0 ? 1 : 0;
 }
 
-/** Bytes in use besides bodies. The queue's own rows count too: they are the trace of tomorrow. */
+/** The bytes in use, without bodies. The rows of the queue count too, because they become trace. */
 function traceSize({ db }: Context): number {
   const used = number(db, 'page_count') - number(db, 'freelist_count');
   const bodies = db.get<{ value: number }>('SELECT value FROM counters WHERE name = ?', BYTES)?.value ?? 0;
@@ -52,19 +52,19 @@ function number(db: Context['db'], pragma: string): number {
   return db.get<Record<string, number>>(`PRAGMA ${pragma}`)?.[pragma] ?? 0;
 }
 
-/** @returns true while there is more to give back. */
+/** @returns true if more pages can be given back. */
 export function giveBackPages({ db }: Context): boolean {
   const free = number(db, 'freelist_count');
   const spare = free - KEEP_FREE_PAGES;
   if (spare <= 0) return false;
   db.exec(`PRAGMA incremental_vacuum(${Math.min(spare, STEP_PAGES)})`);
-  // A database that was made by other hands, as by a recovery, may not know how.
+  // A database that another program made, such as a recovery, may not have incremental vacuum.
   return spare > STEP_PAGES && number(db, 'freelist_count') < free;
 }
 
 /**
- * At start: counters are made anew from the rows, the index of what is due is compared with its table, and rows that contradict
- * themselves, so that nobody would ever look at them again, are set aside.
+ * Runs at start. It counts the counters again from the rows, compares the index of due recipients with its table, and sets aside messages
+ * whose rows contradict each other, because no attempt would ever find them.
  */
 export function recount(context: Context): void {
   const { db, effects } = context;
@@ -76,7 +76,7 @@ export function recount(context: Context): void {
   db.run('DELETE FROM counters');
   for (const { state, count } of states) if (state < ENDED) db.run('INSERT INTO counters VALUES (?, ?)', `s${state}`, count);
   db.run('INSERT INTO counters SELECT ?, coalesce(sum(length), 0) FROM open', BYTES);
-  effects.counters.clear(); // what was set aside is in these figures already
+  effects.counters.clear(); // the counts above include what was set aside
 }
 
 function countStates({ db }: Context): { state: number; count: number; waiting: number }[] {
@@ -90,7 +90,7 @@ const CONTRADICTIONS = `
   SELECT DISTINCT o.id FROM open o CROSS JOIN recipients r ON r.message = o.id
   WHERE r.state NOT BETWEEN 0 AND ${REMOVED} OR (r.state < ${ACTIVE}) <> (r.next_attempt IS NOT NULL)`;
 
-/** More entries than rows of the queue: messages whose place in it was lost. Else the index itself is wrong. */
+/** If the index has entries without a row in `open`, these messages are set aside. Otherwise the index is wrong, and is made again. */
 function mendDueIndex(context: Context, waiting: number): boolean {
   const { db, effects } = context;
   const indexed = db.get<{ n: number }>(
@@ -110,8 +110,8 @@ const LOST = `
   WHERE next_attempt IS NOT NULL AND NOT EXISTS (SELECT 1 FROM open o WHERE o.id = r.message)`;
 
 /**
- * At start: bodies that are gone or cut short set their message aside, and files that no message names are removed. The transaction
- * makes it safe beside another process that stores a message now: its row is seen here, or it finds its file gone and refuses.
+ * Runs at start. It sets aside messages whose body is missing or cut short, and removes files that no message names. Another process may
+ * store a message at the same time. The transaction makes this safe: either its row is seen here, or it finds its file missing and rejects.
  */
 export function checkSpooled(context: Context): void {
   const rows = context.db.all<{ id: string; name: string; size: number }>(

@@ -1,4 +1,4 @@
-/** The store's thread: takes requests as they come, commits what changes in groups, answers after the commit. */
+/** The thread of the store. It takes requests, commits changes in groups, and answers after the commit. */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { type Database, isCorrupt, openDatabase, resultCode, SQLITE_BUSY, SQLITE_FULL } from './database.ts';
 import { DueDestinations } from './due.ts';
@@ -8,7 +8,7 @@ import { operationNamed } from './operations.ts';
 import { SignsOfLife } from './owners.ts';
 import { describe, type FromWorker, type Request, type ToWorker, type WorkerOptions } from './protocol.ts';
 
-/** A transaction ends at so many requests, or bytes of content. */
+/** The largest transaction, in requests and in bytes of content. */
 const GROUP_REQUESTS = 256;
 const GROUP_BYTES = 8 * 1024 * 1024;
 const READING_TIME = 5;
@@ -26,7 +26,7 @@ let closing = false;
 let started = false;
 let scheduled = false;
 
-/** Opens again after a failure; the requests that wait for it are refused where that fails too. */
+/** Opens the database, also again after a failure. If it fails, the waiting requests are rejected. */
 function open(): Database {
   if (database === undefined) {
     database = openDatabase(path, busyTimeout);
@@ -41,12 +41,12 @@ function open(): Database {
 
 const dataVersion = (db: Database) => db.get<{ data_version: number }>('PRAGMA data_version')?.data_version;
 
-/** After a failed sync the system may call pages clean that never reached the disk: only a new connection writes them again. */
+/** After a failed sync, the system may treat pages as clean that never reached the disk. Only a new connection writes them again. */
 function drop(): void {
   try {
     database?.close();
   } catch {
-    // Nothing more can be done with it; the next one reads the log from its beginning.
+    // The connection is of no more use. The next one reads the log from its beginning.
   }
   database = undefined;
 }
@@ -66,14 +66,14 @@ function work(): void {
   else if (closing) close();
 }
 
-/** Neither waits for the other to run dry: at least one read follows each group, and writes wait a few milliseconds for them. */
+/** Reads and writes alternate: at least one read follows each group, and writes wait a few milliseconds for reads. */
 function readForAWhile(): void {
   const end = performance.now() + READING_TIME;
   for (let request = reads.shift(); request !== undefined; request = performance.now() < end ? reads.shift() : undefined)
     run([request], (db, [one]) => runRead(db, services, one as Request));
 }
 
-/** Between two transactions the thread looks at its port, so that what came meanwhile is in the next. */
+/** The thread reads its port between two transactions, so that new requests join the next one. */
 function schedule(): void {
   if (scheduled) return;
   scheduled = true;
@@ -105,13 +105,13 @@ function run(requests: Request[], action: (db: Database, requests: Request[]) =>
   port.postMessage(outcome.answers satisfies FromWorker, outcome.transfer);
 }
 
-/** Not where the connection is sound and only the disk is full or another process slow. */
+/** False if the connection is sound: the disk is full, another process is slow, or a page is damaged. */
 function needsNewConnection(error: unknown): boolean {
   const code = resultCode(error);
   return code !== SQLITE_BUSY && code !== SQLITE_FULL && !isCorrupt(error);
 }
 
-/** SQLite counts the commits of other connections. */
+/** `data_version` of SQLite changes with the commits of other connections. */
 function checkVersion(db: Database): void {
   const now = dataVersion(db);
   if (now === version) return;
@@ -124,7 +124,7 @@ function lookForChanges(): void {
   try {
     checkVersion(open());
   } catch {
-    return; // whoever asks next is told why
+    return; // the next request gets the error
   }
   if (!foreign) return;
   foreign = false;
