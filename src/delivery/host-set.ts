@@ -86,7 +86,7 @@ function restAfter(failures: number): number {
 
 /**
  * The state after an attempt that the operator asked for during a rest. Where the hosts answer, the rest is over; where they do not,
- * it stands as it was: who asks often does not make it longer.
+ * it stands as it was: asking often does not make it longer.
  */
 function tried(state: PaceState, effect: PaceEffect): PaceState {
   return effect === 'clean' || effect === 'alive' || effect === 'sender'
@@ -131,7 +131,7 @@ type HostSetOptions = {
 };
 
 /**
- * Who is with one set of hosts, and who waits. Only an attempt that began since the last rest tells anything about the set, and
+ * The attempts that are with one set of hosts, and those that wait. Only an attempt that began since the last rest tells anything about the set, and
  * takes a place of it: one that began earlier and hangs neither fills the place of the first attempt after a rest nor rests the set anew.
  */
 export class HostSet {
@@ -197,7 +197,7 @@ export class HostSet {
     return rest !== undefined && isResting(rest, this.#options.now()) ? rest.blockedUntil : undefined;
   }
 
-  /** A place that is free now, and that nobody waits for. */
+  /** A place that is free now, and that no attempt waits for. */
   take(sender: string): AttemptPlace | undefined {
     return this.#line.length === 0 && this.#running < this.#places ? this.#place(sender) : undefined;
   }

@@ -1,4 +1,4 @@
-/** Attempts per MX host set: who may go now, who waits in memory, who comes back later. Back-off is kept over a restart. */
+/** Attempts per MX host set: which may go now, which wait in memory, which come back later. Back-off is kept over a restart. */
 
 import type { EventLog } from '../events/events.ts';
 import type { OperationStore, Pace } from '../store/store.ts';
@@ -57,7 +57,7 @@ const MAX_WISH = 5 * MINUTE;
 const CROWDED_PAUSE = 30 * SECOND;
 /** The operator is told of a crowd at most this often. */
 const TELL_EVERY = MINUTE;
-/** Above this those are forgotten that nobody has asked for lately. */
+/** Above this the idle ones are forgotten. */
 const MAX_SETS = 20_000;
 
 export class Pacing {
@@ -133,7 +133,7 @@ export class Pacing {
     this.#sessions.give(place);
   }
 
-  /** How many more attempts a destination takes. Who is told of little is told when there is more. */
+  /** How many more attempts a destination takes. A caller that is told of little is told when there is more. */
   room(destination: string): number {
     const around = this.#around(destination);
     if (around === undefined) {
@@ -175,7 +175,7 @@ export class Pacing {
     this.#keys.clear();
     for (const { set } of this.#sets.values()) {
       set.beginEra();
-      // An operator who mends a login or a host name of a route must not wait for the rest that the old one brought.
+      // Where an operator mends a login or a host name of a route, mail must not wait for the rest that the old one brought.
       if (set.key.startsWith('route:')) set.lift(this.#options.now());
     }
     this.#sessions.advance(); // there may be more now
@@ -274,7 +274,7 @@ export class Pacing {
   #advance(around: Surroundings): void {
     const { set, starved } = around;
     set.advance();
-    // Not for each place that gets free: who is told claims several messages at once.
+    // Not for each place that gets free: the listener claims several messages at once.
     if (starved.size === 0 || set.isShort) return;
     const told = [...starved];
     starved.clear();

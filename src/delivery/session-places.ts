@@ -3,13 +3,13 @@
  *
  * - Hosts that have not answered since their last failure, or never yet, get at most half of the places: a thousand dead hosts, each of
  *   which keeps its place until a time-out, leave the other half to hosts that answer.
- * - A place that gets free goes to the set of hosts, and to the message, that has the fewest; among equals to who has waited longest. So
+ * - A place that gets free goes to the set of hosts, and to the message, that has the fewest; among equals to the one that has waited longest. So
  *   a message to a thousand dead hosts keeps no other message waiting for more than the next free place.
  * - As many wait in memory as there are places. Then the message with the most in line loses its newest: it is handed back, and comes again.
  */
 import type { AttemptPlace } from './host-set.ts';
 
-/** Told of the place, or that there is none. */
+/** Told whether it has a place. */
 type Told = (granted: boolean) => void;
 type Waiting = { readonly place: AttemptPlace; readonly message: string; readonly told: Told };
 

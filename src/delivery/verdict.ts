@@ -99,7 +99,7 @@ export function judgeSession(stage: SessionStage, remote: RemoteReply): AboutUs 
   const { code } = remote;
   if (stage === 'AUTH' && code !== 421) return judgeLogin(remote);
   if (code < 400) return judgeFailure(outOfPlace(stage, remote));
-  // A host that wants nobody, or not us, is not the recipient's last word: RFC 5321 §3.1 names 554 at the greeting.
+  // A host that takes no mail, or none of ours, does not speak for the recipient: RFC 5321 §3.1 names 554 at the greeting.
   return aboutUs(toReply(remote, 4), { tryNext: true, pace: 'block' });
 }
 
@@ -309,7 +309,7 @@ const OUR_PROBLEMS = {
   /** Our resolver answers nothing. */
   blind: { code: 451, status: '4.4.3' },
   unrouted: { code: 451, status: '4.4.4' },
-  /** The operator's network, perhaps, that nobody has allowed yet. */
+  /** Perhaps the operator's network, which is not allowed yet. */
   private: { code: 451, status: '4.4.4' },
   noSmtpUtf8: { code: 451, status: '4.6.7' },
   no8BitMime: { code: 451, status: '4.6.3' },

@@ -129,7 +129,7 @@ function isWrittenAs(ascii: string, domain: string): boolean {
   return /^[\x00-\x7f]*$/.test(domain) || domainToUnicode(ascii) === domain.normalize('NFC').toLowerCase();
 }
 
-/** word *("." word); doubled dots are none of the grammar, but phones in Japan made them: they pass in the local part. */
+/** word *("." word). The grammar has no doubled dots, but phones in Japan made them: they pass in the local part. */
 function joinWords(tokens: readonly Token[], local: boolean): string | undefined {
   let joined = '';
   let afterWord = false;

@@ -32,7 +32,7 @@ export function readBrought(fields: readonly HeaderField[], now: number): Brough
   return found.length > 0 ? new BroughtSignatures(found) : undefined;
 }
 
-/** @returns undefined where every verifier discards it: a tag is missing, it uses SHA-1, it has ended, nobody can own its domain. */
+/** @returns undefined where every verifier discards it: a tag is missing, it uses SHA-1, it has ended, its domain is not one that can be owned. */
 function readSignature(field: HeaderField, now: number): BroughtSignature | undefined {
   const tags = parseTags(fieldValue(field));
   const tag = (name: string) => tags.get(name) ?? '';

@@ -1,4 +1,4 @@
-/** The From field: who wrote the message, RFC 5322 §3.6.2, and the From that a credential prescribes for devices whose sender cannot be set. */
+/** The From field names the authors (RFC 5322 §3.6.2). A credential can prescribe another one, for devices whose sender cannot be set. */
 import { isUtf8 } from 'node:buffer';
 import type { HeaderField } from '../signing/signing.ts';
 import { type ReplyName, refusal } from '../smtp/replies.ts';
@@ -54,8 +54,7 @@ function addressesOf(fields: readonly HeaderField[], name: string, spelled: stri
 }
 
 /**
- * Whatever stood there: of several From fields one is left, a missing one is added, and what names another sender goes (Sender and
- * the Resent fields).
+ * Keeps one of several From fields, adds a missing one, and removes the fields that name another sender (Sender and the Resent fields).
  * @returns the fields with `address` as the only author, its display name kept.
  */
 export function rewriteFrom(fields: readonly HeaderField[], address: string): readonly HeaderField[] {

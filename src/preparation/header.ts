@@ -39,7 +39,7 @@ export function parseHeader(section: Buffer): HeaderSection {
   return { fields, mendable };
 }
 
-/** The colon of the line, or the line's end: then the name has a CR in it and is none. */
+/** The colon of the line, or the line's end: then the name has a CR in it and is not valid. */
 function colonIn(text: string, start: number, end: number): number {
   const colon = text.indexOf(':', start);
   return colon === -1 || colon > end ? end : colon;

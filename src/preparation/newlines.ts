@@ -9,7 +9,7 @@
 import { refusal } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
 
-/** Who takes the clean bytes. Chunks that are clean already come through by reference. */
+/** Takes the clean bytes. Chunks that are clean already come through by reference. */
 export type LineSink = {
   /**
    * The whole header section, its last CRLF included, the empty line after it not.
@@ -279,7 +279,7 @@ function wordsOf(chunk: Buffer): Words {
   return { words: new Int32Array(chunk.buffer, chunk.byteOffset + from, (chunk.length - from) >>> 2), from };
 }
 
-/** Index of the next byte below 14 (CR, LF, NUL, and the tab, which is none of our business), or the length. */
+/** Index of the next byte below 14 (CR, LF, NUL, or the tab, which the caller passes over), or the length. */
 function nextControl(chunk: Buffer, start: number, aligned: Words | undefined): number {
   let i = start;
   if (aligned !== undefined) {

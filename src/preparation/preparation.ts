@@ -50,7 +50,7 @@ export type Prepared = {
   readonly content: Content;
   /** Bytes of the whole message, prefix included. */
   readonly size: number;
-  /** With its angle brackets; empty where there is none. */
+  /** With its angle brackets; empty where the message has no such field. */
   readonly messageId: string;
   /** `selector._domainkey.domain` of each signature made. */
   readonly signatures: readonly string[];

@@ -7,7 +7,7 @@ import type { Claim, ClaimLease } from '../store/store.ts';
 export type Deliver = (claim: Claim, signal: AbortSignal) => Promise<readonly Outcome[]>;
 export type Attempts = ReturnType<typeof createAttempts>;
 
-/** After the deadline, what is left is only settled: the store gets this long for it. */
+/** Attempts that are left after the deadline are only settled: the store gets this long for it. */
 const SETTLE_GRACE = 5000;
 
 const RETURNED: Outcome = { kind: 'returned', reply: { code: 451, status: '4.3.2', text: 'shutting down' }, seconds: 0 };
@@ -18,7 +18,7 @@ export function createAttempts({
   settle,
   log,
 }: {
-  /** Of the claims. */
+  /** The owner of the claims. */
   owner: string;
   deliver: Deliver;
   /** Never rejects. */
@@ -104,7 +104,7 @@ export function createAttempts({
     get busy() {
       return busy > 0;
     },
-    /** Breaks off what has not sent its final dot; what is started from now on goes its way. */
+    /** Breaks off the attempts that have not sent their final dot. Attempts that start from now on are not concerned. */
     handBack(): void {
       if (closing) return;
       stop.abort('closing');

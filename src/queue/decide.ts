@@ -29,7 +29,7 @@ export type DecisionFacts = {
   readonly failingFor: number;
 };
 
-/** Longer replies say nothing more. */
+/** Characters of a reply that are stored. */
 const MAX_REPLY = 1000;
 
 export function decide(facts: DecisionFacts): Decision {
@@ -86,7 +86,7 @@ export function isForUs(outcome: Outcome): boolean {
   return outcome.kind === 'delayed' && outcome.waitsForUs === true;
 }
 
-/** What its sender did not ask for is no report. */
+/** Only what the sender asked to hear becomes a report. */
 export function worthAReport(report: WithOutcome): { readonly report?: WithOutcome } {
   return isWanted(report) ? { report } : {};
 }
@@ -110,7 +110,7 @@ function ended({ recipient, outcome, now }: DecisionFacts, state: 'relayed' | 'f
   };
 }
 
-/** Nothing was tried, so nothing is counted: it stands where it stood, due again at once or when there is room. */
+/** Nothing was tried, so no attempt is counted: the recipient keeps its state, and is due again at once or when there is room. */
 function returned({ recipient, outcome, schedule, now }: DecisionFacts, notBefore = now): Decision {
   const state = recipient.attempts === 0 ? 'queued' : 'delayed';
   const nextAttemptAt = Math.min(notBefore, now + horizon(schedule));

@@ -20,7 +20,7 @@ const STEP = 1000;
 
 export class DueView {
   readonly #entries = new Map<string, DueEntry>();
-  /** In the order of waiting: who was served goes to the end. */
+  /** In the order of waiting: a destination that was served goes to the end. */
   readonly #ready = new Set<DueEntry>();
   #events = 0;
   #earliest = Number.POSITIVE_INFINITY;

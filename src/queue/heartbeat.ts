@@ -1,8 +1,8 @@
 /**
- * The signs of life of this process, as long as it holds claims, and the claims of processes that give none any more.
+ * The signs of life of this process, as long as it holds claims, and the claims of processes that have stopped giving signs.
  *
- * Stop before dead: whoever has given no sign for STOP claims nothing and starts nothing until it has given one; whoever is silent for
- * DEAD loses what it holds to others. A process that finds that out breaks off what has not sent its final dot.
+ * Stop before dead: a process that has given no sign for STOP claims nothing and starts nothing until it has given one. A process that is
+ * silent for DEAD loses what it holds to others. A process that finds that out breaks off what has not sent its final dot.
  */
 
 import type { EventLog } from '../events/events.ts';
@@ -46,12 +46,12 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
     return { wall: now(), monotonic: monotonic() };
   }
 
-  /** By both clocks: the one does not run while the machine sleeps, the other may be set. */
+  /** By both clocks: the monotonic one stands still while the machine sleeps, the wall clock may be set. */
   function silence(): number {
     return Math.max(monotonic() - last.monotonic, Math.abs(now() - last.wall));
   }
 
-  /** Who holds nothing need give no sign, and an idle machine writes nothing. Whoever is found silent gives one at once. */
+  /** A process that holds nothing gives no sign, so that an idle machine writes nothing. One that is found silent gives a sign at once. */
   function alive(): boolean {
     if (!busy() || silence() < STOP) return true;
     void beat();

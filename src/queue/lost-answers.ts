@@ -1,6 +1,6 @@
 /**
  * A store that fails may have done what it was asked for all the same: its thread can end between commit and answer, and what a
- * failed sync has written may count at the next opening. What nobody was told of would stay leased to a process that lives, so:
+ * failed sync has written may count at the next opening. Such a claim would stay leased to a process that lives. So
  * a claim without an answer is given back, and a message whose client heard 451 is withdrawn, for the client sends it again. Id and
  * token name it, because another message may have the id. Its body stays until then: a crash in between leaves the message as a
  * whole, not an envelope without a body.

@@ -1,6 +1,6 @@
 /**
- * Mail that was accepted over a limit leaves as the limit allows, the oldest first, without anybody's help. What is still waiting when
- * its lifetime is over is returned to its sender with that reason. Behaviour rule 7.
+ * Mail that was accepted over a limit leaves as the limit allows, the oldest first, without a command. Mail that still waits when its
+ * lifetime is over is returned to its sender with that reason. Behaviour rule 7.
  */
 
 import type { EventLog } from '../events/events.ts';
@@ -21,7 +21,7 @@ type OverLimitOptions = {
   readonly giveUp: (message: OverLimit['expired'][number]) => Promise<void>;
   readonly onReleased: () => void;
   readonly now: Clock;
-  /** Milliseconds by a clock that nobody sets. */
+  /** Milliseconds that no jump of the clock changes. */
   readonly monotonic?: Clock;
 };
 

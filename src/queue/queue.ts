@@ -1,7 +1,7 @@
 /**
  * Accepted mail, safe until settled: RFC 5321 §6.1. What a crash leaves, and what the next start makes of it:
  *
- * - before `accept` has resolved: nothing or the whole message; nobody was told 250.
+ * - before `accept` has resolved: nothing or the whole message; no client was told 250.
  * - accepted, first attempt from memory under way: recipients stand `active`, claimed by a dead incarnation. heartbeat.ts has them
  *   taken back: due at once. What the far side took before the crash but was not settled is sent once more, with the same Message-ID.
  * - the same where only an answer of the store was lost: lost-answers.ts gives back, or withdraws, while the process lives.

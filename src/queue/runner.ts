@@ -206,7 +206,7 @@ export function startRunner(options: RunnerOptions) {
     expect(at: number): void {
       if (refresher.expect(at)) kick();
     },
-    /** It was handed back untried: not again at once, or both sides would spin. What is due later cannot spin, and stops no other mail. */
+    /** Mail was handed back untried. It is not claimed again at once, or both sides would spin. Mail that is due later stops no other mail. */
     handedBack(destination: string, at: number): void {
       if (at < now() + RETURNED_PAUSE) view.pause(destination, monotonic() + RETURNED_PAUSE);
       if (refresher.expect(Math.max(at, now() + RETURNED_PAUSE))) kick();

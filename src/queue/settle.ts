@@ -61,7 +61,7 @@ export function createSettler(options: SettlerOptions) {
       const facts = { ...common(claim, at), recipient, outcome, failingFor: when.monotonic - failures.of(destination).since };
       const notBefore = outcome.kind === 'returned' ? outcome.notBefore : undefined;
       if (notBefore === undefined) return decide(facts);
-      // A rest of one sender leaves room for others, so nobody reviews the mail that it stops.
+      // A rest of one sender leaves room for others, so the runner does not review the mail that it stops.
       const own = senderFailures.of(senderAt(claim, destination));
       const { at: failedAt, since, outcome: failure } = own.at > 0 ? own : failures.of(destination);
       const shared = decideUntried({ ...facts, outcome: failure, failedAt, failingFor: when.monotonic - since });
@@ -82,7 +82,7 @@ export function createSettler(options: SettlerOptions) {
     return conclude(claim, at, facts.map(decideUntried));
   }
 
-  /** What nobody tried in its whole lifetime, for a limit of ours: its sender is told. Never rejects. */
+  /** Mail that was held over a limit of ours for its whole lifetime, and never tried: its sender is told. Never rejects. */
   function giveUp({ id, reversePath, recipients }: OverLimit['expired'][number]): Promise<void> {
     const outcome: Outcome = { kind: 'returned', reply: OVER_LIMIT, seconds: 0 };
     const decisions = recipients.map((recipient): Decision => {
@@ -98,7 +98,7 @@ export function createSettler(options: SettlerOptions) {
   async function conclude(claim: Concluded, at: number, decisions: readonly Decision[]): Promise<void> {
     const { id, reversePath } = claim.message;
     const reportable = decisions.flatMap((decision) => decision.report ?? []);
-    // Nobody stands behind the null reverse-path: such mail ends in event and log (RFC 5321 §6.1).
+    // The null reverse-path has no sender to tell: such mail ends in event and log (RFC 5321 §6.1).
     const untold = reversePath === '' ? [] : reportable.map((one) => toUntold(one, at));
     const changes = decisions.map((decision) => decision.change);
     const settled = await stored({ messageId: id, lease: claim.lease, at, changes, ...(untold.length > 0 ? { untold } : {}) });
@@ -114,7 +114,7 @@ export function createSettler(options: SettlerOptions) {
   }
 
   /**
-   * Retries until the store answers. We hold the lease, so nobody delivers the message meanwhile, and neither do we.
+   * Retries until the store answers. We hold the lease, so no process delivers the message meanwhile.
    * Undefined: the process ends first; the next start takes the lease back and the mail is tried again.
    */
   async function stored(settlement: Settlement): Promise<Settled | undefined> {
@@ -170,8 +170,8 @@ export function createSettler(options: SettlerOptions) {
 
 /**
  * The last attempt at a destination that failed; `at` is -Infinity where there was none since the process started. `since`: when the
- * first one of those in a row failed that this process has seen. It is monotonic time: what a jump of the clock skips, and the time
- * while no relay ran, is no time in which anything was tried.
+ * first one of those in a row failed that this process has seen. It is monotonic time: while the clock
+ * jumps, and while no relay runs, nothing is tried.
  */
 type LastFailure = { readonly at: number; readonly since: number; readonly outcome: Outcome };
 const NONE: LastFailure = {

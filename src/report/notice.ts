@@ -8,7 +8,7 @@ import { type Clock, systemClock } from '../system/clock.ts';
 type NoticeOptions = OwnMailOptions & {
   /** Address of the From field. */
   readonly from: string;
-  /** Who is told. */
+  /** The address that is told. */
   readonly operator: string;
   readonly queue: Pick<Queue, 'add'>;
   /** How long it is tried, ms. */

@@ -8,7 +8,7 @@ type KeyRecord = {
   readonly publicKey: string;
 };
 
-/** `wrong`: why a verifier discards the record, in words for who must correct it. */
+/** `wrong`: why a verifier discards the record, in words for the person who must correct it. */
 type KeyRecordReading = { readonly record: KeyRecord } | { readonly wrong: string };
 
 type Tag = readonly [name: string, value: string];

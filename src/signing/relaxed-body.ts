@@ -44,7 +44,7 @@ function wordsOf(bytes: Buffer): Words {
   return { words: new Int32Array(bytes.buffer, bytes.byteOffset + from, (bytes.length - from) >>> 2), from };
 }
 
-/** Index of the next tab, or of the next space before a byte up to 0x20 (a blank, a CR); the length where there is none. */
+/** Index of the next tab, or of the next space before a byte up to 0x20 (a blank, a CR); the length where the bytes hold neither. */
 function nextRun(bytes: Buffer, start: number, { words, from }: Words): number {
   let i = start;
   while (i < bytes.length && (i < from || ((i - from) & 3) !== 0)) {
