@@ -219,6 +219,11 @@ export const SETTINGS = {
       'opportunistic',
       '`opportunistic`: with TLS if offered; `encrypt`: only with TLS; `verify`: only with a valid certificate; `none`: never with TLS.',
     ),
+    mtaSts: live(
+      type.oneOf('on', 'audit', 'off'),
+      'on',
+      'Policies of MTA-STS, which domains of recipients publish (RFC 8461). `on`: they are obeyed; `audit`: they are only evaluated and logged; `off`: they are not looked up.',
+    ),
     eightBit: live(
       type.oneOf('send', 'return'),
       'send',

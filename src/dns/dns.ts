@@ -76,7 +76,8 @@ export type DnsClient = {
   a(name: string): Promise<Resolved<string>>;
   aaaa(name: string): Promise<Resolved<string>>;
   ptr(address: string): Promise<Resolved<string>>;
-  txt(name: string): Promise<Resolved<string>>;
+  /** @param afresh the question is asked again, also where an answer is in the cache. */
+  txt(name: string, afresh?: boolean): Promise<Resolved<string>>;
   /** The CNAME record of the name itself. It is not followed. */
   cname(name: string): Promise<Resolved<string>>;
   /** @param afresh what was kept is not believed: a key may have been changed together with its record. */
@@ -155,7 +156,10 @@ export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = s
       return reply.kind === 'answered' ? isTrusted(reply.server) && reply.message.isAuthentic : undefined;
     },
     ptr: (address) => ask('PTR', reverseName(address), readCanonicalHost),
-    txt: (name) => ask('TXT', canonical(name), readText),
+    txt(name, afresh = false) {
+      if (afresh) cache.delete(`TXT ${canonical(name)}`);
+      return ask('TXT', canonical(name), readText);
+    },
   };
 }
 

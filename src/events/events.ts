@@ -81,6 +81,24 @@ export const EVENTS = {
     reason: optional(text),
   }),
 
+  stsPolicy: define(
+    'info',
+    'A policy of MTA-STS was fetched, has changed, has expired or was forgotten: `action` says which. A failed fetch is a warning.',
+    {
+      action: text,
+      domain: text,
+      id: optional(text),
+      result: optional(text),
+      mode: optional(text),
+      mx: optional(texts),
+      oldMode: optional(text),
+      oldMx: optional(texts),
+      expiresAt: optional(time),
+      detail: optional(text),
+      failures: optional(count),
+    },
+  ),
+
   accepted: define('info', 'A message was accepted and is synced to disk.', {
     queueId: text,
     session: optional(text),

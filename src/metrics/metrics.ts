@@ -9,6 +9,8 @@ export type Snapshot = {
   readonly sessions: number;
   /** MX host sets that get no mail for a while. */
   readonly resting: number;
+  /** Policies of MTA-STS that hold, by mode, and those whose refresh has failed for long. */
+  readonly policies: { readonly modes: Readonly<Record<string, number>>; readonly overdue: number };
   readonly certificates: readonly { readonly keyType: string; readonly notAfter: number; readonly failures: number }[];
 };
 
@@ -25,6 +27,7 @@ export type Metrics = {
   >;
 };
 
+const STS_RESULTS = ['fetched', 'sts-policy-fetch-error', 'sts-policy-invalid', 'sts-webpki-invalid'] as const;
 const WAITING = ['queued', 'active', 'delayed', 'held', 'uncertain'] as const;
 
 export function createMetrics(version: string): Metrics {
@@ -45,6 +48,12 @@ export function createMetrics(version: string): Metrics {
     ['what'],
   );
   for (const what of ['login', 'relay']) upstream.inc({ what }, 0); // starts at 0, so that the first refusal is an increase
+  const stsFetches = counter(
+    'smarthost_sts_fetches_total',
+    'Policies of MTA-STS that the relay asked for, by result: fetched, or why there was none',
+    ['result'],
+  );
+  for (const result of STS_RESULTS) stsFetches.inc({ result }, 0);
   const ended = counter('smarthost_ended_total', 'Recipients that ended without an attempt, by how', ['how']);
   const reported = counter('smarthost_reports_total', 'Reports to senders, by action', ['action']);
   const tlsReports = counter(
@@ -63,6 +72,11 @@ export function createMetrics(version: string): Metrics {
   const recipients = gauge('smarthost_queue_recipients', 'Recipients in the queue, by state', ['state']);
   const oldest = gauge('smarthost_queue_oldest_seconds', 'Age of the oldest message in the queue');
   const resting = gauge('smarthost_resting_host_sets', 'Sets of MX hosts that get no mail for a while, after failures');
+  const stsPolicies = gauge('smarthost_sts_policies', 'Policies of MTA-STS that hold, by mode', ['mode']);
+  const stsOverdue = gauge(
+    'smarthost_sts_refresh_overdue',
+    'Policies of MTA-STS that could not be fetched again for three days, or for half of their life',
+  );
   const sessions = gauge('smarthost_sessions', 'Open submission sessions');
   const notAfter = gauge('smarthost_certificate_not_after_timestamp_seconds', 'End of the served certificate', ['keyType']);
   const renewalFailures = gauge('smarthost_certificate_renewal_failures', 'Failed renewals since the last successful one', [
@@ -106,6 +120,9 @@ export function createMetrics(version: string): Metrics {
           return upstream.inc({ what: 'login' });
         case 'upstreamRefused':
           return upstream.inc({ what: 'relay' });
+        case 'stsPolicy':
+          if (fields.result !== undefined) stsFetches.inc({ result: fields.result });
+          return;
         case 'expired':
         case 'removed':
           return ended.inc({ how: event });
@@ -135,6 +152,8 @@ export function createMetrics(version: string): Metrics {
       }
       sessions.set(snapshot.sessions);
       resting.set(snapshot.resting);
+      for (const [mode, number] of Object.entries(snapshot.policies.modes)) stsPolicies.set({ mode }, number);
+      stsOverdue.set(snapshot.policies.overdue);
       memory.set(process.memoryUsage.rss());
       notAfter.reset();
       renewalFailures.reset();

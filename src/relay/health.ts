@@ -6,6 +6,7 @@ import type { Refusal } from '../smtp/reply.ts';
 import type { Store, StoreData } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 import type { DiskWatch } from '../system/disk-watch.ts';
+import type { StsCounts } from '../tls-policy/tls-policy.ts';
 
 /** With too little free space, MAIL is refused with 452 (RFC 5321 §4.2.3), so that queued mail can still be settled. */
 export function diskRefusal(disk: DiskWatch | undefined, minFree: number): Refusal | undefined {
@@ -66,13 +67,17 @@ export type SnapshotParts = {
   readonly certificates: Pick<Certificates, 'facts'>;
   readonly sessions: number;
   readonly resting: number;
+  readonly policies: StsCounts;
 };
 
 /** The values for the metrics page. They are also available while the store fails, when they matter most. */
-export async function snapshot({ store, certificates, sessions, resting }: SnapshotParts, now = Date.now()): Promise<Snapshot> {
+export async function snapshot(
+  { store, certificates, sessions, resting, policies }: SnapshotParts,
+  now = Date.now(),
+): Promise<Snapshot> {
   const counted = store.messages.counts().catch(() => undefined); // its own log line has the cause
   const counts = await Promise.race([counted, after(2 * SECOND, undefined)]);
-  const common = { sessions, resting, certificates: certificates.facts() };
+  const common = { sessions, resting, policies, certificates: certificates.facts() };
   if (counts === undefined) return { ...common, queue: undefined };
   const { states, oldestAcceptedAt } = counts;
   const oldestSeconds = oldestAcceptedAt === null ? 0 : Math.max(0, now - oldestAcceptedAt) / SECOND;

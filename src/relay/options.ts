@@ -9,6 +9,7 @@ import type { PortAddress } from '../net/open-port.ts';
 import type { QuotaDefaults } from '../policy/policy.ts';
 import type { PreparationOptions } from '../preparation/preparation.ts';
 import type { SubmissionOptions } from '../submission/submission.ts';
+import type { StsSettings } from '../tls-policy/tls-policy.ts';
 
 export function certificateOptions({
   hostname,
@@ -28,6 +29,10 @@ export function deliveryOptions({ routes, delivery }: Config): Omit<DeliveryOpti
 /** Whom hosts that take reports by HTTPS are trusted by: Node's authorities and the operator's; undefined: Node's alone. */
 export function httpsAuthorities(caFile: string | undefined): readonly string[] | undefined {
   return caFile === undefined ? undefined : [...getCACertificates('default'), readFileSync(caFile, 'utf8')];
+}
+
+export function stsSettings({ delivery: { mtaSts, allowPrivate, ca } }: Config): StsSettings {
+  return { mtaSts, allowPrivate, caFile: ca };
 }
 
 export function preparationOptions({

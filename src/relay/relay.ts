@@ -32,7 +32,7 @@ import { startSubmission } from '../submission/submission.ts';
 import { SECOND } from '../system/clock.ts';
 import { createLog, type Log } from '../system/log.ts';
 import { VERSION } from '../system/version.ts';
-import { createTlsResults } from '../tls-policy/tls-policy.ts';
+import { createTlsResults, startStsPolicies } from '../tls-policy/tls-policy.ts';
 import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
 import {
@@ -43,6 +43,7 @@ import {
   portsOf,
   preparationOptions,
   quotaDefaults,
+  stsSettings,
   submissionOptions,
 } from './options.ts';
 import { startOutboundLook } from './outbound-look.ts';
@@ -186,6 +187,8 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
     wanted: () => current.config.reports.tls !== 'off',
   });
   closers.push(() => results.close());
+  const sts = startStsPolicies({ ...stsSettings(config), store: store.tlsPolicies, dns, log: events });
+  closers.push(() => sts.close());
   const delivery = await startDelivery({ ...deliveryOptions(config), hostname: config.hostname, dns, log: events, operation });
   closers.push(() => delivery.close());
   const signer = createSigner({ operation, noKey: config.signing.noKey, warn: events.emit });
@@ -228,7 +231,7 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
   const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
   closers.push(startTrimming(store, () => current.config.trace, events));
-  return { delivery, signer, preparation, queue, reports };
+  return { delivery, sts, signer, preparation, queue, reports };
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
 
@@ -317,7 +320,7 @@ async function followChanges(
   { store, certificates }: Ground,
   parts: Way & Pick<Door, 'credentials' | 'quota'>,
 ) {
-  const { delivery, signer, queue, reports, credentials, quota } = parts;
+  const { delivery, sts, signer, queue, reports, credentials, quota } = parts;
   const tellNotices = () => logNotices(store, events).catch((error: unknown) => events.emit('noticesNotRead', { error }));
   await tellNotices();
   const tryRetried = () => liftRests(store, delivery).catch((error: unknown) => events.emit('retriesNotRead', { error }));
@@ -327,6 +330,7 @@ async function followChanges(
     if (changes.has('credentials')) credentials.forget();
     if (changes.has('credentials') || changes.has('limits')) quota.forget();
     if (changes.has('keys')) signer.forget();
+    if (changes.has('policies')) sts.forget();
     if (changes.has('certificates') || changes.has('value:certificate.request')) certificates.look();
     if ([...changes].some((change) => change.startsWith(`value:${ASKED_FOR}`))) void reports.look();
     const isDue = [...changes].some((change) => change.startsWith('queue:'));
@@ -337,11 +341,12 @@ async function followChanges(
 async function openAdmin(
   { current, metrics, closers }: Parts,
   { store, disk, certificates }: Ground,
-  { delivery }: Way,
+  { delivery, sts }: Way,
   { submission }: Door,
 ) {
   const commit = createCommitCheck(store);
-  const look = () => snapshot({ store, certificates, sessions: submission.sessions(), resting: delivery.resting() });
+  const look = () =>
+    snapshot({ store, certificates, sessions: submission.sessions(), resting: delivery.resting(), policies: sts.counts() });
   const admin = await startAdmin({
     listen: current.config.listen.admin,
     names: [current.config.hostname, ...current.config.tls.names],
@@ -375,7 +380,7 @@ function steering({ log, events, closers }: Parts, again: () => Promise<void>): 
 }
 
 async function reload({ current, read, log, events }: Parts, parts: Ground & Way & Door & { follow: () => void }): Promise<void> {
-  const { store, certificates, delivery, signer, preparation, queue, credentials, quota, submission, follow } = parts;
+  const { store, certificates, delivery, sts, signer, preparation, queue, credentials, quota, submission, follow } = parts;
   const result = await read();
   if ('problems' in result) {
     events.emit('reloadRefused', { problems: result.problems });
@@ -384,10 +389,12 @@ async function reload({ current, read, log, events }: Parts, parts: Ground & Way
   const next = keepFixed(current.config, result.config, events);
   // All steps that can fail come first. If one fails, nothing has changed.
   const followDelivery = delivery.prepareReload(deliveryOptions(next));
+  const followSts = sts.prepareReload(stsSettings(next));
   await certificates.reload(certificateOptions(next));
   current.config = next;
   log.setLevel(next.log.level);
   followDelivery();
+  followSts();
   signer.reload({ noKey: next.signing.noKey });
   signer.forget();
   preparation.reload(preparationOptions(next));

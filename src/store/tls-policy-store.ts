@@ -37,24 +37,29 @@ export type StsFailure = {
   readonly retryId: string;
 };
 
+export type DueStsRequest = {
+  readonly now: number;
+  readonly usedAfter: number;
+  readonly heldAt: number;
+  readonly limit: number;
+};
+
 export type TlsPolicyStore = {
   /** Also where it has expired. */
   stsPolicy(domain: string): Promise<StoredStsPolicy | undefined>;
-  /** Replaces all that is known of the domain's policy. Told as `policies` where another policy stood there, or none. */
-  putStsPolicy(policy: StoredStsPolicy): Promise<void>;
+  /** Replaces all that is known of the domain's policy. Told as `policies` where it is an operator who has fetched it. */
+  putStsPolicy(policy: StoredStsPolicy, by: 'relay' | 'operator'): Promise<void>;
   /** The policy that is there stays as it is, and is fetched again at `retryAt`. Nothing is noted where there is none. */
   noteStsFailure(failure: StsFailure): Promise<void>;
   /** Mail asked for these. Who was not fetched anew because nobody asked is due at once. Nobody waits for it. */
   noteStsUse(uses: readonly { readonly domain: string; readonly at: number }[]): Promise<void>;
   /**
-   * Policies whose `refreshAt` has come, the longest waiting first. One that nobody has asked for since `usedAfter` is left out, and waits
-   * until somebody does.
+   * Policies whose `refreshAt` has come, the longest waiting first. Two kinds are left out, and wait until mail asks: those that nobody has
+   * asked for since `usedAfter`, and those that had ended by `heldAt`, whose domains are told once.
    */
-  dueStsPolicies(request: {
-    readonly now: number;
-    readonly usedAfter: number;
-    readonly limit: number;
-  }): Promise<readonly StoredStsPolicy[]>;
+  dueStsPolicies(
+    request: DueStsRequest,
+  ): Promise<{ readonly due: readonly StoredStsPolicy[]; readonly expired: readonly string[] }>;
   /** By domain, behind `after`. At most 1000. */
   listStsPolicies(after: string, limit: number): Promise<readonly StoredStsPolicy[]>;
   /** False where there is none. */

@@ -9,3 +9,12 @@ export type Cache<K extends {}, V extends {}> = Pick<LRUCache<K, V>, 'get' | 'se
 export function createCache<K extends {}, V extends {}>(max: number, ttl?: number): Cache<K, V> {
   return new LRUCache<K, V>(ttl === undefined ? { max } : { max, ttl });
 }
+
+/** @param bytes all entries together, as `bytesOf` says when one is set; one that is larger alone is not kept. */
+export function createSizedCache<K extends {}, V extends {}>(
+  max: number,
+  bytes: number,
+  bytesOf: (value: V) => number,
+): Cache<K, V> {
+  return new LRUCache<K, V>({ max, maxSize: bytes, sizeCalculation: bytesOf });
+}

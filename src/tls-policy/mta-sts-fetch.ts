@@ -25,7 +25,7 @@ export type PolicyFetchOptions = {
   readonly fetchWithin?: number;
 };
 
-type FetchedPolicy = { readonly file: PolicyFile } | { readonly problem: StsProblem };
+export type FetchedPolicy = { readonly file: PolicyFile } | { readonly problem: StsProblem };
 
 /** A policy has some hundred bytes. RFC 8461 §3.3 proposes this bound. */
 const MAX_BODY = 64 * 1024;
@@ -109,7 +109,7 @@ function get({ host, address, secureContext, signal, port = 443, connectWithin =
 
 const TOO_LATE = 'no connection in time';
 
-/** A wildcard stands for one whole label, and a common name for nothing: RFC 8461 §3.3, RFC 6125 §6.4. */
+/** A wildcard stands for one whole label, and a common name for nothing: RFC 8461 §3.3. */
 function bears(certificate: Buffer, host: string): boolean {
   const rules = { wildcards: true, partialWildcards: false, multiLabelWildcards: false, singleLabelSubdomains: false };
   return new X509Certificate(certificate).checkHost(host, { subject: 'never', ...rules }) !== undefined;

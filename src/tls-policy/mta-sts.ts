@@ -7,7 +7,7 @@ import { toAsciiDomain } from '../smtp/domain.ts';
 import type { StoredStsPolicy } from '../store/store.ts';
 
 /** A policy that holds until `expiresAt`. Times in ms, `maxAge` in seconds. */
-type StsPolicy = Pick<StoredStsPolicy, 'domain' | 'id' | 'mode' | 'maxAge' | 'mx' | 'text' | 'fetchedAt' | 'expiresAt'>;
+export type StsPolicy = Pick<StoredStsPolicy, 'domain' | 'id' | 'mode' | 'maxAge' | 'mx' | 'text' | 'fetchedAt' | 'expiresAt'>;
 
 /** What a policy file says. */
 export type PolicyFile = Pick<StsPolicy, 'mode' | 'maxAge' | 'mx' | 'text'>;

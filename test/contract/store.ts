@@ -407,22 +407,22 @@ export function storeContract({ name, open }: Subject): void {
       const { one, two } = await opened();
       return [one.tlsPolicies, two.tlsPolicies] as const;
     };
-    const due = { now: NOW + DAY, usedAfter: NOW - 30 * DAY, limit: 9 };
+    const due = { now: NOW + DAY, usedAfter: NOW - 30 * DAY, heldAt: NOW + DAY, limit: 9 };
 
     test('a policy is kept as it was fetched, and another one takes its place as a whole', async () => {
       const [first, second] = await policies();
-      await first.putStsPolicy(policy());
+      await first.putStsPolicy(policy(), 'relay');
       expect(await second.stsPolicy('x.example')).toEqual(policy());
       await second.noteStsFailure({ domain: 'x.example', at: NOW + 1, error: '404', retryAt: NOW + MINUTE, retryId: 'a2' });
       const next = policy({ id: 'a2', mode: 'none', mx: [], text: 'version: STSv1\nmode: none\n' });
-      await first.putStsPolicy(next);
+      await first.putStsPolicy(next, 'relay');
       expect(await second.stsPolicy('x.example')).toEqual(next);
       expect(await second.stsPolicy('y.example')).toBeUndefined();
     });
 
     test('a fetch that fails changes nothing of the policy, is counted, and says when to try again', async () => {
       const [first, second] = await policies();
-      await first.putStsPolicy(policy());
+      await first.putStsPolicy(policy(), 'relay');
       const failure = { domain: 'x.example', at: NOW + 1, error: 'status 404', retryAt: NOW + 5 * MINUTE, retryId: 'a2' };
       await first.noteStsFailure(failure);
       await second.noteStsFailure({ ...failure, at: NOW + 2, retryAt: NOW + 10 * MINUTE });
@@ -438,11 +438,15 @@ export function storeContract({ name, open }: Subject): void {
 
     test('policies are due for a refresh in the order of their times, and only while mail asks for them', async () => {
       const [first, second] = await policies();
-      await first.putStsPolicy(policy({ domain: 'late.example', refreshAt: NOW + 2 }));
-      await first.putStsPolicy(policy({ domain: 'early.example', refreshAt: NOW + 1 }));
-      await first.putStsPolicy(policy({ domain: 'future.example', refreshAt: NOW + 2 * DAY }));
-      await first.putStsPolicy(policy({ domain: 'unused.example', refreshAt: NOW, usedAt: NOW - 31 * DAY }));
-      expect((await second.dueStsPolicies(due)).map(({ domain }) => domain)).toEqual(['early.example', 'late.example']);
+      await first.putStsPolicy(policy({ domain: 'late.example', refreshAt: NOW + 2 }), 'relay');
+      await first.putStsPolicy(policy({ domain: 'early.example', refreshAt: NOW + 1 }), 'relay');
+      await first.putStsPolicy(policy({ domain: 'future.example', refreshAt: NOW + 2 * DAY }), 'relay');
+      await first.putStsPolicy(policy({ domain: 'unused.example', refreshAt: NOW, usedAt: NOW - 31 * DAY }), 'relay');
+      await first.putStsPolicy(policy({ domain: 'ended.example', refreshAt: NOW, expiresAt: NOW + DAY }), 'relay');
+      const { due: early, expired } = await second.dueStsPolicies(due);
+      expect(early.map(({ domain }) => domain)).toEqual(['early.example', 'late.example']);
+      expect(expired).toEqual(['ended.example']);
+      expect(await first.stsPolicy('ended.example')).toMatchObject({ refreshAt: null });
       expect(await first.stsPolicy('unused.example')).toMatchObject({ refreshAt: null });
       await second.noteStsUse([
         { domain: 'unused.example', at: NOW + 3 },
@@ -451,17 +455,17 @@ export function storeContract({ name, open }: Subject): void {
         { domain: 'gone.example', at: NOW + 3 },
       ]);
       expect(await first.stsPolicy('late.example')).toMatchObject({ usedAt: NOW + 3, refreshAt: NOW + 2 });
-      expect((await first.dueStsPolicies(due)).map(({ domain }) => domain)).toEqual([
-        ...['early.example', 'late.example', 'unused.example'],
-      ]);
-      expect(await first.dueStsPolicies({ ...due, limit: 1 })).toHaveLength(1);
+      const again = await first.dueStsPolicies(due);
+      expect(again.due.map(({ domain }) => domain)).toEqual(['early.example', 'late.example', 'unused.example']);
+      expect(again.expired).toEqual([]);
+      expect((await first.dueStsPolicies({ ...due, limit: 1 })).due).toHaveLength(1);
     });
 
     test('policies are listed by domain, and forgotten by name, by age, and where nobody asks', async () => {
       const [first, second] = await policies();
-      for (const domain of ['c.example', 'a.example', 'b.example']) await first.putStsPolicy(policy({ domain }));
-      await first.putStsPolicy(policy({ domain: 'd.example', expiresAt: NOW - 8 * DAY }));
-      await first.putStsPolicy(policy({ domain: 'e.example', usedAt: NOW - 200 * DAY }));
+      for (const domain of ['c.example', 'a.example', 'b.example']) await first.putStsPolicy(policy({ domain }), 'relay');
+      await first.putStsPolicy(policy({ domain: 'd.example', expiresAt: NOW - 8 * DAY }), 'relay');
+      await first.putStsPolicy(policy({ domain: 'e.example', usedAt: NOW - 200 * DAY }), 'relay');
       expect((await second.listStsPolicies('a.example', 2)).map(({ domain }) => domain)).toEqual(['b.example', 'c.example']);
       expect([await second.forgetStsPolicy('a.example'), await first.forgetStsPolicy('a.example')]).toEqual([true, false]);
       const trimmed = await first.trimStsPolicies({ expired: NOW - 7 * DAY, unused: NOW - 180 * DAY });
@@ -473,29 +477,32 @@ export function storeContract({ name, open }: Subject): void {
       const [first] = await policies();
       const age = 3 * DAY;
       const failing = { failures: 1, fetchedAt: NOW - 4 * DAY, expiresAt: NOW + 26 * DAY };
-      await first.putStsPolicy(policy({ domain: 'a.example' }));
-      await first.putStsPolicy(policy({ domain: 'b.example', mode: 'testing', ...failing }));
-      await first.putStsPolicy(policy({ domain: 'c.example', mode: 'none', ...failing }));
-      await first.putStsPolicy(policy({ domain: 'd.example', ...failing, fetchedAt: NOW - 2 * DAY }));
-      await first.putStsPolicy(policy({ domain: 'e.example', ...failing, fetchedAt: NOW - 2 * DAY, expiresAt: NOW + DAY }));
-      await first.putStsPolicy(policy({ domain: 'f.example', ...failing, expiresAt: NOW }));
+      await first.putStsPolicy(policy({ domain: 'a.example' }), 'relay');
+      await first.putStsPolicy(policy({ domain: 'b.example', mode: 'testing', ...failing }), 'relay');
+      await first.putStsPolicy(policy({ domain: 'c.example', mode: 'none', ...failing }), 'relay');
+      await first.putStsPolicy(policy({ domain: 'd.example', ...failing, fetchedAt: NOW - 2 * DAY }), 'relay');
+      await first.putStsPolicy(
+        policy({ domain: 'e.example', ...failing, fetchedAt: NOW - 2 * DAY, expiresAt: NOW + DAY }),
+        'relay',
+      );
+      await first.putStsPolicy(policy({ domain: 'f.example', ...failing, expiresAt: NOW }), 'relay');
       expect(await first.countStsPolicies({ now: NOW, age })).toEqual({
         modes: { enforce: 3, testing: 1, none: 1 },
         overdue: 2,
       });
     });
 
-    test('another policy is told to all that remember one, the same again to nobody', async () => {
+    test('a policy that an operator fetched or forgot is told to all that remember one, what a relay fetches to nobody', async () => {
       const { one, two } = await opened();
       const there = new Set<Change>();
       two.onChange((changes) => {
         for (const change of changes) there.add(change);
       });
-      await one.tlsPolicies.putStsPolicy(policy());
+      await one.tlsPolicies.putStsPolicy(policy(), 'operator');
       await until(() => there.size > 0);
       expect([...there]).toEqual(['policies']);
       there.clear();
-      await one.tlsPolicies.putStsPolicy(policy({ fetchedAt: NOW + DAY, expiresAt: NOW + 8 * DAY }));
+      await one.tlsPolicies.putStsPolicy(policy({ fetchedAt: NOW + DAY, expiresAt: NOW + 8 * DAY }), 'relay');
       await one.operation.setValue('after', 'it');
       await until(() => there.size > 0);
       expect([...there]).toEqual(['value:after']);

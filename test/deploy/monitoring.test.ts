@@ -28,6 +28,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
     queue: { states: { delayed: 1 }, oldestSeconds: 1 },
     sessions: 1,
     resting: 0,
+    policies: { modes: { enforce: 1 }, overdue: 0 },
     certificates: [{ keyType: 'rsa', notAfter: 1, failures: 0 }],
   });
   const found = new Map<string, Set<string>>();

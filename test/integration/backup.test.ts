@@ -76,7 +76,7 @@ test('holds all that was committed when it began, while mail is accepted, and gi
   const dir = dataDir();
   const store = await testStore({ dataDir: dir });
   await store.operation.addDkimKeys(await createDkimKeys({ domain: 'example.org', now: NOW, state: 'active' }));
-  await store.tlsPolicies.putStsPolicy(POLICY);
+  await store.tlsPolicies.putStsPolicy(POLICY, 'relay');
   const small = await put(store, newMessage({ to: ['bob@example.net', 'carol@example.com'], content: inline(bytesOf('hello')) }));
   const large = await putLarge(store);
   const done = await put(store);

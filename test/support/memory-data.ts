@@ -180,10 +180,9 @@ function operationStore(data: Operation, tell: Tell): OperationStore {
 function tlsPolicyStore(policies: TlsPolicyStore, tell: Tell): TlsPolicyStore {
   return {
     ...policies,
-    async putStsPolicy(policy) {
-      const before = await policies.stsPolicy(policy.domain);
-      await policies.putStsPolicy(policy);
-      if (before?.id !== policy.id || before.text !== policy.text) tell('policies');
+    async putStsPolicy(policy, by) {
+      await policies.putStsPolicy(policy, by);
+      if (by === 'operator') tell('policies');
     },
     async forgetStsPolicy(domain) {
       const forgotten = await policies.forgetStsPolicy(domain);

@@ -19,13 +19,13 @@ export function createMemoryTlsPolicies(): TlsPolicyStore {
       for (const { domain, at } of uses)
         change(domain, ({ usedAt, refreshAt }) => ({ usedAt: Math.max(usedAt, at), refreshAt: refreshAt ?? at }));
     },
-    async dueStsPolicies({ now, usedAfter, limit }) {
-      const due = sorted().filter(({ refreshAt }) => refreshAt !== null && refreshAt <= now);
-      for (const { domain, usedAt } of due) if (usedAt < usedAfter) change(domain, () => ({ refreshAt: null }));
-      return due
-        .filter(({ usedAt }) => usedAt >= usedAfter)
-        .sort((a, b) => (a.refreshAt ?? 0) - (b.refreshAt ?? 0))
-        .slice(0, limit);
+    async dueStsPolicies({ now, usedAfter, heldAt, limit }) {
+      const waiting = sorted().filter(({ refreshAt }) => refreshAt !== null && refreshAt <= now);
+      const used = waiting.filter(({ usedAt }) => usedAt >= usedAfter);
+      const due = used.filter(({ expiresAt }) => expiresAt > heldAt);
+      for (const policy of waiting) if (!due.includes(policy)) change(policy.domain, () => ({ refreshAt: null }));
+      const expired = used.filter((policy) => !due.includes(policy)).map(({ domain }) => domain);
+      return { due: due.sort((a, b) => (a.refreshAt ?? 0) - (b.refreshAt ?? 0)).slice(0, limit), expired };
     },
     listStsPolicies: async (after, limit) =>
       sorted()

@@ -89,7 +89,7 @@ function operationStore(client: StoreClient): OperationStore {
 function tlsPolicyStore(client: StoreClient): TlsPolicyStore {
   return {
     stsPolicy: (domain) => client.call('stsPolicy', domain),
-    putStsPolicy: (policy) => client.call('putStsPolicy', policy),
+    putStsPolicy: (policy, by) => client.call('putStsPolicy', { policy, by }),
     noteStsFailure: (failure) => client.call('noteStsFailure', failure),
     noteStsUse: (uses) => client.callWithCompany('noteStsUse', uses),
     dueStsPolicies: (request) => client.call('dueStsPolicies', request),

@@ -1,5 +1,5 @@
 /** Policies of MTA-STS in their rows. */
-import type { StoredStsPolicy, StsFailure } from '../tls-policy-store.ts';
+import type { DueStsRequest, StoredStsPolicy, StsFailure } from '../tls-policy-store.ts';
 import type { Context } from './context.ts';
 
 const MOST_LISTED = 1000;
@@ -16,11 +16,12 @@ export function stsPolicy({ db }: Context, domain: string): StoredStsPolicy | un
   return row === undefined ? undefined : decode(row);
 }
 
-export function putStsPolicy(context: Context, p: StoredStsPolicy): void {
-  const before = stsPolicy(context, p.domain);
-  // What other processes keep in memory of the same text stays right: they look here before it expires.
-  if (before === undefined || before.id !== p.id || before.text !== p.text) context.effects.changed('policies');
-  context.db.run(
+export function putStsPolicy(
+  { db, effects }: Context,
+  { policy: p, by }: { policy: StoredStsPolicy; by: 'relay' | 'operator' },
+): void {
+  if (by === 'operator') effects.changed('policies');
+  db.run(
     'INSERT OR REPLACE INTO sts_policies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     ...[p.domain, p.id, p.mode, p.maxAge, p.mx.join(' '), p.text, p.fetchedAt, p.expiresAt],
     ...[p.usedAt, p.refreshAt, p.failures, p.failedAt, p.lastError, p.retryAt, p.retryId],
@@ -40,11 +41,16 @@ export function noteStsUse({ db }: Context, uses: readonly { domain: string; at:
   for (const { domain, at } of uses) db.run(sql, at, domain);
 }
 
-/** Those that nobody asks for leave the index, so that they are not met again each time. */
-export function dueStsPolicies({ db }: Context, a: { now: number; usedAfter: number; limit: number }): StoredStsPolicy[] {
-  db.run('UPDATE sts_policies SET refresh_at = NULL WHERE refresh_at <= ? AND used_at < ?', a.now, a.usedAfter);
+/** Those that are left out leave the index, so that they are not met again each time. */
+export function dueStsPolicies(
+  { db }: Context,
+  { now, usedAfter, heldAt, limit }: DueStsRequest,
+): { due: StoredStsPolicy[]; expired: string[] } {
+  db.run('UPDATE sts_policies SET refresh_at = NULL WHERE refresh_at <= ? AND used_at < ?', now, usedAfter);
+  const ended = 'UPDATE sts_policies SET refresh_at = NULL WHERE refresh_at <= ? AND expires_at <= ? RETURNING domain';
+  const expired = db.all<{ domain: string }>(ended, now, heldAt).map(({ domain }) => domain);
   const sql = `SELECT ${COLUMNS} FROM sts_policies WHERE refresh_at <= ? ORDER BY refresh_at LIMIT ?`;
-  return db.all<Row>(sql, a.now, a.limit).map(decode);
+  return { due: db.all<Row>(sql, now, limit).map(decode), expired };
 }
 
 export function listStsPolicies({ db }: Context, { after, limit }: { after: string; limit: number }): StoredStsPolicy[] {

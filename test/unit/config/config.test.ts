@@ -98,6 +98,7 @@ describe('defaults', () => {
         source: [],
         allowPrivate: [],
         tls: 'opportunistic',
+        mtaSts: 'on',
         eightBit: 'send',
         ca: null,
         concurrency: 20,

@@ -7,6 +7,7 @@ const parts = (counts: () => Promise<unknown>): SnapshotParts => ({
   certificates: { facts: () => [] },
   sessions: 3,
   resting: 2,
+  policies: { modes: { enforce: 5, testing: 1, none: 0 }, overdue: 4 },
 });
 const queue = async () => ({ states: { delayed: 7 }, oldestAcceptedAt: null });
 const line = (text: string, start: string) => text.split('\n').find((one) => one.startsWith(start));
@@ -32,6 +33,27 @@ test('what an upstream refuses because of us is counted from 0 on, the login apa
   metrics.observe({ event: 'upstreamLoginFailed', fields: { ...answer, user: 'us' } });
   expect(line(await look(), login!)).toBe(`${login} 1`);
   expect(line(await look(), relay!)).toBe(`${relay} 0`);
+});
+
+test('fetches of policies are counted by result from 0 on, and policies that hold are shown by mode', async () => {
+  const metrics = createMetrics('1.0.0');
+  const fetched = (result: string) => ({ event: 'stsPolicy', fields: { action: 'any', domain: 'x.example', result } }) as const;
+  metrics.observe(fetched('fetched'));
+  metrics.observe(fetched('fetched'));
+  metrics.observe(fetched('sts-webpki-invalid'));
+  metrics.observe({ event: 'stsPolicy', fields: { action: 'forgotten', domain: 'x.example' } });
+  const text = await metrics.render(await snapshot(parts(queue)));
+  const values = text.split('\n').filter((one) => one.startsWith('smarthost_sts_'));
+  expect(values).toEqual([
+    'smarthost_sts_fetches_total{result="fetched"} 2',
+    'smarthost_sts_fetches_total{result="sts-policy-fetch-error"} 0',
+    'smarthost_sts_fetches_total{result="sts-policy-invalid"} 0',
+    'smarthost_sts_fetches_total{result="sts-webpki-invalid"} 1',
+    'smarthost_sts_policies{mode="enforce"} 5',
+    'smarthost_sts_policies{mode="testing"} 1',
+    'smarthost_sts_policies{mode="none"} 0',
+    'smarthost_sts_refresh_overdue 4',
+  ]);
 });
 
 test.each([

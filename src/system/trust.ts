@@ -1,0 +1,26 @@
+/** The authorities whose certificates prove who a host is: RFC 5280 §6. */
+import { readFileSync } from 'node:fs';
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { createCache } from './cache.ts';
+
+/** By the operator's roots. A context holds some hundred parsed certificates, so that all who trust the same share it. */
+const made = createCache<string, SecureContext>(4);
+
+/**
+ * Node's roots and the system's together: one of them may have dropped a root that hosts whose certificate must be verified still chain
+ * to, and a host that cannot be verified gets no mail. And those in `caFile`, PEM.
+ * @returns a context for TLS 1.2 and newer. It is made at its first use, which takes a tenth of a second.
+ * @throws where `caFile` cannot be read
+ */
+export function createTrust(caFile: string | undefined): () => SecureContext {
+  const extra = caFile === undefined ? '' : readFileSync(caFile, 'utf8');
+  return () => {
+    let context = made.get(extra);
+    if (context === undefined) {
+      const roots = new Set([...getCACertificates('bundled'), ...getCACertificates('system')]);
+      context = createSecureContext({ minVersion: 'TLSv1.2', ca: extra === '' ? [...roots] : [...roots, extra] });
+      made.set(extra, context);
+    }
+    return context;
+  };
+}

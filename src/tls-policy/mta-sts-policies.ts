@@ -1,0 +1,381 @@
+/**
+ * Which policy of MTA-STS holds for a domain: RFC 8461 §3.3, §5. Policies live in the store, over restarts; what is asked for often is in
+ * memory too. One that was fetched holds until it expires, whatever the DNS and the host say meanwhile.
+ */
+import type { DnsClient } from '../dns/dns.ts';
+import type { EventLog } from '../events/events.ts';
+import { toAsciiDomain } from '../smtp/domain.ts';
+import type { StoredStsPolicy, TlsPolicyStore } from '../store/store.ts';
+import { type Cache, createSizedCache } from '../system/cache.ts';
+import { type Clock, DAY, HOUR, MINUTE, SECOND } from '../system/clock.ts';
+import { findStsId, type PolicyFile, type StsPolicy, type StsProblem } from './mta-sts.ts';
+import type { FetchedPolicy } from './mta-sts-fetch.ts';
+
+/** What holds for a domain. Without a policy mail goes as if there were none; `problem`: why the one that is announced could not be had. */
+type KnownStsPolicy = { readonly policy?: StsPolicy; readonly problem?: StsProblem };
+
+export type StsPolicyOptions = {
+  readonly store: TlsPolicyStore;
+  readonly dns: Pick<DnsClient, 'txt'>;
+  readonly log: Pick<EventLog, 'emit'>;
+  /** Never rejects. */
+  readonly fetch: (domain: string, signal: AbortSignal) => Promise<FetchedPolicy>;
+  /** A relay that looks after its policies, or an operator who wants one now. */
+  readonly by: 'relay' | 'operator';
+  readonly now: Clock;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly monotonic: () => number;
+  /** 0 to 1. */
+  readonly random: () => number;
+};
+
+/** Mail waits so long for a fetch, from its begin. Then it goes on, and so does the fetch. */
+const PATIENCE = 10 * SECOND;
+/** RFC 8461 §3.3: once every five minutes. */
+const FIRST_PAUSE = 5 * MINUTE;
+const LONGEST_PAUSE = HOUR;
+/** `max_age: 0` means "for this delivery". */
+const LEAST_AGE = MINUTE;
+/** A failing refresh is an alarm after this time, or after half of the policy's life. */
+export const OVERDUE = 3 * DAY;
+/** Fetches that go on at once, and those that wait for their turn. More are left to the next mail. */
+const FETCHES = 32;
+const WAITING_FETCHES = 500;
+/** Domains in memory, and bytes of their policies. */
+const KNOWN_DOMAINS = 10_000;
+const KNOWN_BYTES = 4 * 1024 * 1024;
+/** The use of a policy is noted once in this time. */
+const USE_NOTED = HOUR;
+/** A clock that leaps by more has not been running, or was wrong. */
+const LEAP = DAY;
+/** Hosts that an event names. */
+const NAMED_HOSTS = 20;
+
+type Failure = {
+  readonly id: string;
+  readonly count: number;
+  readonly at: number;
+  readonly retryAt: number;
+  readonly problem: StsProblem;
+};
+/** `startedAt`: monotonic. */
+type Fetching = { readonly startedAt: number; readonly done: Promise<void> };
+
+/** What is remembered of a domain. */
+type Entry = {
+  /** Undefined: the store has none. */
+  row: StoredStsPolicy | undefined;
+  /** The state of the store that `row` was read in. */
+  epoch: number;
+  reading: Promise<void> | undefined;
+  failure: Failure | undefined;
+  fetching: Fetching | undefined;
+  /** Of the last look after a failure under the policy; monotonic. */
+  healedAt: number;
+  notedAt: number;
+};
+
+export class StsPolicyKeeper {
+  readonly #options: StsPolicyOptions;
+  readonly #known: Cache<string, Entry> = createSizedCache(KNOWN_DOMAINS, KNOWN_BYTES, sizeOf);
+  readonly #stop = new AbortController();
+  readonly #turns = createTurns(FETCHES, WAITING_FETCHES);
+  /** What the store could not take yet. */
+  readonly #unsaved = new Map<string, StoredStsPolicy>();
+  /** What mail asked for since it was last noted. */
+  #uses = new Map<string, number>();
+  #epoch = 0;
+  /** How far the wall clock is ahead of the monotonic one. */
+  #offset: number;
+  /** What a leap of the clock has ended holds on until it was asked for anew, for a day. */
+  #leap: { readonly at: number; readonly by: number } | undefined;
+
+  constructor(options: StsPolicyOptions) {
+    this.#options = options;
+    this.#offset = options.now() - options.monotonic();
+  }
+
+  /** Never rejects. Waits a short while for a policy that is not known yet. */
+  async policyFor(name: string): Promise<KnownStsPolicy> {
+    const domain = toAsciiDomain(name);
+    if (domain === undefined) return {}; // an address literal has none
+    this.lookAtClock();
+    const [entry, id] = await Promise.all([this.#entryOf(domain), this.#announced(domain, false)]);
+    const held = this.#valid(entry.row);
+    if (held !== undefined) this.#noteUse(domain, entry);
+    // Nothing is announced, or nobody can say: what was fetched holds all the same, RFC 8461 §3.3.
+    if (id === undefined || held?.id === id) return held === undefined ? {} : { policy: held };
+    if (entry.fetching !== undefined || this.#mayFetch(entry, id)) await this.#waitFor(this.#fetchOnce(domain, entry, id));
+    const policy = this.#valid(entry.row);
+    const problem = entry.failure?.id === id ? entry.failure.problem : undefined;
+    return { ...(policy !== undefined && { policy }), ...(problem !== undefined && { problem }) };
+  }
+
+  /**
+   * After a failure under an enforced policy: record and file are asked for afresh, also where the record has not changed, at most once in
+   * five minutes. RFC 8461 §5, §5.1. Never rejects.
+   * @param failed the policy that the failure was under; where another one holds by now, that is a change too
+   */
+  async heal(
+    name: string,
+    failed?: Pick<StsPolicy, 'text'>,
+  ): Promise<{ readonly policy?: StsPolicy; readonly changed: boolean }> {
+    const domain = toAsciiDomain(name);
+    if (domain === undefined) return { changed: false };
+    const entry = await this.#entryOf(domain);
+    const before = (failed ?? this.#valid(entry.row))?.text;
+    if (entry.fetching !== undefined) await this.#waitFor(entry.fetching);
+    else if (this.#mayHeal(entry)) {
+      entry.healedAt = this.#options.monotonic();
+      const id = (await this.#announced(domain, true)) ?? entry.row?.id;
+      if (id !== undefined) await this.#waitFor(this.#fetchOnce(domain, entry, id));
+    }
+    const policy = this.#valid(entry.row);
+    return { ...(policy !== undefined && { policy }), changed: policy?.text !== before };
+  }
+
+  /**
+   * Fetches the policy now, whatever is known of it. Never rejects.
+   * @returns why it could not be had; `absent`: the domain announces none, and none holds
+   */
+  async refresh(domain: string): Promise<StsProblem | 'absent' | undefined> {
+    this.lookAtClock();
+    const [entry, announced] = await Promise.all([
+      this.#entryOf(domain),
+      this.#announced(domain, this.#options.by === 'operator'),
+    ]);
+    // The file is asked for also where the record is gone: who can hide the record cannot end the policy so. RFC 8461 §10.2
+    const id = announced ?? this.#valid(entry.row)?.id;
+    if (id === undefined) return 'absent';
+    await this.#fetchOnce(domain, entry, id).done;
+    return entry.failure?.problem;
+  }
+
+  /** Others have changed what the store holds. */
+  forget(): void {
+    this.#epoch++;
+  }
+
+  /** Notes what mail asked for since the last call, and what the store could not take before. Rejects where it cannot. */
+  async save(): Promise<void> {
+    const { store, by } = this.#options;
+    const uses = [...this.#uses].map(([domain, at]) => ({ domain, at }));
+    this.#uses = new Map();
+    if (uses.length > 0) await store.noteStsUse(uses);
+    for (const row of this.#unsaved.values()) {
+      await store.putStsPolicy(row, by);
+      if (this.#unsaved.get(row.domain) === row) this.#unsaved.delete(row.domain);
+    }
+  }
+
+  /** Fetches under way end. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** Notices where the wall clock has leapt ahead. @returns until when what ended by that still holds, and by which time it is measured. */
+  lookAtClock(): { readonly heldAt: number; readonly hasLeapt: boolean } {
+    const { now, monotonic } = this.#options;
+    const at = now();
+    const offset = at - monotonic();
+    const by = offset - this.#offset;
+    this.#offset = offset;
+    if (by > LEAP) this.#leap = { at, by };
+    const hasLeapt = this.#leap !== undefined && at >= this.#leap.at && at < this.#leap.at + DAY;
+    if (!hasLeapt) this.#leap = undefined;
+    return { heldAt: hasLeapt ? at - this.#leap!.by : at, hasLeapt };
+  }
+
+  /** The row where it holds: not expired, or only by a leap of the clock since which nobody could ask for it. */
+  #valid(row: StoredStsPolicy | undefined): StoredStsPolicy | undefined {
+    if (row === undefined || row.expiresAt > this.#options.now()) return row;
+    const leap = this.#leap;
+    if (leap === undefined || (row.failedAt ?? 0) >= leap.at) return undefined;
+    return row.expiresAt > this.#options.now() - leap.by ? row : undefined;
+  }
+
+  async #entryOf(domain: string): Promise<Entry> {
+    let entry = this.#known.get(domain);
+    if (entry === undefined) {
+      entry = {
+        ...{ row: undefined, epoch: -1, reading: undefined, failure: undefined, fetching: undefined },
+        ...{ healedAt: Number.NEGATIVE_INFINITY, notedAt: Number.NEGATIVE_INFINITY },
+      };
+      this.#known.set(domain, entry);
+    }
+    if (entry.epoch !== this.#epoch) await (entry.reading ??= this.#read(domain, entry));
+    if (entry.row !== undefined && entry.row.fetchedAt > this.#options.now() + MINUTE) this.#setRight(domain, entry, entry.row);
+    return entry;
+  }
+
+  /** A store that cannot be read is as one that holds nothing, for this once: the policy is fetched then. */
+  async #read(domain: string, entry: Entry): Promise<void> {
+    const epoch = this.#epoch;
+    try {
+      const stored = await this.#options.store.stsPolicy(domain);
+      entry.row = this.#unsaved.get(domain) ?? stored;
+      entry.epoch = epoch;
+      if (stored?.retryId != null) entry.failure ??= failureOf(stored);
+      this.#known.set(domain, entry); // its size has changed
+    } catch (error) {
+      this.#options.log.emit('storeFailed', { operation: 'stsPolicy', error });
+    }
+    entry.reading = undefined;
+  }
+
+  /** A clock that was ahead has dated it: it counts from now on, and for no longer than it says. */
+  #setRight(domain: string, entry: Entry, row: StoredStsPolicy): void {
+    const now = this.#options.now();
+    this.#keep(domain, entry, {
+      ...row,
+      fetchedAt: now,
+      expiresAt: now + ageOf(row),
+      usedAt: Math.min(row.usedAt, now),
+      refreshAt: now,
+    });
+  }
+
+  /** The id of the record that the domain has; undefined: it has none, or nobody can say. */
+  async #announced(domain: string, afresh: boolean): Promise<string | undefined> {
+    const answer = await this.#options.dns.txt(`_mta-sts.${domain}`, afresh);
+    return answer.kind === 'found' ? findStsId(answer.values) : undefined;
+  }
+
+  /** Another id is another policy, and asked for at once. */
+  #mayFetch({ failure }: Entry, id: string): boolean {
+    const now = this.#options.now();
+    return failure === undefined || failure.id !== id || now >= failure.retryAt || now < failure.at;
+  }
+
+  #mayHeal({ failure, healedAt }: Entry): boolean {
+    const { now, monotonic } = this.#options;
+    const hasRested = failure === undefined || Math.abs(now() - failure.at) >= FIRST_PAUSE;
+    return hasRested && monotonic() - healedAt >= FIRST_PAUSE;
+  }
+
+  /** One fetch of a domain at a time. */
+  #fetchOnce(domain: string, entry: Entry, id: string): Fetching {
+    if (entry.fetching !== undefined) return entry.fetching;
+    const done = this.#fetch(domain, entry, id).finally(() => {
+      entry.fetching = undefined;
+    });
+    entry.fetching = { startedAt: this.#options.monotonic(), done };
+    return entry.fetching;
+  }
+
+  async #fetch(domain: string, entry: Entry, id: string): Promise<void> {
+    if (!(await this.#turns.enter())) return;
+    try {
+      const fetched = await this.#options.fetch(domain, this.#stop.signal);
+      if (this.#stop.signal.aborted) return;
+      if ('file' in fetched) this.#took(domain, entry, { id, file: fetched.file });
+      else this.#failed(domain, entry, { id, problem: fetched.problem });
+    } finally {
+      this.#turns.leave();
+    }
+  }
+
+  /** Resolves when the fetch is done, or has taken as long as mail waits. */
+  async #waitFor({ startedAt, done }: Fetching): Promise<void> {
+    const left = startedAt + PATIENCE - this.#options.monotonic();
+    if (left <= 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([done, new Promise((resolve) => (timer = setTimeout(resolve, left)))]);
+    clearTimeout(timer);
+  }
+
+  #took(domain: string, entry: Entry, { id, file }: { id: string; file: PolicyFile }): void {
+    const { now, random, log } = this.#options;
+    const at = now();
+    const before = entry.row;
+    const age = ageOf(file);
+    // A day, or half of a life that is short, sooner or later by a fifth, so that policies of one hour do not stay together.
+    const pause = Math.min(DAY, age / 2) * (0.8 + 0.4 * random());
+    entry.failure = undefined;
+    this.#keep(domain, entry, {
+      ...{ domain, id, ...file, fetchedAt: at, expiresAt: at + age, usedAt: before?.usedAt ?? at },
+      ...{ refreshAt: pause < FIRST_PAUSE ? null : at + pause },
+      ...{ failures: 0, failedAt: null, lastError: null, retryAt: null, retryId: null },
+    });
+    const facts = { domain, id, result: 'fetched', mode: file.mode, mx: file.mx.slice(0, NAMED_HOSTS) };
+    const until = { expiresAt: new Date(at + age).toISOString() };
+    if (before === undefined) log.emit('stsPolicy', { action: 'fetched', ...facts, ...until });
+    else if (before.text === file.text) log.emit('stsPolicy', { action: 'refreshed', ...facts, ...until }, 'debug');
+    else {
+      const old = { oldMode: before.mode, oldMx: before.mx.slice(0, NAMED_HOSTS) };
+      log.emit('stsPolicy', { action: 'changed', ...facts, ...old, ...until });
+    }
+  }
+
+  #failed(domain: string, entry: Entry, { id, problem }: { id: string; problem: StsProblem }): void {
+    const { now, store, log } = this.#options;
+    const at = now();
+    const count = entry.failure?.id === id ? entry.failure.count + 1 : 1;
+    const retryAt = at + Math.min(FIRST_PAUSE * 2 ** (count - 1), LONGEST_PAUSE);
+    entry.failure = { id, count, at, retryAt, problem };
+    const { row } = entry;
+    if (row !== undefined) {
+      const failure = { at, error: problem.detail, retryAt, retryId: id };
+      entry.row = {
+        ...{ ...row, failures: row.failures + 1, failedAt: at, lastError: problem.detail, retryAt, retryId: id },
+        refreshAt: retryAt,
+      };
+      store
+        .noteStsFailure({ domain, ...failure })
+        .catch((error: unknown) => log.emit('storeFailed', { operation: 'noteStsFailure', error }));
+    }
+    const facts = { action: 'failed', domain, id, result: problem.type, detail: problem.detail, failures: count };
+    const isOverdue = row !== undefined && at - row.fetchedAt > Math.min(OVERDUE, ageOf(row) / 2);
+    log.emit('stsPolicy', facts, row?.mode === 'none' ? 'debug' : count === 1 || isOverdue ? 'warn' : 'info');
+  }
+
+  /** Counts at once; the store has it a moment later, and a store that fails is asked again. */
+  #keep(domain: string, entry: Entry, row: StoredStsPolicy): void {
+    const { store, log, by } = this.#options;
+    entry.row = row;
+    entry.epoch = this.#epoch;
+    this.#known.set(domain, entry);
+    this.#unsaved.set(domain, row);
+    store.putStsPolicy(row, by).then(
+      () => {
+        if (this.#unsaved.get(domain) === row) this.#unsaved.delete(domain);
+      },
+      (error: unknown) => log.emit('storeFailed', { operation: 'putStsPolicy', error }),
+    );
+  }
+
+  #noteUse(domain: string, entry: Entry): void {
+    const now = this.#options.now();
+    if (Math.abs(now - entry.notedAt) < USE_NOTED) return;
+    entry.notedAt = now;
+    this.#uses.set(domain, now);
+  }
+}
+
+const ageOf = ({ maxAge }: Pick<PolicyFile, 'maxAge'>) => Math.max(maxAge * SECOND, LEAST_AGE);
+const sizeOf = ({ row }: Entry) => 300 + (row === undefined ? 0 : 2 * row.text.length);
+
+/** As the last run of the relay has left it. */
+function failureOf({ retryId, failures, failedAt, retryAt, lastError }: StoredStsPolicy): Failure {
+  const problem = { type: 'sts-policy-fetch-error', detail: lastError ?? '' } as const;
+  return { id: retryId ?? '', count: failures, at: failedAt ?? 0, retryAt: retryAt ?? 0, problem };
+}
+
+/** So many at once, and so many more that wait. @returns of `enter`: false where there is no room. */
+function createTurns(places: number, room: number) {
+  const waiting: (() => void)[] = [];
+  let free = places;
+  return {
+    async enter(): Promise<boolean> {
+      if (free > 0) free--;
+      else if (waiting.length >= room) return false;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+      return true;
+    },
+    leave(): void {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    },
+  };
+}
