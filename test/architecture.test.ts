@@ -95,7 +95,7 @@ const local = (file: string) =>
 describe.each(files)('%s', (file) => {
   const folder = folderOf(file);
 
-  test('imports only folders that the table allows, by their front doors', () => {
+  test('imports only folders that the table allows, and only their main files', () => {
     expect(Object.keys(MAY_IMPORT), 'the folder has a row in the table').toContain(folder);
     for (const { target } of local(file)) {
       const other = folderOf(target);

@@ -25,12 +25,12 @@ describe.each(DOCUMENTS)('%s', (document) => {
   const text = read(document);
   const here = dirname(document);
 
-  test('links to files that are there', () => {
+  test('links to files that exist', () => {
     const links = [...text.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)].map(([, target]) => target!);
     expect(links.filter((target) => !existsSync(join(here, target)))).toEqual([]);
   });
 
-  test('names paths that are there', () => {
+  test('names paths that exist', () => {
     // A path has a folder and an ending, or ends in a slash: `queue/decide.ts`, `signing/`. A name in capitals or with `<` stands for one.
     const paths = inline(text).filter(
       (code) => /^\.?[a-z][\w.-]*(?:\/[\w.*-]+)*(?:\/|\.(?:ts|md|json|yaml|sh|service))$/.test(code) && code.includes('/'),
@@ -51,7 +51,7 @@ test('the table of packages has each package that the program needs, and no othe
   for (const name of Object.keys(devDependencies)) expect(table, name).toContain(`\`${name}\``);
 });
 
-test('a behaviour rule that the code or a test cites is there', () => {
+test('each behaviour rule that the code or a test cites exists', () => {
   const rules = new Set([...read('src/behaviour.md').matchAll(/^(\d+)\. \*\*/gm)].map(([, number]) => Number(number)));
   expect(rules.size).toBe(25);
   for (const file of [...sources('src'), ...sources('test')]) {
@@ -60,7 +60,7 @@ test('a behaviour rule that the code or a test cites is there', () => {
   }
 });
 
-test('every document and the program name the same least version of Node', () => {
+test('all documents and the program name the same minimum version of Node', () => {
   const [, least] = /needs Node ([\d.]+)/.exec(read('src/smarthost.ts'))!;
   const { engines } = JSON.parse(read('package.json'));
   const said = DOCUMENTS.flatMap((file) =>

@@ -259,7 +259,7 @@ afterAll(() => {
   rmSync(folders, { recursive: true, force: true });
 });
 
-test('there are 25 at least', () => {
+test('there are at least 25', () => {
   expect(REFUSED.length).toBeGreaterThanOrEqual(25);
 });
 
@@ -285,7 +285,7 @@ async function startOn(spoil: (store: Store, dataDir: string) => unknown) {
   return relay;
 }
 
-test('a signing key that is broken: mail of its domain is put off with the cause in the log, other mail goes', async () => {
+test('a broken signing key: mail of its domain is refused for now with the cause in the log, other mail is accepted', async () => {
   const key = {
     domain: 'sender.test',
     selector: 'bad',
@@ -302,7 +302,7 @@ test('a signing key that is broken: mail of its domain is put off with the cause
   await expect.poll(async () => codeOf(await submit(client, { text: TEXT })), { timeout: 10_000 }).toBe('250 2.0.0');
 });
 
-test('a certificate in the store that is broken: another one serves', async () => {
+test('a broken certificate in the store: another one is served', async () => {
   const broken = {
     keyType: 'ecdsa',
     certificate: 'garbage',
@@ -314,7 +314,7 @@ test('a certificate in the store that is broken: another one serves', async () =
   await relay.stillWorks();
 });
 
-test('a password hash that is broken: 454 for that user, the others get in', async () => {
+test('a broken password hash: 454 for that user, other users can log in', async () => {
   const relay = await startOn((store) =>
     store.credentials.add(credentialWith({ name: 'bad@sender.test', hash: '$2y$10$garbage' })),
   );
@@ -324,7 +324,7 @@ test('a password hash that is broken: 454 for that user, the others get in', asy
   await relay.stillWorks();
 });
 
-test('files in the spool that no message names, and leftovers of the dead: cleared away', async () => {
+test('files in the spool without a message, and files of dead processes, are removed', async () => {
   const body = '0123456789abcdef'.repeat(2);
   const relay = await startOn((_, dataDir) => {
     for (const name of [body, 'garbage.tmp', '.hidden']) writeFileSync(join(dataDir, 'spool', name), 'x', { mode: 0o600 });
@@ -335,12 +335,12 @@ test('files in the spool that no message names, and leftovers of the dead: clear
   expect(readdirSync(join(relay.dataDir, 'spool'))).not.toContain(body);
 });
 
-test('a secret of the instance that is no secret: it serves', async () => {
+test('an invalid secret of the instance does not prevent the start', async () => {
   const relay = await startOn((store) => store.operation.setValue('instance.secret', 'garbage'));
   await relay.stillWorks();
 });
 
-test('a log of the database that is garbage: it serves what was committed before', async () => {
+test('a damaged log of the database: everything that was committed before is served', async () => {
   const dataDir = join(mkdtempSync(join(folders, 'w')), 'data');
   const first = await startAttacked({ dataDir });
   await first.stillWorks();
@@ -351,7 +351,7 @@ test('a log of the database that is garbage: it serves what was committed before
   await relay.stillWorks();
 });
 
-test('every file and directory of a running relay is for its owner alone', async () => {
+test('only the owner can read the files and directories of a running relay', async () => {
   const relay = await startAttacked();
   onTestFinished(() => relay.close());
   const client = await relay.loggedIn();

@@ -9,7 +9,7 @@ test('every row of the catalogue has a test, or a reason why not', () => {
   expect([...found].filter((id) => !IDS.includes(id))).toEqual([]);
 });
 
-test('no row is told twice in the same words', () => {
+test('no two rows have the same text', () => {
   const told = rows().map(({ id, what }) => `${id} ${what}`);
   expect(told.filter((one, i) => told.indexOf(one) !== i)).toEqual([]);
 });

@@ -10,7 +10,7 @@ const traces = () => hasCommand('strace') && succeeds('strace', ['-f', '-qq', '-
 const SEED = Number(process.env['CRASH_SEED'] ?? Date.now() % 1_000_000);
 
 describe.skipIf(!requirePeer('strace', traces()))('killed at a call on a file or a socket', () => {
-  test('what was acknowledged arrives, whole, and twice only where nobody could know', async () => {
+  test('acknowledged mail arrives complete, and twice only if a reply was lost', async () => {
     const lines = [`CRASH_SEED=${SEED}`];
     const figures = await sweep({
       scenarios: SCENARIOS.slice(0, sized(SCENARIOS.length, 2)),
@@ -32,7 +32,7 @@ describe.skipIf(!requirePeer('strace', traces()))('killed at a call on a file or
 });
 
 describe.skipIf(!requirePeer('strace', traces()))('a call on a file or a socket that fails', () => {
-  test('is never a 250 for what is not stored, and all goes on when it is over', async () => {
+  test('never leads to 250 without a stored message, and the relay works again afterwards', async () => {
     const lines = [`CRASH_SEED=${SEED}`];
     const options = { seed: SEED, limit: 40_000, report: (line: string) => lines.push(line) };
     const figures = [

@@ -51,7 +51,7 @@ describe('compose.yaml', () => {
 describe('the resolver of compose.yaml', () => {
   const { smarthost, resolver } = compose.services;
 
-  test('is the one that the relay asks and believes, and nobody else reaches it', () => {
+  test('is the one that the relay asks and trusts, and nobody else can reach it', () => {
     const address = resolver.networks.resolver.ipv4_address;
     expect(smarthost.environment).toMatchObject({ SMARTHOST_DNS_SERVERS: address, SMARTHOST_DNS_TRUST_AD: 'true' });
     expect(Object.keys(smarthost.networks)).toContain('resolver');
@@ -93,7 +93,7 @@ describe.skipIf(!requirePeer('mmdebstrap', hasDebianRoots()))('the image', () =>
     base?.remove();
   });
 
-  test('holds the program and its Node, and nothing that installs software for it', async () => {
+  test('has the program and its Node, and no tool that installs software', async () => {
     const { stdout } = await image.root.run([
       'bash',
       '-c',

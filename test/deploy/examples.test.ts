@@ -37,7 +37,7 @@ function fitted(name: string, changes: Readonly<Record<string, string>>): string
 const port = (listener: 'submissions' | 'submission') => String(scenario.relay.ports[listener]);
 
 describe.skipIf(!requirePeer('postfix', hasPostfix()))('postfix-main.cf', () => {
-  test('sends mail of a home server, reports with an empty sender included', { timeout: 240_000 }, async () => {
+  test('sends the mail of a home server, also reports with an empty sender', { timeout: 240_000 }, async () => {
     const { relay, password, certificate } = scenario;
     await relay.addUser('home', password, '--mail-server', '--sender', '@sender.test');
     const passwords = join(folder.path, 'sasl_passwd');
@@ -79,7 +79,7 @@ describe.skipIf(!requirePeer('postfix', hasPostfix()))('postfix-main.cf', () => 
 });
 
 describe.skipIf(!requirePeer('msmtp', hasCommand('msmtp')))('msmtprc', () => {
-  test('sends mail of a machine, whatever name its programs give', async () => {
+  test('sends the mail of a machine, whatever sender its programs set', async () => {
     const secret = join(folder.path, 'password');
     writeFileSync(secret, `${scenario.password}\n`, { mode: 0o600 });
     const file = join(folder.path, 'msmtprc');
@@ -134,7 +134,7 @@ connection.quit()
 `;
 
 describe.skipIf(!requirePeer('python3', hasCommand('python3')))('django_settings.py', () => {
-  test('holds what the SMTP backend needs', async () => {
+  test('has all settings that the SMTP backend needs', async () => {
     const changes = {
       '"relay.example.net"': '"127.0.0.1"',
       'EMAIL_PORT = 465': `EMAIL_PORT = ${port('submissions')}`,
@@ -149,7 +149,7 @@ describe.skipIf(!requirePeer('python3', hasCommand('python3')))('django_settings
 });
 
 describe('laravel.env', () => {
-  test('holds the names that config/mail.php reads, and a port that fits its scheme', () => {
+  test('has the names that config/mail.php reads, and the right port for its scheme', () => {
     const settings = Object.fromEntries(
       [...example('laravel.env').matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]),
     );
@@ -173,7 +173,7 @@ describe('exchange.ps1', () => {
 });
 
 describe.skipIf(!requirePeer('logrotate', hasCommand('logrotate')))('logrotate.conf', () => {
-  test('is understood, and cuts a log', async () => {
+  test('is accepted by logrotate, and truncates a log', async () => {
     const log = join(folder.path, 'smarthost.log');
     writeFileSync(log, '{"event":"started"}\n');
     const file = join(folder.path, 'logrotate.conf');

@@ -31,7 +31,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     root?.remove();
   }, MINUTE);
 
-  test('gets the relay from one command, and is told what cannot be started', { timeout: 10 * MINUTE }, async () => {
+  test('installs the relay with one command, and says what cannot be started', { timeout: 10 * MINUTE }, async () => {
     const init = ['--hostname', 'relay.example.net', '--domain', 'example.org', '--email', 'admin@example.org'];
     const { code, stdout, stderr } = await root.run([INSTALL, ...init], { timeout: 9 * MINUTE });
     expect(stderr).toContain('systemd does not run here');
@@ -102,7 +102,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     expect(await log()).toContain('"event":"stopped","reason":"SIGTERM"');
   });
 
-  test('has a resolver that validates, for this machine alone', { timeout: MINUTE }, async () => {
+  test('has a validating resolver for this machine only', { timeout: MINUTE }, async () => {
     const { run: sh } = booted!;
     expect((await sh('systemctl is-active unbound; unbound-checkconf')).stdout).toMatch(/^active\nunbound-checkconf: no errors/);
     expect((await sh("ss -Hlun 'sport = 53' | awk '{ print $4 }' | sort -u")).stdout).toMatch(
@@ -150,7 +150,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     expect((await sh('smarthost user list --json')).stdout).toContain('anna@example.org');
   });
 
-  test('keeps the version that runs when the new one does not take the configuration', { timeout: 2 * MINUTE }, async () => {
+  test('keeps the running version if the new one does not accept the configuration', { timeout: 2 * MINUTE }, async () => {
     const { run: sh } = booted!;
     const before = await version();
     write('/etc/smarthost/smarthost.yaml', `${read('/etc/smarthost/smarthost.yaml')}\nlistne: {}\n`);
@@ -164,7 +164,9 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     booted = undefined;
   });
 
-  test('gets rules of ufw with --firewall, and is not called ready before SSH has one', { timeout: 3 * MINUTE }, async () => {
+  test('gets rules of ufw with --firewall, and is reported as ready only if SSH has a rule', {
+    timeout: 3 * MINUTE,
+  }, async () => {
     const without = await install('--firewall');
     expect(without.stderr).toContain('the firewall is NOT ready: no rule of ufw allows SSH (port 22)');
     expect(without.code).toBe(1);
@@ -180,7 +182,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     expect(read('/etc/ufw/ufw.conf')).toContain('ENABLED=no');
   });
 
-  test('gets rules of nftables where that keeps strangers out, also for the next boot', { timeout: 3 * MINUTE }, async () => {
+  test('gets rules of nftables if nftables blocks connections, also for the next boot', { timeout: 3 * MINUTE }, async () => {
     const chain = (ssh: string) => `flush ruleset
 table inet filter {
   chain input {

@@ -6,7 +6,7 @@ import { hasCommand, requirePeer } from '../support/peers.ts';
 import { run } from '../support/program.ts';
 
 describe.skipIf(!requirePeer('shellcheck', hasCommand('shellcheck')))('install.sh', () => {
-  test('has nothing that shellcheck would change', async () => {
+  test('has no finding of shellcheck', async () => {
     const { stdout, code } = await run('shellcheck', [join(CHECKOUT, 'deploy/install.sh')]);
     expect(stdout).toBe('');
     expect(code).toBe(0);

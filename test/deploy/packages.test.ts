@@ -7,14 +7,14 @@ import { CHECKOUT } from '../support/checkout.ts';
 type Entry = { version?: string; integrity?: string; dev?: boolean; optional?: boolean; hasInstallScript?: boolean };
 const { packages } = JSON.parse(readFileSync(join(CHECKOUT, 'package-lock.json'), 'utf8')) as { packages: Record<string, Entry> };
 
-test('each package is held to its hash, that of the Node which runs the relay too', () => {
+test('each package has a hash in the lock file, also the Node that runs the relay', () => {
   const { '': _, ...installed } = packages;
   expect(Object.keys(installed).filter((name) => !/^sha512-/.test(installed[name]!.integrity ?? ''))).toEqual([]);
   for (const machine of ['x64', 'arm64'])
     expect(installed[`node_modules/node-linux-${machine}`]).toMatchObject({ version: process.versions.node, optional: true });
 });
 
-test('no package runs a script when it is installed but argon2, which looks for its own binary', () => {
+test('only argon2 runs a script at installation, to find its own binary', () => {
   const scripts = Object.keys(packages).filter((name) => name !== '' && packages[name]!.hasInstallScript && !packages[name]!.dev);
   expect(scripts).toEqual(['node_modules/argon2']);
 });

@@ -33,7 +33,7 @@ test('a reply to a code host arrives, and a report reaches a sender whose path i
   expect(report!.data.toString()).toContain(`To:\r\n <${path}>\r\n`);
 });
 
-test('a sender that the relay writes in another script leaves with SMTPUTF8', async () => {
+test('a rewritten sender that is not ASCII is sent with SMTPUTF8', async () => {
   const { mx } = await start({ user: { rewrite: 'jürgen@sender.test' } });
   expect(await send({ from: 'scanner@lan.test' })).toBe('250 2.0.0');
   const [message] = await mx.received(1);
@@ -41,7 +41,7 @@ test('a sender that the relay writes in another script leaves with SMTPUTF8', as
   expect(Buffer.from(message!.mailFrom, 'latin1').toString()).toContain('rgen@sender.test');
 });
 
-test('an 8-bit header over 7-bit text leaves with BODY=8BITMIME', async () => {
+test('a message with an 8-bit header and a 7-bit text is sent with BODY=8BITMIME', async () => {
   const { mx } = await start();
   expect(await send({ text: Buffer.from(`From: ${USER}\r\nSubject: Gr\xfc\xdfe\r\n\r\nHow are you?\r\n`, 'latin1') })).toBe(
     '250 2.0.0',

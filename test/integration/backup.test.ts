@@ -72,7 +72,7 @@ const POLICY: StoredStsPolicy = {
   ...{ failures: 1, failedAt: NOW, lastError: 'status 404', retryAt: NOW + 300_000, retryId: '2' },
 };
 
-test('holds all that was committed when it began, while mail is accepted, and gives it back on hold', async () => {
+test('has everything that was committed at its start, while mail is accepted, and restores waiting mail as held', async () => {
   const dir = dataDir();
   const store = await testStore({ dataDir: dir });
   await store.operation.addDkimKeys(await createDkimKeys({ domain: 'example.org', now: NOW, state: 'active' }));
@@ -123,7 +123,7 @@ test('holds all that was committed when it began, while mail is accepted, and gi
   expect((await copy.messages.due(Date.now(), 10)).due).not.toEqual([]);
 });
 
-test('a message that ends while its large body is to be copied stands in the backup as it ended', async () => {
+test('a message that ends while its large body is being copied is in the backup as ended', async () => {
   const dir = dataDir();
   const store = await testStore({ dataDir: dir });
   const large = await putLarge(store);
@@ -157,7 +157,7 @@ test('replaces an older backup, and nothing else', async () => {
   expect(readFileSync(other, 'utf8')).toBe('Dear reader');
 });
 
-test('says why it cannot be written, and leaves nothing behind', async () => {
+test('says why it cannot be written, and leaves no file', async () => {
   const dir = dataDir();
   await expect(storeFiles(dir).backup({ file: join(dir, 'x.db') })).rejects.toThrow(/There is no store in/);
   await put(await testStore({ dataDir: dir }));
@@ -234,7 +234,7 @@ async function storeToCopy() {
   return { dir, store, fillLog };
 }
 
-test('a backup whose snapshot keeps the log of the store growing takes a new one, which holds what came meanwhile', async () => {
+test('a backup takes a new snapshot if the log of the store grows too much, and the new one has the newest data', async () => {
   const { dir, store, fillLog } = await storeToCopy();
   let steps = 0;
   const onStep = () => {
@@ -252,7 +252,7 @@ test('a backup whose snapshot keeps the log of the store growing takes a new one
   expect((await copy.operation.value('test.bulk'))?.length).toBe(2 * 1024 ** 2);
 });
 
-test('a backup that would let the log of the store grow without end fails with a sentence, and lets go of the log', async () => {
+test('a backup fails with a sentence if the log of the store would grow without end, and releases the log', async () => {
   const { dir, store, fillLog } = await storeToCopy();
   const log = join(dir, 'smarthost.db-wal');
   const begin = statSync(log).size;
@@ -269,7 +269,7 @@ test('a backup that would let the log of the store grow without end fails with a
   await put(store);
 });
 
-test('is not restored beside a relay that runs, nor over data, unless that is given up', async () => {
+test('is not restored while a relay runs, nor over existing data without --force', async () => {
   const file = await aBackup();
   const dir = dataDir();
   const lock = await storeFiles(dir).lock();
@@ -288,7 +288,7 @@ test('is not restored beside a relay that runs, nor over data, unless that is gi
   expect(readdirSync(join(dir, 'spool'))).toHaveLength(1);
 });
 
-test('a restore that fails half-way leaves the bodies of the store that it was to replace as they were', async () => {
+test('a restore that fails half-way does not change the bodies of the old store', async () => {
   const dir = dataDir();
   const store = await storeFiles(dir).open();
   const mine = await putLarge(store);
@@ -332,7 +332,7 @@ test.each<[string, (file: string) => void, RegExp]>([
   expect(await statesOf(await testStore({ dataDir: dir }), mine.id)).toEqual(['queued']);
 });
 
-test('a store that cannot be read any more is replaced by force', async () => {
+test('an unreadable store is replaced with --force', async () => {
   const file = await aBackup();
   const dir = dataDir();
   await (await storeFiles(dir).open()).close();
@@ -341,7 +341,7 @@ test('a store that cannot be read any more is replaced by force', async () => {
   expect((await restore(dir, file, true)).messages).toBe(2);
 });
 
-test('a report that was still to be written at the time of a backup waits on hold after a restore, as all mail does', async () => {
+test('a report that was not written yet at the time of a backup is held after a restore, like all mail', async () => {
   const dir = dataDir();
   const store = await testStore({ dataDir: dir });
   const { id, reversePath } = await put(store, newMessage(), { claim: [0] });
@@ -360,7 +360,7 @@ test('a report that was still to be written at the time of a backup waits on hol
   expect(await statesOf(restored, report.id)).toEqual(['held']);
 });
 
-test('a backup that somebody made by hand names no file outside the spool: none is sent, none is removed', async () => {
+test('a backup that was changed by hand cannot send or remove a file outside the spool', async () => {
   const file = await aBackup();
   change(file, "UPDATE open SET spool = '../victim', spool_verify = NULL WHERE spool IS NOT NULL");
   const dir = dataDir();

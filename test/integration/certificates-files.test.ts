@@ -40,7 +40,7 @@ async function served(port: number, keyType: KeyType = 'ecdsa'): Promise<string>
 const isServed = (given: CertificateRig, pair: { certificate: string }) =>
   given.certificates.current().cert.includes(pair.certificate);
 
-test('a new pair is served without a word from anyone, and sessions that run go on', async () => {
+test('a new pair is served without a command, and open sessions continue', async () => {
   await write('ecdsa');
   const { port, certificates, logged } = await start();
   const session = await shownTo('ecdsa', port);
@@ -54,7 +54,7 @@ test('a new pair is served without a word from anyone, and sessions that run go 
   session.destroy();
 });
 
-test('of two pairs one is renewed, and each client gets the one it can use', async () => {
+test('one of two pairs is renewed, and each client gets the pair that it can use', async () => {
   await Promise.all([write('ecdsa'), write('rsa')]);
   const given = await start(['ecdsa', 'rsa']);
   const before = [await served(given.port, 'ecdsa'), await served(given.port, 'rsa')];
@@ -64,7 +64,7 @@ test('of two pairs one is renewed, and each client gets the one it can use', asy
   expect(await served(given.port, 'rsa')).not.toBe(before[1]);
 });
 
-describe('what does not fit is not served, is told once, and is taken as soon as it fits', () => {
+describe('an invalid pair is not served, is reported once, and is served as soon as it is valid', () => {
   test.each([
     [
       'a certificate whose key has not come yet',
@@ -98,7 +98,7 @@ describe('what does not fit is not served, is told once, and is taken as soon as
     await until('no word of it', () => given.certificates.warnings().length === 0);
   });
 
-  test('one that has ended does not replace one that has not', async () => {
+  test('an expired certificate does not replace a valid one', async () => {
     const old = await write('ecdsa');
     const given = await start();
     await write('ecdsa', { at: Date.now() - 400 * DAY });
@@ -106,7 +106,7 @@ describe('what does not fit is not served, is told once, and is taken as soon as
     expect(isServed(given, old)).toBe(true);
   });
 
-  test('one pair of two does not hold up the other', async () => {
+  test('an invalid pair does not delay the other one', async () => {
     await Promise.all([write('ecdsa'), write('rsa')]);
     const given = await start(['ecdsa', 'rsa']);
     writeFileSync(filesOf('ecdsa').certificate, 'half');
@@ -117,7 +117,7 @@ describe('what does not fit is not served, is told once, and is taken as soon as
   });
 });
 
-test('links that are turned to another folder, as renewal tools do, are followed', async () => {
+test('links that renewal tools point to another folder are followed', async () => {
   const [one, two] = [join(folder, 'one'), join(folder, 'two')];
   for (const at of [one, two]) {
     mkdirSync(at);
@@ -133,14 +133,14 @@ test('links that are turned to another folder, as renewal tools do, are followed
   await until('the other folder’s pair', () => isServed(given, { certificate }));
 });
 
-test('a pair is read again though size and time are the same', async () => {
+test('a pair is read again even if size and time are the same', async () => {
   await write('ecdsa');
   const given = await start();
   const next = await write('ecdsa'); // within the tick of the first look, perhaps
   await until('the new pair', () => isServed(given, next));
 });
 
-test('a reload reads other paths; where those do not fit, the old pairs stay', async () => {
+test('a reload reads other paths; if those pairs are not valid, the old pairs stay', async () => {
   const old = await write('ecdsa');
   const given = await start();
   const other = { certificate: join(folder, 'other.crt'), key: join(folder, 'other.key') };
@@ -156,7 +156,7 @@ test('a reload reads other paths; where those do not fit, the old pairs stay', a
   expect(await describeCertificates(given.store.operation, Date.now())).toMatchObject([{ keyType: 'rsa', renewAt: null }]);
 });
 
-test('at the start, what does not fit is one clear sentence', async () => {
+test('an invalid pair at the start is reported in one clear sentence', async () => {
   await write('ecdsa');
   copyFileSync(filesOf('ecdsa').certificate, filesOf('rsa').certificate);
   await write('rsa', { name: 'x.test' });
@@ -166,7 +166,7 @@ test('at the start, what does not fit is one clear sentence', async () => {
   );
 });
 
-test('a pair that ends soon, and that nobody renews, is an alarm in the log', async () => {
+test('a pair that expires soon and is not renewed causes an alarm in the log', async () => {
   await write('ecdsa', { at: Date.now() - 355 * DAY });
   const given = await start();
   expect(await given.logged('ending')).toMatchObject({ level: 'warn', error: expect.stringMatching(/nothing has renewed it/) });

@@ -25,20 +25,20 @@ async function start(options: RigOptions = {}): Promise<CertificateRig> {
 }
 const stop = async () => open.pop()!.close();
 
-describe('the lease of who renews', () => {
+describe('the lease for renewals', () => {
   async function twoStores() {
     const stores = [await storeFiles(dataDir).open(), await storeFiles(dataDir).open()] as const;
     open.push(...stores);
     return stores.map(({ operation }) => operation) as [(typeof stores)[0]['operation'], (typeof stores)[0]['operation']];
   }
 
-  test('goes to one of many that ask at once, in whatever process', async () => {
+  test('goes to one of many that ask at the same time, also in different processes', async () => {
     const [one, two] = await twoStores();
     const asked = Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? one : two).takeLease('work', `worker ${i}`, 1000, 0));
     expect((await Promise.all(asked)).filter(Boolean)).toHaveLength(1);
   });
 
-  test('is kept by its owner, free when it is over or given back, and of its name alone', async () => {
+  test('is kept by its owner, is free after its end or return, and concerns only its name', async () => {
     const [one, two] = await twoStores();
     expect(await one.takeLease('work', 'a', 1000, 0)).toBe(true);
     expect(await two.takeLease('work', 'b', 1000, 999)).toBe(false);
@@ -68,7 +68,7 @@ describe('self-signed pairs', () => {
     expect((await start({ names: ['smtp.relay.test'] })).certificates.current()).toEqual(made);
   });
 
-  test('are made anew for other names, at their end, where they are damaged, and on request', async () => {
+  test('are replaced if the names change, at their end, if they are damaged, and on request', async () => {
     const rig = await start();
     const made = rig.certificates.current();
     await stop();
@@ -84,7 +84,7 @@ describe('self-signed pairs', () => {
     await until('new pairs', () => later.certificates.current().cert.every((one) => !fresh.cert.includes(one)));
   });
 
-  test('do not take the place of an authority’s: that one is there when it is wanted again', async () => {
+  test('do not replace an authority’s pair, which is still there when it is wanted again', async () => {
     const rig = await start();
     const signed = { ...(await createSelfSigned('ecdsa', ['relay.test'], Date.now())), source: 'acme' as const };
     await rig.store.operation.putCertificate(signed);
@@ -98,7 +98,7 @@ describe('self-signed pairs', () => {
   });
 });
 
-test('an authority’s certificate is served beyond its end: nothing that we can make is trusted more', async () => {
+test('an authority’s certificate is served even after its end, because a self-signed one is trusted no more', async () => {
   const rig = await start();
   const signed = { ...(await createSelfSigned('ecdsa', ['relay.test'], Date.now() - 400 * DAY)), source: 'acme' as const };
   await rig.store.operation.putCertificate(signed);

@@ -21,7 +21,7 @@ afterEach(async () => {
   await Promise.all([dns.close(), mx.close()]);
 });
 
-test('mail that waited is held after the restore, and leaves when it is released', async () => {
+test('waiting mail is held after the restore, and is sent when it is released', async () => {
   await relay.addUser('anna@shop.test', 'secret of anna');
   await relay.start();
   await relay.command(['send', '--to', 'bob@dest.test', '--timeout', '1s']).catch(() => ''); // it is delayed, and stays

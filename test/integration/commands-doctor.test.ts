@@ -87,7 +87,7 @@ test('says what is wrong, and exits 0 when the records that it asked for are the
   expect(mx.messages).toEqual([]);
 });
 
-test('looks at one domain when one is named, and prints a line for each thing', async () => {
+test('checks one domain if one is named, and prints a line for each finding', async () => {
   await relay.addDomain('shop.test');
   const { code, stdout } = await doctor('other.test');
   expect(code).toBe(1);
@@ -97,7 +97,7 @@ test('looks at one domain when one is named, and prints a line for each thing', 
   expect((await doctor('no domain')).code).not.toBe(0);
 });
 
-test('--watch ends when its time is over, and prints each thing once', async () => {
+test('--watch ends after its time, and prints each finding once', async () => {
   const { code, stdout } = await doctor('--watch', '--interval', '1s', '--timeout', '2s');
   expect(code).toBe(1);
   expect(stdout.match(/ disk /g)).toHaveLength(1);

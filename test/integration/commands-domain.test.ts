@@ -90,13 +90,13 @@ test('rotate adds new keys beside the old ones, twice a day too', async () => {
   expect(Object.keys(keys[0])).toEqual(['selector', 'algorithm', 'state', 'createdAt']);
 });
 
-test('show says what the DNS has, also when it does not answer', async () => {
+test('show says what the DNS has, also if the DNS does not answer', async () => {
   await bench.run(['domain', 'add', 'example.org']);
   const shown = await bench.json('domain', 'show', 'example.org');
   expect(shown.keys.map(({ published }: { published: string }) => published)).toEqual(['unknown', 'unknown']);
 });
 
-test('remove keeps a key that queued mail was signed with, and forgets it when that mail has ended', async () => {
+test('remove keeps a key whose signature is on queued mail, and removes it when that mail has ended', async () => {
   await bench.run(['domain', 'add', 'example.org', '--selector', 'mail']);
   const message = aMessage(['bob@example.com'], { signatures: ['mail._domainkey.example.org'] });
   await bench.withStore(({ messages }) => messages.accept({ message }));

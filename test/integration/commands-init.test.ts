@@ -48,7 +48,7 @@ async function answer(dialog: readonly (readonly [question: RegExp, keys: string
   return { ...result, screen, asked };
 }
 
-test('asks, compares the answers with the DNS, and prints what is to be set', async () => {
+test('asks, compares the answers with the DNS, and prints the records to set', async () => {
   const { code, out, err, screen, asked } = await answer(
     [
       [/Full host name/, `relay.example.net${ENTER}`],
@@ -78,7 +78,7 @@ test('asks, compares the answers with the DNS, and prints what is to be set', as
   expect(await bench.json('user', 'list')).toMatchObject([{ name: 'anna@shop.test', senders: ['anna@shop.test'] }]);
 });
 
-test('corrects a slip on the spot, and asks only for what was not said', async () => {
+test('lets the person correct an error at once, and asks only for missing values', async () => {
   const { code, screen, asked } = await answer(
     [
       [/Domains that send/, `org${ENTER}`],
@@ -94,14 +94,14 @@ test('corrects a slip on the spot, and asks only for what was not said', async (
   expect((await bench.json('domain', 'list')).map(({ domain }: { domain: string }) => domain)).toContain('org.test');
 });
 
-test('writes nothing when the person gives up', async () => {
+test('writes nothing if the person cancels', async () => {
   const { code, err } = await answer([[/Full host name/, CTRL_C]]);
   expect([code, err]).toEqual([1, 'Cancelled; nothing was written.\n']);
   await expect(stat(join(bench.folder, 'smarthost.yaml'))).rejects.toThrow('ENOENT');
   await expect(stat(join(bench.folder, 'data'))).rejects.toThrow('ENOENT');
 });
 
-test('does the same without a question', async () => {
+test('does the same without questions', async () => {
   const args = [
     'init',
     '--dir',
@@ -128,7 +128,7 @@ test('does the same without a question', async () => {
   expect((await bench.run([...args, '--force', '--address', 'here'])).code).toBe(2);
 });
 
-test('writes down the resolvers that it is told, and asks the system where it is told so', async () => {
+test('writes the resolvers of the command line, or none if the system’s should be asked', async () => {
   const rest = ['--force', '--yes', '--hostname', 'relay.example.net', '--domain', 'shop.test'];
   const written = async (...resolvers: string[]) => {
     const { code } = await bench.run(['init', '--dir', '.', ...rest, ...resolvers.flatMap((server) => ['--resolver', server])]);
@@ -141,7 +141,7 @@ test('writes down the resolvers that it is told, and asks the system where it is
   expect([code, err]).toEqual([2, expect.stringContaining('dns.servers')]);
 });
 
-test('names the file in what is to be typed next where it would not be found by itself', async () => {
+test('names the file in the next commands if it is not found without that', async () => {
   const dir = join(bench.folder, 'elsewhere');
   const { err } = await bench.run([
     'init',
@@ -199,7 +199,7 @@ describe.skipIf(!isRoot)('as root, where the data belong to another user', () =>
     expect((await whose(conf('data', 'smarthost.db')))[0]).toBe(OWNER);
   });
 
-  test('a folder that this user may not enter is named', async () => {
+  test('names a folder that this user may not enter', async () => {
     await chmod(conf(), 0o700);
     await chown(conf('data'), 0, 0);
     const elsewhere = join(bench.folder, 'data');
@@ -214,7 +214,7 @@ describe.skipIf(!isRoot)('as root, where the data belong to another user', () =>
     }
   });
 
-  test('what was written stays named where the keys cannot be made', async () => {
+  test('names the written file if the keys cannot be made', async () => {
     await writeFile(conf('data', 'smarthost.db'), 'no database at all, but long enough to be looked at as one'.repeat(100));
     await chown(conf('data', 'smarthost.db'), OWNER, OWNER);
     await chmod(conf('data', 'smarthost.db'), 0o600);
@@ -223,7 +223,7 @@ describe.skipIf(!isRoot)('as root, where the data belong to another user', () =>
     expect(stderr).toMatch(/smarthost\.db is damaged.*\n.*smarthost\.yaml is written, keys are not: .* init with --force/);
   });
 
-  test('a link in the place of the configuration is replaced, and what it leads to stays as it is', async () => {
+  test('replaces a link in place of the configuration, and does not change its target', async () => {
     const victim = join(bench.folder, 'victim');
     await writeFile(victim, 'precious');
     await symlink(victim, conf('smarthost.yaml'));
@@ -234,7 +234,7 @@ describe.skipIf(!isRoot)('as root, where the data belong to another user', () =>
     expect((await lstat(conf('smarthost.yaml'))).isSymbolicLink()).toBe(false);
   });
 
-  test("root's own data stay root's, and it says what that means", async () => {
+  test("root's own data keep their owner, and the output says what that means", async () => {
     await chown(conf('data'), 0, 0);
     const { status, stderr } = initAsRoot();
     expect([status, stderr]).toEqual([0, expect.stringMatching(/Both belong to root.*\n {2}useradd --system/)]);

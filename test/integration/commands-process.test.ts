@@ -36,7 +36,7 @@ async function run(...args: readonly string[]) {
   return { code, stdout, stderr };
 }
 
-test('version prints the version alone', async () => {
+test('version prints only the version', async () => {
   expect(await run('version')).toEqual({ code: 0, stdout: `${VERSION}\n`, stderr: '' });
   expect(await run('--version')).toEqual({ code: 0, stdout: `${VERSION}\n`, stderr: '' });
 });
@@ -56,7 +56,7 @@ test.each([
   expect(result.stderr).not.toMatch(/at .*\.ts:\d+|Warning/);
 });
 
-test('every command explains itself with an example', async () => {
+test('every command has a help text with an example', async () => {
   const { stdout } = await run('--help');
   const names = [...stdout.matchAll(/^ {2}(\w+)/gm)]
     .map(([, name]) => name!)
@@ -86,7 +86,7 @@ test('every command explains itself with an example', async () => {
   }
 });
 
-test('a command works without a relay, on a store that it makes, and warns of nothing', async () => {
+test('a command works without a relay, makes the store, and prints no warning', async () => {
   configure('');
   expect(await run('user', 'list', '--json')).toEqual({
     code: 0,
@@ -95,7 +95,7 @@ test('a command works without a relay, on a store that it makes, and warns of no
   });
 });
 
-test('a reader that goes away early ends the command quietly', async () => {
+test('a reader that closes the pipe early ends the command without an error', async () => {
   configure('');
   const script = `"${process.execPath}" "${SMARTHOST}" config show | head -1; echo "\${PIPESTATUS[0]}"`;
   const { stdout, stderr } = await promisify(execFile)('bash', ['-c', script], { cwd: folder });
@@ -164,7 +164,7 @@ async function serve() {
   return { child, event, ended: once(child, 'exit') };
 }
 
-test('serve stops on SIGTERM, however often it comes, and exits with 0', async () => {
+test('serve stops on SIGTERM, also if the signal comes more than once, and exits with 0', async () => {
   const { child, event, ended } = await serve();
   child.kill('SIGTERM');
   child.kill('SIGTERM');
@@ -196,7 +196,7 @@ test('commands work beside a running relay; a second relay is refused with a sen
   await ended;
 });
 
-test.runIf(process.platform === 'linux')('serve gives libuv a pool that RSA and argon2 do not fill', async () => {
+test.runIf(process.platform === 'linux')('serve gives libuv a larger pool than RSA and argon2 can fill', async () => {
   const { child, ended } = await serve();
   const environment = readFileSync(`/proc/${child.pid}/environ`, 'utf8');
   expect(environment).not.toContain('UV_THREADPOOL_SIZE');

@@ -28,7 +28,7 @@ async function delay(message: NewMessage): Promise<void> {
   });
 }
 
-test('list --json has the shape of the interface', async () => {
+test('list --json has the documented shape', async () => {
   const message = aMessage(['bob@example.com'], { acceptedAt: AT, expiresAt: AT + 1000 });
   await put(message);
   await delay(message);
@@ -54,7 +54,7 @@ test('list --json has the shape of the interface', async () => {
   ]);
 });
 
-test('trace and show have each attempt in place of the number, found by every name of the message', async () => {
+test('trace and show list each attempt, and find a message by each of its names', async () => {
   const message = aMessage(['bob@example.com']);
   await put(message);
   await delay(message);
@@ -85,7 +85,7 @@ test('trace and show have each attempt in place of the number, found by every na
   }
 });
 
-test('text tells the same story, without the control characters of a remote reply', async () => {
+test('the text has the same content, without the control characters of a remote reply', async () => {
   const message = aMessage(['bob@example.com', 'eve@example.net'], { reversePath: '' });
   await put(message);
   await delay(message);
@@ -100,7 +100,7 @@ test('text tells the same story, without the control characters of a remote repl
   expect(list.err).toBe('1 message.\n');
 });
 
-test('trace begins with where the mail is, in colours on a terminal alone', async () => {
+test('trace begins with the state of the mail, in colours only on a terminal', async () => {
   const message = aMessage(['bob@example.com', 'eve@example.net']);
   await put(message);
   await delay(message);
@@ -121,7 +121,7 @@ test('trace of an address with much mail shows the newest, and all on request', 
   expect(await bench.json('trace', 'bob@example.com')).toHaveLength(7);
 });
 
-test('list goes through more than a page, and filters', async () => {
+test('list reads more than one page, and filters', async () => {
   const many = Array.from({ length: 450 }, (_, i) => aMessage([`r${i}@example.com`]));
   await put(...many, aMessage(['x@example.net'], { user: 'bob' }));
   const all = await bench.json('queue', 'list');
@@ -133,7 +133,7 @@ test('list goes through more than a page, and filters', async () => {
   expect((await bench.run(['queue', 'list', '--state', 'lost'])).code).toBe(2);
 });
 
-test('hold, release, retry and remove change what is selected and say so', async () => {
+test('hold, release, retry and remove change the selected mail and say so', async () => {
   const [one, two] = [aMessage(['bob@example.com']), aMessage(['eve@example.net', 'kim@example.com'])];
   await put(one, two);
   const touched = (list: { recipient: string; state: string }[]) =>
@@ -154,7 +154,7 @@ test('hold, release, retry and remove change what is selected and say so', async
   ]);
 });
 
-test('retry asks the relay for an attempt at each destination, once, and says what that means for hosts that rest', async () => {
+test('retry asks the relay for one attempt per destination, and says what that means for hosts that rest', async () => {
   const message = aMessage(['bob@example.com', 'kim@example.com', 'eve@example.net']);
   await put(message);
   const { err } = await bench.run(['queue', 'retry', message.id]);
@@ -171,7 +171,7 @@ test('retry asks the relay for an attempt at each destination, once, and says wh
   await bench.withStore(async ({ messages }) => expect(await messages.takeRetried(10)).toEqual([]));
 });
 
-test('an ID that nothing was done to is a failure, after the others are done', async () => {
+test('an ID without a change is a failure, but the others are done', async () => {
   const message = aMessage(['bob@example.com']);
   await put(message);
   const { code, out, err } = await bench.run(['queue', 'hold', message.id, '0000000000000']);
@@ -207,7 +207,7 @@ test('summary counts by state and by destination', async () => {
   expect((await bench.run(['queue', 'summary'])).out).toMatch(/^DESTINATION +RECIPIENTS/);
 });
 
-test('reroute follows the routes as they are now', async () => {
+test('reroute applies the current routes', async () => {
   const message = aMessage(['bob@example.com']);
   await put(message);
   const routes = "hostname: relay.example.net\ndataDir: data\nroutes: [{ hosts: ['smtp.example.org:587'] }]";
@@ -249,7 +249,7 @@ test('send queues a signed test message and follows it to its end', async () => 
   expect(text).toMatch(/^Auto-Submitted: auto-generated\r$/m);
 });
 
-test('send --verbose shows the header as it is sent, and each state', async () => {
+test('send --verbose shows the sent header, and each state', async () => {
   await bench.run(['domain', 'add', 'relay.example.net']);
   const { code, err } = await bench.run(['send', '--to', 'bob@example.com', '--timeout', '0', '--verbose']);
   expect(code).toBe(1);
@@ -258,7 +258,7 @@ test('send --verbose shows the header as it is sent, and each state', async () =
   expect(err).toMatch(/^\S+Z queued, for example\.com$/m);
 });
 
-test('send gives up following after its time, and says that the message stays', async () => {
+test('send stops following after its time, and says that the message stays in the queue', async () => {
   const { code, err } = await bench.run(['send', '--to', 'bob@example.com', '--timeout', '0']);
   expect(code).toBe(1);
   expect(err).toMatch(/Not relayed: queued\. Is the relay running.*stays in the queue/);

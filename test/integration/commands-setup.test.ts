@@ -52,7 +52,7 @@ describe('init', () => {
     expect(await bench.json('domain', 'list')).toHaveLength(3);
   });
 
-  test('never overwrites unless told, and keeps the keys then', async () => {
+  test('overwrites only with --force, and then keeps the keys', async () => {
     bench = await createCommandBench('-');
     await bench.run(ANSWERS);
     const file = join(bench.folder, 'smarthost.yaml');
@@ -106,7 +106,7 @@ describe('config', () => {
     expect(out).toMatch(/warning: tls\.files\[0\]\.certificate .* is not for relay\.example\.net/);
   });
 
-  test('reports that could not be signed are named until their domain has a key', async () => {
+  test('warns that reports cannot be signed until their domain has a key', async () => {
     bench = await createCommandBench('signing: { noKey: refuse }\nreports: { from: postmaster@example.com }\n');
     const before = await bench.run(['config', 'check']);
     expect(before).toMatchObject({
@@ -117,7 +117,7 @@ describe('config', () => {
     expect((await bench.run(['config', 'check'])).out).not.toMatch(/reports\.from/);
   });
 
-  test('show has secrets as ***; every command fails with all problems of a bad one', async () => {
+  test('show prints secrets as ***; with a bad configuration every command fails with all problems', async () => {
     bench = await createCommandBench("routes: [{ hosts: ['smtp.example.com:587'], login: { user: a, password: hunter2 } }]");
     const { out } = await bench.run(['config', 'show']);
     expect(out).toContain("password: '***'".replaceAll("'", '"'));
@@ -192,7 +192,7 @@ describe('client settings', () => {
     expect((await bench.run(['client', 'bob'])).code).toBe(1);
   });
 
-  test('for a mail server come as lines for Postfix, with the same form of the name in both files', async () => {
+  test('for a mail server are lines for Postfix, with the same form of the name in both files', async () => {
     bench = await createCommandBench();
     await bench.run(['user', 'add', 'mail', '--mail-server', '--sender', '@example.org']);
     const { out, err } = await bench.run(['client', 'mail']);
@@ -203,7 +203,7 @@ describe('client settings', () => {
     expect((await bench.json('client', 'mail')).postfix).toContain('relayhost =');
   });
 
-  test('come as lines to copy, for the credential and the ports that there are', async () => {
+  test('are lines to copy, for the credential and the open ports', async () => {
     bench = await createCommandBench();
     await bench.run(['user', 'add', 'anna@example.org']);
     const { out } = await bench.run(['client', 'anna@example.org']);
@@ -223,7 +223,7 @@ describe('client settings', () => {
     ]);
   });
 
-  test('for names and ports that are unusual are still right', async () => {
+  test('are right for unusual names and ports too', async () => {
     bench = await createCommandBench("listen: { submissions: [], submission: ['[::]:2525'] }");
     await bench.run(['user', 'add', `the "shop" $1's`, '--sender', '@example.org', '--sender', '@.example.org']);
     const { out } = await bench.run(['client', `the "shop" $1's`]);
@@ -240,7 +240,7 @@ describe('client settings', () => {
     expect(out).toContain(`--tls --auth PLAIN --auth-user 'the "shop" $1'\\''s' --from`);
   });
 
-  test('for Exchange explain its words', async () => {
+  test('for Exchange explain its error texts', async () => {
     bench = await createCommandBench('tls: { mode: self-signed }');
     const { err } = await bench.run(['exchange']);
     for (const words of ['451 5.7.3 Require basic', 'STARTTLS is required', '454 4.7.5', 'Exchange Online', 'self-signed'])

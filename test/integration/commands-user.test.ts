@@ -67,7 +67,7 @@ test('add takes every option and list shows them in the shape of the interface',
   expect(await bench.json('user', 'show', 'EXCHANGE')).toMatchObject({ rewrite: 'fixed@example.org', defaultLimits: false });
 });
 
-test('limits are the defaults of the configuration where it has none, and none for a mail server', async () => {
+test('limits are the defaults of the configuration if the user has none, and a mail server has no limits', async () => {
   await bench.run(['user', 'add', 'anna@example.org']);
   await bench.run(['user', 'add', 'exchange', '--sender', '*', '--mail-server']);
   const [anna, exchange] = await bench.json('user', 'list');
@@ -78,7 +78,7 @@ test('limits are the defaults of the configuration where it has none, and none f
   expect(exchange.limits).toEqual([]);
 });
 
-test('set changes what is named and keeps the rest', async () => {
+test('set changes the given options and keeps the rest', async () => {
   await bench.run(
     ['user', 'add', 'anna@example.org', '--limit', '5/day', '--expires', '2030-01-31T12:00', '--mail-server', '--password-stdin'],
     { stdin: 'first' },
@@ -121,7 +121,7 @@ test('disable, enable and remove', async () => {
   expect(await bench.json('user', 'list')).toEqual([]);
 });
 
-test('a name that exists, and one that does not, are failures that say what to do', async () => {
+test('a name that exists already, and a missing one, are failures that say what to do', async () => {
   await bench.run(['user', 'add', 'anna@example.org']);
   const again = await bench.run(['user', 'add', 'ANNA@example.org']);
   expect(again).toMatchObject({ code: 1, out: '' });

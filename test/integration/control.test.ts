@@ -17,7 +17,7 @@ async function login() {
   return { client, code: codeOf(await client.login()) };
 }
 
-test('a login that is disabled is refused, also where it was remembered, and taken again when it is enabled', async () => {
+test('a disabled login is refused, also if it was cached, and accepted again when it is enabled', async () => {
   const { client, code } = await login();
   expect(code).toBe('235 2.7.0');
   await relay.control.users.change(USER, { disabled: true });
@@ -27,7 +27,7 @@ test('a login that is disabled is refused, also where it was remembered, and tak
   expect((await login()).code).toBe('235 2.7.0');
 });
 
-test('a domain that is added signs the next message, and the one that is removed does not', async () => {
+test('an added domain signs the next message, and a removed one does not', async () => {
   const { client } = await login();
   const signatures = async () => (await relay.control.queue.show(idOf(await client.message({ text: TEXT })))).signatures;
   expect(await signatures()).toEqual([]);
@@ -38,7 +38,7 @@ test('a domain that is added signs the next message, and the one that is removed
   client.close();
 });
 
-test('mail is held, released, and tried at once although its hosts rest; the log tells it', async () => {
+test('mail is held, released, and tried at once although its hosts rest, and the log says so', async () => {
   const { control, mx, logged } = relay;
   mx.script({ MAIL: '421 4.3.2 Busy' });
   const { id } = await control.send.submit({ to: 'anna@dest.test', from: USER });

@@ -19,20 +19,23 @@ function stopAt(stage: MxStage) {
   return { script, reached, release };
 }
 
-test.each(['greeting', 'EHLO', 'MAIL', 'RCPT', 'DATA'] as const)('what has come to %s is handed back at once', async (stage) => {
-  const { script, reached, release } = stopAt(stage);
-  const { relay, mx } = await startScripted(script, { host: { extensions: [] } });
-  const stop = new AbortController();
-  const sending = relay.send(['a@good.test', 'b@good.test'], { signal: stop.signal });
-  await reached;
-  stop.abort('closing');
-  expect(await sending).toMatchObject([{ kind: 'returned' }, { kind: 'returned' }]);
-  release();
-  expect(mx.count()).toBe(0);
-  expect(relay.paces.size).toBe(0);
-});
+test.each(['greeting', 'EHLO', 'MAIL', 'RCPT', 'DATA'] as const)(
+  'an attempt at the stage %s is given back at once',
+  async (stage) => {
+    const { script, reached, release } = stopAt(stage);
+    const { relay, mx } = await startScripted(script, { host: { extensions: [] } });
+    const stop = new AbortController();
+    const sending = relay.send(['a@good.test', 'b@good.test'], { signal: stop.signal });
+    await reached;
+    stop.abort('closing');
+    expect(await sending).toMatchObject([{ kind: 'returned' }, { kind: 'returned' }]);
+    release();
+    expect(mx.count()).toBe(0);
+    expect(relay.paces.size).toBe(0);
+  },
+);
 
-test('what has sent its final dot waits for the reply', async () => {
+test('an attempt that has sent its final dot waits for the reply', async () => {
   const { script, reached, release } = stopAt('message');
   const { relay } = await startScripted(script);
   const stop = new AbortController();
@@ -43,7 +46,7 @@ test('what has sent its final dot waits for the reply', async () => {
   expect(await sending).toMatchObject([{ kind: 'relayed' }]);
 });
 
-test('without time to wait it is uncertain', async () => {
+test('without time to wait the attempt is uncertain', async () => {
   const { script, reached } = stopAt('message');
   const { relay } = await startScripted(script);
   const stop = new AbortController();
@@ -53,7 +56,7 @@ test('without time to wait it is uncertain', async () => {
   expect(await sending).toMatchObject([{ kind: 'uncertain', mx: 'mx0.good.test' }]);
 });
 
-test('what waits in line, and what comes after, is handed back', async () => {
+test('attempts that wait, and later ones, are given back', async () => {
   const { script, reached } = stopAt('MAIL');
   const { relay, mx } = await startScripted(script);
   const stop = new AbortController();
@@ -65,7 +68,7 @@ test('what waits in line, and what comes after, is handed back', async () => {
   expect(mx.count()).toBe(0);
 });
 
-test('closing ends what still runs', async () => {
+test('closing ends the attempts that still run', async () => {
   const { script, reached } = stopAt('message');
   const { relay } = await startScripted(script);
   const sending = relay.send('a@good.test');
@@ -94,7 +97,7 @@ test('a failure of our own delays, and is logged with its cause', async () => {
   });
 });
 
-test.each(['before any address is known', 'while addresses are looked up'])('who stops %s begins nothing', async (when) => {
+test.each(['before any address is known', 'while addresses are looked up'])('a stop %s lets no attempt begin', async (when) => {
   let looking = () => {};
   let gate = Promise.resolve();
   const dns = {
@@ -135,7 +138,7 @@ test.each(['before any address is known', 'while addresses are looked up'])('who
   expect(mx.count()).toBe(1);
 });
 
-test('a fault of our own does not take back what was delivered before it', async () => {
+test('a fault of our own does not undo deliveries before it', async () => {
   const { relay, mx } = await startScripted({});
   const dns = {
     mx: async (domain: string) => {

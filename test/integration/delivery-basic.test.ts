@@ -40,7 +40,7 @@ test('a message arrives byte for byte, with an outcome that says where it went',
   });
 });
 
-test('a connection carries many messages', async () => {
+test('a connection is used for many messages', async () => {
   const { mx, relay } = await setUp();
   for (let i = 0; i < 5; i++) await relay.send('bob@good.test', { content: inline(`n: ${i}\r\n\r\n${i}\r\n`) });
   expect(mx.count()).toBe(5);

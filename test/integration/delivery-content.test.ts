@@ -47,7 +47,7 @@ describe.each([
     expect(mx.messages[0]!.data.equals(expected)).toBe(true);
   });
 
-  test('a body on disk with nothing in front of it is not waited for', async () => {
+  test('a body on disk without a prefix causes no delay', async () => {
     const { relay, mx } = await startRig({ hosts: [encrypted ? { tls: await makePair() } : {}] });
     const body = Buffer.from('Subject: x\r\n\r\nbody\r\n');
     expect(await relay.send('a@good.test', { content: spooled('', body) })).toMatchObject([{ kind: 'relayed' }]);
@@ -86,7 +86,7 @@ test('a body that cannot be read is delayed, and the host gets no dot', async ()
   expect(mx.count()).toBe(0);
 });
 
-describe('a host that speaks while we still send', () => {
+describe('a host that replies while we still send', () => {
   const large = spooled(HEADER, lines(10_000_000));
 
   test.each([
@@ -102,7 +102,7 @@ describe('a host that speaks while we still send', () => {
     expect(mx.messages.every(({ data }) => data.length < 100)).toBe(true);
   });
 
-  test('421 and a close lead to the next host', async () => {
+  test('after 421 and a close the next host is tried', async () => {
     for (const content of ['421 4.3.2 Stopping', 'close'] as const) {
       const { relay, hosts } = await startScripted({ content }, { hosts: [{}] });
       expect(await relay.send('a@good.test', { content: large })).toMatchObject([{ kind: 'relayed', mx: 'mx1.good.test' }]);
@@ -111,7 +111,7 @@ describe('a host that speaks while we still send', () => {
   });
 });
 
-test('a reply before the final dot was sent is never success', async () => {
+test('a reply before our final dot never counts as success', async () => {
   const { relay, mx } = await startScripted({ DATA: { raw: '354 go on\r\n250 2.0.0 Ok: queued\r\n' } });
   expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.5.0' } }]);
   expect(mx.count()).toBe(0);

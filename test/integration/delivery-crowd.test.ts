@@ -56,7 +56,7 @@ test('a message to many dead hosts never has more sessions than the bound, and o
   expect(relay.events.filter(({ event }) => event === 'sessionsCrowded')).toHaveLength(1);
 });
 
-test('connections that are kept for the next message make place for those that are needed now', async () => {
+test('idle connections are closed if their sessions are needed now', async () => {
   const names = Array.from({ length: 6 }, (_, i) => `d${i}.test`);
   const zone = Object.fromEntries(
     names.flatMap((name) => [
@@ -72,7 +72,7 @@ test('connections that are kept for the next message make place for those that a
   expect(mx.sessions()).toBe(6);
 });
 
-test('a relay that stops hands back what waits for a session', async () => {
+test('a stopping relay gives back the mail that waits for a session', async () => {
   const { relay, names, hosts } = await startCrowd(6, 2);
   const all = names.map((name) => relay.send(`a@${name}`, { id: 'many' }));
   await expect.poll(() => hosts[1]!.open()).toBe(1);

@@ -106,7 +106,7 @@ test('addresses that are our own are a loop, also under another name', async () 
   expect(mx.sessions()).toBe(0);
 });
 
-test('a name that changes between look-up and connection is judged by the address that is connected to', async () => {
+test('a name that changes between look-up and connection is checked by the address of the connection', async () => {
   const { relay, mx, dns } = await startRig({ delivery: { allowPrivate: ['127.0.9.0/24'] } });
   dns.set('mx0.good.test', { A: ['127.0.9.1'], ttl: 0 });
   dns.set('mx0.good.test', { A: ['127.0.3.1'], ttl: 0 });
@@ -114,7 +114,7 @@ test('a name that changes between look-up and connection is judged by the addres
   expect(mx.sessions()).toBe(0);
 });
 
-test('hosts are tried by preference, and a dead one is passed over', async () => {
+test('hosts are tried by preference, and a dead one is skipped', async () => {
   const { relay, hosts, dns } = await startRig({ hosts: [{}, {}] });
   await relay.send('a@good.test');
   expect(hosts.map((host) => host.count())).toEqual([1, 0]);
@@ -144,7 +144,7 @@ test('five addresses are tried, not six, and those known to be dead come last th
   expect(await relay.send('a@e.test')).toMatchObject([{ kind: 'relayed', mx: 'mx0.good.test' }]);
 });
 
-test('a backup host that the DNS cannot find costs nobody time while the best one works', async () => {
+test('a backup host without an address costs no time while the best host works', async () => {
   const zone: Zone = { 'd.test': { MX: ['1 mx0.good.test', '2 ill.test', '3 ill.test'] }, 'ill.test': { fault: 'timeout' } };
   const { relay, dns } = await startRig({ zone });
   const [outcome] = await relay.send('a@d.test');
@@ -152,7 +152,7 @@ test('a backup host that the DNS cannot find costs nobody time while the best on
   expect(dns.queries).not.toContain('A ill.test');
 });
 
-test('a zone full of hosts that the DNS cannot find is given up after five', async () => {
+test('look-ups for a zone full of hosts without an address end after five', async () => {
   const hosts = Array.from({ length: 30 }, (_, i) => [`h${i}.test`, { fault: 'servfail' }] as const);
   const { relay, dns } = await startRig({
     zone: { ...Object.fromEntries(hosts), 'd.test': { MX: hosts.map(([name], i) => `${i} ${name}`) } },
@@ -164,7 +164,7 @@ test('a zone full of hosts that the DNS cannot find is given up after five', asy
 describe('IPv6', () => {
   const both = (address: string): Zone => ({ 'd.test': { MX: ['10 h.test'] }, 'h.test': { A: [address], AAAA: ['::1'] } });
 
-  test('is used in auto only where our address has a forward-confirmed PTR equal to our name', async () => {
+  test('is used with auto only if our address has a forward-confirmed PTR equal to our name', async () => {
     const { relay, mx, dns } = await startRig({
       hosts: [{ address: '::1' }],
       zone: { 'd.test': { MX: ['10 h.test'] }, 'h.test': { AAAA: ['::1'] }, '::1': { PTR: ['other.test'] } },
@@ -177,7 +177,7 @@ describe('IPv6', () => {
     expect(mx.messages[0]!.remoteAddress).toBe('::1');
   });
 
-  test('a host that only the other family reaches is delayed under auto, and failed where the operator chose the family', async () => {
+  test('mail for a host that only the other family reaches is delayed with auto, and fails if the operator has chosen the family', async () => {
     const zone = { 'd.test': { MX: ['10 h.test', '20 p.test'] }, 'h.test': { AAAA: ['::1'] }, 'p.test': { A: ['169.254.0.1'] } };
     const { relay } = await startRig({ zone, delivery: { ip: 'auto', source: ['::1'] } });
     expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'delayed', reply: { code: 451, status: '4.4.4' } }]);
@@ -185,7 +185,7 @@ describe('IPv6', () => {
     expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'failed', reply: { code: 550, status: '5.4.4' } }]);
   });
 
-  test('an address of the other family that could not be asked for is not taken for absent', async () => {
+  test('a failed look-up for the other family does not count as absence', async () => {
     const zone = { 'd.test': { MX: ['10 h.test'] }, 'h.test': { fault: { AAAA: 'servfail' } } } as const;
     const { relay } = await startRig({ zone, delivery: { ip: 'auto' } });
     expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.4.3' } }]);
@@ -205,7 +205,7 @@ describe('IPv6', () => {
     expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'relayed', ip: expected }]);
   });
 
-  test('a first refusal by policy is asked about once more over the other family', async () => {
+  test('after a first refusal by policy the other family is tried once', async () => {
     const refusing = { address: '::1', script: { RCPT: '550 5.7.1 does not meet our guidelines' } };
     const { relay, hosts } = await startRig({
       hosts: [{}, refusing],
@@ -218,7 +218,7 @@ describe('IPv6', () => {
     expect(await relay.send('a@d.test')).toMatchObject([{ kind: 'failed', ip: '::1', reply: { status: '5.7.1' } }]);
   });
 
-  test('where a block of our IPv6 address is told, each attempt asks over IPv4 too', async () => {
+  test('if a reply names a block of our IPv6 address, each attempt tries IPv4 too', async () => {
     const refusing = { address: '::1', script: { RCPT: '550 5.7.25 [::1] has no PTR record' } };
     const { relay } = await startRig({
       hosts: [{}, refusing],
@@ -229,7 +229,7 @@ describe('IPv6', () => {
   });
 });
 
-test('the configured source address is where we come from', async () => {
+test('connections come from the configured source address', async () => {
   const { relay, mx } = await startRig({ delivery: { source: ['127.0.3.77'] } });
   await relay.send('a@good.test');
   expect(mx.messages[0]!.remoteAddress).toBe('127.0.3.77');

@@ -41,7 +41,7 @@ describe.each([
   });
 });
 
-test('a byte now and then wins a host no time', async () => {
+test('a host that sends single bytes gets no more time', async () => {
   const trickle = { trickle: `250 ${'x'.repeat(100)}\r\n`, every: 50 };
   const { relay } = await startScripted({ MAIL: trickle }, { delivery, host: { extensions: [] } });
   const [outcome] = await relay.send('a@good.test');
@@ -49,7 +49,7 @@ test('a byte now and then wins a host no time', async () => {
   expect(outcome!.seconds).toBeLessThan(1);
 });
 
-test('an address that does not answer at all is given up at its deadline', async () => {
+test('an address that does not answer is given up at its deadline', async () => {
   // A listener whose backlog is never served still completes connections, so its greeting is what is missed.
   const { relay } = await startScripted({ greeting: 'hang' }, { delivery, hosts: [{}] });
   expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', mx: 'mx1.good.test' }]);
@@ -74,7 +74,7 @@ test('a QUIT that is never answered delays nothing', async () => {
   expect(mx.count()).toBe(1);
 });
 
-test('while one host hangs others are served', async () => {
+test('while one host hangs, other hosts are served', async () => {
   const { relay, hosts } = await startScripted(
     { MAIL: 'hang' },
     { delivery: { timeouts: { ...timeouts, command: 1500 } }, hosts: [{}], zone: { 'other.test': { MX: ['10 mx1.good.test'] } } },

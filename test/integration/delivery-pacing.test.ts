@@ -58,7 +58,7 @@ test('domains with the same hosts share the limit, others have their own', async
   clearInterval(timer);
 });
 
-test('room falls with what runs and waits, and whoever found none is told when there is some', async () => {
+test('room falls with running and waiting mail, and callers without room are told when there is some', async () => {
   const holding = gate();
   const { relay } = await startScripted(holding.script);
   expect(relay.room('good.test')).toBe(10);
@@ -76,7 +76,7 @@ test('room falls with what runs and waits, and whoever found none is told when t
   expect(relay.room('good.test')).toBeGreaterThan(8);
 });
 
-test('a 421 backs off that host set only: mail that waits is handed back with the time to come again', async () => {
+test('a 421 rests only that host set, and its waiting mail is given back with a time', async () => {
   let now = 1_000_000;
   const { relay, mx } = await startScripted(
     { MAIL: '421 4.7.0 Too fast' },
@@ -113,7 +113,7 @@ test('a 421 backs off that host set only: mail that waits is handed back with th
   expect(relay.paces.size).toBe(0);
 });
 
-test('a session that hangs since before a rest neither keeps the next mail waiting nor rests the hosts anew', async () => {
+test('a session that hangs since before a rest does not delay the next mail, and does not rest the hosts again', async () => {
   let now = 1_000_000;
   const hanging = Promise.withResolvers<'close'>();
   const { relay, mx } = await startScripted({ EHLO: () => hanging.promise }, { delivery: { now: () => now } });
@@ -153,7 +153,7 @@ test('a refusal by policy at MAIL rests that sender at those hosts, and no other
   );
 });
 
-describe('an attempt that the operator asks for while the hosts rest', () => {
+describe('an attempt that the operator requests while the hosts rest', () => {
   async function startResting() {
     let now = 1_000_000;
     const rig = await startScripted({ MAIL: '421 4.3.2 Busy' }, { delivery: { now: () => now } });
@@ -162,7 +162,7 @@ describe('an attempt that the operator asks for while the hosts rest', () => {
     return { ...rig, until: rig.relay.blockedUntil('good.test')! };
   }
 
-  test('is made, and the rest is over for all where they answer', async () => {
+  test('is made, and ends the rest for all mail if the hosts answer', async () => {
     const { relay, mx } = await startResting();
     mx.script({});
     const told: string[] = [];
@@ -177,7 +177,7 @@ describe('an attempt that the operator asks for while the hosts rest', () => {
     expect(relay.paces.size).toBe(0);
   });
 
-  test('is one, and the rest goes on as it was where they do not', async () => {
+  test('is the only one, and the rest continues if the hosts do not answer', async () => {
     const { relay, mx, until } = await startResting();
     relay.tryNow('good.test');
     const all = await Promise.all(['c', 'd', 'e'].map((name) => relay.send(`${name}@good.test`)));
@@ -188,7 +188,7 @@ describe('an attempt that the operator asks for while the hosts rest', () => {
     expect(relay.room('good.test')).toBe(0);
   });
 
-  test('goes to the hosts that the destination has now', async () => {
+  test('goes to the current hosts of the destination', async () => {
     const { relay, dns, mx } = await startResting();
     dns.set('good.test', { MX: ['10 other.good.test'] });
     dns.set('other.good.test', { A: [mx.address] });
@@ -200,7 +200,7 @@ describe('an attempt that the operator asks for while the hosts rest', () => {
   });
 });
 
-test('mail that waits in line is handed back when its host set is backed off', async () => {
+test('waiting mail is given back when its host set begins to rest', async () => {
   const { relay, mx } = await startScripted({
     RCPT: async () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -223,7 +223,7 @@ test('back-off survives a restart', async () => {
   expect([...relay.paces.keys()]).toEqual(['mx:mx0.good.test']);
 });
 
-test('whoever waits for a backed-off destination is told when its rest is over', async () => {
+test('callers that wait for a resting destination are told when its rest is over', async () => {
   let now = 5_000_000;
   const kept = { key: 'mx:mx0.good.test', concurrency: 3, blockedUntil: now + 50, reason: '421', failures: 2 };
   const { relay } = await startRig({ delivery: { now: () => now }, paces: [kept] });
@@ -238,7 +238,7 @@ test('whoever waits for a backed-off destination is told when its rest is over',
   expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed' }]);
 });
 
-test('greylisting and full mailboxes delay their recipients and nobody else', async () => {
+test('greylisting and full mailboxes delay only their recipients', async () => {
   const { relay } = await startScripted({
     RCPT: ({ address }) => (address.startsWith('new') ? '451 4.7.1 Greylisting in action' : undefined),
   });

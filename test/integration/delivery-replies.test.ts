@@ -10,7 +10,7 @@ describe.each([
   ['with PIPELINING', {}],
   ['without PIPELINING', NO_PIPELINING],
 ])('%s', (_, host) => {
-  test('recipients of one transaction have outcomes of their own', async () => {
+  test('each recipient of a transaction has its own outcome', async () => {
     const answers = [
       '250 2.1.5 Ok',
       '550 5.1.1 No such user',
@@ -71,7 +71,7 @@ describe.each([
   });
 });
 
-test('the whole envelope and DATA leave in one write where PIPELINING is offered, and the content in another', async () => {
+test('with PIPELINING the whole envelope and DATA are one write, and the content is another', async () => {
   const chunks: string[] = [];
   const server = createServer((socket) => {
     socket.on('error', () => {});
@@ -108,7 +108,7 @@ test('a host that wants content though it took no recipient gets a lone dot: RFC
   expect(mx.messages[0]!.recipients).toHaveLength(1);
 });
 
-describe('a host that does not take mail now leads to the next one', () => {
+describe('after a host that takes no mail now, the next one is tried', () => {
   test.each<readonly [string, MxScript]>([
     ['421 as greeting', { greeting: '421 4.3.2 Busy' }],
     ['554 as greeting', { greeting: '554 5.7.1 Not you' }],
@@ -136,14 +136,14 @@ describe('a host that does not take mail now leads to the next one', () => {
   });
 });
 
-test('a close after 354 is uncertain where the final dot may have left, and never taken for success', async () => {
+test('a close after 354 is uncertain if the final dot may have been sent, and never counts as success', async () => {
   const { relay, hosts } = await startScripted({ DATA: { reply: '354 go on', thenClose: true } }, { hosts: [{}] });
   const [outcome] = await relay.send('a@good.test');
   // The close may be seen before the content is written: then the next host gets it.
   expect([`uncertain 0`, `relayed 1`]).toContain(`${outcome!.kind} ${hosts[1]!.count()}`);
 });
 
-test('where all hosts refuse the session the mail is delayed, with the words of the last one', async () => {
+test('if all hosts refuse the session, the mail is delayed with the reply of the last one', async () => {
   const { relay } = await startRig({
     hosts: [{ script: { greeting: '554 5.7.1 First' } }, { script: { greeting: '554 5.7.1 Second' } }],
   });
@@ -152,7 +152,7 @@ test('where all hosts refuse the session the mail is delayed, with the words of 
   ]);
 });
 
-test('a reply whose lines have several codes of one class counts as that class, and rests nobody', async () => {
+test('a reply whose lines have several codes of one class counts as that class, and rests no host', async () => {
   const { relay, mx } = await startScripted({ RCPT: { raw: '550-no such\r\n553 user\r\n' } });
   expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'failed', reply: { code: 553, text: 'no such\nuser' } }]);
   mx.script({ RCPT: { raw: '451-later\r\n452 please\r\n' } });
@@ -166,7 +166,7 @@ test('two sessions are enough for one attempt', async () => {
   expect(hosts.map((host) => host.sessions())).toEqual([1, 1, 0, 0]);
 });
 
-test('recipients that are settled are not offered to the next host', async () => {
+test('settled recipients are not sent to the next host', async () => {
   const first: MxScript = { RCPT: ({ index }) => ['550 5.1.1 No', '250 2.1.5 Ok', '421 4.3.2 Busy'][index] };
   const { relay, hosts } = await startScripted(first, { hosts: [{}] });
   const outcomes = await relay.send(['a@good.test', 'b@good.test', 'c@good.test']);
@@ -178,7 +178,7 @@ test('recipients that are settled are not offered to the next host', async () =>
   expect(hosts[1]!.messages[0]!.recipients.map(({ address }) => address)).toEqual(['b@good.test', 'c@good.test']);
 });
 
-test('a host without EHLO is spoken to in HELO, without parameters', async () => {
+test('a host without EHLO gets HELO and no parameters', async () => {
   const rig = await startScripted({ EHLO: '502 5.5.1 What?' });
   const message = { body: '8BITMIME', ret: 'FULL', envid: 'x', recipient: { notify: ['SUCCESS'] } } as const;
   expect(await rig.relay.send('a@good.test', message)).toMatchObject([{ kind: 'relayed', dsnPassedOn: false }]);
@@ -221,7 +221,7 @@ test('mail that needs SMTPUTF8 fails where it is not offered, and 8-bit mail goe
   expect(await relay.send('b@good.test', { body: '8BITMIME' })).toMatchObject([{ kind: 'failed', reply: { status: '5.6.3' } }]);
 });
 
-test('a host that refuses the content is left with QUIT, and the next message has a connection of its own', async () => {
+test('a host that refuses the content gets QUIT, and the next message uses a new connection', async () => {
   const rig = await startScripted({ message: ({ session }) => (session === 1 ? '550 5.7.1 Spam' : undefined) });
   expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'failed' }]);
   expect(await rig.relay.send('b@good.test')).toMatchObject([{ kind: 'relayed' }]);
@@ -229,7 +229,7 @@ test('a host that refuses the content is left with QUIT, and the next message ha
   expect(rig.mx.commands).toContain('1 QUIT');
 });
 
-test('a reply full of tricks is quoted, cut and harmless', async () => {
+test('a hostile reply is quoted, cut and harmless', async () => {
   const bomb = `550-5.7.1 <b>no</b>\x1b[2J\x00\r\n550-250 2.0.0 Ok\r\n550 5.7.1 ${'x'.repeat(10_000)}`;
   const { relay } = await startScripted({ RCPT: { raw: `${bomb}\r\n` } });
   const [outcome] = await relay.send('a@good.test');
@@ -283,13 +283,13 @@ describe.each([
     },
   );
 
-  test('a MAIL that is answered 501 without parameters too has failed', async () => {
+  test('a MAIL that gets 501 without parameters too has failed', async () => {
     const rig = await startScripted({ MAIL: '501 5.1.7 Bad sender' }, { host });
     expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'failed', reply: { code: 501, status: '5.1.7' } }]);
     expect(verbs(rig).filter((verb) => verb === 'MAIL')).toHaveLength(2);
   });
 
-  test('a RCPT with parameters that is answered 555 is said once more without, and the others are not hurt', async () => {
+  test('a RCPT with parameters that gets 555 is sent once more without them, and other recipients are not affected', async () => {
     const rig = await startScripted(
       { RCPT: ({ line }) => (line.endsWith('>') || line.includes('<a@') ? undefined : '555 5.5.4 What?') },
       { host },
@@ -313,7 +313,7 @@ describe.each([
     },
   );
 
-  test('a host that takes no recipient now, and one whose mailbox is full, are left for later', async () => {
+  test('a host that takes no recipient now, and a full mailbox, are tried later', async () => {
     const rig = await startScripted(
       { RCPT: ({ address }) => (address === 'b@good.test' ? '452 4.2.2 Mailbox full' : undefined) },
       { host },
@@ -325,7 +325,7 @@ describe.each([
   });
 });
 
-test('a recipient whose address is ASCII gets the mail, whatever the address of another one', async () => {
+test('a recipient with an ASCII address gets the mail, whatever address another one has', async () => {
   const { relay, mx } = await startRig({ hosts: [{ extensions: ['PIPELINING'] }] });
   expect(await relay.send(['a@good.test', 'ü@good.test', 'b@good.test'])).toMatchObject([
     { kind: 'relayed' },
@@ -335,7 +335,7 @@ test('a recipient whose address is ASCII gets the mail, whatever the address of 
   expect(mx.messages.map(({ recipients }) => recipients.map(({ address }) => address))).toEqual([['a@good.test', 'b@good.test']]);
 });
 
-test('a host without SMTPUTF8 is not the last word: the next host takes the mail', async () => {
+test('a host without SMTPUTF8 does not end the mail: the next host takes it', async () => {
   const { relay, hosts } = await startRig({ hosts: [{ extensions: ['PIPELINING'] }, {}] });
   expect(await relay.send(['a@good.test', 'ü@good.test'])).toMatchObject([
     { kind: 'relayed', mx: 'mx0.good.test' },

@@ -10,7 +10,7 @@ test('at most 100 messages a connection, then QUIT', async () => {
   expect(mx.commands.filter((line) => line === '1 QUIT')).toHaveLength(1);
 });
 
-test('a connection that lay idle for 10 s is left with QUIT', async () => {
+test('a connection that was idle for 10 s is closed with QUIT', async () => {
   let now = 1_000_000;
   const { relay, mx } = await startRig({ delivery: { now: () => now } });
   await relay.send('a@good.test');
@@ -22,7 +22,7 @@ test('a connection that lay idle for 10 s is left with QUIT', async () => {
   expect(mx.commands.at(-1)).toBe('1 QUIT');
 });
 
-test('a connection that the host has closed meanwhile costs nothing', async () => {
+test('a connection that the host has closed meanwhile causes no failure', async () => {
   const { relay, mx } = await startRig();
   await relay.send('a@good.test');
   mx.disconnect();
@@ -50,7 +50,7 @@ test.each([
   expect(relay.blockedUntil('good.test')).toBeUndefined();
 });
 
-test('a refusal of a sender is final where it is said again on a new connection', async () => {
+test('a refusal of a sender is final if it is repeated on a new connection', async () => {
   let asked = 0;
   const { relay, mx } = await startScripted({ MAIL: () => (asked++ > 0 ? '550 5.7.1 Sender refused' : undefined) });
   expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed' }]);
@@ -73,7 +73,7 @@ test('a host that takes one transaction a connection gets 120 recipients on thre
   expect(mx.messages.map(({ recipients }) => recipients.length)).toEqual([50, 50, 20]);
 });
 
-test('words on an idle connection end it', async () => {
+test('data on an idle connection end it', async () => {
   const { relay, mx } = await startScripted({
     message: ({ session }) => (session === 1 ? { raw: '250 2.0.0 Ok\r\n421 4.4.2 Idle\r\n' } : undefined),
   });
@@ -94,7 +94,7 @@ test('domains with the same host share its connection, and recipients of other a
   expect(verbs(rig)).not.toContain('RSET');
 });
 
-test('closing leaves every idle host with QUIT', async () => {
+test('closing sends QUIT on every idle connection', async () => {
   const { relay, hosts } = await startRig({ hosts: [{}, {}], zone: { 'other.test': { MX: ['1 mx1.good.test'] } } });
   await Promise.all([relay.send('a@good.test'), relay.send('a@other.test')]);
   await relay.close();

@@ -23,13 +23,13 @@ beforeAll(async () => {
 const LATER = { recipient: { attempts: 1 } };
 
 describe('opportunistic', () => {
-  test('STARTTLS is used where it is offered, with the name of the host, whatever the certificate', async () => {
+  test('STARTTLS is used if it is offered, with the name of the host, whatever the certificate is', async () => {
     const { relay, mx } = await startRig({ hosts: [{ tls: other }] });
     expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', tls: 'TLSv1.3' }]);
     expect(mx.messages[0]).toMatchObject({ tls: 'TLSv1.3', servername: 'mx0.good.test' });
   });
 
-  test('EHLO is said again after STARTTLS, and what was offered before is forgotten: RFC 3207 §4.2', async () => {
+  test('EHLO is sent again after STARTTLS, and the earlier offer is forgotten: RFC 3207 §4.2', async () => {
     const extensions: string[] = ['PIPELINING'];
     const rig = await startScripted({ EHLO: ({ tls }) => (tls ? '250 mx' : undefined) }, { host: { tls: good, extensions } });
     expect(await rig.relay.send('a@good.test', { body: '8BITMIME' })).toMatchObject([{ kind: 'relayed' }]);
@@ -59,7 +59,7 @@ describe('opportunistic', () => {
     expect(verbs(rig).filter((verb) => verb === 'STARTTLS')).toHaveLength(3);
   });
 
-  test('a host whose TLS fails is followed by the next one, under TLS', async () => {
+  test('after a host whose TLS fails, the next one is tried with TLS', async () => {
     const { relay, hosts } = await startScripted(
       { STARTTLS: '454 4.7.0 Not now' },
       { host: { tls: good }, hosts: [{ tls: other }] },
@@ -156,7 +156,7 @@ describe.each<readonly [TlsLevel, string, { tls?: 'good' | 'other'; script?: MxS
   });
 });
 
-test('verify trusts no certificate that only the host itself vouches for', async () => {
+test('verify does not trust a self-signed certificate', async () => {
   const { relay, mx } = await startRig({ hosts: [{ tls: good }], delivery: { tls: 'verify' } });
   const [outcome] = await relay.send('a@good.test');
   expect(outcome).toMatchObject({ kind: 'delayed', reply: { status: '4.7.5' } });
@@ -164,7 +164,7 @@ test('verify trusts no certificate that only the host itself vouches for', async
   expect(mx.count()).toBe(0);
 });
 
-test('a session in clear never serves a level that demands TLS', async () => {
+test('a session without TLS is never used for a level that demands TLS', async () => {
   const { relay, mx } = await startRig({ hosts: [{ tls: good }], delivery: { tls: 'none', caFile } });
   await relay.send('a@good.test');
   relay.reload({ tls: 'verify' });

@@ -14,7 +14,7 @@ beforeAll(async () => {
 /** Without the times. */
 const words = (conversation = '') => conversation.split('\n').map((line) => line.replace(/^\d+\.\d{3} /, ''));
 
-test('the whole conversation with an MX, its TLS included; of the text only the size', async () => {
+test('the transcript has the whole conversation with an MX, with its TLS, and of the text only the size', async () => {
   const { relay, mx } = await startRig({ hosts: [{ tls: pair }] });
   await relay.send('a@good.test'); // leaves a connection behind that another message could use
   const [outcome] = await relay.send('a@good.test', { recorded: true, text: 'Subject: secret\r\n\r\nof the text\r\n' });
@@ -39,7 +39,7 @@ test('the whole conversation with an MX, its TLS included; of the text only the 
   expect(mx.messages).toHaveLength(2);
 });
 
-test('another message has none', async () => {
+test('another message has no transcript', async () => {
   const { relay } = await startRig();
   const [outcome] = await relay.send('a@good.test');
   expect(outcome).not.toHaveProperty('conversation');
@@ -59,7 +59,7 @@ test('each host that was tried, and how it failed', async () => {
   expect(said).toContain('< 554 5.3.2 Not today');
 });
 
-test('an upstream hears the password, the trace does not', async () => {
+test('the password is sent to the upstream, and is not in the trace', async () => {
   const login = { user: 'us@up.test', password: 'geheim é' };
   const up = await startMx({ address: '127.0.4.2', hostname: 'up.test', tls: pair, auth: { ...login, mechanisms: ['LOGIN'] } });
   onTestFinished(() => up.close());

@@ -38,7 +38,7 @@ test.each([['PLAIN'], ['LOGIN'], ['LOGIN', 'PLAIN']] as const)('a login by %s %s
   expect(up.messages[0]).toMatchObject({ user: login.user, tls: 'TLSv1.3', servername: 'up.test' });
 });
 
-test.each([500, 502, 504, 534])('a mechanism that is announced and answered %i is followed by the other one', async (code) => {
+test.each([500, 502, 504, 534])('after a mechanism that is announced but answered %i, the other one is tried', async (code) => {
   const { relay, up } = await startUpstream({
     script: { AUTH: ({ line }) => (line.startsWith('AUTH PLAIN') ? `${code} 5.5.4 No` : undefined) },
   });
@@ -62,7 +62,7 @@ test.runIf(process.getuid?.() === 0)('implicit TLS is spoken on port 465', async
   expect(up.commands.some((line) => line.includes('STARTTLS'))).toBe(false);
 });
 
-test('our wrong password delays the mail, never returns it, and the log says so without the password', async () => {
+test('a wrong password of ours delays the mail and never returns it, and the log says so without the password', async () => {
   const { relay, up } = await startUpstream({ auth: { ...login, password: 'changed' } });
   expect(await relay.send('a@any.test')).toMatchObject([{ kind: 'delayed', reply: { code: 535, status: '4.7.8' } }]);
   expect(relay.events).toContainEqual({
@@ -142,7 +142,7 @@ test('a route by MX takes the domains whose best host it names', async () => {
   expect([up.count(), mx.count()]).toEqual([1, 1]);
 });
 
-test('a route that leads nowhere delays: the operator can put it right', async () => {
+test('a route that leads nowhere delays the mail, because the operator can correct it', async () => {
   const { relay } = await startRig({ delivery: { routes: [{ hosts: ['typo.test:587'] }] } });
   expect(await relay.send('a@good.test')).toMatchObject([
     { kind: 'delayed', reply: { code: 451, status: '4.4.4' }, waitsForUs: true },

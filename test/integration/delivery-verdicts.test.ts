@@ -45,7 +45,7 @@ async function kindsOf(script: MxScript): Promise<readonly string[]> {
   return kinds;
 }
 
-test('whatever a host says before MAIL, no recipient ends', { timeout: 60_000 }, async () => {
+test('no reply before MAIL ends a recipient', { timeout: 60_000 }, async () => {
   const stage = fc.constantFrom('greeting', 'EHLO', 'STARTTLS', 'handshake');
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(stage, trouble), { minLength: 1, maxLength: 3 }), async (entries) => {
@@ -55,7 +55,7 @@ test('whatever a host says before MAIL, no recipient ends', { timeout: 60_000 },
   );
 });
 
-test('whatever a host says in clear after the STARTTLS that it offered had failed, no recipient ends', {
+test('no reply without TLS ends a recipient if the offered STARTTLS had failed', {
   timeout: 60_000,
 }, async () => {
   const inClear = (action: MxAction) => (context: MxContext) => (context.tls ? undefined : action);
@@ -72,7 +72,7 @@ test('whatever a host says in clear after the STARTTLS that it offered had faile
   );
 });
 
-test('whatever an upstream says that does not know our login, no recipient ends', { timeout: 60_000 }, async () => {
+test('no reply of an upstream that refuses our login ends a recipient', { timeout: 60_000 }, async () => {
   const entry = fc.constantFrom(
     '530 5.7.0 Log in first',
     '535 5.7.8 Wrong',
@@ -109,7 +109,7 @@ test('whatever an upstream says that does not know our login, no recipient ends'
   );
 });
 
-test('a block of our address returns no mail: another host gets it, else it waits, and the operator is told', async () => {
+test('a block of our address returns no mail: another host gets it, or it waits, and the operator is told', async () => {
   const blocked = '554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using bl.example.test';
   for (const stage of ['MAIL', 'RCPT', 'DATA', 'message']) {
     const { relay, hosts } = await startRig({ hosts: [{ script: { [stage]: blocked } }, {}] });
@@ -126,7 +126,7 @@ test('a block of our address returns no mail: another host gets it, else it wait
   }
 });
 
-test('whatever a look-up of ours runs into, no recipient ends', { timeout: 60_000 }, async () => {
+test('no failure of our own look-ups ends a recipient', { timeout: 60_000 }, async () => {
   for (const fault of ['servfail', 'refused', 'timeout', 'cut', 'garbage', 'wrong-id'] as const) {
     const zone = {
       'a.test': { MX: ['10 mx0.good.test'], fault },

@@ -23,7 +23,7 @@ test('shows for each message the reply, the host, TLS, a verified signature and 
   );
 });
 
-test('stays up until it is told to stop, and takes its relay along', { timeout: 90_000 }, async () => {
+test('keeps running until it is stopped, and then stops its relay', { timeout: 90_000 }, async () => {
   const demo = spawn(process.execPath, DEMO, { stdio: ['ignore', 'pipe', 'inherit'] });
   let said = '';
   const invited = new Promise<void>((resolve) => {

@@ -62,8 +62,8 @@ async function untilAnswered(pattern: RegExp, size?: number): Promise<string[]> 
   return accepted;
 }
 
-describe.skipIf(!present)('a disk that runs full', () => {
-  test('under the watermark mail is put off at MAIL with 452 4.3.1, and taken again when there is room', async () => {
+describe.skipIf(!present)('a disk that gets full', () => {
+  test('with too little free space MAIL gets 452 4.3.1, and mail is accepted again when there is space', async () => {
     await leave(5 * 1024 * KIB);
     const before = await untilAnswered(/^452 4\.3\.1/);
     await scenario.relay.event('refused', ({ verb, code, status }) => verb === 'MAIL' && code === 452 && status === '4.3.1');

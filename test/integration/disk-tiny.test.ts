@@ -60,8 +60,8 @@ describe.skipIf(!present)('a disk of 1 MB', () => {
   });
 });
 
-describe.skipIf(!present)('a data directory that can only be read', () => {
-  test('is told in one sentence at the start; mounted for writing again, it serves', async () => {
+describe.skipIf(!present)('a read-only data directory', () => {
+  test('is reported in one sentence at the start; mounted for writing again, it works', async () => {
     const { scenario, data } = await prepared('1MiB');
     const script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"';
     const readOnly = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, data];

@@ -67,7 +67,7 @@ test('also where a message is refused before the limit is used up', async () => 
   expect(notice!.data.toString()).toMatch(/100 % of 5 recipients\s+per day/);
 });
 
-test('by the log alone where there is no operator', async () => {
+test('only by the log if there is no operator', async () => {
   const { ports, logged, mx } = await start({ yaml: 'limits: { messages: [1/day], newRecipients: [] }' });
   await sendAll(ports.submissions, 1);
   expect(await logged('limit')).toMatchObject({ percent: 100, used: 1, count: 1, per: 'day' });

@@ -61,7 +61,7 @@ const ENDS: readonly [string, Action][] = [
 ];
 
 describe.each(ENDS)('a login that %s', (_, end) => {
-  test('sends nothing more: not the message under way, and not the next one', async () => {
+  test('sends nothing more, neither the message under way nor the next one', async () => {
     const { user, client, acceptedOf } = await newUser();
     const other = await openClient(relay.ports.submissions, { tls: true });
     await other.login(user);
@@ -77,7 +77,7 @@ describe.each(ENDS)('a login that %s', (_, end) => {
   });
 });
 
-test('an open transaction hears of it at its next RCPT and at DATA, and the session may log in again', async () => {
+test('an open transaction gets 530 at its next RCPT and at DATA, and the session may log in again', async () => {
   const { user, client } = await newUser();
   const second = await openClient(relay.ports.submissions, { tls: true });
   await second.login(user);
@@ -139,7 +139,7 @@ test('a limit that is used up is forgotten with the login: a namesake sends at o
   second.close();
 });
 
-test('mail over a limit is held and seen, and leaves in its order as soon as the limit allows it', async () => {
+test('mail over a limit is held and listed, and is sent in its order as soon as the limit allows it', async () => {
   const holding = await startTestRelay({ yaml: 'limits: { messages: [2/day], newRecipients: [], over: hold, maxHeld: 3 }' });
   try {
     const client = await openClient(holding.ports.submissions, { tls: true });

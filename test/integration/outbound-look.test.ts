@@ -28,7 +28,7 @@ async function start(
   return { ...relay, asked, close };
 }
 
-test('a port that nobody answers on is named with what to do, after the start', async () => {
+test('a port without an answer is reported with what to do, after the start', async () => {
   const { logged, log, asked } = await start({ failure: 'ETIMEDOUT' });
   const warned = await logged('outbound25');
   expect(warned).toMatchObject({
@@ -42,7 +42,7 @@ test('a port that nobody answers on is named with what to do, after the start', 
   expect(asked[0]!.timeout).toBeLessThanOrEqual(10_000);
 });
 
-test('the start does not wait for it, nor does the end', async () => {
+test('neither the start nor the stop waits for it', async () => {
   const { close, asked } = await start(new Promise(() => {}));
   await expect.poll(() => asked.length).toBe(1);
   expect(asked[0]!.signal!.aborted).toBe(false);
@@ -65,13 +65,13 @@ test.each<readonly [string, Partial<SmtpAnswer>, TestRelayOptions, number]>([
   expect(log.filter(({ event }) => event === 'outbound25')).toEqual([]);
 });
 
-test('a route for some mail leaves the rest to port 25', async () => {
+test('with a route for some mail only, port 25 is still checked', async () => {
   const yaml = "routes: [{ recipientDomain: other.test, hosts: ['127.0.0.1:MX_PORT'] }]";
   const { logged } = await start({ failure: 'ECONNREFUSED' }, { yaml });
   expect(await logged('outbound25')).toMatchObject({ advice: expect.stringMatching(/firewall/) });
 });
 
-test('no destinations, no look', async () => {
+test('without destinations there is no check', async () => {
   const { asked, reload } = await start({ failure: 'ETIMEDOUT' }, {}, 'doctor: { destinations: [] }\n');
   await reload();
   expect(asked).toEqual([]);

@@ -29,7 +29,7 @@ function asUser(place: string, capabilities: '' | ',+net_bind_service', own: rea
   return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, CHECKOUT, place];
 }
 
-describe.skipIf(!present)('a relay of an unprivileged user', () => {
+describe.skipIf(!present)('a relay that runs as an unprivileged user', () => {
   const address = loopbackAddress();
   const folder = temporaryFolder('privileges');
   const place = join(folder.path, 'program');
@@ -80,7 +80,7 @@ describe.skipIf(!present)('a relay of an unprivileged user', () => {
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 
-  test('opens 465 and 587 with that one right, delivers, and all that it writes is for itself alone', async () => {
+  test('opens 465 and 587 with only that right, delivers, and only its user can read its files', async () => {
     await relay.start(asUser(place, ',+net_bind_service'));
     const status = readFileSync(`/proc/${relay.pid()}/status`, 'utf8');
     const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1]?.split(/\s+/);

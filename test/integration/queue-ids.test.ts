@@ -35,7 +35,7 @@ function losingAccept(): MessageStore {
   };
 }
 
-test('a queue ID that exists is drawn anew: the client hears 250, the first message stays, both are delivered', async () => {
+test('for a queue ID that exists a new one is drawn: the client gets 250, the first message stays, both are delivered', async () => {
   const seen: string[] = [];
   rig = startRig({
     store: store.messages,
@@ -62,7 +62,7 @@ test('a queue ID that exists is drawn anew: the client hears 250, the first mess
   expect(seen).toContain(text(added.id, 'second@example.org').replace(/id \w+\r\n$/, `id ${first.id}\r\n`));
 });
 
-test('what is counted against a limit is counted once where the queue ID is drawn anew', async () => {
+test('a message counts once against a limit if its queue ID is drawn again', async () => {
   rig = startRig({ store: store.messages });
   const first = mail('first@example.org');
   await store.messages.accept({ message: first });
@@ -72,7 +72,7 @@ test('what is counted against a limit is counted once where the queue ID is draw
   expect(added).toMatchObject({ accepted: true, use: [{ used: 1 }] });
 });
 
-test('a failed accept whose queue ID another message has takes nothing of that message away', async () => {
+test('a failed accept does not change another message with the same queue ID', async () => {
   const first = mail('first@example.org');
   await store.messages.accept({ message: first });
   await store.messages.hold({ all: true }, Date.now());
@@ -93,7 +93,7 @@ test('a failed accept whose queue ID another message has takes nothing of that m
   expect(await store.messages.content(first.id)).toBeDefined();
 });
 
-test('where the answer about the new queue ID is lost too, that message alone is taken away', async () => {
+test('if the answer about the new queue ID is lost too, only that message is removed', async () => {
   const first = mail('first@example.org');
   await store.messages.accept({ message: first });
   await store.messages.hold({ all: true }, Date.now());
@@ -112,7 +112,7 @@ test('where the answer about the new queue ID is lost too, that message alone is
   expect(await statesOf(store, first.id)).toEqual(['held']);
 });
 
-test('a report whose queue ID exists is stored under another, and told by it', async () => {
+test('a report whose queue ID exists is stored and logged under another one', async () => {
   const first = mail('first@example.org');
   await store.messages.accept({ message: first });
   await store.messages.hold({ all: true }, Date.now());
@@ -133,7 +133,7 @@ test('a report whose queue ID exists is stored under another, and told by it', a
   expect(await statesOf(store, first.id)).toEqual(['held']);
 });
 
-test('a report that was stored already is not stored twice, where only the answer was lost', async () => {
+test('a stored report is not stored twice if only the answer was lost', async () => {
   let left = 1;
   rig = startRig({
     store: {

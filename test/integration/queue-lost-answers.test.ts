@@ -26,7 +26,7 @@ function losing(method: Method, times = 1): MessageStore {
 
 const recipientsOf = async (id: string) => (await store.messages.get(id))!.recipients;
 
-test('a claim nobody heard of is given back: its mail is delivered, once, by the process that lives', async () => {
+test('a claim whose answer was lost is given back, and its mail is delivered once by the same process', async () => {
   const waiting = [message([recipient('b@example.org')]), message([recipient('c@example.org')])];
   for (const mail of waiting) await store.messages.accept({ message: mail });
   rig = startRig({ store: losing('claim') });
@@ -35,7 +35,7 @@ test('a claim nobody heard of is given back: its mail is delivered, once, by the
   expect(rig.of('givenBack')).toMatchObject([{ fields: { recipients: 2 } }]);
 });
 
-test('what is under way meanwhile keeps its lease', async () => {
+test('mail that is being delivered keeps its lease', async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   rig = startRig({
     store: losing('claim'),
@@ -55,7 +55,7 @@ test('what is under way meanwhile keeps its lease', async () => {
   expect(rig.claims).toHaveLength(2);
 });
 
-test('a message that the client was told has failed is not sent after all, for the client sends it again', async () => {
+test('a message is not sent if the client was told that it failed, because the client sends it again', async () => {
   rig = startRig({ store: losing('accept') });
   const mail = message([recipient('b@example.org'), recipient('c@example.com')]);
   await expect(rig.queue.add({ message: mail })).rejects.toThrow('thread');
@@ -64,7 +64,7 @@ test('a message that the client was told has failed is not sent after all, for t
   expect(rig.claims).toHaveLength(0);
 });
 
-test('its body stays until the store has forgotten it, for a crash in between must not leave half a message', async () => {
+test('its body stays until the store has removed the message, because a crash in between must not leave half a message', async () => {
   const lossy = losing('accept');
   let failing = true;
   const asked = Promise.withResolvers<void>();
@@ -88,7 +88,7 @@ test('its body stays until the store has forgotten it, for a crash in between mu
   expect(await store.messages.content(mail.id)).toBeUndefined();
 });
 
-test('an outcome that was stored already is told once, as one attempt', async () => {
+test('an outcome that was stored already is logged once, as one attempt', async () => {
   rig = startRig({ store: losing('settle', 2) });
   const mail = message([recipient('b@example.org')]);
   await rig.queue.add({ message: mail });

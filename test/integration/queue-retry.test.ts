@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { runCommand } from '../../src/commands/commands.ts';
 import { openClient, startTestRelay, USER } from '../support/relay.ts';
 
-test('mail that an operator retries is tried at once although its hosts rest, and what waits beside it follows', async () => {
+test('mail that an operator retries is tried at once although its hosts rest, and other waiting mail follows', async () => {
   const relay = await startTestRelay({ mx: { script: { MAIL: '421 4.3.2 Busy' } } });
   onTestFinished(() => relay.close());
   const { mx, ports, file, logged } = relay;

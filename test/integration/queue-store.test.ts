@@ -109,7 +109,7 @@ test.each([
   expect((await store.messages.dueReports({ now: Date.now(), limit: 9, perHour: 100 })).nextAt).toBeNull();
 });
 
-test('closing hands back what it holds, and the next start delivers it', async () => {
+test('closing gives back the mail, and the next start delivers it', async () => {
   rig = startRig({
     store: store.messages,
     deliver: ({ recipients }, signal) =>

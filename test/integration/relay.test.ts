@@ -104,7 +104,7 @@ describe('one message', () => {
   });
 });
 
-describe('nobody gets in without a login', () => {
+describe('nobody can use the relay without a login', () => {
   test.each(['submissions', 'submission'] as const)('on %s', async (listener) => {
     const { ports } = await start();
     const client = await openClient(ports[listener], { tls: listener === 'submissions' });
@@ -117,7 +117,7 @@ describe('nobody gets in without a login', () => {
 });
 
 describe('limits', () => {
-  test('let exactly as many messages in as they say, over many connections', async () => {
+  test('allow exactly their number of messages, also over many connections', async () => {
     const limits = 'limits: { messages: [7/hour], newRecipients: [] }';
     const { ports, mx } = await start({ yaml: limits });
     const attempt = async (port: number) => {
@@ -151,7 +151,7 @@ describe('limits', () => {
 });
 
 describe('reports', () => {
-  test('tell the sender of a failure, signed by the relay, and never about a report', async () => {
+  test('tell the sender about a failure, are signed by the relay, and are never about a report', async () => {
     const { ports, mx, logged } = await start({
       mx: { script: { RCPT: ({ address }) => (address.startsWith('nobody') ? '550 5.1.1 No such user' : undefined) } },
     });
@@ -186,7 +186,7 @@ describe('the operator', () => {
     client.close();
   });
 
-  test('reloads without a session noticing, and a broken file changes nothing', async () => {
+  test('reloads without an effect on sessions, and a broken file changes nothing', async () => {
     const { ports, file, reload, logged, log } = await start();
     const client = await loggedIn(ports.submissions, true);
     const before = await (await import('node:fs/promises')).readFile(file, 'utf8');
@@ -206,7 +206,7 @@ describe('the operator', () => {
     client.close();
   });
 
-  test('reloads as a whole or not at all: a file that has gone changes nothing', async () => {
+  test('reloads everything or nothing: a missing file changes nothing', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'reload-'));
     onTestFinished(() => rm(folder, { recursive: true }));
     const ca = join(folder, 'ca.pem');

@@ -11,7 +11,7 @@ const present = requirePeer('mount namespaces', hasMountNamespaces());
 const CHECKOUT = new URL('../..', import.meta.url).pathname;
 const BODY = Buffer.alloc(3 * 1024 * 1024, 'a line of the body\r\n');
 
-test.skipIf(!present)('a disk without room for the bodies of a backup keeps those that it has', async () => {
+test.skipIf(!present)('a disk without room for the bodies of a backup keeps the existing ones', async () => {
   const folder = temporaryFolder('restore-full-disk');
   const data = join(folder.path, 'data');
   const file = join(folder.path, 'backup.db');

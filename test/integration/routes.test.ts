@@ -26,7 +26,7 @@ describe('sign: false', () => {
   - { recipientDomain: sender.test, hosts: ['127.0.0.1:MX_PORT'], tls: none, sign: false }
 signing: { noKey: refuse }`;
 
-  test('mail that goes only over such routes carries no signature of ours, also where keys are required', async () => {
+  test('mail that only takes such routes gets no signature of ours, even if keys are required', async () => {
     const { ports, mx, logged } = await start({ yaml, domains: [] });
     const id = await send(ports.submissions, 'a@plain.test', 'b@plain.test');
     const [message] = await mx.received(1);
@@ -34,7 +34,7 @@ signing: { noKey: refuse }`;
     expect(await logged('accepted')).toMatchObject({ queueId: id, signatures: [] });
   });
 
-  test('one recipient elsewhere is enough for a signature', async () => {
+  test('one recipient on another way is enough for a signature', async () => {
     const { ports, mx } = await start({ yaml });
     await send(ports.submissions, 'a@plain.test', 'b@dest.test');
     for (const { data } of await mx.received(2)) expect(data.toString().match(/^DKIM-Signature:/gm)).toHaveLength(2);
@@ -52,7 +52,7 @@ signing: { noKey: refuse }`;
   });
 });
 
-test('reports that can never be signed, and must be, are named at the start and after a reload', async () => {
+test('reports that must be signed but cannot be are reported at the start and after a reload', async () => {
   const yaml = 'signing: { noKey: refuse }\nreports: { from: postmaster@other.test }';
   const { log, logged, reload } = await start({ yaml });
   expect(await logged('reportsNotSigned')).toMatchObject({
@@ -76,7 +76,7 @@ test.each([
   expect((await start({ yaml })).log.filter(({ event }) => event === 'reportsNotSigned')).toEqual([]);
 });
 
-test('mail that waits goes another way once a route says so', async () => {
+test('waiting mail takes another way as soon as a route says so', async () => {
   const { ports, mx, file, logged, reload } = await start({
     zone: { 'late.test': { MX: ['10 mx.late.test'] }, 'mx.late.test': { A: ['127.9.9.9'] } },
   });

@@ -9,7 +9,7 @@ import { openClient, startTestRelay, USER } from '../support/relay.ts';
 
 const TEXT = `From: ${USER}\r\nSubject: Hello\r\n\r\nHow are you?\r\n`;
 
-test('a client that stalls and a destination that never answers cost 30 s together, not each', async () => {
+test('a stalled client and a silent destination delay the stop by 30 s together, not each', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'smarthost-test-'));
   onTestFinished(() => rm(dataDir, { recursive: true }));
   const relay = await startTestRelay({ dataDir, mx: { script: { message: 'silent' } } });

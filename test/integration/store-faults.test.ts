@@ -12,7 +12,7 @@ const idsOf = ({ lines }: StoreProcess) =>
   lines.filter((line) => line.startsWith('accepted')).map((line) => line.split(' ')[1] ?? '');
 
 describe.skipIf(!requirePeer('strace', hasCommand('strace')))('syncs', () => {
-  test('that fail refuse what they should have kept, and later mail is accepted again', async () => {
+  test('that fail lead to a refusal, and later mail is accepted again', async () => {
     const path = dataDir();
     await (await storeFiles(path).open()).close();
     const trace = join(path, 'trace');

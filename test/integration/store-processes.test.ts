@@ -9,7 +9,7 @@ import type { Change } from '../../src/store/store.ts';
 import { startStoreProcess } from '../support/store-process.ts';
 import { dataDir, LEASE, NOW, newMessage, put, relay, statesOf, testStore, until } from '../support/store-rig.ts';
 
-test('what another process accepts is told, due and claimed here', async () => {
+test('mail that another process accepts is reported, due and claimed here', async () => {
   const path = dataDir();
   const store = await testStore({ dataDir: path });
   const told: Change[] = [];
@@ -23,7 +23,7 @@ test('what another process accepts is told, due and claimed here', async () => {
   await child.kill();
 });
 
-test('what a relay does by itself is not told, what others change at most once a second', async () => {
+test('a relay’s own changes are not reported to it, those of others at most once a second', async () => {
   const path = dataDir();
   const store = await testStore({ dataDir: path });
   const command = await testStore({ dataDir: path });
@@ -40,7 +40,7 @@ test('what a relay does by itself is not told, what others change at most once a
   expect(told.length).toBeLessThanOrEqual(4);
 });
 
-test('what a command holds is not due here, what it releases is, without a moment of memory', async () => {
+test('mail that a command holds is not due here, and mail that it releases is due at once', async () => {
   const path = dataDir();
   const serve = await testStore({ dataDir: path });
   const command = await testStore({ dataDir: path });
@@ -53,7 +53,7 @@ test('what a command holds is not due here, what it releases is, without a momen
   expect(await serve.messages.counts()).toMatchObject({ states: { queued: 2 } });
 });
 
-test('a process that stood still while another took over settles nothing of it', async () => {
+test('a blocked process settles nothing of the mail that another one has taken over', async () => {
   const path = dataDir();
   const store = await testStore({ dataDir: path });
   const { id } = await put(store, newMessage());

@@ -127,7 +127,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble', 'openssl')))('a rela
     await until('both renewed', () => renewals(relay) === 2, { deadline: 30 * SECOND, context: relay.output });
   }, 90_000);
 
-  test('a crash in the middle of an order is taken up by the next start', async () => {
+  test('after a crash in the middle of an order the next start continues it', async () => {
     const relay = await prepare();
     const held = proxy.hold(/POST \/finalize-order/);
     await relay.start();
@@ -189,7 +189,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble', 'openssl')))('a rela
     expect(relay.events('certificate').filter(({ action }) => action === 'failed')).toEqual([]);
   }, 120_000);
 
-  test('a port that is taken ends the start with one clear sentence', async () => {
+  test('a port in use ends the start with one clear sentence', async () => {
     const relay = await prepare();
     const squatter = createServer().listen(pebble.httpPort, '127.0.0.1');
     await expect(relay.start()).rejects.toThrow(

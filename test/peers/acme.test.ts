@@ -72,7 +72,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
     expect(await ask('-tls1_2', '-cipher', 'ECDHE-ECDSA-AES256-GCM-SHA384')).toMatch(/Verification: OK/);
   });
 
-  test('what is secret stays in files that the service alone reads, and out of the log', async () => {
+  test('secrets are only in files that the service alone can read, and never in the log', async () => {
     const rig = await startRig({ acme: { email: 'admin@relay.test' } });
     await rig.signed();
     for (const file of readdirSync(rig.dataDir)) expect(statSync(join(rig.dataDir, file)).mode & 0o077, file).toBe(0);
@@ -81,7 +81,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
     expect(rig.text()).not.toContain(key.split('\n')[1]);
   });
 
-  test('an authority that answers 500 and 429 for a while, and loses answers, is asked again in time', async () => {
+  test('an authority that answers 500 and 429 for a while, and loses answers, is asked again soon enough', async () => {
     proxy.fail({ match: /GET \/dir/, times: 1, status: 503 });
     proxy.fail({ match: /POST \/order-plz/, times: 1, status: 429, retryAfter: '1' });
     proxy.fail({ match: /HEAD/, times: 1, status: 500 });
@@ -94,7 +94,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
     expect(rig.log.filter(({ action }) => action === 'failed')).toEqual([]);
   });
 
-  test('a rate limit is respected: no request before Retry-After, not even for cert renew, and it is told', async () => {
+  test('a rate limit is respected: no request before Retry-After, not even for cert renew, and it is reported', async () => {
     const body = JSON.stringify({ type: 'urn:ietf:params:acme:error:rateLimited', detail: 'too many certificates' });
     proxy.fail({ match: /POST \/order-plz/, times: 1, status: 429, retryAfter: '7200', body });
     const before = Date.now();
@@ -119,7 +119,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
     expect(rig.certificates.facts()).toMatchObject([{ failures: 1 }, { failures: 1 }]);
   });
 
-  test('a challenge that fails keeps what is served, is told once, and is tried again with growing pauses', async () => {
+  test('a failed challenge keeps the served pair, is reported once, and is tried again with growing pauses', async () => {
     pebble.reachable(false);
     const rig = await startRig({ acme: { pauses: [SECOND / 10, 300 * MINUTE] } });
     const first = await rig.logged('failed');
@@ -159,7 +159,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
     });
   });
 
-  test('cert renew renews both at once, and sessions that run go on', async () => {
+  test('cert renew renews both at once, and open sessions continue', async () => {
     const rig = await startRig();
     await rig.signed();
     const session = await shownTo('ecdsa', rig.port);
@@ -176,7 +176,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
     next.destroy();
   });
 
-  test('the account is kept; one that the authority knows by its key alone is found; one that it forgot is made again', async () => {
+  test('the account is kept, found by its key, and made again if the authority has forgotten it', async () => {
     const rig = await startRig();
     await rig.signed();
     const name = `acme.account.${proxy.directory}`;
@@ -224,7 +224,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
     expect(key).toBe(JSON.parse(order!.value).key);
   });
 
-  test('of two workers one renews, and both serve it', async () => {
+  test('one of two processes renews, and both serve the certificate', async () => {
     const first = await startRig({ owner: 'one' });
     const other = await startRig({ owner: 'two', dataDir: first.dataDir, listen: { http: [], alpn: [] } });
     await Promise.all([
@@ -238,7 +238,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
     expect(other.certificates.current()).toEqual(first.certificates.current());
   });
 
-  test('another authority, and further names, are asked for at the next start; what was there serves until then', async () => {
+  test('another authority and more names take effect at the next start, and the old certificate is served until then', async () => {
     const rig = await startRig();
     await rig.signed();
     const before = rig.certificates.current();
@@ -314,7 +314,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
       expect(proxy.orders.slice(2).map(({ replaces }) => replaces)).toEqual(ids.slice(0, 2));
     });
 
-    test('a renewal that is asked for while the authority is asked is carried out once', async () => {
+    test('a renewal that is requested during a renewal is carried out once', async () => {
       proxy.setRenewalInfo(() => answer(Date.now() + 10 * DAY, Date.now() + 12 * DAY));
       const held = proxy.hold(/renewal-info/);
       const rig = await startRig();
@@ -326,7 +326,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
       expect(proxy.orders).toHaveLength(4);
     });
 
-    test('an authority that does not know what is replaced takes the order without it', async () => {
+    test('an authority that does not know the replaced certificate gets the order without it', async () => {
       proxy.setRenewalInfo(() => answer(Date.now() + 10 * DAY, Date.now() + 12 * DAY));
       const rig = await startRig();
       await rig.signed();
@@ -358,7 +358,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
     });
   });
 
-  test('without acceptTerms nothing is asked, nothing is opened, and one warning names the setting', async () => {
+  test('without acceptTerms there is no request and no open port, and one warning names the setting', async () => {
     const rig = await startRig({ acme: { acceptTerms: false } });
     expect(rig.certificates.listening).toEqual([]);
     expect(await rig.logged('waiting')).toMatchObject({ level: 'warn', error: expect.stringMatching(/tls\.acme\.acceptTerms/) });
@@ -367,7 +367,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
     expect(proxy.requests).toEqual([]);
   });
 
-  test('an authority whose own certificate is not trusted is not talked to, and the setting is named', async () => {
+  test('an authority with an untrusted certificate gets no request, and the setting is named', async () => {
     const rig = await startRig({ acme: { ca: undefined } });
     expect((await rig.logged('failed'))['error']).toMatch(
       /cannot be reached \(\w*(?:CERT|SIGNATURE|ISSUER)\w*\); .*tls\.acme\.ca/,
@@ -375,7 +375,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble')))('pebble', () => {
     expect(proxy.requests).toEqual([]);
   });
 
-  test('a trust file that is missing is one clear sentence', async () => {
+  test('a missing trust file is reported in one clear sentence', async () => {
     const missing = '/nonexistent/ca.pem';
     await expect(startRig({ acme: { ca: missing } })).rejects.toThrow(`tls.acme.ca: ${missing} cannot be read (ENOENT)`);
   });

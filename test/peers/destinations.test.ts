@@ -87,7 +87,7 @@ const HARD_BODY = [
 ].join('\r\n');
 
 describe.skipIf(!present)('Postfix and chasquid behind Unbound and Knot', () => {
-  test('every recipient gets the body as it was sent, over TLS', async () => {
+  test('every recipient gets the sent body unchanged, over TLS', async () => {
     const token = randomUUID();
     const inPostfix = ['anna@dest.test', 'bert@dest.test'];
     const inChasquid = ['anna@chasquid.test', 'bert@chasquid.test'];
@@ -145,7 +145,7 @@ describe.skipIf(!present)('Postfix and chasquid behind Unbound and Knot', () => 
     ]);
   });
 
-  test('asked for success (RFC 3461), Postfix reports what it takes over, and we report what chasquid took', async () => {
+  test('for NOTIFY=SUCCESS (RFC 3461) Postfix reports its recipients, and we report those of chasquid', async () => {
     const token = randomUUID();
     const dsn = { envid: 'order=7', ret: 'HDRS', notify: 'SUCCESS,FAILURE' } as const;
     await send(['anna@dest.test', 'anna@chasquid.test'], `${header(token)}Hello\r\n`, dsn);

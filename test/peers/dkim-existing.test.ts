@@ -97,7 +97,7 @@ describe.each(CANONICALIZATIONS)('signed %s', { timeout: 120_000 }, (canonicaliz
   });
 });
 
-test('there are enough of them, with and without a Date of their own', () => {
+test('there are enough of them, with and without a Date field', () => {
   expect(whole.length).toBeGreaterThan(100);
   expect(whole.filter(({ content }) => !/^Date:/im.test(content.toString('latin1'))).length).toBeGreaterThan(5);
 });

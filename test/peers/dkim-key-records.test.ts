@@ -35,7 +35,7 @@ const RECORDS: readonly (readonly [record: string, ours: RegExp | undefined])[] 
   ['', /empty/],
 ];
 
-describe('a key record is taken by our reader only where every verifier takes it', () => {
+describe('our reader accepts a key record only if every verifier does', () => {
   test.skipIf(!dkimpyPresent()).each(RECORDS)('%s', async (record, ours) => {
     const reading = readKeyRecord(record);
     expect('wrong' in reading ? reading.wrong : undefined).toEqual(ours === undefined ? undefined : expect.stringMatching(ours));

@@ -43,8 +43,8 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(parts.map((part) => part.close())));
 
-describe.skipIf(!present)('what a signed zone says is secure', () => {
-  test('MX, addresses, TLSA and text, each for as long as it says', async () => {
+describe.skipIf(!present)('answers of a signed zone are secure', () => {
+  test('MX, addresses, TLSA and text, each for its TTL', async () => {
     expect(await dns.mx('signed.test')).toMatchObject({
       kind: 'found',
       secure: true,
@@ -59,12 +59,12 @@ describe.skipIf(!present)('what a signed zone says is secure', () => {
     expect(await dns.tlsa('_25._tcp.mx.signed.test')).toMatchObject({ kind: 'found', secure: true, values: [tlsa] });
   });
 
-  test('also that there is nothing', async () => {
+  test('also negative answers', async () => {
     expect(await dns.tlsa('_25._tcp.text.signed.test')).toMatchObject({ kind: 'nxdomain', secure: true });
     expect(await dns.aaaa('text.signed.test')).toMatchObject({ kind: 'none', secure: true });
   });
 
-  test('and behind an alias, where all of the way is signed', async () => {
+  test('also after an alias, if all names on the way are signed', async () => {
     expect(await dns.a('alias.signed.test')).toMatchObject({ kind: 'found', secure: true, name: 'mx.signed.test' });
     expect(await dns.a('out.signed.test')).toMatchObject({ kind: 'found', secure: false, name: 'host.plain.test' });
     expect(await dns.cname('out.signed.test')).toMatchObject({ kind: 'found', secure: true, values: ['host.plain.test'] });
@@ -77,12 +77,12 @@ test.skipIf(!present)('an answer that is too large for a datagram comes over TCP
   expect(answer.kind === 'found' && answer.values.length).toBe(40);
 });
 
-test.skipIf(!present)('a zone without signatures is found, and not secure', async () => {
+test.skipIf(!present)('answers of a zone without signatures are found, but not secure', async () => {
   expect(await dns.mx('plain.test')).toMatchObject({ kind: 'found', secure: false });
   expect(await dns.mx('host.plain.test')).toMatchObject({ kind: 'none', secure: false });
 });
 
-test.skipIf(!present)('a broken signature is no answer, and never an absence', async () => {
+test.skipIf(!present)('a broken signature is a failed look-up, never an absence', async () => {
   expect(await dns.mx('bogus.test')).toMatchObject({
     kind: 'temporary',
     rcode: 'SERVFAIL',

@@ -91,7 +91,7 @@ describe.skipIf(!present)('Postfix as client', () => {
     }
   });
 
-  test('passes on what DSN asks for (RFC 3461)', async () => {
+  test('passes on DSN parameters (RFC 3461)', async () => {
     const postfix = await startClient('submission', 'plain');
     try {
       const token = randomUUID();
@@ -121,7 +121,7 @@ describe.skipIf(!present)('Postfix as client', () => {
     }
   });
 
-  test('bounces what we refuse, and the bounce goes out through us to the sender', async () => {
+  test('returns mail that we refuse, and its report goes through us to the sender', async () => {
     const [user, password] = ['postfix@sender.test', 'secret of a mail server'];
     await scenario.relay.addUser(user, password, '--sender', '@sender.test', '--sender', '@mail.sender.test', '--mail-server');
     const postfix = await startClient('submission', 'plain', { user, password });

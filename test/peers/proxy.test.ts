@@ -41,7 +41,7 @@ describe.skipIf(!requirePeer('swaks', hasCommand('swaks')))('swaks', () => {
     expect(await addressOf(token)).toBe(CLIENT);
   });
 
-  test('without the header a trusted proxy gets no further', async () => {
+  test('without the header a trusted proxy gets no session', async () => {
     const { stdout, code } = await send(randomUUID(), '--port', String(scenario.relay.ports.submission), '--tls');
     expect(code).not.toBe(0);
     expect(stdout).not.toContain('235 ');

@@ -62,7 +62,7 @@ describe.skipIf(!present).each(['submissions', 'submission'] as const)('openssl 
     expect((await client(listener, ['-tls1_2'])).stdout).toContain('Peer signature type: ECDSA');
   });
 
-  test('a client that knows RSA alone gets the RSA certificate', async () => {
+  test('a client that only supports RSA gets the RSA certificate', async () => {
     const old = (await client(listener, ['-tls1_2', '-cipher', 'ECDHE-RSA-AES128-GCM-SHA256'])).stdout;
     expect(old).toMatch(/Peer signature type: RSA/);
     expect(old).toContain('221 2.0.0');

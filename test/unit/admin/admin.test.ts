@@ -24,7 +24,7 @@ async function statusFor(port: number, host: string): Promise<number | undefined
   return response.statusCode;
 }
 
-describe('the page answers to the names of the relay alone', () => {
+describe('the page only answers requests for the names of the relay', () => {
   test.each([
     ['localhost:8025', 200],
     ['127.0.0.1:8025', 200],
@@ -43,7 +43,7 @@ describe('the page answers to the names of the relay alone', () => {
   });
 });
 
-test('more connections than monitoring needs are not taken, and what leaves makes room', async () => {
+test('more connections than the limit are not accepted until others close', async () => {
   const port = await start();
   const sockets: Socket[] = [];
   onTestFinished(() => sockets.forEach((socket) => void socket.destroy()));

@@ -5,7 +5,7 @@ import { parseRetryAfter } from '../../../src/certificates/transport.ts';
 const URL = 'https://ca.test/new-order';
 const problem = (type: string, detail: string) => JSON.stringify({ type: `urn:ietf:params:acme:error:${type}`, detail });
 
-test('a problem document becomes one sentence with status, kind, place and detail', () => {
+test('a problem document becomes one sentence with status, type, path and detail', () => {
   const error = problemOf(429, problem('rateLimited', 'too many\r\ncertificates\u2028for it'), URL, 5);
   expect(error.message).toBe('the authority answered 429 rateLimited at /new-order: too many certificates for it');
   expect(error).toMatchObject({ type: 'rateLimited', status: 429, retryAfter: 5 });
@@ -18,7 +18,7 @@ test.each([['<html>busy</html>'], [''], ['null'], ['[1]'], ['{"type":7,"detail":
   },
 );
 
-test('an endless kind is none', () => {
+test('a type that is too long is ignored', () => {
   expect(problemOf(400, problem('x'.repeat(100_000), ''), URL, undefined).message).toBe(
     'the authority answered 400 at /new-order',
   );

@@ -35,7 +35,7 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   },
 );
 
-describe('a visitor is shown nothing', () => {
+describe('a connection without a challenge gets no data', () => {
   test.each([
     ['without ALPN', { servername: 'relay.test' }],
     ['with another protocol', { servername: 'relay.test', ALPNProtocols: ['h2', 'http/1.1'] }],
@@ -48,7 +48,7 @@ describe('a visitor is shown nothing', () => {
     ).toBeUndefined();
   });
 
-  test('when no challenge runs any longer', async () => {
+  test('if no challenge is open any more', async () => {
     const kept = answers.get('relay.test')!;
     answers.delete('relay.test');
     expect(await shown({ servername: 'relay.test', ALPNProtocols: ['acme-tls/1'] })).toBeUndefined();
@@ -72,7 +72,7 @@ describe('a visitor is shown nothing', () => {
   );
 });
 
-test('a hello that comes byte by byte is understood', async () => {
+test('a ClientHello that comes byte by byte is understood', async () => {
   const { Duplex } = await import('node:stream');
   const socket = connectPlain(port(), '127.0.0.1');
   const slow = new Duplex({

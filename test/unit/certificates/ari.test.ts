@@ -21,7 +21,7 @@ async function certificate(name: string, serial: string, keyId = true): Promise<
   return readFileSync(at('crt'), 'utf8');
 }
 
-describe('the name of a certificate at its authority (RFC 9773 §4.1)', () => {
+describe('the id of a certificate at its authority (RFC 9773 §4.1)', () => {
   test('is what OpenSSL prints as authority key identifier and serial number', async () => {
     const pem = await certificate('plain.test', '0x1234567890');
     const text = await mustRun('openssl', [
@@ -40,7 +40,7 @@ describe('the name of a certificate at its authority (RFC 9773 §4.1)', () => {
     expect(certificateId(await certificate('high.test', '0x87654321'))?.split('.')[1]).toBe('AIdlQyE');
   });
 
-  test('is of the leaf where there is a chain', async () => {
+  test('is the one of the leaf in a chain', async () => {
     const [leaf, other] = [await certificate('leaf.test', '0x11'), await certificate('other.test', '0x22')];
     expect(certificateId(leaf + other)).toBe(certificateId(leaf));
     expect(new X509Certificate(leaf).serialNumber).toBe('11');
@@ -70,13 +70,13 @@ describe('what the authority answers', () => {
   const DIRECTORY = { body: { renewalInfo: 'https://ca.test/renewal-info/' } };
   const window = { start: '2026-02-01T00:00:00Z', end: '2026-02-03T00:00:00Z' };
 
-  test('is asked for below the address of the directory, and holds as long as Retry-After says', async () => {
+  test('is requested at the URL of the directory, and is valid as long as Retry-After says', async () => {
     const { result, asked, id } = await ask([DIRECTORY, { body: { suggestedWindow: window }, retryAfter: now + 2 * HOUR }]);
     expect(asked).toEqual(['https://ca.test/dir', `https://ca.test/renewal-info/${id}`]);
     expect(result).toEqual({ window: { start: Date.UTC(2026, 1, 1), end: Date.UTC(2026, 1, 3) }, checkAt: now + 2 * HOUR });
   });
 
-  test('is nothing where the directory has no such resource: asked again in a day', async () => {
+  test('is missing if the directory has no such resource, and is requested again after a day', async () => {
     expect((await ask([{ body: {} }])).result).toEqual({ checkAt: now + DAY });
   });
 
@@ -98,7 +98,7 @@ describe('what the authority answers', () => {
     },
   );
 
-  test('keeps the explanation of the authority to one line of text', async () => {
+  test('shortens the explanation of the authority to one line of text', async () => {
     const { result } = await ask([
       DIRECTORY,
       { body: { suggestedWindow: window, explanationURL: 'https://ca.test/\u001b[2J\n' } },

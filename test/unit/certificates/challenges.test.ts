@@ -22,7 +22,7 @@ function slowValues() {
   return { operation, values, finish, count: () => count };
 }
 
-test('an answer that was put before the question is found, though an older reading still runs', async () => {
+test('an answer that was stored before the question is found, also while an older read is running', async () => {
   const { operation, finish } = slowValues();
   const answers = createAnswers(operation, 'http-01');
   const early = answers.find('token');
@@ -34,7 +34,7 @@ test('an answer that was put before the question is found, though an older readi
   expect(await late).toBe('proof');
 });
 
-test('a thousand questions at once cost two readings', async () => {
+test('a thousand questions at the same time need two reads', async () => {
   const { operation, finish, count } = slowValues();
   const answers = createAnswers(operation, 'http-01');
   const all = Array.from({ length: 1000 }, (_, i) => answers.find(`t${i}`));
@@ -44,7 +44,7 @@ test('a thousand questions at once cost two readings', async () => {
   expect(count()).toBe(2);
 });
 
-test('a reading that fails fails its questions, and not those after it', async () => {
+test('a failed read fails its own questions, and no later ones', async () => {
   let fails = true;
   const operation = { values: async () => (fails ? Promise.reject(new Error('disk')) : []) } as unknown as OperationStore;
   const answers = createAnswers(operation, 'http-01');
@@ -53,7 +53,7 @@ test('a reading that fails fails its questions, and not those after it', async (
   expect(await answers.find('token')).toBeUndefined();
 });
 
-test('kinds of challenges are kept apart, and all are removed together', async () => {
+test('types of challenges are separate, and all are removed together', async () => {
   const { operation, finish, values } = slowValues();
   await putChallenge(operation, 'tls-alpn-01', 'relay.test', 'certificate');
   const found = createAnswers(operation, 'http-01').find('relay.test');

@@ -50,7 +50,7 @@ test.each([
   expect(readClientHello(Buffer.from(text, 'latin1'))).toBeUndefined();
 });
 
-test('lengths that lie never lead beyond the end', async () => {
+test('wrong length fields never lead to a read beyond the end', async () => {
   const real = await helloOf({ servername: 'relay.test', ALPNProtocols: ['acme-tls/1'] });
   const edits = fc.array(fc.tuple(fc.nat(real.length - 1), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 8 });
   fc.assert(

@@ -25,20 +25,20 @@ const circumstances = (more: Partial<Circumstances> = {}): Circumstances => ({
 });
 const failing = new Map([['rsa' as const, { renewAt: NOW, renewReason: 'two thirds', lastError: 'no answer', failures: 3 }]]);
 
-test('an authority’s certificate is no problem, though its renewal fails: that is a warning', () => {
+test('a failed renewal of an authority’s certificate is a warning and no problem', () => {
   expect(problemsOf([pair()], circumstances({ plans: failing }), NOW)).toEqual([]);
   expect(warningsOf([pair()], circumstances({ plans: failing }))).toEqual(['certificate: rsa: no answer']);
   expect(warningsOf([pair()], circumstances())).toEqual([]);
 });
 
-test('a certificate that has ended is a problem in every mode', () => {
+test('an expired certificate is a problem in every mode', () => {
   for (const mode of ['acme', 'files', 'self-signed'] as const)
     expect(problemsOf([pair({ notAfter: NOW })], circumstances({ mode }), NOW)).toEqual([
       expect.stringMatching(/rsa certificate ended on/),
     ]);
 });
 
-test('a self-signed one is a problem only where an authority’s was wanted, with the reason', () => {
+test('a self-signed one is a problem only in mode acme, with the reason', () => {
   const own = pair({ selfSigned: true });
   expect(problemsOf([own], circumstances({ mode: 'self-signed' }), NOW)).toEqual([]);
   expect(problemsOf([own], circumstances({ mode: 'files' }), NOW)).toEqual([]);
@@ -48,7 +48,7 @@ test('a self-signed one is a problem only where an authority’s was wanted, wit
   ]);
 });
 
-test('files tell why their newest state is not served', () => {
+test('files have the reason why their newest state is not served', () => {
   const status = renewalStatusOf(pair(), circumstances({ mode: 'files', fileError: () => 'the key does not belong' }));
   expect(status).toMatchObject({ renewAt: null, lastError: 'the key does not belong' });
 });

@@ -88,7 +88,7 @@ describe('everything else is 404, without a look-up, a file or a redirect (A15)'
   });
 });
 
-test('a store that fails is 503, so that the authority asks again', async () => {
+test('a failing store leads to 503, so that the authority asks again', async () => {
   expect(await get(`${PATH}/broken`)).toMatch(/^HTTP\/1\.1 503 /);
 });
 

@@ -11,7 +11,7 @@ beforeAll(async () => {
   rsa = await createSelfSigned('rsa', ['relay.test'], NOW);
 });
 
-test('tells kind, names, issuer and time of a pair', () => {
+test('returns type, names, issuer and times of a pair', () => {
   expect(toPair(ecdsa)).toMatchObject({
     keyType: 'ecdsa',
     names: ['relay.test', 'smtp.relay.test'],
@@ -33,7 +33,7 @@ test('covers names by the certificate’s own, in any case, and by wildcards onl
   expect(coversNames(certificate, ['other.test'])).toBe(false);
 });
 
-describe('what cannot serve is refused with its reason', () => {
+describe('an invalid pair is refused with the reason', () => {
   test.each([
     ['no certificate', () => ({ certificate: '', key: ecdsa.key }), /no PEM certificate/],
     ['the key of another', () => ({ certificate: ecdsa.certificate, key: rsa.key }), /does not belong/],

@@ -19,7 +19,7 @@ const facts = (lifetime: number, more: Partial<RenewalFacts> = {}): RenewalFacts
   ...more,
 });
 
-describe('without a word from the authority', () => {
+describe('without a suggestion of the authority', () => {
   test.each([6, 45, 64, 90, 160 / 24, 398])(
     'a certificate of %d days is renewed at two thirds of its lifetime, never later',
     (days) => {
@@ -51,23 +51,23 @@ describe('with a window that the authority suggests (RFC 9773 §4.2)', () => {
       expect(decideRenewal(facts(90 * DAY, { window, spread }), ISSUED).at).toBe(Math.round(window.start + spread * 2 * DAY));
   });
 
-  test('one in the past means now, even long before two thirds: certificates are revoked that way', () => {
+  test('a window in the past means now, also long before two thirds, because authorities announce revocations in this way', () => {
     const past = { start: ISSUED - 2 * DAY, end: ISSUED - DAY };
     const decision = decideRenewal(facts(90 * DAY, { window: past }), ISSUED + 10 * DAY);
     expect(decision.at).toBeLessThanOrEqual(ISSUED + 10 * DAY);
   });
 
-  test('one that is always in the past does not make a loop of orders', () => {
+  test('a window that is always in the past does not cause endless orders', () => {
     const past = { start: ISSUED - 2 * DAY, end: ISSUED - DAY };
     expect(decideRenewal(facts(90 * DAY, { window: past }), ISSUED).at).toBe(ISSUED + 6 * HOUR);
   });
 
-  test('one after the end of the certificate is not followed', () => {
+  test('a window after the end of the certificate is ignored', () => {
     const late = { start: ISSUED + 100 * DAY, end: ISSUED + 101 * DAY };
     expect(decideRenewal(facts(90 * DAY, { window: late }), ISSUED).at).toBe(ISSUED + 81 * DAY);
   });
 
-  test('one that ends before it starts counts for nothing', () => {
+  test('a window that ends before it starts is ignored', () => {
     const bad = { start: window.end, end: window.start };
     expect(decideRenewal(facts(90 * DAY, { window: bad }), ISSUED)).toMatchObject({ at: ISSUED + 60 * DAY });
   });
@@ -90,18 +90,18 @@ describe('after failures', () => {
     expect(waits.at(-1)).toBe(12 * HOUR);
   });
 
-  test('no more than five attempts fall into the first hour, which public authorities allow', () => {
+  test('the first hour has at most five attempts, which public authorities allow', () => {
     let at = now;
     let attempts = 1;
     for (let failures = 1; (at = nextRenewalAttempt({ failures, random: 0 }, at)) < now + HOUR; failures++) attempts++;
     expect(attempts).toBeLessThanOrEqual(5);
   });
 
-  test('relays that failed together do not come back together', () => {
+  test('relays that failed together do not try again together', () => {
     expect(nextRenewalAttempt({ failures: 5, random: 0.999 }, now) - now).toBeGreaterThan(HOUR * 1.2);
   });
 
-  test('what the authority asked for is waited for, but not for years', () => {
+  test('a Retry-After of the authority is respected, but not for years', () => {
     expect(nextRenewalAttempt({ failures: 1, random: 0, retryAfter: now + 3 * DAY }, now)).toBe(now + 3 * DAY);
     expect(nextRenewalAttempt({ failures: 1, random: 0, retryAfter: now - DAY }, now)).toBe(now + MINUTE);
     expect(nextRenewalAttempt({ failures: 1, random: 0, retryAfter: now + 3650 * DAY }, now)).toBe(now + 7 * DAY);

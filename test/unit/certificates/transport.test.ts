@@ -21,7 +21,7 @@ async function ask(behave: RequestListener, signal = new AbortController().signa
   return transport.send({ method: 'get', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/dir` });
 }
 
-test('gives status, body and Retry-After as they came; a redirect is not followed', async () => {
+test('returns status, body and Retry-After unchanged; a redirect is not followed', async () => {
   const answer = await ask((_, response) => {
     response.writeHead(302, { location: 'http://127.0.0.1:9/', 'retry-after': '3' });
     response.end('elsewhere');
@@ -29,7 +29,7 @@ test('gives status, body and Retry-After as they came; a redirect is not followe
   expect(answer).toMatchObject({ status: 302, body: 'elsewhere', retryAfter: 3000 });
 });
 
-test('says who is asking', async () => {
+test('names the program in the request', async () => {
   const answer = await ask((request, response) => response.end(request.headers['user-agent']));
   expect(answer.body).toMatch(/^smarthost\/\d+\.\d+/);
 });
@@ -45,7 +45,7 @@ test('an answer without end is cut off', async () => {
   await expect(ask(endless)).rejects.toThrow(/cannot be reached \(more than 1048576 bytes\)/);
 });
 
-test('an answer that is cut in the middle is no answer', async () => {
+test('a truncated answer is a failure', async () => {
   const cut: RequestListener = (_, response) => {
     response.writeHead(200, { 'content-length': 100 });
     response.write('half', () => response.destroy());
@@ -57,7 +57,7 @@ test('an answer that is cut in the middle is no answer', async () => {
   });
 });
 
-test('a stop ends what is under way', async () => {
+test('a stop ends the running request', async () => {
   const stop = new AbortController();
   const asked = ask(() => stop.abort(), stop.signal);
   await expect(asked).rejects.toThrow('stopped');

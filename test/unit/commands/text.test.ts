@@ -24,7 +24,7 @@ function io(chunks: readonly string[] = []): Io & { text: string } {
 }
 
 describe('tables', () => {
-  test('are aligned, without blanks at the end, and show what is empty', () => {
+  test('are aligned, without blanks at the end, and show empty values', () => {
     expect(table(['A', 'BB', 'C'], [['long', '', 'x']])).toBe('A     BB  C\nlong  -   x\n');
     expect(
       facts([
@@ -33,7 +33,7 @@ describe('tables', () => {
       ]),
     ).toBe('a:    1\nlong: -\n');
   });
-  test('let nothing move the cursor', () => {
+  test('have no characters that move the cursor', () => {
     expect(clean('a\x1b[31m\r\nb\x9b\u202e\u2028')).toBe('a\ufffd[31m\ufffd\ufffdb\ufffd\ufffd\ufffd');
   });
 });
@@ -90,7 +90,7 @@ test.each(['', 'soon', '2027-13-01', '2027-02-31', '2027-02-31T10:00', '31.12.20
 );
 
 describe('the DNS records of a new relay', () => {
-  test('take the addresses that the world can reach', () => {
+  test('use the public addresses', () => {
     const face = (address: string, family: 'IPv4' | 'IPv6', internal = false) => ({
       address,
       family,
@@ -110,13 +110,13 @@ describe('the DNS records of a new relay', () => {
     expect(publicAddresses({ eth0: faces as never })).toEqual(['192.0.2.5', '2001:db8::1']);
   });
 
-  test('name a domain that is the host name once', () => {
+  test('list a domain once if it is the host name', () => {
     const groups = neededRecords({ hostname: 'relay.example.net', domains: ['relay.example.net'], dkim: [], addresses: [] });
     const names = groups.flatMap(({ records }) => records.map(({ name }) => name));
     expect(names).toEqual(['relay.example.net', '_dmarc.relay.example.net']);
   });
 
-  test('extend the SPF record that a domain has, and leave its DMARC record', () => {
+  test('extend the existing SPF record of a domain, and keep its DMARC record', () => {
     const existing = new Map([['example.org', { spf: 'v=spf1 mx a:relay.example.net -all', dmarc: true }]]);
     const needed = { hostname: 'relay.example.net', domains: ['example.org'], dkim: [], addresses: ['192.0.2.5'], existing };
     const { comment, records } = neededRecords(needed).at(-1)!;

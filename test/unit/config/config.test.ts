@@ -40,7 +40,7 @@ function attempt(yaml: string | undefined, options: LoadOptions) {
 const said = (list: readonly Problem[]) => list.map(({ path, message }) => `${path} ${message}`);
 
 describe('defaults', () => {
-  test('are those of the design', async () => {
+  test('have the documented values', async () => {
     const config = await load('hostname: relay.example.net');
     expect(showConfig(config)).toEqual({
       hostname: 'relay.example.net',
@@ -136,7 +136,7 @@ describe('defaults', () => {
     ]);
   });
 
-  test('stand where a section or a value is left empty', async () => {
+  test('apply if a section or a value is empty', async () => {
     const config = await load('hostname: relay.example.net\ndelivery:\noperator:\nlog:\n  level:\n');
     expect(config.delivery.port).toBe(25);
     expect(config.operator).toBeUndefined();
@@ -145,7 +145,7 @@ describe('defaults', () => {
 });
 
 describe('problems', () => {
-  test('are all told at once, each with its key', async () => {
+  test('are all reported at once, each with its key', async () => {
     const list = await problems(`
 hostname: localhost
 submission: { maxMessageSize: 50MB, maxRecipients: many }
@@ -232,7 +232,7 @@ routes: [{ recipientDomain: example.org }, { hosts: ['a b'] }]
     }
   });
 
-  test('are found in time that grows with the file: a relay reads it again while it works', async () => {
+  test('are found in linear time, because a running relay reads the file again', async () => {
     const time = async (keys: number) => {
       const text = Array.from({ length: keys }, (_, i) => `key${i}: 1\n`).join('');
       const times: number[] = [];
@@ -304,7 +304,7 @@ d: [*c, *c, *c]`,
     expect(warnings?.map(({ message }) => message.endsWith('use verify'))).toEqual(Array(count).fill(true));
   });
 
-  test('warnings stop nothing and are handed over', async () => {
+  test('warnings do not prevent the start and are returned', async () => {
     const result = await attempt('hostname: relay.example.net\nsubmission: { maxRecipients: 10 }', {});
     expect('config' in result && result.warnings.map(({ path }) => path)).toEqual([
       'tls.acme.acceptTerms',
@@ -316,7 +316,7 @@ d: [*c, *c, *c]`,
 describe('the environment', () => {
   const minimal = { SMARTHOST_HOSTNAME: 'relay.example.net' };
 
-  test('is enough without a file, and wins over one', async () => {
+  test('is enough without a file, and wins over a file', async () => {
     const env = {
       ...minimal,
       SMARTHOST_SUBMISSION_MAX_MESSAGE_SIZE: '1MiB',
@@ -330,7 +330,7 @@ describe('the environment', () => {
     expect(both).toMatchObject({ hostname: 'relay.example.net', submission: { maxMessageSize: 2 ** 20, maxRecipients: 200 } });
   });
 
-  test('holds lists separated by commas; an empty one opens nothing', async () => {
+  test('can have lists separated by commas; an empty list opens no port', async () => {
     const config = await load(undefined, {
       env: {
         ...minimal,
@@ -386,7 +386,7 @@ describe('the environment', () => {
 });
 
 describe('the file', () => {
-  test('is the named one before that of the environment before the one here', async () => {
+  test('is the named one, else that of the environment, else that of the current folder', async () => {
     writeFileSync(join(cwd, 'a.yaml'), 'hostname: a.example.net');
     writeFileSync(join(cwd, 'b.yaml'), 'hostname: b.example.net');
     const here = 'hostname: here.example.net';
@@ -404,11 +404,11 @@ describe('the file', () => {
     }
   });
 
-  test('is missed only where nobody says the host name', async () => {
+  test('is required only if the environment has no host name', async () => {
     expect(said(await problems(undefined))[0]).toMatch(/^hostname is not known: .*smarthost init/);
   });
 
-  test('is what relative paths count from', async () => {
+  test('is the base of relative paths', async () => {
     writeFileSync(
       join(cwd, 'a.yaml'),
       'hostname: a.example.net\ndataDir: data\ntls: { mode: files, files: [{ certificate: c.pem, key: /k.pem }] }',
@@ -419,7 +419,7 @@ describe('the file', () => {
   });
 });
 
-describe('what is shown', () => {
+describe('the shown configuration', () => {
   const yaml = `
 hostname: RELAY.Bücher.example
 routes:

@@ -66,7 +66,7 @@ describe('certificate files', () => {
     writeFileSync(join(dir, 'key.pem'), key);
   }
 
-  test('that fit are good', async () => {
+  test('that match are accepted', async () => {
     await write(['relay.example.net']);
     expect(await check(files)).toEqual([]);
   });
@@ -92,7 +92,7 @@ describe('certificate files', () => {
       expect.stringMatching(/^error tls.files\[0\].key .* does not belong to the certificate/),
     ]);
   });
-  test('for another name or out of date are warned of', async () => {
+  test('for another name or out of date cause a warning', async () => {
     await write(['other.example.net']);
     expect(await check(files, now + 50 * 365 * 86_400_000)).toEqual([
       expect.stringMatching(/^warning tls.files\[0\].certificate .* ended on/),
@@ -101,7 +101,7 @@ describe('certificate files', () => {
   });
 });
 
-test('a password in a file that everybody reads is warned of', async () => {
+test('a password in a file that every user can read causes a warning', async () => {
   const yaml = "routes: [{ hosts: ['smtp.example.com:587'], login: { user: a, password: b } }]";
   expect(await check(yaml)).toEqual([
     expect.stringMatching(/^warning routes\[0\].login is in a file that every user can read: chmod 0640/),
@@ -127,7 +127,7 @@ describe('certificate authorities', () => {
     expect(await about()).toEqual([]);
   });
 
-  test('nothing else of the settings names a file: what does is looked at', () => {
+  test('every setting that names a file is checked', () => {
     const paths = listSettings().filter(({ setting }) => setting.type.name === 'path');
     expect(paths.map(({ path }) => path)).toEqual(['dataDir', 'tls.acme.ca', 'delivery.ca']);
   });

@@ -4,11 +4,11 @@ import { expect, test } from 'vitest';
 import { renderReference } from '../../../src/config/reference.ts';
 import { environmentName, listSettings } from '../../../src/config/settings.ts';
 
-test('deploy/configuration.md is what settings.ts says (npm run reference)', () => {
+test('deploy/configuration.md is up to date with settings.ts (npm run reference)', () => {
   expect(readFileSync(new URL('../../../deploy/configuration.md', import.meta.url), 'utf8')).toBe(renderReference());
 });
 
-test('every setting has an explanation, and a name of its own in the environment that is no _FILE of another', () => {
+test('every setting has an explanation, and a unique name in the environment that is not the _FILE of another one', () => {
   const names = listSettings().map(({ path }) => environmentName(path));
   expect(new Set(names).size).toBe(names.length);
   for (const { setting } of listSettings()) expect(setting.about).toMatch(/\.$/);

@@ -25,7 +25,7 @@ describe.skipIf(!isRoot)('as root', () => {
   });
   const found = (options: { file?: string; isRoot?: boolean } = {}) => findFile({ env: {}, cwd, system, ...options });
 
-  test('the file in the current folder is taken where root alone may write it, and named', async () => {
+  test('the file in the current folder is used and named if root alone may write it', async () => {
     expect(await found()).toEqual({
       file: { path: near, text: 'hostname: near.example\n' },
       notice: `The configuration is ${near}.`,
@@ -47,7 +47,7 @@ describe.skipIf(!isRoot)('as root', () => {
       lchownSync(near, USER, USER);
     },
   };
-  test.each(Object.keys(lay))('the system’s file is taken, and root told, where %s', async (name) => {
+  test.each(Object.keys(lay))('the system’s file is used, and root is told, if %s', async (name) => {
     lay[name]!();
     expect(await found()).toEqual({
       file: { path: system, text: 'hostname: system.example\n' },
@@ -55,17 +55,17 @@ describe.skipIf(!isRoot)('as root', () => {
     });
   });
 
-  test('a file that is named is taken: it was chosen', async () => {
+  test('a named file is always used', async () => {
     chownSync(near, USER, USER);
     expect(await found({ file: near })).toMatchObject({ file: { path: near } });
   });
 
-  test('without one in the current folder the system’s is taken, and nothing is said', async () => {
+  test('without a file in the current folder the system’s is used without a notice', async () => {
     rmSync(near);
     expect(await found()).toEqual({ file: { path: system, text: 'hostname: system.example\n' } });
   });
 
-  test('other users take what is there, as ever', async () => {
+  test('for other users the file in the current folder is used', async () => {
     chownSync(cwd, USER, USER);
     expect(await found({ isRoot: false })).toEqual({ file: { path: near, text: 'hostname: near.example\n' } });
   });

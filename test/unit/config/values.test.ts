@@ -142,7 +142,7 @@ describe('suggestions', () => {
     expect(editDistance('kitten', 'sitting')).toBe(3);
     expect(editDistance('abcdef', 'x', 3)).toBe(3);
   });
-  test('are made only where they are near', () => {
+  test('are made only for similar names', () => {
     expect(suggest('hostnmae', ['dataDir', 'hostname'])).toBe('hostname');
     expect(suggest('MODE', ['mode'])).toBe('mode');
     expect(suggest('colour', ['hostname', 'store'])).toBeUndefined();

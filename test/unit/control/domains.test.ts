@@ -5,7 +5,7 @@ import { newMessage, put } from '../../support/store-rig.ts';
 
 const refused = (kind: string, subject: string) => expect.objectContaining({ name: 'ControlError', kind, subject });
 
-test('a domain is added once, and its keys may follow one another', async () => {
+test('a domain is added once, and its keys can be rotated', async () => {
   const { control, told } = await testControl();
   const { domains } = control;
   const records = await domains.add('example.org', 'mail');
@@ -18,7 +18,7 @@ test('a domain is added once, and its keys may follow one another', async () => 
   expect(told()).toEqual(['keys', 'keys']);
 });
 
-test('domains that have keys keep them when they are made sure of', async () => {
+test('ensure keeps the keys of domains that have some', async () => {
   const { control, told } = await testControl();
   const { records: first, made } = await control.domains.ensure(['example.org']);
   expect([made, told()]).toEqual([['example.org'], ['keys']]);
@@ -33,7 +33,7 @@ test('domains that have keys keep them when they are made sure of', async () => 
   expect([more, told()]).toEqual([['example.net'], ['keys']]);
 });
 
-test('two that make sure of a domain at once get the same keys', async () => {
+test('two calls of ensure at the same time get the same keys', async () => {
   const { control } = await testControl();
   const [one, two] = await Promise.all([control.domains.ensure(['example.org']), control.domains.ensure(['example.org'])]);
   expect(one.records).toHaveLength(2);
@@ -41,7 +41,7 @@ test('two that make sure of a domain at once get the same keys', async () => {
   expect([...one.made, ...two.made]).toEqual(['example.org']);
 });
 
-test('what cannot be a selector or a key is invalid, and says which it is', async () => {
+test('an invalid selector or key is refused, and the error says which one it is', async () => {
   const { control, told } = await testControl();
   await expect(control.domains.add('example.org', 'a b')).rejects.toEqual(refused('invalid', 'selector'));
   await expect(control.domains.takeOver('example.org', 'mail', 'no key')).rejects.toEqual(refused('invalid', 'key'));
@@ -49,13 +49,13 @@ test('what cannot be a selector or a key is invalid, and says which it is', asyn
   expect(told()).toEqual([]);
 });
 
-test('a domain that is not there is not found', async () => {
+test('a missing domain is not found', async () => {
   const { domains } = (await testControl()).control;
   for (const deed of ['show', 'records', 'rotate', 'remove'] as const)
     await expect(domains[deed]('example.net')).rejects.toEqual(refused('not found', 'domain'));
 });
 
-test('a key that queued mail was signed with stays as retiring, and its selector is taken', async () => {
+test('a key whose signature is on queued mail stays as retiring, and its selector is in use', async () => {
   const { control, store, told } = await testControl();
   await control.domains.add('example.org', 'mail');
   await put(store, newMessage({ signatures: ['mail._domainkey.example.org'] }));
@@ -67,7 +67,7 @@ test('a key that queued mail was signed with stays as retiring, and its selector
   expect(told()).toEqual(['keys', 'keys', 'keys']); // the pair, and each of it
 });
 
-test('the DNS that was handed in says whether the records are published', async () => {
+test('the given DNS says whether the records are published', async () => {
   const { control } = await testControl({ txt: () => Promise.resolve({ kind: 'nxdomain' }) });
   await control.domains.add('example.org');
   const { keys } = await control.domains.show('example.org');

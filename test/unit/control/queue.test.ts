@@ -5,7 +5,7 @@ import { newMessage, put } from '../../support/store-rig.ts';
 
 const refused = (kind: string, subject: string) => expect.objectContaining({ name: 'ControlError', kind, subject });
 
-test('a change is told once, and what changed nothing is not', async () => {
+test('a change is reported once, and an action without a change is not', async () => {
   const { control, store, told } = await testControl();
   const { id } = await put(store, newMessage({ to: ['bob@example.net', 'eve@example.com'] }));
   const { touched, missing } = await control.queue.hold({ ids: [id, 'nothing', 'nothing', id] });
@@ -22,7 +22,7 @@ test('a change is told once, and what changed nothing is not', async () => {
   expect(told()).toEqual(['notices', 'queue:example.com', 'notices']);
 });
 
-test('reroute takes the routes as they are now', async () => {
+test('reroute uses the current routes', async () => {
   const { control, store, set } = await testControl();
   const { id } = await put(store);
   set({ routes: [{ hosts: ['smart.example.org:587'] }] as never });
@@ -31,7 +31,7 @@ test('reroute takes the routes as they are now', async () => {
   expect(destinations.map(({ destination }) => destination)).toEqual(['route:smart.example.org:587']);
 });
 
-test('a message that is not there is not found, and a user may be named in any spelling', async () => {
+test('a missing message is not found, and a user may be named in any spelling', async () => {
   const { control, store } = await testControl();
   const { id } = await put(store, newMessage({ user: 'anna@example.org' }));
   await expect(control.queue.show('nothing')).rejects.toEqual(refused('not found', 'message'));

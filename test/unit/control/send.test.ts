@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { testControl } from '../../support/control.ts';
 import { relay } from '../../support/store-rig.ts';
 
-test('a test message is signed as the settings say, waits in the queue, and is told', async () => {
+test('a test message is signed as the settings say, waits in the queue, and is reported', async () => {
   const { control, told } = await testControl();
   await control.domains.add('example.org', 'mail');
   const { id, header } = await control.send.submit({ to: 'bob@example.com', from: 'anna@example.org' });

@@ -9,7 +9,7 @@ const verify = async ({ credentials }: Store, name: string, password: string) =>
   (await createCredentials({ store: credentials, cacheFor: 0 }).verify(name, password)).result;
 const refused = (kind: string, subject: string) => expect.objectContaining({ name: 'ControlError', kind, subject });
 
-test('a user may be named in any spelling, and a password that was made is told once', async () => {
+test('a user may be named in any spelling, and a generated password is returned once', async () => {
   const { control, store } = await testControl();
   const { name, password } = await control.users.add(await newUser('Anna@Example.org', {}));
   expect(name).toBe('anna@example.org');
@@ -19,7 +19,7 @@ test('a user may be named in any spelling, and a password that was made is told 
   expect(await verify(store, name, 'correct horse')).toBe('ok');
 });
 
-test('every change is told once, what is refused is not', async () => {
+test('every change is reported once, a refused one is not', async () => {
   const { control, told } = await testControl();
   const anna = await newUser('anna@example.org', {});
   await control.users.add(anna, 'first');
@@ -34,7 +34,7 @@ test('every change is told once, what is refused is not', async () => {
   expect(told()).toEqual(['credentials', 'limits', 'credentials', 'limits', 'credentials', 'limits']);
 });
 
-test('what is not there is not found, whatever is asked of it', async () => {
+test('every action on a missing user says that it is not found', async () => {
   const { control, told } = await testControl();
   const { users } = control;
   await expect(users.show('bob')).rejects.toEqual(refused('not found', 'user'));
@@ -45,7 +45,7 @@ test('what is not there is not found, whatever is asked of it', async () => {
   expect(told()).toEqual([]);
 });
 
-test('a value that can never be right is invalid, and says which it is', async () => {
+test('an invalid value is refused, and the error says which one it is', async () => {
   const { control } = await testControl();
   await expect(newUser('', {})).rejects.toEqual(refused('invalid', 'name'));
   await expect(newUser('scanner', {})).rejects.toEqual(refused('invalid', 'senders'));
@@ -54,7 +54,7 @@ test('a value that can never be right is invalid, and says which it is', async (
   for (const password of ['', 'x'.repeat(1025), 'a\u0000']) expect(() => checkPassword(password)).toThrow(/^a password /);
 });
 
-test('the limits in effect are those of the settings as they are now', async () => {
+test('the effective limits are those of the current settings', async () => {
   const { control, set } = await testControl();
   await control.users.add(await newUser('anna@example.org', {}), 'first');
   set({ limits: { messages: [], recipients: [{ kind: 'recipients', count: 7, per: 'hour' }], newRecipients: [] } });

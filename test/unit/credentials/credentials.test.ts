@@ -30,7 +30,7 @@ const timed = async (work: () => Promise<unknown>) => {
 };
 
 describe('a login', () => {
-  test('is right, wrong, or unknown; names have no ASCII case', async () => {
+  test('is right, wrong, or unknown; ASCII case of names does not matter', async () => {
     const { credentials } = rig();
     expect(await credentials.verify(NAME, PASSWORD)).toMatchObject({ result: 'ok', credential: { name: NAME } });
     expect(await credentials.verify(NAME.toUpperCase(), PASSWORD)).toMatchObject({ result: 'ok', credential: { name: NAME } });
@@ -41,7 +41,7 @@ describe('a login', () => {
     expect(await credentials.verify('constructor', PASSWORD)).toEqual({ result: 'wrong' });
   });
 
-  test('is disabled or expired only for who knows the password', async () => {
+  test('is reported as disabled or expired only if the password is right', async () => {
     const disabled = rig({}, { disabled: true }).credentials;
     expect(await disabled.verify(NAME, PASSWORD)).toEqual({ result: 'disabled' });
     expect(await disabled.verify(NAME, 'x')).toEqual({ result: 'wrong' });
@@ -71,7 +71,7 @@ describe('a login', () => {
     expect(get).not.toHaveBeenCalled();
   });
 
-  test('is unavailable when the store fails, or holds what cannot be used', async () => {
+  test('is unavailable if the store fails, or has an invalid entry', async () => {
     const cause = new Error('disk');
     const failing = createCredentials({ store: { get: () => Promise.reject(cause), renewHash: async () => true }, cacheFor: 0 });
     expect(await failing.verify(NAME, PASSWORD)).toEqual({ result: 'unavailable', cause });
@@ -94,7 +94,7 @@ describe('storms', () => {
     expect(get).toHaveBeenCalledTimes(1);
   });
 
-  test('whose turn does not come in time is told to come again', async () => {
+  test('logins that wait too long are told to try again', async () => {
     const { credentials } = rig({ parallel: 1, patience: 1 });
     const results = await Promise.all(Array.from({ length: 5 }, (_, i) => credentials.verify(NAME, `wrong ${i}`)));
     expect(results.map(({ result }) => result).sort()).toEqual(['busy', 'busy', 'busy', 'busy', 'wrong']);
@@ -102,8 +102,8 @@ describe('storms', () => {
   });
 });
 
-describe('what is remembered', () => {
-  test('a new password, a disabled or removed credential hold within 2 s', async () => {
+describe('the cache', () => {
+  test('a new password, and a disabled or removed credential, take effect within 2 s', async () => {
     const { credentials, records, pass } = rig();
     await credentials.verify(NAME, PASSWORD);
     records.set(NAME, { ...stored, hash: await hashPassword('other') });
@@ -119,7 +119,7 @@ describe('what is remembered', () => {
     expect(await credentials.current(stored)).toBeUndefined();
   });
 
-  test('who was let in stays in while password and credential are the same, with the rights of today', async () => {
+  test('a session stays valid while password and credential are the same, with the current rights', async () => {
     const { credentials, records, pass } = rig({}, { expiresAt: 1_010_000 });
     const held = records.get(NAME)!;
     expect(await credentials.current(held)).toEqual(held); // asked for
@@ -145,7 +145,7 @@ describe('what is remembered', () => {
     expect(await timed(() => credentials.verify(NAME, PASSWORD))).toBeGreaterThan(first / 4);
   });
 
-  test('a hash with old parameters is made anew at login', async () => {
+  test('a hash with old parameters is replaced at login', async () => {
     const old = await hash(PASSWORD, { type: 2, memoryCost: 8192, timeCost: 2, parallelism: 1 });
     const { credentials, records, renewHash } = rig({}, { hash: old });
     expect(await credentials.verify(NAME, PASSWORD)).toMatchObject({ result: 'ok' });
@@ -164,7 +164,7 @@ describe('names and passwords', () => {
     for (const password of passwords) expect(password).toMatch(/^[a-km-np-z2-9]{24}$/);
   });
 
-  test('names keep what is not ASCII, and have no control characters', () => {
+  test('names keep characters outside of ASCII, and have no control characters', () => {
     expect(normalizeName('Anna@ÄXAMPLE.org')).toBe('anna@Äxample.org');
     expect(normalizeName('DOMAIN\\User')).toBe('domain\\user');
     for (const name of ['', 'a\nb', 'a\0', 'a\u2028b', 'a\x7f', 'x'.repeat(1025), '\ud800'])

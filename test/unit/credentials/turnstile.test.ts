@@ -3,7 +3,7 @@ import { createTurnstile } from '../../../src/credentials/turnstile.ts';
 
 const gate = () => Promise.withResolvers<string>();
 
-test('so many run at once, the others in their order', async () => {
+test('a limited number runs at the same time, the others in their order', async () => {
   const turnstile = createTurnstile(2, 1000);
   const gates = [gate(), gate(), gate(), gate()];
   const begun: number[] = [];
@@ -20,7 +20,7 @@ test('so many run at once, the others in their order', async () => {
   expect(await Promise.all(runs)).toEqual(['done', 'second', 'done', 'done']);
 });
 
-test('who waits too long gets nothing', async () => {
+test('a caller that waits too long gets no turn', async () => {
   const turnstile = createTurnstile(1, 20);
   const { promise, resolve } = gate();
   const first = turnstile.run(() => promise);
@@ -52,20 +52,20 @@ async function order(askers: readonly ReturnType<typeof asker>[]): Promise<strin
   return begun;
 }
 
-test('turns go round the networks, and in each round its clients: new addresses of one network gain it nothing', async () => {
+test('networks take turns, and in each network its clients: new addresses give a network no more turns', async () => {
   const flood = Array.from({ length: 6 }, (_, i) => asker(`a${i}`, 'a'));
   expect(await order([...flood, asker('b1', 'b'), asker('b1', 'b'), asker('b2', 'b'), asker('c', 'c')])).toEqual(
     ['a0', 'b1', 'c', 'a1', 'b2', 'a2', 'b1', 'a3', 'a4', 'a5'], // b1 has its second turn behind b2
   );
 });
 
-test('half of the turns belong to clients that have logged in before, and those of nobody else are not lost', async () => {
+test('half of the turns are for clients that have logged in before, and unused turns go to the others', async () => {
   const strangers = Array.from({ length: 4 }, (_, i) => asker(`s${i}`, `n${i}`));
   const known = [asker('k0', 'n0', true), asker('k1', 'n0', true)];
   expect(await order([...strangers, ...known])).toEqual(['k0', 's0', 'k1', 's1', 's2', 's3']);
 });
 
-test('who gave up waiting leaves no trace', async () => {
+test('a caller that stops waiting leaves no entry', async () => {
   const turnstile = createTurnstile(1, 20);
   const { promise, resolve } = gate();
   const first = turnstile.run(() => promise);

@@ -22,7 +22,7 @@ test('without MX the domain is its own host', async () => {
   expect(await resolve(answer)).toEqual({ preferences: [['d.test']], key: 'mx:d.test', secure: false, expanded: 'd.test' });
 });
 
-test('what is known of the hosts is kept: whether it is proven, and the name behind an alias. RFC 7672 §2.2.1', async () => {
+test('the facts about the hosts are kept: whether they are secure, and the name after an alias. RFC 7672 §2.2.1', async () => {
   const answer = {
     kind: 'found',
     name: 'target.test',
@@ -47,7 +47,7 @@ test('a null MX beside others is ignored: RFC 7505 §3', async () => {
   expect(await resolve(mx([0, ''], [10, 'a']))).toMatchObject({ preferences: [['a']] });
 });
 
-test('where we are a backup MX ourselves, only better hosts are left: RFC 5321 §5.1', async () => {
+test('if we are a backup MX ourselves, only better hosts are used: RFC 5321 §5.1', async () => {
   expect(await resolve(mx([10, 'a'], [20, 'relay.example.net'], [20, 'b'], [30, 'c']))).toMatchObject({ preferences: [['a']] });
 });
 

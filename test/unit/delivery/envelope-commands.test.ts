@@ -13,7 +13,7 @@ const letter = (message: Partial<Letter['message']> = {}): Letter => ({
 
 const TO = [{ address: 'u@d.test' }];
 
-test('extensions are read in any case, and the old way of writing AUTH too', () => {
+test('extensions are read in upper and lower case, and the old form of AUTH too', () => {
   expect(all).toEqual({
     known: true,
     pipelining: true,
@@ -26,7 +26,7 @@ test('extensions are read in any case, and the old way of writing AUTH too', () 
   });
 });
 
-test('parameters are sent where the host offers them and the message needs them', () => {
+test('parameters are sent if the host offers them and the message needs them', () => {
   expect(mailCommand(letter(), TO, all)).toBe('MAIL FROM:<a@b.test> SIZE=5\r\n');
   expect(mailCommand(letter({ body: '8BITMIME', needsSmtpUtf8: true, ret: 'HDRS', envid: 'x+2By' }), TO, all)).toBe(
     'MAIL FROM:<a@b.test> SIZE=5 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=x+2By\r\n',
@@ -50,7 +50,7 @@ test('each recipient has its own NOTIFY and ORCPT: RFC 3461 §4', () => {
   );
 });
 
-test('an ORCPT of ours has the type of its address, and stays away where it would be too long', () => {
+test('our ORCPT has the type of its address, and is left out if it would be too long', () => {
   expect(rcptCommand({ address: 'jü=r\\@d.test', notify: ['NEVER'] }, all)).toBe(
     'RCPT TO:<jü=r\\@d.test> NOTIFY=NEVER ORCPT=utf-8;j\\x{FC}\\x{3D}r\\x{5C}@d.test\r\n',
   );
@@ -59,12 +59,12 @@ test('an ORCPT of ours has the type of its address, and stays away where it woul
   expect(rcptCommand({ address: 'u@d.test', orcpt: `rfc822;${address}` }, all)).toBe('RCPT TO:<u@d.test>\r\n');
 });
 
-test('SMTPUTF8 is asked for by the transaction that needs it: RFC 6531 §3.1', () => {
+test('only the transaction that needs SMTPUTF8 asks for it: RFC 6531 §3.1', () => {
   expect(mailCommand(letter(), [...TO, { address: 'jürgen@d.test' }], all)).toBe('MAIL FROM:<a@b.test> SIZE=5 SMTPUTF8\r\n');
   expect(mailCommand(letter({ reversePath: 'jürgen@b.test' }), TO, all)).toBe('MAIL FROM:<jürgen@b.test> SIZE=5 SMTPUTF8\r\n');
 });
 
-test('what a host cannot take is not sent to it, and another host is asked before that is final', () => {
+test('mail that a host cannot take is not sent to it, and another host is tried before this is final', () => {
   const poor = { extensions: NO_EXTENSIONS, certain: true };
   const noUtf8 = { kind: 'failed', reply: { status: '5.6.7' }, tryNext: true };
   expect(unsendable(letter({ needsSmtpUtf8: true }), 'u@d.test', poor, 'send')).toMatchObject(noUtf8);
@@ -80,7 +80,7 @@ test('what a host cannot take is not sent to it, and another host is asked befor
   });
 });
 
-test('what a host does not show in this session is no proof that it lacks it', () => {
+test('an extension that a host does not offer in this session may still be supported by it', () => {
   const unsure = { extensions: NO_EXTENSIONS, certain: false };
   expect(unsendable(letter(), 'ü@d.test', unsure, 'send')).toMatchObject({ about: 'us', kind: 'delayed' });
   expect(unsendable(letter({ body: '8BITMIME' }), 'u@d.test', unsure, 'return')).toMatchObject({ about: 'us', kind: 'delayed' });

@@ -14,7 +14,7 @@ test('a host set starts with two sessions and grows to the limit with clean deli
   expect(allowed(after(Array(100).fill('clean')), 0)).toBe(20);
 });
 
-test('a failure halves, rests for a minute, and one attempt goes first afterwards', () => {
+test('a failure halves the limit, rests the set for a minute, and then one attempt goes first', () => {
   const state = after(['block'], { from: { ...START, limit: 20 } });
   expect(state).toMatchObject({ limit: 10, failures: 1, blockedUntil: MINUTE });
   expect(allowed(state, MINUTE - 1)).toBe(0);
@@ -41,13 +41,13 @@ test('sessions that fail together are one failure, and one that succeeds meanwhi
   expect(state).toMatchObject({ limit: 10, failures: 1, blockedUntil: MINUTE });
 });
 
-test('requests for less halve the limit, and five in a row are a rest', () => {
+test('requests for less halve the limit, and five in a row cause a rest', () => {
   expect(after(['slow'], { from: { ...START, limit: 20 } })).toMatchObject({ limit: 10, blockedUntil: 0 });
   expect(after(['slow', 'slow', 'clean', 'slow', 'slow', 'slow', 'slow'])).toMatchObject({ blockedUntil: 0 });
   expect(after(['slow', 'slow', 'slow', 'slow', 'slow'])).toMatchObject({ blockedUntil: MINUTE, failures: 0 });
 });
 
-test('a host that answers the first attempt after a rest is trusted again, whatever it says to the recipient', () => {
+test('a host that answers the first attempt after a rest is used again, whatever it replies to the recipient', () => {
   const state = after(['block']);
   expect(allowed(after(['alive'], { from: state, now: MINUTE }), MINUTE)).toBe(1);
   expect(after(['alive'], { from: state, now: MINUTE }).failures).toBe(0);
@@ -59,7 +59,7 @@ test('the limit never leaves 1 to the configured concurrency', () => {
   expect(after(['clean', 'clean'], { max: 3 }).limit).toBe(3);
 });
 
-test('a rest that a clock set back has put far ahead is over', () => {
+test('a rest ends if it is far in the future because the clock was set back', () => {
   const state = after(['block'], { from: { ...START, limit: 20 }, now: 365 * 24 * HOUR });
   expect(allowed(state, 0)).toBe(1);
   expect(capacity(state, 0)).toBeGreaterThan(0);
@@ -75,7 +75,7 @@ function aSet({ max = 20 } = {}) {
   return { set, clock, options, take };
 }
 
-describe('what began before a rest', () => {
+describe('a session that began before a rest', () => {
   test('does not take the place of the first attempt after it', () => {
     const { set, clock, take } = aSet();
     const [hangs, hears421] = [take(), take()];
@@ -91,7 +91,7 @@ describe('what began before a rest', () => {
     expect(set.take('')).toBeDefined();
   });
 
-  test('neither rests the set anew, nor ends the rest, nor asks for less, whenever it ends', () => {
+  test('does not rest the set again, end the rest, or count as a request for less, whenever it ends', () => {
     for (const effect of ['block', 'slow', 'clean', 'alive', 'none'] as const) {
       const { set, clock, take } = aSet();
       const [before, early, late] = [take(), take(), undefined];
@@ -120,7 +120,7 @@ describe('what began before a rest', () => {
   });
 });
 
-describe('an attempt that the operator asks for during a rest', () => {
+describe('an attempt that the operator requests during a rest', () => {
   function resting() {
     const rig = aSet();
     rig.set.leave(rig.take(), 'block');
@@ -128,7 +128,7 @@ describe('an attempt that the operator asks for during a rest', () => {
     return rig;
   }
 
-  test('is one, and ends the rest where the hosts answer', () => {
+  test('is the only one, and ends the rest if the hosts answer', () => {
     for (const effect of ['clean', 'alive'] as const) {
       const { set, clock, take } = resting();
       expect(set.take('')).toBeUndefined();
@@ -141,7 +141,7 @@ describe('an attempt that the operator asks for during a rest', () => {
     }
   });
 
-  test('leaves the rest as it was where they do not answer, however often it is asked for', () => {
+  test('does not change the rest if the hosts do not answer, however often it is requested', () => {
     const { set, clock, take } = resting();
     const { state } = set;
     for (let i = 0; i < 20; i++) {
@@ -155,7 +155,7 @@ describe('an attempt that the operator asks for during a rest', () => {
     expect(set.take('')).toBeDefined();
   });
 
-  test('is not made again for a wish that is older than it', () => {
+  test('is not repeated for a request that is older than it', () => {
     const { set, clock, take } = resting();
     const wishedAt = clock.now++;
     set.lift(wishedAt);
@@ -166,7 +166,7 @@ describe('an attempt that the operator asks for during a rest', () => {
 });
 
 describe('a sender that the hosts refuse', () => {
-  test('rests alone, longer each time, and a clean delivery of its own ends that', () => {
+  test('rests alone, longer each time, until one of its deliveries succeeds', () => {
     const { set, clock, take } = aSet();
     const rests: number[] = [];
     for (let i = 0; i < 3; i++) {
@@ -184,7 +184,7 @@ describe('a sender that the hosts refuse', () => {
     expect(set.state.limit).toBe(3);
   });
 
-  test('rests once for what began together', () => {
+  test('rests once for sessions that began together', () => {
     const { set, clock, take } = aSet();
     for (let i = 0; i < 5; i++) set.leave(take('other@a.test'), 'clean');
     const together = Array.from({ length: 6 }, () => take('bad@a.test'));
@@ -193,7 +193,7 @@ describe('a sender that the hosts refuse', () => {
     expect(set.resting).toBe(false);
   });
 
-  test('waits in line with the others, and is sent away alone', () => {
+  test('waits in order with the others, and is given back alone', () => {
     const { set, take } = aSet();
     const [bad, good] = [take('bad@a.test'), take('good@a.test')];
     const told: string[] = [];
@@ -205,7 +205,7 @@ describe('a sender that the hosts refuse', () => {
     expect(told).toEqual(['bad@a.test away', 'good@a.test goes', 'bad@a.test away']);
   });
 
-  test('is one of five that together are a reason to leave the hosts alone', () => {
+  test('is one of five refused senders that together rest the hosts', () => {
     const { set, take } = aSet();
     for (const name of ['a', 'b', 'c', 'd']) set.leave(take(name), 'sender');
     expect(set.resting).toBe(false);
@@ -213,7 +213,7 @@ describe('a sender that the hosts refuse', () => {
     expect(set.resting).toBe(true);
   });
 
-  test('rests alone too where it alone was asked five times to send less', () => {
+  test('rests alone too if only this sender got five requests for less', () => {
     const { set, clock, take } = aSet();
     for (let i = 0; i < 5; i++) set.leave(take('bad@a.test'), 'slow');
     expect(set.resting).toBe(false);
@@ -240,7 +240,7 @@ const happening = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: 'lift' } as const) },
 );
 
-test('whatever happens: never more than configured, nothing while it rests, and the first attempt after a rest always has its place', () => {
+test('in any order of events: never more than configured, none during a rest, and the first attempt after a rest is always possible', () => {
   fc.assert(
     fc.property(fc.array(happening, { maxLength: 120 }), fc.integer({ min: 1, max: 8 }), (events, max) => {
       const { set, clock } = aSet({ max });

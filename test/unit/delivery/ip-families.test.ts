@@ -54,7 +54,7 @@ test('a time-out about our own host name keeps IPv6 on where it was', async () =
   expect(await families.order('auto')).toEqual([6, 4]);
 });
 
-test('before the DNS has answered once it is IPv4, and the DNS is asked again a minute later', async () => {
+test('before the first answer of the DNS only IPv4 is used, and the DNS is asked again after a minute', async () => {
   const { families, answers, clock } = startFamilies(TIMED_OUT);
   expect(await families.order('auto')).toEqual([4]);
   answers.ptr = FITS;
@@ -65,7 +65,7 @@ test('before the DNS has answered once it is IPv4, and the DNS is asked again a 
   expect(await families.order('auto')).toEqual([6, 4]);
 });
 
-test('an answer that says no outweighs a time-out', async () => {
+test('a negative answer counts more than a time-out', async () => {
   const { families, answers, clock } = startFamilies(FITS);
   await families.order('auto');
   answers.ptr = { kind: 'nxdomain' };

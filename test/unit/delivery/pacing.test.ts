@@ -43,7 +43,7 @@ test('dead hosts are forgotten when their rest is long over, in the store too, h
   pacing.close();
 });
 
-test('what rests, or rested a short while ago, is not forgotten', async () => {
+test('host sets that rest, or rested a short time ago, are not forgotten', async () => {
   const { pacing, stored, clock, attempt } = await startTestPacing();
   for (let i = 0; i < 20_000; i++) attempt(`resting${i}`);
   attempt('new');
@@ -70,7 +70,7 @@ test('a look-up that began before the settings changed does not bring the old ho
   pacing.close();
 });
 
-test('a failure under settings that have been changed since rests nobody', async () => {
+test('a failure under old settings rests no host', async () => {
   const { pacing, enter } = await startTestPacing();
   const place = enter('route:upstream') as AttemptPlace;
   pacing.forgetWays();
@@ -79,7 +79,7 @@ test('a failure under settings that have been changed since rests nobody', async
   pacing.close();
 });
 
-test('a route whose settings have been changed gets one attempt although its host rests, an MX does not', async () => {
+test('a route with changed settings gets one attempt although its host rests, an MX does not', async () => {
   const { pacing, enter, attempt } = await startTestPacing();
   attempt('route:upstream');
   attempt('mx:a.test');
@@ -109,7 +109,7 @@ const happening = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: 'reload' } as const) },
 );
 
-test('whatever happens: both limits hold, a rest is for all that come, and everybody gets one answer', async () => {
+test('in any order of events: both limits hold, a rest applies to all callers, and each caller gets one answer', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(happening, { maxLength: 80 }), async (events) => {
       const { pacing, clock, stored, enter } = await startTestPacing({ concurrency: 3, maxSessions: 6 });

@@ -21,7 +21,7 @@ function bytesOf({ code, lines }: RemoteReply): Buffer {
   return Buffer.from(lines.map((text, i) => `${code}${i < lines.length - 1 ? '-' : ' '}${text}\r\n`).join(''));
 }
 
-test('replies come out the same however the stream is cut', () => {
+test('the parsed replies are the same, however the stream is cut', () => {
   fc.assert(
     fc.property(fc.array(reply, { minLength: 1, maxLength: 5 }), fc.array(fc.nat(), { maxLength: 10 }), (replies, cuts) => {
       const bytes = Buffer.concat(replies.map(bytesOf));
@@ -35,7 +35,7 @@ test('replies come out the same however the stream is cut', () => {
   );
 });
 
-test('any bytes are read, wait for more, or are malformed, and nothing else happens', () => {
+test('any bytes are a reply, need more bytes, or are malformed, and never throw', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 8 }), (chunks) => {
       try {
@@ -90,7 +90,7 @@ describe('what servers send', () => {
     expect(readAll([...Array.from({ length: 999 }, () => '250-more\r\n'), '250 end\r\n'])).toHaveLength(1);
   });
 
-  test('what nobody has read is pending', () => {
+  test('unread data are pending', () => {
     const reader = new ReplyReader();
     expect(reader.pending).toBe(false);
     reader.push(Buffer.from('250 a\r\n250-b\r\n'));
@@ -126,7 +126,7 @@ test('a reply that counts as temporary has a temporary status', () => {
   expect(toReply({ code: 554, lines: ['Go away'] }, 4)).toMatchObject({ code: 554, status: '4.0.0' });
 });
 
-test('is quoted as it came, whatever it counts as', () => {
+test('is quoted unchanged, whatever it counts as', () => {
   expect(replyLine(toReply({ code: 552, lines: ['5.2.2 Too many'] }, 4))).toBe('552 5.2.2 Too many');
   expect(replyLine(toReply({ code: 550, lines: ['No such user', 'here'] }))).toBe('550 No such user here');
   expect(replyLine(toReply({ code: 550, lines: ['5.1.1 No such user', '5.1.1 here'] }))).toBe('550 5.1.1 No such user here');

@@ -48,7 +48,7 @@ test('a route without a condition takes all mail that is left', () => {
     expect(catchAll([{ ...all, ...condition }])).toBeUndefined();
 });
 
-test('a route says whether its mail is signed, where it is known when mail is accepted', () => {
+test('a route says whether its mail is signed, if the route is known when mail is accepted', () => {
   const unsigned = [
     { mx: '.google.test', hosts: ['three.test:25'], sign: false },
     { recipientDomain: 'b.test', hosts: ['four.test:25'] },

@@ -25,7 +25,7 @@ function rig(max: number) {
   return { sessions, options, trimmed, placeAt, answering };
 }
 
-test('hosts that do not answer get at most half, hosts that answer get all of the rest', () => {
+test('hosts that do not answer get at most half of the sessions, hosts that answer can use all others', () => {
   const { sessions, placeAt, answering } = rig(10);
   const silent = Array.from({ length: 20 }, (_, i) => sessions.take(placeAt(`dead${i}`), 'm1'));
   expect(silent.filter((granted) => granted)).toHaveLength(5);
@@ -34,7 +34,7 @@ test('hosts that do not answer get at most half, hosts that answer get all of th
   expect(sessions.taken).toBe(10);
 });
 
-test('a message to a thousand dead hosts keeps another waiting for one place only', () => {
+test('a message to a thousand dead hosts delays another one only until one session is free', () => {
   const { sessions, placeAt } = rig(500);
   const held: AttemptPlace[] = [];
   let sentAway = 0;
@@ -56,7 +56,7 @@ test('a message to a thousand dead hosts keeps another waiting for one place onl
   expect(told).toEqual([true]);
 });
 
-test('a place that gets free goes to the hosts that have the fewest', () => {
+test('a free session goes to the hosts with the fewest sessions', () => {
   const { sessions, placeAt, answering } = rig(4);
   for (const key of ['tarpit', 'other', 'new']) answering(key);
   const held = ['tarpit', 'tarpit', 'tarpit', 'other'].map((key) => placeAt(key));
@@ -81,7 +81,7 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant('reload' as const), max: fc.integer({ min: 1, max: 12 }) }),
 );
 
-test('whatever happens: never more than the bound, nobody waits while there is a place, and each is told once', () => {
+test('in any order of events: never more than the limit, nobody waits while a session is free, and each caller is called once', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
       const { sessions, options, placeAt } = rig(6);

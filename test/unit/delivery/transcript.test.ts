@@ -27,7 +27,7 @@ test('commands that leave in one write are lines of their own', () => {
   expect(transcript.text()).toBe('0.000 > MAIL FROM:<a@b.test>\n0.000 > RCPT TO:<c@d.test>\n0.000 > DATA');
 });
 
-test('what answers to AUTH is never kept, the mechanism is', () => {
+test('data sent for AUTH are never kept, but the mechanism is', () => {
   const transcript = at();
   for (const line of ['AUTH PLAIN AHVzZXIAc2VjcmV0', 'AUTH LOGIN', 'dXNlcg==', 'c2VjcmV0']) transcript.sent(`${line}\r\n`, true);
   expect(
@@ -38,7 +38,7 @@ test('what answers to AUTH is never kept, the mechanism is', () => {
   ).toEqual(['AUTH PLAIN ***', 'AUTH LOGIN', '***', '***']);
 });
 
-test('it is bounded, whatever the other side says', () => {
+test('the transcript has a limit, whatever the other side sends', () => {
   const transcript = at();
   for (let i = 0; i < 100; i++) transcript.received({ code: 250, lines: Array.from({ length: 50 }, () => 'é'.repeat(900)) });
   transcript.note('later');
@@ -48,14 +48,14 @@ test('it is bounded, whatever the other side says', () => {
   expect(text.match(/not kept/g)).toHaveLength(1);
 });
 
-test('a line of another side cannot become two, nor endless', () => {
+test('a line of the other side stays one line, with a limit', () => {
   const transcript = at();
   transcript.received({ code: 250, lines: [`a\rb\nc${'x'.repeat(5000)}`] });
   expect(transcript.text()).toMatch(/^0\.000 < 250 a b cx+…$/);
   expect(transcript.text().length).toBeLessThan(1100);
 });
 
-test('TLS is told with its certificate, and whether that would have been trusted', () => {
+test('TLS is noted with its certificate, and with whether that would be trusted', () => {
   const socket = (authorized: boolean, certificate: object) =>
     ({
       getPeerCertificate: () => certificate,

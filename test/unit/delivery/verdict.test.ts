@@ -136,7 +136,7 @@ test.each(problems)('%s is %s with %s', (problem, kind, codes) => {
   expect(verdict).toMatchObject({ kind, tryNext: false, pace: 'none', reply: { text: 'why' } });
 });
 
-test('a look-up that failed is about us', () => {
+test('a failed look-up is about us', () => {
   expect(judgeOurProblem('dns', 'why')).toMatchObject({ about: 'us', kind: 'delayed', reply: { code: 451, status: '4.4.3' } });
 });
 
@@ -159,7 +159,7 @@ const anyReply: fc.Arbitrary<RemoteReply> = fc
   .tuple(fc.integer({ min: 200, max: 599 }), fc.option(status), fc.array(words, { minLength: 1, maxLength: 3 }))
   .map(([code, given, lines]) => ({ code, lines: lines.map((line) => (given === null ? line : `${given.join('.')} ${line}`)) }));
 
-test('nothing that is said before MAIL, and no failure, is about the message', () => {
+test('no reply before MAIL, and no failure, is about the message', () => {
   fc.assert(
     fc.property(fc.constantFrom(...SESSION), anyReply, (stage, reply) => {
       expect(judgeSession(stage, reply)).toMatchObject({ about: 'us', kind: 'delayed' });
@@ -167,7 +167,7 @@ test('nothing that is said before MAIL, and no failure, is about the message', (
   );
 });
 
-test('nothing that is said in clear, where the TLS that was offered had failed, ends a recipient', () => {
+test('no reply without TLS ends a recipient if the offered TLS had failed', () => {
   fc.assert(
     fc.property(fc.constantFrom(...MESSAGE), anyReply, (stage, reply) => {
       const verdict = judgeReply(stage, reply, TLS_FAILED);
@@ -262,7 +262,7 @@ test('greylisting says nothing about TLS', () => {
   expect(judgeReply('RCPT', parse('450 4.7.1 Use TLS'), TLS_FAILED).about).toBe('us');
 });
 
-test('what is about us has no way to become a failure: the compiler holds it', () => {
+test('a verdict about us cannot become a failure: the compiler checks it', () => {
   const { reply } = judgeSession('greeting', parse('554 5.7.1 Not you'));
   // @ts-expect-error A reply that is about us is not final.
   const final: FinalReply = reply;
@@ -271,7 +271,7 @@ test('what is about us has no way to become a failure: the compiler holds it', (
   expect([final, outcome]).toHaveLength(2);
 });
 
-test('a missing login and a firewall of ours wait for the operator; what a destination says does not', () => {
+test('mail waits for the operator after a missing login or a block by our firewall, but not after a reply of a destination', () => {
   const failure = { stage: 'connect', detail: 'x' } as const;
   for (const kind of ['login', 'barred'] as const) expect(judgeFailure({ kind, ...failure }).waitsForUs).toBe(true);
   for (const kind of ['unreachable', 'offline', 'local'] as const)

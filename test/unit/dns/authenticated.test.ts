@@ -32,14 +32,14 @@ test.each([
   expect(await ask(name)).toMatchObject(wanted);
 });
 
-test('the root is asked for as any other name', async () => {
+test('the root can be asked for like any other name', async () => {
   const dns = await startDns({ 'plain.test': { A: ['192.0.2.1'] } });
   onTestFinished(() => dns.close());
   const answer = await askValidated({ name: '.', type: 'SOA', servers: [dns.server], timeout: 20_000 });
   expect(answer).toMatchObject({ kind: 'answered', server: dns.server });
 });
 
-test('the next server is asked where the first is silent or gone', async () => {
+test('the next server is asked if the first is silent or gone', async () => {
   const mute = createSocket('udp4').bind(0, '127.0.0.1');
   await once(mute, 'listening');
   onTestFinished(() => void mute.close());

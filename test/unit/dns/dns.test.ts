@@ -36,7 +36,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-describe('what is there is found', () => {
+describe('an existing record is found', () => {
   test('MX in lower case, a null MX as an empty name', async () => {
     const answer = await patient.mx('D.Test.');
     expect(answer).toMatchObject({ kind: 'found' });
@@ -53,7 +53,7 @@ describe('what is there is found', () => {
     expect(await patient.ptr('2001:db8::1')).toMatchObject({ kind: 'found', values: ['mx1.d.test'] });
     expect(await patient.txt('d.test')).toMatchObject({ kind: 'found', values: ['x'.repeat(300), 'ab'] });
   });
-  test('behind an alias, and over TCP where UDP is too small', async () => {
+  test('after an alias, and over TCP if UDP is too small', async () => {
     expect(await patient.a('alias.test')).toMatchObject({ kind: 'found' });
     expect(await patient.mx('truncated.test')).toMatchObject({ kind: 'found' });
     const many = await patient.mx('many.test');
@@ -81,7 +81,7 @@ test.each(['servfail', 'refused', 'timeout', 'cut', 'garbage', 'wrong-id', 'loop
   },
 );
 
-test('a fault of one record type says nothing about another', async () => {
+test('a failure of one record type says nothing about another', async () => {
   expect(await dns.mx('half.test')).toMatchObject({ kind: 'temporary' });
   expect(await dns.a('half.test')).toMatchObject({ kind: 'found' });
 });
@@ -125,7 +125,7 @@ describe('answers are remembered', () => {
     expect(asked(`A ${name}`)).toBe(2);
   });
 
-  test('absence is not believed for longer when the clock is set back: mail would be returned meanwhile', async () => {
+  test('a negative answer is not cached for longer if the clock is set back, because mail would be returned meanwhile', async () => {
     let now = 10 * HOUR;
     const kept = createDns({ servers: [server.server], now: () => now });
     expect(await kept.mx('new.test')).toMatchObject({ kind: 'nxdomain' });
@@ -134,7 +134,7 @@ describe('answers are remembered', () => {
     expect(await kept.mx('new.test')).toMatchObject({ kind: 'found' });
   });
 
-  test('absence for 30 s, failure not at all', async () => {
+  test('negative answers for 30 s, failures not at all', async () => {
     let now = 0;
     const kept = createDns({ servers: [server.server], now: () => now });
     await kept.mx('gone.test');
@@ -151,12 +151,12 @@ describe('answers are remembered', () => {
 });
 
 describe('TLSA records', () => {
-  test('data that are too short make a record that nobody can use, and do not hide that there is one: RFC 7672 §2.2', async () => {
+  test('data that are too short make an unusable record, and do not hide that a record exists: RFC 7672 §2.2', async () => {
     server.set('_25._tcp.short.test', { TLSA: ['3 1 1', `3 1 1 ${'ab'.repeat(32)}`] });
     expect(await client.tlsa('_25._tcp.short.test')).toMatchObject({ kind: 'found', values: [{ usage: 255 }, { usage: 3 }] });
     server.set('_25._tcp.short.test', undefined);
   });
-  test('are asked for again where what is kept is not to be believed', async () => {
+  test('are asked for again if the cached answer is no longer valid', async () => {
     const [old, fresh] = ['ab', 'cd'].map((octet) => `3 1 1 ${octet.repeat(32)}`);
     server.set('_25._tcp.rolled.test', { TLSA: [old!] });
     await client.tlsa('_25._tcp.rolled.test');
@@ -168,7 +168,7 @@ describe('TLSA records', () => {
   });
 });
 
-test('whether the resolver validates is asked of the root, each time anew', async () => {
+test('the check whether the resolver validates asks for the root, each time again', async () => {
   expect(await client.validates()).toBe(false);
   server.set('.', { SOA: { mname: 'a.root.test', rname: 'b.root.test' }, secure: true });
   expect(await client.validates()).toBe(true);

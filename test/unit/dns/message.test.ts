@@ -18,7 +18,7 @@ import { sized } from '../../support/size.ts';
 const answering = (answers: readonly Answer[], rest: Partial<Packet> = {}): Buffer =>
   encode({ type: 'response', id: 7, questions: [{ type: 'A', name: 'd.test' }], answers: [...answers], ...rest });
 
-test('a question asks for the verdict of DNSSEC, not for its signatures', () => {
+test('a question asks for the result of DNSSEC, not for its signatures', () => {
   const bytes = encodeQuestion({ name: 'd.test', type: 'MX' }, 0x1234);
   expect(bytes.readUInt16BE(0)).toBe(0x1234);
   expect(bytes.readUInt16BE(2)).toBe(0x0120); // RD and AD
@@ -76,7 +76,7 @@ describe('records are read', () => {
   });
 });
 
-test('an answer to another question, of another name, type, class or id is somebody’s guess', () => {
+test('an answer with another name, type, class or id counts as forged', () => {
   const question = { name: 'd.test', type: 'A' } as const;
   const message = decodeMessage(answering([]))!;
   expect(isAnswerTo(message, question, 7)).toBe(true);
@@ -90,7 +90,7 @@ test('an answer to another question, of another name, type, class or id is someb
   expect(isAnswerTo(decodeMessage(chaos)!, question, 7)).toBe(false);
 });
 
-test('a resolver that says why it failed is quoted', () => {
+test('the reason of a failing resolver is quoted', () => {
   const why = (code: number, text = '') =>
     decodeMessage(
       answering([], {
@@ -111,7 +111,7 @@ test('a resolver that says why it failed is quoted', () => {
   expect(describeFailure(decodeMessage(answering([], { flags: 5 }))!)).toBe('REFUSED');
 });
 
-test('any bytes are a message or none, whatever they are', () => {
+test('any bytes are a message or undefined, and never throw', () => {
   const whole = answering([
     { type: 'CNAME', name: 'd.test', ttl: 60, data: 'e.test' },
     { type: 'A', name: 'e.test', ttl: 60, data: '192.0.2.1' },

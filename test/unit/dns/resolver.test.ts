@@ -29,7 +29,7 @@ async function startServer(answer: Answering): Promise<string> {
 
 const a = (name: string, data: string, ttl = 60) => ({ type: 'A', name, ttl, data }) as const;
 
-test('a server that this machine has no way to is a server that does not answer', async () => {
+test('a server that cannot be reached counts as one that does not answer', async () => {
   // The system refuses datagrams to everybody (EACCES) as it refuses those to a network without a route.
   const resolver = createResolver({ servers: ['255.255.255.255:53'], timeout: 10 * SECOND });
   expect(await resolver.ask({ name: 'd.test', type: 'A' })).toEqual({
@@ -38,12 +38,12 @@ test('a server that this machine has no way to is a server that does not answer'
   });
 });
 
-test('a server that has no time left before it is reached ends the question once', async () => {
+test('a server without time left ends the question once', async () => {
   const resolver = createResolver({ servers: ['127.0.0.1:9'], timeout: 0 });
   expect(await resolver.ask({ name: 'd.test', type: 'A' })).toMatchObject({ kind: 'silent' });
 });
 
-test('a guess that comes before the answer is not taken for it', async () => {
+test('a forged answer that comes before the real one is ignored', async () => {
   const server = await startServer(({ id }) => [
     { id: id! ^ 1, answers: [a('d.test', '203.0.113.9')] },
     { questions: [{ type: 'A', name: 'e.test' }], answers: [a('d.test', '203.0.113.9')] },
@@ -52,14 +52,14 @@ test('a guess that comes before the answer is not taken for it', async () => {
   expect(await createDns({ servers: [server] }).a('d.test')).toMatchObject({ kind: 'found', values: ['192.0.2.1'] });
 });
 
-test('a server that knows no EDNS is asked without', async () => {
+test('a server without EDNS is asked without it', async () => {
   const server = await startServer(({ additionals }) =>
     additionals?.length ? [{ flags: 1 }] : [{ answers: [a('d.test', '192.0.2.1')] }],
   );
   expect(await createDns({ servers: [server] }).a('d.test')).toMatchObject({ kind: 'found' });
 });
 
-test('a passing SERVFAIL is asked again, a refusal is not', async () => {
+test('after a temporary SERVFAIL the question is repeated, after a refusal it is not', async () => {
   const passing = await startServer((_, count) => [count === 0 ? { flags: 2 } : { answers: [a('d.test', '192.0.2.1')] }]);
   expect(await createDns({ servers: [passing], timeout: 100 }).a('d.test')).toMatchObject({ kind: 'found' });
   let asked = 0;
@@ -71,7 +71,7 @@ test('a passing SERVFAIL is asked again, a refusal is not', async () => {
   expect(asked).toBe(1);
 });
 
-test('what fails while a resolver answers nothing at all says nothing about a name', async () => {
+test('a failure while the resolver answers nothing at all says nothing about a name', async () => {
   const answers = (types: readonly string[]) => (query: Packet) =>
     types.includes(query.questions![0]!.type) ? [{ flags: 3 }] : [{ flags: 2 }];
   const good = createDns({ servers: [await startServer(answers(['SOA']))], timeout: 100 });
@@ -91,20 +91,20 @@ test('the next server is asked where one fails', async () => {
   expect(await createDns({ servers: [broken, good] }).a('d.test')).toMatchObject({ kind: 'found' });
 });
 
-test('absence is believed as long as the zone says', async () => {
+test('a negative answer is cached as long as the zone says', async () => {
   const soa = { type: 'SOA', name: 'test', ttl: 900, data: { mname: 'ns.test', rname: 'h.test', minimum: 300 } } as const;
   const server = await startServer(() => [{ flags: 3, authorities: [soa as never] }]);
   expect(await createDns({ servers: [server] }).mx('d.test')).toEqual({ kind: 'nxdomain', secure: false, ttl: 300 * SECOND });
 });
 
-test('an answer lives as long as the shortest part of its chain', async () => {
+test('an answer is cached for the shortest TTL of its chain', async () => {
   const server = await startServer(() => [
     { answers: [{ type: 'CNAME', name: 'd.test', ttl: 20, data: 'e.test' }, a('e.test', '192.0.2.1', 600)] },
   ]);
   expect(await createDns({ servers: [server] }).a('d.test')).toMatchObject({ ttl: 20 * SECOND, name: 'e.test' });
 });
 
-test('one broken record costs that record, and all broken ones cost the answer', async () => {
+test('a broken record is left out, and if all are broken the look-up fails', async () => {
   const raw = (lengths: readonly number[]) => [
     {
       answers: lengths.map((length) => ({ type: 'UNKNOWN_1', name: 'd.test', ttl: 60, data: Buffer.alloc(length, 9) })) as never,
@@ -116,7 +116,7 @@ test('one broken record costs that record, and all broken ones cost the answer',
   expect(await createDns({ servers: [none] }).a('d.test')).toMatchObject({ kind: 'temporary' });
 });
 
-test('the AD bit counts from this machine or a server that the operator trusts, and from nobody else', async () => {
+test('the AD bit counts only from this machine or from a server that the operator trusts', async () => {
   const dns = await startDns({ 'd.test': { A: ['192.0.2.1'], secure: true } });
   onTestFinished(() => dns.close());
   expect(await createDns({ servers: [dns.server] }).a('d.test')).toMatchObject({ secure: true });

@@ -17,7 +17,7 @@ const NOW = Date.UTC(2026, 5, 1, 12);
 const delivery = { port: 25, ip: 'auto', source: [], allowPrivate: [] } as const;
 
 describe('port 25', () => {
-  test('is open when a destination greets', async () => {
+  test('is open if a destination sends a greeting', async () => {
     const mx = await startMx();
     onTestFinished(() => mx.close());
     const findings = await diagnose({ options: { delivery: { ...delivery, port: mx.port } } });
@@ -28,14 +28,14 @@ describe('port 25', () => {
     expect(mx.messages).toEqual([]);
   });
 
-  test('is refused nearby when nothing listens', async () => {
+  test('is refused nearby if no program listens', async () => {
     const findings = await diagnose();
     expect(of(findings, 'outbound25', 'IPv4')).toMatchObject([
       { result: 'error', found: expect.stringMatching(/ECONNREFUSED/), advice: expect.stringMatching(/firewall/) },
     ]);
   });
 
-  test('that swallows everything is a block of the provider, found out in bounded time', async () => {
+  test('without any answer is a block of the provider, found in limited time', async () => {
     const silent = createServer(() => {}).listen(0, '127.0.0.1');
     await new Promise((resolve) => silent.once('listening', resolve));
     onTestFinished(() => void silent.close());
@@ -173,7 +173,7 @@ describe('a listener', () => {
     ]);
   });
 
-  test('is not judged while the relay does not run', async () => {
+  test('is not checked while the relay does not run', async () => {
     const store = async () => ({ dir: '', commit: 1, waiting: 0, held: 0, oldestAcceptedAt: null, running: false, now: NOW });
     const findings = await diagnose({ options: { listeners: [{ ...listener, port: 1 }] }, probes: { store } });
     expect(of(findings, 'certificate')).toMatchObject([{ result: 'unknown', found: 'the relay does not run' }]);

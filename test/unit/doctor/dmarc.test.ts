@@ -44,7 +44,7 @@ test.each<[string, string, Readonly<Record<string, readonly string[] | 'fault'>>
   expect((await gatherDmarc(domain, zone(records).dns)).at).toBe(at);
 });
 
-test('a long name goes on with its last seven labels, so that it costs eight questions', async () => {
+test('a long name continues with its last seven labels, so that it needs eight questions', async () => {
   const { dns, asked } = zone({ '_dmarc.j.test': record() });
   const { at } = await gatherDmarc('a.b.c.d.e.f.g.h.i.j.test', dns);
   expect(at).toBe('j.test');

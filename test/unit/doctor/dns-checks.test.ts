@@ -8,7 +8,7 @@ const rsa = dkimRecord(KEYS.find(({ domain, algorithm }) => domain === DOMAIN &&
 const ed = dkimRecord(KEYS.find(({ domain, algorithm }) => domain === DOMAIN && algorithm === 'ed25519-sha256')!).name;
 const failing = (type: string) => ({ fault: { [type]: 'servfail' as const } });
 
-test('finds nothing wrong where everything is as init asks for it', async () => {
+test('finds no problem if everything is set as init says', async () => {
   const findings = await diagnose();
   const bad = findings.filter(({ check, result }) => result !== 'ok' && check !== 'outbound25' && check !== 'mtaSts');
   expect(bad).toEqual([]);
@@ -353,7 +353,7 @@ test('a pending and a retiring key are no errors while an active one is publishe
   }
 });
 
-test('the record that is wanted keeps what the domain has', async () => {
+test('the wanted record keeps the parts of the existing one', async () => {
   const [finding] = of(await diagnose({ zone: { [DOMAIN]: { TXT: ['v=spf1 ip4:192.0.2.1 -all'] } } }), 'spf', DOMAIN);
   expect(finding!.wanted).toBe('v=spf1 ip4:192.0.2.1 a:relay.sender.test -all');
 });

@@ -22,7 +22,7 @@ function startLog() {
 
 const reply = { code: 550, status: '5.1.1', text: 'no such user' } as never;
 
-test('an attempt names host, address and TLS also where there is none, and the reply in its parts', () => {
+test('an attempt always has the fields for host, address and TLS, and the reply in its parts', () => {
   const { events, read } = startLog();
   events.failed({ queueId: 'q', recipient: 'a@d.test', reply, attempt: 1, seconds: 0.5 });
   expect(read()).toMatchObject([{ level: 'info', event: 'failed', mx: null, ip: null, tls: null, code: 550, status: '5.1.1' }]);
@@ -40,7 +40,7 @@ test('a long reply is cut in the log', () => {
   expect(String(read()[0]!['reply']).length).toBe(1001);
 });
 
-test('what needs somebody comes at a higher level', () => {
+test('an event that needs a person comes at a higher level', () => {
   const { events, read } = startLog();
   events.certificate({ action: 'kept', keyType: 'rsa', error: 'no answer' });
   events.certificate({ action: 'loaded', keyType: 'rsa' });
@@ -54,18 +54,18 @@ test('what needs somebody comes at a higher level', () => {
   ]);
 });
 
-test('metrics are told what the log says, and nothing for lines that only a developer reads', () => {
+test('metrics count the events of the log, but not those at level debug', () => {
   const { events, observed } = startLog();
   events.emit('renewalInformation', { keyType: 'rsa', error: 'x' });
   events.emit('connected', { session: 's', listener: 'submission', ip: '192.0.2.1' });
   expect(observed).toEqual([{ event: 'connected', fields: { session: 's', listener: 'submission', ip: '192.0.2.1' } }]);
 });
 
-test('the page in deploy/ is the one that the list makes', () => {
+test('the page in deploy/ is up to date with the list', () => {
   expect(readFileSync('deploy/events.md', 'utf8')).toBe(renderEventsReference());
 });
 
-test('an event of the list is told somewhere, and only by the list', () => {
+test('each event of the list is emitted somewhere, and only by the list', () => {
   const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
   const texts = files.filter((name) => !name.startsWith('events/')).map((name) => readFileSync(join('src', name), 'utf8'));
   const told = Object.keys(EVENTS).filter((name) => texts.some((text) => text.includes(`'${name}'`)));

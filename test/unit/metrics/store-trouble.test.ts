@@ -12,7 +12,7 @@ const parts = (counts: () => Promise<unknown>): SnapshotParts => ({
 const queue = async () => ({ states: { delayed: 7 }, oldestAcceptedAt: null });
 const line = (text: string, start: string) => text.split('\n').find((one) => one.startsWith(start));
 
-test('trouble of the store and damaged messages are counted from 0 on, so that the first one is seen to rise', async () => {
+test('store trouble and damaged messages are counted from 0, so that the first one is an increase', async () => {
   const metrics = createMetrics('1.0.0');
   const look = async () => metrics.render(await snapshot(parts(queue)));
   expect(line(await look(), 'smarthost_store_trouble_total')).toBe('smarthost_store_trouble_total 0');
@@ -24,7 +24,7 @@ test('trouble of the store and damaged messages are counted from 0 on, so that t
   expect(line(after, 'smarthost_resting_host_sets')).toBe('smarthost_resting_host_sets 2');
 });
 
-test('what an upstream refuses because of us is counted from 0 on, the login apart from the rest', async () => {
+test('refusals of an upstream because of us are counted from 0, the login separately', async () => {
   const metrics = createMetrics('1.0.0');
   const look = async () => metrics.render(await snapshot(parts(queue)));
   const [login, relay] = ['login', 'relay'].map((what) => `smarthost_upstream_refused_total{what="${what}"}`);

@@ -60,7 +60,7 @@ test.each([
   expect(guard(address)).toBeUndefined();
 });
 
-test('our own addresses are ourselves, also by the way of NAT64 and 6to4', () => {
+test('our own addresses are recognized, also through NAT64 and 6to4', () => {
   expect(guard('192.0.2.7')).toBe('self');
   expect(guard('64:ff9b::192.0.2.7')).toBe('self');
   expect(guard('2002:c000:207::1')).toBe('self');
@@ -68,7 +68,7 @@ test('our own addresses are ourselves, also by the way of NAT64 and 6to4', () =>
   expect(guard('2001:db8::7')).toBe('self');
 });
 
-test('what the operator allows is allowed, and nothing beside it', () => {
+test('the operator’s networks are allowed, and no others', () => {
   const allowing = createAddressGuard(['127.0.0.0/8', 'fd00::/8', '10.0.0.5'], () => ['127.0.0.9']);
   expect(allowing('127.0.0.1')).toBeUndefined();
   expect(allowing('127.0.0.9')).toBeUndefined();
@@ -78,7 +78,7 @@ test('what the operator allows is allowed, and nothing beside it', () => {
   expect(allowing('::1')).toBe('reserved');
 });
 
-test('no IPv4 address that is refused gets through in an IPv6 disguise', () => {
+test('a refused IPv4 address is refused inside an IPv6 address too', () => {
   fc.assert(
     fc.property(fc.ipV4(), (address) => {
       const hex = address

@@ -20,7 +20,7 @@ test.each([
   await expect(openPort(failing(code), { name: 'http', address, port: 80 })).rejects.toThrow(expected);
 });
 
-test('every address is every IPv4 address where there is no IPv6', async () => {
+test('without IPv6, all addresses means all IPv4 addresses', async () => {
   const asked: unknown[] = [];
   const server = Object.assign(new EventEmitter(), {
     listen({ host }: { host: string }, done: () => void) {

@@ -26,7 +26,7 @@ test('every port that cannot be opened is named, with the reason', async () => {
   expect(closed.map(({ code }) => code)).toEqual(['EADDRINUSE', 'EADDRINUSE', 'EADDRNOTAVAIL']);
 });
 
-test('a port that was found free can be opened at once', async () => {
+test('a port that was checked as free can be opened at once', async () => {
   const port = await takePort();
   expect(await portProblems([{ name: 'admin', address: '::1', port }])).toEqual([]);
   const server = createServer().listen(port, '::1');
