@@ -1,5 +1,6 @@
 /** What we asked for and then got: answers of the DNS and of a certificate authority. Held to what `targets.ts` says. */
 import assert from 'node:assert/strict';
+import { isIP } from 'node:net';
 import { AcmeError, problemOf } from '../../src/certificates/acme-error.ts';
 import { fetchRenewalInformation } from '../../src/certificates/ari.ts';
 import { parseRetryAfter } from '../../src/certificates/transport.ts';
@@ -10,6 +11,7 @@ import { checkSpf, gatherSpf } from '../../src/doctor/spf.ts';
 import { readKeyRecord } from '../../src/signing/key-record.ts';
 import { parseTags } from '../../src/signing/tags.ts';
 import { findStsId, parsePolicy, policyNames } from '../../src/tls-policy/mta-sts.ts';
+import { readReportRecord } from '../../src/tls-policy/report-record.ts';
 
 const LARGEST_DATAGRAM = 65_507;
 
@@ -77,6 +79,24 @@ export function stsRecords(input: Buffer): string {
   assert.match(id, /^[A-Za-z0-9]{1,32}$/);
   assert.equal(findStsId([`v=STSv1; id=${id};`]), id);
   return `found ${id.length === 32}`;
+}
+
+/** Records of `_smtp._tls`, one a line: where a report goes is one mailbox or one https URI, and reads the same again. */
+export function reportRecords(input: Buffer): string {
+  const targets = readReportRecord(input.toString('utf8').split('\n'));
+  if (targets === undefined) return 'none';
+  assert.ok(targets.length > 0 && targets.length <= 5);
+  for (const target of targets) {
+    assert.match(target.uri, /^[ -~]+$/);
+    if (target.transport === 'mailto') assert.match(target.address, /^[^\x00-\x1f\x7f-\uffff]+@[a-z0-9_.-]+\.[a-z0-9_.-]+$/);
+    else {
+      const { protocol, hostname, username, password, hash } = new URL(target.uri);
+      assert.deepEqual([protocol, username, password, hash, isIP(hostname)], ['https:', '', '', '', 0]);
+      assert.ok(hostname.includes('.'));
+      assert.deepEqual(readReportRecord([`v=TLSRPTv1;rua=${target.uri}`]) ?? [target], [target]);
+    }
+  }
+  return [...new Set(targets.map(({ transport }) => transport)), targets.length].join(' ');
 }
 
 /** A policy file: what is read of one is read of its own lines again, and names the hosts that stand in it. */

@@ -23,7 +23,7 @@ import { DataReader } from '../../src/submission/data-reader.ts';
 import { parseMailParameters, parseRecipientParameters } from '../../src/submission/mail-parameters.ts';
 import { parseProxyHeader } from '../../src/submission/proxy-protocol.ts';
 import { parseMail, parseRecipient } from '../../src/submission/transaction.ts';
-import { acmeAnswers, dnsAnswers, dnsTexts, keyRecords, stsPolicies, stsRecords } from './targets-answers.ts';
+import { acmeAnswers, dnsAnswers, dnsTexts, keyRecords, reportRecords, stsPolicies, stsRecords } from './targets-answers.ts';
 
 /**
  * Throws where a promise is broken. @returns a word for what the parser did: an input that gives a new one is worth keeping.
@@ -294,5 +294,5 @@ function clientHellos(input: Buffer): string {
 export const TARGETS: Readonly<Record<string, Target>> = {
   ...{ commands, addresses, addressLists, headers, parameters, logins },
   ...{ remoteReplies, content, configuration, environment, proxyHeaders, clientHellos },
-  ...{ dnsAnswers, dnsTexts, keyRecords, stsRecords, stsPolicies, acmeAnswers },
+  ...{ dnsAnswers, dnsTexts, keyRecords, stsRecords, stsPolicies, reportRecords, acmeAnswers },
 };
