@@ -1,4 +1,4 @@
-/** The rules of the code's structure: who may import whom, how large a file may be, and that the README's standards are those the code cites. */
+/** The rules of the code's structure: which folder may import which, the size of files, and the README's table of standards. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ const SERVICES = ['events', 'credentials', 'certificates', 'signing', 'dns', 'tl
 const service = ['store', 'dns', 'events', 'metrics', ...VOCABULARY];
 const stage = [...SERVICES, 'store', ...VOCABULARY];
 
-/** Folder → folders it may import. Downward only; between stages only what stands here. The files beside the folders are `root`. */
+/** Folder → folders that it may import. Downward only; between stages only the ones in this table. Files beside the folders are `root`. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   root: ['commands', 'config', 'events', 'metrics', ...VOCABULARY],
   smtp: [],
@@ -76,7 +76,7 @@ const IMPORT =
 
 type Import = {
   readonly path: string;
-  /** Gone when the program runs. */
+  /** True for types, which do not exist when the program runs. */
   readonly isType: boolean;
 };
 
@@ -139,7 +139,7 @@ test('a reply is made final in one place', () => {
   expect(files.filter((file) => source(file).includes('as FinalReply'))).toEqual(['delivery/verdict.ts']);
 });
 
-/** Two files may name each other's types: those are gone when the program runs. */
+/** Two files may import each other's types, because types do not exist when the program runs. */
 test('no cycle of imports between values', () => {
   const graph = new Map(
     files.map((file) => [
@@ -159,7 +159,7 @@ test('no cycle of imports between values', () => {
   for (const file of files) visit(file, []);
 });
 
-/** What a file declares for others. What it passes on from another file is declared there. */
+/** The names that a file declares and exports. A name that it re-exports is declared in the other file. */
 const exportsOf = (file: string) =>
   [...source(file).matchAll(/^export (?:async )?(?:type|class|const|let|function\*?) (\w+)/gm)].map(([, name]) => name!);
 
@@ -200,7 +200,7 @@ test('what is exported is imported by another file', () => {
   const paths = [...files.map((file) => join('src', file)), ...tests.map((file) => join('test', file))];
   const used = new Set(paths.flatMap((path) => taken(path).map(([target, name]) => `${target} ${name}`)));
   expect(files.filter((file) => /^export (?:type )?\*/m.test(source(file)))).toEqual([]);
-  // What a front door passes on by its name must be used too.
+  // A name that a folder's main file re-exports must be used too.
   const doors = files.flatMap((file) =>
     [...source(file).matchAll(/^export (?:type )?\{([^}]*)\} from '(\.[^']+)'/gm)].map(([, names, to]) => ({
       door: join('src', file),
@@ -225,7 +225,7 @@ test('what is exported is imported by another file', () => {
   expect([...unused, ...passedOn]).toEqual([]);
 });
 
-/** A question to a TLS object that Node has freed ends the process: `system/server-tls.ts` tells when it may be asked. */
+/** A call to a TLS object that Node has freed ends the process: `system/server-tls.ts` says when it may be used. */
 test('TLS objects are made and asked only where it is known that they live', () => {
   const MADE = ['system/server-tls.ts'];
   const ASKED = [...MADE, 'delivery/connection.ts', 'delivery/transcript.ts', 'doctor/smtp-probe.ts'];

@@ -1,4 +1,4 @@
-/** The documents for who works on the code say what is true: paths, packages, rules, versions. deploy/readme.test.ts does it for operators. */
+/** The documents for developers are true: paths, packages, rules, versions. deploy/readme.test.ts checks the documents for operators. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -31,7 +31,7 @@ describe.each(DOCUMENTS)('%s', (document) => {
   });
 
   test('names paths that exist', () => {
-    // A path has a folder and an ending, or ends in a slash: `queue/decide.ts`, `signing/`. A name in capitals or with `<` stands for one.
+    // A path has a folder and an extension, or ends in a slash: `queue/decide.ts`, `signing/`. A name in capitals or with `<` is a placeholder.
     const paths = inline(text).filter(
       (code) => /^\.?[a-z][\w.-]*(?:\/[\w.*-]+)*(?:\/|\.(?:ts|md|json|yaml|sh|service))$/.test(code) && code.includes('/'),
     );

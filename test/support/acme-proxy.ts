@@ -1,4 +1,4 @@
-/** Stands before Pebble and does what it cannot: fails for a while, suggests renewal times (RFC 9773), signs for a chosen lifetime. */
+/** A proxy before Pebble with features that Pebble lacks: it fails for a while, suggests renewal times (RFC 9773), and signs for a chosen lifetime. */
 import { X509Certificate as NodeCertificate, webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -9,13 +9,13 @@ import * as x509 from '@peculiar/x509';
 import type { Pebble } from './pebble.ts';
 
 export type Fault = {
-  /** Of the requests whose method and path match. */
+  /** Requests whose method and path match. */
   readonly match: RegExp;
   readonly times: number;
   readonly status: number;
   readonly retryAfter?: string;
   readonly body?: string;
-  /** The authority does it, and the answer is lost. */
+  /** True: the authority serves the request, and the answer is lost. */
   readonly afterwards?: true;
 };
 
@@ -27,7 +27,7 @@ export type AcmeProxy = {
   /** Payloads of the orders that Pebble took. */
   readonly orders: readonly Record<string, unknown>[];
   fail(fault: Fault): void;
-  /** From now on certificates live so long, in milliseconds. */
+  /** Sets the lifetime of later certificates, in milliseconds. */
   setLifetime(milliseconds: number): void;
   /** What is answered about a certificate's renewal, by its id; undefined: the directory has no such resource. */
   setRenewalInfo(answer: ((id: string) => { status: number; body: string; retryAfter?: string }) | undefined): void;
@@ -60,7 +60,7 @@ export async function startAcmeProxy(pebble: Pebble): Promise<AcmeProxy> {
     for (const held of holds.filter(({ match }) => match.test(name))) {
       held.reached();
       await held.released;
-      if (incoming.socket.destroyed) return; // whoever asked is gone: so is the request
+      if (incoming.socket.destroyed) return; // the client has gone, so the request is dropped
     }
     const found = faults.find(({ fault, left }) => left > 0 && fault.match.test(name));
     if (found !== undefined) found.left--;
@@ -158,7 +158,7 @@ async function collect(stream: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** The same key and names for another time, as another authority would sign them. */
+/** Signs the same key and names for another period, as another authority would. */
 export async function reissue(chain: string, lifetime: number, age = 0): Promise<string> {
   const leaf = new NodeCertificate(chain);
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);

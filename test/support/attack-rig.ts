@@ -1,4 +1,4 @@
-/** A whole relay under attack: raw clients, what it let in, and whether it still works. */
+/** A whole relay under attack: raw clients, the accepted mail, and checks that it still works. */
 import { expect } from 'vitest';
 import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -13,7 +13,7 @@ export const plain = (user: string, password: string) => `AUTH PLAIN ${base64(`\
 export const RIGHT = plain(USER, PASSWORD);
 export const TEXT = `From: ${USER}\r\nTo: anna@dest.test\r\nSubject: Hello\r\n\r\nHow are you?\r\n`;
 
-/** Many tests of one relay fail to log in from one address: these are for relays whose subject is something else. */
+/** For relays whose tests are not about guessing: many of their tests fail to log in from one address. */
 export const UNCOUNTED = 'auth: { allow: [127.0.0.0/8], failureDelay: 0.01s }';
 
 export type Attacked = Awaited<ReturnType<typeof startAttacked>>;
@@ -22,7 +22,7 @@ export async function startAttacked(options: TestRelayOptions = {}) {
   const relay = await startTestRelay(options);
   const clients: RawClient[] = [];
   let closing: Promise<void> | undefined;
-  /** Connected, in clear, on either port; nothing was read. */
+  /** Connected on either port without TLS; nothing was read yet. */
   const raw = (listener: 'submissions' | 'submission', from?: string) => {
     const client = RawClient.clear(relay.ports[listener], from);
     clients.push(client);
@@ -35,7 +35,7 @@ export async function startAttacked(options: TestRelayOptions = {}) {
     await client.reply();
     return client;
   };
-  /** Greeted, in clear, on 587. */
+  /** Greeted on 587 without TLS. */
   const clear = async (from?: string) => {
     const client = raw('submission', from);
     await client.reply();
@@ -58,7 +58,7 @@ export async function startAttacked(options: TestRelayOptions = {}) {
     loggedIn,
     accepted,
     events: (name: string) => relay.log.filter(({ event }) => event === name),
-    /** Runs it, and nothing may have been accepted meanwhile. */
+    /** Runs `run`, and fails if a message was accepted meanwhile. */
     async lettingNothingIn<T>(run: () => Promise<T>): Promise<T> {
       const before = accepted().length;
       const result = await run();
@@ -66,7 +66,7 @@ export async function startAttacked(options: TestRelayOptions = {}) {
       expect(accepted().slice(before)).toEqual([]);
       return result;
     },
-    /** A good message goes all the way. @returns its queue id */
+    /** Sends a good message and waits for its delivery. @returns its queue id */
     async stillWorks(from?: string): Promise<string> {
       const client = await loggedIn(from);
       const id = await send(client, { text: TEXT });
@@ -83,7 +83,7 @@ export async function startAttacked(options: TestRelayOptions = {}) {
         await store.close();
       }
     },
-    /** Cuts all clients: a session left open takes a place, a transaction left open is waited for. */
+    /** Closes all clients, because open sessions count against limits, and a stop waits for open transactions. */
     hangUp(): void {
       for (const client of clients.splice(0)) client.close();
     },
@@ -105,7 +105,7 @@ export async function startAttacked(options: TestRelayOptions = {}) {
 
 const ENDS = ['relayed', 'failed', 'expired', 'removed'];
 
-/** Of what clients submitted; reports have no `accepted` line. */
+/** The ends of the messages that clients submitted; reports have no `accepted` line. */
 function ends({ log }: Pick<TestRelay, 'log'>): string[] {
   const own = new Set(log.filter(({ event }) => event === 'accepted').map((line) => line['queueId']));
   const ended = log.filter((line) => ENDS.includes(line.event) && own.has(line['queueId']));
@@ -117,7 +117,7 @@ export const quiet = () => new Promise((resolve) => setTimeout(resolve, 30));
 
 export type Message = { readonly from?: string; readonly to?: readonly string[]; readonly text: string | Buffer };
 
-/** One message as far as it gets: the last reply. @param text with CRLF at its end, dots stuffed already. */
+/** Sends one message until a command is refused. @returns the last reply. @param text with CRLF at its end and stuffed dots. */
 export async function submit(client: RawClient, { from = USER, to = ['anna@dest.test'], text }: Message): Promise<string> {
   for (const line of [`MAIL FROM:<${from}>`, ...to.map((address) => `RCPT TO:<${address}>`), 'DATA']) {
     const reply = await client.ask(line);

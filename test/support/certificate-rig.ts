@@ -1,4 +1,4 @@
-/** The certificates of a relay alone, on a real store, with the log and what is served at hand. */
+/** The certificates part of a relay on a real store, with its log and the served pairs. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ export type LogLine = Readonly<Record<string, any>> & { readonly event: string }
 
 export type RigOptions = Partial<Omit<CertificateOptions, 'acme' | 'operation' | 'log'>> & {
   readonly acme?: Partial<AcmeSettings>;
-  /** An earlier rig's. */
+  /** The data directory of an earlier rig. */
   readonly dataDir?: string;
 };
 
@@ -30,7 +30,7 @@ const ACME: AcmeSettings = {
   ca: undefined,
 };
 
-/** What leads certificates to a Pebble, directly or by a proxy before it. */
+/** The options for certificates from a Pebble, directly or through a proxy. */
 export function towards(
   pebble: Pebble,
   { directory, ca }: { directory: string; ca: string } = pebble,
@@ -108,7 +108,7 @@ export async function startCertificateRig({ acme, dataDir: given, ...options }: 
   };
 }
 
-/** What a client is shown that speaks only this kind of key. */
+/** Connects as a client that only supports this type of key. */
 export function shownTo(kind: 'ecdsa' | 'rsa', port: number): Promise<TLSSocket> {
   const sigalgs = kind === 'rsa' ? 'RSA-PSS+SHA256:RSA+SHA256' : 'ECDSA+SHA256';
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** Control on a real store, with the settings that a test names, and what the store tells of its changes. */
+/** Control on a real store, with the settings of a test and the changes that the store reports. */
 import { type Control, type ControlOptions, type ControlSettings, createControl } from '../../src/control/control.ts';
 import type { Change, Store } from '../../src/store/store.ts';
 import { DAY } from '../../src/system/clock.ts';
@@ -7,7 +7,7 @@ import { NOW, testStore } from './store-rig.ts';
 export type TestControl = {
   readonly control: Control;
   readonly store: Store;
-  /** What was told since it was asked last, in its order. */
+  /** The changes since the last call, in their order. */
   told(): readonly Change[];
   /** As a reload does. */
   set(settings: Partial<ControlSettings>): void;

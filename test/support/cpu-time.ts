@@ -1,4 +1,4 @@
-/** What code costs, whatever else the machine does meanwhile. */
+/** Measures the processor time of code, independent of other load on the machine. */
 
 /** Milliseconds of processor that this process took for `work`, its threads among them. */
 export function cpuTime(work: () => unknown): number {

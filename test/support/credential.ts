@@ -1,4 +1,4 @@
-/** A credential as the store keeps it, with nothing special about it but what a test names. */
+/** A plain credential as the store keeps it, with the changes of a test. */
 import type { Credential } from '../../src/store/store.ts';
 
 export function credentialWith(fields: Pick<Credential, 'name' | 'hash'> & Partial<Credential>): Credential {

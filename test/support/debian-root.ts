@@ -1,4 +1,4 @@
-/** A Debian of its own in a folder, made by mmdebstrap: what an operator or an image starts from. Packages come as this machine gets them. */
+/** A Debian system in a folder, made by mmdebstrap, as an operator or an image starts from. Packages come from the sources of this machine. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -57,14 +57,14 @@ export async function makeDebianRoot(suite: string, packages: readonly string[] 
   return root;
 }
 
-/** The same files once more: a copy costs seconds, a new root half a minute. */
+/** Copies the root: a copy takes seconds, a new root half a minute. */
 export function copyRoot(root: DebianRoot): DebianRoot {
   const path = join(temporaryFolder(), 'root');
   execFileSync('cp', ['-a', root.path, path]);
   return rootAt(path);
 }
 
-/** In memory where there is room: dpkg syncs each of thousands of files. */
+/** In memory if there is room, because dpkg syncs each of thousands of files. */
 function temporaryFolder(): string {
   const memory = '/dev/shm';
   const roomy = existsSync(memory) && statfsSync(memory).bavail * statfsSync(memory).bsize > 4 * GIBIBYTE;
@@ -73,7 +73,7 @@ function temporaryFolder(): string {
   return folder;
 }
 
-/** Proxies and mirrors with old dates are settings of this machine: they are taken over, whatever they are. */
+/** Copies this machine's settings for proxies, and for mirrors with old dates. */
 function aptOptions(): readonly string[] {
   const dump = execFileSync('apt-config', ['dump'], { encoding: 'utf8' }).split('\n');
   return dump.filter((line) => /^Acquire::(Check-|https?::Proxy)\S* ".+";$/.test(line)).map((line) => line.slice(0, -1));

@@ -44,7 +44,7 @@ export function startScripted(script: MxScript, options: RigOptions & { host?: P
   return startRig({ ...options, hosts: [{ ...options.host, script }, ...(options.hosts ?? [])] });
 }
 
-/** What the first host was told, without the session numbers. */
+/** The commands that the first host received, without the session numbers. */
 export function verbs({ mx }: Rig): readonly string[] {
   return mx.commands.map((line) => line.replace(/^\d+ /, '').split(/[ :]/)[0]!);
 }

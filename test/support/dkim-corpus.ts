@@ -1,4 +1,4 @@
-/** Odd but legitimate messages, always the same ones: what a signer must get right byte by byte. */
+/** Unusual but valid messages, always the same ones, which a signer must handle correctly byte by byte. */
 
 /** A message as a client sends it, its stuffed dots removed. */
 export type OddMessage = { readonly name: string; readonly content: Buffer; readonly smtpUtf8?: boolean };
@@ -113,7 +113,7 @@ const BODIES: Readonly<Record<string, string | Buffer | undefined>> = {
   '5000 empty lines at the end': `start${'\r\n'.repeat(5000)}`,
 };
 
-/** Those that meet every one of the others. */
+/** The headers that are combined with every body. */
 const CROSSED_HEADERS = ['only From', 'folded with tabs', 'blank Subject', 'utf-8 header', 'Bcc to remove', 'doubled List-Id'];
 const CROSSED_BODIES = [
   'no body',

@@ -1,8 +1,8 @@
-/** DKIM as others judge it: dkimpy and Mail::DKIM, each signature of a message on its own (RFC 6376, RFC 8463). */
+/** Verifies DKIM with foreign code: dkimpy and Mail::DKIM, each signature of a message alone (RFC 6376, RFC 8463). */
 import { requirePeer, succeeds } from './peers.ts';
 import { mustRun } from './program.ts';
 
-/** TXT records by name: what the judges' DNS says. */
+/** TXT records by name, for the DNS of the verifiers. */
 export type TxtRecords = Readonly<Record<string, string>>;
 
 /** What the relay asks to publish, as the judges look it up. */

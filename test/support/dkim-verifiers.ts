@@ -1,4 +1,4 @@
-/** Two verifiers that are not ours, for many messages at once: mailauth in this process, dkimpy in one Python process. */
+/** Two foreign verifiers for many messages at once: mailauth in this process, dkimpy in one Python process. */
 import { spawn } from 'node:child_process';
 import { createPrivateKey } from 'node:crypto';
 import { once } from 'node:events';

@@ -140,12 +140,12 @@ function serveStream(socket: Socket, { respond, connections }: Listening): void 
   socket.on('close', () => connections.delete(socket));
 }
 
-/** What is no DNS message gets no answer. */
+/** A datagram that is no DNS message gets no answer. */
 function quietly(respond: () => Buffer | undefined): Buffer | undefined {
   try {
     return respond();
   } catch {
-    return undefined; // a datagram from a stranger must not end the tests
+    return undefined; // a foreign datagram must not end the tests
   }
 }
 

@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import type { Answer, RecordType } from 'dns-packet';
 import { reverseName } from '../../src/net/addresses.ts';
 
-/** servfail and refused: that code; timeout: no answer; truncated: cut over UDP, whole over TCP; cut: cut over UDP, and TCP is closed; garbage: no message. */
+/** servfail and refused: this code; timeout: no answer; truncated: cut over UDP, complete over TCP; cut: cut over UDP, and TCP is closed; garbage: no DNS message. */
 export type Fault = 'servfail' | 'refused' | 'timeout' | 'truncated' | 'cut' | 'garbage' | 'wrong-id';
 
 export type ZoneRecords = {

@@ -1,4 +1,4 @@
-/** Carries out a Dockerfile's steps in Debian roots, for machines without a container engine: FROM, RUN, COPY, WORKDIR and what follows. */
+/** Runs the steps of a Dockerfile in Debian roots, for machines without a container engine: FROM, RUN, COPY, WORKDIR and others. */
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -30,7 +30,7 @@ export function readDockerfile(path: string): readonly Instruction[] {
     });
 }
 
-/** What `.dockerignore` lets in; that of this project leaves all out but the names with `!`. */
+/** The files that `.dockerignore` allows. The one of this project excludes everything except the names with `!`. */
 export function contextOf(checkout: string): string {
   const [first, ...names] = readFileSync(join(checkout, '.dockerignore'), 'utf8').trim().split('\n');
   if (first !== '*' || !names.every((name) => name.startsWith('!')))

@@ -1,4 +1,4 @@
-/** A doctor whose world is a test's DNS and MX. */
+/** A doctor that sees only a test's DNS and MX. */
 import { onTestFinished } from 'vitest';
 import { askValidated, createDns } from '../../src/dns/dns.ts';
 import { type DoctorOptions, examine, type Finding, type Probes, probeSmtp } from '../../src/doctor/doctor.ts';
@@ -37,11 +37,11 @@ export type Patient = {
   readonly zone?: Zone;
   readonly options?: Partial<DoctorOptions>;
   readonly probes?: Partial<Probes>;
-  /** Names that do not exist though they would be right. */
+  /** Correct names that are missing in this test. */
   readonly without?: readonly string[];
 };
 
-/** What the doctor finds where only what is named is not as it should be. */
+/** The doctor's findings if only the named things are wrong. */
 export async function diagnose({
   zone = {},
   options = {},

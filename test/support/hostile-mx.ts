@@ -1,4 +1,4 @@
-/** Scripts for hosts that hang, trickle, lie, flood and split, at every stage, and what must become of mail to them. */
+/** Scripts for hosts that hang, send slowly, lie, flood and split replies, at every stage, with the right result for mail to them. */
 import type { MxAction, MxScript, MxServerOptions, MxStage } from './mx-server.ts';
 
 /** One destination. `expected` is matched against `relayed 2.0.0`, `delayed 4.4.2`, `failed 5.1.1` or `uncertain 4.4.2`. */
@@ -8,7 +8,7 @@ export type Hostile = {
   readonly script: MxScript;
   readonly expected: RegExp;
   readonly host?: Partial<MxServerOptions>;
-  /** A well-behaved host of worse preference stands behind it. */
+  /** True if a well-behaved host with worse preference exists too. */
   readonly backup?: boolean;
   /** Speaks TLS. */
   readonly tls?: boolean;
@@ -16,13 +16,13 @@ export type Hostile = {
 
 const DELAYED = (status: string) => new RegExp(`^delayed ${status.replaceAll('.', '\\.')}$`);
 const RELAYED = /^relayed 2\./;
-/** After the final dot an answer that makes no sense tells as little as none: RFC 1047. */
+/** After the final dot a meaningless reply counts as no reply: RFC 1047. */
 const senseless = (stage: MxStage) => (stage === 'message' ? /^uncertain 4\.5\.0$/ : DELAYED('4.5.0'));
 const COMMANDS = ['EHLO', 'MAIL', 'RCPT', 'DATA'] as const;
 const ENVELOPE = ['MAIL', 'RCPT', 'DATA'] as const;
 const PLAIN = { extensions: ['SIZE 1000000'] };
 
-/** Each with PIPELINING and without: the same must come of it. */
+/** Each script with PIPELINING and without; the result must be the same. */
 const bothWays = (one: Hostile): Hostile[] => [
   one,
   { ...one, name: `${one.name}, without PIPELINING`, host: { ...PLAIN, ...one.host } },

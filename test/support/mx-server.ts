@@ -20,7 +20,7 @@ export type MxServer = {
   open(): number;
   /** Resolves with all messages when there are `n`; rejects after `timeout` ms (10 s). */
   received(n: number, timeout?: number): Promise<readonly ReceivedMessage[]>;
-  /** Changes what the next commands are answered with. */
+  /** Changes the replies to the next commands. */
   script(script: MxServerOptions['script']): void;
   /** Cuts every connection. */
   disconnect(): void;

@@ -1,4 +1,4 @@
-/** What the small MX is told to do, and what it remembers. */
+/** The instructions for the small MX, and what it remembers. */
 import type { SecureVersion } from 'node:tls';
 
 /**

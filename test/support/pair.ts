@@ -1,4 +1,4 @@
-/** A certificate and its key in memory, self-signed: who trusts the certificate as its own authority can verify it. */
+/** A self-signed certificate and its key in memory. A client that trusts the certificate as an authority can verify it. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

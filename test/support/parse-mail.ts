@@ -1,4 +1,4 @@
-/** A message as Python's own parser reads it: an opinion that shares no code with ours. */
+/** Reads a message with Python's own parser, which shares no code with ours. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { hasCommand, requirePeer } from './peers.ts';

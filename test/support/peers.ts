@@ -1,4 +1,4 @@
-/** Which real programs this machine has: a test that needs a missing one is skipped by name, and fails in CI. */
+/** Finds the real programs on this machine. A test that needs a missing one is skipped and named in the output, and fails in CI. */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { hasCommand, SEARCH_PATH } from './peers.ts';
 
 const SECOND = 1000;
-/** The most that is kept of what a program wrote. */
+/** Most output of a program that is kept. */
 const MAX_OUTPUT = 8 * 1024 * 1024;
 
 export type ProgramOptions = {
@@ -73,7 +73,7 @@ export function startProgram({ command, args = [], env, cwd }: ProgramOptions): 
   };
 }
 
-/** What one run of a command did. */
+/** The result of one run of a command. */
 export type Result = { readonly code: number | NodeJS.Signals; readonly stdout: string; readonly stderr: string };
 
 /** Runs a command to its end; never rejects for its exit code. @param timeout milliseconds, then it is killed */

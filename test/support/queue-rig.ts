@@ -1,4 +1,4 @@
-/** A queue on a fake store with a delivery that the test plays, and what it logged. */
+/** A queue on a fake store, with a delivery that the test controls, and its log. */
 import { EventEmitter, once } from 'node:events';
 import { createEventLog } from '../../src/events/events.ts';
 import type { Queue, QueueOptions } from '../../src/queue/queue.ts';

@@ -77,7 +77,7 @@ export class RawClient {
     return codes;
   }
 
-  /** What came and was no reply yet. */
+  /** Received data that are no complete reply yet. */
   get unread(): string {
     return this.#received;
   }

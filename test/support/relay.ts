@@ -24,7 +24,7 @@ export type TestRelayOptions = {
   readonly domains?: readonly string[];
   /** Takes the place of reading the file again. */
   readonly reload?: Parameters<typeof start>[0]['reload'];
-  /** What a look at port 25 finds at the start. */
+  /** The result of the check of port 25 at the start. */
   readonly probe?: Parameters<typeof start>[0]['probe'];
   /** Keep: the data directory of an earlier relay. */
   readonly dataDir?: string;
@@ -140,7 +140,7 @@ function configuration({ dataDir, mxPort, dns, yaml }: { dataDir: string; mxPort
   return `${lines.map(([key, value]) => `${key}: ${value}\n`).join('')}${yaml.replaceAll('MX_PORT', String(mxPort))}\n`;
 }
 
-/** A client that says what it is told and hands out whole replies. */
+/** A client that sends given lines and returns complete replies. */
 export async function openClient(port: number, { tls = false }: { tls?: boolean } = {}) {
   let socket: Socket = tls ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }) : connect(port, '127.0.0.1');
   let held = '';

@@ -1,4 +1,4 @@
-/** How much of a sweep a run of the tests takes: all of it where `CI=true`, as the gate sets, else a sample that keeps the promise proven. */
+/** How much of a sweep a test run does: all of it if `CI=true`, as in the gate, else a sample that still proves the promise. */
 
 export const FULL = process.env['CI'] === 'true';
 

@@ -98,7 +98,7 @@ export const delayedAttempt: AttemptRecord = {
   reply: '451 4.7.1 Later',
 };
 
-/** By `LEASE` where the recipients are claimed, else of what nobody has claimed. */
+/** Settles with `LEASE` if the recipients are claimed, else recipients without a claim. */
 export async function settle(store: Store, settlement: Omit<Settlement, 'lease'>): Promise<Settled> {
   const message = await store.messages.get(settlement.messageId);
   const claimed = settlement.changes.some(({ n }) => message?.recipients[n]?.state === 'active');
@@ -129,7 +129,7 @@ export async function wholeContent(content: Content | undefined): Promise<Buffer
   return Buffer.concat(chunks);
 }
 
-/** Asks until it is so, or fails after `patience` milliseconds. */
+/** Checks until the condition is true, or fails after `patience` milliseconds. */
 export async function until(condition: () => Promise<boolean> | boolean, patience = 60_000): Promise<void> {
   for (const deadline = Date.now() + patience; !(await condition()); ) {
     if (Date.now() > deadline) throw new Error('It did not happen in time');

@@ -1,4 +1,4 @@
-/** Submission by itself: real listeners on free ports, what stands behind it in memory. */
+/** Submission alone: real listeners on free ports, with all other parts in memory. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

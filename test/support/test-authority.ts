@@ -1,4 +1,4 @@
-/** An authority of its own, and certificates of it that are good, or wrong in one way. */
+/** A test authority, and certificates of it that are valid, or wrong in one way. */
 import { webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { DAY } from '../../src/system/clock.ts';

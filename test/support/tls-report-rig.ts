@@ -1,4 +1,4 @@
-/** What counts TLS sessions and reports about them, on a real store, with a clock that the test sets. No mail leaves it. */
+/** The counting of TLS sessions and the reports about them, on a real store, with a clock that the test sets. It sends no mail. */
 import { onTestFinished } from 'vitest';
 import { createDns } from '../../src/dns/dns.ts';
 import { createEventLog } from '../../src/events/events.ts';
