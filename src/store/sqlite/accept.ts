@@ -1,4 +1,4 @@
-/** A new message: limits, message, recipients and content in one transaction. */
+/** Stores a new message: limits, message, recipients and content in one transaction. */
 
 import { crc32 } from 'node:zlib';
 import type { LimitUse } from '../../smtp/limit.ts';
@@ -20,12 +20,12 @@ type AcceptArgument = {
 };
 type AcceptReply = {
   readonly denied: 'ended' | 'changed' | null;
-  /** Another message has the id: nothing was kept. */
+  /** Another message has the id. Nothing was stored. */
   readonly idTaken: boolean;
   readonly exceeded: LimitUse | null;
   readonly held: boolean;
   readonly use: readonly LimitUse[];
-  /** Handed back to whom they came from; null where they are not needed any more. */
+  /** The bytes, given back to the caller. null: the caller does not need them any more. */
   readonly bytes: Uint8Array<ArrayBuffer> | null;
 };
 
@@ -44,7 +44,7 @@ export function accept(context: Context, { message, claim, limits, grant }: Acce
   insertContent(context, message);
   if (claim !== null && !held) claiming(context, claim.lease);
   insertRecipients(context, message, { claim: held ? null : claim, waiting: held ? HELD : QUEUED });
-  // Of a process that delivers nothing: the one that does must hear of it.
+  // This process does not deliver the message, so that the relay must hear of it.
   if (claim === null)
     for (let i = 1; i < message.recipients.length; i += 4) context.effects.changed(`queue:${message.recipients[i]}`);
   if (held && limits !== null) {
@@ -57,7 +57,7 @@ export function accept(context: Context, { message, claim, limits, grant }: Acce
 type Judged = Pick<AcceptReply, 'exceeded' | 'held' | 'use'>;
 const UNLIMITED: Judged = { exceeded: null, held: false, use: [] };
 
-/** Where mail is held, what comes later waits behind it; where enough waits, it is refused after all. */
+/** Later mail of the user waits behind held mail. If enough mail is held, new mail is refused. */
 function judge(context: Context, { acceptedAt, recipients }: EncodedMessage, limits: LimitsArgument): Judged {
   const { db } = context;
   const { user, list, over, maxHeld = 0 } = limits;
@@ -70,7 +70,7 @@ function judge(context: Context, { acceptedAt, recipients }: EncodedMessage, lim
   return waiting < maxHeld ? { exceeded: null, held: true, use } : { exceeded: nearest(use), held: false, use };
 }
 
-/** The limit that is used up, or nearly so. */
+/** The limit of which the largest share is used. */
 function nearest(use: readonly LimitUse[]): LimitUse | null {
   const share = ({ used, limit }: LimitUse) => used / Math.max(limit.count, 1);
   return use.toSorted((a, b) => share(b) - share(a))[0] ?? null;
@@ -83,8 +83,8 @@ function reasonOf(exceeded: LimitUse | null): string {
 }
 
 /**
- * A report of ours. `held`: what it tells was restored from a backup, so it waits for the operator as the rest does.
- * @throws IdTaken where another message has its id.
+ * Stores one of our reports. `held`: its news comes from a backup, so that it waits for the operator like all restored mail.
+ * @throws IdTaken if another message has its id.
  */
 export function insertReport(context: Context, message: EncodedMessage, held: boolean): void {
   if (!insertFacts(context, message, null)) throw new IdTaken(`Another message has the queue ID ${message.id}`);
@@ -92,7 +92,7 @@ export function insertReport(context: Context, message: EncodedMessage, held: bo
   insertRecipients(context, message, { claim: null, waiting: held ? HELD : QUEUED });
 }
 
-/** Undefined where there is no such message; null where it was stored without one. */
+/** @returns undefined if there is no such message, and null if it was stored without a token. */
 export function tokenOf({ db }: Context, id: string): number | null | undefined {
   return db.get<{ token: number | null }>('SELECT token FROM messages WHERE id = ?', id)?.token;
 }
@@ -101,7 +101,7 @@ const INSERT_FACTS = 'INSERT INTO messages SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 const INSERT_ANY = `${INSERT_FACTS} WHERE true ON CONFLICT (id) DO NOTHING`;
 const INSERT_GRANTED = `${INSERT_FACTS} WHERE ${GRANTED} ON CONFLICT (id) DO NOTHING`;
 
-/** @returns false where a message has the id already, or the grant does not stand. */
+/** @returns false if another message has the id, or the grant is not valid any more. */
 function insertFacts({ db }: Context, message: EncodedMessage, grant: Grant | null): boolean {
   const { id, facts, recipients, token, acceptedAt } = message;
   if (recipients.length === 0) throw new TypeError(`message ${id} has no recipient: it would never end`);
@@ -110,7 +110,7 @@ function insertFacts({ db }: Context, message: EncodedMessage, grant: Grant | nu
   return db.run(INSERT_GRANTED, ...values, ...grantValues(grant, acceptedAt)).changes > 0;
 }
 
-/** @throws DamagedEntry where the body is not there any more: a relay that started beside this process has swept it. */
+/** @throws DamagedEntry if the body is missing, because the sweep of a relay that started meanwhile has removed it. */
 function insertContent({ db, effects, spoolDir }: Context, { id, bytes, spool }: EncodedMessage): void {
   if (spool !== null) checkSpool(spoolDir, spool);
   const { lastInsertRowid } = db.run('INSERT INTO contents (bytes) VALUES (?)', bytes);

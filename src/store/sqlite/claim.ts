@@ -1,4 +1,4 @@
-/** Leasing due recipients: one claim a message, at most 50 recipients each. */
+/** Claims due recipients: one claim for each message, with at most 50 recipients. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -22,7 +22,7 @@ import { isSpoolName } from './spool.ts';
 import { ACTIVE } from './states.ts';
 
 const MAX_RECIPIENTS = 50;
-/** How long a destination rests whose rows cannot even be set aside. */
+/** How long a destination is left alone, if its rows are damaged and cannot be set aside. */
 const UNREADABLE_FOR = 10 * MINUTE;
 
 type ClaimArgument = {
@@ -59,7 +59,7 @@ export function claim(context: Context, argument: ClaimArgument): readonly Claim
   return claims;
 }
 
-/** In the order of their time; the recipients of a message that were delayed together stand together. */
+/** In the order of their times. Recipients of a message that were delayed together come together. */
 function dueMessages({ db }: Context, { destination, now, limit }: ClaimArgument): Map<string, number[]> {
   const found = new Map<string, number[]>();
   const rows = db.iterate<{ message: string; n: number }>(
@@ -85,7 +85,7 @@ function readFacts({ db }: Context, id: string): MessageFacts {
   return decodeFacts(row);
 }
 
-/** @returns undefined where there is none: the message has ended. @throws DamagedEntry */
+/** @returns undefined if the message has ended and has no content any more. @throws DamagedEntry */
 export function readContent({ db, spoolDir }: Context, id: string): ContentRow | undefined {
   const row = db.get<OpenRow>(
     `SELECT o.length, o.verify, o.spool, o.spool_size, o.spool_verify, c.bytes
@@ -112,9 +112,9 @@ type OpenRow = {
   bytes: Uint8Array<ArrayBuffer> | null;
 };
 
-/** @throws DamagedEntry where the name is none of ours, the file is gone or has another size. Its bytes are checked while they are read. */
+/** @throws DamagedEntry if the name is not a spool name, or the file is missing or has another size. A reader checks the bytes. */
 export function checkSpool(spoolDir: string, { name, size }: { name: string; size: number }): void {
-  // A row may come from a backup that anybody made.
+  // The row may come from a hostile backup.
   if (!isSpoolName(name)) throw new DamagedEntry('its body has a name that no body has');
   const stats = statSync(join(spoolDir, name), { throwIfNoEntry: false });
   if (stats === undefined) throw new DamagedEntry(`its body spool/${name} is missing`);
@@ -142,7 +142,7 @@ function handOut(
   });
 }
 
-/** A claim that fails half way must leave its message whole; where even that cannot be written, the destination rests. */
+/** Sets the whole message aside if its claim fails. If this cannot be written, the destination is left alone for some time. */
 function handleDamage(context: Context, { error, id, ...argument }: ClaimArgument & { error: unknown; id: string }): void {
   const reason = reasonOf(error);
   if (reason === undefined) throw error;
@@ -155,7 +155,7 @@ function handleDamage(context: Context, { error, id, ...argument }: ClaimArgumen
   }
 }
 
-/** An index that disagrees with its table is mended by the group, not here. */
+/** undefined: not damage of this message. The group commit repairs an index that differs from its table. */
 function reasonOf(error: unknown): string | undefined {
   if (error instanceof DamagedEntry) return error.message;
   if (isCorrupt(error) && (error as SqliteError).errcode !== SQLITE_CORRUPT_INDEX)

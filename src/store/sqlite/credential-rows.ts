@@ -1,4 +1,4 @@
-/** Credentials and failed logins. */
+/** Credentials and failed logins in their rows. */
 
 import { randomBytes } from 'node:crypto';
 import type { Limit } from '../../smtp/limit.ts';
@@ -64,7 +64,7 @@ export function updateCredential(context: Context, { name, change }: { name: str
   return true;
 }
 
-/** The password stays, and with it what was let in by it. */
+/** The password and its generation are not changed, so that sessions stay open. */
 export function renewHash({ db }: Context, { name, from, to }: { name: string; from: string; to: string }): boolean {
   return db.run('UPDATE credentials SET hash = ? WHERE key = ? AND hash = ?', to, userKey(name), from).changes > 0;
 }
@@ -89,17 +89,17 @@ function put({ db }: Context, c: Credential): void {
   );
 }
 
-/** What a message was let in by. */
+/** The login that a message was accepted with. */
 export type Grant = Pick<Credential, 'name' | 'generation' | 'revision'>;
 
-/** What `judgeGrant` asks, as a condition for a statement that is to write only where it stands; its values: `grantValues`. */
+/** The check of `judgeGrant` as a condition of a statement, which writes only if the grant is valid. Its values are `grantValues`. */
 export const GRANTED = `EXISTS (SELECT 1 FROM credentials WHERE key = ? AND generation = ? AND revision = ?
   AND disabled = 0 AND (expires_at IS NULL OR expires_at > ?))`;
 export const grantValues = ({ name, generation, revision }: Grant, now: number) => [userKey(name), generation, revision, now];
 
 /**
- * Judged in the transaction that accepts, where no change can come between. `ended`: the login is gone, disabled or expired, or has
- * another password. `changed`: it stands, but with other rights or limits than those that were looked at.
+ * Runs in the transaction that accepts, so that no change can come between. `ended`: the login is removed, disabled or expired, or has
+ * another password. `changed`: its rights or limits are not those that were read before.
  */
 export function judgeGrant({ db }: Context, { name, generation, revision }: Grant, now: number): 'ended' | 'changed' | undefined {
   const row = db.get<Pick<CredentialRow, 'generation' | 'revision' | 'disabled' | 'expires_at'>>(
@@ -111,7 +111,7 @@ export function judgeGrant({ db }: Context, { name, generation, revision }: Gran
   return row.revision === revision ? undefined : 'changed';
 }
 
-/** What was counted and known of the user goes too: a namesake begins anew. */
+/** Removes the counts and known recipients of the user too, so that a later user of the same name begins with none. */
 export function removeCredential({ db, effects }: Context, name: string): boolean {
   effects.changed('credentials', 'limits');
   const key = userKey(name);

@@ -1,6 +1,6 @@
 /**
- * Group commit: all changes that waited while the last transaction synced share the next. They are run as if none would fail;
- * where one does, the transaction is rolled back and run again with a savepoint around each, so that the others stand.
+ * Group commit. Changes that arrive while a transaction syncs share the next transaction. First they run without savepoints. If one of
+ * them fails, the transaction is rolled back and runs again with a savepoint around each change, so that the others are stored.
  */
 import type { Context } from './context.ts';
 import { type Database, SQLITE_CORRUPT_INDEX, type SqliteError } from './database.ts';
@@ -13,11 +13,11 @@ type Services = Omit<Context, 'db' | 'effects'> & { readonly feed: Feed };
 export type GroupResult = {
   readonly answers: Answers;
   readonly transfer: ArrayBuffer[];
-  /** The whole transaction failed with this; nothing of it stands. */
+  /** The error of the whole transaction. Nothing of it was stored. */
   readonly error?: unknown;
 };
 
-/** Thrown through the transaction when one request cannot be run. */
+/** Thrown when one request fails, to leave the transaction. */
 class RequestFailed extends Error {}
 
 export function commitGroup(db: Database, services: Services, requests: readonly Request[]): GroupResult {
@@ -53,7 +53,7 @@ function transaction(db: Database, { feed }: Services, begun: number, run: (effe
     const { unlink, damaged } = effects;
     return { answers: { results, failures, unlink, damaged, changes: [...changes], commit, trouble: null }, transfer };
   } catch (error) {
-    // A full disk or an I/O error has rolled back already. Where even this fails, the connection is dropped.
+    // After a full disk or an I/O error, SQLite has rolled back already. If the rollback fails, the connection is closed.
     if (db.inTransaction) db.exec('ROLLBACK');
     throw error;
   }
@@ -99,7 +99,7 @@ function runOne(context: Context, [id, name, argument]: Request, ran: Ran): void
   if (transfer !== undefined) ran.transfer.push(...transfer(result, argument));
 }
 
-/** A read sees what was committed, and holds nobody up but itself. */
+/** A read sees all commits. Its failure rejects only itself. */
 export function runRead(db: Database, services: Services, request: Request): GroupResult {
   const ran: Ran = { results: [], failures: [], transfer: [] };
   const nothing = { unlink: [], damaged: [], changes: [], commit: null, trouble: null };
@@ -119,7 +119,7 @@ export function rejectAll(requests: readonly Request[], failure: Failure): { ans
   };
 }
 
-/** An index that disagrees with its table loses nothing: it is made anew from it. */
+/** An index that differs from its table is made again from the table. No data are lost. */
 function mendIndex(db: Database, error: SqliteError): void {
   if (error.errcode === SQLITE_CORRUPT_INDEX) db.exec('REINDEX');
 }

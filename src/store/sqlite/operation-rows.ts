@@ -1,4 +1,4 @@
-/** Keys, certificates, back-off and small values. */
+/** Keys, certificates, back-off and small values in their rows. */
 import type { DkimKey, DkimKeyState, Pace, StoredCertificate, WhichDkimKey } from '../operation-store.ts';
 import type { Context } from './context.ts';
 
@@ -67,7 +67,7 @@ export function value({ db }: Context, name: string): string | undefined {
   return db.get<{ value: string }>('SELECT value FROM small_values WHERE name = ?', name)?.value;
 }
 
-/** Writes come one after the other, so reading after writing tells what stands. */
+/** Writes run one after the other, so that a read after the write returns the stored value. */
 export function keepValue(context: Context, a: { name: string; value: string }): string {
   context.db.run('INSERT OR IGNORE INTO small_values VALUES (?, ?)', a.name, a.value);
   return value(context, a.name) ?? a.value;
@@ -83,10 +83,10 @@ export function values({ db }: Context, prefix: string): readonly { readonly nam
   return db.all('SELECT name, value FROM small_values WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name', prefix);
 }
 
-/** Kept beside the small values as `lease.NAME`: until and owner. Writes come one after the other, so reading first is safe. */
+/** A lease is the small value `lease.NAME`, with its end and its owner. Writes run one after the other, so that the read before the write is safe. */
 export function takeLease({ db }: Context, a: { name: string; owner: string; until: number; now: number }): boolean {
   const name = `lease.${a.name}`;
-  // What is over is free: nobody needs its row, and the names of notices never come back.
+  // Removes the rows of ended leases, because the names of some leases are never used again.
   db.run("DELETE FROM small_values WHERE name >= 'lease.' AND name < 'lease/' AND CAST(value AS INTEGER) <= ?", a.now);
   const held = db.get<{ value: string }>('SELECT value FROM small_values WHERE name = ?', name)?.value;
   const [until, ...owner] = held?.split(' ') ?? [];

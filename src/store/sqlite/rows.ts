@@ -1,6 +1,6 @@
 /**
- * How a message crosses to the store's thread and stands in its rows. Flat arrays in the order of the columns: a structured clone
- * of them costs half of what objects cost.
+ * The form of a message on its way to the thread of the store, and in its rows. It uses flat arrays in the order of the columns, because
+ * their structured clone costs half of that of objects.
  */
 import { crc32 } from 'node:zlib';
 import type {
@@ -14,23 +14,23 @@ import type {
 import { notifyBits, notifyWords, outcomeNumber, stateName, stateNumber } from './states.ts';
 
 export type Value = string | number | null;
-/** `verify`: CRC-32 of the whole file; null where it is not known. */
+/** `verify`: CRC-32 of the whole file. null: unknown. */
 export type SpoolRow = { readonly name: string; readonly size: number; readonly verify: number | null };
 
 export type EncodedMessage = {
   readonly id: string;
   readonly acceptedAt: number;
-  /** The columns of `messages` up to `verify`. */
+  /** The columns of `messages`, up to `verify`. */
   readonly facts: readonly Value[];
   /** Four values each: address, destination, notify, orcpt. */
   readonly recipients: readonly Value[];
-  /** Inline: everything; spooled: the prefix. */
+  /** Inline: prefix and body. Spooled: the prefix. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly spool: SpoolRow | null;
   readonly token: number | null;
 };
 
-/** Thrown where another message has the id of a report. */
+/** Thrown if another message has the id of a report. */
 export class IdTaken extends Error {
   override readonly name = 'IdTaken';
 }
@@ -155,7 +155,7 @@ export type RecipientRow = {
 export const RECIPIENT_COLUMNS =
   'message, n, address, destination, notify, orcpt, verify, state, attempts, next_attempt, last_reply, delay_reported, excused';
 
-/** The destination is not checked: `reroute` changes it, and a wrong one cannot send the mail to a wrong address. */
+/** Leaves out the destination, because `reroute` changes it, and a wrong one cannot send the mail to a wrong address. */
 export const isIntactRecipient = (row: RecipientRow) =>
   stateName(row.state) !== undefined && recipientCheck(row.message, row.n, [row.address, row.notify, row.orcpt]) === row.verify;
 
@@ -180,7 +180,7 @@ function encodeAttempt(a: AttemptRecord): readonly Value[] {
   return [at, mx, ip, tls, outcomeNumber(outcome), code, status, reply, seconds, conversation, assurance];
 }
 
-/** What one change becomes: the new state, and the columns of `attempts` from `at` on where there was one. */
+/** The form of one change: the new state, and, if there was an attempt, the columns of `attempts` from `at` on. */
 export type EncodedChange = readonly [
   n: number,
   state: number,

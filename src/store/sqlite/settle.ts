@@ -1,4 +1,4 @@
-/** Outcomes, next attempts, trace and what must be told of one settlement, in one transaction. */
+/** Stores one settlement: outcomes, next attempts, trace and news, in one transaction. */
 import type { NewUntold, Settled } from '../message-store.ts';
 import type { Context } from './context.ts';
 import { BYTES } from './effects.ts';
@@ -7,7 +7,7 @@ import { ACTIVE, ENDED, HELD, RELAYED } from './states.ts';
 
 type SettleArgument = {
   readonly id: string;
-  /** null: nobody has claimed them. */
+  /** null: the recipients are not claimed. */
   readonly lease: string | null;
   readonly at: number;
   readonly changes: readonly EncodedChange[];
@@ -15,13 +15,13 @@ type SettleArgument = {
 };
 
 /**
- * `stored`: this very settlement was stored before, and its answer was lost. `stays`: somebody ended or parked it meanwhile.
- * `lost`: the recipient is no longer claimed by this lease.
+ * `stored`: the same settlement was stored before, and its answer was lost. `stays`: a command ended or held the recipient meanwhile.
+ * `lost`: the recipient no longer has this lease.
  */
 type Applied = 'changed' | 'stored' | 'stays' | 'lost';
 type About = { readonly id: string; readonly lease: string | null; readonly at: number; readonly change: EncodedChange };
 
-/** @returns null where all is as it was asked for and nothing became due, as nearly always: nothing is cheaper to hand over. */
+/** @returns null if all changes were stored and no report became due. This is the usual case, and null is the cheapest answer to send. */
 export function settle(context: Context, { id, lease, at, changes, untold }: SettleArgument): Settled | null {
   let ended = false;
   const lost: number[] = [];
@@ -35,7 +35,7 @@ export function settle(context: Context, { id, lease, at, changes, untold }: Set
     if (owed !== undefined && !told && applied === 'changed') insertUntold(context, id, owed);
     ended ||= change[1] >= ENDED;
   }
-  // What is closed has nothing untold, so nothing of it is being collected.
+  // A closed message has no news left, so that no report of it is waiting.
   const closed = ended && closeEnded(context, id);
   const reportDue = !closed && endCollecting(context, id, at);
   return unchanged.length === 0 && !reportDue ? null : { unchanged, lost, reportDue };
@@ -49,14 +49,14 @@ const RETURNING = ' RETURNING attempts, destination';
 const UPDATE_CLAIMED = `${UPDATE} AND owner = ?${RETURNING}`;
 const UPDATE_ANY = UPDATE + RETURNING;
 
-/** One statement where the recipient is held by the lease, as nearly always. */
+/** Needs one statement if the recipient has the lease, which is the usual case. */
 function applyChange(context: Context, about: About): Applied {
   const { lease } = about;
   if (lease !== null && update(context, about, ACTIVE, [lease])) return 'changed';
   return applyToOther(context, about);
 }
 
-/** @param held the lease that it must be held by; empty: whoever holds it. @returns whether it was so. */
+/** @param held the lease that the recipient must have; empty: any lease. @returns true if the recipient was changed. */
 function update(context: Context, { id, at, change }: About, was: number, held: readonly string[]): boolean {
   const [n, state, nextAttempt, lastReply, delayReported, attempt, excused] = change;
   if (state < 0 || state === ACTIVE) throw new TypeError(`settle: no recipient is set to state ${state}`);
@@ -81,7 +81,7 @@ function update(context: Context, { id, at, change }: About, was: number, held: 
   return true;
 }
 
-/** Not held by the lease: ended or parked by a command meanwhile, taken back, or claimed by nobody as the caller says. */
+/** The recipient does not have the lease: a command ended or held it, it was taken back, or the caller gave no lease. */
 function applyToOther(context: Context, about: About): Applied {
   const { id, lease, change } = about;
   const [n, state, , , , attempt] = change;
@@ -90,7 +90,7 @@ function applyToOther(context: Context, about: About): Applied {
   const recorded = isRecorded(context, about);
   if (row.state === state && recorded) return 'stored';
   const parked = row.state >= ENDED || (row.state === HELD && state < ENDED);
-  // The mail that was relayed has left: whoever holds it, nobody should send it again.
+  // Relayed mail has left. It must not be sent again, whichever lease the recipient has.
   const fenced = state !== RELAYED && (lease === null ? row.state === ACTIVE : row.state <= ACTIVE);
   if (!parked && !fenced) return update(context, about, row.state, []) ? 'changed' : 'stays';
   if (attempt !== null && !recorded) recordOnly(context, id, n, attempt);
@@ -104,7 +104,7 @@ function isRecorded({ db }: Context, { id, change: [n, , , , , attempt] }: { id:
   return db.get(sql, id, n, at, outcome) !== undefined;
 }
 
-/** What was tried belongs in the trace, also where it changes nothing any more. */
+/** Adds the attempt to the trace, although it no longer changes the recipient. */
 function recordOnly(context: Context, id: string, n: number, attempt: readonly Value[]): void {
   const row = context.db.get<{ attempts: number }>(
     'UPDATE recipients SET attempts = attempts + 1 WHERE message = ? AND n = ? RETURNING attempts',
@@ -137,18 +137,18 @@ function insertUntold({ db }: Context, id: string, { n, action, reply, mx, ip, a
   );
 }
 
-/** Due now where no recipient of the message can end, or be tried, before the time for collecting is over. */
+/** Makes a report due now if no other recipient of the message can end or be tried before `collectUntil`. */
 const END_COLLECTING = `
   UPDATE untold SET due_at = ?1 WHERE message = ?2 AND summary = 0 AND due_at > ?1 AND due_at < coalesce(
     (SELECT min(CASE WHEN state = ${ACTIVE} THEN 0 ELSE next_attempt END) FROM recipients
      WHERE message = ?2 AND state <= ${ACTIVE}), ${Number.MAX_SAFE_INTEGER})`;
 
-/** @returns whether something became due. */
+/** @returns true if a report became due. */
 function endCollecting({ db }: Context, id: string, at: number): boolean {
   return db.run(END_COLLECTING, at, id).changes > 0;
 }
 
-/** One statement says whether it has ended, and ends it. */
+/** One statement checks whether the message has ended, and removes its row. */
 const CLOSE_ENDED = `
   DELETE FROM open WHERE id = ?1
     AND NOT EXISTS (SELECT 1 FROM recipients WHERE message = ?1 AND state < ${ENDED})
@@ -156,8 +156,8 @@ const CLOSE_ENDED = `
   RETURNING content, length, spool`;
 
 /**
- * The last recipient of a message takes its content along, once the sender knows: a report may quote it.
- * @returns whether it went now.
+ * Removes the content of a message when its last recipient has ended and its sender was told, because a report may quote the content.
+ * @returns true if it was removed now.
  */
 export function closeEnded({ db, effects }: Context, id: string): boolean {
   const row = db.get<{ content: number; length: number; spool: string | null }>(CLOSE_ENDED, id);
