@@ -134,8 +134,9 @@ class Conversation {
 
   /** @param chosen indexes of recipients. `reached`: the host has said something. */
   async with(target: Target, chosen: readonly number[]): Promise<{ reached: boolean; given: readonly AttemptResult[] }> {
-    const given = new Map<number, AttemptResult>();
-    const results = () => chosen.map((i) => given.get(i)!);
+    /** By the index of the recipient. */
+    const given: AttemptResult[] = [];
+    const results = () => chosen.map((i) => given[i]!);
     const groups = groupsOf(chosen);
     let session = this.#job.transcript === undefined ? this.#context.pool.take(target) : undefined;
     for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
@@ -144,8 +145,8 @@ class Conversation {
         const opened = await this.#open(target);
         if ('verdict' in opened) {
           const result = { verdict: opened.verdict, target, tls: opened.tls, dsn: false };
-          const reached = opened.reached || given.size > 0;
-          for (const i of [group, ...groups].flatMap(({ indexes }) => indexes)) given.set(i, result);
+          const reached = opened.reached || given.length > 0;
+          for (const i of [group, ...groups].flatMap(({ indexes }) => indexes)) given[i] = result;
           return { reached, given: results() };
         }
         session = opened;
@@ -154,7 +155,7 @@ class Conversation {
       const { tls, extensions } = session!;
       const dsn = extensions.dsn && !group.bare;
       if (judged !== 'stale') {
-        for (const [at, i] of group.indexes.entries()) given.set(i, { verdict: judged[at]!.verdict, target, tls, dsn });
+        for (const [at, i] of group.indexes.entries()) given[i] = { verdict: judged[at]!.verdict, target, tls, dsn };
         if (judged.some(({ again }) => again !== undefined)) groups.unshift(...followers(group, judged));
       }
       if (groups.length > 0 && isUsable(session!)) continue;

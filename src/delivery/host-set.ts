@@ -272,6 +272,7 @@ export class HostSet {
 
   /** Lets those go first that have waited longest; a rest sends all away. */
   advance(): void {
+    if (this.#line.length === 0) return;
     if (this.resting) this.sendAway();
     const places = this.#places;
     while (this.#line.length > 0 && this.#running < places) {
