@@ -1,6 +1,6 @@
-/** What recipients' domains ask of TLS, remembered over restarts: policies of MTA-STS (RFC 8461). */
+/** The TLS policies of recipients' domains, kept over restarts: MTA-STS (RFC 8461). */
 
-/** A policy as it was fetched, and what became of it since. Times in ms. */
+/** A fetched policy, and the state of its refresh. Times in ms. */
 export type StoredStsPolicy = {
   /** In A-labels and lower case, without a final dot. */
   readonly domain: string;
@@ -17,13 +17,13 @@ export type StoredStsPolicy = {
   readonly expiresAt: number;
   /** When mail last asked for it. */
   readonly usedAt: number;
-  /** When it is to be fetched anew in the background; null: when mail asks for it again. */
+  /** When it is fetched again in the background. null: when mail needs it again. */
   readonly refreshAt: number | null;
-  /** Fetches in a row that failed, the last of them at `failedAt` with `lastError`; 0: the last one succeeded. */
+  /** The number of failed fetches in a row. The last one failed at `failedAt` with `lastError`. 0: the last fetch succeeded. */
   readonly failures: number;
   readonly failedAt: number | null;
   readonly lastError: string | null;
-  /** Not before this time is the policy with the id `retryId` fetched again. */
+  /** The policy with the id `retryId` is not fetched again before this time. */
   readonly retryAt: number | null;
   readonly retryId: string | null;
 };
@@ -45,13 +45,13 @@ export type DueStsRequest = {
 };
 
 export type TlsPolicyStore = {
-  /** Also where it has expired. */
+  /** Returns an expired policy too. */
   stsPolicy(domain: string): Promise<StoredStsPolicy | undefined>;
   /** Replaces all that is known of the domain's policy. Told as `policies` where it is an operator who has fetched it. */
   putStsPolicy(policy: StoredStsPolicy, by: 'relay' | 'operator'): Promise<void>;
-  /** The policy that is there stays as it is, and is fetched again at `retryAt`. Nothing is noted where there is none. */
+  /** Notes the failure. The policy is not changed, and is fetched again at `retryAt`. Does nothing if there is no policy. */
   noteStsFailure(failure: StsFailure): Promise<void>;
-  /** Mail asked for these. Who was not fetched anew because nobody asked is due at once. Nobody waits for it. */
+  /** Notes that mail used these policies. A policy without `refreshAt` is due at once. No client waits for this call. */
   noteStsUse(uses: readonly { readonly domain: string; readonly at: number }[]): Promise<void>;
   /**
    * Policies whose `refreshAt` has come, the longest waiting first. Two kinds are left out, and wait until mail asks: those that nobody has
@@ -60,15 +60,15 @@ export type TlsPolicyStore = {
   dueStsPolicies(
     request: DueStsRequest,
   ): Promise<{ readonly due: readonly StoredStsPolicy[]; readonly expired: readonly string[] }>;
-  /** By domain, behind `after`. At most 1000. */
+  /** Policies in the order of their domains, behind `after`. At most 1000. */
   listStsPolicies(after: string, limit: number): Promise<readonly StoredStsPolicy[]>;
-  /** False where there is none. */
+  /** False if there is none. */
   forgetStsPolicy(domain: string): Promise<boolean>;
-  /** Forgets those that expired before `expired`, and those that nobody has asked for since `unused`; some at a time. @returns their domains. */
+  /** Removes some policies that expired before `expired`, or that no mail has used since `unused`. @returns their domains. */
   trimStsPolicies(request: { readonly expired: number; readonly unused: number }): Promise<readonly string[]>;
   /**
-   * How many are valid at `now`, by mode, and how many of them are overdue: their fetches fail, and they are older than `age` or than half
-   * of their life. A policy of mode `none` is never overdue.
+   * Counts the policies that are valid at `now`, by mode, and those of them that are overdue. A policy is overdue if its fetches fail and it
+   * is older than `age`, or than half of its lifetime. A policy with the mode `none` is never overdue.
    */
   countStsPolicies(request: { readonly now: number; readonly age: number }): Promise<{
     readonly modes: Readonly<Record<StoredStsPolicy['mode'], number>>;

@@ -1,4 +1,4 @@
-/** Policies of MTA-STS in their rows. */
+/** MTA-STS policies in their rows. */
 import type { DueStsRequest, StoredStsPolicy, StsFailure } from '../tls-policy-store.ts';
 import type { Context } from './context.ts';
 
