@@ -223,11 +223,7 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
     schedule: config.queue,
   });
   closers.push(() => queue.close(DRAIN)); // for a failed start; a stop closes the queue earlier
-  const reports = startTlsReports(
-    { current, events, closers },
-    { store, dns, owner },
-    { preparation, delivery, wake: queue.wake },
-  );
+  const reports = startTlsReports({ current, events, closers }, { store, dns }, { preparation, delivery, wake: queue.wake });
   const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
   closers.push(startTrimming(store, () => current.config.trace, events));
@@ -238,12 +234,12 @@ type Way = Awaited<ReturnType<typeof startWay>>;
 /** What domains hear of TLS with their hosts. */
 function startTlsReports(
   { current, events, closers }: Pick<Parts, 'current' | 'events' | 'closers'>,
-  { store, dns, owner }: Pick<Ground, 'store' | 'dns' | 'owner'>,
+  { store, dns }: Pick<Ground, 'store' | 'dns'>,
   { preparation, delivery, wake }: Pick<Way, 'preparation' | 'delivery'> & { wake: () => void },
 ) {
   const { hostname, reports: settings, delivery: towards } = current.config;
   const run = startTlsReportRun({
-    ...{ hostname, from: settings.tlsFrom, preparation, destinationOf: delivery.destinationOf, owner, log: events, dns, wake },
+    ...{ hostname, from: settings.tlsFrom, preparation, destinationOf: delivery.destinationOf, log: events, dns, wake },
     store: store.tlsResults,
     operation: store.operation,
     mode: () => current.config.reports.tls,

@@ -27,13 +27,11 @@ export type TlsReportOptions = Omit<OwnMailOptions, 'signs'> & {
   /** Which days are reported: every one with a session, those with a failure, none. */
   readonly mode: () => 'all' | 'failures' | 'off';
   readonly store: TlsResultStore;
-  readonly operation: Pick<OperationStore, 'takeLease' | 'values' | 'value' | 'setValue'>;
+  readonly operation: Pick<OperationStore, 'values' | 'value' | 'setValue'>;
   readonly dns: Pick<Dns, 'txt' | 'a' | 'aaaa'>;
   readonly https: Omit<HttpsPostOptions, 'dns'>;
   /** Mail is in the store that is due. */
   readonly wake: () => void;
-  /** The name of this incarnation of the process. */
-  readonly owner: string;
   readonly log: EventLog;
   readonly now?: Clock;
 };
@@ -60,7 +58,6 @@ const PARALLEL_POSTS = 4;
 const RETRIES: readonly number[] = [30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR];
 /** How long a try by HTTPS belongs to the process that makes it. */
 const POSTING = 10 * MINUTE;
-const LEASE = 3 * MINUTE;
 /** Where the DNS does not answer. */
 const ASK_AGAIN = 30 * MINUTE;
 const FAILED_DAYS = 5;
@@ -76,7 +73,7 @@ export const ASKED_FOR = 'tlsReports.ask.';
 type Planned = { readonly day: number; readonly domain: string; readonly at: number };
 
 export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
-  const { store, operation, log, owner, now = systemClock } = options;
+  const { store, operation, log, now = systemClock } = options;
   let agenda: Planned[] = [];
   /** When the agenda was made, as an hour since 1970. */
   let madeIn = -1;
@@ -88,7 +85,7 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
   function look(): Promise<void> {
     running = running.then(async () => {
       try {
-        if (!stopped && (await operation.takeLease('tlsReports', owner, now() + LEASE, now()))) await lookOnce();
+        if (!stopped) await lookOnce();
       } catch (error) {
         log.emit('storeFailed', { operation: 'tlsReports', error });
       }
@@ -165,7 +162,6 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
       stopped = true;
       clearInterval(timer);
       await running;
-      await operation.takeLease('tlsReports', owner, now(), now()).catch(() => {}); // it ends by itself
     },
   };
 }

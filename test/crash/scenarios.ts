@@ -1,11 +1,11 @@
-/** The six parts of a relay's life in which it is killed, or one of its calls fails. Each leaves it running, or dead. */
+/** The seven parts of a relay's life in which it is killed, or one of its calls fails. Each leaves it running, or dead. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { temporaryFolder, until } from '../support/program.ts';
 import { attach, failedIn, linesOf, matters, mostOf, type Point, pointsOf, type Role, rolesOf, underStrace } from './tracer.ts';
 import { SECOND, type Sent, type World } from './world.ts';
 
-export const SCENARIOS = ['accept', 'deliver', 'bounce', 'retry', 'reload', 'start'] as const;
+export const SCENARIOS = ['accept', 'deliver', 'bounce', 'retry', 'reload', 'start', 'report'] as const;
 export type ScenarioName = (typeof SCENARIOS)[number];
 
 /** Small messages lie in the database, large ones in a file of their own. */
@@ -42,6 +42,8 @@ export function runScenario(world: World, name: ScenarioName, token: string, poi
       return reload(world, token, point);
     case 'start':
       return start(world, token, point);
+    case 'report':
+      return report(world, token, point);
   }
 }
 
@@ -135,6 +137,15 @@ async function start(world: World, token: string, point?: Point): Promise<Run> {
   folder.remove();
   if (!died) await relay.start();
   return { sent, died, ...counted };
+}
+
+/** From the moment that a report about TLS is asked for to its arrival: look-up, mail, the row of the report and that of its mail. */
+async function report(world: World, token: string, point?: Point): Promise<Run> {
+  const owed = world.owesReport(token);
+  const traced = await watch(world, point);
+  await world.relay.command(['tls', 'reports', 'send', owed.day, owed.report.reportTo!]);
+  const died = await traced.end();
+  return { sent: [{ ...owed.report, acknowledged: true }], died, ...traced.counted() };
 }
 
 /** Traces the relay that runs. */

@@ -2,12 +2,14 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { gunzipSync } from 'node:zlib';
 import type { ReceivedMessage } from '../support/mx-server.ts';
 import { until } from '../support/program.ts';
 import { type Scenario, startScenario } from '../support/relay-scenario.ts';
 import { submit } from '../support/smtp-send.ts';
 
 export const SECOND = 1000;
+const DAY = 86_400 * SECOND;
 export const SENDER = 'app@sender.test';
 
 /** One message of a run. */
@@ -15,6 +17,8 @@ export type Sent = {
   readonly token: string;
   readonly recipient: string;
   readonly bodyHash: string;
+  /** It is a report about TLS to this domain. */
+  readonly reportTo?: string;
   /** The 250 to its final dot arrived. */
   acknowledged: boolean;
 };
@@ -32,7 +36,9 @@ export type World = Scenario & {
   /** Resolves when the reply came, or the connection was cut. @param size octets of the body */
   send(token: string, recipient: string, size: number): Promise<Sent>;
   fate(sent: Sent): Fate;
-  /** Queue ids of messages that have not ended, read beside the relay, or while there is none. */
+  /** Counts sessions of the day before with a domain that wants reports. @returns the report that is owed for them */
+  owesReport(token: string): { readonly report: Sent; readonly day: string };
+  /** Queue ids of messages that have not ended, and reports that were asked for, read beside the relay, or while there is none. */
   open(): ReadonlySet<string>;
   /** Resolves when nothing waits any more; what does not end is removed. */
   drained(): Promise<void>;
@@ -66,7 +72,7 @@ export async function startWorld(): Promise<World> {
     try {
       return new Set(
         database
-          .prepare('SELECT id FROM open')
+          .prepare("SELECT id FROM open UNION ALL SELECT name FROM small_values WHERE name LIKE 'tlsReports.ask.%'")
           .all()
           .map((row) => String(row['id'])),
       );
@@ -83,6 +89,17 @@ export async function startWorld(): Promise<World> {
       await send(scenario, { token: 'warm', recipient: 'anna@dest.test', size: 1 });
       await send(scenario, { token: 'warm', recipient: SENDER, size: 1 });
       await drained();
+    },
+    owesReport(token) {
+      const reportTo = `r${hash(Buffer.from(token)).slice(0, 16)}.test`;
+      scenario.dns.set(`_smtp._tls.${reportTo}`, { TXT: ['v=TLSRPTv1; rua=mailto:tls@dest.test'] });
+      const day = Math.floor(Date.now() / DAY) - 1;
+      const database = new DatabaseSync(path, { timeout: 5 * SECOND });
+      database.prepare("INSERT OR IGNORE INTO tls_policies_seen VALUES ('none', '', '')").run();
+      database.prepare("INSERT INTO tls_results VALUES (?, ?, 'none', 'no-policy-found', ?, 1, 1)").run(day, reportTo, reportTo);
+      database.close();
+      const report = { token, recipient: 'tls@dest.test', bodyHash: '', reportTo, acknowledged: false };
+      return { report, day: new Date(day * DAY).toISOString().slice(0, 10) };
     },
     unknownDomain() {
       const domain = `d${++domains}.lost.test`;
@@ -130,17 +147,28 @@ async function send(
 
 const hash = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
-function fateOf(messages: readonly ReceivedMessage[], { token, recipient, bodyHash }: Sent): Fate {
+function fateOf(messages: readonly ReceivedMessage[], { token, recipient, bodyHash, reportTo }: Sent): Fate {
   const bounces = recipient.startsWith('bad');
-  const arrivals = messages.filter(
-    ({ data, mailFrom }) => (mailFrom === '') === bounces && data.includes(`Subject: ${token}\r\n`),
-  );
-  const whole = bounces
-    ? wholeReport
-    : ({ data }: ReceivedMessage) => hash(data.subarray(data.indexOf('\r\n\r\n') + 4)) === bodyHash;
+  const isOne = ({ data, mailFrom }: ReceivedMessage) =>
+    reportTo === undefined
+      ? (mailFrom === '') === bounces && data.includes(`Subject: ${token}\r\n`)
+      : data.includes(`TLS-Report-Domain: ${reportTo}\r\n`);
+  const arrivals = messages.filter(isOne);
+  const whole =
+    reportTo !== undefined
+      ? isWholeTlsReport
+      : bounces
+        ? wholeReport
+        : ({ data }: ReceivedMessage) => hash(data.subarray(data.indexOf('\r\n\r\n') + 4)) === bodyHash;
   const broken = arrivals.filter((message) => !whole(message)).map(({ session }) => `half a message in session ${session}`);
   const ids = new Set(arrivals.map(queueIdOf));
   return { arrivals, broken: ids.size > 1 ? [...broken, `${ids.size} messages of one: ${[...ids]}`] : broken };
+}
+
+/** Its document is there to the last byte. */
+function isWholeTlsReport({ data }: ReceivedMessage): boolean {
+  const [, encoded = ''] = /\.json\.gz"\r\n\r\n([A-Za-z0-9+/=\r\n]+)\r\n--/.exec(data.toString('latin1')) ?? [];
+  return gunzipSync(Buffer.from(encoded, 'base64')).toString().endsWith('}');
 }
 
 /** It names the failure, and its last boundary is there. */

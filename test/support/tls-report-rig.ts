@@ -34,12 +34,11 @@ type RigOptions = {
   /** False: no DKIM key. */
   readonly signed?: boolean;
   readonly run?: Partial<TlsReportOptions>;
-  readonly owner?: string;
 };
 
 export type TlsReportRig = Awaited<ReturnType<typeof startTlsReportRig>>;
 
-export async function startTlsReportRig({ zone = {}, signed = true, run: more, owner = 'one', ...options }: RigOptions = {}) {
+export async function startTlsReportRig({ zone = {}, signed = true, run: more, ...options }: RigOptions = {}) {
   const store = await storeFiles(options.dataDir ?? dataDir()).open();
   if (signed && (await store.operation.dkimKeys(HOSTNAME)).length === 0)
     await store.operation.addDkimKeys(await createDkimKeys({ domain: HOSTNAME, now: NOON, state: 'active' }));
@@ -56,7 +55,7 @@ export async function startTlsReportRig({ zone = {}, signed = true, run: more, o
   });
   const results: TlsResults = createTlsResults({ store: store.tlsResults, dns, log, wanted: () => true, now });
   const run = startTlsReportRun({
-    ...{ hostname: HOSTNAME, from: `postmaster@${HOSTNAME}`, preparation, dns, log, now, owner },
+    ...{ hostname: HOSTNAME, from: `postmaster@${HOSTNAME}`, preparation, dns, log, now },
     destinationOf: (_, address) => address.slice(address.lastIndexOf('@') + 1),
     mode: () => 'all',
     store: store.tlsResults,
