@@ -1,4 +1,4 @@
-/** Who gets in, and who does not: rows A01 to A16. Brute force is in guessing.test.ts. */
+/** Which clients can use the relay, and which cannot: rows A01 to A16. Brute force is in guessing.test.ts. */
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import {
@@ -20,7 +20,7 @@ import { attack, attacks, later } from './attack.ts';
 let relay: Attacked;
 beforeAll(async () => {
   const listen = "{ submissions: ['127.0.0.1:0'], submission: ['127.0.0.1:0'], admin: ['127.0.0.1:0'], http: ['127.0.0.1:0'] }";
-  const acme = '{ directory: "https://127.0.0.1:1/", acceptTerms: true }'; // nobody is there: only the challenges are of interest
+  const acme = '{ directory: "https://127.0.0.1:1/", acceptTerms: true }'; // no server answers: the test only needs the challenges
   relay = await startAttacked({
     yaml: `${UNCOUNTED}\nlisten: ${listen}\ntls: { mode: acme, acme: ${acme} }\nlog: { level: debug }`,
   });
@@ -42,7 +42,7 @@ attacks('A01', 'mail without AUTH', '530 5.7.0 to MAIL, RCPT and DATA', [['465']
     expect(await client.askAll([`MAIL FROM:<${USER}>`, 'RCPT TO:<anna@dest.test>', 'DATA'])).toEqual(Array(3).fill('530 5.7.0'));
     client.send(`MAIL FROM:<${USER}>\r\nRCPT TO:<anna@dest.test>\r\nDATA\r\n${TEXT}.\r\n`);
     for (let i = 0; i < 3; i++) expect(codeOf(await client.reply())).toBe('530 5.7.0');
-    await client.closed(); // the text was taken for commands, and there were too many of them
+    await client.closed(); // the text was read as commands, and they were too many
     expect(client.transcript.at(-1)).toMatch(/^530|^50|^421 4\.7\.0/);
   });
 });
@@ -188,7 +188,7 @@ attack('A10', 'MAIL with AUTH=<b@x>', 'taken and ignored: RFC 4954 §5', async (
   expect(received.at(-1)!.data.toString()).not.toContain('b@other.test');
 });
 
-/** As the relay's own name, and as the destination's: nobody of them is re-interpreted. */
+/** With the relay's own name, and with the destination's: neither changes the meaning. */
 const RELAY_FORMS: readonly (readonly [string, string, string])[] = [
   ['a percent sign', '<u%other.test@dest.test>', 'u%other.test@dest.test'],
   ['a quoted local part', '<"u@other.test"@dest.test>', '"u@other.test"@dest.test'],
@@ -314,7 +314,7 @@ attacks(
   ],
   async (_, target) => {
     const answer = await http(`GET ${target} HTTP/1.1\r\nHost: evil.test\r\n\r\n`);
-    // Who is still sending when the answer leaves may see the connection reset instead.
+    // A client that is still sending when the answer is sent may get a reset instead.
     expect(answer).toMatch(target.length < 10_000 ? /^HTTP\/1\.1 404 / : /^HTTP\/1\.1 404 |^$/);
     expect(answer).not.toMatch(/^location:/im);
     expect(answer).not.toMatch(/evil|root:/);

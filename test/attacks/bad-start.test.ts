@@ -1,4 +1,4 @@
-/** A start on something broken: it is refused with a cause that has a name, or set aside while the relay serves. */
+/** A start with broken data: it is refused with a named cause, or the broken part is set aside and the relay runs. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -35,7 +35,7 @@ const makeData = (folder: string, mode = 0o700) => {
   mkdirSync(data(folder));
   chmodSync(data(folder), mode);
 };
-/** A store as a relay leaves it. */
+/** A store in the state after a stopped relay. */
 const makeStore = async (folder: string) => (await storeFiles(data(folder)).open()).close();
 const inDatabase = (folder: string, sql: string) => {
   const database = new DatabaseSync(join(data(folder), 'smarthost.db'));
@@ -235,7 +235,7 @@ const REFUSED: readonly Refused[] = [
 const results = new Map<string, { code: number | NodeJS.Signals; stdout: string; stderr: string }>();
 const folders = mkdtempSync(join(tmpdir(), 'smarthost-bad-start-'));
 
-/** Each as an operator meets it: the command, its exit code and what it says. A few at a time. */
+/** Each case as an operator sees it: the command, its exit code and its output. A few at a time. */
 beforeAll(async () => {
   taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
@@ -274,7 +274,7 @@ test.each(REFUSED.map(([name, , says]) => [name, says] as const))(
   },
 );
 
-/** Something in the store is broken: the relay starts beside it. */
+/** Part of the store is broken: the relay starts all the same. */
 async function startOn(spoil: (store: Store, dataDir: string) => unknown) {
   const dataDir = join(mkdtempSync(join(folders, 's')), 'data');
   const store = await storeFiles(dataDir).open();

@@ -1,4 +1,4 @@
-/** The catalogue is whole, and its page is current. */
+/** The catalogue is complete, and its page is up to date. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { IDS, page, README, rows } from './catalogue.ts';

@@ -1,4 +1,4 @@
-/** What stands between 354 and the last dot: rows P01 to P03, P07 to P09, P11, P17 and P18, behaviour rules 2 and 9. */
+/** The data between 354 and the final dot: rows P01 to P03, P07 to P09, P11, P17 and P18, behaviour rules 2 and 9. */
 import { Resolver } from 'node:dns/promises';
 import { createServer, type Server } from 'node:net';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
@@ -23,7 +23,7 @@ const MIB = 1024 * 1024;
 
 let relay: Attacked;
 let recorder: Server;
-/** All that came after 354, as it came over the wire, up to CRLF.CRLF. */
+/** All bytes received after 354, up to CRLF.CRLF. */
 const wire: Buffer[] = [];
 
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-/** A DNS that lies, fails and loops: rows D01 to D08, behaviour rules 10 and 15. One message to all of it, each domain by itself. */
+/** A DNS that lies, fails and loops: rows D01 to D08, behaviour rules 10 and 15. One message has a recipient in each domain. */
 import { afterAll, beforeAll, expect } from 'vitest';
 import { type Attacked, send, startAttacked, TEXT } from '../support/attack-rig.ts';
 import type { Zone, ZoneRecords } from '../support/dns-server.ts';
@@ -29,7 +29,7 @@ afterAll(async () => {
   await Promise.all(busy?.map((host) => host.close()) ?? []);
 });
 
-/** Kind and status of what becomes of a recipient, and the log line. */
+/** Kind and status of a recipient's outcome, and the log line. */
 async function outcomeOf(domain: string, id: string): Promise<{ outcome: string; line: LogLine }> {
   const isIt = (line: LogLine) =>
     line['queueId'] === id && line['recipient'] === `a@${domain}` && /^(relayed|delayed|failed)$/.test(line.event);

@@ -31,7 +31,7 @@ const MAIL = `MAIL FROM:<${USER}>`;
 const RCPT = 'RCPT TO:<anna@dest.test>';
 const LARGE = `${TEXT}${`${'x'.repeat(998)}\r\n`.repeat(400)}`;
 
-/** One relay as a process, for what needs one; each test leaves it running. */
+/** One relay as a process, for tests that need one. Each test leaves it running. */
 let scenario: Scenario;
 beforeAll(async () => {
   scenario = await startScenario();
@@ -49,7 +49,7 @@ async function login(at: Scenario = scenario): Promise<RawClient> {
   return client;
 }
 
-/** All that was accepted has arrived, once or more, and the queue is empty. */
+/** All accepted mail has arrived, once or more, and the queue is empty. */
 async function allThere(tokens: readonly string[]): Promise<void> {
   for (const token of tokens) await scenario.delivered(token);
   const empty = async () => (await scenario.relay.command(['queue', 'list', '--json'])).trim() === '[]';
@@ -77,7 +77,7 @@ if (requirePeer('strace', hasCommand('strace'))) {
         '-qq',
         '-y',
         '-s',
-        '4000', // lines of the log of one turn leave in one write
+        '4000', // log lines of one turn are one write
         '-e',
         'trace=fsync,fdatasync,write',
         '-o',
@@ -90,7 +90,7 @@ if (requirePeer('strace', hasCommand('strace'))) {
       const client = await login();
       const messages = [named(), named(LARGE), named(), named(LARGE)];
       for (const { text } of messages) await send(client, { text });
-      await allThere(messages.map(({ token }) => token)); // the line in the log comes behind the reply
+      await allThere(messages.map(({ token }) => token)); // the log line comes after the reply
       await strace.close();
       const calls = readFileSync(trace, 'utf8').split('\n').map(nameOfCall).join('');
       const accepted = calls.split('a');
@@ -104,7 +104,7 @@ if (requirePeer('strace', hasCommand('strace'))) {
   );
 }
 
-/** B: a body is synced, N: the directory of bodies, L: the log of the database, a: a message is told of as accepted. */
+/** B: a body is synced, N: the directory of bodies, L: the log of the database, a: a message is logged as accepted. */
 function nameOfCall(line: string): string {
   if (/ write\(1<.*accepted/.test(line)) return 'a';
   if (/ (fsync|fdatasync)\(\d+<[^>]*-wal>/.test(line)) return 'L';
@@ -291,7 +291,7 @@ if (requirePeer('faketime', FAKETIME !== undefined)) {
   );
 }
 
-/** What needs no process of its own. */
+/** Tests that need no process of their own. */
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'smarthost-durability-'));
@@ -393,7 +393,7 @@ attack(
         const relay = await startAttacked({ dataDir: dir, yaml: 'queue: { minFree: 1MiB, retry: [1s] }' });
         results.served++;
         await relay.withStore((store) => store.messages.retry({ all: true }, Date.now())).catch(() => {});
-        // What a command of another process changed is seen within a second or so; where all is damaged, nothing comes.
+        // A change by a command of another process is seen within about a second. If everything is damaged, nothing comes.
         await until('mail', () => relay.mx.messages.length > 0, { deadline: 4000 }).catch(() => {});
         for (const { data, mailFrom } of relay.mx.messages) {
           if (mailFrom === '') continue;

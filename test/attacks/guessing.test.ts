@@ -1,4 +1,4 @@
-/** Guessing passwords, wearing argon2 out, and getting around limits: rows A03, A04, A06 and A12, behaviour rules 4, 5 and 7. */
+/** Guessing passwords, overloading argon2, and avoiding limits: rows A03, A04, A06 and A12, behaviour rules 4, 5 and 7. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -297,7 +297,7 @@ attack(
       await client.ask('EHLO client.test');
       return client;
     };
-    const user = (ip: string) => `${ip.replaceAll(':', '-')}@sender.test`; // a pair that many try at once is verified once
+    const user = (ip: string) => `${ip.replaceAll(':', '-')}@sender.test`; // a pair that many clients try at the same time is verified once
     const login = async (client: RawClient, ip: string) => codeOf(await client.ask(plain(user(ip), PASSWORD)));
     const before = ['192.0.2.1', '198.51.100.1', '2001:db8:aaaa:1::1'];
     const users = [...before, '203.0.113.1', '203.0.114.1', '2001:db8:bbbb:1::1', '127.0.0.9'];

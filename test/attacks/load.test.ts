@@ -107,7 +107,7 @@ attack('L01', 'one address over its number of sessions', '421 4.7.0, others come
   const clients: RawClient[] = [];
   for (let i = 0; i < 230; i++) clients.push(relay.raw('submission', '127.0.8.1'));
   const greetings = await Promise.all(clients.map((client) => client.reply().then(codeOf, () => 'closed')));
-  expect(greetings.filter((code) => code === '220').length).toBeLessThanOrEqual(200); // a hundred, and who waited for their places
+  expect(greetings.filter((code) => code === '220').length).toBeLessThanOrEqual(200); // a hundred, and those that waited for a session
   expect(greetings.filter((code) => code === '421 4.7.0').length).toBeGreaterThanOrEqual(30);
   await relay.stillWorks('127.0.8.2');
 });
@@ -220,7 +220,7 @@ attack(
     await send(await login(), { text: large });
     const lift = startProgram({ command: 'prlimit', args: ['--pid', String(process.pid()), '--nofile=4096:'] });
     expect(await lift.ended).toBe(0);
-    await mx.received(2 + accepted, 20_000).catch(() => {}); // what found no socket waits for its retry
+    await mx.received(2 + accepted, 20_000).catch(() => {}); // a message without a socket waits for its retry
     const taken = process.events('accepted').length;
     expect(taken).toBe(2 + accepted);
     expect(process.events('failed')).toEqual([]);
@@ -232,7 +232,7 @@ elsewhere('L04', 'a disk of 1 MB, and one that can only be read', 'test/integrat
 elsewhere('L04', 'each call on a file or a socket says ENOSPC, EROFS or EMFILE', 'test/crash');
 elsewhere('L05', 'each call on a file or a socket says EIO', 'test/crash');
 
-/** strace on a running process, with faults in its calls. It lets go when it is closed. */
+/** strace on a running process, with faults in its calls. It detaches when it is closed. */
 async function inject(pid: number, ...expressions: readonly string[]): Promise<Program> {
   const strace = startProgram({
     command: 'strace',
@@ -321,7 +321,7 @@ attack(
     await process.start();
     await until('an empty queue', async () => (await process.command(['queue', 'list', '--json'])).trim() === '[]');
     const arrived = mx.messages.map(({ data }) => /\bid ([0-9a-z]{17})\b/.exec(data.toString('latin1'))![1]!);
-    // A message that was put off with 451 may be there as a whole after a crash; what got 250 is there once, nothing is twice.
+    // A message that got 451 may be stored completely after a crash. A message that got 250 is there once. No message is there twice.
     expect(new Set(arrived).size).toBe(arrived.length);
     expect(arrived).toEqual(expect.arrayContaining(process.events('accepted').map((event) => event['queueId'])));
   },

@@ -1,4 +1,4 @@
-/** Hosts that hang, trickle, lie, flood and split: rows R01 to R13, behaviour rules 10, 13, 14 and 22. The scripts are in hostile-mx.ts. */
+/** Hosts that hang, send slowly, lie, flood and split replies: rows R01 to R13, behaviour rules 10, 13, 14 and 22. The scripts are in hostile-mx.ts. */
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { type Attacked, codeOf, send, startAttacked, submit, TEXT, USER, verdict } from '../support/attack-rig.ts';
@@ -84,7 +84,7 @@ async function outcomeOf(recipient: string, id: string): Promise<{ outcome: stri
 async function check(one: Hostile): Promise<void> {
   const { outcome, line } = await outcomeOf(`a@${domainOf(one)}`, queueId);
   expect(outcome, line['reply']).toMatch(one.expected);
-  expect(line['seconds']).toBeLessThan(3 * PHASE + 2); // what hangs may be tried once more in clear
+  expect(line['seconds']).toBeLessThan(3 * PHASE + 2); // a hanging attempt may be repeated once without TLS
   const host = hosts[HOSTILE.indexOf(one)]!;
   const arrived = host.count();
   if (outcome.startsWith('relayed') && one.backup !== true) expect(arrived).toBe(1);
@@ -345,7 +345,7 @@ attack('R13', '1000 messages to a host that hangs, 50 to a good one', 'the good 
   }
   await flood;
   expect(times.toSorted((a, b) => a - b)[45]).toBeLessThan(5000);
-  expect(tarpit.sessions()).toBeLessThan(100); // it is left alone, not asked 1000 times
+  expect(tarpit.sessions()).toBeLessThan(100); // the host rests and is not asked 1000 times
   relay.dns.set('tarpit.test', { MX: ['0 .'] });
   await tarpit.close();
 });

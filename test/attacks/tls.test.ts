@@ -46,7 +46,7 @@ beforeAll(async () => {
   await write();
   const old = await createSelfSigned('ecdsa', ['mx.dest.test'], Date.now() - 1000 * DAY);
   expired = { cert: old.certificate, key: old.key };
-  // A host that fails rests for a while, so each variant has one of its own.
+  // A failing host rests for a while, so each variant has its own host.
   const routes = (['verify', 'encrypt'] as const).flatMap((level) =>
     STRIPPED.map(
       (_, i) => `  - { recipientDomain: v${i}.${level}.test, hosts: ['${addressOf(level, i)}:MX_PORT'], tls: ${level} }\n`,
@@ -109,7 +109,7 @@ type Level = 'opportunistic' | 'verify' | 'encrypt';
 const addressOf = (level: Level, variant: number) =>
   `127.0.${{ opportunistic: 40, verify: 41, encrypt: 42 }[level]}.${variant + 1}`;
 
-/** Mail to a host that behaves so; what the log says of it. */
+/** Sends mail to a host with this behaviour. @returns what the log says about it */
 async function deliver(level: Level, variant: number, { script = {}, tls }: { script?: MxScript; tls?: Pair }) {
   const address = addressOf(level, variant);
   const host = await startMx({ address, port: relay.mx.port, hostname: 'mx.dest.test', script, ...(tls && { tls }) });

@@ -1,4 +1,4 @@
-/** A power cut loses all that was not synced, and nothing that was answered 250: RFC 5321 §6.1. A store that does not sync is found. */
+/** A power cut loses all data that were not synced, and no mail that was answered 250: RFC 5321 §6.1. The test also finds a store that does not sync. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { hasCommand, requirePeer, succeeds } from '../support/peers.ts';
 import { FULL, sized } from '../support/size.ts';
@@ -6,7 +6,7 @@ import { startAfterCuts } from './power-relay.ts';
 import { changedProgram, cutEverywhere, type Recording, record } from './power-run.ts';
 
 const traces = () => hasCommand('strace') && succeeds('strace', ['-f', '-qq', '-o', '/dev/null', 'true']);
-/** `CUTS=3000` for all there are. */
+/** `CUTS=3000` runs all cuts. */
 const CUTS = Number(process.env['CUTS'] ?? 240);
 /** `STARTS=200` for more starts of the real relay. */
 const STARTS = Number(process.env['STARTS'] ?? sized(10, 2));

@@ -1,4 +1,4 @@
-/** A sample of the crash sweep, and of the calls that fail: `npm run test:crash` is all of both. */
+/** A sample of the crash sweep and of the failing calls. `npm run test:crash` runs all of both. */
 import { describe, expect, test } from 'vitest';
 import { hasCommand, requirePeer, succeeds } from '../support/peers.ts';
 import { sized } from '../support/size.ts';
@@ -22,7 +22,7 @@ describe.skipIf(!requirePeer('strace', traces()))('killed at a call on a file or
     const context = lines.join('\n');
     console.info(context);
     expect(figures.flatMap(({ violations }) => violations)).toEqual([]);
-    // a sweep proves something only where it counted, and killed
+    // a sweep proves something only if it has counted calls and killed the process
     for (const { points } of figures) expect(points, context).toBeGreaterThan(10);
     expect(
       figures.reduce((sum, { kills }) => sum + kills, 0),

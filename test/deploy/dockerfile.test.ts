@@ -1,4 +1,4 @@
-/** The Dockerfile, its steps carried out in a Debian root, and what it makes started as a container engine would. */
+/** Runs the steps of the Dockerfile in a Debian root, and starts the result as a container engine would. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The examples in deploy/examples, given to the programs that they are for, with the test's relay in place of relay.example.net. */
+/** Runs the examples in deploy/examples with their programs, with the test's relay instead of relay.example.net. */
 import { randomUUID } from 'node:crypto';
 import { chmodSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -10,7 +10,7 @@ import { type BootedRoot, bootRoot, canBoot } from '../support/systemd.ts';
 const MINUTE = 60_000;
 const SOURCE = '/usr/local/src/smarthost';
 const INSTALL = `${SOURCE}/deploy/install.sh`;
-/** What the first installation has downloaded is enough for the next ones. */
+/** The downloads of the first installation are enough for the next ones. */
 const OFFLINE = { npm_config_offline: 'true' };
 
 describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBoot()))('a Debian 12', () => {

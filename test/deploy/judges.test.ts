@@ -1,4 +1,4 @@
-/** What shellcheck says of deploy/install.sh, and systemd of deploy/smarthost.service. */
+/** shellcheck accepts deploy/install.sh, and systemd rates deploy/smarthost.service well. */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { CHECKOUT } from '../support/checkout.ts';

@@ -1,4 +1,4 @@
-/** What an installation fetches: each package by its hash, and no program by a script. */
+/** An installation downloads each package with its hash, and no script downloads a program. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

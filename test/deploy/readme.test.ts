@@ -1,4 +1,4 @@
-/** deploy/README.md says what an operator can type, read and rely on: each of it exists. */
+/** All commands, settings, events, replies and links in deploy/README.md exist. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';

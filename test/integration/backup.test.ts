@@ -1,4 +1,4 @@
-/** Backup of a store that is in use, and what a restore makes of it. */
+/** The backup of a store in use, and its restore. */
 import {
   chownSync,
   existsSync,
@@ -49,7 +49,7 @@ async function restore(dir: string, file: string, force = false): Promise<Restor
     .finally(() => source.close());
 }
 
-/** A backup of a small store, to be spoilt. */
+/** A backup of a small store, which tests damage. */
 async function aBackup(): Promise<string> {
   const dir = dataDir();
   const store = await testStore({ dataDir: dir });

@@ -1,4 +1,4 @@
-/** `tls.mode: files`: pairs are watched, and one that does not fit is left alone until it does (T09). */
+/** `tls.mode: files`: pairs are watched, and an invalid one is not served until it is valid (T09). */
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -88,7 +88,7 @@ describe('an invalid pair is not served, is reported once, and is served as soon
     });
     expect(given.certificates.warnings()).toEqual([expect.stringMatching(reason)]);
     expect(given.certificates.problems(Date.now())).toEqual([]);
-    await requestRenewal(given.store.operation); // two looks at the same trouble
+    await requestRenewal(given.store.operation); // two checks with the same error
     given.certificates.look();
     await until('the request to be over', async () => (await given.store.operation.value('certificate.request')) === undefined);
     expect(given.log.filter(({ action }) => action === 'kept')).toHaveLength(1);
@@ -136,7 +136,7 @@ test('links that renewal tools point to another folder are followed', async () =
 test('a pair is read again even if size and time are the same', async () => {
   await write('ecdsa');
   const given = await start();
-  const next = await write('ecdsa'); // within the tick of the first look, perhaps
+  const next = await write('ecdsa'); // perhaps within the tick of the first check
   await until('the new pair', () => isServed(given, next));
 });
 

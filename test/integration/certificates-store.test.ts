@@ -1,4 +1,4 @@
-/** What the store keeps of certificates: self-signed pairs, those of an authority, and the lease of who renews. */
+/** The certificates in the store: self-signed pairs, those of an authority, and the lease for renewals. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

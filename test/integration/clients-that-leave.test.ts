@@ -1,6 +1,6 @@
 /**
- * Clients that give up, in every way and at each stage, more of them than there are places. The relay is a process of its own,
- * so that its end is seen as one.
+ * Clients that leave, in every way and at each stage, more of them than the session limit. The relay is a separate process,
+ * so that the test sees if it ends.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => scenario.close());
 
-/** One that has connected; `there` resolves where it gets as far as its stage, which it may never do. */
+/** A connected client. `there` resolves when it reaches its stage, which may never happen. */
 type Leaving = { readonly raw: Socket; tls?: TLSSocket; readonly closed: Promise<unknown>; there: Promise<unknown> };
 type Stage = (client: Leaving) => Promise<unknown>;
 
@@ -92,7 +92,7 @@ async function arrive(port: number, stage: Stage): Promise<Leaving> {
   return client;
 }
 
-/** Clients come as far as their stage, or wait for a place, and all leave together. Resolves once the relay has closed its side of each. */
+/** Clients reach their stage or wait for a session, and then all leave together. Resolves when the relay has closed its side of each. */
 async function wave(port: number, stage: Stage, leave: (client: Leaving) => void): Promise<void> {
   let there = 0;
   const clients = await Promise.all(Array.from({ length: CLIENTS }, () => arrive(port, stage)));

@@ -1,4 +1,4 @@
-/** `smarthost backup` beside a relay that runs, `restore` without it, and the mail that goes on. */
+/** `smarthost backup` while the relay runs, `restore` while it is stopped, and the mail afterwards. */
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startDns } from '../support/dns.ts';

@@ -1,4 +1,4 @@
-/** `smarthost doctor` from the command line: a real relay beside it, a small DNS and MX as its world. */
+/** `smarthost doctor` from the command line, with a real relay, a small DNS and a small MX. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';

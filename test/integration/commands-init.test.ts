@@ -1,4 +1,4 @@
-/** `smarthost init` with a person in front of it, or with everything said on the command line. */
+/** `smarthost init` with a person who answers, or with all values on the command line. */
 import { spawnSync } from 'node:child_process';
 import { chmod, chown, lstat, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -168,7 +168,7 @@ test('writes the file that --config names, as every other command would read it'
   expect((await bench.run(['--config', file, 'init', '--dir', '.', ...rest])).err).toContain('--dir or --config, not both');
 });
 
-/** As an operator does it with sudo: in a process of its own, since it becomes another user. */
+/** Runs as with sudo: in a separate process, because it becomes another user. */
 function initAsRoot(...more: string[]) {
   const args = [join(import.meta.dirname, '../../src/smarthost.ts'), 'init', '--dir', 'conf', '--yes', ...more];
   const given = [...args, '--hostname', 'relay.example.net', '--address', '203.0.113.5'];

@@ -1,4 +1,4 @@
-/** `smarthost queue …`, `trace` and `send` on a real store, with the test in the place of the running relay. */
+/** `smarthost queue …`, `trace` and `send` on a real store. The test plays the running relay. */
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { NewMessage } from '../../src/store/store.ts';

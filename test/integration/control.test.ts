@@ -1,4 +1,4 @@
-/** What an operator does from inside the process of a relay, as a page or an interface over HTTP would: it counts at once. */
+/** Actions of an operator from inside the relay's process, as an HTTP interface would do them. They take effect at once. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { codeOf } from '../support/raw-client.ts';
 import { type LogLine, openClient, startTestRelay, type TestRelay, USER } from '../support/relay.ts';

@@ -1,4 +1,4 @@
-/** A relay that dies at a chosen system call loses nothing it said 250 to, and starts again from what it left: RFC 5321 §6.1. */
+/** A relay that is killed at a chosen system call loses no mail that it answered 250, and starts again with its data: RFC 5321 §6.1. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasCommand, requirePeer, succeeds } from '../support/peers.ts';
 import { until } from '../support/program.ts';
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => scenario?.close());
 
-/** Kills the whole process instead of its n-th call of these. */
+/** Kills the whole process at the n-th of these calls. */
 const dyingAt = (calls: string, n: number) => [
   ...['strace', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${calls}`],
   ...['-e', `inject=${calls}:signal=KILL:when=${n}`],
@@ -40,7 +40,7 @@ async function crash(under: readonly string[], token: string, size: number): Pro
   const over = () => !relay.running() || (accepted && relay.events('relayed').length > before);
   await until(`${token} delivered, or a crash`, over, { deadline: 15 * SECOND, context: relay.output });
   if (!accepted) return 'died before 250';
-  // what it notes after a delivery follows within a moment, and may be its last call
+  // the notes after a delivery follow within a moment, and may be its last call
   await until('a crash', () => !relay.running(), { deadline: SECOND / 2 }).catch(() => {});
   return relay.running() ? 'lived' : 'died after 250';
 }
@@ -57,7 +57,7 @@ function send(token: string, size: number): Promise<boolean> {
   );
 }
 
-/** A start after a crash, until nothing waits any more. */
+/** Starts after a crash, and waits until no mail waits any more. */
 async function recover(): Promise<void> {
   const { relay } = scenario;
   await relay.start();

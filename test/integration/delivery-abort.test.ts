@@ -1,4 +1,4 @@
-/** The relay stops while mail is on its way: nothing is lost, nothing is sent twice that need not be. */
+/** The relay stops during deliveries: no mail is lost, and none is sent twice without need. */
 import { expect, test } from 'vitest';
 import { MINUTE } from '../../src/system/clock.ts';
 import { startScripted } from '../support/delivery-rig.ts';

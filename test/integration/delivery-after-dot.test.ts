@@ -1,6 +1,6 @@
 /**
- * A host may answer, or reset, the moment it has the final dot, while this process is busy and has not yet been told that its last
- * write has left. Taken for an answer in the middle of the text, that would be a second copy at the next host: RFC 1047.
+ * A host may reply or reset as soon as it has the final dot, while this process is busy and does not know yet that its last write was
+ * sent. If this counted as a reply in the middle of the text, the next host would get a second copy: RFC 1047.
  */
 import { Worker } from 'node:worker_threads';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';

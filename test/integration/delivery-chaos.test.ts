@@ -1,4 +1,4 @@
-/** Hosts that do anything at any time: what is called relayed has arrived, and what has not arrived is never called relayed. */
+/** Hosts that do anything at any time: all mail reported as relayed has arrived. */
 import { expect, test } from 'vitest';
 import { startRig } from '../support/delivery-rig.ts';
 import type { MxAction, MxScript, MxStage } from '../support/mx-server.ts';
@@ -36,7 +36,7 @@ const ACTIONS: readonly MxAction[] = [
   { reply: '250 2.0.0 Ok', thenClose: true },
   { trickle: '250 2.0.0 Ok\r\n', every: 5 },
 ];
-/** While content comes a host may end things; one that says yes and no about one message lies, and nobody can tell. */
+/** A host may end the session while the content comes. A host that both accepts and refuses one message lies, which cannot be detected. */
 const ENDINGS: readonly MxAction[] = [
   'close',
   'hang',

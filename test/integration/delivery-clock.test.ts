@@ -1,4 +1,4 @@
-/** Clocks that jump: a rest is measured by a clock that may stand elsewhere when it is over. */
+/** Clocks that jump: the clock that measures a rest may change before its end. */
 import { expect, onTestFinished, test } from 'vitest';
 import { DAY } from '../../src/system/clock.ts';
 import { startRig, startScripted } from '../support/delivery-rig.ts';

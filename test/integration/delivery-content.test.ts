@@ -1,4 +1,4 @@
-/** The bytes that leave: all of them, unchanged, and nothing after a no. RFC 5321 §4.5.2, attacks P03 and R06. */
+/** All bytes are sent unchanged, and nothing is sent after a refusal. RFC 5321 §4.5.2, attacks P03 and R06. */
 import { randomBytes } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';

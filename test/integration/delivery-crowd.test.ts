@@ -1,4 +1,4 @@
-/** The bound of all sessions together, `delivery.maxSessions`: what happens at it, and who does not notice. */
+/** The limit of all sessions together, `delivery.maxSessions`: its effect, and the mail that it does not affect. */
 import { expect, test } from 'vitest';
 import { SECOND } from '../../src/system/clock.ts';
 import { startRig } from '../support/delivery-rig.ts';

@@ -1,4 +1,4 @@
-/** Hosts that hang, trickle or vanish: every wait ends by its deadline, behaviour rule 14. */
+/** Hosts that hang, send slowly or vanish: every wait ends by its deadline, behaviour rule 14. */
 import { describe, expect, test } from 'vitest';
 import { startScripted } from '../support/delivery-rig.ts';
 import type { MxScript } from '../support/mx-server.ts';

@@ -1,4 +1,4 @@
-/** How much a host set gets, and how it is left alone: behaviour rule 17. */
+/** How many sessions a host set gets, and how it rests: behaviour rule 17. */
 import { describe, expect, test } from 'vitest';
 import { createDns } from '../../src/dns/dns.ts';
 import { MINUTE } from '../../src/system/clock.ts';

@@ -1,4 +1,4 @@
-/** What hosts say, at each stage, and what becomes of each recipient: behaviour rule 13. */
+/** The replies of hosts at each stage, and the outcome of each recipient: behaviour rule 13. */
 import { createServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startRig, startScripted, verbs } from '../support/delivery-rig.ts';

@@ -1,4 +1,4 @@
-/** What is said to a destination is kept for the messages that ask for it, and for no others. */
+/** The conversation with a destination is kept only for messages that ask for it. */
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { runCommand } from '../../src/commands/commands.ts';
 import { startRig } from '../support/delivery-rig.ts';

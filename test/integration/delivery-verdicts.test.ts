@@ -1,4 +1,4 @@
-/** Whatever is true only because of us never ends a recipient: real deliveries to hosts that follow generated scripts. */
+/** A failure because of us never ends a recipient: real deliveries to hosts that follow generated scripts. */
 import fc from 'fast-check';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { createDns } from '../../src/dns/dns.ts';

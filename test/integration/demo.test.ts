@@ -1,4 +1,4 @@
-/** The demo shows what it promises, and leaves nothing behind. */
+/** The demo shows what it promises, and leaves no process and no file. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';

@@ -1,4 +1,4 @@
-/** A disk that runs full: mail is put off before it is taken, what was taken is delivered, and room is enough to go on. Attacks L04. */
+/** A disk that gets full: new mail is refused for now, accepted mail is delivered, and the space is enough to continue. Attacks L04. */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -29,7 +29,7 @@ function inside(...command: readonly string[]): Promise<Result> {
   return run(nsenter!, args);
 }
 
-/** Takes room until so many bytes are left. */
+/** Fills the disk until this number of bytes is left. */
 async function leave(bytes: number): Promise<void> {
   const filler = join(data, 'filler');
   await inside('rm', '-f', filler);

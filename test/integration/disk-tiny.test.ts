@@ -1,4 +1,4 @@
-/** A disk of 1 MB, and one that can only be read: refused with a sentence, or served again as soon as it is mended. Attacks L04. */
+/** A disk of 1 MB, and a read-only disk: refused with a sentence, or used again as soon as it is repaired. Attacks L04. */
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { insideOf, onSmallDisk } from '../support/namespace.ts';

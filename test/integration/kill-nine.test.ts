@@ -1,4 +1,4 @@
-/** A relay that is killed again and again loses nothing it said 250 to: RFC 5321 §6.1. */
+/** A relay that is killed again and again loses no mail that it answered 250: RFC 5321 §6.1. */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => scenario?.close());
 
-/** One message of the run, and what its client knows of it. */
+/** One message of the run, and what its client knows about it. */
 type Job = { readonly token: string; readonly message: Buffer; tries: number; accepted: boolean };
 
 /** mulberry32: small, even enough, and the same everywhere. */
@@ -47,7 +47,7 @@ function makeJobs(random: () => number): Job[] {
   });
 }
 
-/** Takes jobs until none is left; one that got no 250 is tried again, as an application would. */
+/** Runs jobs until none is left. A job without 250 is tried again, as an application would do. */
 async function client(jobs: Job[]): Promise<void> {
   let connection: SMTPConnection | undefined;
   for (let job = jobs.shift(); job !== undefined; ) {

@@ -1,4 +1,4 @@
-/** Large messages stream: what many of them hold in memory at once does not depend on their size. */
+/** Large messages stream: the memory for many of them does not depend on their size. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** The operator hears of limits: behaviour rule 7. */
+/** The operator gets notices about limits: behaviour rule 7. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

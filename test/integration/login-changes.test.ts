@@ -1,4 +1,4 @@
-/** What an operator does to a login while its sessions are open: the real command line beside a running relay, at the wire. */
+/** An operator changes a login while its sessions are open: the real command line with a running relay, seen by the client. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** Where port 25 outwards is dead, the relay says so when it starts: RS-08. */
+/** If outbound port 25 is blocked, the relay says so when it starts. */
 import { expect, onTestFinished, test } from 'vitest';
 import type { SmtpAnswer, SmtpTarget } from '../../src/doctor/smtp-probe.ts';
 import { startTestRelay, type TestRelayOptions } from '../support/relay.ts';
@@ -6,7 +6,7 @@ import { startTestRelay, type TestRelayOptions } from '../support/relay.ts';
 const ZONE = { 'big.test': { MX: ['10 mx.big.test'] }, 'mx.big.test': { A: ['203.0.113.9'] } };
 const DOCTOR = 'doctor: { destinations: [big.test] }\n';
 
-/** A relay whose looks at mail servers are answered by the test. */
+/** A relay whose checks of mail servers are answered by the test. */
 async function start(
   answer: Partial<SmtpAnswer> | Promise<Partial<SmtpAnswer>>,
   options: TestRelayOptions = {},

@@ -1,4 +1,4 @@
-/** The relay with as little power as it needs: a user of its own, low ports and nothing else, and data that only this user reads. */
+/** The relay with minimal rights: its own user, low ports and no other right, and data that only this user can read. */
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

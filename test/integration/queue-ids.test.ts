@@ -1,4 +1,4 @@
-/** Two messages that meet under one queue ID: the one that has it keeps it, the other gets another, and neither is lost. */
+/** Two messages with the same queue ID: the first keeps it, the second gets another one, and neither is lost. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Report } from '../../src/queue/queue.ts';
 import type { MessageStore, NewMessage, Store } from '../../src/store/store.ts';

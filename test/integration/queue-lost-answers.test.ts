@@ -1,4 +1,4 @@
-/** A store whose answer is lost after it has done what it was asked: its thread ends behind the commit, or a sync fails that has written. */
+/** A store whose answer is lost although the work is done: its thread ends after the commit, or a sync fails after the write. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { MessageStore, Store } from '../../src/store/store.ts';
 import { message, type Rig, recipient, relayed, startRig } from '../support/queue-rig.ts';

@@ -1,4 +1,4 @@
-/** `smarthost queue retry` beside a running relay, while the hosts of the destination rest. */
+/** `smarthost queue retry` with a running relay, while the hosts of the destination rest. */
 import { expect, onTestFinished, test } from 'vitest';
 import { runCommand } from '../../src/commands/commands.ts';
 import { openClient, startTestRelay, USER } from '../support/relay.ts';

@@ -1,4 +1,4 @@
-/** The queue on the real store, with a delivery that the test plays, and reports that go through the real preparation. */
+/** The queue on the real store, with a delivery that the test controls, and reports through the real preparation. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** A restore onto a disk that is too small for it: one sentence, and the store that was to be replaced is as it was. */
+/** A restore on a disk that is too small: one sentence reports it, and the old store does not change. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** What a route of the operator means for the whole relay: behaviour rule 23. */
+/** The effect of a route on the whole relay: behaviour rule 23. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openClient, startTestRelay, type TestRelay, type TestRelayOptions, USER } from '../support/relay.ts';

@@ -1,4 +1,4 @@
-/** Stopping finishes or hands back what the relay holds, within 30 s: behaviour rule 25. */
+/** A stop finishes or gives back all mail within 30 s: behaviour rule 25. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

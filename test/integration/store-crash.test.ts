@@ -1,4 +1,4 @@
-/** Kill -9 at any moment: what was acknowledged is there, whole, and the next start works. Behaviour rule 11, attacks C01 and C06. */
+/** Kill -9 at any moment: acknowledged mail is stored completely, and the next start works. Behaviour rule 11, attacks C01 and C06. */
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

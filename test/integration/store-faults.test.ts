@@ -1,4 +1,4 @@
-/** Disks that fail or fill up: never a false success, and work goes on when the fault is gone. Attacks L04 and L05. */
+/** Disks that fail or get full: never a false success, and work continues after the fault. Attacks L04 and L05. */
 import { mkdirSync, readdirSync, readFileSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

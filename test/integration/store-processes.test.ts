@@ -1,4 +1,4 @@
-/** A command beside `serve`: two processes on one store. */
+/** A command and `serve` at the same time: two processes on one store. */
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';

@@ -1,4 +1,4 @@
-/** The mail programs that people use get their mail through, on 465 and on 587: RFC 6409, RFC 8314. */
+/** Common mail programs can submit mail on 465 and on 587: RFC 6409, RFC 8314. */
 import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

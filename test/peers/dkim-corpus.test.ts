@@ -1,4 +1,4 @@
-/** Our signatures on odd messages, as mailauth and dkimpy judge them: RFC 6376, RFC 8463. */
+/** mailauth and dkimpy verify our signatures on unusual messages: RFC 6376, RFC 8463. */
 import { describe, expect, test } from 'vitest';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
 import type { DkimKey } from '../../src/store/store.ts';

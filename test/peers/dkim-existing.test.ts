@@ -1,4 +1,4 @@
-/** Mail that was signed before it came to us: not a byte of it changes, its signature verifies as before, and ours beside it. RFC 6376 §6. */
+/** Mail that is signed already: no byte of it changes, and its signature verifies as before, and so does ours. RFC 6376 §6. */
 import { describe, expect, test } from 'vitest';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
 import type { DkimKey } from '../../src/store/store.ts';

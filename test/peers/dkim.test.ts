@@ -1,4 +1,4 @@
-/** Our signatures as dkimpy and Mail::DKIM judge them, on what a real Postfix stored: RFC 6376, RFC 8463. */
+/** dkimpy and Mail::DKIM verify our signatures on mail that a real Postfix has stored: RFC 6376, RFC 8463. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {

@@ -1,4 +1,4 @@
-/** Our DNS client before Unbound, which validates what Knot has signed: RFC 4035, RFC 7672 §2.1.1. */
+/** Our DNS client asks Unbound, which validates zones that Knot has signed: RFC 4035, RFC 7672 §2.1.1. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDns, type DnsClient } from '../../src/dns/dns.ts';
 import { SECOND } from '../../src/system/clock.ts';

@@ -1,4 +1,4 @@
-/** Postfix as a mail server that hands its mail to the relay: relayhost with SASL, on 465 and 587. */
+/** Postfix as a mail server that sends its mail through the relay: relayhost with SASL, on 465 and 587. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasDkimpy, judgeByDkimpy } from '../support/dkim-judges.ts';

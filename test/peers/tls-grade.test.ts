@@ -1,4 +1,4 @@
-/** How testssl.sh and sslscan judge both ports: nothing at MEDIUM or above but that nobody trusts a test's certificate. */
+/** testssl.sh and sslscan find nothing at MEDIUM or above on both ports, except that a test's certificate is not trusted. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

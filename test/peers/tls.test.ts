@@ -1,4 +1,4 @@
-/** What OpenSSL's own client sees of our TLS: RFC 8314, RFC 8996. */
+/** OpenSSL's own client checks our TLS: RFC 8314, RFC 8996. */
 import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasCommand, requirePeer } from '../support/peers.ts';
@@ -6,7 +6,7 @@ import type { Result } from '../support/program.ts';
 import { prepareRelay, type RelayProcess } from '../support/relay-process.ts';
 
 const present = requirePeer('openssl', hasCommand('openssl'));
-/** Without it the client itself would refuse what we want to see the relay refuse. */
+/** Without this the client itself would refuse, and the test could not see that the relay does. */
 const OLD = ['-cipher', 'ALL:@SECLEVEL=0'];
 
 let relay: RelayProcess;

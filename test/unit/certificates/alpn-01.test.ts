@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => listener.close());
 const port = () => listener.listening[0]!.port;
 
-/** The certificate that a visitor is shown; undefined: none, the connection was closed. */
+/** The certificate that a client sees; undefined if the connection was closed without one. */
 function shown(options: ConnectionOptions): Promise<{ subject: string; protocol: string | false | null } | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ port: port(), host: '127.0.0.1', rejectUnauthorized: false, ...options }, () => {

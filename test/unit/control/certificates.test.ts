@@ -1,4 +1,4 @@
-/** Certificates that an operator wants anew, on a real store. */
+/** An operator renews certificates, on a real store. */
 import { expect, test } from 'vitest';
 import { testControl } from '../../support/control.ts';
 

@@ -1,4 +1,4 @@
-/** What an operator does to domains and their keys, on a real store. */
+/** The actions of an operator on domains and their keys, on a real store. */
 import { expect, test } from 'vitest';
 import { testControl } from '../../support/control.ts';
 import { newMessage, put } from '../../support/store-rig.ts';

@@ -1,4 +1,4 @@
-/** What an operator does to mail that waits, on a real store. */
+/** The actions of an operator on waiting mail, on a real store. */
 import { expect, test } from 'vitest';
 import { testControl } from '../../support/control.ts';
 import { newMessage, put } from '../../support/store-rig.ts';

@@ -1,4 +1,4 @@
-/** What an operator does to credentials, on a real store. */
+/** The actions of an operator on credentials, on a real store. */
 import { expect, test } from 'vitest';
 import { checkPassword, newUser } from '../../../src/control/control.ts';
 import { createCredentials } from '../../../src/credentials/credentials.ts';

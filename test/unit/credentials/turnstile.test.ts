@@ -40,7 +40,7 @@ test('a failure makes room too', async () => {
 
 const asker = (client: string, network: string, known = false) => ({ client, network, known });
 
-/** Lets everybody queue behind one, then tells in which order they had their turn. */
+/** Lets all clients wait behind one, and returns the order of their turns. */
 async function order(askers: readonly ReturnType<typeof asker>[]): Promise<string[]> {
   const turnstile = createTurnstile(1, 5000);
   const { promise, resolve } = gate();

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { renderMetricsReference } from '../../../src/metrics/metrics.ts';
 
-test('deploy/metrics.md is what metrics.ts registers (npm run reference)', async () => {
+test('deploy/metrics.md is up to date with metrics.ts (npm run reference)', async () => {
   const page = await renderMetricsReference();
   expect(page).toContain('| `smarthost_accepted_total{user}` | counter |');
   expect(page).toContain('| `smarthost_commit_seconds` | histogram |');

@@ -25,7 +25,7 @@ async function reasonFor(text: string | Buffer, settings: Settings = {}): Promis
   );
 }
 
-describe('rule 9: what a header must have is refused with 550 5.6.0, naming it', () => {
+describe('behaviour rule 9: a header with a missing or wrong field is refused with 550 5.6.0 and its name', () => {
   test.each([
     ['', 'no header section'],
     ['\r\n', 'no header section'],
@@ -104,7 +104,7 @@ function signature(tags: string, body = '', form: 'relaxed' | 'simple' = 'relaxe
 /** As the relay makes them: the queue ID is for people, the rest makes it unique. */
 const OURS = /^<0123456789abc\.[0-9a-z]{10}@relay\.test>$/;
 
-describe('RFC 6409 §8: what is missing is added', () => {
+describe('RFC 6409 §8: missing fields are added', () => {
   test('Date and Message-ID, in front, once', async () => {
     const { prepared, bytes } = await run('From: ann@sender.test\r\n\r\nHi\r\n');
     expect(withoutReceived(bytes)).toBe(
@@ -112,11 +112,11 @@ describe('RFC 6409 §8: what is missing is added', () => {
     );
   });
 
-  test('nothing where both are there', async () => {
+  test('nothing if both are there', async () => {
     expect(await stored(`${GOOD}\r\nHi\r\n`)).toBe(`${GOOD}\r\nHi\r\n`);
   });
 
-  test('the Message-ID is told as it is written, or as it was made', async () => {
+  test('the Message-ID is reported as it is written, or as it was made', async () => {
     expect((await run(`${GOOD}\r\n`)).prepared.messageId).toBe('<m@sender.test>');
     expect((await run('From: a@b.test\r\nMessage-ID:\r\n (x) <folded@b.test>\r\n\r\n')).prepared.messageId).toBe(
       '<folded@b.test>',
@@ -124,7 +124,7 @@ describe('RFC 6409 §8: what is missing is added', () => {
     expect((await run('From: a@b.test\r\n\r\n')).prepared.messageId).toMatch(OURS);
   });
 
-  test('two messages of one queue ID, as two relays may draw it, have two Message-IDs', async () => {
+  test('two messages with the same queue ID have different Message-IDs', async () => {
     const ids = await Promise.all([1, 2].map(async () => (await run('From: a@b.test\r\n\r\n')).prepared.messageId));
     expect(new Set(ids).size).toBe(2);
   });
@@ -139,7 +139,7 @@ describe('RFC 6409 §8: what is missing is added', () => {
   );
 });
 
-describe('RFC 6409 §8: what nobody can read is replaced', () => {
+describe('RFC 6409 §8: unreadable fields are replaced', () => {
   test.each([
     '',
     '<>',
@@ -203,7 +203,7 @@ describe('RFC 6409 §8: what nobody can read is replaced', () => {
     expect(await stored(text)).toBe(text);
   });
 
-  test('unless a signature covers it; then the log and the store get no more of it than a line', async () => {
+  test('unless a signature covers it; then the log and the store get at most one line of it', async () => {
     const text = `${signature('h=from:message-id:date')}${GOOD.replace('<m@', `<${'x'.repeat(5000)}@`).replace(/Date: .*/, 'Date: x')}\r\n`;
     const { prepared, bytes } = await run(text);
     expect(bytes.toString().endsWith(text)).toBe(true);
@@ -211,7 +211,7 @@ describe('RFC 6409 §8: what nobody can read is replaced', () => {
   });
 });
 
-describe('RFC 5322 §2: fields leave in a form that every server takes', () => {
+describe('RFC 5322 §2: fields are sent in a form that every server accepts', () => {
   const subjectOf = async (field: string, head = '') => {
     const text = await stored(`${head}${GOOD}${field}\r\nX-Last: y\r\n\r\n`);
     return text.slice(text.indexOf(GOOD) + GOOD.length, text.indexOf('X-Last'));
@@ -240,7 +240,7 @@ describe('RFC 5322 §2: fields leave in a form that every server takes', () => {
     expect(await subjectOf(`X-Long: a ${'y'.repeat(2000)} b`)).toBe(`X-Long: a\r\n ${'y'.repeat(2000)}\r\n b\r\n`);
   });
 
-  test('continuation lines of blanks only and blanks before the colon go', async () => {
+  test('continuation lines of blanks only, and blanks before the colon, are removed', async () => {
     expect(await subjectOf('Subject: a\r\n  \t\r\n b\r\n \r\n\t')).toBe('Subject: a\r\n b\r\n');
     expect(await subjectOf('Subject:\r\n \r\n b')).toBe('Subject:\r\n b\r\n');
     expect(await subjectOf('Subject \t: a : b')).toBe('Subject: a : b\r\n');
@@ -281,20 +281,20 @@ describe('RFC 5322 §2: fields leave in a form that every server takes', () => {
   });
 });
 
-describe('AP-09: what must not leave is removed', () => {
+describe('fields that must not be sent are removed', () => {
   test('Bcc, Resent-Bcc and Return-Path with their folds, and nothing else', async () => {
     const text = `Return-Path: <x@y>\r\n${GOOD}bCC: hidden@x.test,\r\n more@x.test\r\nX-Bcc: stays\r\nResent-Bcc: y@x.test\r\nTo: z@x.test\r\n\r\nBcc: body\r\n`;
     expect(await stored(text)).toBe(`${GOOD}X-Bcc: stays\r\nTo: z@x.test\r\n\r\nBcc: body\r\n`);
   });
 
-  test('unless a signature that fits the body covers them', async () => {
+  test('unless a signature that matches the body covers them', async () => {
     const text = `${signature('h=From:Bcc', 'Hello\r\n')}${GOOD}Bcc: hidden@x.test\r\nReturn-Path: <a@b>\r\n\r\nHello\r\n`;
     expect(await stored(text)).toBe(text.replace('Return-Path: <a@b>\r\n', ''));
     const two = text.replace('Bcc:', 'Bcc: above@x.test\r\nBcc:');
     expect(await stored(two)).toBe(text.replace('Return-Path: <a@b>\r\n', ''));
   });
 
-  test('a made-up signature keeps no hidden recipient in', async () => {
+  test('a forged signature does not keep a Bcc field', async () => {
     for (const made of ['DKIM-Signature: v=1; d=x.test; h=From:Bcc; b=\r\n', signature('h=From:Bcc', 'Another text\r\n')]) {
       const text = `${made}${GOOD}Bcc: hidden@x.test\r\n\r\nHello\r\n`;
       expect(await stored(text)).toBe(text.replace('Bcc: hidden@x.test\r\n', ''));
@@ -303,7 +303,7 @@ describe('AP-09: what must not leave is removed', () => {
     expect(await stored(kept, { request: { rewrite: 'printer@sender.test' } })).not.toContain('hidden');
   });
 
-  test('many signatures of many forms cost no more than a few', async () => {
+  test('many signatures of many forms cost no more time than a few', async () => {
     const many = Array.from({ length: 1500 }, (_, i) => signature(`l=${i + 1}`)).join('');
     const start = process.cpuUsage();
     await run(`${many}${GOOD}\r\n${'Hello Bob, this is a line of text.\r\n'.repeat(100_000)}`, { options: { inlineLimit: 1e8 } });
@@ -332,7 +332,7 @@ describe('RFC 5321 §4.4: Received', () => {
     for (const line of lines.filter((one) => !one.includes(hostname))) expect(line.length).toBeLessThan(78);
   });
 
-  test('P10: nothing from elsewhere ends a comment or a line', async () => {
+  test('P10: text from outside cannot end a comment or a line', async () => {
     const field = await receivedOf({ userToken: 'a)\r\nBcc: x;(', tls: { protocol: 'TLSv1.2', cipher: 'X\r\nY)' } });
     expect(field).toContain('(auth aBccx)');
     expect(field).toContain('(TLS1.2 XY)');
@@ -365,7 +365,7 @@ describe('the author', () => {
     return seen!;
   }
 
-  test('is told once the header is known', async () => {
+  test('is reported as soon as the header is known', async () => {
     expect(await authorOf('From: Ann <Ann@Sender.TEST>\r\nSender: Bo <bo@x.test>\r\n')).toEqual({
       from: ['Ann@sender.test'],
       sender: 'bo@x.test',
@@ -380,14 +380,14 @@ describe('the author', () => {
     expect((await authorOf('From: jürgen@münchen.test\r\n')).from).toEqual(['jürgen@xn--mnchen-3ya.test']);
   });
 
-  test('may be refused, and then nothing else of the message matters', async () => {
+  test('may be refused, and then the rest of the message is ignored', async () => {
     const check = () => {
       throw new Refusal(550, '5.7.1', 'not yours');
     };
     expect(await refusalOf(run(`${GOOD}\r\nbody\0\r\n`, { request: { check } }))).toBe('550 5.7.1');
   });
 
-  test('is rewritten where the credential says so, the display name kept', async () => {
+  test('is rewritten if the credential says so, and the display name is kept', async () => {
     const request = { rewrite: 'printer@sender.test' };
     expect((await authorOf('From: "Floor 3" <scan@localhost>\r\n', request)).from).toEqual(['printer@sender.test']);
     const rest = GOOD.split('\r\n').slice(1).join('\r\n');
@@ -451,7 +451,7 @@ describe('what is not ASCII', () => {
   const utf8 = (smtpUtf8: boolean, reversePath = 'ann@sender.test') => ({
     envelope: { reversePath, recipients: [{ address: 'bob@x.test' }], body: '8BITMIME', smtpUtf8 } as const,
   });
-  test('AP-11: a message needs SMTPUTF8 only where its header is not ASCII; its addresses are looked at when it is sent', async () => {
+  test('a message needs SMTPUTF8 only if its header is not ASCII; its addresses are checked when it is sent', async () => {
     const needs = async (text: string, request: Partial<PreparationRequest>) =>
       (await run(text, { request })).prepared.needsSmtpUtf8;
     expect(await needs(`${GOOD}\r\nGrüße\r\n`, utf8(true))).toBe(false);
@@ -473,14 +473,14 @@ describe('what is not ASCII', () => {
     expect(events).toEqual(['eightBitHeader']);
   });
 
-  test('8-bit messages are told apart, by header or body: RFC 6152 §3', async () => {
+  test('8-bit headers and 8-bit bodies are distinguished: RFC 6152 §3', async () => {
     expect((await run(`${GOOD}\r\nplain\r\n`)).prepared.eightBit).toBe(false);
     expect((await run(`${GOOD}\r\nGrüße\r\n`)).prepared.eightBit).toBe(true);
     expect((await run(`${GOOD}Subject: Grüße\r\n\r\nplain\r\n`)).prepared.eightBit).toBe(true);
   });
 });
 
-test('a reload holds for messages that start afterwards', async () => {
+test('a reload applies to messages that start after it', async () => {
   const options = {
     hostname: HOSTNAME,
     maxMessageSize: 1000,
@@ -507,7 +507,7 @@ describe('our own report', () => {
     expect((await run(report, { request: { kind: 'report' } })).bytes.toString()).toBe(report);
   });
 
-  test('that is broken is our fault, never a Refusal', async () => {
+  test('that is broken is a fault of ours, never a Refusal', async () => {
     for (const text of ['Subject: x\r\n\r\n', 'From: x\r\n\r\n', 'From: a@b.test\r\nbroken\r\n\r\n']) {
       expect(await refusalOf(run(text, { request: { kind: 'report' } }))).toMatch(/^error: /);
     }

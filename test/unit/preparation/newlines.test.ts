@@ -42,13 +42,13 @@ describe('RFC 5321 §2.3.8: lines end with CRLF and nothing else', () => {
     expect(await bodyOf([message('clean\r\n')], 'reject')).toBe('clean\r\n');
   });
 
-  test('it is told that there were bare newlines, and only then', async () => {
+  test('bare newlines are reported, and only if there were some', async () => {
     expect((await prepare([message('a\nb\r\n')])).prepared.bareNewlines).toBe(true);
     expect((await prepare([message('a\r\nb\r\n')])).prepared.bareNewlines).toBe(false);
   });
 });
 
-describe('what another server could take for an end of data is refused with 550 5.6.11', () => {
+describe('a line that another server could take for the end of the data is refused with 550 5.6.11', () => {
   const evil = 'MAIL FROM:<evil@x>\r\n';
   const looksLikeAnEnd = [
     '\n.\n',
@@ -153,7 +153,7 @@ describe('the same bytes give the same result however they are cut', () => {
     );
   });
 
-  test('where two things are wrong, the one that comes first is told', async () => {
+  test('of two errors the first one is reported', async () => {
     const line = 'x'.repeat(140);
     const bytes = Buffer.from(`From: a@b.test\r\n${line}\n${line}\r\r\n`); // the header is too long before its bare CR
     for (let cut = 0; cut <= bytes.length; cut++) {
@@ -161,7 +161,7 @@ describe('the same bytes give the same result however they are cut', () => {
     }
   });
 
-  test('and what is stored has CRLF only, no NUL, and ends with CRLF', async () => {
+  test('and the stored message has CRLF only, no NUL, and ends with CRLF', async () => {
     await fc.assert(
       fc.asyncProperty(content, cuts, async (text, at) => {
         const result = await all(split(message(text), at), 'normalize');
@@ -194,7 +194,7 @@ describe('lines', () => {
     }
   });
 
-  test('a line of the largest size that a message may have is held by nobody in memory', async () => {
+  test('a line of the largest message size is never held in memory', async () => {
     const spools = new MemorySpools();
     const chunk = Buffer.alloc(64 * 1024, 'x');
     const { prepared } = await prepare([message(''), ...Array.from({ length: 160 }, () => chunk)], { spools });

@@ -27,7 +27,7 @@ async function write(rest: Partial<OwnMail> = {}) {
   return { message, text };
 }
 
-test('has the fields of any message, and no report comes back for it', async () => {
+test('has the fields of any message, and gets no report', async () => {
   const { message, text } = await write({ inReplyTo: '<1@example.org>' });
   expect(text.split('\r\n')).toEqual([
     ...[
@@ -50,7 +50,7 @@ test('has the fields of any message, and no report comes back for it', async () 
   });
 });
 
-test('a report comes back where it has a sender', async () => {
+test('gets a report if it has a sender', async () => {
   const { message } = await write({ reversePath: 'anna@sender.test' });
   expect(message.recipients[0]!.notify).toBeUndefined();
 });
@@ -68,7 +68,7 @@ test('8-bit text is named as that, and needs no SMTPUTF8', async () => {
   expect(text).toContain('Content-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n');
 });
 
-test('an address that fits into no line of a header stands in the envelope alone', async () => {
+test('an address that is too long for a header line is only in the envelope', async () => {
   const to = `${'a'.repeat(2000)}@example.org`;
   const { message, text } = await write({ to });
   expect(message.recipients[0]!.address).toBe(to);

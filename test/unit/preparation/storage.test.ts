@@ -33,7 +33,7 @@ function start(options: Partial<PreparationOptions>) {
 }
 
 describe('small messages', () => {
-  test('are one buffer that owns its memory, so that it can be transferred', async () => {
+  test('are one buffer with its own memory, which can be transferred', async () => {
     const { prepared } = await prepare([message(4000)]);
     expect(prepared.content.kind).toBe('inline');
     if (prepared.content.kind !== 'inline') return;
@@ -61,7 +61,7 @@ describe('large messages', () => {
     expect(spooled.prepared.size).toBe(spooled.bytes.length);
   });
 
-  test('are the same where the caller does not wait', async () => {
+  test('are the same if the caller does not wait', async () => {
     const bytes = message(600_000);
     const eager = start({});
     for (const chunk of chunks(bytes, 5000)) void eager.write(chunk);
@@ -103,7 +103,7 @@ describe('large messages', () => {
     }
   });
 
-  test('what is written is let go: of 2000 chunks hardly one is alive', async () => {
+  test('written chunks are released: of 2000 chunks hardly one is alive', async () => {
     const sink = async (): Promise<SpoolWriter> => ({
       write: () => turn(),
       finish: async () => ({ name: 'none', size: 0, async *read() {} }),
@@ -171,7 +171,7 @@ describe('a spool that fails is our fault', () => {
       abort: async () => {},
     };
   };
-  test.each(['create', 'write', 'finish'] as const)('at %s: told by finish, never by write', async (where) => {
+  test.each(['create', 'write', 'finish'] as const)('at %s: reported by finish, never by write', async (where) => {
     const work = prepare(chunks(message(900_000), 16_384), { options: { createSpool: failing(where) } });
     expect(await refusalOf(work)).toBe(`error: ENOSPC at ${where}`);
   });

@@ -17,7 +17,7 @@ function facts(outcome: Outcome, rest: Partial<StoredRecipient> = {}, now = T): 
 }
 
 describe('decide', () => {
-  test('relayed ends the recipient and tells nobody', () => {
+  test('relayed ends the recipient without a report', () => {
     const { change, event, report } = decide(facts(relayed));
     expect(change).toMatchObject({ n: 3, state: 'relayed', lastReply: '250 2.0.0 Ok' });
     expect(change.attempt).toEqual({
@@ -27,13 +27,13 @@ describe('decide', () => {
     expect([event, report]).toEqual(['relayed', undefined]);
   });
 
-  test('relayed is told where NOTIFY asks for it and the next server does not tell (RFC 3461 §5.2.2)', () => {
+  test('relayed is reported if NOTIFY asks for it and the next server does not report (RFC 3461 §5.2.2)', () => {
     expect(decide(facts(relayed, { notify: ['SUCCESS'] })).report?.action).toBe('relayed');
     expect(decide(facts({ ...relayed, dsnPassedOn: true } as Outcome, { notify: ['SUCCESS'] })).report).toBeUndefined();
     expect(decide(facts(relayed, { notify: ['FAILURE'] })).report).toBeUndefined();
   });
 
-  test('failed ends the recipient and is told', () => {
+  test('failed ends the recipient with a report', () => {
     const { change, report } = decide(facts(failed));
     expect(change).toMatchObject({ state: 'failed', lastReply: '550 5.1.1 No such user' });
     expect(report).toMatchObject({ action: 'failed', outcome: failed });
@@ -76,7 +76,7 @@ describe('decide', () => {
     expect(decide(facts(returned, {}, T + 40 * DAY))).toMatchObject({ event: 'returned', change: { state: 'queued' } });
   });
 
-  test('a relay that stood still for days tries several times before it gives up', () => {
+  test('a relay that was stopped for days tries several times before mail expires', () => {
     for (let attempts = 0; attempts < 4; attempts++) {
       expect(decide(facts(delayed, { attempts }, T + 9 * DAY)).event).toBe('delayed');
     }
@@ -92,7 +92,7 @@ describe('decide', () => {
     expect(decide(short).event).toBe('expired');
   });
 
-  test('what waits for the operator is not given up, and its sender is told that it waits', () => {
+  test('mail that waits for the operator does not expire, and its sender is told that it waits', () => {
     const outcome = { ...delayed, waitsForUs: true } as Outcome;
     expect(decide(facts(outcome, { attempts: 50 }, T + 9 * DAY))).toMatchObject({
       event: 'delayed',
@@ -101,7 +101,7 @@ describe('decide', () => {
     });
   });
 
-  test('attempts that failed because of us are no chance that the destination had', () => {
+  test('attempts that failed because of us do not count', () => {
     const login = { ...delayed, waitsForUs: true } as Outcome;
     expect(decide(facts(login)).change).toMatchObject({ excused: true });
     expect(decide(facts(delayed)).change).not.toHaveProperty('excused');
@@ -114,7 +114,7 @@ describe('decide', () => {
     expect(decide(facts(uncertain)).change).toMatchObject({ state: 'uncertain', nextAttemptAt: T + 5 * MINUTE });
   });
 
-  test('handed back: stands where it stood, due at once or as told, no attempt counted', () => {
+  test('given back: the state stays, due at once or at the given time, no attempt counted', () => {
     expect(decide(facts(returned)).change).toEqual({ n: 3, state: 'queued', nextAttemptAt: T });
     const later = { ...returned, notBefore: T + MINUTE } as Outcome;
     expect(decide(facts(later, { attempts: 2 })).change).toEqual({ n: 3, state: 'delayed', nextAttemptAt: T + MINUTE });

@@ -32,7 +32,7 @@ function start({ busy = true, known = true }: { busy?: boolean; known?: boolean 
   return { heartbeat, calls, state };
 }
 
-test('whoever holds claims gives a sign every few seconds, an idle process writes nothing', async () => {
+test('a process with claims sends a sign of life every few seconds, an idle process writes nothing', async () => {
   const { calls, state, heartbeat } = start({ busy: false });
   await vi.advanceTimersByTimeAsync(29 * SECOND);
   expect([calls.beat, heartbeat.alive()]).toEqual([0, true]);
@@ -41,7 +41,7 @@ test('whoever holds claims gives a sign every few seconds, an idle process write
   expect([calls.beat, heartbeat.alive()]).toEqual([4, true]);
 });
 
-test('a process whose signs cannot be stored claims nothing, until one is', async () => {
+test('a process whose signs of life cannot be stored claims nothing until one is stored', async () => {
   const { calls, state, heartbeat } = start();
   state.broken = true;
   await vi.advanceTimersByTimeAsync(20 * SECOND);
@@ -52,7 +52,7 @@ test('a process whose signs cannot be stored claims nothing, until one is', asyn
   expect([heartbeat.alive(), calls.due - before]).toEqual([true, 1]);
 });
 
-test('after a standstill, also one that only the wall clock shows, nothing is claimed before the next sign, which is given at once', async () => {
+test('after a standstill, also one that only the wall clock shows, nothing is claimed before the next sign of life, which is sent at once', async () => {
   const { calls, heartbeat } = start();
   await vi.advanceTimersByTimeAsync(0);
   vi.setSystemTime(Date.now() + HOUR);
@@ -61,7 +61,7 @@ test('after a standstill, also one that only the wall clock shows, nothing is cl
   expect([heartbeat.alive(), calls.beat]).toEqual([true, 1]);
 });
 
-test('whoever was found dead meanwhile hears of it', async () => {
+test('a process that counted as dead meanwhile is told', async () => {
   const { calls } = start({ known: false });
   await vi.advanceTimersByTimeAsync(5 * SECOND);
   expect(calls.lost).toBe(1);

@@ -1,4 +1,4 @@
-/** Mail that is held over a limit: when it is looked at, and when it is given up. */
+/** Mail that is held over a limit: when it is checked, and when it expires. */
 import { expect, test, vi } from 'vitest';
 import { createEventLog } from '../../../src/events/events.ts';
 import { startOverLimit } from '../../../src/queue/over-limit.ts';
@@ -37,7 +37,7 @@ function rig(first: OverLimit, limits: [] | null = []) {
   return { overLimit, store, giveUp, onReleased, looked, lines, pass: (ms: number) => (monotonic += ms) };
 }
 
-test('what the limits allow is released and logged; of a login that is gone nothing is', async () => {
+test('mail that the limits allow is released and logged; mail of a removed login is not', async () => {
   const { overLimit, looked, onReleased, lines } = rig({ users: ['anna'], expired: [] });
   await looked();
   expect(onReleased).toHaveBeenCalled();
@@ -49,7 +49,7 @@ test('what the limits allow is released and logged; of a login that is gone noth
   await gone.overLimit.stop();
 });
 
-test('what is overdue is given up after an hour of looking, so that a clock that is wrong for a while returns nothing', async () => {
+test('overdue mail expires after an hour of checks, so that a wrong clock returns no mail', async () => {
   const { overLimit, store, looked, giveUp, pass } = rig({ users: ['anna'], expired: [MESSAGE] });
   await looked();
   pass(HOUR - 1);
@@ -68,7 +68,7 @@ test('what is overdue is given up after an hour of looking, so that a clock that
   await overLimit.stop();
 });
 
-test('a store that fails is asked again', async () => {
+test('a failing store is asked again', async () => {
   const { overLimit, store, looked, onReleased, lines } = rig({ users: ['anna'], expired: [] });
   await looked();
   store.overLimit.mockRejectedValueOnce(new Error('disk'));
@@ -80,7 +80,7 @@ test('a store that fails is asked again', async () => {
   await overLimit.stop();
 });
 
-test('what is given up ends as expired, with a report that is due at once', async () => {
+test('mail past its lifetime ends as expired, with a report that is due at once', async () => {
   const store = await testStore();
   const list = [{ kind: 'messages', count: 1, per: 'day' } as const];
   for (const to of ['a@x.test', 'b@x.test']) {

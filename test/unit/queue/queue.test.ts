@@ -140,7 +140,7 @@ describe('outcomes per recipient', () => {
     expect(await stateOf(mail.id)).toEqual(['relayed', 'delayed', 'failed', 'uncertain']);
   });
 
-  test('the duty to tell is stored with the change that causes it; its report is logged after it, and delivered', async () => {
+  test('the duty to report is stored with the change that causes it; the report is logged and delivered', async () => {
     const report = {
       ...message([recipient('a@example.net')], { reversePath: '', user: null, about: 'x' }),
       action: 'failed',
@@ -176,7 +176,7 @@ describe('outcomes per recipient', () => {
     expect(seen).toEqual(['inline', 'a@example.net', ['failed']]);
   });
 
-  test('the report of a delay says until when it is tried', async () => {
+  test('the report of a delay says until when delivery is tried', async () => {
     const told: unknown[] = [];
     rig = startRig({
       deliver: async () => [delayed],
@@ -233,7 +233,7 @@ describe('outcomes per recipient', () => {
     await vi.waitFor(() => expect(rig.store.untold).toEqual([]));
   });
 
-  test('nothing is told about the null reverse-path, and the log says so; nor what the sender did not ask for', async () => {
+  test('there is no report to the null reverse-path, and the log says so; nor one that the sender did not ask for', async () => {
     rig = startRig({ deliver: async ({ recipients }) => recipients.map(() => failed) });
     await rig.queue.add({ message: message([recipient('b@example.org')], { reversePath: '' }) });
     await rig.queue.add({ message: message([recipient('c@example.org', { notify: ['NEVER'] })]) });
@@ -242,7 +242,7 @@ describe('outcomes per recipient', () => {
     expect(rig.store.settlements.flatMap(({ untold = [] }) => untold)).toEqual([]);
   });
 
-  test('delivery that breaks its promise costs no mail', async () => {
+  test('a delivery function that rejects loses no mail', async () => {
     rig = startRig({
       deliver: async () => {
         throw new Error('bug');
@@ -314,7 +314,7 @@ describe('a store that fails', () => {
 });
 
 describe('close', () => {
-  test('what has not sent its final dot is handed back, due at once, without an attempt', async () => {
+  test('an attempt before its final dot is given back, due at once, and not counted', async () => {
     rig = startRig({
       deliver: (claim: Claim, signal) =>
         new Promise((resolve) => {
@@ -340,7 +340,7 @@ describe('close', () => {
     expect(await stateOf(mail.id)).toEqual(['relayed']);
   });
 
-  test('one that does not come in time is uncertain', async () => {
+  test('a reply that does not come in time means uncertain', async () => {
     rig = startRig({ deliver: () => new Promise(() => {}) });
     const mail = message([recipient('b@example.org')]);
     await rig.queue.add({ message: mail });
@@ -349,7 +349,7 @@ describe('close', () => {
     expect(rig.of('delayed')[0]!.fields['uncertain']).toBe(true);
   });
 
-  test('a message on its way into the store is handed back, not delivered', async () => {
+  test('a message that is being stored is given back, not delivered', async () => {
     rig = startRig();
     const mail = message([recipient('b@example.org')]);
     const added = rig.queue.add({ message: mail });

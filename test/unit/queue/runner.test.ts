@@ -125,7 +125,7 @@ describe('waking up', () => {
     await rig.logged('relayed');
   });
 
-  test('what another process made due is found at wake()', async () => {
+  test('mail that another process made due is found at wake()', async () => {
     rig = startRig({ deliver: async ({ recipients }) => recipients.map(() => (rig.claims.length > 1 ? relayed : delayed)) });
     const mail = message([recipient('b@example.org')]);
     await rig.queue.add({ message: mail });
@@ -145,7 +145,7 @@ describe('waking up', () => {
     expect(rig.store.calls).toEqual(before);
   });
 
-  test('mail that is handed back again and again does not spin', async () => {
+  test('mail that is given back again and again causes no busy loop', async () => {
     rig = startRig({ deliver: async ({ recipients }) => recipients.map(() => returned) });
     for (let i = 0; i < 5; i++) await rig.queue.add({ message: message([recipient('b@example.org')]) });
     await pause(1500);

@@ -1,4 +1,4 @@
-/** What becomes of mail that was handed back because its sender, or its destination, rests. */
+/** Mail that was given back because its sender or its destination rests. */
 import { expect, test } from 'vitest';
 import { createEventLog } from '../../../src/events/events.ts';
 import { createSettler } from '../../../src/queue/settle.ts';
@@ -44,7 +44,7 @@ function startSettler() {
 
 const resting = (until: number) => ({ ...returned, notBefore: T + until }) as Outcome;
 
-test('the sender hears of mail that waits for hours because its hosts refuse that sender', async () => {
+test('the sender is told about mail that waits for hours because its hosts refuse that sender', async () => {
   const { settle } = startSettler();
   await settle(0, 'a@s.example', delayed);
   const early = await settle(MINUTE, 'a@s.example', resting(2 * MINUTE));
@@ -57,7 +57,7 @@ test('the sender hears of mail that waits for hours because its hosts refuse tha
   });
 });
 
-test('mail that is never tried, because its sender rests at its hosts, ends with what was tried for that sender', async () => {
+test('mail that is not tried because its sender rests ends together with tried mail of that sender', async () => {
   const { settle } = startSettler();
   await settle(4 * DAY, 'a@s.example', delayed);
   await settle(5 * DAY + HOUR, 'a@s.example', delayed);
@@ -71,7 +71,7 @@ test('mail that is never tried, because its sender rests at its hosts, ends with
   });
 });
 
-test('mail that is handed back while nothing has failed stands where it stood', async () => {
+test('mail that is given back without a failure does not change', async () => {
   const { settle } = startSettler();
   const { changes } = await settle(40 * DAY, 'a@s.example', returned);
   expect(changes).toEqual([{ n: 0, state: 'queued', nextAttemptAt: T + 40 * DAY }]);

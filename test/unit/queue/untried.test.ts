@@ -45,7 +45,7 @@ describe('decideUntried', () => {
     expect(eventAfter(3 * HOUR)).toBe('expired');
   });
 
-  test('what waits for us is not given up', () => {
+  test('mail that waits for us does not expire', () => {
     const outcome: Outcome = { ...delayed, waitsForUs: true } as Outcome;
     expect(decideUntried({ ...facts(T + 6 * DAY, T + 5.5 * DAY), outcome }).event).toBe('untried');
   });
@@ -70,7 +70,7 @@ describe('decideUntried', () => {
     expect(decideUntried(facts(T + 5 * HOUR, T, { delayReported: true })).report).toBeUndefined();
   });
 
-  test('is looked at hourly, sooner where the schedule is shorter', () => {
+  test('is checked hourly, sooner if the schedule is shorter', () => {
     expect(patience(SCHEDULE)).toBe(HOUR);
     expect(patience({ ...SCHEDULE, delayWarning: 60_000 })).toBe(15_000);
   });
@@ -80,7 +80,7 @@ describe('a dead destination', () => {
   let rig: Rig<MemoryStore>;
   afterEach(() => rig.queue.close(0));
 
-  test('lets go of all its mail once the lifetime is over, though only one message was tried', async () => {
+  test('ends all its mail after the lifetime, although only one message was tried', async () => {
     let now = Date.now();
     let deliveries = 0;
     rig = startRig({
@@ -111,7 +111,7 @@ describe('a dead destination', () => {
     expect(rig.of('delayed')).toHaveLength(tried);
   });
 
-  test('has its waiting mail looked at once, not again and again', async () => {
+  test('has its waiting mail checked once, not again and again', async () => {
     const store = createMemoryStore();
     const acceptedAt = Date.now() - 2 * HOUR;
     for (let i = 0; i < 70; i++) await store.accept({ message: message([recipient(`u${i}@dead.example`)], { acceptedAt }) });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createCommitCheck } from '../../../src/relay/health.ts';
 
-test('many who ask whether the store commits cost one commit, and the answer counts for two seconds', async () => {
+test('many questions whether the store commits cost one commit, and the answer is used for two seconds', async () => {
   let now = 0;
   let pings = 0;
   let works = true;

@@ -12,7 +12,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('beside the trace a part of the known recipients is looked at, each time the part behind the last, and then from the start', async () => {
+test('besides the trace, a part of the known recipients is checked, each time the next part, and then from the start', async () => {
   const asked: (KnownRecipient | null)[] = [];
   const middle = { user: 'anna', address: 'm@x.example' };
   const messages = {

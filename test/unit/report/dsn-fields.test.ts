@@ -8,7 +8,7 @@ import { change, NOW, outcome, subject } from '../../support/report-rig.ts';
 const signs = fc.constantFrom('\r', '\n', '\0', '\x1b', ':', ' ', '-', '.', '\u2028', '\u0085', '\ud800');
 const hostile = fc.string({ unit: fc.oneof(signs, fc.string({ unit: 'binary', minLength: 1, maxLength: 9 })) });
 
-describe('whatever a server answers', () => {
+describe('for any reply of a server', () => {
   test.each([true, false])('the status part has our fields only, in lines that a mail may have (global: %s)', (global) => {
     fc.assert(
       fc.property(hostile, hostile, hostile, (reply, status, mx) => {

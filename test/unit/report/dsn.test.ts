@@ -167,7 +167,7 @@ describe.skipIf(!hasPython)('what is quoted of the original (RFC 3461 §4.3)', (
   });
 });
 
-describe.skipIf(!hasPython)('nothing from outside becomes structure', () => {
+describe.skipIf(!hasPython)('text from outside never becomes structure', () => {
   const payloads = [
     'Gone\r\nFinal-Recipient: rfc822; evil@example.com\r\nAction: relayed\r\n\r\nStatus: 2.0.0',
     'Gone\nX: y\n\n--boundary--\n',
@@ -215,7 +215,7 @@ describe.skipIf(!hasPython)('nothing from outside becomes structure', () => {
     },
   );
 
-  test('a Message-ID that is none is not repeated', async () => {
+  test('an invalid Message-ID is not quoted', async () => {
     const { mail } = await write(subject({ messageId: '<a b>\r\nX: y' }), [failure()]);
     expect(field(mail, 'References')).toBeUndefined();
     expect(field(mail, 'X')).toBeUndefined();

@@ -22,7 +22,7 @@ test('a summary names each message and recipient with its status, from the null 
   expect(text.split('\r\n').every((line) => line.length <= 998 && !line.includes('\n'))).toBe(true);
 });
 
-test('words of strangers start no line of their own', async () => {
+test('text from outside cannot start a line', async () => {
   const { summarize, requests } = startReporter();
   const { content: _, ...facts } = subject({ messageId: '<x@y>\r\nBcc: all@example.net' });
   const reply = { code: 550, status: '5.1.1', text: 'No\r\n\r\n.\r\nEvil: yes\u2028' };

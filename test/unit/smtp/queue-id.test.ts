@@ -47,7 +47,7 @@ test('a newest id that no relay wrote changes nothing', () => {
   expect(ids.newQueueId(NOW)).toMatch(/^[0-9a-hjkmnp-tv-z]{17}$/);
 });
 
-test('two makers of one node that work in the same milliseconds do not meet in half a million ids', async () => {
+test('two makers with the same node in the same milliseconds make half a million different ids', async () => {
   const other = await started();
   for (const maker of [ids, other]) maker.continueQueueIds({ node: 7, newest: null });
   const made = new Set<string>();

@@ -1,22 +1,22 @@
-/** The one table of what clients are told. */
+/** The table of all replies to clients. */
 import { globSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { refusal, renderRepliesReference, replyOf } from '../../../src/smtp/replies.ts';
 
 const ROOT = new URL('../../../', import.meta.url);
 
-test('deploy/replies.md is what the table says (npm run reference)', () => {
+test('deploy/replies.md is up to date with the table (npm run reference)', () => {
   expect(readFileSync(new URL('deploy/replies.md', ROOT), 'utf8')).toBe(renderRepliesReference());
 });
 
-test('no reply is made elsewhere', () => {
+test('no other file makes a reply', () => {
   const made = globSync('src/**/*.ts', { cwd: ROOT.pathname }).filter((file) =>
     /\bnew Refusal\(|'[245]\d\d [245]\.\d+\.\d+ [^']*\\r\\n'/.test(readFileSync(new URL(file, ROOT), 'utf8')),
   );
   expect(made).toEqual(['src/smtp/replies.ts']);
 });
 
-test('words in braces are filled in once, and those of a client stay as they are', () => {
+test('words in braces are filled in once, and braces in a client’s text stay as they are', () => {
   expect(refusal('foreignFrom', { login: 'a{address}', address: '$&{login}' }).message).toBe(
     '550 5.7.1 The login a{address} may not send mail From: $&{login}',
   );

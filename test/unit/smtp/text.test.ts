@@ -1,4 +1,4 @@
-/** The characters that move a cursor, end a line or turn its direction. */
+/** The characters that move a cursor, end a line or change the direction of writing. */
 import { expect, test } from 'vitest';
 import { formatReply } from '../../../src/smtp/reply.ts';
 import { forTerminal, oneLine, plainJson, plainLines } from '../../../src/smtp/text.ts';

@@ -43,7 +43,7 @@ test('a request that fails leaves the others of its group standing', async () =>
   expect(await wholeContent(await store.messages.content(messages[3]?.id ?? ''))).toHaveLength(200);
 });
 
-test('what was accepted is kept as it was, also across a restart', async () => {
+test('an accepted message is kept unchanged, also across a restart', async () => {
   const path = dataDir();
   const bytes = new Uint8Array(randomBytes(100_000));
   const copy = Buffer.from(bytes);
@@ -258,7 +258,7 @@ test('held mail leaves in its order as the limits allow; one that is larger than
   expect((await store.messages.overLimit(NOW)).users).toEqual([]);
 });
 
-test('what an operator holds, releases or removes is no longer decided about by the limits', async () => {
+test('the limits no longer decide about mail that an operator holds, releases or removes', async () => {
   const store = await testStore();
   const list = [limit('messages', 1, 'day')];
   for (const to of ['a', 'b', 'c', 'd', 'e']) await acceptWith(store, list, { over: 'hold', to: [`${to}@x.test`], maxHeld: 9 });

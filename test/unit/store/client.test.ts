@@ -1,4 +1,4 @@
-/** The store's thread may end: nothing that waited for it is taken for done, and it starts again. */
+/** The store's thread may end: requests that waited for it do not count as done, and it starts again. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { StoreClient } from '../../../src/store/sqlite/client.ts';
@@ -16,7 +16,7 @@ async function startedClient(onTrouble: (error: Error) => void = () => {}) {
 /** No such operation: the thread cannot go on. */
 const fatal = (client: StoreClient) => client.call('noSuchOperation' as 'ping', 0);
 
-test('what waits for a thread that ends is rejected, and the next thread serves', async () => {
+test('requests that wait for an ending thread are rejected, and the next thread works', async () => {
   const trouble: string[] = [];
   const client = await startedClient((error) => void trouble.push(error.message));
   const results = await Promise.allSettled([client.call('ping', 1), fatal(client), client.call('ping', 2)]);

@@ -64,7 +64,7 @@ test('a domain means that domain, not one that ends like it', async () => {
   ]);
 });
 
-test('an empty selection means nothing, an unknown id nobody', async () => {
+test('an empty selection selects nothing, and so does an unknown id', async () => {
   const store = await testStore();
   const id = await mixed(store);
   expect(await store.messages.remove({}, NOW)).toEqual([]);

@@ -37,7 +37,7 @@ test('a credential is kept whole, and found without ASCII case only', async () =
   );
 });
 
-test('only what is named changes', async () => {
+test('only the named fields change', async () => {
   const { credentials } = await testStore();
   await credentials.add(credential);
   expect(await credentials.update('JöRG@EXAMPLE.org', { disabled: true, limits: null })).toBe(true);
@@ -169,7 +169,7 @@ test('small values are found by name and by prefix, and null removes them', asyn
   expect(await operation.value('acme.challenge.a')).toBeUndefined();
 });
 
-test('leases that are over leave nothing behind', async () => {
+test('expired leases leave no entry', async () => {
   const { operation } = await testStore();
   for (const name of ['notice.anna', 'notice.bob']) await operation.takeLease(name, 'a', NOW + MINUTE, NOW);
   await operation.takeLease('renewal', 'a', NOW + 3 * MINUTE, NOW + 2 * MINUTE);

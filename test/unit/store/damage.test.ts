@@ -1,4 +1,4 @@
-/** Damage: an entry that is not as it was written is set aside, the others are served, and nothing altered ever leaves. */
+/** Damage: a changed entry is set aside, the others are served, and changed mail is never sent. */
 import { chmodSync, closeSync, copyFileSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -55,7 +55,7 @@ test.each([
   );
 });
 
-test('what was set aside is shown as held with its reason, and can be removed', async () => {
+test('a message that was set aside is shown as held with its reason, and can be removed', async () => {
   const { store, ids } = await damagedStore(([first]) => `UPDATE messages SET user = 'x' WHERE id = '${first}'`);
   await claim(store);
   const id = ids[0] ?? '';
@@ -67,7 +67,7 @@ test('what was set aside is shown as held with its reason, and can be removed', 
   expect(await statesOf(store, id)).toEqual(['removed']);
 });
 
-test('counters that lost their way are counted anew at start', async () => {
+test('wrong counters are counted again at the start', async () => {
   const { store } = await damagedStore(() => "UPDATE counters SET value = 1000; DELETE FROM counters WHERE name = 's0'");
   expect((await store.messages.counts()).states).toEqual({ queued: 3 });
 });

@@ -1,4 +1,4 @@
-/** Which engine keeps the data: the value of the configuration says it. */
+/** The configuration chooses the engine of the store. */
 import { expect, test } from 'vitest';
 import { StoreError } from '../../../src/store/opening.ts';
 import { filesOf, needFiles, openStore } from '../../../src/store/store.ts';

@@ -64,7 +64,7 @@ test('a claim has at most 50 recipients and one claim a message; the rest stays 
   expect([await sizes(), await sizes(), await sizes(), await sizes()]).toEqual([[50, 1], [50], [20], []]);
 });
 
-test('what is not yet due is not claimed', async () => {
+test('mail that is not due is not claimed', async () => {
   const store = await testStore();
   const { id } = await put(store, newMessage(), { claim: [0] });
   await delay(store, id, NOW + 5 * MINUTE);
@@ -197,7 +197,7 @@ test('what waits beyond a time is due at once, however many destinations and rec
   expect(await store.messages.thaw(NOW + MINUTE, NOW + 7)).toBe(0);
 });
 
-test('leases of dead owners are due again, those of the living stay', async () => {
+test('claims of dead owners are due again, claims of living owners stay', async () => {
   const path = dataDir();
   const store = await testStore({ dataDir: path });
   const dead = await put(store, newMessage({ to: ['a@x.example', 'b@x.example'] }), { claim: [0, 1], lease: 'dead#1' });

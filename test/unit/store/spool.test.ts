@@ -55,7 +55,7 @@ test('a file is for its owner alone, and goes with its message', async () => {
   await until(() => !existsSync(file));
 });
 
-test('what is given up leaves no file, before and after it is finished', async () => {
+test('a discarded body leaves no file, before and after it is finished', async () => {
   const path = dataDir();
   const store = await testStore({ dataDir: path });
   const begun = await store.messages.createSpool();

@@ -1,4 +1,4 @@
-/** What senders must still be told: kept with the outcome, collected, capped, and gone with the report that tells it. */
+/** Outcomes that senders must still be told: stored with the outcome, collected, limited in number, and removed with their report. */
 
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -100,7 +100,7 @@ test('a recipient that is tried for long, or soon again, keeps the others from t
   expect((await due(store)).due.map(numbers)).toEqual([[0]]);
 });
 
-test('what failed and what expired is one report, what is late another', async () => {
+test('failed and expired recipients share one report, late ones have another', async () => {
   const store = await testStore();
   const { id } = await put(store, newMessage({ to: ['a@x.example', 'b@y.example', 'c@z.example'] }), { claim: [0, 1, 2] });
   await fail(store, id, 0);
@@ -161,7 +161,7 @@ test('of a recipient that has ended by then, no delay is told', async () => {
   expect(await due(store, NOW + MINUTE)).toEqual({ due: [], nextAt: null });
 });
 
-test('nothing is told of a recipient that a command removed during its attempt', async () => {
+test('there is no report about a recipient that a command removed during its attempt', async () => {
   const store = await testStore();
   const { id } = await put(store, newMessage(), { claim: [0] });
   await store.messages.remove({ ids: [id] }, NOW);
@@ -210,7 +210,7 @@ test('a report that cannot be written is due again later, and its message keeps 
   expect((await due(store, NOW + 5 * MINUTE)).due.map(numbers)).toEqual([[0]]);
 });
 
-test('a clock that stood ahead keeps no report back for long', async () => {
+test('a clock that was ahead does not delay a report for long', async () => {
   const store = await testStore();
   const { id } = await put(store, newMessage({ to: ['a@x.example', 'b@y.example'] }), { claim: [0, 1] });
   await fail(store, id, 0, { at: NOW + 48 * HOUR, collectUntil: NOW + 48 * HOUR });

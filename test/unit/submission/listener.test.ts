@@ -1,4 +1,4 @@
-/** Ports, certificates, and who may come in. */
+/** Ports, certificates, and which clients get a session. */
 import { X509Certificate } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { TLSSocket } from 'node:tls';

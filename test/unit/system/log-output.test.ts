@@ -24,7 +24,7 @@ function drain(pipe: number): string {
 
 const lines = (name: string, count: number) => Array.from({ length: count }, (_, i) => `{"event":"${name}","n":${i}}\n`).join('');
 
-test('what a full pipe does not take is dropped by whole lines, counted, and costs its wait once', () => {
+test('lines that a full pipe does not take are dropped whole and counted, with only one wait', () => {
   const pipe = openPipe();
   const resumed: number[] = [];
   const write = createOutput(pipe, { patience: 200, onResumed: (lost) => resumed.push(lost) });
@@ -49,7 +49,7 @@ test('what a full pipe does not take is dropped by whole lines, counted, and cos
   expect(resumed).toHaveLength(1);
 });
 
-test('a descriptor that is gone is no reason to wait or to throw', () => {
+test('a closed descriptor causes neither a wait nor an error', () => {
   const write = createOutput(9999, { patience: 60_000 });
   expect(() => write(lines('gone', 3))).not.toThrow();
 });

@@ -1,4 +1,4 @@
-/** Words of strangers in the log. */
+/** Text from outside in the log. */
 import { expect, test } from 'vitest';
 import { createLog } from '../../../src/system/log.ts';
 
@@ -19,7 +19,7 @@ function logged(format: 'json' | 'pretty', fields: object): string {
   return written;
 }
 
-test.each(['json', 'pretty'] as const)('no character that moves a cursor or ends a line comes through the %s log', (format) => {
+test.each(['json', 'pretty'] as const)('the %s log has no character that moves a cursor or ends a line', (format) => {
   for (const value of [HOSTILE, [HOSTILE], { deep: HOSTILE }, new Error(HOSTILE)]) {
     const line = logged(format, { recipient: value, error: value });
     expect(line).not.toMatch(MOVES_THE_CURSOR);
@@ -27,7 +27,7 @@ test.each(['json', 'pretty'] as const)('no character that moves a cursor or ends
   }
 });
 
-test('a JSON line still holds what was said', () => {
+test('a JSON line still has the original text', () => {
   expect(JSON.parse(logged('json', { recipient: HOSTILE }))).toMatchObject({ event: 'refused', recipient: HOSTILE });
 });
 
