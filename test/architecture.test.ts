@@ -40,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'credentials',
     'certificates',
     'signing',
+    'tls-policy',
     'policy',
     'preparation',
     'queue',

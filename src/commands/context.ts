@@ -1,7 +1,7 @@
 /** The first steps of most commands: read the configuration, change to the right user, open the store. */
 import type { Config } from '../config/config.ts';
 import { type Control, createControl } from '../control/control.ts';
-import type { Dns } from '../dns/dns.ts';
+import type { DnsClient } from '../dns/dns.ts';
 import type { Store, StoreData } from '../store/store.ts';
 import type { CommonOptions } from './define.ts';
 import { CommandError } from './errors.ts';
@@ -41,13 +41,13 @@ export function controlOf(config: Config, store: StoreData): Control {
 }
 
 /** Loads the DNS client when an action needs it. */
-function dnsOf({ dns: { servers } }: Config): Pick<Dns, 'txt'> {
-  let client: Promise<Dns> | undefined;
+function dnsOf({ dns: { servers } }: Config): Pick<DnsClient, 'txt' | 'a' | 'aaaa'> {
+  let loading: Promise<DnsClient> | undefined;
+  const client = () => (loading ??= import('../dns/dns.ts').then(({ createDns }) => createDns({ servers })));
   return {
-    async txt(name) {
-      client ??= import('../dns/dns.ts').then(({ createDns }) => createDns({ servers }));
-      return (await client).txt(name);
-    },
+    txt: async (name, afresh) => (await client()).txt(name, afresh),
+    a: async (name) => (await client()).a(name),
+    aaaa: async (name) => (await client()).aaaa(name),
   };
 }
 

@@ -43,6 +43,7 @@ const ADVICE: Partial<Record<`${ControlErrorKind} ${ControlErrorSubject}`, Advic
   'not found domain': ' `smarthost domain list` shows them.',
   'exists domain': (domain) => ` \`smarthost domain rotate ${domain}\` makes new keys.`,
   'exists selector': ': choose another --selector.',
+  'not found policy': ' `smarthost tls policies list` shows those that it knows.',
   'not found report': ' `smarthost tls reports list` shows what was written.',
   'not found message': ` ${WHERE_MAIL_IS}`,
 };

@@ -8,9 +8,11 @@ import { define, group, type Register } from './define.ts';
 import { typed, UsageError } from './errors.ts';
 import { type Io, printJson } from './io.ts';
 import { table, time } from './text.ts';
+import { registerPolicies } from './tls-policies.ts';
 
 export const registerTls: Register = (program, io) => {
   const tls = group(program, 'tls', 'TLS with the mail servers of others, and reports about it.');
+  registerPolicies(tls, io);
   registerReports(tls, io);
   define<{ readonly since?: string }>(
     tls,

@@ -15,7 +15,8 @@ export type ControlErrorSubject =
   | 'message'
   | 'test message'
   | 'certificate'
-  | 'report';
+  | 'report'
+  | 'policy';
 
 type ControlErrorOptions = ErrorOptions & { readonly named?: string };
 

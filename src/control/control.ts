@@ -5,13 +5,14 @@
  * An action rejects with a ControlError if the request is not possible, and with any other error if the store fails.
  * Modules are loaded when an action needs them, so that a command starts fast.
  */
-import type { Dns } from '../dns/dns.ts';
+import type { DnsClient } from '../dns/dns.ts';
 import type { StoreData } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { type CertificateControl, type CertificateSettings, createCertificateControl } from './certificates.ts';
 import { createDomainControl, type DomainControl } from './domains.ts';
 import { createQueueControl, type QueueControl, type QueueSettings } from './queue.ts';
 import { createSendControl, type SendControl, type TestMessageSettings } from './send.ts';
+import { createTlsPolicyControl, type TlsPolicyControl, type TlsPolicySettings } from './tls-policies.ts';
 import { createTlsReportControl, type TlsReportControl, type TlsReportSettings } from './tls-reports.ts';
 import { createTraceControl, type TraceControl } from './trace.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
@@ -29,18 +30,24 @@ export type {
   User,
   WholeUser,
 } from './shapes.ts';
+export type { KnownPolicy } from './tls-policies.ts';
 export type { TlsFailure, TlsReportCopy } from './tls-reports.ts';
 export { checkPassword, type NewUser, newUser, type UserChange, type UserLogin } from './users.ts';
 
 /** A whole configuration fits this type. */
-export type ControlSettings = UserSettings & QueueSettings & CertificateSettings & TestMessageSettings & TlsReportSettings;
+export type ControlSettings = UserSettings &
+  QueueSettings &
+  CertificateSettings &
+  TestMessageSettings &
+  TlsReportSettings &
+  TlsPolicySettings;
 
 export type ControlOptions = {
   readonly store: StoreData;
   /** Returns the current settings: a running relay can reload its configuration. */
   readonly settings: () => ControlSettings;
-  /** Used to check whether records are published. */
-  readonly dns: Pick<Dns, 'txt'>;
+  /** Used to check whether records are published, and to fetch policies. */
+  readonly dns: Pick<DnsClient, 'txt' | 'a' | 'aaaa'>;
   readonly now?: Clock;
 };
 
@@ -52,6 +59,7 @@ export type Control = {
   readonly certificates: CertificateControl;
   readonly send: SendControl;
   readonly tlsReports: TlsReportControl;
+  readonly tlsPolicies: TlsPolicyControl;
 };
 
 export function createControl({ store, settings, dns, now = systemClock }: ControlOptions): Control {
@@ -64,5 +72,6 @@ export function createControl({ store, settings, dns, now = systemClock }: Contr
     certificates: createCertificateControl(parts),
     send: createSendControl(parts),
     tlsReports: createTlsReportControl(parts),
+    tlsPolicies: createTlsPolicyControl({ ...parts, dns }),
   };
 }

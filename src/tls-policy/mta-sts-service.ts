@@ -8,6 +8,7 @@ import { createAddressGuard } from '../net/address-guard.ts';
 import type { TlsPolicyStore } from '../store/store.ts';
 import { type Clock, DAY, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
 import { createTrust } from '../system/trust.ts';
+import type { StsProblem } from './mta-sts.ts';
 import { fetchPolicy } from './mta-sts-fetch.ts';
 import { OVERDUE, StsPolicyKeeper } from './mta-sts-policies.ts';
 
@@ -157,4 +158,21 @@ function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(done, milliseconds).unref();
     signal.addEventListener('abort', done);
   });
+}
+
+type OneFetch = Pick<StsServiceOptions, 'store' | 'dns' | 'allowPrivate' | 'caFile'>;
+
+/**
+ * Fetches a policy now, because an operator asks for it, and keeps it. A running relay hears of it.
+ * @returns why it could not be had; `absent`: the domain announces no policy, and none holds. Rejects if the store fails.
+ */
+export async function fetchStsPolicy(domain: string, options: OneFetch): Promise<StsProblem | 'absent' | undefined> {
+  const { store, dns } = options;
+  const clocks = { now: systemClock, monotonic: () => performance.now(), random: Math.random };
+  const keeper = new StsPolicyKeeper({
+    ...{ store, dns, ...clocks, by: 'operator', log: { emit: () => {} }, fetch: createStsFetch(options) },
+  });
+  const problem = await keeper.refresh(domain);
+  await keeper.save();
+  return problem;
 }

@@ -13,10 +13,11 @@ export type TestControl = {
   set(settings: Partial<ControlSettings>): void;
 };
 
-const NO_DNS: ControlOptions['dns'] = { txt: () => Promise.reject(new Error('Nobody asks the DNS here')) };
+const nobody = () => Promise.reject(new Error('Nobody asks the DNS here'));
+const NO_DNS: ControlOptions['dns'] = { txt: nobody, a: nobody, aaaa: nobody };
 
 /** Closed when the test ends. Its clock stands at `NOW`. */
-export async function testControl(dns: ControlOptions['dns'] = NO_DNS): Promise<TestControl> {
+export async function testControl(dns: Partial<ControlOptions['dns']> = {}): Promise<TestControl> {
   const store = await testStore();
   let current: ControlSettings = {
     hostname: 'relay.example.net',
@@ -27,10 +28,11 @@ export async function testControl(dns: ControlOptions['dns'] = NO_DNS): Promise<
     submission: { maxMessageSize: 1_000_000, maxHeaderSize: 100_000, bareNewlines: 'normalize' },
     tls: { mode: 'acme', acme: { acceptTerms: false } },
     routes: [],
+    delivery: { allowPrivate: [] },
   };
   const changes: Change[] = [];
   store.onChange((more) => void changes.push(...[...more].sort()));
-  const control = createControl({ store, settings: () => current, dns, now: () => NOW });
+  const control = createControl({ store, settings: () => current, dns: { ...NO_DNS, ...dns }, now: () => NOW });
   return {
     ...{ control, store },
     told: () => changes.splice(0),

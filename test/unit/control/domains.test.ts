@@ -68,7 +68,7 @@ test('a key whose signature is on queued mail stays as retiring, and its selecto
 });
 
 test('the given DNS says whether the records are published', async () => {
-  const { control } = await testControl({ txt: () => Promise.resolve({ kind: 'nxdomain' }) });
+  const { control } = await testControl({ txt: () => Promise.resolve({ kind: 'nxdomain', secure: false, ttl: 0 }) });
   await control.domains.add('example.org');
   const { keys } = await control.domains.show('example.org');
   expect(keys.map(({ published }) => published)).toEqual(['absent', 'absent']);
