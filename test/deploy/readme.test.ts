@@ -17,15 +17,16 @@ const sources = readdirSync(join(CHECKOUT, 'src'), { recursive: true, encoding: 
   .join('\n');
 
 /** Groups have commands of their own; all others take what follows as arguments. */
-const GROUPS = ['config', 'user', 'domain', 'queue', 'cert'];
+const GROUPS = ['config', 'user', 'domain', 'queue', 'cert', 'tls', 'tls policies', 'tls reports'];
 type Call = { readonly words: string; readonly options: readonly string[] };
 
 function callsIn(code: string): Call[] {
   return code.split(/\n|&&|\|/).flatMap((line) => {
     const [, rest] = /(?:^|sudo |xargs |exec smarthost )\s*smarthost (?!\/)([^#]*)/.exec(line.trim()) ?? [];
     if (rest === undefined) return [];
-    const [first = '', second = ''] = rest.trim().split(/\s+/);
-    const words = GROUPS.includes(first) && /^[a-z]+$/.test(second) ? `${first} ${second}` : first;
+    const [first = '', ...others] = rest.trim().split(/\s+/);
+    let words = first;
+    for (const word of others) if (GROUPS.includes(words) && /^[a-z]+$/.test(word)) words += ` ${word}`;
     return [{ words, options: [...rest.matchAll(/ (--[a-z-]+)/g)].map(([, option]) => option!) }];
   });
 }
