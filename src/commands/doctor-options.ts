@@ -9,13 +9,14 @@ import { askValidated, createDns, type Dns } from '../dns/dns.ts';
 import { type DoctorOptions, examine, type Finding, httpTime, type Probes, probeSmtp } from '../doctor/doctor.ts';
 import { publicAddresses } from '../net/addresses.ts';
 import { type Credential, filesOf, type Store, type StoreData } from '../store/store.ts';
-import { SECOND } from '../system/clock.ts';
+import { DAY, SECOND } from '../system/clock.ts';
 
 type Parts = { readonly config: Config; readonly store: StoreData & Pick<Store, 'ping'>; readonly domain: string | undefined };
 
 /** Shorter than in delivery: a person waits, and for the doctor a missing answer is a result too. */
 const DNS_TIMEOUT = 1.5 * SECOND;
 const CONNECT_TIMEOUT = 6 * SECOND;
+const MOST_REPORTS = 1000;
 
 /** @param domain the only domain to check besides the host name. Default: all domains that have keys or that a credential may send as. */
 export async function prepareDoctor(parts: Parts): Promise<() => Promise<readonly Finding[]>> {
@@ -31,7 +32,8 @@ async function optionsOf({ config, store, domain }: Parts, ca: string | undefine
     domain === undefined ? [...keys.map((key) => key.domain), ...senderDomains(await store.credentials.list())] : [domain];
   const status = await describeCertificates(store.operation, Date.now());
   const { oldestAcceptedAt } = await store.messages.counts();
-  const { hostname, tls, listen } = config;
+  const { hostname, tls, listen, reports } = config;
+  const since = Math.floor(Date.now() / DAY) - 2;
   return {
     hostname,
     domains: domains.filter((name) => name !== hostname),
@@ -46,6 +48,11 @@ async function optionsOf({ config, store, domain }: Parts, ca: string | undefine
       names: [...new Set([hostname, ...tls.names])],
       lastError: status.find(({ lastError }) => lastError !== null)?.lastError ?? null,
       ca,
+    },
+    tlsReports: {
+      mode: reports.tls,
+      from: reports.tlsFrom,
+      copies: await store.tlsResults.tlsReports({ since, limit: MOST_REPORTS }),
     },
     past: [
       ...status.map(({ keyType, notBefore }) => ({ what: `the ${keyType} certificate was made`, at: notBefore })),

@@ -15,6 +15,7 @@ import { addressesSeen, checkOutbound, gatherOutbound } from './outbound.ts';
 import { isUnreachable, ownAddresses } from './own-addresses.ts';
 import type { SmtpProbe } from './smtp-probe.ts';
 import { greetedTimes, type PeerTime } from './time.ts';
+import { checkTlsReports, type TlsReportingFacts } from './tls-reports.ts';
 
 export { isDmarc } from './dmarc.ts';
 export type { Finding, Severity } from './finding.ts';
@@ -50,6 +51,7 @@ export type DoctorOptions = {
     /** PEM of one more trusted authority. */
     readonly ca: string | undefined;
   };
+  readonly tlsReports: TlsReportingFacts;
   readonly past: ClockFacts['past'];
   readonly now?: Clock;
   /** Most milliseconds of one connection; default 6 s. */
@@ -115,6 +117,7 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
     ...(store.running ? served : unseen(options)),
     ...domains,
     ...lists,
+    ...checkTlsReports(options.tlsReports, options.keys),
     ...checkTransport({ signed, trustAd: options.trustAd, ...(policyHost === undefined ? {} : { policyHost }) }),
   ];
 }

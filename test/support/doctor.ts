@@ -63,6 +63,7 @@ export async function diagnose({
     trustAd: false,
     listeners: [],
     certificate: { mode: 'acme', names: [HOST], lastError: null, ca: undefined },
+    tlsReports: { mode: 'failures', from: `postmaster@${HOST}`, copies: [] },
     past: [],
     now,
     timeout: 2000,
