@@ -1,4 +1,4 @@
-/** `smarthost tls …`: TLS with the mail servers of others, and what is reported to their owners. */
+/** `smarthost tls …`: TLS with destinations, and the reports to their owners. */
 import type { Command } from 'commander';
 import { parseDomain, parseDuration } from '../config/config.ts';
 import type { TlsFailure, TlsReportCopy } from '../control/control.ts';
@@ -11,14 +11,14 @@ import { table, time } from './text.ts';
 import { registerPolicies } from './tls-policies.ts';
 
 export const registerTls: Register = (program, io) => {
-  const tls = group(program, 'tls', 'TLS with the mail servers of others, and reports about it.');
+  const tls = group(program, 'tls', 'TLS with destinations, and reports about it.');
   registerPolicies(tls, io);
   registerReports(tls, io);
   define<{ readonly since?: string }>(
     tls,
     {
       usage: 'failures',
-      about: 'Sessions whose TLS was not as their policy wants it, with domains that ask for reports; the latest day first.',
+      about: 'Sessions whose TLS did not meet the policy, for domains that ask for reports; the latest day first.',
       examples: ['tls failures', 'tls failures --since 7d --json'],
       options: (command) => command.option('--since <duration>', 'how far to look back, up to 30d (default: 7d)'),
     },
@@ -39,7 +39,7 @@ function registerReports(tls: Command, io: Io): void {
     reports,
     {
       usage: 'list',
-      about: 'Every copy of a report, of the last 30 days.',
+      about: 'All copies of reports of the last 30 days.',
       examples: ['tls reports list', 'tls reports list --json'],
     },
     (_, options) =>
@@ -54,7 +54,7 @@ function registerReports(tls: Command, io: Io): void {
     reports,
     {
       usage: 'show <day> <domain>',
-      about: 'The report to one domain about one UTC day, and what became of its copies.',
+      about: 'The report to one domain about one UTC day, and the state of its copies.',
       examples: ['tls reports show 2026-11-27 example.org'],
     },
     ([day, domain], options) =>
@@ -69,14 +69,14 @@ function registerReports(tls: Command, io: Io): void {
     reports,
     {
       usage: 'send <day> <domain>',
-      about: 'Send a report now, also one that did not arrive. Copies that were sent are not sent again.',
+      about: 'Send a report now, also one that did not arrive. Sent copies are not sent again.',
       examples: ['tls reports send 2026-11-27 example.org'],
     },
     ([day, domain], options) =>
       withControl(io, options, async ({ control }) => {
         const asked = { day: dayTyped(day!), domain: domainTyped(domain!) };
         await control.tlsReports.send(asked.day, asked.domain);
-        io.err('The relay was asked to send it. `smarthost tls reports list` shows what became of it.');
+        io.err('The relay was asked to send it. `smarthost tls reports list` shows the result.');
         if (options.json) await printJson(io, asked);
       }),
   );

@@ -196,18 +196,14 @@ export const SETTINGS = {
     tls: live(
       type.oneOf('all', 'failures', 'off'),
       'failures',
-      'Reports about TLS (RFC 8460) to the domains that ask for them: of every day with mail, of days on which a session failed, or none.',
+      'Reports about TLS (RFC 8460) to the domains that ask for them: for every day with mail, only for days with a failed session, or none.',
     ),
     tlsFrom: fixed(
       type.mailbox,
       'postmaster@HOSTNAME',
-      'The From field and the contact of reports about TLS. Its domain signs them: without a DKIM key of exactly that domain none are sent by mail.',
+      'The From field and the contact of reports about TLS. Its domain signs them. Without a DKIM key of exactly that domain no report is sent by mail.',
     ),
-    httpsVerify: live(
-      type.boolean,
-      true,
-      'Hosts that take reports about TLS by HTTPS must have a certificate that can be verified.',
-    ),
+    httpsVerify: live(type.boolean, true, '`true` sends reports about TLS by HTTPS only to hosts with a valid certificate.'),
   },
   delivery: {
     port: live(type.count(1, 65535), 25, 'Port of the destinations.'),
@@ -222,7 +218,7 @@ export const SETTINGS = {
     mtaSts: live(
       type.oneOf('on', 'audit', 'off'),
       'on',
-      'Policies of MTA-STS, which domains of recipients publish (RFC 8461). `on`: they are obeyed; `audit`: they are only evaluated and logged; `off`: they are not looked up.',
+      'MTA-STS policies of recipient domains (RFC 8461). `on` obeys them, `audit` only evaluates and logs them, `off` does not look them up.',
     ),
     eightBit: live(
       type.oneOf('send', 'return'),

@@ -1,4 +1,4 @@
-/** Reports about TLS to the owners of domains, and the failures that they tell: RFC 8460. A day is a UTC day, written `2026-11-27`. */
+/** Reports about TLS to the owners of domains, and the reported failures: RFC 8460. A day is a UTC day, written `2026-11-27`. */
 import type { StoredTlsReport, TlsFailureRow } from '../store/store.ts';
 import { DAY, HOUR } from '../system/clock.ts';
 import { ControlError } from './control-error.ts';
@@ -19,9 +19,9 @@ export type TlsReportControl = {
   list(): Promise<readonly TlsReportCopy[]>;
   /** Rejects with `not found` if no session was counted. */
   show(day: string, domain: string): Promise<ShownTlsReport>;
-  /** The running relay sends it now; without one, the next that starts. Rejects if the day is not over, or every copy has left. */
+  /** The running relay, or the next one that starts, sends it now. Rejects if the day is not over, or if every copy is sent. */
   send(day: string, domain: string): Promise<void>;
-  /** Sends no reports to this address for 30 days; `false`: sends them again. Rejects if no report was ever for it. */
+  /** Sends no reports to this address for 30 days; `false` sends them again. Rejects if there was never a report for it. */
   suppress(rua: string, suppressed: boolean): Promise<void>;
   /** From `since` on, in ms: the latest day first. */
   failures(since: number): Promise<readonly TlsFailure[]>;

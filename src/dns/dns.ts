@@ -56,7 +56,7 @@ type Evidence = {
 /** `exchange` is the empty string for a null MX (RFC 7505). */
 export type MxRecord = { readonly preference: number; readonly exchange: string };
 
-/** RFC 6698 §2.1. Data too short for the four fields have `matching` 255, which nobody can use. */
+/** RFC 6698 §2.1. Data too short for the four fields get `matching` 255, which makes the record unusable. */
 type TlsaRecord = { readonly usage: number; readonly selector: number; readonly matching: number; readonly data: Buffer };
 
 /** Look-ups for callers that need only the records. They never reject. */
@@ -76,7 +76,7 @@ export type DnsClient = {
   a(name: string): Promise<Resolved<string>>;
   aaaa(name: string): Promise<Resolved<string>>;
   ptr(address: string): Promise<Resolved<string>>;
-  /** @param afresh the question is asked again, also where an answer is in the cache. */
+  /** @param afresh asks again, even if an answer is in the cache. */
   txt(name: string, afresh?: boolean): Promise<Resolved<string>>;
   /** The CNAME record of the name itself. It is not followed. */
   cname(name: string): Promise<Resolved<string>>;
@@ -247,7 +247,7 @@ const readCanonicalHost: ReadData<string> = (bytes, start, end) => {
   return name === undefined ? undefined : canonical(name);
 };
 
-/** Records that nobody can use are not left out: where there are no others, TLS is demanded all the same, RFC 7672 §2.2. */
+/** Unusable records are not left out: if there are no others, TLS is still demanded, RFC 7672 §2.2. */
 const readTlsa: ReadData<TlsaRecord> = (bytes, start, end) => {
   if (end - start < 4) return { usage: 255, selector: 255, matching: 255, data: Buffer.from(bytes.subarray(start, end)) };
   const [usage, selector, matching] = [bytes[start]!, bytes[start + 1]!, bytes[start + 2]!];

@@ -50,17 +50,16 @@ export function createMetrics(version: string): Metrics {
   for (const what of ['login', 'relay']) upstream.inc({ what }, 0); // starts at 0, so that the first refusal is an increase
   const stsFetches = counter(
     'smarthost_sts_fetches_total',
-    'Policies of MTA-STS that the relay asked for, by result: fetched, or why there was none',
+    'MTA-STS policies that the relay asked for, by result: fetched, or the reason of the failure',
     ['result'],
   );
   for (const result of STS_RESULTS) stsFetches.inc({ result }, 0);
   const ended = counter('smarthost_ended_total', 'Recipients that ended without an attempt, by how', ['how']);
   const reported = counter('smarthost_reports_total', 'Reports to senders, by action', ['action']);
-  const tlsReports = counter(
-    'smarthost_tls_reports_total',
-    'Reports about TLS to domains, by transport and what became of them',
-    ['transport', 'result'],
-  );
+  const tlsReports = counter('smarthost_tls_reports_total', 'Reports about TLS to domains, by transport and result', [
+    'transport',
+    'result',
+  ]);
   const damaged = counter(
     'smarthost_damaged_total',
     'Damaged messages that were set aside and are held, and other damage that was repaired',
@@ -72,10 +71,10 @@ export function createMetrics(version: string): Metrics {
   const recipients = gauge('smarthost_queue_recipients', 'Recipients in the queue, by state', ['state']);
   const oldest = gauge('smarthost_queue_oldest_seconds', 'Age of the oldest message in the queue');
   const resting = gauge('smarthost_resting_host_sets', 'Sets of MX hosts that get no mail for a while, after failures');
-  const stsPolicies = gauge('smarthost_sts_policies', 'Policies of MTA-STS that hold, by mode', ['mode']);
+  const stsPolicies = gauge('smarthost_sts_policies', 'Valid MTA-STS policies, by mode', ['mode']);
   const stsOverdue = gauge(
     'smarthost_sts_refresh_overdue',
-    'Policies of MTA-STS that could not be fetched again for three days, or for half of their life',
+    'MTA-STS policies that could not be fetched again for three days, or for half of their lifetime',
   );
   const sessions = gauge('smarthost_sessions', 'Open submission sessions');
   const notAfter = gauge('smarthost_certificate_not_after_timestamp_seconds', 'End of the served certificate', ['keyType']);

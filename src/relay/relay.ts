@@ -231,7 +231,7 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
 
-/** What domains hear of TLS with their hosts. */
+/** Starts the reports to domains about TLS with their hosts. */
 function startTlsReports(
   { current, events, closers }: Pick<Parts, 'current' | 'events' | 'closers'>,
   { store, dns }: Pick<Ground, 'store' | 'dns'>,

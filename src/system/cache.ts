@@ -7,7 +7,7 @@ export type Cache<K extends {}, V extends {}> = Pick<LRUCache<K, V>, 'get' | 'se
 
 /** @param max most entries; the least recently used is removed first. @param ttl lifetime of an entry in milliseconds; default: no limit. */
 export function createCache<K extends {}, V extends {}>(max: number, ttl?: number): Cache<K, V> {
-  // By default lru-cache remembers the time for 1 ms, with a timer. In a busy process the timer costs more than to ask for the time.
+  // By default lru-cache keeps the time for 1 ms, with a timer. In a busy process the timer costs more than reading the clock.
   return new LRUCache<K, V>(ttl === undefined ? { max } : { max, ttl, ttlResolution: 0 });
 }
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { createCache } from './cache.ts';
 
-/** By the operator's roots. A context holds some hundred parsed certificates, so that all who trust the same share it. */
+/** Contexts by the operator's roots. A context has more than a hundred parsed certificates, so callers with the same roots share it. */
 const made = createCache<string, SecureContext>(4);
 
 /**
