@@ -7,10 +7,10 @@ import { createCache } from './cache.ts';
 const made = createCache<string, SecureContext>(4);
 
 /**
- * Node's roots and the system's together: one of them may have dropped a root that hosts whose certificate must be verified still chain
- * to, and a host that cannot be verified gets no mail. And those in `caFile`, PEM.
+ * Trusts the roots of Node, of the system and in `caFile` (PEM). Both lists of roots are used, because one of them may lack a root that a
+ * host still needs, and a host that cannot be verified gets no mail.
  * @returns a context for TLS 1.2 and newer. It is made at its first use, which takes a tenth of a second.
- * @throws where `caFile` cannot be read
+ * @throws if `caFile` cannot be read
  */
 export function createTrust(caFile: string | undefined): () => SecureContext {
   const extra = caFile === undefined ? '' : readFileSync(caFile, 'utf8');
