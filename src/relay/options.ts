@@ -1,6 +1,4 @@
 /** Turns the configuration into the options that each part declares. */
-import { readFileSync } from 'node:fs';
-import { getCACertificates } from 'node:tls';
 import { type CertificateOptions, purposeOf } from '../certificates/certificates.ts';
 import { type Config, defaultLimits, listSettings } from '../config/config.ts';
 import type { DeliveryOptions } from '../delivery/delivery.ts';
@@ -24,11 +22,6 @@ export function certificateOptions({
 export function deliveryOptions({ routes, delivery }: Config): Omit<DeliveryOptions, 'hostname' | 'dns' | 'log' | 'operation'> {
   const { ca, ...rest } = delivery;
   return { routes, ...rest, ...(ca === undefined ? {} : { caFile: ca }) };
-}
-
-/** Whom hosts that take reports by HTTPS are trusted by: Node's authorities and the operator's; undefined: Node's alone. */
-export function httpsAuthorities(caFile: string | undefined): readonly string[] | undefined {
-  return caFile === undefined ? undefined : [...getCACertificates('default'), readFileSync(caFile, 'utf8')];
 }
 
 export function stsSettings({ delivery: { mtaSts, allowPrivate, ca } }: Config): StsSettings {

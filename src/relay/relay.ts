@@ -31,6 +31,7 @@ import { filesOf, type OpenOptions, openStore } from '../store/store.ts';
 import { startSubmission } from '../submission/submission.ts';
 import { SECOND } from '../system/clock.ts';
 import { createLog, type Log } from '../system/log.ts';
+import { createTrust } from '../system/trust.ts';
 import { VERSION } from '../system/version.ts';
 import { createTlsResults, startStsPolicies } from '../tls-policy/tls-policy.ts';
 import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
@@ -38,7 +39,6 @@ import { createLimitNotices } from './limit-notices.ts';
 import {
   certificateOptions,
   deliveryOptions,
-  httpsAuthorities,
   keepFixed,
   portsOf,
   preparationOptions,
@@ -246,7 +246,7 @@ function startTlsReports(
     https: {
       refuses: (address) => createAddressGuard(current.config.delivery.allowPrivate, machineAddresses)(address),
       verify: () => current.config.reports.httpsVerify,
-      ca: httpsAuthorities(towards.ca),
+      trust: createTrust(towards.ca),
     },
   });
   closers.push(() => run.close());

@@ -1,5 +1,6 @@
 /** Hands a report over by HTTPS: RFC 8460 §5.4. One POST within a deadline, to public addresses only, no redirect. Never rejects. */
-import { request } from 'node:https';
+import { type RequestOptions, request } from 'node:https';
+import type { SecureContext } from 'node:tls';
 import type { Dns } from '../dns/dns.ts';
 import { SECOND } from '../system/clock.ts';
 import { VERSION } from '../system/version.ts';
@@ -10,8 +11,8 @@ export type HttpsPostOptions = {
   readonly refuses: (address: string) => string | undefined;
   /** False: a certificate that cannot be verified is taken too. */
   readonly verify: () => boolean;
-  /** PEM of the authorities that are trusted; absent: those of Node. */
-  readonly ca?: readonly string[] | undefined;
+  /** TLS 1.2 or newer, and the roots that are trusted. */
+  readonly trust: () => SecureContext;
 };
 
 /** From the look-up to the status line. */
@@ -54,9 +55,9 @@ type Post = {
 };
 
 /** @returns the status, or why there is none. */
-function post({ uri, address, body, signal, options: { verify, ca } }: Post): Promise<number | string> {
+function post({ uri, address, body, signal, options: { verify, trust } }: Post): Promise<number | string> {
   return new Promise((resolve) => {
-    const posting = request({
+    const options: RequestOptions & { readonly secureContext: SecureContext } = {
       host: address, // the name is not looked up again: it could lead elsewhere then
       servername: uri.hostname,
       port: uri.port === '' ? 443 : Number(uri.port),
@@ -65,15 +66,15 @@ function post({ uri, address, body, signal, options: { verify, ca } }: Post): Pr
       agent: false,
       signal,
       rejectUnauthorized: verify(),
-      minVersion: 'TLSv1.2',
-      ...(ca === undefined ? {} : { ca: [...ca] }),
+      secureContext: trust(),
       headers: {
         host: uri.host,
         'content-type': 'application/tlsrpt+gzip',
         'content-length': body.length,
         'user-agent': `smarthost/${VERSION}`,
       },
-    });
+    };
+    const posting = request(options);
     posting.once('error', (error: NodeJS.ErrnoException) =>
       resolve(signal.aborted ? `${uri.hostname} did not answer within ${DEADLINE / SECOND} s` : describe(uri, error)),
     );

@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { DnsAnswer } from '../../src/dns/dns.ts';
 import { ASKED_FOR, SUPPRESSED_UNTIL } from '../../src/report/report.ts';
 import { DAY, HOUR, MINUTE } from '../../src/system/clock.ts';
+import { createTrust } from '../../src/system/trust.ts';
 import type { AppliedPolicy } from '../../src/tls-policy/tls-policy.ts';
 import { dataDir } from '../support/store-rig.ts';
 import { makeCertificate } from '../support/test-certificate.ts';
@@ -195,15 +196,17 @@ async function startReceiver() {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.3', resolve));
   onTestFinished(() => void server.close());
   const { port } = server.address() as { port: number };
-  return { received, state, port, ca: readFileSync(files.certificate, 'utf8'), uri: `https://r.test:${port}/tls?x=1` };
+  return { received, state, port, ca: files.certificate, uri: `https://r.test:${port}/tls?x=1` };
 }
 
 const toReceiver = (uri: string) => ({ '_smtp._tls.a.test': wants(uri), 'r.test': { A: ['127.0.0.3'] } });
-const allowed = (ca?: readonly string[], verify = true) => ({ https: { refuses: () => undefined, verify: () => verify, ca } });
+const allowed = (caFile?: string, verify = true) => ({
+  https: { refuses: () => undefined, verify: () => verify, trust: createTrust(caFile) },
+});
 
 test('a report is posted by HTTPS to the address of the record, and done with 2xx', async () => {
   const { received, uri, port, ca } = await startReceiver();
-  const rig = await startTlsReportRig({ zone: toReceiver(uri), run: allowed([ca]) });
+  const rig = await startTlsReportRig({ zone: toReceiver(uri), run: allowed(ca) });
   await rig.sessions('a.test', { failed: 1 });
   await rig.runReports({ step: 10 * MINUTE });
   expect(received).toHaveLength(1);
@@ -216,7 +219,7 @@ test('a report is posted by HTTPS to the address of the record, and done with 2x
 test('a receiver that fails is tried six times with longer and longer pauses, with the same report each time', async () => {
   const { received, state, uri, ca } = await startReceiver();
   Object.assign(state, { status: 307, location: uri });
-  const rig = await startTlsReportRig({ zone: toReceiver(uri), run: allowed([ca]) });
+  const rig = await startTlsReportRig({ zone: toReceiver(uri), run: allowed(ca) });
   await rig.sessions('a.test');
   await rig.runReports({ hours: 24, step: 15 * MINUTE });
   expect(received).toHaveLength(6);
@@ -231,7 +234,7 @@ test.each([
   ['an address that nothing is sent to', true, 'private', /r\.test has only addresses that nothing is sent to \(private\)/],
 ] as const)('%s is not posted to', async (_, verify, reach, reason) => {
   const { received, uri } = await startReceiver();
-  const https = { refuses: () => reach, verify: () => verify };
+  const https = { refuses: () => reach, verify: () => verify, trust: createTrust(undefined) };
   const rig = await startTlsReportRig({ zone: toReceiver(uri), run: { https } });
   await rig.sessions('a.test');
   await rig.runReports({ hours: 4.5, step: 30 * MINUTE });

@@ -9,6 +9,7 @@ import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import type { Content, Store } from '../../src/store/store.ts';
 import { DAY, HOUR } from '../../src/system/clock.ts';
 import { createLog } from '../../src/system/log.ts';
+import { createTrust } from '../../src/system/trust.ts';
 import {
   type AppliedPolicy,
   createTlsResults,
@@ -60,7 +61,7 @@ export async function startTlsReportRig({ zone = {}, signed = true, run: more, .
     mode: () => 'all',
     store: store.tlsResults,
     operation: store.operation,
-    https: { refuses: () => undefined, verify: () => true },
+    https: { refuses: () => undefined, verify: () => true, trust: createTrust(undefined) },
     wake: () => {},
     ...more,
   });
