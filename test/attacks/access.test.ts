@@ -119,7 +119,7 @@ attacks(
   },
 );
 
-attack('A09', 'AUTH out of order', '503 where it does not belong, 501 for *, clean state after each', async () => {
+attack('A09', 'AUTH out of order', '503 at a wrong place, 501 for *, clean state after each', async () => {
   const client = await relay.tls();
   await client.ask('EHLO client.test');
   expect(await client.askAll(['AUTH PLAIN', '*'])).toEqual(['334', '501 5.7.0']);
@@ -152,7 +152,7 @@ attacks(
 attacks(
   'A10',
   'user A sends as B in the header',
-  '550 5.7.1, or 5.6.0 where the header is none',
+  '550 5.7.1, or 5.6.0 if the header is invalid',
   [
     ['From', 'From: b@other.test\r\n', '550 5.7.1'],
     ['From with a name that is an address', `From: "${USER}" <b@other.test>\r\n`, '550 5.7.1'],
@@ -175,7 +175,7 @@ attacks(
   },
 );
 
-attack('A10', 'MAIL with AUTH=<b@x>', 'taken and ignored: RFC 4954 §5', async () => {
+attack('A10', 'MAIL with AUTH=<b@x>', 'accepted and ignored: RFC 4954 §5', async () => {
   const client = await relay.loggedIn();
   const before = relay.mx.count();
   expect(codeOf(await client.ask(`MAIL FROM:<${USER}> AUTH=<b@other.test>`))).toBe('250 2.1.0');
@@ -214,7 +214,7 @@ attacks('A11', 'open relay forms without AUTH', '530 5.7.0, always', RELAY_FORMS
 attacks(
   'A11',
   'open relay forms with AUTH',
-  'never re-interpreted: delivered as they are, or refused',
+  'never reinterpreted: delivered unchanged, or refused',
   RELAY_FORMS,
   async (_, path, expected) => {
     const client = await relay.loggedIn();
@@ -300,7 +300,7 @@ const CHALLENGE = '/.well-known/acme-challenge/';
 attacks(
   'A15',
   'abuse of the ACME listener',
-  '404 without a redirect or a file; 400 to what is no HTTP',
+  '404 without a redirect or a file; 400 for data that are not HTTP',
   [
     ['dots', `${CHALLENGE}../../etc/passwd`],
     ['encoded dots', `${CHALLENGE}%2e%2e%2f%2e%2e%2fetc%2fpasswd`],
@@ -351,7 +351,7 @@ attacks(
   },
 );
 
-attack('A01', 'after all of this a good client', '250, and its mail arrives', async () => {
+attack('A01', 'a good client after all these attacks', '250, and its mail arrives', async () => {
   const client = await relay.loggedIn();
   const id = await send(client, { text: TEXT });
   await relay.logged('relayed', (line) => line['queueId'] === id);

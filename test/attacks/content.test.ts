@@ -142,7 +142,7 @@ attack(
 attacks(
   'P03',
   'smuggling, outbound',
-  'no bare CR, LF or NUL leaves, each line-initial dot is doubled, DKIM verifies',
+  'no bare CR, LF or NUL is sent, each dot at a line start is doubled, DKIM verifies',
   [
     ['bare LF', 'a\nb\nc\r\n'],
     ['bare CR', 'a\rb\r\n'],
@@ -233,7 +233,7 @@ attack('P08', 'an address that is not ASCII, without SMTPUTF8', '553 5.6.7', asy
 
 attacks(
   'P09',
-  'headers that are none, or twice',
+  'headers that are invalid or doubled',
   '550 5.6.0',
   [
     ['no header', 'Hello there\r\nthis is no header\r\n'],

@@ -86,7 +86,7 @@ cases('D01', 'a DNS that fails', 'delayed 4.4.3, never the address instead of th
   ),
 ]);
 
-attack('D01', 'an answer cut over UDP and whole over TCP', 'delivered', async () => {
+attack('D01', 'an answer that is truncated over UDP and complete over TCP', 'delivered', async () => {
   relay.dns.set('large.test', { MX: ['10 mx.dest.test'], fault: 'truncated' });
   const client = await relay.loggedIn();
   const id = await send(client, { text: TEXT, to: ['a@large.test'] });
@@ -152,8 +152,8 @@ const PRIVATE: readonly ZoneRecords[] = [
 ];
 cases(
   'D05',
-  'hosts at addresses that are nobody’s, or ours',
-  'failed 5.4.4, or delayed where the operator may allow them; no connection',
+  'hosts at reserved or private addresses',
+  'failed 5.4.4, or delayed if the operator could allow them; no connection',
   [
     ...PRIVATE.map(
       (records): Case => [`as address: ${Object.values(records)[0]}`, { '@': records }, /^(failed 5\.4\.[46]|delayed 4\.4\.4)$/],
@@ -171,7 +171,7 @@ cases(
 
 attack(
   'D05',
-  'loopback where no network is allowed, and a name that is rebound',
+  'loopback without an allowed network, and a name whose address changes',
   'failed 5.4.4, the MX is not asked',
   async () => {
     const strict = await startAttacked({ yaml: 'delivery: { port: MX_PORT, ip: v4-only }' });
@@ -185,7 +185,7 @@ attack(
   },
 );
 
-cases('D06', 'hosts that are ourselves', 'failed 5.4.6, no connection', [
+cases('D06', 'hosts with our own address', 'failed 5.4.6, no connection', [
   ['by name', { '@': { MX: ['10 relay.test'] }, 'relay.test': here }, /^failed 5\.4\.6$/],
   ['by name in other letters', { '@': { MX: ['10 RELAY.test'] } }, /^failed 5\.4\.6$/],
   ['with a better host before', { '@': { MX: ['5 mx.dest.test', '10 relay.test'] } }, /^relayed/],
@@ -199,7 +199,7 @@ const chain = (length: number): Zone => ({
   ),
   [`c${length}-${length}.chain.test`]: { MX: ['10 mx.dest.test'] },
 });
-cases('D07', 'aliases', 'followed to a bound; a loop is delayed or fails', [
+cases('D07', 'aliases', 'followed up to a limit; a loop is delayed or fails', [
   ['a loop', { '@': { CNAME: 'loop.test' }, 'loop.test': { CNAME: 'loop.test' } }, /^delayed 4\.4\.3$|^failed 5\.4\.4$/],
   ['an MX that is an alias', { '@': { MX: ['10 alias.dest.test'] }, 'alias.dest.test': { CNAME: 'mx.dest.test' } }, /^relayed/],
   ['an MX that is a loop', { '@': { MX: ['10 loop.test'] } }, /^delayed 4\.4\.3$|^failed 5\.4\.4$/],
@@ -211,7 +211,7 @@ cases('D07', 'aliases', 'followed to a bound; a loop is delayed or fails', [
 cases(
   'D08',
   'times to live',
-  'clamped; the mail goes',
+  'limited; the mail is delivered',
   [0, 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1].map(
     (ttl): Case => [
       `${ttl}`,
@@ -223,6 +223,6 @@ cases(
 
 later('D09', 'DNSSEC and TLSA', 'waits for DANE (RFC 7672)');
 later('D10', 'MTA-STS policies', 'waits for MTA-STS (RFC 8461)');
-later('D11', 'MTA-STS fetch as a way inside', 'waits for MTA-STS; D05 has the filter');
+later('D11', 'MTA-STS fetch as a way into the private network', 'waits for MTA-STS; D05 has the filter');
 
-attack('D01', 'after all of this a good destination', 'delivered', () => relay.stillWorks());
+attack('D01', 'a good destination after all these faults', 'delivered', () => relay.stillWorks());

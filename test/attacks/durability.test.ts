@@ -112,7 +112,7 @@ function nameOfCall(line: string): string {
   return / fsync\(\d+<[^>]*\/spool>/.test(line) ? 'N' : '';
 }
 
-attack('C04', 'a file system that forgets', 'named at start', async () => {
+attack('C04', 'a file system that loses synced data', 'reported at the start', async () => {
   expect(riskOf(0x01021994)).toMatch(/^tmpfs/);
   expect(riskOf(0xff534d42 | 0)).toMatch(/^CIFS/);
   expect(riskOf(0xef53)).toBeUndefined(); // ext4
@@ -127,7 +127,7 @@ attack('C04', 'a file system that forgets', 'named at start', async () => {
 attack(
   'C06',
   'a second relay on the same data, and one after kill -9',
-  'refused, naming the first; the lock of the dead is free',
+  'refused with the name of the first; the lock of a killed relay is free',
   async () => {
     await expect(scenario.relay.command(['serve'])).rejects.toThrow(/Another smarthost serve \(process \d+\)/);
     const { token, text } = named();
@@ -197,8 +197,8 @@ attack('C07', 'SIGHUP again and again under load', 'no session is dropped, every
 
 attack(
   'C11',
-  'kill -9 behind the 250 of the host, for 3 of 5 recipients',
-  'the 3 get it once more at most, the others get it',
+  'kill -9 after the 250 of the host, for 3 of 5 recipients',
+  'the 3 get it at most once more, the others get it',
   async () => {
     const { relay, mx } = scenario;
     const { token, text } = named();
@@ -238,7 +238,7 @@ if (requirePeer('faketime', FAKETIME !== undefined)) {
   attack(
     'C08',
     'the clock jumps 30 days ahead, and a year back, with mail in the queue',
-    'each is tried again before it is given up; nothing freezes, nothing is lost',
+    'each message is tried again before it expires; nothing stops, and no mail is lost',
     async () => {
       const folder = await mkdtemp(join(tmpdir(), 'smarthost-clock-'));
       const clock = join(folder, 'clock');
@@ -355,7 +355,7 @@ attack('C10', 'data of a newer version, and of another program', 'refused with a
 attack(
   'C05',
   'bits that flip and files that are cut, in database, log, spool and keys',
-  'refused with a sentence, or served; what leaves is as it was accepted',
+  'refused with a sentence, or served; sent mail is as it was accepted',
   async () => {
     const source = await start('queue: { minFree: 1MiB, retry: [1h] }');
     source.mx.script({ RCPT: '450 4.2.0 Greylisted' });

@@ -71,7 +71,7 @@ attacks(
   },
 );
 
-attack('L01', 'a text that is slow and moves, for longer than any limit', '250', async () => {
+attack('L01', 'a text that arrives slowly but steadily, for longer than any limit', '250', async () => {
   const client = await relay.loggedIn();
   await client.askAll([MAIL, RCPT, 'DATA']);
   client.send(TEXT);
@@ -82,28 +82,33 @@ attack('L01', 'a text that is slow and moves, for longer than any limit', '250',
   expect(codeOf(await client.ask('.'))).toBe('250 2.0.0');
 });
 
-attack('L01', 'a client that reads no replies while it pipelines', 'it is not read either, and ends', async () => {
-  const client = await relay.loggedIn();
-  await client.ask(MAIL);
-  client.socket.pause();
-  const before = process.memoryUsage().rss;
-  const seen = relay.log.length;
-  const piece = Buffer.from(`${RCPT}\r\n`.repeat(10_000));
-  let queued = true;
-  for (let i = 0; i < 100 && queued; i++) queued = client.socket.write(piece);
-  expect(queued).toBe(false); // the relay stopped reading
-  await until(
-    'the relay to end it',
-    () => relay.log.slice(seen).some(({ event, status }) => event === 'refused' && status === '4.4.2'),
-    {
-      deadline: 15_000,
-    },
-  );
-  expect(process.memoryUsage().rss - before).toBeLessThan(100 * MIB);
-  await relay.stillWorks();
-});
+attack(
+  'L01',
+  'a client that reads no replies while it pipelines',
+  'the relay stops reading from it and closes the connection',
+  async () => {
+    const client = await relay.loggedIn();
+    await client.ask(MAIL);
+    client.socket.pause();
+    const before = process.memoryUsage().rss;
+    const seen = relay.log.length;
+    const piece = Buffer.from(`${RCPT}\r\n`.repeat(10_000));
+    let queued = true;
+    for (let i = 0; i < 100 && queued; i++) queued = client.socket.write(piece);
+    expect(queued).toBe(false); // the relay stopped reading
+    await until(
+      'the relay to end it',
+      () => relay.log.slice(seen).some(({ event, status }) => event === 'refused' && status === '4.4.2'),
+      {
+        deadline: 15_000,
+      },
+    );
+    expect(process.memoryUsage().rss - before).toBeLessThan(100 * MIB);
+    await relay.stillWorks();
+  },
+);
 
-attack('L01', 'one address over its number of sessions', '421 4.7.0, others come in', async () => {
+attack('L01', 'one address with more sessions than its limit', '421 4.7.0, other addresses get sessions', async () => {
   const clients: RawClient[] = [];
   for (let i = 0; i < 230; i++) clients.push(relay.raw('submission', '127.0.8.1'));
   const greetings = await Promise.all(clients.map((client) => client.reply().then(codeOf, () => 'closed')));
@@ -192,7 +197,7 @@ attack(
 attack(
   'L03',
   'no file left to open',
-  'connections wait or are closed; later all is as before, and nothing accepted is lost',
+  'connections wait or are closed; later the relay works as before, and no accepted mail is lost',
   async () => {
     const { relay: process, login, mx } = await startProcess();
     const open = readdirSync(`/proc/${process.pid()}/fd`).length;
@@ -243,30 +248,25 @@ async function inject(pid: number, ...expressions: readonly string[]): Promise<P
 }
 
 if (requirePeer('strace', hasCommand('strace'))) {
-  attack(
-    'L03',
-    'no file left for a connection to a host',
-    'put off and tried again; the host is not blamed, nor rested',
-    async () => {
-      const { relay: process, login, mx } = await startProcess();
-      mx.script({ message: { reply: '250 2.0.0 Ok', thenClose: true } }); // each message needs a connection of its own
-      const client = await login();
-      await send(client, { text: TEXT });
-      await process.event('relayed'); // and its DNS is known
-      const strace = await inject(process.pid(), 'inject=socket:error=EMFILE');
-      const id = await send(client, { text: TEXT });
-      const { status, reply } = await process.event('delayed', (line) => line['queueId'] === id);
-      expect(status).toBe('4.3.0');
-      expect(reply).toContain('no room for a connection');
-      await strace.close();
-      await process.event('relayed', (line) => line['queueId'] === id, 20_000);
-      expect(process.events('resting')).toEqual([]);
-    },
-  );
+  attack('L03', 'no file left for a connection to a host', 'delayed and tried again; the host does not rest', async () => {
+    const { relay: process, login, mx } = await startProcess();
+    mx.script({ message: { reply: '250 2.0.0 Ok', thenClose: true } }); // each message needs a connection of its own
+    const client = await login();
+    await send(client, { text: TEXT });
+    await process.event('relayed'); // and its DNS is known
+    const strace = await inject(process.pid(), 'inject=socket:error=EMFILE');
+    const id = await send(client, { text: TEXT });
+    const { status, reply } = await process.event('delayed', (line) => line['queueId'] === id);
+    expect(status).toBe('4.3.0');
+    expect(reply).toContain('no room for a connection');
+    await strace.close();
+    await process.event('relayed', (line) => line['queueId'] === id, 20_000);
+    expect(process.events('resting')).toEqual([]);
+  });
   attacks(
     'L04',
-    'calls that find no room',
-    '452 or 451, never 250; later all is as before',
+    'calls that find no space',
+    '452 or 451, never 250; later the relay works as before',
     [
       ['pwrite64: ENOSPC', ['inject=pwrite64:error=ENOSPC']],
       ['write and pwrite64: EDQUOT', ['inject=pwrite64,pwritev,pwritev2:error=EDQUOT']],
@@ -277,7 +277,7 @@ if (requirePeer('strace', hasCommand('strace'))) {
   attacks(
     'L05',
     'calls that fail',
-    '451 4.3.0, never 250; later all is as before',
+    '451 4.3.0, never 250; later the relay works as before',
     [
       ['fdatasync and fsync: EIO', ['inject=fdatasync,fsync:error=EIO']],
       ['pwrite64: EIO', ['inject=pwrite64:error=EIO']],
@@ -327,7 +327,7 @@ attack(
   },
 );
 
-attack('L04', 'free space below the watermark', '452 4.3.1 at MAIL, before anything is sent', async () => {
+attack('L04', 'free space below `queue.minFree`', '452 4.3.1 at MAIL, before anything is sent', async () => {
   const full = await startAttacked({ yaml: 'queue: { minFree: 1000000GiB }' });
   const client = await full.loggedIn();
   expect(codeOf(await client.ask(MAIL))).toBe('452 4.3.1');
@@ -366,7 +366,7 @@ attack(
   180_000,
 );
 
-attack('L07', 'a header of 5 MB, 4 MB of bare newlines, 4 MB of dots', 'the event loop goes on', async () => {
+attack('L07', 'a header of 5 MB, 4 MB of bare newlines, 4 MB of dots', 'the event loop is not blocked', async () => {
   const client = await relay.loggedIn();
   const other = await relay.loggedIn();
   const texts = [
@@ -389,7 +389,7 @@ attack('L07', 'a header of 5 MB, 4 MB of bare newlines, 4 MB of dots', 'the even
   }
 });
 
-attack('L08', 'connections that are reset at every moment', 'the process lives, no error goes unheard', async () => {
+attack('L08', 'connections that are reset at every moment', 'the process lives, and no error is unhandled', async () => {
   const heard: unknown[] = [];
   const hear = (error: unknown) => heard.push(error);
   process.on('uncaughtExceptionMonitor', hear);

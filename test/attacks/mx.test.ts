@@ -101,25 +101,33 @@ attack('R01', 'at least 120 scripts', 'each with an outcome of its own', () => {
 attacks(
   'R01',
   'a host that hangs',
-  'delayed 4.4.2 at the deadline; uncertain behind the dot; done at QUIT',
+  'delayed 4.4.2 at the deadline; uncertain after the final dot; done at QUIT',
   rows('R01'),
   (_, one) => check(one),
 );
-attacks('R02', 'replies that trickle', 'delayed 4.4.2 at the deadline of the whole', rows('R02'), (_, one) => check(one));
+attacks('R02', 'replies that arrive byte by byte', 'delayed 4.4.2 at the deadline of the whole reply', rows('R02'), (_, one) =>
+  check(one),
+);
 attacks('R03', 'replies without end', 'cut off, delayed 4.5.0', rows('R03'), (_, one) => check(one));
 attacks('R04', 'garbage', 'delayed 4.5.0, never success by accident', rows('R04'), (_, one) => check(one));
 attacks(
   'R05',
-  'codes at each stage',
+  'reply codes at each stage',
   '4yz delays, 5yz fails the recipient, 421 and a 5yz greeting lead to the next host',
   rows('R05'),
   (_, one) => check(one),
 );
 attacks('R06', 'replies out of order', 'delayed, failed or uncertain, never delivered', rows('R06'), (_, one) => check(one));
-attacks('R07', 'replies split, and out of number', 'in step, or the connection is dropped', rows('R07'), (_, one) => check(one));
-attacks('R08', 'STARTTLS that fails', 'delayed; clear text is for a later attempt', rows('R08'), (_, one) => check(one));
+attacks(
+  'R07',
+  'replies split, and out of number',
+  'matched to their commands, or the connection is dropped',
+  rows('R07'),
+  (_, one) => check(one),
+);
+attacks('R08', 'STARTTLS that fails', 'delayed; only a later attempt is without TLS', rows('R08'), (_, one) => check(one));
 
-attack('R13', 'other destinations beside all of these', 'notice nothing', () => {
+attack('R13', 'other destinations at the same time', 'are not affected', () => {
   expect(good).toHaveLength(20);
   expect(good.toSorted((a, b) => a - b)[17]).toBeLessThan(10_000); // some 20 ms, on a machine with nothing else to do
 });

@@ -44,7 +44,7 @@ async function inData(): Promise<RawClient> {
   return client;
 }
 
-attack('P04', 'commands behind a false end of an oversized message', '552 5.3.4 once, no command is executed', async () => {
+attack('P04', 'commands after a false end of an oversized message', '552 5.3.4 once, no command is executed', async () => {
   await relay.lettingNothingIn(async () => {
     const client = await inData();
     client.send(`From: ${USER}\r\n\r\n${`${'x'.repeat(998)}\r\n`.repeat(SIZE / 1000)}`);
@@ -131,7 +131,7 @@ attack('P07', 'AUTH lines of 12288 octets, and longer', '535 and 500 5.5.6', asy
 attacks(
   'P10',
   'a HELO name as a payload',
-  '501 or 500 where it is none; whatever passes stays out of Received',
+  '501 or 500 if it is invalid; an accepted name is not in Received',
   [
     ['a line break', 'x\nBcc: z@dest.test', '500 5.5.2'],
     ['CR', 'x\rBcc: z@dest.test', '501 5.5.2'],
@@ -155,8 +155,8 @@ attacks(
 
 attacks(
   'P12',
-  'lies about the size',
-  '501 for none, 552 5.3.4 at MAIL and at the real count',
+  'wrong sizes',
+  '501 for an invalid size, 552 5.3.4 at MAIL and at the real size',
   [
     ['-1', 'SIZE=-1', '501 5.5.4'],
     ['1e9', 'SIZE=1e9', '501 5.5.4'],
@@ -211,7 +211,7 @@ attacks(
 attacks(
   'P14',
   'address forms',
-  'refused, or delivered to what one parse says',
+  'refused, or delivered to the address of our one parser',
   [
     ['an IPv4 literal', 'u@[127.0.0.1]', '550 5.1.2'],
     ['an IPv6 literal', 'u@[IPv6:::1]', '550 5.1.2'],
@@ -246,7 +246,7 @@ attacks(
 attacks(
   'P14',
   'address forms with SMTPUTF8',
-  'refused, or delivered to what one parse says',
+  'refused, or delivered to the address of our one parser',
   [
     ['IDN', 'u@bücher.test', 'u@xn--bcher-kva.test'],
     ['ideographic dots', 'u@d5。test', 'u@d5.test'],
@@ -302,7 +302,7 @@ attack('P15', 'a whole session in one segment', 'answered in order', async () =>
   await client.closed();
 });
 
-attack('P15', 'text pipelined behind a DATA that is refused', 'its lines are commands, none of them sends anything', async () => {
+attack('P15', 'text pipelined after a refused DATA', 'its lines are read as commands, and none of them sends mail', async () => {
   await relay.lettingNothingIn(async () => {
     const client = await relay.loggedIn();
     client.send(`MAIL FROM:<b@other.test>\r\n${RCPT}\r\nDATA\r\nFrom: ${USER}\r\n.\r\nNOOP\r\n`);
@@ -434,7 +434,7 @@ attack(
   },
 );
 
-attack('P22', 'BDAT', '502 5.5.1, not offered, and its bytes are not the message of anyone', async () => {
+attack('P22', 'BDAT', '502 5.5.1, not offered, and its bytes never become a message', async () => {
   await relay.lettingNothingIn(async () => {
     const client = await relay.loggedIn();
     expect(await client.ask('EHLO client.test')).not.toMatch(/CHUNKING|BINARYMIME|ETRN|X-|XCLIENT/);
@@ -448,7 +448,7 @@ const STEPS = ['EHLO client.test', RIGHT, MAIL, RCPT, 'DATA'];
 attack(
   'P23',
   'a close within a command, before DATA, within the text and after the dot',
-  'nothing is queued unless the 250 was on its way',
+  'nothing is queued unless the 250 was being sent',
   async () => {
     const stages = [
       'MAIL FR',
@@ -489,4 +489,4 @@ attack(
   },
 );
 
-attack('P15', 'after all of this a good client', '250, and its mail arrives', () => relay.stillWorks());
+attack('P15', 'a good client after all these attacks', '250, and its mail arrives', () => relay.stillWorks());

@@ -70,7 +70,7 @@ afterAll(async () => {
 
 attacks(
   'T01',
-  'commands behind STARTTLS',
+  'commands sent together with STARTTLS',
   '421 4.7.0 or a failed handshake; nothing of it is answered',
   [
     ['in the same segment', 'STARTTLS\r\nRSET\r\nMAIL FROM:<x@y.test>\r\n', false],
@@ -95,7 +95,7 @@ attacks(
   },
 );
 
-attack('T02', 'what was said in clear', '503 after STARTTLS, for RCPT, DATA and AUTH alike', async () => {
+attack('T02', 'state from before TLS', '503 after STARTTLS, for RCPT, DATA and AUTH alike', async () => {
   const client = await relay.clear();
   await client.ask('EHLO client.test');
   expect(codeOf(await client.ask(`MAIL FROM:<${USER}>`))).toBe('530 5.7.0');
@@ -126,7 +126,7 @@ async function deliver(level: Level, variant: number, { script = {}, tls }: { sc
 
 attacks(
   'T03',
-  'replies in clear behind the 220 to STARTTLS',
+  'replies without TLS after the 220 to STARTTLS',
   'delayed 4.5.0, the session is dropped',
   [
     ['whole replies', '220 go\r\n250-SIZE 1\r\n250 AUTH PLAIN\r\n', 100],
@@ -161,7 +161,7 @@ const variants = STRIPPED.map(([name, host, how], i) => [name, i, host, how] as 
 attacks(
   'T04',
   'stripping, at level opportunistic',
-  'delivered, in clear at a later attempt, and the log says how',
+  'delivered, without TLS at a later attempt, and the log says how',
   variants,
   async (_, i, host, how) => {
     const { line: first } = await deliver('opportunistic', i, await hostOf(host));
@@ -176,7 +176,7 @@ attacks(
 attacks(
   'T04',
   'stripping, at level verify',
-  'delayed 4.7.x or in the words of the host, never delivered',
+  'delayed with 4.7.x or the reply of the host, never delivered',
   variants,
   async (_, i, host) => {
     const { line, host: mx } = await deliver('verify', i, await hostOf(host));
@@ -277,7 +277,7 @@ attacks(
 attacks(
   'T08',
   'odd names in SNI',
-  'the certificate there is, or an alert; the process lives',
+  'the usual certificate, or an alert; the process lives',
   [
     ['unknown', Buffer.from('unknown.test')],
     ['empty', Buffer.alloc(0)],
@@ -309,7 +309,7 @@ async function serial(): Promise<string> {
 attack(
   'T09',
   'certificates replaced under 20 sessions',
-  'the old pair serves until the new one is whole and fits; no session ends',
+  'the old pair is served until the new one is complete and valid; no session ends',
   async () => {
     const before = await serial();
     const sessions = await Promise.all(Array.from({ length: 20 }, () => relay.loggedIn()));
