@@ -36,7 +36,7 @@ const live = <T>(kind: ValueType<T>, fallback: unknown, about: string): Setting<
 });
 
 const ipPolicy = type.oneOf('auto', 'v4-only', 'v6-only', 'v4-first', 'v6-first');
-const tlsLevel = type.oneOf('none', 'opportunistic', 'encrypt', 'verify');
+const tlsLevel = type.oneOf('none', 'opportunistic', 'encrypt', 'verify', 'dane');
 const addresses = type.listOf(type.listenAddress);
 const networks = type.listOf(type.network);
 const some = type.count(1);
@@ -213,7 +213,12 @@ export const SETTINGS = {
     tls: live(
       tlsLevel,
       'opportunistic',
-      '`opportunistic`: with TLS if offered; `encrypt`: only with TLS; `verify`: only with a valid certificate; `none`: never with TLS.',
+      '`opportunistic`: with TLS if offered; `encrypt`: only with TLS; `verify`: only with a valid certificate; `dane`: only with validated TLSA records that match; `none`: never with TLS.',
+    ),
+    dane: live(
+      type.oneOf('on', 'audit', 'off'),
+      'on',
+      'TLSA records of MX hosts (RFC 7672): obeyed, only evaluated and logged, or not looked up. It needs a resolver that validates DNSSEC.',
     ),
     mtaSts: live(
       type.oneOf('on', 'audit', 'off'),
@@ -228,7 +233,7 @@ export const SETTINGS = {
     ca: fixed(
       type.optional(type.path),
       undefined,
-      'PEM file with more certificate authorities to trust, for upstreams and for hosts with `verify`.',
+      'PEM file with more certificate authorities to trust, besides those of Node and of the system, wherever a certificate is verified.',
     ),
     concurrency: live(type.count(1, 1000), 20, 'Most sessions at the same time to one set of MX hosts.'),
     maxSessions: live(

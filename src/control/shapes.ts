@@ -53,8 +53,9 @@ function shape<A>(message: StoredMessage, attempts: (recipient: Recipient) => A)
   };
 }
 
-function attemptShape({ at, mx, ip, tls, outcome, code, status, reply, seconds, conversation }: AttemptRecord) {
-  const shape = { at: iso(at), mx, ip, tls, outcome, code, status, reply, seconds };
+function attemptShape({ at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, conversation }: AttemptRecord) {
+  const worth = assurance === undefined ? {} : { assurance };
+  const shape = { at: iso(at), mx, ip, tls, ...worth, outcome, code, status, reply, seconds };
   return { ...shape, ...(conversation === undefined ? {} : { conversation: conversation.split('\n') }) };
 }
 

@@ -8,14 +8,14 @@ import { judgeOurProblem, judgeProblem, type Verdict } from './verdict.ts';
 /** A host to look up, with whatever belongs to it. */
 type Named = { readonly name: string };
 /** What the look-up of one address family says of the host's name: the other family's may say something else. */
-type NameEvidence = {
+export type NameEvidence = {
   /** The address is proven, aliases included. */
   readonly secure: boolean;
   /** The name behind all aliases. */
   readonly expanded: string;
 };
 type FoundAddress = { readonly ip: string; readonly family: Family; readonly evidence: NameEvidence };
-type Addressed<H extends Named> = FoundAddress & { readonly host: H };
+export type Addressed<H extends Named> = FoundAddress & { readonly host: H };
 
 export type AddressRequest<H extends Named> = {
   /** The preferred first. */
@@ -27,12 +27,14 @@ export type AddressRequest<H extends Named> = {
   readonly guard?: AddressGuard | undefined;
   /** Tried last: a dead host would cost every message its 30 seconds. */
   readonly isUnreachable: (ip: string) => boolean;
+  /** False: it is passed over, and counts for nothing. Never rejects. */
+  readonly isFit: (address: Addressed<H>) => boolean | Promise<boolean>;
   /** For the sentence in a report. */
   readonly domain: string;
 };
 
 /** One after the other, looked up when they are needed: a host that the DNS cannot find hurts only who has to try it. */
-export type Addresses<H extends Named> = {
+type Addresses<H extends Named> = {
   /** Undefined: there are no more, or enough were tried. Never rejects. */
   next(): Promise<Addressed<H> | undefined>;
   /** All that were found so far, also those not tried. */
@@ -59,7 +61,7 @@ type Obstacles = {
 type Lookups = Pick<DnsClient, 'a' | 'aaaa'>;
 
 export function createAddresses<H extends Named>(dns: Lookups, request: AddressRequest<H>): Addresses<H> {
-  const { hosts, families, guard, isUnreachable } = request;
+  const { hosts, families, guard, isUnreachable, isFit } = request;
   const obstacles: Obstacles = { failures: 0, otherFamily: false };
   const found: Addressed<H>[] = [];
   const unreachable: Addressed<H>[] = [];
@@ -78,17 +80,24 @@ export function createAddresses<H extends Named>(dns: Lookups, request: AddressR
     if (obstacles.self !== undefined || obstacles.failures >= MAX_FAILURES) lookedUp = hosts.length;
   }
 
+  function give(address: Addressed<H>): Addressed<H> {
+    given++;
+    return address;
+  }
+
   return {
     found,
     async next() {
-      if (given++ === MAX_ADDRESSES) return undefined;
+      if (given === MAX_ADDRESSES) return undefined;
       for (;;) {
         if (lookedAt < found.length) {
           const address = found[lookedAt++]!;
-          if (!isUnreachable(address.ip)) return address;
-          unreachable.push(address);
+          if (isUnreachable(address.ip)) unreachable.push(address);
+          else if (await isFit(address)) return give(address);
         } else if (lookedUp < hosts.length) await lookUp(hosts[lookedUp++]!);
-        else return unreachable.shift();
+        else if (unreachable.length === 0) return undefined;
+        else if (await isFit(unreachable[0]!)) return give(unreachable.shift()!);
+        else unreachable.shift();
       }
     },
     problem: () => problemOf(obstacles, request),

@@ -3,6 +3,7 @@ import type { Reply } from '../smtp/reply.ts';
 import type { StoredRecipient } from '../store/store.ts';
 import { onAbort } from '../system/abort.ts';
 import type { Cache } from '../system/cache.ts';
+import type { Assurance } from '../tls-policy/tls-policy.ts';
 import type { Connection } from './connection.ts';
 import type { Letter } from './envelope-commands.ts';
 import type { Targets } from './plan.ts';
@@ -37,6 +38,7 @@ export type AttemptResult = {
   readonly verdict: Verdict;
   readonly target?: Target;
   readonly tls?: string | undefined;
+  readonly assurance?: Assurance | undefined;
   /** The host has taken over the DSN parameters. */
   readonly dsn: boolean;
 };
@@ -84,7 +86,7 @@ async function tryOtherFamily({ recipients, targets }: Job, conversation: Conver
     return kind === 'failed' && reply.status.startsWith('5.7.') && recipient.attempts === 0 ? [i] : [];
   });
   const before = refused.length === 0 ? undefined : results[refused[0]!]!.target;
-  const other = before && targets.otherFamily(before);
+  const other = before && (await targets.otherFamily(before));
   if (other === undefined) return;
   const { given } = await conversation.with(other, refused);
   for (const [at, i] of refused.entries()) {
@@ -152,10 +154,10 @@ class Conversation {
         session = opened;
         judged = await this.#send(session, group);
       }
-      const { tls, extensions } = session!;
+      const { tls, extensions, assurance } = session!;
       const dsn = extensions.dsn && !group.bare;
       if (judged !== 'stale') {
-        for (const [at, i] of group.indexes.entries()) given[i] = { verdict: judged[at]!.verdict, target, tls, dsn };
+        for (const [at, i] of group.indexes.entries()) given[i] = { verdict: judged[at]!.verdict, target, tls, assurance, dsn };
         if (judged.some(({ again }) => again !== undefined)) groups.unshift(...followers(group, judged));
       }
       if (groups.length > 0 && isUsable(session!)) continue;

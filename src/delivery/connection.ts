@@ -3,9 +3,11 @@
  * and the first one ends the connection. Every wait has a deadline for the whole of what is awaited, so that a server which
  * sends a byte now and then wins nothing by it.
  */
+import type { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { SECOND } from '../system/clock.ts';
+import type { Peer as TlsPeer } from '../tls-policy/tls-policy.ts';
 import type { Timeouts } from './delivery.ts';
 import { type RemoteReply, ReplyReader } from './reply-reader.ts';
 import type { Transcript } from './transcript.ts';
@@ -37,7 +39,12 @@ const OUR_TROUBLES: { readonly [code in string]?: FailureKind } = {
   ...{ EADDRNOTAVAIL: 'barred', EACCES: 'barred', EPERM: 'barred' },
 };
 
-export type TlsStart = { readonly options: ConnectionOptions; readonly onSession: (session: Buffer) => void };
+export type TlsStart = {
+  readonly options: ConnectionOptions;
+  readonly onSession?: ((session: Buffer) => void) | undefined;
+  /** The certificates are looked at: it takes time, and a resumed session has none. */
+  readonly showsPeer: boolean;
+};
 
 type Waiting = { readonly stages: readonly Stage[]; readonly replies: RemoteReply[]; readonly done: (result: Replies) => void };
 
@@ -55,8 +62,12 @@ export class Connection {
   #failure: SessionFailure | undefined;
   #stage: Stage = 'connect';
   #protocol: string | undefined;
+  #peer: TlsPeer | undefined;
+  #localAddress: string | undefined;
   /** Called once, when the connection ends while nobody waits for anything: it lay idle. */
   onIdleEnd: (() => void) | undefined;
+  /** What vouches for the host, where that was demanded. */
+  proof: string | undefined;
   /** Takes down what is said, for the few messages that ask for it. */
   transcript: Transcript | undefined;
 
@@ -78,8 +89,9 @@ export class Connection {
     const socket = connectTcp({ host: ip, port, noDelay: true, ...(source !== undefined && { localAddress: source }) });
     const connection = new Connection(socket, timeouts);
     begun?.(connection);
-    const failure =
-      (await connection.#established('connect', 'connect')) ?? (tls === undefined ? undefined : await connection.startTls(tls));
+    const unconnected = await connection.#established('connect', 'connect');
+    connection.#localAddress = socket.localAddress;
+    const failure = unconnected ?? (tls === undefined ? undefined : await connection.startTls(tls));
     return failure ?? connection;
   }
 
@@ -98,8 +110,18 @@ export class Connection {
     return this.#protocol;
   }
 
+  /** Where we came from; undefined before there was a connection. */
+  get localAddress(): string | undefined {
+    return this.#localAddress;
+  }
+
+  /** Who the host has shown to be; undefined in clear, and where nobody asked for it. */
+  get peer(): TlsPeer | undefined {
+    return this.#peer;
+  }
+
   /** Puts our side of a conversation on TLS: RFC 3207. What came in clear behind the 220 is an injection, §6. */
-  async startTls({ options, onSession }: TlsStart): Promise<SessionFailure | undefined> {
+  async startTls({ options, onSession, showsPeer }: TlsStart): Promise<SessionFailure | undefined> {
     if (this.#failure !== undefined) return this.#failure;
     if (this.#reader.pending) return this.#end('malformed', 'STARTTLS', 'bytes in clear behind the reply to STARTTLS');
     const plain = this.#socket;
@@ -108,17 +130,19 @@ export class Connection {
     this.#reader = new ReplyReader();
     // A resumed session does not show the certificate.
     const whole = this.transcript === undefined ? {} : { session: undefined };
-    const secure = connectTls({ ...options, ...whole, socket: plain }).on('session', onSession);
-    secure.once('secureConnect', () => this.#secured(secure));
+    const secure = connectTls({ ...options, ...whole, socket: plain });
+    if (onSession !== undefined) secure.on('session', onSession);
+    secure.once('secureConnect', () => this.#secured(secure, showsPeer));
     this.#socket = secure;
     this.#listen();
     return this.#established('handshake', 'secureConnect');
   }
 
   /** The one moment in which a TLS object is asked: a question to one that Node has freed ends the process. */
-  #secured(secure: TLSSocket): void {
+  #secured(secure: TLSSocket, showsPeer: boolean): void {
     if (this.#failure !== undefined) return;
     this.#protocol = secure.getProtocol() ?? undefined;
+    if (showsPeer) this.#peer = peerOf(secure);
     this.transcript?.secured(secure);
   }
 
@@ -266,6 +290,18 @@ export class Connection {
     else this.onIdleEnd?.();
     return failure;
   }
+}
+
+/** Nobody sends more; a chain that names itself as its issuer would never end. */
+const MAX_CHAIN = 30;
+
+function peerOf(secure: TLSSocket): TlsPeer {
+  const chain: X509Certificate[] = [];
+  // What Node calls the issuer is the next one in the list as it was sent, whoever that is.
+  for (let next = secure.getPeerX509Certificate(); next !== undefined && chain.length < MAX_CHAIN; next = next.issuerCertificate)
+    chain.push(next);
+  if (secure.authorized) return { chain };
+  return { chain, distrust: String(secure.authorizationError) };
 }
 
 function describe(error: NodeJS.ErrnoException): string {

@@ -10,14 +10,17 @@ import type { DestinationFunction, IpPolicy, Route, SignsFunction, TlsLevel } fr
 import type { Claim, OperationStore, StoredRecipient } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, MINUTE, SECOND, systemClock } from '../system/clock.ts';
+import type { PolicyMode } from '../tls-policy/tls-policy.ts';
 import { type AttemptContext, type AttemptResult, attempt, effectOf } from './attempt.ts';
 import { deadlines } from './connection.ts';
 import { createResolve } from './destination.ts';
+import type { HeldPolicies } from './host-policy.ts';
 import { createIpFamilies } from './ip-families.ts';
 import { Pacing } from './pacing.ts';
 import { type PlanContext, planFor } from './plan.ts';
 import { createPool } from './pool.ts';
 import { destinationOf, signs } from './route.ts';
+import type { SessionResults } from './session-results.ts';
 import { createEncryption } from './tls.ts';
 import { createTranscript } from './transcript.ts';
 import { judgeFailure, type Verdict } from './verdict.ts';
@@ -49,6 +52,16 @@ export type DeliveryOptions = {
   /** Networks in CIDR that MX hosts may lie in though they are private. */
   readonly allowPrivate: readonly string[];
   readonly tls: TlsLevel;
+  /** RFC 7672. Default: on. */
+  readonly dane?: PolicyMode;
+  /** RFC 8461. Default: on, where there is `sts`. */
+  readonly mtaSts?: PolicyMode;
+  /** The policies that domains publish; absent: nobody asks for them. */
+  readonly sts?: HeldPolicies;
+  /** False: the resolver does not validate. Absent: each answer is believed by itself. */
+  readonly validates?: () => boolean;
+  /** Told how each session ended, for reports to the domains: RFC 8460. */
+  readonly results?: SessionResults;
   /** 8-bit content and a host without 8BITMIME: send it as it is, or fail with 5.6.3. */
   readonly eightBit: 'send' | 'return';
   /** Sessions at most to one MX host set. */
@@ -112,7 +125,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
 
   /** All that follows from the options; what goes on keeps what it began with. */
   function build(options: DeliveryOptions): { plan: PlanContext; context: AttemptContext } {
-    const { dns, hostname, source } = options;
+    const { dns, hostname, source, dane = 'on', mtaSts = 'on', sts, validates = () => true, results } = options;
     const encryption = createEncryption(options.caFile, now);
     return {
       plan: {
@@ -122,13 +135,14 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
         guard: remembered(createAddressGuard(options.allowPrivate, options.ownAddresses ?? ownAddresses())),
         families: createIpFamilies({ dns, hostname, source, now }),
         isUnreachable: (ip) => unreachable.size > 0 && unreachable.has(ip),
+        policies: { dns, log, modes: { dane, mtaSts }, sts, validates, results },
       },
       context: {
         pool,
         unreachable,
         live,
         eightBit: options.eightBit,
-        session: { hostname, timeouts: deadlines(options.timeouts), encryption, log },
+        session: { hostname, timeouts: deadlines(options.timeouts), encryption, log, results },
       },
     };
   }
@@ -234,10 +248,11 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   };
 }
 
-function outcomeOf({ verdict, target, tls, dsn }: AttemptResult, started: number, notBefore?: number): Outcome {
+function outcomeOf({ verdict, target, tls, assurance, dsn }: AttemptResult, started: number, notBefore?: number): Outcome {
   const where = {
     ...(target !== undefined && { mx: target.mx, ip: target.ip }),
     ...(tls !== undefined && { tls }),
+    ...(assurance !== undefined && { assurance }),
     seconds: Math.round(performance.now() - started) / SECOND,
   };
   if (verdict.kind === 'failed') return { kind: verdict.kind, reply: verdict.reply, ...where };

@@ -4,21 +4,29 @@ import type { DnsClient } from '../dns/dns.ts';
 import type { AddressGuard } from '../net/address-guard.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import type { Route, RouteKey } from '../smtp/route.ts';
-import { type Addresses, type AddressRequest, createAddresses } from './addresses.ts';
+import type { MessageFacts } from '../store/store.ts';
+import { type Addressed, type AddressRequest, createAddresses } from './addresses.ts';
 import type { DeliveryOptions } from './delivery.ts';
 import { type Destination, ordered, type Resolve } from './destination.ts';
+import {
+  beginPolicy,
+  createHostPolicies,
+  type HostPolicies,
+  type HostPolicy,
+  type PolicyContext,
+  type PolicyQuestion,
+} from './host-policy.ts';
 import type { IpFamilies } from './ip-families.ts';
 import { candidateRoutes, matchesDomain, parseHost } from './route.ts';
 import type { Target } from './session.ts';
-import { tlsPolicy } from './tls.ts';
 import { type AboutUs, judgeOurProblem, type Verdict } from './verdict.ts';
 
 /** Targets in the order to try them, found when they are needed. */
 export type Targets = {
   /** Undefined: that was the last. Never rejects. */
   next(): Promise<Target | undefined>;
-  /** The same host over the other address family. */
-  otherFamily(target: Target): Target | undefined;
+  /** The same host over the other address family, where it may be tried. Never rejects. */
+  otherFamily(target: Target): Promise<Target | undefined>;
   /** Why there was none. */
   problem(): Verdict;
 };
@@ -38,9 +46,18 @@ export type PlanContext = {
   readonly guard: AddressGuard;
   readonly families: IpFamilies;
   readonly isUnreachable: (ip: string) => boolean;
+  readonly policies: PolicyContext;
 };
 
-export async function planFor(message: RouteKey, address: string, context: PlanContext): Promise<Plan | Verdict> {
+/** What the way of a message is chosen by, and what it asks of it. */
+type PlannedMessage = RouteKey & Pick<MessageFacts, 'tlsOptional' | 'requireTls' | 'tlsReport'>;
+
+/** RFC 8689 §4.1: who asks for TLS in the envelope does not mean what the header says. */
+function asksOf({ tlsOptional = false, requireTls = false, tlsReport = false }: PlannedMessage): PolicyQuestion['message'] {
+  return { tlsOptional: (tlsOptional || tlsReport) && !requireTls, tlsReport };
+}
+
+export async function planFor(message: PlannedMessage, address: string, context: PlanContext): Promise<Plan | Verdict> {
   const domain = domainOf(address).toLowerCase();
   for (const route of candidateRoutes(context.options.routes, message, address)) {
     if (route.mx === undefined) return byRoute(route, context);
@@ -49,19 +66,29 @@ export async function planFor(message: RouteKey, address: string, context: PlanC
     const { mx } = route;
     if (destination.preferences[0]!.some((name) => matchesDomain(mx, name))) return byRoute(route, context);
   }
+  const asks = asksOf(message);
+  // Beside the look-up of the hosts: a domain without a policy waits no longer for it.
+  const policy = beginPolicy({ domain, level: context.options.tls, message: asks }, context.policies);
   const destination = await context.resolve(domain);
-  return 'kind' in destination ? destination : byMx(destination, domain, context);
+  return 'kind' in destination ? destination : byMx(destination, { domain, asks, policy }, context);
 }
 
-function byMx(destination: Destination, domain: string, context: PlanContext): Plan {
+type MxMail = Pick<PolicyQuestion, 'domain' | 'policy'> & { readonly asks: PolicyQuestion['message'] };
+
+function byMx(destination: Destination, { domain, asks, policy }: MxMail, context: PlanContext): Plan {
   const { options, guard } = context;
+  const { secure, expanded } = destination;
   return {
     key: destination.key,
     async targets() {
       const hosts = ordered(destination).map((name) => ({ name, port: options.port }));
       const families = await context.families.order(options.ip);
       const request = { hosts, families, provisional: options.ip === 'auto', guard, domain };
-      return targetsOf(request, context, ({ name }) => ({ tls: tlsPolicy(options.tls, name) }));
+      const policies = createHostPolicies(
+        { domain, expanded, named: secure ? 'proven' : 'unproven', level: options.tls, message: asks, policy },
+        context.policies,
+      );
+      return targetsOf(request, { ...context, policies }, {});
     },
   };
 }
@@ -75,47 +102,66 @@ function byRoute(route: Route, context: PlanContext): Plan {
       const families = await context.families.order(ip);
       const domain = `the route to ${hosts.join(', ')}`;
       const request = { hosts: hosts.map(parseHost), families, provisional: ip === 'auto', domain };
-      const targets = targetsOf(request, context, ({ name, port }) => ({
-        tls: tlsPolicy(tls, name, port === IMPLICIT_TLS),
-        login,
-        upstream: true,
-      }));
+      const question = {
+        domain,
+        expanded: domain,
+        named: 'operator',
+        level: tls,
+        message: { tlsOptional: false, tlsReport: false },
+      } as const;
+      const policies = createHostPolicies(question, context.policies);
+      const targets = targetsOf(request, { ...context, policies }, { login, upstream: true });
       return { ...targets, problem: () => misrouted(targets.problem()) };
     },
   };
 }
-
-/** RFC 8314 §3.3. */
-const IMPLICIT_TLS = 465;
 
 /** A route that leads nowhere is the operator's mistake: mail waits until it is put right. */
 function misrouted({ reply }: Verdict): AboutUs {
   return { ...judgeOurProblem('unrouted', reply.text), waitsForUs: true };
 }
 
+type Manner = Pick<Target, 'login' | 'upstream'>;
+type TargetsContext = Pick<PlanContext, 'dns' | 'families' | 'isUnreachable'> & { readonly policies: HostPolicies };
+
 function targetsOf(
-  request: Omit<AddressRequest<Host>, 'isUnreachable'>,
-  { dns, families, isUnreachable }: PlanContext,
-  manner: (host: Host) => Pick<Target, 'tls' | 'login' | 'upstream'>,
+  request: Omit<AddressRequest<Host>, 'isUnreachable' | 'isFit'>,
+  context: TargetsContext,
+  manner: Manner,
 ): Targets {
-  const addresses = createAddresses(dns, { ...request, isUnreachable });
-  const targetOf = ({ host, ip, family }: Addresses<Host>['found'][number]): Target => ({
-    mx: host.name,
-    port: host.port,
-    ip,
-    family,
-    source: families.source(family),
-    ...manner(host),
-  });
+  const { dns, families, isUnreachable, policies } = context;
+  /** Why hosts were passed over. */
+  let passed: Verdict | undefined;
+  let fit: HostPolicy | undefined;
+
+  async function isFit({ host, evidence }: Addressed<Host>): Promise<boolean> {
+    fit = await policies.judge(host, evidence);
+    if (fit.kind === 'skip') passed = fit.unmet.verdict;
+    return fit.kind === 'meet';
+  }
+
+  function targetOf(address: Addressed<Host>, policy: HostPolicy | undefined): Target | undefined {
+    if (policy?.kind !== 'meet') return undefined;
+    const { host, ip, family, evidence } = address;
+    return {
+      ...{ mx: host.name, port: host.port, ip, family, source: families.source(family) },
+      ...{ tls: policy.tls, basis: policy.basis },
+      again: async (unmet) => targetOf(address, await policies.again(host, evidence, unmet)),
+      ...manner,
+    };
+  }
+
+  const addresses = createAddresses(dns, { ...request, isUnreachable, isFit });
   return {
     async next() {
       const address = await addresses.next();
-      return address && targetOf(address);
+      return address && targetOf(address, fit);
     },
-    otherFamily({ mx, family }) {
+    async otherFamily({ mx, family }) {
       const other = addresses.found.find((address) => address.host.name === mx && address.family !== family);
-      return other && targetOf(other);
+      return other && targetOf(other, await policies.judge(other.host, other.evidence));
     },
-    problem: addresses.problem,
+    // A host that was passed over may be the one that takes the mail, so what is true of the others is not final.
+    problem: () => passed ?? addresses.problem(),
   };
 }

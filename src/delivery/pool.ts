@@ -97,9 +97,9 @@ export function createPool(now: Clock): Pool {
   };
 }
 
-/** Sessions are alike only in all of this: a session without verified TLS never serves a target that demands it. */
+/** Sessions are alike only in all of this: none serves a target that demands more of TLS, or something else. */
 function keyOf({ mx, ip, port, source, tls, login }: Target): string {
   // the password too: after it was changed, no session may go on under the old one
   const as = login === undefined ? '' : JSON.stringify([login.user, login.password]);
-  return `${ip} ${port} ${mx} ${tls.level} ${source ?? ''} ${as}`;
+  return `${ip} ${port} ${mx} ${tls.key} ${source ?? ''} ${as}`;
 }

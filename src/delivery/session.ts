@@ -6,10 +6,14 @@
  * passes every body through a stream transform. test/bench/delivery-bench.ts shows what the last one costs.
  */
 import type { EventLog } from '../events/events.ts';
+import type { Assurance } from '../tls-policy/tls-policy.ts';
 import { Connection, type Milliseconds } from './connection.ts';
 import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.ts';
+import { anonymous, type Handshake, judgeHandshake } from './handshake.ts';
 import type { RemoteReply } from './reply-reader.ts';
-import type { Encryption, TlsPolicy } from './tls.ts';
+import { type CountedFailure, countSession, type SessionResults } from './session-results.ts';
+import { type Encryption, hasChecks, type TlsPolicy } from './tls.ts';
+import { type Basis, tellFault, type Unmet, unmetBy } from './unmet.ts';
 import { logInUpstream, type UpstreamLogin } from './upstream-login.ts';
 import { type AboutUs, judgeFailure, judgeSession, type SessionFailure, type SessionStage, type Standing } from './verdict.ts';
 
@@ -23,6 +27,9 @@ export type Target = {
   /** Local address to send from. */
   readonly source?: string | undefined;
   readonly tls: TlsPolicy;
+  readonly basis: Basis;
+  /** The same host after another look at what it does not meet; undefined: nothing has changed. Never rejects. */
+  readonly again?: ((unmet: Unmet) => Promise<Target | undefined>) | undefined;
   readonly login?: UpstreamLogin | undefined;
   /** A host of the operator's route. */
   readonly upstream?: boolean;
@@ -33,6 +40,7 @@ export type SessionContext = {
   readonly timeouts: Milliseconds;
   readonly encryption: Encryption;
   readonly log: EventLog;
+  readonly results?: SessionResults | undefined;
 };
 
 export type DeliverySession = {
@@ -40,6 +48,12 @@ export type DeliverySession = {
   readonly connection: Connection;
   readonly extensions: Extensions;
   readonly tls: string | undefined;
+  /** What it is worth, whoever's mail goes through it. */
+  readonly assurance: Assurance;
+  /** The TLSA record that the host's certificate matches. */
+  readonly dane?: string | undefined;
+  /** What is evaluated beside says that it would not have been opened. */
+  readonly wouldFail?: CountedFailure | undefined;
   /** What a refusal in it is worth. */
   readonly standing: Standing;
   /** Transactions so far. */
@@ -61,7 +75,17 @@ export function isUsable({ connection, transactions, worn }: DeliverySession): b
 }
 
 /** No session came of it. `reached`: the host has said something, so this counts as one of the sessions of the attempt. */
-type NoSession = { readonly verdict: AboutUs; readonly reached: boolean; readonly tls?: string | undefined };
+export type NoSession = {
+  readonly verdict: AboutUs;
+  readonly reached: boolean;
+  readonly tls?: string | undefined;
+  /** It is what is demanded of the host's TLS that stands in the way. */
+  readonly unmet?: Unmet | undefined;
+  /** What the reports to domains say of it; absent: nothing. */
+  readonly fault?: CountedFailure | undefined;
+  /** Our own address in the connection. */
+  readonly from?: string | undefined;
+};
 
 /** `later`: the message has been tried before. `begun` is handed each connection before it is open, so that it can be ended from outside. */
 type Opening = { readonly later: boolean; readonly begun?: (connection: Connection) => void };
@@ -69,12 +93,32 @@ type Opening = { readonly later: boolean; readonly begun?: (connection: Connecti
 export async function openSession(
   target: Target,
   context: SessionContext,
-  { later, begun }: Opening,
+  opening: Opening,
 ): Promise<DeliverySession | NoSession> {
+  const first = await openOnce(target, context, opening);
+  if (!('verdict' in first) || first.unmet === undefined) return tell(first, target, context);
+  // Records and policies change together with certificates: what is kept of them may be the older of the two.
+  const changed = await target.again?.(first.unmet);
+  if (changed === undefined) return tell(first, target, context);
+  return tell(await openOnce(changed, context, opening), changed, context);
+}
+
+/** One line for each session, and for each host that does not meet what is demanded. */
+function tell<S extends DeliverySession | NoSession>(opened: S, target: Target, { log, results, hostname }: SessionContext): S {
+  const { mx, ip, basis } = target;
+  if (results !== undefined) countSession(results, opened, target, hostname);
+  if (!('verdict' in opened))
+    log.emit('tlsSession', { mx, ip, assurance: opened.assurance, version: opened.tls ?? null, dane: opened.dane });
+  else if (opened.unmet !== undefined) tellFault(log, opened.unmet, { basis, mx, ip });
+  return opened;
+}
+
+async function openOnce(target: Target, context: SessionContext, opening: Opening): Promise<DeliverySession | NoSession> {
   const { tls: policy, ip, mx } = target;
   const { encryption, log } = context;
+  const { later, begun } = opening;
   if (encryption.isBroken(policy, ip)) return openInClear(target, context, begun);
-  const first = await converse(target, context, { tls: policy.use, begun });
+  const first = await openVerified(target, context, begun);
   if (!('tlsFailed' in first)) {
     if (first.tls !== undefined && !('verdict' in first)) encryption.forgetFailure(policy, ip);
     return first;
@@ -83,8 +127,37 @@ export async function openSession(
   const next = encryption.noteFailure(policy, ip, later);
   log.emit('tlsFailed', { mx, ip, reply: first.verdict.reply.text, next });
   if (next === 'clear') return openInClear(target, context, begun);
-  // The host lives, and the others' mail may have more luck.
-  return policy.required ? first : { ...first, verdict: { ...first.verdict, pace: 'none' } };
+  // Where nobody demands TLS: the host lives, and the others' mail may have more luck.
+  const failed = { ...first, fault: faultOf(first) };
+  return policy.source === undefined ? { ...failed, verdict: { ...first.verdict, pace: 'none' } } : unmet(target, failed);
+}
+
+function faultOf({ refused }: TlsFailed) {
+  return refused === true
+    ? ({ type: 'starttls-not-supported', reason: 'starttls-refused' } as const)
+    : ({ type: 'validation-failure', reason: 'handshake-failed' } as const);
+}
+
+/** TLS itself fails where it is demanded. */
+function unmet({ tls: policy, basis, mx, ip }: Target, failed: TlsFailed): NoSession {
+  const detail = failed.verdict.reply.text;
+  const found = unmetBy({ ...faultOf(failed), detail }, policy.source ?? 'operator', basis, { mx, ip });
+  return { ...failed, verdict: found.verdict, unmet: found };
+}
+
+/** Anchors that TLSA records name are known when a host has sent them: the second connection proves them. RFC 7672 §3.1.2 */
+async function openVerified(
+  target: Target,
+  context: SessionContext,
+  begun: Opening['begun'],
+): Promise<DeliverySession | NoSession | TlsFailed> {
+  const { tls: policy } = target;
+  let handshake: Handshake = { trust: context.encryption.trustFor(policy), isLast: false };
+  for (;;) {
+    const result = await converse(target, context, { tls: policy.use, begun, handshake });
+    if (!('next' in result)) return result;
+    handshake = result.next;
+  }
 }
 
 /** Where clear text is refused too, the host wants the TLS that failed: the next attempt begins with it. */
@@ -93,27 +166,34 @@ async function openInClear(
   context: SessionContext,
   begun: Opening['begun'],
 ): Promise<DeliverySession | NoSession> {
-  const opened = await converse(target, context, { tls: false, begun });
+  const opened = await converse(target, context, { tls: false, begun, handshake: anonymous });
+  if ('next' in opened) throw new Error('a connection in clear has no handshake');
   if ('verdict' in opened && opened.reached) context.encryption.forgetFailure(target.tls, target.ip);
   return opened;
 }
 
-type Way = { readonly tls: boolean; readonly begun: Opening['begun'] };
-type TlsFailed = NoSession & { readonly tlsFailed: true };
+type Way = { readonly tls: boolean; readonly begun: Opening['begun']; readonly handshake: Handshake };
+/** `refused`: by a reply to STARTTLS. */
+type TlsFailed = NoSession & { readonly tlsFailed: true; readonly refused?: boolean };
+type AnotherHandshake = { readonly next: Handshake };
+type NoConversation = NoSession | TlsFailed | AnotherHandshake;
 
-async function converse(target: Target, context: SessionContext, way: Way): Promise<DeliverySession | NoSession | TlsFailed> {
+async function converse(target: Target, context: SessionContext, way: Way): Promise<DeliverySession | NoConversation> {
   const { tls: policy, ip } = target;
-  const tls = policy.implicit ? context.encryption.startFor(policy, ip) : undefined;
+  const { handshake } = way;
+  const tls = policy.implicit ? context.encryption.startFor(policy, ip, handshake.trust) : undefined;
   const connection = await Connection.open(target, context.timeouts, { tls, begun: way.begun });
   if ('kind' in connection) return failed(connection, connection.stage !== 'connect');
+  const early = policy.implicit ? judged(connection, target, context, handshake) : undefined;
+  if (early !== undefined) return early;
   const greeting = await ask(connection, '', 'greeting');
   if (!('lines' in greeting)) return refused(connection, greeting);
   let extensions = await hello(connection, context.hostname);
   if ('verdict' in extensions) return refused(connection, extensions);
   const { startTls: offered } = extensions;
   if (!policy.implicit && way.tls && (offered || policy.required)) {
-    const problem = await startTls(connection, target, context, offered);
-    if (problem !== undefined) return refused(connection, problem);
+    const problem = await startTls(connection, target, context, { offered, handshake });
+    if (problem !== undefined) return 'verdict' in problem ? refused(connection, problem) : problem;
     extensions = await hello(connection, context.hostname);
     if ('verdict' in extensions) return refused(connection, lostUnderTls(connection) ?? extensions);
   }
@@ -126,6 +206,7 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
     connection,
     extensions,
     tls: connection.tls,
+    ...worthOf(connection, target, context, handshake),
     standing: {
       tls: connection.tls !== undefined ? 'on' : offered && policy.use ? 'failed' : 'off',
       upstream: target.upstream === true,
@@ -148,20 +229,77 @@ async function hello(connection: Connection, hostname: string): Promise<Extensio
 
 async function startTls(
   connection: Connection,
-  { tls: policy, ip }: Target,
+  target: Target,
   context: SessionContext,
-  offered: boolean,
-): Promise<NoSession | TlsFailed | undefined> {
-  if (!offered)
-    return failed({ kind: 'tls', stage: 'STARTTLS', detail: 'it is required here, and the host does not offer STARTTLS' }, true);
+  { offered, handshake }: { readonly offered: boolean; readonly handshake: Handshake },
+): Promise<NoConversation | undefined> {
+  const { tls: policy, ip, mx, basis } = target;
+  if (!offered) {
+    const detail = 'it does not offer STARTTLS';
+    const fault = { type: 'starttls-not-supported', reason: 'starttls-not-offered', detail } as const;
+    const found = unmetBy(fault, policy.source ?? 'operator', basis, { mx, ip });
+    return { verdict: found.verdict, reached: true, unmet: found, fault: { type: found.type, reason: found.reason } };
+  }
   const reply = await ask(connection, 'STARTTLS\r\n', 'STARTTLS');
-  if (!('lines' in reply)) return { ...reply, tlsFailed: true };
+  if (!('lines' in reply)) return { ...reply, tlsFailed: true, refused: reply.code !== undefined };
   const injected = connection.outOfStep;
-  const failure = await connection.startTls(context.encryption.startFor(policy, ip));
-  if (failure === undefined) return undefined;
+  const failure = await connection.startTls(context.encryption.startFor(policy, ip, handshake.trust));
+  if (failure === undefined) return judged(connection, target, context, handshake);
   // An injection is an attack on this very session, no sign of broken TLS: RFC 3207 §6.
   return injected ? failed(failure, true) : { ...failed(failure, true), tlsFailed: true };
 }
+
+/** Before anything is said under TLS: who the host is, where that is demanded. */
+function judged(
+  connection: Connection,
+  target: Target,
+  { encryption }: SessionContext,
+  handshake: Handshake,
+): NoSession | AnotherHandshake | undefined {
+  const { tls: policy, basis, mx, ip } = target;
+  if (!hasChecks(policy.checks)) return undefined;
+  const judgement = judgeHandshake(policy.checks, connection, handshake);
+  if (judgement.kind === 'fits') {
+    if (typeof handshake.trust !== 'string') encryption.remember(policy.checks, handshake.trust);
+    connection.proof = judgement.proof;
+    connection.transcript?.note(judgement.proof);
+    return undefined;
+  }
+  const { tls } = connection;
+  connection.destroy({
+    kind: 'tls',
+    stage: 'handshake',
+    detail: judgement.kind === 'unfit' ? judgement.detail : 'once more, with its authority',
+  });
+  if (judgement.kind === 'again') return { next: judgement.next };
+  const found = unmetBy(judgement, policy.source ?? 'operator', basis, { mx, ip });
+  const { type, reason } = found;
+  return { verdict: found.verdict, reached: true, tls, unmet: found, fault: { type, reason }, from: connection.localAddress };
+}
+
+type Worth = Pick<DeliverySession, 'assurance' | 'wouldFail' | 'dane'>;
+
+/** What is evaluated beside is told, and its result is what the session is worth where nothing more is demanded. */
+function worthOf(connection: Connection, target: Target, { encryption, log }: SessionContext, handshake: Handshake): Worth {
+  const { tls: policy, basis, mx, ip } = target;
+  const { shadow, assurance: wanted } = policy;
+  const isClear = connection.tls === undefined;
+  const assurance = isClear ? 'clear' : wanted;
+  const dane = policy.checks.dane === undefined ? undefined : connection.proof;
+  if (shadow === undefined || shadow.demand.kind === 'skip') return { assurance, dane };
+  const judgement = isClear ? NO_TLS : judgeHandshake(shadow.demand, connection, handshake);
+  if (judgement.kind === 'again') encryption.remember(shadow.demand, judgement.next.trust);
+  if (judgement.kind === 'unfit') {
+    const { type, reason } = judgement;
+    const found = unmetBy(judgement, shadow.demand.source ?? 'operator', basis, { mx, ip });
+    tellFault(log, found, { basis, mx, ip, would: shadow.would });
+    return { assurance, dane, wouldFail: { type, reason } };
+  }
+  const isWeak = assurance === 'tls' || assurance === 'encrypt';
+  return { assurance: shadow.would === 'testing' && judgement.kind === 'fits' && isWeak ? 'sts-testing' : assurance, dane };
+}
+
+const NO_TLS = { kind: 'unfit', type: 'starttls-not-supported', reason: 'no-tls', detail: 'the session is in clear' } as const;
 
 /**
  * A TLS 1.3 host judges the handshake when it is over for us, so its refusal (of a client without a certificate, say) looks like
@@ -208,7 +346,7 @@ function failed(failure: SessionFailure, reached: boolean): NoSession {
 
 /** The host is left politely where it still listens; nobody waits for that. */
 function refused<N extends NoSession>(connection: Connection, problem: N): N {
-  const { tls } = connection;
+  const { tls, localAddress: from } = connection;
   void connection.quit();
-  return tls === undefined ? problem : { ...problem, tls };
+  return tls === undefined ? { ...problem, from } : { ...problem, tls, from };
 }

@@ -1,41 +1,74 @@
-/** TLS towards other servers: the policy of a session, contexts that are made once, sessions that are resumed, hosts whose TLS is broken. RFC 8446, RFC 3207, RFC 7435. */
+/** TLS towards other servers: contexts that are made once, sessions that are resumed, hosts whose TLS is broken. RFC 8446, RFC 3207, RFC 7435. */
 
-import { readFileSync } from 'node:fs';
+import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
-import type { TlsLevel } from '../smtp/route.ts';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, DAY, HOUR, systemClock } from '../system/clock.ts';
+import { createTrust } from '../system/trust.ts';
+import {
+  type Assurance,
+  type Checks,
+  type Connect,
+  type Demand,
+  type DemandSource,
+  firstTrust,
+  type Trust,
+} from '../tls-policy/tls-policy.ts';
 import type { TlsStart } from './connection.ts';
 
 export type TlsPolicy = {
-  readonly level: TlsLevel;
   /** Use STARTTLS where it is offered. */
   readonly use: boolean;
   /** No mail in clear. */
   readonly required: boolean;
-  /** The certificate must be trusted and bear `name`. */
-  readonly verify: boolean;
-  /** SNI, and what a verified certificate must bear: the MX host's name, RFC 6125. */
+  /** What the host's certificate is held to. */
+  readonly checks: Checks;
+  /** The same, evaluated beside: nothing but words comes of it. `would`: why it is not obeyed. */
+  readonly shadow?: { readonly demand: Demand; readonly would: 'audit' | 'testing' } | undefined;
+  /** Whose demand it is; absent: nobody demands anything. */
+  readonly source?: DemandSource | undefined;
+  /** What a session is worth that meets it. */
+  readonly assurance: Assurance;
+  /** SNI: the MX host's name, or the one its TLSA records stand at. RFC 7672 §8.1 */
   readonly name: string;
   /** TLS from the first byte: RFC 8314 §3.3. */
   readonly implicit: boolean;
+  /** Sessions may be shared where this is alike. */
+  readonly key: string;
 };
 
-/** @param implicit for upstreams on port 465; it makes no sense with `none`. */
-export function tlsPolicy(level: TlsLevel, name: string, implicit = false): TlsPolicy {
+/**
+ * @param mx the host's name.
+ * @param implicit for upstreams on port 465; it makes no sense with a demand for clear text.
+ */
+export function tlsPolicy(demand: Connect, mx: string, implicit = false, shadow?: TlsPolicy['shadow']): TlsPolicy {
+  const { tls, pkix, dane, source, assurance, key } = demand;
+  const alone = implicit && tls !== 'required';
   return {
-    level,
-    use: implicit || level !== 'none',
-    required: implicit || level === 'encrypt' || level === 'verify',
-    verify: level === 'verify',
-    name,
+    use: implicit || tls !== 'never',
+    required: implicit || tls === 'required',
+    checks: { pkix, dane },
+    shadow,
+    source: alone ? 'operator' : source,
+    assurance: alone ? 'encrypt' : assurance,
+    name: dane?.base ?? mx,
     implicit,
+    key: `${alone ? 'encrypt' : key}${shadow === undefined ? '' : ` ${keyOfShadow(shadow)}`}`,
   };
 }
 
+/** What is evaluated beside is evaluated once for each session, so sessions are not shared with those who evaluate something else. */
+function keyOfShadow({ demand, would }: NonNullable<TlsPolicy['shadow']>): string {
+  return `${would} ${demand.kind === 'connect' ? demand.key : demand.why}`;
+}
+
 export type Encryption = {
-  startFor(policy: TlsPolicy, ip: string): TlsStart;
+  /** Which certificates are trusted in the first handshake with a host. */
+  trustFor(policy: TlsPolicy): Trust;
+  startFor(policy: TlsPolicy, ip: string, trust: Trust): TlsStart;
+  /** A way has led to these anchors of the policy's TLSA records, or may lead there. */
+  remember(checks: Checks, anchors: readonly X509Certificate[]): void;
   /** TLS has failed with this host in more than one attempt: opportunistic mail goes in clear, for an hour at most. */
   isBroken(policy: TlsPolicy, ip: string): boolean;
   /**
@@ -58,38 +91,50 @@ const NOT_ASKED = HOUR;
 /** So long a failure counts as an earlier one. Longer than any pause of the queue's schedule. */
 const REMEMBERED = 2 * DAY;
 
+type Anchored = { readonly anchors: readonly X509Certificate[]; readonly context: SecureContext };
+
 /** @param caFile PEM of further roots. Throws where it cannot be read. */
 export function createEncryption(caFile: string | undefined, now: Clock = systemClock): Encryption {
   const unverified = createSecureContext({ minVersion: MIN_VERSION });
-  const extra = caFile === undefined ? undefined : readFileSync(caFile, 'utf8');
-  let trusting: SecureContext | undefined;
+  const verified = createTrust(caFile);
   const sessions: Cache<string, Buffer> = createCache(5000, HOUR);
   const broken: Cache<string, Broken> = createCache(5000, REMEMBERED);
+  const anchored: Cache<string, Anchored> = createCache(1000, HOUR);
 
-  /** Parsing all roots takes milliseconds: only where verification is asked for, and once. */
-  function verified(): SecureContext {
-    trusting ??= createSecureContext({
-      minVersion: MIN_VERSION,
-      ...(extra === undefined ? {} : { ca: [...getCACertificates('default'), extra] }),
-    });
-    return trusting;
+  function contextFor(trust: Trust, { dane }: Checks): SecureContext {
+    if (trust === 'none') return unverified;
+    if (trust === 'roots') return verified();
+    const known = dane && anchored.get(keyOfRecords(dane));
+    return known?.anchors === trust ? known.context : contextOf(trust);
   }
 
   return {
-    startFor(policy, ip) {
-      // A resumed session is not verified again, so it must not serve another name or level.
-      const key = `${policy.level} ${policy.name} ${ip}`;
-      const session = sessions.get(key);
+    trustFor(policy) {
+      const wanted = shownChecks(policy);
+      return firstTrust(wanted, wanted.dane && anchored.get(keyOfRecords(wanted.dane))?.anchors);
+    },
+    startFor(policy, ip, trust) {
+      // A resumed session does not show the certificate, so what is judged by it begins anew.
+      const isJudged = hasChecks(policy.checks) || policy.shadow !== undefined;
+      const key = `${policy.key} ${policy.name} ${ip}`;
+      const session = isJudged ? undefined : sessions.get(key);
       return {
         options: {
-          secureContext: policy.verify ? verified() : unverified,
-          rejectUnauthorized: policy.verify,
+          secureContext: contextFor(trust, shownChecks(policy)),
+          // Judged by ours when the handshake is over: RFC 8461 §4.1 and RFC 7672 §3.2.3 know other names than Node does.
+          rejectUnauthorized: false,
+          checkServerIdentity: () => undefined,
           host: policy.name,
           ...(isIP(policy.name) === 0 && { servername: policy.name }),
           ...(session !== undefined && { session }),
         },
-        onSession: (fresh) => sessions.set(key, fresh),
+        onSession: isJudged ? undefined : (fresh) => sessions.set(key, fresh),
+        showsPeer: isJudged,
       };
+    },
+    remember({ dane }, anchors) {
+      if (dane === undefined || anchored.get(keyOfRecords(dane))?.anchors === anchors) return;
+      anchored.set(keyOfRecords(dane), { anchors, context: contextOf(anchors) });
     },
     isBroken(policy, ip) {
       if (policy.required || broken.size === 0) return false;
@@ -99,7 +144,7 @@ export function createEncryption(caFile: string | undefined, now: Clock = system
     },
     noteFailure(policy, ip, later) {
       // A session that this host cannot resume must not be the cause of the next failure.
-      sessions.delete(`${policy.level} ${policy.name} ${ip}`);
+      sessions.delete(`${policy.key} ${policy.name} ${ip}`);
       if (policy.required) return 'wait';
       const host = hostOf(policy, ip);
       const known = broken.get(host);
@@ -111,6 +156,28 @@ export function createEncryption(caFile: string | undefined, now: Clock = system
       if (broken.size > 0) broken.delete(hostOf(policy, ip));
     },
   };
+}
+
+/** The anchors need not be roots: a way that ends at one of them is whole. */
+function contextOf(anchors: readonly X509Certificate[]): SecureContext {
+  return createSecureContext({
+    minVersion: MIN_VERSION,
+    ca: anchors.map((anchor) => anchor.toString()),
+    allowPartialTrustChain: true,
+  });
+}
+
+export function hasChecks({ pkix, dane }: Checks): boolean {
+  return pkix !== undefined || dane !== undefined;
+}
+
+/** What certificates are held to, be it only for the words. */
+function shownChecks({ checks, shadow }: TlsPolicy): Checks {
+  return hasChecks(checks) || shadow?.demand.kind !== 'connect' ? checks : shadow.demand;
+}
+
+function keyOfRecords({ base, hash }: NonNullable<Checks['dane']>): string {
+  return `${base} ${hash}`;
 }
 
 function hostOf({ name }: TlsPolicy, ip: string): string {

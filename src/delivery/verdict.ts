@@ -337,6 +337,17 @@ export function judgeOurProblem(problem: OurProblem, text: string): AboutUs {
   return problem === 'blind' ? { ...verdict, waitsForUs: true } : verdict;
 }
 
+/**
+ * A host does not meet what is demanded of its TLS, or whether it does could not be found out: RFC 7672 §2.2, RFC 8461 §5. @param type of
+ * RFC 8460 §4.3. @param byOperator it is the operator's demand, so no mail would get in; others are no reason to rest hosts that other
+ * domains share.
+ */
+export function judgeUnmet(type: string, text: string, byOperator: boolean): AboutUs {
+  const status = type === 'starttls-not-supported' ? '4.7.4' : '4.7.5';
+  const pace = type === 'dnssec-invalid' ? 'alive' : byOperator && type !== 'dane-required' ? 'block' : 'none';
+  return aboutUs({ code: 451, status, text: cleanReply(text) }, { tryNext: true, pace });
+}
+
 /** Nothing was tried: a host set is blocked, or too many wait for a session. @param text what the sender may read in a report. */
 export function judgeReturned(text: string): AboutUs {
   return returned({ code: 451, status: '4.4.5', text });

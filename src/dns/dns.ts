@@ -57,7 +57,7 @@ type Evidence = {
 export type MxRecord = { readonly preference: number; readonly exchange: string };
 
 /** RFC 6698 §2.1. Data too short for the four fields get `matching` 255, which makes the record unusable. */
-type TlsaRecord = { readonly usage: number; readonly selector: number; readonly matching: number; readonly data: Buffer };
+export type TlsaRecord = { readonly usage: number; readonly selector: number; readonly matching: number; readonly data: Buffer };
 
 /** Look-ups for callers that need only the records. They never reject. */
 export type Dns = {

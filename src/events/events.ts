@@ -28,6 +28,7 @@ const attempt = {
   mx: maybe,
   ip: maybe,
   tls: maybe,
+  assurance: optional(text),
   code: count,
   status: text,
   reply: text,
@@ -98,6 +99,44 @@ export const EVENTS = {
       failures: optional(count),
     },
   ),
+  tlsPolicy: define('debug', 'What is demanded of the TLS of a host, and why. `would` is what is only evaluated.', {
+    domain: text,
+    mx: text,
+    dane: text,
+    sts: optional(text),
+    demand: text,
+    would: optional(text),
+  }),
+  tlsSession: define('debug', 'A session with a host is open. `assurance` says what it is worth.', {
+    mx: text,
+    ip: text,
+    assurance: text,
+    version: maybe,
+    dane: optional(text),
+  }),
+  tlsPolicyFailed: define(
+    'warn',
+    'A host does not meet the TLS policy that holds for it. The next host is tried, or the mail waits. With `would` the policy is only evaluated, and the mail is sent.',
+    {
+      domain: text,
+      mx: text,
+      ip: optional(text),
+      policy: text,
+      check: optional(text),
+      id: optional(text),
+      type: text,
+      reason: text,
+      detail: text,
+      would: optional(text),
+    },
+  ),
+  tlsRootUnknown: define(
+    'warn',
+    'An enforced policy needs a certificate of an authority that this machine does not know. Are its root certificates old?',
+    { domain: text, mx: text, ip: optional(text), reason: text },
+  ),
+  dnssecLost: define('warn', 'The resolver does not validate DNSSEC, so DANE is off until it does. Mail is delivered.', {}),
+  dnssecBack: define('info', 'The resolver validates DNSSEC again, and DANE is on.', {}),
 
   accepted: define('info', 'A message was accepted and is synced to disk.', {
     queueId: text,
@@ -312,6 +351,9 @@ export type RelayEvent = { [K in EventName]: { readonly event: K; readonly field
 /** Reports one event. @param level replaces the usual one. */
 export type Emit = <K extends EventName>(event: K, fields: EventFields<K>, level?: Level) => void;
 
+/** They come for each host and each session, so the log has them for developers only, and metrics count them. */
+const COUNTED: ReadonlySet<EventName> = new Set(['tlsPolicy', 'tlsSession']);
+
 /** The fields that identify a session. */
 type SessionFacts = { readonly session: string; readonly ip: string; readonly user?: string | undefined };
 
@@ -321,6 +363,8 @@ type AttemptFacts = {
   readonly mx?: string | null | undefined;
   readonly ip?: string | null | undefined;
   readonly tls?: string | null | undefined;
+  /** What the session was worth. */
+  readonly assurance?: string | undefined;
   readonly reply: Reply;
   readonly attempt: number;
   readonly seconds: number;
@@ -339,7 +383,7 @@ export type EventLog = ReturnType<typeof createEventLog>;
 /** @param observe gets each event too, so that metrics count the same events as the log. */
 export function createEventLog(log: Log, observe: (event: RelayEvent) => void = () => {}) {
   const emit: Emit = (event, fields, level = EVENTS[event].level) => {
-    if (level !== 'debug') observe({ event, fields } as RelayEvent);
+    if (level !== 'debug' || COUNTED.has(event)) observe({ event, fields } as RelayEvent);
     log[level](event, fields);
   };
   return {

@@ -11,6 +11,8 @@ export type Snapshot = {
   readonly resting: number;
   /** Policies of MTA-STS that hold, by mode, and those whose refresh has failed for long. */
   readonly policies: { readonly modes: Readonly<Record<string, number>>; readonly overdue: number };
+  /** The resolver validates, as far as is known. */
+  readonly validates: boolean;
   readonly certificates: readonly { readonly keyType: string; readonly notAfter: number; readonly failures: number }[];
 };
 
@@ -28,6 +30,9 @@ export type Metrics = {
 };
 
 const STS_RESULTS = ['fetched', 'sts-policy-fetch-error', 'sts-policy-invalid', 'sts-webpki-invalid'] as const;
+/** What is known before a session, as the event `tlsPolicy` has it. */
+const DANE_RESULTS: ReadonlySet<string> = new Set(['unusable', 'absent', 'insecure', 'failed']);
+
 const WAITING = ['queued', 'active', 'delayed', 'held', 'uncertain'] as const;
 
 export function createMetrics(version: string): Metrics {
@@ -54,6 +59,22 @@ export function createMetrics(version: string): Metrics {
     ['result'],
   );
   for (const result of STS_RESULTS) stsFetches.inc({ result }, 0);
+  const tlsSessions = counter(
+    'smarthost_tls_sessions_total',
+    'Sessions with destinations, by what they are worth and the TLS version (empty: in clear)',
+    ['assurance', 'version'],
+  );
+  const dane = counter(
+    'smarthost_dane_decisions_total',
+    'Results of DANE for a host; verified and mismatch are of sessions. If only insecure is ever counted, the resolver does not validate',
+    ['result'],
+  );
+  for (const result of ['verified', 'mismatch', 'unusable', 'absent', 'insecure', 'failed']) dane.inc({ result }, 0);
+  const policyFailures = counter(
+    'smarthost_tls_policy_failures_total',
+    'Hosts that did not meet a TLS policy, by policy and reason, including policies that are only evaluated',
+    ['policy', 'reason'],
+  );
   const ended = counter('smarthost_ended_total', 'Recipients that ended without an attempt, by how', ['how']);
   const reported = counter('smarthost_reports_total', 'Reports to senders, by action', ['action']);
   const tlsReports = counter('smarthost_tls_reports_total', 'Reports about TLS to domains, by transport and result', [
@@ -75,6 +96,10 @@ export function createMetrics(version: string): Metrics {
   const stsOverdue = gauge(
     'smarthost_sts_refresh_overdue',
     'MTA-STS policies that could not be fetched again for three days, or for half of their lifetime',
+  );
+  const dnssecTrusted = gauge(
+    'smarthost_dnssec_trusted',
+    '1 if the resolver validates DNSSEC, as far as is known; at 0 DANE is off',
   );
   const sessions = gauge('smarthost_sessions', 'Open submission sessions');
   const notAfter = gauge('smarthost_certificate_not_after_timestamp_seconds', 'End of the served certificate', ['keyType']);
@@ -122,6 +147,17 @@ export function createMetrics(version: string): Metrics {
         case 'stsPolicy':
           if (fields.result !== undefined) stsFetches.inc({ result: fields.result });
           return;
+        case 'tlsPolicy':
+          if (DANE_RESULTS.has(fields.dane)) dane.inc({ result: fields.dane });
+          return;
+        case 'tlsSession':
+          tlsSessions.inc({ assurance: fields.assurance, version: fields.version ?? '' });
+          if (fields.dane !== undefined) dane.inc({ result: 'verified' });
+          return;
+        case 'tlsPolicyFailed':
+          policyFailures.inc({ policy: fields.policy, reason: fields.reason });
+          if (fields.check === 'dane') dane.inc({ result: 'mismatch' });
+          return;
         case 'expired':
         case 'removed':
           return ended.inc({ how: event });
@@ -153,6 +189,7 @@ export function createMetrics(version: string): Metrics {
       resting.set(snapshot.resting);
       for (const [mode, number] of Object.entries(snapshot.policies.modes)) stsPolicies.set({ mode }, number);
       stsOverdue.set(snapshot.policies.overdue);
+      dnssecTrusted.set(snapshot.validates ? 1 : 0);
       memory.set(process.memoryUsage.rss());
       notAfter.reset();
       renewalFailures.reset();

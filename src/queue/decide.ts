@@ -121,9 +121,10 @@ function attempted(outcome: Outcome, at: number): { lastReply: string; attempt?:
   const line = replyLine(outcome.reply);
   const reply = line.length > MAX_REPLY ? `${line.slice(0, MAX_REPLY)}…` : line;
   if (outcome.kind === 'returned') return { lastReply: reply };
-  const { kind, mx = null, ip = null, tls = null, seconds, conversation } = outcome;
+  const { kind, mx = null, ip = null, tls = null, assurance, seconds, conversation } = outcome;
   const { code, status } = outcome.reply;
-  const attempt = { at, mx, ip, tls, outcome: kind, code, status, reply, seconds };
+  const worth = assurance === undefined ? {} : { assurance };
+  const attempt = { at, mx, ip, tls, outcome: kind, code, status, reply, seconds, ...worth };
   return { lastReply: reply, attempt: conversation === undefined ? attempt : { ...attempt, conversation } };
 }
 

@@ -215,8 +215,18 @@ function logNotReported(log: EventLog, queueId: string, reportable: readonly Rep
 
 /** Each recipient ends with exactly one line. What was only handed back leaves none: nothing happened to it. */
 function logDecision(log: EventLog, queueId: string, { recipient, outcome, change, event }: Decision): void {
-  const { mx, ip, tls, reply, seconds } = outcome;
-  const facts = { queueId, recipient: recipient.address, mx, ip, tls, reply, attempt: recipient.attempts + 1, seconds };
+  const { mx, ip, tls, assurance, reply, seconds } = outcome;
+  const facts = {
+    queueId,
+    recipient: recipient.address,
+    mx,
+    ip,
+    tls,
+    assurance,
+    reply,
+    attempt: recipient.attempts + 1,
+    seconds,
+  };
   if (event === 'relayed') log.relayed(facts);
   else if (event === 'failed') log.failed(facts);
   else if (event === 'expired') log.emit('expired', { queueId, recipient: recipient.address });

@@ -50,6 +50,11 @@ export function submissionOptions({
   return { listeners, limits: submission, auth, lifetime: queue.lifetime };
 }
 
+/** Whether anything depends on a resolver that validates. */
+export function usesDane({ delivery, routes }: Config): boolean {
+  return delivery.dane !== 'off' || [delivery, ...routes].some(({ tls }) => tls === 'dane');
+}
+
 /** The ports that the start opens. Ports for challenges are opened only if the challenge is used. */
 export function portsOf({ listen, tls }: Config): readonly PortAddress[] {
   const { acceptTerms, challenge } = tls.acme;

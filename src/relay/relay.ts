@@ -33,7 +33,7 @@ import { SECOND } from '../system/clock.ts';
 import { createLog, type Log } from '../system/log.ts';
 import { createTrust } from '../system/trust.ts';
 import { VERSION } from '../system/version.ts';
-import { createTlsResults, startStsPolicies } from '../tls-policy/tls-policy.ts';
+import { createTlsResults, startDnssecWatch, startStsPolicies } from '../tls-policy/tls-policy.ts';
 import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
 import {
@@ -45,6 +45,7 @@ import {
   quotaDefaults,
   stsSettings,
   submissionOptions,
+  usesDane,
 } from './options.ts';
 import { startOutboundLook } from './outbound-look.ts';
 import {
@@ -189,7 +190,12 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
   closers.push(() => results.close());
   const sts = startStsPolicies({ ...stsSettings(config), store: store.tlsPolicies, dns, log: events });
   closers.push(() => sts.close());
-  const delivery = await startDelivery({ ...deliveryOptions(config), hostname: config.hostname, dns, log: events, operation });
+  const dnssec = startDnssecWatch({ dns, log: events, wanted: () => usesDane(current.config) });
+  closers.push(dnssec.close);
+  const delivery = await startDelivery({
+    ...deliveryOptions(config),
+    ...{ hostname: config.hostname, dns, log: events, operation, validates: dnssec.validates, sts, results },
+  });
   closers.push(() => delivery.close());
   const signer = createSigner({ operation, noKey: config.signing.noKey, warn: events.emit });
   const preparation = createPreparation({
@@ -227,7 +233,7 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
   const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
   closers.push(startTrimming(store, () => current.config.trace, events));
-  return { delivery, sts, signer, preparation, queue, reports };
+  return { delivery, dnssec, sts, signer, preparation, queue, reports };
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
 
@@ -337,12 +343,15 @@ async function followChanges(
 async function openAdmin(
   { current, metrics, closers }: Parts,
   { store, disk, certificates }: Ground,
-  { delivery, sts }: Way,
+  { delivery, dnssec, sts }: Way,
   { submission }: Door,
 ) {
   const commit = createCommitCheck(store);
   const look = () =>
-    snapshot({ store, certificates, sessions: submission.sessions(), resting: delivery.resting(), policies: sts.counts() });
+    snapshot({
+      ...{ store, certificates, sessions: submission.sessions(), resting: delivery.resting() },
+      ...{ validates: dnssec.validates(), policies: sts.counts() },
+    });
   const admin = await startAdmin({
     listen: current.config.listen.admin,
     names: [current.config.hostname, ...current.config.tls.names],
@@ -376,7 +385,8 @@ function steering({ log, events, closers }: Parts, again: () => Promise<void>): 
 }
 
 async function reload({ current, read, log, events }: Parts, parts: Ground & Way & Door & { follow: () => void }): Promise<void> {
-  const { store, certificates, delivery, sts, signer, preparation, queue, credentials, quota, submission, follow } = parts;
+  const { store, certificates, delivery, dnssec, sts, signer, preparation, queue, credentials, quota, submission, follow } =
+    parts;
   const result = await read();
   if ('problems' in result) {
     events.emit('reloadRefused', { problems: result.problems });
@@ -391,6 +401,7 @@ async function reload({ current, read, log, events }: Parts, parts: Ground & Way
   log.setLevel(next.log.level);
   followDelivery();
   followSts();
+  void dnssec.look();
   signer.reload({ noKey: next.signing.noKey });
   signer.forget();
   preparation.reload(preparationOptions(next));

@@ -18,6 +18,8 @@ type Where = {
   readonly ip?: string;
   /** The TLS version of the session, such as `TLSv1.3`; absent without TLS. */
   readonly tls?: string;
+  /** What the session was worth: `clear`, `tls`, `dane` and others. Absent if no session was opened. */
+  readonly assurance?: string;
   /** Duration of the attempt. */
   readonly seconds: number;
   /** The SMTP conversation, line by line. Only kept for messages that ask for it. */

@@ -1,7 +1,10 @@
 /** Routes: mail that goes to other hosts than its MX. Configuration, delivery, reports and commands share these types. */
 
-/** none: no TLS; opportunistic: TLS if offered, any certificate, clear text if it fails; encrypt: TLS with any certificate; verify: PKIX and name. */
-export type TlsLevel = 'none' | 'opportunistic' | 'encrypt' | 'verify';
+/**
+ * none: no TLS; opportunistic: TLS if offered, any certificate, clear text if it fails; encrypt: TLS with any certificate; verify: PKIX
+ * and name; dane: validated TLSA records that match.
+ */
+export type TlsLevel = 'none' | 'opportunistic' | 'encrypt' | 'verify' | 'dane';
 /** auto: IPv6 only if our address has a forward-confirmed PTR equal to our host name. */
 export type IpPolicy = 'auto' | 'v4-only' | 'v6-only' | 'v4-first' | 'v6-first';
 

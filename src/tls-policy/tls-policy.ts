@@ -1,5 +1,19 @@
-/** The front door of what domains ask of TLS, and what is reported to them about it. */
+/** The front door of what domains, operators and senders ask of TLS, how it is judged, and what is reported about it. */
+export { type DaneFinding, findDane, mayHaveDane, NO_DANE } from './dane.ts';
+export {
+  type Assurance,
+  type Connect,
+  type Demand,
+  type DemandSource,
+  decideTls,
+  type PolicyMode,
+  type Skip,
+  type TlsDecision,
+} from './decision.ts';
+export { startDnssecWatch } from './dnssec-watch.ts';
+export { policyNames } from './mta-sts.ts';
 export { fetchStsPolicy, type StsCounts, type StsSettings, startStsPolicies } from './mta-sts-service.ts';
+export { type Checks, firstTrust, isUnknownRoot, judgePeer, type Peer, type PeerFault, type Trust } from './peer.ts';
 export { type ReportTarget, readReportRecord, reportRecordName } from './report-record.ts';
 export {
   type AppliedPolicy,
@@ -9,3 +23,4 @@ export {
   type TlsResults,
   type TlsResultType,
 } from './tls-results.ts';
+export { tlsaText } from './tlsa.ts';

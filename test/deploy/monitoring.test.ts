@@ -20,8 +20,12 @@ type Dashboard = { panels: { title: string; targets: { expr: string }[] }[] };
 /** Name → names of its labels, as a scrape shows them after each kind of event. */
 async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   const metrics = createMetrics('1.0.0');
-  const events = ['accepted', 'refused', 'authFailed', 'connected', 'reported', 'expired', 'relayed', 'damaged', 'storeTrouble'];
-  const fields = { user: 'u', code: 550, listener: 'submission', action: 'failed', seconds: 1 };
+  const events = [
+    ...['accepted', 'refused', 'authFailed', 'connected', 'reported', 'expired', 'relayed', 'damaged', 'storeTrouble'],
+    ...['tlsSession', 'tlsPolicyFailed'],
+  ];
+  const tls = { assurance: 'dane', version: 'TLSv1.3', policy: 'dane', reason: 'no-tlsa-match' };
+  const fields = { user: 'u', code: 550, listener: 'submission', action: 'failed', seconds: 1, ...tls };
   for (const event of events) metrics.observe({ event, fields } as never as RelayEvent);
   metrics.observeCommit(0.01);
   const text = await metrics.render({
@@ -29,6 +33,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
     sessions: 1,
     resting: 0,
     policies: { modes: { enforce: 1 }, overdue: 0 },
+    validates: true,
     certificates: [{ keyType: 'rsa', notAfter: 1, failures: 0 }],
   });
   const found = new Map<string, Set<string>>();

@@ -138,12 +138,12 @@ describe.each<readonly [TlsLevel, string, { tls?: 'good' | 'other'; script?: MxS
   ['none', 'offers TLS', { tls: 'good' }, 'relayed in clear'],
   ['opportunistic', 'offers no TLS', {}, 'relayed in clear'],
   ['encrypt', 'has a certificate of another name', { tls: 'other' }, 'relayed TLSv1.3'],
-  ['encrypt', 'offers no TLS', {}, 'delayed 4.7.5'],
-  ['encrypt', 'refuses STARTTLS', { tls: 'good', script: { STARTTLS: '454 4.7.0 No' } }, 'delayed 4.7.0'],
+  ['encrypt', 'offers no TLS', {}, 'delayed 4.7.4'],
+  ['encrypt', 'refuses STARTTLS', { tls: 'good', script: { STARTTLS: '454 4.7.0 No' } }, 'delayed 4.7.4'],
   ['encrypt', 'breaks the handshake', { tls: 'good', script: { handshake: 'close' } }, 'delayed 4.7.5'],
   ['verify', 'has a good certificate', { tls: 'good' }, 'relayed TLSv1.3'],
   ['verify', 'has a certificate of another name', { tls: 'other' }, 'delayed 4.7.5'],
-  ['verify', 'offers no TLS', {}, 'delayed 4.7.5'],
+  ['verify', 'offers no TLS', {}, 'delayed 4.7.4'],
 ])('%s', (level, what, host, expected) => {
   test(`a host that ${what}: ${expected}`, async () => {
     const pair = host.tls === undefined ? {} : { tls: host.tls === 'good' ? good : other };

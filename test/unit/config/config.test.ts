@@ -98,6 +98,7 @@ describe('defaults', () => {
         source: [],
         allowPrivate: [],
         tls: 'opportunistic',
+        dane: 'on',
         mtaSts: 'on',
         eightBit: 'send',
         ca: null,

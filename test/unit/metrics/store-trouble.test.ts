@@ -8,6 +8,7 @@ const parts = (counts: () => Promise<unknown>): SnapshotParts => ({
   sessions: 3,
   resting: 2,
   policies: { modes: { enforce: 5, testing: 1, none: 0 }, overdue: 4 },
+  validates: true,
 });
 const queue = async () => ({ states: { delayed: 7 }, oldestAcceptedAt: null });
 const line = (text: string, start: string) => text.split('\n').find((one) => one.startsWith(start));

@@ -1,0 +1,189 @@
+/** What one message asks of the TLS of each host, gathered when the host is about to be tried. RFC 7672 §2.2, RFC 8461 §5. */
+import type { DnsClient } from '../dns/dns.ts';
+import type { EventLog } from '../events/events.ts';
+import type { TlsLevel } from '../smtp/route.ts';
+import {
+  type DaneFinding,
+  decideTls,
+  findDane,
+  mayHaveDane,
+  NO_DANE,
+  type PolicyMode,
+  policyNames,
+  type TlsDecision,
+} from '../tls-policy/tls-policy.ts';
+import type { NameEvidence } from './addresses.ts';
+import { countPassedOver, type SessionResults } from './session-results.ts';
+import { type TlsPolicy, tlsPolicy } from './tls.ts';
+import { type Basis, type HeldPolicy, passedOver, type StsTrouble, tellFault, type Unmet } from './unmet.ts';
+
+/** The policies that domains publish by MTA-STS: RFC 8461. */
+export type HeldPolicies = {
+  /** Never rejects; waits a short while for a first contact. `policy` absent: mail goes as if there were none. */
+  policyFor(domain: string): Promise<Known>;
+  /** Looks for a newer policy after a failure under `failed`. The one that holds now. */
+  heal(domain: string, failed?: HeldPolicy): Promise<{ readonly policy?: HeldPolicy | undefined; readonly changed: boolean }>;
+};
+type Known = { readonly policy?: HeldPolicy | undefined; readonly problem?: StsTrouble | undefined };
+
+export type PolicyContext = {
+  readonly dns: Pick<DnsClient, 'tlsa' | 'cname'>;
+  readonly log: EventLog;
+  readonly modes: { readonly dane: PolicyMode; readonly mtaSts: PolicyMode };
+  /** Absent: nobody asks for policies of MTA-STS. */
+  readonly sts?: HeldPolicies | undefined;
+  readonly results?: SessionResults | undefined;
+  /** False: the resolver has been found not to validate, so nothing that it says is proven. */
+  readonly validates: () => boolean;
+};
+
+/** Whose mail it is, and what is known before any host is looked at. */
+export type PolicyQuestion = {
+  readonly domain: string;
+  readonly expanded: string;
+  readonly named: 'proven' | 'unproven' | 'operator';
+  readonly level: TlsLevel;
+  /** `tlsReport`: what becomes of it is not counted, RFC 8460 §3. */
+  readonly message: { readonly tlsOptional: boolean; readonly tlsReport: boolean };
+  /** The domain's policy, begun by `beginPolicy`. */
+  readonly policy?: Promise<Known> | undefined;
+};
+
+type PolicyHost = { readonly name: string; readonly port: number };
+
+export type HostPolicy =
+  | { readonly kind: 'meet'; readonly tls: TlsPolicy; readonly basis: Basis }
+  /** It is passed over, without a connection. */
+  | { readonly kind: 'skip'; readonly unmet: Unmet; readonly basis: Basis };
+
+export type HostPolicies = {
+  /** Never rejects. */
+  judge(host: PolicyHost, evidence: NameEvidence): HostPolicy | Promise<HostPolicy>;
+  /** Looks again at what a host has failed by; undefined: nothing has changed. Never rejects. */
+  again(host: PolicyHost, evidence: NameEvidence, unmet: Unmet): Promise<HostPolicy | undefined>;
+};
+
+type Asks = Pick<PolicyQuestion, 'domain' | 'level' | 'message'>;
+
+/** Looks the policy up that a domain publishes, where anybody would obey or tell it. @returns undefined where not. */
+export function beginPolicy({ domain, level, message }: Asks, { modes, sts }: PolicyContext): Promise<Known> | undefined {
+  return modes.mtaSts === 'off' || level === 'none' || message.tlsOptional ? undefined : sts?.policyFor(domain);
+}
+
+export function createHostPolicies(question: PolicyQuestion, context: PolicyContext): HostPolicies {
+  const { modes, dns, sts, log, results } = context;
+  const { domain, named, level, message, policy: asking } = question;
+  let known: Known | undefined = asking === undefined ? {} : undefined;
+  const findings = new Map<string, DaneFinding>();
+  const asksDane = level === 'dane' || (modes.dane !== 'off' && named !== 'operator' && level !== 'none' && !message.tlsOptional);
+
+  /** Where nothing can be found, nobody is asked. */
+  function findingOf(host: PolicyHost, evidence: NameEvidence, afresh: boolean): DaneFinding | Promise<DaneFinding> {
+    if (!asksDane || !context.validates()) return NO_DANE;
+    if (!mayHaveDane({ name: nameOf(host), ...evidence })) return INSECURE;
+    const key = `${host.name} ${evidence.secure}`;
+    const found = afresh ? undefined : findings.get(key);
+    return (
+      found ??
+      findDane(dns, { port: host.port, name: nameOf(host), ...evidence }, afresh).then((finding) => {
+        findings.set(key, finding);
+        return finding;
+      })
+    );
+  }
+
+  function judged(host: PolicyHost, dane: DaneFinding, { policy, problem }: Known): HostPolicy {
+    const decision = decideTls({
+      ...{ mx: nameOf(host), domain, expanded: question.expanded, named, dane, level, modes },
+      ...(policy !== undefined && { sts: { mode: policy.mode, names: policyNames(policy, nameOf(host)) } }),
+      message: { ...message, requireTls: false },
+    });
+    const basis: Basis = {
+      ...{ domain, dane, sts: policy, stsProblem: problem },
+      isDecidedByDane: dane.kind === 'records' && named !== 'unproven',
+      isCounted: !message.tlsReport && level !== 'none',
+    };
+    tell(host, basis, decision);
+    const { demand } = decision;
+    const shadow = decision.shadow && { demand: decision.shadow, would: wouldOf(modes, policy) };
+    if (shadow?.demand.kind === 'skip')
+      tellFault(log, passedOver(shadow.demand, basis, host.name), { basis, mx: host.name, would: shadow.would });
+    if (demand.kind === 'connect')
+      return {
+        kind: 'meet',
+        basis,
+        tls: tlsPolicy(demand, nameOf(host), host.port === IMPLICIT_TLS && named === 'operator', shadow),
+      };
+    return { kind: 'skip', basis, unmet: passedOver(demand, basis, host.name) };
+  }
+
+  /** What stays is told, and not what another look has mended. */
+  function conclude(host: PolicyHost, policy: HostPolicy): HostPolicy {
+    if (policy.kind === 'meet') return policy;
+    const { unmet, basis } = policy;
+    tellFault(log, unmet, { basis, mx: host.name });
+    if (results !== undefined) countPassedOver(results, unmet, basis, host.name);
+    return policy;
+  }
+
+  function tell({ name: mx }: PolicyHost, { dane, sts: policy }: Basis, { demand, shadow }: TlsDecision): void {
+    log.emit('tlsPolicy', {
+      ...{ domain, mx, dane: dane.kind === 'none' ? dane.why : dane.kind },
+      sts: policy && `${policy.mode} ${policy.id}`,
+      demand: demand.kind === 'skip' ? demand.why : demand.assurance,
+      would: shadow && (shadow.kind === 'skip' ? shadow.why : shadow.assurance),
+    });
+  }
+
+  /** The domain may have mended its policy, and that is asked before anything fails by it: RFC 8461 §5.1. */
+  async function healed(): Promise<boolean> {
+    if (sts === undefined || known?.policy?.mode !== 'enforce') return false;
+    const { policy, changed } = await sts.heal(domain, known.policy);
+    if (changed) known = { policy };
+    return changed;
+  }
+
+  async function gathered(host: PolicyHost, evidence: NameEvidence): Promise<HostPolicy> {
+    known ??= await asking!;
+    const dane = await findingOf(host, evidence, false);
+    const first = judged(host, dane, known);
+    if (first.kind === 'meet' || first.unmet.source !== 'mta-sts') return first;
+    return (await healed()) ? judged(host, dane, known) : first;
+  }
+
+  return {
+    judge(host, evidence) {
+      if (known !== undefined && known.policy === undefined) {
+        const dane = findingOf(host, evidence, false);
+        if (!(dane instanceof Promise)) return conclude(host, judged(host, dane, known));
+      }
+      return gathered(host, evidence).then((policy) => conclude(host, policy));
+    },
+    async again(host, evidence, { check }) {
+      if (check === 'dane') {
+        const before = findings.get(`${host.name} ${evidence.secure}`);
+        const dane = await findingOf(host, evidence, true);
+        return isSameFinding(before, dane) ? undefined : judged(host, dane, known ?? {});
+      }
+      return (await healed()) ? judged(host, await findingOf(host, evidence, false), known ?? {}) : undefined;
+    },
+  };
+}
+
+/** Operators write names as they like. */
+function nameOf({ name }: PolicyHost): string {
+  return name.replace(/\.$/, '').toLowerCase();
+}
+
+const INSECURE: DaneFinding = { kind: 'none', why: 'insecure' };
+/** RFC 8314 §3.3. */
+const IMPLICIT_TLS = 465;
+
+function wouldOf({ mtaSts, dane }: PolicyContext['modes'], policy: HeldPolicy | undefined): 'audit' | 'testing' {
+  return dane !== 'audit' && mtaSts === 'on' && policy?.mode === 'testing' ? 'testing' : 'audit';
+}
+
+function isSameFinding(one: DaneFinding | undefined, other: DaneFinding): boolean {
+  if (one?.kind !== other.kind) return false;
+  return one.kind !== 'records' || other.kind !== 'records' || (one.base === other.base && one.hash === other.hash);
+}

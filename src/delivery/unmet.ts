@@ -1,0 +1,122 @@
+/** A host that is not given mail because it does not meet what is demanded of its TLS: in words, as a verdict, and for the log. */
+import type { EventLog } from '../events/events.ts';
+import { type DaneFinding, type DemandSource, isUnknownRoot, type Skip } from '../tls-policy/tls-policy.ts';
+import { type AboutUs, judgeUnmet } from './verdict.ts';
+
+/** The result types of RFC 8460 §4.3 that a session, or a host that is passed over, can have. */
+type UnmetType =
+  | 'starttls-not-supported'
+  | 'certificate-host-mismatch'
+  | 'certificate-expired'
+  | 'certificate-not-trusted'
+  | 'validation-failure'
+  | 'dnssec-invalid'
+  | 'dane-required';
+
+/** What a demand rests on: for words, and for counts. */
+export type Basis = {
+  /** Of the recipient. */
+  readonly domain: string;
+  readonly dane: DaneFinding;
+  /** The policy of MTA-STS that holds. */
+  readonly sts?: HeldPolicy | undefined;
+  /** Why there is none, though the domain says that it has one. */
+  readonly stsProblem?: StsTrouble | undefined;
+  /** DANE alone decides about the host. */
+  readonly isDecidedByDane: boolean;
+  /** Domains are told about it: RFC 8460. */
+  readonly isCounted: boolean;
+};
+
+/** As `tls-policy/` keeps it. */
+export type HeldPolicy = {
+  readonly domain: string;
+  readonly id: string;
+  readonly mode: 'enforce' | 'testing' | 'none';
+  readonly mx: readonly string[];
+  readonly text: string;
+};
+export type StsTrouble = {
+  readonly type: 'sts-policy-fetch-error' | 'sts-policy-invalid' | 'sts-webpki-invalid';
+  readonly detail: string;
+};
+
+type Fault = {
+  readonly type: UnmetType;
+  /** One word of ours, with hyphens. */
+  readonly reason: string;
+  /** For people. */
+  readonly detail: string;
+  /** Which look at the certificate it failed; absent: it came not so far. */
+  readonly check?: 'dane' | 'pkix' | undefined;
+};
+export type Unmet = Fault & { readonly source: DemandSource; readonly verdict: AboutUs };
+
+type Where = { readonly mx: string; readonly ip?: string | undefined };
+
+/** @param tls whether TLS could be begun at all. */
+export function unmetBy(fault: Fault, source: DemandSource, basis: Basis, where: Where): Unmet {
+  const { mx, ip } = where;
+  const text = `${mx}${ip === undefined ? '' : ` [${ip}]`} ${wordsOf(source, basis)}: ${fault.detail} (${fault.reason})`;
+  return { ...fault, source, verdict: judgeUnmet(fault.type, text, source === 'operator') };
+}
+
+function wordsOf(source: DemandSource, { domain, sts }: Basis): string {
+  if (source === 'dane') return 'does not meet its own DANE policy (RFC 7672)';
+  if (source === 'mta-sts') return `does not meet the MTA-STS policy of ${domain} (RFC 8461, id ${sts?.id ?? 'unknown'})`;
+  return source === 'operator' ? 'does not meet what this relay demands of TLS' : 'does not meet what the sender demands of TLS';
+}
+
+/** A host that is passed over before any connection. */
+export function passedOver({ source, why }: Skip, basis: Basis, mx: string): Unmet {
+  return unmetBy(faultOf(why, basis, mx), source, basis, { mx });
+}
+
+function faultOf(why: Skip['why'], { domain, dane, sts }: Basis, mx: string): Fault {
+  switch (why) {
+    case 'tlsa-lookup': {
+      const { name, cause } = dane.kind === 'failed' ? dane : { name: mx, cause: 'unknown' };
+      const detail = `looking up its records at ${name} failed: ${cause}`;
+      return { type: 'dnssec-invalid', reason: 'tlsa-lookup-failed', detail };
+    }
+    case 'mx-mismatch': {
+      const detail = `the policy names ${sts?.mx.join(', ') ?? 'other hosts'}`;
+      return { type: 'validation-failure', reason: 'mx-mismatch', detail, check: 'pkix' };
+    }
+    case 'dane-required':
+      return { type: 'dane-required', reason: 'dane-required', detail: `DANE is required for ${domain}, and ${lackOf(dane)}` };
+    case 'requiretls':
+      return { type: 'validation-failure', reason: 'not-proven', detail: 'nothing proves that it is a host of the domain' };
+  }
+}
+
+function lackOf(dane: DaneFinding): string {
+  if (dane.kind === 'unusable') return `no TLSA record of ${dane.base} can be used`;
+  if (dane.kind === 'records') return 'it is not proven that this is a host of the domain';
+  return 'it has no TLSA records that are proven';
+}
+
+type Telling = { readonly basis: Basis; readonly would?: 'audit' | 'testing' | undefined } & Where;
+
+/** `would`: the policy is not obeyed, so mail went all the same. */
+export function tellFault(
+  log: EventLog,
+  { source, check, type, reason, detail }: Unmet,
+  { basis, mx, ip, would }: Telling,
+): void {
+  const { domain, sts } = basis;
+  log.emit('tlsPolicyFailed', {
+    domain,
+    mx,
+    ip,
+    policy: source,
+    check,
+    id: source === 'mta-sts' ? sts?.id : undefined,
+    type,
+    reason,
+    detail,
+    would,
+  });
+  if (source === 'mta-sts' && would === undefined && isUnknownRoot({ reason }))
+    log.emit('tlsRootUnknown', { domain, mx, ip, reason });
+}

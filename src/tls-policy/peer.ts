@@ -1,0 +1,175 @@
+/** Who a host has shown to be in a handshake, judged by what is demanded of it: RFC 7672 §3, RFC 8461 §4.2, RFC 9525 §6. */
+
+import type { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { DaneCheck, PkixCheck } from './decision.ts';
+import { type Anchor, anchorsIn, anchorsInDns, hasAnchors, matchOwn } from './tlsa.ts';
+
+/** What is known when a handshake is over. */
+export type Peer = {
+  /** The certificates as they were sent: the host's own first, strangers included. Empty where the handshake resumed a session. */
+  readonly chain: readonly X509Certificate[];
+  /** OpenSSL's word about the way from the host's certificate to one that was trusted in this handshake; absent: it is sound. */
+  readonly distrust?: string;
+};
+
+/** What was trusted in the handshake: nothing, the roots of public authorities and the operator's, or anchors of TLSA records. */
+export type Trust = 'none' | 'roots' | readonly X509Certificate[];
+
+export type Checks = { readonly pkix?: PkixCheck | undefined; readonly dane?: DaneCheck | undefined };
+
+/** The result types of RFC 8460 §4.3 that a certificate can have. */
+type CertificateFault = 'certificate-host-mismatch' | 'certificate-expired' | 'certificate-not-trusted' | 'validation-failure';
+
+export type PeerFault = {
+  readonly check: 'dane' | 'pkix';
+  readonly type: CertificateFault;
+  /** One word of ours, with hyphens. */
+  readonly reason: string;
+  /** For people. */
+  readonly detail: string;
+};
+
+type PeerJudgement =
+  /** `proof`: the record or the authority that vouches for it. */
+  | { readonly kind: 'fits'; readonly proof: string }
+  | ({ readonly kind: 'unfit' } & PeerFault)
+  /** Only a handshake that trusts these shows whether there is a way to them. */
+  | { readonly kind: 'again'; readonly anchors: readonly X509Certificate[] };
+
+/** Which of its certificates to trust in the first handshake with a host. @param known anchors that have proven good for these records. */
+export function firstTrust({ pkix, dane }: Checks, known: readonly X509Certificate[] | undefined): Trust {
+  if (pkix !== undefined) return 'roots';
+  if (dane === undefined || !hasAnchors(dane.records)) return 'none';
+  if (known !== undefined) return known;
+  const given = anchorsInDns(dane.records).map(({ certificate }) => certificate);
+  return given.length > 0 ? given : 'none';
+}
+
+/**
+ * @param proven the host's certificate that an earlier handshake of the same attempt has found good for `pkix`.
+ */
+export function judgePeer({ pkix, dane }: Checks, peer: Peer, trust: Trust, proven?: X509Certificate): PeerJudgement {
+  const [own] = peer.chain;
+  if (own === undefined) return unfit('pkix', 'validation-failure', 'no-certificate', 'the host has shown no certificate');
+  if (pkix !== undefined) {
+    const fault = proven === undefined ? judgeByRoots(pkix, peer, own, trust) : sameAs(proven, own);
+    if (fault !== undefined) return fault;
+  }
+  if (dane === undefined) return { kind: 'fits', proof: `issued by ${lastLine(own.issuer)}` };
+  return judgeByRecords(dane, peer, own, trust);
+}
+
+function judgeByRoots({ names }: PkixCheck, peer: Peer, own: X509Certificate, trust: Trust): PeerJudgement | undefined {
+  const { distrust } = trust === 'roots' ? peer : { distrust: 'NOT_ASKED' };
+  if (distrust !== undefined) return { kind: 'unfit', check: 'pkix', ...faultOf(distrust) };
+  if (names.some((name) => bears(own, name, 'never'))) return undefined;
+  return unfit('pkix', 'certificate-host-mismatch', 'name-mismatch', `the certificate is not for ${names.join(' or ')}`);
+}
+
+function sameAs(proven: X509Certificate, own: X509Certificate): PeerJudgement | undefined {
+  return proven.raw.equals(own.raw)
+    ? undefined
+    : unfit('pkix', 'validation-failure', 'certificate-changed', 'the host shows another certificate in each connection');
+}
+
+/** One record that matches is enough: RFC 7671 §4. */
+function judgeByRecords(dane: DaneCheck, peer: Peer, own: X509Certificate, trust: Trust): PeerJudgement {
+  const { base, records, names } = dane;
+  const match = matchOwn(records, own);
+  if (match !== undefined) return { kind: 'fits', proof: describe(match, base) };
+  // An anchor that is the host's own certificate would make it its own judge.
+  const anchors = [...anchorsInDns(records), ...anchorsIn(records, peer.chain)].filter(
+    ({ certificate }) => !certificate.raw.equals(own.raw),
+  );
+  if (anchors.length === 0) return unmatched(base, hasAnchors(records));
+  if (!names.some((name) => bears(own, name, 'default')))
+    return unfit('dane', 'certificate-host-mismatch', 'name-mismatch', `the certificate is not for ${names.join(' or ')}`);
+  const trusted = typeof trust === 'string' ? [] : trust;
+  const isTrusted = ({ certificate }: Anchor) => trusted.some(({ raw }) => raw.equals(certificate.raw));
+  const anchor = anchors.find(isTrusted);
+  const isSound = peer.distrust === undefined && !trusted.some(({ raw }) => raw.equals(own.raw));
+  if (anchor !== undefined && isSound) return { kind: 'fits', proof: describe(anchor.record, base) };
+  if (anchors.every(isTrusted)) return unlinked(peer, base);
+  return { kind: 'again', anchors: anchors.map(({ certificate }) => certificate) };
+}
+
+function unmatched(base: string, byAuthority: boolean): PeerJudgement {
+  const detail = `the certificate matches no TLSA record of ${base}`;
+  return byAuthority
+    ? unfit(
+        'dane',
+        'validation-failure',
+        'no-tlsa-match',
+        `${detail}, and no certificate of an authority that they name was sent`,
+      )
+    : unfit('dane', 'validation-failure', 'no-tlsa-match', detail);
+}
+
+/** There is an anchor, and no sound way to it. */
+function unlinked({ distrust = 'UNSPECIFIED' }: Peer, base: string): PeerJudgement {
+  const { detail, ...fault } = faultOf(distrust);
+  return {
+    kind: 'unfit',
+    check: 'dane',
+    ...fault,
+    detail: `no way leads to the authority of the TLSA records of ${base}: ${detail}`,
+  };
+}
+
+function unfit(check: PeerFault['check'], type: CertificateFault, reason: string, detail: string): PeerJudgement {
+  return { kind: 'unfit', check, type, reason, detail };
+}
+
+function describe({ usage, selector, matching }: Anchor['record'], base: string): string {
+  return `TLSA ${usage} ${selector} ${matching} of ${base}`;
+}
+
+const EXPIRED = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
+/** `UNSPECIFIED`: name constraints, and keys that are too short. */
+const UNTRUSTED = new Set([
+  ...['UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+  ...['SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'PATH_LENGTH_EXCEEDED', 'UNSPECIFIED'],
+]);
+const WORDS: Readonly<Record<string, readonly [reason: string, detail: string]>> = {
+  CERT_HAS_EXPIRED: ['expired', 'the certificate, or one above it, has expired'],
+  CERT_NOT_YET_VALID: ['not-yet-valid', 'the certificate, or one above it, is not valid yet'],
+  UNABLE_TO_GET_ISSUER_CERT: ['issuer-unknown', 'the issuer is not known here'],
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ['issuer-unknown', 'the issuer is not known here'],
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['issuer-not-sent', 'the issuer is not known here, and its certificate was not sent'],
+  SELF_SIGNED_CERT_IN_CHAIN: ['root-unknown', 'the chain ends at a root that is not known here'],
+  DEPTH_ZERO_SELF_SIGNED_CERT: ['self-signed', 'the certificate is self-signed'],
+  PATH_LENGTH_EXCEEDED: ['path-length', 'an authority signed more than it may'],
+  UNSPECIFIED: ['not-accepted', 'a key is too short, or a name is outside of what an authority may sign'],
+};
+
+/** Node's own sentences advertise switches of Node, so nobody is shown them. */
+function faultOf(word: string): Omit<PeerFault, 'check'> {
+  const [reason, detail] = WORDS[word] ?? ['not-accepted', `the certificate is not accepted (${word})`];
+  const type = EXPIRED.has(word) ? 'certificate-expired' : UNTRUSTED.has(word) ? 'certificate-not-trusted' : 'validation-failure';
+  return { type, reason, detail };
+}
+
+/** The roots that we know, not the host, may be what is wrong. */
+export function isUnknownRoot({ reason }: Pick<PeerFault, 'reason'>): boolean {
+  return ['issuer-unknown', 'issuer-not-sent', 'root-unknown'].includes(reason);
+}
+
+/**
+ * A wildcard stands for one whole label: RFC 8461 §4.1, RFC 7672 §3.2.3.
+ * @param subject whether a common name counts where there is no DNS name.
+ */
+function bears(certificate: X509Certificate, name: string, subject: 'never' | 'default'): boolean {
+  if (isIP(name) !== 0) return certificate.checkIP(name) !== undefined;
+  try {
+    const rules = { wildcards: true, partialWildcards: false, multiLabelWildcards: false, singleLabelSubdomains: false };
+    return certificate.checkHost(name, { subject, ...rules }) !== undefined;
+  } catch {
+    return false; // a name that no certificate can bear
+  }
+}
+
+/** The most telling part of a distinguished name. */
+function lastLine(name: string): string {
+  return name.split('\n').at(-1) ?? name;
+}

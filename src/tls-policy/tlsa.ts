@@ -1,0 +1,140 @@
+/** TLSA records against the certificates that a host sends: RFC 6698 §2.1, RFC 7671 §5 and §9, RFC 7672 §3. Nothing here asks anybody. */
+import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
+import type { TlsaRecord } from '../dns/dns.ts';
+
+export type { TlsaRecord };
+
+/** Certificate usages that mail servers use: RFC 7672 §3.1. */
+const DANE_TA = 2;
+const DANE_EE = 3;
+/** Octets of a digest, by matching type: RFC 6698 §2.1.3. */
+const DIGESTS: Readonly<Record<number, { readonly name: 'sha256' | 'sha512'; readonly octets: number }>> = {
+  1: { name: 'sha256', octets: 32 },
+  2: { name: 'sha512', octets: 64 },
+};
+const FULL = 0;
+const SPKI = 1;
+
+/** A record that no certificate can match, or that speaks of public authorities, is as if it were not there: RFC 7672 §3.1.3. */
+export function canBeUsed({ usage, selector, matching, data }: TlsaRecord): boolean {
+  if ((usage !== DANE_TA && usage !== DANE_EE) || selector > SPKI) return false;
+  if (matching !== FULL) return DIGESTS[matching]?.octets === data.length;
+  return (selector === SPKI ? isPublicKey(data) : readCertificate(data)) !== undefined;
+}
+
+/**
+ * Those that count: usable, and of digests of the same thing only the strongest, so that a weak one cannot be attacked beside it.
+ * RFC 7671 §9
+ */
+export function countingRecords(records: readonly TlsaRecord[]): readonly TlsaRecord[] {
+  const usable = records.filter(canBeUsed);
+  return usable.filter(
+    ({ usage, selector, matching }) =>
+      matching === FULL ||
+      !usable.some((other) => other.usage === usage && other.selector === selector && other.matching > matching),
+  );
+}
+
+/** The record that the host's own certificate matches: name, dates and chain do not matter then, RFC 7672 §3.1.1. */
+export function matchOwn(records: readonly TlsaRecord[], own: X509Certificate): TlsaRecord | undefined {
+  return records.find((record) => record.usage === DANE_EE && matches(record, own));
+}
+
+/** A certificate that a record names as the one to begin from. */
+export type Anchor = { readonly record: TlsaRecord; readonly certificate: X509Certificate };
+
+/** Anchors that stand in the DNS whole, so that a host need not send them: RFC 7672 §3.1.2. */
+export function anchorsInDns(records: readonly TlsaRecord[]): readonly Anchor[] {
+  return records.flatMap((record) => {
+    if (record.usage !== DANE_TA || record.selector === SPKI || record.matching !== FULL) return [];
+    const certificate = readCertificate(record.data);
+    return certificate === undefined ? [] : [{ record, certificate }];
+  });
+}
+
+/**
+ * Anchors among the certificates that came, the host's own never among them, however often it was sent: RFC 7671 §5.2. They prove nothing
+ * by being there: whether a way leads from the host's certificate to them has still to be seen.
+ */
+export function anchorsIn(records: readonly TlsaRecord[], [own, ...others]: readonly X509Certificate[]): readonly Anchor[] {
+  const anchors = records.filter(({ usage }) => usage === DANE_TA);
+  if (anchors.length === 0) return [];
+  return others.flatMap((certificate) => {
+    const record = own?.raw.equals(certificate.raw) ? undefined : anchors.find((anchor) => matches(anchor, certificate));
+    return record === undefined ? [] : [{ record, certificate }];
+  });
+}
+
+export function hasAnchors(records: readonly TlsaRecord[]): boolean {
+  return records.some(({ usage }) => usage === DANE_TA);
+}
+
+/** `3 1 1 0A1B…`, as a zone file has it: RFC 6698 §2.2. */
+export function tlsaText({ usage, selector, matching, data }: TlsaRecord): string {
+  return `${usage} ${selector} ${matching} ${data.toString('hex').toUpperCase()}`;
+}
+
+/** Names a set of records, whatever their order. */
+export function hashOf(records: readonly TlsaRecord[]): string {
+  return createHash('sha256').update(records.map(tlsaText).sort().join('\n')).digest('base64url').slice(0, 22);
+}
+
+function matches({ selector, matching, data }: TlsaRecord, { raw }: X509Certificate): boolean {
+  const selected = selector === SPKI ? publicKeyOf(raw) : raw;
+  if (selected === undefined) return false;
+  const digest = DIGESTS[matching];
+  return data.equals(digest === undefined ? selected : createHash(digest.name).update(selected).digest());
+}
+
+function isPublicKey(data: Buffer): true | undefined {
+  try {
+    createPublicKey({ key: data, format: 'der', type: 'spki' });
+    return readElement(data, 0)?.end === data.length || undefined;
+  } catch {
+    return undefined; // another structure, or a key of a kind that OpenSSL does not know
+  }
+}
+
+/** @returns undefined for what is no certificate in DER, and for one whose key cannot be used. */
+function readCertificate(data: Buffer): X509Certificate | undefined {
+  try {
+    const certificate = new X509Certificate(data);
+    // PEM is read too, and what stands behind a certificate is passed over.
+    return certificate.raw.equals(data) && certificate.publicKey !== undefined ? certificate : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+type Element = { readonly tag: number; readonly content: number; readonly end: number };
+
+/** One element of DER at `at`: X.690 §8.1. undefined where it ends behind the data. */
+function readElement(der: Buffer, at: number): Element | undefined {
+  const [tag, short] = [der[at], der[at + 1]];
+  if (tag === undefined || short === undefined) return undefined;
+  const octets = short < 0x80 ? 0 : short - 0x80;
+  const content = at + 2 + octets;
+  if (octets > 4 || short === 0x80 || content > der.length) return undefined;
+  const end = content + (octets === 0 ? short : der.readUIntBE(at + 2, octets));
+  return end > der.length ? undefined : { tag, content, end };
+}
+
+/** Serial number, signature, issuer, validity and subject come before the key: RFC 5280 §4.1. */
+const BEFORE_KEY = 5;
+const VERSION = 0xa0;
+const SEQUENCE = 0x30;
+
+/**
+ * The SubjectPublicKeyInfo of a certificate, octet by octet as it was sent: Node hands out the key only, or written anew.
+ * @returns undefined for what is no certificate.
+ */
+export function publicKeyOf(certificate: Buffer): Buffer | undefined {
+  const whole = readElement(certificate, 0);
+  const signed = whole && readElement(certificate, whole.content);
+  if (whole?.tag !== SEQUENCE || signed?.tag !== SEQUENCE) return undefined;
+  let at = signed.content;
+  if (certificate[at] === VERSION) at = readElement(certificate, at)?.end ?? signed.end;
+  for (let i = 0; i < BEFORE_KEY; i++) at = readElement(certificate, at)?.end ?? signed.end;
+  const key = readElement(certificate, at);
+  return key?.tag === SEQUENCE && key.end <= signed.end ? certificate.subarray(at, key.end) : undefined;
+}
