@@ -54,6 +54,7 @@ const LOOK_EVERY = MINUTE;
 const AT_ONCE = 16;
 const PER_HOUR = 1000;
 const PARALLEL_POSTS = 4;
+const PARALLEL_LOOKUPS = 16;
 /** A pause after each try by HTTPS that failed; after the last one it is given up. */
 const RETRIES: readonly number[] = [30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR];
 /** How long a try by HTTPS belongs to the process that makes it. */
@@ -125,6 +126,7 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
   async function writeDue(): Promise<void> {
     if (options.mode() === 'off') return;
     await makeAgenda();
+    if (agenda.length === 0 || agenda[0]!.at > now()) return;
     let room = Math.min(AT_ONCE, PER_HOUR - (await store.countTlsReports(now() - HOUR)));
     while (!stopped && room > 0 && agenda.length > 0 && agenda[0]!.at <= now()) {
       const planned = agenda.shift()!;
@@ -187,9 +189,10 @@ async function writeReport({ day, domain }: Planned, options: TlsReportOptions, 
   const answer = await options.dns.txt(reportRecordName(domain));
   if (answer.kind === 'temporary') return 'later';
   const targets = targetsIn(answer);
+  const others = await targetsOf(targets.length === 0 ? [] : otherDomains(domain, results), options.dns);
   const copies: { report: NewTlsReport; transport: string }[] = [];
   for (const target of targets) {
-    const told = await resultsFor(target.uri, domain, results, options);
+    const told = resultsFor(target.uri, domain, results, others);
     if (told.length > 0) copies.push({ report: await copyFor(target, facts, told, options), transport: target.transport });
   }
   if (copies.length === 0) return skip(targets.length === 0 ? 'it wants no reports' : 'the reports of its domains say all of it');
@@ -221,20 +224,32 @@ async function writeReport({ day, domain }: Planned, options: TlsReportOptions, 
 const targetsIn = (answer: DnsAnswer<string>): readonly ReportTarget[] =>
   answer.kind === 'found' ? (readReportRecord(answer.values) ?? []) : [];
 
-/** Whoever gets the reports of a recipient domain too hears of its sessions once. */
-async function resultsFor(
+type Targets = ReadonlyMap<string, readonly ReportTarget[]>;
+
+/** Where the reports to the recipient domains themselves go. */
+async function targetsOf(names: readonly string[], dns: Pick<Dns, 'txt'>): Promise<Targets> {
+  const found = new Map<string, readonly ReportTarget[]>();
+  for (let i = 0; i < names.length; i += PARALLEL_LOOKUPS) {
+    const some = names.slice(i, i + PARALLEL_LOOKUPS);
+    const answers = await Promise.all(some.map((name) => dns.txt(reportRecordName(name))));
+    for (const [n, name] of some.entries()) found.set(name, targetsIn(answers[n]!));
+  }
+  return found;
+}
+
+/** A report to a TLSA base leaves out the domains whose own reports go to the same address. */
+function resultsFor(
   rua: string,
   name: string,
   results: readonly TlsSessionCount[],
-  { dns }: Pick<TlsReportOptions, 'dns'>,
-): Promise<readonly TlsSessionCount[]> {
-  const told: TlsSessionCount[] = [];
-  for (const result of results) {
-    const elsewhere = result.domain === name ? [] : targetsIn(await dns.txt(reportRecordName(result.domain)));
-    if (!elsewhere.some(({ uri }) => uri === rua)) told.push(result);
-  }
-  return told;
+  targets: Targets,
+): readonly TlsSessionCount[] {
+  return results.filter(({ domain }) => domain === name || !(targets.get(domain) ?? []).some(({ uri }) => uri === rua));
 }
+
+const otherDomains = (name: string, results: readonly TlsSessionCount[]): readonly string[] => [
+  ...new Set(results.map(({ domain }) => domain).filter((domain) => domain !== name)),
+];
 
 async function copyFor(
   target: ReportTarget,
@@ -284,7 +299,8 @@ async function post(due: StoredTlsReport, options: TlsReportOptions): Promise<vo
   const { store, dns, https, now = systemClock } = options;
   const { day, domain, rua, attempts } = due;
   const facts = { day, domain, hostname: options.hostname, contact: options.from };
-  const results = await resultsFor(rua, domain, await store.tlsResults(day, domain), options);
+  const all = await store.tlsResults(day, domain);
+  const results = resultsFor(rua, domain, all, await targetsOf(otherDomains(domain, all), dns));
   const error = (await postReport(rua, packTlsReport(tlsReport(facts, results)), { ...https, dns })) ?? null;
   const pause = error === null ? undefined : RETRIES[attempts - 1];
   const state = error === null ? 'sent' : pause === undefined ? 'failed' : 'due';

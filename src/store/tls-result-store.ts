@@ -74,7 +74,10 @@ export type TlsResultStore = {
    * type alone. Nobody waits for it, so it may wait a few milliseconds to share a sync.
    */
   addTlsResults(counts: readonly TlsSessionCount[]): Promise<void>;
-  /** What a report to `name` about that day says: of the domain itself, and of others whose mail went to the TLSA base of that name. */
+  /**
+   * What a report to `name` about that day says: of the domain itself, and of others whose mail went to the TLSA base of that name. At most
+   * 1000, those of the domain itself and those with failures first.
+   */
   tlsResults(day: number, name: string): Promise<readonly TlsSessionCount[]>;
   /** Names behind `after` that a report about the day could go to, and that none was written for; by name, at most `limit`. */
   unreportedTlsDomains(request: {

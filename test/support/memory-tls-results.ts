@@ -43,7 +43,9 @@ export function createMemoryTlsResults(messages: MessageStore): TlsResultStore {
     tlsResults: async (day, name) =>
       results
         .filter((one) => one.day === day && (one.domain === name || (one.policy.type === 'tlsa' && one.policy.domain === name)))
-        .sort((a, b) => byName(`${a.domain} ${a.policy.type}`, `${b.domain} ${b.policy.type}`))
+        .sort((a, b) => b.failed - a.failed || byName(`${a.domain} ${a.policy.type}`, `${b.domain} ${b.policy.type}`))
+        .sort((a, b) => Number(a.domain !== name) - Number(b.domain !== name))
+        .slice(0, 1000)
         .map((one) => ({ ...one, failures: one.failures.toSorted((a, b) => b.count - a.count) })),
     async unreportedTlsDomains({ day, after, limit }) {
       const names = results

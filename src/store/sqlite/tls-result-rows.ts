@@ -16,6 +16,8 @@ import { stateName } from './states.ts';
 
 /** Kinds of failure of one policy, domain and day that are kept apart. */
 const MOST_KINDS = 100;
+/** A TLSA base may serve any number of domains: those whose sessions failed come first. */
+const MOST_RESULTS = 1000;
 const TRIMMED_AT_ONCE = 500;
 const REPORT_COLUMNS = `day, domain, rua, report_id AS reportId, state, queue_id AS queueId, attempts, next_at AS nextAt,
   last_error AS lastError, created_at AS createdAt`;
@@ -68,16 +70,19 @@ export function tlsResults({ db }: Context, { day, name }: { day: number; name: 
   const rows = db.all<ResultRow & { text: string; mx: string }>(
     `SELECT r.domain, r.policy, r.type, r.policy_domain AS policyDomain, r.ok, r.failed, p.text, p.mx
      FROM tls_results r JOIN tls_policies_seen p ON p.policy = r.policy
-     WHERE r.day = ?1 AND (r.domain = ?2 OR (r.type = 'tlsa' AND r.policy_domain = ?2)) ORDER BY r.domain, r.type, r.policy`,
+     WHERE r.day = ?1 AND (r.domain = ?2 OR (r.type = 'tlsa' AND r.policy_domain = ?2)) ORDER BY r.domain != ?2, r.failed DESC, r.domain, r.type, r.policy LIMIT ${MOST_RESULTS}`,
     day,
     name,
   );
   return rows.map(({ domain, policy: key, type, policyDomain, ok, failed, text, mx }) => {
-    const failures = db.all<TlsFailureDetail>(
-      `SELECT type, sending_ip AS sendingIp, mx, helo, receiving_ip AS receivingIp, reason, count FROM tls_failures
+    const failures =
+      failed === 0
+        ? []
+        : db.all<TlsFailureDetail>(
+            `SELECT type, sending_ip AS sendingIp, mx, helo, receiving_ip AS receivingIp, reason, count FROM tls_failures
        WHERE day = ? AND domain = ? AND policy = ? ORDER BY count DESC, key`,
-      ...[day, domain, key],
-    );
+            ...[day, domain, key],
+          );
     const policy = { key, type, domain: policyDomain, strings: split(text, '\n'), mxHosts: split(mx, ' ') };
     return { day, domain, policy, ok, failed, failures };
   });
