@@ -45,9 +45,7 @@ const UPDATE = `
   UPDATE recipients SET state = ?, next_attempt = ?, owner = NULL, attempts = attempts + ?, excused = excused + ?,
     last_reply = coalesce(?, last_reply), delay_reported = coalesce(?, delay_reported)
   WHERE message = ? AND n = ? AND state = ?`;
-const RETURNING = ' RETURNING attempts, destination';
-const UPDATE_CLAIMED = `${UPDATE} AND owner = ?${RETURNING}`;
-const UPDATE_ANY = UPDATE + RETURNING;
+const UPDATE_CLAIMED = `${UPDATE} AND owner = ?`;
 
 /** Needs one statement if the recipient has the lease, which is the usual case. */
 function applyChange(context: Context, about: About): Applied {
@@ -61,8 +59,9 @@ function update(context: Context, { id, at, change }: About, was: number, held: 
   const [n, state, nextAttempt, lastReply, delayReported, attempt, excused] = change;
   if (state < 0 || state === ACTIVE) throw new TypeError(`settle: no recipient is set to state ${state}`);
   const next = state < ACTIVE ? (nextAttempt ?? at) : null;
-  const row = context.db.get<{ attempts: number; destination: string }>(
-    held.length > 0 ? UPDATE_CLAIMED : UPDATE_ANY,
+  // SQLite keeps what a statement returns in a table of its own, which takes as long as the change itself.
+  const { changes } = context.db.run(
+    held.length > 0 ? UPDATE_CLAIMED : UPDATE,
     state,
     next,
     attempt === null ? 0 : 1,
@@ -74,10 +73,10 @@ function update(context: Context, { id, at, change }: About, was: number, held: 
     was,
     ...held,
   );
-  if (row === undefined) return false;
+  if (changes === 0) return false;
   context.effects.move(was, state);
-  if (was < ACTIVE || next !== null) context.due.touch(row.destination);
-  if (attempt !== null) insertAttempt(context, id, n, [row.attempts, ...attempt]);
+  if (was < ACTIVE || next !== null) touchDestination(context, id, n);
+  if (attempt !== null) insertAttempt(context, id, n, attempt);
   return true;
 }
 
@@ -106,16 +105,24 @@ function isRecorded({ db }: Context, { id, change: [n, , , , , attempt] }: { id:
 
 /** Adds the attempt to the trace, although it no longer changes the recipient. */
 function recordOnly(context: Context, id: string, n: number, attempt: readonly Value[]): void {
-  const row = context.db.get<{ attempts: number }>(
-    'UPDATE recipients SET attempts = attempts + 1 WHERE message = ? AND n = ? RETURNING attempts',
+  const { changes } = context.db.run('UPDATE recipients SET attempts = attempts + 1 WHERE message = ? AND n = ?', id, n);
+  if (changes > 0) insertAttempt(context, id, n, attempt);
+}
+
+/** The attempt that the recipient has counted last. @param values the columns from `at` on. */
+function insertAttempt({ db }: Context, id: string, n: number, values: readonly Value[]): void {
+  db.run(
+    `INSERT INTO attempts SELECT message, n, attempts, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+     FROM recipients WHERE message = ? AND n = ?`,
+    ...values,
     id,
     n,
   );
-  if (row !== undefined) insertAttempt(context, id, n, [row.attempts, ...attempt]);
 }
 
-function insertAttempt({ db }: Context, id: string, n: number, values: readonly Value[]): void {
-  db.run('INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', id, n, ...values);
+function touchDestination({ db, due }: Context, id: string, n: number): void {
+  const sql = 'SELECT destination FROM recipients WHERE message = ? AND n = ?';
+  due.touch(db.get<{ destination: string }>(sql, id, n)!.destination);
 }
 
 function isDelayReported({ db }: Context, id: string, n: number): boolean {
