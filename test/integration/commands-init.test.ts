@@ -90,7 +90,7 @@ test('lets the person correct an error at once, and asks only for missing values
   );
   expect([code, asked]).toEqual([0, 4]);
   expect(screen).not.toMatch(/Full host name|Your mail address/);
-  expect(screen).toMatch(/Mail leaves from 203\.0\.113\.9 too/);
+  expect(screen).toMatch(/Mail is sent from 203\.0\.113\.9 too/);
   expect((await bench.json('domain', 'list')).map(({ domain }: { domain: string }) => domain)).toContain('org.test');
 });
 
