@@ -11,6 +11,7 @@ import type { AddressGuard } from '../net/address-guard.ts';
 import { SECOND } from '../system/clock.ts';
 import { VERSION } from '../system/version.ts';
 import { type PolicyFile, parsePolicy, type StsProblem } from './mta-sts.ts';
+import { bears } from './peer.ts';
 
 export type PolicyFetchOptions = {
   readonly dns: Pick<Dns, 'a' | 'aaaa'>;
@@ -88,7 +89,7 @@ function get({ host, address, secureContext, signal, port = 443, connectWithin =
       secureContext,
       servername: host,
       rejectUnauthorized: true,
-      checkServerIdentity: (_, { raw }) => (bears(raw, host) ? undefined : new Error('no DNS name of it is the host')),
+      checkServerIdentity: (_, { raw }) => (bears(new X509Certificate(raw), host, 'never') ? undefined : new Error(NOT_FOR_HOST)),
       headers: { host, accept: 'text/plain', 'accept-encoding': 'identity', 'user-agent': `smarthost/${VERSION}` },
     };
     const getting = request(options);
@@ -108,12 +109,7 @@ function get({ host, address, secureContext, signal, port = 443, connectWithin =
 }
 
 const TOO_LATE = 'no connection in time';
-
-/** A wildcard stands for one whole label, and a common name for nothing: RFC 8461 §3.3. */
-function bears(certificate: Buffer, host: string): boolean {
-  const rules = { wildcards: true, partialWildcards: false, multiLabelWildcards: false, singleLabelSubdomains: false };
-  return new X509Certificate(certificate).checkHost(host, { subject: 'never', ...rules }) !== undefined;
-}
+const NOT_FOR_HOST = 'none of its DNS names is the host';
 
 type Trouble = Pick<Get, 'host' | 'address' | 'signal'> & {
   readonly error: NodeJS.ErrnoException;

@@ -159,7 +159,7 @@ export function isUnknownRoot({ reason }: Pick<PeerFault, 'reason'>): boolean {
  * A wildcard stands for one whole label: RFC 8461 §4.1, RFC 7672 §3.2.3.
  * @param subject whether a common name counts where there is no DNS name.
  */
-function bears(certificate: X509Certificate, name: string, subject: 'never' | 'default'): boolean {
+export function bears(certificate: X509Certificate, name: string, subject: 'never' | 'default'): boolean {
   if (isIP(name) !== 0) return certificate.checkIP(name) !== undefined;
   try {
     const rules = { wildcards: true, partialWildcards: false, multiLabelWildcards: false, singleLabelSubdomains: false };

@@ -40,6 +40,11 @@ export function hasMountNamespaces(): boolean {
   return isRoot && hasCommand('unshare', 'mount') && succeeds('unshare', ['--mount', 'true']);
 }
 
+/** True where a process may have a network of its own, with every port free. */
+export function hasNetworkNamespaces(): boolean {
+  return isRoot && hasCommand('unshare', 'ip') && succeeds('unshare', ['--net', 'true']);
+}
+
 function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);

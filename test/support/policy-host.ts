@@ -2,8 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { Issued } from './test-authority.ts';
 
+/** PEM. */
+type Pair = { readonly cert: string; readonly key: string };
 type Answer = string | ((request: IncomingMessage, response: ServerResponse) => void);
 
 export type PolicyHost = {
@@ -14,12 +15,12 @@ export type PolicyHost = {
   readonly named: readonly (string | undefined)[];
   /** What it answers from now on: the text of a policy, or anything else. */
   answer: Answer;
-  present(certificate: Issued): void;
+  present(certificate: Pair): void;
   close(): Promise<void>;
 };
 
 export async function startPolicyHost(
-  certificate: Issued,
+  certificate: Pair,
   { address = '127.0.0.1', port = 0, tls = {} }: { address?: string; port?: number; tls?: ServerOptions } = {},
 ): Promise<PolicyHost> {
   const asked: string[] = [];

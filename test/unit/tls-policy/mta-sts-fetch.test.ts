@@ -4,26 +4,25 @@ import { createSecureContext } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Dns, DnsAnswer } from '../../../src/dns/dns.ts';
 import { createAddressGuard } from '../../../src/net/address-guard.ts';
-import { DAY } from '../../../src/system/clock.ts';
 import { fetchPolicy, type PolicyFetchOptions } from '../../../src/tls-policy/mta-sts-fetch.ts';
+import { type Certified, type HostOptions, makeAuthority, makeHost, served } from '../../support/chains.ts';
 import { type PolicyHost, startPolicyHost } from '../../support/policy-host.ts';
-import { createAuthority, type Issued, type TestAuthority } from '../../support/test-authority.ts';
 
 const POLICY = 'version: STSv1\nmode: enforce\nmx: mx.example.org\nmax_age: 86400\n';
 const HOST = 'mta-sts.example.org';
 
-let authority: TestAuthority;
-let good: Issued;
+let authority: Certified;
+let good: Certified;
 let host: PolicyHost;
 
 beforeAll(async () => {
-  authority = await createAuthority();
-  good = await authority.issue([HOST]);
-  host = await startPolicyHost(good);
+  authority = await makeAuthority('root');
+  good = await makeHost({ names: [HOST], issuer: authority });
+  host = await startPolicyHost(served(good));
 });
 afterAll(() => host.close());
 beforeEach(() => {
-  host.present(good);
+  host.present(served(good));
   host.answer = POLICY;
 });
 
@@ -133,32 +132,32 @@ test.each<[what: string, answer: PolicyHost['answer'], type: string, detail: Reg
   expect(await fetching({ fetchWithin: 400 })).toEqual(problem(type, detail));
 });
 
-const EXPIRED = { ends: Date.now() - DAY };
-
-test.each<[what: string, names: string[], more: Parameters<TestAuthority['issue']>[1], ok: boolean | RegExp]>([
+test.each<[what: string, names: string[], more: HostOptions, ok: boolean | RegExp]>([
   ['for the whole label', ['*.example.org'], {}, true],
   ['in capitals', ['MTA-STS.Example.ORG'], {}, true],
   ['beside other names', ['a.example', HOST], {}, true],
-  ['for another name', ['www.example.org'], {}, /no DNS name of it is the host$/],
-  ['for the domain alone', ['example.org'], {}, /no DNS name/],
-  ['for a part of the label', ['mta-*.example.org'], {}, /no DNS name/],
-  ['for any name below', ['*.org'], {}, /no DNS name/],
-  ['with a common name only', [], { subject: HOST }, /no DNS name/],
-  ['that has expired', [HOST], EXPIRED, /CERT_HAS_EXPIRED$/],
+  ['for another name', ['www.example.org'], {}, /none of its DNS names is the host$/],
+  ['for the domain alone', ['example.org'], {}, /none of its DNS names/],
+  ['for a part of the label', ['mta-*.example.org'], {}, /none of its DNS names/],
+  ['for any name below', ['*.org'], {}, /none of its DNS names/],
+  ['with a common name only', [], { commonName: HOST }, /none of its DNS names/],
+  ['that has expired', [HOST], { expired: true }, /CERT_HAS_EXPIRED$/],
 ])('a certificate %s', async (_, names, more, ok) => {
-  host.present(await authority.issue(names, more));
+  host.present(served(await makeHost({ names, issuer: authority, ...more })));
   expect(await fetching()).toMatchObject(ok === true ? { file: {} } : problem('sts-webpki-invalid', ok as RegExp));
 });
 
 test('a certificate of an unknown authority, and one of nobody, is not accepted', async () => {
-  const other = await createAuthority('Other');
-  host.present(await other.issue([HOST]));
+  const other = await makeAuthority('other');
+  host.present(served(await makeHost({ names: [HOST], issuer: other })));
   expect(await fetching()).toEqual(problem('sts-webpki-invalid', /not accepted: UNABLE_TO_/));
   expect(host.asked).toEqual(host.asked.filter((asked) => asked.startsWith(HOST)));
 });
 
 test('a host that speaks nothing newer than TLS 1.1 is no policy host', async () => {
-  const old = await startPolicyHost(good, { tls: { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } });
+  const old = await startPolicyHost(served(good), {
+    tls: { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' },
+  });
   expect(await fetching({ port: old.port })).toEqual(problem(FETCH, /cannot be reached: /));
   await old.close();
 });
@@ -175,7 +174,7 @@ test('where an address does not answer, the next one is asked, of whatever famil
 });
 
 test('where one address has a wrong certificate and the other does not answer, the certificate is told', async () => {
-  host.present(await authority.issue(['other.example']));
+  host.present(served(await makeHost({ names: ['other.example'], issuer: authority })));
   expect(await fetching({ dns: zone(found('127.0.0.1', '127.0.0.99')) })).toEqual(problem('sts-webpki-invalid', /./));
   expect(await fetching({ dns: zone(found('127.0.0.99', '127.0.0.1')) })).toEqual(problem('sts-webpki-invalid', /./));
 });

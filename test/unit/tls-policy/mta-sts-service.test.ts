@@ -7,17 +7,18 @@ import type { DnsClient } from '../../../src/dns/dns.ts';
 import type { StoredStsPolicy } from '../../../src/store/store.ts';
 import { DAY, HOUR, SECOND } from '../../../src/system/clock.ts';
 import { type StsServiceOptions, startStsPolicies } from '../../../src/tls-policy/mta-sts-service.ts';
+import { type Certified, makeAuthority, makeHost, served } from '../../support/chains.ts';
 import { createMemoryTlsPolicies } from '../../support/memory-tls-policies.ts';
 import { type PolicyHost, startPolicyHost } from '../../support/policy-host.ts';
 import { until } from '../../support/store-rig.ts';
 import { policyText } from '../../support/sts-rig.ts';
-import { createAuthority, type Issued, type TestAuthority } from '../../support/test-authority.ts';
 
-let authority: TestAuthority;
-let certificate: Issued;
+let authority: Certified;
+let certificate: Certified;
 beforeAll(async () => {
-  authority = await createAuthority();
-  certificate = await authority.issue(['mta-sts.x.example', 'mta-sts.y.example', 'mta-sts.z.example']);
+  authority = await makeAuthority('root');
+  const names = ['mta-sts.x.example', 'mta-sts.y.example', 'mta-sts.z.example'];
+  certificate = await makeHost({ names, issuer: authority });
 });
 
 const ANSWERED = { secure: false, ttl: HOUR } as const;
@@ -32,7 +33,7 @@ async function running(change: Partial<StsServiceOptions> = {}) {
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const caFile = join(folder, 'ca.pem');
   writeFileSync(caFile, authority.pem);
-  const host: PolicyHost = await startPolicyHost(certificate);
+  const host: PolicyHost = await startPolicyHost(served(certificate));
   onTestFinished(() => host.close());
   host.answer = policyText('enforce');
   const events: Record<string, unknown>[] = [];
