@@ -351,8 +351,8 @@ export type RelayEvent = { [K in EventName]: { readonly event: K; readonly field
 /** Reports one event. @param level replaces the usual one. */
 export type Emit = <K extends EventName>(event: K, fields: EventFields<K>, level?: Level) => void;
 
-/** They come for each host and each session, so the log has them for developers only, and metrics count them. */
-const COUNTED: ReadonlySet<EventName> = new Set(['tlsPolicy', 'tlsSession']);
+/** They come for each host, each session and each daily fetch, so the log has them for developers only, and metrics count them. */
+const COUNTED: ReadonlySet<EventName> = new Set(['tlsPolicy', 'tlsSession', 'stsPolicy']);
 
 /** The fields that identify a session. */
 type SessionFacts = { readonly session: string; readonly ip: string; readonly user?: string | undefined };

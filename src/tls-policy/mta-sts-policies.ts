@@ -48,6 +48,10 @@ const KNOWN_BYTES = 4 * 1024 * 1024;
 const USE_NOTED = HOUR;
 /** A clock that leaps by more has not been running, or was wrong. */
 const LEAP = DAY;
+/** A store that failed is not asked again for so long, milliseconds. */
+const STORE_PAUSE = 5 * SECOND;
+/** Policies that wait for a store that fails. The next fetch brings those that had no room. */
+const UNSAVED = 1000;
 /** Hosts that an event names. */
 const NAMED_HOSTS = 20;
 
@@ -85,6 +89,8 @@ export class StsPolicyKeeper {
   /** What mail asked for since it was last noted. */
   #uses = new Map<string, number>();
   #epoch = 0;
+  /** Monotonic. */
+  #storeFailedAt = Number.NEGATIVE_INFINITY;
   /** How far the wall clock is ahead of the monotonic one. */
   #offset: number;
   /** What a leap of the clock has ended holds on until it was asked for anew, for a day. */
@@ -203,7 +209,8 @@ export class StsPolicyKeeper {
       };
       this.#known.set(domain, entry);
     }
-    if (entry.epoch !== this.#epoch) await (entry.reading ??= this.#read(domain, entry));
+    if (entry.epoch !== this.#epoch && this.#options.monotonic() - this.#storeFailedAt >= STORE_PAUSE)
+      await (entry.reading ??= this.#read(domain, entry));
     if (entry.row !== undefined && entry.row.fetchedAt > this.#options.now() + MINUTE) this.#setRight(domain, entry, entry.row);
     return entry;
   }
@@ -218,6 +225,7 @@ export class StsPolicyKeeper {
       if (stored?.retryId != null) entry.failure ??= failureOf(stored);
       this.#known.set(domain, entry); // its size has changed
     } catch (error) {
+      this.#storeFailedAt = this.#options.monotonic();
       this.#options.log.emit('storeFailed', { operation: 'stsPolicy', error });
     }
     entry.reading = undefined;
@@ -335,7 +343,7 @@ export class StsPolicyKeeper {
     entry.row = row;
     entry.epoch = this.#epoch;
     this.#known.set(domain, entry);
-    this.#unsaved.set(domain, row);
+    if (this.#unsaved.size < UNSAVED || this.#unsaved.has(domain)) this.#unsaved.set(domain, row);
     store.putStsPolicy(row, by).then(
       () => {
         if (this.#unsaved.get(domain) === row) this.#unsaved.delete(domain);

@@ -61,6 +61,12 @@ test('metrics count the events of the log, but not those at level debug', () => 
   expect(observed).toEqual([{ event: 'connected', fields: { session: 's', listener: 'submission', ip: '192.0.2.1' } }]);
 });
 
+test('metrics count each fetch of a policy, also those that the log has for developers only', () => {
+  const { events, observed } = startLog();
+  events.emit('stsPolicy', { action: 'refreshed', domain: 'x.example', result: 'fetched' }, 'debug');
+  expect(observed).toMatchObject([{ event: 'stsPolicy', fields: { result: 'fetched' } }]);
+});
+
 test('the page in deploy/ is up to date with the list', () => {
   expect(readFileSync('deploy/events.md', 'utf8')).toBe(renderEventsReference());
 });

@@ -410,4 +410,16 @@ describe('a store that fails', () => {
     await rig.keeper.save();
     expect((await memory.stsPolicy('x.example')) as StoredStsPolicy).toMatchObject({ id: 'a1', mode: 'enforce' });
   });
+
+  test('is asked once in five seconds, not for each message', async () => {
+    const { store, state } = fragile();
+    const rig = createStsRig({ store });
+    state.isBroken = true;
+    const asked = () => rig.events.filter(({ event }) => event === 'storeFailed').length;
+    for (let i = 0; i < 100; i++) await rig.keeper.policyFor(`d${i}.example`);
+    expect(asked()).toBe(1);
+    rig.pass(5 * SECOND);
+    await rig.keeper.policyFor('x.example');
+    expect(asked()).toBe(2);
+  });
 });
