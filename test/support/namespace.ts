@@ -13,9 +13,10 @@ export function withNameserver(
   folder: string,
   command: string,
   args: readonly string[],
+  options = '',
 ): { command: string; args: string[] } {
   const file = join(folder, 'resolv.conf');
-  writeFileSync(file, `nameserver ${nameserver}\noptions timeout:1 attempts:1\n`);
+  writeFileSync(file, `nameserver ${nameserver}\noptions timeout:1 attempts:1 ${options}\n`);
   const script = 'mount --bind "$0" "$(readlink -f /etc/resolv.conf)" && exec "$@"';
   return { command: 'unshare', args: ['--mount', '--propagation', 'private', 'sh', '-c', script, file, command, ...args] };
 }
