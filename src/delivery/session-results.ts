@@ -22,7 +22,6 @@ export type SessionResults = {
     readonly failure?: CountedFailure;
     readonly sendingIp?: string;
     readonly mx?: string;
-    readonly helo?: string;
     readonly receivingIp?: string;
   }): void;
 };
@@ -36,12 +35,7 @@ export function countPassedOver(results: SessionResults, { type, reason }: Unmet
  * A connection that came as far as EHLO: what was lost before says nothing about TLS, RFC 8460 §4.3.4. Clear text is a failure, whatever
  * was demanded.
  */
-export function countSession(
-  results: SessionResults,
-  opened: DeliverySession | NoSession,
-  { basis, mx, ip }: Target,
-  helo: string,
-): void {
+export function countSession(results: SessionResults, opened: DeliverySession | NoSession, { basis, mx, ip }: Target): void {
   if (!basis.isCounted) return;
   const failure = failureOf(opened, basis);
   if (failure === 'none of it') return;
@@ -51,7 +45,7 @@ export function countSession(
     policies: appliedBy(basis),
     ...(failure !== undefined && { failure }),
     ...(from !== undefined && { sendingIp: from }),
-    ...{ mx, helo, receivingIp: ip },
+    ...{ mx, receivingIp: ip },
   });
 }
 

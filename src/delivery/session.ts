@@ -104,9 +104,9 @@ export async function openSession(
 }
 
 /** One line for each session, and for each host that does not meet what is demanded. */
-function tell<S extends DeliverySession | NoSession>(opened: S, target: Target, { log, results, hostname }: SessionContext): S {
+function tell<S extends DeliverySession | NoSession>(opened: S, target: Target, { log, results }: SessionContext): S {
   const { mx, ip, basis } = target;
-  if (results !== undefined) countSession(results, opened, target, hostname);
+  if (results !== undefined) countSession(results, opened, target);
   if (!('verdict' in opened))
     log.emit('tlsSession', { mx, ip, assurance: opened.assurance, version: opened.tls ?? null, dane: opened.dane });
   else if (opened.unmet !== undefined) tellFault(log, opened.unmet, { basis, mx, ip });

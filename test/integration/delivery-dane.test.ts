@@ -235,7 +235,7 @@ test('each session is counted once for the report to the domain, with what was a
   await rig.relay.send('b@good.test');
   const [, , , data] = tlsaOf(2, 1, 1, root).split(' ');
   const applied = { type: 'tlsa', domain: 'mx0.good.test', strings: [`2 1 1 ${data!.toUpperCase()}`], mxHosts: [] };
-  const where = { mx: 'mx0.good.test', helo: 'relay.example.net', receivingIp: rig.mx.address, sendingIp: '127.0.0.1' };
+  const where = { mx: 'mx0.good.test', receivingIp: rig.mx.address, sendingIp: '127.0.0.1' };
   expect(counted).toEqual([{ domain: 'good.test', policies: [applied], ...where }]);
   setTlsa(rig, { fault: 'servfail' });
   rig.relay.reload({ dane: 'on' });
