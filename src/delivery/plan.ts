@@ -70,7 +70,10 @@ export async function planFor(message: PlannedMessage, address: string, context:
   // Beside the look-up of the hosts: a domain without a policy waits no longer for it.
   const policy = beginPolicy({ domain, level: context.options.tls, message: asks }, context.policies);
   const destination = await context.resolve(domain);
-  return 'kind' in destination ? destination : byMx(destination, { domain, asks, policy }, context);
+  if ('kind' in destination) return destination;
+  // Waited for here, where it takes no session of its hosts from other domains.
+  await policy;
+  return byMx(destination, { domain, asks, policy }, context);
 }
 
 type MxMail = Pick<PolicyQuestion, 'domain' | 'policy'> & { readonly asks: PolicyQuestion['message'] };

@@ -197,6 +197,23 @@ describe('mail goes as if there were no policy, and the log has what would have 
   });
 });
 
+test('a policy host that says nothing takes no session from other domains that have the same hosts', async () => {
+  const waiting: (() => void)[] = [];
+  const slow: NonNullable<DeliveryOptions['sts']> = {
+    policyFor: (domain) =>
+      domain === 'good.test' ? new Promise((resolve) => waiting.push(() => resolve({}))) : Promise.resolve({}),
+    heal: async () => ({ changed: false }),
+  };
+  const { rig } = await start({ delivery: { sts: slow, concurrency: 1, maxSessions: 1 } });
+  rig.dns.set('neighbour.test', { MX: ['10 mx0.good.test'] });
+  const first = rig.relay.send('a@good.test');
+  await expect.poll(() => waiting.length).toBe(1);
+  expect(await rig.relay.send('a@neighbour.test')).toMatchObject([{ kind: 'relayed' }]);
+  expect(await rig.relay.send('b@neighbour.test')).toMatchObject([{ kind: 'relayed' }]);
+  waiting[0]!();
+  expect(await first).toMatchObject([{ kind: 'relayed' }]);
+});
+
 test('a domain without a policy costs one question more, asked beside the one for its MX, and none while the answer is kept', async () => {
   const { rig } = await start({});
   await rig.relay.send('a@good.test');
