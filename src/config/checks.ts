@@ -14,6 +14,7 @@ export function checkConfig(config: Config, report: Report): void {
   checkSizes(config, report);
   checkQueue(config, report);
   checkRoutes(config, report);
+  checkDestinations(config, report);
   if (!isAscii(config.reports.from)) {
     report('warning', 'reports.from', 'is not ASCII: senders whose mail server lacks SMTPUTF8 get no delivery reports');
   }
@@ -113,6 +114,23 @@ function checkRoutes({ routes }: Config, report: Report): void {
         `is false without effect, because ${which}: mail is signed when it is accepted, before its MX is known`,
       );
     }
+  }
+}
+
+function checkDestinations({ destinations }: Config, report: Report): void {
+  for (const [i, { domain, mx, tls, names, ignore = [], audit, until }] of destinations.entries()) {
+    const path = `destinations[${i}]`;
+    if (domain === undefined && mx === undefined) report('error', path, 'must name a domain or an mx; `domain: "*"` means all');
+    if (ignore.length > 0 && until === undefined)
+      report('error', `${path}.until`, 'is required with ignore: an exception must end. Name a day such as 2026-12-31');
+    if (names !== undefined && tls !== 'verify') report('error', `${path}.names`, 'is used with `tls: verify` only');
+    if (tls === 'dane' && ignore.includes('dane')) report('error', `${path}.ignore`, 'contradicts `tls: dane`');
+    if (audit === true && (tls === 'none' || ignore.length === 2))
+      report('warning', `${path}.audit`, 'has no effect: no policy is left to evaluate');
+    if (until !== undefined && ignore.length === 0 && audit !== true && tls === undefined)
+      report('warning', `${path}.until`, 'has no effect: there is no exception that could end');
+    if (i < destinations.length - 1 && domain === '*' && mx === undefined && until === undefined)
+      report('warning', path, 'matches all destinations: the entries after it are never used');
   }
 }
 

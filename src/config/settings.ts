@@ -1,6 +1,6 @@
 /** The list of all settings: name, type, default, explanation, and whether SIGHUP can change it. */
 
-import type { Route } from '../smtp/route.ts';
+import type { DestinationRule, Route } from '../smtp/route.ts';
 import type { ValueType } from './types.ts';
 import * as type from './types.ts';
 
@@ -66,6 +66,32 @@ const routeFields = {
       '`false`: a message gets no DKIM signature of ours if all its recipients take such routes. For an upstream that signs itself, or that accepts one signature only. The relay decides this when it accepts the message, before it knows the MX, so it has no effect with `mx`.',
   },
   ip: { type: ipPolicy, about: 'As `delivery.ip`.' },
+} as const;
+
+const destinationFields = {
+  domain: {
+    type: type.domainPattern,
+    about: 'Recipients in this domain; patterns as in `routes`. Without it, all domains.',
+  },
+  mx: {
+    type: type.domainPattern,
+    about: 'MX hosts of this name; the same patterns. At least one of `domain` and `mx` is needed.',
+  },
+  tls: { type: tlsLevel, about: 'As `delivery.tls`, which counts where it is absent.' },
+  names: {
+    type: type.listOf(type.domain),
+    about: 'With `tls: verify`: the names that a certificate may be for, instead of the name of the MX host.',
+  },
+  ignore: {
+    type: type.listOf(type.oneOf('dane', 'mtaSts')),
+    about: 'The policies that do not count here: TLSA records of hosts, MTA-STS policies of domains. It needs `until`.',
+  },
+  audit: { type: type.boolean, about: '`true`: those policies are evaluated and logged, and not obeyed.' },
+  until: {
+    type: type.date,
+    about:
+      'A day such as `2026-12-31`, or a time such as `2026-12-31T18:00:00Z`. From then on `ignore`, `audit`, and a `tls` that is lower than `delivery.tls`, have no effect.',
+  },
 } as const;
 
 export const SETTINGS = {
@@ -254,6 +280,11 @@ export const SETTINGS = {
     type.listOfRecords<Route>(routeFields),
     [],
     'Mail that goes to an upstream instead of its MX. The first route that matches wins; a route without a condition matches all mail.',
+  ),
+  destinations: live(
+    type.listOfRecords<DestinationRule>(destinationFields),
+    [],
+    'What is asked of the TLS of destinations that no route serves. The first entry that matches wins.',
   ),
   queue: {
     retry: live(

@@ -156,6 +156,7 @@ export const path = scalar('path', (value, base) => resolve(base, value), { stri
 export const size = scalar('size', values.parseSize, { write: values.formatSize, json: (bytes) => bytes });
 export const duration = scalar('duration', values.parseDuration, { write: values.formatDuration, json: (ms) => ms / 1000 });
 export const hostname = scalar('host name', values.parseHostname, { strict: true });
+export const domain = scalar('domain', values.parseDomain, { strict: true });
 export const domainPattern = scalar('domain pattern', values.parseDomainPattern, { strict: true });
 export const mailbox = scalar('mail address', values.parseMailAddress, { strict: true });
 export const address = scalar('address', values.parseAddress, { strict: true });
@@ -166,6 +167,7 @@ export const listenAddress = scalar('address:port', values.parseListenAddress, {
   strict: true,
   write: values.formatListenAddress,
 });
+export const date = scalar('date', values.parseDate, { strict: true, write: values.formatMoment });
 export const url = scalar(
   'URL',
   (value) => {

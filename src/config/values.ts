@@ -161,6 +161,22 @@ export function parseDnsServer(text: string): string {
   throw new ValueError(`must be the address of a DNS server, such as 127.0.0.1 or '[::1]:53', not ${quote(text)}`);
 }
 
+/** A UTC day, or a time with its zone. @returns milliseconds since 1970. @throws ValueError */
+export function parseDate(text: string): number {
+  const [, day] = /^(\d{4}-\d\d-\d\d)(?:T\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d))?$/.exec(text.trim()) ?? [];
+  const at = day === undefined ? Number.NaN : Date.parse(text.trim());
+  // Date.parse takes 31 February for 3 March.
+  const isDay = day !== undefined && !Number.isNaN(at) && new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
+  if (isDay) return at;
+  throw new ValueError(`must be a day such as 2026-12-31 or a time such as 2026-12-31T18:00:00Z, not ${quote(text)}`);
+}
+
+/** A day where it is the beginning of one. */
+export function formatMoment(at: number): string {
+  const text = new Date(at).toISOString();
+  return text.endsWith('T00:00:00.000Z') ? text.slice(0, 10) : text.replace('.000Z', 'Z');
+}
+
 /** Quotes a written value for a message: shortened, without control characters. */
 export function quote(text: string): string {
   const clean = oneLine(text);

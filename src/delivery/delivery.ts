@@ -6,7 +6,7 @@ import type { EventLog } from '../events/events.ts';
 import { type AddressGuard, createAddressGuard, type Refused } from '../net/address-guard.ts';
 import { machineAddresses } from '../net/addresses.ts';
 import type { Outcome } from '../smtp/outcome.ts';
-import type { DestinationFunction, IpPolicy, Route, SignsFunction, TlsLevel } from '../smtp/route.ts';
+import type { DestinationFunction, DestinationRule, IpPolicy, Route, SignsFunction, TlsLevel } from '../smtp/route.ts';
 import type { Claim, OperationStore, StoredRecipient } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, MINUTE, SECOND, systemClock } from '../system/clock.ts';
@@ -16,6 +16,7 @@ import { deadlines } from './connection.ts';
 import { createResolve } from './destination.ts';
 import type { HeldPolicies } from './host-policy.ts';
 import { createIpFamilies } from './ip-families.ts';
+import { createOperatorPolicies } from './operator.ts';
 import { Pacing } from './pacing.ts';
 import { type PlanContext, planFor } from './plan.ts';
 import { createPool } from './pool.ts';
@@ -25,6 +26,7 @@ import { createEncryption } from './tls.ts';
 import { createTranscript } from './transcript.ts';
 import { judgeFailure, type Verdict } from './verdict.ts';
 
+export { exceptionsOf, type TlsException } from './operator.ts';
 export { catchAll, destinationOf, signs } from './route.ts';
 
 /** Milliseconds: RFC 5321 §4.5.3.2. `command` is one reply to EHLO, STARTTLS, AUTH, MAIL or RCPT, and a TLS handshake. */
@@ -44,6 +46,8 @@ export type DeliveryOptions = {
   /** Keeps back-off over a restart. */
   readonly operation: Pick<OperationStore, 'paces' | 'putPace' | 'removePace'>;
   readonly routes: readonly Route[];
+  /** What the operator asks of destinations without a route. Default: the same of all. */
+  readonly destinations?: readonly DestinationRule[];
   /** Port of MX hosts. */
   readonly port: number;
   readonly ip: IpPolicy;
@@ -126,6 +130,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   /** All that follows from the options; what goes on keeps what it began with. */
   function build(options: DeliveryOptions): { plan: PlanContext; context: AttemptContext } {
     const { dns, hostname, source, dane = 'on', mtaSts = 'on', sts, validates = () => true, results } = options;
+    const { destinations = [], tls } = options;
     const encryption = createEncryption(options.caFile, now);
     return {
       plan: {
@@ -135,7 +140,9 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
         guard: remembered(createAddressGuard(options.allowPrivate, options.ownAddresses ?? ownAddresses())),
         families: createIpFamilies({ dns, hostname, source, now }),
         isUnreachable: (ip) => unreachable.size > 0 && unreachable.has(ip),
-        policies: { dns, log, modes: { dane, mtaSts }, sts, validates, results },
+        policies: { dns, log, sts, validates, results },
+        operator: createOperatorPolicies({ destinations, tls, dane, mtaSts, now }),
+        modes: { dane, mtaSts },
       },
       context: {
         pool,

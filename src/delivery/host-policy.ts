@@ -1,18 +1,17 @@
 /** What one message asks of the TLS of each host, gathered when the host is about to be tried. RFC 7672 §2.2, RFC 8461 §5. */
 import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
-import type { TlsLevel } from '../smtp/route.ts';
 import {
   type DaneFinding,
   decideTls,
   findDane,
   mayHaveDane,
   NO_DANE,
-  type PolicyMode,
   policyNames,
   type TlsDecision,
 } from '../tls-policy/tls-policy.ts';
 import type { NameEvidence } from './addresses.ts';
+import type { OperatorPolicies, OperatorPolicy } from './operator.ts';
 import { countPassedOver, type SessionResults } from './session-results.ts';
 import { type TlsPolicy, tlsPolicy } from './tls.ts';
 import { type Basis, type HeldPolicy, passedOver, type StsTrouble, tellFault, type Unmet } from './unmet.ts';
@@ -29,7 +28,6 @@ type Known = { readonly policy?: HeldPolicy | undefined; readonly problem?: StsT
 export type PolicyContext = {
   readonly dns: Pick<DnsClient, 'tlsa' | 'cname'>;
   readonly log: EventLog;
-  readonly modes: { readonly dane: PolicyMode; readonly mtaSts: PolicyMode };
   /** Absent: nobody asks for policies of MTA-STS. */
   readonly sts?: HeldPolicies | undefined;
   readonly results?: SessionResults | undefined;
@@ -42,7 +40,7 @@ export type PolicyQuestion = {
   readonly domain: string;
   readonly expanded: string;
   readonly named: 'proven' | 'unproven' | 'operator';
-  readonly level: TlsLevel;
+  readonly operator: OperatorPolicies;
   /** `tlsReport`: what becomes of it is not counted, RFC 8460 §3. */
   readonly message: { readonly tlsOptional: boolean; readonly tlsReport: boolean };
   /** The domain's policy, begun by `beginPolicy`. */
@@ -63,23 +61,26 @@ export type HostPolicies = {
   again(host: PolicyHost, evidence: NameEvidence, unmet: Unmet): Promise<HostPolicy | undefined>;
 };
 
-type Asks = Pick<PolicyQuestion, 'domain' | 'level' | 'message'>;
+type Asks = Pick<PolicyQuestion, 'domain' | 'operator' | 'message'>;
 
 /** Looks the policy up that a domain publishes, where anybody would obey or tell it. @returns undefined where not. */
-export function beginPolicy({ domain, level, message }: Asks, { modes, sts }: PolicyContext): Promise<Known> | undefined {
-  return modes.mtaSts === 'off' || level === 'none' || message.tlsOptional ? undefined : sts?.policyFor(domain);
+export function beginPolicy({ domain, operator, message }: Asks, { sts }: PolicyContext): Promise<Known> | undefined {
+  return operator.wantsSts && !message.tlsOptional ? sts?.policyFor(domain) : undefined;
 }
 
 export function createHostPolicies(question: PolicyQuestion, context: PolicyContext): HostPolicies {
-  const { modes, dns, sts, log, results } = context;
-  const { domain, named, level, message, policy: asking } = question;
+  const { dns, sts, log, results } = context;
+  const { domain, named, operator, message, policy: asking } = question;
   let known: Known | undefined = asking === undefined ? {} : undefined;
   const findings = new Map<string, DaneFinding>();
-  const asksDane = level === 'dane' || (modes.dane !== 'off' && named !== 'operator' && level !== 'none' && !message.tlsOptional);
+
+  function asksDane({ level, modes }: OperatorPolicy): boolean {
+    return level === 'dane' || (modes.dane !== 'off' && named !== 'operator' && level !== 'none' && !message.tlsOptional);
+  }
 
   /** Where nothing can be found, nobody is asked. */
   function findingOf(host: PolicyHost, evidence: NameEvidence, afresh: boolean): DaneFinding | Promise<DaneFinding> {
-    if (!asksDane || !context.validates()) return NO_DANE;
+    if (!asksDane(operator.forHost(nameOf(host))) || !context.validates()) return NO_DANE;
     if (!mayHaveDane({ name: nameOf(host), ...evidence })) return INSECURE;
     const key = `${host.name} ${evidence.secure}`;
     const found = afresh ? undefined : findings.get(key);
@@ -92,9 +93,11 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     );
   }
 
-  function judged(host: PolicyHost, dane: DaneFinding, { policy, problem }: Known): HostPolicy {
+  function judged(host: PolicyHost, dane: DaneFinding, known: Known): HostPolicy {
+    const { level, names, modes } = operator.forHost(nameOf(host));
+    const { policy, problem } = level === 'none' || modes.mtaSts === 'off' ? {} : known;
     const decision = decideTls({
-      ...{ mx: nameOf(host), domain, expanded: question.expanded, named, dane, level, modes },
+      ...{ mx: nameOf(host), domain, expanded: question.expanded, named, dane, level, names, modes },
       ...(policy !== undefined && { sts: { mode: policy.mode, names: policyNames(policy, nameOf(host)) } }),
       message: { ...message, requireTls: false },
     });
@@ -179,7 +182,7 @@ const INSECURE: DaneFinding = { kind: 'none', why: 'insecure' };
 /** RFC 8314 §3.3. */
 const IMPLICIT_TLS = 465;
 
-function wouldOf({ mtaSts, dane }: PolicyContext['modes'], policy: HeldPolicy | undefined): 'audit' | 'testing' {
+function wouldOf({ mtaSts, dane }: OperatorPolicy['modes'], policy: HeldPolicy | undefined): 'audit' | 'testing' {
   return dane !== 'audit' && mtaSts === 'on' && policy?.mode === 'testing' ? 'testing' : 'audit';
 }
 

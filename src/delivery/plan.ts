@@ -17,6 +17,7 @@ import {
   type PolicyQuestion,
 } from './host-policy.ts';
 import type { IpFamilies } from './ip-families.ts';
+import { type OperatorPolicies, type OperatorPolicy, samePolicy } from './operator.ts';
 import { candidateRoutes, matchesDomain, parseHost } from './route.ts';
 import type { Target } from './session.ts';
 import { type AboutUs, judgeOurProblem, type Verdict } from './verdict.ts';
@@ -40,13 +41,17 @@ type Plan = {
 type Host = { readonly name: string; readonly port: number };
 
 export type PlanContext = {
-  readonly options: Pick<DeliveryOptions, 'routes' | 'port' | 'ip' | 'tls'>;
+  readonly options: Pick<DeliveryOptions, 'routes' | 'port' | 'ip'>;
   readonly dns: DnsClient;
   readonly resolve: Resolve;
   readonly guard: AddressGuard;
   readonly families: IpFamilies;
   readonly isUnreachable: (ip: string) => boolean;
   readonly policies: PolicyContext;
+  /** By the recipient's domain. */
+  readonly operator: (domain: string) => OperatorPolicies;
+  /** For the hosts of routes. */
+  readonly modes: OperatorPolicy['modes'];
 };
 
 /** What the way of a message is chosen by, and what it asks of it. */
@@ -68,17 +73,18 @@ export async function planFor(message: PlannedMessage, address: string, context:
   }
   const asks = asksOf(message);
   // Beside the look-up of the hosts: a domain without a policy waits no longer for it.
-  const policy = beginPolicy({ domain, level: context.options.tls, message: asks }, context.policies);
+  const operator = context.operator(domain);
+  const policy = beginPolicy({ domain, operator, message: asks }, context.policies);
   const destination = await context.resolve(domain);
   if ('kind' in destination) return destination;
   // Waited for here, where it takes no session of its hosts from other domains.
   await policy;
-  return byMx(destination, { domain, asks, policy }, context);
+  return byMx(destination, { domain, operator, asks, policy }, context);
 }
 
-type MxMail = Pick<PolicyQuestion, 'domain' | 'policy'> & { readonly asks: PolicyQuestion['message'] };
+type MxMail = Pick<PolicyQuestion, 'domain' | 'operator' | 'policy'> & { readonly asks: PolicyQuestion['message'] };
 
-function byMx(destination: Destination, { domain, asks, policy }: MxMail, context: PlanContext): Plan {
+function byMx(destination: Destination, { domain, operator, asks, policy }: MxMail, context: PlanContext): Plan {
   const { options, guard } = context;
   const { secure, expanded } = destination;
   return {
@@ -88,7 +94,7 @@ function byMx(destination: Destination, { domain, asks, policy }: MxMail, contex
       const families = await context.families.order(options.ip);
       const request = { hosts, families, provisional: options.ip === 'auto', guard, domain };
       const policies = createHostPolicies(
-        { domain, expanded, named: secure ? 'proven' : 'unproven', level: options.tls, message: asks, policy },
+        { domain, expanded, named: secure ? 'proven' : 'unproven', operator, message: asks, policy },
         context.policies,
       );
       return targetsOf(request, { ...context, policies }, {});
@@ -109,7 +115,7 @@ function byRoute(route: Route, context: PlanContext): Plan {
         domain,
         expanded: domain,
         named: 'operator',
-        level: tls,
+        operator: samePolicy({ level: tls, modes: context.modes }),
         message: { tlsOptional: false, tlsReport: false },
       } as const;
       const policies = createHostPolicies(question, context.policies);

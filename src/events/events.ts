@@ -107,6 +107,11 @@ export const EVENTS = {
     demand: text,
     would: optional(text),
   }),
+  tlsException: define('warn', 'Each day: an entry of `destinations` weakens TLS.', {
+    subject: text,
+    what: text,
+    until: optional(time),
+  }),
   tlsSession: define('debug', 'A session with a host is open. `assurance` says what it is worth.', {
     mx: text,
     ip: text,

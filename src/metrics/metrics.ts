@@ -13,6 +13,8 @@ export type Snapshot = {
   readonly policies: { readonly modes: Readonly<Record<string, number>>; readonly overdue: number };
   /** The resolver validates, as far as is known. */
   readonly validates: boolean;
+  /** Entries of `destinations` that weaken TLS now. */
+  readonly exceptions: number;
   readonly certificates: readonly { readonly keyType: string; readonly notAfter: number; readonly failures: number }[];
 };
 
@@ -101,6 +103,7 @@ export function createMetrics(version: string): Metrics {
     'smarthost_dnssec_trusted',
     '1 if the resolver validates DNSSEC, as far as is known; at 0 DANE is off',
   );
+  const exceptions = gauge('smarthost_tls_exceptions', 'Entries of the setting destinations that weaken TLS now');
   const sessions = gauge('smarthost_sessions', 'Open submission sessions');
   const notAfter = gauge('smarthost_certificate_not_after_timestamp_seconds', 'End of the served certificate', ['keyType']);
   const renewalFailures = gauge('smarthost_certificate_renewal_failures', 'Failed renewals since the last successful one', [
@@ -189,6 +192,7 @@ export function createMetrics(version: string): Metrics {
       resting.set(snapshot.resting);
       for (const [mode, number] of Object.entries(snapshot.policies.modes)) stsPolicies.set({ mode }, number);
       stsOverdue.set(snapshot.policies.overdue);
+      exceptions.set(snapshot.exceptions);
       dnssecTrusted.set(snapshot.validates ? 1 : 0);
       memory.set(process.memoryUsage.rss());
       notAfter.reset();

@@ -69,16 +69,17 @@ export type SnapshotParts = {
   readonly resting: number;
   readonly policies: StsCounts;
   readonly validates: boolean;
+  readonly exceptions: number;
 };
 
 /** The values for the metrics page. They are also available while the store fails, when they matter most. */
 export async function snapshot(
-  { store, certificates, sessions, resting, validates, policies }: SnapshotParts,
+  { store, certificates, sessions, resting, validates, policies, exceptions }: SnapshotParts,
   now = Date.now(),
 ): Promise<Snapshot> {
   const counted = store.messages.counts().catch(() => undefined); // its own log line has the cause
   const counts = await Promise.race([counted, after(2 * SECOND, undefined)]);
-  const common = { sessions, resting, validates, policies, certificates: certificates.facts() };
+  const common = { sessions, resting, validates, policies, exceptions, certificates: certificates.facts() };
   if (counts === undefined) return { ...common, queue: undefined };
   const { states, oldestAcceptedAt } = counts;
   const oldestSeconds = oldestAcceptedAt === null ? 0 : Math.max(0, now - oldestAcceptedAt) / SECOND;

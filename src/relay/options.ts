@@ -19,9 +19,13 @@ export function certificateOptions({
   return { mode: tls.mode, hostname, names: tls.names, files: tls.files, acme, listen: { http: listen.http, alpn: listen.alpn } };
 }
 
-export function deliveryOptions({ routes, delivery }: Config): Omit<DeliveryOptions, 'hostname' | 'dns' | 'log' | 'operation'> {
+export function deliveryOptions({
+  routes,
+  destinations,
+  delivery,
+}: Config): Omit<DeliveryOptions, 'hostname' | 'dns' | 'log' | 'operation'> {
   const { ca, ...rest } = delivery;
-  return { routes, ...rest, ...(ca === undefined ? {} : { caFile: ca }) };
+  return { routes, destinations, ...rest, ...(ca === undefined ? {} : { caFile: ca }) };
 }
 
 export function stsSettings({ delivery: { mtaSts, allowPrivate, ca } }: Config): StsSettings {
@@ -51,8 +55,8 @@ export function submissionOptions({
 }
 
 /** Whether anything depends on a resolver that validates. */
-export function usesDane({ delivery, routes }: Config): boolean {
-  return delivery.dane !== 'off' || [delivery, ...routes].some(({ tls }) => tls === 'dane');
+export function usesDane({ delivery, destinations, routes }: Config): boolean {
+  return delivery.dane !== 'off' || [delivery, ...destinations, ...routes].some(({ tls }) => tls === 'dane');
 }
 
 /** The ports that the start opens. Ports for challenges are opened only if the challenge is used. */

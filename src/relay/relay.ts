@@ -51,10 +51,12 @@ import { startOutboundLook } from './outbound-look.ts';
 import {
   createUserToken,
   ensureOwnKey,
+  exceptionsNow,
   followRoutes,
   liftRests,
   limitsNow,
   logNotices,
+  startExceptions,
   startTrimming,
   warnOfFileSystem,
   warnOfReports,
@@ -233,7 +235,9 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
   const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
   closers.push(startTrimming(store, () => current.config.trace, events));
-  return { delivery, dnssec, sts, signer, preparation, queue, reports };
+  const exceptions = startExceptions(() => current.config, events);
+  closers.push(exceptions.close);
+  return { delivery, exceptions, dnssec, sts, signer, preparation, queue, reports };
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
 
@@ -350,7 +354,7 @@ async function openAdmin(
   const look = () =>
     snapshot({
       ...{ store, certificates, sessions: submission.sessions(), resting: delivery.resting() },
-      ...{ validates: dnssec.validates(), policies: sts.counts() },
+      ...{ validates: dnssec.validates(), policies: sts.counts(), exceptions: exceptionsNow(current.config).length },
     });
   const admin = await startAdmin({
     listen: current.config.listen.admin,
@@ -385,8 +389,8 @@ function steering({ log, events, closers }: Parts, again: () => Promise<void>): 
 }
 
 async function reload({ current, read, log, events }: Parts, parts: Ground & Way & Door & { follow: () => void }): Promise<void> {
-  const { store, certificates, delivery, dnssec, sts, signer, preparation, queue, credentials, quota, submission, follow } =
-    parts;
+  const { store, certificates, delivery, exceptions, dnssec, sts, signer, preparation } = parts;
+  const { queue, credentials, quota, submission, follow } = parts;
   const result = await read();
   if ('problems' in result) {
     events.emit('reloadRefused', { problems: result.problems });
@@ -402,6 +406,7 @@ async function reload({ current, read, log, events }: Parts, parts: Ground & Way
   followDelivery();
   followSts();
   void dnssec.look();
+  exceptions.tell();
   signer.reload({ noKey: next.signing.noKey });
   signer.forget();
   preparation.reload(preparationOptions(next));

@@ -3,13 +3,13 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { type Config, checkReports } from '../config/config.ts';
 import type { Control } from '../control/control.ts';
-import type { Delivery } from '../delivery/delivery.ts';
+import { type Delivery, exceptionsOf, type TlsException } from '../delivery/delivery.ts';
 import type { EventLog } from '../events/events.ts';
 import { limitsFor, type QuotaDefaults } from '../policy/policy.ts';
 import type { Limit } from '../smtp/limit.ts';
 import type { Route } from '../smtp/route.ts';
 import type { KnownRecipient, StoreData } from '../store/store.ts';
-import { MINUTE } from '../system/clock.ts';
+import { DAY, MINUTE } from '../system/clock.ts';
 import { fileSystemRisk } from '../system/file-system.ts';
 
 /** The relay cannot protect mail on a file system that loses synced data, so it only warns. */
@@ -93,6 +93,22 @@ export function startTrimming(
     clearInterval(timer);
     return running;
   };
+}
+
+/** What weakens TLS at this time. */
+export function exceptionsNow({ destinations, delivery }: Config, now = Date.now()): readonly TlsException[] {
+  return exceptionsOf(destinations, delivery.tls, now).filter(({ isOver }) => !isOver);
+}
+
+/** Logs each exception at the start and each day, so that nobody forgets one. */
+export function startExceptions(config: () => Config, log: EventLog): { tell(): void; close(): void } {
+  const tell = () => {
+    for (const { subject, what, until } of exceptionsNow(config()))
+      log.emit('tlsException', { subject, what, until: until === undefined ? undefined : new Date(until).toISOString() });
+  };
+  tell();
+  const timer = setInterval(tell, DAY).unref();
+  return { tell, close: () => clearInterval(timer) };
 }
 
 const NOTICES_AT_ONCE = 500;

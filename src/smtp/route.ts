@@ -25,6 +25,23 @@ export type Route = {
   readonly ip?: IpPolicy;
 };
 
+/** What the operator asks of the TLS of hosts that no route names. Patterns as in routes; a rule counts where all of its patterns match. */
+export type DestinationRule = {
+  /** The recipient's. */
+  readonly domain?: string;
+  /** The host's name. */
+  readonly mx?: string;
+  readonly tls?: TlsLevel;
+  /** With `tls: verify`: what a certificate may be for instead of the host's name. */
+  readonly names?: readonly string[];
+  /** Policies of domains and hosts that do not count. */
+  readonly ignore?: readonly ('dane' | 'mtaSts')[];
+  /** Those policies are evaluated and told, and not obeyed. */
+  readonly audit?: boolean;
+  /** Milliseconds since 1970: then the exceptions of this rule end. */
+  readonly until?: number;
+};
+
 /** The facts that choose a route, besides the recipient: the credential (null for our own mail) and the envelope sender. */
 export type RouteKey = { readonly user: string | null; readonly reversePath: string };
 

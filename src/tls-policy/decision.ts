@@ -24,12 +24,18 @@ export type TlsFacts = {
   readonly sts?: { readonly mode: 'enforce' | 'testing' | 'none'; readonly names: boolean };
   /** The operator's, for the destination. */
   readonly level: TlsLevel;
+  /** With level `verify`: what the certificate may be for; absent: the host. */
+  readonly names?: readonly string[] | undefined;
   readonly modes: { readonly dane: PolicyMode; readonly mtaSts: PolicyMode };
   readonly message: { readonly requireTls: boolean; readonly tlsOptional: boolean };
 };
 
 /** A certificate from a public authority, or one that the operator trusts, for one of these names. */
-export type PkixCheck = { readonly names: readonly string[] };
+export type PkixCheck = {
+  readonly names: readonly string[];
+  /** And, where this is given, for one of these too. */
+  readonly also?: readonly string[] | undefined;
+};
 /** A certificate that matches a record; where the record names an authority, for one of these names: RFC 7672 §3.2.2. */
 export type DaneCheck = DaneRecords & { readonly names: readonly string[] };
 
@@ -65,10 +71,12 @@ export type TlsDecision = {
 };
 
 export function decideTls(input: TlsFacts): TlsDecision {
-  const { modes, sts } = input;
-  const obeyed = demandOf({ ...input, ...(modes.dane !== 'on' && withoutDane), enforced: isEnforced(modes, sts, false) });
+  const { modes, sts, level } = input;
+  // The operator's own demand for DANE stays, whatever becomes of that of others.
+  const isWithout = level !== 'dane' && withoutDane;
+  const obeyed = demandOf({ ...input, ...(modes.dane !== 'on' && isWithout), enforced: isEnforced(modes, sts, false) });
   if (modes.dane !== 'audit' && !(sts?.mode === 'testing' || modes.mtaSts === 'audit')) return { demand: obeyed };
-  const wished = demandOf({ ...input, ...(modes.dane === 'off' && withoutDane), enforced: isEnforced(modes, sts, true) });
+  const wished = demandOf({ ...input, ...(modes.dane === 'off' && isWithout), enforced: isEnforced(modes, sts, true) });
   return isSame(obeyed, wished) ? { demand: obeyed } : { demand: obeyed, shadow: wished };
 }
 
@@ -98,11 +106,11 @@ function demandOf(input: Obeyed): Demand {
   const obeysSts = enforced && !decides;
   if (obeysSts && input.sts?.names !== true) return skip('mta-sts', 'mx-mismatch');
   if (requireTls && named === 'unproven' && !obeysSts) return skip('requiretls', 'requiretls');
-  const isVerified = level === 'verify' || obeysSts || (requireTls && !decides);
+  const pkix = pkixOf(input, obeysSts || (requireTls && !decides));
   const source = sourceOf({ dane, obeysSts, requireTls, level });
   return connect({
     tls: source === undefined ? 'offered' : 'required',
-    ...(isVerified && { pkix: { names: [input.mx] } }),
+    ...(pkix !== undefined && { pkix }),
     ...(isDane && { dane: { ...recordsOf(dane), names: namesOf(dane.base, input) } }),
     keyword: requireTls,
     ...(source !== undefined && { source }),
@@ -114,12 +122,19 @@ function demandOf(input: Obeyed): Demand {
           ? 'sts'
           : isDane
             ? 'dane-insecure-mx'
-            : isVerified
+            : pkix !== undefined
               ? 'verify'
               : source === undefined
                 ? 'tls'
                 : 'encrypt',
   });
+}
+
+/** Whoever else demands a certificate means the name in the MX record: RFC 8461 §4.2, RFC 8689 §4.2.1. */
+function pkixOf({ level, names, mx }: TlsFacts, isForMx: boolean): PkixCheck | undefined {
+  const own = level === 'verify' ? (names ?? [mx]) : undefined;
+  if (!isForMx) return own && { names: own };
+  return { names: [mx], ...(own !== undefined && names !== undefined && { also: own }) };
 }
 
 const NONE: DaneFinding = { kind: 'none', why: 'off' };
@@ -156,7 +171,7 @@ function connect({ keyword = false, ...demand }: Omit<Connect, 'kind' | 'key' | 
 function keyOf({ tls, pkix, dane, keyword }: Omit<Connect, 'kind' | 'key'>): string {
   if (tls === 'never') return 'none';
   const checks = [
-    ...(pkix === undefined ? [] : [`pkix:${pkix.names.join(',')}`]),
+    ...[pkix?.names, pkix?.also].filter((names) => names !== undefined).map((names) => `pkix:${names.join(',')}`),
     ...(dane === undefined ? [] : [`dane:${dane.base}:${dane.hash}:${dane.names.join(',')}`]),
     ...(keyword ? ['requiretls'] : []),
   ];

@@ -60,11 +60,13 @@ export function judgePeer({ pkix, dane }: Checks, peer: Peer, trust: Trust, prov
   return judgeByRecords(dane, peer, own, trust);
 }
 
-function judgeByRoots({ names }: PkixCheck, peer: Peer, own: X509Certificate, trust: Trust): PeerJudgement | undefined {
+function judgeByRoots(pkix: PkixCheck, peer: Peer, own: X509Certificate, trust: Trust): PeerJudgement | undefined {
+  const { names, also = names } = pkix;
   const { distrust } = trust === 'roots' ? peer : { distrust: 'NOT_ASKED' };
   if (distrust !== undefined) return { kind: 'unfit', check: 'pkix', ...faultOf(distrust) };
-  if (names.some((name) => bears(own, name, 'never'))) return undefined;
-  return unfit('pkix', 'certificate-host-mismatch', 'name-mismatch', `the certificate is not for ${names.join(' or ')}`);
+  const missed = [names, also].find((wanted) => !wanted.some((name) => bears(own, name, 'never')));
+  if (missed === undefined) return undefined;
+  return unfit('pkix', 'certificate-host-mismatch', 'name-mismatch', `the certificate is not for ${missed.join(' or ')}`);
 }
 
 function sameAs(proven: X509Certificate, own: X509Certificate): PeerJudgement | undefined {

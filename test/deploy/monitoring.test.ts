@@ -34,6 +34,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
     resting: 0,
     policies: { modes: { enforce: 1 }, overdue: 0 },
     validates: true,
+    exceptions: 0,
     certificates: [{ keyType: 'rsa', notAfter: 1, failures: 0 }],
   });
   const found = new Map<string, Set<string>>();

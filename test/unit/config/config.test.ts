@@ -107,6 +107,7 @@ describe('defaults', () => {
         timeouts: { connect: '30s', greeting: '5m', command: '5m', data: '2m', block: '3m', dot: '10m' },
       },
       routes: [],
+      destinations: [],
       queue: {
         retry: ['5m', '15m', '30m', '1h', '2h', '4h'],
         lifetime: '5d',
@@ -169,6 +170,23 @@ routes: [{ recipientDomain: example.org }, { hosts: ['a b'] }]
       'tls.mode',
     ]);
     expect(list.every(({ level, source }) => level === 'error' && source.endsWith('/smarthost.yaml'))).toBe(true);
+  });
+
+  test.each([
+    ['{ tls: verify }', 'destinations[0] must name a domain or an mx'],
+    ['{ domain: a.test, ignore: [dane] }', 'destinations[0].until is required with ignore'],
+    ['{ domain: a.test, ignore: [dane], until: soon }', 'destinations[0].until must be a day such as 2026-12-31'],
+    ['{ domain: a.test, ignore: [dane], until: 2026-02-30 }', 'destinations[0].until must be a day such as 2026-12-31'],
+    ['{ domain: a.test, ignore: [dnssec], until: 2026-12-31 }', 'destinations[0].ignore[0] must be one of dane, mtaSts'],
+    ['{ domain: a.test, names: [b.test] }', 'destinations[0].names is used with `tls: verify` only'],
+    ['{ domain: a.test, tls: dane, ignore: [dane], until: 2026-12-31 }', 'destinations[0].ignore contradicts `tls: dane`'],
+    ['{ domain: a.test, tls: strict }', 'destinations[0].tls must be one of none, opportunistic, encrypt, verify, dane'],
+    ['{ domain: "a b", tls: verify }', 'destinations[0].domain must be a domain such as example.org'],
+    ['{ recipientDomain: a.test, tls: verify }', 'destinations[0].recipientDomain is not a setting'],
+    ['{ mx: mx.test, audit: maybe }', 'destinations[0].audit must be true or false'],
+  ])('an entry of destinations that cannot be meant is an error by name: %s', async (entry, message) => {
+    const list = await problems(`hostname: relay.example.net\ntls: { mode: self-signed }\ndestinations: [${entry}]`);
+    expect(list.map(({ path, message }) => `${path} ${message}`).join('\n')).toContain(message);
   });
 
   test.each([

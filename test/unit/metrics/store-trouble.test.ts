@@ -7,6 +7,7 @@ const parts = (counts: () => Promise<unknown>): SnapshotParts => ({
   certificates: { facts: () => [] },
   sessions: 3,
   resting: 2,
+  exceptions: 2,
   policies: { modes: { enforce: 5, testing: 1, none: 0 }, overdue: 4 },
   validates: true,
 });
@@ -66,4 +67,9 @@ test.each([
   const text = await metrics.render(await snapshot(parts(counts)));
   expect(line(text, 'smarthost_queue_recipients{state="delayed"}')).toBe('smarthost_queue_recipients{state="delayed"} 7');
   expect(line(text, 'smarthost_sessions')).toBe('smarthost_sessions 3');
+});
+
+test('exceptions from TLS are shown as they are now', async () => {
+  const text = await createMetrics('1.0.0').render(await snapshot(parts(queue)));
+  expect(line(text, 'smarthost_tls_exceptions')).toBe('smarthost_tls_exceptions 2');
 });

@@ -168,6 +168,32 @@ describe('what certificates are held to', () => {
   });
 });
 
+describe('the operator’s names for a certificate', () => {
+  const names = ['a.test', 'b.test'];
+  const pkix = (change: Change) => {
+    const { demand } = decideTls(facts({ names, ...change }));
+    return demand.kind === 'connect' ? demand.pkix : undefined;
+  };
+  test('take the place of the host’s, at level verify only', () => {
+    expect(pkix({ level: 'verify' })).toEqual({ names });
+    expect(pkix({ level: 'verify', dane: 'records' })).toEqual({ names });
+    expect(pkix({ level: 'encrypt' })).toBeUndefined();
+    expect(pkix({ level: 'encrypt', sts: 'enforced' })).toEqual({ names: ['mx.test'] });
+  });
+  test('never take the place of what a domain or a message demands', () => {
+    expect(pkix({ level: 'verify', sts: 'enforced' })).toEqual({ names: ['mx.test'], also: names });
+    expect(pkix({ level: 'verify', message: { requireTls: true } })).toEqual({ names: ['mx.test'], also: names });
+  });
+  test('keep sessions apart', () => {
+    const keys = [
+      facts({ level: 'verify' }),
+      facts({ level: 'verify', names }),
+      facts({ level: 'verify', names, sts: 'enforced' }),
+    ];
+    expect(new Set(keys.map((one) => (decideTls(one).demand as { key: string }).key)).size).toBe(3);
+  });
+});
+
 describe('what is only audited, or tested, changes nothing and is known', () => {
   test.each<readonly [Change, string, string | undefined]>([
     [{ dane: 'records', modes: { dane: 'audit', mtaSts: 'on' } }, 'offered', 'dane'],
@@ -184,6 +210,10 @@ describe('what is only audited, or tested, changes nothing and is known', () => 
     [{ sts: 'testing', dane: 'unusable' }, 'any', 'pkix'],
     [{ sts: 'testing', modes: { dane: 'on', mtaSts: 'off' } }, 'offered', undefined],
     [{ sts: 'enforced', dane: 'records', modes: { dane: 'audit', mtaSts: 'on' } }, 'pkix', 'dane'],
+    [{ level: 'dane', dane: 'records', modes: { dane: 'off', mtaSts: 'off' } }, 'dane', undefined],
+    [{ level: 'dane', modes: { dane: 'off', mtaSts: 'off' } }, 'dane-required', undefined],
+    [{ level: 'dane', dane: 'records', modes: { dane: 'audit', mtaSts: 'on' } }, 'dane', undefined],
+    [{ level: 'verify', sts: 'foreign', modes: { dane: 'audit', mtaSts: 'audit' } }, 'pkix', 'mx-mismatch'],
   ])('%j: %s, and beside it %s', (change, demand, beside) => {
     const decision = decideTls(facts(change));
     expect(word(decision.demand)).toBe(demand);
@@ -220,6 +250,7 @@ describe('whatever is known', () => {
     sts: fc.constantFrom(...(Object.keys(STS) as (keyof typeof STS)[])),
     named: fc.constantFrom('proven' as const, 'unproven' as const, 'operator' as const),
     level: fc.constantFrom<TlsLevel>('none', 'opportunistic', 'encrypt', 'verify', 'dane'),
+    names: fc.constantFrom(undefined, ['a.test']),
     modes: fc.record({
       dane: fc.constantFrom('on', 'audit', 'off'),
       mtaSts: fc.constantFrom('on', 'audit', 'off'),
@@ -257,6 +288,17 @@ describe('whatever is known', () => {
         const isSts = obeys && modes.mtaSts === 'on' && STS[change.sts]?.mode === 'enforce';
         if (message.requireTls || isDane || isSts || ['encrypt', 'verify', 'dane'].includes(level))
           expect(demand.kind === 'skip' || demand.tls).toBe(demand.kind === 'skip' ? true : 'required');
+      }),
+      cases,
+    );
+  });
+  test('a certificate that a policy demands is for the name of the MX record, whatever names the operator takes', () => {
+    fc.assert(
+      fc.property(anyFacts, (change) => {
+        const { demand } = decideTls(facts(change));
+        if (demand.kind === 'skip' || demand.pkix === undefined) return;
+        const isOwn = change.level === 'verify' && demand.source === 'operator';
+        if (!isOwn && demand.source !== 'dane') expect(demand.pkix.names).toEqual(['mx.test']);
       }),
       cases,
     );
