@@ -44,10 +44,10 @@ function readRecord(record: string): string | undefined {
     const equals = field.indexOf('=');
     const [name, value] = [field.slice(0, equals), field.slice(equals + 1)];
     if (equals < 0 || !EXTENSION_NAME.test(name)) return undefined;
-    if (name === 'id') {
-      if (!RECORD_ID.test(value)) return undefined;
-      id ??= value;
-    } else if (!RECORD_VALUE.test(value)) return undefined;
+    if (!RECORD_VALUE.test(value)) return undefined;
+    if (name !== 'id' || id !== undefined) continue; // a second id means nothing
+    if (!RECORD_ID.test(value)) return undefined;
+    id = value;
   }
   return id;
 }

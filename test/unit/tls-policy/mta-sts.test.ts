@@ -32,7 +32,8 @@ describe('the record', () => {
     ['with a value that holds an equals sign', ['v=STSv1; id=1; a=b=c'], undefined],
     ['with a value that is empty', ['v=STSv1; id=1; a='], undefined],
     ['with nothing between two semicolons', ['v=STSv1; id=1;;'], undefined],
-    ['with a second id that is malformed', ['v=STSv1; id=1; id=-'], undefined],
+    ['with a second id that no id could be', ['v=STSv1; id=1; id=-'], '1'],
+    ['with a second id that is empty', ['v=STSv1; id=1; id='], undefined],
     ['with control characters', ['v=STSv1; id=1; a=\u0007'], undefined],
   ])('%s', (_, records, id) => {
     expect(findStsId(records)).toBe(id);
