@@ -65,11 +65,11 @@ function asksOf({ tlsOptional = false, requireTls = false, tlsReport = false }: 
 export async function planFor(message: PlannedMessage, address: string, context: PlanContext): Promise<Plan | Verdict> {
   const domain = domainOf(address).toLowerCase();
   for (const route of candidateRoutes(context.options.routes, message, address)) {
-    if (route.mx === undefined) return byRoute(route, context);
+    if (route.mx === undefined) return byRoute(route, message, context);
     const destination = await context.resolve(domain);
     if ('kind' in destination) return destination;
     const { mx } = route;
-    if (destination.preferences[0]!.some((name) => matchesDomain(mx, name))) return byRoute(route, context);
+    if (destination.preferences[0]!.some((name) => matchesDomain(mx, name))) return byRoute(route, message, context);
   }
   const asks = asksOf(message);
   // Beside the look-up of the hosts: a domain without a policy waits no longer for it.
@@ -103,7 +103,7 @@ function byMx(destination: Destination, { domain, operator, asks, policy }: MxMa
 }
 
 /** The operator has named these hosts: they may be private, they must prove who they are, and they may ask for a login. */
-function byRoute(route: Route, context: PlanContext): Plan {
+function byRoute(route: Route, { tlsReport = false }: PlannedMessage, context: PlanContext): Plan {
   const { hosts, login, tls = 'verify', ip = context.options.ip } = route;
   return {
     key: `route:${hosts.join(',')}${login === undefined ? '' : ` as ${login.user}`}`,
@@ -116,7 +116,7 @@ function byRoute(route: Route, context: PlanContext): Plan {
         expanded: domain,
         named: 'operator',
         operator: samePolicy({ level: tls, modes: context.modes }),
-        message: { tlsOptional: false, tlsReport: false },
+        message: { tlsOptional: false, tlsReport },
       } as const;
       const policies = createHostPolicies(question, context.policies);
       const targets = targetsOf(request, { ...context, policies }, { login, upstream: true });

@@ -213,6 +213,11 @@ export const EVENTS = {
     'A report about TLS to a domain: `queued`, `sent`, `failed`, or `suppressed` because its address took none for days.',
     { action: text, day: text, domain: text, rua: text, reportId: text, transport: text, queueId: maybe, reason: optional(text) },
   ),
+  tlsReportNotWritten: define('error', 'A report about TLS could not be written; it is tried again.', {
+    day: text,
+    domain: text,
+    error,
+  }),
   tlsResultsLost: define('warn', 'Sessions that TLS reports should count could not be stored.', { sessions: count, error }),
   rerouted: define('info', 'The current routes were applied to waiting mail.', { recipients: count }),
 

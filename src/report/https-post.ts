@@ -11,6 +11,8 @@ export type HttpsPostOptions = {
   readonly refuses: (address: string) => string | undefined;
   /** False: a certificate that cannot be verified is taken too. */
   readonly verify: () => boolean;
+  /** Aborted: the relay stops. */
+  readonly signal: AbortSignal;
   /** TLS 1.2 or newer, and the roots that are trusted. */
   readonly trust: () => SecureContext;
 };
@@ -23,7 +25,7 @@ const MOST_ADDRESSES = 4;
 /** @returns why it was not taken; undefined: it was. */
 export async function postReport(uri: string, body: Buffer, options: HttpsPostOptions): Promise<string | undefined> {
   const { hostname } = new URL(uri);
-  const signal = AbortSignal.timeout(DEADLINE);
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(DEADLINE)]);
   const addresses = await addressesOf(hostname, options);
   if (typeof addresses === 'string') return addresses;
   let reason = '';

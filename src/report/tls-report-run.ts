@@ -29,7 +29,7 @@ export type TlsReportOptions = Omit<OwnMailOptions, 'signs'> & {
   readonly store: TlsResultStore;
   readonly operation: Pick<OperationStore, 'values' | 'value' | 'setValue'>;
   readonly dns: Pick<Dns, 'txt' | 'a' | 'aaaa'>;
-  readonly https: Omit<HttpsPostOptions, 'dns'>;
+  readonly https: Omit<HttpsPostOptions, 'dns' | 'signal'>;
   /** Mail is in the store that is due. */
   readonly wake: () => void;
   readonly log: EventLog;
@@ -53,7 +53,9 @@ const LOOK_EVERY = MINUTE;
 /** Reports are no reason for mail to wait: so few are begun with each look, and so many in an hour. */
 const AT_ONCE = 16;
 const PER_HOUR = 1000;
-const PARALLEL_POSTS = 4;
+const PARALLEL_POSTS = 16;
+/** With each look: mail does not wait for hosts that do not answer. */
+const POST_ROUNDS = 4;
 const PARALLEL_LOOKUPS = 16;
 /** A pause after each try by HTTPS that failed; after the last one it is given up. */
 const RETRIES: readonly number[] = [30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR];
@@ -80,18 +82,34 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
   let madeIn = -1;
   let trimmedOn = -1;
   let running: Promise<void> = Promise.resolve();
-  let stopped = false;
+  /** A look that has not begun sees all that the next one would. */
+  let waiting = false;
+  const stop = new AbortController();
+  const { signal } = stop;
   const timer = setInterval(() => void look(), LOOK_EVERY).unref();
 
   function look(): Promise<void> {
+    if (waiting) return running;
+    waiting = true;
     running = running.then(async () => {
+      waiting = false;
       try {
-        if (!stopped) await lookOnce();
+        if (!signal.aborted) await lookOnce();
       } catch (error) {
         log.emit('storeFailed', { operation: 'tlsReports', error });
       }
     });
     return running;
+  }
+
+  /** One that cannot be written holds up no other. */
+  async function write(planned: Planned, settings: TlsReportOptions): Promise<number | 'later'> {
+    try {
+      return await writeReport(planned, settings);
+    } catch (error) {
+      log.emit('tlsReportNotWritten', { day: dateOf(planned.day), domain: planned.domain, error });
+      return 0;
+    }
   }
 
   async function lookOnce(): Promise<void> {
@@ -101,13 +119,13 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
     await writeDue();
     if (dayOf(now()) === trimmedOn) return;
     trimmedOn = dayOf(now());
-    while (!stopped && (await store.trimTlsResults(trimmedOn - KEPT_DAYS)));
+    while (!signal.aborted && (await store.trimTlsResults(trimmedOn - KEPT_DAYS)));
   }
 
   async function postDue(): Promise<void> {
-    while (!stopped) {
+    for (let round = 0; round < POST_ROUNDS && !signal.aborted; round++) {
       const due = await store.claimTlsReports({ now: now(), until: now() + POSTING, limit: PARALLEL_POSTS });
-      await Promise.all(due.map((report) => post(report, options)));
+      await Promise.all(due.map((report) => post(report, options, signal)));
       if (due.length < PARALLEL_POSTS) return;
     }
   }
@@ -115,11 +133,11 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
   /** By a command, whatever `reports.tls` says. */
   async function writeAsked(): Promise<void> {
     for (const { name } of await operation.values(ASKED_FOR)) {
-      if (stopped) return;
+      if (signal.aborted) return;
       const [day, domain] = name.slice(ASKED_FOR.length).split(' ');
       await store.retryTlsReport(Number(day), domain!);
-      await writeReport({ day: Number(day), domain: domain!, at: now() }, { ...options, mode: () => 'all' });
-      await operation.setValue(name, null);
+      const written = await write({ day: Number(day), domain: domain!, at: now() }, { ...options, mode: () => 'all' });
+      if (written !== 'later') await operation.setValue(name, null);
     }
   }
 
@@ -128,9 +146,9 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
     await makeAgenda();
     if (agenda.length === 0 || agenda[0]!.at > now()) return;
     let room = Math.min(AT_ONCE, PER_HOUR - (await store.countTlsReports(now() - HOUR)));
-    while (!stopped && room > 0 && agenda.length > 0 && agenda[0]!.at <= now()) {
+    while (!signal.aborted && room > 0 && agenda.length > 0 && agenda[0]!.at <= now()) {
       const planned = agenda.shift()!;
-      const written = await writeReport(planned, options);
+      const written = await write(planned, options);
       if (written === 'later') plan({ ...planned, at: now() + ASK_AGAIN });
       else room -= written;
     }
@@ -161,7 +179,7 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
   return {
     look,
     async close() {
-      stopped = true;
+      stop.abort();
       clearInterval(timer);
       await running;
     },
@@ -295,13 +313,14 @@ function logAccepted({ id, user, reversePath, recipients, size, messageId, signa
 }
 
 /** One try by HTTPS. */
-async function post(due: StoredTlsReport, options: TlsReportOptions): Promise<void> {
+async function post(due: StoredTlsReport, options: TlsReportOptions, signal: AbortSignal): Promise<void> {
   const { store, dns, https, now = systemClock } = options;
   const { day, domain, rua, attempts } = due;
   const facts = { day, domain, hostname: options.hostname, contact: options.from };
   const all = await store.tlsResults(day, domain);
   const results = resultsFor(rua, domain, all, await targetsOf(otherDomains(domain, all), dns));
-  const error = (await postReport(rua, packTlsReport(tlsReport(facts, results)), { ...https, dns })) ?? null;
+  const error = (await postReport(rua, packTlsReport(tlsReport(facts, results)), { ...https, dns, signal })) ?? null;
+  if (error !== null && signal.aborted) return; // it is due again when the claim is over
   const pause = error === null ? undefined : RETRIES[attempts - 1];
   const state = error === null ? 'sent' : pause === undefined ? 'failed' : 'due';
   const nextAt = pause === undefined ? null : now() + pause;

@@ -1,6 +1,9 @@
 /** The reports of a day about TLS: written once, to whom they belong, at their time. RFC 8460 §4.1, §5 */
+
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
 import type { DnsAnswer } from '../../src/dns/dns.ts';
@@ -266,4 +269,47 @@ test('an address that takes no report for five days is left alone for thirty, th
   );
   const until = Number(await rig.store.operation.value(SUPPRESSED_UNTIL + uri));
   expect(until).toBeGreaterThan(rig.time.now + 27 * DAY);
+});
+
+test('a report that cannot be written holds up no other, and is tried again', async () => {
+  let broken = true;
+  const rig = await startTlsReportRig({
+    zone,
+    run: {
+      destinationOf: (_, address) => {
+        if (broken && address === 'tls@a.test') throw new Error('a fault of ours');
+        return address.slice(address.lastIndexOf('@') + 1);
+      },
+    },
+  });
+  await rig.sessions('a.test');
+  await rig.sessions('b.test');
+  await rig.store.operation.setValue(`${ASKED_FOR}${THE_DAY} a.test`, '1');
+  await rig.runReports({ step: 10 * MINUTE });
+  expect((await rig.mails()).map(({ message }) => message.recipients[0]?.address)).toEqual(['tls@b.test']);
+  expect(rig.events.filter(({ event }) => event === 'tlsReportNotWritten').length).toBeGreaterThan(1);
+  broken = false;
+  rig.time.now += HOUR;
+  await rig.run.look();
+  expect(await rig.mails()).toHaveLength(2);
+});
+
+test('a receiver that does not answer holds up no stop, and gets its report later', async () => {
+  const silent = createTcpServer();
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.3', resolve));
+  onTestFinished(() => void silent.close());
+  const connected = once(silent, 'connection');
+  const { port } = silent.address() as { port: number };
+  const rig = await startTlsReportRig({ zone: toReceiver(`https://r.test:${port}/`) });
+  await rig.sessions('a.test');
+  rig.time.now = MIDNIGHT + 5 * HOUR;
+  await rig.run.look();
+  const looking = rig.run.look();
+  const [socket] = (await connected) as [Socket];
+  await rig.run.close();
+  await looking;
+  socket.destroy();
+  expect(await rig.store.tlsResults.tlsReports({ limit: 9 })).toMatchObject([
+    { state: 'due', attempts: 1, nextAt: rig.time.now + 10 * MINUTE, lastError: null },
+  ]);
 });
