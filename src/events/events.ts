@@ -4,6 +4,7 @@
  */
 import { type Reply, replyLine } from '../smtp/reply.ts';
 import type { Log } from '../system/log.ts';
+import { renderEventsPage } from './page.ts';
 
 /** One field: its type for the code, and the word for the page. */
 type Field<T, Optional extends boolean = false> = { readonly holds: string; readonly isOptional: Optional; readonly type?: T };
@@ -39,13 +40,13 @@ const refusal = { queueId: text, mx: text, ip: text, tls: maybe, code: count, st
 const recipient = { queueId: text, recipient: text };
 
 type Level = 'debug' | 'info' | 'warn' | 'error';
-type Definition = {
+export type EventDefinition = {
   readonly level: Level;
   readonly about: string;
   readonly fields: Readonly<Record<string, Field<any, boolean>>>;
 };
 
-const define = <F extends Definition['fields']>(level: Level, about: string, fields: F) => ({ level, about, fields });
+const define = <F extends EventDefinition['fields']>(level: Level, about: string, fields: F) => ({ level, about, fields });
 
 /** In the order of the page. The level is the usual one. If the case needs a person, the event comes as a warning or an error. */
 export const EVENTS = {
@@ -343,7 +344,7 @@ export const EVENTS = {
       lines: count,
     },
   ),
-} as const satisfies Record<string, Definition>;
+} as const satisfies Record<string, EventDefinition>;
 
 type EventName = keyof typeof EVENTS;
 type Values<F> = {
@@ -434,20 +435,4 @@ function spoken(reply: Reply) {
 }
 
 /** The page deploy/events.md. */
-export function renderEventsReference(): string {
-  const rows = Object.entries<Definition>(EVENTS).map(([name, { level, about, fields }]) => {
-    const named = Object.entries(fields).map(([key, { isOptional }]) => `\`${key}${isOptional ? '?' : ''}\``);
-    return `| \`${name}\` | ${level} | ${about} | ${named.join(' ')} |`;
-  });
-  return `# Events
-
-<!-- Generated from src/events/events.ts by npm run reference. Change it there. -->
-
-Each line of the log is one JSON object with \`time\` (ISO 8601, UTC), \`level\`, \`event\`, and the fields of that event; those with \`?\` are left out where there is
-nothing to say. Names and fields stay as they are from one version to the next; new ones may come. What to do about an event: [README.md](README.md).
-
-| event | level | tells | fields |
-| --- | --- | --- | --- |
-${rows.join('\n')}
-`;
-}
+export const renderEventsReference = (): string => renderEventsPage(EVENTS);
