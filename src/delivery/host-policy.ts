@@ -72,7 +72,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
   const { dns, sts, log, results } = context;
   const { domain, named, operator, message, policy: asking } = question;
   let known: Known | undefined = asking === undefined ? {} : undefined;
-  const findings = new Map<string, DaneFinding>();
+  let findings: Map<string, DaneFinding> | undefined;
 
   function asksDane({ level, modes }: OperatorPolicy): boolean {
     return level === 'dane' || (modes.dane !== 'off' && named !== 'operator' && level !== 'none' && !message.tlsOptional);
@@ -83,26 +83,33 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     if (!asksDane(operator.forHost(nameOf(host))) || !context.validates()) return NO_DANE;
     if (!mayHaveDane({ name: nameOf(host), ...evidence })) return INSECURE;
     const key = `${host.name} ${evidence.secure}`;
-    const found = afresh ? undefined : findings.get(key);
+    const found = afresh ? undefined : findings?.get(key);
     return (
       found ??
       findDane(dns, { port: host.port, name: nameOf(host), ...evidence }, afresh).then((finding) => {
-        findings.set(key, finding);
+        (findings ??= new Map()).set(key, finding);
         return finding;
       })
     );
   }
 
   function judged(host: PolicyHost, dane: DaneFinding, known: Known): HostPolicy {
-    const { level, names, modes } = operator.forHost(nameOf(host));
+    const mx = nameOf(host);
+    const { level, names, modes } = operator.forHost(mx);
     const { policy, problem } = level === 'none' || modes.mtaSts === 'off' ? {} : known;
-    const decision = decideTls({
-      ...{ mx: nameOf(host), domain, expanded: question.expanded, named, dane, level, names, modes },
-      ...(policy !== undefined && { sts: { mode: policy.mode, names: policyNames(policy, nameOf(host)) } }),
-      message: { ...message, requireTls: false },
-    });
+    const decision =
+      dane.kind === 'none' && policy === undefined && level === 'opportunistic'
+        ? UNDEMANDING
+        : decideTls({
+            ...{ mx, domain, expanded: question.expanded, named, dane, level, names, modes },
+            ...(policy !== undefined && { sts: { mode: policy.mode, names: policyNames(policy, mx) } }),
+            message: { ...message, requireTls: false },
+          });
     const basis: Basis = {
-      ...{ domain, dane, sts: policy, stsProblem: problem },
+      domain,
+      dane,
+      sts: policy,
+      stsProblem: problem,
       isDecidedByDane: dane.kind === 'records' && named !== 'unproven',
       isCounted: !message.tlsReport && level !== 'none',
     };
@@ -115,7 +122,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
       return {
         kind: 'meet',
         basis,
-        tls: tlsPolicy(demand, nameOf(host), host.port === IMPLICIT_TLS && named === 'operator', shadow),
+        tls: tlsPolicy(demand, mx, host.port === IMPLICIT_TLS && named === 'operator', shadow),
       };
     return { kind: 'skip', basis, unmet: passedOver(demand, basis, host.name) };
   }
@@ -131,7 +138,9 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
 
   function tell({ name: mx }: PolicyHost, { dane, sts: policy }: Basis, { demand, shadow }: TlsDecision): void {
     log.emit('tlsPolicy', {
-      ...{ domain, mx, dane: dane.kind === 'none' ? dane.why : dane.kind },
+      domain,
+      mx,
+      dane: dane.kind === 'none' ? dane.why : dane.kind,
       sts: policy && `${policy.mode} ${policy.id}`,
       demand: demand.kind === 'skip' ? demand.why : demand.assurance,
       would: shadow && (shadow.kind === 'skip' ? shadow.why : shadow.assurance),
@@ -146,9 +155,9 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     return changed;
   }
 
-  async function gathered(host: PolicyHost, evidence: NameEvidence): Promise<HostPolicy> {
+  async function gathered(host: PolicyHost, finding: DaneFinding | Promise<DaneFinding>): Promise<HostPolicy> {
+    const dane = await finding;
     known ??= await asking!;
-    const dane = await findingOf(host, evidence, false);
     const first = judged(host, dane, known);
     if (first.kind === 'meet' || first.unmet.source !== 'mta-sts') return first;
     return (await healed()) ? judged(host, dane, known) : first;
@@ -156,15 +165,14 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
 
   return {
     judge(host, evidence) {
-      if (known !== undefined && known.policy === undefined) {
-        const dane = findingOf(host, evidence, false);
-        if (!(dane instanceof Promise)) return conclude(host, judged(host, dane, known));
-      }
-      return gathered(host, evidence).then((policy) => conclude(host, policy));
+      const dane = findingOf(host, evidence, false);
+      if (known !== undefined && known.policy === undefined && !(dane instanceof Promise))
+        return conclude(host, judged(host, dane, known));
+      return gathered(host, dane).then((policy) => conclude(host, policy));
     },
     async again(host, evidence, { check }) {
       if (check === 'dane') {
-        const before = findings.get(`${host.name} ${evidence.secure}`);
+        const before = findings?.get(`${host.name} ${evidence.secure}`);
         const dane = await findingOf(host, evidence, true);
         return isSameFinding(before, dane) ? undefined : judged(host, dane, known ?? {});
       }
@@ -177,6 +185,13 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
 function nameOf({ name }: PolicyHost): string {
   return name.replace(/\.$/, '').toLowerCase();
 }
+
+/** Of a host that nothing is known of, which is the most of them. */
+const UNDEMANDING: TlsDecision = decideTls({
+  ...{ mx: '', domain: '', expanded: '', named: 'unproven', dane: NO_DANE, level: 'opportunistic' },
+  modes: { dane: 'on', mtaSts: 'on' },
+  message: { tlsOptional: false, requireTls: false },
+});
 
 const INSECURE: DaneFinding = { kind: 'none', why: 'insecure' };
 /** RFC 8314 §3.3. */

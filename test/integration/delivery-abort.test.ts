@@ -4,6 +4,9 @@ import { MINUTE } from '../../src/system/clock.ts';
 import { startScripted } from '../support/delivery-rig.ts';
 import type { MxScript, MxStage } from '../support/mx-server.ts';
 
+/** An answer about the host, or its domain, that proves nothing. */
+const FOUND = { kind: 'found', name: 'mx0.good.test', secure: false, ttl: 1000 } as const;
+
 /** Resolves when the host has come to a stage, and lets it answer later. */
 function stopAt(stage: MxStage) {
   let arrived!: () => void;
@@ -101,7 +104,7 @@ test.each(['before any address is known', 'while addresses are looked up'])('a s
   let looking = () => {};
   let gate = Promise.resolve();
   const dns = {
-    mx: async () => ({ kind: 'found', values: [{ preference: 10, exchange: 'mx0.good.test' }] }),
+    mx: async () => ({ ...FOUND, values: [{ preference: 10, exchange: 'mx0.good.test' }] }),
     ptr: async () => ({ kind: 'none' }),
     aaaa: async () => {
       if (when.startsWith('before')) await held();
@@ -109,7 +112,7 @@ test.each(['before any address is known', 'while addresses are looked up'])('a s
     },
     a: async () => {
       if (when.startsWith('while')) await held();
-      return { kind: 'found', values: ['127.0.3.1'] };
+      return { ...FOUND, values: ['127.0.3.1'] };
     },
   };
   const held = () => {
@@ -143,9 +146,9 @@ test('a fault of our own does not undo deliveries before it', async () => {
   const dns = {
     mx: async (domain: string) => {
       if (domain !== 'good.test') throw new Error('a bug');
-      return { kind: 'found', values: [{ preference: 10, exchange: 'mx0.good.test' }] };
+      return { ...FOUND, values: [{ preference: 10, exchange: 'mx0.good.test' }] };
     },
-    a: async () => ({ kind: 'found', values: [mx.address] }),
+    a: async () => ({ ...FOUND, values: [mx.address] }),
   };
   relay.reload({ dns: dns as never });
   // As after a change of routes: recipients of one claim go different ways.
