@@ -48,7 +48,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'report',
     ...VOCABULARY,
   ],
-  commands: ['control', 'relay', 'doctor', 'config', 'store', 'certificates', 'signing', 'dns', 'delivery', ...VOCABULARY],
+  commands: [
+    'control',
+    'relay',
+    'doctor',
+    'config',
+    'store',
+    'certificates',
+    'signing',
+    'tls-policy',
+    'dns',
+    'delivery',
+    ...VOCABULARY,
+  ],
 };
 
 /** Packages and the folders (or files) that may import them. */

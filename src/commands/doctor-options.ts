@@ -1,21 +1,22 @@
 /** Prepares the doctor's input from configuration and store, and its probes of DNS, network and machine. */
 import { existsSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { describeCertificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
 import { catchAll } from '../delivery/delivery.ts';
-import { askValidated, createDns, type Dns } from '../dns/dns.ts';
+import { askValidated, createDns, type DnsClient } from '../dns/dns.ts';
 import { type DoctorOptions, examine, type Finding, httpTime, type Probes, probeSmtp } from '../doctor/doctor.ts';
 import { publicAddresses } from '../net/addresses.ts';
 import { type Credential, filesOf, type Store, type StoreData } from '../store/store.ts';
 import { DAY, SECOND } from '../system/clock.ts';
+import { tryStsPolicy } from '../tls-policy/tls-policy.ts';
 
 type Parts = { readonly config: Config; readonly store: StoreData & Pick<Store, 'ping'>; readonly domain: string | undefined };
 
 /** Shorter than in delivery: a person waits, and for the doctor a missing answer is a result too. */
 const DNS_TIMEOUT = 1.5 * SECOND;
 const CONNECT_TIMEOUT = 6 * SECOND;
+const POLICY_TIMEOUT = 15 * SECOND;
 const MOST_REPORTS = 1000;
 
 /** @param domain the only domain to check besides the host name. Default: all domains that have keys or that a credential may send as. */
@@ -49,6 +50,7 @@ async function optionsOf({ config, store, domain }: Parts, ca: string | undefine
       lastError: status.find(({ lastError }) => lastError !== null)?.lastError ?? null,
       ca,
     },
+    sts: await stsFacts(config, store),
     tlsReports: {
       mode: reports.tls,
       from: reports.tlsFrom,
@@ -60,6 +62,11 @@ async function optionsOf({ config, store, domain }: Parts, ca: string | undefine
     ],
     timeout: CONNECT_TIMEOUT,
   };
+}
+
+async function stsFacts({ delivery: { mtaSts: mode } }: Config, { tlsPolicies }: StoreData) {
+  const { modes, overdue } = await tlsPolicies.countStsPolicies({ now: Date.now(), age: 3 * DAY });
+  return { mode, held: modes.enforce + modes.testing, overdue };
 }
 
 /** Takes `anna@example.org`, `@example.org` and `@.example.org`; `*` names no domain. */
@@ -85,7 +92,7 @@ function probesOf({ config, store }: Parts, ca: string | undefined): Probes {
     dns,
     smtp: probeSmtp,
     signed: () => askValidated({ name: '.', type: 'SOA', servers, timeout: DNS_TIMEOUT }),
-    connect: (host, port) => tryConnect(dns, host, port),
+    policy: (domain) => tryPolicy(domain, config, dns),
     machine: publicAddresses,
     disk: async () => ({
       dir: config.dataDir,
@@ -121,17 +128,10 @@ async function storeFacts(config: Config, { messages, ...store }: Pick<Store, 'm
   return { dir: config.dataDir, commit, waiting, held, oldestAcceptedAt, running, now: Date.now() };
 }
 
-async function tryConnect(dns: Dns, host: string, port: number): Promise<string | undefined> {
-  const answer = await dns.a(host);
-  if (answer.kind !== 'found') return `${host} has no address`;
-  return new Promise((resolve) => {
-    const socket = connect({ host: answer.values[0]!, port, timeout: CONNECT_TIMEOUT });
-    const end = (failure?: string) => {
-      socket.destroy();
-      resolve(failure);
-    };
-    socket.on('connect', () => end());
-    socket.on('timeout', () => end('no answer (timeout)'));
-    socket.on('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
-  });
+/** `config check` reports a `delivery.ca` that cannot be read. */
+function tryPolicy(domain: string, { delivery: { allowPrivate, ca } }: Config, dns: DnsClient): ReturnType<Probes['policy']> {
+  const signal = AbortSignal.timeout(POLICY_TIMEOUT);
+  return tryStsPolicy(domain, { dns, allowPrivate, caFile: ca, signal }).catch(({ message }: Error) => ({
+    ...{ type: 'sts-policy-fetch-error', detail: message },
+  }));
 }

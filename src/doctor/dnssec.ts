@@ -1,4 +1,4 @@
-/** Checks whether the resolver answers and validates (RFC 4035), and what DANE (RFC 7672) and MTA-STS (RFC 8461) will need. */
+/** Checks whether the resolver answers and validates (RFC 4035), and what DANE (RFC 7672) needs. */
 import { isOwnResolver, type Validated } from '../dns/dns.ts';
 import { ASK_AGAIN, about, type Finding } from './finding.ts';
 
@@ -51,30 +51,12 @@ export function checkDnssec({ signed, trustAd }: DnssecFacts): readonly Finding[
   return [resolver, say('ok', 'answers are validated', wanted)];
 }
 
-type TransportFacts = DnssecFacts & {
-  /** A policy host, and why its port 443 could not be reached, if so. Undefined if no destination has a policy. */
-  readonly policyHost?: { readonly name: string; readonly failure?: string };
-};
-
-/** Checks what DANE and MTA-STS need from this machine. Which destinations use them does not matter here. */
-export function checkTransport({ signed, trustAd, policyHost }: TransportFacts): readonly Finding[] {
+/** Checks what DANE needs from this machine. It does not matter here which destinations use it. */
+export function checkDane({ signed, trustAd }: DnssecFacts): Finding {
   const dane = about('dane', 'outbound');
   const validated = signed.kind === 'answered' && signed.authenticated && (trustAd || isOwnResolver(signed.server));
-  const daneWanted = 'a resolver whose answers can be trusted';
-  const findings = [
-    signed.kind !== 'answered'
-      ? dane('unknown', 'no answer', daneWanted, ASK_AGAIN)
-      : validated
-        ? dane('ok', 'ready', daneWanted)
-        : dane('warning', 'not ready', daneWanted, 'See dnssec: TLSA records count only when they are validated.'),
-  ];
-  const sts = about('mtaSts', policyHost?.name ?? 'outbound');
-  const wanted = 'HTTPS to policy hosts';
-  if (policyHost === undefined) findings.push(sts('unknown', 'no policy was found to try', wanted, ASK_AGAIN));
-  else if (policyHost.failure === undefined) findings.push(sts('ok', 'port 443 answers', wanted));
-  else
-    findings.push(
-      sts('warning', policyHost.failure, wanted, 'Let this machine connect to port 443: policies are fetched there.'),
-    );
-  return findings;
+  const wanted = 'a resolver whose answers can be trusted';
+  if (signed.kind !== 'answered') return dane('unknown', 'no answer', wanted, ASK_AGAIN);
+  if (validated) return dane('ok', 'ready', wanted);
+  return dane('warning', 'not ready', wanted, 'See dnssec: TLSA records count only when they are validated.');
 }

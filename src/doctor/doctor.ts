@@ -5,12 +5,13 @@ import type { IpPolicy } from '../smtp/route.ts';
 import type { DkimKey } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
 import { checkBlockList, gatherBlockList } from './block-lists.ts';
-import { checkDnssec, checkTransport } from './dnssec.ts';
+import { checkDane, checkDnssec } from './dnssec.ts';
 import { checkDomain, gatherDomain } from './domain.ts';
 import type { Finding } from './finding.ts';
 import { checkHost } from './host.ts';
 import { type ConfiguredListener, checkListener, gatherListener, type TlsMode } from './listeners.ts';
 import { type ClockFacts, checkClock, checkDisk, checkStore, type DiskFacts, type StoreFacts } from './machine.ts';
+import { checkSts, type StsFacts, type StsFetch } from './mta-sts.ts';
 import { addressesSeen, checkOutbound, gatherOutbound } from './outbound.ts';
 import { isUnreachable, ownAddresses } from './own-addresses.ts';
 import type { SmtpProbe } from './smtp-probe.ts';
@@ -51,6 +52,7 @@ export type DoctorOptions = {
     /** PEM of one more trusted authority. */
     readonly ca: string | undefined;
   };
+  readonly sts: StsFacts;
   readonly tlsReports: TlsReportingFacts;
   readonly past: ClockFacts['past'];
   readonly now?: Clock;
@@ -64,8 +66,8 @@ export type Probes = {
   readonly smtp: SmtpProbe;
   /** Asks for a name in a signed zone, to see whether the resolver validates. */
   readonly signed: () => Promise<Validated>;
-  /** @returns the reason of a failed connection, or undefined. */
-  readonly connect: (host: string, port: number) => Promise<string | undefined>;
+  /** Fetches the policy of a domain that announces one. @returns why it cannot be had, or undefined. */
+  readonly policy: (domain: string) => Promise<StsFetch['problem']>;
   /** Public addresses of this machine. */
   readonly machine: () => readonly string[];
   readonly disk: () => Promise<DiskFacts>;
@@ -85,14 +87,14 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
   const probes = signed.kind === 'silent' ? { ...given, dns: silentDns(signed.cause) } : given;
   const { dns, smtp } = probes;
   const { timeout = LOOK } = options;
-  const [disk, store, outbound, served, times, records, policyHost] = await Promise.all([
+  const [disk, store, outbound, served, times, records, fetched] = await Promise.all([
     probes.disk(),
     probes.store(),
     gatherOutbound({ ...options, ...options.delivery, dns, smtp, timeout }),
     lookAtListeners(options, probes),
     probes.times(),
     Promise.all([dns.a(options.hostname), dns.aaaa(options.hostname)]),
-    findPolicyHost(options, probes),
+    fetchOnePolicy(options, probes),
   ]);
   const host = await lookAtHost(options, probes, { records, seenAs: addressesSeen(outbound) });
   const addresses = host.own.addresses.filter((address) => !isUnreachable(options.delivery, address));
@@ -118,7 +120,8 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
     ...domains,
     ...lists,
     ...checkTlsReports(options.tlsReports, options.keys),
-    ...checkTransport({ signed, trustAd: options.trustAd, ...(policyHost === undefined ? {} : { policyHost }) }),
+    checkDane({ signed, trustAd: options.trustAd }),
+    ...checkSts(options.sts, fetched),
   ];
 }
 
@@ -180,12 +183,11 @@ function unseen({ listeners, certificate }: DoctorOptions): readonly Finding[] {
   }));
 }
 
-/** One destination with an MTA-STS policy is enough to see whether HTTPS connections work. RFC 8461 §3.1 */
-async function findPolicyHost({ destinations }: DoctorOptions, { dns, connect }: Probes) {
+/** One destination with a policy is enough to see whether policies can be fetched. RFC 8461 §3.1 */
+async function fetchOnePolicy({ destinations, sts }: DoctorOptions, { dns, policy }: Probes): Promise<StsFetch | undefined> {
+  if (sts.mode === 'off') return undefined;
   const answers = await Promise.all(destinations.map((destination) => dns.txt(`_mta-sts.${destination}`)));
   const at = answers.findIndex((answer) => answer.kind === 'found' && answer.values.some((text) => text.startsWith('v=STSv1')));
-  if (at < 0) return undefined;
-  const name = `mta-sts.${destinations[at]}`;
-  const failure = await connect(name, 443);
-  return { name, ...(failure === undefined ? {} : { failure }) };
+  const domain = destinations[at];
+  return domain === undefined ? undefined : { host: `mta-sts.${domain}`, problem: await policy(domain) };
 }

@@ -160,6 +160,15 @@ function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void> {
   });
 }
 
+/** Fetches a policy, and keeps nothing of it. Never rejects. @returns why it could not be had. @throws where `caFile` cannot be read */
+export async function tryStsPolicy(
+  domain: string,
+  { signal, ...options }: Omit<OneFetch, 'store'> & { readonly signal: AbortSignal },
+): Promise<StsProblem | undefined> {
+  const fetched = await createStsFetch(options)(domain, signal);
+  return 'problem' in fetched ? fetched.problem : undefined;
+}
+
 type OneFetch = Pick<StsServiceOptions, 'store' | 'dns' | 'allowPrivate' | 'caFile'>;
 
 /**

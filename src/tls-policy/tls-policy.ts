@@ -12,7 +12,7 @@ export {
 } from './decision.ts';
 export { startDnssecWatch } from './dnssec-watch.ts';
 export { policyNames } from './mta-sts.ts';
-export { fetchStsPolicy, type StsCounts, type StsSettings, startStsPolicies } from './mta-sts-service.ts';
+export { fetchStsPolicy, type StsCounts, type StsSettings, startStsPolicies, tryStsPolicy } from './mta-sts-service.ts';
 export { type Checks, firstTrust, isUnknownRoot, judgePeer, type Peer, type PeerFault, type Trust } from './peer.ts';
 export { type ReportTarget, readReportRecord, reportRecordName } from './report-record.ts';
 export {

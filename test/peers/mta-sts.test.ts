@@ -28,6 +28,12 @@ describe.skipIf(!present)('in a network of its own', () => {
     expect(seen.actions).toEqual(['fetched', 'changed']);
   });
 
+  test('the doctor fetches a policy for real', () => {
+    expect(seen.doctor).toMatchObject([
+      { check: 'mtaSts', subject: 'mta-sts.x.test', result: 'ok', found: 'a policy was fetched' },
+    ]);
+  });
+
   test('after a crash the policy holds without a fetch', () => {
     expect(attempts(seen.restarted)).toMatchObject([{ outcome: 'relayed', assurance: 'sts' }]);
     expect(seen.fetchedAfterRestart).toBe(0);

@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { createDkimKeys, dkimRecord } from '../../../src/signing/signing.ts';
 import { ADDRESS, DOMAIN, diagnose, HOST, KEYS, of, type Patient } from '../../support/doctor.ts';
 
+const STS = { '_mta-sts.dest.test': { TXT: ['v=STSv1; id=1'] } };
+
 const V6 = '2001:db9::5';
 const rsa = dkimRecord(KEYS.find(({ domain, algorithm }) => domain === DOMAIN && algorithm === 'rsa-sha256')!).name;
 const ed = dkimRecord(KEYS.find(({ domain, algorithm }) => domain === DOMAIN && algorithm === 'ed25519-sha256')!).name;
@@ -304,17 +306,54 @@ describe.each<Case>([
     'mta-sts.dest.test',
     { zone: { '_mta-sts.dest.test': { TXT: ['v=STSv1; id=1'] } } },
     'ok',
-    /443 answers/,
+    /was fetched/,
     /^$/,
   ],
   [
     'HTTPS that is blocked',
     'mtaSts',
     'dest.test',
-    { zone: { '_mta-sts.dest.test': { TXT: ['v=STSv1; id=1'] } }, probes: { connect: async () => 'ECONNREFUSED' } },
+    { zone: STS, probes: { policy: async () => ({ type: 'sts-policy-fetch-error', detail: 'ECONNREFUSED' }) } },
     'warning',
     /ECONNREFUSED/,
-    /443/,
+    /port 443/,
+  ],
+  [
+    'roots that are old',
+    'mtaSts',
+    'dest.test',
+    { zone: STS, probes: { policy: async () => ({ type: 'sts-webpki-invalid', detail: 'UNABLE_TO_GET_ISSUER_CERT' }) } },
+    'warning',
+    /ISSUER/,
+    /root certificates/,
+  ],
+  ['no destination with a policy', 'mtaSts', 'outbound', {}, 'unknown', /no policy/, /again/],
+  [
+    'policies that are off',
+    'mtaSts',
+    'outbound',
+    { zone: STS, options: { sts: { mode: 'off', held: 0, overdue: 0 } } },
+    'warning',
+    /off/,
+    /mtaSts: on/,
+  ],
+  [
+    'policies that are only audited',
+    'mtaSts',
+    'delivery.mtaSts',
+    { zone: STS, options: { sts: { mode: 'audit', held: 0, overdue: 0 } } },
+    'warning',
+    /only logged/,
+    /mtaSts: on/,
+  ],
+  [
+    'policies that cannot be fetched again',
+    'mtaSts',
+    'policies',
+    { zone: STS, options: { sts: { mode: 'on', held: 9, overdue: 2 } } },
+    'warning',
+    /2 of 9/,
+    /tls policies list --failing/,
   ],
 ])('%s', (_, check, subject, patient, result, found, advice) => {
   test(`is ${result} for ${check}`, async () => {
