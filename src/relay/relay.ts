@@ -33,7 +33,7 @@ import { SECOND } from '../system/clock.ts';
 import { createLog, type Log } from '../system/log.ts';
 import { createTrust } from '../system/trust.ts';
 import { VERSION } from '../system/version.ts';
-import { createTlsResults, startDnssecWatch, startStsPolicies } from '../tls-policy/tls-policy.ts';
+import { createTlsResults, startDnssecWatch, startStsPolicies, type TlsResults } from '../tls-policy/tls-policy.ts';
 import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
 import {
@@ -231,7 +231,11 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
     schedule: config.queue,
   });
   closers.push(() => queue.close(DRAIN)); // for a failed start; a stop closes the queue earlier
-  const reports = startTlsReports({ current, events, closers }, { store, dns }, { preparation, delivery, wake: queue.wake });
+  const reports = startTlsReports(
+    { current, events, closers },
+    { store, dns },
+    { preparation, delivery, results, wake: queue.wake },
+  );
   const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
   closers.push(startTrimming(store, () => current.config.trace, events));
@@ -245,13 +249,14 @@ type Way = Awaited<ReturnType<typeof startWay>>;
 function startTlsReports(
   { current, events, closers }: Pick<Parts, 'current' | 'events' | 'closers'>,
   { store, dns }: Pick<Ground, 'store' | 'dns'>,
-  { preparation, delivery, wake }: Pick<Way, 'preparation' | 'delivery'> & { wake: () => void },
+  { preparation, delivery, results, wake }: Pick<Way, 'preparation' | 'delivery'> & { results: TlsResults; wake: () => void },
 ) {
   const { hostname, reports: settings, delivery: towards } = current.config;
   const run = startTlsReportRun({
     ...{ hostname, from: settings.tlsFrom, preparation, destinationOf: delivery.destinationOf, log: events, dns, wake },
     store: store.tlsResults,
     operation: store.operation,
+    flush: results.flush,
     mode: () => current.config.reports.tls,
     https: {
       refuses: (address) => createAddressGuard(current.config.delivery.allowPrivate, machineAddresses)(address),

@@ -30,6 +30,8 @@ export type TlsReportOptions = Omit<OwnMailOptions, 'signs'> & {
   readonly operation: Pick<OperationStore, 'values' | 'value' | 'setValue'>;
   readonly dns: Pick<Dns, 'txt' | 'a' | 'aaaa'>;
   readonly https: Omit<HttpsPostOptions, 'dns' | 'signal'>;
+  /** Stores what was counted so far. Never rejects. */
+  readonly flush: () => Promise<void>;
   /** Mail is in the store that is due. */
   readonly wake: () => void;
   readonly log: EventLog;
@@ -113,6 +115,7 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
   }
 
   async function lookOnce(): Promise<void> {
+    await options.flush();
     for (const ended of await store.endedTlsReports()) await tellEnd(ended, options);
     await postDue();
     await writeAsked();

@@ -139,13 +139,18 @@ async function start(world: World, token: string, point?: Point): Promise<Run> {
   return { sent, died, ...counted };
 }
 
-/** From the moment that a report about TLS is asked for to its arrival: look-up, mail, the row of the report and that of its mail. */
+/**
+ * From the moment that a report about TLS is asked for to its arrival: a session that was counted is stored, then come the look-up, the row of
+ * the report and that of its mail.
+ */
 async function report(world: World, token: string, point?: Point): Promise<Run> {
   const owed = world.owesReport(token);
+  const mail = await world.send(token, `anna@${owed.report.reportTo}`, SMALL);
+  await world.drained();
   const traced = await watch(world, point);
   await world.relay.command(['tls', 'reports', 'send', owed.day, owed.report.reportTo!]);
   const died = await traced.end();
-  return { sent: [{ ...owed.report, acknowledged: true }], died, ...traced.counted() };
+  return { sent: [mail, { ...owed.report, acknowledged: true }], died, ...traced.counted() };
 }
 
 /** Traces the relay that runs. */

@@ -102,6 +102,10 @@ async function crashAt(world: World, scenario: ScenarioName, point: Point): Prom
   for (const [i, one] of sent.entries()) {
     const { arrivals, broken } = world.fate(one);
     violations.push(...broken.map((text) => `${where}: ${text}`));
+    const counted = one.reportTo === undefined ? 0 : world.sessionsWith(one.reportTo);
+    // A crash may lose what was counted in the seconds before it, and never counts it twice.
+    if (counted > 1 || (one.reportTo !== undefined && !died && counted !== 1))
+      violations.push(`${where}: ${counted} sessions are counted of one`);
     if (one.acknowledged) judged.acknowledged++;
     else if (arrivals.length > 0) judged.unanswered++;
     if (one.acknowledged && arrivals.length === 0) {

@@ -36,8 +36,10 @@ export type World = Scenario & {
   /** Resolves when the reply came, or the connection was cut. @param size octets of the body */
   send(token: string, recipient: string, size: number): Promise<Sent>;
   fate(sent: Sent): Fate;
-  /** Counts sessions of the day before with a domain that wants reports. @returns the report that is owed for them */
+  /** Makes a domain with a host of its own that wants reports, and counts sessions of the day before. @returns the report that is owed for them */
   owesReport(token: string): { readonly report: Sent; readonly day: string };
+  /** Sessions with this domain, as the store has them, without those that `owesReport` put there. */
+  sessionsWith(domain: string): number;
   /** Queue ids of messages that have not ended, and reports that were asked for, read beside the relay, or while there is none. */
   open(): ReadonlySet<string>;
   /** Resolves when nothing waits any more; what does not end is removed. */
@@ -93,6 +95,8 @@ export async function startWorld(): Promise<World> {
     owesReport(token) {
       const reportTo = `r${hash(Buffer.from(token)).slice(0, 16)}.test`;
       scenario.dns.set(`_smtp._tls.${reportTo}`, { TXT: ['v=TLSRPTv1; rua=mailto:tls@dest.test'] });
+      scenario.dns.set(`mx.${reportTo}`, { A: [scenario.mx.address] });
+      scenario.dns.set(reportTo, { MX: [`10 mx.${reportTo}`] });
       const day = Math.floor(Date.now() / DAY) - 1;
       const database = new DatabaseSync(path, { timeout: 5 * SECOND });
       database.prepare("INSERT OR IGNORE INTO tls_policies_seen VALUES ('none', '', '')").run();
@@ -100,6 +104,15 @@ export async function startWorld(): Promise<World> {
       database.close();
       const report = { token, recipient: 'tls@dest.test', bodyHash: '', reportTo, acknowledged: false };
       return { report, day: new Date(day * DAY).toISOString().slice(0, 10) };
+    },
+    sessionsWith(domain) {
+      const database = new DatabaseSync(path, { readOnly: true, timeout: 5 * SECOND });
+      try {
+        const sum = 'SELECT coalesce(sum(ok + failed), 0) - 2 AS n FROM tls_results WHERE domain = ?';
+        return Number(database.prepare(sum).get(domain)!['n']);
+      } finally {
+        database.close();
+      }
     },
     unknownDomain() {
       const domain = `d${++domains}.lost.test`;

@@ -62,6 +62,7 @@ export async function startTlsReportRig({ zone = {}, signed = true, run: more, .
     store: store.tlsResults,
     operation: store.operation,
     https: { refuses: () => undefined, verify: () => true, trust: createTrust(undefined) },
+    flush: results.flush,
     wake: () => {},
     ...more,
   });
