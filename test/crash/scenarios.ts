@@ -1,11 +1,11 @@
-/** The seven parts of a relay's life in which it is killed, or one of its calls fails. Each leaves it running, or dead. */
+/** The eight parts of a relay's life in which it is killed, or one of its calls fails. Each leaves it running, or dead. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { temporaryFolder, until } from '../support/program.ts';
 import { attach, failedIn, linesOf, matters, mostOf, type Point, pointsOf, type Role, rolesOf, underStrace } from './tracer.ts';
 import { SECOND, type Sent, type World } from './world.ts';
 
-export const SCENARIOS = ['accept', 'deliver', 'bounce', 'retry', 'reload', 'start', 'report'] as const;
+export const SCENARIOS = ['accept', 'deliver', 'bounce', 'retry', 'reload', 'start', 'report', 'policy'] as const;
 export type ScenarioName = (typeof SCENARIOS)[number];
 
 /** Small messages lie in the database, large ones in a file of their own. */
@@ -44,6 +44,8 @@ export function runScenario(world: World, name: ScenarioName, token: string, poi
       return start(world, token, point);
     case 'report':
       return report(world, token, point);
+    case 'policy':
+      return policy(world, token, point);
   }
 }
 
@@ -151,6 +153,17 @@ async function report(world: World, token: string, point?: Point): Promise<Run> 
   await world.relay.command(['tls', 'reports', 'send', owed.day, owed.report.reportTo!]);
   const died = await traced.end();
   return { sent: [mail, { ...owed.report, acknowledged: true }], died, ...traced.counted() };
+}
+
+/** From the first look-up of a domain with an enforced policy: its record, its file over HTTPS, its row, and mail to a host that it names. */
+async function policy(world: World, token: string, point?: Point): Promise<Run> {
+  const { domain, found } = await world.unknownPolicy();
+  const sent = [await world.send(token, `anna@${domain}`, SMALL)];
+  await world.delayed(sent[0]!.recipient);
+  const traced = await watch(world, point);
+  found();
+  const died = await traced.end();
+  return { sent, died, ...traced.counted() };
 }
 
 /** Traces the relay that runs. */

@@ -1,10 +1,14 @@
 /** The relay under test, a destination that can be told to wait, refuse or delay, and what became of each message. */
 import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { gunzipSync } from 'node:zlib';
+import { type Certified, makeAuthority, makeHost, served } from '../support/chains.ts';
 import type { ReceivedMessage } from '../support/mx-server.ts';
-import { until } from '../support/program.ts';
+import { isRoot } from '../support/peers.ts';
+import { type PolicyHost, startPolicyHost } from '../support/policy-host.ts';
+import { loopbackAddress, temporaryFolder, until } from '../support/program.ts';
 import { type Scenario, startScenario } from '../support/relay-scenario.ts';
 import { submit } from '../support/smtp-send.ts';
 
@@ -31,6 +35,8 @@ export type World = Scenario & {
   hold(): () => void;
   /** A domain of its own, with a host of its own, whose DNS fails until `found` is called. */
   unknownDomain(): { readonly domain: string; found(): void };
+  /** The same; the domain also has an enforced policy, and a host at port 443 that serves it. Only root may ask for one. */
+  unknownPolicy(): Promise<{ readonly domain: string; found(): void }>;
   /** Resolves when an attempt at this recipient is noted as delayed. */
   delayed(recipient: string): Promise<void>;
   /** Resolves when the reply came, or the connection was cut. @param size octets of the body */
@@ -64,9 +70,14 @@ export async function startWorld(): Promise<World> {
       return '451 4.2.0 Later, please';
     },
   };
+  const folder = temporaryFolder('authority');
+  const root = await makeAuthority('root');
+  const ca = join(folder.path, 'ca.pem');
+  writeFileSync(ca, root.pem);
+  const policyHost = isRoot ? await startPolicyHost(served(root), { address: loopbackAddress(), port: 443 }) : undefined;
   const scenario = await startScenario({
-    mx: { script, keep: 100_000 },
-    settings: { queue: { retry: ['1s'], minFree: '1MiB' } },
+    mx: { script, keep: 100_000, tls: served(await makeHost({ names: ['mx.dest.test'], issuer: root })) },
+    settings: { queue: { retry: ['1s'], minFree: '1MiB' }, delivery: { ca } },
   });
   const path = join(scenario.relay.folder, 'data', 'smarthost.db');
   const open = () => {
@@ -87,6 +98,12 @@ export async function startWorld(): Promise<World> {
   return {
     ...scenario,
     open,
+    unknownPolicy: () => unknownPolicy(scenario, policyHost!, root, `p${++domains}.lost.test`),
+    async close() {
+      await scenario.close();
+      await policyHost?.close();
+      folder.remove();
+    },
     async warmed() {
       await send(scenario, { token: 'warm', recipient: 'anna@dest.test', size: 1 });
       await send(scenario, { token: 'warm', recipient: SENDER, size: 1 });
@@ -142,6 +159,19 @@ export async function startWorld(): Promise<World> {
       });
     },
   };
+}
+
+/** What DNS says of it fails until `found` is called. */
+async function unknownPolicy({ dns }: Scenario, host: PolicyHost, issuer: Certified, domain: string) {
+  host.present(served(await makeHost({ names: [`mta-sts.${domain}`], issuer })));
+  host.answer = 'version: STSv1\nmode: enforce\nmx: mx.dest.test\nmax_age: 86400\n';
+  for (const name of [domain, `_mta-sts.${domain}`]) dns.set(name, { fault: 'servfail' });
+  dns.set(`mta-sts.${domain}`, { A: [host.address] });
+  const found = () => {
+    dns.set(`_mta-sts.${domain}`, { TXT: ['v=STSv1; id=1;'] });
+    dns.set(domain, { MX: ['10 mx.dest.test'] });
+  };
+  return { domain, found };
 }
 
 async function send(

@@ -8,6 +8,7 @@ type Pair = { readonly cert: string; readonly key: string };
 type Answer = string | ((request: IncomingMessage, response: ServerResponse) => void);
 
 export type PolicyHost = {
+  readonly address: string;
   readonly port: number;
   /** Host and path of each request. */
   readonly asked: readonly string[];
@@ -35,6 +36,7 @@ export async function startPolicyHost(
   server.on('secureConnection', (socket) => named.push(socket.servername || undefined));
   await new Promise<void>((resolve) => server.listen(port, address, resolve));
   const host: PolicyHost = {
+    address,
     port: (server.address() as AddressInfo).port,
     asked,
     named,
