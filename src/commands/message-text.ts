@@ -45,6 +45,8 @@ export function describeMessage(message: TracedMessage, manner: Manner = {}): st
     ['accepted', `${time(acceptedAt)} from ${user ?? (about === null ? 'smarthost' : `smarthost, a report about ${about}`)}`],
     ['size', roundSize(size)],
     ['signed by', signatures.join(', ')],
+    ...(message.requireTls ? [['TLS', 'required with every host (REQUIRETLS)'] as const] : []),
+    ...(message.tlsOptional ? [['TLS', 'optional (TLS-Required: No)'] as const] : []),
     ...(waits ? [['returned after', time(recipients[0]!.expiresAt)] as const] : []),
   ]);
   return `${summary(message, paint)}\n${head}${recipients.map((recipient) => describeRecipient(recipient, manner)).join('')}`;

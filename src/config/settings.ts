@@ -154,6 +154,16 @@ export const SETTINGS = {
     ),
     checkFrom: live(type.boolean, true, 'Not only the envelope sender but also the From field must belong to the credential.'),
     proxyTrust: live(networks, [], 'Networks of proxies that send the PROXY protocol. From other addresses it is not accepted.'),
+    requireTls: live(
+      type.oneOf('offer', 'off'),
+      'offer',
+      'Whether clients may ask that a message leaves over verified TLS only, to hosts that promise the same (REQUIRETLS, RFC 8689).',
+    ),
+    tlsRequiredNo: live(
+      type.oneOf('honor', 'ignore'),
+      'honor',
+      'Whether the field `TLS-Required: No` of a message lifts what the recipient’s domain asks of TLS (DANE, MTA-STS; RFC 8689 §3). It never lifts `delivery.tls`.',
+    ),
     maxSessions: live(some, 1000, 'Most sessions at the same time.'),
     maxSessionsPerAddress: live(some, 100, 'Most sessions at the same time from one address.'),
     handshakesPerAddress: live(

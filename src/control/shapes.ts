@@ -34,7 +34,7 @@ export function traceShape(message: StoredMessage) {
 }
 
 function shape<A>(message: StoredMessage, attempts: (recipient: Recipient) => A) {
-  const { id, messageId, user, reversePath, size, acceptedAt, expiresAt } = message;
+  const { id, messageId, user, reversePath, size, acceptedAt, expiresAt, requireTls, tlsOptional } = message;
   return {
     id,
     messageId,
@@ -42,6 +42,10 @@ function shape<A>(message: StoredMessage, attempts: (recipient: Recipient) => A)
     reversePath,
     size,
     acceptedAt: iso(acceptedAt),
+    /** REQUIRETLS was given, RFC 8689 §2. */
+    ...(requireTls ? { requireTls } : {}),
+    /** It holds `TLS-Required: No`, RFC 8689 §3. */
+    ...(tlsOptional ? { tlsOptional } : {}),
     recipients: message.recipients.map((recipient) => ({
       recipient: recipient.address,
       state: recipient.state,

@@ -61,9 +61,20 @@ export async function attempt(job: Job, context: AttemptContext): Promise<readon
   } finally {
     conversation.end();
   }
+  const refusal = conversation.stopped ? undefined : targets.refusal();
+  if (refusal !== undefined) {
+    const { code, status, text: reply } = refusal.reply;
+    context.session.log.emit('requireTlsFailed', { queueId: job.queueId, code, status, reply });
+    return results.map((result) => (isOpen(result) ? { ...result, verdict: refusal } : result));
+  }
   if (!results.includes(NOT_TRIED)) return results;
   const verdict = conversation.stopped ? STOPPED : targets.problem();
   return results.map((result) => (result === NOT_TRIED ? { verdict, dsn: false } : result));
+}
+
+/** Nothing was decided about the message. */
+function isOpen(result: AttemptResult): boolean {
+  return result === NOT_TRIED || (result.verdict.about === 'us' && result.verdict.tryNext);
 }
 
 async function tryTargets({ targets }: Job, conversation: Conversation, results: AttemptResult[]): Promise<void> {

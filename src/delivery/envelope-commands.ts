@@ -10,7 +10,7 @@ const MAX_ORCPT = 500;
 
 /** What is sent, besides its recipients. */
 export type Letter = {
-  readonly message: Pick<MessageFacts, 'reversePath' | 'body' | 'needsSmtpUtf8' | 'ret' | 'envid'>;
+  readonly message: Pick<MessageFacts, 'reversePath' | 'body' | 'needsSmtpUtf8' | 'ret' | 'envid' | 'requireTls'>;
   readonly content: Content;
 };
 
@@ -26,6 +26,7 @@ export function mailCommand(
   if (message.needsSmtpUtf8 || isForeign(message.reversePath) || recipients.some(({ address }) => isForeign(address))) {
     command += ' SMTPUTF8';
   }
+  if (extensions.requireTls && message.requireTls) command += ' REQUIRETLS';
   if (extensions.dsn && message.ret !== undefined) command += ` RET=${message.ret}`;
   if (extensions.dsn && message.envid !== undefined) command += ` ENVID=${message.envid}`;
   return `${command}\r\n`;

@@ -10,6 +10,8 @@ export type Extensions = {
   readonly smtpUtf8: boolean;
   readonly dsn: boolean;
   readonly startTls: boolean;
+  /** It promises what RFC 8689 §4.2.1 asks, in a session that is verified. */
+  readonly requireTls: boolean;
   /** Upper case. */
   readonly auth: readonly string[];
 };
@@ -23,6 +25,7 @@ export const NO_EXTENSIONS: Extensions = {
   smtpUtf8: false,
   dsn: false,
   startTls: false,
+  requireTls: false,
   auth: [],
 };
 
@@ -44,6 +47,7 @@ export function parseExtensions({ lines }: RemoteReply): Extensions {
     smtpUtf8: offered.has('SMTPUTF8'),
     dsn: offered.has('DSN'),
     startTls: offered.has('STARTTLS'),
+    requireTls: offered.has('REQUIRETLS'),
     auth,
   };
 }

@@ -42,7 +42,7 @@ export type PolicyQuestion = {
   readonly named: 'proven' | 'unproven' | 'operator';
   readonly operator: OperatorPolicies;
   /** `tlsReport`: what becomes of it is not counted, RFC 8460 §3. */
-  readonly message: { readonly tlsOptional: boolean; readonly tlsReport: boolean };
+  readonly message: { readonly requireTls: boolean; readonly tlsOptional: boolean; readonly tlsReport: boolean };
   /** The domain's policy, begun by `beginPolicy`. */
   readonly policy?: Promise<Known> | undefined;
 };
@@ -98,12 +98,12 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     const { level, names, modes } = operator.forHost(mx);
     const { policy, problem } = level === 'none' || modes.mtaSts === 'off' ? {} : known;
     const decision =
-      dane.kind === 'none' && policy === undefined && level === 'opportunistic'
+      dane.kind === 'none' && policy === undefined && level === 'opportunistic' && !message.requireTls
         ? UNDEMANDING
         : decideTls({
             ...{ mx, domain, expanded: question.expanded, named, dane, level, names, modes },
             ...(policy !== undefined && { sts: { mode: policy.mode, names: policyNames(policy, mx) } }),
-            message: { ...message, requireTls: false },
+            message,
           });
     const basis: Basis = {
       domain,

@@ -20,7 +20,8 @@ import type { IpFamilies } from './ip-families.ts';
 import { type OperatorPolicies, type OperatorPolicy, samePolicy } from './operator.ts';
 import { candidateRoutes, matchesDomain, parseHost } from './route.ts';
 import type { Target } from './session.ts';
-import { type AboutUs, judgeOurProblem, type Verdict } from './verdict.ts';
+import { type Basis, isDefinite, NO_REQUIRETLS, type Unmet } from './unmet.ts';
+import { type AboutUs, judgeOurProblem, judgeRequireTls, type Verdict } from './verdict.ts';
 
 /** Targets in the order to try them, found when they are needed. */
 export type Targets = {
@@ -30,6 +31,8 @@ export type Targets = {
   otherFamily(target: Target): Promise<Target | undefined>;
   /** Why there was none. */
   problem(): Verdict;
+  /** Every host has shown that it cannot be given a message that must not leave without verified TLS: RFC 8689 §4.2.1. */
+  refusal(): Verdict | undefined;
 };
 
 type Plan = {
@@ -57,21 +60,26 @@ export type PlanContext = {
 /** What the way of a message is chosen by, and what it asks of it. */
 type PlannedMessage = RouteKey & Pick<MessageFacts, 'tlsOptional' | 'requireTls' | 'tlsReport'>;
 
-/** RFC 8689 §4.1: who asks for TLS in the envelope does not mean what the header says. */
-function asksOf({ tlsOptional = false, requireTls = false, tlsReport = false }: PlannedMessage): PolicyQuestion['message'] {
-  return { tlsOptional: (tlsOptional || tlsReport) && !requireTls, tlsReport };
+/**
+ * RFC 8689 §4.1: who asks for TLS in the envelope does not mean what the header says. A report must not be lost for want of TLS (§5):
+ * it takes REQUIRETLS along where it can, and goes without it elsewhere.
+ */
+function asksOf(message: PlannedMessage): PolicyQuestion['message'] {
+  const { tlsOptional = false, tlsReport = false } = message;
+  const requireTls = message.requireTls === true && message.reversePath !== '';
+  return { requireTls, tlsOptional: (tlsOptional || tlsReport) && message.requireTls !== true, tlsReport };
 }
 
 export async function planFor(message: PlannedMessage, address: string, context: PlanContext): Promise<Plan | Verdict> {
   const domain = domainOf(address).toLowerCase();
+  const asks = asksOf(message);
   for (const route of candidateRoutes(context.options.routes, message, address)) {
-    if (route.mx === undefined) return byRoute(route, message, context);
+    if (route.mx === undefined) return byRoute(route, asks, context);
     const destination = await context.resolve(domain);
     if ('kind' in destination) return destination;
     const { mx } = route;
-    if (destination.preferences[0]!.some((name) => matchesDomain(mx, name))) return byRoute(route, message, context);
+    if (destination.preferences[0]!.some((name) => matchesDomain(mx, name))) return byRoute(route, asks, context);
   }
-  const asks = asksOf(message);
   // Beside the look-up of the hosts: a domain without a policy waits no longer for it.
   const operator = context.operator(domain);
   const policy = beginPolicy({ domain, operator, message: asks }, context.policies);
@@ -97,13 +105,13 @@ function byMx(destination: Destination, { domain, operator, asks, policy }: MxMa
         { domain, expanded, named: secure ? 'proven' : 'unproven', operator, message: asks, policy },
         context.policies,
       );
-      return targetsOf(request, { ...context, policies }, {});
+      return targetsOf(request, { ...context, policies, requireTls: asks.requireTls }, {});
     },
   };
 }
 
 /** The operator has named these hosts: they may be private, they must prove who they are, and they may ask for a login. */
-function byRoute(route: Route, { tlsReport = false }: PlannedMessage, context: PlanContext): Plan {
+function byRoute(route: Route, { requireTls, tlsReport }: PolicyQuestion['message'], context: PlanContext): Plan {
   const { hosts, login, tls = 'verify', ip = context.options.ip } = route;
   return {
     key: `route:${hosts.join(',')}${login === undefined ? '' : ` as ${login.user}`}`,
@@ -116,10 +124,10 @@ function byRoute(route: Route, { tlsReport = false }: PlannedMessage, context: P
         expanded: domain,
         named: 'operator',
         operator: samePolicy({ level: tls, modes: context.modes }),
-        message: { tlsOptional: false, tlsReport },
+        message: { requireTls, tlsOptional: false, tlsReport },
       } as const;
       const policies = createHostPolicies(question, context.policies);
-      const targets = targetsOf(request, { ...context, policies }, { login, upstream: true });
+      const targets = targetsOf(request, { ...context, policies, requireTls }, { login, upstream: true });
       return { ...targets, problem: () => misrouted(targets.problem()) };
     },
   };
@@ -131,22 +139,34 @@ function misrouted({ reply }: Verdict): AboutUs {
 }
 
 type Manner = Pick<Target, 'login' | 'upstream'>;
-type TargetsContext = Pick<PlanContext, 'dns' | 'families' | 'isUnreachable'> & { readonly policies: HostPolicies };
+type TargetsContext = Pick<PlanContext, 'dns' | 'families' | 'isUnreachable'> & {
+  readonly policies: HostPolicies;
+  readonly requireTls: boolean;
+};
 
 function targetsOf(
   request: Omit<AddressRequest<Host>, 'isUnreachable' | 'isFit'>,
   context: TargetsContext,
   manner: Manner,
 ): Targets {
-  const { dns, families, isUnreachable, policies } = context;
+  const { dns, families, isUnreachable, policies, requireTls } = context;
   /** Why hosts were passed over. */
   let passed: Verdict | undefined;
   let fit: HostPolicy | undefined;
+  /** Hosts that have shown that they cannot take mail with REQUIRETLS, in words. */
+  const unfit = new Map<string, Unmet>();
+
+  function noteUnmet(name: string, unmet: Unmet, basis: Basis): void {
+    if (requireTls && isDefinite(unmet, basis)) unfit.set(name, unmet);
+  }
 
   async function isFit({ host, evidence }: Addressed<Host>): Promise<boolean> {
+    if (unfit.has(host.name)) return false; // another of its addresses said it
     fit = await policies.judge(host, evidence);
-    if (fit.kind === 'skip') passed = fit.unmet.verdict;
-    return fit.kind === 'meet';
+    if (fit.kind === 'meet') return true;
+    passed = fit.unmet.verdict;
+    noteUnmet(host.name, fit.unmet, fit.basis);
+    return false;
   }
 
   function targetOf(address: Addressed<Host>, policy: HostPolicy | undefined): Target | undefined {
@@ -155,6 +175,7 @@ function targetsOf(
     return {
       ...{ mx: host.name, port: host.port, ip, family, source: families.source(family) },
       ...{ tls: policy.tls, basis: policy.basis },
+      onUnmet: (unmet) => noteUnmet(host.name, unmet, policy.basis),
       again: async (unmet) => targetOf(address, await policies.again(host, evidence, unmet)),
       ...manner,
     };
@@ -172,5 +193,14 @@ function targetsOf(
     },
     // A host that was passed over may be the one that takes the mail, so what is true of the others is not final.
     problem: () => passed ?? addresses.problem(),
+    refusal() {
+      if (unfit.size === 0 || unfit.size < request.hosts.length) return undefined;
+      const all = [...unfit.values()];
+      const text = all.map(({ verdict }) => verdict.reply.text).join('; ');
+      return judgeRequireTls(
+        all.some(({ reason }) => reason === NO_REQUIRETLS.reason),
+        `The sender demands REQUIRETLS (RFC 8689), and no mail host of ${request.domain} can keep it: ${text}`,
+      );
+    },
   };
 }

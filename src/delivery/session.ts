@@ -13,7 +13,7 @@ import { anonymous, type Handshake, judgeHandshake } from './handshake.ts';
 import type { RemoteReply } from './reply-reader.ts';
 import { type CountedFailure, countSession, type SessionResults } from './session-results.ts';
 import { type Encryption, hasChecks, type TlsPolicy } from './tls.ts';
-import { type Basis, tellFault, type Unmet, unmetBy } from './unmet.ts';
+import { type Basis, NO_REQUIRETLS, tellFault, type Unmet, unmetBy } from './unmet.ts';
 import { logInUpstream, type UpstreamLogin } from './upstream-login.ts';
 import { type AboutUs, judgeFailure, judgeSession, type SessionFailure, type SessionStage, type Standing } from './verdict.ts';
 
@@ -30,6 +30,8 @@ export type Target = {
   readonly basis: Basis;
   /** The same host after another look at what it does not meet; undefined: nothing has changed. Never rejects. */
   readonly again?: ((unmet: Unmet) => Promise<Target | undefined>) | undefined;
+  /** Hears what the host does not meet. */
+  readonly onUnmet?: ((unmet: Unmet) => void) | undefined;
   readonly login?: UpstreamLogin | undefined;
   /** A host of the operator's route. */
   readonly upstream?: boolean;
@@ -104,12 +106,20 @@ export async function openSession(
 }
 
 /** One line for each session, and for each host that does not meet what is demanded. */
-function tell<S extends DeliverySession | NoSession>(opened: S, target: Target, { log, results }: SessionContext): S {
+function tell(
+  opened: DeliverySession | NoSession,
+  target: Target,
+  { log, results }: SessionContext,
+): DeliverySession | NoSession {
   const { mx, ip, basis } = target;
+  if ('verdict' in opened && opened.unmet !== undefined) target.onUnmet?.(opened.unmet);
   if (results !== undefined) countSession(results, opened, target);
   if (!('verdict' in opened))
     log.emit('tlsSession', { mx, ip, assurance: opened.assurance, version: opened.tls ?? null, dane: opened.dane });
   else if (opened.unmet !== undefined) tellFault(log, opened.unmet, { basis, mx, ip });
+  // Each host has to be asked before a message with REQUIRETLS comes back, so those that cannot take it are no sessions of the attempt.
+  if ('verdict' in opened && opened.unmet !== undefined && target.tls.keyword && opened.verdict.pace === 'none')
+    return { ...opened, reached: false };
   return opened;
 }
 
@@ -197,16 +207,18 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
     extensions = await hello(connection, context.hostname);
     if ('verdict' in extensions) return refused(connection, lostUnderTls(connection) ?? extensions);
   }
+  if (policy.keyword && !extensions.requireTls) return refused(connection, withoutRequireTls(connection, target));
   if (target.login !== undefined) {
     const problem = await enter(connection, target, context, extensions);
     if (problem !== undefined) return refused(connection, problem);
   }
+  const worth = worthOf(connection, target, context, handshake);
   return {
     target,
     connection,
-    extensions,
+    extensions: promised(extensions, policy, worth.assurance),
     tls: connection.tls,
-    ...worthOf(connection, target, context, handshake),
+    ...worth,
     standing: {
       tls: connection.tls !== undefined ? 'on' : offered && policy.use ? 'failed' : 'off',
       upstream: target.upstream === true,
@@ -275,6 +287,18 @@ function judged(
   const found = unmetBy(judgement, policy.source ?? 'operator', basis, { mx, ip });
   const { type, reason } = found;
   return { verdict: found.verdict, reached: true, tls, unmet: found, fault: { type, reason }, from: connection.localAddress };
+}
+
+/** It counts as a refusal of this mail alone: the host was verified, and takes other mail. */
+function withoutRequireTls(connection: Connection, { basis, mx, ip }: Target): NoSession {
+  const found = unmetBy(NO_REQUIRETLS, 'requiretls', basis, { mx, ip });
+  return { verdict: found.verdict, reached: true, tls: connection.tls, unmet: found };
+}
+
+/** A promise by a host that nobody has verified is none. */
+function promised(extensions: Extensions, { keyword }: TlsPolicy, assurance: Assurance): Extensions {
+  if (!extensions.requireTls || keyword || assurance === 'dane' || assurance === 'sts') return extensions;
+  return { ...extensions, requireTls: false };
 }
 
 type Worth = Pick<DeliverySession, 'assurance' | 'wouldFail' | 'dane'>;

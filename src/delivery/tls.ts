@@ -30,6 +30,8 @@ export type TlsPolicy = {
   readonly source?: DemandSource | undefined;
   /** What a session is worth that meets it. */
   readonly assurance: Assurance;
+  /** The host must offer REQUIRETLS under it: RFC 8689 §4.2.1. */
+  readonly keyword: boolean;
   /** SNI: the MX host's name, or the one its TLSA records stand at. RFC 7672 §8.1 */
   readonly name: string;
   /** TLS from the first byte: RFC 8314 §3.3. */
@@ -43,13 +45,14 @@ export type TlsPolicy = {
  * @param implicit for upstreams on port 465; it makes no sense with a demand for clear text.
  */
 export function tlsPolicy(demand: Connect, mx: string, implicit = false, shadow?: TlsPolicy['shadow']): TlsPolicy {
-  const { tls, pkix, dane, source, assurance, key } = demand;
+  const { tls, pkix, dane, keyword, source, assurance, key } = demand;
   const alone = implicit && tls !== 'required';
   return {
     use: implicit || tls !== 'never',
     required: implicit || tls === 'required',
     checks: { pkix, dane },
     shadow,
+    keyword,
     source: alone ? 'operator' : source,
     assurance: alone ? 'encrypt' : assurance,
     name: dane?.base ?? mx,

@@ -109,9 +109,9 @@ async function transactAll(
   });
 }
 
-/** SMTPUTF8 stays: without it the message could not be sent at all. */
-function withoutParameters({ pipelining, smtpUtf8 }: Extensions): Extensions {
-  return { ...NO_EXTENSIONS, pipelining, smtpUtf8 };
+/** SMTPUTF8 stays, since without it the message could not be sent at all, and so does the promise of REQUIRETLS. */
+function withoutParameters({ pipelining, smtpUtf8, requireTls }: Extensions): Extensions {
+  return { ...NO_EXTENSIONS, pipelining, smtpUtf8, requireTls };
 }
 
 type Commands = { readonly mail: string; readonly recipients: readonly string[] };

@@ -52,6 +52,21 @@ type Fault = {
 };
 export type Unmet = Fault & { readonly source: DemandSource; readonly verdict: AboutUs };
 
+/** REQUIRETLS is not offered under TLS that was verified. */
+export const NO_REQUIRETLS = {
+  type: 'validation-failure',
+  reason: 'requiretls-not-offered',
+  detail: 'it does not offer REQUIRETLS (RFC 8689)',
+} as const;
+
+/** What may be otherwise in a moment: a look-up, a handshake that broke, a refusal for now. */
+const PASSING: ReadonlySet<string> = new Set(['tlsa-lookup-failed', 'handshake-failed', 'starttls-refused']);
+
+/** The host has shown that it cannot take mail that must not leave without verified TLS. */
+export function isDefinite({ reason }: Pick<Unmet, 'reason'>, { stsProblem }: Basis): boolean {
+  return !PASSING.has(reason) && !(reason === 'not-proven' && stsProblem !== undefined);
+}
+
 type Where = { readonly mx: string; readonly ip?: string | undefined };
 
 /** @param tls whether TLS could be begun at all. */

@@ -348,6 +348,14 @@ export function judgeUnmet(type: string, text: string, byOperator: boolean): Abo
   return aboutUs({ code: 451, status, text: cleanReply(text) }, { tryNext: true, pace });
 }
 
+/**
+ * No host of the destination can be given mail that must not leave without verified TLS, and all have shown it: RFC 8689 §4.2.1.
+ * @param keyword a host was verified, and does not offer REQUIRETLS. @param text what the sender may read in a report.
+ */
+export function judgeRequireTls(keyword: boolean, text: string): AboutMessage {
+  return failed({ code: 550, status: keyword ? '5.7.30' : '5.7.10', text: cleanReply(text) }, { tryNext: false, pace: 'none' });
+}
+
 /** Nothing was tried: a host set is blocked, or too many wait for a session. @param text what the sender may read in a report. */
 export function judgeReturned(text: string): AboutUs {
   return returned({ code: 451, status: '4.4.5', text });

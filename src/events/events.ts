@@ -23,21 +23,11 @@ const listening =
   field<readonly { readonly name: string; readonly address: string; readonly port: number }[]>('list of name, address, port');
 
 const session = { session: text, ip: text, user: optional(text) };
-const attempt = {
-  queueId: text,
-  recipient: text,
-  mx: maybe,
-  ip: maybe,
-  tls: maybe,
-  assurance: optional(text),
-  code: count,
-  status: text,
-  reply: text,
-  attempt: count,
-  seconds,
-};
-const refusal = { queueId: text, mx: text, ip: text, tls: maybe, code: count, status: text, reply: text };
+const replied = { code: count, status: text, reply: text };
 const recipient = { queueId: text, recipient: text };
+const host = { mx: maybe, ip: maybe, tls: maybe, assurance: optional(text) };
+const attempt = { ...recipient, ...host, ...replied, attempt: count, seconds };
+const refusal = { queueId: text, mx: text, ip: text, tls: maybe, ...replied };
 
 type Level = 'debug' | 'info' | 'warn' | 'error';
 export type EventDefinition = {
@@ -65,9 +55,7 @@ export const EVENTS = {
   refused: define('info', 'A command or message of a client was refused. An error if the fault is ours.', {
     ...session,
     verb: text,
-    code: count,
-    status: text,
-    reply: text,
+    ...replied,
     reversePath: optional(text),
     recipient: optional(text),
     error: optional(error),
@@ -154,6 +142,7 @@ export const EVENTS = {
     size: count,
     messageId: text,
     signatures: texts,
+    asks: optional(field<'REQUIRETLS' | 'TLS-Required: No'>('RFC 8689')),
   }),
   acceptedButFailed: define('error', 'A message was accepted, but a later step failed for a reason of ours.', {
     queueId: text,
@@ -161,6 +150,14 @@ export const EVENTS = {
   }),
   eightBitHeader: define('warn', 'A header has octets that are not ASCII, and the client did not ask for SMTPUTF8.', {
     queueId: text,
+  }),
+  tlsRequiredIgnored: define('warn', 'A TLS-Required field that RFC 8689 does not know was ignored.', {
+    queueId: text,
+    value: text,
+  }),
+  requireTlsFailed: define('warn', 'No host of the destination keeps REQUIRETLS: the message returns.', {
+    queueId: text,
+    ...replied,
   }),
   spoolNotRemoved: define(
     'warn',
@@ -251,9 +248,7 @@ export const EVENTS = {
     mx: text,
     ip: text,
     user: text,
-    code: count,
-    status: text,
-    reply: text,
+    ...replied,
   }),
   outbound25: define(
     'warn',
@@ -418,9 +413,19 @@ export function createEventLog(log: Log, observe: (event: RelayEvent) => void = 
  * The fields `mx`, `ip` and `tls` are always present: null if there was no connection, or no TLS.
  * Each field has its name here, because to copy what is left of an object costs ten times as much.
  */
-function judged({ queueId, recipient, attempt, seconds, mx = null, ip = null, tls = null, reply: said }: AttemptFacts) {
+function judged({
+  queueId,
+  recipient,
+  attempt,
+  seconds,
+  mx = null,
+  ip = null,
+  tls = null,
+  assurance,
+  reply: said,
+}: AttemptFacts) {
   const { code, status, reply } = spoken(said);
-  return { queueId, recipient, attempt, seconds, mx, ip, tls, code, status, reply };
+  return { queueId, recipient, attempt, seconds, mx, ip, tls, assurance, code, status, reply };
 }
 
 const LONGEST_REPLY = 1000;

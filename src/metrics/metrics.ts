@@ -77,6 +77,15 @@ export function createMetrics(version: string): Metrics {
     'Hosts that did not meet a TLS policy, by policy and reason, including policies that are only evaluated',
     ['policy', 'reason'],
   );
+  const requireTls = counter(
+    'smarthost_requiretls_total',
+    'Messages with REQUIRETLS, by result: accepted, or failed where no host of a destination can keep it',
+    ['result'],
+  );
+  for (const result of ['accepted', 'failed']) requireTls.inc({ result }, 0);
+  const tlsRequiredNo = counter('smarthost_tls_required_no_total', 'Accepted messages with TLS-Required: No, by credential', [
+    'user',
+  ]);
   const ended = counter('smarthost_ended_total', 'Recipients that ended without an attempt, by how', ['how']);
   const reported = counter('smarthost_reports_total', 'Reports to senders, by action', ['action']);
   const tlsReports = counter('smarthost_tls_reports_total', 'Reports about TLS to domains, by transport and result', [
@@ -128,7 +137,11 @@ export function createMetrics(version: string): Metrics {
     observe({ event, fields }) {
       switch (event) {
         case 'accepted':
+          if (fields.asks === 'REQUIRETLS') requireTls.inc({ result: 'accepted' });
+          else if (fields.asks !== undefined) tlsRequiredNo.inc({ user: fields.user ?? '' });
           return accepted.inc({ user: fields.user ?? '' });
+        case 'requireTlsFailed':
+          return requireTls.inc({ result: 'failed' });
         case 'refused':
           return refused.inc({ code: fields.code });
         case 'authFailed':

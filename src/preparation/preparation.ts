@@ -22,6 +22,8 @@ export type PreparationOptions = {
   readonly maxHeaderSize: number;
   /** What to do with a bare CR or LF in a body. */
   readonly bareNewlines: 'normalize' | 'reject';
+  /** Whether `TLS-Required: No` is obeyed: RFC 8689 §3. Absent: it is. */
+  readonly tlsRequiredNo?: 'honor' | 'ignore';
   readonly createSpool: () => Promise<SpoolWriter>;
   readonly signer: Signer;
   /** Bytes up to which a message is kept in memory; default 256 KiB. */
@@ -60,6 +62,8 @@ export type Prepared = {
   readonly needsSmtpUtf8: boolean;
   /** Header or body have bytes above 127: RFC 6152 §3. */
   readonly eightBit: boolean;
+  /** The header says `TLS-Required: No`, and that is obeyed: RFC 8689 §3. */
+  readonly tlsOptional: boolean;
 };
 
 export type Preparation = {
@@ -192,6 +196,7 @@ class Pipeline implements Preparation, LineSink {
       bareNewlines: this.#lines.bareNewlines,
       needsSmtpUtf8: envelope.smtpUtf8 && !header.ascii,
       eightBit: this.#eightBit || !header.ascii,
+      tlsOptional: header.tlsOptional,
     };
   }
 

@@ -7,10 +7,11 @@ import { isAscii } from 'node:buffer';
 import type { HeaderField } from '../signing/signing.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import { refusal } from '../smtp/replies.ts';
+import { oneLine } from '../smtp/text.ts';
 import { type BroughtSignatures, type Covered, NOTHING_COVERED, readBrought } from './brought-signatures.ts';
 import { complete, messageIdOf } from './completion.ts';
 import { type Author, authorOf, rewriteFrom } from './from.ts';
-import { type HeaderSection, mendField, parseHeader } from './header.ts';
+import { fieldValue, type HeaderSection, mendField, parseHeader } from './header.ts';
 import type { PreparationOptions, PreparationRequest } from './preparation.ts';
 
 export type HeaderDraft = {
@@ -31,6 +32,7 @@ export type PreparedHeader = {
   readonly section: Buffer;
   readonly messageId: string;
   readonly ascii: boolean;
+  readonly tlsOptional: boolean;
 };
 
 /** RFC 5321 §6.3 wants at least 100: mail with fewer has come a long way, but not in a loop. */
@@ -54,7 +56,10 @@ function draftOwn(section: Buffer, { fields, brokenLine }: HeaderSection, { enve
   return {
     fromDomain: fromDomainOf(author),
     brought: undefined,
-    finish: () => ({ received: '', added: [], kept: fields, section, messageId: messageIdOf(fields), ascii: isAscii(section) }),
+    finish: () => ({
+      ...{ received: '', added: [], kept: fields, section, messageId: messageIdOf(fields) },
+      ...{ ascii: isAscii(section), tlsOptional: false },
+    }),
   };
 }
 
@@ -66,12 +71,13 @@ function draftSubmitted(
   request: PreparationRequest,
   options: PreparationOptions,
 ): HeaderDraft {
-  const { now, envelope, check, rewrite } = request;
+  const { queueId, now, envelope, check, rewrite } = request;
   const rewrites = rewrite !== undefined && parsed.fields.length > 0;
   const fields = rewrites ? rewriteFrom(parsed.fields, rewrite) : parsed.fields;
   checkForm({ ...parsed, fields }, options.hostname);
   const author = rewrites ? { from: [rewrite], nullSender: envelope.reversePath === '' } : authorOf(fields, envelope.reversePath);
   check?.(author);
+  const tlsOptional = isTlsOptional(fields, queueId, options);
   // Every signature covers From: a new one breaks them all.
   const brought = rewrites ? undefined : readBrought(fields, now);
   return {
@@ -83,9 +89,22 @@ function draftSubmitted(
       const { kept: whole, ...completed } = complete({ fields: allowed, covered, hostname: options.hostname, request });
       const kept = covered.size === 0 && (parsed.mendable || rewrites) ? whole.map(mendField) : whole;
       const section = kept === parsed.fields ? bytes : Buffer.from(kept.map(({ text }) => text).join(''), 'latin1');
-      return { ...completed, kept, section, ascii: isAscii(section) };
+      return { ...completed, kept, section, ascii: isAscii(section), tlsOptional };
     },
   };
+}
+
+/** True for one field `TLS-Required: No`. Two of them, or another value, say nothing: RFC 8689 §3. */
+function isTlsOptional(
+  fields: readonly HeaderField[],
+  queueId: string,
+  { tlsRequiredNo, warn }: Pick<PreparationOptions, 'tlsRequiredNo' | 'warn'>,
+): boolean {
+  const values = fields.filter(({ name }) => name === 'tls-required').map((field) => fieldValue(field).trim());
+  if (values.length === 0) return false;
+  if (values.length === 1 && values[0]!.toLowerCase() === 'no') return tlsRequiredNo !== 'ignore';
+  warn?.('tlsRequiredIgnored', { queueId, value: oneLine(values.join(', ')).slice(0, MAX_SHOWN) });
+  return false;
 }
 
 /**

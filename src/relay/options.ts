@@ -34,9 +34,9 @@ export function stsSettings({ delivery: { mtaSts, allowPrivate, ca } }: Config):
 
 export function preparationOptions({
   submission,
-}: Config): Pick<PreparationOptions, 'maxMessageSize' | 'maxHeaderSize' | 'bareNewlines'> {
-  const { maxMessageSize, maxHeaderSize, bareNewlines } = submission;
-  return { maxMessageSize, maxHeaderSize, bareNewlines };
+}: Config): Pick<PreparationOptions, 'maxMessageSize' | 'maxHeaderSize' | 'bareNewlines' | 'tlsRequiredNo'> {
+  const { maxMessageSize, maxHeaderSize, bareNewlines, tlsRequiredNo } = submission;
+  return { maxMessageSize, maxHeaderSize, bareNewlines, tlsRequiredNo };
 }
 
 export function quotaDefaults(config: Config): QuotaDefaults {

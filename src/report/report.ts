@@ -60,17 +60,20 @@ async function write(request: WriteRequest): Promise<Report> {
     from: { name: REPORTER, address: from },
     subject: SUBJECT[action],
     autoSubmitted: 'auto-replied',
+    // The report goes the way that the message was allowed to go: RFC 8689 §3 and §5.
+    ...(about.tlsOptional ? { fields: [['TLS-Required', 'No']] } : {}),
     inReplyTo: /^<[^\s<>]{1,500}>$/.test(about.messageId) ? about.messageId : undefined,
   };
-  return { ...(await prepareOwnMail(mail, request)), action, about: about.id };
+  const needs = about.requireTls ? { requireTls: true } : about.tlsOptional ? { tlsOptional: true } : {};
+  return { ...(await prepareOwnMail(mail, request)), ...needs, action, about: about.id };
 }
 
 /** A report without a quotation is better than none. */
 async function quotable({ about, action, log }: WriteRequest): Promise<Original | undefined> {
   if (about.content === undefined) return undefined;
   try {
-    // RFC 3461 §4.3: RET is about failures; other reports quote the header.
-    return await readOriginal(about.content, action === 'failed' && about.ret === 'FULL');
+    // RFC 3461 §4.3: RET is about failures; other reports quote the header. The way back may not be safe enough for the text: RFC 8689 §5.
+    return await readOriginal(about.content, action === 'failed' && about.ret === 'FULL' && !about.requireTls);
   } catch (error) {
     log.emit('originalUnreadable', { queueId: about.id, error });
     return undefined;

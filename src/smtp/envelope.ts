@@ -1,4 +1,4 @@
-/** The envelope of a message: RFC 5321 §2.3.1, with the parameters of RFC 3461, 6152 and 6531. */
+/** The envelope of a message: RFC 5321 §2.3.1, with the parameters of RFC 3461, 6152, 6531 and 8689. */
 
 /** When the sender wants a report about a recipient: RFC 3461 §4.1. Absent: failure and delay. */
 export type Notify = 'NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY';
@@ -23,6 +23,8 @@ export type Envelope = {
   readonly ret?: 'FULL' | 'HDRS';
   /** ENVID as received and checked, still in xtext. RFC 3461 §4.4. */
   readonly envid?: string;
+  /** REQUIRETLS was given: nobody may pass the message on without verified TLS. RFC 8689 §2. */
+  readonly requireTls?: boolean;
 };
 
 /** The domain of an address: everything after its last `@`. */

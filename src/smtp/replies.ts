@@ -58,6 +58,7 @@ const REPLIES = {
   badSize: [501, '5.5.4', 'SIZE takes a number of octets'],
   badBody: [501, '5.5.4', 'BODY is 7BIT or 8BITMIME'],
   badSmtpUtf8: [501, '5.5.4', 'SMTPUTF8 takes no value'],
+  badRequireTls: [501, '5.5.4', 'REQUIRETLS takes no value'],
   badRet: [501, '5.5.4', 'RET is FULL or HDRS'],
   badEnvid: [501, '5.5.4', 'ENVID is not xtext'],
   badNotify: [501, '5.5.4', 'NOTIFY is NEVER, or a list of SUCCESS, FAILURE, DELAY'],

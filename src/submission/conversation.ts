@@ -11,7 +11,7 @@ import { type AuthExchange, beginExchange, continueExchange, type ExchangeStep }
 import { type LineProblem, loggedVerb } from './command-reader.ts';
 import { IncomingMessage } from './incoming-message.ts';
 import { LoginFailures, logIn } from './login.ts';
-import type { Shared } from './submission.ts';
+import type { Shared, SubmissionLimits } from './submission.ts';
 import { addRecipient, judgeAgain, newRecipient, openTransaction, type Transaction, writtenAddress } from './transaction.ts';
 
 /** What a conversation asks of its session. */
@@ -179,7 +179,7 @@ export class Conversation {
     this.#transaction = undefined; // RFC 5321 §4.1.4
     const { hostname, limits } = this.#shared.options;
     const secure = this.#wire.tls !== undefined;
-    this.#idle(this.#verb === 'HELO' ? `250 ${hostname}\r\n` : ehloReply(hostname, limits.maxMessageSize, secure));
+    this.#idle(this.#verb === 'HELO' ? `250 ${hostname}\r\n` : ehloReply(hostname, limits, secure));
   }
 
   #startTls(argument: string): Work {
@@ -245,7 +245,7 @@ export class Conversation {
   #mail(argument: string, credential: Credential): Work {
     if (this.#transaction !== undefined) throw refusal('transactionOpen');
     const { limits, quota, storeUsable } = this.#shared.options;
-    const transaction = openTransaction(argument, credential, limits.maxMessageSize);
+    const transaction = openTransaction(argument, credential, limits);
     const unusable = storeUsable();
     if (unusable !== undefined) throw unusable;
     const begin = () => {
@@ -297,13 +297,14 @@ export class Conversation {
 
 /**
  * The keywords of EHLO, RFC 5321 §4.1.1.1: all that is honoured. AUTH is offered under TLS only and STARTTLS in clear only, RFC 8314 §3.1.
- * In clear the list is short, because no mail is taken there.
- * @param maxMessageSize bytes.
+ * In clear the list is short, because no mail is taken there; REQUIRETLS must not stand in it, RFC 8689 §2.
  */
-function ehloReply(hostname: string, maxMessageSize: number, secure: boolean): string {
+function ehloReply(hostname: string, { maxMessageSize, requireTls }: SubmissionLimits, secure: boolean): string {
+  const begin = [hostname, `SIZE ${maxMessageSize}`, '8BITMIME', 'PIPELINING'];
+  const promised = requireTls === 'offer' ? ['REQUIRETLS'] : [];
   const lines = secure
-    ? [hostname, `SIZE ${maxMessageSize}`, '8BITMIME', 'PIPELINING', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'DSN', 'AUTH PLAIN LOGIN']
-    : [hostname, `SIZE ${maxMessageSize}`, '8BITMIME', 'PIPELINING', 'ENHANCEDSTATUSCODES', 'STARTTLS'];
+    ? [...begin, 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'DSN', ...promised, 'AUTH PLAIN LOGIN']
+    : [...begin, 'ENHANCEDSTATUSCODES', 'STARTTLS'];
   return lines.map((line, i) => `250${i === lines.length - 1 ? ' ' : '-'}${line}\r\n`).join('');
 }
 

@@ -166,9 +166,12 @@ export class IncomingMessage {
     }
   }
 
-  #newMessage({ size, messageId, signatures, needsSmtpUtf8, eightBit }: Prepared, content: Prepared['content']): NewMessage {
+  #newMessage(
+    { size, messageId, signatures, needsSmtpUtf8, eightBit, tlsOptional }: Prepared,
+    content: Prepared['content'],
+  ): NewMessage {
     const { destinationOf, lifetime } = this.#shared.options;
-    const { recipients, ret, envid } = this.#envelope;
+    const { recipients, ret, envid, requireTls } = this.#envelope;
     const from = this.#from;
     const acceptedAt = this.#shared.now();
     return {
@@ -183,13 +186,14 @@ export class IncomingMessage {
       needsSmtpUtf8,
       ...(ret === undefined ? {} : { ret }),
       ...(envid === undefined ? {} : { envid }),
+      ...(requireTls ? { requireTls } : tlsOptional ? { tlsOptional } : {}),
       signatures,
       recipients: recipients.map((recipient) => ({ ...recipient, destination: destinationOf(from, recipient.address) })),
       content,
     };
   }
 
-  #log({ size, messageId, signatures, bareNewlines }: Prepared): void {
+  #log({ size, messageId, signatures, bareNewlines, tlsOptional }: Prepared): void {
     const { log } = this.#shared.options;
     const { session, ip, credential } = this.#submitter;
     const queueId = this.#queueId;
@@ -197,12 +201,13 @@ export class IncomingMessage {
     const { reversePath } = this.#envelope;
     const recipients = this.#envelope.recipients.map(({ address }) => address);
     const { name: user } = credential;
-    log.emit('accepted', { queueId, session, ip, user, reversePath, recipients, size, messageId, signatures });
+    const asks = this.#envelope.requireTls ? 'REQUIRETLS' : tlsOptional ? 'TLS-Required: No' : undefined;
+    log.emit('accepted', { queueId, session, ip, user, reversePath, recipients, size, messageId, signatures, asks });
   }
 }
 
 function envelopeOf({ reversePath, parameters, recipients }: Transaction): Envelope {
-  const { body, smtpUtf8, ret, envid } = parameters;
+  const { body, smtpUtf8, ret, envid, requireTls } = parameters;
   return {
     reversePath,
     recipients: [...recipients.values()],
@@ -210,5 +215,6 @@ function envelopeOf({ reversePath, parameters, recipients }: Transaction): Envel
     smtpUtf8,
     ...(ret === undefined ? {} : { ret }),
     ...(envid === undefined ? {} : { envid }),
+    ...(requireTls ? { requireTls } : {}),
   };
 }

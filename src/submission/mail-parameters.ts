@@ -1,9 +1,9 @@
-/** The parameters of MAIL and RCPT: RFC 1870, 3461, 4954 §5, 6152, 6531. */
+/** The parameters of MAIL and RCPT: RFC 1870, 3461, 4954 §5, 6152, 6531, 8689. */
 import type { Envelope, EnvelopeRecipient, Notify } from '../smtp/envelope.ts';
 import { refusal } from '../smtp/replies.ts';
 import { decodeXtext, encodeUnicodeXtext } from '../smtp/xtext.ts';
 
-export type MailParameters = Pick<Envelope, 'body' | 'smtpUtf8' | 'ret' | 'envid'> & { readonly size: number };
+export type MailParameters = Pick<Envelope, 'body' | 'smtpUtf8' | 'ret' | 'envid' | 'requireTls'> & { readonly size: number };
 type RecipientParameters = Pick<EnvelopeRecipient, 'notify' | 'orcpt'>;
 
 /** RFC 3461 §4.4. */
@@ -11,8 +11,8 @@ const MAX_ENVID = 100;
 
 const NONE: RecipientParameters = {};
 
-/** @throws Refusal 501 5.5.4 for a bad value, 555 5.5.4 for a parameter that is not offered. */
-export function parseMailParameters(text: string): MailParameters {
+/** @param offersRequireTls REQUIRETLS is in our EHLO. @throws Refusal 501 5.5.4 for a bad value, 555 5.5.4 for a parameter that is not offered. */
+export function parseMailParameters(text: string, offersRequireTls: boolean): MailParameters {
   const found: { -readonly [K in keyof MailParameters]: MailParameters[K] } = { body: '7BIT', smtpUtf8: false, size: 0 };
   if (text === '') return found;
   for (const [key, value] of split(text)) {
@@ -27,6 +27,11 @@ export function parseMailParameters(text: string): MailParameters {
       case 'SMTPUTF8':
         if (value !== undefined) throw refusal('badSmtpUtf8');
         found.smtpUtf8 = true;
+        break;
+      case 'REQUIRETLS': // RFC 8689 §2
+        if (!offersRequireTls) throw unknown(key);
+        if (value !== undefined) throw refusal('badRequireTls');
+        found.requireTls = true;
         break;
       case 'RET':
         found.ret = returned(value);

@@ -36,6 +36,8 @@ export type SubmissionLimits = {
   readonly authTimeout: number;
   readonly minDataRate: number;
   readonly checkFrom: boolean;
+  /** Whether EHLO lists REQUIRETLS: RFC 8689 §2. */
+  readonly requireTls: 'offer' | 'off';
   /** Networks whose connections begin with a PROXY header. */
   readonly proxyTrust: readonly string[];
 };

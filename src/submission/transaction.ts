@@ -22,19 +22,22 @@ export type Transaction = {
 /** Characters that a recipient may have on the average, because many long addresses would fill the memory. */
 const ROOM_PER_RECIPIENT = 1024;
 
+/** What EHLO has offered. */
+type MailLimits = Pick<SubmissionOptions['limits'], 'maxMessageSize' | 'requireTls'>;
+
 /**
  * @param argument what stands behind MAIL.
  * @param anything True: the credential's sender is rewritten, so that no path is needed. @throws Refusal 501, 552, 553 or 555.
  */
 export function parseMail(
   argument: string,
-  maxMessageSize: number,
+  { maxMessageSize, requireTls }: MailLimits,
   anything = false,
 ): { readonly path: string | undefined; readonly parameters: MailParameters } {
   const behind = /^FROM:/i.test(argument) ? argument.slice(5).trimStart() : undefined;
   const path = behind === undefined ? undefined : parsePath(behind);
   if (behind === undefined || (path === undefined && !anything)) throw refusal('noSenderPath');
-  const parameters = parseMailParameters(path?.rest ?? parametersAtEnd(behind));
+  const parameters = parseMailParameters(path?.rest ?? parametersAtEnd(behind), requireTls === 'offer');
   if (parameters.size > maxMessageSize) {
     throw refusal('messageTooLarge', { octets: maxMessageSize });
   }
@@ -45,7 +48,7 @@ export function parseMail(
 function parametersAtEnd(text: string): string {
   const words = text.split(' ');
   let start = words.length;
-  while (start > 0 && /^(?:(?:SIZE|BODY|AUTH|RET|ENVID)=.*|SMTPUTF8|)$/i.test(words[start - 1]!)) start--;
+  while (start > 0 && /^(?:(?:SIZE|BODY|AUTH|RET|ENVID)=.*|SMTPUTF8|REQUIRETLS|)$/i.test(words[start - 1]!)) start--;
   return words.slice(start).join(' ').trim();
 }
 
@@ -54,8 +57,8 @@ function parametersAtEnd(text: string): string {
  * @param argument what stands behind MAIL.
  * @throws Refusal as `parseMail`, and 501 or 553 where the credential may not send with this path.
  */
-export function openTransaction(argument: string, credential: Credential, maxMessageSize: number): Transaction {
-  const { path, parameters } = parseMail(argument, maxMessageSize, credential.rewrite !== null);
+export function openTransaction(argument: string, credential: Credential, limits: MailLimits): Transaction {
+  const { path, parameters } = parseMail(argument, limits, credential.rewrite !== null);
   return { path, reversePath: reversePathOf(credential, path, parameters), parameters, recipients: new Map(), size: 0 };
 }
 

@@ -25,7 +25,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
     ...['tlsSession', 'tlsPolicyFailed'],
   ];
   const tls = { assurance: 'dane', version: 'TLSv1.3', policy: 'dane', reason: 'no-tlsa-match' };
-  const fields = { user: 'u', code: 550, listener: 'submission', action: 'failed', seconds: 1, ...tls };
+  const fields = { user: 'u', code: 550, listener: 'submission', action: 'failed', seconds: 1, asks: 'TLS-Required: No', ...tls };
   for (const event of events) metrics.observe({ event, fields } as never as RelayEvent);
   metrics.observeCommit(0.01);
   const text = await metrics.render({

@@ -110,12 +110,13 @@ function headers(input: Buffer): string {
   return `${section.brokenLine !== undefined} ${form} ${author}`;
 }
 
-/** SIZE, BODY, SMTPUTF8, RET, ENVID, NOTIFY and ORCPT, alone and behind their commands. */
+/** SIZE, BODY, SMTPUTF8, REQUIRETLS, RET, ENVID, NOTIFY and ORCPT, alone and behind their commands. */
 function parameters(input: Buffer): string {
   const text = input.toString('utf8');
   const mail = refusalOr(() => {
-    const { envid, ...others } = parseMailParameters(text);
-    assert.deepEqual(parseMail(`FROM:<> ${text}`, Number.MAX_VALUE), { path: '', parameters: parseMailParameters(text.trim()) });
+    const { envid, ...others } = parseMailParameters(text, true);
+    const limits = { maxMessageSize: Number.MAX_VALUE, requireTls: 'offer' } as const;
+    assert.deepEqual(parseMail(`FROM:<> ${text}`, limits), { path: '', parameters: parseMailParameters(text.trim(), true) });
     if (envid !== undefined) holdsXtext(envid);
     return `${envid !== undefined} ${Object.keys(others).sort().join()}`;
   });
@@ -127,7 +128,7 @@ function parameters(input: Buffer): string {
     }
     return `${notify?.join()} ${orcpt?.split(';')[0]?.slice(0, 8)}`;
   });
-  const whole = refusalOr(() => `${Object.keys(parseMail(text, 1000).parameters).length}`);
+  const whole = refusalOr(() => `${Object.keys(parseMail(text, { maxMessageSize: 1000, requireTls: 'off' }).parameters).length}`);
   return `${mail} | ${recipient} | ${whole} | ${refusalOr(() => Object.keys(parseRecipient(text, true, 'operator@x.test')).join())}`;
 }
 

@@ -60,7 +60,15 @@ export function startReporter(options: { refuse?: () => Error | undefined } = {}
             const content = { kind: 'inline', bytes: new Uint8Array(bytes) } as const;
             const facts = { messageId: '<x@relay.example.net>', signatures: ['s._domainkey.relay.example.net'] };
             const eightBit = bytes.some((byte) => byte > 127);
-            return { content, size: bytes.length, ...facts, bareNewlines: false, needsSmtpUtf8: false, eightBit };
+            return {
+              content,
+              size: bytes.length,
+              ...facts,
+              bareNewlines: false,
+              needsSmtpUtf8: false,
+              eightBit,
+              tlsOptional: false,
+            };
           },
         };
       },

@@ -45,6 +45,7 @@ export const LIMITS: SubmissionLimits = {
   authTimeout: 300_000,
   minDataRate: 500,
   checkFrom: true,
+  requireTls: 'offer',
   proxyTrust: [],
 };
 
@@ -185,6 +186,7 @@ function collect({ request, aborted, onFinish }: Collecting): { preparation: Pre
         bareNewlines: false,
         needsSmtpUtf8: false,
         eightBit: false,
+        tlsOptional: false,
       };
     },
     async abort() {

@@ -73,6 +73,8 @@ describe('defaults', () => {
         maxHeaderSize: '256KiB',
         bareNewlines: 'normalize',
         checkFrom: true,
+        requireTls: 'offer',
+        tlsRequiredNo: 'honor',
         proxyTrust: [],
         maxSessions: 1000,
         maxSessionsPerAddress: 100,

@@ -22,8 +22,16 @@ test('extensions are read in upper and lower case, and the old form of AUTH too'
     smtpUtf8: true,
     dsn: true,
     startTls: true,
+    requireTls: false,
     auth: ['PLAIN', 'LOGIN', 'CRAM-MD5'],
   });
+});
+
+test('REQUIRETLS is sent where the message has it and the host promises it, and is no parameter to leave out', () => {
+  const promised = { ...all, requireTls: true };
+  expect(mailCommand(letter({ requireTls: true }), TO, promised)).toBe('MAIL FROM:<a@b.test> SIZE=5 REQUIRETLS\r\n');
+  expect(mailCommand(letter({ requireTls: true }), TO, all)).toBe('MAIL FROM:<a@b.test> SIZE=5\r\n');
+  expect(mailCommand(letter(), TO, promised)).toBe('MAIL FROM:<a@b.test> SIZE=5\r\n');
 });
 
 test('parameters are sent if the host offers them and the message needs them', () => {

@@ -40,6 +40,17 @@ test('a long reply is cut in the log', () => {
   expect(String(read()[0]!['reply']).length).toBe(1001);
 });
 
+test('what a session was worth stands beside its TLS', () => {
+  const { events, read } = startLog();
+  const attempt = { queueId: 'q', recipient: 'a@x.test', reply, attempt: 1, seconds: 1 };
+  events.relayed({ ...attempt, mx: 'mx.test', ip: '192.0.2.1', tls: 'TLSv1.3', assurance: 'dane' });
+  events.failed(attempt);
+  expect(read().map(({ tls, assurance }) => [tls, assurance])).toEqual([
+    ['TLSv1.3', 'dane'],
+    [null, undefined],
+  ]);
+});
+
 test('an event that needs a person comes at a higher level', () => {
   const { events, read } = startLog();
   events.certificate({ action: 'kept', keyType: 'rsa', error: 'no answer' });

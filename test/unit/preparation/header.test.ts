@@ -65,6 +65,24 @@ describe('behaviour rule 9: a header with a missing or wrong field is refused wi
     expect(await reasonFor(text)).toContain(reason);
   });
 
+  test.each([
+    ['TLS-Required: No\r\n', true, []],
+    ['tls-required:nO \r\n', true, []],
+    ['TLS-Required:\r\n no\r\n', true, []],
+    ['', false, []],
+    ['TLS-Required: yes\r\n', false, [{ queueId: expect.any(String), value: 'yes' }]],
+    ['TLS-Required: No (please)\r\n', false, [{ queueId: expect.any(String), value: 'No (please)' }]],
+    ['TLS-Required: No\r\nTLS-Required: No\r\n', false, [{ queueId: expect.any(String), value: 'No, No' }]],
+  ])('TLS is optional only where one field says so, not with %j', async (field, tlsOptional, told) => {
+    const ignored: object[] = [];
+    const warn = (name: string, fields: object) => name === 'tlsRequiredIgnored' && ignored.push(fields);
+    const { prepared, bytes } = await run(`${GOOD}${field}\r\n`, { options: { warn } });
+    expect([prepared.tlsOptional, ignored]).toEqual([tlsOptional, told]);
+    expect(bytes.toString()).toContain(field.trimEnd());
+    const { prepared: other } = await run(`${GOOD}${field}\r\n`, { options: { tlsRequiredNo: 'ignore' } });
+    expect(other.tlsOptional).toBe(false);
+  });
+
   test('a header of more than maxHeaderSize is 552 5.3.4, a message of more than maxMessageSize too', async () => {
     const big = `${GOOD}X: ${'y '.repeat(500)}\r\n`;
     expect(await refusalOf(run(`${big}\r\n`, { options: { maxHeaderSize: big.length - 1 } }))).toBe('552 5.3.4');

@@ -7,9 +7,9 @@ import { change, NOW, outcome, startReporter, subject } from '../../support/repo
 
 async function write(...[about, changes]: Parameters<ReturnType<typeof startReporter>['report']>) {
   const { report, requests } = startReporter();
-  await report(about, changes);
+  const [made] = await report(about, changes);
   const bytes = requests[0]!.bytes;
-  return { bytes, mail: await parseMail(bytes) };
+  return { bytes, mail: await parseMail(bytes), report: made! };
 }
 
 const defects = (part: ParsedPart): readonly string[] => [...part.defects, ...part.parts.flatMap(defects)];
@@ -64,6 +64,20 @@ describe.skipIf(!hasPython)('a report as Python reads it', () => {
           .map((line) => line.length),
       ),
     ).toBeLessThanOrEqual(78);
+  });
+
+  test('a message that must not leave without verified TLS is quoted by its header only, and its report asks for the same', async () => {
+    const { mail, report } = await write(subject({ ret: 'FULL', requireTls: true }), [failure()]);
+    expect(mail.parts[2]!.type).toBe('text/rfc822-headers');
+    expect(report.requireTls).toBe(true);
+    const { report: plain } = await write(subject({ ret: 'FULL' }), [failure()]);
+    expect([plain.requireTls, plain.tlsOptional]).toEqual([undefined, undefined]);
+  });
+
+  test('a message for which TLS is optional gets a report that says so too', async () => {
+    const { bytes, report } = await write(subject({ tlsOptional: true }), [failure()]);
+    expect(bytes.toString()).toMatch(/^TLS-Required: No\r$/m);
+    expect(report).toMatchObject({ tlsOptional: true });
   });
 
   test('a delay says until when it is tried, and that nothing is to be done', async () => {

@@ -14,22 +14,30 @@ const codeOf = (parse: () => unknown): string => {
 
 describe('MAIL', () => {
   test('takes what is offered, in any case', () => {
-    expect(parseMailParameters('size=18019 Body=8bitmime smtputf8 ret=hdrs ENVID=a+2Bb AUTH=<>')).toEqual({
+    expect(parseMailParameters('size=18019 Body=8bitmime smtputf8 ret=hdrs ENVID=a+2Bb AUTH=<>', false)).toEqual({
       size: 18019,
       body: '8BITMIME',
       smtpUtf8: true,
       ret: 'HDRS',
       envid: 'a+2Bb',
     });
-    expect(parseMailParameters('')).toEqual({ size: 0, body: '7BIT', smtpUtf8: false });
+    expect(parseMailParameters('', true)).toEqual({ size: 0, body: '7BIT', smtpUtf8: false });
   });
 
   test.each(['AUTH=<>', 'AUTH=anna@x.test', 'AUTH=', 'AUTH', 'AUTH=a=b+', 'auth=+zz', 'AUTH=<a@b>'])(
     '%s is understood and forgotten',
     (text) => {
-      expect(codeOf(() => parseMailParameters(text))).toBe('taken');
+      expect(codeOf(() => parseMailParameters(text, false))).toBe('taken');
     },
   );
+
+  test('takes REQUIRETLS once and without a value, and only where it is offered', () => {
+    expect(parseMailParameters('RequireTLS SIZE=5', true)).toEqual({ size: 5, body: '7BIT', smtpUtf8: false, requireTls: true });
+    expect(codeOf(() => parseMailParameters('REQUIRETLS=yes', true))).toBe('501 5.5.4');
+    expect(codeOf(() => parseMailParameters('REQUIRETLS=', true))).toBe('501 5.5.4');
+    expect(codeOf(() => parseMailParameters('REQUIRETLS requiretls', true))).toBe('501 5.5.4');
+    expect(codeOf(() => parseMailParameters('REQUIRETLS', false))).toBe('555 5.5.4');
+  });
 
   test.each([
     ['FOO=BAR', '555 5.5.4'],
@@ -54,7 +62,7 @@ describe('MAIL', () => {
     ['=x', '501 5.5.4'],
     ['__proto__=1', '501 5.5.4'],
   ])('%s is %s', (text, code) => {
-    expect(codeOf(() => parseMailParameters(text))).toBe(code);
+    expect(codeOf(() => parseMailParameters(text, false))).toBe(code);
   });
 });
 

@@ -32,6 +32,7 @@ describe('greeting and EHLO', () => {
       '250-SMTPUTF8',
       '250-ENHANCEDSTATUSCODES',
       '250-DSN',
+      '250-REQUIRETLS',
       '250 AUTH PLAIN LOGIN',
     ]);
     const clear = await rig.clear();

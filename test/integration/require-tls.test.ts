@@ -1,0 +1,161 @@
+/** REQUIRETLS at the wire: who gets such mail, with which words, and when it comes back. RFC 8689. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { DeliveryOptions } from '../../src/delivery/delivery.ts';
+import { type Certified, makeAuthority, makeHost, served, tlsaOf } from '../support/chains.ts';
+import { type Rig, startRig } from '../support/delivery-rig.ts';
+import type { MxServerOptions } from '../support/mx-server.ts';
+import { temporaryFolder } from '../support/program.ts';
+
+const EXTENSIONS = ['PIPELINING', 'SIZE 104857600', '8BITMIME', 'ENHANCEDSTATUSCODES', 'DSN'];
+const PROMISED = [...EXTENSIONS, 'REQUIRETLS'];
+const REQUIRED = { requireTls: true } as const;
+
+let hosts: readonly Certified[];
+let stranger: Certified;
+let caFile: string;
+beforeAll(async () => {
+  const root = await makeAuthority('root');
+  hosts = await Promise.all([0, 1, 2].map((i) => makeHost({ names: [`mx${i}.good.test`], issuer: root })));
+  stranger = await makeHost({ names: ['mx0.good.test'] });
+  caFile = join(temporaryFolder('require-tls').path, 'ca.pem');
+  writeFileSync(caFile, root.pem);
+});
+
+/** `clear`: it has no TLS. */
+type Host = Partial<MxServerOptions> & { readonly clear?: true };
+type Wanted = {
+  readonly hosts?: readonly Host[];
+  /** The DNS proves the MX records, and the addresses. */
+  readonly secure?: boolean;
+  readonly tlsa?: readonly string[] | undefined;
+  readonly delivery?: Partial<DeliveryOptions>;
+};
+
+async function start({ hosts: wanted = [{ extensions: PROMISED }], secure = true, tlsa, delivery }: Wanted = {}): Promise<Rig> {
+  const options = wanted.map(({ clear, ...host }, i) => ({ ...(clear ? {} : { tls: served(hosts[i]!) }), ...host }));
+  const rig = await startRig({ hosts: options, delivery: { caFile, ...delivery } });
+  rig.dns.set('good.test', { MX: options.map((_, i) => `${10 + i} mx${i}.good.test`), secure });
+  for (const [i, { address }] of rig.hosts.entries()) rig.dns.set(`mx${i}.good.test`, { A: [address], secure });
+  if (tlsa !== undefined) rig.dns.set(`_${rig.mx.port}._tcp.mx0.good.test`, { TLSA: tlsa, secure: true });
+  return rig;
+}
+
+const mailOf = ({ commands }: Rig['mx']) =>
+  commands.filter((line) => / MAIL /.test(line)).map((line) => line.replace(/^\d+ /, ''));
+const failures = ({ relay }: Rig) => relay.events.filter(({ event }) => event === 'requireTlsFailed').map(({ fields }) => fields);
+
+describe('a message with REQUIRETLS', () => {
+  test.each([
+    ['by DANE', () => [tlsaOf(3, 1, 1, hosts[0]!)]],
+    ['by its name, where its MX record is proven', () => undefined],
+  ])('is passed on with it to a host that promises the same and is verified %s', async (_, tlsa) => {
+    const rig = await start({ tlsa: tlsa() });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'relayed', assurance: 'required' }]);
+    expect(mailOf(rig.mx)).toEqual([expect.stringMatching(/ REQUIRETLS( |$)/)]);
+  });
+
+  test('never shares a session with mail that asks for less', async () => {
+    const rig = await start();
+    expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', assurance: 'tls' }]);
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'relayed', assurance: 'required' }]);
+    expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', assurance: 'tls' }]);
+    expect(mailOf(rig.mx).map((line) => line.includes('REQUIRETLS'))).toEqual([false, true, false]);
+    expect(rig.mx.sessions()).toBe(2);
+  });
+
+  test('goes to the host that promises it, wherever that stands in the list', async () => {
+    const rig = await start({ hosts: [{ extensions: EXTENSIONS }, { extensions: EXTENSIONS }, { extensions: PROMISED }] });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'relayed', mx: 'mx2.good.test' }]);
+    expect(rig.hosts.map((host) => mailOf(host).length)).toEqual([0, 0, 1]);
+  });
+
+  test('comes back at once with 5.7.30 where no host promises it, and nothing of it was said', async () => {
+    const rig = await start({ hosts: [{ extensions: EXTENSIONS }, { extensions: EXTENSIONS }, { extensions: EXTENSIONS }] });
+    const [outcome] = await rig.relay.send('a@good.test', REQUIRED);
+    expect(outcome).toMatchObject({ kind: 'failed', reply: { code: 550, status: '5.7.30' } });
+    expect(outcome!.reply.text).toMatch(/REQUIRETLS.*mx0\.good\.test.*mx1\.good\.test.*mx2\.good\.test/);
+    expect(rig.hosts.flatMap(mailOf)).toEqual([]);
+    expect(failures(rig)).toMatchObject([{ code: 550, status: '5.7.30' }]);
+    expect(rig.relay.blockedUntil('good.test'), 'the hosts take other mail').toBeUndefined();
+  });
+
+  test.each<[string, () => Host]>([
+    ['shows the certificate of a stranger', () => ({ tls: served(stranger) })],
+    ['offers no TLS, and the keyword in clear', () => ({ clear: true })],
+  ])('comes back at once with 5.7.10 where the only host %s', async (_, host) => {
+    const rig = await start({ hosts: [{ extensions: PROMISED, ...host() }] });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([
+      { kind: 'failed', reply: { code: 550, status: '5.7.10' } },
+    ]);
+    expect(mailOf(rig.mx)).toEqual([]);
+  });
+
+  test('comes back without a connection where nothing proves whose hosts they are', async () => {
+    const rig = await start({ secure: false });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([
+      { kind: 'failed', reply: { code: 550, status: '5.7.10' } },
+    ]);
+    expect(rig.mx.sessions()).toBe(0);
+  });
+
+  test('comes back where the operator wants clear text', async () => {
+    const rig = await start({ delivery: { tls: 'none' } });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'failed', reply: { status: '5.7.10' } }]);
+    expect(rig.mx.sessions()).toBe(0);
+  });
+
+  test('waits while anything about any host may be otherwise in a moment', async () => {
+    const rig = await start({
+      hosts: [{ extensions: EXTENSIONS }, { extensions: EXTENSIONS, script: { greeting: '421 4.3.2 Later' } }],
+    });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'delayed' }]);
+    const failing = await start();
+    failing.dns.set(`_${failing.mx.port}._tcp.mx0.good.test`, { fault: 'servfail' });
+    expect(await failing.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'delayed', reply: { status: '4.7.5' } }]);
+  });
+});
+
+describe('a report about such a message', () => {
+  const REPORT = { requireTls: true, reversePath: '' } as const;
+
+  test('takes REQUIRETLS along where the host is verified and promises it', async () => {
+    const rig = await start({ tlsa: [tlsaOf(3, 1, 1, hosts[0]!)] });
+    expect(await rig.relay.send('a@good.test', REPORT)).toMatchObject([{ kind: 'relayed', assurance: 'dane' }]);
+    expect(mailOf(rig.mx)).toEqual([expect.stringMatching(/^MAIL FROM:<>.* REQUIRETLS( |$)/)]);
+  });
+
+  test.each<[string, Wanted]>([
+    ['is not verified', { hosts: [{ extensions: PROMISED }], secure: false }],
+    ['promises nothing', { hosts: [{ extensions: EXTENSIONS }], secure: false }],
+  ])('goes without it where the host %s, and is never lost for it', async (_, wanted) => {
+    const rig = await start(wanted);
+    expect(await rig.relay.send('a@good.test', REPORT)).toMatchObject([{ kind: 'relayed' }]);
+    expect(mailOf(rig.mx)).toEqual([expect.not.stringContaining('REQUIRETLS')]);
+  });
+});
+
+describe('a message for which TLS is optional', () => {
+  const OPTIONAL = { tlsOptional: true } as const;
+
+  test('asks for no records of DANE and obeys none', async () => {
+    const rig = await start({ hosts: [{ tls: served(stranger) }], tlsa: [tlsaOf(3, 1, 1, hosts[0]!)] });
+    expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'delayed' }]);
+    const before = rig.dns.queries.length;
+    expect(await rig.relay.send('a@good.test', OPTIONAL)).toMatchObject([{ kind: 'relayed', assurance: 'tls' }]);
+    expect(rig.dns.queries.slice(before).filter((query) => query.startsWith('TLSA'))).toEqual([]);
+  });
+
+  test('does not lift what the operator demands', async () => {
+    const rig = await start({ hosts: [{ tls: served(stranger) }], delivery: { tls: 'verify' } });
+    expect(await rig.relay.send('a@good.test', OPTIONAL)).toMatchObject([{ kind: 'delayed' }]);
+    expect(mailOf(rig.mx)).toEqual([]);
+  });
+
+  test('means nothing beside REQUIRETLS', async () => {
+    const rig = await start({ hosts: [{ extensions: EXTENSIONS }] });
+    const both = { requireTls: true, tlsOptional: true };
+    expect(await rig.relay.send('a@good.test', both)).toMatchObject([{ kind: 'failed', reply: { status: '5.7.30' } }]);
+  });
+});
