@@ -145,7 +145,7 @@ class Conversation {
     context.live.add(this);
   }
 
-  /** @param chosen indexes of recipients. `reached`: the host has said something. */
+  /** @param chosen indexes of recipients. `reached`: the host has said something, and is one that mail may go to. */
   async with(target: Target, chosen: readonly number[]): Promise<{ reached: boolean; given: readonly AttemptResult[] }> {
     /** By the index of the recipient. */
     const given: AttemptResult[] = [];
@@ -158,7 +158,8 @@ class Conversation {
         const opened = await this.#open(target);
         if ('verdict' in opened) {
           const result = { verdict: opened.verdict, target, tls: opened.tls, dsn: false };
-          const reached = opened.reached || given.length > 0;
+          // A host that does not meet a policy is as good as none: RFC 8461 §8.4.
+          const reached = (opened.reached && opened.unmet === undefined) || given.length > 0;
           for (const i of [group, ...groups].flatMap(({ indexes }) => indexes)) given[i] = result;
           return { reached, given: results() };
         }

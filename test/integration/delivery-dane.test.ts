@@ -74,6 +74,14 @@ describe('a host that shows another certificate', () => {
     expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', mx: 'mx1.good.test', assurance: 'dane' }]);
   });
 
+  test('counts for no session of the attempt: of three hosts the last one gets the mail, if it alone matches', async () => {
+    const third = await makeHost({ names: ['mx2.good.test'] });
+    const rig = await start({ hosts: [{ tls: served(other) }, { tls: served(other) }, { tls: served(third) }] });
+    for (const i of [0, 1]) setTlsa(rig, [tlsaOf(3, 1, 1, own)], `mx${i}`);
+    setTlsa(rig, [tlsaOf(3, 1, 1, third)], 'mx2');
+    expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', mx: 'mx2.good.test', assurance: 'dane' }]);
+  });
+
   test('after a change of its key is met at once, though the old record was kept', async () => {
     const rig = await start({ tlsa: [tlsaOf(3, 1, 1, other)] });
     expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'delayed' }]);
