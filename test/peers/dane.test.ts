@@ -275,6 +275,20 @@ zone(
   () => ['ROW.plain.test. 60 IN MX 10 HOST', A],
   ({ domain }) => ({ domain: `${domain.split('.')[0]}.plain.test` }),
 );
+zone('a signed zone that opts out, a host without records', 'none', () => [
+  'DOMAIN 60 IN MX 10 ROW.optout.test.',
+  'ROW.optout.test. 60 IN A IP',
+]);
+zone('a signed zone that opts out, a host with records', 'refused', (_, wrong) => [
+  'DOMAIN 60 IN MX 10 ROW.optout.test.',
+  'ROW.optout.test. 60 IN A IP',
+  `_PORT._tcp.ROW.optout.test. 60 IN TLSA ${wrong}`,
+]);
+zone('a zone that nobody vouches for, below one that opts out', 'none', (_, wrong) => [
+  'DOMAIN 60 IN MX 10 ROW.child.optout.test.',
+  'ROW.child.optout.test. 60 IN A IP',
+  `_PORT._tcp.ROW.child.optout.test. 60 IN TLSA ${wrong}`,
+]);
 zone(
   'nothing signed',
   'none',

@@ -3,7 +3,7 @@
 import { createDns } from '../../src/dns/dns.ts';
 import { SECOND } from '../../src/system/clock.ts';
 import { startTestDelivery, type TestDelivery } from './delivery.ts';
-import { type Knot, startKnot } from './knot.ts';
+import { type KnotOptions, startKnot } from './knot.ts';
 import { startMx } from './mx.ts';
 import type { MxServer, MxServerOptions } from './mx-server.ts';
 import { withNameserver } from './namespace.ts';
@@ -40,18 +40,23 @@ export async function startDaneLab(rows: readonly DaneRow[]): Promise<DaneLab> {
     hosts.set(name, await startMx({ address: addresses.get(name)!, port, hostname, ...(tls && { tls }) }));
   }
   const lines = rows.flatMap((row) => recordsOf(row, port, addresses.get(row.name)!));
-  const inZone = (zone: string) => lines.filter((line) => line.split(' ')[0]!.endsWith(`${zone}.`));
-  const signed = await startKnot({ zone: 'lab.test.', records: inZone('lab.test'), signed: true });
-  const bogus = await startKnot({ zone: 'bogus.test.', records: inZone('bogus.test'), signed: true });
-  const plain = await startKnot({ zone: 'plain.test.', records: inZone('plain.test') });
-  const wrong = signed.anchors.map((anchor) => anchor.replace(/^\S+/, 'bogus.test.'));
-  const zones: readonly (readonly [string, Knot])[] = [
-    ['lab.test', signed],
-    ['bogus.test', bogus],
-    ['plain.test', plain],
-  ];
+  const linesOf = (zone: string) => lines.filter((line) => zoneOf(line) === zone);
+  const start = (zone: string, signed: KnotOptions['signed'], records: readonly string[] = []) =>
+    startKnot({ zone: `${zone}.`, records: [...linesOf(zone), ...records], signed: signed ?? false });
+  const knots = {
+    'lab.test': await start('lab.test', true),
+    'bogus.test': await start('bogus.test', true),
+    'optout.test': await start('optout.test', 'opt-out', ['child.optout.test. 60 IN NS ns.plain.test.']),
+    'plain.test': await start('plain.test', false),
+    'child.optout.test': await start('child.optout.test', false),
+  };
+  const wrong = knots['lab.test'].anchors.map((anchor) => anchor.replace(/^\S+/, 'bogus.test.'));
+  const zones = Object.entries(knots);
   const unbound = await startUnbound({
-    ...{ stubs: zones.map(([zone, server]) => ({ zone: `${zone}.`, server })), anchors: [...signed.anchors, ...wrong] },
+    ...{
+      stubs: zones.map(([zone, server]) => ({ zone: `${zone}.`, server })),
+      anchors: [...knots['lab.test'].anchors, ...knots['optout.test'].anchors, ...wrong],
+    },
     port: 53,
   });
   const server = `${unbound.address}:53`;
@@ -74,6 +79,14 @@ export async function startDaneLab(rows: readonly DaneRow[]): Promise<DaneLab> {
       folder.remove();
     },
   };
+}
+
+/** The longest first: what is below another one is its own. */
+const ZONES = ['child.optout.test', 'optout.test', 'lab.test', 'bogus.test', 'plain.test'];
+
+function zoneOf(line: string): string | undefined {
+  const owner = line.split(' ')[0]!;
+  return ZONES.find((zone) => owner === `${zone}.` || owner.endsWith(`.${zone}.`));
 }
 
 function recordsOf({ name, tlsa = [], zone }: DaneRow, port: number, ip: string): string[] {

@@ -12,7 +12,7 @@ export type KnotOptions = {
   /** Lines of a zone file with absolute names inside `zone` (`test.`). */
   readonly records: readonly string[];
   /** Signs the zone: RFC 4035. */
-  readonly signed?: boolean;
+  readonly signed?: boolean | 'opt-out';
 };
 export type Knot = NameServer & {
   /** Its DS records, as a validating resolver takes them for an anchor; none of an unsigned zone. */
@@ -28,7 +28,7 @@ export async function startKnot({ zone, records, signed = false }: KnotOptions):
   writeFileSync(join(folder.path, 'knot.conf'), configuration({ folder: folder.path, address, port, zone, signed }));
   const program = startProgram({ command: 'knotd', args: ['-c', join(folder.path, 'knot.conf')] });
   await untilReady(program, 'knotd', () => serves(zone, address, port));
-  const anchors = signed ? dsRecords(join(folder.path, 'knot.conf'), zone) : [];
+  const anchors = signed !== false ? dsRecords(join(folder.path, 'knot.conf'), zone) : [];
   return {
     address,
     port,
@@ -71,6 +71,10 @@ log:
     any: warning
 database:
   storage: ${folder}/db
+policy:
+  - id: opt-out
+    nsec3: on
+    nsec3-opt-out: on
 template:
   - id: default
     storage: ${folder}
@@ -79,5 +83,5 @@ template:
 zone:
   - domain: ${zone}
     file: zone
-${signed ? '    dnssec-signing: on\n    dnssec-policy: default\n' : ''}`;
+${signed === false ? '' : `    dnssec-signing: on\n    dnssec-policy: ${signed === true ? 'default' : 'opt-out'}\n`}`;
 }
