@@ -16,7 +16,7 @@ describe.skipIf(!requirePeer('strace', traces()))('killed at a call on a file or
       scenarios: SCENARIOS.slice(0, sized(SCENARIOS.length, 2)),
       sample: sized(2, 1),
       seed: SEED,
-      limit: 60_000,
+      limit: sized(90_000, 60_000),
       report: (line) => lines.push(line),
     });
     const context = lines.join('\n');
@@ -28,7 +28,7 @@ describe.skipIf(!requirePeer('strace', traces()))('killed at a call on a file or
       figures.reduce((sum, { kills }) => sum + kills, 0),
       context,
     ).toBeGreaterThan(0);
-  }, 150_000);
+  }, 200_000);
 });
 
 describe.skipIf(!requirePeer('strace', traces()))('a call on a file or a socket that fails', () => {
