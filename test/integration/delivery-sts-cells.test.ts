@@ -19,7 +19,7 @@ const SHOWN = ['both', 'TLSA only', 'PKIX only', 'neither', 'no STARTTLS'] as co
 /** What the DNS proves of the host. */
 const DNS = ['nothing', 'unusable', 'proven', 'host proven, MX not', 'look-up fails'] as const;
 /** What the domain's policy says. */
-const POLICIES = ['no policy', 'none', 'testing', 'enforce', 'enforce, other hosts'] as const;
+const POLICIES = ['no policy', 'none', 'testing', 'testing, other hosts', 'enforce', 'enforce, other hosts'] as const;
 type Shown = (typeof SHOWN)[number];
 type Proven = (typeof DNS)[number];
 type Policy = (typeof POLICIES)[number];
@@ -56,8 +56,8 @@ const held: NonNullable<DeliveryOptions['sts']> = {
   async policyFor(domain) {
     const { policy } = CELLS.find((cell) => `${nameOf(cell)}.test` === domain)!;
     if (policy === 'no policy') return {};
-    const mode = policy === 'none' || policy === 'testing' ? policy : 'enforce';
-    const mx = policy === 'enforce, other hosts' ? ['other.hosts.test'] : ['*.hosts.test'];
+    const [mode, others] = policy.split(', ') as ['none' | 'testing' | 'enforce', string?];
+    const mx = others === undefined ? ['*.hosts.test'] : ['other.hosts.test'];
     return { policy: { domain, id: '1', mode, mx, text: `mode: ${mode}` } };
   },
   heal: async (domain) => ({ ...(await held.policyFor(domain)), changed: false }),
