@@ -8,6 +8,7 @@ import type { EventLog } from '../events/events.ts';
 import { discard, type OwnMailOptions, prepareOwnMail } from '../preparation/preparation.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
+import { Refusal } from '../smtp/reply.ts';
 import type {
   NewMessage,
   NewTlsReport,
@@ -283,12 +284,17 @@ async function copyFor(
   const until = Number((await operation.value(SUPPRESSED_UNTIL + target.uri)) ?? 0);
   if (until > now()) return { ...copy, state: 'suppressed', lastError: `left alone until ${dateOf(dayOf(until))}` };
   if (target.transport === 'https') return { ...copy, state: 'due' };
-  const message = await mailFor(target.address, facts, results, options);
   const submitter = domainOf(facts.contact);
+  const unsigned = { ...copy, state: 'skipped', lastError: `${submitter} has no DKIM key here that signs` } as const;
+  const message = await mailFor(target.address, facts, results, options).catch((error: unknown) => {
+    if (error instanceof Refusal) return undefined; // signing.noKey is refuse
+    throw error;
+  });
+  if (message === undefined) return unsigned;
   // Its readers must throw away what its submitter has not signed: RFC 8460 §3.
   if (message.signatures.some((name) => name.endsWith(`._domainkey.${submitter}`))) return { ...copy, state: 'queued', message };
   await discard(message.content);
-  return { ...copy, state: 'skipped', lastError: `${submitter} has no DKIM key here that signs` };
+  return unsigned;
 }
 
 async function mailFor(

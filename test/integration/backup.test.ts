@@ -18,6 +18,7 @@ import { createDkimKeys } from '../../src/signing/signing.ts';
 import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import type { Restored } from '../../src/store/sqlite/restore.ts';
 import type { Store, StoredStsPolicy } from '../../src/store/store.ts';
+import { DAY } from '../../src/system/clock.ts';
 import {
   bytesOf,
   dataDir,
@@ -121,6 +122,26 @@ test('has everything that was committed at its start, while mail is accepted, an
   expect((await copy.messages.due(Date.now(), 10)).due).toEqual([]);
   expect(await copy.messages.release({ all: true }, Date.now())).toHaveLength(counts.recipients - 1);
   expect((await copy.messages.due(Date.now(), 10)).due).not.toEqual([]);
+});
+
+test('a restore drops the reports about TLS that were not sent, since the relay of the backup may send them, and keeps today', async () => {
+  const dir = dataDir();
+  const store = await testStore({ dataDir: dir });
+  const today = Math.floor(Date.now() / DAY);
+  const policy = { key: 'none', type: 'no-policy-found', domain: 'x.example', strings: [], mxHosts: [] } as const;
+  const count = (day: number) => ({ day, domain: 'x.example', policy, ok: 1, failed: 0, failures: [] });
+  await store.tlsResults.addTlsResults([count(today - 1), count(today)]);
+  const copy = (rua: string, state: 'due' | 'suppressed') => ({ rua, reportId: 'r', state, lastError: null });
+  const reports = [copy('https://due.example/', 'due'), copy('https://gone.example/', 'suppressed')];
+  await store.tlsResults.addTlsReports({ day: today - 2, domain: 'x.example', at: NOW, reports });
+  const file = join(dataDir(), 'backup.db');
+  await storeFiles(dir).backup({ file });
+  const target = dataDir();
+  await restore(target, file);
+  const { tlsResults } = await testStore({ dataDir: target });
+  expect(await tlsResults.tlsResults(today - 1, 'x.example')).toEqual([]);
+  expect(await tlsResults.tlsResults(today, 'x.example')).toEqual([count(today)]);
+  expect((await tlsResults.tlsReports({ limit: 9 })).map(({ rua }) => rua)).toEqual(['https://gone.example/']);
 });
 
 test('a message that ends while its large body is being copied is in the backup as ended', async () => {

@@ -122,13 +122,16 @@ test('of two processes with one store each report is sent by one, and after a re
   expect(report.policies[0]!.summary).toEqual({ 'total-successful-session-count': 2, 'total-failure-session-count': 2 });
 });
 
-test('without a DKIM key of the submitter no mail is sent, and it is said why', async () => {
-  const rig = await startTlsReportRig({ zone, signed: false });
-  await rig.sessions('a.test');
-  await rig.runReports({ step: 10 * MINUTE });
-  expect(await rig.mails()).toEqual([]);
-  expect(rig.told('failed').map(({ fields }) => fields.reason)).toEqual([`${HOSTNAME} has no DKIM key here that signs`]);
-});
+test.each(['send', 'refuse'] as const)(
+  'without a DKIM key of the submitter no mail is sent, and it is said why: signing.noKey %s',
+  async (noKey) => {
+    const rig = await startTlsReportRig({ zone, signed: false, noKey });
+    await rig.sessions('a.test');
+    await rig.runReports({ step: 10 * MINUTE });
+    expect(await rig.mails()).toEqual([]);
+    expect(rig.told('failed').map(({ fields }) => fields.reason)).toEqual([`${HOSTNAME} has no DKIM key here that signs`]);
+  },
+);
 
 test('a TLSA base hears of the sessions of all its domains, but not of those that it is told of by their own reports', async () => {
   const rig = await startTlsReportRig({

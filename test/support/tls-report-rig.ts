@@ -34,12 +34,14 @@ type RigOptions = {
   readonly dataDir?: string;
   /** False: no DKIM key. */
   readonly signed?: boolean;
+  /** As `signing.noKey`. */
+  readonly noKey?: 'send' | 'refuse';
   readonly run?: Partial<TlsReportOptions>;
 };
 
 export type TlsReportRig = Awaited<ReturnType<typeof startTlsReportRig>>;
 
-export async function startTlsReportRig({ zone = {}, signed = true, run: more, ...options }: RigOptions = {}) {
+export async function startTlsReportRig({ zone = {}, signed = true, noKey = 'send', run: more, ...options }: RigOptions = {}) {
   const store = await storeFiles(options.dataDir ?? dataDir()).open();
   if (signed && (await store.operation.dkimKeys(HOSTNAME)).length === 0)
     await store.operation.addDkimKeys(await createDkimKeys({ domain: HOSTNAME, now: NOON, state: 'active' }));
@@ -52,7 +54,7 @@ export async function startTlsReportRig({ zone = {}, signed = true, run: more, .
   const preparation = createPreparation({
     ...{ hostname: HOSTNAME, maxMessageSize: 50e6, maxHeaderSize: 256e3, bareNewlines: 'normalize' },
     createSpool: store.messages.createSpool,
-    signer: createSigner({ operation: store.operation, noKey: 'send', warn: log.emit }),
+    signer: createSigner({ operation: store.operation, noKey, warn: log.emit }),
   });
   const results: TlsResults = createTlsResults({ store: store.tlsResults, dns, log, wanted: () => true, now });
   const run = startTlsReportRun({
