@@ -6,10 +6,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openStore } from '../store/store.ts';
+import { DAY, SECOND } from '../system/clock.ts';
 import { type DemoLogin, MESSAGES, submit } from './letters.ts';
 import { type RelayProcess, smarthost, startRelayProcess } from './relay-process.ts';
 import { judgeSignatures } from './verification.ts';
-import { startWorld, type World } from './world.ts';
+import { POLICY, startWorld, type World } from './world.ts';
 
 const USER = 'app@customer.test';
 const DOMAIN = 'customer.test';
@@ -25,7 +27,9 @@ async function demo(once: boolean): Promise<void> {
   try {
     say('smarthost demo: a relay, a DNS and a destination, all on this machine. Nothing leaves it.\n');
     const config = join(folder, 'smarthost.yaml');
+    await writeFile(join(folder, 'authority.pem'), world.authority);
     await writeFile(config, await configuration(world, folder));
+    await keepPolicy(join(folder, 'data'));
     const { password } = JSON.parse(await smarthost(config, 'user', 'add', USER, '--sender', `@${DOMAIN}`, '--json')) as {
       password: string;
     };
@@ -60,10 +64,19 @@ hostname: relay.test
 dataDir: ${join(folder, 'data')}
 listen: { submissions: ['127.0.0.1:${await portLike(10465)}'], submission: ['127.0.0.1:${await portLike(10587)}'], admin: [] }
 tls: { mode: self-signed }
-delivery: { port: ${world.mxPort}, allowPrivate: [127.0.0.0/8], ip: v4-only }
+delivery: { port: ${world.mxPort}, allowPrivate: [127.0.0.0/8], ip: v4-only, ca: authority.pem }
 dns: { servers: ['${world.dns}'] }
 queue: { minFree: 16MiB }
 `;
+}
+
+async function keepPolicy(dataDir: string): Promise<void> {
+  const store = await openStore({ store: 'sqlite', dataDir });
+  const now = Date.now();
+  const fetched = { fetchedAt: now, expiresAt: now + POLICY.maxAge * SECOND, usedAt: now, refreshAt: now + DAY };
+  const healthy = { failures: 0, failedAt: null, lastError: null, retryAt: null, retryId: null };
+  await store.tlsPolicies.putStsPolicy({ ...POLICY, ...fetched, ...healthy }, 'relay');
+  await store.close();
 }
 
 /** @returns the wished port, or any free one if another program uses it. */
@@ -103,7 +116,12 @@ async function show({ number, letter, login, world, config }: Exhibit): Promise<
 
 type Traced = {
   readonly recipients: readonly {
-    readonly attempts: readonly { readonly mx: string; readonly ip: string; readonly tls: string | null }[];
+    readonly attempts: readonly {
+      readonly mx: string;
+      readonly ip: string;
+      readonly tls: string | null;
+      readonly assurance?: string;
+    }[];
   }[];
 };
 
@@ -112,10 +130,20 @@ async function hostsOf(config: string, id: string): Promise<readonly string[]> {
   for (let tries = 0; tries < 20; tries++) {
     const [{ recipients } = { recipients: [] }] = JSON.parse(await smarthost(config, 'trace', id, '--json')) as Traced[];
     const attempts = recipients.flatMap((recipient) => recipient.attempts);
-    if (attempts.length > 0) return [...new Set(attempts.map(({ mx, ip, tls }) => `${mx} [${ip}] with ${tls ?? 'no TLS'}`))];
+    if (attempts.length > 0)
+      return [
+        ...new Set(
+          attempts.map((one) => `${one.mx} [${one.ip}] with ${one.tls ?? 'no TLS'}${PROOFS[one.assurance ?? ''] ?? ''}`),
+        ),
+      ];
   }
   return [];
 }
+
+const PROOFS: Readonly<Record<string, string>> = {
+  dane: ', verified by its TLSA record (DANE)',
+  sts: ', verified as its policy demands (MTA-STS)',
+};
 
 const indent = (text: string) => text.replace(/^(?=.)/gm, '      ');
 

@@ -1,10 +1,25 @@
 /** The DNS of the demo: one table of names, answered over UDP. Every answer fits into one datagram. RFC 1034, RFC 1035. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { type Answer, AUTHORITATIVE_ANSWER, decode, encode, RECURSION_AVAILABLE, RECURSION_DESIRED } from 'dns-packet';
+import {
+  type Answer,
+  AUTHENTIC_DATA,
+  AUTHORITATIVE_ANSWER,
+  decode,
+  encode,
+  RECURSION_AVAILABLE,
+  RECURSION_DESIRED,
+} from 'dns-packet';
 
-/** The records of a name. `mx` is the one host that takes its mail. */
-export type Entry = { readonly address?: string; readonly mx?: string; readonly text?: string };
+/** The records of a name. `mx` is the one host that takes its mail. `secure`: the answer says that it was validated (AD). */
+export type Entry = {
+  readonly address?: string;
+  readonly mx?: string;
+  readonly text?: string;
+  /** The SHA-256 of a host's public key: a TLSA record 3 1 1, RFC 6698 §2.1. */
+  readonly tlsa?: Buffer;
+  readonly secure?: true;
+};
 
 type DemoDns = {
   /** `127.0.0.1:40053`, for the relay's configuration. */
@@ -42,15 +57,17 @@ function answerTo(message: Buffer, names: ReadonlyMap<string, Entry>): Buffer {
   return encode({
     type: 'response',
     id,
-    flags: header | (entry === undefined ? NXDOMAIN : 0),
+    flags: header | (entry === undefined ? NXDOMAIN : entry.secure ? AUTHENTIC_DATA : 0),
     questions,
     answers: entry === undefined ? [] : recordsOf(entry, name, type),
   });
 }
 
-function recordsOf({ address, mx, text }: Entry, name: string, type: string): Answer[] {
+function recordsOf({ address, mx, text, tlsa }: Entry, name: string, type: string): Answer[] {
   if (type === 'A' && address !== undefined) return [{ type, name, ttl: TTL, data: address }];
   if (type === 'MX' && mx !== undefined) return [{ type, name, ttl: TTL, data: { preference: 10, exchange: mx } }];
   if (type === 'TXT' && text !== undefined) return [{ type, name, ttl: TTL, data: text.match(/.{1,255}/gs) ?? [''] }];
+  if (type === 'TLSA' && tlsa !== undefined)
+    return [{ type, name, ttl: TTL, data: { usage: 3, selector: 1, matchingType: 1, certificate: tlsa } }];
   return [];
 }

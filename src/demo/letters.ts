@@ -39,6 +39,22 @@ export const MESSAGES: readonly Letter[] = [
     proof: received,
   },
   {
+    title: 'A destination whose signed DNS names the key of its host (DANE)',
+    port: 'submission',
+    to: ['dora@delta.test'],
+    subject: 'Only to the right host',
+    text: 'No other host can read this.\n',
+    proof: received,
+  },
+  {
+    title: 'A destination that publishes an enforced policy (MTA-STS)',
+    port: 'submission',
+    to: ['gerd@gamma.test'],
+    subject: 'Only over verified TLS',
+    text: 'Not in clear, and not to a stranger.\n',
+    proof: received,
+  },
+  {
     title: 'A mailbox that does not exist: the sender gets a signed report',
     port: 'submission',
     to: ['nobody@beta.test'],

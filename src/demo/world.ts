@@ -1,4 +1,8 @@
-/** The small internet of the demo: a DNS with every name below .test, and one destination that takes mail for all of them. */
+/**
+ * The small internet of the demo: a DNS with every name below .test, and one destination that takes mail for all of them. delta.test is
+ * signed and names the key of its host (DANE), gamma.test has an enforced policy (MTA-STS).
+ */
+import { createHash, X509Certificate } from 'node:crypto';
 import { Resolver } from 'node:dns/promises';
 import { createSelfSigned } from '../certificates/certificates.ts';
 import { type Entry, startDns } from './dns.ts';
@@ -8,6 +12,8 @@ export type World = {
   /** `127.0.0.1:40053`, for the relay's configuration. */
   readonly dns: string;
   readonly mxPort: number;
+  /** PEM of the authority that the relay trusts: here the host's own certificate. */
+  readonly authority: string;
   publish(records: readonly { readonly name: string; readonly value: string }[]): void;
   /** The first message that `wanted` accepts. It may be there already, or arrive within ten seconds. */
   message(wanted: (message: ReceivedMessage) => boolean): Promise<ReceivedMessage>;
@@ -18,9 +24,24 @@ export type World = {
 };
 
 const PATIENCE = 10_000;
+/** All are one server. */
+const HOSTS = ['mx.alpha.test', 'mx.beta.test', 'mx.gamma.test', 'mx.delta.test'];
+
+/**
+ * What gamma.test publishes. A policy comes from port 443, which the demo does not open, so the relay gets this one as if it had fetched it
+ * before.
+ */
+export const POLICY = {
+  domain: 'gamma.test',
+  id: 'demo1',
+  mode: 'enforce',
+  maxAge: 86_400,
+  mx: ['mx.gamma.test'],
+  text: 'version: STSv1\nmode: enforce\nmx: mx.gamma.test\nmax_age: 86400\n',
+} as const;
 
 export async function startWorld(): Promise<World> {
-  const { certificate: cert, key } = await createSelfSigned('ecdsa', ['mx.alpha.test'], Date.now());
+  const { certificate: cert, key } = await createSelfSigned('ecdsa', HOSTS, Date.now());
   const received: ReceivedMessage[] = [];
   const listeners = new Set<(message: ReceivedMessage) => void>();
   const mx = await startMx({
@@ -38,6 +59,14 @@ export async function startWorld(): Promise<World> {
     ['mx.alpha.test', here],
     ['beta.test', { mx: 'mx.beta.test' }],
     ['mx.beta.test', here],
+    ['gamma.test', { mx: 'mx.gamma.test' }],
+    ['mx.gamma.test', here],
+    ['_mta-sts.gamma.test', { text: `v=STSv1; id=${POLICY.id}` }],
+    // The relay asks for the root, to see whether the resolver validates at all.
+    ['.', { secure: true }],
+    ['delta.test', { mx: 'mx.delta.test', secure: true }],
+    ['mx.delta.test', { ...here, secure: true }],
+    [`_${mx.port}._tcp.mx.delta.test`, { tlsa: keyHashOf(cert), secure: true }],
   ]);
   const dns = await startDns(names);
   const resolver = new Resolver();
@@ -45,6 +74,7 @@ export async function startWorld(): Promise<World> {
   return {
     dns: dns.server,
     mxPort: mx.port,
+    authority: cert,
     resolver,
     publish(records) {
       for (const { name, value } of records) names.set(name.toLowerCase(), { text: value });
@@ -66,4 +96,9 @@ export async function startWorld(): Promise<World> {
       await Promise.all([mx.close(), dns.close()]);
     },
   };
+}
+
+function keyHashOf(certificate: string): Buffer {
+  const key = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(key).digest();
 }
