@@ -41,10 +41,15 @@ export function controlOf(config: Config, store: StoreData): Control {
 }
 
 /** Loads the DNS client when an action needs it. */
-function dnsOf({ dns: { servers } }: Config): Pick<DnsClient, 'txt' | 'a' | 'aaaa'> {
+function dnsOf({ dns: { servers, trustAd } }: Config): DnsClient {
   let loading: Promise<DnsClient> | undefined;
-  const client = () => (loading ??= import('../dns/dns.ts').then(({ createDns }) => createDns({ servers })));
+  const client = () => (loading ??= import('../dns/dns.ts').then(({ createDns }) => createDns({ servers, trustAd })));
   return {
+    mx: async (name) => (await client()).mx(name),
+    ptr: async (address) => (await client()).ptr(address),
+    cname: async (name) => (await client()).cname(name),
+    tlsa: async (name, afresh) => (await client()).tlsa(name, afresh),
+    validates: async () => (await client()).validates(),
     txt: async (name, afresh) => (await client()).txt(name, afresh),
     a: async (name) => (await client()).a(name),
     aaaa: async (name) => (await client()).aaaa(name),

@@ -8,10 +8,12 @@ import { define, group, type Register } from './define.ts';
 import { typed, UsageError } from './errors.ts';
 import { type Io, printJson } from './io.ts';
 import { table, time } from './text.ts';
+import { registerCheck } from './tls-check.ts';
 import { registerPolicies } from './tls-policies.ts';
 
 export const registerTls: Register = (program, io) => {
   const tls = group(program, 'tls', 'TLS with destinations, and reports about it.');
+  registerCheck(tls, io);
   registerPolicies(tls, io);
   registerReports(tls, io);
   define<{ readonly since?: string }>(

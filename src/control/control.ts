@@ -12,6 +12,7 @@ import { type CertificateControl, type CertificateSettings, createCertificateCon
 import { createDomainControl, type DomainControl } from './domains.ts';
 import { createQueueControl, type QueueControl, type QueueSettings } from './queue.ts';
 import { createSendControl, type SendControl, type TestMessageSettings } from './send.ts';
+import { createTlsCheckControl, type TlsCheckControl, type TlsCheckSettings } from './tls-check.ts';
 import { createTlsPolicyControl, type TlsPolicyControl, type TlsPolicySettings } from './tls-policies.ts';
 import { createTlsReportControl, type TlsReportControl, type TlsReportSettings } from './tls-reports.ts';
 import { createTraceControl, type TraceControl } from './trace.ts';
@@ -30,6 +31,7 @@ export type {
   User,
   WholeUser,
 } from './shapes.ts';
+export type { CheckedHost, DomainCheck } from './tls-check.ts';
 export type { KnownPolicy } from './tls-policies.ts';
 export type { TlsFailure, TlsReportCopy } from './tls-reports.ts';
 export { checkPassword, type NewUser, newUser, type UserChange, type UserLogin } from './users.ts';
@@ -40,14 +42,15 @@ export type ControlSettings = UserSettings &
   CertificateSettings &
   TestMessageSettings &
   TlsReportSettings &
+  TlsCheckSettings &
   TlsPolicySettings;
 
 export type ControlOptions = {
   readonly store: StoreData;
   /** Returns the current settings: a running relay can reload its configuration. */
   readonly settings: () => ControlSettings;
-  /** Used to check whether records are published, and to fetch policies. */
-  readonly dns: Pick<DnsClient, 'txt' | 'a' | 'aaaa'>;
+  /** Used to check whether records are published, to fetch policies, and to look at destinations. */
+  readonly dns: DnsClient;
   readonly now?: Clock;
 };
 
@@ -58,6 +61,7 @@ export type Control = {
   readonly trace: TraceControl;
   readonly certificates: CertificateControl;
   readonly send: SendControl;
+  readonly tlsCheck: TlsCheckControl;
   readonly tlsReports: TlsReportControl;
   readonly tlsPolicies: TlsPolicyControl;
 };
@@ -71,6 +75,7 @@ export function createControl({ store, settings, dns, now = systemClock }: Contr
     trace: createTraceControl(store),
     certificates: createCertificateControl(parts),
     send: createSendControl(parts),
+    tlsCheck: createTlsCheckControl({ ...parts, dns }),
     tlsReports: createTlsReportControl(parts),
     tlsPolicies: createTlsPolicyControl({ ...parts, dns }),
   };

@@ -3,8 +3,6 @@
 import { performance } from 'node:perf_hooks';
 import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
-import { type AddressGuard, createAddressGuard, type Refused } from '../net/address-guard.ts';
-import { machineAddresses } from '../net/addresses.ts';
 import type { Outcome } from '../smtp/outcome.ts';
 import type { DestinationFunction, DestinationRule, IpPolicy, Route, SignsFunction, TlsLevel } from '../smtp/route.ts';
 import type { Claim, OperationStore, StoredRecipient } from '../store/store.ts';
@@ -13,12 +11,10 @@ import { type Clock, MINUTE, SECOND, systemClock } from '../system/clock.ts';
 import type { PolicyMode } from '../tls-policy/tls-policy.ts';
 import { type AttemptContext, type AttemptResult, attempt, effectOf } from './attempt.ts';
 import { deadlines } from './connection.ts';
-import { createResolve } from './destination.ts';
 import type { HeldPolicies } from './host-policy.ts';
-import { createIpFamilies } from './ip-families.ts';
-import { createOperatorPolicies } from './operator.ts';
 import { Pacing } from './pacing.ts';
 import { type PlanContext, planFor } from './plan.ts';
+import { createPlanContext } from './plan-context.ts';
 import { createPool } from './pool.ts';
 import { destinationOf, signs } from './route.ts';
 import type { SessionResults } from './session-results.ts';
@@ -28,6 +24,7 @@ import { judgeFailure, type Verdict } from './verdict.ts';
 
 export { exceptionsOf, type TlsException } from './operator.ts';
 export { catchAll, destinationOf, signs } from './route.ts';
+export { type DomainSurvey, type SurveyedAddress, type SurveyedSession, surveyDomain } from './survey.ts';
 
 /** Milliseconds: RFC 5321 §4.5.3.2. `command` is one reply to EHLO, STARTTLS, AUTH, MAIL or RCPT, and a TLS handshake. */
 export type Timeouts = {
@@ -129,21 +126,10 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
 
   /** All that follows from the options; what goes on keeps what it began with. */
   function build(options: DeliveryOptions): { plan: PlanContext; context: AttemptContext } {
-    const { dns, hostname, source, dane = 'on', mtaSts = 'on', sts, validates = () => true, results } = options;
-    const { destinations = [], tls } = options;
+    const { hostname, results } = options;
     const encryption = createEncryption(options.caFile, now);
     return {
-      plan: {
-        options,
-        dns,
-        resolve: createResolve(dns, hostname),
-        guard: remembered(createAddressGuard(options.allowPrivate, options.ownAddresses ?? ownAddresses())),
-        families: createIpFamilies({ dns, hostname, source, now }),
-        isUnreachable: (ip) => unreachable.size > 0 && unreachable.has(ip),
-        policies: { dns, log, sts, validates, results },
-        operator: createOperatorPolicies({ destinations, tls, dane, mtaSts, now }),
-        modes: { dane, mtaSts },
-      },
+      plan: createPlanContext(options, { now, isUnreachable: (ip) => unreachable.size > 0 && unreachable.has(ip) }),
       context: {
         pool,
         unreachable,
@@ -269,26 +255,4 @@ function outcomeOf({ verdict, target, tls, assurance, dsn }: AttemptResult, star
   if (kind === 'relayed') return { kind, reply, dsnPassedOn: dsn, ...where };
   if (kind === 'returned') return { kind, reply, ...where, ...(notBefore !== undefined && { notBefore }) };
   return { kind, reply, ...where };
-}
-
-/** Judging an address takes microseconds, and there are few addresses. */
-function remembered(guard: AddressGuard): AddressGuard {
-  const known = createCache<string, NonNullable<Refused> | 'allowed'>(10_000, MINUTE);
-  return (address) => {
-    let judged = known.get(address);
-    if (judged === undefined) known.set(address, (judged = guard(address) ?? 'allowed'));
-    return judged === 'allowed' ? undefined : judged;
-  };
-}
-
-/** Loopback is private anyway. Asking the system for each connection would be slow. */
-function ownAddresses(): () => readonly string[] {
-  const kept = createCache<'addresses', readonly string[]>(1, MINUTE);
-  return () => {
-    const known = kept.get('addresses');
-    if (known !== undefined) return known;
-    const addresses = machineAddresses();
-    kept.set('addresses', addresses);
-    return addresses;
-  };
 }

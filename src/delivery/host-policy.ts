@@ -9,6 +9,7 @@ import {
   NO_DANE,
   policyNames,
   type TlsDecision,
+  type TlsFacts,
 } from '../tls-policy/tls-policy.ts';
 import type { NameEvidence } from './addresses.ts';
 import type { OperatorPolicies, OperatorPolicy } from './operator.ts';
@@ -27,7 +28,7 @@ type Known = { readonly policy?: HeldPolicy | undefined; readonly problem?: StsT
 
 export type PolicyContext = {
   readonly dns: Pick<DnsClient, 'tlsa' | 'cname'>;
-  readonly log: EventLog;
+  readonly log: Pick<EventLog, 'emit'>;
   /** Absent: nobody asks for policies of MTA-STS. */
   readonly sts?: HeldPolicies | undefined;
   readonly results?: SessionResults | undefined;
@@ -55,6 +56,8 @@ export type HostPolicy =
   | { readonly kind: 'skip'; readonly unmet: Unmet; readonly basis: Basis };
 
 export type HostPolicies = {
+  /** What a judgement was made of. */
+  factsOf(host: PolicyHost, basis: Basis): TlsFacts;
   /** Never rejects. */
   judge(host: PolicyHost, evidence: NameEvidence): HostPolicy | Promise<HostPolicy>;
   /** Looks again at what a host has failed by; undefined: nothing has changed. Never rejects. */
@@ -93,18 +96,23 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     );
   }
 
+  function factsOf(mx: string, dane: DaneFinding, policy: HeldPolicy | undefined): TlsFacts {
+    const { level, names, modes } = operator.forHost(mx);
+    return {
+      ...{ mx, domain, expanded: question.expanded, named, dane, level, names, modes },
+      ...(policy !== undefined && { sts: { mode: policy.mode, names: policyNames(policy, mx) } }),
+      message,
+    };
+  }
+
   function judged(host: PolicyHost, dane: DaneFinding, known: Known): HostPolicy {
     const mx = nameOf(host);
-    const { level, names, modes } = operator.forHost(mx);
+    const { level, modes } = operator.forHost(mx);
     const { policy, problem } = level === 'none' || modes.mtaSts === 'off' ? {} : known;
     const decision =
       dane.kind === 'none' && policy === undefined && level === 'opportunistic' && !message.requireTls
         ? UNDEMANDING
-        : decideTls({
-            ...{ mx, domain, expanded: question.expanded, named, dane, level, names, modes },
-            ...(policy !== undefined && { sts: { mode: policy.mode, names: policyNames(policy, mx) } }),
-            message,
-          });
+        : decideTls(factsOf(mx, dane, policy));
     const basis: Basis = {
       domain,
       dane,
@@ -164,6 +172,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
   }
 
   return {
+    factsOf: (host, { dane, sts: policy }) => factsOf(nameOf(host), dane, policy),
     judge(host, evidence) {
       const dane = findingOf(host, evidence, false);
       if (known !== undefined && known.policy === undefined && !(dane instanceof Promise))

@@ -5,6 +5,7 @@ import type { AddressGuard } from '../net/address-guard.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import type { Route, RouteKey } from '../smtp/route.ts';
 import type { MessageFacts } from '../store/store.ts';
+import type { TlsFacts } from '../tls-policy/tls-policy.ts';
 import { type Addressed, type AddressRequest, createAddresses } from './addresses.ts';
 import type { DeliveryOptions } from './delivery.ts';
 import { type Destination, ordered, type Resolve } from './destination.ts';
@@ -33,11 +34,29 @@ export type Targets = {
   problem(): Verdict;
   /** Every host has shown that it cannot be given a message that must not leave without verified TLS: RFC 8689 §4.2.1. */
   refusal(): Verdict | undefined;
+  /** For people: every address that could be tried, and what is asked of it. Never rejects. */
+  survey(): Promise<Survey>;
+};
+
+type Survey = {
+  readonly looks: readonly Look[];
+  /** Why there is no target, if there is none. */
+  problem(): Verdict;
+};
+export type Look = {
+  readonly address: Addressed<Host>;
+  readonly policy: HostPolicy;
+  /** What the policy was judged by. */
+  readonly facts: TlsFacts;
+  /** Absent: the host is passed over. */
+  readonly target: Target | undefined;
 };
 
 type Plan = {
   /** What pacing goes by. */
   readonly key: string;
+  /** By whom the hosts are named. */
+  readonly named: Destination | Route;
   targets(): Promise<Targets>;
 };
 
@@ -97,6 +116,7 @@ function byMx(destination: Destination, { domain, operator, asks, policy }: MxMa
   const { secure, expanded } = destination;
   return {
     key: destination.key,
+    named: destination,
     async targets() {
       const hosts = ordered(destination).map((name) => ({ name, port: options.port }));
       const families = await context.families.order(options.ip);
@@ -115,6 +135,7 @@ function byRoute(route: Route, { requireTls, tlsReport }: PolicyQuestion['messag
   const { hosts, login, tls = 'verify', ip = context.options.ip } = route;
   return {
     key: `route:${hosts.join(',')}${login === undefined ? '' : ` as ${login.user}`}`,
+    named: route,
     async targets() {
       const families = await context.families.order(ip);
       const domain = `the route to ${hosts.join(', ')}`;
@@ -193,6 +214,19 @@ function targetsOf(
     },
     // A host that was passed over may be the one that takes the mail, so what is true of the others is not final.
     problem: () => passed ?? addresses.problem(),
+    async survey() {
+      const looks: Look[] = [];
+      async function look(address: Addressed<Host>): Promise<boolean> {
+        const policy = await policies.judge(address.host, address.evidence);
+        if (policy.kind === 'skip') passed = policy.unmet.verdict;
+        const facts = policies.factsOf(address.host, policy.basis);
+        looks.push({ address, policy, facts, target: targetOf(address, policy) });
+        return false; // so the next one is looked at too
+      }
+      const all = createAddresses(dns, { ...request, isUnreachable: () => false, isFit: look });
+      await all.next();
+      return { looks, problem: () => passed ?? all.problem() };
+    },
     refusal() {
       if (unfit.size === 0 || unfit.size < request.hosts.length) return undefined;
       const all = [...unfit.values()];

@@ -41,7 +41,7 @@ export type SessionContext = {
   readonly hostname: string;
   readonly timeouts: Milliseconds;
   readonly encryption: Encryption;
-  readonly log: EventLog;
+  readonly log: Pick<EventLog, 'emit'>;
   readonly results?: SessionResults | undefined;
 };
 

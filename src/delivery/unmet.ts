@@ -115,7 +115,7 @@ type Telling = { readonly basis: Basis; readonly would?: 'audit' | 'testing' | u
 
 /** `would`: the policy is not obeyed, so mail went all the same. */
 export function tellFault(
-  log: EventLog,
+  log: Pick<EventLog, 'emit'>,
   { source, check, type, reason, detail }: Unmet,
   { basis, mx, ip, would }: Telling,
 ): void {

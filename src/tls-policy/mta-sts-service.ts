@@ -176,12 +176,29 @@ type OneFetch = Pick<StsServiceOptions, 'store' | 'dns' | 'allowPrivate' | 'caFi
  * @returns why it could not be had; `absent`: the domain announces no policy, and none holds. Rejects if the store fails.
  */
 export async function fetchStsPolicy(domain: string, options: OneFetch): Promise<StsProblem | 'absent' | undefined> {
-  const { store, dns } = options;
-  const clocks = { now: systemClock, monotonic: () => performance.now(), random: Math.random };
-  const keeper = new StsPolicyKeeper({
-    ...{ store, dns, ...clocks, by: 'operator', log: { emit: () => {} }, fetch: createStsFetch(options) },
-  });
+  const keeper = createOperatorKeeper(options);
   const problem = await keeper.refresh(domain);
   await keeper.save();
   return problem;
+}
+
+/** The policies that hold, for an operator who looks at a domain: as for mail, without a service. @throws where `caFile` cannot be read */
+export function openStsPolicies(options: OneFetch): Pick<StsPolicies, 'policyFor' | 'heal' | 'close'> {
+  const keeper = createOperatorKeeper(options);
+  return {
+    policyFor: (domain) => keeper.policyFor(domain),
+    heal: (domain, failed) => keeper.heal(domain, failed),
+    close() {
+      keeper.stop();
+      return keeper.save();
+    },
+  };
+}
+
+function createOperatorKeeper(options: OneFetch): StsPolicyKeeper {
+  const { store, dns } = options;
+  const clocks = { now: systemClock, monotonic: () => performance.now(), random: Math.random };
+  return new StsPolicyKeeper({
+    ...{ store, dns, ...clocks, by: 'operator', log: { emit: () => {} }, fetch: createStsFetch(options) },
+  });
 }

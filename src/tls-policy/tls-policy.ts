@@ -9,12 +9,21 @@ export {
   type PolicyMode,
   type Skip,
   type TlsDecision,
+  type TlsFacts,
 } from './decision.ts';
 export { startDnssecWatch } from './dnssec-watch.ts';
 export { policyNames } from './mta-sts.ts';
-export { fetchStsPolicy, type StsCounts, type StsSettings, startStsPolicies, tryStsPolicy } from './mta-sts-service.ts';
+export {
+  fetchStsPolicy,
+  openStsPolicies,
+  type StsCounts,
+  type StsSettings,
+  startStsPolicies,
+  tryStsPolicy,
+} from './mta-sts-service.ts';
 export { type Checks, firstTrust, isUnknownRoot, judgePeer, type Peer, type PeerFault, type Trust } from './peer.ts';
 export { type ReportTarget, readReportRecord, reportRecordName } from './report-record.ts';
+export { explainDecision } from './sentence.ts';
 export {
   type AppliedPolicy,
   createTlsResults,
@@ -23,4 +32,4 @@ export {
   type TlsResults,
   type TlsResultType,
 } from './tls-results.ts';
-export { tlsaText } from './tlsa.ts';
+export { fateOf, tlsaText } from './tlsa.ts';

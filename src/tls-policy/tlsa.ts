@@ -22,6 +22,20 @@ export function canBeUsed({ usage, selector, matching, data }: TlsaRecord): bool
   return (selector === SPKI ? isPublicKey(data) : readCertificate(data)) !== undefined;
 }
 
+/** What becomes of one record among those of its name, in words: `counts`, or why it does not. */
+export function fateOf(record: TlsaRecord, records: readonly TlsaRecord[]): string {
+  if (countingRecords(records).includes(record)) return 'counts';
+  const { usage, selector, matching, data } = record;
+  if (canBeUsed(record)) return 'does not count beside a stronger digest of the same';
+  if (usage !== DANE_TA && usage !== DANE_EE) return `usage ${usage} has no meaning for mail (RFC 7672)`;
+  if (selector > SPKI) return `selector ${selector} is not known`;
+  if (matching === FULL) return `it is no ${selector === SPKI ? 'public key' : 'certificate'}`;
+  const digest = DIGESTS[matching];
+  return digest === undefined
+    ? `matching type ${matching} is not known`
+    : `${data.length} octets are no digest of ${digest.octets}`;
+}
+
 /**
  * Those that count: usable, and of digests of the same thing only the strongest, so that a weak one cannot be attacked beside it.
  * RFC 7671 §9

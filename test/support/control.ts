@@ -2,6 +2,7 @@
 import { type Control, type ControlOptions, type ControlSettings, createControl } from '../../src/control/control.ts';
 import type { Change, Store } from '../../src/store/store.ts';
 import { DAY } from '../../src/system/clock.ts';
+import { TIMEOUTS } from './delivery.ts';
 import { NOW, testStore } from './store-rig.ts';
 
 export type TestControl = {
@@ -14,7 +15,10 @@ export type TestControl = {
 };
 
 const nobody = () => Promise.reject(new Error('Nobody asks the DNS here'));
-const NO_DNS: ControlOptions['dns'] = { txt: nobody, a: nobody, aaaa: nobody };
+const NO_DNS: ControlOptions['dns'] = {
+  ...{ txt: nobody, a: nobody, aaaa: nobody, mx: nobody },
+  ...{ ptr: nobody, cname: nobody, tlsa: nobody, validates: nobody },
+};
 
 /** Closed when the test ends. Its clock stands at `NOW`. */
 export async function testControl(dns: Partial<ControlOptions['dns']> = {}): Promise<TestControl> {
@@ -28,7 +32,19 @@ export async function testControl(dns: Partial<ControlOptions['dns']> = {}): Pro
     submission: { maxMessageSize: 1_000_000, maxHeaderSize: 100_000, bareNewlines: 'normalize' },
     tls: { mode: 'acme', acme: { acceptTerms: false } },
     routes: [],
-    delivery: { allowPrivate: [] },
+    destinations: [],
+    delivery: {
+      ...{
+        port: 25,
+        ip: 'v4-only',
+        source: [],
+        allowPrivate: [],
+        tls: 'opportunistic',
+        dane: 'on',
+        mtaSts: 'on',
+        timeouts: TIMEOUTS,
+      },
+    },
   };
   const changes: Change[] = [];
   store.onChange((more) => void changes.push(...[...more].sort()));
