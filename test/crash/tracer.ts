@@ -56,7 +56,10 @@ export async function attach(pid: number, role: Role, point?: Point): Promise<Tr
   const args = ['-o', file, ...what, ...threads.flatMap(({ tid }) => ['-p', String(tid)])];
   const program = startProgram({ command: 'strace', args });
   const attached = () => program.output().split(' attached').length > threads.length;
-  await untilReady(program, 'strace', attached);
+  await untilReady(program, 'strace', attached).catch((error) => {
+    // A point that came at once: strace has done its work, and the relay is dead, before anybody looked.
+    if (point === undefined || isAlive(pid)) throw error;
+  });
   return {
     lines: () => linesOf(file),
     async detach() {
@@ -133,4 +136,12 @@ export function matters(line: string, folders: readonly string[]): boolean {
     folders.some((folder) => line.includes(folder)) ||
     /<(TCP|UDP|TCPv6|UDPv6|socket):|\b(socket|connect|accept4)\(|write\(1</.test(line)
   );
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
+  }
 }
