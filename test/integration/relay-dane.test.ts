@@ -1,0 +1,36 @@
+/** DANE in a whole relay: what an operator sees of it, and of a resolver that stops validating. RFC 7672. */
+import { expect, onTestFinished, test } from 'vitest';
+import { makeHost, served, tlsaOf } from '../support/chains.ts';
+import { openClient, startTestRelay, USER } from '../support/relay.ts';
+
+const ROOT = { mname: 'a.root.test', rname: 'b.root.test' };
+
+test('log, trace and metrics say what a session was worth, and mail flows without DANE if the resolver stops validating', async () => {
+  const own = await makeHost({ names: ['mx.dest.test'] });
+  const relay = await startTestRelay({ mx: { tls: served(own) }, zone: { '.': { SOA: ROOT, secure: true } } });
+  onTestFinished(() => relay.close());
+  const { dns, mx, ports, logged, control } = relay;
+  dns.set('dest.test', { MX: ['10 mx.dest.test'], secure: true });
+  dns.set('mx.dest.test', { A: ['127.0.0.1'], secure: true });
+  dns.set(`_${mx.port}._tcp.mx.dest.test`, { TLSA: [tlsaOf(3, 1, 1, own)], secure: true });
+  const client = await openClient(ports.submissions, { tls: true });
+  expect(await client.login()).toMatch(/^235 /);
+  const text = `From: ${USER}\r\nTo: anna@dest.test\r\nSubject: Hello\r\n\r\nHow are you?\r\n`;
+  const metrics = async () => (await fetch(`http://127.0.0.1:${ports.admin}/metrics`)).text();
+
+  await client.message({ text });
+  expect(await logged('relayed')).toMatchObject({ mx: 'mx.dest.test', tls: 'TLSv1.3', assurance: 'dane' });
+  const [traced] = await control.trace.find('anna@dest.test', 1);
+  expect(traced!.recipients[0]!.attempts).toMatchObject([{ outcome: 'relayed', assurance: 'dane' }]);
+  expect(await metrics()).toMatch(/^smarthost_dane_decisions_total\{result="verified"\} 1$/m);
+  expect(await metrics()).toMatch(/^smarthost_tls_sessions_total\{assurance="dane",version="TLSv1.3"\} 1$/m);
+  expect(await metrics()).toMatch(/^smarthost_dnssec_trusted 1$/m);
+
+  dns.set('.', { SOA: ROOT });
+  await relay.reload();
+  await logged('dnssecLost');
+  expect(await metrics()).toMatch(/^smarthost_dnssec_trusted 0$/m);
+  await client.message({ text });
+  expect(await logged('relayed', ({ assurance }) => assurance === 'tls')).toMatchObject({ tls: 'TLSv1.3' });
+  client.close();
+});
