@@ -1,17 +1,17 @@
-/** Handshakes with one host: what was trusted in one, and what the next one must trust. RFC 7672 §3.1.2. */
+/** Judges one handshake with a host, and says what the next one must trust. RFC 7672 §3.1.2. */
 import type { X509Certificate } from 'node:crypto';
 import { type Checks, judgePeer, type PeerFault, type Trust } from '../tls-policy/tls-policy.ts';
 import type { Connection } from './connection.ts';
 
 export type Handshake = {
   readonly trust: Trust;
-  /** What is not proven by this one is not proven. */
+  /** There is no further handshake after this one. */
   readonly isLast: boolean;
-  /** The host's certificate, which the one before has found good for the roots. */
+  /** The host's certificate if the handshake before has verified it with the roots. */
   readonly proven?: X509Certificate | undefined;
 };
 
-/** Nobody is asked who they are. */
+/** Nothing is verified. */
 export const anonymous: Handshake = { trust: 'none', isLast: true };
 
 type HandshakeJudgement =

@@ -1,4 +1,4 @@
-/** What one message asks of the TLS of each host, gathered when the host is about to be tried. RFC 7672 §2.2, RFC 8461 §5. */
+/** Finds out what one message demands of the TLS of each host, when the host is about to be tried. RFC 7672 §2.2, RFC 8461 §5. */
 import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
 import {
@@ -17,9 +17,9 @@ import { countPassedOver, type SessionResults } from './session-results.ts';
 import { type TlsPolicy, tlsPolicy } from './tls.ts';
 import { type Basis, type HeldPolicy, passedOver, type StsTrouble, tellFault, type Unmet } from './unmet.ts';
 
-/** The policies that domains publish by MTA-STS: RFC 8461. */
+/** MTA-STS policies of domains: RFC 8461. */
 export type HeldPolicies = {
-  /** Never rejects; waits a short while for a first contact. `policy` absent: mail goes as if there were none. */
+  /** Never rejects. Waits a short time for a policy that is not known yet. Without `policy` mail is sent as if there were none. */
   policyFor(domain: string): Promise<Known>;
   /** Looks for a newer policy after a failure under `failed`. The one that holds now. */
   heal(domain: string, failed?: HeldPolicy): Promise<{ readonly policy?: HeldPolicy | undefined; readonly changed: boolean }>;
@@ -52,7 +52,7 @@ type PolicyHost = { readonly name: string; readonly port: number };
 
 export type HostPolicy =
   | { readonly kind: 'meet'; readonly tls: TlsPolicy; readonly basis: Basis }
-  /** It is passed over, without a connection. */
+  /** The host is skipped without a connection. */
   | { readonly kind: 'skip'; readonly unmet: Unmet; readonly basis: Basis };
 
 export type HostPolicies = {
@@ -60,7 +60,7 @@ export type HostPolicies = {
   factsOf(host: PolicyHost, basis: Basis): TlsFacts;
   /** Never rejects. */
   judge(host: PolicyHost, evidence: NameEvidence): HostPolicy | Promise<HostPolicy>;
-  /** Looks again at what a host has failed by; undefined: nothing has changed. Never rejects. */
+  /** Looks up again what the host has failed by. Undefined if nothing has changed. Never rejects. */
   again(host: PolicyHost, evidence: NameEvidence, unmet: Unmet): Promise<HostPolicy | undefined>;
 };
 
@@ -81,7 +81,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     return level === 'dane' || (modes.dane !== 'off' && named !== 'operator' && level !== 'none' && !message.tlsOptional);
   }
 
-  /** Where nothing can be found, nobody is asked. */
+  /** Asks the DNS only if DANE is possible. */
   function findingOf(host: PolicyHost, evidence: NameEvidence, afresh: boolean): DaneFinding | Promise<DaneFinding> {
     if (!asksDane(operator.forHost(nameOf(host))) || !context.validates()) return NO_DANE;
     if (!mayHaveDane({ name: nameOf(host), ...evidence })) return INSECURE;
@@ -135,7 +135,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     return { kind: 'skip', basis, unmet: passedOver(demand, basis, host.name) };
   }
 
-  /** What stays is told, and not what another look has mended. */
+  /** Logs and counts a skipped host, after all repeated look-ups. */
   function conclude(host: PolicyHost, policy: HostPolicy): HostPolicy {
     if (policy.kind === 'meet') return policy;
     const { unmet, basis } = policy;
@@ -155,7 +155,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     });
   }
 
-  /** The domain may have mended its policy, and that is asked before anything fails by it: RFC 8461 §5.1. */
+  /** The domain may have corrected its policy. This is checked before anything fails by it: RFC 8461 §5.1. */
   async function healed(): Promise<boolean> {
     if (sts === undefined || known?.policy?.mode !== 'enforce') return false;
     const { policy, changed } = await sts.heal(domain, known.policy);
@@ -190,12 +190,12 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
   };
 }
 
-/** Operators write names as they like. */
+/** Lower case, without a final dot: operators write names in any form. */
 function nameOf({ name }: PolicyHost): string {
   return name.replace(/\.$/, '').toLowerCase();
 }
 
-/** Of a host that nothing is known of, which is the most of them. */
+/** The decision for a host without any policy, which is the usual case. */
 const UNDEMANDING: TlsDecision = decideTls({
   ...{ mx: '', domain: '', expanded: '', named: 'unproven', dane: NO_DANE, level: 'opportunistic' },
   modes: { dane: 'on', mtaSts: 'on' },

@@ -1,4 +1,4 @@
-/** What the reports to domains count: one result for each session, and for each host that is passed over. RFC 8460 §4. */
+/** Results for reports to domains: one for each session, and one for each skipped host. RFC 8460 §4. */
 import { type DaneFinding, tlsaText } from '../tls-policy/tls-policy.ts';
 import type { DeliverySession, NoSession, Target } from './session.ts';
 import type { Basis, Unmet } from './unmet.ts';
@@ -32,8 +32,8 @@ export function countPassedOver(results: SessionResults, { type, reason }: Unmet
 }
 
 /**
- * A connection that came as far as EHLO: what was lost before says nothing about TLS, RFC 8460 §4.3.4. Clear text is a failure, whatever
- * was demanded.
+ * Counts a connection that got as far as EHLO. Connections that ended earlier say nothing about TLS: RFC 8460 §4.3.4. A session without
+ * TLS is a failure, also if nothing was demanded.
  */
 export function countSession(results: SessionResults, opened: DeliverySession | NoSession, { basis, mx, ip }: Target): void {
   if (!basis.isCounted) return;
@@ -61,7 +61,7 @@ function failureOf(opened: DeliverySession | NoSession, { dane, stsProblem }: Ba
   return stsProblem && { type: stsProblem.type };
 }
 
-/** Those that were applied: where DANE decided, MTA-STS was not. RFC 8461 §2 */
+/** The policies that were applied. If DANE decided, MTA-STS was not applied: RFC 8461 §2. */
 function appliedBy({ domain, dane, isDecidedByDane, sts, stsProblem }: Basis): readonly Applied[] {
   const policies = [...tlsaOf(dane), ...(isDecidedByDane ? [] : stsOf(domain, { sts, stsProblem }))];
   return policies.length > 0 ? policies : [{ type: 'no-policy-found', domain, strings: [], mxHosts: [] }];

@@ -22,21 +22,21 @@ export type TlsPolicy = {
   readonly use: boolean;
   /** No mail in clear. */
   readonly required: boolean;
-  /** What the host's certificate is held to. */
+  /** The checks of the host's certificate. */
   readonly checks: Checks;
-  /** The same, evaluated beside: nothing but words comes of it. `would`: why it is not obeyed. */
+  /** A demand that is only evaluated and logged. `would` says why it is not obeyed. */
   readonly shadow?: { readonly demand: Demand; readonly would: 'audit' | 'testing' } | undefined;
-  /** Whose demand it is; absent: nobody demands anything. */
+  /** The origin of the demand. Absent if nothing is demanded. */
   readonly source?: DemandSource | undefined;
-  /** What a session is worth that meets it. */
+  /** The value of a session that meets the demand. */
   readonly assurance: Assurance;
   /** The host must offer REQUIRETLS under it: RFC 8689 §4.2.1. */
   readonly keyword: boolean;
-  /** SNI: the MX host's name, or the one its TLSA records stand at. RFC 7672 §8.1 */
+  /** SNI: the name of the MX host, or of its TLSA records. RFC 7672 §8.1 */
   readonly name: string;
   /** TLS from the first byte: RFC 8314 §3.3. */
   readonly implicit: boolean;
-  /** Sessions may be shared where this is alike. */
+  /** Sessions with equal keys may be shared. */
   readonly key: string;
 };
 
@@ -61,16 +61,16 @@ export function tlsPolicy(demand: Connect, mx: string, implicit = false, shadow?
   };
 }
 
-/** What is evaluated beside is evaluated once for each session, so sessions are not shared with those who evaluate something else. */
+/** A shadow demand is evaluated once for each session, so sessions with different ones are not shared. */
 function keyOfShadow({ demand, would }: NonNullable<TlsPolicy['shadow']>): string {
   return `${would} ${demand.kind === 'connect' ? demand.key : demand.why}`;
 }
 
 export type Encryption = {
-  /** Which certificates are trusted in the first handshake with a host. */
+  /** The certificates to trust in the first handshake with a host. */
   trustFor(policy: TlsPolicy): Trust;
   startFor(policy: TlsPolicy, ip: string, trust: Trust): TlsStart;
-  /** A way has led to these anchors of the policy's TLSA records, or may lead there. */
+  /** Keeps the anchors that were found for the TLSA records of the checks. */
   remember(checks: Checks, anchors: readonly X509Certificate[]): void;
   /** TLS has failed with this host in more than one attempt: opportunistic mail goes in clear, for an hour at most. */
   isBroken(policy: TlsPolicy, ip: string): boolean;
@@ -117,14 +117,14 @@ export function createEncryption(caFile: string | undefined, now: Clock = system
       return firstTrust(wanted, wanted.dane && anchored.get(keyOfRecords(wanted.dane))?.anchors);
     },
     startFor(policy, ip, trust) {
-      // A resumed session does not show the certificate, so what is judged by it begins anew.
+      // A resumed session does not show the certificate, so a session that is verified is never resumed.
       const isJudged = hasChecks(policy.checks) || policy.shadow !== undefined;
       const key = `${policy.key} ${policy.name} ${ip}`;
       const session = isJudged ? undefined : sessions.get(key);
       return {
         options: {
           secureContext: contextFor(trust, shownChecks(policy)),
-          // Judged by ours when the handshake is over: RFC 8461 §4.1 and RFC 7672 §3.2.3 know other names than Node does.
+          // We judge the certificate after the handshake: RFC 8461 §4.1 and RFC 7672 §3.2.3 have other rules for names than Node.
           rejectUnauthorized: false,
           checkServerIdentity: () => undefined,
           host: policy.name,
@@ -161,7 +161,7 @@ export function createEncryption(caFile: string | undefined, now: Clock = system
   };
 }
 
-/** The anchors need not be roots: a way that ends at one of them is whole. */
+/** The anchors need not be roots: a path that ends at one of them is complete. */
 function contextOf(anchors: readonly X509Certificate[]): SecureContext {
   return createSecureContext({
     minVersion: MIN_VERSION,
@@ -174,7 +174,7 @@ export function hasChecks({ pkix, dane }: Checks): boolean {
   return pkix !== undefined || dane !== undefined;
 }
 
-/** What certificates are held to, be it only for the words. */
+/** The checks that are obeyed, or else those that are only evaluated. */
 function shownChecks({ checks, shadow }: TlsPolicy): Checks {
   return hasChecks(checks) || shadow?.demand.kind !== 'connect' ? checks : shadow.demand;
 }

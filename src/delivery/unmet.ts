@@ -1,9 +1,9 @@
-/** A host that is not given mail because it does not meet what is demanded of its TLS: in words, as a verdict, and for the log. */
+/** A host that does not meet the TLS demand: the text, the verdict and the log event. */
 import type { EventLog } from '../events/events.ts';
 import { type DaneFinding, type DemandSource, isUnknownRoot, type Skip } from '../tls-policy/tls-policy.ts';
 import { type AboutUs, judgeUnmet } from './verdict.ts';
 
-/** The result types of RFC 8460 §4.3 that a session, or a host that is passed over, can have. */
+/** Result types for sessions and skipped hosts: RFC 8460 §4.3. */
 type UnmetType =
   | 'starttls-not-supported'
   | 'certificate-host-mismatch'
@@ -13,22 +13,22 @@ type UnmetType =
   | 'dnssec-invalid'
   | 'dane-required';
 
-/** What a demand rests on: for words, and for counts. */
+/** The facts behind a demand, for texts and for reports. */
 export type Basis = {
   /** Of the recipient. */
   readonly domain: string;
   readonly dane: DaneFinding;
-  /** The policy of MTA-STS that holds. */
+  /** The valid MTA-STS policy. */
   readonly sts?: HeldPolicy | undefined;
-  /** Why there is none, though the domain says that it has one. */
+  /** Why there is no policy although the domain announces one. */
   readonly stsProblem?: StsTrouble | undefined;
   /** DANE alone decides about the host. */
   readonly isDecidedByDane: boolean;
-  /** Domains are told about it: RFC 8460. */
+  /** The result is counted for reports to the domain: RFC 8460. */
   readonly isCounted: boolean;
 };
 
-/** As `tls-policy/` keeps it. */
+/** A policy as `tls-policy/` keeps it. */
 export type HeldPolicy = {
   readonly domain: string;
   readonly id: string;
@@ -43,11 +43,11 @@ export type StsTrouble = {
 
 type Fault = {
   readonly type: UnmetType;
-  /** One word of ours, with hyphens. */
+  /** One word with hyphens, for logs and reports. */
   readonly reason: string;
-  /** For people. */
+  /** A text for people. */
   readonly detail: string;
-  /** Which look at the certificate it failed; absent: it came not so far. */
+  /** The check of the certificate that failed. Absent if there was no check. */
   readonly check?: 'dane' | 'pkix' | undefined;
 };
 export type Unmet = Fault & { readonly source: DemandSource; readonly verdict: AboutUs };
@@ -69,7 +69,6 @@ export function isDefinite({ reason }: Pick<Unmet, 'reason'>, { stsProblem }: Ba
 
 type Where = { readonly mx: string; readonly ip?: string | undefined };
 
-/** @param tls whether TLS could be begun at all. */
 export function unmetBy(fault: Fault, source: DemandSource, basis: Basis, where: Where): Unmet {
   const { mx, ip } = where;
   const text = `${mx}${ip === undefined ? '' : ` [${ip}]`} ${wordsOf(source, basis)}: ${fault.detail} (${fault.reason})`;
@@ -82,7 +81,7 @@ function wordsOf(source: DemandSource, { domain, sts }: Basis): string {
   return source === 'operator' ? 'does not meet what this relay demands of TLS' : 'does not meet what the sender demands of TLS';
 }
 
-/** A host that is passed over before any connection. */
+/** A host that is skipped without a connection. */
 export function passedOver({ source, why }: Skip, basis: Basis, mx: string): Unmet {
   return unmetBy(faultOf(why, basis, mx), source, basis, { mx });
 }
@@ -113,7 +112,7 @@ function lackOf(dane: DaneFinding): string {
 
 type Telling = { readonly basis: Basis; readonly would?: 'audit' | 'testing' | undefined } & Where;
 
-/** `would`: the policy is not obeyed, so mail went all the same. */
+/** `would`: the policy is only evaluated, and the mail was sent. */
 export function tellFault(
   log: Pick<EventLog, 'emit'>,
   { source, check, type, reason, detail }: Unmet,

@@ -1,30 +1,30 @@
-/** What the DNS says about one MX host: are there TLSA records that count, and under which name? RFC 7672 §2.2. */
+/** DANE for one MX host: finds its usable TLSA records, and the name that they stand at. RFC 7672 §2.2. */
 import type { DnsClient } from '../dns/dns.ts';
 import { countingRecords, hashOf, type TlsaRecord } from './tlsa.ts';
 
-/** TLSA records that count, and what certificates are held to by them. */
+/** Usable TLSA records of one name. */
 export type DaneRecords = {
-  /** The name that the records stand at: SNI, and the first name that a certificate may bear. RFC 7672 §3.2.2, §8.1 */
+  /** The name of the records. It is also the SNI, and the first valid name in a certificate: RFC 7672 §3.2.2, §8.1. */
   readonly base: string;
   readonly records: readonly TlsaRecord[];
-  /** Names the records. */
+  /** Identifies the set of records. */
   readonly hash: string;
 };
 
 export type DaneFinding =
-  /** Nothing that is proven: the host is met as if there were no DANE. */
+  /** There are no validated records. The host is treated as if DANE did not exist. */
   | { readonly kind: 'none'; readonly why: 'off' | 'insecure' | 'absent' }
-  /** Proven records, and none that can be used: TLS, whoever the host is. RFC 7672 §2.2 */
+  /** There are validated records, but none is usable: TLS is required, with any certificate. RFC 7672 §2.2 */
   | { readonly kind: 'unusable'; readonly base: string; readonly records: readonly TlsaRecord[] }
   | ({ readonly kind: 'records' } & DaneRecords)
-  /** Nobody could say, so the host is left alone: RFC 7672 §2.1.2. */
+  /** The look-up failed, so the host is skipped: RFC 7672 §2.1.2. */
   | { readonly kind: 'failed'; readonly name: string; readonly cause: string };
 
 type DaneHost = {
-  /** As the MX record has it, lower case. */
+  /** The name in the MX record, in lower case. */
   readonly name: string;
   readonly port: number;
-  /** The address that is going to be connected to was proven, aliases included. */
+  /** The address to connect to is validated, with all aliases. */
   readonly secure: boolean;
   /** The name behind all aliases of `name`. */
   readonly expanded: string;
@@ -36,14 +36,12 @@ export const NO_DANE: DaneFinding = { kind: 'none', why: 'off' };
 const INSECURE: DaneFinding = { kind: 'none', why: 'insecure' };
 const ABSENT: DaneFinding = { kind: 'none', why: 'absent' };
 
-/** TLSA records are asked for only where addresses are proven: many zones without signatures answer SERVFAIL. RFC 7672 §2.2.2 */
+/** TLSA is looked up only if the address is validated, because many unsigned zones answer SERVFAIL. RFC 7672 §2.2.2 */
 export function mayHaveDane({ name, secure, expanded }: Pick<DaneHost, 'name' | 'secure' | 'expanded'>): boolean {
   return secure || expanded !== name;
 }
 
-/**
- * Never rejects. @param afresh what is kept of the records is not believed.
- */
+/** Never rejects. @param afresh ignores cached records. */
 export async function findDane(dns: Lookups, host: DaneHost, afresh = false): Promise<DaneFinding> {
   const bases = await basesOf(dns, host);
   if ('kind' in bases) return bases;
@@ -51,17 +49,17 @@ export async function findDane(dns: Lookups, host: DaneHost, afresh = false): Pr
     const name = `_${host.port}._tcp.${base}`;
     const answer = await dns.tlsa(name, afresh);
     if (answer.kind === 'temporary') return { kind: 'failed', name, cause: answer.cause };
-    // What is not proven may be anybody's, so it is as if it were not there.
+    // Records that are not validated may come from anyone, so they are ignored.
     if (answer.kind === 'found' && answer.secure) return judge(base, answer.values);
   }
   return ABSENT;
 }
 
-/** The name behind the aliases first, then the MX host's own; names in the middle never. RFC 7672 §2.2.2, §2.2.3 */
+/** First the name behind all aliases, then the name of the MX host. Names between them do not count. RFC 7672 §2.2.2, §2.2.3 */
 async function basesOf(dns: Lookups, { name, secure, expanded }: DaneHost): Promise<readonly string[] | DaneFinding> {
   if (secure) return expanded === name ? [name] : [expanded, name];
   if (expanded === name) return INSECURE;
-  // The answer about the addresses is proven as a whole or not at all, though its first step may be.
+  // An answer is validated only as a whole. The first alias may be validated although the address is not.
   const alias = await dns.cname(name);
   if (alias.kind === 'temporary') return { kind: 'failed', name, cause: alias.cause };
   return alias.kind === 'found' && alias.secure ? [name] : INSECURE;

@@ -1,28 +1,28 @@
 /**
- * What is asked of the TLS of one host, for one message: one pure function of what the DNS proves, what the recipient's domain publishes,
- * what the operator and the sender ask. RFC 7672 §2.2, RFC 8461 §5, RFC 8689 §4.2.
+ * Decides what one message demands of the TLS of one host. The decision is a pure function of the DNS evidence, the policy of the
+ * recipient's domain, the operator's level and the message. RFC 7672 §2.2, RFC 8461 §5, RFC 8689 §4.2.
  */
 import type { TlsLevel } from '../smtp/route.ts';
 import type { DaneFinding, DaneRecords } from './dane.ts';
 
-/** What a session is worth, from the least to the most. `tls` and `encrypt` are encrypted to whoever answers. */
+/** What a session is worth, from the least to the most. With `tls` and `encrypt` the certificate is not verified. */
 export type Assurance = 'clear' | 'tls' | 'encrypt' | 'verify' | 'sts-testing' | 'sts' | 'dane-insecure-mx' | 'dane' | 'required';
 
-/** on: obeyed; audit: evaluated and told, and nothing else; off: not asked for. */
+/** on: obeyed; audit: only evaluated and logged; off: not looked up. */
 export type PolicyMode = 'on' | 'audit' | 'off';
 
 export type TlsFacts = {
   /** The MX host, lower case. */
   readonly mx: string;
-  /** Of the recipient, in lower-case A-labels, and its name behind all aliases. */
+  /** Domain of the recipient in lower-case A-labels, and its name behind all aliases. */
   readonly domain: string;
   readonly expanded: string;
-  /** Whether it is proven that this is a host of the domain; `operator`: a route names it. */
+  /** proven: the MX answer is validated; operator: a route names the host. */
   readonly named: 'proven' | 'unproven' | 'operator';
   readonly dane: DaneFinding;
-  /** The policy of MTA-STS that holds, and whether it names this host. */
+  /** The valid MTA-STS policy, and whether it names this host. */
   readonly sts?: { readonly mode: 'enforce' | 'testing' | 'none'; readonly names: boolean };
-  /** The operator's, for the destination. */
+  /** The operator's level for the destination. */
   readonly level: TlsLevel;
   /** With level `verify`: what the certificate may be for; absent: the host. */
   readonly names?: readonly string[] | undefined;
@@ -30,16 +30,16 @@ export type TlsFacts = {
   readonly message: { readonly requireTls: boolean; readonly tlsOptional: boolean };
 };
 
-/** A certificate from a public authority, or one that the operator trusts, for one of these names. */
+/** The certificate must have a trusted issuer, and one of these names. */
 export type PkixCheck = {
   readonly names: readonly string[];
   /** And, where this is given, for one of these too. */
   readonly also?: readonly string[] | undefined;
 };
-/** A certificate that matches a record; where the record names an authority, for one of these names: RFC 7672 §3.2.2. */
+/** The certificate must match a record. If the record is of an authority, it also needs one of these names: RFC 7672 §3.2.2. */
 export type DaneCheck = DaneRecords & { readonly names: readonly string[] };
 
-/** Whose demand it is, for the words that are told. */
+/** The origin of a demand, for texts and logs. */
 export type DemandSource = 'operator' | 'dane' | 'mta-sts' | 'requiretls';
 
 export type Demand = Connect | Skip;
@@ -48,16 +48,16 @@ export type Connect = {
   readonly tls: 'never' | 'offered' | 'required';
   readonly pkix?: PkixCheck;
   readonly dane?: DaneCheck;
-  /** REQUIRETLS must be offered under TLS, and is passed on: RFC 8689 §4.2.1. */
+  /** The host must offer REQUIRETLS under TLS, and gets it with MAIL: RFC 8689 §4.2.1. */
   readonly keyword: boolean;
-  /** What a session is worth that meets it. */
+  /** The value of a session that meets the demand. */
   readonly assurance: Assurance;
-  /** Absent: nobody demands anything. */
+  /** Absent if nothing is demanded. */
   readonly source?: DemandSource;
-  /** Sessions may be shared where this is alike. */
+  /** Sessions with equal keys may be shared. */
   readonly key: string;
 };
-/** The host is left alone, and the next one is tried. */
+/** The host is skipped, and the next one is tried. */
 export type Skip = {
   readonly kind: 'skip';
   readonly source: DemandSource;
@@ -66,7 +66,7 @@ export type Skip = {
 
 export type TlsDecision = {
   readonly demand: Demand;
-  /** What would be demanded if all policies were obeyed, where that is something else: evaluated beside, and told. */
+  /** The demand if all policies were obeyed, if it differs. It is only evaluated and logged. */
   readonly shadow?: Demand;
 };
 
@@ -82,7 +82,7 @@ export function decideTls(input: TlsFacts): TlsDecision {
 
 const withoutDane = { dane: { kind: 'none', why: 'off' } } as const;
 
-/** @param all also what is only tested or audited. */
+/** @param all includes policies in testing or audit. */
 function isEnforced({ mtaSts }: TlsFacts['modes'], sts: TlsFacts['sts'], all: boolean): boolean {
   if (sts === undefined || mtaSts === 'off') return false;
   return (sts.mode === 'enforce' || (all && sts.mode === 'testing')) && (all || mtaSts === 'on');
@@ -94,7 +94,7 @@ function demandOf(input: Obeyed): Demand {
   const { level, named, message } = input;
   const { requireTls } = message;
   if (level === 'none') return requireTls ? skip('requiretls', 'requiretls') : connect({ tls: 'never', assurance: 'clear' });
-  // RFC 8689 §4.2.2, and §4.1 where both are asked for. What the operator demands stays.
+  // RFC 8689 §4.2.2, and §4.1 if the message has both. The operator's demand stays.
   const isOptional = message.tlsOptional && !requireTls;
   const enforced = input.enforced && !isOptional && named !== 'operator';
   const dane = level === 'dane' || (!isOptional && named !== 'operator') ? input.dane : NONE;
@@ -102,7 +102,7 @@ function demandOf(input: Obeyed): Demand {
   const isDane = dane.kind === 'records';
   const decides = isDane && named !== 'unproven';
   if (level === 'dane' && !decides) return skip('operator', 'dane-required');
-  // DANE decides alone where it is proven that the host is the domain's: RFC 8461 §2 forbids no more than the opposite.
+  // DANE decides alone if the MX answer is validated: RFC 8461 §2 only forbids the opposite.
   const obeysSts = enforced && !decides;
   if (obeysSts && input.sts?.names !== true) return skip('mta-sts', 'mx-mismatch');
   if (requireTls && named === 'unproven' && !obeysSts) return skip('requiretls', 'requiretls');
@@ -141,7 +141,7 @@ const NONE: DaneFinding = { kind: 'none', why: 'off' };
 
 type Sources = Pick<TlsFacts, 'dane' | 'level'> & { readonly obeysSts: boolean; readonly requireTls: boolean };
 
-/** The one that is hardest to meet, as far as that can be said. */
+/** The strictest origin, for texts. */
 function sourceOf({ dane, obeysSts, requireTls, level }: Sources): DemandSource | undefined {
   if (dane.kind !== 'none') return 'dane';
   if (obeysSts) return 'mta-sts';
@@ -149,7 +149,7 @@ function sourceOf({ dane, obeysSts, requireTls, level }: Sources): DemandSource 
   return level === 'opportunistic' ? undefined : 'operator';
 }
 
-/** RFC 7672 §3.2.2. Names that nobody has proven to lead here do not count. */
+/** RFC 7672 §3.2.2. Names count only if the DNS proves that they lead to this host. */
 function namesOf(base: string, { mx, domain, expanded, named }: TlsFacts): readonly string[] {
   const names = named === 'unproven' ? [base] : named === 'operator' ? [base, mx] : [base, mx, domain, expanded];
   return [...new Set(names)];
@@ -167,7 +167,7 @@ function connect({ keyword = false, ...demand }: Omit<Connect, 'kind' | 'key' | 
   return { kind: 'connect', ...demand, keyword, key: keyOf({ ...demand, keyword }) };
 }
 
-/** What was verified, and by what: a session never serves who asks for more, or for something else. */
+/** Describes what was verified, and how. A session never serves a message with a different demand. */
 function keyOf({ tls, pkix, dane, keyword }: Omit<Connect, 'kind' | 'key'>): string {
   if (tls === 'never') return 'none';
   const checks = [

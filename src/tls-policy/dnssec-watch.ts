@@ -1,12 +1,12 @@
-/** Whether the resolver validates: asked at the start and once an hour, since what it said of one name tells nothing of the next. RFC 7672 §2.1 */
+/** Checks at the start and once an hour whether the resolver validates DNSSEC. RFC 7672 §2.1. */
 import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
 import { HOUR } from '../system/clock.ts';
 
 type DnssecWatch = {
-  /** False: an answer about the root came without the resolver's word for it. */
+  /** False if an answer about the root was not validated. */
   validates(): boolean;
-  /** Asks now. Never rejects. */
+  /** Checks now. Never rejects. */
   look(): Promise<void>;
   close(): void;
 };
@@ -14,17 +14,17 @@ type DnssecWatch = {
 type WatchOptions = {
   readonly dns: Pick<DnsClient, 'validates'>;
   readonly log: EventLog;
-  /** False: nobody would use it, so nobody is asked. */
+  /** False if nothing uses DANE. Then the resolver is not checked. */
   readonly wanted: () => boolean;
 };
 
-/** Asks at once, and waits for no answer. */
+/** Starts the first check, and does not wait for its result. */
 export function startDnssecWatch({ dns, log, wanted }: WatchOptions): DnssecWatch {
   let validates = true;
 
   async function look(): Promise<void> {
     const found = wanted() ? await dns.validates() : undefined;
-    // Without an answer nothing has changed: an attacker who keeps it back must win nothing.
+    // A missing answer changes nothing, because an attacker could suppress it.
     if (found === undefined || found === validates) return;
     validates = found;
     log.emit(found ? 'dnssecBack' : 'dnssecLost', {});

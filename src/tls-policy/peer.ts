@@ -1,43 +1,43 @@
-/** Who a host has shown to be in a handshake, judged by what is demanded of it: RFC 7672 §3, RFC 8461 §4.2, RFC 9525 §6. */
+/** Judges the certificates of a host after the handshake: RFC 7672 §3, RFC 8461 §4.2, RFC 9525 §6. */
 
 import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { DaneCheck, PkixCheck } from './decision.ts';
 import { type Anchor, anchorsIn, anchorsInDns, hasAnchors, matchOwn } from './tlsa.ts';
 
-/** What is known when a handshake is over. */
+/** The result of a handshake. */
 export type Peer = {
-  /** The certificates as they were sent: the host's own first, strangers included. Empty where the handshake resumed a session. */
+  /** The certificates in the order of sending. The first is the host's own, the others may be unrelated. Empty for a resumed session. */
   readonly chain: readonly X509Certificate[];
-  /** OpenSSL's word about the way from the host's certificate to one that was trusted in this handshake; absent: it is sound. */
+  /** OpenSSL's error code for the path to a trusted certificate. Absent if the path is valid. */
   readonly distrust?: string;
 };
 
-/** What was trusted in the handshake: nothing, the roots of public authorities and the operator's, or anchors of TLSA records. */
+/** The certificates trusted in the handshake: none, the public and the operator's roots, or anchors of TLSA records. */
 export type Trust = 'none' | 'roots' | readonly X509Certificate[];
 
 export type Checks = { readonly pkix?: PkixCheck | undefined; readonly dane?: DaneCheck | undefined };
 
-/** The result types of RFC 8460 §4.3 that a certificate can have. */
+/** Result types for certificates: RFC 8460 §4.3. */
 type CertificateFault = 'certificate-host-mismatch' | 'certificate-expired' | 'certificate-not-trusted' | 'validation-failure';
 
 export type PeerFault = {
   readonly check: 'dane' | 'pkix';
   readonly type: CertificateFault;
-  /** One word of ours, with hyphens. */
+  /** One word with hyphens, for logs and reports. */
   readonly reason: string;
-  /** For people. */
+  /** A text for people. */
   readonly detail: string;
 };
 
 type PeerJudgement =
-  /** `proof`: the record or the authority that vouches for it. */
+  /** `proof` names the matching record or the issuer. */
   | { readonly kind: 'fits'; readonly proof: string }
   | ({ readonly kind: 'unfit' } & PeerFault)
-  /** Only a handshake that trusts these shows whether there is a way to them. */
+  /** Another handshake must trust these anchors, to see if a valid path leads to them. */
   | { readonly kind: 'again'; readonly anchors: readonly X509Certificate[] };
 
-/** Which of its certificates to trust in the first handshake with a host. @param known anchors that have proven good for these records. */
+/** What to trust in the first handshake with a host. @param known anchors that an earlier session has found for these records. */
 export function firstTrust({ pkix, dane }: Checks, known: readonly X509Certificate[] | undefined): Trust {
   if (pkix !== undefined) return 'roots';
   if (dane === undefined || !hasAnchors(dane.records)) return 'none';
@@ -46,9 +46,7 @@ export function firstTrust({ pkix, dane }: Checks, known: readonly X509Certifica
   return given.length > 0 ? given : 'none';
 }
 
-/**
- * @param proven the host's certificate that an earlier handshake of the same attempt has found good for `pkix`.
- */
+/** @param proven the host's certificate if an earlier handshake of this attempt has passed `pkix`. */
 export function judgePeer({ pkix, dane }: Checks, peer: Peer, trust: Trust, proven?: X509Certificate): PeerJudgement {
   const [own] = peer.chain;
   if (own === undefined) return unfit('pkix', 'validation-failure', 'no-certificate', 'the host has shown no certificate');
@@ -75,12 +73,12 @@ function sameAs(proven: X509Certificate, own: X509Certificate): PeerJudgement | 
     : unfit('pkix', 'validation-failure', 'certificate-changed', 'the host shows another certificate in each connection');
 }
 
-/** One record that matches is enough: RFC 7671 §4. */
+/** One matching record is enough: RFC 7671 §4. */
 function judgeByRecords(dane: DaneCheck, peer: Peer, own: X509Certificate, trust: Trust): PeerJudgement {
   const { base, records, names } = dane;
   const match = matchOwn(records, own);
   if (match !== undefined) return { kind: 'fits', proof: describe(match, base) };
-  // An anchor that is the host's own certificate would make it its own judge.
+  // The host's own certificate must not be its anchor.
   const anchors = [...anchorsInDns(records), ...anchorsIn(records, peer.chain)].filter(
     ({ certificate }) => !certificate.raw.equals(own.raw),
   );
@@ -108,7 +106,7 @@ function unmatched(base: string, byAuthority: boolean): PeerJudgement {
     : unfit('dane', 'validation-failure', 'no-tlsa-match', detail);
 }
 
-/** There is an anchor, and no sound way to it. */
+/** An anchor was sent, but no valid path leads to it. */
 function unlinked({ distrust = 'UNSPECIFIED' }: Peer, base: string): PeerJudgement {
   const { detail, ...fault } = faultOf(distrust);
   return {
@@ -128,7 +126,7 @@ function describe({ usage, selector, matching }: Anchor['record'], base: string)
 }
 
 const EXPIRED = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
-/** `UNSPECIFIED`: name constraints, and keys that are too short. */
+/** `UNSPECIFIED` means name constraints or short keys. */
 const UNTRUSTED = new Set([
   ...['UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
   ...['SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'PATH_LENGTH_EXCEEDED', 'UNSPECIFIED'],
@@ -145,21 +143,21 @@ const WORDS: Readonly<Record<string, readonly [reason: string, detail: string]>>
   UNSPECIFIED: ['not-accepted', 'a key is too short, or a name is outside of what an authority may sign'],
 };
 
-/** Node's own sentences advertise switches of Node, so nobody is shown them. */
+/** Node's own messages recommend options of Node, so they are replaced. */
 function faultOf(word: string): Omit<PeerFault, 'check'> {
   const [reason, detail] = WORDS[word] ?? ['not-accepted', `the certificate is not accepted (${word})`];
   const type = EXPIRED.has(word) ? 'certificate-expired' : UNTRUSTED.has(word) ? 'certificate-not-trusted' : 'validation-failure';
   return { type, reason, detail };
 }
 
-/** The roots that we know, not the host, may be what is wrong. */
+/** True if our root certificates may be the cause. */
 export function isUnknownRoot({ reason }: Pick<PeerFault, 'reason'>): boolean {
   return ['issuer-unknown', 'issuer-not-sent', 'root-unknown'].includes(reason);
 }
 
 /**
- * A wildcard stands for one whole label: RFC 8461 §4.1, RFC 7672 §3.2.3.
- * @param subject whether a common name counts where there is no DNS name.
+ * A wildcard matches one whole label: RFC 8461 §4.1, RFC 7672 §3.2.3.
+ * @param subject `default`: a common name counts if there is no DNS name.
  */
 export function bears(certificate: X509Certificate, name: string, subject: 'never' | 'default'): boolean {
   if (isIP(name) !== 0) return certificate.checkIP(name) !== undefined;
@@ -167,11 +165,11 @@ export function bears(certificate: X509Certificate, name: string, subject: 'neve
     const rules = { wildcards: true, partialWildcards: false, multiLabelWildcards: false, singleLabelSubdomains: false };
     return certificate.checkHost(name, { subject, ...rules }) !== undefined;
   } catch {
-    return false; // a name that no certificate can bear
+    return false; // an impossible name
   }
 }
 
-/** The most telling part of a distinguished name. */
+/** The most specific part of a distinguished name. */
 function lastLine(name: string): string {
   return name.split('\n').at(-1) ?? name;
 }

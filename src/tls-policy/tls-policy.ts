@@ -1,4 +1,4 @@
-/** The front door of what domains, operators and senders ask of TLS, how it is judged, and what is reported about it. */
+/** The front door of TLS policies: DANE, MTA-STS, the decision for one host, and reports to domains. */
 export { type DaneFinding, findDane, mayHaveDane, NO_DANE } from './dane.ts';
 export {
   type Assurance,

@@ -1,10 +1,10 @@
-/** TLSA records against the certificates that a host sends: RFC 6698 §2.1, RFC 7671 §5 and §9, RFC 7672 §3. Nothing here asks anybody. */
+/** Matches TLSA records with the certificates of a host: RFC 6698 §2.1, RFC 7671 §5 and §9, RFC 7672 §3. Pure functions. */
 import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
 import type { TlsaRecord } from '../dns/dns.ts';
 
 export type { TlsaRecord };
 
-/** Certificate usages that mail servers use: RFC 7672 §3.1. */
+/** Certificate usages for SMTP: RFC 7672 §3.1. */
 const DANE_TA = 2;
 const DANE_EE = 3;
 /** Octets of a digest, by matching type: RFC 6698 §2.1.3. */
@@ -15,7 +15,7 @@ const DIGESTS: Readonly<Record<number, { readonly name: 'sha256' | 'sha512'; rea
 const FULL = 0;
 const SPKI = 1;
 
-/** A record that no certificate can match, or that speaks of public authorities, is as if it were not there: RFC 7672 §3.1.3. */
+/** Records of public authorities (usages 0 and 1) and records that nothing can match are not usable: RFC 7672 §3.1.3. */
 export function canBeUsed({ usage, selector, matching, data }: TlsaRecord): boolean {
   if ((usage !== DANE_TA && usage !== DANE_EE) || selector > SPKI) return false;
   if (matching !== FULL) return DIGESTS[matching]?.octets === data.length;
@@ -37,8 +37,8 @@ export function fateOf(record: TlsaRecord, records: readonly TlsaRecord[]): stri
 }
 
 /**
- * Those that count: usable, and of digests of the same thing only the strongest, so that a weak one cannot be attacked beside it.
- * RFC 7671 §9
+ * The usable records. Of several digests for the same usage and selector only the strongest counts, so that attacks on a weak digest
+ * are useless: RFC 7671 §9.
  */
 export function countingRecords(records: readonly TlsaRecord[]): readonly TlsaRecord[] {
   const usable = records.filter(canBeUsed);
@@ -49,15 +49,15 @@ export function countingRecords(records: readonly TlsaRecord[]): readonly TlsaRe
   );
 }
 
-/** The record that the host's own certificate matches: name, dates and chain do not matter then, RFC 7672 §3.1.1. */
+/** The record that matches the host's own certificate. Its name, dates and issuer do not matter: RFC 7672 §3.1.1. */
 export function matchOwn(records: readonly TlsaRecord[], own: X509Certificate): TlsaRecord | undefined {
   return records.find((record) => record.usage === DANE_EE && matches(record, own));
 }
 
-/** A certificate that a record names as the one to begin from. */
+/** A trust anchor, and the record that names it. */
 export type Anchor = { readonly record: TlsaRecord; readonly certificate: X509Certificate };
 
-/** Anchors that stand in the DNS whole, so that a host need not send them: RFC 7672 §3.1.2. */
+/** Anchors that are whole certificates in the DNS. The host need not send them: RFC 7672 §3.1.2. */
 export function anchorsInDns(records: readonly TlsaRecord[]): readonly Anchor[] {
   return records.flatMap((record) => {
     if (record.usage !== DANE_TA || record.selector === SPKI || record.matching !== FULL) return [];
@@ -67,8 +67,8 @@ export function anchorsInDns(records: readonly TlsaRecord[]): readonly Anchor[] 
 }
 
 /**
- * Anchors among the certificates that came, the host's own never among them, however often it was sent: RFC 7671 §5.2. They prove nothing
- * by being there: whether a way leads from the host's certificate to them has still to be seen.
+ * Anchors among the sent certificates, without the host's own certificate: RFC 7671 §5.2. Their presence proves nothing. The path from
+ * the host's certificate to an anchor must be verified separately.
  */
 export function anchorsIn(records: readonly TlsaRecord[], [own, ...others]: readonly X509Certificate[]): readonly Anchor[] {
   const anchors = records.filter(({ usage }) => usage === DANE_TA);
@@ -83,12 +83,12 @@ export function hasAnchors(records: readonly TlsaRecord[]): boolean {
   return records.some(({ usage }) => usage === DANE_TA);
 }
 
-/** `3 1 1 0A1B…`, as a zone file has it: RFC 6698 §2.2. */
+/** The record as in a zone file, `3 1 1 0A1B…`: RFC 6698 §2.2. */
 export function tlsaText({ usage, selector, matching, data }: TlsaRecord): string {
   return `${usage} ${selector} ${matching} ${data.toString('hex').toUpperCase()}`;
 }
 
-/** Names a set of records, whatever their order. */
+/** Identifies a set of records in any order. */
 export function hashOf(records: readonly TlsaRecord[]): string {
   return createHash('sha256').update(records.map(tlsaText).sort().join('\n')).digest('base64url').slice(0, 22);
 }
@@ -105,15 +105,15 @@ function isPublicKey(data: Buffer): true | undefined {
     createPublicKey({ key: data, format: 'der', type: 'spki' });
     return readElement(data, 0)?.end === data.length || undefined;
   } catch {
-    return undefined; // another structure, or a key of a kind that OpenSSL does not know
+    return undefined; // not a public key, or one of an unknown algorithm
   }
 }
 
-/** @returns undefined for what is no certificate in DER, and for one whose key cannot be used. */
+/** @returns undefined if the data are not exactly one DER certificate with a usable key. */
 function readCertificate(data: Buffer): X509Certificate | undefined {
   try {
     const certificate = new X509Certificate(data);
-    // PEM is read too, and what stands behind a certificate is passed over.
+    // Node also reads PEM, and ignores data after a certificate.
     return certificate.raw.equals(data) && certificate.publicKey !== undefined ? certificate : undefined;
   } catch {
     return undefined;
@@ -122,7 +122,7 @@ function readCertificate(data: Buffer): X509Certificate | undefined {
 
 type Element = { readonly tag: number; readonly content: number; readonly end: number };
 
-/** One element of DER at `at`: X.690 §8.1. undefined where it ends behind the data. */
+/** Reads the DER element at `at`: X.690 §8.1. @returns undefined if it is incomplete. */
 function readElement(der: Buffer, at: number): Element | undefined {
   const [tag, short] = [der[at], der[at + 1]];
   if (tag === undefined || short === undefined) return undefined;
@@ -139,8 +139,8 @@ const VERSION = 0xa0;
 const SEQUENCE = 0x30;
 
 /**
- * The SubjectPublicKeyInfo of a certificate, octet by octet as it was sent: Node hands out the key only, or written anew.
- * @returns undefined for what is no certificate.
+ * The SubjectPublicKeyInfo of a certificate, with exactly the octets that were sent. Node only offers the key in a new encoding.
+ * @returns undefined if the data are not a certificate.
  */
 export function publicKeyOf(certificate: Buffer): Buffer | undefined {
   const whole = readElement(certificate, 0);
