@@ -95,6 +95,8 @@ export type Delivery = {
   blockedUntil(destination: string): number | undefined;
   /** How many sets of MX hosts are left alone now. */
   resting(): number;
+  /** At least half of all sessions are in use: what has time waits. */
+  busy(): boolean;
   /** The operator asks for an attempt at this destination: it lifts the rest of its hosts once. */
   tryNow(destination: string): void;
   /** Builds all that follows from the options; the function returned swaps it in and cannot fail. @throws where it cannot be built. */
@@ -228,6 +230,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     onRoom: (listener) => pacing.onRoom(listener),
     blockedUntil: (destination) => pacing.blockedUntil(destination),
     resting: () => pacing.resting(),
+    busy: () => pacing.busy,
     tryNow: (destination) => pacing.tryNow(destination),
     prepareReload,
     reload: (changes) => prepareReload(changes)(),

@@ -162,6 +162,11 @@ export class Pacing {
     this.#listeners.push(listener);
   }
 
+  /** At least half of all sessions are in use. */
+  get busy(): boolean {
+    return 2 * this.#sessions.taken >= this.#options.maxSessions();
+  }
+
   /** How many host sets rest now. */
   resting(): number {
     let count = 0;

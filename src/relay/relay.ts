@@ -257,6 +257,7 @@ function startTlsReports(
     store: store.tlsResults,
     operation: store.operation,
     flush: results.flush,
+    busy: delivery.busy,
     mode: () => current.config.reports.tls,
     https: {
       refuses: (address) => createAddressGuard(current.config.delivery.allowPrivate, machineAddresses)(address),

@@ -33,6 +33,8 @@ export type TlsReportOptions = Omit<OwnMailOptions, 'signs'> & {
   readonly https: Omit<HttpsPostOptions, 'dns' | 'signal'>;
   /** Stores what was counted so far. Never rejects. */
   readonly flush: () => Promise<void>;
+  /** Delivery has much to do: mail of users goes first. */
+  readonly busy: () => boolean;
   /** Mail is in the store that is due. */
   readonly wake: () => void;
   readonly log: EventLog;
@@ -53,6 +55,8 @@ const OLDEST_DAYS = 2;
 /** Its mail, and what is handed over by HTTPS, is tried for so long: RFC 8460 §5.5. */
 const LIFETIME = DAY;
 const LOOK_EVERY = MINUTE;
+/** So long a report waits for a delivery that has less to do. */
+const PATIENCE = 6 * HOUR;
 /** Reports are no reason for mail to wait: so few are begun with each look, and so many in an hour. */
 const AT_ONCE = 16;
 const PER_HOUR = 1000;
@@ -149,6 +153,7 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
     if (options.mode() === 'off') return;
     await makeAgenda();
     if (agenda.length === 0 || agenda[0]!.at > now()) return;
+    if (options.busy() && now() < agenda[0]!.at + PATIENCE) return;
     let room = Math.min(AT_ONCE, PER_HOUR - (await store.countTlsReports(now() - HOUR)));
     while (!signal.aborted && room > 0 && agenda.length > 0 && agenda[0]!.at <= now()) {
       const planned = agenda.shift()!;
