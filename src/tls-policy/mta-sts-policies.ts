@@ -76,6 +76,8 @@ type Entry = {
   fetching: Fetching | undefined;
   /** Of the last look after a failure under the policy; monotonic. */
   healedAt: number;
+  /** That look, while it goes on. */
+  healing: Promise<void> | undefined;
   notedAt: number;
 };
 
@@ -129,15 +131,25 @@ export class StsPolicyKeeper {
     const domain = toAsciiDomain(name);
     if (domain === undefined) return { changed: false };
     const entry = await this.#entryOf(domain);
-    const before = (failed ?? this.#valid(entry.row))?.text;
-    if (entry.fetching !== undefined) await this.#waitFor(entry.fetching);
-    else if (this.#mayHeal(entry)) {
-      entry.healedAt = this.#options.monotonic();
-      const id = (await this.#announced(domain, true)) ?? entry.row?.id;
-      if (id !== undefined) await this.#waitFor(this.#fetchOnce(domain, entry, id));
-    }
+    const held = this.#valid(entry.row)?.text;
+    const before = failed === undefined ? held : failed.text;
+    if (held === before) await this.#lookAfresh(domain, entry);
     const policy = this.#valid(entry.row);
     return { ...(policy !== undefined && { policy }), changed: policy?.text !== before };
+  }
+
+  /** All whose mail fails at the same time wait for one look. */
+  async #lookAfresh(domain: string, entry: Entry): Promise<void> {
+    if (entry.healing === undefined && entry.fetching === undefined && this.#mayHeal(entry)) {
+      entry.healedAt = this.#options.monotonic();
+      entry.healing = this.#announced(domain, true).then((announced) => {
+        const id = announced ?? entry.row?.id;
+        entry.healing = undefined;
+        if (id !== undefined) this.#fetchOnce(domain, entry, id);
+      });
+    }
+    await entry.healing;
+    if (entry.fetching !== undefined) await this.#waitFor(entry.fetching);
   }
 
   /**
@@ -204,7 +216,7 @@ export class StsPolicyKeeper {
     let entry = this.#known.get(domain);
     if (entry === undefined) {
       entry = {
-        ...{ row: undefined, epoch: -1, reading: undefined, failure: undefined, fetching: undefined },
+        ...{ row: undefined, epoch: -1, reading: undefined, failure: undefined, fetching: undefined, healing: undefined },
         ...{ healedAt: Number.NEGATIVE_INFINITY, notedAt: Number.NEGATIVE_INFINITY },
       };
       this.#known.set(domain, entry);

@@ -163,6 +163,18 @@ describe('healing', () => {
     expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', assurance: 'tls' }]);
   });
 
+  test('all mail that fails at the same time under a policy that was mended goes at once', async () => {
+    const { rig, policyHost } = await start({ policy: enforce('mx.old.test') });
+    policyHost.answer = (_request, response) => {
+      const text = policyHost.asked.length === 1 ? enforce('mx.old.test') : enforce('*.good.test');
+      response.setHeader('content-type', 'text/plain');
+      response.end(text);
+    };
+    const sent = await Promise.all(Array.from({ length: 20 }, (_, i) => rig.relay.send(`u${i}@good.test`)));
+    expect(new Set(sent.flat().map(({ kind }) => kind))).toEqual(new Set(['relayed']));
+    expect(policyHost.asked).toHaveLength(2);
+  });
+
   test('a host that fails under a policy that nobody has mended is asked about once, however much mail there is', async () => {
     const { rig, policyHost } = await start({ policy: enforce('mx.old.test') });
     await Promise.all(Array.from({ length: 20 }, (_, i) => rig.relay.send(`u${i}@good.test`)));
