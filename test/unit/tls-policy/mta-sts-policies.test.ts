@@ -1,4 +1,5 @@
 /** Which policy holds for a domain, whatever its DNS, its host, our clock and our store do. RFC 8461 §3.3, §5, §10 */
+import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import type { StoredStsPolicy, TlsPolicyStore } from '../../../src/store/store.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../../src/system/clock.ts';
@@ -421,5 +422,64 @@ describe('a store that fails', () => {
     rig.pass(5 * SECOND);
     await rig.keeper.policyFor('x.example');
     expect(asked()).toBe(2);
+  });
+});
+
+describe('whatever happens in whatever order', () => {
+  const step = fc.oneof(
+    fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 3 * DAY }) }),
+    fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 10 * MINUTE }) }),
+    fc.record({ do: fc.constant('announce' as const), id: fc.constantFrom('a1', 'a2', undefined, 'no answer') }),
+    fc.record({
+      do: fc.constant('serve' as const),
+      file: fc.constantFrom<string | typeof FAILED>(ENFORCE, TESTING, policyText('enforce', { maxAge: 3600 }), FAILED),
+    }),
+    fc.constantFrom(...(['mail', 'mail', 'heal', 'refresh', 'restart', 'forget', 'save'] as const).map((word) => ({ do: word }))),
+  );
+
+  test('a policy that was fetched holds until it ends, and its host is asked no more often than is right', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+        const rig = createStsRig();
+        let endsAt = 0;
+        let heldBefore = false;
+        /** Of fetches for mail, by id: an id is asked for again only after five minutes. */
+        const asked = new Map<string, number>();
+        let announced: string | undefined;
+        const note = async () => {
+          const row = await rig.store.stsPolicy('x.example');
+          endsAt = row?.expiresAt ?? 0;
+        };
+        for (const one of steps) {
+          heldBefore = rig.now < endsAt;
+          if (one.do === 'pass') rig.pass(one.ms);
+          else if (one.do === 'announce') {
+            announced = one.id === 'no answer' ? undefined : one.id;
+            if (one.id === 'no answer') rig.records.set('x.example', { kind: 'temporary', cause: 'timeout' });
+            else if (one.id === undefined) rig.records.delete('x.example');
+            else rig.records.set('x.example', `v=STSv1; id=${one.id};`);
+          } else if (one.do === 'serve') rig.files.set('x.example', one.file);
+          else if (one.do === 'heal') await rig.keeper.heal('x.example');
+          else if (one.do === 'refresh') await rig.keeper.refresh('x.example');
+          else if (one.do === 'restart') {
+            rig.restart();
+            asked.clear(); // what failed without a policy is known to this process alone
+          } else if (one.do === 'forget') rig.keeper.forget();
+          else if (one.do === 'save') await rig.keeper.save();
+          else {
+            const before = rig.fetched.length;
+            const { policy } = await rig.keeper.policyFor('x.example');
+            if (heldBefore) expect(policy, 'it holds').toBeDefined();
+            if (policy !== undefined) expect(policy.expiresAt).toBeGreaterThan(rig.now);
+            if (rig.fetched.length > before && announced !== undefined) {
+              expect(policy?.id === announced || rig.now - (asked.get(announced) ?? -DAY) >= 5 * MINUTE).toBe(true);
+              asked.set(announced, rig.now);
+            }
+          }
+          await note();
+        }
+      }),
+      { numRuns: 300 },
+    );
   });
 });
