@@ -57,11 +57,11 @@ const LIFETIME = DAY;
 const LOOK_EVERY = MINUTE;
 /** So long a report waits for a delivery that has less to do. */
 const PATIENCE = 6 * HOUR;
-/** Reports are no reason for mail to wait: so few are begun with each look, and so many in an hour. */
+/** Reports are written in small groups, so that they do not delay other mail: so many with each look, and so many in an hour. */
 const AT_ONCE = 16;
 const PER_HOUR = 1000;
 const PARALLEL_POSTS = 16;
-/** With each look: mail does not wait for hosts that do not answer. */
+/** Rounds of posts with each look. Reports by mail do not wait long for hosts that do not answer. */
 const POST_ROUNDS = 4;
 const PARALLEL_LOOKUPS = 16;
 /** A pause after each try by HTTPS that failed; after the last one it is given up. */
@@ -76,7 +76,7 @@ const KEPT_DAYS = 31;
 const PAGE = 500;
 const MOST_TRIES = 5;
 
-/** Names of small values: since when an address is left alone, and reports that an operator asks for. */
+/** Names of small values: until when an address gets no reports, and the reports that an operator asked for. */
 export const SUPPRESSED_UNTIL = 'tlsReports.suppressed.';
 export const ASKED_FOR = 'tlsReports.ask.';
 
@@ -89,7 +89,7 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
   let madeIn = -1;
   let trimmedOn = -1;
   let running: Promise<void> = Promise.resolve();
-  /** A look that has not begun sees all that the next one would. */
+  /** A look is queued and has not begun. Another one would see the same. */
   let waiting = false;
   const stop = new AbortController();
   const { signal } = stop;
@@ -109,7 +109,7 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
     return running;
   }
 
-  /** One that cannot be written holds up no other. */
+  /** A failure to write one report does not stop the others. */
   async function write(planned: Planned, settings: TlsReportOptions): Promise<number | 'later'> {
     try {
       return await writeReport(planned, settings);

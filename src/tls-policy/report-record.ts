@@ -10,11 +10,11 @@ export type ReportTarget =
 /** The name that the record of a domain stands under. */
 export const reportRecordName = (domain: string): string => `_smtp._tls.${domain}`;
 
-/** A domain may name more: those behind are left out, so that one record does not make us send many copies. */
+/** Further addresses of a record are left out, so that no record makes us send many copies. */
 const MOST_TARGETS = 5;
 const LONGEST_RECORD = 4096;
 const LONGEST_URI = 1000;
-/** Whatever stands behind the version is read apart, so that a record of a later version of the standard is one too. */
+/** Records that begin otherwise are records of something else. Blanks before the delimiter are allowed. */
 const VERSION = /^v=TLSRPTv1[ \t]*;/;
 const FIELD = /^([A-Za-z0-9][A-Za-z0-9_.-]{0,31})=([\x21-\x3a\x3c-\x7e](?:[ \t]*[\x21-\x3a\x3c-\x7e])*)$/;
 
@@ -39,7 +39,7 @@ export function readReportRecord(texts: readonly string[]): readonly ReportTarge
   return readTargets(addresses);
 }
 
-/** What cannot be used is passed over: another address of the same record may be good. */
+/** An address that cannot be used is left out, because another one of the same record may be good. */
 function readTargets(list: string): readonly ReportTarget[] | undefined {
   const targets = new Map<string, ReportTarget>();
   for (const one of list.split(',')) {
@@ -73,7 +73,7 @@ function decoded(text: string): string | undefined {
   }
 }
 
-/** No address literals, since they are no names that a certificate could be held against; no login; the fragment is for browsers. */
+/** An address literal is refused, because no certificate is verified for it. A login is refused too. The fragment is dropped. */
 function readHttps(text: string): ReportTarget | undefined {
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);

@@ -67,8 +67,8 @@ type TlsResultsOptions = {
 
 const FLUSH_EVERY = 5 * SECOND;
 /** Names that are remembered for a day, with whether they want reports. */
-const MOST_NAMES = 50_000;
-/** Counters that wait for a flush; where there are more, sessions go uncounted. */
+const MOST_NAMES = 20_000;
+/** Counters that wait for a flush. Further sessions are not counted. */
 const MOST_COUNTERS = 10_000;
 /** Kinds of failure of one counter between two flushes; the store has the same bound for a day. */
 const MOST_KINDS = 100;
