@@ -122,6 +122,8 @@ export const MIGRATIONS: readonly string[] = [
     failures INTEGER NOT NULL, failed_at INTEGER, last_error TEXT, retry_at INTEGER, retry_id TEXT
   ) WITHOUT ROWID;
   CREATE INDEX sts_policies_refresh ON sts_policies (refresh_at) WHERE refresh_at IS NOT NULL;
+  CREATE INDEX sts_policies_valid ON sts_policies (mode, expires_at);
+  CREATE INDEX sts_policies_failing ON sts_policies (expires_at) WHERE failures > 0;
   CREATE TABLE tls_results (
     day INTEGER NOT NULL, domain TEXT NOT NULL, policy TEXT NOT NULL, type TEXT NOT NULL, policy_domain TEXT NOT NULL,
     ok INTEGER NOT NULL, failed INTEGER NOT NULL, PRIMARY KEY (day, domain, policy)

@@ -72,14 +72,11 @@ export function trimStsPolicies({ db }: Context, { expired, unused }: { expired:
 type Counts = { readonly modes: Record<StoredStsPolicy['mode'], number>; readonly overdue: number };
 
 export function countStsPolicies({ db }: Context, { now, age }: { now: number; age: number }): Counts {
+  const valid = (mode: StoredStsPolicy['mode']) =>
+    db.get<{ n: number }>('SELECT count(*) AS n FROM sts_policies WHERE mode = ? AND expires_at > ?', mode, now)?.n ?? 0;
   const sql = `
-    SELECT mode, count(*) AS valid, sum(failures > 0 AND ?1 - fetched_at > min(?2, (expires_at - fetched_at) / 2)) AS late
-    FROM sts_policies WHERE expires_at > ?1 GROUP BY mode`;
-  const modes = { enforce: 0, testing: 0, none: 0 };
-  let overdue = 0;
-  for (const { mode, valid, late } of db.all<{ mode: StoredStsPolicy['mode']; valid: number; late: number }>(sql, now, age)) {
-    modes[mode] = valid;
-    if (mode !== 'none') overdue += late;
-  }
-  return { modes, overdue };
+    SELECT count(*) AS n FROM sts_policies WHERE failures > 0 AND expires_at > ?1 AND mode <> 'none'
+      AND ?1 - fetched_at > min(?2, (expires_at - fetched_at) / 2)`;
+  const overdue = db.get<{ n: number }>(sql, now, age)?.n ?? 0;
+  return { modes: { enforce: valid('enforce'), testing: valid('testing'), none: valid('none') }, overdue };
 }
