@@ -3,12 +3,23 @@ import { existsSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
 import { describeCertificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
-import { catchAll } from '../delivery/delivery.ts';
+import { catchAll, exceptionsOf, isUnmetReply } from '../delivery/delivery.ts';
 import { askValidated, createDns, type DnsClient } from '../dns/dns.ts';
-import { type DoctorOptions, examine, type Finding, httpTime, type Probes, probeSmtp } from '../doctor/doctor.ts';
+import {
+  DNSSEC_QUESTIONS,
+  type DnssecQuestion,
+  type DoctorOptions,
+  examine,
+  type Finding,
+  httpTime,
+  OLD_ROOT,
+  type Probes,
+  probeSmtp,
+} from '../doctor/doctor.ts';
 import { publicAddresses } from '../net/addresses.ts';
 import { type Credential, filesOf, type Store, type StoreData } from '../store/store.ts';
 import { DAY, SECOND } from '../system/clock.ts';
+import { countRoots } from '../system/trust.ts';
 import { tryStsPolicy } from '../tls-policy/tls-policy.ts';
 
 type Parts = { readonly config: Config; readonly store: StoreData & Pick<Store, 'ping'>; readonly domain: string | undefined };
@@ -18,6 +29,7 @@ const DNS_TIMEOUT = 1.5 * SECOND;
 const CONNECT_TIMEOUT = 6 * SECOND;
 const POLICY_TIMEOUT = 15 * SECOND;
 const MOST_REPORTS = 1000;
+const MOST_MESSAGES = 1000;
 
 /** @param domain the only domain to check besides the host name. Default: all domains that have keys or that a credential may send as. */
 export async function prepareDoctor(parts: Parts): Promise<() => Promise<readonly Finding[]>> {
@@ -51,6 +63,7 @@ async function optionsOf({ config, store, domain }: Parts, ca: string | undefine
       ca,
     },
     sts: await stsFacts(config, store),
+    secured: await securedFacts(config, store),
     tlsReports: {
       mode: reports.tls,
       from: reports.tlsFrom,
@@ -67,6 +80,28 @@ async function optionsOf({ config, store, domain }: Parts, ca: string | undefine
 async function stsFacts({ delivery: { mtaSts: mode } }: Config, { tlsPolicies }: StoreData) {
   const { modes, overdue } = await tlsPolicies.countStsPolicies({ now: Date.now(), age: 3 * DAY });
   return { mode, held: modes.enforce + modes.testing, overdue };
+}
+
+async function securedFacts({ delivery, destinations, submission }: Config, store: StoreData): Promise<DoctorOptions['secured']> {
+  return {
+    dane: delivery.dane,
+    exceptions: exceptionsOf(destinations, delivery.tls, Date.now()),
+    delays: await policyDelays(store),
+    requireTls: submission.requireTls,
+  };
+}
+
+/** The domains of the oldest waiting messages whose hosts do not meet what is demanded of their TLS. */
+async function policyDelays({ messages }: StoreData) {
+  const delays = new Map<string, { domain: string; recipients: number; reply: string }>();
+  for (const { recipients } of await messages.list({ states: ['delayed'], limit: MOST_MESSAGES })) {
+    for (const { address, lastReply, state } of recipients) {
+      if (state !== 'delayed' || lastReply === null || !isUnmetReply(lastReply)) continue;
+      const domain = address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+      delays.set(domain, { domain, recipients: (delays.get(domain)?.recipients ?? 0) + 1, reply: lastReply });
+    }
+  }
+  return [...delays.values()].sort((a, b) => b.recipients - a.recipients);
 }
 
 /** Takes `anna@example.org`, `@example.org` and `@.example.org`; `*` names no domain. */
@@ -92,6 +127,15 @@ function probesOf({ config, store }: Parts, ca: string | undefined): Probes {
     dns,
     smtp: probeSmtp,
     signed: () => askValidated({ name: '.', type: 'SOA', servers, timeout: DNS_TIMEOUT }),
+    dnssec: async () => {
+      const ask = (question: DnssecQuestion) => askValidated({ ...DNSSEC_QUESTIONS[question], servers, timeout: DNS_TIMEOUT });
+      const [absent, unsigned, bogus, large] = await Promise.all([ask('absent'), ask('unsigned'), ask('bogus'), ask('large')]);
+      return { absent, unsigned, bogus, large };
+    },
+    roots() {
+      const { has: old, ...counts } = countRoots(OLD_ROOT);
+      return { ...counts, old };
+    },
     policy: (domain) => tryPolicy(domain, config, dns),
     machine: publicAddresses,
     disk: async () => ({

@@ -1,5 +1,5 @@
 /** The doctor's findings as text: one line each, and the advice below it. */
-import type { Finding, Severity } from '../doctor/doctor.ts';
+import { type Finding, RECEIVERS, type Severity } from '../doctor/doctor.ts';
 import { type Colour, type Paint, plain } from './colours.ts';
 import { clean, several } from './text.ts';
 
@@ -10,7 +10,8 @@ export function describeFindings(findings: readonly Finding[], paint: Paint = pl
   const width = Math.max(...findings.map(({ check }) => check.length));
   return findings
     .map(({ check, subject, result, found, wanted, advice }, i) => {
-      const head = `${paint(COLOURS[result], result.padEnd(7))}  ${check.padEnd(width)}  ${clean(subject)}: ${clean(found)}\n`;
+      const title = check === RECEIVERS && findings[i - 1]?.check !== RECEIVERS ? '\nAs receivers and testers see you:\n' : '';
+      const head = `${title}${paint(COLOURS[result], result.padEnd(7))}  ${check.padEnd(width)}  ${clean(subject)}: ${clean(found)}\n`;
       if (result === 'ok') return head;
       // Findings in a row with the same advice show it once, below the last.
       const said = advice === '' || advice === findings[i + 1]?.advice;
@@ -25,8 +26,9 @@ export function changesOf(before: readonly Finding[], now: readonly Finding[]): 
   return now.filter((finding) => known.get(`${finding.check} ${finding.subject}`) !== finding.result);
 }
 
-/** "2 errors, 1 warning, 3 unknown; 12 are right." */
-export function summaryOf(findings: readonly Finding[]): string {
+/** "2 errors, 1 warning, 3 unknown; 12 are right." What sums up others is not counted. */
+export function summaryOf(all: readonly Finding[]): string {
+  const findings = all.filter(({ check }) => check !== RECEIVERS);
   const count = (wanted: Severity) => findings.filter(({ result }) => result === wanted).length;
   const parts = [
     ...(count('error') > 0 ? [several(count('error'), 'error')] : []),

@@ -25,6 +25,7 @@ import { judgeFailure, type Verdict } from './verdict.ts';
 export { exceptionsOf, type TlsException } from './operator.ts';
 export { catchAll, destinationOf, signs } from './route.ts';
 export { type DomainSurvey, type SurveyedAddress, type SurveyedSession, surveyDomain } from './survey.ts';
+export { isUnmetReply } from './unmet.ts';
 
 /** Milliseconds: RFC 5321 §4.5.3.2. `command` is one reply to EHLO, STARTTLS, AUTH, MAIL or RCPT, and a TLS handshake. */
 export type Timeouts = {

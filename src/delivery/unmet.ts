@@ -134,3 +134,10 @@ export function tellFault(
   if (source === 'mta-sts' && would === undefined && isUnknownRoot({ reason }))
     log.emit('tlsRootUnknown', { domain, mx, ip, reason });
 }
+
+/** Whether a reply is of this relay's own making, because no host met what is demanded of TLS. */
+export function isUnmetReply(line: string): boolean {
+  return /^451 4\.7\.[45] .* does not meet (?:its own DANE policy|the MTA-STS policy of|what (?:this relay|the sender) demands of TLS)/.test(
+    line,
+  );
+}

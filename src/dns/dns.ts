@@ -259,7 +259,8 @@ function canonical(name: string): string {
 }
 
 export type Validated =
-  | { readonly kind: 'answered'; readonly authenticated: boolean; readonly server: string }
+  /** `octets`: the size of the message. */
+  | { readonly kind: 'answered'; readonly authenticated: boolean; readonly octets: number; readonly server: string }
   /** The resolver responded with an error: SERVFAIL, REFUSED. */
   | { readonly kind: 'failed'; readonly cause: string; readonly server: string }
   | { readonly kind: 'silent'; readonly cause: string };
@@ -277,5 +278,6 @@ type ValidatedQuery = {
 export async function askValidated({ name, type, servers, timeout = TIMEOUT }: ValidatedQuery): Promise<Validated> {
   const reply = await createResolver({ servers, timeout }).ask({ name, type });
   if (reply.kind !== 'answered') return reply;
-  return { kind: 'answered', authenticated: reply.message.isAuthentic, server: reply.server };
+  const { isAuthentic: authenticated, bytes } = reply.message;
+  return { kind: 'answered', authenticated, octets: bytes.length, server: reply.server };
 }

@@ -1,5 +1,6 @@
 /** Checks whether the resolver answers and validates (RFC 4035), and what DANE (RFC 7672) needs. */
 import { isOwnResolver, type Validated } from '../dns/dns.ts';
+import { checkAnswers, type DnssecAnswers } from './dnssec-questions.ts';
 import { ASK_AGAIN, about, type Finding } from './finding.ts';
 
 type DnssecFacts = {
@@ -8,7 +9,8 @@ type DnssecFacts = {
   readonly trustAd: boolean;
 };
 
-export function checkDnssec({ signed, trustAd }: DnssecFacts): readonly Finding[] {
+/** @param asked undefined: not asked, because the first answer was not validated. */
+export function checkDnssec({ signed, trustAd }: DnssecFacts, asked: DnssecAnswers | undefined): readonly Finding[] {
   const answers = 'a resolver that answers';
   const unproven = (subject: string, found: string) =>
     about('dnssec', subject)('unknown', found, 'answers that are validated (AD)', ASK_AGAIN);
@@ -48,15 +50,6 @@ export function checkDnssec({ signed, trustAd }: DnssecFacts): readonly Finding[
         `${install} If the path to the resolver is safe, set \`dns.trustAd: true\`.`,
       ),
     ];
-  return [resolver, say('ok', 'answers are validated', wanted)];
-}
-
-/** Checks what DANE needs from this machine. It does not matter here which destinations use it. */
-export function checkDane({ signed, trustAd }: DnssecFacts): Finding {
-  const dane = about('dane', 'outbound');
-  const validated = signed.kind === 'answered' && signed.authenticated && (trustAd || isOwnResolver(signed.server));
-  const wanted = 'a resolver whose answers can be trusted';
-  if (signed.kind !== 'answered') return dane('unknown', 'no answer', wanted, ASK_AGAIN);
-  if (validated) return dane('ok', 'ready', wanted);
-  return dane('warning', 'not ready', wanted, 'See dnssec: TLSA records count only when they are validated.');
+  const faults = asked === undefined ? [] : checkAnswers(asked);
+  return faults.length > 0 ? [resolver, ...faults] : [resolver, say('ok', 'answers are validated', wanted)];
 }

@@ -5,7 +5,8 @@ import type { IpPolicy } from '../smtp/route.ts';
 import type { DkimKey } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
 import { checkBlockList, gatherBlockList } from './block-lists.ts';
-import { checkDane, checkDnssec } from './dnssec.ts';
+import { checkDnssec } from './dnssec.ts';
+import type { DnssecAnswers } from './dnssec-questions.ts';
 import { checkDomain, gatherDomain } from './domain.ts';
 import type { Finding } from './finding.ts';
 import { checkHost } from './host.ts';
@@ -14,15 +15,20 @@ import { type ClockFacts, checkClock, checkDisk, checkStore, type DiskFacts, typ
 import { checkSts, type StsFacts, type StsFetch } from './mta-sts.ts';
 import { addressesSeen, checkOutbound, gatherOutbound } from './outbound.ts';
 import { isUnreachable, ownAddresses } from './own-addresses.ts';
+import { checkReceivers } from './receivers.ts';
+import { checkDane, checkDelays, checkExceptions, checkRoots, type RootFacts, type SecuredFacts } from './secured-delivery.ts';
 import type { SmtpProbe } from './smtp-probe.ts';
 import { greetedTimes, type PeerTime } from './time.ts';
 import { checkTlsReports, type TlsReportingFacts } from './tls-reports.ts';
 
 export { isDmarc } from './dmarc.ts';
+export { DNSSEC_QUESTIONS, type DnssecQuestion } from './dnssec-questions.ts';
 export type { Finding, Severity } from './finding.ts';
 export { checkHost } from './host.ts';
 export { checkOutbound, gatherOutbound } from './outbound.ts';
 export { ownAddresses } from './own-addresses.ts';
+export { RECEIVERS } from './receivers.ts';
+export { OLD_ROOT } from './secured-delivery.ts';
 export { probeSmtp, type SmtpProbe } from './smtp-probe.ts';
 export { isSpf, wantedSpf } from './spf.ts';
 export { httpTime } from './time.ts';
@@ -53,6 +59,7 @@ export type DoctorOptions = {
     readonly ca: string | undefined;
   };
   readonly sts: StsFacts;
+  readonly secured: SecuredFacts;
   readonly tlsReports: TlsReportingFacts;
   readonly past: ClockFacts['past'];
   readonly now?: Clock;
@@ -66,6 +73,9 @@ export type Probes = {
   readonly smtp: SmtpProbe;
   /** Asks for a name in a signed zone, to see whether the resolver validates. */
   readonly signed: () => Promise<Validated>;
+  /** Asks for names that show how well it does. */
+  readonly dnssec: () => Promise<DnssecAnswers>;
+  readonly roots: () => RootFacts;
   /** Fetches the policy of a domain that announces one. @returns why it cannot be had, or undefined. */
   readonly policy: (domain: string) => Promise<StsFetch['problem']>;
   /** Public addresses of this machine. */
@@ -87,7 +97,8 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
   const probes = signed.kind === 'silent' ? { ...given, dns: silentDns(signed.cause) } : given;
   const { dns, smtp } = probes;
   const { timeout = LOOK } = options;
-  const [disk, store, outbound, served, times, records, fetched] = await Promise.all([
+  const validates = signed.kind === 'answered' && signed.authenticated;
+  const [disk, store, outbound, served, times, records, fetched, asked] = await Promise.all([
     probes.disk(),
     probes.store(),
     gatherOutbound({ ...options, ...options.delivery, dns, smtp, timeout }),
@@ -95,6 +106,7 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
     probes.times(),
     Promise.all([dns.a(options.hostname), dns.aaaa(options.hostname)]),
     fetchOnePolicy(options, probes),
+    validates ? probes.dnssec() : undefined,
   ]);
   const host = await lookAtHost(options, probes, { records, seenAs: addressesSeen(outbound) });
   const addresses = host.own.addresses.filter((address) => !isUnreachable(options.delivery, address));
@@ -104,11 +116,11 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
   ]);
   const peers = [...greetedTimes(outbound.attempts), ...times];
   const clock = { now: now(), peers, past: options.past, synchronized: await probes.synchronized() };
-  return [
+  const findings = [
     checkDisk(disk),
     ...checkStore(store),
     checkClock(clock),
-    ...checkDnssec({ signed, trustAd: options.trustAd }),
+    ...checkDnssec({ signed, trustAd: options.trustAd }, asked),
     ...checkHost(host),
     ...checkOutbound({
       ...options,
@@ -120,9 +132,13 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
     ...domains,
     ...lists,
     ...checkTlsReports(options.tlsReports, options.keys),
-    checkDane({ signed, trustAd: options.trustAd }),
+    checkDane(options.secured, { signed, trustAd: options.trustAd }),
     ...checkSts(options.sts, fetched),
+    checkRoots(probes.roots()),
+    ...checkExceptions(options.secured),
+    ...checkDelays(options.secured),
   ];
+  return [...findings, ...checkReceivers(findings, options.hostname, options.secured)];
 }
 
 type Seen = { readonly records: readonly [DnsAnswer<string>, DnsAnswer<string>]; readonly seenAs: readonly string[] };

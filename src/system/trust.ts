@@ -1,4 +1,5 @@
 /** The authorities whose certificates prove who a host is: RFC 5280 §6. */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { createCache } from './cache.ts';
@@ -23,4 +24,11 @@ export function createTrust(caFile: string | undefined): () => SecureContext {
     }
     return context;
   };
+}
+
+/** How many roots Node and the system have, and whether one with this common name is among them. It takes some milliseconds. */
+export function countRoots(commonName: string): { readonly bundled: number; readonly system: number; readonly has: boolean } {
+  const [bundled, system] = [getCACertificates('bundled'), getCACertificates('system')];
+  const isIt = (pem: string) => new X509Certificate(pem).subject.split('\n').includes(`CN=${commonName}`);
+  return { bundled: bundled.length, system: system.length, has: [...system, ...bundled].some(isIt) };
 }

@@ -33,6 +33,16 @@ export function rightZone(): Zone {
   };
 }
 
+const answered = (authenticated: boolean, octets = 100) =>
+  ({ kind: 'answered', authenticated, octets, server: '127.0.0.1' }) as const;
+/** As a resolver that validates gives them. */
+export const RIGHT_ANSWERS = {
+  absent: answered(true),
+  unsigned: answered(false),
+  bogus: { kind: 'failed', cause: 'SERVFAIL', server: '127.0.0.1' },
+  large: answered(false, 2000),
+} as const;
+
 export type Patient = {
   readonly zone?: Zone;
   readonly options?: Partial<DoctorOptions>;
@@ -64,6 +74,7 @@ export async function diagnose({
     listeners: [],
     certificate: { mode: 'acme', names: [HOST], lastError: null, ca: undefined },
     sts: { mode: 'on', held: 0, overdue: 0 },
+    secured: { dane: 'on', exceptions: [], delays: [], requireTls: 'offer' },
     tlsReports: { mode: 'failures', from: `postmaster@${HOST}`, copies: [] },
     past: [],
     now,
@@ -75,6 +86,8 @@ export async function diagnose({
     smtp: probeSmtp,
     signed: () => askValidated({ name: 'signed.test', type: 'A', servers: [server.server], timeout: 500 }),
     policy: async () => undefined,
+    dnssec: async () => RIGHT_ANSWERS,
+    roots: () => ({ bundled: 140, system: 140, old: true }),
     machine: () => [ADDRESS],
     disk: async () => ({ dir: '/data', free: 100 * 2 ** 30, minFree: 2 ** 30 }),
     store: async () => ({ dir: '/data', commit: 1, waiting: 0, held: 0, oldestAcceptedAt: null, running: true, now: now() }),

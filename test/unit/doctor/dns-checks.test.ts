@@ -12,7 +12,7 @@ const failing = (type: string) => ({ fault: { [type]: 'servfail' as const } });
 
 test('finds no problem if everything is set as init says', async () => {
   const findings = await diagnose();
-  const bad = findings.filter(({ check, result }) => result !== 'ok' && check !== 'outbound25' && check !== 'mtaSts');
+  const bad = findings.filter(({ check, result }) => result !== 'ok' && !['outbound25', 'mtaSts', 'receivers'].includes(check));
   expect(bad).toEqual([]);
   const checks = [
     'a',

@@ -1,0 +1,74 @@
+/** Checks what secured delivery rests on besides the resolver: DANE, roots, the operator's exceptions, mail that waits. RFC 7672, RFC 8461. */
+import { isOwnResolver, type Validated } from '../dns/dns.ts';
+import { ASK_AGAIN, about, type Finding } from './finding.ts';
+
+export type SecuredFacts = {
+  /** `delivery.dane` */
+  readonly dane: 'on' | 'audit' | 'off';
+  /** Of `destinations`, those that are over included. `until`: milliseconds since 1970. */
+  readonly exceptions: readonly {
+    readonly subject: string;
+    readonly what: string;
+    readonly until?: number | undefined;
+    readonly isOver: boolean;
+  }[];
+  /** Domains whose mail waits now because of a policy, with the last reply. */
+  readonly delays: readonly { readonly domain: string; readonly recipients: number; readonly reply: string }[];
+  /** `submission.requireTls` */
+  readonly requireTls: 'offer' | 'off';
+};
+
+/** How many authorities are known. `old`: one that some large providers still need is among them. */
+export type RootFacts = { readonly bundled: number; readonly system: number; readonly old: boolean };
+
+type Resolved = { readonly signed: Validated; readonly trustAd: boolean };
+
+/** An operator does not read about more domains than this. */
+const MOST_SHOWN = 10;
+
+export function checkDane({ dane: mode }: SecuredFacts, { signed, trustAd }: Resolved): Finding {
+  const say = about('dane', 'outbound');
+  const wanted = 'a resolver whose answers can be trusted';
+  if (mode === 'off') return say('warning', 'off', 'TLSA records that are obeyed', 'Set `delivery.dane: on`.');
+  if (signed.kind !== 'answered') return say('unknown', 'no answer', wanted, ASK_AGAIN);
+  if (!signed.authenticated || !(trustAd || isOwnResolver(signed.server)))
+    return say('warning', 'not ready', wanted, 'See dnssec: TLSA records count only when they are validated.');
+  if (mode === 'on') return say('ok', 'ready', wanted);
+  const advice = 'Set `delivery.dane: on` when the log shows no failure that you do not expect.';
+  return say('warning', 'audit: TLSA records are only logged', 'on', advice);
+}
+
+export function checkRoots({ bundled, system, old }: RootFacts): Finding {
+  const say = about('roots', 'outbound');
+  const found = `${bundled} of Node, ${system} of the system`;
+  const wanted = 'the roots of Node and of the system';
+  const install = 'Install or update the package ca-certificates: some hosts need a root that Node has dropped.';
+  if (system === 0) return say('warning', found, wanted, install);
+  return old ? say('ok', found, wanted) : say('warning', `${found}, without ${OLD_ROOT}`, wanted, install);
+}
+
+/** Node has dropped it, and mail hosts of Microsoft had chains to it. */
+export const OLD_ROOT = 'DigiCert Global Root CA';
+
+export function checkExceptions({ exceptions }: SecuredFacts): readonly Finding[] {
+  const wanted = 'no exception, or one that ends';
+  if (exceptions.length === 0) return [about('tlsExceptions', 'destinations')('ok', 'none', wanted)];
+  return exceptions.map(({ subject, what, until, isOver }) => {
+    const say = about('tlsExceptions', subject);
+    if (until === undefined)
+      return say('warning', `${what}, without an end`, wanted, 'Give the entry of `destinations` an `until`, or remove it.');
+    const day = new Date(until).toISOString().slice(0, 10);
+    return isOver
+      ? say('ok', `over since ${day}`, wanted)
+      : say('warning', `${what}, until ${day}`, wanted, 'Remove it as soon as the destination is mended.');
+  });
+}
+
+export function checkDelays({ delays }: SecuredFacts): readonly Finding[] {
+  const wanted = 'no mail that waits because of a TLS policy';
+  if (delays.length === 0) return [about('policyDelays', 'queue')('ok', 'none', wanted)];
+  return delays.slice(0, MOST_SHOWN).map(({ domain, recipients, reply }) => {
+    const advice = `Send its postmaster what this says: smarthost tls check ${domain} --connect`;
+    return about('policyDelays', domain)('warning', `${recipients} recipients wait: ${reply}`, wanted, advice);
+  });
+}
