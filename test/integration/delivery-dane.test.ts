@@ -1,4 +1,7 @@
 /** DANE at the wire: which host gets mail, which is passed over, and what is said of it. RFC 7672. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { DeliveryOptions } from '../../src/delivery/delivery.ts';
 import { type Certified, makeAuthority, makeHost, served, tlsaOf } from '../support/chains.ts';
@@ -193,6 +196,36 @@ test('MX records that are not proven, and a host that is: the host is held to it
   expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', assurance: 'dane-insecure-mx' }]);
   const wrong = await start({ tlsa: [tlsaOf(3, 1, 1, other)], mxSecure: false });
   expect(await wrong.relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.7.5' } }]);
+});
+
+describe('MX records that are not proven, an enforced policy, and records that name an authority', () => {
+  const text = 'version: STSv1\r\nmode: enforce\r\nmx: mx0.good.test\r\nmax_age: 86400\r\n';
+  const policy = { domain: 'good.test', id: '1', mode: 'enforce', mx: ['mx0.good.test'], text } as const;
+  const sts = { policyFor: async () => ({ policy }), heal: async () => ({ policy, changed: false }) };
+  let caFile: string;
+  beforeAll(() => {
+    caFile = join(mkdtempSync(join(tmpdir(), 'ca-')), 'ca.pem');
+    writeFileSync(caFile, root.pem);
+  });
+
+  test('a host that meets both gets the mail: the roots judge the first connection, the records the second', async () => {
+    const delivery = { sts, caFile };
+    const rig = await start({ hosts: [{ tls: served(own, root) }], tlsa: [tlsaOf(2, 1, 1, root)], mxSecure: false, delivery });
+    expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', assurance: 'sts' }]);
+    expect(rig.mx.sessions()).toBe(2);
+  });
+
+  test('a host that meets the policy alone, or the records alone, gets nothing', async () => {
+    const byRecords = { tlsa: [tlsaOf(2, 1, 1, root)], mxSecure: false, delivery: { sts } };
+    const first = await start({ hosts: [{ tls: served(own, root) }], ...byRecords });
+    expect(await first.relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.7.5' } }]);
+    const stranger = await makeAuthority('stranger');
+    const byPolicy = { tlsa: [tlsaOf(2, 1, 1, stranger)], mxSecure: false, delivery: { sts, caFile } };
+    const second = await start({ hosts: [{ tls: served(own, root, stranger) }], ...byPolicy });
+    expect(await second.relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.7.5' } }]);
+    expect([first.mx.count(), second.mx.count()]).toEqual([0, 0]);
+    expect(first.relay.blockedUntil('good.test')).toBeUndefined();
+  });
 });
 
 test('a resolver that does not validate proves nothing, and mail flows', async () => {
