@@ -278,11 +278,9 @@ function judged(
     return undefined;
   }
   const { tls } = connection;
-  connection.destroy({
-    kind: 'tls',
-    stage: 'handshake',
-    detail: judgement.kind === 'unfit' ? judgement.detail : 'once more, with its authority',
-  });
+  const detail = judgement.kind === 'unfit' ? judgement.detail : 'the next connection trusts the authority that was sent';
+  connection.transcript?.note(detail);
+  connection.destroy({ kind: 'tls', stage: 'handshake', detail });
   if (judgement.kind === 'again') return { next: judgement.next };
   const found = unmetBy(judgement, policy.source ?? 'operator', basis, { mx, ip });
   const { type, reason } = found;

@@ -107,6 +107,17 @@ describe('a host that shows another certificate', () => {
   });
 });
 
+test('the conversation of a test message says what a certificate was held to, and what came of it', async () => {
+  const fits = await start({ hosts: [{ tls: served(own, root) }], tlsa: [tlsaOf(2, 1, 1, root)] });
+  const [relayed] = await fits.relay.send('a@good.test', { recorded: true });
+  expect(relayed!.conversation).toMatch(
+    /\* the next connection trusts the authority that was sent\n[\s\S]*\* TLSA 2 1 1 of mx0\.good\.test\n/,
+  );
+  const wrong = await start({ hosts: [{ tls: served(other) }], tlsa: [tlsaOf(3, 1, 1, own)] });
+  const [delayed] = await wrong.relay.send('a@good.test', { recorded: true });
+  expect(delayed!.conversation).toMatch(/\* the certificate matches no TLSA record of mx0\.good\.test/);
+});
+
 describe('an authority as the record', () => {
   test('is proven by a second connection, and remembered', async () => {
     const rig = await start({ hosts: [{ tls: served(own, root) }], tlsa: [tlsaOf(2, 1, 1, root)] });
