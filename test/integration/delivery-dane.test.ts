@@ -187,6 +187,25 @@ describe('a look-up that fails', () => {
   });
 });
 
+test('an address family that cannot be looked up spoils nothing of the other one', async () => {
+  const rig = await start({ tlsa: [tlsaOf(3, 1, 1, own)], delivery: { ip: 'v6-first' } });
+  rig.dns.set('mx0.good.test', { A: [rig.mx.address], secure: true, fault: { AAAA: 'servfail' } });
+  expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', assurance: 'dane' }]);
+});
+
+test('an alias that is not proven is looked up by itself, and a failure of that passes the host over', async () => {
+  const rig = await start({ tlsa: [tlsaOf(3, 1, 1, other)] });
+  rig.dns.set('target.test', { A: [rig.mx.address] });
+  rig.dns.set('mx0.good.test', { CNAME: 'target.test' });
+  expect(await rig.relay.send('a@good.test'), 'nothing is proven').toMatchObject([{ kind: 'relayed', assurance: 'tls' }]);
+  expect(rig.dns.queries).toContain('CNAME mx0.good.test');
+  const broken = await start({ tlsa: [tlsaOf(3, 1, 1, own)] });
+  broken.dns.set('target.test', { A: [broken.mx.address] });
+  broken.dns.set('mx0.good.test', { CNAME: 'target.test', fault: { CNAME: 'servfail' } });
+  expect(await broken.relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { code: 451, status: '4.7.5' } }]);
+  expect(broken.mx.sessions()).toBe(0);
+});
+
 test('a host that offers no TLS, and says by its records that it does, gets nothing', async () => {
   const rig = await start({ hosts: [{}], tlsa: [tlsaOf(3, 1, 1, own)] });
   expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'delayed', reply: { code: 451, status: '4.7.4' } }]);
