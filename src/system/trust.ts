@@ -18,7 +18,7 @@ export function createTrust(caFile: string | undefined): () => SecureContext {
   return () => {
     let context = made.get(extra);
     if (context === undefined) {
-      const roots = new Set([...getCACertificates('bundled'), ...getCACertificates('system')]);
+      const roots = new Set([...getCACertificates('bundled'), ...getCACertificates('system'), ...getCACertificates('extra')]);
       context = createSecureContext({ minVersion: 'TLSv1.2', ca: extra === '' ? [...roots] : [...roots, extra] });
       made.set(extra, context);
     }
