@@ -32,6 +32,28 @@ async function smarthost(file: string, ...words: string[]): Promise<string> {
   return stdout;
 }
 
+test('a message with REQUIRETLS keeps it over a restart, and comes back with its header only where no host keeps it', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'smarthost-requiretls-'));
+  onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+  const yaml = "queue: { minFree: 1MiB, retry: ['1s'] }";
+  const first = await start({ dataDir, yaml, zone: { 'dest.test': { fault: 'servfail' } } });
+  const client = await loggedIn(first.ports.submissions, true);
+  const id = (await client.message({ text: TEXT, parameters: ' REQUIRETLS RET=FULL' })).split(' ').at(-1)!;
+  await first.logged('delayed', ({ queueId }) => queueId === id);
+  expect(JSON.parse(await smarthost(first.file, 'queue', 'list', '--json'))).toMatchObject([{ id, requireTls: true }]);
+  await first.close();
+  const secure = true;
+  const zone = { 'dest.test': { MX: ['10 mx.dest.test'], secure }, 'mx.dest.test': { A: ['127.0.0.1'], secure } };
+  const { mx, logged } = await start({ dataDir, yaml, zone, mx: { tls: await makePair('mx.dest.test') } });
+  await logged('requireTlsFailed', ({ queueId }) => queueId === id, 20_000);
+  const [report] = await mx.received(1);
+  const text = report!.data.toString('latin1');
+  expect(report!.mailFrom).toBe('');
+  expect(text).toMatch(/^Status: 5\.7\.(10|30)\r$/m);
+  expect(text).toContain('Subject: Hello');
+  expect(text).not.toContain('How are you?');
+});
+
 describe('one message', () => {
   test.each([
     ['465', 'submissions', true],

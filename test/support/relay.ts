@@ -197,12 +197,15 @@ export async function openClient(port: number, { tls = false }: { tls?: boolean 
       from = USER,
       to = ['anna@dest.test'],
       text,
+      parameters = '',
     }: {
       from?: string;
       to?: readonly string[];
       text: string | Buffer;
+      /** Behind the path of MAIL, with a blank in front. */
+      parameters?: string;
     }): Promise<string> {
-      for (const line of [`MAIL FROM:<${from}>`, ...to.map((address) => `RCPT TO:<${address}>`), 'DATA']) {
+      for (const line of [`MAIL FROM:<${from}>${parameters}`, ...to.map((address) => `RCPT TO:<${address}>`), 'DATA']) {
         const reply = await client.command(line);
         if (!/^[23]/.test(reply)) return reply;
       }
