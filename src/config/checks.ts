@@ -118,7 +118,7 @@ function checkRoutes({ routes }: Config, report: Report): void {
 }
 
 function checkDestinations({ destinations }: Config, report: Report): void {
-  for (const [i, { domain, mx, tls, names, ignore = [], audit, until }] of destinations.entries()) {
+  for (const [i, { domain, mx, tls, names, ignore = [], audit, requireTls, until }] of destinations.entries()) {
     const path = `destinations[${i}]`;
     if (domain === undefined && mx === undefined) report('error', path, 'must name a domain or an mx; `domain: "*"` means all');
     if (ignore.length > 0 && until === undefined)
@@ -127,7 +127,7 @@ function checkDestinations({ destinations }: Config, report: Report): void {
     if (tls === 'dane' && ignore.includes('dane')) report('error', `${path}.ignore`, 'contradicts `tls: dane`');
     if (audit === true && (tls === 'none' || ignore.length === 2))
       report('warning', `${path}.audit`, 'has no effect: no policy is left to evaluate');
-    if (until !== undefined && ignore.length === 0 && audit !== true && tls === undefined)
+    if (until !== undefined && ignore.length === 0 && audit !== true && tls === undefined && requireTls === undefined)
       report('warning', `${path}.until`, 'has no effect: there is no exception that could end');
     if (i < destinations.length - 1 && domain === '*' && mx === undefined && until === undefined)
       report('warning', path, 'matches all destinations: the entries after it are never used');

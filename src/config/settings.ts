@@ -87,10 +87,15 @@ const destinationFields = {
     about: 'The policies that do not count here: TLSA records of hosts, MTA-STS policies of domains. It needs `until`.',
   },
   audit: { type: type.boolean, about: '`true`: those policies are evaluated and logged, and not obeyed.' },
+  requireTls: {
+    type: type.oneOf('enforce', 'tls', 'off'),
+    about:
+      'For messages that ask for verified TLS (REQUIRETLS, RFC 8689). `enforce` (the default): they leave only to verified hosts that promise the same; `tls`: any TLS is enough; `off`: as other mail.',
+  },
   until: {
     type: type.date,
     about:
-      'A day such as `2026-12-31`, or a time such as `2026-12-31T18:00:00Z`. From then on `ignore`, `audit`, and a `tls` that is lower than `delivery.tls`, have no effect.',
+      'A day such as `2026-12-31`, or a time such as `2026-12-31T18:00:00Z`. From then on `ignore`, `audit`, `requireTls`, and a `tls` that is lower than `delivery.tls`, have no effect.',
   },
 } as const;
 

@@ -97,20 +97,30 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
   }
 
   function factsOf(mx: string, dane: DaneFinding, policy: HeldPolicy | undefined): TlsFacts {
-    const { level, names, modes } = operator.forHost(mx);
+    const { level, names, modes } = asksOf(operator.forHost(mx));
     return {
       ...{ mx, domain, expanded: question.expanded, named, dane, level, names, modes },
       ...(policy !== undefined && { sts: { mode: policy.mode, names: policyNames(policy, mx) } }),
-      message,
+      message: { ...message, requireTls: isStrict(mx) },
     };
+  }
+
+  /** The operator lets REQUIRETLS hold everywhere but where they say otherwise: RFC 8689 §4.2.1. */
+  function isStrict(mx: string): boolean {
+    return message.requireTls && operator.forHost(mx).requireTls === undefined;
+  }
+
+  function asksOf(policy: OperatorPolicy): OperatorPolicy {
+    const needsTls = message.requireTls && policy.requireTls === 'tls' && policy.level === 'opportunistic';
+    return needsTls ? { ...policy, level: 'encrypt' } : policy;
   }
 
   function judged(host: PolicyHost, dane: DaneFinding, known: Known): HostPolicy {
     const mx = nameOf(host);
-    const { level, modes } = operator.forHost(mx);
+    const { level, modes } = asksOf(operator.forHost(mx));
     const { policy, problem } = level === 'none' || modes.mtaSts === 'off' ? {} : known;
     const decision =
-      dane.kind === 'none' && policy === undefined && level === 'opportunistic' && !message.requireTls
+      dane.kind === 'none' && policy === undefined && level === 'opportunistic' && !isStrict(mx)
         ? UNDEMANDING
         : decideTls(factsOf(mx, dane, policy));
     const basis: Basis = {
@@ -120,6 +130,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
       stsProblem: problem,
       isDecidedByDane: dane.kind === 'records' && named !== 'unproven',
       isCounted: !message.tlsReport && level !== 'none',
+      isStrict: isStrict(mx),
     };
     tell(host, basis, decision);
     const { demand } = decision;

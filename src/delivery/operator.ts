@@ -10,6 +10,8 @@ export type OperatorPolicy = {
   /** Names that a certificate may be for at level `verify`; absent: the host's. */
   readonly names?: readonly string[] | undefined;
   readonly modes: { readonly dane: PolicyMode; readonly mtaSts: PolicyMode };
+  /** What holds for messages with REQUIRETLS; absent: all that it demands. */
+  readonly requireTls?: 'tls' | 'off' | undefined;
   /** The rule that says so; absent: the defaults. */
   readonly rule?: DestinationRule | undefined;
 };
@@ -66,12 +68,18 @@ function policyOf(rule: DestinationRule, { level, modes }: OperatorPolicy): Oper
     if (rule.ignore?.includes(kind)) return 'off';
     return rule.audit === true && modes[kind] === 'on' ? 'audit' : modes[kind];
   };
-  return { level: rule.tls ?? level, names: rule.names, modes: { dane: modeOf('dane'), mtaSts: modeOf('mtaSts') }, rule };
+  return {
+    level: rule.tls ?? level,
+    names: rule.names,
+    modes: { dane: modeOf('dane'), mtaSts: modeOf('mtaSts') },
+    requireTls: rule.requireTls === 'enforce' ? undefined : rule.requireTls,
+    rule,
+  };
 }
 
 /** After `until` a rule makes no exceptions. What it demands stays, and where it demands nothing the next rule counts. */
 function ruleAt(rule: DestinationRule, usual: TlsLevel, now: number): DestinationRule | undefined {
-  const { until, ignore: _ignore, audit: _audit, tls, ...rest } = rule;
+  const { until, ignore: _ignore, audit: _audit, requireTls: _requireTls, tls, ...rest } = rule;
   if (until === undefined || now < until) return rule;
   return tls === undefined || isLower(tls, usual) ? undefined : { ...rest, tls };
 }
@@ -94,11 +102,12 @@ export type TlsException = {
 /** In the order of the rules, those that are over included. */
 export function exceptionsOf(destinations: readonly DestinationRule[], usual: TlsLevel, now: number): readonly TlsException[] {
   return destinations.flatMap((rule) => {
-    const { ignore = [], audit, tls, until } = rule;
+    const { ignore = [], audit, tls, requireTls = 'enforce', until } = rule;
     const what = [
       ...ignore.map((kind) => `${kind === 'dane' ? 'DANE' : 'MTA-STS'} is ignored`),
       ...(audit === true ? ['policies are only evaluated'] : []),
       ...(tls !== undefined && isLower(tls, usual) ? [`TLS is ${tls} instead of ${usual}`] : []),
+      ...(requireTls === 'enforce' ? [] : [`REQUIRETLS is ${requireTls}`]),
     ];
     if (what.length === 0) return [];
     return [{ subject: subjectOf(rule), what: what.join(', '), until, isOver: until !== undefined && now >= until }];

@@ -125,7 +125,7 @@ function byMx(destination: Destination, { domain, operator, asks, policy }: MxMa
         { domain, expanded, named: secure ? 'proven' : 'unproven', operator, message: asks, policy },
         context.policies,
       );
-      return targetsOf(request, { ...context, policies, requireTls: asks.requireTls }, {});
+      return targetsOf(request, { ...context, policies }, {});
     },
   };
 }
@@ -148,7 +148,7 @@ function byRoute(route: Route, { requireTls, tlsReport }: PolicyQuestion['messag
         message: { requireTls, tlsOptional: false, tlsReport },
       } as const;
       const policies = createHostPolicies(question, context.policies);
-      const targets = targetsOf(request, { ...context, policies, requireTls }, { login, upstream: true });
+      const targets = targetsOf(request, { ...context, policies }, { login, upstream: true });
       return { ...targets, problem: () => misrouted(targets.problem()) };
     },
   };
@@ -162,7 +162,6 @@ function misrouted({ reply }: Verdict): AboutUs {
 type Manner = Pick<Target, 'login' | 'upstream'>;
 type TargetsContext = Pick<PlanContext, 'dns' | 'families' | 'isUnreachable'> & {
   readonly policies: HostPolicies;
-  readonly requireTls: boolean;
 };
 
 function targetsOf(
@@ -170,7 +169,7 @@ function targetsOf(
   context: TargetsContext,
   manner: Manner,
 ): Targets {
-  const { dns, families, isUnreachable, policies, requireTls } = context;
+  const { dns, families, isUnreachable, policies } = context;
   /** Why hosts were passed over. */
   let passed: Verdict | undefined;
   let fit: HostPolicy | undefined;
@@ -178,7 +177,7 @@ function targetsOf(
   const unfit = new Map<string, Unmet>();
 
   function noteUnmet(name: string, unmet: Unmet, basis: Basis): void {
-    if (requireTls && isDefinite(unmet, basis)) unfit.set(name, unmet);
+    if (basis.isStrict && isDefinite(unmet, basis)) unfit.set(name, unmet);
   }
 
   async function isFit({ host, evidence }: Addressed<Host>): Promise<boolean> {

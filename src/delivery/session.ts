@@ -54,6 +54,8 @@ export type DeliverySession = {
   readonly assurance: Assurance;
   /** The TLSA record that the host's certificate matches. */
   readonly dane?: string | undefined;
+  /** The host offers REQUIRETLS, whoever it is. */
+  readonly offersRequireTls: boolean;
   /** What is evaluated beside says that it would not have been opened. */
   readonly wouldFail?: CountedFailure | undefined;
   /** What a refusal in it is worth. */
@@ -217,6 +219,7 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
     target,
     connection,
     extensions: promised(extensions, policy, worth.assurance),
+    offersRequireTls: connection.tls !== undefined && extensions.requireTls,
     tls: connection.tls,
     ...worth,
     standing: {

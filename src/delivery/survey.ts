@@ -117,7 +117,7 @@ async function sessionWith({ target }: Look, context: SessionContext): Promise<S
   const opened = await openSession(target, context, { later: false, begun });
   const chain = last?.peer?.chain ?? [];
   if ('verdict' in opened) return { isOpen: false, reply: opened.verdict.reply, tls: opened.tls, chain };
-  const { connection, extensions, assurance, tls } = opened;
+  const { connection, offersRequireTls: requireTls, assurance, tls } = opened;
   void connection.quit();
-  return { isOpen: true, assurance, proof: connection.proof, requireTls: tls !== undefined && extensions.requireTls, tls, chain };
+  return { isOpen: true, assurance, proof: connection.proof, requireTls, tls, chain };
 }

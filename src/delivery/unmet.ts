@@ -26,6 +26,8 @@ export type Basis = {
   readonly isDecidedByDane: boolean;
   /** The result is counted for reports to the domain: RFC 8460. */
   readonly isCounted: boolean;
+  /** The message must not leave without verified TLS: RFC 8689 §4.2.1. */
+  readonly isStrict: boolean;
 };
 
 /** A policy as `tls-policy/` keeps it. */

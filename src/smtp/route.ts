@@ -38,6 +38,11 @@ export type DestinationRule = {
   readonly ignore?: readonly ('dane' | 'mtaSts')[];
   /** Those policies are evaluated and told, and not obeyed. */
   readonly audit?: boolean;
+  /**
+   * What holds for messages with REQUIRETLS: verified TLS and the host's promise (default), any TLS, or nothing but what holds for others.
+   * RFC 8689 §4.2.1
+   */
+  readonly requireTls?: 'enforce' | 'tls' | 'off';
   /** Milliseconds since 1970: then the exceptions of this rule end. */
   readonly until?: number;
 };

@@ -74,7 +74,13 @@ async function ourSessions(port: number, body: string): Promise<void> {
   const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
   const context = { hostname: 'relay.example.net', timeouts: deadlines(TIMEOUTS), encryption, log };
   const clear = { kind: 'connect', tls: 'never', assurance: 'clear', keyword: false, key: 'none' } as const;
-  const basis = { domain: 'good.test', dane: { kind: 'none', why: 'off' }, isDecidedByDane: false, isCounted: false } as const;
+  const basis = {
+    domain: 'good.test',
+    dane: { kind: 'none', why: 'off' },
+    isDecidedByDane: false,
+    isCounted: false,
+    isStrict: false,
+  } as const;
   const target: Target = { mx: 'good.test', ip: '127.0.0.1', family: 4, port, tls: tlsPolicy(clear, 'good.test'), basis };
   const open = () => openSession(target, context, { later: false }) as Promise<DeliverySession>;
   const sessions = await Promise.all(Array.from({ length: PARALLEL }, open));

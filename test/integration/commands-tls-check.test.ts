@@ -90,14 +90,14 @@ test('a host whose certificate matches no record: mail would wait, exit 1, and t
 
 test('an exception of the operator is told, and what it makes of the host', async () => {
   const world = await startWorld({
-    hosts: [{ tls: served(other) }],
+    hosts: [{ tls: served(other), extensions: ['SIZE 1000000', 'REQUIRETLS'] }],
     yaml: 'destinations: [{ domain: good.test, ignore: [dane], until: 2099-01-01 }]',
   });
   setTlsa(world, [tlsaOf(3, 1, 1, own)]);
   const found = await world.bench.json('tls', 'check', 'good.test', '--connect');
   expect(found).toMatchObject({
     exceptions: [{ subject: 'domain good.test', what: 'DANE is ignored', until: '2099-01-01T00:00:00.000Z' }],
-    hosts: [{ modes: { dane: 'off', mtaSts: 'on' }, demand: 'tls', session: { ok: true, assurance: 'tls' } }],
+    hosts: [{ modes: { dane: 'off', mtaSts: 'on' }, demand: 'tls', session: { ok: true, assurance: 'tls', requireTls: true } }],
   });
   expect(found.sentence).toContain('DANE is off here');
   expect((await check(world)).out).toContain('exception:   domain good.test: DANE is ignored, until 2099-01-01T00:00:00Z\n');

@@ -106,6 +106,23 @@ describe('a message with REQUIRETLS', () => {
     expect(rig.mx.sessions()).toBe(0);
   });
 
+  test('goes to hosts of which the operator says so, over any TLS or as other mail, and to no others', async () => {
+    const plain: Host = { extensions: EXTENSIONS, tls: served(stranger) };
+    const start1 = (requireTls: 'tls' | 'off', host: Host) =>
+      start({ hosts: [host], delivery: { destinations: [{ mx: 'mx0.good.test', requireTls }] } });
+    const rig = await start1('tls', plain);
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'relayed', assurance: 'encrypt' }]);
+    expect(mailOf(rig.mx)).toEqual([expect.not.stringContaining('REQUIRETLS')]);
+    const clear = await start1('tls', { clear: true });
+    expect(await clear.relay.send('a@good.test', REQUIRED), 'no TLS is no reason to return it').toMatchObject([
+      { kind: 'delayed' },
+    ]);
+    const off = await start1('off', { clear: true });
+    expect(await off.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'relayed', assurance: 'clear' }]);
+    const other = await start({ hosts: [plain], delivery: { destinations: [{ mx: 'mx1.good.test', requireTls: 'off' }] } });
+    expect(await other.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'failed', reply: { status: '5.7.10' } }]);
+  });
+
   test('waits while anything about any host may be otherwise in a moment', async () => {
     const rig = await start({
       hosts: [{ extensions: EXTENSIONS }, { extensions: EXTENSIONS, script: { greeting: '421 4.3.2 Later' } }],

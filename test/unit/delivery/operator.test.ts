@@ -78,11 +78,14 @@ test('exceptions are named with what they take away, also those that are over or
     { domain: 'a.test', ignore: ['dane', 'mtaSts'], until: END },
     { domain: '.b.test', mx: 'mx.test', audit: true, until: END + 1 },
     { mx: 'mx.test', tls: 'none' },
+    { domain: 'd.test', requireTls: 'off' },
+    { domain: 'e.test', requireTls: 'enforce' },
     { domain: 'c.test', tls: 'verify' },
   ];
   expect(exceptionsOf(rules, 'opportunistic', END)).toEqual([
     { subject: 'domain a.test', what: 'DANE is ignored, MTA-STS is ignored', until: END, isOver: true },
     { subject: 'domain .b.test with mx mx.test', what: 'policies are only evaluated', until: END + 1, isOver: false },
     { subject: 'mx mx.test', what: 'TLS is none instead of opportunistic', until: undefined, isOver: false },
+    { subject: 'domain d.test', what: 'REQUIRETLS is off', until: undefined, isOver: false },
   ]);
 });

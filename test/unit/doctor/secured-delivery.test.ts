@@ -117,7 +117,13 @@ test('the roots of this machine are counted', () => {
 });
 
 test('every reply about what a host’s TLS lacks is known as such, and no other', () => {
-  const basis: Basis = { domain: 'a.test', dane: { kind: 'none', why: 'absent' }, isDecidedByDane: false, isCounted: true };
+  const basis: Basis = {
+    domain: 'a.test',
+    dane: { kind: 'none', why: 'absent' },
+    isDecidedByDane: false,
+    isCounted: true,
+    isStrict: false,
+  };
   const fault = { type: 'validation-failure', reason: 'no-tlsa-match', detail: 'x' } as const;
   for (const source of ['dane', 'mta-sts', 'operator', 'requiretls'] as const)
     for (const type of ['validation-failure', 'starttls-not-supported'] as const) {
