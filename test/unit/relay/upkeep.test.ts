@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Config } from '../../../src/config/config.ts';
 import { createEventLog } from '../../../src/events/events.ts';
-import { startTrimming } from '../../../src/relay/upkeep.ts';
+import { exceptionsNow, startExceptions, startTrimming } from '../../../src/relay/upkeep.ts';
 import type { KnownRecipient, Store } from '../../../src/store/store.ts';
-import { MINUTE } from '../../../src/system/clock.ts';
+import { DAY, MINUTE } from '../../../src/system/clock.ts';
 import { createLog } from '../../../src/system/log.ts';
 
 beforeEach(() => {
@@ -27,4 +28,27 @@ test('besides the trace, a part of the known recipients is checked, each time th
   await vi.advanceTimersByTimeAsync(15 * MINUTE);
   await stop();
   expect(asked).toEqual([null, middle, null]);
+});
+
+test('an exception from TLS is logged at the start, each day and at a reload, until it ends', async () => {
+  vi.setSystemTime(Date.UTC(2026, 11, 1));
+  const until = Date.UTC(2026, 11, 3);
+  let destinations: Config['destinations'] = [{ domain: 'a.test', ignore: ['dane'], until }];
+  const config = () => ({ destinations, delivery: { tls: 'opportunistic' } }) as unknown as Config;
+  const told: unknown[] = [];
+  const log = createEventLog(createLog({ level: 'silent', format: 'json' }), ({ event, fields }) => told.push([event, fields]));
+  const line = ['tlsException', { subject: 'domain a.test', what: 'DANE is ignored', until: '2026-12-03T00:00:00.000Z' }];
+  const { tell, close } = startExceptions(config, log);
+  expect(told.splice(0)).toEqual([line]);
+  await vi.advanceTimersByTimeAsync(DAY);
+  expect(told.splice(0)).toEqual([line]);
+  await vi.advanceTimersByTimeAsync(5 * DAY);
+  expect(told.splice(0), 'it is over').toEqual([]);
+  expect(exceptionsNow(config())).toEqual([]);
+  destinations = [{ mx: 'b.test', tls: 'none' }];
+  tell();
+  close();
+  expect(told).toEqual([
+    ['tlsException', { subject: 'mx b.test', what: 'TLS is none instead of opportunistic', until: undefined }],
+  ]);
 });
