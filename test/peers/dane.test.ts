@@ -368,6 +368,8 @@ describe.skipIf(!present)('a host', () => {
     expect(ours(outcome!), outcome!.reply.text).toBe(word);
     const isSent = ['verified', 'unproven', 'unusable', 'none'].includes(word);
     expect(lab.hosts.get(name)!.count(), 'what was sent').toBe(isSent ? 1 : 0);
+    const { obstacle, addresses } = await lab.survey(domain);
+    expect(obstacle === undefined, `tls check: ${obstacle?.reply.text ?? addresses[0]?.sentence}`).toBe(isSent);
     const output = await lab.finger(domain, 'dane-only');
     expect(postfixs(output), output).toBe(postfix);
   });

@@ -1,8 +1,9 @@
 /** Signed zones on Knot, a validating Unbound, and MX hosts with certificates of every kind: for DANE, and for who else judges it. */
 
+import { type DomainSurvey, surveyDomain } from '../../src/delivery/delivery.ts';
 import { createDns } from '../../src/dns/dns.ts';
 import { SECOND } from '../../src/system/clock.ts';
-import { startTestDelivery, type TestDelivery } from './delivery.ts';
+import { startTestDelivery, type TestDelivery, TIMEOUTS } from './delivery.ts';
 import { type KnotOptions, startKnot } from './knot.ts';
 import { startMx } from './mx.ts';
 import type { MxServer, MxServerOptions } from './mx-server.ts';
@@ -25,6 +26,8 @@ export type DaneRow = {
 
 export type DaneLab = {
   readonly relay: TestDelivery;
+  /** What `smarthost tls check --connect` is made of. */
+  survey(domain: string): Promise<DomainSurvey>;
   readonly hosts: ReadonlyMap<string, MxServer>;
   /** What posttls-finger says of a destination. */
   finger(domain: string, level?: string): Promise<string>;
@@ -65,6 +68,11 @@ export async function startDaneLab(rows: readonly DaneRow[]): Promise<DaneLab> {
   const folder = temporaryFolder('finger');
   return {
     relay,
+    survey: (domain) =>
+      surveyDomain(domain, {
+        ...{ dns, port, hostname: 'relay.example.net', routes: [], ip: 'v4-only', source: [], allowPrivate: ['127.0.0.0/8'] },
+        ...{ tls: 'opportunistic', timeouts: TIMEOUTS, connect: true },
+      }),
     hosts,
     async finger(domain, level = 'dane') {
       const args = ['-c', '-l', level, '-L', 'summary,untrusted', '-o', 'inet_protocols=ipv4', '-T', '20', `${domain}:${port}`];
