@@ -30,5 +30,9 @@ export function createTrust(caFile: string | undefined): () => SecureContext {
 export function countRoots(commonName: string): { readonly bundled: number; readonly system: number; readonly has: boolean } {
   const [bundled, system] = [getCACertificates('bundled'), getCACertificates('system')];
   const isIt = (pem: string) => new X509Certificate(pem).subject.split('\n').includes(`CN=${commonName}`);
-  return { bundled: bundled.length, system: system.length, has: [...system, ...bundled].some(isIt) };
+  return {
+    bundled: bundled.length,
+    system: system.length,
+    has: [...system, ...bundled, ...getCACertificates('extra')].some(isIt),
+  };
 }

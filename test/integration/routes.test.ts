@@ -87,3 +87,18 @@ test('waiting mail takes another way as soon as a route says so', async () => {
   await reload();
   expect(await logged('relayed', (line) => line['queueId'] === id)).toMatchObject({ recipient: 'a@late.test', mx: '127.0.0.1' });
 });
+
+test('what is asked of one destination holds from a reload on, and an exception is in the log and among the metrics', async () => {
+  const { ports, file, logged, log, reload } = await start({ yaml: 'destinations: [{ domain: dest.test, tls: dane }]' });
+  const first = await send(ports.submissions, 'a@dest.test');
+  const why = await logged('delayed', (line) => line['queueId'] === first);
+  expect(why).toMatchObject({ status: '4.7.5', reply: expect.stringContaining('DANE is required for dest.test') });
+  expect(log.filter(({ event }) => event === 'tlsException')).toEqual([]);
+  const before = await readFile(file, 'utf8');
+  await writeFile(file, before.replace('tls: dane', 'tls: none, until: 2099-01-01'));
+  await reload();
+  expect(await logged('tlsException')).toMatchObject({ subject: 'domain dest.test', until: '2099-01-01T00:00:00.000Z' });
+  const second = await send(ports.submissions, 'a@dest.test');
+  expect(await logged('relayed', (line) => line['queueId'] === second)).toMatchObject({ tls: null });
+  expect(await (await fetch(`http://127.0.0.1:${ports.admin}/metrics`)).text()).toContain('\nsmarthost_tls_exceptions 1\n');
+});
