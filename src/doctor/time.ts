@@ -47,6 +47,10 @@ export async function httpTime({ url, address, ca, timeout }: HttpQuestion): Pro
       },
     );
     asked.on('error', () => resolve(undefined));
+    asked.on('upgrade', (_, socket) => {
+      socket.destroy();
+      resolve(undefined);
+    });
     asked.end();
   });
 }

@@ -80,6 +80,11 @@ function post({ uri, address, body, signal, options: { verify, trust } }: Post):
     posting.once('error', (error: NodeJS.ErrnoException) =>
       resolve(signal.aborted ? `${uri.hostname} did not answer within ${DEADLINE / SECOND} s` : describe(uri, error)),
     );
+    // Without a listener Node drops the connection, and nothing else is ever emitted.
+    posting.once('upgrade', ({ statusCode }, socket) => {
+      socket.destroy();
+      resolve(statusCode ?? 0);
+    });
     posting.once('response', (response) => {
       response.on('error', () => {}); // what follows the status tells nothing
       response.destroy();

@@ -96,6 +96,11 @@ function get({ host, address, secureContext, signal, port = 443, connectWithin =
     const connecting = setTimeout(() => getting.destroy(new Error(TOO_LATE)), connectWithin);
     getting.once('socket', (socket) => socket.once('secureConnect', () => clearTimeout(connecting)));
     getting.on('error', (error: NodeJS.ErrnoException) => failed(connectionProblem({ host, address, error, getting, signal })));
+    // Without a listener Node drops the connection, and nothing else is ever emitted.
+    getting.once('upgrade', ({ statusCode }, socket) => {
+      socket.destroy();
+      failed(fetchError(`${host} answers with status ${statusCode}`), true);
+    });
     getting.once('response', (response) => {
       void read(host, response, signal).then((answer) => {
         if ('problem' in answer) failed(answer.problem, true);

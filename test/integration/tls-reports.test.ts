@@ -207,13 +207,14 @@ async function startReceiver() {
   const folder = dataDir();
   const files = await makeCertificate(folder, 'r.test');
   const received: { path: string; type: string | undefined; host: string | undefined; json: string }[] = [];
-  const state = { status: 200, location: '' };
+  const state = { status: 200, location: '', raw: '' };
   const server = createServer({ cert: readFileSync(files.certificate), key: readFileSync(files.key) }, (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk) => chunks.push(chunk));
     request.on('end', () => {
       const json = gunzipSync(Buffer.concat(chunks)).toString();
       received.push({ path: request.url!, type: request.headers['content-type'], host: request.headers.host, json });
+      if (state.raw !== '') return void request.socket.write(state.raw);
       response.writeHead(state.status, state.location === '' ? {} : { location: state.location }).end('thank you');
     });
   });
@@ -250,6 +251,20 @@ test('a receiver that fails is tried six times with longer and longer pauses, wi
   expect(new Set(received.map(({ json }) => json)).size).toBe(1);
   expect(await rig.store.tlsResults.tlsReports({ limit: 9 })).toMatchObject([
     { state: 'failed', attempts: 6, lastError: 'the host answered with status 307' },
+  ]);
+});
+
+test('a receiver that answers with another protocol counts as one that fails, and holds up no other report', async () => {
+  const { received, state, uri, ca } = await startReceiver();
+  state.raw = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n';
+  const rig = await startTlsReportRig({ zone: { ...zone, ...toReceiver(uri) }, run: allowed(ca) });
+  await rig.sessions('a.test');
+  await rig.sessions('b.test');
+  await rig.runReports({ step: 10 * MINUTE });
+  expect(received.length).toBeGreaterThan(0);
+  expect((await rig.store.tlsResults.tlsReports({ limit: 9 })).map(({ domain, lastError }) => [domain, lastError])).toEqual([
+    ['a.test', 'the host answered with status 101'],
+    ['b.test', null],
   ]);
 });
 

@@ -126,6 +126,12 @@ test.each<[what: string, answer: PolicyHost['answer'], type: string, detail: Reg
     FETCH,
     /closed the connection within its answer$/,
   ],
+  [
+    'switches to another protocol',
+    (request) => void request.socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
+    FETCH,
+    /status 101$/,
+  ],
   ['is not HTTP', (request) => void request.socket.end('220 mail.example.org ESMTP\r\n'), FETCH, /cannot be reached: HPE_/],
   ['has endless headers', (request) => void request.socket.end(`HTTP/1.1 200 Ok\r\n${'x: y\r\n'.repeat(9000)}`), FETCH, /HPE_/],
 ])('an answer that %s is no policy', async (_, answer, type, detail) => {
