@@ -24,7 +24,12 @@ export type HeldPolicies = {
   /** Looks for a newer policy after a failure under `failed`. The one that holds now. */
   heal(domain: string, failed?: HeldPolicy): Promise<{ readonly policy?: HeldPolicy | undefined; readonly changed: boolean }>;
 };
-type Known = { readonly policy?: HeldPolicy | undefined; readonly problem?: StsTrouble | undefined };
+type Known = {
+  readonly policy?: HeldPolicy | undefined;
+  readonly problem?: StsTrouble | undefined;
+  /** Nobody could say whether there is one. */
+  readonly isUnknown?: boolean | undefined;
+};
 
 export type PolicyContext = {
   readonly dns: Pick<DnsClient, 'tlsa' | 'cname'>;
@@ -118,7 +123,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
   function judged(host: PolicyHost, dane: DaneFinding, known: Known): HostPolicy {
     const mx = nameOf(host);
     const { level, modes } = asksOf(operator.forHost(mx));
-    const { policy, problem } = level === 'none' || modes.mtaSts === 'off' ? {} : known;
+    const { policy, problem, isUnknown = false }: Known = level === 'none' || modes.mtaSts === 'off' ? {} : known;
     const decision =
       dane.kind === 'none' && policy === undefined && level === 'opportunistic' && !isStrict(mx)
         ? UNDEMANDING
@@ -128,6 +133,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
       dane,
       sts: policy,
       stsProblem: problem,
+      mayBeProven: problem !== undefined || isUnknown || !context.validates(),
       isDecidedByDane: dane.kind === 'records' && named !== 'unproven',
       isCounted: !message.tlsReport && level !== 'none',
       isStrict: isStrict(mx),

@@ -22,6 +22,8 @@ export type Basis = {
   readonly sts?: HeldPolicy | undefined;
   /** Why there is no policy although the domain announces one. */
   readonly stsProblem?: StsTrouble | undefined;
+  /** The proof that the host is one of the domain may only be missing now: its policy is not known, or our resolver does not validate. */
+  readonly mayBeProven: boolean;
   /** DANE alone decides about the host. */
   readonly isDecidedByDane: boolean;
   /** The result is counted for reports to the domain: RFC 8460. */
@@ -65,8 +67,8 @@ export const NO_REQUIRETLS = {
 const PASSING: ReadonlySet<string> = new Set(['tlsa-lookup-failed', 'handshake-failed', 'starttls-refused']);
 
 /** The host has shown that it cannot take mail that must not leave without verified TLS. */
-export function isDefinite({ reason }: Pick<Unmet, 'reason'>, { stsProblem }: Basis): boolean {
-  return !PASSING.has(reason) && !(reason === 'not-proven' && stsProblem !== undefined);
+export function isDefinite({ reason }: Pick<Unmet, 'reason'>, { mayBeProven }: Pick<Basis, 'mayBeProven'>): boolean {
+  return !PASSING.has(reason) && !(reason === 'not-proven' && mayBeProven);
 }
 
 type Where = { readonly mx: string; readonly ip?: string | undefined };

@@ -11,8 +11,14 @@ import { type Clock, DAY, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 import { findStsId, type PolicyFile, type StsPolicy, type StsProblem } from './mta-sts.ts';
 import type { FetchedPolicy } from './mta-sts-fetch.ts';
 
-/** What holds for a domain. Without a policy mail goes as if there were none; `problem`: why the one that is announced could not be had. */
-type KnownStsPolicy = { readonly policy?: StsPolicy; readonly problem?: StsProblem };
+/** What holds for a domain. Without a policy mail goes as if there were none. */
+type KnownStsPolicy = {
+  readonly policy?: StsPolicy;
+  /** Why the policy that is announced could not be had. */
+  readonly problem?: StsProblem;
+  /** It is not known whether there is a policy: the DNS did not answer, or the fetch has not ended. */
+  readonly isUnknown?: true;
+};
 
 export type StsPolicyOptions = {
   readonly store: TlsPolicyStore;
@@ -62,6 +68,8 @@ type Failure = {
   readonly retryAt: number;
   readonly problem: StsProblem;
 };
+/** `unknown`: the look-up failed. Without an `id` there is no record. */
+type Announced = { readonly id: string | undefined } | 'unknown';
 /** `startedAt`: monotonic. */
 type Fetching = { readonly startedAt: number; readonly done: Promise<void> };
 
@@ -108,14 +116,19 @@ export class StsPolicyKeeper {
     const domain = toAsciiDomain(name);
     if (domain === undefined) return {}; // an address literal has none
     this.lookAtClock();
-    const [entry, id] = await Promise.all([this.#entryOf(domain), this.#announced(domain, false)]);
+    const [entry, announced] = await Promise.all([this.#entryOf(domain), this.#announced(domain, false)]);
+    const id = idIn(announced);
     const held = this.#valid(entry.row);
     if (held !== undefined) this.#noteUse(domain, entry);
     // Nothing is announced, or nobody can say: what was fetched holds all the same, RFC 8461 §3.3.
-    if (id === undefined || held?.id === id) return held === undefined ? {} : { policy: held };
+    if (id === undefined || held?.id === id) {
+      if (held !== undefined) return { policy: held };
+      return announced === 'unknown' ? { isUnknown: true } : {};
+    }
     if (entry.fetching !== undefined || this.#mayFetch(entry, id)) await this.#waitFor(this.#fetchOnce(domain, entry, id));
     const policy = this.#valid(entry.row);
     const problem = entry.failure?.id === id ? entry.failure.problem : undefined;
+    if (policy === undefined && problem === undefined) return { isUnknown: true };
     return { ...(policy !== undefined && { policy }), ...(problem !== undefined && { problem }) };
   }
 
@@ -143,7 +156,7 @@ export class StsPolicyKeeper {
     if (entry.healing === undefined && entry.fetching === undefined && this.#mayHeal(entry)) {
       entry.healedAt = this.#options.monotonic();
       entry.healing = this.#announced(domain, true).then((announced) => {
-        const id = announced ?? entry.row?.id;
+        const id = idIn(announced) ?? entry.row?.id;
         entry.healing = undefined;
         if (id !== undefined) this.#fetchOnce(domain, entry, id);
       });
@@ -163,7 +176,7 @@ export class StsPolicyKeeper {
       this.#announced(domain, this.#options.by === 'operator'),
     ]);
     // The file is asked for also where the record is gone: who can hide the record cannot end the policy so. RFC 8461 §10.2
-    const id = announced ?? this.#valid(entry.row)?.id;
+    const id = idIn(announced) ?? this.#valid(entry.row)?.id;
     if (id === undefined) return 'absent';
     await this.#fetchOnce(domain, entry, id).done;
     return entry.failure?.problem;
@@ -255,10 +268,11 @@ export class StsPolicyKeeper {
     });
   }
 
-  /** The id of the record that the domain has; undefined: it has none, or nobody can say. */
-  async #announced(domain: string, afresh: boolean): Promise<string | undefined> {
+  /** The record that the domain has. */
+  async #announced(domain: string, afresh: boolean): Promise<Announced> {
     const answer = await this.#options.dns.txt(`_mta-sts.${domain}`, afresh);
-    return answer.kind === 'found' ? findStsId(answer.values) : undefined;
+    if (answer.kind === 'temporary') return 'unknown';
+    return { id: answer.kind === 'found' ? findStsId(answer.values) : undefined };
   }
 
   /** Another id is another policy, and asked for at once. */
@@ -372,6 +386,7 @@ export class StsPolicyKeeper {
   }
 }
 
+const idIn = (announced: Announced) => (announced === 'unknown' ? undefined : announced.id);
 const ageOf = ({ maxAge }: Pick<PolicyFile, 'maxAge'>) => Math.max(maxAge * SECOND, LEAST_AGE);
 const sizeOf = ({ row }: Entry) => 300 + (row === undefined ? 0 : 2 * row.text.length);
 

@@ -77,6 +77,7 @@ async function ourSessions(port: number, body: string): Promise<void> {
   const basis = {
     domain: 'good.test',
     dane: { kind: 'none', why: 'off' },
+    mayBeProven: false,
     isDecidedByDane: false,
     isCounted: false,
     isStrict: false,

@@ -10,6 +10,7 @@ import { temporaryFolder } from '../support/program.ts';
 
 const EXTENSIONS = ['PIPELINING', 'SIZE 104857600', '8BITMIME', 'ENHANCEDSTATUSCODES', 'DSN'];
 const PROMISED = [...EXTENSIONS, 'REQUIRETLS'];
+const noChange = async () => ({ changed: false });
 const REQUIRED = { requireTls: true } as const;
 
 let hosts: readonly Certified[];
@@ -97,6 +98,18 @@ describe('a message with REQUIRETLS', () => {
     expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([
       { kind: 'failed', reply: { code: 550, status: '5.7.10' } },
     ]);
+    expect(rig.mx.sessions()).toBe(0);
+  });
+
+  test.each<[string, Partial<DeliveryOptions>]>([
+    [
+      'whether the domain has a policy is not known yet',
+      { sts: { policyFor: async () => ({ isUnknown: true }), heal: noChange } },
+    ],
+    ['the resolver does not validate', { validates: () => false }],
+  ])('waits where nothing proves whose hosts they are, but %s', async (_, delivery) => {
+    const rig = await start({ secure: false, delivery });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'delayed', reply: { status: '4.7.5' } }]);
     expect(rig.mx.sessions()).toBe(0);
   });
 

@@ -120,6 +120,7 @@ test('every reply about what a host’s TLS lacks is known as such, and no other
   const basis: Basis = {
     domain: 'a.test',
     dane: { kind: 'none', why: 'absent' },
+    mayBeProven: false,
     isDecidedByDane: false,
     isCounted: true,
     isStrict: false,
