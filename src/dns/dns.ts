@@ -111,10 +111,10 @@ type Kept = { readonly answer: Resolved<never>; readonly expiresAt: number };
 
 /** Never uses `dns.lookup`, which reads /etc/hosts and blocks a thread of the pool that signing needs. */
 export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = systemClock }: DnsOptions): DnsClient {
-  const resolver = createResolver({ servers, timeout });
+  const isTrusted = (server: string) => trustAd || isOwnResolver(server);
+  const resolver = createResolver({ servers, timeout, isTrusted });
   const cache: Cache<string, Kept> = createCache(CACHED_ANSWERS);
   const underWay = new Map<string, Promise<Resolved<never>>>();
-  const isTrusted = (server: string) => trustAd || isOwnResolver(server);
 
   function ask<T>(type: QueryType, name: string, read: ReadData<T>): Promise<Resolved<T>> {
     const key = `${type} ${name}`;
@@ -139,7 +139,10 @@ export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = s
       const rcode = reply.kind === 'failed' && reply.rcode !== undefined ? { rcode: reply.rcode } : {};
       return { kind: 'temporary', cause: reply.cause, ...rcode, ...((await resolver.works()) ? {} : { blind: true }) };
     }
-    return interpret({ reply, type, name, read, trusted: isTrusted(reply.server) });
+    const trusted = isTrusted(reply.server);
+    // TLSA is asked for only after a validated answer. Whoever does not validate must not say now that there is none: RFC 7672 §2.1.1.
+    if (type === 'TLSA' && !trusted) return { kind: 'temporary', cause: `the answer of ${reply.server} is not validated` };
+    return interpret({ reply, type, name, read, trusted });
   }
 
   return {

@@ -7,6 +7,7 @@ import { createSocket } from 'node:dgram';
 import { readFileSync, statSync } from 'node:fs';
 import { connect, isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createCache } from '../system/cache.ts';
 import { SECOND } from '../system/clock.ts';
 import {
   type DnsMessage,
@@ -23,6 +24,8 @@ type ResolverOptions = {
   readonly servers: readonly string[];
   /** Milliseconds that a server has for one answer. */
   readonly timeout: number;
+  /** True for a server whose validation counts. Absent: for none. */
+  readonly isTrusted?: (server: string) => boolean;
 };
 
 /** The result of a question: an answer (also a negative one), or the reason why there is none. */
@@ -58,18 +61,28 @@ const MAX_SOCKETS = 256;
 const MAX_STREAM = 65_535 + 2;
 
 /** Its questions never reject. */
-export function createResolver({ servers, timeout }: ResolverOptions): Resolver {
+export function createResolver({ servers, timeout, isTrusted = () => false }: ResolverOptions): Resolver {
   const gate = createGate(MAX_SOCKETS);
   const configured = servers.length > 0 ? () => servers : createSystemServers();
   /** Monotonic, like `triedAt`. */
   let answeredAt = Number.NEGATIVE_INFINITY;
   let triedAt = Number.NEGATIVE_INFINITY;
   let trying: Promise<void> | undefined;
+  const sound = createCache<string, Promise<boolean>>(MAX_SERVERS, TRY_AGAIN);
+
+  /** True if the server answers for the root, so that it is the name that it has no answer for. */
+  function isSound(server: string): Promise<boolean> {
+    const known = sound.get(server);
+    if (known !== undefined) return known;
+    const asked = askOne(ROOT, server, timeout).then(({ kind }) => kind === 'answered');
+    sound.set(server, asked);
+    return asked;
+  }
 
   async function ask(question: Question): Promise<ResolverReply> {
     await gate.enter();
     try {
-      const reply = await askAll(question, configured(), timeout);
+      const reply = await askAll(question, configured(), { timeout, isTrusted, isSound });
       if (reply.kind === 'answered') answeredAt = performance.now();
       return reply;
     } finally {
@@ -92,16 +105,26 @@ export function createResolver({ servers, timeout }: ResolverOptions): Resolver 
   return { ask, askRoot: () => ask(ROOT), works };
 }
 
-/** Asks one server after the other until one answers, in up to `ROUNDS` rounds. */
-async function askAll(question: Question, servers: readonly string[], timeout: number): Promise<ResolverReply> {
+type Asking = Required<Omit<ResolverOptions, 'servers'>> & { readonly isSound: (server: string) => Promise<boolean> };
+
+/**
+ * Asks one server after the other until one answers, in up to `ROUNDS` rounds. If a server that is trusted works and has no answer for a
+ * name, only others that are trusted are asked: one that does not validate would pass on what is forged. RFC 7672 §2.1.1
+ */
+async function askAll(question: Question, all: readonly string[], { timeout, isTrusted, isSound }: Asking) {
+  let servers = all;
   let failed: ResolverReply | undefined;
   let silent: ResolverReply = { kind: 'silent', cause: 'no resolver is configured' };
   for (let round = 0; round < ROUNDS; round++) {
     for (const server of servers) {
+      if (!servers.includes(server)) continue;
       const reply = await askOne(question, server, timeout);
       if (reply.kind === 'answered') return reply;
       if (reply.kind === 'silent') silent = reply;
       else failed = reply;
+      const isUnproven = reply.kind === 'silent' || reply.rcode === 'SERVFAIL';
+      if (isUnproven && isTrusted(server) && !servers.every(isTrusted) && (await isSound(server)))
+        servers = servers.filter(isTrusted);
     }
     const isPassing = failed?.kind === 'failed' && failed.rcode === 'SERVFAIL';
     if (isPassing && round + 1 < ROUNDS) await sleep(Math.min(AFTER_SERVFAIL, timeout), undefined, { ref: false });

@@ -9,6 +9,7 @@ import { createDns } from '../../../src/dns/dns.ts';
 import { createResolver, createSystemServers, parseServers } from '../../../src/dns/resolver.ts';
 import { SECOND } from '../../../src/system/clock.ts';
 import { startDns } from '../../support/dns.ts';
+import { startDnsServer } from '../../support/dns-server.ts';
 import { temporaryFolder } from '../../support/program.ts';
 
 type Answering = (query: Packet, count: number) => readonly Partial<Packet>[];
@@ -89,6 +90,30 @@ test('the next server is asked where one fails', async () => {
   const broken = await startServer(() => [{ flags: 2 }]);
   const good = await startServer(() => [{ answers: [a('d.test', '192.0.2.1')] }]);
   expect(await createDns({ servers: [broken, good] }).a('d.test')).toMatchObject({ kind: 'found' });
+});
+
+test.each(['servfail', 'timeout'] as const)(
+  'no server that does not validate overrules one that does, and says %s',
+  async (fault) => {
+    const own = await startDns({ 'd.test': { fault }, 'e.test': { A: ['192.0.2.1'], secure: true } });
+    const other = await startDnsServer({ address: '127.0.0.2', zone: { 'd.test': { A: ['192.0.2.66'] }, 'e.test': {} } });
+    onTestFinished(async () => void (await Promise.all([own.close(), other.close()])));
+    const dns = createDns({ servers: [own.server, other.server], timeout: 300 });
+    expect(await dns.a('d.test')).toMatchObject({ kind: 'temporary' });
+    expect(await dns.a('e.test')).toMatchObject({ kind: 'found', secure: true });
+    expect(other.queries).toEqual([]);
+  },
+);
+
+test('where the server that validates is gone, another one is asked, but not for TLSA records', async () => {
+  const other = await startDnsServer({ address: '127.0.0.2', zone: { 'd.test': { A: ['192.0.2.1'] } } });
+  onTestFinished(() => other.close());
+  const dns = createDns({ servers: ['127.0.0.1:1', other.server], timeout: 300 });
+  expect(await dns.a('d.test')).toMatchObject({ kind: 'found', secure: false });
+  expect(await dns.tlsa('_25._tcp.d.test')).toMatchObject({
+    kind: 'temporary',
+    cause: expect.stringMatching(/is not validated$/),
+  });
 });
 
 test('a negative answer is cached as long as the zone says', async () => {
