@@ -90,7 +90,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
   function findingOf(host: PolicyHost, evidence: NameEvidence, afresh: boolean): DaneFinding | Promise<DaneFinding> {
     if (!asksDane(operator.forHost(nameOf(host))) || !context.validates()) return NO_DANE;
     if (!mayHaveDane({ name: nameOf(host), ...evidence })) return INSECURE;
-    const key = `${host.name} ${evidence.secure}`;
+    const key = keyOf(host, evidence);
     const found = afresh ? undefined : findings?.get(key);
     return (
       found ??
@@ -198,13 +198,17 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     },
     async again(host, evidence, { check }) {
       if (check === 'dane') {
-        const before = findings?.get(`${host.name} ${evidence.secure}`);
+        const before = findings?.get(keyOf(host, evidence));
         const dane = await findingOf(host, evidence, true);
         return isSameFinding(before, dane) ? undefined : judged(host, dane, known ?? {});
       }
       return (await healed()) ? judged(host, await findingOf(host, evidence, false), known ?? {}) : undefined;
     },
   };
+}
+
+function keyOf({ name, port }: PolicyHost, { secure }: NameEvidence): string {
+  return `${name} ${port} ${secure}`;
 }
 
 /** Lower case, without a final dot: operators write names in any form. */

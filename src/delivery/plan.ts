@@ -173,19 +173,28 @@ function targetsOf(
   /** Why hosts were passed over. */
   let passed: Verdict | undefined;
   let fit: HostPolicy | undefined;
-  /** Hosts that have shown that they cannot take mail with REQUIRETLS, in words. */
+  /** Hosts, and single addresses, that have shown that they cannot take mail with REQUIRETLS, in words. */
   const unfit = new Map<string, Unmet>();
 
-  function noteUnmet(name: string, unmet: Unmet, basis: Basis): void {
-    if (basis.isStrict && isDefinite(unmet, basis)) unfit.set(name, unmet);
+  /** What a host offers, it offers at all its addresses. Each may have another certificate. @param ip absent: nobody has talked to it. */
+  function noteUnmet(host: Host, unmet: Unmet, basis: Basis, ip?: string): void {
+    if (!basis.isStrict || !isDefinite(unmet, basis)) return;
+    unfit.set(ip === undefined || unmet.reason === NO_REQUIRETLS.reason ? keyOf(host) : keyOf(host, ip), unmet);
+  }
+
+  function unmetBy(host: Host): Unmet | undefined {
+    const known = unfit.get(keyOf(host));
+    if (known !== undefined) return known;
+    const all = addresses.found.filter((one) => keyOf(one.host) === keyOf(host)).map(({ ip }) => unfit.get(keyOf(host, ip)));
+    return all.includes(undefined) ? undefined : all[0];
   }
 
   async function isFit({ host, evidence }: Addressed<Host>): Promise<boolean> {
-    if (unfit.has(host.name)) return false; // another of its addresses said it
+    if (unfit.has(keyOf(host))) return false; // another of its addresses said it
     fit = await policies.judge(host, evidence);
     if (fit.kind === 'meet') return true;
     passed = fit.unmet.verdict;
-    noteUnmet(host.name, fit.unmet, fit.basis);
+    noteUnmet(host, fit.unmet, fit.basis);
     return false;
   }
 
@@ -195,7 +204,7 @@ function targetsOf(
     return {
       ...{ mx: host.name, port: host.port, ip, family, source: families.source(family) },
       ...{ tls: policy.tls, basis: policy.basis },
-      onUnmet: (unmet) => noteUnmet(host.name, unmet, policy.basis),
+      onUnmet: (unmet) => noteUnmet(host, unmet, policy.basis, ip),
       again: async (unmet) => targetOf(address, await policies.again(host, evidence, unmet)),
       ...manner,
     };
@@ -227,8 +236,9 @@ function targetsOf(
       return { looks, problem: () => passed ?? all.problem() };
     },
     refusal() {
-      if (unfit.size === 0 || unfit.size < request.hosts.length) return undefined;
-      const all = [...unfit.values()];
+      const found = request.hosts.map(unmetBy);
+      const all = [...new Set(found)].filter((unmet) => unmet !== undefined);
+      if (all.length === 0 || found.includes(undefined)) return undefined;
       const text = all.map(({ verdict }) => verdict.reply.text).join('; ');
       return judgeRequireTls(
         all.some(({ reason }) => reason === NO_REQUIRETLS.reason),
@@ -236,4 +246,8 @@ function targetsOf(
       );
     },
   };
+}
+
+function keyOf({ name, port }: Host, ip = ''): string {
+  return `${name} ${port} ${ip}`;
 }

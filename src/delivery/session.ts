@@ -13,7 +13,7 @@ import { anonymous, type Handshake, judgeHandshake } from './handshake.ts';
 import type { RemoteReply } from './reply-reader.ts';
 import { type CountedFailure, countSession, type SessionResults } from './session-results.ts';
 import { type Encryption, hasChecks, type TlsPolicy } from './tls.ts';
-import { type Basis, NO_REQUIRETLS, tellFault, type Unmet, unmetBy } from './unmet.ts';
+import { type Basis, EHLO_REFUSED, NO_REQUIRETLS, NO_STARTTLS, tellFault, type Unmet, unmetBy } from './unmet.ts';
 import { logInUpstream, type UpstreamLogin } from './upstream-login.ts';
 import { type AboutUs, judgeFailure, judgeSession, type SessionFailure, type SessionStage, type Standing } from './verdict.ts';
 
@@ -202,14 +202,14 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
   if (!('lines' in greeting)) return refused(connection, greeting);
   let extensions = await hello(connection, context.hostname);
   if ('verdict' in extensions) return refused(connection, extensions);
-  const { startTls: offered } = extensions;
+  const { startTls: offered, known } = extensions;
   if (!policy.implicit && way.tls && (offered || policy.required)) {
-    const problem = await startTls(connection, target, context, { offered, handshake });
+    const problem = await startTls(connection, target, context, { offered, known, handshake });
     if (problem !== undefined) return 'verdict' in problem ? refused(connection, problem) : problem;
     extensions = await hello(connection, context.hostname);
     if ('verdict' in extensions) return refused(connection, lostUnderTls(connection) ?? extensions);
   }
-  if (policy.keyword && !extensions.requireTls) return refused(connection, withoutRequireTls(connection, target));
+  if (policy.keyword && !extensions.requireTls) return refused(connection, withoutRequireTls(connection, target, extensions));
   if (target.login !== undefined) {
     const problem = await enter(connection, target, context, extensions);
     if (problem !== undefined) return refused(connection, problem);
@@ -246,12 +246,11 @@ async function startTls(
   connection: Connection,
   target: Target,
   context: SessionContext,
-  { offered, handshake }: { readonly offered: boolean; readonly handshake: Handshake },
+  { offered, known, handshake }: Pick<Extensions, 'known'> & { readonly offered: boolean; readonly handshake: Handshake },
 ): Promise<NoConversation | undefined> {
   const { tls: policy, ip, mx, basis } = target;
   if (!offered) {
-    const detail = 'it does not offer STARTTLS';
-    const fault = { type: 'starttls-not-supported', reason: 'starttls-not-offered', detail } as const;
+    const fault = known ? NO_STARTTLS : EHLO_REFUSED;
     const found = unmetBy(fault, policy.source ?? 'operator', basis, { mx, ip });
     return { verdict: found.verdict, reached: true, unmet: found, fault: { type: found.type, reason: found.reason } };
   }
@@ -291,8 +290,8 @@ function judged(
 }
 
 /** It counts as a refusal of this mail alone: the host was verified, and takes other mail. */
-function withoutRequireTls(connection: Connection, { basis, mx, ip }: Target): NoSession {
-  const found = unmetBy(NO_REQUIRETLS, 'requiretls', basis, { mx, ip });
+function withoutRequireTls(connection: Connection, { basis, mx, ip }: Target, { known }: Extensions): NoSession {
+  const found = unmetBy(known ? NO_REQUIRETLS : EHLO_REFUSED, 'requiretls', basis, { mx, ip });
   return { verdict: found.verdict, reached: true, tls: connection.tls, unmet: found };
 }
 

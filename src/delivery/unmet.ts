@@ -56,6 +56,19 @@ type Fault = {
 };
 export type Unmet = Fault & { readonly source: DemandSource; readonly verdict: AboutUs };
 
+export const NO_STARTTLS = {
+  type: 'starttls-not-supported',
+  reason: 'starttls-not-offered',
+  detail: 'it does not offer STARTTLS',
+} as const;
+
+/** What the host offers is not known, because it knows EHLO and has refused it. */
+export const EHLO_REFUSED = {
+  type: 'starttls-not-supported',
+  reason: 'ehlo-refused',
+  detail: 'it refuses EHLO, so it cannot say what it offers',
+} as const;
+
 /** REQUIRETLS is not offered under TLS that was verified. */
 export const NO_REQUIRETLS = {
   type: 'validation-failure',
@@ -64,7 +77,7 @@ export const NO_REQUIRETLS = {
 } as const;
 
 /** What may be otherwise in a moment: a look-up, a handshake that broke, a refusal for now. */
-const PASSING: ReadonlySet<string> = new Set(['tlsa-lookup-failed', 'handshake-failed', 'starttls-refused']);
+const PASSING: ReadonlySet<string> = new Set(['tlsa-lookup-failed', 'handshake-failed', 'starttls-refused', EHLO_REFUSED.reason]);
 
 /** The host has shown that it cannot take mail that must not leave without verified TLS. */
 export function isDefinite({ reason }: Pick<Unmet, 'reason'>, { mayBeProven }: Pick<Basis, 'mayBeProven'>): boolean {

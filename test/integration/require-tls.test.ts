@@ -101,6 +101,27 @@ describe('a message with REQUIRETLS', () => {
     expect(rig.mx.sessions()).toBe(0);
   });
 
+  test('is passed on where one address of a host has a wrong certificate, and another one has the right one', async () => {
+    const wrong = { extensions: PROMISED, tls: served(stranger) };
+    const rig = await start({ hosts: [wrong, { extensions: PROMISED, tls: served(hosts[0]!) }] });
+    rig.dns.set('good.test', { MX: ['10 mx0.good.test'], secure: true });
+    rig.dns.set('mx0.good.test', { A: rig.hosts.map(({ address }) => address), secure: true });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'relayed', assurance: 'required' }]);
+    expect(rig.hosts.map((host) => mailOf(host).length)).toEqual([0, 1]);
+  });
+
+  test('comes back at once where the same host is named twice', async () => {
+    const rig = await start({ hosts: [{ extensions: EXTENSIONS }] });
+    rig.dns.set('good.test', { MX: ['10 mx0.good.test', '20 mx0.good.test'], secure: true });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'failed', reply: { status: '5.7.30' } }]);
+  });
+
+  test('waits where the host refuses EHLO, so that nobody knows what it offers', async () => {
+    const script = { EHLO: '550 5.7.1 Your address has no name' };
+    const rig = await start({ hosts: [{ extensions: PROMISED, script }] });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'delayed' }]);
+  });
+
   test.each<[string, Partial<DeliveryOptions>]>([
     [
       'whether the domain has a policy is not known yet',
