@@ -1,25 +1,34 @@
 /**
  * DANE before real parts: Knot signs, Unbound validates, hosts send chains good and hostile, and each row is judged by Postfix too
- * (`posttls-finger -l dane-only`, through OpenSSL's own DANE). RFC 6698, RFC 7671, RFC 7672.
+ * (`posttls-finger -l dane-only`, through OpenSSL's own DANE), and a Postfix with `smtp_tls_security_level = dane` sends a message of
+ * its own to each row: the same host must take it, or none. RFC 6698, RFC 7671, RFC 7672.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Outcome } from '../../src/smtp/outcome.ts';
 import { type Certified, makeAuthority, makeHost, served, tlsaOf } from '../support/chains.ts';
 import { type DaneLab, type DaneRow, startDaneLab } from '../support/dane-lab.ts';
 import { hasCommand, hasMountNamespaces, requirePeer } from '../support/peers.ts';
+import { hasPostfix } from '../support/postfix.ts';
 
 /** `unproven`: the certificate matches, and the MX records are not signed. */
 type Word = 'verified' | 'unproven' | 'refused' | 'unusable' | 'none' | 'failed' | 'no-tls' | 'no-address';
 type Row = Omit<DaneRow, 'name'> & {
   readonly what: string;
-  readonly word: Word /** Where Postfix says another word, and why. */;
+  readonly word: Word;
+  /** Where posttls-finger says another word; the row has the rule that explains it. */
   readonly postfix?: Word;
+  /** Whether Postfix sends; default: as its word says. */
+  readonly sends?: boolean;
+  /** The row whose host takes the mail; default: this one. */
+  readonly taker?: string;
 };
+
+const SENT: readonly Word[] = ['verified', 'unproven', 'unusable', 'none'];
 
 const present = [
   requirePeer('knot', hasCommand('knotd')),
   requirePeer('unbound', hasCommand('unbound')),
-  requirePeer('postfix', hasCommand('posttls-finger') && hasMountNamespaces()),
+  requirePeer('postfix', hasPostfix() && hasCommand('posttls-finger') && hasMountNamespaces()),
 ].every(Boolean);
 
 const KINDS = [
@@ -64,7 +73,8 @@ for (const [selector, matching] of KINDS) {
     tlsa: [tlsaOf(2, selector, matching, middle)],
   }));
   const isWhole = selector === 0 && matching === 0;
-  // OpenSSL takes a whole key for an anchor by itself. Node cannot, so the certificate of that key must have been sent.
+  // OpenSSL takes a whole key for an anchor by itself, as RFC 7671 §5.2.3 recommends. Node cannot, so the certificate of that key must
+  // have been sent, as RFC 7672 §3.1.2 has it for every anchor.
   const ofKey = selector === 1 && matching === 0 ? { postfix: 'verified' as const } : {};
   row(`a root that is not sent, 2 ${selector} ${matching}`, isWhole ? 'verified' : 'refused', async ({ host }) => ({
     tls: served(await byRoot(host)),
@@ -299,7 +309,9 @@ zone(
 row('a host without TLS, and records', 'no-tls', async () => ({ tlsa: [tlsaOf(3, 1, 1, stranger)] }));
 row('a host without TLS, and useless records', 'no-tls', async () => ({
   tlsa: [tlsaOf(1, 1, 1, stranger)],
-  postfix: 'unusable', // it says so before it connects, and would not send either
+  // It says so before it connects. TLS is mandatory for both: RFC 7672 §2.2.
+  postfix: 'unusable',
+  sends: false,
 }));
 row('a domain behind an alias, its real name in the certificate', 'verified', async ({ domain }) => ({
   tls: served(await makeHost({ names: [`real.${domain}`], issuer: root }), root),
@@ -318,6 +330,33 @@ row('MX records without signatures: the recipient’s domain is no name for a ce
     zone: [`${plain}. 60 IN MX 10 HOST`, A, `_PORT._tcp.HOST 60 IN TLSA ${tlsaOf(2, 1, 1, root)}`],
   };
 });
+
+/**
+ * A first host that gets no mail, and behind it the host of an earlier row, which decides: RFC 7672 §2.2.
+ * @param finger what posttls-finger says: it goes no further than the first host that it can connect to
+ */
+function second(first: string, word: Word, next: string, lines: readonly string[], finger: Word = word) {
+  row(`${first}, and behind it: ${next}`, word, async ({ domain }) => {
+    const taker = `r${rows.findIndex(({ what }) => what === next)}`;
+    const mx = [`${domain}. 60 IN MX 10 HOST`, `${domain}. 60 IN MX 20 mx.${taker}.lab.test.`];
+    const written = lines.map((line) => line.replaceAll('ROW', domain.split('.')[0]!).replaceAll('WRONG', tlsaOf(3, 1, 1, root)));
+    const tls = finger === 'no-tls' ? {} : { tls: served(stranger) };
+    return { taker, postfix: finger, sends: SENT.includes(word), zone: [...mx, ...written], ...tls };
+  });
+}
+const WRONG = [A, '_PORT._tcp.HOST 60 IN TLSA WRONG'];
+const BROKEN = ['HOST 60 IN CNAME ROW.bogus.test.', 'ROW.bogus.test. 60 IN A IP'];
+const UNKNOWN = [A, '_PORT._tcp.HOST 60 IN CNAME ROW.bogus.test.', 'ROW.bogus.test. 60 IN TLSA WRONG'];
+second('another certificate', 'verified', 'the host itself, 3 1 1', WRONG, 'refused');
+second('another certificate', 'verified', 'an authority below the root, 2 1 1', WRONG, 'refused');
+second('another certificate', 'none', 'none', WRONG, 'refused');
+second('another certificate', 'unusable', 'usage 1', WRONG, 'refused');
+second('another certificate', 'refused', 'another than the host, 3 1 1', WRONG, 'refused');
+second('records that cannot be looked up', 'verified', 'the host itself, 3 1 1', UNKNOWN);
+second('records that cannot be looked up', 'none', 'none', UNKNOWN);
+second('a host without TLS, and records', 'verified', 'the host itself, 3 1 1', WRONG, 'no-tls');
+second('a host without TLS, and records', 'none', 'none', WRONG, 'no-tls');
+second('a host in a broken zone', 'verified', 'the host itself, 3 1 1', BROKEN);
 
 /** What our outcome says. */
 function ours({ kind, assurance, reply }: Outcome): Word | string {
@@ -359,19 +398,26 @@ describe.skipIf(!present)('a host', () => {
     stranger = await makeHost({ names: ['stranger.test'] });
     for (const [i, { what, make }] of rows.entries()) made.push({ name: `r${i}`, what, ...(await make(`r${i}`)) });
     lab = await startDaneLab(made);
+    const to = made.map(({ name, domain = `${name}.lab.test` }) => `postfix@${domain}`);
+    await lab.postfix.sendmail(['-f', 'sender@sender.example.net', ...to], 'Subject: test\n\nHello\n');
   });
   afterAll(() => lab?.close());
 
   test.each(rows.map(({ what }, i) => [i, what] as const))('%i: %s', async (i) => {
-    const { name, word, postfix = word, domain = `${name}.lab.test` } = made[i]!;
+    const { name, word, postfix = word, taker = name, domain = `${name}.lab.test` } = made[i]!;
     const [outcome] = await lab.relay.send(`a@${domain}`);
     expect(ours(outcome!), outcome!.reply.text).toBe(word);
-    const isSent = ['verified', 'unproven', 'unusable', 'none'].includes(word);
-    expect(lab.hosts.get(name)!.count(), 'what was sent').toBe(isSent ? 1 : 0);
+    const isSent = SENT.includes(word);
+    expect(outcome!.kind).toBe(isSent ? 'relayed' : 'delayed');
+    expect(lab.takers(`a@${domain}`), 'who took our message').toEqual(isSent ? [taker] : []);
     const { obstacle, addresses } = await lab.survey(domain);
     expect(obstacle === undefined, `tls check: ${obstacle?.reply.text ?? addresses[0]?.sentence}`).toBe(isSent);
     const output = await lab.finger(domain, 'dane-only');
     expect(postfixs(output), output).toBe(postfix);
+    const { sends = SENT.includes(postfix) } = made[i]!;
+    const { status, line } = await lab.postfix.attempt(`postfix@${domain}`);
+    expect(status, line).toBe(sends ? 'sent' : 'deferred');
+    expect(lab.takers(`postfix@${domain}`), 'who took the message of Postfix').toEqual(sends ? [taker] : []);
   });
 
   test('there are enough of them', () => {

@@ -6,8 +6,9 @@ import { SECOND } from '../../src/system/clock.ts';
 import { startTestDelivery, type TestDelivery, TIMEOUTS } from './delivery.ts';
 import { type KnotOptions, startKnot } from './knot.ts';
 import { startMx } from './mx.ts';
-import type { MxServer, MxServerOptions } from './mx-server.ts';
+import type { MxServer, MxServerOptions, ReceivedMessage } from './mx-server.ts';
 import { withNameserver } from './namespace.ts';
+import { type Postfix, startPostfixSender } from './postfix.ts';
 import { freePort, loopbackAddress, run, temporaryFolder } from './program.ts';
 import { type NameServer, startUnbound } from './unbound.ts';
 
@@ -29,6 +30,10 @@ export type DaneLab = {
   /** What `smarthost tls check --connect` is made of. */
   survey(domain: string): Promise<DomainSurvey>;
   readonly hosts: ReadonlyMap<string, MxServer>;
+  /** The rows whose hosts took a message for this recipient, one for each message. */
+  takers(recipient: string): string[];
+  /** A mail server that sends by DANE to the same hosts. */
+  readonly postfix: Postfix;
   /** What posttls-finger says of a destination. */
   finger(domain: string, level?: string): Promise<string>;
   close(): Promise<void>;
@@ -64,6 +69,7 @@ export async function startDaneLab(rows: readonly DaneRow[]): Promise<DaneLab> {
   });
   const server = `${unbound.address}:53`;
   const dns = createDns({ servers: [server], trustAd: true, timeout: 2 * SECOND });
+  const postfix = await startPostfixSender({ hostname: 'sender.example.net', nameserver: unbound.address, port });
   const relay = await startTestDelivery({ server } as never, { dns, port });
   const folder = temporaryFolder('finger');
   return {
@@ -74,6 +80,9 @@ export async function startDaneLab(rows: readonly DaneRow[]): Promise<DaneLab> {
         ...{ tls: 'opportunistic', timeouts: TIMEOUTS, connect: true },
       }),
     hosts,
+    takers: (recipient) =>
+      [...hosts].flatMap(([name, { messages }]) => messages.filter((message) => isFor(recipient, message)).map(() => name)),
+    postfix,
     async finger(domain, level = 'dane') {
       const args = ['-c', '-l', level, '-L', 'summary,untrusted', '-o', 'inet_protocols=ipv4', '-T', '20', `${domain}:${port}`];
       const command = withNameserver(unbound.address, folder.path, 'posttls-finger', args, 'trust-ad edns0');
@@ -81,13 +90,15 @@ export async function startDaneLab(rows: readonly DaneRow[]): Promise<DaneLab> {
       return stdout + stderr;
     },
     async close() {
-      await relay.close();
+      await Promise.all([relay.close(), postfix.close()]);
       const parts: NameServer[] = [unbound, ...zones.map(([, knot]) => knot)];
       await Promise.all([...parts, ...hosts.values()].map((part) => part.close()));
       folder.remove();
     },
   };
 }
+
+const isFor = (recipient: string, { recipients }: ReceivedMessage) => recipients.some(({ address }) => address === recipient);
 
 /** The longest first: what is below another one is its own. */
 const ZONES = ['child.optout.test', 'optout.test', 'lab.test', 'bogus.test', 'plain.test'];

@@ -1,9 +1,10 @@
-/** Postfix with a configuration, queue and spool of its own, in the foreground on loopback: as a destination and as a client. */
+/** Postfix with a configuration, queue and spool of its own, in the foreground on loopback: as a destination, a client and a sender. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { chown } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withNameserver } from './namespace.ts';
 import { hasCommand, isRoot } from './peers.ts';
-import { mustRun, startProgram, temporaryFolder, untilReady } from './program.ts';
+import { mustRun, startProgram, temporaryFolder, until, untilReady } from './program.ts';
 import { greets } from './smtp-probe.ts';
 import { makeCertificate } from './test-certificate.ts';
 
@@ -25,6 +26,9 @@ export type StoredMail = {
   readonly message: Buffer;
 };
 
+/** What its log says of one attempt: `sent`, `deferred` or `bounced`, and the whole line. */
+export type PostfixAttempt = { readonly status: string; readonly line: string };
+
 export type Postfix = {
   readonly folder: string;
   output(): string;
@@ -32,6 +36,8 @@ export type Postfix = {
   mailbox(): readonly StoredMail[];
   /** Hands a message to its own sendmail. */
   sendmail(args: readonly string[], message: string | Buffer): Promise<void>;
+  /** Resolves when its first attempt for a recipient has ended. */
+  attempt(recipient: string): Promise<PostfixAttempt>;
   /** Messages in its queue. */
   waiting(): number;
   close(): Promise<void>;
@@ -115,6 +121,32 @@ export async function startPostfixClient(options: ClientOptions): Promise<Postfi
   });
 }
 
+export type SenderOptions = {
+  readonly hostname: string;
+  /** A resolver that validates, on port 53. */
+  readonly nameserver: string;
+  /** Of all MX hosts. */
+  readonly port: number;
+};
+
+/** Starts Postfix as a mail server that delivers to MX hosts and obeys DANE. */
+export async function startPostfixSender({ hostname, nameserver, port }: SenderOptions): Promise<Postfix> {
+  return startPostfix({
+    name: 'postfix-sender',
+    hostname,
+    services: [],
+    nameserver,
+    settings: async () => [
+      'smtp_tls_security_level = dane',
+      'smtp_dns_support_level = dnssec',
+      'smtp_host_lookup = dns',
+      `smtp_tcp_port = ${port}`,
+      'dnssec_probe =', // the lab has no root zone
+      'default_process_limit = 20',
+    ],
+  });
+}
+
 type StartOptions = {
   readonly name: string;
   readonly hostname: string;
@@ -122,9 +154,11 @@ type StartOptions = {
   readonly services: readonly string[];
   readonly settings: (folder: string) => Promise<readonly string[]>;
   readonly ready?: () => Promise<boolean>;
+  /** Its resolver; default: the machine's, which no test may ask. */
+  readonly nameserver?: string;
 };
 
-async function startPostfix({ name, hostname, services, settings, ready }: StartOptions): Promise<Postfix> {
+async function startPostfix({ name, hostname, services, settings, ready, nameserver }: StartOptions): Promise<Postfix> {
   const temporary = temporaryFolder(name);
   const folder = temporary.path;
   for (const part of ['etc', 'queue', 'data']) mkdirSync(join(folder, part));
@@ -134,7 +168,10 @@ async function startPostfix({ name, hostname, services, settings, ready }: Start
   writeFileSync(join(folder, 'etc/main.cf'), `${lastOfEach(lines).join('\n')}\n`);
   writeFileSync(join(folder, 'etc/master.cf'), `${[...services, ...INTERNAL_SERVICES].join('\n')}\n`);
   await mustRun('postfix', ['-c', join(folder, 'etc'), 'check']); // makes the folders of the queue
-  const program = startProgram({ command: MASTER, args: ['-c', join(folder, 'etc'), '-s'] });
+  const master = { command: MASTER, args: ['-c', join(folder, 'etc'), '-s'] };
+  // A busy machine may answer late: the last value of an option counts.
+  const patient = 'trust-ad edns0 timeout:10 attempts:2';
+  const program = startProgram(nameserver ? withNameserver(nameserver, folder, master.command, master.args, patient) : master);
   const output = () => program.output() + readText(join(folder, 'maillog'));
   // The log is written by a daemon that starts beside the others: its first line may be lost, the sockets are not.
   const listens = () => ['qmgr', 'pickup', 'cleanup'].every((name) => existsSync(join(folder, 'queue/public', name)));
@@ -147,7 +184,11 @@ async function startPostfix({ name, hostname, services, settings, ready }: Start
     await close();
     throw error;
   });
-  return { folder, output, ...mailOf(folder), close };
+  const attempt = async (recipient: string) => {
+    const line = await until(`an attempt for ${recipient}`, () => lineOf(output(), recipient), { context: output });
+    return { status: / status=(\w+) /.exec(line)![1]!, line };
+  };
+  return { folder, output, attempt, ...mailOf(folder), close };
 }
 
 function mailOf(folder: string): Pick<Postfix, 'mailbox' | 'sendmail' | 'waiting'> {
@@ -160,6 +201,11 @@ function mailOf(folder: string): Pick<Postfix, 'mailbox' | 'sendmail' | 'waiting
     waiting: () =>
       ['maildrop', 'incoming', 'active', 'deferred'].reduce((sum, name) => sum + files(join(folder, 'queue', name)), 0),
   };
+}
+
+/** The first line about a recipient that has a status. */
+function lineOf(log: string, recipient: string): string | undefined {
+  return log.split('\n').find((line) => line.includes(` to=<${recipient}>, `) && line.includes(' status=') && line.endsWith(')'));
 }
 
 function common(folder: string, hostname: string): string[] {
