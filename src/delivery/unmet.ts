@@ -76,6 +76,9 @@ export const NO_REQUIRETLS = {
   detail: 'it does not offer REQUIRETLS (RFC 8689)',
 } as const;
 
+/** Hosts of a policy that are named in words: a policy may have thousands. */
+const NAMED_HOSTS = 20;
+
 /** What may be otherwise in a moment: a look-up, a handshake that broke, a refusal for now. */
 const PASSING: ReadonlySet<string> = new Set(['tlsa-lookup-failed', 'handshake-failed', 'starttls-refused', EHLO_REFUSED.reason]);
 
@@ -111,7 +114,7 @@ function faultOf(why: Skip['why'], { domain, dane, sts }: Basis, mx: string): Fa
       return { type: 'dnssec-invalid', reason: 'tlsa-lookup-failed', detail };
     }
     case 'mx-mismatch': {
-      const detail = `the policy names ${sts?.mx.join(', ') ?? 'other hosts'}`;
+      const detail = `the policy names ${sts === undefined ? 'other hosts' : sts.mx.slice(0, NAMED_HOSTS).join(', ')}`;
       return { type: 'validation-failure', reason: 'mx-mismatch', detail, check: 'pkix' };
     }
     case 'dane-required':

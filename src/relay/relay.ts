@@ -260,7 +260,11 @@ function startTlsReports(
     busy: delivery.busy,
     mode: () => current.config.reports.tls,
     https: {
-      refuses: (address) => createAddressGuard(current.config.delivery.allowPrivate, machineAddresses)(address),
+      // Without verification a stranger's record would choose what is sent to hosts of the operator's own network.
+      refuses(address) {
+        const { reports, delivery } = current.config;
+        return createAddressGuard(reports.httpsVerify ? delivery.allowPrivate : [], machineAddresses)(address);
+      },
       verify: () => current.config.reports.httpsVerify,
       trust: createTrust(towards.ca),
     },

@@ -168,14 +168,15 @@ function connect({ keyword = false, ...demand }: Omit<Connect, 'kind' | 'key' | 
 }
 
 /** Describes what was verified, and how. A session never serves a message with a different demand. */
-function keyOf({ tls, pkix, dane, keyword }: Omit<Connect, 'kind' | 'key'>): string {
+function keyOf({ tls, pkix, dane, keyword, assurance }: Omit<Connect, 'kind' | 'key'>): string {
   if (tls === 'never') return 'none';
   const checks = [
     ...[pkix?.names, pkix?.also].filter((names) => names !== undefined).map((names) => `pkix:${names.join(',')}`),
     ...(dane === undefined ? [] : [`dane:${dane.base}:${dane.hash}:${dane.names.join(',')}`]),
     ...(keyword ? ['requiretls'] : []),
   ];
-  if (checks.length > 0) return checks.join('+');
+  // The same check may prove less where nothing has proven that the host is the domain's.
+  if (checks.length > 0) return [assurance, ...checks].join('+');
   return tls === 'required' ? 'encrypt' : 'tls';
 }
 

@@ -238,8 +238,9 @@ describe('sessions are shared only where the same was demanded', () => {
     ];
     expect(new Set(changes.map(key)).size).toBe(changes.length);
   });
-  test('the operator’s and a domain’s demand for the same certificate are the same', () => {
-    expect(key({ sts: 'enforced' })).toBe(key({ level: 'verify' }));
+  test('the operator’s and a domain’s demand for the same certificate are told apart, since only one proves whose host it is', () => {
+    expect(key({ sts: 'enforced' })).not.toBe(key({ level: 'verify' }));
+    expect(key({ dane: 'records', named: 'proven' })).not.toBe(key({ dane: 'records', named: 'unproven' }));
     expect(key({ dane: 'unusable' })).toBe(key({ level: 'encrypt' }));
   });
 });
