@@ -7,14 +7,14 @@ import type { Assurance } from '../tls-policy/tls-policy.ts';
 import type { Connection } from './connection.ts';
 import type { Letter } from './envelope-commands.ts';
 import type { Targets } from './plan.ts';
-import type { Pool } from './pool.ts';
+import type { Kept } from './pool.ts';
 import { type DeliverySession, isUsable, openSession, type SessionContext, type Target } from './session.ts';
 import { type Judged, type TransactionResult, transact } from './transaction.ts';
 import type { Transcript } from './transcript.ts';
 import { type PaceEffect, STOPPED, type Verdict } from './verdict.ts';
 
 export type AttemptContext = {
-  readonly pool: Pool;
+  readonly kept: Kept;
   readonly session: SessionContext;
   /** Addresses that could not be connected to a short while ago. */
   readonly unreachable: Cache<string, true>;
@@ -151,7 +151,7 @@ class Conversation {
     const given: AttemptResult[] = [];
     const results = () => chosen.map((i) => given[i]!);
     const groups = groupsOf(chosen);
-    let session = this.#job.transcript === undefined ? this.#context.pool.take(target) : undefined;
+    let session = this.#job.transcript === undefined ? this.#context.kept.take(target) : undefined;
     for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
       let judged = session === undefined ? 'stale' : await this.#send(session, group);
       if (judged === 'stale') {
@@ -174,7 +174,7 @@ class Conversation {
       }
       if (groups.length > 0 && isUsable(session!)) continue;
       if (this.#job.transcript !== undefined) session!.worn = true;
-      this.#context.pool.give(session!);
+      this.#context.kept.give(session!);
       session = undefined;
     }
     return { reached: true, given: results() };

@@ -125,16 +125,15 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   const stopping = new AbortController();
   const live: AttemptContext['live'] = new Set();
   const running = new Set<Promise<unknown>>();
-  let { plan, context } = build(options);
+  let { plan, context } = inEffect(build(options));
 
   /** All that follows from the options; what goes on keeps what it began with. */
-  function build(options: DeliveryOptions): { plan: PlanContext; context: AttemptContext } {
+  function build(options: DeliveryOptions): { plan: PlanContext; context: Omit<AttemptContext, 'kept'> } {
     const { hostname, results } = options;
     const encryption = createEncryption(options.caFile, now);
     return {
       plan: createPlanContext(options, { now, isUnreachable: (ip) => unreachable.size > 0 && unreachable.has(ip) }),
       context: {
-        pool,
         unreachable,
         live,
         eightBit: options.eightBit,
@@ -143,13 +142,17 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     };
   }
 
+  function inEffect({ plan, context }: ReturnType<typeof build>): { plan: PlanContext; context: AttemptContext } {
+    return { plan, context: { ...context, kept: pool.begin() } };
+  }
+
   function prepareReload(changes: Partial<DeliveryOptions>): () => void {
     const next = { ...options, ...changes };
     const built = build(next);
     return () => {
       options = next;
-      ({ plan, context } = built);
       pool.clear();
+      ({ plan, context } = inEffect(built));
       pacing.forgetWays();
     };
   }

@@ -2,14 +2,20 @@
 import { type Clock, SECOND } from '../system/clock.ts';
 import { type DeliverySession, isUsable, type Target } from './session.ts';
 
-export type Pool = {
+/** The sessions of attempts that go by the same options. */
+export type Kept = {
   /** The session to this target that was used last; it may be dead without our knowing. */
   take(target: Target): DeliverySession | undefined;
-  /** Keeps a session, or leaves it where it is worn out or broken. */
+  /** Keeps a session, or leaves it where it is worn out or broken, or was opened under options that hold no more. */
   give(session: DeliverySession): void;
+};
+
+type Pool = {
+  /** For attempts that begin from now on, until `clear`. */
+  begin(): Kept;
   /** Leaves all sessions; after that none is kept. Resolves when the hosts have been told. */
   close(): Promise<void>;
-  /** Leaves what waits now: targets or policies have changed. */
+  /** Leaves what waits now, and what is in use as soon as it is given back: targets or policies have changed. */
   clear(): void;
   /** Leaves old ones until no more than `count` wait. */
   trim(count: number): void;
@@ -24,6 +30,8 @@ export function createPool(now: Clock): Pool {
   const leaving = new Set<Promise<void>>();
   let sweeping: NodeJS.Timeout | undefined;
   let closed = false;
+  /** Counts what `clear` has ended. */
+  let era = 0;
   let size = 0;
 
   function leave({ connection }: DeliverySession): void {
@@ -57,30 +65,42 @@ export function createPool(now: Clock): Pool {
     else idle.delete(key);
   }
 
+  function take(target: Target): DeliverySession | undefined {
+    const key = keyOf(target);
+    const list = idle.get(key);
+    const session = list?.pop()?.session;
+    if (list?.length === 0) idle.delete(key);
+    if (session === undefined) return undefined;
+    size--;
+    session.connection.onIdleEnd = undefined;
+    return session;
+  }
+
+  function give(session: DeliverySession): void {
+    const { connection, target, standing } = session;
+    // In clear for want of working TLS: the next message may find it working.
+    if (closed || !isUsable(session) || standing.tls === 'failed') return leave(session);
+    const key = keyOf(target);
+    connection.onIdleEnd = () => forget(key, session);
+    const list = idle.get(key);
+    size++;
+    if (list === undefined) idle.set(key, [{ session, since: now() }]);
+    else list.push({ session, since: now() });
+    sweeping ??= setInterval(() => sweep(now() - MAX_IDLE), SECOND).unref();
+  }
+
   return {
-    take(target) {
-      const key = keyOf(target);
-      const list = idle.get(key);
-      const session = list?.pop()?.session;
-      if (list?.length === 0) idle.delete(key);
-      if (session === undefined) return undefined;
-      size--;
-      session.connection.onIdleEnd = undefined;
-      return session;
+    begin() {
+      const mine = era;
+      return {
+        take: (target) => (mine === era ? take(target) : undefined),
+        give: (session) => (mine === era ? give(session) : leave(session)),
+      };
     },
-    give(session) {
-      const { connection, target, standing } = session;
-      // In clear for want of working TLS: the next message may find it working.
-      if (closed || !isUsable(session) || standing.tls === 'failed') return leave(session);
-      const key = keyOf(target);
-      connection.onIdleEnd = () => forget(key, session);
-      const list = idle.get(key);
-      size++;
-      if (list === undefined) idle.set(key, [{ session, since: now() }]);
-      else list.push({ session, since: now() });
-      sweeping ??= setInterval(() => sweep(now() - MAX_IDLE), SECOND).unref();
+    clear() {
+      era++;
+      sweep(Number.POSITIVE_INFINITY);
     },
-    clear: () => sweep(Number.POSITIVE_INFINITY),
     trim(count) {
       // Those that were used first come first in the map, by and large.
       for (const [key, list] of idle) {

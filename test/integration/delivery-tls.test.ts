@@ -172,6 +172,26 @@ test('a session without TLS is never used for a level that demands TLS', async (
   expect(mx.messages.map(({ tls }) => tls)).toEqual([undefined, 'TLSv1.3']);
 });
 
+test('a session that was in use while the configuration changed serves no other mail afterwards', async () => {
+  const reached = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const MAIL = async () => {
+    reached.resolve();
+    await gate.promise;
+    return undefined;
+  };
+  const { relay, mx } = await startScripted({ MAIL }, { host: { tls: good } });
+  const first = relay.send('a@good.test');
+  await reached.promise;
+  relay.reload({});
+  gate.resolve();
+  expect(await first).toMatchObject([{ kind: 'relayed' }]);
+  expect(await relay.send('b@good.test')).toMatchObject([{ kind: 'relayed' }]);
+  expect(mx.sessions()).toBe(2);
+  expect(await relay.send('c@good.test')).toMatchObject([{ kind: 'relayed' }]);
+  expect(mx.sessions()).toBe(2);
+});
+
 test('a file of roots that cannot be read stops the start', async () => {
   await expect(startRig({ delivery: { caFile: '/nonexistent/ca.pem' } })).rejects.toThrow('ENOENT');
 });
