@@ -79,7 +79,10 @@ export function createPool(now: Clock): Pool {
   function give(session: DeliverySession): void {
     const { connection, target, standing } = session;
     // In clear for want of working TLS: the next message may find it working.
-    if (closed || !isUsable(session) || standing.tls === 'failed') return leave(session);
+    if (closed || !isUsable(session) || standing.tls === 'failed') {
+      leave(session);
+      return;
+    }
     const key = keyOf(target);
     connection.onIdleEnd = () => forget(key, session);
     const list = idle.get(key);
