@@ -145,20 +145,21 @@ export function parseNetwork(text: string): string {
 
 /** `host:port`, `[address]:port`, or a bare host or address. @throws ValueError */
 export function parseHostAndPort(text: string): string {
-  const [, six, host, port] = /^(?:\[([^\]]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/.exec(text.trim()) ?? [];
-  const good = six === undefined ? host !== undefined && (isIP(host) === 4 || /^[\p{L}\p{N}._-]+$/u.test(host)) : isIP(six) === 6;
-  if (isIP(text.trim()) === 6 || (good && (port === undefined || (Number(port) > 0 && Number(port) <= 65535))))
-    return text.trim();
+  if (isPlace(text.trim(), (host) => /^[\p{L}\p{N}._-]+$/u.test(host))) return text.trim();
   throw new ValueError(`must be a host with a port, such as smtp.example.com:587, not ${quote(text)}`);
 }
 
 /** The address of a DNS server, with a port or without: a name would need the DNS that it leads to. @throws ValueError */
 export function parseDnsServer(text: string): string {
-  const [, six, four, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text.trim()) ?? [];
-  const good = six === undefined ? isIP(four ?? '') === 4 : isIP(six) === 6;
-  if (isIP(text.trim()) === 6 || (good && (port === undefined || (Number(port) > 0 && Number(port) <= 65535))))
-    return text.trim();
+  if (isPlace(text.trim(), () => false)) return text.trim();
   throw new ValueError(`must be the address of a DNS server, such as 127.0.0.1 or '[::1]:53', not ${quote(text)}`);
+}
+
+/** An address, or what may be a host's name, with a port or without. */
+function isPlace(text: string, isName: (host: string) => boolean): boolean {
+  const [, six, host = '', port] = /^(?:\[([^\]]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const good = six === undefined ? isIP(host) === 4 || isName(host) : isIP(six) === 6;
+  return isIP(text) === 6 || (good && (port === undefined || (Number(port) > 0 && Number(port) <= 65535)));
 }
 
 /** A UTC day, or a time with its zone. @returns milliseconds since 1970. @throws ValueError */
