@@ -1,11 +1,10 @@
 /** `smarthost domain …`: the domains whose mail is signed, and the DNS records that go with their keys. RFC 6376. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { parseDomain } from '../config/config.ts';
 import type { Control, KeyRecord, SigningDomain } from '../control/control.ts';
 import { withControl } from './context.ts';
 import { type CommonOptions, define, group, type Register } from './define.ts';
-import { CommandError, typed, UsageError } from './errors.ts';
+import { CommandError, domainTyped, UsageError } from './errors.ts';
 import { type Io, printJson } from './io.ts';
 import { several, table, time } from './text.ts';
 
@@ -146,8 +145,4 @@ async function remove(io: Io, name: string, options: CommonOptions, control: Con
   const why = `Queued mail carries the ${several(retiring.length, 'signature')} of ${retiring.map(({ selector }) => selector).join(', ')}: leave the DNS ${retiring.length === 1 ? 'record' : 'records'} until it has ended.`;
   io.err(removed ? `${domain} is removed. Its DNS records may go.` : `${domain} no longer signs. ${why}`);
   if (options.json) await printJson(io, done);
-}
-
-function domainTyped(text: string): string {
-  return typed('DOMAIN', () => parseDomain(text));
 }

@@ -1,4 +1,5 @@
 /** The errors of commands: each has a sentence for the person who typed the command, never a stack. */
+import { parseDomain } from '../config/config.ts';
 import type { ControlError, ControlErrorKind, ControlErrorSubject } from '../control/control.ts';
 
 /** The command failed: exit 1. */
@@ -19,6 +20,11 @@ export function typed<T>(what: string, parse: () => T): T {
     if (!(error instanceof Error)) throw error;
     throw new UsageError(`${what} ${error.message}`, { cause: error });
   }
+}
+
+/** The argument DOMAIN as lower-case A-labels. @throws UsageError */
+export function domainTyped(text: string): string {
+  return typed('DOMAIN', () => parseDomain(text));
 }
 
 /** The text before a sentence about an invalid value: the place where it was typed. */

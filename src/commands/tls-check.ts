@@ -1,10 +1,9 @@
 /** `smarthost tls check`: what would happen to mail for a domain, and why. */
 import type { Command } from 'commander';
-import { parseDomain } from '../config/config.ts';
 import type { CheckedHost, DomainCheck } from '../control/control.ts';
 import { withControl } from './context.ts';
 import { define } from './define.ts';
-import { CommandError, typed, UsageError } from './errors.ts';
+import { CommandError, domainTyped, UsageError } from './errors.ts';
 import { type Io, printJson } from './io.ts';
 import { clean, facts, time } from './text.ts';
 
@@ -25,7 +24,7 @@ export function registerCheck(tls: Command, io: Io): void {
     },
     ([name], options) =>
       withControl(io, options, async ({ control }) => {
-        const domain = typed('DOMAIN', () => parseDomain(name!));
+        const domain = domainTyped(name!);
         const port = options.port === undefined ? undefined : portTyped(options.port);
         const found = await control.tlsCheck.check(domain, { connect: options.connect === true, port });
         await (options.json ? printJson(io, found) : io.out(describe(found)));

@@ -1,10 +1,9 @@
 /** `smarthost tls policies …`: what domains demand of TLS by MTA-STS, as the relay has fetched it. */
 import type { Command } from 'commander';
-import { parseDomain } from '../config/config.ts';
 import type { Control, KnownPolicy } from '../control/control.ts';
 import { withControl } from './context.ts';
 import { type CommonOptions, define, group } from './define.ts';
-import { typed } from './errors.ts';
+import { domainTyped } from './errors.ts';
 import { type Io, printJson } from './io.ts';
 import { facts, several, table, time } from './text.ts';
 
@@ -96,8 +95,4 @@ function factsOf(policy: Shown): readonly (readonly [string, string])[] {
 function policyRow({ domain, mode, state, expiresAt, mx, failures, lastError }: KnownPolicy): readonly string[] {
   const hosts = mx.length > 2 ? `${mx[0]} and ${mx.length - 1} more` : mx.join(', ');
   return [domain, mode, state, time(expiresAt), hosts, failures === 0 ? '' : String(failures), lastError ?? ''];
-}
-
-function domainTyped(text: string): string {
-  return typed('DOMAIN', () => parseDomain(text));
 }

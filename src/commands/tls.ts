@@ -1,11 +1,11 @@
 /** `smarthost tls …`: TLS with destinations, and the reports to their owners. */
 import type { Command } from 'commander';
-import { parseDomain, parseDuration } from '../config/config.ts';
+import { parseDuration } from '../config/config.ts';
 import type { TlsFailure, TlsReportCopy } from '../control/control.ts';
 import { DAY } from '../system/clock.ts';
 import { withControl } from './context.ts';
 import { define, group, type Register } from './define.ts';
-import { typed, UsageError } from './errors.ts';
+import { domainTyped, typed, UsageError } from './errors.ts';
 import { type Io, printJson } from './io.ts';
 import { table, time } from './text.ts';
 import { registerCheck } from './tls-check.ts';
@@ -116,8 +116,4 @@ function dayTyped(text: string): string {
   if (Number.isNaN(at) || new Date(at).toISOString().slice(0, 10) !== text)
     throw new UsageError(`DAY is a UTC day such as ${new Date(Date.now() - DAY).toISOString().slice(0, 10)}, not "${text}"`);
   return text;
-}
-
-function domainTyped(text: string): string {
-  return typed('DOMAIN', () => parseDomain(text));
 }
