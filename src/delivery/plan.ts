@@ -190,7 +190,7 @@ function targetsOf(
   }
 
   async function isFit({ host, evidence }: Addressed<Host>): Promise<boolean> {
-    if (unfit.has(keyOf(host))) return false; // another of its addresses said it
+    if (unfit.size > 0 && unfit.has(keyOf(host))) return false; // another of its addresses said it
     fit = await policies.judge(host, evidence);
     if (fit.kind === 'meet') return true;
     passed = fit.unmet.verdict;
