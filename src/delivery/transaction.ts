@@ -13,7 +13,7 @@ import {
   isTransactionFull,
   judgeAfterDot,
   judgeFailure,
-  judgeReply,
+  judgeTransaction,
   type SessionFailure,
   type Stage,
   type Standing,
@@ -147,13 +147,13 @@ function judgeEnvelope(
 ): (Verdict | undefined)[] {
   const verdicts = new Array<Verdict | undefined>(count);
   if (mail === undefined || !isGood(mail)) {
-    return verdicts.fill(mail === undefined ? judgeFailure(failure!) : judgeReply('MAIL', mail, standing));
+    return verdicts.fill(mail === undefined ? judgeFailure(failure!) : judgeTransaction('MAIL', mail, standing));
   }
   verdicts.fill(undefined);
-  for (const [i, reply] of recipients.entries()) if (!isGood(reply)) verdicts[i] = judgeReply('RCPT', reply, standing);
+  for (const [i, reply] of recipients.entries()) if (!isGood(reply)) verdicts[i] = judgeTransaction('RCPT', reply, standing);
   // After a 421 there is no more to come, and no failure was needed to know it.
   const last = recipients.at(-1);
-  if (last?.code === 421) return verdicts.map((verdict) => verdict ?? judgeReply('RCPT', last, standing));
+  if (last?.code === 421) return verdicts.map((verdict) => verdict ?? judgeTransaction('RCPT', last, standing));
   return verdicts;
 }
 
@@ -161,7 +161,7 @@ function judgeEnvelope(
 function judgeData({ data, failure }: EnvelopeReplies, standing: Standing): Verdict {
   return data === undefined
     ? judgeFailure(failure ?? { kind: 'lost', stage: 'DATA', detail: 'no reply' })
-    : judgeReply('DATA', data, standing);
+    : judgeTransaction('DATA', data, standing);
 }
 
 /** The content after 354, as few writes as it can be, and the reply to its final dot: RFC 5321 §4.1.1.4. */
@@ -176,7 +176,7 @@ async function sendContent(session: DeliverySession, content: Content): Promise<
   // A host that answers before it has read all is out of step: such a session is not used again.
   if (!sent || reply === undefined || reply.code === 421) connection.destroy();
   if (reply === undefined) return failure!.stage === 'dot' || sent ? judgeAfterDot(failure!) : judgeFailure(failure!);
-  const verdict = judgeReply(sent ? 'dot' : 'content', reply, standing);
+  const verdict = judgeTransaction(sent ? 'dot' : 'content', reply, standing);
   if (sent && verdict.kind !== 'relayed') session.worn = true;
   return verdict;
 }

@@ -110,7 +110,7 @@ function judgeLogin(remote: RemoteReply): AboutUs {
 }
 
 /** A reply that ends something for a recipient: any but 2yz to MAIL or RCPT and 354 to DATA. */
-export function judgeReply(stage: MessageStage, remote: RemoteReply, standing: Standing): Verdict {
+export function judgeTransaction(stage: MessageStage, remote: RemoteReply, standing: Standing): Verdict {
   const { code } = remote;
   if (code === 421) return aboutUs(toReply(remote), { tryNext: true, pace: 'block' });
   if (code >= 400) {

@@ -5,7 +5,7 @@ import { readClientHello } from '../../src/certificates/client-hello.ts';
 import { formatConfig, parseConfig } from '../../src/config/config.ts';
 import { parseExtensions } from '../../src/delivery/extensions.ts';
 import { cleanReply, MalformedReply, type RemoteReply, ReplyReader, toReply } from '../../src/delivery/reply-reader.ts';
-import { judgeReply, judgeSession } from '../../src/delivery/verdict.ts';
+import { judgeSession, judgeTransaction } from '../../src/delivery/verdict.ts';
 import { parseAddressList } from '../../src/preparation/address-list.ts';
 import { readBrought } from '../../src/preparation/brought-signatures.ts';
 import { complete } from '../../src/preparation/completion.ts';
@@ -160,7 +160,7 @@ function judge(reply: RemoteReply): string {
   const verdicts = [
     ...(['greeting', 'EHLO', 'AUTH'] as const).map((stage) => [stage, judgeSession(stage, reply)] as const),
     ...(['MAIL', 'RCPT', 'DATA', 'dot'] as const).map(
-      (stage) => [stage, judgeReply(stage, reply, { tls: 'on', upstream: false })] as const,
+      (stage) => [stage, judgeTransaction(stage, reply, { tls: 'on', upstream: false })] as const,
     ),
   ];
   const kinds = verdicts.map(([stage, { kind, reply: said }]) => {

@@ -8,8 +8,8 @@ import {
   judgeFailure,
   judgeOurProblem,
   judgeProblem,
-  judgeReply,
   judgeSession,
+  judgeTransaction,
   type MessageStage,
   type PaceEffect,
   type SessionStage,
@@ -28,7 +28,7 @@ const UPSTREAM: Standing = { tls: 'on', upstream: true };
 
 const isSession = (stage: Stage): stage is SessionStage => (SESSION as readonly Stage[]).includes(stage);
 const judge = (stage: SessionStage | MessageStage, reply: RemoteReply, standing: Standing): Verdict =>
-  isSession(stage) ? judgeSession(stage, reply) : judgeReply(stage, reply, standing);
+  isSession(stage) ? judgeSession(stage, reply) : judgeTransaction(stage, reply, standing);
 const parse = (line: string): RemoteReply => ({ code: Number(line.slice(0, 3)), lines: [line.slice(4)] });
 
 type Row = readonly [
@@ -170,7 +170,7 @@ test('no reply before MAIL, and no failure, is about the message', () => {
 test('no reply without TLS ends a recipient if the offered TLS had failed', () => {
   fc.assert(
     fc.property(fc.constantFrom(...MESSAGE), anyReply, (stage, reply) => {
-      const verdict = judgeReply(stage, reply, TLS_FAILED);
+      const verdict = judgeTransaction(stage, reply, TLS_FAILED);
       expect(verdict.kind).not.toBe('failed');
       if (reply.code >= 500) expect(verdict).toMatchObject({ about: 'us', kind: 'delayed', tryNext: true });
     }),
@@ -182,7 +182,7 @@ const aboutSession = [500, 502, 503, 530, 534, 535, 538];
 test.each((['MAIL', 'RCPT', 'DATA'] as const).flatMap((stage) => aboutSession.map((code) => [stage, code] as const)))(
   '%s answered %i is about the session: another host, and later',
   (stage, code) => {
-    const verdict = judgeReply(stage, parse(`${code} 5.7.0 No`), SOUND);
+    const verdict = judgeTransaction(stage, parse(`${code} 5.7.0 No`), SOUND);
     expect(verdict).toMatchObject({ about: 'us', kind: 'delayed', tryNext: true, pace: 'alive', refusal: true });
   },
 );
@@ -209,7 +209,7 @@ test.each<readonly [string, Standing, 'us' | 'message']>([
   ['550 user@host has exceeded the max defers and failures per hour', UPSTREAM, 'us'],
   ['550 5.1.1 mailbox limit exceeded', UPSTREAM, 'message'],
 ])('%j to RCPT, %j, is about %s', (line, standing, about) => {
-  expect(judgeReply('RCPT', parse(line), standing)).toMatchObject({ about, kind: about === 'us' ? 'delayed' : 'failed' });
+  expect(judgeTransaction('RCPT', parse(line), standing)).toMatchObject({ about, kind: about === 'us' ? 'delayed' : 'failed' });
 });
 
 test.each([
@@ -231,9 +231,9 @@ test.each([
   'MAIL 550 Reject due to policy restrictions (IP based)',
 ])('%s: a block of our address delays, and other hosts are asked', (line) => {
   const [stage, ...reply] = line.split(' ');
-  const verdict = judgeReply(stage as MessageStage, parse(reply.join(' ')), SOUND);
+  const verdict = judgeTransaction(stage as MessageStage, parse(reply.join(' ')), SOUND);
   expect(verdict).toMatchObject({ about: 'us', kind: 'delayed', tryNext: true, pace: 'slow', refusal: true });
-  expect(judgeReply(stage as MessageStage, parse(reply.join(' ')), UPSTREAM)).toMatchObject({ waitsForUs: true });
+  expect(judgeTransaction(stage as MessageStage, parse(reply.join(' ')), UPSTREAM)).toMatchObject({ waitsForUs: true });
 });
 
 test.each([
@@ -254,12 +254,15 @@ test.each([
   'dot 552 5.2.2 Mailbox of your IP blocked',
 ])('%s: what may be about the mail, its domain or its recipient is final', (line) => {
   const [stage, ...reply] = line.split(' ');
-  expect(judgeReply(stage as MessageStage, parse(reply.join(' ')), SOUND)).toMatchObject({ about: 'message', kind: 'failed' });
+  expect(judgeTransaction(stage as MessageStage, parse(reply.join(' ')), SOUND)).toMatchObject({
+    about: 'message',
+    kind: 'failed',
+  });
 });
 
 test('greylisting says nothing about TLS', () => {
-  expect(judgeReply('RCPT', parse('450 4.7.1 Greylisted'), TLS_FAILED).about).toBe('message');
-  expect(judgeReply('RCPT', parse('450 4.7.1 Use TLS'), TLS_FAILED).about).toBe('us');
+  expect(judgeTransaction('RCPT', parse('450 4.7.1 Greylisted'), TLS_FAILED).about).toBe('message');
+  expect(judgeTransaction('RCPT', parse('450 4.7.1 Use TLS'), TLS_FAILED).about).toBe('us');
 });
 
 test('a verdict about us cannot become a failure: the compiler checks it', () => {
@@ -277,6 +280,6 @@ test('mail waits for the operator after a missing login or a block by our firewa
   for (const kind of ['unreachable', 'offline', 'local'] as const)
     expect(judgeFailure({ kind, ...failure }).waitsForUs).toBeUndefined();
   expect(judgeSession('AUTH', parse('535 5.7.8 Wrong'))).toMatchObject({ waitsForUs: true });
-  expect(judgeReply('MAIL', parse('530 5.7.0 Log in'), UPSTREAM)).toMatchObject({ waitsForUs: true });
-  expect(judgeReply('MAIL', parse('530 5.7.0 Log in'), SOUND)).not.toHaveProperty('waitsForUs');
+  expect(judgeTransaction('MAIL', parse('530 5.7.0 Log in'), UPSTREAM)).toMatchObject({ waitsForUs: true });
+  expect(judgeTransaction('MAIL', parse('530 5.7.0 Log in'), SOUND)).not.toHaveProperty('waitsForUs');
 });
