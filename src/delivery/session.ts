@@ -15,7 +15,15 @@ import { type CountedFailure, countSession, type SessionResults } from './sessio
 import { type Encryption, hasChecks, type TlsPolicy } from './tls.ts';
 import { type Basis, EHLO_REFUSED, NO_REQUIRETLS, NO_STARTTLS, tellFault, type Unmet, unmetBy } from './unmet.ts';
 import { logInUpstream, type UpstreamLogin } from './upstream-login.ts';
-import { type AboutUs, judgeFailure, judgeSession, type SessionFailure, type SessionStage, type Standing } from './verdict.ts';
+import {
+  type AboutUs,
+  judgeFailure,
+  judgeSession,
+  type Parties,
+  type SessionFailure,
+  type SessionStage,
+  type Standing,
+} from './verdict.ts';
 
 /** One address of one host, and the way to talk to it. */
 export type Target = {
@@ -35,6 +43,8 @@ export type Target = {
   readonly login?: UpstreamLogin | undefined;
   /** A host of the operator's route. */
   readonly upstream?: boolean;
+  /** The key of the provider that runs the host, as far as it is known. */
+  readonly provider?: string | undefined;
 };
 
 export type SessionContext = {
@@ -198,15 +208,16 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
   if ('kind' in connection) return failed(connection, connection.stage !== 'connect');
   const early = policy.implicit ? judged(connection, target, context, handshake) : undefined;
   if (early !== undefined) return early;
-  const greeting = await ask(connection, '', 'greeting');
+  const parties = partiesOf(connection, target, context);
+  const greeting = await ask(connection, { command: '', stage: 'greeting', parties });
   if (!('lines' in greeting)) return refused(connection, greeting);
-  let extensions = await hello(connection, context.hostname);
+  let extensions = await hello(connection, context.hostname, parties);
   if ('verdict' in extensions) return refused(connection, extensions);
   const { startTls: offered, known } = extensions;
   if (!policy.implicit && way.tls && (offered || policy.required)) {
-    const problem = await startTls(connection, target, context, { offered, known, handshake });
+    const problem = await startTls(connection, target, context, { offered, known, handshake, parties });
     if (problem !== undefined) return 'verdict' in problem ? refused(connection, problem) : problem;
-    extensions = await hello(connection, context.hostname);
+    extensions = await hello(connection, context.hostname, parties);
     if ('verdict' in extensions) return refused(connection, lostUnderTls(connection) ?? extensions);
   }
   if (policy.keyword && !extensions.requireTls) return refused(connection, withoutRequireTls(connection, target, extensions));
@@ -225,6 +236,7 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
     standing: {
       tls: connection.tls !== undefined ? 'on' : offered && policy.use ? 'failed' : 'off',
       upstream: target.upstream === true,
+      parties,
     },
     transactions: 0,
     needsReset: false,
@@ -233,20 +245,31 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
   };
 }
 
+function partiesOf({ localAddress }: Connection, { provider }: Target, { hostname }: SessionContext): Parties {
+  const ownAddresses = localAddress === undefined ? [] : [localAddress];
+  return { ...(provider !== undefined && { provider }), ownAddresses, ownNames: [hostname] };
+}
+
 /** EHLO, and HELO once where a host does not know EHLO: RFC 5321 §3.2. */
-async function hello(connection: Connection, hostname: string): Promise<Extensions | NoSession> {
-  const ehlo = await ask(connection, `EHLO ${hostname}\r\n`, 'EHLO');
+async function hello(connection: Connection, hostname: string, parties: Parties): Promise<Extensions | NoSession> {
+  const ehlo = await ask(connection, { command: `EHLO ${hostname}\r\n`, stage: 'EHLO', parties });
   if ('lines' in ehlo) return parseExtensions(ehlo);
   if (connection.failure !== undefined || ehlo.code === undefined || ehlo.code < 500) return ehlo;
-  const helo = await ask(connection, `HELO ${hostname}\r\n`, 'EHLO');
+  const helo = await ask(connection, { command: `HELO ${hostname}\r\n`, stage: 'EHLO', parties });
   return 'lines' in helo ? { ...NO_EXTENSIONS, known: ehlo.code === 500 || ehlo.code === 502 } : helo;
 }
+
+type StartTls = Pick<Extensions, 'known'> & {
+  readonly offered: boolean;
+  readonly handshake: Handshake;
+  readonly parties: Parties;
+};
 
 async function startTls(
   connection: Connection,
   target: Target,
   context: SessionContext,
-  { offered, known, handshake }: Pick<Extensions, 'known'> & { readonly offered: boolean; readonly handshake: Handshake },
+  { offered, known, handshake, parties }: StartTls,
 ): Promise<NoConversation | undefined> {
   const { tls: policy, ip, mx, basis } = target;
   if (!offered) {
@@ -254,7 +277,7 @@ async function startTls(
     const found = unmetBy(fault, policy.source ?? 'operator', basis, { mx, ip });
     return { verdict: found.verdict, reached: true, unmet: found, fault: { type: found.type, reason: found.reason } };
   }
-  const reply = await ask(connection, 'STARTTLS\r\n', 'STARTTLS');
+  const reply = await ask(connection, { command: 'STARTTLS\r\n', stage: 'STARTTLS', parties });
   if (!('lines' in reply)) return { ...reply, tlsFailed: true, refused: reply.code !== undefined };
   const injected = connection.outOfStep;
   const failure = await connection.startTls(context.encryption.startFor(policy, ip, handshake.trust));
@@ -355,13 +378,12 @@ async function enter(
 /** The reply where it is 2yz, else the verdict about the session. */
 async function ask(
   connection: Connection,
-  command: string,
-  stage: SessionStage,
+  { command, stage, parties }: { readonly command: string; readonly stage: SessionStage; readonly parties: Parties },
 ): Promise<RemoteReply | (NoSession & { readonly code?: number })> {
   const { replies, failure } = await connection.exchange(command, [stage]);
   const [reply] = replies;
   if (reply === undefined) return failed(failure!, true);
-  return reply.code < 300 ? reply : { verdict: judgeSession(stage, reply), reached: true, code: reply.code };
+  return reply.code < 300 ? reply : { verdict: judgeSession(stage, reply, parties), reached: true, code: reply.code };
 }
 
 function failed(failure: SessionFailure, reached: boolean): NoSession {

@@ -8,6 +8,8 @@
 import type { AttemptEnd, FinalReply } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
 import { cleanReply, type RemoteReply, toReply } from './reply-reader.ts';
+import { judgeReply, type ReplyQuestion } from './shaping/judgement.ts';
+import type { ReplyJudgement, ReplyPhase } from './shaping/reply-class.ts';
 
 /** The step whose reply is awaited: RFC 5321 §4.3.2. `content` is the sending after 354, `dot` the wait that follows. */
 export type Stage =
@@ -57,6 +59,8 @@ type Consequences = {
   /** Another host of the same destination may know better, at once. */
   readonly tryNext: boolean;
   readonly pace: PaceEffect;
+  /** What the refusal is about. Absent where no host has refused anything. */
+  readonly judgement?: ReplyJudgement;
 };
 
 /** Says nothing about the message: it waits. */
@@ -92,15 +96,37 @@ export type Standing = {
   readonly tls: 'on' | 'off' | 'failed';
   /** The operator's route led here: the host relays for us, so it judges what we may, besides the message. */
   readonly upstream: boolean;
+  readonly parties?: Parties;
 };
 
+/** Who talks to whom. A refusal that names us is about us, and each provider has words of its own. */
+export type Parties = Pick<ReplyQuestion, 'provider' | 'ownAddresses' | 'ownNames'>;
+
 /** A reply that ends a session before its first transaction: any but 2yz. It never says anything about a message. */
-export function judgeSession(stage: SessionStage, remote: RemoteReply): AboutUs {
+export function judgeSession(stage: SessionStage, remote: RemoteReply, parties?: Parties): AboutUs {
   const { code } = remote;
   if (stage === 'AUTH' && code !== 421) return judgeLogin(remote);
   if (code < 400) return judgeFailure(outOfPlace(stage, remote));
+  const judgement = judgementOf(stage, remote, parties);
   // A host that takes no mail, or none of ours, does not speak for the recipient: RFC 5321 §3.1 names 554 at the greeting.
-  return aboutUs(toReply(remote, 4), { tryNext: true, pace: 'block' });
+  return aboutUs(toReply(remote, 4), { tryNext: true, pace: 'block', judgement });
+}
+
+const PHASES: { readonly [stage in SessionStage | MessageStage]: ReplyPhase } = {
+  greeting: 'greeting',
+  EHLO: 'ehlo',
+  STARTTLS: 'tls',
+  AUTH: 'auth',
+  RSET: 'mail',
+  MAIL: 'mail',
+  RCPT: 'rcpt',
+  DATA: 'data',
+  content: 'data',
+  dot: 'data',
+};
+
+function judgementOf(stage: SessionStage | MessageStage, remote: RemoteReply, parties?: Parties): ReplyJudgement {
+  return judgeReply({ phase: PHASES[stage], reply: toReply(remote), ...parties });
 }
 
 /** Our own wrong password never returns a sender's mail. */
@@ -111,20 +137,23 @@ function judgeLogin(remote: RemoteReply): AboutUs {
 
 /** A reply that ends something for a recipient: any but 2yz to MAIL or RCPT and 354 to DATA. */
 export function judgeTransaction(stage: MessageStage, remote: RemoteReply, standing: Standing): Verdict {
+  if (remote.code >= 400)
+    return { ...judgeNegative(stage, remote, standing), judgement: judgementOf(stage, remote, standing.parties) };
+  if (stage !== 'dot') return judgeFailure(outOfPlace(stage, remote));
+  if (remote.code < 300) return aboutMessage('relayed', toReply(remote), { tryNext: false, pace: 'clean' });
+  return judgeAfterDot(outOfPlace(stage, remote));
+}
+
+function judgeNegative(stage: MessageStage, remote: RemoteReply, standing: Standing): Verdict {
   const { code } = remote;
   if (code === 421) return aboutUs(toReply(remote), { tryNext: true, pace: 'block' });
-  if (code >= 400) {
-    const pace = isBlock(remote) ? 'slow' : isAboutSession(stage, remote, standing) ? 'alive' : undefined;
-    if (pace !== undefined) {
-      const verdict: AboutUs = { ...aboutUs(toReply(remote, 4), { tryNext: true, pace }), refusal: true };
-      return standing.upstream && code >= 500 ? { ...verdict, waitsForUs: true } : verdict;
-    }
+  const pace = isBlock(remote) ? 'slow' : isAboutSession(stage, remote, standing) ? 'alive' : undefined;
+  if (pace !== undefined) {
+    const verdict: AboutUs = { ...aboutUs(toReply(remote, 4), { tryNext: true, pace }), refusal: true };
+    return standing.upstream && code >= 500 ? { ...verdict, waitsForUs: true } : verdict;
   }
   if (code >= 500) return judgeRefusal(stage, remote);
-  if (code >= 400) return aboutMessage('delayed', toReply(remote), { tryNext: false, pace: paceOf(stage, remote) });
-  if (stage !== 'dot') return judgeFailure(outOfPlace(stage, remote));
-  if (code < 300) return aboutMessage('relayed', toReply(remote), { tryNext: false, pace: 'clean' });
-  return judgeAfterDot(outOfPlace(stage, remote));
+  return aboutMessage('delayed', toReply(remote), { tryNext: false, pace: paceOf(stage, remote) });
 }
 
 /** Encryption or a login is missing, or the login does not do: RFC 3207 §4, RFC 4954 §6. */

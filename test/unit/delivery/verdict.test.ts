@@ -283,3 +283,9 @@ test('mail waits for the operator after a missing login or a block by our firewa
   expect(judgeTransaction('MAIL', parse('530 5.7.0 Log in'), UPSTREAM)).toMatchObject({ waitsForUs: true });
   expect(judgeTransaction('MAIL', parse('530 5.7.0 Log in'), SOUND)).not.toHaveProperty('waitsForUs');
 });
+
+test('each refusal carries the judgement of its words, and what no host has said carries none', () => {
+  expect(judgeTransaction('RCPT', parse('550 5.1.1 No such user'), SOUND).judgement).toMatchObject({ class: 'no-such-user' });
+  expect(judgeTransaction('dot', parse('250 2.0.0 Taken'), SOUND).judgement).toBeUndefined();
+  expect(judgeSession('greeting', parse('554 No')).judgement).toBeDefined();
+});
