@@ -1,4 +1,5 @@
 /** A MessageStore that keeps everything in memory and counts its calls. */
+import type { LimitUse } from '../../src/smtp/limit.ts';
 import {
   type AcceptRequest,
   type AcceptResult,
@@ -9,7 +10,6 @@ import {
   type Content,
   type Credential,
   type Denial,
-  type DueReport,
   ENDED_STATES,
   type MessageFacts,
   type MessageStore,
@@ -24,18 +24,21 @@ import {
   type Touched,
   type UntoldRecipient,
 } from '../../src/store/store.ts';
-import { MemoryLimits } from './memory-limits.ts';
+import { MemoryLimits, userKey } from './memory-limits.ts';
+import { createMemorySpool } from './memory-spool.ts';
+import { MemoryUntold } from './memory-untold.ts';
 
+type KeptRecipient = { -readonly [Key in keyof StoredRecipient]: StoredRecipient[Key] } & {
+  trace: AttemptRecord[];
+  lease: ClaimLease | null;
+};
 type Kept = {
   facts: MessageFacts;
+  token: number | undefined;
   content: Content;
-  recipients: (Omit<StoredRecipient, 'attempts' | 'excused' | 'nextAttemptAt'> & {
-    attempts: number;
-    excused?: number;
-    nextAttemptAt: number | null;
-    trace: AttemptRecord[];
-    lease: ClaimLease | null;
-  })[];
+  /** The user over whose limit it is held. */
+  overLimit?: string | undefined;
+  recipients: KeptRecipient[];
 };
 
 const ownerOf = (lease: string) => lease.split('#')[0] ?? '';
@@ -68,7 +71,7 @@ export type MemoryMessages = {
   readonly messages: Map<string, Kept>;
   /** Owners that live, and their last sign of it. */
   readonly signs: Map<string, number>;
-  untold: (UntoldRecipient & { dueAt?: number })[];
+  readonly untold: MemoryUntold;
   readonly limits: MemoryLimits;
   readonly credentials: Map<string, Credential>;
   readonly notices: Notice[];
@@ -77,8 +80,9 @@ export type MemoryMessages = {
 
 export function newMemoryMessages(): MemoryMessages {
   const notices: Notice[] = [];
-  const maps = { messages: new Map(), signs: new Map(), credentials: new Map() };
-  return { ...maps, untold: [], limits: new MemoryLimits(), notices, retried: new Set() };
+  const messages = new Map<string, Kept>();
+  const rest = { signs: new Map(), credentials: new Map(), notices, retried: new Set<string>() };
+  return { messages, untold: new MemoryUntold(messages), limits: new MemoryLimits(), ...rest };
 }
 
 /** Tells a change to all clients of the data. */
@@ -93,10 +97,6 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
   const settlements: Settlement[] = [];
   const claimedAtOnce: number[] = [];
   const toldReports: NewMessage[] = [];
-  const absent = (): never => {
-    throw new Error('not in the fake');
-  };
-
   async function call(method: Method): Promise<void> {
     calls[method]++;
     await new Promise(setImmediate);
@@ -104,72 +104,104 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
     if (error !== undefined) throw error;
   }
 
-  function insert(message: NewMessage, { claim, held }: { claim: AcceptRequest['claim']; held: boolean }): boolean {
-    const { recipients, content, token: _, ...facts } = message;
+  function insert(message: NewMessage, { claim, held, lastReply = null }: Insertion): boolean {
+    const { recipients, content, token, ...facts } = message;
     if (messages.has(facts.id)) return false;
     const stored = recipients.map((recipient, n) => {
       const active = !held && claim?.indexes.includes(n) === true;
       const state: RecipientState = held ? 'held' : active ? 'active' : 'queued';
       const nextAttemptAt = held || active ? null : facts.acceptedAt;
-      const rest = { n, state, nextAttemptAt, attempts: 0, lastReply: null, delayReported: false, trace: [] };
+      const rest = { n, state, nextAttemptAt, attempts: 0, lastReply, delayReported: false, trace: [] };
       return { ...recipient, ...rest, lease: active ? claim!.lease : null };
     });
-    messages.set(facts.id, { facts, content: copy(content), recipients: stored });
+    messages.set(facts.id, { facts, token, content: copy(content), recipients: stored });
     return true;
   }
 
   const dueOf = (kept: Kept, now: number) =>
     kept.recipients.filter((r) => WAITING.includes(r.state) && (r.nextAttemptAt ?? 0) <= now);
 
-  function apply({ messageId, lease, changes, untold: owed = [] }: Settlement): Settled {
+  function apply({ messageId, lease, at, changes, untold: owed = [] }: Settlement): Settled {
     const kept = messages.get(messageId);
     const unchanged: number[] = [];
     const lost: number[] = [];
     for (const { n, attempt, excused, ...change } of changes) {
       const recipient = kept?.recipients[n];
+      const news = owed.find((one) => one.n === n);
+      const isTold = news?.action === 'delayed' && recipient?.delayReported === true;
+      const isStored =
+        attempt !== undefined && recipient?.trace.some((one) => one.at === attempt.at && one.outcome === attempt.outcome);
+      if (isStored && recipient?.state === change.state) continue; // the answer to the same settlement was lost
       const held = recipient?.lease === lease && (lease !== null || !ENDED_STATES.includes(recipient?.state ?? 'removed'));
       const leaves = change.state === 'relayed' && !ENDED_STATES.includes(recipient?.state ?? 'removed');
       if (recipient === undefined || (!held && !leaves)) {
         unchanged.push(n);
         if (recipient !== undefined && [...WAITING, 'active'].includes(recipient.state)) lost.push(n);
-        if (attempt !== undefined) recipient?.trace.push(attempt);
+        if (attempt !== undefined && !isStored && recipient !== undefined) {
+          recipient.attempts++;
+          recipient.trace.push(attempt);
+        }
         continue;
       }
-      Object.assign(recipient, { nextAttemptAt: null, ...change, lease: null });
+      Object.assign(recipient, { nextAttemptAt: WAITING.includes(change.state) ? at : null, ...change, lease: null });
+      if (news !== undefined && !isTold) shared.untold.owe(messageId, news);
       if (attempt === undefined) continue;
       recipient.attempts++;
       if (excused) recipient.excused = (recipient.excused ?? 0) + 1;
       recipient.trace.push(attempt);
     }
-    for (const one of owed) {
-      const recipient = kept?.recipients[one.n];
-      if (recipient === undefined || unchanged.includes(one.n)) continue;
-      const { lease: _, trace: __, ...stored } = recipient;
-      shared.untold.push({ ...one, message: messageId, recipient: stored, joined: false });
+    return { unchanged, lost, reportDue: shared.untold.endCollecting(messageId, at) };
+  }
+
+  /** Recipients that have not ended. */
+  function* selected({ ids, domain, all }: Selection): Generator<readonly [Kept, KeptRecipient]> {
+    if (ids === undefined && domain === undefined && all !== true) return;
+    for (const kept of messages.values()) {
+      if (ids !== undefined && !ids.includes(kept.facts.id)) continue;
+      for (const recipient of kept.recipients)
+        if (OPEN.includes(recipient.state) && (domain === undefined || isAt(recipient, domain))) yield [kept, recipient];
     }
-    return { unchanged, lost, reportDue: owed.length > 0 };
+  }
+
+  /** As the limits say; later mail of a user waits behind mail that is held over a limit. */
+  function judge({ acceptedAt, recipients }: NewMessage, { user, list, over, maxHeld = 0 }: Limits): Judged {
+    const addresses = recipients.map(({ address }) => address);
+    const waiting = over === 'hold' ? heldOver(user).length : 0;
+    if (waiting === 0) {
+      const { exceeded, use } = windows.count(user, list, acceptedAt, addresses);
+      return { exceeded, held: exceeded !== undefined && over === 'hold' && maxHeld > 0, use };
+    }
+    const use = windows.use(user, list, acceptedAt);
+    const share = ({ used, limit }: LimitUse) => used / Math.max(limit.count, 1);
+    const nearest = use.toSorted((a, b) => share(b) - share(a))[0];
+    return waiting < maxHeld ? { exceeded: undefined, held: true, use } : { exceeded: nearest, held: false, use };
+  }
+
+  function heldOver(user: string): readonly Kept[] {
+    return [...messages.values()].filter(
+      ({ overLimit, recipients }) => overLimit === userKey(user) && recipients.some(({ state }) => state === 'held'),
+    );
   }
 
   /** What a command does: told as the store of release tells it. */
   function command(
-    { ids, domain }: Selection,
+    selection: Selection,
     action: 'retried' | Notice['event'],
     from: readonly RecipientState[],
-    change: Partial<StoredRecipient>,
+    changeOf: (recipient: KeptRecipient) => Partial<StoredRecipient>,
   ): Touched[] {
     const touched: Touched[] = [];
     const changes: Change[] = [];
-    for (const { facts, recipients } of messages.values()) {
-      if (ids !== undefined && !ids.includes(facts.id)) continue;
-      for (const recipient of recipients) {
-        if (!from.includes(recipient.state)) continue;
-        if (domain !== undefined && !recipient.address.endsWith(`@${domain}`)) continue;
-        Object.assign(recipient, change, { lease: null });
-        touched.push({ id: facts.id, recipient: recipient.address, state: recipient.state });
-        if (WAITING.includes(recipient.state)) changes.push(`queue:${recipient.destination}`);
-        if (action === 'retried') shared.retried.add(recipient.destination);
-        else shared.notices.push({ event: action, id: facts.id, recipient: recipient.address });
-      }
+    for (const [kept, recipient] of selected(selection)) {
+      const { id } = kept.facts;
+      // After a command by an operator, the limits decide no more about the message.
+      if (recipient.state === 'held' && action !== 'retried') delete kept.overLimit;
+      if (!from.includes(recipient.state)) continue;
+      Object.assign(recipient, changeOf(recipient), { lease: null });
+      touched.push({ id, recipient: recipient.address, state: recipient.state });
+      if (WAITING.includes(recipient.state)) changes.push(`queue:${recipient.destination}`);
+      if (action === 'retried') shared.retried.add(recipient.destination);
+      else shared.notices.push({ event: action, id, recipient: recipient.address });
     }
     if (action !== 'retried' && touched.length > 0) changes.push('notices');
     tell(...changes);
@@ -188,7 +220,7 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
     settlements,
     toldReports,
     get untold() {
-      return shared.untold;
+      return shared.untold.all();
     },
     claimedAtOnce,
     holdNext: false,
@@ -197,24 +229,22 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       for (const [name, at] of signs) signs.set(name, at - ms);
     },
     failWith: (method, error) => void faults.set(method, error),
-    createSpool: absent,
+    createSpool: createMemorySpool,
     async accept({ message, claim, limits, grant }: AcceptRequest): Promise<AcceptResult> {
       await call('accept');
       const { content, acceptedAt, recipients } = message;
       const denial = grant && denied(grant, acceptedAt);
       if (denial !== undefined) return { accepted: false, denied: denial, content };
       if (messages.has(message.id)) return { accepted: false, idTaken: true, content };
-      const addresses = recipients.map(({ address }) => address);
-      const { exceeded, use } =
-        limits === undefined ? { use: [] } : windows.count(limits.user, limits.list, acceptedAt, addresses);
-      if (exceeded !== undefined && limits?.over === 'hold') return absent();
-      if (exceeded !== undefined) return { accepted: false, exceeded, use };
+      const { exceeded, held, use } = limits === undefined ? UNLIMITED : judge(message, limits);
+      if (exceeded !== undefined && !held) return { accepted: false, exceeded, use };
       claimedAtOnce.push(claim?.indexes.length ?? 0);
-      const held = store.holdNext;
       if (claim !== undefined) signs.set(ownerOf(claim.lease), monotonic());
-      insert(message, { claim, held });
+      insert(message, { claim, held: held || store.holdNext, lastReply: held ? reasonOf(exceeded) : null });
+      if (held) messages.get(message.id)!.overLimit = userKey(limits!.user);
       if (claim === undefined) tell(...recipients.map(({ destination }): Change => `queue:${destination}`));
-      return { accepted: true, held, content: copy(content), use };
+      const which = exceeded === undefined ? {} : { exceeded };
+      return { accepted: true, held: held || store.holdNext, content: copy(content), use, ...which };
     },
     async due(now, limit) {
       await call('due');
@@ -250,30 +280,19 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       settlements.push(settlement);
       return apply(settlement);
     },
-    async dueReports({ now }) {
+    async dueReports(request) {
       await call('dueReports');
-      const ready = shared.untold.filter(({ dueAt = 0 }) => dueAt <= now);
-      const due = [...new Set(ready.map(({ message }) => message))].map((id): DueReport => {
-        const { facts, content } = messages.get(id)!;
-        return { kind: 'report', message: facts, content: copy(content), untold: ready.filter(({ message }) => message === id) };
-      });
-      const times = shared.untold.map(({ dueAt = 0 }) => dueAt);
-      return { due, nextAt: times.length === 0 ? null : Math.min(...times) };
+      return shared.untold.due(request);
     },
-    async told({ untold: told, report }) {
+    async told({ sender, untold, at, report }) {
       await call('told');
-      const left = shared.untold.filter((one) => !told.some(({ message, n }) => one.message === message && one.n === n));
-      if (left.length === shared.untold.length) return false;
-      shared.untold = left;
+      if (report !== undefined && messages.has(report.id)) throw Object.assign(new Error('taken'), { code: 'EEXIST' });
+      if (!shared.untold.told(sender, untold, { at, report: report !== undefined })) return false;
       if (report !== undefined) insert(report, { claim: undefined, held: false });
       if (report !== undefined) toldReports.push(report);
       return true;
     },
-    async postponeReport(which, until) {
-      shared.untold = shared.untold.map((one) =>
-        which.some(({ message, n }) => one.message === message && one.n === n) ? { ...one, dueAt: until } : one,
-      );
-    },
+    postponeReport: async (untold, until) => shared.untold.postpone(untold, until),
     async beat(owner) {
       const known = signs.has(owner);
       signs.set(owner, monotonic());
@@ -298,8 +317,9 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       for (const one of held) Object.assign(one, { ...backInQueue(one), nextAttemptAt: now, lease: null });
       return held.length;
     },
-    withdraw: async (messages) => {
-      for (const { id } of messages) command({ ids: [id] }, 'removed', OPEN, { state: 'removed', nextAttemptAt: null });
+    async withdraw(named) {
+      for (const { id, token } of named)
+        if (messages.get(id)?.token === token) command({ ids: [id] }, 'removed', OPEN, () => ENDED);
     },
     async thaw(latest, now) {
       await call('thaw');
@@ -309,13 +329,15 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       for (const recipient of frozen) recipient.nextAttemptAt = now;
       return frozen.length;
     },
-    async list({ states, after = '', limit = 100 }) {
+    async list({ states, domain, user, after = '', limit = 100 }) {
       await call('list');
       const wanted = (state: RecipientState) => (states === undefined ? !ENDED_STATES.includes(state) : states.includes(state));
       const page: StoredMessage[] = [];
       for (const kept of messages.values()) {
         if (page.length === limit) break;
-        if (kept.facts.id > after && kept.recipients.some(({ state }) => wanted(state))) page.push(view(kept));
+        const isMeant = kept.recipients.some((one) => wanted(one.state) && (domain === undefined || isAt(one, domain)));
+        const isOfUser = user === undefined || userKey(kept.facts.user ?? '') === userKey(user);
+        if (kept.facts.id > after && isMeant && isOfUser) page.push(view(kept));
       }
       return page;
     },
@@ -325,19 +347,35 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
     },
     async find(text, limit) {
       const isMeant = ({ facts, recipients }: Kept) =>
-        [facts.id, facts.messageId, facts.messageId.slice(1, -1), facts.reversePath].includes(text) ||
-        recipients.some(({ address }) => address === text);
+        [facts.id, facts.messageId, facts.messageId.slice(1, -1)].includes(text) ||
+        [facts.reversePath, ...recipients.map(({ address }) => address)].some((one) => userKey(one) === userKey(text));
       return [...messages.values()].filter(isMeant).reverse().slice(0, limit).map(view);
     },
-    content: async (id) => messages.get(id)?.content,
+    async content(id) {
+      const kept = messages.get(id);
+      if (kept === undefined || !(isOpen(kept) || shared.untold.keeps(id, { whole: false }))) return undefined;
+      return copy(kept.content);
+    },
     async retry(selection, now) {
       await call('retry');
-      return command(selection, 'retried', WAITING, { nextAttemptAt: now });
+      return command(selection, 'retried', WAITING, () => ({ nextAttemptAt: now }));
     },
-    hold: async (selection) => command(selection, 'held', WAITING, { state: 'held', nextAttemptAt: null }),
-    release: async (selection, now) => command(selection, 'released', ['held'], { state: 'queued', nextAttemptAt: now }),
-    remove: async (selection) => command(selection, 'removed', OPEN, { state: 'removed', nextAttemptAt: null }),
-    reroute: absent,
+    hold: async (selection) => command(selection, 'held', WAITING, () => ({ state: 'held', nextAttemptAt: null })),
+    release: async (selection, now) =>
+      command(selection, 'released', ['held'], (recipient) => ({ ...backInQueue(recipient), nextAttemptAt: now })),
+    remove: async (selection) => command(selection, 'removed', OPEN, () => ENDED),
+    async reroute(selection, now, destinationOf) {
+      const touched: Touched[] = [];
+      for (const [{ facts }, recipient] of selected(selection)) {
+        const { address, destination, state } = recipient;
+        const next = state === 'active' ? undefined : destinationOf(facts, address, destination);
+        if (next === undefined) continue;
+        Object.assign(recipient, { destination: next, nextAttemptAt: state === 'held' ? null : now });
+        touched.push({ id: facts.id, recipient: address, state });
+        tell(`queue:${next}`);
+      }
+      return touched;
+    },
     async counts() {
       const open = [...messages.values()].filter(isOpen);
       const states: Partial<Record<RecipientState, number>> = {};
@@ -345,18 +383,66 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
         if (OPEN.includes(state)) states[state] = (states[state] ?? 0) + 1;
       return { states, oldestAcceptedAt: open.length === 0 ? null : Math.min(...open.map(({ facts }) => facts.acceptedAt)) };
     },
-    summary: absent,
-    overLimit: async () => ({ users: [], expired: [] }),
-    releaseOverLimit: absent,
+    async summary(limit) {
+      const sums = new Map<string, { recipients: number; oldestAcceptedAt: number; nextAttemptAt: number | null }>();
+      for (const { facts, recipients } of messages.values()) {
+        for (const { state, destination, nextAttemptAt: next } of recipients) {
+          if (![...WAITING, 'active'].includes(state)) continue;
+          const sum = sums.get(destination) ?? { recipients: 0, oldestAcceptedAt: facts.acceptedAt, nextAttemptAt: null };
+          const oldestAcceptedAt = Math.min(sum.oldestAcceptedAt, facts.acceptedAt);
+          const nextAttemptAt = next === null ? sum.nextAttemptAt : Math.min(next, sum.nextAttemptAt ?? next);
+          sums.set(destination, { recipients: sum.recipients + 1, oldestAcceptedAt, nextAttemptAt });
+        }
+      }
+      const byName = (a: string, b: string) => (a < b ? -1 : 1);
+      return [...sums]
+        .map(([destination, sum]) => ({ destination, ...sum }))
+        .sort((a, b) => b.recipients - a.recipients || byName(a.destination, b.destination))
+        .slice(0, limit);
+    },
+    async overLimit(now) {
+      const held = [...messages.values()].filter(({ overLimit }) => overLimit !== undefined);
+      const expired = held
+        .filter(({ facts }) => facts.expiresAt <= now)
+        .map((kept) => ({
+          ...{ id: kept.facts.id, reversePath: kept.facts.reversePath },
+          recipients: view(kept)
+            .recipients.filter(({ state }) => state === 'held')
+            .map(({ trace: _, ...recipient }) => recipient),
+        }));
+      return { users: [...new Set(held.map(({ overLimit }) => overLimit!))], expired };
+    },
+    async releaseOverLimit({ user, list, now }) {
+      const released: Touched[] = [];
+      for (const kept of list === null ? [] : heldOver(user)) {
+        const held = kept.recipients.filter(({ state }) => state === 'held');
+        const counted = windows.count(
+          user,
+          list!,
+          now,
+          held.map(({ address }) => address),
+        );
+        const { exceeded, amounts } = counted;
+        if (exceeded !== undefined && amounts[exceeded.limit.kind] > exceeded.limit.count) continue;
+        if (exceeded !== undefined) break;
+        delete kept.overLimit;
+        for (const recipient of held) {
+          Object.assign(recipient, { state: 'queued', nextAttemptAt: now });
+          released.push({ id: kept.facts.id, recipient: recipient.address, state: 'queued' });
+        }
+      }
+      return { released, more: false };
+    },
     limitUse: async (user, list, now) => windows.use(user, list, now),
     knownRecipients: async (user, addresses) => addresses.filter((address) => windows.knows(user, address)),
-    forgetRecipients: absent,
+    forgetRecipients: async (now) => windows.forgetOld(now),
     signatureInUse: async (name) => [...messages.values()].some((kept) => isOpen(kept) && kept.facts.signatures.includes(name)),
-    async trimTrace(before) {
-      const isOld = (kept: Kept) => !isOpen(kept) && kept.facts.acceptedAt < before;
-      const old = [...messages.values()].filter(
-        (kept) => isOld(kept) && !shared.untold.some(({ message }) => message === kept.facts.id),
+    async trimTrace(before, maxSize) {
+      const ended = [...messages.values()].filter(
+        (kept) => !isOpen(kept) && !shared.untold.keeps(kept.facts.id, { whole: true }),
       );
+      const spared = Math.floor(maxSize / TRACE_BYTES);
+      const old = ended.filter(({ facts }, i) => facts.acceptedAt < before || i < ended.length - spared);
       for (const { facts } of old) messages.delete(facts.id);
       return old.length;
     },
@@ -370,8 +456,27 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
   return store;
 }
 
+type Insertion = { claim: AcceptRequest['claim']; held: boolean; lastReply?: string | null };
+type Limits = NonNullable<AcceptRequest['limits']>;
+type Judged = { exceeded: LimitUse | undefined; held: boolean; use: readonly LimitUse[] };
+const UNLIMITED: Judged = { exceeded: undefined, held: false, use: [] };
+const ENDED = { state: 'removed', nextAttemptAt: null } as const;
+/** What an ended message takes of the trace. */
+const TRACE_BYTES = 1000;
+
+const isAt = ({ address }: { readonly address: string }, domain: string) =>
+  address.slice(address.lastIndexOf('@') + 1).toLowerCase() === domain.toLowerCase();
+
+function reasonOf(exceeded: LimitUse | undefined): string {
+  if (exceeded === undefined) return '450 4.7.1 Held behind mail that is over a limit';
+  const { kind, count, per } = exceeded.limit;
+  return `450 4.7.1 Held over the limit of ${count} ${kind} per ${per}`;
+}
+
 const isOpen = ({ recipients }: Kept) => recipients.some(({ state }) => OPEN.includes(state));
-const backInQueue = ({ attempts }: { attempts: number }) => ({ state: attempts > 0 ? 'delayed' : 'queued' });
+const backInQueue = ({ attempts }: { attempts: number }): { state: RecipientState } => ({
+  state: attempts > 0 ? 'delayed' : 'queued',
+});
 
 function copy(content: Content): Content {
   return content.kind === 'inline' ? { kind: 'inline', bytes: content.bytes.slice() } : content;

@@ -2,12 +2,13 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { storeFiles } from '../../../src/store/embedded/embedded.ts';
-import { storeContract } from '../../contract/store.ts';
+import { queueContract } from '../../contract/queue.ts';
+import { type Subject, storeContract } from '../../contract/store.ts';
 import { tlsResultsContract } from '../../contract/tls-results.ts';
 import { createMemoryData } from '../../support/memory-data.ts';
 import { dataDir } from '../../support/store-rig.ts';
 
-storeContract({
+const sqlite: Subject = {
   name: 'SQLite',
   async open() {
     const path = dataDir();
@@ -22,30 +23,19 @@ storeContract({
       close: async () => void (await Promise.all([one.close(), two.close()])),
     };
   },
-});
+};
 
-storeContract({
+const memory: Subject = {
   name: 'memory',
   async open() {
     const data = createMemoryData();
     const [one, two] = [data.client(), data.client()];
     return { one, two, pass: async (ms) => one.messages.pass(ms), close: async () => {} };
   },
-});
+};
 
-tlsResultsContract({
-  name: 'SQLite',
-  async open() {
-    const path = dataDir();
-    const [one, two] = [await storeFiles(path).open({ sweep: true }), await storeFiles(path).open()];
-    return { one, two, close: async () => void (await Promise.all([one.close(), two.close()])) };
-  },
-});
-
-tlsResultsContract({
-  name: 'memory',
-  async open() {
-    const data = createMemoryData();
-    return { one: data.client(), two: data.client(), close: async () => {} };
-  },
-});
+for (const subject of [sqlite, memory]) {
+  storeContract(subject);
+  queueContract(subject);
+  tlsResultsContract(subject);
+}
