@@ -1,7 +1,8 @@
 /** Chooses the engine that keeps the data. Only this file reads the setting `store`. */
-import { type StoreFiles, storeFiles } from './embedded/embedded.ts';
+import type { MessagePort } from 'node:worker_threads';
+import { joinFiles, type StoreFiles, storeFiles } from './embedded/embedded.ts';
 import { type OpenOptions, StoreError } from './opening.ts';
-import type { Store } from './store.ts';
+import type { JoinedStore, OpenedStore } from './store.ts';
 
 /** A configuration has both. */
 type StoreSettings = {
@@ -12,7 +13,8 @@ type StoreSettings = {
 };
 
 type Engine = {
-  open(options: OpenOptions): Promise<Store>;
+  open(options: OpenOptions): Promise<OpenedStore>;
+  join(port: MessagePort): JoinedStore;
   /** Absent if the data are not in files of this machine. */
   readonly files?: StoreFiles;
 };
@@ -23,7 +25,7 @@ function engineOf({ store, dataDir }: StoreSettings): Engine {
   switch (name) {
     case 'sqlite': {
       const files = storeFiles(dataDir);
-      return { files, open: files.open };
+      return { files, open: files.open, join: (port) => joinFiles(dataDir, port) };
     }
     default:
       throw new StoreError(`store: this release has no engine named ${JSON.stringify(name)}, only sqlite`);
@@ -31,8 +33,13 @@ function engineOf({ store, dataDir }: StoreSettings): Engine {
 }
 
 /** Opens the store, also while other processes have it open. Makes it if there is none. @throws StoreError with one sentence for the operator. */
-export async function openStore(settings: StoreSettings, options: OpenOptions = {}): Promise<Store> {
+export async function openStore(settings: StoreSettings, options: OpenOptions = {}): Promise<OpenedStore> {
   return engineOf(settings).open(options);
+}
+
+/** Opens the store in another thread of the process that has it open. @param port of `share`. */
+export function joinStore(settings: StoreSettings, port: MessagePort): JoinedStore {
+  return engineOf(settings).join(port);
 }
 
 /** @returns undefined if the data are not in files of this machine. @throws StoreError if this release has no such engine. */

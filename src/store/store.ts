@@ -28,6 +28,7 @@
  * A failed sync rejects all changes that shared it. The connection is then closed and opened again, because after a failed sync the
  * system may treat pages as clean that never reached the disk. No store survives a disk that reports a sync which did not happen.
  */
+import type { MessagePort } from 'node:worker_threads';
 import type { CredentialStore } from './credential-store.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
@@ -36,7 +37,7 @@ import type { TlsResultStore } from './tls-result-store.ts';
 
 export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCredential } from './credential-store.ts';
 export type { DataOwner } from './embedded/data-dir.ts';
-export { filesOf, needFiles, openStore } from './engine.ts';
+export { filesOf, joinStore, needFiles, openStore } from './engine.ts';
 export {
   type AcceptRequest,
   type AcceptResult,
@@ -118,3 +119,20 @@ export type Store = StoreData & {
   /** Finishes all requests, then closes the store. */
   close(): Promise<void>;
 };
+
+/** A store that this process has opened. Other threads of the process share it, so that their changes join the same commits. */
+export type OpenedStore = Store & {
+  /**
+   * @param give gets a port for one other thread, now and whenever the engine has started again: `joinStore` and `renew` take it.
+   * @returns ends it.
+   */
+  share(give: (port: MessagePort) => void): () => void;
+};
+
+/** The same data, in another thread of the process that has the store open. */
+export type JoinedStore = StoreData &
+  Pick<Store, 'onChange'> & {
+    /** Takes the next port. Until then requests are rejected with `ESTORE`. */
+    renew(port: MessagePort): void;
+    close(): void;
+  };

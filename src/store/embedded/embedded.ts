@@ -3,14 +3,15 @@
  * `serve` at a time, a sweep at start, the free space of the disk, backup, restore, and a read without opening.
  * The rest of the program reaches `store/sqlite/` only by this file.
  */
+import type { MessagePort } from 'node:worker_threads';
 import { type DiskWatch, startDiskWatch } from '../../system/disk-watch.ts';
 import type { OpenOptions } from '../opening.ts';
 import { type BackupRequest, backupStore } from '../sqlite/backup.ts';
 import type { BackupCounts } from '../sqlite/backup-file.ts';
 import { peekSigningDomains } from '../sqlite/peek.ts';
 import { type Restored, type RestoreRequest, restoreStore } from '../sqlite/restore.ts';
-import { openSqlite } from '../sqlite/sqlite-store.ts';
-import type { Store } from '../store.ts';
+import { joinSqlite, openSqlite } from '../sqlite/sqlite-store.ts';
+import type { JoinedStore, OpenedStore } from '../store.ts';
 import { becomeOwner, type DataOwner, dataOwner } from './data-dir.ts';
 import { type InstanceLock, isInstanceRunning, lockInstance } from './instance-lock.ts';
 
@@ -25,7 +26,7 @@ export type EmbeddedOptions = OpenOptions & {
 };
 
 /** An open store, and its files. */
-export type EmbeddedStore = Store & { readonly files: StoreFiles };
+export type EmbeddedStore = OpenedStore & { readonly files: StoreFiles };
 
 /** The files of a store, whether a process has them open or not. */
 export type StoreFiles = {
@@ -58,6 +59,11 @@ export type StoreFiles = {
    */
   peekSigningDomains(): readonly string[] | undefined;
 };
+
+/** For another thread of the process that has the store open. */
+export function joinFiles(dataDir: string, port: MessagePort): JoinedStore {
+  return joinSqlite(dataDir, port);
+}
 
 export function storeFiles(dataDir: string): StoreFiles {
   const files: StoreFiles = {

@@ -1,15 +1,13 @@
-/** The main thread's side of the store. It sends the requests of one turn of the event loop together, and resolves their promises. */
-import { Worker } from 'node:worker_threads';
+/** The main thread's side of the store. It starts the thread of the store, and gives other threads of this process their own ports to it. */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { SECOND } from '../../system/clock.ts';
 import { type OpenOptions, StoreError } from '../opening.ts';
 import type { Change } from '../store.ts';
-import type { Argument, Name, Result } from './operations.ts';
-import { type Answers, type Failure, type FromWorker, failureError, type Request, type WorkerOptions } from './protocol.ts';
+import { type Answers, type FromWorker, failureError, type WorkerOptions } from './protocol.ts';
+import { Requests } from './requests.ts';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5 * SECOND;
-/** Milliseconds. A write that is not urgent waits so long for an urgent one, to share its sync. */
-const COMPANY = 5;
 
 type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> & {
   readonly worker: WorkerOptions;
@@ -19,23 +17,18 @@ type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> &
 
 const ANYTHING: readonly Change[] = ['credentials', 'limits', 'keys', 'certificates', 'policies', 'notices', 'queue:*'];
 
-type Pending = { resolve(result: unknown): void; reject(error: Error): void };
-
-export class StoreClient {
+export class StoreClient extends Requests {
   readonly #options: ClientOptions;
   #worker: Worker | undefined;
-  #outbox: Request[] = [];
-  #transfer: ArrayBuffer[] = [];
-  #soon = false;
-  #later: NodeJS.Timeout | undefined;
-  readonly #pending = new Map<number, Pending>();
-  #lastId = 0;
+  #wasOpen = false;
   #pause = FIRST_PAUSE;
   #closed: (() => void) | undefined;
   #closing: Promise<void> | undefined;
-  readonly #listeners: ((changes: ReadonlySet<Change>) => void)[] = [];
+  /** Who shares the store. Each gets a new port when the thread has started again. */
+  readonly #sharers = new Set<(port: MessagePort) => void>();
 
   constructor(options: ClientOptions) {
+    super();
     this.#options = options;
   }
 
@@ -49,16 +42,12 @@ export class StoreClient {
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
         if (message === 'opened') {
-          this.#worker = worker;
-          // The changes of the last thread, and those of other processes meanwhile, were not reported.
-          if (this.#lastId > 0) this.#tell(ANYTHING);
-          if (this.#closing !== undefined) worker.postMessage('close');
-          if (this.#listeners.length > 0) worker.postMessage('watch');
+          this.#opened(worker);
           resolve();
         } else if (message === 'closed') this.#closed?.();
-        else if ('foreign' in message) this.#tell(message.foreign);
+        else if ('foreign' in message) this.tell(message.foreign);
         else if ('refused' in message) reject(new StoreError(message.refused.message));
-        else this.#settle(message);
+        else this.settle(message);
       });
       let cause: unknown;
       worker.on('error', (error: Error) => {
@@ -72,38 +61,39 @@ export class StoreClient {
     });
   }
 
-  /** Rejects if the change is not on the disk. @param transfer memory that is transferred and not copied. */
-  call<K extends Name>(name: K, argument: Argument<K>, transfer?: ArrayBuffer): Promise<Result<K>> {
-    if (!this.#soon) {
-      this.#soon = true;
-      setImmediate(() => this.#flush());
-    }
-    return this.#queue(name, argument, transfer);
+  #opened(worker: Worker): void {
+    this.#worker = worker;
+    this.attach(worker);
+    // The changes of the last thread, and those of other processes meanwhile, were not reported.
+    if (this.#wasOpen) this.tell(ANYTHING);
+    this.#wasOpen = true;
+    if (this.isWatched) worker.postMessage('watch');
+    for (const give of this.#sharers) this.#connect(give);
+    if (this.#closing !== undefined) worker.postMessage('close');
   }
 
-  /** Like `call`, but is sent with the next urgent request, or a few milliseconds later. */
-  callWithCompany<K extends Name>(name: K, argument: Argument<K>): Promise<Result<K>> {
-    if (!this.#soon) this.#later ??= setTimeout(() => this.#flush(), COMPANY);
-    return this.#queue(name, argument);
+  /** @param give gets a port to the thread now, and a new one whenever the thread has started again. @returns ends it. */
+  share(give: (port: MessagePort) => void): () => void {
+    this.#sharers.add(give);
+    this.#connect(give);
+    return () => this.#sharers.delete(give);
   }
 
-  #queue<K extends Name>(name: K, argument: Argument<K>, transfer?: ArrayBuffer): Promise<Result<K>> {
-    return new Promise<unknown>((resolve, reject) => {
-      if (this.#worker === undefined || this.#closing !== undefined) return reject(this.#unusable());
-      const id = ++this.#lastId;
-      this.#pending.set(id, { resolve, reject });
-      this.#outbox.push([id, name, argument]);
-      if (transfer !== undefined) this.#transfer.push(transfer);
-    }) as Promise<Result<K>>;
+  #connect(give: (port: MessagePort) => void): void {
+    if (this.#worker === undefined) return;
+    const { port1, port2 } = new MessageChannel();
+    this.#worker.postMessage({ port: port1 }, [port1]);
+    give(port2);
   }
 
-  onChange(listener: (changes: ReadonlySet<Change>) => void): void {
-    if (this.#listeners.push(listener) === 1) this.#worker?.postMessage('watch');
+  override onChange(listener: (changes: ReadonlySet<Change>) => void): void {
+    if (!this.isWatched) this.#worker?.postMessage('watch');
+    super.onChange(listener);
   }
 
   close(): Promise<void> {
     if (this.#closing === undefined) {
-      this.#flush();
+      this.end();
       this.#closing = new Promise((resolve) => {
         this.#closed = resolve;
         if (this.#worker === undefined) resolve();
@@ -113,64 +103,19 @@ export class StoreClient {
     return this.#closing;
   }
 
-  #flush(): void {
-    this.#soon = false;
-    clearTimeout(this.#later);
-    this.#later = undefined;
-    const outbox = this.#outbox;
-    const transfer = this.#transfer;
-    if (outbox.length === 0) return;
-    this.#outbox = [];
-    this.#transfer = [];
-    try {
-      this.#worker?.postMessage(outbox, transfer);
-    } catch (cause) {
-      // The caller gave memory that cannot be transferred. Nothing was sent.
-      for (const [id] of outbox) this.#take(id)?.reject(new Error('The store cannot take this request', { cause }));
-    }
-  }
-
-  #tell(changes: readonly Change[]): void {
-    const set = new Set(changes);
-    for (const listener of this.#listeners) listener(set);
-  }
-
-  #settle({ results, failures, unlink, damaged, changes, commit, trouble }: Answers): void {
+  protected override settle(answers: Answers): void {
+    const { onCommit, onDamaged, onTrouble, unlink } = this.#options;
     this.#pause = FIRST_PAUSE;
-    if (changes.length > 0) this.#tell(changes);
-    for (let i = 0; i < results.length; i += 2) this.#take(results[i] as number)?.resolve(results[i + 1]);
-    for (const [id, failure] of failures) this.#take(id)?.reject(failureError(failure));
-    if (commit !== null) this.#options.onCommit?.(...commit);
-    if (unlink.length > 0) this.#options.unlink(unlink);
-    for (const damage of damaged) this.#options.onDamaged?.(damage);
-    if (trouble !== null) this.#trouble(trouble);
+    super.settle(answers);
+    if (answers.commit !== null) onCommit?.(...answers.commit);
+    if (answers.unlink.length > 0) unlink(answers.unlink);
+    for (const damage of answers.damaged) onDamaged?.(damage);
+    if (answers.trouble !== null) onTrouble?.(failureError(answers.trouble));
   }
 
-  #take(id: number): Pending | undefined {
-    const pending = this.#pending.get(id);
-    this.#pending.delete(id);
-    return pending;
-  }
-
-  #trouble(failure: Failure): void {
-    this.#options.onTrouble?.(failureError(failure));
-  }
-
-  #unusable(): Error {
-    return failureError({
-      code: 'ESTORE',
-      message: this.#closing !== undefined ? 'The store is closed' : 'The thread of the store ended and starts again',
-    });
-  }
-
-  /** The result of the pending requests is unknown, so that each of them rejects. */
   #ended(): void {
     this.#worker = undefined;
-    this.#outbox = [];
-    this.#transfer = [];
-    for (const { reject } of this.#pending.values())
-      reject(failureError({ code: 'ESTORE', message: 'The thread of the store ended' }));
-    this.#pending.clear();
+    this.detach();
     this.#closed?.();
     if (this.#closing === undefined) this.#startAgain();
   }

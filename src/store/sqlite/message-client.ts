@@ -14,10 +14,10 @@ import type {
   Touched,
 } from '../message-store.ts';
 import type { ContentRow } from './claim.ts';
-import type { StoreClient } from './client.ts';
 import type { Grant } from './credential-rows.ts';
 import type { Action, NewRoute, Step, StepSelection } from './queue-commands.ts';
 import { AFTER_ALL } from './reading.ts';
+import type { Requests } from './requests.ts';
 import { encodeChange, encodeMessage } from './rows.ts';
 import type { SpoolDirectory } from './spool.ts';
 import { stateNumber } from './states.ts';
@@ -29,7 +29,7 @@ const WITHDRAWN_PER_STEP = 10;
 const AS_ASKED: Settled = { unchanged: [], lost: [], reportDue: false };
 const OPEN_STATES: readonly RecipientState[] = ['queued', 'active', 'delayed', 'held', 'uncertain'];
 
-export function messageStore(client: StoreClient, spool: SpoolDirectory): MessageStore {
+export function messageStore(client: Requests, spool: SpoolDirectory): MessageStore {
   const content = ({ bytes, spool: row }: ContentRow): Content =>
     row === null ? { kind: 'inline', bytes } : { kind: 'spooled', prefix: bytes, spool: spool.read(row) };
   const act = (action: Action) => (selection: Selection, now: number) =>
@@ -93,7 +93,7 @@ export function messageStore(client: StoreClient, spool: SpoolDirectory): Messag
 }
 
 /** The bytes are transferred to the thread and back, so that delivery continues from memory without a copy. */
-async function accept(client: StoreClient, { message, claim, limits, grant }: AcceptRequest): Promise<AcceptResult> {
+async function accept(client: Requests, { message, claim, limits, grant }: AcceptRequest): Promise<AcceptResult> {
   const encoded = encodeMessage(message);
   const inline = encoded.spool === null;
   // A slice is copied first: a transfer would take the whole buffer away from its other users.
@@ -115,7 +115,7 @@ async function accept(client: StoreClient, { message, claim, limits, grant }: Ac
 }
 
 /** Walks through the queue only if an owner is dead. */
-async function takeBack(client: StoreClient, { owner, silence, now }: Parameters<MessageStore['takeBack']>[0]): Promise<number> {
+async function takeBack(client: Requests, { owner, silence, now }: Parameters<MessageStore['takeBack']>[0]): Promise<number> {
   const dead = await client.call('findDead', { owner, silence });
   if (dead.length === 0) return 0;
   const taken = await total(walk((after) => client.call('takeBack', { after, now })));
@@ -174,7 +174,7 @@ function* parts<T>(list: readonly T[], size: number): Generator<readonly T[]> {
 }
 
 type Reroute = { selection: Selection; now: number; destinationOf: Parameters<MessageStore['reroute']>[2] };
-async function reroute(client: StoreClient, { selection, now, destinationOf }: Reroute): Promise<readonly Touched[]> {
+async function reroute(client: Requests, { selection, now, destinationOf }: Reroute): Promise<readonly Touched[]> {
   return inSteps<Touched>(selection, async (step) => {
     const { items, after } = await client.call('waiting', step);
     const routes: NewRoute[] = items.flatMap(({ message, recipients }) =>
@@ -189,7 +189,7 @@ async function reroute(client: StoreClient, { selection, now, destinationOf }: R
   });
 }
 
-function list(client: StoreClient, query: ListQuery): Promise<readonly StoredMessage[]> {
+function list(client: Requests, query: ListQuery): Promise<readonly StoredMessage[]> {
   const limit = Math.min(query.limit ?? 100, 1000);
   const states = (query.states ?? OPEN_STATES).map(stateNumber);
   let after = query.after ?? '';
@@ -208,7 +208,7 @@ function list(client: StoreClient, query: ListQuery): Promise<readonly StoredMes
   }, limit);
 }
 
-async function find(client: StoreClient, text: string, limit: number): Promise<readonly StoredMessage[]> {
+async function find(client: Requests, text: string, limit: number): Promise<readonly StoredMessage[]> {
   const named = await client.call('get', text);
   if (named !== undefined) return [named];
   let left = limit;
@@ -219,7 +219,7 @@ async function find(client: StoreClient, text: string, limit: number): Promise<r
   }, limit);
 }
 
-async function signatureInUse(client: StoreClient, name: string): Promise<boolean> {
+async function signatureInUse(client: Requests, name: string): Promise<boolean> {
   for (let after: string | null = ''; after !== null; ) {
     const step: { found: boolean; after: string | null } = await client.call('signatureInUse', { name, after });
     if (step.found) return true;
@@ -228,7 +228,7 @@ async function signatureInUse(client: StoreClient, name: string): Promise<boolea
   return false;
 }
 
-async function trimTrace(client: StoreClient, before: number, maxSize: number): Promise<number> {
+async function trimTrace(client: Requests, before: number, maxSize: number): Promise<number> {
   let removed = 0;
   for (let after: string | null = ''; after !== null; ) {
     const step: { removed: number; after: string | null } = await client.call('trim', { before, maxSize, after });

@@ -1,4 +1,5 @@
-/** The messages between the main thread and the thread of the store. */
+/** The messages between the thread of the store and the threads that use it: the main thread, and those that share it by a port. */
+import type { MessagePort } from 'node:worker_threads';
 import type { Damage } from '../opening.ts';
 import type { Change } from '../store.ts';
 import { resultCode, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, type SqliteError } from './database.ts';
@@ -9,8 +10,8 @@ export type WorkerOptions = { readonly path: string; readonly spoolDir: string; 
 
 /** One request. Its answer has the same `id`. */
 export type Request = readonly [id: number, name: Name, argument: unknown];
-/** `close`: finish all requests, then end. `watch`: report changes of other processes. */
-export type ToWorker = readonly Request[] | 'close' | 'watch';
+/** `close`: finish all requests, then end. `watch`: report changes of other processes. `port`: another thread sends requests there. */
+export type ToWorker = readonly Request[] | 'close' | 'watch' | { readonly port: MessagePort };
 
 export type Failure = { readonly message: string; readonly code: string };
 /** The answers of one transaction, or of one read. */
@@ -27,7 +28,9 @@ export type Answers = {
   /** The whole transaction failed. */
   readonly trouble: Failure | null;
 };
-export type FromWorker = Answers | 'opened' | 'closed' | { readonly foreign: readonly Change[] } | { readonly refused: Failure };
+/** What a thread that shares the store gets. `foreign`: changes that were made by others. */
+export type ToJoined = Answers | { readonly foreign: readonly Change[] };
+export type FromWorker = ToJoined | 'opened' | 'closed' | { readonly refused: Failure };
 
 const SENTENCES: Readonly<Record<number, readonly [code: string, sentence: string]>> = {
   [SQLITE_FULL]: ['ENOSPC', 'The disk of the store is full'],

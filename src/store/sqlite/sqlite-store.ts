@@ -1,5 +1,6 @@
 /** Opens the SQLite store: a database in its own thread, and files for large bodies. */
 import { join } from 'node:path';
+import type { MessagePort } from 'node:worker_threads';
 import { continueQueueIds } from '../../smtp/queue-id.ts';
 import { SECOND } from '../../system/clock.ts';
 import type { CredentialStore } from '../credential-store.ts';
@@ -7,16 +8,18 @@ import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from '../embedded/data-dir.t
 import type { EmbeddedOptions } from '../embedded/embedded.ts';
 import { StoreError } from '../opening.ts';
 import type { OperationStore } from '../operation-store.ts';
-import type { Store } from '../store.ts';
+import type { JoinedStore, OpenedStore, StoreData } from '../store.ts';
 import type { TlsPolicyStore } from '../tls-policy-store.ts';
 import type { TlsResultStore } from '../tls-result-store.ts';
 import { StoreClient } from './client.ts';
+import { JoinedClient } from './joined-client.ts';
 import { messageStore } from './message-client.ts';
+import type { Requests } from './requests.ts';
 import { encodeMessage } from './rows.ts';
 import { SpoolDirectory } from './spool.ts';
 
 /** @throws StoreError with one sentence for the operator. */
-export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: string }): Promise<Store> {
+export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: string }): Promise<OpenedStore> {
   const { dataDir, busyTimeout = 10 * SECOND, sweep = false } = options;
   prepareDataDir(dataDir);
   const spool = new SpoolDirectory(join(dataDir, SPOOL_DIR));
@@ -34,26 +37,44 @@ export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: 
     throw new StoreError((cause as Error).message, { cause });
   }
   return {
+    ...dataOf(client, spool),
+    onChange: (listener) => client.onChange(listener),
+    ping: async () => void (await client.call('ping', Date.now())),
+    share: (give) => client.share(give),
+    close: () => client.close(),
+  };
+}
+
+/** @param port of `share`, in another thread of the process that has the store open. */
+export function joinSqlite(dataDir: string, port: MessagePort): JoinedStore {
+  const client = new JoinedClient(port);
+  return {
+    ...dataOf(client, new SpoolDirectory(join(dataDir, SPOOL_DIR))),
+    onChange: (listener) => client.onChange(listener),
+    renew: (next) => client.renew(next),
+    close: () => client.close(),
+  };
+}
+
+function dataOf(client: Requests, spool: SpoolDirectory): StoreData {
+  return {
     messages: messageStore(client, spool),
     credentials: credentialStore(client),
     operation: operationStore(client),
     tlsPolicies: tlsPolicyStore(client),
     tlsResults: tlsResultStore(client),
-    onChange: (listener) => client.onChange(listener),
-    ping: async () => void (await client.call('ping', Date.now())),
-    close: () => client.close(),
   };
 }
 
 /** Cleans up after the last run, before the first mail of this run. */
-async function tidy(client: StoreClient): Promise<void> {
+async function tidy(client: Requests): Promise<void> {
   await client.call('buryAll', undefined);
   await client.call('forgetDestinations', undefined);
   await client.call('recount', undefined);
   await client.call('checkSpooled', undefined);
 }
 
-function credentialStore(client: StoreClient): CredentialStore {
+function credentialStore(client: Requests): CredentialStore {
   return {
     get: (name) => client.call('getCredential', name),
     list: () => client.call('listCredentials', undefined),
@@ -67,7 +88,7 @@ function credentialStore(client: StoreClient): CredentialStore {
   };
 }
 
-function operationStore(client: StoreClient): OperationStore {
+function operationStore(client: Requests): OperationStore {
   return {
     dkimKeys: (domain) => client.call('dkimKeys', domain ?? null),
     addDkimKeys: (keys) => client.call('addDkimKeys', keys),
@@ -86,7 +107,7 @@ function operationStore(client: StoreClient): OperationStore {
   };
 }
 
-function tlsPolicyStore(client: StoreClient): TlsPolicyStore {
+function tlsPolicyStore(client: Requests): TlsPolicyStore {
   return {
     stsPolicy: (domain) => client.call('stsPolicy', domain),
     putStsPolicy: (policy, by) => client.call('putStsPolicy', { policy, by }),
@@ -100,7 +121,7 @@ function tlsPolicyStore(client: StoreClient): TlsPolicyStore {
   };
 }
 
-function tlsResultStore(client: StoreClient): TlsResultStore {
+function tlsResultStore(client: Requests): TlsResultStore {
   return {
     addTlsResults: (counts) => client.callWithCompany('addTlsResults', counts),
     tlsResults: (day, name) => client.call('tlsResults', { day, name }),

@@ -6,6 +6,7 @@ import { Feed } from './feed.ts';
 import { commitGroup, type GroupResult, rejectAll, runRead } from './group-commit.ts';
 import { operationNamed } from './operations.ts';
 import { SignsOfLife } from './owners.ts';
+import { Ports } from './ports.ts';
 import { describe, type FromWorker, type Request, type ToWorker, type WorkerOptions } from './protocol.ts';
 
 /** The largest transaction, in requests and in bytes of content. */
@@ -15,6 +16,7 @@ const READING_TIME = 5;
 const WATCH_INTERVAL = 1000;
 
 const port = parentPort as MessagePort;
+const ports = new Ports(port);
 const { path, spoolDir, busyTimeout } = workerData as WorkerOptions;
 const writes: Request[] = [];
 const reads: Request[] = [];
@@ -51,15 +53,26 @@ function drop(): void {
   database = undefined;
 }
 
-function receive(message: ToWorker): void {
+function receive(from: MessagePort, message: ToWorker): void {
   if (message === 'close') closing = true;
   else if (message === 'watch') setInterval(lookForChanges, WATCH_INTERVAL).unref();
-  else for (const request of message) (operationNamed(request[1]).kind === 'write' ? writes : reads).push(request);
+  else if ('port' in message) ports.add(message.port, listen);
+  else
+    for (const request of ports.take(from, message)) (operationNamed(request[1]).kind === 'write' ? writes : reads).push(request);
+}
+
+function listen(from: MessagePort): void {
+  from.on('message', (message: ToWorker) => {
+    receive(from, message);
+    schedule();
+  });
 }
 
 function work(): void {
   scheduled = false;
-  for (let more = receiveMessageOnPort(port); more !== undefined; more = receiveMessageOnPort(port)) receive(more.message);
+  for (const from of ports.all)
+    for (let more = receiveMessageOnPort(from); more !== undefined; more = receiveMessageOnPort(from))
+      receive(from, more.message);
   if (writes.length > 0) run(takeGroup(), (db, group) => commitGroup(db, services, group));
   readForAWhile();
   if (writes.length + reads.length > 0) schedule();
@@ -102,7 +115,7 @@ function run(requests: Request[], action: (db: Database, requests: Request[]) =>
     outcome = { ...rejectAll(requests, describe(error)), error };
   }
   if (outcome.error !== undefined && needsNewConnection(outcome.error)) drop();
-  port.postMessage(outcome.answers satisfies FromWorker, outcome.transfer);
+  ports.answer(requests, outcome);
 }
 
 /** False if the connection is sound: the disk is full, another process is slow, or a page is damaged. */
@@ -129,21 +142,18 @@ function lookForChanges(): void {
   if (!foreign) return;
   foreign = false;
   const changes = services.feed.read(open());
-  if (changes.length > 0) port.postMessage({ foreign: changes } satisfies FromWorker);
+  if (changes.length > 0) ports.tell(changes);
 }
 
 function close(): void {
   drop();
   port.postMessage('closed' satisfies FromWorker);
-  port.close();
+  ports.close();
 }
 
 try {
   open();
-  port.on('message', (message: ToWorker) => {
-    receive(message);
-    schedule();
-  });
+  listen(port);
   port.postMessage('opened' satisfies FromWorker);
 } catch (error) {
   port.postMessage({ refused: describe(error) } satisfies FromWorker);
