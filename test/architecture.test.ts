@@ -78,6 +78,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   commander: ['smarthost.ts', 'commands/'],
   yaml: ['config/'],
   'dns-packet': ['dns/', 'demo/'],
+  pg: ['store/postgres/'],
 };
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));

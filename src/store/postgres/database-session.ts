@@ -1,0 +1,192 @@
+/** One connection to a PostgreSQL server. It has one job, its own clock, and a memory of warnings. `Link` opens it again when it is lost. */
+import { Socket } from 'node:net';
+import { Client, types } from 'pg';
+import { SECOND } from '../../system/clock.ts';
+
+/** Of a host name and a port. */
+export type DatabaseHost = { readonly host: string; readonly port: number };
+
+export type ServerOptions = {
+  /** All servers of the cluster. One of them is the primary. */
+  readonly hosts: readonly DatabaseHost[];
+  readonly database: string;
+  readonly user: string;
+  /** undefined: the server asks for none. */
+  readonly password?: string | undefined;
+  /** `verify`: the certificate must be of the host, and from a trusted authority (or from the one in `ca`). */
+  readonly tls: 'none' | 'encrypt' | 'verify';
+  /** PEM. */
+  readonly ca?: string | undefined;
+  /** `two`: a commit is on two machines before it counts. `one`: on the disk of one. */
+  readonly durability: 'two' | 'one';
+};
+
+type Row = Record<string, unknown>;
+type Rows<T> = { readonly rows: T[]; readonly count: number; readonly command: string };
+
+const CONNECT_TIMEOUT = 5 * SECOND;
+/** No answer for so long: the server, or the way to it, is dead. A commit waits for its standby in this time. */
+const ANSWER_TIMEOUT = 10 * SECOND;
+const LOOK_INTERVAL = 250;
+
+/** The settings of each session. They end the locks of a machine that lost its power. */
+const SETTINGS: Readonly<Record<string, string>> = {
+  synchronous_commit: 'on',
+  search_path: 'smarthost,pg_catalog',
+  idle_in_transaction_session_timeout: '5s',
+  lock_timeout: '5s',
+  tcp_keepalives_idle: '5',
+  tcp_keepalives_interval: '2',
+  tcp_keepalives_count: '3',
+  tcp_user_timeout: '10s',
+};
+
+const INT8 = 20;
+const BYTEA = 17;
+const INT8_ARRAY = 1016;
+const parsers = new Map<number, (text: string) => unknown>([
+  [INT8, Number],
+  [BYTEA, bytesOf],
+  [INT8_ARRAY, (text) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number))],
+]);
+const getTypeParser = ((oid: number, format: 'text') => parsers.get(oid) ?? types.getTypeParser(oid, format)) as never;
+
+/** Each value has its own memory, because it is transferred to another thread. */
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = Buffer.allocUnsafeSlow((text.length - 2) / 2);
+  bytes.write(text.slice(2), 'hex');
+  return bytes;
+}
+
+/** The connection is gone, so that nothing is known of what it was asked last. */
+export class ConnectionLost extends Error {
+  override readonly name = 'ConnectionLost';
+}
+
+export class DatabaseSession {
+  readonly #client: Client;
+  readonly #socket: Socket;
+  readonly #names = new Map<string, string>();
+  readonly #watch: NodeJS.Timeout;
+  readonly #answerTimeout: number;
+  #waiting = 0;
+  #askedAt = 0;
+  #lost: Error | undefined;
+  #warned = false;
+
+  private constructor(client: Client, socket: Socket, answerTimeout: number) {
+    this.#client = client;
+    this.#socket = socket;
+    this.#answerTimeout = answerTimeout;
+    client.on('error', (error) => this.#end(error));
+    client.on('end', () => this.#end(new Error('the server ended the connection')));
+    // 01000 is the class of "the wait for the standby was cancelled": what was committed may be on one machine only.
+    client.on('notice', ({ code }) => {
+      if (code === '01000') this.#warned = true;
+    });
+    this.#watch = setInterval(() => this.#look(), LOOK_INTERVAL).unref();
+  }
+
+  /** @param name shown by the server, for its operator. @throws Error with the reason of the server or of the network. */
+  static async open(
+    server: ServerOptions,
+    at: DatabaseHost,
+    name: string,
+    answerTimeout = ANSWER_TIMEOUT,
+  ): Promise<DatabaseSession> {
+    const socket = new Socket();
+    const client = new Client({
+      ...{ host: at.host, port: at.port, database: server.database, user: server.user, pipeline: true },
+      ...{ password: () => server.password ?? '', ssl: tlsOf(server, at.host), stream: () => socket },
+      ...{ keepAlive: true, keepAliveInitialDelayMillis: 5 * SECOND, connectionTimeoutMillis: CONNECT_TIMEOUT },
+      ...{ application_name: name, types: { getTypeParser } },
+      options: Object.entries(SETTINGS)
+        .map(([key, value]) => `-c ${key}=${value}`)
+        .join(' '),
+    });
+    client.on('error', () => {}); // before the session listens, `connect` rejects with it
+    try {
+      await client.connect();
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+    return new DatabaseSession(client, socket, answerTimeout);
+  }
+
+  get isLost(): boolean {
+    return this.#lost !== undefined;
+  }
+
+  /** A warning came since the last call: the last commit does not count as acknowledged. */
+  takeWarning(): boolean {
+    const warned = this.#warned;
+    this.#warned = false;
+    return warned;
+  }
+
+  /** Sends the statement behind those that have no answer yet. Each text is prepared once. @throws DatabaseError, ConnectionLost */
+  async ask<T = Row>(text: string, values: readonly unknown[] = []): Promise<Rows<T>> {
+    if (this.#lost !== undefined) throw new ConnectionLost(this.#lost.message, { cause: this.#lost });
+    if (this.#waiting++ === 0) this.#askedAt = performance.now();
+    try {
+      const { rows, rowCount, command } = await this.#client.query({
+        name: this.#nameOf(text),
+        text,
+        values: values as unknown[],
+      });
+      return { rows: rows as T[], count: rowCount ?? 0, command };
+    } catch (error) {
+      if (this.#lost === undefined && sqlStateOf(error) !== undefined) throw error;
+      throw new ConnectionLost((error as Error).message, { cause: error });
+    } finally {
+      this.#waiting--;
+      this.#askedAt = performance.now();
+    }
+  }
+
+  /** Ends it at once. What was asked and has no answer rejects. */
+  destroy(reason: string): void {
+    this.#end(new Error(reason));
+  }
+
+  async close(): Promise<void> {
+    if (this.#lost !== undefined) return;
+    clearInterval(this.#watch);
+    const late = setTimeout(() => this.destroy('it did not close in time'), SECOND);
+    await this.#client.end().catch(() => {});
+    clearTimeout(late);
+  }
+
+  #nameOf(text: string): string {
+    let name = this.#names.get(text);
+    if (name === undefined) this.#names.set(text, (name = `s${this.#names.size}`));
+    return name;
+  }
+
+  #look(): void {
+    if (this.#waiting > 0 && performance.now() - this.#askedAt > this.#answerTimeout)
+      this.destroy(`the server gave no answer for ${this.#answerTimeout / SECOND} s`);
+  }
+
+  #end(error: Error): void {
+    if (this.#lost !== undefined) return;
+    this.#lost = error;
+    clearInterval(this.#watch);
+    this.#socket.destroy(error);
+  }
+}
+
+function tlsOf({ tls, ca }: ServerOptions, host: string) {
+  if (tls === 'none') return false;
+  const trusted = ca === undefined ? {} : { ca };
+  return tls === 'verify' ? { ...trusted, rejectUnauthorized: true, host } : { rejectUnauthorized: false };
+}
+
+/** The SQLSTATE of a server's error: five characters. undefined: not an error of the server. */
+export function sqlStateOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && (error as { severity?: unknown }).severity !== undefined
+    ? code
+    : undefined;
+}

@@ -1,0 +1,140 @@
+/**
+ * A connection that comes back: it tries the hosts in turn, stays only at the primary, checks that the server keeps what it commits, and
+ * waits longer after each round that found none. After a failover the next statement is at the new primary.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SECOND } from '../../system/clock.ts';
+import { type DatabaseHost, DatabaseSession, type ServerOptions } from './database-session.ts';
+
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 5 * SECOND;
+const OLDEST_VERSION = 150_000;
+
+/** The server answers, and must not be used as it is. */
+class UnfitServer extends Error {
+  override readonly name = 'UnfitServer';
+}
+
+type Facts = {
+  readonly version: number;
+  readonly recovering: boolean;
+  readonly fsync: string;
+  readonly pages: string;
+  readonly commit: string;
+  readonly standbys: string;
+  readonly system: string;
+};
+const FACTS = `
+  SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS recovering,
+    current_setting('fsync') AS fsync, current_setting('full_page_writes') AS pages,
+    current_setting('synchronous_commit') AS commit, current_setting('synchronous_standby_names') AS standbys,
+    (SELECT system_identifier::text FROM pg_control_system()) AS system`;
+
+/** The reason why mail must not be accepted now. undefined: there is none. */
+export function laxness(durability: ServerOptions['durability'], commit: string, standbys: string): string | undefined {
+  if (commit === 'off') return 'the database answers before its disk has the data (synchronous_commit is off)';
+  if (durability === 'one') return undefined;
+  if (standbys.trim() === '') return 'no synchronous standby is named (synchronous_standby_names), and store.durability is two';
+  return commit === 'local' ? 'the database does not wait for its standby (synchronous_commit is local)' : undefined;
+}
+
+function faultOf({ version, fsync, pages }: Facts): string | undefined {
+  if (version < OLDEST_VERSION) return `is PostgreSQL ${Math.floor(version / 10_000)}: 15 or newer is needed`;
+  if (fsync !== 'on') return 'has fsync off: a power cut would lose mail';
+  if (pages !== 'on') return 'has full_page_writes off: a power cut could damage its tables';
+  return undefined;
+}
+
+type LinkOptions = {
+  readonly server: ServerOptions;
+  /** What the connection is for; the server shows it. */
+  readonly name: string;
+  /** Runs in each new session before all else. */
+  readonly greet?: (session: DatabaseSession) => Promise<void>;
+  /** Milliseconds. Absent: that of `DatabaseSession`. */
+  readonly answerTimeout?: number;
+  /** 0 to 1, for the pauses. */
+  readonly random?: () => number;
+};
+
+export class Link {
+  readonly #options: LinkOptions;
+  #session: DatabaseSession | undefined;
+  #opening: Promise<DatabaseSession> | undefined;
+  #pause = FIRST_PAUSE;
+  /** The host that answered last is asked first. */
+  #next = 0;
+  #closed = false;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  /** The session of now, or a new one. Callers share it. @param until by `performance.now()`. @throws Error with the reasons of all hosts. */
+  async session(until: number): Promise<DatabaseSession> {
+    if (this.#session !== undefined && !this.#session.isLost) return this.#session;
+    this.#opening ??= this.#open(until).finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#session?.close();
+  }
+
+  async #open(until: number): Promise<DatabaseSession> {
+    for (;;) {
+      if (this.#closed) throw new Error('the store is closed');
+      const problems: string[] = [];
+      for (const host of this.#hosts()) {
+        try {
+          const session = await this.#enter(host);
+          this.#pause = FIRST_PAUSE;
+          this.#session = session;
+          return session;
+        } catch (error) {
+          problems.push(`${host.host}:${host.port} ${reasonOf(error)}`);
+          if (error instanceof UnfitServer && this.#options.server.hosts.length === 1) throw new UnfitServer(problems[0]);
+        }
+      }
+      const { random = Math.random } = this.#options;
+      const pause = this.#pause * random(); // full jitter, so that many relays do not come back at one moment
+      this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+      if (performance.now() + pause >= until) throw new Error(`No primary of the database: ${problems.join('; ')}`);
+      await sleep(pause);
+    }
+  }
+
+  *#hosts(): Generator<DatabaseHost> {
+    const { hosts } = this.#options.server;
+    for (let i = 0; i < hosts.length; i++) {
+      const host = hosts[this.#next % hosts.length]!;
+      yield host; // an answer ends the loop here, so that this host stays the first one
+      this.#next++;
+    }
+  }
+
+  async #enter(host: DatabaseHost): Promise<DatabaseSession> {
+    const { server, name, greet, answerTimeout } = this.#options;
+    const session = await DatabaseSession.open(server, host, name, answerTimeout);
+    try {
+      const [facts] = (await session.ask<Facts>(FACTS)).rows;
+      if (facts!.recovering) throw new Error('is a standby');
+      const fault = faultOf(facts!);
+      if (fault !== undefined) throw new UnfitServer(fault);
+      await greet?.(session);
+      return session;
+    } catch (error) {
+      session.destroy('it is not used');
+      throw error;
+    }
+  }
+}
+
+/** One line, without the password: the driver has none in its errors. */
+function reasonOf(error: unknown): string {
+  const errors = (error as AggregateError).errors as readonly Error[] | undefined;
+  return (errors?.[0] ?? (error as Error)).message.replace(/\s+/g, ' ');
+}

@@ -1,0 +1,126 @@
+/** The connection to PostgreSQL: which server is used, when it is lost, and what does not count as a commit. */
+import { connect, createServer } from 'node:net';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { ConnectionLost, DatabaseSession, type ServerOptions, sqlStateOf } from '../../src/store/postgres/database-session.ts';
+import { Link, laxness } from '../../src/store/postgres/link.ts';
+import { requirePeer } from '../support/peers.ts';
+import { hasPostgres, PostgresServer } from '../support/postgres.ts';
+import { until } from '../support/store-rig.ts';
+
+const soon = (ms = 20_000) => performance.now() + ms;
+
+describe.skipIf(!requirePeer('postgresql', hasPostgres))('the connection to PostgreSQL', () => {
+  let primary: PostgresServer;
+  let standby: PostgresServer;
+  beforeAll(async () => {
+    primary = await PostgresServer.create();
+    standby = await primary.standby('b');
+  });
+  afterAll(async () => {
+    await standby?.remove();
+    await primary?.remove();
+  });
+
+  function link(change: Partial<ServerOptions> = {}, answerTimeout?: number): Link {
+    const timeout = answerTimeout === undefined ? {} : { answerTimeout };
+    const one = new Link({ server: primary.options('postgres', change), name: 'smarthost/test', ...timeout });
+    onTestFinished(() => one.close());
+    return one;
+  }
+  const at = ({ port }: { port: number }) => ({ host: '127.0.0.1', port });
+  const session = async (at: PostgresServer = primary) => {
+    const one = await DatabaseSession.open(at.options('postgres'), { host: '127.0.0.1', port: at.port }, 'smarthost/test');
+    onTestFinished(() => one.close());
+    return one;
+  };
+
+  test('of several hosts the one that is not a standby is used', async () => {
+    const one = await link({ hosts: [at({ port: 1 }), at(standby), at(primary)] }).session(soon());
+    expect((await one.ask('SHOW port')).rows).toEqual([{ port: String(primary.port) }]);
+  });
+
+  test('without a primary the reasons of all hosts are told, and no password', async () => {
+    const none = link({ hosts: [at({ port: 1 }), at(standby)], password: 'geheim' });
+    const sentence = await none.session(soon(300)).catch((error: Error) => error.message);
+    expect(sentence).toContain('127.0.0.1:1 connect ECONNREFUSED');
+    expect(sentence).toContain(`127.0.0.1:${standby.port} is a standby`);
+    expect(sentence).not.toContain('geheim');
+  });
+
+  test('a server that does not sync its disk is not used', async () => {
+    await primary.set({ fsync: 'off' });
+    onTestFinished(() => primary.set({ fsync: 'on' }));
+    await expect(link().session(soon())).rejects.toThrow('has fsync off: a power cut would lose mail');
+  });
+
+  test('a session has its settings, so that the locks of a dead machine end', async () => {
+    const one = await session();
+    const { rows } = await one.ask(`SELECT name, setting FROM pg_settings WHERE name IN
+      ('synchronous_commit', 'idle_in_transaction_session_timeout', 'lock_timeout', 'tcp_keepalives_idle', 'tcp_user_timeout') ORDER BY name`);
+    expect(rows.map((row) => row['setting'])).toEqual(['5000', '5000', 'on', '5', '10000']);
+  });
+
+  test('numbers and bytes come back as they are', async () => {
+    const one = await session();
+    const bytes = Buffer.from([0, 1, 255, 92, 39, 0]);
+    const { rows } = await one.ask('SELECT $1::bigint AS n, $2::bytea AS bytes, ARRAY[1, 2]::bigint[] AS list', [2 ** 40, bytes]);
+    expect(rows).toEqual([{ n: 2 ** 40, bytes, list: [1, 2] }]);
+    expect((rows[0]!['bytes'] as Uint8Array).buffer.byteLength).toBe(6);
+  });
+
+  test('after an error in a transaction the commit says ROLLBACK', async () => {
+    const one = await session();
+    const asked = ['BEGIN', 'SELECT 1 / 0', 'SELECT 1', 'COMMIT'].map((text) => one.ask(text));
+    const states = (await Promise.allSettled(asked)).map((result) =>
+      result.status === 'fulfilled' ? result.value.command : sqlStateOf(result.reason),
+    );
+    expect(states).toEqual(['BEGIN', '22012', '25P02', 'ROLLBACK']);
+  });
+
+  test('a cancelled wait for the standby is a warning, although the commit looks like a success', async () => {
+    await primary.set({ synchronous_standby_names: 'nobody' });
+    onTestFinished(() => primary.set({ synchronous_standby_names: '' }));
+    const one = await session();
+    const { rows } = await one.ask<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const commit = one.ask('CREATE TABLE public.cancelled (n int)');
+    await until(async () => (await primary.sql(`SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'`)).length === 1);
+    expect(one.takeWarning()).toBe(false);
+    await primary.sql('SELECT pg_cancel_backend($1)', 'postgres', [rows[0]!.pid]);
+    expect((await commit).command).toBe('CREATE');
+    expect([one.takeWarning(), one.takeWarning()]).toEqual([true, false]);
+  });
+
+  test('a connection that the server ends is lost, and the link opens another one', async () => {
+    const one = link();
+    const first = await one.session(soon());
+    await primary.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'smarthost/test'`);
+    await until(() => first.isLost);
+    await expect(first.ask('SELECT 1')).rejects.toBeInstanceOf(ConnectionLost);
+    const second = await one.session(soon());
+    expect(second).not.toBe(first);
+    expect((await second.ask('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  });
+
+  test('a server that goes silent is given up by our own clock', async () => {
+    const proxy = createServer((socket) => {
+      const there = connect(primary.port, '127.0.0.1');
+      socket.on('data', (data) => data.includes('swallow') || there.write(data));
+      there.on('data', (data) => socket.write(data));
+      for (const one of [socket, there]) one.on('error', () => {}).on('close', () => void [socket.destroy(), there.destroy()]);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void proxy.close());
+    const one = await link({ hosts: [at(proxy.address() as { port: number })] }, 500).session(soon());
+    expect((await one.ask('SELECT 1 AS one')).rows).toHaveLength(1);
+    await expect(one.ask(`SELECT 'swallow'`)).rejects.toThrow('gave no answer');
+    expect(one.isLost).toBe(true);
+  });
+});
+
+test('mail is refused while the database would answer before two machines have it', () => {
+  expect(laxness('two', 'on', 'ANY 1 (b, c)')).toBeUndefined();
+  expect(laxness('two', 'on', '')).toContain('no synchronous standby is named');
+  expect(laxness('two', 'local', 'b')).toContain('does not wait for its standby');
+  expect(laxness('one', 'on', '')).toBeUndefined();
+  expect(laxness('one', 'off', 'b')).toContain('synchronous_commit is off');
+});

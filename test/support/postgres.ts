@@ -1,0 +1,187 @@
+/** PostgreSQL servers in temporary folders: a primary, and standbys that it waits for. They listen on loopback and end with the test. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
+import type { ServerOptions } from '../../src/store/postgres/database-session.ts';
+import { isRoot } from './peers.ts';
+
+const run = promisify(execFile);
+const BIN = ['18', '17', '16', '15'].map((version) => `/usr/lib/postgresql/${version}/bin`).find((path) => existsSync(path));
+
+/** For `describe.skipIf(!requirePeer('postgresql', hasPostgres))`. */
+export const hasPostgres = BIN !== undefined;
+
+/** The server refuses to run as root. */
+const asServer = (program: string, args: readonly string[]): [string, string[]] =>
+  isRoot
+    ? ['setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', join(BIN!, program), ...args]]
+    : [join(BIN!, program), [...args]];
+
+type Settings = Readonly<Record<string, string>>;
+const QUICK: Settings = {
+  ...{ listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: '60', shared_buffers: '32MB' },
+  ...{ dynamic_shared_memory_type: 'mmap', wal_level: 'replica', max_wal_senders: '8', wal_keep_size: '256MB' },
+  ...{ log_min_messages: 'warning', logging_collector: 'off', autovacuum_naptime: '5s', hot_standby: 'on' },
+};
+
+export class PostgresServer {
+  readonly folder: string;
+  readonly port: number;
+  #process: ChildProcess | undefined;
+
+  private constructor(folder: string, port: number) {
+    this.folder = folder;
+    this.port = port;
+  }
+
+  static async create(settings: Settings = {}): Promise<PostgresServer> {
+    const server = new PostgresServer(newFolder(), await freePort());
+    await run(...asServer('initdb', ['-D', server.folder, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N']));
+    server.#configure({ ...QUICK, ...settings });
+    await server.start();
+    return server;
+  }
+
+  /** A standby that follows this server, by the name in `synchronous_standby_names`. */
+  async standby(name: string): Promise<PostgresServer> {
+    const standby = new PostgresServer(newFolder(), await freePort());
+    const from = `host=127.0.0.1 port=${this.port} user=postgres application_name=${name}`;
+    await run(...asServer('pg_basebackup', ['-D', standby.folder, '-d', from, '-X', 'stream', '-c', 'fast']));
+    writeFileSync(join(standby.folder, 'standby.signal'), '');
+    standby.#configure({ primary_conninfo: from, wal_receiver_status_interval: '1s' });
+    await standby.start();
+    return standby;
+  }
+
+  #configure(settings: Settings): void {
+    const lines = Object.entries({ ...settings, port: String(this.port) }).map(([key, value]) => `${key} = '${value}'`);
+    const path = join(this.folder, 'postgresql.conf');
+    writeFileSync(path, `${readFileSync(path, 'utf8')}\n${lines.join('\n')}\n`);
+  }
+
+  async start(): Promise<void> {
+    const process = spawn(...asServer('postgres', ['-D', this.folder]), { stdio: 'ignore' });
+    this.#process = process;
+    for (let i = 0; i < 400; i++) {
+      if (process.exitCode !== null) throw new Error(`PostgreSQL in ${this.folder} ended with ${process.exitCode}`);
+      if (await this.answers()) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`PostgreSQL in ${this.folder} did not start`);
+  }
+
+  async answers(): Promise<boolean> {
+    return this.sql('SELECT 1').then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** One statement, by a connection of its own, as the superuser. */
+  async sql(text: string, database = 'postgres', values: unknown[] = []): Promise<Record<string, any>[]> {
+    const client = new Client({ host: '127.0.0.1', port: this.port, user: 'postgres', database, connectionTimeoutMillis: 5000 });
+    client.on('error', () => {});
+    await client.connect();
+    try {
+      return (await client.query(text, values)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Changes settings of the running server. */
+  async set(settings: Settings): Promise<void> {
+    for (const [key, value] of Object.entries(settings)) await this.sql(`ALTER SYSTEM SET ${key} = '${value}'`);
+    await this.sql('SELECT pg_reload_conf()');
+    for (const [key, value] of Object.entries(settings))
+      while ((await this.sql('SELECT setting FROM pg_settings WHERE name = $1', 'postgres', [key]))[0]?.['setting'] !== value)
+        await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
+  async promote(): Promise<void> {
+    await this.sql('SELECT pg_promote(true)');
+  }
+
+  /** All its processes end at once, as in a power cut; the disk keeps what was synced. */
+  async kill(): Promise<void> {
+    const process = this.#process;
+    this.#process = undefined;
+    if (process === undefined || process.exitCode !== null) return;
+    const ended = new Promise((resolve) => process.once('exit', resolve));
+    for (const pid of [...(await this.#children()), process.pid!]) signal(pid, 'SIGKILL');
+    await ended;
+  }
+
+  async pause(): Promise<void> {
+    for (const pid of [this.#process!.pid!, ...(await this.#children())]) signal(pid, 'SIGSTOP');
+  }
+
+  async resume(): Promise<void> {
+    for (const pid of [this.#process!.pid!, ...(await this.#children())]) signal(pid, 'SIGCONT');
+  }
+
+  async #children(): Promise<number[]> {
+    const path = `/proc/${this.#process?.pid}/task/${this.#process?.pid}/children`;
+    return existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ').filter(Boolean).map(Number) : [];
+  }
+
+  async remove(): Promise<void> {
+    await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** For a store in a database of its own. */
+  options(database: string, change: Partial<ServerOptions> = {}): ServerOptions {
+    const hosts = [{ host: '127.0.0.1', port: this.port }];
+    return { hosts, database, user: 'postgres', tls: 'none', durability: 'one', ...change };
+  }
+}
+
+let databases = 0;
+/** An empty database. @returns its name. */
+export async function newDatabase(server: PostgresServer): Promise<string> {
+  const name = `mail${++databases}`;
+  await server.sql(`CREATE DATABASE ${name}`);
+  return name;
+}
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'postgres-test-'));
+  chmodSync(folder, 0o700);
+  if (isRoot) {
+    const [uid, gid] = postgresIds();
+    chownSync(folder, uid, gid);
+  }
+  return folder;
+}
+
+function postgresIds(): [number, number] {
+  const [, , uid, gid] = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((line) => line.startsWith('postgres:'))!
+    .split(':');
+  return [Number(uid), Number(gid)];
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // it has ended
+  }
+}
