@@ -68,6 +68,8 @@ export class Connection {
   onIdleEnd: (() => void) | undefined;
   /** What vouches for the host, where that was demanded. */
   proof: string | undefined;
+  /** The name that the host gives itself in its greeting. */
+  greetedAs: string | undefined;
   /** Takes down what is said, for the few messages that ask for it. */
   transcript: Transcript | undefined;
 

@@ -22,9 +22,22 @@ export type SessionResults = {
     readonly failure?: CountedFailure;
     readonly sendingIp?: string;
     readonly mx?: string;
+    readonly helo?: string;
     readonly receivingIp?: string;
   }): void;
 };
+
+/** RFC 5321 §4.5.3.1.2. */
+const MAX_DOMAIN = 255;
+
+/**
+ * The name in a greeting: a domain, or the literal of an address (RFC 5321 §4.2). Undefined: it has none, or one that is too long for a
+ * name. Each report about TLS quotes it, so it holds no other characters.
+ */
+export function nameInGreeting({ lines }: { readonly lines: readonly string[] }): string | undefined {
+  const [, name] = /^(\[[\dA-Fa-f:.]+\]|\[IPv6:[\dA-Fa-f:.]+\]|[\w.-]+)(?: |$)/.exec(lines[0] ?? '') ?? [];
+  return name === undefined || name.length > MAX_DOMAIN ? undefined : name;
+}
 
 export function countPassedOver(results: SessionResults, { type, reason }: Unmet, basis: Basis, mx: string): void {
   if (!basis.isCounted) return;
@@ -39,12 +52,14 @@ export function countSession(results: SessionResults, opened: DeliverySession | 
   if (!basis.isCounted) return;
   const failure = failureOf(opened, basis);
   if (failure === 'none of it') return;
-  const from = 'verdict' in opened ? opened.from : opened.connection.localAddress;
+  const { from, helo } =
+    'verdict' in opened ? opened : { from: opened.connection.localAddress, helo: opened.connection.greetedAs };
   results.count({
     domain: basis.domain,
     policies: appliedBy(basis),
     ...(failure !== undefined && { failure }),
     ...(from !== undefined && { sendingIp: from }),
+    ...(helo !== undefined && { helo }),
     ...{ mx, receivingIp: ip },
   });
 }

@@ -11,7 +11,7 @@ import { Connection, type Milliseconds } from './connection.ts';
 import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.ts';
 import { anonymous, type Handshake, judgeHandshake } from './handshake.ts';
 import type { RemoteReply } from './reply-reader.ts';
-import { type CountedFailure, countSession, type SessionResults } from './session-results.ts';
+import { type CountedFailure, countSession, nameInGreeting, type SessionResults } from './session-results.ts';
 import { type Encryption, hasChecks, type TlsPolicy } from './tls.ts';
 import { type Basis, EHLO_REFUSED, NO_REQUIRETLS, NO_STARTTLS, tellFault, type Unmet, unmetBy } from './unmet.ts';
 import { logInUpstream, type UpstreamLogin } from './upstream-login.ts';
@@ -99,6 +99,8 @@ export type NoSession = {
   readonly fault?: CountedFailure | undefined;
   /** Our own address in the connection. */
   readonly from?: string | undefined;
+  /** What the host calls itself. */
+  readonly helo?: string | undefined;
 };
 
 /** `later`: the message has been tried before. `begun` is handed each connection before it is open, so that it can be ended from outside. */
@@ -211,6 +213,7 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
   const parties = partiesOf(connection, target, context);
   const greeting = await ask(connection, { command: '', stage: 'greeting', parties });
   if (!('lines' in greeting)) return refused(connection, greeting);
+  connection.greetedAs = nameInGreeting(greeting);
   let extensions = await hello(connection, context.hostname, parties);
   if ('verdict' in extensions) return refused(connection, extensions);
   const { startTls: offered, known } = extensions;
@@ -392,7 +395,7 @@ function failed(failure: SessionFailure, reached: boolean): NoSession {
 
 /** The host is left politely where it still listens; nobody waits for that. */
 function refused<N extends NoSession>(connection: Connection, problem: N): N {
-  const { tls, localAddress: from } = connection;
+  const { tls, localAddress: from, greetedAs: helo } = connection;
   void connection.quit();
-  return tls === undefined ? { ...problem, from } : { ...problem, tls, from };
+  return tls === undefined ? { ...problem, from, helo } : { ...problem, tls, from, helo };
 }

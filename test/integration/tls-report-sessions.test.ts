@@ -53,6 +53,8 @@ type Case = {
   readonly type: 'tlsa' | 'sts' | 'no-policy-found';
   readonly ok?: number;
   readonly failure?: readonly [type: string, reason?: string];
+  /** What the host calls itself; absent: by its name. */
+  readonly helo?: string | null;
 };
 
 const secure = (record: string): ZoneRecords => ({ TLSA: [record], secure: true });
@@ -61,6 +63,14 @@ const CASES: Readonly<Record<string, Case>> = {
   'TLS that an enforced policy wants': { tls: () => own, sts: policy(), type: 'sts', ok: 1 },
   'TLS that a TLSA record wants': { tls: () => own, tlsa: () => secure(tlsaOf(3, 1, 1, own)), type: 'tlsa', ok: 1 },
   'a host without STARTTLS': { type: 'no-policy-found', failure: ['starttls-not-supported'] },
+  'a host that calls itself by another name': {
+    host: { script: { greeting: '220 front-1.other.test ESMTP at your service' } },
+    ...{ type: 'no-policy-found', failure: ['starttls-not-supported'], helo: 'front-1.other.test' },
+  },
+  'a host that hides its name': {
+    host: { script: { greeting: `220 ${'*'.repeat(90)}` } },
+    ...{ type: 'no-policy-found', failure: ['starttls-not-supported'], helo: null },
+  },
   'a certificate of another name': { tls: () => named, sts: policy(), type: 'sts', failure: ['certificate-host-mismatch'] },
   'a certificate that has ended': { tls: () => expired, sts: policy(), type: 'sts', failure: ['certificate-expired'] },
   'a certificate that nobody vouches for': {
@@ -76,7 +86,7 @@ const CASES: Readonly<Record<string, Case>> = {
     failure: ['validation-failure'],
   },
   'a host that the policy does not name': {
-    ...{ tls: () => own, sts: policy('mx9.good.test'), type: 'sts', failure: ['validation-failure', 'mx-mismatch'] },
+    ...{ tls: () => own, sts: policy('mx9.good.test'), type: 'sts', failure: ['validation-failure', 'mx-mismatch'], helo: null },
   },
   'a certificate that no TLSA record is of': {
     ...{
@@ -92,12 +102,14 @@ const CASES: Readonly<Record<string, Case>> = {
     tlsa: () => ({ fault: 'servfail' }),
     type: 'tlsa',
     failure: ['dnssec-invalid'],
+    helo: null,
   },
   'no TLSA record where the operator demands one': {
     tls: () => own,
     level: 'dane',
     type: 'no-policy-found',
     failure: ['dane-required'],
+    helo: null,
   },
   'a policy that cannot be fetched': {
     ...{
@@ -126,46 +138,51 @@ const CASES: Readonly<Record<string, Case>> = {
 };
 
 describe('a session leads to its line in the report of the next day', () => {
-  test.each(Object.entries(CASES))('%s', async (_, { tls, host, tlsa, sts, level, type, ok = 0, failure }) => {
-    const reports = await startTlsReportRig({ zone: { '_smtp._tls.good.test': wants } });
-    const folder = await mkdtemp(join(tmpdir(), 'tls-report-'));
-    onTestFinished(() => rm(folder, { recursive: true }));
-    await writeFile(join(folder, 'root.pem'), root.pem);
-    const { relay, dns, mx } = await startRig({
-      hosts: [{ ...host, ...(tls && { tls: served(tls()) }) }],
-      delivery: {
-        results: reports.results,
-        caFile: join(folder, 'root.pem'),
-        ...(sts && { sts: held(sts) }),
-        ...(level && { tls: level }),
-      },
-    });
-    dns.set('good.test', { MX: ['10 mx0.good.test'], secure: true });
-    dns.set('mx0.good.test', { A: [mx.address], secure: tlsa !== undefined });
-    if (tlsa !== undefined) dns.set(`_${mx.port}._tcp.mx0.good.test`, tlsa());
-    await relay.send('anna@good.test');
-    await reports.results.flush();
-    await reports.runReports({ step: HOUR / 2 });
-    const [mail, ...others] = await reports.mails();
-    expect(others).toEqual([]);
-    const { policies } = documentIn(mail!.bytes);
-    expect(policies.map(({ policy: applied }) => applied['policy-type'])).toEqual([type]);
-    const [{ policy: applied, summary, 'failure-details': details = [] }] = policies as [TlsReportDocument['policies'][0]];
-    expect(applied['policy-domain']).toBe(type === 'tlsa' ? 'mx0.good.test' : 'good.test');
-    expect(summary).toEqual({
-      'total-successful-session-count': ok,
-      'total-failure-session-count': failure === undefined ? 0 : 1,
-    });
-    expect(details).toHaveLength(failure === undefined ? 0 : 1);
-    if (failure === undefined) return;
-    const [kind, reason] = failure;
-    expect(details[0]).toMatchObject({
-      'result-type': kind,
-      'failed-session-count': 1,
-      'receiving-mx-hostname': 'mx0.good.test',
-    });
-    if (reason !== undefined) expect(details[0]).toMatchObject({ 'failure-reason-code': reason });
-  });
+  test.each(Object.entries(CASES))(
+    '%s',
+    async (_, { tls, host, tlsa, sts, level, type, ok = 0, failure, helo = 'mx0.good.test' }) => {
+      const reports = await startTlsReportRig({ zone: { '_smtp._tls.good.test': wants } });
+      const folder = await mkdtemp(join(tmpdir(), 'tls-report-'));
+      onTestFinished(() => rm(folder, { recursive: true }));
+      await writeFile(join(folder, 'root.pem'), root.pem);
+      const { relay, dns, mx } = await startRig({
+        hosts: [{ ...host, ...(tls && { tls: served(tls()) }) }],
+        delivery: {
+          results: reports.results,
+          caFile: join(folder, 'root.pem'),
+          ...(sts && { sts: held(sts) }),
+          ...(level && { tls: level }),
+        },
+      });
+      dns.set('good.test', { MX: ['10 mx0.good.test'], secure: true });
+      dns.set('mx0.good.test', { A: [mx.address], secure: tlsa !== undefined });
+      if (tlsa !== undefined) dns.set(`_${mx.port}._tcp.mx0.good.test`, tlsa());
+      await relay.send('anna@good.test');
+      await reports.results.flush();
+      await reports.runReports({ step: HOUR / 2 });
+      const [mail, ...others] = await reports.mails();
+      expect(others).toEqual([]);
+      const { policies } = documentIn(mail!.bytes);
+      expect(policies.map(({ policy: applied }) => applied['policy-type'])).toEqual([type]);
+      const [{ policy: applied, summary, 'failure-details': details = [] }] = policies as [TlsReportDocument['policies'][0]];
+      expect(applied['policy-domain']).toBe(type === 'tlsa' ? 'mx0.good.test' : 'good.test');
+      expect(summary).toEqual({
+        'total-successful-session-count': ok,
+        'total-failure-session-count': failure === undefined ? 0 : 1,
+      });
+      expect(details).toHaveLength(failure === undefined ? 0 : 1);
+      if (failure === undefined) return;
+      const [kind, reason] = failure;
+      expect(details[0]).toMatchObject({
+        'result-type': kind,
+        'failed-session-count': 1,
+        'receiving-mx-hostname': 'mx0.good.test',
+      });
+      if (reason !== undefined) expect(details[0]).toMatchObject({ 'failure-reason-code': reason });
+      const { 'receiving-mx-helo': said = null } = details[0] as { readonly 'receiving-mx-helo'?: string };
+      expect(said).toBe(helo);
+    },
+  );
 });
 
 test('two relays that report to each other for three days do not report their reports', async () => {
