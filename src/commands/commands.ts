@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   user: async () => (await import('./user.ts')).registerUser,
   domain: async () => (await import('./domain.ts')).registerDomain,
   queue: async () => (await import('./queue.ts')).registerQueue,
+  provider: async () => (await import('./provider.ts')).registerProvider,
   trace: async () => (await import('./trace.ts')).registerTrace,
   send: async () => (await import('./send.ts')).registerSend,
   client: async () => (await import('./client.ts')).registerClient,

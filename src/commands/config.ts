@@ -1,7 +1,7 @@
 /** `smarthost config check` and `show`: all problems at once, and the effective values. */
 
 import type { Loaded, Problem } from '../config/config.ts';
-import { readConfig } from './context.ts';
+import { checkTables, readConfig } from './context.ts';
 import { define, group, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
 import { printJson } from './io.ts';
@@ -24,7 +24,12 @@ export const registerConfig: Register = (program, io) => {
       const problems =
         'problems' in loaded
           ? loaded.problems
-          : [...loaded.warnings, ...(await checkEnvironment(loaded.config, loaded)), ...(await checkKeys(loaded))];
+          : [
+              ...loaded.warnings,
+              ...(await checkEnvironment(loaded.config, loaded)),
+              ...(await checkTables(loaded)),
+              ...(await checkKeys(loaded)),
+            ];
       const errors = problems.filter(({ level }) => level === 'error').length;
       if (options.json) await printJson(io, problems);
       else await io.out(problems.map((problem) => `${formatProblem(problem)}\n`).join(''));

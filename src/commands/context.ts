@@ -1,5 +1,5 @@
 /** The first steps of most commands: read the configuration, change to the right user, open the store. */
-import type { Config } from '../config/config.ts';
+import type { Config, Problem } from '../config/config.ts';
 import { type Control, createControl } from '../control/control.ts';
 import type { DnsClient } from '../dns/dns.ts';
 import type { Store, StoreData } from '../store/store.ts';
@@ -14,6 +14,14 @@ export async function readConfig(io: Io, options: CommonOptions): Promise<{ conf
   if (loaded.notice !== undefined) io.err(loaded.notice);
   if ('config' in loaded) return loaded;
   throw new CommandError(loaded.problems.map(formatProblem).join('\n'));
+}
+
+/** The mistakes in files of the operator's own lines, each with line and column. */
+export async function checkTables({ config, file = '' }: { config: Config; file?: string }): Promise<readonly Problem[]> {
+  const { providerProblems } = await import('../delivery/delivery.ts');
+  const { providers } = config.delivery;
+  if (providers === undefined) return [];
+  return providerProblems(providers).map((message) => ({ path: 'delivery.providers', message, level: 'error', source: file }));
 }
 
 /** Opens the store, also while a relay runs, and closes it at the end. If there is no store, it makes one. */

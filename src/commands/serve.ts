@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { ClosedPort } from '../net/open-port.ts';
 import type { Relay } from '../relay/relay.ts';
+import { checkTables } from './context.ts';
 import { type CommonOptions, define, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
 import { SYSTEM_DIR } from './init-write.ts';
@@ -47,7 +48,7 @@ async function readForStart(io: Io, options: CommonOptions & ServeOptions): Prom
   const { filesOf } = await import('../store/store.ts');
   filesOf(loaded.config)?.becomeOwner();
   if (!options.asRoot) refuseRoot(loaded.config.dataDir, loaded.file);
-  const problems = [...loaded.warnings, ...(await checkEnvironment(loaded.config, loaded))];
+  const problems = [...loaded.warnings, ...(await checkEnvironment(loaded.config, loaded)), ...(await checkTables(loaded))];
   if (problems.some(({ level }) => level === 'error')) throw new CommandError(problems.map(formatProblem).join('\n'));
   for (const problem of problems) io.err(formatProblem(problem));
   return loaded;
@@ -69,7 +70,8 @@ function refuseRoot(dataDir: string, file: string | undefined): void {
 async function reread(io: Io, options: CommonOptions): Promise<{ config: Config } | { problems: readonly string[] }> {
   const { checkEnvironment, formatProblem, loadConfig } = await import('../config/config.ts');
   const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
-  const problems = 'problems' in loaded ? loaded.problems : await checkEnvironment(loaded.config, loaded);
+  const problems =
+    'problems' in loaded ? loaded.problems : [...(await checkEnvironment(loaded.config, loaded)), ...(await checkTables(loaded))];
   if ('config' in loaded && problems.every(({ level }) => level === 'warning')) return { config: loaded.config };
   return { problems: problems.map(formatProblem) };
 }

@@ -276,6 +276,11 @@ export const SETTINGS = {
       undefined,
       'PEM file with more certificate authorities to trust, besides those of Node and of the system, wherever a certificate is verified.',
     ),
+    providers: live(
+      type.optional(type.path),
+      undefined,
+      'File with lines of your own for the table of providers (`smarthost provider list`): other limits, more providers.',
+    ),
     concurrency: live(type.count(1, 1000), 20, 'Most sessions at the same time to one set of MX hosts.'),
     maxSessions: live(
       type.count(1, 20_000),

@@ -16,7 +16,8 @@ export type ControlErrorSubject =
   | 'test message'
   | 'certificate'
   | 'report'
-  | 'policy';
+  | 'policy'
+  | 'provider';
 
 type ControlErrorOptions = ErrorOptions & { readonly named?: string };
 

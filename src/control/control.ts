@@ -10,6 +10,7 @@ import type { StoreData } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { type CertificateControl, type CertificateSettings, createCertificateControl } from './certificates.ts';
 import { createDomainControl, type DomainControl } from './domains.ts';
+import { createProviderControl, type ProviderControl, type ProviderSettings } from './providers.ts';
 import { createQueueControl, type QueueControl, type QueueSettings } from './queue.ts';
 import { createSendControl, type SendControl, type TestMessageSettings } from './send.ts';
 import { createTlsCheckControl, type TlsCheckControl, type TlsCheckSettings } from './tls-check.ts';
@@ -19,6 +20,7 @@ import { createTraceControl, type TraceControl } from './trace.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
 
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
+export type { KnownProvider } from './providers.ts';
 export type { QueueChange } from './queue.ts';
 export type { Progress } from './send.ts';
 export type {
@@ -43,7 +45,8 @@ export type ControlSettings = UserSettings &
   TestMessageSettings &
   TlsReportSettings &
   TlsCheckSettings &
-  TlsPolicySettings;
+  TlsPolicySettings &
+  ProviderSettings;
 
 export type ControlOptions = {
   readonly store: StoreData;
@@ -64,6 +67,7 @@ export type Control = {
   readonly tlsCheck: TlsCheckControl;
   readonly tlsReports: TlsReportControl;
   readonly tlsPolicies: TlsPolicyControl;
+  readonly providers: ProviderControl;
 };
 
 export function createControl({ store, settings, dns, now = systemClock }: ControlOptions): Control {
@@ -77,6 +81,7 @@ export function createControl({ store, settings, dns, now = systemClock }: Contr
     send: createSendControl(parts),
     tlsCheck: createTlsCheckControl({ ...parts, dns }),
     tlsReports: createTlsReportControl(parts),
+    providers: createProviderControl(parts),
     tlsPolicies: createTlsPolicyControl({ ...parts, dns }),
   };
 }

@@ -24,6 +24,7 @@ import { judgeFailure, type Verdict } from './verdict.ts';
 
 export { exceptionsOf, type TlsException } from './operator.ts';
 export { catchAll, destinationOf, signs } from './route.ts';
+export { loadProviders, type Provider, providerProblems } from './shaping/provider.ts';
 export { type DomainSurvey, type SurveyedAddress, type SurveyedSession, surveyDomain } from './survey.ts';
 export { isUnmetReply } from './unmet.ts';
 

@@ -1,0 +1,46 @@
+/** `smarthost provider` and the operator's own lines, on a real store. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type CommandBench, createCommandBench } from '../support/command.ts';
+
+let bench: CommandBench;
+beforeEach(async () => {
+  bench = await createCommandBench('delivery: { providers: providers.local.tsv }\n');
+});
+afterEach(() => bench.close());
+
+const write = (text: string) => writeFile(join(bench.folder, 'providers.local.tsv'), text);
+
+test("list and show know the shipped providers, and the operator's lines over them", async () => {
+  await write('yahoo\t-\t2\nnordic\tmx.nordic.example\n');
+  const all: { provider: string; sessions: number; origin: string }[] = await bench.json('provider', 'list');
+  expect(all.find(({ provider }) => provider === 'nordic')).toMatchObject({ sessions: 5, origin: 'local' });
+  expect(all.find(({ provider }) => provider === 'google')).toMatchObject({ sessions: 5, origin: 'shipped' });
+  expect(await bench.json('provider', 'show', 'yahoo')).toMatchObject({
+    ...{ provider: 'yahoo', sessions: 2, perConnection: 20, firstRest: 7200, origin: 'local' },
+    removal: 'https://senders.yahooinc.com/contact',
+  });
+  const { out } = await bench.run(['provider', 'list']);
+  expect(out).toMatch(/^yahoo +2 +20 +60 +120 min +yours +yahoodns\.net$/m);
+  expect((await bench.run(['provider', 'show', 'nosuch'])).err).toBe(
+    'The table has no provider nosuch. `smarthost provider list` shows all.\n',
+  );
+});
+
+test('config check names file, line and column of each mistake, and serve does not start with one', async () => {
+  await write('yahoo\t-\t2\nnordic\tmx.nordic.example\t0\t-\t-\tsoon\n');
+  const checked = await bench.run(['config', 'check']);
+  const file = join(bench.folder, 'providers.local.tsv');
+  expect(checked.code).toBe(1);
+  expect(checked.out).toContain(`delivery.providers ${file}:2:26: sessions: "0" is no whole number from 1 to 1000`);
+  expect(checked.out).toContain(`delivery.providers ${file}:2:32: rest: "soon" is no duration`);
+  const served = await bench.run(['serve', '--as-root']);
+  expect(served.code).toBe(1);
+  expect(served.err).toContain(`${file}:2:26: sessions`);
+});
+
+test('a file that does not exist is said as well', async () => {
+  const checked = await bench.run(['config', 'check']);
+  expect(checked.out).toContain(`delivery.providers ${join(bench.folder, 'providers.local.tsv')} does not exist`);
+});
