@@ -57,8 +57,13 @@ function shape<A>(message: StoredMessage, attempts: (recipient: Recipient) => A)
   };
 }
 
-function attemptShape({ at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, conversation }: AttemptRecord) {
-  const worth = assurance === undefined ? {} : { assurance };
+function attemptShape({ at, mx, ip, tls, outcome, code, status, reply, seconds, ...more }: AttemptRecord) {
+  const { assurance, proof, policyId, conversation } = more;
+  const worth = {
+    ...(assurance !== undefined && { assurance }),
+    ...(proof !== undefined && { proof }),
+    ...(policyId !== undefined && { policyId }),
+  };
   const shape = { at: iso(at), mx, ip, tls, ...worth, outcome, code, status, reply, seconds };
   return { ...shape, ...(conversation === undefined ? {} : { conversation: conversation.split('\n') }) };
 }

@@ -39,6 +39,7 @@ export type AttemptResult = {
   readonly target?: Target;
   readonly tls?: string | undefined;
   readonly assurance?: Assurance | undefined;
+  readonly proof?: string | undefined;
   /** The host has taken over the DSN parameters. */
   readonly dsn: boolean;
 };
@@ -166,10 +167,11 @@ class Conversation {
         session = opened;
         judged = await this.#send(session, group);
       }
-      const { tls, extensions, assurance } = session!;
+      const { tls, extensions, assurance, proof } = session!;
       const dsn = extensions.dsn && !group.bare;
       if (judged !== 'stale') {
-        for (const [at, i] of group.indexes.entries()) given[i] = { verdict: judged[at]!.verdict, target, tls, assurance, dsn };
+        for (const [at, i] of group.indexes.entries())
+          given[i] = { verdict: judged[at]!.verdict, target, tls, assurance, proof, dsn };
         if (judged.some(({ again }) => again !== undefined)) groups.unshift(...followers(group, judged));
       }
       if (groups.length > 0 && isUsable(session!)) continue;

@@ -249,11 +249,20 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
   };
 }
 
-function outcomeOf({ verdict, target, tls, assurance, dsn }: AttemptResult, started: number, notBefore?: number): Outcome {
+/** Domains share sessions, and each has its own policy. */
+function policyMet(target: AttemptResult['target'], assurance: AttemptResult['assurance']): { policyId?: string } {
+  if (target === undefined || assurance === undefined) return {};
+  const { basis, tls } = target;
+  return basis.sts !== undefined && (tls.isSts || assurance === 'sts-testing') ? { policyId: basis.sts.id } : {};
+}
+
+function outcomeOf({ verdict, target, tls, assurance, proof, dsn }: AttemptResult, started: number, notBefore?: number): Outcome {
   const where = {
     ...(target !== undefined && { mx: target.mx, ip: target.ip }),
     ...(tls !== undefined && { tls }),
     ...(assurance !== undefined && { assurance }),
+    ...(proof !== undefined && { proof }),
+    ...policyMet(target, assurance),
     seconds: Math.round(performance.now() - started) / SECOND,
   };
   if (verdict.kind === 'failed') return { kind: verdict.kind, reply: verdict.reply, ...where };

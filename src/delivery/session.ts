@@ -62,8 +62,10 @@ export type DeliverySession = {
   readonly tls: string | undefined;
   /** What it is worth, whoever's mail goes through it. */
   readonly assurance: Assurance;
-  /** The TLSA record that the host's certificate matches. */
-  readonly dane?: string | undefined;
+  /** What the host's certificate was accepted by. Absent if it was not verified. */
+  readonly proof?: string | undefined;
+  /** `proof` is, or has, a TLSA record. */
+  readonly isDane: boolean;
   /** The host offers REQUIRETLS, whoever it is. */
   readonly offersRequireTls: boolean;
   /** What is evaluated beside says that it would not have been opened. */
@@ -129,7 +131,10 @@ function tell(
   if ('verdict' in opened && opened.unmet !== undefined) target.onUnmet?.(opened.unmet);
   if (results !== undefined) countSession(results, opened, target);
   if (!('verdict' in opened))
-    log.emit('tlsSession', { mx, ip, assurance: opened.assurance, version: opened.tls ?? null, dane: opened.dane });
+    log.emit('tlsSession', {
+      ...{ mx, ip, assurance: opened.assurance, version: opened.tls ?? null },
+      dane: opened.isDane ? opened.proof : undefined,
+    });
   else if (opened.unmet !== undefined) tellFault(log, opened.unmet, { basis, mx, ip });
   // Each host has to be asked before a message with REQUIRETLS comes back, so those that cannot take it are no sessions of the attempt.
   if ('verdict' in opened && opened.unmet !== undefined && target.tls.keyword && opened.verdict.pace === 'none')
@@ -327,7 +332,7 @@ function promised(extensions: Extensions, { keyword }: TlsPolicy, assurance: Ass
   return { ...extensions, requireTls: false };
 }
 
-type Worth = Pick<DeliverySession, 'assurance' | 'wouldFail' | 'dane'>;
+type Worth = Pick<DeliverySession, 'assurance' | 'wouldFail' | 'proof' | 'isDane'>;
 
 /** What is evaluated beside is told, and its result is what the session is worth where nothing more is demanded. */
 function worthOf(connection: Connection, target: Target, { encryption, log }: SessionContext, handshake: Handshake): Worth {
@@ -335,18 +340,19 @@ function worthOf(connection: Connection, target: Target, { encryption, log }: Se
   const { shadow, assurance: wanted } = policy;
   const isClear = connection.tls === undefined;
   const assurance = isClear ? 'clear' : wanted;
-  const dane = policy.checks.dane === undefined ? undefined : connection.proof;
-  if (shadow === undefined || shadow.demand.kind === 'skip') return { assurance, dane };
+  const proven = { proof: connection.proof, isDane: policy.checks.dane !== undefined };
+  if (shadow === undefined || shadow.demand.kind === 'skip') return { assurance, ...proven };
   const judgement = isClear ? NO_TLS : judgeHandshake(shadow.demand, connection, handshake);
   if (judgement.kind === 'again') encryption.remember(shadow.demand, judgement.next.trust);
   if (judgement.kind === 'unfit') {
     const { type, reason } = judgement;
     const found = unmetBy(judgement, shadow.demand.source ?? 'operator', basis, { mx, ip });
     tellFault(log, found, { basis, mx, ip, would: shadow.would });
-    return { assurance, dane, wouldFail: { type, reason } };
+    return { assurance, ...proven, wouldFail: { type, reason } };
   }
   const isWeak = assurance === 'tls' || assurance === 'encrypt';
-  return { assurance: shadow.would === 'testing' && judgement.kind === 'fits' && isWeak ? 'sts-testing' : assurance, dane };
+  if (shadow.would !== 'testing' || judgement.kind !== 'fits' || !isWeak) return { assurance, ...proven };
+  return { assurance: 'sts-testing', ...proven, proof: judgement.proof };
 }
 
 const NO_TLS = { kind: 'unfit', type: 'starttls-not-supported', reason: 'no-tls', detail: 'the session is in clear' } as const;

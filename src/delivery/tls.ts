@@ -32,6 +32,8 @@ export type TlsPolicy = {
   readonly assurance: Assurance;
   /** The host must offer REQUIRETLS under it: RFC 8689 §4.2.1. */
   readonly keyword: boolean;
+  /** The enforced policy of MTA-STS is a part of the demand. */
+  readonly isSts: boolean;
   /** SNI: the name of the MX host, or of its TLSA records. RFC 7672 §8.1 */
   readonly name: string;
   /** TLS from the first byte: RFC 8314 §3.3. */
@@ -45,7 +47,7 @@ export type TlsPolicy = {
  * @param implicit for upstreams on port 465; it makes no sense with a demand for clear text.
  */
 export function tlsPolicy(demand: Connect, mx: string, implicit = false, shadow?: TlsPolicy['shadow']): TlsPolicy {
-  const { tls, pkix, dane, keyword, source, assurance, key } = demand;
+  const { tls, pkix, dane, keyword, isSts, source, assurance, key } = demand;
   const alone = implicit && tls !== 'required';
   return {
     use: implicit || tls !== 'never',
@@ -53,6 +55,7 @@ export function tlsPolicy(demand: Connect, mx: string, implicit = false, shadow?
     checks: { pkix, dane },
     shadow,
     keyword,
+    isSts,
     source: alone ? 'operator' : source,
     assurance: alone ? 'encrypt' : assurance,
     name: dane?.base ?? mx,

@@ -25,7 +25,7 @@ const listening =
 const session = { session: text, ip: text, user: optional(text) };
 const replied = { code: count, status: text, reply: text };
 const recipient = { queueId: text, recipient: text };
-const host = { mx: maybe, ip: maybe, tls: maybe, assurance: optional(text) };
+const host = { mx: maybe, ip: maybe, tls: maybe, assurance: optional(text), proof: optional(text), policyId: optional(text) };
 const attempt = { ...recipient, ...host, ...replied, attempt: count, seconds };
 const refusal = { queueId: text, mx: text, ip: text, tls: maybe, ...replied };
 
@@ -371,6 +371,9 @@ type AttemptFacts = {
   readonly tls?: string | null | undefined;
   /** What the session was worth. */
   readonly assurance?: string | undefined;
+  /** What its certificate was accepted by, and the id of the MTA-STS policy that it meets. */
+  readonly proof?: string | undefined;
+  readonly policyId?: string | undefined;
   readonly reply: Reply;
   readonly attempt: number;
   readonly seconds: number;
@@ -422,10 +425,12 @@ function judged({
   ip = null,
   tls = null,
   assurance,
+  proof,
+  policyId,
   reply: said,
 }: AttemptFacts) {
   const { code, status, reply } = spoken(said);
-  return { queueId, recipient, attempt, seconds, mx, ip, tls, assurance, code, status, reply };
+  return { queueId, recipient, attempt, seconds, mx, ip, tls, assurance, proof, policyId, code, status, reply };
 }
 
 const LONGEST_REPLY = 1000;

@@ -215,7 +215,7 @@ function logNotReported(log: EventLog, queueId: string, reportable: readonly Rep
 
 /** Each recipient ends with exactly one line. What was only handed back leaves none: nothing happened to it. */
 function logDecision(log: EventLog, queueId: string, { recipient, outcome, change, event }: Decision): void {
-  const { mx, ip, tls, assurance, reply, seconds } = outcome;
+  const { mx, ip, tls, assurance, proof, policyId, reply, seconds } = outcome;
   const facts = {
     queueId,
     recipient: recipient.address,
@@ -223,6 +223,8 @@ function logDecision(log: EventLog, queueId: string, { recipient, outcome, chang
     ip,
     tls,
     assurance,
+    proof,
+    policyId,
     reply,
     attempt: recipient.attempts + 1,
     seconds,

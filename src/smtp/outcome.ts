@@ -20,6 +20,10 @@ type Where = {
   readonly tls?: string;
   /** What the session was worth: `clear`, `tls`, `dane` and others. Absent if no session was opened. */
   readonly assurance?: string;
+  /** What the host's certificate was accepted by: the TLSA record that it matches, its issuer. Absent if it was not verified. */
+  readonly proof?: string;
+  /** The id of the MTA-STS policy that the session meets: RFC 8461 §3.1. */
+  readonly policyId?: string;
   /** Duration of the attempt. */
   readonly seconds: number;
   /** The SMTP conversation, line by line. Only kept for messages that ask for it. */

@@ -180,6 +180,10 @@ export type AttemptRecord = {
   readonly seconds: number;
   /** How much the connection was worth, one word; absent where nothing was said about it. */
   readonly assurance?: string;
+  /** What the host's certificate was accepted by, in words; absent where it was not verified. */
+  readonly proof?: string;
+  /** The id of the policy of the recipient's domain that the connection meets. */
+  readonly policyId?: string;
   /** The lines of the dialog. Absent unless the message is `recorded`. */
   readonly conversation?: string;
 };

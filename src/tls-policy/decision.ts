@@ -50,6 +50,8 @@ export type Connect = {
   readonly dane?: DaneCheck;
   /** The host must offer REQUIRETLS under TLS, and gets it with MAIL: RFC 8689 §4.2.1. */
   readonly keyword: boolean;
+  /** The enforced policy of MTA-STS is a part of it. */
+  readonly isSts: boolean;
   /** The value of a session that meets the demand. */
   readonly assurance: Assurance;
   /** Absent if nothing is demanded. */
@@ -113,6 +115,7 @@ function demandOf(input: Obeyed): Demand {
     ...(pkix !== undefined && { pkix }),
     ...(isDane && { dane: { ...recordsOf(dane), names: namesOf(dane.base, input) } }),
     keyword: requireTls,
+    isSts: obeysSts,
     ...(source !== undefined && { source }),
     assurance: requireTls
       ? 'required'
@@ -163,12 +166,14 @@ function skip(source: DemandSource, why: Skip['why']): Skip {
   return { kind: 'skip', source, why };
 }
 
-function connect({ keyword = false, ...demand }: Omit<Connect, 'kind' | 'key' | 'keyword'> & { keyword?: boolean }): Connect {
-  return { kind: 'connect', ...demand, keyword, key: keyOf({ ...demand, keyword }) };
+function connect({ keyword = false, isSts = false, ...demand }: Described): Connect {
+  return { kind: 'connect', ...demand, keyword, isSts, key: keyOf({ ...demand, keyword }) };
 }
 
+type Described = Omit<Connect, 'kind' | 'key' | 'keyword' | 'isSts'> & Partial<Pick<Connect, 'keyword' | 'isSts'>>;
+
 /** Describes what was verified, and how. A session never serves a message with a different demand. */
-function keyOf({ tls, pkix, dane, keyword, assurance }: Omit<Connect, 'kind' | 'key'>): string {
+function keyOf({ tls, pkix, dane, keyword, assurance }: Omit<Connect, 'kind' | 'key' | 'isSts'>): string {
   if (tls === 'never') return 'none';
   const checks = [
     ...[pkix?.names, pkix?.also].filter((names) => names !== undefined).map((names) => `pkix:${names.join(',')}`),

@@ -54,9 +54,16 @@ export function judgePeer({ pkix, dane }: Checks, peer: Peer, trust: Trust, prov
     const fault = proven === undefined ? judgeByRoots(pkix, peer, own, trust) : sameAs(proven, own);
     if (fault !== undefined) return fault;
   }
-  if (dane === undefined) return { kind: 'fits', proof: `issued by ${lastLine(own.issuer)}` };
-  return judgeByRecords(dane, peer, own, trust);
+  const issued = `issued by ${lastLine(own.issuer ?? '').slice(0, LONGEST_NAME)}`;
+  if (dane === undefined) return { kind: 'fits', proof: issued };
+  const judgement = judgeByRecords(dane, peer, own, trust);
+  if (judgement.kind !== 'fits' || pkix === undefined) return judgement;
+  return { kind: 'fits', proof: `${judgement.proof}, ${issued}` };
 }
+
+/** Of an issuer in logs and traces: the host chooses it. */
+const LONGEST_NAME = 100;
+const SHOWN_OCTETS = 8;
 
 function judgeByRoots(pkix: PkixCheck, peer: Peer, own: X509Certificate, trust: Trust): PeerJudgement | undefined {
   const { names, also = names } = pkix;
@@ -121,8 +128,9 @@ function unfit(check: PeerFault['check'], type: CertificateFault, reason: string
   return { kind: 'unfit', check, type, reason, detail };
 }
 
-function describe({ usage, selector, matching }: Anchor['record'], base: string): string {
-  return `TLSA ${usage} ${selector} ${matching} of ${base}`;
+/** The first octets of the data tell records of one kind apart, while a host changes its key. */
+function describe({ usage, selector, matching, data }: Anchor['record'], base: string): string {
+  return `TLSA ${usage} ${selector} ${matching} ${data.toString('hex', 0, SHOWN_OCTETS).toUpperCase()}… of ${base}`;
 }
 
 const EXPIRED = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);

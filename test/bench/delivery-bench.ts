@@ -73,7 +73,7 @@ async function ourSessions(port: number, body: string): Promise<void> {
   const encryption = createEncryption(undefined);
   const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
   const context = { hostname: 'relay.example.net', timeouts: deadlines(TIMEOUTS), encryption, log };
-  const clear = { kind: 'connect', tls: 'never', assurance: 'clear', keyword: false, key: 'none' } as const;
+  const clear = { kind: 'connect', tls: 'never', assurance: 'clear', keyword: false, isSts: false, key: 'none' } as const;
   const basis = {
     domain: 'good.test',
     dane: { kind: 'none', why: 'off' },

@@ -524,9 +524,10 @@ export function storeContract({ name, open }: Subject): void {
     const id = await waiting(first, flags);
     const claims = await second.claim(claimBy('two#1'));
     expect(claims.find(({ message }) => message.id === id)?.message).toMatchObject(flags);
-    const change = { n: 0, state: 'delayed', nextAttemptAt: NOW, attempt: { ...delayedAttempt, assurance: 'sts' } } as const;
+    const worth = { assurance: 'sts', proof: 'issued by CN=root', policyId: '20261128' };
+    const change = { n: 0, state: 'delayed', nextAttemptAt: NOW, attempt: { ...delayedAttempt, ...worth } } as const;
     await second.settle(settlement(id, 'two#1', 'delayed', { changes: [change] }));
-    expect((await first.get(id))?.recipients[0]?.trace[0]?.assurance).toBe('sts');
+    expect((await first.get(id))?.recipients[0]?.trace[0]).toMatchObject(worth);
   });
 
   describe(`${name}: values and leases of work`, () => {

@@ -19,7 +19,7 @@ let hosts: Certified[];
 let stranger: Certified;
 beforeAll(async () => {
   root = await makeAuthority('root');
-  policyCertificate = await makeHost({ names: ['mta-sts.good.test'], issuer: root });
+  policyCertificate = await makeHost({ names: ['mta-sts.good.test', 'mta-sts.other.test'], issuer: root });
   hosts = await Promise.all([0, 1].map((i) => makeHost({ names: [`mx${i}.good.test`], issuer: root })));
   stranger = await makeHost({ names: ['mx0.good.test'] });
 });
@@ -64,10 +64,30 @@ const enforce = (...mx: string[]) => policyText('enforce', { mx });
 describe('an enforced policy', () => {
   test('that the host meets takes the mail to it, and the attempt says so', async () => {
     const { rig, policyHost } = await start({ policy: enforce('*.good.test') });
-    expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', tls: 'TLSv1.3', assurance: 'sts' }]);
+    const shown = { assurance: 'sts', proof: 'issued by CN=root', policyId: '1' };
+    expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', tls: 'TLSv1.3', ...shown }]);
     expect(policyHost.asked).toEqual(['mta-sts.good.test/.well-known/mta-sts.txt']);
     expect(await rig.relay.send('b@good.test')).toMatchObject([{ kind: 'relayed', assurance: 'sts' }]);
     expect(policyHost.asked).toHaveLength(1);
+  });
+
+  test('that is only tested is named where the session meets it', async () => {
+    const { rig } = await start({ policy: policyText('testing', { mx: ['*.good.test'] }) });
+    const met = { assurance: 'sts-testing', proof: 'issued by CN=root', policyId: '1' };
+    expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', ...met }]);
+  });
+
+  test('that two domains have for one host, in one session: each attempt names the policy of its own domain', async () => {
+    const { rig } = await start({ policy: enforce('*.good.test') });
+    rig.dns.set('_mta-sts.other.test', { TXT: ['v=STSv1; id=2;'] });
+    rig.dns.set('mta-sts.other.test', { A: ['127.0.3.100'] });
+    rig.dns.set('other.test', { MX: ['10 mx0.good.test'] });
+    rig.dns.set('plain.test', { MX: ['10 mx0.good.test'] });
+    expect(await rig.relay.send('a@good.test')).toMatchObject([{ assurance: 'sts', policyId: '1' }]);
+    expect(await rig.relay.send('a@other.test')).toMatchObject([{ assurance: 'sts', policyId: '2' }]);
+    expect(rig.mx.sessions()).toBe(1);
+    const [plain] = await rig.relay.send('a@plain.test');
+    expect([plain!.assurance, plain!.proof, plain!.policyId]).toEqual(['tls', undefined, undefined]);
   });
 
   test('that does not name the host delays the mail with a reason, and no connection is made', async () => {

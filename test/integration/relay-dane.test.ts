@@ -1,5 +1,6 @@
 /** DANE in a whole relay: what an operator sees of it, and of a resolver that stops validating. RFC 7672. */
 import { expect, onTestFinished, test } from 'vitest';
+import { describeMessage } from '../../src/commands/message-text.ts';
 import { makeHost, served, tlsaOf } from '../support/chains.ts';
 import { openClient, startTestRelay, USER } from '../support/relay.ts';
 
@@ -19,9 +20,11 @@ test('log, trace and metrics say what a session was worth, and mail flows withou
   const metrics = async () => (await fetch(`http://127.0.0.1:${ports.admin}/metrics`)).text();
 
   await client.message({ text });
-  expect(await logged('relayed')).toMatchObject({ mx: 'mx.dest.test', tls: 'TLSv1.3', assurance: 'dane' });
+  const proof = `TLSA ${tlsaOf(3, 1, 1, own).toUpperCase().slice(0, 22)}… of mx.dest.test`;
+  expect(await logged('relayed')).toMatchObject({ mx: 'mx.dest.test', tls: 'TLSv1.3', assurance: 'dane', proof });
   const [traced] = await control.trace.find('anna@dest.test', 1);
-  expect(traced!.recipients[0]!.attempts).toMatchObject([{ outcome: 'relayed', assurance: 'dane' }]);
+  expect(traced!.recipients[0]!.attempts).toMatchObject([{ outcome: 'relayed', assurance: 'dane', proof }]);
+  expect(describeMessage(traced!, {})).toContain(`TLSv1.3 (dane: ${proof}) in `);
   expect(await metrics()).toMatch(/^smarthost_dane_decisions_total\{result="verified"\} 1$/m);
   expect(await metrics()).toMatch(/^smarthost_tls_sessions_total\{assurance="dane",version="TLSv1.3"\} 1$/m);
   expect(await metrics()).toMatch(/^smarthost_dnssec_trusted 1$/m);

@@ -59,10 +59,12 @@ export function get(context: Context, id: string): StoredMessage | undefined {
   }
 }
 
-type AttemptRow = Omit<AttemptRecord, 'outcome' | 'assurance' | 'conversation'> & {
+type AttemptRow = Omit<AttemptRecord, 'outcome' | 'assurance' | 'proof' | 'policyId' | 'conversation'> & {
   n: number;
   outcome: number;
   assurance: string | null;
+  proof: string | null;
+  policyId: string | null;
   conversation: string | null;
 };
 
@@ -72,17 +74,19 @@ function loadMessage({ db }: Context, id: string): StoredMessage | undefined {
   const recipients = db.all<RecipientRow>(`SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? ORDER BY n`, id);
   const traces = new Map<number, AttemptRecord[]>();
   const attempts = db.all<AttemptRow>(
-    `SELECT n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, conversation
+    `SELECT n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, proof, policy_id AS policyId, conversation
      FROM attempts WHERE message = ? ORDER BY n, attempt`,
     id,
   );
-  for (const { n, outcome, assurance, conversation, ...attempt } of attempts) {
+  for (const { n, outcome, assurance, proof, policyId, conversation, ...attempt } of attempts) {
     const trace = traces.get(n) ?? [];
     traces.set(n, trace);
     trace.push({
       ...attempt,
       outcome: outcomeName(outcome),
       ...(assurance === null ? {} : { assurance }),
+      ...(proof === null ? {} : { proof }),
+      ...(policyId === null ? {} : { policyId }),
       ...(conversation === null ? {} : { conversation }),
     });
   }

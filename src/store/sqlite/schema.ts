@@ -142,4 +142,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX tls_reports_by_rua ON tls_reports (rua, day);
   CREATE INDEX tls_results_by_base ON tls_results (day, policy_domain) WHERE type = 'tlsa';
   `,
+  `
+  ALTER TABLE attempts ADD COLUMN proof TEXT;
+  ALTER TABLE attempts ADD COLUMN policy_id TEXT;
+  `,
 ];
