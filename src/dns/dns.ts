@@ -5,22 +5,10 @@
 import { isIPv4 } from 'node:net';
 import { reverseName } from '../net/addresses.ts';
 import { type Cache, createCache } from '../system/cache.ts';
-import { type Clock, HOUR, SECOND, systemClock } from '../system/clock.ts';
-import {
-  type DnsMessage,
-  isResolvable,
-  type QueryType,
-  type ReadData,
-  type ResourceRecord,
-  readA,
-  readAaaa,
-  readHost,
-  readName,
-  readNegativeTtl,
-  readText,
-  TYPES,
-} from './message.ts';
-import { createResolver, type ResolverReply } from './resolver.ts';
+import { type Clock, SECOND, systemClock } from '../system/clock.ts';
+import { canonical, interpret, MAX_TTL, NEGATIVE_TTL, readCanonicalHost, readMx, readTlsa } from './answer.ts';
+import { isResolvable, type QueryType, type ReadData, readA, readAaaa, readText } from './message.ts';
+import { createResolver } from './resolver.ts';
 
 /** The answer for a name and type: RFC 7672 §2.1.1. */
 export type DnsAnswer<T> =
@@ -98,14 +86,7 @@ type DnsOptions = {
 
 /** Most answers in the cache, of all types together. */
 const CACHED_ANSWERS = 20_000;
-const MIN_TTL = 5 * SECOND;
-const MAX_TTL = HOUR;
-/** Used if a negative answer has no SOA record, which RFC 2308 §5 takes the TTL from. */
-const NEGATIVE_TTL = 30 * SECOND;
 const TIMEOUT = 3 * SECOND;
-/** Aliases in a chain. More count as a loop. */
-const MAX_ALIASES = 8;
-const NXDOMAIN = 3;
 
 type Kept = { readonly answer: Resolved<never>; readonly expiresAt: number };
 
@@ -142,7 +123,7 @@ export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = s
     const trusted = isTrusted(reply.server);
     // TLSA is asked for only after a validated answer. Whoever does not validate must not say now that there is none: RFC 7672 §2.1.1.
     if (type === 'TLSA' && !trusted) return { kind: 'temporary', cause: `the answer of ${reply.server} is not validated` };
-    return interpret({ reply, type, name, read, trusted });
+    return interpret({ message: reply.message, type, name, read, trusted });
   }
 
   return {
@@ -171,94 +152,11 @@ function isFresh({ expiresAt }: Kept, now: number): boolean {
   return now < expiresAt && expiresAt <= now + MAX_TTL;
 }
 
-type Answered<T> = {
-  readonly reply: Extract<ResolverReply, { kind: 'answered' }>;
-  readonly type: QueryType;
-  readonly name: string;
-  readonly read: ReadData<T>;
-  readonly trusted: boolean;
-};
-
-/** Reads the answer of one message for the asked name, after its aliases: RFC 1034 §3.6.2. */
-function interpret<T>({ reply: { message }, type, name, read, trusted }: Answered<T>): Resolved<T> {
-  const secure = trusted && message.isAuthentic;
-  const chain = type === 'CNAME' ? { name, ttl: MAX_TTL } : followAliases(message, name);
-  if (chain === undefined) return { kind: 'temporary', cause: `aliases of ${name} run in a circle` };
-  const records = message.answers.filter((record) => record.type === TYPES[type] && canonical(record.name) === chain.name);
-  const values = records.flatMap((record) => readSafely(read, message, record) ?? []);
-  if (records.length > 0) {
-    // A broken record is left out, as Postfix does. If all are broken, the look-up has failed.
-    if (values.length === 0) return { kind: 'temporary', cause: `the ${type} records of ${chain.name} cannot be read` };
-    return { kind: 'found', values, name: chain.name, secure, ttl: clamp(leastTtl(records, chain.ttl), type) };
-  }
-  const ttl = Math.min(chain.ttl, negativeTtl(message));
-  return { kind: message.rcode === NXDOMAIN ? 'nxdomain' : 'none', secure, ttl };
-}
-
-/** @returns the name at the end, and the least TTL in milliseconds; undefined if the aliases form a loop. */
-function followAliases({ bytes, answers }: DnsMessage, asked: string): { name: string; ttl: number } | undefined {
-  let name = asked;
-  let ttl = MAX_TTL;
-  for (let i = 0; i <= MAX_ALIASES; i++) {
-    const alias = answers.find((record) => record.type === TYPES.CNAME && canonical(record.name) === name);
-    if (alias === undefined) return { name, ttl };
-    name = canonical(readName(bytes, alias.start).name);
-    ttl = leastTtl([alias], ttl);
-  }
-  return undefined;
-}
-
-function readSafely<T>(read: ReadData<T>, { bytes }: DnsMessage, { start, end }: ResourceRecord): T | undefined {
-  try {
-    return read(bytes, start, end);
-  } catch (error) {
-    if (error instanceof RangeError) return undefined; // a name in it points outside of the message
-    throw error;
-  }
-}
-
-function leastTtl(records: readonly ResourceRecord[], most: number): number {
-  return records.reduce((least, { ttl }) => Math.min(least, ttl * SECOND), most);
-}
-
-/** Limits TTLs such as 0 or 68 years: RFC 2181 §8. TLSA records are never kept longer than their TTL: RFC 7672 §4. */
-function clamp(ttl: number, type: QueryType): number {
-  return type === 'TLSA' ? ttl : Math.min(Math.max(ttl, MIN_TTL), MAX_TTL);
-}
-
-function negativeTtl(message: DnsMessage): number {
-  const soa = message.authorities.find(({ type }) => type === TYPES.SOA);
-  if (soa === undefined) return NEGATIVE_TTL;
-  const minimum = readSafely(readNegativeTtl, message, soa);
-  return Math.min(Math.max(Math.min(soa.ttl, minimum ?? soa.ttl) * SECOND, MIN_TTL), MAX_TTL);
-}
-
 /** True for a resolver on this machine. False for the stubs of systemd and of container engines, which forward to other resolvers. */
 export function isOwnResolver(server: string): boolean {
   const [, bracketed] = /^\[([^\]]+)\]/.exec(server) ?? [];
   const host = bracketed ?? (isIPv4(server.split(':')[0]!) ? server.split(':')[0] : server);
   return host === '127.0.0.1' || host === '::1';
-}
-
-const readMx: ReadData<MxRecord> = (bytes, start, end) => {
-  const exchange = end - start > 2 ? readCanonicalHost(bytes, start + 2, end) : undefined;
-  return exchange === undefined ? undefined : { preference: bytes.readUInt16BE(start), exchange };
-};
-
-const readCanonicalHost: ReadData<string> = (bytes, start, end) => {
-  const name = readHost(bytes, start, end);
-  return name === undefined ? undefined : canonical(name);
-};
-
-/** Unusable records are not left out: if there are no others, TLS is still demanded, RFC 7672 §2.2. */
-const readTlsa: ReadData<TlsaRecord> = (bytes, start, end) => {
-  if (end - start < 4) return { usage: 255, selector: 255, matching: 255, data: Buffer.from(bytes.subarray(start, end)) };
-  const [usage, selector, matching] = [bytes[start]!, bytes[start + 1]!, bytes[start + 2]!];
-  return { usage, selector, matching, data: Buffer.from(bytes.subarray(start + 3, end)) };
-};
-
-function canonical(name: string): string {
-  return (name.endsWith('.') ? name.slice(0, -1) : name).toLowerCase();
 }
 
 export type Validated =

@@ -104,9 +104,12 @@ export function nameOfRcode(rcode: number): string {
   return RCODES[rcode] ?? `RCODE ${rcode}`;
 }
 
+/** Octets before the first name. */
+const HEADER = 12;
+
 class MessageReader {
   readonly #bytes: Buffer;
-  #at = 12;
+  #at = HEADER;
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
@@ -192,36 +195,52 @@ function extendedErrorsIn(bytes: Buffer, { type, start, end }: ResourceRecord): 
   return found;
 }
 
+/** Most octets of a name, with a length before each label, without the last one: RFC 1035 §2.3.4. */
+const MAX_NAME = 254;
+/** Where a name is put together. An answer of 64 KiB can contain thousands of names of a hundred labels each. */
+const scratch = Buffer.alloc(4 * MAX_NAME);
+const [DOT, BACKSLASH, FIRST_PLAIN, LAST_PLAIN, ZERO] = [0x2e, 0x5c, 0x21, 0x7e, 0x30];
+
 /**
  * Reads a name. Its labels are joined by dots. Unusual characters and a dot inside a label become `\ddd` (RFC 1035 §5.1), so that
  * different names stay different. The root is the empty string.
  * @throws RangeError if the name points outside of the message or to itself.
  */
 export function readName(bytes: Buffer, start: number): { readonly name: string; readonly end: number } {
-  const labels: string[] = [];
   let at = start;
   let end = -1;
   let octets = 0;
+  let written = 0;
   for (let pointers = 0; ; ) {
     const length = bytes.readUInt8(at);
     if (length >= 0xc0) {
       if (end === -1) end = at + 2;
       at = bytes.readUInt16BE(at) & 0x3fff;
       if (++pointers > MAX_POINTERS) throw new RangeError('a name points to itself');
+      if (at < HEADER) throw new RangeError('a name points into the header');
       continue;
     }
     if (length > 63) throw new RangeError('a label of an unknown kind');
     at++;
-    if (length === 0) return { name: labels.join('.'), end: end === -1 ? at : end };
+    if (length === 0) return { name: scratch.toString('latin1', 0, written), end: end === -1 ? at : end };
     octets += length + 1;
-    if (octets > 254 || at + length > bytes.length) throw new RangeError('a name is too long');
-    labels.push(bytes.toString('latin1', at, at + length).replace(/[^!-~]|[.\\]/g, escaped));
-    at += length;
+    if (octets > MAX_NAME || at + length > bytes.length) throw new RangeError('a name is too long');
+    if (written > 0) scratch[written++] = DOT;
+    for (const last = at + length; at < last; at++) written = writeEscaped(bytes[at]!, written);
   }
 }
 
-function escaped(character: string): string {
-  return `\\${String(character.charCodeAt(0)).padStart(3, '0')}`;
+/** @returns the position after the character. */
+function writeEscaped(octet: number, at: number): number {
+  if (octet >= FIRST_PLAIN && octet <= LAST_PLAIN && octet !== DOT && octet !== BACKSLASH) {
+    scratch[at] = octet;
+    return at + 1;
+  }
+  scratch[at] = BACKSLASH;
+  scratch[at + 1] = ZERO + Math.floor(octet / 100);
+  scratch[at + 2] = ZERO + (Math.floor(octet / 10) % 10);
+  scratch[at + 3] = ZERO + (octet % 10);
+  return at + 4;
 }
 
 /** Reads the data of one record. Returns undefined if the data do not have the form of their type. */

@@ -24,7 +24,8 @@ import { parseMailParameters, parseRecipientParameters } from '../../src/submiss
 import { parseProxyHeader } from '../../src/submission/proxy-protocol.ts';
 import { parseMail, parseRecipient } from '../../src/submission/transaction.ts';
 import { acmeAnswers, dnsAnswers, dnsTexts, keyRecords, reportRecords, stsPolicies, stsRecords } from './targets-answers.ts';
-import { tlsaRecords } from './targets-certificates.ts';
+import { certificateKeys, tlsaRecords } from './targets-certificates.ts';
+import { dnsLookups } from './targets-dns.ts';
 
 /**
  * Throws where a promise is broken. @returns a word for what the parser did: an input that gives a new one is worth keeping.
@@ -296,5 +297,16 @@ function clientHellos(input: Buffer): string {
 export const TARGETS: Readonly<Record<string, Target>> = {
   ...{ commands, addresses, addressLists, headers, parameters, logins },
   ...{ remoteReplies, content, configuration, environment, proxyHeaders, clientHellos },
-  ...{ dnsAnswers, dnsTexts, keyRecords, stsRecords, stsPolicies, reportRecords, acmeAnswers, tlsaRecords },
+  ...{
+    dnsAnswers,
+    dnsLookups,
+    dnsTexts,
+    keyRecords,
+    stsRecords,
+    stsPolicies,
+    reportRecords,
+    acmeAnswers,
+    tlsaRecords,
+    certificateKeys,
+  },
 };

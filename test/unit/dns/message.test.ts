@@ -12,6 +12,7 @@ import {
   readName,
   readText,
 } from '../../../src/dns/message.ts';
+import { cpuTime } from '../../support/cpu-time.ts';
 import { sized } from '../../support/size.ts';
 
 /** What dns-packet, which is somebody else's code, makes of it. */
@@ -62,6 +63,7 @@ describe('records are read', () => {
 
   test.each([
     ['a pointer to itself', Buffer.from([0xc0, 0x00])],
+    ['a pointer into the header', Buffer.concat([Buffer.from([1, 97, 0]), Buffer.alloc(9), Buffer.from([0xc0, 0x00])]), 12],
     ['a label that leaves the message', Buffer.from([5, 97, 98])],
     ['a label of an unknown kind', Buffer.from([0x45, 97, 0])],
     [
@@ -71,9 +73,27 @@ describe('records are read', () => {
         Buffer.from([0]),
       ]),
     ],
-  ])('%s ends the reading', (_, bytes) => {
-    expect(() => readName(bytes, 0)).toThrow(RangeError);
+  ])('%s ends the reading', (_, bytes, start = 0) => {
+    expect(() => readName(bytes, start)).toThrow(RangeError);
   });
+});
+
+test('thousands of names of a hundred labels are read about as fast as names of four, so that no answer stops other work', () => {
+  const [short, long] = [1, 62].map((octets) => {
+    const label = Buffer.concat([Buffer.from([octets]), Buffer.alloc(octets, 97)]);
+    const question = Buffer.concat([...Array(Math.floor(254 / label.length)).fill(label), Buffer.from([0, 0, 15, 0, 1])]);
+    const header = Buffer.from('000781800001000000000000', 'hex');
+    header.writeUInt16BE(4000, 6);
+    const record = Buffer.from('c00c000f00010000003c0004000ac00c', 'hex'); // both its names are that of the question
+    return Buffer.concat([header, question, ...Array(4000).fill(record)]);
+  }) as [Buffer, Buffer];
+  const timeOf = (bytes: Buffer) =>
+    cpuTime(() => {
+      for (let i = 0; i < 3; i++) expect(decodeMessage(bytes)?.answers.length).toBe(4000);
+    });
+  timeOf(long);
+  timeOf(short);
+  expect(timeOf(short)).toBeLessThan(4 * timeOf(long) + 20);
 });
 
 test('an answer with another name, type, class or id counts as forged', () => {

@@ -141,6 +141,19 @@ test('a broken record is left out, and if all are broken the look-up fails', asy
   expect(await createDns({ servers: [none] }).a('d.test')).toMatchObject({ kind: 'temporary' });
 });
 
+test('an alias that cannot be read fails its look-up alone, and the name can be asked for again', async () => {
+  // Its last label would end after the message.
+  const broken = { type: 'UNKNOWN_5', name: 'd.test', ttl: 60, data: Buffer.from([63]) };
+  const server = await startServer((_, count) =>
+    count === 0 ? [{ answers: [broken as never] }] : [{ answers: [a('d.test', '192.0.2.1')] }],
+  );
+  let now = 0;
+  const dns = createDns({ servers: [server], now: () => now });
+  expect(await dns.a('d.test')).toMatchObject({ kind: 'temporary', cause: 'the alias of d.test cannot be read' });
+  now = 10 * SECOND;
+  expect(await dns.a('d.test')).toMatchObject({ kind: 'found' });
+});
+
 test('the AD bit counts only from this machine or from a server that the operator trusts', async () => {
   const dns = await startDns({ 'd.test': { A: ['192.0.2.1'], secure: true } });
   onTestFinished(() => dns.close());
