@@ -317,7 +317,7 @@ async function mailFor(
     ...{ id: newQueueId(at), now: at, lifetime: LIFETIME, reversePath: '', to, subject, fields },
     from: { name: 'TLS reports', address: facts.contact },
     autoSubmitted: 'auto-generated',
-    content: tlsReportContent(facts, report, packTlsReport(report)),
+    content: tlsReportContent(facts, results, await packTlsReport(report)),
   } as const;
   return { ...(await prepareOwnMail(mail, { ...options, signs: () => true })), tlsOptional: true, tlsReport: true };
 }
@@ -334,7 +334,8 @@ async function post(due: StoredTlsReport, options: TlsReportOptions, signal: Abo
   const facts = { day, domain, hostname: options.hostname, contact: options.from };
   const all = await store.tlsResults(day, domain);
   const results = resultsFor(rua, domain, all, await targetsOf(otherDomains(domain, all), dns));
-  const error = (await postReport(rua, packTlsReport(tlsReport(facts, results)), { ...https, dns, signal })) ?? null;
+  const { bytes } = await packTlsReport(tlsReport(facts, results));
+  const error = (await postReport(rua, bytes, { ...https, dns, signal })) ?? null;
   if (error !== null && signal.aborted) return; // it is due again when the claim is over
   const pause = error === null ? undefined : RETRIES[attempts - 1];
   const state = error === null ? 'sent' : pause === undefined ? 'failed' : 'due';

@@ -1,9 +1,10 @@
 /** A TLS report: its document (RFC 8460 §4.4), and the mail that brings it (RFC 8460 §5.3). Pure. */
 import { createHash } from 'node:crypto';
-import { gzipSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { domainOf } from '../smtp/envelope.ts';
 import { wrap } from '../smtp/text.ts';
-import type { TlsFailureDetail, TlsSessionCount } from '../store/store.ts';
+import { isFurtherTlsPolicies, MOST_TLS_POLICIES, type TlsFailureDetail, type TlsSessionCount } from '../store/store.ts';
 import { DAY, SECOND } from '../system/clock.ts';
 
 /** Who reports about what. */
@@ -94,12 +95,40 @@ function failureDetail({ type, sendingIp, mx, helo, receivingIp, reason, count }
   };
 }
 
-/** Compressed, as it is sent. One that is too large loses its details, and keeps its counts. */
-export function packTlsReport(report: TlsReport, mostBytes = MOST_BYTES): Buffer {
-  const packed = gzipSync(JSON.stringify(report));
-  if (packed.length <= mostBytes) return packed;
-  const policies = report.policies.map(({ 'failure-details': _, ...rest }) => rest);
-  return gzipSync(JSON.stringify({ ...report, policies }));
+/** Compressed, as it is sent. `leftOut`: what is not in it, because it would be too large. */
+type PackedTlsReport = { readonly bytes: Buffer; readonly leftOut: 'nothing' | 'details' | 'details and texts' };
+
+/** One that is too large loses the details of its failures, and then the texts of its policies. It keeps its counts. */
+export async function packTlsReport(report: TlsReport, mostBytes = MOST_BYTES): Promise<PackedTlsReport> {
+  const whole = await compress(JSON.stringify(report));
+  if (whole.length <= mostBytes) return { bytes: whole, leftOut: 'nothing' };
+  const counted = report.policies.map(withoutDetails);
+  const bytes = await compress(JSON.stringify({ ...report, policies: counted }));
+  if (bytes.length <= mostBytes) return { bytes, leftOut: 'details' };
+  const bare = counted.map(withoutText);
+  return { bytes: await compress(JSON.stringify({ ...report, policies: bare })), leftOut: 'details and texts' };
+}
+
+/** Off this thread: a large report must not delay mail. */
+const compress = promisify<string, Buffer>(gzip);
+
+type PolicyResult = ReturnType<typeof policyResult>;
+
+/** One detail for each result type, which says that the others were left out. */
+function withoutDetails({ 'failure-details': details, ...rest }: PolicyResult): PolicyResult {
+  if (details === undefined) return rest;
+  const counts = new Map<string, number>();
+  for (const { 'result-type': type, 'failed-session-count': count } of details) counts.set(type, count + (counts.get(type) ?? 0));
+  const kept = [...counts].map(([type, count]) => ({
+    ...{ 'result-type': type, 'failed-session-count': count },
+    'failure-reason-code': 'details-left-out',
+  }));
+  return { ...rest, 'failure-details': kept };
+}
+
+function withoutText({ policy, ...rest }: PolicyResult): PolicyResult {
+  const { 'policy-string': _, 'mx-host': __, ...named } = policy;
+  return { ...rest, policy: named };
 }
 
 /** RFC 8460 §5.1. */
@@ -121,9 +150,27 @@ export function tlsReportHeader({ domain, contact }: TlsReportFacts, reportId: s
   };
 }
 
+/** What its reader must know of what is not in it. */
+function leftOutOf(results: readonly TlsSessionCount[], { leftOut }: PackedTlsReport): readonly string[] {
+  const size = {
+    nothing: [],
+    details: ['the details of failures'],
+    'details and texts': ['details of failures, texts of policies'],
+  };
+  return [
+    ...size[leftOut].map((what) => `Left out, because the report would be too large: ${what}. The numbers are complete.`),
+    ...(results.some(({ policy }) => isFurtherTlsPolicies(policy))
+      ? [
+          `Sessions under more than ${MOST_TLS_POLICIES} policies, or under very long ones, are counted without the text of the policy.`,
+        ]
+      : []),
+  ];
+}
+
 /** The content of its mail with the fields that describe it, CRLF throughout. */
-export function tlsReportContent(facts: TlsReportFacts, report: TlsReport, packed: Buffer): Buffer {
+export function tlsReportContent(facts: TlsReportFacts, results: readonly TlsSessionCount[], packed: PackedTlsReport): Buffer {
   const { domain, hostname, contact } = facts;
+  const report = tlsReport(facts, results);
   const reportId = report['report-id'];
   const name = fileName(facts, reportId);
   const [date] = report['date-range']['start-datetime'].split('T', 1);
@@ -135,6 +182,7 @@ export function tlsReportContent(facts: TlsReportFacts, report: TlsReport, packe
     '',
     `Sessions as the policy wants them: ${ok}`,
     `Sessions that failed: ${failed}`,
+    ...leftOutOf(results, packed),
     '',
     `The attached file has the details. Questions go to ${contact}.`,
   ].flatMap((line) => wrap(line, ''));
@@ -155,7 +203,7 @@ export function tlsReportContent(facts: TlsReportFacts, report: TlsReport, packe
     'Content-Disposition: attachment;',
     ...parameter('filename', name),
     '',
-    ...(packed.toString('base64').match(/.{1,76}/g) ?? []),
+    ...(packed.bytes.toString('base64').match(/.{1,76}/g) ?? []),
     `--${boundary}--`,
   ];
   return Buffer.from(lines.map((line) => `${line}\r\n`).join(''));

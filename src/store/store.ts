@@ -73,14 +73,17 @@ export {
 export type { OpenOptions } from './opening.ts';
 export type { DkimKey, DkimKeyState, OperationStore, Pace, StoredCertificate, WhichDkimKey } from './operation-store.ts';
 export type { StoredStsPolicy, TlsPolicyStore } from './tls-policy-store.ts';
-export type {
-  NewTlsReport,
-  SeenTlsPolicy,
-  StoredTlsReport,
-  TlsFailureDetail,
-  TlsFailureRow,
-  TlsResultStore,
-  TlsSessionCount,
+export {
+  furtherTlsPolicies,
+  isFurtherTlsPolicies,
+  MOST_TLS_POLICIES,
+  type NewTlsReport,
+  type SeenTlsPolicy,
+  type StoredTlsReport,
+  type TlsFailureDetail,
+  type TlsFailureRow,
+  type TlsResultStore,
+  type TlsSessionCount,
 } from './tls-result-store.ts';
 
 /**

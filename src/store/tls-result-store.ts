@@ -11,6 +11,17 @@ export type SeenTlsPolicy = {
   readonly mxHosts: readonly string[];
 };
 
+/** The most policies of one domain and day that are kept apart, so that a domain with ever new policies cannot fill the store. */
+export const MOST_TLS_POLICIES = 100;
+
+const FURTHER = 'further ';
+/** Stands for the policies of one type that are not kept apart. It has no text, and its domain is the recipient domain. */
+export const furtherTlsPolicies = (type: SeenTlsPolicy['type'], domain: string): SeenTlsPolicy => ({
+  ...{ key: FURTHER + type, type, domain },
+  ...{ strings: [], mxHosts: [] },
+});
+export const isFurtherTlsPolicies = ({ key }: SeenTlsPolicy): boolean => key.startsWith(FURTHER);
+
 /** One kind of failure; what is not known is null. */
 export type TlsFailureDetail = {
   readonly type: string;
@@ -71,7 +82,8 @@ export type TlsFailureRow = TlsFailureDetail & {
 export type TlsResultStore = {
   /**
    * Adds to what is there. Of one policy of a domain and day 100 kinds of failure are kept apart; those after them are counted by their
-   * type alone. Nobody waits for it, so it may wait a few milliseconds to share a sync.
+   * type alone. Of one domain and day `MOST_TLS_POLICIES` policies are kept apart; sessions under another one are counted for
+   * `furtherTlsPolicies`. Nobody waits for it, so it may wait a few milliseconds to share a sync.
    */
   addTlsResults(counts: readonly TlsSessionCount[]): Promise<void>;
   /**

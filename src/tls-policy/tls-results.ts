@@ -5,7 +5,14 @@
 import { createHash } from 'node:crypto';
 import type { Dns } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
-import type { SeenTlsPolicy, TlsFailureDetail, TlsResultStore, TlsSessionCount } from '../store/store.ts';
+import {
+  furtherTlsPolicies,
+  MOST_TLS_POLICIES,
+  type SeenTlsPolicy,
+  type TlsFailureDetail,
+  type TlsResultStore,
+  type TlsSessionCount,
+} from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, DAY, SECOND, systemClock } from '../system/clock.ts';
 import { readReportRecord, reportRecordName } from './report-record.ts';
@@ -70,13 +77,17 @@ const FLUSH_EVERY = 5 * SECOND;
 const MOST_NAMES = 20_000;
 /** Counters that wait for a flush. Further sessions are not counted. */
 const MOST_COUNTERS = 10_000;
+/** Characters of a policy. RFC 8461 §3.2 allows policies of 64 KiB; what is in use has less than one. */
+const MOST_TEXT = 16 * 1024;
+/** The same of all counters that wait for a flush. */
+const MOST_TEXT_WAITING = 4 * 1024 * 1024;
 /** Kinds of failure of one counter between two flushes; the store has the same bound for a day. */
 const MOST_KINDS = 100;
 
 type Counter = {
   readonly day: number;
   readonly domain: string;
-  readonly policy: AppliedPolicy;
+  readonly policy: SeenTlsPolicy;
   ok: number;
   failed: number;
   readonly failures: Map<string, Kind>;
@@ -92,6 +103,9 @@ export function createTlsResults({ store, dns, log, wanted, now = systemClock }:
   const wishes = createCache<string, Wish>(MOST_NAMES);
   const lookUps = new Set<Promise<void>>();
   const counters = new Map<string, Counter>();
+  /** How many of them a day of a domain has. */
+  const waiting = new Map<string, number>();
+  let textWaiting = 0;
   let running: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
 
@@ -110,25 +124,40 @@ export function createTlsResults({ store, dns, log, wanted, now = systemClock }:
   }
 
   /** The recipient domain hears of all, the TLSA base of what concerns it: RFC 8460 §1.1. */
-  function wishFor({ day, domain, policy }: Pick<Counter, 'day' | 'domain' | 'policy'>): Wish {
+  function wishFor({ day, domain, policy }: { day: number; domain: string; policy: AppliedPolicy }): Wish {
     const own = wishOf(day, domain);
     if (own === 'wanted' || policy.type !== 'tlsa' || policy.domain === domain) return own;
     const base = wishOf(day, policy.domain);
     return base === 'unwanted' ? own : base;
   }
 
+  /** A policy that is too long, or one of too many, is counted without its text. Undefined: too much waits for a flush. */
+  function counterFor(day: number, domain: string, policy: AppliedPolicy): Counter | undefined {
+    const size = sizeOf(policy);
+    const known = size > MOST_TEXT ? undefined : counters.get(keyOf(day, domain, policy));
+    if (known !== undefined) return known;
+    const name = `${day} ${domain}`;
+    const policies = waiting.get(name) ?? 0;
+    const isKept = size <= MOST_TEXT && textWaiting + size <= MOST_TEXT_WAITING && policies < MOST_TLS_POLICIES;
+    const counted = isKept ? seen(policy) : furtherTlsPolicies(policy.type, domain);
+    const key = isKept ? keyOf(day, domain, policy) : `${name} ${counted.key}`;
+    const further = counters.get(key);
+    if (further !== undefined) return further;
+    if (counters.size >= MOST_COUNTERS) return undefined;
+    const counter = { day, domain, policy: counted, ok: 0, failed: 0, failures: new Map() };
+    counters.set(key, counter);
+    waiting.set(name, policies + 1);
+    if (isKept) textWaiting += size;
+    return counter;
+  }
+
   function count(result: SessionResult): void {
     if (!wanted()) return;
     const day = dayOf(now());
     for (const policy of result.policies) {
-      const of = { day, domain: result.domain, policy };
-      if (wishFor(of) === 'unwanted') continue;
-      const key = JSON.stringify([day, result.domain, policy.type, policy.domain, policy.strings, policy.mxHosts]);
-      let counter = counters.get(key);
-      if (counter === undefined) {
-        if (counters.size >= MOST_COUNTERS) return;
-        counters.set(key, (counter = { ...of, ok: 0, failed: 0, failures: new Map() }));
-      }
+      if (wishFor({ day, domain: result.domain, policy }) === 'unwanted') continue;
+      const counter = counterFor(day, result.domain, policy);
+      if (counter === undefined) return;
       if (result.failure === undefined) counter.ok++;
       else fail(counter, result, result.failure);
     }
@@ -137,6 +166,15 @@ export function createTlsResults({ store, dns, log, wanted, now = systemClock }:
 
   function flushLater(): void {
     timer ??= setTimeout(() => void flush(false), FLUSH_EVERY).unref();
+  }
+
+  function forget(key: string, { day, domain, policy }: Counter): void {
+    counters.delete(key);
+    textWaiting -= sizeOf(policy);
+    const name = `${day} ${domain}`;
+    const left = waiting.get(name)! - 1;
+    if (left > 0) waiting.set(name, left);
+    else waiting.delete(name);
   }
 
   /** @param all also where the DNS has not answered yet. */
@@ -152,7 +190,7 @@ export function createTlsResults({ store, dns, log, wanted, now = systemClock }:
     for (const [key, counter] of counters) {
       const wish = wishFor(counter);
       if (wish === 'asking' && !all) continue;
-      counters.delete(key);
+      forget(key, counter);
       if (wish !== 'unwanted') counted.push(counter);
     }
     if (counters.size > 0) flushLater();
@@ -197,8 +235,14 @@ function fail(
 }
 
 function toStored({ day, domain, policy, ok, failed, failures }: Counter): TlsSessionCount {
-  return { day, domain, policy: seen(policy), ok, failed, failures: [...failures.values()] };
+  return { day, domain, policy, ok, failed, failures: [...failures.values()] };
 }
+
+const keyOf = (day: number, domain: string, { type, domain: policyDomain, strings, mxHosts }: AppliedPolicy) =>
+  JSON.stringify([day, domain, type, policyDomain, strings, mxHosts]);
+
+const sizeOf = ({ strings, mxHosts }: Pick<AppliedPolicy, 'strings' | 'mxHosts'>): number =>
+  [...strings, ...mxHosts].reduce((sum, { length }) => sum + length, 0);
 
 function seen({ type, domain, strings, mxHosts }: AppliedPolicy): SeenTlsPolicy {
   const key = createHash('sha256')

@@ -1,6 +1,12 @@
 /** What every store promises about counted TLS sessions and reports: run as `store.ts` is. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { NewTlsReport, Store, TlsFailureDetail, TlsSessionCount } from '../../src/store/store.ts';
+import {
+  isFurtherTlsPolicies,
+  type NewTlsReport,
+  type Store,
+  type TlsFailureDetail,
+  type TlsSessionCount,
+} from '../../src/store/store.ts';
 import { delayedAttempt, NOW, newMessage, relayedAttempt } from '../support/store-rig.ts';
 
 type Client = Pick<Store, 'messages' | 'tlsResults'>;
@@ -26,6 +32,7 @@ const count = (rest: Partial<TlsSessionCount> = {}): TlsSessionCount => ({
   },
   ...rest,
 });
+const isPolicyOfFurther = ({ policy }: TlsSessionCount) => isFurtherTlsPolicies(policy);
 const TLSA = { key: 'tlsa1', type: 'tlsa', domain: 'mx.y.example', strings: ['3 1 1 AB'], mxHosts: [] } as const;
 const MAILTO = 'mailto:tls@x.example';
 const mail = () => newMessage({ to: ['tls@x.example'], user: null, reversePath: '', tlsReport: true });
@@ -83,6 +90,25 @@ export function tlsResultsContract({ name, open }: ResultsSubject): void {
       expect(result?.failures).toHaveLength(101);
       expect(result?.failures[0]).toEqual(failure({ ...nowhere, count: 30 }));
       expect(result?.failures.reduce((sum, { count: n }) => sum + n, 0)).toBe(190);
+    });
+
+    test('after a hundred policies of a domain on a day, sessions under further ones are counted by the type of the policy alone', async () => {
+      const [one, two] = await opened();
+      const met = (i: number) => count({ policy: { ...TLSA, key: `tlsa${i}`, strings: [`3 1 1 ${i}`] } });
+      await one.tlsResults.addTlsResults(Array.from({ length: 60 }, (_, i) => met(i)));
+      await two.tlsResults.addTlsResults(Array.from({ length: 130 }, (_, i) => met(i)));
+      await two.tlsResults.addTlsResults([count(), met(7), count({ domain: 'y.example' })]);
+      const results = await one.tlsResults.tlsResults(DAY, 'x.example');
+      expect(results).toHaveLength(102);
+      const further = results.filter(isPolicyOfFurther);
+      expect(further.map(({ policy, ok, failed }) => [policy, ok, failed])).toEqual([
+        [{ ...TLSA, key: expect.any(String), domain: 'x.example', strings: [] }, 90, 30],
+        [{ key: expect.any(String), type: 'sts', domain: 'x.example', strings: [], mxHosts: [] }, 3, 1],
+      ]);
+      expect(further.map(({ failures }) => failures)).toEqual([[failure({ count: 30 })], [failure()]]);
+      expect(results.find(({ policy }) => policy.key === 'tlsa7')).toMatchObject({ ok: 9, failed: 3 });
+      expect(results.reduce((sum, { ok, failed }) => sum + ok + failed, 0)).toBe(192 * 4);
+      expect((await one.tlsResults.tlsResults(DAY, 'y.example')).filter(isPolicyOfFurther)).toEqual([]);
     });
 
     test('a TLSA base hears of the sessions of all domains that were held to its records', async () => {

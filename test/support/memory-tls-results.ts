@@ -1,7 +1,10 @@
 /** A TlsResultStore that keeps everything in memory, and the mail of reports in a message store. */
 import {
   ENDED_STATES,
+  furtherTlsPolicies,
   type MessageStore,
+  MOST_TLS_POLICIES,
+  type SeenTlsPolicy,
   type StoredTlsReport,
   type TlsFailureDetail,
   type TlsResultStore,
@@ -32,9 +35,12 @@ export function createMemoryTlsResults(messages: MessageStore): TlsResultStore {
 
   return {
     async addTlsResults(counts) {
-      for (const { ok, failed, failures, ...of } of counts) {
-        const isSame = (one: TlsSessionCount) =>
-          one.day === of.day && one.domain === of.domain && one.policy.key === of.policy.key;
+      for (const { ok, failed, failures, day, domain, policy: met } of counts) {
+        const ofDay = results.filter((one) => one.day === day && one.domain === domain);
+        const has = ({ key }: SeenTlsPolicy) => ofDay.some(({ policy }) => policy.key === key);
+        const policy = has(met) || ofDay.length < MOST_TLS_POLICIES ? met : furtherTlsPolicies(met.type, domain);
+        const of = { day, domain, policy };
+        const isSame = (one: TlsSessionCount) => one.day === day && one.domain === domain && one.policy.key === policy.key;
         const before = results.find(isSame) ?? { ...of, ok: 0, failed: 0, failures: [] };
         const sums = { ok: before.ok + ok, failed: before.failed + failed, failures: failures.reduce(add, before.failures) };
         results = [...results.filter((one) => !isSame(one)), { ...before, ...sums }];

@@ -1,13 +1,15 @@
 /** Counted TLS sessions, and reports about them, in their rows. RFC 8460. */
 import { createHash } from 'node:crypto';
 import { ENDED_STATES } from '../message-store.ts';
-import type {
-  NewTlsReport,
-  SeenTlsPolicy,
-  StoredTlsReport,
-  TlsFailureDetail,
-  TlsFailureRow,
-  TlsSessionCount,
+import {
+  furtherTlsPolicies,
+  MOST_TLS_POLICIES,
+  type NewTlsReport,
+  type SeenTlsPolicy,
+  type StoredTlsReport,
+  type TlsFailureDetail,
+  type TlsFailureRow,
+  type TlsSessionCount,
 } from '../tls-result-store.ts';
 import { insertReport } from './accept.ts';
 import type { Context } from './context.ts';
@@ -23,17 +25,27 @@ const REPORT_COLUMNS = `day, domain, rua, report_id AS reportId, state, queue_id
   last_error AS lastError, created_at AS createdAt`;
 
 export function addTlsResults(context: Context, counts: readonly TlsSessionCount[]): void {
-  const { db } = context;
   for (const { day, domain, policy, ok, failed, failures } of counts) {
-    const { key, type, domain: policyDomain, strings, mxHosts } = policy;
-    db.run('INSERT OR IGNORE INTO tls_policies_seen VALUES (?, ?, ?)', key, strings.join('\n'), mxHosts.join(' '));
-    db.run(
-      `INSERT INTO tls_results VALUES (?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET ok = ok + excluded.ok, failed = failed + excluded.failed`,
-      ...[day, domain, key, type, policyDomain, ok, failed],
-    );
+    const key = addSessions(context, { day, domain, policy, ok, failed });
     for (const failure of failures) addFailure(context, [day, domain, key], failure);
   }
+}
+
+/** @returns the key of the policy that the sessions are counted for. */
+function addSessions({ db }: Context, { day, domain, policy, ok, failed }: Omit<TlsSessionCount, 'failures'>): string {
+  const add = (key: string) =>
+    db.run(
+      'UPDATE tls_results SET ok = ok + ?, failed = failed + ? WHERE day = ? AND domain = ? AND policy = ?',
+      ...[ok, failed, day, domain, key],
+    ).changes > 0;
+  if (add(policy.key)) return policy.key;
+  const policies = db.get<{ n: number }>('SELECT count(*) AS n FROM tls_results WHERE day = ? AND domain = ?', day, domain)!;
+  const counted = policies.n < MOST_TLS_POLICIES ? policy : furtherTlsPolicies(policy.type, domain);
+  const { key, type, domain: policyDomain, strings, mxHosts } = counted;
+  if (counted !== policy && add(key)) return key;
+  db.run('INSERT OR IGNORE INTO tls_policies_seen VALUES (?, ?, ?)', key, strings.join('\n'), mxHosts.join(' '));
+  db.run('INSERT INTO tls_results VALUES (?, ?, ?, ?, ?, ?, ?)', day, domain, key, type, policyDomain, ok, failed);
+  return key;
 }
 
 type Counted = readonly [day: number, domain: string, policy: string];

@@ -1,8 +1,9 @@
 /** The document of a TLS report, and the content of its mail: RFC 8460 §4.4, §5.3. */
+import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { packTlsReport, tlsReport, tlsReportContent, tlsReportHeader } from '../../../src/report/tls-report.ts';
-import type { TlsFailureDetail, TlsSessionCount } from '../../../src/store/store.ts';
+import { furtherTlsPolicies, type TlsFailureDetail, type TlsSessionCount } from '../../../src/store/store.ts';
 import { DAY } from '../../../src/system/clock.ts';
 import { expectTlsReport } from '../../support/tls-report-schema.ts';
 
@@ -101,18 +102,61 @@ test('the report ID is the same each time, and another one for another domain or
   ).toBe(4);
 });
 
-test('a report that is too large loses its details, and keeps its counts', () => {
-  const failures = Array.from({ length: 100 }, (_, i) => failure({ receivingIp: `192.0.2.${i}`, count: 1 }));
-  const report = tlsReport(facts, [count({ policy: STS, failed: 100, failures })]);
-  expect(packTlsReport(report).length).toBeGreaterThan(700);
-  const cut = expectTlsReport(gunzipSync(packTlsReport(report, 700)).toString());
-  expect(cut.policies[0]).not.toHaveProperty('failure-details');
-  expect(cut.policies[0]!.summary['total-failure-session-count']).toBe(100);
+describe('a report that is too large', () => {
+  const random = (seed: string) =>
+    Array.from({ length: 100 }, (_, i) =>
+      createHash('sha256')
+        .update(seed + i)
+        .digest('hex'),
+    );
+  const strings = random('record');
+  const failures = random('name').map((name) => failure({ mx: `${name.slice(0, 60)}.dest.example`, count: 1 }));
+  const results = [
+    count({ policy: { ...TLSA, strings }, failed: 101, failures: [...failures, failure({ type: 'tlsa-invalid', count: 1 })] }),
+    count({}),
+  ];
+  const packed = (mostBytes: number) => packTlsReport(tlsReport(facts, results), mostBytes);
+  const documentOf = async (mostBytes: number) => expectTlsReport(gunzipSync((await packed(mostBytes)).bytes).toString());
+
+  test('has one detail for each result type, which says so, and all counts', async () => {
+    expect((await packed(100_000)).leftOut).toBe('nothing');
+    expect((await packed(6000)).leftOut).toBe('details');
+    const { policies } = await documentOf(6000);
+    expect(policies[0]!['failure-details']).toEqual([
+      { 'result-type': 'certificate-host-mismatch', 'failed-session-count': 100, 'failure-reason-code': 'details-left-out' },
+      { 'result-type': 'tlsa-invalid', 'failed-session-count': 1, 'failure-reason-code': 'details-left-out' },
+    ]);
+    expect(policies[0]!.policy['policy-string']).toHaveLength(100);
+    expect(policies[0]!.summary['total-failure-session-count']).toBe(101);
+  });
+
+  test('has no texts of policies where those alone are too large', async () => {
+    expect((await packed(1000)).leftOut).toBe('details and texts');
+    const { policies } = await documentOf(1000);
+    expect(policies.map(({ policy }) => policy)).toEqual([
+      { 'policy-type': 'tlsa', 'policy-domain': 'mx.dest.example' },
+      { 'policy-type': 'no-policy-found', 'policy-domain': 'dest.example' },
+    ]);
+    expect(policies[0]!.summary['total-failure-session-count']).toBe(101);
+  });
+
+  test('says in its text what is not in it', async () => {
+    const textOf = async (mostBytes: number, all = results) =>
+      tlsReportContent(facts, all, await packed(mostBytes))
+        .toString('latin1')
+        .replaceAll('\r\n', ' ');
+    expect(await textOf(100_000)).not.toContain('eft out');
+    expect(await textOf(6000)).toContain('Left out, because the report would be too large: the details of failures. The numbers');
+    expect(await textOf(1000)).toContain('details of failures, texts of policies. The numbers are complete.');
+    const further = [...results, count({ policy: furtherTlsPolicies('tlsa', 'dest.example') })];
+    expect(await textOf(100_000, further)).toContain('are counted without the text of the policy.');
+  });
 });
 
-test('the mail is a multipart/report with the document in it, under a name that says all', () => {
-  const report = tlsReport(facts, [count({ policy: STS, failed: 2, failures: [failure()] })]);
-  const content = tlsReportContent(facts, report, packTlsReport(report)).toString('latin1');
+test('the mail is a multipart/report with the document in it, under a name that says all', async () => {
+  const results = [count({ policy: STS, failed: 2, failures: [failure()] })];
+  const report = tlsReport(facts, results);
+  const content = tlsReportContent(facts, results, await packTlsReport(report)).toString('latin1');
   const [unique] = report['report-id'].split('@');
   const name = `relay.example.net!dest.example!1795737600!1795823999!${unique}.json.gz`;
   expect(content).toMatch(/^Content-Type: multipart\/report; report-type=tlsrpt;\r\n boundary="([^"]+)"\r\n\r\n/);

@@ -1,7 +1,7 @@
 /** Counting sessions for TLS reports: RFC 8460 §4. */
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { createEventLog } from '../../../src/events/events.ts';
-import type { TlsSessionCount } from '../../../src/store/store.ts';
+import { isFurtherTlsPolicies, type TlsSessionCount } from '../../../src/store/store.ts';
 import { DAY } from '../../../src/system/clock.ts';
 import { createLog } from '../../../src/system/log.ts';
 import { type AppliedPolicy, createTlsResults, type SessionResult } from '../../../src/tls-policy/tls-results.ts';
@@ -151,4 +151,37 @@ test('nothing is counted where no reports are sent, and a store that fails costs
   state.fails = false;
   await results.flush();
   expect(stored).toEqual([]);
+});
+
+test('a domain with ever new policies, or with a very long one, is counted without their texts, and no session is lost', async () => {
+  const { results, stored } = start();
+  const records = (text: string): AppliedPolicy => ({ ...TLSA, strings: [text] });
+  for (let i = 0; i < 150; i++) results.count(session({ policies: [records(`3 1 1 ${i}`)] }));
+  results.count(session({ policies: [records('3 1 1 7')] }));
+  results.count(session({ policies: [records('A'.repeat(17_000))], failure: { type: 'validation-failure' } }));
+  await results.flush();
+  expect(stored).toHaveLength(101);
+  expect(stored.find(({ policy }) => policy.strings[0] === '3 1 1 7')).toMatchObject({ ok: 2 });
+  expect(stored.filter(({ policy }) => isFurtherTlsPolicies(policy))).toEqual([
+    expect.objectContaining({
+      ok: 50,
+      failed: 1,
+      policy: expect.objectContaining({ type: 'tlsa', domain: 'x.example', strings: [] }),
+    }),
+  ]);
+  results.count(session({ policies: [records('3 1 1 200')] }));
+  await results.flush();
+  expect(stored.at(-1)?.policy.strings).toEqual(['3 1 1 200']); // the store has its own bound for a day
+});
+
+test('texts of policies that wait for a slow store take no more than a few megabytes', async () => {
+  const domains = Array.from({ length: 30 }, (_, i) => `d${i}.example`);
+  const { results, stored } = start(Object.fromEntries(domains.map((name) => [name, { kind: 'found', values: [WANTS] }])));
+  for (const domain of domains)
+    for (let i = 0; i < 20; i++)
+      results.count(session({ domain, policies: [{ ...NONE, type: 'sts', strings: [`${i} ${'x'.repeat(15_000)}`] }] }));
+  await results.flush();
+  const size = stored.reduce((sum, { policy }) => sum + (policy.strings[0]?.length ?? 0), 0);
+  expect(size).toBeLessThan(4.1 * 1024 * 1024);
+  expect(stored.reduce((sum, { ok }) => sum + ok, 0)).toBe(600);
 });
