@@ -90,7 +90,7 @@ const destinationFields = {
   requireTls: {
     type: type.oneOf('enforce', 'tls', 'off'),
     about:
-      'For messages that ask for verified TLS (REQUIRETLS, RFC 8689). `enforce` (the default): they leave only to verified hosts that promise the same; `tls`: any TLS is enough; `off`: as other mail.',
+      'For messages that ask for verified TLS (REQUIRETLS, RFC 8689). `enforce` (the default): they leave only to verified hosts that promise the same; `tls`: any TLS is enough, and REQUIRETLS is passed on to hosts that offer it; `off`: as other mail.',
   },
   until: {
     type: type.date,

@@ -39,11 +39,17 @@ type Addresses<H extends Named> = {
   next(): Promise<Addressed<H> | undefined>;
   /** All that were found so far, also those not tried. */
   readonly found: readonly Addressed<H>[];
+  /** The DNS has answered that mail cannot go to this host: it has no address, or none that is one. */
+  isHopeless(host: H): boolean;
+  /** The address that was given last does not count among the most that are tried. */
+  giveBack(): void;
   /** Why there was none. */
   problem(): Verdict;
 };
 
 const MAX_ADDRESSES = 5;
+/** With those that are given back. */
+const MAX_GIVEN = 25;
 const MAX_FAILURES = 5;
 
 /** What stood in the way of those that are not in the list. */
@@ -61,22 +67,31 @@ type Obstacles = {
 type Lookups = Pick<DnsClient, 'a' | 'aaaa'>;
 
 export function createAddresses<H extends Named>(dns: Lookups, request: AddressRequest<H>): Addresses<H> {
-  const { hosts, families, guard, isUnreachable, isFit } = request;
+  const { hosts, families, provisional, guard, isUnreachable, isFit } = request;
   const obstacles: Obstacles = { failures: 0, otherFamily: false };
   const found: Addressed<H>[] = [];
   const unreachable: Addressed<H>[] = [];
   let lookedAt = 0;
   let lookedUp = 0;
   let given = 0;
+  let givenBack = 0;
+  const hopeless = new Set<H>();
 
   async function lookUp(host: H): Promise<void> {
-    for (const address of await addressesOf(dns, host.name, families, obstacles)) {
+    const { failures } = obstacles;
+    const { addresses, isOfOtherFamily } = await addressesOf(dns, host.name, families, obstacles);
+    let mayTake = obstacles.failures > failures || (isOfOtherFamily && provisional);
+    if (isOfOtherFamily) obstacles.otherFamily = true;
+    for (const address of addresses) {
       const refused = guard?.(address.ip);
       if (refused !== undefined) obstacles[refused] = `${host.name} [${address.ip}]`;
       else found.push({ host, ...address });
+      if (refused === undefined || refused === 'private') mayTake = true; // the operator may allow a private one
     }
+    if (!mayTake) hopeless.add(host);
     // A host that is ourselves ends the list: what comes after it would send the mail back to us. RFC 5321 §5.1
     // A failed look-up takes seconds. After five of them the resolver is to blame, and we stop asking.
+    if (obstacles.self !== undefined) for (const later of hosts.slice(lookedUp)) hopeless.add(later);
     if (obstacles.self !== undefined || obstacles.failures >= MAX_FAILURES) lookedUp = hosts.length;
   }
 
@@ -87,8 +102,12 @@ export function createAddresses<H extends Named>(dns: Lookups, request: AddressR
 
   return {
     found,
+    isHopeless: (host) => hopeless.has(host),
+    giveBack() {
+      givenBack++;
+    },
     async next() {
-      if (given === MAX_ADDRESSES) return undefined;
+      if (given - givenBack >= MAX_ADDRESSES || given >= MAX_GIVEN) return undefined;
       for (;;) {
         if (lookedAt < found.length) {
           const address = found[lookedAt++]!;
@@ -109,19 +128,22 @@ async function addressesOf(
   name: string,
   families: readonly Family[],
   obstacles: Obstacles,
-): Promise<readonly FoundAddress[]> {
+): Promise<{ readonly addresses: readonly FoundAddress[]; readonly isOfOtherFamily: boolean }> {
   const literal = isIP(name);
-  if (literal !== 0) return [{ ip: name, family: literal as Family, evidence: { secure: false, expanded: name } }];
+  if (literal !== 0) {
+    const addresses = [{ ip: name, family: literal as Family, evidence: { secure: false, expanded: name } }];
+    return { addresses, isOfOtherFamily: false };
+  }
   const ask = (family: Family) => (family === 4 ? dns.a(name) : dns.aaaa(name));
   const answers: Resolved<string>[] =
     families.length === 1 ? [await ask(families[0]!)] : await Promise.all(families.map((family) => ask(family)));
   for (const answer of answers) noteFailure(obstacles, name, answer);
-  const found = interleaved(answers.map((answer, i) => foundIn(answer, families[i]!)));
-  if (found.length > 0 || families.length > 1 || answers[0]!.kind === 'temporary') return found;
+  const addresses = interleaved(answers.map((answer, i) => foundIn(answer, families[i]!)));
+  if (addresses.length > 0 || families.length > 1 || answers[0]!.kind === 'temporary')
+    return { addresses, isOfOtherFamily: false };
   const other = await ask(families[0] === 4 ? 6 : 4);
   noteFailure(obstacles, name, other);
-  if (other.kind === 'found') obstacles.otherFamily = true;
-  return found;
+  return { addresses, isOfOtherFamily: other.kind === 'found' };
 }
 
 function noteFailure(obstacles: Obstacles, name: string, answer: DnsAnswer<string>): void {

@@ -2,6 +2,7 @@
 import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
 import {
+  type Connect,
   type DaneFinding,
   decideTls,
   findDane,
@@ -22,12 +23,14 @@ export type HeldPolicies = {
   /** Never rejects. Waits a short time for a policy that is not known yet. Without `policy` mail is sent as if there were none. */
   policyFor(domain: string): Promise<Known>;
   /** Looks for a newer policy after a failure under `failed`. The one that holds now. */
-  heal(domain: string, failed?: HeldPolicy): Promise<{ readonly policy?: HeldPolicy | undefined; readonly changed: boolean }>;
+  heal(domain: string, failed?: HeldPolicy): Promise<Healed>;
 };
+/** `isCurrent`: the policy was just served. If not, the domain may have another one by now. */
+type Healed = { readonly policy?: HeldPolicy | undefined; readonly changed: boolean; readonly isCurrent: boolean };
 type Known = {
   readonly policy?: HeldPolicy | undefined;
   readonly problem?: StsTrouble | undefined;
-  /** Nobody could say whether there is one. */
+  /** Nobody could say what the domain announces now. */
   readonly isUnknown?: boolean | undefined;
 };
 
@@ -47,8 +50,14 @@ export type PolicyQuestion = {
   readonly expanded: string;
   readonly named: 'proven' | 'unproven' | 'operator';
   readonly operator: OperatorPolicies;
-  /** `tlsReport`: what becomes of it is not counted, RFC 8460 §3. */
-  readonly message: { readonly requireTls: boolean; readonly tlsOptional: boolean; readonly tlsReport: boolean };
+  readonly message: {
+    readonly requireTls: boolean;
+    /** REQUIRETLS goes along where it can be kept, and the mail goes without it elsewhere: RFC 8689 §5. */
+    readonly prefersTls: boolean;
+    readonly tlsOptional: boolean;
+    /** What becomes of it is not counted, RFC 8460 §3. */
+    readonly tlsReport: boolean;
+  };
   /** The domain's policy, begun by `beginPolicy`. */
   readonly policy?: Promise<Known> | undefined;
 };
@@ -65,7 +74,7 @@ export type HostPolicies = {
   factsOf(host: PolicyHost, basis: Basis): TlsFacts;
   /** Never rejects. */
   judge(host: PolicyHost, evidence: NameEvidence): HostPolicy | Promise<HostPolicy>;
-  /** Looks up again what the host has failed by. Undefined if nothing has changed. Never rejects. */
+  /** Looks up again what the host has failed by, and judges it by that. Undefined if nothing has changed. Never rejects. */
   again(host: PolicyHost, evidence: NameEvidence, unmet: Unmet): Promise<HostPolicy | undefined>;
 };
 
@@ -115,9 +124,22 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     return message.requireTls && operator.forHost(mx).requireTls === undefined;
   }
 
+  /** When the message may take REQUIRETLS along. */
+  function promiseOf(mx: string, { assurance }: Connect, facts: TlsFacts): TlsPolicy['promise'] {
+    const { requireTls } = operator.forHost(mx);
+    if (requireTls !== undefined) return requireTls === 'off' ? 'never' : 'offered';
+    if (!message.prefersTls || assurance === 'dane' || assurance === 'sts') return 'verified';
+    const { demand } = decideTls({ ...facts, message: { requireTls: true, tlsOptional: false } });
+    return demand.kind === 'connect' ? demand : 'verified';
+  }
+
   function asksOf(policy: OperatorPolicy): OperatorPolicy {
     const needsTls = message.requireTls && policy.requireTls === 'tls' && policy.level === 'opportunistic';
     return needsTls ? { ...policy, level: 'encrypt' } : policy;
+  }
+
+  function mayBeProven({ problem, isUnknown = false }: Known): boolean {
+    return problem !== undefined || isUnknown || !context.validates();
   }
 
   function judged(host: PolicyHost, dane: DaneFinding, known: Known): HostPolicy {
@@ -133,7 +155,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
       dane,
       sts: policy,
       stsProblem: problem,
-      mayBeProven: problem !== undefined || isUnknown || !context.validates(),
+      mayBeProven: mayBeProven({ problem, isUnknown }),
       isDecidedByDane: dane.kind === 'records' && named !== 'unproven',
       isCounted: !message.tlsReport && level !== 'none',
       isStrict: isStrict(mx),
@@ -147,7 +169,10 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
       return {
         kind: 'meet',
         basis,
-        tls: tlsPolicy(demand, mx, host.port === IMPLICIT_TLS && named === 'operator', shadow),
+        tls: tlsPolicy(demand, mx, {
+          ...{ implicit: host.port === IMPLICIT_TLS && named === 'operator', shadow },
+          ...((message.requireTls || message.prefersTls) && { promise: promiseOf(mx, demand, factsOf(mx, dane, policy)) }),
+        }),
       };
     return { kind: 'skip', basis, unmet: passedOver(demand, basis, host.name) };
   }
@@ -175,8 +200,8 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
   /** The domain may have corrected its policy. This is checked before anything fails by it: RFC 8461 §5.1. */
   async function healed(): Promise<boolean> {
     if (sts === undefined || known?.policy?.mode !== 'enforce') return false;
-    const { policy, changed } = await sts.heal(domain, known.policy);
-    if (changed) known = { policy };
+    const { policy, changed, isCurrent } = await sts.heal(domain, known.policy);
+    known = { policy, problem: changed || isCurrent ? undefined : known.problem, isUnknown: !isCurrent };
     return changed;
   }
 
@@ -185,7 +210,9 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     known ??= await asking!;
     const first = judged(host, dane, known);
     if (first.kind === 'meet' || first.unmet.source !== 'mta-sts') return first;
-    return (await healed()) ? judged(host, dane, known) : first;
+    if (await healed()) return judged(host, dane, known);
+    // A policy that could not be fetched anew may name this host by now.
+    return { ...first, basis: { ...first.basis, mayBeProven: mayBeProven(known) } };
   }
 
   return {

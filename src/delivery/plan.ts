@@ -85,8 +85,12 @@ type PlannedMessage = RouteKey & Pick<MessageFacts, 'tlsOptional' | 'requireTls'
  */
 function asksOf(message: PlannedMessage): PolicyQuestion['message'] {
   const { tlsOptional = false, tlsReport = false } = message;
-  const requireTls = message.requireTls === true && message.reversePath !== '';
-  return { requireTls, tlsOptional: (tlsOptional || tlsReport) && message.requireTls !== true, tlsReport };
+  const { requireTls = false } = message;
+  const isReport = message.reversePath === '';
+  return {
+    ...{ requireTls: requireTls && !isReport, prefersTls: requireTls && isReport },
+    ...{ tlsOptional: (tlsOptional || tlsReport) && !requireTls, tlsReport },
+  };
 }
 
 export async function planFor(message: PlannedMessage, address: string, context: PlanContext): Promise<Plan | Verdict> {
@@ -131,7 +135,7 @@ function byMx(destination: Destination, { domain, operator, asks, policy }: MxMa
 }
 
 /** The operator has named these hosts: they may be private, they must prove who they are, and they may ask for a login. */
-function byRoute(route: Route, { requireTls, tlsReport }: PolicyQuestion['message'], context: PlanContext): Plan {
+function byRoute(route: Route, asks: PolicyQuestion['message'], context: PlanContext): Plan {
   const { hosts, login, tls = 'verify', ip = context.options.ip } = route;
   return {
     key: `route:${hosts.join(',')}${login === undefined ? '' : ` as ${login.user}`}`,
@@ -145,7 +149,7 @@ function byRoute(route: Route, { requireTls, tlsReport }: PolicyQuestion['messag
         expanded: domain,
         named: 'operator',
         operator: samePolicy({ level: tls, modes: context.modes }),
-        message: { requireTls, tlsOptional: false, tlsReport },
+        message: { ...asks, tlsOptional: false },
       } as const;
       const policies = createHostPolicies(question, context.policies);
       const targets = targetsOf(request, { ...context, policies }, { login, upstream: true });
@@ -179,6 +183,7 @@ function targetsOf(
   /** What a host offers, it offers at all its addresses. Each may have another certificate. @param ip absent: nobody has talked to it. */
   function noteUnmet(host: Host, unmet: Unmet, basis: Basis, ip?: string): void {
     if (!basis.isStrict || !isDefinite(unmet, basis)) return;
+    if (ip !== undefined) addresses.giveBack(); // all hosts must be asked before such mail comes back
     unfit.set(ip === undefined || unmet.reason === NO_REQUIRETLS.reason ? keyOf(host) : keyOf(host, ip), unmet);
   }
 
@@ -205,7 +210,10 @@ function targetsOf(
       ...{ mx: host.name, port: host.port, ip, family, source: families.source(family) },
       ...{ tls: policy.tls, basis: policy.basis },
       onUnmet: (unmet) => noteUnmet(host, unmet, policy.basis, ip),
-      again: async (unmet) => targetOf(address, await policies.again(host, evidence, unmet)),
+      again: async (unmet) => {
+        const changed = await policies.again(host, evidence, unmet);
+        return changed?.kind === 'skip' ? changed.unmet : targetOf(address, changed);
+      },
       ...manner,
     };
   }
@@ -236,7 +244,8 @@ function targetsOf(
       return { looks, problem: () => passed ?? all.problem() };
     },
     refusal() {
-      const found = request.hosts.map(unmetBy);
+      // A host without an address takes no mail, whatever it would offer: RFC 5321 §5.1.
+      const found = request.hosts.filter((host) => !addresses.isHopeless(host)).map(unmetBy);
       const all = [...new Set(found)].filter((unmet) => unmet !== undefined);
       if (all.length === 0 || found.includes(undefined)) return undefined;
       const text = all.map(({ verdict }) => verdict.reply.text).join('; ');

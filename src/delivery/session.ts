@@ -36,8 +36,11 @@ export type Target = {
   readonly source?: string | undefined;
   readonly tls: TlsPolicy;
   readonly basis: Basis;
-  /** The same host after another look at what it does not meet; undefined: nothing has changed. Never rejects. */
-  readonly again?: ((unmet: Unmet) => Promise<Target | undefined>) | undefined;
+  /**
+   * The same host after another look at what it does not meet, or why it is passed over by now; undefined: nothing has changed. Never
+   * rejects.
+   */
+  readonly again?: ((unmet: Unmet) => Promise<Target | Unmet | undefined>) | undefined;
   /** Hears what the host does not meet. */
   readonly onUnmet?: ((unmet: Unmet) => void) | undefined;
   readonly login?: UpstreamLogin | undefined;
@@ -118,6 +121,7 @@ export async function openSession(
   // Records and policies change together with certificates: what is kept of them may be the older of the two.
   const changed = await target.again?.(first.unmet);
   if (changed === undefined) return tell(first, target, context);
+  if ('verdict' in changed) return tell({ ...first, verdict: changed.verdict, unmet: changed }, target, context);
   return tell(await openOnce(changed, context, opening), changed, context);
 }
 
@@ -237,7 +241,7 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
   return {
     target,
     connection,
-    extensions: promised(extensions, policy, worth.assurance),
+    extensions: isPromised(connection, policy, worth.assurance, handshake) ? extensions : { ...extensions, requireTls: false },
     offersRequireTls: connection.tls !== undefined && extensions.requireTls,
     tls: connection.tls,
     ...worth,
@@ -326,10 +330,16 @@ function withoutRequireTls(connection: Connection, { basis, mx, ip }: Target, { 
   return { verdict: found.verdict, reached: true, tls: connection.tls, unmet: found };
 }
 
-/** A promise by a host that nobody has verified is none. */
-function promised(extensions: Extensions, { keyword }: TlsPolicy, assurance: Assurance): Extensions {
-  if (!extensions.requireTls || keyword || assurance === 'dane' || assurance === 'sts') return extensions;
-  return { ...extensions, requireTls: false };
+/** A promise by a host that nobody has verified is none, unless the operator says so. Never in clear: RFC 8689 §2. */
+function isPromised(
+  connection: Connection,
+  { keyword, promise }: TlsPolicy,
+  assurance: Assurance,
+  handshake: Handshake,
+): boolean {
+  if (connection.tls === undefined || promise === 'never') return false;
+  if (keyword || promise === 'offered' || assurance === 'dane' || assurance === 'sts') return true;
+  return typeof promise === 'object' && judgeHandshake(promise, connection, handshake).kind === 'fits';
 }
 
 type Worth = Pick<DeliverySession, 'assurance' | 'wouldFail' | 'proof' | 'isDane'>;

@@ -32,6 +32,8 @@ export type TlsPolicy = {
   readonly assurance: Assurance;
   /** The host must offer REQUIRETLS under it: RFC 8689 §4.2.1. */
   readonly keyword: boolean;
+  /** When REQUIRETLS is passed on in a session to a host that offers it. */
+  readonly promise: PromiseRule;
   /** The enforced policy of MTA-STS is a part of the demand. */
   readonly isSts: boolean;
   /** SNI: the name of the MX host, or of its TLSA records. RFC 7672 §8.1 */
@@ -43,10 +45,24 @@ export type TlsPolicy = {
 };
 
 /**
- * @param mx the host's name.
- * @param implicit for upstreams on port 465; it makes no sense with a demand for clear text.
+ * RFC 8689 §4.2.1. verified: in a session under DANE or an enforced policy, or that was opened for REQUIRETLS; offered: in each one under TLS,
+ * because the operator says so; never: the operator wants none. Or in a session that also meets this demand.
  */
-export function tlsPolicy(demand: Connect, mx: string, implicit = false, shadow?: TlsPolicy['shadow']): TlsPolicy {
+type PromiseRule = 'verified' | 'offered' | 'never' | Connect;
+
+type Manner = {
+  /** For upstreams on port 465; it makes no sense with a demand for clear text. */
+  readonly implicit?: boolean;
+  readonly shadow?: TlsPolicy['shadow'];
+  readonly promise?: PromiseRule;
+};
+
+/** @param mx the host's name. */
+export function tlsPolicy(
+  demand: Connect,
+  mx: string,
+  { implicit = false, shadow, promise = 'verified' }: Manner = {},
+): TlsPolicy {
   const { tls, pkix, dane, keyword, isSts, source, assurance, key } = demand;
   const alone = implicit && tls !== 'required';
   return {
@@ -55,12 +71,17 @@ export function tlsPolicy(demand: Connect, mx: string, implicit = false, shadow?
     checks: { pkix, dane },
     shadow,
     keyword,
+    promise,
     isSts,
     source: alone ? 'operator' : source,
     assurance: alone ? 'encrypt' : assurance,
     name: dane?.base ?? mx,
     implicit,
-    key: `${alone ? 'encrypt' : key}${shadow === undefined ? '' : ` ${keyOfShadow(shadow)}`}`,
+    key: [
+      alone ? 'encrypt' : key,
+      ...(shadow === undefined ? [] : [keyOfShadow(shadow)]),
+      ...(promise === 'verified' ? [] : [`promise ${typeof promise === 'string' ? promise : promise.key}`]),
+    ].join(' '),
   };
 }
 
@@ -121,7 +142,7 @@ export function createEncryption(caFile: string | undefined, now: Clock = system
     },
     startFor(policy, ip, trust) {
       // A resumed session does not show the certificate, so a session that is verified is never resumed.
-      const isJudged = hasChecks(policy.checks) || policy.shadow !== undefined;
+      const isJudged = hasChecks(policy.checks) || policy.shadow !== undefined || typeof policy.promise === 'object';
       const key = `${policy.key} ${policy.name} ${ip}`;
       const session = isJudged ? undefined : sessions.get(key);
       return {
@@ -178,8 +199,10 @@ export function hasChecks({ pkix, dane }: Checks): boolean {
 }
 
 /** The checks that are obeyed, or else those that are only evaluated. */
-function shownChecks({ checks, shadow }: TlsPolicy): Checks {
-  return hasChecks(checks) || shadow?.demand.kind !== 'connect' ? checks : shadow.demand;
+function shownChecks({ checks, shadow, promise }: TlsPolicy): Checks {
+  if (hasChecks(checks)) return checks;
+  if (shadow?.demand.kind === 'connect') return shadow.demand;
+  return typeof promise === 'object' ? promise : checks;
 }
 
 function keyOfRecords({ base, hash }: NonNullable<Checks['dane']>): string {

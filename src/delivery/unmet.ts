@@ -22,7 +22,7 @@ export type Basis = {
   readonly sts?: HeldPolicy | undefined;
   /** Why there is no policy although the domain announces one. */
   readonly stsProblem?: StsTrouble | undefined;
-  /** The proof that the host is one of the domain may only be missing now: its policy is not known, or our resolver does not validate. */
+  /** The proof that the host is one of the domain may only be missing now: what policy it has is not known, or our resolver does not validate. */
   readonly mayBeProven: boolean;
   /** DANE alone decides about the host. */
   readonly isDecidedByDane: boolean;
@@ -84,8 +84,11 @@ const PASSING: ReadonlySet<string> = new Set(['tlsa-lookup-failed', 'handshake-f
 
 /** The host has shown that it cannot take mail that must not leave without verified TLS. */
 export function isDefinite({ reason }: Pick<Unmet, 'reason'>, { mayBeProven }: Pick<Basis, 'mayBeProven'>): boolean {
-  return !PASSING.has(reason) && !(reason === 'not-proven' && mayBeProven);
+  return !PASSING.has(reason) && !(UNPROVEN.has(reason) && mayBeProven);
 }
+
+/** Nothing proves that the host is one of the domain. */
+const UNPROVEN: ReadonlySet<string> = new Set(['not-proven', 'mx-mismatch']);
 
 type Where = { readonly mx: string; readonly ip?: string | undefined };
 
@@ -119,6 +122,8 @@ function faultOf(why: Skip['why'], { domain, dane, sts }: Basis, mx: string): Fa
     }
     case 'dane-required':
       return { type: 'dane-required', reason: 'dane-required', detail: `DANE is required for ${domain}, and ${lackOf(dane)}` };
+    case 'no-tls':
+      return { type: 'starttls-not-supported', reason: 'tls-off', detail: 'this relay is configured to use no TLS with it' };
     case 'requiretls':
       return { type: 'validation-failure', reason: 'not-proven', detail: 'nothing proves that it is a host of the domain' };
   }

@@ -63,7 +63,7 @@ export type Connect = {
 export type Skip = {
   readonly kind: 'skip';
   readonly source: DemandSource;
-  readonly why: 'tlsa-lookup' | 'mx-mismatch' | 'dane-required' | 'requiretls';
+  readonly why: 'tlsa-lookup' | 'mx-mismatch' | 'dane-required' | 'no-tls' | 'requiretls';
 };
 
 export type TlsDecision = {
@@ -95,7 +95,7 @@ type Obeyed = TlsFacts & { readonly enforced: boolean };
 function demandOf(input: Obeyed): Demand {
   const { level, named, message } = input;
   const { requireTls } = message;
-  if (level === 'none') return requireTls ? skip('requiretls', 'requiretls') : connect({ tls: 'never', assurance: 'clear' });
+  if (level === 'none') return requireTls ? skip('requiretls', 'no-tls') : connect({ tls: 'never', assurance: 'clear' });
   // RFC 8689 §4.2.2, and §4.1 if the message has both. The operator's demand stays.
   const isOptional = message.tlsOptional && !requireTls;
   const enforced = input.enforced && !isOptional && named !== 'operator';

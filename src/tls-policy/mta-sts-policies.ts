@@ -16,8 +16,17 @@ type KnownStsPolicy = {
   readonly policy?: StsPolicy;
   /** Why the policy that is announced could not be had. */
   readonly problem?: StsProblem;
-  /** It is not known whether there is a policy: the DNS did not answer, or the fetch has not ended. */
+  /** It is not known what the domain announces now: the DNS did not answer, or the fetch has not ended. */
   readonly isUnknown?: true;
+};
+
+/** After a look at the policy that mail has failed by. */
+type HealedStsPolicy = {
+  /** What holds now. */
+  readonly policy?: StsPolicy;
+  readonly changed: boolean;
+  /** The host of the policy has just served it. If not, the domain may have another one by now. */
+  readonly isCurrent: boolean;
 };
 
 export type StsPolicyOptions = {
@@ -121,15 +130,17 @@ export class StsPolicyKeeper {
     const held = this.#valid(entry.row);
     if (held !== undefined) this.#noteUse(domain, entry);
     // Nothing is announced, or nobody can say: what was fetched holds all the same, RFC 8461 §3.3.
-    if (id === undefined || held?.id === id) {
-      if (held !== undefined) return { policy: held };
-      return announced === 'unknown' ? { isUnknown: true } : {};
-    }
+    if (id === undefined || held?.id === id)
+      return { ...(held !== undefined && { policy: held }), ...(announced === 'unknown' && { isUnknown: true }) };
     if (entry.fetching !== undefined || this.#mayFetch(entry, id)) await this.#waitFor(this.#fetchOnce(domain, entry, id));
     const policy = this.#valid(entry.row);
     const problem = entry.failure?.id === id ? entry.failure.problem : undefined;
-    if (policy === undefined && problem === undefined) return { isUnknown: true };
-    return { ...(policy !== undefined && { policy }), ...(problem !== undefined && { problem }) };
+    const isUnknown = problem === undefined && policy?.id !== id;
+    return {
+      ...(policy !== undefined && { policy }),
+      ...(problem !== undefined && { problem }),
+      ...(isUnknown && { isUnknown }),
+    };
   }
 
   /**
@@ -137,18 +148,20 @@ export class StsPolicyKeeper {
    * five minutes. RFC 8461 §5, §5.1. Never rejects.
    * @param failed the policy that the failure was under; where another one holds by now, that is a change too
    */
-  async heal(
-    name: string,
-    failed?: Pick<StsPolicy, 'text'>,
-  ): Promise<{ readonly policy?: StsPolicy; readonly changed: boolean }> {
+  async heal(name: string, failed?: Pick<StsPolicy, 'text'>): Promise<HealedStsPolicy> {
     const domain = toAsciiDomain(name);
-    if (domain === undefined) return { changed: false };
+    if (domain === undefined) return { changed: false, isCurrent: true };
     const entry = await this.#entryOf(domain);
     const held = this.#valid(entry.row)?.text;
     const before = failed === undefined ? held : failed.text;
     if (held === before) await this.#lookAfresh(domain, entry);
     const policy = this.#valid(entry.row);
-    return { ...(policy !== undefined && { policy }), changed: policy?.text !== before };
+    return { ...(policy !== undefined && { policy }), changed: policy?.text !== before, isCurrent: this.#isCurrent(entry) };
+  }
+
+  /** It was fetched within the time in which it is not fetched again, and no fetch has failed since. */
+  #isCurrent({ row, failure }: Entry): boolean {
+    return failure === undefined && row !== undefined && Math.abs(this.#options.now() - row.fetchedAt) < FIRST_PAUSE;
   }
 
   /** All whose mail fails at the same time wait for one look. */

@@ -79,6 +79,8 @@ function whyPassedOver({ dane, domain }: TlsFacts, { why }: Skip): readonly stri
       return [`the MTA-STS policy of ${domain} is enforced and does not name this host (RFC 8461)`];
     case 'dane-required':
       return ['this relay is configured to demand DANE', whyNoProof(dane, domain)];
+    case 'no-tls':
+      return ['the message asks for verified TLS (REQUIRETLS)', 'this relay is configured to use no TLS for it'];
     case 'requiretls':
       return ['the message asks for verified TLS (REQUIRETLS)', `nothing proves that this is a host of ${domain}`];
   }

@@ -232,7 +232,7 @@ test('MX records that are not proven, and a host that is: the host is held to it
 describe('MX records that are not proven, an enforced policy, and records that name an authority', () => {
   const text = 'version: STSv1\r\nmode: enforce\r\nmx: mx0.good.test\r\nmax_age: 86400\r\n';
   const policy = { domain: 'good.test', id: '1', mode: 'enforce', mx: ['mx0.good.test'], text } as const;
-  const sts = { policyFor: async () => ({ policy }), heal: async () => ({ policy, changed: false }) };
+  const sts = { policyFor: async () => ({ policy }), heal: async () => ({ policy, changed: false, isCurrent: true }) };
   let caFile: string;
   beforeAll(() => {
     caFile = join(mkdtempSync(join(tmpdir(), 'ca-')), 'ca.pem');

@@ -90,7 +90,7 @@ test('a policy of MTA-STS that is ignored is not asked for', async () => {
       asked.push(domain);
       return { policy: { domain, id: '1', mode: 'enforce', mx: ['other.test'], text: '' } };
     },
-    heal: async () => ({ changed: false }),
+    heal: async () => ({ changed: false, isCurrent: true }),
   };
   const rig = await startRig({
     delivery: { sts, destinations: [{ domain: 'good.test', ignore: ['mtaSts'], until: END }], now: () => 0 },

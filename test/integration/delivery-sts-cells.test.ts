@@ -60,7 +60,7 @@ const held: NonNullable<DeliveryOptions['sts']> = {
     const mx = others === undefined ? ['*.hosts.test'] : ['other.hosts.test'];
     return { policy: { domain, id: '1', mode, mx, text: `mode: ${mode}` } };
   },
-  heal: async (domain) => ({ ...(await held.policyFor(domain)), changed: false }),
+  heal: async (domain) => ({ ...(await held.policyFor(domain)), changed: false, isCurrent: true }),
 };
 
 beforeAll(async () => {

@@ -173,6 +173,23 @@ describe('healing', () => {
     expect(policyHost.asked).toHaveLength(2);
   });
 
+  test('that fails lets mail with REQUIRETLS wait, since the domain may name the host by now', async () => {
+    const { rig, policyHost } = await start({ policy: enforce('mx.old.test') });
+    policyHost.answer = (_request, response) => {
+      response.setHeader('content-type', 'text/plain');
+      if (policyHost.asked.length > 1) response.statusCode = 503;
+      response.end(enforce('mx.old.test'));
+    };
+    const [outcome] = await rig.relay.send('a@good.test', { requireTls: true });
+    expect(outcome).toMatchObject({ kind: 'delayed', reply: { status: '4.7.5' } });
+    expect(outcome!.reply.text).toMatch(/mx-mismatch/);
+    expect(policyHost.asked).toHaveLength(2);
+    const served = await start({ policy: enforce('mx.old.test') });
+    expect(await served.rig.relay.send('a@good.test', { requireTls: true }), 'the policy was just served').toMatchObject([
+      { kind: 'failed', reply: { status: '5.7.10' } },
+    ]);
+  });
+
   test('after a certificate that does not fit, too: the host is met again without the policy', async () => {
     const { rig, policyHost } = await start({ policy: enforce('*.good.test'), hosts: [{ tls: served(stranger) }] });
     policyHost.answer = (_request, response) => {
@@ -234,7 +251,7 @@ test('a policy host that says nothing takes no session from other domains that h
   const slow: NonNullable<DeliveryOptions['sts']> = {
     policyFor: (domain) =>
       domain === 'good.test' ? new Promise((resolve) => waiting.push(() => resolve({}))) : Promise.resolve({}),
-    heal: async () => ({ changed: false }),
+    heal: async () => ({ changed: false, isCurrent: true }),
   };
   const { rig } = await start({ delivery: { sts: slow, concurrency: 1, maxSessions: 1 } });
   rig.dns.set('neighbour.test', { MX: ['10 mx0.good.test'] });

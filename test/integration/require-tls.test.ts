@@ -10,15 +10,17 @@ import { temporaryFolder } from '../support/program.ts';
 
 const EXTENSIONS = ['PIPELINING', 'SIZE 104857600', '8BITMIME', 'ENHANCEDSTATUSCODES', 'DSN'];
 const PROMISED = [...EXTENSIONS, 'REQUIRETLS'];
-const noChange = async () => ({ changed: false });
+const noChange = async () => ({ changed: false, isCurrent: true });
 const REQUIRED = { requireTls: true } as const;
 
 let hosts: readonly Certified[];
 let stranger: Certified;
+let wildcard: Certified;
 let caFile: string;
 beforeAll(async () => {
   const root = await makeAuthority('root');
   hosts = await Promise.all([0, 1, 2].map((i) => makeHost({ names: [`mx${i}.good.test`], issuer: root })));
+  wildcard = await makeHost({ names: ['*.good.test'], issuer: root });
   stranger = await makeHost({ names: ['mx0.good.test'] });
   caFile = join(temporaryFolder('require-tls').path, 'ca.pem');
   writeFileSync(caFile, root.pem);
@@ -134,9 +136,10 @@ describe('a message with REQUIRETLS', () => {
     expect(rig.mx.sessions()).toBe(0);
   });
 
-  test('comes back where the operator wants clear text', async () => {
+  test('comes back where the operator wants clear text, and the reply says so', async () => {
     const rig = await start({ delivery: { tls: 'none' } });
-    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'failed', reply: { status: '5.7.10' } }]);
+    const reply = { status: '5.7.10', text: expect.stringContaining('this relay is configured to use no TLS with it') };
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'failed', reply }]);
     expect(rig.mx.sessions()).toBe(0);
   });
 
@@ -147,12 +150,18 @@ describe('a message with REQUIRETLS', () => {
     const rig = await start1('tls', plain);
     expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'relayed', assurance: 'encrypt' }]);
     expect(mailOf(rig.mx)).toEqual([expect.not.stringContaining('REQUIRETLS')]);
+    const promising = await start1('tls', { extensions: PROMISED, tls: served(stranger) });
+    expect(await promising.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'relayed', assurance: 'encrypt' }]);
+    expect(mailOf(promising.mx), 'the keyword goes to whoever offers it').toEqual([expect.stringMatching(/ REQUIRETLS( |$)/)]);
+    expect(await promising.relay.send('b@good.test')).toMatchObject([{ kind: 'relayed', assurance: 'tls' }]);
+    expect(mailOf(promising.mx).at(-1)).not.toContain('REQUIRETLS');
     const clear = await start1('tls', { clear: true });
     expect(await clear.relay.send('a@good.test', REQUIRED), 'no TLS is no reason to return it').toMatchObject([
       { kind: 'delayed' },
     ]);
-    const off = await start1('off', { clear: true });
+    const off = await start1('off', { clear: true, extensions: PROMISED });
     expect(await off.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'relayed', assurance: 'clear' }]);
+    expect(mailOf(off.mx)).toEqual([expect.not.stringContaining('REQUIRETLS')]);
     const other = await start({ hosts: [plain], delivery: { destinations: [{ mx: 'mx1.good.test', requireTls: 'off' }] } });
     expect(await other.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'failed', reply: { status: '5.7.10' } }]);
   });
@@ -165,20 +174,69 @@ describe('a message with REQUIRETLS', () => {
     const failing = await start();
     failing.dns.set(`_${failing.mx.port}._tcp.mx0.good.test`, { fault: 'servfail' });
     expect(await failing.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'delayed', reply: { status: '4.7.5' } }]);
+    const rolling = await start({ tlsa: [tlsaOf(3, 1, 1, stranger)] });
+    rolling.mx.script({
+      greeting: () => void rolling.dns.set(`_${rolling.mx.port}._tcp.mx0.good.test`, { fault: 'servfail' }) as undefined,
+    });
+    const [outcome] = await rolling.relay.send('a@good.test', REQUIRED);
+    expect(outcome, 'records that may be newer cannot be looked up').toMatchObject({
+      kind: 'delayed',
+      reply: { status: '4.7.5' },
+    });
+    expect(outcome!.reply.text).toMatch(/tlsa-lookup-failed/);
+  });
+
+  test('comes back although one MX has no address, since no mail can go there', async () => {
+    const rig = await start({ hosts: [{ extensions: EXTENSIONS }] });
+    rig.dns.set('good.test', { MX: ['5 gone.good.test', '10 mx0.good.test', '20 none.good.test'], secure: true });
+    rig.dns.set('none.good.test', { TXT: ['no address'], secure: true });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'failed', reply: { status: '5.7.30' } }]);
+    for (const unknown of [{ fault: 'servfail' }, { A: ['10.0.0.1'] }] as const) {
+      rig.dns.set('none.good.test', unknown);
+      const later = await start({ hosts: [{ extensions: EXTENSIONS }] });
+      later.dns.set('good.test', { MX: ['10 mx0.good.test', '20 none.good.test'], secure: true });
+      later.dns.set('none.good.test', unknown);
+      expect(await later.relay.send('a@good.test', REQUIRED), JSON.stringify(unknown)).toMatchObject([{ kind: 'delayed' }]);
+    }
+  });
+
+  test('comes back where none of many hosts promises it, each asked once', async () => {
+    const rig = await start({ hosts: [{ extensions: EXTENSIONS, tls: served(wildcard) }] });
+    const names = Array.from({ length: 8 }, (_, i) => `mx${i}.good.test`);
+    rig.dns.set('good.test', { MX: names.map((name, i) => `${10 + i} ${name}`), secure: true });
+    for (const name of names) rig.dns.set(name, { A: [rig.mx.address], secure: true });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'failed', reply: { status: '5.7.30' } }]);
+    expect(rig.mx.sessions()).toBe(8);
   });
 });
 
 describe('a report about such a message', () => {
   const REPORT = { requireTls: true, reversePath: '' } as const;
 
-  test('takes REQUIRETLS along where the host is verified and promises it', async () => {
-    const rig = await start({ tlsa: [tlsaOf(3, 1, 1, hosts[0]!)] });
-    expect(await rig.relay.send('a@good.test', REPORT)).toMatchObject([{ kind: 'relayed', assurance: 'dane' }]);
+  test.each([
+    ['by DANE', () => [tlsaOf(3, 1, 1, hosts[0]!)], 'dane'],
+    ['by its name, where its MX record is proven', () => undefined, 'tls'],
+  ])('takes REQUIRETLS along where the host is verified %s and promises it', async (_, tlsa, assurance) => {
+    const rig = await start({ tlsa: tlsa() });
+    expect(await rig.relay.send('a@good.test', REPORT)).toMatchObject([{ kind: 'relayed', assurance }]);
     expect(mailOf(rig.mx)).toEqual([expect.stringMatching(/^MAIL FROM:<>.* REQUIRETLS( |$)/)]);
   });
 
   test.each<[string, Wanted]>([
     ['is not verified', { hosts: [{ extensions: PROMISED }], secure: false }],
+    [
+      'has the certificate of a stranger',
+      {
+        hosts: [
+          {
+            extensions: PROMISED,
+            get tls() {
+              return served(stranger);
+            },
+          },
+        ],
+      },
+    ],
     ['promises nothing', { hosts: [{ extensions: EXTENSIONS }], secure: false }],
   ])('goes without it where the host %s, and is never lost for it', async (_, wanted) => {
     const rig = await start(wanted);

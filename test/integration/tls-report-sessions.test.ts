@@ -40,7 +40,7 @@ const policy = (mx = 'mx0.good.test', mode: 'enforce' | 'testing' = 'enforce'): 
 });
 const held = (known: Known): Policies => ({
   policyFor: async () => known,
-  heal: async () => ({ policy: known.policy, changed: false }),
+  heal: async () => ({ policy: known.policy, changed: false, isCurrent: true }),
 });
 
 type Case = {

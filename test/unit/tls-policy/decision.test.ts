@@ -121,7 +121,7 @@ describe('what the message asks for', () => {
     [{ message: REQUIRED, named: 'unproven', sts: 'enforced' }, 'pkix'],
     [{ message: REQUIRED, named: 'unproven', sts: 'enforced', dane: 'records' }, 'dane+pkix'],
     [{ message: REQUIRED, dane: 'failed' }, 'tlsa-lookup'],
-    [{ message: REQUIRED, level: 'none' }, 'requiretls'],
+    [{ message: REQUIRED, level: 'none' }, 'no-tls'],
     [{ message: REQUIRED, named: 'operator' }, 'pkix'],
     [{ message: OPTIONAL, dane: 'records', sts: 'foreign' }, 'offered'],
     [{ message: OPTIONAL, dane: 'failed' }, 'offered'],

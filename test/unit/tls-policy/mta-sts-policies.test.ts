@@ -284,7 +284,22 @@ describe('healing', () => {
   test('leaves the policy as it is where its host fails', async () => {
     const rig = await held();
     rig.files.set('x.example', FAILED);
-    expect(await rig.keeper.heal('x.example')).toMatchObject({ changed: false, policy: { id: 'a1', mode: 'enforce' } });
+    const unchanged = { changed: false, policy: { id: 'a1', mode: 'enforce' } };
+    expect(await rig.keeper.heal('x.example')).toMatchObject({ ...unchanged, isCurrent: false });
+    rig.files.set('x.example', ENFORCE);
+    rig.pass(5 * MINUTE);
+    expect(await rig.keeper.heal('x.example')).toMatchObject({ ...unchanged, isCurrent: true });
+    rig.pass(5 * MINUTE - 1);
+    expect(await rig.keeper.heal('x.example'), 'not asked again').toMatchObject({ ...unchanged, isCurrent: true });
+    expect(rig.fetched).toHaveLength(2);
+  });
+
+  test('is needed for a policy that is only tested, where the DNS does not say whether it holds on', async () => {
+    const rig = createStsRig();
+    rig.announce('x.example', 'a1', TESTING);
+    expect(await rig.keeper.policyFor('x.example')).toEqual({ policy: expect.objectContaining({ mode: 'testing' }) });
+    rig.records.set('x.example', { kind: 'temporary', cause: 'SERVFAIL' });
+    expect(await rig.keeper.policyFor('x.example')).toMatchObject({ policy: { mode: 'testing' }, isUnknown: true });
   });
 
   test('works also where the record is gone', async () => {
