@@ -240,7 +240,21 @@ function judgeRefusal(stage: MessageStage, remote: RemoteReply): AboutMessage {
   if (stage === 'RCPT' && remote.code === 552 && toReply(remote).status !== '5.3.4') {
     return aboutMessage('delayed', toReply(remote, 4), { tryNext: false, pace: 'alive' });
   }
+  if (isTlsPolicy(remote)) return aboutMessage('delayed', toReply(remote, 4), { tryNext: false, pace: 'alive' });
   return failed(toReply(remote), { tryNext: false, pace: 'alive' });
+}
+
+/** Exchange Online has them for MTA-STS, for certificates, and for DANE by the result types of RFC 8460 §4.3. Others give X.7.5 other meanings. */
+const TLS_POLICY_STATUS = /^[45]\.(?:4\.8|7\.5|7\.32[1-5])$/;
+const TLS_POLICY_WORDS = /\b(?:mta-sts|dane|tlsa|dnssec|tls|starttls\S*|certificate\S*)\b/i;
+
+/**
+ * A host that relays for us, or receives us, says that a TLS policy was not met. Neither the message nor its sender can change that, and the
+ * domain that publishes the policy can. So it delays, as where we find it out ourselves: RFC 7672 §2.2, RFC 8461 §5.
+ */
+function isTlsPolicy(remote: RemoteReply): boolean {
+  const { status, text } = toReply(remote);
+  return TLS_POLICY_STATUS.test(status) && TLS_POLICY_WORDS.test(text.slice(0, MAX_READ));
 }
 
 /** "The sender is not authorized" (RFC 3463 §3.8), and what SPF says of its domain. Other X.7.z at MAIL speak of our address, mostly. */
@@ -249,7 +263,7 @@ const ABOUT_SENDER: readonly string[] = ['4.7.1', '4.7.23', '4.7.24'];
 /** Greylisting is about one recipient and passes by itself; other policy refusals (X.7.x) and X.4.2 ask for less. */
 function paceOf(stage: MessageStage, remote: RemoteReply): PaceEffect {
   const { status } = toReply(remote);
-  if (!status.startsWith('4.7.') && status !== '4.4.2') return 'alive';
+  if ((!status.startsWith('4.7.') && status !== '4.4.2') || isTlsPolicy(remote)) return 'alive';
   if (stage === 'MAIL') return ABOUT_SENDER.includes(status) ? 'sender' : 'block';
   return isGreylisting(remote) ? 'alive' : 'slow';
 }

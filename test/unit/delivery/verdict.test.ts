@@ -213,6 +213,30 @@ test.each<readonly [string, Standing, 'us' | 'message']>([
 });
 
 test.each([
+  "RCPT 550 5.4.8 MX hosts of 'dest.test' failed MTA-STS validation.",
+  'dot 550 5.7.5 Remote certificate failed MTA-STS validation. Reason: ValidityStatus',
+  'MAIL 554 5.7.5 Certificate validation failure',
+  'RCPT 550 5.7.321 starttls-not-supported: Destination mail server must support TLS to receive mail.',
+  'RCPT 550 5.7.323 tlsa-invalid: The domain failed DANE validation.',
+  'RCPT 450 4.7.322 certificate-expired: The certificate of the destination mail server is expired.',
+  "MAIL 451 4.4.8 MX hosts of 'dest.test' failed MTA-STS validation.",
+  'MAIL 454 4.7.5 Remote certificate failed MTA-STS validation.',
+])('%s: a TLS policy that is not met delays, rests nobody, and ends with the lifetime', (line) => {
+  const [stage, ...reply] = line.split(' ');
+  for (const standing of [SOUND, UPSTREAM]) {
+    const verdict = judgeTransaction(stage as MessageStage, parse(reply.join(' ')), standing);
+    expect(verdict).toMatchObject({ about: 'message', kind: 'delayed', tryNext: false, pace: 'alive' });
+    expect(verdict.reply).toMatchObject({ status: expect.stringMatching(/^4\./) });
+    expect(verdict).not.toHaveProperty('waitsForUs');
+  }
+});
+
+test('the same status with other words is about the message, as DMARC at some receivers', () => {
+  const verdict = judgeTransaction('dot', parse('554 5.7.5 (AU01) Message not accepted for policy reasons'), SOUND);
+  expect(verdict).toMatchObject({ about: 'message', kind: 'failed' });
+});
+
+test.each([
   'MAIL 554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.1',
   'RCPT 554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied',
   'RCPT 550 5.7.1 Client host rejected: cannot find your reverse hostname, [192.0.2.1]',
