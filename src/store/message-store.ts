@@ -4,6 +4,7 @@ import type { Notify } from '../smtp/envelope.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { AttemptEnd, DsnAction } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
+import type { ReplyCount, Shaping } from './operation-store.ts';
 
 /**
  * The state of a recipient. Waiting: queued (never tried), delayed, uncertain (the final dot had no reply), active (claimed).
@@ -157,6 +158,8 @@ export type StoredRecipient = NewRecipient & {
   readonly delayReported: boolean;
   /** How many of `attempts` failed because of us, and not because of the destination. Absent: 0. */
   readonly excused?: number;
+  /** The provider that it is held for. Absent: it is not. */
+  readonly heldBy?: string;
 };
 
 /** Recipients of one message for one destination, claimed by the caller. */
@@ -199,6 +202,8 @@ export type RecipientChange = {
   readonly delayReported?: boolean;
   /** `attempt` failed because of us. */
   readonly excused?: true;
+  /** It waits because this provider refuses our address. Absent: it does not (any more). */
+  readonly heldBy?: string;
 };
 
 /** News about one recipient that the sender must get. It is kept until a report with this news is stored. */
@@ -225,6 +230,10 @@ export type Settlement = {
   readonly changes: readonly RecipientChange[];
   /** Stored if the change of the recipient is stored. A delay is told once. */
   readonly untold?: readonly NewUntold[];
+  /** What has become of providers since the last settlement. Stored in any case. */
+  readonly shaping?: readonly Shaping[];
+  /** Refusals to add. Not added where the same settlement was stored before. */
+  readonly replies?: readonly ReplyCount[];
 };
 
 export type Settled = {
@@ -371,6 +380,18 @@ export type MessageStore = {
   summary(
     limit: number,
   ): Promise<readonly { destination: string; recipients: number; oldestAcceptedAt: number; nextAttemptAt: number | null }[]>;
+  /** Recipients that wait because a provider refuses our address, by provider. */
+  heldByProvider(): Promise<readonly HeldMail[]>;
+  /**
+   * Makes up to `limit` recipients due at `now` that are held for this provider, those of the oldest messages first. They are held no longer.
+   * @param request `probe`: only messages with one recipient and at most 100 KiB. @returns the ids of their messages.
+   */
+  releaseHeld(request: {
+    readonly provider: string;
+    readonly limit: number;
+    readonly probe: boolean;
+    readonly now: number;
+  }): Promise<readonly string[]>;
   /** Users with mail that is held over a limit, and some of this mail that has expired by `now`. */
   overLimit(now: number): Promise<OverLimit>;
   /**
@@ -399,6 +420,8 @@ export type MessageStore = {
   /** Removes ended messages that are older than `before`, and the oldest ones while the trace is larger than `maxSize` bytes. Works in small steps. */
   trimTrace(before: number, maxSize: number): Promise<number>;
 };
+
+export type HeldMail = { readonly provider: string; readonly recipients: number; readonly oldestAcceptedAt: number };
 
 /** Both in the form of the keys in the store. */
 export type KnownRecipient = { readonly user: string; readonly address: string };

@@ -33,6 +33,35 @@ export type Pace = {
   readonly failures: number;
 };
 
+/**
+ * The state of a provider as it sees one address of ours, see delivery/shaping/breaker.ts. Times are milliseconds since the epoch; `rate` is
+ * messages in a minute; `source` is empty where the system chooses the address; `evidence` is JSON.
+ */
+export type Shaping = {
+  readonly provider: string;
+  readonly source: string;
+  readonly family: 4 | 6;
+  readonly state: string;
+  readonly since: number;
+  readonly until: number;
+  readonly step: number;
+  readonly sessions: number;
+  readonly rate: number;
+  readonly learnedCap: number | null;
+  readonly evidence: string;
+};
+
+/** Refusals of one class in one hour. `hour`: hours since 1970; `credential` is empty for our own mail; `domain` is that of the sender. */
+export type ReplyCount = {
+  readonly hour: number;
+  readonly provider: string;
+  readonly source: string;
+  readonly credential: string;
+  readonly domain: string;
+  readonly class: string;
+  readonly count: number;
+};
+
 export type OperationStore = {
   dkimKeys(domain?: string): Promise<readonly DkimKey[]>;
   /** False if the domain has a key with one of the selectors. */
@@ -48,6 +77,14 @@ export type OperationStore = {
   paces(): Promise<readonly Pace[]>;
   putPace(pace: Pace): Promise<void>;
   removePace(key: string): Promise<void>;
+
+  shaping(): Promise<readonly Shaping[]>;
+  /** For what no result of a delivery has caused. `settle` stores the other changes. */
+  putShaping(shaping: Shaping): Promise<void>;
+  /** The refusals of this hour and of later ones. */
+  replyCounts(hour: number): Promise<readonly ReplyCount[]>;
+  /** Removes the refusals of earlier hours. @returns the number of rows. */
+  trimReplyCounts(hour: number): Promise<number>;
 
   /** A small value: an account key, an ACME challenge, the secret of this installation. */
   value(name: string): Promise<string | undefined>;

@@ -49,6 +49,7 @@ export {
   type Due,
   type DueReport,
   ENDED_STATES,
+  type HeldMail,
   type KnownRecipient,
   type MessageFacts,
   type MessageStore,
@@ -71,7 +72,16 @@ export {
   type UntoldRecipient,
 } from './message-store.ts';
 export type { OpenOptions } from './opening.ts';
-export type { DkimKey, DkimKeyState, OperationStore, Pace, StoredCertificate, WhichDkimKey } from './operation-store.ts';
+export type {
+  DkimKey,
+  DkimKeyState,
+  OperationStore,
+  Pace,
+  ReplyCount,
+  Shaping,
+  StoredCertificate,
+  WhichDkimKey,
+} from './operation-store.ts';
 export type { StoredStsPolicy, TlsPolicyStore } from './tls-policy-store.ts';
 export {
   furtherTlsPolicies,

@@ -13,6 +13,7 @@ import type {
   TlsPolicyStore,
   WhichDkimKey,
 } from '../../src/store/store.ts';
+import type { MemoryShaping } from './memory-shaping.ts';
 import { createMemoryStore, type MemoryMessages, type MemoryStore, newMemoryMessages, type Tell } from './memory-store.ts';
 import { createMemoryTlsPolicies } from './memory-tls-policies.ts';
 import { createMemoryTlsResults } from './memory-tls-results.ts';
@@ -48,7 +49,7 @@ export function createMemoryData(): MemoryData {
       return {
         messages: createMemoryStore(shared, tell),
         credentials: credentialStore(shared, failures, tell),
-        operation: operationStore(operation, tell),
+        operation: operationStore(operation, shared.shaping, tell),
         tlsPolicies: tlsPolicyStore(policies, tell),
         tlsResults,
         onChange: (listener) => void listeners.push(listener),
@@ -118,7 +119,7 @@ class Operation {
   readonly leases = new Map<string, { readonly owner: string; readonly until: number }>();
 }
 
-function operationStore(data: Operation, tell: Tell): OperationStore {
+function operationStore(data: Operation, shaping: MemoryShaping, tell: Tell): OperationStore {
   const isNamed = (named: WhichDkimKey) => (key: DkimKey) =>
     key.domain === named.domain &&
     key.selector === named.selector &&
@@ -154,6 +155,10 @@ function operationStore(data: Operation, tell: Tell): OperationStore {
     paces: async () => [...data.paces.values()],
     putPace: async (pace) => void data.paces.set(pace.key, pace),
     removePace: async (key) => void data.paces.delete(key),
+    shaping: async () => shaping.all(),
+    putShaping: async (row) => shaping.put(row),
+    replyCounts: async (hour) => shaping.replies(hour),
+    trimReplyCounts: async (hour) => shaping.trimReplies(hour),
     value: async (name) => data.values.get(name),
     async keepValue(name, value) {
       if (!data.values.has(name)) data.values.set(name, value);

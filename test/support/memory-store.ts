@@ -25,6 +25,7 @@ import {
   type UntoldRecipient,
 } from '../../src/store/store.ts';
 import { MemoryLimits, userKey } from './memory-limits.ts';
+import { heldMail, MemoryShaping } from './memory-shaping.ts';
 import { createMemorySpool } from './memory-spool.ts';
 import { MemoryUntold } from './memory-untold.ts';
 
@@ -76,12 +77,13 @@ export type MemoryMessages = {
   readonly credentials: Map<string, Credential>;
   readonly notices: Notice[];
   readonly retried: Set<string>;
+  readonly shaping: MemoryShaping;
 };
 
 export function newMemoryMessages(): MemoryMessages {
   const notices: Notice[] = [];
   const messages = new Map<string, Kept>();
-  const rest = { signs: new Map(), credentials: new Map(), notices, retried: new Set<string>() };
+  const rest = { signs: new Map(), credentials: new Map(), notices, retried: new Set<string>(), shaping: new MemoryShaping() };
   return { messages, untold: new MemoryUntold(messages), limits: new MemoryLimits(), ...rest };
 }
 
@@ -121,17 +123,20 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
   const dueOf = (kept: Kept, now: number) =>
     kept.recipients.filter((r) => WAITING.includes(r.state) && (r.nextAttemptAt ?? 0) <= now);
 
-  function apply({ messageId, lease, at, changes, untold: owed = [] }: Settlement): Settled {
+  function apply({ messageId, lease, at, changes, untold: owed = [], shaping = [], replies = [] }: Settlement): Settled {
     const kept = messages.get(messageId);
     const unchanged: number[] = [];
     const lost: number[] = [];
-    for (const { n, attempt, excused, ...change } of changes) {
+    for (const row of shaping) shared.shaping.put(row);
+    let isFirst = false;
+    for (const { n, attempt, excused, heldBy, ...change } of changes) {
       const recipient = kept?.recipients[n];
       const news = owed.find((one) => one.n === n);
       const isTold = news?.action === 'delayed' && recipient?.delayReported === true;
       const isStored =
         attempt !== undefined && recipient?.trace.some((one) => one.at === attempt.at && one.outcome === attempt.outcome);
       if (isStored && recipient?.state === change.state) continue; // the answer to the same settlement was lost
+      isFirst = true;
       const held = recipient?.lease === lease && (lease !== null || !ENDED_STATES.includes(recipient?.state ?? 'removed'));
       const leaves = change.state === 'relayed' && !ENDED_STATES.includes(recipient?.state ?? 'removed');
       if (recipient === undefined || (!held && !leaves)) {
@@ -144,12 +149,15 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
         continue;
       }
       Object.assign(recipient, { nextAttemptAt: WAITING.includes(change.state) ? at : null, ...change, lease: null });
+      delete recipient.heldBy;
+      if (heldBy !== undefined) recipient.heldBy = heldBy;
       if (news !== undefined && !isTold) shared.untold.owe(messageId, news);
       if (attempt === undefined) continue;
       recipient.attempts++;
       if (excused) recipient.excused = (recipient.excused ?? 0) + 1;
       recipient.trace.push(attempt);
     }
+    if (isFirst) for (const row of replies) shared.shaping.addReplies(row);
     return { unchanged, lost, reportDue: shared.untold.endCollecting(messageId, at) };
   }
 
@@ -198,6 +206,7 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       if (recipient.state === 'held' && action !== 'retried') delete kept.overLimit;
       if (!from.includes(recipient.state)) continue;
       Object.assign(recipient, changeOf(recipient), { lease: null });
+      delete recipient.heldBy;
       touched.push({ id, recipient: recipient.address, state: recipient.state });
       if (WAITING.includes(recipient.state)) changes.push(`queue:${recipient.destination}`);
       if (action === 'retried') shared.retried.add(recipient.destination);
@@ -399,6 +408,20 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
         .map(([destination, sum]) => ({ destination, ...sum }))
         .sort((a, b) => b.recipients - a.recipients || byName(a.destination, b.destination))
         .slice(0, limit);
+    },
+    heldByProvider: async () => heldMail(messages.values()),
+    async releaseHeld({ provider, limit, probe, now }) {
+      const released = [...messages.values()]
+        .flatMap((kept) => kept.recipients.map((recipient) => [kept, recipient] as const))
+        .filter(([, { heldBy, state }]) => heldBy === provider && WAITING.includes(state))
+        .filter(([{ facts, recipients }]) => !probe || (recipients.length === 1 && facts.size <= 100 * 1024))
+        .slice(0, limit);
+      for (const [, recipient] of released) {
+        recipient.nextAttemptAt = now;
+        delete recipient.heldBy;
+        tell(`queue:${recipient.destination}`);
+      }
+      return [...new Set(released.map(([{ facts }]) => facts.id))];
     },
     async overLimit(now) {
       const held = [...messages.values()].filter(({ overLimit }) => overLimit !== undefined);

@@ -43,9 +43,10 @@ export function messageStore(client: Requests, spool: SpoolDirectory): MessageSt
       const { lease } = request;
       return rows.map((row) => ({ lease, message: row.message, recipients: row.recipients, content: content(row.content) }));
     },
-    async settle({ messageId, lease, at, changes, untold = [] }) {
+    async settle({ messageId: id, lease, at, changes, untold = [], shaping, replies }) {
+      const besides = { ...(shaping !== undefined && { shaping }), ...(replies !== undefined && { replies }) };
       const encoded = changes.map(encodeChange);
-      return (await client.callWithCompany('settle', { id: messageId, lease, at, changes: encoded, untold })) ?? AS_ASKED;
+      return (await client.callWithCompany('settle', { id, lease, at, changes: encoded, untold, ...besides })) ?? AS_ASKED;
     },
     async dueReports(request) {
       const { due, nextAt } = await client.call('dueReports', request);
@@ -82,6 +83,8 @@ export function messageStore(client: Requests, spool: SpoolDirectory): MessageSt
     takeRetried: (limit) => client.call('takeRetried', limit),
     counts: () => client.call('counts', undefined),
     summary: (limit) => client.call('summary', limit),
+    heldByProvider: () => client.call('heldByProvider', undefined),
+    releaseHeld: (request) => client.call('releaseHeld', request),
     overLimit: (now) => client.call('overLimit', now),
     releaseOverLimit: (request) => client.call('releaseOverLimit', request),
     limitUse: (user, limits, now) => client.call('limitUse', { user, list: limits, now }),

@@ -1,5 +1,5 @@
 /** Keys, certificates, back-off and small values in their rows. */
-import type { DkimKey, DkimKeyState, Pace, StoredCertificate, WhichDkimKey } from '../operation-store.ts';
+import type { DkimKey, DkimKeyState, Pace, ReplyCount, Shaping, StoredCertificate, WhichDkimKey } from '../operation-store.ts';
 import type { Context } from './context.ts';
 
 const DKIM_COLUMNS = 'domain, selector, algorithm, private_key AS privateKey, state, created_at AS createdAt';
@@ -61,6 +61,40 @@ export function putPace({ db }: Context, p: Pace): void {
 
 export function removePace({ db }: Context, key: string): void {
   db.run('DELETE FROM paces WHERE key = ?', key);
+}
+
+const SHAPING_COLUMNS =
+  'provider, source, family, state, since, until, step, sessions, rate, learned_cap AS learnedCap, evidence';
+
+export function shaping({ db }: Context): readonly Shaping[] {
+  return db.all<Shaping>(`SELECT ${SHAPING_COLUMNS} FROM shaping ORDER BY provider, source, family`);
+}
+
+export function putShaping({ db }: Context, s: Shaping): void {
+  db.run(
+    'INSERT OR REPLACE INTO shaping VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    ...[s.provider, s.source, s.family, s.state, s.since, s.until, s.step, s.sessions, s.rate, s.learnedCap, s.evidence],
+  );
+}
+
+export function addReplies({ db }: Context, r: ReplyCount): void {
+  db.run(
+    `INSERT INTO reply_counts VALUES (?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (hour, provider, source, credential, domain, class) DO UPDATE SET count = count + excluded.count`,
+    ...[r.hour, r.provider, r.source, r.credential, r.domain, r.class, r.count],
+  );
+}
+
+export function replyCounts({ db }: Context, hour: number): readonly ReplyCount[] {
+  return db.all<ReplyCount>(
+    `SELECT hour, provider, source, credential, domain, class, count FROM reply_counts WHERE hour >= ?
+     ORDER BY hour, provider, source, credential, domain, class`,
+    hour,
+  );
+}
+
+export function trimReplyCounts({ db }: Context, hour: number): number {
+  return db.run('DELETE FROM reply_counts WHERE hour < ?', hour).changes;
 }
 
 export function value({ db }: Context, name: string): string | undefined {

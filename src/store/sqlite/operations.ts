@@ -9,6 +9,7 @@ import { forgetRecipients, knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
 import { overLimit, releaseOverLimit } from './over-limit.ts';
 import { beat, buryAll, findDead, forgetDead } from './owners.ts';
+import { heldByProvider, releaseHeld } from './provider-holds.ts';
 import { command, giveBack, reroute, takeBack, takeNotices, takeRetried, thaw, waiting, withdraw } from './queue-commands.ts';
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
@@ -58,6 +59,8 @@ const operations = {
   counts: read(counts),
   summary: read(summary),
   signatureInUse: read(signatureInUse),
+  heldByProvider: read(heldByProvider),
+  releaseHeld: write(releaseHeld),
   overLimit: read(overLimit),
   releaseOverLimit: write(releaseOverLimit),
   limitUse: read(limitUse),
@@ -83,6 +86,10 @@ const operations = {
   paces: read(operation.paces),
   putPace: write(operation.putPace),
   removePace: write(operation.removePace),
+  shaping: read(operation.shaping),
+  putShaping: write(operation.putShaping),
+  replyCounts: read(operation.replyCounts),
+  trimReplyCounts: write(operation.trimReplyCounts),
   value: read(operation.value),
   keepValue: write(operation.keepValue),
   setValue: write(operation.setValue),

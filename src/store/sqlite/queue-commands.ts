@@ -47,7 +47,7 @@ export function command(context: Context, a: StepSelection & { action: Action; n
     const state = NEXT_STATE[a.action](row);
     if (state === undefined) continue;
     db.run(
-      'UPDATE recipients SET state = ?, next_attempt = ?, owner = NULL WHERE message = ? AND n = ?',
+      'UPDATE recipients SET state = ?, next_attempt = ?, owner = NULL, held_by = NULL WHERE message = ? AND n = ?',
       state,
       state < ACTIVE ? a.now : null,
       row.message,

@@ -151,9 +151,10 @@ export type RecipientRow = {
   last_reply: string | null;
   delay_reported: number;
   excused: number;
+  held_by: string | null;
 };
 export const RECIPIENT_COLUMNS =
-  'message, n, address, destination, notify, orcpt, verify, state, attempts, next_attempt, last_reply, delay_reported, excused';
+  'message, n, address, destination, notify, orcpt, verify, state, attempts, next_attempt, last_reply, delay_reported, excused, held_by';
 
 /** Leaves out the destination, because `reroute` changes it, and a wrong one cannot send the mail to a wrong address. */
 export const isIntactRecipient = (row: RecipientRow) =>
@@ -172,6 +173,7 @@ export function decodeRecipient(row: RecipientRow): StoredRecipient {
     lastReply: row.last_reply,
     delayReported: row.delay_reported !== 0,
     ...(row.excused === 0 ? {} : { excused: row.excused }),
+    ...(row.held_by === null ? {} : { heldBy: row.held_by }),
   };
 }
 
@@ -190,11 +192,12 @@ export type EncodedChange = readonly [
   delayReported: number | null,
   attempt: readonly Value[] | null,
   excused: number,
+  heldBy: string | null,
 ];
 
 export function encodeChange(change: RecipientChange): EncodedChange {
-  const { n, state, nextAttemptAt, lastReply, delayReported, attempt: a, excused = false } = change;
+  const { n, state, nextAttemptAt, lastReply, delayReported, attempt: a, excused = false, heldBy = null } = change;
   const attempt = a === undefined ? null : encodeAttempt(a);
   const reported = delayReported === undefined ? null : Number(delayReported);
-  return [n, stateNumber(state), nextAttemptAt ?? null, lastReply ?? null, reported, attempt, Number(excused)];
+  return [n, stateNumber(state), nextAttemptAt ?? null, lastReply ?? null, reported, attempt, Number(excused), heldBy];
 }

@@ -28,6 +28,8 @@ export const APPLICATION_ID = 0x536d486f;
  * - `sts_policies.refresh_at` is set exactly while the policy must be fetched again in the background.
  * - `tls_results` counts sessions of a UTC day for reports, by domain and applied policy; `policy` names the row of `tls_policies_seen` that
  *   holds its text. `tls_failures.key` is a hash of the columns behind it, up to `reason`.
+ * - `recipients.held_by` is the provider that a waiting recipient is held for, because it refuses our address.
+ * - `shaping` has the state of each provider as it sees one address of ours, `evidence` is JSON. `reply_counts.hour` is hours since 1970.
  * - `verify` columns have the CRC-32 of bytes that must not change. A message with a wrong CRC-32 is set aside, not sent.
  */
 export const MIGRATIONS: readonly string[] = [
@@ -145,5 +147,18 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE attempts ADD COLUMN proof TEXT;
   ALTER TABLE attempts ADD COLUMN policy_id TEXT;
+  `,
+  `
+  ALTER TABLE recipients ADD COLUMN held_by TEXT;
+  CREATE INDEX recipients_held ON recipients (held_by, message, n) WHERE held_by IS NOT NULL;
+  CREATE TABLE shaping (
+    provider TEXT NOT NULL, source TEXT NOT NULL, family INTEGER NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL,
+    until INTEGER NOT NULL, step INTEGER NOT NULL, sessions INTEGER NOT NULL, rate REAL NOT NULL, learned_cap INTEGER,
+    evidence TEXT NOT NULL, PRIMARY KEY (provider, source, family)
+  ) WITHOUT ROWID;
+  CREATE TABLE reply_counts (
+    hour INTEGER NOT NULL, provider TEXT NOT NULL, source TEXT NOT NULL, credential TEXT NOT NULL, domain TEXT NOT NULL,
+    class TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (hour, provider, source, credential, domain, class)
+  ) WITHOUT ROWID;
   `,
 ];

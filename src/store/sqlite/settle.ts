@@ -1,7 +1,9 @@
 /** Stores one settlement: outcomes, next attempts, trace and news, in one transaction. */
 import type { NewUntold, Settled } from '../message-store.ts';
+import type { ReplyCount, Shaping } from '../operation-store.ts';
 import type { Context } from './context.ts';
 import { BYTES } from './effects.ts';
+import { addReplies, putShaping } from './operation-rows.ts';
 import type { EncodedChange, Value } from './rows.ts';
 import { ACTIVE, ENDED, HELD, RELAYED } from './states.ts';
 
@@ -12,6 +14,8 @@ type SettleArgument = {
   readonly at: number;
   readonly changes: readonly EncodedChange[];
   readonly untold: readonly NewUntold[];
+  readonly shaping?: readonly Shaping[];
+  readonly replies?: readonly ReplyCount[];
 };
 
 /**
@@ -22,8 +26,10 @@ type Applied = 'changed' | 'stored' | 'stays' | 'lost';
 type About = { readonly id: string; readonly lease: string | null; readonly at: number; readonly change: EncodedChange };
 
 /** @returns null if all changes were stored and no report became due. This is the usual case, and null is the cheapest answer to send. */
-export function settle(context: Context, { id, lease, at, changes, untold }: SettleArgument): Settled | null {
+export function settle(context: Context, argument: SettleArgument): Settled | null {
+  const { id, lease, at, changes, untold, shaping = [], replies = [] } = argument;
   let ended = false;
+  let isFirst = false;
   const lost: number[] = [];
   const unchanged: number[] = [];
   for (const change of changes) {
@@ -34,7 +40,10 @@ export function settle(context: Context, { id, lease, at, changes, untold }: Set
     if (applied === 'lost') lost.push(change[0]);
     if (owed !== undefined && !told && applied === 'changed') insertUntold(context, id, owed);
     ended ||= change[1] >= ENDED;
+    isFirst ||= applied !== 'stored';
   }
+  for (const row of shaping) putShaping(context, row);
+  if (isFirst) for (const row of replies) addReplies(context, row);
   // A closed message has no news left, so that no report of it is waiting.
   const closed = ended && closeEnded(context, id);
   const reportDue = !closed && endCollecting(context, id, at);
@@ -43,7 +52,7 @@ export function settle(context: Context, { id, lease, at, changes, untold }: Set
 
 const UPDATE = `
   UPDATE recipients SET state = ?, next_attempt = ?, owner = NULL, attempts = attempts + ?, excused = excused + ?,
-    last_reply = coalesce(?, last_reply), delay_reported = coalesce(?, delay_reported)
+    last_reply = coalesce(?, last_reply), delay_reported = coalesce(?, delay_reported), held_by = ?
   WHERE message = ? AND n = ? AND state = ?`;
 const UPDATE_CLAIMED = `${UPDATE} AND owner = ?`;
 
@@ -56,7 +65,7 @@ function applyChange(context: Context, about: About): Applied {
 
 /** @param held the lease that the recipient must have; empty: any lease. @returns true if the recipient was changed. */
 function update(context: Context, { id, at, change }: About, was: number, held: readonly string[]): boolean {
-  const [n, state, nextAttempt, lastReply, delayReported, attempt, excused] = change;
+  const [n, state, nextAttempt, lastReply, delayReported, attempt, excused, heldBy] = change;
   if (state < 0 || state === ACTIVE) throw new TypeError(`settle: no recipient is set to state ${state}`);
   const next = state < ACTIVE ? (nextAttempt ?? at) : null;
   // SQLite keeps what a statement returns in a table of its own, which takes as long as the change itself.
@@ -68,6 +77,7 @@ function update(context: Context, { id, at, change }: About, was: number, held: 
     excused,
     lastReply,
     delayReported,
+    heldBy,
     id,
     n,
     was,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { storeFiles } from '../../../src/store/embedded/embedded.ts';
 import { queueContract } from '../../contract/queue.ts';
+import { shapingContract } from '../../contract/shaping.ts';
 import { type Subject, storeContract } from '../../contract/store.ts';
 import { tlsResultsContract } from '../../contract/tls-results.ts';
 import { createMemoryData } from '../../support/memory-data.ts';
@@ -37,5 +38,6 @@ const memory: Subject = {
 for (const subject of [sqlite, memory]) {
   storeContract(subject);
   queueContract(subject);
+  shapingContract(subject);
   tlsResultsContract(subject);
 }

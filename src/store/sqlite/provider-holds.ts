@@ -1,0 +1,45 @@
+/** Recipients that wait because a provider refuses our address. */
+import type { HeldMail } from '../message-store.ts';
+import type { Context } from './context.ts';
+
+export function heldByProvider({ db }: Context): readonly HeldMail[] {
+  return db.all<HeldMail>(
+    `SELECT h.provider, h.recipients, m.accepted_at AS oldestAcceptedAt
+     FROM (SELECT held_by AS provider, count(*) AS recipients, min(message) AS oldest FROM recipients
+           WHERE held_by IS NOT NULL GROUP BY held_by) h
+     JOIN messages m ON m.id = h.oldest ORDER BY h.provider`,
+  );
+}
+
+/** A probe is looked for in so many messages. */
+const LOOKED_AT = 1000;
+const SMALL = 100 * 1024;
+
+/** Queue ids grow with time, so that the order of ids is that of age. */
+const OLDEST = `
+  SELECT message, n, destination FROM recipients
+  WHERE held_by = ? AND next_attempt IS NOT NULL ORDER BY message, n LIMIT ?`;
+const SUITS_AS_PROBE = `
+  SELECT 1 FROM messages m WHERE m.id = ? AND m.size <= ${SMALL}
+  AND NOT EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.n <> ?)`;
+
+type ReleaseArgument = {
+  readonly provider: string;
+  readonly limit: number;
+  readonly probe: boolean;
+  readonly now: number;
+};
+type HeldRow = { readonly message: string; readonly n: number; readonly destination: string };
+
+export function releaseHeld(context: Context, { provider, limit, probe, now }: ReleaseArgument): readonly string[] {
+  const { db, due, effects } = context;
+  const oldest = db.all<HeldRow>(OLDEST, provider, probe ? LOOKED_AT : limit);
+  const chosen = probe ? oldest.filter(({ message, n }) => db.get(SUITS_AS_PROBE, message, n) !== undefined) : oldest;
+  const released = chosen.slice(0, limit);
+  for (const { message, n, destination } of released) {
+    db.run('UPDATE recipients SET next_attempt = ?, held_by = NULL WHERE message = ? AND n = ?', now, message, n);
+    due.touch(destination);
+    effects.changed(`queue:${destination}`);
+  }
+  return [...new Set(released.map(({ message }) => message))];
+}
