@@ -1,8 +1,9 @@
 /** HTTP to a certificate authority. Each request ends within a deadline, with one answer or one error. No redirects, no retries. RFC 8555 §6.1. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent, request as httpsRequest } from 'node:https';
-import { getCACertificates } from 'node:tls';
+import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { SECOND } from '../system/clock.ts';
+import { trustWith } from '../system/trust.ts';
 import { VERSION } from '../system/version.ts';
 import { AcmeError } from './acme-error.ts';
 
@@ -38,21 +39,21 @@ type TransportOptions = {
 };
 
 export function createTransport({ ca, signal, now }: TransportOptions): Transport {
-  const agent = new Agent({ keepAlive: true, ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }) });
+  const agent = new Agent({ keepAlive: true });
   return {
-    send: (request) => send({ request, agent, now, signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]) }),
+    send: (request) => send({ request, agent, ca, now, signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]) }),
     close: () => agent.destroy(),
   };
 }
 
-type Sending = { request: TransportRequest; agent: Agent; signal: AbortSignal; now: () => number };
+type Sending = Pick<TransportOptions, 'ca' | 'now' | 'signal'> & { readonly request: TransportRequest; readonly agent: Agent };
 
-function send({ request: { method, url, headers, body }, agent, signal, now }: Sending): Promise<TransportAnswer> {
+function send({ request: { method, url, headers, body }, agent, ca, signal, now }: Sending): Promise<TransportAnswer> {
   return new Promise((resolve, reject) => {
     const fail = (cause: Error) => reject(unreachable(url, cause, signal));
     const options = { method: method.toUpperCase(), signal, headers: { ...headers, 'user-agent': `smarthost/${VERSION}` } };
     const secure = new URL(url).protocol === 'https:';
-    const request = secure ? httpsRequest(url, { ...options, agent }) : httpRequest(url, options);
+    const request = secure ? httpsRequest(url, overTls(options, agent, ca)) : httpRequest(url, options);
     request.once('error', fail);
     request.once('response', (response) => {
       const chunks: Buffer[] = [];
@@ -71,6 +72,15 @@ function send({ request: { method, url, headers, body }, agent, signal, now }: S
     });
     request.end(body);
   });
+}
+
+/** With the roots that all other hosts are verified with. */
+function overTls(
+  options: RequestOptions,
+  agent: Agent,
+  ca: string | undefined,
+): RequestOptions & Pick<TlsOptions, 'secureContext'> {
+  return { ...options, agent, secureContext: trustWith(ca) };
 }
 
 /** Seconds or a date: RFC 9110 §10.2.3. @returns milliseconds since the epoch */

@@ -31,7 +31,7 @@ import { filesOf, type OpenOptions, openStore } from '../store/store.ts';
 import { startSubmission } from '../submission/submission.ts';
 import { SECOND } from '../system/clock.ts';
 import { createLog, type Log } from '../system/log.ts';
-import { createTrust } from '../system/trust.ts';
+import { createTrust, prepareTrust } from '../system/trust.ts';
 import { VERSION } from '../system/version.ts';
 import { createTlsResults, startDnssecWatch, startStsPolicies, type TlsResults } from '../tls-policy/tls-policy.ts';
 import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
@@ -158,7 +158,9 @@ async function openGround({ current, events, metrics, closers }: Parts) {
     onDamaged: ({ id: queueId, reason }) => events.emit('damaged', { queueId, reason }),
     onTrouble: (error) => events.emit('storeTrouble', { error }),
   };
-  const store = await (files?.open({ ...told, sweep: true }) ?? openStore(config, told));
+  const opening = files?.open({ ...told, sweep: true }) ?? openStore(config, told);
+  prepareTrust(config.delivery.ca); // while the thread of the store starts
+  const store = await opening;
   closers.push(() => store.close());
   const disk = await files?.watchDisk();
   closers.push(() => disk?.close());

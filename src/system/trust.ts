@@ -8,22 +8,41 @@ import { createCache } from './cache.ts';
 const made = createCache<string, SecureContext>(4);
 
 /**
- * Trusts the roots of Node, of the system and in `caFile` (PEM). Both lists of roots are used, because one of them may lack a root that a
+ * Trusts the roots of Node, of the system and in `extra` (PEM). Both lists of roots are used, because one of them may lack a root that a
  * host still needs, and a host that cannot be verified gets no mail.
- * @returns a context for TLS 1.2 and newer. It is made at its first use, which takes a tenth of a second.
+ * @returns a context for TLS 1.2 and newer. The first call in a process takes a tenth of a second: see `prepareTrust`.
+ */
+export function trustWith(extra = ''): SecureContext {
+  let context = made.get(extra);
+  if (context === undefined) {
+    context = createSecureContext({ minVersion: 'TLSv1.2', ca: extra === '' ? readRoots() : [...readRoots(), extra] });
+    made.set(extra, context);
+  }
+  return context;
+}
+
+/**
+ * `trustWith` the certificates in `caFile` (PEM).
  * @throws if `caFile` cannot be read
  */
 export function createTrust(caFile: string | undefined): () => SecureContext {
   const extra = caFile === undefined ? '' : readFileSync(caFile, 'utf8');
-  return () => {
-    let context = made.get(extra);
-    if (context === undefined) {
-      const roots = new Set([...getCACertificates('bundled'), ...getCACertificates('system'), ...getCACertificates('extra')]);
-      context = createSecureContext({ minVersion: 'TLSv1.2', ca: extra === '' ? [...roots] : [...roots, extra] });
-      made.set(extra, context);
-    }
-    return context;
-  };
+  return () => trustWith(extra);
+}
+
+/** Makes the context now, so that the first host that must prove who it is does not stop all other work. Its first use tells of a failure. */
+export function prepareTrust(caFile: string | undefined): void {
+  try {
+    createTrust(caFile)();
+  } catch {} // for example, the file cannot be read: delivery names it
+}
+
+/** Each root once. Node and the system write the same certificate with lines of different lengths, and it would be parsed twice. */
+function readRoots(): string[] {
+  const roots = new Map<string, string>();
+  for (const origin of ['bundled', 'system', 'extra'] as const)
+    for (const pem of getCACertificates(origin)) roots.set(pem.replace(/\s+/g, ''), pem);
+  return [...roots.values()];
 }
 
 /** How many roots Node and the system have, and whether one with this common name is among them. It takes some milliseconds. */

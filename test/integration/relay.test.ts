@@ -1,11 +1,14 @@
 /** The whole relay, as a client, a destination and an operator see it. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import tls from 'node:tls';
 import { promisify } from 'node:util';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { createTrust } from '../../src/system/trust.ts';
 import { makePair } from '../support/pair.ts';
 import { openClient, PASSWORD, startTestRelay, type TestRelay, type TestRelayOptions, USER } from '../support/relay.ts';
 
@@ -52,6 +55,28 @@ test('a message with REQUIRETLS keeps it over a restart, and comes back with its
   expect(text).toMatch(/^Status: 5\.7\.(10|30)\r$/m);
   expect(text).toContain('Subject: Hello');
   expect(text).not.toContain('How are you?');
+});
+
+test('the roots that hosts are verified with are read before a port is open, and not when the first host is verified', async () => {
+  const { getCACertificates } = tls;
+  onTestFinished(() => replace(getCACertificates));
+  function replace(reading: typeof getCACertificates): void {
+    tls.getCACertificates = reading;
+    syncBuiltinESMExports();
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'smarthost-roots-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const ca = join(folder, 'ca.pem');
+  await writeFile(ca, (await makePair('mx.dest.test')).cert);
+  let readings = 0;
+  replace((origin) => {
+    readings++;
+    return getCACertificates(origin);
+  });
+  await start({ yaml: `delivery: { ca: ${ca}, allowPrivate: [127.0.0.0/8] }` });
+  expect(readings).toBe(3);
+  createTrust(ca)();
+  expect(readings).toBe(3);
 });
 
 describe('one message', () => {

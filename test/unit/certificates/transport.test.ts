@@ -1,7 +1,9 @@
 import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { createTransport, type TransportAnswer } from '../../../src/certificates/transport.ts';
+import { makePair } from '../../support/pair.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -27,6 +29,21 @@ test('returns status, body and Retry-After unchanged; a redirect is not followed
     response.end('elsewhere');
   });
   expect(answer).toMatchObject({ status: 302, body: 'elsewhere', retryAfter: 3000 });
+});
+
+test('by HTTPS an authority is verified: one that only `ca` vouches for is refused without it', async () => {
+  const { key, cert } = await makePair();
+  const server = createTlsServer({ key, cert }, (_, response) => response.end('directory')).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  closers.push(() => server.close());
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/dir`;
+  const ask = (ca: string | undefined) => {
+    const transport = createTransport({ ca, signal: new AbortController().signal, now: () => 0 });
+    closers.push(transport.close);
+    return transport.send({ method: 'get', url });
+  };
+  expect((await ask(cert)).body).toBe('directory');
+  await expect(ask(undefined)).rejects.toThrow(/SELF_SIGNED_CERT.*tls\.acme\.ca/);
 });
 
 test('names the program in the request', async () => {
