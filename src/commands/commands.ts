@@ -33,7 +33,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   version: async () => (await import('./version.ts')).registerVersion,
 };
 
-/** Runs one command line. @param args without node and script. @returns the exit code: 0 done, 1 failed, 2 usage. */
+/** Runs one command line. @param args without node and script. @returns the exit code: 0 done, 1 failed, 2 usage; others are a command's own. */
 export async function runCommand(args: readonly string[], io: Io): Promise<number> {
   try {
     await (await createProgram(args[0], io)).parseAsync(args, { from: 'user' });
@@ -70,5 +70,5 @@ function explain(error: unknown, io: Io): number {
   }
   const said = error instanceof CommandError || (error instanceof Error && error.name === 'StoreError');
   io.err(said ? (error as Error).message : `smarthost: ${error instanceof Error ? error.message : String(error)}`);
-  return FAILED;
+  return error instanceof CommandError ? error.exitCode : FAILED;
 }

@@ -29,7 +29,9 @@ const DNS_TIMEOUT = 1.5 * SECOND;
 const CONNECT_TIMEOUT = 6 * SECOND;
 const POLICY_TIMEOUT = 15 * SECOND;
 const MOST_REPORTS = 1000;
-const MOST_MESSAGES = 1000;
+/** Of the queue, the oldest first. A page is what the store gives at once. */
+const MOST_MESSAGES = 50_000;
+const PAGE = 1000;
 
 /** @param domain the only domain to check besides the host name. Default: all domains that have keys or that a credential may send as. */
 export async function prepareDoctor(parts: Parts): Promise<() => Promise<readonly Finding[]>> {
@@ -91,10 +93,10 @@ async function securedFacts({ delivery, destinations, submission }: Config, stor
   };
 }
 
-/** The domains of the oldest waiting messages whose hosts do not meet what is demanded of their TLS. */
+/** The domains of waiting messages whose hosts do not meet what is demanded of their TLS. */
 async function policyDelays({ messages }: StoreData) {
   const delays = new Map<string, { domain: string; recipients: number; reply: string }>();
-  for (const { recipients } of await messages.list({ states: ['delayed'], limit: MOST_MESSAGES })) {
+  for await (const { recipients } of delayedMessages(messages)) {
     for (const { address, lastReply, state } of recipients) {
       if (state !== 'delayed' || lastReply === null || !isUnmetReply(lastReply)) continue;
       const domain = address.slice(address.lastIndexOf('@') + 1).toLowerCase();
@@ -102,6 +104,16 @@ async function policyDelays({ messages }: StoreData) {
     }
   }
   return [...delays.values()].sort((a, b) => b.recipients - a.recipients);
+}
+
+async function* delayedMessages(messages: Pick<StoreData['messages'], 'list'>) {
+  let after: string | undefined;
+  for (let read = 0; read < MOST_MESSAGES; read += PAGE) {
+    const page = await messages.list({ states: ['delayed'], limit: PAGE, ...(after !== undefined && { after }) });
+    yield* page;
+    if (page.length < PAGE) return;
+    after = page.at(-1)!.id;
+  }
 }
 
 /** Takes `anna@example.org`, `@example.org` and `@.example.org`; `*` names no domain. */

@@ -2,9 +2,15 @@
 import { parseDomain } from '../config/config.ts';
 import type { ControlError, ControlErrorKind, ControlErrorSubject } from '../control/control.ts';
 
-/** The command failed: exit 1. */
+/** The command failed: exit 1, or another code where a command can tell more. */
 export class CommandError extends Error {
   override readonly name: string = 'CommandError';
+  readonly exitCode: number;
+
+  constructor(message: string, { exitCode = 1, ...options }: ErrorOptions & { readonly exitCode?: number } = {}) {
+    super(message, options);
+    this.exitCode = exitCode;
+  }
 }
 
 /** The command line is wrong: exit 2. */

@@ -9,13 +9,16 @@ import { clean, facts, time } from './text.ts';
 
 type Options = { readonly connect?: boolean; readonly port?: string };
 
+/** 2 is a wrong command line. */
+const EXIT_CODES = { sent: 0, delayed: 1, returned: 3 } as const;
+
 export function registerCheck(tls: Command, io: Io): void {
   define<Options>(
     tls,
     {
       usage: 'check <domain>',
       about:
-        'What would happen to mail for a domain, and why: its hosts, DANE, MTA-STS, your settings. No mail is sent. Exit 1 if mail would wait.',
+        'What would happen to mail for a domain, and why: its hosts, DANE, MTA-STS, your settings. No mail is sent. Exit 0 if mail would be sent, 1 if it would wait, 3 if it would be returned.',
       examples: ['tls check example.org', 'tls check example.org --connect'],
       options: (command) =>
         command
@@ -28,7 +31,8 @@ export function registerCheck(tls: Command, io: Io): void {
         const port = options.port === undefined ? undefined : portTyped(options.port);
         const found = await control.tlsCheck.check(domain, { connect: options.connect === true, port });
         await (options.json ? printJson(io, found) : io.out(describe(found)));
-        if (found.result !== 'sent') throw new CommandError(`Mail to ${domain} would be ${found.result}.`);
+        const exitCode = EXIT_CODES[found.result];
+        if (exitCode !== 0) throw new CommandError(`Mail to ${domain} would be ${found.result}.`, { exitCode });
       }),
   );
 }

@@ -73,6 +73,8 @@ export type DeliverySession = {
   readonly offersRequireTls: boolean;
   /** What is evaluated beside says that it would not have been opened. */
   readonly wouldFail?: CountedFailure | undefined;
+  /** What would judge a demand that is only evaluated. */
+  readonly unjudged?: Handshake | undefined;
   /** What a refusal in it is worth. */
   readonly standing: Standing;
   /** Transactions so far. */
@@ -188,9 +190,22 @@ async function openVerified(
   let handshake: Handshake = { trust: context.encryption.trustFor(policy), isLast: false };
   for (;;) {
     const result = await converse(target, context, { tls: policy.use, begun, handshake });
-    if (!('next' in result)) return result;
-    handshake = result.next;
+    if ('next' in result) handshake = result.next;
+    else return 'verdict' in result || result.unjudged === undefined ? result : openWatched(result, target, context, begun);
   }
+}
+
+/** What is only evaluated needs the second connection too. The mail must not depend on it: where it fails, the first one is taken. */
+async function openWatched(
+  first: DeliverySession,
+  target: Target,
+  context: SessionContext,
+  begun: Opening['begun'],
+): Promise<DeliverySession> {
+  const second = await converse(target, context, { tls: true, begun, handshake: first.unjudged! });
+  if ('verdict' in second || 'next' in second) return first;
+  void first.connection.quit();
+  return second;
 }
 
 /** Where clear text is refused too, the host wants the TLS that failed: the next attempt begins with it. */
@@ -342,7 +357,7 @@ function isPromised(
   return typeof promise === 'object' && judgeHandshake(promise, connection, handshake).kind === 'fits';
 }
 
-type Worth = Pick<DeliverySession, 'assurance' | 'wouldFail' | 'proof' | 'isDane'>;
+type Worth = Pick<DeliverySession, 'assurance' | 'wouldFail' | 'unjudged' | 'proof' | 'isDane'>;
 
 /** What is evaluated beside is told, and its result is what the session is worth where nothing more is demanded. */
 function worthOf(connection: Connection, target: Target, { encryption, log }: SessionContext, handshake: Handshake): Worth {
@@ -353,7 +368,10 @@ function worthOf(connection: Connection, target: Target, { encryption, log }: Se
   const proven = { proof: connection.proof, isDane: policy.checks.dane !== undefined };
   if (shadow === undefined || shadow.demand.kind === 'skip') return { assurance, ...proven };
   const judgement = isClear ? NO_TLS : judgeHandshake(shadow.demand, connection, handshake);
-  if (judgement.kind === 'again') encryption.remember(shadow.demand, judgement.next.trust);
+  if (judgement.kind === 'again') {
+    encryption.remember(shadow.demand, judgement.next.trust);
+    return { assurance, ...proven, unjudged: judgement.next };
+  }
   if (judgement.kind === 'unfit') {
     const { type, reason } = judgement;
     const found = unmetBy(judgement, shadow.demand.source ?? 'operator', basis, { mx, ip });

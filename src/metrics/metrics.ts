@@ -77,6 +77,10 @@ export function createMetrics(version: string): Metrics {
     'Hosts that did not meet a TLS policy, by policy and reason, including policies that are only evaluated',
     ['policy', 'reason'],
   );
+  const rootsUnknown = counter(
+    'smarthost_tls_roots_unknown_total',
+    'Hosts that did not meet an enforced MTA-STS policy because this machine does not know the authority of their certificate',
+  );
   const requireTls = counter(
     'smarthost_requiretls_total',
     'Messages with REQUIRETLS, by result: accepted, or failed where no host of a destination can keep it',
@@ -174,6 +178,8 @@ export function createMetrics(version: string): Metrics {
           policyFailures.inc({ policy: fields.policy, reason: fields.reason });
           if (fields.check === 'dane') dane.inc({ result: 'mismatch' });
           return;
+        case 'tlsRootUnknown':
+          return rootsUnknown.inc();
         case 'expired':
         case 'removed':
           return ended.inc({ how: event });

@@ -158,9 +158,9 @@ function faultOf(word: string): Omit<PeerFault, 'check'> {
   return { type, reason, detail };
 }
 
-/** True if our root certificates may be the cause. */
+/** True if our root certificates may be the cause. A host that sends its own certificate alone is to blame itself: RFC 8446 §4.4.2. */
 export function isUnknownRoot({ reason }: Pick<PeerFault, 'reason'>): boolean {
-  return ['issuer-unknown', 'issuer-not-sent', 'root-unknown'].includes(reason);
+  return ['issuer-unknown', 'root-unknown'].includes(reason);
 }
 
 /**

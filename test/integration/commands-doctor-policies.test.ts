@@ -40,3 +40,25 @@ test('each domain is named once with its recipients and the last reply, and othe
     { check: 'policyDelays', subject: 'slow.test', result: 'warning', found: `2 recipients wait: ${POLICY}` },
   ]);
 });
+
+test('a domain is named also where its mail is behind more than a thousand other delayed messages', async () => {
+  await bench.withStore(async ({ messages }) => {
+    const addresses = [...Array.from({ length: 1001 }, () => 'a@busy.test'), 'b@slow.test'];
+    await Promise.all(addresses.map((address) => messages.accept({ message: aMessage([address]) })));
+    for (const [destination, reply] of [
+      ['busy.test', OTHER],
+      ['slow.test', POLICY],
+    ] as const) {
+      const claims = await messages.claim({ destination, now: Date.now() + 1000, limit: 2000, lease: 'test#1' });
+      const change = { n: 0, state: 'delayed', nextAttemptAt: Date.now() + 60_000, lastReply: reply } as const;
+      await Promise.all(
+        claims.map(({ message }) =>
+          messages.settle({ messageId: message.id, lease: 'test#1', at: Date.now(), changes: [change] }),
+        ),
+      );
+    }
+  });
+  const { out } = await bench.run(['doctor', '--json']);
+  const delays = (JSON.parse(out) as { check: string }[]).filter(({ check }) => check === 'policyDelays');
+  expect(delays).toMatchObject([{ subject: 'slow.test', found: `1 recipients wait: ${POLICY}` }]);
+});

@@ -148,8 +148,8 @@ test('a domain that takes no mail, one that does not exist, and one that a route
     const { code, out } = await world.bench.run(['tls', 'check', domain, '--json']);
     return { code, ...JSON.parse(out) };
   };
-  expect(await run('null.test')).toMatchObject({ code: 1, result: 'returned', hosts: [], mx: null });
-  expect(await run('missing.test')).toMatchObject({ code: 1, result: 'returned', hosts: [] });
+  expect(await run('null.test')).toMatchObject({ code: 3, result: 'returned', hosts: [], mx: null });
+  expect(await run('missing.test')).toMatchObject({ code: 3, result: 'returned', hosts: [] });
   expect(await run('up.test')).toMatchObject({
     ...{ code: 0, result: 'sent', mx: null, route: ['127.0.0.9:2525'] },
     hosts: [{ host: '127.0.0.9', port: 2525, level: 'encrypt', demand: 'encrypt', by: 'operator' }],

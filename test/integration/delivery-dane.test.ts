@@ -120,6 +120,27 @@ test('the conversation of a test message says what a certificate was held to, an
 });
 
 describe('an authority as the record', () => {
+  test('is looked at in the first session also where DANE is only audited, and the mail depends on none of it', async () => {
+    const foreign = await makeAuthority('foreign');
+    // The host sends the authority of its record, which has not issued its certificate.
+    const unfit = {
+      hosts: [{ tls: served(own, foreign) }],
+      tlsa: [tlsaOf(2, 1, 1, foreign)],
+      delivery: { dane: 'audit' },
+    } as const;
+    const rig = await start(unfit);
+    expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', assurance: 'tls' }]);
+    expect(events(rig, 'tlsPolicyFailed')).toMatchObject([{ mx: 'mx0.good.test', policy: 'dane', would: 'audit' }]);
+    expect(rig.mx.count()).toBe(1);
+    const once = await start(unfit);
+    once.mx.script({ greeting: ({ session }) => (session === 1 ? undefined : '421 4.3.2 One at a time') });
+    expect(await once.relay.send('a@good.test'), 'the first connection takes it').toMatchObject([{ kind: 'relayed' }]);
+    expect(once.mx.sessions()).toBe(2);
+    const fits = await start({ ...unfit, hosts: [{ tls: served(own, root) }], tlsa: [tlsaOf(2, 1, 1, root)] });
+    expect(await fits.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed' }]);
+    expect(events(fits, 'tlsPolicyFailed')).toEqual([]);
+  });
+
   test('is proven by a second connection, and remembered', async () => {
     const rig = await start({ hosts: [{ tls: served(own, root) }], tlsa: [tlsaOf(2, 1, 1, root)] });
     expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', assurance: 'dane' }]);
@@ -307,7 +328,7 @@ test('each session is counted once for the report to the domain, with what was a
   await rig.relay.send('b@good.test');
   const [, , , data] = tlsaOf(2, 1, 1, root).split(' ');
   const applied = { type: 'tlsa', domain: 'mx0.good.test', strings: [`2 1 1 ${data!.toUpperCase()}`], mxHosts: [] };
-  const where = { mx: 'mx0.good.test', receivingIp: rig.mx.address, sendingIp: '127.0.0.1' };
+  const where = { mx: 'mx0.good.test', helo: 'mx0.good.test', receivingIp: rig.mx.address, sendingIp: '127.0.0.1' };
   expect(counted).toEqual([{ domain: 'good.test', policies: [applied], ...where }]);
   setTlsa(rig, { fault: 'servfail' });
   rig.relay.reload({ dane: 'on' });
