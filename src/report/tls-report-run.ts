@@ -110,12 +110,12 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
   }
 
   /** A failure to write one report does not stop the others. */
-  async function write(planned: Planned, settings: TlsReportOptions): Promise<number | 'later'> {
+  async function write(planned: Planned, settings: TlsReportOptions): Promise<number | 'later' | 'failed'> {
     try {
       return await writeReport(planned, settings);
     } catch (error) {
       log.emit('tlsReportNotWritten', { day: dateOf(planned.day), domain: planned.domain, error });
-      return 0;
+      return 'failed';
     }
   }
 
@@ -145,7 +145,8 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
       const [day, domain] = name.slice(ASKED_FOR.length).split(' ');
       await store.retryTlsReport(Number(day), domain!);
       const written = await write({ day: Number(day), domain: domain!, at: now() }, { ...options, mode: () => 'all' });
-      if (written !== 'later') await operation.setValue(name, null);
+      // A request whose report could not be written stays for the next look.
+      if (typeof written === 'number') await operation.setValue(name, null);
     }
   }
 
@@ -159,8 +160,8 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
       const planned = agenda.shift()!;
       const written = await write(planned, options);
       // A look-up without an answer takes its time too.
-      room -= written === 'later' ? 1 : written;
-      if (written === 'later') plan({ ...planned, at: now() + ASK_AGAIN });
+      room -= typeof written === 'number' ? written : 1;
+      if (typeof written !== 'number') plan({ ...planned, at: now() + ASK_AGAIN });
     }
   }
 
