@@ -97,8 +97,6 @@ export type Delivery = {
   blockedUntil(destination: string): number | undefined;
   /** How many sets of MX hosts are left alone now. */
   resting(): number;
-  /** At least half of all sessions are in use: what has time waits. */
-  busy(): boolean;
   /** The operator asks for an attempt at this destination: it lifts the rest of its hosts once. */
   tryNow(destination: string): void;
   /** Builds all that follows from the options; the function returned swaps it in and cannot fail. @throws where it cannot be built. */
@@ -202,7 +200,8 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     }
     if ('kind' in found) return all(found);
     const { id, reversePath: sender } = message;
-    const place = await pacing.enter({ key: found.key, lookUp, message: id, sender, signal });
+    const reportOf = message.tlsReport ? message.acceptedAt : undefined;
+    const place = await pacing.enter({ key: found.key, lookUp, message: id, sender, reportOf, signal });
     if ('verdict' in place) return all(place.verdict, place.notBefore);
     started = performance.now();
     let results: readonly AttemptResult[] = [];
@@ -235,7 +234,6 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     onRoom: (listener) => pacing.onRoom(listener),
     blockedUntil: (destination) => pacing.blockedUntil(destination),
     resting: () => pacing.resting(),
-    busy: () => pacing.busy,
     tryNow: (destination) => pacing.tryNow(destination),
     prepareReload,
     reload: (changes) => prepareReload(changes)(),

@@ -202,6 +202,11 @@ export class HostSet {
     return this.#line.length === 0 && this.#running < this.#places ? this.#place(sender) : undefined;
   }
 
+  /** The same for what may wait: one place stays free for mail, unless nothing else is under way here. */
+  takeSpare(sender: string): AttemptPlace | undefined {
+    return this.#running === 0 || this.#running + 1 < this.#places ? this.take(sender) : undefined;
+  }
+
   /** Lifts the rests of senders, and that of the set for one attempt, unless one has begun since `askedAt`, milliseconds since the epoch. */
   lift(askedAt: number): void {
     this.#senders.clear();

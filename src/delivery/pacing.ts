@@ -6,6 +6,7 @@ import { onAbort } from '../system/abort.ts';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 import { type AttemptPlace, HostSet, isResting, type PaceState, START } from './host-set.ts';
+import { ReportPlaces } from './report-places.ts';
 import { type KeptSessions, SessionPlaces } from './session-places.ts';
 import { type AboutUs, judgeReturned, type PaceEffect, STOPPED } from './verdict.ts';
 
@@ -26,12 +27,16 @@ export type TurnedAway = { readonly verdict: AboutUs; readonly notBefore?: numbe
 /** An attempt whose hosts are being looked up. `ways`: how often the ways had changed when it began. */
 type LookUp = { readonly destination: string; readonly ways: number };
 
-/** `key` names the host set that was found, `message` is its queue ID, `sender` its reverse-path. */
+/**
+ * `key` names the host set that was found, `message` is its queue ID, `sender` its reverse-path. `reportOf`: it is a report about TLS, and
+ * was accepted then.
+ */
 type Entrant = {
   readonly key: string;
   readonly lookUp: LookUp;
   readonly message: string;
   readonly sender: string;
+  readonly reportOf?: number | undefined;
   readonly signal: AbortSignal;
 };
 
@@ -73,6 +78,7 @@ export class Pacing {
   readonly #full = new Set<string>();
   readonly #listeners: Listener[] = [];
   readonly #sessions: SessionPlaces;
+  readonly #reports: ReportPlaces;
   #ways = 0;
   #forgetAt = MAX_SETS;
   #toldOfCrowd = Number.NEGATIVE_INFINITY;
@@ -81,6 +87,7 @@ export class Pacing {
   private constructor(options: PacingOptions) {
     this.#options = options;
     this.#sessions = new SessionPlaces({ max: options.maxSessions, kept: options.kept });
+    this.#reports = new ReportPlaces(options.maxSessions, options.now);
   }
 
   /** With the rests of earlier processes. Rejects where the store fails. */
@@ -114,9 +121,9 @@ export class Pacing {
       this.#wishes.delete(destination);
       set.lift(wishedAt);
     }
-    const place = restOf(set, sender) ?? set.take(sender);
-    if (place === undefined) return this.#wait(set, entrant);
-    return 'verdict' in place ? place : this.#begin(place, entrant);
+    const rest = restOf(set, sender);
+    if (rest !== undefined) return rest;
+    return entrant.reportOf === undefined ? this.#enterSet(set, entrant) : this.#enterReport(set, entrant, entrant.reportOf);
   }
 
   /** Gives the place back. @param reason what the hosts said, for the operator. */
@@ -131,6 +138,7 @@ export class Pacing {
     if (set.state !== before) this.#changed(around, before, reason);
     this.#advance(around);
     this.#sessions.give(place);
+    this.#reports.delete(place);
   }
 
   /** How many more attempts a destination takes. A caller that is told of little is told when there is more. */
@@ -160,11 +168,6 @@ export class Pacing {
 
   onRoom(listener: Listener): void {
     this.#listeners.push(listener);
-  }
-
-  /** At least half of all sessions are in use. */
-  get busy(): boolean {
-    return 2 * this.#sessions.taken >= this.#options.maxSessions();
   }
 
   /** How many host sets rest now. */
@@ -217,6 +220,44 @@ export class Pacing {
   #around(destination: string): Surroundings | undefined {
     const key = this.#keys.get(destination);
     return key === undefined ? undefined : this.#sets.get(key);
+  }
+
+  #enterSet(set: HostSet, entrant: Entrant): AttemptPlace | Promise<AttemptPlace | TurnedAway> {
+    const place = set.take(entrant.sender);
+    return place === undefined ? this.#wait(set, entrant) : this.#begin(place, entrant);
+  }
+
+  #enterReport(
+    set: HostSet,
+    entrant: Entrant,
+    acceptedAt: number,
+  ): AttemptPlace | TurnedAway | Promise<AttemptPlace | TurnedAway> {
+    if (this.#reports.isFull) return this.#reportWaits();
+    if (this.#reports.isLate(acceptedAt)) return this.#enterLate(set, entrant);
+    const place = set.takeSpare(entrant.sender);
+    if (place === undefined) return this.#reportWaits();
+    if (!this.#sessions.takeSpare(place, entrant.message)) {
+      set.leave(place, 'none');
+      this.#advance(this.#sets.get(set.key)!);
+      return this.#reportWaits();
+    }
+    this.#reports.add(place);
+    return place;
+  }
+
+  async #enterLate(set: HostSet, entrant: Entrant): Promise<AttemptPlace | TurnedAway> {
+    this.#reports.add(entrant);
+    const place = await this.#enterSet(set, entrant);
+    this.#reports.delete(entrant);
+    if (!('verdict' in place)) this.#reports.add(place);
+    return place;
+  }
+
+  #reportWaits(): TurnedAway {
+    return {
+      verdict: judgeReturned("Waiting for a session: people's mail goes before reports about TLS"),
+      notBefore: this.#reports.nextTry,
+    };
   }
 
   #wait(set: HostSet, entrant: Entrant): Promise<AttemptPlace | TurnedAway> {

@@ -43,6 +43,11 @@ export class SessionPlaces {
     return true;
   }
 
+  /** The same, where nobody waits for a place. */
+  takeSpare(place: AttemptPlace, message: string): boolean {
+    return this.#line.length === 0 && this.take(place, message);
+  }
+
   /** @param told is called once, perhaps at once. @returns leaves the line. */
   wait(place: AttemptPlace, message: string, told: Told): () => void {
     const waiting = { place, message, told };

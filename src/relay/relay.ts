@@ -259,7 +259,6 @@ function startTlsReports(
     store: store.tlsResults,
     operation: store.operation,
     flush: results.flush,
-    busy: delivery.busy,
     mode: () => current.config.reports.tls,
     https: {
       // Without verification a stranger's record would choose what is sent to hosts of the operator's own network.

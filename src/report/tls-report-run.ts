@@ -33,8 +33,6 @@ export type TlsReportOptions = Omit<OwnMailOptions, 'signs'> & {
   readonly https: Omit<HttpsPostOptions, 'dns' | 'signal'>;
   /** Stores what was counted so far. Never rejects. */
   readonly flush: () => Promise<void>;
-  /** Delivery has much to do: mail of users goes first. */
-  readonly busy: () => boolean;
   /** Mail is in the store that is due. */
   readonly wake: () => void;
   readonly log: EventLog;
@@ -55,9 +53,7 @@ const OLDEST_DAYS = 2;
 /** Its mail, and what is handed over by HTTPS, is tried for so long: RFC 8460 §5.5. */
 const LIFETIME = DAY;
 const LOOK_EVERY = MINUTE;
-/** So long a report waits for a delivery that has less to do. */
-const PATIENCE = 6 * HOUR;
-/** Reports are written in small groups, so that they do not delay other mail: so many with each look, and so many in an hour. */
+/** Reports are written in small groups: so many with each look, and so many in an hour. Their delivery goes below other mail. */
 const AT_ONCE = 16;
 const PER_HOUR = 1000;
 const PARALLEL_POSTS = 16;
@@ -154,7 +150,6 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
     if (options.mode() === 'off') return;
     await makeAgenda();
     if (agenda.length === 0 || agenda[0]!.at > now()) return;
-    if (options.busy() && now() < agenda[0]!.at + PATIENCE) return;
     let room = Math.min(AT_ONCE, PER_HOUR - (await store.countTlsReports(now() - HOUR)));
     while (!signal.aborted && room > 0 && agenda.length > 0 && agenda[0]!.at <= now()) {
       const planned = agenda.shift()!;

@@ -56,6 +56,20 @@ test('a message to many dead hosts never has more sessions than the bound, and o
   expect(relay.events.filter(({ event }) => event === 'sessionsCrowded')).toHaveLength(1);
 });
 
+test('a report about TLS goes only where a session is free that no mail waits for', async () => {
+  const { relay, hosts, names, end } = await startCrowd(6, 4);
+  const report = (address: string, acceptedAt = 5_000_000) => relay.send(address, { id: 'report', tlsReport: true, acceptedAt });
+  expect(await report('tls@good.test')).toMatchObject([{ kind: 'relayed' }]);
+  const all = names.map((name) => relay.send(`a@${name}`, { id: 'many' }));
+  await expect.poll(() => hosts[1]!.open()).toBe(2);
+  expect(await report('tls@good.test')).toMatchObject([{ kind: 'returned', notBefore: 5_000_000 + 300 * SECOND }]);
+  expect(await relay.send('a@good.test', { id: 'mail' })).toMatchObject([{ kind: 'relayed' }]);
+  // After an hour it goes like mail.
+  expect(await report('tls@good.test', 5_000_000 - 3600 * SECOND)).toMatchObject([{ kind: 'relayed' }]);
+  end();
+  await Promise.all(all);
+});
+
 test('idle connections are closed if their sessions are needed now', async () => {
   const names = Array.from({ length: 6 }, (_, i) => `d${i}.test`);
   const zone = Object.fromEntries(

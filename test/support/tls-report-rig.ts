@@ -65,7 +65,6 @@ export async function startTlsReportRig({ zone = {}, signed = true, noKey = 'sen
     operation: store.operation,
     https: { refuses: () => undefined, verify: () => true, trust: createTrust(undefined) },
     flush: results.flush,
-    busy: () => false,
     wake: () => {},
     ...more,
   });

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { AttemptPlace } from '../../../src/delivery/host-set.ts';
 import { Pacing, type TurnedAway } from '../../../src/delivery/pacing.ts';
 import { createEventLog } from '../../../src/events/events.ts';
@@ -22,10 +22,11 @@ async function startTestPacing({ concurrency = 20, maxSessions = 500 } = {}) {
     maxSessions: () => maxSessions,
     kept: { trim: () => {} },
   });
-  const enter = (key: string, { sender = '', message = 'm', signal = new AbortController().signal } = {}) => {
+  type Who = { sender?: string; message?: string; signal?: AbortSignal; reportOf?: number };
+  const enter = (key: string, { sender = '', message = 'm', signal = new AbortController().signal, reportOf }: Who = {}) => {
     const lookUp = pacing.lookUp(key);
     pacing.lookedUp(lookUp);
-    return pacing.enter({ key, lookUp, message, sender, signal });
+    return pacing.enter({ key, lookUp, message, sender, signal, reportOf });
   };
   const attempt = (key: string) => {
     pacing.leave(enter(key) as AttemptPlace, 'block', 'no answer');
@@ -90,10 +91,80 @@ test('a route with changed settings gets one attempt although its host rests, an
   pacing.close();
 });
 
+describe('a report about TLS', () => {
+  /** All sessions are in use, by mail to two hosts that answer. */
+  async function startFull() {
+    const started = await startTestPacing({ maxSessions: 2 });
+    const { pacing, enter } = started;
+    for (const key of ['a', 'b', 'c', 'd', 'e']) pacing.leave(enter(key) as AttemptPlace, 'clean', '');
+    return { ...started, places: [enter('a'), enter('b')] as AttemptPlace[] };
+  }
+  const later = { verdict: expect.anything(), notBefore: expect.any(Number) };
+
+  test('takes a place that is free, and leaves one for mail', async () => {
+    const { pacing, clock, enter } = await startTestPacing();
+    const report = (key: string) => enter(key, { reportOf: clock.now });
+    expect(report('a')).toHaveProperty('set');
+    expect(report('a')).toEqual(later); // two sessions at first
+    expect(enter('a')).toHaveProperty('set');
+    expect(report('b')).toHaveProperty('set');
+    pacing.close();
+  });
+
+  test('waits outside, so that mail that comes after it goes first', async () => {
+    const { pacing, clock, enter, places } = await startFull();
+    expect(enter('c', { reportOf: clock.now })).toEqual(later);
+    const mail = enter('c');
+    pacing.leave(places[0]!, 'clean', '');
+    expect(await mail).toHaveProperty('set');
+    expect(enter('d', { reportOf: clock.now })).toEqual(later);
+    pacing.close();
+  });
+
+  test('has at most a tenth of all sessions together with the others', async () => {
+    const { pacing, clock, enter } = await startTestPacing({ maxSessions: 30 });
+    const reports = Array.from({ length: 9 }, (_, i) => enter(`r${i}`, { reportOf: clock.now }));
+    expect(reports.map((one) => 'set' in one)).toEqual([true, true, true, ...Array(6).fill(false)]);
+    pacing.leave(reports[0] as AttemptPlace, 'clean', '');
+    expect(enter('r9', { reportOf: clock.now })).toHaveProperty('set');
+    pacing.close();
+  });
+
+  test('stands in line like mail when it has waited for an hour, so that it arrives', async () => {
+    const { pacing, clock, enter, places } = await startFull();
+    const acceptedAt = clock.now;
+    clock.now += HOUR;
+    const report = enter('c', { reportOf: acceptedAt, message: 'report' });
+    const mail = enter('d');
+    expect(enter('e', { reportOf: acceptedAt })).toEqual(later); // one of them at a time
+    pacing.leave(places[0]!, 'clean', '');
+    const place = await report;
+    expect(place).toHaveProperty('set');
+    pacing.leave(place as AttemptPlace, 'clean', '');
+    expect(await mail).toHaveProperty('set');
+    pacing.close();
+  });
+
+  test('that is given up while it stands in line gives its part back', async () => {
+    const { pacing, clock, enter, places } = await startFull();
+    const abort = new AbortController();
+    const report = enter('c', { reportOf: clock.now - HOUR, signal: abort.signal });
+    abort.abort();
+    expect(await report).toHaveProperty('verdict');
+    pacing.leave(places[0]!, 'clean', '');
+    expect(enter('e', { reportOf: clock.now })).toHaveProperty('set');
+    pacing.close();
+  });
+});
+
 const happening = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.record({ kind: fc.constant('enter' as const), set: fc.nat(3), sender: fc.nat(2), message: fc.nat(5) }),
+    arbitrary: fc.record({
+      kind: fc.constant('enter' as const),
+      ...{ set: fc.nat(3), sender: fc.nat(2), message: fc.nat(5) },
+      reportAge: fc.option(fc.integer({ min: 0, max: 2 * HOUR })),
+    }),
   },
   {
     weight: 5,
@@ -128,6 +199,7 @@ test('in any order of events: both limits hold, a rest applies to all callers, a
           const place = enter(`set${event.set}`, {
             sender: `s${event.sender}`,
             message: `m${event.message}`,
+            ...(event.reportAge !== null && { reportOf: clock.now - event.reportAge }),
             signal: abort.signal,
           });
           if ('then' in place) {
