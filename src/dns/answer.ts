@@ -13,7 +13,7 @@ import {
 
 const MIN_TTL = 5 * SECOND;
 /** Nothing is kept for longer. */
-export const MAX_TTL = HOUR;
+const MAX_TTL = HOUR;
 /** Used if a negative answer has no SOA record, which RFC 2308 §5 takes the TTL from. */
 export const NEGATIVE_TTL = 30 * SECOND;
 /** Aliases in a chain. More count as a loop. */

@@ -4,11 +4,11 @@
  */
 import { isIPv4 } from 'node:net';
 import { reverseName } from '../net/addresses.ts';
-import { type Cache, createCache } from '../system/cache.ts';
+import { type Cache, createSizedCache } from '../system/cache.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
-import { canonical, interpret, MAX_TTL, NEGATIVE_TTL, readCanonicalHost, readMx, readTlsa } from './answer.ts';
+import { canonical, interpret, NEGATIVE_TTL, readCanonicalHost, readMx, readTlsa } from './answer.ts';
 import { isResolvable, type QueryType, type ReadData, readA, readAaaa, readText } from './message.ts';
-import { createResolver } from './resolver.ts';
+import { createResolver, type ResolverReply } from './resolver.ts';
 
 /** The answer for a name and type: RFC 7672 §2.1.1. */
 export type DnsAnswer<T> =
@@ -81,20 +81,40 @@ type DnsOptions = {
   readonly trustAd?: boolean;
   /** Milliseconds that a server has for its answer. Each is asked twice. */
   readonly timeout?: number;
+  /** Most octets of all answers in the cache. */
+  readonly cacheOctets?: number;
+  /** Told of each question that resolvers were asked. Answers from the cache are not among them. */
+  readonly onAnswer?: (asked: AskedQuestion) => void;
   readonly now?: Clock;
+};
+
+/** One question and its result, for metrics. */
+type AskedQuestion = {
+  readonly type: QueryType;
+  /** `failed`: a resolver said that it has no answer, or its answer cannot be used. `silent`: no resolver answered. */
+  readonly result: 'found' | 'none' | 'nxdomain' | 'failed' | 'silent';
+  readonly seconds: number;
 };
 
 /** Most answers in the cache, of all types together. */
 const CACHED_ANSWERS = 20_000;
+/** One answer over TCP can become four million: many long names with octets that need four characters. */
+const CACHED_OCTETS = 32 * 1024 * 1024;
+/**
+ * A failure is kept for this time, so that a thousand messages for one domain do not ask a thousand times what has just failed. It is much less
+ * than the 5 minutes that RFC 2308 §7 allows.
+ */
+const FAILURE_TTL = 5 * SECOND;
 const TIMEOUT = 3 * SECOND;
 
-type Kept = { readonly answer: Resolved<never>; readonly expiresAt: number };
+type Kept = { readonly answer: Resolved<never>; readonly keptAt: number; readonly ttl: number };
 
 /** Never uses `dns.lookup`, which reads /etc/hosts and blocks a thread of the pool that signing needs. */
-export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = systemClock }: DnsOptions): DnsClient {
+export function createDns(options: DnsOptions): DnsClient {
+  const { servers, trustAd = false, timeout = TIMEOUT, cacheOctets = CACHED_OCTETS, onAnswer, now = systemClock } = options;
   const isTrusted = (server: string) => trustAd || isOwnResolver(server);
   const resolver = createResolver({ servers, timeout, isTrusted });
-  const cache: Cache<string, Kept> = createCache(CACHED_ANSWERS);
+  const cache: Cache<string, Kept> = createSizedCache(CACHED_ANSWERS, cacheOctets, ({ answer }) => octetsOf(answer));
   const underWay = new Map<string, Promise<Resolved<never>>>();
 
   function ask<T>(type: QueryType, name: string, read: ReadData<T>): Promise<Resolved<T>> {
@@ -103,27 +123,53 @@ export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = s
     if (kept !== undefined && isFresh(kept, now())) return Promise.resolve(kept.answer);
     const running = underWay.get(key);
     if (running !== undefined) return running;
-    const asked = look(type, name, read).then((answer) => {
-      underWay.delete(key);
-      if (answer.kind !== 'temporary') cache.set(key, { answer: answer as Resolved<never>, expiresAt: now() + answer.ttl });
-      return answer;
-    });
+    const asked = askAnew(key, () => look(type, name, read));
     underWay.set(key, asked as Promise<Resolved<never>>);
     return asked;
+  }
+
+  async function askAnew<T>(key: string, question: () => Promise<Resolved<T>>): Promise<Resolved<T>> {
+    try {
+      const answer = await question();
+      const ttl = answer.kind === 'temporary' ? FAILURE_TTL : answer.ttl;
+      cache.set(key, { answer: answer as Resolved<never>, keptAt: now(), ttl });
+      return answer;
+    } finally {
+      underWay.delete(key);
+    }
   }
 
   async function look<T>(type: QueryType, name: string, read: ReadData<T>): Promise<Resolved<T>> {
     // A name that does not fit into a question cannot exist, so no server is asked.
     if (!isResolvable(name)) return { kind: 'nxdomain', secure: false, ttl: NEGATIVE_TTL };
+    const begun = performance.now();
     const reply = await resolver.ask({ name, type });
+    const answer = judge(reply, { type, name, read });
+    const seconds = (performance.now() - begun) / 1000;
+    onAnswer?.({
+      type,
+      result: answer.kind === 'temporary' ? (reply.kind === 'silent' ? 'silent' : 'failed') : answer.kind,
+      seconds,
+    });
+    return answer.kind !== 'temporary' || reply.kind === 'answered' || (await resolver.works())
+      ? answer
+      : { ...answer, blind: true };
+  }
+
+  function judge<T>(reply: ResolverReply, { type, name, read }: Asked<T>): Resolved<T> {
     if (reply.kind !== 'answered') {
       const rcode = reply.kind === 'failed' && reply.rcode !== undefined ? { rcode: reply.rcode } : {};
-      return { kind: 'temporary', cause: reply.cause, ...rcode, ...((await resolver.works()) ? {} : { blind: true }) };
+      return { kind: 'temporary', cause: reply.cause, ...rcode };
     }
     const trusted = isTrusted(reply.server);
     // TLSA is asked for only after a validated answer. Whoever does not validate must not say now that there is none: RFC 7672 §2.1.1.
     if (type === 'TLSA' && !trusted) return { kind: 'temporary', cause: `the answer of ${reply.server} is not validated` };
     return interpret({ message: reply.message, type, name, read, trusted });
+  }
+
+  /** The next question asks the resolvers. A failure of the last seconds is kept all the same. */
+  function forget(key: string): void {
+    if (cache.get(key)?.answer.kind !== 'temporary') cache.delete(key);
   }
 
   return {
@@ -132,7 +178,7 @@ export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = s
     aaaa: (name) => ask('AAAA', canonical(name), readAaaa),
     cname: (name) => ask('CNAME', canonical(name), readCanonicalHost),
     tlsa(name, afresh = false) {
-      if (afresh) cache.delete(`TLSA ${canonical(name)}`);
+      if (afresh) forget(`TLSA ${canonical(name)}`);
       return ask('TLSA', canonical(name), readTlsa);
     },
     async validates() {
@@ -141,15 +187,32 @@ export function createDns({ servers, trustAd = false, timeout = TIMEOUT, now = s
     },
     ptr: (address) => ask('PTR', reverseName(address), readCanonicalHost),
     txt(name, afresh = false) {
-      if (afresh) cache.delete(`TXT ${canonical(name)}`);
+      if (afresh) forget(`TXT ${canonical(name)}`);
       return ask('TXT', canonical(name), readText);
     },
   };
 }
 
-/** No entry lives longer than MAX_TTL. If one seems to, the clock has been set back, and the entry is not fresh. */
-function isFresh({ expiresAt }: Kept, now: number): boolean {
-  return now < expiresAt && expiresAt <= now + MAX_TTL;
+type Asked<T> = { readonly type: QueryType; readonly name: string; readonly read: ReadData<T> };
+
+/** An entry of the future is not fresh: the clock has been set back. */
+function isFresh({ keptAt, ttl }: Kept, now: number): boolean {
+  return now >= keptAt && now < keptAt + ttl;
+}
+
+/** About what an entry takes of the memory. */
+const ENTRY_OCTETS = 300;
+const VALUE_OCTETS = 80;
+
+function octetsOf(answer: Resolved<unknown>): number {
+  if (answer.kind !== 'found') return ENTRY_OCTETS + (answer.kind === 'temporary' ? answer.cause.length : 0);
+  return answer.values.reduce<number>((sum, value) => sum + VALUE_OCTETS + lengthOf(value), ENTRY_OCTETS + answer.name.length);
+}
+
+function lengthOf(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  const { exchange, data } = value as Partial<MxRecord & TlsaRecord>;
+  return exchange?.length ?? data?.length ?? 0;
 }
 
 /** True for a resolver on this machine. False for the stubs of systemd and of container engines, which forward to other resolvers. */

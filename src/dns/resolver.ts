@@ -29,7 +29,7 @@ type ResolverOptions = {
 };
 
 /** The result of a question: an answer (also a negative one), or the reason why there is none. */
-type ResolverReply =
+export type ResolverReply =
   | { readonly kind: 'answered'; readonly message: DnsMessage; readonly server: string }
   /** A resolver responded with an error: SERVFAIL, REFUSED, a broken message. */
   | { readonly kind: 'failed'; readonly cause: string /** `REFUSED` */; readonly rcode?: string; readonly server: string }

@@ -22,6 +22,8 @@ export type Metrics = {
   /** Counts a log event. */
   observe(event: RelayEvent): void;
   observeCommit(seconds: number): void;
+  /** Counts a question to the resolvers. */
+  observeQuestion(question: { readonly type: string; readonly result: string; readonly seconds: number }): void;
   /** The text for a scraper. */
   render(snapshot: Snapshot): Promise<string>;
   readonly contentType: string;
@@ -135,6 +137,17 @@ export function createMetrics(version: string): Metrics {
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
     registers,
   });
+  const questions = counter(
+    'smarthost_dns_queries_total',
+    'Questions to the resolvers, by type and result: found, none, nxdomain, failed (an error or an unusable answer), silent (no answer). Answers from the cache are not counted',
+    ['type', 'result'],
+  );
+  const answering = new Histogram({
+    name: 'smarthost_dns_seconds',
+    help: 'Time until the resolvers have answered a question, with all repetitions',
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 1, 3, 6, 12],
+    registers,
+  });
   gauge('smarthost_info', 'The running version', ['version']).set({ version }, 1);
 
   return {
@@ -191,6 +204,10 @@ export function createMetrics(version: string): Metrics {
       }
     },
     observeCommit: (seconds) => commit.observe(seconds),
+    observeQuestion({ type, result, seconds }) {
+      questions.inc({ type, result });
+      answering.observe(seconds);
+    },
     contentType: registry.contentType,
     async describe() {
       const metrics = registry.getMetricsAsArray() as unknown as {

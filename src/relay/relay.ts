@@ -173,7 +173,7 @@ async function openGround({ current, events, metrics, closers }: Parts) {
   });
   closers.push(() => certificates.close());
   if (files !== undefined) await warnOfFileSystem(files.dataDir, events);
-  const dns = createDns(config.dns);
+  const dns = createDns({ ...config.dns, onAnswer: metrics.observeQuestion });
   const control = createControl({ store, settings: () => current.config, dns });
   await ensureOwnKey(control, config.hostname, events);
   await warnOfReports(store, config, events);

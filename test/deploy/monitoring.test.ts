@@ -28,6 +28,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
   const fields = { user: 'u', code: 550, listener: 'submission', action: 'failed', seconds: 1, asks: 'TLS-Required: No', ...tls };
   for (const event of events) metrics.observe({ event, fields } as never as RelayEvent);
   metrics.observeCommit(0.01);
+  metrics.observeQuestion({ type: 'MX', result: 'found', seconds: 0.01 });
   const text = await metrics.render({
     queue: { states: { delayed: 1 }, oldestSeconds: 1 },
     sessions: 1,

@@ -134,7 +134,7 @@ describe('answers are remembered', () => {
     expect(await kept.mx('new.test')).toMatchObject({ kind: 'found' });
   });
 
-  test('negative answers for 30 s, failures not at all', async () => {
+  test('negative answers for 30 s', async () => {
     let now = 0;
     const kept = createDns({ servers: [server.server], now: () => now });
     await kept.mx('gone.test');
@@ -143,11 +143,72 @@ describe('answers are remembered', () => {
     now = 31 * SECOND;
     await kept.mx('gone.test');
     expect(asked('MX gone.test')).toBe(2);
-    server.set('ill.test', { fault: 'servfail' });
-    expect(await kept.mx('ill.test')).toMatchObject({ kind: 'temporary' });
-    server.set('ill.test', { MX: ['10 mx.ill.test'] });
+  });
+
+  test('a failure for 5 s, so that each message of many does not ask again what has just failed', async () => {
+    let now = HOUR;
+    const kept = createDns({ servers: [server.server], now: () => now });
+    server.set('ill.test', { fault: 'refused' });
+    expect(await kept.mx('ill.test')).toMatchObject({ kind: 'temporary', rcode: 'REFUSED' });
+    server.set('ill.test', { MX: ['10 mx.ill.test'], A: ['192.0.2.1'] });
+    now += 4.9 * SECOND;
+    expect(await kept.mx('ill.test')).toMatchObject({ kind: 'temporary', rcode: 'REFUSED' });
+    expect(asked('MX ill.test')).toBe(1);
+    expect(await kept.a('ill.test'), 'another question is not damped').toMatchObject({ kind: 'found' });
+    now += 0.2 * SECOND;
     expect(await kept.mx('ill.test')).toMatchObject({ kind: 'found' });
   });
+
+  test('a failure is not kept for longer if the clock is set back', async () => {
+    let now = HOUR;
+    const kept = createDns({ servers: [server.server], now: () => now });
+    server.set('back.test', { fault: 'refused' });
+    await kept.mx('back.test');
+    server.set('back.test', { MX: ['10 mx.back.test'] });
+    now = 0;
+    expect(await kept.mx('back.test')).toMatchObject({ kind: 'found' });
+  });
+
+  test('a failure is kept also from who wants no old answer', async () => {
+    const kept = createDns({ servers: [server.server], now: () => 0 });
+    server.set('_25._tcp.ill.test', { fault: 'refused' });
+    await kept.tlsa('_25._tcp.ill.test');
+    await kept.tlsa('_25._tcp.ill.test', true);
+    expect(asked('TLSA _25._tcp.ill.test')).toBe(1);
+  });
+
+  test('large answers do not fill the memory: those that were not used for longest make room', async () => {
+    const addresses = Array.from({ length: 2000 }, (_, i) => `198.51.${i >> 8}.${i & 255}`);
+    const names = Array.from({ length: 10 }, (_, i) => `large${i}.test`);
+    for (const name of names) server.set(name, { A: addresses, ttl: 600 });
+    const kept = createDns({ servers: [server.server], timeout: 20_000, cacheOctets: 1_000_000, now: () => 0 });
+    for (const name of names) expect(await kept.a(name)).toMatchObject({ kind: 'found' });
+    const before = [names[0], names[9]].map((name) => asked(`A ${name}`));
+    for (const name of [names[9]!, names[0]!]) expect(await kept.a(name)).toMatchObject({ kind: 'found' });
+    const again = [names[0], names[9]].map((name, i) => asked(`A ${name}`) > before[i]!);
+    expect(again, 'the oldest was dropped, the newest was kept').toEqual([true, false]);
+    for (const name of names) server.set(name, undefined);
+  });
+});
+
+test('each question to the resolvers is told with its result, and answers from the cache are not', async () => {
+  const told: string[] = [];
+  const asking = createDns({
+    servers: [server.server],
+    timeout: 150,
+    onAnswer: ({ type, result, seconds }) => {
+      expect(seconds).toBeGreaterThan(0);
+      told.push(`${type} ${result}`);
+    },
+  });
+  await asking.mx('d.test');
+  await asking.mx('d.test');
+  await asking.a('d.test');
+  await asking.a('nothing.at.all.test');
+  await asking.a('refused.test');
+  await asking.a('timeout.test');
+  await asking.a('no name');
+  expect(told).toEqual(['MX found', 'A none', 'A nxdomain', 'A failed', 'A silent']);
 });
 
 describe('TLSA records', () => {
