@@ -62,7 +62,7 @@ const CLASSES = {
   busy: { scope: 'receiver', on4: 'retry', on5: 'retry' },
   'relay-denied': { scope: 'recipient', on4: 'retry', on5: 'fail' },
   'upstream-quota': { scope: 'upstream', on4: 'rest:1h+operator', on5: 'rest:1h+operator' },
-  'auth-required': { scope: 'upstream', on4: 'rest:1h+operator', on5: 'rest:1h+operator' },
+  'auth-required': { scope: 'upstream', on4: 'rest:1h+operator', on5: 'fail+operator' },
   unknown: { scope: 'message', on4: 'as-today', on5: 'as-today' },
 } as const satisfies Readonly<Record<string, Actions>>;
 
