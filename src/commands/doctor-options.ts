@@ -86,6 +86,7 @@ async function stsFacts({ delivery: { mtaSts: mode } }: Config, { tlsPolicies }:
 
 async function securedFacts({ delivery, destinations, submission }: Config, store: StoreData): Promise<DoctorOptions['secured']> {
   return {
+    tls: delivery.tls,
     dane: delivery.dane,
     exceptions: exceptionsOf(destinations, delivery.tls, Date.now()),
     delays: await policyDelays(store),

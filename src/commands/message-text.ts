@@ -49,7 +49,9 @@ export function describeMessage(message: TracedMessage, manner: Manner = {}): st
     ...(message.tlsOptional ? [['TLS', 'optional (TLS-Required: No)'] as const] : []),
     ...(waits ? [['returned after', time(recipients[0]!.expiresAt)] as const] : []),
   ]);
-  return `${summary(message, paint)}\n${head}${recipients.map((recipient) => describeRecipient(recipient, manner)).join('')}`;
+  const isStrict = message.requireTls === true && message.reversePath !== '';
+  const described = recipients.map((recipient) => describeRecipient(recipient, { ...manner, isStrict }));
+  return `${summary(message, paint)}\n${head}${described.join('')}`;
 }
 
 /** "2 relayed, 1 delayed until 10:05" */
@@ -77,14 +79,27 @@ const COLOURS: Readonly<Record<RecipientState, Colour>> = {
   removed: 'gray',
 };
 
-function describeRecipient(recipient: TracedMessage['recipients'][number], manner: Manner): string {
-  const { paint = plain, conversations = false } = manner;
+type Shown = Manner & {
+  /** The message asks for REQUIRETLS. */
+  readonly isStrict: boolean;
+};
+
+function describeRecipient(recipient: TracedMessage['recipients'][number], manner: Shown): string {
+  const { paint = plain, conversations = false, isStrict } = manner;
   const { recipient: address, state, nextAttemptAt, lastReply, attempts } = recipient;
   const next = nextAttemptAt === null || state === 'active' ? '' : `, next attempt ${time(nextAttemptAt)}`;
   const said = attempts.length === 0 && lastReply !== null ? `    ${clean(lastReply)}\n` : '';
   const words = (attempt: TracedAttempt) => (conversations ? describeConversation(attempt) : '');
-  const tried = attempts.map((attempt) => `    ${describeAttempt(attempt, paint)}\n${words(attempt)}`).join('');
-  return `  ${clean(address)}: ${paint(COLOURS[state], state)}${next}\n${said}${tried}`;
+  const tried = attempts.map(
+    (attempt) => `    ${describeAttempt(attempt, paint)}\n${words(attempt)}${relaxed(attempt, isStrict)}`,
+  );
+  return `  ${clean(address)}: ${paint(COLOURS[state], state)}${next}\n${said}${tried.join('')}`;
+}
+
+/** Mail with REQUIRETLS leaves without it only where the operator says so: RFC 8689 §4.2.1. */
+function relaxed({ outcome, assurance }: TracedAttempt, isStrict: boolean): string {
+  if (!isStrict || outcome !== 'relayed' || assurance === 'required') return '';
+  return '      without the protection of REQUIRETLS, as an entry of `destinations` says\n';
 }
 
 /** "2026-11-21T10:00:00Z relayed by mx.example.org [192.0.2.1] TLSv1.3 in 0.4 s: 250 2.0.0 Ok" */

@@ -1,8 +1,11 @@
 /** Checks what secured delivery rests on besides the resolver: DANE, roots, the operator's exceptions, mail that waits. RFC 7672, RFC 8461. */
 import { isOwnResolver, type Validated } from '../dns/dns.ts';
+import type { TlsLevel } from '../smtp/route.ts';
 import { ASK_AGAIN, about, type Finding } from './finding.ts';
 
 export type SecuredFacts = {
+  /** `delivery.tls` */
+  readonly tls: TlsLevel;
   /** `delivery.dane` */
   readonly dane: 'on' | 'audit' | 'off';
   /** Of `destinations`, those that are over included. `until`: milliseconds since 1970. */
@@ -50,10 +53,14 @@ export function checkRoots({ bundled, system, old }: RootFacts): Finding {
 /** Node has dropped it, and mail hosts of Microsoft had chains to it. */
 export const OLD_ROOT = 'DigiCert Global Root CA';
 
-export function checkExceptions({ exceptions }: SecuredFacts): readonly Finding[] {
+export function checkExceptions({ tls, exceptions }: SecuredFacts): readonly Finding[] {
   const wanted = 'no exception, or one that ends';
-  if (exceptions.length === 0) return [about('tlsExceptions', 'destinations')('ok', 'none', wanted)];
-  return exceptions.map(({ subject, what, until, isOver }) => {
+  const say = about('tlsExceptions', 'destinations');
+  // RFC 8689 §4.2.1: such mail cannot leave in clear.
+  const off = 'no TLS with any host, so no policy is obeyed, and mail with REQUIRETLS comes back';
+  const all = tls === 'none' ? [say('warning', off, 'TLS where it is offered', 'Set `delivery.tls: opportunistic`.')] : [];
+  if (exceptions.length === 0) return all.length > 0 ? all : [say('ok', 'none', wanted)];
+  const own = exceptions.map(({ subject, what, until, isOver }) => {
     const say = about('tlsExceptions', subject);
     if (until === undefined)
       return say('warning', `${what}, without an end`, wanted, 'Give the entry of `destinations` an `until`, or remove it.');
@@ -62,6 +69,7 @@ export function checkExceptions({ exceptions }: SecuredFacts): readonly Finding[
       ? say('ok', `over since ${day}`, wanted)
       : say('warning', `${what}, until ${day}`, wanted, 'Remove it as soon as the destination is mended.');
   });
+  return [...all, ...own];
 }
 
 export function checkDelays({ delays }: SecuredFacts): readonly Finding[] {

@@ -24,7 +24,7 @@ export function canBeUsed({ usage, selector, matching, data }: TlsaRecord): bool
 
 /** What becomes of one record among those of its name, in words: `counts`, or why it does not. */
 export function fateOf(record: TlsaRecord, records: readonly TlsaRecord[]): string {
-  if (countingRecords(records).includes(record)) return 'counts';
+  if (countingRecords(records).includes(record)) return isOfNothing(record) ? OF_NOTHING : 'counts';
   const { usage, selector, matching, data } = record;
   if (canBeUsed(record)) return 'does not count beside a stronger digest of the same';
   if (usage !== DANE_TA && usage !== DANE_EE) return `usage ${usage} has no meaning for mail (RFC 7672)`;
@@ -34,6 +34,14 @@ export function fateOf(record: TlsaRecord, records: readonly TlsaRecord[]): stri
   return digest === undefined
     ? `matching type ${matching} is not known`
     : `${data.length} octets are no digest of ${digest.octets}`;
+}
+
+/** Some programs have published it in place of that of a key. */
+const OF_NOTHING = 'counts, but is the digest of no data, so that nothing can match it';
+
+function isOfNothing({ matching, data }: TlsaRecord): boolean {
+  const digest = DIGESTS[matching];
+  return digest !== undefined && data.equals(createHash(digest.name).digest());
 }
 
 /**

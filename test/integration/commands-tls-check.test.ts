@@ -156,6 +156,12 @@ test('a domain that takes no mail, one that does not exist, and one that a route
   });
 });
 
+test('a record that is the digest of nothing is told, since some programs publish it', async () => {
+  const world = await startWorld();
+  setTlsa(world, ['3 1 1 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855']);
+  expect((await check(world)).out).toMatch(/TLSA 3 1 1 E3B0C442[0-9A-F]+: counts, but is the digest of no data/);
+});
+
 test('bad arguments are told', async () => {
   const world = await startWorld();
   expect(await check(world, '--port', '0')).toMatchObject({

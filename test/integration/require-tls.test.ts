@@ -136,6 +136,15 @@ describe('a message with REQUIRETLS', () => {
     expect(rig.mx.sessions()).toBe(0);
   });
 
+  test('comes back with 5.1.10 where the domain takes no mail, and no host is looked at: RFC 7505', async () => {
+    const rig = await start();
+    rig.dns.set('good.test', { MX: ['0 .'], secure: true });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([
+      { kind: 'failed', reply: { code: 556, status: '5.1.10' } },
+    ]);
+    expect(rig.mx.sessions()).toBe(0);
+  });
+
   test('comes back where the operator wants clear text, and the reply says so', async () => {
     const rig = await start({ delivery: { tls: 'none' } });
     const reply = { status: '5.7.10', text: expect.stringContaining('this relay is configured to use no TLS with it') };

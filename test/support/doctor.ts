@@ -74,7 +74,7 @@ export async function diagnose({
     listeners: [],
     certificate: { mode: 'acme', names: [HOST], lastError: null, ca: undefined },
     sts: { mode: 'on', held: 0, overdue: 0 },
-    secured: { dane: 'on', exceptions: [], delays: [], requireTls: 'offer' },
+    secured: { tls: 'opportunistic', dane: 'on', exceptions: [], delays: [], requireTls: 'offer' },
     tlsReports: { mode: 'failures', from: `postmaster@${HOST}`, copies: [] },
     past: [],
     now,

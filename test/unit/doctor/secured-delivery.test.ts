@@ -57,7 +57,7 @@ describe('a resolver that says AD is asked four more questions', () => {
   });
 });
 
-const RIGHT = { dane: 'on', exceptions: [], delays: [], requireTls: 'offer' } as const;
+const RIGHT = { tls: 'opportunistic', dane: 'on', exceptions: [], delays: [], requireTls: 'offer' } as const;
 const secured = (change: Partial<NonNullable<Patient['options']>['secured']>) => ({
   options: { secured: { ...RIGHT, ...change } },
 });
@@ -84,6 +84,12 @@ test.each<readonly [string, string, Patient, string, RegExp, RegExp]>([
     'tlsExceptions',
     secured({ exceptions: [{ subject: 'domain a.test', what: 'TLS is none instead of opportunistic', isOver: false }] }),
     ...(['warning', /without an end/, /`until`/] as const),
+  ],
+  [
+    'no TLS at all',
+    'tlsExceptions',
+    secured({ tls: 'none' }),
+    ...(['warning', /no TLS with any host.*REQUIRETLS comes back/, /delivery\.tls: opportunistic/] as const),
   ],
   ['no mail that waits for TLS', 'policyDelays', {}, 'ok', /none/, /^$/],
   [
