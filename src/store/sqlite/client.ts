@@ -3,14 +3,17 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { SECOND } from '../../system/clock.ts';
 import { type OpenOptions, StoreError } from '../opening.ts';
 import type { Change } from '../store.ts';
-import { type Answers, type FromWorker, failureError, type WorkerOptions } from './protocol.ts';
+import { type Answers, type FromWorker, failureError } from './protocol.ts';
 import { Requests } from './requests.ts';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5 * SECOND;
 
 type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> & {
-  readonly worker: WorkerOptions;
+  /** The program of the thread. Absent: that of a store in files. */
+  readonly thread?: URL;
+  /** Its `workerData`. */
+  readonly worker: object;
   /** Gets the names of files that no row names any more. */
   readonly unlink: (names: readonly string[]) => void;
 };
@@ -34,7 +37,7 @@ export class StoreClient extends Requests {
 
   /** @throws StoreError if the database cannot be opened. */
   start(): Promise<void> {
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+    const worker = new Worker(this.#options.thread ?? new URL('./worker.ts', import.meta.url), {
       workerData: this.#options.worker,
       name: 'store',
       execArgv: ['--disable-warning=ExperimentalWarning'], // replaces the flags of this process: some of them forbid a worker from a file

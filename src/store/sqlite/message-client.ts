@@ -10,6 +10,8 @@ import type {
   RecipientState,
   Selection,
   Settled,
+  Spool,
+  SpoolWriter,
   StoredMessage,
   Touched,
 } from '../message-store.ts';
@@ -18,8 +20,8 @@ import type { Grant } from './credential-rows.ts';
 import type { Action, NewRoute, Step, StepSelection } from './queue-commands.ts';
 import { AFTER_ALL } from './reading.ts';
 import type { Requests } from './requests.ts';
+import type { SpoolRow } from './rows.ts';
 import { encodeChange, encodeMessage } from './rows.ts';
-import type { SpoolDirectory } from './spool.ts';
 import { stateNumber } from './states.ts';
 import { keyOf } from './untold.ts';
 
@@ -29,7 +31,10 @@ const WITHDRAWN_PER_STEP = 10;
 const AS_ASKED: Settled = { unchanged: [], lost: [], reportDue: false };
 const OPEN_STATES: readonly RecipientState[] = ['queued', 'active', 'delayed', 'held', 'uncertain'];
 
-export function messageStore(client: Requests, spool: SpoolDirectory): MessageStore {
+/** Keeps large bodies: in files, or in the database. */
+export type BodyStore = { create(): Promise<SpoolWriter>; read(row: SpoolRow): Spool };
+
+export function messageStore(client: Requests, spool: BodyStore): MessageStore {
   const content = ({ bytes, spool: row }: ContentRow): Content =>
     row === null ? { kind: 'inline', bytes } : { kind: 'spooled', prefix: bytes, spool: spool.read(row) };
   const act = (action: Action) => (selection: Selection, now: number) =>

@@ -2,7 +2,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Change } from '../store.ts';
 import type { GroupResult } from './group-commit.ts';
-import { operationNamed } from './operations.ts';
 import type { Answers, Failure, Request, ToJoined } from './protocol.ts';
 
 type Origin = { readonly port: MessagePort; readonly id: number };
@@ -15,8 +14,12 @@ export class Ports {
   readonly #origins = new Map<number, Origin>();
   #lastId = 0;
 
-  constructor(main: MessagePort) {
+  readonly #transferOf: (request: Request, result: unknown) => ArrayBuffer[];
+
+  /** @param transferOf memory of a result that is transferred and not copied. */
+  constructor(main: MessagePort, transferOf: (request: Request, result: unknown) => ArrayBuffer[]) {
     this.#main = main;
+    this.#transferOf = transferOf;
   }
 
   get all(): Iterable<MessagePort> {
@@ -52,9 +55,8 @@ export class Ports {
     for (let i = 0; i < answers.results.length; i += 2) {
       const [id, result] = [answers.results[i] as number, answers.results[i + 1]];
       const { share, own } = this.#shareOf(shares, id);
-      const [, name, argument] = byId.get(id)!;
       share.results.push(own, result);
-      share.transfer.push(...(operationNamed(name).transfer?.(result, argument) ?? []));
+      share.transfer.push(...this.#transferOf(byId.get(id)!, result));
     }
     for (const [id, failure] of answers.failures) {
       const { share, own } = this.#shareOf(shares, id);

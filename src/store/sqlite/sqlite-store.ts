@@ -13,7 +13,8 @@ import type { TlsPolicyStore } from '../tls-policy-store.ts';
 import type { TlsResultStore } from '../tls-result-store.ts';
 import { StoreClient } from './client.ts';
 import { JoinedClient } from './joined-client.ts';
-import { messageStore } from './message-client.ts';
+import { type BodyStore, messageStore } from './message-client.ts';
+import type { WorkerOptions } from './protocol.ts';
 import type { Requests } from './requests.ts';
 import { encodeMessage } from './rows.ts';
 import { SpoolDirectory } from './spool.ts';
@@ -25,7 +26,7 @@ export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: 
   const spool = new SpoolDirectory(join(dataDir, SPOOL_DIR));
   const client = new StoreClient({
     ...options,
-    worker: { path: join(dataDir, DATABASE_FILE), spoolDir: spool.path, busyTimeout },
+    worker: { path: join(dataDir, DATABASE_FILE), spoolDir: spool.path, busyTimeout } satisfies WorkerOptions,
     unlink: (names) => void spool.remove(names),
   });
   await client.start();
@@ -56,7 +57,8 @@ export function joinSqlite(dataDir: string, port: MessagePort): JoinedStore {
   };
 }
 
-function dataOf(client: Requests, spool: SpoolDirectory): StoreData {
+/** The parts of a store, by requests to its thread. */
+export function dataOf(client: Requests, spool: BodyStore): StoreData {
   return {
     messages: messageStore(client, spool),
     credentials: credentialStore(client),

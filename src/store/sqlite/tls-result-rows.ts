@@ -17,7 +17,7 @@ import type { EncodedMessage } from './rows.ts';
 import { stateName } from './states.ts';
 
 /** Kinds of failure of one policy, domain and day that are kept apart. */
-const MOST_KINDS = 100;
+export const MOST_KINDS = 100;
 /** A TLSA base may serve any number of domains: those whose sessions failed come first. */
 const MOST_RESULTS = 1000;
 const TRIMMED_AT_ONCE = 500;
@@ -54,7 +54,7 @@ function addFailure({ db }: Context, of: Counted, failure: TlsFailureDetail): vo
   const { type, sendingIp, mx, helo, receivingIp, reason, count } = failure;
   const details = [type, sendingIp, mx, helo, receivingIp, reason];
   const update = 'UPDATE tls_failures SET count = count + ? WHERE day = ? AND domain = ? AND policy = ? AND key = ?';
-  if (db.run(update, count, ...of, keyOf(details)).changes > 0) return;
+  if (db.run(update, count, ...of, keyOfFailure(details)).changes > 0) return;
   const kinds = db.get<{ n: number }>(
     'SELECT count(*) AS n FROM tls_failures WHERE day = ? AND domain = ? AND policy = ?',
     ...of,
@@ -62,10 +62,10 @@ function addFailure({ db }: Context, of: Counted, failure: TlsFailureDetail): vo
   const kept = kinds.n < MOST_KINDS ? details : [type, null, null, null, null, null];
   const insert =
     'INSERT INTO tls_failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count';
-  db.run(insert, ...of, keyOf(kept), ...kept, count);
+  db.run(insert, ...of, keyOfFailure(kept), ...kept, count);
 }
 
-function keyOf(details: readonly (string | null)[]): string {
+export function keyOfFailure(details: readonly (string | null)[]): string {
   return createHash('sha256').update(JSON.stringify(details)).digest('base64url').slice(0, 22);
 }
 

@@ -16,7 +16,7 @@ const READING_TIME = 5;
 const WATCH_INTERVAL = 1000;
 
 const port = parentPort as MessagePort;
-const ports = new Ports(port);
+const ports = new Ports(port, ([, name, argument], result) => operationNamed(name).transfer?.(result, argument) ?? []);
 const { path, spoolDir, busyTimeout } = workerData as WorkerOptions;
 const writes: Request[] = [];
 const reads: Request[] = [];

@@ -2,10 +2,8 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { storeFiles } from '../../../src/store/embedded/embedded.ts';
-import { queueContract } from '../../contract/queue.ts';
-import { shapingContract } from '../../contract/shaping.ts';
-import { type Subject, storeContract } from '../../contract/store.ts';
-import { tlsResultsContract } from '../../contract/tls-results.ts';
+import { everyContract } from '../../contract/every.ts';
+import type { Subject } from '../../contract/store.ts';
 import { createMemoryData } from '../../support/memory-data.ts';
 import { dataDir } from '../../support/store-rig.ts';
 
@@ -35,9 +33,4 @@ const memory: Subject = {
   },
 };
 
-for (const subject of [sqlite, memory]) {
-  storeContract(subject);
-  queueContract(subject);
-  shapingContract(subject);
-  tlsResultsContract(subject);
-}
+for (const subject of [sqlite, memory]) everyContract(subject);

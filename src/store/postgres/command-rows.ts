@@ -1,0 +1,177 @@
+/** Commands on the queue: retry, hold, release, remove and reroute. A transaction changes about a thousand recipients. */
+import type { Notice } from '../message-store.ts';
+import type { Argument, Result } from '../sqlite/operations.ts';
+import type { Action, StepSelection } from '../sqlite/queue-commands.ts';
+import { decodeFacts, type MessageRow } from '../sqlite/rows.ts';
+import { ACTIVE, DELAYED, ENDED, HELD, QUEUED, REMOVED, stateName } from '../sqlite/states.ts';
+import type { DatabaseTransaction } from './database-transaction.ts';
+import { columns, MESSAGE_COLUMNS } from './message-rows.ts';
+import type { OperationTable, PostgresContext } from './postgres-context.ts';
+import { closeEndedRows, lockOpenRows } from './settlement.ts';
+
+const STEP_MESSAGES = 500;
+const RETRIED = 'retried.';
+
+type Row = { message: string; n: number; address: string; destination: string; state: number; attempts: number };
+
+/** The new state of a recipient. undefined: the action does not change it. */
+const NEXT_STATE: Readonly<Record<Action, (row: Row) => number | undefined>> = {
+  retry: ({ state }) => (state < ACTIVE ? state : undefined),
+  hold: ({ state }) => (state < ACTIVE ? HELD : undefined),
+  release: ({ state, attempts }) => (state === HELD ? (attempts > 0 ? DELAYED : QUEUED) : undefined),
+  remove: () => REMOVED,
+};
+/** The event of each action in the log. A retry has none, because the log has the attempt that follows. */
+const EVENT: Readonly<Record<Action, Notice['event'] | undefined>> = {
+  retry: undefined,
+  hold: 'held',
+  release: 'released',
+  remove: 'removed',
+};
+
+async function command(context: PostgresContext, a: Argument<'command'>): Promise<Result<'command'>> {
+  const { tx, effects, due } = context;
+  const { rows, after } = await openRows(tx, a, true);
+  const changed: (readonly [row: Row, state: number])[] = [];
+  const decided = new Set<string>();
+  for (const row of rows) {
+    // After hold, release or remove by an operator, the limits decide no more about the message.
+    if (row.state === HELD && a.action !== 'retry') decided.add(row.message);
+    const state = NEXT_STATE[a.action](row);
+    if (state !== undefined) changed.push([row, state]);
+  }
+  if (decided.size > 0) void tx.send('DELETE FROM over_limit WHERE message = ANY($1::text[])', [...decided]);
+  const values = changed.map(([{ message, n }, state]) => [message, n, state, state < ACTIVE ? a.now : null]);
+  if (values.length > 0) void tx.send(CHANGE, ...columns(values, 4));
+  for (const [row, state] of changed) {
+    effects.move(row.state, state);
+    due.touch(row.destination);
+    if (state < ACTIVE) effects.changed(`queue:${row.destination}`);
+  }
+  const destinations = [...new Set(changed.map(([{ destination }]) => RETRIED + destination))].sort();
+  if (a.action === 'retry' && destinations.length > 0) void tx.send(PUT_RETRIED, destinations, String(a.now));
+  const event = EVENT[a.action];
+  if (event !== undefined && changed.length > 0) {
+    const notices = changed.map(([{ message, address }]) => [message, address]);
+    void tx.send(ADD_NOTICES, ...columns(notices, 2), event);
+    effects.changed('notices');
+  }
+  closeEndedRows(
+    tx,
+    changed.flatMap(([{ message }, state]) => (state >= ENDED ? [message] : [])),
+  );
+  await tx.flush();
+  const items = changed.map(([{ message, address }, state]) => ({
+    id: message,
+    recipient: address,
+    state: stateName(state) ?? 'held',
+  }));
+  return { items, after };
+}
+
+const CHANGE = `
+  UPDATE recipients r SET state = c.state, next_attempt = c.next, owner = NULL, held_by = NULL
+  FROM unnest($1::text[], $2::int[], $3::smallint[], $4::bigint[]) AS c (message, n, state, next) WHERE r.message = c.message AND r.n = c.n`;
+const PUT_RETRIED = `
+  INSERT INTO small_values SELECT name, $2 FROM unnest($1::text[]) AS v (name) ON CONFLICT (name) DO UPDATE SET value = excluded.value`;
+const ADD_NOTICES = `
+  INSERT INTO notices (event, message, recipient)
+  SELECT $3, message, recipient FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS c (message, recipient, place) ORDER BY place`;
+
+/** Reads whole messages, so that the next step begins behind the last one. Their rows are locked in the order of their keys. */
+async function openRows(
+  tx: DatabaseTransaction,
+  { ids, after, domain }: StepSelection,
+  lock: boolean,
+): Promise<{ rows: Row[]; after: string | null }> {
+  const walk = 'SELECT id FROM open WHERE id > $1 ORDER BY id LIMIT $2';
+  const chosen = ids ?? (await tx.all<{ id: string }>(walk, after, STEP_MESSAGES)).map(({ id }) => id);
+  if (lock) lockOpenRows(tx, chosen);
+  const sql = `SELECT message, n, address, destination, state, attempts FROM recipients WHERE message = ANY($1::text[]) AND state < ${ENDED}
+    ORDER BY message, n ${lock ? 'FOR UPDATE' : ''}`;
+  const found = await tx.all<Row>(sql, chosen);
+  const rows = domain === undefined ? found : found.filter(({ address }) => isAt(address, domain));
+  const last = chosen.at(-1);
+  return { rows, after: ids === undefined && last !== undefined ? last : null };
+}
+
+function isAt(address: string, domain: string): boolean {
+  return address.slice(address.lastIndexOf('@') + 1).toLowerCase() === domain.toLowerCase();
+}
+
+async function waiting({ tx }: PostgresContext, selection: StepSelection): Promise<Result<'waiting'>> {
+  const { rows, after } = await openRows(tx, selection, false);
+  const messages = new Map<string, Row[]>();
+  for (const row of rows) if (row.state !== ACTIVE) messages.set(row.message, [...(messages.get(row.message) ?? []), row]);
+  const facts = await tx.all<MessageRow>(`SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id = ANY($1::text[]) ORDER BY id`, [
+    ...messages.keys(),
+  ]);
+  const items = facts.map((row) => ({
+    message: decodeFacts(row),
+    recipients: messages.get(row.id)!.map(({ n, address, destination }) => ({ n, address, destination })),
+  }));
+  return { items, after };
+}
+
+/** A held recipient gets the destination and stays held. An active or ended recipient is not changed. */
+async function reroute({ tx, effects, due }: PostgresContext, { routes, now }: Argument<'reroute'>): Promise<Result<'reroute'>> {
+  type Rerouted = { message: string; address: string; state: number; before: string; destination: string; place: number };
+  const rows = await tx.all<Rerouted>(
+    `UPDATE recipients r SET destination = c.destination, next_attempt = CASE WHEN r.state < ${ACTIVE} THEN $4::bigint END FROM (
+       SELECT r.message, r.n, r.destination AS before, a.destination, a.place
+       FROM unnest($1::text[], $2::int[], $3::text[]) WITH ORDINALITY AS a (message, n, destination, place)
+       JOIN recipients r ON r.message = a.message AND r.n = a.n
+       WHERE r.state < ${ENDED} AND r.state <> ${ACTIVE} ORDER BY r.message, r.n FOR UPDATE OF r) c
+     WHERE r.message = c.message AND r.n = c.n RETURNING r.message, r.address, r.state, c.before, c.destination, c.place`,
+    ...columns(
+      routes.map(({ id, n, destination }) => [id, n, destination]),
+      3,
+    ),
+    now,
+  );
+  for (const { before, destination } of rows) {
+    due.touch(before);
+    due.touch(destination);
+    effects.changed(`queue:${destination}`);
+  }
+  return rows
+    .toSorted((a, b) => a.place - b.place)
+    .map(({ message, address, state }) => ({ id: message, recipient: address, state: stateName(state) ?? 'held' }));
+}
+
+export const commandOperations: OperationTable<'command' | 'withdraw' | 'waiting' | 'reroute' | 'takeNotices' | 'takeRetried'> = {
+  command: { kind: 'write', run: command },
+  withdraw: {
+    kind: 'write',
+    async run(context, { messages, now }) {
+      for (const { id, token } of messages) {
+        const found = await context.tx.get('SELECT 1 FROM messages WHERE id = $1 AND token = $2', id, token);
+        if (found !== undefined) await command(context, { action: 'remove', ids: [id], after: '', now });
+      }
+    },
+  },
+  waiting: { kind: 'read', run: waiting },
+  reroute: { kind: 'write', run: reroute },
+  takeNotices: {
+    kind: 'write',
+    async run({ tx }, limit) {
+      const rows = await tx.all<Notice & { seq: number }>(
+        `DELETE FROM notices WHERE seq IN (SELECT seq FROM notices ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED)
+         RETURNING seq, event, message AS id, recipient`,
+        limit,
+      );
+      return rows.toSorted((a, b) => a.seq - b.seq).map(({ event, id, recipient }) => ({ event, id, recipient }));
+    },
+  },
+  takeRetried: {
+    kind: 'write',
+    async run({ tx }, limit) {
+      const rows = await tx.all<{ name: string }>(
+        `DELETE FROM small_values WHERE name IN (
+           SELECT name FROM small_values WHERE name >= $1 AND name < $2 ORDER BY name LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING name`,
+        ...[RETRIED, 'retried/', limit],
+      );
+      return rows.map(({ name }) => name.slice(RETRIED.length));
+    },
+  },
+};

@@ -1,0 +1,57 @@
+/**
+ * The processes that have the store open. Each takes the lowest free number, which is the node in its queue ids and names its rows in
+ * `writers`. It gives a sign of life by the clock of the database; after 30 s of silence its number is free.
+ */
+import { randomBytes } from 'node:crypto';
+import { NODES } from '../../smtp/queue-id.ts';
+import type { DatabaseSession } from './database-session.ts';
+import type { WriterRow } from './database-transaction.ts';
+import { ADVISORY_LOCK } from './postgres-schema.ts';
+
+/** What each writing connection is for. */
+export const MAIL = 0;
+export const REST = 1;
+
+export type Node = {
+  readonly id: number;
+  /** Random: one run of one process. */
+  readonly incarnation: string;
+  readonly rows: Readonly<Record<typeof MAIL | typeof REST, WriterRow>>;
+};
+
+const TAKE = `
+  INSERT INTO nodes (id, incarnation, seen_at)
+  SELECT min(g.id), $1, clock_timestamp() FROM generate_series(0, $2::int - 1) AS g (id)
+  WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = g.id AND n.seen_at > clock_timestamp() - interval '30 s')
+  ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, seen_at = excluded.seen_at
+  RETURNING id`;
+/** The counts of the process before stay in the row. */
+const TAKE_WRITER = `
+  INSERT INTO writers (node, kind, mark) VALUES ($1, $2, $3) ON CONFLICT (node, kind) DO UPDATE SET mark = excluded.mark`;
+
+export async function takeNode(session: DatabaseSession): Promise<Node> {
+  const incarnation = randomBytes(9).toString('hex');
+  await session.ask('BEGIN');
+  try {
+    await session.ask('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
+    const { rows } = await session.ask<{ id: number }>(TAKE, [incarnation, NODES]);
+    const id = rows[0]!.id;
+    const marks = [MAIL, REST].map((kind) => ({ node: id, kind, mark: randomBytes(5).readUIntBE(0, 5) }));
+    for (const { kind, mark } of marks) await session.ask(TAKE_WRITER, [id, kind, mark]);
+    await session.ask('COMMIT');
+    return { id, incarnation, rows: { [MAIL]: marks[0]!, [REST]: marks[1]! } };
+  } catch (error) {
+    await session.ask('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+/** @returns false if the number was given to another process. */
+export async function keepNode(session: DatabaseSession, { id, incarnation }: Node): Promise<boolean> {
+  const kept = 'UPDATE nodes SET seen_at = clock_timestamp() WHERE id = $1 AND incarnation = $2';
+  return (await session.ask(kept, [id, incarnation])).count > 0;
+}
+
+export async function leaveNode(session: DatabaseSession, { id, incarnation }: Node): Promise<void> {
+  await session.ask('DELETE FROM nodes WHERE id = $1 AND incarnation = $2', [id, incarnation]);
+}

@@ -1,0 +1,25 @@
+/** The arguments of an operation on PostgreSQL, and the declaration of operations. */
+import type { Effects } from '../sqlite/effects.ts';
+import type { Argument, Name, Result } from '../sqlite/operations.ts';
+import type { DatabaseTransaction } from './database-transaction.ts';
+import type { DueMemory } from './due-memory.ts';
+
+export type PostgresContext = {
+  readonly tx: DatabaseTransaction;
+  readonly effects: Effects;
+  readonly due: DueMemory;
+  /** A claim is a sign of life of its owner. */
+  readonly sign: (lease: string) => void;
+  /** The number of this process, see `nodes.ts`. */
+  readonly node: number;
+  /** Whose back-off `paces` is. */
+  readonly machine: string;
+};
+
+/** `mail` operations share the transactions of the mail, see `mail-group.ts`. */
+export type PostgresOperation<K extends Name> = {
+  readonly kind: 'write' | 'read' | 'mail';
+  readonly run: (context: PostgresContext, argument: Argument<K>) => Promise<Result<K>>;
+  readonly transfer?: (result: Result<K>, argument: Argument<K>) => ArrayBuffer[];
+};
+export type OperationTable<K extends Name> = { readonly [Key in K]: PostgresOperation<Key> };

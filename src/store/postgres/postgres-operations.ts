@@ -1,0 +1,36 @@
+/** All operations of the thread of the store on PostgreSQL, by the names that they have in every thread of a store. */
+import type { Name } from '../sqlite/operations.ts';
+import { claimOperations } from './claim-rows.ts';
+import { commandOperations } from './command-rows.ts';
+import { heldOperations } from './held-mail.ts';
+import { loginOperations } from './login-rows.ts';
+import { newsOperations } from './news-rows.ts';
+import { ownerOperations } from './owner-rows.ts';
+import type { OperationTable, PostgresOperation } from './postgres-context.ts';
+import { providerOperations } from './provider-rows.ts';
+import { stsOperations } from './sts-rows.ts';
+import { tlsReportOperations } from './tls-report-rows.ts';
+import { valueOperations } from './value-rows.ts';
+import { viewOperations } from './view-rows.ts';
+
+/** What the sweep of a store in files does, and what `mail-group.ts` does. */
+type Others = 'recount' | 'checkSpooled' | 'forgetDestinations' | 'accept' | 'settle';
+
+const operations: OperationTable<Exclude<Name, Others>> = {
+  ...claimOperations,
+  ...commandOperations,
+  ...heldOperations,
+  ...loginOperations,
+  ...newsOperations,
+  ...ownerOperations,
+  ...providerOperations,
+  ...stsOperations,
+  ...tlsReportOperations,
+  ...valueOperations,
+  ...viewOperations,
+};
+
+/** undefined: `accept` or `settle`. */
+export function postgresOperation(name: string): PostgresOperation<any> | undefined {
+  return (operations as Readonly<Record<string, PostgresOperation<any>>>)[name];
+}

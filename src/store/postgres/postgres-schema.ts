@@ -1,0 +1,166 @@
+/** The tables in PostgreSQL, and how a database gets them. They stand in the schema `smarthost` of the database. */
+import { StoreError } from '../opening.ts';
+import { type DatabaseSession, sqlStateOf } from './database-session.ts';
+
+/** Names are compared byte by byte, whatever the database's language is. */
+const NAME = 'text COLLATE "C" NOT NULL';
+const OFTEN = 'autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0';
+
+/**
+ * Each version has one step. The number of steps is the version. A released step never changes. The tables are those of the store in
+ * files (`store/sqlite/schema.ts` explains them), except these:
+ *
+ * - `contents` is keyed by the message. `chunks` has large bodies in rows of 256 KiB, by the name in `open.spool`.
+ * - `usage` has one row for each user, with all windows: start and use for each kind and unit. Its lock makes limits exact.
+ * - `nodes` has the processes that have the store open. The number of a process is the node in its queue ids.
+ * - `writers` has one row for each connection that writes: `mark` is the number of its last transaction, so that a commit whose answer was
+ *   lost can be asked for, and `s0` to `s4` are what its transactions added to the recipients in each state. No row is shared, because each
+ *   commit would hold it until the standby has answered.
+ * - `changes` has the last change of each topic by each process, with the number of its transaction.
+ * - `paces` and `shaping` are kept by machine, because a host judges the address that it sees.
+ */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE messages (
+    id ${NAME} PRIMARY KEY, user_name text, reverse_path text NOT NULL, message_id text NOT NULL, size bigint NOT NULL,
+    accepted_at bigint NOT NULL, expires_at bigint NOT NULL, flags integer NOT NULL, envid text, signatures text NOT NULL, about text,
+    verify bigint NOT NULL, token bigint
+  );
+  CREATE TABLE recipients (
+    message ${NAME}, n integer NOT NULL, address text NOT NULL, destination ${NAME}, notify integer, orcpt text, verify bigint NOT NULL,
+    state smallint NOT NULL, attempts integer NOT NULL DEFAULT 0, next_attempt bigint, owner text, last_reply text,
+    delay_reported integer NOT NULL DEFAULT 0, excused integer NOT NULL DEFAULT 0, held_by text,
+    PRIMARY KEY (message, n)
+  ) WITH (fillfactor = 70, ${OFTEN});
+  CREATE INDEX recipients_due ON recipients (destination, next_attempt, message, n) WHERE next_attempt IS NOT NULL;
+  CREATE INDEX recipients_held ON recipients (held_by, message, n) WHERE held_by IS NOT NULL;
+  CREATE TABLE attempts (
+    message ${NAME}, n integer NOT NULL, attempt integer NOT NULL, at bigint NOT NULL, mx text, ip text, tls text, outcome smallint NOT NULL,
+    code integer NOT NULL, status text NOT NULL, reply text NOT NULL, seconds double precision NOT NULL, conversation text, assurance text,
+    proof text, policy_id text, PRIMARY KEY (message, n, attempt)
+  );
+  CREATE TABLE open (
+    id ${NAME} PRIMARY KEY, length integer NOT NULL, verify bigint NOT NULL, spool text, spool_size bigint, spool_verify bigint
+  ) WITH (${OFTEN});
+  CREATE TABLE contents (message ${NAME} PRIMARY KEY, bytes bytea NOT NULL) WITH (toast_tuple_target = 8160, ${OFTEN});
+  ALTER TABLE contents ALTER COLUMN bytes SET STORAGE EXTERNAL;
+  CREATE TABLE chunks (
+    spool ${NAME}, seq integer NOT NULL, bytes bytea NOT NULL, written_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (spool, seq)
+  );
+  ALTER TABLE chunks ALTER COLUMN bytes SET STORAGE EXTERNAL;
+  CREATE TABLE nodes (id integer PRIMARY KEY, incarnation text NOT NULL, seen_at timestamptz NOT NULL) WITH (fillfactor = 50, ${OFTEN});
+  CREATE TABLE writers (
+    node integer NOT NULL, kind integer NOT NULL, mark bigint NOT NULL, s0 bigint NOT NULL DEFAULT 0, s1 bigint NOT NULL DEFAULT 0,
+    s2 bigint NOT NULL DEFAULT 0, s3 bigint NOT NULL DEFAULT 0, s4 bigint NOT NULL DEFAULT 0, PRIMARY KEY (node, kind)
+  ) WITH (fillfactor = 20, ${OFTEN});
+  CREATE TABLE usage (user_key ${NAME} PRIMARY KEY, windows bigint[] NOT NULL) WITH (fillfactor = 30, ${OFTEN});
+  CREATE TABLE known_recipients (user_key ${NAME}, address ${NAME}, used_on integer NOT NULL, PRIMARY KEY (user_key, address));
+  CREATE TABLE over_limit (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, message text NOT NULL UNIQUE, user_key ${NAME});
+  CREATE INDEX over_limit_user ON over_limit (user_key, seq);
+  CREATE TABLE credentials (
+    key ${NAME} PRIMARY KEY, name text NOT NULL, hash text NOT NULL, senders text NOT NULL, mail_server boolean NOT NULL, limits text,
+    disabled boolean NOT NULL, expires_at bigint, rewrite text, created_at bigint NOT NULL, generation text NOT NULL, revision integer NOT NULL
+  );
+  CREATE TABLE failures (
+    key ${NAME} PRIMARY KEY, in_minute integer NOT NULL, minute_ends_at bigint NOT NULL, in_day integer NOT NULL, day_ends_at bigint NOT NULL
+  );
+  CREATE INDEX failures_end ON failures (day_ends_at);
+  CREATE TABLE dkim_keys (
+    domain ${NAME}, selector ${NAME}, algorithm text NOT NULL, private_key text NOT NULL, state text NOT NULL, created_at bigint NOT NULL,
+    PRIMARY KEY (domain, selector)
+  );
+  CREATE TABLE certificates (
+    key_type ${NAME} PRIMARY KEY, certificate text NOT NULL, key text NOT NULL, source text NOT NULL, created_at bigint NOT NULL
+  );
+  CREATE TABLE paces (
+    machine ${NAME}, key ${NAME}, concurrency double precision NOT NULL, blocked_until bigint NOT NULL, reason text NOT NULL,
+    failures integer NOT NULL, PRIMARY KEY (machine, key)
+  );
+  CREATE TABLE shaping (
+    machine ${NAME}, provider ${NAME}, source ${NAME}, family integer NOT NULL, state text NOT NULL, since bigint NOT NULL,
+    until bigint NOT NULL, step integer NOT NULL, sessions integer NOT NULL, rate double precision NOT NULL, learned_cap integer,
+    evidence text NOT NULL, PRIMARY KEY (machine, provider, source, family)
+  );
+  CREATE TABLE reply_counts (
+    hour integer NOT NULL, provider ${NAME}, source ${NAME}, credential ${NAME}, domain ${NAME}, class ${NAME}, count bigint NOT NULL,
+    PRIMARY KEY (hour, provider, source, credential, domain, class)
+  );
+  CREATE TABLE notices (
+    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event text NOT NULL, message text NOT NULL, recipient text NOT NULL
+  );
+  CREATE TABLE small_values (name ${NAME} PRIMARY KEY, value text NOT NULL);
+  CREATE TABLE untold (
+    message ${NAME}, n integer NOT NULL, action ${NAME}, sender text NOT NULL, at bigint NOT NULL, due_at bigint NOT NULL,
+    summary integer NOT NULL DEFAULT 0, reply text NOT NULL, mx text, ip text, PRIMARY KEY (message, n, action)
+  );
+  CREATE INDEX untold_due ON untold (due_at);
+  CREATE INDEX untold_summaries ON untold (sender, due_at) WHERE summary = 1;
+  CREATE TABLE report_windows (sender ${NAME} PRIMARY KEY, started_at bigint NOT NULL, used integer NOT NULL);
+  CREATE TABLE owners (name ${NAME} PRIMARY KEY, beat_at bigint NOT NULL);
+  CREATE TABLE changes (topic ${NAME}, writer ${NAME}, xid xid8 NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (topic, writer)) WITH (${OFTEN});
+  CREATE INDEX changes_new ON changes (xid);
+  CREATE TABLE sts_policies (
+    domain ${NAME} PRIMARY KEY, id text NOT NULL, mode text NOT NULL, max_age bigint NOT NULL, mx text NOT NULL, text text NOT NULL,
+    fetched_at bigint NOT NULL, expires_at bigint NOT NULL, used_at bigint NOT NULL, refresh_at bigint, failures integer NOT NULL,
+    failed_at bigint, last_error text, retry_at bigint, retry_id text
+  );
+  CREATE INDEX sts_policies_refresh ON sts_policies (refresh_at) WHERE refresh_at IS NOT NULL;
+  CREATE TABLE tls_results (
+    day integer NOT NULL, domain ${NAME}, policy ${NAME}, type text NOT NULL, policy_domain ${NAME}, ok bigint NOT NULL,
+    failed bigint NOT NULL, PRIMARY KEY (day, domain, policy)
+  );
+  CREATE INDEX tls_results_by_base ON tls_results (day, policy_domain) WHERE type = 'tlsa';
+  CREATE TABLE tls_policies_seen (policy ${NAME} PRIMARY KEY, text text NOT NULL, mx text NOT NULL);
+  CREATE TABLE tls_failures (
+    day integer NOT NULL, domain ${NAME}, policy ${NAME}, key ${NAME}, type text NOT NULL, sending_ip text, mx text, helo text,
+    receiving_ip text, reason text, count bigint NOT NULL, PRIMARY KEY (day, domain, policy, key)
+  );
+  CREATE TABLE tls_reports (
+    day integer NOT NULL, domain ${NAME}, rua ${NAME}, report_id text NOT NULL, state text NOT NULL, queue_id text,
+    attempts integer NOT NULL, next_at bigint, last_error text, created_at bigint NOT NULL, PRIMARY KEY (day, domain, rua)
+  );
+  CREATE INDEX tls_reports_due ON tls_reports (next_at) WHERE next_at IS NOT NULL;
+  CREATE INDEX tls_reports_queued ON tls_reports (queue_id) WHERE state = 'queued';
+  CREATE INDEX tls_reports_by_rua ON tls_reports (rua, day);
+  `,
+];
+
+/** "SmHo": the lock of migrations, and of whoever takes a node. */
+export const ADVISORY_LOCK = 0x536d486f;
+
+/**
+ * Brings the database to this version. Several processes may call it at once: one of them does the work, the others wait for it.
+ * @param migrations the steps to the format of this version. @throws StoreError with one sentence for the operator.
+ */
+export async function migrateDatabase(session: DatabaseSession, migrations = MIGRATIONS): Promise<void> {
+  try {
+    if ((await versionOf(session)) === migrations.length) return;
+    await session.ask('BEGIN');
+    await session.ask('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
+    await session.ask('CREATE SCHEMA IF NOT EXISTS smarthost');
+    await session.ask('CREATE TABLE IF NOT EXISTS smarthost.format (version integer NOT NULL)');
+    const from = (await versionOf(session)) ?? 0;
+    if (from > migrations.length)
+      throw new StoreError(
+        `The database was written by a newer smarthost (format ${from}, this one knows ${migrations.length}): install that version`,
+      );
+    for (const step of migrations.slice(from)) for (const one of step.split(';')) if (one.trim() !== '') await session.ask(one);
+    await session.ask('DELETE FROM smarthost.format');
+    await session.ask('INSERT INTO smarthost.format VALUES ($1)', [migrations.length]);
+    await session.ask('COMMIT');
+  } catch (error) {
+    await session.ask('ROLLBACK').catch(() => {});
+    if (sqlStateOf(error) === '42501')
+      throw new StoreError(
+        `The user of the database may not make tables: make it the owner of the database (${(error as Error).message})`,
+      );
+    throw error;
+  }
+}
+
+/** undefined: the database is empty. */
+async function versionOf(session: DatabaseSession): Promise<number | undefined> {
+  const { rows } = await session.ask<{ found: boolean }>(`SELECT to_regclass('smarthost.format') IS NOT NULL AS found`);
+  if (!rows[0]!.found) return undefined;
+  return (await session.ask<{ version: number }>('SELECT version FROM smarthost.format')).rows[0]?.version;
+}

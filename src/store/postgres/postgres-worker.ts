@@ -1,0 +1,343 @@
+/**
+ * The thread of a store on PostgreSQL. It has the ports of the store in files, and a connection for each job: one writes mail in groups,
+ * one writes all else, one reads, one gives signs of life and hears of changes, and one writes large bodies.
+ */
+import { hostname } from 'node:os';
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { SECOND } from '../../system/clock.ts';
+import { Effects } from '../sqlite/effects.ts';
+import { SignsOfLife } from '../sqlite/owners.ts';
+import { Ports } from '../sqlite/ports.ts';
+import type { Answers, Failure, FromWorker, Request, ToWorker } from '../sqlite/protocol.ts';
+import { IdTaken } from '../sqlite/rows.ts';
+import type { Change } from '../store.ts';
+import { type ChunkRequest, isChunkRequest, runChunk } from './chunks.ts';
+import { ConnectionLost, type DatabaseSession, type ServerOptions, sqlStateOf } from './database-session.ts';
+import { DatabaseTransaction, mustLeave, PATIENCE, Writer, WriterTaken } from './database-transaction.ts';
+import { DueMemory } from './due-memory.ts';
+import { Link } from './link.ts';
+import { runMail } from './mail-group.ts';
+import { keepNode, leaveNode, MAIL, type Node, REST, takeNode } from './nodes.ts';
+import { sendSigns } from './owner-rows.ts';
+import type { PostgresContext } from './postgres-context.ts';
+import { postgresOperation } from './postgres-operations.ts';
+import { migrateDatabase } from './postgres-schema.ts';
+import { Revisions, writeChanges } from './revisions.ts';
+
+export type PostgresWorkerOptions = { readonly server: ServerOptions };
+
+/** The largest transaction, in requests and in bytes of content. */
+const GROUP_REQUESTS = 256;
+const GROUP_BYTES = 8 * 1024 * 1024;
+const LOOK = SECOND;
+const BEAT = 5 * SECOND;
+const START_PATIENCE = 10 * SECOND;
+/** When the feed was interrupted. */
+const ANYTHING: readonly Change[] = ['credentials', 'limits', 'keys', 'certificates', 'policies', 'notices', 'queue:*'];
+
+const port = parentPort as MessagePort;
+const { server } = workerData as PostgresWorkerOptions;
+const ports = new Ports(port, ([, name, argument], result) => transferOf(name, result, argument));
+const link = (job: string, greet?: (session: DatabaseSession) => Promise<void>) =>
+  new Link({ server, name: `smarthost/${hostname()}/${job}`, ...(greet === undefined ? {} : { greet }) });
+const links = {
+  mail: link('mail'),
+  rest: link('rest'),
+  read: link('read'),
+  life: link('life'),
+  chunks: link('bodies', async (session) => void (await session.ask('SET synchronous_commit = off'))),
+};
+const due = new DueMemory();
+const signs = new SignsOfLife();
+const revisions = new Revisions();
+const mail: Request[] = [];
+const rest: Request[] = [];
+let node: Node;
+let writers: { readonly mail: Writer; readonly rest: Writer };
+let renewing: Promise<void> | undefined;
+/** The session of the feed. Another one means that changes were missed. */
+let heard: DatabaseSession | undefined;
+let beatAt = 0;
+let watched = false;
+let closing = false;
+let scheduled = false;
+/** Requests that are being worked on: mail and all else one after the other, reads and chunks at the same time. */
+const busy = { mail: false, rest: false, others: 0, life: false };
+
+function receive(from: MessagePort, message: ToWorker): void {
+  if (message === 'close') closing = true;
+  else if (message === 'watch') watched = true;
+  else if ('port' in message) ports.add(message.port, listen);
+  else for (const request of ports.take(from, message)) admit(request);
+}
+
+function admit(request: Request): void {
+  const name: string = request[1];
+  const operation = postgresOperation(name);
+  if (name === 'accept' || name === 'settle') mail.push(request);
+  else if (operation?.kind === 'write') rest.push(request);
+  else void answerAlone(request, isChunkRequest(name) ? links.chunks : links.read);
+}
+
+function listen(from: MessagePort): void {
+  from.on('message', (message: ToWorker) => {
+    receive(from, message);
+    schedule();
+  });
+}
+
+/** All that the ports have at this moment joins the next group. */
+function schedule(): void {
+  if (scheduled) return;
+  scheduled = true;
+  setImmediate(() => {
+    scheduled = false;
+    for (const from of ports.all)
+      for (let more = receiveMessageOnPort(from); more !== undefined; more = receiveMessageOnPort(from))
+        receive(from, more.message);
+    void workOnMail();
+    void workOnRest();
+    endIfDone();
+  });
+}
+
+async function workOnMail(): Promise<void> {
+  if (busy.mail) return;
+  busy.mail = true;
+  while (mail.length > 0) await commitMail(takeGroup());
+  busy.mail = false;
+  endIfDone();
+}
+
+async function workOnRest(): Promise<void> {
+  if (busy.rest) return;
+  busy.rest = true;
+  for (let request = rest.shift(); request !== undefined; request = rest.shift()) await commitRest(request);
+  busy.rest = false;
+  endIfDone();
+}
+
+function takeGroup(): Request[] {
+  let bytes = 0;
+  let count = 0;
+  while (count < mail.length && count < GROUP_REQUESTS && bytes < GROUP_BYTES) bytes += contentLength(mail[count++]);
+  return mail.splice(0, count);
+}
+
+function contentLength(request: Request | undefined): number {
+  return (request?.[2] as { message?: { bytes?: Uint8Array } } | undefined)?.message?.bytes?.byteLength ?? 0;
+}
+
+/** An error of one request must not fail the others, so that each of them then has a transaction of its own. */
+async function commitMail(group: readonly Request[]): Promise<void> {
+  const begun = performance.now();
+  try {
+    const services = { due, signs, durability: server.durability, machine: hostname() };
+    const { result, effects } = await write('mail', async (tx, effects) => {
+      const outcomes = await runMail(tx, effects, services, group);
+      return { outcomes, changes: writeChanges(tx, effects.changes, node.incarnation) };
+    });
+    const results: unknown[] = [];
+    const failures: [number, Failure][] = [];
+    for (const [id, outcome] of await result.outcomes()) {
+      if ('error' in outcome) failures.push([id, failureOf(outcome.error)]);
+      else results.push(id, outcome.result);
+    }
+    answer(group, { results, failures, effects, changes: result.changes, begun });
+  } catch (error) {
+    forget();
+    if (group.length > 1 && isOfOneRequest(error)) for (const request of group) await commitMail([request]);
+    else rejectAll(group, error);
+  }
+}
+
+async function commitRest(request: Request): Promise<void> {
+  const begun = performance.now();
+  const [id, name, argument] = request;
+  try {
+    const { result, effects } = await write('rest', async (tx, effects) => {
+      const result = await postgresOperation(name)!.run(contextOf(tx, effects), argument as never);
+      return { result, changes: writeChanges(tx, effects.changes, node.incarnation) };
+    });
+    answer([request], { results: [id, result.result], failures: [], effects, changes: result.changes, begun });
+  } catch (error) {
+    forget();
+    rejectAll([request], error);
+  }
+}
+
+/** Reads and chunks change nothing that must be waited for. They run again where the connection is lost. */
+async function answerAlone(request: Request, from: Link): Promise<void> {
+  const [id, name, argument] = request;
+  busy.others++;
+  try {
+    const result = await onceMore(from, async (session) => {
+      if (isChunkRequest(name)) return runChunk(session, [name, argument] as unknown as ChunkRequest);
+      const operation = postgresOperation(name);
+      if (operation === undefined) throw new Error(`This store has no operation ${name}`);
+      return operation.run(contextOf(new DatabaseTransaction(session), new Effects()), argument as never);
+    });
+    answer([request], { results: [id, result], failures: [], effects: new Effects(), changes: [], begun: null });
+  } catch (error) {
+    rejectAll([request], error);
+  } finally {
+    busy.others--;
+    endIfDone();
+  }
+}
+
+async function onceMore<T>(from: Link, ask: (session: DatabaseSession) => Promise<T>): Promise<T> {
+  const until = performance.now() + PATIENCE;
+  for (;;) {
+    const session = await from.session(until);
+    try {
+      return await ask(session);
+    } catch (error) {
+      if (performance.now() >= until || !(error instanceof ConnectionLost || mustLeave(error))) throw error;
+      session.destroy('it is not the primary any more');
+    }
+  }
+}
+
+async function write<T>(which: 'mail' | 'rest', work: (tx: DatabaseTransaction, effects: Effects) => Promise<T>) {
+  try {
+    return await writers[which].transaction(work);
+  } catch (error) {
+    if (!(error instanceof WriterTaken)) throw error;
+    await renew();
+    return writers[which].transaction(work);
+  }
+}
+
+const contextOf = (tx: DatabaseTransaction, effects: Effects): PostgresContext => ({
+  ...{ tx, effects, due, node: node.id, machine: hostname() },
+  sign: (lease) => sendSigns(tx, signs, [lease]),
+});
+
+function forget(): void {
+  signs.forget();
+  due.forget();
+}
+
+type Done = {
+  readonly results: readonly unknown[];
+  readonly failures: readonly (readonly [number, Failure])[];
+  readonly effects: Effects;
+  readonly changes: readonly Change[];
+  readonly begun: number | null;
+};
+
+function answer(requests: readonly Request[], { results, failures, effects, changes, begun }: Done): void {
+  const commit = begun === null ? null : ([(performance.now() - begun) / 1000, requests.length] as const);
+  const answers: Answers = { results, failures, unlink: [], damaged: effects.damaged, changes, commit, trouble: null };
+  const byId = new Map(requests.map((request) => [request[0], request]));
+  const transfer: ArrayBuffer[] = [];
+  for (let i = 0; i < results.length; i += 2) {
+    const [, name, argument] = byId.get(results[i] as number)!;
+    transfer.push(...transferOf(name, results[i + 1], argument));
+  }
+  ports.answer(requests, { answers, transfer });
+}
+
+function transferOf(name: string, result: unknown, argument: unknown): ArrayBuffer[] {
+  if (name === 'accept') {
+    const { bytes } = result as { bytes: Uint8Array<ArrayBuffer> | null };
+    return bytes === null ? [] : [bytes.buffer];
+  }
+  if (name === 'readChunk') return result === undefined ? [] : [(result as Uint8Array<ArrayBuffer>).buffer];
+  return postgresOperation(name)?.transfer?.(result as never, argument as never) ?? [];
+}
+
+function rejectAll(requests: readonly Request[], error: unknown): void {
+  const failure = failureOf(error);
+  const failures = requests.map(([id]) => [id, failure] as const);
+  const trouble = error instanceof IdTaken ? null : failure;
+  ports.answer(requests, {
+    answers: { results: [], failures, unlink: [], damaged: [], changes: [], commit: null, trouble },
+    transfer: [],
+  });
+}
+
+/** The data of one request, and not the server or the way to it. */
+function isOfOneRequest(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return state === undefined ? error instanceof TypeError : !state.startsWith('53') && !mustLeave(error);
+}
+
+function failureOf(error: unknown): Failure {
+  const { message } = error as Error;
+  if (error instanceof IdTaken) return { code: 'EEXIST', message };
+  const state = sqlStateOf(error);
+  if (state === '53100') return { code: 'ENOSPC', message: `The disk of the database is full: ${message}` };
+  return { code: 'ESTORE', message: state === undefined ? message : `The database failed: ${message} (SQLSTATE ${state})` };
+}
+
+/** Each second: what others have changed. Each five seconds: a sign of life of this process. */
+async function live(): Promise<void> {
+  if (busy.life || closing) return;
+  busy.life = true;
+  try {
+    const session = await links.life.session(performance.now() + LOOK);
+    if (performance.now() - beatAt >= BEAT) {
+      if (!(await keepNode(session, node))) await renew();
+      beatAt = performance.now();
+    }
+    const changes = session === heard ? await revisions.read(session, node.incarnation) : ANYTHING;
+    if (session !== heard) await revisions.read(session, node.incarnation);
+    heard = session;
+    if (changes.some((change) => change.startsWith('queue:'))) due.forget();
+    if (watched && changes.length > 0) ports.tell(changes);
+  } catch {
+    // The next second tries again. Requests get the error of their own connections.
+  } finally {
+    busy.life = false;
+  }
+}
+
+/** Another process has the number of this one, because this one was silent for too long. */
+function renew(): Promise<void> {
+  renewing ??= (async () => {
+    const session = await links.life.session(performance.now() + PATIENCE);
+    node = await takeNode(session);
+    writers.mail.renew(node.rows[MAIL]);
+    writers.rest.renew(node.rows[REST]);
+  })().finally(() => {
+    renewing = undefined;
+  });
+  return renewing;
+}
+
+function endIfDone(): void {
+  if (!closing || busy.mail || busy.rest || busy.others > 0 || mail.length + rest.length > 0) return;
+  void end();
+}
+
+let ending = false;
+async function end(): Promise<void> {
+  if (ending) return;
+  ending = true;
+  clearInterval(life);
+  const session = heard?.isLost === false ? heard : undefined;
+  if (session !== undefined) await leaveNode(session, node).catch(() => {});
+  await Promise.all(Object.values(links).map((one) => one.close()));
+  port.postMessage('closed' satisfies FromWorker);
+  ports.close();
+}
+
+let life: NodeJS.Timeout | undefined;
+try {
+  const session = await links.life.session(performance.now() + START_PATIENCE);
+  await migrateDatabase(session);
+  node = await takeNode(session);
+  writers = { mail: new Writer(links.mail, node.rows[MAIL]), rest: new Writer(links.rest, node.rows[REST]) };
+  await revisions.read(session, node.incarnation);
+  heard = session;
+  beatAt = performance.now();
+  life = setInterval(() => void live(), LOOK);
+  listen(port);
+  port.postMessage('opened' satisfies FromWorker);
+} catch (error) {
+  await Promise.all(Object.values(links).map((one) => one.close()));
+  port.postMessage({ refused: failureOf(error) } satisfies FromWorker);
+  port.close();
+}

@@ -1,0 +1,193 @@
+/** Reads messages for people and metrics: list, get, find, counts and summary; and removes old trace. Each step reads a limited number of rows. */
+import type { AttemptRecord, RecipientState, StoredMessage } from '../message-store.ts';
+import type { Argument, Result } from '../sqlite/operations.ts';
+import { decodeFacts, decodeRecipient, type MessageRow, RECIPIENT_COLUMNS, type RecipientRow } from '../sqlite/rows.ts';
+import { ACTIVE, ENDED, outcomeName, stateName } from '../sqlite/states.ts';
+import type { DatabaseTransaction } from './database-transaction.ts';
+import { MESSAGE_COLUMNS } from './message-rows.ts';
+import type { OperationTable, PostgresContext } from './postgres-context.ts';
+
+const STEP_MESSAGES = 2000;
+const STEP_TRIM = 500;
+
+type AttemptRow = Omit<AttemptRecord, 'outcome' | 'assurance' | 'proof' | 'policyId' | 'conversation'> & {
+  message: string;
+  n: number;
+  outcome: number;
+  assurance: string | null;
+  proof: string | null;
+  policyId: string | null;
+  conversation: string | null;
+};
+
+/** In the order of the ids that are asked for. */
+async function load(tx: DatabaseTransaction, ids: readonly string[]): Promise<StoredMessage[]> {
+  if (ids.length === 0) return [];
+  const facts = tx.send<MessageRow>(`SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id = ANY($1::text[])`, ids);
+  const recipients = tx.send<RecipientRow>(
+    `SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ANY($1::text[]) ORDER BY message, n`,
+    ids,
+  );
+  const attempts = tx.send<AttemptRow>(
+    `SELECT message, n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, proof, policy_id AS "policyId",
+       conversation
+     FROM attempts WHERE message = ANY($1::text[]) ORDER BY message, n, attempt`,
+    ids,
+  );
+  await tx.flush();
+  const traces = new Map<string, AttemptRecord[]>();
+  for (const { message, n, outcome, assurance, proof, policyId, conversation, ...attempt } of await attempts) {
+    const key = `${message} ${n}`;
+    const trace = traces.get(key) ?? [];
+    traces.set(key, trace);
+    trace.push({
+      ...attempt,
+      outcome: outcomeName(outcome),
+      ...(assurance === null ? {} : { assurance }),
+      ...(proof === null ? {} : { proof }),
+      ...(policyId === null ? {} : { policyId }),
+      ...(conversation === null ? {} : { conversation }),
+    });
+  }
+  const byMessage = new Map<string, StoredMessage['recipients'][number][]>();
+  for (const row of await recipients) {
+    const one = { ...decodeRecipient(row), trace: traces.get(`${row.message} ${row.n}`) ?? [] };
+    byMessage.set(row.message, [...(byMessage.get(row.message) ?? []), one]);
+  }
+  const found = new Map((await facts).map((row) => [row.id, { ...decodeFacts(row), recipients: byMessage.get(row.id) ?? [] }]));
+  return ids.flatMap((id) => found.get(id) ?? []);
+}
+
+async function list({ tx }: PostgresContext, query: Argument<'list'>): Promise<Result<'list'>> {
+  // If no ended state is asked for, only the queue is read.
+  const table = query.states.some((state) => state >= ENDED) ? 'messages' : 'open';
+  const last = (
+    await tx.get<{ id: string }>(
+      `SELECT id FROM ${table} WHERE id > $1 ORDER BY id LIMIT 1 OFFSET ${STEP_MESSAGES - 1}`,
+      query.after,
+    )
+  )?.id;
+  const domain = query.domain === null ? null : `@${query.domain.toLowerCase()}`;
+  const rows = await tx.all<{ id: string }>(
+    `SELECT o.id FROM ${table} o WHERE o.id > $1 AND ($2::text IS NULL OR o.id <= $2)
+       AND ($3::text IS NULL OR EXISTS (SELECT 1 FROM messages m WHERE m.id = o.id AND lower(m.user_name) = lower($3)))
+       AND EXISTS (SELECT 1 FROM recipients r WHERE r.message = o.id AND r.state = ANY($4::int[])
+                   AND ($5::text IS NULL OR lower(right(r.address, length($5))) = $5))
+     ORDER BY o.id LIMIT $6`,
+    ...[query.after, last ?? null, query.user, query.states, domain, query.limit],
+  );
+  const ids = rows.map(({ id }) => id);
+  const items = await load(tx, ids);
+  return { items, after: ids.length === query.limit ? (ids.at(-1) ?? null) : (last ?? null) };
+}
+
+/** Reads backwards from `before`, the newest first. It has no index, because each accepted message would write it. */
+async function find({ tx }: PostgresContext, { text, before, limit }: Argument<'find'>): Promise<Result<'find'>> {
+  const step = `SELECT id FROM messages WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET ${STEP_MESSAGES - 1}`;
+  const first = (await tx.get<{ id: string }>(step, before))?.id;
+  const rows = await tx.all<{ id: string }>(
+    `SELECT id FROM messages WHERE id >= $1 AND id < $2
+       AND (message_id = $3 OR message_id = '<' || $3 || '>' OR lower(reverse_path) = lower($3))
+     UNION SELECT message FROM recipients WHERE message >= $1 AND message < $2 AND lower(address) = lower($3)
+     ORDER BY 1 DESC LIMIT $4`,
+    ...[first ?? '', before, text, limit],
+  );
+  const ids = rows.map(({ id }) => id);
+  return { items: await load(tx, ids), after: ids.length === limit ? null : (first ?? null) };
+}
+
+async function counts({ tx }: PostgresContext): Promise<Result<'counts'>> {
+  const sums = [0, 1, 2, 3, 4].map((state) => `coalesce(sum(s${state}), 0)::bigint AS s${state}`).join(', ');
+  const row = await tx.get<Record<string, number>>(`SELECT ${sums} FROM writers`);
+  const states: Partial<Record<RecipientState, number>> = {};
+  for (let state = 0; state < ENDED; state++) {
+    const word = stateName(state);
+    const count = row?.[`s${state}`] ?? 0;
+    if (word !== undefined && count > 0) states[word] = count;
+  }
+  // Queue ids grow with time, so that the first open message is the oldest.
+  const oldest = await tx.get<{ at: number }>('SELECT accepted_at AS at FROM messages WHERE id = (SELECT min(id) FROM open)');
+  return { states, oldestAcceptedAt: oldest?.at ?? null };
+}
+
+const SUMMARY = `
+  SELECT s.destination, s.recipients, m.accepted_at AS "oldestAcceptedAt", s.next AS "nextAttemptAt"
+  FROM (SELECT r.destination, count(*)::int AS recipients, min(r.message) AS oldest, min(r.next_attempt) AS next
+        FROM open o JOIN recipients r ON r.message = o.id WHERE r.state <= ${ACTIVE}
+        GROUP BY r.destination ORDER BY count(*) DESC, r.destination LIMIT $1) s
+  JOIN messages m ON m.id = s.oldest ORDER BY s.recipients DESC, s.destination`;
+
+/** What the trace takes: the messages, and the bytes of one with its rows and indexes. Counted at the first step, and then carried on. */
+const TRACE_SIZE = `
+  SELECT (SELECT count(*) FROM messages)::int AS messages, coalesce(avg(size), 0)::float8 * 1.5 AS each FROM (
+    SELECT pg_column_size(m.*) + coalesce((SELECT sum(pg_column_size(r.*)) FROM recipients r WHERE r.message = m.id), 0)
+      + coalesce((SELECT sum(pg_column_size(a.*)) FROM attempts a WHERE a.message = m.id), 0) AS size
+    FROM messages m ORDER BY m.id DESC LIMIT 500) AS sample`;
+let trace = { messages: 0, each: 0 };
+
+/** Removes ended messages, the oldest first, until the rest is young enough and the trace is small enough. */
+async function trim({ tx }: PostgresContext, { before, maxSize, after }: Argument<'trim'>): Promise<Result<'trim'>> {
+  if (after === '') trace = (await tx.get<typeof trace>(TRACE_SIZE))!;
+  const tooLarge = trace.messages * trace.each > maxSize;
+  const rows = await tx.all<{ id: string; accepted_at: number; is_open: boolean }>(
+    `SELECT m.id, m.accepted_at, EXISTS (SELECT 1 FROM open o WHERE o.id = m.id)
+       OR EXISTS (SELECT 1 FROM untold u WHERE u.message = m.id) AS is_open
+     FROM messages m WHERE m.id > $1 ORDER BY m.id LIMIT ${STEP_TRIM}`,
+    after,
+  );
+  const young = tooLarge ? -1 : rows.findIndex(({ accepted_at }) => accepted_at >= before);
+  const old = (young === -1 ? rows : rows.slice(0, young)).flatMap(({ id, is_open }) => (is_open ? [] : [id]));
+  if (old.length > 0) {
+    void tx.send('DELETE FROM attempts WHERE message = ANY($1::text[])', old);
+    void tx.send('DELETE FROM recipients WHERE message = ANY($1::text[])', old);
+    void tx.send('DELETE FROM messages WHERE id = ANY($1::text[])', old);
+  }
+  trace = { ...trace, messages: trace.messages - old.length };
+  if (after === '') sweep(tx);
+  await tx.flush();
+  return { removed: old.length, after: young === -1 ? (rows.at(-1)?.id ?? null) : null };
+}
+
+/** Bodies that no message names, and what processes left that are long gone. */
+function sweep(tx: DatabaseTransaction): void {
+  void tx.send(
+    `DELETE FROM chunks k WHERE k.spool IN (
+       SELECT spool FROM chunks GROUP BY spool HAVING max(written_at) < now() - interval '1 hour' LIMIT 100)
+     AND NOT EXISTS (SELECT 1 FROM open o WHERE o.spool = k.spool)`,
+  );
+  void tx.send(`DELETE FROM changes WHERE at < now() - interval '1 hour'`);
+}
+
+const SIGNATURES = `
+  SELECT 1 FROM open o JOIN messages m ON m.id = o.id
+  WHERE o.id > $1 AND ($2::text IS NULL OR o.id <= $2) AND strpos(' ' || m.signatures || ' ', ' ' || $3 || ' ') > 0 LIMIT 1`;
+
+export const viewOperations: OperationTable<
+  'list' | 'get' | 'find' | 'counts' | 'summary' | 'signatureInUse' | 'trim' | 'giveBackPages' | 'due' | 'queueIds'
+> = {
+  list: { kind: 'read', run: list },
+  get: { kind: 'read', run: async ({ tx }, id) => (await load(tx, [id]))[0] },
+  find: { kind: 'read', run: find },
+  counts: { kind: 'read', run: counts },
+  summary: { kind: 'read', run: ({ tx }, limit) => tx.all<Result<'summary'>[number]>(SUMMARY, limit) },
+  signatureInUse: {
+    kind: 'read',
+    async run({ tx }, { name, after }) {
+      const sql = `SELECT id FROM open WHERE id > $1 ORDER BY id LIMIT 1 OFFSET ${STEP_MESSAGES}`;
+      const last = (await tx.get<{ id: string }>(sql, after))?.id;
+      const found = await tx.get(SIGNATURES, after, last ?? null, name);
+      return { found: found !== undefined, after: last ?? null };
+    },
+  },
+  trim: { kind: 'write', run: trim },
+  /** The database gives its free pages back itself. */
+  giveBackPages: { kind: 'read', run: async () => false },
+  due: { kind: 'read', run: ({ tx, due }, { now, limit }) => due.read(tx, now, limit) },
+  queueIds: {
+    kind: 'read',
+    async run({ tx, node }) {
+      const newest = await tx.get<{ id: string | null }>('SELECT max(id) AS id FROM messages');
+      return { node, newest: newest?.id ?? null };
+    },
+  },
+};

@@ -1,0 +1,12 @@
+/** All that every store promises. A new contract is added here, so that no engine is left out. */
+import { queueContract } from './queue.ts';
+import { shapingContract } from './shaping.ts';
+import { type Subject, storeContract } from './store.ts';
+import { tlsResultsContract } from './tls-results.ts';
+
+export function everyContract(subject: Subject): void {
+  storeContract(subject);
+  queueContract(subject);
+  tlsResultsContract(subject);
+  shapingContract(subject);
+}
