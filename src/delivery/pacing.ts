@@ -232,14 +232,14 @@ export class Pacing {
     entrant: Entrant,
     acceptedAt: number,
   ): AttemptPlace | TurnedAway | Promise<AttemptPlace | TurnedAway> {
-    if (this.#reports.isFull) return this.#reportWaits();
+    if (this.#reports.isFull) return this.#reportWaits(acceptedAt);
     if (this.#reports.isLate(acceptedAt)) return this.#enterLate(set, entrant);
     const place = set.takeSpare(entrant.sender);
-    if (place === undefined) return this.#reportWaits();
+    if (place === undefined) return this.#reportWaits(acceptedAt);
     if (!this.#sessions.takeSpare(place, entrant.message)) {
       set.leave(place, 'none');
       this.#advance(this.#sets.get(set.key)!);
-      return this.#reportWaits();
+      return this.#reportWaits(acceptedAt);
     }
     this.#reports.add(place);
     return place;
@@ -253,10 +253,10 @@ export class Pacing {
     return place;
   }
 
-  #reportWaits(): TurnedAway {
+  #reportWaits(acceptedAt: number): TurnedAway {
     return {
       verdict: judgeReturned("Waiting for a session: people's mail goes before reports about TLS"),
-      notBefore: this.#reports.nextTry,
+      notBefore: this.#reports.nextTry(acceptedAt),
     };
   }
 

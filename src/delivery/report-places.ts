@@ -2,12 +2,13 @@
  * The class of reports about TLS, below people's mail. A report has a place only where one is free that no mail waits for, and all reports together have
  * at most a tenth of the sessions. One that has waited for an hour stands in line like mail, so that it arrives while much mail is under way.
  */
-import { type Clock, HOUR, MINUTE } from '../system/clock.ts';
+import { type Clock, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 
 const SHARE = 1 / 10;
 const PATIENCE = HOUR;
-/** Until a report that found no place comes again. */
-const PAUSE = 5 * MINUTE;
+/** Until a report that found no place comes again: half of its age, so that a thousand of them in a crowd are little work. */
+const SHORTEST_PAUSE = 30 * SECOND;
+const LONGEST_PAUSE = 10 * MINUTE;
 
 export class ReportPlaces {
   readonly #most: () => number;
@@ -31,8 +32,9 @@ export class ReportPlaces {
   }
 
   /** When one that found no place comes again. */
-  get nextTry(): number {
-    return this.#now() + PAUSE;
+  nextTry(acceptedAt: number): number {
+    const age = this.#now() - acceptedAt;
+    return this.#now() + Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, age / 2));
   }
 
   add(one: object): void {

@@ -145,6 +145,16 @@ describe('a report about TLS', () => {
     pacing.close();
   });
 
+  test('that finds no place comes again soon at first, then less often', async () => {
+    const { pacing, clock, enter } = await startFull();
+    const pauses = [0, 30_000, 10 * MINUTE, 50 * MINUTE].map((age) => {
+      const turned = enter('c', { reportOf: clock.now - age }) as TurnedAway;
+      return turned.notBefore! - clock.now;
+    });
+    expect(pauses).toEqual([30_000, 30_000, 5 * MINUTE, 10 * MINUTE]);
+    pacing.close();
+  });
+
   test('that is given up while it stands in line gives its part back', async () => {
     const { pacing, clock, enter, places } = await startFull();
     const abort = new AbortController();
