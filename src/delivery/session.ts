@@ -13,7 +13,7 @@ import { anonymous, type Handshake, judgeHandshake } from './handshake.ts';
 import type { RemoteReply } from './reply-reader.ts';
 import { type CountedFailure, countSession, nameInGreeting, type SessionResults } from './session-results.ts';
 import { type Encryption, hasChecks, type TlsPolicy } from './tls.ts';
-import { type Basis, EHLO_REFUSED, NO_REQUIRETLS, NO_STARTTLS, tellFault, type Unmet, unmetBy } from './unmet.ts';
+import { type Basis, EHLO_REFUSED, NO_REQUIRETLS, NO_STARTTLS, passedOver, tellFault, type Unmet, unmetBy } from './unmet.ts';
 import { logInUpstream, type UpstreamLogin } from './upstream-login.ts';
 import {
   type AboutUs,
@@ -366,7 +366,11 @@ function worthOf(connection: Connection, target: Target, { encryption, log }: Se
   const isClear = connection.tls === undefined;
   const assurance = isClear ? 'clear' : wanted;
   const proven = { proof: connection.proof, isDane: policy.checks.dane !== undefined };
-  if (shadow === undefined || shadow.demand.kind === 'skip') return { assurance, ...proven };
+  if (shadow === undefined) return { assurance, ...proven };
+  if (shadow.demand.kind === 'skip') {
+    const { type, reason } = passedOver(shadow.demand, basis, mx);
+    return { assurance, ...proven, wouldFail: { type, reason } };
+  }
   const judgement = isClear ? NO_TLS : judgeHandshake(shadow.demand, connection, handshake);
   if (judgement.kind === 'again') {
     encryption.remember(shadow.demand, judgement.next.trust);

@@ -49,6 +49,7 @@ type Case = {
   readonly tlsa?: () => ZoneRecords;
   readonly sts?: Known;
   readonly level?: DeliveryOptions['tls'];
+  readonly dane?: 'audit';
   /** What the report says. */
   readonly type: 'tlsa' | 'sts' | 'no-policy-found';
   readonly ok?: number;
@@ -87,6 +88,12 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   'a host that the policy does not name': {
     ...{ tls: () => own, sts: policy('mx9.good.test'), type: 'sts', failure: ['validation-failure', 'mx-mismatch'], helo: null },
+  },
+  'a host that a policy which is only tested does not name': {
+    ...{ tls: () => own, sts: policy('mx9.good.test', 'testing'), type: 'sts', failure: ['validation-failure', 'mx-mismatch'] },
+  },
+  'TLSA records that cannot be looked up, where DANE is audited': {
+    ...{ tls: () => own, tlsa: () => ({ fault: 'servfail' }), dane: 'audit', type: 'tlsa', failure: ['dnssec-invalid'] },
   },
   'a certificate that no TLSA record is of': {
     ...{
@@ -140,7 +147,7 @@ const CASES: Readonly<Record<string, Case>> = {
 describe('a session leads to its line in the report of the next day', () => {
   test.each(Object.entries(CASES))(
     '%s',
-    async (_, { tls, host, tlsa, sts, level, type, ok = 0, failure, helo = 'mx0.good.test' }) => {
+    async (_, { tls, host, tlsa, sts, level, dane, type, ok = 0, failure, helo = 'mx0.good.test' }) => {
       const reports = await startTlsReportRig({ zone: { '_smtp._tls.good.test': wants } });
       const folder = await mkdtemp(join(tmpdir(), 'tls-report-'));
       onTestFinished(() => rm(folder, { recursive: true }));
@@ -152,6 +159,7 @@ describe('a session leads to its line in the report of the next day', () => {
           caFile: join(folder, 'root.pem'),
           ...(sts && { sts: held(sts) }),
           ...(level && { tls: level }),
+          ...(dane && { dane }),
         },
       });
       dns.set('good.test', { MX: ['10 mx0.good.test'], secure: true });
