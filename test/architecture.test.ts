@@ -77,7 +77,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['metrics/'],
   commander: ['smarthost.ts', 'commands/'],
   yaml: ['config/'],
-  'dns-packet': ['dns/', 'demo/'],
+  'dns-packet': ['demo/'],
   pg: ['store/postgres/'],
 };
 

@@ -3,7 +3,7 @@
  * port (RFC 5452 §9). `node:dns` is not enough: it does not say whether an answer was validated, nor how long most answers are valid.
  */
 import { randomInt } from 'node:crypto';
-import { createSocket } from 'node:dgram';
+import { createSocket, type SocketOptions } from 'node:dgram';
 import { readFileSync, statSync } from 'node:fs';
 import { connect, isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -164,10 +164,13 @@ async function exchange(question: Question, server: Server): Promise<DnsMessage 
   return overTcp(packet, server, isAnswer);
 }
 
+/** Both ends of a socket are addresses already. Node would ask its own resolver, which answers an address in the next turn only. */
+const asItIs: SocketOptions['lookup'] = (address, family, told) => told(null, address, Number(family));
+
 /** Ignores datagrams that do not answer this question: they may be forged, and the answer can still come. RFC 5452 §9.1 */
 function overUdp(packet: Buffer, { host, port, server, timeout }: Server, isAnswer: (message: DnsMessage) => boolean) {
   return new Promise<DnsMessage | Failed>((resolve) => {
-    const socket = createSocket(isIPv6(host.split('%')[0]!) ? 'udp6' : 'udp4');
+    const socket = createSocket({ type: isIPv6(host.split('%')[0]!) ? 'udp6' : 'udp4', lookup: asItIs });
     let ended = false;
     const end = (result: DnsMessage | Failed) => {
       if (ended) return;

@@ -1,4 +1,4 @@
-import { type Answer, encode, type Packet } from 'dns-packet';
+import { type Answer, AUTHENTIC_DATA, encode, type Packet, RECURSION_DESIRED, type RecordType } from 'dns-packet';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -26,6 +26,23 @@ test('a question asks for the result of DNSSEC, not for its signatures', () => {
   const message = decodeMessage(bytes);
   expect(message).toMatchObject({ question: { name: 'd.test', type: 15, class: 1 }, answers: [], isResponse: false });
   expect(encodeQuestion({ name: 'd.test', type: 'MX' }, 1, false).length).toBe(bytes.length - 11);
+});
+
+test('a question has the bytes that dns-packet gives it', () => {
+  const label = fc.stringMatching(/^[A-Za-z0-9_*/-]{1,63}$/);
+  const names = fc.array(label, { maxLength: 5 }).map((labels) => labels.join('.'));
+  const types = fc.constantFrom('A', 'AAAA', 'CNAME', 'MX', 'PTR', 'SOA', 'TXT', 'TLSA');
+  fc.assert(
+    fc.property(names, types, fc.nat(0xffff), fc.boolean(), (name, type, id, edns) => {
+      const opt = { type: 'OPT', name: '.', udpPayloadSize: 1232, flags: 0, options: [] } as never;
+      const theirs = encode({
+        ...{ type: 'query', id, flags: RECURSION_DESIRED | AUTHENTIC_DATA, questions: [{ name, type: type as RecordType }] },
+        ...(edns && { additionals: [opt] }),
+      });
+      expect(encodeQuestion({ name, type }, id, edns)).toEqual(theirs);
+    }),
+  );
+  expect(encodeQuestion({ name: '.', type: 'SOA' }, 1)).toEqual(encodeQuestion({ name: '', type: 'SOA' }, 1));
 });
 
 describe('records are read', () => {
