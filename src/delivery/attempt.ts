@@ -11,7 +11,7 @@ import type { Kept } from './pool.ts';
 import { type DeliverySession, isUsable, openSession, type SessionContext, type Target } from './session.ts';
 import { type Judged, type TransactionResult, transact } from './transaction.ts';
 import type { Transcript } from './transcript.ts';
-import { type PaceEffect, STOPPED, type Verdict } from './verdict.ts';
+import { endPatience, type PaceEffect, STOPPED, type Verdict } from './verdict.ts';
 
 export type AttemptContext = {
   readonly kept: Kept;
@@ -94,7 +94,8 @@ async function tryTargets({ targets }: Job, conversation: Conversation, results:
 /** Some receivers refuse one address family and not the other: a first refusal by policy (5.7.z) is asked about once more. */
 async function tryOtherFamily({ recipients, targets }: Job, conversation: Conversation, results: AttemptResult[]): Promise<void> {
   const refused = recipients.flatMap((recipient, i) => {
-    const { kind, reply } = results[i]!.verdict;
+    const { kind, reply, judgement } = results[i]!.verdict;
+    if (judgement?.action.verb === 'family') return [i];
     return kind === 'failed' && reply.status.startsWith('5.7.') && recipient.attempts === 0 ? [i] : [];
   });
   const before = refused.length === 0 ? undefined : results[refused[0]!]!.target;
@@ -218,7 +219,8 @@ class Conversation {
     const refusal =
       judged === 'stale' ? undefined : judged.find(({ verdict }) => verdict.about === 'us' && verdict.refusal === true)?.verdict;
     if (refusal !== undefined) this.#refused(session, refusal.reply);
-    return judged;
+    if (judged === 'stale') return judged;
+    return judged.map((one, at) => ({ ...one, verdict: endPatience(one.verdict, members[at]!.attempts) }));
   }
 
   /** The host takes no mail in this session, whatever the mail. */

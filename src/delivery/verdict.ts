@@ -9,7 +9,7 @@ import type { AttemptEnd, FinalReply } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
 import { cleanReply, type RemoteReply, toReply } from './reply-reader.ts';
 import { judgeReply, type ReplyQuestion } from './shaping/judgement.ts';
-import type { ReplyJudgement, ReplyPhase } from './shaping/reply-class.ts';
+import type { ReplyClass, ReplyJudgement, ReplyPhase, ReplyVerb } from './shaping/reply-class.ts';
 
 /** The step whose reply is awaited: RFC 5321 §4.3.2. `content` is the sending after 354, `dot` the wait that follows. */
 export type Stage =
@@ -137,23 +137,60 @@ function judgeLogin(remote: RemoteReply): AboutUs {
 
 /** A reply that ends something for a recipient: any but 2yz to MAIL or RCPT and 354 to DATA. */
 export function judgeTransaction(stage: MessageStage, remote: RemoteReply, standing: Standing): Verdict {
-  if (remote.code >= 400)
-    return { ...judgeNegative(stage, remote, standing), judgement: judgementOf(stage, remote, standing.parties) };
+  if (remote.code >= 400) {
+    const judgement = judgementOf(stage, remote, standing.parties);
+    return { ...judgeNegative(stage, remote, standing, judgement), judgement };
+  }
   if (stage !== 'dot') return judgeFailure(outOfPlace(stage, remote));
   if (remote.code < 300) return aboutMessage('relayed', toReply(remote), { tryNext: false, pace: 'clean' });
   return judgeAfterDot(outOfPlace(stage, remote));
 }
 
-function judgeNegative(stage: MessageStage, remote: RemoteReply, standing: Standing): Verdict {
+function judgeNegative(stage: MessageStage, remote: RemoteReply, standing: Standing, judgement: ReplyJudgement): Verdict {
   const { code } = remote;
-  if (code === 421) return aboutUs(toReply(remote), { tryNext: true, pace: 'block' });
-  const pace = isBlock(remote) ? 'slow' : isAboutSession(stage, remote, standing) ? 'alive' : undefined;
-  if (pace !== undefined) {
-    const verdict: AboutUs = { ...aboutUs(toReply(remote, 4), { tryNext: true, pace }), refusal: true };
+  if (code === 421) {
+    if (isAboutThisMail(judgement)) return aboutMessage('delayed', toReply(remote), { tryNext: false, pace: 'alive' });
+    return aboutUs(toReply(remote), { tryNext: true, pace: 'block' });
+  }
+  if (isTlsPolicy(remote)) return aboutMessage('delayed', toReply(remote, 4), { tryNext: false, pace: 'alive' });
+  if (stage === 'RCPT' && code === 552 && (judgement.class === 'rcpt-cap' || judgement.class === 'unknown')) {
+    // Too many recipients, said in the words of RFC 821: RFC 5321 §4.5.3.1.10.
+    return aboutMessage('delayed', toReply(remote, 4), { tryNext: false, pace: 'alive' });
+  }
+  const isOurs = code >= 500 && (judgement.scope === 'us' || judgement.action.verb === 'rest');
+  if (isOurs || isAboutSession(stage, remote, standing)) {
+    const { verb } = judgement.action;
+    const pace = isOurs && ASK_FOR_LESS.has(verb) ? 'slow' : 'alive';
+    // The other address family of this host is asked after all others.
+    const verdict: AboutUs = { ...aboutUs(toReply(remote, 4), { tryNext: !isOurs || verb !== 'family', pace }), refusal: true };
     return standing.upstream && code >= 500 ? { ...verdict, waitsForUs: true } : verdict;
   }
-  if (code >= 500) return judgeRefusal(stage, remote);
-  return aboutMessage('delayed', toReply(remote), { tryNext: false, pace: paceOf(stage, remote) });
+  if (code < 500) return aboutMessage('delayed', toReply(remote), { tryNext: false, pace: paceOf(stage, remote, judgement) });
+  // The receiver says that it is its own trouble, or that it passes.
+  if (judgement.action.verb === 'retry') return aboutMessage('delayed', toReply(remote, 4), { tryNext: false, pace: 'alive' });
+  return failed(toReply(remote), { tryNext: false, pace: 'alive' });
+}
+
+/** Other mail of ours gets in. */
+function isAboutThisMail({ class: found, scope }: ReplyJudgement): boolean {
+  return found !== 'unknown' && (scope === 'recipient' || scope === 'message' || scope === 'domain');
+}
+
+const ASK_FOR_LESS: ReadonlySet<ReplyVerb> = new Set<ReplyVerb>(['hold', 'slow', 'rest', 'limit', 'family']);
+
+/** How many attempts a refusal 5yz is worth that says "later": it is the receiver's, so it does not last for the lifetime of the mail. */
+const PATIENCE: { readonly [found in ReplyClass]?: number } = { busy: 1, 'recipient-rate': 7 };
+
+/** The verdict on a recipient with so many attempts before this one. */
+export function endPatience(verdict: Verdict, attempts: number): Verdict {
+  const { judgement, reply } = verdict;
+  const most = judgement === undefined ? undefined : PATIENCE[judgement.class];
+  if (verdict.kind !== 'delayed' || verdict.about === 'us' || reply.code < 500 || most === undefined || attempts < most)
+    return verdict;
+  return failed(
+    { ...reply, status: `5${reply.status.slice(1)}` },
+    { tryNext: false, pace: verdict.pace, ...(judgement !== undefined && { judgement }) },
+  );
 }
 
 /** Encryption or a login is missing, or the login does not do: RFC 3207 §4, RFC 4954 §6. */
@@ -183,45 +220,6 @@ function isAboutSession(stage: MessageStage, remote: RemoteReply, { tls, upstrea
   return upstream && (isQuota(code, status, text) || (isEnvelope && isRelayingDenied(status, text)));
 }
 
-/** Where a block of our address is told: policy, syntax, or a status that says nothing. Mailboxes, sizes and contents have others. */
-const BLOCK_STATUS = /^5\.(?:0\.0|5\.[0-2]|7\.\d+)$/;
-/** No PTR (RFC 7372 §3.3), and what big receivers say of an address, its network, its rate or its EHLO alone. */
-const OUR_STATUS = /^5\.7\.(?:25|28|506|508|51[01]|6[0-4]\d)$/;
-/** What nothing but the client's machine has. */
-const OUR_TRAITS = new RegExp(
-  [
-    String.raw`\b(?:r(?:everse[ -]?)?dns|ptr|reverse (?:host ?name|look-?up|resolution)|helo|ehlo|client host)\b`,
-    String.raw`\b(?:dynamic ip|spam ip|ip based|ipv6|ipcheck|blocked using|part of their network|directly to our servers)\b`,
-    String.raw`\bconnections? (?:will )?not (?:be )?accepted\b`,
-    String.raw`\b(?:your|sending|client|source|remote|connecting|sender'?s?|this|from) (?:mail ?server(?:'s)? |mta(?:'s)? )?(?:ip(?:v4)?|mta|network)\b`,
-  ].join('|'),
-  'i',
-);
-/** What the mail or its domain has, though an address may be named beside it: its owner can mend that, and must hear of it. */
-const MAIL_TRAITS =
-  /\b(?:spf|dkim|dmarc|sender policy|ur[li]|mailfrom|mail from:|sender address|from:? header|subscri\w+|virus)\b/i;
-const MAIL_WORDS = /\b(?:domain|message|content|unsolicited|relaying|recipients?|user|mailbox|account)\b/i;
-const ADDRESS = /\bip(?:v[46])?\b|\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[\da-f]{1,4}:){3}|\b[\da-f]{1,4}::/i;
-const BLOCKED = /\b(?:block|black|list|bann|den(?:y|ied)|refus|reject|reputation|abus|rbl)/i;
-/** Characters that are searched for words. */
-const MAX_READ = 600;
-/** Links name an address whatever the reason, and mailboxes have any name. */
-const NAMES = /\S+@\S+|(?<=https?:\/\/[^\s/?]+)[/?]\S*/gi;
-
-/**
- * A block list, a missing PTR, an EHLO that does not please: no mail gets in from here, whatever it holds and whom it is for. Only the
- * words tell, so a refusal that may be about the mail is one of the mail.
- */
-function isBlock(remote: RemoteReply): boolean {
-  const { status, text: said } = toReply(remote);
-  const text = said.slice(0, MAX_READ).replaceAll('\n', ' ').replace(NAMES, '');
-  if (!BLOCK_STATUS.test(status)) return false;
-  if (OUR_STATUS.test(status)) return true;
-  if (MAIL_TRAITS.test(text)) return false;
-  if (OUR_TRAITS.test(text)) return true;
-  return ADDRESS.test(text) && BLOCKED.test(text) && !MAIL_WORDS.test(text);
-}
-
 const RIGHTS: ReadonlySet<string> = new Set(['5.0.0', '5.7.0', '5.7.1', '5.7.54', '5.7.57', '5.7.64']);
 
 /** An upstream that does not know us (any more): no status of its own says so, thus its words decide. */
@@ -235,15 +233,8 @@ function isQuota(code: number, status: string, text: string): boolean {
   return /\b(?:limit|quota|exceeded)\b/i.test(text) && !/size|large|\bbig|mailbox|inbox|storage|header|line/i.test(text);
 }
 
-function judgeRefusal(stage: MessageStage, remote: RemoteReply): AboutMessage {
-  // Too many recipients, said in the words of RFC 821: RFC 5321 §4.5.3.1.10. A message that is too large stays so.
-  if (stage === 'RCPT' && remote.code === 552 && toReply(remote).status !== '5.3.4') {
-    return aboutMessage('delayed', toReply(remote, 4), { tryNext: false, pace: 'alive' });
-  }
-  if (isTlsPolicy(remote)) return aboutMessage('delayed', toReply(remote, 4), { tryNext: false, pace: 'alive' });
-  return failed(toReply(remote), { tryNext: false, pace: 'alive' });
-}
-
+/** Characters that are searched for words. */
+const MAX_READ = 600;
 /** Exchange Online has them for MTA-STS, for certificates, and for DANE by the result types of RFC 8460 §4.3. Others give X.7.5 other meanings. */
 const TLS_POLICY_STATUS = /^[45]\.(?:4\.8|7\.5|7\.32[1-5])$/;
 const TLS_POLICY_WORDS = /\b(?:mta-sts|dane|tlsa|dnssec|tls|starttls\S*|certificate\S*)\b/i;
@@ -260,12 +251,13 @@ function isTlsPolicy(remote: RemoteReply): boolean {
 /** "The sender is not authorized" (RFC 3463 §3.8), and what SPF says of its domain. Other X.7.z at MAIL speak of our address, mostly. */
 const ABOUT_SENDER: readonly string[] = ['4.7.1', '4.7.23', '4.7.24'];
 
-/** Greylisting is about one recipient and passes by itself; other policy refusals (X.7.x) and X.4.2 ask for less. */
-function paceOf(stage: MessageStage, remote: RemoteReply): PaceEffect {
+/** What is about this mail passes by itself or not at all; other policy refusals (X.7.x) and X.4.2 ask for less. */
+function paceOf(stage: MessageStage, remote: RemoteReply, judgement: ReplyJudgement): PaceEffect {
   const { status } = toReply(remote);
-  if ((!status.startsWith('4.7.') && status !== '4.4.2') || isTlsPolicy(remote)) return 'alive';
+  if (judgement.scope === 'us' && ASK_FOR_LESS.has(judgement.action.verb) && stage !== 'MAIL') return 'slow';
+  if (!status.startsWith('4.7.') && status !== '4.4.2') return 'alive';
   if (stage === 'MAIL') return ABOUT_SENDER.includes(status) ? 'sender' : 'block';
-  return isGreylisting(remote) ? 'alive' : 'slow';
+  return isAboutThisMail(judgement) ? 'alive' : 'slow';
 }
 
 function isGreylisting(remote: RemoteReply): boolean {

@@ -238,7 +238,9 @@ function byRule(said: Said): ReplyJudgement {
     return judgement(found, said, { name: `rule "${rule.name}"`, vague: rule.vague === true, text: reply.text });
   }
   if (said.code === 530 || said.code === 535) return judgement('auth-required', said, { name: `code ${said.code}` });
-  if (said.code === 552 && said.status === undefined) return judgement('too-big', said, { name: 'code 552' });
+  // RFC 5321 §4.5.3.1.10: an old word for too many recipients.
+  if (said.code === 552 && said.status === undefined)
+    return judgement(reply.phase === 'rcpt' ? 'rcpt-cap' : 'too-big', said, { name: 'code 552' });
   if (doubted !== undefined)
     return judgement(doubted, said, { name: `status ${said.digit}.${said.status}`, vague: !EXACT.has(said.status!) });
   if (said.digit === 4 ? BUSY.test(reply.text) : /^(?!.*(?:block|spam|reject|den))/.test(reply.text) && FAULT.test(reply.text))
@@ -262,7 +264,11 @@ function contradicts(found: ReplyClass, said: Said, { text }: RuleText): boolean
   if (said.namesUs) return false;
   if (found === 'recipient-policy' || found === 'content-spam') return EXACT.has(status) && !/sender|spam|subscri/.test(text);
   if (scopeOf(found) !== 'us') return false;
-  return (MAILBOX_STATUS.test(status) && !SURELY_US.test(text)) || (NETWORK_STATUS.test(status) && found === 'address-throttled');
+  return (
+    EXACT.has(status) ||
+    (MAILBOX_STATUS.test(status) && !SURELY_US.test(text)) ||
+    (NETWORK_STATUS.test(status) && found === 'address-throttled')
+  );
 }
 
 /** What says without doubt that a mailbox does not exist, or no longer. */
@@ -300,12 +306,15 @@ function judgement(found: ReplyClass, said: Said, { name, vague = false, text = 
 const MAILBOX = /<?[^\s<>@]{1,64}@[^\s<>,;:)\]]{1,100}>?/g;
 
 /** Long texts are cut in the middle: what counts stands at the begin, codes stand at the end. Mailboxes have any name, links any path. */
+/** Rules know an address by its four numbers. */
+const IPV6 = /(?<![\da-f:])(?:(?:[\da-f]{1,4}:){7}[\da-f]{1,4}|(?:[\da-f]{1,4}:){1,6}:(?:[\da-f]{1,4}(?::[\da-f]{1,4}){0,5})?)/g;
+
 function ruledText({ text, digit, question }: Said): RuleText {
   const cut = text.length > RULED_BEGIN + RULED_END ? `${text.slice(0, RULED_BEGIN)} ; ${text.slice(-RULED_END)}` : text;
   const plain = (cut.includes('@') ? cut.replace(MAILBOX, '<>') : cut)
     .replace(/(https?:\/\/[^\s/?]{1,80})[/?]\S{0,300}/g, '$1')
     .replace(/[.!?](?= |$)/g, ' ;');
-  return { text: plain, digit, phase: question.phase };
+  return { text: plain.includes(':') ? plain.replace(IPV6, '0.0.0.0') : plain, digit, phase: question.phase };
 }
 
 const BEFORE_MAIL: ReadonlySet<ReplyPhase> = new Set(['greeting', 'ehlo', 'tls', 'auth']);

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { RemoteReply } from '../../../src/delivery/reply-reader.ts';
 import {
+  endPatience,
   type FailureKind,
   type FinalProblem,
   judgeAfterDot,
@@ -246,7 +247,6 @@ test.each([
   'MAIL 521 5.7.1 Service unavailable; client [192.0.2.1] blocked using bl.example.test',
   "MAIL 550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent, since part of their network is on our block list (S3140).",
   'RCPT 550 5.7.606 Access denied, banned sending IP [192.0.2.1]',
-  'RCPT 550 5.7.510 Access denied, contoso.test does not accept email over IPv6',
   'dot 550 5.7.25 [192.0.2.1] The IP address sending this message does not have a PTR record',
   'dot 550 5.7.28 An unusual rate of unsolicited email originating from your IP address',
   'dot 550 5.7.1 This message is suspicious due to the very low reputation of the sending IP address',
@@ -312,4 +312,70 @@ test('each refusal carries the judgement of its words, and what no host has said
   expect(judgeTransaction('RCPT', parse('550 5.1.1 No such user'), SOUND).judgement).toMatchObject({ class: 'no-such-user' });
   expect(judgeTransaction('dot', parse('250 2.0.0 Taken'), SOUND).judgement).toBeUndefined();
   expect(judgeSession('greeting', parse('554 No')).judgement).toBeDefined();
+});
+
+test('a host that refuses only IPv6 is asked by IPv4 before other hosts are', () => {
+  const verdict = judgeTransaction(
+    'RCPT',
+    parse('550 5.7.510 Access denied, contoso.test does not accept email over IPv6'),
+    SOUND,
+  );
+  expect(verdict).toMatchObject({ about: 'us', kind: 'delayed', tryNext: false, judgement: { action: { verb: 'family' } } });
+});
+
+test.each([
+  ['MAIL 550 5.7.1 [192.0.2.1] Unusual rate of unsolicited mail originating from your IP address', 'slow'],
+  ['RCPT 550 Too many connections from your host', 'slow'],
+  ['dot 550 5.7.1 Too many messages per connection', 'alive'],
+  ['RCPT 550 This IP has sent too many messages this hour. IB504', 'slow'],
+  ['RCPT 550 5.7.1 Daily SMTP relay sending limit exceeded for this customer', 'slow'],
+])('%s: too much of ours waits', (line, pace) => {
+  const [stage, ...reply] = line.split(' ');
+  expect(judgeTransaction(stage as MessageStage, parse(reply.join(' ')), SOUND)).toMatchObject({
+    about: 'us',
+    kind: 'delayed',
+    pace,
+  });
+});
+
+test.each([
+  ['421 4.7.32 Your email has been rate limited because the From: header is not aligned with SPF or DKIM', 'message', 'alive'],
+  ['421 4.7.28 Unusual rate of unsolicited mail originating from your IP address', 'us', 'block'],
+  ['421 4.3.2 Service not available', 'us', 'block'],
+])('%s after the text is about %s', (line, about, pace) => {
+  expect(judgeTransaction('dot', parse(line), SOUND)).toMatchObject({ about, kind: 'delayed', pace });
+});
+
+test('a mailbox that is full, said with 552 to RCPT, is no lack of room for recipients', () => {
+  expect(judgeTransaction('RCPT', parse('552 5.2.2 Mailbox full'), SOUND).kind).toBe('failed');
+  expect(judgeTransaction('RCPT', parse('552 Mailbox is over quota'), SOUND).kind).toBe('failed');
+  expect(judgeTransaction('RCPT', parse('552 No'), SOUND).kind).toBe('delayed');
+});
+
+describe('a final code with the words of a passing trouble', () => {
+  const busy = judgeTransaction('dot', parse('550 5.0.0 Internal server error, try again later'), SOUND);
+  const rate = judgeTransaction(
+    'RCPT',
+    parse('550 5.2.1 The user is receiving mail at a rate that prevents additional messages'),
+    SOUND,
+  );
+
+  test('is tried again, and then final', () => {
+    expect(busy).toMatchObject({ about: 'message', kind: 'delayed', reply: { code: 550, status: '4.0.0' } });
+    expect(endPatience(busy, 0)).toBe(busy);
+    expect(endPatience(busy, 1)).toMatchObject({
+      kind: 'failed',
+      reply: { code: 550, status: '5.0.0' },
+      judgement: { class: 'busy' },
+    });
+    expect(endPatience(rate, 6).kind).toBe('delayed');
+    expect(endPatience(rate, 7)).toMatchObject({ kind: 'failed', reply: { status: '5.2.1' } });
+  });
+
+  test('never ends mail because of us', () => {
+    const block = judgeTransaction('MAIL', parse('554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org'), SOUND);
+    expect(endPatience(block, 1000)).toBe(block);
+    const passing = judgeTransaction('dot', parse('451 4.3.0 Local error'), SOUND);
+    expect(endPatience(passing, 1000)).toBe(passing);
+  });
 });
