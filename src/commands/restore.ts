@@ -16,7 +16,7 @@ export const registerRestore: Register = (program, io) => {
       about:
         'Put a backup into an empty data directory while the relay is stopped. Mail that waited at that time is held until `queue release`.',
       examples: ['restore /var/backups/smarthost-2027-01-31.db', 'queue release --all'],
-      options: (command) => command.option('--force', 'delete what is in the data directory'),
+      options: (command) => command.option('--force', 'replace what is in the data directory; make a backup of it before'),
     },
     async ([name], options) => {
       const { needFiles } = await import('../store/store.ts');

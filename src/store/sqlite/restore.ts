@@ -61,7 +61,7 @@ export async function restoreStore({ dataDir, source, name, force }: RestoreRequ
 
 function refuseUsed(dataDir: string): void {
   const path = join(dataDir, DATABASE_FILE);
-  const used = `${dataDir} is not empty: --force gives up what is in it (make a backup of it before)`;
+  const used = `${dataDir} is not empty: --force replaces what is in it. Make a backup of it before`;
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { readOnly: true, timeout: SECOND });
