@@ -11,6 +11,8 @@ type Named = { readonly name: string };
 export type NameEvidence = {
   /** The address is proven, aliases included. */
   readonly secure: boolean;
+  /** The resolver that answered is one whose proofs count. */
+  readonly trusted: boolean;
   /** The name behind all aliases. */
   readonly expanded: string;
 };
@@ -131,7 +133,7 @@ async function addressesOf(
 ): Promise<{ readonly addresses: readonly FoundAddress[]; readonly isOfOtherFamily: boolean }> {
   const literal = isIP(name);
   if (literal !== 0) {
-    const addresses = [{ ip: name, family: literal as Family, evidence: { secure: false, expanded: name } }];
+    const addresses = [{ ip: name, family: literal as Family, evidence: { secure: false, trusted: true, expanded: name } }];
     return { addresses, isOfOtherFamily: false };
   }
   const ask = (family: Family) => (family === 4 ? dns.a(name) : dns.aaaa(name));
@@ -162,7 +164,7 @@ function interleaved<T>(lists: readonly (readonly T[])[]): readonly T[] {
 
 function foundIn(answer: Resolved<string>, family: Family): readonly FoundAddress[] {
   if (answer.kind !== 'found') return [];
-  const evidence = { secure: answer.secure, expanded: answer.name };
+  const evidence = { secure: answer.secure, trusted: answer.trusted, expanded: answer.name };
   return answer.values.map((ip) => ({ ip, family, evidence }));
 }
 

@@ -9,6 +9,8 @@ export type Destination = {
   readonly key: string;
   /** It is proven that these are the hosts: the MX records, or that there are none. RFC 7672 §2.2.1 */
   readonly secure: boolean;
+  /** The resolver that said so is one whose proofs count. If not, they may be proven all the same. */
+  readonly trusted: boolean;
   /** The domain's name behind all aliases. */
   readonly expanded: string;
 };
@@ -32,7 +34,7 @@ export function createResolve(dns: Pick<DnsClient, 'mx'>, hostname: string): Res
         return destination;
       }
       case 'none': // no MX: the domain is its own host, RFC 5321 §5.1
-        return { preferences: [[domain]], key: `mx:${domain}`, secure: answer.secure, expanded: domain };
+        return { preferences: [[domain]], key: `mx:${domain}`, ...evidenceOf(answer) };
       case 'nxdomain':
         return judgeProblem('noDomain', `The domain ${domain} does not exist`);
       case 'temporary': // never taken for "no MX"
@@ -43,9 +45,9 @@ export function createResolve(dns: Pick<DnsClient, 'mx'>, hostname: string): Res
 
 type MxAnswer = Extract<Awaited<ReturnType<DnsClient['mx']>>, { kind: 'found' }>;
 
-function judge(domain: string, { values, secure, name }: MxAnswer, hostname: string): Destination | Verdict {
+function judge(domain: string, answer: MxAnswer, hostname: string): Destination | Verdict {
   // A null MX beside others is against RFC 7505 §3, and ignored.
-  const hosts = values.filter(({ exchange }) => exchange !== '');
+  const hosts = answer.values.filter(({ exchange }) => exchange !== '');
   if (hosts.length === 0) return judgeProblem('nullMx', `The domain ${domain} does not accept mail (null MX)`);
   const ours = Math.min(...hosts.filter(({ exchange }) => exchange === hostname).map(({ preference }) => preference));
   const others = hosts.filter(({ preference }) => preference < ours).sort((a, b) => a.preference - b.preference);
@@ -56,7 +58,11 @@ function judge(domain: string, { values, secure, name }: MxAnswer, hostname: str
     groups.set(preference, (groups.get(preference) ?? new Set()).add(exchange));
   }
   const preferences = [...groups.values()].map((names) => [...names]);
-  return { preferences, key: `mx:${preferences.flat().sort().join(',')}`, secure, expanded: name };
+  return { preferences, key: `mx:${preferences.flat().sort().join(',')}`, ...evidenceOf(answer) };
+}
+
+function evidenceOf({ name, secure, trusted }: Pick<MxAnswer, 'name' | 'secure' | 'trusted'>) {
+  return { secure, trusted, expanded: name };
 }
 
 /** All hosts in the order to try them, equals shuffled: RFC 5321 §5.1. @param random 0 to 1. */

@@ -40,10 +40,10 @@ export function interpret<T>({ message, type, name, read, trusted }: Answered<T>
   if (records.length > 0) {
     // A broken record is left out, as Postfix does. If all are broken, the look-up has failed.
     if (values.length === 0) return { kind: 'temporary', cause: `the ${type} records of ${chain.name} cannot be read` };
-    return { kind: 'found', values, name: chain.name, secure, ttl: clamp(leastTtl(records, chain.ttl), type) };
+    return { kind: 'found', values, name: chain.name, secure, trusted, ttl: clamp(leastTtl(records, chain.ttl), type) };
   }
   const ttl = Math.min(chain.ttl, negativeTtl(message));
-  return { kind: message.rcode === NXDOMAIN ? 'nxdomain' : 'none', secure, ttl };
+  return { kind: message.rcode === NXDOMAIN ? 'nxdomain' : 'none', name: chain.name, secure, trusted, ttl };
 }
 
 /** @returns the name at the end, and the least TTL in milliseconds; or why there is no end. */

@@ -29,14 +29,16 @@ export type DnsAnswer<T> =
 
 /** An answer with its evidence. */
 export type Resolved<T> =
-  /** `name` is the name at the end of all aliases. */
-  | (DnsAnswer<T> & { readonly kind: 'found'; readonly name: string } & Evidence)
-  | (DnsAnswer<T> & { readonly kind: 'none' | 'nxdomain' } & Evidence)
+  | (DnsAnswer<T> & { readonly kind: 'found' | 'none' | 'nxdomain' } & Evidence)
   | (DnsAnswer<T> & { readonly kind: 'temporary' });
 
 type Evidence = {
+  /** The name at the end of all aliases. */
+  readonly name: string;
   /** True if a trusted resolver has validated all of the answer, aliases included: RFC 4035 §3.2.3. */
   readonly secure: boolean;
+  /** True if the validation of the resolver that answered counts. If not, `secure` says nothing about the name. */
+  readonly trusted: boolean;
   /** Milliseconds that the answer is valid, counted from the question. */
   readonly ttl: number;
 };
@@ -60,7 +62,8 @@ export type Dns = {
 
 /** The same look-ups, and those of RFC 7672, with the evidence that decisions about a destination need. */
 export type DnsClient = {
-  mx(name: string): Promise<Resolved<MxRecord>>;
+  /** @param afresh asks again, even if an answer is in the cache. */
+  mx(name: string, afresh?: boolean): Promise<Resolved<MxRecord>>;
   a(name: string): Promise<Resolved<string>>;
   aaaa(name: string): Promise<Resolved<string>>;
   ptr(address: string): Promise<Resolved<string>>;
@@ -141,7 +144,7 @@ export function createDns(options: DnsOptions): DnsClient {
 
   async function look<T>(type: QueryType, name: string, read: ReadData<T>): Promise<Resolved<T>> {
     // A name that does not fit into a question cannot exist, so no server is asked.
-    if (!isResolvable(name)) return { kind: 'nxdomain', secure: false, ttl: NEGATIVE_TTL };
+    if (!isResolvable(name)) return { kind: 'nxdomain', name, secure: false, trusted: true, ttl: NEGATIVE_TTL };
     const begun = performance.now();
     const reply = await resolver.ask({ name, type });
     const answer = judge(reply, { type, name, read });
@@ -173,7 +176,10 @@ export function createDns(options: DnsOptions): DnsClient {
   }
 
   return {
-    mx: (name) => ask('MX', canonical(name), readMx),
+    mx(name, afresh = false) {
+      if (afresh) forget(`MX ${canonical(name)}`);
+      return ask('MX', canonical(name), readMx);
+    },
     a: (name) => ask('A', canonical(name), readA),
     aaaa: (name) => ask('AAAA', canonical(name), readAaaa),
     cname: (name) => ask('CNAME', canonical(name), readCanonicalHost),

@@ -55,9 +55,9 @@ export function createStsRig(given: Partial<StsPolicyOptions> = {}) {
         async txt(name, isAfresh = false) {
           if (isAfresh) rig.afresh++;
           const record = rig.records.get(name.replace(/^_mta-sts\./, ''));
-          if (record === undefined) return { kind: 'nxdomain', secure: false, ttl: 60_000 };
+          if (record === undefined) return { kind: 'nxdomain', name, secure: false, trusted: true, ttl: 60_000 };
           const answer: DnsAnswer<string> = typeof record === 'string' ? { kind: 'found', values: [record] } : record;
-          return { ...answer, name, secure: false, ttl: 60_000 } as never;
+          return { ...answer, name, secure: false, trusted: true, ttl: 60_000 } as never;
         },
       },
       async fetch(domain): Promise<FetchedPolicy> {

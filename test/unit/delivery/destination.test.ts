@@ -5,8 +5,9 @@ import type { DnsClient, MxRecord, Resolved } from '../../../src/dns/dns.ts';
 async function resolve(answer: Resolved<MxRecord>, domain = 'd.test') {
   return createResolve({ mx: async () => answer } as Pick<DnsClient, 'mx'>, 'relay.example.net')(domain);
 }
+const EVIDENCE = { name: 'd.test', secure: false, trusted: true, ttl: 1000 } as const;
 const mx = (...entries: readonly (readonly [number, string])[]): Resolved<MxRecord> => ({
-  ...{ kind: 'found', name: 'd.test', secure: false, ttl: 1000 },
+  ...{ kind: 'found', ...EVIDENCE },
   values: entries.map(([preference, exchange]) => ({ preference, exchange })),
 });
 
@@ -18,25 +19,29 @@ test('hosts are grouped by preference, and domains with the same hosts share a k
 });
 
 test('without MX the domain is its own host', async () => {
-  const answer = { kind: 'none', secure: false, ttl: 1000 } as const;
-  expect(await resolve(answer)).toEqual({ preferences: [['d.test']], key: 'mx:d.test', secure: false, expanded: 'd.test' });
+  const facts = { secure: false, trusted: true, expanded: 'd.test' };
+  expect(await resolve({ kind: 'none', ...EVIDENCE })).toEqual({ preferences: [['d.test']], key: 'mx:d.test', ...facts });
 });
 
 test('the facts about the hosts are kept: whether they are secure, and the name after an alias. RFC 7672 §2.2.1', async () => {
   const answer = {
     kind: 'found',
-    name: 'target.test',
-    secure: true,
-    ttl: 1000,
+    ...{ ...EVIDENCE, name: 'target.test', secure: true },
     values: [{ preference: 10, exchange: 'a' }],
   } as const;
   expect(await resolve(answer)).toMatchObject({ secure: true, expanded: 'target.test' });
-  expect(await resolve({ kind: 'none', secure: true, ttl: 1000 })).toMatchObject({ secure: true, preferences: [['d.test']] });
+  const none = { kind: 'none', ...EVIDENCE, name: 'target.test', secure: true } as const;
+  expect(await resolve(none), 'also of a domain that is its own host').toMatchObject({
+    secure: true,
+    expanded: 'target.test',
+    preferences: [['d.test']],
+  });
+  expect(await resolve({ kind: 'none', ...EVIDENCE, trusted: false })).toMatchObject({ trusted: false });
 });
 
 test.each([
   ['null MX', mx([0, '']), 'failed', '5.1.10'],
-  ['no such domain', { kind: 'nxdomain', secure: true, ttl: 1000 } as const, 'failed', '5.1.2'],
+  ['no such domain', { kind: 'nxdomain', ...EVIDENCE, secure: true } as const, 'failed', '5.1.2'],
   ['a look-up that failed', { kind: 'temporary', cause: 'SERVFAIL' } as const, 'delayed', '4.4.3'],
   ['ourselves as the best MX', mx([10, 'relay.example.net'], [20, 'backup']), 'failed', '5.4.6'],
 ])('%s', async (_, answer, kind, status) => {

@@ -119,7 +119,10 @@ test('where the server that validates is gone, another one is asked, but not for
 test('a negative answer is cached as long as the zone says', async () => {
   const soa = { type: 'SOA', name: 'test', ttl: 900, data: { mname: 'ns.test', rname: 'h.test', minimum: 300 } } as const;
   const server = await startServer(() => [{ flags: 3, authorities: [soa as never] }]);
-  expect(await createDns({ servers: [server] }).mx('d.test')).toEqual({ kind: 'nxdomain', secure: false, ttl: 300 * SECOND });
+  expect(await createDns({ servers: [server] }).mx('d.test')).toMatchObject({
+    kind: 'nxdomain',
+    ttl: 300 * SECOND,
+  });
 });
 
 test('an answer is cached for the shortest TTL of its chain', async () => {

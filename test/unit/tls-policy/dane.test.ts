@@ -5,10 +5,11 @@ import { recordOf } from '../../support/chains.ts';
 
 const GOOD = recordOf(`3 1 1 ${'ab'.repeat(32)}`);
 const USELESS = recordOf(`0 0 1 ${'ab'.repeat(32)}`);
-const found = (secure: boolean, ...values: (typeof GOOD)[]) => ({ kind: 'found', values, name: '', secure, ttl: 1000 }) as const;
-const absent = (secure: boolean, kind: 'none' | 'nxdomain' = 'nxdomain') => ({ kind, secure, ttl: 1000 }) as const;
+const REST = { name: '', trusted: true, ttl: 1000 } as const;
+const found = (secure: boolean, ...values: (typeof GOOD)[]) => ({ kind: 'found', values, secure, ...REST }) as const;
+const absent = (secure: boolean, kind: 'none' | 'nxdomain' = 'nxdomain') => ({ kind, secure, ...REST }) as const;
 const FAILED = { kind: 'temporary', cause: 'SERVFAIL' } as const;
-const alias = (secure: boolean) => ({ kind: 'found', values: ['target.test'], name: 'mx.test', secure, ttl: 1000 }) as const;
+const alias = (secure: boolean) => ({ kind: 'found', values: ['target.test'], secure, ...REST, name: 'mx.test' }) as const;
 
 type Answers = Readonly<Record<string, ReturnType<typeof found> | ReturnType<typeof absent> | typeof FAILED>>;
 type Alias = ReturnType<typeof alias> | ReturnType<typeof absent> | typeof FAILED;
