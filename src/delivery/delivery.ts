@@ -63,6 +63,8 @@ export type DeliveryOptions = {
   readonly sts?: HeldPolicies;
   /** False: the resolver does not validate. Absent: each answer is believed by itself. */
   readonly validates?: () => boolean;
+  /** Asks the resolver now. Never rejects. Default: as `validates` says. */
+  readonly validatesNow?: () => Promise<boolean>;
   /** Told how each session ended, for reports to the domains: RFC 8460. */
   readonly results?: SessionResults;
   /** 8-bit content and a host without 8BITMIME: send it as it is, or fail with 5.6.3. */

@@ -16,7 +16,7 @@ import type { NameEvidence } from './addresses.ts';
 import type { OperatorPolicies, OperatorPolicy } from './operator.ts';
 import { countPassedOver, type SessionResults } from './session-results.ts';
 import { type TlsPolicy, tlsPolicy } from './tls.ts';
-import { type Basis, type HeldPolicy, passedOver, type StsTrouble, tellFault, type Unmet } from './unmet.ts';
+import { type Basis, type HeldPolicy, isDefinite, passedOver, type StsTrouble, tellFault, type Unmet } from './unmet.ts';
 
 /** MTA-STS policies of domains: RFC 8461. */
 export type HeldPolicies = {
@@ -35,13 +35,15 @@ type Known = {
 };
 
 export type PolicyContext = {
-  readonly dns: Pick<DnsClient, 'tlsa' | 'cname'>;
+  readonly dns: Pick<DnsClient, 'tlsa' | 'cname' | 'mx'>;
   readonly log: Pick<EventLog, 'emit'>;
   /** Absent: nobody asks for policies of MTA-STS. */
   readonly sts?: HeldPolicies | undefined;
   readonly results?: SessionResults | undefined;
   /** False: the resolver has been found not to validate, so nothing that it says is proven. */
   readonly validates: () => boolean;
+  /** Asks the resolver now. Never rejects. */
+  readonly validatesNow: () => Promise<boolean>;
 };
 
 /** Whose mail it is, and what is known before any host is looked at. */
@@ -49,6 +51,8 @@ export type PolicyQuestion = {
   readonly domain: string;
   readonly expanded: string;
   readonly named: 'proven' | 'unproven' | 'operator';
+  /** The resolver that named the hosts is one whose proofs count, or they need none. */
+  readonly trusted: boolean;
   readonly operator: OperatorPolicies;
   readonly message: {
     readonly requireTls: boolean;
@@ -90,6 +94,8 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
   const { domain, named, operator, message, policy: asking } = question;
   let known: Known | undefined = asking === undefined ? {} : undefined;
   let findings: Map<string, DaneFinding> | undefined;
+  /** Known before a message with REQUIRETLS is judged. */
+  let validatesNow = true;
 
   function asksDane({ level, modes }: OperatorPolicy): boolean {
     return level === 'dane' || (modes.dane !== 'off' && named !== 'operator' && level !== 'none' && !message.tlsOptional);
@@ -139,10 +145,20 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
   }
 
   function mayBeProven({ problem, isUnknown = false }: Known): boolean {
-    return problem !== undefined || isUnknown || !context.validates();
+    return problem !== undefined || isUnknown;
   }
 
-  function judged(host: PolicyHost, dane: DaneFinding, known: Known): HostPolicy {
+  function isHidden({ trusted }: NameEvidence): boolean {
+    return !question.trusted || !trusted || !validatesNow || !context.validates();
+  }
+
+  let proven: Promise<boolean> | undefined;
+  /** An answer that is not proven may be kept from a time when the resolver did not validate, so it is asked for again. */
+  function mayBeProvenNow(): Promise<boolean> {
+    return (proven ??= dns.mx(domain, true).then((answer) => answer.kind === 'temporary' || answer.secure || !answer.trusted));
+  }
+
+  function judged(host: PolicyHost, evidence: NameEvidence, dane: DaneFinding, known: Known): HostPolicy {
     const mx = nameOf(host);
     const { level, modes } = asksOf(operator.forHost(mx));
     const { policy, problem, isUnknown = false }: Known = level === 'none' || modes.mtaSts === 'off' ? {} : known;
@@ -156,6 +172,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
       sts: policy,
       stsProblem: problem,
       mayBeProven: mayBeProven({ problem, isUnknown }),
+      isHidden: isHidden(evidence),
       isDecidedByDane: dane.kind === 'records' && named !== 'unproven',
       isCounted: !message.tlsReport && level !== 'none',
       isStrict: isStrict(mx),
@@ -205,12 +222,23 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     return changed;
   }
 
-  async function gathered(host: PolicyHost, finding: DaneFinding | Promise<DaneFinding>): Promise<HostPolicy> {
+  async function gathered(
+    host: PolicyHost,
+    evidence: NameEvidence,
+    finding: DaneFinding | Promise<DaneFinding>,
+  ): Promise<HostPolicy> {
     const dane = await finding;
-    known ??= await asking!;
-    const first = judged(host, dane, known);
-    if (first.kind === 'meet' || first.unmet.source !== 'mta-sts') return first;
-    if (await healed()) return judged(host, dane, known);
+    known ??= asking === undefined ? {} : await asking;
+    if (message.requireTls) validatesNow = await context.validatesNow();
+    const first = judged(host, evidence, dane, known);
+    if (first.kind === 'meet') return first;
+    if (first.unmet.source === 'requiretls') {
+      const { basis } = first;
+      if (!isDefinite(first.unmet, basis) || named !== 'unproven' || !(await mayBeProvenNow())) return first;
+      return { ...first, basis: { ...basis, mayBeProven: true } };
+    }
+    if (first.unmet.source !== 'mta-sts') return first;
+    if (await healed()) return judged(host, evidence, dane, known);
     // A policy that could not be fetched anew may name this host by now.
     return { ...first, basis: { ...first.basis, mayBeProven: mayBeProven(known) } };
   }
@@ -219,17 +247,17 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     factsOf: (host, { dane, sts: policy }) => factsOf(nameOf(host), dane, policy),
     judge(host, evidence) {
       const dane = findingOf(host, evidence, false);
-      if (known !== undefined && known.policy === undefined && !(dane instanceof Promise))
-        return conclude(host, judged(host, dane, known));
-      return gathered(host, dane).then((policy) => conclude(host, policy));
+      if (known !== undefined && known.policy === undefined && !(dane instanceof Promise) && !message.requireTls)
+        return conclude(host, judged(host, evidence, dane, known));
+      return gathered(host, evidence, dane).then((policy) => conclude(host, policy));
     },
     async again(host, evidence, { check }) {
       if (check === 'dane') {
         const before = findings?.get(keyOf(host, evidence));
         const dane = await findingOf(host, evidence, true);
-        return isSameFinding(before, dane) ? undefined : judged(host, dane, known ?? {});
+        return isSameFinding(before, dane) ? undefined : judged(host, evidence, dane, known ?? {});
       }
-      return (await healed()) ? judged(host, await findingOf(host, evidence, false), known ?? {}) : undefined;
+      return (await healed()) ? judged(host, evidence, await findingOf(host, evidence, false), known ?? {}) : undefined;
     },
   };
 }

@@ -18,6 +18,7 @@ type Kept = { readonly now: Clock } & Pick<PlanContext, 'isUnreachable'>;
 
 export function createPlanContext(options: WayOptions, { now, isUnreachable }: Kept): PlanContext {
   const { dns, hostname, source, dane = 'on', mtaSts = 'on', sts, validates = () => true, results, log } = options;
+  const { validatesNow = async () => validates() } = options;
   const { destinations = [], tls } = options;
   return {
     options,
@@ -26,7 +27,7 @@ export function createPlanContext(options: WayOptions, { now, isUnreachable }: K
     guard: remembered(createAddressGuard(options.allowPrivate, options.ownAddresses ?? ownAddresses())),
     families: createIpFamilies({ dns, hostname, source, now }),
     isUnreachable,
-    policies: { dns, log, sts, validates, results },
+    policies: { dns, log, sts, validates, validatesNow, results },
     operator: createOperatorPolicies({ destinations, tls, dane, mtaSts, now }),
     modes: { dane, mtaSts },
   };

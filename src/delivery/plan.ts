@@ -117,7 +117,7 @@ type MxMail = Pick<PolicyQuestion, 'domain' | 'operator' | 'policy'> & { readonl
 
 function byMx(destination: Destination, { domain, operator, asks, policy }: MxMail, context: PlanContext): Plan {
   const { options, guard } = context;
-  const { secure, expanded } = destination;
+  const { secure, trusted, expanded } = destination;
   return {
     key: destination.key,
     named: destination,
@@ -126,7 +126,7 @@ function byMx(destination: Destination, { domain, operator, asks, policy }: MxMa
       const families = await context.families.order(options.ip);
       const request = { hosts, families, provisional: options.ip === 'auto', guard, domain };
       const policies = createHostPolicies(
-        { domain, expanded, named: secure ? 'proven' : 'unproven', operator, message: asks, policy },
+        { domain, expanded, named: secure ? 'proven' : 'unproven', trusted, operator, message: asks, policy },
         context.policies,
       );
       return targetsOf(request, { ...context, policies }, {});
@@ -148,6 +148,7 @@ function byRoute(route: Route, asks: PolicyQuestion['message'], context: PlanCon
         domain,
         expanded: domain,
         named: 'operator',
+        trusted: true,
         operator: samePolicy({ level: tls, modes: context.modes }),
         message: { ...asks, tlsOptional: false },
       } as const;

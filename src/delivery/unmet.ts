@@ -22,8 +22,10 @@ export type Basis = {
   readonly sts?: HeldPolicy | undefined;
   /** Why there is no policy although the domain announces one. */
   readonly stsProblem?: StsTrouble | undefined;
-  /** The proof that the host is one of the domain may only be missing now: what policy it has is not known, or our resolver does not validate. */
+  /** The proof that the host is one of the domain may only be missing now: what policy it has is not known. */
   readonly mayBeProven: boolean;
+  /** Proofs of the DNS may exist, and our own resolver hides them: it does not validate, or another one has answered. */
+  readonly isHidden: boolean;
   /** DANE alone decides about the host. */
   readonly isDecidedByDane: boolean;
   /** The result is counted for reports to the domain: RFC 8460. */
@@ -83,19 +85,33 @@ const NAMED_HOSTS = 20;
 const PASSING: ReadonlySet<string> = new Set(['tlsa-lookup-failed', 'handshake-failed', 'starttls-refused', EHLO_REFUSED.reason]);
 
 /** The host has shown that it cannot take mail that must not leave without verified TLS. */
-export function isDefinite({ reason }: Pick<Unmet, 'reason'>, { mayBeProven }: Pick<Basis, 'mayBeProven'>): boolean {
-  return !PASSING.has(reason) && !(UNPROVEN.has(reason) && mayBeProven);
+export function isDefinite(
+  { reason, check }: Pick<Unmet, 'reason' | 'check'>,
+  basis: Pick<Basis, 'mayBeProven' | 'isHidden'>,
+): boolean {
+  const { mayBeProven, isHidden } = basis;
+  if (PASSING.has(reason)) return false;
+  if (UNPROVEN.has(reason)) return !mayBeProven && !isHidden;
+  return check === undefined || !isHidden; // a record of DANE might accept the certificate
 }
 
 /** Nothing proves that the host is one of the domain. */
 const UNPROVEN: ReadonlySet<string> = new Set(['not-proven', 'mx-mismatch']);
+
+/** Only DNSSEC can help, so the mail waits until our resolver validates. */
+const NEEDS_PROOF: ReadonlySet<string> = new Set(['not-proven', 'dane-required']);
 
 type Where = { readonly mx: string; readonly ip?: string | undefined };
 
 export function unmetBy(fault: Fault, source: DemandSource, basis: Basis, where: Where): Unmet {
   const { mx, ip } = where;
   const text = `${mx}${ip === undefined ? '' : ` [${ip}]`} ${wordsOf(source, basis)}: ${fault.detail} (${fault.reason})`;
-  return { ...fault, source, verdict: judgeUnmet(fault.type, text, source === 'operator') };
+  const verdict = judgeUnmet(fault.type, text, source === 'operator');
+  return {
+    ...fault,
+    source,
+    verdict: basis.isHidden && NEEDS_PROOF.has(fault.reason) ? { ...verdict, waitsForUs: true } : verdict,
+  };
 }
 
 function wordsOf(source: DemandSource, { domain, sts }: Basis): string {
@@ -109,7 +125,8 @@ export function passedOver({ source, why }: Skip, basis: Basis, mx: string): Unm
   return unmetBy(faultOf(why, basis, mx), source, basis, { mx });
 }
 
-function faultOf(why: Skip['why'], { domain, dane, sts }: Basis, mx: string): Fault {
+function faultOf(why: Skip['why'], { domain, dane, sts, isHidden }: Basis, mx: string): Fault {
+  const cause = isHidden ? ', as the resolver of this relay does not validate DNSSEC' : '';
   switch (why) {
     case 'tlsa-lookup': {
       const { name, cause } = dane.kind === 'failed' ? dane : { name: mx, cause: 'unknown' };
@@ -121,11 +138,19 @@ function faultOf(why: Skip['why'], { domain, dane, sts }: Basis, mx: string): Fa
       return { type: 'validation-failure', reason: 'mx-mismatch', detail, check: 'pkix' };
     }
     case 'dane-required':
-      return { type: 'dane-required', reason: 'dane-required', detail: `DANE is required for ${domain}, and ${lackOf(dane)}` };
+      return {
+        type: 'dane-required',
+        reason: 'dane-required',
+        detail: `DANE is required for ${domain}, and ${lackOf(dane)}${cause}`,
+      };
     case 'no-tls':
       return { type: 'starttls-not-supported', reason: 'tls-off', detail: 'this relay is configured to use no TLS with it' };
     case 'requiretls':
-      return { type: 'validation-failure', reason: 'not-proven', detail: 'nothing proves that it is a host of the domain' };
+      return {
+        type: 'validation-failure',
+        reason: 'not-proven',
+        detail: `nothing proves that it is a host of the domain${cause}`,
+      };
   }
 }
 

@@ -37,7 +37,7 @@ export function checkDnssec({ signed, trustAd }: DnssecFacts, asked: DnssecAnswe
         'warning',
         'answers are not validated',
         wanted,
-        `DANE needs validation, and without it forged answers are not noticed. ${install}`,
+        `DANE needs validation, and so does mail with REQUIRETLS to domains without MTA-STS: it waits. Forged answers are not noticed. ${install}`,
       ),
     ];
   if (!isOwnResolver(server) && !trustAd)

@@ -129,7 +129,7 @@ export const EVENTS = {
     'An enforced policy needs a certificate of an authority that this machine does not know. Are its root certificates old?',
     { domain: text, mx: text, ip: optional(text), reason: text },
   ),
-  dnssecLost: define('warn', 'The resolver does not validate DNSSEC, so DANE is off until it does. Mail is delivered.', {}),
+  dnssecLost: define('warn', 'The resolver does not validate DNSSEC: DANE is off, and mail with REQUIRETLS may wait.', {}),
   dnssecBack: define('info', 'The resolver validates DNSSEC again, and DANE is on.', {}),
 
   accepted: define('info', 'A message was accepted and is synced to disk.', {

@@ -55,7 +55,8 @@ export function submissionOptions({
 }
 
 /** Whether anything depends on a resolver that validates. */
-export function usesDane({ delivery, destinations, routes }: Config): boolean {
+export function needsValidation({ delivery, destinations, routes, submission }: Config): boolean {
+  if (submission.requireTls !== 'off') return true; // RFC 8689 §4.2.1
   return delivery.dane !== 'off' || [delivery, ...destinations, ...routes].some(({ tls }) => tls === 'dane');
 }
 

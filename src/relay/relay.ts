@@ -40,12 +40,12 @@ import {
   certificateOptions,
   deliveryOptions,
   keepFixed,
+  needsValidation,
   portsOf,
   preparationOptions,
   quotaDefaults,
   stsSettings,
   submissionOptions,
-  usesDane,
 } from './options.ts';
 import { startOutboundLook } from './outbound-look.ts';
 import {
@@ -194,11 +194,12 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
   closers.push(() => results.close());
   const sts = startStsPolicies({ ...stsSettings(config), store: store.tlsPolicies, dns, log: events });
   closers.push(() => sts.close());
-  const dnssec = startDnssecWatch({ dns, log: events, wanted: () => usesDane(current.config) });
+  const dnssec = startDnssecWatch({ dns, log: events, wanted: () => needsValidation(current.config) });
   closers.push(dnssec.close);
   const delivery = await startDelivery({
     ...deliveryOptions(config),
-    ...{ hostname: config.hostname, dns, log: events, operation, validates: dnssec.validates, sts, results },
+    ...{ hostname: config.hostname, dns, log: events, operation, sts, results },
+    ...{ validates: dnssec.validates, validatesNow: dnssec.validatesNow },
   });
   closers.push(() => delivery.close());
   const signer = createSigner({ operation, noKey: config.signing.noKey, warn: events.emit });

@@ -78,6 +78,7 @@ async function ourSessions(port: number, body: string): Promise<void> {
     domain: 'good.test',
     dane: { kind: 'none', why: 'off' },
     mayBeProven: false,
+    isHidden: false,
     isDecidedByDane: false,
     isCounted: false,
     isStrict: false,

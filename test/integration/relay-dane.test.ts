@@ -37,3 +37,14 @@ test('log, trace and metrics say what a session was worth, and mail flows withou
   expect(await logged('relayed', ({ assurance }) => assurance === 'tls')).toMatchObject({ tls: 'TLSv1.3' });
   client.close();
 });
+
+test.each([
+  ['', true],
+  ['submission: { requireTls: off }', false],
+])('without DANE the resolver is checked for the sake of REQUIRETLS, unless that is off too: %s', async (yaml, isChecked) => {
+  const relay = await startTestRelay({ zone: { '.': { SOA: ROOT } }, yaml: `delivery: { dane: off }\n${yaml}` });
+  onTestFinished(() => relay.close());
+  if (isChecked) await relay.logged('dnssecLost');
+  const metrics = await (await fetch(`http://127.0.0.1:${relay.ports.admin}/metrics`)).text();
+  expect(metrics).toMatch(isChecked ? /^smarthost_dnssec_trusted 0$/m : /^smarthost_dnssec_trusted 1$/m);
+});

@@ -1,10 +1,12 @@
 /** REQUIRETLS at the wire: who gets such mail, with which words, and when it comes back. RFC 8689. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { DeliveryOptions } from '../../src/delivery/delivery.ts';
+import { createDns } from '../../src/dns/dns.ts';
 import { type Certified, makeAuthority, makeHost, served, tlsaOf } from '../support/chains.ts';
 import { type Rig, startRig } from '../support/delivery-rig.ts';
+import { startDnsServer } from '../support/dns-server.ts';
 import type { MxServerOptions } from '../support/mx-server.ts';
 import { temporaryFolder } from '../support/program.ts';
 
@@ -130,6 +132,7 @@ describe('a message with REQUIRETLS', () => {
       { sts: { policyFor: async () => ({ isUnknown: true }), heal: noChange } },
     ],
     ['the resolver does not validate', { validates: () => false }],
+    ['the resolver validates no more since it was last checked', { validatesNow: async () => false }],
   ])('waits where nothing proves whose hosts they are, but %s', async (_, delivery) => {
     const rig = await start({ secure: false, delivery });
     expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'delayed', reply: { status: '4.7.5' } }]);
@@ -143,6 +146,44 @@ describe('a message with REQUIRETLS', () => {
       { kind: 'failed', reply: { code: 556, status: '5.1.10' } },
     ]);
     expect(rig.mx.sessions()).toBe(0);
+  });
+
+  test('waits for us, beyond its lifetime, where only our own resolver is in the way, and the reply says so', async () => {
+    const rig = await start({ secure: false, delivery: { validates: () => false } });
+    const text = expect.stringContaining('the resolver of this relay does not validate DNSSEC (not-proven)');
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'delayed', waitsForUs: true, reply: { text } }]);
+  });
+
+  test('waits for us where a resolver has answered whose proofs do not count, as the trusted one is silent', async () => {
+    const rig = await start({ secure: false });
+    const other = await startDnsServer({
+      address: '127.0.0.2',
+      zone: { 'good.test': { MX: ['10 mx0.good.test'], secure: true }, 'mx0.good.test': { A: [rig.mx.address], secure: true } },
+    });
+    onTestFinished(() => other.close());
+    rig.relay.reload({ dns: createDns({ servers: ['127.0.0.1:1', other.server], timeout: 1000 }) });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'delayed', waitsForUs: true }]);
+    expect(rig.mx.sessions()).toBe(0);
+  });
+
+  test('waits where the answer that nothing proves is an old one, and is passed on the next time', async () => {
+    const rig = await start({ secure: false });
+    await rig.relay.send('a@good.test'); // the answer is kept
+    rig.dns.set('good.test', { MX: ['10 mx0.good.test'], secure: true });
+    const [outcome] = await rig.relay.send('a@good.test', REQUIRED);
+    expect(outcome).toMatchObject({ kind: 'delayed', reply: { status: '4.7.5' } });
+    expect(outcome, 'our resolver is sound').not.toHaveProperty('waitsForUs');
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'relayed', assurance: 'required' }]);
+  });
+
+  test('waits where a certificate has no known authority, while our resolver hides whether DANE would accept it', async () => {
+    const policy = { domain: 'good.test', id: '1', mode: 'enforce', mx: ['*.good.test'], text: '' } as const;
+    const sts = { policyFor: async () => ({ policy }), heal: async () => ({ policy, changed: false, isCurrent: true }) };
+    const wrong = { extensions: PROMISED, tls: served(stranger) };
+    const hidden = await start({ hosts: [wrong], secure: false, delivery: { sts, validates: () => false } });
+    expect(await hidden.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'delayed' }]);
+    const sound = await start({ hosts: [wrong], secure: false, delivery: { sts } });
+    expect(await sound.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'failed', reply: { status: '5.7.10' } }]);
   });
 
   test('comes back where the operator wants clear text, and the reply says so', async () => {

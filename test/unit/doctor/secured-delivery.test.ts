@@ -127,6 +127,7 @@ test('every reply about what a host’s TLS lacks is known as such, and no other
     domain: 'a.test',
     dane: { kind: 'none', why: 'absent' },
     mayBeProven: false,
+    isHidden: false,
     isDecidedByDane: false,
     isCounted: true,
     isStrict: false,

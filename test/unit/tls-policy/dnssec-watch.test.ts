@@ -48,6 +48,20 @@ test('an answer that does not come changes nothing: it would be easy to hold bac
   expect(told).toEqual(['dnssecLost']);
 });
 
+test('whoever must know it now is answered by a check that is seconds old, and an answer that does not come is no proof', async () => {
+  const { watch, resolver, told } = await start(true);
+  expect(resolver.asked).toBe(1);
+  expect(await watch.validatesNow()).toBe(true);
+  expect(resolver.asked, 'the start has just checked').toBe(1);
+  const other = await start(undefined);
+  expect(await Promise.all([other.watch.validatesNow(), other.watch.validatesNow()])).toEqual([false, false]);
+  expect(other.resolver.asked, 'one question for both').toBe(2);
+  other.resolver.answer = false;
+  expect(await other.watch.validatesNow()).toBe(false);
+  expect(other.watch.validates()).toBe(false);
+  expect([told, other.told]).toEqual([[], ['dnssecLost']]);
+});
+
 test('a resolver is not asked if nothing needs DANE', async () => {
   let isWanted = false;
   const { watch, resolver, look } = await start(false, () => isWanted);
