@@ -25,6 +25,8 @@ export type AttemptContext = {
 
 type Job = {
   readonly queueId: string;
+  /** The key of the host set. */
+  readonly hosts: string;
   readonly letter: Letter;
   readonly recipients: readonly StoredRecipient[];
   readonly targets: Targets;
@@ -177,7 +179,7 @@ class Conversation {
       }
       if (groups.length > 0 && isUsable(session!)) continue;
       if (this.#job.transcript !== undefined) session!.worn = true;
-      this.#context.kept.give(session!);
+      this.#context.kept.give(session!, this.#job.hosts);
       session = undefined;
     }
     return { reached: true, given: results() };

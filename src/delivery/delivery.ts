@@ -12,10 +12,10 @@ import type { PolicyMode } from '../tls-policy/tls-policy.ts';
 import { type AttemptContext, type AttemptResult, attempt, effectOf } from './attempt.ts';
 import { deadlines } from './connection.ts';
 import type { HeldPolicies } from './host-policy.ts';
-import { Pacing } from './pacing.ts';
+import { Pacing, type Places } from './pacing.ts';
 import { type PlanContext, planFor } from './plan.ts';
 import { createPlanContext } from './plan-context.ts';
-import { createPool } from './pool.ts';
+import { createPool, type OnIdle, type Pool } from './pool.ts';
 import { destinationOf, signs } from './route.ts';
 import type { SessionResults } from './session-results.ts';
 import { createEncryption } from './tls.ts';
@@ -23,6 +23,7 @@ import { createTranscript } from './transcript.ts';
 import { judgeFailure, type Verdict } from './verdict.ts';
 
 export { exceptionsOf, type TlsException } from './operator.ts';
+export type { Place, Places, TurnedAway } from './pacing.ts';
 export { catchAll, destinationOf, signs } from './route.ts';
 export { loadProviders, type Provider, providerProblems } from './shaping/provider.ts';
 export { type DomainSurvey, type SurveyedAddress, type SurveyedSession, surveyDomain } from './survey.ts';
@@ -111,25 +112,68 @@ export type Delivery = {
 /** How long an address that could not be connected to is tried last. */
 const UNREACHABLE = 5 * MINUTE;
 
-/** Rejects where `caFile` cannot be read or the store fails. */
-export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
+/** Makes the attempts. It asks for a place for each of them. */
+export type Courier = Pick<Delivery, 'deliver' | 'close'> &
+  Pick<Pool, 'trim' | 'drop'> & {
+    /** @throws where nothing can be built from the options. The function returned swaps them in, and cannot fail. */
+    prepareReload(options: CourierOptions): () => void;
+  };
+
+export type CourierOptions = Omit<DeliveryOptions, 'operation' | 'concurrency' | 'maxSessions'>;
+
+/** Rejects where `caFile` cannot be read or the store fails. @param elsewhere makes the attempts in other threads. */
+export async function startDelivery(given: DeliveryOptions, elsewhere?: (places: Pacing) => Courier): Promise<Delivery> {
   const now = given.now ?? systemClock;
-  const { log } = given;
   let options = given; // before pacing, which asks for its limits while it restores stored rests
-  const pool = createPool(now);
-  const unreachable = createCache<string, true>(10_000, UNREACHABLE);
   const pacing = await Pacing.start({
-    ...{ operation: given.operation, log, now, kept: pool },
+    ...{ operation: given.operation, log: given.log, now, kept: { trim: (count) => courier.trim(count) } },
     concurrency: () => options.concurrency,
     maxSessions: () => options.maxSessions,
   });
+  const courier = elsewhere?.(pacing) ?? createCourier(given, pacing);
+
+  function prepareReload(changes: Partial<DeliveryOptions>): () => void {
+    const next = { ...options, ...changes };
+    const follow = courier.prepareReload(next);
+    return () => {
+      options = next;
+      follow();
+      pacing.forgetWays();
+    };
+  }
+
+  return {
+    deliver: courier.deliver,
+    destinationOf: (message, address) => destinationOf(options.routes, message, address),
+    signs: (message, address) => signs(options.routes, message, address),
+    room: (destination) => pacing.room(destination),
+    onRoom: (listener) => pacing.onRoom(listener),
+    blockedUntil: (destination) => pacing.blockedUntil(destination),
+    resting: () => pacing.resting(),
+    tryNow: (destination) => pacing.tryNow(destination),
+    prepareReload,
+    reload: (changes) => prepareReload(changes)(),
+    async close() {
+      pacing.close();
+      await courier.close();
+    },
+  };
+}
+
+/** The part of delivery that may be in another thread than its places. @throws where `caFile` cannot be read */
+export function createCourier(given: CourierOptions, pacing: Places, onIdle?: OnIdle): Courier {
+  const now = given.now ?? systemClock;
+  const { log } = given;
+  let options = given;
+  const pool = createPool(now, onIdle);
+  const unreachable = createCache<string, true>(10_000, UNREACHABLE);
   const stopping = new AbortController();
   const live: AttemptContext['live'] = new Set();
   const running = new Set<Promise<unknown>>();
   let { plan, context } = inEffect(build(options));
 
   /** All that follows from the options; what goes on keeps what it began with. */
-  function build(options: DeliveryOptions): { plan: PlanContext; context: Omit<AttemptContext, 'kept'> } {
+  function build(options: CourierOptions): { plan: PlanContext; context: Omit<AttemptContext, 'kept'> } {
     const { hostname, results } = options;
     const encryption = createEncryption(options.caFile, now);
     return {
@@ -147,14 +191,12 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     return { plan, context: { ...context, kept: pool.begin() } };
   }
 
-  function prepareReload(changes: Partial<DeliveryOptions>): () => void {
-    const next = { ...options, ...changes };
+  function prepareReload(next: CourierOptions): () => void {
     const built = build(next);
     return () => {
       options = next;
       pool.clear();
       ({ plan, context } = inEffect(built));
-      pacing.forgetWays();
     };
   }
 
@@ -211,7 +253,7 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
     try {
       const letter = { message, content };
       results = await attempt(
-        { queueId: message.id, letter, recipients, targets: await found.targets(), signal, transcript },
+        { queueId: message.id, hosts: found.key, letter, recipients, targets: await found.targets(), signal, transcript },
         context,
       );
     } finally {
@@ -230,18 +272,11 @@ export async function startDelivery(given: DeliveryOptions): Promise<Delivery> {
       void delivering.then(() => running.delete(delivering));
       return delivering;
     },
-    destinationOf: (message, address) => destinationOf(options.routes, message, address),
-    signs: (message, address) => signs(options.routes, message, address),
-    room: (destination) => pacing.room(destination),
-    onRoom: (listener) => pacing.onRoom(listener),
-    blockedUntil: (destination) => pacing.blockedUntil(destination),
-    resting: () => pacing.resting(),
-    tryNow: (destination) => pacing.tryNow(destination),
     prepareReload,
-    reload: (changes) => prepareReload(changes)(),
+    trim: (count) => pool.trim(count),
+    drop: (hosts) => pool.drop(hosts),
     async close() {
       stopping.abort();
-      pacing.close();
       for (const attempt of live) attempt.stop('now');
       await Promise.all(running);
       await pool.close();

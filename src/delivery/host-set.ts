@@ -27,6 +27,8 @@ const ROOM_LIFTED = 2;
 /** So many in a row are more than bad luck of single messages. */
 const SLOWED_TO_REST = 5;
 const REST_WHEN_SLOWED = MINUTE;
+/** A place stays with its thread, which keeps the session, for so many attempts in a row while others wait. */
+const STAYS_IN_THREAD = 16;
 
 /**
  * No rest is longer than an hour: one that seems to be was begun by a clock that has been set back, and is over. It would stop
@@ -116,10 +118,12 @@ export type AttemptPlace = {
   readonly era: number;
   readonly number: number;
   readonly asked: boolean;
+  /** The thread of the attempt. */
+  readonly home: number;
 };
 
 /** `told` of a place, or of none: the set or the sender rests. */
-type Waiting = { readonly sender: string; readonly told: (place: AttemptPlace | undefined) => void };
+type Waiting = { readonly sender: string; readonly home: number; readonly told: (place: AttemptPlace | undefined) => void };
 
 /** `number`: the last attempt before it; what began up to then tells nothing new about the sender. */
 type SenderRest = { readonly blockedUntil: number; readonly failures: number; readonly number: number };
@@ -151,6 +155,8 @@ export class HostSet {
   #number = 0;
   /** The rest is lifted for one attempt. */
   #lifted = false;
+  /** How often in a row a place stayed with its thread. */
+  #stayed = 0;
   readonly #senders = new Map<string, SenderRest>();
   /** Whose mail the hosts have asked less of since the last clean delivery. */
   readonly #slowed = new Set<string>();
@@ -198,8 +204,8 @@ export class HostSet {
   }
 
   /** A place that is free now, and that no attempt waits for. */
-  take(sender: string): AttemptPlace | undefined {
-    return this.#line.length === 0 && this.#running < this.#places ? this.#place(sender) : undefined;
+  take(sender: string, home = 0): AttemptPlace | undefined {
+    return this.#line.length === 0 && this.#running < this.#places ? this.#place(sender, home) : undefined;
   }
 
   /** The same for what may wait: one place stays free for mail, unless nothing else is under way here. */
@@ -214,8 +220,8 @@ export class HostSet {
   }
 
   /** @param told is called once, with a place or without one when the set or the sender rests. @returns leaves the line. */
-  wait(sender: string, told: Waiting['told']): () => void {
-    const waiting = { sender, told };
+  wait(sender: string, told: Waiting['told'], home = 0): () => void {
+    const waiting = { sender, told, home };
     this.#line.push(waiting);
     return () => {
       const at = this.#line.indexOf(waiting);
@@ -275,15 +281,29 @@ export class HostSet {
     this.#running = 0;
   }
 
-  /** Lets those go first that have waited longest; a rest sends all away. */
-  advance(): void {
+  /** Attempts that have a place. */
+  get running(): number {
+    return this.#running + this.#older;
+  }
+
+  /** Lets those go first that have waited longest; a rest sends all away. @param home the thread of the place that is free. */
+  advance(home = 0): void {
     if (this.#line.length === 0) return;
     if (this.resting) this.sendAway();
     const places = this.#places;
     while (this.#line.length > 0 && this.#running < places) {
-      const { sender, told } = this.#line.shift()!;
-      told(this.senderBlockedUntil(sender) === undefined ? this.#place(sender) : undefined);
+      const [next] = this.#line.splice(this.#nextFor(home), 1);
+      const { sender, told, home: its } = next!;
+      told(this.senderBlockedUntil(sender) === undefined ? this.#place(sender, its) : undefined);
     }
+  }
+
+  /** The index of the first in line, or of the first one of the same thread for a while. */
+  #nextFor(home: number): number {
+    const isFirst = this.#line[0]!.home === home;
+    const at = isFirst || this.#stayed >= STAYS_IN_THREAD ? -1 : this.#line.findIndex((one) => one.home === home);
+    this.#stayed = at < 0 ? 0 : this.#stayed + 1;
+    return Math.max(at, 0);
   }
 
   /** All that wait. */
@@ -291,10 +311,10 @@ export class HostSet {
     for (const { told } of this.#line.splice(0)) told(undefined);
   }
 
-  #place(sender: string): AttemptPlace {
+  #place(sender: string, home: number): AttemptPlace {
     this.#running++;
     this.#begunAt = this.#options.now();
-    return { set: this, sender, era: this.#era, number: ++this.#number, asked: this.#rests };
+    return { set: this, sender, era: this.#era, number: ++this.#number, asked: this.#rests, home };
   }
 
   get #rests(): boolean {

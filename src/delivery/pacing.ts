@@ -25,19 +25,34 @@ type PacingOptions = {
 export type TurnedAway = { readonly verdict: AboutUs; readonly notBefore?: number };
 
 /** An attempt whose hosts are being looked up. `ways`: how often the ways had changed when it began. */
-type LookUp = { readonly destination: string; readonly ways: number };
+export type LookUp = { readonly destination: string; readonly ways: number };
 
 /**
- * `key` names the host set that was found, `message` is its queue ID, `sender` its reverse-path. `reportOf`: it is a report about TLS, and
- * was accepted then.
+ * `key` names the host set that was found, `message` is its queue ID, `sender` its reverse-path. `home`: the number of the thread that
+ * makes the attempt, which has the sessions of its earlier ones. `reportOf`: it is a report about TLS, and was accepted then.
  */
-type Entrant = {
+export type Entrant = {
+  readonly home?: number;
   readonly key: string;
   readonly lookUp: LookUp;
   readonly message: string;
   readonly sender: string;
   readonly reportOf?: number | undefined;
   readonly signal: AbortSignal;
+};
+
+/** Permission for one attempt. */
+export type Place = { readonly number: number };
+
+/** Who is asked before an attempt and told after it: `Pacing`, or its likeness in another thread. */
+export type Places = {
+  /** The hosts of a destination are being looked up, until `lookedUp`. */
+  lookUp(destination: string): LookUp;
+  lookedUp(lookUp: LookUp): void;
+  /** A place under the limits of the host set and of all sessions: at once, or when it comes. */
+  enter(entrant: Entrant): Place | TurnedAway | Promise<Place | TurnedAway>;
+  /** Gives the place back. @param reason what the hosts said, for the operator. */
+  leave(place: Place, effect: PaceEffect, reason: string): void;
 };
 
 const stopped: TurnedAway = { verdict: STOPPED };
@@ -65,7 +80,7 @@ const TELL_EVERY = MINUTE;
 /** Above this the idle ones are forgotten. */
 const MAX_SETS = 20_000;
 
-export class Pacing {
+export class Pacing implements Places {
   readonly #options: PacingOptions;
   readonly #sets = new Map<string, Surroundings>();
   /** The host set that a destination had when it was last looked up. */
@@ -136,7 +151,7 @@ export class Pacing {
     const senderUntil = set.senderBlockedUntil(sender);
     if (senderUntil !== undefined && senderUntil !== senderBefore) this.#logRest(set, senderUntil, { sender, reason });
     if (set.state !== before) this.#changed(around, before, reason);
-    this.#advance(around);
+    this.#advance(around, place.home);
     this.#sessions.give(place);
     this.#reports.delete(place);
   }
@@ -223,7 +238,7 @@ export class Pacing {
   }
 
   #enterSet(set: HostSet, entrant: Entrant): AttemptPlace | Promise<AttemptPlace | TurnedAway> {
-    const place = set.take(entrant.sender);
+    const place = set.take(entrant.sender, entrant.home);
     return place === undefined ? this.#wait(set, entrant) : this.#begin(place, entrant);
   }
 
@@ -261,12 +276,13 @@ export class Pacing {
   }
 
   #wait(set: HostSet, entrant: Entrant): Promise<AttemptPlace | TurnedAway> {
-    const { sender, signal } = entrant;
+    const { sender, signal, home } = entrant;
     return new Promise((resolve) => {
-      const leaveLine = set.wait(sender, (place) => {
+      const told = (place: AttemptPlace | undefined) => {
         forget();
         resolve(place === undefined ? (restOf(set, sender) ?? stopped) : this.#begin(place, entrant));
-      });
+      };
+      const leaveLine = set.wait(sender, told, home);
       const forget = onAbort(signal, () => {
         leaveLine();
         resolve(stopped);
@@ -317,9 +333,10 @@ export class Pacing {
     this.#options.log.emit('sessionsCrowded', { sessions: this.#sessions.taken, most: this.#options.maxSessions() });
   }
 
-  #advance(around: Surroundings): void {
+  /** @param home of the attempt whose place is free. */
+  #advance(around: Surroundings, home?: number): void {
     const { set, starved } = around;
-    set.advance();
+    set.advance(home);
     // Not for each place that gets free: the listener claims several messages at once.
     if (starved.size === 0 || set.isShort) return;
     const told = [...starved];

@@ -6,11 +6,14 @@ import { type DeliverySession, isUsable, type Target } from './session.ts';
 export type Kept = {
   /** The session to this target that was used last; it may be dead without our knowing. */
   take(target: Target): DeliverySession | undefined;
-  /** Keeps a session, or leaves it where it is worn out or broken, or was opened under options that hold no more. */
-  give(session: DeliverySession): void;
+  /**
+   * Keeps a session, or leaves it where it is worn out or broken, or was opened under options that hold no more.
+   * @param hosts the key of the host set that it was opened for.
+   */
+  give(session: DeliverySession, hosts: string): void;
 };
 
-type Pool = {
+export type Pool = {
   /** For attempts that begin from now on, until `clear`. */
   begin(): Kept;
   /** Leaves all sessions; after that none is kept. Resolves when the hosts have been told. */
@@ -19,13 +22,18 @@ type Pool = {
   clear(): void;
   /** Leaves old ones until no more than `count` wait. */
   trim(count: number): void;
+  /** Leaves the oldest one of a host set. Resolves when it is closed, or there is none. Never rejects. */
+  drop(hosts: string): Promise<void>;
 };
+
+/** Told how many sessions of a host set wait: one more, or one less as soon as it is closed or in use. */
+export type OnIdle = (hosts: string, change: 1 | -1) => void;
 
 const MAX_IDLE = 10 * SECOND;
 
-type Idle = { readonly session: DeliverySession; readonly since: number };
+type Idle = { readonly session: DeliverySession; readonly since: number; readonly hosts: string };
 
-export function createPool(now: Clock): Pool {
+export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
   const idle = new Map<string, Idle[]>();
   const leaving = new Set<Promise<void>>();
   let sweeping: NodeJS.Timeout | undefined;
@@ -34,16 +42,21 @@ export function createPool(now: Clock): Pool {
   let era = 0;
   let size = 0;
 
-  function leave({ connection }: DeliverySession): void {
+  function leave({ connection }: DeliverySession): Promise<void> {
     connection.onIdleEnd = undefined;
-    if (connection.failure !== undefined) return;
+    if (connection.failure !== undefined) return Promise.resolve();
     const quit = connection.quit().finally(() => leaving.delete(quit));
     leaving.add(quit);
+    return quit;
   }
 
   function leaveOldest(list: Idle[]): void {
     size--;
-    leave(list.shift()!.session);
+    void leaveIdle(list.shift()!);
+  }
+
+  function leaveIdle({ session, hosts }: Idle): Promise<void> {
+    return leave(session).finally(() => onIdle(hosts, -1));
   }
 
   /** The oldest come first in each list. */
@@ -61,6 +74,7 @@ export function createPool(now: Clock): Pool {
     const list = idle.get(key) ?? [];
     const rest = list.filter((entry) => entry.session !== session);
     size -= list.length - rest.length;
+    for (const entry of list) if (entry.session === session) onIdle(entry.hosts, -1);
     if (rest.length > 0) idle.set(key, rest);
     else idle.delete(key);
   }
@@ -68,27 +82,31 @@ export function createPool(now: Clock): Pool {
   function take(target: Target): DeliverySession | undefined {
     const key = keyOf(target);
     const list = idle.get(key);
-    const session = list?.pop()?.session;
+    const entry = list?.pop();
     if (list?.length === 0) idle.delete(key);
-    if (session === undefined) return undefined;
+    if (entry === undefined) return undefined;
+    const { session, hosts } = entry;
     size--;
+    onIdle(hosts, -1);
     session.connection.onIdleEnd = undefined;
     return session;
   }
 
-  function give(session: DeliverySession): void {
+  function give(session: DeliverySession, hosts: string): void {
     const { connection, target, standing } = session;
     // In clear for want of working TLS: the next message may find it working.
     if (closed || !isUsable(session) || standing.tls === 'failed') {
-      leave(session);
+      void leave(session);
       return;
     }
     const key = keyOf(target);
     connection.onIdleEnd = () => forget(key, session);
     const list = idle.get(key);
+    const entry = { session, since: now(), hosts };
     size++;
-    if (list === undefined) idle.set(key, [{ session, since: now() }]);
-    else list.push({ session, since: now() });
+    onIdle(hosts, 1);
+    if (list === undefined) idle.set(key, [entry]);
+    else list.push(entry);
     sweeping ??= setInterval(() => sweep(now() - MAX_IDLE), SECOND).unref();
   }
 
@@ -97,7 +115,7 @@ export function createPool(now: Clock): Pool {
       const mine = era;
       return {
         take: (target) => (mine === era ? take(target) : undefined),
-        give: (session) => (mine === era ? give(session) : leave(session)),
+        give: (session, hosts) => (mine === era ? give(session, hosts) : void leave(session)),
       };
     },
     clear() {
@@ -110,6 +128,17 @@ export function createPool(now: Clock): Pool {
         if (size <= count) return;
         while (list.length > 0 && size > count) leaveOldest(list);
         if (list.length === 0) idle.delete(key);
+      }
+    },
+    async drop(hosts) {
+      for (const [key, list] of idle) {
+        const at = list.findIndex((entry) => entry.hosts === hosts);
+        if (at < 0) continue;
+        const [entry] = list.splice(at, 1);
+        if (list.length === 0) idle.delete(key);
+        size--;
+        await leaveIdle(entry!).catch(() => {});
+        return;
       }
     },
     async close() {
