@@ -44,6 +44,8 @@ export type AttemptResult = {
   readonly proof?: string | undefined;
   /** The host has taken over the DSN parameters. */
   readonly dsn: boolean;
+  /** An earlier connection to the host took so many messages and wanted no more. */
+  readonly cap?: number;
 };
 
 const NOT_TRIED: AttemptResult = { verdict: STOPPED, dsn: false };
@@ -155,10 +157,12 @@ class Conversation {
     const given: AttemptResult[] = [];
     const results = () => chosen.map((i) => given[i]!);
     const groups = groupsOf(chosen);
-    let session = this.#job.transcript === undefined ? this.#context.kept.take(target) : undefined;
+    let session = this.#kept(target);
+    let cap: number | undefined;
     for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
       let judged = session === undefined ? 'stale' : await this.#send(session, group);
       if (judged === 'stale') {
+        cap = session?.cap ?? cap;
         const opened = await this.#open(target);
         if ('verdict' in opened) {
           const result = { verdict: opened.verdict, target, tls: opened.tls, dsn: false };
@@ -174,7 +178,7 @@ class Conversation {
       const dsn = extensions.dsn && !group.bare;
       if (judged !== 'stale') {
         for (const [at, i] of group.indexes.entries())
-          given[i] = { verdict: judged[at]!.verdict, target, tls, assurance, proof, dsn };
+          given[i] = { verdict: judged[at]!.verdict, target, tls, assurance, proof, dsn, ...(cap !== undefined && { cap }) };
         if (judged.some(({ again }) => again !== undefined)) groups.unshift(...followers(group, judged));
       }
       if (groups.length > 0 && isUsable(session!)) continue;
@@ -183,6 +187,18 @@ class Conversation {
       session = undefined;
     }
     return { reached: true, given: results() };
+  }
+
+  /** A session that is kept to this host, if it may have another message. */
+  #kept(target: Target): DeliverySession | undefined {
+    const { kept } = this.#context;
+    if (this.#job.transcript !== undefined) return undefined;
+    const session = kept.take(target);
+    if (session === undefined || target.perConnection === undefined) return session;
+    session.most = target.perConnection;
+    if (isUsable(session)) return session;
+    kept.give(session, this.#job.hosts);
+    return undefined;
   }
 
   get stopped(): boolean {

@@ -12,18 +12,22 @@ import type { PolicyMode } from '../tls-policy/tls-policy.ts';
 import { type AttemptContext, type AttemptResult, attempt, effectOf } from './attempt.ts';
 import { deadlines } from './connection.ts';
 import type { HeldPolicies } from './host-policy.ts';
-import { Pacing, type Places } from './pacing.ts';
+import { Pacing } from './pacing.ts';
+import type { Places, TurnedAway } from './places.ts';
 import { type PlanContext, planFor } from './plan.ts';
 import { createPlanContext } from './plan-context.ts';
 import { createPool, type OnIdle, type Pool } from './pool.ts';
 import { destinationOf, signs } from './route.ts';
 import type { SessionResults } from './session-results.ts';
+import { heardFrom, withoutCrowd } from './shaping/heard.ts';
+import { loadProviders } from './shaping/provider.ts';
+import { type ProviderSurroundings, startProviders } from './shaping/provider-start.ts';
+import type { Heard } from './shaping/provider-way.ts';
 import { createEncryption } from './tls.ts';
 import { createTranscript } from './transcript.ts';
 import { judgeFailure, type Verdict } from './verdict.ts';
 
 export { exceptionsOf, type TlsException } from './operator.ts';
-export type { Place, Places, TurnedAway } from './pacing.ts';
 export { catchAll, destinationOf, signs } from './route.ts';
 export { loadProviders, type Provider, providerProblems } from './shaping/provider.ts';
 export { type DomainSurvey, type SurveyedAddress, type SurveyedSession, surveyDomain } from './survey.ts';
@@ -44,7 +48,10 @@ export type DeliveryOptions = {
   readonly dns: DnsClient;
   readonly log: EventLog;
   /** Keeps back-off over a restart. */
-  readonly operation: Pick<OperationStore, 'paces' | 'putPace' | 'removePace'>;
+  readonly operation: Pick<OperationStore, 'paces' | 'putPace' | 'removePace'> & ProviderSurroundings['operation'];
+  /** Mail that is held for a provider. Absent: its store holds none. */
+  readonly held?: ProviderSurroundings['held'];
+  readonly onBlock?: ProviderSurroundings['onBlock'];
   readonly routes: readonly Route[];
   /** What the operator asks of destinations without a route. Default: the same of all. */
   readonly destinations?: readonly DestinationRule[];
@@ -70,6 +77,8 @@ export type DeliveryOptions = {
   readonly results?: SessionResults;
   /** 8-bit content and a host without 8BITMIME: send it as it is, or fail with 5.6.3. */
   readonly eightBit: 'send' | 'return';
+  /** The operator's own lines for the table of providers: a file. */
+  readonly providers?: string | undefined;
   /** Sessions at most to one MX host set. */
   readonly concurrency: number;
   /** Sessions at most to all destinations together. */
@@ -113,30 +122,40 @@ export type Delivery = {
 const UNREACHABLE = 5 * MINUTE;
 
 /** Makes the attempts. It asks for a place for each of them. */
-export type Courier = Pick<Delivery, 'deliver' | 'close'> &
+type Courier = Pick<Delivery, 'deliver' | 'close'> &
   Pick<Pool, 'trim' | 'drop'> & {
     /** @throws where nothing can be built from the options. The function returned swaps them in, and cannot fail. */
     prepareReload(options: CourierOptions): () => void;
   };
 
-export type CourierOptions = Omit<DeliveryOptions, 'operation' | 'concurrency' | 'maxSessions'>;
+type CourierOptions = Omit<DeliveryOptions, 'operation' | 'held' | 'onBlock' | 'concurrency' | 'maxSessions'>;
 
 /** Rejects where `caFile` cannot be read or the store fails. @param elsewhere makes the attempts in other threads. */
 export async function startDelivery(given: DeliveryOptions, elsewhere?: (places: Pacing) => Courier): Promise<Delivery> {
   const now = given.now ?? systemClock;
   let options = given; // before pacing, which asks for its limits while it restores stored rests
+  let table = loadProviders(given.providers);
+  const providers = await startProviders(given, {
+    now,
+    find: (key) => table.byKey.get(key),
+    concurrency: () => options.concurrency,
+    drop: (hosts) => courier.drop(hosts),
+    onRoom: (destination) => pacing.tell(destination),
+  });
   const pacing = await Pacing.start({
-    ...{ operation: given.operation, log: given.log, now, kept: { trim: (count) => courier.trim(count) } },
+    ...{ operation: given.operation, log: given.log, now, kept: { trim: (count) => courier.trim(count) }, providers },
     concurrency: () => options.concurrency,
     maxSessions: () => options.maxSessions,
   });
-  const courier = elsewhere?.(pacing) ?? createCourier(given, pacing);
+  const courier = elsewhere?.(pacing) ?? createCourier(given, pacing, pacing.noteIdle);
 
   function prepareReload(changes: Partial<DeliveryOptions>): () => void {
     const next = { ...options, ...changes };
     const follow = courier.prepareReload(next);
+    const nextTable = loadProviders(next.providers);
     return () => {
       options = next;
+      table = nextTable;
       follow();
       pacing.forgetWays();
     };
@@ -161,7 +180,7 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
 }
 
 /** The part of delivery that may be in another thread than its places. @throws where `caFile` cannot be read */
-export function createCourier(given: CourierOptions, pacing: Places, onIdle?: OnIdle): Courier {
+function createCourier(given: CourierOptions, pacing: Places, onIdle?: OnIdle): Courier {
   const now = given.now ?? systemClock;
   const { log } = given;
   let options = given;
@@ -233,8 +252,7 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
   async function deliverGroup({ message, content }: Claim, recipients: readonly StoredRecipient[], signal: AbortSignal) {
     const { destination, address } = recipients[0]!;
     let started = performance.now();
-    const all = (verdict: Verdict, notBefore?: number) =>
-      recipients.map(() => outcomeOf({ verdict, dsn: false }, started, notBefore));
+    const all = (verdict: Verdict, why?: Waits) => recipients.map(() => outcomeOf({ verdict, dsn: false }, started, why));
     const lookUp = pacing.lookUp(destination);
     let found: Awaited<ReturnType<typeof planFor>>;
     try {
@@ -244,23 +262,29 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
     }
     if ('kind' in found) return all(found);
     const { id, reversePath: sender } = message;
+    const { key, provider, ways = [] } = found;
     const reportOf = message.tlsReport ? message.acceptedAt : undefined;
-    const place = await pacing.enter({ key: found.key, lookUp, message: id, sender, reportOf, signal });
-    if ('verdict' in place) return all(place.verdict, place.notBefore);
+    const place = await pacing.enter({ key, provider, ways, lookUp, message: id, sender, reportOf, signal });
+    if ('verdict' in place) return all(place.verdict, place);
     started = performance.now();
+    const { permit } = place;
     let results: readonly AttemptResult[] = [];
+    let heard: readonly Heard[] = [];
     const transcript = message.recorded ? createTranscript() : undefined;
     try {
       const letter = { message, content };
       results = await attempt(
-        { queueId: message.id, hosts: found.key, letter, recipients, targets: await found.targets(), signal, transcript },
+        { queueId: id, hosts: key, letter, recipients, targets: await found.targets(permit), signal, transcript },
         context,
       );
     } finally {
+      heard = ways.length === 0 ? [] : heardFrom(results, { reversePath: sender, recipients }, permit !== undefined);
+      results = withoutCrowd(results, permit);
       const { effect, reason } = effectOf(results);
-      pacing.leave(place, effect, reason);
+      pacing.leave(place, effect, reason, heard);
     }
-    const outcomes = results.map((result) => outcomeOf(result, started));
+    const waits = heldFrom(heard, provider ?? key, now());
+    const outcomes = results.map((result) => outcomeOf(result, started, waits));
     const conversation = transcript?.text() ?? '';
     return conversation === '' ? outcomes : outcomes.map((outcome) => ({ ...outcome, conversation }));
   }
@@ -291,7 +315,16 @@ function policyMet(target: AttemptResult['target'], assurance: AttemptResult['as
   return basis.sts !== undefined && (tls.isSts || assurance === 'sts-testing') ? { policyId: basis.sts.id } : {};
 }
 
-function outcomeOf({ verdict, target, tls, assurance, proof, dsn }: AttemptResult, started: number, notBefore?: number): Outcome {
+/** Why mail waits, besides its verdict. */
+type Waits = Pick<TurnedAway, 'notBefore' | 'heldBy'>;
+
+/** A reply that leaves no doubt that our address is refused: the mail is held from now on. */
+function heldFrom(heard: readonly Heard[], provider: string, since: number): Waits {
+  const isRefused = heard.some(({ kind, verb, sure }) => kind === 'us' && verb === 'hold' && sure === true);
+  return isRefused ? { heldBy: { provider, since } } : {};
+}
+
+function outcomeOf({ verdict, target, tls, assurance, proof, dsn }: AttemptResult, started: number, waits: Waits = {}): Outcome {
   const where = {
     ...(target !== undefined && { mx: target.mx, ip: target.ip }),
     ...(tls !== undefined && { tls }),
@@ -301,10 +334,14 @@ function outcomeOf({ verdict, target, tls, assurance, proof, dsn }: AttemptResul
     seconds: Math.round(performance.now() - started) / SECOND,
   };
   if (verdict.kind === 'failed') return { kind: verdict.kind, reply: verdict.reply, ...where };
-  const { kind, reply } = verdict;
-  const waitsForUs = verdict.about === 'us' && verdict.waitsForUs === true;
-  if (kind === 'delayed' && waitsForUs) return { kind, reply, ...where, waitsForUs };
+  const { kind, reply, judgement } = verdict;
+  const { notBefore, heldBy } = waits;
   if (kind === 'relayed') return { kind, reply, dsnPassedOn: dsn, ...where };
-  if (kind === 'returned') return { kind, reply, ...where, ...(notBefore !== undefined && { notBefore }) };
-  return { kind, reply, ...where };
+  if (kind === 'returned')
+    return { kind, reply, ...where, ...(notBefore !== undefined && { notBefore }), ...(heldBy !== undefined && { heldBy }) };
+  if (kind !== 'delayed') return { kind, reply, ...where };
+  if (verdict.about === 'us' && verdict.waitsForUs === true) return { kind, reply, ...where, waitsForUs: true };
+  return judgement?.action.verb === 'hold' && heldBy !== undefined
+    ? { kind, reply, ...where, heldBy }
+    : { kind, reply, ...where };
 }

@@ -4,6 +4,7 @@
  * attempt goes first. A sender that the hosts refuse rests alone.
  */
 import { type Clock, HOUR, MINUTE } from '../system/clock.ts';
+import type { Permit } from './shaping/provider-line.ts';
 import type { PaceEffect } from './verdict.ts';
 
 export type PaceState = {
@@ -120,6 +121,8 @@ export type AttemptPlace = {
   readonly asked: boolean;
   /** The thread of the attempt. */
   readonly home: number;
+  /** From the provider of the hosts, where it has limits of its own. */
+  permit?: Permit;
 };
 
 /** `told` of a place, or of none: the set or the sender rests. */

@@ -6,9 +6,14 @@ import { onAbort } from '../system/abort.ts';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 import { type AttemptPlace, HostSet, isResting, type PaceState, START } from './host-set.ts';
+import type { Entrant, LookUp, Places, TurnedAway } from './places.ts';
 import { ReportPlaces } from './report-places.ts';
 import { type KeptSessions, SessionPlaces } from './session-places.ts';
-import { type AboutUs, judgeReturned, type PaceEffect, STOPPED } from './verdict.ts';
+import { describeHosts, ProviderGate } from './shaping/provider-gate.ts';
+import type { Permit } from './shaping/provider-line.ts';
+import type { ProviderPace } from './shaping/provider-pace.ts';
+import type { Heard } from './shaping/provider-way.ts';
+import { judgeReturned, type PaceEffect, STOPPED } from './verdict.ts';
 
 type PacingOptions = {
   readonly operation: Pick<OperationStore, 'paces' | 'putPace' | 'removePace'>;
@@ -19,40 +24,8 @@ type PacingOptions = {
   /** Sessions at once to all. */
   readonly maxSessions: () => number;
   readonly kept: KeptSessions;
-};
-
-/** Not tried: `notBefore` is set where it makes no sense to come again at once. */
-export type TurnedAway = { readonly verdict: AboutUs; readonly notBefore?: number };
-
-/** An attempt whose hosts are being looked up. `ways`: how often the ways had changed when it began. */
-export type LookUp = { readonly destination: string; readonly ways: number };
-
-/**
- * `key` names the host set that was found, `message` is its queue ID, `sender` its reverse-path. `home`: the number of the thread that
- * makes the attempt, which has the sessions of its earlier ones. `reportOf`: it is a report about TLS, and was accepted then.
- */
-export type Entrant = {
-  readonly home?: number;
-  readonly key: string;
-  readonly lookUp: LookUp;
-  readonly message: string;
-  readonly sender: string;
-  readonly reportOf?: number | undefined;
-  readonly signal: AbortSignal;
-};
-
-/** Permission for one attempt. */
-export type Place = { readonly number: number };
-
-/** Who is asked before an attempt and told after it: `Pacing`, or its likeness in another thread. */
-export type Places = {
-  /** The hosts of a destination are being looked up, until `lookedUp`. */
-  lookUp(destination: string): LookUp;
-  lookedUp(lookUp: LookUp): void;
-  /** A place under the limits of the host set and of all sessions: at once, or when it comes. */
-  enter(entrant: Entrant): Place | TurnedAway | Promise<Place | TurnedAway>;
-  /** Gives the place back. @param reason what the hosts said, for the operator. */
-  leave(place: Place, effect: PaceEffect, reason: string): void;
+  /** What providers take, all their hosts together. Absent: no provider has limits. */
+  readonly providers?: ProviderPace;
 };
 
 const stopped: TurnedAway = { verdict: STOPPED };
@@ -66,6 +39,8 @@ type Surroundings = {
   readonly starved: Set<string>;
   wake: NodeJS.Timeout | undefined;
   stored: boolean;
+  /** The key of the provider, or of the set where the table has none. */
+  provider: string;
 };
 
 /** For a destination whose hosts are not known yet. */
@@ -93,6 +68,7 @@ export class Pacing implements Places {
   readonly #full = new Set<string>();
   readonly #listeners: Listener[] = [];
   readonly #sessions: SessionPlaces;
+  readonly #gate: ProviderGate | undefined;
   readonly #reports: ReportPlaces;
   #ways = 0;
   #forgetAt = MAX_SETS;
@@ -101,6 +77,7 @@ export class Pacing implements Places {
 
   private constructor(options: PacingOptions) {
     this.#options = options;
+    this.#gate = options.providers && new ProviderGate(options.providers);
     this.#sessions = new SessionPlaces({ max: options.maxSessions, kept: options.kept });
     this.#reports = new ReportPlaces(options.maxSessions, options.now);
   }
@@ -130,7 +107,12 @@ export class Pacing implements Places {
     if (signal.aborted) return stopped;
     const { destination, ways } = lookUp;
     if (ways === this.#ways && this.#keys.get(destination) !== key) this.#keys.set(destination, key);
-    const { set } = this.#sets.get(key) ?? this.#create(key, START);
+    const around = this.#sets.get(key) ?? this.#create(key, START);
+    const { set } = around;
+    if (entrant.provider !== undefined) around.provider = entrant.provider;
+    const held = this.#gate?.refusal(around.provider, entrant);
+    if (held === 'probe') set.lift(this.#options.now());
+    else if (held !== undefined) return held;
     const wishedAt = this.#wishes.size > 0 ? this.#wishes.get(destination) : undefined;
     if (wishedAt !== undefined) {
       this.#wishes.delete(destination);
@@ -142,9 +124,10 @@ export class Pacing implements Places {
   }
 
   /** Gives the place back. @param reason what the hosts said, for the operator. */
-  leave(place: AttemptPlace, effect: PaceEffect, reason: string): void {
+  leave(place: AttemptPlace, effect: PaceEffect, reason: string, heard: readonly Heard[] = []): void {
     const { set, sender } = place;
     const around = this.#sets.get(set.key)!;
+    this.#gate?.leave(around.provider, place.permit, heard);
     const before = set.state;
     const senderBefore = set.senderBlockedUntil(sender);
     set.leave(place, effect);
@@ -164,8 +147,11 @@ export class Pacing implements Places {
       if (room < ROOM_UNKNOWN / 2) this.#full.add(destination);
       return room;
     }
+    const line = this.#gate?.line(around.provider);
+    if (line?.isBlocked) return line.room(destination);
     if (around.set.isShort) around.starved.add(destination);
-    return around.set.room;
+    const { room } = around.set;
+    return line === undefined || room === 0 ? room : Math.min(room, line.room(destination));
   }
 
   /** The next attempt lifts a rest that it meets, and finds out the hosts anew: the ones that rest may no longer be those of the destination. */
@@ -177,8 +163,11 @@ export class Pacing implements Places {
 
   /** Undefined: it does not rest, or its hosts are not known. */
   blockedUntil(destination: string): number | undefined {
-    const set = this.#around(destination)?.set;
-    return set?.resting === true ? set.state.blockedUntil : undefined;
+    const around = this.#around(destination);
+    if (around === undefined) return undefined;
+    const line = this.#gate?.line(around.provider);
+    if (line?.isBlocked) return undefined;
+    return around.set.resting ? around.set.state.blockedUntil : line?.blockedUntil();
   }
 
   onRoom(listener: Listener): void {
@@ -227,7 +216,7 @@ export class Pacing implements Places {
     if (this.#sets.size >= this.#forgetAt) this.#forgetIdle();
     const { now, concurrency: max } = this.#options;
     const set = new HostSet(key, state, { now, max });
-    const around: Surroundings = { set, starved: new Set(), wake: undefined, stored: false };
+    const around: Surroundings = { set, starved: new Set(), wake: undefined, stored: false, provider: key };
     this.#sets.set(key, around);
     return around;
   }
@@ -237,7 +226,7 @@ export class Pacing implements Places {
     return key === undefined ? undefined : this.#sets.get(key);
   }
 
-  #enterSet(set: HostSet, entrant: Entrant): AttemptPlace | Promise<AttemptPlace | TurnedAway> {
+  #enterSet(set: HostSet, entrant: Entrant): AttemptPlace | TurnedAway | Promise<AttemptPlace | TurnedAway> {
     const place = set.take(entrant.sender, entrant.home);
     return place === undefined ? this.#wait(set, entrant) : this.#begin(place, entrant);
   }
@@ -256,6 +245,14 @@ export class Pacing implements Places {
       this.#advance(this.#sets.get(set.key)!);
       return this.#reportWaits(acceptedAt);
     }
+    const permit = this.#gate?.enterNow(this.#sets.get(set.key)!.provider, entrant);
+    if (permit === 'later') {
+      set.leave(place, 'none');
+      this.#advance(this.#sets.get(set.key)!);
+      this.#sessions.give(place);
+      return this.#reportWaits(acceptedAt);
+    }
+    if (permit !== undefined) place.permit = permit;
     this.#reports.add(place);
     return place;
   }
@@ -290,8 +287,26 @@ export class Pacing implements Places {
     });
   }
 
-  /** The set has a place: now one among all sessions. */
-  #begin(place: AttemptPlace, entrant: Entrant): AttemptPlace | Promise<AttemptPlace | TurnedAway> {
+  /** The set has a place: now one of its provider, and one among all sessions. */
+  #begin(place: AttemptPlace, entrant: Entrant): AttemptPlace | TurnedAway | Promise<AttemptPlace | TurnedAway> {
+    const answer = this.#gate?.enter(this.#sets.get(entrant.key)!.provider, entrant);
+    if (answer === undefined) return this.#beginSession(place, entrant);
+    return answer instanceof Promise
+      ? answer.then((late) => this.#permitted(place, entrant, late))
+      : this.#permitted(place, entrant, answer);
+  }
+
+  #permitted(place: AttemptPlace, entrant: Entrant, answer: Permit | TurnedAway) {
+    if ('way' in answer) {
+      place.permit = answer;
+      return this.#beginSession(place, entrant);
+    }
+    place.set.leave(place, 'none');
+    this.#advance(this.#sets.get(place.set.key)!);
+    return answer;
+  }
+
+  #beginSession(place: AttemptPlace, entrant: Entrant): AttemptPlace | Promise<AttemptPlace | TurnedAway> {
     if (this.#sessions.take(place, entrant.message)) return place;
     this.#tellOfCrowd();
     return this.#waitForSession(place, entrant);
@@ -303,7 +318,9 @@ export class Pacing implements Places {
       let leaveLine = () => {};
       const turnAway = (why: TurnedAway) => {
         set.leave(place, 'none');
-        this.#advance(this.#sets.get(set.key)!);
+        const around = this.#sets.get(set.key)!;
+        this.#gate?.leave(around.provider, place.permit, []);
+        this.#advance(around);
         resolve(why);
       };
       const forget = onAbort(signal, () => {
@@ -348,6 +365,17 @@ export class Pacing implements Places {
     for (const listener of this.#listeners) listener(destination);
   }
 
+  /** A destination has room again, because its provider has. */
+  tell(destination: string): void {
+    this.#tell(destination);
+  }
+
+  /** A session of a host set is kept, or no longer. */
+  readonly noteIdle = (hosts: string, change: 1 | -1): void => {
+    const around = this.#sets.get(hosts);
+    if (around !== undefined) this.#gate?.line(around.provider)?.noteKept(hosts, change);
+  };
+
   /** Drops idle host sets an hour after their last rest, here and in the store. A set that is met again starts at two sessions. */
   #forgetIdle(): void {
     for (const { set, wake, stored } of this.#sets.values()) {
@@ -384,7 +412,7 @@ export class Pacing implements Places {
   }
 
   #logRest({ key }: HostSet, until: number, why: { failures?: number; sender?: string; reason: string }): void {
-    this.#options.log.emit('resting', { hosts: describe(key), until: new Date(until).toISOString(), ...why });
+    this.#options.log.emit('resting', { hosts: describeHosts(key), until: new Date(until).toISOString(), ...why });
   }
 
   #remove(key: string): void {
@@ -403,13 +431,7 @@ function restOf(set: HostSet, sender: string): TurnedAway | undefined {
   if (!set.resting && until === undefined) return undefined;
   const whose = set.resting ? '' : ` for mail from <${sender}>`;
   return {
-    verdict: judgeReturned(`Waiting until ${describe(set.key)} may be tried again${whose}`),
+    verdict: judgeReturned(`Waiting until ${describeHosts(set.key)} may be tried again${whose}`),
     notBefore: Math.max(until ?? 0, set.resting ? set.state.blockedUntil : 0),
   };
-}
-
-/** `mx:a.example,b.example` as people read it; a long list is cut. */
-function describe(key: string): string {
-  const names = key.slice(key.indexOf(':') + 1);
-  return names.length > 100 ? `${names.slice(0, 100)}…` : names;
 }

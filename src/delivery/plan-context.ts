@@ -4,10 +4,11 @@ import { machineAddresses } from '../net/addresses.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, MINUTE } from '../system/clock.ts';
 import type { DeliveryOptions } from './delivery.ts';
-import { createResolve } from './destination.ts';
+import { createResolve, type Destination } from './destination.ts';
 import { createIpFamilies } from './ip-families.ts';
 import { createOperatorPolicies } from './operator.ts';
 import type { PlanContext } from './plan.ts';
+import { loadProviders, type Provider, type ProviderTable, providerOf } from './shaping/provider.ts';
 
 /** The part of the options that decides about ways. */
 export type WayOptions = Omit<DeliveryOptions, 'operation' | 'log' | 'eightBit' | 'concurrency' | 'maxSessions'> & {
@@ -26,10 +27,21 @@ export function createPlanContext(options: WayOptions, { now, isUnreachable }: K
     resolve: createResolve(dns, hostname),
     guard: remembered(createAddressGuard(options.allowPrivate, options.ownAddresses ?? ownAddresses())),
     families: createIpFamilies({ dns, hostname, source, now }),
+    providerOf: rememberedProvider(loadProviders(options.providers)),
     isUnreachable,
     policies: { dns, log, sts, validates, validatesNow, results },
     operator: createOperatorPolicies({ destinations, tls, dane, mtaSts, now }),
     modes: { dane, mtaSts },
+  };
+}
+
+/** Names are compared once for each answer of the DNS that was sorted. */
+function rememberedProvider(table: ProviderTable): PlanContext['providerOf'] {
+  const known = new WeakMap<Destination, Provider | 'none'>();
+  return (destination) => {
+    let found = known.get(destination);
+    if (found === undefined) known.set(destination, (found = providerOf(table, destination.preferences[0]!) ?? 'none'));
+    return found === 'none' ? undefined : found;
   };
 }
 

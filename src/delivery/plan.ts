@@ -21,6 +21,9 @@ import type { IpFamilies } from './ip-families.ts';
 import { type OperatorPolicies, type OperatorPolicy, samePolicy } from './operator.ts';
 import { candidateRoutes, matchesDomain, parseHost } from './route.ts';
 import type { Target } from './session.ts';
+import type { Provider } from './shaping/provider.ts';
+import type { Permit } from './shaping/provider-line.ts';
+import type { Way } from './shaping/provider-way.ts';
 import { type Basis, isDefinite, NO_REQUIRETLS, type Unmet } from './unmet.ts';
 import { type AboutUs, judgeOurProblem, judgeRequireTls, type Verdict } from './verdict.ts';
 
@@ -57,7 +60,12 @@ type Plan = {
   readonly key: string;
   /** By whom the hosts are named. */
   readonly named: Destination | Route;
-  targets(): Promise<Targets>;
+  /** Of the hosts, by the table. */
+  readonly provider?: string | undefined;
+  /** The addresses of ours that may be used; absent on a route. */
+  readonly ways?: readonly Way[];
+  /** @param permit from the provider: not by the families that it takes nothing from, and so many messages in a connection. */
+  targets(permit?: Permit): Promise<Targets>;
 };
 
 type Host = { readonly name: string; readonly port: number };
@@ -68,6 +76,7 @@ export type PlanContext = {
   readonly resolve: Resolve;
   readonly guard: AddressGuard;
   readonly families: IpFamilies;
+  readonly providerOf: (destination: Destination) => Provider | undefined;
   readonly isUnreachable: (ip: string) => boolean;
   readonly policies: PolicyContext;
   /** By the recipient's domain. */
@@ -115,21 +124,29 @@ export async function planFor(message: PlannedMessage, address: string, context:
 
 type MxMail = Pick<PolicyQuestion, 'domain' | 'operator' | 'policy'> & { readonly asks: PolicyQuestion['message'] };
 
-function byMx(destination: Destination, { domain, operator, asks, policy }: MxMail, context: PlanContext): Plan {
+async function byMx(destination: Destination, { domain, operator, asks, policy }: MxMail, context: PlanContext): Promise<Plan> {
   const { options, guard } = context;
   const { secure, trusted, expanded } = destination;
+  const provider = context.providerOf(destination);
+  const all = await context.families.order(options.ip);
+  const usable = provider?.ipv6 === 'no' && all.includes(4) ? all.filter((family) => family === 4) : all;
   return {
     key: destination.key,
     named: destination,
-    async targets() {
+    provider: provider?.key,
+    ways: usable.map((family) => ({ family, source: context.families.source(family) })),
+    async targets(permit) {
       const hosts = ordered(destination).map((name) => ({ name, port: options.port }));
-      const families = await context.families.order(options.ip);
-      const request = { hosts, families, provisional: options.ip === 'auto', guard, domain };
+      const closed = permit?.closed ?? [];
+      const families = closed.length === 0 ? usable : usable.filter((family) => !closed.includes(family));
+      // That the host has no address of the other families is no reason to return mail.
+      const provisional = options.ip === 'auto' || families.length < all.length;
+      const request = { hosts, families, provisional, guard, domain };
       const policies = createHostPolicies(
         { domain, expanded, named: secure ? 'proven' : 'unproven', trusted, operator, message: asks, policy },
         context.policies,
       );
-      return targetsOf(request, { ...context, policies }, {});
+      return targetsOf(request, { ...context, policies }, { provider: provider?.key, perConnection: permit?.perConnection });
     },
   };
 }
@@ -164,7 +181,7 @@ function misrouted({ reply }: Verdict): AboutUs {
   return { ...judgeOurProblem('unrouted', reply.text), waitsForUs: true };
 }
 
-type Manner = Pick<Target, 'login' | 'upstream'>;
+type Manner = Pick<Target, 'login' | 'upstream' | 'provider' | 'perConnection'>;
 type TargetsContext = Pick<PlanContext, 'dns' | 'families' | 'isUnreachable'> & {
   readonly policies: HostPolicies;
 };

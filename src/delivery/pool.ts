@@ -96,7 +96,8 @@ export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
     const { connection, target, standing } = session;
     // In clear for want of working TLS: the next message may find it working.
     if (closed || !isUsable(session) || standing.tls === 'failed') {
-      void leave(session);
+      onIdle(hosts, 1); // it counts until it is closed
+      void leave(session).finally(() => onIdle(hosts, -1));
       return;
     }
     const key = keyOf(target);

@@ -48,6 +48,8 @@ export type Target = {
   readonly upstream?: boolean;
   /** The key of the provider that runs the host, as far as it is known. */
   readonly provider?: string | undefined;
+  /** Messages in one connection. Default: behaviour rule 17. */
+  readonly perConnection?: number | undefined;
 };
 
 export type SessionContext = {
@@ -79,6 +81,10 @@ export type DeliverySession = {
   readonly standing: Standing;
   /** Transactions so far. */
   transactions: number;
+  /** Transactions at most. */
+  most: number;
+  /** It wanted no further message after so many. */
+  cap?: number;
   /** The last transaction ended before its content: RSET before the next. */
   needsReset: boolean;
   /** Good for nothing but QUIT. */
@@ -91,8 +97,8 @@ export type DeliverySession = {
 const MAX_TRANSACTIONS = 100;
 
 /** Another transaction may be tried on it. */
-export function isUsable({ connection, transactions, worn }: DeliverySession): boolean {
-  return connection.failure === undefined && !worn && transactions < MAX_TRANSACTIONS && !connection.outOfStep;
+export function isUsable({ connection, transactions, most, worn }: DeliverySession): boolean {
+  return connection.failure === undefined && !worn && transactions < most && !connection.outOfStep;
 }
 
 /** No session came of it. `reached`: the host has said something, so this counts as one of the sessions of the attempt. */
@@ -266,6 +272,7 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
       parties,
     },
     transactions: 0,
+    most: target.perConnection ?? MAX_TRANSACTIONS,
     needsReset: false,
     worn: false,
     committed: false,

@@ -83,7 +83,9 @@ async function transactAll(
   // number of messages too, in any words; what is about the sender is said again on a new connection. A bare MAIL repeats one that this
   // session has just refused, so its refusal is about that.
   const { mail } = replies;
-  if (used && (mail === undefined || mail.code === 421 || (mail.code >= 500 && !bare))) {
+  const isFull = used && mail !== undefined && mail.code >= 400 && wantsNewSession(mail, session);
+  if (used && (isFull || mail === undefined || mail.code === 421 || (mail.code >= 500 && !bare))) {
+    if (isFull) session.cap = session.transactions - 1;
     session.connection.destroy();
     return 'stale';
   }
@@ -107,6 +109,11 @@ async function transactAll(
     if (otherwise.kind === 'relayed' && isTransactionFull(reply)) return { verdict: refusal, again: 'next' };
     return { verdict: refusal };
   });
+}
+
+/** The host has had enough messages on this connection. */
+function wantsNewSession(mail: RemoteReply, { standing }: DeliverySession): boolean {
+  return judgeTransaction('MAIL', mail, standing).judgement?.action.verb === 'reconnect';
 }
 
 /** SMTPUTF8 stays, since without it the message could not be sent at all, and so does the promise of REQUIRETLS. */

@@ -30,6 +30,9 @@ type Where = {
   readonly conversation?: string;
 };
 
+/** A provider that refuses our address. `since`: when it began to, milliseconds since the epoch. */
+type HeldBy = { readonly provider: string; readonly since: number };
+
 /** The result of one attempt for one recipient. The queue acts on it, and the report quotes it. */
 export type Outcome = Where &
   (
@@ -44,13 +47,15 @@ export type Outcome = Where &
         readonly reply: Reply;
         /** Earliest time of the next attempt, in milliseconds. If absent, the queue's schedule decides. */
         readonly notBefore?: number;
+        /** Its provider refuses our address, so the mail is held until that has ended. */
+        readonly heldBy?: HeldBy;
         /** The mail waits for the operator of this relay, for example because of a login or a route. It does not expire meanwhile. */
         readonly waitsForUs?: true;
       }
     | { readonly kind: 'uncertain'; readonly reply: Reply } // no reply to the final dot
     | { readonly kind: 'failed'; readonly reply: FinalReply }
     /** There was no attempt, because the relay stops or has no room. The mail is due again, and no attempt is counted. */
-    | { readonly kind: 'returned'; readonly reply: Reply; readonly notBefore?: number }
+    | { readonly kind: 'returned'; readonly reply: Reply; readonly notBefore?: number; readonly heldBy?: HeldBy }
   );
 
 /** The result of an attempt that took place. Log, trace and metrics use this word. */

@@ -29,9 +29,10 @@ export type Provider = {
   readonly origin: 'shipped' | 'local';
 };
 
-type ProviderTable = {
+export type ProviderTable = {
   /** In the order of the files, the operator's first. */
   readonly providers: readonly Provider[];
+  readonly byKey: ReadonlyMap<string, Provider>;
   /** By the end of a host name. */
   readonly byName: ReadonlyMap<string, Provider>;
   /** How many labels the names with `*` have. */
@@ -101,7 +102,7 @@ function tableOf(local: readonly Given[], shipped: readonly Given[]): ProviderTa
   const byName = new Map<string, Provider>();
   for (const provider of providers) for (const name of provider.mx) if (!byName.has(name)) byName.set(name, provider);
   const wildcards = new Set([...byName.keys()].filter((name) => name.includes('*')).map((name) => name.split('.').length));
-  return { providers, byName, wildcards };
+  return { providers, byKey: new Map(providers.map((provider) => [provider.key, provider])), byName, wildcards };
 }
 
 /**

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { AttemptPlace } from '../../../src/delivery/host-set.ts';
-import { Pacing, type TurnedAway } from '../../../src/delivery/pacing.ts';
+import { Pacing } from '../../../src/delivery/pacing.ts';
+import type { TurnedAway } from '../../../src/delivery/places.ts';
 import { createEventLog } from '../../../src/events/events.ts';
 import type { Pace } from '../../../src/store/store.ts';
 import { HOUR, MINUTE } from '../../../src/system/clock.ts';

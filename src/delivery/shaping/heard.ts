@@ -1,0 +1,56 @@
+/** What the results of an attempt say about the provider: each by the address of ours that it was given to. */
+import { domainOf } from '../../smtp/envelope.ts';
+import type { AttemptResult } from '../attempt.ts';
+import type { AboutUs } from '../verdict.ts';
+import type { Permit } from './provider-line.ts';
+import type { Heard } from './provider-way.ts';
+
+type HeardContext = {
+  readonly reversePath: string;
+  /** In the order of the results. */
+  readonly recipients: readonly { readonly address: string }[];
+};
+
+/** Results without a host tell nothing. @param counted whether deliveries count too; without a permit only what is about us does. */
+export function heardFrom(
+  results: readonly AttemptResult[],
+  { reversePath, recipients }: HeardContext,
+  counted: boolean,
+): readonly Heard[] {
+  const heard: Heard[] = [];
+  for (const [i, { verdict, target, cap }] of results.entries()) {
+    if (target === undefined || target.upstream === true) continue;
+    const { judgement, kind } = verdict;
+    const aboutUs = judgement?.scope === 'us';
+    if (!counted && !aboutUs) continue;
+    const { family, source, mx } = target;
+    const way = { family, ...(source !== undefined && { source }), ...(cap !== undefined && { cap }) };
+    if (kind === 'relayed') heard.push({ ...way, kind: 'clean', domain: domainOf(reversePath) });
+    else if (judgement === undefined)
+      heard.push({ ...way, kind: verdict.about === 'us' || kind === 'uncertain' ? 'silent' : 'other' });
+    else if (!aboutUs) heard.push({ ...way, kind: 'other' });
+    else {
+      const { class: word, action, sure } = judgement;
+      const recipient = recipients[i]?.address ?? '';
+      const what = { class: word, verb: action.verb, seconds: action.seconds, sure, reply: verdict.reply, mx };
+      heard.push({ ...way, kind: 'us', ...what, recipient, domain: domainOf(reversePath) });
+    }
+  }
+  return heard;
+}
+
+/**
+ * Too many sessions at a time is no failure of the mail: it comes again as soon as there are fewer. @param permit of the attempt, where other
+ * attempts had permits too; one that was alone waits as after any refusal.
+ */
+export function withoutCrowd(results: readonly AttemptResult[], permit: Permit | undefined): readonly AttemptResult[] {
+  if (permit === undefined || permit.beside === 0) return results;
+  if (!results.some(({ verdict }) => verdict.judgement?.action.verb === 'limit')) return results;
+  return results.map((result) => {
+    const { verdict } = result;
+    if (verdict.judgement?.action.verb !== 'limit' || verdict.kind === 'relayed') return result;
+    const { reply, judgement } = verdict;
+    const again: AboutUs = { about: 'us', kind: 'returned', reply, tryNext: false, pace: 'none', judgement };
+    return { ...result, verdict: again };
+  });
+}

@@ -1,0 +1,81 @@
+/** Where the pace of a host set asks that of its provider. */
+import { domainOf } from '../../smtp/envelope.ts';
+import type { Entrant, TurnedAway } from '../places.ts';
+import { judgeReturned, STOPPED } from '../verdict.ts';
+import type { Permit, ProviderEntrant, ProviderLine, ProviderWait } from './provider-line.ts';
+import type { ProviderPace } from './provider-pace.ts';
+import type { Heard } from './provider-way.ts';
+
+type Answer = Permit | TurnedAway;
+
+export class ProviderGate {
+  readonly #providers: ProviderPace;
+
+  constructor(providers: ProviderPace) {
+    this.#providers = providers;
+  }
+
+  /** Undefined: these hosts have no limits but those of their set. @param provider its key, or that of the host set. */
+  line(provider: string): ProviderLine | undefined {
+    return this.#providers.line(provider);
+  }
+
+  /** Mail for a provider that refuses our address is turned away before it takes a place. `probe`: this message finds out whether it still does. */
+  refusal(provider: string, entrant: Entrant): TurnedAway | 'probe' | undefined {
+    const line = this.#lineFor(provider, entrant);
+    if (line === undefined || !line.isBlocked) return undefined;
+    const wait = line.waitOf(entrantOf(provider, entrant));
+    return wait === undefined ? 'probe' : turnedAway(wait);
+  }
+
+  /** Undefined: no permit is needed. */
+  enter(provider: string, entrant: Entrant): Answer | Promise<Answer> | undefined {
+    const line = this.#lineFor(provider, entrant);
+    if (line === undefined) return undefined;
+    const answer = line.enter(entrantOf(provider, entrant));
+    return answer instanceof Promise ? answer.then(answerOf) : answerOf(answer);
+  }
+
+  /** A permit that nothing has to wait for; undefined: none is needed. */
+  enterNow(provider: string, entrant: Entrant): Permit | 'later' | undefined {
+    const line = this.#lineFor(provider, entrant);
+    return line === undefined ? undefined : (line.enterNow(entrantOf(provider, entrant)) ?? 'later');
+  }
+
+  leave(provider: string, permit: Permit | undefined, heard: readonly Heard[]): void {
+    if (permit !== undefined) {
+      this.line(permit.provider)?.leave(permit, heard);
+      return;
+    }
+    // Hosts that the table does not know have the limits of their set, which also knows what it means to be told of too much.
+    const refused = heard.filter(({ verb }) => verb === 'hold');
+    if (refused.length > 0) this.#providers.needed(provider).leave(undefined, refused);
+  }
+
+  #lineFor(provider: string, { ways = [] }: Entrant): ProviderLine | undefined {
+    return ways.length === 0 ? undefined : this.line(provider);
+  }
+}
+
+function entrantOf(provider: string, { key: hosts, ways = [], message, sender, signal }: Entrant): ProviderEntrant {
+  return { provider, ways, hosts, message, domain: domainOf(sender), signal };
+}
+
+function answerOf(answer: Permit | ProviderWait | undefined): Answer {
+  if (answer === undefined) return { verdict: STOPPED };
+  return 'way' in answer ? answer : turnedAway(answer);
+}
+
+function turnedAway({ provider, until, blocked }: ProviderWait): TurnedAway {
+  if (blocked === undefined) {
+    return { verdict: judgeReturned(`Waiting until ${describeHosts(provider)} takes more`), notBefore: until };
+  }
+  const { reply, since } = blocked;
+  return { verdict: { ...judgeReturned(''), reply }, notBefore: until, heldBy: { provider, since } };
+}
+
+/** The key of a host set, `mx:a.example,b.example`, as people read it; a long list is cut. A provider keeps its name. */
+export function describeHosts(key: string): string {
+  const names = key.slice(key.indexOf(':') + 1);
+  return names.length > 100 ? `${names.slice(0, 100)}…` : names;
+}

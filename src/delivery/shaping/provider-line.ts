@@ -1,0 +1,403 @@
+/** One provider: its ways, the attempts that wait for a permit, the connections that are kept, and the mail that is held. */
+import type { Reply } from '../../smtp/reply.ts';
+import type { Shaping } from '../../store/store.ts';
+import { onAbort } from '../../system/abort.ts';
+import { MINUTE, SECOND } from '../../system/clock.ts';
+import type { Family } from '../ip-families.ts';
+import { KeptConnections } from './kept-connections.ts';
+import type { ProviderPaceOptions } from './provider-pace.ts';
+import { type Heard, ProviderWay, type Way, type WayCause, type WayLimits, wayKey } from './provider-way.ts';
+
+/** For one attempt. It is plain data, so that it may go to another thread. */
+export type Permit = {
+  readonly provider: string;
+  readonly way: string;
+  /** Families of IP that the provider takes nothing from now. */
+  readonly closed: readonly Family[];
+  /** Messages in one connection. */
+  readonly perConnection: number;
+  readonly probe: boolean;
+  /** How many other attempts have a permit by the same address of ours. */
+  readonly beside: number;
+  readonly beganAt: number;
+};
+
+/** Mail waits for a provider. `until`: it makes no sense to come earlier. `since`: when the block began, milliseconds since the epoch. */
+export type ProviderWait = {
+  readonly provider: string;
+  readonly until: number;
+  /** The provider refuses our address: what it has said. Absent: it asks for less. */
+  readonly blocked?: { readonly reply: Reply; readonly since: number };
+};
+
+/** An attempt that wants to begin. */
+export type ProviderEntrant = {
+  /** The key of a line of the table, or of a host set that none knows. */
+  readonly provider: string;
+  readonly ways: readonly Way[];
+  /** The key of the host set. */
+  readonly hosts: string;
+  readonly message: string;
+  /** Of the sender. */
+  readonly domain: string;
+  readonly signal: AbortSignal;
+};
+
+/** The beginning or the end of a block, for the operator. */
+export type BlockNews = {
+  readonly provider: string;
+  readonly way: Way;
+  readonly state: 'blocked' | 'open';
+  readonly since: number;
+  readonly cause: WayCause | undefined;
+};
+
+/** Attempts for a blocked provider, which are turned away at once: so each message learns why it waits. */
+const ROOM_BLOCKED = 20;
+/** A message waits in memory at most so long for its turn. */
+const WAITS = 5 * SECOND;
+/** Timers look again at least so often, because the clock may jump. */
+export const LOOK = SECOND;
+/** How long after its beginning the result of a probe is known. */
+const PROBE_KNOWN = 20 * MINUTE;
+/** Held mail that becomes due at a time. */
+const RELEASED = 20;
+
+type LineOptions = Omit<ProviderPaceOptions, 'find' | 'concurrency'> & {
+  readonly limits: () => WayLimits;
+  readonly changed: (row: Shaping) => void;
+};
+
+type WaitingEntrant = { readonly entrant: ProviderEntrant; readonly told: (answer: Permit | ProviderWait | undefined) => void };
+
+export class ProviderLine {
+  readonly key: string;
+  readonly #options: LineOptions;
+  readonly #ways = new Map<string, ProviderWay>();
+  readonly #waiting: WaitingEntrant[] = [];
+  readonly #starved = new Set<string>();
+  readonly #connections: KeptConnections;
+  /** The way of the last answer, which is tried first. */
+  #last = '';
+  #wake: NodeJS.Timeout | undefined;
+  #releasing = false;
+  #releaseAt = 0;
+  /** Mail may be held for it. */
+  #mayHold = false;
+
+  constructor(key: string, options: LineOptions) {
+    this.key = key;
+    this.#options = options;
+    this.#connections = new KeptConnections({
+      drop: options.drop,
+      running: () => this.#running,
+      most: ({ way }) => Math.max(this.#ways.get(way)!.allowance(options.now()).sessions, 1),
+    });
+  }
+
+  get ways(): readonly ProviderWay[] {
+    return [...this.#ways.values()];
+  }
+
+  /** Nothing is known or under way that would be missed. */
+  get isUsual(): boolean {
+    const now = this.#options.now();
+    return this.#waiting.length === 0 && this.ways.every((way) => way.running === 0 && way.state(now).kind === 'open');
+  }
+
+  /** The provider refuses each address of ours that it has seen. */
+  get isBlocked(): boolean {
+    if (this.#ways.size === 0) return false;
+    const now = this.#options.now();
+    for (const way of this.#ways.values()) if (!way.isBlocked(now)) return false;
+    return true;
+  }
+
+  /** Why this message has to wait though it has not asked for a permit; undefined: it may ask. */
+  waitOf(entrant: ProviderEntrant): ProviderWait | undefined {
+    const now = this.#options.now();
+    const ways = entrant.ways.map((way) => this.#way(way));
+    const mayAsk = ways.some((way) => !way.isBlocked(now) || isProbe(way, entrant, now));
+    return mayAsk ? undefined : this.#waitFor(ways, now, Number.POSITIVE_INFINITY);
+  }
+
+  restore(row: Shaping): void {
+    const now = this.#options.now();
+    const way = { family: row.family, ...(row.source === '' ? {} : { source: row.source }) };
+    const known = this.#ways.get(wayKey(way));
+    this.#mayHold = true;
+    if (known === undefined) this.#ways.set(wayKey(way), new ProviderWay(way, this.#options.limits, now, row));
+    else this.#following(known, () => known.restore(row, now));
+    this.#advance();
+  }
+
+  /** A permit: at once, or when it comes. Undefined: the relay stops. */
+  enter(entrant: ProviderEntrant): Permit | ProviderWait | Promise<Permit | ProviderWait | undefined> {
+    const answer = this.#grant(entrant, this.#waiting.length === 0);
+    if (answer === 'wait') return this.#wait(entrant);
+    return 'way' in answer ? this.#connections.admit(answer, entrant.hosts) : answer;
+  }
+
+  /** A permit that nothing has to wait for. */
+  enterNow(entrant: ProviderEntrant): Permit | undefined {
+    if (this.#waiting.length > 0) return undefined;
+    const answer = this.#grant(entrant, true);
+    if (answer === 'wait' || !('way' in answer)) return undefined;
+    if (this.#connections.admitsNow(answer, entrant.hosts)) return answer;
+    this.leave(answer, []);
+    return undefined;
+  }
+
+  /** Gives the permit back; absent: the attempt had none. */
+  leave(permit: Permit | undefined, heard: readonly Heard[]): void {
+    const now = this.#options.now();
+    const own = permit && this.#ways.get(permit.way);
+    if (own !== undefined) own.running--;
+    const facts = { beganAt: permit?.beganAt ?? now, now };
+    const unheard: Heard[] =
+      permit?.probe === true && own !== undefined && heard.length === 0 ? [{ ...own.way, kind: 'silent' }] : [];
+    for (const one of strongest([...heard, ...unheard])) {
+      const way = this.#way(one);
+      if (one.kind === 'clean') this.#last = way.key;
+      this.#following(way, () => {
+        if (way.hear(one, { ...facts, probe: permit?.probe === true && way === own })) this.#options.changed(way.row(now));
+      });
+    }
+    this.#connections.advance();
+    this.#advance();
+  }
+
+  /** Attempts that may come now. A destination that is told of little is told when there is more. */
+  room(destination: string): number {
+    const now = this.#options.now();
+    const { sessions, freeAt, blocked } = this.#open(now);
+    if (blocked) return ROOM_BLOCKED;
+    const under = this.#running + this.#waiting.length;
+    const capacity = sessions === 0 || freeAt > now + WAITS ? 0 : Math.max(8, 4 * sessions);
+    const room = Math.max(0, capacity - under);
+    if (room === 0 || room < capacity / 2) {
+      this.#starved.add(destination);
+      this.#wakeAt(freeAt);
+    }
+    return room;
+  }
+
+  /** Undefined: mail may come now, or is told at once why it waits. */
+  blockedUntil(): number | undefined {
+    const now = this.#options.now();
+    const { freeAt, blocked } = this.#open(now);
+    return blocked || freeAt <= now + WAITS ? undefined : freeAt;
+  }
+
+  /** A connection of a host set is kept, or no longer. */
+  noteKept(hosts: string, change: 1 | -1): void {
+    this.#connections.note(hosts, change);
+  }
+
+  /** Ends and begins what is due. @returns true while it has to be asked again. */
+  look(): boolean {
+    const now = this.#options.now();
+    let busy = false;
+    for (const way of this.#ways.values()) {
+      const { kind } = way.state(now);
+      if (kind !== 'open' || way.allowance(now).sessions < this.#options.limits().sessions) busy = true;
+      if (kind === 'blocked' && way.allowance(now).probe) void this.#probe(way);
+    }
+    if (this.isBlocked) this.#mayHold = true;
+    else if (this.#mayHold) void this.#releaseHeld(now);
+    this.#advance();
+    return busy || this.#mayHold;
+  }
+
+  sendAway(): void {
+    clearTimeout(this.#wake);
+    for (const { told } of this.#waiting.splice(0)) told(undefined);
+  }
+
+  get #running(): number {
+    let running = 0;
+    for (const way of this.#ways.values()) running += way.running;
+    return running;
+  }
+
+  #way(way: Way): ProviderWay {
+    const key = wayKey(way);
+    let known = this.#ways.get(key);
+    if (known === undefined) {
+      known = new ProviderWay(way, this.#options.limits, this.#options.now());
+      this.#ways.set(key, known);
+    }
+    return known;
+  }
+
+  /** What all known ways take together. */
+  #open(now: number): { readonly sessions: number; readonly freeAt: number; readonly blocked: boolean } {
+    if (this.#ways.size === 0) return { sessions: this.#options.limits().sessions, freeAt: 0, blocked: false };
+    let [sessions, freeAt, blocked] = [0, Number.POSITIVE_INFINITY, true];
+    for (const way of this.#ways.values()) {
+      if (way.isBlocked(now)) continue;
+      blocked = false;
+      const may = way.allowance(now);
+      sessions += may.sessions;
+      freeAt = Math.min(freeAt, may.sessions === 0 ? way.state(now).until : may.freeAt);
+    }
+    return { sessions, freeAt, blocked };
+  }
+
+  #grant(entrant: ProviderEntrant, first: boolean): Permit | ProviderWait | 'wait' {
+    const now = this.#options.now();
+    const ways = entrant.ways.map((way) => this.#way(way));
+    const closed = ways.filter((way) => way.allowance(now).sessions === 0);
+    let waits = false;
+    let until = Number.POSITIVE_INFINITY;
+    for (const way of [...ways.filter(({ key }) => key === this.#last), ...ways.filter(({ key }) => key !== this.#last)]) {
+      const probes = isProbe(way, entrant, now);
+      const { sessions, freeAt } = way.allowance(now);
+      const domainUntil = way.domainBlockedUntil(entrant.domain, now);
+      if (probes) {
+        way.probe = undefined;
+      } else if (sessions === 0 || freeAt > now + WAITS || domainUntil !== undefined) {
+        until = Math.min(until, Math.max(domainUntil ?? 0, sessions === 0 ? way.state(now).until : freeAt));
+        continue;
+      } else if (!first || way.running >= sessions || freeAt > now) {
+        this.#wakeAt(freeAt);
+        waits = true;
+        continue;
+      }
+      way.begin(now);
+      const { provider } = entrant;
+      const shut = probes ? ways.filter((other) => other !== way) : closed;
+      const families = shut.filter((other) => other !== way).map((other) => other.way.family);
+      return {
+        provider,
+        way: way.key,
+        closed: families,
+        perConnection: way.perConnection(now),
+        probe: probes,
+        beside: way.running - 1,
+        beganAt: now,
+      };
+    }
+    return waits ? 'wait' : this.#waitFor(ways, now, until);
+  }
+
+  #waitFor(ways: readonly ProviderWay[], now: number, open: number): ProviderWait {
+    const blocked = ways.every((way) => way.isBlocked(now)) ? ways.find(({ cause }) => cause !== undefined) : undefined;
+    if (blocked?.cause === undefined) return { provider: this.key, until: Math.max(open, now + SECOND) };
+    const { kind, until, since } = blocked.state(now);
+    // Then it is known what has become of the probe, which is another message.
+    const known = kind === 'probing' || until <= now ? now + PROBE_KNOWN : until + PROBE_KNOWN;
+    return { provider: this.key, until: known, blocked: { reply: blocked.cause.reply, since } };
+  }
+
+  #wait(entrant: ProviderEntrant): Promise<Permit | ProviderWait | undefined> {
+    return new Promise((resolve) => {
+      const waiting: WaitingEntrant = {
+        entrant,
+        told: (answer) => {
+          forget();
+          resolve(answer !== undefined && 'way' in answer ? this.#connections.admit(answer, entrant.hosts) : answer);
+        },
+      };
+      this.#waiting.push(waiting);
+      const forget = onAbort(entrant.signal, () => {
+        const at = this.#waiting.indexOf(waiting);
+        if (at >= 0) this.#waiting.splice(at, 1);
+        resolve(undefined);
+      });
+    });
+  }
+
+  #advance(): void {
+    while (this.#waiting.length > 0) {
+      const next = this.#waiting[0]!;
+      const answer = this.#grant(next.entrant, true);
+      if (answer === 'wait') break;
+      this.#waiting.shift();
+      next.told(answer);
+    }
+    this.#feed();
+  }
+
+  /** Tells as many destinations of room as there is, in the order in which they have asked. */
+  #feed(): void {
+    if (this.#starved.size === 0) return;
+    const now = this.#options.now();
+    const { sessions, freeAt, blocked } = this.#open(now);
+    if (!blocked && (sessions === 0 || freeAt > now + WAITS)) {
+      this.#wakeAt(freeAt);
+      return;
+    }
+    let room = blocked ? ROOM_BLOCKED : Math.max(8, 4 * sessions) - this.#running - this.#waiting.length;
+    if (!blocked && room < Math.max(8, 4 * sessions) / 2) return;
+    for (const destination of this.#starved) {
+      if (room-- <= 0) break;
+      this.#starved.delete(destination);
+      this.#options.onRoom(destination);
+    }
+  }
+
+  #wakeAt(at: number): void {
+    const pause = at - this.#options.now();
+    if (pause <= 0 || this.#wake !== undefined) return;
+    this.#wake = setTimeout(
+      () => {
+        this.#wake = undefined;
+        this.#advance();
+        if (this.#waiting.length > 0 || this.#starved.size > 0) this.#wakeAt(this.#open(this.#options.now()).freeAt);
+      },
+      Math.min(pause, LOOK),
+    ).unref();
+  }
+
+  /** Tells of a block that begins or ends by `change`. */
+  #following(way: ProviderWay, change: () => void): void {
+    const { now, onNews } = this.#options;
+    const before = way.state(now()).kind;
+    change();
+    const { kind, since } = way.state(now());
+    const news = { provider: this.key, way: way.way, since, cause: way.cause };
+    const wasBlocked = before === 'blocked' || before === 'probing' || before === 'half-open';
+    if (kind === 'blocked' && !wasBlocked) onNews({ ...news, state: 'blocked' });
+    if (kind === 'open' && wasBlocked) onNews({ ...news, state: 'open' });
+  }
+
+  async #probe(way: ProviderWay): Promise<void> {
+    const now = this.#options.now();
+    way.beginProbe('none', now); // no message has this name
+    this.#options.put(way.row(now));
+    const [message] = await this.#options.release(this.key, 1, true).catch(() => []);
+    if (way.probe === 'none') way.probe = message ?? '';
+  }
+
+  /** Held mail goes on in the order of its age, as much as goes soon. */
+  async #releaseHeld(now: number): Promise<void> {
+    const { sessions, freeAt, blocked } = this.#open(now);
+    const isPaused = blocked || sessions === 0 || freeAt > now;
+    if (this.#releasing || isPaused || Math.abs(now - this.#releaseAt) < LOOK || this.#waiting.length > 0) return;
+    this.#releasing = true;
+    const released = await this.#options.release(this.key, RELEASED, false).catch(() => []);
+    this.#releaseAt = now;
+    if (released.length === 0 && !this.isBlocked) this.#mayHold = false;
+    this.#releasing = false;
+  }
+}
+
+/** Any message may go as the probe where none is held. */
+function isProbe(way: ProviderWay, { message }: ProviderEntrant, now: number): boolean {
+  return way.probe !== undefined && way.state(now).kind === 'probing' && (way.probe === '' || way.probe === message);
+}
+
+const STRENGTH = { us: 3, clean: 2, other: 1, silent: 0 } as const;
+
+/** One answer for each way: what is about us outweighs the rest. A connection that wanted no more is said in any case. */
+function strongest(heard: readonly Heard[]): readonly Heard[] {
+  if (heard.length <= 1) return heard;
+  const found = new Map<string, Heard>();
+  for (const one of heard) {
+    const known = found.get(wayKey(one));
+    if (known === undefined || STRENGTH[one.kind] > STRENGTH[known.kind]) found.set(wayKey(one), { cap: known?.cap, ...one });
+    else if (one.cap !== undefined) found.set(wayKey(one), { ...known, cap: one.cap });
+  }
+  return [...found.values()];
+}

@@ -1,0 +1,125 @@
+/**
+ * How much all hosts of a provider get together: sessions at a time and messages in a minute from each address of ours, above the pace of
+ * each host set. Mail for a provider that refuses our address waits, and one of its messages finds out whether that has ended.
+ *
+ * A permit costs constant time, however many domains share a provider. What changes is handed to the queue, which stores it in the
+ * transaction of the result that caused it.
+ */
+import type { Shaping } from '../../store/store.ts';
+import { type Clock, MINUTE } from '../../system/clock.ts';
+import type { Provider } from './provider.ts';
+import { type BlockNews, LOOK, ProviderLine } from './provider-line.ts';
+import type { WayLimits } from './provider-way.ts';
+
+export type ProviderPaceOptions = {
+  readonly now: Clock;
+  /** Undefined: the table has no such provider. */
+  readonly find: (key: string) => Provider | undefined;
+  /** Sessions at a time to one host set, as configured. */
+  readonly concurrency: () => number;
+  /** Ends the oldest kept connection of a host set. Resolves when it is closed. */
+  readonly drop: (hosts: string) => Promise<void>;
+  /** Destinations that were told of little room have more. */
+  readonly onRoom: (destination: string) => void;
+  readonly onNews: (news: BlockNews) => void;
+  /** Makes up to `count` of the held messages of a provider due now, the oldest first; `probe`: one that suits as a probe. */
+  readonly release: (provider: string, count: number, probe: boolean) => Promise<readonly string[]>;
+  /** Stores what no result has caused. Never rejects. */
+  readonly put: (row: Shaping) => void;
+};
+
+const MAX_LINES = 10_000;
+/** For hosts that no line of the table knows, once they have said something about us. */
+const UNKNOWN = { perConnection: 100, perMinute: 600, firstRest: 10 * MINUTE } as const;
+
+export class ProviderPace {
+  readonly #options: ProviderPaceOptions;
+  readonly #lines = new Map<string, ProviderLine>();
+  #changed: Shaping[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /** @param stored what earlier processes have stored. */
+  constructor(options: ProviderPaceOptions, stored: readonly Shaping[]) {
+    this.#options = options;
+    for (const row of stored) this.restore(row);
+  }
+
+  /** The line of a provider; undefined for hosts that no line of the table knows and that have said nothing about us. */
+  line(key: string): ProviderLine | undefined {
+    const known = this.#lines.get(key);
+    if (known !== undefined) return known;
+    return this.#options.find(key) === undefined ? undefined : this.#create(key);
+  }
+
+  /** What was heard is about us, so the hosts get a line even though the table has none. */
+  needed(key: string): ProviderLine {
+    return this.#lines.get(key) ?? this.#create(key);
+  }
+
+  restore(row: Shaping): void {
+    this.needed(row.provider).restore(row);
+    this.#watch();
+  }
+
+  /** What has changed since the last call. */
+  takeChanges(): readonly Shaping[] {
+    if (this.#changed.length === 0) return [];
+    const changes = this.#changed;
+    this.#changed = [];
+    return changes;
+  }
+
+  /** Each way of each provider that is not as usual, for numbers and tables. */
+  states(): readonly Shaping[] {
+    const now = this.#options.now();
+    return [...this.#lines.values()].flatMap((line) => line.ways.map((way) => way.row(now)));
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    for (const line of this.#lines.values()) line.sendAway();
+  }
+
+  #create(key: string): ProviderLine {
+    const { now, find, concurrency, ...rest } = this.#options;
+    if (this.#lines.size >= MAX_LINES) this.#forgetUnused();
+    const limits = (): WayLimits => {
+      const provider = find(key) ?? { key, sessions: concurrency(), ...UNKNOWN };
+      return { ...provider, sessions: Math.min(provider.sessions, concurrency()) };
+    };
+    const line = new ProviderLine(key, {
+      ...{ ...rest, now, limits },
+      changed: (row) => {
+        this.#changed = [...this.#changed.filter((one) => !isSameWay(one, row)), row];
+        this.#watch();
+      },
+      put: (row) => {
+        this.#changed = this.#changed.filter((one) => !isSameWay(one, row));
+        this.#options.put(row);
+      },
+    });
+    this.#lines.set(key, line);
+    return line;
+  }
+
+  #forgetUnused(): void {
+    for (const [key, line] of this.#lines) if (line.isUsual) this.#lines.delete(key);
+  }
+
+  /** Looks each second while any provider is not as usual. */
+  #watch(): void {
+    if (this.#timer !== undefined || this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      let busy = false;
+      for (const line of this.#lines.values()) busy = line.look() || busy;
+      if (busy) this.#watch();
+    }, LOOK).unref();
+  }
+}
+
+function isSameWay(a: Shaping, b: Shaping): boolean {
+  return a.provider === b.provider && a.family === b.family && a.source === b.source;
+}

@@ -1,0 +1,33 @@
+/** Begins the pace of providers with what earlier processes have stored. */
+import type { EventLog } from '../../events/events.ts';
+import type { MessageStore, OperationStore } from '../../store/store.ts';
+import type { BlockNews } from './provider-line.ts';
+import { ProviderPace, type ProviderPaceOptions } from './provider-pace.ts';
+
+/** What the rest of the relay gives. */
+export type ProviderSurroundings = {
+  readonly log: EventLog;
+  readonly operation: Partial<Pick<OperationStore, 'shaping' | 'putShaping'>>;
+  /** Holds mail. Absent: nothing is ever held. */
+  readonly held?: Pick<MessageStore, 'releaseHeld'> | undefined;
+  /** Hears of blocks that begin and end. */
+  readonly onBlock?: ((news: BlockNews) => void) | undefined;
+};
+
+/** Rejects where the store fails. */
+export async function startProviders(
+  { log, operation, held, onBlock }: ProviderSurroundings,
+  options: Omit<ProviderPaceOptions, 'onNews' | 'release' | 'put'>,
+): Promise<ProviderPace> {
+  const stored = (await operation.shaping?.()) ?? [];
+  const failed = (error: unknown): void => void log.emit('pacingNotStored', { error });
+  return new ProviderPace(
+    {
+      ...options,
+      onNews: (news) => onBlock?.(news),
+      release: async (provider, limit, probe) => (await held?.releaseHeld({ provider, limit, probe, now: options.now() })) ?? [],
+      put: (row) => void operation.putShaping?.(row).catch(failed),
+    },
+    stored,
+  );
+}

@@ -1,0 +1,252 @@
+/** What is known of one provider as it sees one address of ours: its state, how much it takes, and what it has said. */
+import type { Reply } from '../../smtp/reply.ts';
+import type { Shaping } from '../../store/store.ts';
+import { DAY, HOUR } from '../../system/clock.ts';
+import type { Family } from '../ip-families.ts';
+import {
+  allowanceOf,
+  type BreakerEvent,
+  type BreakerState,
+  blockedByOperator,
+  breakerAfter,
+  breakerAt,
+  freshRecovery,
+  isBreakerKind,
+  openState,
+  probing,
+  type Recovery,
+  storedProbe,
+} from './breaker.ts';
+import { MessageRate } from './message-rate.ts';
+import type { Provider } from './provider.ts';
+import type { ReplyClass, ReplyVerb } from './reply-class.ts';
+
+export type WayLimits = Pick<Provider, 'key' | 'sessions' | 'perConnection' | 'perMinute' | 'firstRest'>;
+
+/** An address of ours, by which a provider counts. */
+export type Way = { readonly family: Family; readonly source?: string | undefined };
+
+/**
+ * What an attempt was told by way of an address. clean: a message was taken; other: an answer that is not about us; silent: no answer;
+ * us: an answer about us.
+ */
+export type Heard = Way & {
+  readonly kind: 'clean' | 'other' | 'silent' | 'us';
+  readonly class?: ReplyClass | undefined;
+  readonly verb?: ReplyVerb | undefined;
+  /** Of the verb `rest`. */
+  readonly seconds?: number | undefined;
+  /** The words leave no doubt that it is about us. */
+  readonly sure?: boolean | undefined;
+  readonly reply?: Reply | undefined;
+  readonly mx?: string | undefined;
+  readonly recipient?: string | undefined;
+  /** Of the sender. */
+  readonly domain?: string | undefined;
+  /** The connection took so many messages and wanted no more. */
+  readonly cap?: number | undefined;
+};
+
+/** What caused a block or a rest, for people. */
+export type WayCause = { readonly class: ReplyClass | 'operator'; readonly reply: Reply; readonly mx?: string | undefined };
+
+/** Kept beside the state, as JSON. */
+type Evidence = {
+  readonly endedAt?: number;
+  readonly ladder?: number;
+  readonly capAt?: number;
+  readonly cause?: WayCause;
+};
+
+const CAP_KEPT = 7 * DAY;
+/** After a provider has found that there are too many sessions. */
+const LIMIT_KEPT = HOUR;
+/** Replies that are perhaps about us: so many recipients and domains of senders within this time make it sure. */
+const SIGNS = { recipients: 3, domains: 2, within: HOUR } as const;
+/** So long mail of one domain waits that alone is refused. */
+const DOMAIN_REST = HOUR;
+const MOST_SIGNS = 50;
+const MOST_DOMAINS = 1000;
+
+type Sign = { readonly at: number; readonly recipient: string; readonly domain: string };
+
+export class ProviderWay {
+  readonly key: string;
+  readonly way: Way;
+  readonly #limits: () => WayLimits;
+  #state: BreakerState;
+  #recovery: Recovery;
+  #rate: MessageRate;
+  /** Attempts that have a permit. */
+  running = 0;
+  /** The message that may go as the probe; empty: any. Undefined: no probe waits to be taken. */
+  probe: string | undefined;
+  #cap: { readonly count: number; readonly at: number } | undefined;
+  #limit: { readonly sessions: number; readonly until: number } | undefined;
+  #cause: WayCause | undefined;
+  #signs: Sign[] = [];
+  /** Until when mail of a domain waits, because it alone is refused. */
+  readonly #domains = new Map<string, number>();
+
+  constructor(way: Way, limits: () => WayLimits, now: number, stored?: Shaping) {
+    this.key = wayKey(way);
+    this.way = way;
+    this.#limits = limits;
+    this.#rate = new MessageRate(limits().perMinute);
+    this.#recovery = freshRecovery(now);
+    this.#state = openState(limits(), now);
+    if (stored !== undefined) this.restore(stored, now);
+  }
+
+  /** Takes over what was stored, at a start or after the operator's command. */
+  restore(stored: Shaping, now: number): void {
+    const { state: kind, since, until, step, sessions, rate, learnedCap, evidence } = stored;
+    const { endedAt = 0, ladder = 0, capAt = 0, cause } = JSON.parse(evidence) as Evidence;
+    // A probe that was under way is over.
+    const known = isBreakerKind(kind) ? (kind === 'probing' ? 'blocked' : kind) : 'open';
+    this.#state = breakerAt({ kind: known, since, until, step, sessions, rate, endedAt, ladder }, now, this.#limits());
+    this.#recovery = freshRecovery(now);
+    this.#cap = learnedCap === null ? undefined : { count: learnedCap, at: Math.min(capAt, now) };
+    this.#cause = cause;
+    this.probe = undefined;
+  }
+
+  state(now: number): BreakerState {
+    this.#state = breakerAt(this.#state, now, this.#limits());
+    return this.#state;
+  }
+
+  get cause(): WayCause | undefined {
+    return this.#cause;
+  }
+
+  /** Nothing may go there but a probe. */
+  isBlocked(now: number): boolean {
+    const { kind } = this.state(now);
+    return kind === 'blocked' || kind === 'probing';
+  }
+
+  /** Sessions now, when the next message may begin, and whether a probe is due. */
+  allowance(now: number): { readonly sessions: number; readonly freeAt: number; readonly probe: boolean } {
+    const { sessions, rate, probe } = allowanceOf(this.state(now), now, this.#limits());
+    const limit = this.#limit !== undefined && this.#limit.until > now ? this.#limit.sessions : sessions;
+    return { sessions: Math.min(sessions, limit), freeAt: this.#rate.freeAt(now, rate), probe };
+  }
+
+  /** Messages in one connection. */
+  perConnection(now: number): number {
+    const { perConnection } = this.#limits();
+    const isKnown = this.#cap !== undefined && Math.abs(now - this.#cap.at) < CAP_KEPT;
+    return isKnown ? Math.min(this.#cap!.count, perConnection) : perConnection;
+  }
+
+  /** Until when mail of this domain waits; undefined: it does not. */
+  domainBlockedUntil(domain: string, now: number): number | undefined {
+    const until = this.#domains.size > 0 ? this.#domains.get(domain) : undefined;
+    return until !== undefined && until > now && until <= now + DOMAIN_REST ? until : undefined;
+  }
+
+  begin(now: number): void {
+    this.running++;
+    this.#rate.note(now);
+  }
+
+  beginProbe(message: string, now: number): void {
+    this.#state = probing(this.#state, now);
+    this.probe = message;
+  }
+
+  open(now: number): void {
+    const { step } = this.#state;
+    this.#state = { ...openState(this.#limits(), now), endedAt: now, ladder: step };
+    this.probe = undefined;
+  }
+
+  hold(cause: WayCause, now: number): void {
+    this.#state = blockedByOperator(this.#state, now);
+    this.#cause = cause;
+    this.probe = undefined;
+  }
+
+  /** @returns true if there is something to store. */
+  hear(heard: Heard, { beganAt, probe, now }: { beganAt: number; probe: boolean; now: number }): boolean {
+    const before = this.state(now);
+    const learnt = heard.cap !== undefined && this.#learn(heard.cap, now);
+    const event = this.#eventOf(heard, now);
+    if (event === undefined) return learnt;
+    const facts = { now, limits: this.#limits(), beganAt, probe };
+    const after = breakerAfter(before, this.#recovery, event, facts);
+    this.#state = after.state;
+    this.#recovery = after.recovery;
+    const begins = after.state !== before && (event.kind === 'block' || event.kind === 'throttle');
+    if (begins && heard.reply !== undefined) this.#cause = { class: heard.class ?? 'unknown', reply: heard.reply, mx: heard.mx };
+    if (probe) this.probe = undefined;
+    return learnt || after.state !== before;
+  }
+
+  row(now: number): Shaping {
+    const { kind, since, until, step, sessions, rate, endedAt, ladder } = kindOfProbe(this.#state, now);
+    const evidence: Evidence = {
+      ...(endedAt > 0 && { endedAt, ladder }),
+      ...(this.#cap !== undefined && { capAt: this.#cap.at }),
+      ...(this.#cause !== undefined && { cause: this.#cause }),
+    };
+    const { family, source = '' } = this.way;
+    const learnedCap = this.#cap?.count ?? null;
+    return {
+      ...{ provider: this.#limits().key, source, family, state: kind, since, until, step, sessions, rate, learnedCap },
+      evidence: JSON.stringify(evidence),
+    };
+  }
+
+  #learn(count: number, now: number): boolean {
+    if (count < 1 || count >= this.perConnection(now)) return false;
+    this.#cap = { count, at: now };
+    return true;
+  }
+
+  /** Undefined: it changes nothing. */
+  #eventOf(heard: Heard, now: number): BreakerEvent | undefined {
+    if (heard.kind === 'clean') {
+      if (this.#signs.length > 0) this.#signs = [];
+      if (heard.domain !== undefined && this.#domains.size > 0) this.#domains.delete(heard.domain);
+    }
+    if (heard.kind !== 'us') return { kind: heard.kind };
+    switch (heard.verb) {
+      case 'hold':
+        return heard.sure === true || this.#isSure(heard, now) ? { kind: 'block' } : undefined;
+      case 'rest':
+        return { kind: 'throttle', rest: (heard.seconds ?? 3600) * 1000 };
+      case 'slow':
+        return { kind: 'throttle' };
+      case 'limit':
+        this.#limit = { sessions: Math.max(1, Math.min(this.running, this.#limits().sessions) - 1), until: now + LIMIT_KEPT };
+        return undefined;
+      default:
+        return { kind: 'other' };
+    }
+  }
+
+  /** Refusals that are perhaps about us become sure by their number; as long as they concern one domain, its mail alone waits. */
+  #isSure({ recipient = '', domain = '' }: Heard, now: number): boolean {
+    this.#signs = [...this.#signs.filter(({ at }) => now - at < SIGNS.within && at <= now), { at: now, recipient, domain }];
+    if (this.#signs.length > MOST_SIGNS) this.#signs.shift();
+    if (new Set(this.#signs.map((sign) => sign.recipient)).size < SIGNS.recipients) return false;
+    if (new Set(this.#signs.map((sign) => sign.domain)).size >= SIGNS.domains) {
+      this.#signs = [];
+      return true;
+    }
+    if (this.#domains.size >= MOST_DOMAINS) this.#domains.delete(this.#domains.keys().next().value!);
+    this.#domains.set(domain, now + DOMAIN_REST);
+    return false;
+  }
+}
+
+/** What is stored of a state that nothing may be stored of later. */
+function kindOfProbe(state: BreakerState, now: number): BreakerState {
+  return state.kind === 'probing' ? storedProbe(state, now) : state;
+}
+
+export function wayKey({ family, source = '' }: Way): string {
+  return `${family} ${source}`;
+}

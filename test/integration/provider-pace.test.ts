@@ -1,0 +1,96 @@
+/** What all domains of a provider get together, above what each set of hosts gets. */
+import { expect, onTestFinished, test } from 'vitest';
+import { MINUTE, SECOND } from '../../src/system/clock.ts';
+import { startTestDelivery } from '../support/delivery.ts';
+import { startDns } from '../support/dns.ts';
+import type { Zone } from '../support/dns-server.ts';
+import { startMx } from '../support/mx.ts';
+import type { MxScript } from '../support/mx-server.ts';
+
+const TENANTS = 40;
+
+/** Domains `t0.test` … whose MX hosts have names of their own and one address. */
+function tenantZone(count: number, suffix: string, address: string, domain = 't'): Record<string, Zone[string]> {
+  const zone: Record<string, Zone[string]> = {};
+  for (let i = 0; i < count; i++) {
+    zone[`${domain}${i}.test`] = { MX: [`10 ${domain}${i}.${suffix}`] };
+    zone[`${domain}${i}.${suffix}`] = { A: [address] };
+  }
+  return zone;
+}
+
+async function world(script: MxScript, { now = Date.now as () => number, more = {} as Record<string, Zone[string]> } = {}) {
+  let most = 0;
+  /** Sessions that have not said QUIT. */
+  const open = new Set<number>();
+  const mx = await startMx({
+    address: '127.0.4.1',
+    script: {
+      ...script,
+      greeting: (context) => {
+        open.add(context.session);
+        most = Math.max(most, open.size);
+        return typeof script.greeting === 'function' ? script.greeting(context) : script.greeting;
+      },
+      QUIT: ({ session }) => void open.delete(session),
+    },
+  });
+  const dns = await startDns({
+    ...tenantZone(TENANTS, 'mail.protection.outlook.com', mx.address),
+    'yahoo.test': { MX: ['10 mta5.am0.yahoodns.net'] },
+    'mta5.am0.yahoodns.net': { A: [mx.address] },
+    ...more,
+  });
+  const relay = await startTestDelivery(dns, { port: mx.port, now });
+  onTestFinished(async () => {
+    await relay.close();
+    await Promise.all([dns.close(), mx.close()]);
+  });
+  return { mx, dns, relay, most: () => most };
+}
+
+test('forty tenants of a provider share its five sessions, kept ones among them, and all their mail arrives', async () => {
+  const { relay, mx, most } = await world({});
+  const sent = Array.from({ length: TENANTS * 10 }, (_, i) =>
+    relay.send(`u@t${i % TENANTS}.test`, { id: `m${i}`, reversePath: 'a@b.test' }),
+  );
+  let now = 0;
+  // The limit of sixty in a minute is met, so the rest is handed back.
+  const outcomes = (await Promise.all(sent)).flat();
+  for (const { kind } of outcomes) if (kind === 'relayed') now++;
+  expect(now).toBe(60);
+  expect(outcomes.filter(({ kind }) => kind === 'returned')).toHaveLength(TENANTS * 10 - 60);
+  expect(mx.count()).toBe(60);
+  expect(most()).toBeLessThanOrEqual(5);
+  expect(most()).toBeGreaterThan(1);
+});
+
+test('a minute has as many messages as the provider takes, whenever it begins, and other mail goes at once', async () => {
+  const clock = { now: 1_800_000_000_000 };
+  const other = await startMx({ address: '127.0.4.2', hostname: 'mx.other.test' });
+  const { relay } = await world({}, { now: () => clock.now });
+  onTestFinished(() => other.close());
+  const send = async (count: number) =>
+    (await Promise.all(Array.from({ length: count }, (_, i) => relay.send(`u@t${i % TENANTS}.test`)))).flat();
+  const relayed = (outcomes: Awaited<ReturnType<typeof send>>) => outcomes.filter(({ kind }) => kind === 'relayed').length;
+  expect(relayed(await send(40))).toBe(40);
+  clock.now += 30 * SECOND;
+  const second = await send(40);
+  expect(relayed(second)).toBe(20);
+  const away = second.find(({ kind }) => kind === 'returned');
+  expect(away).toMatchObject({ notBefore: clock.now + 30 * SECOND });
+  expect(relay.room('t0.test')).toBe(0);
+  expect(relay.blockedUntil('t0.test')).toBe(clock.now + 30 * SECOND);
+  expect(relayed((await relay.send('u@yahoo.test')) as never)).toBe(1);
+  clock.now += 31 * SECOND;
+  expect(relayed(await send(60))).toBe(40);
+  clock.now += MINUTE;
+  expect(relay.room('t0.test')).toBeGreaterThan(0);
+});
+
+test('no connection to Yahoo carries more than twenty messages', async () => {
+  const perSession = new Map<number, number>();
+  const { relay } = await world({ message: ({ session }) => void perSession.set(session, (perSession.get(session) ?? 0) + 1) });
+  for (let i = 0; i < 45; i++) expect(await relay.send('u@yahoo.test')).toMatchObject([{ kind: 'relayed' }]);
+  expect([...perSession.values()]).toEqual([20, 20, 5]);
+});
