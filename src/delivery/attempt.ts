@@ -238,7 +238,10 @@ class Conversation {
       judged === 'stale' ? undefined : judged.find(({ verdict }) => verdict.about === 'us' && verdict.refusal === true)?.verdict;
     if (refusal !== undefined) this.#refused(session, refusal.reply);
     if (judged === 'stale') return judged;
-    return judged.map((one, at) => ({ ...one, verdict: endPatience(one.verdict, members[at]!.attempts) }));
+    return judged.map((one, at) => {
+      const { attempts, excused = 0 } = members[at]!;
+      return { ...one, verdict: endPatience(one.verdict, attempts - excused) };
+    });
   }
 
   /** The host takes no mail in this session, whatever the mail. */

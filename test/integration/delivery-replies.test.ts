@@ -348,3 +348,10 @@ test('a host that refuses EHLO and takes HELO may have SMTPUTF8 another time', a
   const { relay } = await startScripted({ EHLO: '550 5.7.1 Not with that name' });
   expect(await relay.send('ü@good.test')).toMatchObject([{ kind: 'delayed', reply: { status: '4.6.7' } }]);
 });
+
+test('attempts that failed because of us do not end the patience with a host that says later', async () => {
+  const rig = await startScripted({ message: () => '550 5.0.0 Internal server error, try again later' });
+  const send = (recipient: { attempts: number; excused?: number }) => rig.relay.send('a@good.test', { recipient });
+  expect(await send({ attempts: 3, excused: 3 })).toMatchObject([{ kind: 'delayed' }]);
+  expect(await send({ attempts: 3, excused: 2 })).toMatchObject([{ kind: 'failed' }]);
+});
