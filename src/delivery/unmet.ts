@@ -84,13 +84,19 @@ const NAMED_HOSTS = 20;
 /** What may be otherwise in a moment: a look-up, a handshake that broke, a refusal for now. */
 const PASSING: ReadonlySet<string> = new Set(['tlsa-lookup-failed', 'handshake-failed', 'starttls-refused', EHLO_REFUSED.reason]);
 
-/** The host has shown that it cannot take mail that must not leave without verified TLS. */
+/** A wrong clock of ours gives the same results. */
+const BY_THE_CLOCK: ReadonlySet<string> = new Set(['expired', 'not-yet-valid']);
+
+/**
+ * The host has shown that it cannot take mail that must not leave without verified TLS. What our own clock or our own roots may be the
+ * cause of shows nothing.
+ */
 export function isDefinite(
   { reason, check }: Pick<Unmet, 'reason' | 'check'>,
   basis: Pick<Basis, 'mayBeProven' | 'isHidden'>,
 ): boolean {
   const { mayBeProven, isHidden } = basis;
-  if (PASSING.has(reason)) return false;
+  if (PASSING.has(reason) || BY_THE_CLOCK.has(reason) || isUnknownRoot({ reason })) return false;
   if (UNPROVEN.has(reason)) return !mayBeProven && !isHidden;
   return check === undefined || !isHidden; // a record of DANE might accept the certificate
 }

@@ -16,11 +16,12 @@ const noChange = async () => ({ changed: false, isCurrent: true });
 const REQUIRED = { requireTls: true } as const;
 
 let hosts: readonly Certified[];
+let root: Certified;
 let stranger: Certified;
 let wildcard: Certified;
 let caFile: string;
 beforeAll(async () => {
-  const root = await makeAuthority('root');
+  root = await makeAuthority('root');
   hosts = await Promise.all([0, 1, 2].map((i) => makeHost({ names: [`mx${i}.good.test`], issuer: root })));
   wildcard = await makeHost({ names: ['*.good.test'], issuer: root });
   stranger = await makeHost({ names: ['mx0.good.test'] });
@@ -93,6 +94,28 @@ describe('a message with REQUIRETLS', () => {
     const rig = await start({ hosts: [{ extensions: PROMISED, ...host() }] });
     expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([
       { kind: 'failed', reply: { code: 550, status: '5.7.10' } },
+    ]);
+    expect(mailOf(rig.mx)).toEqual([]);
+  });
+
+  test.each<[string, () => Promise<Host>]>([
+    [
+      'a certificate that has expired',
+      async () => ({ tls: served(await makeHost({ names: ['mx0.good.test'], issuer: root, expired: true })) }),
+    ],
+    [
+      'a certificate of an authority that is not known here',
+      async () => {
+        const authority = await makeAuthority('another root');
+        const host = await makeHost({ names: ['mx0.good.test'], issuer: authority });
+        const { cert, key } = served(host);
+        return { tls: { cert: `${cert}${authority.pem}`, key } };
+      },
+    ],
+  ])('waits where the only host shows %s: our clock, or our roots, may be the cause', async (_, host) => {
+    const rig = await start({ hosts: [{ extensions: PROMISED, ...(await host()) }] });
+    expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([
+      { kind: 'delayed', reply: { code: 451, status: '4.7.5' } },
     ]);
     expect(mailOf(rig.mx)).toEqual([]);
   });
