@@ -233,7 +233,7 @@ function createCourier(given: CourierOptions, pacing: Places, onIdle?: OnIdle): 
       log.emit('deliveryFailed', { queueId: claim.message.id, error });
       const { reply } = judgeFailure({ kind: 'local', stage: 'connect', detail: 'see the log' });
       // What was delivered before stays delivered.
-      return recipients.map((_, i) => outcomes[i] ?? { kind: 'delayed', reply, seconds: 0 });
+      return recipients.map((_, i) => outcomes[i] ?? { kind: 'delayed', reply, waitsForUs: true, seconds: 0 });
     }
   }
 

@@ -181,7 +181,7 @@ const ASK_FOR_LESS: ReadonlySet<ReplyVerb> = new Set<ReplyVerb>(['hold', 'slow',
 /** How many attempts a refusal 5yz is worth that says "later": it is the receiver's, so it does not last for the lifetime of the mail. */
 const PATIENCE: { readonly [found in ReplyClass]?: number } = { busy: 1, 'recipient-rate': 7 };
 
-/** The verdict on a recipient with so many attempts before this one. */
+/** The verdict on a recipient with so many attempts before this one, without those that failed because of us. */
 export function endPatience(verdict: Verdict, attempts: number): Verdict {
   const { judgement, reply } = verdict;
   const most = judgement === undefined ? undefined : PATIENCE[judgement.class];
@@ -297,7 +297,7 @@ export function judgeFailure(failure: SessionFailure): AboutUs {
   const { kind, stage } = failure;
   const reply = replyOf(failure);
   if (kind === 'aborted') return returned(reply);
-  if (kind === 'local' || kind === 'shortage') return aboutUs(reply, { tryNext: false, pace: 'none' });
+  if (kind === 'local' || kind === 'shortage') return { ...aboutUs(reply, { tryNext: false, pace: 'none' }), waitsForUs: true };
   // Another address family may have a way. The hosts have no part in it, and are not rested.
   if (kind === 'offline') return aboutUs(reply, { tryNext: true, pace: 'none' });
   if (kind === 'barred') return { ...aboutUs(reply, { tryNext: true, pace: 'none' }), waitsForUs: true };

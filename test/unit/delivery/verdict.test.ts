@@ -298,11 +298,11 @@ test('a verdict about us cannot become a failure: the compiler checks it', () =>
   expect([final, outcome]).toHaveLength(2);
 });
 
-test('mail waits for the operator after a missing login or a block by our firewall, but not after a reply of a destination', () => {
+test('mail waits for the operator after a missing login, a block by our firewall or an error of ours, but not after a reply of a destination', () => {
   const failure = { stage: 'connect', detail: 'x' } as const;
-  for (const kind of ['login', 'barred'] as const) expect(judgeFailure({ kind, ...failure }).waitsForUs).toBe(true);
-  for (const kind of ['unreachable', 'offline', 'local'] as const)
-    expect(judgeFailure({ kind, ...failure }).waitsForUs).toBeUndefined();
+  for (const kind of ['login', 'barred', 'local', 'shortage'] as const)
+    expect(judgeFailure({ kind, ...failure }).waitsForUs).toBe(true);
+  for (const kind of ['unreachable', 'offline'] as const) expect(judgeFailure({ kind, ...failure }).waitsForUs).toBeUndefined();
   expect(judgeSession('AUTH', parse('535 5.7.8 Wrong'))).toMatchObject({ waitsForUs: true });
   expect(judgeTransaction('MAIL', parse('530 5.7.0 Log in'), UPSTREAM)).toMatchObject({ waitsForUs: true });
   expect(judgeTransaction('MAIL', parse('530 5.7.0 Log in'), SOUND)).not.toHaveProperty('waitsForUs');
