@@ -10,6 +10,7 @@ type Report = (level: 'error' | 'warning', path: string, message: string) => voi
 
 export function checkConfig(config: Config, report: Report): void {
   checkListeners(config, report);
+  checkStore(config, report);
   checkTls(config, report);
   checkSizes(config, report);
   checkQueue(config, report);
@@ -43,6 +44,29 @@ function checkListeners({ listen }: Config, report: Report): void {
   if (listen.submissions.length + listen.submission.length === 0) {
     report('warning', 'listen', 'opens no port for submission: no client can connect');
   }
+}
+
+function checkStore({ store }: Config, report: Report): void {
+  if (store === 'sqlite') return;
+  const { postgres, passwordFile, tls, ca, durability } = store;
+  const hosts = postgres.map(hostOf);
+  if (hosts.length === 0) report('error', 'store.postgres', 'must name at least one server');
+  for (const [i, one] of postgres.entries())
+    if (postgres.indexOf(one) !== i) report('error', `store.postgres[${i}]`, `names ${one} a second time`);
+  if (ca !== undefined && tls !== undefined && tls !== 'verify')
+    report('error', 'store.ca', `is used with \`tls: verify\` only, not with ${tls}`);
+  const far = hosts.find((host) => !/^(127\.|::1$|localhost$)/.test(host));
+  if (tls === 'none' && far !== undefined)
+    report('warning', 'store.tls', `is none: all mail and all keys can be read on the way to ${far}`);
+  if (passwordFile === undefined && far !== undefined)
+    report('warning', 'store.passwordFile', `is not set: ${far} must let this machine in without a password`);
+  if (durability === 'one')
+    report('warning', 'store.durability', 'is one: mail that was accepted is lost if the disk of the database is lost');
+}
+
+/** Without the port. */
+function hostOf(place: string): string {
+  return /^\[(.*)\]/.exec(place)?.[1] ?? (place.split(':').length > 2 ? place : place.replace(/:\d+$/, ''));
 }
 
 function checkTls({ tls }: Config, report: Report): void {

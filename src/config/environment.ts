@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Problem } from './problems.ts';
-import type { CertificateFiles, Config } from './settings.ts';
+import type { CertificateFiles, Config, DatabaseSettings } from './settings.ts';
 
 type Add = (path: string, message: string, level?: Problem['level']) => void;
 
@@ -15,7 +15,8 @@ export async function checkEnvironment(
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
   const add: Add = (path, message, level = 'error') => problems.push({ path, message, level, source: options.file ?? '' });
-  await checkDataDir(config.dataDir, add);
+  if (config.store === 'sqlite') await checkDataDir(config.dataDir, add);
+  else await checkDatabase(config.store, add);
   if (config.tls.mode === 'files') {
     for (const [i, pair] of config.tls.files.entries())
       await checkPair(pair, { path: `tls.files[${i}]`, config, now: options.now ?? Date.now(), add });
@@ -24,6 +25,16 @@ export async function checkEnvironment(
   if (config.delivery.ca !== undefined) await checkAuthorities(config.delivery.ca, 'delivery.ca', add);
   if (options.file !== undefined) await checkSecrets(config, options.file, add);
   return problems;
+}
+
+async function checkDatabase({ passwordFile, ca }: DatabaseSettings, add: Add): Promise<void> {
+  if (ca !== undefined) await checkAuthorities(ca, 'store.ca', add);
+  if (passwordFile === undefined) return;
+  const password = await readable(passwordFile, 'store.passwordFile', add);
+  if (password?.toString().trim() === '') add('store.passwordFile', `${passwordFile} is empty`);
+  const mode = (await stat(passwordFile).catch(() => undefined))?.mode ?? 0;
+  if ((mode & 0o007) !== 0)
+    add('store.passwordFile', `${passwordFile} can be read by every user: chmod 0640 ${passwordFile}`, 'warning');
 }
 
 /** The start makes a missing directory, so its nearest existing parent must allow that. */

@@ -1,6 +1,6 @@
 /** Writes the page deploy/configuration.md from the list of settings. */
 import { environmentName, isSetting, listSettings, SETTINGS, type Setting } from './settings.ts';
-import type { Field } from './types.ts';
+import type { Field, ValueType } from './types.ts';
 
 const INTRODUCTION = `# Configuration
 
@@ -35,7 +35,7 @@ export function renderReference(): string {
 function section(title: string, settings: readonly { path: string; setting: Setting<unknown> }[]): string {
   const rows = settings.map(({ path, setting }) => row(path, setting));
   const records = settings.filter(({ setting }) => setting.type.fields !== undefined);
-  const fields = records.map(({ path, setting }) => fieldsTable(path, setting.type.fields!));
+  const fields = records.map(({ path, setting }) => fieldsTable(path, setting.type));
   return [`## ${title}\n`, '| setting | value | default | what it does |', '|---|---|---|---|', ...rows, '', ...fields].join(
     '\n',
   );
@@ -51,9 +51,10 @@ function formatFallback(fallback: unknown): string {
   return `\`${Array.isArray(fallback) ? `[${fallback.join(', ')}]` : String(fallback)}\``;
 }
 
-function fieldsTable(path: string, fields: Readonly<Record<string, Field>>): string {
-  const rows = Object.entries(fields).map(
+function fieldsTable(path: string, { fields = {}, form }: Pick<ValueType<unknown>, 'fields' | 'form'>): string {
+  const rows = Object.entries<Field>(fields).map(
     ([name, { type, required, about }]) => `| \`${name}\` | ${type.name} | ${required ? 'required. ' : ''}${about} |`,
   );
-  return [`Each of \`${path}\` is a mapping:\n`, '| field | value | what it does |', '|---|---|---|', ...rows, ''].join('\n');
+  const title = form === 'records' ? `Each of \`${path}\` is a mapping:` : `The mapping of \`${path}\`:`;
+  return [`${title}\n`, '| field | value | what it does |', '|---|---|---|', ...rows, ''].join('\n');
 }

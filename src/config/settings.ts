@@ -20,6 +20,17 @@ type Resolved<S> = S extends Setting<infer T> ? T : { readonly [K in keyof S]: R
 /** A pair of PEM files. */
 export type CertificateFiles = { readonly certificate: string; readonly key: string };
 
+/** A PostgreSQL database. What is absent has its default in the store. */
+export type DatabaseSettings = {
+  readonly postgres: readonly string[];
+  readonly database?: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
+  readonly tls?: 'none' | 'encrypt' | 'verify';
+  readonly ca?: string;
+  readonly durability?: 'two' | 'one';
+};
+
 /** A setting that is read at start only. */
 const fixed = <T>(kind: ValueType<T>, fallback: unknown, about: string): Setting<T> => ({
   type: kind,
@@ -48,6 +59,27 @@ const certificateFields = {
 const loginFields = {
   user: { type: type.text, required: true, about: 'User name at the upstream.' },
   password: { type: type.secret, required: true, about: 'Its password. Protect the file from other users (mode 0640).' },
+} as const;
+const databaseFields = {
+  postgres: {
+    type: type.listOf(type.hostAndPort),
+    required: true,
+    about: 'The servers of the cluster, with a port other than 5432 behind a colon. The one that is the primary is used.',
+  },
+  database: { type: type.text, about: 'The name of the database. Default `smarthost`.' },
+  user: { type: type.text, about: 'The owner of the database. Default `smarthost`.' },
+  passwordFile: { type: type.path, about: 'The file with the password of the user. Protect it from other users (mode 0640).' },
+  tls: {
+    type: type.oneOf('none', 'encrypt', 'verify'),
+    about:
+      'TLS to the database. `verify`, the default, wants a certificate for the host from a trusted authority; `encrypt` takes any; `none` is for a database on this machine.',
+  },
+  ca: { type: type.path, about: 'PEM of the authorities that `verify` trusts. Default: those of the system.' },
+  durability: {
+    type: type.oneOf('two', 'one'),
+    about:
+      'Where a message must be before the client gets its 250. `two`, the default: on the disks of the primary and of a synchronous standby; while none is named (`synchronous_standby_names`) no mail is accepted. `one`: on the disk of the primary.',
+  },
 } as const;
 const routeFields = {
   recipientDomain: {
@@ -106,7 +138,11 @@ export const SETTINGS = {
     'The name of this relay in EHLO, greeting, certificate, Message-ID and reports. Required: a full host name whose A/AAAA and PTR records match each other.',
   ),
   dataDir: fixed(type.path, '/var/lib/smarthost', 'The folder with queue, credentials, keys and certificates.'),
-  store: fixed(type.oneOf('sqlite'), 'sqlite', 'The kind of store that keeps them.'),
+  store: fixed(
+    type.wordOrRecord(type.oneOf('sqlite'), type.record<DatabaseSettings>('mapping', databaseFields)),
+    'sqlite',
+    'What keeps them. `sqlite`: files in `dataDir`. A mapping: a PostgreSQL database, which several relays may share; this is a preview.',
+  ),
   operator: fixed(
     type.optional(type.mailbox),
     undefined,

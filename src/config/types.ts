@@ -123,6 +123,19 @@ export function listOfRecords<T>(fields: Readonly<Record<string, Field>>): Value
   return { ...listOf(record<T>('mapping', fields)), form: 'records', fields };
 }
 
+/** One of these words, or a mapping. The environment can give the word alone. */
+export function wordOrRecord<const W extends string, T>(word: ValueType<W>, mapping: ValueType<T>): ValueType<W | T> {
+  const typeOf = (value: unknown) => (typeof value === 'object' ? mapping : word) as ValueType<any>;
+  return {
+    name: `${word.name} \\| ${mapping.name}`,
+    form: 'scalar',
+    ...(mapping.fields === undefined ? {} : { fields: mapping.fields }),
+    read: (value, place) => typeOf(value).read(value, place),
+    write: (value) => typeOf(value).write(value),
+    json: (value) => typeOf(value).json(value),
+  };
+}
+
 /** A setting that may be absent. */
 export function optional<T>(type: ValueType<T>): ValueType<T | undefined> {
   return type as ValueType<T | undefined>;

@@ -2,12 +2,13 @@
 import type { MessagePort } from 'node:worker_threads';
 import { joinFiles, type StoreFiles, storeFiles } from './embedded/embedded.ts';
 import { type OpenOptions, StoreError } from './opening.ts';
+import { joinPostgres, openPostgres, type PostgresSettings, serverOf } from './postgres/postgres-store.ts';
 import type { JoinedStore, OpenedStore } from './store.ts';
 
 /** A configuration has both. */
 type StoreSettings = {
-  /** The name of the engine, or a URL that begins with it. */
-  readonly store: string;
+  /** The name of the engine, or the place of a PostgreSQL database. */
+  readonly store: string | PostgresSettings;
   /** A directory of this machine. An engine may leave it empty. */
   readonly dataDir: string;
 };
@@ -21,6 +22,9 @@ type Engine = {
 
 /** @throws StoreError if this release has no such engine. The sentence has only the beginning of a URL, because a URL may hold a password. */
 function engineOf({ store, dataDir }: StoreSettings): Engine {
+  if (typeof store === 'object') {
+    return { open: async (options) => openPostgres({ ...options, server: serverOf(store) }), join: joinPostgres };
+  }
   const name = /^[\w-]*/.exec(store)?.[0];
   switch (name) {
     case 'sqlite': {
@@ -28,7 +32,7 @@ function engineOf({ store, dataDir }: StoreSettings): Engine {
       return { files, open: files.open, join: (port) => joinFiles(dataDir, port) };
     }
     default:
-      throw new StoreError(`store: this release has no engine named ${JSON.stringify(name)}, only sqlite`);
+      throw new StoreError(`store: this release has no engine named ${JSON.stringify(name)}, only sqlite and postgres`);
   }
 }
 

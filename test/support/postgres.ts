@@ -21,6 +21,10 @@ const asServer = (program: string, args: readonly string[]): [string, string[]] 
     ? ['setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', join(BIN!, program), ...args]]
     : [join(BIN!, program), [...args]];
 
+/** An ordinary user, who must give the password. */
+export const OWNER = 'smarthost';
+export const OWNER_PASSWORD = 'geheim';
+
 type Settings = Readonly<Record<string, string>>;
 const QUICK: Settings = {
   ...{ listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: '60', shared_buffers: '32MB' },
@@ -42,7 +46,11 @@ export class PostgresServer {
     const server = new PostgresServer(newFolder(), await freePort());
     await run(...asServer('initdb', ['-D', server.folder, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N']));
     server.#configure({ ...QUICK, ...settings });
+    const rules = join(server.folder, 'pg_hba.conf');
+    const others = readFileSync(rules, 'utf8');
+    writeFileSync(rules, `host all ${OWNER} 127.0.0.1/32 scram-sha-256\n${others}`);
     await server.start();
+    await server.sql(`CREATE ROLE ${OWNER} LOGIN PASSWORD '${OWNER_PASSWORD}'`);
     return server;
   }
 
@@ -142,10 +150,10 @@ export class PostgresServer {
 }
 
 let databases = 0;
-/** An empty database. @returns its name. */
-export async function newDatabase(server: PostgresServer): Promise<string> {
+/** An empty database of this user. @returns its name. */
+export async function newDatabase(server: PostgresServer, owner = 'postgres'): Promise<string> {
   const name = `mail${++databases}`;
-  await server.sql(`CREATE DATABASE ${name}`);
+  await server.sql(`CREATE DATABASE ${name} OWNER ${owner}`);
   return name;
 }
 

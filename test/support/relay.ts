@@ -8,8 +8,7 @@ import { formatProblem, loadConfig } from '../../src/config/config.ts';
 import { hashPassword, normalizeName } from '../../src/credentials/credentials.ts';
 import { startRelay as start } from '../../src/relay/relay.ts';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
-import { storeFiles } from '../../src/store/embedded/embedded.ts';
-import type { Credential, Store } from '../../src/store/store.ts';
+import { type Credential, openStore, type Store } from '../../src/store/store.ts';
 import { credentialWith } from './credential.ts';
 import { startDnsServer, type ZoneRecords } from './dns-server.ts';
 import { type MxServerOptions, startMxServer } from './mx-server.ts';
@@ -48,11 +47,11 @@ export async function startTestRelay(options: TestRelayOptions = {}) {
       ...options.zone,
     },
   });
-  const store = await storeFiles(dataDir).open();
-  await fill(store, options, dns);
-  await store.close();
   const file = join(folder ?? dataDir, 'test.yaml');
   await writeFile(file, configuration({ dataDir, mxPort: mx.port, dns: dns.server, yaml: options.yaml ?? '' }));
+  const store = await openStore(await load(file));
+  await fill(store, options, dns);
+  await store.close();
   const log: LogLine[] = [];
   const waiting = new Set<() => void>();
   const relay = await start({

@@ -15,6 +15,10 @@ type AcceptArgument = Argument<'accept'>;
 type AcceptReply = Result<'accept'>;
 /** The error of one message does not concern the others. */
 export type MailOutcome<T> = { readonly result: T } | { readonly error: Error };
+/** The database would answer before the data are as safe as the operator wants. */
+export class LaxDatabase extends Error {
+  override readonly name = 'LaxDatabase';
+}
 type Login = { key: string; generation: string; revision: number; disabled: boolean; expires_at: number | null };
 
 const NOTHING = { denied: null, idTaken: false, exceeded: null, held: false, use: [] } as const;
@@ -45,7 +49,7 @@ export function lockForMail(tx: DatabaseTransaction, all: readonly AcceptArgumen
   return async (effects: Effects): Promise<MailOutcome<AcceptReply>[]> => {
     const { commit, standbys } = (await settings)[0]!;
     const lax = laxness(durability, commit, standbys);
-    if (lax !== undefined) return all.map(() => ({ error: new Error(`No mail is accepted: ${lax}`) }));
+    if (lax !== undefined) return all.map(() => ({ error: new LaxDatabase(`No mail is accepted: ${lax}`) }));
     const judge = new Judge({
       logins: new Map((await logins).map((row) => [row.key, row])),
       taken: new Map((await taken).map(({ id, token }) => [id, token])),

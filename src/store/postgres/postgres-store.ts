@@ -1,12 +1,53 @@
 /** Opens the store on PostgreSQL: a database that several machines share, behind a thread of this process. */
+import { readFileSync } from 'node:fs';
+import type { MessagePort } from 'node:worker_threads';
 import { continueQueueIds } from '../../smtp/queue-id.ts';
 import { type OpenOptions, StoreError } from '../opening.ts';
 import { StoreClient } from '../sqlite/client.ts';
+import { JoinedClient } from '../sqlite/joined-client.ts';
 import { dataOf } from '../sqlite/sqlite-store.ts';
-import type { OpenedStore } from '../store.ts';
+import type { JoinedStore, OpenedStore } from '../store.ts';
 import { ChunkSpool } from './chunks.ts';
 import type { ServerOptions } from './database-session.ts';
 import type { PostgresWorkerOptions } from './postgres-worker.ts';
+
+/** As the configuration has it. What is absent has its default here. */
+export type PostgresSettings = {
+  /** `host`, `host:port` or `[address]:port`. */
+  readonly postgres: readonly string[];
+  readonly database?: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
+  readonly tls?: ServerOptions['tls'];
+  readonly ca?: string;
+  readonly durability?: ServerOptions['durability'];
+};
+
+const NAME = 'smarthost';
+const PORT = 5432;
+
+/** Reads the files that the settings name. @throws StoreError */
+export function serverOf(settings: PostgresSettings): ServerOptions {
+  const { postgres, database = NAME, user = NAME, passwordFile, tls = 'verify', ca, durability = 'two' } = settings;
+  return {
+    ...{ hosts: postgres.map(placeOf), database, user, tls, durability },
+    ...(passwordFile === undefined ? {} : { password: textOf(passwordFile, 'passwordFile').trim() }),
+    ...(ca === undefined ? {} : { ca: textOf(ca, 'ca') }),
+  };
+}
+
+function placeOf(text: string): { host: string; port: number } {
+  const [, six, name, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text) ?? [];
+  return { host: six ?? name ?? text, port: port === undefined ? PORT : Number(port) };
+}
+
+function textOf(file: string, name: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new StoreError(`store.${name}: ${file} cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  }
+}
 
 /** @throws StoreError with one sentence for the operator, without the password. */
 export async function openPostgres(options: OpenOptions & { readonly server: ServerOptions }): Promise<OpenedStore> {
@@ -29,6 +70,17 @@ export async function openPostgres(options: OpenOptions & { readonly server: Ser
     onChange: (listener) => client.onChange(listener),
     ping: async () => void (await client.call('ping', Date.now())),
     share: (give) => client.share(give),
+    close: () => client.close(),
+  };
+}
+
+/** @param port of `share`, in another thread of the process that has the store open. */
+export function joinPostgres(port: MessagePort): JoinedStore {
+  const client = new JoinedClient(port);
+  return {
+    ...dataOf(client, new ChunkSpool(client)),
+    onChange: (listener) => client.onChange(listener),
+    renew: (next) => client.renew(next),
     close: () => client.close(),
   };
 }

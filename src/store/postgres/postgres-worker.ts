@@ -11,6 +11,7 @@ import { Ports } from '../sqlite/ports.ts';
 import type { Answers, Failure, FromWorker, Request, ToWorker } from '../sqlite/protocol.ts';
 import { IdTaken } from '../sqlite/rows.ts';
 import type { Change } from '../store.ts';
+import { LaxDatabase } from './acceptance.ts';
 import { type ChunkRequest, isChunkRequest, runChunk } from './chunks.ts';
 import { ConnectionLost, type DatabaseSession, type ServerOptions, sqlStateOf } from './database-session.ts';
 import { DatabaseTransaction, mustLeave, PATIENCE, Writer, WriterTaken } from './database-transaction.ts';
@@ -139,11 +140,13 @@ async function commitMail(group: readonly Request[]): Promise<void> {
     });
     const results: unknown[] = [];
     const failures: [number, Failure][] = [];
+    let trouble: Failure | null = null;
     for (const [id, outcome] of await result.outcomes()) {
       if ('error' in outcome) failures.push([id, failureOf(outcome.error)]);
       else results.push(id, outcome.result);
+      if ('error' in outcome && outcome.error instanceof LaxDatabase) trouble = failureOf(outcome.error);
     }
-    answer(group, { results, failures, effects, changes: result.changes, begun });
+    answer(group, { results, failures, effects, changes: result.changes, begun, trouble });
   } catch (error) {
     forget();
     if (group.length > 1 && isOfOneRequest(error)) for (const request of group) await commitMail([request]);
@@ -225,11 +228,12 @@ type Done = {
   readonly effects: Effects;
   readonly changes: readonly Change[];
   readonly begun: number | null;
+  readonly trouble?: Failure | null;
 };
 
-function answer(requests: readonly Request[], { results, failures, effects, changes, begun }: Done): void {
+function answer(requests: readonly Request[], { results, failures, effects, changes, begun, trouble = null }: Done): void {
   const commit = begun === null ? null : ([(performance.now() - begun) / 1000, requests.length] as const);
-  const answers: Answers = { results, failures, unlink: [], damaged: effects.damaged, changes, commit, trouble: null };
+  const answers: Answers = { results, failures, unlink: [], damaged: effects.damaged, changes, commit, trouble };
   const byId = new Map(requests.map((request) => [request[0], request]));
   const transfer: ArrayBuffer[] = [];
   for (let i = 0; i < results.length; i += 2) {

@@ -39,6 +39,55 @@ function attempt(yaml: string | undefined, options: LoadOptions) {
 
 const said = (list: readonly Problem[]) => list.map(({ path, message }) => `${path} ${message}`);
 
+describe('a database as the store', () => {
+  test('is a mapping of its servers, and shows as it was written', async () => {
+    const store = {
+      postgres: ['db1.example', 'db2.example:5433'],
+      database: 'mail',
+      passwordFile: './secret',
+      durability: 'two',
+    };
+    const config = await load(`hostname: relay.example.net\nstore: ${JSON.stringify(store)}`);
+    expect(config.store).toEqual({ ...store, passwordFile: join(cwd, 'secret') });
+    expect(showConfig(config)['store']).toEqual({ ...store, passwordFile: join(cwd, 'secret') });
+  });
+
+  test('has all its mistakes told at once', async () => {
+    const store = `{ postgres: ['db1:x', 'db2'], databse: mail, tls: maybe, durability: three }`;
+    expect(said(await problems(`hostname: relay.example.net\nstore: ${store}`))).toEqual([
+      expect.stringMatching(/^store.postgres\[0\] must be a host with a port/),
+      'store.databse is not a setting; did you mean database?',
+      'store.tls must be one of none, encrypt, verify, not "maybe"',
+      'store.durability must be one of two, one, not "three"',
+    ]);
+    expect(said(await problems('hostname: relay.example.net\nstore: { database: mail }'))).toEqual([
+      'store.postgres is required',
+    ]);
+    expect(
+      said(await problems('hostname: relay.example.net\nstore: { postgres: [], ca: ./ca.pem, tls: encrypt }')).slice(0, 2),
+    ).toEqual(['store.postgres must name at least one server', 'store.ca is used with `tls: verify` only, not with encrypt']);
+    expect(said(await problems('hostname: relay.example.net\nstore: { postgres: [db, db] }'))[0]).toBe(
+      'store.postgres[1] names db a second time',
+    );
+    expect(said(await problems('hostname: relay.example.net\nstore: postgres'))).toEqual([
+      'store must be one of sqlite, not "postgres"',
+    ]);
+  });
+
+  test('is warned of where mail can be read or lost', async () => {
+    const warnings = async (store: string) => {
+      const result = await attempt(`hostname: relay.example.net\nstore: ${store}`, {});
+      return 'config' in result ? result.warnings.map(({ path }) => path).filter((path) => path.startsWith('store')) : result;
+    };
+    expect(await warnings('{ postgres: [db.example], tls: none, durability: one }')).toEqual([
+      'store.tls',
+      'store.passwordFile',
+      'store.durability',
+    ]);
+    expect(await warnings(`{ postgres: ['127.0.0.1:5433', '[::1]:5432', localhost], tls: none }`)).toEqual([]);
+  });
+});
+
 describe('defaults', () => {
   test('have the documented values', async () => {
     const config = await load('hostname: relay.example.net');

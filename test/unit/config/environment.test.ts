@@ -132,3 +132,19 @@ describe('certificate authorities', () => {
     expect(paths.map(({ path }) => path)).toEqual(['dataDir', 'tls.acme.ca', 'delivery.ca', 'delivery.providers']);
   });
 });
+
+test('the password of a database must be there, and only for its reader', async () => {
+  const store = 'store: { postgres: [db.example], passwordFile: secret, ca: secret }\ntls: { mode: self-signed }\n';
+  const secret = join(dir, 'secret');
+  expect(await check(store)).toEqual([
+    `error store.ca ${secret} does not exist`,
+    `error store.passwordFile ${secret} does not exist`,
+  ]);
+  writeFileSync(secret, '\n');
+  chmodSync(secret, 0o644);
+  expect(await check(store)).toEqual([
+    `error store.ca ${secret} holds no PEM certificate`,
+    `error store.passwordFile ${secret} is empty`,
+    `warning store.passwordFile ${secret} can be read by every user: chmod 0640 ${secret}`,
+  ]);
+});

@@ -1,0 +1,98 @@
+/** A whole relay on PostgreSQL: accepted, delivered, traced; commands beside it work on the same data. */
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { runCommand } from '../../src/commands/commands.ts';
+import { requirePeer } from '../support/peers.ts';
+import { hasPostgres, newDatabase, OWNER, OWNER_PASSWORD, PostgresServer } from '../support/postgres.ts';
+import { openClient, startTestRelay } from '../support/relay.ts';
+import { until } from '../support/store-rig.ts';
+
+const HEADER = 'From: app@sender.test\r\nSubject: one\r\n\r\n';
+const MESSAGE = `${HEADER}Good morning\r\n`;
+
+describe.skipIf(!requirePeer('postgresql', hasPostgres))('a relay on PostgreSQL', () => {
+  let server: PostgresServer;
+  beforeAll(async () => {
+    server = await PostgresServer.create();
+  });
+  afterAll(() => server?.remove());
+
+  async function start(durability: 'one' | 'two' = 'one') {
+    const database = await newDatabase(server, OWNER);
+    const folder = mkdtempSync(join(tmpdir(), 'postgres-relay-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const passwordFile = join(folder, 'password');
+    writeFileSync(passwordFile, `${OWNER_PASSWORD}\n`);
+    chmodSync(passwordFile, 0o600);
+    const store = `{ postgres: ['127.0.0.1:${server.port}'], database: ${database}, passwordFile: ${passwordFile}, tls: none, durability: ${durability} }`;
+    const relay = await startTestRelay({ yaml: `store: ${store}` });
+    onTestFinished(() => relay.close());
+    return relay;
+  }
+
+  async function command(file: string, ...args: readonly string[]): Promise<any> {
+    let out = '';
+    let err = '';
+    const code = await runCommand([...args, '--config', file, '--json'], {
+      ...{ env: {}, cwd: '/', interactive: false, colours: false, stdin: (async function* () {})() },
+      out: async (text) => {
+        out += text;
+      },
+      err: (text) => {
+        err += text;
+      },
+    });
+    if (code !== 0) throw new Error(`${args.join(' ')}: exit ${code}: ${err}`);
+    return JSON.parse(out);
+  }
+
+  async function send(port: number, text: string): Promise<string> {
+    const client = await openClient(port, { tls: true });
+    expect(await client.login()).toMatch(/^235/);
+    const reply = await client.message({ text });
+    client.close();
+    return reply;
+  }
+
+  test('mail is accepted, delivered as it came, and found in the trace, a small one and a large one', async () => {
+    const relay = await start();
+    const large = `${'0123456789'.repeat(7)}\r\n`.repeat(10_000);
+    for (const body of ['Good morning\r\n', large]) {
+      const reply = await send(relay.ports.submissions, `${HEADER}${body}`);
+      const id = /queued as (\w+)/.exec(reply)?.[1];
+      expect(id, reply).toBeDefined();
+      await relay.logged('relayed', (line) => line['queueId'] === id, 30_000);
+      const [message] = await command(relay.file, 'trace', id!);
+      expect(message.recipients).toMatchObject([{ state: 'relayed', attempts: [{ reply: expect.stringContaining('250') }] }]);
+    }
+    expect(relay.mx.messages.map(({ data }) => data.length - data.indexOf('\r\n\r\n') - 4)).toEqual([14, large.length]);
+    expect(await server.sql('SELECT * FROM pg_stat_database_conflicts WHERE confl_deadlock > 0')).toEqual([]);
+  });
+
+  test('a login that a command disables is refused by the running relay', async () => {
+    const relay = await start();
+    expect(await send(relay.ports.submissions, MESSAGE)).toMatch(/^250/);
+    await command(relay.file, 'user', 'disable', 'app@sender.test');
+    await until(async () => {
+      const client = await openClient(relay.ports.submissions, { tls: true });
+      const reply = await client.login();
+      client.close();
+      return reply.startsWith('535');
+    });
+  });
+
+  test('without a named standby no mail is accepted, and with one it is, without a restart', async () => {
+    const relay = await start('two');
+    expect(await send(relay.ports.submissions, MESSAGE)).toMatch(/^451 /);
+    await relay.logged('storeTrouble', (line) => JSON.stringify(line).includes('no synchronous standby is named'));
+    const standby = await server.standby('b');
+    onTestFinished(async () => {
+      await server.set({ synchronous_standby_names: '' });
+      await standby.remove();
+    });
+    await server.set({ synchronous_standby_names: 'b' });
+    expect(await send(relay.ports.submissions, MESSAGE)).toMatch(/^250 /);
+  });
+});
