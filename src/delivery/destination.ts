@@ -11,7 +11,7 @@ export type Destination = {
   readonly secure: boolean;
   /** The resolver that said so is one whose proofs count. If not, they may be proven all the same. */
   readonly trusted: boolean;
-  /** The domain's name behind all aliases. */
+  /** The domain's name behind all aliases. The domain itself if it is its own host, because that host is looked up by it: RFC 7672 §3.2.2. */
   readonly expanded: string;
 };
 
@@ -34,7 +34,7 @@ export function createResolve(dns: Pick<DnsClient, 'mx'>, hostname: string): Res
         return destination;
       }
       case 'none': // no MX: the domain is its own host, RFC 5321 §5.1
-        return { preferences: [[domain]], key: `mx:${domain}`, ...evidenceOf(answer) };
+        return { preferences: [[domain]], key: `mx:${domain}`, ...evidenceOf(answer), expanded: domain };
       case 'nxdomain':
         return judgeProblem('noDomain', `The domain ${domain} does not exist`);
       case 'temporary': // never taken for "no MX"

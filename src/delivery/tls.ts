@@ -2,7 +2,7 @@
 
 import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { createSecureContext, DEFAULT_CIPHERS, type SecureContext } from 'node:tls';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, DAY, HOUR, systemClock } from '../system/clock.ts';
 import { createTrust } from '../system/trust.ts';
@@ -185,12 +185,16 @@ export function createEncryption(caFile: string | undefined, now: Clock = system
   };
 }
 
+/** RSA keys of 1024 bits are accepted below an anchor, as by other senders: RFC 7672 has no least size. The default would be 2048 bits. */
+const ANCHORED_CIPHERS = `${DEFAULT_CIPHERS}:@SECLEVEL=1`;
+
 /** The anchors need not be roots: a path that ends at one of them is complete. */
 function contextOf(anchors: readonly X509Certificate[]): SecureContext {
   return createSecureContext({
     minVersion: MIN_VERSION,
     ca: anchors.map((anchor) => anchor.toString()),
     allowPartialTrustChain: true,
+    ciphers: ANCHORED_CIPHERS,
   });
 }
 

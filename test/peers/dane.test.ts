@@ -154,6 +154,52 @@ row('a whole chain out of order', 'verified', async ({ host }) => ({
   tlsa: [tlsaOf(2, 1, 1, root)],
 }));
 
+/** Keys that OpenSSL accepts at its lowest security level alone. The server must be told to use one. */
+const short = (own: Certified, ...others: readonly Certified[]) => ({ ...served(own, ...others), ciphers: 'DEFAULT@SECLEVEL=0' });
+row('an RSA key of 1024 bits, 3 1 1', 'verified', async ({ host }) => {
+  const own = await makeHost({ names: [host], rsa: 1024 });
+  return { tls: short(own), tlsa: [tlsaOf(3, 1, 1, own)] };
+});
+row('an RSA key of 1024 bits, another certificate', 'refused', async ({ host }) => {
+  const own = await makeHost({ names: [host], rsa: 1024 });
+  return { tls: short(own), tlsa: [tlsaOf(3, 1, 1, stranger)] };
+});
+row('an RSA key of 1024 bits below an authority', 'verified', async ({ host }) => {
+  const own = await makeHost({ names: [host], issuer: root, rsa: 1024 });
+  return { tls: short(own, root), tlsa: [tlsaOf(2, 1, 1, root)] };
+});
+row('an authority with an RSA key of 1024 bits', 'verified', async ({ host }) => {
+  const weak = await makeAuthority('weak', { rsa: 1024 });
+  const own = await makeHost({ names: [host], issuer: weak });
+  return { tls: short(own, weak), tlsa: [tlsaOf(2, 1, 1, weak)] };
+});
+
+/** Below an authority that is limited, itself below the root. @param anchor which of both the record means */
+function limited(
+  what: string,
+  word: Word,
+  options: (names: Names) => Parameters<typeof makeAuthority>[1],
+  anchor: 'root' | 'itself' = 'root',
+) {
+  row(`below an authority that ${what}`, word, async (names) => {
+    const authority = await makeAuthority('limited', { issuer: root, ...options(names) });
+    const own = await makeHost({ names: [names.host], issuer: authority });
+    return { tls: served(own, authority, root), tlsa: [tlsaOf(2, 0, 1, anchor === 'root' ? root : authority)] };
+  });
+}
+limited('may sign this name', 'verified', ({ domain }) => ({ permitted: domain }));
+limited('may sign other names only', 'refused', () => ({ permitted: 'other.test' }));
+limited('may not sign this name', 'refused', ({ domain }) => ({ excluded: domain }));
+limited('may not sign other names', 'verified', () => ({ excluded: 'other.test' }));
+limited('is the anchor, and may sign this name', 'verified', ({ domain }) => ({ permitted: domain }), 'itself');
+limited('is the anchor, and may sign other names only', 'refused', () => ({ permitted: 'other.test' }), 'itself');
+limited('is none', 'refused', () => ({ isAuthority: false }));
+row('a certificate for clients only, 3 1 1', 'verified', async ({ host }) => {
+  const own = await makeHost({ names: [host], usage: 'client' });
+  return { tls: served(own), tlsa: [tlsaOf(3, 1, 1, own)] };
+});
+named('a certificate for clients only', 'refused', ({ host }) => ({ names: [host], usage: 'client' }));
+
 /** Records that are wanted, before a host with a certificate below the root. */
 function records(what: string, word: Word, tlsa: (own: Certified) => readonly string[]) {
   row(what, word, async ({ host }) => {
@@ -204,6 +250,19 @@ const A = 'HOST 60 IN A IP';
 zone('a record of two octets', 'unusable', () => [MX, A, '_PORT._tcp.HOST 60 IN TYPE52 \\# 2 0301']);
 zone('no MX: the domain is the host', 'verified', (right) => ['DOMAIN 60 IN A IP', `_PORT._tcp.DOMAIN 60 IN TLSA ${right}`]);
 zone('no MX, and another certificate', 'refused', (_, wrong) => ['DOMAIN 60 IN A IP', `_PORT._tcp.DOMAIN 60 IN TLSA ${wrong}`]);
+const ALIAS = ['DOMAIN 60 IN CNAME t.DOMAIN', 't.DOMAIN 60 IN A IP'];
+zone('no MX, the domain is an alias: records at its target', 'verified', (right) => [
+  ...ALIAS,
+  `_PORT._tcp.t.DOMAIN 60 IN TLSA ${right}`,
+]);
+zone('no MX, the domain is an alias: records at itself alone', 'verified', (right) => [
+  ...ALIAS,
+  `_PORT._tcp.DOMAIN 60 IN TLSA ${right}`,
+]);
+zone('no MX, the domain is an alias: wrong at its target and right at itself', 'refused', (right, wrong) => [
+  ...ALIAS,
+  ...[`_PORT._tcp.t.DOMAIN 60 IN TLSA ${wrong}`, `_PORT._tcp.DOMAIN 60 IN TLSA ${right}`],
+]);
 zone('an alias, records at its target', 'verified', (right) => [
   MX,
   'HOST 60 IN CNAME t.DOMAIN',
@@ -320,6 +379,21 @@ row('a domain behind an alias, its real name in the certificate', 'verified', as
     `_PORT._tcp.HOST 60 IN TLSA ${tlsaOf(2, 1, 1, root)}`,
   ],
 }));
+for (const [at, word] of [
+  ['t.', 'verified'],
+  ['', 'refused'], // the names of such a host are the one with the records and that of the domain: RFC 7672 §3.2.2
+] as const)
+  row(
+    `no MX, the domain is an alias: its target in the certificate, records at ${at === '' ? 'itself' : 'its target'}`,
+    word,
+    async ({ domain }) => ({
+      tls: served(await makeHost({ names: [`t.${domain}`], issuer: root }), root),
+      zone: [
+        ...ALIAS.map((line) => line.replaceAll('DOMAIN', `${domain}.`)),
+        `_PORT._tcp.${at}${domain}. 60 IN TLSA ${tlsaOf(2, 1, 1, root)}`,
+      ],
+    }),
+  );
 row('MX records without signatures: the recipient’s domain is no name for a certificate', 'refused', async ({ domain }) => {
   const plain = `${domain.split('.')[0]}.plain.test`;
   return {
@@ -385,7 +459,7 @@ function postfixs(output: string): Word | string {
   if (has('no TLSA records found', 'non DNSSEC destination')) return 'none';
   if (has('TLSA lookup error')) return 'failed';
   if (has('address lookup failed')) return 'no-address';
-  if (has('server certificate verification failed', 'CA certificate verification failed')) return 'refused';
+  if (has('certificate verification failed')) return 'refused';
   return has('TLS connection established') ? output : 'no-tls';
 }
 

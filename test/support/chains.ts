@@ -2,6 +2,9 @@
 import { createHash, webcrypto, X509Certificate } from 'node:crypto';
 import {
   BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  Extension,
   KeyUsageFlags,
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
@@ -25,20 +28,45 @@ export type HostOptions = Validity & {
   /** Absent: self-signed. */
   readonly issuer?: Certified;
   readonly rsa?: 1024 | 2048;
+  /** What the certificate says that it is for; absent: anything. */
+  readonly usage?: 'client';
 };
-export type AuthorityOptions = Validity & { readonly issuer?: Certified; readonly pathLength?: number };
+export type AuthorityOptions = Validity & {
+  readonly issuer?: Certified;
+  readonly pathLength?: number;
+  /** Names that certificates below it may have, or may not: RFC 5280 §4.2.1.10. */
+  readonly permitted?: string;
+  readonly excluded?: string;
+  /** Absent: P-256. */
+  readonly rsa?: 1024 | 2048;
+  /** False: its certificate says that it is no authority. */
+  readonly isAuthority?: boolean;
+};
 
 const EC = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const RSA = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', publicExponent: new Uint8Array([1, 0, 1]) };
 const DAY = 86_400_000;
 let serial = 1;
 
 export function makeAuthority(
   commonName: string,
-  { issuer, pathLength, expired = false }: AuthorityOptions = {},
+  { issuer, pathLength, permitted, excluded, rsa, isAuthority = true, expired = false }: AuthorityOptions = {},
 ): Promise<Certified> {
   const usage = KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign;
-  const extensions = [new BasicConstraintsExtension(true, pathLength, true), new KeyUsagesExtension(usage, true)];
-  return make({ subject: `CN=${commonName}`, issuer, expired, extensions });
+  const extensions = [
+    new BasicConstraintsExtension(isAuthority, pathLength, true),
+    ...(isAuthority ? [new KeyUsagesExtension(usage, true)] : []),
+    ...(permitted === undefined ? [] : [nameConstraints(0xa0, permitted)]),
+    ...(excluded === undefined ? [] : [nameConstraints(0xa1, excluded)]),
+  ];
+  return make({ subject: `CN=${commonName}`, issuer, expired, extensions, rsa });
+}
+
+/** One DNS name: `NameConstraints` with one subtree, in DER. */
+function nameConstraints(tag: number, name: string): Extension {
+  const wrap = (outer: number, inner: Buffer) => Buffer.concat([Buffer.from([outer, inner.length]), inner]);
+  const value = wrap(0x30, wrap(tag, wrap(0x30, wrap(0x82, Buffer.from(name)))));
+  return new Extension('2.5.29.30', true, new Uint8Array(value));
 }
 
 export function makeHost({
@@ -47,8 +75,12 @@ export function makeHost({
   issuer,
   expired = false,
   rsa,
+  usage,
 }: HostOptions): Promise<Certified> {
-  const bare = [new BasicConstraintsExtension(false, undefined, true)];
+  const bare = [
+    new BasicConstraintsExtension(false, undefined, true),
+    ...(usage === undefined ? [] : [new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth])]),
+  ];
   const alternative = names.map((value) => ({ type: 'dns' as const, value }));
   const extensions = names.length === 0 ? bare : [...bare, new SubjectAlternativeNameExtension(alternative)];
   return make({ subject: `CN=${commonName}`, issuer, expired, extensions, rsa });
@@ -63,10 +95,7 @@ type Make = {
 };
 
 async function make({ subject, issuer, expired, extensions, rsa }: Make): Promise<Certified> {
-  const algorithm =
-    rsa === undefined
-      ? EC
-      : { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', publicExponent: new Uint8Array([1, 0, 1]), modulusLength: rsa };
+  const algorithm = rsa === undefined ? EC : { ...RSA, modulusLength: rsa };
   const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
   const now = Date.now();
   const made = await X509CertificateGenerator.create(
@@ -78,7 +107,7 @@ async function make({ subject, issuer, expired, extensions, rsa }: Make): Promis
       notAfter: new Date(expired ? now - DAY : now + 30 * DAY),
       publicKey: keys.publicKey,
       signingKey: issuer?.signingKey ?? keys.privateKey,
-      signingAlgorithm: issuer === undefined ? algorithm : EC,
+      signingAlgorithm: issuer === undefined ? algorithm : algorithmOf(issuer),
       extensions: extensions as never,
     },
     webcrypto as never,
@@ -92,6 +121,10 @@ async function make({ subject, issuer, expired, extensions, rsa }: Make): Promis
     key: `-----BEGIN PRIVATE KEY-----\n${key.replace(/.{64}/g, '$&\n')}\n-----END PRIVATE KEY-----\n`,
     signingKey: keys.privateKey,
   };
+}
+
+function algorithmOf({ signingKey }: Certified): { readonly name: string; readonly hash: string } {
+  return signingKey.algorithm.name === EC.name ? EC : RSA;
 }
 
 /** What a server is told to send: its own certificate first. */

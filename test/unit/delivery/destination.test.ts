@@ -31,9 +31,9 @@ test('the facts about the hosts are kept: whether they are secure, and the name 
   } as const;
   expect(await resolve(answer)).toMatchObject({ secure: true, expanded: 'target.test' });
   const none = { kind: 'none', ...EVIDENCE, name: 'target.test', secure: true } as const;
-  expect(await resolve(none), 'also of a domain that is its own host').toMatchObject({
+  expect(await resolve(none), 'its own host has two names: this, and the one that its address is found at').toMatchObject({
     secure: true,
-    expanded: 'target.test',
+    expanded: 'd.test',
     preferences: [['d.test']],
   });
   expect(await resolve({ kind: 'none', ...EVIDENCE, trusted: false })).toMatchObject({ trusted: false });
