@@ -9,7 +9,7 @@ import { type SweepOptions, summary } from './sweep-run.ts';
 import { type Call, ERRORS, type Fault, nameOf, type Point } from './tracer.ts';
 import { SECOND, type Sent, startWorld, type World } from './world.ts';
 
-export const FAULT_SCENARIOS = ['accept', 'deliver', 'bounce', 'retry', 'reload'] as const;
+export const FAULT_SCENARIOS = ['accept', 'deliver', 'bounce', 'retry', 'reload', 'report', 'policy'] as const;
 export type FaultScenario = (typeof FAULT_SCENARIOS)[number];
 
 export type FaultFigures = {
@@ -134,6 +134,8 @@ function judge(world: World, sent: readonly Sent[], { note, twice }: Judging): O
   for (const one of sent) {
     const { arrivals, broken } = world.fate(one);
     for (const text of broken) note(text);
+    // A store that cannot be written loses what was counted, and never counts it twice.
+    if (one.reportTo !== undefined && world.sessionsWith(one.reportTo) > 1) note('one session is counted twice');
     if (one.acknowledged) judged.acknowledged++;
     else judged.refused++;
     if (!one.acknowledged && arrivals.length > 0) judged.unanswered++;

@@ -1,9 +1,10 @@
 /** A power cut loses all data that were not synced, and no mail that was answered 250: RFC 5321 §6.1. The test also finds a store that does not sync. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { hasCommand, requirePeer, succeeds } from '../support/peers.ts';
+import { hasCommand, isRoot, requirePeer, succeeds } from '../support/peers.ts';
 import { FULL, sized } from '../support/size.ts';
 import { startAfterCuts } from './power-relay.ts';
 import { changedProgram, cutEverywhere, type Recording, record } from './power-run.ts';
+import { startTlsPowerWorld } from './power-world.ts';
 
 const traces = () => hasCommand('strace') && succeeds('strace', ['-f', '-qq', '-o', '/dev/null', 'true']);
 /** `CUTS=3000` runs all cuts. */
@@ -47,12 +48,28 @@ describe.skipIf(!requirePeer('strace', traces()))('after a power cut', () => {
     120_000 + STARTS * 10_000,
   );
 
+  // The policy is served at port 443.
+  test.skipIf(!isRoot)(
+    'a report about TLS has its row and its mail or neither, arrives, and mail under an enforced policy is there',
+    async () => {
+      const world = await startTlsPowerWorld();
+      try {
+        const tls = await record(sized(MESSAGES, 4), { world });
+        expect(cutEverywhere(tls, sized(CUTS, 60), Math.random).lost).toEqual([]);
+        expect((await startAfterCuts(tls, sized(4, 1), Math.random)).wrong).toEqual([]);
+      } finally {
+        await world.close();
+      }
+    },
+    240_000,
+  );
+
   test.each(FULL ? CAREFREE : CAREFREE.slice(0, 1))(
     'a store that %s is found out',
     async (_, file, change) => {
       const { program, remove } = changedProgram(file, change);
       try {
-        expect(cutEverywhere(await record(MESSAGES, program), CUTS / 2, Math.random).lost.join('\n')).toMatch(/is lost/);
+        expect(cutEverywhere(await record(MESSAGES, { program }), CUTS / 2, Math.random).lost.join('\n')).toMatch(/is lost/);
       } finally {
         remove();
       }

@@ -1,12 +1,13 @@
 /** Starts the real relay on what a power cut left, and waits for each message that was answered 250: RFC 5321 §6.1. */
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { startDns } from '../support/dns.ts';
 import { startMx } from '../support/mx.ts';
-import { until } from '../support/program.ts';
+import { temporaryFolder, until } from '../support/program.ts';
 import { prepareRelay } from '../support/relay-process.ts';
 import { createModel, type Files, RESTS } from './power-model.ts';
-import { dueAfter, type Recording, writeFiles } from './power-run.ts';
+import { dueAfter, isReportTo, type Recording, writeFiles } from './power-run.ts';
 
 export type RelayFigures = { readonly starts: number; readonly arrived: number; readonly wrong: readonly string[] };
 
@@ -24,8 +25,8 @@ export async function startAfterCuts(recording: Recording, count: number, random
     for (let cut = cuts.shift(); cut !== undefined; cut = cuts.shift()) {
       const { end, at } = cut.event;
       const due = dueAfter(recording, at);
-      const missing = await arrivals(recording, filesAfterCut(end + 1, cut.rest, random), due);
-      arrived += due.length - missing.length;
+      const { missing, arrivals } = await startOn(recording, filesAfterCut(end + 1, cut.rest, random), { due, at });
+      arrived += arrivals;
       wrong.push(...missing.map((what) => `cut behind line ${end}, ${cut.rest}: ${what}`));
     }
   };
@@ -33,25 +34,64 @@ export async function startAfterCuts(recording: Recording, count: number, random
   return { starts: count, arrived, wrong };
 }
 
-/** @returns what is wrong after a start on these files */
-async function arrivals(recording: Recording, files: Files, due: ReturnType<typeof dueAfter>): Promise<string[]> {
-  const mx = await startMx();
-  const dns = await startDns({ 'dest.test': { MX: ['10 mx.dest.test'] }, 'mx.dest.test': { A: [mx.address] } });
-  const relay = await prepareRelay({ dns: dns.server, deliveryPort: mx.port });
+type Due = { readonly due: ReturnType<typeof dueAfter>; readonly at: number };
+
+/** @returns what is wrong after a start on these files, and how many of the messages that are due have arrived */
+async function startOn(recording: Recording, files: Files, { due, at }: Due): Promise<{ missing: string[]; arrivals: number }> {
+  const { world, reportedAt } = recording;
+  const mx = await startMx(world.mx);
+  const dns = await startDns(world.zone(mx.address));
+  const relay = await prepareRelay({ dns: dns.server, deliveryPort: mx.port, settings: world.settings });
   try {
     const data = join(relay.folder, 'data');
     writeFiles(data, recording.folder, files);
     for (const closed of [data, join(data, 'spool')]) chmodSync(closed, 0o700);
+    const wasOpen = world.reportTo !== undefined && wasReportOpen(recording, files, world.reportTo);
     await relay.start();
     const whole = (body: string) => mx.messages.some((message) => message.data.toString('latin1').endsWith(`\r\n\r\n${body}`));
     const absent = () => due.filter(({ body }) => !whole(body));
-    await until('the messages', () => absent().length === 0, { deadline: 60_000 }).catch(() => {}); // told below
+    const reports = () => (world.reportTo === undefined ? 0 : mx.messages.filter(isReportTo(world.reportTo)).length);
+    // Once, and a second time only if the record of its end was not synced.
+    const before = reportedAt !== undefined && reportedAt <= at ? 1 : 0;
+    const owed = wasOpen ? 1 : 0;
+    await until('the messages', () => absent().length === 0 && reports() >= owed, { deadline: 150_000 }).catch(() => {}); // told below
+    if (wasOpen) await until('its end', () => !isReportOpen(data, world.reportTo!), { deadline: 60_000 }).catch(() => {}); // told below
     const damaged = relay.events('damaged').map(({ reason }) => `set aside: ${reason}`);
-    return [...absent().map(({ token }) => `${token} does not arrive`), ...damaged];
+    const areReportsRight = reports() === owed && before + reports() >= (world.reportTo === undefined ? 0 : 1);
+    const missing = [
+      ...absent().map(({ token }) => `${token} does not arrive`),
+      ...damaged,
+      ...(areReportsRight ? [] : [`the report arrives ${before} times before and ${reports()} times after it`]),
+    ];
+    return { missing, arrivals: due.length - absent().length };
   } catch (error) {
-    return [String(error)];
+    return { missing: [String(error)], arrivals: 0 };
   } finally {
     await relay.close();
     await Promise.all([mx.close(), dns.close()]);
+  }
+}
+
+/** Asked on a copy, because whoever opens a database changes its files. */
+function wasReportOpen({ folder }: Recording, files: Files, domain: string): boolean {
+  const copy = temporaryFolder('cut');
+  try {
+    writeFiles(copy.path, folder, files);
+    return isReportOpen(copy.path, domain);
+  } finally {
+    copy.remove();
+  }
+}
+
+/** It is still asked for, or its mail has not ended. */
+function isReportOpen(data: string, domain: string): boolean {
+  const database = new DatabaseSync(join(data, 'smarthost.db'));
+  try {
+    const asked = database.prepare("SELECT 1 FROM small_values WHERE name LIKE 'tlsReports.ask.%'").get();
+    const mail = database.prepare('SELECT 1 FROM tls_reports JOIN open ON id = queue_id WHERE domain = ?').get(domain);
+    const row = database.prepare('SELECT 1 FROM tls_reports WHERE domain = ?').get(domain);
+    return mail !== undefined || (row === undefined && asked !== undefined);
+  } finally {
+    database.close();
   }
 }

@@ -5,19 +5,25 @@ import { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { startDns } from '../support/dns.ts';
 import { startMx } from '../support/mx.ts';
+import type { ReceivedMessage } from '../support/mx-server.ts';
 import { temporaryFolder, until } from '../support/program.ts';
-import { prepareRelay } from '../support/relay-process.ts';
+import { prepareRelay, type RelayProcess } from '../support/relay-process.ts';
 import { submit } from '../support/smtp-send.ts';
 import { createModel, type Files, RESTS } from './power-model.ts';
+import { PLAIN, type PowerWorld } from './power-world.ts';
 import { type FileEvent, readWriteLog, TRACE } from './write-log.ts';
 
 const SENDER = 'app@sender.test';
 const PASSWORD = 'green meadow 27';
+const DAY = 86_400_000;
 const CHECKOUT = new URL('../..', import.meta.url).pathname;
 
 /** Milliseconds since 1970. `gone`: the destination took it. */
 type Acknowledged = { readonly token: string; readonly body: string; readonly at: number; gone?: number };
 export type Recording = {
+  readonly world: PowerWorld;
+  /** When the destination took the report about TLS. */
+  readonly reportedAt: number | undefined;
   readonly folder: string;
   readonly base: Files;
   readonly events: readonly FileEvent[];
@@ -30,14 +36,17 @@ export type PowerFigures = {
   readonly lost: readonly string[];
 };
 
+type RecordOptions = { readonly world?: PowerWorld; readonly program?: string };
+
 /** @param program another smarthost.ts @param messages small and large, to a destination that takes them and one that never does */
-export async function record(messages: number, program?: string): Promise<Recording> {
+export async function record(messages: number, { world = PLAIN, program }: RecordOptions = {}): Promise<Recording> {
   const script = {
     RCPT: ({ address }: { readonly address: string }) => (address.startsWith('later') ? '451 4.2.0 Later, please' : undefined),
   };
-  const mx = await startMx({ script });
-  const dns = await startDns({ 'dest.test': { MX: ['10 mx.dest.test'] }, 'mx.dest.test': { A: [mx.address] } });
-  const options = { dns: dns.server, deliveryPort: mx.port, ...(program === undefined ? {} : { program }) };
+  const mx = await startMx({ ...world.mx, script });
+  const dns = await startDns(world.zone(mx.address));
+  const { settings, recipients } = world;
+  const options = { dns: dns.server, deliveryPort: mx.port, settings, ...(program === undefined ? {} : { program }) };
   const relay = await prepareRelay(options);
   const log = temporaryFolder('writes');
   try {
@@ -45,6 +54,7 @@ export async function record(messages: number, program?: string): Promise<Record
     await relay.start();
     await relay.stop();
     const folder = join(relay.folder, 'data');
+    if (world.reportTo !== undefined) await owe(relay, folder, world.reportTo);
     const base = readFiles(folder);
     const file = join(log.path, 'log');
     await relay.start(['strace', '-f', ...TRACE, '-o', file]);
@@ -52,13 +62,14 @@ export async function record(messages: number, program?: string): Promise<Record
     const account = { address: relay.address, port: relay.ports.submissions, user: SENDER, password: PASSWORD, from: SENDER };
     for (let i = 0; i < messages; i++) {
       const token = `power-${i}-`;
-      const to = i % 2 === 0 ? 'later@dest.test' : 'anna@dest.test';
+      const to = recipients[i % recipients.length]!;
       const body = `${token} ${'x'.repeat(60)}\r\n`.repeat(i % 4 < 2 ? 10 : 4200);
       await submit({ ...account, to: [to], message: `From: <${SENDER}>\r\nTo: <${to}>\r\nSubject: ${token}\r\n\r\n${body}` });
       acknowledged.push({ token, body, at: Date.now() + 1 });
     }
     const odd = Math.floor(messages / 2);
-    await until('the deliveries', () => relay.events('relayed').length >= odd, { context: relay.output });
+    const expected = odd + (world.reportTo === undefined ? 0 : 1);
+    await until('the deliveries', () => relay.events('relayed').length >= expected, { context: relay.output });
     const stopped = Date.now();
     await relay.stop('SIGTERM');
     for (const { data, receivedAt } of mx.messages) {
@@ -66,7 +77,8 @@ export async function record(messages: number, program?: string): Promise<Record
       if (one !== undefined) one.gone ??= receivedAt;
     }
     const events = readWriteLog(readFileSync(file, 'latin1'), folder).filter(({ at }) => at <= stopped);
-    return { folder, base, events, acknowledged };
+    const reportedAt = world.reportTo && mx.messages.find(isReportTo(world.reportTo))?.receivedAt;
+    return { world, reportedAt: reportedAt || undefined, folder, base, events, acknowledged };
   } finally {
     await relay.close();
     await Promise.all([mx.close(), dns.close()]);
@@ -74,9 +86,24 @@ export async function record(messages: number, program?: string): Promise<Record
   }
 }
 
+/** Sessions of the day before, and an operator who asks for the report about them: it is written at the next start. */
+async function owe(relay: RelayProcess, folder: string, domain: string): Promise<void> {
+  const day = Math.floor(Date.now() / DAY) - 1;
+  const database = new DatabaseSync(join(folder, 'smarthost.db'));
+  database.exec("INSERT INTO tls_policies_seen VALUES ('none', '', '')");
+  database.prepare("INSERT INTO tls_results VALUES (?, ?, 'none', 'no-policy-found', ?, 1, 1)").run(day, domain, domain);
+  database.close();
+  await relay.command(['tls', 'reports', 'send', new Date(day * DAY).toISOString().slice(0, 10), domain]);
+}
+
+export const isReportTo =
+  (domain: string) =>
+  ({ data }: ReceivedMessage): boolean =>
+    data.includes(`TLS-Report-Domain: ${domain}\r\n`);
+
 /** Cuts the power behind calls of the recording, evenly spread, each with all that may be left. @param limit the most cuts */
 export function cutEverywhere(recording: Recording, limit: number, random: () => number): PowerFigures {
-  const { folder, base, events } = recording;
+  const { base, events } = recording;
   const step = Math.max(1, (events.length * RESTS.length) / limit);
   const filesAfterCut = createModel(base, events);
   const lost: string[] = [];
@@ -87,7 +114,7 @@ export function cutEverywhere(recording: Recording, limit: number, random: () =>
       const files = filesAfterCut(end + 1, rest, random);
       const due = dueAfter(recording, at);
       cuts++;
-      lost.push(...missing(folder, files, due).map((what) => `cut behind line ${end}, ${rest}: ${what}`));
+      lost.push(...missing(recording, files, { due, at }).map((what) => `cut behind line ${end}, ${rest}: ${what}`));
     }
   }
   return { events: events.length, syncs: events.filter(({ kind }) => kind === 'sync').length, cuts, lost };
@@ -97,19 +124,40 @@ export function cutEverywhere(recording: Recording, limit: number, random: () =>
 export const dueAfter = ({ acknowledged }: Recording, at: number): readonly Acknowledged[] =>
   acknowledged.filter((one) => one.at <= at && (one.gone === undefined || one.gone > at));
 
-/** What of these messages is not whole in a store that starts from these files. */
-function missing(folder: string, files: Files, due: readonly Acknowledged[]): readonly string[] {
+type Due = { readonly due: readonly Acknowledged[]; readonly at: number };
+
+/** What of these messages, and of the report, is not whole in a store that starts from these files. */
+function missing({ folder, world, reportedAt }: Recording, files: Files, { due, at }: Due): readonly string[] {
   const copy = temporaryFolder('cut');
   try {
     writeFiles(copy.path, folder, files);
     const found = contentsOf(copy.path);
     const isWhole = ({ token, body }: Acknowledged) =>
       found.some((text) => text.includes(`Subject: ${token}\r\n`) && text.endsWith(body));
-    return due.filter((one) => !isWhole(one)).map(({ token }) => `${token} is lost`);
+    const report = world.reportTo && reportFault(copy.path, world.reportTo, reportedAt !== undefined && reportedAt <= at);
+    return [...due.filter((one) => !isWhole(one)).map(({ token }) => `${token} is lost`), ...(report ? [report] : [])];
   } catch (error) {
     return [`the store cannot be read: ${error}`];
   } finally {
     copy.remove();
+  }
+}
+
+/** A report has its row and its mail, or neither, and then it is still asked for. @param isSent its mail may have ended */
+function reportFault(folder: string, domain: string, isSent: boolean): string | undefined {
+  const database = new DatabaseSync(join(folder, 'smarthost.db'));
+  try {
+    const rows = database.prepare('SELECT state, queue_id AS id FROM tls_reports WHERE domain = ?').all(domain);
+    const mails = database.prepare("SELECT message FROM recipients WHERE address = 'tls@dest.test'").all();
+    const asked = database.prepare("SELECT count(*) AS n FROM small_values WHERE name LIKE 'tlsReports.ask.%'").get()!['n'];
+    if (rows.length > 1 || mails.length !== rows.length) return `${rows.length} rows and ${mails.length} mails of one report`;
+    const [row] = rows;
+    if (row === undefined) return asked === 0 ? 'the report is not there, and not asked for' : undefined;
+    if (row['id'] !== mails[0]!['message']) return 'the row of the report names another mail';
+    const isOpen = database.prepare('SELECT 1 FROM open WHERE id = ?').get(row['id']!) !== undefined;
+    return isOpen || isSent ? undefined : 'the mail of the report has ended before it was sent';
+  } finally {
+    database.close();
   }
 }
 

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { FAULT_SCENARIOS, sweepFaults } from './faults-run.ts';
 import { startAfterCuts } from './power-relay.ts';
 import { cutEverywhere, record } from './power-run.ts';
+import { PLAIN, type PowerWorld, startTlsPowerWorld } from './power-world.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { summary, sweep } from './sweep-run.ts';
 
@@ -48,12 +49,21 @@ async function faults(): Promise<boolean> {
 }
 
 async function cuts(): Promise<boolean> {
-  const recording = await record(MESSAGES);
-  const { lost, ...files } = cutEverywhere(recording, sample ?? Number.POSITIVE_INFINITY, Math.random);
-  for (const line of lost) report(line);
-  report(summary({ scenario: 'files', ...files, lost: lost.length }));
-  const { wrong, ...starts } = await startAfterCuts(recording, sample ?? STARTS, Math.random);
-  for (const line of wrong) report(line);
-  report(summary({ scenario: 'relay', ...starts, wrong: wrong.length }));
-  return lost.length + wrong.length === 0;
+  const worlds: Readonly<Record<string, () => Promise<PowerWorld>>> = {
+    ...(scenarios.includes('accept') && { mail: async () => PLAIN }),
+    ...((scenarios.includes('report') || scenarios.includes('policy')) && { tls: startTlsPowerWorld }),
+  };
+  let wrong = 0;
+  for (const [name, start] of Object.entries(worlds)) {
+    const world = await start();
+    const recording = await record(MESSAGES, { world });
+    const files = cutEverywhere(recording, sample ?? Number.POSITIVE_INFINITY, Math.random);
+    const starts = await startAfterCuts(recording, sample ?? STARTS, Math.random);
+    await world.close();
+    for (const line of [...files.lost, ...starts.wrong]) report(line);
+    report(summary({ scenario: `${name} files`, ...files }));
+    report(summary({ scenario: `${name} relay`, ...starts }));
+    wrong += files.lost.length + starts.wrong.length;
+  }
+  return wrong === 0;
 }
