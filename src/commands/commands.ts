@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   domain: async () => (await import('./domain.ts')).registerDomain,
   queue: async () => (await import('./queue.ts')).registerQueue,
   provider: async () => (await import('./provider.ts')).registerProvider,
+  reply: async () => (await import('./reply.ts')).registerReply,
   trace: async () => (await import('./trace.ts')).registerTrace,
   send: async () => (await import('./send.ts')).registerSend,
   client: async () => (await import('./client.ts')).registerClient,

@@ -18,10 +18,14 @@ export async function readConfig(io: Io, options: CommonOptions): Promise<{ conf
 
 /** The mistakes in files of the operator's own lines, each with line and column. */
 export async function checkTables({ config, file = '' }: { config: Config; file?: string }): Promise<readonly Problem[]> {
-  const { providerProblems } = await import('../delivery/delivery.ts');
-  const { providers } = config.delivery;
-  if (providers === undefined) return [];
-  return providerProblems(providers).map((message) => ({ path: 'delivery.providers', message, level: 'error', source: file }));
+  const { providers, replies } = config.delivery;
+  if (providers === undefined && replies === undefined) return [];
+  const { providerProblems, replyProblems } = await import('../delivery/delivery.ts');
+  const problem = (path: string) => (message: string) => ({ path, message, level: 'error', source: file }) as const;
+  return [
+    ...(providers === undefined ? [] : providerProblems(providers).map(problem('delivery.providers'))),
+    ...(replies === undefined ? [] : replyProblems(replies).map(problem('delivery.replies'))),
+  ];
 }
 
 /** Opens the store, also while a relay runs, and closes it at the end. If there is no store, it makes one. */

@@ -55,6 +55,19 @@ export async function printJsonArray(io: Io, pages: AsyncIterable<readonly unkno
   await io.out(separator === '[\n' ? '[]\n' : '\n]\n');
 }
 
+/** The lines of stdin, without their ends. */
+export async function* readLines(io: Io): AsyncIterable<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of io.stdin) {
+    const lines = (rest + (typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true }))).split('\n');
+    rest = lines.pop()!;
+    for (const line of lines) yield line.replace(/\r$/, '');
+  }
+  rest += decoder.decode();
+  if (rest !== '') yield rest.replace(/\r$/, '');
+}
+
 /** The first line of stdin, without its end. */
 export async function readLine(io: Io, most = 4096): Promise<string> {
   const chunks: Buffer[] = [];

@@ -317,6 +317,11 @@ export const SETTINGS = {
       undefined,
       'File with lines of your own for the table of providers (`smarthost provider list`): other limits, more providers.',
     ),
+    replies: live(
+      type.optional(type.path),
+      undefined,
+      'File with lines of your own for the table of replies: what receivers say, and what it means (`smarthost reply explain`). They are asked before those of the release.',
+    ),
     concurrency: live(type.count(1, 1000), 20, 'Most sessions at the same time to one set of MX hosts.'),
     maxSessions: live(
       type.count(1, 20_000),

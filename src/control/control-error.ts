@@ -17,7 +17,9 @@ export type ControlErrorSubject =
   | 'certificate'
   | 'report'
   | 'policy'
-  | 'provider';
+  | 'provider'
+  | 'phase'
+  | 'replies';
 
 type ControlErrorOptions = ErrorOptions & { readonly named?: string };
 

@@ -12,6 +12,7 @@ import { type CertificateControl, type CertificateSettings, createCertificateCon
 import { createDomainControl, type DomainControl } from './domains.ts';
 import { createProviderControl, type ProviderControl, type ProviderSettings } from './providers.ts';
 import { createQueueControl, type QueueControl, type QueueSettings } from './queue.ts';
+import { createReplyControl, type ReplyControl, type ReplySettings } from './replies.ts';
 import { createSendControl, type SendControl, type TestMessageSettings } from './send.ts';
 import { createTlsCheckControl, type TlsCheckControl, type TlsCheckSettings } from './tls-check.ts';
 import { createTlsPolicyControl, type TlsPolicyControl, type TlsPolicySettings } from './tls-policies.ts';
@@ -22,6 +23,7 @@ import { createUserControl, type UserControl, type UserSettings } from './users.
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
 export type { KnownProvider } from './providers.ts';
 export type { QueueChange } from './queue.ts';
+export { createReplyControl, type WholeExplanation } from './replies.ts';
 export type { Progress } from './send.ts';
 export type {
   KeyRecord,
@@ -46,7 +48,8 @@ export type ControlSettings = UserSettings &
   TlsReportSettings &
   TlsCheckSettings &
   TlsPolicySettings &
-  ProviderSettings;
+  ProviderSettings &
+  ReplySettings;
 
 export type ControlOptions = {
   readonly store: StoreData;
@@ -68,6 +71,7 @@ export type Control = {
   readonly tlsReports: TlsReportControl;
   readonly tlsPolicies: TlsPolicyControl;
   readonly providers: ProviderControl;
+  readonly replies: ReplyControl;
 };
 
 export function createControl({ store, settings, dns, now = systemClock }: ControlOptions): Control {
@@ -82,6 +86,7 @@ export function createControl({ store, settings, dns, now = systemClock }: Contr
     tlsCheck: createTlsCheckControl({ ...parts, dns }),
     tlsReports: createTlsReportControl(parts),
     providers: createProviderControl(parts),
+    replies: createReplyControl(parts),
     tlsPolicies: createTlsPolicyControl({ ...parts, dns }),
   };
 }

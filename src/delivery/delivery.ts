@@ -23,13 +23,18 @@ import { heardFrom, withoutCrowd } from './shaping/heard.ts';
 import { loadProviders } from './shaping/provider.ts';
 import { type ProviderSurroundings, startProviders } from './shaping/provider-start.ts';
 import type { Heard } from './shaping/provider-way.ts';
+import { loadReplies } from './shaping/reply-table.ts';
 import { createEncryption } from './tls.ts';
 import { createTranscript } from './transcript.ts';
 import { judgeFailure, type Verdict } from './verdict.ts';
 
 export { exceptionsOf, type TlsException } from './operator.ts';
 export { catchAll, destinationOf, signs } from './route.ts';
+export { judgeReply } from './shaping/judgement.ts';
 export { loadProviders, type Provider, providerProblems } from './shaping/provider.ts';
+export { formatAction, type ReplyJudgement, type ReplyPhase } from './shaping/reply-class.ts';
+export { loadReplies, replyProblems } from './shaping/reply-table.ts';
+export { parseReplyText } from './shaping/reply-text.ts';
 export { type DomainSurvey, type SurveyedAddress, type SurveyedSession, surveyDomain } from './survey.ts';
 export { isUnmetReply } from './unmet.ts';
 
@@ -75,6 +80,8 @@ export type DeliveryOptions = {
   readonly validatesNow?: () => Promise<boolean>;
   /** Told how each session ended, for reports to the domains: RFC 8460. */
   readonly results?: SessionResults;
+  /** The operator's own lines for the table of replies: a file. */
+  readonly replies?: string | undefined;
   /** 8-bit content and a host without 8BITMIME: send it as it is, or fail with 5.6.3. */
   readonly eightBit: 'send' | 'return';
   /** The operator's own lines for the table of providers: a file. */
@@ -201,7 +208,14 @@ function createCourier(given: CourierOptions, pacing: Places, onIdle?: OnIdle): 
         unreachable,
         live,
         eightBit: options.eightBit,
-        session: { hostname, timeouts: deadlines(options.timeouts), encryption, log, results },
+        session: {
+          hostname,
+          timeouts: deadlines(options.timeouts),
+          encryption,
+          log,
+          results,
+          replies: loadReplies(options.replies),
+        },
       },
     };
   }

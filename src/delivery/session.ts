@@ -12,6 +12,7 @@ import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.ts
 import { anonymous, type Handshake, judgeHandshake } from './handshake.ts';
 import type { RemoteReply } from './reply-reader.ts';
 import { type CountedFailure, countSession, nameInGreeting, type SessionResults } from './session-results.ts';
+import type { ReplyTable } from './shaping/reply-table.ts';
 import { type Encryption, hasChecks, type TlsPolicy } from './tls.ts';
 import { type Basis, EHLO_REFUSED, NO_REQUIRETLS, NO_STARTTLS, passedOver, tellFault, type Unmet, unmetBy } from './unmet.ts';
 import { logInUpstream, type UpstreamLogin } from './upstream-login.ts';
@@ -58,6 +59,8 @@ export type SessionContext = {
   readonly encryption: Encryption;
   readonly log: Pick<EventLog, 'emit'>;
   readonly results?: SessionResults | undefined;
+  /** What refusals mean. Default: what the release knows. */
+  readonly replies?: ReplyTable;
 };
 
 export type DeliverySession = {
@@ -279,9 +282,9 @@ async function converse(target: Target, context: SessionContext, way: Way): Prom
   };
 }
 
-function partiesOf({ localAddress }: Connection, { provider }: Target, { hostname }: SessionContext): Parties {
+function partiesOf({ localAddress }: Connection, { provider }: Target, { hostname, replies }: SessionContext): Parties {
   const ownAddresses = localAddress === undefined ? [] : [localAddress];
-  return { ...(provider !== undefined && { provider }), ownAddresses, ownNames: [hostname] };
+  return { provider, ownAddresses, ownNames: [hostname], replies };
 }
 
 /** EHLO, and HELO once where a host does not know EHLO: RFC 5321 §3.2. */

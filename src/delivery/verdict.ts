@@ -100,7 +100,7 @@ export type Standing = {
 };
 
 /** Who talks to whom. A refusal that names us is about us, and each provider has words of its own. */
-export type Parties = Pick<ReplyQuestion, 'provider' | 'ownAddresses' | 'ownNames'>;
+export type Parties = Pick<ReplyQuestion, 'provider' | 'ownAddresses' | 'ownNames' | 'replies'>;
 
 /** A reply that ends a session before its first transaction: any but 2yz. It never says anything about a message. */
 export function judgeSession(stage: SessionStage, remote: RemoteReply, parties?: Parties): AboutUs {

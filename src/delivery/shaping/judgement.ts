@@ -14,20 +14,20 @@ import {
 } from './reply-class.ts';
 import { foldText } from './reply-patterns.ts';
 import { BUSY, GENERAL_RULES } from './reply-rules.ts';
-import { type ReplyRow, type ReplyTable, shippedTable } from './reply-table.ts';
+import { loadReplies, type ReplyRow, type ReplyTable } from './reply-table.ts';
 import type { RuleText } from './rule-parts.ts';
 
 export type ReplyQuestion = {
   /** The key of the provider; absent where it is not known. */
-  readonly provider?: string;
+  readonly provider?: string | undefined;
   readonly phase: ReplyPhase;
   readonly reply: Reply;
   /** The IP addresses that we send from: a refusal that names one is about us. */
-  readonly ownAddresses?: readonly string[];
+  readonly ownAddresses?: readonly string[] | undefined;
   /** The names that we give in EHLO. */
-  readonly ownNames?: readonly string[];
+  readonly ownNames?: readonly string[] | undefined;
   /** Default: the file of this release. */
-  readonly replies?: ReplyTable;
+  readonly replies?: ReplyTable | undefined;
 };
 
 /** Statuses that say what a refusal is about, by themselves: RFC 3463, RFC 7372, RFC 7505. X.7.1 is not one of them. */
@@ -107,7 +107,7 @@ type Said = {
 const STATUS = /^#?([245]\.\d{1,3}\.\d{1,3})\b[ -]*/;
 
 function readSaid(question: ReplyQuestion): Said {
-  const { reply, ownAddresses = [], ownNames = [], replies: table = shippedTable() } = question;
+  const { reply, ownAddresses = [], ownNames = [], replies: table = loadReplies() } = question;
   const { code } = reply;
   const whole = foldText(`${reply.words ?? reply.text}`.slice(0, MAX_SEARCHED));
   const first = STATUS.exec(whole);
@@ -204,7 +204,12 @@ function isLong({ provider, pattern }: ReplyRow): boolean {
 
 /** The text is nobody else's: a line counts for other providers too, because forwarders pass it on. */
 function isDistinct({ pattern: { weight, anchor }, sure }: ReplyRow): boolean {
-  return sure && (weight >= 30 || (/\d/.test(anchor) && /[a-z]{2}/.test(anchor) && /[#_:[(-]/.test(anchor)));
+  return (
+    sure &&
+    (weight >= 30 ||
+      /^[a-z]{2,3}:[a-z]{2,3}$/.test(anchor) ||
+      (/\d/.test(anchor) && /[a-z]{2}/.test(anchor) && /[#_:[(-]/.test(anchor)))
+  );
 }
 
 function byRow(row: ReplyRow, said: Said): ReplyJudgement {

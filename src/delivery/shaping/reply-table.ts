@@ -21,7 +21,7 @@ export type ReplyRow = {
   readonly example: string;
   readonly source: string;
   readonly date: string;
-  /** `replies.tsv line 12`. */
+  /** `replies.tsv:12`. */
   readonly origin: string;
 };
 
@@ -33,7 +33,7 @@ export type ReplyTable = {
   readonly version: string;
 };
 
-/** What is wrong in a file, with its place. The message is one line for each problem. */
+/** What is wrong in a file. The message is one line for each mistake: `FILE:LINE:COLUMN: …`. */
 export class ReplyFileError extends Error {
   override readonly name = 'ReplyFileError';
 }
@@ -69,33 +69,36 @@ export function parseReplies(text: string, name: string): Parsed {
     .split('\n')
     .entries()) {
     const cells = line.replace(/\r$/, '');
-    const place = `${name} line ${at + 1}`;
+    const place = `${name}:${at + 1}`;
     version ||= /^# version (\S+)$/.exec(cells)?.[1] ?? '';
     if (cells.trim() === '' || cells.startsWith('#')) continue;
     if (columns === undefined) {
       columns = cells.split('\t');
       const missing = COLUMNS.find((column, i) => columns![i] !== column);
       if (missing !== undefined)
-        throw new ReplyFileError(`${place}: the first line has the columns ${COLUMNS.join(', ')}, separated by tabs`);
+        throw new ReplyFileError(`${place}:1: the first line has the columns ${COLUMNS.join(', ')}, separated by tabs`);
       continue;
     }
     const row = parseRow(cells.split('\t'), place);
     if ('problem' in row) problems.push(row.problem);
     else rows.push(row);
-    if (rows.length > MAX_ROWS) problems.push(`${place}: more than ${MAX_ROWS} lines`);
+    if (rows.length > MAX_ROWS) problems.push(`${place}:1: more than ${MAX_ROWS} lines`);
     if (problems.length >= MAX_PROBLEMS) break;
   }
   if (problems.length > 0) throw new ReplyFileError(problems.join('\n'));
-  if (columns === undefined) throw new ReplyFileError(`${name} line 1: the file has no line with the names of the columns`);
+  if (columns === undefined) throw new ReplyFileError(`${name}:1:1: the file has no line with the names of the columns`);
   return { rows, version };
 }
 
 const PHASES: ReadonlySet<string> = new Set<ReplyPhase>(['greeting', 'ehlo', 'tls', 'auth', 'mail', 'rcpt', 'data']);
 
 function parseRow(cells: readonly string[], place: string): ReplyRow | { readonly problem: string } {
-  const wrong = (column: Column, why: string) => ({ problem: `${place}, column ${column}: ${why}` });
+  const wrong = (column: Column, why: string) => {
+    const before = cells.slice(0, COLUMNS.indexOf(column)).join('\t').length;
+    return { problem: `${place}:${before === 0 ? 1 : before + 2}: ${column}: ${why}` };
+  };
   if (cells.length !== COLUMNS.length)
-    return { problem: `${place}: ${cells.length} columns, ${COLUMNS.length} are needed, separated by tabs` };
+    return { problem: `${place}:1: ${cells.length} columns, ${COLUMNS.length} are needed, separated by tabs` };
   const cell = Object.fromEntries(COLUMNS.map((column, i) => [column, cells[i]!.trim()])) as Cells;
   if (!/^(?:\*|[a-z0-9][a-z0-9-]*)$/.test(cell.provider))
     return wrong('provider', 'it is * or a key of lower case letters, digits and -');
@@ -138,15 +141,34 @@ export function createReplyTable(files: readonly Parsed[]): ReplyTable {
 }
 
 let shipped: Parsed | undefined;
+let plain: ReplyTable | undefined;
 
-/** The file of this release. */
-export function shippedReplies(): Parsed {
+function shippedReplies(): Parsed {
   return (shipped ??= parseReplies(readFileSync(new URL('replies.tsv', import.meta.url), 'utf8'), 'replies.tsv'));
 }
 
-let plain: ReplyTable | undefined;
+/** Nobody writes more, and more would be read at each reload. */
+const MAX_FILE = 4 * 1024 * 1024;
 
-/** The table of this release, without a file of the operator. */
-export function shippedTable(): ReplyTable {
-  return (plain ??= createReplyTable([shippedReplies()]));
+/**
+ * The replies of this release, and before them those of the operator's file.
+ * @throws ReplyFileError with all mistakes of that file, or the error of reading it.
+ */
+export function loadReplies(local?: string): ReplyTable {
+  if (local === undefined) return (plain ??= createReplyTable([shippedReplies()]));
+  const text = readFileSync(local, 'utf8');
+  if (text.length > MAX_FILE) throw new ReplyFileError(`${local}:1:1: the file is larger than 4 MB`);
+  return createReplyTable([parseReplies(text, local), shippedReplies()]);
+}
+
+/** What is wrong with the operator's file, in lines for people: `FILE:LINE:COLUMN: …`. Empty: nothing. */
+export function replyProblems(local: string): readonly string[] {
+  try {
+    loadReplies(local);
+    return [];
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (error instanceof ReplyFileError) return message.split('\n');
+    return [code === 'ENOENT' ? `${local} does not exist` : `${local} cannot be read (${code ?? message})`];
+  }
 }

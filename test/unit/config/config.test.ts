@@ -154,6 +154,7 @@ describe('defaults', () => {
         eightBit: 'send',
         ca: null,
         providers: null,
+        replies: null,
         concurrency: 20,
         maxSessions: 500,
         timeouts: { connect: '30s', greeting: '5m', command: '5m', data: '2m', block: '3m', dot: '10m' },

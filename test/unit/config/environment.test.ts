@@ -129,7 +129,13 @@ describe('certificate authorities', () => {
 
   test('every setting that names a file is checked', () => {
     const paths = listSettings().filter(({ setting }) => setting.type.name === 'path');
-    expect(paths.map(({ path }) => path)).toEqual(['dataDir', 'tls.acme.ca', 'delivery.ca', 'delivery.providers']);
+    expect(paths.map(({ path }) => path)).toEqual([
+      'dataDir',
+      'tls.acme.ca',
+      'delivery.ca',
+      'delivery.providers',
+      'delivery.replies',
+    ]);
   });
 });
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { toReply } from '../../../../src/delivery/reply-reader.ts';
 import { judgeReply, type ReplyQuestion } from '../../../../src/delivery/shaping/judgement.ts';
 import { type ReplyJudgement, type ReplyPhase, scopeOf } from '../../../../src/delivery/shaping/reply-class.ts';
-import { createReplyTable, type ReplyRow, shippedTable } from '../../../../src/delivery/shaping/reply-table.ts';
+import { createReplyTable, loadReplies, type ReplyRow } from '../../../../src/delivery/shaping/reply-table.ts';
 import type { Reply } from '../../../../src/smtp/reply.ts';
 import { cpuTime } from '../../../support/cpu-time.ts';
 
@@ -33,7 +33,7 @@ const askedOf = (row: Pick<ReplyRow, 'provider' | 'phase'>): Manner => ({
 });
 
 describe('the file of replies', () => {
-  const { rows } = shippedTable();
+  const { rows } = loadReplies();
 
   test('each line wins for its own example, with its class and its action', () => {
     const lost = rows.flatMap((row) => {
@@ -93,7 +93,7 @@ describe('replies that are not in the file', () => {
   const RECIPIENT = new Set(['recipient']);
 
   /** Shares that are right, and the errors that do harm. */
-  function score(replies: readonly Real[], table = shippedTable()) {
+  function score(replies: readonly Real[], table = loadReplies()) {
     const found = replies.map((real) => ({
       real,
       judged: judgeReply({ provider: real.provider, phase: 'rcpt', reply: real, replies: table }),

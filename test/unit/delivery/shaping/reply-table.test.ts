@@ -1,6 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { judgeReply } from '../../../../src/delivery/shaping/judgement.ts';
-import { createReplyTable, parseReplies, ReplyFileError, shippedReplies } from '../../../../src/delivery/shaping/reply-table.ts';
+import { loadReplies, parseReplies, ReplyFileError, replyProblems } from '../../../../src/delivery/shaping/reply-table.ts';
 
 const HEAD = 'provider\tcode\tstatus\tpattern\tclass\taction\tsure\tphase\texample\tsource\tdate';
 const line = (changes: Partial<Record<string, string>> = {}) =>
@@ -11,6 +14,16 @@ const line = (changes: Partial<Record<string, string>> = {}) =>
   }).join('\t');
 const file = (...lines: string[]) => ['# version 7', HEAD, ...lines].join('\n');
 
+let folder: string;
+beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'replies-'))));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function written(text: string): string {
+  const path = join(folder, 'replies.local.tsv');
+  writeFileSync(path, text);
+  return path;
+}
+
 test('a file has a version, comments, and a line for each reply', () => {
   const { rows, version } = parseReplies(
     `\ufeff# ours\r\n# version 7\r\n\r\n${HEAD}\r\n# more\r\n${line()}\r\n`,
@@ -18,7 +31,7 @@ test('a file has a version, comments, and a line for each reply', () => {
   );
   expect(version).toBe('7');
   expect(rows).toMatchObject([
-    { provider: '*', digit: 5, status: '7.1', class: 'recipient-policy', origin: 'replies.local.tsv line 6' },
+    { provider: '*', digit: 5, status: '7.1', class: 'recipient-policy', origin: 'replies.local.tsv:6' },
   ]);
 });
 
@@ -36,24 +49,24 @@ describe('a mistake is told with file, line and column', () => {
   ])('%j', (changes, column) => {
     const read = () => parseReplies(file(line(), line(changes)), 'r.tsv');
     expect(read).toThrow(ReplyFileError);
-    expect(read).toThrow(new RegExp(`^r\\.tsv line 4, column ${column}: `));
+    expect(read).toThrow(new RegExp(`^r\\.tsv:4:\\d+: ${column}: `));
   });
 
   test('each of several', () => {
     expect(() => parseReplies(file(line({ sure: '' }), 'a\tb', line({ code: 'x' })), 'r.tsv')).toThrow(
-      /^r\.tsv line 3, column sure: .*\nr\.tsv line 4: 2 columns, .*\nr\.tsv line 5, column code: /,
+      /^r\.tsv:3:43: sure: .*\nr\.tsv:4:1: 2 columns, .*\nr\.tsv:5:3: code: /,
     );
   });
 
   test('a file without the names of the columns', () => {
-    expect(() => parseReplies('', 'r.tsv')).toThrow(/^r\.tsv line 1: /);
-    expect(() => parseReplies(line(), 'r.tsv')).toThrow(/^r\.tsv line 1: the first line has the columns provider, code/);
+    expect(() => parseReplies('', 'r.tsv')).toThrow(/^r\.tsv:1:1: /);
+    expect(() => parseReplies(line(), 'r.tsv')).toThrow(/^r\.tsv:1:1: the first line has the columns provider, code/);
   });
 });
 
 describe("the operator's file", () => {
   const ask = (local: string, text: string) => {
-    const replies = createReplyTable([parseReplies(local, 'replies.local.tsv'), shippedReplies()]);
+    const replies = loadReplies(written(local));
     return judgeReply({ provider: 'google', phase: 'rcpt', reply: { code: 550, status: '5.7.1', text }, replies });
   };
 
@@ -61,17 +74,23 @@ describe("the operator's file", () => {
     const local = file(line({ provider: 'google', pattern: 'likely unsolicited mail', class: 'recipient-policy' }));
     expect(ask(local, 'likely unsolicited mail')).toMatchObject({
       class: 'recipient-policy',
-      origin: 'replies.local.tsv line 3',
+      origin: expect.stringMatching(/replies\.local\.tsv:3$/),
     });
     expect(ask(file(), 'likely unsolicited mail').class).toBe('content-spam');
   });
 
   test('disables a line of ours', () => {
     const local = file(line({ provider: 'google', pattern: 'likely unsolicited mail', class: 'off', action: 'as-today' }));
-    expect(ask(local, 'likely unsolicited mail').origin).not.toContain('.tsv');
+    expect(ask(local, 'likely unsolicited mail').origin).not.toContain('tsv:');
   });
 });
 
 test('the versions of both files name the table', () => {
-  expect(createReplyTable([parseReplies(file(), 'l.tsv'), shippedReplies()]).version).toMatch(/^7\+\d{4}-\d\d-\d\d$/);
+  expect(loadReplies(written(file())).version).toMatch(/^7\+\d{4}-\d\d-\d\d$/);
+});
+
+test('what is wrong with a file is told in lines, also that there is none', () => {
+  expect(replyProblems(written(file(line())))).toEqual([]);
+  expect(replyProblems(written(file(line({ sure: 'x' }), line({ code: '1' }))))).toHaveLength(2);
+  expect(replyProblems(join(folder, 'none.tsv'))).toEqual([expect.stringContaining('none.tsv does not exist')]);
 });

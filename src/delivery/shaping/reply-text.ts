@@ -1,0 +1,24 @@
+/** A reply as people paste it. */
+import type { Reply } from '../../smtp/reply.ts';
+
+const CODE = /^\s*(?:<[^>]*>:?\s*)?(?:smtp;\s*)?([245])(\d\d|xx)(?:[ \t-]+|$)/i;
+const STATUS = /^(?:#?([245]\.\d{1,3}\.\d{1,3})\b|-(?= |$))[ \t]*/;
+
+/**
+ * Reads `550 5.1.1 No such user`, also of several lines, without a status (or `-` for none), without a code, or with `5xx`. Never throws.
+ * Text without a code is taken for a refusal.
+ */
+export function parseReplyText(text: string): Reply {
+  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
+  const [first = ''] = lines;
+  const code = CODE.exec(first);
+  const said = lines.map((line) => line.slice(code === null ? 0 : (CODE.exec(line)?.[0].length ?? 0)));
+  const status = STATUS.exec(said[0] ?? '');
+  const whole = [(said[0] ?? '').slice(status?.[0].length ?? 0), ...said.slice(1)].join(' ').trim();
+  const digit = code?.[1] ?? status?.[1]?.[0] ?? '5';
+  const number =
+    code === null || code[2]!.toLowerCase() === 'xx'
+      ? Number(digit) * 100 + (digit === '5' ? 54 : 50)
+      : Number(code[1]! + code[2]!);
+  return { code: number, status: status?.[1] ?? '', text: whole };
+}
