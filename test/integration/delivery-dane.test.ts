@@ -283,6 +283,10 @@ describe('MX records that are not proven, an enforced policy, and records that n
 test('a resolver that does not validate proves nothing, and mail flows', async () => {
   const rig = await start({ tlsa: [tlsaOf(3, 1, 1, other)], delivery: { validates: () => false } });
   expect(await rig.relay.send('a@good.test')).toMatchObject([{ kind: 'relayed', assurance: 'tls' }]);
+  rig.relay.reload({ destinations: [{ domain: 'good.test', tls: 'dane' }] });
+  expect(await rig.relay.send('a@good.test'), 'but not where the operator demands DANE').toMatchObject([
+    { kind: 'delayed', reply: { code: 451, status: '4.7.5' } },
+  ]);
 });
 
 test('mail for which TLS is optional is not held to the records, and never rides on the session of mail that is, nor the other way', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { DeliveryOptions } from '../../src/delivery/delivery.ts';
 import { createDns } from '../../src/dns/dns.ts';
+import type { Route } from '../../src/smtp/route.ts';
 import { type Certified, makeAuthority, makeHost, served, tlsaOf } from '../support/chains.ts';
 import { type Rig, startRig } from '../support/delivery-rig.ts';
 import { startDnsServer } from '../support/dns-server.ts';
@@ -160,6 +161,20 @@ describe('a message with REQUIRETLS', () => {
     const rig = await start({ secure: false, delivery });
     expect(await rig.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'delayed', reply: { status: '4.7.5' } }]);
     expect(rig.mx.sessions()).toBe(0);
+  });
+
+  test('takes the way of a route to hosts that keep it and prove their name, and comes back from others', async () => {
+    const byRoute = async (host: Host, tls: Route['tls']) => {
+      const rig = await start({ hosts: [host], secure: false });
+      rig.relay.reload({ routes: [{ recipientDomain: '*', hosts: [`mx0.good.test:${rig.mx.port}`], ...(tls && { tls }) }] });
+      const [outcome] = await rig.relay.send('a@elsewhere.test', REQUIRED);
+      return [outcome!.kind, outcome!.reply.status, mailOf(rig.mx).filter((line) => line.includes('REQUIRETLS')).length];
+    };
+    expect(await byRoute({ extensions: PROMISED }, undefined)).toEqual(['relayed', '2.0.0', 1]);
+    expect(await byRoute({ extensions: PROMISED }, 'opportunistic')).toEqual(['relayed', '2.0.0', 1]);
+    expect(await byRoute({ extensions: EXTENSIONS }, undefined)).toEqual(['failed', '5.7.30', 0]);
+    expect(await byRoute({ extensions: PROMISED, tls: served(stranger) }, 'encrypt')).toEqual(['failed', '5.7.10', 0]);
+    expect(await byRoute({ extensions: PROMISED }, 'none')).toEqual(['failed', '5.7.10', 0]);
   });
 
   test('comes back with 5.1.10 where the domain takes no mail, and no host is looked at: RFC 7505', async () => {
