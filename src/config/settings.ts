@@ -143,6 +143,11 @@ export const SETTINGS = {
     'sqlite',
     'What keeps them. `sqlite`: files in `dataDir`. A mapping: a PostgreSQL database, which several relays may share; this is a preview.',
   ),
+  threads: fixed(
+    type.threadCount,
+    1,
+    'Threads for sessions with clients and destinations. `1`: the main thread has them. `auto`: one less than the machine has cores. More than one serve more clients at once, and each needs about 35 MB of memory. Limits count for all together.',
+  ),
   operator: fixed(
     type.optional(type.mailbox),
     undefined,

@@ -159,6 +159,14 @@ export function count(least: number, most = 1_000_000): ValueType<number> {
   });
 }
 
+const MOST_THREADS = 64;
+
+export const threadCount = scalar<number | 'auto'>('number \\| auto', (text) => {
+  const value = text === 'auto' ? text : Number(text);
+  if (value === 'auto' || (Number.isInteger(value) && value >= 1 && value <= MOST_THREADS)) return value;
+  throw new values.ValueError(`must be auto or a whole number from 1 to ${MOST_THREADS}, not ${values.quote(text)}`);
+});
+
 export const boolean = scalar('true \\| false', (text) => {
   if (text === 'true' || text === 'false') return text === 'true';
   throw new values.ValueError(`must be true or false, not ${values.quote(text)}`);

@@ -29,6 +29,8 @@ import { createTranscript } from './transcript.ts';
 import { judgeFailure, type Verdict } from './verdict.ts';
 
 export { exceptionsOf, type TlsException } from './operator.ts';
+export type { Pacing } from './pacing.ts';
+export type { Place, Places, TurnedAway } from './places.ts';
 export { catchAll, destinationOf, signs } from './route.ts';
 export { judgeReply } from './shaping/judgement.ts';
 export { loadProviders, type Provider, providerProblems } from './shaping/provider.ts';
@@ -129,13 +131,13 @@ export type Delivery = {
 const UNREACHABLE = 5 * MINUTE;
 
 /** Makes the attempts. It asks for a place for each of them. */
-type Courier = Pick<Delivery, 'deliver' | 'close'> &
+export type Courier = Pick<Delivery, 'deliver' | 'close'> &
   Pick<Pool, 'trim' | 'drop'> & {
     /** @throws where nothing can be built from the options. The function returned swaps them in, and cannot fail. */
     prepareReload(options: CourierOptions): () => void;
   };
 
-type CourierOptions = Omit<DeliveryOptions, 'operation' | 'held' | 'onBlock' | 'concurrency' | 'maxSessions'>;
+export type CourierOptions = Omit<DeliveryOptions, 'operation' | 'held' | 'onBlock' | 'concurrency' | 'maxSessions'>;
 
 /** Rejects where `caFile` cannot be read or the store fails. @param elsewhere makes the attempts in other threads. */
 export async function startDelivery(given: DeliveryOptions, elsewhere?: (places: Pacing) => Courier): Promise<Delivery> {
@@ -187,7 +189,7 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
 }
 
 /** The part of delivery that may be in another thread than its places. @throws where `caFile` cannot be read */
-function createCourier(given: CourierOptions, pacing: Places, onIdle?: OnIdle): Courier {
+export function createCourier(given: CourierOptions, pacing: Places, onIdle?: OnIdle): Courier {
   const now = given.now ?? systemClock;
   const { log } = given;
   let options = given;

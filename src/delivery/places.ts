@@ -33,7 +33,7 @@ export type Entrant = {
 };
 
 /** Permission for one attempt. */
-type Place = { readonly number: number; readonly permit?: Permit };
+export type Place = { readonly number: number; readonly permit?: Permit };
 
 /** Who is asked before an attempt and told after it: `Pacing`, or its likeness in another thread. */
 export type Places = {

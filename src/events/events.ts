@@ -46,6 +46,11 @@ export const EVENTS = {
   reloadRefused: define('error', 'The new configuration has errors. Nothing was changed.', { problems: texts }),
   reloadFailed: define('error', 'Reading the configuration again failed for a reason of ours.', { error }),
   restartNeeded: define('warn', 'Some changed settings need a restart to take effect.', { settings: texts }),
+  threadEnded: define('error', 'A thread of sessions ended, and the next one starts. Its mail is due again.', {
+    thread: count,
+    error,
+  }),
+  threadTrouble: define('error', 'A thread of sessions could not do what it was told.', { thread: count, error }),
   crashed: define('error', 'A fault of the relay ends the process. A restart loses nothing.', { error }),
   notClosed: define('error', 'A part of the relay did not close correctly during the stop.', { error }),
 
@@ -162,10 +167,7 @@ export const EVENTS = {
   spoolNotRemoved: define(
     'warn',
     'The file of a message that was not accepted could not be removed. The next start removes it.',
-    {
-      queueId: text,
-      error,
-    },
+    { queueId: text, error },
   ),
   unsigned: define('warn', 'A message was accepted without a DKIM signature of its domain.', { domain: text, reason: text }),
   weakDkimKey: define('warn', 'A DKIM key is shorter than recommended.', {
@@ -294,10 +296,7 @@ export const EVENTS = {
   reportsNotSigned: define(
     'warn',
     'No report can be sent: `signing.noKey` is `refuse`, and the domain of `reports.from` has no key.',
-    {
-      from: text,
-      reason: text,
-    },
+    { from: text, reason: text },
   ),
 
   damaged: define('error', 'An entry of the queue is damaged and was set aside.', { queueId: text, reason: text }),
@@ -335,9 +334,7 @@ export const EVENTS = {
   logLinesLost: define(
     'warn',
     'The reader of the log did not read for a while, and so many lines were dropped. No mail was delayed by this.',
-    {
-      lines: count,
-    },
+    { lines: count },
   ),
 } as const satisfies Record<string, EventDefinition>;
 
@@ -390,7 +387,7 @@ type RefusalFacts = SessionFacts & {
 export type EventLog = ReturnType<typeof createEventLog>;
 
 /** @param observe gets each event too, so that metrics count the same events as the log. */
-export function createEventLog(log: Log, observe: (event: RelayEvent) => void = () => {}) {
+export function createEventLog(log: Omit<Log, 'write'>, observe: (event: RelayEvent) => void = () => {}) {
   const emit: Emit = (event, fields, level = EVENTS[event].level) => {
     if (level !== 'debug' || COUNTED.has(event)) observe({ event, fields } as RelayEvent);
     log[level](event, fields);

@@ -39,6 +39,15 @@ const DANE_RESULTS: ReadonlySet<string> = new Set(['unusable', 'absent', 'insecu
 
 const WAITING = ['queued', 'active', 'delayed', 'held', 'uncertain'] as const;
 
+/** Events that change a metric. Other threads send these alone. */
+const COUNTED_EVENTS: ReadonlySet<RelayEvent['event']> = new Set([
+  ...(['accepted', 'requireTlsFailed', 'refused', 'authFailed', 'connected', 'reported', 'tlsReport', 'damaged'] as const),
+  ...(['storeTrouble', 'upstreamLoginFailed', 'upstreamRefused', 'stsPolicy', 'tlsPolicy', 'tlsSession'] as const),
+  ...(['tlsPolicyFailed', 'expired', 'removed', 'relayed', 'delayed', 'failed'] as const),
+]);
+
+export const isCounted = ({ event }: RelayEvent): boolean => COUNTED_EVENTS.has(event);
+
 export function createMetrics(version: string): Metrics {
   const registers = [new Registry()];
   const registry = registers[0]!;

@@ -28,7 +28,7 @@ import {
 } from '../report/report.ts';
 import { createSigner, startRotation } from '../signing/signing.ts';
 import { filesOf, type OpenOptions, openStore } from '../store/store.ts';
-import { startSubmission } from '../submission/submission.ts';
+import { startSubmission, type TlsFiles } from '../submission/submission.ts';
 import { SECOND } from '../system/clock.ts';
 import { createLog, type Log } from '../system/log.ts';
 import { createTrust, prepareTrust } from '../system/trust.ts';
@@ -48,6 +48,7 @@ import {
   submissionOptions,
 } from './options.ts';
 import { startOutboundLook } from './outbound-look.ts';
+import { type LateParts, startSessionThreads } from './session-threads.ts';
 import {
   createUserToken,
   ensureOwnKey,
@@ -182,7 +183,9 @@ async function openGround({ current, events, metrics, closers }: Parts) {
 type Ground = Awaited<ReturnType<typeof openGround>>;
 
 /** Starts the parts that handle a message after acceptance: preparation, queue, delivery, reports. */
-async function startWay({ current, events, closers }: Parts, { store, dns, owner }: Ground) {
+async function startWay(parts: Parts, ground: Ground) {
+  const { current, events, closers } = parts;
+  const { store, dns, owner } = ground;
   const { config } = current;
   const { messages, operation } = store;
   const results = createTlsResults({
@@ -196,11 +199,12 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
   closers.push(() => sts.close());
   const dnssec = startDnssecWatch({ dns, log: events, wanted: () => needsValidation(current.config) });
   closers.push(dnssec.close);
-  const delivery = await startDelivery({
-    ...deliveryOptions(config),
-    ...{ hostname: config.hostname, dns, log: events, operation, sts, results },
-    ...{ validates: dnssec.validates, validatesNow: dnssec.validatesNow },
-  });
+  const late: LateParts = {};
+  const { validates, validatesNow } = dnssec;
+  const threads = await startSessionThreads({ ...parts, ...ground, sts, results, validates, validatesNow, late });
+  closers.push(() => threads?.close());
+  const ways = { hostname: config.hostname, dns, log: events, operation, sts, results, validates, validatesNow };
+  const delivery = await startDelivery({ ...deliveryOptions(config), ...ways }, threads?.courier);
   closers.push(() => delivery.close());
   const signer = createSigner({ operation, noKey: config.signing.noKey, warn: events.emit });
   const preparation = createPreparation({
@@ -244,7 +248,8 @@ async function startWay({ current, events, closers }: Parts, { store, dns, owner
   closers.push(startTrimming(store, () => current.config.trace, events));
   const exceptions = startExceptions(() => current.config, events);
   closers.push(exceptions.close);
-  return { delivery, exceptions, dnssec, sts, signer, preparation, queue, reports };
+  late.queue = queue;
+  return { delivery, exceptions, dnssec, sts, signer, preparation, queue, reports, threads, late };
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
 
@@ -296,19 +301,17 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
   const { current, events, closers } = parts;
   const { config } = current;
   const { store, disk, certificates } = ground;
-  const { delivery, preparation, queue } = way;
+  const { delivery, preparation, queue, threads, late } = way;
   const { destinationOf, signs } = delivery;
   const credentials = createCredentials({ store: store.credentials, cacheFor: config.auth.cache });
   const notices = { hostname: config.hostname, from: config.reports.from, lifetime: config.queue.reportLifetime, log: events };
   const send = (operator: string, notice: OperatorNotice) =>
     sendNotice(notice, { ...notices, operator, preparation, queue, destinationOf, signs });
-  const quota = createQuota({
-    messages: store.messages,
-    defaults: quotaDefaults(config),
-    notify: createLimitNotices({ store, log: events, config: () => current.config, send }),
-  });
+  const notify = createLimitNotices({ store, log: events, config: () => current.config, send });
+  late.notifyLimit = notify;
+  const quota = createQuota({ messages: store.messages, defaults: quotaDefaults(config), notify });
   await followChanges(parts, ground, { ...way, credentials, quota });
-  const submission = await startSubmission({
+  const options = {
     ...submissionOptions(config),
     hostname: config.hostname,
     operator: config.operator,
@@ -323,11 +326,17 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
     log: events,
     userToken: await createUserToken(store),
     storeUsable: () => diskRefusal(disk, current.config.queue.minFree),
-  });
+  };
+  const submission = await startSubmission(options, threads?.hand);
+  late.guard = submission.guard;
   // Both close in parallel, within one deadline. Mail that clients submit meanwhile is stored and waits for the next start.
-  closers.push(() => Promise.all([submission.close(DRAIN / 2), queue.close(DRAIN)]));
-  certificates.onChange(submission.setTls);
-  submission.setTls(certificates.current()); // certificates may have changed while the ports were opened
+  closers.push(() => Promise.all([submission.close(DRAIN / 2), threads?.drain(DRAIN / 2), queue.close(DRAIN)]));
+  const setTls = (pairs: TlsFiles) => {
+    submission.setTls(pairs);
+    threads?.setTls(pairs);
+  };
+  certificates.onChange(setTls);
+  setTls(certificates.current()); // certificates may have changed while the ports were opened
   return { credentials, quota, submission };
 }
 type Door = Awaited<ReturnType<typeof openDoor>>;
@@ -359,13 +368,13 @@ async function followChanges(
 async function openAdmin(
   { current, metrics, closers }: Parts,
   { store, disk, certificates }: Ground,
-  { delivery, dnssec, sts }: Way,
+  { delivery, dnssec, sts, threads }: Way,
   { submission }: Door,
 ) {
   const commit = createCommitCheck(store);
   const look = () =>
     snapshot({
-      ...{ store, certificates, sessions: submission.sessions(), resting: delivery.resting() },
+      ...{ store, certificates, sessions: threads?.sessions() ?? submission.sessions(), resting: delivery.resting() },
       ...{ validates: dnssec.validates(), policies: sts.counts(), exceptions: exceptionsNow(current.config).length },
     });
   const admin = await startAdmin({
@@ -426,6 +435,7 @@ async function reload({ current, read, log, events }: Parts, parts: Ground & Way
   quota.reload(quotaDefaults(next));
   credentials.forget();
   submission.reload(submissionOptions(next));
+  await parts.threads?.reload(next);
   follow();
   queue.wake();
   await warnOfReports(store, next, events).catch((error: unknown) =>

@@ -4,7 +4,7 @@
  *     queue-id = 9time 2node 6count      17 characters of ALPHABET, most significant first
  *     time     = milliseconds since 1970, good until the year 3084
  *     node     = random number of the maker, drawn once per store, so that ids of several relays differ
- *     count    = begins at one of 2^29 random values in each millisecond, then goes up by one
+ *     count    = begins at one of 2^29 random values in each millisecond, then goes up by one, or by the number of threads
  *
  * Release 0.1 wrote 9time 4count. Ids of both forms can be sorted together.
  */
@@ -28,6 +28,9 @@ const LAST_TIME = 32 ** TIME_LENGTH - 1;
 let node = randomInt(NODES);
 let lastMillisecond = 0;
 let count = 0;
+/** Threads of one process have the same node, and each has a part of the values of `count`: those with this remainder. */
+let part = 0;
+let parts = 1;
 
 /**
  * From now on ids have this node and sort after `newest`, even if the clock was set back.
@@ -40,10 +43,29 @@ export function continueQueueIds(made: { readonly node: number | null; readonly 
   if (time >= lastMillisecond && time < LAST_TIME) begin(time + 1);
 }
 
+/** What a thread of this process continues by `joinQueueIds`. From now on this thread has part 0 of `parts`. */
+export function shareQueueIds(now: number, count: number): { readonly node: number; readonly newest: string } {
+  part = 0;
+  parts = count;
+  return { node, newest: anotherQueueId(now) };
+}
+
+/** In another thread of a process: its ids sort after `newest`, and never equal those of a thread with another part. */
+export function joinQueueIds(made: {
+  readonly node: number;
+  readonly newest: string;
+  readonly part: number;
+  readonly parts: number;
+}): void {
+  part = made.part;
+  parts = made.parts;
+  continueQueueIds(made);
+}
+
 /** @param now milliseconds since the epoch. If the clock goes back, ids still go up. */
 export function newQueueId(now: number): string {
   if (now > lastMillisecond) begin(now);
-  else if (++count >= COUNT_END) begin(lastMillisecond + 1);
+  else if ((count += parts) >= COUNT_END) begin(lastMillisecond + 1);
   return encode(lastMillisecond, TIME_LENGTH) + encode(node, NODE_LENGTH) + encode(count, COUNT_LENGTH);
 }
 
@@ -55,7 +77,7 @@ export function anotherQueueId(now: number): string {
 
 function begin(millisecond: number): void {
   lastMillisecond = millisecond;
-  count = randomInt(COUNT_STARTS);
+  count = randomInt(Math.floor(COUNT_STARTS / parts)) * parts + part;
 }
 
 function encode(value: number, length: number): string {

@@ -21,7 +21,7 @@ export type KnownClients = {
   add(key: string): void;
 };
 
-export type Admission = {
+type Admission = {
   /** A place, at once or later. False: there was none in time. */
   enter(key: string, socket: EventEmitter): Admitted | false | Promise<Admitted | false>;
   /** Most of the places of strangers, or of all places, are taken: more than the share MOST. */

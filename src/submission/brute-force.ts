@@ -13,7 +13,7 @@ import type { AuthLimits, SubmissionOptions } from './submission.ts';
 
 const REMEMBERED = 100_000;
 
-export type BruteForce = {
+type BruteForce = {
   /** True while the client's address, or the pair of user and address, has failed too often. */
   isBlocked(ip: string, user?: string): boolean;
   /** Counts at once. `kept` resolves when the store has the count, and rejects when the store fails. */

@@ -7,7 +7,7 @@ import { createCache } from '../system/cache.ts';
 import { type Clock, SECOND } from '../system/clock.ts';
 import type { KnownClients } from './admission.ts';
 
-export type HandshakePace = {
+type HandshakePace = {
   /**
    * Counts a handshake. @returns milliseconds until it may begin. Undefined: too many wait before it. This is never the answer for a
    * client that has logged in before.

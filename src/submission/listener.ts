@@ -17,8 +17,9 @@ import { refusal, refusalText } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
 import { SECOND } from '../system/clock.ts';
 import { type AgreedTls, hasLeft, startServerTls } from '../system/server-tls.ts';
-import type { Admission, Admitted } from './admission.ts';
+import type { Admitted } from './admission.ts';
 import { HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE } from './deadlines.ts';
+import type { Entrance } from './guard.ts';
 import { clientKey } from './networks.ts';
 import { readProxyHeader } from './proxy-protocol.ts';
 import { Session, type SessionSetup } from './session.ts';
@@ -29,7 +30,12 @@ import { tlsOptions } from './tls.ts';
 const FAREWELL = 2 * SECOND;
 
 /** A connection before its session. */
-type Caller = Pick<SessionSetup, 'ip' | 'client' | 'place' | 'refusal'>;
+export type Caller = Pick<SessionSetup, 'ip' | 'client' | 'place' | 'refusal'>;
+/**
+ * Takes a connection away, to have its session elsewhere. Nothing is read from it before.
+ * @param caller undefined: a proxy that is trusted has yet to name the client.
+ */
+export type Hand = (socket: Socket, listener: ListenerName, caller: Caller | undefined) => void;
 
 /** Connections that may wait to be accepted, as many clients may connect at once. */
 const BACKLOG = 1024;
@@ -37,20 +43,21 @@ const BACKLOG = 1024;
 export class Listener extends SMTPServer {
   readonly name: ListenerName;
   readonly #shared: Shared;
-  readonly #admission: Admission;
+  readonly #hand: Hand | undefined;
   readonly #sessions = new Set<Session>();
   /** Sockets before their session, with their deadline for it. */
   readonly #arriving = new Map<Socket, number>();
 
-  constructor(name: ListenerName, shared: Shared, admission: Admission) {
+  /** @param hand where sessions have their place if it is not here. */
+  constructor(name: ListenerName, shared: Shared, hand?: Hand) {
     super({
       ...tlsOptions(shared.options.tls),
       logger: false,
-      ...{ noDelay: true }, // for net.Server, which gets the same object
+      ...{ noDelay: true, pauseOnConnect: hand !== undefined }, // for net.Server, which gets the same object
     });
     this.name = name;
     this.#shared = shared;
-    this.#admission = admission;
+    this.#hand = hand;
     this.on('error', () => {}); // open() tells why listening fails
   }
 
@@ -93,6 +100,18 @@ export class Listener extends SMTPServer {
     return false;
   }
 
+  /** Takes a connection that was accepted elsewhere. @param caller undefined: a proxy that is trusted has yet to name the client. */
+  take(socket: Socket, caller: Caller | undefined): void {
+    socket.on('error', () => {}); // 'close' follows
+    this.#expect(socket);
+    if (caller === undefined) void this.#readHeader(socket, plainAddress(socket.remoteAddress ?? ''));
+    else {
+      if (caller.place !== undefined) socket.once('close', caller.place.leave);
+      if (hasLeft(socket)) socket.destroy();
+      else this.#start(socket, caller);
+    }
+  }
+
   /** Gives a socket the time of a handshake to get a session. @param wait milliseconds that it waits before. */
   #expect(socket: Socket, wait = 0): void {
     if (!this.#arriving.has(socket)) socket.once('close', () => this.#arriving.delete(socket));
@@ -103,24 +122,30 @@ export class Listener extends SMTPServer {
   #identify(socket: Socket): void {
     const peer = plainAddress(socket.remoteAddress ?? '');
     if (!this.#shared.proxies.has(peer)) this.#enter(socket, peer);
-    else void readProxyHeader(socket, peer).then((ip = '') => this.#enter(socket, ip));
+    else if (this.#hand !== undefined) this.#hand(socket, this.name, undefined);
+    else void this.#readHeader(socket, peer);
+  }
+
+  async #readHeader(socket: Socket, peer: string): Promise<void> {
+    this.#enter(socket, (await readProxyHeader(socket, peer)) ?? '');
   }
 
   /** Lets the client in, lets it wait for a place, or turns it away. */
   #enter(socket: Socket, ip: string): void {
-    if (hasLeft(socket) || ip === '') socket.destroy();
-    else if (this.#shared.bruteForce.isBlocked(ip)) this.#turnAway(socket, ip, refusal('blocked'));
-    else {
-      const client = clientKey(ip);
-      const place = this.#admission.enter(client, socket);
-      if (place === false) this.#turnAway(socket, ip, refusal('tooManySessions'));
-      else if (place instanceof Promise) void this.#wait(socket, { ip, client }, place);
-      else this.#admit(socket, { ip, client, place });
+    if (hasLeft(socket) || ip === '') {
+      socket.destroy();
+      return;
     }
+    const caller = { ip, client: clientKey(ip) };
+    const entry = this.#shared.guard.admit(caller, socket);
+    if (entry instanceof Promise) void this.#wait(socket, caller, entry);
+    else if (typeof entry === 'string') this.#turnAway(socket, ip, refusal(entry === 'blocked' ? entry : 'tooManySessions'));
+    else this.#admit(socket, { ...caller, place: entry });
   }
 
   /** Waits for the promise. A client that leaves meanwhile is dropped at once. */
   async #attend<T>(socket: Socket, awaited: Promise<T>): Promise<T> {
+    if (this.#hand !== undefined) return awaited; // to look would be to read
     const look = () => {
       if (hasLeft(socket)) socket.destroy();
     };
@@ -131,16 +156,17 @@ export class Listener extends SMTPServer {
   }
 
   /** Waits for a place. The time for TLS begins when there is one. */
-  async #wait(socket: Socket, caller: Caller, place: Promise<Admitted | false>): Promise<void> {
-    const found = await this.#attend(socket, place);
+  async #wait(socket: Socket, caller: Caller, entry: Promise<Entrance>): Promise<void> {
+    const found = await this.#attend(socket, entry);
     if (hasLeft(socket)) {
-      if (found !== false) found.leave();
+      if (typeof found !== 'string') found.leave();
       socket.destroy();
       return;
     }
     this.#expect(socket);
-    if (found !== false) this.#admit(socket, { ...caller, place: found });
-    else this.#begin(socket, { ...caller, refusal: refusal('tooManySessions') });
+    if (typeof found !== 'string') this.#admit(socket, { ...caller, place: found });
+    else if (found === 'noPlaceInTime') this.#begin(socket, { ...caller, refusal: refusal('tooManySessions') });
+    else this.#turnAway(socket, caller.ip, refusal(found));
   }
 
   #admit(socket: Socket, caller: Caller & { readonly place: Admitted }): void {
@@ -148,20 +174,35 @@ export class Listener extends SMTPServer {
     this.#begin(socket, caller);
   }
 
-  /** Begins the session. On 465 the handshake comes first. */
   #begin(socket: Socket, caller: Caller): void {
-    if (this.name === 'submission') this.#converse(socket, caller);
-    else this.#pace(socket, caller);
+    if (this.name === 'submission') this.#start(socket, caller);
+    else void this.#pace(socket, caller);
   }
 
-  #pace(socket: Socket, caller: Caller): void {
-    const wait = this.#shared.handshakes.next(caller.client);
+  async #pace(socket: Socket, caller: Caller): Promise<void> {
+    const next = this.#shared.guard.nextHandshake(caller.client);
+    const wait = next instanceof Promise ? await this.#attend(socket, next) : next;
     if (wait === undefined) this.#turnAway(socket, caller.ip, refusal('tooManyHandshakes'));
-    else if (wait === 0) this.#secure(socket, caller);
+    else if (wait === 0) this.#start(socket, caller);
     else {
       this.#expect(socket, wait);
-      void this.#attend(socket, delay(wait, undefined, { ref: false })).then(() => this.#secure(socket, caller));
+      await this.#attend(socket, delay(wait, undefined, { ref: false }));
+      this.#start(socket, caller);
     }
+  }
+
+  /** Begins the session here or elsewhere. On 465 the handshake comes first. */
+  #start(socket: Socket, caller: Caller): void {
+    if (this.#hand !== undefined) this.#handOver(socket, caller, this.#hand);
+    else if (this.name === 'submission') this.#converse(socket, caller);
+    else this.#secure(socket, caller);
+  }
+
+  #handOver(socket: Socket, caller: Caller, hand: Hand): void {
+    if (socket.destroyed) return;
+    this.#arriving.delete(socket);
+    if (caller.place !== undefined) socket.off('close', caller.place.leave); // the socket closes here, and goes on there
+    hand(socket, this.name, caller);
   }
 
   #secure(socket: Socket, caller: Caller): void {

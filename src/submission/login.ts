@@ -4,7 +4,6 @@ import { refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
 import type { ClientLogin } from './authentication.ts';
 import type { Wire } from './conversation.ts';
-import { networkOf } from './networks.ts';
 import type { Shared } from './submission.ts';
 
 /** Failures after which the session ends. */
@@ -35,18 +34,14 @@ export class LoginFailures {
 
 /** Rejects with a Refusal: 535 5.7.8, 454 4.7.0, or 421 4.7.0 where the address has failed too often. */
 export async function logIn(
-  shared: Shared,
+  { options, guard }: Shared,
   { id: session, ip, client }: Pick<Wire, 'id' | 'ip' | 'client'>,
   login: ClientLogin,
   failures: LoginFailures,
 ): Promise<Credential> {
-  const { options, bruteForce, knownClients } = shared;
   const { name, mechanism } = login;
-  if (bruteForce.isBlocked(ip, name)) throw refusal('blocked');
-  const asker = { client, network: networkOf(ip), known: knownClients.has(client) };
-  const verification = await options.credentials.verify(name, login.password, asker);
-  // Other guesses from this address may have failed meanwhile. A right guess among a hundred at once is no login.
-  if (bruteForce.isBlocked(ip, name)) throw refusal('blocked');
+  const verification = await guard.verify(login, { ip, client });
+  if (verification === 'blocked') throw refusal('blocked');
   const { result } = verification;
   if (result === 'ok') {
     const { credential } = verification;
@@ -58,7 +53,7 @@ export async function logIn(
     throw Object.assign(refusal('loginUnavailable'), { cause: verification.cause });
   }
   if (result === 'busy') throw refusal('tooManyLogins');
-  const earlier = failures.add(login) ? await recordFailure(shared, ip, name) : 0;
+  const earlier = failures.add(login) ? await guard.recordFailure(ip, name) : 0;
   await delay(failureDelay(options.auth.failureDelay, earlier));
   throw refusal(`${result}Login`);
 }
@@ -69,11 +64,4 @@ export async function logIn(
  */
 export function failureDelay(step: number, failuresInMinute: number): number {
   return step * Math.min(3, Math.max(1, Math.ceil(failuresInMinute / 3)));
-}
-
-/** A failure that the store cannot keep counts until the next start. @returns the failures of the address in this minute. */
-async function recordFailure({ bruteForce, options }: Shared, ip: string, name: string): Promise<number> {
-  const { inMinute, kept } = bruteForce.recordFailure(ip, name);
-  await kept.catch((error) => options.log.emit('failureNotKept', { error }));
-  return inMinute;
 }

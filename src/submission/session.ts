@@ -122,11 +122,15 @@ export class Session implements Wire {
 
   loggedIn(): void {
     this.#setup.place?.loggedIn();
-    this.#shared.handshakes.repay(this.client);
+    this.#shared.guard.repayHandshake(this.client);
   }
 
   startTls(): void | Promise<void> {
-    const wait = this.#shared.handshakes.next(this.client);
+    const wait = this.#shared.guard.nextHandshake(this.client);
+    return wait instanceof Promise ? wait.then((found) => this.#secureIn(found)) : this.#secureIn(wait);
+  }
+
+  #secureIn(wait: number | undefined): void | Promise<void> {
     if (wait === undefined) throw refusal('tooManyHandshakes');
     if (wait > 0) return delay(wait, undefined, { ref: false }).then(() => this.#secure());
     this.#secure();

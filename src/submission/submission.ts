@@ -1,4 +1,5 @@
 /** Mail from clients, on 465 (implicit TLS) and 587 (STARTTLS): RFC 6409, RFC 4954, RFC 8314. */
+import type { Socket } from 'node:net';
 import type { Credentials } from '../credentials/credentials.ts';
 import type { EventLog } from '../events/events.ts';
 import { createNetworks } from '../net/networks.ts';
@@ -8,15 +9,21 @@ import type { Queue } from '../queue/queue.ts';
 import type { Refusal } from '../smtp/reply.ts';
 import type { DestinationFunction, SignsFunction } from '../smtp/route.ts';
 import type { CredentialStore } from '../store/store.ts';
-import { type Clock, SECOND, systemClock } from '../system/clock.ts';
-import { createAdmission, createKnownClients, type KnownClients } from './admission.ts';
-import { type BruteForce, createBruteForce } from './brute-force.ts';
+import { type Clock, systemClock } from '../system/clock.ts';
 import { sweepInterval } from './deadlines.ts';
-import { createHandshakePace, type HandshakePace } from './handshake-pace.ts';
-import { Listener } from './listener.ts';
+import { createGuard, type Guard } from './guard.ts';
+import { type Caller, type Hand, Listener } from './listener.ts';
+
+export type { ClientFacts, Entrance, Guard } from './guard.ts';
+export type { Caller, Hand } from './listener.ts';
 
 /** One or two pairs in PEM, keys and certificates in the same order. OpenSSL picks the ECDSA or the RSA pair by client. */
-export type TlsFiles = { readonly key: readonly string[]; readonly cert: readonly string[] };
+export type TlsFiles = {
+  readonly key: readonly string[];
+  readonly cert: readonly string[];
+  /** 48 random bytes, the same in all threads, so that a session of TLS resumes in any of them. Absent: new ones. */
+  readonly ticketKeys?: Uint8Array;
+};
 
 export type ListenerName = 'submissions' | 'submission';
 /** `address` `::` is every address, IPv4 included. */
@@ -89,9 +96,7 @@ export type Shared = {
   options: SubmissionOptions;
   readonly now: Clock;
   readonly monotonic: Clock;
-  readonly bruteForce: BruteForce;
-  readonly knownClients: KnownClients;
-  readonly handshakes: HandshakePace;
+  readonly guard: Guard;
   /** Addresses whose connections begin with a PROXY header. */
   proxies: { has(ip: string): boolean };
   /** True while shutting down: a session ends as soon as its transaction has ended. */
@@ -100,48 +105,75 @@ export type Shared = {
   readonly working: Set<Promise<unknown>>;
 };
 
-type Submission = {
-  readonly listening: readonly { readonly name: ListenerName; readonly address: string; readonly port: number }[];
+/** The sessions of one thread. */
+type Sessions = {
+  /** Begins the session of a connection that was accepted elsewhere. */
+  take(socket: Socket, listener: ListenerName, caller: Caller | undefined): void;
   /** Uses these files for new handshakes. @throws Error where a key does not fit, and keeps the old files. */
   setTls(files: TlsFiles): void;
   reload(changes: SubmissionChanges): void;
-  /** Stops listening, lets transactions end, and ends the sessions, in `deadline` milliseconds at most. */
+  /** Lets transactions end, and ends the sessions, in `deadline` milliseconds at most. */
   close(deadline: number): Promise<void>;
   sessions(): number;
 };
 
-/** Milliseconds that a client over its number of sessions waits for a place before it is refused. */
-const PATIENCE = 5 * SECOND;
+/** `take` belongs to the other end of `hand`; `close` also stops listening. */
+type Submission = Omit<Sessions, 'take'> & {
+  readonly listening: readonly { readonly name: ListenerName; readonly address: string; readonly port: number }[];
+  /** For sessions elsewhere. */
+  readonly guard: Guard;
+};
 
-/** Rejects with one sentence where a port cannot be opened or the certificate cannot be used. */
-export async function startSubmission(options: SubmissionOptions): Promise<Submission> {
+/**
+ * @param hand takes the connections away: their sessions are elsewhere.
+ * Rejects with one sentence where a port cannot be opened or the certificate cannot be used.
+ */
+export async function startSubmission(options: SubmissionOptions, hand?: Hand): Promise<Submission> {
   const { now = systemClock, monotonic = () => performance.now() } = options;
-  const knownClients = createKnownClients();
-  const bruteForce = await createBruteForce({ auth: options.auth, failures: options.failures, now, known: knownClients });
-  const proxies = createNetworks(options.limits.proxyTrust);
-  const handshakes = createHandshakePace(options.limits.handshakesPerAddress, monotonic, knownClients);
-  const shared: Shared = {
-    ...{ options, now, monotonic, bruteForce, knownClients, handshakes, proxies },
-    draining: false,
-    working: new Set(),
+  const guard = await createGuard({ ...options, now, monotonic });
+  const { listeners, ...sessions } = createListeners(options, guard, hand);
+  const ports = await openAll(listeners, options).catch(async (error) => {
+    await sessions.close(0);
+    throw error;
+  });
+  let settings = options;
+  return {
+    ...sessions,
+    guard,
+    listening: options.listeners.map(({ name, address }, i) => ({ name, address, port: ports[i]! })),
+    reload(changes) {
+      sessions.reload(changes);
+      settings = { ...settings, ...changes };
+      guard.reload(settings);
+    },
   };
-  const admission = createAdmission(options.limits, PATIENCE, knownClients);
-  const listeners = options.listeners.map(({ name }) => new Listener(name, shared, admission));
-  const ports = await openAll(listeners, options);
+}
+
+/** Sessions of connections that another thread accepts. */
+export function createSessions(options: SubmissionOptions, guard: Guard): Sessions {
+  const { listeners, ...sessions } = createListeners(options, guard);
+  return { ...sessions, take: (socket, name, caller) => listeners.find((one) => one.name === name)?.take(socket, caller) };
+}
+
+function createListeners(options: SubmissionOptions, guard: Guard, hand?: Hand) {
+  const { now = systemClock, monotonic = () => performance.now() } = options;
+  const proxies = createNetworks(options.limits.proxyTrust);
+  const shared: Shared = { options, now, monotonic, guard, proxies, draining: false, working: new Set() };
+  const listeners = options.listeners.map(({ name }) => new Listener(name, shared, hand));
   // After a pause of the whole process timers run before sockets are read. The bytes that came meanwhile count first.
   const sweep = () =>
     setImmediate(() => {
-      for (const listener of listeners) listener.sweep(monotonic(), admission.crowded);
+      for (const listener of listeners) listener.sweep(monotonic(), guard.crowded);
     });
   let timer = setInterval(sweep, sweepInterval(options.limits));
 
   return {
-    listening: options.listeners.map(({ name, address }, i) => ({ name, address, port: ports[i]! })),
-    setTls(tls) {
+    listeners,
+    setTls(tls: TlsFiles) {
       for (const listener of listeners) listener.setTls(tls);
       shared.options = { ...shared.options, tls };
     },
-    reload({ hostname, limits, auth, lifetime }) {
+    reload({ hostname, limits, auth, lifetime }: SubmissionChanges) {
       const before = shared.options;
       shared.options = {
         ...before,
@@ -150,14 +182,11 @@ export async function startSubmission(options: SubmissionOptions): Promise<Submi
         auth: auth ?? before.auth,
         lifetime: lifetime ?? before.lifetime,
       };
-      bruteForce.reload(shared.options.auth);
       shared.proxies = createNetworks(shared.options.limits.proxyTrust);
-      admission.reload(shared.options.limits);
-      handshakes.reload(shared.options.limits.handshakesPerAddress);
       clearInterval(timer);
       timer = setInterval(sweep, sweepInterval(shared.options.limits));
     },
-    async close(deadline) {
+    async close(deadline: number) {
       shared.draining = true;
       const drained = Promise.all(listeners.map((listener) => listener.drain()));
       const late = setTimeout(() => {

@@ -17,7 +17,7 @@ const CIPHERS = [
 ].join(':');
 
 /** @throws Error where there is no pair, or a key does not fit its certificate. smtp-server would use a key that everybody knows. */
-export function tlsOptions({ key, cert }: TlsFiles): SecureContextOptions & { key: string[]; cert: string[] } {
+export function tlsOptions({ key, cert, ticketKeys }: TlsFiles): SecureContextOptions & { key: string[]; cert: string[] } {
   if (key.length === 0 || key.length !== cert.length) throw new Error('TLS needs a certificate and its key');
   const options = {
     key: [...key],
@@ -26,6 +26,7 @@ export function tlsOptions({ key, cert }: TlsFiles): SecureContextOptions & { ke
     honorCipherOrder: true,
     minVersion: 'TLSv1.2' as const,
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+    ...(ticketKeys === undefined ? {} : { ticketKeys: Buffer.from(ticketKeys) }),
   };
   createSecureContext(options);
   // OpenSSL sorts keys and certificates by type. It notices a missing partner only when a client asks for it.

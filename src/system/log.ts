@@ -14,6 +14,8 @@ export type Log = {
   warn(event: string, fields?: LogFields): void;
   error(event: string, fields?: LogFields): void;
   setLevel(level: LogLevel): void;
+  /** Writes whole lines of the log of another thread. */
+  write(lines: string): void;
   /** Writes all buffered lines. Called before the process ends. */
   flush(): void;
 };
@@ -34,12 +36,11 @@ export function createLog({ level, format, write: given }: LogOptions): Log {
     held = '';
     write(lines);
   };
-  const destination = {
-    write(line: string) {
-      if (held === '') setImmediate(flush);
-      held += format === 'pretty' ? formatPretty(line) : plainJson(line);
-    },
+  const hold = (lines: string) => {
+    if (held === '') setImmediate(flush);
+    held += lines;
   };
+  const destination = { write: (line: string) => hold(format === 'pretty' ? formatPretty(line) : plainJson(line)) };
   const logger = pino(
     {
       level,
@@ -61,6 +62,7 @@ export function createLog({ level, format, write: given }: LogOptions): Log {
     setLevel: (next) => {
       logger.level = next;
     },
+    write: hold,
     flush,
   };
 }

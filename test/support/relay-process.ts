@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, mustRun, type Program, startProgram, temporaryFolder, until } from './program.ts';
+import { testThreads } from './threads.ts';
 
 const CHECKOUT = new URL('../..', import.meta.url).pathname;
 const NODE = join(CHECKOUT, 'node_modules/.bin/node');
@@ -154,6 +155,7 @@ function configuration(folder: string, hostname: string, ports: RelayProcess['po
     delivery: { port: options.deliveryPort, allowPrivate: ['127.0.0.0/8'] },
     queue: { retry: ['1s', '2s', '5s'], minFree: '1MiB' },
     dns: { servers: [options.dns] },
+    threads: testThreads(),
   };
   for (const [section, values] of Object.entries(options.settings ?? {}))
     base[section] = Array.isArray(values) ? values : { ...(base[section] as object | undefined), ...values };

@@ -12,6 +12,7 @@ import { type Credential, openStore, type Store } from '../../src/store/store.ts
 import { credentialWith } from './credential.ts';
 import { startDnsServer, type ZoneRecords } from './dns-server.ts';
 import { type MxServerOptions, startMxServer } from './mx-server.ts';
+import { testThreads } from './threads.ts';
 
 export type TestRelayOptions = {
   /** YAML that is put behind the defaults of the tests; top-level keys must not repeat. */
@@ -134,6 +135,7 @@ function configuration({ dataDir, mxPort, dns, yaml }: { dataDir: string; mxPort
     delivery: `{ port: ${mxPort}, allowPrivate: [127.0.0.0/8], ip: v4-only }`,
     dns: `{ servers: ['${dns}'] }`,
     queue: '{ minFree: 1MiB }',
+    threads: testThreads(),
   };
   const lines = Object.entries(defaults).filter(([key]) => !own.has(key));
   return `${lines.map(([key, value]) => `${key}: ${value}\n`).join('')}${yaml.replaceAll('MX_PORT', String(mxPort))}\n`;

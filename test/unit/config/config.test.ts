@@ -95,6 +95,7 @@ describe('defaults', () => {
       hostname: 'relay.example.net',
       dataDir: '/var/lib/smarthost',
       store: 'sqlite',
+      threads: 1,
       operator: null,
       listen: {
         submissions: ['[::]:465'],

@@ -1,4 +1,5 @@
 import { beforeEach, expect, test, vi } from 'vitest';
+import { sized } from '../../support/size.ts';
 
 const NOW = Date.UTC(2027, 0, 31, 12);
 /** As a process that starts has it. */
@@ -63,4 +64,34 @@ test('an id drawn for one that was taken is far from the next ones', () => {
   const drawn = ids.anotherQueueId(NOW);
   expect(drawn > taken).toBe(true);
   expect(drawn.slice(0, 9)).not.toBe(taken.slice(0, 9));
+});
+
+test('ten million ids of four threads of one process are different, whatever their counters begin with', async () => {
+  const shared = ids.shareQueueIds(NOW, 4);
+  const threads = [ids];
+  for (let part = 1; part < 4; part++) {
+    const thread = await started();
+    thread.joinQueueIds({ ...shared, part, parts: 4 });
+    threads.push(thread);
+  }
+  // Only ids of the same millisecond can be equal, so that no more than those are compared.
+  let equal = 0;
+  const most = sized(10_000_000, 400_000);
+  for (let made = 0, at = NOW; made < most; at++) {
+    const here = new Set<string>();
+    for (const thread of threads) for (let i = 0; i < 5000; i++) here.add(thread.newQueueId(at));
+    equal += 20_000 - here.size;
+    made += 20_000;
+  }
+  expect(equal).toBe(0);
+});
+
+test('a thread that takes the place of one that ended goes on behind the ids of the process', async () => {
+  ids.shareQueueIds(NOW, 3);
+  const before = ids.newQueueId(NOW);
+  const thread = await started();
+  thread.joinQueueIds({ ...ids.shareQueueIds(NOW, 3), part: 2, parts: 3 });
+  const after = thread.newQueueId(NOW - 1000);
+  expect(after > before).toBe(true);
+  expect(after.slice(9, 11)).toBe(before.slice(9, 11));
 });

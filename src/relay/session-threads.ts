@@ -1,0 +1,60 @@
+/** Whether sessions have threads of their own, and what these threads share. */
+import { availableParallelism } from 'node:os';
+import type { Certificates } from '../certificates/certificates.ts';
+import type { Config } from '../config/config.ts';
+import type { EventLog } from '../events/events.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { OpenedStore } from '../store/store.ts';
+import type { Guard } from '../submission/submission.ts';
+import type { DiskWatch } from '../system/disk-watch.ts';
+import type { Log } from '../system/log.ts';
+import { diskRefusal } from './health.ts';
+import type { Machine } from './threads/member.ts';
+import { startThreads, type Threads } from './threads/threads.ts';
+
+/** What exists only when the threads run already, and before the ports open. */
+export type LateParts = { guard?: Guard; queue?: Queue; notifyLimit?: Machine['notifyLimit'] };
+
+type SessionThreadsOptions = Pick<Machine, 'sts' | 'results' | 'validatesNow'> & {
+  readonly current: { readonly config: Config };
+  readonly log: Log;
+  readonly events: EventLog;
+  readonly metrics: Metrics;
+  readonly store: OpenedStore;
+  readonly disk: DiskWatch | undefined;
+  readonly certificates: Certificates;
+  readonly validates: () => boolean;
+  readonly late: LateParts;
+};
+
+/** `auto` leaves one core to the main thread, the store and the password hashes. */
+export function threadsOf({ threads }: Pick<Config, 'threads'>, cores = availableParallelism()): number {
+  return threads === 'auto' ? Math.max(1, cores - 1) : threads;
+}
+
+/** @returns undefined if sessions stay in the main thread. Rejects with the reason where a thread cannot start. */
+export async function startSessionThreads(options: SessionThreadsOptions): Promise<Threads | undefined> {
+  const { current, log, events, metrics, store, disk, certificates, validates, validatesNow, late } = options;
+  const { sts, results } = options;
+  const count = threadsOf(current.config);
+  if (count === 1) return undefined;
+  return startThreads({
+    ...{ count, store, sts, results, validatesNow, log: events, write: log.write, observe: metrics.observe },
+    config: () => current.config,
+    tls: certificates.current(),
+    state: () => ({
+      crowded: late.guard?.crowded ?? false,
+      diskTooFull: diskRefusal(disk, current.config.queue.minFree) !== undefined,
+      validates: validates(),
+    }),
+    guard: () => there(late.guard),
+    queue: () => there(late.queue),
+    notifyLimit: (...notice) => late.notifyLimit?.(...notice),
+  });
+}
+
+function there<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error('The relay is still starting');
+  return part;
+}

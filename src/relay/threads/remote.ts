@@ -1,0 +1,107 @@
+/** What a thread uses of the main thread, in the form that sessions and attempts know: guard, queue, places. */
+import type { Place, Places } from '../../delivery/delivery.ts';
+import type { Queue } from '../../queue/queue.ts';
+import type { Claim, Content, MessageStore, Spool } from '../../store/store.ts';
+import type { Guard } from '../../submission/submission.ts';
+import { onAbort } from '../../system/abort.ts';
+import type { ThreadPeer } from './peer.ts';
+import type { MainServices, SentClaim, SentContent } from './protocol.ts';
+
+type Main = ThreadPeer<MainServices>;
+
+export function createRemoteGuard(main: Main, crowded: () => boolean): Guard {
+  return {
+    get crowded() {
+      return crowded();
+    },
+    async admit(caller) {
+      const entry = await main.call('admit', [caller]);
+      return typeof entry === 'number' ? placeAt(main, entry) : entry;
+    },
+    nextHandshake: (client) => main.call('nextHandshake', [client]),
+    repayHandshake: (client) => main.tell('repayHandshake', [client]),
+    verify: (login, caller) =>
+      main
+        .call('verify', [{ name: login.name, password: login.password }, caller])
+        .catch((cause: unknown) => ({ result: 'unavailable', cause })),
+    recordFailure: (ip, name) => main.call('recordFailure', [ip, name]).catch(() => 0),
+  };
+}
+
+/** The place of a session, which the main thread counts. */
+export function placeAt(main: Main, place: number) {
+  return { loggedIn: () => main.tell('loggedIn', [place]), leave: () => main.tell('left', [place]) };
+}
+
+/** Adds messages to the queue of the main thread. The memory of a body goes there and comes back. */
+export function createAdder(main: Main): Pick<Queue, 'add'> & { discard(number: number): Promise<void> } {
+  /** Bodies that may have to be removed. */
+  const discards = new Map<number, () => Promise<void>>();
+  let last = 0;
+  return {
+    async add({ message, limits, grant, discard = async () => {} }) {
+      const number = ++last;
+      const { content } = message;
+      discards.set(number, discard);
+      const sent = {
+        ...{ message: { ...message, content: sentContent(content) }, discard: number },
+        ...(limits === undefined ? {} : { limits }),
+        ...(grant === undefined ? {} : { grant }),
+      };
+      const result = await main.call('add', [sent], transferOf(content));
+      discards.delete(number); // else the main thread asks for it, when it knows that the store has nothing of the message
+      return 'denied' in result
+        ? { ...result, content: content.kind === 'spooled' ? content : (result.content as Content) }
+        : result;
+    },
+    async discard(number) {
+      const discard = discards.get(number);
+      discards.delete(number);
+      await discard?.();
+    },
+  };
+}
+
+export function sentContent(content: Content): SentContent {
+  if (content.kind === 'inline') return { kind: 'inline', bytes: content.bytes };
+  const { name, size, verify }: Spool & { readonly verify?: number } = content.spool;
+  return { kind: 'spooled', prefix: content.prefix, spool: { name, size, ...(verify === undefined ? {} : { verify }) } };
+}
+
+/** The memory that crosses without a copy: all of an inline body that has its memory to itself. */
+export function transferOf(content: SentContent | Content | 'spooled'): ArrayBuffer[] {
+  if (content === 'spooled' || content.kind === 'spooled') return [];
+  const { bytes } = content;
+  return bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer] : [];
+}
+
+/** A claim as a courier wants it. A spooled body is read from the store. */
+export async function receivedClaim({ content, ...claim }: SentClaim, messages: Pick<MessageStore, 'content'>): Promise<Claim> {
+  if (content !== 'spooled') return { ...claim, content };
+  const found = await messages.content(claim.message.id);
+  if (found === undefined) throw new Error('The body of the message is not there');
+  return { ...claim, content: found };
+}
+
+/** The places of destinations, which the main thread has. */
+export function createPlaces(main: Main): Places {
+  let last = 0;
+  return {
+    lookUp(destination) {
+      const number = ++last;
+      main.tell('lookUp', [number, destination]);
+      return { destination, ways: number };
+    },
+    lookedUp: ({ ways: number }) => main.tell('lookedUp', [number]),
+    async enter({ lookUp, signal, ...entrant }) {
+      const number = ++last;
+      const entering = main.call('enter', [number, { ...entrant, lookUp: lookUp.ways, destination: lookUp.destination }]);
+      const leaveLine = () => main.tell('leaveLine', [number]);
+      const forget = onAbort(signal, leaveLine);
+      if (signal.aborted) leaveLine();
+      const answer = await entering.finally(forget);
+      return 'verdict' in answer ? answer : ({ number, ...answer } satisfies Place);
+    },
+    leave: ({ number }, effect, reason, heard) => main.tell('leave', [number, effect, reason, heard]),
+  };
+}

@@ -1,0 +1,168 @@
+/** A thread of sessions: their conversation, preparation and signing, and the attempts at destinations. It asks the main thread for the rest. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Config } from '../../config/config.ts';
+import { createCredentials } from '../../credentials/credentials.ts';
+import { type Courier, createCourier, destinationOf, signs } from '../../delivery/delivery.ts';
+import { createDns } from '../../dns/dns.ts';
+import { createEventLog, type EventLog } from '../../events/events.ts';
+import { isCounted } from '../../metrics/metrics.ts';
+import { createQuota, type Quota } from '../../policy/policy.ts';
+import { createPreparation } from '../../preparation/preparation.ts';
+import { createSigner } from '../../signing/signing.ts';
+import { joinQueueIds } from '../../smtp/queue-id.ts';
+import { refusal } from '../../smtp/replies.ts';
+import { type JoinedStore, joinStore } from '../../store/store.ts';
+import { createSessions } from '../../submission/submission.ts';
+import { createLog } from '../../system/log.ts';
+import { deliveryOptions, preparationOptions, quotaDefaults, submissionOptions } from '../options.ts';
+import { createUserToken } from '../upkeep.ts';
+import { ThreadPeer } from './peer.ts';
+import type { MachineState, MainServices, ThreadData, ThreadServices } from './protocol.ts';
+import { createAdder, createPlaces, createRemoteGuard, placeAt, receivedClaim } from './remote.ts';
+
+const data = workerData as ThreadData;
+const port = parentPort!;
+let state: MachineState = data.state;
+let config: Config = data.config;
+
+const main = new ThreadPeer<MainServices>(port, (error) => events.emit('threadTrouble', { thread: data.thread, error }));
+const log = createLog({ ...config.log, write: (lines) => main.tell('log', [lines]) });
+const events: EventLog = createEventLog(log, (event) => {
+  if (isCounted(event)) main.tell('observe', [event]);
+});
+
+joinQueueIds({ ...data.queueIds, part: data.thread, parts: data.threads });
+const store = joinStore(config, data.store);
+const dns = createDns(config.dns);
+const courier = createOwnCourier();
+const quota = createSharedQuota(store);
+const signer = createSigner({ operation: store.operation, noKey: config.signing.noKey, warn: events.emit });
+const preparation = createPreparation({
+  ...preparationOptions(config),
+  hostname: config.hostname,
+  createSpool: store.messages.createSpool,
+  signer,
+  warn: events.emit,
+});
+const credentials = createCredentials({ store: store.credentials, cacheFor: 0 }); // the main thread verifies passwords
+const adder = createAdder(main);
+const sessions = createSessions(
+  {
+    ...submissionOptions(config),
+    hostname: config.hostname,
+    operator: config.operator,
+    tls: data.tls,
+    credentials,
+    failures: store.credentials,
+    quota,
+    preparation,
+    queue: adder,
+    destinationOf: (message, address) => destinationOf(config.routes, message, address),
+    signs: (message, address) => signs(config.routes, message, address),
+    log: events,
+    userToken: await createUserToken(store),
+    storeUsable: () => (state.diskTooFull ? refusal('diskTooFull') : undefined),
+  },
+  createRemoteGuard(main, () => state.crowded),
+);
+const attempts = new Map<number, AbortController>();
+
+store.onChange((changes) => {
+  if (changes.has('credentials')) credentials.forget();
+  if (changes.has('credentials') || changes.has('limits')) quota.forget();
+  if (changes.has('keys')) signer.forget();
+});
+
+main.serve({
+  ping: () => main.tell('pong', []),
+  state(next) {
+    state = next;
+  },
+  take(socket, listener, caller) {
+    if (caller === undefined) return sessions.take(socket, listener, undefined);
+    const { ip, client, place, isRefused } = caller;
+    sessions.take(socket, listener, {
+      ...{ ip, client },
+      ...(place === undefined ? {} : { place: placeAt(main, place) }),
+      ...(isRefused ? { refusal: refusal('tooManySessions') } : {}),
+    });
+  },
+  async deliver(number, sent) {
+    const ending = new AbortController();
+    attempts.set(number, ending);
+    try {
+      const claim = await receivedClaim(sent, store.messages);
+      return await courier.deliver(claim, ending.signal);
+    } finally {
+      attempts.delete(number);
+    }
+  },
+  abort: (number, reason) => attempts.get(number)?.abort(reason),
+  discard: (number) => adder.discard(number),
+  trim: (count) => courier.trim(count),
+  drop: (hosts) => courier.drop(hosts),
+  noteUse: (...use) => quota.noteOthers(...use),
+  store: (next) => store.renew(next),
+  setTls: (tls) => sessions.setTls(tls),
+  reload,
+  drain: (deadline) => sessions.close(deadline),
+  async close() {
+    await courier.close();
+    log.flush();
+    setImmediate(() => {
+      main.flush();
+      store.close();
+      port.close();
+    });
+  },
+} satisfies ThreadServices);
+main.tell('ready', []);
+
+/** @throws where files of the new configuration cannot be read */
+function reload(next: Config): void {
+  const follow = courier.prepareReload(courierOptions(next));
+  config = next;
+  log.setLevel(next.log.level);
+  follow();
+  signer.reload({ noKey: next.signing.noKey });
+  signer.forget();
+  preparation.reload(preparationOptions(next));
+  quota.reload(quotaDefaults(next));
+  credentials.forget();
+  sessions.reload(submissionOptions(next));
+}
+
+function createOwnCourier(): Courier {
+  const places = createPlaces(main);
+  return createCourier(courierOptions(config), places, (hosts, change) => main.tell('idle', [hosts, change]));
+}
+
+function courierOptions(next: Config): Parameters<typeof createCourier>[0] {
+  return {
+    ...deliveryOptions(next),
+    ...{ hostname: next.hostname, dns, log: events, validates: () => state.validates },
+    validatesNow: () => main.call('validatesNow', []),
+    sts: {
+      policyFor: (domain) => main.call('policyFor', [domain]),
+      heal: (domain, failed) => main.call('heal', failed === undefined ? [domain] : [domain, failed]),
+    },
+    results: { count: (result) => main.tell('countSession', [result]) },
+  };
+}
+
+/** What the store has counted in one thread is remembered in all. */
+function createSharedQuota({ messages }: JoinedStore) {
+  const own = createQuota({
+    messages,
+    defaults: quotaDefaults(config),
+    notify: (...notice) => main.tell('notifyLimit', notice),
+  });
+  return {
+    ...own,
+    noteUse(...use: Parameters<Quota['noteUse']>) {
+      own.noteUse(...use);
+      if (use[1].length > 0) main.tell('noteUse', use);
+    },
+    noteOthers: own.noteUse,
+  };
+}

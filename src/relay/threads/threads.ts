@@ -1,0 +1,373 @@
+/**
+ * The threads of sessions: starts them, shares the work out, replaces one that has ended. The others go on, and the mail of an ended
+ * thread is due again at once.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { type Transferable, Worker } from 'node:worker_threads';
+import type { Config } from '../../config/config.ts';
+import { type Courier, createCourier } from '../../delivery/delivery.ts';
+import type { Outcome } from '../../smtp/outcome.ts';
+import { shareQueueIds } from '../../smtp/queue-id.ts';
+import type { Claim, OpenedStore } from '../../store/store.ts';
+import type { Caller, Hand, ListenerName, TlsFiles } from '../../submission/submission.ts';
+import { onAbort } from '../../system/abort.ts';
+import { createCache } from '../../system/cache.ts';
+import { SECOND } from '../../system/clock.ts';
+import { type Machine, Member, type PacedPlaces } from './member.ts';
+import type { MachineState, ThreadData } from './protocol.ts';
+
+const TICK = SECOND;
+/** A thread that answers no question for so many ticks stands still, and is replaced. It gets no connections after FEW. */
+const MANY = 60;
+const FEW = 3;
+/** Milliseconds before a thread that has ended soon after its start is started again. */
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 5 * SECOND;
+const SETTLED = 10 * SECOND;
+/** Milliseconds that a thread has for its end. */
+const CLOSING = 5 * SECOND;
+/** A thread that has a session with the hosts gets the attempt, unless it has so many attempts more than another. */
+const UNEVEN = 4;
+const MAX_KNOWN = 50_000;
+
+const RETURNED: Outcome = {
+  kind: 'returned',
+  reply: { code: 451, status: '4.3.0', text: 'The thread of this attempt has ended' },
+  seconds: 0,
+};
+
+type ThreadsOptions = Omit<Machine, 'places'> & {
+  readonly count: number;
+  readonly config: () => Config;
+  readonly store: OpenedStore;
+  readonly tls: TlsFiles;
+  readonly state: () => MachineState;
+};
+
+export type Threads = {
+  /** For `startSubmission`. */
+  readonly hand: Hand;
+  /** For `startDelivery`. */
+  readonly courier: (places: PacedPlaces) => Courier;
+  sessions(): number;
+  setTls(tls: TlsFiles): void;
+  /** Never rejects: a thread that cannot follow is replaced. */
+  reload(config: Config): Promise<void>;
+  /** Lets transactions end. */
+  drain(deadline: number): Promise<void>;
+  close(): Promise<void>;
+};
+
+type SetPlace = { readonly set?: { readonly running: number } };
+
+/** Rejects with the reason where a thread cannot start. */
+export async function startThreads(options: ThreadsOptions): Promise<Threads> {
+  const crew = new Crew(options);
+  try {
+    await crew.start();
+  } catch (error) {
+    await crew.close();
+    throw error;
+  }
+  return {
+    hand: (socket, listener, caller) => crew.hand(socket, listener, caller),
+    courier: (places) => crew.courier(places),
+    sessions: () => crew.members.reduce((sum, { sessions }) => sum + sessions, 0),
+    setTls: (tls) => crew.setTls(tls),
+    reload: (config) => crew.reload(config),
+    drain: (deadline) => crew.drain(deadline),
+    close: () => crew.close(),
+  };
+}
+
+type Running = { readonly member: Member; readonly worker: Worker; readonly unshare: () => void };
+
+class Crew {
+  readonly #options: ThreadsOptions;
+  readonly #running = new Map<number, Running>();
+  /** The host set that a destination had last. */
+  readonly #hosts = createCache<string, string>(MAX_KNOWN);
+  readonly #pauses = new Map<number, number>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #ticking: NodeJS.Timeout | undefined;
+  #places: PacedPlaces | undefined;
+  #tls: TlsFiles;
+  #state: MachineState;
+  #closing: Promise<void> | undefined;
+  #draining = false;
+  #lastAttempt = 0;
+
+  constructor(options: ThreadsOptions) {
+    this.#options = options;
+    this.#tls = { ...options.tls, ticketKeys: randomBytes(48) };
+    this.#state = options.state();
+  }
+
+  get members(): readonly Member[] {
+    return [...this.#running.values()].map(({ member }) => member);
+  }
+
+  async start(): Promise<void> {
+    const numbers = Array.from({ length: this.#options.count }, (_, i) => i + 1);
+    await Promise.all(numbers.map((thread) => this.#start(thread)));
+    this.#ticking = setInterval(() => this.#tick(), TICK).unref();
+  }
+
+  /** Resolves when the thread works. */
+  #start(thread: number): Promise<void> {
+    const { config, count, store } = this.#options;
+    const data = { config: config(), thread, threads: count + 1, tls: this.#tls, state: this.#state };
+    return new Promise((resolve, reject) => {
+      let running: Running | undefined;
+      let cause: unknown;
+      const unshare = store.share((port) => {
+        if (running !== undefined) return running.member.peer.tell('store', [port], [port]);
+        const worker = new Worker(new URL('./thread.ts', import.meta.url), {
+          workerData: { ...data, queueIds: shareQueueIds(Date.now(), count + 1), store: port } satisfies ThreadData,
+          transferList: [port],
+          name: `sessions ${thread}`,
+          execArgv: ['--disable-warning=ExperimentalWarning'], // replaces the flags of this process
+        });
+        worker.on('error', (error) => {
+          cause = error;
+        });
+        worker.on('exit', () => {
+          reject(cause ?? new Error(`Thread ${thread} ended while it started`));
+          this.#ended(running!, cause);
+        });
+        running = {
+          worker,
+          unshare: () => unshare(),
+          member: new Member(thread, worker, this.#machine(), this.#neighbours(resolve)),
+        };
+        this.#running.set(thread, running);
+      });
+      if (running === undefined) {
+        unshare();
+        reject(new Error('The store is not open'));
+      }
+    });
+  }
+
+  #machine(): Machine {
+    return {
+      ...this.#options,
+      places: () => {
+        if (this.#places === undefined) throw new Error('Delivery has not started');
+        return this.#places;
+      },
+    };
+  }
+
+  #neighbours(ready: () => void): ConstructorParameters<typeof Member>[3] {
+    return {
+      ready,
+      noteUse: (from, use) => {
+        for (const member of this.members) if (member !== from) member.peer.tell('noteUse', use);
+      },
+      makeRoom: (member, place, hosts) => this.#makeRoom(member, place as SetPlace, hosts),
+      learn: (destination, hosts) => {
+        if (this.#hosts.get(destination) !== hosts) this.#hosts.set(destination, hosts);
+      },
+    };
+  }
+
+  #ended({ member, unshare }: Running, error: unknown): void {
+    const { thread } = member;
+    unshare();
+    if (this.#running.get(thread)?.member === member) this.#running.delete(thread);
+    if (this.#places !== undefined) member.release();
+    else member.peer.end(new Error('The thread has ended'));
+    if (this.#closing !== undefined) return;
+    this.#options.log.emit('threadEnded', { thread, error });
+    if (this.#ticking !== undefined) this.#startAgain(thread);
+  }
+
+  #startAgain(thread: number): void {
+    const pause = this.#pauses.get(thread) ?? 0;
+    this.#pauses.set(thread, Math.min(Math.max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE));
+    this.#later(pause, () => {
+      if (this.#closing !== undefined || this.#draining) return;
+      this.#start(thread).then(
+        () => this.#later(SETTLED, () => this.#pauses.delete(thread)),
+        () => {}, // told as its end
+      );
+    });
+  }
+
+  #later(pause: number, run: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      run();
+    }, pause);
+    this.#timers.add(timer.unref());
+  }
+
+  #tick(): void {
+    this.#tellState();
+    for (const { member, worker } of this.#running.values()) {
+      if (++member.unanswered > MANY) void worker.terminate();
+      member.peer.tell('ping', []);
+    }
+  }
+
+  /** Before a connection or an attempt, so that a change counts for it. */
+  #tellState(): void {
+    const state = this.#options.state();
+    const { crowded, diskTooFull, validates } = this.#state;
+    if (state.crowded === crowded && state.diskTooFull === diskTooFull && state.validates === validates) return;
+    this.#state = state;
+    for (const { peer } of this.members) peer.tell('state', [state]);
+  }
+
+  /** The thread with the fewest sessions that does not stand still. */
+  hand(socket: Socket, listener: ListenerName, caller: Caller | undefined): void {
+    this.#tellState();
+    const members = this.members.filter(({ unanswered }) => unanswered <= FEW);
+    const member = fewest(members.length > 0 ? members : this.members, ({ sessions }) => sessions);
+    const place = caller?.place;
+    if (member === undefined) {
+      socket.destroy();
+      place?.leave();
+      return;
+    }
+    const seat = place === undefined ? undefined : member.seat(place);
+    const sent = caller && { ip: caller.ip, client: caller.client, place: seat, isRefused: caller.refusal !== undefined };
+    try {
+      member.peer.tellNow('take', [socket, listener, sent], [socket as unknown as Transferable]);
+    } catch {
+      socket.destroy();
+      if (seat !== undefined) member.unseat(seat);
+    }
+  }
+
+  courier(places: PacedPlaces): Courier {
+    this.#places = places;
+    return {
+      deliver: (claim, signal) => this.#deliver(claim, signal),
+      prepareReload(options) {
+        createCourier(options, places); // throws where the threads cannot make theirs
+        return () => {};
+      },
+      trim: (count) => this.#trim(count),
+      drop: (hosts) => this.#drop(hosts),
+      close: () => this.close(),
+    };
+  }
+
+  /** Never rejects while the thread lives. If it ends, the mail is due again at once. */
+  async #deliver(claim: Claim, signal: AbortSignal): Promise<readonly Outcome[]> {
+    const returned = () => claim.recipients.map(() => RETURNED);
+    this.#tellState();
+    const member = this.#choose(claim.recipients[0]!.destination);
+    if (member === undefined) return returned();
+    const number = ++this.#lastAttempt;
+    const content = claim.content.kind === 'inline' ? claim.content : 'spooled';
+    member.attempts++;
+    // Claims of one message share its memory, so that it is copied.
+    const delivering = member.peer.call('deliver', [number, { ...claim, content }]);
+    const abort = () => member.peer.tell('abort', [number, signal.reason]);
+    const forget = onAbort(signal, abort);
+    if (signal.aborted) abort();
+    try {
+      return await delivering;
+    } catch (error) {
+      if (member.ended) return returned();
+      throw error;
+    } finally {
+      member.attempts--;
+      forget();
+    }
+  }
+
+  /** A session with the hosts is worth a few attempts more. */
+  #choose(destination: string): Member | undefined {
+    const { members } = this;
+    const least = fewest(members, ({ attempts }) => attempts);
+    const hosts = this.#hosts.get(destination);
+    if (least === undefined || hosts === undefined) return least;
+    const most = fewest(members, (member) => -member.idle(hosts))!;
+    return most.idle(hosts) > 0 && most.attempts <= least.attempts + UNEVEN ? most : least;
+  }
+
+  /** Sessions that wait count for the limit of their hosts: those of other threads make room for a new one. */
+  async #makeRoom(member: Member, { set }: SetPlace, hosts: string): Promise<void> {
+    if (set === undefined) return;
+    const most = this.#options.config().delivery.concurrency;
+    for (let tries = 0; tries < most; tries++) {
+      const own = member.idle(hosts) > 0 ? 1 : 0;
+      const waiting = this.members.reduce((sum, one) => sum + one.idle(hosts), 0);
+      if (set.running + waiting - own <= most) return;
+      const other = this.members.find((one) => one !== member && one.idle(hosts) > 0);
+      if (other === undefined) return;
+      await other.peer.call('drop', [hosts]).catch(() => {});
+    }
+  }
+
+  /** Leaves one session that waits, wherever it is. */
+  async #drop(hosts: string): Promise<void> {
+    await fewest(this.members, (member) => -member.idle(hosts))
+      ?.peer.call('drop', [hosts])
+      .catch(() => {});
+  }
+
+  /** Those of the thread with the most go first. */
+  #trim(count: number): void {
+    let excess = this.members.reduce((sum, member) => sum + member.idle(), 0) - count;
+    if (excess <= 0) return;
+    for (const member of [...this.members].sort((a, b) => b.idle() - a.idle())) {
+      if (excess <= 0) return;
+      const left = Math.max(0, member.idle() - excess);
+      excess -= member.idle() - left;
+      member.peer.tell('trim', [left]);
+    }
+  }
+
+  setTls(tls: TlsFiles): void {
+    this.#tls = { ...tls, ticketKeys: randomBytes(48) };
+    for (const { peer } of this.members) peer.tell('setTls', [this.#tls]);
+  }
+
+  async reload(config: Config): Promise<void> {
+    await Promise.all(
+      [...this.#running.values()].map(({ member, worker }) =>
+        member.peer.call('reload', [config]).catch(async (error: unknown) => {
+          if (member.ended) return;
+          this.#options.log.emit('threadTrouble', { thread: member.thread, error });
+          await worker.terminate(); // the next one begins with the new configuration
+        }),
+      ),
+    );
+  }
+
+  async drain(deadline: number): Promise<void> {
+    this.#draining = true;
+    await Promise.all(this.members.map(({ peer }) => peer.call('drain', [deadline]).catch(() => {})));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#ticking);
+    for (const timer of this.#timers) clearTimeout(timer);
+    await Promise.all(
+      [...this.#running.values()].map(async ({ member, worker }) => {
+        const exited = new Promise((resolve) => worker.once('exit', resolve));
+        const late = setTimeout(() => void worker.terminate(), CLOSING);
+        await member.peer.call('close', []).catch(() => {});
+        await exited;
+        clearTimeout(late);
+      }),
+    );
+  }
+}
+
+function fewest<T>(list: readonly T[], count: (one: T) => number): T | undefined {
+  let best: T | undefined;
+  for (const one of list) if (best === undefined || count(one) < count(best)) best = one;
+  return best;
+}
