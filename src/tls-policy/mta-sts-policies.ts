@@ -8,6 +8,7 @@ import { toAsciiDomain } from '../smtp/domain.ts';
 import type { StoredStsPolicy, TlsPolicyStore } from '../store/store.ts';
 import { type Cache, createSizedCache } from '../system/cache.ts';
 import { type Clock, DAY, HOUR, MINUTE, SECOND } from '../system/clock.ts';
+import { createFairTurns } from './fair-turns.ts';
 import { findStsId, type PolicyFile, type StsPolicy, type StsProblem } from './mta-sts.ts';
 import type { FetchedPolicy } from './mta-sts-fetch.ts';
 
@@ -102,7 +103,7 @@ export class StsPolicyKeeper {
   readonly #options: StsPolicyOptions;
   readonly #known: Cache<string, Entry> = createSizedCache(KNOWN_DOMAINS, KNOWN_BYTES, sizeOf);
   readonly #stop = new AbortController();
-  readonly #turns = createTurns(FETCHES, WAITING_FETCHES);
+  readonly #turns = createFairTurns(FETCHES, WAITING_FETCHES);
   /** What the store could not take yet. */
   readonly #unsaved = new Map<string, StoredStsPolicy>();
   /** What mail asked for since it was last noted. */
@@ -311,14 +312,14 @@ export class StsPolicyKeeper {
   }
 
   async #fetch(domain: string, entry: Entry, id: string): Promise<void> {
-    if (!(await this.#turns.enter())) return;
+    if (!(await this.#turns.enter(ownerOf(domain)))) return;
     try {
       const fetched = await this.#options.fetch(domain, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
       if ('file' in fetched) this.#took(domain, entry, { id, file: fetched.file });
       else this.#failed(domain, entry, { id, problem: fetched.problem });
     } finally {
-      this.#turns.leave();
+      this.#turns.leave(ownerOf(domain));
     }
   }
 
@@ -409,21 +410,5 @@ function failureOf({ retryId, failures, failedAt, retryAt, lastError }: StoredSt
   return { id: retryId ?? '', count: failures, at: failedAt ?? 0, retryAt: retryAt ?? 0, problem };
 }
 
-/** So many at once, and so many more that wait. @returns of `enter`: false where there is no room. */
-function createTurns(places: number, room: number) {
-  const waiting: (() => void)[] = [];
-  let free = places;
-  return {
-    async enter(): Promise<boolean> {
-      if (free > 0) free--;
-      else if (waiting.length >= room) return false;
-      else await new Promise<void>((resolve) => waiting.push(resolve));
-      return true;
-    },
-    leave(): void {
-      const next = waiting.shift();
-      if (next === undefined) free++;
-      else next();
-    },
-  };
-}
+/** The names of one owner end alike, mostly. */
+const ownerOf = (domain: string) => domain.split('.').slice(-2).join('.');

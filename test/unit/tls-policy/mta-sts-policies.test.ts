@@ -123,6 +123,22 @@ describe('the first mail to a domain', () => {
     expect(known.filter(({ policy }) => policy !== undefined)).toHaveLength(532);
     expect(await rig.keeper.policyFor('d599.example')).toMatchObject({ policy: { id: 'a1' } });
   });
+
+  test('to many domains of one owner whose hosts are slow keeps no other domain from its policy', async () => {
+    const rig = createStsRig();
+    let open = () => {};
+    rig.gate = new Promise((resolve) => (open = resolve));
+    const slow = Array.from({ length: 600 }, (_, i) => `d${i}.slow.example`);
+    for (const domain of [...slow, 'other.example']) rig.announce(domain, 'a1', ENFORCE);
+    const all = slow.map((domain) => rig.keeper.policyFor(domain));
+    await new Promise(setImmediate);
+    const other = rig.keeper.policyFor('other.example');
+    await vi.waitFor(() => expect(rig.fetched).toContain('other.example'));
+    expect(rig.fetched).toHaveLength(17);
+    open();
+    expect(await other).toMatchObject({ policy: { id: 'a1' } });
+    await Promise.all(all);
+  });
 });
 
 describe('a policy that was fetched', () => {
