@@ -30,7 +30,7 @@ const CONNECT_TIMEOUT = 6 * SECOND;
 const POLICY_TIMEOUT = 15 * SECOND;
 const MOST_REPORTS = 1000;
 /** Of the queue, the oldest first. A page is what the store gives at once. */
-const MOST_MESSAGES = 50_000;
+const MOST_MESSAGES = 20_000;
 const PAGE = 1000;
 
 /** @param domain the only domain to check besides the host name. Default: all domains that have keys or that a credential may send as. */
