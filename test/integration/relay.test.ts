@@ -46,7 +46,8 @@ test('a message with REQUIRETLS keeps it over a restart, and comes back with its
   expect(JSON.parse(await smarthost(first.file, 'queue', 'list', '--json'))).toMatchObject([{ id, requireTls: true }]);
   await first.close();
   const secure = true;
-  const zone = { 'dest.test': { MX: ['10 mx.dest.test'], secure }, 'mx.dest.test': { A: ['127.0.0.1'], secure } };
+  const hosts = { 'dest.test': { MX: ['10 mx.dest.test'], secure }, 'mx.dest.test': { A: ['127.0.0.1'], secure } };
+  const zone = { '.': { SOA: { mname: 'a.root.test', rname: 'b.root.test' }, secure }, ...hosts }; // the resolver validates
   const { mx, logged } = await start({ dataDir, yaml, zone, mx: { tls: await makePair('mx.dest.test') } });
   await logged('requireTlsFailed', ({ queueId }) => queueId === id, 20_000);
   const [report] = await mx.received(1);
