@@ -1,6 +1,5 @@
 /** Stores a new message: limits, message, recipients and content in one transaction. */
 
-import { crc32 } from 'node:zlib';
 import type { LimitUse } from '../../smtp/limit.ts';
 import { checkSpool } from './claim.ts';
 import type { Context } from './context.ts';
@@ -9,7 +8,7 @@ import { BYTES } from './effects.ts';
 import { addressesOf, judgeAndCount, type LimitsArgument, useOf } from './limits.ts';
 import { countOverLimit, insertOverLimit } from './over-limit.ts';
 import { claiming } from './owners.ts';
-import { type EncodedMessage, factsCheck, IdTaken, recipientCheck, type Value } from './rows.ts';
+import { contentCheck, type EncodedMessage, factsCheck, IdTaken, recipientCheck, type Value } from './rows.ts';
 import { ACTIVE, HELD, QUEUED } from './states.ts';
 
 type AcceptArgument = {
@@ -119,7 +118,7 @@ function insertContent({ db, effects, spoolDir }: Context, { id, bytes, spool }:
     id,
     lastInsertRowid,
     bytes.byteLength,
-    crc32(bytes),
+    contentCheck(id, bytes),
     spool?.name ?? null,
     spool?.size ?? null,
     spool?.verify ?? null,

@@ -1,7 +1,6 @@
 /** Claims due recipients: one claim for each message, with at most 50 recipients. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { MINUTE } from '../../system/clock.ts';
 import type { MessageFacts, StoredRecipient } from '../message-store.ts';
 import type { Context } from './context.ts';
@@ -12,6 +11,7 @@ import {
   decodeFacts,
   decodeRecipient,
   isIntact,
+  isIntactContent,
   isIntactRecipient,
   type MessageRow,
   RECIPIENT_COLUMNS,
@@ -95,7 +95,7 @@ export function readContent({ db, spoolDir }: Context, id: string): ContentRow |
   if (row === undefined) return undefined;
   const { bytes } = row;
   if (bytes === null) throw new DamagedEntry('its content is not in the database');
-  if (bytes.byteLength !== row.length || crc32(bytes) !== row.verify)
+  if (bytes.byteLength !== row.length || !isIntactContent(id, bytes, row.verify))
     throw new DamagedEntry('its content does not match its checksum');
   if (row.spool === null) return { bytes, spool: null };
   const spool = { name: row.spool, size: row.spool_size ?? 0, verify: row.spool_verify };

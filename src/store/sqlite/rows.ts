@@ -93,6 +93,12 @@ function encodeRecipients(recipients: readonly NewRecipient[]): readonly Value[]
 }
 
 export const factsCheck = (facts: readonly Value[]) => crc32(facts.join('\0'));
+/** Above every plain CRC-32, which release 0.1 kept of content. */
+const BOUND = 2 ** 32;
+/** The id is part of it, so that content which a damaged id or key leads to is not taken for that of the message. */
+export const contentCheck = (id: string, bytes: Uint8Array) => BOUND + crc32(bytes, crc32(id));
+export const isIntactContent = (id: string, bytes: Uint8Array, verify: number) =>
+  verify === (verify < BOUND ? crc32(bytes) : contentCheck(id, bytes));
 export const recipientCheck = (message: string, n: number, identity: readonly Value[]) =>
   crc32(`${message}\0${n}\0${identity.join('\0')}`);
 

@@ -30,7 +30,8 @@ export const APPLICATION_ID = 0x536d486f;
  *   holds its text. `tls_failures.key` is a hash of the columns behind it, up to `reason`.
  * - `recipients.held_by` is the provider that a waiting recipient is held for, because it refuses our address.
  * - `shaping` has the state of each provider as it sees one address of ours, `evidence` is JSON. `reply_counts.hour` is hours since 1970.
- * - `verify` columns have the CRC-32 of bytes that must not change. A message with a wrong CRC-32 is set aside, not sent.
+ * - `verify` columns have the CRC-32 of bytes that must not change. A message with a wrong CRC-32 is set aside, not sent. That of `open`
+ *   covers the id too, and is 2^32 larger then.
  */
 export const MIGRATIONS: readonly string[] = [
   `

@@ -33,6 +33,11 @@ test.each([
     'content does not match',
   ],
   [
+    'key of its content',
+    "UPDATE open SET (content, length, verify) = (SELECT content, length, verify FROM open LIMIT 1) WHERE id = 'ID'",
+    'content does not match',
+  ],
+  [
     'missing content',
     "DELETE FROM contents WHERE key = (SELECT content FROM open WHERE id = 'ID')",
     'content is not in the database',
