@@ -1,4 +1,4 @@
-/** What would happen to mail for a domain, found out by the code that delivers it, without any mail. */
+/** Finds out what would happen to mail for a domain. It uses the code that delivers mail, and sends none. */
 import type { X509Certificate } from 'node:crypto';
 import type { Reply } from '../smtp/reply.ts';
 import type { DestinationRule } from '../smtp/route.ts';
@@ -14,19 +14,19 @@ import { createEncryption, type Encryption } from './tls.ts';
 import type { Verdict } from './verdict.ts';
 
 type SurveyOptions = Omit<WayOptions, 'log' | 'results'> & {
-  /** Also talks to each address, up to where mail would be sent. */
+  /** Also talks to each address, up to the point where mail would begin. */
   readonly connect: boolean;
 };
 
 export type DomainSurvey = {
   readonly domain: string;
-  /** Absent: a route names the hosts, or they are not known. */
+  /** Absent: a route names the hosts, or the hosts are not known. */
   readonly destination: Destination | undefined;
   /** The hosts of the route that takes the mail. */
   readonly route: readonly string[] | undefined;
-  /** In the order in which they are tried. */
+  /** In the order of the tries. */
   readonly addresses: readonly SurveyedAddress[];
-  /** What an attempt would end with; undefined: a host would get the mail. */
+  /** The end of an attempt. Undefined: a host would get the mail. */
   readonly obstacle: { readonly kind: 'failed' | 'delayed'; readonly reply: Reply } | undefined;
 };
 
@@ -36,7 +36,7 @@ export type SurveyedAddress = {
   readonly ip: string;
   /** The address is proven by DNSSEC. */
   readonly secure: boolean;
-  /** The operator's exception or demand for it; absent: the defaults, or a route. */
+  /** The operator's demand or exception for the host. Absent: the defaults hold, or a route names the host. */
   readonly rule: DestinationRule | undefined;
   readonly policy: HostPolicy;
   readonly facts: TlsFacts;
@@ -46,19 +46,19 @@ export type SurveyedAddress = {
 };
 
 export type SurveyedSession = {
-  /** The protocol, also of a session that was not good enough; undefined: in clear, or never begun. */
+  /** The protocol, also of a session that does not meet the demand. Undefined: there was no TLS. */
   readonly tls: string | undefined;
-  /** The host's own certificate first, as they were sent. */
+  /** The certificates in the order of sending. The first is the host's own. */
   readonly chain: readonly X509Certificate[];
 } & (
   | { readonly isOpen: true; readonly assurance: string; readonly proof: string | undefined; readonly requireTls: boolean }
   | { readonly isOpen: false; readonly reply: Reply }
 );
 
-/** A person waits. */
+/** A short time, because a person waits. */
 const LONGEST = 30 * SECOND;
 
-/** Never rejects, save where `caFile` cannot be read. @param domain in lower-case A-labels. */
+/** Rejects only if `caFile` cannot be read. @param domain in lower-case A-labels. */
 export async function surveyDomain(domain: string, { connect, ...options }: SurveyOptions): Promise<DomainSurvey> {
   const log = { emit: () => {} };
   const { now = systemClock } = options;
@@ -103,7 +103,7 @@ function sessionContextOf(
   return { hostname, log, encryption: showing(encryption), timeouts: deadlines({ ...timeouts, ...longest }) };
 }
 
-/** Certificates are looked at also where nobody demands anything of them. */
+/** Certificates are shown also if nothing is demanded of them. */
 function showing(encryption: Encryption): Encryption {
   return { ...encryption, startFor: (...asked) => ({ ...encryption.startFor(...asked), showsPeer: true }) };
 }

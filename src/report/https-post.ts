@@ -7,22 +7,22 @@ import { VERSION } from '../system/version.ts';
 
 export type HttpsPostOptions = {
   readonly dns: Pick<Dns, 'a' | 'aaaa'>;
-  /** Why no connection goes to an address; undefined: it may. */
+  /** The reason against a connection to an address. Undefined: there is none. */
   readonly refuses: (address: string) => string | undefined;
-  /** False: a certificate that cannot be verified is taken too. */
+  /** False: a certificate without a valid path is accepted too. */
   readonly verify: () => boolean;
   /** Aborted: the relay stops. */
   readonly signal: AbortSignal;
-  /** TLS 1.2 or newer, and the roots that are trusted. */
+  /** TLS 1.2 or newer, with the trusted roots. */
   readonly trust: () => SecureContext;
 };
 
 /** From the look-up to the status line. */
 const DEADLINE = 30 * SECOND;
-/** Addresses of one host that are tried. */
+/** The most addresses of one host. */
 const MOST_ADDRESSES = 4;
 
-/** @returns why it was not taken; undefined: it was. */
+/** @returns the reason of a failure. Undefined: the host has taken the report. */
 export async function postReport(uri: string, body: Buffer, options: HttpsPostOptions): Promise<string | undefined> {
   const { hostname } = new URL(uri);
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(DEADLINE)]);
@@ -38,7 +38,7 @@ export async function postReport(uri: string, body: Buffer, options: HttpsPostOp
   return reason;
 }
 
-/** @returns a sentence where there is none to connect to. */
+/** @returns a sentence if no address is allowed. */
 async function addressesOf(hostname: string, { dns, refuses }: HttpsPostOptions): Promise<readonly string[] | string> {
   const answers = await Promise.all([dns.aaaa(hostname), dns.a(hostname)]);
   const found = answers.flatMap((answer) => (answer.kind === 'found' ? answer.values : []));
@@ -56,11 +56,11 @@ type Post = {
   readonly options: HttpsPostOptions;
 };
 
-/** @returns the status, or why there is none. */
+/** @returns the status, or the reason why there is no status. */
 function post({ uri, address, body, signal, options: { verify, trust } }: Post): Promise<number | string> {
   return new Promise((resolve) => {
     const options: RequestOptions & { readonly secureContext: SecureContext } = {
-      host: address, // the name is not looked up again: it could lead elsewhere then
+      host: address, // a second look-up of the name could give another address
       servername: uri.hostname,
       port: uri.port === '' ? 443 : Number(uri.port),
       path: uri.pathname + uri.search,
@@ -86,7 +86,7 @@ function post({ uri, address, body, signal, options: { verify, trust } }: Post):
       resolve(statusCode ?? 0);
     });
     posting.once('response', (response) => {
-      response.on('error', () => {}); // what follows the status tells nothing
+      response.on('error', () => {}); // the body does not matter
       response.destroy();
       resolve(response.statusCode ?? 0);
     });
@@ -94,7 +94,7 @@ function post({ uri, address, body, signal, options: { verify, trust } }: Post):
   });
 }
 
-/** A code where there is one: the sentences of a library are written for its programmers. */
+/** Prefers the code of an error, because a library writes its sentences for programmers. */
 function describe({ hostname }: URL, { code, message }: NodeJS.ErrnoException): string {
   return `${hostname} could not be handed the report (${code ?? message})`;
 }

@@ -1,6 +1,6 @@
 /**
- * Sends the TLS reports of each UTC day: RFC 8460 §4.1, §5. The row of a report and its mail are stored in one transaction, so a crash, or
- * another process of the same store, never makes it two.
+ * Sends the TLS reports of each UTC day: RFC 8460 §4.1, §5. One transaction stores the row of a report and its mail. So neither a
+ * crash nor another process of the same store makes two reports of it.
  */
 import { createHash } from 'node:crypto';
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
@@ -23,48 +23,48 @@ import { type HttpsPostOptions, postReport } from './https-post.ts';
 import { packTlsReport, type TlsReportFacts, tlsReport, tlsReportContent, tlsReportHeader, tlsReportId } from './tls-report.ts';
 
 export type TlsReportOptions = Omit<OwnMailOptions, 'signs'> & {
-  /** Stands in From and as contact-info; its domain signs, and is the submitter. */
+  /** The address in From and in contact-info. Its domain signs, and is the submitter. */
   readonly from: string;
-  /** Which days are reported: every one with a session, those with a failure, none. */
+  /** The days that get a report: all days with a session, days with a failure, or no day. */
   readonly mode: () => 'all' | 'failures' | 'off';
   readonly store: TlsResultStore;
   readonly operation: Pick<OperationStore, 'values' | 'value' | 'setValue'>;
   readonly dns: Pick<Dns, 'txt' | 'a' | 'aaaa'>;
   readonly https: Omit<HttpsPostOptions, 'dns' | 'signal'>;
-  /** Stores what was counted so far. Never rejects. */
+  /** Stores all counts so far. Never rejects. */
   readonly flush: () => Promise<void>;
-  /** Mail is in the store that is due. */
+  /** Tells the queue that the store has mail that is due. */
   readonly wake: () => void;
   readonly log: EventLog;
   readonly now?: Clock;
 };
 
 type TlsReportRun = {
-  /** Looks at once for what is due. Resolves when that is done; never rejects. */
+  /** Does at once all that is due, then resolves. Never rejects. */
   look(): Promise<void>;
   close(): Promise<void>;
 };
 
-/** A report comes between five minutes past midnight and four o'clock, so that receivers do not get all of them at once. */
+/** A report is written between five minutes past midnight and four o'clock, so that receivers do not get all reports at once. */
 const FIRST = 5 * MINUTE;
 const LAST = 4 * HOUR;
-/** A day that could not be reported on until then is not reported any more. */
+/** Older days get no report any more. */
 const OLDEST_DAYS = 2;
-/** Its mail, and what is handed over by HTTPS, is tried for so long: RFC 8460 §5.5. */
+/** The time for delivery, by mail or by HTTPS: RFC 8460 §5.5. */
 const LIFETIME = DAY;
 const LOOK_EVERY = MINUTE;
-/** Reports are written in small groups: so many with each look, and so many in an hour. Their delivery goes below other mail. */
+/** The most reports that one look writes, and that one hour allows. Their delivery goes below other mail. */
 const AT_ONCE = 16;
 const PER_HOUR = 1000;
 const PARALLEL_POSTS = 16;
-/** Rounds of posts with each look. Reports by mail do not wait long for hosts that do not answer. */
+/** The rounds of posts in one look. Reports by mail wait for no more than that. */
 const POST_ROUNDS = 4;
 const PARALLEL_LOOKUPS = 16;
-/** A pause after each try by HTTPS that failed; after the last one it is given up. */
+/** The pause after each failed try by HTTPS. After the last one the report fails. */
 const RETRIES: readonly number[] = [30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR];
-/** How long a try by HTTPS belongs to the process that makes it. */
+/** A try by HTTPS belongs to its process for this time. */
 const POSTING = 10 * MINUTE;
-/** Where the DNS does not answer. */
+/** The pause after a look-up without an answer. */
 const ASK_AGAIN = 30 * MINUTE;
 const FAILED_DAYS = 5;
 const SUPPRESSED = 30 * DAY;
@@ -72,7 +72,7 @@ const KEPT_DAYS = 31;
 const PAGE = 500;
 const MOST_TRIES = 5;
 
-/** Names of small values: until when an address gets no reports, and the reports that an operator asked for. */
+/** Prefixes of small values: the time until which an address gets no reports, and the requests of an operator. */
 export const SUPPRESSED_UNTIL = 'tlsReports.suppressed.';
 export const ASKED_FOR = 'tlsReports.ask.';
 
@@ -81,11 +81,11 @@ type Planned = { readonly day: number; readonly domain: string; readonly at: num
 export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
   const { store, operation, log, now = systemClock } = options;
   let agenda: Planned[] = [];
-  /** When the agenda was made, as an hour since 1970. */
+  /** The hour in which the agenda was made, counted since 1970. */
   let madeIn = -1;
   let trimmedOn = -1;
   let running: Promise<void> = Promise.resolve();
-  /** A look is queued and has not begun. Another one would see the same. */
+  /** A look waits to begin. Another one would see the same. */
   let waiting = false;
   const stop = new AbortController();
   const { signal } = stop;
@@ -134,7 +134,7 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
     }
   }
 
-  /** By a command, whatever `reports.tls` says. */
+  /** A command asked for these, so `reports.tls` does not matter. */
   async function writeAsked(): Promise<void> {
     for (const { name } of await operation.values(ASKED_FOR)) {
       if (signal.aborted) return;
@@ -154,13 +154,13 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
     while (!signal.aborted && room > 0 && agenda.length > 0 && agenda[0]!.at <= now()) {
       const planned = agenda.shift()!;
       const written = await write(planned, options);
-      // A look-up without an answer takes its time too.
+      // A look-up without an answer takes time too.
       room -= typeof written === 'number' ? written : 1;
       if (typeof written !== 'number') plan({ ...planned, at: now() + ASK_AGAIN });
     }
   }
 
-  /** What other processes write, and what is counted late, is seen within the hour. */
+  /** The agenda is made every hour, because other processes write reports, and late counts add domains. */
   async function makeAgenda(): Promise<void> {
     const today = dayOf(now());
     if (Math.floor(now() / HOUR) === madeIn) return;
@@ -192,13 +192,13 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
   };
 }
 
-/** A random time that every process finds again. */
+/** A random time, the same for every process. */
 function dueAt(day: number, domain: string, hostname: string): number {
   const random = createHash('sha256').update(`${hostname} ${day} ${domain}`).digest().readUInt32BE() / 2 ** 32;
   return (day + 1) * DAY + FIRST + Math.floor(random * (LAST - FIRST));
 }
 
-/** @returns how many copies were made. `later`: it cannot be said yet where it goes. */
+/** @returns the number of copies. `later`: the DNS did not say yet where the report goes. */
 async function writeReport({ day, domain }: Planned, options: TlsReportOptions, tries = 1): Promise<number | 'later'> {
   const { store, mode, log, wake, now = systemClock } = options;
   const facts: TlsReportFacts = { day, domain, hostname: options.hostname, contact: options.from };
@@ -250,7 +250,7 @@ const targetsIn = (answer: DnsAnswer<string>): readonly ReportTarget[] =>
 
 type Targets = ReadonlyMap<string, readonly ReportTarget[]>;
 
-/** Where the reports to the recipient domains themselves go. */
+/** The targets of the reports to the recipient domains themselves. */
 async function targetsOf(names: readonly string[], dns: Pick<Dns, 'txt'>): Promise<Targets> {
   const found = new Map<string, readonly ReportTarget[]>();
   for (let i = 0; i < names.length; i += PARALLEL_LOOKUPS) {
@@ -293,7 +293,7 @@ async function copyFor(
     throw error;
   });
   if (message === undefined) return unsigned;
-  // Its readers must throw away what its submitter has not signed: RFC 8460 §3.
+  // Receivers must ignore a report that its submitter has not signed: RFC 8460 §3.
   if (message.signatures.some((name) => name.endsWith(`._domainkey.${submitter}`))) return { ...copy, state: 'queued', message };
   await discard(message.content);
   return unsigned;
@@ -332,7 +332,7 @@ async function post(due: StoredTlsReport, options: TlsReportOptions, signal: Abo
   const results = resultsFor(rua, domain, all, await targetsOf(otherDomains(domain, all), dns));
   const { bytes } = await packTlsReport(tlsReport(facts, results));
   const error = (await postReport(rua, bytes, { ...https, dns, signal })) ?? null;
-  if (error !== null && signal.aborted) return; // it is due again when the claim is over
+  if (error !== null && signal.aborted) return; // the report is due again when the claim ends
   const pause = error === null ? undefined : RETRIES[attempts - 1];
   const state = error === null ? 'sent' : pause === undefined ? 'failed' : 'due';
   const nextAt = pause === undefined ? null : now() + pause;
@@ -340,7 +340,7 @@ async function post(due: StoredTlsReport, options: TlsReportOptions, signal: Abo
   if (state !== 'due') await tellEnd({ ...due, state, lastError: error }, options);
 }
 
-/** An address that takes no reports for days is left alone for a while. */
+/** After some days of failures an address gets no reports for a while. */
 async function tellEnd(ended: StoredTlsReport, { store, operation, log, now = systemClock }: TlsReportOptions): Promise<void> {
   const { day, domain, rua, reportId, queueId, state, lastError } = ended;
   const transport = rua.slice(0, rua.indexOf(':'));

@@ -7,25 +7,25 @@ import { wrap } from '../smtp/text.ts';
 import { isFurtherTlsPolicies, MOST_TLS_POLICIES, type TlsFailureDetail, type TlsSessionCount } from '../store/store.ts';
 import { DAY, SECOND } from '../system/clock.ts';
 
-/** Who reports about what. */
+/** The reporter, and the subject of the report. */
 export type TlsReportFacts = {
   /** The UTC day, as a number since 1970-01-01. */
   readonly day: number;
-  /** To whose policies' owner. */
+  /** The owner of this domain gets the report. */
   readonly domain: string;
-  /** What stands as organization-name. */
+  /** The organization-name of the report. */
   readonly hostname: string;
-  /** Whom its readers may write to; its domain is the submitter. */
+  /** The address for questions. Its domain is the submitter. */
   readonly contact: string;
 };
 
-/** The document as RFC 8460 §4.4 names its members. */
+/** The document. RFC 8460 §4.4 names its members. */
 type TlsReport = ReturnType<typeof tlsReport>;
 
-/** RFC 8460 §5.2 lets a receiver take less than this. */
+/** A receiver may take less: RFC 8460 §5.2. */
 const MOST_BYTES = 10 * 1024 * 1024;
 
-/** @param results of one domain and day; those that several recipient domains share are put together. */
+/** @param results of one domain and day. Results of several recipient domains under one policy are added. */
 export function tlsReport(facts: TlsReportFacts, results: readonly TlsSessionCount[]) {
   const { day, hostname, contact } = facts;
   return {
@@ -37,7 +37,7 @@ export function tlsReport(facts: TlsReportFacts, results: readonly TlsSessionCou
   };
 }
 
-/** The same for every copy and each try, by whichever process. */
+/** Every copy, every try and every process has the same ID. */
 export function tlsReportId({ day, domain, hostname, contact }: TlsReportFacts): string {
   const unique = createHash('sha256').update(`${day} ${domain} ${hostname}`).digest('hex').slice(0, 24);
   return `${unique}@${domainOf(contact)}`;
@@ -82,7 +82,7 @@ function policyResult({ policy, ok, failed, failures }: TlsSessionCount) {
   };
 }
 
-/** What is not known is left out: readers take an empty text for an address that is none. */
+/** Unknown fields are left out, because readers take an empty text for a wrong address. */
 function failureDetail({ type, sendingIp, mx, helo, receivingIp, reason, count }: TlsFailureDetail) {
   return {
     'result-type': type,
@@ -95,10 +95,10 @@ function failureDetail({ type, sendingIp, mx, helo, receivingIp, reason, count }
   };
 }
 
-/** Compressed, as it is sent. `leftOut`: what is not in it, because it would be too large. */
+/** The compressed document. `leftOut` names the parts that would make it too large. */
 type PackedTlsReport = { readonly bytes: Buffer; readonly leftOut: 'nothing' | 'details' | 'details and texts' };
 
-/** One that is too large loses the details of its failures, and then the texts of its policies. It keeps its counts. */
+/** A report that is too large loses the details of its failures, then the texts of its policies. It keeps its counts. */
 export async function packTlsReport(report: TlsReport, mostBytes = MOST_BYTES): Promise<PackedTlsReport> {
   const whole = await compress(JSON.stringify(report));
   if (whole.length <= mostBytes) return { bytes: whole, leftOut: 'nothing' };
@@ -109,12 +109,12 @@ export async function packTlsReport(report: TlsReport, mostBytes = MOST_BYTES): 
   return { bytes: await compress(JSON.stringify({ ...report, policies: bare })), leftOut: 'details and texts' };
 }
 
-/** Off this thread: a large report must not delay mail. */
+/** Another thread compresses, so that a large report does not delay mail. */
 const compress = promisify<string, Buffer>(gzip);
 
 type PolicyResult = ReturnType<typeof policyResult>;
 
-/** One detail for each result type, which says that the others were left out. */
+/** Each result type keeps one detail, which says that the others are left out. */
 function withoutDetails({ 'failure-details': details, ...rest }: PolicyResult): PolicyResult {
   if (details === undefined) return rest;
   const counts = new Map<string, number>();
@@ -137,7 +137,7 @@ function fileName({ day, domain, contact }: TlsReportFacts, reportId: string): s
   return [domainOf(contact), domain, (day * DAY) / SECOND, ((day + 1) * DAY) / SECOND - 1, `${unique}.json.gz`].join('!');
 }
 
-/** What stands in the header of its mail besides what every mail has: RFC 8460 §5.3, and RFC 8689 §3, so that a policy that fails cannot stop it. */
+/** The header fields that only such mail has: RFC 8460 §5.3. TLS-Required is No, so that a failing policy does not stop the report: RFC 8689 §3. */
 export function tlsReportHeader({ domain, contact }: TlsReportFacts, reportId: string) {
   const submitter = domainOf(contact);
   return {
@@ -150,7 +150,7 @@ export function tlsReportHeader({ domain, contact }: TlsReportFacts, reportId: s
   };
 }
 
-/** What its reader must know of what is not in it. */
+/** Sentences about the parts that are left out. */
 function leftOutOf(results: readonly TlsSessionCount[], { leftOut }: PackedTlsReport): readonly string[] {
   const size = {
     nothing: [],
@@ -209,5 +209,5 @@ export function tlsReportContent(facts: TlsReportFacts, results: readonly TlsSes
   return Buffer.from(lines.map((line) => `${line}\r\n`).join(''));
 }
 
-/** Names of files are as long as the two domains in them; a line may have 998 octets: RFC 5322 §2.1.1. */
+/** A file name contains two domains, so it may be long. A line may have 998 octets: RFC 5322 §2.1.1. */
 const parameter = (name: string, value: string): readonly string[] => [` ${name}="${value}"`];

@@ -1,7 +1,7 @@
-/** Sessions counted for TLS reports, and what became of each report: RFC 8460. A day is a UTC day: its number since 1970-01-01. */
+/** Counted sessions for TLS reports, and the state of each report: RFC 8460. A day is the number of a UTC day since 1970-01-01. */
 import type { NewMessage } from './message-store.ts';
 
-/** A policy as a session met it. `key`: a hash of all the rest. */
+/** A policy that a session met. `key` is a hash of the other fields. */
 export type SeenTlsPolicy = {
   readonly key: string;
   readonly type: 'tlsa' | 'sts' | 'no-policy-found';
@@ -22,7 +22,7 @@ export const furtherTlsPolicies = (type: SeenTlsPolicy['type'], domain: string):
 });
 export const isFurtherTlsPolicies = ({ key }: SeenTlsPolicy): boolean => key.startsWith(FURTHER);
 
-/** One kind of failure; what is not known is null. */
+/** One kind of failure. Unknown fields are null. */
 export type TlsFailureDetail = {
   readonly type: string;
   readonly sendingIp: string | null;
@@ -44,12 +44,12 @@ export type TlsSessionCount = {
 };
 
 /**
- * `queued`: its mail is in the queue; `due`: it is handed over by HTTPS at `nextAt`; `skipped`: there was nothing to send, or nobody to send
- * it to; `suppressed`: the address did not take reports for days.
+ * `queued`: its mail is in the queue. `due`: HTTPS is tried at `nextAt`. `skipped`: there is nothing to send, or no address. `suppressed`: the
+ * address has taken no reports for days.
  */
 type TlsReportState = 'queued' | 'due' | 'sent' | 'failed' | 'suppressed' | 'skipped';
 
-/** One copy of the report of a domain and day, by where it goes; `rua` is empty for `skipped`. */
+/** One copy of the report of a domain and day. `rua` is its target, and empty for `skipped`. */
 export type StoredTlsReport = {
   readonly day: number;
   readonly domain: string;
@@ -63,7 +63,7 @@ export type StoredTlsReport = {
   readonly createdAt: number;
 };
 
-/** `message`: its mail, stored with it. */
+/** `message` is its mail, and is stored with it. */
 export type NewTlsReport = Pick<StoredTlsReport, 'rua' | 'reportId' | 'lastError'> & {
   readonly state: Exclude<TlsReportState, 'sent' | 'failed'>;
   readonly message?: NewMessage;
@@ -87,20 +87,20 @@ export type TlsResultStore = {
    */
   addTlsResults(counts: readonly TlsSessionCount[]): Promise<void>;
   /**
-   * What a report to `name` about that day says: of the domain itself, and of others whose mail went to the TLSA base of that name. At most
-   * 1000, those of the domain itself and those with failures first.
+   * The results for a report to `name` about that day: those of this recipient domain, and those of others under TLSA records of this base. At
+   * most 1000. The domain's own results are first, then those with the most failures.
    */
   tlsResults(day: number, name: string): Promise<readonly TlsSessionCount[]>;
-  /** Names behind `after` that a report about the day could go to, and that none was written for; by name, at most `limit`. */
+  /** Names behind `after` that have results of the day and no report. In the order of their names, at most `limit`. */
   unreportedTlsDomains(request: {
     readonly day: number;
     readonly after: string;
     readonly limit: number;
   }): Promise<readonly string[]>;
   /**
-   * Copies of one report, and the mail of each that has some, in one transaction: a copy that is there already stays as it is, and its mail
-   * is not stored. So of several that write the same report, one does. Rejects with the code `EEXIST`, and changes nothing, where
-   * another message has the id of a mail. @returns the rua of what was added.
+   * Stores the copies of one report, with their mail, in one transaction. A copy that exists already is not changed, and the new mail for it is
+   * not stored. So if several processes write one report, it is stored once. Rejects with the code `EEXIST`, and changes nothing, if
+   * another message has the id of a mail. @returns the rua of each new copy.
    */
   addTlsReports(request: {
     readonly day: number;
@@ -108,13 +108,13 @@ export type TlsResultStore = {
     readonly at: number;
     readonly reports: readonly NewTlsReport[];
   }): Promise<readonly string[]>;
-  /** Reports that are due by HTTPS at `now`; each counts an attempt, and is due again at `until` unless it is noted what became of it. */
+  /** Claims reports that are due by HTTPS at `now`. Each counts an attempt. It is due again at `until`, unless its result is noted before. */
   claimTlsReports(request: {
     readonly now: number;
     readonly until: number;
     readonly limit: number;
   }): Promise<readonly StoredTlsReport[]>;
-  /** What became of a report by HTTPS. */
+  /** Notes the result of a try by HTTPS. */
   noteTlsReport(
     note: ReportKey & {
       readonly state: 'due' | 'sent' | 'failed';
@@ -122,9 +122,9 @@ export type TlsResultStore = {
       readonly error: string | null;
     },
   ): Promise<void>;
-  /** Reports whose mail has ended since they were last asked for. @returns them as they stand now: each is told once. */
+  /** Notes the end of each report whose mail has ended. @returns these reports, each of them once. */
   endedTlsReports(): Promise<readonly StoredTlsReport[]>;
-  /** Forgets the copies of a report that did not arrive, so that they are written anew. @returns their number. */
+  /** Removes the copies of a report that did not arrive, so that they can be written again. @returns their number. */
   retryTlsReport(day: number, domain: string): Promise<number>;
   /** The latest first. */
   tlsReports(query: {
@@ -133,12 +133,12 @@ export type TlsResultStore = {
     readonly since?: number;
     readonly limit: number;
   }): Promise<readonly StoredTlsReport[]>;
-  /** How many copies were written at `since` or later: for how many may be written now. */
+  /** The number of copies that were written at `since` or later. It limits new ones. */
   countTlsReports(since: number): Promise<number>;
-  /** On how many of the last days with a report to this address none of them arrived, without a day between on which one did. */
+  /** The number of days in a row, up to the last one, on which no report to this address arrived. Days without a report do not count. */
   failedTlsDays(rua: string): Promise<number>;
   /** From `since` (day) on, the latest first. */
   tlsFailures(query: { readonly since: number; readonly limit: number }): Promise<readonly TlsFailureRow[]>;
-  /** Forgets what is of days before `day`; some at a time. @returns false where nothing was left. */
+  /** Removes some rows of days before `day`. @returns false if there were none. */
   trimTlsResults(day: number): Promise<boolean>;
 };

@@ -1,6 +1,6 @@
 /**
- * Which policy of MTA-STS holds for a domain: RFC 8461 §3.3, §5. Policies live in the store, over restarts; what is asked for often is in
- * memory too. One that was fetched holds until it expires, whatever the DNS and the host say meanwhile.
+ * Finds the MTA-STS policy that holds for a domain: RFC 8461 §3.3, §5. The store keeps policies over restarts, and the memory keeps those in use.
+ * A fetched policy holds until it expires, also if the DNS or the host says something else meanwhile.
  */
 import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
@@ -12,18 +12,18 @@ import { createFairTurns } from './fair-turns.ts';
 import { findStsId, type PolicyFile, type StsPolicy, type StsProblem } from './mta-sts.ts';
 import type { FetchedPolicy } from './mta-sts-fetch.ts';
 
-/** What holds for a domain. Without a policy mail goes as if there were none. */
+/** The state of a domain. Without `policy`, mail is sent as if there were none. */
 type KnownStsPolicy = {
   readonly policy?: StsPolicy;
-  /** Why the policy that is announced could not be had. */
+  /** The reason why the announced policy could not be fetched. */
   readonly problem?: StsProblem;
-  /** It is not known what the domain announces now: the DNS did not answer, or the fetch has not ended. */
+  /** The present policy of the domain is not known: the DNS did not answer, or the fetch goes on. */
   readonly isUnknown?: true;
 };
 
-/** After a look at the policy that mail has failed by. */
+/** The result of another look at a policy that mail has failed by. */
 type HealedStsPolicy = {
-  /** What holds now. */
+  /** The policy that holds now. */
   readonly policy?: StsPolicy;
   readonly changed: boolean;
   /** The host of the policy has just served it. If not, the domain may have another one by now. */
@@ -36,16 +36,16 @@ export type StsPolicyOptions = {
   readonly log: Pick<EventLog, 'emit'>;
   /** Never rejects. */
   readonly fetch: (domain: string, signal: AbortSignal) => Promise<FetchedPolicy>;
-  /** A relay that looks after its policies, or an operator who wants one now. */
+  /** Who fetches: the relay, or an operator by a command. */
   readonly by: 'relay' | 'operator';
   readonly now: Clock;
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of the monotonic clock. */
   readonly monotonic: () => number;
   /** 0 to 1. */
   readonly random: () => number;
 };
 
-/** Mail waits so long for a fetch, from its begin. Then it goes on, and so does the fetch. */
+/** Mail waits for a fetch for this time after its beginning. Then mail is sent, and the fetch goes on. */
 const PATIENCE = 10 * SECOND;
 /** RFC 8461 §3.3: once every five minutes. */
 const FIRST_PAUSE = 5 * MINUTE;
@@ -54,21 +54,21 @@ const LONGEST_PAUSE = HOUR;
 const LEAST_AGE = MINUTE;
 /** A failing refresh is an alarm after this time, or after half of the policy's life. */
 export const OVERDUE = 3 * DAY;
-/** Fetches that go on at once, and those that wait for their turn. More are left to the next mail. */
+/** The most fetches at once, and the most that wait for their turn. Any other is left to the next mail. */
 const FETCHES = 32;
 const WAITING_FETCHES = 500;
-/** Domains in memory, and bytes of their policies. */
+/** The most domains in memory, and the most bytes of their policies. */
 const KNOWN_DOMAINS = 10_000;
 const KNOWN_BYTES = 4 * 1024 * 1024;
-/** The use of a policy is noted once in this time. */
+/** The shortest time between two notes about the use of one policy. */
 const USE_NOTED = HOUR;
-/** A clock that leaps by more has not been running, or was wrong. */
+/** After a larger leap, the clock stood still before, or was wrong. */
 const LEAP = DAY;
-/** A store that failed is not asked again for so long, milliseconds. */
+/** The pause after a failure of the store, milliseconds. */
 const STORE_PAUSE = 5 * SECOND;
-/** Policies that wait for a store that fails. The next fetch brings those that had no room. */
+/** The most policies that wait while the store fails. The next fetch brings the others back. */
 const UNSAVED = 1000;
-/** Hosts that an event names. */
+/** The most hosts that an event names. */
 const NAMED_HOSTS = 20;
 
 type Failure = {
@@ -83,9 +83,9 @@ type Announced = { readonly id: string | undefined } | 'unknown';
 /** `startedAt`: monotonic. */
 type Fetching = { readonly startedAt: number; readonly done: Promise<void> };
 
-/** What is remembered of a domain. */
+/** The memory of a domain. */
 type Entry = {
-  /** Undefined: the store has none. */
+  /** Undefined: the store has no policy. */
   row: StoredStsPolicy | undefined;
   /** The state of the store that `row` was read in. */
   epoch: number;
@@ -410,5 +410,5 @@ function failureOf({ retryId, failures, failedAt, retryAt, lastError }: StoredSt
   return { id: retryId ?? '', count: failures, at: failedAt ?? 0, retryAt: retryAt ?? 0, problem };
 }
 
-/** The names of one owner end alike, mostly. */
+/** Names of one owner mostly have the same ending. */
 const ownerOf = (domain: string) => domain.split('.').slice(-2).join('.');

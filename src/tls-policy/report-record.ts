@@ -2,25 +2,25 @@
 import { parseMailbox } from '../smtp/address.ts';
 import { isAscii } from '../smtp/text.ts';
 
-/** One place that a report goes to. `uri`: its one spelling, by which two places are compared. */
+/** One target of reports. `uri` is its canonical spelling, so that equal targets have equal texts. */
 export type ReportTarget =
   | { readonly transport: 'mailto'; readonly uri: string; readonly address: string }
   | { readonly transport: 'https'; readonly uri: string };
 
-/** The name that the record of a domain stands under. */
+/** The name of a domain's record. */
 export const reportRecordName = (domain: string): string => `_smtp._tls.${domain}`;
 
 /** Further addresses of a record are left out, so that no record makes us send many copies. */
 const MOST_TARGETS = 5;
 const LONGEST_RECORD = 4096;
 const LONGEST_URI = 1000;
-/** Records that begin otherwise are records of something else. Blanks before the delimiter are allowed. */
+/** A record with another beginning is no such record. Blanks before the delimiter are allowed. */
 const VERSION = /^v=TLSRPTv1[ \t]*;/;
 const FIELD = /^([A-Za-z0-9][A-Za-z0-9_.-]{0,31})=([\x21-\x3a\x3c-\x7e](?:[ \t]*[\x21-\x3a\x3c-\x7e])*)$/;
 
 /**
  * @param texts every TXT record of the name, the strings of each joined.
- * @returns where reports go; undefined where the domain wants none: no record, several, or one that cannot be read.
+ * @returns the targets. Undefined: the domain wants no reports, because it has no record, several records, or one that cannot be read.
  */
 export function readReportRecord(texts: readonly string[]): readonly ReportTarget[] | undefined {
   const records = texts.filter((text) => VERSION.test(text));
@@ -39,7 +39,7 @@ export function readReportRecord(texts: readonly string[]): readonly ReportTarge
   return readTargets(addresses);
 }
 
-/** An address that cannot be used is left out, because another one of the same record may be good. */
+/** A useless address is left out, because another one of the same record may be good. */
 function readTargets(list: string): readonly ReportTarget[] | undefined {
   const targets = new Map<string, ReportTarget>();
   for (const one of list.split(',')) {
@@ -57,7 +57,7 @@ function readTarget(uri: string): ReportTarget | undefined {
   return /^https:/i.test(uri) ? readHttps(uri) : undefined;
 }
 
-/** One mailbox; the header fields that a URI may name (RFC 6068 §2) are left out. */
+/** Reads one mailbox. Header fields of the URI (RFC 6068 §2) are ignored. */
 function readMailto(text: string): ReportTarget | undefined {
   const [encoded = ''] = text.split('?', 1);
   const mailbox = parseMailbox(decoded(encoded) ?? '');

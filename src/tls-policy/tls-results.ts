@@ -41,12 +41,12 @@ export type AppliedPolicy = {
   readonly mxHosts: readonly string[];
 };
 
-/** How one session ended, or what kept it from beginning. `failure` absent: TLS was as the policies want it. */
+/** The end of one session, or the reason why it did not begin. Without `failure`, its TLS met the policies. */
 export type SessionResult = {
   /** Recipient domain, lower-case A-labels. */
   readonly domain: string;
   readonly policies: readonly AppliedPolicy[];
-  /** `reason`: a word of ours, never a library's sentence. */
+  /** `reason` is a word of our own, never a sentence of a library. */
   readonly failure?: { readonly type: TlsResultType; readonly reason?: string };
   readonly sendingIp?: string;
   readonly mx?: string;
@@ -57,9 +57,9 @@ export type SessionResult = {
 export type TlsResults = {
   /** Never throws and never waits. */
   count(result: SessionResult): void;
-  /** Resolves when what was counted before is stored, or the store refused it, after the look-ups under way. Never rejects. */
+  /** Waits for the look-ups under way, then stores all earlier counts. Never rejects: counts that the store refuses are lost. */
   flush(): Promise<void>;
-  /** Stores what was counted, and waits for no look-up. */
+  /** Stores all counts, and waits for no look-up. */
   close(): Promise<void>;
 };
 
@@ -73,15 +73,15 @@ type TlsResultsOptions = {
 };
 
 const FLUSH_EVERY = 5 * SECOND;
-/** Names that are remembered for a day, with whether they want reports. */
+/** The most names that are known to want reports, or not, for a day. */
 const MOST_NAMES = 20_000;
 /** Counters that wait for a flush. Further sessions are not counted. */
 const MOST_COUNTERS = 10_000;
-/** Characters of a policy. RFC 8461 §3.2 allows policies of 64 KiB; what is in use has less than one. */
+/** Characters of one policy. RFC 8461 §3.2 allows 64 KiB. Policies in use have less than one. */
 const MOST_TEXT = 16 * 1024;
-/** The same of all counters that wait for a flush. */
+/** Characters of all policies that wait for a flush. */
 const MOST_TEXT_WAITING = 4 * 1024 * 1024;
-/** Kinds of failure of one counter between two flushes; the store has the same bound for a day. */
+/** Kinds of failure of one counter between two flushes. The store has the same bound for a day. */
 const MOST_KINDS = 100;
 
 type Counter = {
@@ -93,7 +93,7 @@ type Counter = {
   readonly failures: Map<string, Kind>;
 };
 type Kind = Omit<TlsFailureDetail, 'count'> & { count: number };
-/** `asking`: the record is being looked up. Where the DNS cannot say, it is counted: it is asked again before anything is sent. */
+/** `asking`: the look-up goes on. If it fails, the domain is counted, because the record is looked up again before a report. */
 type Wish = 'asking' | 'wanted' | 'unwanted';
 
 /** The UTC day of a time, as a number since 1970-01-01. */
@@ -103,7 +103,7 @@ export function createTlsResults({ store, dns, log, wanted, now = systemClock }:
   const wishes = createCache<string, Wish>(MOST_NAMES);
   const lookUps = new Set<Promise<void>>();
   const counters = new Map<string, Counter>();
-  /** How many of them a day of a domain has. */
+  /** The number of counters by day and domain. */
   const waiting = new Map<string, number>();
   let textWaiting = 0;
   let running: Promise<void> = Promise.resolve();
@@ -123,7 +123,7 @@ export function createTlsResults({ store, dns, log, wanted, now = systemClock }:
     return 'asking';
   }
 
-  /** The recipient domain hears of all, the TLSA base of what concerns it: RFC 8460 §1.1. */
+  /** The recipient domain gets reports of all its policies, a TLSA base of its own records: RFC 8460 §1.1. */
   function wishFor({ day, domain, policy }: { day: number; domain: string; policy: AppliedPolicy }): Wish {
     const own = wishOf(day, domain);
     if (own === 'wanted' || policy.type !== 'tlsa' || policy.domain === domain) return own;
@@ -131,7 +131,7 @@ export function createTlsResults({ store, dns, log, wanted, now = systemClock }:
     return base === 'unwanted' ? own : base;
   }
 
-  /** A policy that is too long, or one of too many, is counted without its text. Undefined: too much waits for a flush. */
+  /** A policy that is too long, or behind too many others, is counted without its text. Undefined: too many counters wait. */
   function counterFor(day: number, domain: string, policy: AppliedPolicy): Counter | undefined {
     const size = sizeOf(policy);
     const known = size > MOST_TEXT ? undefined : counters.get(keyOf(day, domain, policy));
@@ -177,7 +177,7 @@ export function createTlsResults({ store, dns, log, wanted, now = systemClock }:
     else waiting.delete(name);
   }
 
-  /** @param all also where the DNS has not answered yet. */
+  /** @param all also stores counts whose look-up goes on. */
   function flush(all: boolean): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
@@ -198,7 +198,7 @@ export function createTlsResults({ store, dns, log, wanted, now = systemClock }:
     try {
       await store.addTlsResults(counted.map(toStored));
     } catch (error) {
-      // Statistics are not worth memory that grows while a disk is full.
+      // While a disk is full, statistics must not fill the memory.
       log.emit('tlsResultsLost', { sessions: counted.reduce((sum, { ok, failed }) => sum + ok + failed, 0), error });
     }
   }

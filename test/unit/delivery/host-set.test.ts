@@ -47,7 +47,7 @@ test('requests for less halve the limit, and five in a row cause a rest', () => 
   expect(after(['slow', 'slow', 'slow', 'slow', 'slow'])).toMatchObject({ blockedUntil: MINUTE, failures: 0 });
 });
 
-test('a host that answers the first attempt after a rest is used again, whatever it replies to the recipient', () => {
+test('a host that answers the first attempt after a rest is used again, also if it refuses the recipient', () => {
   const state = after(['block']);
   expect(allowed(after(['alive'], { from: state, now: MINUTE }), MINUTE)).toBe(1);
   expect(after(['alive'], { from: state, now: MINUTE }).failures).toBe(0);

@@ -38,7 +38,7 @@ test('data sent for AUTH are never kept, but the mechanism is', () => {
   ).toEqual(['AUTH PLAIN ***', 'AUTH LOGIN', '***', '***']);
 });
 
-test('the transcript has a limit, whatever the other side sends', () => {
+test('the transcript has a limit, however much the other side sends', () => {
   const transcript = at();
   for (let i = 0; i < 100; i++) transcript.received({ code: 250, lines: Array.from({ length: 50 }, () => 'é'.repeat(900)) });
   transcript.note('later');

@@ -105,7 +105,7 @@ describe('direct delivery', () => {
     await rig.logged('relayed', 4);
   });
 
-  test('a spooled body counts by what its transfer holds of it, whatever its size', async () => {
+  test('a spooled body counts by the part of it that its transfer holds in memory', async () => {
     const { promise, open } = gate();
     rig = startRig({
       memory: 2 * 1024 * 1024,

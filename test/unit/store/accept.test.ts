@@ -171,7 +171,7 @@ test('a message over one limit is counted by none, as a whole', async () => {
   expect(three.accepted && three.use.map(({ used }) => used)).toEqual([1, 3, 3]);
 });
 
-test('only recipients the user has not sent to are new, whatever their case', async () => {
+test('only recipients that the user has not sent to are new, in any case of letters', async () => {
   const store = await testStore();
   const list = [limit('newRecipients', 2, 'day')];
   expect((await acceptWith(store, list, { to: ['bob@x.example', 'Bob@X.example'] })).accepted).toBe(true);
@@ -241,7 +241,7 @@ test('a message over a limit is held with the reason, uncounted, and what comes 
   expect(await store.messages.overLimit(NOW)).toEqual({ users: ['alice'], expired: [] });
 });
 
-test('held mail leaves in its order as the limits allow; one that is larger than the limit stops nobody', async () => {
+test('held mail leaves in its order as the limits allow, and a message that is larger than the limit stops no other', async () => {
   const store = await testStore();
   const list = [limit('recipients', 2, 'day')];
   const hold = (...to: string[]) => acceptWith(store, list, { over: 'hold', to, maxHeld: 100 });
@@ -270,7 +270,7 @@ test('the limits no longer decide about mail that an operator holds, releases or
   expect(await waitingOf(store)).toEqual(['b@x.test']);
 });
 
-test('what is still held over a limit when its lifetime is over is named, with whom to tell', async () => {
+test('mail that is held over a limit until its lifetime ends is named, with its sender and recipients', async () => {
   const store = await testStore();
   const list = [limit('messages', 1, 'day')];
   for (const to of ['a', 'b']) await acceptWith(store, list, { over: 'hold', to: [`${to}@x.test`], maxHeld: 9 });

@@ -83,7 +83,7 @@ describe('a session that takes too long', () => {
     await client.closed();
   });
 
-  test('the time of a command begins with its first byte, whatever came before and with it', async () => {
+  test('the time of a command begins with its first byte, also if other bytes come before or with it', async () => {
     let time = 1000;
     rig = await startRig({ limits: { commandTimeout: 1000 }, monotonic: () => time });
     const [slow, late] = [await rig.tls(), await rig.tls()];

@@ -117,7 +117,7 @@ describe('TLS', () => {
     },
   );
 
-  test('garbage and half a handshake harm nobody', async () => {
+  test('garbage and half a handshake do no harm', async () => {
     await start();
     const garbage = RawClient.clear(rig.port('submissions'));
     garbage.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -270,7 +270,7 @@ describe('who may come in', () => {
 });
 
 describe('closing', () => {
-  test('idle sessions end, a transaction may end first, new ones find nobody', async () => {
+  test('idle sessions end, a transaction may end first, and new connections are refused', async () => {
     await start();
     const [idle, sending] = [await rig.loggedIn(), await rig.loggedIn()];
     await sending.askAll([MAIL, RCPT, 'DATA']);

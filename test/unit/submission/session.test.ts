@@ -499,7 +499,7 @@ describe('a transaction', () => {
     expect(codeOf(await client.reply())).toBe('250 2.0.0');
   });
 
-  test('what is stored is answered 250, whatever fails behind it: the client would send it again', async () => {
+  test('a stored message is answered 250 also if something fails afterwards, because the client would send it again', async () => {
     const quota = {
       limitsOf: () => undefined,
       atMail: () => undefined,

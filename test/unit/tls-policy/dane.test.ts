@@ -126,7 +126,7 @@ test('the port of the connection is asked for', async () => {
   expect((await find({ ...HOST, port: 2525 }, {})).asked).toEqual(['_2525._tcp.mx.test']);
 });
 
-test('nobody is asked about a host without proof and without alias', () => {
+test('there is no look-up for a host without proof and without alias', () => {
   expect(mayHaveDane({ ...HOST, secure: false })).toBe(false);
   expect(mayHaveDane(HOST)).toBe(true);
   expect(mayHaveDane(INSECURE_ALIAS)).toBe(true);

@@ -226,7 +226,7 @@ describe('sessions are shared only where the same was demanded', () => {
     const { demand } = decideTls(facts(change));
     return demand.kind === 'connect' ? demand.key : undefined;
   };
-  test('nobody who asks for more, or for something else, gets a session of another', () => {
+  test('mail that demands more, or something else, gets no session of other mail', () => {
     const changes: Change[] = [
       ...([{ level: 'none' }, {}, { level: 'encrypt' }, { level: 'verify' }, { dane: 'records' }] as Change[]),
       ...([
@@ -293,7 +293,7 @@ describe('whatever is known', () => {
       cases,
     );
   });
-  test('a certificate that a policy demands is for the name of the MX record, whatever names the operator takes', () => {
+  test('a certificate that a policy demands is for the name of the MX record, also if the operator names others', () => {
     fc.assert(
       fc.property(anyFacts, (change) => {
         const { demand } = decideTls(facts(change));

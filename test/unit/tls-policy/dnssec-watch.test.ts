@@ -48,7 +48,7 @@ test('an answer that does not come changes nothing: it would be easy to hold bac
   expect(told).toEqual(['dnssecLost']);
 });
 
-test('whoever must know it now is answered by a check that is seconds old, and an answer that does not come is no proof', async () => {
+test('a caller that must know it now gets a check that is seconds old, and a missing answer is no proof', async () => {
   const { watch, resolver, told } = await start(true);
   expect(resolver.asked).toBe(1);
   expect(await watch.validatesNow()).toBe(true);

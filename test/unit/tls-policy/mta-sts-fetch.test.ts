@@ -156,7 +156,7 @@ test.each<[what: string, names: string[], more: HostOptions, ok: boolean | RegEx
   expect(await fetching()).toMatchObject(ok === true ? { file: {} } : problem('sts-webpki-invalid', ok as RegExp));
 });
 
-test('a certificate of an unknown authority, and one of nobody, is not accepted', async () => {
+test('a certificate of an unknown authority, and a self-signed one, is not accepted', async () => {
   const other = await makeAuthority('other');
   host.present(served(await makeHost({ names: [HOST], issuer: other })));
   expect(await fetching()).toEqual(problem('sts-webpki-invalid', /not accepted: UNABLE_TO_/));
@@ -171,7 +171,7 @@ test('a host that speaks nothing newer than TLS 1.1 is no policy host', async ()
   await old.close();
 });
 
-test('where an address does not answer, the next one is asked, of whatever family', async () => {
+test('if an address does not answer, the next one is asked, also of the other family', async () => {
   const guard = createAddressGuard(['127.0.0.0/8', '::1'], () => []);
   expect(await fetching({ guard, dns: zone(found('127.0.0.99', '127.0.0.1'), found('::1')) })).toMatchObject({ file: {} });
   const silent = createServer(() => {});

@@ -76,7 +76,7 @@ test('a domain without a record is asked for one once a day, and never counted',
   expect(stored).toEqual([]);
 });
 
-test('where the DNS cannot say whether it wants reports, it is counted', async () => {
+test('a domain whose record cannot be looked up is counted', async () => {
   const { results, stored } = start({ 'x.example': { kind: 'temporary', cause: 'timeout' } });
   results.count(session());
   await results.flush();
