@@ -33,7 +33,7 @@ export function queueContract({ name, open }: Subject): void {
     const release = async (store: MessageStore, list: readonly Limit[] | null, now: number) =>
       (await store.releaseOverLimit({ user: 'alice', list, now })).released.map(({ recipient }) => recipient);
 
-    test('a message over a limit is held as a whole with the reason, is not counted, and what comes later waits behind it', async () => {
+    test('a message over a limit is held as a whole with the reason, is not counted, and later mail waits behind it', async () => {
       const { first, second } = await opened();
       const list = [limit('recipients', 2)];
       expect(await hold(first, list, ['a@x.example'])).toMatchObject({ accepted: true, held: false });
@@ -80,7 +80,7 @@ export function queueContract({ name, open }: Subject): void {
       expect(await first.overLimit(NOW)).toEqual({ users: [], expired: [] });
     });
 
-    test('what several release at once is released once, and counted once', async () => {
+    test('mail that several clients release at once is released once, and counted once', async () => {
       const { first, second } = await opened();
       const list = [limit('messages', 2)];
       for (const to of ['a', 'b', 'c', 'd', 'e']) await hold(first, list, [`${to}@x.example`]);
@@ -101,7 +101,7 @@ export function queueContract({ name, open }: Subject): void {
       expect(await heldIn(first)).toEqual(['b@x.example']);
     });
 
-    test('what is still held over a limit when its lifetime is over is named, with all of whom to tell', async () => {
+    test('mail that is held over a limit until its lifetime ends is named, with its sender and recipients', async () => {
       const { first, second } = await opened();
       const list = [limit('messages', 1)];
       for (const to of ['a', 'b']) await hold(first, list, [`${to}@x.example`]);
@@ -171,7 +171,7 @@ export function queueContract({ name, open }: Subject): void {
       expect((await second.counts()).states).toEqual({});
     });
 
-    test('waiting and held mail follows another route, what is tried or has ended does not', async () => {
+    test('waiting and held mail follows another route, active and ended mail does not', async () => {
       const { first, second } = await opened();
       const id = await mixed(first);
       await first.hold({ domain: 'y.example' }, NOW);
@@ -224,7 +224,7 @@ export function queueContract({ name, open }: Subject): void {
       });
     });
 
-    test('the list is that of a state, a domain or a user, and what is found is the newest first', async () => {
+    test('the list can be that of a state, a domain or a user, and a search returns the newest first', async () => {
       const { first, second } = await opened();
       const put = async (to: string, user: string, acceptedAt: number) => {
         const message = newMessage({ to: [to], user, acceptedAt });
@@ -248,7 +248,7 @@ export function queueContract({ name, open }: Subject): void {
       expect(names(await second.find(ids[0]!, 9))).toEqual([ids[0]]);
     });
 
-    test('the trace keeps the newest of what has ended within its size, and all that waits', async () => {
+    test('the trace keeps the newest ended messages within its size, and all waiting ones', async () => {
       const { first, second } = await opened();
       const id = await mixed(first);
       const old = newMessage({ acceptedAt: NOW - DAY });
@@ -345,7 +345,7 @@ export function queueContract({ name, open }: Subject): void {
     };
     const numbers = (one: DueReport) => one.untold.map(({ n }) => n);
 
-    test('recipients that fail one after the other are told together, as soon as no other is tried', async () => {
+    test('recipients that fail one after the other share a report, which is due as soon as no other is tried', async () => {
       const { first, second } = await opened();
       const id = await tried(first, ['a@x.example', 'b@y.example', 'c@z.example']);
       expect(await fails(first, id, 0)).toMatchObject({ reportDue: false });
@@ -371,7 +371,7 @@ export function queueContract({ name, open }: Subject): void {
       expect((await first.get(id))?.recipients[0]?.trace).toHaveLength(1);
     });
 
-    test('one report of a delay names all that are late, and none of them is told again', async () => {
+    test('one report of a delay names all late recipients, and no second report does', async () => {
       const { first, second } = await opened();
       const id = await tried(first, ['a@x.example', 'b@y.example']);
       const late = (n: number) => ({ n, state: 'delayed', nextAttemptAt: NOW + HOUR, attempt: delayedAttempt }) as const;

@@ -28,7 +28,7 @@ function startFamilies(ptr: DnsAnswer<string>, aaaa: DnsAnswer<string> = { kind:
 const answered = () => new Promise(setImmediate);
 const FITS = { kind: 'found', values: [NAME] } as const;
 
-test('a time-out about our own PTR record keeps IPv6 on where it was', async () => {
+test('after a time-out about our own PTR record, IPv6 stays on if it was on', async () => {
   const { families, answers, clock } = startFamilies(FITS);
   expect(await families.order('auto')).toEqual([6, 4]);
   answers.ptr = TIMED_OUT;
@@ -44,7 +44,7 @@ test('a time-out about our own PTR record keeps IPv6 on where it was', async () 
   expect(await families.order('auto')).toEqual([4]);
 });
 
-test('a time-out about our own host name keeps IPv6 on where it was', async () => {
+test('after a time-out about our own host name, IPv6 stays on if it was on', async () => {
   const { families, answers, clock } = startFamilies(FITS);
   await families.order('auto');
   answers.aaaa = TIMED_OUT;

@@ -37,7 +37,7 @@ describe('NOTIFY decides which outcomes are told (RFC 3461 §4.1)', () => {
 });
 
 describe('createReporter', () => {
-  test('a report goes from the null reverse-path to the envelope sender and knows what it is about', async () => {
+  test('a report goes from the null reverse-path to the envelope sender, and names its message', async () => {
     const { report, requests } = startReporter();
     const about = subject();
     const [written, ...more] = await report(about, [change('b@example.org')]);
@@ -52,7 +52,7 @@ describe('createReporter', () => {
     expect(written!.id).not.toBe(about.id);
   });
 
-  test('one report per action: what failed and what expired share one', async () => {
+  test('failed and expired recipients share one report, delayed ones have another', async () => {
     const { report, requests } = startReporter();
     const written = await report(subject(), [
       change('b@example.org'),

@@ -33,7 +33,7 @@ const count = (rest: Partial<TlsSessionCount>): TlsSessionCount => ({
   ...rest,
 });
 
-test('a report of each kind of policy is as RFC 8460 wants it, with what is not known left out', () => {
+test('a report of each kind of policy has the form of RFC 8460, without unknown fields', () => {
   const results = [
     count({ policy: STS, failed: 3, failures: [failure(), failure({ type: 'starttls-not-supported', ...NOWHERE, count: 1 })] }),
     count({ policy: TLSA }),
@@ -79,7 +79,7 @@ test('a report of each kind of policy is as RFC 8460 wants it, with what is not 
   });
 });
 
-test('what several recipient domains share at a TLSA base is one policy with the sums', () => {
+test('several recipient domains with the same TLSA records are one policy with the sums', () => {
   const some = count({ domain: 'a.example', policy: TLSA, failed: 2, failures: [failure()] });
   const others = count({
     domain: 'b.example',
@@ -140,7 +140,7 @@ describe('a report that is too large', () => {
     expect(policies[0]!.summary['total-failure-session-count']).toBe(101);
   });
 
-  test('says in its text what is not in it', async () => {
+  test('names in its text the parts that are left out', async () => {
     const textOf = async (mostBytes: number, all = results) =>
       tlsReportContent(facts, all, await packed(mostBytes))
         .toString('latin1')

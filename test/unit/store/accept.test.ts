@@ -207,7 +207,7 @@ test('recipients that a user has not written to for 400 days are forgotten, thos
   expect(await store.messages.knownRecipients('alice', asked)).toEqual(['weekly@x.example']);
 });
 
-test('a recipient counts from the day of its last message also where the clock was set back', async () => {
+test('a recipient counts from the day of its last message also if the clock was set back', async () => {
   const store = await testStore();
   const list = [limit('newRecipients', 10, 'day')];
   await acceptWith(store, list, { to: ['bob@x.example'], at: NOW + 4000 * DAY });
@@ -222,7 +222,7 @@ const waitingOf = async (store: Store) =>
 const releasedOf = async (store: Store, list: readonly Limit[], now: number) =>
   (await store.messages.releaseOverLimit({ user: 'alice', list, now })).released.map(({ recipient }) => recipient);
 
-test('a message over a limit is held with the reason, uncounted, and what comes later waits behind it', async () => {
+test('a message over a limit is held with the reason and not counted, and later mail waits behind it', async () => {
   const store = await testStore();
   const list = [limit('recipients', 2, 'day')];
   const hold = (to: string[], maxHeld = 3) => acceptWith(store, list, { over: 'hold', to, maxHeld });

@@ -17,7 +17,7 @@ async function mixed(store: Store): Promise<string> {
   return id;
 }
 
-test('retry makes what waits due now and leaves the rest', async () => {
+test('retry makes waiting mail due now, and changes nothing else', async () => {
   const store = await testStore();
   const id = await mixed(store);
   const touched = await store.messages.retry({ ids: [id] }, NOW + 1);
@@ -152,7 +152,7 @@ test('a message is found by id, Message-ID, recipient and reverse-path, the newe
   expect(await found('nobody@example.net')).toEqual([]);
 });
 
-test('counts and summary tell what waits where, and since when', async () => {
+test('counts and summary name the waiting mail, its destinations and its age', async () => {
   const store = await testStore();
   await put(store, newMessage({ to: ['a@x.example', 'b@x.example', 'c@y.example'], acceptedAt: NOW - DAY }));
   const { id } = await put(store, newMessage({ to: ['d@x.example', 'e@z.example'] }), { claim: [0, 1] });

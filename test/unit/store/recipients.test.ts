@@ -39,7 +39,7 @@ test('destinations are due by the time of their longest waiting recipient', asyn
   });
 });
 
-test('a claim leases what is due of one destination, once, with the content', async () => {
+test('a claim leases the due mail of one destination once, with its content', async () => {
   const store = await testStore();
   const message = newMessage({ to: ['a@x.example', 'b@y.example', 'c@x.example'] });
   const bytes = Buffer.from((await wholeContent(message.content)) ?? '');
@@ -169,7 +169,7 @@ test('a settlement that is repeated counts one attempt, and changes all it chang
   ]);
 });
 
-test('what waits beyond a time is due at once, however many destinations and recipients there are', async () => {
+test('mail that waits beyond a time is due at once, for any number of destinations and recipients', async () => {
   const store = await testStore();
   const spread = await put(store, newMessage({ to: Array.from({ length: 700 }, (_, i) => `a@d${i}.example`) }), {
     claim: [...Array(700).keys()],

@@ -74,7 +74,7 @@ test('a settlement, and a report, that are repeated because the answer was lost 
   expect((await store.messages.list({})).filter(({ user }) => user === null)).toHaveLength(2);
 });
 
-test('recipients that fail one after the other are told together, as soon as no other is being tried', async () => {
+test('recipients that fail one after the other share a report, which is due as soon as no other is being tried', async () => {
   const store = await testStore();
   const to = Array.from({ length: 200 }, (_, i) => `a@dead${i}.example`);
   const { id } = await put(store, newMessage({ to }), { claim: to.map((_, i) => i) });
@@ -110,7 +110,7 @@ test('failed and expired recipients share one report, late ones have another', a
   expect(reports.map(numbers)).toEqual([[0, 1], [2]]);
 });
 
-test('one report of a delay names all recipients that are late, and none of them is told again', async () => {
+test('one report of a delay names all late recipients, and no second report does', async () => {
   const store = await testStore();
   const to = Array.from({ length: 12 }, (_, i) => `a@slow${i}.example`);
   const { id } = await put(store, newMessage({ to }), { claim: to.map((_, i) => i) });

@@ -194,7 +194,7 @@ describe('the operator’s names for a certificate', () => {
   });
 });
 
-describe('what is only audited, or tested, changes nothing and is known', () => {
+describe('an audited or tested policy changes nothing, and its result is known', () => {
   test.each<readonly [Change, string, string | undefined]>([
     [{ dane: 'records', modes: { dane: 'audit', mtaSts: 'on' } }, 'offered', 'dane'],
     [{ dane: 'failed', modes: { dane: 'audit', mtaSts: 'on' } }, 'offered', 'tlsa-lookup'],
@@ -221,7 +221,7 @@ describe('what is only audited, or tested, changes nothing and is known', () => 
   });
 });
 
-describe('sessions are shared only where the same was demanded', () => {
+describe('only mail with the same demand shares a session', () => {
   const key = (change: Change) => {
     const { demand } = decideTls(facts(change));
     return demand.kind === 'connect' ? demand.key : undefined;
@@ -279,7 +279,7 @@ describe('whatever is known', () => {
       cases,
     );
   });
-  test('where a policy forbids it, nothing goes in clear', () => {
+  test('no mail is sent in clear if a policy forbids it', () => {
     fc.assert(
       fc.property(anyFacts, (change) => {
         const { demand } = decideTls(facts(change));

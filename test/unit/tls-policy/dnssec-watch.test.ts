@@ -28,7 +28,7 @@ test('a resolver that validates is nothing to tell', async () => {
   expect(told).toEqual([]);
 });
 
-test('the loss of validation is told once, and so is its return', async () => {
+test('the loss of validation is logged once, and so is its return', async () => {
   const { watch, told, look } = await start(false);
   expect(watch.validates()).toBe(false);
   await look(false);

@@ -182,7 +182,7 @@ test('if an address does not answer, the next one is asked, also of the other fa
   silent.close();
 });
 
-test('where one address has a wrong certificate and the other does not answer, the certificate is told', async () => {
+test('if one address has a wrong certificate and the other does not answer, the certificate is reported', async () => {
   host.present(served(await makeHost({ names: ['other.example'], issuer: authority })));
   expect(await fetching({ dns: zone(found('127.0.0.1', '127.0.0.99')) })).toEqual(problem('sts-webpki-invalid', /./));
   expect(await fetching({ dns: zone(found('127.0.0.99', '127.0.0.1')) })).toEqual(problem('sts-webpki-invalid', /./));
@@ -195,7 +195,7 @@ test('an answer of the host itself is not asked for again at its other addresses
   expect(host.asked.length - before).toBe(1);
 });
 
-test('a refused port, a name without an address and a failed look-up are told apart', async () => {
+test('a refused port, a name without an address and a failed look-up have different reasons', async () => {
   expect(await fetching({ dns: zone(found('127.0.0.99')) })).toEqual(
     problem(FETCH, /\[127\.0\.0\.99\] cannot be reached: ECONNREFUSED$/),
   );

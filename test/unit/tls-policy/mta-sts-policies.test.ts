@@ -167,7 +167,7 @@ describe('a policy that was fetched', () => {
     expect(rig.fetched).toEqual([]);
   });
 
-  test('gives way to another one when the id changes, and both are told', async () => {
+  test('is replaced when the id changes, and the log has both', async () => {
     const rig = await held();
     rig.announce('x.example', 'a2', policyText('testing', { mx: ['mx2.x.example'] }));
     expect(await rig.keeper.policyFor('x.example')).toMatchObject({ policy: { id: 'a2', mode: 'testing' } });
@@ -251,7 +251,7 @@ describe('a fetch that failed', () => {
     expect(await rig.keeper.policyFor('x.example')).toMatchObject({ policy: { id: 'a2', mode: 'testing' } });
   });
 
-  test('is remembered over a restart where there is a policy, and told with it', async () => {
+  test('is remembered over a restart if there is a policy, and is shown with it', async () => {
     const rig = await held();
     rig.announce('x.example', 'a2', FAILED);
     expect(await rig.keeper.policyFor('x.example')).toMatchObject({ policy: { id: 'a1' }, problem: FAILED });
@@ -276,7 +276,7 @@ describe('a fetch that failed', () => {
 });
 
 describe('healing', () => {
-  test('fetches the file although the id is the same, past what the DNS has cached, and tells that it changed', async () => {
+  test('fetches the file also if the id is the same, asks the DNS past its cache, and says that the policy changed', async () => {
     const rig = await held();
     rig.files.set('x.example', policyText('enforce', { mx: ['mx2.x.example'] }));
     expect(await rig.keeper.heal('x.example')).toMatchObject({ changed: true, policy: { id: 'a1', mx: ['mx2.x.example'] } });
@@ -318,7 +318,7 @@ describe('healing', () => {
     expect(await rig.keeper.policyFor('x.example')).toMatchObject({ policy: { mode: 'testing' }, isUnknown: true });
   });
 
-  test('works also where the record is gone', async () => {
+  test('works also if the record is gone', async () => {
     const rig = await held();
     rig.records.delete('x.example');
     rig.files.set('x.example', policyText('none'));

@@ -61,7 +61,7 @@ test('a policy is fetched for mail by HTTPS, and holds', async () => {
   await until(async () => (await store.stsPolicy('x.example')) !== undefined);
 });
 
-test('policies are fetched anew in the background while their domains get mail, and one that has ended is told', async () => {
+test('policies of domains that get mail are fetched again in the background, and the end of a policy is logged', async () => {
   const store = createMemoryTlsPolicies();
   await store.putStsPolicy(row('x.example'), 'relay');
   await store.putStsPolicy(row('y.example', { usedAt: Date.now() - 31 * DAY }), 'relay');
@@ -78,7 +78,7 @@ test('policies are fetched anew in the background while their domains get mail, 
   await until(() => service.counts().modes.enforce + service.counts().modes.testing === 2);
 });
 
-test('where it is off, nothing is fetched in the background, and a reload brings it back', async () => {
+test('nothing is fetched in the background while it is off, and a reload turns it on again', async () => {
   const store = createMemoryTlsPolicies();
   await store.putStsPolicy(row('x.example'), 'relay');
   const { host, service } = await running({ store, mtaSts: 'off' });

@@ -61,7 +61,7 @@ test.each([
   expect(uris(`v=TLSRPTv1; rua=${uri},mailto:a@example.org`)).toEqual([A]),
 );
 
-test('at most five addresses are taken, and what is too long is none', () => {
+test('at most five addresses are taken, and an address that is too long is ignored', () => {
   const many = Array.from({ length: 9 }, (_, i) => `mailto:a${i}@example.org`);
   expect(uris(`v=TLSRPTv1; rua=${many.join(',')}`)).toEqual(many.slice(0, 5));
   expect(uris(`v=TLSRPTv1; rua=mailto:${'a'.repeat(5000)}@example.org`)).toBeUndefined();

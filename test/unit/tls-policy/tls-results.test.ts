@@ -83,7 +83,7 @@ test('a domain whose record cannot be looked up is counted', async () => {
   expect(stored).toHaveLength(1);
 });
 
-test('a policy of TLSA records is counted where the base wants reports, though the recipient domain wants none', async () => {
+test('a policy of TLSA records is counted if the base wants reports, also if the recipient domain wants none', async () => {
   const { results, stored, asked } = start({ 'mx.y.example': { kind: 'found', values: [WANTS] } });
   results.count(session({ policies: [TLSA, NONE] }));
   await results.flush();
@@ -138,7 +138,7 @@ test('counts come to the store by themselves within seconds, those of a domain t
   expect(stored).toHaveLength(1);
 });
 
-test('nothing is counted where no reports are sent, and a store that fails costs an event and no memory', async () => {
+test('nothing is counted if no reports are sent, and a failing store costs an event and no memory', async () => {
   const { results, stored, events, asked, state } = start();
   state.wanted = false;
   results.count(session());

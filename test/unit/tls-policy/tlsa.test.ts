@@ -37,7 +37,7 @@ describe('a record can be used', () => {
     expect(canBeUsed(recordOf(`${numbers} ${SHA512}`))).toBe(true);
     expect(canBeUsed(recordOf(`${numbers} ${SHA256}`))).toBe(false);
   });
-  test('a whole certificate, and a whole key, each where it belongs', () => {
+  test('a certificate and a key belong to their own selectors, and must be whole', () => {
     for (const usage of [2, 3]) {
       expect(canBeUsed(recordOf(tlsaOf(usage, 0, 0, root)))).toBe(true);
       expect(canBeUsed(recordOf(tlsaOf(usage, 1, 0, root)))).toBe(true);
@@ -121,7 +121,7 @@ describe('an authority', () => {
     const twice = [own.certificate, own.certificate, new X509Certificate(own.pem)];
     expect(anchorsIn(records(tlsaOf(2, 0, 1, own), tlsaOf(2, 1, 1, own)), twice)).toEqual([]);
   });
-  test('comes from the DNS where it stands there whole, and a key alone does not', () => {
+  test('comes from the DNS if the record has a whole certificate; a key alone is no anchor', () => {
     const given = records(tlsaOf(2, 0, 0, root), tlsaOf(2, 1, 0, root), tlsaOf(2, 0, 1, root), tlsaOf(3, 0, 0, root));
     expect(anchorsInDns(given).map(({ record }) => tlsaText(record).slice(0, 5))).toEqual(['2 0 0']);
   });
