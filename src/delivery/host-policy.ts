@@ -173,6 +173,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
       stsProblem: problem,
       mayBeProven: mayBeProven({ problem, isUnknown }),
       isHidden: isHidden(evidence),
+      asksDane: asksDane(operator.forHost(mx)),
       isDecidedByDane: dane.kind === 'records' && named !== 'unproven',
       isCounted: !message.tlsReport && level !== 'none',
       isStrict: isStrict(mx),

@@ -26,6 +26,8 @@ export type Basis = {
   readonly mayBeProven: boolean;
   /** Proofs of the DNS may exist, and our own resolver hides them: it does not validate, or another one has answered. */
   readonly isHidden: boolean;
+  /** Records of DANE would decide about the host, if there were some. */
+  readonly asksDane: boolean;
   /** DANE alone decides about the host. */
   readonly isDecidedByDane: boolean;
   /** The result is counted for reports to the domain: RFC 8460. */
@@ -93,12 +95,12 @@ const BY_THE_CLOCK: ReadonlySet<string> = new Set(['expired', 'not-yet-valid']);
  */
 export function isDefinite(
   { reason, check }: Pick<Unmet, 'reason' | 'check'>,
-  basis: Pick<Basis, 'mayBeProven' | 'isHidden'>,
+  { mayBeProven, isHidden, asksDane }: Pick<Basis, 'mayBeProven' | 'isHidden' | 'asksDane'>,
 ): boolean {
-  const { mayBeProven, isHidden } = basis;
   if (PASSING.has(reason) || BY_THE_CLOCK.has(reason) || isUnknownRoot({ reason })) return false;
-  if (UNPROVEN.has(reason)) return !mayBeProven && !isHidden;
-  return check === undefined || !isHidden; // a record of DANE might accept the certificate
+  if (UNPROVEN.has(reason) && mayBeProven) return false;
+  if (reason === 'not-proven') return !isHidden;
+  return check === undefined || !(isHidden && asksDane); // a record of DANE might accept the host
 }
 
 /** Nothing proves that the host is one of the domain. */

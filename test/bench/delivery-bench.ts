@@ -79,6 +79,7 @@ async function ourSessions(port: number, body: string): Promise<void> {
     dane: { kind: 'none', why: 'off' },
     mayBeProven: false,
     isHidden: false,
+    asksDane: true,
     isDecidedByDane: false,
     isCounted: false,
     isStrict: false,

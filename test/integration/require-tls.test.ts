@@ -220,6 +220,8 @@ describe('a message with REQUIRETLS', () => {
     const wrong = { extensions: PROMISED, tls: served(stranger) };
     const hidden = await start({ hosts: [wrong], secure: false, delivery: { sts, validates: () => false } });
     expect(await hidden.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'delayed' }]);
+    const off = await start({ hosts: [wrong], secure: false, delivery: { sts, validates: () => false, dane: 'off' } });
+    expect(await off.relay.send('a@good.test', REQUIRED), 'DANE decides nothing').toMatchObject([{ kind: 'failed' }]);
     const sound = await start({ hosts: [wrong], secure: false, delivery: { sts } });
     expect(await sound.relay.send('a@good.test', REQUIRED)).toMatchObject([{ kind: 'failed', reply: { status: '5.7.10' } }]);
   });

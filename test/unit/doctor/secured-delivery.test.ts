@@ -128,6 +128,7 @@ test('every reply about what a host’s TLS lacks is known as such, and no other
     dane: { kind: 'none', why: 'absent' },
     mayBeProven: false,
     isHidden: false,
+    asksDane: true,
     isDecidedByDane: false,
     isCounted: true,
     isStrict: false,
