@@ -1,20 +1,25 @@
 /**
  * How fast the store is: accept and settle with 4 KB bodies, and what is due with 500 000 recipients waiting.
- * Run: node test/bench/store-bench.ts [pairs] [waiting recipients]
+ * Run: node test/bench/store-bench.ts [pairs] [waiting recipients] [postgres]
+ * With `postgres`: on a primary and a synchronous standby that it starts, with their processor time.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newQueueId } from '../../src/smtp/queue-id.ts';
-import { storeFiles } from '../../src/store/embedded/embedded.ts';
+import { type EmbeddedOptions, storeFiles } from '../../src/store/embedded/embedded.ts';
+import { openPostgres } from '../../src/store/postgres/postgres-store.ts';
 import type { NewMessage, Store } from '../../src/store/store.ts';
+import { newDatabase, PostgresServer } from '../support/postgres.ts';
 import { row } from './rows.ts';
 
 const PAIRS = Number(process.argv[2] ?? 40_000);
 const WAITING = Number(process.argv[3] ?? 500_000);
 const DESTINATIONS = 5000;
 const AT_ONCE = 100;
+const postgres = process.argv[4] === 'postgres' ? await startCluster() : undefined;
+const SUBJECT = postgres === undefined ? 'store' : 'store on PostgreSQL';
 const BODY = randomBytes(4096);
 
 const dataDir = mkdtempSync(join(tmpdir(), 'store-bench-'));
@@ -26,6 +31,18 @@ const onCommit = (seconds: number, shared: number) => {
   commits++;
   requests += shared;
 };
+
+async function startCluster() {
+  const primary = await PostgresServer.create({ shared_buffers: '512MB', max_wal_size: '4GB' });
+  const database = await newDatabase(primary);
+  const standby = await primary.standby('b');
+  await primary.set({ synchronous_standby_names: 'b' });
+  return {
+    options: primary.options(database, { durability: 'two' }),
+    cpu: () => ({ primary: primary.cpuSeconds(), standby: standby.cpuSeconds() }),
+    close: () => Promise.all([primary.remove(), standby.remove()]),
+  };
+}
 
 function message(recipients: readonly { address: string; destination: string }[], now: number): NewMessage {
   const bytes = new Uint8Array(BODY.length);
@@ -75,6 +92,7 @@ async function pairs(store: Store): Promise<void> {
   const one = async () => {
     while (next < PAIRS) await pair(store, next++);
   };
+  const before = postgres?.cpu();
   const main = process.threadCpuUsage();
   const all = process.cpuUsage();
   const begun = performance.now();
@@ -84,11 +102,13 @@ async function pairs(store: Store): Promise<void> {
   const used = process.cpuUsage(all);
   const mainMicros = (mainUsed.user + mainUsed.system) / PAIRS;
   const micros = (used.user + used.system) / PAIRS;
-  row('store', 'accept and settle', PAIRS / seconds, 'messages/s');
-  row('store', 'accept and settle, requests in a commit', requests / commits, 'requests');
-  row('store', 'accept and settle, the longest commit', longest * 1000, 'ms');
-  row('store', 'accept and settle, all threads', micros, 'µs CPU');
-  row('store', 'accept and settle, main thread', mainMicros, 'µs CPU');
+  for (const [name, seconds] of Object.entries(postgres?.cpu() ?? {}))
+    row(SUBJECT, `accept and settle, ${name}`, ((seconds - before![name as 'primary']) * 1e6) / PAIRS, 'µs CPU');
+  row(SUBJECT, 'accept and settle', PAIRS / seconds, 'messages/s');
+  row(SUBJECT, 'accept and settle, requests in a commit', requests / commits, 'requests');
+  row(SUBJECT, 'accept and settle, the longest commit', longest * 1000, 'ms');
+  row(SUBJECT, 'accept and settle, all threads', micros, 'µs CPU');
+  row(SUBJECT, 'accept and settle, main thread', mainMicros, 'µs CPU');
 }
 
 async function fill(store: Store): Promise<void> {
@@ -109,17 +129,20 @@ async function fill(store: Store): Promise<void> {
 async function timed<T>(name: string, action: () => Promise<T>): Promise<T> {
   const begun = performance.now();
   const result = await action();
-  row('store', `${WAITING} waiting: ${name}`, performance.now() - begun, 'ms');
+  row(SUBJECT, `${WAITING} waiting: ${name}`, performance.now() - begun, 'ms');
   return result;
 }
 
-let store = await storeFiles(dataDir).open({ onCommit });
+const open = (options: EmbeddedOptions = {}): Promise<Store> =>
+  postgres === undefined ? storeFiles(dataDir).open(options) : openPostgres({ ...options, server: postgres.options });
+
+let store = await open({ onCommit });
 await pairs(store);
 await timed('fill', () => fill(store));
 await store.close();
-store = await timed('open', () => storeFiles(dataDir).open());
+store = await timed('open', () => open());
 await store.close();
-store = await timed('open and sweep', () => storeFiles(dataDir).open({ sweep: true }));
+store = await timed('open and sweep', () => open({ sweep: true }));
 await timed('take back', () => store.messages.takeBack({ owner: 'other', silence: 30_000, now: Date.now() }));
 await timed('first due', () => store.messages.due(Date.now(), 100));
 for (let i = 0; i < 3; i++) {
@@ -144,3 +167,4 @@ await timed('signatureInUse, absent', () => store.messages.signatureInUse('none.
 await timed('hold all', () => store.messages.hold({ all: true }, Date.now()));
 await store.close();
 rmSync(dataDir, { recursive: true });
+await postgres?.close();

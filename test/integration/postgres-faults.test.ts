@@ -208,6 +208,25 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL fails'
     expect((await store.messages.counts()).states).toEqual({ queued: 2 });
   });
 
+  test('text with the marks of its own language comes back as it was', async () => {
+    const { options } = await cluster();
+    const store = await opened(options);
+    const odd = `"a, {b}" \\ 'NULL' $1; -- é 漢`;
+    const message = newMessage({
+      reversePath: odd,
+      messageId: 'NULL',
+      signatures: ['', 'x'],
+      to: [`${odd}@x.example`, '@y.example'],
+    });
+    await store.messages.accept({ message });
+    const stored = (await store.messages.get(message.id))!;
+    expect([stored.reversePath, stored.messageId, ...stored.recipients.map(({ address }) => address)]).toEqual([
+      ...[odd, 'NULL', `${odd}@x.example`, '@y.example'],
+    ]);
+    const [claim] = await store.messages.claim({ destination: 'x.example', now: NOW, limit: 1, lease: 'one#1' });
+    expect(claim?.content).toMatchObject({ kind: 'inline' });
+  });
+
   test('transactions that lock each other run again', async () => {
     const { primary, database, options } = await cluster();
     const store = await opened(options);
@@ -216,16 +235,10 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL fails'
     const grant = (await store.credentials.get('anna'))!;
     const limits = { user: 'anna', list: [{ kind: 'messages', count: 99, per: 'hour' }], over: 'refuse' } as const;
     await store.messages.accept({ message: newMessage(), grant, limits });
-    // Locks the rows in the other order: the use of the limits first, then the login.
-    await primary.sql(
-      `DO $$ BEGIN
-         PERFORM 1 FROM smarthost.usage FOR UPDATE;
-         PERFORM pg_sleep(0.1);
-       END $$`,
-      database,
-    );
+    // Locks the rows in the other order: the use of the limits first, then the login. It lets the store be the victim.
     const crossing = primary.sql(
       `DO $$ BEGIN
+         PERFORM set_config('deadlock_timeout', '1min', true);
          PERFORM 1 FROM smarthost.usage FOR UPDATE;
          FOR i IN 1..500 LOOP
            EXIT WHEN EXISTS (SELECT 1 FROM pg_stat_activity WHERE application_name LIKE '%/mail' AND wait_event_type = 'Lock');
@@ -243,7 +256,10 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL fails'
       accepted: true,
       use: [{ used: 2 }],
     });
-    await crossing.catch(() => {}); // one of both was the victim
+    await crossing;
+    expect(await primary.sql('SELECT deadlocks FROM pg_stat_database WHERE datname = $1', 'postgres', [database])).toEqual([
+      { deadlocks: '1' },
+    ]);
   });
 
   test('a database that stops waiting for its standby gets no mail from the next commit on', async () => {

@@ -3,6 +3,7 @@ import { connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { ConnectionLost, DatabaseSession, type ServerOptions, sqlStateOf } from '../../src/store/postgres/database-session.ts';
 import { Link, laxness } from '../../src/store/postgres/link.ts';
+import { makePair } from '../support/pair.ts';
 import { requirePeer } from '../support/peers.ts';
 import { hasPostgres, PostgresServer } from '../support/postgres.ts';
 import { until } from '../support/store-rig.ts';
@@ -88,6 +89,25 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('the connection to Post
     await primary.sql('SELECT pg_cancel_backend($1)', 'postgres', [rows[0]!.pid]);
     expect((await commit).command).toBe('CREATE');
     expect([one.takeWarning(), one.takeWarning()]).toEqual([true, false]);
+  });
+
+  test('TLS is verified against the authority that is named, and a server without TLS is refused', async () => {
+    const { cert, key } = await makePair();
+    await expect(link({ tls: 'encrypt' }).session(soon(300))).rejects.toThrow('does not support SSL');
+    await primary.set({
+      ...{ ssl_cert_file: primary.write('test.crt', cert), ssl_key_file: primary.write('test.key', key), ssl: 'on' },
+    });
+    onTestFinished(() => primary.set({ ssl: 'off' }));
+    const secured = async (change: Partial<ServerOptions>) => {
+      const one = await link(change).session(soon(500));
+      return (await one.ask('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()')).rows[0];
+    };
+    expect(await secured({ tls: 'encrypt' })).toEqual({ ssl: true });
+    expect(await secured({ tls: 'verify', ca: cert })).toEqual({ ssl: true });
+    expect(await secured({ tls: 'none' })).toEqual({ ssl: false });
+    await expect(secured({ tls: 'verify' })).rejects.toThrow(/self-signed|self signed/);
+    const [host] = [{ host: 'localhost', port: primary.port }];
+    await expect(secured({ tls: 'verify', ca: cert, hosts: [host] })).rejects.toThrow(/does not match certificate/);
   });
 
   test('a connection that the server ends is lost, and the link opens another one', async () => {

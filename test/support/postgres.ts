@@ -15,11 +15,11 @@ const BIN = ['18', '17', '16', '15'].map((version) => `/usr/lib/postgresql/${ver
 /** For `describe.skipIf(!requirePeer('postgresql', hasPostgres))`. */
 export const hasPostgres = BIN !== undefined;
 
-/** The server refuses to run as root. */
-const asServer = (program: string, args: readonly string[]): [string, string[]] =>
-  isRoot
-    ? ['setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', join(BIN!, program), ...args]]
-    : [join(BIN!, program), [...args]];
+/** The server refuses to run as root. It ends with the process of the tests, however that ends. */
+function asServer(program: string, args: readonly string[]): [string, string[]] {
+  const user = isRoot ? ['--reuid=postgres', '--regid=postgres', '--clear-groups'] : [];
+  return ['setpriv', [...user, '--pdeathsig=QUIT', join(BIN!, program), ...args]];
+}
 
 /** An ordinary user, who must give the password. */
 export const OWNER = 'smarthost';
@@ -71,6 +71,14 @@ export class PostgresServer {
     writeFileSync(path, `${readFileSync(path, 'utf8')}\n${lines.join('\n')}\n`);
   }
 
+  /** A file in its folder, which the server may read alone. @returns its path. */
+  write(name: string, text: string): string {
+    const path = join(this.folder, name);
+    writeFileSync(path, text, { mode: 0o600 });
+    if (isRoot) chownSync(path, ...postgresIds());
+    return path;
+  }
+
   async start(): Promise<void> {
     const process = spawn(...asServer('postgres', ['-D', this.folder]), { stdio: 'ignore' });
     this.#process = process;
@@ -120,19 +128,28 @@ export class PostgresServer {
     this.#process = undefined;
     if (process === undefined || process.exitCode !== null) return;
     const ended = new Promise((resolve) => process.once('exit', resolve));
-    for (const pid of [...(await this.#children()), process.pid!]) signal(pid, 'SIGKILL');
+    for (const pid of [...this.#children(), process.pid!]) signal(pid, 'SIGKILL');
     await ended;
   }
 
   async pause(): Promise<void> {
-    for (const pid of [this.#process!.pid!, ...(await this.#children())]) signal(pid, 'SIGSTOP');
+    for (const pid of [this.#process!.pid!, ...this.#children()]) signal(pid, 'SIGSTOP');
   }
 
   async resume(): Promise<void> {
-    for (const pid of [this.#process!.pid!, ...(await this.#children())]) signal(pid, 'SIGCONT');
+    for (const pid of [this.#process!.pid!, ...this.#children()]) signal(pid, 'SIGCONT');
   }
 
-  async #children(): Promise<number[]> {
+  /** The processor time of all its processes. */
+  cpuSeconds(): number {
+    const ticks = [this.#process!.pid!, ...this.#children()].map((pid) => {
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+      return Number(fields[11]) + Number(fields[12]);
+    });
+    return ticks.reduce((sum, one) => sum + one, 0) / 100;
+  }
+
+  #children(): number[] {
     const path = `/proc/${this.#process?.pid}/task/${this.#process?.pid}/children`;
     return existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ').filter(Boolean).map(Number) : [];
   }
@@ -160,10 +177,7 @@ export async function newDatabase(server: PostgresServer, owner = 'postgres'): P
 function newFolder(): string {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'postgres-test-'));
   chmodSync(folder, 0o700);
-  if (isRoot) {
-    const [uid, gid] = postgresIds();
-    chownSync(folder, uid, gid);
-  }
+  if (isRoot) chownSync(folder, ...postgresIds());
   return folder;
 }
 

@@ -93,10 +93,7 @@ export class Writer {
    * Runs `work` and commits, again if the connection is lost, the primary changes, or rows are locked in a circle. `work` may run several
    * times: it gets new effects each time, and must not change what it is given. @throws the error of the last run.
    */
-  async transaction<T>(
-    work: (tx: DatabaseTransaction, effects: Effects) => Promise<T>,
-    { patience = PATIENCE, runs = MOST_RUNS }: { readonly patience?: number; readonly runs?: number } = {},
-  ): Promise<Committed<T>> {
+  async transaction<T>(work: (tx: DatabaseTransaction, effects: Effects) => Promise<T>, patience: number): Promise<Committed<T>> {
     const until = performance.now() + patience;
     for (let run = 1; ; run++) {
       const session = await this.#link.session(until);
@@ -115,7 +112,7 @@ export class Writer {
         if (unanswered && done !== undefined && (await this.#isCommitted(mark, until))) return done;
         if (sqlStateOf(error) === DIVISION_BY_ZERO)
           throw new WriterTaken('Another process has the node of this one', { cause: error });
-        if (performance.now() >= until || !isWorthAnotherRun(error, run, runs)) throw error;
+        if (performance.now() >= until || !isWorthAnotherRun(error, run)) throw error;
         if (mustLeave(error)) session.destroy('it is not the primary any more');
       }
     }
@@ -182,9 +179,9 @@ export class Writer {
 /** Deadlock, serialization, a lock that took too long, a key that another transaction took meanwhile. */
 const AGAIN = new Set(['40P01', '40001', LOCK_NOT_AVAILABLE, '23505']);
 
-function isWorthAnotherRun(error: unknown, run: number, runs: number): boolean {
+function isWorthAnotherRun(error: unknown, run: number): boolean {
   if (error instanceof ConnectionLost || error instanceof Unacknowledged || mustLeave(error)) return true;
-  return AGAIN.has(sqlStateOf(error) ?? '') && run < runs;
+  return AGAIN.has(sqlStateOf(error) ?? '') && run < MOST_RUNS;
 }
 
 /** The server shuts down, starts, or has become a standby. */

@@ -32,6 +32,8 @@ const GROUP_REQUESTS = 256;
 const GROUP_BYTES = 8 * 1024 * 1024;
 const LOOK = SECOND;
 const BEAT = 5 * SECOND;
+/** Enough for one look at each server. */
+const LEAST_PATIENCE = SECOND;
 const START_PATIENCE = 10 * SECOND;
 /** When the feed was interrupted. */
 const ANYTHING: readonly Change[] = ['credentials', 'limits', 'keys', 'certificates', 'policies', 'notices', 'queue:*'];
@@ -52,6 +54,8 @@ const due = new DueMemory();
 const signs = new SignsOfLife();
 const revisions = new Revisions();
 const mail: Request[] = [];
+/** When each of them came, by `performance.now()`. */
+const mailSince: number[] = [];
 const rest: Request[] = [];
 let node: Node;
 let writers: { readonly mail: Writer; readonly rest: Writer };
@@ -75,8 +79,10 @@ function receive(from: MessagePort, message: ToWorker): void {
 function admit(request: Request): void {
   const name: string = request[1];
   const operation = postgresOperation(name);
-  if (name === 'accept' || name === 'settle') mail.push(request);
-  else if (operation?.kind === 'write') rest.push(request);
+  if (name === 'accept' || name === 'settle') {
+    mail.push(request);
+    mailSince.push(performance.now());
+  } else if (operation?.kind === 'write') rest.push(request);
   else void answerAlone(request, isChunkRequest(name) ? links.chunks : links.read);
 }
 
@@ -105,7 +111,11 @@ function schedule(): void {
 async function workOnMail(): Promise<void> {
   if (busy.mail) return;
   busy.mail = true;
-  while (mail.length > 0) await commitMail(takeGroup());
+  while (mail.length > 0) {
+    // What has waited behind a group that got no answer waits no longer than that group did.
+    const waited = performance.now() - mailSince[0]!;
+    await commitMail(takeGroup(), Math.max(PATIENCE - waited, LEAST_PATIENCE));
+  }
   busy.mail = false;
   endIfDone();
 }
@@ -122,6 +132,7 @@ function takeGroup(): Request[] {
   let bytes = 0;
   let count = 0;
   while (count < mail.length && count < GROUP_REQUESTS && bytes < GROUP_BYTES) bytes += contentLength(mail[count++]);
+  mailSince.splice(0, count);
   return mail.splice(0, count);
 }
 
@@ -130,14 +141,18 @@ function contentLength(request: Request | undefined): number {
 }
 
 /** An error of one request must not fail the others, so that each of them then has a transaction of its own. */
-async function commitMail(group: readonly Request[]): Promise<void> {
+async function commitMail(group: readonly Request[], patience: number): Promise<void> {
   const begun = performance.now();
   try {
     const services = { due, signs, durability: server.durability, machine: hostname() };
-    const { result, effects } = await write('mail', async (tx, effects) => {
-      const outcomes = await runMail(tx, effects, services, group);
-      return { outcomes, changes: writeChanges(tx, effects.changes, node.incarnation) };
-    });
+    const { result, effects } = await write(
+      'mail',
+      async (tx, effects) => {
+        const outcomes = await runMail(tx, effects, services, group);
+        return { outcomes, changes: writeChanges(tx, effects.changes, node.incarnation) };
+      },
+      patience,
+    );
     const results: unknown[] = [];
     const failures: [number, Failure][] = [];
     let trouble: Failure | null = null;
@@ -149,7 +164,7 @@ async function commitMail(group: readonly Request[]): Promise<void> {
     answer(group, { results, failures, effects, changes: result.changes, begun, trouble });
   } catch (error) {
     forget();
-    if (group.length > 1 && isOfOneRequest(error)) for (const request of group) await commitMail([request]);
+    if (group.length > 1 && isOfOneRequest(error)) for (const request of group) await commitMail([request], patience);
     else rejectAll(group, error);
   }
 }
@@ -202,13 +217,15 @@ async function onceMore<T>(from: Link, ask: (session: DatabaseSession) => Promis
   }
 }
 
-async function write<T>(which: 'mail' | 'rest', work: (tx: DatabaseTransaction, effects: Effects) => Promise<T>) {
+type Work<T> = (tx: DatabaseTransaction, effects: Effects) => Promise<T>;
+
+async function write<T>(which: 'mail' | 'rest', work: Work<T>, patience = PATIENCE) {
   try {
-    return await writers[which].transaction(work);
+    return await writers[which].transaction(work, patience);
   } catch (error) {
     if (!(error instanceof WriterTaken)) throw error;
     await renew();
-    return writers[which].transaction(work);
+    return writers[which].transaction(work, patience);
   }
 }
 
@@ -262,10 +279,10 @@ function rejectAll(requests: readonly Request[], error: unknown): void {
   });
 }
 
-/** The data of one request, and not the server or the way to it. */
+/** The data of one request, and not the server, its locks or the way to it. */
 function isOfOneRequest(error: unknown): boolean {
   const state = sqlStateOf(error);
-  return state === undefined ? error instanceof TypeError : !state.startsWith('53') && !mustLeave(error);
+  return state === undefined ? error instanceof TypeError : /^2[23]|^54/.test(state);
 }
 
 function failureOf(error: unknown): Failure {

@@ -6,7 +6,7 @@ import type { EncodedChange } from '../sqlite/rows.ts';
 import { ACTIVE, ENDED, HELD, RELAYED } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import type { DueMemory } from './due-memory.ts';
-import { columns } from './message-rows.ts';
+import { type Cell, columns } from './message-rows.ts';
 import { sendReplies, sendShaping } from './provider-rows.ts';
 import { compare } from './windows.ts';
 
@@ -150,8 +150,8 @@ async function recordedBefore(
 
 class Settling {
   readonly changed = new Set<Recipient>();
-  readonly #attempts: unknown[][] = [];
-  readonly #untold: unknown[][] = [];
+  readonly #attempts: Cell[][] = [];
+  readonly #untold: Cell[][] = [];
   readonly #found: ReadonlyMap<string, Recipient>;
   readonly #recorded: ReadonlySet<string>;
   /** A message has news, or may have it. */
@@ -217,7 +217,7 @@ class Settling {
   }
 
   /** Adds the attempt to the trace. */
-  #record(row: Recipient, attempt: readonly unknown[]): void {
+  #record(row: Recipient, attempt: readonly Cell[]): void {
     row.attempts++;
     this.changed.add(row);
     this.#attempts.push([row.message, row.n, row.attempts, ...attempt]);
