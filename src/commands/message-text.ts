@@ -104,7 +104,7 @@ function relaxed({ outcome, assurance }: TracedAttempt, isStrict: boolean): stri
 
 /** "2026-11-21T10:00:00Z relayed by mx.example.org [192.0.2.1] TLSv1.3 in 0.4 s: 250 2.0.0 Ok" */
 export function describeAttempt(attempt: TracedAttempt, paint: Paint = plain): string {
-  const { at, outcome, mx, ip, tls, assurance, proof, policyId, seconds, code, status, reply } = attempt;
+  const { at, outcome, mx, ip, tls, assurance, proof, policyId, judged, seconds, code, status, reply } = attempt;
   // The plain word for encryption to whoever answers tells nothing that the protocol does not.
   const because = [proof, policyId && `policy ${policyId}`].filter((part) => part !== undefined).join(', ');
   const worth = assurance === undefined || assurance === 'tls' ? '' : ` (${assurance}${because === '' ? '' : `: ${because}`})`;
@@ -113,7 +113,8 @@ export function describeAttempt(attempt: TracedAttempt, paint: Paint = plain): s
   const by = where.length === 0 ? '' : ` ${where.join(' ')}`;
   // Some replies are stored with their code, some without.
   const said = reply.startsWith(String(code)) ? reply : [String(code), status, reply].filter((part) => part !== '').join(' ');
-  return `${time(at)} ${paint(COLOURS[outcome], outcome)}${clean(`${by} in ${seconds.toFixed(1)} s: ${said}`)}`;
+  const as = judged === undefined || judged.class === 'unknown' ? '' : ` [${judged.class}: ${judged.action}]`;
+  return `${time(at)} ${paint(COLOURS[outcome], outcome)}${clean(`${by} in ${seconds.toFixed(1)} s: ${said}${as}`)}`;
 }
 
 /** Indented lines that start with seconds: `0.004 < 220 mx.example.org ESMTP`. Empty if no conversation was kept. */

@@ -3,7 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
-import type { Outcome } from '../smtp/outcome.ts';
+import type { JudgedReply, Outcome } from '../smtp/outcome.ts';
 import type { DestinationFunction, DestinationRule, IpPolicy, Route, SignsFunction, TlsLevel } from '../smtp/route.ts';
 import type { Claim, OperationStore, StoredRecipient } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
@@ -23,6 +23,7 @@ import { heardFrom, withoutCrowd } from './shaping/heard.ts';
 import { loadProviders } from './shaping/provider.ts';
 import { type ProviderSurroundings, startProviders } from './shaping/provider-start.ts';
 import type { Heard } from './shaping/provider-way.ts';
+import { formatAction } from './shaping/reply-class.ts';
 import { loadReplies } from './shaping/reply-table.ts';
 import { createEncryption } from './tls.ts';
 import { createTranscript } from './transcript.ts';
@@ -340,6 +341,13 @@ function heldFrom(heard: readonly Heard[], provider: string, since: number): Wai
   return isRefused ? { heldBy: { provider, since } } : {};
 }
 
+function judgedIn({ judgement }: Verdict, target: AttemptResult['target']): { readonly judged?: JudgedReply } {
+  if (judgement === undefined) return {};
+  const { class: found, action, phase, rules } = judgement;
+  const provider = target?.provider;
+  return { judged: { class: found, action: formatAction(action), ...(provider !== undefined && { provider }), phase, rules } };
+}
+
 function outcomeOf({ verdict, target, tls, assurance, proof, dsn }: AttemptResult, started: number, waits: Waits = {}): Outcome {
   const where = {
     ...(target !== undefined && { mx: target.mx, ip: target.ip }),
@@ -347,6 +355,7 @@ function outcomeOf({ verdict, target, tls, assurance, proof, dsn }: AttemptResul
     ...(assurance !== undefined && { assurance }),
     ...(proof !== undefined && { proof }),
     ...policyMet(target, assurance),
+    ...judgedIn(verdict, target),
     seconds: Math.round(performance.now() - started) / SECOND,
   };
   if (verdict.kind === 'failed') return { kind: verdict.kind, reply: verdict.reply, ...where };

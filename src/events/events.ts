@@ -2,6 +2,7 @@
  * The list of all events. The lines of the log, the metrics and the page deploy/events.md come from it. Tools and alerts rely on names and
  * fields: add new ones, never rename one. No field contains a secret or the content of a message.
  */
+import type { JudgedReply } from '../smtp/outcome.ts';
 import { type Reply, replyLine } from '../smtp/reply.ts';
 import type { Log } from '../system/log.ts';
 import { renderEventsPage } from './page.ts';
@@ -26,7 +27,8 @@ const session = { session: text, ip: text, user: optional(text) };
 const replied = { code: count, status: text, reply: text };
 const recipient = { queueId: text, recipient: text };
 const host = { mx: maybe, ip: maybe, tls: maybe, assurance: optional(text), proof: optional(text), policyId: optional(text) };
-const attempt = { ...recipient, ...host, ...replied, attempt: count, seconds };
+const judgedAs = { class: optional(text), action: optional(text), provider: optional(text), rules: optional(text) };
+const attempt = { ...recipient, ...host, ...replied, ...judgedAs, attempt: count, seconds };
 const refusal = { queueId: text, mx: text, ip: text, tls: maybe, ...replied };
 
 type Level = 'debug' | 'info' | 'warn' | 'error';
@@ -360,17 +362,14 @@ const COUNTED: ReadonlySet<EventName> = new Set(['tlsPolicy', 'tlsSession', 'sts
 /** The fields that identify a session. */
 type SessionFacts = { readonly session: string; readonly ip: string; readonly user?: string | undefined };
 
-type AttemptFacts = {
+type HostFacts = { readonly [field in 'mx' | 'ip' | 'tls']?: string | null | undefined } & {
+  readonly [field in 'assurance' | 'proof' | 'policyId']?: string | undefined;
+};
+
+type AttemptFacts = HostFacts & {
   readonly queueId: string;
   readonly recipient: string;
-  readonly mx?: string | null | undefined;
-  readonly ip?: string | null | undefined;
-  readonly tls?: string | null | undefined;
-  /** What the session was worth. */
-  readonly assurance?: string | undefined;
-  /** What its certificate was accepted by, and the id of the MTA-STS policy that it meets. */
-  readonly proof?: string | undefined;
-  readonly policyId?: string | undefined;
+  readonly judged?: JudgedReply | undefined;
   readonly reply: Reply;
   readonly attempt: number;
   readonly seconds: number;
@@ -424,10 +423,13 @@ function judged({
   assurance,
   proof,
   policyId,
+  judged: as,
   reply: said,
 }: AttemptFacts) {
   const { code, status, reply } = spoken(said);
-  return { queueId, recipient, attempt, seconds, mx, ip, tls, assurance, proof, policyId, code, status, reply };
+  const fields = { queueId, recipient, attempt, seconds, mx, ip, tls, assurance, proof, policyId, code, status, reply };
+  if (as === undefined) return fields;
+  return { ...fields, class: as.class, action: as.action, provider: as.provider, rules: as.rules };
 }
 
 const LONGEST_REPLY = 1000;

@@ -37,6 +37,9 @@ const STS_RESULTS = ['fetched', 'sts-policy-fetch-error', 'sts-policy-invalid', 
 /** What is known before a session, as the event `tlsPolicy` has it. */
 const DANE_RESULTS: ReadonlySet<string> = new Set(['unusable', 'absent', 'insecure', 'failed']);
 
+/** Values of a label `provider`. */
+const MAX_PROVIDERS = 200;
+
 const WAITING = ['queued', 'active', 'delayed', 'held', 'uncertain'] as const;
 
 /** Events that change a metric. Other threads send these alone. */
@@ -60,6 +63,18 @@ export function createMetrics(version: string): Metrics {
   const attempts = counter('smarthost_attempts_total', 'Delivery attempts that have ended, one per recipient, by outcome', [
     'outcome',
   ]);
+  const replies = counter(
+    'smarthost_replies_total',
+    'Refusals, one per recipient and attempt, by class (`smarthost reply explain`) and provider (empty: not known)',
+    ['class', 'provider'],
+  );
+  /** Providers that have a label of their own. The operator's file may have any number. */
+  const labelled = new Set<string>();
+  const labelOf = (provider = ''): string => {
+    if (labelled.size >= MAX_PROVIDERS && !labelled.has(provider)) return 'other';
+    labelled.add(provider);
+    return provider;
+  };
   const upstream = counter(
     'smarthost_upstream_refused_total',
     'Refusals of an upstream that concern us and not the message, by kind: login or relay. The mail of its route waits',
@@ -208,6 +223,7 @@ export function createMetrics(version: string): Metrics {
         case 'relayed':
         case 'delayed':
         case 'failed':
+          if (fields.class !== undefined) replies.inc({ class: fields.class, provider: labelOf(fields.provider) });
           attempts.inc({ outcome: 'uncertain' in fields && fields.uncertain === true ? 'uncertain' : event });
           return delivery.observe(fields.seconds);
       }

@@ -121,12 +121,13 @@ function attempted(outcome: Outcome, at: number): { lastReply: string; attempt?:
   const line = replyLine(outcome.reply);
   const reply = line.length > MAX_REPLY ? `${line.slice(0, MAX_REPLY)}…` : line;
   if (outcome.kind === 'returned') return { lastReply: reply };
-  const { kind, mx = null, ip = null, tls = null, assurance, proof, policyId, seconds, conversation } = outcome;
+  const { kind, mx = null, ip = null, tls = null, assurance, proof, policyId, judged, seconds, conversation } = outcome;
   const { code, status } = outcome.reply;
   const worth = {
     ...(assurance !== undefined && { assurance }),
     ...(proof !== undefined && { proof }),
     ...(policyId !== undefined && { policyId }),
+    ...(judged !== undefined && { judged }),
   };
   const attempt = { at, mx, ip, tls, outcome: kind, code, status, reply, seconds, ...worth };
   return { lastReply: reply, attempt: conversation === undefined ? attempt : { ...attempt, conversation } };

@@ -215,7 +215,7 @@ function logNotReported(log: EventLog, queueId: string, reportable: readonly Rep
 
 /** Each recipient ends with exactly one line. What was only handed back leaves none: nothing happened to it. */
 function logDecision(log: EventLog, queueId: string, { recipient, outcome, change, event }: Decision): void {
-  const { mx, ip, tls, assurance, proof, policyId, reply, seconds } = outcome;
+  const { mx, ip, tls, assurance, proof, policyId, judged, reply, seconds } = outcome;
   const facts = {
     queueId,
     recipient: recipient.address,
@@ -225,6 +225,7 @@ function logDecision(log: EventLog, queueId: string, { recipient, outcome, chang
     assurance,
     proof,
     policyId,
+    judged,
     reply,
     attempt: recipient.attempts + 1,
     seconds,

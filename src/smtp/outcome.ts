@@ -10,6 +10,17 @@ declare const final: unique symbol;
  */
 export type FinalReply = Reply & { readonly [final]: true };
 
+/** What a refusal was taken for, in the words of `smarthost reply explain`. */
+export type JudgedReply = {
+  readonly class: string;
+  readonly action: string;
+  /** The key of the provider, as far as it is known. */
+  readonly provider?: string;
+  readonly phase: string;
+  /** The version of the known replies. */
+  readonly rules: string;
+};
+
 /** The connection of the attempt, as far as it was established. */
 type Where = {
   /** Host name of the MX or upstream. */
@@ -24,6 +35,8 @@ type Where = {
   readonly proof?: string;
   /** The id of the MTA-STS policy that the session meets: RFC 8461 §3.1. */
   readonly policyId?: string;
+  /** Absent if no host has refused anything. */
+  readonly judged?: JudgedReply;
   /** Duration of the attempt. */
   readonly seconds: number;
   /** The SMTP conversation, line by line. Only kept for messages that ask for it. */

@@ -2,7 +2,7 @@
 
 import type { Notify } from '../smtp/envelope.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
-import type { AttemptEnd, DsnAction } from '../smtp/outcome.ts';
+import type { AttemptEnd, DsnAction, JudgedReply } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
 import type { ReplyCount, Shaping } from './operation-store.ts';
 
@@ -187,6 +187,8 @@ export type AttemptRecord = {
   readonly proof?: string;
   /** The id of the policy of the recipient's domain that the connection meets. */
   readonly policyId?: string;
+  /** What a refusal was taken for. */
+  readonly judged?: JudgedReply;
   /** The lines of the dialog. Absent unless the message is `recorded`. */
   readonly conversation?: string;
 };

@@ -524,7 +524,8 @@ export function storeContract({ name, open }: Subject): void {
     const id = await waiting(first, flags);
     const claims = await second.claim(claimBy('two#1'));
     expect(claims.find(({ message }) => message.id === id)?.message).toMatchObject(flags);
-    const worth = { assurance: 'sts', proof: 'issued by CN=root', policyId: '20261128' };
+    const judged = { class: 'greylist', action: 'retry', provider: 'gmx', phase: 'rcpt', rules: '7' };
+    const worth = { assurance: 'sts', proof: 'issued by CN=root', policyId: '20261128', judged };
     const change = { n: 0, state: 'delayed', nextAttemptAt: NOW, attempt: { ...delayedAttempt, ...worth } } as const;
     await second.settle(settlement(id, 'two#1', 'delayed', { changes: [change] }));
     expect((await first.get(id))?.recipients[0]?.trace[0]).toMatchObject(worth);

@@ -27,6 +27,8 @@ describe.each([
       'relayed 250 2.0.0',
       'relayed 250 2.0.0',
     ]);
+    expect(outcomes[1]!.judged).toMatchObject({ class: 'no-such-user', action: 'fail+suppress', phase: 'rcpt' });
+    expect(outcomes[0]).not.toHaveProperty('judged');
     expect(rig.mx.messages[0]!.recipients.map(({ address }) => address)).toEqual(['a@good.test', 'e@good.test']);
   });
 

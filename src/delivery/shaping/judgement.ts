@@ -85,10 +85,10 @@ const RULED_END = 100;
 /** Never throws. */
 export function judgeReply(question: ReplyQuestion): ReplyJudgement {
   const said = readSaid(question);
-  const inner = innerReply(said);
-  if (inner !== undefined) return inner;
-  return judgeSaid(said);
+  return { ...(innerReply(said) ?? judgeSaid(said)), phase: question.phase, rules: said.table.version };
 }
+
+type Finding = Omit<ReplyJudgement, 'phase' | 'rules'>;
 
 /** What was said, in the form that is compared. */
 type Said = {
@@ -156,7 +156,7 @@ function hasWord(text: string, word: string): boolean {
 const NESTED =
   /(?:\bsaid|returned|replied|respon(?:se|ded)|answered|upstream error|remote error|error was|reason|diagnostic)\b[^;]{0,40}?[: '"(]([45]\d\d)[ -]+(?=\S)/g;
 
-function innerReply(said: Said): ReplyJudgement | undefined {
+function innerReply(said: Said): Finding | undefined {
   if (said.namesUs) return undefined;
   let last: RegExpExecArray | undefined;
   for (const match of said.text.matchAll(NESTED)) last = match;
@@ -174,7 +174,7 @@ function innerReply(said: Said): ReplyJudgement | undefined {
   return { ...outer, scope: 'receiver', action: { verb: 'retry', also: [] } };
 }
 
-function judgeSaid(said: Said): ReplyJudgement {
+function judgeSaid(said: Said): Finding {
   const { table, text, own, digit } = said;
   const rows =
     table.rows.length === 0
@@ -212,7 +212,7 @@ function isDistinct({ pattern: { weight, anchor }, sure }: ReplyRow): boolean {
   );
 }
 
-function byRow(row: ReplyRow, said: Said): ReplyJudgement {
+function byRow(row: ReplyRow, said: Said): Finding {
   const found = row.class as ReplyClass;
   const isExact = row.digit === said.digit && (row.provider === said.question.provider || row.provider === '*');
   const action = isExact ? row.action : careful(classAction(found, said.digit), said);
@@ -227,7 +227,7 @@ function byRow(row: ReplyRow, said: Said): ReplyJudgement {
 
 const RULES = GENERAL_RULES.map((rule) => ({ ...rule, parts: rule.needs?.split('|') }));
 
-function byRule(said: Said): ReplyJudgement {
+function byRule(said: Said): Finding {
   const reply = ruledText(said);
   const doubted = BY_STATUS.get(said.status ?? '');
   for (const rule of RULES) {
@@ -295,7 +295,7 @@ function withoutSuppress(action: ReplyAction): ReplyAction {
 
 type Found = { readonly name: string; readonly vague?: boolean; readonly text?: string };
 
-function judgement(found: ReplyClass, said: Said, { name, vague = false, text = '' }: Found): ReplyJudgement {
+function judgement(found: ReplyClass, said: Said, { name, vague = false, text = '' }: Found): Finding {
   const action = vague ? withoutSuppress(classAction(found, said.digit)) : careful(classAction(found, said.digit), said);
   const also: ReplyAlso[] = [...action.also];
   if (found === 'content-forbidden' && /virus|malware|infected|trojan|worm/.test(text)) also.push('strike');
@@ -339,7 +339,7 @@ const ABOUT_SOMETHING_ELSE: ReadonlySet<ReplyClass> = new Set([
  * Two facts outrank what is no line of the provider: a text that names us, and a reply before MAIL, are about us. One forbids it: a
  * status of a mailbox.
  */
-function outranked(found: ReplyJudgement, said: Said): ReplyJudgement {
+function outranked(found: Finding, said: Said): Finding {
   const early = BEFORE_MAIL.has(said.question.phase);
   if (!early && !said.namesUs) return found;
   if (found.scope === 'us' || found.scope === 'upstream') return found;

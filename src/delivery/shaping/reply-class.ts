@@ -77,6 +77,9 @@ export type ReplyJudgement = {
   readonly scope: ReplyScope;
   /** What decided: the line of a file, or the name of a rule. */
   readonly origin: string;
+  readonly phase: ReplyPhase;
+  /** The version of the known replies. */
+  readonly rules: string;
 };
 
 export function isReplyClass(word: string): word is ReplyClass {

@@ -10,13 +10,14 @@ import type { OperationTable, PostgresContext } from './postgres-context.ts';
 const STEP_MESSAGES = 2000;
 const STEP_TRIM = 500;
 
-type AttemptRow = Omit<AttemptRecord, 'outcome' | 'assurance' | 'proof' | 'policyId' | 'conversation'> & {
+type AttemptRow = Omit<AttemptRecord, 'outcome' | 'assurance' | 'proof' | 'policyId' | 'judged' | 'conversation'> & {
   message: string;
   n: number;
   outcome: number;
   assurance: string | null;
   proof: string | null;
   policyId: string | null;
+  judged: string | null;
   conversation: string | null;
 };
 
@@ -30,13 +31,13 @@ async function load(tx: DatabaseTransaction, ids: readonly string[]): Promise<St
   );
   const attempts = tx.send<AttemptRow>(
     `SELECT message, n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, proof, policy_id AS "policyId",
-       conversation
+       judged, conversation
      FROM attempts WHERE message = ANY($1::text[]) ORDER BY message, n, attempt`,
     ids,
   );
   await tx.flush();
   const traces = new Map<string, AttemptRecord[]>();
-  for (const { message, n, outcome, assurance, proof, policyId, conversation, ...attempt } of await attempts) {
+  for (const { message, n, outcome, assurance, proof, policyId, judged, conversation, ...attempt } of await attempts) {
     const key = `${message} ${n}`;
     const trace = traces.get(key) ?? [];
     traces.set(key, trace);
@@ -46,6 +47,7 @@ async function load(tx: DatabaseTransaction, ids: readonly string[]): Promise<St
       ...(assurance === null ? {} : { assurance }),
       ...(proof === null ? {} : { proof }),
       ...(policyId === null ? {} : { policyId }),
+      ...(judged === null ? {} : { judged: JSON.parse(judged) }),
       ...(conversation === null ? {} : { conversation }),
     });
   }

@@ -59,12 +59,13 @@ export function get(context: Context, id: string): StoredMessage | undefined {
   }
 }
 
-type AttemptRow = Omit<AttemptRecord, 'outcome' | 'assurance' | 'proof' | 'policyId' | 'conversation'> & {
+type AttemptRow = Omit<AttemptRecord, 'outcome' | 'assurance' | 'proof' | 'policyId' | 'judged' | 'conversation'> & {
   n: number;
   outcome: number;
   assurance: string | null;
   proof: string | null;
   policyId: string | null;
+  judged: string | null;
   conversation: string | null;
 };
 
@@ -74,11 +75,11 @@ function loadMessage({ db }: Context, id: string): StoredMessage | undefined {
   const recipients = db.all<RecipientRow>(`SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? ORDER BY n`, id);
   const traces = new Map<number, AttemptRecord[]>();
   const attempts = db.all<AttemptRow>(
-    `SELECT n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, proof, policy_id AS policyId, conversation
+    `SELECT n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, proof, policy_id AS policyId, judged, conversation
      FROM attempts WHERE message = ? ORDER BY n, attempt`,
     id,
   );
-  for (const { n, outcome, assurance, proof, policyId, conversation, ...attempt } of attempts) {
+  for (const { n, outcome, assurance, proof, policyId, judged, conversation, ...attempt } of attempts) {
     const trace = traces.get(n) ?? [];
     traces.set(n, trace);
     trace.push({
@@ -87,6 +88,7 @@ function loadMessage({ db }: Context, id: string): StoredMessage | undefined {
       ...(assurance === null ? {} : { assurance }),
       ...(proof === null ? {} : { proof }),
       ...(policyId === null ? {} : { policyId }),
+      ...(judged === null ? {} : { judged: JSON.parse(judged) }),
       ...(conversation === null ? {} : { conversation }),
     });
   }

@@ -186,7 +186,23 @@ export function decodeRecipient(row: RecipientRow): StoredRecipient {
 function encodeAttempt(a: AttemptRecord): readonly Value[] {
   const { at, mx, ip, tls, outcome, code, status, reply, seconds } = a;
   const { conversation = null, assurance = null, proof = null, policyId = null } = a;
-  return [at, mx, ip, tls, outcomeNumber(outcome), code, status, reply, seconds, conversation, assurance, proof, policyId];
+  const judged = a.judged === undefined ? null : JSON.stringify(a.judged);
+  return [
+    at,
+    mx,
+    ip,
+    tls,
+    outcomeNumber(outcome),
+    code,
+    status,
+    reply,
+    seconds,
+    conversation,
+    assurance,
+    proof,
+    policyId,
+    judged,
+  ];
 }
 
 /** The form of one change: the new state, and, if there was an attempt, the columns of `attempts` from `at` on. */

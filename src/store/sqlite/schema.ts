@@ -162,4 +162,7 @@ export const MIGRATIONS: readonly string[] = [
     class TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (hour, provider, source, credential, domain, class)
   ) WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE attempts ADD COLUMN judged TEXT;
+  `,
 ];

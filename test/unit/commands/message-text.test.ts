@@ -26,6 +26,7 @@ test.each<readonly [Partial<TracedAttempt>, string]>([
   [{ assurance: 'dane', proof: 'TLSA 3 1 1 00… of mx.a.test' }, 'TLSv1.3 (dane: TLSA 3 1 1 00… of mx.a.test) in'],
   [{ assurance: 'sts', proof: 'issued by CN=R1', policyId: '7' }, 'TLSv1.3 (sts: issued by CN=R1, policy 7) in'],
   [{ assurance: 'verify', proof: 'issued by CN=R1\r\nx' }, 'TLSv1.3 (verify: issued by CN=R1'],
+  [{ judged: { class: 'no-such-user', action: 'fail+suppress', phase: 'rcpt', rules: '7' } }, ' [no-such-user: fail+suppress]'],
 ])('an attempt worth %j: %s', (attempt, shown) => {
   expect(described(attempt)).toContain(shown);
 });
