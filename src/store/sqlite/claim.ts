@@ -80,7 +80,7 @@ function dueMessages({ db }: Context, { destination, now, limit }: ClaimArgument
 
 function readFacts({ db }: Context, id: string): MessageFacts {
   const row = db.get<MessageRow>('SELECT * FROM messages WHERE id = ?', id);
-  if (row === undefined) throw new DamagedEntry('its row is missing');
+  if (row === undefined || row.id !== id) throw new DamagedEntry('its row is missing');
   if (!isIntact(row)) throw new DamagedEntry('its envelope does not match its checksum');
   return decodeFacts(row);
 }
@@ -88,11 +88,13 @@ function readFacts({ db }: Context, id: string): MessageFacts {
 /** @returns undefined if the message has ended and has no content any more. @throws DamagedEntry */
 export function readContent({ db, spoolDir }: Context, id: string): ContentRow | undefined {
   const row = db.get<OpenRow>(
-    `SELECT o.length, o.verify, o.spool, o.spool_size, o.spool_verify, c.bytes
+    `SELECT o.id, o.length, o.verify, o.spool, o.spool_size, o.spool_verify, c.bytes
      FROM open o LEFT JOIN contents c ON c.key = o.content WHERE o.id = ?`,
     id,
   );
   if (row === undefined) return undefined;
+  // Where a key is damaged, rows are out of order, and SQLite answers a question for one key with the row of another.
+  if (row.id !== id) throw new DamagedEntry('its content is not in the database');
   const { bytes } = row;
   if (bytes === null) throw new DamagedEntry('its content is not in the database');
   if (bytes.byteLength !== row.length || !isIntactContent(id, bytes, row.verify))
@@ -104,6 +106,7 @@ export function readContent({ db, spoolDir }: Context, id: string): ContentRow |
 }
 
 type OpenRow = {
+  id: string;
   length: number;
   verify: number;
   spool: string | null;
@@ -128,8 +131,9 @@ function handOut(
   const rows = numbers.map((n) =>
     db.get<RecipientRow>(`SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? AND n = ?`, id, n),
   );
-  return rows.map((row) => {
-    if (row === undefined || !isIntactRecipient(row)) throw new DamagedEntry('a recipient does not match its checksum');
+  return rows.map((row, i) => {
+    if (row === undefined || row.message !== id || row.n !== numbers[i] || !isIntactRecipient(row))
+      throw new DamagedEntry('a recipient does not match its checksum');
     db.run(
       'UPDATE recipients SET state = ?, next_attempt = NULL, owner = ? WHERE message = ? AND n = ?',
       ACTIVE,

@@ -1,10 +1,21 @@
 /** Damage: a changed entry is set aside, the others are served, and changed mail is never sent. */
-import { chmodSync, closeSync, copyFileSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { storeFiles } from '../../../src/store/embedded/embedded.ts';
 import { type Damage, StoreError } from '../../../src/store/opening.ts';
+import { readContent } from '../../../src/store/sqlite/claim.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { sized } from '../../support/size.ts';
 import { bytesOf, dataDir, inline, LEASE, NOW, newMessage, put, statesOf, testStore } from '../../support/store-rig.ts';
@@ -71,6 +82,39 @@ test('a message that was set aside is shown as held with its reason, and can be 
   await store.messages.remove({ ids: [id] }, NOW);
   expect(await statesOf(store, id)).toEqual(['removed']);
 });
+
+test('where a key is damaged, no message gets the text of its neighbour', async () => {
+  const path = dataDir();
+  const store = await testStore({ dataDir: path });
+  const messages = Array.from({ length: 60 }, (_, i) => newMessage({ content: inline(bytesOf(`Subject: ${i}\r\n\r\n`)) }));
+  for (const message of messages) await put(store, message);
+  await store.close();
+  const file = join(path, 'smarthost.db');
+  const ids = messages.map(({ id }) => id);
+  const next = misleadKey(file, ids);
+  const db = new DatabaseSync(file, { readOnly: true });
+  const get = (sql: string, ...values: string[]) => db.prepare(sql).get(...values);
+  const context = { db: { get }, spoolDir: path } as unknown as Parameters<typeof readContent>[0];
+  expect(() => readContent(context, ids[next]!)).toThrow('its content is not in the database');
+  db.close();
+});
+
+/** Changes one bit of a key in the table `open`, so that SQLite answers a question for the next key, whose index is returned, with that row. */
+function misleadKey(file: string, ids: readonly string[]): number {
+  const sound = readFileSync(file);
+  for (const [i, id] of ids.slice(0, -1).entries()) {
+    for (let at = sound.indexOf(id); at >= 0; at = sound.indexOf(id, at + 1)) {
+      const bytes = Buffer.from(sound);
+      bytes[at + 2]! ^= 2;
+      writeFileSync(file, bytes);
+      const db = new DatabaseSync(file, { readOnly: true });
+      const found = db.prepare('SELECT id, length FROM open WHERE id = ?').get(ids[i + 1]!);
+      db.close();
+      if (found !== undefined && found['id'] !== ids[i + 1]) return i + 1;
+    }
+  }
+  throw new Error('SQLite finds every row');
+}
 
 test('wrong counters are counted again at the start', async () => {
   const { store } = await damagedStore(() => "UPDATE counters SET value = 1000; DELETE FROM counters WHERE name = 's0'");
