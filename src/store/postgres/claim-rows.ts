@@ -1,5 +1,4 @@
 /** Claims due recipients: one claim for each message, with at most 50 recipients. Rows that another relay is claiming are skipped. */
-import { crc32 } from 'node:zlib';
 import type { ContentRow } from '../sqlite/claim.ts';
 import { DamagedEntry } from '../sqlite/damage.ts';
 import type { Effects } from '../sqlite/effects.ts';
@@ -8,6 +7,7 @@ import {
   decodeFacts,
   decodeRecipient,
   isIntact,
+  isIntactContent,
   isIntactRecipient,
   type MessageRow,
   RECIPIENT_COLUMNS,
@@ -102,7 +102,7 @@ function contentOfRow(row: OpenRow | undefined): ContentRow | undefined {
   if (row === undefined) return undefined;
   const { bytes } = row;
   if (bytes === null) throw new DamagedEntry('its content is not in the database');
-  if (bytes.byteLength !== row.length || crc32(bytes) !== row.verify)
+  if (bytes.byteLength !== row.length || !isIntactContent(row.id, bytes, row.verify))
     throw new DamagedEntry('its content does not match its checksum');
   if (row.spool === null) return { bytes, spool: null };
   const spool = { name: row.spool, size: row.spool_size ?? 0, verify: row.spool_verify };

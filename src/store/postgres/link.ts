@@ -91,6 +91,7 @@ export class Link {
       for (const host of this.#hosts()) {
         try {
           const session = await this.#enter(host);
+          if (this.#closed) await session.close();
           this.#pause = FIRST_PAUSE;
           this.#session = session;
           return session;

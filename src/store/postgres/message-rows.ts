@@ -1,7 +1,6 @@
 /** The rows of new messages: several messages in one statement for each table. */
-import { crc32 } from 'node:zlib';
 import type { Effects } from '../sqlite/effects.ts';
-import { type EncodedMessage, factsCheck, IdTaken, recipientCheck, type Value } from '../sqlite/rows.ts';
+import { contentCheck, type EncodedMessage, factsCheck, IdTaken, recipientCheck, type Value } from '../sqlite/rows.ts';
 import { HELD, QUEUED } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 
@@ -79,7 +78,7 @@ export function insertMessages(tx: DatabaseTransaction, effects: Effects, all: r
   const open = messages.map(({ id, bytes, spool }) => [
     id,
     bytes.byteLength,
-    crc32(bytes),
+    contentCheck(id, bytes),
     spool?.name ?? null,
     spool?.size ?? null,
     spool?.verify ?? null,
