@@ -13,6 +13,7 @@ export const SMALL = 800;
 export const LARGE = 400_000;
 /** What it does behind the last reply: notes, closing, removing. */
 const AFTERWARDS = SECOND / 4;
+const ASKED_AGAIN = 5 * SECOND;
 
 export type Run = {
   readonly sent: readonly Sent[];
@@ -150,8 +151,11 @@ async function report(world: World, token: string, point?: Point): Promise<Run> 
   const mail = await world.send(token, `anna@${owed.report.reportTo}`, SMALL);
   await world.drained();
   const traced = await watch(world, point);
-  await world.relay.command(['tls', 'reports', 'send', owed.day, owed.report.reportTo!]);
-  const died = await traced.end();
+  const ask = () => world.relay.command(['tls', 'reports', 'send', owed.day, owed.report.reportTo!]);
+  await ask();
+  // An operator who asks again, so that a write that failed is repeated before the next minute.
+  const again = setInterval(() => void ask().catch(() => {}), ASKED_AGAIN); // refused where it is on its way
+  const died = await traced.end().finally(() => clearInterval(again));
   return { sent: [mail, { ...owed.report, acknowledged: true }], died, ...traced.counted() };
 }
 

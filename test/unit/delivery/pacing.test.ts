@@ -199,9 +199,12 @@ test('in any order of events: both limits hold, a rest applies to all callers, a
       const open: AbortController[] = [];
       let answers = 0;
       let asked = 0;
-      const take = (place: AttemptPlace | TurnedAway) => {
+      const reports = new Set<AttemptPlace>();
+      const take = (place: AttemptPlace | TurnedAway, isReport: boolean) => {
         answers++;
-        if (!('verdict' in place)) held.push(place);
+        if ('verdict' in place) return;
+        held.push(place);
+        if (isReport) reports.add(place);
       };
       for (const event of events) {
         if (event.kind === 'enter') {
@@ -215,8 +218,8 @@ test('in any order of events: both limits hold, a rest applies to all callers, a
           });
           if ('then' in place) {
             open.push(abort);
-            void place.then(take);
-          } else take(place);
+            void place.then((given) => take(given, event.reportAge !== null));
+          } else take(place, event.reportAge !== null);
         } else if (event.kind === 'leave' && held.length > 0) {
           pacing.leave(held.splice(event.which % held.length, 1)[0]!, event.effect as 'clean', 'why');
         } else if (event.kind === 'pass') clock.now += event.ms;
@@ -225,6 +228,7 @@ test('in any order of events: both limits hold, a rest applies to all callers, a
         else if (event.kind === 'reload') pacing.forgetWays();
         await new Promise(setImmediate);
         expect(held.length).toBeLessThanOrEqual(6);
+        expect(held.filter((place) => reports.has(place)).length).toBeLessThanOrEqual(1);
         for (let i = 0; i < 4; i++) {
           expect(held.filter(({ set }) => set.key === `set${i}`).length).toBeLessThanOrEqual(3);
           expect(pacing.room(`set${i}`)).toBeGreaterThanOrEqual(0);
