@@ -7,6 +7,7 @@ export type Snapshot = {
   /** Undefined if the store does not answer. The last known values are shown then. */
   readonly queue: { readonly states: Readonly<Partial<Record<string, number>>>; readonly oldestSeconds: number } | undefined;
   readonly sessions: number;
+  readonly threads: number;
   /** MX host sets that get no mail for a while. */
   readonly resting: number;
   /** Policies of MTA-STS that hold, by mode, and those whose refresh has failed for long. */
@@ -43,13 +44,11 @@ const MAX_PROVIDERS = 200;
 const WAITING = ['queued', 'active', 'delayed', 'held', 'uncertain'] as const;
 
 /** Events that change a metric. Other threads send these alone. */
-const COUNTED_EVENTS: ReadonlySet<RelayEvent['event']> = new Set([
+export const COUNTED_EVENTS: ReadonlySet<RelayEvent['event']> = new Set([
   ...(['accepted', 'requireTlsFailed', 'refused', 'authFailed', 'connected', 'reported', 'tlsReport', 'damaged'] as const),
   ...(['storeTrouble', 'upstreamLoginFailed', 'upstreamRefused', 'stsPolicy', 'tlsPolicy', 'tlsSession'] as const),
   ...(['tlsPolicyFailed', 'expired', 'removed', 'relayed', 'delayed', 'failed'] as const),
 ]);
-
-export const isCounted = ({ event }: RelayEvent): boolean => COUNTED_EVENTS.has(event);
 
 export function createMetrics(version: string): Metrics {
   const registers = [new Registry()];
@@ -144,6 +143,8 @@ export function createMetrics(version: string): Metrics {
   );
   const exceptions = gauge('smarthost_tls_exceptions', 'Entries of the setting destinations that weaken TLS now');
   const sessions = gauge('smarthost_sessions', 'Open submission sessions');
+  const threads = gauge('smarthost_session_threads', 'Threads that have sessions and answer; see the setting `threads`');
+  const threadEnds = counter('smarthost_thread_ends_total', 'Threads of sessions that ended by a fault, and were replaced');
   const notAfter = gauge('smarthost_certificate_not_after_timestamp_seconds', 'End of the served certificate', ['keyType']);
   const renewalFailures = gauge('smarthost_certificate_renewal_failures', 'Failed renewals since the last successful one', [
     'keyType',
@@ -197,6 +198,8 @@ export function createMetrics(version: string): Metrics {
           return damaged.inc();
         case 'storeTrouble':
           return trouble.inc();
+        case 'threadEnded':
+          return threadEnds.inc();
         case 'upstreamLoginFailed':
           return upstream.inc({ what: 'login' });
         case 'upstreamRefused':
@@ -250,6 +253,7 @@ export function createMetrics(version: string): Metrics {
         oldest.set(queue.oldestSeconds);
       }
       sessions.set(snapshot.sessions);
+      threads.set(snapshot.threads);
       resting.set(snapshot.resting);
       for (const [mode, number] of Object.entries(snapshot.policies.modes)) stsPolicies.set({ mode }, number);
       stsOverdue.set(snapshot.policies.overdue);

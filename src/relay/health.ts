@@ -66,6 +66,8 @@ export type SnapshotParts = {
   readonly store: Pick<StoreData, 'messages'>;
   readonly certificates: Pick<Certificates, 'facts'>;
   readonly sessions: number;
+  /** Threads that have sessions, and that work now. */
+  readonly threads: number;
   readonly resting: number;
   readonly policies: StsCounts;
   readonly validates: boolean;
@@ -74,12 +76,12 @@ export type SnapshotParts = {
 
 /** The values for the metrics page. They are also available while the store fails, when they matter most. */
 export async function snapshot(
-  { store, certificates, sessions, resting, validates, policies, exceptions }: SnapshotParts,
+  { store, certificates, sessions, threads, resting, validates, policies, exceptions }: SnapshotParts,
   now = Date.now(),
 ): Promise<Snapshot> {
   const counted = store.messages.counts().catch(() => undefined); // its own log line has the cause
   const counts = await Promise.race([counted, after(2 * SECOND, undefined)]);
-  const common = { sessions, resting, validates, policies, exceptions, certificates: certificates.facts() };
+  const common = { sessions, threads, resting, validates, policies, exceptions, certificates: certificates.facts() };
   if (counts === undefined) return { ...common, queue: undefined };
   const { states, oldestAcceptedAt } = counts;
   const oldestSeconds = oldestAcceptedAt === null ? 0 : Math.max(0, now - oldestAcceptedAt) / SECOND;

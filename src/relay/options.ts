@@ -1,12 +1,9 @@
 /** Turns the configuration into the options that each part declares. */
 import { type CertificateOptions, purposeOf } from '../certificates/certificates.ts';
 import { type Config, defaultLimits, listSettings } from '../config/config.ts';
-import type { DeliveryOptions } from '../delivery/delivery.ts';
 import type { EventLog } from '../events/events.ts';
 import type { PortAddress } from '../net/open-port.ts';
 import type { QuotaDefaults } from '../policy/policy.ts';
-import type { PreparationOptions } from '../preparation/preparation.ts';
-import type { SubmissionOptions } from '../submission/submission.ts';
 import type { StsSettings } from '../tls-policy/tls-policy.ts';
 
 export function certificateOptions({
@@ -19,39 +16,13 @@ export function certificateOptions({
   return { mode: tls.mode, hostname, names: tls.names, files: tls.files, acme, listen: { http: listen.http, alpn: listen.alpn } };
 }
 
-export function deliveryOptions({
-  routes,
-  destinations,
-  delivery,
-}: Config): Omit<DeliveryOptions, 'hostname' | 'dns' | 'log' | 'operation'> {
-  const { ca, ...rest } = delivery;
-  return { routes, destinations, ...rest, ...(ca === undefined ? {} : { caFile: ca }) };
-}
-
 export function stsSettings({ delivery: { mtaSts, allowPrivate, ca } }: Config): StsSettings {
   return { mtaSts, allowPrivate, caFile: ca };
-}
-
-export function preparationOptions({
-  submission,
-}: Config): Pick<PreparationOptions, 'maxMessageSize' | 'maxHeaderSize' | 'bareNewlines' | 'tlsRequiredNo'> {
-  const { maxMessageSize, maxHeaderSize, bareNewlines, tlsRequiredNo } = submission;
-  return { maxMessageSize, maxHeaderSize, bareNewlines, tlsRequiredNo };
 }
 
 export function quotaDefaults(config: Config): QuotaDefaults {
   const { over, maxHeld } = config.limits;
   return { list: defaultLimits(config), over, maxHeld };
-}
-
-export function submissionOptions({
-  listen,
-  submission,
-  auth,
-  queue,
-}: Config): Pick<SubmissionOptions, 'listeners' | 'limits' | 'auth' | 'lifetime'> {
-  const listeners = (['submissions', 'submission'] as const).flatMap((name) => listen[name].map((at) => ({ name, ...at })));
-  return { listeners, limits: submission, auth, lifetime: queue.lifetime };
 }
 
 /** Whether anything depends on a resolver that validates. */

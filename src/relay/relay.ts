@@ -36,21 +36,11 @@ import { VERSION } from '../system/version.ts';
 import { createTlsResults, startDnssecWatch, startStsPolicies, type TlsResults } from '../tls-policy/tls-policy.ts';
 import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
-import {
-  certificateOptions,
-  deliveryOptions,
-  keepFixed,
-  needsValidation,
-  portsOf,
-  preparationOptions,
-  quotaDefaults,
-  stsSettings,
-  submissionOptions,
-} from './options.ts';
+import { certificateOptions, keepFixed, needsValidation, portsOf, quotaDefaults, stsSettings } from './options.ts';
 import { startOutboundLook } from './outbound-look.ts';
+import { deliveryOptions, preparationOptions, submissionOptions } from './session-options.ts';
 import { type LateParts, startSessionThreads } from './session-threads.ts';
 import {
-  createUserToken,
   ensureOwnKey,
   exceptionsNow,
   followRoutes,
@@ -62,6 +52,7 @@ import {
   warnOfFileSystem,
   warnOfReports,
 } from './upkeep.ts';
+import { createUserToken } from './user-token.ts';
 
 type RelayOptions = {
   readonly config: Config;
@@ -374,7 +365,13 @@ async function openAdmin(
   const commit = createCommitCheck(store);
   const look = () =>
     snapshot({
-      ...{ store, certificates, sessions: threads?.sessions() ?? submission.sessions(), resting: delivery.resting() },
+      ...{
+        store,
+        certificates,
+        sessions: threads?.sessions() ?? submission.sessions(),
+        threads: threads?.working() ?? 1,
+        resting: delivery.resting(),
+      },
       ...{ validates: dnssec.validates(), policies: sts.counts(), exceptions: exceptionsNow(current.config).length },
     });
   const admin = await startAdmin({

@@ -1,6 +1,6 @@
 /** What a relay checks and makes in its store at the start, and removes while it runs. */
 
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { type Config, checkReports } from '../config/config.ts';
 import type { Control } from '../control/control.ts';
 import { type Delivery, exceptionsOf, type TlsException } from '../delivery/delivery.ts';
@@ -30,25 +30,6 @@ export async function warnOfReports({ operation }: Pick<StoreData, 'operation'>,
   const domains = keys.filter(({ state }) => state === 'active').map(({ domain }) => domain);
   const reason = checkReports(config, domains);
   if (reason !== undefined) log.emit('reportsNotSigned', { from: config.reports.from, reason: `reports.from ${reason}` });
-}
-
-/**
- * The token in Received that replaces the login name. Only the operator of this relay can find the credential by it.
- * `smarthost trace` shows the name itself.
- */
-export async function createUserToken({ operation }: Pick<StoreData, 'operation'>): Promise<(name: string) => string> {
-  const drawn = randomBytes(32).toString('hex');
-  const secret = (await operation.value('instance.secret')) ?? (await operation.keepValue('instance.secret', drawn));
-  const key = Buffer.from(secret, 'hex');
-  const known = new Map<string, string>();
-  return (name) => {
-    let token = known.get(name);
-    if (token === undefined) {
-      token = createHmac('sha256', key).update(name).digest('hex').slice(0, 12);
-      known.set(name, token);
-    }
-    return token;
-  };
 }
 
 /**

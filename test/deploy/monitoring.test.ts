@@ -31,6 +31,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
   metrics.observeQuestion({ type: 'MX', result: 'found', seconds: 0.01 });
   const text = await metrics.render({
     queue: { states: { delayed: 1 }, oldestSeconds: 1 },
+    threads: 1,
     sessions: 1,
     resting: 0,
     policies: { modes: { enforce: 1 }, overdue: 0 },

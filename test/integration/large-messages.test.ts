@@ -6,12 +6,14 @@ import { startDns } from '../support/dns.ts';
 import { type MxServer, startMxServer } from '../support/mx-server.ts';
 import { openClient } from '../support/relay.ts';
 import { prepareRelay, type RelayProcess } from '../support/relay-process.ts';
+import { testThreads } from '../support/threads.ts';
 
 /** 40 of 12 MB would be 480 MB if they were held whole. `LARGE_MB=150` is the size that the big providers announce. */
 const MEGABYTES = Number(process.env['LARGE_MB'] ?? 12);
 const PARALLEL = 40;
 const MIB = 1024 * 1024;
-const LIMIT = 400 * MIB;
+/** A thread of sessions has a heap and buffers of its own. */
+const LIMIT = (400 + (testThreads() > 1 ? 50 * testThreads() : 0)) * MIB;
 
 let relay: RelayProcess;
 let mx: MxServer;

@@ -9,7 +9,7 @@ import type { Config } from '../../config/config.ts';
 import type { Verification } from '../../credentials/credentials.ts';
 import type { CourierOptions, Place, Places, TurnedAway } from '../../delivery/delivery.ts';
 import type { RelayEvent } from '../../events/events.ts';
-import type { Quota, QuotaUser } from '../../policy/policy.ts';
+import type { Quota, QuotaDefaults, QuotaUser } from '../../policy/policy.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { LimitUse } from '../../smtp/limit.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
@@ -20,6 +20,10 @@ import type { Transferred } from './peer.ts';
 /** What a thread is started with. */
 export type ThreadData = {
   readonly config: Config;
+  /** What follows from the configuration for users without limits of their own. */
+  readonly limits: QuotaDefaults;
+  /** Events that the main thread wants to hear of, because metrics count them. */
+  readonly counted: ReadonlySet<string>;
   /** From 1 on. The main thread is 0. `threads`: with the main thread. */
   readonly thread: number;
   readonly threads: number;
@@ -125,7 +129,7 @@ export type ThreadServices = {
   noteUse(...use: Parameters<Quota['noteUse']>): void;
   store(port: MessagePort): void;
   setTls(tls: TlsFiles): void;
-  reload(config: Config): void;
+  reload(config: Config, limits: QuotaDefaults): void;
   /** Lets transactions end. Resolves when all sessions have ended, in `deadline` milliseconds at most. */
   drain(deadline: number): Promise<void>;
   /** Ends the attempts, and takes leave of all hosts. The thread ends after it. */

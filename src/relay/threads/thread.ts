@@ -5,8 +5,7 @@ import { createCredentials } from '../../credentials/credentials.ts';
 import { type Courier, createCourier, destinationOf, signs } from '../../delivery/delivery.ts';
 import { createDns } from '../../dns/dns.ts';
 import { createEventLog, type EventLog } from '../../events/events.ts';
-import { isCounted } from '../../metrics/metrics.ts';
-import { createQuota, type Quota } from '../../policy/policy.ts';
+import { createQuota, type Quota, type QuotaDefaults } from '../../policy/policy.ts';
 import { createPreparation } from '../../preparation/preparation.ts';
 import { createSigner } from '../../signing/signing.ts';
 import { joinQueueIds } from '../../smtp/queue-id.ts';
@@ -14,8 +13,8 @@ import { refusal } from '../../smtp/replies.ts';
 import { type JoinedStore, joinStore } from '../../store/store.ts';
 import { createSessions } from '../../submission/submission.ts';
 import { createLog } from '../../system/log.ts';
-import { deliveryOptions, preparationOptions, quotaDefaults, submissionOptions } from '../options.ts';
-import { createUserToken } from '../upkeep.ts';
+import { deliveryOptions, preparationOptions, submissionOptions } from '../session-options.ts';
+import { createUserToken } from '../user-token.ts';
 import { ThreadPeer } from './peer.ts';
 import type { MachineState, MainServices, ThreadData, ThreadServices } from './protocol.ts';
 import { createAdder, createPlaces, createRemoteGuard, placeAt, receivedClaim } from './remote.ts';
@@ -28,7 +27,7 @@ let config: Config = data.config;
 const main = new ThreadPeer<MainServices>(port, (error) => events.emit('threadTrouble', { thread: data.thread, error }));
 const log = createLog({ ...config.log, write: (lines) => main.tell('log', [lines]) });
 const events: EventLog = createEventLog(log, (event) => {
-  if (isCounted(event)) main.tell('observe', [event]);
+  if (data.counted.has(event.event)) main.tell('observe', [event]);
 });
 
 joinQueueIds({ ...data.queueIds, part: data.thread, parts: data.threads });
@@ -119,7 +118,7 @@ main.serve({
 main.tell('ready', []);
 
 /** @throws where files of the new configuration cannot be read */
-function reload(next: Config): void {
+function reload(next: Config, limits: QuotaDefaults): void {
   const follow = courier.prepareReload(courierOptions(next));
   config = next;
   log.setLevel(next.log.level);
@@ -127,7 +126,7 @@ function reload(next: Config): void {
   signer.reload({ noKey: next.signing.noKey });
   signer.forget();
   preparation.reload(preparationOptions(next));
-  quota.reload(quotaDefaults(next));
+  quota.reload(limits);
   credentials.forget();
   sessions.reload(submissionOptions(next));
 }
@@ -154,7 +153,7 @@ function courierOptions(next: Config): Parameters<typeof createCourier>[0] {
 function createSharedQuota({ messages }: JoinedStore) {
   const own = createQuota({
     messages,
-    defaults: quotaDefaults(config),
+    defaults: data.limits,
     notify: (...notice) => main.tell('notifyLimit', notice),
   });
   return {

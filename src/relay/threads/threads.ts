@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import { type Transferable, Worker } from 'node:worker_threads';
 import type { Config } from '../../config/config.ts';
 import { type Courier, createCourier } from '../../delivery/delivery.ts';
+import { COUNTED_EVENTS } from '../../metrics/metrics.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
 import { shareQueueIds } from '../../smtp/queue-id.ts';
 import type { Claim, OpenedStore } from '../../store/store.ts';
@@ -14,6 +15,7 @@ import type { Caller, Hand, ListenerName, TlsFiles } from '../../submission/subm
 import { onAbort } from '../../system/abort.ts';
 import { createCache } from '../../system/cache.ts';
 import { SECOND } from '../../system/clock.ts';
+import { quotaDefaults } from '../options.ts';
 import { type Machine, Member, type PacedPlaces } from './member.ts';
 import type { MachineState, ThreadData } from './protocol.ts';
 
@@ -51,6 +53,8 @@ export type Threads = {
   /** For `startDelivery`. */
   readonly courier: (places: PacedPlaces) => Courier;
   sessions(): number;
+  /** How many threads work now. */
+  working(): number;
   setTls(tls: TlsFiles): void;
   /** Never rejects: a thread that cannot follow is replaced. */
   reload(config: Config): Promise<void>;
@@ -74,6 +78,7 @@ export async function startThreads(options: ThreadsOptions): Promise<Threads> {
     hand: (socket, listener, caller) => crew.hand(socket, listener, caller),
     courier: (places) => crew.courier(places),
     sessions: () => crew.members.reduce((sum, { sessions }) => sum + sessions, 0),
+    working: () => crew.members.filter(({ unanswered }) => unanswered <= FEW).length,
     setTls: (tls) => crew.setTls(tls),
     reload: (config) => crew.reload(config),
     drain: (deadline) => crew.drain(deadline),
@@ -117,7 +122,15 @@ class Crew {
   /** Resolves when the thread works. */
   #start(thread: number): Promise<void> {
     const { config, count, store } = this.#options;
-    const data = { config: config(), thread, threads: count + 1, tls: this.#tls, state: this.#state };
+    const data = {
+      config: config(),
+      limits: quotaDefaults(config()),
+      counted: COUNTED_EVENTS,
+      thread,
+      threads: count + 1,
+      tls: this.#tls,
+      state: this.#state,
+    };
     return new Promise((resolve, reject) => {
       let running: Running | undefined;
       let cause: unknown;
@@ -332,7 +345,7 @@ class Crew {
   async reload(config: Config): Promise<void> {
     await Promise.all(
       [...this.#running.values()].map(({ member, worker }) =>
-        member.peer.call('reload', [config]).catch(async (error: unknown) => {
+        member.peer.call('reload', [config, quotaDefaults(config)]).catch(async (error: unknown) => {
           if (member.ended) return;
           this.#options.log.emit('threadTrouble', { thread: member.thread, error });
           await worker.terminate(); // the next one begins with the new configuration

@@ -6,6 +6,7 @@ const parts = (counts: () => Promise<unknown>): SnapshotParts => ({
   store: { messages: { counts } } as unknown as SnapshotParts['store'],
   certificates: { facts: () => [] },
   sessions: 3,
+  threads: 2,
   resting: 2,
   exceptions: 2,
   policies: { modes: { enforce: 5, testing: 1, none: 0 }, overdue: 4 },
@@ -67,6 +68,7 @@ test.each([
   const text = await metrics.render(await snapshot(parts(counts)));
   expect(line(text, 'smarthost_queue_recipients{state="delayed"}')).toBe('smarthost_queue_recipients{state="delayed"} 7');
   expect(line(text, 'smarthost_sessions')).toBe('smarthost_sessions 3');
+  expect(line(text, 'smarthost_session_threads')).toBe('smarthost_session_threads 2');
 });
 
 test('exceptions from TLS are shown as they are now', async () => {
