@@ -19,8 +19,8 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a relay on PostgreSQL'
   });
   afterAll(() => server?.remove());
 
-  async function start(durability: 'one' | 'two' = 'one') {
-    const database = await newDatabase(server, OWNER);
+  async function start(durability: 'one' | 'two' = 'one', shared?: string) {
+    const database = shared ?? (await newDatabase(server, OWNER));
     const folder = mkdtempSync(join(tmpdir(), 'postgres-relay-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const passwordFile = join(folder, 'password');
@@ -81,6 +81,33 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a relay on PostgreSQL'
       client.close();
       return reply.startsWith('535');
     });
+  });
+
+  test('two relays on one database: each message leaves once, and a change on one is seen by the other', async () => {
+    const database = await newDatabase(server, OWNER);
+    const relays = [await start('one', database), await start('one', database)] as const;
+    const ids = await Promise.all(
+      Array.from({ length: 12 }, async (_, i) => {
+        const reply = await send(relays[i % 2]!.ports.submissions, MESSAGE);
+        return /queued as (\w+)/.exec(reply)![1]!;
+      }),
+    );
+    expect(new Set(ids).size).toBe(12);
+    const relayed = () =>
+      relays.flatMap(({ log }) => log.filter(({ event }) => event === 'relayed').map((line) => line['queueId']));
+    await until(() => relayed().length >= 12);
+    expect(relayed().sort()).toEqual([...ids].sort());
+    expect(relays.map(({ mx }) => mx.messages.length)).toEqual([6, 6]);
+    await command(relays[0].file, 'user', 'disable', 'app@sender.test');
+    for (const { ports } of relays)
+      await until(async () => {
+        const client = await openClient(ports.submissions, { tls: true });
+        const reply = await client.login();
+        client.close();
+        return reply.startsWith('535');
+      });
+    const nodes = await server.sql('SELECT count(DISTINCT id)::int AS n FROM smarthost.nodes', database);
+    expect(nodes).toEqual([{ n: 2 }]);
   });
 
   test('without a named standby no mail is accepted, and with one it is, without a restart', async () => {
