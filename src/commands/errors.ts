@@ -56,7 +56,7 @@ const ADVICE: Partial<Record<`${ControlErrorKind} ${ControlErrorSubject}`, Advic
   'exists domain': (domain) => ` \`smarthost domain rotate ${domain}\` makes new keys.`,
   'exists selector': ': choose another --selector.',
   'not found policy': ' `smarthost tls policies list` shows those that it knows.',
-  'not found provider': ' `smarthost provider list` shows all.',
+  'not found provider': ' `smarthost provider list --all` shows those of the table.',
   'not found report': ' `smarthost tls reports list` shows what was written.',
   'not found message': ` ${WHERE_MAIL_IS}`,
 };

@@ -13,7 +13,7 @@ export function messageTable(messages: readonly QueuedMessage[]): string {
         ? [message.id, time(message.acceptedAt), roundSize(message.size), sender(message)]
         : ['', '', '', ''].map(() => ' ')),
       recipient.recipient,
-      recipient.state,
+      recipient.heldBy === undefined ? recipient.state : `held by ${recipient.heldBy}`,
       String(recipient.attempts),
       time(recipient.nextAttemptAt),
       recipient.lastReply ?? '',

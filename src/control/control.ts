@@ -21,7 +21,7 @@ import { createTraceControl, type TraceControl } from './trace.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
 
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
-export type { KnownProvider } from './providers.ts';
+export type { KnownProvider, ProviderCommand } from './providers.ts';
 export type { QueueChange } from './queue.ts';
 export { createReplyControl, type WholeExplanation } from './replies.ts';
 export type { Progress } from './send.ts';

@@ -1,52 +1,104 @@
-/** Providers: receivers of mail that are known by their MX hosts, and what each may get. */
+/** Providers: receivers of mail that are known by their MX hosts, what each may get, and how each sees our addresses. */
 import type { Provider } from '../delivery/delivery.ts';
+import type { HeldMail, Shaping } from '../store/store.ts';
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
+import { iso } from './shapes.ts';
 
 export type ProviderSettings = {
   readonly delivery: { readonly providers?: string | undefined };
 };
 
-/** `provider list`. Durations are in seconds. */
-export type KnownProvider = ReturnType<typeof providerShape>;
-
-export type ProviderControl = {
-  /** All of the table, in the order of the names. */
-  list(): Promise<readonly KnownProvider[]>;
-  /** Rejects with `not found` if the table has no such provider. */
-  show(key: string): Promise<KnownProvider>;
+/** `provider list`. Durations are in seconds. A provider that only the store knows has no limits: the table does not have its hosts. */
+export type KnownProvider = {
+  readonly provider: string;
+  readonly limits: ReturnType<typeof limitsShape> | null;
+  /** For each address of ours that it has ever seen with other than the usual eyes. */
+  readonly addresses: readonly ReturnType<typeof addressShape>[];
+  /** Recipients that wait because it refuses our address, and when the oldest of their messages was accepted. */
+  readonly held: number;
+  readonly oldestHeldAt: string | null;
 };
 
-export function createProviderControl({ settings }: Pick<Parts<ProviderSettings>, 'settings'>): ProviderControl {
+/** Asks the relay; where none runs, the next one does it at its start. */
+export type ProviderCommand = 'open' | 'hold' | 'probe';
+
+export type ProviderControl = {
+  /** All of the table, and those that have refused us, in the order of the names. */
+  list(): Promise<readonly KnownProvider[]>;
+  /** Rejects with `not found` if there is no such provider. */
+  show(key: string): Promise<KnownProvider>;
+  /**
+   * `open`: send at full pace. `hold`: hold its mail. `probe`: send one held message now. Rejects with `not found`, and with `conflict` where
+   * there is nothing to probe.
+   */
+  command(key: string, command: ProviderCommand): Promise<void>;
+};
+
+/** The small value by which the relay is asked. */
+const COMMAND = 'provider.command.';
+
+export function createProviderControl({ store, settings, now }: Parts<ProviderSettings>): ProviderControl {
   async function list(): Promise<readonly KnownProvider[]> {
     const { loadProviders } = await import('../delivery/delivery.ts');
-    const { providers } = loadProviders(settings().delivery.providers);
-    return providers.map(providerShape).sort((a, b) => (a.provider < b.provider ? -1 : 1));
+    const { byKey } = loadProviders(settings().delivery.providers);
+    const [states, held] = await Promise.all([store.operation.shaping(), store.messages.heldByProvider()]);
+    const keys = new Set([...byKey.keys(), ...states.map(({ provider }) => provider), ...held.map(({ provider }) => provider)]);
+    return [...keys].sort().map((key) => shapeOf(key, { found: byKey.get(key), states, held, at: now() }));
+  }
+
+  async function show(key: string): Promise<KnownProvider> {
+    const found = (await list()).find(({ provider }) => provider === key);
+    if (found !== undefined) return found;
+    throw new ControlError('not found', 'provider', `The relay knows no provider ${key}.`);
   }
 
   return {
     list,
-    async show(key) {
-      const found = (await list()).find(({ provider }) => provider === key);
-      if (found !== undefined) return found;
-      throw new ControlError('not found', 'provider', `The table has no provider ${key}.`);
+    show,
+    async command(key, command) {
+      const { addresses } = await show(key);
+      const isBlocked = addresses.some(({ state }) => state === 'blocked' || state === 'probing');
+      if (command === 'probe' && !isBlocked)
+        throw new ControlError('conflict', 'provider', `${key} does not refuse an address of this relay.`);
+      await store.operation.setValue(`${COMMAND}${key}`, command);
     },
   };
 }
 
-function providerShape({ key, mx, sessions, perConnection, perMinute, firstRest, ...rest }: Provider) {
-  const { ipv6, removal = null, source, read, origin } = rest;
+type Known = {
+  readonly found: Provider | undefined;
+  readonly states: readonly Shaping[];
+  readonly held: readonly HeldMail[];
+  readonly at: number;
+};
+
+function shapeOf(provider: string, { found, states, held, at }: Known): KnownProvider {
+  const mail = held.find((one) => one.provider === provider);
   return {
-    provider: key,
-    mx,
-    sessions,
-    perConnection,
-    perMinute,
-    firstRest: firstRest / 1000,
-    ipv6,
-    removal,
-    origin,
-    source,
-    read,
+    provider,
+    limits: found === undefined ? null : limitsShape(found),
+    addresses: states.filter((one) => one.provider === provider).map((one) => addressShape(one, at)),
+    held: mail?.recipients ?? 0,
+    oldestHeldAt: iso(mail?.oldestAcceptedAt ?? null),
+  };
+}
+
+function limitsShape({ mx, sessions, perConnection, perMinute, firstRest, ...rest }: Provider) {
+  const { ipv6, removal = null, source, read, origin } = rest;
+  return { mx, sessions, perConnection, perMinute, firstRest: firstRest / 1000, ipv6, removal, origin, source, read };
+}
+
+type Evidence = { readonly cause?: { readonly class: string; readonly reply: { code: number; status: string; text: string } } };
+
+/** `until`: no mail before it; for a block, the next probe. `reply`: what has caused the state. */
+function addressShape({ source, family, state, since, until, sessions, rate, learnedCap, evidence }: Shaping, at: number) {
+  const { cause } = JSON.parse(evidence) as Evidence;
+  const isUsual = state === 'open';
+  return {
+    ...{ address: source === '' ? null : source, family, state, since: iso(since), until: until > at ? iso(until) : null },
+    ...{ sessions, perMinute: Math.round(rate * 100) / 100, perConnection: learnedCap },
+    class: isUsual ? null : (cause?.class ?? null),
+    reply: isUsual || cause === undefined ? null : `${cause.reply.code} ${cause.reply.status} ${cause.reply.text}`,
   };
 }

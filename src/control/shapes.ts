@@ -49,6 +49,8 @@ function shape<A>(message: StoredMessage, attempts: (recipient: Recipient) => A)
     recipients: message.recipients.map((recipient) => ({
       recipient: recipient.address,
       state: recipient.state,
+      /** The provider that refuses our address. Absent: none does. */
+      ...(recipient.heldBy === undefined ? {} : { heldBy: recipient.heldBy }),
       attempts: attempts(recipient),
       nextAttemptAt: iso(recipient.nextAttemptAt),
       expiresAt: iso(expiresAt),

@@ -5,7 +5,7 @@ import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
 import type { JudgedReply, Outcome } from '../smtp/outcome.ts';
 import type { DestinationFunction, DestinationRule, IpPolicy, Route, SignsFunction, TlsLevel } from '../smtp/route.ts';
-import type { Claim, OperationStore, StoredRecipient } from '../store/store.ts';
+import type { Claim, OperationStore, Shaping, StoredRecipient } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, MINUTE, SECOND, systemClock } from '../system/clock.ts';
 import type { PolicyMode } from '../tls-policy/tls-policy.ts';
@@ -21,6 +21,7 @@ import { destinationOf, signs } from './route.ts';
 import type { SessionResults } from './session-results.ts';
 import { heardFrom, withoutCrowd } from './shaping/heard.ts';
 import { loadProviders } from './shaping/provider.ts';
+import type { BlockNews } from './shaping/provider-line.ts';
 import { type ProviderSurroundings, startProviders } from './shaping/provider-start.ts';
 import type { Heard } from './shaping/provider-way.ts';
 import { formatAction } from './shaping/reply-class.ts';
@@ -35,6 +36,7 @@ export type { Place, Places, TurnedAway } from './places.ts';
 export { catchAll, destinationOf, signs } from './route.ts';
 export { judgeReply } from './shaping/judgement.ts';
 export { loadProviders, type Provider, providerProblems } from './shaping/provider.ts';
+export type { BlockNews } from './shaping/provider-line.ts';
 export { formatAction, type ReplyJudgement, type ReplyPhase } from './shaping/reply-class.ts';
 export { loadReplies, replyProblems } from './shaping/reply-table.ts';
 export { parseReplyText } from './shaping/reply-text.ts';
@@ -119,6 +121,14 @@ export type Delivery = {
   blockedUntil(destination: string): number | undefined;
   /** How many sets of MX hosts are left alone now. */
   resting(): number;
+  /** What has become of providers since the last call, to be stored with the results that have caused it. */
+  takeShaping(): readonly Shaping[];
+  /** Each address of ours as each provider sees it, as far as anything is known. */
+  shaping(): readonly Shaping[];
+  /** The providers that refuse an address of ours now. */
+  blocks(): readonly BlockNews[];
+  /** What an operator asks: `open`, `hold` or `probe`. Other words do nothing. */
+  commandProvider(provider: string, command: string): void;
   /** The operator asks for an attempt at this destination: it lifts the rest of its hosts once. */
   tryNow(destination: string): void;
   /** Builds all that follows from the options; the function returned swaps it in and cannot fail. @throws where it cannot be built. */
@@ -179,11 +189,16 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
     onRoom: (listener) => pacing.onRoom(listener),
     blockedUntil: (destination) => pacing.blockedUntil(destination),
     resting: () => pacing.resting(),
+    takeShaping: () => providers.takeChanges(),
+    shaping: () => providers.states(),
+    blocks: () => providers.blocks(),
+    commandProvider: (provider, command) => providers.obey(provider, command),
     tryNow: (destination) => pacing.tryNow(destination),
     prepareReload,
     reload: (changes) => prepareReload(changes)(),
     async close() {
       pacing.close();
+      providers.close();
       await courier.close();
     },
   };

@@ -5,23 +5,10 @@
 import type { JudgedReply } from '../smtp/outcome.ts';
 import { type Reply, replyLine } from '../smtp/reply.ts';
 import type { Log } from '../system/log.ts';
+import { type EventDefinition, FIELDS, type FieldValues, type Level } from './fields.ts';
 import { renderEventsPage } from './page.ts';
 
-/** One field: its type for the code, and the word for the page. */
-type Field<T, Optional extends boolean = false> = { readonly holds: string; readonly isOptional: Optional; readonly type?: T };
-const field = <T>(holds: string): Field<T> => ({ holds, isOptional: false });
-const optional = <T>({ holds }: Field<T>): Field<T, true> => ({ holds, isOptional: true });
-
-const text = field<string>('text');
-const count = field<number>('number');
-const seconds = field<number>('seconds');
-const time = field<string>('ISO 8601, UTC');
-const texts = field<readonly string[]>('list of texts');
-const error = field<unknown>('message, code, stack, cause');
-const maybe = field<string | null>('text or null');
-const flag = field<boolean>('true or false');
-const listening =
-  field<readonly { readonly name: string; readonly address: string; readonly port: number }[]>('list of name, address, port');
+const { count, define, error, field, flag, listening, maybe, optional, seconds, text, texts, time } = FIELDS;
 
 const session = { session: text, ip: text, user: optional(text) };
 const replied = { code: count, status: text, reply: text };
@@ -30,15 +17,6 @@ const host = { mx: maybe, ip: maybe, tls: maybe, assurance: optional(text), proo
 const judgedAs = { class: optional(text), action: optional(text), provider: optional(text), rules: optional(text) };
 const attempt = { ...recipient, ...host, ...replied, ...judgedAs, attempt: count, seconds };
 const refusal = { queueId: text, mx: text, ip: text, tls: maybe, ...replied };
-
-type Level = 'debug' | 'info' | 'warn' | 'error';
-export type EventDefinition = {
-  readonly level: Level;
-  readonly about: string;
-  readonly fields: Readonly<Record<string, Field<any, boolean>>>;
-};
-
-const define = <F extends EventDefinition['fields']>(level: Level, about: string, fields: F) => ({ level, about, fields });
 
 /** In the order of the page. The level is the usual one. If the case needs a person, the event comes as a warning or an error. */
 export const EVENTS = {
@@ -230,6 +208,13 @@ export const EVENTS = {
     sender: optional(text),
     reason: text,
   }),
+  providerBlocked: define(
+    'warn',
+    'A provider refuses our address, or an operator has asked to hold its mail. Its mail is held, and one message is sent now and then to find out whether that has ended.',
+    { provider: text, address: text, class: text, reply: text },
+  ),
+  providerProbe: define('info', 'A held message goes as a probe.', { provider: text, address: text, queueId: optional(text) }),
+  providerOpened: define('info', 'A provider takes mail again. What was held follows.', { provider: text, address: text }),
   sessionsCrowded: define(
     'warn',
     'As many sessions as `delivery.maxSessions` allows are under way, and mail waits for its turn.',
@@ -273,7 +258,12 @@ export const EVENTS = {
     used: count,
     resetsAt: time,
   }),
-  noticeFailed: define('error', 'A notice to the operator could not be sent.', { user: text, percent: count, error }),
+  noticeFailed: define('error', 'A notice to the operator could not be sent.', {
+    user: optional(text),
+    percent: optional(count),
+    provider: optional(text),
+    error,
+  }),
 
   certificate: define('info', 'A certificate was loaded, renewed or kept, or it expires soon. A warning if it needs you.', {
     action: text,
@@ -341,15 +331,8 @@ export const EVENTS = {
 } as const satisfies Record<string, EventDefinition>;
 
 type EventName = keyof typeof EVENTS;
-type Values<F> = {
-  readonly [K in keyof F as F[K] extends Field<any, true> ? never : K]: F[K] extends Field<infer T, boolean> ? T : never;
-} & {
-  readonly [K in keyof F as F[K] extends Field<any, true> ? K : never]?:
-    | (F[K] extends Field<infer T, boolean> ? T : never)
-    | undefined;
-};
 /** The fields of one event. */
-type EventFields<K extends EventName> = Values<(typeof EVENTS)[K]['fields']>;
+type EventFields<K extends EventName> = FieldValues<(typeof EVENTS)[K]['fields']>;
 /** The union of all events. */
 export type RelayEvent = { [K in EventName]: { readonly event: K; readonly fields: EventFields<K> } }[EventName];
 

@@ -1,5 +1,5 @@
 /** The page deploy/events.md, made from the list of events. */
-import type { EventDefinition } from './events.ts';
+import type { EventDefinition } from './fields.ts';
 
 /** In the order of the list. */
 export function renderEventsPage(events: Readonly<Record<string, EventDefinition>>): string {

@@ -1,7 +1,8 @@
 /** What one outcome means for one recipient: pure, with time and chance as arguments. RFC 5321 §4.5.4.1, RFC 3464 §2.3.3. */
-import type { Outcome } from '../smtp/outcome.ts';
-import { replyLine } from '../smtp/reply.ts';
+import type { HeldBy, Outcome } from '../smtp/outcome.ts';
+import { type Reply, replyLine } from '../smtp/reply.ts';
 import type { AttemptRecord, MessageFacts, RecipientChange, StoredRecipient } from '../store/store.ts';
+import { SECOND } from '../system/clock.ts';
 import { fairAttempts, horizon, nextAttempt, type Schedule } from './schedule.ts';
 import type { Reportable } from './telling.ts';
 
@@ -39,8 +40,11 @@ export function decide(facts: DecisionFacts): Decision {
     case 'failed':
       return ended(facts, outcome.kind);
     case 'returned':
-      return returned(facts, outcome.notBefore);
+      return outcome.heldBy === undefined
+        ? returned(facts, outcome.notBefore)
+        : heldBack(facts, outcome.heldBy, outcome.notBefore);
     case 'delayed':
+      return outcome.heldBy === undefined ? waiting(facts) : heldBack(facts, outcome.heldBy);
     case 'uncertain':
       return waiting(facts);
   }
@@ -108,6 +112,50 @@ function ended({ recipient, outcome, now }: DecisionFacts, state: 'relayed' | 'f
     change: { n: recipient.n, state, ...attempted(outcome, now) },
     ...worthAReport({ recipient, action: state, outcome }),
   };
+}
+
+/**
+ * The provider refuses our address, so the mail waits until it does no longer: it is not tried, and not returned for that. Its sender is
+ * warned, and told where its lifetime ends, in the words of the provider. @param notBefore default: the usual pause.
+ */
+function heldBack(facts: DecisionFacts, { provider }: HeldBy, notBefore?: number): Decision {
+  const { message, recipient, outcome, schedule, now, random } = facts;
+  const { n, attempts } = recipient;
+  const tried = outcome.kind === 'returned' ? {} : { ...attempted(outcome, now), excused: true as const };
+  const said = { ...outcome, reply: blamingUs(outcome.reply, provider) } as Outcome;
+  if (now > message.expiresAt && facts.failingFor >= fairAttempts(schedule, message.expiresAt - message.acceptedAt).duration) {
+    const change = { n, state: 'expired', ...tried, lastReply: replyLine(said.reply) } as const;
+    return {
+      recipient,
+      outcome: said,
+      event: 'expired',
+      change,
+      ...worthAReport({ recipient, action: 'expired', outcome: said }),
+    };
+  }
+  const warnAt = message.acceptedAt + schedule.delayWarning;
+  const warn = !recipient.delayReported && now >= warnAt;
+  const at = notBefore ?? nextAttempt(schedule, { attempts: attempts + 1, now, random });
+  // Something is due earlier than the next look at the provider: a warning, or the end.
+  const sooner = [recipient.delayReported || warn ? at : warnAt, message.expiresAt + SECOND].filter((time) => time > now);
+  const nextAttemptAt = Math.min(at, now + horizon(schedule), ...sooner);
+  return {
+    recipient,
+    outcome,
+    event: outcome.kind === 'returned' ? 'returned' : 'delayed',
+    change: {
+      ...{ n, state: attempts === 0 && outcome.kind === 'returned' ? 'queued' : 'delayed', nextAttemptAt },
+      ...{ lastReply: replyLine(outcome.reply), ...tried, heldBy: provider, ...(warn ? { delayReported: true } : {}) },
+    },
+    ...(warn ? worthAReport({ recipient, action: 'delayed', outcome: said }) : {}),
+  };
+}
+
+/** What a sender reads of a block: its mail is not the cause. */
+function blamingUs(reply: Reply, provider: string): Reply {
+  const name = provider.replace(/^mx:/, '').slice(0, 100);
+  const blame = `(${name} refuses the address of this relay. The cause is not this message.)`;
+  return { ...reply, text: `${reply.text} ${blame}`, ...(reply.words !== undefined && { words: `${reply.words} ${blame}` }) };
 }
 
 /** Nothing was tried, so no attempt is counted: the recipient keeps its state, and is due again at once or when there is room. */

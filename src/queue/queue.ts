@@ -7,6 +7,7 @@
  * - the same where only an answer of the store was lost: lost-answers.ts gives back, or withdraws, while the process lives.
  * - `queued`, `delayed`, `uncertain`: due at their time, nothing to repair. `uncertain` had no reply to its final dot.
  * - `held`: waits for the operator.
+ * - `queued` or `delayed` and held by a provider: waits until the provider no longer refuses our address. Its lifetime goes on.
  * - settled: outcome, attempt, next time and the duty to tell the sender are one transaction; the report and the end of that duty are
  *   another (telling.ts). So each cause that is recorded is told once, whatever happens in between.
  * - `relayed`, `failed`, `expired`, `removed`: ended, never tried again.
@@ -19,7 +20,7 @@
 
 import type { EventLog } from '../events/events.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
-import type { AcceptRequest, Content, Denial, MessageStore, NewMessage } from '../store/store.ts';
+import type { AcceptRequest, Content, Denial, MessageStore, NewMessage, Shaping } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
 import { acceptUnderFreeId } from './free-id.ts';
@@ -79,6 +80,8 @@ export type QueueOptions = {
   readonly room: (destination: string) => number;
   readonly onRoom: (listener: (destination: string) => void) => void;
   readonly blockedUntil: (destination: string) => number | undefined;
+  /** What has become of providers since the last call. Absent: nothing ever does. */
+  readonly shaping?: () => readonly Shaping[];
   readonly report: ReportFunction;
   readonly summarize: SummaryFunction;
   /** Reports that one sender gets in an hour. */
@@ -100,7 +103,7 @@ export function startQueue(options: QueueOptions): Queue {
   const { now = systemClock, monotonic = () => performance.now(), random = Math.random } = options;
   let { schedule } = options;
   const settler = createSettler({
-    ...{ store, log, schedule: () => schedule, now, monotonic, random },
+    ...{ store, log, schedule: () => schedule, now, monotonic, random, ...(options.shaping && { shaping: options.shaping }) },
     onRetry: (at) => runner.expect(at),
     onReturned: (destination, at) => runner.handedBack(destination, at),
     onUntold: (due) => telling.kick(due),

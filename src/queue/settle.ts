@@ -3,7 +3,7 @@
 import type { EventLog } from '../events/events.ts';
 import type { Outcome } from '../smtp/outcome.ts';
 import { replyLine } from '../smtp/reply.ts';
-import type { Claim, MessageStore, NewUntold, OverLimit, Settled, Settlement } from '../store/store.ts';
+import type { Claim, MessageStore, NewUntold, OverLimit, Settled, Settlement, Shaping } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, HOUR, SECOND } from '../system/clock.ts';
 import { type Decision, decide, decideUntried, isForUs, worthAReport } from './decide.ts';
@@ -32,6 +32,8 @@ type SettlerOptions = {
   readonly now: Clock;
   /** Milliseconds that no jump of the clock changes. */
   readonly monotonic: Clock;
+  /** What has become of providers since the last call. It is stored with the results that have caused it. Default: nothing. */
+  readonly shaping?: () => readonly Shaping[];
   readonly random: () => number;
   /** Mail is to be tried again at `at`. */
   readonly onRetry: (at: number) => void;
@@ -44,6 +46,7 @@ type SettlerOptions = {
 export function createSettler(options: SettlerOptions) {
   const { store, log, now, monotonic, random, onRetry, onReturned, onUntold } = options;
   const failures = createFailureMemory();
+  const holds = createHoldMemory();
   /** By destination and sender: some hosts refuse one sender alone. */
   const senderFailures = createFailureMemory();
   const senderAt = ({ message }: Claim, destination: string) => `${destination} ${message.reversePath}`;
@@ -58,9 +61,15 @@ export function createSettler(options: SettlerOptions) {
       const outcome = outcomes[i]!;
       failures.note(destination, outcome, when);
       senderFailures.note(senderAt(claim, destination), outcome, when);
-      const facts = { ...common(claim, at), recipient, outcome, failingFor: when.monotonic - failures.of(destination).since };
+      const failingFor = when.monotonic - failures.of(destination).since;
+      const facts = {
+        ...common(claim, at),
+        recipient,
+        outcome,
+        failingFor: Math.max(failingFor, holds.knownFor(outcome, when.monotonic)),
+      };
       const notBefore = outcome.kind === 'returned' ? outcome.notBefore : undefined;
-      if (notBefore === undefined) return decide(facts);
+      if (notBefore === undefined || isHeld(outcome)) return decide(facts);
       // A rest of one sender leaves room for others, so the runner does not review the mail that it stops.
       const own = senderFailures.of(senderAt(claim, destination));
       const { at: failedAt, since, outcome: failure } = own.at > 0 ? own : failures.of(destination);
@@ -101,7 +110,9 @@ export function createSettler(options: SettlerOptions) {
     // The null reverse-path has no sender to tell: such mail ends in event and log (RFC 5321 §6.1).
     const untold = reversePath === '' ? [] : reportable.map((one) => toUntold(one, at));
     const changes = decisions.map((decision) => decision.change);
-    const settled = await stored({ messageId: id, lease: claim.lease, at, changes, ...(untold.length > 0 ? { untold } : {}) });
+    const shaping = options.shaping?.() ?? [];
+    const besides = { ...(untold.length > 0 && { untold }), ...(shaping.length > 0 && { shaping }) };
+    const settled = await stored({ messageId: id, lease: claim.lease, at, changes, ...besides });
     if (settled === undefined) return;
     const { unchanged, lost, reportDue } = settled;
     if (lost.length > 0) log.emit('claimLost', { queueId: id, recipients: lost.length });
@@ -179,6 +190,23 @@ const NONE: LastFailure = {
   since: Number.POSITIVE_INFINITY,
   outcome: { kind: 'returned', reply: { code: 451, status: '4.4.5', text: 'waiting for the destination' }, seconds: 0 },
 };
+
+const isHeld = (outcome: Outcome) => 'heldBy' in outcome && outcome.heldBy !== undefined;
+
+/** Since when this process has seen that a provider refuses our address, in monotonic time. */
+function createHoldMemory() {
+  const seen = createCache<string, number>(REMEMBERED);
+  return {
+    /** -Infinity: it does not. */
+    knownFor(outcome: Outcome, monotonic: number): number {
+      if (!('heldBy' in outcome) || outcome.heldBy === undefined) return Number.NEGATIVE_INFINITY;
+      const { provider } = outcome.heldBy;
+      const since = seen.get(provider);
+      if (since === undefined) seen.set(provider, monotonic);
+      return monotonic - (since ?? monotonic);
+    },
+  };
+}
 
 export function createFailureMemory() {
   const failures = createCache<string, LastFailure>(REMEMBERED);

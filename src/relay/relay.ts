@@ -34,6 +34,7 @@ import { createLog, type Log } from '../system/log.ts';
 import { createTrust, prepareTrust } from '../system/trust.ts';
 import { VERSION } from '../system/version.ts';
 import { createTlsResults, startDnssecWatch, startStsPolicies, type TlsResults } from '../tls-policy/tls-policy.ts';
+import { createBlockNews, followProviders } from './block-notices.ts';
 import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
 import { certificateOptions, keepFixed, needsValidation, portsOf, quotaDefaults, stsSettings } from './options.ts';
@@ -194,8 +195,10 @@ async function startWay(parts: Parts, ground: Ground) {
   const { validates, validatesNow } = dnssec;
   const threads = await startSessionThreads({ ...parts, ...ground, sts, results, validates, validatesNow, late });
   closers.push(() => threads?.close());
+  const blocks = createBlockNews(events);
   const ways = { hostname: config.hostname, dns, log: events, operation, sts, results, validates, validatesNow };
-  const delivery = await startDelivery({ ...deliveryOptions(config), ...ways }, threads?.courier);
+  const told = { held: messages, onBlock: blocks.hear };
+  const delivery = await startDelivery({ ...deliveryOptions(config), ...ways, ...told }, threads?.courier);
   closers.push(() => delivery.close());
   const signer = createSigner({ operation, noKey: config.signing.noKey, warn: events.emit });
   const preparation = createPreparation({
@@ -222,6 +225,7 @@ async function startWay(parts: Parts, ground: Ground) {
     room: delivery.room,
     onRoom: delivery.onRoom,
     blockedUntil: delivery.blockedUntil,
+    shaping: delivery.takeShaping,
     report: createReporter(reporting),
     summarize: createSummarizer(reporting),
     reportsPerHour: () => current.config.reports.perHour,
@@ -240,7 +244,7 @@ async function startWay(parts: Parts, ground: Ground) {
   const exceptions = startExceptions(() => current.config, events);
   closers.push(exceptions.close);
   late.queue = queue;
-  return { delivery, exceptions, dnssec, sts, signer, preparation, queue, reports, threads, late };
+  return { delivery, blocks, exceptions, dnssec, sts, signer, preparation, queue, reports, threads, late };
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
 
@@ -300,6 +304,7 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
     sendNotice(notice, { ...notices, operator, preparation, queue, destinationOf, signs });
   const notify = createLimitNotices({ store, log: events, config: () => current.config, send });
   late.notifyLimit = notify;
+  followProviders(way.blocks, { store, delivery, log: events, config: () => current.config, send });
   const quota = createQuota({ messages: store.messages, defaults: quotaDefaults(config), notify });
   await followChanges(parts, ground, { ...way, credentials, quota });
   const options = {

@@ -44,7 +44,7 @@ type Where = {
 };
 
 /** A provider that refuses our address. `since`: when it began to, milliseconds since the epoch. */
-type HeldBy = { readonly provider: string; readonly since: number };
+export type HeldBy = { readonly provider: string; readonly since: number };
 
 /** The result of one attempt for one recipient. The queue acts on it, and the report quotes it. */
 export type Outcome = Where &

@@ -14,17 +14,18 @@ const write = (text: string) => writeFile(join(bench.folder, 'providers.local.ts
 
 test("list and show know the shipped providers, and the operator's lines over them", async () => {
   await write('yahoo\t-\t2\nnordic\tmx.nordic.example\n');
-  const all: { provider: string; sessions: number; origin: string }[] = await bench.json('provider', 'list');
-  expect(all.find(({ provider }) => provider === 'nordic')).toMatchObject({ sessions: 5, origin: 'local' });
-  expect(all.find(({ provider }) => provider === 'google')).toMatchObject({ sessions: 5, origin: 'shipped' });
+  const all: { provider: string; limits: object }[] = await bench.json('provider', 'list');
+  expect(all.find(({ provider }) => provider === 'nordic')).toMatchObject({ limits: { sessions: 5, origin: 'local' } });
+  expect(all.find(({ provider }) => provider === 'google')).toMatchObject({ limits: { sessions: 5, origin: 'shipped' } });
   expect(await bench.json('provider', 'show', 'yahoo')).toMatchObject({
-    ...{ provider: 'yahoo', sessions: 2, perConnection: 20, firstRest: 7200, origin: 'local' },
-    removal: 'https://senders.yahooinc.com/contact',
+    ...{ provider: 'yahoo', addresses: [], held: 0, oldestHeldAt: null },
+    limits: { sessions: 2, perConnection: 20, firstRest: 7200, removal: 'https://senders.yahooinc.com/contact' },
   });
-  const { out } = await bench.run(['provider', 'list']);
+  expect((await bench.run(['provider', 'list'])).err).toBe('Every provider takes mail as usual.\n');
+  const { out } = await bench.run(['provider', 'list', '--all']);
   expect(out).toMatch(/^yahoo +2 +20 +60 +120 min +yours +yahoodns\.net$/m);
   expect((await bench.run(['provider', 'show', 'nosuch'])).err).toBe(
-    'The table has no provider nosuch. `smarthost provider list` shows all.\n',
+    'The relay knows no provider nosuch. `smarthost provider list --all` shows those of the table.\n',
   );
 });
 

@@ -2,7 +2,7 @@
 import type { Reply } from '../../smtp/reply.ts';
 import type { Shaping } from '../../store/store.ts';
 import { onAbort } from '../../system/abort.ts';
-import { MINUTE, SECOND } from '../../system/clock.ts';
+import { HOUR, SECOND } from '../../system/clock.ts';
 import type { Family } from '../ip-families.ts';
 import { KeptConnections } from './kept-connections.ts';
 import type { ProviderPaceOptions } from './provider-pace.ts';
@@ -58,9 +58,9 @@ const ROOM_BLOCKED = 20;
 const WAITS = 5 * SECOND;
 /** Timers look again at least so often, because the clock may jump. */
 export const LOOK = SECOND;
-/** How long after its beginning the result of a probe is known. */
-const PROBE_KNOWN = 20 * MINUTE;
-/** Held mail that becomes due at a time. */
+/** Held mail does not come by itself for so long after a probe or in a half-open state: it is released by its age. */
+const COMES_BY_ITSELF = 4 * HOUR;
+/** Held mail that becomes due each second, at most. */
 const RELEASED = 20;
 
 type LineOptions = Omit<ProviderPaceOptions, 'find' | 'concurrency'> & {
@@ -81,7 +81,6 @@ export class ProviderLine {
   #last = '';
   #wake: NodeJS.Timeout | undefined;
   #releasing = false;
-  #releaseAt = 0;
   /** Mail may be held for it. */
   #mayHold = false;
 
@@ -109,7 +108,7 @@ export class ProviderLine {
   get isBlocked(): boolean {
     if (this.#ways.size === 0) return false;
     const now = this.#options.now();
-    for (const way of this.#ways.values()) if (!way.isBlocked(now)) return false;
+    for (const way of this.#ways.values()) if (!way.holds(now)) return false;
     return true;
   }
 
@@ -117,7 +116,7 @@ export class ProviderLine {
   waitOf(entrant: ProviderEntrant): ProviderWait | undefined {
     const now = this.#options.now();
     const ways = entrant.ways.map((way) => this.#way(way));
-    const mayAsk = ways.some((way) => !way.isBlocked(now) || isProbe(way, entrant, now));
+    const mayAsk = ways.some((way) => !way.holds(now) || isProbe(way, entrant, now));
     return mayAsk ? undefined : this.#waitFor(ways, now, Number.POSITIVE_INFINITY);
   }
 
@@ -194,6 +193,35 @@ export class ProviderLine {
     this.#connections.note(hosts, change);
   }
 
+  blocks(): readonly BlockNews[] {
+    const now = this.#options.now();
+    const blocked = this.ways.filter((way) => way.isBlocked(now));
+    return blocked.map((one) => ({
+      provider: this.key,
+      way: one.way,
+      cause: one.cause,
+      state: 'blocked',
+      since: one.state(now).since,
+    }));
+  }
+
+  /** What the operator asks, for each address of ours. */
+  obey(command: string): void {
+    const now = this.#options.now();
+    if (this.#ways.size === 0) this.#way({ family: 4 });
+    for (const way of this.#ways.values()) {
+      this.#following(way, () => {
+        if (command === 'open') way.open(now);
+        else if (command === 'hold') way.hold(HELD_BY_OPERATOR, now);
+        else if (command === 'probe') way.probeNow(now);
+        else return;
+        this.#options.put(way.row(now));
+      });
+    }
+    if (this.isBlocked) this.#mayHold = true;
+    this.#advance();
+  }
+
   /** Ends and begins what is due. @returns true while it has to be asked again. */
   look(): boolean {
     const now = this.#options.now();
@@ -224,7 +252,11 @@ export class ProviderLine {
     const key = wayKey(way);
     let known = this.#ways.get(key);
     if (known === undefined) {
-      known = new ProviderWay(way, this.#options.limits, this.#options.now());
+      const now = this.#options.now();
+      known = new ProviderWay(way, this.#options.limits, now);
+      // What an operator holds is held by whatever address.
+      const isHeld = this.ways.length > 0 && this.ways.every((one) => one.isBlocked(now) && one.cause === HELD_BY_OPERATOR);
+      if (isHeld) known.hold(HELD_BY_OPERATOR, now);
       this.#ways.set(key, known);
     }
     return known;
@@ -235,7 +267,7 @@ export class ProviderLine {
     if (this.#ways.size === 0) return { sessions: this.#options.limits().sessions, freeAt: 0, blocked: false };
     let [sessions, freeAt, blocked] = [0, Number.POSITIVE_INFINITY, true];
     for (const way of this.#ways.values()) {
-      if (way.isBlocked(now)) continue;
+      if (way.holds(now)) continue;
       blocked = false;
       const may = way.allowance(now);
       sessions += may.sessions;
@@ -282,11 +314,11 @@ export class ProviderLine {
   }
 
   #waitFor(ways: readonly ProviderWay[], now: number, open: number): ProviderWait {
-    const blocked = ways.every((way) => way.isBlocked(now)) ? ways.find(({ cause }) => cause !== undefined) : undefined;
+    const blocked = ways.every((way) => way.holds(now)) ? ways.find(({ cause }) => cause !== undefined) : undefined;
     if (blocked?.cause === undefined) return { provider: this.key, until: Math.max(open, now + SECOND) };
     const { kind, until, since } = blocked.state(now);
-    // Then it is known what has become of the probe, which is another message.
-    const known = kind === 'probing' || until <= now ? now + PROBE_KNOWN : until + PROBE_KNOWN;
+    // The probe is another message.
+    const known = (kind !== 'blocked' || until <= now ? now : until) + COMES_BY_ITSELF;
     return { provider: this.key, until: known, blocked: { reply: blocked.cause.reply, since } };
   }
 
@@ -367,6 +399,7 @@ export class ProviderLine {
     way.beginProbe('none', now); // no message has this name
     this.#options.put(way.row(now));
     const [message] = await this.#options.release(this.key, 1, true).catch(() => []);
+    this.#options.onProbe(this.key, way.way, message);
     if (way.probe === 'none') way.probe = message ?? '';
   }
 
@@ -374,14 +407,18 @@ export class ProviderLine {
   async #releaseHeld(now: number): Promise<void> {
     const { sessions, freeAt, blocked } = this.#open(now);
     const isPaused = blocked || sessions === 0 || freeAt > now;
-    if (this.#releasing || isPaused || Math.abs(now - this.#releaseAt) < LOOK || this.#waiting.length > 0) return;
+    if (this.#releasing || isPaused || this.#waiting.length > 0) return;
     this.#releasing = true;
-    const released = await this.#options.release(this.key, RELEASED, false).catch(() => []);
-    this.#releaseAt = now;
+    const released = await this.#options.release(this.key, Math.min(sessions, RELEASED), false).catch(() => []);
     if (released.length === 0 && !this.isBlocked) this.#mayHold = false;
     this.#releasing = false;
   }
 }
+
+const HELD_BY_OPERATOR: WayCause = {
+  class: 'operator',
+  reply: { code: 451, status: '4.3.2', text: 'The operator of the relay has asked to hold mail for this provider' },
+};
 
 /** Any message may go as the probe where none is held. */
 function isProbe(way: ProviderWay, { message }: ProviderEntrant, now: number): boolean {

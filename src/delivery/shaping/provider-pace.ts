@@ -9,7 +9,7 @@ import type { Shaping } from '../../store/store.ts';
 import { type Clock, MINUTE } from '../../system/clock.ts';
 import type { Provider } from './provider.ts';
 import { type BlockNews, LOOK, ProviderLine } from './provider-line.ts';
-import type { WayLimits } from './provider-way.ts';
+import type { Way, WayLimits } from './provider-way.ts';
 
 export type ProviderPaceOptions = {
   readonly now: Clock;
@@ -22,6 +22,8 @@ export type ProviderPaceOptions = {
   /** Destinations that were told of little room have more. */
   readonly onRoom: (destination: string) => void;
   readonly onNews: (news: BlockNews) => void;
+  /** A probe begins. @param message its id; undefined: the next message is the probe. */
+  readonly onProbe: (provider: string, way: Way, message: string | undefined) => void;
   /** Makes up to `count` of the held messages of a provider due now, the oldest first; `probe`: one that suits as a probe. */
   readonly release: (provider: string, count: number, probe: boolean) => Promise<readonly string[]>;
   /** Stores what no result has caused. Never rejects. */
@@ -74,6 +76,18 @@ export class ProviderPace {
   states(): readonly Shaping[] {
     const now = this.#options.now();
     return [...this.#lines.values()].flatMap((line) => line.ways.map((way) => way.row(now)));
+  }
+
+  /** The providers that refuse an address of ours now. */
+  blocks(): readonly BlockNews[] {
+    return [...this.#lines.values()].flatMap((line) => line.blocks());
+  }
+
+  /** Does what an operator has asked for: `open`, `hold` or `probe`. */
+  obey(provider: string, command: string): void {
+    const line = command === 'hold' || this.#lines.has(provider) ? this.needed(provider) : undefined;
+    line?.obey(command);
+    this.#watch();
   }
 
   close(): void {

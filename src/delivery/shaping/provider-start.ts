@@ -17,13 +17,16 @@ export type ProviderSurroundings = {
 /** Rejects where the store fails. */
 export async function startProviders(
   { log, operation, held, onBlock }: ProviderSurroundings,
-  options: Omit<ProviderPaceOptions, 'onNews' | 'release' | 'put'>,
+  options: Omit<ProviderPaceOptions, 'onNews' | 'onProbe' | 'release' | 'put'>,
 ): Promise<ProviderPace> {
   const stored = (await operation.shaping?.()) ?? [];
   const failed = (error: unknown): void => void log.emit('pacingNotStored', { error });
   return new ProviderPace(
     {
       ...options,
+      onProbe: (provider, { family, source }, queueId) => {
+        log.emit('providerProbe', { provider, address: source ?? `IPv${family}`, ...(queueId !== undefined && { queueId }) });
+      },
       onNews: (news) => onBlock?.(news),
       release: async (provider, limit, probe) => (await held?.releaseHeld({ provider, limit, probe, now: options.now() })) ?? [],
       put: (row) => void operation.putShaping?.(row).catch(failed),

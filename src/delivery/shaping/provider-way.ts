@@ -126,6 +126,13 @@ export class ProviderWay {
     return kind === 'blocked' || kind === 'probing';
   }
 
+  /** Its mail is held: it is blocked, or half open and has got what it takes now. */
+  holds(now: number): boolean {
+    const { kind, until } = this.state(now);
+    if (kind === 'half-open') return until > now || this.allowance(now).freeAt > now;
+    return kind === 'blocked' || kind === 'probing';
+  }
+
   /** Sessions now, when the next message may begin, and whether a probe is due. */
   allowance(now: number): { readonly sessions: number; readonly freeAt: number; readonly probe: boolean } {
     const { sessions, rate, probe } = allowanceOf(this.state(now), now, this.#limits());
@@ -160,6 +167,11 @@ export class ProviderWay {
     const { step } = this.#state;
     this.#state = { ...openState(this.#limits(), now), endedAt: now, ladder: step };
     this.probe = undefined;
+  }
+
+  /** The next look begins a probe, where it is blocked. */
+  probeNow(now: number): void {
+    if (this.isBlocked(now)) this.#state = { ...this.#state, kind: 'blocked', until: now };
   }
 
   hold(cause: WayCause, now: number): void {

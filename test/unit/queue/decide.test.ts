@@ -130,3 +130,41 @@ describe('decide', () => {
     expect(decide(facts(long)).change.lastReply!.length).toBeLessThan(1100);
   });
 });
+
+describe('mail for a provider that refuses our address', () => {
+  const heldBy = { provider: 'yahoo', since: T };
+  const reply = { code: 451, status: '4.7.1', text: 'Messages from 192.0.2.1 deferred' };
+  const untried = (notBefore: number): Outcome => ({ kind: 'returned', reply, seconds: 0, heldBy, notBefore });
+
+  test('is held for it, keeps its attempts, and comes again when the provider is asked again', () => {
+    expect(decide(facts(untried(T + 3 * HOUR))).change).toEqual({
+      ...{ n: 3, state: 'queued', nextAttemptAt: T + 3 * HOUR, lastReply: '451 4.7.1 Messages from 192.0.2.1 deferred' },
+      heldBy: 'yahoo',
+    });
+    const refused = decide(facts({ kind: 'delayed', reply, seconds: 1, heldBy }));
+    expect(refused.change).toMatchObject({
+      state: 'delayed',
+      heldBy: 'yahoo',
+      excused: true,
+      attempt: { reply: '451 4.7.1 Messages from 192.0.2.1 deferred' },
+    });
+  });
+
+  test('is looked at when its sender must be warned, and is warned once, in the words of the provider', () => {
+    expect(decide(facts(untried(T + 12 * HOUR))).change.nextAttemptAt).toBe(T + 4 * HOUR);
+    const { report, change } = decide(facts(untried(T + 12 * HOUR), {}, T + 4 * HOUR));
+    expect(change).toMatchObject({ delayReported: true, heldBy: 'yahoo' });
+    expect(report?.outcome.reply.text).toBe(
+      'Messages from 192.0.2.1 deferred (yahoo refuses the address of this relay. The cause is not this message.)',
+    );
+    expect(decide(facts(untried(T + 12 * HOUR), { delayReported: true }, T + 5 * HOUR)).report).toBeUndefined();
+  });
+
+  test('ends with its lifetime, unless this process knows of the block for a short time only', () => {
+    const late = facts(untried(T + 6 * DAY), { delayReported: true }, T + 5 * DAY + MINUTE);
+    expect(decide({ ...late, failingFor: 0 }).event).toBe('returned');
+    const { event, report } = decide({ ...late, failingFor: DAY });
+    expect(event).toBe('expired');
+    expect(report?.outcome.reply.text).toContain('The cause is not this message');
+  });
+});

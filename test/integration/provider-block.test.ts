@@ -1,0 +1,133 @@
+/** A provider that refuses our address: what is held, how it is asked again, and how its mail goes on. */
+import { expect, test } from 'vitest';
+import { HOUR, MINUTE } from '../../src/system/clock.ts';
+import { type ProviderWorld, startProviderWorld } from '../support/provider-world.ts';
+
+/** A reply that only Microsoft 365 has, about the address. */
+const BANNED = '550 5.7.606 Access denied, banned sending IP [192.0.2.1]. To request removal visit https://sender.office.com/';
+
+const MAIL = 40;
+
+async function blocked(): Promise<ProviderWorld> {
+  const world = await startProviderWorld({ MAIL: BANNED });
+  await world.send('u@t0.test', { reversePath: 's0@from0.test' });
+  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['microsoft365', 1]]);
+  for (let i = 1; i < MAIL; i++) await world.send(`u@t${i % 5}.test`, { reversePath: `s${i}@from${i % 5}.test` });
+  await expect.poll(world.held, { timeout: 20_000 }).toEqual([['microsoft365', MAIL]]);
+  return world;
+}
+
+test('one sure refusal holds all mail of the provider, nothing is returned, and nobody connects until the probe', async () => {
+  const world = await blocked();
+  const before = world.mx.sessions();
+  expect(before).toBeLessThanOrEqual(2);
+  expect(world.news).toHaveLength(1);
+  expect(world.news).toMatchObject([{ provider: 'microsoft365', state: 'blocked', cause: { class: 'address-blocked' } }]);
+  expect(await world.state('microsoft365')).toMatchObject({ state: 'blocked', until: world.clock.now + 2 * HOUR });
+  await world.send('u@o.test');
+  await world.elsewhere.received(1);
+  await world.pass(HOUR);
+  expect(world.mx.sessions()).toBe(before);
+  expect(world.reports).toEqual([]);
+  const [held] = await world.store.messages.list({});
+  expect(held?.recipients).toMatchObject([
+    { state: 'delayed', heldBy: 'microsoft365', lastReply: expect.stringContaining('5.7.606') },
+  ]);
+});
+
+test('the sender is warned in the words of the provider, and told that its message is not the cause', async () => {
+  const world = await blocked();
+  for (let hour = 0; hour < 5; hour++) await world.pass(HOUR);
+  await expect.poll(() => world.reports.length, { timeout: 10_000 }).toBe(MAIL);
+  const [report] = world.reports;
+  expect(report).toMatchObject({ action: 'delayed', outcome: { reply: { text: expect.stringContaining('banned sending IP') } } });
+  expect(report!.outcome!.reply.text).toContain('The cause is not this message');
+});
+
+test('one message is sent after 2, 4, 8 and 12 hours, the oldest one, and the state outlives the process', async () => {
+  const world = await blocked();
+  let sessions = world.mx.sessions();
+  for (const hours of [2, 4, 8, 12, 12]) {
+    await world.pass(hours * HOUR - MINUTE);
+    expect(world.mx.sessions()).toBe(sessions);
+    await world.restart();
+    await world.pass(2 * MINUTE);
+    await expect.poll(() => world.mx.sessions(), { timeout: 10_000 }).toBe(sessions + 1);
+    sessions++;
+    await expect
+      .poll(async () => (await world.state('microsoft365'))?.until, { timeout: 10_000 })
+      .toBeGreaterThan(world.clock.now + HOUR);
+    expect(world.news).toEqual([]);
+  }
+  const tried = (await world.store.messages.list({})).filter(({ recipients }) => recipients[0]!.attempts > 0);
+  expect(tried.map(({ id }) => id)).toEqual([(await world.store.messages.list({ limit: 1 }))[0]!.id]);
+});
+
+test('when the provider takes mail again, all of it arrives in the order of its age, at 20 in the first hour, and one word is said', {
+  timeout: 60_000,
+}, async () => {
+  const world = await blocked();
+  world.mx.script({});
+  await world.pass(2 * HOUR + MINUTE);
+  await world.mx.received(1);
+  await expect.poll(async () => (await world.state('microsoft365'))?.state, { timeout: 10_000 }).toBe('half-open');
+  await world.mx.received(20, 30_000);
+  await world.pass(10 * MINUTE);
+  expect(world.mx.count()).toBe(20);
+  expect(await world.held()).toEqual([['microsoft365', MAIL - 20]]);
+  await world.pass(51 * MINUTE);
+  await world.mx.received(40, 30_000);
+  await world.pass(HOUR);
+  const senders = world.mx.messages.map(({ mailFrom }) => Number(/^s(\d+)/.exec(mailFrom)![1]));
+  expect(senders.toSorted((a, b) => a - b)).toEqual(Array.from({ length: MAIL }, (_, i) => i));
+  // One is released each second: a busy machine may deliver the next one first.
+  for (const [place, sender] of senders.entries()) expect(Math.abs(place - sender), String(sender)).toBeLessThanOrEqual(5);
+  expect(await world.held()).toEqual([]);
+  await world.send('u@t0.test');
+  await world.mx.received(41);
+  await expect.poll(() => world.news.map(({ state }) => state)).toEqual(['blocked', 'open']);
+});
+
+test('a reply that is perhaps about us is one when three recipients and two domains have met it; until then mail waits', async () => {
+  const world = await startProviderWorld({ MAIL: '550 5.7.1 Connections from your network are not welcome here' });
+  const send = async (n: number, from: string) => {
+    const before = world.mx.sessions();
+    await world.send(`u${n}@t${n}.test`, { reversePath: `s@${from}` });
+    await expect.poll(() => world.mx.sessions(), { timeout: 10_000 }).toBeGreaterThan(before);
+  };
+  for (let n = 0; n < 3; n++) await send(n, 'one.test');
+  expect(await world.held()).toEqual([]);
+  expect((await world.state('microsoft365'))?.state ?? 'open').toBe('open');
+  await world.send('u@t3.test', { reversePath: 's@one.test' });
+  await send(4, 'two.test');
+  await expect.poll(async () => (await world.state('microsoft365'))?.state, { timeout: 10_000 }).toBe('blocked');
+  expect(world.reports).toEqual([]);
+});
+
+test('a refusal of unknown addresses at the greeting is said at once, and nothing is returned', async () => {
+  const world = await startProviderWorld({
+    greeting:
+      '554 IP=192.0.2.1 - None/bad reputation. Ask your postmaster for help or to contact tosa@rx.t-online.de for reset. (NOWL)',
+  });
+  await world.send('u@d.test');
+  await expect.poll(() => world.news, { timeout: 10_000 }).toMatchObject([{ provider: 'tonline', state: 'blocked' }]);
+  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['tonline', 1]]);
+  expect(world.reports).toEqual([]);
+});
+
+test('a throttle of Yahoo rests all its hosts for two hours, then one session goes', async () => {
+  const world = await startProviderWorld({
+    MAIL: '421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume or user complaints - 4.16.55.1',
+  });
+  await world.send('u@y.test');
+  await expect.poll(async () => (await world.state('yahoo'))?.state, { timeout: 10_000 }).toBe('resting');
+  const sessions = world.mx.sessions();
+  expect((await world.state('yahoo'))!.until - world.clock.now).toBe(2 * HOUR);
+  world.mx.script({});
+  for (let i = 0; i < 5; i++) await world.send('u@y.test');
+  await world.pass(2 * HOUR - MINUTE);
+  expect(world.mx.sessions()).toBe(sessions);
+  await world.pass(2 * MINUTE);
+  await world.mx.received(6, 20_000);
+  expect(world.mx.sessions()).toBe(sessions + 1);
+});
