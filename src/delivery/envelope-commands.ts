@@ -27,7 +27,9 @@ export function mailCommand(
     command += ' SMTPUTF8';
   }
   if (extensions.requireTls && message.requireTls) command += ' REQUIRETLS';
-  if (extensions.dsn && message.ret !== undefined) command += ` RET=${message.ret}`;
+  // Who returns it must not quote a text that may not be safe on the way back: RFC 8689 §5.
+  const ret = message.ret !== undefined && message.requireTls ? 'HDRS' : message.ret;
+  if (extensions.dsn && ret !== undefined) command += ` RET=${ret}`;
   if (extensions.dsn && message.envid !== undefined) command += ` ENVID=${message.envid}`;
   return `${command}\r\n`;
 }

@@ -32,6 +32,8 @@ test('REQUIRETLS is sent where the message has it and the host promises it, and 
   expect(mailCommand(letter({ requireTls: true }), TO, promised)).toBe('MAIL FROM:<a@b.test> SIZE=5 REQUIRETLS\r\n');
   expect(mailCommand(letter({ requireTls: true }), TO, all)).toBe('MAIL FROM:<a@b.test> SIZE=5\r\n');
   expect(mailCommand(letter(), TO, promised)).toBe('MAIL FROM:<a@b.test> SIZE=5\r\n');
+  const quoted = 'MAIL FROM:<a@b.test> SIZE=5 REQUIRETLS RET=HDRS\r\n';
+  expect(mailCommand(letter({ requireTls: true, ret: 'FULL' }), TO, promised), 'reports quote its header only').toBe(quoted);
 });
 
 test('parameters are sent if the host offers them and the message needs them', () => {
