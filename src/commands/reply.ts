@@ -1,9 +1,10 @@
 /** `smarthost reply …`: what receivers say, and what it means. */
-import type { WholeExplanation } from '../control/control.ts';
+import type { ChangedReply, WholeExplanation } from '../control/control.ts';
+import { readConfig, withControl } from './context.ts';
 import { type CommonOptions, define, group, type Register } from './define.ts';
 import { CommandError, UsageError } from './errors.ts';
 import { type Io, printJson, readLines } from './io.ts';
-import { facts } from './text.ts';
+import { facts, several, table } from './text.ts';
 
 export const registerReply: Register = (program, io) => {
   const reply = group(program, 'reply', 'Replies: what receivers say, and what it means.');
@@ -25,7 +26,57 @@ export const registerReply: Register = (program, io) => {
     },
     ([text], options) => explain(io, text!, options),
   );
+  define(
+    reply,
+    {
+      usage: 'unknown',
+      about:
+        'The replies that the relay does not understand, the most frequent first, without addresses and numbers. Nothing leaves this machine: send them to the project if you like, or write lines of your own (delivery.replies).',
+      examples: ['reply unknown', 'reply unknown --json'],
+    },
+    (_, options) =>
+      withControl(io, options, async ({ control }) => {
+        const found = await control.replies.unknown(SHOWN);
+        if (options.json) return printJson(io, found);
+        if (found.length === 0) return io.err('Every refusal of the trace is understood.');
+        await io.out(
+          table(
+            ['COUNT', 'REPLY'],
+            found.map(({ count, fingerprint }) => [String(count), fingerprint]),
+          ),
+        );
+      }),
+  );
+  define<{ readonly days: string }>(
+    reply,
+    {
+      usage: 'replay',
+      about:
+        'Judges the refusals of the last days again, and shows those that would be taken for something else now: after an upgrade, or a change of delivery.replies. It changes nothing.',
+      examples: ['reply replay --days 7'],
+      options: (command) => command.option('--days <n>', 'how far back', '7'),
+    },
+    (_, options) =>
+      withControl(io, options, async ({ control }) => {
+        const days = /^\d{1,3}$/.test(options.days) ? Number(options.days) : 0;
+        if (days === 0) throw new UsageError(`--days is a number of days from 1 to 999, not ${JSON.stringify(options.days)}.`);
+        const found = await control.replies.replay(days);
+        if (options.json) return printJson(io, found);
+        if (found.changed.length > 0)
+          await io.out(table(['COUNT', 'PROVIDER', 'BEFORE', 'NOW', 'REPLY'], found.changed.map(changedRow)));
+        io.err(
+          `${found.changed.reduce((sum, { count }) => sum + count, 0)} of ${several(found.refusals, 'refusal')} would be taken for something else.`,
+        );
+      }),
+  );
 };
+
+/** Lines of `reply unknown`. */
+const SHOWN = 20;
+
+function changedRow({ count, provider, before, now, reply }: ChangedReply): readonly string[] {
+  return [String(count), provider ?? '', `${before.class}: ${before.action}`, `${now.class}: ${now.action}`, reply.slice(0, 100)];
+}
 
 type ExplainOptions = { readonly provider?: string; readonly phase: string };
 
@@ -49,7 +100,6 @@ async function explain(io: Io, text: string, options: ExplainOptions & CommonOpt
 
 /** A relay may be configured, or not: the known replies are in the program. */
 async function settingsOf(io: Io, options: CommonOptions) {
-  const { readConfig } = await import('./context.ts');
   try {
     return (await readConfig({ ...io, err: () => {} }, options)).config;
   } catch (error) {
@@ -58,8 +108,8 @@ async function settingsOf(io: Io, options: CommonOptions) {
   }
 }
 
-function shown({ about: _, ...found }: WholeExplanation) {
-  return found;
+function shown({ provider, class: found, action, sure, origin }: WholeExplanation) {
+  return { provider, class: found, action, sure, origin };
 }
 
 const ABOUT: { readonly [about in WholeExplanation['about']]: string } = {

@@ -23,7 +23,7 @@ import { createUserControl, type UserControl, type UserSettings } from './users.
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
 export type { KnownProvider, ProviderCommand } from './providers.ts';
 export type { QueueChange } from './queue.ts';
-export { createReplyControl, type WholeExplanation } from './replies.ts';
+export { type ChangedReply, createReplyControl, type WholeExplanation } from './replies.ts';
 export type { Progress } from './send.ts';
 export type {
   KeyRecord,

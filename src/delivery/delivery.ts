@@ -39,7 +39,7 @@ export { loadProviders, type Provider, providerProblems } from './shaping/provid
 export type { BlockNews } from './shaping/provider-line.ts';
 export { formatAction, type ReplyJudgement, type ReplyPhase } from './shaping/reply-class.ts';
 export { loadReplies, replyProblems } from './shaping/reply-table.ts';
-export { parseReplyText } from './shaping/reply-text.ts';
+export { fingerprintOf, parseReplyText } from './shaping/reply-text.ts';
 export { type DomainSurvey, type SurveyedAddress, type SurveyedSession, surveyDomain } from './survey.ts';
 export { isUnmetReply } from './unmet.ts';
 

@@ -62,6 +62,16 @@ export type ReplyCount = {
   readonly count: number;
 };
 
+/** Equal refusals of the trace. `judged` is JSON: what they were taken for. */
+export type TracedRefusal = {
+  readonly mx: string | null;
+  readonly code: number;
+  readonly status: string;
+  readonly reply: string;
+  readonly judged: string | null;
+  readonly count: number;
+};
+
 export type OperationStore = {
   dkimKeys(domain?: string): Promise<readonly DkimKey[]>;
   /** False if the domain has a key with one of the selectors. */
@@ -85,6 +95,8 @@ export type OperationStore = {
   replyCounts(hour: number): Promise<readonly ReplyCount[]>;
   /** Removes the refusals of earlier hours. @returns the number of rows. */
   trimReplyCounts(hour: number): Promise<number>;
+  /** Refusals since then, equal ones together, the most frequent first. It reads the whole trace, so it is for commands only. */
+  refusals(since: number, limit: number): Promise<readonly TracedRefusal[]>;
 
   /** A small value: an account key, an ACME challenge, the secret of this installation. */
   value(name: string): Promise<string | undefined>;

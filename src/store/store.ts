@@ -80,6 +80,7 @@ export type {
   ReplyCount,
   Shaping,
   StoredCertificate,
+  TracedRefusal,
   WhichDkimKey,
 } from './operation-store.ts';
 export type { StoredStsPolicy, TlsPolicyStore } from './tls-policy-store.ts';

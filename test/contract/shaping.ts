@@ -83,6 +83,23 @@ export function shapingContract({ name, open }: ShapingSubject): void {
       expect(await first.operation.replyCounts(0)).toEqual([refusals({ hour: 500_001, count: 6 })]);
     });
 
+    test('equal refusals of the trace are counted, the most frequent first, since a time', async () => {
+      const { first, second } = await opened();
+      const judged = { class: 'unknown', action: 'as-today', phase: 'rcpt', rules: '7' };
+      const attempts = [{}, { judged }, { judged }, { judged, at: NOW - HOUR }].map((more) => ({ ...delayedAttempt, ...more }));
+      for (const attempt of attempts) {
+        const { id, lease } = await accepted(first);
+        const changes = [{ n: 0, state: 'delayed', nextAttemptAt: NOW + HOUR, attempt }] as const;
+        await first.messages.settle({ messageId: id, lease, at: NOW, changes });
+      }
+      const { mx, code, status, reply } = delayedAttempt;
+      const plain = { mx, code, status, reply, judged: null, count: 1 };
+      expect(await second.operation.refusals(0, 10)).toEqual([{ ...plain, judged: JSON.stringify(judged), count: 3 }, plain]);
+      expect(await second.operation.refusals(delayedAttempt.at, 1)).toEqual([
+        { ...plain, judged: JSON.stringify(judged), count: 2 },
+      ]);
+    });
+
     test('held mail is counted by provider, and is not due', async () => {
       const { first, second } = await opened();
       await held(first, await accepted(first, { to: ['a@x.example', 'b@x.example'], acceptedAt: NOW - HOUR }));

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type CommandBench, createCommandBench } from '../support/command.ts';
+import { aMessage, type CommandBench, createCommandBench } from '../support/command.ts';
 
 let bench: CommandBench;
 beforeEach(async () => {
@@ -80,4 +80,61 @@ test('config check names file, line and column of each mistake, and serve does n
   const served = await bench.run(['serve', '--as-root']);
   expect(served.code).toBe(1);
   expect(served.err).toContain(`${file}:3:60: sure`);
+});
+
+describe('the refusals of the trace', () => {
+  const refused = (reply: string, judged: object) => ({
+    ...({ at: Date.now(), mx: 'mx.a.test', ip: '192.0.2.9', tls: null, outcome: 'failed', seconds: 1 } as const),
+    ...{ code: 550, status: '5.7.1', reply, judged: { phase: 'rcpt', rules: '2026-01-01', ...judged } as never },
+  });
+
+  async function keep(...attempts: readonly ReturnType<typeof refused>[]): Promise<void> {
+    await bench.withStore(async (store) => {
+      for (const attempt of attempts) {
+        const message = aMessage(['u@a.test']);
+        await store.messages.accept({ message });
+        await store.messages.settle({
+          messageId: message.id,
+          lease: null,
+          at: attempt.at,
+          changes: [{ n: 0, state: 'failed', attempt }],
+        });
+      }
+    });
+  }
+
+  test('unknown counts those that nothing understands, whatever addresses and numbers they have', async () => {
+    const unknown = { class: 'unknown', action: 'as-today' };
+    await keep(
+      refused('550 5.7.1 <a@a.test> Frobnicated by x1.a.test, id 17', unknown),
+      refused('550 5.7.1 <b@a.test> Frobnicated by x2.a.test, id 18', unknown),
+      refused('550 5.7.1 No such user', { class: 'no-such-user', action: 'fail+suppress' }),
+    );
+    expect(await bench.json('reply', 'unknown')).toEqual([
+      {
+        fingerprint: '550 5.7.1 <> frobnicated by host, id #',
+        count: 2,
+        mx: 'mx.a.test',
+        example: expect.stringContaining('Frobnicated'),
+      },
+    ]);
+    expect((await bench.run(['reply', 'unknown'])).out).toMatch(/^COUNT +REPLY\n2 +550 5\.7\.1 <> frobnicated by host, id #$/m);
+  });
+
+  test('replay shows those that would be taken for something else now', async () => {
+    await keep(
+      refused('550 5.7.1 likely unsolicited mail', { class: 'content-spam', action: 'fail+strike', provider: 'google' }),
+      refused('550 5.1.1 No such user', { class: 'no-such-user', action: 'fail+suppress' }),
+    );
+    expect(await bench.json('reply', 'replay')).toEqual({ refusals: 2, changed: [] });
+    await write(OURS);
+    expect(await bench.json('reply', 'replay', '--days', '1')).toMatchObject({
+      refusals: 2,
+      changed: [
+        { provider: 'google', before: { class: 'content-spam', rules: '2026-01-01' }, now: { class: 'recipient-policy' } },
+      ],
+    });
+    expect((await bench.run(['reply', 'replay'])).err).toBe('1 of 2 refusals would be taken for something else.\n');
+    expect((await bench.run(['reply', 'replay', '--days', 'x'])).code).toBe(2);
+  });
 });

@@ -11,9 +11,9 @@ import type {
   Store,
   StoredCertificate,
   TlsPolicyStore,
+  TracedRefusal,
   WhichDkimKey,
 } from '../../src/store/store.ts';
-import type { MemoryShaping } from './memory-shaping.ts';
 import { createMemoryStore, type MemoryMessages, type MemoryStore, newMemoryMessages, type Tell } from './memory-store.ts';
 import { createMemoryTlsPolicies } from './memory-tls-policies.ts';
 import { createMemoryTlsResults } from './memory-tls-results.ts';
@@ -49,7 +49,7 @@ export function createMemoryData(): MemoryData {
       return {
         messages: createMemoryStore(shared, tell),
         credentials: credentialStore(shared, failures, tell),
-        operation: operationStore(operation, shared.shaping, tell),
+        operation: operationStore(operation, shared, tell),
         tlsPolicies: tlsPolicyStore(policies, tell),
         tlsResults,
         onChange: (listener) => void listeners.push(listener),
@@ -119,7 +119,7 @@ class Operation {
   readonly leases = new Map<string, { readonly owner: string; readonly until: number }>();
 }
 
-function operationStore(data: Operation, shaping: MemoryShaping, tell: Tell): OperationStore {
+function operationStore(data: Operation, { shaping, messages }: MemoryMessages, tell: Tell): OperationStore {
   const isNamed = (named: WhichDkimKey) => (key: DkimKey) =>
     key.domain === named.domain &&
     key.selector === named.selector &&
@@ -159,6 +159,18 @@ function operationStore(data: Operation, shaping: MemoryShaping, tell: Tell): Op
     putShaping: async (row) => shaping.put(row),
     replyCounts: async (hour) => shaping.replies(hour),
     trimReplyCounts: async (hour) => shaping.trimReplies(hour),
+    async refusals(since, limit) {
+      const found = new Map<string, TracedRefusal>();
+      for (const { at, mx, code, status, reply, judged: given } of [...messages.values()].flatMap(({ recipients }) =>
+        recipients.flatMap(({ trace }) => trace),
+      )) {
+        if (at < since || code < 400) continue;
+        const judged = given === undefined ? null : JSON.stringify(given);
+        const key = JSON.stringify([mx, code, status, reply, judged]);
+        found.set(key, { mx, code, status, reply, judged, count: (found.get(key)?.count ?? 0) + 1 });
+      }
+      return [...found.values()].sort((a, b) => b.count - a.count || (a.reply < b.reply ? -1 : 1)).slice(0, limit);
+    },
     value: async (name) => data.values.get(name),
     async keepValue(name, value) {
       if (!data.values.has(name)) data.values.set(name, value);

@@ -1,5 +1,6 @@
-/** A reply as people paste it. */
+/** A reply as people paste it, and the form in which unknown ones are counted. */
 import type { Reply } from '../../smtp/reply.ts';
+import { foldText } from './reply-patterns.ts';
 
 const CODE = /^\s*(?:<[^>]*>:?\s*)?(?:smtp;\s*)?([245])(\d\d|xx)(?:[ \t-]+|$)/i;
 const STATUS = /^(?:#?([245]\.\d{1,3}\.\d{1,3})\b|-(?= |$))[ \t]*/;
@@ -21,4 +22,17 @@ export function parseReplyText(text: string): Reply {
       ? Number(digit) * 100 + (digit === '5' ? 54 : 50)
       : Number(code[1]! + code[2]!);
   return { code: number, status: status?.[1] ?? '', text: whole };
+}
+
+/** Characters of a fingerprint. */
+const MAX_FINGERPRINT = 120;
+
+/** The same for replies that differ only in addresses, names, links, numbers and ids: `550 5.7.1 <> message refused (id #)`. */
+export function fingerprintOf({ code, status, text }: Reply): string {
+  const plain = foldText(text)
+    .replace(/<?[^\s<>@]{1,64}@[^\s<>,;:)\]]{1,100}>?/g, '<>')
+    .replace(/https?:\/\/\S{1,300}/g, 'url')
+    .replace(/(?:[a-z\d_-]{1,63}\.){1,10}[a-z]{2,20}\b/g, 'host')
+    .replace(/[a-z\d_=+/-]*\d[a-z\d_=+/.:-]*/g, '#');
+  return `${code} ${status === '' ? '' : `${status} `}${plain}`.slice(0, MAX_FINGERPRINT).trimEnd();
 }

@@ -1,6 +1,6 @@
 /** The states of providers, what is held for them, and the counts of refusals. */
 import type { HeldMail } from '../message-store.ts';
-import type { ReplyCount, Shaping } from '../operation-store.ts';
+import type { ReplyCount, Shaping, TracedRefusal } from '../operation-store.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import { columns } from './message-rows.ts';
@@ -68,7 +68,7 @@ async function releaseHeld({ tx, due, effects }: PostgresContext, a: Argument<'r
 }
 
 export const providerOperations: OperationTable<
-  'heldByProvider' | 'releaseHeld' | 'shaping' | 'putShaping' | 'replyCounts' | 'trimReplyCounts'
+  'heldByProvider' | 'releaseHeld' | 'shaping' | 'putShaping' | 'replyCounts' | 'refusals' | 'trimReplyCounts'
 > = {
   heldByProvider: {
     kind: 'read',
@@ -100,6 +100,16 @@ export const providerOperations: OperationTable<
         `SELECT hour, provider, source, credential, domain, class, count FROM reply_counts WHERE hour >= $1
          ORDER BY hour, provider, source, credential, domain, class`,
         hour,
+      ),
+  },
+  refusals: {
+    kind: 'read',
+    run: ({ tx }, { since, limit }) =>
+      tx.all<TracedRefusal>(
+        `SELECT mx, code, status, reply, judged, count(*)::int AS count FROM attempts WHERE at >= $1 AND code >= 400
+         GROUP BY mx, code, status, reply, judged ORDER BY count DESC, reply LIMIT $2`,
+        since,
+        limit,
       ),
   },
   trimReplyCounts: { kind: 'write', run: ({ tx }, hour) => tx.run('DELETE FROM reply_counts WHERE hour < $1', hour) },

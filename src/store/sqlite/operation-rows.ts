@@ -1,5 +1,14 @@
 /** Keys, certificates, back-off and small values in their rows. */
-import type { DkimKey, DkimKeyState, Pace, ReplyCount, Shaping, StoredCertificate, WhichDkimKey } from '../operation-store.ts';
+import type {
+  DkimKey,
+  DkimKeyState,
+  Pace,
+  ReplyCount,
+  Shaping,
+  StoredCertificate,
+  TracedRefusal,
+  WhichDkimKey,
+} from '../operation-store.ts';
 import type { Context } from './context.ts';
 
 const DKIM_COLUMNS = 'domain, selector, algorithm, private_key AS privateKey, state, created_at AS createdAt';
@@ -91,6 +100,13 @@ export function replyCounts({ db }: Context, hour: number): readonly ReplyCount[
      ORDER BY hour, provider, source, credential, domain, class`,
     hour,
   );
+}
+
+const REFUSALS = `SELECT mx, code, status, reply, judged, count(*) AS count FROM attempts WHERE at >= ? AND code >= 400
+  GROUP BY mx, code, status, reply, judged ORDER BY count DESC, reply LIMIT ?`;
+
+export function refusals({ db }: Context, { since, limit }: { since: number; limit: number }): readonly TracedRefusal[] {
+  return db.all<TracedRefusal>(REFUSALS, since, limit);
 }
 
 export function trimReplyCounts({ db }: Context, hour: number): number {

@@ -89,6 +89,7 @@ const operations = {
   shaping: read(operation.shaping),
   putShaping: write(operation.putShaping),
   replyCounts: read(operation.replyCounts),
+  refusals: read(operation.refusals),
   trimReplyCounts: write(operation.trimReplyCounts),
   value: read(operation.value),
   keepValue: write(operation.keepValue),

@@ -104,6 +104,7 @@ function operationStore(client: Requests): OperationStore {
     shaping: () => client.call('shaping', undefined),
     putShaping: (row) => client.call('putShaping', row),
     replyCounts: (hour) => client.call('replyCounts', hour),
+    refusals: (since, limit) => client.call('refusals', { since, limit }),
     trimReplyCounts: (hour) => client.call('trimReplyCounts', hour),
     value: (name) => client.call('value', name),
     keepValue: (name, value) => client.call('keepValue', { name, value }),
