@@ -19,7 +19,7 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a relay on PostgreSQL'
   });
   afterAll(() => server?.remove());
 
-  async function start(durability: 'one' | 'two' = 'one', shared?: string) {
+  async function start(durability: 'one' | 'two' = 'one', shared?: string, threads = 1) {
     const database = shared ?? (await newDatabase(server, OWNER));
     const folder = mkdtempSync(join(tmpdir(), 'postgres-relay-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -27,7 +27,7 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a relay on PostgreSQL'
     writeFileSync(passwordFile, `${OWNER_PASSWORD}\n`);
     chmodSync(passwordFile, 0o600);
     const store = `{ postgres: ['127.0.0.1:${server.port}'], database: ${database}, passwordFile: ${passwordFile}, tls: none, durability: ${durability} }`;
-    const relay = await startTestRelay({ yaml: `store: ${store}` });
+    const relay = await startTestRelay({ yaml: `threads: ${threads}\nstore: ${store}` });
     onTestFinished(() => relay.close());
     return relay;
   }
@@ -56,20 +56,23 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a relay on PostgreSQL'
     return reply;
   }
 
-  test('mail is accepted, delivered as it came, and found in the trace, a small one and a large one', async () => {
-    const relay = await start();
-    const large = `${'0123456789'.repeat(7)}\r\n`.repeat(10_000);
-    for (const body of ['Good morning\r\n', large]) {
-      const reply = await send(relay.ports.submissions, `${HEADER}${body}`);
-      const id = /queued as (\w+)/.exec(reply)?.[1];
-      expect(id, reply).toBeDefined();
-      await relay.logged('relayed', (line) => line['queueId'] === id, 30_000);
-      const [message] = await command(relay.file, 'trace', id!);
-      expect(message.recipients).toMatchObject([{ state: 'relayed', attempts: [{ reply: expect.stringContaining('250') }] }]);
-    }
-    expect(relay.mx.messages.map(({ data }) => data.length - data.indexOf('\r\n\r\n') - 4)).toEqual([14, large.length]);
-    expect(await server.sql('SELECT * FROM pg_stat_database_conflicts WHERE confl_deadlock > 0')).toEqual([]);
-  });
+  test.each([1, 2])(
+    'mail is accepted, delivered as it came, and found in the trace, small and large, with %i threads',
+    async (threads) => {
+      const relay = await start('one', undefined, threads);
+      const large = `${'0123456789'.repeat(7)}\r\n`.repeat(10_000);
+      for (const body of ['Good morning\r\n', large]) {
+        const reply = await send(relay.ports.submissions, `${HEADER}${body}`);
+        const id = /queued as (\w+)/.exec(reply)?.[1];
+        expect(id, reply).toBeDefined();
+        await relay.logged('relayed', (line) => line['queueId'] === id, 30_000);
+        const [message] = await command(relay.file, 'trace', id!);
+        expect(message.recipients).toMatchObject([{ state: 'relayed', attempts: [{ reply: expect.stringContaining('250') }] }]);
+      }
+      expect(relay.mx.messages.map(({ data }) => data.length - data.indexOf('\r\n\r\n') - 4)).toEqual([14, large.length]);
+      expect(await server.sql('SELECT * FROM pg_stat_database_conflicts WHERE confl_deadlock > 0')).toEqual([]);
+    },
+  );
 
   test('a login that a command disables is refused by the running relay', async () => {
     const relay = await start();

@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import type { ServerOptions } from '../../src/store/postgres/database-session.ts';
-import { isRoot } from './peers.ts';
+import { hasCommand, isRoot } from './peers.ts';
 
 const run = promisify(execFile);
 const BIN = ['18', '17', '16', '15'].map((version) => `/usr/lib/postgresql/${version}/bin`).find((path) => existsSync(path));
 
 /** For `describe.skipIf(!requirePeer('postgresql', hasPostgres))`. */
-export const hasPostgres = BIN !== undefined;
+export const hasPostgres = BIN !== undefined && hasCommand('setpriv');
 
 /** The server refuses to run as root. It ends with the process of the tests, however that ends. */
 function asServer(program: string, args: readonly string[]): [string, string[]] {
