@@ -91,17 +91,17 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
       'only one (?:recipient|domain|destination)|multiple (?:recipients|destination domains|domains)',
       'trop de destinataires|zu viele empf',
     ),
-    unless: words('thread|invalid|unknown|bad|non-?exist|hour|day|minute|time|recent|rejected|short|slow down|rate|second'),
+    unless: words('thread|size|invalid|unknown|bad|non-?exist|hour|day|minute|time|recent|rejected|short|slow down|rate|second'),
   },
   {
     class: 'session-cap',
     name: 'enough in this session',
-    needs: 'connection|session|too many|threshold',
+    needs: 'connection|session|too many|threshold|limit',
     says: words(
       `(?:messages?|mails?|e-?mails?|transactions?|deliveries|commands)${near(30)}(?:per|on this|in this|in one|in a single|for this|for one|over this) (?:smtp )?(?:connection|session)`,
       'per (?:connection|session)',
       `(?:connection|session)${near(20)}(?:message limit|mail limit|threshold|expired|time (?:limit|exceeded)|too long)`,
-      'too many (?:errors|bad commands|unknown commands|invalid commands|syntax errors|non-?mail commands|protocol errors|transactions|unrecogni|commands|failures|resets)',
+      '(?:bad|smtp) commands? limit|too many (?:errors|bad commands|unknown commands|invalid commands|syntax errors|non-?mail commands|protocol errors|transactions|unrecogni|commands|failures|resets)',
       'open a new (?:session|connection)|(?:message|mail) threshold|allowable connection time',
       '(?:maximum|max|limit)[^;]{0,30}(?:this|current) (?:connection|session)',
     ),
@@ -233,7 +233,7 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
       ].join('|'),
     ),
     unless:
-      /blocked (?:using|by) [a-z\d-]+\.|permanently deferred|black ?-?listed (?:at|by|in|on)|listed (?:at|in|on|by)|sender (?:address )?(?:blocked|rejected)/,
+      /blocked (?:using|by) (?:[a-z\d-]+\.|trend micro)|permanently deferred|black ?-?listed (?:at|by|in|on)|listed (?:at|in|on|by)|sender (?:address )?(?:blocked|rejected)/,
   },
   {
     class: 'address-blocked',
@@ -277,7 +277,7 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
     needs:
       'rate|throttl|too |slow|exceed|maximum|limit|frequency|volume|veloc|throughput|per |excessive|unusual|bandwidth|traffic|flood|permitted',
     says: words(
-      'rate.?(?:limit|control|exceed|restrict)|throttl|too (?:fast|quickly|much (?:mail|traffic|e-?mail))|slow ?down',
+      'limit of (?:messages|mails|e-?mails)|rate.?(?:limit|control|exceed|restrict)|throttl|too (?:fast|quickly|much (?:mail|traffic|e-?mail))|slow ?down',
       `(?:too many|exceed\\w*|maximum|limit)${near(50)}\\b(?:messages?|mails?|e-?mails?|recipients?|requests?|rcpts?)\\b${near(40)}(?:hour|day|minute|second|time|recent|short|period|allowed|permitted|limit)`,
       'too many (?:recent |new |incoming )?(?:messages|e-?mails|mails|requests|deliveries)',
       `(?:message|mail|sending|connection|submission|sender|ip|send|delivery|e-?mail) (?:rate|frequency|volume|velocity|throughput)`,
@@ -296,7 +296,7 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
       `(?:size|length)${near(40)}(?:limit|exceed|maximum|too|larger)|(?:exceed|maximum|max|over)\\w*${near(30)}(?:size|length)\\b|too (?:large|big)\\b|larger than|taille${near(30)}(?:limite|message|max)|zu gro(?:ss|ß)`,
     ),
     unless: words(
-      'mailbox|quota|storage|inbox|account|user|folder|recipient(?:.s)? (?:mail ?box|inbox)|line|header (?:missing|syntax)',
+      'mailbox|quota|storage|inbox|account|user|folder|recipient(?:.s)? (?:mail ?box|inbox)|line|header (?:missing|syntax|section|is too long)',
     ),
   },
   {
@@ -351,7 +351,9 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
       `(?:domain|host)${near(50)}(?:not (?:served|handled|hosted|local|in (?:my|our)|accepted|configured|found here|serviced)|n.t (?:in my list|hosted|served|handled|accept)|isn.?t in)`,
       'does(?: not|n.t) (?:handle|host|serve|accept mail for)|we (?:do not|don.t) (?:handle|host|serve|relay|accept mail for)|not (?:accept|accepting|responsible for|configured to accept|handle|hosting|receive)[^;]{0,20} (?:mail|e-?mail|messages)? ?(?:for|to) (?:this|that|the|the specified|your) (?:domain|host)|no (?:such|valid) (?:domain|tenant)|tenant (?:or domain )?not found|mail for[^;]{0,40}not accepted|relais|weiterleitung nicht',
     ),
-    unless: words('sender domain|sender address|mail from domain|spammer|your ip (?:is|was|has)'),
+    unless: words(
+      'external senders|outside senders|sender domain|sender address|mail from domain|spammer|your ip (?:is|was|has)',
+    ),
   },
   {
     class: 'mailbox-disabled',
@@ -386,7 +388,7 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
     class: 'no-such-user',
     name: 'no such mailbox',
     needs:
-      "unknown|not |such|exist|invalid|n.t|n't|doesnt|recipient|user|address|unrecog|bad|illegal|incorrect|undeliver|inconn|unbekannt|wrong|valid|no ",
+      "unknown|not |such|exist|invalid|n.t|n't|doesnt|recipient|user|address|unrecog|bad|illegal|incorrect|undeliver|inconn|unbekannt|sconosci|desconocid|onbekend|nieznan|exist|wrong|valid|no ",
     says: words(
       `(?:user|mailbox|mail ?-?box|recipients?|addressee|account|e-?mail (?:account|address)|alias|local ?-?part|person|id|destinataire|utilisateur|empfaenger|empfanger|benutzer|usuario|utente|destinatari[oa]|destination|kunde|uzivatel|gebruiker|uzytkownik|odbiorca|bruker|kasutaja)\\b${near(60)}(?:unknown|unrecogni[sz]ed|not (?:found|exist|known|valid|listed|available|a valid|a known|our|recogni[sz]ed|in (?:recipient|our|the|this|virtual|local|relay)|be found|there|defined|deliverable|locat|registered|on this|present|here\\b)|n.?.?t (?:exist|found|have|deliver|valid)|does ?n.?.?t exist|do(?:es)? not exist|doesnt exist|no longer (?:exist|valid|available|here)|invalid|inconnue?|unbekannt|desconocid|incorrect|undeliverable|unallocated|nonexist|non-?exist|ungultig|existiert nicht|n.?existe pas|invalide|no existe|inesistente|sconosciut|non esiste|nao existe|neexist|onbekend|nie istnieje|nieznany|could not be found|cannot be found|is bad|bad address|not a member)`,
       `(?:no such|unknown|invalid|unrecogni[sz]ed|non-?existent|nonexist\\w*|bad|illegal|undeliverable|incorrect|unrout(?:e)?able|no valid|not a valid|not valid|wrong|no|there is no|no known|nosuch) ?(?:local |virtual |domain |destination |e-?mail |mail )*(?:user|mailbox|recipients?|addressee|address|account|alias|person|customer|mail ?-?drop|mailhost|mail ?-?box|id|destination|name|subscriber|one)\\b`,
@@ -403,7 +405,7 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
       `(?:administrative(?:ly)? (?:prohibit|block|den)|blocked by (?:the )?(?:recipient|user|admin|policy|customer|organi[sz]ation|domain|owner|rule|mail)|block(?:ed)? senders?|black ?-?listed by (?:the )?(?:recipient|user)|personal (?:block|black)|customer block|(?:recipient|user|subscriber)(?:'?s)? (?:personal )?(?:black|block|deny) ?-?list|delivery not authori)`,
       `(?:sender|from|you|your (?:e-?mail )?address|your domain|your message)\\b${near(50)}\\b(?:blocked|denied|rejected|black ?-?listed|not (?:allowed|permitted|authori[sz]ed|accepted|on)|banned|refused|prohibited|restricted|in (?:my|our|the|your) (?:bad|black|block))`,
       `(?:denied|rejected|blocked|refused) (?:by|due to|because of|for) (?:the )?(?:recipient|user|rule|policy|organi[sz]ation|sender|administrator|destination|customer|local rule|mailbox)`,
-      `not (?:allowed|authori[sz]ed|permitted) to (?:send|post|mail|write|e-?mail|deliver)|not accept(?:ing|ed)? (?:any )?(?:mail|messages?|e-?mail)s? from|only accepts?|accepts? (?:mail|messages) (?:only )?from|not (?:on|in) (?:the |our |a |an |my )?(?:white|allow|bypass|safe|approved|accepted|list of allowed)|not subscribed|moderat|members? only|closed list|restricted (?:mailbox|group|list|address)|does(?: not|n.t) (?:want|wish|accept|allow|receive)|privacy settings|preferences|access denied|prohibit|not authenticated for (?:group|mailbox|this|distribution)|target address|envelope (?:blocked|rejected)`,
+      `not (?:allowed|authori[sz]ed|permitted) to (?:send|post|mail|write|e-?mail|deliver)|not accept(?:ing|ed)? (?:any )?(?:mail|messages?|e-?mail)s? from|only accepts?|accepts? (?:mail|messages) (?:only )?from|not (?:on|in) (?:the |our |a |an |my )?(?:white|allow|bypass|safe|approved|accepted|list of allowed)|not subscribed|moderat|members? only|closed list|from (?:external|outside|foreign) (?:senders|sources|domains|addresses)|restricted (?:mailbox|group|list|address)|does(?: not|n.t) (?:want|wish|accept|allow|receive)|privacy settings|preferences|access denied|prohibit|not authenticated for (?:group|mailbox|this|distribution)|target address|envelope (?:blocked|rejected)`,
     ),
     unless: words('ip ?-?address|your ip|client host|spam|content'),
   },
