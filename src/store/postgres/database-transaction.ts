@@ -161,16 +161,17 @@ export class Writer {
         void tx.send('UPDATE writers SET mark = $3 WHERE node = $1 AND kind = $2', node, kind, next);
         session.takeWarning();
         const { command } = await session.ask('COMMIT');
-        if (command !== 'COMMIT' || session.takeWarning()) continue;
+        if (command !== 'COMMIT' || session.takeWarning()) throw new Unacknowledged('The database did not wait for its standby');
         this.#row.mark = next;
         return committed;
       } catch (error) {
         if (error instanceof WriterTaken) throw error;
-        if (!(error instanceof ConnectionLost)) await session.ask('ROLLBACK').catch(() => {});
+        const unanswered = error instanceof ConnectionLost || error instanceof Unacknowledged;
+        if (!unanswered) await session.ask('ROLLBACK').catch(() => {});
         if (performance.now() >= until)
           throw new Error('The database did not say in time whether it has stored this', { cause: error });
         if (mustLeave(error)) session.destroy('it is not the primary any more');
-        if (!(error instanceof ConnectionLost) && !mustLeave(error) && sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+        if (!unanswered && !mustLeave(error) && sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
       }
     }
   }
