@@ -10,6 +10,9 @@ export type Snapshot = {
   readonly threads: number;
   /** MX host sets that get no mail for a while. */
   readonly resting: number;
+  /** Providers that refuse our address now, and recipients that are held, by provider. */
+  readonly blocked: readonly string[];
+  readonly heldBy: readonly { readonly provider: string; readonly recipients: number }[];
   /** Policies of MTA-STS that hold, by mode, and those whose refresh has failed for long. */
   readonly policies: { readonly modes: Readonly<Record<string, number>>; readonly overdue: number };
   /** The resolver validates, as far as is known. */
@@ -132,6 +135,10 @@ export function createMetrics(version: string): Metrics {
   const recipients = gauge('smarthost_queue_recipients', 'Recipients in the queue, by state', ['state']);
   const oldest = gauge('smarthost_queue_oldest_seconds', 'Age of the oldest message in the queue');
   const resting = gauge('smarthost_resting_host_sets', 'Sets of MX hosts that get no mail for a while, after failures');
+  const providersBlocked = gauge('smarthost_provider_blocked', '1 for each provider that refuses our address', ['provider']);
+  const heldBy = gauge('smarthost_provider_held_recipients', 'Recipients that wait because a provider refuses our address', [
+    'provider',
+  ]);
   const stsPolicies = gauge('smarthost_sts_policies', 'Valid MTA-STS policies, by mode', ['mode']);
   const stsOverdue = gauge(
     'smarthost_sts_refresh_overdue',
@@ -255,6 +262,10 @@ export function createMetrics(version: string): Metrics {
       sessions.set(snapshot.sessions);
       threads.set(snapshot.threads);
       resting.set(snapshot.resting);
+      providersBlocked.reset();
+      for (const provider of snapshot.blocked) providersBlocked.set({ provider: labelOf(provider) }, 1);
+      heldBy.reset();
+      for (const { provider, recipients } of snapshot.heldBy) heldBy.inc({ provider: labelOf(provider) }, recipients);
       for (const [mode, number] of Object.entries(snapshot.policies.modes)) stsPolicies.set({ mode }, number);
       stsOverdue.set(snapshot.policies.overdue);
       exceptions.set(snapshot.exceptions);

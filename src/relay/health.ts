@@ -69,23 +69,25 @@ export type SnapshotParts = {
   /** Threads that have sessions, and that work now. */
   readonly threads: number;
   readonly resting: number;
+  /** Providers that refuse our address now. */
+  readonly blocked: readonly { readonly provider: string }[];
   readonly policies: StsCounts;
   readonly validates: boolean;
   readonly exceptions: number;
 };
 
 /** The values for the metrics page. They are also available while the store fails, when they matter most. */
-export async function snapshot(
-  { store, certificates, sessions, threads, resting, validates, policies, exceptions }: SnapshotParts,
-  now = Date.now(),
-): Promise<Snapshot> {
+export async function snapshot({ store, certificates, blocked, ...numbers }: SnapshotParts, now = Date.now()): Promise<Snapshot> {
   const counted = store.messages.counts().catch(() => undefined); // its own log line has the cause
   const counts = await Promise.race([counted, after(2 * SECOND, undefined)]);
-  const common = { sessions, threads, resting, validates, policies, exceptions, certificates: certificates.facts() };
-  if (counts === undefined) return { ...common, queue: undefined };
+  const certificate = { certificates: certificates.facts() };
+  const providers = { blocked: [...new Set(blocked.map(({ provider }) => provider))] };
+  const common = { ...numbers, ...certificate, ...providers };
+  if (counts === undefined) return { ...common, heldBy: [], queue: undefined };
+  const heldBy = blocked.length === 0 ? [] : await store.messages.heldByProvider().catch(() => []);
   const { states, oldestAcceptedAt } = counts;
   const oldestSeconds = oldestAcceptedAt === null ? 0 : Math.max(0, now - oldestAcceptedAt) / SECOND;
-  return { ...common, queue: { states, oldestSeconds } };
+  return { ...common, heldBy, queue: { states, oldestSeconds } };
 }
 
 function after<T>(milliseconds: number, value: T): Promise<T> {

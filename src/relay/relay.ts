@@ -375,7 +375,7 @@ async function openAdmin(
         certificates,
         sessions: threads?.sessions() ?? submission.sessions(),
         threads: threads?.working() ?? 1,
-        resting: delivery.resting(),
+        ...{ resting: delivery.resting(), blocked: delivery.blocks() },
       },
       ...{ validates: dnssec.validates(), policies: sts.counts(), exceptions: exceptionsNow(current.config).length },
     });

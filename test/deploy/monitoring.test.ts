@@ -33,7 +33,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
     queue: { states: { delayed: 1 }, oldestSeconds: 1 },
     threads: 1,
     sessions: 1,
-    resting: 0,
+    ...{ resting: 0, blocked: ['yahoo'], heldBy: [{ provider: 'yahoo', recipients: 2 }] },
     policies: { modes: { enforce: 1 }, overdue: 0 },
     validates: true,
     exceptions: 0,

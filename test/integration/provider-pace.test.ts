@@ -94,3 +94,54 @@ test('no connection to Yahoo carries more than twenty messages', async () => {
   for (let i = 0; i < 45; i++) expect(await relay.send('u@yahoo.test')).toMatchObject([{ kind: 'relayed' }]);
   expect([...perSession.values()]).toEqual([20, 20, 5]);
 });
+
+test('a connection that wants no eighth message costs no delay, and the next ones carry seven', async () => {
+  const { relay, mx } = await world({});
+  let perSession = new Map<number, number>();
+  mx.script({
+    MAIL: ({ session }) => {
+      const count = (perSession.get(session) ?? 0) + 1;
+      if (count > 7) return '421 Max message per connection reached, closing transmission channel';
+      perSession.set(session, count);
+      return undefined;
+    },
+  });
+  for (let i = 0; i < 8; i++) expect(await relay.send('u@yahoo.test')).toMatchObject([{ kind: 'relayed' }]);
+  expect([...perSession.values()]).toEqual([7, 1]);
+  expect(relay.takeShaping()).toMatchObject([{ provider: 'yahoo', state: 'open', learnedCap: 7 }]);
+  for (let i = 0; i < 16; i++) expect(await relay.send('u@yahoo.test')).toMatchObject([{ kind: 'relayed' }]);
+  expect([...perSession.values()]).toEqual([7, 7, 7, 3]);
+  perSession = new Map();
+});
+
+test('a provider that finds three sessions too many gets two for an hour, and no mail is delayed as a failure', async () => {
+  const clock = { now: 1_800_000_000_000 };
+  const open = new Set<number>();
+  let most = 0;
+  let isFull = true;
+  const { relay, mx } = await world({}, { now: () => clock.now });
+  mx.script({
+    greeting: ({ session }) => {
+      if (isFull && open.size >= 2)
+        return {
+          reply: '421 4.3.2 The maximum number of concurrent connections 192.0.2.1 has exceeded a limit, closing',
+          thenClose: true,
+        };
+      open.add(session);
+      most = Math.max(most, open.size);
+      return undefined;
+    },
+    message: () => new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 100)),
+    QUIT: ({ session }) => void open.delete(session),
+  });
+  const send = async () =>
+    (await Promise.all(Array.from({ length: 6 }, (_, i) => relay.send(`u@t${i}.test`)))).flat().map(({ kind }) => kind);
+  const first = await send();
+  expect(first).not.toContain('delayed');
+  expect(first).toContain('returned');
+  isFull = false;
+  most = 0;
+  clock.now += SECOND;
+  expect(await send()).toEqual(Array.from({ length: 6 }, () => 'relayed'));
+  expect(most).toBe(2);
+});

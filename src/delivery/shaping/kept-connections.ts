@@ -67,7 +67,10 @@ export class KeptConnections {
   advance(): void {
     while (this.#connecting.length > 0) {
       const next = this.#connecting[0]!;
-      if (!this.#mayConnect(next.permit, next.hosts, this.#options.running() - this.#connecting.length)) return;
+      if (!this.#mayConnect(next.permit, next.hosts, this.#options.running() - this.#connecting.length)) {
+        if (this.#dropping.size === 0) this.#dropOne(next.hosts); // fewer are allowed than before
+        return;
+      }
       this.#begin(next);
     }
   }
@@ -87,7 +90,7 @@ export class KeptConnections {
   #dropOne(besides: string): void {
     for (const [hosts, count] of this.#kept) {
       const dropping = this.#dropping.get(hosts) ?? 0;
-      if (hosts === besides || dropping >= count) continue;
+      if (dropping >= count - (hosts === besides ? 1 : 0)) continue;
       this.#dropping.set(hosts, dropping + 1);
       void this.#options.drop(hosts).finally(() => {
         const left = this.#dropping.get(hosts)! - 1;

@@ -232,7 +232,8 @@ export class ProviderWay {
       case 'slow':
         return { kind: 'throttle' };
       case 'limit':
-        this.#limit = { sessions: Math.max(1, Math.min(this.running, this.#limits().sessions) - 1), until: now + LIMIT_KEPT };
+        // The attempt that was told has ended: what goes on is one less than it was.
+        this.#limit = { sessions: Math.max(1, Math.min(this.running, this.#limits().sessions)), until: now + LIMIT_KEPT };
         return undefined;
       default:
         return { kind: 'other' };
