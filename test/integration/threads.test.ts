@@ -227,3 +227,24 @@ test('a change of the configuration holds in all threads', async () => {
     ...Array(6).fill('1048576'),
   ]);
 });
+
+test('a message that ends its thread again and again is put off, so that it ends no more than two', async () => {
+  let ended = 0;
+  await start(2, {
+    mx: {
+      script: {
+        async MAIL() {
+          ended++;
+          workers[0]!.postMessage(POISON); // whichever has the attempt
+          workers[1]?.postMessage(POISON);
+          return 'silent';
+        },
+      },
+    },
+  });
+  const client = await loggedIn();
+  expect(await client.message({ text: TEXT })).toMatch(/^250/);
+  expect(await relay.logged('delayed', () => true, 60_000)).toMatchObject({ code: 451, status: '4.3.0' });
+  expect(ended).toBe(2);
+  client.close();
+});

@@ -106,7 +106,7 @@ main.serve({
   reload,
   drain: (deadline) => sessions.close(deadline),
   async close() {
-    await courier.close();
+    await Promise.all([courier.close(), sessions.close(0)]);
     log.flush();
     setImmediate(() => {
       main.flush();

@@ -27,17 +27,25 @@ const FEW = 3;
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5 * SECOND;
 const SETTLED = 10 * SECOND;
-/** Milliseconds that a thread has for its end. */
+/** Milliseconds that a thread has for its end, and beyond the deadline of a drain. */
 const CLOSING = 5 * SECOND;
+const LATE = 2 * SECOND;
 /** A thread that has a session with the hosts gets the attempt, unless it has so many attempts more than another. */
 const UNEVEN = 4;
 const MAX_KNOWN = 50_000;
 
-const RETURNED: Outcome = {
-  kind: 'returned',
-  reply: { code: 451, status: '4.3.0', text: 'The thread of this attempt has ended' },
-  seconds: 0,
-};
+const REPLY = { code: 451, status: '4.3.0', text: 'The thread of this attempt has ended' };
+/** Due again at once. */
+const RETURNED: Outcome = { kind: 'returned', reply: REPLY, seconds: 0 };
+/** Due again by the schedule. */
+const DELAYED: Outcome = { kind: 'delayed', reply: REPLY, seconds: 0, waitsForUs: true };
+/** Messages whose threads ended during their attempts are remembered. A message that ends threads must not end one after the other. */
+const MAX_SUSPECTS = 10_000;
+/** The message may have ended so many threads. */
+const SUSPICIOUS = 2;
+
+/** The store is being started again. A thread needs a port to it. */
+class StoreNotOpen extends Error {}
 
 type ThreadsOptions = Omit<Machine, 'places'> & {
   readonly count: number;
@@ -93,6 +101,9 @@ class Crew {
   readonly #running = new Map<number, Running>();
   /** The host set that a destination had last. */
   readonly #hosts = createCache<string, string>(MAX_KNOWN);
+  /** Connections that came while no thread was there. */
+  readonly #unserved: Parameters<Hand>[] = [];
+  readonly #suspects = createCache<string, number>(MAX_SUSPECTS);
   readonly #pauses = new Map<number, number>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #ticking: NodeJS.Timeout | undefined;
@@ -155,10 +166,11 @@ class Crew {
           member: new Member(thread, worker, this.#machine(), this.#neighbours(resolve)),
         };
         this.#running.set(thread, running);
+        for (const waiting of this.#unserved.splice(0)) this.hand(...waiting);
       });
       if (running === undefined) {
         unshare();
-        reject(new Error('The store is not open'));
+        reject(new StoreNotOpen('The store is not open'));
       }
     });
   }
@@ -204,7 +216,9 @@ class Crew {
       if (this.#closing !== undefined || this.#draining) return;
       this.#start(thread).then(
         () => this.#later(SETTLED, () => this.#pauses.delete(thread)),
-        () => {}, // told as its end
+        (error) => {
+          if (error instanceof StoreNotOpen) this.#startAgain(thread); // any other failure was told as its end
+        },
       );
     });
   }
@@ -234,17 +248,16 @@ class Crew {
     for (const { peer } of this.members) peer.tell('state', [state]);
   }
 
-  /** The thread with the fewest sessions that does not stand still. */
+  /** The thread with the fewest sessions that does not stand still. While there is none, the client waits for the next one. */
   hand(socket: Socket, listener: ListenerName, caller: Caller | undefined): void {
     this.#tellState();
     const members = this.members.filter(({ unanswered }) => unanswered <= FEW);
     const member = fewest(members.length > 0 ? members : this.members, ({ sessions }) => sessions);
-    const place = caller?.place;
     if (member === undefined) {
-      socket.destroy();
-      place?.leave();
+      this.#unserved.push([socket, listener, caller]);
       return;
     }
+    const place = caller?.place;
     const seat = place === undefined ? undefined : member.seat(place);
     const sent = caller && { ip: caller.ip, client: caller.client, place: seat, isRefused: caller.refusal !== undefined };
     try {
@@ -286,12 +299,20 @@ class Crew {
     try {
       return await delivering;
     } catch (error) {
-      if (member.ended) return returned();
-      throw error;
+      if (!member.ended) throw error;
+      const outcome = this.#closing === undefined ? this.#suspect(claim.message.id) : RETURNED;
+      return claim.recipients.map(() => outcome);
     } finally {
       member.attempts--;
       forget();
     }
+  }
+
+  /** The thread of this message has ended. @returns what becomes of its recipients. */
+  #suspect(queueId: string): Outcome {
+    const ends = (this.#suspects.get(queueId) ?? 0) + 1;
+    this.#suspects.set(queueId, ends);
+    return ends < SUSPICIOUS ? RETURNED : DELAYED;
   }
 
   /** A session with the hosts is worth a few attempts more. */
@@ -356,7 +377,17 @@ class Crew {
 
   async drain(deadline: number): Promise<void> {
     this.#draining = true;
-    await Promise.all(this.members.map(({ peer }) => peer.call('drain', [deadline]).catch(() => {})));
+    for (const [socket, , caller] of this.#unserved.splice(0)) {
+      socket.destroy();
+      caller?.place?.leave();
+    }
+    const drained = this.members.map(({ peer }) => peer.call('drain', [deadline]).catch(() => {}));
+    let late: NodeJS.Timeout | undefined;
+    const over = new Promise<void>((resolve) => {
+      late = setTimeout(resolve, deadline + LATE); // a thread that stands still answers nothing
+    });
+    await Promise.race([Promise.all(drained), over]);
+    clearTimeout(late);
   }
 
   close(): Promise<void> {
