@@ -262,6 +262,23 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL fails'
     ]);
   });
 
+  test('a message is withdrawn although the transaction that stores it has not ended yet', async () => {
+    const { primary, followers, options } = await cluster(['b']);
+    const store = await opened(options);
+    expect(await isAccepted(store)).toBe(true);
+    const message = newMessage({ token: 7 });
+    await followers[0]!.pause();
+    const waiting = isAccepted(store, message);
+    await until(async () => (await backend(primary, 'mail', `AND wait_event = 'SyncRep'`)).length === 1);
+    const withdrawn = store.messages.withdraw([{ id: message.id, token: 7 }], NOW);
+    await until(async () => (await backend(primary, 'rest', `AND wait_event_type = 'Lock'`)).length === 1);
+    await followers[0]!.resume();
+    await Promise.all([waiting, withdrawn]);
+    expect((await store.messages.get(message.id))?.recipients[0]?.state).toBe('removed');
+    await store.messages.withdraw([{ id: newMessage().id, token: 7 }], NOW);
+    expect(await primary.sql('SELECT count(*)::int AS n FROM smarthost.messages', options.database)).toEqual([{ n: 2 }]);
+  });
+
   test('a database that stops waiting for its standby gets no mail from the next commit on', async () => {
     const { primary, options } = await cluster(['b']);
     const troubles: string[] = [];
