@@ -1,9 +1,10 @@
-/** Health and metrics over HTTP, for the machine itself and for the networks that the operator allows. */
+/** Health, metrics and a page about TLS over HTTP, for the machine itself and for the networks that the operator allows. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { openPort } from '../net/open-port.ts';
 import { plainJson } from '../smtp/text.ts';
-import { MINUTE, SECOND } from '../system/clock.ts';
+import { DAY, MINUTE, SECOND } from '../system/clock.ts';
+import { TLS_PAGE_POLICY, type TlsPageFacts, tlsPage } from './tls-page.ts';
 
 type AdminOptions = {
   readonly listen: readonly { readonly address: string; readonly port: number }[];
@@ -15,6 +16,11 @@ type AdminOptions = {
   readonly unready: () => Promise<readonly string[]>;
   /** Problems that the operator should look at, although the relay can take traffic. */
   readonly warnings?: () => readonly string[];
+  readonly tls: {
+    readonly policies: () => Promise<TlsPageFacts['policies']>;
+    /** @param since ms since 1970. */
+    readonly failures: (since: number) => Promise<TlsPageFacts['failures']>;
+  };
 };
 
 /** Per listener. Monitoring needs one or two. */
@@ -28,7 +34,13 @@ const TIMEOUTS = {
   connectionsCheckingInterval: SECOND,
 };
 
-type Page = { readonly status: number; readonly body: string; readonly contentType?: string };
+type Page = {
+  readonly status: number;
+  readonly body: string;
+  readonly contentType?: string;
+  /** What the page may load: the header Content-Security-Policy. */
+  readonly policy?: string;
+};
 
 /** @throws Error that names listener, address and port, if a port cannot be opened. */
 export async function startAdmin(options: AdminOptions) {
@@ -72,6 +84,7 @@ async function answer(options: AdminOptions, request: IncomingMessage, response:
     'content-length': Buffer.byteLength(page.body),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
+    ...(page.policy !== undefined && { 'content-security-policy': page.policy, 'referrer-policy': 'no-referrer' }),
   });
   response.end(request.method === 'HEAD' ? undefined : page.body);
 }
@@ -105,8 +118,17 @@ async function pageFor(options: AdminOptions, { method, url, headers }: Incoming
     }
     case '/metrics':
       return { status: 200, ...(await options.metrics()) };
+    case '/tls': {
+      const [policies, failures] = await Promise.all([options.tls.policies(), options.tls.failures(Date.now() - 30 * DAY)]);
+      return {
+        status: 200,
+        body: tlsPage({ policies, failures }),
+        contentType: 'text/html; charset=utf-8',
+        policy: TLS_PAGE_POLICY,
+      };
+    }
     default:
-      return { status: 404, body: json({ error: 'only /healthz, /readyz and /metrics' }) };
+      return { status: 404, body: json({ error: 'only /healthz, /readyz, /metrics and /tls' }) };
   }
 }
 

@@ -363,7 +363,7 @@ async function followChanges(
 
 async function openAdmin(
   { current, metrics, closers }: Parts,
-  { store, disk, certificates }: Ground,
+  { store, disk, certificates, control }: Ground,
   { delivery, dnssec, sts, threads }: Way,
   { submission }: Door,
 ) {
@@ -385,6 +385,7 @@ async function openAdmin(
     metrics: async () => ({ contentType: metrics.contentType, body: await metrics.render(await look()) }),
     unready: () => reasonsAgainst({ commit, disk, certificates, minFree: current.config.queue.minFree }),
     warnings: certificates.warnings,
+    tls: { policies: () => control.tlsPolicies.list(false), failures: control.tlsReports.failures },
   });
   closers.push(() => admin.close());
   return admin;

@@ -52,6 +52,8 @@ test('sessions are counted when the relay stops, reported once after the day, an
       'failure-details': [expect.objectContaining({ 'result-type': 'starttls-not-supported', 'receiving-ip': '127.0.0.1' })],
     },
   ]);
+  const page = await (await fetch(`http://127.0.0.1:${second.ports.admin}/tls`)).text();
+  expect(page).toMatch(/<th scope="row">dest\.test<.*1 × no-policy-found starttls-not-supported/);
   await second.close();
   expect(second.mx.messages).toHaveLength(1);
   expect(database((db) => db.prepare('SELECT day FROM tls_results').all())).toEqual([{ day }]);
