@@ -15,7 +15,11 @@ export function parseReplyText(text: string): Reply {
   const code = CODE.exec(first);
   const said = lines.map((line) => line.slice(code === null ? 0 : (CODE.exec(line)?.[0].length ?? 0)));
   const status = STATUS.exec(said[0] ?? '');
-  const whole = [(said[0] ?? '').slice(status?.[0].length ?? 0), ...said.slice(1)].join(' ').trim();
+  // Each line repeats the status: RFC 2034 §4.
+  const whole = said
+    .map((line) => line.slice(STATUS.exec(line)?.[0].length ?? 0))
+    .join(' ')
+    .trim();
   const digit = code?.[1] ?? status?.[1]?.[0] ?? '5';
   const number =
     code === null || code[2]!.toLowerCase() === 'xx'
