@@ -71,6 +71,7 @@ async function optionsOf({ config, store, domain }: Parts, ca: string | undefine
       from: reports.tlsFrom,
       copies: await store.tlsResults.tlsReports({ since, limit: MOST_REPORTS }),
     },
+    providers: { states: await store.operation.shaping(), held: await store.messages.heldByProvider() },
     past: [
       ...status.map(({ keyType, notBefore }) => ({ what: `the ${keyType} certificate was made`, at: notBefore })),
       ...(oldestAcceptedAt === null ? [] : [{ what: 'the oldest mail was accepted', at: oldestAcceptedAt }]),

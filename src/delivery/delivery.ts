@@ -7,7 +7,7 @@ import type { JudgedReply, Outcome } from '../smtp/outcome.ts';
 import type { DestinationFunction, DestinationRule, IpPolicy, Route, SignsFunction, TlsLevel } from '../smtp/route.ts';
 import type { Claim, OperationStore, Shaping, StoredRecipient } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
-import { type Clock, MINUTE, SECOND, systemClock } from '../system/clock.ts';
+import { type Clock, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
 import type { PolicyMode } from '../tls-policy/tls-policy.ts';
 import { type AttemptContext, type AttemptResult, attempt, effectOf } from './attempt.ts';
 import { deadlines } from './connection.ts';
@@ -21,7 +21,7 @@ import { destinationOf, signs } from './route.ts';
 import type { SessionResults } from './session-results.ts';
 import { heardFrom, withoutCrowd } from './shaping/heard.ts';
 import { loadProviders } from './shaping/provider.ts';
-import type { BlockNews } from './shaping/provider-line.ts';
+import type { BlockNews, Permit } from './shaping/provider-line.ts';
 import { type ProviderSurroundings, startProviders } from './shaping/provider-start.ts';
 import type { Heard } from './shaping/provider-way.ts';
 import { formatAction } from './shaping/reply-class.ts';
@@ -316,7 +316,9 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
       pacing.leave(place, effect, reason, heard);
     }
     const waits = heldFrom(heard, provider ?? key, now());
-    const outcomes = results.map((result) => outcomeOf(result, started, waits));
+    const outcomes = results.map((result) =>
+      isClosed(result, permit) ? heldOutcome(permit!, now() + HOUR) : outcomeOf(result, started, waits),
+    );
     const conversation = transcript?.text() ?? '';
     return conversation === '' ? outcomes : outcomes.map((outcome) => ({ ...outcome, conversation }));
   }
@@ -345,6 +347,16 @@ function policyMet(target: AttemptResult['target'], assurance: AttemptResult['as
   if (target === undefined || assurance === undefined) return {};
   const { basis, tls } = target;
   return basis.sts !== undefined && (tls.isSts || assurance === 'sts-testing') ? { policyId: basis.sts.id } : {};
+}
+
+/** The provider refuses our address in the family of IP that its host has, and the host has no other. */
+function isClosed({ target, verdict }: AttemptResult, permit: Permit | undefined): boolean {
+  return permit?.closedBy !== undefined && target === undefined && verdict.kind === 'delayed';
+}
+
+function heldOutcome({ provider, closedBy }: Permit, notBefore: number): Outcome {
+  const { reply, since } = closedBy!;
+  return { kind: 'returned', reply, seconds: 0, notBefore, heldBy: { provider, since } };
 }
 
 /** Why mail waits, besides its verdict. */

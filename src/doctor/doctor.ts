@@ -15,6 +15,7 @@ import { type ClockFacts, checkClock, checkDisk, checkStore, type DiskFacts, typ
 import { checkSts, type StsFacts, type StsFetch } from './mta-sts.ts';
 import { addressesSeen, checkOutbound, gatherOutbound } from './outbound.ts';
 import { isUnreachable, ownAddresses } from './own-addresses.ts';
+import { checkProviders, type ProviderFacts } from './providers.ts';
 import { checkReceivers } from './receivers.ts';
 import { checkDane, checkDelays, checkExceptions, checkRoots, type RootFacts, type SecuredFacts } from './secured-delivery.ts';
 import type { SmtpProbe } from './smtp-probe.ts';
@@ -61,6 +62,7 @@ export type DoctorOptions = {
   readonly sts: StsFacts;
   readonly secured: SecuredFacts;
   readonly tlsReports: TlsReportingFacts;
+  readonly providers: ProviderFacts;
   readonly past: ClockFacts['past'];
   readonly now?: Clock;
   /** Most milliseconds of one connection; default 6 s. */
@@ -132,6 +134,7 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
     ...domains,
     ...lists,
     ...checkTlsReports(options.tlsReports, options.keys),
+    ...checkProviders(options.providers),
     checkDane(options.secured, { signed, trustAd: options.trustAd }),
     ...checkSts(options.sts, fetched),
     checkRoots(probes.roots()),

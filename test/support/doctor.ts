@@ -75,6 +75,7 @@ export async function diagnose({
     certificate: { mode: 'acme', names: [HOST], lastError: null, ca: undefined },
     sts: { mode: 'on', held: 0, overdue: 0 },
     secured: { tls: 'opportunistic', dane: 'on', exceptions: [], delays: [], requireTls: 'offer' },
+    providers: { states: [], held: [] },
     tlsReports: { mode: 'failures', from: `postmaster@${HOST}`, copies: [] },
     past: [],
     now,

@@ -14,6 +14,8 @@ export type Permit = {
   readonly way: string;
   /** Families of IP that the provider takes nothing from now. */
   readonly closed: readonly Family[];
+  /** Why a family is closed, where the provider refuses our address in it. A host without another address is not tried then. */
+  readonly closedBy?: { readonly reply: Reply; readonly since: number };
   /** Messages in one connection. */
   readonly perConnection: number;
   readonly probe: boolean;
@@ -299,15 +301,12 @@ export class ProviderLine {
       way.begin(now);
       const { provider } = entrant;
       const shut = probes ? ways.filter((other) => other !== way) : closed;
-      const families = shut.filter((other) => other !== way).map((other) => other.way.family);
+      const others = shut.filter((other) => other !== way);
+      const refused = others.find((other) => other.holds(now) && other.cause !== undefined);
       return {
-        provider,
-        way: way.key,
-        closed: families,
-        perConnection: way.perConnection(now),
-        probe: probes,
-        beside: way.running - 1,
-        beganAt: now,
+        ...{ provider, way: way.key, closed: others.map((other) => other.way.family), perConnection: way.perConnection(now) },
+        ...(refused?.cause !== undefined && { closedBy: { reply: refused.cause.reply, since: refused.state(now).since } }),
+        ...{ probe: probes, beside: way.running - 1, beganAt: now },
       };
     }
     return waits ? 'wait' : this.#waitFor(ways, now, until);
@@ -409,8 +408,8 @@ export class ProviderLine {
     const isPaused = blocked || sessions === 0 || freeAt > now;
     if (this.#releasing || isPaused || this.#waiting.length > 0) return;
     this.#releasing = true;
-    const released = await this.#options.release(this.key, Math.min(sessions, RELEASED), false).catch(() => []);
-    if (released.length === 0 && !this.isBlocked) this.#mayHold = false;
+    const released = await this.#options.release(this.key, Math.min(sessions, RELEASED), false).catch(() => undefined);
+    if (released?.length === 0 && !this.isBlocked) this.#mayHold = false;
     this.#releasing = false;
   }
 }

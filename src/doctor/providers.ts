@@ -1,0 +1,22 @@
+/** Whether a provider refuses our address: its mail is held. */
+import type { HeldMail, Shaping } from '../store/store.ts';
+import { about, type Finding } from './finding.ts';
+
+export type ProviderFacts = { readonly states: readonly Shaping[]; readonly held: readonly HeldMail[] };
+
+type Evidence = {
+  readonly cause?: { readonly reply: { readonly code: number; readonly status: string; readonly text: string } };
+};
+
+export function checkProviders({ states, held }: ProviderFacts): readonly Finding[] {
+  const blocked = states.filter(({ state }) => state === 'blocked' || state === 'probing');
+  const wanted = 'every provider takes mail from here';
+  if (blocked.length === 0) return [about('providers', 'all')('ok', 'none refuses our address', wanted)];
+  return blocked.map(({ provider, until, evidence }) => {
+    const { cause } = JSON.parse(evidence) as Evidence;
+    const said = cause === undefined ? '' : `: ${cause.reply.code} ${cause.reply.status} ${cause.reply.text.slice(0, 200)}`;
+    const count = held.find((one) => one.provider === provider)?.recipients ?? 0;
+    const advice = `Its mail (${count} recipients) is held, and it is asked again at ${new Date(until).toISOString()}. smarthost provider show ${provider} says where a block is reported`;
+    return about('providers', provider)('warning', `refuses our address${said}`, wanted, advice);
+  });
+}

@@ -1,0 +1,50 @@
+/** What the operator reads of a provider that refuses our address. */
+import { expect, test } from 'vitest';
+import { blockNotice } from '../../../src/report/block-notice.ts';
+
+const facts = {
+  ...{
+    hostname: 'relay.example.net',
+    provider: 'microsoft365',
+    way: { family: 4 as const, source: '192.0.2.1' },
+    since: 1_800_000_000_000,
+  },
+  cause: {
+    ...{ class: 'address-blocked', mx: 't0-test.mail.protection.outlook.com' },
+    reply: { code: 550, status: '5.7.606', text: 'Access denied, banned sending IP [192.0.2.1]' },
+  },
+  removal: 'https://sender.office.com/',
+} as const;
+
+test('the beginning of a block names provider, address, reply, what was done, what to do, and the page for removals', () => {
+  const { subject, lines } = blockNotice({ ...facts, state: 'blocked' });
+  expect(subject).toBe('relay.example.net: microsoft365 refuses mail from 192.0.2.1');
+  expect(lines.join('\n')).toMatchInlineSnapshot(`
+    "Since Fri, 15 Jan 2027 08:00:00 +0000, microsoft365 refuses mail from 192.0.2.1 of the mail relay relay.example.net.
+
+    What t0-test.mail.protection.outlook.com said (address-blocked):
+
+        550 5.7.606 Access denied, banned sending IP [192.0.2.1]
+
+    What the relay does: it returns no mail for this. All mail for this provider is held and keeps its lifetime, and its senders are warned after some hours. One of the held messages is sent after 2, 4, 8 and then each 12 hours. When it comes through, the rest follows by itself.
+
+    What you can do: find out whether a login sends spam, look at the DNS of the relay, and ask the provider to take mail again.
+
+        https://sender.office.com/
+        smarthost doctor
+        smarthost provider show microsoft365
+        smarthost provider probe microsoft365"
+  `);
+});
+
+test('its end is said in a few lines', () => {
+  const { subject, lines } = blockNotice({ ...facts, state: 'open', removal: undefined });
+  expect(subject).toBe('relay.example.net: microsoft365 takes mail again');
+  expect(lines.join('\n')).toMatchInlineSnapshot(`
+    "Since Fri, 15 Jan 2027 08:00:00 +0000, microsoft365 takes mail from 192.0.2.1 of the mail relay relay.example.net again.
+
+    The mail that was held goes now, the oldest first: 20 messages in the first hour, and twice as many in each further hour without a refusal.
+
+        smarthost provider list"
+  `);
+});
