@@ -187,7 +187,7 @@ function judgeSaid(said: Said): Finding {
   const off = new Set(rows.filter(isOff).map(({ provider, digit, pattern }) => `${provider} ${digit} ${pattern.anchor}`));
   const usable =
     off.size === 0 ? rows : rows.filter(({ provider, digit, pattern }) => !off.has(`${provider} ${digit} ${pattern.anchor}`));
-  const ours = usable.filter((row) => row.provider === provider);
+  const ours = usable.filter((row) => isOf(provider, row));
   const exact = ours.find(fits);
   if (exact !== undefined && provider !== '*') return byRow(exact, said);
   const general = usable.find((row) => row.provider === '*' && fits(row));
@@ -195,6 +195,18 @@ function judgeSaid(said: Said): Finding {
   const alike = ours.find(isLong) ?? usable.find(isDistinct);
   if (alike !== undefined) return outranked(byRow(alike, said), said);
   return outranked(byRule(said), said);
+}
+
+/** Hosts of one provider that speak with the words of another one, because it bought it or runs its filter. */
+const SPEAKS_AS: Readonly<Record<string, readonly string[]>> = {
+  yahoo: ['aol', 'att'],
+  gmx: ['ionos'],
+  cisco: ['ironport'],
+  hornet: ['vade'],
+};
+
+function isOf(provider: string, row: ReplyRow): boolean {
+  return row.provider === provider || SPEAKS_AS[provider]?.includes(row.provider) === true;
 }
 
 /** Enough text to count with another digit or status, in letters and digits. */
@@ -214,7 +226,7 @@ function isDistinct({ pattern: { weight, anchor }, sure }: ReplyRow): boolean {
 
 function byRow(row: ReplyRow, said: Said): Finding {
   const found = row.class as ReplyClass;
-  const isExact = row.digit === said.digit && (row.provider === said.question.provider || row.provider === '*');
+  const isExact = row.digit === said.digit && (row.provider === '*' || isOf(said.question.provider ?? '*', row));
   const action = isExact ? row.action : careful(classAction(found, said.digit), said);
   return {
     class: found,

@@ -179,6 +179,12 @@ describe('whom a refusal is about', () => {
     });
   });
 
+  test('hosts of a provider that runs the filter of another one are known by its words', () => {
+    const reputation = "554 Your access to this mail system has been rejected due to the sending MTA's poor reputation";
+    expect(judge(reputation, { provider: 'cisco' })).toMatchObject({ class: 'address-blocked', sure: true });
+    expect(judge('521 5.3.0 Blocked for abuse', { provider: 'yahoo' })).toMatchObject({ class: 'address-blocked', sure: true });
+  });
+
   test('a virus is a strike against who sent it, an attachment is none', () => {
     expect(judge('550 5.7.1 A trojan was found').action.also).toContain('strike');
     expect(judge('550 5.7.1 Attachment type not allowed').action.also).not.toContain('strike');
