@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const VOCABULARY = ['smtp', 'net', 'system'];
-const SERVICES = ['events', 'credentials', 'certificates', 'signing', 'dns', 'tls-policy', 'trace', 'metrics'];
+const SERVICES = ['events', 'credentials', 'certificates', 'signing', 'alignment', 'dns', 'tls-policy', 'trace', 'metrics'];
 const service = ['store', 'dns', 'events', 'metrics', ...VOCABULARY];
 const stage = [...SERVICES, 'store', ...VOCABULARY];
 
@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   credentials: service,
   certificates: service,
   signing: service,
+  alignment: ['dns', ...VOCABULARY],
   'tls-policy': service,
   trace: service,
   admin: stage,
@@ -31,7 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   queue: ['store', 'events', ...VOCABULARY],
   delivery: stage,
   report: [...stage, 'preparation', 'queue'],
-  doctor: [...service, 'certificates', 'signing'],
+  doctor: [...service, 'certificates', 'signing', 'alignment'],
   demo: [...stage, 'config', 'commands', 'root'], // the whole program, started as a process
   relay: [...stage, 'control', 'admin', 'config', 'doctor', 'submission', 'policy', 'preparation', 'queue', 'delivery', 'report'],
   control: [
@@ -49,6 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...VOCABULARY,
   ],
   commands: [
+    'alignment',
     'control',
     'relay',
     'doctor',

@@ -1,80 +1,46 @@
-/** The DMARC record of a domain, and whether its mail passes DMARC: RFC 9989 §4.7, §4.10; before, RFC 7489. */
-import type { Dns, DnsAnswer } from '../dns/dns.ts';
-import { parseTags } from '../signing/signing.ts';
+/** Judges the DMARC record of a domain, and whether its mail passes DMARC: RFC 9989 §4.7, §4.10. */
+import { type DmarcFacts, type DmarcPolicy, policyOf } from '../alignment/alignment.ts';
 import { ASK_AGAIN, about, type Finding, nothingIn, type Severity } from './finding.ts';
-import { valuesOf } from './own-addresses.ts';
 
-export type DmarcFacts = {
-  readonly domain: string;
-  /** The name with the record that counts: the domain, its organizational domain, or a public suffix above. */
-  readonly at: string;
-  /** The answer with this record. If there is none, the answer for the domain itself. */
-  readonly txt: DnsAnswer<string>;
-};
-
-/** Most queries for one domain, the domain itself included: RFC 9989 §4.10. */
-const MOST_QUERIES = 8;
-
-/** Takes the record of the domain, else of its organizational domain (found by the tree walk), else of a public suffix. */
-export async function gatherDmarc(domain: string, dns: Dns): Promise<DmarcFacts> {
-  const first = await dns.txt(`_dmarc.${domain}`);
-  if (first.kind === 'temporary' || records(first).length > 0) return { domain, at: domain, txt: first };
-  const found: DmarcFacts[] = [];
-  for (const at of namesAbove(domain)) {
-    const txt = await dns.txt(`_dmarc.${at}`);
-    if (txt.kind === 'temporary') return { domain, at, txt };
-    const [record, ...more] = records(txt);
-    if (record === undefined || more.length > 0) continue; // several records at one level count as none
-    found.push({ domain, at, txt });
-    const psd = parseTags(record).get('psd')?.toLowerCase();
-    if (psd === 'n') break;
-    // The organizational domain lies one label below a public suffix. If it has a record, this record wins.
-    if (psd === 'y') return found.find((one) => labels(one.at) === labels(at) + 1) ?? found.at(-1)!;
-  }
-  return found.at(-1) ?? { domain, at: domain, txt: first };
-}
-
-const labels = (name: string) => name.split('.').length;
-
-/** After a name of eight labels or more, the next one has the last seven, so that no name needs more than eight queries. */
-function namesAbove(domain: string): readonly string[] {
-  const all = domain.split('.');
-  const from = Math.max(1, all.length - (MOST_QUERIES - 1));
-  return all.slice(from).map((_, i, rest) => rest.slice(i).join('.'));
-}
-
-const records = (txt: DnsAnswer<string>) => valuesOf(txt).filter(isDmarc);
-
-export function isDmarc(text: string): boolean {
-  return /^v\s*=\s*DMARC1\s*(;|$)/.test(text);
-}
-
-export function checkDmarc({ domain, at, txt }: DmarcFacts): Finding {
+export function checkDmarc(facts: DmarcFacts): Finding {
+  const { domain, levels } = facts.walk;
   const say = about('dmarc', domain);
   const wanted = `_dmarc.${domain}. TXT "v=DMARC1; p=none"`;
-  if (txt.kind === 'temporary') return say('unknown', nothingIn(txt), wanted, ASK_AGAIN);
-  const [record, ...more] = records(txt);
-  if (record === undefined)
-    return say('warning', 'no DMARC record', wanted, 'Publish it: large receivers want one, and p=none changes nothing else.');
-  if (more.length > 0)
+  const policy = policyOf(facts);
+  // Such records at the domain itself are a mistake, even if the organization has a policy or cannot be asked.
+  const spoilt = levels.find(
+    ({ name, texts, record }) =>
+      texts.length > 0 && record === undefined && (name === domain || (policy.kind === 'none' && policy.record === undefined)),
+  );
+  if (spoilt !== undefined) {
+    const { name, texts } = spoilt;
+    if (texts.length === 1)
+      return say('error', texts[0]!, wanted, `A tag occurs twice, so the record at _dmarc.${name} does not count: keep one.`);
     return say(
       'error',
-      `${more.length + 1} DMARC records`,
+      `${texts.length} DMARC records`,
       'one record',
-      `Keep only one at _dmarc.${at}: if there are several, none counts.`,
+      `Keep only one at _dmarc.${name}: if there are several, none counts.`,
     );
-  const found = at === domain ? record : `${record} (of ${at})`;
-  const policy = policyOf(record, at === domain);
-  if (policy === undefined)
-    return say('error', found, wanted, 'The record has no valid policy: p must be none, quarantine or reject.');
-  return say('ok', found, 'one record with a policy');
+  }
+  if (policy.kind === 'unknown') return say('unknown', nothingIn(policy.failed), wanted, ASK_AGAIN);
+  const { record } = policy;
+  if (record === undefined)
+    return say('warning', 'no DMARC record', wanted, 'Publish it: large receivers want one, and p=none changes nothing else.');
+  const found = inWords(domain, policy);
+  if (record.invalid === undefined) return say('ok', found, 'one record with a policy');
+  const correct = `${record.invalid} must be none, quarantine or reject.`;
+  return policy.kind === 'none'
+    ? say('error', found, wanted, `The record has no valid policy: ${correct}`)
+    : say('warning', found, wanted, `The record counts as p=none: ${correct}`);
 }
 
-/** `sp` applies to subdomains of the domain with the record. */
-function policyOf(record: string, own: boolean): string | undefined {
-  const tags = parseTags(record.toLowerCase());
-  const policy = (own ? undefined : tags.get('sp')) ?? tags.get('p');
-  return policy !== undefined && ['none', 'quarantine', 'reject'].includes(policy) ? policy : undefined;
+/** The record, and what an operator would not see in it: where it is from, and which action holds. */
+function inWords(domain: string, policy: DmarcPolicy & { readonly kind: 'found' | 'none' }): string {
+  const { at = domain, record } = policy;
+  const actionIsNew = policy.kind === 'found' && (at !== domain || policy.record.isTest);
+  const notes = [...(at === domain ? [] : [`of ${at}`]), ...(actionIsNew ? [`${policy.action} for ${domain}`] : [])];
+  return notes.length === 0 ? `${record?.text}` : `${record?.text} (${notes.join(', ')})`;
 }
 
 type AlignmentFacts = {
@@ -104,9 +70,13 @@ export function checkAlignment({ domain, spf, signed, dmarc }: AlignmentFacts): 
           `DMARC passes by ${signed ? 'DKIM' : 'SPF'} alone: correct the other one too, because large receivers want both.`,
         );
   if (spf === 'unknown' || signed === undefined) return say('unknown', found, wanted, ASK_AGAIN);
-  const strict = valuesOf(dmarc.txt).some((record) => isDmarc(record) && /;\s*s?p\s*=\s*(reject|quarantine)/i.test(record));
-  const result = strict
-    ? 'its policy makes receivers refuse this mail or treat it as spam'
-    : 'receivers may think that this mail is forged';
-  return say('error', found, wanted, `DMARC fails for ${domain}: ${result}. Correct SPF and DKIM.`);
+  const policy = policyOf(dmarc);
+  const action = policy.kind === 'found' ? policy.action : 'none';
+  return say('error', found, wanted, `DMARC fails for ${domain}: ${FOLLOWS[action]}. Correct SPF and DKIM.`);
 }
+
+const FOLLOWS = {
+  reject: 'by its policy, receivers refuse this mail',
+  quarantine: 'by its policy, receivers treat this mail as spam',
+  none: 'receivers may think that this mail is forged',
+} as const;

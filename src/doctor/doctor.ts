@@ -22,7 +22,6 @@ import type { SmtpProbe } from './smtp-probe.ts';
 import { greetedTimes, type PeerTime } from './time.ts';
 import { checkTlsReports, type TlsReportingFacts } from './tls-reports.ts';
 
-export { isDmarc } from './dmarc.ts';
 export { DNSSEC_QUESTIONS, type DnssecQuestion } from './dnssec-questions.ts';
 export type { Finding, Severity } from './finding.ts';
 export { checkHost } from './host.ts';

@@ -1,8 +1,9 @@
 /** All checks for one sending domain: SPF, DKIM, DMARC and alignment, and whether the domain takes mail. */
+import { type DmarcFacts, gatherDmarc } from '../alignment/alignment.ts';
 import type { Dns } from '../dns/dns.ts';
 import type { DkimKey } from '../store/store.ts';
 import { checkDkim, type DkimFacts, gatherDkim, isSigned } from './dkim.ts';
-import { checkAlignment, checkDmarc, type DmarcFacts, gatherDmarc } from './dmarc.ts';
+import { checkAlignment, checkDmarc } from './dmarc.ts';
 import type { Finding } from './finding.ts';
 import { checkSenderDomain, gatherSenderDomain, type SenderDomainFacts } from './sender-domain.ts';
 import { checkSpf, gatherSpf, type SpfFacts } from './spf.ts';

@@ -1,6 +1,7 @@
 /** What we asked for and then got: answers of the DNS and of a certificate authority. Held to what `targets.ts` says. */
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
+import { gatherDmarc } from '../../src/alignment/alignment.ts';
 import { AcmeError, problemOf } from '../../src/certificates/acme-error.ts';
 import { fetchRenewalInformation } from '../../src/certificates/ari.ts';
 import { parseRetryAfter } from '../../src/certificates/transport.ts';
@@ -55,7 +56,9 @@ export async function dnsTexts(input: Buffer): Promise<string> {
   const nothing = () => Promise.resolve(none);
   const dns: Dns = { mx: nothing, a: nothing, aaaa: nothing, ptr: nothing, txt: (name) => Promise.resolve(found(name)) };
   const spf = checkSpf(await gatherSpf({ ...QUESTION, dns }));
-  const dmarc = checkDmarc({ domain: DOMAIN, at: DOMAIN, txt: found(DOMAIN) });
+  const dmarc = checkDmarc(
+    await gatherDmarc(DOMAIN, { ...dns, txt: async (name) => found(name === `_dmarc.${DOMAIN}` ? DOMAIN : name) }),
+  );
   return `${spf.result} ${dmarc.result} ${parseTags(text).has('p')}`;
 }
 
