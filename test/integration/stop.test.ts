@@ -12,11 +12,17 @@ const TEXT = `From: ${USER}\r\nSubject: Hello\r\n\r\nHow are you?\r\n`;
 test('a stalled client and a silent destination delay the stop by 30 s together, not each', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'smarthost-test-'));
   onTestFinished(() => rm(dataDir, { recursive: true }));
-  const relay = await startTestRelay({ dataDir, mx: { script: { message: 'silent' } } });
+  const arrived = Promise.withResolvers<void>();
+  const message = () => {
+    arrived.resolve();
+    return 'silent';
+  };
+  const relay = await startTestRelay({ dataDir, mx: { script: { message } } });
   const sender = await openClient(relay.ports.submissions, { tls: true });
   await sender.login();
   const id = (await sender.message({ text: TEXT })).split(' ').at(-1)!;
   sender.close();
+  await arrived.promise;
   const stalled = await openClient(relay.ports.submissions, { tls: true });
   await stalled.login();
   for (const line of [`MAIL FROM:<${USER}>`, 'RCPT TO:<anna@dest.test>', 'DATA']) await stalled.command(line);

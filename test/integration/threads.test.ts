@@ -110,7 +110,7 @@ test('a thread that ends by an error is replaced: its clients are dropped, the o
           .join('\n'),
       deadline: 30_000,
     });
-    workers.at(i % 2)!.postMessage(POISON);
+    (await until('a thread', () => workers[i % workers.length])).postMessage(POISON);
     await until('its end', () => relay.log.filter(({ event }) => event === 'threadEnded').length > i);
   }
   stopping = true;
