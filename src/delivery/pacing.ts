@@ -372,8 +372,7 @@ export class Pacing implements Places {
 
   /** A session of a host set is kept, or no longer. */
   readonly noteIdle = (hosts: string, change: 1 | -1): void => {
-    const around = this.#sets.get(hosts);
-    if (around !== undefined) this.#gate?.line(around.provider)?.noteKept(hosts, change);
+    this.#gate?.noteKept(this.#sets.get(hosts)?.provider, hosts, change);
   };
 
   /** Drops idle host sets an hour after their last rest, here and in the store. A set that is met again starts at two sessions. */

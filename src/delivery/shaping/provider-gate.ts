@@ -10,6 +10,8 @@ type Answer = Permit | TurnedAway;
 
 export class ProviderGate {
   readonly #providers: ProviderPace;
+  /** Where kept connections of a host set were counted: its provider may be another one meanwhile. */
+  readonly #kept = new Map<string, { readonly line: ProviderLine; count: number }>();
 
   constructor(providers: ProviderPace) {
     this.#providers = providers;
@@ -40,6 +42,17 @@ export class ProviderGate {
   enterNow(provider: string, entrant: Entrant): Permit | 'later' | undefined {
     const line = this.#lineFor(provider, entrant);
     return line === undefined ? undefined : (line.enterNow(entrantOf(provider, entrant)) ?? 'later');
+  }
+
+  /** A connection of a host set is kept, or no longer. @param provider undefined: the host set is forgotten. */
+  noteKept(provider: string | undefined, hosts: string, change: 1 | -1): void {
+    const known = this.#kept.get(hosts);
+    const line = known?.line ?? (change > 0 && provider !== undefined ? this.line(provider) : undefined);
+    if (line === undefined) return;
+    const count = (known?.count ?? 0) + change;
+    if (count > 0) this.#kept.set(hosts, { line, count });
+    else this.#kept.delete(hosts);
+    line.noteKept(hosts, change);
   }
 
   leave(provider: string, permit: Permit | undefined, heard: readonly Heard[]): void {
