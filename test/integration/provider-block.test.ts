@@ -131,3 +131,25 @@ test('a throttle of Yahoo rests all its hosts for two hours, then one session go
   await world.mx.received(6, 20_000);
   expect(world.mx.sessions()).toBe(sessions + 1);
 });
+
+test("an operator's hold keeps all mail of a provider that nobody has met yet, and open lets it go", async () => {
+  const world = await startProviderWorld({});
+  world.delivery.commandProvider('yahoo', 'hold');
+  await world.send('u@y.test');
+  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['yahoo', 1]]);
+  expect(world.mx.sessions()).toBe(0);
+  expect(world.news).toMatchObject([{ provider: 'yahoo', state: 'blocked', cause: { class: 'operator' } }]);
+  world.delivery.commandProvider('yahoo', 'open');
+  await world.mx.received(1, 20_000);
+  expect(world.news.at(-1)).toMatchObject({ provider: 'yahoo', state: 'open' });
+});
+
+test('a probe that an operator asks for goes at once, and the ladder goes on', async () => {
+  const world = await startProviderWorld({ MAIL: BANNED });
+  await world.send('u@t0.test');
+  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['microsoft365', 1]]);
+  const sessions = world.mx.sessions();
+  world.delivery.commandProvider('microsoft365', 'probe');
+  await expect.poll(() => world.mx.sessions(), { timeout: 10_000 }).toBe(sessions + 1);
+  await expect.poll(async () => (await world.state('microsoft365'))?.until, { timeout: 10_000 }).toBe(world.clock.now + 4 * HOUR);
+});
