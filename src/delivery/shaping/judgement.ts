@@ -345,11 +345,15 @@ const ABOUT_SOMETHING_ELSE: ReadonlySet<ReplyClass> = new Set([
   'loop',
   'malformed',
   'too-big',
+  'no-such-user',
+  'mailbox-disabled',
+  'mailbox-full',
+  'content-forbidden',
 ]);
 
 /**
  * Two facts outrank what is no line of the provider: a text that names us, and a reply before MAIL, are about us. One forbids it: a
- * status of a mailbox.
+ * status of a mailbox. A text with another subject, or after the content, leaves a doubt: many hosts name the client whatever they refuse.
  */
 function outranked(found: Finding, said: Said): Finding {
   const early = BEFORE_MAIL.has(said.question.phase);
@@ -366,7 +370,7 @@ function outranked(found: Finding, said: Said): Finding {
   return {
     class: about,
     action,
-    sure: said.namesUs,
+    sure: said.namesUs && (early || (found.class === 'unknown' && said.question.phase !== 'data')),
     scope: 'us',
     origin: `${found.origin}, ${said.namesUs ? 'our name or address is in it' : 'before MAIL'}`,
   };

@@ -146,6 +146,23 @@ describe('whom a refusal is about', () => {
     '550 5.1.1 <u@example.com> No, 192.0.2.25',
   ])('%s is about the recipient, whatever it names', (line) => expect(judge(line, own).scope).toBe('recipient'));
 
+  test.each([
+    '550 No such user here (192.0.2.25)',
+    '550 User unknown, said to mail.example.org [192.0.2.25]',
+    '550 5.2.1 The email account is disabled. Client 192.0.2.25',
+    '552 5.2.2 Mailbox full, client 192.0.2.25',
+    '554 5.7.1 Virus found: Eicar; client 192.0.2.25',
+  ])('%s fails, and holds no mail of others, though it names us', (line) =>
+    expect(judge(line, { ...own, phase: 'data' })).toMatchObject({ action: { verb: 'fail' }, sure: false }),
+  );
+
+  test.each([
+    '554 5.7.1 Message refused due to spam content in the message (ip 192.0.2.25)',
+    '550 5.7.1 Your message failed our content rules. Sender IP: 192.0.2.25',
+  ])('%s after the content is not enough to hold the mail of a provider', (line) =>
+    expect(judge(line, { ...own, phase: 'data' })).toMatchObject({ scope: 'us', sure: false }),
+  );
+
   test('an address that only begins like ours is not ours', () => {
     expect(judge('550 Rejected for 192.0.2.251', own).sure).toBe(false);
     expect(judge('550 No mail from mail.example.org.example.net here', own).sure).toBe(false);
