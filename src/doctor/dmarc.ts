@@ -1,6 +1,14 @@
 /** Judges the DMARC record of a domain, and whether its mail passes DMARC: RFC 9989 §4.7, §4.10. */
-import { type DmarcFacts, type DmarcPolicy, policyOf } from '../alignment/alignment.ts';
-import { ASK_AGAIN, about, type Finding, nothingIn, type Severity } from './finding.ts';
+import {
+  type DmarcFacts,
+  type DmarcPolicy,
+  judgeSender,
+  type Passes,
+  policyOf,
+  type SenderFacts,
+  signatureOf,
+} from '../alignment/alignment.ts';
+import { ASK_AGAIN, about, type Finding, nothingIn } from './finding.ts';
 
 export function checkDmarc(facts: DmarcFacts): Finding {
   const { domain, levels } = facts.walk;
@@ -43,40 +51,45 @@ function inWords(domain: string, policy: DmarcPolicy & { readonly kind: 'found' 
   return notes.length === 0 ? `${record?.text}` : `${record?.text} (${notes.join(', ')})`;
 }
 
-type AlignmentFacts = {
-  readonly domain: string;
-  /** The result of the SPF check. Envelope sender and From have the same domain, so a pass is aligned. */
-  readonly spf: Severity;
-  /** True if an active key of the domain itself is published. */
-  readonly signed: boolean | undefined;
-  readonly dmarc: DmarcFacts;
-};
-
 /** One of SPF and DKIM is enough for DMARC. Large receivers want both from large senders. */
-export function checkAlignment({ domain, spf, signed, dmarc }: AlignmentFacts): Finding {
+export function checkAlignment(facts: SenderFacts): Finding {
+  const { domain } = facts.from.walk;
   const say = about('alignment', domain);
-  const spfSays = spf === 'ok' ? 'passes' : spf === 'unknown' ? 'is not known' : 'does not pass';
-  const dkimSays = signed === undefined ? 'is not known' : signed ? 'passes' : 'does not pass';
-  const found = `SPF ${spfSays}, DKIM ${dkimSays}, for From: …@${domain}`;
+  const [dkim, spf] = [signatureOf(facts), allPass(facts.spf.results)];
+  const verdict = judgeSender(facts);
+  const partly = verdict === 'fragile' && spf !== 'pass';
+  const stranger = dkim === 'fail' ? facts.keys.find(({ result }) => result === 'pass')?.walk.domain : undefined;
+  const dkimSays = stranger === undefined ? SAYS[dkim] : `passes for ${stranger}, which is not aligned`;
+  const found = `SPF ${partly ? 'passes for some of our addresses' : SAYS[spf]}, DKIM ${dkimSays}, for From: …@${domain}`;
   const wanted = 'both pass with the domain of From';
-  if (spf === 'ok' && signed) return say('ok', found, wanted);
-  if (spf === 'ok' || signed)
-    return spf === 'unknown' || signed === undefined
-      ? say('unknown', found, wanted, ASK_AGAIN)
-      : say(
-          'warning',
-          found,
-          wanted,
-          `DMARC passes by ${signed ? 'DKIM' : 'SPF'} alone: correct the other one too, because large receivers want both.`,
-        );
-  if (spf === 'unknown' || signed === undefined) return say('unknown', found, wanted, ASK_AGAIN);
-  const policy = policyOf(dmarc);
-  const action = policy.kind === 'found' ? policy.action : 'none';
-  return say('error', found, wanted, `DMARC fails for ${domain}: ${FOLLOWS[action]}. Correct SPF and DKIM.`);
+  const mendDkim = stranger === undefined ? 'correct DKIM' : `give ${domain} a key of its own (smarthost domain add ${domain})`;
+  switch (verdict) {
+    case 'ok':
+      if (spf === 'pass') return say('ok', found, wanted);
+      return spf === 'unknown'
+        ? say('unknown', found, wanted, ASK_AGAIN)
+        : say('warning', found, wanted, byOne('DKIM', 'correct SPF'));
+    case 'fragile':
+      return say('warning', found, wanted, byOne('SPF', partly ? `correct SPF for all addresses, and ${mendDkim}` : mendDkim));
+    case 'unknown':
+      return say('unknown', found, wanted, ASK_AGAIN);
+    default:
+      return say('error', found, wanted, `DMARC fails for ${domain}: ${FOLLOWS[verdict]}. Correct SPF, and ${mendDkim}.`);
+  }
+}
+
+const SAYS: Readonly<Record<Passes, string>> = { pass: 'passes', fail: 'does not pass', unknown: 'is not known' };
+
+const byOne = (one: 'SPF' | 'DKIM', mend: string) =>
+  `DMARC passes by ${one} alone: ${mend} too, because large receivers want both.`;
+
+function allPass(results: readonly Passes[]): Passes {
+  if (results.includes('fail')) return 'fail';
+  return results.length === 0 || results.includes('unknown') ? 'unknown' : 'pass';
 }
 
 const FOLLOWS = {
-  reject: 'by its policy, receivers refuse this mail',
-  quarantine: 'by its policy, receivers treat this mail as spam',
-  none: 'receivers may think that this mail is forged',
+  rejected: 'by its policy, receivers refuse this mail',
+  spam: 'by its policy, receivers treat this mail as spam',
+  weak: 'receivers may think that this mail is forged',
 } as const;

@@ -1,12 +1,12 @@
 /** All checks for one sending domain: SPF, DKIM, DMARC and alignment, and whether the domain takes mail. */
-import { type DmarcFacts, gatherDmarc } from '../alignment/alignment.ts';
+import { type DmarcFacts, gatherDmarc, type Passes, type SenderFacts, type TreeWalk, walkTree } from '../alignment/alignment.ts';
 import type { Dns } from '../dns/dns.ts';
 import type { DkimKey } from '../store/store.ts';
-import { checkDkim, type DkimFacts, gatherDkim, isSigned } from './dkim.ts';
+import { checkDkim, type DkimFacts, gatherDkim } from './dkim.ts';
 import { checkAlignment, checkDmarc } from './dmarc.ts';
 import type { Finding } from './finding.ts';
 import { checkSenderDomain, gatherSenderDomain, type SenderDomainFacts } from './sender-domain.ts';
-import { checkSpf, gatherSpf, type SpfFacts } from './spf.ts';
+import { checkSpf, gatherSpf, type SpfFacts, spfPasses } from './spf.ts';
 
 type DomainQuestion = {
   readonly domain: string;
@@ -19,10 +19,11 @@ type DomainQuestion = {
 };
 
 type DomainFacts = {
-  readonly domain: string;
   readonly spf: SpfFacts;
   readonly dkim: DkimFacts;
   readonly dmarc: DmarcFacts;
+  /** Of the domain whose keys sign. */
+  readonly signer: TreeWalk;
   /** Absent for the host name, because its reports have the null sender. */
   readonly mail?: SenderDomainFacts;
 };
@@ -35,16 +36,30 @@ export async function gatherDomain(question: DomainQuestion): Promise<DomainFact
     gatherDmarc(domain, dns),
     domain === hostname ? undefined : gatherSenderDomain(domain, dns),
   ]);
-  return { domain, spf, dkim, dmarc, ...(mail === undefined ? {} : { mail }) };
+  const by = dkim.signing[0]?.key.domain ?? domain;
+  const signer = by === domain ? dmarc.walk : await walkTree(by, dns);
+  return { spf, dkim, dmarc, signer, ...(mail === undefined ? {} : { mail }) };
 }
 
-export function checkDomain({ domain, spf, dkim, dmarc, mail }: DomainFacts): readonly Finding[] {
-  const judged = checkSpf(spf);
+export function checkDomain({ spf, dkim, dmarc, signer, mail }: DomainFacts): readonly Finding[] {
+  // The envelope sender and From have the same domain.
+  const sender: SenderFacts = {
+    from: dmarc,
+    spf: { walk: dmarc.walk, results: spfPasses(spf) },
+    keys: dkim.signing.map(({ published }) => ({ walk: signer, result: PASSES[published.state] })),
+  };
   return [
-    judged,
+    checkSpf(spf),
     ...checkDkim(dkim),
     checkDmarc(dmarc),
-    checkAlignment({ domain, spf: judged.result, signed: isSigned(dkim), dmarc }),
+    checkAlignment(sender),
     ...(mail === undefined ? [] : [checkSenderDomain(mail)]),
   ];
 }
+
+const PASSES: Readonly<Record<DkimFacts['signing'][number]['published']['state'], Passes>> = {
+  published: 'pass',
+  absent: 'fail',
+  different: 'fail',
+  unknown: 'unknown',
+};

@@ -1,4 +1,5 @@
 /** Evaluates SPF of a domain and of the host name, for each address that mail is sent from: RFC 7208. */
+import type { Passes } from '../alignment/alignment.ts';
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import { canonicalAddress } from '../net/addresses.ts';
 import { ASK_AGAIN, about, type Finding, listed, nothingIn, type Severity, worst } from './finding.ts';
@@ -87,6 +88,11 @@ export function checkSpf({ domain, hostname, txt, evaluated }: SpfFacts): Findin
         ? `Allow the addresses of ${hostname} in its own record.`
         : `Change the SPF record of ${domain}, so that it allows this relay.`;
   return say(result, found, wanted, advice);
+}
+
+/** For each address. All others than `pass` are no pass for DMARC, `softfail` included. */
+export function spfPasses({ evaluated }: SpfFacts): readonly Passes[] {
+  return evaluated.map(({ result }) => (result === 'pass' ? 'pass' : result === 'temperror' ? 'unknown' : 'fail'));
 }
 
 export function isSpf(text: string): boolean {

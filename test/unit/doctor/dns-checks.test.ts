@@ -5,6 +5,8 @@ import { ADDRESS, DOMAIN, diagnose, HOST, KEYS, of, type Patient } from '../../s
 
 const STS = { '_mta-sts.dest.test': { TXT: ['v=STSv1; id=1'] } };
 
+/** A part of the domain, without a key of its own. */
+const SUB = `a.${DOMAIN}`;
 const V6 = '2001:db9::5';
 const rsa = dkimRecord(KEYS.find(({ domain, algorithm }) => domain === DOMAIN && algorithm === 'rsa-sha256')!).name;
 const ed = dkimRecord(KEYS.find(({ domain, algorithm }) => domain === DOMAIN && algorithm === 'ed25519-sha256')!).name;
@@ -291,6 +293,55 @@ describe.each<Case>([
     'warning',
     /SPF does not pass, DKIM passes/,
     /by DKIM alone/,
+  ],
+  ['a key of the parent', 'dkim', SUB, { options: { domains: [SUB] } }, 'ok', /the key of shop\.test signs/, /^$/],
+  [
+    'a key of the parent without its record',
+    'dkim',
+    SUB,
+    { options: { domains: [SUB] }, without: [rsa, ed] },
+    'error',
+    /shop\.test signs, which does not verify/,
+    /domain show shop\.test/,
+  ],
+  [
+    'no answer for the key of the parent',
+    'dkim',
+    SUB,
+    { options: { domains: [SUB] }, zone: { [rsa]: { fault: 'servfail' }, [ed]: { fault: 'servfail' } } },
+    'unknown',
+    /shop\.test signs/,
+    /again/,
+  ],
+  [
+    'the key of the parent is aligned',
+    'alignment',
+    SUB,
+    { options: { domains: [SUB] }, zone: { [SUB]: { TXT: ['v=spf1 -all'] } } },
+    'warning',
+    /SPF does not pass, DKIM passes, for From: …@a\.shop\.test/,
+    /by DKIM alone/,
+  ],
+  [
+    'the key of the parent, and adkim=s',
+    'alignment',
+    SUB,
+    {
+      options: { domains: [SUB] },
+      zone: { [SUB]: { TXT: ['v=spf1 -all'] }, [`_dmarc.${DOMAIN}`]: { TXT: ['v=DMARC1; p=reject; adkim=s'] } },
+    },
+    'error',
+    /DKIM passes for shop\.test, which is not aligned/,
+    /receivers refuse this mail.*domain add a\.shop\.test/,
+  ],
+  [
+    'SPF for some of our addresses, and no signature',
+    'alignment',
+    DOMAIN,
+    { probes: { machine: () => [ADDRESS, '203.0.113.6'] }, without: [rsa, ed] },
+    'warning',
+    /SPF passes for some of our addresses/,
+    /correct SPF for all addresses, and correct DKIM too/,
   ],
   ['alignment by SPF alone', 'alignment', DOMAIN, { without: [rsa, ed] }, 'warning', /SPF passes/, /by SPF alone/],
   [
