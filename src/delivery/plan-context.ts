@@ -8,7 +8,7 @@ import { createResolve, type Destination } from './destination.ts';
 import { createIpFamilies } from './ip-families.ts';
 import { createOperatorPolicies } from './operator.ts';
 import type { PlanContext } from './plan.ts';
-import { loadProviders, type Provider, type ProviderTable, providerOf } from './shaping/provider.ts';
+import { loadProviders, type Provider, type ProviderTable, providerOf, providerOfHost } from './shaping/provider.ts';
 
 /** The part of the options that decides about ways. */
 export type WayOptions = Omit<DeliveryOptions, 'operation' | 'log' | 'eightBit' | 'concurrency' | 'maxSessions'> & {
@@ -21,13 +21,15 @@ export function createPlanContext(options: WayOptions, { now, isUnreachable }: K
   const { dns, hostname, source, dane = 'on', mtaSts = 'on', sts, validates = () => true, results, log } = options;
   const { validatesNow = async () => validates() } = options;
   const { destinations = [], tls } = options;
+  const table = loadProviders(options.providers);
   return {
     options,
     dns,
     resolve: createResolve(dns, hostname),
     guard: remembered(createAddressGuard(options.allowPrivate, options.ownAddresses ?? ownAddresses())),
     families: createIpFamilies({ dns, hostname, source, now }),
-    providerOf: rememberedProvider(loadProviders(options.providers)),
+    providerOf: rememberedProvider(table),
+    isHostOf: rememberedHosts(table),
     isUnreachable,
     policies: { dns, log, sts, validates, validatesNow, results },
     operator: createOperatorPolicies({ destinations, tls, dane, mtaSts, now }),
@@ -42,6 +44,15 @@ function rememberedProvider(table: ProviderTable): PlanContext['providerOf'] {
     let found = known.get(destination);
     if (found === undefined) known.set(destination, (found = providerOf(table, destination.preferences[0]!) ?? 'none'));
     return found === 'none' ? undefined : found;
+  };
+}
+
+function rememberedHosts(table: ProviderTable): PlanContext['isHostOf'] {
+  const known = createCache<string, string>(10_000);
+  return (provider, host) => {
+    let found = known.get(host);
+    if (found === undefined) known.set(host, (found = providerOfHost(table, host)?.key ?? ''));
+    return found === provider;
   };
 }
 

@@ -77,6 +77,8 @@ export type PlanContext = {
   readonly guard: AddressGuard;
   readonly families: IpFamilies;
   readonly providerOf: (destination: Destination) => Provider | undefined;
+  /** A domain may name hosts of its own beside those of a provider. */
+  readonly isHostOf: (provider: string, host: string) => boolean;
   readonly isUnreachable: (ip: string) => boolean;
   readonly policies: PolicyContext;
   /** By the recipient's domain. */
@@ -182,7 +184,7 @@ function misrouted({ reply }: Verdict): AboutUs {
 }
 
 type Manner = Pick<Target, 'login' | 'upstream' | 'provider' | 'perConnection'>;
-type TargetsContext = Pick<PlanContext, 'dns' | 'families' | 'isUnreachable'> & {
+type TargetsContext = Pick<PlanContext, 'dns' | 'families' | 'isUnreachable' | 'isHostOf'> & {
   readonly policies: HostPolicies;
 };
 
@@ -191,7 +193,8 @@ function targetsOf(
   context: TargetsContext,
   manner: Manner,
 ): Targets {
-  const { dns, families, isUnreachable, policies } = context;
+  const { dns, families, isUnreachable, isHostOf, policies } = context;
+  const { provider } = manner;
   /** Why hosts were passed over. */
   let passed: Verdict | undefined;
   let fit: HostPolicy | undefined;
@@ -233,6 +236,7 @@ function targetsOf(
         return changed?.kind === 'skip' ? changed.unmet : targetOf(address, changed);
       },
       ...manner,
+      provider: provider !== undefined && isHostOf(provider, host.name) ? provider : undefined,
     };
   }
 

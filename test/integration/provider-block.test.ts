@@ -35,6 +35,17 @@ test('one sure refusal holds all mail of the provider, nothing is returned, and 
   ]);
 });
 
+test('a host of somebody else beside those of a provider holds no mail of the provider', async () => {
+  const world = await startProviderWorld({}, { MAIL: '550 5.7.1 Go away, relay.example.net' });
+  await world.send('u@f.test');
+  await expect.poll(async () => (await world.store.messages.list({}))[0]!.recipients[0]!.attempts, { timeout: 10_000 }).toBe(1);
+  expect(world.elsewhere.sessions()).toBe(1);
+  await world.send('u@g.test');
+  await world.mx.received(1);
+  expect(world.news).toEqual([]);
+  expect(await world.held()).toEqual([]);
+});
+
 test('the sender is warned in the words of the provider, and told that its message is not the cause', async () => {
   const world = await blocked();
   for (let hour = 0; hour < 5; hour++) await world.pass(HOUR);

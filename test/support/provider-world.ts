@@ -17,11 +17,14 @@ import { dataDir } from './store-rig.ts';
 
 export type ProviderWorld = Awaited<ReturnType<typeof startProviderWorld>>;
 
-/** Domains `t0.test` … at Microsoft 365, `g.test` at Google, `y.test` at Yahoo, `o.test` elsewhere. */
-export async function startProviderWorld(script: MxScript) {
+/**
+ * Domains `t0.test` … at Microsoft 365, `g.test` at Google, `y.test` at Yahoo, `o.test` elsewhere. `f.test` names hosts of Google first, which
+ * do not exist, and then the one elsewhere. @param scriptElsewhere of that one.
+ */
+export async function startProviderWorld(script: MxScript, scriptElsewhere: MxScript = {}) {
   const clock = { now: 1_800_000_000_000 };
   const mx = await startMx({ address: '127.0.4.1', script });
-  const elsewhere = await startMx({ address: '127.0.4.2', port: mx.port, hostname: 'mx.o.test' });
+  const elsewhere = await startMx({ address: '127.0.4.2', port: mx.port, hostname: 'mx.o.test', script: scriptElsewhere });
   const dns = await startDns(zoneOf(mx, elsewhere));
   const path = dataDir();
   let parts = await open(path);
@@ -118,6 +121,7 @@ function zoneOf(mx: MxServer, elsewhere: MxServer): Record<string, Zone[string]>
     ...{ 'g.test': { MX: ['10 aspmx.l.google.com'] }, 'aspmx.l.google.com': { A: [mx.address] } },
     ...{ 'y.test': { MX: ['10 mta5.am0.yahoodns.net'] }, 'mta5.am0.yahoodns.net': { A: [mx.address] } },
     ...{ 'd.test': { MX: ['10 mx00.t-online.de'] }, 'mx00.t-online.de': { A: [mx.address] } },
+    ...{ 'f.test': { MX: ['10 none.google.com', '20 mx.o.test'] }, 'none.google.com': {} },
     ...{ 'o.test': { MX: ['10 mx.o.test'] }, 'mx.o.test': { A: [elsewhere.address] } },
   };
   for (let i = 0; i < 5; i++) {

@@ -9,17 +9,22 @@ type HeardContext = {
   readonly reversePath: string;
   /** In the order of the results. */
   readonly recipients: readonly { readonly address: string }[];
+  /** Absent: the table knows none of these hosts. */
+  readonly provider?: string | undefined;
 };
 
-/** Results without a host tell nothing. @param counted whether deliveries count too; without a permit only what is about us does. */
+/**
+ * Results without a host tell nothing. Nor does a host that is not the provider's, though its domain names it beside those: anybody can
+ * put hosts of a provider into the DNS. @param counted whether deliveries count too; without a permit only what is about us does.
+ */
 export function heardFrom(
   results: readonly AttemptResult[],
-  { reversePath, recipients }: HeardContext,
+  { reversePath, recipients, provider }: HeardContext,
   counted: boolean,
 ): readonly Heard[] {
   const heard: Heard[] = [];
   for (const [i, { verdict, target, cap }] of results.entries()) {
-    if (target === undefined || target.upstream === true) continue;
+    if (target === undefined || target.upstream === true || target.provider !== provider) continue;
     const { judgement, kind } = verdict;
     const aboutUs = judgement?.scope === 'us';
     if (!counted && !aboutUs) continue;

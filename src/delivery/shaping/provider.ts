@@ -112,14 +112,19 @@ function tableOf(local: readonly Given[], shipped: readonly Given[]): ProviderTa
 export function providerOf(table: ProviderTable, mxNames: readonly string[]): Provider | undefined {
   const names = mxNames.length === 1 ? mxNames : [...mxNames].sort();
   for (const name of names) {
-    const found = providerOfHost(table, name.toLowerCase());
+    const found = providerOfHost(table, name);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-/** The longest end of the name wins. */
-function providerOfHost({ byName, wildcards }: ProviderTable, host: string): Provider | undefined {
+/** The name of a machine that a provider rents out has its address in it, mostly. It is under another's hand. */
+const RENTED = /(?:^|\D)\d{1,3}(?:[-.]\d{1,3}){3}(?:\D|$)/;
+
+/** The provider that runs a host. The longest end of the name wins. */
+export function providerOfHost({ byName, wildcards }: ProviderTable, name: string): Provider | undefined {
+  const host = name.toLowerCase();
+  if (RENTED.test(host)) return undefined;
   const labels = host.split('.');
   for (let from = 0; from < labels.length; from++) {
     const end = labels.slice(from);

@@ -73,6 +73,13 @@ describe('the shipped table', () => {
     expect(keyOf('mx.zoho.com', 'mx.yandex.ru')).toBe(keyOf('mx.yandex.ru', 'mx.zoho.com'));
     expect(keyOf('mx.own.example', 'mx.yandex.ru')).toBe('yandex');
   });
+
+  test.each([
+    'static.4.3.2.1.clients.your-server.de',
+    'ip-192-0-2-7.ip.secureserver.net',
+    'c-73-1-2-3.hsd1.ca.comcast.net',
+    'lfbn-nic-1-2-3-4.w1-2.abo.wanadoo.fr',
+  ])('%s is a machine of a customer, not of the provider', (host) => expect(keyOf(host)).toBeUndefined());
 });
 
 describe("the operator's file", () => {
