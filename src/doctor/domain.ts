@@ -41,18 +41,22 @@ export async function gatherDomain(question: DomainQuestion): Promise<DomainFact
   return { spf, dkim, dmarc, signer, ...(mail === undefined ? {} : { mail }) };
 }
 
-export function checkDomain({ spf, dkim, dmarc, signer, mail }: DomainFacts): readonly Finding[] {
-  // The envelope sender and From have the same domain.
-  const sender: SenderFacts = {
+/** What the verdict of receivers follows from. The envelope sender and From have the same domain. */
+export function senderOf({ spf, dkim, dmarc, signer }: DomainFacts): SenderFacts {
+  return {
     from: dmarc,
     spf: { walk: dmarc.walk, results: spfPasses(spf) },
     keys: dkim.signing.map(({ published }) => ({ walk: signer, result: PASSES[published.state] })),
   };
+}
+
+export function checkDomain(facts: DomainFacts): readonly Finding[] {
+  const { spf, dkim, dmarc, mail } = facts;
   return [
     checkSpf(spf),
     ...checkDkim(dkim),
     checkDmarc(dmarc),
-    checkAlignment(sender),
+    checkAlignment(senderOf(facts)),
     ...(mail === undefined ? [] : [checkSenderDomain(mail)]),
   ];
 }
