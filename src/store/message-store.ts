@@ -4,7 +4,7 @@ import type { Notify } from '../smtp/envelope.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { AttemptEnd, DsnAction, JudgedReply } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
-import type { ReplyCount, Shaping } from './operation-store.ts';
+import type { Shaping } from './operation-store.ts';
 
 /**
  * The state of a recipient. Waiting: queued (never tried), delayed, uncertain (the final dot had no reply), active (claimed).
@@ -234,8 +234,6 @@ export type Settlement = {
   readonly untold?: readonly NewUntold[];
   /** What has become of providers since the last settlement. Stored in any case. */
   readonly shaping?: readonly Shaping[];
-  /** Refusals to add. Not added where the same settlement was stored before. */
-  readonly replies?: readonly ReplyCount[];
 };
 
 export type Settled = {

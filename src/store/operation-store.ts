@@ -51,17 +51,6 @@ export type Shaping = {
   readonly evidence: string;
 };
 
-/** Refusals of one class in one hour. `hour`: hours since 1970; `credential` is empty for our own mail; `domain` is that of the sender. */
-export type ReplyCount = {
-  readonly hour: number;
-  readonly provider: string;
-  readonly source: string;
-  readonly credential: string;
-  readonly domain: string;
-  readonly class: string;
-  readonly count: number;
-};
-
 /** Equal refusals of the trace. `judged` is JSON: what they were taken for. */
 export type TracedRefusal = {
   readonly mx: string | null;
@@ -91,10 +80,6 @@ export type OperationStore = {
   shaping(): Promise<readonly Shaping[]>;
   /** For what no result of a delivery has caused. `settle` stores the other changes. */
   putShaping(shaping: Shaping): Promise<void>;
-  /** The refusals of this hour and of later ones. */
-  replyCounts(hour: number): Promise<readonly ReplyCount[]>;
-  /** Removes the refusals of earlier hours. @returns the number of rows. */
-  trimReplyCounts(hour: number): Promise<number>;
   /** Refusals since then, equal ones together, the most frequent first. It reads the whole trace, so it is for commands only. */
   refusals(since: number, limit: number): Promise<readonly TracedRefusal[]>;
 

@@ -77,7 +77,6 @@ export type {
   DkimKeyState,
   OperationStore,
   Pace,
-  ReplyCount,
   Shaping,
   StoredCertificate,
   TracedRefusal,

@@ -1,6 +1,6 @@
-/** What every store promises about providers: their states, the mail that is held for them, counted refusals. Run as `store.ts` is. */
+/** What every store promises about providers: their states, the mail that is held for them, refusals of the trace. Run as `store.ts` is. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { ReplyCount, Shaping, Store } from '../../src/store/store.ts';
+import type { Shaping, Store } from '../../src/store/store.ts';
 import { HOUR } from '../../src/system/clock.ts';
 import { delayedAttempt, NOW, newMessage, relayedAttempt } from '../support/store-rig.ts';
 
@@ -13,10 +13,6 @@ export type ShapingSubject = {
 const row = (change: Partial<Shaping> = {}): Shaping => ({
   ...{ provider: 'yahoo', source: '192.0.2.1', family: 4, state: 'blocked', since: NOW, until: NOW + 2 * HOUR, step: 1 },
   ...{ sessions: 1, rate: 0.25, learnedCap: null, evidence: '{"cause":{"text":"é"}}' },
-  ...change,
-});
-const refusals = (change: Partial<ReplyCount> = {}): ReplyCount => ({
-  ...{ hour: 500_000, provider: 'yahoo', source: '', credential: 'anna', domain: 'example.org', class: 'rate', count: 1 },
   ...change,
 });
 
@@ -60,27 +56,6 @@ export function shapingContract({ name, open }: ShapingSubject): void {
       const settled = await first.messages.settle({ messageId: id, lease: 'other#1', at: NOW, changes, shaping: [row()] });
       expect(settled.lost).toEqual([0]);
       expect(await first.operation.shaping()).toEqual([row()]);
-    });
-
-    test('refusals are added up by hour, provider, login, domain and class, and once for one settlement', async () => {
-      const { first, second } = await opened();
-      for (let i = 0; i < 2; i++) {
-        const { id, lease } = await accepted(first);
-        const changes = [{ n: 0, state: 'delayed', nextAttemptAt: NOW + HOUR, attempt: delayedAttempt }] as const;
-        const settlement = {
-          messageId: id,
-          lease,
-          at: NOW,
-          changes,
-          replies: [refusals(), refusals({ hour: 500_001, count: 3 })],
-        };
-        await first.messages.settle(settlement);
-        await first.messages.settle(settlement); // its answer was lost
-      }
-      expect(await second.operation.replyCounts(0)).toEqual([refusals({ count: 2 }), refusals({ hour: 500_001, count: 6 })]);
-      expect(await second.operation.replyCounts(500_001)).toEqual([refusals({ hour: 500_001, count: 6 })]);
-      expect(await second.operation.trimReplyCounts(500_001)).toBe(1);
-      expect(await first.operation.replyCounts(0)).toEqual([refusals({ hour: 500_001, count: 6 })]);
     });
 
     test('equal refusals of the trace are counted, the most frequent first, since a time', async () => {

@@ -157,8 +157,6 @@ function operationStore(data: Operation, { shaping, messages }: MemoryMessages, 
     removePace: async (key) => void data.paces.delete(key),
     shaping: async () => shaping.all(),
     putShaping: async (row) => shaping.put(row),
-    replyCounts: async (hour) => shaping.replies(hour),
-    trimReplyCounts: async (hour) => shaping.trimReplies(hour),
     async refusals(since, limit) {
       const found = new Map<string, TracedRefusal>();
       for (const { at, mx, code, status, reply, judged: given } of [...messages.values()].flatMap(({ recipients }) =>

@@ -1,9 +1,8 @@
 /** What the memory store knows of providers. */
-import type { HeldMail, ReplyCount, Shaping } from '../../src/store/store.ts';
+import type { HeldMail, Shaping } from '../../src/store/store.ts';
 
 export class MemoryShaping {
   readonly #rows = new Map<string, Shaping>();
-  readonly #replies = new Map<string, ReplyCount>();
 
   put(row: Shaping): void {
     this.#rows.set(keyOf(row), row);
@@ -12,25 +11,9 @@ export class MemoryShaping {
   all(): readonly Shaping[] {
     return [...this.#rows.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   }
-
-  addReplies({ count, ...of }: ReplyCount): void {
-    const key = Object.values(of).join(' ');
-    this.#replies.set(key, { ...of, count: count + (this.#replies.get(key)?.count ?? 0) });
-  }
-
-  replies(hour: number): readonly ReplyCount[] {
-    return [...this.#replies.values()].filter((row) => row.hour >= hour).sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
-  }
-
-  trimReplies(hour: number): number {
-    const old = [...this.#replies].filter(([, row]) => row.hour < hour);
-    for (const [key] of old) this.#replies.delete(key);
-    return old.length;
-  }
 }
 
 const keyOf = ({ provider, source, family }: Shaping) => `${provider} ${source} ${family}`;
-const sortKey = ({ hour, count: _, ...rest }: ReplyCount) => `${String(hour).padStart(12)} ${Object.values(rest).join(' ')}`;
 
 type Kept = {
   readonly facts: { readonly acceptedAt: number };

@@ -123,12 +123,11 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
   const dueOf = (kept: Kept, now: number) =>
     kept.recipients.filter((r) => WAITING.includes(r.state) && (r.nextAttemptAt ?? 0) <= now);
 
-  function apply({ messageId, lease, at, changes, untold: owed = [], shaping = [], replies = [] }: Settlement): Settled {
+  function apply({ messageId, lease, at, changes, untold: owed = [], shaping = [] }: Settlement): Settled {
     const kept = messages.get(messageId);
     const unchanged: number[] = [];
     const lost: number[] = [];
     for (const row of shaping) shared.shaping.put(row);
-    let isFirst = false;
     for (const { n, attempt, excused, heldBy, ...change } of changes) {
       const recipient = kept?.recipients[n];
       const news = owed.find((one) => one.n === n);
@@ -136,7 +135,6 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       const isStored =
         attempt !== undefined && recipient?.trace.some((one) => one.at === attempt.at && one.outcome === attempt.outcome);
       if (isStored && recipient?.state === change.state) continue; // the answer to the same settlement was lost
-      isFirst = true;
       const held = recipient?.lease === lease && (lease !== null || !ENDED_STATES.includes(recipient?.state ?? 'removed'));
       const leaves = change.state === 'relayed' && !ENDED_STATES.includes(recipient?.state ?? 'removed');
       if (recipient === undefined || (!held && !leaves)) {
@@ -157,7 +155,6 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       if (excused) recipient.excused = (recipient.excused ?? 0) + 1;
       recipient.trace.push(attempt);
     }
-    if (isFirst) for (const row of replies) shared.shaping.addReplies(row);
     return { unchanged, lost, reportDue: shared.untold.endCollecting(messageId, at) };
   }
 

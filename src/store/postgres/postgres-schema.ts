@@ -81,10 +81,6 @@ const MIGRATIONS: readonly string[] = [
     until bigint NOT NULL, step integer NOT NULL, sessions integer NOT NULL, rate double precision NOT NULL, learned_cap integer,
     evidence text NOT NULL, PRIMARY KEY (machine, provider, source, family)
   );
-  CREATE TABLE reply_counts (
-    hour integer NOT NULL, provider ${NAME}, source ${NAME}, credential ${NAME}, domain ${NAME}, class ${NAME}, count bigint NOT NULL,
-    PRIMARY KEY (hour, provider, source, credential, domain, class)
-  );
   CREATE TABLE notices (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event text NOT NULL, message text NOT NULL, recipient text NOT NULL
   );

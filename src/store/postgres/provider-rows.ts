@@ -1,6 +1,6 @@
-/** The states of providers, what is held for them, and the counts of refusals. */
+/** The states of providers, and what is held for them. */
 import type { HeldMail } from '../message-store.ts';
-import type { ReplyCount, Shaping, TracedRefusal } from '../operation-store.ts';
+import type { Shaping, TracedRefusal } from '../operation-store.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import { columns } from './message-rows.ts';
@@ -18,10 +18,6 @@ const PUT_SHAPING = `
     $10::double precision[], $11::int[], $12::text[]) AS c
   ON CONFLICT (machine, provider, source, family) DO UPDATE SET state = excluded.state, since = excluded.since, until = excluded.until,
     step = excluded.step, sessions = excluded.sessions, rate = excluded.rate, learned_cap = excluded.learned_cap, evidence = excluded.evidence`;
-const ADD_REPLIES = `
-  INSERT INTO reply_counts SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[])
-  ON CONFLICT (hour, provider, source, credential, domain, class) DO UPDATE SET count = reply_counts.count + excluded.count`;
-
 /** The last state of each provider counts. */
 export function sendShaping(tx: DatabaseTransaction, machine: string, all: readonly Shaping[]): void {
   const last = new Map(all.map((one) => [`${one.provider}\0${one.source}\0${one.family}`, one]));
@@ -31,18 +27,6 @@ export function sendShaping(tx: DatabaseTransaction, machine: string, all: reado
       ...[s.provider, s.source, s.family, s.state, s.since, s.until, s.step, s.sessions, s.rate, s.learnedCap, s.evidence],
     ]);
   if (rows.length > 0) void tx.send(PUT_SHAPING, machine, ...columns(rows, 11));
-}
-
-export function sendReplies(tx: DatabaseTransaction, all: readonly ReplyCount[]): void {
-  const sums = new Map<string, ReplyCount>();
-  for (const one of all) {
-    const key = [String(one.hour).padStart(9, '0'), one.provider, one.source, one.credential, one.domain, one.class].join('\0');
-    sums.set(key, { ...one, count: one.count + (sums.get(key)?.count ?? 0) });
-  }
-  const rows = [...sums.entries()]
-    .toSorted((a, b) => compare(a[0], b[0]))
-    .map(([, r]) => [...[r.hour, r.provider, r.source, r.credential, r.domain, r.class, r.count]]);
-  if (rows.length > 0) void tx.send(ADD_REPLIES, ...columns(rows, 7));
 }
 
 /** Queue ids grow with time, so that the order of ids is that of age. */
@@ -67,9 +51,7 @@ async function releaseHeld({ tx, due, effects }: PostgresContext, a: Argument<'r
   return [...new Set(rows.map(({ message }) => message))].sort();
 }
 
-export const providerOperations: OperationTable<
-  'heldByProvider' | 'releaseHeld' | 'shaping' | 'putShaping' | 'replyCounts' | 'refusals' | 'trimReplyCounts'
-> = {
+export const providerOperations: OperationTable<'heldByProvider' | 'releaseHeld' | 'shaping' | 'putShaping' | 'refusals'> = {
   heldByProvider: {
     kind: 'read',
     run: ({ tx }) =>
@@ -93,15 +75,6 @@ export const providerOperations: OperationTable<
       await tx.flush();
     },
   },
-  replyCounts: {
-    kind: 'read',
-    run: ({ tx }, hour) =>
-      tx.all<ReplyCount>(
-        `SELECT hour, provider, source, credential, domain, class, count FROM reply_counts WHERE hour >= $1
-         ORDER BY hour, provider, source, credential, domain, class`,
-        hour,
-      ),
-  },
   refusals: {
     kind: 'read',
     run: ({ tx }, { since, limit }) =>
@@ -112,5 +85,4 @@ export const providerOperations: OperationTable<
         limit,
       ),
   },
-  trimReplyCounts: { kind: 'write', run: ({ tx }, hour) => tx.run('DELETE FROM reply_counts WHERE hour < $1', hour) },
 };

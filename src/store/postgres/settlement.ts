@@ -7,7 +7,7 @@ import { ACTIVE, ENDED, HELD, RELAYED } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import type { DueMemory } from './due-memory.ts';
 import { type Cell, columns } from './message-rows.ts';
-import { sendReplies, sendShaping } from './provider-rows.ts';
+import { sendShaping } from './provider-rows.ts';
 import { compare } from './windows.ts';
 
 type SettleArgument = Argument<'settle'>;
@@ -109,10 +109,6 @@ export function lockForSettling(
       machine,
       all.flatMap(({ shaping = [] }) => shaping),
     );
-    sendReplies(
-      tx,
-      all.flatMap(({ replies = [] }, i) => (ends[i]!.isFirst ? replies : [])),
-    );
     for (const { destination } of settling.changed) due.touch(destination);
     const collecting = all.map(({ id, at }) => [id, at] as const).toSorted((a, b) => compare(a[0], b[0]));
     closeEndedRows(
@@ -166,7 +162,6 @@ class Settling {
     const unchanged: number[] = [];
     const lost: number[] = [];
     let ended = false;
-    let isFirst = false;
     for (const change of changes) {
       const [n, state] = change;
       const row = this.#found.get(`${id} ${n}`);
@@ -177,12 +172,11 @@ class Settling {
       if (applied === 'lost') lost.push(n);
       if (owed !== undefined && !told && applied === 'changed') this.#owe(id, owed);
       ended ||= state >= ENDED;
-      isFirst ||= applied !== 'stored';
       // News of other recipients may wait for this one. A recipient that was relayed at its first attempt is the usual case.
       if (state !== RELAYED || (row?.attempts ?? 0) > 1 || n > 0) this.mayReport = true;
     }
     this.mayReport ||= untold.length > 0;
-    return { unchanged, lost, ended, isFirst };
+    return { unchanged, lost, ended };
   }
 
   #apply(effects: Effects, about: About): Applied {

@@ -48,10 +48,9 @@ export function messageStore(client: Requests, spool: BodyStore): MessageStore {
       const { lease } = request;
       return rows.map((row) => ({ lease, message: row.message, recipients: row.recipients, content: content(row.content) }));
     },
-    async settle({ messageId: id, lease, at, changes, untold = [], shaping, replies }) {
-      const besides = { ...(shaping !== undefined && { shaping }), ...(replies !== undefined && { replies }) };
-      const encoded = changes.map(encodeChange);
-      return (await client.callWithCompany('settle', { id, lease, at, changes: encoded, untold, ...besides })) ?? AS_ASKED;
+    async settle({ messageId: id, lease, at, changes, untold = [], shaping }) {
+      const change = { id, lease, at, changes: changes.map(encodeChange), untold, ...(shaping !== undefined && { shaping }) };
+      return (await client.callWithCompany('settle', change)) ?? AS_ASKED;
     },
     async dueReports(request) {
       const { due, nextAt } = await client.call('dueReports', request);

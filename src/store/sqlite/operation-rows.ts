@@ -1,14 +1,5 @@
 /** Keys, certificates, back-off and small values in their rows. */
-import type {
-  DkimKey,
-  DkimKeyState,
-  Pace,
-  ReplyCount,
-  Shaping,
-  StoredCertificate,
-  TracedRefusal,
-  WhichDkimKey,
-} from '../operation-store.ts';
+import type { DkimKey, DkimKeyState, Pace, Shaping, StoredCertificate, TracedRefusal, WhichDkimKey } from '../operation-store.ts';
 import type { Context } from './context.ts';
 
 const DKIM_COLUMNS = 'domain, selector, algorithm, private_key AS privateKey, state, created_at AS createdAt';
@@ -86,31 +77,11 @@ export function putShaping({ db }: Context, s: Shaping): void {
   );
 }
 
-export function addReplies({ db }: Context, r: ReplyCount): void {
-  db.run(
-    `INSERT INTO reply_counts VALUES (?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (hour, provider, source, credential, domain, class) DO UPDATE SET count = count + excluded.count`,
-    ...[r.hour, r.provider, r.source, r.credential, r.domain, r.class, r.count],
-  );
-}
-
-export function replyCounts({ db }: Context, hour: number): readonly ReplyCount[] {
-  return db.all<ReplyCount>(
-    `SELECT hour, provider, source, credential, domain, class, count FROM reply_counts WHERE hour >= ?
-     ORDER BY hour, provider, source, credential, domain, class`,
-    hour,
-  );
-}
-
 const REFUSALS = `SELECT mx, code, status, reply, judged, count(*) AS count FROM attempts WHERE at >= ? AND code >= 400
   GROUP BY mx, code, status, reply, judged ORDER BY count DESC, reply LIMIT ?`;
 
 export function refusals({ db }: Context, { since, limit }: { since: number; limit: number }): readonly TracedRefusal[] {
   return db.all<TracedRefusal>(REFUSALS, since, limit);
-}
-
-export function trimReplyCounts({ db }: Context, hour: number): number {
-  return db.run('DELETE FROM reply_counts WHERE hour < ?', hour).changes;
 }
 
 export function value({ db }: Context, name: string): string | undefined {

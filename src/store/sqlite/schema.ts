@@ -29,7 +29,7 @@ export const APPLICATION_ID = 0x536d486f;
  * - `tls_results` counts sessions of a UTC day for reports, by domain and applied policy; `policy` names the row of `tls_policies_seen` that
  *   holds its text. `tls_failures.key` is a hash of the columns behind it, up to `reason`.
  * - `recipients.held_by` is the provider that a waiting recipient is held for, because it refuses our address.
- * - `shaping` has the state of each provider as it sees one address of ours, `evidence` is JSON. `reply_counts.hour` is hours since 1970.
+ * - `shaping` has the state of each provider as it sees one address of ours, `evidence` is JSON.
  * - `verify` columns have the CRC-32 of bytes that must not change. A message with a wrong CRC-32 is set aside, not sent. That of `open`
  *   covers the id too, and is 2^32 larger then.
  */
@@ -156,10 +156,6 @@ export const MIGRATIONS: readonly string[] = [
     provider TEXT NOT NULL, source TEXT NOT NULL, family INTEGER NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL,
     until INTEGER NOT NULL, step INTEGER NOT NULL, sessions INTEGER NOT NULL, rate REAL NOT NULL, learned_cap INTEGER,
     evidence TEXT NOT NULL, PRIMARY KEY (provider, source, family)
-  ) WITHOUT ROWID;
-  CREATE TABLE reply_counts (
-    hour INTEGER NOT NULL, provider TEXT NOT NULL, source TEXT NOT NULL, credential TEXT NOT NULL, domain TEXT NOT NULL,
-    class TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (hour, provider, source, credential, domain, class)
   ) WITHOUT ROWID;
   `,
   `

@@ -1,9 +1,9 @@
 /** Stores one settlement: outcomes, next attempts, trace and news, in one transaction. */
 import type { NewUntold, Settled } from '../message-store.ts';
-import type { ReplyCount, Shaping } from '../operation-store.ts';
+import type { Shaping } from '../operation-store.ts';
 import type { Context } from './context.ts';
 import { BYTES } from './effects.ts';
-import { addReplies, putShaping } from './operation-rows.ts';
+import { putShaping } from './operation-rows.ts';
 import type { EncodedChange, Value } from './rows.ts';
 import { ACTIVE, ENDED, HELD, RELAYED } from './states.ts';
 
@@ -15,7 +15,6 @@ type SettleArgument = {
   readonly changes: readonly EncodedChange[];
   readonly untold: readonly NewUntold[];
   readonly shaping?: readonly Shaping[];
-  readonly replies?: readonly ReplyCount[];
 };
 
 /**
@@ -27,9 +26,8 @@ type About = { readonly id: string; readonly lease: string | null; readonly at: 
 
 /** @returns null if all changes were stored and no report became due. This is the usual case, and null is the cheapest answer to send. */
 export function settle(context: Context, argument: SettleArgument): Settled | null {
-  const { id, lease, at, changes, untold, shaping = [], replies = [] } = argument;
+  const { id, lease, at, changes, untold, shaping = [] } = argument;
   let ended = false;
-  let isFirst = false;
   const lost: number[] = [];
   const unchanged: number[] = [];
   for (const change of changes) {
@@ -40,10 +38,8 @@ export function settle(context: Context, argument: SettleArgument): Settled | nu
     if (applied === 'lost') lost.push(change[0]);
     if (owed !== undefined && !told && applied === 'changed') insertUntold(context, id, owed);
     ended ||= change[1] >= ENDED;
-    isFirst ||= applied !== 'stored';
   }
   for (const row of shaping) putShaping(context, row);
-  if (isFirst) for (const row of replies) addReplies(context, row);
   // A closed message has no news left, so that no report of it is waiting.
   const closed = ended && closeEnded(context, id);
   const reportDue = !closed && endCollecting(context, id, at);
