@@ -11,52 +11,80 @@ import { type Program, startProgram, until } from '../support/program.ts';
 import type { LogLine } from '../support/relay.ts';
 import { attack, attacks } from './attack.ts';
 
-/** Seconds of each phase: short, and long enough for a machine that is busy with 200 hosts. */
-const PHASE = 2;
-const TIMEOUTS = `{ connect: ${PHASE}s, greeting: ${PHASE}s, command: ${PHASE}s, data: ${PHASE}s, block: ${PHASE}s, dot: ${PHASE}s }`;
+/** In three relays, so that the deadline which decides is short, and no other one can end a session, however busy the machine is. */
+const TIMEOUTS = {
+  patient: '{ connect: 1h, greeting: 1h, command: 1h, data: 1h, block: 1h, dot: 1h }',
+  command: '{ connect: 2s, greeting: 2s, command: 2s, data: 2s, block: 2s, dot: 2s }',
+  text: '{ connect: 1h, greeting: 1h, command: 1h, data: 1h, block: 2s, dot: 2s }',
+};
 const addressOf = (i: number) => `127.0.${46 + Math.floor(i / 250)}.${1 + (i % 250)}`;
 const domainOf = (one: Hostile) => `h${HOSTILE.indexOf(one)}.hostile.test`;
+/** A busy machine may take long; whatever has no outcome after this time is held for ever. */
+const LONG = 200_000;
 
-let relay: Attacked;
-const hosts: MxServer[] = [];
-let queueId = '';
-/** How long each good message took meanwhile, in milliseconds. */
-const good: number[] = [];
+type World = { readonly relay: Attacked; readonly hosts: ReadonlyMap<Hostile, MxServer>; readonly queueId: string };
 
-beforeAll(async () => {
-  relay = await startAttacked({
+/** A relay that has accepted one message for all of `list`. */
+async function startWorld(timeouts: keyof typeof TIMEOUTS, list: readonly Hostile[]): Promise<World> {
+  const relay = await startAttacked({
     yaml: [
       'auth: { allow: [127.0.0.0/8], failureDelay: 0.01s }',
       'limits: { messages: [], newRecipients: [] }',
-      `delivery: { port: MX_PORT, allowPrivate: [127.0.0.0/8], ip: v4-only, timeouts: ${TIMEOUTS} }`,
+      `delivery: { port: MX_PORT, allowPrivate: [127.0.0.0/8], ip: v4-only, timeouts: ${TIMEOUTS[timeouts]} }`,
       'queue: { minFree: 1MiB, retry: [1h] }',
     ].join('\n'),
   });
   const pair = await makePair('mx.dest.test');
-  for (const [i, one] of HOSTILE.entries()) {
+  const hosts = new Map<Hostile, MxServer>();
+  for (const one of list) {
+    const address = addressOf(HOSTILE.indexOf(one));
     const { script, host, tls } = one;
-    hosts.push(await startMx({ address: addressOf(i), port: relay.mx.port, script, ...host, ...(tls && { tls: pair }) }));
+    hosts.set(one, await startMx({ address, port: relay.mx.port, script, ...host, ...(tls && { tls: pair }) }));
     const domain = domainOf(one);
-    relay.dns.set(`mx.${domain}`, { A: [addressOf(i)] });
+    relay.dns.set(`mx.${domain}`, { A: [address] });
     relay.dns.set(domain, { MX: one.backup ? [`10 mx.${domain}`, '20 mx.dest.test'] : [`10 mx.${domain}`] });
   }
+  const queueId = await send(await relay.loggedIn(), { text: TEXT, to: list.map((one) => `a@${domainOf(one)}`) });
+  return { relay, hosts, queueId };
+}
+
+const worlds: World[] = [];
+let patient: World;
+let command: World;
+let text: World;
+/** The relay with long deadlines. */
+let relay: Attacked;
+/** Hosts that the patient relay does not give up while the tests run. */
+const HANGING = HOSTILE.filter(({ row, deadline }) => row === 'R01' && deadline !== undefined);
+/** Good messages that have arrived while all of those were hanging. */
+let good = 0;
+
+beforeAll(async () => {
+  const decidedBy = (which: Hostile['deadline']) => HOSTILE.filter(({ deadline }) => deadline === which);
+  for (const [timeouts, list] of [
+    ['command', decidedBy('command')],
+    ['text', decidedBy('text')],
+    ['patient', [...decidedBy(undefined), ...HANGING]],
+  ] as const)
+    worlds.push(await startWorld(timeouts, list));
+  [command, text, patient] = worlds as [World, World, World];
+  relay = patient.relay;
   const client = await relay.loggedIn();
-  queueId = await send(client, { text: TEXT, to: HOSTILE.map((one) => `a@${domainOf(one)}`) });
   for (let i = 0; i < 20; i++) {
-    const began = Date.now();
-    const id = await send(client, { text: TEXT });
-    await relay.logged('relayed', (line) => line['queueId'] === id, 60_000);
-    good.push(Date.now() - began);
+    await arrives(await send(client, { text: TEXT }));
+    if (HANGING.every((one) => outcomeSoFar(patient, `a@${domainOf(one)}`, patient.queueId) === undefined)) good++;
   }
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
-  await nothingIsForgotten();
-  await relay?.close();
-  await Promise.all(hosts.map((host) => host.close()));
-});
+  for (const world of worlds) {
+    await nothingIsForgotten(world.relay);
+    await Promise.all([...world.hosts.values()].map((host) => host.close())); // a stop waits for the hosts that hang
+    await world.relay.close();
+  }
+}, 300_000);
 
 /** Every accepted recipient has ended, or waits in the store. */
-async function nothingIsForgotten(): Promise<void> {
+async function nothingIsForgotten(relay: Attacked): Promise<void> {
   const queued = await relay.withStore(async ({ messages }) => {
     const waiting = new Set<string>();
     for (let after = ''; ; ) {
@@ -74,18 +102,27 @@ async function nothingIsForgotten(): Promise<void> {
 }
 
 const isOutcome = ({ event }: LogLine) => /^(relayed|delayed|failed)$/.test(event);
+const outcomeSoFar = ({ relay }: Pick<World, 'relay'>, recipient: string, id: string) =>
+  relay.log.find((line) => isOutcome(line) && line['queueId'] === id && line['recipient'] === recipient);
+const arrives = (id: string) => relay.logged('relayed', (line) => line['queueId'] === id, LONG);
+
 /** What became of it, as HOSTILE has it, and its log line. */
-async function outcomeOf(recipient: string, id: string): Promise<{ outcome: string; line: LogLine }> {
-  const find = () => relay.log.find((line) => isOutcome(line) && line['queueId'] === id && line['recipient'] === recipient);
-  const line = await until(`outcome of ${recipient}`, find, { deadline: 40_000 });
+async function outcomeOf(
+  world: Pick<World, 'relay'>,
+  recipient: string,
+  id: string,
+): Promise<{ outcome: string; line: LogLine }> {
+  const line = await until(`outcome of ${recipient}`, () => outcomeSoFar(world, recipient, id), { deadline: LONG });
   return { outcome: `${line['uncertain'] === true ? 'uncertain' : line.event} ${line['status']}`, line };
 }
 
 async function check(one: Hostile): Promise<void> {
-  const { outcome, line } = await outcomeOf(`a@${domainOf(one)}`, queueId);
+  const world = { command, text, patient }[one.deadline ?? 'patient'];
+  const { outcome, line } = await outcomeOf(world, `a@${domainOf(one)}`, world.queueId);
   expect(outcome, line['reply']).toMatch(one.expected);
-  expect(line['seconds']).toBeLessThan(3 * PHASE + 2); // a hanging attempt may be repeated once without TLS
-  const host = hosts[HOSTILE.indexOf(one)]!;
+  if (outcome.endsWith(' 4.4.2') && one.deadline !== undefined) expect(line['reply']).toContain('nothing within 2 s');
+  const host = world.hosts.get(one)!;
+  expect(host.sessions()).toBeLessThanOrEqual(2); // an attempt may be repeated once without TLS
   const arrived = host.count();
   if (outcome.startsWith('relayed') && one.backup !== true) expect(arrived).toBe(1);
   if (one.backup === true) expect(arrived).toBe(0);
@@ -127,9 +164,8 @@ attacks(
 );
 attacks('R08', 'STARTTLS that fails', 'delayed; only a later attempt is without TLS', rows('R08'), (_, one) => check(one));
 
-attack('R13', 'other destinations at the same time', 'are not affected', () => {
-  expect(good).toHaveLength(20);
-  expect(good.toSorted((a, b) => a - b)[17]).toBeLessThan(10_000); // some 20 ms, on a machine with nothing else to do
+attack('R13', 'other destinations at the same time', 'get their mail while hosts hang', () => {
+  expect(good).toBe(20);
 });
 
 /** A listener that never accepts: its backlog is full, so that connections to it hang. */
@@ -150,12 +186,11 @@ async function startDeaf(address: string, port: number): Promise<{ close(): Prom
 
 if (requirePeer('python3', hasCommand('python3'))) {
   attack('R01', 'a connection that is never answered', 'delayed 4.4.1 at the deadline', async () => {
-    const deaf = await startDeaf('127.0.49.1', relay.mx.port);
-    relay.dns.set('deaf.test', { A: ['127.0.49.1'] });
-    const id = await send(await relay.loggedIn(), { text: TEXT, to: ['a@deaf.test'] });
-    const { outcome, line } = await outcomeOf('a@deaf.test', id);
+    const deaf = await startDeaf('127.0.49.1', command.relay.mx.port);
+    command.relay.dns.set('deaf.test', { A: ['127.0.49.1'] });
+    const id = await send(await command.relay.loggedIn(), { text: TEXT, to: ['a@deaf.test'] });
+    const { outcome } = await outcomeOf(command, 'a@deaf.test', id);
     expect(outcome).toBe('delayed 4.4.1');
-    expect(line['seconds']).toBeLessThan(PHASE + 2);
     await deaf.close();
   });
 }
@@ -166,10 +201,10 @@ attack('R02', 'a host that takes a byte now and then while we send 6 MB', 'delay
     socket.write('220 slow\r\n');
     let deaf = false;
     socket.on('data', (chunk) => {
-      const text = chunk.toString('latin1');
+      const line = chunk.toString('latin1');
       if (deaf) return;
-      if (text.startsWith('EHLO')) socket.write('250 slow\r\n');
-      else if (text.startsWith('DATA')) {
+      if (line.startsWith('EHLO')) socket.write('250 slow\r\n');
+      else if (line.startsWith('DATA')) {
         socket.write('354 go\r\n');
         deaf = true;
         socket.pause();
@@ -178,11 +213,11 @@ attack('R02', 'a host that takes a byte now and then while we send 6 MB', 'delay
       } else socket.write('250 ok\r\n');
     });
   });
-  await new Promise<void>((resolve) => server.listen(relay.mx.port, '127.0.49.2', resolve));
-  relay.dns.set('slow.test', { A: ['127.0.49.2'] });
-  const text = `${TEXT}${`${'x'.repeat(998)}\r\n`.repeat(6000)}`;
-  const id = await send(await relay.loggedIn(), { text, to: ['a@slow.test'] });
-  const { outcome } = await outcomeOf('a@slow.test', id);
+  await new Promise<void>((resolve) => server.listen(text.relay.mx.port, '127.0.49.2', resolve));
+  text.relay.dns.set('slow.test', { A: ['127.0.49.2'] });
+  const large = `${TEXT}${`${'x'.repeat(998)}\r\n`.repeat(6000)}`;
+  const id = await send(await text.relay.loggedIn(), { text: large, to: ['a@slow.test'] });
+  const { outcome } = await outcomeOf(text, 'a@slow.test', id);
   expect(outcome).toBe('delayed 4.4.2');
   server.close();
 });
@@ -213,7 +248,7 @@ attacks(
     relay.dns.set(domain, { MX: [`10 mx.${domain}`] });
     relay.dns.set(`mx.${domain}`, { A: [`127.0.49.${20 + i}`] });
     const id = await send(await relay.loggedIn(), { text: TEXT, to: [`a@${domain}`] });
-    const { outcome, line } = await outcomeOf(`a@${domain}`, id);
+    const { outcome, line } = await outcomeOf(patient, `a@${domain}`, id);
     expect(outcome).toBe('failed 5.1.1');
     expect(JSON.stringify(line).length).toBeLessThan(3000);
     expect(line['reply']).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f]/);
@@ -329,7 +364,7 @@ attacks(
   },
 );
 
-attack('R13', '1000 messages to a host that hangs, 50 to a good one', 'the good ones arrive in seconds', async () => {
+attack('R13', '1000 messages to a host that hangs, 50 to a good one', 'the good ones arrive while it hangs', async () => {
   const tarpit = await startMxServer({
     hostname: 'tarpit.test',
     address: '127.0.49.9',
@@ -343,16 +378,15 @@ attack('R13', '1000 messages to a host that hangs, 50 to a good one', 'the good 
       for (let i = 0; i < 125; i++) await send(client, { text: TEXT, to: ['a@tarpit.test'] });
     }),
   );
-  const times: number[] = [];
   const client = await relay.loggedIn();
-  for (let i = 0; i < 50; i++) {
-    const began = Date.now();
-    const id = await send(client, { text: TEXT });
-    await relay.logged('relayed', (line) => line['queueId'] === id, 30_000);
-    times.push(Date.now() - began);
-  }
+  for (let i = 0; i < 50; i++) await arrives(await send(client, { text: TEXT }));
   await flood;
-  expect(times.toSorted((a, b) => a - b)[45]).toBeLessThan(5000);
+  const ends = () => relay.log.filter((line) => isOutcome(line) && line['recipient'] === 'a@tarpit.test');
+  expect(ends()).toEqual([]);
+  tarpit.script({ MAIL: 'close' });
+  tarpit.disconnect();
+  await until('the first outcome', () => ends().length > 0, { deadline: LONG });
+  for (let i = 0; i < 10; i++) await arrives(await send(client, { text: TEXT }));
   expect(tarpit.sessions()).toBeLessThan(100); // the host rests and is not asked 1000 times
   relay.dns.set('tarpit.test', { MX: ['0 .'] });
   await tarpit.close();

@@ -18,7 +18,7 @@ export type MxServer = {
   /** Connections since the start, and those open now. */
   sessions(): number;
   open(): number;
-  /** Resolves with all messages when there are `n`; rejects after `timeout` ms (10 s). */
+  /** Resolves with all messages when there are `n`; rejects after `timeout` ms (90 s: a busy machine may take long). */
   received(n: number, timeout?: number): Promise<readonly ReceivedMessage[]>;
   /** Changes the replies to the next commands. */
   script(script: MxServerOptions['script']): void;
@@ -72,7 +72,7 @@ export async function startMxServer(options: MxServerOptions): Promise<MxServer>
     count: () => count,
     sessions: () => opened,
     open: () => sessions.size,
-    received: (n, timeout = 10_000) =>
+    received: (n, timeout = 90_000) =>
       new Promise((resolve, reject) => {
         if (count >= n) return resolve(messages);
         const timer = setTimeout(() => {

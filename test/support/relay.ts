@@ -79,7 +79,7 @@ export async function startTestRelay(options: TestRelayOptions = {}) {
     log,
     ports: { submissions: portOf('submissions'), submission: portOf('submission'), admin: portOf('admin') },
     /** Resolves with the first log line that fits, past or future. */
-    logged(event: string, fits: (line: LogLine) => boolean = () => true, timeout = 10_000): Promise<LogLine> {
+    logged(event: string, fits: (line: LogLine) => boolean = () => true, timeout = 90_000): Promise<LogLine> {
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
           waiting.delete(look);
