@@ -17,6 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: VOCABULARY,
   config: VOCABULARY,
   dns: VOCABULARY,
+  feedback: VOCABULARY,
   events: VOCABULARY,
   metrics: ['events', ...VOCABULARY],
   credentials: service,
@@ -47,6 +48,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'queue',
     'delivery',
     'report',
+    'feedback',
     ...VOCABULARY,
   ],
   commands: [

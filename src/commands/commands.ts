@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   queue: async () => (await import('./queue.ts')).registerQueue,
   provider: async () => (await import('./provider.ts')).registerProvider,
   reply: async () => (await import('./reply.ts')).registerReply,
+  report: async () => (await import('./report.ts')).registerReport,
   trace: async () => (await import('./trace.ts')).registerTrace,
   send: async () => (await import('./send.ts')).registerSend,
   client: async () => (await import('./client.ts')).registerClient,

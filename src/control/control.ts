@@ -13,6 +13,7 @@ import { createDomainControl, type DomainControl } from './domains.ts';
 import { createProviderControl, type ProviderControl, type ProviderSettings } from './providers.ts';
 import { createQueueControl, type QueueControl, type QueueSettings } from './queue.ts';
 import { createReplyControl, type ReplyControl, type ReplySettings } from './replies.ts';
+import { createReportControl, type ReportControl, type ReportSettings } from './reports.ts';
 import { createSendControl, type SendControl, type TestMessageSettings } from './send.ts';
 import { createTlsCheckControl, type TlsCheckControl, type TlsCheckSettings } from './tls-check.ts';
 import { createTlsPolicyControl, type TlsPolicyControl, type TlsPolicySettings } from './tls-policies.ts';
@@ -24,6 +25,7 @@ export { ControlError, type ControlErrorKind, type ControlErrorSubject } from '.
 export type { KnownProvider, ProviderCommand } from './providers.ts';
 export type { QueueChange } from './queue.ts';
 export { type ChangedReply, createReplyControl, type WholeExplanation } from './replies.ts';
+export { createReportControl, type ReadReports, type ReportSource } from './reports.ts';
 export type { Progress } from './send.ts';
 export type {
   KeyRecord,
@@ -49,7 +51,8 @@ export type ControlSettings = UserSettings &
   TlsCheckSettings &
   TlsPolicySettings &
   ProviderSettings &
-  ReplySettings;
+  ReplySettings &
+  ReportSettings;
 
 export type ControlOptions = {
   readonly store: StoreData;
@@ -72,6 +75,7 @@ export type Control = {
   readonly tlsPolicies: TlsPolicyControl;
   readonly providers: ProviderControl;
   readonly replies: ReplyControl;
+  readonly reports: ReportControl;
 };
 
 export function createControl({ store, settings, dns, now = systemClock }: ControlOptions): Control {
@@ -87,6 +91,7 @@ export function createControl({ store, settings, dns, now = systemClock }: Contr
     tlsReports: createTlsReportControl(parts),
     providers: createProviderControl(parts),
     replies: createReplyControl(parts),
+    reports: createReportControl({ ...parts, dns }),
     tlsPolicies: createTlsPolicyControl({ ...parts, dns }),
   };
 }

@@ -1,0 +1,110 @@
+/** `smarthost report …`: what receivers report about mail of our domains. */
+import { type FileHandle, open } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Config } from '../config/config.ts';
+import type { ReadReports, ReportSource } from '../control/control.ts';
+import { type CommonOptions, collect, define, group, type Register } from './define.ts';
+import { CommandError, UsageError } from './errors.ts';
+import { type Io, printJson } from './io.ts';
+import { describeReports } from './report-text.ts';
+import { clean, several } from './text.ts';
+
+type ReadOptions = { readonly address?: readonly string[] };
+
+/** All are opened before the first is read. */
+const MOST_FILES = 500;
+
+export const registerReport: Register = (program, io) => {
+  const report = group(program, 'report', 'Reports: what receivers say about mail of your domains.');
+  define<ReadOptions>(
+    report,
+    {
+      usage: 'read <files...>',
+      about:
+        'Who sends mail as your domains, and does it pass: sums of DMARC aggregate reports, and complaints (ARF). A file is XML, gzip, zip, or a whole mail with one of them; - reads one from stdin. No relay has to run. Exit 1 if a file cannot be read.',
+      examples: [
+        "report read 'google.com!example.org!1795651200!1795737599.zip'",
+        'report read reports/*',
+        'report read - --json < complaint.eml',
+      ],
+      options: (command) =>
+        command.option('--address <ip>', 'an address that you send from besides those of this relay; may be repeated', collect),
+    },
+    (files, options) => read(io, files, options),
+  );
+};
+
+async function read(io: Io, files: readonly string[], options: ReadOptions & CommonOptions): Promise<void> {
+  if (files.length > MOST_FILES) throw new UsageError(`at most ${MOST_FILES} files at a time, not ${files.length}`);
+  const { isIP } = await import('node:net');
+  const wrong = options.address?.find((address) => isIP(address) === 0);
+  if (wrong !== undefined) throw new UsageError(`--address is an IP address, not "${wrong}"`);
+  // Opened before the process changes its user, because the new user may not be allowed to. Read after that, because strangers wrote them.
+  const opened = await openAll(io, files);
+  try {
+    const found = await summed(io, opened.sources, options);
+    await (options.json ? printJson(io, found) : io.out(describeReports(found)));
+    for (const { file, reason } of found.refused) io.err(`${clean(file)}: ${reason}`);
+    if (found.refused.length > 0)
+      throw new CommandError(
+        `${several(found.refused.length, 'file')} of ${files.length} ${found.refused.length === 1 ? 'was' : 'were'} not read.`,
+      );
+  } finally {
+    for (const handle of opened.handles) await handle.close();
+  }
+}
+
+async function openAll(io: Io, files: readonly string[]) {
+  const handles: FileHandle[] = [];
+  const sources: ReportSource[] = [];
+  try {
+    for (const file of files) {
+      if (file === '-') sources.push({ name: 'stdin', read: (most) => bounded(io.stdin, most) });
+      else {
+        const handle = await open(resolve(io.cwd, file));
+        handles.push(handle);
+        if ((await handle.stat()).isDirectory())
+          throw new UsageError(`${file} is a folder: name the files in it, as in ${file}/*`);
+        sources.push({ name: file, read: (most) => bounded(handle.createReadStream({ autoClose: false }), most) });
+      }
+    }
+  } catch (cause) {
+    for (const handle of handles) await handle.close();
+    const { code, path } = cause as NodeJS.ErrnoException;
+    throw code === undefined || path === undefined ? cause : new CommandError(`${path} cannot be opened (${code}).`, { cause });
+  }
+  return { handles, sources };
+}
+
+/** All octets, or the first ones with more than `most` of them. */
+async function bounded(stream: AsyncIterable<Uint8Array | string>, most: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of stream) {
+    pieces.push(Buffer.from(piece as Uint8Array));
+    size += piece.length;
+    if (size > most) break;
+  }
+  return Buffer.concat(pieces);
+}
+
+/** A relay may be configured, or not: without one, only the addresses that were typed are known to be ours. */
+async function summed(io: Io, sources: readonly ReportSource[], options: ReadOptions & CommonOptions): Promise<ReadReports> {
+  const config = await configOf(io, options);
+  const { controlOf, withStoreOf } = await import('./context.ts');
+  if (config !== undefined)
+    return withStoreOf(config, (store) => controlOf(config, store).reports.read(sources, options.address));
+  const { createReportControl } = await import('../control/control.ts');
+  return createReportControl().read(sources, options.address);
+}
+
+async function configOf(io: Io, options: CommonOptions): Promise<Config | undefined> {
+  const { readConfig } = await import('./context.ts');
+  try {
+    return (await readConfig(io, options)).config;
+  } catch (error) {
+    if (!(error instanceof CommandError) || options.config !== undefined) throw error;
+    io.err('There is no configuration here, so nothing is known to be yours but what --address says.');
+    return undefined;
+  }
+}
