@@ -384,7 +384,8 @@ export type MessageStore = {
   heldByProvider(): Promise<readonly HeldMail[]>;
   /**
    * Makes up to `limit` recipients due at `now` that are held for this provider, those of the oldest messages first. They are held no longer.
-   * @param request `probe`: only messages with one recipient and at most 100 KiB. @returns the ids of their messages.
+   * @param request `probe`: among the oldest, messages with one recipient and at most 100 KiB first, and those with the fewest attempts.
+   * @returns the ids of their messages.
    */
   releaseHeld(request: {
     readonly provider: string;

@@ -118,6 +118,27 @@ export function shapingContract({ name, open }: ShapingSubject): void {
       expect(await first.messages.releaseHeld(request)).toEqual([small.id]);
     });
 
+    test('where no held message is small and has one recipient, the oldest one is the probe', async () => {
+      const { first } = await opened();
+      const oldest = await accepted(first, { to: ['a@x.example', 'b@x.example'] });
+      await held(first, oldest);
+      await held(first, await accepted(first, { size: 101 * 1024 }));
+      const request = { provider: 'yahoo', limit: 1, probe: true, now: NOW + 10 };
+      expect(await first.messages.releaseHeld(request)).toEqual([oldest.id]);
+    });
+
+    test('a message whose attempt was refused is no probe while another one was tried less', async () => {
+      const { first } = await opened();
+      const [refused, fresh] = [await accepted(first), await accepted(first)];
+      const { id: messageId, lease } = refused;
+      const change = { n: 0, state: 'delayed', nextAttemptAt: NOW + HOUR, heldBy: 'yahoo', attempt: delayedAttempt } as const;
+      await first.messages.settle({ messageId, lease, at: NOW, changes: [change] });
+      await held(first, fresh);
+      const release = () => first.messages.releaseHeld({ provider: 'yahoo', limit: 1, probe: true, now: NOW + 10 });
+      expect(await release()).toEqual([fresh.id]);
+      expect(await release()).toEqual([refused.id]);
+    });
+
     test('mail that has left, or that a command took, is held for nobody', async () => {
       const { first } = await opened();
       const [sent, kept] = [await accepted(first), await accepted(first)];

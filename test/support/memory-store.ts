@@ -411,7 +411,7 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       const released = [...messages.values()]
         .flatMap((kept) => kept.recipients.map((recipient) => [kept, recipient] as const))
         .filter(([, { heldBy, state }]) => heldBy === provider && WAITING.includes(state))
-        .filter(([{ facts, recipients }]) => !probe || (recipients.length === 1 && facts.size <= 100 * 1024))
+        .toSorted(([a, x], [b, y]) => (probe ? probeOrder(a, x) - probeOrder(b, y) : 0))
         .slice(0, limit);
       for (const [, recipient] of released) {
         recipient.nextAttemptAt = now;
@@ -504,4 +504,12 @@ function copy(content: Content): Content {
 
 function view({ facts, recipients }: Kept): StoredMessage {
   return { ...facts, recipients: recipients.map(({ lease: _, ...recipient }) => ({ ...recipient })) };
+}
+
+/** Small mail with one recipient first, then what was tried least. */
+function probeOrder(
+  { facts, recipients }: { facts: { size: number }; recipients: readonly unknown[] },
+  { attempts }: { attempts: number },
+) {
+  return (recipients.length === 1 && facts.size <= 100 * 1024 ? 0 : 1000) + attempts;
 }

@@ -17,7 +17,7 @@ const SMALL = 100 * 1024;
 
 /** Queue ids grow with time, so that the order of ids is that of age. */
 const OLDEST = `
-  SELECT message, n, destination FROM recipients
+  SELECT message, n, destination, attempts FROM recipients
   WHERE held_by = ? AND next_attempt IS NOT NULL ORDER BY message, n LIMIT ?`;
 const SUITS_AS_PROBE = `
   SELECT 1 FROM messages m WHERE m.id = ? AND m.size <= ${SMALL}
@@ -29,17 +29,25 @@ type ReleaseArgument = {
   readonly probe: boolean;
   readonly now: number;
 };
-type HeldRow = { readonly message: string; readonly n: number; readonly destination: string };
+type HeldRow = { readonly message: string; readonly n: number; readonly destination: string; readonly attempts: number };
 
 export function releaseHeld(context: Context, { provider, limit, probe, now }: ReleaseArgument): readonly string[] {
   const { db, due, effects } = context;
   const oldest = db.all<HeldRow>(OLDEST, provider, probe ? LOOKED_AT : limit);
-  const chosen = probe ? oldest.filter(({ message, n }) => db.get(SUITS_AS_PROBE, message, n) !== undefined) : oldest;
-  const released = chosen.slice(0, limit);
+  const released = (probe ? inOrderOfProbes(oldest, context) : oldest).slice(0, limit);
   for (const { message, n, destination } of released) {
     db.run('UPDATE recipients SET next_attempt = ?, held_by = NULL WHERE message = ? AND n = ?', now, message, n);
     due.touch(destination);
     effects.changed(`queue:${destination}`);
   }
   return [...new Set(released.map(({ message }) => message))];
+}
+
+/**
+ * Suitable ones first, but rather any than none. Of them the one that was tried least: a recipient that alone is refused, in whatever words,
+ * must not be each probe.
+ */
+function inOrderOfProbes(oldest: readonly HeldRow[], { db }: Context): readonly HeldRow[] {
+  const unsuitable = new Set(oldest.filter(({ message, n }) => db.get(SUITS_AS_PROBE, message, n) === undefined));
+  return oldest.toSorted((a, b) => Number(unsuitable.has(a)) - Number(unsuitable.has(b)) || a.attempts - b.attempts);
 }
