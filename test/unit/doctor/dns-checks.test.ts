@@ -228,6 +228,21 @@ describe.each<Case>([
     /^$/,
   ],
   [
+    'a DMARC policy for names that do not exist, and an alias that leads nowhere',
+    'dmarc',
+    'alias.shop.test',
+    {
+      zone: {
+        [`_dmarc.${DOMAIN}`]: { TXT: ['v=DMARC1; p=none; np=reject'] },
+        'alias.shop.test': { CNAME: 'gone.test' },
+      },
+      options: { domains: ['alias.shop.test'] },
+    },
+    'ok',
+    /\(of shop\.test, none for alias\.shop\.test\)/,
+    /^$/,
+  ],
+  [
     'two DMARC records, though the parent has a policy',
     'dmarc',
     HOST,
