@@ -9,6 +9,8 @@ export type XmlElement = { readonly name: string; text: string; readonly childre
 /** Characters of one tag, comment or piece of text. */
 const LONGEST = 64 * 1024;
 const LONGEST_VALUE = 4096;
+/** Characters of all values below one child of the root. */
+const LONGEST_PART = 256 * 1024;
 const DEEPEST = 20;
 /** Elements below one child of the root. */
 const MOST_ELEMENTS = 5000;
@@ -36,6 +38,7 @@ export class XmlReader {
   readonly #open: XmlElement[] = [];
   readonly #names: string[] = [];
   #elements = 0;
+  #size = 0;
   #pieces = 0;
   #state: 'before' | 'inside' | 'after' = 'before';
   #rest = '';
@@ -106,7 +109,8 @@ export class XmlReader {
       if (name !== this.#root) refuse(`It is no report: its root element is <${shown(written)}> and not <${this.#root}>.`);
       this.#state = 'inside';
     } else {
-      this.#elements = this.#open.length === 0 ? 1 : this.#elements + 1;
+      if (this.#open.length === 0) [this.#elements, this.#size] = [0, 0];
+      this.#elements += 1;
       if (this.#elements > MOST_ELEMENTS)
         refuse(`A part of the XML has more than ${MOST_ELEMENTS} elements. No report has that.`);
       const element = { name, text: '', children: [] };
@@ -143,6 +147,8 @@ export class XmlReader {
     const element = this.#open.at(-1);
     if (element === undefined) return;
     element.text += text;
+    this.#size += text.length;
+    if (this.#size > LONGEST_PART) refuse('A part of the XML has more than 256 KiB of text. No report has that.');
     if (element.text.length > LONGEST_VALUE)
       refuse(`A value of the XML has more than ${LONGEST_VALUE} characters. No report has that.`);
   }

@@ -26,6 +26,7 @@ import { parseMail, parseRecipient } from '../../src/submission/transaction.ts';
 import { acmeAnswers, dnsAnswers, dnsTexts, keyRecords, reportRecords, stsPolicies, stsRecords } from './targets-answers.ts';
 import { certificateKeys, tlsaRecords } from './targets-certificates.ts';
 import { dnsLookups } from './targets-dns.ts';
+import { aggregateReports, feedbackFiles } from './targets-feedback.ts';
 
 /**
  * Throws where a promise is broken. @returns a word for what the parser did: an input that gives a new one is worth keeping.
@@ -308,5 +309,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     acmeAnswers,
     tlsaRecords,
     certificateKeys,
+    aggregateReports,
+    feedbackFiles,
   },
 };

@@ -208,6 +208,7 @@ test.each<[what: string, bytes: () => Buffer | string, sentence: RegExp]>([
   ['too many records', () => xml(record().repeat(20_001)), /more than 20000 records/],
   ['too many elements in a record', () => xml(`<record>${'<a/>'.repeat(6000)}</record>`), /more than 5000 elements/],
   ['a long value', () => xml(`<a>${'x'.repeat(5000)}</a>`), /more than 4096 characters/],
+  ['a long record', () => xml(`<record>${`<a>${'x'.repeat(4000)}</a>`.repeat(100)}</record>`), /more than 256 KiB of text/],
   ['a long value in pieces', () => xml(`<a>${'<![CDATA[xxxxxxxxxx]]>'.repeat(500)}</a>`), /more than 4096 characters/],
   ['a tag without end', () => `<feedback ${'x'.repeat(200_000)}`, /more than 64 KiB/],
   ['a record without an address', () => xml(record('<count>1</count>')), /Record 1 .* from which address/],
