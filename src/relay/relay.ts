@@ -300,8 +300,8 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
   const { destinationOf, signs } = delivery;
   const credentials = createCredentials({ store: store.credentials, cacheFor: config.auth.cache });
   const notices = { hostname: config.hostname, from: config.reports.from, lifetime: config.queue.reportLifetime, log: events };
-  const send = (operator: string, notice: OperatorNotice) =>
-    sendNotice(notice, { ...notices, operator, preparation, queue, destinationOf, signs });
+  const send = (operator: string, notice: OperatorNotice, id?: string) =>
+    sendNotice(notice, { ...notices, id, operator, preparation, queue, destinationOf, signs });
   const notify = createLimitNotices({ store, log: events, config: () => current.config, send });
   late.notifyLimit = notify;
   followProviders(way.blocks, { store, delivery, log: events, config: () => current.config, send });

@@ -14,6 +14,8 @@ type NoticeOptions = OwnMailOptions & {
   /** How long it is tried, ms. */
   readonly lifetime: number;
   readonly log: EventLog;
+  /** Of its message in the queue; absent: a new one. */
+  readonly id?: string | undefined;
   readonly now?: Clock;
 };
 
@@ -25,7 +27,15 @@ export async function sendNotice({ subject, lines }: OperatorNotice, options: No
   const { hostname, from, operator, queue, lifetime, log, now = systemClock } = options;
   const at = now();
   const mail = {
-    ...{ id: newQueueId(at), now: at, lifetime, reversePath: '', to: operator, subject, content: textContent(lines) },
+    ...{
+      id: options.id ?? newQueueId(at),
+      now: at,
+      lifetime,
+      reversePath: '',
+      to: operator,
+      subject,
+      content: textContent(lines),
+    },
     from: { name: hostname, address: from },
     autoSubmitted: 'auto-generated',
   } as const;

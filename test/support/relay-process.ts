@@ -27,8 +27,8 @@ export type RelayOptions = {
   readonly dns: string;
   /** The one port that every destination listens on. */
   readonly deliveryPort: number;
-  /** Laid over the test's configuration, section by section; a list takes the place of the one that is there. */
-  readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>> | readonly unknown[]>>;
+  /** Laid over the test's configuration, section by section; a list or a single value takes the place of the one that is there. */
+  readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>> | readonly unknown[] | string>>;
   /** Laid over the environment of the relay. */
   readonly env?: Readonly<Record<string, string>>;
   /** Another smarthost.ts, changed to see that a test notices. */
@@ -158,7 +158,8 @@ function configuration(folder: string, hostname: string, ports: RelayProcess['po
     threads: testThreads(),
   };
   for (const [section, values] of Object.entries(options.settings ?? {}))
-    base[section] = Array.isArray(values) ? values : { ...(base[section] as object | undefined), ...values };
+    base[section] =
+      typeof values === 'string' || Array.isArray(values) ? values : { ...(base[section] as object | undefined), ...values };
   return base;
 }
 
