@@ -46,6 +46,23 @@ test('a host of somebody else beside those of a provider holds no mail of the pr
   expect(await world.held()).toEqual([]);
 });
 
+test('what one domain refuses holds no mail of the provider while it takes that of others, until a second domain says so', async () => {
+  const refused = new Set(['t0.test']);
+  const world = await startProviderWorld({ RCPT: ({ address }) => (refused.has(address.split('@')[1]!) ? BANNED : undefined) });
+  const attempts = async () => (await world.store.messages.list({})).map(({ recipients }) => recipients[0]?.attempts);
+  await world.send('u@t1.test');
+  await world.mx.received(1);
+  for (let i = 0; i < 3; i++) await world.send(`u${i}@t0.test`, { reversePath: `s@from${i}.test` });
+  await expect.poll(attempts, { timeout: 10_000 }).toEqual(expect.arrayContaining([1, 1, 1]));
+  await world.send('u@t2.test');
+  await world.mx.received(2);
+  expect(world.news).toEqual([]);
+  refused.add('t3.test');
+  await world.send('u@t3.test');
+  await expect.poll(() => world.news, { timeout: 10_000 }).toMatchObject([{ provider: 'microsoft365', state: 'blocked' }]);
+  expect(world.reports).toEqual([]);
+});
+
 test('the sender is warned in the words of the provider, and told that its message is not the cause', async () => {
   const world = await blocked();
   for (let hour = 0; hour < 5; hour++) await world.pass(HOUR);

@@ -30,7 +30,8 @@ export function heardFrom(
     if (!counted && !aboutUs) continue;
     const { family, source, mx } = target;
     const way = { family, ...(source !== undefined && { source }), ...(cap !== undefined && { cap }) };
-    if (kind === 'relayed') heard.push({ ...way, kind: 'clean', domain: domainOf(reversePath) });
+    if (kind === 'relayed')
+      heard.push({ ...way, kind: 'clean', recipient: recipients[i]?.address, domain: domainOf(reversePath) });
     else if (judgement === undefined)
       heard.push({ ...way, kind: verdict.about === 'us' || kind === 'uncertain' ? 'silent' : 'other' });
     else if (!aboutUs) heard.push({ ...way, kind: 'other' });

@@ -1,7 +1,8 @@
 /** What is known of one provider as it sees one address of ours: its state, how much it takes, and what it has said. */
+import { domainOf } from '../../smtp/envelope.ts';
 import type { Reply } from '../../smtp/reply.ts';
 import type { Shaping } from '../../store/store.ts';
-import { DAY, HOUR } from '../../system/clock.ts';
+import { DAY, HOUR, MINUTE } from '../../system/clock.ts';
 import type { Family } from '../ip-families.ts';
 import {
   allowanceOf,
@@ -65,9 +66,13 @@ const LIMIT_KEPT = HOUR;
 const SIGNS = { recipients: 3, domains: 2, within: HOUR } as const;
 /** So long mail of one domain waits that alone is refused. */
 const DOMAIN_REST = HOUR;
+/** So long a delivery to one domain of recipients speaks against a refusal of another one: that alone may be meant, or hostile. */
+const CONTRADICTS = 10 * MINUTE;
 const MOST_SIGNS = 50;
 const MOST_DOMAINS = 1000;
 
+/** Of a recipient. */
+type DomainAt = { readonly domain: string; readonly at: number };
 type Sign = { readonly at: number; readonly recipient: string; readonly domain: string };
 
 export class ProviderWay {
@@ -85,6 +90,10 @@ export class ProviderWay {
   #limit: { readonly sessions: number; readonly until: number } | undefined;
   #cause: WayCause | undefined;
   #signs: Sign[] = [];
+  /** The last deliveries, of two domains at most. */
+  #taken: readonly DomainAt[] = [];
+  /** The last refusal that a delivery speaks against. */
+  #doubted: DomainAt | undefined;
   /** Until when mail of a domain waits, because it alone is refused. */
   readonly #domains = new Map<string, number>();
 
@@ -184,7 +193,7 @@ export class ProviderWay {
   hear(heard: Heard, { beganAt, probe, now }: { beganAt: number; probe: boolean; now: number }): boolean {
     const before = this.state(now);
     const learnt = heard.cap !== undefined && this.#learn(heard.cap, now);
-    const event = this.#eventOf(heard, now);
+    const event = this.#eventOf(heard, { now, probe });
     if (event === undefined) return learnt;
     const facts = { now, limits: this.#limits(), beganAt, probe };
     const after = breakerAfter(before, this.#recovery, event, facts);
@@ -218,14 +227,16 @@ export class ProviderWay {
   }
 
   /** Undefined: it changes nothing. */
-  #eventOf(heard: Heard, now: number): BreakerEvent | undefined {
+  #eventOf(heard: Heard, { now, probe }: { now: number; probe: boolean }): BreakerEvent | undefined {
     if (heard.kind === 'clean') {
+      this.#noteTaken(heard, now);
       if (this.#signs.length > 0) this.#signs = [];
       if (heard.domain !== undefined && this.#domains.size > 0) this.#domains.delete(heard.domain);
     }
     if (heard.kind !== 'us') return { kind: heard.kind };
     switch (heard.verb) {
       case 'hold':
+        if (heard.sure === true && !probe && this.#isContradicted(heard, now)) return undefined;
         return heard.sure === true || this.#isSure(heard, now) ? { kind: 'block' } : undefined;
       case 'rest':
         return { kind: 'throttle', rest: (heard.seconds ?? 3600) * 1000 };
@@ -238,6 +249,23 @@ export class ProviderWay {
       default:
         return { kind: 'other' };
     }
+  }
+
+  #noteTaken({ recipient }: Heard, at: number): void {
+    if (recipient === undefined) return;
+    const domain = domainOf(recipient).toLowerCase();
+    const other = this.#taken.find((one) => one.domain !== domain);
+    this.#taken = other === undefined ? [{ domain, at }] : [{ domain, at }, other];
+  }
+
+  /** The provider has just taken mail for another domain, and no second domain has refused us. */
+  #isContradicted({ recipient = '' }: Heard, now: number): boolean {
+    const domain = domainOf(recipient).toLowerCase();
+    const isNear = ({ at }: DomainAt, time: number) => at <= now && now - at < time;
+    if (!this.#taken.some((one) => one.domain !== domain && isNear(one, CONTRADICTS))) return false;
+    const before = this.#doubted;
+    this.#doubted = { domain, at: now };
+    return before === undefined || before.domain === domain || !isNear(before, HOUR);
   }
 
   /** Refusals that are perhaps about us become sure by their number; as long as they concern one domain, its mail alone waits. */
