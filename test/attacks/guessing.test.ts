@@ -154,14 +154,17 @@ attack(
     await start(`auth: { ${AUTH} }`);
     const good = await relay.loggedIn();
     const clients = await Promise.all(Array.from({ length: 120 }, (_, i) => knock(`127.0.2.${i + 1}`)));
-    const replies = Promise.all(clients.map((client, i) => client!.ask(plain(`u${i}@sender.test`, 'wrong')).then(codeOf)));
-    const began = Date.now();
+    let answers = 0;
+    const answered = (reply: string) => {
+      answers++;
+      return codeOf(reply);
+    };
+    const replies = Promise.all(clients.map((client, i) => client!.ask(plain(`u${i}@sender.test`, 'wrong')).then(answered)));
     await send(good, { text: TEXT });
-    expect(Date.now() - began).toBeLessThan(5000);
+    expect(answers).toBeLessThan(120); // the message has not waited for the guesses
     const codes = await replies;
     expect(codes.filter((code) => code !== '535 5.7.8' && code !== '454 4.7.0')).toEqual([]);
     expect(codes).toContain('535 5.7.8');
-    expect(Date.now() - began).toBeLessThan(20_000);
     expect(await tryFrom('127.0.0.9', RIGHT)).toBe('235 2.7.0');
   },
 );

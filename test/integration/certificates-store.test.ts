@@ -113,7 +113,7 @@ test('an authority that does not answer delays neither the start nor the stop', 
   const rig = await start({ mode: 'acme', acme: { directory: 'https://127.0.0.1:9/dir' } });
   expect(rig.certificates.current().cert).toHaveLength(2);
   await stop();
-  expect(Date.now() - began).toBeLessThan(10 * SECOND);
+  expect(Date.now() - began).toBeLessThan(60 * SECOND); // some milliseconds; what it would wait for takes minutes
   expect(rig.log.filter(({ action }) => action === 'failed')).toEqual([]); // a stop is no failure
 });
 

@@ -138,9 +138,9 @@ test('a host that stops reading is given up after the block timeout', async () =
     server.close();
   });
   const port = (server.address() as { port: number }).port;
-  const timeouts = { connect: 1000, greeting: 1000, command: 1000, data: 1000, block: 300, dot: 5000 };
+  const timeouts = { connect: 60_000, greeting: 60_000, command: 60_000, data: 60_000, block: 300, dot: 60_000 };
   const { relay } = await startRig({ zone: { 'd.test': { A: ['127.0.3.9'] } }, delivery: { port, timeouts } });
   const [outcome] = await relay.send('a@d.test', { content: spooled(HEADER, lines(20_000_000)) });
   expect(outcome).toMatchObject({ kind: 'delayed', reply: { status: '4.4.2' } });
-  expect(outcome!.seconds).toBeLessThan(3);
+  expect(outcome!.reply.text).toContain('nothing within 0.3 s');
 });

@@ -13,6 +13,7 @@ import { newQueueId } from '../../src/smtp/queue-id.ts';
 import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createLog } from '../../src/system/log.ts';
+import { cpuClock } from '../support/cpu-time.ts';
 import { field, hasPython, parseMail } from '../support/parse-mail.ts';
 import { delayed, failed, message, type Rig, recipient, relayed, startRig } from '../support/queue-rig.ts';
 
@@ -49,12 +50,12 @@ test('2 000 messages for a destination in back-off do not slow another, and leav
   rig.blocked.set('dead.example', Date.now() + 600_000);
   const backlog = Array.from({ length: 2000 }, (_, i) => message([recipient(`u${i}@dead.example`)]));
   await Promise.all(backlog.map((mail) => rig!.queue.add({ message: mail })));
-  const startedAt = performance.now();
+  const startedAt = cpuClock();
   for (let i = 1; i <= 10; i++) {
     await rig.queue.add({ message: message([recipient('x@good.example')]) });
     await rig.logged('relayed', i);
   }
-  expect((performance.now() - startedAt) / 10).toBeLessThan(250);
+  expect((cpuClock() - startedAt) / 10).toBeLessThan(100); // some 3 ms of processor
   rig.free('dead.example');
   await rig.logged('relayed', 2010);
   expect((await store.messages.counts()).states).toEqual({});

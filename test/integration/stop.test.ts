@@ -28,7 +28,7 @@ test('a stalled client and a silent destination delay the stop by 30 s together,
   for (const line of [`MAIL FROM:<${USER}>`, 'RCPT TO:<anna@dest.test>', 'DATA']) await stalled.command(line);
   const began = performance.now();
   await relay.close();
-  expect(performance.now() - began).toBeLessThan(30_000);
+  expect(performance.now() - began).toBeLessThan(40_000); // 28 s; 42 s if each waits for the other
   expect(relay.log.at(-1)).toMatchObject({ event: 'stopped' });
   expect(await relay.logged('delayed', (line) => line['queueId'] === id)).toMatchObject({ uncertain: true });
   const store = await storeFiles(dataDir).open();

@@ -71,7 +71,7 @@ export async function startAttacked(options: TestRelayOptions = {}) {
       const client = await loggedIn(from);
       const id = await send(client, { text: TEXT });
       await client.ask('QUIT');
-      await relay.logged('relayed', (line) => line['queueId'] === id, 30_000);
+      await relay.logged('relayed', (line) => line['queueId'] === id);
       return id;
     },
     /** Looks into the store beside the relay. */
@@ -96,7 +96,7 @@ export async function startAttacked(options: TestRelayOptions = {}) {
     /** Every recipient of every accepted message ends in exactly one way, and nothing stays in the queue. */
     async nothingIsLost(): Promise<void> {
       const due = accepted().flatMap((line) => line['recipients'].map((to: string) => `${line['queueId']} ${to}`) as string[]);
-      const deadline = Date.now() + 30_000;
+      const deadline = Date.now() + 90_000;
       while (ends(relay).length < due.length && Date.now() < deadline) await quiet();
       expect(ends(relay)).toEqual(due.sort());
     },

@@ -1,5 +1,5 @@
 /** A whole relay in the test's own process, on free ports, with a fake DNS and a fake MX beside it. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,6 +39,7 @@ export type TestRelay = Awaited<ReturnType<typeof startTestRelay>>;
 export async function startTestRelay(options: TestRelayOptions = {}) {
   const folder = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'smarthost-test-')) : undefined;
   const dataDir = options.dataDir ?? join(folder!, 'data');
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const mx = await startMxServer({ hostname: 'mx.dest.test', ...options.mx });
   const dns = await startDnsServer({
     zone: {

@@ -25,13 +25,11 @@ async function fill(store: MemoryStore, count: number, destinationOf: (i: number
   await Promise.all(all);
 }
 
-/** Milliseconds from add to the settled delivery of a message to `domain`. */
-async function latency(domain: string): Promise<number> {
+/** Adds a message to `domain`, and waits for its settled delivery. */
+async function arrives(domain: string): Promise<void> {
   const before = rig.of('relayed').length;
-  const startedAt = performance.now();
   await rig.queue.add({ message: message([recipient(`x@${domain}`)]) });
   await rig.logged('relayed', before + 1);
-  return performance.now() - startedAt;
 }
 
 describe('fairness', () => {
@@ -46,10 +44,7 @@ describe('fairness', () => {
     await until(() => store.calls.due > 0);
     await pause(500);
     const before = { ...store.calls };
-    const times: number[] = [];
-    for (let i = 0; i < 20; i++) times.push(await latency('good.example'));
-    times.sort((a, b) => a - b);
-    expect(times[10]).toBeLessThan(5000); // some milliseconds; what decides are the calls
+    for (let i = 0; i < 20; i++) await arrives('good.example');
     expect(store.calls.claim - before.claim).toBe(0);
     expect(store.calls.due - before.due).toBeLessThanOrEqual(3);
     await pause(1000);
@@ -88,7 +83,7 @@ describe('fairness', () => {
       },
     });
     for (let i = 0; i < 1000; i++) await rig.queue.add({ message: message([recipient(`u@tarpit${i % 200}.example`)]) });
-    expect(await latency('good.example')).toBeLessThan(60_000); // before the hanging ones end, which is never
+    await arrives('good.example'); // before the hanging ones end, which is never
     open();
     await rig.logged('relayed', 1001);
   });
