@@ -1,6 +1,7 @@
 /** Connects once to an SMTP server and reads greeting, EHLO, STARTTLS, and the certificate for a client without SNI. RFC 5321 §4.2, RFC 3207. */
 import { connect, type Socket } from 'node:net';
-import { connect as connectTls, rootCertificates, type TLSSocket } from 'node:tls';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { trustWith } from '../system/trust.ts';
 
 export type SmtpTarget = {
   readonly address: string;
@@ -85,14 +86,15 @@ function connected({ address, port, localAddress }: SmtpTarget, signal: AbortSig
   return settled(socket, 'connect', signal);
 }
 
+const RSA_ONLY = { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256' } as const;
+
 /** Sends no server name, as Exchange and many devices do. The caller checks the names of the certificate. */
 function secured(socket: Socket, { ca, rsaOnly }: SmtpTarget, signal: AbortSignal): Promise<TLSSocket> {
   const tls = connectTls({
     socket,
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
-    ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
-    ...(rsaOnly ? { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256' } : {}),
+    secureContext: trustWith(ca, rsaOnly ? RSA_ONLY : {}),
   });
   return settled(tls, 'secureConnect', signal);
 }

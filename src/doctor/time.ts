@@ -1,7 +1,7 @@
 /** Times that servers report: in a greeting, or in the Date field of an HTTP reply (RFC 9110 §6.6.1). */
 import { request } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
-import { rootCertificates } from 'node:tls';
+import { trustWith } from '../system/trust.ts';
 import type { Attempt } from './outbound.ts';
 
 export type PeerTime = { readonly name: string; readonly at: number; readonly heardAt: number };
@@ -31,7 +31,7 @@ export async function httpTime({ url, address, ca, timeout }: HttpQuestion): Pro
   const { hostname } = new URL(url);
   const host = isIP(hostname.replace(/[[\]]/g, '')) === 0 ? address : hostname;
   if (host === undefined) return undefined;
-  const trust = ca === undefined ? {} : { ca: [...rootCertificates, ca] };
+  const trust = { secureContext: trustWith(ca) }; // the types of `request` do not know it
   const lookup: LookupFunction = (_, { all }, done) => {
     if (all) done(null, [{ address: host, family: isIP(host) }]);
     else done(null, host, isIP(host));

@@ -1,10 +1,13 @@
 /** The authorities whose certificates prove who a host is: RFC 5280 §6. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { createSecureContext, getCACertificates, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { createCache } from './cache.ts';
 
-/** Contexts by the operator's roots. A context has more than a hundred parsed certificates, so callers with the same roots share it. */
+/** What a context allows besides: for callers that look at a server as another client does. */
+type Limits = Pick<SecureContextOptions, 'maxVersion' | 'ciphers'>;
+
+/** Contexts by the operator's roots and by limits. A context has more than a hundred parsed certificates, so callers with the same ones share it. */
 const made = createCache<string, SecureContext>(4);
 
 /**
@@ -12,11 +15,12 @@ const made = createCache<string, SecureContext>(4);
  * host still needs, and a host that cannot be verified gets no mail.
  * @returns a context for TLS 1.2 and newer. The first call in a process takes a tenth of a second: see `prepareTrust`.
  */
-export function trustWith(extra = ''): SecureContext {
-  let context = made.get(extra);
+export function trustWith(extra = '', limits: Limits = {}): SecureContext {
+  const key = `${limits.maxVersion} ${limits.ciphers} ${extra}`;
+  let context = made.get(key);
   if (context === undefined) {
-    context = createSecureContext({ minVersion: 'TLSv1.2', ca: extra === '' ? readRoots() : [...readRoots(), extra] });
-    made.set(extra, context);
+    context = createSecureContext({ minVersion: 'TLSv1.2', ...limits, ca: extra === '' ? readRoots() : [...readRoots(), extra] });
+    made.set(key, context);
   }
   return context;
 }
