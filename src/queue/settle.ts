@@ -5,7 +5,7 @@ import type { Outcome } from '../smtp/outcome.ts';
 import { replyLine } from '../smtp/reply.ts';
 import type { Claim, MessageStore, NewUntold, OverLimit, Settled, Settlement, Shaping } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
-import { type Clock, HOUR, SECOND } from '../system/clock.ts';
+import { type Clock, DAY, HOUR, SECOND } from '../system/clock.ts';
 import { type Decision, decide, decideUntried, isForUs, worthAReport } from './decide.ts';
 import type { Schedule } from './schedule.ts';
 import { actionOf, type Reportable } from './telling.ts';
@@ -193,17 +193,21 @@ const NONE: LastFailure = {
 
 const isHeld = (outcome: Outcome) => 'heldBy' in outcome && outcome.heldBy !== undefined;
 
+/** Held mail comes more often than this, so after it another block has begun. */
+const SAME_BLOCK = DAY;
+
 /** Since when this process has seen that a provider refuses our address, in monotonic time. */
 function createHoldMemory() {
-  const seen = createCache<string, number>(REMEMBERED);
+  const seen = createCache<string, { readonly since: number; readonly last: number }>(REMEMBERED);
   return {
     /** -Infinity: it does not. */
     knownFor(outcome: Outcome, monotonic: number): number {
       if (!('heldBy' in outcome) || outcome.heldBy === undefined) return Number.NEGATIVE_INFINITY;
       const { provider } = outcome.heldBy;
-      const since = seen.get(provider);
-      if (since === undefined) seen.set(provider, monotonic);
-      return monotonic - (since ?? monotonic);
+      const known = seen.get(provider);
+      const since = known !== undefined && monotonic - known.last < SAME_BLOCK ? known.since : monotonic;
+      seen.set(provider, { since, last: monotonic });
+      return monotonic - since;
     },
   };
 }

@@ -71,6 +71,20 @@ test('mail that is not tried because its sender rests ends together with tried m
   });
 });
 
+test('old mail that meets a new block of its provider is held, though an earlier block was seen long before', async () => {
+  const { settle } = startSettler();
+  const reply = { code: 550, status: '5.7.1', text: 'Your IP is blocked' };
+  const held = { kind: 'returned', reply, seconds: 0, heldBy: { provider: 'yahoo', since: T } } as Outcome;
+  await settle(0, 'a@s.example', held);
+  await settle(HOUR, 'a@s.example', held);
+  for (let hour = 0; hour < 12; hour++) {
+    const { changes } = await settle(30 * DAY + (hour * HOUR) / 12, 'a@s.example', held);
+    expect(changes).toMatchObject([{ state: 'queued', heldBy: 'yahoo' }]);
+  }
+  for (let hour = 0; hour < 20; hour++) await settle(30 * DAY + hour * HOUR, 'a@s.example', held);
+  expect(await settle(31 * DAY, 'a@s.example', held)).toMatchObject({ changes: [{ state: 'expired' }] });
+});
+
 test('mail that is given back without a failure does not change', async () => {
   const { settle } = startSettler();
   const { changes } = await settle(40 * DAY, 'a@s.example', returned);
