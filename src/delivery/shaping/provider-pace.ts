@@ -44,7 +44,11 @@ export class ProviderPace {
   /** @param stored what earlier processes have stored. */
   constructor(options: ProviderPaceOptions, stored: readonly Shaping[]) {
     this.#options = options;
-    for (const row of stored) this.restore(row);
+    for (const row of stored) {
+      // A block of a provider that the table has no longer would never end: no attempt asks for it.
+      if (row.provider.includes(':') || options.find(row.provider) !== undefined) this.restore(row);
+      else if (row.state !== 'open') options.put({ ...row, state: 'open', until: 0 });
+    }
   }
 
   /** The line of a provider; undefined for hosts that no line of the table knows and that have said nothing about us. */
