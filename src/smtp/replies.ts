@@ -170,7 +170,11 @@ export function replyOf<N extends ReplyName>(name: N, ...[values]: Arguments<N>)
 }
 
 export function refusal<N extends ReplyName>(name: N, ...values: Arguments<N>): Refusal {
-  const { code, status, text } = replyOf(name, ...values);
+  return refusalWith(replyOf(name, ...values));
+}
+
+/** A refusal of the table whose reply comes from another thread. */
+export function refusalWith({ code, status, text }: Reply): Refusal {
   return new Refusal(code, status, text);
 }
 

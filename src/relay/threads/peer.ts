@@ -3,6 +3,7 @@
  * A Refusal stays a Refusal on the other side. Of any other error, message, code and stack cross.
  */
 import type { MessagePort, Transferable, Worker } from 'node:worker_threads';
+import { refusalWith } from '../../smtp/replies.ts';
 import { Refusal, type Reply } from '../../smtp/reply.ts';
 
 /** The functions that one side offers to the other. */
@@ -178,7 +179,7 @@ function describe(error: unknown): Failed {
 }
 
 function revive(failed: Failed): Error {
-  if ('reply' in failed) return new Refusal(failed.reply.code, failed.reply.status, failed.reply.text);
+  if ('reply' in failed) return refusalWith(failed.reply);
   const { message, code, stack } = failed;
   return Object.assign(new Error(message), code === undefined ? {} : { code }, stack === undefined ? {} : { stack });
 }
