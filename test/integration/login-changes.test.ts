@@ -159,8 +159,9 @@ test('mail over a limit is held and listed, and is sent in its order as soon as 
     const listed = JSON.parse(stdout) as { recipients: { recipient: string }[] }[];
     expect(listed.sort((a, b) => a.recipients[0]!.recipient.localeCompare(b.recipients[0]!.recipient))).toMatchObject(held);
     await cli('user', 'set', USER, '--limit', '4/day');
-    await holding.mx.received(4);
+    await holding.mx.received(4); // held mail is looked at every ten seconds
     await cli('user', 'set', USER, '--limit', '10/day');
+    await holding.reload(); // and at once
     await holding.mx.received(5);
     const released = holding.log.filter(({ event }) => event === 'released').map((line) => line['recipient']);
     expect(released).toEqual(['r2@dest.test', 'r3@dest.test', 'r4@dest.test']);
