@@ -48,7 +48,10 @@ const COMMANDS: Readonly<Record<ProviderCommand, { readonly about: string; reado
     said: 'one held message is sent',
   },
   open: { about: 'Send its mail at full pace now. A new refusal holds it again.', said: 'its mail goes now' },
-  hold: { about: 'Hold its mail. One message is sent after two hours, as after a refusal.', said: 'its mail is held' },
+  hold: {
+    about: 'Hold its mail until `provider open`: nothing is sent to find out whether the provider takes it.',
+    said: 'its mail is held',
+  },
 };
 
 function registerCommand(provider: Command, io: Io, command: ProviderCommand): void {

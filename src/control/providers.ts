@@ -58,6 +58,8 @@ export function createProviderControl({ store, settings, now }: Parts<ProviderSe
     show,
     async command(key, command) {
       const { addresses } = await show(key);
+      if (command === 'probe' && addresses.some(({ class: word }) => word === 'operator'))
+        throw new ControlError('conflict', 'provider', `An operator holds the mail for ${key}: \`provider open\` lets it go.`);
       const isBlocked = addresses.some(({ state }) => state === 'blocked' || state === 'probing');
       if (command === 'probe' && !isBlocked)
         throw new ControlError('conflict', 'provider', `${key} does not refuse an address of this relay.`);

@@ -19,6 +19,16 @@ type BlockFacts = {
 export function blockNotice({ hostname, provider, way, state, since, cause, removal }: BlockFacts): OperatorNotice {
   const name = provider.replace(/^mx:/, '').slice(0, 100);
   const address = way.source ?? `the IPv${way.family} address`;
+  if (state === 'open' && cause?.class === 'operator') {
+    return {
+      subject: `${hostname}: mail for ${name} goes again`,
+      lines: [
+        `Since ${formatDate(since)}, mail of the relay ${hostname} for ${name} goes again, because an operator has asked for it.`,
+        '',
+        '    smarthost provider list',
+      ],
+    };
+  }
   if (state === 'open') {
     return {
       subject: `${hostname}: ${name} takes mail again`,
@@ -31,15 +41,25 @@ export function blockNotice({ hostname, provider, way, state, since, cause, remo
       ],
     };
   }
-  const asked = cause?.class === 'operator';
+  if (cause?.class === 'operator') {
+    return {
+      subject: `${hostname}: mail for ${name} is held`,
+      lines: [
+        `Since ${formatDate(since)}, mail of the relay ${hostname} for ${name} is held, because an operator has asked for it.`,
+        '',
+        'It keeps its lifetime, and its senders are warned after some hours. Nothing is sent to the provider until an operator lets the mail go.',
+        '',
+        `    smarthost provider show ${provider}`,
+        `    smarthost provider open ${provider}`,
+      ],
+    };
+  }
   return {
     subject: `${hostname}: ${name} refuses mail from ${address}`,
     lines: [
-      asked
-        ? `Since ${formatDate(since)}, mail of the relay ${hostname} for ${name} is held, because an operator has asked for it.`
-        : `Since ${formatDate(since)}, ${name} refuses mail from ${address} of the mail relay ${hostname}.`,
+      `Since ${formatDate(since)}, ${name} refuses mail from ${address} of the mail relay ${hostname}.`,
       '',
-      ...(cause === undefined || asked
+      ...(cause === undefined
         ? []
         : [`What ${cause.mx ?? name} said (${cause.class}):`, '', `    ${replyLine(cause.reply)}`, '']),
       'What the relay does: it returns no mail for this. All mail for this provider is held and keeps its lifetime, and its senders are warned after some hours. One of the held messages is sent after 2, 4, 8 and then each 12 hours. When it comes through, the rest follows by itself.',

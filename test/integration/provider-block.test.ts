@@ -168,8 +168,17 @@ test("an operator's hold keeps all mail of a provider that nobody has met yet, a
   await expect.poll(world.held, { timeout: 10_000 }).toEqual([['yahoo', 1]]);
   expect(world.mx.sessions()).toBe(0);
   expect(world.news).toMatchObject([{ provider: 'yahoo', state: 'blocked', cause: { class: 'operator' } }]);
+  // The provider would take it: only the operator's word counts, also over a restart.
+  await world.pass(3 * HOUR);
+  await world.restart();
+  world.delivery.commandProvider('yahoo', 'probe');
+  await world.send('u@y.test');
+  for (let hours = 0; hours < 26; hours += 13) await world.pass(13 * HOUR);
+  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['yahoo', 2]]);
+  expect(world.mx.sessions()).toBe(0);
+  expect(await world.state('yahoo')).toMatchObject({ state: 'blocked' });
   world.delivery.commandProvider('yahoo', 'open');
-  await world.mx.received(1, 20_000);
+  await world.mx.received(2, 20_000);
   expect(world.news.at(-1)).toMatchObject({ provider: 'yahoo', state: 'open' });
 });
 

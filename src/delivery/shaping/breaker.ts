@@ -129,9 +129,9 @@ export function storedProbe(state: BreakerState, now: number): BreakerState {
   return { ...state, kind: 'blocked', until: now + PROBE_AGAIN };
 }
 
-/** The operator's word. */
+/** The operator's word: no probe is due. */
 export function blockedByOperator(state: BreakerState, now: number): BreakerState {
-  return { ...state, kind: 'blocked', since: now, until: now + LADDER[0], step: 0 };
+  return { ...state, kind: 'blocked', since: now, until: 0, step: 0 };
 }
 
 /** The state after an attempt, and what counts for its next step. */

@@ -61,7 +61,7 @@ export class ProviderGate {
       return;
     }
     // Hosts that the table does not know have the limits of their set, which also knows what it means to be told of too much.
-    const refused = heard.filter(({ verb }) => verb === 'hold');
+    const refused = heard.filter(({ verb, class: word }) => verb === 'hold' || word === 'ptr-helo');
     if (refused.length > 0) this.#providers.needed(provider).leave(undefined, refused);
   }
 

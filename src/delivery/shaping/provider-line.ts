@@ -214,7 +214,7 @@ export class ProviderLine {
     for (const way of this.#ways.values()) {
       this.#following(way, () => {
         if (command === 'open') way.open(now);
-        else if (command === 'hold') way.hold(HELD_BY_OPERATOR, now);
+        else if (command === 'hold') way.hold(now);
         else if (command === 'probe') way.probeNow(now);
         else return;
         this.#options.put(way.row(now));
@@ -231,7 +231,7 @@ export class ProviderLine {
     for (const way of this.#ways.values()) {
       const { kind } = way.state(now);
       if (kind !== 'open' || way.allowance(now).sessions < this.#options.limits().sessions) busy = true;
-      if (kind === 'blocked' && way.allowance(now).probe) void this.#probe(way);
+      if (kind === 'blocked' && !way.isHeldByOperator && way.allowance(now).probe) void this.#probe(way);
     }
     if (this.isBlocked) this.#mayHold = true;
     else if (this.#mayHold) void this.#releaseHeld(now);
@@ -257,8 +257,8 @@ export class ProviderLine {
       const now = this.#options.now();
       known = new ProviderWay(way, this.#options.limits, now);
       // What an operator holds is held by whatever address.
-      const isHeld = this.ways.length > 0 && this.ways.every((one) => one.isBlocked(now) && one.cause === HELD_BY_OPERATOR);
-      if (isHeld) known.hold(HELD_BY_OPERATOR, now);
+      const isHeld = this.ways.length > 0 && this.ways.every((one) => one.isBlocked(now) && one.isHeldByOperator);
+      if (isHeld) known.hold(now);
       this.#ways.set(key, known);
     }
     return known;
@@ -413,11 +413,6 @@ export class ProviderLine {
     this.#releasing = false;
   }
 }
-
-const HELD_BY_OPERATOR: WayCause = {
-  class: 'operator',
-  reply: { code: 451, status: '4.3.2', text: 'The operator of the relay has asked to hold mail for this provider' },
-};
 
 /** Any message may go as the probe where none is held. */
 function isProbe(way: ProviderWay, { message }: ProviderEntrant, now: number): boolean {

@@ -51,6 +51,11 @@ export type Heard = Way & {
 /** What caused a block or a rest, for people. */
 export type WayCause = { readonly class: ReplyClass | 'operator'; readonly reply: Reply; readonly mx?: string | undefined };
 
+const HELD_BY_OPERATOR: WayCause = {
+  class: 'operator',
+  reply: { code: 451, status: '4.3.2', text: 'The operator of the relay has asked to hold mail for this provider' },
+};
+
 /** Kept beside the state, as JSON. */
 type Evidence = {
   readonly endedAt?: number;
@@ -69,6 +74,8 @@ const DOMAIN_REST = HOUR;
 /** So long a delivery to one domain of recipients speaks against a refusal of another one: that alone may be meant, or hostile. */
 const CONTRADICTS = 10 * MINUTE;
 const MOST_SIGNS = 50;
+/** So many temporary refusals of our name within this time are a block. */
+const NAME_REFUSALS = { count: 3, within: HOUR } as const;
 const MOST_DOMAINS = 1000;
 
 /** Of a recipient. */
@@ -90,6 +97,8 @@ export class ProviderWay {
   #limit: { readonly sessions: number; readonly until: number } | undefined;
   #cause: WayCause | undefined;
   #signs: Sign[] = [];
+  /** When our name was refused for now. */
+  #nameRefused: number[] = [];
   /** The last deliveries, of two domains at most. */
   #taken: readonly DomainAt[] = [];
   /** The last refusal that a delivery speaks against. */
@@ -127,6 +136,11 @@ export class ProviderWay {
 
   get cause(): WayCause | undefined {
     return this.#cause;
+  }
+
+  /** Its block is an operator's word, if it is blocked. */
+  get isHeldByOperator(): boolean {
+    return this.#cause?.class === 'operator';
   }
 
   /** Nothing may go there but a probe. */
@@ -180,12 +194,13 @@ export class ProviderWay {
 
   /** The next look begins a probe, where it is blocked. */
   probeNow(now: number): void {
-    if (this.isBlocked(now)) this.#state = { ...this.#state, kind: 'blocked', until: now };
+    if (this.isBlocked(now) && !this.isHeldByOperator) this.#state = { ...this.#state, kind: 'blocked', until: now };
   }
 
-  hold(cause: WayCause, now: number): void {
+  /** Until `open`, whatever the provider would say. */
+  hold(now: number): void {
     this.#state = blockedByOperator(this.#state, now);
-    this.#cause = cause;
+    this.#cause = HELD_BY_OPERATOR;
     this.probe = undefined;
   }
 
@@ -231,6 +246,7 @@ export class ProviderWay {
     if (heard.kind === 'clean') {
       this.#noteTaken(heard, now);
       if (this.#signs.length > 0) this.#signs = [];
+      if (this.#nameRefused.length > 0) this.#nameRefused = [];
       if (heard.domain !== undefined && this.#domains.size > 0) this.#domains.delete(heard.domain);
     }
     if (heard.kind !== 'us') return { kind: heard.kind };
@@ -246,6 +262,8 @@ export class ProviderWay {
         // The attempt that was told has ended: what goes on is one less than it was.
         this.#limit = { sessions: Math.max(1, Math.min(this.running, this.#limits().sessions)), until: now + LIMIT_KEPT };
         return undefined;
+      case 'retry':
+        return heard.class === 'ptr-helo' && this.#isNameRefused(heard, now) ? { kind: 'block' } : { kind: 'other' };
       default:
         return { kind: 'other' };
     }
@@ -266,6 +284,17 @@ export class ProviderWay {
     const before = this.#doubted;
     this.#doubted = { domain, at: now };
     return before === undefined || before.domain === domain || !isNear(before, HOUR);
+  }
+
+  /** What it is told that way once is often an answer of the DNS that did not come. A probe that is told so has met the block. */
+  #isNameRefused(heard: Heard, now: number): boolean {
+    const { kind } = this.state(now);
+    if (this.#cause?.class === 'ptr-helo' && (kind === 'probing' || kind === 'half-open')) return true;
+    if (heard.sure !== true) return this.#isSure(heard, now);
+    this.#nameRefused = [...this.#nameRefused.filter((at) => now - at < NAME_REFUSALS.within && at <= now), now];
+    if (this.#nameRefused.length < NAME_REFUSALS.count) return false;
+    this.#nameRefused = [];
+    return true;
   }
 
   /** Refusals that are perhaps about us become sure by their number; as long as they concern one domain, its mail alone waits. */

@@ -48,3 +48,18 @@ test('its end is said in a few lines', () => {
         smarthost provider list"
   `);
 });
+
+test("a hold by an operator's word is told as one, with the command that ends it, and so is its end", () => {
+  const cause = { class: 'operator', reply: { code: 451, status: '4.3.2', text: 'Held' } };
+  const { subject, lines } = blockNotice({ ...facts, cause, state: 'blocked' });
+  expect(subject).toBe('relay.example.net: mail for microsoft365 is held');
+  expect(lines.join('\n')).toMatchInlineSnapshot(`
+    "Since Fri, 15 Jan 2027 08:00:00 +0000, mail of the relay relay.example.net for microsoft365 is held, because an operator has asked for it.
+
+    It keeps its lifetime, and its senders are warned after some hours. Nothing is sent to the provider until an operator lets the mail go.
+
+        smarthost provider show microsoft365
+        smarthost provider open microsoft365"
+  `);
+  expect(blockNotice({ ...facts, cause, state: 'open' }).subject).toBe('relay.example.net: mail for microsoft365 goes again');
+});
