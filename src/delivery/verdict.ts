@@ -157,7 +157,8 @@ function judgeNegative(stage: MessageStage, remote: RemoteReply, standing: Stand
     // Too many recipients, said in the words of RFC 821: RFC 5321 §4.5.3.1.10.
     return aboutMessage('delayed', toReply(remote, 4), { tryNext: false, pace: 'alive' });
   }
-  const isOurs = code >= 500 && (judgement.scope === 'us' || judgement.action.verb === 'rest');
+  const isTheirAccount = judgement.scope === 'upstream' && !standing.upstream && isAccountState(remote, judgement);
+  const isOurs = code >= 500 && (judgement.scope === 'us' || (judgement.action.verb === 'rest' && !isTheirAccount));
   if (isOurs || isAboutSession(stage, remote, standing)) {
     const { verb } = judgement.action;
     const pace = isOurs && ASK_FOR_LESS.has(verb) ? 'slow' : 'alive';
@@ -169,6 +170,14 @@ function judgeNegative(stage: MessageStage, remote: RemoteReply, standing: Stand
   // The receiver says that it is its own trouble, or that it passes.
   if (judgement.action.verb === 'retry') return aboutMessage('delayed', toReply(remote, 4), { tryNext: false, pace: 'alive' });
   return failed(toReply(remote), { tryNext: false, pace: 'alive' });
+}
+
+/**
+ * An account is not paid, not verified or closed, in words of no known reply. At a host of the recipient that is an account of the
+ * recipient's domain. A limit may be for us.
+ */
+function isAccountState(remote: RemoteReply, { origin }: ReplyJudgement): boolean {
+  return origin.startsWith('rule') && !/limit|quota|exceed|activity|you have|your account/i.test(toReply(remote).text);
 }
 
 /** Other mail of ours gets in. */

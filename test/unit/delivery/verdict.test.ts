@@ -352,6 +352,19 @@ test('a mailbox that is full, said with 552 to RCPT, is no lack of room for reci
   expect(judgeTransaction('RCPT', parse('552 No'), SOUND).kind).toBe('delayed');
 });
 
+test.each(['The subscription expired for this domain', 'Domain not verified', 'Account disabled due to a billing issue'])(
+  '550 %s returns mail at a host of the recipient, and delays it at an upstream',
+  (text) => {
+    expect(judgeTransaction('RCPT', parse(`550 ${text}`), SOUND).kind).toBe('failed');
+    expect(judgeTransaction('RCPT', parse(`550 ${text}`), UPSTREAM).kind).toBe('delayed');
+  },
+);
+
+test.each(['5.7.1 Sending limit exceeded', 'You have exceeded your hourly message limit'])(
+  '550 %s may be about us, so it delays mail everywhere',
+  (text) => expect(judgeTransaction('RCPT', parse(`550 ${text}`), SOUND).kind).toBe('delayed'),
+);
+
 describe('a final code with the words of a passing trouble', () => {
   const busy = judgeTransaction('dot', parse('550 5.0.0 Internal server error, try again later'), SOUND);
   const rate = judgeTransaction(
