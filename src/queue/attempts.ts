@@ -129,8 +129,8 @@ function uncertain(startedAt: number): Outcome {
   return { kind: 'uncertain', reply: { code: 451, status: '4.4.2', text }, seconds: since(startedAt) };
 }
 
-/** Deliver promises an outcome for each recipient. Where it breaks the promise, the mail waits: unknown is temporary. */
+/** Deliver promises an outcome for each recipient. Where it breaks the promise, the mail waits, and does not expire for that. */
 function broken(startedAt: number): Outcome {
   const text = 'internal error during delivery';
-  return { kind: 'delayed', reply: { code: 451, status: '4.3.0', text }, seconds: since(startedAt) };
+  return { kind: 'delayed', reply: { code: 451, status: '4.3.0', text }, waitsForUs: true, seconds: since(startedAt) };
 }

@@ -242,7 +242,7 @@ describe('outcomes per recipient', () => {
     expect(rig.store.settlements.flatMap(({ untold = [] }) => untold)).toEqual([]);
   });
 
-  test('a delivery function that rejects loses no mail', async () => {
+  test('a delivery function that rejects loses no mail, and its attempts do not end mail', async () => {
     rig = startRig({
       deliver: async () => {
         throw new Error('bug');
@@ -253,6 +253,7 @@ describe('outcomes per recipient', () => {
     await rig.logged('delayed');
     expect(rig.of('deliveryBroken')).toHaveLength(1);
     expect(rig.of('delayed')[0]!.fields).toMatchObject({ code: 451, status: '4.3.0' });
+    expect(rig.store.settlements.flatMap(({ changes }) => changes)).toMatchObject([{ state: 'delayed', excused: true }]);
   });
 });
 
