@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { formatProblem, loadConfig } from '../../src/config/config.ts';
 import { hashPassword, normalizeName } from '../../src/credentials/credentials.ts';
@@ -50,7 +50,6 @@ export async function startTestRelay(options: TestRelayOptions = {}) {
     },
   });
   const file = join(folder ?? dataDir, 'test.yaml');
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   await writeFile(file, configuration({ dataDir, mxPort: mx.port, dns: dns.server, yaml: options.yaml ?? '' }));
   const store = await openStore(await load(file));
   await fill(store, options, dns);
