@@ -99,18 +99,32 @@ test('where a key is damaged, no message gets the text of its neighbour', async 
   db.close();
 });
 
+/** Which bit misleads SQLite depends on where the keys lie in their page. */
+const FLIPS = [1, 0, 3, 4, 5, 6, 7].flatMap((offset) => [2, 1, 4, 8, 16].map((bit) => ({ offset, bit })));
+
+/** Undefined also where SQLite says that the file is damaged. */
+function rowOf(db: DatabaseSync, id: string) {
+  try {
+    return db.prepare('SELECT id, length FROM open WHERE id = ?').get(id);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Changes one bit of a key in the table `open`, so that SQLite answers a question for the next key, whose index is returned, with that row. */
 function misleadKey(file: string, ids: readonly string[]): number {
   const sound = readFileSync(file);
-  for (const [i, id] of ids.slice(0, -1).entries()) {
-    for (let at = sound.indexOf(id); at >= 0; at = sound.indexOf(id, at + 1)) {
-      const bytes = Buffer.from(sound);
-      bytes[at + 2]! ^= 2;
-      writeFileSync(file, bytes);
-      const db = new DatabaseSync(file, { readOnly: true });
-      const found = db.prepare('SELECT id, length FROM open WHERE id = ?').get(ids[i + 1]!);
-      db.close();
-      if (found !== undefined && found['id'] !== ids[i + 1]) return i + 1;
+  for (const { offset, bit } of FLIPS) {
+    for (const [i, id] of ids.slice(0, -1).entries()) {
+      for (let at = sound.indexOf(id); at >= 0; at = sound.indexOf(id, at + 1)) {
+        const bytes = Buffer.from(sound);
+        bytes[at + offset]! ^= bit;
+        writeFileSync(file, bytes);
+        const db = new DatabaseSync(file, { readOnly: true });
+        const found = rowOf(db, ids[i + 1]!);
+        db.close();
+        if (found !== undefined && found['id'] !== ids[i + 1]) return i + 1;
+      }
     }
   }
   throw new Error('SQLite finds every row');
