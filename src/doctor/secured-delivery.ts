@@ -76,7 +76,14 @@ export function checkDelays({ delays }: SecuredFacts): readonly Finding[] {
   const wanted = 'no mail that waits because of a TLS policy';
   if (delays.length === 0) return [about('policyDelays', 'queue')('ok', 'none', wanted)];
   return delays.slice(0, MOST_SHOWN).map(({ domain, recipients, reply }) => {
-    const advice = `Send its postmaster what this says: smarthost tls check ${domain} --connect`;
+    const ask = `Send its postmaster what this says: smarthost tls check ${domain} --connect`;
+    const advice = LOOK_UP_FAILED.test(reply) ? `${ask}. ${STRICT_NAMES}` : ask;
     return about('policyDelays', domain)('warning', `${recipients} recipients wait: ${reply}`, wanted, advice);
   });
 }
+
+/** The detail of a host whose TLSA records could not be looked up. */
+const LOOK_UP_FAILED = /looking up its records at _\d+\._tcp\./;
+/** Some name servers deny `_tcp.HOST`, below which the records are. A resolver that asks for each label by itself then stops: RFC 9156 §2.3. */
+const STRICT_NAMES =
+  'If other resolvers find its records, this one may cut names too strictly: unbound needs `qname-minimisation-strict: no`.';

@@ -98,6 +98,21 @@ test.each<readonly [string, string, Patient, string, RegExp, RegExp]>([
     secured({ delays: [{ domain: 'a.test', recipients: 3, reply: '451 4.7.5 mx.a.test does not meet …' }] }),
     ...(['warning', /3 recipients wait: 451 4\.7\.5/, /smarthost tls check a\.test --connect/] as const),
   ],
+  [
+    'mail that waits because records cannot be looked up',
+    'policyDelays',
+    secured({
+      delays: [
+        {
+          domain: 'a.test',
+          recipients: 3,
+          reply:
+            '451 4.7.5 mx.a.test does not meet its own DANE policy (RFC 7672): looking up its records at _25._tcp.mx.a.test failed: SERVFAIL',
+        },
+      ],
+    }),
+    ...(['warning', /SERVFAIL/, /--connect\. If other resolvers .*qname-minimisation-strict: no/] as const),
+  ],
   ['roots of both', 'roots', {}, 'ok', /140 of Node, 140 of the system/, /^$/],
   [
     'no roots of the system',
