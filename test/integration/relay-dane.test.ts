@@ -38,6 +38,33 @@ test('log, trace and metrics say what a session was worth, and mail flows withou
   client.close();
 });
 
+test('the notice of a delay says in words for the postmaster of the domain what its host does not meet', async () => {
+  const [own, other] = await Promise.all([makeHost({ names: ['mx.bad.test'] }), makeHost({ names: ['mx.bad.test'] })]);
+  const relay = await startTestRelay({
+    mx: { tls: served(own) },
+    zone: { '.': { SOA: ROOT, secure: true } },
+    yaml: 'queue: { delayWarning: 1s, retry: [2s, 1h] }',
+  });
+  onTestFinished(() => relay.close());
+  const { dns, mx, ports } = relay;
+  dns.set('bad.test', { MX: ['10 mx.bad.test'], secure: true });
+  dns.set('mx.bad.test', { A: ['127.0.0.1'], secure: true });
+  dns.set(`_${mx.port}._tcp.mx.bad.test`, { TLSA: [tlsaOf(3, 1, 1, other)], secure: true });
+  const client = await openClient(ports.submissions, { tls: true });
+  await client.login();
+  await client.message({
+    to: ['anna@bad.test'],
+    text: `From: ${USER}\r\nTo: anna@bad.test\r\nSubject: Hello\r\n\r\nHow are you?\r\n`,
+  });
+  client.close();
+  const [notice] = await mx.received(1);
+  const report = notice!.data.toString();
+  expect(report).toMatch(/^To: .*app@sender\.test/m);
+  expect(report).toMatch(/^Action: delayed\r$/m);
+  const unfolded = report.replace(/\r\n[ \t]+/g, ' ');
+  expect(unfolded).toMatch(/^Diagnostic-Code: .*mx\.bad\.test .*does not meet its own DANE policy \(RFC 7672\): /m);
+});
+
 test.each([
   ['', true],
   ['submission: { requireTls: off }', false],
