@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlink
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
+import { isIntactContent } from '../../src/store/sqlite/rows.ts';
 import { startDns } from '../support/dns.ts';
 import { startMx } from '../support/mx.ts';
 import type { ReceivedMessage } from '../support/mx-server.ts';
@@ -171,7 +172,7 @@ function contentsOf(folder: string): readonly string[] {
     const rows = database.prepare('SELECT o.*, c.bytes FROM open o JOIN contents c ON c.key = o.content').all();
     return rows.flatMap((row) => {
       const bytes = row['bytes'] as Uint8Array;
-      if (crc32(bytes) !== row['verify']) return [];
+      if (!isIntactContent(String(row['id']), bytes, Number(row['verify']))) return [];
       if (row['spool'] === null) return [Buffer.from(bytes).toString('latin1')];
       const spool = join(folder, 'spool', String(row['spool']));
       if (statSync(spool, { throwIfNoEntry: false })?.size !== row['spool_size']) return [];

@@ -89,8 +89,11 @@ async function killAfter(ms: number): Promise<void> {
 }
 
 const tries = (name: string) => mx.commands.filter((line) => line.includes(`MAIL FROM:<${name}@sender.test>`)).length;
+/** A notice whose settlement a kill prevented comes again, as any message does. It has the same Message-ID. */
+const different = (texts: readonly string[]) => new Set(texts.map((text) => /^Message-ID: (.*)$/im.exec(text)?.[1])).size;
+const arrived = () => mx.messages.map(({ data }) => data.toString());
 const notices = (name: string) =>
-  mx.messages.filter(({ data }) => new RegExp(`^Subject: \\S+ ${name} refuses mail`, 'm').test(data.toString())).length;
+  different(arrived().filter((text) => new RegExp(`^Subject: \\S+ ${name} refuses mail`, 'm').test(text)));
 type Shown = { readonly addresses: readonly { readonly state: string }[]; readonly held: number };
 const shown = async (name: string) => JSON.parse(await relay.command(['provider', 'show', name, '--json'])) as Shown;
 
@@ -121,5 +124,5 @@ test(`a block survives ${2 * ROUNDS} kills: nobody connects before the probe, no
   const all = Array.from({ length: ROUNDS }, (_, i) => `p${i}`);
   expect(all.map(notices)).toEqual(all.map(() => 1));
   expect(all.map(tries).every((count) => count <= 2)).toBe(true);
-  expect(mx.count()).toBe(ROUNDS); // nothing but the notices: no report to a sender
+  expect(different(arrived())).toBe(ROUNDS); // nothing but the notices: no report to a sender
 });
