@@ -1,9 +1,9 @@
 /** Commands on the queue: retry, hold, release, remove and reroute. A transaction changes about a thousand recipients. */
 import type { Notice } from '../message-store.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
-import type { Action, StepSelection } from '../sqlite/queue-commands.ts';
+import { COMMAND_NOTICE, type CommandRow, NEXT_STATE, type StepSelection } from '../sqlite/queue-commands.ts';
 import { decodeFacts, type MessageRow } from '../sqlite/rows.ts';
-import { ACTIVE, DELAYED, ENDED, HELD, QUEUED, REMOVED, stateName } from '../sqlite/states.ts';
+import { ACTIVE, ENDED, HELD, stateName } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import { columns, MESSAGE_COLUMNS } from './message-rows.ts';
 import type { OperationTable, PostgresContext } from './postgres-context.ts';
@@ -12,27 +12,10 @@ import { closeEndedRows, lockOpenRows } from './settlement.ts';
 const STEP_MESSAGES = 500;
 const RETRIED = 'retried.';
 
-type Row = { message: string; n: number; address: string; destination: string; state: number; attempts: number };
-
-/** The new state of a recipient. undefined: the action does not change it. */
-const NEXT_STATE: Readonly<Record<Action, (row: Row) => number | undefined>> = {
-  retry: ({ state }) => (state < ACTIVE ? state : undefined),
-  hold: ({ state }) => (state < ACTIVE ? HELD : undefined),
-  release: ({ state, attempts }) => (state === HELD ? (attempts > 0 ? DELAYED : QUEUED) : undefined),
-  remove: () => REMOVED,
-};
-/** The event of each action in the log. A retry has none, because the log has the attempt that follows. */
-const EVENT: Readonly<Record<Action, Notice['event'] | undefined>> = {
-  retry: undefined,
-  hold: 'held',
-  release: 'released',
-  remove: 'removed',
-};
-
 async function command(context: PostgresContext, a: Argument<'command'>): Promise<Result<'command'>> {
   const { tx, effects, due } = context;
   const { rows, after } = await openRows(tx, a, true);
-  const changed: (readonly [row: Row, state: number])[] = [];
+  const changed: (readonly [row: CommandRow, state: number])[] = [];
   const decided = new Set<string>();
   for (const row of rows) {
     // After hold, release or remove by an operator, the limits decide no more about the message.
@@ -50,7 +33,7 @@ async function command(context: PostgresContext, a: Argument<'command'>): Promis
   }
   const destinations = [...new Set(changed.map(([{ destination }]) => RETRIED + destination))].sort();
   if (a.action === 'retry' && destinations.length > 0) void tx.send(PUT_RETRIED, destinations, String(a.now));
-  const event = EVENT[a.action];
+  const event = COMMAND_NOTICE[a.action];
   if (event !== undefined && changed.length > 0) {
     const notices = changed.map(([{ message, address }]) => [message, address]);
     void tx.send(ADD_NOTICES, ...columns(notices, 2), event);
@@ -83,13 +66,13 @@ async function openRows(
   tx: DatabaseTransaction,
   { ids, after, domain }: StepSelection,
   lock: boolean,
-): Promise<{ rows: Row[]; after: string | null }> {
+): Promise<{ rows: CommandRow[]; after: string | null }> {
   const walk = 'SELECT id FROM open WHERE id > $1 ORDER BY id LIMIT $2';
   const chosen = ids ?? (await tx.all<{ id: string }>(walk, after, STEP_MESSAGES)).map(({ id }) => id);
   if (lock) lockOpenRows(tx, chosen);
   const sql = `SELECT message, n, address, destination, state, attempts FROM recipients WHERE message = ANY($1::text[]) AND state < ${ENDED}
     ORDER BY message, n ${lock ? 'FOR UPDATE' : ''}`;
-  const found = await tx.all<Row>(sql, chosen);
+  const found = await tx.all<CommandRow>(sql, chosen);
   const rows = domain === undefined ? found : found.filter(({ address }) => isAt(address, domain));
   const last = chosen.at(-1);
   return { rows, after: ids === undefined && last !== undefined ? last : null };
@@ -101,7 +84,7 @@ function isAt(address: string, domain: string): boolean {
 
 async function waiting({ tx }: PostgresContext, selection: StepSelection): Promise<Result<'waiting'>> {
   const { rows, after } = await openRows(tx, selection, false);
-  const messages = new Map<string, Row[]>();
+  const messages = new Map<string, CommandRow[]>();
   for (const row of rows) if (row.state !== ACTIVE) messages.set(row.message, [...(messages.get(row.message) ?? []), row]);
   const facts = await tx.all<MessageRow>(`SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id = ANY($1::text[]) ORDER BY id`, [
     ...messages.keys(),

@@ -5,39 +5,21 @@ import type { ContentRow } from '../sqlite/claim.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
 import { decodeFacts, decodeRecipient, isIntact, type MessageRow, RECIPIENT_COLUMNS, type RecipientRow } from '../sqlite/rows.ts';
 import { ACTIVE, ENDED } from '../sqlite/states.ts';
+import {
+  LONGEST_NEWS_WAIT,
+  MOST_REPORTED,
+  NEWS_STEP_ROWS,
+  type NewsHead,
+  REPORTED_WITH,
+  UNTOLD_COLUMNS,
+  type UntoldRow,
+} from '../sqlite/untold.ts';
 import { readContentRow } from './claim-rows.ts';
 import { columns, insertReportRows, MESSAGE_COLUMNS } from './message-rows.ts';
 import type { OperationTable, PostgresContext } from './postgres-context.ts';
 import { closeEndedRows, lockOpenRows } from './settlement.ts';
 
-/** The most recipients in one report. */
-const MOST_RECIPIENTS = 500;
-/** The entries that one step reads. Some of them only move to a summary, or need no report. */
-const STEP_ROWS = 1000;
-/** No entry waits longer for its report. A later time comes from a clock that was set back since. */
-const LONGEST_WAIT = 2 * HOUR;
-
 type DueRow = DueReport<ContentRow>;
-type UntoldRow = {
-  message: string;
-  n: number;
-  action: Untold['action'];
-  sender: string;
-  at: number;
-  reply: string;
-  mx: string | null;
-  ip: string | null;
-};
-type Head = { message: string; action: Untold['action']; sender: string; summary: number };
-const COLUMNS = 'message, n, action, sender, at, reply, mx, ip';
-
-/** `failed` and `expired` share a report, because RFC 3464 §2.3.3 has one word for both. */
-const REPORTED_WITH: Readonly<Record<Untold['action'], readonly [Untold['action'], Untold['action']]>> = {
-  failed: ['failed', 'expired'],
-  expired: ['failed', 'expired'],
-  delayed: ['delayed', 'delayed'],
-  relayed: ['relayed', 'relayed'],
-};
 
 async function dueReports(
   context: PostgresContext,
@@ -48,10 +30,10 @@ async function dueReports(
   const taken = new Set<string>();
   /** The reports in this answer, by sender. */
   const planned = new Map<string, number>();
-  const rows = await tx.all<Head>(
+  const rows = await tx.all<NewsHead>(
     `SELECT message, action, sender, summary FROM untold WHERE due_at <= $1 OR due_at > $2
-     ORDER BY due_at, message, n LIMIT ${2 * STEP_ROWS}`,
-    ...[now, now + LONGEST_WAIT],
+     ORDER BY due_at, message, n LIMIT ${2 * NEWS_STEP_ROWS}`,
+    ...[now, now + LONGEST_NEWS_WAIT],
   );
   for (const { message, action, sender, summary } of rows) {
     if (due.length >= limit) break;
@@ -101,7 +83,7 @@ async function reportAbout(context: PostgresContext, message: string, action: Un
   const { tx } = context;
   const facts = (await readFacts(context, [message]))[0];
   const rows = await tx.all<UntoldRow>(
-    `SELECT ${COLUMNS} FROM untold WHERE message = $1 AND summary = 0 AND action = ANY($2::text[]) ORDER BY n LIMIT ${MOST_RECIPIENTS}`,
+    `SELECT ${UNTOLD_COLUMNS} FROM untold WHERE message = $1 AND summary = 0 AND action = ANY($2::text[]) ORDER BY n LIMIT ${MOST_REPORTED}`,
     ...[message, REPORTED_WITH[action]],
   );
   const noted = await decode(context, rows);
@@ -138,7 +120,7 @@ async function alsoLate(
      CROSS JOIN LATERAL (SELECT at, mx, ip, code, status, reply FROM attempts t
                          WHERE t.message = r.message AND t.n = r.n ORDER BY attempt DESC LIMIT 1) a
      WHERE r.message = $1 AND r.state <= ${ACTIVE} AND r.attempts > 0 AND r.delay_reported = 0 ORDER BY r.n LIMIT $2`,
-    ...[message, Math.max(0, MOST_RECIPIENTS - untold.length)],
+    ...[message, Math.max(0, MOST_REPORTED - untold.length)],
   );
   return rows.flatMap(({ last, ...row }): UntoldRecipient[] => {
     if (untold.some(({ n }) => n === row.n)) return [];
@@ -153,8 +135,8 @@ async function alsoLate(
 /** undefined: nothing is left to tell. */
 async function summaryFor(context: PostgresContext, sender: string, now: number): Promise<DueRow | undefined> {
   const rows = await context.tx.all<UntoldRow>(
-    `SELECT ${COLUMNS} FROM untold WHERE sender = $1 AND summary = 1 AND (due_at <= $2 OR due_at > $3) ORDER BY message, n LIMIT ${MOST_RECIPIENTS}`,
-    ...[sender, now, now + LONGEST_WAIT],
+    `SELECT ${UNTOLD_COLUMNS} FROM untold WHERE sender = $1 AND summary = 1 AND (due_at <= $2 OR due_at > $3) ORDER BY message, n LIMIT ${MOST_REPORTED}`,
+    ...[sender, now, now + LONGEST_NEWS_WAIT],
   );
   const messages = await readFacts(context, [...new Set(rows.map(({ message }) => message))]);
   const known = new Set(messages.map(({ id }) => id));

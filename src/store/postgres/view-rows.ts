@@ -1,25 +1,22 @@
 /** Reads messages for people and metrics: list, get, find, counts and summary; and removes old trace. Each step reads a limited number of rows. */
 import type { AttemptRecord, RecipientState, StoredMessage } from '../message-store.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
-import { decodeFacts, decodeRecipient, type MessageRow, RECIPIENT_COLUMNS, type RecipientRow } from '../sqlite/rows.ts';
-import { ACTIVE, ENDED, outcomeName, stateName } from '../sqlite/states.ts';
+import {
+  type AttemptRow,
+  decodeAttempt,
+  decodeFacts,
+  decodeRecipient,
+  type MessageRow,
+  RECIPIENT_COLUMNS,
+  type RecipientRow,
+} from '../sqlite/rows.ts';
+import { ACTIVE, ENDED, stateName } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import { MESSAGE_COLUMNS } from './message-rows.ts';
 import type { OperationTable, PostgresContext } from './postgres-context.ts';
 
 const STEP_MESSAGES = 2000;
 const STEP_TRIM = 500;
-
-type AttemptRow = Omit<AttemptRecord, 'outcome' | 'assurance' | 'proof' | 'policyId' | 'judged' | 'conversation'> & {
-  message: string;
-  n: number;
-  outcome: number;
-  assurance: string | null;
-  proof: string | null;
-  policyId: string | null;
-  judged: string | null;
-  conversation: string | null;
-};
 
 /** In the order of the ids that are asked for. */
 async function load(tx: DatabaseTransaction, ids: readonly string[]): Promise<StoredMessage[]> {
@@ -29,7 +26,7 @@ async function load(tx: DatabaseTransaction, ids: readonly string[]): Promise<St
     `SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ANY($1::text[]) ORDER BY message, n`,
     ids,
   );
-  const attempts = tx.send<AttemptRow>(
+  const attempts = tx.send<AttemptRow & { message: string; n: number }>(
     `SELECT message, n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, proof, policy_id AS "policyId",
        judged, conversation
      FROM attempts WHERE message = ANY($1::text[]) ORDER BY message, n, attempt`,
@@ -37,19 +34,11 @@ async function load(tx: DatabaseTransaction, ids: readonly string[]): Promise<St
   );
   await tx.flush();
   const traces = new Map<string, AttemptRecord[]>();
-  for (const { message, n, outcome, assurance, proof, policyId, judged, conversation, ...attempt } of await attempts) {
+  for (const { message, n, ...attempt } of await attempts) {
     const key = `${message} ${n}`;
     const trace = traces.get(key) ?? [];
     traces.set(key, trace);
-    trace.push({
-      ...attempt,
-      outcome: outcomeName(outcome),
-      ...(assurance === null ? {} : { assurance }),
-      ...(proof === null ? {} : { proof }),
-      ...(policyId === null ? {} : { policyId }),
-      ...(judged === null ? {} : { judged: JSON.parse(judged) }),
-      ...(conversation === null ? {} : { conversation }),
-    });
+    trace.push(decodeAttempt(attempt));
   }
   const byMessage = new Map<string, StoredMessage['recipients'][number][]>();
   for (const row of await recipients) {

@@ -18,10 +18,10 @@ export type StepSelection = { readonly ids?: readonly string[]; readonly after: 
 /** `after`: the start of the next step. null: the walk is complete. */
 export type Step<T> = { readonly items: readonly T[]; readonly after: string | null };
 
-type Row = { message: string; n: number; address: string; destination: string; state: number; attempts: number };
+export type CommandRow = { message: string; n: number; address: string; destination: string; state: number; attempts: number };
 
 /** The new state of a recipient. undefined: the action does not change it. */
-const NEXT_STATE: Readonly<Record<Action, (row: Row) => number | undefined>> = {
+export const NEXT_STATE: Readonly<Record<Action, (row: CommandRow) => number | undefined>> = {
   retry: ({ state }) => (state < ACTIVE ? state : undefined),
   hold: ({ state }) => (state < ACTIVE ? HELD : undefined),
   release: ({ state, attempts }) => (state === HELD ? (attempts > 0 ? DELAYED : QUEUED) : undefined),
@@ -29,7 +29,7 @@ const NEXT_STATE: Readonly<Record<Action, (row: Row) => number | undefined>> = {
 };
 
 /** The event of each action in the log. A retry has none, because the log has the attempt that follows. */
-const NOTICE: Readonly<Record<Action, Notice['event'] | undefined>> = {
+export const COMMAND_NOTICE: Readonly<Record<Action, Notice['event'] | undefined>> = {
   retry: undefined,
   hold: 'held',
   release: 'released',
@@ -59,7 +59,7 @@ export function command(context: Context, a: StepSelection & { action: Action; n
     if (state >= ENDED) closed.add(row.message);
     if (a.action === 'retry')
       db.run('INSERT OR REPLACE INTO small_values VALUES (?, ?)', RETRIED + row.destination, String(a.now));
-    const event = NOTICE[a.action];
+    const event = COMMAND_NOTICE[a.action];
     if (event !== undefined) {
       db.run('INSERT INTO notices (event, message, recipient) VALUES (?, ?, ?)', event, row.message, row.address);
       context.effects.changed('notices');
@@ -100,12 +100,12 @@ export function takeRetried({ db }: Context, limit: number): readonly string[] {
 }
 
 /** Reads whole messages, so that the next step begins behind the last one. */
-function openRows(context: Context, { ids, after, domain }: StepSelection): { rows: Row[]; after: string | null } {
-  const rows: Row[] = [];
+function openRows(context: Context, { ids, after, domain }: StepSelection): { rows: CommandRow[]; after: string | null } {
+  const rows: CommandRow[] = [];
   let looked = 0;
   for (const id of ids ?? openIds(context, after)) {
     if (rows.length >= STEP_CHANGES || looked >= STEP_ROWS) return { rows, after };
-    const found = context.db.all<Row>(
+    const found = context.db.all<CommandRow>(
       'SELECT message, n, address, destination, state, attempts FROM recipients WHERE message = ? AND state < ?',
       id,
       ENDED,
@@ -132,7 +132,7 @@ type Routed = {
 };
 export function waiting(context: Context, selection: StepSelection): Step<Routed> {
   const { rows, after } = openRows(context, selection);
-  const messages = new Map<string, Row[]>();
+  const messages = new Map<string, CommandRow[]>();
   for (const row of rows) if (row.state !== ACTIVE) messages.set(row.message, [...(messages.get(row.message) ?? []), row]);
   const items: Routed[] = [];
   for (const [id, recipients] of messages) {
@@ -151,7 +151,7 @@ export type NewRoute = { readonly id: string; readonly n: number; readonly desti
 export function reroute(context: Context, { routes, now }: { routes: readonly NewRoute[]; now: number }): readonly Touched[] {
   const touched: Touched[] = [];
   for (const { id, n, destination } of routes) {
-    const row = context.db.get<Row>(
+    const row = context.db.get<CommandRow>(
       'SELECT address, destination, state FROM recipients WHERE message = ? AND n = ? AND state < ? AND state <> ?',
       id,
       n,

@@ -3,8 +3,16 @@ import type { AttemptRecord, StoredMessage } from '../message-store.ts';
 import type { Context } from './context.ts';
 import { isCorrupt } from './database.ts';
 import type { Step } from './queue-commands.ts';
-import { decodeFacts, decodeRecipient, type MessageRow, RECIPIENT_COLUMNS, type RecipientRow } from './rows.ts';
-import { ENDED, outcomeName } from './states.ts';
+import {
+  type AttemptRow,
+  decodeAttempt,
+  decodeFacts,
+  decodeRecipient,
+  type MessageRow,
+  RECIPIENT_COLUMNS,
+  type RecipientRow,
+} from './rows.ts';
+import { ENDED } from './states.ts';
 
 const STEP_MESSAGES = 2000;
 /** Is behind all ids, which have only digits and lower-case letters. */
@@ -59,38 +67,20 @@ export function get(context: Context, id: string): StoredMessage | undefined {
   }
 }
 
-type AttemptRow = Omit<AttemptRecord, 'outcome' | 'assurance' | 'proof' | 'policyId' | 'judged' | 'conversation'> & {
-  n: number;
-  outcome: number;
-  assurance: string | null;
-  proof: string | null;
-  policyId: string | null;
-  judged: string | null;
-  conversation: string | null;
-};
-
 function loadMessage({ db }: Context, id: string): StoredMessage | undefined {
   const row = db.get<MessageRow>('SELECT * FROM messages WHERE id = ?', id);
   if (row === undefined) return undefined;
   const recipients = db.all<RecipientRow>(`SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? ORDER BY n`, id);
   const traces = new Map<number, AttemptRecord[]>();
-  const attempts = db.all<AttemptRow>(
+  const attempts = db.all<AttemptRow & { n: number }>(
     `SELECT n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, proof, policy_id AS policyId, judged, conversation
      FROM attempts WHERE message = ? ORDER BY n, attempt`,
     id,
   );
-  for (const { n, outcome, assurance, proof, policyId, judged, conversation, ...attempt } of attempts) {
+  for (const { n, ...attempt } of attempts) {
     const trace = traces.get(n) ?? [];
     traces.set(n, trace);
-    trace.push({
-      ...attempt,
-      outcome: outcomeName(outcome),
-      ...(assurance === null ? {} : { assurance }),
-      ...(proof === null ? {} : { proof }),
-      ...(policyId === null ? {} : { policyId }),
-      ...(judged === null ? {} : { judged: JSON.parse(judged) }),
-      ...(conversation === null ? {} : { conversation }),
-    });
+    trace.push(decodeAttempt(attempt));
   }
   return { ...decodeFacts(row), recipients: recipients.map((r) => ({ ...decodeRecipient(r), trace: traces.get(r.n) ?? [] })) };
 }

@@ -11,7 +11,7 @@ import type {
   RecipientChange,
   StoredRecipient,
 } from '../message-store.ts';
-import { notifyBits, notifyWords, outcomeNumber, stateName, stateNumber } from './states.ts';
+import { notifyBits, notifyWords, outcomeName, outcomeNumber, stateName, stateNumber } from './states.ts';
 
 export type Value = string | number | null;
 /** `verify`: CRC-32 of the whole file. null: unknown. */
@@ -165,6 +165,36 @@ export const RECIPIENT_COLUMNS =
 /** Leaves out the destination, because `reroute` changes it, and a wrong one cannot send the mail to a wrong address. */
 export const isIntactRecipient = (row: RecipientRow) =>
   stateName(row.state) !== undefined && recipientCheck(row.message, row.n, [row.address, row.notify, row.orcpt]) === row.verify;
+
+/** A row of the table `attempts`, without its message and recipient. */
+export type AttemptRow = Omit<AttemptRecord, 'outcome' | 'assurance' | 'proof' | 'policyId' | 'judged' | 'conversation'> & {
+  outcome: number;
+  assurance: string | null;
+  proof: string | null;
+  policyId: string | null;
+  judged: string | null;
+  conversation: string | null;
+};
+
+export function decodeAttempt({
+  outcome,
+  assurance,
+  proof,
+  policyId,
+  judged,
+  conversation,
+  ...attempt
+}: AttemptRow): AttemptRecord {
+  return {
+    ...attempt,
+    outcome: outcomeName(outcome),
+    ...(assurance === null ? {} : { assurance }),
+    ...(proof === null ? {} : { proof }),
+    ...(policyId === null ? {} : { policyId }),
+    ...(judged === null ? {} : { judged: JSON.parse(judged) }),
+    ...(conversation === null ? {} : { conversation }),
+  };
+}
 
 export function decodeRecipient(row: RecipientRow): StoredRecipient {
   return {

@@ -19,16 +19,16 @@ import { closeEnded } from './settle.ts';
 import { ACTIVE, ENDED } from './states.ts';
 
 /** The most recipients in one report. */
-const MOST_RECIPIENTS = 500;
+export const MOST_REPORTED = 500;
 /** The entries that one step reads. Some of them only move to a summary, or need no report. */
-const STEP_ROWS = 1000;
+export const NEWS_STEP_ROWS = 1000;
 /** No entry waits longer for its report. A later time comes from a clock that was set back since. */
-const LONGEST_WAIT = 2 * HOUR;
+export const LONGEST_NEWS_WAIT = 2 * HOUR;
 
 type DueArgument = { readonly now: number; readonly limit: number; readonly perHour: number };
 type DueRow = DueReport<ContentRow>;
 
-type UntoldRow = {
+export type UntoldRow = {
   message: string;
   n: number;
   action: Untold['action'];
@@ -38,12 +38,12 @@ type UntoldRow = {
   mx: string | null;
   ip: string | null;
 };
-type Head = { message: string; action: Untold['action']; sender: string; summary: number };
+export type NewsHead = { message: string; action: Untold['action']; sender: string; summary: number };
 const HEADS = 'SELECT message, action, sender, summary FROM untold WHERE';
-const COLUMNS = 'message, n, action, sender, at, reply, mx, ip';
+export const UNTOLD_COLUMNS = 'message, n, action, sender, at, reply, mx, ip';
 
 /** `failed` and `expired` share a report, because RFC 3464 §2.3.3 has one word for both. */
-const REPORTED_WITH: Readonly<Record<Untold['action'], readonly [Untold['action'], Untold['action']]>> = {
+export const REPORTED_WITH: Readonly<Record<Untold['action'], readonly [Untold['action'], Untold['action']]>> = {
   failed: ['failed', 'expired'],
   expired: ['failed', 'expired'],
   delayed: ['delayed', 'delayed'],
@@ -57,8 +57,8 @@ export function dueReports(context: Context, { now, limit, perHour }: DueArgumen
   /** The reports in this answer, by sender. */
   const planned = new Map<string, number>();
   const rows = [
-    ...db.all<Head>(`${HEADS} due_at <= ? ORDER BY due_at LIMIT ?`, now, STEP_ROWS),
-    ...db.all<Head>(`${HEADS} due_at > ? ORDER BY due_at LIMIT ?`, now + LONGEST_WAIT, STEP_ROWS),
+    ...db.all<NewsHead>(`${HEADS} due_at <= ? ORDER BY due_at LIMIT ?`, now, NEWS_STEP_ROWS),
+    ...db.all<NewsHead>(`${HEADS} due_at > ? ORDER BY due_at LIMIT ?`, now + LONGEST_NEWS_WAIT, NEWS_STEP_ROWS),
   ];
   for (const { message, action, sender, summary } of rows) {
     if (due.length >= limit) break;
@@ -109,10 +109,10 @@ function reportAbout(context: Context, message: string, action: Untold['action']
   const { db } = context;
   const facts = readFacts(context, message);
   const rows = db.all<UntoldRow>(
-    `SELECT ${COLUMNS} FROM untold WHERE message = ? AND summary = 0 AND action IN (?, ?) ORDER BY n LIMIT ?`,
+    `SELECT ${UNTOLD_COLUMNS} FROM untold WHERE message = ? AND summary = 0 AND action IN (?, ?) ORDER BY n LIMIT ?`,
     message,
     ...REPORTED_WITH[action],
-    MOST_RECIPIENTS,
+    MOST_REPORTED,
   );
   const noted = rows.flatMap((row) => decode(context, row) ?? []);
   // A recipient that has ended gets a report of its end. Its delay need not be told any more.
@@ -139,7 +139,7 @@ function alsoLate({ db }: Context, message: string, untold: readonly UntoldRecip
     `SELECT ${RECIPIENT_COLUMNS} FROM recipients
      WHERE message = ? AND state <= ${ACTIVE} AND attempts > 0 AND delay_reported = 0 ORDER BY n LIMIT ?`,
     message,
-    Math.max(0, MOST_RECIPIENTS - untold.length),
+    Math.max(0, MOST_REPORTED - untold.length),
   );
   return rows.flatMap((row): UntoldRecipient[] => {
     const last = db.get<{ at: number; mx: string | null; ip: string | null; code: number; status: string; reply: string }>(
@@ -159,12 +159,12 @@ function alsoLate({ db }: Context, message: string, untold: readonly UntoldRecip
 /** undefined: nothing is left to tell. */
 function summaryFor(context: Context, sender: string, now: number): DueRow | undefined {
   const rows = context.db.all<UntoldRow>(
-    `SELECT ${COLUMNS} FROM untold WHERE sender = ? AND summary = 1 AND (due_at <= ? OR due_at > ?)
+    `SELECT ${UNTOLD_COLUMNS} FROM untold WHERE sender = ? AND summary = 1 AND (due_at <= ? OR due_at > ?)
      ORDER BY message, n LIMIT ?`,
     sender,
     now,
-    now + LONGEST_WAIT,
-    MOST_RECIPIENTS,
+    now + LONGEST_NEWS_WAIT,
+    MOST_REPORTED,
   );
   const messages = [...new Set(rows.map(({ message }) => message))].flatMap((id) => readFacts(context, id) ?? []);
   const known = new Set(messages.map(({ id }) => id));
