@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   credentials: service,
   certificates: service,
   signing: service,
-  alignment: ['dns', ...VOCABULARY],
+  alignment: [...service, 'signing'],
   'tls-policy': service,
   trace: service,
   admin: stage,
@@ -71,7 +71,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'smtp-server': ['submission/', 'demo/'],
   nodemailer: ['report/', 'demo/'],
-  mailauth: ['demo/', 'doctor/'],
+  mailauth: ['demo/', 'alignment/'],
   '@clack/prompts': ['commands/'],
   argon2: ['credentials/'],
   'lru-cache': ['system/cache.ts'],

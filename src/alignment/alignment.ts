@@ -8,7 +8,16 @@ import type { TreeWalk } from './tree-walk.ts';
 
 export { type DmarcFacts, type DmarcPolicy, gatherDmarc, isAligned, policyOf } from './dmarc-policy.ts';
 export { isDmarc } from './dmarc-record.ts';
-export { organizationOf, type TreeWalk, walkTree } from './tree-walk.ts';
+export {
+  type DkimFacts,
+  type GatheredSender,
+  gatherSender,
+  type PublishedKey,
+  type SenderQuestion,
+  senderOf,
+} from './sender.ts';
+export { gatherSpf, isSpf, type SpfFacts, type SpfResult, wantedSpf } from './spf.ts';
+export { organizationOf, walkTree } from './tree-walk.ts';
 
 /** The result of SPF, or of a look at a published key. `unknown`: the DNS gave no answer. */
 export type Passes = 'pass' | 'fail' | 'unknown';

@@ -1,9 +1,9 @@
 /** The DNS look-ups of `init`, made while it asks the person. */
 
-import { isDmarc } from '../alignment/alignment.ts';
+import { isDmarc, isSpf, wantedSpf } from '../alignment/alignment.ts';
 import { parseConfig } from '../config/config.ts';
 import { askValidated, createDns, type Dns, type DnsAnswer } from '../dns/dns.ts';
-import { checkHost, isSpf, ownAddresses, wantedSpf } from '../doctor/doctor.ts';
+import { checkHost, ownAddresses } from '../doctor/doctor.ts';
 import { SECOND } from '../system/clock.ts';
 import type { Existing } from './init-records.ts';
 import type { Io } from './io.ts';

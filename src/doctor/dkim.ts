@@ -1,31 +1,7 @@
 /** Compares each DKIM key with its published record: RFC 6376 §3.6.1. */
-import type { Dns } from '../dns/dns.ts';
-import { dkimRecord, lookUpRecord, type PublishedRecord, zoneLine } from '../signing/signing.ts';
-import type { DkimKey } from '../store/store.ts';
+import type { DkimFacts, PublishedKey } from '../alignment/alignment.ts';
+import { dkimRecord, type PublishedRecord, zoneLine } from '../signing/signing.ts';
 import { ASK_AGAIN, about, type Finding } from './finding.ts';
-
-type PublishedKey = { readonly key: DkimKey; readonly published: PublishedRecord };
-
-export type DkimFacts = {
-  readonly domain: string;
-  /** The keys of the domain itself. */
-  readonly keys: readonly PublishedKey[];
-  /** The keys that sign its mail: its own active ones, else those of the nearest domain above that has some. */
-  readonly signing: readonly PublishedKey[];
-};
-
-export async function gatherDkim(domain: string, keys: readonly DkimKey[], dns: Dns): Promise<DkimFacts> {
-  const look = (wanted: readonly DkimKey[]) =>
-    Promise.all(wanted.map(async (key) => ({ key, published: await lookUpRecord(key, dns) })));
-  const own = await look(keys.filter((key) => key.domain === domain));
-  const active = own.filter(isActive);
-  if (active.length > 0) return { domain, keys: own, signing: active };
-  const above = keys.filter((key) => key.state === 'active' && domain.endsWith(`.${key.domain}`));
-  const nearest = Math.max(...above.map((key) => key.domain.length));
-  return { domain, keys: own, signing: await look(above.filter((key) => key.domain.length === nearest)) };
-}
-
-const isActive = ({ key }: PublishedKey) => key.state === 'active';
 
 export function checkDkim(facts: DkimFacts): readonly Finding[] {
   const { domain, keys, signing } = facts;

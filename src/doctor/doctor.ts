@@ -30,7 +30,6 @@ export { ownAddresses } from './own-addresses.ts';
 export { RECEIVERS } from './receivers.ts';
 export { OLD_ROOT } from './secured-delivery.ts';
 export { probeSmtp, type SmtpProbe } from './smtp-probe.ts';
-export { isSpf, wantedSpf } from './spf.ts';
 export { httpTime } from './time.ts';
 
 export type DoctorOptions = {

@@ -1,14 +1,14 @@
 /** What we asked for and then got: answers of the DNS and of a certificate authority. Held to what `targets.ts` says. */
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
-import { gatherDmarc } from '../../src/alignment/alignment.ts';
+import { gatherDmarc, gatherSpf } from '../../src/alignment/alignment.ts';
 import { AcmeError, problemOf } from '../../src/certificates/acme-error.ts';
 import { fetchRenewalInformation } from '../../src/certificates/ari.ts';
 import { parseRetryAfter } from '../../src/certificates/transport.ts';
 import type { Dns, DnsAnswer } from '../../src/dns/dns.ts';
 import { decodeMessage, describeFailure, isAnswerTo, readA, readHost, readNegativeTtl, readText } from '../../src/dns/message.ts';
 import { checkDmarc } from '../../src/doctor/dmarc.ts';
-import { checkSpf, gatherSpf } from '../../src/doctor/spf.ts';
+import { checkSpf } from '../../src/doctor/spf.ts';
 import { readKeyRecord } from '../../src/signing/key-record.ts';
 import { parseTags } from '../../src/signing/tags.ts';
 import { findStsId, parsePolicy, policyNames } from '../../src/tls-policy/mta-sts.ts';

@@ -1,9 +1,8 @@
 /** What the doctor expects of receivers, and what mailauth says of the bytes that leave: RFC 7208, RFC 6376, RFC 9989 §5.3. */
 import { authenticate } from 'mailauth';
 import { expect, test } from 'vitest';
-import { judgeSender, type SenderVerdict } from '../../src/alignment/alignment.ts';
+import { gatherSender, judgeSender, type SenderVerdict, senderOf } from '../../src/alignment/alignment.ts';
 import type { Dns, DnsAnswer } from '../../src/dns/dns.ts';
-import { gatherDomain, senderOf } from '../../src/doctor/domain.ts';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
 import { prepare, signerWith } from '../support/prepare.ts';
 
@@ -110,7 +109,7 @@ test.each(cases)('the same verdict for $domain under $policy, with each SPF and 
         [domain]: spfRecord,
         ...Object.fromEntries(keys.map((one, i) => [dkimRecord(one).name, recordOf(i)])),
       });
-      const facts = await gatherDomain({ domain, hostname: HELO, addresses: [ADDRESS], keys, dns, timeout: 5000 });
+      const facts = await gatherSender({ domain, hostname: HELO, addresses: [ADDRESS], keys, dns, timeout: 5000 });
       const ours = judgeSender(senderOf(facts));
       const mayBeAbove = !/adkim=s|psd=y/.test(policy);
       const theirs = await byMailauth(message, { domain, mayBeAbove, resolver });
