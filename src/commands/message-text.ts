@@ -36,13 +36,14 @@ export function messageDocument({ signatures: _, about: __, ...document }: Trace
 /** All details of one message: its state in the first line, then sender and content, then each attempt with host, TLS and reply. */
 export function describeMessage(message: TracedMessage, manner: Manner = {}): string {
   const { paint = plain } = manner;
-  const { id, messageId, user, acceptedAt, size, signatures, about, recipients } = message;
+  const { id, messageId, acceptedAt, size, signatures, recipients } = message;
   const waits = recipients.some(({ state }) => !ENDED_STATES.includes(state));
   const head = facts([
     ['message', id],
     ['Message-ID', messageId],
     ['from', sender(message)],
-    ['accepted', `${time(acceptedAt)} from ${user ?? (about === null ? 'smarthost' : `smarthost, a report about ${about}`)}`],
+    ...(message.subject === undefined ? [] : [['subject', clean(message.subject)] as const]),
+    ['accepted', `${time(acceptedAt)} from ${submitter(message)}`],
     ['size', roundSize(size)],
     ['signed by', signatures.join(', ')],
     ...(message.requireTls ? [['TLS', 'required with every host (REQUIRETLS)'] as const] : []),
@@ -52,6 +53,12 @@ export function describeMessage(message: TracedMessage, manner: Manner = {}): st
   const isStrict = message.requireTls === true && message.reversePath !== '';
   const described = recipients.map((recipient) => describeRecipient(recipient, { ...manner, isStrict }));
   return `${summary(message, paint)}\n${head}${described.join('')}`;
+}
+
+/** "shop, 203.0.113.9, TLSv1.3, LOGIN" */
+function submitter({ user, about, client }: TracedMessage): string {
+  if (user === null) return about === null ? 'smarthost' : `smarthost, a report about ${about}`;
+  return client === undefined ? user : [user, client.ip, client.tls ?? 'in clear', client.mechanism].join(', ');
 }
 
 /** "2 relayed, 1 delayed until 10:05" */

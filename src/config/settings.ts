@@ -366,6 +366,11 @@ export const SETTINGS = {
   trace: {
     keep: live(type.duration, '30d', 'How long `smarthost trace` can show a message after it has ended.'),
     maxSize: live(type.size, '2GiB', 'Above this size the oldest messages are removed from the trace earlier.'),
+    subject: live(
+      type.boolean,
+      true,
+      'Whether the trace keeps the subject of each message, cut at 200 characters. The log never has it.',
+    ),
   },
   dns: {
     servers: fixed(

@@ -34,7 +34,7 @@ export function traceShape(message: StoredMessage) {
 }
 
 function shape<A>(message: StoredMessage, attempts: (recipient: Recipient) => A) {
-  const { id, messageId, user, reversePath, size, acceptedAt, expiresAt, requireTls, tlsOptional } = message;
+  const { id, messageId, user, reversePath, size, acceptedAt, expiresAt, requireTls, tlsOptional, origin } = message;
   return {
     id,
     messageId,
@@ -42,6 +42,9 @@ function shape<A>(message: StoredMessage, attempts: (recipient: Recipient) => A)
     reversePath,
     size,
     acceptedAt: iso(acceptedAt),
+    /** How the client handed it in. Absent for mail of smarthost itself, and for mail of 0.1. */
+    ...(origin === undefined ? {} : { client: { ip: origin.ip, tls: origin.tls, mechanism: origin.mechanism } }),
+    ...(origin?.subject === undefined ? {} : { subject: origin.subject }),
     /** REQUIRETLS was given, RFC 8689 §2. */
     ...(requireTls ? { requireTls } : {}),
     /** It holds `TLS-Required: No`, RFC 8689 §3. */

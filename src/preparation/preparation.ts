@@ -24,6 +24,8 @@ export type PreparationOptions = {
   readonly bareNewlines: 'normalize' | 'reject';
   /** Whether `TLS-Required: No` is obeyed: RFC 8689 §3. Absent: it is. */
   readonly tlsRequiredNo?: 'honor' | 'ignore';
+  /** Whether `Prepared` has the subject. Absent: it has not. */
+  readonly keepSubject?: boolean;
   readonly createSpool: () => Promise<SpoolWriter>;
   readonly signer: Signer;
   /** Bytes up to which a message is kept in memory; default 256 KiB. */
@@ -64,6 +66,8 @@ export type Prepared = {
   readonly eightBit: boolean;
   /** The header says `TLS-Required: No`, and that is obeyed: RFC 8689 §3. */
   readonly tlsOptional: boolean;
+  /** What the Subject says, in one line. Absent: there is none, or it is not asked for. */
+  readonly subject?: string;
 };
 
 export type Preparation = {
@@ -197,6 +201,7 @@ class Pipeline implements Preparation, LineSink {
       needsSmtpUtf8: envelope.smtpUtf8 && !header.ascii,
       eightBit: this.#eightBit || !header.ascii,
       tlsOptional: header.tlsOptional,
+      ...(header.subject === undefined ? {} : { subject: header.subject }),
     };
   }
 

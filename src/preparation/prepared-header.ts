@@ -13,6 +13,7 @@ import { complete, messageIdOf } from './completion.ts';
 import { type Author, authorOf, rewriteFrom } from './from.ts';
 import { fieldValue, type HeaderSection, mendField, parseHeader } from './header.ts';
 import type { PreparationOptions, PreparationRequest } from './preparation.ts';
+import { subjectOf } from './subject.ts';
 
 export type HeaderDraft = {
   readonly fromDomain: string;
@@ -33,6 +34,8 @@ export type PreparedHeader = {
   readonly messageId: string;
   readonly ascii: boolean;
   readonly tlsOptional: boolean;
+  /** For the trace. */
+  readonly subject?: string;
 };
 
 /** RFC 5321 §6.3 wants at least 100: mail with fewer has come a long way, but not in a loop. */
@@ -78,6 +81,7 @@ function draftSubmitted(
   const author = rewrites ? { from: [rewrite], nullSender: envelope.reversePath === '' } : authorOf(fields, envelope.reversePath);
   check?.(author);
   const tlsOptional = isTlsOptional(fields, queueId, options);
+  const subject = options.keepSubject ? subjectOf(fields) : undefined;
   // Every signature covers From: a new one breaks them all.
   const brought = rewrites ? undefined : readBrought(fields, now);
   return {
@@ -89,7 +93,8 @@ function draftSubmitted(
       const { kept: whole, ...completed } = complete({ fields: allowed, covered, hostname: options.hostname, request });
       const kept = covered.size === 0 && (parsed.mendable || rewrites) ? whole.map(mendField) : whole;
       const section = kept === parsed.fields ? bytes : Buffer.from(kept.map(({ text }) => text).join(''), 'latin1');
-      return { ...completed, kept, section, ascii: isAscii(section), tlsOptional };
+      const told = { tlsOptional, ...(subject === undefined ? {} : { subject }) };
+      return { ...completed, kept, section, ascii: isAscii(section), ...told };
     },
   };
 }

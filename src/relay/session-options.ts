@@ -15,9 +15,10 @@ export function deliveryOptions({
 
 export function preparationOptions({
   submission,
-}: Config): Pick<PreparationOptions, 'maxMessageSize' | 'maxHeaderSize' | 'bareNewlines' | 'tlsRequiredNo'> {
+  trace,
+}: Config): Pick<PreparationOptions, 'maxMessageSize' | 'maxHeaderSize' | 'bareNewlines' | 'tlsRequiredNo' | 'keepSubject'> {
   const { maxMessageSize, maxHeaderSize, bareNewlines, tlsRequiredNo } = submission;
-  return { maxMessageSize, maxHeaderSize, bareNewlines, tlsRequiredNo };
+  return { maxMessageSize, maxHeaderSize, bareNewlines, tlsRequiredNo, keepSubject: trace.subject };
 }
 
 export function submissionOptions({

@@ -4,6 +4,7 @@ import type { Notify } from '../smtp/envelope.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { AttemptEnd, DsnAction, JudgedReply } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
+import type { ListQuery, Selection, StoredMessage } from './message-view.ts';
 import type { Shaping } from './operation-store.ts';
 
 /**
@@ -59,6 +60,18 @@ export type NewRecipient = {
   readonly orcpt?: string;
 };
 
+/** How a client has handed a message in. For people only: no decision depends on it. */
+export type Origin = {
+  /** The address of the client. */
+  readonly ip: string;
+  /** The version of TLS, such as `TLSv1.3`. null: without TLS. */
+  readonly tls: string | null;
+  /** The mechanism of its login. */
+  readonly mechanism: string;
+  /** The Subject field in one line, decoded and cut. Absent: there was none, or it is not kept. */
+  readonly subject?: string;
+};
+
 /** A message without its recipients and content. */
 export type MessageFacts = {
   readonly id: string;
@@ -87,6 +100,8 @@ export type MessageFacts = {
   readonly tlsReport?: boolean;
   /** The message that this report is about. */
   readonly about?: string;
+  /** Absent for our own mail, and for mail of releases that did not keep it. */
+  readonly origin?: Origin;
 };
 
 export type NewMessage = MessageFacts & {
@@ -280,25 +295,6 @@ export type Told = {
 
 /** A destination with waiting mail. */
 export type Due = { readonly destination: string; readonly nextAttemptAt: number };
-
-/** A message with all its recipients, for `queue list` and `trace`. */
-export type StoredMessage = MessageFacts & {
-  readonly recipients: readonly (StoredRecipient & { readonly trace: readonly AttemptRecord[] })[];
-};
-
-/** The recipients of a command. `all`: every recipient that has not ended. */
-export type Selection = { readonly ids?: readonly string[]; readonly domain?: string; readonly all?: boolean };
-
-export type ListQuery = {
-  /** Only messages with a recipient in one of these states. Default: all states that are not ended. */
-  readonly states?: readonly RecipientState[];
-  readonly domain?: string;
-  readonly user?: string;
-  /** Begins behind this message id. */
-  readonly after?: string;
-  /** Default 100, at most 1000. */
-  readonly limit?: number;
-};
 
 export type MessageStore = {
   /** Makes a spool file for a large body. */

@@ -60,17 +60,16 @@ export {
   type OverLimit,
   type RecipientChange,
   type RecipientState,
-  type Selection,
   type Settled,
   type Settlement,
   type Spool,
   type SpoolWriter,
-  type StoredMessage,
   type StoredRecipient,
   type Told,
   type Touched,
   type UntoldRecipient,
 } from './message-store.ts';
+export type { Selection, StoredMessage } from './message-view.ts';
 export type { OpenOptions } from './opening.ts';
 export type {
   DkimKey,

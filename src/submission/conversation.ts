@@ -58,6 +58,8 @@ export class Conversation {
   readonly #offences = new Offences();
   #greeted = false;
   #credential: Credential | undefined;
+  /** That of the login. */
+  #mechanism = '';
   #transaction: Transaction | undefined;
   #exchange: AuthExchange | undefined;
   /** The command that is being answered, for the log. */
@@ -211,6 +213,7 @@ export class Conversation {
     }
     return logIn(this.#shared, this.#wire, step.login, this.#failures).then((credential) => {
       this.#credential = credential;
+      this.#mechanism = step.login.mechanism;
       this.#wire.loggedIn();
       this.#wire.write(LOGGED_IN);
     });
@@ -273,7 +276,8 @@ export class Conversation {
     if (this.#transaction === undefined) throw refusal('recipientFirst');
     if (this.#transaction.recipients.size === 0) throw refusal('noRecipients');
     const { id: session, ip, tls } = this.#wire;
-    const message = new IncomingMessage(this.#shared, { session, ip, credential, tls }, this.#transaction);
+    const submitter = { session, ip, credential, tls, mechanism: this.#mechanism };
+    const message = new IncomingMessage(this.#shared, submitter, this.#transaction);
     this.#wire.write(SEND_TEXT);
     this.#wire.receive(message);
   }

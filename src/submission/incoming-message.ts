@@ -17,6 +17,8 @@ type Submitter = {
   readonly ip: string;
   readonly credential: Credential;
   readonly tls: AgreedTls | undefined;
+  /** The mechanism of its login. */
+  readonly mechanism: string;
 };
 
 type AddResult = Awaited<ReturnType<Shared['options']['queue']['add']>>;
@@ -167,13 +169,14 @@ export class IncomingMessage {
   }
 
   #newMessage(
-    { size, messageId, signatures, needsSmtpUtf8, eightBit, tlsOptional }: Prepared,
+    { size, messageId, signatures, needsSmtpUtf8, eightBit, tlsOptional, subject }: Prepared,
     content: Prepared['content'],
   ): NewMessage {
     const { destinationOf, lifetime } = this.#shared.options;
     const { recipients, ret, envid, requireTls } = this.#envelope;
     const from = this.#from;
     const acceptedAt = this.#shared.now();
+    const { ip, tls, mechanism } = this.#submitter;
     return {
       id: this.#queueId,
       user: from.user,
@@ -188,6 +191,7 @@ export class IncomingMessage {
       ...(envid === undefined ? {} : { envid }),
       ...(requireTls ? { requireTls } : tlsOptional ? { tlsOptional } : {}),
       signatures,
+      origin: { ip, tls: tls?.protocol ?? null, mechanism, ...(subject === undefined ? {} : { subject }) },
       recipients: recipients.map((recipient) => ({ ...recipient, destination: destinationOf(from, recipient.address) })),
       content,
     };

@@ -77,6 +77,19 @@ export function storeContract({ name, open }: Subject): void {
       expect(results.filter((result) => 'idTaken' in result)).toHaveLength(3);
     });
 
+    test('how a client handed a message in is kept with it; for our own mail there is nothing', async () => {
+      const { first, second } = await opened();
+      const origin = { ip: '192.0.2.7', tls: 'TLSv1.3', mechanism: 'LOGIN', subject: 'Grüße "an" \\alle' };
+      const told = await waiting(first, { origin });
+      const clear = await waiting(first, { origin: { ip: '::1', tls: null, mechanism: 'PLAIN' } });
+      const own = await waiting(first);
+      expect((await second.get(told))?.origin).toEqual(origin);
+      expect((await second.get(clear))?.origin).toEqual({ ip: '::1', tls: null, mechanism: 'PLAIN' });
+      expect(await second.get(own)).not.toHaveProperty('origin');
+      const [claim] = await first.claim(claimBy('one#1'));
+      expect(claim?.message.id, 'it is not taken for damaged').toBe(told);
+    });
+
     test('what is claimed at once is active and not due, the rest is due', async () => {
       const { first, second } = await opened();
       const message = newMessage({ to: ['a@x.example', 'b@y.example'] });

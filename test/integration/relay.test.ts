@@ -127,6 +127,10 @@ describe('one message', () => {
       recipients: [{ recipient: 'anna@dest.test', state: 'relayed' }],
     });
     expect(traced.recipients[0].attempts).toMatchObject([{ mx: 'mx.dest.test', outcome: 'relayed', code: 250 }]);
+    expect(traced).toMatchObject({ client: { ip: '127.0.0.1', tls: 'TLSv1.3', mechanism: 'PLAIN' }, subject: 'Hello' });
+    expect(await smarthost(file, 'trace', id)).toMatch(
+      /subject: +Hello\naccepted: +\S+ from app@sender\.test, 127\.0\.0\.1, TLSv1\.3, PLAIN\n/,
+    );
     client.close();
   });
 

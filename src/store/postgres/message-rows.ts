@@ -5,7 +5,7 @@ import { HELD, QUEUED } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 
 export const MESSAGE_COLUMNS = `id, user_name AS "user", reverse_path, message_id, size, accepted_at, expires_at, flags, envid, signatures,
-  about, verify, token`;
+  about, verify, token, client_ip, client_tls, mechanism, subject`;
 
 /** A message that is stored. `states` and `leases` are those of its recipients. */
 export type NewRows = {
@@ -16,9 +16,10 @@ export type NewRows = {
 };
 
 const INSERT_MESSAGES = `
-  INSERT INTO messages (id, user_name, reverse_path, message_id, size, accepted_at, expires_at, flags, envid, signatures, about, verify, token)
+  INSERT INTO messages (id, user_name, reverse_path, message_id, size, accepted_at, expires_at, flags, envid, signatures, about, verify, token,
+    client_ip, client_tls, mechanism, subject)
   SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::int[], $9::text[],
-    $10::text[], $11::text[], $12::bigint[], $13::bigint[])`;
+    $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[])`;
 /** The bodies of all messages are one parameter, because it is sent as bytes; an array of bodies would be sent as text. */
 const INSERT_CONTENTS = `
   INSERT INTO contents SELECT id, substring($2::bytea FROM start FOR length)
@@ -55,8 +56,8 @@ const EACH_SPECIAL = /["\\]/g;
 export function insertMessages(tx: DatabaseTransaction, effects: Effects, all: readonly NewRows[]): void {
   if (all.length === 0) return;
   const messages = all.map(({ message }) => message);
-  const facts = messages.map(({ facts, token }) => [...facts, factsCheck(facts), token]);
-  void tx.send(INSERT_MESSAGES, ...columns(facts, 13));
+  const facts = messages.map(({ facts, token, origin }) => [...facts, factsCheck(facts), token, ...origin]);
+  void tx.send(INSERT_MESSAGES, ...columns(facts, 17));
   let start = 1;
   const places = messages.map(({ bytes }) => {
     const at = start;

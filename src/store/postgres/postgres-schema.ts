@@ -24,7 +24,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE messages (
     id ${NAME} PRIMARY KEY, user_name text, reverse_path text NOT NULL, message_id text NOT NULL, size bigint NOT NULL,
     accepted_at bigint NOT NULL, expires_at bigint NOT NULL, flags integer NOT NULL, envid text, signatures text NOT NULL, about text,
-    verify bigint NOT NULL, token bigint
+    verify bigint NOT NULL, token bigint, client_ip text, client_tls text, mechanism text, subject text
   );
   CREATE TABLE recipients (
     message ${NAME}, n integer NOT NULL, address text NOT NULL, destination ${NAME}, notify integer, orcpt text, verify bigint NOT NULL,

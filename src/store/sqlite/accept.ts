@@ -96,15 +96,15 @@ export function tokenOf({ db }: Context, id: string): number | null | undefined 
   return db.get<{ token: number | null }>('SELECT token FROM messages WHERE id = ?', id)?.token;
 }
 
-const INSERT_FACTS = 'INSERT INTO messages SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?';
+const INSERT_FACTS = 'INSERT INTO messages SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?';
 const INSERT_ANY = `${INSERT_FACTS} WHERE true ON CONFLICT (id) DO NOTHING`;
 const INSERT_GRANTED = `${INSERT_FACTS} WHERE ${GRANTED} ON CONFLICT (id) DO NOTHING`;
 
 /** @returns false if another message has the id, or the grant is not valid any more. */
 function insertFacts({ db }: Context, message: EncodedMessage, grant: Grant | null): boolean {
-  const { id, facts, recipients, token, acceptedAt } = message;
+  const { id, facts, recipients, token, origin, acceptedAt } = message;
   if (recipients.length === 0) throw new TypeError(`message ${id} has no recipient: it would never end`);
-  const values = [...facts, factsCheck(facts), token];
+  const values = [...facts, factsCheck(facts), token, ...origin];
   if (grant === null) return db.run(INSERT_ANY, ...values).changes > 0;
   return db.run(INSERT_GRANTED, ...values, ...grantValues(grant, acceptedAt)).changes > 0;
 }

@@ -5,16 +5,14 @@ import type {
   AcceptResult,
   Content,
   DueReport,
-  ListQuery,
   MessageStore,
   RecipientState,
-  Selection,
   Settled,
   Spool,
   SpoolWriter,
-  StoredMessage,
   Touched,
 } from '../message-store.ts';
+import type { ListQuery, Selection, StoredMessage } from '../message-view.ts';
 import type { ContentRow } from './claim.ts';
 import type { Grant } from './credential-rows.ts';
 import type { Action, NewRoute, Step, StepSelection } from './queue-commands.ts';

@@ -8,6 +8,7 @@ import type {
   MessageFacts,
   NewMessage,
   NewRecipient,
+  Origin,
   RecipientChange,
   StoredRecipient,
 } from '../message-store.ts';
@@ -28,6 +29,8 @@ export type EncodedMessage = {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly spool: SpoolRow | null;
   readonly token: number | null;
+  /** The columns `client_ip`, `client_tls`, `mechanism` and `subject`. They have no checksum, because no decision depends on them. */
+  readonly origin: readonly Value[];
 };
 
 /** Thrown if another message has the id of a report. */
@@ -54,7 +57,14 @@ export function encodeMessage(message: NewMessage): EncodedMessage {
     bytes: content.kind === 'inline' ? content.bytes : content.prefix,
     spool: content.kind === 'inline' ? null : spoolRow(content.spool),
     token: message.token ?? null,
+    origin: encodeOrigin(message.origin),
   };
+}
+
+const NO_ORIGIN: readonly Value[] = [null, null, null, null];
+
+function encodeOrigin(origin: Origin | undefined): readonly Value[] {
+  return origin === undefined ? NO_ORIGIN : [origin.ip, origin.tls, origin.mechanism, origin.subject ?? null];
 }
 
 function spoolRow(spool: { name: string; size: number; verify?: number }): SpoolRow {
@@ -116,9 +126,12 @@ export type MessageRow = {
   about: string | null;
   verify: number;
   token: number | null;
-};
+} & OriginRow;
 
-export const isIntact = ({ verify, token: _, ...facts }: MessageRow) => factsCheck(Object.values(facts)) === verify;
+type OriginRow = { client_ip: string | null; client_tls: string | null; mechanism: string | null; subject: string | null };
+
+export const isIntact = ({ verify, token, client_ip, client_tls, mechanism, subject, ...facts }: MessageRow) =>
+  factsCheck(Object.values(facts)) === verify;
 
 export function decodeFacts(row: MessageRow): MessageFacts {
   const ret = row.flags & RET_FULL ? 'FULL' : row.flags & RET_HDRS ? 'HDRS' : undefined;
@@ -140,7 +153,12 @@ export function decodeFacts(row: MessageRow): MessageFacts {
     ...(row.flags & TLS_OPTIONAL ? { tlsOptional: true } : {}),
     ...(row.flags & TLS_REPORT ? { tlsReport: true } : {}),
     ...(row.about === null ? {} : { about: row.about }),
+    ...(row.client_ip === null ? {} : { origin: decodeOrigin(row, row.client_ip) }),
   };
+}
+
+function decodeOrigin({ client_tls, mechanism, subject }: OriginRow, ip: string): Origin {
+  return { ip, tls: client_tls, mechanism: mechanism ?? '', ...(subject === null ? {} : { subject }) };
 }
 
 export type RecipientRow = {

@@ -30,6 +30,7 @@ export const APPLICATION_ID = 0x536d486f;
  *   holds its text. `tls_failures.key` is a hash of the columns behind it, up to `reason`.
  * - `recipients.held_by` is the provider that a waiting recipient is held for, because it refuses our address.
  * - `shaping` has the state of each provider as it sees one address of ours, `evidence` is JSON.
+ * - `messages.client_ip` and the columns behind it say how a client handed the message in. They are null for our own mail.
  * - `verify` columns have the CRC-32 of bytes that must not change. A message with a wrong CRC-32 is set aside, not sent. That of `open`
  *   covers the id too, and is 2^32 larger then.
  */
@@ -160,5 +161,11 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `
   ALTER TABLE attempts ADD COLUMN judged TEXT;
+  `,
+  `
+  ALTER TABLE messages ADD COLUMN client_ip TEXT;
+  ALTER TABLE messages ADD COLUMN client_tls TEXT;
+  ALTER TABLE messages ADD COLUMN mechanism TEXT;
+  ALTER TABLE messages ADD COLUMN subject TEXT;
   `,
 ];

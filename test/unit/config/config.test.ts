@@ -169,7 +169,7 @@ describe('defaults', () => {
         delayWarning: '4h',
         minFree: '1GiB',
       },
-      trace: { keep: '30d', maxSize: '2GiB' },
+      trace: { keep: '30d', maxSize: '2GiB', subject: true },
       dns: { servers: [], trustAd: false },
       doctor: {
         destinations: ['gmail.com', 'outlook.com', 'yahoo.com'],
