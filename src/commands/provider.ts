@@ -88,9 +88,7 @@ function factsOf({ provider, limits, addresses, held, oldestHeldAt }: KnownProvi
       address ?? `IPv${family}`,
       `${state} since ${time(since)}${until === null ? '' : `, ${nextWord(state)} ${time(until)}`}`,
     ] as const,
-    ...(state === 'open'
-      ? []
-      : [['  takes', `${several(now.sessions, 'session')}, ${now.perMinute} messages a minute`] as const]),
+    ...(WITHOUT_PACE.has(state) ? [] : [['  takes', `${several(now.sessions, 'session')}, ${paceOf(now.perMinute)}`] as const]),
     ...(perConnection === null ? [] : [['  learnt', `${perConnection} messages in a connection`] as const]),
     ...(reply === null ? [] : [['  reply', reply] as const]),
   ]);
@@ -98,6 +96,12 @@ function factsOf({ provider, limits, addresses, held, oldestHeldAt }: KnownProvi
     held === 0 ? [] : [['held', `${several(held, 'recipient')}, the oldest accepted at ${time(oldestHeldAt)}`] as const];
   return [['provider', provider], ...states, ...mail, ...(limits === null ? [] : limitFacts(limits))];
 }
+
+/** It takes what it takes from all, or only what finds out whether it takes mail again. */
+const WITHOUT_PACE: ReadonlySet<string> = new Set(['open', 'blocked', 'probing']);
+
+const paceOf = (perMinute: number) =>
+  perMinute < 1 ? `${Math.round(perMinute * 60)} messages an hour` : `${perMinute} messages a minute`;
 
 const nextWord = (state: string) => (state === 'blocked' ? 'next probe' : 'until');
 

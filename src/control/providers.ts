@@ -1,5 +1,6 @@
 /** Providers: receivers of mail that are known by their MX hosts, what each may get, and how each sees our addresses. */
 import type { Provider } from '../delivery/delivery.ts';
+import { type Reply, replyLine } from '../smtp/reply.ts';
 import type { HeldMail, Shaping } from '../store/store.ts';
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
@@ -91,7 +92,7 @@ function limitsShape({ mx, sessions, perConnection, perMinute, firstRest, ...res
   return { mx, sessions, perConnection, perMinute, firstRest: firstRest / 1000, ipv6, removal, origin, source, read };
 }
 
-type Evidence = { readonly cause?: { readonly class: string; readonly reply: { code: number; status: string; text: string } } };
+type Evidence = { readonly cause?: { readonly class: string; readonly reply: Reply } };
 
 /** `until`: no mail before it; for a block, the next probe. `reply`: what has caused the state. */
 function addressShape({ source, family, state, since, until, sessions, rate, learnedCap, evidence }: Shaping, at: number) {
@@ -101,6 +102,6 @@ function addressShape({ source, family, state, since, until, sessions, rate, lea
     ...{ address: source === '' ? null : source, family, state, since: iso(since), until: until > at ? iso(until) : null },
     ...{ sessions, perMinute: Math.round(rate * 100) / 100, perConnection: learnedCap },
     class: isUsual ? null : (cause?.class ?? null),
-    reply: isUsual || cause === undefined ? null : `${cause.reply.code} ${cause.reply.status} ${cause.reply.text}`,
+    reply: isUsual || cause === undefined ? null : replyLine(cause.reply),
   };
 }
