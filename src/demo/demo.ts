@@ -8,18 +8,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openStore } from '../store/store.ts';
 import { DAY, SECOND } from '../system/clock.ts';
+import { indent, showBlock } from './block.ts';
 import { type DemoLogin, MESSAGES, submit } from './letters.ts';
-import { type RelayProcess, smarthost, startRelayProcess } from './relay-process.ts';
+import { type RelayProcess, type Site, smarthost, startRelayProcess } from './relay-process.ts';
 import { judgeSignatures } from './verification.ts';
 import { POLICY, startWorld, type World } from './world.ts';
 
 const USER = 'app@customer.test';
 const DOMAIN = 'customer.test';
+const OPERATOR = 'operator@alpha.test';
 const say = (text = '') => console.log(text);
 
-/** @param once ends after the first part, for readers who only want to see that it works. */
-async function demo(once: boolean): Promise<void> {
+type Wish = {
+  /** Ends after the first part, for readers who only want to see that it works. */
+  readonly once: boolean;
+  /** Shows a provider that refuses the relay's address instead, and ends. */
+  readonly block: boolean;
+};
+
+async function demo({ once, block }: Wish): Promise<void> {
   const began = performance.now();
+  const took = () => `That took ${((performance.now() - began) / 1000).toFixed(1)} s.`;
   const interruption = interrupted(); // before anything is started that must be stopped
   const folder = await mkdtemp(join(tmpdir(), 'smarthost-demo-'));
   const world = await startWorld();
@@ -30,21 +39,27 @@ async function demo(once: boolean): Promise<void> {
     await writeFile(join(folder, 'authority.pem'), world.authority);
     await writeFile(config, await configuration(world, folder));
     await keepPolicy(join(folder, 'data'));
-    const { password } = JSON.parse(await smarthost(config, 'user', 'add', USER, '--sender', `@${DOMAIN}`, '--json')) as {
+    const clock = join(folder, 'clock');
+    await writeFile(clock, '0');
+    const site: Site = { config, ...(block && { clock }) };
+    const { password } = JSON.parse(await smarthost(site, 'user', 'add', USER, '--sender', `@${DOMAIN}`, '--json')) as {
       password: string;
     };
-    await smarthost(config, 'domain', 'add', DOMAIN);
-    relay = await startRelayProcess(config);
+    await smarthost(site, 'domain', 'add', DOMAIN);
+    relay = await startRelayProcess(site);
     for (const domain of [DOMAIN, 'relay.test'])
-      world.publish(JSON.parse(await smarthost(config, 'domain', 'records', domain, '--json')));
+      world.publish(JSON.parse(await smarthost(site, 'domain', 'records', domain, '--json')));
     const login = { user: USER, password, ports: relay.ports };
+    if (block) {
+      await Promise.race([showBlock({ say, world, site: { config, clock }, login }), interruption]);
+      return interruption.happened() ? undefined : say(took());
+    }
     for (const [index, letter] of MESSAGES.entries()) {
-      await Promise.race([show({ number: index + 1, letter, login, world, config }), interruption]);
+      await Promise.race([show({ number: index + 1, letter, login, world, site }), interruption]);
       if (interruption.happened()) return;
     }
-    const took = `That took ${((performance.now() - began) / 1000).toFixed(1)} s.`;
     say(
-      `${took} ${once ? 'Without --once the relay keeps running, and can be tried like this' : 'The relay keeps running; try it'}:\n`,
+      `${took()} ${once ? 'Without --once the relay keeps running, and can be tried like this' : 'The relay keeps running; try it'}:\n`,
     );
     invite(login);
     if (once) return;
@@ -61,6 +76,7 @@ async function demo(once: boolean): Promise<void> {
 async function configuration(world: World, folder: string): Promise<string> {
   return `# Configuration of the demo: high ports on loopback, and destinations on loopback too
 hostname: relay.test
+operator: ${OPERATOR}
 dataDir: ${join(folder, 'data')}
 listen: { submissions: ['127.0.0.1:${await portLike(10465)}'], submission: ['127.0.0.1:${await portLike(10587)}'], admin: [] }
 tls: { mode: self-signed }
@@ -96,22 +112,22 @@ type Exhibit = {
   readonly letter: (typeof MESSAGES)[number];
   readonly login: DemoLogin;
   readonly world: World;
-  readonly config: string;
+  readonly site: Site;
 };
 
-async function show({ number, letter, login, world, config }: Exhibit): Promise<void> {
+async function show({ number, letter, login, world, site }: Exhibit): Promise<void> {
   const began = performance.timeOrigin + performance.now();
   const reply = await submit(letter, login);
   const id = / queued as (\S+)/.exec(reply)?.[1] ?? '';
   say(`${number}  ${letter.title}`);
   say(`   the client heard   ${reply}`);
   const { data, receivedAt, recipients, tls } = await world.message((message) => message.data.includes(letter.proof(id)));
-  for (const host of await hostsOf(config, id)) say(`   it went to         ${host}`);
+  for (const host of await hostsOf(site, id)) say(`   it went to         ${host}`);
   say(`   what arrived       for ${recipients.join(', ')} with ${tls ?? 'no TLS'}`);
   for (const judged of await judgeSignatures(data, world)) say(`   a verifier found   ${judged}`);
   say(`   it took            ${Math.max(0, receivedAt - began).toFixed(0)} ms from submission to delivery`);
   say(`   smarthost trace ${id}`);
-  say(indent(await smarthost(config, 'trace', id)));
+  say(indent(await smarthost(site, 'trace', id)));
 }
 
 type Traced = {
@@ -126,9 +142,9 @@ type Traced = {
 };
 
 /** @returns the hosts of the attempts. Waits for the record that the relay is about to write. */
-async function hostsOf(config: string, id: string): Promise<readonly string[]> {
+async function hostsOf(site: Site, id: string): Promise<readonly string[]> {
   for (let tries = 0; tries < 20; tries++) {
-    const [{ recipients } = { recipients: [] }] = JSON.parse(await smarthost(config, 'trace', id, '--json')) as Traced[];
+    const [{ recipients } = { recipients: [] }] = JSON.parse(await smarthost(site, 'trace', id, '--json')) as Traced[];
     const attempts = recipients.flatMap((recipient) => recipient.attempts);
     if (attempts.length > 0)
       return [
@@ -144,8 +160,6 @@ const PROOFS: Readonly<Record<string, string>> = {
   dane: ', verified by its TLSA record (DANE)',
   sts: ', verified as its policy demands (MTA-STS)',
 };
-
-const indent = (text: string) => text.replace(/^(?=.)/gm, '      ');
 
 function invite({ user, password, ports }: DemoLogin): void {
   say(`   user      ${user}\n   password  ${password}`);
@@ -187,5 +201,5 @@ function interrupted(): Promise<void> & { happened(): boolean } {
 }
 
 process.stdout.on('error', () => process.exit(0)); // the reader has closed the pipe, as `| head` does
-await demo(process.argv.includes('--once'));
+await demo({ once: process.argv.includes('--once'), block: process.argv.includes('--block') });
 process.exit(); // does not wait for a message that is still under way

@@ -65,7 +65,7 @@ export const MESSAGES: readonly Letter[] = [
 ];
 
 /** @returns the reply to the final dot. */
-export async function submit(letter: Letter, { user, password, ports }: DemoLogin): Promise<string> {
+export async function submit(letter: Omit<Letter, 'title' | 'proof'>, { user, password, ports }: DemoLogin): Promise<string> {
   const transport = createTransport({
     host: '127.0.0.1',
     port: ports[letter.port],

@@ -18,12 +18,14 @@ type DemoMxOptions = {
   /** PEM. */
   readonly tls: { readonly key: string; readonly cert: string };
   readonly onMessage: (message: ReceivedMessage) => void;
+  /** Is asked about each recipient's domain. @returns a reply that refuses it, or undefined. */
+  readonly refusal: (domain: string) => { readonly code: number; readonly text: string } | undefined;
 };
 
 type DemoMx = { readonly port: number; close(): Promise<void> };
 
-/** Takes mail for every mailbox except nobody@. */
-export async function startMx({ hostname, tls, onMessage }: DemoMxOptions): Promise<DemoMx> {
+/** Takes mail for every mailbox except nobody@, and except domains that it is told to refuse. */
+export async function startMx({ hostname, tls, onMessage, refusal: refusalOf }: DemoMxOptions): Promise<DemoMx> {
   let taken = 0;
   const server = new SMTPServer({
     ...tls,
@@ -33,8 +35,9 @@ export async function startMx({ hostname, tls, onMessage }: DemoMxOptions): Prom
     disabledCommands: ['AUTH'],
     disableReverseLookup: true,
     onRcptTo({ address }, _session, done) {
-      const refusal = { responseCode: 550, message: '5.1.1 There is no mailbox of that name here' };
-      done(address.startsWith('nobody@') ? Object.assign(new Error(), refusal) : null);
+      const nobody = { code: 550, text: '5.1.1 There is no mailbox of that name here' };
+      const refusal = address.startsWith('nobody@') ? nobody : refusalOf(address.slice(address.indexOf('@') + 1));
+      done(refusal === undefined ? null : Object.assign(new Error(), { responseCode: refusal.code, message: refusal.text }));
     },
     async onData(stream, { envelope, tlsOptions }, done) {
       const data = await buffer(stream);

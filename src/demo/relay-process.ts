@@ -5,8 +5,15 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 
 const PROGRAM = new URL('../smarthost.ts', import.meta.url).pathname;
+/** How Node starts the program. @param clock the file of its clock; absent: the time of this machine. */
+const programWith = (clock?: string) =>
+  clock === undefined ? [PROGRAM] : ['--import', import.meta.resolve('./clock.ts'), PROGRAM];
+const environment = (clock?: string) => (clock === undefined ? process.env : { ...process.env, DEMO_CLOCK: clock });
 
 type LogLine = { readonly event: string; readonly [field: string]: unknown };
+
+/** A configuration file, and the file of its clock. */
+export type Site = { readonly config: string; readonly clock?: string };
 
 export type RelayProcess = {
   readonly ports: { readonly submissions: number; readonly submission: number };
@@ -18,14 +25,19 @@ export type RelayProcess = {
 };
 
 /** Runs one command of the program. @returns its stdout. */
-export async function smarthost(config: string, ...words: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, [PROGRAM, ...words, '--config', config]);
+export async function smarthost({ config, clock }: Site, ...words: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [...programWith(clock), ...words, '--config', config], {
+    env: environment(clock),
+  });
   return stdout;
 }
 
 /** Resolves once every port is open. @throws Error with its output if it does not start. */
-export async function startRelayProcess(config: string): Promise<RelayProcess> {
-  const child = spawn(process.execPath, [PROGRAM, '--config', config, 'serve'], { stdio: ['ignore', 'pipe', 'pipe'] });
+export async function startRelayProcess({ config, clock }: Site): Promise<RelayProcess> {
+  const child = spawn(process.execPath, [...programWith(clock), '--config', config, 'serve'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: environment(clock),
+  });
   const ended = once(child, 'close');
   const abandon = () => child.kill('SIGTERM'); // the relay ends with the demo
   process.once('exit', abandon);

@@ -25,6 +25,28 @@ test('shows for each message the reply, the host, TLS, a verified signature and 
   );
 });
 
+test('shows with --block how mail is held for a provider that refuses us, asked for again, and delivered', {
+  timeout: 180_000,
+}, async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [...DEMO, '--block']);
+  const [refused, probed, warned, taken, opened] = stdout.split(/^\d {2}/m).slice(1) as [string, string, string, string, string];
+  expect(refused).toMatch(/n\w+@north\.test +held by microsoft365 .*550 5\.7\.606 .*\n.*sven@south\.test +held by microsoft365 /);
+  expect(refused).toMatch(/^ +IPv4: +blocked since \S+, next probe \S+$/m);
+  expect(refused).toMatch(/^ +reply: +550 5\.7\.606 Access denied/m);
+  expect(refused).toContain('The operator got this mail: relay.test: microsoft365 refuses mail from the IPv4 address');
+  const [, since, next] = /^ +microsoft365 +IPv4 +blocked +(\S+) +(\S+) +2 /m.exec(probed)!;
+  expect(Date.parse(next!) - Date.parse(since!)).toBe(4 * 3_600_000);
+  expect(warned).toContain('The sender got this mail: Your message is delayed');
+  expect(warned).toContain('The cause is not this message.');
+  expect(taken).toMatch(/^ +IPv4: +half-open since .*\n +takes: +1 session, 20 messages an hour$/m);
+  expect(taken).not.toMatch(/^ +held:/m);
+  expect(opened).toContain('The operator got this mail: relay.test: microsoft365 takes mail again');
+  expect(opened).toContain('Every provider takes mail as usual.');
+  expect(opened).toMatch(
+    / delayed north-test\.mail\.protection\.outlook\.com .*\n.* relayed north-test\.mail\.protection\.outlook\.com /,
+  );
+});
+
 test('keeps running until it is stopped, and then stops its relay', { timeout: 90_000 }, async () => {
   const demo = spawn(process.execPath, DEMO, { stdio: ['ignore', 'pipe', 'inherit'] });
   let said = '';
