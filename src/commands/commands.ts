@@ -30,6 +30,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   tls: async () => (await import('./tls.ts')).registerTls,
   cert: async () => (await import('./cert.ts')).registerCert,
   doctor: async () => (await import('./doctor.ts')).registerDoctor,
+  store: async () => (await import('./store.ts')).registerStore,
   backup: async () => (await import('./backup.ts')).registerBackup,
   restore: async () => (await import('./restore.ts')).registerRestore,
   version: async () => (await import('./version.ts')).registerVersion,

@@ -1,6 +1,7 @@
 /** Prepares the doctor's input from configuration and store, and its probes of DNS, network and machine. */
 import { existsSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { describeCertificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
 import { catchAll, exceptionsOf, isUnmetReply } from '../delivery/delivery.ts';
@@ -17,7 +18,7 @@ import {
   probeSmtp,
 } from '../doctor/doctor.ts';
 import { publicAddresses } from '../net/addresses.ts';
-import { type Credential, filesOf, type Store, type StoreData } from '../store/store.ts';
+import { type Credential, clusterOf, filesOf, type Store, type StoreData } from '../store/store.ts';
 import { DAY, SECOND } from '../system/clock.ts';
 import { countRoots } from '../system/trust.ts';
 import { tryStsPolicy } from '../tls-policy/tls-policy.ts';
@@ -161,6 +162,7 @@ function probesOf({ config, store }: Parts, ca: string | undefined): Probes {
       minFree: config.queue.minFree,
     }),
     store: () => storeFacts(config, store),
+    database: async () => clusterOf(config)?.look(),
     async times() {
       if (config.tls.mode !== 'acme') return [];
       const url = config.tls.acme.directory;
@@ -182,8 +184,14 @@ async function storeFacts(config: Config, { messages, ...store }: Pick<Store, 'm
   const { states, oldestAcceptedAt } = await messages.counts();
   const { queued = 0, active = 0, delayed = 0, uncertain = 0, held = 0 } = states;
   const waiting = queued + active + delayed + uncertain;
-  const running = filesOf(config)?.isRunning() ?? false;
+  const running = filesOf(config)?.isRunning() ?? (await runsHere(config));
   return { dir: config.dataDir, commit, waiting, held, oldestAcceptedAt, running, now: Date.now() };
+}
+
+/** True if a relay of this machine has the database open. */
+async function runsHere(config: Config): Promise<boolean> {
+  const nodes = (await clusterOf(config)?.nodes()) ?? [];
+  return nodes.some(({ isRelay, isAlive, machine }) => isRelay && isAlive && machine === hostname());
 }
 
 /** `config check` reports a `delivery.ca` that cannot be read. */

@@ -22,6 +22,7 @@ import { createTraceControl, type TraceControl } from './trace.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
 
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
+export { nodeShape } from './nodes.ts';
 export type { KnownProvider, ProviderCommand } from './providers.ts';
 export type { QueueChange } from './queue.ts';
 export { type ChangedReply, createReplyControl, type WholeExplanation } from './replies.ts';

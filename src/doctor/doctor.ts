@@ -2,9 +2,10 @@
 
 import type { Dns, DnsAnswer, Validated } from '../dns/dns.ts';
 import type { IpPolicy } from '../smtp/route.ts';
-import type { DkimKey } from '../store/store.ts';
+import type { ClusterLook, DkimKey } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
 import { checkBlockList, gatherBlockList } from './block-lists.ts';
+import { checkDatabase } from './database.ts';
 import { checkDnssec } from './dnssec.ts';
 import type { DnssecAnswers } from './dnssec-questions.ts';
 import { checkDomain, gatherDomain } from './domain.ts';
@@ -22,6 +23,7 @@ import type { SmtpProbe } from './smtp-probe.ts';
 import { greetedTimes, type PeerTime } from './time.ts';
 import { checkTlsReports, type TlsReportingFacts } from './tls-reports.ts';
 
+export { checkDatabase } from './database.ts';
 export { DNSSEC_QUESTIONS, type DnssecQuestion } from './dnssec-questions.ts';
 export type { Finding, Severity } from './finding.ts';
 export { checkHost } from './host.ts';
@@ -82,6 +84,8 @@ export type Probes = {
   readonly machine: () => readonly string[];
   readonly disk: () => Promise<DiskFacts>;
   readonly store: () => Promise<StoreFacts>;
+  /** undefined: the data are in files of this machine. */
+  readonly database: () => Promise<ClusterLook | undefined>;
   /** The time that servers report, besides mail servers. */
   readonly times: () => Promise<readonly PeerTime[]>;
   readonly synchronized: () => Promise<boolean>;
@@ -98,9 +102,10 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
   const { dns, smtp } = probes;
   const { timeout = LOOK } = options;
   const validates = signed.kind === 'answered' && signed.authenticated;
-  const [disk, store, outbound, served, times, records, fetched, asked] = await Promise.all([
+  const [disk, store, database, outbound, served, times, records, fetched, asked] = await Promise.all([
     probes.disk(),
     probes.store(),
+    probes.database(),
     gatherOutbound({ ...options, ...options.delivery, dns, smtp, timeout }),
     lookAtListeners(options, probes),
     probes.times(),
@@ -119,6 +124,7 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
   const findings = [
     checkDisk(disk),
     ...checkStore(store),
+    ...(database === undefined ? [] : checkDatabase(database)),
     checkClock(clock),
     ...checkDnssec({ signed, trustAd: options.trustAd }, asked),
     ...checkHost(host),

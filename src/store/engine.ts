@@ -1,7 +1,9 @@
 /** Chooses the engine that keeps the data. Only this file reads the setting `store`. */
 import type { MessagePort } from 'node:worker_threads';
+import type { StoreCluster } from './cluster.ts';
 import { joinFiles, type StoreFiles, storeFiles } from './embedded/embedded.ts';
 import { type OpenOptions, StoreError } from './opening.ts';
+import { postgresCluster } from './postgres/cluster-view.ts';
 import { joinPostgres, openPostgres, type PostgresSettings, serverOf } from './postgres/postgres-store.ts';
 import type { JoinedStore, OpenedStore } from './store.ts';
 
@@ -18,12 +20,18 @@ type Engine = {
   join(port: MessagePort): JoinedStore;
   /** Absent if the data are not in files of this machine. */
   readonly files?: StoreFiles;
+  /** Absent if the data are not in a shared database. */
+  readonly cluster?: () => StoreCluster;
 };
 
 /** @throws StoreError if this release has no such engine. The sentence has only the beginning of a URL, because a URL may hold a password. */
 function engineOf({ store, dataDir }: StoreSettings): Engine {
   if (typeof store === 'object') {
-    return { open: async (options) => openPostgres({ ...options, server: serverOf(store) }), join: joinPostgres };
+    return {
+      open: async (options) => openPostgres({ ...options, server: serverOf(store) }),
+      join: joinPostgres,
+      cluster: () => postgresCluster(serverOf(store)),
+    };
   }
   const name = /^[\w-]*/.exec(store)?.[0];
   switch (name) {
@@ -57,4 +65,9 @@ export function needFiles(settings: StoreSettings): StoreFiles {
   if (files === undefined)
     throw new StoreError('store: the engine keeps its data elsewhere: this is for a store in files of this machine');
   return files;
+}
+
+/** @returns undefined if the data are not in a database that several relays can share. @throws StoreError as `openStore`. */
+export function clusterOf(settings: StoreSettings): StoreCluster | undefined {
+  return engineOf(settings).cluster?.();
 }

@@ -35,9 +35,10 @@ import type { OperationStore } from './operation-store.ts';
 import type { TlsPolicyStore } from './tls-policy-store.ts';
 import type { TlsResultStore } from './tls-result-store.ts';
 
+export type { ClusterLook, PrimaryFacts, ServerFacts, StoreCluster, StoreNode } from './cluster.ts';
 export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCredential } from './credential-store.ts';
 export type { DataOwner } from './embedded/data-dir.ts';
-export { filesOf, joinStore, needFiles, openStore } from './engine.ts';
+export { clusterOf, filesOf, joinStore, needFiles, openStore } from './engine.ts';
 export {
   type AcceptRequest,
   type AcceptResult,

@@ -114,6 +114,11 @@ export class DatabaseSession {
     return new DatabaseSession(client, socket, answerTimeout);
   }
 
+  /** The process that serves it, as the server said at the connect. A connection pooler says another number. */
+  get processId(): number {
+    return (this.#client as Client & { readonly processID: number }).processID;
+  }
+
   get isLost(): boolean {
     return this.#lost !== undefined;
   }

@@ -135,7 +135,7 @@ export class Link {
 }
 
 /** One line, without the password: the driver has none in its errors. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   const errors = (error as AggregateError).errors as readonly Error[] | undefined;
   return (errors?.[0] ?? (error as Error)).message.replace(/\s+/g, ' ');
 }

@@ -3,7 +3,9 @@
  * `writers`. It gives a sign of life by the clock of the database; after 30 s of silence its number is free.
  */
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { NODES } from '../../smtp/queue-id.ts';
+import { VERSION } from '../../system/version.ts';
 import type { DatabaseSession } from './database-session.ts';
 import type { WriterRow } from './database-transaction.ts';
 import { ADVISORY_LOCK } from './postgres-schema.ts';
@@ -20,10 +22,11 @@ export type Node = {
 };
 
 const TAKE = `
-  INSERT INTO nodes (id, incarnation, seen_at)
-  SELECT min(g.id), $1, clock_timestamp() FROM generate_series(0, $2::int - 1) AS g (id)
+  INSERT INTO nodes (id, incarnation, seen_at, started_at, machine, pid, version)
+  SELECT min(g.id), $1, clock_timestamp(), clock_timestamp(), $3, $4, $5 FROM generate_series(0, $2::int - 1) AS g (id)
   WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = g.id AND n.seen_at > clock_timestamp() - interval '30 s')
-  ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, seen_at = excluded.seen_at
+  ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, seen_at = excluded.seen_at, started_at = excluded.started_at,
+    machine = excluded.machine, pid = excluded.pid, version = excluded.version
   RETURNING id`;
 /** The counts of the process before stay in the row. */
 const TAKE_WRITER = `
@@ -34,7 +37,7 @@ export async function takeNode(session: DatabaseSession): Promise<Node> {
   await session.ask('BEGIN');
   try {
     await session.ask('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
-    const { rows } = await session.ask<{ id: number }>(TAKE, [incarnation, NODES]);
+    const { rows } = await session.ask<{ id: number }>(TAKE, [incarnation, NODES, hostname(), process.pid, VERSION]);
     const id = rows[0]!.id;
     const marks = [MAIL, REST].map((kind) => ({ node: id, kind, mark: randomBytes(5).readUIntBE(0, 5) }));
     for (const { kind, mark } of marks) await session.ask(TAKE_WRITER, [id, kind, mark]);

@@ -48,7 +48,10 @@ const MIGRATIONS: readonly string[] = [
     spool ${NAME}, seq integer NOT NULL, bytes bytea NOT NULL, written_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (spool, seq)
   );
   ALTER TABLE chunks ALTER COLUMN bytes SET STORAGE EXTERNAL;
-  CREATE TABLE nodes (id integer PRIMARY KEY, incarnation text NOT NULL, seen_at timestamptz NOT NULL) WITH (fillfactor = 50, ${OFTEN});
+  CREATE TABLE nodes (
+    id integer PRIMARY KEY, incarnation text NOT NULL, seen_at timestamptz NOT NULL, started_at timestamptz NOT NULL, machine text NOT NULL,
+    pid integer NOT NULL, version text NOT NULL
+  ) WITH (fillfactor = 50, ${OFTEN});
   CREATE TABLE writers (
     node integer NOT NULL, kind integer NOT NULL, mark bigint NOT NULL, s0 bigint NOT NULL DEFAULT 0, s1 bigint NOT NULL DEFAULT 0,
     s2 bigint NOT NULL DEFAULT 0, s3 bigint NOT NULL DEFAULT 0, s4 bigint NOT NULL DEFAULT 0, PRIMARY KEY (node, kind)
@@ -121,6 +124,9 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
+/** The format of the tables that this version knows. */
+export const FORMAT = MIGRATIONS.length;
+
 /** "SmHo": the lock of migrations, and of whoever takes a node. */
 export const ADVISORY_LOCK = 0x536d486f;
 
@@ -130,12 +136,12 @@ export const ADVISORY_LOCK = 0x536d486f;
  */
 export async function migrateDatabase(session: DatabaseSession, migrations = MIGRATIONS): Promise<void> {
   try {
-    if ((await versionOf(session)) === migrations.length) return;
+    if ((await formatOf(session)) === migrations.length) return;
     await session.ask('BEGIN');
     await session.ask('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
     await session.ask('CREATE SCHEMA IF NOT EXISTS smarthost');
     await session.ask('CREATE TABLE IF NOT EXISTS smarthost.format (version integer NOT NULL)');
-    const from = (await versionOf(session)) ?? 0;
+    const from = (await formatOf(session)) ?? 0;
     if (from > migrations.length)
       throw new StoreError(
         `The database was written by a newer smarthost (format ${from}, this one knows ${migrations.length}): install that version`,
@@ -155,7 +161,7 @@ export async function migrateDatabase(session: DatabaseSession, migrations = MIG
 }
 
 /** undefined: the database is empty. */
-async function versionOf(session: DatabaseSession): Promise<number | undefined> {
+export async function formatOf(session: DatabaseSession): Promise<number | undefined> {
   const { rows } = await session.ask<{ found: boolean }>(`SELECT to_regclass('smarthost.format') IS NOT NULL AS found`);
   if (!rows[0]!.found) return undefined;
   return (await session.ask<{ version: number }>('SELECT version FROM smarthost.format')).rows[0]?.version;

@@ -1,0 +1,81 @@
+/** What can be known of a database that several relays share, from outside: its servers, and the processes that have it open. */
+
+/** A process that has the store open. Only a relay claims mail; a command is here for as long as it runs. */
+export type StoreNode = {
+  /** The node in its queue ids. */
+  readonly id: number;
+  readonly machine: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly startedAt: number;
+  /** Its last sign of life, by the clock of the database. */
+  readonly seenAt: number;
+  /** False: it gave no sign of life for 30 s, so that another process may take its number and its claims. */
+  readonly isAlive: boolean;
+  /** True if it claims mail. */
+  readonly isRelay: boolean;
+  /** The recipients that it works on. */
+  readonly claims: number;
+  /** Work that only one relay does at a time. */
+  readonly leases: readonly string[];
+};
+
+/** A server of the cluster. */
+export type ServerFacts = {
+  /** Its name and port. */
+  readonly place: string;
+  /** Why it cannot be asked. null: it answers. */
+  readonly problem: string | null;
+  readonly role: 'primary' | 'standby' | null;
+  readonly version: string | null;
+  /** Equal for all servers of one cluster. */
+  readonly system: string | null;
+};
+
+/** A standby, as the primary sees it. `sync`: `sync`, `quorum`, `potential` or `async`. */
+export type StandbyFacts = {
+  readonly name: string;
+  readonly state: string;
+  readonly sync: string;
+  /** The bytes of the log that it has not on its disk yet. */
+  readonly behind: number;
+};
+
+export type PrimaryFacts = {
+  readonly place: string;
+  /** As numbers: 150018. */
+  readonly version: number;
+  /** By their names in PostgreSQL. Sizes are in bytes. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** null: the user may not see them, because it is not in pg_monitor. */
+  readonly standbys: readonly StandbyFacts[] | null;
+  /** Replication slots that keep the log for a standby. */
+  readonly slots: number;
+  /** True if a connection pooler is between us and the server. */
+  readonly isPooled: boolean;
+  readonly connections: number;
+  /** Seconds that the oldest transaction has been open. null: none, or the user may not see it. */
+  readonly oldestTransaction: number | null;
+  /** The bytes of the database on the disk. */
+  readonly size: number;
+  /** null: no relay has made its tables yet. */
+  readonly format: number | null;
+};
+
+/** One look at all servers. */
+export type ClusterLook = {
+  readonly durability: 'two' | 'one';
+  readonly servers: readonly ServerFacts[];
+  /** undefined: no server that answers is a primary. */
+  readonly primary: PrimaryFacts | undefined;
+  /** The format of the tables that this version knows. */
+  readonly wantedFormat: number;
+};
+
+/** A shared database, whether this process has the store open or not. Nothing is changed. */
+export type StoreCluster = {
+  /** Rejects with a StoreError if no primary answers. */
+  nodes(): Promise<readonly StoreNode[]>;
+  /** Never rejects: what cannot be asked is a fact. */
+  look(): Promise<ClusterLook>;
+};
