@@ -316,6 +316,9 @@ export const EVENTS = {
       ...{ queueId: text, recipients: count },
     },
   ),
+  clockSkew: define('warn', 'The clock of this machine differs by `seconds` from that of the database, which counts.', {
+    seconds: count,
+  }),
   clockJumped: define('warn', 'The clock of the machine was changed by `seconds`.', { seconds: count }),
   clockCorrected: define('warn', 'Due times that were too far in the future were corrected.', { recipients: count }),
   routesNotFollowed: define('error', 'The current routes could not be applied to waiting mail.', { error }),

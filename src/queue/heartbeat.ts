@@ -19,6 +19,8 @@ type HeartbeatOptions = {
   readonly log: EventLog;
   readonly owner: string;
   readonly now: Clock;
+  /** Of this machine. */
+  readonly wall: Clock;
   readonly monotonic: Clock;
   /** Something is claimed, or about to be. */
   readonly busy: () => boolean;
@@ -36,19 +38,19 @@ type Heartbeat = {
 };
 
 export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
-  const { store, log, owner, now, monotonic, busy, stopped, onDue, onLost } = options;
+  const { store, log, owner, now, wall, monotonic, busy, stopped, onDue, onLost } = options;
   let last = read();
   let beating = false;
   const timers = [setInterval(() => void beat(), BEAT).unref(), setInterval(() => void takeBack(), DEAD).unref()];
   void startAgain();
 
   function read() {
-    return { wall: now(), monotonic: monotonic() };
+    return { wall: wall(), monotonic: monotonic() };
   }
 
   /** By both clocks: the monotonic one stands still while the machine sleeps, the wall clock may be set. */
   function silence(): number {
-    return Math.max(monotonic() - last.monotonic, Math.abs(now() - last.wall));
+    return Math.max(monotonic() - last.monotonic, Math.abs(wall() - last.wall));
   }
 
   /** A process that holds nothing gives no sign, so that an idle machine writes nothing. One that is found silent gives a sign at once. */

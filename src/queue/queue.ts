@@ -92,6 +92,8 @@ export type QueueOptions = {
   /** Bytes of bodies waiting for a first attempt; half as much again for what waited in the store. Default: 64 MiB. */
   readonly memory?: number;
   readonly now?: Clock;
+  /** The clock of this machine, which shows that it has slept. Default: `now`. */
+  readonly wall?: Clock;
   /** Milliseconds that no jump of the clock changes. */
   readonly monotonic?: Clock;
   /** In [0, 1). */
@@ -100,7 +102,7 @@ export type QueueOptions = {
 
 export function startQueue(options: QueueOptions): Queue {
   const { store, log, owner, deliver, blockedUntil, memory = DEFAULT_MEMORY } = options;
-  const { now = systemClock, monotonic = () => performance.now(), random = Math.random } = options;
+  const { now = systemClock, monotonic = () => performance.now(), random = Math.random, wall = now } = options;
   let { schedule } = options;
   const settler = createSettler({
     ...{ store, log, schedule: () => schedule, now, monotonic, random, ...(options.shaping && { shaping: options.shaping }) },
@@ -114,7 +116,7 @@ export function startQueue(options: QueueOptions): Queue {
   const stopped = () => attempts.closing;
   const lost = createLostAnswers({ store, log, now, stopped, onGivenBack: () => runner.wake() });
   const heartbeat = startHeartbeat({
-    ...{ store, log, owner, now, monotonic, stopped },
+    ...{ store, log, owner, now, wall, monotonic, stopped },
     busy: () => attempts.busy,
     onDue: () => runner.wake(),
     onLost: attempts.handBack,

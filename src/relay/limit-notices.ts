@@ -6,10 +6,10 @@ import type { EventLog } from '../events/events.ts';
 import type { QuotaUser } from '../policy/policy.ts';
 import { limitNotice, type OperatorNotice } from '../report/report.ts';
 import type { LimitUse } from '../smtp/limit.ts';
-import type { StoreData } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 
 type NoticeParts = {
-  readonly store: Pick<StoreData, 'operation'>;
+  readonly store: Pick<Store, 'operation' | 'now'>;
   readonly log: EventLog;
   /** Returns the current configuration. */
   readonly config: () => Pick<Config, 'hostname' | 'operator' | 'limits'>;
@@ -25,7 +25,7 @@ export function createLimitNotices({ store, log, config, send }: NoticeParts) {
     const { limit, used, resetsAt } = use;
     const name = `notice.${percent}.${limit.kind}.${limit.count}.${limit.per}.${createdAt}.${user}`;
     const ours = randomBytes(8).toString('hex');
-    if (!(await store.operation.takeLease(name, ours, resetsAt, Date.now()))) return;
+    if (!(await store.operation.takeLease(name, ours, resetsAt, store.now()))) return;
     log.emit('limit', { user, percent, ...limit, used, resetsAt: new Date(resetsAt).toISOString() });
     const { hostname, operator, limits } = config();
     if (operator !== undefined) await send(operator, limitNotice({ hostname, user, use, percent, over: limits.over }));

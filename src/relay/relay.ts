@@ -29,7 +29,7 @@ import {
 import { createSigner, startRotation } from '../signing/signing.ts';
 import { filesOf, type OpenOptions, openStore } from '../store/store.ts';
 import { startSubmission, type TlsFiles } from '../submission/submission.ts';
-import { SECOND } from '../system/clock.ts';
+import { SECOND, systemClock } from '../system/clock.ts';
 import { createLog, type Log } from '../system/log.ts';
 import { createTrust, prepareTrust } from '../system/trust.ts';
 import { VERSION } from '../system/version.ts';
@@ -150,6 +150,7 @@ async function openGround({ current, events, metrics, closers }: Parts) {
     onCommit: metrics.observeCommit,
     onDamaged: ({ id: queueId, reason }) => events.emit('damaged', { queueId, reason }),
     onTrouble: (error) => events.emit('storeTrouble', { error }),
+    onSkew: (seconds) => events.emit('clockSkew', { seconds }),
   };
   const opening = files?.open({ ...told, sweep: true }) ?? openStore(config, told);
   prepareTrust(config.delivery.ca); // while the thread of the store starts
@@ -160,14 +161,12 @@ async function openGround({ current, events, metrics, closers }: Parts) {
   const owner = `${machineName()}/${process.pid}/${randomBytes(6).toString('hex')}`;
   const certificates = await startCertificates({
     ...certificateOptions(config),
-    owner,
-    operation: store.operation,
-    log: events,
+    ...{ owner, operation: store.operation, log: events, now: store.now },
   });
   closers.push(() => certificates.close());
   if (files !== undefined) await warnOfFileSystem(files.dataDir, events);
   const dns = createDns({ ...config.dns, onAnswer: metrics.observeQuestion });
-  const control = createControl({ store, settings: () => current.config, dns });
+  const control = createControl({ store, settings: () => current.config, dns, now: store.now });
   await ensureOwnKey(control, config.hostname, events);
   await warnOfReports(store, config, events);
   return { owner, store, disk, certificates, dns, control };
@@ -179,15 +178,13 @@ async function startWay(parts: Parts, ground: Ground) {
   const { current, events, closers } = parts;
   const { store, dns, owner } = ground;
   const { config } = current;
-  const { messages, operation } = store;
+  const { messages, operation, now } = store;
   const results = createTlsResults({
-    store: store.tlsResults,
-    dns,
-    log: events,
+    ...{ store: store.tlsResults, dns, log: events, now },
     wanted: () => current.config.reports.tls !== 'off',
   });
   closers.push(() => results.close());
-  const sts = startStsPolicies({ ...stsSettings(config), store: store.tlsPolicies, dns, log: events });
+  const sts = startStsPolicies({ ...stsSettings(config), store: store.tlsPolicies, dns, log: events, now });
   closers.push(() => sts.close());
   const dnssec = startDnssecWatch({ dns, log: events, wanted: () => needsValidation(current.config) });
   closers.push(dnssec.close);
@@ -197,7 +194,7 @@ async function startWay(parts: Parts, ground: Ground) {
   closers.push(() => threads?.close());
   const blocks = createBlockNews(events);
   const ways = { hostname: config.hostname, dns, log: events, operation, sts, results, validates, validatesNow };
-  const told = { held: messages, onBlock: blocks.hear };
+  const told = { held: messages, onBlock: blocks.hear, now };
   const delivery = await startDelivery({ ...deliveryOptions(config), ...ways, ...told }, threads?.courier);
   closers.push(() => delivery.close());
   const signer = createSigner({ operation, noKey: config.signing.noKey, warn: events.emit });
@@ -214,8 +211,7 @@ async function startWay(parts: Parts, ground: Ground) {
     preparation,
     reportLifetime: config.queue.reportLifetime,
     destinationOf: delivery.destinationOf,
-    signs: delivery.signs,
-    log: events,
+    ...{ signs: delivery.signs, log: events, now },
   };
   const queue = await startQueue({
     store: messages,
@@ -230,7 +226,7 @@ async function startWay(parts: Parts, ground: Ground) {
     summarize: createSummarizer(reporting),
     reportsPerHour: () => current.config.reports.perHour,
     limitsOf: (user) => limitsNow(store, quotaDefaults(current.config), user),
-    schedule: config.queue,
+    ...{ schedule: config.queue, now, wall: systemClock },
   });
   closers.push(() => queue.close(DRAIN)); // for a failed start; a stop closes the queue earlier
   const reports = startTlsReports(
@@ -257,8 +253,7 @@ function startTlsReports(
   const { hostname, reports: settings, delivery: towards } = current.config;
   const run = startTlsReportRun({
     ...{ hostname, from: settings.tlsFrom, preparation, destinationOf: delivery.destinationOf, log: events, dns, wake },
-    store: store.tlsResults,
-    operation: store.operation,
+    ...{ store: store.tlsResults, operation: store.operation, now: store.now },
     flush: results.flush,
     mode: () => current.config.reports.tls,
     https: {
@@ -298,14 +293,17 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
   const { store, disk, certificates } = ground;
   const { delivery, preparation, queue, threads, late } = way;
   const { destinationOf, signs } = delivery;
-  const credentials = createCredentials({ store: store.credentials, cacheFor: config.auth.cache });
-  const notices = { hostname: config.hostname, from: config.reports.from, lifetime: config.queue.reportLifetime, log: events };
+  const credentials = createCredentials({ store: store.credentials, cacheFor: config.auth.cache, now: store.now });
+  const notices = {
+    ...{ hostname: config.hostname, from: config.reports.from, lifetime: config.queue.reportLifetime, log: events },
+    now: store.now,
+  };
   const send = (operator: string, notice: OperatorNotice, id?: string) =>
     sendNotice(notice, { ...notices, id, operator, preparation, queue, destinationOf, signs });
   const notify = createLimitNotices({ store, log: events, config: () => current.config, send });
   late.notifyLimit = notify;
   followProviders(way.blocks, { store, delivery, log: events, config: () => current.config, send });
-  const quota = createQuota({ messages: store.messages, defaults: quotaDefaults(config), notify });
+  const quota = createQuota({ messages: store.messages, defaults: quotaDefaults(config), notify, now: store.now });
   await followChanges(parts, ground, { ...way, credentials, quota });
   const options = {
     ...submissionOptions(config),
@@ -320,7 +318,7 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
     destinationOf,
     signs,
     log: events,
-    userToken: await createUserToken(store),
+    ...{ now: store.now, userToken: await createUserToken(store) },
     storeUsable: () => diskRefusal(disk, current.config.queue.minFree),
   };
   const submission = await startSubmission(options, threads?.hand);

@@ -8,7 +8,7 @@ import type { EventLog } from '../events/events.ts';
 import { limitsFor, type QuotaDefaults } from '../policy/policy.ts';
 import type { Limit } from '../smtp/limit.ts';
 import type { Route } from '../smtp/route.ts';
-import type { KnownRecipient, StoreData } from '../store/store.ts';
+import type { KnownRecipient, Store, StoreData } from '../store/store.ts';
 import { DAY, MINUTE } from '../system/clock.ts';
 import { fileSystemRisk } from '../system/file-system.ts';
 
@@ -38,14 +38,14 @@ export async function warnOfReports({ operation }: Pick<StoreData, 'operation'>,
  * @returns the number of recipients with a new destination.
  */
 export async function followRoutes(
-  { messages, operation }: Pick<StoreData, 'messages' | 'operation'>,
+  { messages, operation, now }: Pick<Store, 'messages' | 'operation' | 'now'>,
   routes: readonly Route[],
   destinationOf: Delivery['destinationOf'],
 ): Promise<number> {
   const known = JSON.stringify(routes.map(({ login: _, ...route }) => route));
   const digest = createHash('sha256').update(known).digest('hex');
   if ((await operation.value('routes.digest')) === digest) return 0;
-  const moved = await messages.reroute({ all: true }, Date.now(), (message, address, current) => {
+  const moved = await messages.reroute({ all: true }, now(), (message, address, current) => {
     const destination = destinationOf(message, address);
     return destination === current ? undefined : destination;
   });
@@ -55,7 +55,7 @@ export async function followRoutes(
 
 /** Removes old traces, and known recipients that get no mail any more. It works in small steps, so that disk and commits are not slowed down. */
 export function startTrimming(
-  { messages }: Pick<StoreData, 'messages'>,
+  { messages, now }: Pick<Store, 'messages' | 'now'>,
   settings: () => { readonly keep: number; readonly maxSize: number },
   log: EventLog,
 ): () => Promise<void> {
@@ -66,8 +66,8 @@ export function startTrimming(
   }, 5 * MINUTE).unref();
   async function trim(): Promise<void> {
     const { keep, maxSize } = settings();
-    await messages.trimTrace(Date.now() - keep, maxSize);
-    const step = await messages.forgetRecipients(Date.now(), walked);
+    await messages.trimTrace(now() - keep, maxSize);
+    const step = await messages.forgetRecipients(now(), walked);
     walked = step.after;
   }
   return () => {
@@ -114,12 +114,12 @@ export async function liftRests({ messages }: Pick<StoreData, 'messages'>, { try
 
 /** The limits of a user with held mail. Undefined if the login is removed, disabled or expired; then its mail stays held. */
 export async function limitsNow(
-  { credentials }: Pick<StoreData, 'credentials'>,
+  { credentials, now }: Pick<Store, 'credentials' | 'now'>,
   defaults: QuotaDefaults,
   user: string,
 ): Promise<readonly Limit[] | undefined> {
   const credential = await credentials.get(user);
   if (credential === undefined || credential.disabled) return undefined;
-  if (credential.expiresAt !== null && credential.expiresAt <= Date.now()) return undefined;
+  if (credential.expiresAt !== null && credential.expiresAt <= now()) return undefined;
   return limitsFor(credential, defaults.list);
 }

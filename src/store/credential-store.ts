@@ -36,8 +36,11 @@ export type CredentialStore = {
   /** Stores another hash of the same password. False if the stored hash is not `from`, because the password was changed. */
   renewHash(name: string, from: string, to: string): Promise<boolean>;
   remove(name: string): Promise<boolean>;
-  /** Keeps the counts for the next process. Counts that have ended by `now` may be removed. */
-  putFailures(counts: readonly FailureCount[], now: number): Promise<void>;
+  /**
+   * Keeps the counts for the next process, each with one more failure than before. Counts that have ended by `now` may be removed.
+   * @returns the counts of all processes together.
+   */
+  putFailures(counts: readonly FailureCount[], now: number): Promise<readonly FailureCount[]>;
   /** The counts whose day has not ended, for a process that starts. */
   failures(now: number): Promise<readonly FailureCount[]>;
   forgetFailures(key: string): Promise<void>;

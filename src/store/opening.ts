@@ -10,6 +10,8 @@ export type OpenOptions = {
   readonly onDamaged?: (damage: Damage) => void;
   /** Called when a commit failed, or the connection of the store ended. All waiting requests are rejected, and the store is opened again. */
   readonly onTrouble?: (error: Error) => void;
+  /** Called with the seconds by which the clock of this machine differs from that of the data: when it begins, and each hour. */
+  readonly onSkew?: (seconds: number) => void;
 };
 
 /** Thrown at opening. Its message is one sentence for the operator. */

@@ -29,6 +29,7 @@
  * system may treat pages as clean that never reached the disk. No store survives a disk that reports a sync which did not happen.
  */
 import type { MessagePort } from 'node:worker_threads';
+import type { Clock } from '../system/clock.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
@@ -122,6 +123,8 @@ export type StoreData = {
 
 /** What every store promises. `EmbeddedStore` adds what a store in files of this machine has. */
 export type Store = StoreData & {
+  /** The clock of the data. Machines that share a store have one clock, that of its database, however their own clocks differ. */
+  readonly now: Clock;
   /**
    * Reports the kinds of changes, so that caches can drop old values. A change of this process is reported before it resolves, a change of
    * another process within two seconds. The work of a running relay (accepting with a claim, settling) is not reported.
@@ -144,7 +147,7 @@ export type OpenedStore = Store & {
 
 /** The same data, in another thread of the process that has the store open. */
 export type JoinedStore = StoreData &
-  Pick<Store, 'onChange'> & {
+  Pick<Store, 'onChange' | 'now'> & {
     /** Takes the next port. Until then requests are rejected with `ESTORE`. */
     renew(port: MessagePort): void;
     close(): void;

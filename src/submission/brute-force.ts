@@ -53,7 +53,11 @@ export async function createBruteForce({ auth, failures, now, known }: BruteForc
         counts.set(one, count);
         return count;
       });
-      return { inMinute: counted[0]!.inMinute, kept: failures.putFailures(counted, time) };
+      // Other machines count failures of the same clients: each learns of them with its own next failure.
+      const kept = failures.putFailures(counted, time).then((sums) => {
+        for (const sum of sums) if (sum.inDay > (counts.get(sum.key)?.inDay ?? 0)) counts.set(sum.key, sum);
+      });
+      return { inMinute: counted[0]!.inMinute, kept };
     },
     reload(next) {
       limits = next;

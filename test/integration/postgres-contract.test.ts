@@ -3,11 +3,57 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { joinPostgres, openPostgres } from '../../src/store/postgres/postgres-store.ts';
 import type { Change, JoinedStore, OpenedStore } from '../../src/store/store.ts';
+import { DAY, MINUTE } from '../../src/system/clock.ts';
 import { everyContract } from '../contract/every.ts';
 import type { Subject } from '../contract/store.ts';
 import { requirePeer } from '../support/peers.ts';
 import { hasPostgres, newDatabase, OWNER, OWNER_PASSWORD, PostgresServer } from '../support/postgres.ts';
 import { bytesOf, NOW, newMessage, until, wholeContent } from '../support/store-rig.ts';
+
+/** The clock of a database that shows the times which the tests give: the store itself asks the database alone. */
+class TestTimes {
+  readonly #server: PostgresServer;
+  readonly #database: string;
+
+  constructor(server: PostgresServer, database: string) {
+    this.#server = server;
+    this.#database = database;
+  }
+
+  async begin(): Promise<void> {
+    await this.#server.sql(
+      `CREATE TABLE smarthost.test_time AS SELECT ${NOW}::bigint AS at;
+       CREATE OR REPLACE FUNCTION smarthost.time_ms() RETURNS bigint LANGUAGE sql AS 'SELECT at FROM smarthost.test_time'`,
+      this.#database,
+    );
+  }
+
+  follow(store: OpenedStore): OpenedStore {
+    const at = <A extends unknown[], R>(timeOf: (...args: A) => number, run: (...args: A) => Promise<R>) => {
+      return async (...args: A): Promise<R> => {
+        const sql = `UPDATE smarthost.test_time SET at = ${timeOf(...args)}::bigint WHERE at <> ${timeOf(...args)}::bigint`;
+        await this.#server.sql(sql, this.#database);
+        return run(...args);
+      };
+    };
+    const { messages, credentials, operation } = store;
+    return {
+      ...store,
+      messages: {
+        ...messages,
+        accept: at(({ message }) => message.acceptedAt, messages.accept),
+        limitUse: at((_user, _limits, now) => now, messages.limitUse),
+        releaseOverLimit: at(({ now }) => now, messages.releaseOverLimit),
+      },
+      credentials: {
+        ...credentials,
+        putFailures: at((_counts, now) => now, credentials.putFailures),
+        failures: at((now) => now, credentials.failures),
+      },
+      operation: { ...operation, takeLease: at((_name, _owner, _until, now) => now, operation.takeLease) },
+    };
+  }
+}
 
 describe.skipIf(!requirePeer('postgresql', hasPostgres))('a store on PostgreSQL', () => {
   let server: PostgresServer;
@@ -22,8 +68,10 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a store on PostgreSQL'
       const database = await newDatabase(server);
       const options = { server: server.options(database) };
       const [one, two] = await Promise.all([openPostgres(options), openPostgres(options)]);
+      const times = new TestTimes(server, database);
+      await times.begin();
       return {
-        ...{ one, two },
+        ...{ one: times.follow(one), two: times.follow(two) },
         pass: async (ms) =>
           void (await server.sql('UPDATE smarthost.owners SET beat_at = beat_at - $1 WHERE beat_at > 0', database, [ms])),
         close: async () => void (await Promise.all([one.close(), two.close()])),
@@ -31,6 +79,22 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a store on PostgreSQL'
     },
   };
   everyContract(postgres);
+
+  test('failed logins of two machines are counted together, and a window that has ended begins anew', async () => {
+    const { one, two, close } = await postgres.open();
+    onTestFinished(close);
+    const count = (now: number, inMinute = 1, inDay = 1) => ({
+      ...{ key: '192.0.2.1', inMinute, minuteEndsAt: now + MINUTE, inDay, dayEndsAt: now + DAY },
+    });
+    expect(await one.credentials.putFailures([count(NOW)], NOW)).toEqual([count(NOW)]);
+    expect(await two.credentials.putFailures([count(NOW + 1)], NOW + 1)).toEqual([count(NOW, 2, 2)]);
+    expect(await one.credentials.putFailures([count(NOW, 2, 2)], NOW + 2)).toEqual([count(NOW, 3, 3)]);
+    expect(await two.credentials.failures(NOW + 3)).toEqual([count(NOW, 3, 3)]);
+    const later = NOW + MINUTE;
+    expect(await two.credentials.putFailures([count(later)], later)).toEqual([
+      { ...count(NOW, 1, 4), minuteEndsAt: later + MINUTE },
+    ]);
+  });
 
   test('another thread of the process shares the store: its mail, its large bodies, and what it hears of changes', async () => {
     const { one, close } = await postgres.open();

@@ -14,6 +14,7 @@ import type {
   TracedRefusal,
   WhichDkimKey,
 } from '../../src/store/store.ts';
+import { systemClock } from '../../src/system/clock.ts';
 import { createMemoryStore, type MemoryMessages, type MemoryStore, newMemoryMessages, type Tell } from './memory-store.ts';
 import { createMemoryTlsPolicies } from './memory-tls-policies.ts';
 import { createMemoryTlsResults } from './memory-tls-results.ts';
@@ -52,6 +53,7 @@ export function createMemoryData(): MemoryData {
         operation: operationStore(operation, shared, tell),
         tlsPolicies: tlsPolicyStore(policies, tell),
         tlsResults,
+        now: systemClock,
         onChange: (listener) => void listeners.push(listener),
         ping: async () => {},
         close: async () => {},
@@ -105,6 +107,7 @@ function credentialStore(
     },
     async putFailures(counts) {
       for (const count of counts) failures.set(count.key, count);
+      return counts;
     },
     failures: async (now) => [...failures.values()].filter(({ dayEndsAt }) => dayEndsAt > now),
     forgetFailures: async (key) => void failures.delete(key),

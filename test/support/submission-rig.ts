@@ -214,6 +214,7 @@ export function fakeFailures(): SubmissionOptions['failures'] & { readonly count
     counts,
     async putFailures(list) {
       for (const count of list) counts.set(count.key, count);
+      return list;
     },
     failures: async () => [...counts.values()],
   };

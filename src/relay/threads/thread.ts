@@ -43,7 +43,7 @@ const preparation = createPreparation({
   signer,
   warn: events.emit,
 });
-const credentials = createCredentials({ store: store.credentials, cacheFor: 0 }); // the main thread verifies passwords
+const credentials = createCredentials({ store: store.credentials, cacheFor: 0, now: store.now }); // the main thread verifies passwords
 const adder = createAdder(main);
 const sessions = createSessions(
   {
@@ -59,6 +59,7 @@ const sessions = createSessions(
     destinationOf: (message, address) => destinationOf(config.routes, message, address),
     signs: (message, address) => signs(config.routes, message, address),
     log: events,
+    now: store.now,
     userToken: await createUserToken(store),
     storeUsable: () => (state.diskTooFull ? refusal('diskTooFull') : undefined),
   },
@@ -139,7 +140,7 @@ function createOwnCourier(): Courier {
 function courierOptions(next: Config): Parameters<typeof createCourier>[0] {
   return {
     ...deliveryOptions(next),
-    ...{ hostname: next.hostname, dns, log: events, validates: () => state.validates },
+    ...{ hostname: next.hostname, dns, log: events, validates: () => state.validates, now: store.now },
     validatesNow: () => main.call('validatesNow', []),
     sts: {
       policyFor: (domain) => main.call('policyFor', [domain]),
@@ -150,10 +151,11 @@ function courierOptions(next: Config): Parameters<typeof createCourier>[0] {
 }
 
 /** What the store has counted in one thread is remembered in all. */
-function createSharedQuota({ messages }: JoinedStore) {
+function createSharedQuota({ messages, now }: JoinedStore) {
   const own = createQuota({
     messages,
     defaults: data.limits,
+    now,
     notify: (...notice) => main.tell('notifyLimit', notice),
   });
   return {

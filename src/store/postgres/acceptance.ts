@@ -19,6 +19,8 @@ export type MailOutcome<T> = { readonly result: T } | { readonly error: Error };
 export class LaxDatabase extends Error {
   override readonly name = 'LaxDatabase';
 }
+const SETTINGS = `
+  SELECT current_setting('synchronous_commit') AS commit, current_setting('synchronous_standby_names') AS standbys, time_ms() AS now`;
 type Login = { key: string; generation: string; revision: number; disabled: boolean; expires_at: number | null };
 
 const NOTHING = { denied: null, idTaken: false, exceeded: null, held: false, use: [] } as const;
@@ -30,9 +32,6 @@ const bytesOf = ({ message }: AcceptArgument) => (message.spool === null ? messa
  */
 export function lockForMail(tx: DatabaseTransaction, all: readonly AcceptArgument[], durability: 'two' | 'one') {
   const ids = all.map(({ message }) => message.id);
-  const settings = tx.send<{ commit: string; standbys: string }>(
-    `SELECT current_setting('synchronous_commit') AS commit, current_setting('synchronous_standby_names') AS standbys`,
-  );
   const taken = tx.send<{ id: string; token: number | null }>('SELECT id, token FROM messages WHERE id = ANY($1::text[])', ids);
   const logins = sendLogins(
     tx,
@@ -46,11 +45,14 @@ export function lockForMail(tx: DatabaseTransaction, all: readonly AcceptArgumen
   const held = holding.length === 0 ? [] : tx.send<{ user_key: string; n: number }>(HELD_BY_USER, holding);
   const spools = all.flatMap(({ message }) => message.spool ?? []);
   const chunks = sendChunks(tx, spools);
+  // Comes last, so that its time is later than that of each transaction that had these rows before.
+  const settings = tx.send<{ commit: string; standbys: string; now: number }>(SETTINGS);
   return async (effects: Effects): Promise<MailOutcome<AcceptReply>[]> => {
-    const { commit, standbys } = (await settings)[0]!;
+    const { commit, standbys, now } = (await settings)[0]!;
     const lax = laxness(durability, commit, standbys);
     if (lax !== undefined) return all.map(() => ({ error: new LaxDatabase(`No mail is accepted: ${lax}`) }));
     const judge = new Judge({
+      now,
       logins: new Map((await logins).map((row) => [row.key, row])),
       taken: new Map((await taken).map(({ id, token }) => [id, token])),
       use: await use?.(),
@@ -102,6 +104,8 @@ function insertHeld(tx: DatabaseTransaction, rows: readonly (readonly [id: strin
 }
 
 type Locked = {
+  /** By the clock of the database. */
+  readonly now: number;
   readonly logins: ReadonlyMap<string, Login>;
   readonly taken: Map<string, number | null>;
   readonly use: LockedUse | undefined;
@@ -131,7 +135,7 @@ class Judge {
       return { error: new TypeError(`message ${message.id} has no recipient: it would never end`) };
     if (message.spool !== null && damaged.has(message.spool.name))
       return { error: new Error('The database has lost a part of the body: the client must send it again') };
-    const denied = grant === null ? null : this.#deny(grant, message.acceptedAt);
+    const denied = grant === null ? null : this.#deny(grant);
     if (denied !== null) return { result: { ...NOTHING, denied, bytes } };
     const token = taken.get(message.id);
     // An earlier run of this transaction has stored it, and its answer was lost.
@@ -150,27 +154,27 @@ class Judge {
     return { result: { ...NOTHING, exceeded, held, use, bytes } };
   }
 
-  #deny({ name, generation, revision }: Grant, now: number): 'ended' | 'changed' | null {
+  #deny({ name, generation, revision }: Grant): 'ended' | 'changed' | null {
     const row = this.#locked.logins.get(userKey(name));
     if (row === undefined || row.generation !== generation || row.disabled) return 'ended';
-    if (row.expires_at !== null && row.expires_at <= now) return 'ended';
+    if (row.expires_at !== null && row.expires_at <= this.#locked.now) return 'ended';
     return row.revision === revision ? null : 'changed';
   }
 
   /** Later mail of the user waits behind held mail. If enough mail is held, new mail is refused. */
-  #limit({ acceptedAt, recipients }: AcceptArgument['message'], limits: NonNullable<AcceptArgument['limits']>): Verdict {
+  #limit({ recipients }: AcceptArgument['message'], limits: NonNullable<AcceptArgument['limits']>): Verdict {
     const { user, list, over, maxHeld = 0 } = limits;
-    const held = this.#locked.held;
+    const { held, now } = this.#locked;
     const waiting = over === 'hold' ? (held.get(userKey(user)) ?? 0) : 0;
     const use = this.#locked.use!.of(user);
     const hold = () => held.set(userKey(user), waiting + 1);
     if (waiting > 0) {
-      const now = use.use(list, acceptedAt);
-      if (waiting >= maxHeld) return { exceeded: nearest(now), held: false, use: now };
+      const used = use.use(list, now);
+      if (waiting >= maxHeld) return { exceeded: nearest(used), held: false, use: used };
       hold();
-      return { exceeded: null, held: true, use: now };
+      return { exceeded: null, held: true, use: used };
     }
-    const { exceeded, use: after } = use.judge(list, acceptedAt, addressesOf(recipients));
+    const { exceeded, use: after } = use.judge(list, now, addressesOf(recipients));
     const isHeld = exceeded !== null && over === 'hold' && maxHeld > 0;
     if (isHeld) hold();
     return { exceeded, held: isHeld, use: after };

@@ -20,7 +20,7 @@ async function heldOf(tx: DatabaseTransaction, id: string) {
 /** The order of messages decides, so that the walk is one after the other, with the user's row locked. */
 async function releaseOverLimit(context: PostgresContext, a: Argument<'releaseOverLimit'>): Promise<Result<'releaseOverLimit'>> {
   const { tx, effects, due } = context;
-  const { user, list, now } = a;
+  const { user, list } = a;
   const released: Result<'releaseOverLimit'>['released'][number][] = [];
   if (list === null) return { released, more: false };
   const key = userKey(user);
@@ -30,6 +30,7 @@ async function releaseOverLimit(context: PostgresContext, a: Argument<'releaseOv
        (SELECT 1 FROM recipients r WHERE r.message = o.message AND r.state = ${HELD})`,
     key,
   );
+  const { now } = (await tx.get<{ now: number }>('SELECT time_ms() AS now'))!;
   const waiting = await tx.all<{ id: string }>('SELECT message AS id FROM over_limit WHERE user_key = $1 ORDER BY seq', key);
   let messages = 0;
   for (const { id } of waiting) {
@@ -44,7 +45,7 @@ async function releaseOverLimit(context: PostgresContext, a: Argument<'releaseOv
     if (exceeded !== null) break;
     use.write(tx);
     void tx.send('DELETE FROM over_limit WHERE message = $1', id);
-    void tx.send(`UPDATE recipients SET state = ${QUEUED}, next_attempt = $2 WHERE message = $1 AND state = ${HELD}`, id, now);
+    void tx.send(`UPDATE recipients SET state = ${QUEUED}, next_attempt = $2 WHERE message = $1 AND state = ${HELD}`, id, a.now);
     messages++;
     for (const { address, destination } of recipients) {
       effects.move(HELD, QUEUED);

@@ -1,8 +1,8 @@
 /** Credentials and failed logins in their rows. */
 import { randomBytes } from 'node:crypto';
 import type { Limit } from '../../smtp/limit.ts';
-import { DAY } from '../../system/clock.ts';
-import type { Credential } from '../credential-store.ts';
+import { DAY, MINUTE } from '../../system/clock.ts';
+import type { Credential, FailureCount } from '../credential-store.ts';
 import { userKey } from '../sqlite/limits.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import { columns } from './message-rows.ts';
@@ -68,6 +68,20 @@ async function put(tx: DatabaseTransaction, c: Credential, update: boolean): Pro
 
 const newGeneration = () => randomBytes(9).toString('hex');
 
+const FAILURE_COLUMNS = `key, CASE WHEN minute_ends_at > time_ms() THEN in_minute ELSE 0 END AS in_minute, minute_ends_at, in_day, day_ends_at`;
+
+/** One failure more than all processes have counted before, or the first of a new window. */
+function inWindow(count: string, endsAt: string, length: number): string {
+  const runs = `f.${endsAt} > time_ms() AND f.${endsAt} <= time_ms() + ${length}`;
+  return `${count} = CASE WHEN ${runs} THEN greatest(f.${count} + 1, excluded.${count}) ELSE excluded.${count} END,
+    ${endsAt} = CASE WHEN ${runs} THEN f.${endsAt} ELSE excluded.${endsAt} END`;
+}
+
+const decodeFailures = (row: FailureRow): FailureCount => ({
+  ...{ key: row.key, inMinute: row.in_minute, minuteEndsAt: row.minute_ends_at },
+  ...{ inDay: row.in_day, dayEndsAt: row.day_ends_at },
+});
+
 type FailureRow = { key: string; in_minute: number; minute_ends_at: number; in_day: number; day_ends_at: number };
 
 export const loginOperations: OperationTable<
@@ -126,36 +140,30 @@ export const loginOperations: OperationTable<
   },
   putFailures: {
     kind: 'write',
-    async run({ tx }, { counts, now }) {
+    async run({ tx }, { counts }) {
       await tx.run(
-        'DELETE FROM failures WHERE key IN (SELECT key FROM failures WHERE day_ends_at <= $1 ORDER BY key LIMIT 100 FOR UPDATE SKIP LOCKED)',
-        now,
+        'DELETE FROM failures WHERE key IN (SELECT key FROM failures WHERE day_ends_at <= time_ms() ORDER BY key LIMIT 100 FOR UPDATE SKIP LOCKED)',
       );
       const last = new Map(counts.map((count) => [count.key, count])); // the same row cannot be written twice in a statement
       const rows = [...last.values()].toSorted((a, b) => compare(a.key, b.key));
-      if (rows.length === 0) return;
-      await tx.run(
-        `INSERT INTO failures SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::bigint[])
-         ON CONFLICT (key) DO UPDATE SET in_minute = excluded.in_minute, minute_ends_at = excluded.minute_ends_at,
-           in_day = excluded.in_day, day_ends_at = excluded.day_ends_at`,
+      if (rows.length === 0) return [];
+      const sums = await tx.all<FailureRow>(
+        `INSERT INTO failures AS f SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::bigint[])
+         ON CONFLICT (key) DO UPDATE SET ${inWindow('in_minute', 'minute_ends_at', MINUTE)}, ${inWindow('in_day', 'day_ends_at', DAY)}
+         RETURNING ${FAILURE_COLUMNS}`,
         ...columns(
           rows.map((one) => [one.key, one.inMinute, one.minuteEndsAt, one.inDay, one.dayEndsAt]),
           5,
         ),
       );
+      return sums.map(decodeFailures);
     },
   },
   failures: {
     kind: 'read',
-    async run({ tx }, now) {
-      const sql = `SELECT key, in_minute, minute_ends_at, in_day, day_ends_at FROM failures WHERE day_ends_at > $1 AND day_ends_at <= $2 ORDER BY key`;
-      return (await tx.all<FailureRow>(sql, now, now + DAY)).map((row) => ({
-        key: row.key,
-        inMinute: row.minute_ends_at > now ? row.in_minute : 0,
-        minuteEndsAt: row.minute_ends_at,
-        inDay: row.in_day,
-        dayEndsAt: row.day_ends_at,
-      }));
+    async run({ tx }) {
+      const sql = `SELECT ${FAILURE_COLUMNS} FROM failures WHERE day_ends_at > time_ms() AND day_ends_at <= time_ms() + ${DAY} ORDER BY key`;
+      return (await tx.all<FailureRow>(sql)).map(decodeFailures);
     },
   },
   forgetFailures: {

@@ -5,11 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { NODES } from '../../smtp/queue-id.ts';
+import { SECOND, sharedMonotonic } from '../../system/clock.ts';
 import { VERSION } from '../../system/version.ts';
 import type { DatabaseSession } from './database-session.ts';
 import type { WriterRow } from './database-transaction.ts';
 import { ADVISORY_LOCK } from './postgres-schema.ts';
 
+const SLOW = SECOND;
 /** What each writing connection is for. */
 export const MAIL = 0;
 export const REST = 1;
@@ -53,6 +55,14 @@ export async function takeNode(session: DatabaseSession): Promise<Node> {
 export async function keepNode(session: DatabaseSession, { id, incarnation }: Node): Promise<boolean> {
   const kept = 'UPDATE nodes SET seen_at = clock_timestamp() WHERE id = $1 AND incarnation = $2';
   return (await session.ask(kept, [id, incarnation])).count > 0;
+}
+
+/** @returns milliseconds: the clock of the database minus that of this process. undefined: the answer was too slow to know it. */
+export async function readClock(session: DatabaseSession): Promise<number | undefined> {
+  const asked = sharedMonotonic();
+  const { rows } = await session.ask<{ at: number }>('SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS at');
+  const answered = sharedMonotonic();
+  return answered - asked > SLOW ? undefined : rows[0]!.at - (asked + answered) / 2;
 }
 
 export async function leaveNode(session: DatabaseSession, { id, incarnation }: Node): Promise<void> {

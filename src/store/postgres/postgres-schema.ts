@@ -18,9 +18,11 @@ const OFTEN = 'autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshol
  *   commit would hold it until the standby has answered.
  * - `changes` has the last change of each topic by each process, with the number of its transaction.
  * - `paces` and `shaping` are kept by machine, because a host judges the address that it sees.
+ * - `time_ms()` is the clock by which windows, leases of work and failures are judged, so that machines with other clocks judge alike.
  */
 const MIGRATIONS: readonly string[] = [
   `
+  CREATE FUNCTION time_ms() RETURNS bigint LANGUAGE sql AS 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint';
   CREATE TABLE messages (
     id ${NAME} PRIMARY KEY, user_name text, reverse_path text NOT NULL, message_id text NOT NULL, size bigint NOT NULL,
     accepted_at bigint NOT NULL, expires_at bigint NOT NULL, flags integer NOT NULL, envid text, signatures text NOT NULL, about text,

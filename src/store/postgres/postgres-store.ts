@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
 import { continueQueueIds } from '../../smtp/queue-id.ts';
+import { HOUR, SECOND } from '../../system/clock.ts';
 import { type OpenOptions, StoreError } from '../opening.ts';
 import { StoreClient } from '../sqlite/client.ts';
 import { JoinedClient } from '../sqlite/joined-client.ts';
@@ -23,6 +24,8 @@ export type PostgresSettings = {
   readonly durability?: ServerOptions['durability'];
 };
 
+/** Clocks that differ by more are not the fault of the way to the database. */
+const MOST_SKEW = 2 * SECOND;
 const NAME = 'smarthost';
 const PORT = 5432;
 
@@ -52,10 +55,12 @@ function textOf(file: string, name: string): string {
 /** @throws StoreError with one sentence for the operator, without the password. */
 export async function openPostgres(options: OpenOptions & { readonly server: ServerOptions }): Promise<OpenedStore> {
   const { server, ...told } = options;
+  const skew = watchSkew(told.onSkew);
   const client = new StoreClient({
     ...told,
     thread: new URL('./postgres-worker.ts', import.meta.url),
     worker: { server } satisfies PostgresWorkerOptions,
+    onClock: () => skew(client.now() - Date.now()),
     unlink: () => {},
   });
   await client.start();
@@ -67,10 +72,23 @@ export async function openPostgres(options: OpenOptions & { readonly server: Ser
   }
   return {
     ...dataOf(client, new ChunkSpool(client)),
+    now: client.now,
     onChange: (listener) => client.onChange(listener),
     ping: async () => void (await client.call('ping', Date.now())),
     share: (give) => client.share(give),
     close: () => client.close(),
+  };
+}
+
+/** Tells a difference of the clocks when it begins, and each hour. */
+function watchSkew(tell: OpenOptions['onSkew']): (skew: number) => void {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  return (skew) => {
+    if (Math.abs(skew) <= MOST_SKEW) toldAt = Number.NEGATIVE_INFINITY;
+    else if (performance.now() - toldAt >= HOUR) {
+      toldAt = performance.now();
+      tell?.(Math.round(-skew / SECOND));
+    }
   };
 }
 
@@ -79,6 +97,7 @@ export function joinPostgres(port: MessagePort): JoinedStore {
   const client = new JoinedClient(port);
   return {
     ...dataOf(client, new ChunkSpool(client)),
+    now: client.now,
     onChange: (listener) => client.onChange(listener),
     renew: (next) => client.renew(next),
     close: () => client.close(),

@@ -18,7 +18,7 @@ import { DatabaseTransaction, mustLeave, PATIENCE, Writer, WriterTaken } from '.
 import { DueMemory } from './due-memory.ts';
 import { Link } from './link.ts';
 import { runMail } from './mail-group.ts';
-import { keepNode, leaveNode, MAIL, type Node, REST, takeNode } from './nodes.ts';
+import { keepNode, leaveNode, MAIL, type Node, REST, readClock, takeNode } from './nodes.ts';
 import { sendSigns } from './owner-rows.ts';
 import type { PostgresContext } from './postgres-context.ts';
 import { postgresOperation } from './postgres-operations.ts';
@@ -300,6 +300,7 @@ async function live(): Promise<void> {
   try {
     const session = await links.life.session(performance.now() + LOOK);
     if (performance.now() - beatAt >= BEAT) {
+      await tellClock(session);
       if (!(await keepNode(session, node))) await renew();
       beatAt = performance.now();
     }
@@ -313,6 +314,11 @@ async function live(): Promise<void> {
   } finally {
     busy.life = false;
   }
+}
+
+async function tellClock(session: DatabaseSession): Promise<void> {
+  const clock = await readClock(session);
+  if (clock !== undefined) ports.tellClock(clock);
 }
 
 /** Another process has the number of this one, because this one was silent for too long. */
@@ -352,6 +358,7 @@ try {
   node = await takeNode(session);
   writers = { mail: new Writer(links.mail, node.rows[MAIL]), rest: new Writer(links.rest, node.rows[REST]) };
   await revisions.read(session, node.incarnation);
+  await tellClock(session);
   heard = session;
   beatAt = performance.now();
   life = setInterval(() => void live(), LOOK);

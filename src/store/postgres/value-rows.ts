@@ -23,7 +23,10 @@ async function addDkimKeys({ tx, effects }: PostgresContext, keys: readonly Dkim
   return true;
 }
 
-/** A lease is the small value `lease.NAME`, with its end and its owner. The row is locked between the look and the change. */
+/**
+ * A lease is the small value `lease.NAME`, with its end by the clock of the database, and its owner. The caller asks for a time, so that
+ * its own clock does not matter. The row is locked between the look and the change.
+ */
 async function takeLease(
   { tx }: PostgresContext,
   a: { name: string; owner: string; until: number; now: number },
@@ -31,16 +34,17 @@ async function takeLease(
   const name = `lease.${a.name}`;
   // Removes the rows of ended leases, because the names of some leases are never used again.
   await tx.run(
-    `DELETE FROM small_values WHERE name IN (SELECT name FROM small_values WHERE name >= 'lease.' AND name < 'lease/' AND name <> $2
-       AND split_part(value, ' ', 1)::bigint <= $1 ORDER BY name FOR UPDATE SKIP LOCKED)`,
-    ...[a.now, name],
+    `DELETE FROM small_values WHERE name IN (SELECT name FROM small_values WHERE name >= 'lease.' AND name < 'lease/' AND name <> $1
+       AND split_part(value, ' ', 1)::bigint <= time_ms() ORDER BY name FOR UPDATE SKIP LOCKED)`,
+    name,
   );
   await tx.run(`INSERT INTO small_values VALUES ($1, '0') ON CONFLICT DO NOTHING`, name);
   const held = await tx.get<{ value: string }>('SELECT value FROM small_values WHERE name = $1 FOR UPDATE', name);
+  const { now } = (await tx.get<{ now: number }>('SELECT time_ms() AS now'))!;
   const [until, ...owner] = held?.value.split(' ') ?? [];
-  if (Number(until) > a.now && owner.join(' ') !== a.owner) return false;
+  if (Number(until) > now && owner.join(' ') !== a.owner) return false;
   if (a.until <= a.now) await tx.run('DELETE FROM small_values WHERE name = $1', name);
-  else await tx.run(PUT_VALUE, name, `${a.until} ${a.owner}`);
+  else await tx.run(PUT_VALUE, name, `${now + a.until - a.now} ${a.owner}`);
   return true;
 }
 

@@ -6,7 +6,7 @@ import { KINDS, UNITS } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 
 const LENGTH = { minute: MINUTE, hour: HOUR, day: DAY } as const;
-/** Two relays may judge a user with clocks that differ by so much. */
+/** The clock of the database may be set back by so much, or be that of a new primary. */
 const SKEW = MINUTE;
 const RENEW_DAYS = 7;
 export const dayNumber = (time: number) => Math.floor(time / DAY);
@@ -147,12 +147,10 @@ function distinctPairs(asked: readonly Asked[]): readonly (readonly [string, str
 }
 
 /** The use, without a lock. */
-export async function readUse(
-  tx: DatabaseTransaction,
-  { user, list, now }: { user: string; list: readonly Limit[]; now: number },
-) {
-  const row = await tx.get<{ windows: number[] }>('SELECT windows FROM usage WHERE user_key = $1', userKey(user));
-  return new UserUse(row?.windows ?? NONE, new Map()).use(list, now);
+export async function readUse(tx: DatabaseTransaction, { user, list }: { user: string; list: readonly Limit[] }) {
+  const sql = 'SELECT time_ms() AS now, (SELECT windows FROM usage WHERE user_key = $1) AS windows';
+  const row = await tx.get<{ now: number; windows: number[] | null }>(sql, userKey(user));
+  return new UserUse(row?.windows ?? NONE, new Map()).use(list, row!.now);
 }
 
 export async function knownAmong(tx: DatabaseTransaction, { user, addresses }: Asked): Promise<readonly string[]> {

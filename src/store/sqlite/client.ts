@@ -14,6 +14,8 @@ type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> &
   readonly thread?: URL;
   /** Its `workerData`. */
   readonly worker: object;
+  /** The clock of the data was read. */
+  readonly onClock?: () => void;
   /** Gets the names of files that no row names any more. */
   readonly unlink: (names: readonly string[]) => void;
 };
@@ -48,6 +50,7 @@ export class StoreClient extends Requests {
           this.#opened(worker);
           resolve();
         } else if (message === 'closed') this.#closed?.();
+        else if ('clock' in message) this.#heardClock(message.clock);
         else if ('foreign' in message) this.tell(message.foreign);
         else if ('refused' in message) reject(new StoreError(message.refused.message));
         else this.settle(message);
@@ -114,6 +117,11 @@ export class StoreClient extends Requests {
     if (answers.unlink.length > 0) unlink(answers.unlink);
     for (const damage of answers.damaged) onDamaged?.(damage);
     if (answers.trouble !== null) onTrouble?.(failureError(answers.trouble));
+  }
+
+  #heardClock(offset: number): void {
+    this.setClock(offset);
+    this.#options.onClock?.();
   }
 
   #ended(): void {

@@ -122,10 +122,15 @@ export function removeCredential({ db, effects }: Context, name: string): boolea
 
 type FailureRow = { key: string; in_minute: number; minute_ends_at: number; in_day: number; day_ends_at: number };
 
-export function putFailures({ db }: Context, { counts, now }: { counts: readonly FailureCount[]; now: number }): void {
+/** One process alone counts failures here. */
+export function putFailures(
+  { db }: Context,
+  { counts, now }: { counts: readonly FailureCount[]; now: number },
+): readonly FailureCount[] {
   db.run('DELETE FROM failures WHERE key IN (SELECT key FROM failures WHERE day_ends_at <= ? LIMIT 100)', now);
   for (const { key, inMinute, minuteEndsAt, inDay, dayEndsAt } of counts)
     db.run('INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)', key, inMinute, minuteEndsAt, inDay, dayEndsAt);
+  return counts;
 }
 
 export function failures({ db }: Context, now: number): readonly FailureCount[] {

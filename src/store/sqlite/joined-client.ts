@@ -19,7 +19,8 @@ export class JoinedClient extends Requests {
     this.#port = port;
     this.attach(port);
     port.on('message', (message: ToJoined) => {
-      if ('foreign' in message) this.tell(message.foreign);
+      if ('clock' in message) this.setClock(message.clock);
+      else if ('foreign' in message) this.tell(message.foreign);
       else this.settle(message);
     });
     port.on('close', () => {

@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Change } from '../store.ts';
 import type { GroupResult } from './group-commit.ts';
-import type { Answers, Failure, Request, ToJoined } from './protocol.ts';
+import type { Answers, ClockOffset, Failure, Request, ToJoined } from './protocol.ts';
 
 type Origin = { readonly port: MessagePort; readonly id: number };
 type Share = { results: unknown[]; failures: [number, Failure][]; transfer: ArrayBuffer[] };
@@ -13,6 +13,7 @@ export class Ports {
   /** By the id that a request has in this thread. Requests of the main thread keep their ids, which are positive. */
   readonly #origins = new Map<number, Origin>();
   #lastId = 0;
+  #clock: ClockOffset | undefined;
 
   readonly #transferOf: (request: Request, result: unknown) => ArrayBuffer[];
 
@@ -28,6 +29,7 @@ export class Ports {
 
   add(port: MessagePort, listen: (port: MessagePort) => void): void {
     this.#joined.add(port);
+    if (this.#clock !== undefined) port.postMessage(this.#clock);
     port.on('close', () => this.#joined.delete(port));
     listen(port);
   }
@@ -75,6 +77,12 @@ export class Ports {
   tell(foreign: readonly Change[]): void {
     this.#main.postMessage({ foreign } satisfies ToJoined);
     this.#tellOthers(foreign);
+  }
+
+  /** The clock of the data was read. */
+  tellClock(clock: number): void {
+    this.#clock = { clock };
+    for (const port of this.all) port.postMessage(this.#clock);
   }
 
   close(): void {

@@ -29,7 +29,9 @@ export type Answers = {
   readonly trouble: Failure | null;
 };
 /** What a thread that shares the store gets. `foreign`: changes that were made by others. */
-export type ToJoined = Answers | { readonly foreign: readonly Change[] };
+export type ToJoined = Answers | { readonly foreign: readonly Change[] } | ClockOffset;
+/** Milliseconds: the clock of the data minus the monotonic clock of this process. Only where the data have a clock of their own. */
+export type ClockOffset = { readonly clock: number };
 export type FromWorker = ToJoined | 'opened' | 'closed' | { readonly refused: Failure };
 
 const SENTENCES: Readonly<Record<number, readonly [code: string, sentence: string]>> = {

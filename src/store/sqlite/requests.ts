@@ -1,4 +1,5 @@
 /** Requests to the thread of the store. Those of one turn of the event loop are sent together. Each of them has a promise. */
+import { type Clock, sharedMonotonic } from '../../system/clock.ts';
 import type { Change } from '../store.ts';
 import type { Argument, Name, Result } from './operations.ts';
 import { type Answers, failureError, type Request } from './protocol.ts';
@@ -19,6 +20,7 @@ export class Requests {
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
   #closed = false;
+  #clock: number | undefined;
   readonly #listeners: ((changes: ReadonlySet<Change>) => void)[] = [];
 
   /** Rejects if the change is not on the disk. @param transfer memory that is transferred and not copied. */
@@ -44,6 +46,13 @@ export class Requests {
       this.#outbox.push([id, name, argument]);
       if (transfer !== undefined) this.#transfer.push(transfer);
     }) as Promise<Result<K>>;
+  }
+
+  /** The clock of the data, as it was read last. That of this machine as long as it was not read. */
+  readonly now: Clock = () => (this.#clock === undefined ? Date.now() : Math.round(sharedMonotonic() + this.#clock));
+
+  protected setClock(offset: number): void {
+    this.#clock = offset;
   }
 
   onChange(listener: (changes: ReadonlySet<Change>) => void): void {

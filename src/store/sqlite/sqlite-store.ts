@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import { continueQueueIds } from '../../smtp/queue-id.ts';
-import { SECOND } from '../../system/clock.ts';
+import { SECOND, systemClock } from '../../system/clock.ts';
 import type { CredentialStore } from '../credential-store.ts';
 import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from '../embedded/data-dir.ts';
 import type { EmbeddedOptions } from '../embedded/embedded.ts';
@@ -39,6 +39,7 @@ export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: 
   }
   return {
     ...dataOf(client, spool),
+    now: systemClock,
     onChange: (listener) => client.onChange(listener),
     ping: async () => void (await client.call('ping', Date.now())),
     share: (give) => client.share(give),
@@ -51,6 +52,7 @@ export function joinSqlite(dataDir: string, port: MessagePort): JoinedStore {
   const client = new JoinedClient(port);
   return {
     ...dataOf(client, new SpoolDirectory(join(dataDir, SPOOL_DIR))),
+    now: systemClock,
     onChange: (listener) => client.onChange(listener),
     renew: (next) => client.renew(next),
     close: () => client.close(),

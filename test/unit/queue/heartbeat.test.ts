@@ -23,7 +23,7 @@ function start({ busy = true, known = true }: { busy?: boolean; known?: boolean 
       takeBack: async () => calls.takeBack++ * 0,
     },
     log: createEventLog(createLog({ level: 'silent', format: 'json' })),
-    ...{ owner: 'me', now: () => Date.now(), monotonic: () => performance.now() },
+    ...{ owner: 'me', now: () => Date.now(), wall: () => Date.now(), monotonic: () => performance.now() },
     ...{ busy: () => state.busy, stopped: () => false },
     onDue: () => calls.due++,
     onLost: () => calls.lost++,

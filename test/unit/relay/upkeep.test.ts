@@ -24,7 +24,7 @@ test('besides the trace, a part of the known recipients is checked, each time th
     },
   };
   const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
-  const stop = startTrimming({ messages } as unknown as Store, () => ({ keep: 1, maxSize: 1 }), log);
+  const stop = startTrimming({ messages, now: Date.now } as unknown as Store, () => ({ keep: 1, maxSize: 1 }), log);
   await vi.advanceTimersByTimeAsync(15 * MINUTE);
   await stop();
   expect(asked).toEqual([null, middle, null]);
