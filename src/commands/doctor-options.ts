@@ -1,6 +1,7 @@
 /** Prepares the doctor's input from configuration and store, and its probes of DNS, network and machine. */
 import { existsSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
 import { hostname } from 'node:os';
 import { describeCertificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
@@ -20,6 +21,7 @@ import {
 import { publicAddresses } from '../net/addresses.ts';
 import { type Credential, clusterOf, filesOf, type Store, type StoreData } from '../store/store.ts';
 import { DAY, SECOND } from '../system/clock.ts';
+import { threadsOf } from '../system/thread-count.ts';
 import { countRoots } from '../system/trust.ts';
 import { tryStsPolicy } from '../tls-policy/tls-policy.ts';
 
@@ -163,6 +165,7 @@ function probesOf({ config, store }: Parts, ca: string | undefined): Probes {
     }),
     store: () => storeFacts(config, store),
     database: async () => clusterOf(config)?.look(),
+    threads: () => threadFacts(config),
     async times() {
       if (config.tls.mode !== 'acme') return [];
       const url = config.tls.acme.directory;
@@ -192,6 +195,30 @@ async function storeFacts(config: Config, { messages, ...store }: Pick<Store, 'm
 async function runsHere(config: Config): Promise<boolean> {
   const nodes = (await clusterOf(config)?.nodes()) ?? [];
   return nodes.some(({ isRelay, isAlive, machine }) => isRelay && isAlive && machine === hostname());
+}
+
+/** Asks the running relay by its metrics. */
+async function threadFacts(config: Config): ReturnType<Probes['threads']> {
+  const wanted = threadsOf(config);
+  const at = config.listen.admin[0];
+  if (at === undefined) return { wanted, seen: undefined };
+  const host =
+    at.address === '::' ? '[::1]' : at.address === '0.0.0.0' ? '127.0.0.1' : isIPv6(at.address) ? `[${at.address}]` : at.address;
+  try {
+    const answer = await fetch(`http://${host}:${at.port}/metrics`, { signal: AbortSignal.timeout(CONNECT_TIMEOUT) });
+    return { wanted, seen: threadsSeen(await answer.text()) };
+  } catch {
+    return { wanted, seen: undefined };
+  }
+}
+
+/** @param metrics the page of another version of the relay, or of another program, may lack the numbers. */
+function threadsSeen(metrics: string): Awaited<ReturnType<Probes['threads']>>['seen'] {
+  const values = (name: string) =>
+    [...metrics.matchAll(new RegExp(`^${name}(?:{.*})? (\\d+)$`, 'gm'))].map(([, value]) => Number(value));
+  const [working] = values('smarthost_session_threads');
+  const [ends = 0] = values('smarthost_thread_ends_total');
+  return working === undefined ? undefined : { working, ends, sessions: values('smarthost_thread_sessions') };
 }
 
 /** `config check` reports a `delivery.ca` that cannot be read. */

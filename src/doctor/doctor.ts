@@ -12,7 +12,16 @@ import { checkDomain, gatherDomain } from './domain.ts';
 import type { Finding } from './finding.ts';
 import { checkHost } from './host.ts';
 import { type ConfiguredListener, checkListener, gatherListener, type TlsMode } from './listeners.ts';
-import { type ClockFacts, checkClock, checkDisk, checkStore, type DiskFacts, type StoreFacts } from './machine.ts';
+import {
+  type ClockFacts,
+  checkClock,
+  checkDisk,
+  checkStore,
+  checkThreads,
+  type DiskFacts,
+  type StoreFacts,
+  type ThreadFacts,
+} from './machine.ts';
 import { checkSts, type StsFacts, type StsFetch } from './mta-sts.ts';
 import { addressesSeen, checkOutbound, gatherOutbound } from './outbound.ts';
 import { isUnreachable, ownAddresses } from './own-addresses.ts';
@@ -86,6 +95,7 @@ export type Probes = {
   readonly store: () => Promise<StoreFacts>;
   /** undefined: the data are in files of this machine. */
   readonly database: () => Promise<ClusterLook | undefined>;
+  readonly threads: () => Promise<ThreadFacts>;
   /** The time that servers report, besides mail servers. */
   readonly times: () => Promise<readonly PeerTime[]>;
   readonly synchronized: () => Promise<boolean>;
@@ -102,10 +112,11 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
   const { dns, smtp } = probes;
   const { timeout = LOOK } = options;
   const validates = signed.kind === 'answered' && signed.authenticated;
-  const [disk, store, database, outbound, served, times, records, fetched, asked] = await Promise.all([
+  const [disk, store, database, threads, outbound, served, times, records, fetched, asked] = await Promise.all([
     probes.disk(),
     probes.store(),
     probes.database(),
+    probes.threads(),
     gatherOutbound({ ...options, ...options.delivery, dns, smtp, timeout }),
     lookAtListeners(options, probes),
     probes.times(),
@@ -125,6 +136,7 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
     checkDisk(disk),
     ...checkStore(store),
     ...(database === undefined ? [] : checkDatabase(database)),
+    ...checkThreads(threads),
     checkClock(clock),
     ...checkDnssec({ signed, trustAd: options.trustAd }, asked),
     ...checkHost(host),

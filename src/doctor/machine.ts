@@ -76,6 +76,39 @@ function duration(age: number): string {
   return age >= HOUR ? `${Math.floor(age / HOUR)} h` : `${Math.floor(age / MINUTE)} min`;
 }
 
+export type ThreadFacts = {
+  /** As the configuration says, on this machine. */
+  readonly wanted: number;
+  /** From the metrics of the running relay. Undefined: it does not run, or does not tell. */
+  readonly seen: { readonly working: number; readonly sessions: readonly number[]; readonly ends: number } | undefined;
+};
+
+export function checkThreads({ wanted, seen }: ThreadFacts): readonly Finding[] {
+  if (wanted === 1 && (seen === undefined || seen.sessions.length === 0)) return [];
+  const say = about('threads', 'sessions');
+  const want = `${wanted === 1 ? 'the main thread' : `${wanted} threads`}, as the setting says`;
+  if (seen === undefined)
+    return [say('unknown', 'the relay does not tell', want, 'Start it with `listen.admin`, so that it can be asked.')];
+  const { working, sessions, ends } = seen;
+  const replaced = ends === 0 ? '' : `; ended by a fault and replaced: ${ends}`;
+  const each = sessions.length === 0 ? '' : `, with ${listed(sessions.map(String))} sessions`;
+  const found = `${working} ${working === 1 ? 'thread answers' : 'threads answer'}${each}${replaced}`;
+  if (Math.max(sessions.length, 1) !== wanted)
+    return [say('warning', found, want, 'Restart the relay: the setting `threads` has changed.')];
+  if (working < wanted)
+    return [
+      say(
+        'warning',
+        found,
+        want,
+        'A thread that does not answer is replaced after 30 s: look for threadSilent and threadEnded in the log.',
+      ),
+    ];
+  if (ends > 0)
+    return [say('warning', found, want, 'Nothing is lost, but it is our fault: report the lines threadEnded of the log to us.')];
+  return [say('ok', found, want)];
+}
+
 export type ClockFacts = {
   readonly now: number;
   /** The times that servers reported, and when we received them. */

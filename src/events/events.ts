@@ -30,6 +30,11 @@ export const EVENTS = {
     thread: count,
     error,
   }),
+  threadSilent: define(
+    'warn',
+    'A thread of sessions answers nothing. It gets no new clients while others answer, and is replaced after 30 s.',
+    { thread: count, seconds },
+  ),
   threadTrouble: define('error', 'A thread of sessions could not do what it was told.', { thread: count, error }),
   crashed: define('error', 'A fault of the relay ends the process. A restart loses nothing.', { error }),
   notClosed: define('error', 'A part of the relay did not close correctly during the stop.', { error }),

@@ -8,6 +8,8 @@ export type Snapshot = {
   readonly queue: { readonly states: Readonly<Partial<Record<string, number>>>; readonly oldestSeconds: number } | undefined;
   readonly sessions: number;
   readonly threads: number;
+  /** Of each thread, from the first on. Empty: the main thread has all. */
+  readonly sessionsByThread: readonly number[];
   /** MX host sets that get no mail for a while. */
   readonly resting: number;
   /** Providers that refuse our address now, and recipients that are held, by provider. */
@@ -151,6 +153,11 @@ export function createMetrics(version: string): Metrics {
   const exceptions = gauge('smarthost_tls_exceptions', 'Entries of the setting destinations that weaken TLS now');
   const sessions = gauge('smarthost_sessions', 'Open submission sessions');
   const threads = gauge('smarthost_session_threads', 'Threads that have sessions and answer; see the setting `threads`');
+  const threadSessions = gauge(
+    'smarthost_thread_sessions',
+    'Open submission sessions of each thread, where sessions have threads',
+    ['thread'],
+  );
   const threadEnds = counter('smarthost_thread_ends_total', 'Threads of sessions that ended by a fault, and were replaced');
   const notAfter = gauge('smarthost_certificate_not_after_timestamp_seconds', 'End of the served certificate', ['keyType']);
   const renewalFailures = gauge('smarthost_certificate_renewal_failures', 'Failed renewals since the last successful one', [
@@ -261,6 +268,7 @@ export function createMetrics(version: string): Metrics {
       }
       sessions.set(snapshot.sessions);
       threads.set(snapshot.threads);
+      for (const [i, count] of snapshot.sessionsByThread.entries()) threadSessions.set({ thread: String(i + 1) }, count);
       resting.set(snapshot.resting);
       providersBlocked.reset();
       for (const provider of snapshot.blocked) providersBlocked.set({ provider: labelOf(provider) }, 1);

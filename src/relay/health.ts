@@ -68,6 +68,7 @@ export type SnapshotParts = {
   readonly sessions: number;
   /** Threads that have sessions, and that work now. */
   readonly threads: number;
+  readonly sessionsByThread: readonly number[];
   readonly resting: number;
   /** Providers that refuse our address now. */
   readonly blocked: readonly { readonly provider: string }[];

@@ -373,6 +373,7 @@ async function openAdmin(
         certificates,
         sessions: threads?.sessions() ?? submission.sessions(),
         threads: threads?.working() ?? 1,
+        sessionsByThread: threads?.sessionsByThread() ?? [],
         ...{ resting: delivery.resting(), blocked: delivery.blocks() },
       },
       ...{ validates: dnssec.validates(), policies: sts.counts(), exceptions: exceptionsNow(current.config).length },

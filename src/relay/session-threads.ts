@@ -1,5 +1,4 @@
 /** Whether sessions have threads of their own, and what these threads share. */
-import { availableParallelism } from 'node:os';
 import type { Certificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
 import type { EventLog } from '../events/events.ts';
@@ -9,6 +8,7 @@ import type { OpenedStore } from '../store/store.ts';
 import type { Guard } from '../submission/submission.ts';
 import type { DiskWatch } from '../system/disk-watch.ts';
 import type { Log } from '../system/log.ts';
+import { threadsOf } from '../system/thread-count.ts';
 import { diskRefusal } from './health.ts';
 import type { Machine } from './threads/member.ts';
 import { startThreads, type Threads } from './threads/threads.ts';
@@ -27,24 +27,6 @@ type SessionThreadsOptions = Pick<Machine, 'sts' | 'results' | 'validatesNow'> &
   readonly validates: () => boolean;
   readonly late: LateParts;
 };
-
-/** The first Node that hands a connection over to another thread. */
-const NODE = [24, 21] as const;
-
-/**
- * `auto` leaves one core to the main thread, the store and the password hashes.
- * @throws Error with one sentence if this Node cannot do it.
- */
-export function threadsOf(
-  { threads }: Pick<Config, 'threads'>,
-  { cores = availableParallelism(), node = process.versions.node } = {},
-): number {
-  const [major = 0, minor = 0] = node.split('.').map(Number);
-  const isNew = major > NODE[0] || (major === NODE[0] && minor >= NODE[1]);
-  if (threads === 'auto') return isNew ? Math.max(1, cores - 1) : 1;
-  if (threads === 1 || isNew) return threads;
-  throw new Error(`threads: more than one needs Node ${NODE.join('.')} or newer; this is ${node}. Set it to 1 or to auto`);
-}
 
 /** @returns undefined if sessions stay in the main thread. Rejects with the reason where a thread cannot start. */
 export async function startSessionThreads(options: SessionThreadsOptions): Promise<Threads | undefined> {

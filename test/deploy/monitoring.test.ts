@@ -32,6 +32,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
   const text = await metrics.render({
     queue: { states: { delayed: 1 }, oldestSeconds: 1 },
     threads: 1,
+    sessionsByThread: [],
     sessions: 1,
     ...{ resting: 0, blocked: ['yahoo'], heldBy: [{ provider: 'yahoo', recipients: 2 }] },
     policies: { modes: { enforce: 1 }, overdue: 0 },

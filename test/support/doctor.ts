@@ -93,6 +93,7 @@ export async function diagnose({
     disk: async () => ({ dir: '/data', free: 100 * 2 ** 30, minFree: 2 ** 30 }),
     database: async () => undefined,
     store: async () => ({ dir: '/data', commit: 1, waiting: 0, held: 0, oldestAcceptedAt: null, running: true, now: now() }),
+    threads: async () => ({ wanted: 1, seen: undefined }),
     times: async () => [{ name: 'a peer', at: now(), heardAt: now() }],
     synchronized: async () => false,
     ...probes,

@@ -11,6 +11,7 @@ import type { Caller, Guard } from '../../submission/submission.ts';
 import { ThreadPeer, Transferred } from './peer.ts';
 import type { MainServices, SentContent, SentEntrant, SentRequest, ThreadServices } from './protocol.ts';
 import { sentContent, transferOf } from './remote.ts';
+import { QUIET } from './silence.ts';
 
 type Seat = NonNullable<Caller['place']>;
 type LookUp = ReturnType<Places['lookUp']>;
@@ -72,6 +73,11 @@ export class Member {
     return this.#seats.size;
   }
 
+  /** It has not answered for some ticks. */
+  get isQuiet(): boolean {
+    return this.unanswered > QUIET;
+  }
+
   get ended(): boolean {
     return this.#ended;
   }
@@ -101,11 +107,11 @@ export class Member {
   release(): void {
     if (this.#ended) return;
     this.#ended = true;
-    const places = this.#machine.places();
-    for (const ending of this.#entering.values()) ending.abort();
-    for (const lookUp of this.#lookUps.values()) places.lookedUp(lookUp);
-    for (const place of this.#granted.values()) places.leave(place, 'none', '');
     for (const number of [...this.#seats.keys()]) this.unseat(number);
+    for (const ending of this.#entering.values()) ending.abort();
+    const { places } = this.#machine; // not there before delivery has started, when there is nothing to give back
+    for (const lookUp of this.#lookUps.values()) places().lookedUp(lookUp);
+    for (const place of this.#granted.values()) places().leave(place, 'none', '');
     for (const [hosts, count] of [...this.#idle]) for (let i = 0; i < count; i++) this.#countIdle(hosts, -1);
     this.peer.end(new Error('The thread has ended'));
   }
@@ -178,11 +184,15 @@ export class Member {
     const ending = new AbortController();
     this.#entering.set(number, ending);
     this.#neighbours.learn(destination, entrant.key);
-    const place = await places.enter({
-      ...{ ...entrant, home: this.thread, signal: ending.signal },
-      lookUp: this.#lookUps.get(lookUp) ?? { destination, ways: -1 },
-    });
-    this.#entering.delete(number);
+    let place: Awaited<ReturnType<Pacing['enter']>>;
+    try {
+      place = await places.enter({
+        ...{ ...entrant, home: this.thread, signal: ending.signal },
+        lookUp: this.#lookUps.get(lookUp) ?? { destination, ways: -1 },
+      });
+    } finally {
+      this.#entering.delete(number);
+    }
     if ('verdict' in place) return place;
     const { permit } = place;
     const granted = permit === undefined ? {} : { permit };

@@ -18,16 +18,14 @@ import { SECOND } from '../../system/clock.ts';
 import { quotaDefaults } from '../options.ts';
 import { type Machine, Member, type PacedPlaces } from './member.ts';
 import type { MachineState, ThreadData } from './protocol.ts';
+import { REPLACED, TICK, TOLD } from './silence.ts';
+import { Unserved } from './unserved.ts';
 
-const TICK = SECOND;
-/** A thread that answers no question for so many ticks stands still, and is replaced. It gets no connections after FEW. */
-const MANY = 60;
-const FEW = 3;
 /** Milliseconds before a thread that has ended soon after its start is started again. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5 * SECOND;
 const SETTLED = 10 * SECOND;
-/** Milliseconds that a thread has for its end, and beyond the deadline of a drain. */
+/** Milliseconds that a thread has for its end, and after it or after the deadline of a drain. */
 const CLOSING = 5 * SECOND;
 const LATE = 2 * SECOND;
 /** A thread that has a session with the hosts gets the attempt, unless it has so many attempts more than another. */
@@ -63,6 +61,8 @@ export type Threads = {
   sessions(): number;
   /** How many threads work now. */
   working(): number;
+  /** In the order of the threads. A thread that is being replaced has none. */
+  sessionsByThread(): readonly number[];
   setTls(tls: TlsFiles): void;
   /** Never rejects: a thread that cannot follow is replaced. */
   reload(config: Config): Promise<void>;
@@ -86,7 +86,8 @@ export async function startThreads(options: ThreadsOptions): Promise<Threads> {
     hand: (socket, listener, caller) => crew.hand(socket, listener, caller),
     courier: (places) => crew.courier(places),
     sessions: () => crew.members.reduce((sum, { sessions }) => sum + sessions, 0),
-    working: () => crew.members.filter(({ unanswered }) => unanswered <= FEW).length,
+    working: () => crew.members.filter(({ isQuiet }) => !isQuiet).length,
+    sessionsByThread: () => crew.sessionsByThread(),
     setTls: (tls) => crew.setTls(tls),
     reload: (config) => crew.reload(config),
     drain: (deadline) => crew.drain(deadline),
@@ -94,15 +95,20 @@ export async function startThreads(options: ThreadsOptions): Promise<Threads> {
   };
 }
 
-type Running = { readonly member: Member; readonly worker: Worker; readonly unshare: () => void };
+type Running = {
+  readonly member: Member;
+  readonly worker: Worker;
+  readonly unshare: () => void;
+  /** Resolves when nothing of the thread runs any more. */
+  readonly exited: Promise<void>;
+};
 
 class Crew {
   readonly #options: ThreadsOptions;
   readonly #running = new Map<number, Running>();
   /** The host set that a destination had last. */
   readonly #hosts = createCache<string, string>(MAX_KNOWN);
-  /** Connections that came while no thread was there. */
-  readonly #unserved: Parameters<Hand>[] = [];
+  readonly #unserved = new Unserved();
   readonly #suspects = createCache<string, number>(MAX_SUSPECTS);
   readonly #pauses = new Map<number, number>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -156,17 +162,18 @@ class Crew {
         worker.on('error', (error) => {
           cause = error;
         });
+        const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
         worker.on('exit', () => {
           reject(cause ?? new Error(`Thread ${thread} ended while it started`));
           this.#ended(running!, cause);
         });
         running = {
-          worker,
+          ...{ worker, exited },
           unshare: () => unshare(),
           member: new Member(thread, worker, this.#machine(), this.#neighbours(resolve)),
         };
         this.#running.set(thread, running);
-        for (const waiting of this.#unserved.splice(0)) this.hand(...waiting);
+        for (const handed of this.#unserved.takeAll()) this.hand(...handed);
       });
       if (running === undefined) {
         unshare();
@@ -199,11 +206,11 @@ class Crew {
   }
 
   #ended({ member, unshare }: Running, error: unknown): void {
+    if (member.ended) return;
     const { thread } = member;
     unshare();
-    if (this.#running.get(thread)?.member === member) this.#running.delete(thread);
-    if (this.#places !== undefined) member.release();
-    else member.peer.end(new Error('The thread has ended'));
+    this.#running.delete(thread);
+    member.release();
     if (this.#closing !== undefined) return;
     this.#options.log.emit('threadEnded', { thread, error });
     if (this.#ticking !== undefined) this.#startAgain(thread);
@@ -233,10 +240,22 @@ class Crew {
 
   #tick(): void {
     this.#tellState();
-    for (const { member, worker } of this.#running.values()) {
-      if (++member.unanswered > MANY) void worker.terminate();
-      member.peer.tell('ping', []);
+    this.#unserved.sweep();
+    for (const running of [...this.#running.values()]) {
+      const { member } = running;
+      const silent = ++member.unanswered;
+      if (silent > REPLACED) this.#replace(running);
+      else {
+        if (silent === TOLD) this.#options.log.emit('threadSilent', { thread: member.thread, seconds: (silent * TICK) / SECOND });
+        member.peer.tell('ping', []);
+      }
     }
+  }
+
+  /** JavaScript of the thread does not run any more after `terminate`, so that its mail is due again at once, even if its exit comes late. */
+  #replace(running: Running): void {
+    void running.worker.terminate();
+    this.#ended(running, new Error(`The thread answered nothing for ${(REPLACED * TICK) / SECOND} s`));
   }
 
   /** Before a connection or an attempt, so that a change counts for it. */
@@ -251,10 +270,9 @@ class Crew {
   /** The thread with the fewest sessions that does not stand still. While there is none, the client waits for the next one. */
   hand(socket: Socket, listener: ListenerName, caller: Caller | undefined): void {
     this.#tellState();
-    const members = this.members.filter(({ unanswered }) => unanswered <= FEW);
-    const member = fewest(members.length > 0 ? members : this.members, ({ sessions }) => sessions);
+    const member = fewest(this.#answering(), ({ sessions }) => sessions);
     if (member === undefined) {
-      this.#unserved.push([socket, listener, caller]);
+      this.#unserved.add(socket, listener, caller);
       return;
     }
     const place = caller?.place;
@@ -315,9 +333,20 @@ class Crew {
     return ends < SUSPICIOUS ? RETURNED : DELAYED;
   }
 
+  /** All, if none answers. */
+  #answering(): readonly Member[] {
+    const { members } = this;
+    const answering = members.filter(({ isQuiet }) => !isQuiet);
+    return answering.length > 0 ? answering : members;
+  }
+
+  sessionsByThread(): readonly number[] {
+    return Array.from({ length: this.#options.count }, (_, i) => this.#running.get(i + 1)?.member.sessions ?? 0);
+  }
+
   /** A session with the hosts is worth a few attempts more. */
   #choose(destination: string): Member | undefined {
-    const { members } = this;
+    const members = this.#answering();
     const least = fewest(members, ({ attempts }) => attempts);
     const hosts = this.#hosts.get(destination);
     if (least === undefined || hosts === undefined) return least;
@@ -377,17 +406,9 @@ class Crew {
 
   async drain(deadline: number): Promise<void> {
     this.#draining = true;
-    for (const [socket, , caller] of this.#unserved.splice(0)) {
-      socket.destroy();
-      caller?.place?.leave();
-    }
+    this.#unserved.dropAll();
     const drained = this.members.map(({ peer }) => peer.call('drain', [deadline]).catch(() => {}));
-    let late: NodeJS.Timeout | undefined;
-    const over = new Promise<void>((resolve) => {
-      late = setTimeout(resolve, deadline + LATE); // a thread that stands still answers nothing
-    });
-    await Promise.race([Promise.all(drained), over]);
-    clearTimeout(late);
+    await within(deadline + LATE, Promise.all(drained)); // a thread that stands still answers nothing
   }
 
   close(): Promise<void> {
@@ -399,15 +420,24 @@ class Crew {
     clearInterval(this.#ticking);
     for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all(
-      [...this.#running.values()].map(async ({ member, worker }) => {
-        const exited = new Promise((resolve) => worker.once('exit', resolve));
+      [...this.#running.values()].map(async ({ member, worker, exited }) => {
         const late = setTimeout(() => void worker.terminate(), CLOSING);
-        await member.peer.call('close', []).catch(() => {});
-        await exited;
+        void member.peer.call('close', []).catch(() => {});
+        await within(CLOSING + LATE, exited);
         clearTimeout(late);
       }),
     );
   }
+}
+
+/** Resolves with `work`, or without it after so many milliseconds. */
+async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  let late: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    late = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([work, over]);
+  clearTimeout(late);
 }
 
 function fewest<T>(list: readonly T[], count: (one: T) => number): T | undefined {

@@ -3,7 +3,16 @@ import { createEventLog } from '../../../src/events/events.ts';
 import { createMetrics } from '../../../src/metrics/metrics.ts';
 
 const snapshot = {
-  ...{ queue: undefined, threads: 1, sessions: 0, resting: 0, blocked: [], heldBy: [], policies: { modes: {}, overdue: 0 } },
+  ...{
+    queue: undefined,
+    threads: 1,
+    sessionsByThread: [],
+    sessions: 0,
+    resting: 0,
+    blocked: [],
+    heldBy: [],
+    policies: { modes: {}, overdue: 0 },
+  },
   ...{ validates: true, exceptions: 0, certificates: [] },
 };
 

@@ -7,6 +7,7 @@ const parts = (counts: () => Promise<unknown>): SnapshotParts => ({
   certificates: { facts: () => [] },
   sessions: 3,
   threads: 2,
+  sessionsByThread: [3, 4],
   ...{ resting: 2, blocked: [] },
   exceptions: 2,
   policies: { modes: { enforce: 5, testing: 1, none: 0 }, overdue: 4 },

@@ -1,6 +1,6 @@
 /** How many threads sessions have. */
 import { expect, test } from 'vitest';
-import { threadsOf } from '../../../src/relay/session-threads.ts';
+import { threadsOf } from '../../../src/system/thread-count.ts';
 
 test('auto leaves one core to the main thread and the store, and is never less than one', () => {
   expect([1, 2, 3, 8].map((cores) => threadsOf({ threads: 'auto' }, { cores, node: '24.21.0' }))).toEqual([1, 1, 2, 7]);

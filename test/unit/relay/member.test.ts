@@ -1,0 +1,47 @@
+/** What a thread has of the things that are one for the machine comes back when it ends. */
+import { MessageChannel, type Worker } from 'node:worker_threads';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Machine, PacedPlaces } from '../../../src/relay/threads/member.ts';
+import { Member } from '../../../src/relay/threads/member.ts';
+import { ThreadPeer } from '../../../src/relay/threads/peer.ts';
+import type { MainServices } from '../../../src/relay/threads/protocol.ts';
+
+const nothing = () => {};
+
+function startMember(places: () => PacedPlaces) {
+  const { port1, port2 } = new MessageChannel();
+  onTestFinished(() => port1.close());
+  const machine = { places, log: { emit: nothing } } as unknown as Machine;
+  const neighbours = { ready: nothing, noteUse: nothing, makeRoom: async () => {}, learn: nothing };
+  const member = new Member(1, port1 as unknown as Worker, machine, neighbours);
+  return { member, thread: new ThreadPeer<MainServices>(port2, nothing) };
+}
+
+test('a thread that ends before delivery has started gives the places of its sessions back', () => {
+  const { member } = startMember(() => {
+    throw new Error('Delivery has not started');
+  });
+  let left = 0;
+  member.seat({ loggedIn: nothing, leave: () => void left++ });
+  member.release();
+  member.release();
+  expect([left, member.sessions, member.ended]).toEqual([1, 0, true]);
+});
+
+test('an attempt whose question for a place fails is forgotten', async () => {
+  const signals: AbortSignal[] = [];
+  const places = {
+    async enter({ signal }: Parameters<PacedPlaces['enter']>[0]) {
+      signals.push(signal);
+      if (signals.length === 1) throw new Error('no place');
+      return new Promise<never>(nothing);
+    },
+  } as unknown as PacedPlaces;
+  const { member, thread } = startMember(() => places);
+  const entrant = { key: 'mx', lookUp: 1, destination: 'dest.test', message: 'a', sender: '' };
+  await expect(thread.call('enter', [1, entrant])).rejects.toThrow('no place');
+  void thread.call('enter', [2, entrant]);
+  await expect.poll(() => signals.length).toBe(2);
+  member.release();
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, true]);
+});
