@@ -315,7 +315,7 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
       const { effect, reason } = effectOf(results);
       pacing.leave(place, effect, reason, heard);
     }
-    const waits = heldFrom(heard, provider ?? key, now());
+    const waits = heldFrom(heard, permit, provider ?? key, now());
     const outcomes = results.map((result) =>
       isClosed(result, permit) ? heldOutcome(permit!, now() + HOUR) : outcomeOf(result, started, waits),
     );
@@ -362,9 +362,12 @@ function heldOutcome({ provider, closedBy }: Permit, notBefore: number): Outcome
 /** Why mail waits, besides its verdict. */
 type Waits = Pick<TurnedAway, 'notBefore' | 'heldBy'>;
 
-/** A reply that leaves no doubt that our address is refused: the mail is held from now on. */
-function heldFrom(heard: readonly Heard[], provider: string, since: number): Waits {
-  const isRefused = heard.some(({ kind, verb, sure }) => kind === 'us' && verb === 'hold' && sure === true);
+/** A reply that leaves no doubt that our address is refused, by the provider and not by one domain: the mail is held from now on. */
+function heldFrom(heard: readonly Heard[], permit: Permit | undefined, provider: string, since: number): Waits {
+  const isRefused = heard.some(
+    ({ kind, verb, sure, own }) =>
+      kind === 'us' && verb === 'hold' && sure === true && (permit?.believed[own ? 'own' : 'other'] ?? true),
+  );
   return isRefused ? { heldBy: { provider, since } } : {};
 }
 

@@ -57,10 +57,33 @@ test('what one domain refuses holds no mail of the provider while it takes that 
   await world.send('u@t2.test');
   await world.mx.received(2);
   expect(world.news).toEqual([]);
+  expect(await world.held()).toEqual([]); // so nobody reads that the provider holds it
   refused.add('t3.test');
   await world.send('u@t3.test');
   await expect.poll(() => world.news, { timeout: 10_000 }).toMatchObject([{ provider: 'microsoft365', state: 'blocked' }]);
   expect(world.reports).toEqual([]);
+});
+
+test('one domain that names our address in its refusals holds no mail of others at its provider, and its own keeps waiting', async () => {
+  const world = await startProviderWorld({
+    RCPT: ({ address }) => (address.endsWith('@t0.test') ? '550 5.7.1 Go away, relay.example.net' : undefined),
+  });
+  await world.send('u0@t0.test');
+  await expect.poll(async () => (await world.store.messages.list({}))[0]!.recipients[0]!.attempts, { timeout: 10_000 }).toBe(1);
+  const sessions = world.mx.sessions();
+  for (let i = 1; i < 4; i++) await world.send(`u${i}@t0.test`, { reversePath: `s@from${i}.test` });
+  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['t0.test', 3]]);
+  await world.send('u@t1.test');
+  await world.mx.received(1);
+  expect(world.news).toEqual([]);
+  expect(world.mx.sessions()).toBe(sessions + 1);
+  for (let hour = 0; hour < 5; hour++) await world.pass(HOUR + MINUTE);
+  await expect.poll(() => world.reports.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(4);
+  expect(world.reports.map(({ action }) => action)).not.toContain('failed');
+  world.mx.script({});
+  await world.pass(4 * HOUR + MINUTE);
+  await world.mx.received(5, 20_000);
+  expect(await world.held()).toEqual([]);
 });
 
 test('the sender is warned in the words of the provider, and told that its message is not the cause', async () => {

@@ -4,6 +4,7 @@ import type { AttemptResult } from '../attempt.ts';
 import type { AboutUs } from '../verdict.ts';
 import type { Permit } from './provider-line.ts';
 import type { Heard } from './provider-way.ts';
+import type { ReplyPhase } from './reply-class.ts';
 
 type HeardContext = {
   readonly reversePath: string;
@@ -12,6 +13,9 @@ type HeardContext = {
   /** Absent: the table knows none of these hosts. */
   readonly provider?: string | undefined;
 };
+
+/** From then on the words may be those of a domain that the provider hosts. */
+const OF_RECIPIENTS: ReadonlySet<ReplyPhase> = new Set(['rcpt', 'data']);
 
 /**
  * Results without a host tell nothing. Nor does a host that is not the provider's, though its domain names it beside those: anybody can
@@ -34,11 +38,12 @@ export function heardFrom(
       heard.push({ ...way, kind: 'clean', recipient: recipients[i]?.address, domain: domainOf(reversePath) });
     else if (judgement === undefined)
       heard.push({ ...way, kind: verdict.about === 'us' || kind === 'uncertain' ? 'silent' : 'other' });
-    else if (!aboutUs) heard.push({ ...way, kind: 'other' });
+    else if (!aboutUs) heard.push({ ...way, kind: 'other', phase: judgement.phase });
     else {
-      const { class: word, action, sure } = judgement;
+      const { class: word, action, sure, phase } = judgement;
+      const own = judgement.own === true || !OF_RECIPIENTS.has(phase);
       const recipient = recipients[i]?.address ?? '';
-      const what = { class: word, verb: action.verb, seconds: action.seconds, sure, reply: verdict.reply, mx };
+      const what = { class: word, verb: action.verb, seconds: action.seconds, sure, own, phase, reply: verdict.reply, mx };
       heard.push({ ...way, kind: 'us', ...what, recipient, domain: domainOf(reversePath) });
     }
   }

@@ -232,6 +232,7 @@ function byRow(row: ReplyRow, said: Said): Finding {
     class: found,
     action,
     sure: (row.sure && isExact) || (said.namesUs && scopeOf(found) === 'us'),
+    ...(row.sure && isExact && row.provider !== '*' && { own: true as const }),
     scope: scopeOf(found),
     origin: row.origin,
   };

@@ -70,8 +70,8 @@ export class ProviderGate {
   }
 }
 
-function entrantOf(provider: string, { key: hosts, ways = [], message, sender, signal }: Entrant): ProviderEntrant {
-  return { provider, ways, hosts, message, domain: domainOf(sender), signal };
+function entrantOf(provider: string, { key: hosts, ways = [], message, sender, lookUp, signal }: Entrant): ProviderEntrant {
+  return { provider, ways, hosts, message, domain: domainOf(sender), to: lookUp.destination, signal };
 }
 
 function answerOf(answer: Permit | ProviderWait | undefined): Answer {
@@ -79,7 +79,11 @@ function answerOf(answer: Permit | ProviderWait | undefined): Answer {
   return 'way' in answer ? answer : turnedAway(answer);
 }
 
-function turnedAway({ provider, until, blocked }: ProviderWait): TurnedAway {
+function turnedAway({ provider, until, blocked, refusedBy }: ProviderWait): TurnedAway {
+  if (blocked === undefined && refusedBy !== undefined) {
+    const { domain, reply, since } = refusedBy;
+    return { verdict: { ...judgeReturned(''), reply }, notBefore: refusedBy.until, heldBy: { provider: domain, since } };
+  }
   if (blocked === undefined) {
     return { verdict: judgeReturned(`Waiting until ${describeHosts(provider)} takes more`), notBefore: until };
   }

@@ -7,6 +7,7 @@ import type { Family } from '../ip-families.ts';
 import { KeptConnections } from './kept-connections.ts';
 import type { ProviderPaceOptions } from './provider-pace.ts';
 import { type Heard, ProviderWay, type Way, type WayCause, type WayLimits, wayKey } from './provider-way.ts';
+import type { DomainRest } from './refusals.ts';
 
 /** For one attempt. It is plain data, so that it may go to another thread. */
 export type Permit = {
@@ -22,6 +23,8 @@ export type Permit = {
   /** How many other attempts have a permit by the same address of ours. */
   readonly beside: number;
   readonly beganAt: number;
+  /** Whether a sure refusal of our address holds all mail of the provider: in its own words, and in words that its customer may have written. */
+  readonly believed: { readonly own: boolean; readonly other: boolean };
 };
 
 /** Mail waits for a provider. `until`: it makes no sense to come earlier. `since`: when the block began, milliseconds since the epoch. */
@@ -30,6 +33,8 @@ export type ProviderWait = {
   readonly until: number;
   /** The provider refuses our address: what it has said. Absent: it asks for less. */
   readonly blocked?: { readonly reply: Reply; readonly since: number };
+  /** It is one domain that refuses our address. */
+  readonly refusedBy?: DomainRest;
 };
 
 /** An attempt that wants to begin. */
@@ -42,6 +47,8 @@ export type ProviderEntrant = {
   readonly message: string;
   /** Of the sender. */
   readonly domain: string;
+  /** Of the recipients. */
+  readonly to: string;
   readonly signal: AbortSignal;
 };
 
@@ -284,14 +291,17 @@ export class ProviderLine {
     const closed = ways.filter((way) => way.allowance(now).sessions === 0);
     let waits = false;
     let until = Number.POSITIVE_INFINITY;
+    let refusedBy: DomainRest | undefined;
     for (const way of [...ways.filter(({ key }) => key === this.#last), ...ways.filter(({ key }) => key !== this.#last)]) {
       const probes = isProbe(way, entrant, now);
       const { sessions, freeAt } = way.allowance(now);
-      const domainUntil = way.domainBlockedUntil(entrant.domain, now);
+      const rest = way.recipientWaits(entrant.to, now);
+      const domainUntil = rest?.until ?? way.senderWaits(entrant.domain, now);
       if (probes) {
         way.probe = undefined;
       } else if (sessions === 0 || freeAt > now + WAITS || domainUntil !== undefined) {
         until = Math.min(until, Math.max(domainUntil ?? 0, sessions === 0 ? way.state(now).until : freeAt));
+        refusedBy ??= rest;
         continue;
       } else if (!first || way.running >= sessions || freeAt > now) {
         this.#wakeAt(freeAt);
@@ -307,9 +317,11 @@ export class ProviderLine {
         ...{ provider, way: way.key, closed: others.map((other) => other.way.family), perConnection: way.perConnection(now) },
         ...(refused?.cause !== undefined && { closedBy: { reply: refused.cause.reply, since: refused.state(now).since } }),
         ...{ probe: probes, beside: way.running - 1, beganAt: now },
+        believed: { own: probes || way.believes(entrant.to, true, now), other: probes || way.believes(entrant.to, false, now) },
       };
     }
-    return waits ? 'wait' : this.#waitFor(ways, now, until);
+    if (waits) return 'wait';
+    return { ...this.#waitFor(ways, now, until), ...(refusedBy !== undefined && { refusedBy }) };
   }
 
   #waitFor(ways: readonly ProviderWay[], now: number, open: number): ProviderWait {

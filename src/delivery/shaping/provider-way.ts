@@ -1,8 +1,7 @@
 /** What is known of one provider as it sees one address of ours: its state, how much it takes, and what it has said. */
-import { domainOf } from '../../smtp/envelope.ts';
 import type { Reply } from '../../smtp/reply.ts';
 import type { Shaping } from '../../store/store.ts';
-import { DAY, HOUR, MINUTE } from '../../system/clock.ts';
+import { DAY, HOUR } from '../../system/clock.ts';
 import type { Family } from '../ip-families.ts';
 import {
   allowanceOf,
@@ -20,7 +19,8 @@ import {
 } from './breaker.ts';
 import { MessageRate } from './message-rate.ts';
 import type { Provider } from './provider.ts';
-import type { ReplyClass, ReplyVerb } from './reply-class.ts';
+import { type AddressRefusal, type DomainRest, Refusals } from './refusals.ts';
+import { PHASES, type ReplyClass, type ReplyPhase } from './reply-class.ts';
 
 export type WayLimits = Pick<Provider, 'key' | 'sessions' | 'perConnection' | 'perMinute' | 'firstRest'>;
 
@@ -31,25 +31,23 @@ export type Way = { readonly family: Family; readonly source?: string | undefine
  * What an attempt was told by way of an address. clean: a message was taken; other: an answer that is not about us; silent: no answer;
  * us: an answer about us.
  */
-export type Heard = Way & {
-  readonly kind: 'clean' | 'other' | 'silent' | 'us';
-  readonly class?: ReplyClass | undefined;
-  readonly verb?: ReplyVerb | undefined;
-  /** Of the verb `rest`. */
-  readonly seconds?: number | undefined;
-  /** The words leave no doubt that it is about us. */
-  readonly sure?: boolean | undefined;
-  readonly reply?: Reply | undefined;
-  readonly mx?: string | undefined;
-  readonly recipient?: string | undefined;
-  /** Of the sender. */
-  readonly domain?: string | undefined;
-  /** The connection took so many messages and wanted no more. */
-  readonly cap?: number | undefined;
-};
+export type Heard = Way &
+  AddressRefusal & {
+    readonly kind: 'clean' | 'other' | 'silent' | 'us';
+    /** Of the verb `rest`. */
+    readonly seconds?: number | undefined;
+    readonly mx?: string | undefined;
+    /** The connection took so many messages and wanted no more. */
+    readonly cap?: number | undefined;
+  };
 
 /** What caused a block or a rest, for people. */
-export type WayCause = { readonly class: ReplyClass | 'operator'; readonly reply: Reply; readonly mx?: string | undefined };
+export type WayCause = {
+  readonly class: ReplyClass | 'operator';
+  readonly reply: Reply;
+  readonly mx?: string | undefined;
+  readonly phase?: ReplyPhase | undefined;
+};
 
 const HELD_BY_OPERATOR: WayCause = {
   class: 'operator',
@@ -67,21 +65,6 @@ type Evidence = {
 const CAP_KEPT = 7 * DAY;
 /** After a provider has found that there are too many sessions. */
 const LIMIT_KEPT = HOUR;
-/** Replies that are perhaps about us: so many recipients and domains of senders within this time make it sure. */
-const SIGNS = { recipients: 3, domains: 2, within: HOUR } as const;
-/** So long mail of one domain waits that alone is refused. */
-const DOMAIN_REST = HOUR;
-/** So long a delivery to one domain of recipients speaks against a refusal of another one: that alone may be meant, or hostile. */
-const CONTRADICTS = 10 * MINUTE;
-const MOST_SIGNS = 50;
-/** So many temporary refusals of our name within this time are a block. */
-const NAME_REFUSALS = { count: 3, within: HOUR } as const;
-const MOST_DOMAINS = 1000;
-
-/** Of a recipient. */
-type DomainAt = { readonly domain: string; readonly at: number };
-type Sign = { readonly at: number; readonly recipient: string; readonly domain: string };
-
 export class ProviderWay {
   readonly key: string;
   readonly way: Way;
@@ -96,15 +79,7 @@ export class ProviderWay {
   #cap: { readonly count: number; readonly at: number } | undefined;
   #limit: { readonly sessions: number; readonly until: number } | undefined;
   #cause: WayCause | undefined;
-  #signs: Sign[] = [];
-  /** When our name was refused for now. */
-  #nameRefused: number[] = [];
-  /** The last deliveries, of two domains at most. */
-  #taken: readonly DomainAt[] = [];
-  /** The last refusal that a delivery speaks against. */
-  #doubted: DomainAt | undefined;
-  /** Until when mail of a domain waits, because it alone is refused. */
-  readonly #domains = new Map<string, number>();
+  readonly #refusals = new Refusals();
 
   constructor(way: Way, limits: () => WayLimits, now: number, stored?: Shaping) {
     this.key = wayKey(way);
@@ -170,10 +145,19 @@ export class ProviderWay {
     return isKnown ? Math.min(this.#cap!.count, perConnection) : perConnection;
   }
 
-  /** Until when mail of this domain waits; undefined: it does not. */
-  domainBlockedUntil(domain: string, now: number): number | undefined {
-    const until = this.#domains.size > 0 ? this.#domains.get(domain) : undefined;
-    return until !== undefined && until > now && until <= now + DOMAIN_REST ? until : undefined;
+  /** Until when mail of this sender's domain waits; undefined: it does not. */
+  senderWaits(domain: string, now: number): number | undefined {
+    return this.#refusals.senderWaits(domain, now);
+  }
+
+  /** Why mail for this domain waits; undefined: it does not. */
+  recipientWaits(domain: string, now: number): DomainRest | undefined {
+    return this.#refusals.recipientWaits(domain, now);
+  }
+
+  /** Whether a sure refusal by a recipient in this domain holds the mail of the provider. @param own the words are those of the provider. */
+  believes(domain: string, own: boolean, now: number): boolean {
+    return this.#refusals.believes(domain, own || this.#isOneReceiver, now);
   }
 
   begin(now: number): void {
@@ -215,7 +199,7 @@ export class ProviderWay {
     this.#state = after.state;
     this.#recovery = after.recovery;
     const begins = after.state !== before && (event.kind === 'block' || event.kind === 'throttle');
-    if (begins && heard.reply !== undefined) this.#cause = { class: heard.class ?? 'unknown', reply: heard.reply, mx: heard.mx };
+    if (begins && heard.reply !== undefined) this.#cause = causeOf(heard, heard.reply);
     if (probe) this.probe = undefined;
     return learnt || after.state !== before;
   }
@@ -243,17 +227,12 @@ export class ProviderWay {
 
   /** Undefined: it changes nothing. */
   #eventOf(heard: Heard, { now, probe }: { now: number; probe: boolean }): BreakerEvent | undefined {
-    if (heard.kind === 'clean') {
-      this.#noteTaken(heard, now);
-      if (this.#signs.length > 0) this.#signs = [];
-      if (this.#nameRefused.length > 0) this.#nameRefused = [];
-      if (heard.domain !== undefined && this.#domains.size > 0) this.#domains.delete(heard.domain);
-    }
-    if (heard.kind !== 'us') return { kind: heard.kind };
+    if (heard.kind === 'clean') this.#refusals.noteTaken(heard, now);
+    if (heard.kind !== 'us') return probe ? this.#probeEvent(heard) : { kind: heard.kind };
+    const refusal = { ...heard, own: heard.own === true || this.#isOneReceiver };
     switch (heard.verb) {
       case 'hold':
-        if (heard.sure === true && !probe && this.#isContradicted(heard, now)) return undefined;
-        return heard.sure === true || this.#isSure(heard, now) ? { kind: 'block' } : undefined;
+        return probe || this.#refusals.isBlock(refusal, now) ? { kind: 'block' } : undefined;
       case 'rest':
         return { kind: 'throttle', rest: (heard.seconds ?? 3600) * 1000 };
       case 'slow':
@@ -263,53 +242,36 @@ export class ProviderWay {
         this.#limit = { sessions: Math.max(1, Math.min(this.running, this.#limits().sessions)), until: now + LIMIT_KEPT };
         return undefined;
       case 'retry':
-        return heard.class === 'ptr-helo' && this.#isNameRefused(heard, now) ? { kind: 'block' } : { kind: 'other' };
+        if (heard.class === 'ptr-helo' && this.#isNameRefused(refusal, now)) return { kind: 'block' };
+        return probe ? this.#probeEvent(heard) : { kind: 'other' };
       default:
-        return { kind: 'other' };
+        return probe ? this.#probeEvent(heard) : { kind: 'other' };
     }
   }
 
-  #noteTaken({ recipient }: Heard, at: number): void {
-    if (recipient === undefined) return;
-    const domain = domainOf(recipient).toLowerCase();
-    const other = this.#taken.find((one) => one.domain !== domain);
-    this.#taken = other === undefined ? [{ domain, at }] : [{ domain, at }, other];
+  /** A refusal that came no later than that of the block does not tell whether the block has ended. */
+  #probeEvent({ kind, phase }: Heard): BreakerEvent {
+    if (kind === 'clean' || kind === 'silent') return { kind };
+    const blockedAt = this.#cause?.phase;
+    const isEarly = phase !== undefined && blockedAt !== undefined && PHASES.indexOf(phase) <= PHASES.indexOf(blockedAt);
+    return { kind: isEarly ? 'silent' : 'other' };
   }
 
-  /** The provider has just taken mail for another domain, and no second domain has refused us. */
-  #isContradicted({ recipient = '' }: Heard, now: number): boolean {
-    const domain = domainOf(recipient).toLowerCase();
-    const isNear = ({ at }: DomainAt, time: number) => at <= now && now - at < time;
-    if (!this.#taken.some((one) => one.domain !== domain && isNear(one, CONTRADICTS))) return false;
-    const before = this.#doubted;
-    this.#doubted = { domain, at: now };
-    return before === undefined || before.domain === domain || !isNear(before, HOUR);
-  }
-
-  /** What it is told that way once is often an answer of the DNS that did not come. A probe that is told so has met the block. */
-  #isNameRefused(heard: Heard, now: number): boolean {
+  /** A probe that is told so has met the block. */
+  #isNameRefused(refusal: AddressRefusal, now: number): boolean {
     const { kind } = this.state(now);
     if (this.#cause?.class === 'ptr-helo' && (kind === 'probing' || kind === 'half-open')) return true;
-    if (heard.sure !== true) return this.#isSure(heard, now);
-    this.#nameRefused = [...this.#nameRefused.filter((at) => now - at < NAME_REFUSALS.within && at <= now), now];
-    if (this.#nameRefused.length < NAME_REFUSALS.count) return false;
-    this.#nameRefused = [];
-    return true;
+    return this.#refusals.isNameRefused(refusal, now);
   }
 
-  /** Refusals that are perhaps about us become sure by their number; as long as they concern one domain, its mail alone waits. */
-  #isSure({ recipient = '', domain = '' }: Heard, now: number): boolean {
-    this.#signs = [...this.#signs.filter(({ at }) => now - at < SIGNS.within && at <= now), { at: now, recipient, domain }];
-    if (this.#signs.length > MOST_SIGNS) this.#signs.shift();
-    if (new Set(this.#signs.map((sign) => sign.recipient)).size < SIGNS.recipients) return false;
-    if (new Set(this.#signs.map((sign) => sign.domain)).size >= SIGNS.domains) {
-      this.#signs = [];
-      return true;
-    }
-    if (this.#domains.size >= MOST_DOMAINS) this.#domains.delete(this.#domains.keys().next().value!);
-    this.#domains.set(domain, now + DOMAIN_REST);
-    return false;
+  /** A set of hosts that no line of the table knows hosts nobody else. */
+  get #isOneReceiver(): boolean {
+    return this.#limits().key.includes(':');
   }
+}
+
+function causeOf({ class: word = 'unknown', mx, phase }: Heard, reply: Reply): WayCause {
+  return { class: word, reply, mx, ...(phase !== undefined && { phase }) };
 }
 
 /** What is stored of a state that nothing may be stored of later. */

@@ -6,6 +6,9 @@
 /** When the reply came. `data` is DATA, the content and the final dot. */
 export type ReplyPhase = 'greeting' | 'ehlo' | 'tls' | 'auth' | 'mail' | 'rcpt' | 'data';
 
+/** In the order of a session. */
+export const PHASES: readonly ReplyPhase[] = ['greeting', 'ehlo', 'tls', 'auth', 'mail', 'rcpt', 'data'];
+
 /**
  * Whom a reply is about. recipient: this mailbox; message: this text; domain: the domain of the sender; us: our address, our pace, our TLS;
  * credential: who handed the message in; upstream: our account at a host that relays for us; receiver: the other side's own trouble.
@@ -74,6 +77,8 @@ export type ReplyJudgement = {
   readonly action: ReplyAction;
   /** The text is a receiver's own code for this case, or names our own address. Other judgements about us need a second sign. */
   readonly sure: boolean;
+  /** The text is this provider's own code for the case. Absent: a domain that it hosts may have written it. */
+  readonly own?: true;
   readonly scope: ReplyScope;
   /** What decided: the line of a file, or the name of a rule. */
   readonly origin: string;

@@ -1,6 +1,6 @@
 /** The file of replies: one line for one reply of one provider. It is read once, and the operator's file before ours. */
 import { readFileSync } from 'node:fs';
-import { isReplyClass, parseAction, type ReplyAction, type ReplyClass, type ReplyPhase } from './reply-class.ts';
+import { isReplyClass, PHASES, parseAction, type ReplyAction, type ReplyClass, type ReplyPhase } from './reply-class.ts';
 import { PatternIndex, parsePattern, type ReplyPattern } from './reply-patterns.ts';
 
 /** One line of a file. */
@@ -90,7 +90,7 @@ export function parseReplies(text: string, name: string): Parsed {
   return { rows, version };
 }
 
-const PHASES: ReadonlySet<string> = new Set<ReplyPhase>(['greeting', 'ehlo', 'tls', 'auth', 'mail', 'rcpt', 'data']);
+const isPhase = (word: string) => PHASES.includes(word as ReplyPhase);
 
 function parseRow(cells: readonly string[], place: string): ReplyRow | { readonly problem: string } {
   const wrong = (column: Column, why: string) => {
@@ -111,7 +111,7 @@ function parseRow(cells: readonly string[], place: string): ReplyRow | { readonl
   const action = parseAction(cell.action);
   if (action === undefined) return wrong('action', `there is no action ${JSON.stringify(cell.action)}`);
   if (cell.sure !== 'y' && cell.sure !== 'n') return wrong('sure', 'it is y or n');
-  if (cell.phase !== 'any' && !PHASES.has(cell.phase)) return wrong('phase', `it is any, ${[...PHASES].join(', ')}`);
+  if (cell.phase !== 'any' && !isPhase(cell.phase)) return wrong('phase', `it is any, ${[...PHASES].join(', ')}`);
   if (!/^\d{4}-\d\d-\d\d$/.test(cell.date)) return wrong('date', 'it is a day as 2026-11-28');
   return {
     provider: cell.provider,
