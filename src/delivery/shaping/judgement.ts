@@ -75,6 +75,12 @@ const BY_STATUS: ReadonlyMap<string, ReplyClass> = new Map<string, ReplyClass>([
   ['7.28', 'address-throttled'],
   ['7.29', 'auth-fail'],
   ['7.30', 'auth-fail'],
+  // Of Exchange: who may write to this group or mailbox.
+  ['7.124', 'recipient-policy'],
+  ['7.129', 'recipient-policy'],
+  ['7.133', 'recipient-policy'],
+  ['7.134', 'recipient-policy'],
+  ['7.136', 'recipient-policy'],
 ]);
 
 /** Characters of a reply that are searched for lines of the file, and for general rules: from its begin and from its end. */

@@ -118,8 +118,12 @@ export function providerOf(table: ProviderTable, mxNames: readonly string[]): Pr
   return undefined;
 }
 
-/** The name of a machine that a provider rents out has its address in it, mostly. It is under another's hand. */
-const RENTED = /(?:^|\D)\d{1,3}(?:[-.]\d{1,3}){3}(?:\D|$)/;
+/**
+ * The name of a machine that a provider rents out, or of a customer's line, has its address in it mostly, or a label that says so. It is
+ * under another's hand.
+ */
+const RENTED =
+  /(?:^|\D)\d{1,3}(?:[-.]\d{1,3}){3}(?:\D|$)|(?:^|\.)(?:abo|adsl|clients?|cust|customers?|dedicated|dsl|dyn|dynamic|hd|mcs|pool|rdns|res|rev|static|vps[-\d]*|vserver)\./;
 
 /** The provider that runs a host. The longest end of the name wins. */
 export function providerOfHost({ byName, wildcards }: ProviderTable, name: string): Provider | undefined {
@@ -249,6 +253,7 @@ function readNames(text: string): readonly string[] {
       if (labels.length < 2 || !labels.every((label) => label === '*' || /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label)))
         throw new Error(`"${name}" is no host name with at least two labels`);
       if (labels.filter((label) => label === '*').length > 1) throw new Error(`"${name}" has more than one *`);
+      if (labels.at(-1) === '*') throw new Error(`"${name}" fits names that anybody may register: write each top level`);
       return plain;
     });
 }

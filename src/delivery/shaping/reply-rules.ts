@@ -216,6 +216,9 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
     says: words(
       `(?:smtp )?auth(?:entication)?(?: is)? (?:required|needed|mandatory|first)|authentifi?cation requi|requires? authentication|need to authenticate|must (?:be )?authenticat|must (?:log ?in|issue an? auth)|please (?:log ?in|authenticate|turn on smtp auth)|client was not authenticated|not authenticated to|log ?in (?:first|required)|authenticat\\w* (?:before|first|credentials|failed|unsuccessful|data)|invalid (?:credentials|login|password)|(?:username|password)[^;]{0,30}(?:not accepted|incorrect|invalid)|pop before|check(?:ed)? (?:your )?mail first|anmeld|turn on smtp`,
     ),
+    unless: words(
+      'delivery restriction|sendernotauthenticated\\w*|resolver\\.rst|(?:to|for) this (?:group|mailbox|recipient|list|distribution)',
+    ),
   },
   {
     class: 'address-throttled',
@@ -366,7 +369,7 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
       'disableduser|account (?:that you tried to reach )?is disabled|user (?:is )?inactive|has (?:left|moved)|not? longer (?:works|employed)',
     ),
     unless: words(
-      'your (?:account|ip|domain|server|mail)|sender|ip address|client host|message(?:s)? (?:has been|was|is) blocked|sending|smtp service|temporarily (?:locked|disabled|suspended|unavailable)|blocked by|blocked using|url|attachment|this message',
+      'your (?:account|ip|domain|server|mail|address)|sender|ip address|client host|message(?:s)? (?:has been|was|is) blocked|sending|smtp service|temporarily (?:locked|disabled|suspended|unavailable)|blocked by|blocked using|url|attachment|this message',
     ),
   },
   {
@@ -405,7 +408,7 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
       `(?:administrative(?:ly)? (?:prohibit|block|den)|blocked by (?:the )?(?:recipient|user|admin|policy|customer|organi[sz]ation|domain|owner|rule|mail)|block(?:ed)? senders?|black ?-?listed by (?:the )?(?:recipient|user)|personal (?:block|black)|customer block|(?:recipient|user|subscriber)(?:'?s)? (?:personal )?(?:black|block|deny) ?-?list|delivery not authori)`,
       `(?:sender|from|you|your (?:e-?mail )?address|your domain|your message)\\b${near(50)}\\b(?:blocked|denied|rejected|black ?-?listed|not (?:allowed|permitted|authori[sz]ed|accepted|on)|banned|refused|prohibited|restricted|in (?:my|our|the|your) (?:bad|black|block))`,
       `(?:denied|rejected|blocked|refused) (?:by|due to|because of|for) (?:the )?(?:recipient|user|rule|policy|organi[sz]ation|sender|administrator|destination|customer|local rule|mailbox)`,
-      `not (?:allowed|authori[sz]ed|permitted) to (?:send|post|mail|write|e-?mail|deliver)|not accept(?:ing|ed)? (?:any )?(?:mail|messages?|e-?mail)s? from|only accepts?|accepts? (?:mail|messages) (?:only )?from|not (?:on|in) (?:the |our |a |an |my )?(?:white|allow|bypass|safe|approved|accepted|list of allowed)|not subscribed|moderat|members? only|closed list|from (?:external|outside|foreign) (?:senders|sources|domains|addresses)|restricted (?:mailbox|group|list|address)|does(?: not|n.t) (?:want|wish|accept|allow|receive)|privacy settings|preferences|access denied|prohibit|not authenticated for (?:group|mailbox|this|distribution)|target address|envelope (?:blocked|rejected)`,
+      `not (?:allowed|authori[sz]ed|permitted) to (?:send|post|mail|write|e-?mail|deliver)|not accept(?:ing|ed)? (?:any )?(?:mail|messages?|e-?mail)s? from|only accepts?|accepts? (?:mail|messages) (?:only )?from|not (?:on|in) (?:the |our |a |an |my )?(?:white|allow|bypass|safe|approved|accepted|list of allowed)|not subscribed|moderat|members? only|closed list|from (?:external|outside|foreign) (?:senders|sources|domains|addresses)|restricted (?:mailbox|group|list|address)|does(?: not|n.t) (?:want|wish|accept|allow|receive)|privacy settings|preferences|access denied|prohibit|not ?authenticated ?for ?(?:group|mailbox|this|distribution)|delivery restriction|sendernotauthenticated\\w*|resolver\\.rst|target address|envelope (?:blocked|rejected)`,
     ),
     unless: words('ip ?-?address|your ip|client host|spam|content'),
   },

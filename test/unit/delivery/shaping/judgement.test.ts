@@ -202,6 +202,14 @@ describe('whom a refusal is about', () => {
     expect(judge('521 5.3.0 Blocked for abuse', { provider: 'yahoo' })).toMatchObject({ class: 'address-blocked', sure: true });
   });
 
+  test.each([
+    '550 Your address is blocked',
+    '550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required; Delivery restriction check failed because the sender was not authenticated when sending to this group',
+    '550 5.7.1 RESOLVER.RST.AuthRequired; authentication required [Stage: CreateMessage]',
+  ])('%s is a policy of the recipient: no mailbox is closed, and no login of ours is asked for', (line) =>
+    expect(judge(line)).toMatchObject({ class: 'recipient-policy', action: { verb: 'fail', also: [] } }),
+  );
+
   test('a virus is a strike against who sent it, an attachment is none', () => {
     expect(judge('550 5.7.1 A trojan was found').action.also).toContain('strike');
     expect(judge('550 5.7.1 Attachment type not allowed').action.also).not.toContain('strike');

@@ -61,6 +61,8 @@ describe('the shipped table', () => {
     ['mx00.ionos.co.uk', 'gmx'],
     ['mx01.ionos.fr', 'gmx'],
     ['inbound-smtp.eu-west-1.amazonaws.com', 'amazonses'],
+    ['mx.ionos.click', undefined],
+    ['mx.spamexperts.example', undefined],
     ['mx.example.org', undefined],
     ['amazonaws.com', undefined],
     ['com', undefined],
@@ -79,6 +81,10 @@ describe('the shipped table', () => {
     'ip-192-0-2-7.ip.secureserver.net',
     'c-73-1-2-3.hsd1.ca.comcast.net',
     'lfbn-nic-1-2-3-4.w1-2.abo.wanadoo.fr',
+    'my-home.hd.free.fr',
+    'vps-4711.dedicated.hosteurope.de',
+    'relay.mcs.mail.ru',
+    'host-17.res.spectrum.net',
   ])('%s is a machine of a customer, not of the provider', (host) => expect(keyOf(host)).toBeUndefined());
 });
 
@@ -112,6 +118,12 @@ describe("the operator's file", () => {
     expect(providerOf(table, ['vip.mail.protection.outlook.com'])?.key).toBe('vip');
     expect(providerOf(table, ['other.mail.protection.outlook.com'])?.key).toBe('microsoft365');
     expect(providerOf(table, ['mta5.am0.yahoodns.net'])).toBeUndefined();
+  });
+
+  test('no name may leave its top level open: anybody may register such a name', () => {
+    expect(mistakes('nordic\tmx.nordic.*')).toEqual([
+      '1:8 mx: "mx.nordic.*" fits names that anybody may register: write each top level',
+    ]);
   });
 
   test('each mistake has its line and column', () => {
