@@ -29,6 +29,7 @@ export type DatabaseSettings = {
   readonly tls?: 'none' | 'encrypt' | 'verify';
   readonly ca?: string;
   readonly durability?: 'two' | 'one';
+  readonly node?: string;
 };
 
 /** A setting that is read at start only. */
@@ -79,6 +80,11 @@ const databaseFields = {
     type: type.oneOf('two', 'one'),
     about:
       'Where a message must be before the client gets its 250. `two`, the default: on the disks of the primary and of a synchronous standby; while none is named (`synchronous_standby_names`) no mail is accepted. `one`: on the disk of the primary.',
+  },
+  node: {
+    type: type.text,
+    about:
+      'The name of this relay among those that share the database: mail is tried again by the relay that tried it last. Default: the name of the machine. Set it where that name changes, as in containers.',
   },
 } as const;
 const routeFields = {

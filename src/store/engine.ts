@@ -28,7 +28,7 @@ type Engine = {
 function engineOf({ store, dataDir }: StoreSettings): Engine {
   if (typeof store === 'object') {
     return {
-      open: async (options) => openPostgres({ ...options, server: serverOf(store) }),
+      open: async (options) => openPostgres({ ...options, server: serverOf(store), node: store.node }),
       join: joinPostgres,
       cluster: () => postgresCluster(serverOf(store)),
     };

@@ -259,6 +259,7 @@ export class MxSession {
     const index = stage === 'RCPT' ? this.#tried : this.#messages;
     const context: MxContext = {
       session: this.#given.number,
+      remote: this.#socket.remoteAddress ?? '',
       line,
       address,
       index,

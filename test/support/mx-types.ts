@@ -35,6 +35,8 @@ export type MxAction =
 export type MxContext = {
   /** 1 for the first connection since the start. */
   readonly session: number;
+  /** The address of the client. */
+  readonly remote: string;
   /** The command line; empty for greeting, content and message. */
   readonly line: string;
   /** Of MAIL and RCPT. */

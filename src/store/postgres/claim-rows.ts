@@ -1,4 +1,5 @@
 /** Claims due recipients: one claim for each message, with at most 50 recipients. Rows that another relay is claiming are skipped. */
+import { MINUTE } from '../../system/clock.ts';
 import type { ContentRow } from '../sqlite/claim.ts';
 import { DamagedEntry } from '../sqlite/damage.ts';
 import type { Effects } from '../sqlite/effects.ts';
@@ -21,14 +22,23 @@ import type { OperationTable, PostgresContext } from './postgres-context.ts';
 import { compare } from './windows.ts';
 
 const MAX_RECIPIENTS = 50;
+/**
+ * Greylisting knows the address that has tried before, so that a retry is left to the relay of the last attempt. Another one takes it if that
+ * relay is dead, or two minutes late.
+ */
+export const LEFT_TO_OTHERS = 2 * MINUTE;
+const IS_OURS = (row: string) =>
+  `(${row}.tried_by IS NULL OR ${row}.tried_by <> ALL($5::text[]) OR ${row}.next_attempt <= $2 - ${LEFT_TO_OTHERS})`;
 /** The first rows choose the messages; then all other due recipients of these messages at the destination come with them. */
 const CLAIM = `
   WITH first AS MATERIALIZED (
-    SELECT message, n, next_attempt FROM recipients WHERE destination = $1 AND next_attempt IS NOT NULL AND next_attempt <= $2
+    SELECT message, n, next_attempt FROM recipients f WHERE destination = $1 AND next_attempt IS NOT NULL AND next_attempt <= $2
+      AND ${IS_OURS('f')}
     ORDER BY next_attempt, message, n LIMIT $3 FOR UPDATE SKIP LOCKED
   ), more AS MATERIALIZED (
     SELECT r.message, r.n, r.state FROM recipients r WHERE r.message IN (SELECT message FROM first)
-      AND r.destination = $1 AND r.next_attempt IS NOT NULL AND r.next_attempt <= $2 FOR UPDATE SKIP LOCKED
+      AND r.destination = $1 AND r.next_attempt IS NOT NULL AND r.next_attempt <= $2
+      AND ${IS_OURS('r')} FOR UPDATE SKIP LOCKED
   ), chosen AS (
     SELECT message, n, state, row_number() OVER (PARTITION BY message ORDER BY n) AS place FROM more
   )
@@ -59,7 +69,7 @@ async function claim(context: PostgresContext, argument: Argument<'claim'>): Pro
   const { destination, now, limit, lease } = argument;
   due.touch(destination);
   context.sign(lease);
-  const rows = await tx.all<Claimed>(CLAIM, destination, now, limit, lease);
+  const rows = await tx.all<Claimed>(CLAIM, destination, now, limit, lease, context.others);
   if (rows.length === 0) return [];
   const byMessage = new Map<string, Claimed[]>();
   for (const row of rows) byMessage.set(row.message, [...(byMessage.get(row.message) ?? []), row]);

@@ -4,24 +4,38 @@
  */
 import { SECOND } from '../../system/clock.ts';
 import type { Due } from '../message-store.ts';
+import { LEFT_TO_OTHERS } from './claim-rows.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 
 const KNOWN_FOR = 2 * SECOND;
 /** So few are always read again: it takes less than a millisecond. */
 const FEW = 100;
+/** So many rows of a destination are looked at for one that is not left to another relay. Those before it leave when they are tried. */
+const LOOKED_AT = 20;
+const EARLIEST = '(SELECT min(next_attempt) FROM recipients WHERE next_attempt IS NOT NULL AND destination = d.name)';
+const EARLIEST_OF_OURS = `
+  (SELECT min(CASE WHEN tried_by = ANY($2::text[]) THEN next_attempt + ${LEFT_TO_OTHERS} ELSE next_attempt END) FROM (
+     SELECT next_attempt, tried_by FROM recipients WHERE next_attempt IS NOT NULL AND destination = d.name
+     ORDER BY next_attempt LIMIT ${LOOKED_AT}) f)`;
 /** One seek for each destination, not for each recipient. */
-const ALL_DESTINATIONS = `
+const allDestinations = (earliest: string) => `
   WITH RECURSIVE d (name) AS (
     (SELECT destination FROM recipients WHERE next_attempt IS NOT NULL ORDER BY destination LIMIT 1)
     UNION ALL
     SELECT (SELECT destination FROM recipients WHERE next_attempt IS NOT NULL AND destination > d.name ORDER BY destination LIMIT 1)
     FROM d WHERE d.name IS NOT NULL
   )
-  SELECT name, (SELECT min(next_attempt) FROM recipients WHERE next_attempt IS NOT NULL AND destination = d.name) AS earliest
-  FROM d WHERE name IS NOT NULL`;
-const SOME_DESTINATIONS = `
-  SELECT name, (SELECT min(next_attempt) FROM recipients WHERE next_attempt IS NOT NULL AND destination = name) AS earliest
-  FROM unnest($1::text[]) AS d (name)`;
+  SELECT name, ${earliest} AS earliest FROM d WHERE name IS NOT NULL AND $1::text[] IS NOT NULL`;
+const someDestinations = (earliest: string) => `SELECT name, ${earliest} AS earliest FROM unnest($1::text[]) AS d (name)`;
+const ALONE = { all: allDestinations(EARLIEST), some: someDestinations(EARLIEST) } as const;
+const SHARED = { all: allDestinations(EARLIEST_OF_OURS), some: someDestinations(EARLIEST_OF_OURS) } as const;
+
+type Question = {
+  readonly now: number;
+  readonly limit: number;
+  /** The other relays that live. */
+  readonly others: readonly string[];
+};
 
 export class DueMemory {
   readonly #earliest = new Map<string, number>();
@@ -36,8 +50,8 @@ export class DueMemory {
     this.#knownUntil = 0;
   }
 
-  async read(tx: DatabaseTransaction, now: number, limit: number): Promise<{ due: readonly Due[]; nextAt: number | null }> {
-    await this.#refresh(tx);
+  async read(tx: DatabaseTransaction, { now, limit, others }: Question): Promise<{ due: readonly Due[]; nextAt: number | null }> {
+    await this.#refresh(tx, others);
     const due: Due[] = [];
     let nextAt = Number.POSITIVE_INFINITY;
     for (const [destination, nextAttemptAt] of this.#earliest) {
@@ -48,14 +62,18 @@ export class DueMemory {
     return { due: due.slice(0, limit), nextAt: nextAt === Number.POSITIVE_INFINITY ? null : nextAt };
   }
 
-  async #refresh(tx: DatabaseTransaction): Promise<void> {
+  async #refresh(tx: DatabaseTransaction, others: readonly string[]): Promise<void> {
     type Found = { name: string; earliest: number | null };
     const touched = [...this.#touched];
     this.#touched.clear();
     const all = performance.now() >= this.#knownUntil;
     if (!all && touched.length === 0) return;
     try {
-      const rows = all ? await tx.all<Found>(ALL_DESTINATIONS) : await tx.all<Found>(SOME_DESTINATIONS, touched);
+      const names = all ? [] : touched;
+      const rows =
+        others.length === 0
+          ? await tx.all<Found>(ALONE[all ? 'all' : 'some'], names)
+          : await tx.all<Found>(SHARED[all ? 'all' : 'some'], names, others);
       if (all) this.#earliest.clear();
       for (const { name, earliest } of rows) {
         if (earliest === null) this.#earliest.delete(name);

@@ -24,22 +24,22 @@ export type Node = {
 };
 
 const TAKE = `
-  INSERT INTO nodes (id, incarnation, seen_at, started_at, machine, pid, version)
-  SELECT min(g.id), $1, clock_timestamp(), clock_timestamp(), $3, $4, $5 FROM generate_series(0, $2::int - 1) AS g (id)
+  INSERT INTO nodes (id, incarnation, seen_at, started_at, machine, pid, version, name)
+  SELECT min(g.id), $1, clock_timestamp(), clock_timestamp(), $3, $4, $5, $6 FROM generate_series(0, $2::int - 1) AS g (id)
   WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = g.id AND n.seen_at > clock_timestamp() - interval '30 s')
   ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, seen_at = excluded.seen_at, started_at = excluded.started_at,
-    machine = excluded.machine, pid = excluded.pid, version = excluded.version
+    machine = excluded.machine, pid = excluded.pid, version = excluded.version, name = excluded.name
   RETURNING id`;
 /** The counts of the process before stay in the row. */
 const TAKE_WRITER = `
   INSERT INTO writers (node, kind, mark) VALUES ($1, $2, $3) ON CONFLICT (node, kind) DO UPDATE SET mark = excluded.mark`;
 
-export async function takeNode(session: DatabaseSession): Promise<Node> {
+export async function takeNode(session: DatabaseSession, name: string): Promise<Node> {
   const incarnation = randomBytes(9).toString('hex');
   await session.ask('BEGIN');
   try {
     await session.ask('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
-    const { rows } = await session.ask<{ id: number }>(TAKE, [incarnation, NODES, hostname(), process.pid, VERSION]);
+    const { rows } = await session.ask<{ id: number }>(TAKE, [incarnation, NODES, hostname(), process.pid, VERSION, name]);
     const id = rows[0]!.id;
     const marks = [MAIL, REST].map((kind) => ({ node: id, kind, mark: randomBytes(5).readUIntBE(0, 5) }));
     for (const { kind, mark } of marks) await session.ask(TAKE_WRITER, [id, kind, mark]);
@@ -55,6 +55,12 @@ export async function takeNode(session: DatabaseSession): Promise<Node> {
 export async function keepNode(session: DatabaseSession, { id, incarnation }: Node): Promise<boolean> {
   const kept = 'UPDATE nodes SET seen_at = clock_timestamp() WHERE id = $1 AND incarnation = $2';
   return (await session.ask(kept, [id, incarnation])).count > 0;
+}
+
+/** The names of the other relays that live, in their order. */
+export async function livingOthers(session: DatabaseSession, name: string): Promise<readonly string[]> {
+  const sql = `SELECT DISTINCT name FROM nodes WHERE name <> $1 AND seen_at > clock_timestamp() - interval '30 s' ORDER BY name`;
+  return (await session.ask<{ name: string }>(sql, [name])).rows.map((row) => row.name);
 }
 
 /** @returns milliseconds: the clock of the database minus that of this process. undefined: the answer was too slow to know it. */

@@ -12,8 +12,10 @@ export type PostgresContext = {
   readonly sign: (lease: string) => void;
   /** The number of this process, see `nodes.ts`. */
   readonly node: number;
-  /** Whose back-off `paces` is. */
+  /** The name of this relay: whose back-off `paces` is, and whose retries are. */
   readonly machine: string;
+  /** The other relays that live. */
+  readonly others: readonly string[];
 };
 
 /** `mail` operations share the transactions of the mail, see `mail-group.ts`. */

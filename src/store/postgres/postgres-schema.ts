@@ -18,6 +18,7 @@ const OFTEN = 'autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshol
  *   commit would hold it until the standby has answered.
  * - `changes` has the last change of each topic by each process, with the number of its transaction.
  * - `paces` and `shaping` are kept by machine, because a host judges the address that it sees.
+ * - `tried_by` is the relay of the last attempt, whose the next one is.
  * - `time_ms()` is the clock by which windows, leases of work and failures are judged, so that machines with other clocks judge alike.
  */
 const MIGRATIONS: readonly string[] = [
@@ -31,7 +32,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE recipients (
     message ${NAME}, n integer NOT NULL, address text NOT NULL, destination ${NAME}, notify integer, orcpt text, verify bigint NOT NULL,
     state smallint NOT NULL, attempts integer NOT NULL DEFAULT 0, next_attempt bigint, owner text, last_reply text,
-    delay_reported integer NOT NULL DEFAULT 0, excused integer NOT NULL DEFAULT 0, held_by text,
+    delay_reported integer NOT NULL DEFAULT 0, excused integer NOT NULL DEFAULT 0, held_by text, tried_by text,
     PRIMARY KEY (message, n)
   ) WITH (fillfactor = 70, ${OFTEN});
   CREATE INDEX recipients_due ON recipients (destination, next_attempt, message, n) WHERE next_attempt IS NOT NULL;
@@ -52,7 +53,7 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE chunks ALTER COLUMN bytes SET STORAGE EXTERNAL;
   CREATE TABLE nodes (
     id integer PRIMARY KEY, incarnation text NOT NULL, seen_at timestamptz NOT NULL, started_at timestamptz NOT NULL, machine text NOT NULL,
-    pid integer NOT NULL, version text NOT NULL
+    pid integer NOT NULL, version text NOT NULL, name text NOT NULL DEFAULT ''
   ) WITH (fillfactor = 50, ${OFTEN});
   CREATE TABLE writers (
     node integer NOT NULL, kind integer NOT NULL, mark bigint NOT NULL, s0 bigint NOT NULL DEFAULT 0, s1 bigint NOT NULL DEFAULT 0,

@@ -1,5 +1,6 @@
 /** Opens the store on PostgreSQL: a database that several machines share, behind a thread of this process. */
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { continueQueueIds } from '../../smtp/queue-id.ts';
 import { HOUR, SECOND } from '../../system/clock.ts';
@@ -22,6 +23,7 @@ export type PostgresSettings = {
   readonly tls?: ServerOptions['tls'];
   readonly ca?: string;
   readonly durability?: ServerOptions['durability'];
+  readonly node?: string;
 };
 
 /** Clocks that differ by more are not the fault of the way to the database. */
@@ -52,14 +54,20 @@ function textOf(file: string, name: string): string {
   }
 }
 
+type PostgresOptions = OpenOptions & {
+  readonly server: ServerOptions;
+  /** The name of this relay among those that share the database. Default: that of the machine. */
+  readonly node?: string | undefined;
+};
+
 /** @throws StoreError with one sentence for the operator, without the password. */
-export async function openPostgres(options: OpenOptions & { readonly server: ServerOptions }): Promise<OpenedStore> {
-  const { server, ...told } = options;
+export async function openPostgres(options: PostgresOptions): Promise<OpenedStore> {
+  const { server, node = hostname(), ...told } = options;
   const skew = watchSkew(told.onSkew);
   const client = new StoreClient({
     ...told,
     thread: new URL('./postgres-worker.ts', import.meta.url),
-    worker: { server } satisfies PostgresWorkerOptions,
+    worker: { server, name: node } satisfies PostgresWorkerOptions,
     onClock: () => skew(client.now() - Date.now()),
     unlink: () => {},
   });

@@ -18,14 +18,18 @@ import { DatabaseTransaction, mustLeave, PATIENCE, Writer, WriterTaken } from '.
 import { DueMemory } from './due-memory.ts';
 import { Link } from './link.ts';
 import { runMail } from './mail-group.ts';
-import { keepNode, leaveNode, MAIL, type Node, REST, readClock, takeNode } from './nodes.ts';
+import { keepNode, leaveNode, livingOthers, MAIL, type Node, REST, readClock, takeNode } from './nodes.ts';
 import { sendSigns } from './owner-rows.ts';
 import type { PostgresContext } from './postgres-context.ts';
 import { postgresOperation } from './postgres-operations.ts';
 import { migrateDatabase } from './postgres-schema.ts';
 import { Revisions, writeChanges } from './revisions.ts';
 
-export type PostgresWorkerOptions = { readonly server: ServerOptions };
+export type PostgresWorkerOptions = {
+  readonly server: ServerOptions;
+  /** Of this relay. */
+  readonly name: string;
+};
 
 /** The largest transaction, in requests and in bytes of content. */
 const GROUP_REQUESTS = 256;
@@ -39,7 +43,7 @@ const START_PATIENCE = 10 * SECOND;
 const ANYTHING: readonly Change[] = ['credentials', 'limits', 'keys', 'certificates', 'policies', 'notices', 'queue:*'];
 
 const port = parentPort as MessagePort;
-const { server } = workerData as PostgresWorkerOptions;
+const { server, name: relayName } = workerData as PostgresWorkerOptions;
 const ports = new Ports(port, ([, name, argument], result) => transferOf(name, result, argument));
 const link = (job: string, greet?: (session: DatabaseSession) => Promise<void>) =>
   new Link({ server, name: `smarthost/${hostname()}/${job}`, ...(greet === undefined ? {} : { greet }) });
@@ -58,6 +62,8 @@ const mail: Request[] = [];
 const mailSince: number[] = [];
 const rest: Request[] = [];
 let node: Node;
+/** The other relays that live. */
+let others: readonly string[] = [];
 let writers: { readonly mail: Writer; readonly rest: Writer };
 let renewing: Promise<void> | undefined;
 /** The session of the feed. Another one means that changes were missed. */
@@ -144,7 +150,7 @@ function contentLength(request: Request | undefined): number {
 async function commitMail(group: readonly Request[], patience: number): Promise<void> {
   const begun = performance.now();
   try {
-    const services = { due, signs, durability: server.durability, machine: hostname() };
+    const services = { due, signs, durability: server.durability, machine: relayName };
     const { result, effects } = await write(
       'mail',
       async (tx, effects) => {
@@ -230,7 +236,7 @@ async function write<T>(which: 'mail' | 'rest', work: Work<T>, patience = PATIEN
 }
 
 const contextOf = (tx: DatabaseTransaction, effects: Effects): PostgresContext => ({
-  ...{ tx, effects, due, node: node.id, machine: hostname() },
+  ...{ tx, effects, due, node: node.id, machine: relayName, others },
   sign: (lease) => sendSigns(tx, signs, [lease]),
 });
 
@@ -302,6 +308,7 @@ async function live(): Promise<void> {
     if (performance.now() - beatAt >= BEAT) {
       await tellClock(session);
       if (!(await keepNode(session, node))) await renew();
+      await lookAtOthers(session);
       beatAt = performance.now();
     }
     const changes = session === heard ? await revisions.read(session, node.incarnation) : ANYTHING;
@@ -316,6 +323,16 @@ async function live(): Promise<void> {
   }
 }
 
+/** The retries of a relay that has died are anyone's. */
+async function lookAtOthers(session: DatabaseSession): Promise<void> {
+  const now = await livingOthers(session, relayName);
+  const hasDied = others.some((other) => !now.includes(other));
+  others = now;
+  if (!hasDied) return;
+  due.forget();
+  if (watched) ports.tell(['queue:*']);
+}
+
 async function tellClock(session: DatabaseSession): Promise<void> {
   const clock = await readClock(session);
   if (clock !== undefined) ports.tellClock(clock);
@@ -325,7 +342,7 @@ async function tellClock(session: DatabaseSession): Promise<void> {
 function renew(): Promise<void> {
   renewing ??= (async () => {
     const session = await links.life.session(performance.now() + PATIENCE);
-    node = await takeNode(session);
+    node = await takeNode(session, relayName);
     writers.mail.renew(node.rows[MAIL]);
     writers.rest.renew(node.rows[REST]);
   })().finally(() => {
@@ -355,10 +372,11 @@ let life: NodeJS.Timeout | undefined;
 try {
   const session = await links.life.session(performance.now() + START_PATIENCE);
   await migrateDatabase(session);
-  node = await takeNode(session);
+  node = await takeNode(session, relayName);
   writers = { mail: new Writer(links.mail, node.rows[MAIL]), rest: new Writer(links.rest, node.rows[REST]) };
   await revisions.read(session, node.incarnation);
   await tellClock(session);
+  await lookAtOthers(session);
   heard = session;
   beatAt = performance.now();
   life = setInterval(() => void live(), LOOK);

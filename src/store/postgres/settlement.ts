@@ -23,6 +23,8 @@ type Recipient = {
   delay_reported: number;
   excused: number;
   held_by: string | null;
+  /** The relay that has tried it last. */
+  tried_by: string | null;
 };
 type Applied = 'changed' | 'stored' | 'stays' | 'lost';
 type About = {
@@ -35,14 +37,15 @@ type About = {
 const LOCK_OPEN = 'SELECT id FROM open WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE';
 const LOCK_RECIPIENTS = `
   SELECT r.message, r.n, r.destination, r.state, r.owner, r.attempts, r.next_attempt, r.last_reply, r.delay_reported, r.excused,
-    r.held_by
+    r.held_by, r.tried_by
   FROM unnest($1::text[], $2::int[]) AS c (message, n) JOIN recipients r ON r.message = c.message AND r.n = c.n
   ORDER BY r.message, r.n FOR UPDATE OF r`;
 const UPDATE = `
   UPDATE recipients r SET state = c.state, owner = c.owner, attempts = c.attempts, next_attempt = c.next_attempt, last_reply = c.last_reply,
-    delay_reported = c.delay_reported, excused = c.excused, held_by = c.held_by
+    delay_reported = c.delay_reported, excused = c.excused, held_by = c.held_by, tried_by = c.tried_by
   FROM unnest($1::text[], $2::int[], $3::smallint[], $4::text[], $5::int[], $6::bigint[], $7::text[], $8::int[], $9::int[],
-    $10::text[]) AS c (message, n, state, owner, attempts, next_attempt, last_reply, delay_reported, excused, held_by)
+    $10::text[], $11::text[])
+    AS c (message, n, state, owner, attempts, next_attempt, last_reply, delay_reported, excused, held_by, tried_by)
   WHERE r.message = c.message AND r.n = c.n`;
 const INSERT_ATTEMPTS = `
   INSERT INTO attempts
@@ -101,7 +104,7 @@ export function lockForSettling(
   const rows = tx.send<Recipient>(LOCK_RECIPIENTS, ...columns(keys, 2));
   return async (effects: Effects): Promise<() => Promise<Result<'settle'>[]>> => {
     const found = new Map((await rows).map((row) => [`${row.message} ${row.n}`, row]));
-    const settling = new Settling(found, await recordedBefore(tx, all, found));
+    const settling = new Settling(found, await recordedBefore(tx, all, found), machine);
     const ends = all.map((argument) => settling.one(argument, effects));
     settling.send(tx);
     sendShaping(
@@ -150,12 +153,14 @@ class Settling {
   readonly #untold: Cell[][] = [];
   readonly #found: ReadonlyMap<string, Recipient>;
   readonly #recorded: ReadonlySet<string>;
+  readonly #machine: string;
   /** A message has news, or may have it. */
   mayReport = false;
 
-  constructor(found: ReadonlyMap<string, Recipient>, recorded: ReadonlySet<string>) {
+  constructor(found: ReadonlyMap<string, Recipient>, recorded: ReadonlySet<string>, machine: string) {
     this.#found = found;
     this.#recorded = recorded;
+    this.#machine = machine;
   }
 
   one({ id, lease, at, changes, untold }: SettleArgument, effects: Effects) {
@@ -213,6 +218,7 @@ class Settling {
   /** Adds the attempt to the trace. */
   #record(row: Recipient, attempt: readonly Cell[]): void {
     row.attempts++;
+    row.tried_by = this.#machine;
     this.changed.add(row);
     this.#attempts.push([row.message, row.n, row.attempts, ...attempt]);
   }
@@ -224,8 +230,9 @@ class Settling {
   send(tx: DatabaseTransaction): void {
     const rows = [...this.changed].map((r) => [
       ...[r.message, r.n, r.state, r.owner, r.attempts, r.next_attempt, r.last_reply, r.delay_reported, r.excused, r.held_by],
+      r.tried_by,
     ]);
-    if (rows.length > 0) void tx.send(UPDATE, ...columns(rows, 10));
+    if (rows.length > 0) void tx.send(UPDATE, ...columns(rows, 11));
     if (this.#attempts.length > 0) void tx.send(INSERT_ATTEMPTS, ...columns(this.#attempts, 17));
     if (this.#untold.length > 0) void tx.send(INSERT_UNTOLD, ...columns(this.#untold, 8));
   }
