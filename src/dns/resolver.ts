@@ -1,23 +1,14 @@
 /**
- * Asks the resolvers of this machine over UDP, and over TCP if an answer is truncated (RFC 7766 §5). Each question has its own socket and
- * port (RFC 5452 §9). `node:dns` is not enough: it does not say whether an answer was validated, nor how long most answers are valid.
+ * Asks the resolvers of this machine over UDP, and over TCP if an answer is truncated (RFC 7766 §5). `node:dns` is not enough: it does not
+ * say whether an answer was validated, nor how long most answers are valid.
  */
-import { randomInt } from 'node:crypto';
-import { createSocket, type SocketOptions } from 'node:dgram';
 import { readFileSync, statSync } from 'node:fs';
-import { connect, isIPv6 } from 'node:net';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCache } from '../system/cache.ts';
 import { SECOND } from '../system/clock.ts';
-import {
-  type DnsMessage,
-  decodeMessage,
-  describeFailure,
-  encodeQuestion,
-  isAnswerTo,
-  nameOfRcode,
-  type Question,
-} from './message.ts';
+import { type DnsMessage, decodeMessage, describeFailure, nameOfRcode, type Question } from './message.ts';
+import { createQuestionSockets, type Endpoint, type Exchanged } from './question-socket.ts';
 
 type ResolverOptions = {
   /** `127.0.0.1:5300`, `[::1]:53`. If empty, those in /etc/resolv.conf at the time of the question. */
@@ -55,14 +46,15 @@ const RECENT = 60 * SECOND;
 /** Pause before the next test whether look-ups work. */
 const TRY_AGAIN = 10 * SECOND;
 const ROOT: Question = { name: '', type: 'SOA' };
-/** Most questions at the same time. Each uses a socket. */
-const MAX_SOCKETS = 256;
+/** Most questions at the same time. Each may use a socket. */
+const MAX_QUESTIONS = 256;
 /** Over TCP, two octets before a message give its length: RFC 1035 §4.2.2. */
 const MAX_STREAM = 65_535 + 2;
 
 /** Its questions never reject. */
 export function createResolver({ servers, timeout, isTrusted = () => false }: ResolverOptions): Resolver {
-  const gate = createGate(MAX_SOCKETS);
+  const gate = createGate(MAX_QUESTIONS);
+  const sockets = createQuestionSockets();
   const configured = servers.length > 0 ? () => servers : createSystemServers();
   /** Monotonic, like `triedAt`. */
   let answeredAt = Number.NEGATIVE_INFINITY;
@@ -74,7 +66,7 @@ export function createResolver({ servers, timeout, isTrusted = () => false }: Re
   function isSound(server: string): Promise<boolean> {
     const known = sound.get(server);
     if (known !== undefined) return known;
-    const asked = askOne(ROOT, server, timeout).then(({ kind }) => kind === 'answered');
+    const asked = askOne(ROOT, server, { timeout, sockets }).then(({ kind }) => kind === 'answered');
     sound.set(server, asked);
     return asked;
   }
@@ -82,7 +74,7 @@ export function createResolver({ servers, timeout, isTrusted = () => false }: Re
   async function ask(question: Question): Promise<ResolverReply> {
     await gate.enter();
     try {
-      const reply = await askAll(question, configured(), { timeout, isTrusted, isSound });
+      const reply = await askAll(question, configured(), { timeout, isTrusted, isSound, sockets });
       if (reply.kind === 'answered') answeredAt = performance.now();
       return reply;
     } finally {
@@ -105,20 +97,22 @@ export function createResolver({ servers, timeout, isTrusted = () => false }: Re
   return { ask, askRoot: () => ask(ROOT), works };
 }
 
-type Asking = Required<Omit<ResolverOptions, 'servers'>> & { readonly isSound: (server: string) => Promise<boolean> };
+type Asker = Pick<ResolverOptions, 'timeout'> & { readonly sockets: ReturnType<typeof createQuestionSockets> };
+type Asking = Asker & Required<Pick<ResolverOptions, 'isTrusted'>> & { readonly isSound: (server: string) => Promise<boolean> };
 
 /**
  * Asks one server after the other until one answers, in up to `ROUNDS` rounds. If a server that is trusted works and has no answer for a
  * name, only others that are trusted are asked: one that does not validate would pass on what is forged. RFC 7672 §2.1.1
  */
-async function askAll(question: Question, all: readonly string[], { timeout, isTrusted, isSound }: Asking) {
+async function askAll(question: Question, all: readonly string[], asking: Asking) {
+  const { timeout, isTrusted, isSound } = asking;
   let servers = all;
   let failed: ResolverReply | undefined;
   let silent: ResolverReply = { kind: 'silent', cause: 'no resolver is configured' };
   for (let round = 0; round < ROUNDS; round++) {
     for (const server of servers) {
       if (!servers.includes(server)) continue;
-      const reply = await askOne(question, server, timeout);
+      const reply = await askOne(question, server, asking);
       if (reply.kind === 'answered') return reply;
       if (reply.kind === 'silent') silent = reply;
       else failed = reply;
@@ -133,11 +127,11 @@ async function askAll(question: Question, all: readonly string[], { timeout, isT
   return failed ?? silent;
 }
 
-async function askOne(question: Question, server: string, timeout: number): Promise<ResolverReply> {
+async function askOne(question: Question, server: string, asker: Asker): Promise<ResolverReply> {
   const endpoint = endpointOf(server);
-  let reply = await exchange(question, { ...endpoint, server, timeout, edns: true });
+  let reply = await exchange(question, endpoint, { ...asker, edns: true });
   const knowsNoEdns = !('kind' in reply) && reply.rcode === FORMERR; // RFC 6891 §7
-  if (knowsNoEdns) reply = await exchange(question, { ...endpoint, server, timeout, edns: false });
+  if (knowsNoEdns) reply = await exchange(question, endpoint, { ...asker, edns: false });
   if ('kind' in reply) return reply;
   if (reply.rcode !== 0 && reply.rcode !== NXDOMAIN) {
     return { kind: 'failed', cause: describeFailure(reply), rcode: nameOfRcode(reply.rcode), server };
@@ -145,57 +139,16 @@ async function askOne(question: Question, server: string, timeout: number): Prom
   return { kind: 'answered', message: reply, server };
 }
 
-type Server = {
-  readonly host: string;
-  readonly port: number;
-  readonly server: string;
-  readonly timeout: number;
-  readonly edns: boolean;
-};
 type Failed = Exclude<ResolverReply, { kind: 'answered' }>;
 
 /** Asks one server once. Uses TCP if the datagram was truncated. */
-async function exchange(question: Question, server: Server): Promise<DnsMessage | Failed> {
-  const id = randomInt(0x1_0000);
-  const packet = encodeQuestion(question, id, server.edns);
-  const isAnswer = (message: DnsMessage) => isAnswerTo(message, question, id);
-  const message = await overUdp(packet, server, isAnswer);
-  if ('kind' in message || !message.isTruncated) return message;
-  return overTcp(packet, server, isAnswer);
+async function exchange(question: Question, endpoint: Endpoint, { sockets, ...manner }: Asker & { readonly edns: boolean }) {
+  const exchanged = await sockets.ask(question, endpoint, manner);
+  const { result } = exchanged;
+  return 'kind' in result || !result.isTruncated ? result : overTcp(exchanged, endpoint, manner.timeout);
 }
 
-/** Both ends of a socket are addresses already. Node would ask its own resolver, which answers an address in the next turn only. */
-const asItIs: SocketOptions['lookup'] = (address, family, told) => told(null, address, Number(family));
-
-/** Ignores datagrams that do not answer this question: they may be forged, and the answer can still come. RFC 5452 §9.1 */
-function overUdp(packet: Buffer, { host, port, server, timeout }: Server, isAnswer: (message: DnsMessage) => boolean) {
-  return new Promise<DnsMessage | Failed>((resolve) => {
-    const socket = createSocket({ type: isIPv6(host.split('%')[0]!) ? 'udp6' : 'udp4', lookup: asItIs });
-    let ended = false;
-    const end = (result: DnsMessage | Failed) => {
-      if (ended) return;
-      ended = true;
-      clearTimeout(timer);
-      socket.removeAllListeners().on('error', () => {}); // later errors do not matter
-      socket.close();
-      resolve(result);
-    };
-    const failed = ({ code }: NodeJS.ErrnoException) => end({ kind: 'silent', cause: `${server}: ${code}` });
-    const timer = setTimeout(() => end({ kind: 'silent', cause: `${server} does not answer` }), timeout);
-    socket.on('error', failed);
-    socket.on('message', (bytes) => {
-      const message = decodeMessage(bytes);
-      if (message !== undefined && isAnswer(message)) end(message);
-    });
-    // Without a way there, it is this callback that is told, and a socket without a peer throws what is sent.
-    socket.connect(port, host, (error?: Error) => {
-      if (error) failed(error);
-      else if (!ended) socket.send(packet);
-    });
-  });
-}
-
-function overTcp(packet: Buffer, { host, port, server, timeout }: Server, isAnswer: (message: DnsMessage) => boolean) {
+function overTcp({ packet, isAnswer }: Exchanged, { host, port, server }: Endpoint, timeout: number) {
   return new Promise<DnsMessage | Failed>((resolve) => {
     const socket = connect({ host, port, noDelay: true });
     let held: Buffer = Buffer.alloc(0);
@@ -226,9 +179,9 @@ function overTcp(packet: Buffer, { host, port, server, timeout }: Server, isAnsw
 }
 
 /** `127.0.0.1:5300`, `[::1]:53`, `192.0.2.1`, `2001:db8::1`. */
-function endpointOf(server: string): { host: string; port: number } {
+function endpointOf(server: string): Endpoint {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(server) ?? [];
-  return { host: bracketed ?? plain ?? server, port: Number(port ?? 53) };
+  return { host: bracketed ?? plain ?? server, port: Number(port ?? 53), server };
 }
 
 const RESOLV_CONF = '/etc/resolv.conf';
