@@ -24,6 +24,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   reply: async () => (await import('./reply.ts')).registerReply,
   report: async () => (await import('./report.ts')).registerReport,
   trace: async () => (await import('./trace.ts')).registerTrace,
+  refused: async () => (await import('./activity.ts')).registerRefused,
+  history: async () => (await import('./activity.ts')).registerHistory,
   send: async () => (await import('./send.ts')).registerSend,
   client: async () => (await import('./client.ts')).registerClient,
   exchange: async () => (await import('./exchange.ts')).registerExchange,

@@ -8,6 +8,7 @@
 import type { DnsClient } from '../dns/dns.ts';
 import type { StoreData } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
+import { type ActivityControl, createActivityControl } from './activity.ts';
 import { type CertificateControl, type CertificateSettings, createCertificateControl } from './certificates.ts';
 import { createDomainControl, type DomainControl } from './domains.ts';
 import { createProviderControl, type ProviderControl, type ProviderSettings } from './providers.ts';
@@ -21,6 +22,7 @@ import { createTlsReportControl, type TlsReportControl, type TlsReportSettings }
 import { createTraceControl, type TraceControl } from './trace.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
 
+export type { HistoryRow, RefusedByUs } from './activity.ts';
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
 export { nodeShape } from './nodes.ts';
 export type { KnownProvider, ProviderCommand } from './providers.ts';
@@ -69,6 +71,7 @@ export type Control = {
   readonly domains: DomainControl;
   readonly queue: QueueControl;
   readonly trace: TraceControl;
+  readonly activity: ActivityControl;
   readonly certificates: CertificateControl;
   readonly send: SendControl;
   readonly tlsCheck: TlsCheckControl;
@@ -86,6 +89,7 @@ export function createControl({ store, settings, dns, now = systemClock }: Contr
     domains: createDomainControl({ ...parts, dns }),
     queue: createQueueControl(parts),
     trace: createTraceControl(store),
+    activity: createActivityControl(parts),
     certificates: createCertificateControl(parts),
     send: createSendControl(parts),
     tlsCheck: createTlsCheckControl({ ...parts, dns }),

@@ -15,7 +15,9 @@ const replied = { code: count, status: text, reply: text };
 const recipient = { queueId: text, recipient: text };
 const host = { mx: maybe, ip: maybe, tls: maybe, assurance: optional(text), proof: optional(text), policyId: optional(text) };
 const judgedAs = { class: optional(text), action: optional(text), provider: optional(text), rules: optional(text) };
-const attempt = { ...recipient, ...host, ...replied, ...judgedAs, attempt: count, seconds };
+/** The login of the message; absent for our own mail. */
+const sent = { ...recipient, user: optional(text) };
+const attempt = { ...sent, ...host, ...replied, ...judgedAs, attempt: count, seconds };
 const refusal = { queueId: text, mx: text, ip: text, tls: maybe, ...replied };
 
 /** In the order of the page. The level is the usual one. If the case needs a person, the event comes as a warning or an error. */
@@ -173,7 +175,7 @@ export const EVENTS = {
     'Delivery to this recipient has failed: the destination refused it, or no mail server can reach it.',
     attempt,
   ),
-  expired: define('info', 'The lifetime of the message is over for this recipient.', recipient),
+  expired: define('info', 'The lifetime of the message is over for this recipient.', sent),
   removed: define('info', 'An operator has removed the message for this recipient.', recipient),
   held: define('info', 'The message waits until an operator releases it or the limits allow it.', recipient),
   released: define('info', 'Held mail continues: an operator has released it, or the limits allow it now.', recipient),
@@ -328,6 +330,7 @@ export const EVENTS = {
   clockCorrected: define('warn', 'Due times that were too far in the future were corrected.', { recipients: count }),
   routesNotFollowed: define('error', 'The current routes could not be applied to waiting mail.', { error }),
   retriesNotRead: define('error', 'The store could not say whether an operator has asked for a retry.', { error }),
+  activityNotKept: define('error', 'Refusals of commands and counts of an hour could not be stored, and are lost.', { error }),
   traceNotTrimmed: define('error', 'Old traces could not be removed.', { error }),
   noticesNotRead: define('error', 'The changes of commands could not be read, so the log may lack them.', { error }),
   fileSystem: define('warn', 'The data are on a file system that may lose synced data.', { dataDir: text, reason: text }),
@@ -360,6 +363,7 @@ type HostFacts = { readonly [field in 'mx' | 'ip' | 'tls']?: string | null | und
 type AttemptFacts = HostFacts & {
   readonly queueId: string;
   readonly recipient: string;
+  readonly user?: string | undefined;
   readonly judged?: JudgedReply | undefined;
   readonly reply: Reply;
   readonly attempt: number;
@@ -406,6 +410,7 @@ export function createEventLog(log: Omit<Log, 'write'>, observe: (event: RelayEv
 function judged({
   queueId,
   recipient,
+  user,
   attempt,
   seconds,
   mx = null,
@@ -418,7 +423,7 @@ function judged({
   reply: said,
 }: AttemptFacts) {
   const { code, status, reply } = spoken(said);
-  const fields = { queueId, recipient, attempt, seconds, mx, ip, tls, assurance, proof, policyId, code, status, reply };
+  const fields = { queueId, recipient, user, attempt, seconds, mx, ip, tls, assurance, proof, policyId, code, status, reply };
   if (as === undefined) return fields;
   return { ...fields, class: as.class, action: as.action, provider: as.provider, rules: as.rules };
 }

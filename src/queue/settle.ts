@@ -103,9 +103,12 @@ export function createSettler(options: SettlerOptions) {
 
   const common = ({ message }: Claim, at: number) => ({ message, schedule: options.schedule(), now: at, random: random() });
 
-  type Concluded = { readonly lease: Claim['lease'] | null; readonly message: Pick<Claim['message'], 'id' | 'reversePath'> };
+  type Concluded = {
+    readonly lease: Claim['lease'] | null;
+    readonly message: Pick<Claim['message'], 'id' | 'reversePath'> & { readonly user?: string | null };
+  };
   async function conclude(claim: Concluded, at: number, decisions: readonly Decision[]): Promise<void> {
-    const { id, reversePath } = claim.message;
+    const { id, reversePath, user } = claim.message;
     const reportable = decisions.flatMap((decision) => decision.report ?? []);
     // The null reverse-path has no sender to tell: such mail ends in event and log (RFC 5321 §6.1).
     const untold = reversePath === '' ? [] : reportable.map((one) => toUntold(one, at));
@@ -118,7 +121,7 @@ export function createSettler(options: SettlerOptions) {
     if (lost.length > 0) log.emit('claimLost', { queueId: id, recipients: lost.length });
     // What a command took away meanwhile had its line already.
     const applied = unchanged.length === 0 ? decisions : decisions.filter(({ change }) => !unchanged.includes(change.n));
-    for (const decision of applied) logDecision(log, id, decision);
+    for (const decision of applied) logDecision(log, { queueId: id, user: user ?? undefined }, decision);
     if (reversePath === '') logNotReported(log, id, reportable);
     announce(applied);
     if (reportDue || untold.length > 0) onUntold(reportDue);
@@ -246,11 +249,14 @@ function logNotReported(log: EventLog, queueId: string, reportable: readonly Rep
 }
 
 /** Each recipient ends with exactly one line. What was only handed back leaves none: nothing happened to it. */
-function logDecision(log: EventLog, queueId: string, { recipient, outcome, change, event }: Decision): void {
+function logDecision(log: EventLog, of: { queueId: string; user: string | undefined }, decision: Decision): void {
+  const { recipient, outcome, change, event } = decision;
+  const { queueId, user } = of;
   const { mx, ip, tls, assurance, proof, policyId, judged, reply, seconds } = outcome;
   const facts = {
     queueId,
     recipient: recipient.address,
+    user,
     mx,
     ip,
     tls,
@@ -264,7 +270,7 @@ function logDecision(log: EventLog, queueId: string, { recipient, outcome, chang
   };
   if (event === 'relayed') log.relayed(facts);
   else if (event === 'failed') log.failed(facts);
-  else if (event === 'expired') log.emit('expired', { queueId, recipient: recipient.address });
+  else if (event === 'expired') log.emit('expired', { queueId, recipient: recipient.address, user });
   else if (event === 'delayed') {
     log.delayed({
       ...facts,

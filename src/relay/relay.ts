@@ -9,10 +9,8 @@ import { createCredentials } from '../credentials/credentials.ts';
 import { startDelivery } from '../delivery/delivery.ts';
 import { createDns } from '../dns/dns.ts';
 import type { SmtpProbe } from '../doctor/doctor.ts';
-import { createEventLog, type EventLog } from '../events/events.ts';
+import { createEventLog, type EventLog, type RelayEvent } from '../events/events.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
-import { createAddressGuard } from '../net/address-guard.ts';
-import { machineAddresses } from '../net/addresses.ts';
 import { portProblems } from '../net/open-port.ts';
 import { createQuota } from '../policy/policy.ts';
 import { createPreparation } from '../preparation/preparation.ts';
@@ -24,16 +22,16 @@ import {
   type OperatorNotice,
   type ReporterOptions,
   sendNotice,
-  startTlsReportRun,
 } from '../report/report.ts';
 import { createSigner, startRotation } from '../signing/signing.ts';
 import { filesOf, type OpenOptions, openStore } from '../store/store.ts';
 import { startSubmission, type TlsFiles } from '../submission/submission.ts';
 import { SECOND, systemClock } from '../system/clock.ts';
 import { createLog, type Log } from '../system/log.ts';
-import { createTrust, prepareTrust } from '../system/trust.ts';
+import { prepareTrust } from '../system/trust.ts';
 import { VERSION } from '../system/version.ts';
-import { createTlsResults, startDnssecWatch, startStsPolicies, type TlsResults } from '../tls-policy/tls-policy.ts';
+import { createTlsResults, startDnssecWatch, startStsPolicies } from '../tls-policy/tls-policy.ts';
+import { type Activity, createActivity } from './activity.ts';
 import { createBlockNews, followProviders } from './block-notices.ts';
 import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
@@ -41,6 +39,7 @@ import { certificateOptions, keepFixed, needsValidation, portsOf, quotaDefaults,
 import { startOutboundLook } from './outbound-look.ts';
 import { deliveryOptions, preparationOptions, submissionOptions } from './session-options.ts';
 import { type LateParts, startSessionThreads } from './session-threads.ts';
+import { startTlsReports } from './tls-reports.ts';
 import {
   ensureOwnKey,
   exceptionsNow,
@@ -84,7 +83,12 @@ const DRAIN = 28 * SECOND;
 export async function startRelay({ config, reload, write, probe }: RelayOptions): Promise<Relay> {
   const log = createLog({ ...config.log, ...(write === undefined ? {} : { write }) });
   const metrics = createMetrics(VERSION);
-  const events = createEventLog(log, metrics.observe);
+  const activity = createActivity();
+  const observe = (event: RelayEvent) => {
+    metrics.observe(event);
+    activity.observe(event);
+  };
+  const events = createEventLog(log, observe);
   const closers: (() => Promise<unknown> | unknown)[] = [];
   const crashed = (error: unknown) => {
     events.emit('crashed', { error }); // the runtime then ends the process, which is right: a restart loses nothing
@@ -93,7 +97,7 @@ export async function startRelay({ config, reload, write, probe }: RelayOptions)
   process.on('uncaughtExceptionMonitor', crashed);
   closers.push(() => process.off('uncaughtExceptionMonitor', crashed));
   try {
-    return await build({ current: { config }, read: reload, probe, log, events, metrics, closers });
+    return await build({ current: { config }, read: reload, probe, log, events, observe, activity, metrics, closers });
   } catch (error) {
     await closeAll(closers, events);
     log.flush();
@@ -119,6 +123,9 @@ type Parts = {
   readonly probe: RelayOptions['probe'];
   readonly log: Log;
   readonly events: EventLog;
+  /** Hears each event, also those of other threads. */
+  readonly observe: (event: RelayEvent) => void;
+  readonly activity: Activity;
   readonly metrics: Metrics;
   /** In the order of the start. They run in reverse order. */
   readonly closers: (() => Promise<unknown> | unknown)[];
@@ -139,7 +146,7 @@ async function build(parts: Parts): Promise<Relay> {
 }
 
 /** Starts the base of all other parts: the lock, the store, the certificates, the DNS. */
-async function openGround({ current, events, metrics, closers }: Parts) {
+async function openGround({ current, events, activity, metrics, closers }: Parts) {
   const { config } = current;
   const files = filesOf(config);
   const lock = await files?.lock();
@@ -156,6 +163,7 @@ async function openGround({ current, events, metrics, closers }: Parts) {
   prepareTrust(config.delivery.ca); // while the thread of the store starts
   const store = await opening;
   closers.push(() => store.close());
+  closers.push(activity.keep(store.activity, events));
   const disk = await files?.watchDisk();
   closers.push(() => disk?.close());
   const owner = `${machineName()}/${process.pid}/${randomBytes(6).toString('hex')}`;
@@ -175,7 +183,7 @@ type Ground = Awaited<ReturnType<typeof openGround>>;
 
 /** Starts the parts that handle a message after acceptance: preparation, queue, delivery, reports. */
 async function startWay(parts: Parts, ground: Ground) {
-  const { current, events, closers } = parts;
+  const { current, events, activity, closers } = parts;
   const { store, dns, owner } = ground;
   const { config } = current;
   const { messages, operation, now } = store;
@@ -229,46 +237,22 @@ async function startWay(parts: Parts, ground: Ground) {
     ...{ schedule: config.queue, now, wall: systemClock },
   });
   closers.push(() => queue.close(DRAIN)); // for a failed start; a stop closes the queue earlier
-  const reports = startTlsReports(
-    { current, events, closers },
-    { store, dns },
-    { preparation, delivery, results, wake: queue.wake },
-  );
+  const reports = startTlsReports({
+    ...{ store, dns, preparation, delivery, results },
+    log: events,
+    config: () => current.config,
+    wake: queue.wake,
+  });
+  closers.push(() => reports.close());
   const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
-  closers.push(startTrimming(store, () => current.config.trace, events));
+  closers.push(startTrimming(store, () => current.config.trace, { log: events, trimActivity: activity.trim }));
   const exceptions = startExceptions(() => current.config, events);
   closers.push(exceptions.close);
   late.queue = queue;
   return { delivery, blocks, exceptions, dnssec, sts, signer, preparation, queue, reports, threads, late };
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
-
-/** Starts the reports to domains about TLS with their hosts. */
-function startTlsReports(
-  { current, events, closers }: Pick<Parts, 'current' | 'events' | 'closers'>,
-  { store, dns }: Pick<Ground, 'store' | 'dns'>,
-  { preparation, delivery, results, wake }: Pick<Way, 'preparation' | 'delivery'> & { results: TlsResults; wake: () => void },
-) {
-  const { hostname, reports: settings, delivery: towards } = current.config;
-  const run = startTlsReportRun({
-    ...{ hostname, from: settings.tlsFrom, preparation, destinationOf: delivery.destinationOf, log: events, dns, wake },
-    ...{ store: store.tlsResults, operation: store.operation, now: store.now },
-    flush: results.flush,
-    mode: () => current.config.reports.tls,
-    https: {
-      // Without verification a stranger's record would choose what is sent to hosts of the operator's own network.
-      refuses(address) {
-        const { reports, delivery } = current.config;
-        return createAddressGuard(reports.httpsVerify ? delivery.allowPrivate : [], machineAddresses)(address);
-      },
-      verify: () => current.config.reports.httpsVerify,
-      trust: createTrust(towards.ca),
-    },
-  });
-  closers.push(() => run.close());
-  return run;
-}
 
 /** Applies the current routes to waiting mail. Runs follow one after the other. */
 function createFollow({ current, events, closers }: Parts, { store }: Ground, { delivery, queue }: Way): () => void {

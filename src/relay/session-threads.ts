@@ -2,7 +2,6 @@
 import type { Certificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
 import type { EventLog } from '../events/events.ts';
-import type { Metrics } from '../metrics/metrics.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { OpenedStore } from '../store/store.ts';
 import type { Guard } from '../submission/submission.ts';
@@ -16,11 +15,10 @@ import { startThreads, type Threads } from './threads/threads.ts';
 /** What exists only when the threads run already, and before the ports open. */
 export type LateParts = { guard?: Guard; queue?: Queue; notifyLimit?: Machine['notifyLimit'] };
 
-type SessionThreadsOptions = Pick<Machine, 'sts' | 'results' | 'validatesNow'> & {
+type SessionThreadsOptions = Pick<Machine, 'sts' | 'results' | 'validatesNow' | 'observe'> & {
   readonly current: { readonly config: Config };
   readonly log: Log;
   readonly events: EventLog;
-  readonly metrics: Metrics;
   readonly store: OpenedStore;
   readonly disk: DiskWatch | undefined;
   readonly certificates: Certificates;
@@ -30,12 +28,12 @@ type SessionThreadsOptions = Pick<Machine, 'sts' | 'results' | 'validatesNow'> &
 
 /** @returns undefined if sessions stay in the main thread. Rejects with the reason where a thread cannot start. */
 export async function startSessionThreads(options: SessionThreadsOptions): Promise<Threads | undefined> {
-  const { current, log, events, metrics, store, disk, certificates, validates, validatesNow, late } = options;
+  const { current, log, events, observe, store, disk, certificates, validates, validatesNow, late } = options;
   const { sts, results } = options;
   const count = threadsOf(current.config);
   if (count === 1) return undefined;
   return startThreads({
-    ...{ count, store, sts, results, validatesNow, log: events, write: log.write, observe: metrics.observe },
+    ...{ count, store, sts, results, validatesNow, log: events, write: log.write, observe },
     config: () => current.config,
     tls: certificates.current(),
     state: () => ({

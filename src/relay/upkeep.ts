@@ -8,7 +8,7 @@ import type { EventLog } from '../events/events.ts';
 import { limitsFor, type QuotaDefaults } from '../policy/policy.ts';
 import type { Limit } from '../smtp/limit.ts';
 import type { Route } from '../smtp/route.ts';
-import type { KnownRecipient, Store, StoreData } from '../store/store.ts';
+import type { ActivityStore, KnownRecipient, Store, StoreData } from '../store/store.ts';
 import { DAY, MINUTE } from '../system/clock.ts';
 import { fileSystemRisk } from '../system/file-system.ts';
 
@@ -55,9 +55,9 @@ export async function followRoutes(
 
 /** Removes old traces, and known recipients that get no mail any more. It works in small steps, so that disk and commits are not slowed down. */
 export function startTrimming(
-  { messages, now }: Pick<Store, 'messages' | 'now'>,
+  { messages, activity, now }: Pick<Store, 'messages' | 'activity' | 'now'>,
   settings: () => { readonly keep: number; readonly maxSize: number },
-  log: EventLog,
+  { log, trimActivity }: { readonly log: EventLog; readonly trimActivity: (activity: ActivityStore) => Promise<void> },
 ): () => Promise<void> {
   let running: Promise<void> = Promise.resolve();
   let walked: KnownRecipient | null = null;
@@ -69,6 +69,7 @@ export function startTrimming(
     await messages.trimTrace(now() - keep, maxSize);
     const step = await messages.forgetRecipients(now(), walked);
     walked = step.after;
+    await trimActivity(activity);
   }
   return () => {
     clearInterval(timer);

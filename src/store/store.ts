@@ -30,12 +30,21 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../system/clock.ts';
+import type { ActivityStore } from './activity-store.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
 import type { TlsPolicyStore } from './tls-policy-store.ts';
 import type { TlsResultStore } from './tls-result-store.ts';
 
+export type {
+  ActivityStore,
+  HistoryCount,
+  HistoryOutcome,
+  HistorySubject,
+  RefusedCommand,
+  StoredRefusedCommand,
+} from './activity-store.ts';
 export type { ClusterLook, PrimaryFacts, ServerFacts, StoreCluster, StoreNode } from './cluster.ts';
 export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCredential } from './credential-store.ts';
 export type { DataOwner } from './embedded/data-dir.ts';
@@ -119,6 +128,7 @@ export type StoreData = {
   readonly operation: OperationStore;
   readonly tlsPolicies: TlsPolicyStore;
   readonly tlsResults: TlsResultStore;
+  readonly activity: ActivityStore;
 };
 
 /** What every store promises. `EmbeddedStore` adds what a store in files of this machine has. */

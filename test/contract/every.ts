@@ -1,4 +1,5 @@
 /** All that every store promises. A new contract is added here, so that no engine is left out. */
+import { activityContract } from './activity.ts';
 import { queueContract } from './queue.ts';
 import { shapingContract } from './shaping.ts';
 import { type Subject, storeContract } from './store.ts';
@@ -9,4 +10,5 @@ export function everyContract(subject: Subject): void {
   queueContract(subject);
   tlsResultsContract(subject);
   shapingContract(subject);
+  activityContract(subject);
 }

@@ -15,6 +15,7 @@ import type {
   WhichDkimKey,
 } from '../../src/store/store.ts';
 import { systemClock } from '../../src/system/clock.ts';
+import { createMemoryActivity } from './memory-activity.ts';
 import { createMemoryStore, type MemoryMessages, type MemoryStore, newMemoryMessages, type Tell } from './memory-store.ts';
 import { createMemoryTlsPolicies } from './memory-tls-policies.ts';
 import { createMemoryTlsResults } from './memory-tls-results.ts';
@@ -31,6 +32,7 @@ export function createMemoryData(): MemoryData {
   const shared = newMemoryMessages();
   const operation = new Operation();
   const policies = createMemoryTlsPolicies();
+  const activity = createMemoryActivity();
   const tlsResults = createMemoryTlsResults(createMemoryStore(shared, () => {}));
   const clients: ((changes: ReadonlySet<Change>) => void)[] = [];
   const failures = new Map<string, FailureCount>();
@@ -54,6 +56,7 @@ export function createMemoryData(): MemoryData {
         tlsPolicies: tlsPolicyStore(policies, tell),
         tlsResults,
         now: systemClock,
+        activity,
         onChange: (listener) => void listeners.push(listener),
         ping: async () => {},
         close: async () => {},

@@ -1,5 +1,6 @@
 /** All operations of the thread of the store on PostgreSQL, by the names that they have in every thread of a store. */
 import type { Name } from '../sqlite/operations.ts';
+import { activityOperations } from './activity-rows.ts';
 import { claimOperations } from './claim-rows.ts';
 import { commandOperations } from './command-rows.ts';
 import { heldOperations } from './held-mail.ts';
@@ -17,6 +18,7 @@ import { viewOperations } from './view-rows.ts';
 type Others = 'recount' | 'checkSpooled' | 'forgetDestinations' | 'accept' | 'settle';
 
 const operations: OperationTable<Exclude<Name, Others>> = {
+  ...activityOperations,
   ...claimOperations,
   ...commandOperations,
   ...heldOperations,

@@ -29,6 +29,15 @@ const MIGRATIONS: readonly string[] = [
     accepted_at bigint NOT NULL, expires_at bigint NOT NULL, flags integer NOT NULL, envid text, signatures text NOT NULL, about text,
     verify bigint NOT NULL, token bigint, client_ip text, client_tls text, mechanism text, subject text
   );
+  CREATE TABLE refused (
+    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at bigint NOT NULL, until bigint NOT NULL, count integer NOT NULL,
+    session text NOT NULL, ip text NOT NULL, user_name text, verb text NOT NULL, code integer NOT NULL, status text NOT NULL,
+    reply text NOT NULL, reverse_path text, recipient text
+  );
+  CREATE TABLE history (
+    hour integer NOT NULL, subject smallint NOT NULL, name text NOT NULL COLLATE "C", outcome smallint NOT NULL, count bigint NOT NULL,
+    bytes bigint NOT NULL, PRIMARY KEY (hour, subject, name, outcome)
+  );
   CREATE TABLE recipients (
     message ${NAME}, n integer NOT NULL, address text NOT NULL, destination ${NAME}, notify integer, orcpt text, verify bigint NOT NULL,
     state smallint NOT NULL, attempts integer NOT NULL DEFAULT 0, next_attempt bigint, owner text, last_reply text,

@@ -1,5 +1,6 @@
 /** All operations of the thread of the store, by name. */
 import { accept } from './accept.ts';
+import * as activity from './activity-rows.ts';
 import { claim } from './claim.ts';
 import { type Context, type Operation, read, write } from './context.ts';
 import * as credentials from './credential-rows.ts';
@@ -118,6 +119,12 @@ const operations = {
   failedTlsDays: read(results.failedTlsDays),
   tlsFailures: read(results.tlsFailures),
   trimTlsResults: write(results.trimTlsResults),
+
+  addRefused: write(activity.addRefused),
+  refused: read(activity.refused),
+  addHistory: write(activity.addHistory),
+  history: read(activity.history),
+  trimHistory: write(activity.trimHistory),
 };
 
 type Operations = typeof operations;

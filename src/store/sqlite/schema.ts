@@ -31,6 +31,7 @@ export const APPLICATION_ID = 0x536d486f;
  * - `recipients.held_by` is the provider that a waiting recipient is held for, because it refuses our address.
  * - `shaping` has the state of each provider as it sees one address of ours, `evidence` is JSON.
  * - `messages.client_ip` and the columns behind it say how a client handed the message in. They are null for our own mail.
+ * - `refused` has the newest refusals of commands, `history` counts by hour since the epoch; `subject` and `outcome` are places in a list.
  * - `verify` columns have the CRC-32 of bytes that must not change. A message with a wrong CRC-32 is set aside, not sent. That of `open`
  *   covers the id too, and is 2^32 larger then.
  */
@@ -167,5 +168,15 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE messages ADD COLUMN client_tls TEXT;
   ALTER TABLE messages ADD COLUMN mechanism TEXT;
   ALTER TABLE messages ADD COLUMN subject TEXT;
+  `,
+  `
+  CREATE TABLE refused (
+    seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, until INTEGER NOT NULL, count INTEGER NOT NULL, session TEXT NOT NULL, ip TEXT NOT NULL,
+    user TEXT, verb TEXT NOT NULL, code INTEGER NOT NULL, status TEXT NOT NULL, reply TEXT NOT NULL, reverse_path TEXT, recipient TEXT
+  );
+  CREATE TABLE history (
+    hour INTEGER NOT NULL, subject INTEGER NOT NULL, name TEXT NOT NULL, outcome INTEGER NOT NULL, count INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, PRIMARY KEY (hour, subject, name, outcome)
+  ) WITHOUT ROWID;
   `,
 ];

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import { continueQueueIds } from '../../smtp/queue-id.ts';
 import { SECOND, systemClock } from '../../system/clock.ts';
+import type { ActivityStore } from '../activity-store.ts';
 import type { CredentialStore } from '../credential-store.ts';
 import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from '../embedded/data-dir.ts';
 import type { EmbeddedOptions } from '../embedded/embedded.ts';
@@ -67,6 +68,7 @@ export function dataOf(client: Requests, spool: BodyStore): StoreData {
     operation: operationStore(client),
     tlsPolicies: tlsPolicyStore(client),
     tlsResults: tlsResultStore(client),
+    activity: activityStore(client),
   };
 }
 
@@ -146,5 +148,15 @@ function tlsResultStore(client: Requests): TlsResultStore {
     failedTlsDays: (rua) => client.call('failedTlsDays', rua),
     tlsFailures: (query) => client.call('tlsFailures', query),
     trimTlsResults: (day) => client.call('trimTlsResults', day),
+  };
+}
+
+function activityStore(client: Requests): ActivityStore {
+  return {
+    addRefused: (refused) => client.callWithCompany('addRefused', refused),
+    refused: (query) => client.call('refused', query),
+    addHistory: (counts) => client.callWithCompany('addHistory', counts),
+    history: (query) => client.call('history', query),
+    trimHistory: (by, before) => client.call('trimHistory', { by, before }),
   };
 }

@@ -24,10 +24,16 @@ test('besides the trace, a part of the known recipients is checked, each time th
     },
   };
   const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
-  const stop = startTrimming({ messages, now: Date.now } as unknown as Store, () => ({ keep: 1, maxSize: 1 }), log);
+  let trimmed = 0;
+  const trimActivity = async () => void trimmed++;
+  const stop = startTrimming({ messages, now: Date.now } as unknown as Store, () => ({ keep: 1, maxSize: 1 }), {
+    log,
+    trimActivity,
+  });
   await vi.advanceTimersByTimeAsync(15 * MINUTE);
   await stop();
   expect(asked).toEqual([null, middle, null]);
+  expect(trimmed).toBe(3);
 });
 
 test('an exception from TLS is logged at the start, each day and at a reload, until it ends', async () => {

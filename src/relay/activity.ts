@@ -1,0 +1,140 @@
+/**
+ * Keeps what people ask for later: which commands were refused, and how much passed in each hour. It hears the events that the log has,
+ * and writes to the store now and then, so that a crash loses the last seconds of it, and mail never waits for it.
+ */
+import type { EventLog, RelayEvent } from '../events/events.ts';
+import { domainOf } from '../smtp/envelope.ts';
+import { cleanLine } from '../smtp/text.ts';
+import type { ActivityStore, HistoryCount, HistoryOutcome, HistorySubject, RefusedCommand } from '../store/store.ts';
+import { createCache } from '../system/cache.ts';
+import { type Clock, DAY, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
+
+const REFUSED_EVERY = 5 * SECOND;
+const COUNTED_EVERY = MINUTE;
+/** Different refusals between two writes. A guesser that says the same again and again is one of them. */
+const MOST_WAITING = 1000;
+/** Names of one hour. What has no room is counted with an empty name. */
+const MOST_NAMES: Readonly<Record<HistorySubject, number>> = { user: 1000, destination: 300 };
+/** How long the counts are kept: one year and a month for logins, a month for destinations, of which there may be many. */
+const KEPT: Readonly<Record<HistorySubject, number>> = { user: 400 * DAY, destination: 31 * DAY };
+const MAX_TEXT = 500;
+const MAX_VERB = 20;
+
+type Waiting = { -readonly [K in keyof RefusedCommand]: RefusedCommand[K] };
+
+export type Activity = {
+  observe(event: RelayEvent): void;
+  /** Begins to write. @returns writes the rest and ends. */
+  keep(store: ActivityStore, log: EventLog): () => Promise<void>;
+  /** Forgets what is too old. */
+  trim(store: ActivityStore): Promise<void>;
+};
+
+export function createActivity(now: Clock = systemClock): Activity {
+  const refused = new Map<string, Waiting>();
+  const counts = new Map<string, { -readonly [K in keyof HistoryCount]: HistoryCount[K] }>();
+  const names: Record<HistorySubject, Set<string>> = { user: new Set(), destination: new Set() };
+  let namesOf = 0;
+  /** The name of the last failed login of a session. */
+  const typed = createCache<string, string>(MOST_WAITING);
+
+  function note(refusal: Omit<RefusedCommand, 'at' | 'until' | 'count'>): void {
+    const { ip, user, verb, code, status, reply, reversePath, recipient } = refusal;
+    const key = [ip, user, verb, code, status, reply, reversePath, recipient].join('\0');
+    const at = now();
+    const known = refused.get(key);
+    if (known === undefined) {
+      if (refused.size < MOST_WAITING) refused.set(key, { ...refusal, at, until: at, count: 1 });
+      return;
+    }
+    known.count++;
+    known.until = at;
+  }
+
+  function count(by: HistorySubject, called: string, outcome: HistoryOutcome, bytes = 0): void {
+    const hour = now() - (now() % HOUR);
+    if (hour !== namesOf) {
+      names.user.clear();
+      names.destination.clear();
+      namesOf = hour;
+    }
+    const known = names[by];
+    const name = called === '' || known.has(called) || known.size < MOST_NAMES[by] ? called : '';
+    known.add(name);
+    const key = `${by}\0${hour}\0${name}\0${outcome}`;
+    const row = counts.get(key);
+    if (row === undefined) counts.set(key, { by, hour, name, outcome, count: 1, bytes });
+    else {
+      row.count++;
+      row.bytes += bytes;
+    }
+  }
+
+  function observe({ event, fields }: RelayEvent): void {
+    switch (event) {
+      case 'accepted':
+        count('user', fields.user ?? '', 'accepted', fields.size);
+        break;
+      case 'relayed':
+      case 'delayed':
+      case 'failed':
+      case 'expired':
+        count('user', fields.user ?? '', event);
+        count('destination', domainOf(fields.recipient), event);
+        break;
+      case 'authFailed':
+        typed.set(fields.session, fields.user ?? '');
+        break;
+      case 'refused':
+        if (fields.user !== undefined) count('user', fields.user, 'refused');
+        note(refusedCommand({ ...fields, user: fields.user ?? typed.get(fields.session) }));
+    }
+  }
+
+  async function writeRefused(store: ActivityStore): Promise<void> {
+    if (refused.size === 0) return;
+    const rows = [...refused.values()];
+    refused.clear();
+    await store.addRefused(rows);
+  }
+
+  async function writeCounts(store: ActivityStore): Promise<void> {
+    if (counts.size === 0) return;
+    const rows = [...counts.values()];
+    counts.clear();
+    await store.addHistory(rows);
+  }
+
+  return {
+    observe,
+    keep(store, log) {
+      let writing: Promise<void> = Promise.resolve();
+      // What could not be written is lost: to keep it would fill the memory while a disk is full, which people hear of by other ways.
+      const after = (write: (store: ActivityStore) => Promise<void>) => {
+        writing = writing.then(() => write(store)).catch((error: unknown) => log.emit('activityNotKept', { error }));
+        return writing;
+      };
+      const timers = [
+        setInterval(() => void after(writeRefused), REFUSED_EVERY).unref(),
+        setInterval(() => void after(writeCounts), COUNTED_EVERY).unref(),
+      ];
+      return async () => {
+        for (const timer of timers) clearInterval(timer);
+        await after(writeRefused);
+        await after(writeCounts);
+      };
+    },
+    async trim(store) {
+      for (const by of ['user', 'destination'] as const) while (await store.trimHistory(by, now() - KEPT[by]));
+    },
+  };
+}
+
+type RefusedFields = Extract<RelayEvent, { readonly event: 'refused' }>['fields'];
+
+function refusedCommand({ session, ip, user, verb, code, status, reply, reversePath, recipient }: RefusedFields) {
+  const cut = (text: string | undefined) => (text === undefined ? null : cleanLine(text, { max: MAX_TEXT }));
+  const said = cleanLine(reply, { max: MAX_TEXT });
+  const from = { reversePath: cut(reversePath), recipient: cut(recipient) };
+  return { session, ip, user: cut(user), verb: cleanLine(verb, { max: MAX_VERB }), code, status, reply: said, ...from };
+}
