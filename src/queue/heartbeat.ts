@@ -1,8 +1,9 @@
 /**
  * The signs of life of this process, as long as it holds claims, and the claims of processes that have stopped giving signs.
  *
- * Stop before dead: a process that has given no sign for STOP claims nothing and starts nothing until it has given one. A process that is
- * silent for DEAD loses what it holds to others. A process that finds that out breaks off what has not sent its final dot.
+ * Stop before dead: a process that has given no sign for STOP claims nothing and starts nothing until it has given one. A process that has
+ * given none for BREAK_OFF breaks off what has not sent its final dot, because a process that is silent for DEAD loses what it holds to
+ * others. So does a process that finds out that it has lost it.
  */
 
 import type { EventLog } from '../events/events.ts';
@@ -11,6 +12,8 @@ import { type Clock, SECOND } from '../system/clock.ts';
 
 const BEAT = 5 * SECOND;
 const STOP = 15 * SECOND;
+/** The silence is looked at each BEAT, so that conversations have some seconds to end. */
+const BREAK_OFF = 20 * SECOND;
 const DEAD = 30 * SECOND;
 const PAUSE = SECOND;
 
@@ -41,7 +44,8 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { store, log, owner, now, wall, monotonic, busy, stopped, onDue, onLost } = options;
   let last = read();
   let beating = false;
-  const timers = [setInterval(() => void beat(), BEAT).unref(), setInterval(() => void takeBack(), DEAD).unref()];
+  let isBrokenOff = false;
+  const timers = [setInterval(tick, BEAT).unref(), setInterval(() => void takeBack(), DEAD).unref()];
   void startAgain();
 
   function read() {
@@ -58,6 +62,13 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
     if (!busy() || silence() < STOP) return true;
     void beat();
     return false;
+  }
+
+  function tick(): void {
+    void beat();
+    const isLate = busy() && silence() >= BREAK_OFF;
+    if (isLate && !isBrokenOff) onLost();
+    isBrokenOff = isLate;
   }
 
   async function beat(): Promise<void> {

@@ -257,9 +257,11 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL fails'
       use: [{ used: 2 }],
     });
     await crossing;
-    expect(await primary.sql('SELECT deadlocks FROM pg_stat_database WHERE datname = $1', 'postgres', [database])).toEqual([
-      { deadlocks: '1' },
+    // It may be the victim again, before the other one has its lock.
+    const [stats] = await primary.sql('SELECT deadlocks::int AS n FROM pg_stat_database WHERE datname = $1', 'postgres', [
+      database,
     ]);
+    expect(stats!['n']).toBeGreaterThan(0);
   });
 
   test('a message is withdrawn although the transaction that stores it has not ended yet', async () => {

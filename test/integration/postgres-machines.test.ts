@@ -3,11 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { requirePeer } from '../support/peers.ts';
 import { hasPostgres, PostgresServer } from '../support/postgres.ts';
 import { startSharingRelays } from '../support/postgres-relays.ts';
+import { until } from '../support/program.ts';
+import { sized } from '../support/size.ts';
 
 const messageOf = (token: string) => `From: app@sender.test\r\nSubject: ${token}\r\n\r\nGood morning\r\n`;
 const idOf = (reply: string) => /queued as (\w+)/.exec(reply)![1]!;
 /** After so long without a sign of life a relay is dead. */
 const DEAD = 30_000;
+const ROUNDS = sized(10, 1);
 
 describe.skipIf(!requirePeer('postgresql', hasPostgres))('relays that share a database', () => {
   let server: PostgresServer;
@@ -52,5 +55,59 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('relays that share a da
     const froms = tries.filter(({ address }) => address === 'later@dest.test').map(({ remote }) => remote);
     expect(froms.at(-1)).toBe(sources[1]);
     expect(froms.slice(0, -1)).toEqual(froms.slice(0, -1).map(() => sources[0]));
+  });
+
+  test('a relay that stood still in the middle of attempts changes nothing that another has done meanwhile, but mail that it relayed has ended', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const kinds = ['relayed twice', 'delayed there, relayed here', 'relayed there, delayed here'] as const;
+      const held = new Map<string, () => void>();
+      const { relays, sources, send, database } = await startSharingRelays(server, {
+        settings: { queue: { retry: ['1h'] } },
+        script: {
+          async message({ message }) {
+            const kind = kinds[Number(message!.recipients[0]!.address[0])]!;
+            if (message!.remoteAddress === sources[1]) return kind === kinds[1] ? '451 4.2.0 Not now' : undefined;
+            await new Promise<void>((resolve) => held.set(kind, resolve));
+            return kind === kinds[2] ? '451 4.2.0 Not now' : undefined;
+          },
+        },
+      });
+      const ids: string[] = [];
+      for (const i of kinds.keys()) ids.push(idOf(await send(relays[0]!, messageOf(kinds[i]!), [`${i}@${i}.dest.test`])));
+      await until('all have sent their final dot', () => held.size === kinds.length);
+      process.kill(relays[0]!.pid(), 'SIGSTOP');
+      // As if it had stood still for a minute.
+      await server.sql(
+        `UPDATE smarthost.owners SET beat_at = beat_at - 60000 WHERE beat_at > 0 AND name NOT LIKE '%/${relays[1]!.pid()}/%'`,
+        database,
+      );
+      const states = async () => {
+        const rows = await server.sql(
+          'SELECT r.message, r.state, r.attempts, (SELECT count(*) FROM smarthost.attempts a WHERE a.message = r.message)::int AS traced FROM smarthost.recipients r',
+          database,
+        );
+        return ids.map((id) => rows.find(({ message }) => message === id)!).map(({ state, traced }) => [state, traced]);
+      };
+      const [delayed, relayed] = [1, 5];
+      await until('the other relay has done their work', async () => (await states()).every(([, traced]) => traced === 1), {
+        deadline: 90_000,
+      });
+      expect(await states()).toEqual([
+        [relayed, 1],
+        [delayed, 1],
+        [relayed, 1],
+      ]);
+      for (const answer of held.values()) answer();
+      process.kill(relays[0]!.pid(), 'SIGCONT');
+      await until('its late outcomes are traced', async () => (await states()).every(([, traced]) => traced === 2));
+      expect(await states()).toEqual([
+        [relayed, 2],
+        [relayed, 2],
+        [relayed, 2],
+      ]);
+      const [open] = await server.sql('SELECT count(*)::int AS n FROM smarthost.open', database);
+      expect(open).toEqual({ n: 0 });
+      for (const relay of relays) await relay.stop();
+    }
   });
 });

@@ -46,6 +46,13 @@ export async function startSharingRelays(server: PostgresServer, options: Sharin
       'dest.test': { MX: ['10 mx.dest.test'] },
       'sender.test': { MX: ['10 mx.dest.test'] },
       'mx.dest.test': { A: [mx.address] },
+      // hosts of their own, so that none waits for the sessions of another
+      ...Object.fromEntries(
+        [0, 1, 2].flatMap((i) => [
+          [`${i}.dest.test`, { MX: [`10 mx${i}.dest.test`] }],
+          [`mx${i}.dest.test`, { A: [mx.address] }],
+        ]),
+      ),
     },
   });
   onTestFinished(async () => void (await Promise.all([mx.close(), dns.close()])));

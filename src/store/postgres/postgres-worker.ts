@@ -88,7 +88,9 @@ function admit(request: Request): void {
   if (name === 'accept' || name === 'settle') {
     mail.push(request);
     mailSince.push(performance.now());
-  } else if (operation?.kind === 'write') rest.push(request);
+  } else if (name === 'beat')
+    void answerAlone(request, links.life); // no long work of this process may delay a sign of life
+  else if (operation?.kind === 'write') rest.push(request);
   else void answerAlone(request, isChunkRequest(name) ? links.chunks : links.read);
 }
 

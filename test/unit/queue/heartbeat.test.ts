@@ -66,3 +66,14 @@ test('a process that counted as dead meanwhile is told', async () => {
   await vi.advanceTimersByTimeAsync(5 * SECOND);
   expect(calls.lost).toBe(1);
 });
+
+test('attempts are broken off once, before a process that cannot give signs of life counts as dead', async () => {
+  const { calls, state } = start();
+  state.broken = true;
+  await vi.advanceTimersByTimeAsync(15 * SECOND);
+  expect(calls.lost).toBe(0);
+  await vi.advanceTimersByTimeAsync(10 * SECOND);
+  expect(calls.lost).toBe(1);
+  await vi.advanceTimersByTimeAsync(20 * SECOND);
+  expect(calls.lost).toBe(1);
+});
