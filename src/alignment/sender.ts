@@ -2,10 +2,10 @@
 import type { Dns } from '../dns/dns.ts';
 import { lookUpRecord, type PublishedRecord } from '../signing/signing.ts';
 import type { DkimKey } from '../store/store.ts';
-import type { Passes, SenderFacts } from './alignment.ts';
 import { type DmarcFacts, gatherDmarc } from './dmarc-policy.ts';
 import { gatherSpf, type SpfFacts, spfPasses } from './spf.ts';
 import { type TreeWalk, walkTree } from './tree-walk.ts';
+import type { Passes, SenderFacts } from './verdict.ts';
 
 export type PublishedKey = { readonly key: DkimKey; readonly published: PublishedRecord };
 
@@ -66,7 +66,8 @@ export function senderOf({ spf, dkim, dmarc, signer }: GatheredSender): SenderFa
   };
 }
 
-const PASSES: Readonly<Record<PublishedRecord['state'], Passes>> = {
+/** What a look at the record of a key says about its signatures. */
+export const PASSES: Readonly<Record<PublishedRecord['state'], Passes>> = {
   published: 'pass',
   absent: 'fail',
   different: 'fail',

@@ -1,7 +1,7 @@
 /** SPF of a domain for each address that mail is sent from: RFC 7208. mailauth evaluates it, with our look-ups. */
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import { canonicalAddress } from '../net/addresses.ts';
-import type { Passes } from './alignment.ts';
+import type { Passes } from './verdict.ts';
 
 export type SpfResult = 'pass' | 'fail' | 'softfail' | 'neutral' | 'none' | 'temperror' | 'permerror';
 

@@ -32,6 +32,7 @@ const DNS_TIMEOUT = 1.5 * SECOND;
 const CONNECT_TIMEOUT = 6 * SECOND;
 const POLICY_TIMEOUT = 15 * SECOND;
 const MOST_REPORTS = 1000;
+const MOST_SENDERS = 2000;
 /** Of the queue, the oldest first. A page is what the store gives at once. */
 const MOST_MESSAGES = 20_000;
 const PAGE = 1000;
@@ -74,6 +75,7 @@ async function optionsOf({ config, store, domain }: Parts, ca: string | undefine
       from: reports.tlsFrom,
       copies: await store.tlsResults.tlsReports({ since, limit: MOST_REPORTS }),
     },
+    senders: await store.alignment.verdicts(Date.now() - DAY, MOST_SENDERS),
     providers: { states: await store.operation.shaping(), held: await store.messages.heldByProvider() },
     past: [
       ...status.map(({ keyType, notBefore }) => ({ what: `the ${keyType} certificate was made`, at: notBefore })),
@@ -140,8 +142,10 @@ function senderDomains(credentials: readonly Credential[]): readonly string[] {
 function probesOf({ config, store }: Parts, ca: string | undefined): Probes {
   const { servers } = config.dns;
   const dns = createDns({ servers, timeout: DNS_TIMEOUT });
+  const { resolvers } = config.alignment;
   return {
     dns,
+    ...(resolvers.length === 0 ? {} : { publicDns: createDns({ servers: resolvers, timeout: DNS_TIMEOUT }) }),
     smtp: probeSmtp,
     signed: () => askValidated({ name: '.', type: 'SOA', servers, timeout: DNS_TIMEOUT }),
     dnssec: async () => {

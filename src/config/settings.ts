@@ -1,6 +1,8 @@
 /** The list of all settings: name, type, default, explanation, and whether SIGHUP can change it. */
 
+import type { AlignmentRule } from '../smtp/alignment-rule.ts';
 import type { DestinationRule, Route } from '../smtp/route.ts';
+import { certificateFields, databaseFields, loginFields } from './fields.ts';
 import type { ValueType } from './types.ts';
 import * as type from './types.ts';
 
@@ -53,40 +55,6 @@ const addresses = type.listOf(type.listenAddress);
 const networks = type.listOf(type.network);
 const some = type.count(1);
 
-const certificateFields = {
-  certificate: { type: type.path, required: true, about: 'PEM with the full chain, leaf first.' },
-  key: { type: type.path, required: true, about: 'PEM of its private key.' },
-} as const;
-const loginFields = {
-  user: { type: type.text, required: true, about: 'User name at the upstream.' },
-  password: { type: type.secret, required: true, about: 'Its password. Protect the file from other users (mode 0640).' },
-} as const;
-const databaseFields = {
-  postgres: {
-    type: type.listOf(type.hostAndPort),
-    required: true,
-    about: 'The servers of the cluster, with a port other than 5432 behind a colon. The one that is the primary is used.',
-  },
-  database: { type: type.text, about: 'The name of the database. Default `smarthost`.' },
-  user: { type: type.text, about: 'The owner of the database. Default `smarthost`.' },
-  passwordFile: { type: type.path, about: 'The file with the password of the user. Protect it from other users (mode 0640).' },
-  tls: {
-    type: type.oneOf('none', 'encrypt', 'verify'),
-    about:
-      'TLS to the database. `verify`, the default, wants a certificate for the host from a trusted authority; `encrypt` takes any; `none` is for a database on this machine.',
-  },
-  ca: { type: type.path, about: 'PEM of the authorities that `verify` trusts. Default: those of the system.' },
-  durability: {
-    type: type.oneOf('two', 'one'),
-    about:
-      'Where a message must be before the client gets its 250. `two`, the default: on the disks of the primary and of a synchronous standby; while none is named (`synchronous_standby_names`) no mail is accepted. `one`: on the disk of the primary.',
-  },
-  node: {
-    type: type.text,
-    about:
-      'The name of this relay among those that share the database: mail is tried again by the relay that tried it last. Default: the name of the machine. Set it where that name changes, as in containers.',
-  },
-} as const;
 const routeFields = {
   recipientDomain: {
     type: type.domainPattern,
@@ -135,6 +103,13 @@ const destinationFields = {
     about:
       'A day such as `2026-12-31`, or a time such as `2026-12-31T18:00:00Z`. From then on `ignore`, `audit`, `requireTls`, and a `tls` that is lower than `delivery.tls`, have no effect.',
   },
+} as const;
+
+const alignmentDuty = type.oneOf('off', 'warn', 'refuse');
+const alignmentFields = {
+  user: { type: type.text, about: 'Mail of this credential.' },
+  domain: { type: type.domainPattern, about: 'Mail with this domain in From; patterns as in `routes`.' },
+  mode: { type: alignmentDuty, required: true, about: 'As `alignment.mode`.' },
 } as const;
 
 export const SETTINGS = {
@@ -272,6 +247,23 @@ export const SETTINGS = {
       type.oneOf('send', 'warn', 'refuse'),
       'send',
       'Mail from a domain without a DKIM key: sent unsigned, sent and logged as a warning, or refused.',
+    ),
+  },
+  alignment: {
+    mode: live(
+      alignmentDuty,
+      'warn',
+      'Mail that receivers will not believe, because neither SPF nor a DKIM signature is aligned with From (DMARC, RFC 9989). `warn` sends it and tells the operator once a day. `refuse` answers 550 5.7.26 if the domain asks receivers to refuse it (`p=reject`) and two evaluations agree. `off` does not look.',
+    ),
+    rules: live(
+      type.listOfRecords<AlignmentRule>(alignmentFields),
+      [],
+      'Other modes for a credential or a domain. The first entry that matches wins.',
+    ),
+    resolvers: fixed(
+      type.listOf(type.dnsServer),
+      [],
+      'Resolvers that give the public answers for these domains, such as `9.9.9.9`, where those of `dns.servers` have answers of their own for internal zones. If empty, `dns.servers` are asked.',
     ),
   },
   reports: {

@@ -1,8 +1,8 @@
 /** What the operator asks of the TLS of a destination: by recipient domain or by MX host, the first rule that matches holds. */
+import { matchesDomain } from '../smtp/domain.ts';
 import type { DestinationRule, TlsLevel } from '../smtp/route.ts';
 import type { Clock } from '../system/clock.ts';
 import type { PolicyMode } from '../tls-policy/tls-policy.ts';
-import { matchesDomain } from './route.ts';
 
 /** What holds for one host. */
 export type OperatorPolicy = {

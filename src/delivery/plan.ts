@@ -2,6 +2,7 @@
 
 import type { DnsClient } from '../dns/dns.ts';
 import type { AddressGuard } from '../net/address-guard.ts';
+import { matchesDomain } from '../smtp/domain.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import type { Route, RouteKey } from '../smtp/route.ts';
 import type { MessageFacts } from '../store/store.ts';
@@ -19,7 +20,7 @@ import {
 } from './host-policy.ts';
 import type { IpFamilies } from './ip-families.ts';
 import { type OperatorPolicies, type OperatorPolicy, samePolicy } from './operator.ts';
-import { candidateRoutes, matchesDomain, parseHost } from './route.ts';
+import { candidateRoutes, parseHost } from './route.ts';
 import type { Target } from './session.ts';
 import type { Provider } from './shaping/provider.ts';
 import type { Permit } from './shaping/provider-line.ts';

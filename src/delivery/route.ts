@@ -1,15 +1,7 @@
 /** Which mail goes another way than its MX: the operator's routes, first match wins. */
+import { matchesDomain } from '../smtp/domain.ts';
 import { domainOf } from '../smtp/envelope.ts';
-import type { Route, RouteKey } from '../smtp/route.ts';
-
-/** @param pattern `example.org`, `.example.org` or `*.example.org` (subdomains, not the domain itself), `*`. */
-export function matchesDomain(pattern: string, domain: string): boolean {
-  if (pattern === '*') return true;
-  const wanted = pattern.toLowerCase();
-  const name = domain.toLowerCase();
-  if (wanted.startsWith('*.')) return name.endsWith(wanted.slice(1));
-  return wanted.startsWith('.') ? name.endsWith(wanted) : name === wanted;
-}
+import { ROUTED, type Route, type RouteKey } from '../smtp/route.ts';
 
 /** Routes that may apply, in order; one with `mx` only when the best MX host matches it. The first without `mx` is the last here. */
 export function candidateRoutes(routes: readonly Route[], message: RouteKey, address: string): readonly Route[] {
@@ -39,7 +31,7 @@ export function catchAll(routes: readonly Route[]): Route | undefined {
 /** What deliveries are grouped by; whether a route with `mx` applies is known only when the MX is. */
 export function destinationOf(routes: readonly Route[], message: RouteKey, address: string): string {
   const [first] = candidateRoutes(routes, message, address);
-  return first === undefined || first.mx !== undefined ? domainOf(address).toLowerCase() : `route:${first.hosts[0]}`;
+  return first === undefined || first.mx !== undefined ? domainOf(address).toLowerCase() : `${ROUTED}${first.hosts[0]}`;
 }
 
 /**

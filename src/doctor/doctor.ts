@@ -2,7 +2,7 @@
 
 import type { Dns, DnsAnswer, Validated } from '../dns/dns.ts';
 import type { IpPolicy } from '../smtp/route.ts';
-import type { ClusterLook, DkimKey } from '../store/store.ts';
+import type { ClusterLook, DkimKey, StoredSenderVerdict } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
 import { checkBlockList, gatherBlockList } from './block-lists.ts';
 import { checkDatabase } from './database.ts';
@@ -28,6 +28,7 @@ import { isUnreachable, ownAddresses } from './own-addresses.ts';
 import { checkProviders, type ProviderFacts } from './providers.ts';
 import { checkReceivers } from './receivers.ts';
 import { checkDane, checkDelays, checkExceptions, checkRoots, type RootFacts, type SecuredFacts } from './secured-delivery.ts';
+import { checkSenders, checkSplit } from './senders.ts';
 import type { SmtpProbe } from './smtp-probe.ts';
 import { greetedTimes, type PeerTime } from './time.ts';
 import { checkTlsReports, type TlsReportingFacts } from './tls-reports.ts';
@@ -72,6 +73,8 @@ export type DoctorOptions = {
   readonly secured: SecuredFacts;
   readonly tlsReports: TlsReportingFacts;
   readonly providers: ProviderFacts;
+  /** What the relay knows of the senders of the last day, the last used first. */
+  readonly senders: readonly StoredSenderVerdict[];
   readonly past: ClockFacts['past'];
   readonly now?: Clock;
   /** Most milliseconds of one connection; default 6 s. */
@@ -81,6 +84,8 @@ export type DoctorOptions = {
 /** All functions that reach out of this process. None of them rejects. */
 export type Probes = {
   readonly dns: Dns;
+  /** What receivers see, if the resolvers of this machine have other answers for some domains. */
+  readonly publicDns?: Dns;
   readonly smtp: SmtpProbe;
   /** Asks for a name in a signed zone, to see whether the resolver validates. */
   readonly signed: () => Promise<Validated>;
@@ -108,7 +113,7 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
   const { now = systemClock } = options;
   const signed = await given.signed();
   // If no resolver answers, the other look-ups are not made.
-  const probes = signed.kind === 'silent' ? { ...given, dns: silentDns(signed.cause) } : given;
+  const probes: Probes = signed.kind === 'silent' ? { ...given, dns: silentDns(signed.cause) } : given;
   const { dns, smtp } = probes;
   const { timeout = LOOK } = options;
   const validates = signed.kind === 'answered' && signed.authenticated;
@@ -148,6 +153,7 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
     }),
     ...(store.running ? served : unseen(options)),
     ...domains,
+    ...checkSenders(options.senders, new Set([options.hostname, ...options.domains])),
     ...lists,
     ...checkTlsReports(options.tlsReports, options.keys),
     ...checkProviders(options.providers),
@@ -174,12 +180,18 @@ function silentDns(cause: string): Dns {
   return { mx: silent, a: silent, aaaa: silent, ptr: silent, txt: silent };
 }
 
-async function lookAtDomains(options: DoctorOptions, { dns }: Probes, addresses: readonly string[]): Promise<readonly Finding[]> {
+async function lookAtDomains(
+  options: DoctorOptions,
+  { dns, publicDns }: Probes,
+  addresses: readonly string[],
+): Promise<readonly Finding[]> {
   const { hostname, keys, timeout = LOOK } = options;
   const domains = [...new Set([hostname, ...options.domains])];
-  const found = domains.map(async (domain) =>
-    checkDomain(await gatherDomain({ domain, hostname, addresses, keys, dns, timeout: 2 * timeout })),
-  );
+  const gather = (domain: string, by: Dns) => gatherDomain({ domain, hostname, addresses, keys, dns: by, timeout: 2 * timeout });
+  const found = domains.map(async (domain) => {
+    const [here, seen] = await Promise.all([gather(domain, dns), publicDns && gather(domain, publicDns)]);
+    return seen === undefined ? checkDomain(here) : [...checkDomain(seen), ...checkSplit(here, seen)];
+  });
   return (await Promise.all(found)).flat();
 }
 

@@ -7,6 +7,7 @@ import { type Reply, replyLine } from '../smtp/reply.ts';
 import type { Log } from '../system/log.ts';
 import { type EventDefinition, FIELDS, type FieldValues, type Level } from './fields.ts';
 import { renderEventsPage } from './page.ts';
+import { TROUBLE } from './trouble.ts';
 
 const { count, define, error, field, flag, listening, maybe, optional, seconds, text, texts, time } = FIELDS;
 
@@ -157,6 +158,22 @@ export const EVENTS = {
     { queueId: text, error },
   ),
   unsigned: define('warn', 'A message was accepted without a DKIM signature of its domain.', { domain: text, reason: text }),
+  senderVerdict: define(
+    'info',
+    'What receivers think of mail with this domain in From has changed, or was evaluated for the first time and is not `ok`.',
+    { domain: text, envelope: text, verdict: text, before: optional(text) },
+  ),
+  misaligned: define('warn', 'Mail of this domain fails DMARC and was sent all the same. Logged once a day for each domain.', {
+    domain: text,
+    envelope: text,
+    verdict: text,
+    user: text,
+    reason: text,
+  }),
+  alignmentFailed: define('error', 'A sender could not be evaluated for a reason of ours. It is tried again.', {
+    domain: text,
+    error,
+  }),
   weakDkimKey: define('warn', 'A DKIM key is shorter than recommended.', {
     domain: text,
     selector: text,
@@ -298,47 +315,7 @@ export const EVENTS = {
     { from: text, reason: text },
   ),
 
-  damaged: define('error', 'An entry of the queue is damaged and was set aside.', { queueId: text, reason: text }),
-  storeTrouble: define('error', 'The store failed. Clients get 4xx replies meanwhile.', { error }),
-  storeFailed: define('error', 'A step of the queue failed. It is tried again.', { operation: text, error }),
-  settleFailed: define('error', 'An outcome could not be stored. It is tried until it succeeds.', { queueId: text, error }),
-  settleAbandoned: define('error', 'An outcome could not be stored before the relay stopped. The attempt counts as uncertain.', {
-    queueId: text,
-    error,
-  }),
-  deliveryFailed: define('error', 'An attempt failed for a reason of ours. The mail is delayed.', { queueId: text, error }),
-  deliveryBroken: define('error', 'An attempt ended without an outcome for a reason of ours. The mail is delayed.', {
-    queueId: text,
-    error,
-  }),
-  pacingNotStored: define('error', 'How long destinations rest could not be stored.', { error }),
-  givenBack: define('warn', 'Claimed mail was given back to the queue, because the answer to its claim was lost.', {
-    recipients: count,
-  }),
-  takenBack: define('warn', 'Mail that another process of this relay had claimed is due again.', { recipients: count }),
-  claimLost: define(
-    'warn',
-    'This process was blocked for too long, so another one took over mail that it was delivering. Its outcome does not count.',
-    {
-      ...{ queueId: text, recipients: count },
-    },
-  ),
-  clockSkew: define('warn', 'The clock of this machine differs by `seconds` from that of the database, which counts.', {
-    seconds: count,
-  }),
-  clockJumped: define('warn', 'The clock of the machine was changed by `seconds`.', { seconds: count }),
-  clockCorrected: define('warn', 'Due times that were too far in the future were corrected.', { recipients: count }),
-  routesNotFollowed: define('error', 'The current routes could not be applied to waiting mail.', { error }),
-  retriesNotRead: define('error', 'The store could not say whether an operator has asked for a retry.', { error }),
-  activityNotKept: define('error', 'Refusals of commands and counts of an hour could not be stored, and are lost.', { error }),
-  traceNotTrimmed: define('error', 'Old traces could not be removed.', { error }),
-  noticesNotRead: define('error', 'The changes of commands could not be read, so the log may lack them.', { error }),
-  fileSystem: define('warn', 'The data are on a file system that may lose synced data.', { dataDir: text, reason: text }),
-  logLinesLost: define(
-    'warn',
-    'The reader of the log did not read for a while, and so many lines were dropped. No mail was delayed by this.',
-    { lines: count },
-  ),
+  ...TROUBLE,
 } as const satisfies Record<string, EventDefinition>;
 
 type EventName = keyof typeof EVENTS;

@@ -19,6 +19,8 @@ export type Snapshot = {
   readonly policies: { readonly modes: Readonly<Record<string, number>>; readonly overdue: number };
   /** The resolver validates, as far as is known. */
   readonly validates: boolean;
+  /** Senders by what receivers think of their mail. */
+  readonly senders: Readonly<Partial<Record<string, number>>>;
   /** Entries of `destinations` that weaken TLS now. */
   readonly exceptions: number;
   readonly certificates: readonly { readonly keyType: string; readonly notAfter: number; readonly failures: number }[];
@@ -46,6 +48,8 @@ const DANE_RESULTS: ReadonlySet<string> = new Set(['unusable', 'absent', 'insecu
 /** Values of a label `provider`. */
 const MAX_PROVIDERS = 200;
 
+/** By how good they are. */
+const VERDICTS = ['ok', 'fragile', 'weak', 'spam', 'rejected', 'unknown'] as const;
 const WAITING = ['queued', 'active', 'delayed', 'held', 'uncertain'] as const;
 
 /** Events that change a metric. Other threads send these alone. */
@@ -149,6 +153,11 @@ export function createMetrics(version: string): Metrics {
   const dnssecTrusted = gauge(
     'smarthost_dnssec_trusted',
     '1 if the resolver validates DNSSEC, as far as is known; at 0 DANE is off',
+  );
+  const senders = gauge(
+    'smarthost_senders',
+    'Senders of the last day (domain in From and envelope), by what receivers think of their mail: ok, fragile (by SPF alone), weak, spam, rejected, unknown',
+    ['verdict'],
   );
   const exceptions = gauge('smarthost_tls_exceptions', 'Entries of the setting destinations that weaken TLS now');
   const sessions = gauge('smarthost_sessions', 'Open submission sessions');
@@ -276,6 +285,7 @@ export function createMetrics(version: string): Metrics {
       for (const { provider, recipients } of snapshot.heldBy) heldBy.inc({ provider: labelOf(provider) }, recipients);
       for (const [mode, number] of Object.entries(snapshot.policies.modes)) stsPolicies.set({ mode }, number);
       stsOverdue.set(snapshot.policies.overdue);
+      for (const verdict of VERDICTS) senders.set({ verdict }, snapshot.senders[verdict] ?? 0);
       exceptions.set(snapshot.exceptions);
       dnssecTrusted.set(snapshot.validates ? 1 : 0);
       memory.set(process.memoryUsage.rss());

@@ -4,6 +4,7 @@ import { domainOf, localPartOf } from '../smtp/envelope.ts';
 import { refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
 
+export { type AlignmentCheck, createAlignmentCheck } from './alignment.ts';
 export { createQuota, limitsFor, type Quota, type QuotaDefaults, type QuotaUser } from './quota.ts';
 
 /** The authors that a header names. The domains of the addresses are lower-case A-labels. */

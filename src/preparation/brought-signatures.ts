@@ -5,6 +5,8 @@ import { fieldValue } from './header.ts';
 
 /** A DKIM-Signature or ARC-Message-Signature that a verifier could take, as far as its own words tell. */
 type BroughtSignature = {
+  /** The domain of a DKIM signature, in lower-case A-labels. Undefined for ARC, which proves nothing about From. */
+  readonly domain: string | undefined;
   /** How often it names each field, in lower case. */
   readonly names: ReadonlyMap<string, number>;
   readonly form: BodyForm;
@@ -14,7 +16,8 @@ type BroughtSignature = {
 
 /** Lower-case names, and how many fields of each are signed, from the bottom up: RFC 6376 §5.4.2. */
 export type Covered = ReadonlyMap<string, number>;
-export const NOTHING_COVERED: Covered = new Map();
+const NOTHING_COVERED: Covered = new Map();
+export const NOTHING_BROUGHT = { covered: NOTHING_COVERED, domains: [] as readonly string[] } as const;
 
 /** Signatures and forms of the body beyond which a header is no honest one. */
 const MAX_SIGNATURES = 32;
@@ -38,11 +41,12 @@ function readSignature(field: HeaderField, now: number): BroughtSignature | unde
   const tag = (name: string) => tags.get(name) ?? '';
   if (field.name === 'dkim-signature' ? tag('v') !== '1' : !/^\d+$/.test(tag('i'))) return undefined;
   if (!/^(?:rsa|ed25519)-sha256$/i.test(tag('a')) || tag('s') === '' || !/^[\w+/]+=*$/.test(tag('b'))) return undefined;
-  if (toAsciiDomain(tag('d'))?.includes('.') !== true || hasEnded(tags.get('x'), now)) return undefined;
+  const by = toAsciiDomain(tag('d'));
+  if (by?.includes('.') !== true || hasEnded(tags.get('x'), now)) return undefined;
   const names = countNames(tag('h'));
   const form = readForm(tags);
   if (form === undefined || (field.name === 'dkim-signature' && !names.has('from'))) return undefined;
-  return { names, form, bodyHash: tag('bh') };
+  return { domain: field.name === 'dkim-signature' ? by : undefined, names, form, bodyHash: tag('bh') };
 }
 
 function hasEnded(expiry: string | undefined, now: number): boolean {
@@ -82,16 +86,21 @@ export class BroughtSignatures {
     for (const hash of this.#hashes.values()) hash.update(piece);
   }
 
-  /** Ends the hashes. @param ours base64 of the relaxed body. @returns what the signatures that fit the body cover together. */
-  covered(ours: string): Covered {
+  /**
+   * Ends the hashes. @param ours base64 of the relaxed body.
+   * @returns what the signatures that fit the body cover together, and the domains of those of DKIM.
+   */
+  fitting(ours: string): { readonly covered: Covered; readonly domains: readonly string[] } {
     const digests = new Map([[OURS, ours]]);
     for (const [key, hash] of this.#hashes) digests.set(key, hash.digest());
     const covered = new Map<string, number>();
-    for (const { names, form, bodyHash } of this.#signatures) {
+    const domains = new Set<string>();
+    for (const { domain, names, form, bodyHash } of this.#signatures) {
       if (digests.get(keyOf(form)) !== bodyHash) continue;
+      if (domain !== undefined) domains.add(domain);
       for (const [name, count] of names) covered.set(name, Math.max(count, covered.get(name) ?? 0));
     }
-    return covered;
+    return { covered, domains: [...domains] };
   }
 }
 

@@ -68,6 +68,10 @@ export type Prepared = {
   readonly tlsOptional: boolean;
   /** What the Subject says, in one line. Absent: there is none, or it is not asked for. */
   readonly subject?: string;
+  /** The domains of all addresses in From. */
+  readonly fromDomains: readonly string[];
+  /** The domains of DKIM signatures that the message brought along, and that fit its body. */
+  readonly broughtBy: readonly string[];
 };
 
 export type Preparation = {
@@ -202,6 +206,8 @@ class Pipeline implements Preparation, LineSink {
       eightBit: this.#eightBit || !header.ascii,
       tlsOptional: header.tlsOptional,
       ...(header.subject === undefined ? {} : { subject: header.subject }),
+      fromDomains: draft.fromDomains,
+      broughtBy: header.broughtBy,
     };
   }
 

@@ -8,7 +8,7 @@ import type { HeaderField } from '../signing/signing.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import { refusal } from '../smtp/replies.ts';
 import { oneLine } from '../smtp/text.ts';
-import { type BroughtSignatures, type Covered, NOTHING_COVERED, readBrought } from './brought-signatures.ts';
+import { type BroughtSignatures, type Covered, NOTHING_BROUGHT, readBrought } from './brought-signatures.ts';
 import { complete, messageIdOf } from './completion.ts';
 import { type Author, authorOf, rewriteFrom } from './from.ts';
 import { fieldValue, type HeaderSection, mendField, parseHeader } from './header.ts';
@@ -17,6 +17,8 @@ import { subjectOf } from './subject.ts';
 
 export type HeaderDraft = {
   readonly fromDomain: string;
+  /** Of all addresses in From. */
+  readonly fromDomains: readonly string[];
   /** Signatures that may turn out to fit the body, which they want to see. */
   readonly brought: BroughtSignatures | undefined;
   /** @param bodyHash base64 of the relaxed body. */
@@ -36,6 +38,8 @@ export type PreparedHeader = {
   readonly tlsOptional: boolean;
   /** For the trace. */
   readonly subject?: string;
+  /** The domains of DKIM signatures that it brought, and that fit the body. */
+  readonly broughtBy: readonly string[];
 };
 
 /** RFC 5321 §6.3 wants at least 100: mail with fewer has come a long way, but not in a loop. */
@@ -58,10 +62,11 @@ function draftOwn(section: Buffer, { fields, brokenLine }: HeaderSection, { enve
   }
   return {
     fromDomain: fromDomainOf(author),
+    fromDomains: author.from.map(domainOf),
     brought: undefined,
     finish: () => ({
       ...{ received: '', added: [], kept: fields, section, messageId: messageIdOf(fields) },
-      ...{ ascii: isAscii(section), tlsOptional: false },
+      ...{ ascii: isAscii(section), tlsOptional: false, broughtBy: [] },
     }),
   };
 }
@@ -86,14 +91,15 @@ function draftSubmitted(
   const brought = rewrites ? undefined : readBrought(fields, now);
   return {
     fromDomain: fromDomainOf(author),
+    fromDomains: author.from.map(domainOf),
     brought,
     finish(bodyHash) {
-      const covered = brought?.covered(bodyHash) ?? NOTHING_COVERED;
+      const { covered, domains: broughtBy } = brought?.fitting(bodyHash) ?? NOTHING_BROUGHT;
       const allowed = withoutRemoved(fields, covered);
       const { kept: whole, ...completed } = complete({ fields: allowed, covered, hostname: options.hostname, request });
       const kept = covered.size === 0 && (parsed.mendable || rewrites) ? whole.map(mendField) : whole;
       const section = kept === parsed.fields ? bytes : Buffer.from(kept.map(({ text }) => text).join(''), 'latin1');
-      const told = { tlsOptional, ...(subject === undefined ? {} : { subject }) };
+      const told = { tlsOptional, broughtBy, ...(subject === undefined ? {} : { subject }) };
       return { ...completed, kept, section, ascii: isAscii(section), ...told };
     },
   };

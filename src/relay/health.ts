@@ -73,6 +73,7 @@ export type SnapshotParts = {
   /** Providers that refuse our address now. */
   readonly blocked: readonly { readonly provider: string }[];
   readonly policies: StsCounts;
+  readonly senders: Snapshot['senders'];
   readonly validates: boolean;
   readonly exceptions: number;
 };

@@ -12,7 +12,7 @@ import type { SmtpProbe } from '../doctor/doctor.ts';
 import { createEventLog, type EventLog, type RelayEvent } from '../events/events.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import { portProblems } from '../net/open-port.ts';
-import { createQuota } from '../policy/policy.ts';
+import { createAlignmentCheck, createQuota } from '../policy/policy.ts';
 import { createPreparation } from '../preparation/preparation.ts';
 import { startQueue } from '../queue/queue.ts';
 import {
@@ -32,6 +32,7 @@ import { prepareTrust } from '../system/trust.ts';
 import { VERSION } from '../system/version.ts';
 import { createTlsResults, startDnssecWatch, startStsPolicies } from '../tls-policy/tls-policy.ts';
 import { type Activity, createActivity } from './activity.ts';
+import { createMisalignedNotices, startSenders } from './alignment.ts';
 import { createBlockNews, followProviders } from './block-notices.ts';
 import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
@@ -196,9 +197,11 @@ async function startWay(parts: Parts, ground: Ground) {
   closers.push(() => sts.close());
   const dnssec = startDnssecWatch({ dns, log: events, wanted: () => needsValidation(current.config) });
   closers.push(dnssec.close);
+  const senders = await startSenders({ store, dns, config: () => current.config, log: events });
+  closers.push(() => senders.close());
   const late: LateParts = {};
   const { validates, validatesNow } = dnssec;
-  const threads = await startSessionThreads({ ...parts, ...ground, sts, results, validates, validatesNow, late });
+  const threads = await startSessionThreads({ ...parts, ...ground, sts, results, senders, validates, validatesNow, late });
   closers.push(() => threads?.close());
   const blocks = createBlockNews(events);
   const ways = { hostname: config.hostname, dns, log: events, operation, sts, results, validates, validatesNow };
@@ -250,7 +253,7 @@ async function startWay(parts: Parts, ground: Ground) {
   const exceptions = startExceptions(() => current.config, events);
   closers.push(exceptions.close);
   late.queue = queue;
-  return { delivery, blocks, exceptions, dnssec, sts, signer, preparation, queue, reports, threads, late };
+  return { delivery, blocks, exceptions, dnssec, sts, senders, signer, preparation, queue, reports, threads, late };
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
 
@@ -275,7 +278,7 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
   const { current, events, closers } = parts;
   const { config } = current;
   const { store, disk, certificates } = ground;
-  const { delivery, preparation, queue, threads, late } = way;
+  const { delivery, preparation, queue, senders, threads, late } = way;
   const { destinationOf, signs } = delivery;
   const credentials = createCredentials({ store: store.credentials, cacheFor: config.auth.cache, now: store.now });
   const notices = {
@@ -286,6 +289,10 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
     sendNotice(notice, { ...notices, id, operator, preparation, queue, destinationOf, signs });
   const notify = createLimitNotices({ store, log: events, config: () => current.config, send });
   late.notifyLimit = notify;
+  const tell = createMisalignedNotices({ store, log: events, config: () => current.config, send });
+  late.tellMisaligned = tell;
+  const { hostname, alignment: settings } = config;
+  const alignment = createAlignmentCheck({ settings, hostname, verdicts: senders, tell, now: store.now });
   followProviders(way.blocks, { store, delivery, log: events, config: () => current.config, send });
   const quota = createQuota({ messages: store.messages, defaults: quotaDefaults(config), notify, now: store.now });
   await followChanges(parts, ground, { ...way, credentials, quota });
@@ -296,6 +303,7 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
     tls: certificates.current(),
     credentials,
     failures: store.credentials,
+    alignment,
     quota,
     preparation,
     queue,
@@ -315,7 +323,7 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
   };
   certificates.onChange(setTls);
   setTls(certificates.current()); // certificates may have changed while the ports were opened
-  return { credentials, quota, submission };
+  return { alignment, credentials, quota, submission };
 }
 type Door = Awaited<ReturnType<typeof openDoor>>;
 
@@ -346,7 +354,7 @@ async function followChanges(
 async function openAdmin(
   { current, metrics, closers }: Parts,
   { store, disk, certificates, control }: Ground,
-  { delivery, dnssec, sts, threads }: Way,
+  { delivery, dnssec, sts, senders, threads }: Way,
   { submission }: Door,
 ) {
   const commit = createCommitCheck(store);
@@ -360,7 +368,12 @@ async function openAdmin(
         sessionsByThread: threads?.sessionsByThread() ?? [],
         ...{ resting: delivery.resting(), blocked: delivery.blocks() },
       },
-      ...{ validates: dnssec.validates(), policies: sts.counts(), exceptions: exceptionsNow(current.config).length },
+      ...{
+        validates: dnssec.validates(),
+        policies: sts.counts(),
+        exceptions: exceptionsNow(current.config).length,
+        senders: senders.counts(),
+      },
     });
   const admin = await startAdmin({
     listen: current.config.listen.admin,
@@ -397,7 +410,7 @@ function steering({ log, events, closers }: Parts, again: () => Promise<void>): 
 
 async function reload({ current, read, log, events }: Parts, parts: Ground & Way & Door & { follow: () => void }): Promise<void> {
   const { store, certificates, delivery, exceptions, dnssec, sts, signer, preparation } = parts;
-  const { queue, credentials, quota, submission, follow } = parts;
+  const { queue, alignment, credentials, quota, submission, follow } = parts;
   const result = await read();
   if ('problems' in result) {
     events.emit('reloadRefused', { problems: result.problems });
@@ -418,6 +431,7 @@ async function reload({ current, read, log, events }: Parts, parts: Ground & Way
   signer.forget();
   preparation.reload(preparationOptions(next));
   queue.reload(next.queue);
+  alignment.reload(next.alignment);
   quota.reload(quotaDefaults(next));
   credentials.forget();
   submission.reload(submissionOptions(next));

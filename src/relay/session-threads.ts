@@ -13,9 +13,14 @@ import type { Machine } from './threads/member.ts';
 import { startThreads, type Threads } from './threads/threads.ts';
 
 /** What exists only when the threads run already, and before the ports open. */
-export type LateParts = { guard?: Guard; queue?: Queue; notifyLimit?: Machine['notifyLimit'] };
+export type LateParts = {
+  guard?: Guard;
+  queue?: Queue;
+  notifyLimit?: Machine['notifyLimit'];
+  tellMisaligned?: Machine['tellMisaligned'];
+};
 
-type SessionThreadsOptions = Pick<Machine, 'sts' | 'results' | 'validatesNow' | 'observe'> & {
+type SessionThreadsOptions = Pick<Machine, 'sts' | 'results' | 'senders' | 'validatesNow' | 'observe'> & {
   readonly current: { readonly config: Config };
   readonly log: Log;
   readonly events: EventLog;
@@ -29,11 +34,11 @@ type SessionThreadsOptions = Pick<Machine, 'sts' | 'results' | 'validatesNow' | 
 /** @returns undefined if sessions stay in the main thread. Rejects with the reason where a thread cannot start. */
 export async function startSessionThreads(options: SessionThreadsOptions): Promise<Threads | undefined> {
   const { current, log, events, observe, store, disk, certificates, validates, validatesNow, late } = options;
-  const { sts, results } = options;
+  const { sts, results, senders } = options;
   const count = threadsOf(current.config);
   if (count === 1) return undefined;
   return startThreads({
-    ...{ count, store, sts, results, validatesNow, log: events, write: log.write, observe },
+    ...{ count, store, sts, results, senders, validatesNow, log: events, write: log.write, observe },
     config: () => current.config,
     tls: certificates.current(),
     state: () => ({
@@ -44,6 +49,7 @@ export async function startSessionThreads(options: SessionThreadsOptions): Promi
     guard: () => there(late.guard),
     queue: () => there(late.queue),
     notifyLimit: (...notice) => late.notifyLimit?.(...notice),
+    tellMisaligned: (problem) => late.tellMisaligned?.(problem),
   });
 }
 

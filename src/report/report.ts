@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '../system/clock.ts';
 import { composeDsn, REPORTER, SUBJECT } from './dsn.ts';
 import { type Original, readOriginal } from './original.ts';
 
+export { alignmentNotice } from './alignment-notice.ts';
 export { blockNotice } from './block-notice.ts';
 export { limitNotice } from './limit-notice.ts';
 export { type OperatorNotice, sendNotice } from './notice.ts';

@@ -21,3 +21,12 @@ export function toAsciiDomain(text: string): string | undefined {
   if (ascii.length > MAX_DOMAIN || !DOMAIN.test(ascii)) return undefined;
   return /(?:^|\.)[0-9]+$/.test(ascii) ? undefined : ascii;
 }
+
+/** @param pattern `example.org`, `.example.org` or `*.example.org` (subdomains, not the domain itself), `*`. */
+export function matchesDomain(pattern: string, domain: string): boolean {
+  if (pattern === '*') return true;
+  const wanted = pattern.toLowerCase();
+  const name = domain.toLowerCase();
+  if (wanted.startsWith('*.')) return name.endsWith(wanted.slice(1));
+  return wanted.startsWith('.') ? name.endsWith(wanted) : name === wanted;
+}

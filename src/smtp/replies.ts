@@ -140,6 +140,7 @@ const REPLIES = {
   foreignFrom: [550, '5.7.1', 'The login {login} may not send mail From: {address}'],
   foreignSender: [550, '5.7.1', 'The login {login} may not send mail with Sender: {address}'],
   noKey: [550, '5.7.20', 'No DKIM key for {domain}: this server sends only mail that it can sign'],
+  notAligned: [550, '5.7.26', 'Receivers would refuse this mail From {domain}, by the DMARC record of {at}: {policy}\n{help}'],
   headerTooLarge: [552, '5.3.4', 'The header is larger than {octets} bytes'],
   contentTooLarge: [552, '5.3.4', 'The message is larger than {octets} bytes'],
   messageTooLarge: [552, '5.3.4', 'A message has at most {octets} octets here'],
@@ -194,7 +195,13 @@ const fill = (text: string, values: Readonly<Record<string, string | number>>) =
 /** The page deploy/replies.md. */
 export function renderRepliesReference(): string {
   const rows = Object.values<readonly [number, string, string]>(REPLIES)
-    .map(([code, status, text]) => `| ${code} | ${status} | ${text.replace(/\{(\w+)\}/g, '*$1*').replace(/[<>]/g, '\\$&')} |`)
+    .map(
+      ([code, status, text]) =>
+        `| ${code} | ${status} | ${text
+          .replace(/\{(\w+)\}/g, '*$1*')
+          .replace(/[<>]/g, '\\$&')
+          .replace('\n', ' ')} |`,
+    )
     .sort();
   return `# What clients are told
 

@@ -47,6 +47,14 @@ export type DestinationRule = {
   readonly until?: number;
 };
 
+/** Before the first host of a route, in the key of its deliveries. */
+export const ROUTED = 'route:';
+
+/** True for mail that goes to an upstream, as far as that is known before the MX is. @param destination the key of its deliveries. */
+export function isRouted(destination: string): boolean {
+  return destination.startsWith(ROUTED);
+}
+
 /** The facts that choose a route, besides the recipient: the credential (null for our own mail) and the envelope sender. */
 export type RouteKey = { readonly user: string | null; readonly reversePath: string };
 

@@ -31,6 +31,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../system/clock.ts';
 import type { ActivityStore } from './activity-store.ts';
+import type { AlignmentStore } from './alignment-store.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
@@ -45,6 +46,7 @@ export type {
   RefusedCommand,
   StoredRefusedCommand,
 } from './activity-store.ts';
+export type { AlignmentStore, StoredSenderVerdict } from './alignment-store.ts';
 export type { ClusterLook, PrimaryFacts, ServerFacts, StoreCluster, StoreNode } from './cluster.ts';
 export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCredential } from './credential-store.ts';
 export type { DataOwner } from './embedded/data-dir.ts';
@@ -129,6 +131,7 @@ export type StoreData = {
   readonly tlsPolicies: TlsPolicyStore;
   readonly tlsResults: TlsResultStore;
   readonly activity: ActivityStore;
+  readonly alignment: AlignmentStore;
 };
 
 /** What every store promises. `EmbeddedStore` adds what a store in files of this machine has. */

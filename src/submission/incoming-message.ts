@@ -1,10 +1,10 @@
 /** A message from 354 to its last dot, and into the queue: RFC 5321 §4.1.1.4, §4.2.5. */
 import { type Authorship, checkAuthor, checkReversePath } from '../policy/policy.ts';
 import { discard, type Preparation, type Prepared } from '../preparation/preparation.ts';
-import type { Envelope } from '../smtp/envelope.ts';
+import { domainOf, type Envelope } from '../smtp/envelope.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { refusal } from '../smtp/replies.ts';
-import type { RouteKey } from '../smtp/route.ts';
+import { isRouted, type RouteKey } from '../smtp/route.ts';
 import type { Credential, NewMessage } from '../store/store.ts';
 import type { AgreedTls } from '../system/server-tls.ts';
 import { DataReader } from './data-reader.ts';
@@ -87,12 +87,39 @@ export class IncomingMessage {
     }
     if (this.#failure !== undefined) throw this.#failure;
     const prepared = await this.#preparation.finish();
+    const judged = this.#judgeAlignment(prepared);
+    if (judged !== undefined) await judged;
     const result = await this.#add(prepared);
     if (result.accepted) this.#queueId = result.id; // another one where another message had ours
     this.#note(prepared, result);
     if (result.accepted) return this.#queueId;
     await discard(prepared.content);
     throw this.#shared.options.quota.refusal(result.exceeded);
+  }
+
+  /** @returns a promise only where it must wait; it rejects with a Refusal, and nothing of the message stays. */
+  #judgeAlignment({ content, fromDomains, signatures, broughtBy }: Prepared): Promise<unknown> | undefined {
+    const { alignment, destinationOf } = this.#shared.options;
+    if (alignment === undefined) return undefined;
+    const from = this.#from;
+    const refused = async (error: unknown) => {
+      await discard(content);
+      throw error;
+    };
+    try {
+      return alignment
+        .check({
+          user: from.user,
+          from: fromDomains,
+          envelope: from.reversePath === '' ? '' : domainOf(from.reversePath).toLowerCase(),
+          signatures,
+          broughtBy,
+          isDirect: () => !this.#envelope.recipients.some(({ address }) => isRouted(destinationOf(from, address))),
+        })
+        ?.catch(refused);
+    } catch (error) {
+      return refused(error);
+    }
   }
 
   #noteAuthor(author: Authorship): void {

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Credentials } from '../credentials/credentials.ts';
 import type { EventLog } from '../events/events.ts';
 import { createNetworks } from '../net/networks.ts';
-import type { Quota } from '../policy/policy.ts';
+import type { AlignmentCheck, Quota } from '../policy/policy.ts';
 import type { PreparationFactory } from '../preparation/preparation.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Refusal } from '../smtp/reply.ts';
@@ -70,6 +70,8 @@ export type SubmissionOptions = {
   readonly credentials: Pick<Credentials, 'verify' | 'current' | 'renewed'>;
   /** Keeps the counts of failed logins. */
   readonly failures: Pick<CredentialStore, 'putFailures' | 'failures'>;
+  /** Whether receivers will believe the sender. Absent: it is not looked at. */
+  readonly alignment?: AlignmentCheck;
   readonly quota: Pick<Quota, 'limitsOf' | 'atMail' | 'atRecipient' | 'refusal' | 'noteUse'>;
   readonly preparation: Pick<PreparationFactory, 'start'>;
   readonly queue: Pick<Queue, 'add'>;

@@ -1,5 +1,6 @@
 /** All that every store promises. A new contract is added here, so that no engine is left out. */
 import { activityContract } from './activity.ts';
+import { alignmentContract } from './alignment.ts';
 import { queueContract } from './queue.ts';
 import { shapingContract } from './shaping.ts';
 import { type Subject, storeContract } from './store.ts';
@@ -11,4 +12,5 @@ export function everyContract(subject: Subject): void {
   tlsResultsContract(subject);
   shapingContract(subject);
   activityContract(subject);
+  alignmentContract(subject);
 }

@@ -36,6 +36,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
     sessions: 1,
     ...{ resting: 0, blocked: ['yahoo'], heldBy: [{ provider: 'yahoo', recipients: 2 }] },
     policies: { modes: { enforce: 1 }, overdue: 0 },
+    senders: { ok: 2, rejected: 1 },
     validates: true,
     exceptions: 0,
     certificates: [{ keyType: 'rsa', notAfter: 1, failures: 0 }],

@@ -99,7 +99,7 @@ function headers(input: Buffer): string {
   const section = parseHeader(header);
   if (section.brokenLine === undefined) assert.equal(section.fields.map(({ text }) => text).join(''), header.toString('latin1'));
   for (const { name } of section.fields) assert.match(name, /^[!-9;-~]+$/);
-  withoutRemoved(section.fields, readBrought(section.fields, 0)?.covered('') ?? new Map());
+  withoutRemoved(section.fields, readBrought(section.fields, 0)?.fitting('').covered ?? new Map());
   const envelope = { reversePath: '', recipients: [], body: '7BIT', smtpUtf8: false } as const;
   complete({ fields: section.fields, covered: new Map(), hostname: 'b.test', request: { queueId: 'a', now: 0, envelope } });
   for (const field of section.fields) {

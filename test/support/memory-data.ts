@@ -16,6 +16,7 @@ import type {
 } from '../../src/store/store.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { createMemoryActivity } from './memory-activity.ts';
+import { createMemoryAlignment } from './memory-alignment.ts';
 import { createMemoryStore, type MemoryMessages, type MemoryStore, newMemoryMessages, type Tell } from './memory-store.ts';
 import { createMemoryTlsPolicies } from './memory-tls-policies.ts';
 import { createMemoryTlsResults } from './memory-tls-results.ts';
@@ -34,6 +35,7 @@ export function createMemoryData(): MemoryData {
   const policies = createMemoryTlsPolicies();
   const activity = createMemoryActivity();
   const tlsResults = createMemoryTlsResults(createMemoryStore(shared, () => {}));
+  const alignment = createMemoryAlignment();
   const clients: ((changes: ReadonlySet<Change>) => void)[] = [];
   const failures = new Map<string, FailureCount>();
   return {
@@ -57,6 +59,7 @@ export function createMemoryData(): MemoryData {
         tlsResults,
         now: systemClock,
         activity,
+        alignment,
         onChange: (listener) => void listeners.push(listener),
         ping: async () => {},
         close: async () => {},

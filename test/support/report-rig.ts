@@ -68,6 +68,8 @@ export function startReporter(options: { refuse?: () => Error | undefined } = {}
               needsSmtpUtf8: false,
               eightBit,
               tlsOptional: false,
+              fromDomains: [],
+              broughtBy: [],
             };
           },
         };

@@ -187,6 +187,8 @@ function collect({ request, aborted, onFinish }: Collecting): { preparation: Pre
         needsSmtpUtf8: false,
         eightBit: false,
         tlsOptional: false,
+        fromDomains: [],
+        broughtBy: [],
       };
     },
     async abort() {

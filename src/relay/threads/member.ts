@@ -1,6 +1,7 @@
 /** One thread of sessions, as the main thread sees it: what it has of the things that are one for the machine, and gives back when it ends. */
 import { EventEmitter } from 'node:events';
 import type { Worker } from 'node:worker_threads';
+import type { Misaligned, SenderVerdicts } from '../../alignment/alignment.ts';
 import type { CourierOptions, Pacing, Places } from '../../delivery/delivery.ts';
 import type { EventLog, RelayEvent } from '../../events/events.ts';
 import type { Quota, QuotaUser } from '../../policy/policy.ts';
@@ -27,11 +28,13 @@ export type Machine = {
   readonly observe: (event: RelayEvent) => void;
   readonly sts: NonNullable<CourierOptions['sts']>;
   readonly results: NonNullable<CourierOptions['results']>;
+  readonly senders: Pick<SenderVerdicts, 'fresh'>;
   readonly validatesNow: () => Promise<boolean>;
   readonly places: () => PacedPlaces;
   readonly guard: () => Guard;
   readonly queue: () => Pick<Queue, 'add'>;
   readonly notifyLimit: (user: QuotaUser, use: LimitUse, percent: 80 | 100) => void;
+  readonly tellMisaligned: (problem: Misaligned) => void;
 };
 
 /** What a thread tells that concerns the others. */
@@ -117,7 +120,7 @@ export class Member {
   }
 
   #services(): MainServices {
-    const { write, observe, sts, results, guard, places, notifyLimit, validatesNow } = this.#machine;
+    const { write, observe, sts, results, senders, guard, places, notifyLimit, tellMisaligned, validatesNow } = this.#machine;
     return {
       ready: () => this.#neighbours.ready(),
       pong: () => {
@@ -133,6 +136,8 @@ export class Member {
       add: (request) => this.#add(request),
       noteUse: (...use) => this.#neighbours.noteUse(this, use),
       notifyLimit,
+      senderVerdict: (sender) => senders.fresh(sender),
+      tellMisaligned,
       lookUp: (number, destination) => void this.#lookUps.set(number, places().lookUp(destination)),
       lookedUp: (number) => this.#lookedUp(number),
       enter: (number, entrant) => this.#enter(number, entrant),

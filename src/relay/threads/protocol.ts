@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
+import type { KnownVerdict, Misaligned, SenderIdentity } from '../../alignment/alignment.ts';
 import type { Config } from '../../config/config.ts';
 import type { Verification } from '../../credentials/credentials.ts';
 import type { CourierOptions, Place, Places, TurnedAway } from '../../delivery/delivery.ts';
@@ -92,6 +93,9 @@ export type MainServices = {
   add(request: SentRequest): Promise<SentResult | Transferred<SentResult>>;
   noteUse(...use: Parameters<Quota['noteUse']>): void;
   notifyLimit(user: QuotaUser, use: LimitUse, percent: 80 | 100): void;
+
+  senderVerdict(sender: SenderIdentity): Promise<KnownVerdict | undefined>;
+  tellMisaligned(problem: Misaligned): void;
 
   lookUp(number: number, destination: string): void;
   lookedUp(number: number): void;

@@ -1,9 +1,12 @@
 /** What a thread uses of the main thread, in the form that sessions and attempts know: guard, queue, places. */
+import type { KnownVerdict, SenderIdentity, SenderVerdicts } from '../../alignment/alignment.ts';
 import type { Place, Places } from '../../delivery/delivery.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { Claim, Content, MessageStore, Spool } from '../../store/store.ts';
 import type { Guard } from '../../submission/submission.ts';
 import { onAbort } from '../../system/abort.ts';
+import { createCache } from '../../system/cache.ts';
+import { MINUTE } from '../../system/clock.ts';
 import type { ThreadPeer } from './peer.ts';
 import type { MainServices, SentClaim, SentContent } from './protocol.ts';
 
@@ -81,6 +84,35 @@ export async function receivedClaim({ content, ...claim }: SentClaim, messages: 
   const found = await messages.content(claim.message.id);
   if (found === undefined) throw new Error('The body of the message is not there');
   return { ...claim, content: found };
+}
+
+/** Senders whose verdicts a thread remembers, and for how long. Then it asks again, so that the main thread knows that they are in use. */
+const MOST_SENDERS = 1000;
+const REMEMBERED = MINUTE;
+
+/** Verdicts about senders, which the main thread has. */
+export function createRemoteVerdicts(main: Main): Pick<SenderVerdicts, 'look' | 'fresh'> {
+  const known = createCache<string, KnownVerdict>(MOST_SENDERS, REMEMBERED);
+  const asked = new Map<string, Promise<KnownVerdict | undefined>>();
+  const keyOf = ({ domain, envelope, signatures }: SenderIdentity) => `${domain} ${envelope} ${signatures}`;
+  return {
+    look: (sender) => known.get(keyOf(sender)),
+    fresh(sender) {
+      const key = keyOf(sender);
+      const running = asked.get(key);
+      if (running !== undefined) return running;
+      const asking = main
+        .call('senderVerdict', [sender])
+        .then((verdict) => {
+          if (verdict !== undefined) known.set(key, verdict);
+          return verdict;
+        })
+        .catch(() => undefined) // the thread ends
+        .finally(() => asked.delete(key));
+      asked.set(key, asking);
+      return asking;
+    },
+  };
 }
 
 /** The places of destinations, which the main thread has. */

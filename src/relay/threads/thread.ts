@@ -5,7 +5,7 @@ import { createCredentials } from '../../credentials/credentials.ts';
 import { type Courier, createCourier, destinationOf, signs } from '../../delivery/delivery.ts';
 import { createDns } from '../../dns/dns.ts';
 import { createEventLog, type EventLog } from '../../events/events.ts';
-import { createQuota, type Quota, type QuotaDefaults } from '../../policy/policy.ts';
+import { createAlignmentCheck, createQuota, type Quota, type QuotaDefaults } from '../../policy/policy.ts';
 import { createPreparation } from '../../preparation/preparation.ts';
 import { createSigner } from '../../signing/signing.ts';
 import { joinQueueIds } from '../../smtp/queue-id.ts';
@@ -17,7 +17,7 @@ import { deliveryOptions, preparationOptions, submissionOptions } from '../sessi
 import { createUserToken } from '../user-token.ts';
 import { ThreadPeer } from './peer.ts';
 import type { MachineState, MainServices, ThreadData, ThreadServices } from './protocol.ts';
-import { createAdder, createPlaces, createRemoteGuard, placeAt, receivedClaim } from './remote.ts';
+import { createAdder, createPlaces, createRemoteGuard, createRemoteVerdicts, placeAt, receivedClaim } from './remote.ts';
 
 const data = workerData as ThreadData;
 const port = parentPort!;
@@ -44,6 +44,11 @@ const preparation = createPreparation({
   warn: events.emit,
 });
 const credentials = createCredentials({ store: store.credentials, cacheFor: 0, now: store.now }); // the main thread verifies passwords
+const alignment = createAlignmentCheck({
+  ...{ settings: config.alignment, hostname: config.hostname, verdicts: createRemoteVerdicts(main) },
+  tell: (problem) => main.tell('tellMisaligned', [problem]),
+  now: store.now,
+});
 const adder = createAdder(main);
 const sessions = createSessions(
   {
@@ -53,6 +58,7 @@ const sessions = createSessions(
     tls: data.tls,
     credentials,
     failures: store.credentials,
+    alignment,
     quota,
     preparation,
     queue: adder,
@@ -127,6 +133,7 @@ function reload(next: Config, limits: QuotaDefaults): void {
   signer.reload({ noKey: next.signing.noKey });
   signer.forget();
   preparation.reload(preparationOptions(next));
+  alignment.reload(next.alignment);
   quota.reload(limits);
   credentials.forget();
   sessions.reload(submissionOptions(next));

@@ -1,6 +1,7 @@
 /** All operations of the thread of the store on PostgreSQL, by the names that they have in every thread of a store. */
 import type { Name } from '../sqlite/operations.ts';
 import { activityOperations } from './activity-rows.ts';
+import { alignmentOperations } from './alignment-rows.ts';
 import { claimOperations } from './claim-rows.ts';
 import { commandOperations } from './command-rows.ts';
 import { heldOperations } from './held-mail.ts';
@@ -19,6 +20,7 @@ type Others = 'recount' | 'checkSpooled' | 'forgetDestinations' | 'accept' | 'se
 
 const operations: OperationTable<Exclude<Name, Others>> = {
   ...activityOperations,
+  ...alignmentOperations,
   ...claimOperations,
   ...commandOperations,
   ...heldOperations,

@@ -17,9 +17,9 @@ const OFTEN = 'autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshol
  *   lost can be asked for, and `s0` to `s4` are what its transactions added to the recipients in each state. No row is shared, because each
  *   commit would hold it until the standby has answered.
  * - `changes` has the last change of each topic by each process, with the number of its transaction.
- * - `paces` and `shaping` are kept by machine, because a host judges the address that it sees.
  * - `tried_by` is the relay of the last attempt, whose the next one is.
  * - `time_ms()` is the clock by which windows, leases of work and failures are judged, so that machines with other clocks judge alike.
+ * - `paces`, `shaping` and `sender_verdicts` are kept by machine, because a host judges the address that it sees.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -95,6 +95,10 @@ const MIGRATIONS: readonly string[] = [
     machine ${NAME}, provider ${NAME}, source ${NAME}, family integer NOT NULL, state text NOT NULL, since bigint NOT NULL,
     until bigint NOT NULL, step integer NOT NULL, sessions integer NOT NULL, rate double precision NOT NULL, learned_cap integer,
     evidence text NOT NULL, PRIMARY KEY (machine, provider, source, family)
+  );
+  CREATE TABLE sender_verdicts (
+    machine ${NAME}, domain ${NAME}, envelope ${NAME}, signatures text NOT NULL, verdict text NOT NULL, since bigint NOT NULL,
+    at bigint NOT NULL, refresh_at bigint NOT NULL, used_at bigint NOT NULL, detail text NOT NULL, PRIMARY KEY (machine, domain, envelope)
   );
   CREATE TABLE notices (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event text NOT NULL, message text NOT NULL, recipient text NOT NULL

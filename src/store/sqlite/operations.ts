@@ -1,6 +1,7 @@
 /** All operations of the thread of the store, by name. */
 import { accept } from './accept.ts';
 import * as activity from './activity-rows.ts';
+import * as alignment from './alignment-rows.ts';
 import { claim } from './claim.ts';
 import { type Context, type Operation, read, write } from './context.ts';
 import * as credentials from './credential-rows.ts';
@@ -105,6 +106,10 @@ const operations = {
   forgetStsPolicy: write(policies.forgetStsPolicy),
   trimStsPolicies: write(policies.trimStsPolicies),
   countStsPolicies: read(policies.countStsPolicies),
+
+  senderVerdicts: read(alignment.senderVerdicts),
+  putSenderVerdicts: write(alignment.putSenderVerdicts),
+  trimSenderVerdicts: write(alignment.trimSenderVerdicts),
 
   addTlsResults: write(results.addTlsResults),
   tlsResults: read(results.tlsResults),

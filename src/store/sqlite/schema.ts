@@ -32,6 +32,7 @@ export const APPLICATION_ID = 0x536d486f;
  * - `shaping` has the state of each provider as it sees one address of ours, `evidence` is JSON.
  * - `messages.client_ip` and the columns behind it say how a client handed the message in. They are null for our own mail.
  * - `refused` has the newest refusals of commands, `history` counts by hour since the epoch; `subject` and `outcome` are places in a list.
+ * - `sender_verdicts` has what receivers think of mail with a domain in From and one in the envelope, `detail` is JSON.
  * - `verify` columns have the CRC-32 of bytes that must not change. A message with a wrong CRC-32 is set aside, not sent. That of `open`
  *   covers the id too, and is 2^32 larger then.
  */
@@ -177,6 +178,10 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE history (
     hour INTEGER NOT NULL, subject INTEGER NOT NULL, name TEXT NOT NULL, outcome INTEGER NOT NULL, count INTEGER NOT NULL,
     bytes INTEGER NOT NULL, PRIMARY KEY (hour, subject, name, outcome)
+  ) WITHOUT ROWID;
+  CREATE TABLE sender_verdicts (
+    domain TEXT NOT NULL, envelope TEXT NOT NULL, signatures TEXT NOT NULL, verdict TEXT NOT NULL, since INTEGER NOT NULL,
+    at INTEGER NOT NULL, refresh_at INTEGER NOT NULL, used_at INTEGER NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (domain, envelope)
   ) WITHOUT ROWID;
   `,
 ];

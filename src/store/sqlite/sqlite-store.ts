@@ -4,6 +4,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { continueQueueIds } from '../../smtp/queue-id.ts';
 import { SECOND, systemClock } from '../../system/clock.ts';
 import type { ActivityStore } from '../activity-store.ts';
+import type { AlignmentStore } from '../alignment-store.ts';
 import type { CredentialStore } from '../credential-store.ts';
 import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from '../embedded/data-dir.ts';
 import type { EmbeddedOptions } from '../embedded/embedded.ts';
@@ -69,6 +70,7 @@ export function dataOf(client: Requests, spool: BodyStore): StoreData {
     tlsPolicies: tlsPolicyStore(client),
     tlsResults: tlsResultStore(client),
     activity: activityStore(client),
+    alignment: alignmentStore(client),
   };
 }
 
@@ -113,6 +115,14 @@ function operationStore(client: Requests): OperationStore {
     setValue: (name, value) => client.call('setValue', { name, value }),
     values: (prefix) => client.call('values', prefix),
     takeLease: (name, owner, until, now) => client.call('takeLease', { name, owner, until, now }),
+  };
+}
+
+function alignmentStore(client: Requests): AlignmentStore {
+  return {
+    verdicts: (usedSince, limit) => client.call('senderVerdicts', { usedSince, limit }),
+    putVerdicts: (verdicts) => client.callWithCompany('putSenderVerdicts', verdicts),
+    trimVerdicts: (usedSince) => client.call('trimSenderVerdicts', usedSince),
   };
 }
 

@@ -137,6 +137,7 @@ describe('defaults', () => {
       auth: { allow: [], failuresPerMinute: 10, failuresPerDay: 50, failureDelay: '1s', cache: '5m' },
       limits: { messages: ['1000/day'], recipients: [], newRecipients: ['200/day'], over: 'refuse', maxHeld: 1000 },
       signing: { noKey: 'send' },
+      alignment: { mode: 'warn', rules: [], resolvers: [] },
       reports: {
         from: 'postmaster@relay.example.net',
         perHour: 100,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { candidateRoutes, catchAll, destinationOf, matchesDomain, parseHost, signs } from '../../../src/delivery/route.ts';
+import { candidateRoutes, catchAll, destinationOf, parseHost, signs } from '../../../src/delivery/route.ts';
+import { matchesDomain } from '../../../src/smtp/domain.ts';
 
 test.each([
   ['*', 'any.test', true],

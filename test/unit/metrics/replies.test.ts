@@ -11,6 +11,7 @@ const snapshot = {
     resting: 0,
     blocked: [],
     heldBy: [],
+    senders: {},
     policies: { modes: {}, overdue: 0 },
   },
   ...{ validates: true, exceptions: 0, certificates: [] },
