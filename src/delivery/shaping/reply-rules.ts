@@ -16,7 +16,7 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
       '(?:mail |message |email |routing |forwarding )?loop(?:s|ing|ed)?\\b|too many (?:hops|received)|hop count',
       'max(?:imum)? hops?|exceeded \\d+ hops|(?:maximum|number of) (?:received|hops)|delivered-to line|mailloop|boucle',
     ),
-    unless: words('loopback'),
+    unless: words('loopback|sender address'),
   },
   {
     class: 'upstream-quota',
@@ -172,7 +172,7 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
     says: words(
       'ptr\\b|r-?dns|fcrdns|forward[- ]confirmed|in-addr|iprev|no[- ]?ptr',
       `reverse(?:d)?[- ]?(?:dns|lookup|look-up|host ?name|name|resolution|map|record|path dns|address)`,
-      'helo\\b|ehlo\\b|bad hostname|hostname lookup',
+      'helo\\b|ehlo\\b|bad hostname|hostname lookup|(?<!relaying denied ; )ip name lookup',
       `(?:find|resolve|determine|verify) (?:your |the |a )?(?:client )?(?:reverse )?host ?-?name`,
       `(?:host ?-?name|your (?:server|host)(?:'s)? name)${near(50)}(?:not (?:resolve|match|found|exist|valid)|does ?n.?.?t|mismatch|invalid|generic|forged)`,
       `dynamic(?:ally)?(?: assigned)?[ -](?:ip|address|pool|range|host|dns|dsl|looking|residential|client)|(?:dynamic|residential|dial-?up|home|consumer|generic|end-?user|broadband)[ -](?:ip|address|host|user|customer|connection|line|network|reverse|hostname|name|range|client)`,
@@ -337,7 +337,7 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
     says: words(
       `(?:sender|return|from|mail ?from|envelope|originat\\w*|reverse.path|expediteur|emetteur|absender|remitente)\\b(?!: <> user)(?! address rejected: (?:access|user|policy|not|block|reject))${near(70)}(?:not (?:found|exist|resolve|valid|have|accept mail|be (?:found|verified|resolved))|does ?n.?.?t (?:exist|resolve|have|accept)|unresolv|invalid|non-?exist|bogus|no (?:mx|a\\b|aaaa|dns|such|valid)|(?:could|can) ?not (?:be )?(?:verif|resolv|found|validat)|unable to verify|verif\\w* fail|verify fail|unknown|undeliverable|unverified|null mx|callout|callback|unroutable|unrouteable|invalide|ungultig|must (?:exist|resolve|be)|resolve fail|is not valid|misconfigur|mx record)`,
       `(?:verify|verification|validate|callout|callback)${near(30)}\\b(?:sender|from|return|envelope)`,
-      'sender domain must|domain (?:of|for|in) (?:the )?(?:sender|mail from|envelope|return)[^;]{0,70}(?:exist|resolv|no |not |invalid|unknown|verif)|(?:sender|from)[ -]?domain[^;]{0,60}(?:exist|resolv|no mx|not |invalid|unknown|dns)|valid (?:sender|from|return) (?:domain|address)|no (?:mx|a|dns)[^;]{0,30}(?:sender|from domain|your domain)|dns (?:check|lookup)[^;]{0,30}(?:sender|domain)',
+      'sender domain must|domain (?:of|for|in) (?:the )?(?:sender|mail from|envelope|return)[^;]{0,70}(?:exist|resolv|no |not |invalid|unknown|verif)|(?:sender|from)[ -]?domain[^;]{0,60}(?:exist|resolv|no mx|not |invalid|unknown|dns)|valid (?:sender|from|return) (?:domain|address)|invalid mail from|no (?:mx|a|dns)[^;]{0,30}(?:sender|from domain|your domain)|dns (?:check|lookup)[^;]{0,30}(?:sender|domain)',
     ),
     unless: words(
       'recipient address|sender (?:is )?(?:not authenticated|unauthenticated|blocked)|dmarc|spf|user unknown|unknown user|mailbox (?:unknown|not)|white ?-?list|allow ?-?list|allowed-senders',
@@ -416,7 +416,7 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
     class: 'content-spam',
     name: 'looks like spam',
     says: words(
-      'spam|unsolicited|junk|bulk (?:mail|e-?mail)|ube\\b|uce\\b|phish|scam|fraud|bayes|spamassassin|rspamd|razor|pyzor|dcc\\b|cyren|commtouch|vade|cloudmark|pourriel|indesirable|ungewollt|werbung',
+      'spam|gtube|unsolicited|junk|bulk (?:mail|e-?mail)|ube\\b|uce\\b|phish|scam|fraud|bayes|spamassassin|rspamd|razor|pyzor|dcc\\b|cyren|commtouch|vade|cloudmark|pourriel|indesirable|ungewollt|werbung|no deseado|indesiderat|ongewenst',
       `(?:message|content|mail|e-?mail|body|text|subject)${near(50)}(?:filter|refus|reject|den(?:y|ied)|block|not (?:accepted|allowed|permitted)|look|suspicious|inappropriate|unaccept|prohibit|policy|quarantin|offensive|discard|classif|score|threat)`,
       `(?:reject|refus|block|den|filter|suspicious|inappropriate|forbidden|prohibited|unwanted|objectionable|bad)\\w*${near(40)}\\b(?:message|content|e-?mail|body|text|subject|mail)\\b`,
       'content (?:filter|polic|restrict|reject|den|scan)|local polic|security polic|policy (?:reason|violation|restriction|reject|filter)|policies|rule imposed|mail rejete|high score|transaction failed|classified|score of',
@@ -447,4 +447,4 @@ export const GENERAL_RULES: readonly GeneralRule[] = [
 
 /** What the receiver says of its own trouble. It is asked last, after the status. */
 export const BUSY =
-  /temporar|try (?:it )?(?:again|later)|retry|later|busy|unavailable|not available|overload|load (?:too|is)|system (?:error|resource|storage|problem|fail)|insufficient (?:system|resource|storage|disk|space)|resources|internal (?:error|server|problem|fail)|time ?d? ?-?out|lost connection|queue|local error|maintenance|configuration (?:error|problem)|server (?:error|problem|config|fail|busy|not)|failure|failed|disk|defer|shutting down|unable to (?:process|accept|complete|connect|contact|open)|could not (?:process|complete|connect|load|open)|cannot (?:process|accept|connect|open)|connection (?:expired|dropped|closed|timed|reset)|greeting|database|lookup|dns|problem|closing|error writing|write error|no space left|blame it on|license|not ready|starting up|try another|down for|backend|milter|proxy|processing|delivery agent|transient|spater|trouble|plus tard|mas tarde|piu tardi/;
+  /temporar|try (?:it )?(?:again|later)|retry|later|busy|unavailable|not available|overload|load (?:too|is)|system (?:error|resource|storage|problem|fail)|insufficient (?:system|resource|storage|disk|space)|resources|internal (?:error|server|problem|fail)|time ?d? ?-?out|lost connection|queue|local error|maintenance|configuration (?:error|problem)|server (?:error|problem|config|fail|busy|not)|failure|failed|disk|defer|shutting down|unable to (?:process|accept|complete|connect|contact|open)|could not (?:process|complete|connect|load|open)|cannot (?:process|accept|connect|open)|connection (?:expired|dropped|closed|timed|reset)|greeting|database|lookup|dns|problem|closing|error writing|write error|no space left|blame it on|license|not ready|starting up|try another|down for|backend|milter|proxy|processing|delivery agent|transient|spater|trouble|plus tard|ulterieurement|reessay|mas tarde|mais tarde|piu tardi|riprov|erneut|opnieuw|wartung|onderhoud|manutenzione/;

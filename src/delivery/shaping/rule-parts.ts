@@ -35,7 +35,7 @@ export const LISTS =
   'spamhaus|zen\\.|sbl[- ]?xbl|\\bxbl\\b|\\bpbl\\b|\\bsbl\\b|\\bcbl\\b|abuseat|spamcop|sorbs|barracudacentral|barracuda reputation|psbl|uceprotect|mailspike|senderbase|senderscore|sender score|cloudmark|csi\\.|hostkarma|ivmsip|invaluement|gbudb|nixspam|manitu|backscatterer|abusix|spfbl|junkemailfilter|talosintelligence|ipcheck\\.|proofpoint\\.com/dnsbl|prs\\.proofpoint|drbl|spamrl|cobion|spamrats|lashback|0spam|dnsbl|\\brbls?\\b|rbl\\+|real-?time block|blocklist\\.zap|truncate|trend micro|ers-|mail-abuse|lookup site|multirbl|spameatingmonkey|bl\\.score|dnswl';
 /** What is done to an address or a host. */
 export const REFUSED =
-  'block|black ?-?list|deny ?list|denied|bann?ed|refus|reject|abus|not (?:allowed|accept|permitted|authori|welcome)|listed|reputation|suspicious|complain|spam|malicious|untrusted|hacked|compromised|attack|blacklist|unauthori|prohibit|restrict|no longer accept|will not be accepted|unacceptable|flagged';
+  'block|black ?-?list|deny ?list|denied|bann?ed|refus|reject|abus|not (?:allowed|accept|permitted|authori|welcome)|listed|reputation|suspicious|complain|spam|malicious|untrusted|hacked|compromised|attack|blacklist|unauthori|prohibit|restrict|no longer accept|will not be accepted|unacceptable|flagged|blo(?:cc|qu)a|bloque|geblok|gesperrt|abgelehnt|geweigerd|rifiutat|rechaz|recusad|zwarte lijst|schwarze[nr]? list|liste? noire|lista (?:nera|negra)|(?:have|has) permissions? to';
 /** The same behind an address in digits: a text about spam may name one, and be about the text. */
 export const REFUSED_IP = REFUSED.replace('|spam|', '|spammer|spam (?:source|sender)|sending spam|');
 /** What only the host that sends can be. */

@@ -121,6 +121,21 @@ describe('replies that are not in the file', () => {
     expect(result.usFailed).toBeLessThanOrEqual(1);
   });
 
+  test('in many languages and of many programs are judged as well, those too that the rules were never changed for', () => {
+    const all = realReplies('other-replies.tsv');
+    expect(all.length).toBeGreaterThanOrEqual(145);
+    for (const [first, least] of [
+      [0, 0.95],
+      [1, 0.9],
+    ] as const) {
+      const result = score(all.filter((_, i) => i % 2 === first));
+      expect(result.class).toBeGreaterThan(least);
+      expect(result.verb).toBeGreaterThan(least);
+      expect(result.harms).toEqual([]);
+      expect(result.usFailed).toBe(0);
+    }
+  });
+
   test('are judged by the general rules alone in four of five cases', () => {
     const result = score(realReplies('real-replies.tsv'), createReplyTable([]));
     expect(result.class).toBeGreaterThan(0.8);
