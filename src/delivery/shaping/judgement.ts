@@ -12,7 +12,7 @@ import {
   type ReplyPhase,
   scopeOf,
 } from './reply-class.ts';
-import { foldText } from './reply-patterns.ts';
+import { foldText, literalPattern, PatternIndex, SHORTEST } from './reply-patterns.ts';
 import { BUSY, GENERAL_RULES } from './reply-rules.ts';
 import { loadReplies, type ReplyRow, type ReplyTable } from './reply-table.ts';
 import type { RuleText } from './rule-parts.ts';
@@ -137,9 +137,18 @@ function readSaid(question: ReplyQuestion): Said {
 /** A reply of several lines repeats code and status before each of them, and some hosts send it on one line. */
 function withoutRepeats(whole: string, code: number, first: RegExpExecArray | null): string {
   const text = first === null ? whole : whole.slice(first[0].length);
-  const repeat = new RegExp(`(?<= )${code}[- ](?:[245]\\.\\d{1,3}\\.\\d{1,3} )?`, 'g');
-  const plain = text.replace(repeat, '');
+  const plain = text.includes(` ${code}`) ? text.replace(repeatOf(code), '') : text;
   return first === null ? plain : plain.replaceAll(` ${first[1]} `, ' ');
+}
+
+const REPEATS = new Map<number, RegExp>();
+
+function repeatOf(code: number): RegExp {
+  const known = REPEATS.get(code);
+  if (known !== undefined) return known;
+  const made = new RegExp(`(?<= )${code}[- ](?:[245]\\.\\d{1,3}\\.\\d{1,3} )?`, 'g');
+  if (REPEATS.size < 200) REPEATS.set(code, made); // codes of a reply are from 400 to 599
+  return made;
 }
 
 /** The word stands alone: an address is not the begin of a longer one. */
@@ -162,8 +171,12 @@ function hasWord(text: string, word: string): boolean {
 const NESTED =
   /(?:\bsaid|returned|replied|respon(?:se|ded)|answered|upstream error|remote error|error was|reason|diagnostic)\b[^;]{0,40}?[: '"(]([45]\d\d)[ -]+(?=\S)/g;
 
+/** What any quotation has. */
+const QUOTES = /[: '"(][45]\d\d[ -]/;
+
 function innerReply(said: Said): Finding | undefined {
   if (said.namesUs) return undefined;
+  if (!QUOTES.test(said.text)) return undefined;
   let last: RegExpExecArray | undefined;
   for (const match of said.text.matchAll(NESTED)) last = match;
   if (last === undefined) return undefined;
@@ -244,14 +257,26 @@ function byRow(row: ReplyRow, said: Said): Finding {
   };
 }
 
-const RULES = GENERAL_RULES.map((rule) => ({ ...rule, parts: rule.needs?.split('|') }));
+/** `short`: parts of a rule's `needs` that the index cannot hold. */
+const RULES = GENERAL_RULES.map((rule) => {
+  const parts = rule.needs?.split('|');
+  return { ...rule, parts, short: parts?.filter((part) => part.length < SHORTEST) ?? [] };
+});
+/** One search finds all rules whose `needs` are in a text. */
+const NEEDS = new PatternIndex(
+  RULES.flatMap((rule) =>
+    (rule.parts ?? []).filter((part) => part.length >= SHORTEST).map((part) => [literalPattern(part), rule] as const),
+  ),
+);
 
 function byRule(said: Said): Finding {
   const reply = ruledText(said);
   const doubted = BY_STATUS.get(said.status ?? '');
+  const possible = new Set(NEEDS.find(reply.text, []));
   for (const rule of RULES) {
     if (rule.when !== undefined && !rule.when(reply)) continue;
-    if (rule.parts !== undefined && !rule.parts.some((part) => reply.text.includes(part))) continue;
+    const isPossible = rule.parts === undefined || possible.has(rule) || rule.short.some((part) => reply.text.includes(part));
+    if (!isPossible) continue;
     if (!rule.says.test(reply.text) || rule.unless?.test(reply.text) === true) continue;
     if (rule.vague === true && doubted !== undefined) break;
     const found = said.digit === 4 ? (rule.temporary ?? rule.class) : rule.class;
@@ -327,7 +352,25 @@ function judgement(found: ReplyClass, said: Said, { name, vague = false, text = 
   };
 }
 
-const MAILBOX = /<?[^\s<>@]{1,64}@[^\s<>,;:)\]]{1,100}>?/g;
+/** Each mailbox becomes `<>`. */
+function withoutMailboxes(text: string): string {
+  let [said, from] = ['', 0];
+  for (let at = text.indexOf('@'); at >= 0; at = text.indexOf('@', Math.max(from, at + 1))) {
+    let begin = at;
+    while (begin > from && at - begin < 64 && !NO_LOCAL_PART.has(text[begin - 1]!)) begin--;
+    let end = at + 1;
+    while (end < text.length && end - at <= 100 && !NO_DOMAIN.has(text[end]!)) end++;
+    if (begin === at || end === at + 1) continue;
+    if (begin > from && text[begin - 1] === '<') begin--;
+    if (text[end] === '>') end++;
+    said += `${text.slice(from, begin)}<>`;
+    from = end;
+  }
+  return said + text.slice(from);
+}
+
+const NO_LOCAL_PART: ReadonlySet<string> = new Set(' <>@');
+const NO_DOMAIN: ReadonlySet<string> = new Set(' <>,;:)]');
 
 /** Long texts are cut in the middle: what counts stands at the begin, codes stand at the end. Mailboxes have any name, links any path. */
 /** Rules know an address by its four numbers. */
@@ -335,7 +378,7 @@ const IPV6 = /(?<![\da-f:])(?:(?:[\da-f]{1,4}:){7}[\da-f]{1,4}|(?:[\da-f]{1,4}:)
 
 function ruledText({ text, digit, question }: Said): RuleText {
   const cut = text.length > RULED_BEGIN + RULED_END ? `${text.slice(0, RULED_BEGIN)} ; ${text.slice(-RULED_END)}` : text;
-  const plain = (cut.includes('@') ? cut.replace(MAILBOX, '<>') : cut)
+  const plain = (cut.includes('@') ? withoutMailboxes(cut) : cut)
     .replace(/(https?:\/\/[^\s/?]{1,80})[/?]\S{0,300}/g, '$1')
     .replace(/[.!?](?= |$)/g, ' ;');
   return { text: plain.includes(':') ? plain.replace(IPV6, '0.0.0.0') : plain, digit, phase: question.phase };

@@ -5,8 +5,9 @@
 
 /** Characters that a `*` stands for, at most. */
 const MAX_GAP = 200;
-/** A pattern is found by this many characters of its longest literal. */
-const KEY = 3;
+/** A pattern is found by this many characters of its longest literal, so that has at least so many. */
+export const SHORTEST = 3;
+const KEY = SHORTEST;
 const MAX_DIGITS = 12;
 
 type Token = { readonly literal: string } | 'ip' | 'code';
@@ -25,18 +26,21 @@ export type ReplyPattern = {
 
 /** Lower case, one blank for all white space, letters without accents. Texts and patterns are compared in this form. */
 export function foldText(text: string): string {
-  const plain = BEYOND_ASCII.test(text)
-    ? text
-        .normalize('NFD')
-        .replace(/[\u0300-\u036f]/g, '')
-        .replace(/[\u2018\u2019]/g, "'")
-    : text;
-  return (UNEVEN.test(plain) ? plain.replace(/[\s\x00-\x1f]+/g, ' ') : plain).toLowerCase().trim();
+  const isAscii = Buffer.byteLength(text) === text.length;
+  const plain = isAscii ? text : withoutAccents(text);
+  const isEven = isAscii && !UNEVEN.test(text);
+  return (isEven ? plain : plain.replace(/[\s\x00-\x1f]+/g, ' ')).toLowerCase().trim();
 }
 
-const BEYOND_ASCII = /[^\x00-\x7f]/;
-/** White space that is not one blank. */
-const UNEVEN = /[\x00-\x1f\x85\xa0\u1680\u2000-\u200a\u2028-\u202f\u205f\u3000\ufeff]| {2}/;
+/** White space of ASCII that is not one blank. */
+const UNEVEN = /[\x00-\x1f]| {2}/;
+
+function withoutAccents(text: string): string {
+  return text
+    .normalize('NFD')
+    .replace(/[\u0300-\u036f]/g, '')
+    .replace(/[\u2018\u2019]/g, "'");
+}
 
 /** @returns the pattern, or a sentence that says what is wrong with it. */
 export function parsePattern(text: string): ReplyPattern | string {
@@ -60,6 +64,11 @@ export function parsePattern(text: string): ReplyPattern | string {
     isLiteral: parts.length === 1 && parts[0]!.length === 1,
     weight: literals.join('').replace(/[^\p{L}\p{N}]/gu, '').length,
   };
+}
+
+/** A text without `*` and `{…}`, folded. */
+export function literalPattern(literal: string): ReplyPattern {
+  return { parts: [[{ literal }]], anchor: literal, isLiteral: true, weight: literal.length };
 }
 
 /** @param text folded. @param own folded: the addresses that `{ip}` may be; empty: any. */
@@ -130,12 +139,24 @@ function address(text: string, at: number, own: readonly string[]): number {
   return found === undefined || (own.length > 0 && !own.includes(found)) ? 0 : found.length;
 }
 
-type Entry<T> = { readonly pattern: ReplyPattern; readonly order: number; readonly value: T; readonly offset: number };
+/** A text that is being searched: bytes are read faster than characters. */
+let bytes = Buffer.allocUnsafe(8192);
+
+/** `offset`: of the key in the anchor; `last`: the low byte of the last character of the anchor. */
+type Entry<T> = {
+  readonly pattern: ReplyPattern;
+  readonly order: number;
+  readonly value: T;
+  readonly offset: number;
+  readonly last: number;
+};
 
 /** Finds the patterns that may match a text by the rarest three characters of each, in one pass over the text. */
 export class PatternIndex<T> {
-  /** Entries by the hash of their key. Most places of a text are the key of none. */
-  readonly #buckets: (Entry<T>[] | undefined)[] = new Array(BUCKETS).fill(undefined);
+  /** Which hashes of keys have entries. Most places of a text have none, so this small table answers first. */
+  readonly #used = new Uint8Array(BUCKETS);
+  /** Entries by the hash of their key. */
+  readonly #buckets = new Map<number, Entry<T>[]>();
 
   constructor(all: readonly (readonly [pattern: ReplyPattern, value: T])[]) {
     const frequency = new Map<number, number>();
@@ -152,23 +173,32 @@ export class PatternIndex<T> {
         if (frequency.get(keyAt(anchor, at))! < frequency.get(keyAt(anchor, offset))!) offset = at;
       }
       const bucket = bucketOf(keyAt(anchor, offset));
-      (this.#buckets[bucket] ??= []).push({ pattern, order, value, offset });
+      const entries = this.#buckets.get(bucket) ?? [];
+      entries.push({ pattern, order, value, offset, last: anchor.charCodeAt(anchor.length - 1) & 0xff });
+      this.#buckets.set(bucket, entries);
+      this.#used[bucket] = 1;
     }
   }
 
   /** In the order in which they were given. @param text folded. @param own as for `matchesPattern`. */
   find(text: string, own: readonly string[]): readonly T[] {
     const candidates = new Set<Entry<T>>();
-    const buckets = this.#buckets;
-    let key = keyAt(text, 0);
-    for (let at = 0; at <= text.length - KEY; at++) {
-      const entries = buckets[bucketOf(key)];
-      key = ((key << 7) & 0x1fffff) | (text.charCodeAt(at + KEY) & 0x7f);
-      if (entries === undefined) continue;
-      for (const entry of entries) {
-        if (!candidates.has(entry) && text.startsWith(entry.pattern.anchor, at - entry.offset)) candidates.add(entry);
+    const used = this.#used;
+    if (bytes.length < text.length) bytes = Buffer.allocUnsafe(text.length);
+    const length = bytes.write(text, 'latin1'); // the low byte of each character, so an index is the same in both
+    let key = 0;
+    for (let end = 0; end < length; end++) {
+      key = ((key << 7) & 0x1fffff) | (bytes[end]! & 0x7f);
+      const bucket = bucketOf(key);
+      if (used[bucket] === 0 || end < KEY - 1) continue;
+      const at = end - KEY + 1;
+      for (const entry of this.#buckets.get(bucket)!) {
+        const { anchor } = entry.pattern;
+        const begin = at - entry.offset;
+        if (bytes[begin + anchor.length - 1] === entry.last && text.startsWith(anchor, begin)) candidates.add(entry);
       }
     }
+    if (candidates.size === 0) return [];
     return [...candidates]
       .sort((a, b) => a.order - b.order)
       .filter(({ pattern }) => pattern.isLiteral || matchesPattern(pattern, text, own))
