@@ -1,8 +1,8 @@
 /** `smarthost queue …`: the queued mail, and the actions on it. */
 import type { Command } from 'commander';
-import { parseDomain } from '../config/config.ts';
-import type { Control, QueueChange } from '../control/control.ts';
-import type { RecipientState, Selection } from '../store/store.ts';
+import { parseDomain, parseDuration } from '../config/config.ts';
+import type { Control, QueueChange, QueuePreview } from '../control/control.ts';
+import { ENDED_STATES, type RecipientState, type Selection } from '../store/store.ts';
 import { paintFor } from './colours.ts';
 import { withControl } from './context.ts';
 import { type CommonOptions, collect, define, group, type Register } from './define.ts';
@@ -11,20 +11,16 @@ import { type Io, printJson, printJsonArray } from './io.ts';
 import { describeMessage, messageDocument, messageTable, touchedTable } from './message-text.ts';
 import { several, table, time } from './text.ts';
 
-const STATES: readonly RecipientState[] = [
-  'queued',
-  'active',
-  'delayed',
-  'held',
-  'uncertain',
-  'relayed',
-  'failed',
-  'expired',
-  'removed',
-];
+const OPEN: readonly RecipientState[] = ['queued', 'active', 'delayed', 'held', 'uncertain'];
+const STATES: readonly RecipientState[] = [...OPEN, ...ENDED_STATES];
 
 type ListOptions = { readonly domain?: string; readonly user?: string; readonly state?: readonly string[] };
-type SelectOptions = { readonly domain?: string; readonly all?: boolean };
+type SelectOptions = ListOptions & {
+  readonly destination?: string;
+  readonly olderThan?: string;
+  readonly all?: boolean;
+  readonly dryRun?: boolean;
+};
 
 export const registerQueue: Register = (program, io) => {
   const queue = group(program, 'queue', 'Mail that waits.');
@@ -65,8 +61,7 @@ function listOptions(command: Command): Command {
 }
 
 async function list(io: Io, options: ListOptions & CommonOptions, { queue }: Control): Promise<void> {
-  const unknown = options.state?.find((state) => !(STATES as readonly string[]).includes(state));
-  if (unknown !== undefined) throw new UsageError(`--state is one of ${STATES.join(', ')}, not "${unknown}"`);
+  if (options.state !== undefined) checkStates(options.state, STATES);
   const pages = queue.list({
     ...(options.domain === undefined ? {} : { domain: domainTyped(options.domain) }),
     ...(options.user === undefined ? {} : { user: options.user }),
@@ -79,6 +74,11 @@ async function list(io: Io, options: ListOptions & CommonOptions, { queue }: Con
     count += page.length;
   }
   io.err(count === 0 ? 'Nothing waits.' : `${several(count, 'message')}.`);
+}
+
+function checkStates(typed: readonly string[], known: readonly string[]): void {
+  const unknown = typed.find((state) => !known.includes(state));
+  if (unknown !== undefined) throw new UsageError(`--state is one of ${known.join(', ')}, not "${unknown}"`);
 }
 
 type Action = {
@@ -107,24 +107,48 @@ const ACTIONS: readonly Action[] = [
 
 function registerAction(queue: Command, io: Io, action: Action): void {
   const { name, about } = action;
-  const options = (command: Command) => {
-    command.option('--domain <domain>', 'all recipients in this domain');
-    return command.option('--all', 'all that has not ended');
-  };
-  const examples = [`queue ${name} 1h8m2k9x70abc`, `queue ${name} --domain example.org`];
+  const options = (command: Command) =>
+    command
+      .option('--domain <domain>', 'recipients in this domain')
+      .option('--destination <name>', 'recipients that are delivered to this domain or route (see `queue summary`)')
+      .option('--user <name>', 'mail of this credential')
+      .option('--state <state>', `recipients in this state (${OPEN.join(', ')}); repeatable`, collect)
+      .option('--older-than <duration>', 'mail that was accepted longer ago, such as 2h')
+      .option('--all', 'all that has not ended')
+      .option('--dry-run', 'change nothing, and say how much it would be');
+  const examples = [`queue ${name} 1h8m2k9x70abc`, `queue ${name} --domain example.org --older-than 2h --dry-run`];
   define<SelectOptions>(queue, { usage: `${name} [id...]`, about, examples, options }, async (ids, options) => {
     const selection = select(ids, options);
     await withControl(io, options, async ({ control }) => {
-      await tell(io, options, action, await control.queue[name](selection));
+      if (options.dryRun) await tellPreview(io, options, await control.queue.preview(selection));
+      else await tell(io, options, action, await control.queue[name](selection));
     });
   });
 }
 
-function select(ids: readonly string[], { domain, all }: SelectOptions): Selection {
-  const ways = [ids.length > 0, domain !== undefined, all === true].filter(Boolean).length;
-  if (ways !== 1) throw new UsageError('say which: one or more IDs, or --domain DOMAIN, or --all');
-  if (domain !== undefined) return { domain: domainTyped(domain) };
-  return all ? { all } : { ids };
+function select(ids: readonly string[], { domain, destination, user, state, olderThan, all }: SelectOptions): Selection {
+  if (state !== undefined) checkStates(state, OPEN);
+  const filter: Selection = {
+    ...(domain === undefined ? {} : { domain: domainTyped(domain) }),
+    ...(destination === undefined ? {} : { destination }),
+    ...(user === undefined ? {} : { user }),
+    ...(state === undefined ? {} : { states: state as readonly RecipientState[] }),
+    ...(olderThan === undefined ? {} : { acceptedBefore: Date.now() - typed('--older-than', () => parseDuration(olderThan)) }),
+  };
+  const filters = Object.keys(filter).length > 0;
+  if ([ids.length > 0, filters, all === true].filter(Boolean).length !== 1)
+    throw new UsageError('say which: one or more IDs, or options such as --domain and --user, which must all fit, or --all');
+  if (ids.length > 0) return { ids };
+  return filters ? filter : { all: true };
+}
+
+async function tellPreview(io: Io, options: CommonOptions, preview: QueuePreview): Promise<void> {
+  const { recipients, messages, oldestAcceptedAt } = preview;
+  if (options.json) return printJson(io, preview);
+  if (recipients === 0) return io.err('Nothing fits.');
+  io.err(
+    `${several(recipients, 'recipient')} of ${several(messages, 'message')}, the oldest accepted ${time(oldestAcceptedAt)}. Nothing was changed.`,
+  );
 }
 
 /** Fails at the end if an ID had no recipient to change. The other IDs are done before. */

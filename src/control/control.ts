@@ -26,7 +26,7 @@ export type { HistoryRow, RefusedByUs } from './activity.ts';
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
 export { nodeShape } from './nodes.ts';
 export type { KnownProvider, ProviderCommand } from './providers.ts';
-export type { QueueChange } from './queue.ts';
+export type { QueueChange, QueuePreview } from './queue.ts';
 export { type ChangedReply, createReplyControl, type WholeExplanation } from './replies.ts';
 export { createReportControl, type ReadReports, type ReportSource } from './reports.ts';
 export type { Progress } from './send.ts';

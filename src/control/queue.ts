@@ -3,7 +3,15 @@ import type { Route } from '../smtp/route.ts';
 import type { MessageStore, RecipientState, Selection, Touched } from '../store/store.ts';
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
-import { messageShape, type QueuedMessage, type QueueSummary, summaryShape, type TracedMessage, traceShape } from './shapes.ts';
+import {
+  iso,
+  messageShape,
+  type QueuedMessage,
+  type QueueSummary,
+  summaryShape,
+  type TracedMessage,
+  traceShape,
+} from './shapes.ts';
 import { normalUserName } from './users.ts';
 
 export type QueueSettings = { readonly routes: readonly Route[] };
@@ -19,11 +27,21 @@ type QueueFilter = {
 /** `missing` has the given ids of messages in which nothing could be changed. */
 export type QueueChange = { readonly touched: readonly Touched[]; readonly missing: readonly string[] };
 
+/** `preview` */
+export type QueuePreview = {
+  readonly recipients: number;
+  readonly messages: number;
+  readonly oldestAcceptedAt: string | null;
+  readonly upTo: string;
+};
+
 export type QueueControl = {
   /** The oldest first, in pages. Each read of the store covers one page. */
   list(filter?: QueueFilter): AsyncGenerator<readonly QueuedMessage[]>;
   /** Rejects with `not found` if there is no such message. */
   show(id: string): Promise<TracedMessage>;
+  /** What one of the actions below would find. Its `upTo` in the selection keeps it from mail that comes later. */
+  preview(selection: Selection): Promise<QueuePreview>;
   /** Makes the mail due now, even for hosts that rest. Its age does not change. */
   retry(selection: Selection): Promise<QueueChange>;
   /** Keeps the mail, and does not try it until `release`. */
@@ -42,11 +60,20 @@ const MOST_DESTINATIONS = 1000;
 
 export function createQueueControl({ store: { messages }, settings, now }: Parts<QueueSettings>): QueueControl {
   async function applied(selection: Selection, change: (chosen: Selection) => Promise<readonly Touched[]>): Promise<QueueChange> {
-    const chosen = selection.ids === undefined ? selection : { ids: [...new Set(selection.ids)] };
+    const chosen = await normal(selection);
     const touched = await change(chosen);
     const found = new Set(touched.map(({ id }) => id));
     const missing = chosen.ids?.filter((id) => !found.has(id)) ?? [];
     return { touched: touched.map(({ id, recipient, state }) => ({ id, recipient, state })), missing };
+  }
+
+  async function normal(selection: Selection): Promise<Selection> {
+    const { ids, user } = selection;
+    return {
+      ...selection,
+      ...(ids === undefined ? {} : { ids: [...new Set(ids)] }),
+      ...(user === undefined ? {} : { user: await normalUserName(user, 'user') }),
+    };
   }
 
   return {
@@ -58,6 +85,10 @@ export function createQueueControl({ store: { messages }, settings, now }: Parts
       const message = await messages.get(id);
       if (message === undefined) throw new ControlError('not found', 'message', `No message ${id}.`);
       return traceShape(message);
+    },
+    async preview(selection) {
+      const { oldestAcceptedAt, ...counted } = await messages.preview(await normal(selection));
+      return { ...counted, oldestAcceptedAt: iso(oldestAcceptedAt) };
     },
     retry: (selection) => applied(selection, (chosen) => messages.retry(chosen, now())),
     hold: (selection) => applied(selection, (chosen) => messages.hold(chosen, now())),

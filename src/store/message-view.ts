@@ -6,8 +6,31 @@ export type StoredMessage = MessageFacts & {
   readonly recipients: readonly (StoredRecipient & { readonly trace: readonly AttemptRecord[] })[];
 };
 
-/** The recipients of a command. `all`: every recipient that has not ended. */
-export type Selection = { readonly ids?: readonly string[]; readonly domain?: string; readonly all?: boolean };
+/** Which recipients that have not ended. What is given must all fit. */
+export type RecipientFilter = {
+  /** The domain of the recipient. */
+  readonly domain?: string;
+  /** What its delivery is grouped by: its domain, or a route. */
+  readonly destination?: string;
+  /** The login of the message. */
+  readonly user?: string;
+  readonly states?: readonly RecipientState[];
+  /** The message was accepted before this time. */
+  readonly acceptedBefore?: number;
+  /** Only messages up to this queue id, so that mail which came later is not changed. */
+  readonly upTo?: string;
+};
+
+/** The recipients of a command: those of the messages with these `ids`, or those that the filter chooses. `all`: every recipient that has not ended. */
+export type Selection = RecipientFilter & { readonly ids?: readonly string[]; readonly all?: boolean };
+
+/** What a selection holds now. With `upTo`, the same selection holds nothing that came later. */
+export type SelectionPreview = {
+  readonly recipients: number;
+  readonly messages: number;
+  readonly oldestAcceptedAt: number | null;
+  readonly upTo: string;
+};
 
 export type ListQuery = {
   /** Only messages with a recipient in one of these states. Default: all states that are not ended. */

@@ -2,7 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Limit } from '../../src/smtp/limit.ts';
-import type { AcceptResult, DueReport, KnownRecipient, MessageStore, NewUntold, Spool } from '../../src/store/store.ts';
+import type {
+  AcceptResult,
+  DueReport,
+  KnownRecipient,
+  MessageStore,
+  NewUntold,
+  Selection,
+  Spool,
+} from '../../src/store/store.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/system/clock.ts';
 import { bytesOf, delayedAttempt, NOW, newMessage, relayedAttempt, wholeContent } from '../support/store-rig.ts';
 import type { Subject } from './store.ts';
@@ -16,6 +24,61 @@ export function queueContract({ name, open }: Subject): void {
     onTestFinished(() => subject.close());
     return { first: subject.one.messages, second: subject.two.messages };
   }
+
+  describe(`${name}: the choice of a command`, () => {
+    /** Three messages: of alice to two domains, of bob an hour later, and one that is claimed. */
+    async function filled(first: MessageStore): Promise<readonly [string, string, string]> {
+      const messages = [
+        newMessage({ user: 'Alice', acceptedAt: NOW - 2 * HOUR, to: ['a@x.example', 'b@Y.example'] }),
+        newMessage({ user: 'bob', acceptedAt: NOW - HOUR, to: ['c@x.example'] }),
+        newMessage({ user: 'bob', acceptedAt: NOW, to: ['d@z.example'] }),
+      ];
+      for (const message of messages) await first.accept({ message });
+      await first.claim({ destination: 'z.example', now: NOW, limit: 1, lease: 'one#1' });
+      return messages.map(({ id }) => id) as unknown as [string, string, string];
+    }
+
+    test('all that is given must fit: domain, destination, login, state and age', async () => {
+      const { first, second } = await opened();
+      const [one, two, three] = await filled(first);
+      const chosen = async (selection: Selection) => {
+        const { recipients, messages } = await second.preview(selection);
+        const held = await second.hold(selection, NOW);
+        await second.release({ ids: [one, two, three] }, NOW);
+        return [recipients, messages, held.map(({ recipient }) => recipient.slice(0, 1)).join('')];
+      };
+      expect(await chosen({})).toEqual([0, 0, '']);
+      expect(await chosen({ all: true })).toEqual([4, 3, 'abc']);
+      expect(await chosen({ domain: 'X.example' })).toEqual([2, 2, 'ac']);
+      expect(await chosen({ destination: 'x.example', user: 'ALICE' })).toEqual([1, 1, 'a']);
+      expect(await chosen({ user: 'alice' })).toEqual([2, 1, 'ab']);
+      expect(await chosen({ states: ['active'] })).toEqual([1, 1, '']);
+      expect(await chosen({ acceptedBefore: NOW - HOUR })).toEqual([2, 1, 'ab']);
+      expect(await chosen({ acceptedBefore: NOW - HOUR + 1, domain: 'x.example' })).toEqual([2, 2, 'ac']);
+      expect(await chosen({ ids: [one, three], domain: 'z.example' })).toEqual([1, 1, '']);
+      expect(await chosen({ ids: [one], user: 'bob' })).toEqual([0, 0, '']);
+      expect(await chosen({ all: true, upTo: two })).toEqual([3, 2, 'abc']);
+      expect(await chosen({ ids: [two, three], upTo: two })).toEqual([1, 1, 'c']);
+    });
+
+    test('what was accepted after a preview is not touched with what it returned', async () => {
+      const { first, second } = await opened();
+      await filled(first);
+      const { upTo, ...counted } = await second.preview({ domain: 'x.example' });
+      expect(counted).toEqual({ recipients: 2, messages: 2, oldestAcceptedAt: NOW - 2 * HOUR });
+      await first.accept({ message: newMessage({ acceptedAt: NOW + 1, to: ['later@x.example'] }) });
+      const removed = await second.remove({ domain: 'x.example', upTo }, NOW + 2);
+      expect(removed.map(({ recipient }) => recipient)).toEqual(['a@x.example', 'c@x.example']);
+      expect(
+        (await first.list({})).flatMap(({ recipients }) => recipients.map(({ address, state }) => `${address} ${state}`)),
+      ).toContain('later@x.example queued');
+      expect(await second.preview({ domain: 'none.example' })).toMatchObject({
+        recipients: 0,
+        messages: 0,
+        oldestAcceptedAt: null,
+      });
+    });
+  });
 
   describe(`${name}: mail over a limit`, () => {
     const limit = (kind: Limit['kind'], count: number, per: Limit['per'] = 'day'): Limit => ({ kind, count, per });

@@ -266,3 +266,28 @@ test('send stops following after its time, and says that the message stays in th
   expect((await bench.run(['send', '--to', 'bob'])).code).toBe(2);
   expect((await bench.run(['send'])).code).toBe(2);
 });
+
+test('an action chooses by login, state, age and destination, and says first how much that is', async () => {
+  const old = aMessage(['a@x.example', 'b@y.example'], { acceptedAt: AT, user: 'shop' });
+  const fresh = aMessage(['c@x.example'], { user: 'shop' });
+  const other = aMessage(['d@x.example'], { acceptedAt: AT, user: 'printer' });
+  await put(old, fresh, other);
+  const { code, out, err } = await bench.run(['queue', 'hold', '--user', 'Shop', '--older-than', '1h', '--dry-run']);
+  expect([code, out, err]).toEqual([
+    0,
+    '',
+    '2 recipients of 1 message, the oldest accepted 2026-11-21T12:00:00Z. Nothing was changed.\n',
+  ]);
+  expect(await bench.json('queue', 'list', '--state', 'held')).toEqual([]);
+  expect(await bench.json('queue', 'hold', '--user', 'shop', '--older-than', '1h', '--destination', 'x.example')).toEqual([
+    { id: old.id, recipient: 'a@x.example', state: 'held' },
+  ]);
+  expect(await bench.json('queue', 'remove', '--state', 'held', '--dry-run')).toMatchObject({ recipients: 1, messages: 1 });
+  expect(await bench.json('queue', 'remove', '--state', 'held')).toHaveLength(1);
+  expect((await bench.run(['queue', 'hold', '--state', 'relayed'])).err).toContain(
+    '--state is one of queued, active, delayed, held, uncertain',
+  );
+  expect((await bench.run(['queue', 'hold', '--all', '--user', 'shop'])).err).toContain('say which');
+  expect((await bench.run(['queue', 'hold', '--older-than', 'long'])).err).toContain('--older-than');
+  expect((await bench.run(['queue', 'hold', '--user', 'nobody', '--dry-run'])).err).toBe('Nothing fits.\n');
+});

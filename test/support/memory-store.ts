@@ -159,12 +159,19 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
   }
 
   /** Recipients that have not ended. */
-  function* selected({ ids, domain, all }: Selection): Generator<readonly [Kept, KeptRecipient]> {
-    if (ids === undefined && domain === undefined && all !== true) return;
+  function* selected({ ids, all, upTo, ...filter }: Selection): Generator<readonly [Kept, KeptRecipient]> {
+    const { domain, destination, user, states = OPEN, acceptedBefore = Number.POSITIVE_INFINITY } = filter;
+    if (ids === undefined && all !== true && Object.values(filter).every((value) => value === undefined)) return;
     for (const kept of messages.values()) {
-      if (ids !== undefined && !ids.includes(kept.facts.id)) continue;
-      for (const recipient of kept.recipients)
-        if (OPEN.includes(recipient.state) && (domain === undefined || isAt(recipient, domain))) yield [kept, recipient];
+      const { facts, recipients } = kept;
+      if (ids !== undefined && !ids.includes(facts.id)) continue;
+      if (upTo !== undefined && facts.id > upTo) continue;
+      if (facts.acceptedAt >= acceptedBefore || (user !== undefined && userKey(facts.user ?? '') !== userKey(user))) continue;
+      for (const recipient of recipients) {
+        if (!OPEN.includes(recipient.state) || !states.includes(recipient.state)) continue;
+        if (domain !== undefined && !isAt(recipient, domain)) continue;
+        if (destination === undefined || recipient.destination === destination) yield [kept, recipient];
+      }
     }
   }
 
@@ -356,6 +363,14 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
         [facts.id, facts.messageId, facts.messageId.slice(1, -1)].includes(text) ||
         [facts.reversePath, ...recipients.map(({ address }) => address)].some((one) => userKey(one) === userKey(text));
       return [...messages.values()].filter(isMeant).reverse().slice(0, limit).map(view);
+    },
+    async preview(selection) {
+      const newest = [...messages.values()].filter(isOpen).map(({ facts }) => facts.id);
+      const upTo = selection.upTo ?? newest.sort().at(-1) ?? '';
+      const found = [...selected({ ...selection, upTo })];
+      const chosen = new Set(found.map(([kept]) => kept));
+      const oldest = Math.min(...[...chosen].map(({ facts }) => facts.acceptedAt));
+      return { recipients: found.length, messages: chosen.size, oldestAcceptedAt: chosen.size === 0 ? null : oldest, upTo };
     },
     async content(id) {
       const kept = messages.get(id);

@@ -1,7 +1,7 @@
 /** Commands on the queue: retry, hold, release, remove and reroute. A transaction changes about a thousand recipients. */
 import type { Notice } from '../message-store.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
-import { COMMAND_NOTICE, type CommandRow, NEXT_STATE, type StepSelection } from '../sqlite/queue-commands.ts';
+import { COMMAND_NOTICE, type CommandRow, NEXT_STATE, rowFilter, type StepSelection } from '../sqlite/queue-commands.ts';
 import { decodeFacts, type MessageRow } from '../sqlite/rows.ts';
 import { ACTIVE, ENDED, HELD, stateName } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
@@ -64,22 +64,34 @@ const ADD_NOTICES = `
 /** Reads whole messages, so that the next step begins behind the last one. Their rows are locked in the order of their keys. */
 async function openRows(
   tx: DatabaseTransaction,
-  { ids, after, domain }: StepSelection,
+  { ids, after, ...filter }: StepSelection,
   lock: boolean,
 ): Promise<{ rows: CommandRow[]; after: string | null }> {
-  const walk = 'SELECT id FROM open WHERE id > $1 ORDER BY id LIMIT $2';
-  const chosen = ids ?? (await tx.all<{ id: string }>(walk, after, STEP_MESSAGES)).map(({ id }) => id);
+  const walk = 'SELECT id FROM open WHERE id > $1 AND ($3::text IS NULL OR id <= $3) ORDER BY id LIMIT $2';
+  const { user, acceptedBefore, upTo = null } = filter;
+  const walked = ids ?? (await tx.all<{ id: string }>(walk, after, STEP_MESSAGES, upTo)).map(({ id }) => id);
+  const about = `SELECT id FROM messages WHERE id = ANY($1::text[]) AND ($2::text IS NULL OR lower(user_name) = lower($2))
+    AND accepted_at < $3 AND ($4::text IS NULL OR id <= $4)`;
+  const isAbout = user !== undefined || acceptedBefore !== undefined || (ids !== undefined && upTo !== null);
+  const latest = acceptedBefore ?? Number.MAX_SAFE_INTEGER;
+  const chosen = isAbout ? (await tx.all<{ id: string }>(about, walked, user ?? null, latest, upTo)).map(({ id }) => id) : walked;
   if (lock) lockOpenRows(tx, chosen);
   const sql = `SELECT message, n, address, destination, state, attempts FROM recipients WHERE message = ANY($1::text[]) AND state < ${ENDED}
     ORDER BY message, n ${lock ? 'FOR UPDATE' : ''}`;
-  const found = await tx.all<CommandRow>(sql, chosen);
-  const rows = domain === undefined ? found : found.filter(({ address }) => isAt(address, domain));
-  const last = chosen.at(-1);
+  const rows = (await tx.all<CommandRow>(sql, chosen)).filter(rowFilter(filter));
+  const last = walked.at(-1);
   return { rows, after: ids === undefined && last !== undefined ? last : null };
 }
 
-function isAt(address: string, domain: string): boolean {
-  return address.slice(address.lastIndexOf('@') + 1).toLowerCase() === domain.toLowerCase();
+async function preview({ tx }: PostgresContext, selection: StepSelection): Promise<Result<'preview'>> {
+  const { rows, after } = await openRows(tx, selection, false);
+  const counts = new Map<string, number>();
+  for (const { message } of rows) counts.set(message, (counts.get(message) ?? 0) + 1);
+  const facts = await tx.all<{ id: string; at: number }>(
+    'SELECT id, accepted_at AS at FROM messages WHERE id = ANY($1::text[])',
+    [...counts.keys()],
+  );
+  return { items: facts.map(({ id, at }) => ({ recipients: counts.get(id)!, oldestAcceptedAt: at })), after };
 }
 
 async function waiting({ tx }: PostgresContext, selection: StepSelection): Promise<Result<'waiting'>> {
@@ -126,7 +138,9 @@ const PLACEHOLDER = `
   INSERT INTO messages (id, reverse_path, message_id, size, accepted_at, expires_at, flags, signatures, verify)
   VALUES ($1, '', '', 0, 0, 0, 0, '', 0) ON CONFLICT DO NOTHING`;
 
-export const commandOperations: OperationTable<'command' | 'withdraw' | 'waiting' | 'reroute' | 'takeNotices' | 'takeRetried'> = {
+export const commandOperations: OperationTable<
+  'command' | 'withdraw' | 'waiting' | 'preview' | 'newestOpen' | 'reroute' | 'takeNotices' | 'takeRetried'
+> = {
   command: { kind: 'write', run: command },
   withdraw: {
     kind: 'write',
@@ -141,6 +155,11 @@ export const commandOperations: OperationTable<'command' | 'withdraw' | 'waiting
     },
   },
   waiting: { kind: 'read', run: waiting },
+  preview: { kind: 'read', run: preview },
+  newestOpen: {
+    kind: 'read',
+    run: async ({ tx }) => (await tx.get<{ id: string | null }>('SELECT max(id) AS id FROM open'))?.id ?? '',
+  },
   reroute: { kind: 'write', run: reroute },
   takeNotices: {
     kind: 'write',

@@ -12,7 +12,7 @@ import type {
   SpoolWriter,
   Touched,
 } from '../message-store.ts';
-import type { ListQuery, Selection, StoredMessage } from '../message-view.ts';
+import type { ListQuery, Selection, SelectionPreview, StoredMessage } from '../message-view.ts';
 import type { ContentRow } from './claim.ts';
 import type { Grant } from './credential-rows.ts';
 import type { Action, NewRoute, Step, StepSelection } from './queue-commands.ts';
@@ -72,6 +72,7 @@ export function messageStore(client: Requests, spool: BodyStore): MessageStore {
     list: (query) => list(client, query),
     get: (id) => client.call('get', id),
     find: (text, limit) => find(client, text, limit),
+    preview: (selection) => preview(client, selection),
     async content(id) {
       const row = await client.call('content', id);
       return row === undefined ? undefined : content(row);
@@ -152,9 +153,11 @@ async function total(counts: Promise<readonly number[]>): Promise<number> {
 
 /** Leaves the database to others between two steps, for as long as the last one took: `serve` may be accepting beside a command. */
 async function inSteps<T>(selection: Selection, ask: (step: StepSelection) => Promise<Step<T>>): Promise<T[]> {
-  const { ids, domain, all } = selection;
-  if (ids === undefined && domain === undefined && all !== true) return [];
-  const filter = domain === undefined ? {} : { domain };
+  const { ids, all, ...given } = selection;
+  const filter = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  // What only says up to where chooses nothing yet.
+  const choosing = Object.keys(filter).some((key) => key !== 'upTo');
+  if (ids === undefined && !choosing && all !== true) return [];
   const paced = async (step: StepSelection) => {
     const begun = performance.now();
     const result = await ask(step);
@@ -172,6 +175,18 @@ async function inSteps<T>(selection: Selection, ask: (step: StepSelection) => Pr
     }
   }
   return items;
+}
+
+async function preview(client: Requests, selection: Selection): Promise<SelectionPreview> {
+  const upTo = selection.upTo ?? (await client.call('newestOpen', undefined));
+  const found = await inSteps({ ...selection, upTo }, (step) => client.call('preview', step));
+  let recipients = 0;
+  let oldestAcceptedAt = Number.POSITIVE_INFINITY;
+  for (const one of found) {
+    recipients += one.recipients;
+    oldestAcceptedAt = Math.min(oldestAcceptedAt, one.oldestAcceptedAt);
+  }
+  return { recipients, messages: found.length, oldestAcceptedAt: found.length === 0 ? null : oldestAcceptedAt, upTo };
 }
 
 function* parts<T>(list: readonly T[], size: number): Generator<readonly T[]> {

@@ -12,7 +12,19 @@ import * as operation from './operation-rows.ts';
 import { overLimit, releaseOverLimit } from './over-limit.ts';
 import { beat, buryAll, findDead, forgetDead } from './owners.ts';
 import { heldByProvider, releaseHeld } from './provider-holds.ts';
-import { command, giveBack, reroute, takeBack, takeNotices, takeRetried, thaw, waiting, withdraw } from './queue-commands.ts';
+import {
+  command,
+  giveBack,
+  newestOpen,
+  preview,
+  reroute,
+  takeBack,
+  takeNotices,
+  takeRetried,
+  thaw,
+  waiting,
+  withdraw,
+} from './queue-commands.ts';
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
 import { counts, queueIds, signatureInUse, summary } from './statistics.ts';
@@ -57,6 +69,8 @@ const operations = {
   get: read(get),
   find: read(find),
   waiting: read(waiting),
+  preview: read(preview),
+  newestOpen: read(newestOpen),
   content: read(content, buffersOf),
   counts: read(counts),
   summary: read(summary),

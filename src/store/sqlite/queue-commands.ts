@@ -1,12 +1,13 @@
 /** Commands on the queue: retry, hold, release, remove and reroute. A transaction changes about a thousand recipients. */
 import type { MessageFacts, Notice, Touched } from '../message-store.ts';
+import type { RecipientFilter } from '../message-view.ts';
 import { tokenOf } from './accept.ts';
 import type { Context } from './context.ts';
 import { forgetOverLimit } from './over-limit.ts';
 import { livingOwners, ownerOf } from './owners.ts';
 import { decodeFacts, type MessageRow } from './rows.ts';
 import { closeEnded } from './settle.ts';
-import { ACTIVE, DELAYED, ENDED, HELD, QUEUED, REMOVED, stateName } from './states.ts';
+import { ACTIVE, DELAYED, ENDED, HELD, QUEUED, REMOVED, stateName, stateNumber } from './states.ts';
 
 /** The recipients that one step changes, and those that it reads. */
 const STEP_CHANGES = 1000;
@@ -14,7 +15,7 @@ const STEP_ROWS = 5000;
 
 export type Action = 'retry' | 'hold' | 'release' | 'remove';
 /** The messages with these `ids`; without `ids`, all open messages behind `after`. */
-export type StepSelection = { readonly ids?: readonly string[]; readonly after: string; readonly domain?: string };
+export type StepSelection = RecipientFilter & { readonly ids?: readonly string[]; readonly after: string };
 /** `after`: the start of the next step. null: the walk is complete. */
 export type Step<T> = { readonly items: readonly T[]; readonly after: string | null };
 
@@ -100,29 +101,65 @@ export function takeRetried({ db }: Context, limit: number): readonly string[] {
 }
 
 /** Reads whole messages, so that the next step begins behind the last one. */
-function openRows(context: Context, { ids, after, domain }: StepSelection): { rows: CommandRow[]; after: string | null } {
+function openRows(context: Context, { ids, after, ...filter }: StepSelection): { rows: CommandRow[]; after: string | null } {
   const rows: CommandRow[] = [];
+  const fits = rowFilter(filter);
   let looked = 0;
-  for (const id of ids ?? openIds(context, after)) {
+  for (const id of ids ?? openIds(context, after, filter.upTo)) {
     if (rows.length >= STEP_CHANGES || looked >= STEP_ROWS) return { rows, after };
-    const found = context.db.all<CommandRow>(
-      'SELECT message, n, address, destination, state, attempts FROM recipients WHERE message = ? AND state < ?',
-      id,
-      ENDED,
-    );
+    const found = isChosen(context, id, filter)
+      ? context.db.all<CommandRow>(
+          'SELECT message, n, address, destination, state, attempts FROM recipients WHERE message = ? AND state < ?',
+          id,
+          ENDED,
+        )
+      : [];
     looked += found.length + 1;
-    for (const row of found) if (domain === undefined || isAt(row.address, domain)) rows.push(row);
+    for (const row of found) if (fits(row)) rows.push(row);
     after = id;
   }
   return { rows, after: ids === undefined && looked > 0 ? after : null };
 }
 
-function openIds({ db }: Context, after: string): string[] {
-  return db.all<{ id: string }>('SELECT id FROM open WHERE id > ? ORDER BY id LIMIT ?', after, STEP_CHANGES).map(({ id }) => id);
+/** What of the filter is about the message. */
+function isChosen({ db }: Context, id: string, { user, acceptedBefore, upTo }: RecipientFilter): boolean {
+  if (upTo !== undefined && id > upTo) return false;
+  if (user === undefined && acceptedBefore === undefined) return true;
+  const sql = 'SELECT 1 FROM messages WHERE id = ?1 AND (?2 IS NULL OR user = ?2 COLLATE NOCASE) AND accepted_at < ?3';
+  return db.get(sql, id, user ?? null, acceptedBefore ?? Number.MAX_SAFE_INTEGER) !== undefined;
 }
 
-function isAt(address: string, domain: string): boolean {
-  return address.slice(address.lastIndexOf('@') + 1).toLowerCase() === domain.toLowerCase();
+/** What of the filter is about the recipient. */
+export function rowFilter({ domain, destination, states }: RecipientFilter): (row: CommandRow) => boolean {
+  const numbers = states?.map(stateNumber);
+  const named = domain?.toLowerCase();
+  return (row) =>
+    (named === undefined || row.address.slice(row.address.lastIndexOf('@') + 1).toLowerCase() === named) &&
+    (destination === undefined || row.destination === destination) &&
+    (numbers === undefined || numbers.includes(row.state));
+}
+
+function openIds({ db }: Context, after: string, upTo?: string): string[] {
+  const sql = 'SELECT id FROM open WHERE id > ?1 AND (?3 IS NULL OR id <= ?3) ORDER BY id LIMIT ?2';
+  return db.all<{ id: string }>(sql, after, STEP_CHANGES, upTo ?? null).map(({ id }) => id);
+}
+
+type Counted = { readonly recipients: number; readonly oldestAcceptedAt: number };
+/** One item for each message with a recipient that fits. */
+export function preview(context: Context, selection: StepSelection): Step<Counted> {
+  const { rows, after } = openRows(context, selection);
+  const counts = new Map<string, number>();
+  for (const { message } of rows) counts.set(message, (counts.get(message) ?? 0) + 1);
+  const items = [...counts].flatMap(([id, recipients]) => {
+    const found = context.db.get<{ at: number }>('SELECT accepted_at AS at FROM messages WHERE id = ?', id);
+    return found === undefined ? [] : [{ recipients, oldestAcceptedAt: found.at }];
+  });
+  return { items, after };
+}
+
+/** The newest message that has not ended. */
+export function newestOpen({ db }: Context): string {
+  return db.get<{ id: string | null }>('SELECT max(id) AS id FROM open')?.id ?? '';
 }
 
 /** For `reroute`: the main thread chooses the destinations, because its function cannot be sent to this thread. */
