@@ -1,6 +1,6 @@
 /** A provider that refuses our address: what is held, how it is asked again, and how its mail goes on. */
 import { expect, test } from 'vitest';
-import { HOUR, MINUTE } from '../../src/system/clock.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../../src/system/clock.ts';
 import { type ProviderWorld, startProviderWorld } from '../support/provider-world.ts';
 
 /** A reply that only Microsoft 365 has, about the address. */
@@ -213,4 +213,83 @@ test('a probe that an operator asks for goes at once, and the ladder goes on', a
   world.delivery.commandProvider('microsoft365', 'probe');
   await expect.poll(() => world.mx.sessions(), { timeout: 10_000 }).toBe(sessions + 1);
   await expect.poll(async () => (await world.state('microsoft365'))?.until, { timeout: 10_000 }).toBe(world.clock.now + 4 * HOUR);
+});
+
+test('mail for 200 recipients of five senders is held by one refusal, after two connections at most, and is one piece of news', {
+  timeout: 60_000,
+}, async () => {
+  const world = await startProviderWorld({
+    MAIL: "550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent. Please contact your Internet service provider since part of their network is on our block list (S3150).",
+  });
+  for (let i = 0; i < 200; i++) await world.send(`u${i}@l.test`, { reversePath: `s@from${i % 5}.test` });
+  await expect.poll(world.held, { timeout: 40_000 }).toEqual([['outlook', 200]]);
+  expect(world.mx.sessions()).toBeLessThanOrEqual(2);
+  await world.pass(HOUR);
+  expect(world.mx.sessions()).toBeLessThanOrEqual(2);
+  expect(world.reports).toEqual([]);
+  expect(world.news).toHaveLength(1);
+});
+
+test('Google gets nothing for ten minutes when it asks for less, then one session; asked again, nothing for twenty', async () => {
+  const world = await startProviderWorld({
+    MAIL: '421 4.7.28 [192.0.2.1] Our system has detected an unusual rate of unsolicited email originating from your IP address.',
+  });
+  for (let i = 0; i < 5; i++) await world.send(`u${i}@g.test`);
+  await expect.poll(async () => (await world.state('google'))?.state, { timeout: 10_000 }).toBe('slow');
+  for (const minutes of [10, 20]) {
+    expect((await world.state('google'))!.until - world.clock.now).toBe(minutes * MINUTE);
+    const sessions = world.mx.sessions();
+    await world.pass(minutes * MINUTE - SECOND);
+    expect(world.mx.sessions()).toBe(sessions);
+    await world.pass(MINUTE);
+    await expect.poll(() => world.mx.sessions(), { timeout: 10_000 }).toBe(sessions + 1);
+    await expect.poll(async () => (await world.state('google'))!.until > world.clock.now, { timeout: 10_000 }).toBe(true);
+  }
+});
+
+test.each([
+  ['yahoo', 'u@y.test', '421 4.7.0 [TSS05] Messages from 192.0.2.1 temporarily deferred due to user complaints - 4.16.55.1', 4],
+  ['sfr', 'u@s.test', '421 4.7.0 Veuillez reessayer plus tard. Please try again later. SFR_IN_101 [102]', 2],
+])('%s rests as long as it says', async (provider, to, reply, hours) => {
+  const world = await startProviderWorld({ MAIL: reply });
+  await world.send(to);
+  await expect.poll(async () => (await world.state(provider))?.state, { timeout: 10_000 }).toBe('resting');
+  expect((await world.state(provider))!.until - world.clock.now).toBe(hours * HOUR);
+});
+
+test('a clock that is set back by a day and forward by two holds mail no longer than the longest pause, and lets one message go', async () => {
+  const world = await blocked();
+  const sessions = world.mx.sessions();
+  world.clock.now -= DAY;
+  await world.restart();
+  await world.pass(12 * HOUR + MINUTE);
+  await expect.poll(() => world.mx.sessions(), { timeout: 10_000 }).toBe(sessions + 1);
+  await world.pass(3 * DAY);
+  await expect.poll(() => world.mx.sessions(), { timeout: 10_000 }).toBe(sessions + 2);
+  await world.pass(MINUTE);
+  expect(world.mx.sessions()).toBe(sessions + 2);
+  expect(await world.state('microsoft365')).toMatchObject({ state: 'blocked' });
+});
+
+test('what a connection takes is known after a restart', async () => {
+  const world = await startProviderWorld({});
+  const carried = new Map<number, number>();
+  world.mx.script({
+    MAIL: ({ session }) => {
+      carried.set(session, (carried.get(session) ?? 0) + 1);
+      return carried.get(session)! > 7 ? '421 Max message per connection reached, closing transmission channel' : undefined;
+    },
+  });
+  for (let i = 0; i < 8; i++) {
+    await world.send('u@y.test');
+    await world.mx.received(i + 1);
+  }
+  await expect.poll(async () => (await world.state('yahoo'))?.learnedCap, { timeout: 10_000 }).toBe(7);
+  await world.restart();
+  carried.clear();
+  for (let i = 8; i < 17; i++) {
+    await world.send('u@y.test');
+    await world.mx.received(i + 1);
+  }
+  expect([...carried.values()]).toEqual([7, 2]);
 });

@@ -67,8 +67,10 @@ test('forty tenants of a provider share its five sessions, kept ones among them,
 
 test('a minute has as many messages as the provider takes, whenever it begins, and other mail goes at once', async () => {
   const clock = { now: 1_800_000_000_000 };
-  const other = await startMx({ address: '127.0.4.2', hostname: 'mx.other.test' });
-  const { relay } = await world({}, { now: () => clock.now });
+  const address = '127.0.4.2';
+  const more = { 'other.test': { MX: ['10 mx.other.test'] }, 'mx.other.test': { A: [address] } };
+  const { relay, mx } = await world({}, { now: () => clock.now, more });
+  const other = await startMx({ address, port: mx.port, hostname: 'mx.other.test' });
   onTestFinished(() => other.close());
   const send = async (count: number) =>
     (await Promise.all(Array.from({ length: count }, (_, i) => relay.send(`u@t${i % TENANTS}.test`)))).flat();
@@ -82,10 +84,17 @@ test('a minute has as many messages as the provider takes, whenever it begins, a
   expect(relay.room('t0.test')).toBe(0);
   expect(relay.blockedUntil('t0.test')).toBe(clock.now + 30 * SECOND);
   expect(relayed((await relay.send('u@yahoo.test')) as never)).toBe(1);
+  for (let i = 0; i < 100; i++) expect(await relay.send('u@other.test')).toMatchObject([{ kind: 'relayed' }]);
   clock.now += 31 * SECOND;
   expect(relayed(await send(60))).toBe(40);
   clock.now += MINUTE;
   expect(relay.room('t0.test')).toBeGreaterThan(0);
+});
+
+test('a provider that takes all mail costs the store nothing', async () => {
+  const { relay } = await world({});
+  for (let i = 0; i < 30; i++) expect(await relay.send(`u@t${i % TENANTS}.test`)).toMatchObject([{ kind: 'relayed' }]);
+  expect(relay.takeShaping()).toEqual([]);
 });
 
 test('no connection to Yahoo carries more than twenty messages', async () => {
@@ -140,8 +149,15 @@ test('a provider that finds three sessions too many gets two for an hour, and no
   expect(first).not.toContain('delayed');
   expect(first).toContain('returned');
   isFull = false;
-  most = 0;
-  clock.now += SECOND;
-  expect(await send()).toEqual(Array.from({ length: 6 }, () => 'relayed'));
-  expect(most).toBe(2);
+  for (const [later, least, sessions] of [
+    [SECOND, 2, 2],
+    [58 * MINUTE, 2, 2],
+    [2 * MINUTE, 3, 5],
+  ] as const) {
+    most = 0;
+    clock.now += later;
+    expect(await send()).toEqual(Array.from({ length: 6 }, () => 'relayed'));
+    expect(most).toBeGreaterThanOrEqual(least);
+    expect(most).toBeLessThanOrEqual(sessions);
+  }
 });

@@ -18,7 +18,8 @@ import { dataDir } from './store-rig.ts';
 export type ProviderWorld = Awaited<ReturnType<typeof startProviderWorld>>;
 
 /**
- * Domains `t0.test` … at Microsoft 365, `g.test` at Google, `y.test` at Yahoo, `o.test` elsewhere. `f.test` names hosts of Google first, which
+ * Domains `t0.test` … at Microsoft 365, `g.test` at Google, `y.test` at Yahoo, `s.test` at SFR, `l.test` at Outlook,
+ * `d.test` at T-Online, `o.test` elsewhere. `f.test` names hosts of Google first, which
  * do not exist, and then the one elsewhere. @param scriptElsewhere of that one.
  */
 export async function startProviderWorld(script: MxScript, scriptElsewhere: MxScript = {}) {
@@ -120,6 +121,8 @@ function zoneOf(mx: MxServer, elsewhere: MxServer): Record<string, Zone[string]>
   const zone: Record<string, Zone[string]> = {
     ...{ 'g.test': { MX: ['10 aspmx.l.google.com'] }, 'aspmx.l.google.com': { A: [mx.address] } },
     ...{ 'y.test': { MX: ['10 mta5.am0.yahoodns.net'] }, 'mta5.am0.yahoodns.net': { A: [mx.address] } },
+    ...{ 's.test': { MX: ['10 smtp-in.sfr.fr'] }, 'smtp-in.sfr.fr': { A: [mx.address] } },
+    ...{ 'l.test': { MX: ['10 l-test.olc.protection.outlook.com'] }, 'l-test.olc.protection.outlook.com': { A: [mx.address] } },
     ...{ 'd.test': { MX: ['10 mx00.t-online.de'] }, 'mx00.t-online.de': { A: [mx.address] } },
     ...{ 'f.test': { MX: ['10 none.google.com', '20 mx.o.test'] }, 'none.google.com': {} },
     ...{ 'o.test': { MX: ['10 mx.o.test'] }, 'mx.o.test': { A: [elsewhere.address] } },
