@@ -17,15 +17,15 @@ export const registerBackup: Register = (program, io) => {
       examples: ['backup /var/backups/smarthost-2027-01-31.db'],
     },
     async ([name], options) => {
-      const { needFiles } = await import('../store/store.ts');
+      const { clusterOf, filesOf } = await import('../store/store.ts');
       const { config } = await readConfig(io, options);
-      const files = needFiles(config);
+      const files = filesOf(config);
       const file = resolve(io.cwd, name!);
       // Unlike other commands, this one stays root if root runs it: it writes where root wants, and opens the data as their owner.
       // Root writes nothing into a folder of that owner, because the owner could place a link there.
       const folder = await stat(dirname(file)).catch(() => undefined); // if the folder is missing, the store reports it
-      if (folder !== undefined && folder.uid === files.owner()?.uid) files.becomeOwner();
-      const counts = await files.backup({ file });
+      if (folder !== undefined && folder.uid === files?.owner()?.uid) files?.becomeOwner();
+      const counts = (await files?.backup({ file })) ?? (await clusterOf(config)!.backup(file));
       const { size } = await stat(file);
       if (options.json) return printJson(io, { file, size, ...counts });
       const { messages, waiting, users, keys } = counts;

@@ -14,22 +14,26 @@ export const registerRestore: Register = (program, io) => {
     {
       usage: 'restore <file>',
       about:
-        'Put a backup into an empty data directory while the relay is stopped. Mail that waited at that time is held until `queue release`.',
+        'Put a backup into an empty data directory or database while the relay is stopped. Mail that waited at that time is held until `queue release`.',
       examples: ['restore /var/backups/smarthost-2027-01-31.db', 'queue release --all'],
       options: (command) => command.option('--force', 'replace what is in the data directory; make a backup of it before'),
     },
     async ([name], options) => {
-      const { needFiles } = await import('../store/store.ts');
+      const { clusterOf, filesOf } = await import('../store/store.ts');
       const { config } = await readConfig(io, options);
-      const files = needFiles(config);
+      const files = filesOf(config);
       const file = resolve(io.cwd, name!);
       const source = await openBackup(file); // before the process changes its user: the backup may belong to root
       try {
-        files.becomeOwner();
-        const restored = await files.restore({ source, name: file, force: options.force ?? false });
-        if (options.json) return await printJson(io, { dataDir: config.dataDir, ...restored });
+        files?.becomeOwner();
+        const request = { source, name: file, force: options.force ?? false };
+        const restored = (await files?.restore(request)) ?? (await clusterOf(config)!.restore(request));
+        if (options.json)
+          return await printJson(io, { ...(files === undefined ? {} : { dataDir: config.dataDir }), ...restored });
         const { held, messages, users, keys } = restored;
-        io.err(`${config.dataDir}: ${several(messages, 'message')}, ${several(users, 'user')}, ${several(keys, 'DKIM key')}.`);
+        io.err(
+          `${files?.dataDir ?? 'The database'}: ${several(messages, 'message')}, ${several(users, 'user')}, ${several(keys, 'DKIM key')}.`,
+        );
         io.err(
           held.messages === 0
             ? 'Nothing waited. Start the relay: smarthost serve'

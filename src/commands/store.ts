@@ -9,6 +9,7 @@ import { define, group, type Register } from './define.ts';
 import { describeFindings, summaryOf } from './doctor-text.ts';
 import { CommandError } from './errors.ts';
 import { printJson } from './io.ts';
+import { registerStoreMove } from './store-move.ts';
 import { several, table, time } from './text.ts';
 
 /** No server that answers is a primary. */
@@ -16,6 +17,7 @@ const NO_PRIMARY = 3;
 
 export const registerStore: Register = (program, io) => {
   const store = group(program, 'store', 'The engine that keeps the data, and the relays that share it.');
+  registerStoreMove(store, io);
   define(
     store,
     {

@@ -1,4 +1,5 @@
 /** What can be known of a database that several relays share, from outside: its servers, and the processes that have it open. */
+import type { BackupCounts, Restored, RestoreRequest } from './embedded/embedded.ts';
 
 /** A process that has the store open. Only a relay claims mail; a command is here for as long as it runs. */
 export type StoreNode = {
@@ -72,10 +73,14 @@ export type ClusterLook = {
   readonly wantedFormat: number;
 };
 
-/** A shared database, whether this process has the store open or not. Nothing is changed. */
+/** A shared database, whether this process has the store open or not. Looks change nothing. */
 export type StoreCluster = {
   /** Rejects with a StoreError if no primary answers. */
   nodes(): Promise<readonly StoreNode[]>;
   /** Never rejects: what cannot be asked is a fact. */
   look(): Promise<ClusterLook>;
+  /** Writes the same file as for a store in files, from one snapshot, while relays run. Rejects with a StoreError; no file is left then. */
+  backup(file: string): Promise<BackupCounts>;
+  /** As for a store in files. No relay may have the database open. Rejects with a StoreError; nothing is changed then. */
+  restore(request: Omit<RestoreRequest, 'dataDir'>): Promise<Restored>;
 };

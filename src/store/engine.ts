@@ -1,10 +1,13 @@
 /** Chooses the engine that keeps the data. Only this file reads the setting `store`. */
+import { hostname } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import type { StoreCluster } from './cluster.ts';
 import { joinFiles, type StoreFiles, storeFiles } from './embedded/embedded.ts';
+import type { MovedStore, MoveProgress } from './move.ts';
 import { type OpenOptions, StoreError } from './opening.ts';
 import { postgresCluster } from './postgres/cluster-view.ts';
 import { joinPostgres, openPostgres, type PostgresSettings, serverOf } from './postgres/postgres-store.ts';
+import { moveIn, moveOut } from './postgres/store-move.ts';
 import type { JoinedStore, OpenedStore } from './store.ts';
 
 /** A configuration has both. */
@@ -30,7 +33,7 @@ function engineOf({ store, dataDir }: StoreSettings): Engine {
     return {
       open: async (options) => openPostgres({ ...options, server: serverOf(store), node: store.node }),
       join: joinPostgres,
-      cluster: () => postgresCluster(serverOf(store)),
+      cluster: () => postgresCluster(serverOf(store), store.node ?? hostname()),
     };
   }
   const name = /^[\w-]*/.exec(store)?.[0];
@@ -59,15 +62,21 @@ export function filesOf(settings: StoreSettings): StoreFiles | undefined {
   return engineOf(settings).files;
 }
 
-/** For commands that need files, such as `backup`. @throws StoreError if the data are not in files of this machine. */
-export function needFiles(settings: StoreSettings): StoreFiles {
-  const files = filesOf(settings);
-  if (files === undefined)
-    throw new StoreError('store: the engine keeps its data elsewhere: this is for a store in files of this machine');
-  return files;
-}
-
 /** @returns undefined if the data are not in a database that several relays can share. @throws StoreError as `openStore`. */
 export function clusterOf(settings: StoreSettings): StoreCluster | undefined {
   return engineOf(settings).cluster?.();
+}
+
+type MoveRequest = { readonly from: StoreSettings; readonly to: StoreSettings; readonly told: (progress: MoveProgress) => void };
+
+/**
+ * Carries all data to another engine, while no relay has either of them open. Afterwards the old store cannot be opened. May be repeated
+ * after a crash. @throws StoreError with one sentence for the operator; the old store is as it was then, or the sentence says what to do.
+ */
+export async function moveStore({ from, to, told }: MoveRequest): Promise<MovedStore> {
+  if (from.store === 'sqlite' && typeof to.store === 'object')
+    return moveIn({ dataDir: from.dataDir, server: serverOf(to.store), machine: to.store.node ?? hostname(), told });
+  if (typeof from.store === 'object' && to.store === 'sqlite')
+    return moveOut({ dataDir: to.dataDir, server: serverOf(from.store), machine: from.store.node ?? hostname(), told });
+  throw new StoreError('A store is moved from files into a database, or from a database into files');
 }

@@ -50,7 +50,7 @@ export type { AlignmentStore, StoredSenderVerdict } from './alignment-store.ts';
 export type { ClusterLook, PrimaryFacts, ServerFacts, StoreCluster, StoreNode } from './cluster.ts';
 export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCredential } from './credential-store.ts';
 export type { DataOwner } from './embedded/data-dir.ts';
-export { clusterOf, filesOf, joinStore, needFiles, openStore } from './engine.ts';
+export { clusterOf, filesOf, joinStore, moveStore, openStore } from './engine.ts';
 export {
   type AcceptRequest,
   type AcceptResult,

@@ -17,7 +17,20 @@ const sources = readdirSync(join(CHECKOUT, 'src'), { recursive: true, encoding: 
   .join('\n');
 
 /** Groups have commands of their own; all others take what follows as arguments. */
-const GROUPS = ['config', 'user', 'domain', 'queue', 'provider', 'reply', 'report', 'cert', 'tls', 'tls policies', 'tls reports'];
+const GROUPS = [
+  'config',
+  'user',
+  'domain',
+  'queue',
+  'provider',
+  'reply',
+  'report',
+  'cert',
+  'store',
+  'tls',
+  'tls policies',
+  'tls reports',
+];
 type Call = { readonly words: string; readonly options: readonly string[] };
 
 function callsIn(code: string): Call[] {

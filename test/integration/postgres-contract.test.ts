@@ -149,7 +149,7 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a store on PostgreSQL'
     expect(nodes).toEqual([{ id: 0 }, { id: 1 }, { id: 2 }, { id: 3 }]);
     for (const store of stores) await store.close();
     expect(await server.sql('SELECT id FROM smarthost.nodes', database)).toEqual([]);
-    await server.sql('UPDATE smarthost.format SET version = 99', database);
+    await server.sql('UPDATE smarthost.format SET version = 99, min_version = 98', database);
     await expect(openPostgres(options)).rejects.toThrow('The database was written by a newer smarthost (format 99');
   });
 

@@ -15,6 +15,8 @@ import type { JoinedStore, OpenedStore } from '../store.ts';
 import { becomeOwner, type DataOwner, dataOwner } from './data-dir.ts';
 import { type InstanceLock, isInstanceRunning, lockInstance } from './instance-lock.ts';
 
+export type { BackupCounts, Restored, RestoreRequest };
+
 export type EmbeddedOptions = OpenOptions & {
   /** Milliseconds to wait for a transaction of another process. Default 10 s. */
   readonly busyTimeout?: number;

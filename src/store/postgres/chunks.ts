@@ -8,7 +8,7 @@ import type { Requests } from '../sqlite/requests.ts';
 import { newSpoolName } from '../sqlite/spool.ts';
 import type { DatabaseSession } from './database-session.ts';
 
-const CHUNK = 256 * 1024;
+export const CHUNK = 256 * 1024;
 
 /** Requests to the thread of the store that only this store has. */
 export type ChunkRequest =

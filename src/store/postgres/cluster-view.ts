@@ -4,6 +4,7 @@ import { StoreError } from '../opening.ts';
 import { type DatabaseHost, DatabaseSession, type ServerOptions } from './database-session.ts';
 import { reasonOf } from './link.ts';
 import { FORMAT, formatOf } from './postgres-schema.ts';
+import { backupDatabase, restoreDatabase } from './store-move.ts';
 
 /** A person waits. */
 const ANSWER_TIMEOUT = 5000;
@@ -48,9 +49,11 @@ const NODES = `
   FROM nodes n LEFT JOIN claimed c ON c.process = n.machine || '/' || n.pid LEFT JOIN leased l ON l.process = n.machine || '/' || n.pid
   ORDER BY n.id`;
 
-export function postgresCluster(server: ServerOptions): StoreCluster {
+export function postgresCluster(server: ServerOptions, machine: string): StoreCluster {
   const lookAll = () => Promise.all(server.hosts.map((host) => lookAt(server, host)));
   return {
+    backup: (file) => backupDatabase(server, machine, file),
+    restore: (request) => restoreDatabase(server, machine, request),
     async nodes() {
       const looked = await lookAll();
       const at = looked.findIndex(({ primary }) => primary !== undefined);
@@ -59,7 +62,7 @@ export function postgresCluster(server: ServerOptions): StoreCluster {
         throw new StoreError(
           `No primary of the database: ${looked.map(({ server: { place, problem } }) => `${place} ${problem ?? 'is a standby'}`).join('; ')}`,
         );
-      if (primary.format !== FORMAT)
+      if (primary.format === null || primary.format < FORMAT)
         throw new StoreError(
           `The tables of the database have format ${primary.format ?? 'none'}, and this version knows ${FORMAT}: use the command of the relay that runs`,
         );
@@ -110,6 +113,6 @@ async function primaryFacts(session: DatabaseSession, place: string, { version, 
     settings: Object.fromEntries(settings.map(({ name, setting }) => [name, setting])),
     standbys: maySee ? (await session.ask<StandbyFacts>(STANDBYS)).rows : null,
     isPooled: pid !== session.processId,
-    format: (await formatOf(session)) ?? null,
+    format: (await formatOf(session))?.version ?? null,
   };
 }

@@ -182,9 +182,9 @@ async function told({ tx, effects }: PostgresContext, { sender, keys, at, report
   const ids = [...new Set(keys.map(([id]) => id))].sort();
   lockOpenRows(tx, ids);
   const noted = keys.filter(([, , , joined]) => !joined);
-  const removed = await tx.all<{ summary: number }>(
+  const removed = await tx.all<{ summary: number; held: number }>(
     `DELETE FROM untold u USING unnest($1::text[], $2::int[], $3::text[]) AS c (message, n, action)
-     WHERE u.message = c.message AND u.n = c.n AND u.action = c.action RETURNING u.summary`,
+     WHERE u.message = c.message AND u.n = c.n AND u.action = c.action RETURNING u.summary, u.held`,
     ...columns(noted, 3),
   );
   if (removed.length === 0) return false;
@@ -195,7 +195,13 @@ async function told({ tx, effects }: PostgresContext, { sender, keys, at, report
        WHERE r.message = c.message AND r.n = c.n AND r.state < ${ENDED}`,
       ...columns(joined, 2),
     );
-  if (report !== null) await insertReportRows(tx, effects, report);
+  if (report !== null)
+    await insertReportRows(
+      tx,
+      effects,
+      report,
+      removed.some(({ held }) => held === 1),
+    );
   if (report !== null && !removed.some(({ summary }) => summary === 1)) {
     await tx.run('DELETE FROM report_windows WHERE started_at <= $1 OR started_at > $2', at - HOUR, at);
     await tx.run(

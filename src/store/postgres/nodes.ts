@@ -7,9 +7,10 @@ import { hostname } from 'node:os';
 import { NODES } from '../../smtp/queue-id.ts';
 import { SECOND, sharedMonotonic } from '../../system/clock.ts';
 import { VERSION } from '../../system/version.ts';
+import { StoreError } from '../opening.ts';
 import type { DatabaseSession } from './database-session.ts';
 import type { WriterRow } from './database-transaction.ts';
-import { ADVISORY_LOCK } from './postgres-schema.ts';
+import { ADVISORY_LOCK, formatOf, MOVE_LOCK } from './postgres-schema.ts';
 
 const SLOW = SECOND;
 /** What each writing connection is for. */
@@ -39,6 +40,7 @@ export async function takeNode(session: DatabaseSession, name: string): Promise<
   await session.ask('BEGIN');
   try {
     await session.ask('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
+    await refuseClosed(session);
     const { rows } = await session.ask<{ id: number }>(TAKE, [incarnation, NODES, hostname(), process.pid, VERSION, name]);
     const id = rows[0]!.id;
     const marks = [MAIL, REST].map((kind) => ({ node: id, kind, mark: randomBytes(5).readUIntBE(0, 5) }));
@@ -49,6 +51,29 @@ export async function takeNode(session: DatabaseSession, name: string): Promise<
     await session.ask('ROLLBACK').catch(() => {});
     throw error;
   }
+}
+
+/** @throws StoreError while a whole store is carried into the database or out of it, and when its data are elsewhere. */
+async function refuseClosed(session: DatabaseSession): Promise<void> {
+  const { rows } = await session.ask<{ free: boolean }>('SELECT pg_try_advisory_xact_lock_shared($1) AS free', [MOVE_LOCK]);
+  if (!rows[0]!.free)
+    throw new StoreError('A `smarthost store move`, backup or restore has the database for itself: wait until it ends');
+  const { state, note } = (await formatOf(session)) ?? { state: null, note: null };
+  if (state === 'filled')
+    throw new StoreError(
+      'A `smarthost store move` into this database has not ended: run the same command again, it does the last step',
+    );
+  if (state === 'moved')
+    throw new StoreError(`The data of this database were moved to ${movedTo(note)}: change \`store\` in the configuration`);
+}
+
+/** The place in the note of a move. */
+const movedTo = (note: string | null) => (JSON.parse(note ?? '{}') as { to?: string }).to ?? 'another store';
+
+/** The processes that have the store open now. */
+export async function livingNodes(session: DatabaseSession): Promise<readonly { machine: string; pid: number }[]> {
+  const sql = `SELECT machine, pid FROM nodes WHERE seen_at > clock_timestamp() - interval '30 s' ORDER BY id`;
+  return (await session.ask<{ machine: string; pid: number }>(sql)).rows;
 }
 
 /** @returns false if the number was given to another process. */

@@ -1,4 +1,5 @@
 /** The tables in PostgreSQL, and how a database gets them. They stand in the schema `smarthost` of the database. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreError } from '../opening.ts';
 import { type DatabaseSession, sqlStateOf } from './database-session.ts';
 
@@ -106,7 +107,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE small_values (name ${NAME} PRIMARY KEY, value text NOT NULL);
   CREATE TABLE untold (
     message ${NAME}, n integer NOT NULL, action ${NAME}, sender text NOT NULL, at bigint NOT NULL, due_at bigint NOT NULL,
-    summary integer NOT NULL DEFAULT 0, reply text NOT NULL, mx text, ip text, PRIMARY KEY (message, n, action)
+    summary integer NOT NULL DEFAULT 0, held integer NOT NULL DEFAULT 0, reply text NOT NULL, mx text, ip text, PRIMARY KEY (message, n, action)
   );
   CREATE INDEX untold_due ON untold (due_at);
   CREATE INDEX untold_summaries ON untold (sender, due_at) WHERE summary = 1;
@@ -142,43 +143,86 @@ const MIGRATIONS: readonly string[] = [
 
 /** The format of the tables that this version knows. */
 export const FORMAT = MIGRATIONS.length;
+/** The oldest version that works on tables of `FORMAT`. A step that its predecessor cannot work with raises it. */
+const OLDEST = 1;
 
 /** "SmHo": the lock of migrations, and of whoever takes a node. */
 export const ADVISORY_LOCK = 0x536d486f;
+/** "SmHM": held alone while a whole store is carried into the database or out of it, and shared for a moment by whoever opens it. */
+export const MOVE_LOCK = 0x536d484d;
+
+/** `filled`: by a move that has not ended. `moved`: the data are elsewhere. null: in use. `note` belongs to the move. */
+export type Format = { version: number; min_version: number; state: 'filled' | 'moved' | null; note: string | null };
+
+type Steps = {
+  /** The steps to the format of this version. */
+  readonly migrations?: readonly string[];
+  readonly oldest?: number;
+};
 
 /**
- * Brings the database to this version. Several processes may call it at once: one of them does the work, the others wait for it.
- * @param migrations the steps to the format of this version. @throws StoreError with one sentence for the operator.
+ * Brings the database to this version. Several processes may call it at once: one of them does the work, the others wait for it. An older
+ * relay goes on working beside a newer one as long as the newer tables allow it. @throws StoreError with one sentence for the operator.
  */
-export async function migrateDatabase(session: DatabaseSession, migrations = MIGRATIONS): Promise<void> {
-  try {
-    if ((await formatOf(session)) === migrations.length) return;
-    await session.ask('BEGIN');
-    await session.ask('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
-    await session.ask('CREATE SCHEMA IF NOT EXISTS smarthost');
-    await session.ask('CREATE TABLE IF NOT EXISTS smarthost.format (version integer NOT NULL)');
-    const from = (await formatOf(session)) ?? 0;
-    if (from > migrations.length)
-      throw new StoreError(
-        `The database was written by a newer smarthost (format ${from}, this one knows ${migrations.length}): install that version`,
-      );
-    for (const step of migrations.slice(from)) for (const one of step.split(';')) if (one.trim() !== '') await session.ask(one);
-    await session.ask('DELETE FROM smarthost.format');
-    await session.ask('INSERT INTO smarthost.format VALUES ($1)', [migrations.length]);
-    await session.ask('COMMIT');
-  } catch (error) {
-    await session.ask('ROLLBACK').catch(() => {});
-    if (sqlStateOf(error) === '42501')
-      throw new StoreError(
-        `The user of the database may not make tables: make it the owner of the database (${(error as Error).message})`,
-      );
-    throw error;
+export async function migrateDatabase(
+  session: DatabaseSession,
+  { migrations = MIGRATIONS, oldest = OLDEST }: Steps = {},
+): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      if (areUsable(await formatOf(session), migrations.length)) return;
+      return await migrate(session, migrations, oldest);
+    } catch (error) {
+      await session.ask('ROLLBACK').catch(() => {});
+      const state = sqlStateOf(error);
+      if (state === '42501')
+        throw new StoreError(
+          `The user of the database may not make tables: make it the owner of the database (${(error as Error).message})`,
+        );
+      // A relay works on the tables. Its next statements must not wait long for this one.
+      if (state !== LOCK_NOT_AVAILABLE || tries === MOST_TRIES) throw error;
+      await sleep(FIRST_PAUSE * tries * Math.random());
+    }
   }
 }
 
+const LOCK_NOT_AVAILABLE = '55P03';
+const MOST_TRIES = 10;
+const FIRST_PAUSE = 500;
+
+/** @throws StoreError if only a newer version can work with these tables. */
+function areUsable(found: Format | undefined, known: number): boolean {
+  if (found === undefined || found.version < known) return false;
+  if (found.min_version > known)
+    throw new StoreError(
+      `The database was written by a newer smarthost (format ${found.version}, which needs ${found.min_version}, and this one knows ${known}): install that version`,
+    );
+  return true;
+}
+
+async function migrate(session: DatabaseSession, migrations: readonly string[], oldest: number): Promise<void> {
+  await session.ask('BEGIN');
+  await session.ask('SET LOCAL lock_timeout = 0'); // whoever works on it ends
+  await session.ask('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
+  await session.ask(`SET LOCAL lock_timeout = '2s'`);
+  await session.ask('CREATE SCHEMA IF NOT EXISTS smarthost');
+  await session.ask(
+    'CREATE TABLE IF NOT EXISTS smarthost.format (version integer NOT NULL, min_version integer NOT NULL, state text, note text)',
+  );
+  const found = await formatOf(session);
+  if (!areUsable(found, migrations.length)) {
+    for (const step of migrations.slice(found?.version ?? 0))
+      for (const one of step.split(';')) if (one.trim() !== '') await session.ask(one);
+    await session.ask('DELETE FROM smarthost.format');
+    const row = [migrations.length, oldest, found?.state ?? null, found?.note ?? null];
+    await session.ask('INSERT INTO smarthost.format (version, min_version, state, note) VALUES ($1, $2, $3, $4)', row);
+  }
+  await session.ask('COMMIT');
+}
+
 /** undefined: the database is empty. */
-export async function formatOf(session: DatabaseSession): Promise<number | undefined> {
+export async function formatOf(session: DatabaseSession): Promise<Format | undefined> {
   const { rows } = await session.ask<{ found: boolean }>(`SELECT to_regclass('smarthost.format') IS NOT NULL AS found`);
   if (!rows[0]!.found) return undefined;
-  return (await session.ask<{ version: number }>('SELECT version FROM smarthost.format')).rows[0]?.version;
+  return (await session.ask<Format>('SELECT version, min_version, state, note FROM smarthost.format')).rows[0];
 }

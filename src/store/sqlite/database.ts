@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { isInstanceElsewhere } from '../embedded/instance-lock.ts';
 import { StoreError } from '../opening.ts';
-import { APPLICATION_ID, MIGRATIONS } from './schema.ts';
+import { APPLICATION_ID, MIGRATIONS, MOVED_ID } from './schema.ts';
 
 const PAGE_SIZE = 16 * 1024;
 /** The commit that passes so many pages in the log (64 MiB) copies them to the database. */
@@ -94,6 +94,12 @@ function migrate(connection: DatabaseSync, path: string, steps: readonly string[
 
 function refuseForeign(connection: DatabaseSync, path: string, { from, to }: { from: number; to: number }): void {
   const empty = connection.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
+  if (pragma(connection, 'application_id') === MOVED_ID) {
+    const { to } = JSON.parse(
+      String(connection.prepare("SELECT value FROM small_values WHERE name = 'moved.to'").get()?.['value']),
+    );
+    throw new StoreError(`The data of ${path} were moved to ${to}: change \`store\` in the configuration`);
+  }
   if (!empty && pragma(connection, 'application_id') !== APPLICATION_ID)
     throw new StoreError(`${path} is not a store of smarthost: choose another dataDir`);
   if (from > to)

@@ -4,7 +4,7 @@
  * removes the remaining files.
  */
 import { randomInt } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, rmSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -15,7 +15,8 @@ import { DATABASE_FILE, SPOOL_DIR, syncDirectory } from '../embedded/data-dir.ts
 import { lockInstance } from '../embedded/instance-lock.ts';
 import { StoreError } from '../opening.ts';
 import { type BackupCounts, countAll, holdAll, number, verifyBackup } from './backup-file.ts';
-import { isCorrupt, openDatabase, resultCode, SQLITE_FULL, type SqliteError } from './database.ts';
+import { openDatabase, resultCode, SQLITE_FULL, type SqliteError } from './database.ts';
+import { removeLog } from './moved.ts';
 import { APPLICATION_ID } from './schema.ts';
 import { isSpoolName, newSpoolName } from './spool.ts';
 import { HELD } from './states.ts';
@@ -45,7 +46,7 @@ export async function restoreStore({ dataDir, source, name, force }: RestoreRequ
     await copyTo(partial, source);
     const counts = verifyBackup(partial, name);
     const held = await prepare(partial, bodies);
-    replace(join(dataDir, DATABASE_FILE));
+    removeLog(join(dataDir, DATABASE_FILE));
     await rename(partial, join(dataDir, DATABASE_FILE));
     bodies.keep();
     syncDirectory(dataDir);
@@ -163,18 +164,4 @@ function explain(error: SqliteError & NodeJS.ErrnoException, dataDir: string): E
   if (error.code !== 'ENOSPC' && resultCode(error) !== SQLITE_FULL) return error;
   const sentence = `No space left for the backup in ${dataDir}, which is as it was: the restore needs twice the size of the backup there`;
   return new StoreError(sentence, { cause: error });
-}
-
-/** Removes the log of the old store, so that SQLite never applies it to the new one. */
-function replace(path: string): void {
-  if (!existsSync(path)) return;
-  const old = new DatabaseSync(path, { timeout: SECOND });
-  try {
-    old.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE');
-  } catch (cause) {
-    if (!isCorrupt(cause)) throw new StoreError(`${path} is in use by another command: wait until it has ended`, { cause });
-  } finally {
-    old.close();
-  }
-  for (const end of ['-wal', '-shm', '-journal']) rmSync(path + end, { force: true });
 }

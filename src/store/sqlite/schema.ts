@@ -3,6 +3,8 @@ import { NODES } from '../../smtp/queue-id.ts';
 
 /** `PRAGMA application_id`: "SmHo". A file of another program has another one. */
 export const APPLICATION_ID = 0x536d486f;
+/** "SmHM": the data were carried to another engine, and this file is not a store any more. */
+export const MOVED_ID = 0x536d484d;
 
 /**
  * Each version has one step. The steps run in order in one transaction. The number of steps is the version (`PRAGMA user_version`).

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { StoreError } from '../../../src/store/opening.ts';
 import { serverOf } from '../../../src/store/postgres/postgres-store.ts';
-import { filesOf, needFiles, openStore } from '../../../src/store/store.ts';
+import { clusterOf, filesOf, moveStore, openStore } from '../../../src/store/store.ts';
 import { dataDir, newMessage, put } from '../../support/store-rig.ts';
 
 test('sqlite keeps the data in files of the data directory', async () => {
@@ -13,7 +13,7 @@ test('sqlite keeps the data in files of the data directory', async () => {
   await put(store, newMessage());
   await store.close();
   expect(filesOf(settings)?.dataDir).toBe(settings.dataDir);
-  const again = await needFiles(settings).open();
+  const again = await filesOf(settings)!.open();
   expect((await again.messages.counts()).states).toEqual({ queued: 1 });
   expect(again.files.dataDir).toBe(settings.dataDir);
   await again.close();
@@ -23,7 +23,7 @@ test('an engine that is not there is refused by its name, and nothing of a passw
   const settings = { store: 'postgres://relay:secret@db.example/mail', dataDir: dataDir() };
   const sentence = 'store: this release has no engine named "postgres", only sqlite and postgres';
   await expect(openStore(settings)).rejects.toThrow(new StoreError(sentence));
-  for (const ask of [filesOf, needFiles]) expect(() => ask(settings)).toThrow(sentence);
+  for (const ask of [filesOf, clusterOf]) expect(() => ask(settings)).toThrow(sentence);
 });
 
 test('the settings of a database have defaults that lose no mail, and each server may have a port', () => {
@@ -47,8 +47,9 @@ test('a password is read from its file, and a file that is missing is named with
   expect(() => serverOf({ postgres: ['db.example'], passwordFile: missing })).toThrow(new StoreError(sentence));
 });
 
-test('what is for files is refused for a database', () => {
-  const settings = { store: { postgres: ['db.example'] }, dataDir: dataDir() };
-  expect(filesOf(settings)).toBeUndefined();
-  expect(() => needFiles(settings)).toThrow('this is for a store in files of this machine');
+test('a database is not in files, files are not a cluster, and a store is moved from one to the other only', async () => {
+  const database = { store: { postgres: ['db.example'] }, dataDir: dataDir() };
+  const files = { store: 'sqlite', dataDir: dataDir() };
+  expect([filesOf(database), clusterOf(files)]).toEqual([undefined, undefined]);
+  await expect(moveStore({ from: files, to: files, told: () => {} })).rejects.toThrow('from files into a database');
 });
