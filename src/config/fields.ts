@@ -29,6 +29,11 @@ export const databaseFields = {
     about:
       'Where a message must be before the client gets its 250. `two`, the default: on the disks of the primary and of a synchronous standby; while none is named (`synchronous_standby_names`) no mail is accepted. `one`: on the disk of the primary.',
   },
+  maxSize: {
+    type: type.size,
+    about:
+      'With a larger database, new mail is refused for now with 452 4.3.1. Set it well below the disk: a full disk stops PostgreSQL, and tables seldom shrink. Default: no limit.',
+  },
   node: {
     type: type.text,
     about:

@@ -32,6 +32,7 @@ export type DatabaseSettings = {
   readonly ca?: string;
   readonly durability?: 'two' | 'one';
   readonly node?: string;
+  readonly maxSize?: number;
 };
 
 /** A setting that is read at start only. */

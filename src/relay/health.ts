@@ -1,18 +1,48 @@
 /** Whether the relay can take traffic, and how much mail it holds. For MAIL, /readyz and /metrics. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Certificates } from '../certificates/certificates.ts';
 import type { Snapshot } from '../metrics/metrics.ts';
 import { refusal } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
-import type { Store, StoreData } from '../store/store.ts';
+import type { OpenedStore, Store, StoreData } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 import type { DiskWatch } from '../system/disk-watch.ts';
 import type { StsCounts } from '../tls-policy/tls-policy.ts';
 
+/** Why no new mail is taken. `unsure`: whether it can be taken is known soon. */
+export type Unusable = 'diskTooFull' | 'storeUnreachable' | 'unsure';
+
+type UsableParts = {
+  /** undefined: the store is on no disk of this machine. */
+  readonly disk: DiskWatch | undefined;
+  readonly minFree: number;
+  readonly store: Pick<OpenedStore, 'condition'>;
+};
+
 /** With too little free space, MAIL is refused with 452 (RFC 5321 §4.2.3), so that queued mail can still be settled. */
-export function diskRefusal(disk: DiskWatch | undefined, minFree: number): Refusal | undefined {
-  const free = disk?.free();
-  if (free === undefined || free >= minFree) return undefined;
-  return refusal('diskTooFull');
+export function whyUnusable({ disk, minFree, store }: UsableParts): Unusable | undefined {
+  const condition = store.condition();
+  if (condition === 'unreachable') return 'storeUnreachable';
+  if (condition === 'unsure') return 'unsure';
+  const free = disk?.free() ?? Number.POSITIVE_INFINITY;
+  return condition === 'full' || free < minFree ? 'diskTooFull' : undefined;
+}
+
+const LOOK_AGAIN = SECOND / 5;
+
+/** For MAIL. While it is not sure, the client waits: a failover costs it some seconds, and no reply with 4. */
+export function createUsableCheck(why: () => Unusable | undefined): () => Refusal | undefined | Promise<Refusal | undefined> {
+  const refusalFor = (found: Exclude<Unusable, 'unsure'> | undefined) => (found === undefined ? undefined : refusal(found));
+  async function settled(): Promise<Refusal | undefined> {
+    for (let found = why(); ; found = why()) {
+      if (found !== 'unsure') return refusalFor(found);
+      await sleep(LOOK_AGAIN);
+    }
+  }
+  return () => {
+    const found = why();
+    return found === 'unsure' ? settled() : refusalFor(found);
+  };
 }
 
 type HealthParts = {

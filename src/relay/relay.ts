@@ -34,7 +34,7 @@ import { createTlsResults, startDnssecWatch, startStsPolicies } from '../tls-pol
 import { type Activity, createActivity } from './activity.ts';
 import { createMisalignedNotices, startSenders } from './alignment.ts';
 import { createBlockNews, followProviders } from './block-notices.ts';
-import { createCommitCheck, diskRefusal, reasonsAgainst, snapshot } from './health.ts';
+import { createCommitCheck, createUsableCheck, reasonsAgainst, snapshot, whyUnusable } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
 import { certificateOptions, keepFixed, needsValidation, portsOf, quotaDefaults, stsSettings } from './options.ts';
 import { startOutboundLook } from './outbound-look.ts';
@@ -311,7 +311,7 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
     signs,
     log: events,
     ...{ now: store.now, userToken: await createUserToken(store) },
-    storeUsable: () => diskRefusal(disk, current.config.queue.minFree),
+    storeUsable: createUsableCheck(() => whyUnusable({ disk, store, minFree: current.config.queue.minFree })),
   };
   const submission = await startSubmission(options, threads?.hand);
   late.guard = submission.guard;

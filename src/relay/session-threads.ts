@@ -8,7 +8,7 @@ import type { Guard } from '../submission/submission.ts';
 import type { DiskWatch } from '../system/disk-watch.ts';
 import type { Log } from '../system/log.ts';
 import { threadsOf } from '../system/thread-count.ts';
-import { diskRefusal } from './health.ts';
+import { whyUnusable } from './health.ts';
 import type { Machine } from './threads/member.ts';
 import { startThreads, type Threads } from './threads/threads.ts';
 
@@ -43,7 +43,7 @@ export async function startSessionThreads(options: SessionThreadsOptions): Promi
     tls: certificates.current(),
     state: () => ({
       crowded: late.guard?.crowded ?? false,
-      diskTooFull: diskRefusal(disk, current.config.queue.minFree) !== undefined,
+      unusable: whyUnusable({ disk, store, minFree: current.config.queue.minFree }),
       validates: validates(),
     }),
     guard: () => there(late.guard),

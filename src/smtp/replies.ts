@@ -31,6 +31,7 @@ const REPLIES = {
   blocked: [421, '4.7.0', 'Too many failed logins from your address, try again later'],
   overLimit: [450, '4.7.1', 'Limit of {count} {kind} per {per} reached, try again in {wait}'],
   ourFault: [451, '4.3.0', 'Temporary failure, try again later'],
+  storeUnreachable: [451, '4.3.0', 'The relay cannot store mail now, try again later'],
   rightsChanged: [451, '4.7.0', 'The settings of your login have just been changed, send the message again'],
   noRoom: [452, '4.3.1', 'The relay has no room for more mail, try again later'],
   diskTooFull: [452, '4.3.1', 'The relay has too little free disk space for new mail, try again later'],

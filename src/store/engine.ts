@@ -31,7 +31,7 @@ type Engine = {
 function engineOf({ store, dataDir }: StoreSettings): Engine {
   if (typeof store === 'object') {
     return {
-      open: async (options) => openPostgres({ ...options, server: serverOf(store), node: store.node }),
+      open: async (options) => openPostgres({ ...options, server: serverOf(store), node: store.node, maxSize: store.maxSize }),
       join: joinPostgres,
       cluster: () => postgresCluster(serverOf(store), store.node ?? hostname()),
     };

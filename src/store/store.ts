@@ -134,6 +134,12 @@ export type StoreData = {
   readonly alignment: AlignmentStore;
 };
 
+/**
+ * Whether new mail can be taken. `unsure`: nothing is heard of the data for some seconds, which a failover takes. `unreachable`: for longer.
+ * `full`: they may not grow any more.
+ */
+export type StoreCondition = 'ready' | 'unsure' | 'unreachable' | 'full';
+
 /** What every store promises. `EmbeddedStore` adds what a store in files of this machine has. */
 export type Store = StoreData & {
   /** The clock of the data. Machines that share a store have one clock, that of its database, however their own clocks differ. */
@@ -151,6 +157,8 @@ export type Store = StoreData & {
 
 /** A store that this process has opened. Other threads of the process share it, so that their changes join the same commits. */
 export type OpenedStore = Store & {
+  /** From memory. A store in files is always ready: its disk is watched by itself. */
+  condition(): StoreCondition;
   /**
    * @param give gets a port for one other thread, now and whenever the engine has started again: `joinStore` and `renew` take it.
    * @returns ends it.

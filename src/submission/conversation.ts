@@ -249,13 +249,16 @@ export class Conversation {
     if (this.#transaction !== undefined) throw refusal('transactionOpen');
     const { limits, quota, storeUsable } = this.#shared.options;
     const transaction = openTransaction(argument, credential, limits);
-    const unusable = storeUsable();
-    if (unusable !== undefined) throw unusable;
     const begin = () => {
       this.#transaction = transaction;
       this.#wire.write(SENDER_OK);
     };
-    return quota.atMail(credential)?.then(begin) ?? begin();
+    const proceed = (unusable: Refusal | undefined) => {
+      if (unusable !== undefined) throw unusable;
+      return quota.atMail(credential)?.then(begin) ?? begin();
+    };
+    const usable = storeUsable();
+    return usable instanceof Promise ? usable.then(proceed) : proceed(usable);
   }
 
   #rcpt(argument: string, credential: Credential): Work {

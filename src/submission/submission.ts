@@ -83,8 +83,8 @@ export type SubmissionOptions = {
   readonly lifetime: number;
   /** The token that stands for a login in the Received field. */
   readonly userToken: (name: string) => string;
-  /** 452 4.3.1 while the disk is too full for another message. */
-  readonly storeUsable: () => Refusal | undefined;
+  /** 452 4.3.1 while the disk is too full for another message, 451 4.3.0 while the store cannot be reached. */
+  readonly storeUsable: () => Refusal | undefined | Promise<Refusal | undefined>;
   readonly now?: Clock;
   /** Milliseconds by a clock that is never set, for deadlines. */
   readonly monotonic?: Clock;

@@ -16,6 +16,7 @@ import type { LimitUse } from '../../smtp/limit.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
 import type { Claim, Content } from '../../store/store.ts';
 import type { ClientFacts, Entrance, ListenerName, TlsFiles } from '../../submission/submission.ts';
+import type { Unusable } from '../health.ts';
 import type { Transferred } from './peer.ts';
 
 /** What a thread is started with. */
@@ -38,7 +39,7 @@ export type ThreadData = {
 /** What sessions and attempts must know at once. Sent when it changes. */
 export type MachineState = {
   readonly crowded: boolean;
-  readonly diskTooFull: boolean;
+  readonly unusable: Unusable | undefined;
   readonly validates: boolean;
 };
 

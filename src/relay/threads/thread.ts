@@ -13,6 +13,7 @@ import { refusal } from '../../smtp/replies.ts';
 import { type JoinedStore, joinStore } from '../../store/store.ts';
 import { createSessions } from '../../submission/submission.ts';
 import { createLog } from '../../system/log.ts';
+import { createUsableCheck } from '../health.ts';
 import { deliveryOptions, preparationOptions, submissionOptions } from '../session-options.ts';
 import { createUserToken } from '../user-token.ts';
 import { ThreadPeer } from './peer.ts';
@@ -67,7 +68,7 @@ const sessions = createSessions(
     log: events,
     now: store.now,
     userToken: await createUserToken(store),
-    storeUsable: () => (state.diskTooFull ? refusal('diskTooFull') : undefined),
+    storeUsable: createUsableCheck(() => state.unusable),
   },
   createRemoteGuard(main, () => state.crowded),
 );

@@ -261,8 +261,8 @@ class Crew {
   /** Before a connection or an attempt, so that a change counts for it. */
   #tellState(): void {
     const state = this.#options.state();
-    const { crowded, diskTooFull, validates } = this.#state;
-    if (state.crowded === crowded && state.diskTooFull === diskTooFull && state.validates === validates) return;
+    const { crowded, unusable, validates } = this.#state;
+    if (state.crowded === crowded && state.unusable === unusable && state.validates === validates) return;
     this.#state = state;
     for (const { peer } of this.members) peer.tell('state', [state]);
   }

@@ -8,6 +8,9 @@ import { type DatabaseHost, DatabaseSession, type ServerOptions } from './databa
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5 * SECOND;
+/** While clients may wait for the end of a failover. */
+const LONGEST_EARLY_PAUSE = SECOND;
+const EARLY = 30 * SECOND;
 const OLDEST_VERSION = 150_000;
 
 /** The server answers, and must not be used as it is. */
@@ -51,6 +54,8 @@ type LinkOptions = {
   readonly name: string;
   /** Runs in each new session before all else. */
   readonly greet?: (session: DatabaseSession) => Promise<void>;
+  /** Called when a session has been opened. */
+  readonly onFound?: () => void;
   /** Milliseconds. Absent: that of `DatabaseSession`. */
   readonly answerTimeout?: number;
   /** 0 to 1, for the pauses. */
@@ -65,6 +70,7 @@ export class Link {
   /** The host that answered last is asked first. */
   #next = 0;
   #closed = false;
+  #resting: AbortController | undefined;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -79,12 +85,19 @@ export class Link {
     return this.#opening;
   }
 
+  /** The primary was found: looks for it at once. */
+  hurry(): void {
+    this.#resting?.abort();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
+    this.#resting?.abort();
     await this.#session?.close();
   }
 
   async #open(until: number): Promise<DatabaseSession> {
+    const begun = performance.now();
     for (;;) {
       if (this.#closed) throw new Error('the store is closed');
       const problems: string[] = [];
@@ -94,6 +107,7 @@ export class Link {
           if (this.#closed) await session.close();
           this.#pause = FIRST_PAUSE;
           this.#session = session;
+          this.#options.onFound?.();
           return session;
         } catch (error) {
           problems.push(`${host.host}:${host.port} ${reasonOf(error)}`);
@@ -101,10 +115,12 @@ export class Link {
         }
       }
       const { random = Math.random } = this.#options;
-      const pause = this.#pause * random(); // full jitter, so that many relays do not come back at one moment
+      const longest = performance.now() - begun < EARLY ? LONGEST_EARLY_PAUSE : LONGEST_PAUSE;
+      const pause = Math.min(this.#pause, longest) * random(); // full jitter, so that many relays do not come back at one moment
       this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
       if (performance.now() + pause >= until) throw new Error(`No primary of the database: ${problems.join('; ')}`);
-      await sleep(pause);
+      this.#resting = new AbortController();
+      await sleep(pause, undefined, { signal: this.#resting.signal }).catch(() => {}); // in a hurry
     }
   }
 

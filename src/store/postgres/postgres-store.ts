@@ -24,6 +24,8 @@ export type PostgresSettings = {
   readonly ca?: string;
   readonly durability?: ServerOptions['durability'];
   readonly node?: string;
+  /** Bytes. */
+  readonly maxSize?: number;
 };
 
 /** Clocks that differ by more are not the fault of the way to the database. */
@@ -58,16 +60,18 @@ type PostgresOptions = OpenOptions & {
   readonly server: ServerOptions;
   /** The name of this relay among those that share the database. Default: that of the machine. */
   readonly node?: string | undefined;
+  /** Bytes of the database above which no mail is accepted. Default: no limit. */
+  readonly maxSize?: number | undefined;
 };
 
 /** @throws StoreError with one sentence for the operator, without the password. */
 export async function openPostgres(options: PostgresOptions): Promise<OpenedStore> {
-  const { server, node = hostname(), ...told } = options;
+  const { server, node = hostname(), maxSize = Number.POSITIVE_INFINITY, ...told } = options;
   const skew = watchSkew(told.onSkew);
   const client = new StoreClient({
     ...told,
     thread: new URL('./postgres-worker.ts', import.meta.url),
-    worker: { server, name: node } satisfies PostgresWorkerOptions,
+    worker: { server, name: node, maxSize } satisfies PostgresWorkerOptions,
     onClock: () => skew(client.now() - Date.now()),
     unlink: () => {},
   });
@@ -83,6 +87,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedStor
     now: client.now,
     onChange: (listener) => client.onChange(listener),
     ping: async () => void (await client.call('ping', Date.now())),
+    condition: () => client.condition(),
     share: (give) => client.share(give),
     close: () => client.close(),
   };

@@ -4,7 +4,7 @@
  */
 import { hostname } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { SECOND } from '../../system/clock.ts';
+import { MINUTE, SECOND } from '../../system/clock.ts';
 import { Effects } from '../sqlite/effects.ts';
 import { SignsOfLife } from '../sqlite/owners.ts';
 import { Ports } from '../sqlite/ports.ts';
@@ -13,6 +13,7 @@ import { IdTaken } from '../sqlite/rows.ts';
 import type { Change } from '../store.ts';
 import { LaxDatabase } from './acceptance.ts';
 import { type ChunkRequest, isChunkRequest, runChunk } from './chunks.ts';
+import { CONDITION_TICK, Condition } from './condition.ts';
 import { ConnectionLost, type DatabaseSession, type ServerOptions, sqlStateOf } from './database-session.ts';
 import { DatabaseTransaction, mustLeave, PATIENCE, Writer, WriterTaken } from './database-transaction.ts';
 import { DueMemory } from './due-memory.ts';
@@ -29,6 +30,8 @@ export type PostgresWorkerOptions = {
   readonly server: ServerOptions;
   /** Of this relay. */
   readonly name: string;
+  /** Bytes of the database above which it counts as full. */
+  readonly maxSize: number;
 };
 
 /** The largest transaction, in requests and in bytes of content. */
@@ -36,6 +39,7 @@ const GROUP_REQUESTS = 256;
 const GROUP_BYTES = 8 * 1024 * 1024;
 const LOOK = SECOND;
 const BEAT = 5 * SECOND;
+const MEASURE = MINUTE;
 /** Enough for one look at each server. */
 const LEAST_PATIENCE = SECOND;
 const START_PATIENCE = 10 * SECOND;
@@ -43,11 +47,15 @@ const START_PATIENCE = 10 * SECOND;
 const ANYTHING: readonly Change[] = ['credentials', 'limits', 'keys', 'certificates', 'policies', 'notices', 'queue:*'];
 
 const port = parentPort as MessagePort;
-const { server, name: relayName } = workerData as PostgresWorkerOptions;
+const { server, name: relayName, maxSize } = workerData as PostgresWorkerOptions;
 const ports = new Ports(port, ([, name, argument], result) => transferOf(name, result, argument));
+/** A connection that has found the primary tells the others. */
+const onFound = () => {
+  for (const one of Object.values(links)) one.hurry();
+};
 const link = (job: string, greet?: (session: DatabaseSession) => Promise<void>) =>
-  new Link({ server, name: `smarthost/${hostname()}/${job}`, ...(greet === undefined ? {} : { greet }) });
-const links = {
+  new Link({ server, name: `smarthost/${hostname()}/${job}`, onFound, ...(greet === undefined ? {} : { greet }) });
+const links: Readonly<Record<'mail' | 'rest' | 'read' | 'life' | 'chunks', Link>> = {
   mail: link('mail'),
   rest: link('rest'),
   read: link('read'),
@@ -57,6 +65,7 @@ const links = {
 const due = new DueMemory();
 const signs = new SignsOfLife();
 const revisions = new Revisions();
+const condition = new Condition((now) => port.postMessage({ condition: now } satisfies FromWorker));
 const mail: Request[] = [];
 /** When each of them came, by `performance.now()`. */
 const mailSince: number[] = [];
@@ -69,6 +78,7 @@ let renewing: Promise<void> | undefined;
 /** The session of the feed. Another one means that changes were missed. */
 let heard: DatabaseSession | undefined;
 let beatAt = 0;
+let measuredAt = Number.NEGATIVE_INFINITY;
 let watched = false;
 let closing = false;
 let scheduled = false;
@@ -213,7 +223,8 @@ async function answerAlone(request: Request, from: Link): Promise<void> {
 }
 
 async function onceMore<T>(from: Link, ask: (session: DatabaseSession) => Promise<T>): Promise<T> {
-  const until = performance.now() + PATIENCE;
+  // A client who logs in hears soon that it must come again.
+  const until = performance.now() + (condition.isUnreachable ? LEAST_PATIENCE : PATIENCE);
   for (;;) {
     const session = await from.session(until);
     try {
@@ -311,11 +322,13 @@ async function live(): Promise<void> {
       await tellClock(session);
       if (!(await keepNode(session, node))) await renew();
       await lookAtOthers(session);
+      await measure(session);
       beatAt = performance.now();
     }
     const changes = session === heard ? await revisions.read(session, node.incarnation) : ANYTHING;
     if (session !== heard) await revisions.read(session, node.incarnation);
     heard = session;
+    condition.answered();
     if (changes.some((change) => change.startsWith('queue:'))) due.forget();
     if (watched && changes.length > 0) ports.tell(changes);
   } catch {
@@ -323,6 +336,14 @@ async function live(): Promise<void> {
   } finally {
     busy.life = false;
   }
+}
+
+/** Before the disk is full, because PostgreSQL stops then. */
+async function measure(session: DatabaseSession): Promise<void> {
+  if (maxSize === Number.POSITIVE_INFINITY || performance.now() - measuredAt < MEASURE) return;
+  const { rows } = await session.ask<{ size: number }>('SELECT pg_database_size(current_database()) AS size');
+  condition.measured(rows[0]!.size > maxSize);
+  measuredAt = performance.now();
 }
 
 /** The retries of a relay that has died are anyone's. */
@@ -363,6 +384,7 @@ async function end(): Promise<void> {
   if (ending) return;
   ending = true;
   clearInterval(life);
+  clearInterval(ticking);
   const session = heard?.isLost === false ? heard : undefined;
   if (session !== undefined) await leaveNode(session, node).catch(() => {});
   await Promise.all(Object.values(links).map((one) => one.close()));
@@ -371,6 +393,7 @@ async function end(): Promise<void> {
 }
 
 let life: NodeJS.Timeout | undefined;
+let ticking: NodeJS.Timeout | undefined;
 try {
   const session = await links.life.session(performance.now() + START_PATIENCE);
   await migrateDatabase(session);
@@ -379,9 +402,11 @@ try {
   await revisions.read(session, node.incarnation);
   await tellClock(session);
   await lookAtOthers(session);
+  await measure(session);
   heard = session;
   beatAt = performance.now();
   life = setInterval(() => void live(), LOOK);
+  ticking = setInterval(() => condition.tick(), CONDITION_TICK);
   listen(port);
   port.postMessage('opened' satisfies FromWorker);
 } catch (error) {

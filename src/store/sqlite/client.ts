@@ -2,7 +2,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { SECOND } from '../../system/clock.ts';
 import { type OpenOptions, StoreError } from '../opening.ts';
-import type { Change } from '../store.ts';
+import type { Change, StoreCondition } from '../store.ts';
 import { type Answers, type FromWorker, failureError } from './protocol.ts';
 import { Requests } from './requests.ts';
 
@@ -27,6 +27,7 @@ export class StoreClient extends Requests {
   #worker: Worker | undefined;
   #wasOpen = false;
   #pause = FIRST_PAUSE;
+  #condition: StoreCondition = 'ready';
   #closed: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   /** Who shares the store. Each gets a new port when the thread has started again. */
@@ -50,6 +51,7 @@ export class StoreClient extends Requests {
           this.#opened(worker);
           resolve();
         } else if (message === 'closed') this.#closed?.();
+        else if ('condition' in message) this.#condition = message.condition;
         else if ('clock' in message) this.#heardClock(message.clock);
         else if ('foreign' in message) this.tell(message.foreign);
         else if ('refused' in message) reject(new StoreError(message.refused.message));
@@ -97,6 +99,10 @@ export class StoreClient extends Requests {
     super.onChange(listener);
   }
 
+  condition(): StoreCondition {
+    return this.#condition;
+  }
+
   close(): Promise<void> {
     if (this.#closing === undefined) {
       this.end();
@@ -126,6 +132,7 @@ export class StoreClient extends Requests {
 
   #ended(): void {
     this.#worker = undefined;
+    this.#condition = 'ready'; // requests are rejected until the thread has started again
     this.detach();
     this.#closed?.();
     if (this.#closing === undefined) this.#startAgain();

@@ -1,7 +1,7 @@
 /** The messages between the thread of the store and the threads that use it: the main thread, and those that share it by a port. */
 import type { MessagePort } from 'node:worker_threads';
 import type { Damage } from '../opening.ts';
-import type { Change } from '../store.ts';
+import type { Change, StoreCondition } from '../store.ts';
 import { resultCode, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, type SqliteError } from './database.ts';
 import type { Name } from './operations.ts';
 import { IdTaken } from './rows.ts';
@@ -32,7 +32,9 @@ export type Answers = {
 export type ToJoined = Answers | { readonly foreign: readonly Change[] } | ClockOffset;
 /** Milliseconds: the clock of the data minus the monotonic clock of this process. Only where the data have a clock of their own. */
 export type ClockOffset = { readonly clock: number };
-export type FromWorker = ToJoined | 'opened' | 'closed' | { readonly refused: Failure };
+/** Told when it changes. */
+type ConditionNews = { readonly condition: StoreCondition };
+export type FromWorker = ToJoined | ConditionNews | 'opened' | 'closed' | { readonly refused: Failure };
 
 const SENTENCES: Readonly<Record<number, readonly [code: string, sentence: string]>> = {
   [SQLITE_FULL]: ['ENOSPC', 'The disk of the store is full'],

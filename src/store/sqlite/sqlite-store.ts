@@ -44,6 +44,7 @@ export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: 
     now: systemClock,
     onChange: (listener) => client.onChange(listener),
     ping: async () => void (await client.call('ping', Date.now())),
+    condition: () => 'ready',
     share: (give) => client.share(give),
     close: () => client.close(),
   };

@@ -1,0 +1,118 @@
+/** What SMTP clients see while the primary of the database dies: a pause, no reply with 4, and no lost mail. */
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { requirePeer } from '../support/peers.ts';
+import { hasPostgres, newDatabase, OWNER, OWNER_PASSWORD, PostgresServer } from '../support/postgres.ts';
+import { openClient, startTestRelay } from '../support/relay.ts';
+import { until } from '../support/store-rig.ts';
+
+const MESSAGE = 'From: app@sender.test\r\nSubject: one\r\n\r\nGood morning\r\n';
+const CLIENTS = 10;
+const SECOND = 1000;
+/** From the end of the failover to the last reply. A busy machine needs more than the 2 s of an idle one. */
+const AFTER = 5 * SECOND;
+
+describe.skipIf(!requirePeer('postgresql', hasPostgres))('a failover of the database, as clients see it', () => {
+  /** A relay on a primary with a synchronous standby. */
+  async function start(more = '') {
+    const servers: PostgresServer[] = [];
+    onTestFinished(async () => void (await Promise.all(servers.map((server) => server.remove()))));
+    const primary = await PostgresServer.create();
+    servers.push(primary);
+    const database = await newDatabase(primary, OWNER);
+    const standby = await primary.standby('b');
+    servers.push(standby);
+    await primary.set({ synchronous_standby_names: 'b' });
+    const folder = mkdtempSync(join(tmpdir(), 'postgres-failover-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const passwordFile = join(folder, 'password');
+    writeFileSync(passwordFile, OWNER_PASSWORD);
+    chmodSync(passwordFile, 0o600);
+    const hosts = servers.map(({ port }) => `'127.0.0.1:${port}'`).join(', ');
+    const relay = await startTestRelay({
+      // The new primary has no standby of its own in this test.
+      yaml: `store: { postgres: [${hosts}], database: ${database}, passwordFile: ${passwordFile}, tls: none, durability: one${more} }`,
+    });
+    onTestFinished(() => relay.close());
+    return { primary, standby, database, relay };
+  }
+
+  test('a failover of some seconds under load costs clients time, no reply with 4, and no mail', async () => {
+    const { primary, standby, database, relay } = await start();
+    const replies: { reply: string; took: number }[] = [];
+    let running = true;
+    const clients = Array.from({ length: CLIENTS }, async (_, i) => {
+      let client: Awaited<ReturnType<typeof openClient>> | undefined;
+      while (running) {
+        const begun = performance.now();
+        let reply = '235';
+        if (client === undefined) {
+          client = await openClient(relay.ports.submissions, { tls: true });
+          reply = await client.login();
+        }
+        if (reply.startsWith('235')) reply = await client.message({ text: MESSAGE });
+        replies.push({ reply, took: performance.now() - begun });
+        // Some keep their session, some log in for each message.
+        if (i % 2 === 0) continue;
+        client.close();
+        client = undefined;
+      }
+      client?.close();
+    });
+    await until(() => replies.length >= 5 * CLIENTS);
+    const before = replies.length;
+    const killedAt = performance.now();
+    await primary.kill();
+    await sleep(7 * SECOND); // the clients have waited longer than what makes a primary unreachable
+    await standby.promote();
+    const failover = performance.now() - killedAt;
+    await until(() => replies.length >= before + 10 * CLIENTS);
+    running = false;
+    await Promise.all(clients);
+    expect(replies.filter(({ reply }) => !reply.startsWith('250')).map(({ reply }) => reply)).toEqual([]);
+    const longest = Math.max(...replies.map(({ took }) => took));
+    expect(longest).toBeLessThan(failover + AFTER);
+    const ids = replies.map(({ reply }) => /queued as (\w+)/.exec(reply)![1]!);
+    const there = new Set((await standby.sql('SELECT id FROM smarthost.messages', database)).map(({ id }) => id));
+    expect(ids.filter((id) => !there.has(id))).toEqual([]);
+    await until(
+      () => new Set(relay.log.flatMap((line) => (line.event === 'relayed' ? [line['queueId']] : []))).size >= ids.length,
+    );
+    expect(relay.mx.messages.length).toBeGreaterThanOrEqual(ids.length);
+  });
+
+  test('while no primary is there for long, MAIL hears 451 and AUTH 454 without a long wait, and then all goes on', async () => {
+    const { primary, standby, relay } = await start();
+    const client = await openClient(relay.ports.submissions, { tls: true });
+    expect(await client.login()).toMatch(/^235/);
+    expect(await client.message({ text: MESSAGE })).toMatch(/^250/);
+    await primary.kill();
+    const login = async () => {
+      const other = await openClient(relay.ports.submissions, { tls: true });
+      const reply = await other.login();
+      other.close();
+      return reply;
+    };
+    await until(async () => (await login()).startsWith('454 4.7.0'));
+    const begun = performance.now();
+    expect(await client.command('MAIL FROM:<app@sender.test>')).toMatch(/^451 4\.3\.0/);
+    expect(await login()).toMatch(/^454 4\.7\.0/);
+    expect(performance.now() - begun).toBeLessThan(10 * SECOND);
+    await standby.promote();
+    await until(async () => (await login()).startsWith('235'));
+    await until(async () => (await client.message({ text: MESSAGE })).startsWith('250'));
+    client.close();
+  });
+
+  test('a database above its largest size takes no new mail', async () => {
+    const { primary, relay, database } = await start(', maxSize: 1KiB');
+    const client = await openClient(relay.ports.submissions, { tls: true });
+    expect(await client.login()).toMatch(/^235/);
+    expect(await client.message({ text: MESSAGE })).toMatch(/^452 4\.3\.1/);
+    expect(await primary.sql('SELECT count(*)::int AS n FROM smarthost.messages', database)).toEqual([{ n: 0 }]);
+    client.close();
+  });
+});
