@@ -238,6 +238,13 @@ export const EVENTS = {
     { provider: text, address: text, class: text, reply: text },
   ),
   providerProbe: define('info', 'A held message goes as a probe.', { provider: text, address: text, queueId: optional(text) }),
+  providerStillBlocked: define('warn', 'A further day has passed in which a provider refuses our address.', {
+    provider: text,
+    address: text,
+    class: text,
+    reply: text,
+    held: count,
+  }),
   providerOpened: define('info', 'A provider takes mail again. What was held follows.', { provider: text, address: text }),
   sessionsCrowded: define(
     'warn',

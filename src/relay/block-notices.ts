@@ -7,6 +7,7 @@ import { newQueueId } from '../smtp/queue-id.ts';
 import { replyLine } from '../smtp/reply.ts';
 import type { Store } from '../store/store.ts';
 import { HOUR } from '../system/clock.ts';
+import { createBlockDays } from './block-days.ts';
 
 type BlockNewsBox = ReturnType<typeof createBlockNews>;
 
@@ -79,6 +80,8 @@ export function followProviders(news: BlockNewsBox, parts: NoticeParts): () => P
     if ([...changes].some((change) => change.startsWith(`value:${PROVIDER_COMMAND}`))) void obey();
   });
   void obey();
+  const look = createBlockDays({ delivery, messages: store.messages, log, now: Date.now });
+  setInterval(() => next(look), HOUR).unref();
   return () => telling;
 }
 
