@@ -45,15 +45,19 @@ export function createLog({ level, format, write: given }: LogOptions): Log {
     {
       level,
       base: null,
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      timestamp: () => `,"time":"${timeOf(Date.now())}"`,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: describeError },
     },
     destination,
   );
   const write = given ?? createOutput(1, { onResumed: (lines) => logger.warn({ event: 'logLinesLost', lines }) });
-  const at = (method: 'debug' | 'info' | 'warn' | 'error') => (event: string, fields?: LogFields) =>
-    logger[method]({ event, ...fields });
+  const at = (method: 'debug' | 'info' | 'warn' | 'error') => (event: string, fields?: LogFields) => {
+    if (!logger.isLevelEnabled(method)) return;
+    const text = fields === undefined || 'error' in fields ? undefined : jsonOf(fields);
+    if (text === undefined) logger[method]({ event, ...fields });
+    else destination.write(`{"level":"${method}","time":"${timeOf(Date.now())}","event":"${event}"${text}\n`);
+  };
   return {
     debug: at('debug'),
     info: at('info'),
@@ -65,6 +69,32 @@ export function createLog({ level, format, write: given }: LogOptions): Log {
     write: hold,
     flush,
   };
+}
+
+let timedAt = Number.NaN;
+let time = '';
+
+/** Lines of the same millisecond have the same. */
+function timeOf(now: number): string {
+  if (now !== timedAt) {
+    time = new Date(now).toISOString();
+    timedAt = now;
+  }
+  return time;
+}
+
+/**
+ * The fields with a comma before each, and the end of the line, as pino writes them; in a third of its time, and nearly each line is of
+ * these fields. Undefined for what only pino can write: fields that refer to themselves, big integers.
+ */
+function jsonOf(fields: LogFields): string | undefined {
+  try {
+    const json = JSON.stringify(fields);
+    if (json === '{}') return '}';
+    return json.startsWith('{') ? `,${json.slice(1)}` : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Errors keep their stack and causes in the log, never in a reply. */

@@ -21,14 +21,36 @@ function logged(format: 'json' | 'pretty', fields: object): string {
 
 test.each(['json', 'pretty'] as const)('the %s log has no character that moves a cursor or ends a line', (format) => {
   for (const value of [HOSTILE, [HOSTILE], { deep: HOSTILE }, new Error(HOSTILE)]) {
-    const line = logged(format, { recipient: value, error: value });
-    expect(line).not.toMatch(MOVES_THE_CURSOR);
-    expect(line.split('\n')).toHaveLength(2);
+    for (const fields of [{ recipient: value }, { recipient: value, error: value }]) {
+      const line = logged(format, fields);
+      expect(line).not.toMatch(MOVES_THE_CURSOR);
+      expect(line.split('\n')).toHaveLength(2);
+    }
   }
 });
 
 test('a JSON line still has the original text', () => {
   expect(JSON.parse(logged('json', { recipient: HOSTILE }))).toMatchObject({ event: 'refused', recipient: HOSTILE });
+});
+
+test('a line has the level, the time and the event first, then the fields in their order, and none that is undefined', () => {
+  const facts = { queueId: 'q1', mx: null, proof: undefined, code: 250, list: ['a', 'b"'], deep: { x: undefined, y: true } };
+  const shown = { queueId: 'q1', mx: null, code: 250, list: ['a', 'b"'], deep: { y: true } };
+  const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  const line = logged('json', facts);
+  expect(JSON.parse(line)).toEqual({ level: 'info', time, event: 'refused', ...shown });
+  expect(line.endsWith(`,"event":"refused",${JSON.stringify(shown).slice(1)}\n`)).toBe(true);
+  expect(Object.keys(JSON.parse(line)).slice(0, 3)).toEqual(['level', 'time', 'event']);
+  const failed = logged('json', { ...facts, error: new Error('x') });
+  expect(failed.startsWith(line.replace(/"time":.*/s, '"time":')), 'with an error too').toBe(true);
+  expect(JSON.parse(logged('json', {}))).toEqual({ level: 'info', time, event: 'refused' });
+});
+
+test('fields that are no plain JSON are logged all the same', () => {
+  const circle: Record<string, unknown> = { name: 'x' };
+  circle['self'] = circle;
+  expect(JSON.parse(logged('json', { circle }))).toMatchObject({ event: 'refused', circle: { name: 'x' } });
+  expect(JSON.parse(logged('json', { count: 5n }))).toMatchObject({ event: 'refused', count: 5 });
 });
 
 test('a plain value needs no quotes in the pretty log, and letters of other scripts stay', () => {
