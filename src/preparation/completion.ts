@@ -100,9 +100,11 @@ export function messageIdOf(fields: readonly HeaderField[]): string {
 function receivedField({ hostname, request }: TraceFacts): string {
   const { queueId, now, envelope, tls, userToken } = request;
   const protocol = `${envelope.smtpUtf8 ? 'UTF8SMTP' : 'ESMTP'}${tls === undefined ? 'A' : 'SA'}`;
-  const cipher = tls === undefined ? [] : [`(${plain(tls.protocol.replace('TLSv', 'TLS'))} ${plain(tls.cipher)})`];
-  const token = userToken === undefined ? [] : [`(auth ${plain(userToken)})`];
-  return fold(['Received: by', hostname, 'with', protocol, ...cipher, `id ${queueId}`, ...token], formatDate(now));
+  const words = ['Received: by', hostname, 'with', protocol];
+  if (tls !== undefined) words.push(`(${plain(tls.protocol.replace('TLSv', 'TLS'))} ${plain(tls.cipher)})`);
+  words.push(`id ${queueId}`);
+  if (userToken !== undefined) words.push(`(auth ${plain(userToken)})`);
+  return fold(words, formatDate(now));
 }
 
 const MAX_TRACE_LINE = 77;
@@ -121,7 +123,9 @@ function fold(words: readonly string[], date: string): string {
   return `${folded}${line};\r\n ${date}\r\n`;
 }
 
+const NOT_PLAIN = /[^\w.+/=-]/;
+
 /** What comes from elsewhere cannot end a comment or a line. */
 function plain(text: string): string {
-  return text.replace(/[^\w.+/=-]/g, '').slice(0, 60);
+  return (NOT_PLAIN.test(text) ? text.replace(/[^\w.+/=-]/g, '') : text).slice(0, 60);
 }

@@ -146,13 +146,14 @@ export function checkForm({ fields, brokenLine }: HeaderSection, hostname: strin
   if (fields.length === 0) throw refusal('noHeader');
   if (brokenLine !== undefined) throw refusal('brokenHeader', { line: brokenLine });
   const seen = new Set<string>();
-  const several = new Set<string>();
+  let several: Set<string> | undefined;
   for (const { name } of fields) {
     if (!UNIQUE.has(name) && !name.startsWith(CONTENT)) continue;
-    if (seen.has(name)) several.add(name);
+    if (seen.has(name)) (several ??= new Set()).add(name);
     else seen.add(name);
   }
   if (!seen.has('from')) throw refusal('noFrom');
+  if (several === undefined) return;
   for (const name of seen) if (several.has(name)) throw refusal('severalFields', { field: spelled(name) });
 }
 

@@ -62,9 +62,17 @@ export function wrap(text: string, indent: string): readonly string[] {
   return [...lines, line];
 }
 
-/** A date in UTC, which does not reveal the time zone of the relay: RFC 5322 §3.3. */
+let datedSecond = Number.NaN;
+let date = '';
+
+/** A date in UTC, which does not reveal the time zone of the relay: RFC 5322 §3.3. Mail of the same second has the same. */
 export function formatDate(at: number): string {
-  return new Date(at).toUTCString().replace('GMT', '+0000');
+  const second = Math.floor(at / 1000);
+  if (second !== datedSecond) {
+    date = new Date(at).toUTCString().replace('GMT', '+0000');
+    datedSecond = second;
+  }
+  return date;
 }
 
 export const isAscii = (text: string): boolean => !/[^\x00-\x7f]/.test(text);
