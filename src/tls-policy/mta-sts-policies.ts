@@ -123,12 +123,15 @@ export class StsPolicyKeeper {
 
   /** Never rejects. Waits a short while for a policy that is not known yet. */
   async policyFor(name: string): Promise<KnownStsPolicy> {
-    const domain = toAsciiDomain(name);
-    if (domain === undefined) return {}; // an address literal has none
+    const domain = this.#known.has(name) ? name : toAsciiDomain(name); // what is known is in the form of the DNS
+    if (domain === undefined) return NOTHING; // an address literal has none
     this.lookAtClock();
-    const [entry, announced] = await Promise.all([this.#entryOf(domain), this.#announced(domain, false)]);
+    const looking = this.#announced(domain, false);
+    const entry = this.#readEntryOf(domain) ?? (await this.#entryOf(domain));
+    const announced = await looking;
     const id = idIn(announced);
     const held = this.#valid(entry.row);
+    if (id === undefined && held === undefined && announced !== 'unknown') return NOTHING;
     if (held !== undefined) this.#noteUse(domain, entry);
     // Nothing is announced, or nobody can say: what was fetched holds all the same, RFC 8461 §3.3.
     if (id === undefined || held?.id === id)
@@ -237,6 +240,12 @@ export class StsPolicyKeeper {
     const leap = this.#leap;
     if (leap === undefined || (row.failedAt ?? 0) >= leap.at) return undefined;
     return row.expiresAt > this.#options.now() - leap.by ? row : undefined;
+  }
+
+  /** The entry of a domain that the store has no policy of, where nothing has to be read. */
+  #readEntryOf(domain: string): Entry | undefined {
+    const entry = this.#known.get(domain);
+    return entry?.epoch === this.#epoch && entry.row === undefined ? entry : undefined;
   }
 
   async #entryOf(domain: string): Promise<Entry> {
@@ -399,6 +408,8 @@ export class StsPolicyKeeper {
     this.#uses.set(domain, now);
   }
 }
+
+const NOTHING: KnownStsPolicy = {};
 
 const idIn = (announced: Announced) => (announced === 'unknown' ? undefined : announced.id);
 const ageOf = ({ maxAge }: Pick<PolicyFile, 'maxAge'>) => Math.max(maxAge * SECOND, LEAST_AGE);
