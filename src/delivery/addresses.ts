@@ -114,7 +114,10 @@ export function createAddresses<H extends Named>(dns: Lookups, request: AddressR
         if (lookedAt < found.length) {
           const address = found[lookedAt++]!;
           if (isUnreachable(address.ip)) unreachable.push(address);
-          else if (await isFit(address)) return give(address);
+          else {
+            const fit = isFit(address);
+            if (typeof fit === 'boolean' ? fit : await fit) return give(address);
+          }
         } else if (lookedUp < hosts.length) await lookUp(hosts[lookedUp++]!);
         else if (unreachable.length === 0) return undefined;
         else if (await isFit(unreachable[0]!)) return give(unreachable.shift()!);

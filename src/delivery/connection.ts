@@ -58,7 +58,11 @@ export class Connection {
   /** Told when a write has left the process, a reply has come too early, or the connection has ended. */
   #drained: (() => void) | undefined;
   #connected: ((failure: SessionFailure | undefined) => void) | undefined;
+  /** Of the reply, or of whatever else is awaited; monotonic. Undefined: nothing is. */
+  #deadline: number | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** When the timer fires: at the deadline or before. */
+  #watchedUntil = 0;
   #failure: SessionFailure | undefined;
   #stage: Stage = 'connect';
   #protocol: string | undefined;
@@ -265,14 +269,30 @@ export class Connection {
   /** The deadline of the next reply, or of whatever else is awaited. */
   #arm(stage: Stage): void {
     this.#stage = stage;
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
-    const limit = this.#timeouts[stage];
-    this.#timer = setTimeout(() => this.#end('timeout', stage, `nothing within ${limit / 1000} s`), limit);
+    const now = performance.now();
+    this.#deadline = now + this.#timeouts[stage];
+    if (this.#timer !== undefined && this.#watchedUntil <= this.#deadline) return;
+    clearTimeout(this.#timer);
+    this.#watch(this.#deadline, now);
   }
 
-  #disarm(): void {
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
+  /** A deadline that moves back leaves the timer as it is: a connection sets several for each message, and nearly none is reached. */
+  #watch(deadline: number, now: number): void {
+    this.#watchedUntil = deadline;
+    this.#timer = setTimeout(this.#look, deadline - now);
+  }
+
+  readonly #look = (): void => {
     this.#timer = undefined;
+    if (this.#deadline === undefined) return;
+    const now = performance.now();
+    const stage = this.#stage;
+    if (now < this.#deadline) this.#watch(this.#deadline, now);
+    else this.#end('timeout', stage, `nothing within ${this.#timeouts[stage] / 1000} s`);
+  };
+
+  #disarm(): void {
+    this.#deadline = undefined;
   }
 
   #end(kind: FailureKind, stage: Stage, detail: string): SessionFailure {
@@ -286,6 +306,7 @@ export class Connection {
     this.#failure = failure;
     this.#socket.destroy();
     this.#disarm();
+    clearTimeout(this.#timer);
     if (this.#connected !== undefined) this.#connected(failure);
     else if (this.#waiting !== undefined) this.#settle(this.#waiting, failure);
     else if (this.#drained !== undefined) this.#drained();

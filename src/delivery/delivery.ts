@@ -18,6 +18,7 @@ import { type PlanContext, planFor } from './plan.ts';
 import { createPlanContext } from './plan-context.ts';
 import { createPool, type OnIdle, type Pool } from './pool.ts';
 import { destinationOf, signs } from './route.ts';
+import type { Target } from './session.ts';
 import type { SessionResults } from './session-results.ts';
 import { heardFrom, withoutCrowd } from './shaping/heard.ts';
 import { loadProviders } from './shaping/provider.ts';
@@ -343,9 +344,7 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
 }
 
 /** Domains share sessions, and each has its own policy. */
-function policyMet(target: AttemptResult['target'], assurance: AttemptResult['assurance']): { policyId?: string } {
-  if (target === undefined || assurance === undefined) return {};
-  const { basis, tls } = target;
+function policyMet({ basis, tls }: Target, assurance: AttemptResult['assurance']): { policyId?: string } {
   return basis.sts !== undefined && (tls.isSts || assurance === 'sts-testing') ? { policyId: basis.sts.id } : {};
 }
 
@@ -371,27 +370,31 @@ function heldFrom(heard: readonly Heard[], permit: Permit | undefined, provider:
   return isRefused ? { heldBy: { provider, since } } : {};
 }
 
-function judgedIn({ judgement }: Verdict, target: AttemptResult['target']): { readonly judged?: JudgedReply } {
-  if (judgement === undefined) return {};
+function judgedIn(judgement: NonNullable<Verdict['judgement']>, target: AttemptResult['target']): { judged: JudgedReply } {
   const { class: found, action, phase, rules } = judgement;
   const provider = target?.provider;
   return { judged: { class: found, action: formatAction(action), ...(provider !== undefined && { provider }), phase, rules } };
 }
 
+type Where = Pick<Outcome, 'mx' | 'ip' | 'tls' | 'assurance' | 'proof' | 'seconds'>;
+/** Filled in field by field: to put it together from parts costs several times as much. */
+type WhereSoFar = { -readonly [K in keyof Where]: Where[K] };
+
 function outcomeOf({ verdict, target, tls, assurance, proof, dsn }: AttemptResult, started: number, waits: Waits = {}): Outcome {
-  const where = {
-    ...(target !== undefined && { mx: target.mx, ip: target.ip }),
-    ...(tls !== undefined && { tls }),
-    ...(assurance !== undefined && { assurance }),
-    ...(proof !== undefined && { proof }),
-    ...policyMet(target, assurance),
-    ...judgedIn(verdict, target),
-    seconds: Math.round(performance.now() - started) / SECOND,
-  };
-  if (verdict.kind === 'failed') return { kind: verdict.kind, reply: verdict.reply, ...where };
+  const where: WhereSoFar = { seconds: Math.round(performance.now() - started) / SECOND };
+  if (target !== undefined) {
+    where.mx = target.mx;
+    where.ip = target.ip;
+  }
+  if (tls !== undefined) where.tls = tls;
+  if (assurance !== undefined) where.assurance = assurance;
+  if (proof !== undefined) where.proof = proof;
+  if (target !== undefined && assurance !== undefined) Object.assign(where, policyMet(target, assurance));
+  if (verdict.judgement !== undefined) Object.assign(where, judgedIn(verdict.judgement, target));
+  if (verdict.kind === 'failed') return { ...where, kind: verdict.kind, reply: verdict.reply };
   const { kind, reply, judgement } = verdict;
   const { notBefore, heldBy } = waits;
-  if (kind === 'relayed') return { kind, reply, dsnPassedOn: dsn, ...where };
+  if (kind === 'relayed') return { ...where, kind, reply, dsnPassedOn: dsn };
   if (kind === 'returned')
     return { kind, reply, ...where, ...(notBefore !== undefined && { notBefore }), ...(heldBy !== undefined && { heldBy }) };
   if (kind !== 'delayed') return { kind, reply, ...where };

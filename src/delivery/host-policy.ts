@@ -62,8 +62,8 @@ export type PolicyQuestion = {
     /** What becomes of it is not counted, RFC 8460 §3. */
     readonly tlsReport: boolean;
   };
-  /** The domain's policy, begun by `beginPolicy`. */
-  readonly policy?: Promise<Known> | undefined;
+  /** The domain's policy, of `beginPolicy`. */
+  readonly policy?: Known | undefined;
 };
 
 type PolicyHost = { readonly name: string; readonly port: number };
@@ -91,8 +91,8 @@ export function beginPolicy({ domain, operator, message }: Asks, { sts }: Policy
 
 export function createHostPolicies(question: PolicyQuestion, context: PolicyContext): HostPolicies {
   const { dns, sts, log, results } = context;
-  const { domain, named, operator, message, policy: asking } = question;
-  let known: Known | undefined = asking === undefined ? {} : undefined;
+  const { domain, named, operator, message } = question;
+  let known = question.policy ?? NOTHING_KNOWN;
   let findings: Map<string, DaneFinding> | undefined;
   /** Known before a message with REQUIRETLS is judged. */
   let validatesNow = true;
@@ -103,13 +103,14 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
 
   /** Asks the DNS only if DANE is possible. */
   function findingOf(host: PolicyHost, evidence: NameEvidence, afresh: boolean): DaneFinding | Promise<DaneFinding> {
-    if (!asksDane(operator.forHost(nameOf(host))) || !context.validates()) return NO_DANE;
-    if (!mayHaveDane({ name: nameOf(host), ...evidence })) return INSECURE;
+    const name = nameOf(host);
+    if (!asksDane(operator.forHost(name)) || !context.validates()) return NO_DANE;
+    if (!mayHaveDane(name, evidence)) return INSECURE;
     const key = keyOf(host, evidence);
     const found = afresh ? undefined : findings?.get(key);
     return (
       found ??
-      findDane(dns, { port: host.port, name: nameOf(host), ...evidence }, afresh).then((finding) => {
+      findDane(dns, { port: host.port, name, ...evidence }, afresh).then((finding) => {
         (findings ??= new Map()).set(key, finding);
         return finding;
       })
@@ -160,10 +161,12 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
 
   function judged(host: PolicyHost, evidence: NameEvidence, dane: DaneFinding, known: Known): HostPolicy {
     const mx = nameOf(host);
-    const { level, modes } = asksOf(operator.forHost(mx));
-    const { policy, problem, isUnknown = false }: Known = level === 'none' || modes.mtaSts === 'off' ? {} : known;
+    const policyOfHost = operator.forHost(mx);
+    const { level, modes } = asksOf(policyOfHost);
+    const strict = isStrict(mx);
+    const { policy, problem, isUnknown = false }: Known = level === 'none' || modes.mtaSts === 'off' ? NOTHING_KNOWN : known;
     const decision =
-      dane.kind === 'none' && policy === undefined && level === 'opportunistic' && !isStrict(mx)
+      dane.kind === 'none' && policy === undefined && level === 'opportunistic' && !strict
         ? UNDEMANDING
         : decideTls(factsOf(mx, dane, policy));
     const basis: Basis = {
@@ -173,10 +176,10 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
       stsProblem: problem,
       mayBeProven: mayBeProven({ problem, isUnknown }),
       isHidden: isHidden(evidence),
-      asksDane: asksDane(operator.forHost(mx)),
+      asksDane: asksDane(policyOfHost),
       isDecidedByDane: dane.kind === 'records' && named !== 'unproven',
       isCounted: !message.tlsReport && level !== 'none',
-      isStrict: isStrict(mx),
+      isStrict: strict,
     };
     tell(host, basis, decision);
     const { demand } = decision;
@@ -217,7 +220,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
 
   /** The domain may have corrected its policy. This is checked before anything fails by it: RFC 8461 §5.1. */
   async function healed(): Promise<boolean> {
-    if (sts === undefined || known?.policy?.mode !== 'enforce') return false;
+    if (sts === undefined || known.policy?.mode !== 'enforce') return false;
     const { policy, changed, isCurrent } = await sts.heal(domain, known.policy);
     known = { policy, problem: changed || isCurrent ? undefined : known.problem, isUnknown: !isCurrent };
     return changed;
@@ -229,7 +232,6 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     finding: DaneFinding | Promise<DaneFinding>,
   ): Promise<HostPolicy> {
     const dane = await finding;
-    known ??= asking === undefined ? {} : await asking;
     if (message.requireTls) validatesNow = await context.validatesNow();
     const first = judged(host, evidence, dane, known);
     if (first.kind === 'meet') return first;
@@ -248,7 +250,7 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
     factsOf: (host, { dane, sts: policy }) => factsOf(nameOf(host), dane, policy),
     judge(host, evidence) {
       const dane = findingOf(host, evidence, false);
-      if (known !== undefined && known.policy === undefined && !(dane instanceof Promise) && !message.requireTls)
+      if (known.policy === undefined && !(dane instanceof Promise) && !message.requireTls)
         return conclude(host, judged(host, evidence, dane, known));
       return gathered(host, evidence, dane).then((policy) => conclude(host, policy));
     },
@@ -256,9 +258,9 @@ export function createHostPolicies(question: PolicyQuestion, context: PolicyCont
       if (check === 'dane') {
         const before = findings?.get(keyOf(host, evidence));
         const dane = await findingOf(host, evidence, true);
-        return isSameFinding(before, dane) ? undefined : judged(host, evidence, dane, known ?? {});
+        return isSameFinding(before, dane) ? undefined : judged(host, evidence, dane, known);
       }
-      return (await healed()) ? judged(host, evidence, await findingOf(host, evidence, false), known ?? {}) : undefined;
+      return (await healed()) ? judged(host, evidence, await findingOf(host, evidence, false), known) : undefined;
     },
   };
 }
@@ -269,8 +271,10 @@ function keyOf({ name, port }: PolicyHost, { secure }: NameEvidence): string {
 
 /** Lower case, without a final dot: operators write names in any form. */
 function nameOf({ name }: PolicyHost): string {
-  return name.replace(/\.$/, '').toLowerCase();
+  return (name.endsWith('.') ? name.slice(0, -1) : name).toLowerCase();
 }
+
+const NOTHING_KNOWN: Known = {};
 
 /** The decision for a host without any policy, which is the usual case. */
 const UNDEMANDING: TlsDecision = decideTls({

@@ -100,8 +100,10 @@ function asksOf(message: PlannedMessage): PolicyQuestion['message'] {
   const { requireTls = false } = message;
   const isReport = message.reversePath === '';
   return {
-    ...{ requireTls: requireTls && !isReport, prefersTls: requireTls && isReport },
-    ...{ tlsOptional: (tlsOptional || tlsReport) && !requireTls, tlsReport },
+    requireTls: requireTls && !isReport,
+    prefersTls: requireTls && isReport,
+    tlsOptional: (tlsOptional || tlsReport) && !requireTls,
+    tlsReport,
   };
 }
 
@@ -117,11 +119,11 @@ export async function planFor(message: PlannedMessage, address: string, context:
   }
   // Beside the look-up of the hosts: a domain without a policy waits no longer for it.
   const operator = context.operator(domain);
-  const policy = beginPolicy({ domain, operator, message: asks }, context.policies);
+  const looking = beginPolicy({ domain, operator, message: asks }, context.policies);
   const destination = await context.resolve(domain);
   if ('kind' in destination) return destination;
   // Waited for here, where it takes no session of its hosts from other domains.
-  await policy;
+  const policy = await looking;
   return byMx(destination, { domain, operator, asks, policy }, context);
 }
 
@@ -216,27 +218,40 @@ function targetsOf(
     return all.includes(undefined) ? undefined : all[0];
   }
 
-  async function isFit({ host, evidence }: Addressed<Host>): Promise<boolean> {
+  function isFit({ host, evidence }: Addressed<Host>): boolean | Promise<boolean> {
     if (unfit.size > 0 && unfit.has(keyOf(host))) return false; // another of its addresses said it
-    fit = await policies.judge(host, evidence);
-    if (fit.kind === 'meet') return true;
-    passed = fit.unmet.verdict;
-    noteUnmet(host, fit.unmet, fit.basis);
+    const policy = policies.judge(host, evidence);
+    return policy instanceof Promise ? policy.then((judged) => noteFit(host, judged)) : noteFit(host, policy);
+  }
+
+  function noteFit(host: Host, policy: HostPolicy): boolean {
+    fit = policy;
+    if (policy.kind === 'meet') return true;
+    passed = policy.unmet.verdict;
+    noteUnmet(host, policy.unmet, policy.basis);
     return false;
   }
 
   function targetOf(address: Addressed<Host>, policy: HostPolicy | undefined): Target | undefined {
     if (policy?.kind !== 'meet') return undefined;
     const { host, ip, family, evidence } = address;
+    // Written out: an object that is put together from others costs several times as much.
     return {
-      ...{ mx: host.name, port: host.port, ip, family, source: families.source(family) },
-      ...{ tls: policy.tls, basis: policy.basis },
+      mx: host.name,
+      port: host.port,
+      ip,
+      family,
+      source: families.source(family),
+      tls: policy.tls,
+      basis: policy.basis,
       onUnmet: (unmet) => noteUnmet(host, unmet, policy.basis, ip),
       again: async (unmet) => {
         const changed = await policies.again(host, evidence, unmet);
         return changed?.kind === 'skip' ? changed.unmet : targetOf(address, changed);
       },
-      ...manner,
+      login: manner.login,
+      upstream: manner.upstream,
+      perConnection: manner.perConnection,
       provider: provider !== undefined && isHostOf(provider, host.name) ? provider : undefined,
     };
   }
@@ -268,6 +283,7 @@ function targetsOf(
     },
     refusal() {
       // A host without an address takes no mail, whatever it would offer: RFC 5321 §5.1.
+      if (unfit.size === 0) return undefined;
       const found = request.hosts.filter((host) => !addresses.isHopeless(host)).map(unmetBy);
       const all = [...new Set(found)].filter((unmet) => unmet !== undefined);
       if (all.length === 0 || found.includes(undefined)) return undefined;

@@ -46,7 +46,7 @@ export type Target = {
   readonly onUnmet?: ((unmet: Unmet) => void) | undefined;
   readonly login?: UpstreamLogin | undefined;
   /** A host of the operator's route. */
-  readonly upstream?: boolean;
+  readonly upstream?: boolean | undefined;
   /** The key of the provider that runs the host, as far as it is known. */
   readonly provider?: string | undefined;
   /** Messages in one connection. Default: behaviour rule 17. */

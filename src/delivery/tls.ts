@@ -77,12 +77,13 @@ export function tlsPolicy(
     assurance: alone ? 'encrypt' : assurance,
     name: dane?.base ?? mx,
     implicit,
-    key: [
-      alone ? 'encrypt' : key,
-      ...(shadow === undefined ? [] : [keyOfShadow(shadow)]),
-      ...(promise === 'verified' ? [] : [`promise ${typeof promise === 'string' ? promise : promise.key}`]),
-    ].join(' '),
+    key: keyOf(alone ? 'encrypt' : key, shadow, promise),
   };
+}
+
+function keyOf(key: string, shadow: TlsPolicy['shadow'], promise: TlsPolicy['promise']): string {
+  const shadowed = shadow === undefined ? key : `${key} ${keyOfShadow(shadow)}`;
+  return promise === 'verified' ? shadowed : `${shadowed} promise ${typeof promise === 'string' ? promise : promise.key}`;
 }
 
 /** A shadow demand is evaluated once for each session, so sessions with different ones are not shared. */

@@ -37,7 +37,7 @@ const INSECURE: DaneFinding = { kind: 'none', why: 'insecure' };
 const ABSENT: DaneFinding = { kind: 'none', why: 'absent' };
 
 /** TLSA is looked up only if the address is validated, because many unsigned zones answer SERVFAIL. RFC 7672 §2.2.2 */
-export function mayHaveDane({ name, secure, expanded }: Pick<DaneHost, 'name' | 'secure' | 'expanded'>): boolean {
+export function mayHaveDane(name: string, { secure, expanded }: Pick<DaneHost, 'secure' | 'expanded'>): boolean {
   return secure || expanded !== name;
 }
 

@@ -127,7 +127,7 @@ test('the port of the connection is asked for', async () => {
 });
 
 test('there is no look-up for a host without proof and without alias', () => {
-  expect(mayHaveDane({ ...HOST, secure: false })).toBe(false);
-  expect(mayHaveDane(HOST)).toBe(true);
-  expect(mayHaveDane(INSECURE_ALIAS)).toBe(true);
+  expect(mayHaveDane(HOST.name, { ...HOST, secure: false })).toBe(false);
+  expect(mayHaveDane(HOST.name, HOST)).toBe(true);
+  expect(mayHaveDane(INSECURE_ALIAS.name, INSECURE_ALIAS)).toBe(true);
 });
