@@ -20,7 +20,11 @@ const WAITING = [
   ...['tls-policy/mta-sts-fetch', 'doctor/dns-checks', 'store/spool'],
 ].map((name) => `test/unit/${name}.test.ts`);
 
+/** Minutes of load and kills: `npm run test:cluster`, and fewer rounds in the gate. */
+const CLUSTER = 'test/cluster/*.test.ts';
+
 const roots = process.env['ROOTS'] === '1';
+const cluster = process.env['CLUSTER'] === '1';
 const quick = process.env['QUICK'] === '1';
 const gate = process.env['CI'] === 'true';
 const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
@@ -51,7 +55,14 @@ export default defineConfig({
         test: {
           name: 'whole', // each file in a process of its own
           include: roots ? ROOTS : quick ? ONE_RELAY : ['test/**/*.test.ts'],
-          exclude: ['test/bench/**', 'node_modules/**', ...UNITS, ...(roots ? [] : ROOTS), ...(gate ? [] : FLOODS)],
+          exclude: [
+            'test/bench/**',
+            'node_modules/**',
+            ...UNITS,
+            ...(roots ? [] : ROOTS),
+            ...(gate ? [] : FLOODS),
+            ...(gate || cluster ? [] : [CLUSTER]),
+          ],
         },
       },
     ],

@@ -1,6 +1,6 @@
 /** PostgreSQL servers in temporary folders: a primary, and standbys that it waits for. They listen on loopback and end with the test. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -57,12 +57,29 @@ export class PostgresServer {
   /** A standby that follows this server, by the name in `synchronous_standby_names`. */
   async standby(name: string): Promise<PostgresServer> {
     const standby = new PostgresServer(newFolder(), await freePort());
-    const from = `host=127.0.0.1 port=${this.port} user=postgres application_name=${name}`;
-    await run(...asServer('pg_basebackup', ['-D', standby.folder, '-d', from, '-X', 'stream', '-c', 'fast']));
-    writeFileSync(join(standby.folder, 'standby.signal'), '');
-    standby.#configure({ primary_conninfo: from, wal_receiver_status_interval: '1s' });
-    await standby.start();
+    await standby.#copy(this, name);
     return standby;
+  }
+
+  /** With the data of the primary of now, as its standby, on the same port as before. The server must have been killed. */
+  async rebuild(primary: PostgresServer, name: string): Promise<void> {
+    rmSync(this.folder, { recursive: true, force: true });
+    makeFolder(this.folder);
+    await this.#copy(primary, name);
+  }
+
+  /** A standby follows another primary from now on. */
+  async follow(primary: PostgresServer, name: string): Promise<void> {
+    this.#configure({ primary_conninfo: wayTo(primary, name) });
+    await this.sql('SELECT pg_reload_conf()');
+  }
+
+  async #copy(primary: PostgresServer, name: string): Promise<void> {
+    const from = wayTo(primary, name);
+    await run(...asServer('pg_basebackup', ['-D', this.folder, '-d', from, '-X', 'stream', '-c', 'fast']));
+    writeFileSync(join(this.folder, 'standby.signal'), '');
+    this.#configure({ primary_conninfo: from, wal_receiver_status_interval: '1s' });
+    await this.start();
   }
 
   #configure(settings: Settings): void {
@@ -174,8 +191,14 @@ export async function newDatabase(server: PostgresServer, owner = 'postgres'): P
   return name;
 }
 
+const wayTo = ({ port }: PostgresServer, name: string) => `host=127.0.0.1 port=${port} user=postgres application_name=${name}`;
+
 function newFolder(): string {
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'postgres-test-'));
+  return makeFolder(mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'postgres-test-')));
+}
+
+function makeFolder(folder: string): string {
+  mkdirSync(folder, { recursive: true });
   chmodSync(folder, 0o700);
   if (isRoot) chownSync(folder, ...postgresIds());
   return folder;
