@@ -18,12 +18,19 @@ export async function readConfig(io: Io, options: CommonOptions): Promise<{ conf
 
 /** The mistakes in files of the operator's own lines, each with line and column. */
 export async function checkTables({ config, file = '' }: { config: Config; file?: string }): Promise<readonly Problem[]> {
-  const { providers, replies } = config.delivery;
-  if (providers === undefined && replies === undefined) return [];
-  const { providerProblems, replyProblems } = await import('../delivery/delivery.ts');
+  const { providers, replies, fallback } = config.delivery;
+  const named = fallback.flatMap(({ providers: keys = [] }, i) => keys.map((key) => ({ key, i })));
+  if (providers === undefined && replies === undefined && named.length === 0) return [];
+  const { loadProviders, providerProblems, replyProblems } = await import('../delivery/delivery.ts');
   const problem = (path: string) => (message: string) => ({ path, message, level: 'error', source: file }) as const;
+  const mistakes = providers === undefined ? [] : providerProblems(providers);
+  const { byKey } = loadProviders(mistakes.length === 0 ? providers : undefined);
+  const unknown = mistakes.length > 0 ? [] : named.filter(({ key }) => !byKey.has(key));
   return [
-    ...(providers === undefined ? [] : providerProblems(providers).map(problem('delivery.providers'))),
+    ...mistakes.map(problem('delivery.providers')),
+    ...unknown.map(({ key, i }) =>
+      problem(`delivery.fallback[${i}].providers`)(`names ${key}, which is no provider: see \`smarthost provider list --all\``),
+    ),
     ...(replies === undefined ? [] : replyProblems(replies).map(problem('delivery.replies'))),
   ];
 }

@@ -111,13 +111,13 @@ function relaxed({ outcome, assurance }: TracedAttempt, isStrict: boolean): stri
 
 /** "2026-11-21T10:00:00Z relayed by mx.example.org [192.0.2.1] TLSv1.3 in 0.4 s: 250 2.0.0 Ok" */
 export function describeAttempt(attempt: TracedAttempt, paint: Paint = plain): string {
-  const { at, outcome, mx, ip, tls, assurance, proof, policyId, judged, seconds, code, status, reply } = attempt;
+  const { at, outcome, mx, ip, tls, assurance, proof, policyId, judged, via, seconds, code, status, reply } = attempt;
   // The plain word for encryption to whoever answers tells nothing that the protocol does not.
   const because = [proof, policyId && `policy ${policyId}`].filter((part) => part !== undefined).join(', ');
   const worth = assurance === undefined || assurance === 'tls' ? '' : ` (${assurance}${because === '' ? '' : `: ${because}`})`;
   const secured = tls === null ? 'in clear' : `${tls}${worth}`;
   const where = [mx, ip === null ? null : `[${ip}]`, mx === null && ip === null ? null : secured].filter((part) => part !== null);
-  const by = where.length === 0 ? '' : ` ${where.join(' ')}`;
+  const by = where.length === 0 ? '' : ` ${where.join(' ')}${via === undefined ? '' : ` (${via})`}`;
   // Some replies are stored with their code, some without.
   const said = reply.startsWith(String(code)) ? reply : [String(code), status, reply].filter((part) => part !== '').join(' ');
   const as = judged === undefined || judged.class === 'unknown' ? '' : ` [${judged.class}: ${judged.action}]`;

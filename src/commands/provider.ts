@@ -82,7 +82,14 @@ function stateRows({ provider, addresses, held, oldestHeldAt }: KnownProvider): 
     ]);
 }
 
-function factsOf({ provider, limits, addresses, held, oldestHeldAt }: KnownProvider): readonly (readonly [string, string])[] {
+function factsOf({
+  provider,
+  limits,
+  addresses,
+  held,
+  fallback,
+  oldestHeldAt,
+}: KnownProvider): readonly (readonly [string, string])[] {
   const states = addresses.flatMap(({ address, family, state, since, until, reply, perConnection, ...now }) => [
     [
       address ?? `IPv${family}`,
@@ -94,7 +101,7 @@ function factsOf({ provider, limits, addresses, held, oldestHeldAt }: KnownProvi
   ]);
   const mail =
     held === 0 ? [] : [['held', `${several(held, 'recipient')}, the oldest accepted at ${time(oldestHeldAt)}`] as const];
-  return [['provider', provider], ...states, ...mail, ...(limits === null ? [] : limitFacts(limits))];
+  return [['provider', provider], ...states, ...mail, ...fallbackFacts(fallback), ...(limits === null ? [] : limitFacts(limits))];
 }
 
 /** It takes what it takes from all, or only what finds out whether it takes mail again. */
@@ -102,6 +109,16 @@ const WITHOUT_PACE: ReadonlySet<string> = new Set(['open', 'blocked', 'probing']
 
 const paceOf = (perMinute: number) =>
   perMinute < 1 ? `${Math.round(perMinute * 60)} messages an hour` : `${perMinute} messages a minute`;
+
+function fallbackFacts(fallback: KnownProvider['fallback']): readonly (readonly [string, string])[] {
+  if (fallback === null) return [];
+  const { hosts, used, dailyCap, after, state, until, reply } = fallback;
+  const when = after === 0 ? 'at once' : `after ${Math.round((after ?? 900) / 60)} min of a block`;
+  return [
+    ['fallback', `${hosts.join(', ')}, ${when}: ${used} of ${several(dailyCap, 'recipient')} today`],
+    ...(state === 'blocked' ? [['  fails', `${reply ?? ''}; tried again ${time(until)}`] as const] : []),
+  ];
+}
 
 const nextWord = (state: string) => (state === 'blocked' ? 'next probe' : 'until');
 

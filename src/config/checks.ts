@@ -16,6 +16,7 @@ export function checkConfig(config: Config, report: Report): void {
   checkQueue(config, report);
   checkRoutes(config, report);
   checkDestinations(config, report);
+  checkFallback(config, report);
   if (!isAscii(config.reports.from)) {
     report('warning', 'reports.from', 'is not ASCII: senders whose mail server lacks SMTPUTF8 get no delivery reports');
   }
@@ -155,6 +156,35 @@ function checkDestinations({ destinations }: Config, report: Report): void {
       report('warning', `${path}.until`, 'has no effect: there is no exception that could end');
     if (i < destinations.length - 1 && domain === '*' && mx === undefined && until === undefined)
       report('warning', path, 'matches all destinations: the entries after it are never used');
+  }
+}
+
+function checkFallback({ hostname, delivery: { fallback }, queue }: Config, report: Report): void {
+  const named = new Set<string>();
+  for (const [i, { providers, hosts, tls, login, domains, addresses, after = 0 }] of fallback.entries()) {
+    const path = `delivery.fallback[${i}]`;
+    if (providers?.length === 0)
+      report('error', `${path}.providers`, 'must name at least one provider; without it, all are meant');
+    if (hosts.length === 0 && providers === undefined) report('error', `${path}.hosts`, 'must name at least one host');
+    if (hosts.some((host) => hostOf(host).toLowerCase() === hostname.toLowerCase()))
+      report('error', `${path}.hosts`, `names ${hostname}, which is this relay itself`);
+    if (domains?.length === 0) report('error', `${path}.domains`, 'must name at least one domain; without it, all are meant');
+    if (addresses?.length === 0)
+      report('error', `${path}.addresses`, 'must name at least one address; without it, those of its hosts are meant');
+    if (after >= queue.lifetime) report('error', `${path}.after`, 'is not shorter than queue.lifetime: mail is returned before');
+    if (login !== undefined && tls === 'none') report('error', `${path}.tls`, 'is none, and a password is sent over TLS only');
+    else if (login !== undefined && tls !== undefined && tls !== 'verify')
+      report(
+        'warning',
+        `${path}.tls`,
+        `is ${tls}: the password can be read by anyone on the way who answers as the host; use verify`,
+      );
+    if (i < fallback.length - 1 && providers === undefined)
+      report('warning', path, 'counts for all providers: the entries after it are never used');
+    for (const provider of providers ?? []) {
+      if (named.has(provider)) report('warning', `${path}.providers`, `names ${provider} as an earlier entry does, which counts`);
+      named.add(provider);
+    }
   }
 }
 

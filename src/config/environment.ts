@@ -117,8 +117,10 @@ function attempt<T>(make: () => T, failed: () => void): T | undefined {
 
 async function checkSecrets(config: Config, file: string, add: Add): Promise<void> {
   const withLogin = config.routes.findIndex((route) => route.login !== undefined);
+  const fallback = config.delivery.fallback.findIndex(({ login }) => login !== undefined);
   const mode = (await stat(file).catch(() => undefined))?.mode ?? 0;
-  if (withLogin >= 0 && (mode & 0o007) !== 0) {
-    add(`routes[${withLogin}].login`, `is in a file that every user can read: chmod 0640 ${file}`, 'warning');
-  }
+  if ((mode & 0o007) === 0) return;
+  const isOpen = `is in a file that every user can read: chmod 0640 ${file}`;
+  if (withLogin >= 0) add(`routes[${withLogin}].login`, isOpen, 'warning');
+  if (fallback >= 0) add(`delivery.fallback[${fallback}].login`, isOpen, 'warning');
 }

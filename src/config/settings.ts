@@ -1,8 +1,16 @@
 /** The list of all settings: name, type, default, explanation, and whether SIGHUP can change it. */
 
 import type { AlignmentRule } from '../smtp/alignment-rule.ts';
-import type { DestinationRule, Route } from '../smtp/route.ts';
-import { certificateFields, databaseFields, loginFields } from './fields.ts';
+import type { DestinationRule, FallbackRule, Route } from '../smtp/route.ts';
+import {
+  certificateFields,
+  databaseFields,
+  destinationFields,
+  fallbackFields,
+  ipPolicy,
+  routeFields,
+  tlsLevel,
+} from './fields.ts';
 import type { ValueType } from './types.ts';
 import * as type from './types.ts';
 
@@ -50,61 +58,9 @@ const live = <T>(kind: ValueType<T>, fallback: unknown, about: string): Setting<
   live: true,
 });
 
-const ipPolicy = type.oneOf('auto', 'v4-only', 'v6-only', 'v4-first', 'v6-first');
-const tlsLevel = type.oneOf('none', 'opportunistic', 'encrypt', 'verify', 'dane');
 const addresses = type.listOf(type.listenAddress);
 const networks = type.listOf(type.network);
 const some = type.count(1);
-
-const routeFields = {
-  recipientDomain: {
-    type: type.domainPattern,
-    about: 'Recipients in this domain. `.example.org` means its subdomains without the domain itself; `*` means any domain.',
-  },
-  senderDomain: { type: type.domainPattern, about: 'Envelope senders in this domain; the same patterns.' },
-  user: { type: type.text, about: 'Mail of this credential.' },
-  mx: { type: type.domainPattern, about: 'Domains whose best MX host is this one; the same patterns.' },
-  hosts: { type: type.listOf(type.hostAndPort), required: true, about: 'The hosts that get the mail, tried in order.' },
-  tls: { type: tlsLevel, about: 'As `delivery.tls`; `verify` where absent.' },
-  login: { type: type.record('user, password', loginFields), about: 'Credentials at the upstream: `{ user: …, password: … }`.' },
-  sign: {
-    type: type.boolean,
-    about:
-      '`false`: a message gets no DKIM signature of ours if all its recipients take such routes. For an upstream that signs itself, or that accepts one signature only. The relay decides this when it accepts the message, before it knows the MX, so it has no effect with `mx`.',
-  },
-  ip: { type: ipPolicy, about: 'As `delivery.ip`.' },
-} as const;
-
-const destinationFields = {
-  domain: {
-    type: type.domainPattern,
-    about: 'Recipients in this domain; patterns as in `routes`. Without it, all domains.',
-  },
-  mx: {
-    type: type.domainPattern,
-    about: 'MX hosts of this name; the same patterns. At least one of `domain` and `mx` is needed.',
-  },
-  tls: { type: tlsLevel, about: 'As `delivery.tls`, which counts where it is absent.' },
-  names: {
-    type: type.listOf(type.domain),
-    about: 'With `tls: verify`: the names that a certificate may be for, instead of the name of the MX host.',
-  },
-  ignore: {
-    type: type.listOf(type.oneOf('dane', 'mtaSts')),
-    about: 'The policies that do not count here: TLSA records of hosts, MTA-STS policies of domains. It needs `until`.',
-  },
-  audit: { type: type.boolean, about: '`true`: those policies are evaluated and logged, and not obeyed.' },
-  requireTls: {
-    type: type.oneOf('enforce', 'tls', 'off'),
-    about:
-      'For messages that ask for verified TLS (REQUIRETLS, RFC 8689). `enforce` (the default): they leave only to verified hosts that promise the same; `tls`: any TLS is enough, and REQUIRETLS is passed on to hosts that offer it; `off`: as other mail.',
-  },
-  until: {
-    type: type.date,
-    about:
-      'A day such as `2026-12-31`, or a time such as `2026-12-31T18:00:00Z`. From then on `ignore`, `audit`, `requireTls`, and a `tls` that is lower than `delivery.tls`, have no effect.',
-  },
-} as const;
 
 const alignmentDuty = type.oneOf('off', 'warn', 'refuse');
 const alignmentFields = {
@@ -325,6 +281,11 @@ export const SETTINGS = {
       type.optional(type.path),
       undefined,
       'File with lines of your own for the table of replies: what receivers say, and what it means (`smarthost reply explain`). They are asked before those of the release.',
+    ),
+    fallback: live(
+      type.listOfRecords<FallbackRule>(fallbackFields),
+      [],
+      'An upstream for the mail of providers that refuse the address of this relay, for as long as they do. The mail keeps its sender and its signature. Not for mail that is refused for other reasons.',
     ),
     concurrency: live(type.count(1, 1000), 20, 'Most sessions at the same time to one set of MX hosts.'),
     maxSessions: live(

@@ -1,13 +1,14 @@
 /** Providers: receivers of mail that are known by their MX hosts, what each may get, and how each sees our addresses. */
 import type { Provider } from '../delivery/delivery.ts';
 import { type Reply, replyLine } from '../smtp/reply.ts';
+import type { FallbackRule } from '../smtp/route.ts';
 import type { HeldMail, Shaping } from '../store/store.ts';
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { iso } from './shapes.ts';
 
 export type ProviderSettings = {
-  readonly delivery: { readonly providers?: string | undefined };
+  readonly delivery: { readonly providers?: string | undefined; readonly fallback: readonly FallbackRule[] };
 };
 
 /** `provider list`. Durations are in seconds. A provider that only the store knows has no limits: the table does not have its hosts. */
@@ -18,6 +19,8 @@ export type KnownProvider = {
   readonly addresses: readonly ReturnType<typeof addressShape>[];
   /** Recipients that wait because it refuses our address, and when the oldest of their messages was accepted. */
   readonly held: number;
+  /** The upstream for its mail while it refuses our address. */
+  readonly fallback: ReturnType<typeof fallbackShape>;
   readonly oldestHeldAt: string | null;
 };
 
@@ -41,11 +44,19 @@ const COMMAND = 'provider.command.';
 
 export function createProviderControl({ store, settings, now }: Parts<ProviderSettings>): ProviderControl {
   async function list(): Promise<readonly KnownProvider[]> {
-    const { loadProviders } = await import('../delivery/delivery.ts');
-    const { byKey } = loadProviders(settings().delivery.providers);
-    const [states, held] = await Promise.all([store.operation.shaping(), store.messages.heldByProvider()]);
+    const delivery = await import('../delivery/delivery.ts');
+    const { providers, fallback: rules } = settings().delivery;
+    const { byKey } = delivery.loadProviders(providers);
+    const [rows, held] = await Promise.all([store.operation.shaping(), store.messages.heldByProvider()]);
+    const states = rows.filter((row) => !delivery.isFallbackRow(row));
+    const fallbackOf = (key: string) => {
+      const rule = delivery.fallbackFor(rules, key);
+      return rule && { rule, use: delivery.fallbackUse(rule, rows, now()) };
+    };
     const keys = new Set([...byKey.keys(), ...states.map(({ provider }) => provider), ...held.map(({ provider }) => provider)]);
-    return [...keys].sort().map((key) => shapeOf(key, { found: byKey.get(key), states, held, at: now() }));
+    return [...keys]
+      .sort()
+      .map((key) => shapeOf(key, { found: byKey.get(key), states, held, fallback: fallbackOf(key), at: now() }));
   }
 
   async function show(key: string): Promise<KnownProvider> {
@@ -69,21 +80,42 @@ export function createProviderControl({ store, settings, now }: Parts<ProviderSe
   };
 }
 
+type KnownFallback = {
+  readonly rule: FallbackRule;
+  readonly use:
+    | { readonly state: string; readonly until: number; readonly used: number; readonly reply: string | null }
+    | undefined;
+};
+
 type Known = {
   readonly found: Provider | undefined;
   readonly states: readonly Shaping[];
   readonly held: readonly HeldMail[];
+  readonly fallback: KnownFallback | undefined;
   readonly at: number;
 };
 
-function shapeOf(provider: string, { found, states, held, at }: Known): KnownProvider {
+function shapeOf(provider: string, { found, states, held, fallback, at }: Known): KnownProvider {
   const mail = held.find((one) => one.provider === provider);
   return {
     provider,
     limits: found === undefined ? null : limitsShape(found),
     addresses: states.filter((one) => one.provider === provider).map((one) => addressShape(one, at)),
     held: mail?.recipients ?? 0,
+    fallback: fallbackShape(fallback),
     oldestHeldAt: iso(mail?.oldestAcceptedAt ?? null),
+  };
+}
+
+/** `state`: `blocked` where it takes no mail from us, until then. `used`: recipients today. */
+function fallbackShape(fallback: KnownFallback | undefined) {
+  if (fallback === undefined) return null;
+  const { rule, use } = fallback;
+  const { hosts, dailyCap, after } = rule;
+  const isFailing = use?.state === 'blocked';
+  return {
+    ...{ hosts, used: use?.used ?? 0, dailyCap, after: after === undefined ? null : after / 1000, state: use?.state ?? 'open' },
+    ...{ until: isFailing ? iso(use.until) : null, reply: isFailing ? use.reply : null },
   };
 }
 

@@ -63,12 +63,13 @@ function shape<A>(message: StoredMessage, attempts: (recipient: Recipient) => A)
 }
 
 function attemptShape({ at, mx, ip, tls, outcome, code, status, reply, seconds, ...more }: AttemptRecord) {
-  const { assurance, proof, policyId, judged, conversation } = more;
+  const { assurance, proof, policyId, judged, via, conversation } = more;
   const worth = {
     ...(assurance !== undefined && { assurance }),
     ...(proof !== undefined && { proof }),
     ...(policyId !== undefined && { policyId }),
     ...(judged !== undefined && { judged }),
+    ...(via !== undefined && { via }),
   };
   const shape = { at: iso(at), mx, ip, tls, ...worth, outcome, code, status, reply, seconds };
   return { ...shape, ...(conversation === undefined ? {} : { conversation: conversation.split('\n') }) };

@@ -4,13 +4,22 @@ import { performance } from 'node:perf_hooks';
 import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
 import type { JudgedReply, Outcome } from '../smtp/outcome.ts';
-import type { DestinationFunction, DestinationRule, IpPolicy, Route, SignsFunction, TlsLevel } from '../smtp/route.ts';
+import type {
+  DestinationFunction,
+  DestinationRule,
+  FallbackRule,
+  IpPolicy,
+  Route,
+  SignsFunction,
+  TlsLevel,
+} from '../smtp/route.ts';
 import type { Claim, OperationStore, Shaping, StoredRecipient } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
 import type { PolicyMode } from '../tls-policy/tls-policy.ts';
 import { type AttemptContext, type AttemptResult, attempt, effectOf } from './attempt.ts';
 import { deadlines } from './connection.ts';
+import { attemptFallback, type FallbackLetter } from './fallback-attempt.ts';
 import type { HeldPolicies } from './host-policy.ts';
 import { Pacing } from './pacing.ts';
 import type { Places, TurnedAway } from './places.ts';
@@ -20,6 +29,7 @@ import { createPool, type OnIdle, type Pool } from './pool.ts';
 import { destinationOf, signs } from './route.ts';
 import type { Target } from './session.ts';
 import type { SessionResults } from './session-results.ts';
+import { fallbackFor } from './shaping/fallback.ts';
 import { heardFrom, withoutCrowd } from './shaping/heard.ts';
 import { loadProviders } from './shaping/provider.ts';
 import type { BlockNews, Permit } from './shaping/provider-line.ts';
@@ -35,6 +45,15 @@ export { exceptionsOf, type TlsException } from './operator.ts';
 export type { Pacing } from './pacing.ts';
 export type { Place, Places, TurnedAway } from './places.ts';
 export { catchAll, destinationOf, signs } from './route.ts';
+export {
+  type FallbackMail,
+  type FallbackNews,
+  type FallbackStanding,
+  fallbackFor,
+  fallbackStates,
+  fallbackUse,
+  isFallbackRow,
+} from './shaping/fallback.ts';
 export { judgeReply } from './shaping/judgement.ts';
 export { loadProviders, type Provider, providerProblems } from './shaping/provider.ts';
 export type { BlockNews } from './shaping/provider-line.ts';
@@ -63,6 +82,8 @@ export type DeliveryOptions = {
   /** Mail that is held for a provider. Absent: its store holds none. */
   readonly held?: ProviderSurroundings['held'];
   readonly onBlock?: ProviderSurroundings['onBlock'];
+  readonly onFallback?: ProviderSurroundings['onFallback'];
+  readonly fallbackMail?: ProviderSurroundings['fallbackMail'];
   readonly routes: readonly Route[];
   /** What the operator asks of destinations without a route. Default: the same of all. */
   readonly destinations?: readonly DestinationRule[];
@@ -92,6 +113,8 @@ export type DeliveryOptions = {
   readonly eightBit: 'send' | 'return';
   /** The operator's own lines for the table of providers: a file. */
   readonly providers?: string | undefined;
+  /** Relays for mail of providers that refuse our address; the first that names the provider counts. Default: such mail waits. */
+  readonly fallback?: readonly FallbackRule[];
   /** Sessions at most to one MX host set. */
   readonly concurrency: number;
   /** Sessions at most to all destinations together. */
@@ -149,7 +172,10 @@ export type Courier = Pick<Delivery, 'deliver' | 'close'> &
     prepareReload(options: CourierOptions): () => void;
   };
 
-export type CourierOptions = Omit<DeliveryOptions, 'operation' | 'held' | 'onBlock' | 'concurrency' | 'maxSessions'>;
+export type CourierOptions = Omit<
+  DeliveryOptions,
+  'operation' | 'held' | 'onBlock' | 'onFallback' | 'fallbackMail' | 'concurrency' | 'maxSessions'
+>;
 
 /** Rejects where `caFile` cannot be read or the store fails. @param elsewhere makes the attempts in other threads. */
 export async function startDelivery(given: DeliveryOptions, elsewhere?: (places: Pacing) => Courier): Promise<Delivery> {
@@ -159,6 +185,7 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
   const providers = await startProviders(given, {
     now,
     find: (key) => table.byKey.get(key),
+    rules: () => options.fallback ?? [],
     concurrency: () => options.concurrency,
     drop: (hosts) => courier.drop(hosts),
     onRoom: (destination) => pacing.tell(destination),
@@ -179,6 +206,7 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
       table = nextTable;
       follow();
       pacing.forgetWays();
+      providers.fallback.retry();
     };
   }
 
@@ -298,7 +326,7 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
     const { key, provider, ways = [] } = found;
     const reportOf = message.tlsReport ? message.acceptedAt : undefined;
     const place = await pacing.enter({ key, provider, ways, lookUp, message: id, sender, reportOf, signal });
-    if ('verdict' in place) return all(place.verdict, place);
+    if ('verdict' in place) return (await otherWay({ message, content }, recipients, place, signal)) ?? all(place.verdict, place);
     started = performance.now();
     const { permit } = place;
     let results: readonly AttemptResult[] = [];
@@ -322,6 +350,20 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
     );
     const conversation = transcript?.text() ?? '';
     return conversation === '' ? outcomes : outcomes.map((outcome) => ({ ...outcome, conversation }));
+  }
+
+  /** By its fallback upstream, if mail may go that way now. Undefined: it waits. */
+  async function otherWay(claim: FallbackLetter, recipients: readonly StoredRecipient[], held: TurnedAway, signal: AbortSignal) {
+    const rule = held.fallback === undefined ? undefined : fallbackFor(options.fallback ?? [], held.fallback);
+    if (rule === undefined) return undefined;
+    const started = performance.now();
+    const job = { letter: claim, recipients, provider: held.fallback!, rule, signal };
+    const results = await attemptFallback(job, { pacing, plan, context });
+    return results?.map((result): Outcome => {
+      if (result === undefined) return outcomeOf({ verdict: held.verdict, dsn: false }, started, held);
+      const outcome = { ...outcomeOf(result, started), via: 'fallback' } as const;
+      return outcome.kind === 'delayed' && held.heldBy !== undefined ? { ...outcome, heldBy: held.heldBy } : outcome;
+    });
   }
 
   return {

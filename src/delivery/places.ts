@@ -9,6 +9,8 @@ export type TurnedAway = {
   readonly notBefore?: number;
   /** The provider that refuses our address. `since`: when that began, milliseconds since the epoch. */
   readonly heldBy?: { readonly provider: string; readonly since: number };
+  /** The provider whose mail may leave by its fallback upstream. */
+  readonly fallback?: string;
 };
 
 /** An attempt whose hosts are being looked up. `ways`: how often the ways had changed when it began. */
@@ -29,6 +31,8 @@ export type Entrant = {
   readonly message: string;
   readonly sender: string;
   readonly reportOf?: number | undefined;
+  /** The attempt is at the fallback upstream of a provider, for so many recipients. */
+  readonly fallback?: { readonly provider: string; readonly upstream: string; readonly count: number };
   readonly signal: AbortSignal;
 };
 

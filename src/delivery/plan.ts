@@ -4,7 +4,7 @@ import type { DnsClient } from '../dns/dns.ts';
 import type { AddressGuard } from '../net/address-guard.ts';
 import { matchesDomain } from '../smtp/domain.ts';
 import { domainOf } from '../smtp/envelope.ts';
-import type { Route, RouteKey } from '../smtp/route.ts';
+import type { FallbackRule, Route, RouteKey } from '../smtp/route.ts';
 import type { MessageFacts } from '../store/store.ts';
 import type { TlsFacts } from '../tls-policy/tls-policy.ts';
 import { type Addressed, type AddressRequest, createAddresses } from './addresses.ts';
@@ -22,6 +22,7 @@ import type { IpFamilies } from './ip-families.ts';
 import { type OperatorPolicies, type OperatorPolicy, samePolicy } from './operator.ts';
 import { candidateRoutes, parseHost } from './route.ts';
 import type { Target } from './session.ts';
+import { upstreamOf } from './shaping/fallback.ts';
 import type { Provider } from './shaping/provider.ts';
 import type { Permit } from './shaping/provider-line.ts';
 import type { Way } from './shaping/provider-way.ts';
@@ -156,11 +157,16 @@ async function byMx(destination: Destination, { domain, operator, asks, policy }
   };
 }
 
+/** The way of a message to the fallback upstream, as by a route. */
+export function planByFallback(message: PlannedMessage, rule: FallbackRule, context: PlanContext): Plan {
+  return byRoute(rule, asksOf(message), context);
+}
+
 /** The operator has named these hosts: they may be private, they must prove who they are, and they may ask for a login. */
 function byRoute(route: Route, asks: PolicyQuestion['message'], context: PlanContext): Plan {
   const { hosts, login, tls = 'verify', ip = context.options.ip } = route;
   return {
-    key: `route:${hosts.join(',')}${login === undefined ? '' : ` as ${login.user}`}`,
+    key: upstreamOf(route),
     named: route,
     async targets() {
       const families = await context.families.order(ip);

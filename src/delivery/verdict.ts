@@ -420,6 +420,17 @@ function aboutMessage(kind: Exclude<AttemptEnd, 'failed'>, reply: Reply, consequ
   return { about: 'message', kind, reply, ...consequences };
 }
 
+/** What only the mailbox can be meant by, whoever passes it on. */
+const OF_MAILBOX: ReadonlySet<ReplyClass> = new Set<ReplyClass>(['no-such-user', 'mailbox-disabled', 'mailbox-full']);
+
+/** The verdict of another relay, by which mail leaves that would only wait otherwise: it ends nothing but a mailbox that does not exist. */
+export function judgeByFallback(verdict: Verdict): Verdict {
+  const { kind, reply, judgement, pace } = verdict;
+  if (kind !== 'failed' || OF_MAILBOX.has(judgement?.class ?? 'unknown')) return verdict;
+  const waits = { ...reply, status: reply.status.replace(/^5/, '4') };
+  return aboutUs(waits, { tryNext: false, pace, ...(judgement !== undefined && { judgement }) });
+}
+
 /** The only place that ends anything. */
 function failed(reply: Reply, consequences: Consequences): AboutMessage {
   return { about: 'message', kind: 'failed', reply: reply as FinalReply, ...consequences };

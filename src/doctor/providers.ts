@@ -8,11 +8,22 @@ type Evidence = {
   readonly cause?: { readonly reply: { readonly code: number; readonly status: string; readonly text: string } };
 };
 
+/** Rows of upstreams begin with it. */
+const FALLBACK = 'fallback:';
+
+function failing(upstream: string, { until, evidence }: Pick<Shaping, 'until' | 'evidence'>): Finding {
+  const { cause } = JSON.parse(evidence) as { readonly cause?: { readonly text: string } };
+  const advice = `Mail for providers that refuse our address waits for it, and it is tried again at ${new Date(until).toISOString()}: look at your account there, and at delivery.fallback`;
+  const found = `takes no mail${cause === undefined ? '' : `: ${cause.text.slice(0, 200)}`}`;
+  return about('fallback', upstream)('warning', found, 'the fallback upstream takes mail', advice);
+}
+
 export function checkProviders({ states, held }: ProviderFacts): readonly Finding[] {
   const blocked = states.filter(({ state }) => state === 'blocked' || state === 'probing');
   const wanted = 'every provider takes mail from here';
   if (blocked.length === 0) return [about('providers', 'all')('ok', 'none refuses our address', wanted)];
   return blocked.map(({ provider, until, evidence }) => {
+    if (provider.startsWith(FALLBACK)) return failing(provider.slice(FALLBACK.length), { until, evidence });
     const { cause } = JSON.parse(evidence) as Evidence;
     const said = cause === undefined ? '' : `: ${cause.reply.code} ${cause.reply.status} ${cause.reply.text.slice(0, 200)}`;
     const count = held.find((one) => one.provider === provider)?.recipients ?? 0;

@@ -7,6 +7,8 @@ import { type Reply, replyLine } from '../smtp/reply.ts';
 import type { Log } from '../system/log.ts';
 import { type EventDefinition, FIELDS, type FieldValues, type Level } from './fields.ts';
 import { renderEventsPage } from './page.ts';
+import { PROVIDER_EVENTS } from './provider-events.ts';
+import { TLS_EVENTS } from './tls-events.ts';
 import { TROUBLE } from './trouble.ts';
 
 const { count, define, error, field, flag, listening, maybe, optional, seconds, text, texts, time } = FIELDS;
@@ -14,7 +16,10 @@ const { count, define, error, field, flag, listening, maybe, optional, seconds, 
 const session = { session: text, ip: text, user: optional(text) };
 const replied = { code: count, status: text, reply: text };
 const recipient = { queueId: text, recipient: text };
-const host = { mx: maybe, ip: maybe, tls: maybe, assurance: optional(text), proof: optional(text), policyId: optional(text) };
+const host = {
+  ...{ mx: maybe, ip: maybe, tls: maybe, assurance: optional(text), proof: optional(text), policyId: optional(text) },
+  via: optional(field<'fallback'>('the fallback upstream')),
+};
 const judgedAs = { class: optional(text), action: optional(text), provider: optional(text), rules: optional(text) };
 /** The login of the message; absent for our own mail. */
 const sent = { ...recipient, user: optional(text) };
@@ -64,66 +69,7 @@ export const EVENTS = {
     reason: optional(text),
   }),
 
-  stsPolicy: define(
-    'info',
-    'A policy of MTA-STS was fetched, has changed, has expired or was forgotten: `action` says which. A failed fetch is a warning.',
-    {
-      action: text,
-      domain: text,
-      id: optional(text),
-      result: optional(text),
-      mode: optional(text),
-      mx: optional(texts),
-      oldMode: optional(text),
-      oldMx: optional(texts),
-      expiresAt: optional(time),
-      detail: optional(text),
-      failures: optional(count),
-    },
-  ),
-  tlsPolicy: define('debug', 'What is demanded of the TLS of a host, and why. `would` is what is only evaluated.', {
-    domain: text,
-    mx: text,
-    dane: text,
-    sts: optional(text),
-    demand: text,
-    would: optional(text),
-  }),
-  tlsException: define('warn', 'Each day: an entry of `destinations` weakens TLS.', {
-    subject: text,
-    what: text,
-    until: optional(time),
-  }),
-  tlsSession: define('debug', 'A session with a host is open. `assurance` says what it is worth.', {
-    mx: text,
-    ip: text,
-    assurance: text,
-    version: maybe,
-    dane: optional(text),
-  }),
-  tlsPolicyFailed: define(
-    'warn',
-    'A host does not meet the TLS policy that holds for it. The next host is tried, or the mail waits. With `would` the policy is only evaluated, and the mail is sent.',
-    {
-      domain: text,
-      mx: text,
-      ip: optional(text),
-      policy: text,
-      check: optional(text),
-      id: optional(text),
-      type: text,
-      reason: text,
-      detail: text,
-      would: optional(text),
-    },
-  ),
-  tlsRootUnknown: define(
-    'warn',
-    'An enforced policy needs a certificate of an authority that this machine does not know. Are its root certificates old?',
-    { domain: text, mx: text, ip: optional(text), reason: text },
-  ),
-  dnssecLost: define('warn', 'The resolver does not validate DNSSEC: DANE is off, and mail with REQUIRETLS may wait.', {}),
-  dnssecBack: define('info', 'The resolver validates DNSSEC again, and DANE is on.', {}),
+  ...TLS_EVENTS,
 
   accepted: define('info', 'A message was accepted and is synced to disk.', {
     queueId: text,
@@ -232,20 +178,7 @@ export const EVENTS = {
     sender: optional(text),
     reason: text,
   }),
-  providerBlocked: define(
-    'warn',
-    'A provider refuses our address, or an operator has asked to hold its mail. Its mail is held, and one message is sent now and then to find out whether that has ended.',
-    { provider: text, address: text, class: text, reply: text },
-  ),
-  providerProbe: define('info', 'A held message goes as a probe.', { provider: text, address: text, queueId: optional(text) }),
-  providerStillBlocked: define('warn', 'A further day has passed in which a provider refuses our address.', {
-    provider: text,
-    address: text,
-    class: text,
-    reply: text,
-    held: count,
-  }),
-  providerOpened: define('info', 'A provider takes mail again. What was held follows.', { provider: text, address: text }),
+  ...PROVIDER_EVENTS,
   sessionsCrowded: define(
     'warn',
     'As many sessions as `delivery.maxSessions` allows are under way, and mail waits for its turn.',
@@ -349,6 +282,7 @@ type AttemptFacts = HostFacts & {
   readonly recipient: string;
   readonly user?: string | undefined;
   readonly judged?: JudgedReply | undefined;
+  readonly via?: 'fallback' | undefined;
   readonly reply: Reply;
   readonly attempt: number;
   readonly seconds: number;
@@ -403,11 +337,28 @@ function judged({
   assurance,
   proof,
   policyId,
+  via,
   judged: as,
   reply: said,
 }: AttemptFacts) {
   const { code, status, reply } = spoken(said);
-  const fields = { queueId, recipient, user, attempt, seconds, mx, ip, tls, assurance, proof, policyId, code, status, reply };
+  const fields = {
+    queueId,
+    recipient,
+    user,
+    attempt,
+    seconds,
+    mx,
+    ip,
+    tls,
+    assurance,
+    proof,
+    policyId,
+    via,
+    code,
+    status,
+    reply,
+  };
   if (as === undefined) return fields;
   return { ...fields, class: as.class, action: as.action, provider: as.provider, rules: as.rules };
 }

@@ -12,6 +12,8 @@ export type Snapshot = {
   readonly sessionsByThread: readonly number[];
   /** MX host sets that get no mail for a while. */
   readonly resting: number;
+  /** Fallback upstreams: recipients that each has taken today, and whether it fails. */
+  readonly fallback: readonly { readonly upstream: string; readonly used: number; readonly failing: boolean }[];
   /** Providers that refuse our address now, and recipients that are held, by provider. */
   readonly blocked: readonly string[];
   readonly heldBy: readonly { readonly provider: string; readonly recipients: number }[];
@@ -71,6 +73,11 @@ export function createMetrics(version: string): Metrics {
   const attempts = counter('smarthost_attempts_total', 'Delivery attempts that have ended, one per recipient, by outcome', [
     'outcome',
   ]);
+  const byFallback = counter(
+    'smarthost_fallback_attempts_total',
+    'Attempts at the fallback upstream, one per recipient, by outcome: a provider refuses our address',
+    ['outcome'],
+  );
   const replies = counter(
     'smarthost_replies_total',
     'Refusals, one per recipient and attempt, by class (`smarthost reply explain`) and provider (empty: not known)',
@@ -142,6 +149,12 @@ export function createMetrics(version: string): Metrics {
   const oldest = gauge('smarthost_queue_oldest_seconds', 'Age of the oldest message in the queue');
   const resting = gauge('smarthost_resting_host_sets', 'Sets of MX hosts that get no mail for a while, after failures');
   const providersBlocked = gauge('smarthost_provider_blocked', '1 for each provider that refuses our address', ['provider']);
+  const fallbackUsed = gauge('smarthost_fallback_used', 'Recipients that a fallback upstream has taken today (UTC)', [
+    'upstream',
+  ]);
+  const fallbackFailing = gauge('smarthost_fallback_failing', '1 for a fallback upstream that takes no mail from us', [
+    'upstream',
+  ]);
   const heldBy = gauge('smarthost_provider_held_recipients', 'Recipients that wait because a provider refuses our address', [
     'provider',
   ]);
@@ -250,6 +263,7 @@ export function createMetrics(version: string): Metrics {
         case 'delayed':
         case 'failed':
           if (fields.class !== undefined) replies.inc({ class: fields.class, provider: labelOf(fields.provider) });
+          if (fields.via !== undefined) byFallback.inc({ outcome: event });
           attempts.inc({ outcome: 'uncertain' in fields && fields.uncertain === true ? 'uncertain' : event });
           return delivery.observe(fields.seconds);
       }
@@ -281,6 +295,12 @@ export function createMetrics(version: string): Metrics {
       resting.set(snapshot.resting);
       providersBlocked.reset();
       for (const provider of snapshot.blocked) providersBlocked.set({ provider: labelOf(provider) }, 1);
+      fallbackUsed.reset();
+      fallbackFailing.reset();
+      for (const { upstream, used, failing } of snapshot.fallback) {
+        fallbackUsed.set({ upstream }, used);
+        fallbackFailing.set({ upstream }, failing ? 1 : 0);
+      }
       heldBy.reset();
       for (const { provider, recipients } of snapshot.heldBy) heldBy.inc({ provider: labelOf(provider) }, recipients);
       for (const [mode, number] of Object.entries(snapshot.policies.modes)) stsPolicies.set({ mode }, number);

@@ -1,9 +1,10 @@
 /** The From field names the authors (RFC 5322 §3.6.2). A credential can prescribe another one, for devices whose sender cannot be set. */
 import { isUtf8 } from 'node:buffer';
 import type { HeaderField } from '../signing/signing.ts';
+import { domainOf } from '../smtp/envelope.ts';
 import { type ReplyName, refusal } from '../smtp/replies.ts';
 import { type AddressProblem, parseAddressList } from './address-list.ts';
-import { fieldValue, makeField } from './header.ts';
+import { fieldValue, makeField, parseHeader } from './header.ts';
 
 export type Author = {
   /** Addresses of the From field, the domains as lower-case A-labels. Never empty. */
@@ -42,6 +43,18 @@ export function authorOf(fields: readonly HeaderField[], reversePath: string): A
   if (first !== undefined) return { from, nullSender, sender: first };
   if (from.length > 1) throw refusal('noSender');
   return { from, nullSender };
+}
+
+/** The domains of the From field, lower-case. Empty where it cannot be read. @param bytes a message, or its beginning with the whole header. */
+export function fromDomainsOf(bytes: Uint8Array): readonly string[] {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const end = whole.indexOf('\r\n\r\n');
+  try {
+    const { fields } = parseHeader(end < 0 ? whole : whole.subarray(0, end + 2));
+    return authorOf(fields, '').from.map(domainOf);
+  } catch {
+    return [];
+  }
 }
 
 function addressesOf(fields: readonly HeaderField[], name: string, spelled: string): readonly string[] | undefined {

@@ -11,6 +11,7 @@ import { type LineSink, Lines } from './newlines.ts';
 import { draftHeader, type HeaderDraft, type PreparedHeader } from './prepared-header.ts';
 import { Storage } from './storage.ts';
 
+export { fromDomainsOf } from './from.ts';
 export { type OwnMail, type OwnMailOptions, prepareOwnMail, textContent } from './own-mail.ts';
 export { discard } from './storage.ts';
 

@@ -105,13 +105,24 @@ export function isWanted({ recipient, action, outcome }: Reportable): boolean {
 }
 
 function ended({ recipient, outcome, now }: DecisionFacts, state: 'relayed' | 'failed' | 'expired'): Decision {
+  const said = namingTheWay(outcome);
   return {
     recipient,
     outcome,
     event: state,
     change: { n: recipient.n, state, ...attempted(outcome, now) },
-    ...worthAReport({ recipient, action: state, outcome }),
+    ...worthAReport({ recipient, action: state, outcome: said }),
   };
+}
+
+/** A sender reads which way its message took, where that is not the usual one. */
+function namingTheWay(outcome: Outcome): Outcome {
+  if (outcome.via === undefined) return outcome;
+  const { reply } = outcome;
+  const way =
+    '(said by the fallback upstream of this relay, because the provider of the recipient refuses the address of the relay)';
+  const words = reply.words === undefined ? {} : { words: `${reply.words} ${way}` };
+  return { ...outcome, reply: { ...reply, text: `${reply.text} ${way}`, ...words } } as Outcome;
 }
 
 /**
@@ -169,13 +180,14 @@ function attempted(outcome: Outcome, at: number): { lastReply: string; attempt?:
   const line = replyLine(outcome.reply);
   const reply = line.length > MAX_REPLY ? `${line.slice(0, MAX_REPLY)}…` : line;
   if (outcome.kind === 'returned') return { lastReply: reply };
-  const { kind, mx = null, ip = null, tls = null, assurance, proof, policyId, judged, seconds, conversation } = outcome;
+  const { kind, mx = null, ip = null, tls = null, assurance, proof, policyId, judged, via, seconds, conversation } = outcome;
   const { code, status } = outcome.reply;
   const worth = {
     ...(assurance !== undefined && { assurance }),
     ...(proof !== undefined && { proof }),
     ...(policyId !== undefined && { policyId }),
     ...(judged !== undefined && { judged }),
+    ...(via !== undefined && { via }),
   };
   const attempt = { at, mx, ip, tls, outcome: kind, code, status, reply, seconds, ...worth };
   return { lastReply: reply, attempt: conversation === undefined ? attempt : { ...attempt, conversation } };

@@ -252,7 +252,7 @@ function logNotReported(log: EventLog, queueId: string, reportable: readonly Rep
 function logDecision(log: EventLog, of: { queueId: string; user: string | undefined }, decision: Decision): void {
   const { recipient, outcome, change, event } = decision;
   const { queueId, user } = of;
-  const { mx, ip, tls, assurance, proof, policyId, judged, reply, seconds } = outcome;
+  const { mx, ip, tls, assurance, proof, policyId, judged, via, reply, seconds } = outcome;
   const facts = {
     queueId,
     recipient: recipient.address,
@@ -264,6 +264,7 @@ function logDecision(log: EventLog, of: { queueId: string; user: string | undefi
     proof,
     policyId,
     judged,
+    via,
     reply,
     attempt: recipient.attempts + 1,
     seconds,

@@ -1,6 +1,6 @@
 /** What the operator is told of a provider that refuses our address: a line in the log, and mail when it begins and when it ends. */
 import type { Config } from '../config/config.ts';
-import { type BlockNews, type Delivery, loadProviders } from '../delivery/delivery.ts';
+import { type BlockNews, type Delivery, fallbackFor, loadProviders } from '../delivery/delivery.ts';
 import type { EventLog } from '../events/events.ts';
 import { blockNotice, type OperatorNotice } from '../report/report.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
@@ -8,32 +8,40 @@ import { replyLine } from '../smtp/reply.ts';
 import type { Store } from '../store/store.ts';
 import { HOUR } from '../system/clock.ts';
 import { createBlockDays } from './block-days.ts';
+import { createFallbackMail } from './fallback-mail.ts';
+import { createFallbackNews, followFallback } from './fallback-notices.ts';
 
 type BlockNewsBox = ReturnType<typeof createBlockNews>;
 
 /** Keeps what is heard before notices can be sent. */
-export function createBlockNews(log: EventLog) {
+export function createBlockNews(log: EventLog, ground: Parameters<typeof createFallbackMail>[0]) {
   let waiting: BlockNews[] = [];
   let listener: ((news: BlockNews) => void) | undefined;
+  const fallback = createFallbackNews();
+  const hear = (news: BlockNews): void => {
+    const { provider, way, state, cause } = news;
+    const fields = { provider, address: way.source ?? `IPv${way.family}` };
+    if (state === 'open') log.emit('providerOpened', fields);
+    else
+      log.emit('providerBlocked', {
+        ...fields,
+        class: cause?.class ?? 'unknown',
+        reply: cause === undefined ? '' : replyLine(cause.reply),
+      });
+    if (listener === undefined) waiting.push(news);
+    else listener(news);
+  };
   return {
-    hear(news: BlockNews): void {
-      const { provider, way, state, cause } = news;
-      const fields = { provider, address: way.source ?? `IPv${way.family}` };
-      if (state === 'open') log.emit('providerOpened', fields);
-      else
-        log.emit('providerBlocked', {
-          ...fields,
-          class: cause?.class ?? 'unknown',
-          reply: cause === undefined ? '' : replyLine(cause.reply),
-        });
-      if (listener === undefined) waiting.push(news);
-      else listener(news);
-    },
+    hear,
+    /** What the delivery gets of it. */
+    told: { onBlock: hear, onFallback: fallback.hear, fallbackMail: createFallbackMail(ground) },
     listen(told: (news: BlockNews) => void): void {
       listener = told;
       for (const news of waiting) told(news);
       waiting = [];
     },
+    /** What is heard of the fallback upstream. */
+    fallback,
   };
 }
 
@@ -82,7 +90,11 @@ export function followProviders(news: BlockNewsBox, parts: NoticeParts): () => P
   void obey();
   const look = createBlockDays({ delivery, messages: store.messages, log, now: Date.now });
   setInterval(() => next(look), HOUR).unref();
-  return () => telling;
+  const toldOfFallback = followFallback(news.fallback, parts);
+  return async () => {
+    await telling;
+    await toldOfFallback();
+  };
 }
 
 /** @param begins it has just begun or ended. Otherwise it is known from an earlier process. */
@@ -119,7 +131,8 @@ async function deliverNote(name: string, note: Note, parts: NoticeParts): Promis
   const { hostname, operator, delivery } = parts.config();
   if (operator !== undefined) {
     const removal = removalPage(note.news.provider, delivery.providers);
-    await parts.send(operator, blockNotice({ ...note.news, hostname, cause: note.news.cause, removal }), note.id);
+    const fallback = fallbackFor(delivery.fallback, note.news.provider);
+    await parts.send(operator, blockNotice({ ...note.news, hostname, cause: note.news.cause, removal, fallback }), note.id);
   }
   await settleNote(name, note, parts);
 }

@@ -1,10 +1,11 @@
 /** Whether the relay can take traffic, and how much mail it holds. For MAIL, /readyz and /metrics. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Certificates } from '../certificates/certificates.ts';
+import { fallbackStates } from '../delivery/delivery.ts';
 import type { Snapshot } from '../metrics/metrics.ts';
 import { refusal } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
-import type { OpenedStore, Store, StoreData } from '../store/store.ts';
+import type { OpenedStore, Shaping, Store, StoreData } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 import type { DiskWatch } from '../system/disk-watch.ts';
 import type { StsCounts } from '../tls-policy/tls-policy.ts';
@@ -102,6 +103,8 @@ export type SnapshotParts = {
   readonly resting: number;
   /** Providers that refuse our address now. */
   readonly blocked: readonly { readonly provider: string }[];
+  /** The states of providers and fallback upstreams. */
+  readonly shaping: readonly Shaping[];
   readonly policies: StsCounts;
   readonly senders: Snapshot['senders'];
   readonly validates: boolean;
@@ -109,11 +112,14 @@ export type SnapshotParts = {
 };
 
 /** The values for the metrics page. They are also available while the store fails, when they matter most. */
-export async function snapshot({ store, certificates, blocked, ...numbers }: SnapshotParts, now = Date.now()): Promise<Snapshot> {
+export async function snapshot(
+  { store, certificates, blocked, shaping, ...numbers }: SnapshotParts,
+  now = Date.now(),
+): Promise<Snapshot> {
   const counted = store.messages.counts().catch(() => undefined); // its own log line has the cause
   const counts = await Promise.race([counted, after(2 * SECOND, undefined)]);
   const certificate = { certificates: certificates.facts() };
-  const providers = { blocked: [...new Set(blocked.map(({ provider }) => provider))] };
+  const providers = { blocked: [...new Set(blocked.map(({ provider }) => provider))], fallback: fallbackStates(shaping, now) };
   const common = { ...numbers, ...certificate, ...providers };
   if (counts === undefined) return { ...common, heldBy: [], queue: undefined };
   const heldBy = blocked.length === 0 ? [] : await store.messages.heldByProvider().catch(() => []);

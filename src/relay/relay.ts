@@ -203,9 +203,9 @@ async function startWay(parts: Parts, ground: Ground) {
   const { validates, validatesNow } = dnssec;
   const threads = await startSessionThreads({ ...parts, ...ground, sts, results, senders, validates, validatesNow, late });
   closers.push(() => threads?.close());
-  const blocks = createBlockNews(events);
+  const blocks = createBlockNews(events, { store, dns, hostname: config.hostname });
   const ways = { hostname: config.hostname, dns, log: events, operation, sts, results, validates, validatesNow };
-  const told = { held: messages, onBlock: blocks.hear, now };
+  const told = { held: messages, ...blocks.told, now };
   const delivery = await startDelivery({ ...deliveryOptions(config), ...ways, ...told }, threads?.courier);
   closers.push(() => delivery.close());
   const signer = createSigner({ operation, noKey: config.signing.noKey, warn: events.emit });
@@ -366,7 +366,7 @@ async function openAdmin(
         sessions: threads?.sessions() ?? submission.sessions(),
         threads: threads?.working() ?? 1,
         sessionsByThread: threads?.sessionsByThread() ?? [],
-        ...{ resting: delivery.resting(), blocked: delivery.blocks() },
+        ...{ resting: delivery.resting(), blocked: delivery.blocks(), shaping: delivery.shaping() },
       },
       ...{
         validates: dnssec.validates(),

@@ -1,6 +1,7 @@
 /** What the operator reads when a provider refuses our address, and when it no longer does. */
 import { type Reply, replyLine } from '../smtp/reply.ts';
 import { formatDate } from '../smtp/text.ts';
+import { MINUTE } from '../system/clock.ts';
 import type { OperatorNotice } from './notice.ts';
 
 type BlockFacts = {
@@ -14,9 +15,11 @@ type BlockFacts = {
   readonly cause: { readonly class: string; readonly reply: Reply; readonly mx?: string | undefined } | undefined;
   /** Where a block is reported. */
   readonly removal: string | undefined;
+  /** The upstream for its mail meanwhile; `after`: ms. */
+  readonly fallback?: { readonly hosts: readonly string[]; readonly after?: number } | undefined;
 };
 
-export function blockNotice({ hostname, provider, way, state, since, cause, removal }: BlockFacts): OperatorNotice {
+export function blockNotice({ hostname, provider, way, state, since, cause, removal, fallback }: BlockFacts): OperatorNotice {
   const name = provider.replace(/^mx:/, '').slice(0, 100);
   const address = way.source ?? `the IPv${way.family} address`;
   if (state === 'open' && cause?.class === 'operator') {
@@ -64,6 +67,12 @@ export function blockNotice({ hostname, provider, way, state, since, cause, remo
         : [`What ${cause.mx ?? name} said (${cause.class}):`, '', `    ${replyLine(cause.reply)}`, '']),
       'What the relay does: it returns no mail for this. All mail for this provider is held and keeps its lifetime, and its senders are warned after some hours. One of the held messages is sent after 2, 4, 8 and then each 12 hours. When it comes through, the rest follows by itself.',
       '',
+      ...(fallback === undefined
+        ? []
+        : [
+            `If the block lasts ${Math.round((fallback.after ?? 15 * MINUTE) / MINUTE)} minutes, the mail leaves by ${fallback.hosts.join(', ')} (delivery.fallback) until it ends.`,
+            '',
+          ]),
       'What you can do: find out whether a login sends spam, look at the DNS of the relay, and ask the provider to take mail again.',
       '',
       ...(removal === undefined ? [] : [`    ${removal.replace(/^mailto:/, 'mail to ')}`]),

@@ -11,6 +11,7 @@ import { type Original, readOriginal } from './original.ts';
 
 export { alignmentNotice } from './alignment-notice.ts';
 export { blockNotice } from './block-notice.ts';
+export { fallbackNotice } from './fallback-notice.ts';
 export { limitNotice } from './limit-notice.ts';
 export { type OperatorNotice, sendNotice } from './notice.ts';
 export { createSummarizer } from './summary.ts';

@@ -37,6 +37,8 @@ type Where = {
   readonly policyId?: string;
   /** Absent if no host has refused anything. */
   readonly judged?: JudgedReply;
+  /** The mail took the fallback upstream, because a provider refuses our address. `mx` is its host. */
+  readonly via?: 'fallback';
   /** Duration of the attempt. */
   readonly seconds: number;
   /** The SMTP conversation, line by line. Only kept for messages that ask for it. */

@@ -25,6 +25,26 @@ export type Route = {
   readonly ip?: IpPolicy;
 };
 
+/** The relay that takes mail for providers that refuse our address. */
+export type FallbackRule = {
+  /** Keys of providers. Absent: all, and hosts that the table does not know. */
+  readonly providers?: readonly string[];
+  /** As those of a route. Empty: there is no fallback for these providers. */
+  readonly hosts: readonly string[];
+  /** Default: verify. */
+  readonly tls?: TlsLevel;
+  readonly login?: { readonly user: string; readonly password: string };
+  readonly ip?: IpPolicy;
+  /** Recipients in a day (UTC). */
+  readonly dailyCap: number;
+  /** Domains of From that it may be used for; patterns as in routes. Absent: all. */
+  readonly domains?: readonly string[];
+  /** Addresses that it sends from, as SPF sees them. Absent: those of its hosts. */
+  readonly addresses?: readonly string[];
+  /** How long a provider must have refused our address, ms. Default: 15 minutes. */
+  readonly after?: number;
+};
+
 /** What the operator asks of the TLS of hosts that no route names. Patterns as in routes; a rule counts where all of its patterns match. */
 export type DestinationRule = {
   /** The recipient's. */

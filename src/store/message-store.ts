@@ -204,6 +204,8 @@ export type AttemptRecord = {
   readonly policyId?: string;
   /** What a refusal was taken for. */
   readonly judged?: JudgedReply;
+  /** The other way that was taken: `fallback`. Absent: the host is that of the recipient's domain, or of a route. */
+  readonly via?: string;
   /** The lines of the dialog. Absent unless the message is `recorded`. */
   readonly conversation?: string;
 };
@@ -383,6 +385,7 @@ export type MessageStore = {
   /**
    * Makes up to `limit` recipients due at `now` that are held for this provider, those of the oldest messages first. They are held no longer.
    * @param request `probe`: among the oldest, messages with one recipient and at most 100 KiB first, and those with the fewest attempts.
+   * `after`: all of the next older message behind this one, whatever the limit; empty: of the oldest.
    * @returns the ids of their messages.
    */
   releaseHeld(request: {
@@ -390,6 +393,7 @@ export type MessageStore = {
     readonly limit: number;
     readonly probe: boolean;
     readonly now: number;
+    readonly after?: string;
   }): Promise<readonly string[]>;
   /** Users with mail that is held over a limit, and some of this mail that has expired by `now`. */
   overLimit(now: number): Promise<OverLimit>;

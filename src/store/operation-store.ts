@@ -35,7 +35,8 @@ export type Pace = {
 
 /**
  * The state of a provider as it sees one address of ours, see delivery/shaping/breaker.ts. Times are milliseconds since the epoch; `rate` is
- * messages in a minute; `source` is empty where the system chooses the address; `evidence` is JSON.
+ * messages in a minute; `source` is empty where the system chooses the address; `evidence` is JSON. A `provider` that begins with `fallback:` is
+ * an upstream, see delivery/shaping/fallback.ts.
  */
 export type Shaping = {
   readonly provider: string;

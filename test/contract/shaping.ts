@@ -107,6 +107,31 @@ export function shapingContract({ name, open }: ShapingSubject): void {
       expect(await first.messages.releaseHeld({ provider: 'google', limit: 1, probe: false, now: NOW })).toEqual([]);
     });
 
+    test('held mail is released one message after the other, with all of its recipients', async () => {
+      const { first } = await opened();
+      const ids: string[] = [];
+      for (let i = 0; i < 3; i++) {
+        const message = await accepted(first, { acceptedAt: NOW + i, to: ['a@x.example', 'b@y.example'] });
+        ids.push(message.id);
+        await held(first, message);
+      }
+      const next = (after: string) =>
+        first.messages.releaseHeld({ provider: 'yahoo', limit: 1, probe: false, now: NOW + 10, after });
+      expect(await next('')).toEqual([ids[0]]);
+      expect(await first.messages.heldByProvider()).toMatchObject([{ recipients: 4 }]);
+      expect(await next(ids[1]!)).toEqual([ids[2]]);
+      expect(await next(ids[2]!)).toEqual([]);
+      expect(await next('')).toEqual([ids[1]]);
+    });
+
+    test('the trace says that another way was taken', async () => {
+      const { first, second } = await opened();
+      const { id: messageId, lease } = await accepted(first);
+      const attempt = { ...relayedAttempt, via: 'fallback' };
+      await first.messages.settle({ messageId, lease, at: NOW, changes: [{ n: 0, state: 'relayed', attempt }] });
+      expect((await second.messages.get(messageId))?.recipients[0]?.trace).toEqual([attempt]);
+    });
+
     test('a probe is the oldest small message with one recipient', async () => {
       const { first } = await opened();
       await held(first, await accepted(first, { to: ['a@x.example', 'b@x.example'] }));

@@ -25,7 +25,16 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
     ...['tlsSession', 'tlsPolicyFailed'],
   ];
   const tls = { assurance: 'dane', version: 'TLSv1.3', policy: 'dane', reason: 'no-tlsa-match' };
-  const fields = { user: 'u', code: 550, listener: 'submission', action: 'failed', seconds: 1, asks: 'TLS-Required: No', ...tls };
+  const fields = {
+    user: 'u',
+    code: 550,
+    listener: 'submission',
+    action: 'failed',
+    seconds: 1,
+    via: 'fallback',
+    asks: 'TLS-Required: No',
+    ...tls,
+  };
   for (const event of events) metrics.observe({ event, fields } as never as RelayEvent);
   metrics.observeCommit(0.01);
   metrics.observeQuestion({ type: 'MX', result: 'found', seconds: 0.01 });
@@ -34,6 +43,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
     threads: 1,
     sessionsByThread: [],
     sessions: 1,
+    fallback: [{ upstream: 'smtp.example.net', used: 3, failing: false }],
     ...{ resting: 0, blocked: ['yahoo'], heldBy: [{ provider: 'yahoo', recipients: 2 }] },
     policies: { modes: { enforce: 1 }, overdue: 0 },
     senders: { ok: 2, rejected: 1 },

@@ -38,6 +38,7 @@ export async function testControl(dns: Partial<ControlOptions['dns']> = {}): Pro
         port: 25,
         ip: 'v4-only',
         source: [],
+        fallback: [],
         allowPrivate: [],
         tls: 'opportunistic',
         dane: 'on',

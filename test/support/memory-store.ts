@@ -422,12 +422,13 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
         .slice(0, limit);
     },
     heldByProvider: async () => heldMail(messages.values()),
-    async releaseHeld({ provider, limit, probe, now }) {
-      const released = [...messages.values()]
+    async releaseHeld({ provider, limit, probe, now, after }) {
+      const held = [...messages.values()]
         .flatMap((kept) => kept.recipients.map((recipient) => [kept, recipient] as const))
-        .filter(([, { heldBy, state }]) => heldBy === provider && WAITING.includes(state))
-        .toSorted(([a, x], [b, y]) => (probe ? probeOrder(a, x) - probeOrder(b, y) : 0))
-        .slice(0, limit);
+        .filter(([{ facts }, { heldBy, state }]) => heldBy === provider && WAITING.includes(state) && facts.id > (after ?? ''))
+        .toSorted(([a, x], [b, y]) => (probe ? probeOrder(a, x) - probeOrder(b, y) : 0));
+      const next = held.map(([{ facts }]) => facts.id).sort()[0];
+      const released = after === undefined ? held.slice(0, limit) : held.filter(([{ facts }]) => facts.id === next);
       for (const [, recipient] of released) {
         recipient.nextAttemptAt = now;
         delete recipient.heldBy;

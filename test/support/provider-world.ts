@@ -1,6 +1,6 @@
 /** A queue with its store, a delivery with providers, and fake providers that follow a script; the clock is the test's. */
 import { onTestFinished } from 'vitest';
-import type { BlockNews } from '../../src/delivery/delivery.ts';
+import type { BlockNews, DeliveryOptions, FallbackNews } from '../../src/delivery/delivery.ts';
 import { createEventLog } from '../../src/events/events.ts';
 import { startQueue } from '../../src/queue/queue.ts';
 import type { Reportable } from '../../src/queue/telling.ts';
@@ -20,9 +20,9 @@ export type ProviderWorld = Awaited<ReturnType<typeof startProviderWorld>>;
 /**
  * Domains `t0.test` … at Microsoft 365, `g.test` at Google, `y.test` at Yahoo, `s.test` at SFR, `l.test` at Outlook,
  * `d.test` at T-Online, `o.test` elsewhere. `f.test` names hosts of Google first, which
- * do not exist, and then the one elsewhere. @param scriptElsewhere of that one.
+ * do not exist, and then the one elsewhere. @param scriptElsewhere of that one. @param more for the delivery.
  */
-export async function startProviderWorld(script: MxScript, scriptElsewhere: MxScript = {}) {
+export async function startProviderWorld(script: MxScript, scriptElsewhere: MxScript = {}, more: Partial<DeliveryOptions> = {}) {
   const clock = { now: 1_800_000_000_000 };
   const mx = await startMx({ address: '127.0.4.1', script });
   const elsewhere = await startMx({ address: '127.0.4.2', port: mx.port, hostname: 'mx.o.test', script: scriptElsewhere });
@@ -33,6 +33,7 @@ export async function startProviderWorld(script: MxScript, scriptElsewhere: MxSc
   async function open(path: string) {
     const store: Store = await storeFiles(path).open({ sweep: true });
     const news: BlockNews[] = [];
+    const fallbackNews: FallbackNews[] = [];
     const reports: Reportable[] = [];
     const now = () => clock.now;
     const { operation, messages } = store;
@@ -42,6 +43,8 @@ export async function startProviderWorld(script: MxScript, scriptElsewhere: MxSc
       operation,
       held: messages,
       onBlock: (one) => news.push(one),
+      onFallback: (one) => fallbackNews.push(one),
+      ...more,
     });
     const queue = startQueue({
       ...{ store: messages, log: createEventLog(createLog({ level: 'silent', format: 'json' })), owner: `me/${clock.now}`, now },
@@ -57,7 +60,7 @@ export async function startProviderWorld(script: MxScript, scriptElsewhere: MxSc
     store.onChange((changes) => [...changes].some((one) => one.startsWith('queue:')) && queue.wake());
     await messages.takeBack({ owner: 'start', silence: 0, now: clock.now });
     queue.wake();
-    return { store, news, reports, delivery, queue };
+    return { store, news, fallbackNews, reports, delivery, queue };
   }
 
   async function shut(): Promise<void> {
@@ -79,16 +82,22 @@ export async function startProviderWorld(script: MxScript, scriptElsewhere: MxSc
     get news() {
       return parts.news;
     },
+    get fallbackNews() {
+      return parts.fallbackNews;
+    },
     get reports() {
       return parts.reports;
     },
     get delivery() {
       return parts.delivery;
     },
-    /** A message that is accepted now. */
+    /** A message that is accepted now. @param to addresses with blanks between them. */
     async send(to: string, rest: Partial<NewMessage> = {}): Promise<string> {
       const added = await parts.queue.add({
-        message: message([recipient(to)], { acceptedAt: clock.now, id: newId(clock.now), ...rest }),
+        message: message(
+          to.split(' ').map((address) => recipient(address)),
+          { acceptedAt: clock.now, id: newId(clock.now), ...rest },
+        ),
       });
       if (!added.accepted) throw new Error('refused');
       return added.id;

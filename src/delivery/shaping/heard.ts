@@ -3,7 +3,7 @@ import { domainOf } from '../../smtp/envelope.ts';
 import type { AttemptResult } from '../attempt.ts';
 import type { AboutUs } from '../verdict.ts';
 import type { Permit } from './provider-line.ts';
-import type { Heard } from './provider-way.ts';
+import { type Heard, wayKey } from './provider-way.ts';
 import type { ReplyPhase } from './reply-class.ts';
 
 type HeardContext = {
@@ -51,6 +51,28 @@ export function heardFrom(
 }
 
 /**
+ * What the results of an attempt say about the fallback upstream. clean: it has taken the message; silent: perhaps; other: it does not want
+ * this message; us: it does not let us in (`sure`), it fails, or it refuses in words that nobody knows (`sure` undefined). What is only our
+ * own trouble is left out.
+ */
+export function heardFromFallback(results: readonly AttemptResult[]): readonly Heard[] {
+  return results.flatMap(({ verdict, target }): readonly Heard[] => {
+    const { kind, judgement, pace, reply } = verdict;
+    const mx = target?.mx;
+    if (kind === 'relayed') return [{ family: 4, kind: 'clean' }];
+    if (kind === 'uncertain') return [{ family: 4, kind: 'silent' }];
+    if (kind === 'returned') return [];
+    const isLocked = verdict.about === 'us' && verdict.waitsForUs === true && pace !== 'none';
+    if (isLocked || judgement?.scope === 'upstream' || (judgement?.scope === 'us' && reply.code >= 500))
+      return [{ family: 4, kind: 'us', sure: true, reply, mx }];
+    if (judgement === undefined)
+      return verdict.about === 'us' && pace !== 'none' ? [{ family: 4, kind: 'us', sure: false, reply, mx }] : [];
+    if (reply.code < 500) return judgement.scope === 'us' ? [{ family: 4, kind: 'us', sure: false, reply, mx }] : [];
+    return judgement.class === 'unknown' ? [{ family: 4, kind: 'us', reply, mx }] : [{ family: 4, kind: 'other' }];
+  });
+}
+
+/**
  * Too many sessions at a time is no failure of the mail: it comes again as soon as there are fewer. @param permit of the attempt, where other
  * attempts had permits too; one that was alone waits as after any refusal.
  */
@@ -64,4 +86,18 @@ export function withoutCrowd(results: readonly AttemptResult[], permit: Permit |
     const again: AboutUs = { about: 'us', kind: 'returned', reply, tryNext: false, pace: 'none', judgement };
     return { ...result, verdict: again };
   });
+}
+
+const STRENGTH = { us: 3, clean: 2, other: 1, silent: 0 } as const;
+
+/** One answer for each way: what is about us outweighs the rest. A connection that wanted no more is said in any case. */
+export function strongest(heard: readonly Heard[]): readonly Heard[] {
+  if (heard.length <= 1) return heard;
+  const found = new Map<string, Heard>();
+  for (const one of heard) {
+    const known = found.get(wayKey(one));
+    if (known === undefined || STRENGTH[one.kind] > STRENGTH[known.kind]) found.set(wayKey(one), { cap: known?.cap, ...one });
+    else if (one.cap !== undefined) found.set(wayKey(one), { ...known, cap: one.cap });
+  }
+  return [...found.values()];
 }

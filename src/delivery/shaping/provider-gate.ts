@@ -25,17 +25,22 @@ export class ProviderGate {
   /** Mail for a provider that refuses our address is turned away before it takes a place. `probe`: this message finds out whether it still does. */
   refusal(provider: string, entrant: Entrant): TurnedAway | 'probe' | undefined {
     const line = this.#lineFor(provider, entrant);
-    if (line === undefined || !line.isBlocked) return undefined;
-    const wait = line.waitOf(entrantOf(provider, entrant));
-    return wait === undefined ? 'probe' : turnedAway(wait);
+    if (line === undefined || entrant.fallback !== undefined) return undefined;
+    if (line.isBlocked) {
+      const wait = line.waitOf(entrantOf(provider, entrant));
+      return wait === undefined ? 'probe' : this.#turnedAway(wait, entrant);
+    }
+    const until = line.divertedUntil();
+    return until === undefined ? undefined : this.#turnedAway({ provider, until }, entrant);
   }
 
   /** Undefined: no permit is needed. */
   enter(provider: string, entrant: Entrant): Answer | Promise<Answer> | undefined {
+    if (entrant.fallback !== undefined) return this.#providers.fallback.enter(entrant);
     const line = this.#lineFor(provider, entrant);
     if (line === undefined) return undefined;
     const answer = line.enter(entrantOf(provider, entrant));
-    return answer instanceof Promise ? answer.then(answerOf) : answerOf(answer);
+    return answer instanceof Promise ? answer.then((late) => this.#answerOf(late, entrant)) : this.#answerOf(answer, entrant);
   }
 
   /** A permit that nothing has to wait for; undefined: none is needed. */
@@ -56,13 +61,24 @@ export class ProviderGate {
   }
 
   leave(provider: string, permit: Permit | undefined, heard: readonly Heard[]): void {
-    if (permit !== undefined) {
-      this.line(permit.provider)?.leave(permit, heard);
-      return;
-    }
+    if (permit?.fallback !== undefined) this.#providers.fallback.leave(permit, heard);
+    else if (permit !== undefined) this.line(permit.provider)?.leave(permit, heard);
+    if (permit !== undefined) return;
     // Hosts that the table does not know have the limits of their set, which also knows what it means to be told of too much.
     const refused = heard.filter(({ verb, class: word }) => verb === 'hold' || word === 'ptr-helo');
     if (refused.length > 0) this.#providers.needed(provider).leave(undefined, refused);
+  }
+
+  #answerOf(answer: Permit | ProviderWait | undefined, entrant: Entrant): Answer {
+    if (answer === undefined) return { verdict: STOPPED };
+    return 'way' in answer ? answer : this.#turnedAway(answer, entrant);
+  }
+
+  #turnedAway(wait: ProviderWait, { message }: Entrant): TurnedAway {
+    const { provider } = wait;
+    const line = this.line(provider);
+    const isTaken = line !== undefined && this.#providers.fallback.takes(line, message);
+    return isTaken ? { ...turnedAway(wait), fallback: provider } : turnedAway(wait);
   }
 
   #lineFor(provider: string, { ways = [] }: Entrant): ProviderLine | undefined {
@@ -72,11 +88,6 @@ export class ProviderGate {
 
 function entrantOf(provider: string, { key: hosts, ways = [], message, sender, lookUp, signal }: Entrant): ProviderEntrant {
   return { provider, ways, hosts, message, domain: domainOf(sender), to: lookUp.destination, signal };
-}
-
-function answerOf(answer: Permit | ProviderWait | undefined): Answer {
-  if (answer === undefined) return { verdict: STOPPED };
-  return 'way' in answer ? answer : turnedAway(answer);
 }
 
 function turnedAway({ provider, until, blocked, refusedBy }: ProviderWait): TurnedAway {

@@ -4,9 +4,10 @@ import type { Shaping } from '../../store/store.ts';
 import { onAbort } from '../../system/abort.ts';
 import { HOUR, SECOND } from '../../system/clock.ts';
 import type { Family } from '../ip-families.ts';
+import { strongest } from './heard.ts';
 import { KeptConnections } from './kept-connections.ts';
 import type { ProviderPaceOptions } from './provider-pace.ts';
-import { type Heard, ProviderWay, type Way, type WayCause, type WayLimits, wayKey } from './provider-way.ts';
+import { type Heard, ProviderWay, type Way, type WayCause, type WayLimits, type WayRefusal, wayKey } from './provider-way.ts';
 import type { DomainRest } from './refusals.ts';
 
 /** For one attempt. It is plain data, so that it may go to another thread. */
@@ -25,6 +26,8 @@ export type Permit = {
   readonly beganAt: number;
   /** Whether a sure refusal of our address holds all mail of the provider: in its own words, and in words that its customer may have written. */
   readonly believed: { readonly own: boolean; readonly other: boolean };
+  /** At the fallback upstream: for how many recipients, and of which message. */
+  readonly fallback?: { readonly granted: number; readonly message: string };
 };
 
 /** Mail waits for a provider. `until`: it makes no sense to come earlier. `since`: when the block began, milliseconds since the epoch. */
@@ -75,6 +78,8 @@ const RELEASED = 20;
 type LineOptions = Omit<ProviderPaceOptions, 'find' | 'concurrency'> & {
   readonly limits: () => WayLimits;
   readonly changed: (row: Shaping) => void;
+  /** Its mail leaves by its fallback upstream now. */
+  readonly diverts: (line: ProviderLine) => boolean;
 };
 
 type WaitingEntrant = { readonly entrant: ProviderEntrant; readonly told: (answer: Permit | ProviderWait | undefined) => void };
@@ -121,11 +126,27 @@ export class ProviderLine {
     return true;
   }
 
+  /** Each address that it has seen is refused for what it is, and may be helped by another way; since when. Undefined: not so. */
+  refusal(): WayRefusal | undefined {
+    const now = this.#options.now();
+    const all = this.ways.map((way) => way.refusal(now));
+    if (all.length === 0 || all.includes(undefined)) return undefined;
+    const since = Math.max(...all.map((one) => one!.since));
+    return { since, isThrottle: all.some((one) => one!.isThrottle) };
+  }
+
+  /** It only asks for less, and its mail leaves by another way meanwhile. Until when; undefined: not so. */
+  divertedUntil(): number | undefined {
+    if (!this.#options.diverts(this)) return undefined;
+    const now = this.#options.now();
+    return Math.max(now + SECOND, ...this.ways.map((way) => way.state(now).until));
+  }
+
   /** Why this message has to wait though it has not asked for a permit; undefined: it may ask. */
   waitOf(entrant: ProviderEntrant): ProviderWait | undefined {
     const now = this.#options.now();
     const ways = entrant.ways.map((way) => this.#way(way));
-    const mayAsk = ways.some((way) => !way.holds(now) || isProbe(way, entrant, now));
+    const mayAsk = ways.some((way) => !way.holds(now) || way.isProbe(entrant.message, now));
     return mayAsk ? undefined : this.#waitFor(ways, now, Number.POSITIVE_INFINITY);
   }
 
@@ -275,8 +296,9 @@ export class ProviderLine {
   #open(now: number): { readonly sessions: number; readonly freeAt: number; readonly blocked: boolean } {
     if (this.#ways.size === 0) return { sessions: this.#options.limits().sessions, freeAt: 0, blocked: false };
     let [sessions, freeAt, blocked] = [0, Number.POSITIVE_INFINITY, true];
+    const diverts = this.#options.diverts(this);
     for (const way of this.#ways.values()) {
-      if (way.holds(now)) continue;
+      if (way.holds(now) || diverts) continue;
       blocked = false;
       const may = way.allowance(now);
       sessions += may.sessions;
@@ -293,7 +315,7 @@ export class ProviderLine {
     let until = Number.POSITIVE_INFINITY;
     let refusedBy: DomainRest | undefined;
     for (const way of [...ways.filter(({ key }) => key === this.#last), ...ways.filter(({ key }) => key !== this.#last)]) {
-      const probes = isProbe(way, entrant, now);
+      const probes = way.isProbe(entrant.message, now);
       const { sessions, freeAt } = way.allowance(now);
       const rest = way.recipientWaits(entrant.to, now);
       const domainUntil = rest?.until ?? way.senderWaits(entrant.domain, now);
@@ -424,23 +446,4 @@ export class ProviderLine {
     if (released?.length === 0 && !this.isBlocked) this.#mayHold = false;
     this.#releasing = false;
   }
-}
-
-/** Any message may go as the probe where none is held. */
-function isProbe(way: ProviderWay, { message }: ProviderEntrant, now: number): boolean {
-  return way.probe !== undefined && way.state(now).kind === 'probing' && (way.probe === '' || way.probe === message);
-}
-
-const STRENGTH = { us: 3, clean: 2, other: 1, silent: 0 } as const;
-
-/** One answer for each way: what is about us outweighs the rest. A connection that wanted no more is said in any case. */
-function strongest(heard: readonly Heard[]): readonly Heard[] {
-  if (heard.length <= 1) return heard;
-  const found = new Map<string, Heard>();
-  for (const one of heard) {
-    const known = found.get(wayKey(one));
-    if (known === undefined || STRENGTH[one.kind] > STRENGTH[known.kind]) found.set(wayKey(one), { cap: known?.cap, ...one });
-    else if (one.cap !== undefined) found.set(wayKey(one), { ...known, cap: one.cap });
-  }
-  return [...found.values()];
 }

@@ -7,6 +7,7 @@
  */
 import type { Shaping } from '../../store/store.ts';
 import { type Clock, MINUTE } from '../../system/clock.ts';
+import { Fallback, type FallbackOptions, isFallbackRow } from './fallback.ts';
 import type { Provider } from './provider.ts';
 import { type BlockNews, LOOK, ProviderLine } from './provider-line.ts';
 import type { Way, WayLimits } from './provider-way.ts';
@@ -24,10 +25,15 @@ export type ProviderPaceOptions = {
   readonly onNews: (news: BlockNews) => void;
   /** A probe begins. @param message its id; undefined: the next message is the probe. */
   readonly onProbe: (provider: string, way: Way, message: string | undefined) => void;
-  /** Makes up to `count` of the held messages of a provider due now, the oldest first; `probe`: one that suits as a probe. */
-  readonly release: (provider: string, count: number, probe: boolean) => Promise<readonly string[]>;
-  /** Stores what no result has caused. Never rejects. */
-  readonly put: (row: Shaping) => void;
+  /**
+   * Makes up to `count` of the held messages of a provider due now, the oldest first; `probe`: one that suits as a probe; `after`: the next
+   * one behind this message.
+   */
+  readonly release: (provider: string, count: number, probe: boolean, after?: string) => Promise<readonly string[]>;
+  /** Stores what no result has caused. Resolves when it is stored. Never rejects. */
+  readonly put: (row: Shaping) => unknown;
+  /** Absent: there is no fallback upstream. */
+  readonly fallback?: FallbackOptions | undefined;
 };
 
 const MAX_LINES = 10_000;
@@ -35,6 +41,7 @@ const MAX_LINES = 10_000;
 const UNKNOWN = { perConnection: 100, perMinute: 600, firstRest: 10 * MINUTE } as const;
 
 export class ProviderPace {
+  readonly fallback: Fallback;
   readonly #options: ProviderPaceOptions;
   readonly #lines = new Map<string, ProviderLine>();
   #changed: Shaping[] = [];
@@ -44,10 +51,19 @@ export class ProviderPace {
   /** @param stored what earlier processes have stored. */
   constructor(options: ProviderPaceOptions, stored: readonly Shaping[]) {
     this.#options = options;
+    this.fallback = new Fallback({
+      ...(options.fallback ?? { rules: () => [], onNews: () => {} }),
+      ...{ now: options.now, put: options.put, changed: (row) => this.#change(row) },
+      release: (provider, after) => options.release(provider, 1, false, after),
+    });
     for (const row of stored) {
+      if (isFallbackRow(row)) {
+        this.fallback.restore(row);
+        continue;
+      }
       // A block of a provider that the table has no longer would never end: no attempt asks for it.
       if (row.provider.includes(':') || options.find(row.provider) !== undefined) this.restore(row);
-      else if (row.state !== 'open') options.put({ ...row, state: 'open', until: 0 });
+      else if (row.state !== 'open') void options.put({ ...row, state: 'open', until: 0 });
     }
   }
 
@@ -79,7 +95,7 @@ export class ProviderPace {
   /** Each way of each provider that is not as usual, for numbers and tables. */
   states(): readonly Shaping[] {
     const now = this.#options.now();
-    return [...this.#lines.values()].flatMap((line) => line.ways.map((way) => way.row(now)));
+    return [...this.#lines.values()].flatMap((line) => line.ways.map((way) => way.row(now))).concat(this.fallback.rows());
   }
 
   /** The providers that refuse an address of ours now. */
@@ -109,17 +125,22 @@ export class ProviderPace {
     };
     const line = new ProviderLine(key, {
       ...{ ...rest, now, limits },
+      diverts: (one) => this.fallback.takes(one),
       changed: (row) => {
-        this.#changed = [...this.#changed.filter((one) => !isSameWay(one, row)), row];
+        this.#change(row);
         this.#watch();
       },
       put: (row) => {
         this.#changed = this.#changed.filter((one) => !isSameWay(one, row));
-        this.#options.put(row);
+        return this.#options.put(row);
       },
     });
     this.#lines.set(key, line);
     return line;
+  }
+
+  #change(row: Shaping): void {
+    this.#changed = [...this.#changed.filter((one) => !isSameWay(one, row)), row];
   }
 
   #forgetUnused(): void {
@@ -132,7 +153,10 @@ export class ProviderPace {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       let busy = false;
-      for (const line of this.#lines.values()) busy = line.look() || busy;
+      for (const line of this.#lines.values()) {
+        busy = line.look() || busy;
+        this.fallback.move(line);
+      }
       if (busy) this.#watch();
     }, LOOK).unref();
   }

@@ -1,6 +1,7 @@
 /** Begins the pace of providers with what earlier processes have stored. */
 import type { EventLog } from '../../events/events.ts';
 import type { MessageStore, OperationStore } from '../../store/store.ts';
+import type { FallbackOptions } from './fallback.ts';
 import type { BlockNews } from './provider-line.ts';
 import { ProviderPace, type ProviderPaceOptions } from './provider-pace.ts';
 
@@ -12,12 +13,19 @@ export type ProviderSurroundings = {
   readonly held?: Pick<MessageStore, 'releaseHeld'> | undefined;
   /** Hears of blocks that begin and end. */
   readonly onBlock?: ((news: BlockNews) => void) | undefined;
+  /** Hears of the fallback upstream. */
+  readonly onFallback?: FallbackOptions['onNews'] | undefined;
+  /** What messages are, and whether they are welcome there. */
+  readonly fallbackMail?: FallbackOptions['mail'] | undefined;
 };
 
 /** Rejects where the store fails. */
 export async function startProviders(
-  { log, operation, held, onBlock }: ProviderSurroundings,
-  options: Omit<ProviderPaceOptions, 'onNews' | 'onProbe' | 'release' | 'put'>,
+  { log, operation, held, onBlock, onFallback, fallbackMail }: ProviderSurroundings,
+  {
+    rules,
+    ...options
+  }: Omit<ProviderPaceOptions, 'onNews' | 'onProbe' | 'release' | 'put' | 'fallback'> & Pick<FallbackOptions, 'rules'>,
 ): Promise<ProviderPace> {
   const stored = (await operation.shaping?.()) ?? [];
   const failed = (error: unknown): void => void log.emit('pacingNotStored', { error });
@@ -28,8 +36,12 @@ export async function startProviders(
         log.emit('providerProbe', { provider, address: source ?? `IPv${family}`, ...(queueId !== undefined && { queueId }) });
       },
       onNews: (news) => onBlock?.(news),
-      release: async (provider, limit, probe) => (await held?.releaseHeld({ provider, limit, probe, now: options.now() })) ?? [],
-      put: (row) => void operation.putShaping?.(row).catch(failed),
+      release: async (provider, limit, probe, after) => {
+        const request = { provider, limit, probe, now: options.now(), ...(after !== undefined && { after }) };
+        return (await held?.releaseHeld(request)) ?? [];
+      },
+      put: async (row) => operation.putShaping?.(row).catch(failed),
+      fallback: { rules, onNews: (news) => onFallback?.(news), ...(fallbackMail !== undefined && { mail: fallbackMail }) },
     },
     stored,
   );

@@ -41,6 +41,11 @@ export type Heard = Way &
     readonly cap?: number | undefined;
   };
 
+/** Another way may be taken, because our address is refused for what it is. `isThrottle`: it is only asked for less, for its reputation. */
+export type WayRefusal = { readonly since: number; readonly isThrottle: boolean };
+
+const REFUSES_ADDRESS: ReadonlySet<WayCause['class']> = new Set<ReplyClass>(['address-blocked', 'ptr-helo', 'ipv6-refused']);
+
 /** What caused a block or a rest, for people. */
 export type WayCause = {
   readonly class: ReplyClass | 'operator';
@@ -60,6 +65,9 @@ type Evidence = {
   readonly ladder?: number;
   readonly capAt?: number;
   readonly cause?: WayCause;
+  /** When the block began, and when we were first asked for less since the last delivery. */
+  readonly blockedAt?: number;
+  readonly throttledAt?: number;
 };
 
 const CAP_KEPT = 7 * DAY;
@@ -80,6 +88,10 @@ export class ProviderWay {
   #limit: { readonly sessions: number; readonly until: number } | undefined;
   #cause: WayCause | undefined;
   readonly #refusals = new Refusals();
+  /** When the block began, whatever its probes have found. */
+  #blockedAt: number | undefined;
+  /** When the reputation of our address was first named as the reason for less, since the last delivery. */
+  #throttledAt: number | undefined;
 
   constructor(way: Way, limits: () => WayLimits, now: number, stored?: Shaping) {
     this.key = wayKey(way);
@@ -94,13 +106,15 @@ export class ProviderWay {
   /** Takes over what was stored, at a start or after the operator's command. */
   restore(stored: Shaping, now: number): void {
     const { state: kind, since, until, step, sessions, rate, learnedCap, evidence } = stored;
-    const { endedAt = 0, ladder = 0, capAt = 0, cause } = JSON.parse(evidence) as Evidence;
+    const { endedAt = 0, ladder = 0, capAt = 0, cause, blockedAt = since, throttledAt } = JSON.parse(evidence) as Evidence;
     // A probe that was under way is over.
     const known = isBreakerKind(kind) ? (kind === 'probing' ? 'blocked' : kind) : 'open';
     this.#state = breakerAt({ kind: known, since, until, step, sessions, rate, endedAt, ladder }, now, this.#limits());
     this.#recovery = freshRecovery(now);
     this.#cap = learnedCap === null ? undefined : { count: learnedCap, at: Math.min(capAt, now) };
     this.#cause = cause;
+    this.#blockedAt = blockedAt;
+    this.#throttledAt = throttledAt;
     this.probe = undefined;
   }
 
@@ -122,6 +136,17 @@ export class ProviderWay {
   isBlocked(now: number): boolean {
     const { kind } = this.state(now);
     return kind === 'blocked' || kind === 'probing';
+  }
+
+  /** Undefined: it takes mail, or refuses it for another reason. */
+  refusal(now: number): WayRefusal | undefined {
+    if (this.#cause === undefined) return undefined;
+    const { kind, until } = this.state(now);
+    if (kind === 'open') return undefined;
+    const rests = (kind === 'slow' || kind === 'resting') && until > now && this.#throttledAt !== undefined;
+    if (rests) return { since: Math.min(this.#throttledAt!, now), isThrottle: true };
+    if (!this.holds(now) || !REFUSES_ADDRESS.has(this.#cause.class)) return undefined;
+    return { since: Math.min(this.#blockedAt ?? now, now), isThrottle: false };
   }
 
   /** Its mail is held: it is blocked, or half open and has got what it takes now. */
@@ -170,6 +195,11 @@ export class ProviderWay {
     this.probe = message;
   }
 
+  /** This message may go as the probe. Any may where none is held. */
+  isProbe(message: string, now: number): boolean {
+    return this.probe !== undefined && this.state(now).kind === 'probing' && (this.probe === '' || this.probe === message);
+  }
+
   open(now: number): void {
     const { step } = this.#state;
     this.#state = { ...openState(this.#limits(), now), endedAt: now, ladder: step };
@@ -199,6 +229,10 @@ export class ProviderWay {
     this.#state = after.state;
     this.#recovery = after.recovery;
     const begins = after.state !== before && (event.kind === 'block' || event.kind === 'throttle');
+    const wasBlocked = before.kind === 'blocked' || before.kind === 'probing' || before.kind === 'half-open';
+    if (event.kind === 'block' && !wasBlocked && begins) this.#blockedAt = now;
+    if (event.kind === 'clean') this.#throttledAt = undefined;
+    if (event.kind === 'throttle' && heard.class === 'address-throttled') this.#throttledAt ??= now;
     if (begins && heard.reply !== undefined) this.#cause = causeOf(heard, heard.reply);
     if (probe) this.probe = undefined;
     return learnt || after.state !== before;
@@ -210,6 +244,8 @@ export class ProviderWay {
       ...(endedAt > 0 && { endedAt, ladder }),
       ...(this.#cap !== undefined && { capAt: this.#cap.at }),
       ...(this.#cause !== undefined && { cause: this.#cause }),
+      ...(kind !== 'open' && this.#blockedAt !== undefined && { blockedAt: this.#blockedAt }),
+      ...(this.#throttledAt !== undefined && { throttledAt: this.#throttledAt }),
     };
     const { family, source = '' } = this.way;
     const learnedCap = this.#cap?.count ?? null;

@@ -50,7 +50,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE attempts (
     message ${NAME}, n integer NOT NULL, attempt integer NOT NULL, at bigint NOT NULL, mx text, ip text, tls text, outcome smallint NOT NULL,
     code integer NOT NULL, status text NOT NULL, reply text NOT NULL, seconds double precision NOT NULL, conversation text, assurance text,
-    proof text, policy_id text, judged text, PRIMARY KEY (message, n, attempt)
+    proof text, policy_id text, judged text, via text, PRIMARY KEY (message, n, attempt)
   );
   CREATE TABLE open (
     id ${NAME} PRIMARY KEY, length integer NOT NULL, verify bigint NOT NULL, spool text, spool_size bigint, spool_verify bigint

@@ -51,7 +51,7 @@ const INSERT_ATTEMPTS = `
   INSERT INTO attempts
   SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::smallint[], $9::int[],
     $10::text[], $11::text[], $12::double precision[], $13::text[], $14::text[],
-    $15::text[], $16::text[], $17::text[])`;
+    $15::text[], $16::text[], $17::text[], $18::text[])`;
 const INSERT_UNTOLD = `
   INSERT INTO untold (message, n, action, sender, at, due_at, reply, mx, ip)
   SELECT c.message, c.n, c.action, m.reverse_path, c.at, c.due_at, c.reply, c.mx, c.ip
@@ -233,7 +233,7 @@ class Settling {
       r.tried_by,
     ]);
     if (rows.length > 0) void tx.send(UPDATE, ...columns(rows, 11));
-    if (this.#attempts.length > 0) void tx.send(INSERT_ATTEMPTS, ...columns(this.#attempts, 17));
+    if (this.#attempts.length > 0) void tx.send(INSERT_ATTEMPTS, ...columns(this.#attempts, 18));
     if (this.#untold.length > 0) void tx.send(INSERT_UNTOLD, ...columns(this.#untold, 8));
   }
 }

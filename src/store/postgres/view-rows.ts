@@ -29,7 +29,7 @@ async function load(tx: DatabaseTransaction, ids: readonly string[]): Promise<St
   );
   const attempts = tx.send<AttemptRow & { message: string; n: number }>(
     `SELECT message, n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, proof, policy_id AS "policyId",
-       judged, conversation
+       judged, via, conversation
      FROM attempts WHERE message = ANY($1::text[]) ORDER BY message, n, attempt`,
     ids,
   );

@@ -19,6 +19,9 @@ const SMALL = 100 * 1024;
 const OLDEST = `
   SELECT message, n, destination, attempts FROM recipients
   WHERE held_by = ? AND next_attempt IS NOT NULL ORDER BY message, n LIMIT ?`;
+const NEXT_MESSAGE = `
+  SELECT message, n, destination, attempts FROM recipients WHERE held_by = ?1 AND next_attempt IS NOT NULL
+  AND message = (SELECT min(message) FROM recipients WHERE held_by = ?1 AND next_attempt IS NOT NULL AND message > ?2)`;
 const SUITS_AS_PROBE = `
   SELECT 1 FROM messages m WHERE m.id = ? AND m.size <= ${SMALL}
   AND NOT EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.n <> ?)`;
@@ -28,13 +31,17 @@ type ReleaseArgument = {
   readonly limit: number;
   readonly probe: boolean;
   readonly now: number;
+  readonly after?: string;
 };
 type HeldRow = { readonly message: string; readonly n: number; readonly destination: string; readonly attempts: number };
 
-export function releaseHeld(context: Context, { provider, limit, probe, now }: ReleaseArgument): readonly string[] {
+export function releaseHeld(context: Context, { provider, limit, probe, now, after }: ReleaseArgument): readonly string[] {
   const { db, due, effects } = context;
-  const oldest = db.all<HeldRow>(OLDEST, provider, probe ? LOOKED_AT : limit);
-  const released = (probe ? inOrderOfProbes(oldest, context) : oldest).slice(0, limit);
+  const oldest =
+    after === undefined
+      ? db.all<HeldRow>(OLDEST, provider, probe ? LOOKED_AT : limit)
+      : db.all<HeldRow>(NEXT_MESSAGE, provider, after);
+  const released = after === undefined ? (probe ? inOrderOfProbes(oldest, context) : oldest).slice(0, limit) : oldest;
   for (const { message, n, destination } of released) {
     db.run('UPDATE recipients SET next_attempt = ?, held_by = NULL WHERE message = ? AND n = ?', now, message, n);
     due.touch(destination);

@@ -74,7 +74,8 @@ function loadMessage({ db }: Context, id: string): StoredMessage | undefined {
   const recipients = db.all<RecipientRow>(`SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? ORDER BY n`, id);
   const traces = new Map<number, AttemptRecord[]>();
   const attempts = db.all<AttemptRow & { n: number }>(
-    `SELECT n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, proof, policy_id AS policyId, judged, conversation
+    `SELECT n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, proof, policy_id AS policyId, judged, via,
+       conversation
      FROM attempts WHERE message = ? ORDER BY n, attempt`,
     id,
   );

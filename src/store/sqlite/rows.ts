@@ -185,12 +185,16 @@ export const isIntactRecipient = (row: RecipientRow) =>
   stateName(row.state) !== undefined && recipientCheck(row.message, row.n, [row.address, row.notify, row.orcpt]) === row.verify;
 
 /** A row of the table `attempts`, without its message and recipient. */
-export type AttemptRow = Omit<AttemptRecord, 'outcome' | 'assurance' | 'proof' | 'policyId' | 'judged' | 'conversation'> & {
+export type AttemptRow = Omit<
+  AttemptRecord,
+  'outcome' | 'assurance' | 'proof' | 'policyId' | 'judged' | 'via' | 'conversation'
+> & {
   outcome: number;
   assurance: string | null;
   proof: string | null;
   policyId: string | null;
   judged: string | null;
+  via: string | null;
   conversation: string | null;
 };
 
@@ -200,6 +204,7 @@ export function decodeAttempt({
   proof,
   policyId,
   judged,
+  via,
   conversation,
   ...attempt
 }: AttemptRow): AttemptRecord {
@@ -210,6 +215,7 @@ export function decodeAttempt({
     ...(proof === null ? {} : { proof }),
     ...(policyId === null ? {} : { policyId }),
     ...(judged === null ? {} : { judged: JSON.parse(judged) }),
+    ...(via === null ? {} : { via }),
     ...(conversation === null ? {} : { conversation }),
   };
 }
@@ -233,7 +239,7 @@ export function decodeRecipient(row: RecipientRow): StoredRecipient {
 
 function encodeAttempt(a: AttemptRecord): readonly Value[] {
   const { at, mx, ip, tls, outcome, code, status, reply, seconds } = a;
-  const { conversation = null, assurance = null, proof = null, policyId = null } = a;
+  const { conversation = null, assurance = null, proof = null, policyId = null, via = null } = a;
   const judged = a.judged === undefined ? null : JSON.stringify(a.judged);
   return [
     at,
@@ -250,6 +256,7 @@ function encodeAttempt(a: AttemptRecord): readonly Value[] {
     proof,
     policyId,
     judged,
+    via,
   ];
 }
 

@@ -165,6 +165,7 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `
   ALTER TABLE attempts ADD COLUMN judged TEXT;
+  ALTER TABLE attempts ADD COLUMN via TEXT;
   `,
   `
   ALTER TABLE messages ADD COLUMN client_ip TEXT;

@@ -118,7 +118,7 @@ function recordOnly(context: Context, id: string, n: number, attempt: readonly V
 /** The attempt that the recipient has counted last. @param values the columns from `at` on. */
 function insertAttempt({ db }: Context, id: string, n: number, values: readonly Value[]): void {
   db.run(
-    `INSERT INTO attempts SELECT message, n, attempts, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+    `INSERT INTO attempts SELECT message, n, attempts, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
      FROM recipients WHERE message = ? AND n = ?`,
     ...values,
     id,

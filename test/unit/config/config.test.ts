@@ -157,6 +157,7 @@ describe('defaults', () => {
         ca: null,
         providers: null,
         replies: null,
+        fallback: [],
         concurrency: 20,
         maxSessions: 500,
         timeouts: { connect: '30s', greeting: '5m', command: '5m', data: '2m', block: '3m', dot: '10m' },
@@ -242,6 +243,35 @@ routes: [{ recipientDomain: example.org }, { hosts: ['a b'] }]
   ])('an entry of destinations that cannot be meant is an error by name: %s', async (entry, message) => {
     const list = await problems(`hostname: relay.example.net\ntls: { mode: self-signed }\ndestinations: [${entry}]`);
     expect(list.map(({ path, message }) => `${path} ${message}`).join('\n')).toContain(message);
+  });
+
+  test.each([
+    ["{ hosts: ['up.test:587'] }", 'delivery.fallback[0].dailyCap is required'],
+    ['{ dailyCap: 100 }', 'delivery.fallback[0].hosts is required'],
+    ['{ hosts: [], dailyCap: 100 }', 'delivery.fallback[0].hosts must name at least one host'],
+    [
+      "{ hosts: ['relay.example.net:25'], dailyCap: 100 }",
+      'delivery.fallback[0].hosts names relay.example.net, which is this relay itself',
+    ],
+    ["{ hosts: ['up.test'], dailyCap: 0 }", 'delivery.fallback[0].dailyCap must be a whole number from 1'],
+    ["{ hosts: ['up.test'], dailyCap: 1, after: 6d }", 'delivery.fallback[0].after is not shorter than queue.lifetime'],
+    ["{ hosts: ['up.test'], dailyCap: 1, domains: [] }", 'delivery.fallback[0].domains must name at least one domain'],
+    ["{ hosts: ['up.test'], dailyCap: 1, addresses: ['up.test'] }", 'delivery.fallback[0].addresses[0] must be'],
+    ["{ hosts: ['up.test'], dailyCap: 1, login: { user: me } }", 'delivery.fallback[0].login.password is required'],
+  ])('a fallback upstream that cannot be meant is an error by name: %s', async (entry, message) => {
+    const list = await problems(`hostname: relay.example.net\ntls: { mode: self-signed }\ndelivery: { fallback: [${entry}] }`);
+    expect(list.map(({ path, message }) => `${path} ${message}`).join('\n')).toContain(message);
+  });
+
+  test('all mistakes of all fallback upstreams are told at once', async () => {
+    const entries = "[{ hosts: [], dailyCap: 1 }, { hosts: ['a.test'], dailyCap: 1, after: 9d, domains: [] }]";
+    const list = await problems(`hostname: relay.example.net\ntls: { mode: self-signed }\ndelivery: { fallback: ${entries} }`);
+    expect(
+      list
+        .filter(({ level }) => level === 'error')
+        .map(({ path }) => path)
+        .sort(),
+    ).toEqual(['delivery.fallback[0].hosts', 'delivery.fallback[1].after', 'delivery.fallback[1].domains']);
   });
 
   test.each([

@@ -10,6 +10,7 @@ const snapshot = {
     sessions: 0,
     resting: 0,
     blocked: [],
+    fallback: [],
     heldBy: [],
     senders: {},
     policies: { modes: {}, overdue: 0 },

@@ -26,7 +26,7 @@ type Crash = 'before the mail is stored' | 'after the mail is stored';
 
 /** One process: what it knows from earlier ones, what happens, and when it is killed. Resolves when all is told. */
 async function run({ blocks = [], news = [], crash }: { blocks?: BlockNews[]; news?: BlockNews[]; crash?: Crash }) {
-  const box = createBlockNews(log);
+  const box = createBlockNews(log, { store, dns: {} as never, hostname: 'relay.test' });
   let dead = false;
   const { operation, messages } = store;
   const told = followProviders(box, {
@@ -45,7 +45,7 @@ async function run({ blocks = [], news = [], crash }: { blocks?: BlockNews[]; ne
     config: () => ({
       hostname: 'relay.test',
       operator: 'ops@dest.test',
-      delivery: { providers: '/nowhere/providers.tsv' } as never,
+      delivery: { providers: '/nowhere/providers.tsv', fallback: [] } as never,
     }),
     send: async (_, { subject }, id) => {
       dead = crash !== undefined;
