@@ -1,9 +1,19 @@
 /** Messages as text: one line per recipient in lists, and all details of a single message. */
 import { formatSize } from '../config/config.ts';
-import type { QueueChange, QueuedMessage, TracedAttempt, TracedMessage } from '../control/control.ts';
+import type { ListedMessage, QueueChange, QueuedMessage, TracedAttempt, TracedMessage } from '../control/control.ts';
 import { ENDED_STATES, type RecipientState } from '../store/store.ts';
 import { type Colour, type Paint, plain } from './colours.ts';
+import { UsageError } from './errors.ts';
 import { clean, facts, several, table, time } from './text.ts';
+
+export const OPEN: readonly RecipientState[] = ['queued', 'active', 'delayed', 'held', 'uncertain'];
+export const STATES: readonly RecipientState[] = [...OPEN, ...ENDED_STATES];
+
+/** @throws UsageError if a word is no state. */
+export function checkStates(typed: readonly string[], known: readonly string[]): void {
+  const unknown = typed.find((state) => !known.includes(state));
+  if (unknown !== undefined) throw new UsageError(`--state is one of ${known.join(', ')}, not "${unknown}"`);
+}
 
 /** One line per recipient. The columns of the message itself are in its first line only. */
 export function messageTable(messages: readonly QueuedMessage[]): string {
@@ -20,6 +30,20 @@ export function messageTable(messages: readonly QueuedMessage[]): string {
     ]),
   );
   return table(['ID', 'ACCEPTED', 'SIZE', 'FROM', 'TO', 'STATE', 'TRIED', 'NEXT', 'LAST REPLY'], rows);
+}
+
+/** One line per message, for lists of ended mail too. */
+export function listedTable(messages: readonly ListedMessage[]): string {
+  const rows = messages.map((message) => {
+    const { id, acceptedAt, user, recipients, states, subject } = message;
+    const counts = Object.entries(states);
+    const all = counts.reduce((sum, [, count]) => sum + count, 0);
+    const first = recipients[0]?.recipient ?? '';
+    const said = counts.length === 1 ? counts[0]![0] : counts.map(([state, count]) => `${count} ${state}`).join(', ');
+    const to = all > 1 ? `${first} and ${all - 1} more` : first;
+    return [id, time(acceptedAt), user ?? '', sender(message), to, said, subject ?? ''];
+  });
+  return table(['ID', 'ACCEPTED', 'USER', 'FROM', 'TO', 'STATE', 'SUBJECT'], rows);
 }
 
 type Manner = {

@@ -2,17 +2,14 @@
 import type { Command } from 'commander';
 import { parseDomain, parseDuration } from '../config/config.ts';
 import type { Control, QueueChange, QueuePreview } from '../control/control.ts';
-import { ENDED_STATES, type RecipientState, type Selection } from '../store/store.ts';
+import type { RecipientState, Selection } from '../store/store.ts';
 import { paintFor } from './colours.ts';
 import { withControl } from './context.ts';
 import { type CommonOptions, collect, define, group, type Register } from './define.ts';
 import { CommandError, typed, UsageError, WHERE_MAIL_IS } from './errors.ts';
 import { type Io, printJson, printJsonArray } from './io.ts';
-import { describeMessage, messageDocument, messageTable, touchedTable } from './message-text.ts';
+import { checkStates, describeMessage, messageDocument, messageTable, OPEN, STATES, touchedTable } from './message-text.ts';
 import { several, table, time } from './text.ts';
-
-const OPEN: readonly RecipientState[] = ['queued', 'active', 'delayed', 'held', 'uncertain'];
-const STATES: readonly RecipientState[] = [...OPEN, ...ENDED_STATES];
 
 type ListOptions = { readonly domain?: string; readonly user?: string; readonly state?: readonly string[] };
 type SelectOptions = ListOptions & {
@@ -74,11 +71,6 @@ async function list(io: Io, options: ListOptions & CommonOptions, { queue }: Con
     count += page.length;
   }
   io.err(count === 0 ? 'Nothing waits.' : `${several(count, 'message')}.`);
-}
-
-function checkStates(typed: readonly string[], known: readonly string[]): void {
-  const unknown = typed.find((state) => !known.includes(state));
-  if (unknown !== undefined) throw new UsageError(`--state is one of ${known.join(', ')}, not "${unknown}"`);
 }
 
 type Action = {

@@ -32,6 +32,7 @@ export { createReportControl, type ReadReports, type ReportSource } from './repo
 export type { Progress } from './send.ts';
 export type {
   KeyRecord,
+  ListedMessage,
   QueuedMessage,
   ServedCertificate,
   SigningDomain,

@@ -1,7 +1,7 @@
 /** The data that control returns and `--json` prints. Scripts rely on these shapes. Times are ISO 8601 in UTC, sizes are bytes. */
 import type { CertificateStatus } from '../certificates/certificates.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
-import type { AttemptRecord, Credential, DkimKey, MessageStore, StoredMessage } from '../store/store.ts';
+import type { AttemptRecord, BrowsedMessage, Credential, DkimKey, MessageStore, StoredMessage } from '../store/store.ts';
 
 export function iso(at: number): string;
 export function iso(at: number | null): string | null;
@@ -31,6 +31,14 @@ export function traceShape(message: StoredMessage) {
     /** The message that this report describes. */
     about,
   };
+}
+
+/** `trace` with options instead of a name. `recipients`: at most 20, those that fit. `states` counts all of them. */
+export type ListedMessage = ReturnType<typeof listedShape>;
+
+export function listedShape({ states, ...message }: BrowsedMessage) {
+  const whole = { ...message, recipients: message.recipients.map((recipient) => ({ ...recipient, trace: [] })) };
+  return { ...shape(whole, ({ attempts }) => attempts), states };
 }
 
 function shape<A>(message: StoredMessage, attempts: (recipient: Recipient) => A) {

@@ -75,6 +75,16 @@ export function anotherQueueId(now: number): string {
   return newQueueId(now);
 }
 
+/** No id that was made at this time or later sorts before it. */
+export function queueIdAt(time: number): string {
+  return encode(Math.min(Math.max(0, time), LAST_TIME), TIME_LENGTH);
+}
+
+/** When an id was made, in milliseconds since the epoch. */
+export function timeOfQueueId(id: string): number {
+  return decode(id.slice(0, TIME_LENGTH));
+}
+
 function begin(millisecond: number): void {
   lastMillisecond = millisecond;
   count = randomInt(Math.floor(COUNT_STARTS / parts)) * parts + part;

@@ -4,7 +4,7 @@ import type { Notify } from '../smtp/envelope.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { AttemptEnd, DsnAction, JudgedReply } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
-import type { ListQuery, Selection, SelectionPreview, StoredMessage } from './message-view.ts';
+import type { BrowsedPage, BrowseQuery, ListQuery, Selection, SelectionPreview, StoredMessage } from './message-view.ts';
 import type { Shaping } from './operation-store.ts';
 
 /**
@@ -350,6 +350,8 @@ export type MessageStore = {
   get(id: string): Promise<StoredMessage | undefined>;
   /** Finds messages by queue id, Message-ID (with or without angle brackets), recipient or reverse-path. The newest is first. */
   find(text: string, limit: number): Promise<readonly StoredMessage[]>;
+  /** One page of messages, ended ones too, the newest first. */
+  browse(query: BrowseQuery): Promise<BrowsedPage>;
   /** Counts what a command with this selection would find. */
   preview(selection: Selection): Promise<SelectionPreview>;
   /** The stored bytes of a message that has not ended. */

@@ -42,3 +42,41 @@ export type ListQuery = {
   /** Default 100, at most 1000. */
   readonly limit?: number;
 };
+
+/** Which messages are shown. What is given must all fit. Texts are looked for anywhere in the field; the case of ASCII letters does not count. */
+export type BrowseQuery = {
+  readonly user?: string;
+  /** In the reverse-path. */
+  readonly sender?: string;
+  readonly subject?: string;
+  /** In the address of a recipient. */
+  readonly recipient?: string;
+  /** What the delivery of a recipient is grouped by. */
+  readonly destination?: string;
+  /** Of a recipient. With `recipient` or `destination`: of the same one. */
+  readonly states?: readonly RecipientState[];
+  /** Accepted at this time or later. */
+  readonly since?: number;
+  /** Accepted before this time. */
+  readonly until?: number;
+  /** Only older messages than the one with this id. */
+  readonly before?: string;
+  readonly limit: number;
+  /** Milliseconds after which no further step is begun. Default: no end. */
+  readonly budget?: number;
+};
+
+/** A message in a list: `recipients` has at most 20, those that fit the query; `states` counts all of them. */
+export type BrowsedMessage = MessageFacts & {
+  readonly recipients: readonly StoredRecipient[];
+  readonly states: Readonly<Partial<Record<RecipientState, number>>>;
+};
+
+export type BrowsedPage = {
+  /** The newest first. */
+  readonly items: readonly BrowsedMessage[];
+  /** The `before` of the next page. null: there is nothing older. */
+  readonly next: string | null;
+  /** The time back to which all messages were looked at. null: to the oldest one. */
+  readonly searchedBackTo: number | null;
+};

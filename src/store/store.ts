@@ -82,7 +82,7 @@ export {
   type Touched,
   type UntoldRecipient,
 } from './message-store.ts';
-export type { Selection, StoredMessage } from './message-view.ts';
+export type { BrowsedMessage, BrowseQuery, Selection, StoredMessage } from './message-view.ts';
 export type { OpenOptions } from './opening.ts';
 export type {
   DkimKey,

@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Limit } from '../../src/smtp/limit.ts';
 import type {
   AcceptResult,
+  BrowseQuery,
   DueReport,
   KnownRecipient,
   MessageStore,
@@ -77,6 +78,63 @@ export function queueContract({ name, open }: Subject): void {
         messages: 0,
         oldestAcceptedAt: null,
       });
+    });
+  });
+
+  describe(`${name}: a list for people`, () => {
+    const origin = (subject: string) => ({ ip: '192.0.2.7', tls: 'TLSv1.3', mechanism: 'LOGIN', subject });
+    async function filled(first: MessageStore): Promise<readonly string[]> {
+      const messages = [
+        newMessage({ user: 'Alice', acceptedAt: NOW - 2 * DAY, to: ['a@x.example', 'b@y.example'], origin: origin('Invoice 1') }),
+        newMessage({ user: 'bob', acceptedAt: NOW - HOUR, reversePath: 'Bob@Corp.example', to: ['c@x.example'] }),
+        newMessage({ user: 'alice', acceptedAt: NOW, to: ['d@z.example'], origin: origin('your invoice 2') }),
+      ];
+      for (const message of messages) await first.accept({ message });
+      const [claim] = await first.claim({ destination: 'y.example', now: NOW, limit: 1, lease: 'one#1' });
+      const changes = [{ n: 1, state: 'relayed', attempt: relayedAttempt }] as const;
+      await first.settle({ messageId: claim!.message.id, lease: 'one#1', at: NOW, changes });
+      return messages.map(({ id }) => id);
+    }
+
+    test('is newest first, ended mail too, and all that is asked for must fit', async () => {
+      const { first, second } = await opened();
+      const ids = await filled(first);
+      const found = async (query: Omit<BrowseQuery, 'limit'>) =>
+        (await second.browse({ ...query, limit: 10 })).items.map(({ id }) => ids.indexOf(id));
+      expect(await found({})).toEqual([2, 1, 0]);
+      expect(await found({ user: 'ALICE' })).toEqual([2, 0]);
+      expect(await found({ subject: 'INVOICE' })).toEqual([2, 0]);
+      expect(await found({ sender: 'corp' })).toEqual([1]);
+      expect(await found({ recipient: '@X.example' })).toEqual([1, 0]);
+      expect(await found({ destination: 'y.example' })).toEqual([0]);
+      expect(await found({ states: ['relayed'] })).toEqual([0]);
+      expect(await found({ states: ['relayed'], recipient: 'a@' })).toEqual([]);
+      expect(await found({ since: NOW - HOUR })).toEqual([2, 1]);
+      expect(await found({ until: NOW - HOUR })).toEqual([0]);
+      expect(await found({ since: NOW - HOUR, until: NOW, user: 'alice' })).toEqual([]);
+    });
+
+    test('shows the recipients that fit, and counts all of them by state', async () => {
+      const { first, second } = await opened();
+      await filled(first);
+      const many = newMessage({ acceptedAt: NOW + 1, to: Array.from({ length: 30 }, (_, i) => `r${i}@x.example`) });
+      await first.accept({ message: many });
+      const [newest, ...others] = (await second.browse({ limit: 10 })).items;
+      expect([newest?.recipients.length, newest?.states]).toEqual([20, { queued: 30 }]);
+      expect(others.at(-1)).toMatchObject({ user: 'Alice', origin: origin('Invoice 1'), states: { queued: 1, relayed: 1 } });
+      const [one] = (await second.browse({ limit: 10, states: ['relayed'] })).items;
+      expect(one?.recipients).toMatchObject([{ address: 'b@y.example', n: 1, state: 'relayed' }]);
+    });
+
+    test('comes in pages, and says how far it has looked', async () => {
+      const { first, second } = await opened();
+      const ids = await filled(first);
+      const page = await second.browse({ limit: 2 });
+      expect([page.items.map(({ id }) => ids.indexOf(id)), page.next]).toEqual([[2, 1], ids[1]]);
+      expect(page.searchedBackTo).toBeGreaterThan(0);
+      const rest = await second.browse({ limit: 2, before: page.next! });
+      expect([rest.items.map(({ id }) => ids.indexOf(id)), rest.next, rest.searchedBackTo]).toEqual([[0], null, null]);
+      expect(await second.browse({ limit: 2, before: ids[0]! })).toEqual({ items: [], next: null, searchedBackTo: null });
     });
   });
 

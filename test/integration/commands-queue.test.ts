@@ -291,3 +291,27 @@ test('an action chooses by login, state, age and destination, and says first how
   expect((await bench.run(['queue', 'hold', '--older-than', 'long'])).err).toContain('--older-than');
   expect((await bench.run(['queue', 'hold', '--user', 'nobody', '--dry-run'])).err).toBe('Nothing fits.\n');
 });
+
+test('trace lists messages by login, recipient, subject and state, in pages', async () => {
+  const origin = { ip: '192.0.2.1', tls: 'TLSv1.3', mechanism: 'PLAIN', subject: 'Invoice \u001b[2J4711' };
+  const first = aMessage(['a@x.example', 'b@y.example'], { acceptedAt: AT, user: 'shop', origin });
+  const second = aMessage(['c@x.example'], { acceptedAt: AT + 1000, user: 'shop' });
+  const third = aMessage(['d@z.example'], { user: 'printer' });
+  await put(first);
+  await put(second);
+  await put(third);
+  const ids = async (...options: string[]) => (await bench.json('trace', ...options)).items.map(({ id }: { id: string }) => id);
+  expect(await ids('--user', 'SHOP')).toEqual([second.id, first.id]);
+  expect(await ids('--to', '@X.example', '--subject', 'invoice')).toEqual([first.id]);
+  expect(await ids('--since', '1h')).toEqual([third.id]);
+  expect(await ids('--state', 'failed')).toEqual([]);
+  const page = await bench.json('trace', '--user', 'shop', '--limit', '1');
+  expect(page).toMatchObject({ items: [{ id: second.id, states: { queued: 1 } }], next: second.id });
+  expect(await ids('--user', 'shop', '--before', page.next)).toEqual([first.id]);
+  const { out, err } = await bench.run(['trace', '--user', 'shop', '--limit', '2']);
+  expect(out.split('\n')[2]).toMatch(/ shop +anna@example\.org +a@x\.example and 1 more +queued +Invoice \ufffd\[2J4711$/);
+  expect(err).toContain(`More: add --before ${first.id}`);
+  expect((await bench.run(['trace'])).err).toContain('say which');
+  expect((await bench.run(['trace', first.id, '--user', 'shop'])).err).toContain('say which');
+  expect((await bench.run(['trace', '--state', 'lost'])).err).toContain('--state is one of');
+});

@@ -1,5 +1,6 @@
 /** A MessageStore that keeps everything in memory and counts its calls. */
 import type { LimitUse } from '../../src/smtp/limit.ts';
+import { timeOfQueueId } from '../../src/smtp/queue-id.ts';
 import {
   type AcceptRequest,
   type AcceptResult,
@@ -363,6 +364,43 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
         [facts.id, facts.messageId, facts.messageId.slice(1, -1)].includes(text) ||
         [facts.reversePath, ...recipients.map(({ address }) => address)].some((one) => userKey(one) === userKey(text));
       return [...messages.values()].filter(isMeant).reverse().slice(0, limit).map(view);
+    },
+    async browse({
+      user,
+      sender,
+      subject,
+      recipient,
+      destination,
+      states,
+      since = 0,
+      until = Number.MAX_SAFE_INTEGER,
+      before,
+      limit,
+    }) {
+      const has = (text: string | undefined, part: string | undefined) =>
+        part === undefined || text?.toLowerCase().includes(part.toLowerCase()) === true;
+      const fits = (one: KeptRecipient) =>
+        (states === undefined || states.includes(one.state)) &&
+        has(one.address, recipient) &&
+        (destination === undefined || one.destination === destination);
+      const found = [...messages.values()]
+        .filter(({ facts }) => before === undefined || facts.id < before)
+        .filter(({ facts }) => facts.acceptedAt >= since && facts.acceptedAt < until)
+        .filter(({ facts }) => user === undefined || userKey(facts.user ?? '') === userKey(user))
+        .filter(({ facts }) => has(facts.reversePath, sender) && has(facts.origin?.subject, subject))
+        .filter(({ recipients }) => recipients.some(fits))
+        .toSorted((a, b) => (a.facts.id < b.facts.id ? 1 : -1));
+      const items = found.slice(0, limit).map((kept) => ({
+        ...kept.facts,
+        recipients: view({ ...kept, recipients: kept.recipients.filter(fits).slice(0, 20) }).recipients.map(
+          ({ trace: _, ...rest }) => rest,
+        ),
+        states: Object.fromEntries(
+          [...Map.groupBy(kept.recipients, ({ state }) => state)].map(([state, of]) => [state, of.length]),
+        ),
+      }));
+      const next = items.length === limit ? items.at(-1)!.id : null;
+      return { items, next, searchedBackTo: next === null ? null : timeOfQueueId(next) };
     },
     async preview(selection) {
       const newest = [...messages.values()].filter(isOpen).map(({ facts }) => facts.id);

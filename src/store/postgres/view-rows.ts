@@ -88,6 +88,46 @@ async function find({ tx }: PostgresContext, { text, before, limit }: Argument<'
   return { items: await load(tx, ids), after: ids.length === limit ? null : (first ?? null) };
 }
 
+const FITS = `($1::int[] IS NULL OR r.state = ANY($1)) AND ($2::text IS NULL OR position($2 in lower(r.address COLLATE "C")) > 0)
+  AND ($3::text IS NULL OR r.destination = $3)`;
+
+async function browse({ tx }: PostgresContext, query: Argument<'browse'>): Promise<Result<'browse'>> {
+  const { states, recipient, destination, before, from, user, sender, subject, since, until, limit } = query;
+  const step = `SELECT id FROM messages WHERE id < $1 AND id >= $2 ORDER BY id DESC LIMIT 1 OFFSET ${STEP_MESSAGES - 1}`;
+  const first = (await tx.get<{ id: string }>(step, before, from))?.id;
+  const ofRecipient = [states, recipient, destination] as const;
+  const rows = await tx.all<MessageRow>(
+    `SELECT ${MESSAGE_COLUMNS} FROM messages m WHERE m.id < $4 AND m.id >= $5 AND ($6::text IS NULL OR lower(m.user_name) = lower($6))
+       AND ($7::text IS NULL OR position($7 in lower(m.reverse_path COLLATE "C")) > 0)
+       AND ($8::text IS NULL OR position($8 in lower(m.subject COLLATE "C")) > 0)
+       AND m.accepted_at >= $9 AND m.accepted_at < $10
+       AND ($11::boolean OR EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND ${FITS}))
+     ORDER BY m.id DESC LIMIT $12`,
+    ...[...ofRecipient, before, first ?? from, user, sender, subject, since, until],
+    ...[ofRecipient.every((value) => value === null), limit],
+  );
+  const ids = rows.map(({ id }) => id);
+  const recipients = tx.send<RecipientRow>(
+    `SELECT c.* FROM unnest($4::text[]) AS i (id) CROSS JOIN LATERAL (
+       SELECT ${RECIPIENT_COLUMNS} FROM recipients r WHERE r.message = i.id AND ${FITS} ORDER BY r.n LIMIT 20) c`,
+    ...ofRecipient,
+    ids,
+  );
+  const counts = tx.send<{ message: string; state: number; count: number }>(
+    'SELECT message, state, count(*)::int AS count FROM recipients WHERE message = ANY($1::text[]) GROUP BY message, state',
+    ids,
+  );
+  await tx.flush();
+  const shown = Map.groupBy(await recipients, ({ message }) => message);
+  const counted = Map.groupBy(await counts, ({ message }) => message);
+  const items = rows.map((row) => ({
+    ...decodeFacts(row),
+    recipients: (shown.get(row.id) ?? []).map(decodeRecipient),
+    states: Object.fromEntries((counted.get(row.id) ?? []).map(({ state, count }) => [stateName(state) ?? 'held', count])),
+  }));
+  return { items, after: rows.length === limit ? rows.at(-1)!.id : (first ?? null) };
+}
+
 async function counts({ tx }: PostgresContext): Promise<Result<'counts'>> {
   const sums = [0, 1, 2, 3, 4].map((state) => `coalesce(sum(s${state}), 0)::bigint AS s${state}`).join(', ');
   const row = await tx.get<Record<string, number>>(`SELECT ${sums} FROM writers`);
@@ -155,9 +195,10 @@ const SIGNATURES = `
   WHERE o.id > $1 AND ($2::text IS NULL OR o.id <= $2) AND strpos(' ' || m.signatures || ' ', ' ' || $3 || ' ') > 0 LIMIT 1`;
 
 export const viewOperations: OperationTable<
-  'list' | 'get' | 'find' | 'counts' | 'summary' | 'signatureInUse' | 'trim' | 'giveBackPages' | 'due' | 'queueIds'
+  'list' | 'browse' | 'get' | 'find' | 'counts' | 'summary' | 'signatureInUse' | 'trim' | 'giveBackPages' | 'due' | 'queueIds'
 > = {
   list: { kind: 'read', run: list },
+  browse: { kind: 'read', run: browse },
   get: { kind: 'read', run: async ({ tx }, id) => (await load(tx, [id]))[0] },
   find: { kind: 'read', run: find },
   counts: { kind: 'read', run: counts },

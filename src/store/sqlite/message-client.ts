@@ -13,6 +13,7 @@ import type {
   Touched,
 } from '../message-store.ts';
 import type { ListQuery, Selection, SelectionPreview, StoredMessage } from '../message-view.ts';
+import { browsePage } from './browse-client.ts';
 import type { ContentRow } from './claim.ts';
 import type { Grant } from './credential-rows.ts';
 import type { Action, NewRoute, Step, StepSelection } from './queue-commands.ts';
@@ -72,6 +73,7 @@ export function messageStore(client: Requests, spool: BodyStore): MessageStore {
     list: (query) => list(client, query),
     get: (id) => client.call('get', id),
     find: (text, limit) => find(client, text, limit),
+    browse: (query) => browsePage(query, (step) => client.call('browse', step)),
     preview: (selection) => preview(client, selection),
     async content(id) {
       const row = await client.call('content', id);

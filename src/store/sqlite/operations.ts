@@ -2,6 +2,7 @@
 import { accept } from './accept.ts';
 import * as activity from './activity-rows.ts';
 import * as alignment from './alignment-rows.ts';
+import { browse } from './browsing.ts';
 import { claim } from './claim.ts';
 import { type Context, type Operation, read, write } from './context.ts';
 import * as credentials from './credential-rows.ts';
@@ -69,6 +70,7 @@ const operations = {
   get: read(get),
   find: read(find),
   waiting: read(waiting),
+  browse: read(browse),
   preview: read(preview),
   newestOpen: read(newestOpen),
   content: read(content, buffersOf),
