@@ -22,6 +22,8 @@ const WAITING = [
 
 /** Minutes of load and kills: `npm run test:cluster`, and fewer rounds in the gate. */
 const CLUSTER = 'test/cluster/*.test.ts';
+/** Needs Debian's patroni, etcd-server and haproxy: only by `npm run test:cluster`. */
+const PATRONI = 'test/cluster/patroni.test.ts';
 
 const roots = process.env['ROOTS'] === '1';
 const cluster = process.env['CLUSTER'] === '1';
@@ -61,7 +63,7 @@ export default defineConfig({
             ...UNITS,
             ...(roots ? [] : ROOTS),
             ...(gate ? [] : FLOODS),
-            ...(gate || cluster ? [] : [CLUSTER]),
+            ...(cluster ? [] : gate ? [PATRONI] : [CLUSTER]),
           ],
         },
       },

@@ -112,16 +112,27 @@ export type Load = {
   stop(): Promise<void>;
 };
 
+type Clients = {
+  readonly clients: number;
+  /** Milliseconds between two messages of one client. */
+  readonly pause: number;
+  /** Where they connect, in turn. Default: to the relays. */
+  readonly ports?: readonly number[];
+};
+
 let sent = 0;
 /** Each client sends one message after the other. A message without a reply is not sent again. */
-export function startLoad({ relays }: SharingRelays, { clients, pause }: { clients: number; pause: number }): Load {
+export function startLoad(
+  { relays }: SharingRelays,
+  { clients, pause, ports = relays.map((relay) => relay.ports.submissions) }: Clients,
+): Load {
   const accepted = new Set<string>();
   const refused: string[] = [];
   let running = true;
 
   async function run(first: number): Promise<void> {
     for (let i = first; running; i++) {
-      const client = await openClient(relays[i % relays.length]!.ports.submissions, { tls: true });
+      const client = await openClient(ports[i % ports.length]!, { tls: true });
       for (let reply = await client.login(); running && /^2/.test(reply); await sleep(pause)) {
         const token = `cluster-${++sent}`;
         reply = await client.message({ text: `From: app@sender.test\r\nSubject: ${token}\r\n\r\nGood morning\r\n` });

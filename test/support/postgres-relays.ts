@@ -28,11 +28,14 @@ type Sharing = {
   /** What stands in `store` besides the place of the database. */
   readonly store?: Readonly<Record<string, unknown>>;
   /** All servers of the cluster. Default: the one with the database. */
-  readonly servers?: readonly PostgresServer[];
+  readonly servers?: readonly Pick<PostgresServer, 'port'>[];
 };
 
 /** They run when this resolves, and end with the test. */
-export async function startSharingRelays(server: PostgresServer, options: Sharing = {}): Promise<SharingRelays> {
+export async function startSharingRelays(
+  server: Pick<PostgresServer, 'sql' | 'port'>,
+  options: Sharing = {},
+): Promise<SharingRelays> {
   const { count = 2, script = {}, settings = {}, servers = [server] } = options;
   const database = await newDatabase(server, OWNER);
   const folder = temporaryFolder('sharing');

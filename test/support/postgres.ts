@@ -10,7 +10,9 @@ import type { ServerOptions } from '../../src/store/postgres/database-session.ts
 import { hasCommand, isRoot } from './peers.ts';
 
 const run = promisify(execFile);
-const BIN = ['18', '17', '16', '15'].map((version) => `/usr/lib/postgresql/${version}/bin`).find((path) => existsSync(path));
+export const BIN = ['18', '17', '16', '15']
+  .map((version) => `/usr/lib/postgresql/${version}/bin`)
+  .find((path) => existsSync(path));
 
 /** For `describe.skipIf(!requirePeer('postgresql', hasPostgres))`. */
 export const hasPostgres = BIN !== undefined && hasCommand('setpriv');
@@ -185,7 +187,7 @@ export class PostgresServer {
 
 let databases = 0;
 /** An empty database of this user. @returns its name. */
-export async function newDatabase(server: PostgresServer, owner = 'postgres'): Promise<string> {
+export async function newDatabase(server: Pick<PostgresServer, 'sql'>, owner = 'postgres'): Promise<string> {
   const name = `mail${++databases}`;
   await server.sql(`CREATE DATABASE ${name} OWNER ${owner}`);
   return name;
@@ -204,7 +206,7 @@ function makeFolder(folder: string): string {
   return folder;
 }
 
-function postgresIds(): [number, number] {
+export function postgresIds(): [number, number] {
   const [, , uid, gid] = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
     .find((line) => line.startsWith('postgres:'))!
