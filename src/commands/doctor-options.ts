@@ -19,6 +19,7 @@ import {
   probeSmtp,
 } from '../doctor/doctor.ts';
 import { publicAddresses } from '../net/addresses.ts';
+import { isHeldByProvider } from '../smtp/outcome.ts';
 import { type Credential, clusterOf, filesOf, type Store, type StoreData } from '../store/store.ts';
 import { DAY, SECOND } from '../system/clock.ts';
 import { threadsOf } from '../system/thread-count.ts';
@@ -76,7 +77,10 @@ async function optionsOf({ config, store, domain }: Parts, ca: string | undefine
       copies: await store.tlsResults.tlsReports({ since, limit: MOST_REPORTS }),
     },
     senders: await store.alignment.verdicts(Date.now() - DAY, MOST_SENDERS),
-    providers: { states: await store.operation.shaping(), held: await store.messages.heldByProvider() },
+    providers: {
+      states: await store.operation.shaping(),
+      held: (await store.messages.heldByProvider()).filter(isHeldByProvider),
+    },
     past: [
       ...status.map(({ keyType, notBefore }) => ({ what: `the ${keyType} certificate was made`, at: notBefore })),
       ...(oldestAcceptedAt === null ? [] : [{ what: 'the oldest mail was accepted', at: oldestAcceptedAt }]),

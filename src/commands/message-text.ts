@@ -1,6 +1,7 @@
 /** Messages as text: one line per recipient in lists, and all details of a single message. */
 import { formatSize } from '../config/config.ts';
 import type { ListedMessage, QueueChange, QueuedMessage, TracedAttempt, TracedMessage } from '../control/control.ts';
+import { HELD_LOGIN } from '../smtp/outcome.ts';
 import { ENDED_STATES, type RecipientState } from '../store/store.ts';
 import { type Colour, type Paint, plain } from './colours.ts';
 import { UsageError } from './errors.ts';
@@ -23,7 +24,7 @@ export function messageTable(messages: readonly QueuedMessage[]): string {
         ? [message.id, time(message.acceptedAt), roundSize(message.size), sender(message)]
         : ['', '', '', ''].map(() => ' ')),
       recipient.recipient,
-      recipient.heldBy === undefined ? recipient.state : `held by ${recipient.heldBy}`,
+      recipient.heldBy === undefined ? recipient.state : heldWords(recipient.heldBy),
       String(recipient.attempts),
       time(recipient.nextAttemptAt),
       recipient.lastReply ?? '',
@@ -45,6 +46,9 @@ export function listedTable(messages: readonly ListedMessage[]): string {
   });
   return table(['ID', 'ACCEPTED', 'USER', 'FROM', 'TO', 'STATE', 'SUBJECT'], rows);
 }
+
+/** Because of its login, or for a provider. */
+const heldWords = (by: string) => (by.startsWith(HELD_LOGIN) ? `held for ${by.slice(HELD_LOGIN.length)}` : `held by ${by}`);
 
 type Manner = {
   readonly paint?: Paint;

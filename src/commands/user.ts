@@ -1,11 +1,16 @@
 /** `smarthost user …`: the credentials that may send. */
+import type { Command } from 'commander';
 import { newUser, type UserChange, type UserLogin, type WholeUser } from '../control/control.ts';
 import { withControl } from './context.ts';
 import { type CommonOptions, define, group, type Register } from './define.ts';
 import { UsageError } from './errors.ts';
 import { type Io, printJson } from './io.ts';
+import { parseTraitOptions, registerUserBehaviour, type TraitOptions, traitOptions } from './user-behaviour.ts';
 import { givenPassword, parseUserOptions, type UserOptions, userOptions } from './user-options.ts';
 import { printUser, userTable } from './user-text.ts';
+
+type ChangeOptions = UserOptions & TraitOptions & CommonOptions;
+const changeOptions = (command: Command) => traitOptions(userOptions(command));
 
 export const registerUser: Register = (program, io) => {
   const user = group(program, 'user', 'Who may send, as whom, and how much.');
@@ -21,7 +26,7 @@ export const registerUser: Register = (program, io) => {
         'user add exchange --mail-server --sender @example.org',
         'user add printer --sender scan@example.org --limit 50/day',
       ],
-      options: userOptions,
+      options: changeOptions,
     },
     ([name], options) => add(io, name!, options),
   );
@@ -31,7 +36,7 @@ export const registerUser: Register = (program, io) => {
       usage: 'set <name>',
       about: 'Change the given options and keep the rest.',
       examples: [`user set ${example} --limit none`, `user set ${example} --sender ${example} --sender @example.net`],
-      options: userOptions,
+      options: changeOptions,
     },
     ([name], options) => change(io, name!, options),
   );
@@ -69,6 +74,7 @@ export const registerUser: Register = (program, io) => {
       ([name], options) => update(io, name!, { disabled }, options, `${word}d`),
     );
   }
+  registerUserBehaviour(user, io);
   define(
     user,
     {
@@ -85,22 +91,29 @@ export const registerUser: Register = (program, io) => {
   );
 };
 
-async function add(io: Io, typedName: string, options: UserOptions & CommonOptions): Promise<void> {
+async function add(io: Io, typedName: string, options: ChangeOptions): Promise<void> {
   const user = await newUser(typedName, parseUserOptions(options)); // before the store is opened
-  await withControl(io, options, async ({ control: { users } }) => {
+  const traits = parseTraitOptions(options);
+  await withControl(io, options, async ({ control: { users, behaviour } }) => {
     await users.checkFree(user.name);
     const login = await users.add(user, await givenPassword(io, options));
+    if (Object.keys(traits).length > 0) await behaviour.setTraits(login.name, traits);
     const shown = login.password === null ? '' : ' This is its password; it is not shown again:';
     io.err(`${login.name} may send as ${user.senders.join(', ')}.${shown}`);
     await printLogin(io, options, login);
   });
 }
 
-async function change(io: Io, name: string, options: UserOptions & CommonOptions): Promise<void> {
+async function change(io: Io, name: string, options: ChangeOptions): Promise<void> {
   const named = parseUserOptions(options);
-  if (Object.keys(named).length === 0 && !options.passwordStdin)
+  const traits = parseTraitOptions(options);
+  if (Object.keys({ ...named, ...traits }).length === 0 && !options.passwordStdin)
     throw new UsageError('nothing to change: name at least one option');
-  await update(io, name, named, options, 'changed', await givenPassword(io, options));
+  const password = await givenPassword(io, options);
+  await withControl(io, options, async ({ control }) => {
+    if (Object.keys(traits).length > 0) await control.behaviour.setTraits(name, traits);
+    await tellChange(io, options, 'changed', await control.users.change(name, named, password));
+  });
 }
 
 async function passwd(io: Io, name: string, options: UserOptions & CommonOptions): Promise<void> {
@@ -121,19 +134,15 @@ async function printLogin(io: Io, { json }: CommonOptions, login: UserLogin): Pr
   else if (login.password !== null) await io.out(`${login.password}\n`);
 }
 
-async function update(
-  io: Io,
-  name: string,
-  changes: UserChange,
-  options: CommonOptions,
-  done: string,
-  password?: string,
-): Promise<void> {
+async function update(io: Io, name: string, changes: UserChange, options: CommonOptions, done: string): Promise<void> {
   await withControl(io, options, async ({ control }) => {
-    const user = await control.users.change(name, changes, password);
-    io.err(`${user.name} is ${done}.`);
-    if (options.json) await show(io, options, user);
+    await tellChange(io, options, done, await control.users.change(name, changes));
   });
+}
+
+async function tellChange(io: Io, options: CommonOptions, done: string, user: WholeUser): Promise<void> {
+  io.err(`${user.name} is ${done}.`);
+  if (options.json) await show(io, options, user);
 }
 
 async function list(io: Io, options: CommonOptions): Promise<void> {

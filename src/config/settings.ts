@@ -2,6 +2,7 @@
 
 import type { AlignmentRule } from '../smtp/alignment-rule.ts';
 import type { DestinationRule, FallbackRule, Route } from '../smtp/route.ts';
+import { BEHAVIOUR_SETTINGS } from './behaviour-settings.ts';
 import {
   certificateFields,
   databaseFields,
@@ -199,6 +200,7 @@ export const SETTINGS = {
       'Held messages of one credential. Above this number the answer is 450 4.7.1, as with `refuse`.',
     ),
   },
+  behaviour: BEHAVIOUR_SETTINGS,
   signing: {
     noKey: live(
       type.oneOf('send', 'warn', 'refuse'),

@@ -9,6 +9,7 @@ import type { DnsClient } from '../dns/dns.ts';
 import type { StoreData } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { type ActivityControl, createActivityControl } from './activity.ts';
+import { type BehaviourControl, createBehaviourControl } from './behaviour.ts';
 import { type CertificateControl, type CertificateSettings, createCertificateControl } from './certificates.ts';
 import { createDomainControl, type DomainControl } from './domains.ts';
 import { createProviderControl, type ProviderControl, type ProviderSettings } from './providers.ts';
@@ -23,6 +24,7 @@ import { createTraceControl, type TraceControl } from './trace.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
 
 export type { HistoryRow, RefusedByUs } from './activity.ts';
+export type { ReleasedLogin, TraitsChange } from './behaviour.ts';
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
 export { nodeShape } from './nodes.ts';
 export type { KnownProvider, ProviderCommand } from './providers.ts';
@@ -69,6 +71,7 @@ export type ControlOptions = {
 
 export type Control = {
   readonly users: UserControl;
+  readonly behaviour: BehaviourControl;
   readonly domains: DomainControl;
   readonly queue: QueueControl;
   readonly trace: TraceControl;
@@ -87,6 +90,7 @@ export function createControl({ store, settings, dns, now = systemClock }: Contr
   const parts = { store, settings, now };
   return {
     users: createUserControl(parts),
+    behaviour: createBehaviourControl(parts),
     domains: createDomainControl({ ...parts, dns }),
     queue: createQueueControl(parts),
     trace: createTraceControl(store),

@@ -1,5 +1,6 @@
 /** Providers: receivers of mail that are known by their MX hosts, what each may get, and how each sees our addresses. */
 import type { Provider } from '../delivery/delivery.ts';
+import { isHeldByProvider } from '../smtp/outcome.ts';
 import { type Reply, replyLine } from '../smtp/reply.ts';
 import type { FallbackRule } from '../smtp/route.ts';
 import type { HeldMail, Shaping } from '../store/store.ts';
@@ -47,7 +48,8 @@ export function createProviderControl({ store, settings, now }: Parts<ProviderSe
     const delivery = await import('../delivery/delivery.ts');
     const { providers, fallback: rules } = settings().delivery;
     const { byKey } = delivery.loadProviders(providers);
-    const [rows, held] = await Promise.all([store.operation.shaping(), store.messages.heldByProvider()]);
+    const [rows, all] = await Promise.all([store.operation.shaping(), store.messages.heldByProvider()]);
+    const held = all.filter(isHeldByProvider);
     const states = rows.filter((row) => !delivery.isFallbackRow(row));
     const fallbackOf = (key: string) => {
       const rule = delivery.fallbackFor(rules, key);

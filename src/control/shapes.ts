@@ -1,7 +1,9 @@
 /** The data that control returns and `--json` prints. Scripts rely on these shapes. Times are ISO 8601 in UTC, sizes are bytes. */
+
 import type { CertificateStatus } from '../certificates/certificates.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { AttemptRecord, BrowsedMessage, Credential, DkimKey, MessageStore, StoredMessage } from '../store/store.ts';
+import type { behaviourViews, traitsOf } from './behaviour-view.ts';
 
 export function iso(at: number): string;
 export function iso(at: number | null): string | null;
@@ -102,13 +104,15 @@ type UserView = {
   readonly credential: Credential;
   readonly limits: readonly Limit[];
   readonly used: readonly LimitUse[];
+  /** What is held because of its behaviour. */
+  readonly behaviour: ReturnType<Awaited<ReturnType<typeof behaviourViews>>>;
 };
 
 /** `user list` */
 export type User = ReturnType<typeof userShape>;
 
 /** `limits` are those in effect, the defaults of the configuration included. */
-export function userShape({ credential, limits, used }: UserView) {
+export function userShape({ credential, limits, used, behaviour }: UserView) {
   const { name, senders, mailServer, disabled, expiresAt } = credential;
   return {
     name,
@@ -118,15 +122,16 @@ export function userShape({ credential, limits, used }: UserView) {
     used: used.map(({ limit, used, resetsAt }) => ({ ...limitShape(limit), used, resetsAt: iso(resetsAt) })),
     disabled,
     expiresAt: iso(expiresAt),
+    ...behaviour,
   };
 }
 
 /** `user show`: the same, and details that are rarely needed. */
 export type WholeUser = ReturnType<typeof wholeUserShape>;
 
-export function wholeUserShape(view: UserView) {
+export function wholeUserShape(view: UserView & { readonly traits: Awaited<ReturnType<typeof traitsOf>> }) {
   const { rewrite, limits, createdAt } = view.credential;
-  return { ...userShape(view), defaultLimits: limits === null, rewrite, createdAt: iso(createdAt) };
+  return { ...userShape(view), defaultLimits: limits === null, rewrite, createdAt: iso(createdAt), ...view.traits };
 }
 
 function limitShape({ kind, count, per }: Limit) {

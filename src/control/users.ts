@@ -4,6 +4,7 @@ import { limitsFor } from '../policy/policy.ts';
 import { canonicalMailbox } from '../smtp/address.ts';
 import type { Limit } from '../smtp/limit.ts';
 import type { Credential, CredentialChange } from '../store/store.ts';
+import { behaviourViews, forgetLogin, traitsOf } from './behaviour-view.ts';
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { type User, userShape, type WholeUser, wholeUserShape } from './shapes.ts';
@@ -43,11 +44,16 @@ export type UserControl = {
 export function createUserControl({ store, settings, now }: Parts<UserSettings>): UserControl {
   const { credentials, messages } = store;
 
-  async function viewOf(credential: Credential) {
+  async function viewOf(credential: Credential, behaviourOf?: Awaited<ReturnType<typeof behaviourViews>>) {
     const defaults = settings().limits;
     const limits = limitsFor(credential, [...defaults.messages, ...defaults.recipients, ...defaults.newRecipients]);
     const used = limits.length === 0 ? [] : await messages.limitUse(credential.name, limits, now());
-    return { credential, limits, used };
+    const behaviour = (behaviourOf ?? (await behaviourViews(store, now())))(credential.name);
+    return { credential, limits, used, behaviour };
+  }
+
+  async function wholeOf(credential: Credential): Promise<WholeUser> {
+    return wholeUserShape({ ...(await viewOf(credential)), traits: await traitsOf(store, credential) });
   }
 
   async function find(name: string): Promise<Credential | undefined> {
@@ -69,13 +75,14 @@ export function createUserControl({ store, settings, now }: Parts<UserSettings>)
   return {
     async list() {
       const users: User[] = [];
-      for (const credential of await credentials.list()) users.push(userShape(await viewOf(credential)));
+      const behaviourOf = await behaviourViews(store, now());
+      for (const credential of await credentials.list()) users.push(userShape(await viewOf(credential, behaviourOf)));
       return users;
     },
-    show: async (name) => wholeUserShape(await viewOf(await existing(name))),
+    show: async (name) => wholeOf(await existing(name)),
     async find(name) {
       const found = await find(name);
-      return found && wholeUserShape(await viewOf(found));
+      return found && wholeOf(found);
     },
     async checkFree(name) {
       if (await find(name)) throw exists(name);
@@ -90,7 +97,7 @@ export function createUserControl({ store, settings, now }: Parts<UserSettings>)
     async change(name, change, password) {
       const hash = password === undefined ? {} : { hash: (await hashed(password)).hash };
       const known = await update(name, { ...change, ...hash });
-      return wholeUserShape(await viewOf(await existing(known)));
+      return wholeOf(await existing(known));
     },
     async setPassword(name, given) {
       const known = (await existing(name)).name;
@@ -101,6 +108,7 @@ export function createUserControl({ store, settings, now }: Parts<UserSettings>)
     async remove(name) {
       const known = (await existing(name)).name;
       if (!(await credentials.remove(known))) throw notFound(name);
+      await forgetLogin(store, known);
       return { name: known, removed: true };
     },
   };

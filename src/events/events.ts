@@ -6,6 +6,7 @@ import type { JudgedReply } from '../smtp/outcome.ts';
 import { type Reply, replyLine } from '../smtp/reply.ts';
 import type { Log } from '../system/log.ts';
 import { type EventDefinition, FIELDS, type FieldValues, type Level } from './fields.ts';
+import { LOGIN_EVENTS } from './login-events.ts';
 import { renderEventsPage } from './page.ts';
 import { PROVIDER_EVENTS } from './provider-events.ts';
 import { TLS_EVENTS } from './tls-events.ts';
@@ -179,6 +180,7 @@ export const EVENTS = {
     reason: text,
   }),
   ...PROVIDER_EVENTS,
+  ...LOGIN_EVENTS,
   sessionsCrowded: define(
     'warn',
     'As many sessions as `delivery.maxSessions` allows are under way, and mail waits for its turn.',

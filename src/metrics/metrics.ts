@@ -16,6 +16,9 @@ export type Snapshot = {
   readonly fallback: readonly { readonly upstream: string; readonly used: number; readonly failing: boolean }[];
   /** Providers that refuse our address now, and recipients that are held, by provider. */
   readonly blocked: readonly string[];
+  /** Logins, and senders of mail servers, whose mail is held, and its recipients. */
+  readonly stopped: number;
+  readonly heldForLogins: number;
   readonly heldBy: readonly { readonly provider: string; readonly recipients: number }[];
   /** Policies of MTA-STS that hold, by mode, and those whose refresh has failed for long. */
   readonly policies: { readonly modes: Readonly<Record<string, number>>; readonly overdue: number };
@@ -155,6 +158,11 @@ export function createMetrics(version: string): Metrics {
   const fallbackFailing = gauge('smarthost_fallback_failing', '1 for a fallback upstream that takes no mail from us', [
     'upstream',
   ]);
+  const stopped = gauge(
+    'smarthost_logins_held',
+    'Logins, and senders of mail servers, whose mail is held because of their behaviour',
+  );
+  const heldForLogins = gauge('smarthost_login_held_recipients', 'Recipients that wait because of the behaviour of their login');
   const heldBy = gauge('smarthost_provider_held_recipients', 'Recipients that wait because a provider refuses our address', [
     'provider',
   ]);
@@ -301,6 +309,8 @@ export function createMetrics(version: string): Metrics {
         fallbackUsed.set({ upstream }, used);
         fallbackFailing.set({ upstream }, failing ? 1 : 0);
       }
+      stopped.set(snapshot.stopped);
+      heldForLogins.set(snapshot.heldForLogins);
       heldBy.reset();
       for (const { provider, recipients } of snapshot.heldBy) heldBy.inc({ provider: labelOf(provider) }, recipients);
       for (const [mode, number] of Object.entries(snapshot.policies.modes)) stsPolicies.set({ mode }, number);

@@ -5,6 +5,24 @@ import { refusal } from '../smtp/replies.ts';
 import type { Credential } from '../store/store.ts';
 
 export { type AlignmentCheck, createAlignmentCheck } from './alignment.ts';
+export { Behaviour, type BehaviourNews, type BehaviourSettings } from './behaviour/behaviour.ts';
+export { holdKey } from './behaviour/held.ts';
+export type { Profile } from './behaviour/signals.ts';
+export {
+  LINK_LIFETIME,
+  loginKey,
+  newOperatorStop,
+  parseStop,
+  parseTraits,
+  STOP_PREFIX,
+  type Stop,
+  senderKey,
+  stopName,
+  TRUSTED_FOR,
+  traitsName,
+  type UserTraits,
+} from './behaviour/stop.ts';
+export { describeSignal } from './behaviour/words.ts';
 export { createQuota, limitsFor, type Quota, type QuotaDefaults, type QuotaUser } from './quota.ts';
 
 /** The authors that a header names. The domains of the addresses are lower-case A-labels. */

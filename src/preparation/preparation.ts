@@ -73,6 +73,8 @@ export type Prepared = {
   readonly fromDomains: readonly string[];
   /** The domains of DKIM signatures that the message brought along, and that fit its body. */
   readonly broughtBy: readonly string[];
+  /** Auto-Submitted says that a machine has written it: RFC 3834 §5. */
+  readonly automatic: boolean;
 };
 
 export type Preparation = {
@@ -206,6 +208,7 @@ class Pipeline implements Preparation, LineSink {
       needsSmtpUtf8: envelope.smtpUtf8 && !header.ascii,
       eightBit: this.#eightBit || !header.ascii,
       tlsOptional: header.tlsOptional,
+      automatic: header.automatic,
       ...(header.subject === undefined ? {} : { subject: header.subject }),
       fromDomains: draft.fromDomains,
       broughtBy: header.broughtBy,

@@ -36,6 +36,7 @@ export type PreparedHeader = {
   readonly messageId: string;
   readonly ascii: boolean;
   readonly tlsOptional: boolean;
+  readonly automatic: boolean;
   /** For the trace. */
   readonly subject?: string;
   /** The domains of DKIM signatures that it brought, and that fit the body. */
@@ -66,7 +67,7 @@ function draftOwn(section: Buffer, { fields, brokenLine }: HeaderSection, { enve
     brought: undefined,
     finish: () => ({
       ...{ received: '', added: [], kept: fields, section, messageId: messageIdOf(fields) },
-      ...{ ascii: isAscii(section), tlsOptional: false, broughtBy: [] },
+      ...{ ascii: isAscii(section), tlsOptional: false, automatic: true, broughtBy: [] },
     }),
   };
 }
@@ -86,6 +87,7 @@ function draftSubmitted(
   const author = rewrites ? { from: [rewrite], nullSender: envelope.reversePath === '' } : authorOf(fields, envelope.reversePath);
   check?.(author);
   const tlsOptional = isTlsOptional(fields, queueId, options);
+  const automatic = isAutomatic(fields);
   const subject = options.keepSubject ? subjectOf(fields) : undefined;
   // Every signature covers From: a new one breaks them all.
   const brought = rewrites ? undefined : readBrought(fields, now);
@@ -99,10 +101,16 @@ function draftSubmitted(
       const { kept: whole, ...completed } = complete({ fields: allowed, covered, hostname: options.hostname, request });
       const kept = covered.size === 0 && (parsed.mendable || rewrites) ? whole.map(mendField) : whole;
       const section = kept === parsed.fields ? bytes : Buffer.from(kept.map(({ text }) => text).join(''), 'latin1');
-      const told = { tlsOptional, broughtBy, ...(subject === undefined ? {} : { subject }) };
+      const told = { tlsOptional, automatic, broughtBy, ...(subject === undefined ? {} : { subject }) };
       return { ...completed, kept, section, ascii: isAscii(section), ...told };
     },
   };
+}
+
+/** RFC 3834 §5. A comment or a parameter may follow the word. */
+function isAutomatic(fields: readonly HeaderField[]): boolean {
+  const field = fields.find(({ name }) => name === 'auto-submitted');
+  return field !== undefined && !/^no\b/i.test(fieldValue(field).trim());
 }
 
 /** True for one field `TLS-Required: No`. Two of them, or another value, say nothing: RFC 8689 §3. */

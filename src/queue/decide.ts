@@ -1,5 +1,5 @@
 /** What one outcome means for one recipient: pure, with time and chance as arguments. RFC 5321 §4.5.4.1, RFC 3464 §2.3.3. */
-import type { HeldBy, Outcome } from '../smtp/outcome.ts';
+import { HELD_LOGIN, type HeldBy, type Outcome } from '../smtp/outcome.ts';
 import { type Reply, replyLine } from '../smtp/reply.ts';
 import type { AttemptRecord, MessageFacts, RecipientChange, StoredRecipient } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
@@ -129,7 +129,7 @@ function namingTheWay(outcome: Outcome): Outcome {
  * The provider refuses our address, so the mail waits until it does no longer: it is not tried, and not returned for that. Its sender is
  * warned, and told where its lifetime ends, in the words of the provider. @param notBefore default: the usual pause.
  */
-function heldBack(facts: DecisionFacts, { provider }: HeldBy, notBefore?: number): Decision {
+function heldBack(facts: DecisionFacts, { provider, quiet }: HeldBy, notBefore?: number): Decision {
   const { message, recipient, outcome, schedule, now, random } = facts;
   const { n, attempts } = recipient;
   const tried = outcome.kind === 'returned' ? {} : { ...attempted(outcome, now), excused: true as const };
@@ -145,10 +145,11 @@ function heldBack(facts: DecisionFacts, { provider }: HeldBy, notBefore?: number
     };
   }
   const warnAt = message.acceptedAt + schedule.delayWarning;
-  const warn = !recipient.delayReported && now >= warnAt;
+  const isWarned = recipient.delayReported || quiet === true;
+  const warn = !isWarned && now >= warnAt;
   const at = notBefore ?? nextAttempt(schedule, { attempts: attempts + 1, now, random });
   // Something is due earlier than the next look at the provider: a warning, or the end.
-  const sooner = [recipient.delayReported || warn ? at : warnAt, message.expiresAt + SECOND].filter((time) => time > now);
+  const sooner = [isWarned || warn ? at : warnAt, message.expiresAt + SECOND].filter((time) => time > now);
   const nextAttemptAt = Math.min(at, now + horizon(schedule), ...sooner);
   return {
     recipient,
@@ -162,8 +163,12 @@ function heldBack(facts: DecisionFacts, { provider }: HeldBy, notBefore?: number
   };
 }
 
+/** It does not say why: someone else may have the password. */
+const HELD_TEXT = 'The relay keeps mail of your login back until its administrator has looked at it';
+
 /** What a sender reads of a block: its mail is not the cause. */
 function blamingUs(reply: Reply, provider: string): Reply {
+  if (provider.startsWith(HELD_LOGIN)) return { ...reply, text: HELD_TEXT };
   const name = provider.replace(/^mx:/, '').slice(0, 100);
   const blame = `(${name} refuses the address of this relay. The cause is not this message.)`;
   return { ...reply, text: `${reply.text} ${blame}`, ...(reply.words !== undefined && { words: `${reply.words} ${blame}` }) };

@@ -20,6 +20,7 @@
 
 import type { EventLog } from '../events/events.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
+import type { Reply } from '../smtp/reply.ts';
 import type { AcceptRequest, Content, Denial, MessageStore, NewMessage, Shaping } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
@@ -38,10 +39,20 @@ export type { Report, Reportable, ReportFunction, ReportSubject, Summarized, Sum
 
 const DEFAULT_MEMORY = 64 * 1024 * 1024;
 
+type Submitter = {
+  readonly mailServer: boolean;
+  /** Addresses of the From field. */
+  readonly authors: readonly string[];
+  /** A machine has written it as an answer or a report: RFC 3834 §5. */
+  readonly automatic: boolean;
+};
+
 type AddRequest = {
   readonly message: NewMessage;
   readonly limits?: AcceptRequest['limits'];
   readonly grant?: AcceptRequest['grant'];
+  /** Who hands it in. The queue does nothing with it: it is for those who watch the behaviour of logins. */
+  readonly submitter?: Submitter;
   /** Removes the content from the disk. Called after a rejection, once the store is known to hold nothing of the message; never rejects. */
   readonly discard?: () => Promise<void>;
 };
@@ -55,7 +66,9 @@ type AddResult =
       readonly exceeded?: LimitUse;
     }
   | { readonly accepted: false; readonly exceeded: LimitUse; readonly use: readonly LimitUse[] }
-  | { readonly accepted: false; readonly denied: Denial; readonly content: Content };
+  | { readonly accepted: false; readonly denied: Denial; readonly content: Content }
+  /** Mail of this login is not taken now. Nothing was stored. */
+  | { readonly accepted: false; readonly reply: Reply };
 
 export type Queue = {
   /**

@@ -13,8 +13,10 @@ import { createFallbackNews, followFallback } from './fallback-notices.ts';
 
 type BlockNewsBox = ReturnType<typeof createBlockNews>;
 
-/** Keeps what is heard before notices can be sent. */
-export function createBlockNews(log: EventLog, ground: Parameters<typeof createFallbackMail>[0]) {
+type Ground = Parameters<typeof createFallbackMail>[0];
+
+/** Keeps what is heard before notices can be sent. @param blocked called when a provider begins to refuse our address. */
+export function createBlockNews(log: EventLog, ground: Ground, blocked: (provider: string) => void = () => {}) {
   let waiting: BlockNews[] = [];
   let listener: ((news: BlockNews) => void) | undefined;
   const fallback = createFallbackNews();
@@ -28,6 +30,7 @@ export function createBlockNews(log: EventLog, ground: Parameters<typeof createF
         class: cause?.class ?? 'unknown',
         reply: cause === undefined ? '' : replyLine(cause.reply),
       });
+    if (state === 'blocked' && cause !== undefined && cause.class !== 'operator') blocked(provider);
     if (listener === undefined) waiting.push(news);
     else listener(news);
   };

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Certificates } from '../certificates/certificates.ts';
 import { fallbackStates } from '../delivery/delivery.ts';
 import type { Snapshot } from '../metrics/metrics.ts';
+import { isHeldByProvider } from '../smtp/outcome.ts';
 import { refusal } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
 import type { OpenedStore, Shaping, Store, StoreData } from '../store/store.ts';
@@ -105,6 +106,8 @@ export type SnapshotParts = {
   readonly blocked: readonly { readonly provider: string }[];
   /** The states of providers and fallback upstreams. */
   readonly shaping: readonly Shaping[];
+  /** Logins, and senders of mail servers, whose mail is held. */
+  readonly stopped: number;
   readonly policies: StsCounts;
   readonly senders: Snapshot['senders'];
   readonly validates: boolean;
@@ -113,19 +116,21 @@ export type SnapshotParts = {
 
 /** The values for the metrics page. They are also available while the store fails, when they matter most. */
 export async function snapshot(
-  { store, certificates, blocked, shaping, ...numbers }: SnapshotParts,
+  { store, certificates, blocked, stopped, shaping, ...numbers }: SnapshotParts,
   now = Date.now(),
 ): Promise<Snapshot> {
   const counted = store.messages.counts().catch(() => undefined); // its own log line has the cause
   const counts = await Promise.race([counted, after(2 * SECOND, undefined)]);
   const certificate = { certificates: certificates.facts() };
   const providers = { blocked: [...new Set(blocked.map(({ provider }) => provider))], fallback: fallbackStates(shaping, now) };
-  const common = { ...numbers, ...certificate, ...providers };
-  if (counts === undefined) return { ...common, heldBy: [], queue: undefined };
-  const heldBy = blocked.length === 0 ? [] : await store.messages.heldByProvider().catch(() => []);
+  const common = { ...numbers, stopped, ...certificate, ...providers };
+  if (counts === undefined) return { ...common, heldBy: [], heldForLogins: 0, queue: undefined };
+  const all = blocked.length === 0 && stopped === 0 ? [] : await store.messages.heldByProvider().catch(() => []);
+  const heldBy = all.filter(isHeldByProvider);
+  const heldForLogins = all.reduce((sum, held) => sum + (isHeldByProvider(held) ? 0 : held.recipients), 0);
   const { states, oldestAcceptedAt } = counts;
   const oldestSeconds = oldestAcceptedAt === null ? 0 : Math.max(0, now - oldestAcceptedAt) / SECOND;
-  return { ...common, heldBy, queue: { states, oldestSeconds } };
+  return { ...common, heldBy, heldForLogins, queue: { states, oldestSeconds } };
 }
 
 function after<T>(milliseconds: number, value: T): Promise<T> {

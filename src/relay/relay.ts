@@ -33,18 +33,20 @@ import { VERSION } from '../system/version.ts';
 import { createTlsResults, startDnssecWatch, startStsPolicies } from '../tls-policy/tls-policy.ts';
 import { type Activity, createActivity } from './activity.ts';
 import { createMisalignedNotices, startSenders } from './alignment.ts';
+
 import { createBlockNews, followProviders } from './block-notices.ts';
 import { createCommitCheck, createUsableCheck, reasonsAgainst, snapshot, whyUnusable } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
+import { followLogins, startLoginWatch, watchedCredentials, watchedQueue } from './login-watch.ts';
 import { certificateOptions, keepFixed, needsValidation, portsOf, quotaDefaults, stsSettings } from './options.ts';
 import { startOutboundLook } from './outbound-look.ts';
 import { deliveryOptions, preparationOptions, submissionOptions } from './session-options.ts';
 import { type LateParts, startSessionThreads } from './session-threads.ts';
 import { startTlsReports } from './tls-reports.ts';
 import {
+  createFollow,
   ensureOwnKey,
   exceptionsNow,
-  followRoutes,
   liftRests,
   limitsNow,
   logNotices,
@@ -135,7 +137,9 @@ type Parts = {
 async function build(parts: Parts): Promise<Relay> {
   const ground = await openGround(parts);
   const way = await startWay(parts, ground);
-  const follow = createFollow(parts, ground, way);
+  const { current, events: log } = parts;
+  const { follow, followed } = createFollow({ config: () => current.config, store: ground.store, log, ...way });
+  parts.closers.push(followed);
   follow();
   const door = await openDoor(parts, ground, way);
   const admin = await openAdmin(parts, ground, way, door);
@@ -203,7 +207,10 @@ async function startWay(parts: Parts, ground: Ground) {
   const { validates, validatesNow } = dnssec;
   const threads = await startSessionThreads({ ...parts, ...ground, sts, results, senders, validates, validatesNow, late });
   closers.push(() => threads?.close());
-  const blocks = createBlockNews(events, { store, dns, hostname: config.hostname });
+  const watch = await startLoginWatch({ store, log: events, config: () => current.config });
+  const { behaviour } = watch;
+  closers.push(() => behaviour.close());
+  const blocks = createBlockNews(events, { store, dns, hostname: config.hostname }, behaviour.blocked);
   const ways = { hostname: config.hostname, dns, log: events, operation, sts, results, validates, validatesNow };
   const told = { held: messages, ...blocks.told, now };
   const delivery = await startDelivery({ ...deliveryOptions(config), ...ways, ...told }, threads?.courier);
@@ -224,11 +231,11 @@ async function startWay(parts: Parts, ground: Ground) {
     destinationOf: delivery.destinationOf,
     ...{ signs: delivery.signs, log: events, now },
   };
-  const queue = await startQueue({
+  const plainQueue = await startQueue({
     store: messages,
     log: events,
     owner,
-    deliver: delivery.deliver,
+    deliver: (claim, signal) => behaviour.deliver(delivery.deliver, claim, signal),
     room: delivery.room,
     onRoom: delivery.onRoom,
     blockedUntil: delivery.blockedUntil,
@@ -239,6 +246,7 @@ async function startWay(parts: Parts, ground: Ground) {
     limitsOf: (user) => limitsNow(store, quotaDefaults(current.config), user),
     ...{ schedule: config.queue, now, wall: systemClock },
   });
+  const queue = watchedQueue(plainQueue, behaviour);
   closers.push(() => queue.close(DRAIN)); // for a failed start; a stop closes the queue earlier
   const reports = startTlsReports({
     ...{ store, dns, preparation, delivery, results },
@@ -253,25 +261,10 @@ async function startWay(parts: Parts, ground: Ground) {
   const exceptions = startExceptions(() => current.config, events);
   closers.push(exceptions.close);
   late.queue = queue;
-  return { delivery, blocks, exceptions, dnssec, sts, senders, signer, preparation, queue, reports, threads, late };
+  const parted = { delivery, blocks, watch, exceptions, dnssec, sts, senders, signer, preparation, queue, reports, threads };
+  return { ...parted, late };
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
-
-/** Applies the current routes to waiting mail. Runs follow one after the other. */
-function createFollow({ current, events, closers }: Parts, { store }: Ground, { delivery, queue }: Way): () => void {
-  let following = Promise.resolve();
-  closers.push(() => following);
-  return () => {
-    following = following
-      .then(() => followRoutes(store, current.config.routes, delivery.destinationOf))
-      .then((recipients) => {
-        if (recipients === 0) return;
-        events.emit('rerouted', { recipients });
-        queue.wake();
-      })
-      .catch((error: unknown) => events.emit('routesNotFollowed', { error }));
-  };
-}
 
 /** Starts what clients need: credentials, limits, the ports of submission. */
 async function openDoor(parts: Parts, ground: Ground, way: Way) {
@@ -280,7 +273,9 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
   const { store, disk, certificates } = ground;
   const { delivery, preparation, queue, senders, threads, late } = way;
   const { destinationOf, signs } = delivery;
-  const credentials = createCredentials({ store: store.credentials, cacheFor: config.auth.cache, now: store.now });
+  const { behaviour } = way.watch;
+  const logins = createCredentials({ store: store.credentials, cacheFor: config.auth.cache, now: store.now });
+  const credentials = watchedCredentials(logins, behaviour);
   const notices = {
     ...{ hostname: config.hostname, from: config.reports.from, lifetime: config.queue.reportLifetime, log: events },
     now: store.now,
@@ -293,6 +288,7 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
   late.tellMisaligned = tell;
   const { hostname, alignment: settings } = config;
   const alignment = createAlignmentCheck({ settings, hostname, verdicts: senders, tell, now: store.now });
+  followLogins(way.watch, { store, log: events, config: () => current.config, send });
   followProviders(way.blocks, { store, delivery, log: events, config: () => current.config, send });
   const quota = createQuota({ messages: store.messages, defaults: quotaDefaults(config), notify, now: store.now });
   await followChanges(parts, ground, { ...way, credentials, quota });
@@ -354,7 +350,7 @@ async function followChanges(
 async function openAdmin(
   { current, metrics, closers }: Parts,
   { store, disk, certificates, control }: Ground,
-  { delivery, dnssec, sts, senders, threads }: Way,
+  { delivery, watch, dnssec, sts, senders, threads }: Way,
   { submission }: Door,
 ) {
   const commit = createCommitCheck(store);
@@ -367,6 +363,7 @@ async function openAdmin(
         threads: threads?.working() ?? 1,
         sessionsByThread: threads?.sessionsByThread() ?? [],
         ...{ resting: delivery.resting(), blocked: delivery.blocks(), shaping: delivery.shaping() },
+        stopped: watch.behaviour.stops().length,
       },
       ...{
         validates: dnssec.validates(),

@@ -37,7 +37,7 @@ export async function warnOfReports({ operation }: Pick<StoreData, 'operation'>,
  * relay was stopped: the store keeps a digest of the last routes, without passwords.
  * @returns the number of recipients with a new destination.
  */
-export async function followRoutes(
+async function followRoutes(
   { messages, operation, now }: Pick<Store, 'messages' | 'operation' | 'now'>,
   routes: readonly Route[],
   destinationOf: Delivery['destinationOf'],
@@ -51,6 +51,33 @@ export async function followRoutes(
   });
   await operation.setValue('routes.digest', digest);
   return moved.length;
+}
+
+type FollowParts = {
+  /** Returns the current configuration. */
+  readonly config: () => Pick<Config, 'routes'>;
+  readonly store: Pick<Store, 'messages' | 'operation' | 'now'>;
+  readonly log: EventLog;
+  readonly delivery: Pick<Delivery, 'destinationOf'>;
+  readonly queue: { wake(): void };
+};
+
+/** `follow` applies the current routes to waiting mail; runs follow one after the other. `followed` resolves after the last one. */
+export function createFollow({ config, store, log, delivery, queue }: FollowParts) {
+  let following = Promise.resolve();
+  return {
+    follow(): void {
+      following = following
+        .then(() => followRoutes(store, config().routes, delivery.destinationOf))
+        .then((recipients) => {
+          if (recipients === 0) return;
+          log.emit('rerouted', { recipients });
+          queue.wake();
+        })
+        .catch((error: unknown) => log.emit('routesNotFollowed', { error }));
+    },
+    followed: () => following,
+  };
 }
 
 /** Removes old traces, and known recipients that get no mail any more. It works in small steps, so that disk and commits are not slowed down. */

@@ -13,6 +13,7 @@ export { alignmentNotice } from './alignment-notice.ts';
 export { blockNotice } from './block-notice.ts';
 export { fallbackNotice } from './fallback-notice.ts';
 export { limitNotice } from './limit-notice.ts';
+export { loginHeldNotice, loginUnusualNotice } from './login-notice.ts';
 export { type OperatorNotice, sendNotice } from './notice.ts';
 export { createSummarizer } from './summary.ts';
 export { tlsReport } from './tls-report.ts';

@@ -45,8 +45,17 @@ type Where = {
   readonly conversation?: string;
 };
 
-/** A provider that refuses our address. `since`: when it began to, milliseconds since the epoch. */
-export type HeldBy = { readonly provider: string; readonly since: number };
+/**
+ * A provider that refuses our address, or (`HELD_LOGIN` and its name) a login that is stopped. `since`: when that began, milliseconds since
+ * the epoch. `quiet`: the sender, who may be forged, is not warned.
+ */
+export type HeldBy = { readonly provider: string; readonly since: number; readonly quiet?: true };
+
+/** Begins the key of mail that is held because its login does something unusual, and not because of a provider. */
+export const HELD_LOGIN = 'login:';
+
+/** True for mail that is held for a provider. */
+export const isHeldByProvider = ({ provider }: { readonly provider: string }) => !provider.startsWith(HELD_LOGIN);
 
 /** The result of one attempt for one recipient. The queue acts on it, and the report quotes it. */
 export type Outcome = Where &

@@ -32,6 +32,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../system/clock.ts';
 import type { ActivityStore } from './activity-store.ts';
 import type { AlignmentStore } from './alignment-store.ts';
+import type { BehaviourStore } from './behaviour-store.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
@@ -47,6 +48,7 @@ export type {
   StoredRefusedCommand,
 } from './activity-store.ts';
 export type { AlignmentStore, StoredSenderVerdict } from './alignment-store.ts';
+export type { BehaviourRecord, BehaviourStore } from './behaviour-store.ts';
 export type { ClusterLook, PrimaryFacts, ServerFacts, StoreCluster, StoreNode } from './cluster.ts';
 export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCredential } from './credential-store.ts';
 export type { DataOwner } from './embedded/data-dir.ts';
@@ -132,6 +134,7 @@ export type StoreData = {
   readonly tlsResults: TlsResultStore;
   readonly activity: ActivityStore;
   readonly alignment: AlignmentStore;
+  readonly behaviour: BehaviourStore;
 };
 
 /**

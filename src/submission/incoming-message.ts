@@ -4,6 +4,7 @@ import { discard, type Preparation, type Prepared } from '../preparation/prepara
 import { domainOf, type Envelope } from '../smtp/envelope.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { refusal } from '../smtp/replies.ts';
+import { Refusal } from '../smtp/reply.ts';
 import { isRouted, type RouteKey } from '../smtp/route.ts';
 import type { Credential, NewMessage } from '../store/store.ts';
 import type { AgreedTls } from '../system/server-tls.ts';
@@ -94,6 +95,7 @@ export class IncomingMessage {
     this.#note(prepared, result);
     if (result.accepted) return this.#queueId;
     await discard(prepared.content);
+    if ('reply' in result) throw new Refusal(result.reply.code, result.reply.status, result.reply.text);
     throw this.#shared.options.quota.refusal(result.exceeded);
   }
 
@@ -158,6 +160,7 @@ export class IncomingMessage {
       const result = await queue.add({
         message: this.#newMessage(prepared, content),
         grant: credential,
+        submitter: this.#whoSends(prepared),
         discard: () => discard(prepared.content),
         ...(limits === undefined ? {} : { limits }),
       });
@@ -170,6 +173,12 @@ export class IncomingMessage {
     }
     await discard(content);
     throw refusal('rightsChanged');
+  }
+
+  #whoSends({ automatic }: Prepared) {
+    const { credential } = this.#submitter;
+    const authors = credential.rewrite === null ? (this.#author?.from ?? []) : [credential.rewrite];
+    return { mailServer: credential.mailServer, authors, automatic };
   }
 
   /** Rejects with a Refusal where the credential, as the store has it now, may not send this message. */
@@ -188,6 +197,7 @@ export class IncomingMessage {
   #note(prepared: Prepared, result: Decided): void {
     const { quota, log } = this.#shared.options;
     try {
+      if ('reply' in result) return;
       quota.noteUse(this.#submitter.credential, result.use, result.exceeded);
       if (result.accepted) this.#log(prepared);
     } catch (error) {

@@ -1,6 +1,7 @@
 /** All that every store promises. A new contract is added here, so that no engine is left out. */
 import { activityContract } from './activity.ts';
 import { alignmentContract } from './alignment.ts';
+import { behaviourContract } from './behaviour.ts';
 import { queueContract } from './queue.ts';
 import { shapingContract } from './shaping.ts';
 import { type Subject, storeContract } from './store.ts';
@@ -13,4 +14,5 @@ export function everyContract(subject: Subject): void {
   shapingContract(subject);
   activityContract(subject);
   alignmentContract(subject);
+  behaviourContract(subject);
 }

@@ -44,7 +44,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
     sessionsByThread: [],
     sessions: 1,
     fallback: [{ upstream: 'smtp.example.net', used: 3, failing: false }],
-    ...{ resting: 0, blocked: ['yahoo'], heldBy: [{ provider: 'yahoo', recipients: 2 }] },
+    ...{ resting: 0, blocked: ['yahoo'], stopped: 1, heldForLogins: 2, heldBy: [{ provider: 'yahoo', recipients: 2 }] },
     policies: { modes: { enforce: 1 }, overdue: 0 },
     senders: { ok: 2, rejected: 1 },
     validates: true,

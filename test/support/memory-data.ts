@@ -1,4 +1,5 @@
 /** A whole Store that keeps everything in memory, for any number of clients of the same data. */
+
 import { randomBytes } from 'node:crypto';
 import type {
   Change,
@@ -17,6 +18,7 @@ import type {
 import { systemClock } from '../../src/system/clock.ts';
 import { createMemoryActivity } from './memory-activity.ts';
 import { createMemoryAlignment } from './memory-alignment.ts';
+import { createMemoryBehaviour } from './memory-behaviour.ts';
 import { createMemoryStore, type MemoryMessages, type MemoryStore, newMemoryMessages, type Tell } from './memory-store.ts';
 import { createMemoryTlsPolicies } from './memory-tls-policies.ts';
 import { createMemoryTlsResults } from './memory-tls-results.ts';
@@ -34,6 +36,7 @@ export function createMemoryData(): MemoryData {
   const operation = new Operation();
   const policies = createMemoryTlsPolicies();
   const activity = createMemoryActivity();
+  const behaviour = createMemoryBehaviour();
   const tlsResults = createMemoryTlsResults(createMemoryStore(shared, () => {}));
   const alignment = createMemoryAlignment();
   const clients: ((changes: ReadonlySet<Change>) => void)[] = [];
@@ -60,6 +63,7 @@ export function createMemoryData(): MemoryData {
         now: systemClock,
         activity,
         alignment,
+        behaviour,
         onChange: (listener) => void listeners.push(listener),
         ping: async () => {},
         close: async () => {},

@@ -70,6 +70,7 @@ export function startReporter(options: { refuse?: () => Error | undefined } = {}
               tlsOptional: false,
               fromDomains: [],
               broughtBy: [],
+              automatic: true,
             };
           },
         };

@@ -189,6 +189,7 @@ function collect({ request, aborted, onFinish }: Collecting): { preparation: Pre
         tlsOptional: false,
         fromDomains: [],
         broughtBy: [],
+        automatic: false,
       };
     },
     async abort() {

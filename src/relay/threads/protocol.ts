@@ -60,7 +60,10 @@ type AddRequest = Parameters<Queue['add']>[0];
 type AddResult = Awaited<ReturnType<Queue['add']>>;
 /** `discard` becomes a number, by which the main thread asks for it. */
 type SentMessage = Omit<AddRequest['message'], 'content'> & { readonly content: SentContent };
-export type SentRequest = Pick<AddRequest, 'limits' | 'grant'> & { readonly message: SentMessage; readonly discard: number };
+export type SentRequest = Pick<AddRequest, 'limits' | 'grant' | 'submitter'> & {
+  readonly message: SentMessage;
+  readonly discard: number;
+};
 type Denied = Extract<AddResult, { readonly denied: unknown }>;
 type SentResult =
   | Exclude<AddResult, { readonly denied: unknown }>

@@ -42,7 +42,7 @@ export function createAdder(main: Main): Pick<Queue, 'add'> & { discard(number: 
   const discards = new Map<number, () => Promise<void>>();
   let last = 0;
   return {
-    async add({ message, limits, grant, discard = async () => {} }) {
+    async add({ message, limits, grant, submitter, discard = async () => {} }) {
       const number = ++last;
       const { content } = message;
       discards.set(number, discard);
@@ -50,6 +50,7 @@ export function createAdder(main: Main): Pick<Queue, 'add'> & { discard(number: 
         ...{ message: { ...message, content: sentContent(content) }, discard: number },
         ...(limits === undefined ? {} : { limits }),
         ...(grant === undefined ? {} : { grant }),
+        ...(submitter === undefined ? {} : { submitter }),
       };
       const result = await main.call('add', [sent], transferOf(content));
       discards.delete(number); // else the main thread asks for it, when it knows that the store has nothing of the message

@@ -2,6 +2,7 @@
 import type { Name } from '../sqlite/operations.ts';
 import { activityOperations } from './activity-rows.ts';
 import { alignmentOperations } from './alignment-rows.ts';
+import { behaviourOperations } from './behaviour-rows.ts';
 import { claimOperations } from './claim-rows.ts';
 import { commandOperations } from './command-rows.ts';
 import { heldOperations } from './held-mail.ts';
@@ -21,6 +22,7 @@ type Others = 'recount' | 'checkSpooled' | 'forgetDestinations' | 'accept' | 'se
 const operations: OperationTable<Exclude<Name, Others>> = {
   ...activityOperations,
   ...alignmentOperations,
+  ...behaviourOperations,
   ...claimOperations,
   ...commandOperations,
   ...heldOperations,

@@ -20,7 +20,7 @@ const OFTEN = 'autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshol
  * - `changes` has the last change of each topic by each process, with the number of its transaction.
  * - `tried_by` is the relay of the last attempt, whose the next one is.
  * - `time_ms()` is the clock by which windows, leases of work and failures are judged, so that machines with other clocks judge alike.
- * - `paces`, `shaping` and `sender_verdicts` are kept by machine, because a host judges the address that it sees.
+ * - `paces`, `shaping` and `sender_verdicts` are kept by machine, because a host judges the address that it sees, and `behaviour` too.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -138,6 +138,11 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX tls_reports_due ON tls_reports (next_at) WHERE next_at IS NOT NULL;
   CREATE INDEX tls_reports_queued ON tls_reports (queue_id) WHERE state = 'queued';
   CREATE INDEX tls_reports_by_rua ON tls_reports (rua, day);
+  CREATE TABLE behaviour (
+    machine ${NAME}, user_key ${NAME}, sender ${NAME}, record text NOT NULL, written_at bigint NOT NULL,
+    PRIMARY KEY (machine, user_key, sender)
+  );
+  CREATE INDEX behaviour_written ON behaviour (written_at);
   `,
 ];
 

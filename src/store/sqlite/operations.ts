@@ -2,6 +2,7 @@
 import { accept } from './accept.ts';
 import * as activity from './activity-rows.ts';
 import * as alignment from './alignment-rows.ts';
+import * as behaviour from './behaviour-rows.ts';
 import { browse } from './browsing.ts';
 import { claim } from './claim.ts';
 import { type Context, type Operation, read, write } from './context.ts';
@@ -84,6 +85,11 @@ const operations = {
   limitUse: read(limitUse),
   knownRecipients: read(knownRecipients),
   forgetRecipients: write(forgetRecipients),
+
+  behaviourRecord: read(behaviour.behaviourRecord),
+  putBehaviour: write(behaviour.putBehaviour),
+  forgetBehaviour: write(behaviour.forgetBehaviour),
+  trimBehaviour: write(behaviour.trimBehaviour),
 
   getCredential: read(credentials.getCredential),
   listCredentials: read(credentials.listCredentials),

@@ -32,6 +32,7 @@ export const MOVED_ID = 0x536d484d;
  *   holds its text. `tls_failures.key` is a hash of the columns behind it, up to `reason`.
  * - `recipients.held_by` is the provider that a waiting recipient is held for, because it refuses our address.
  * - `shaping` has the state of each provider as it sees one address of ours, `evidence` is JSON.
+ * - `behaviour` has what was learned about a login, or (with `sender`) about one sender of a mail server. `record` is JSON.
  * - `messages.client_ip` and the columns behind it say how a client handed the message in. They are null for our own mail.
  * - `refused` has the newest refusals of commands, `history` counts by hour since the epoch; `subject` and `outcome` are places in a list.
  * - `sender_verdicts` has what receivers think of mail with a domain in From and one in the envelope, `detail` is JSON.
@@ -172,6 +173,10 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE messages ADD COLUMN client_tls TEXT;
   ALTER TABLE messages ADD COLUMN mechanism TEXT;
   ALTER TABLE messages ADD COLUMN subject TEXT;
+  CREATE TABLE behaviour (
+    user TEXT NOT NULL, sender TEXT NOT NULL, record TEXT NOT NULL, written_at INTEGER NOT NULL, PRIMARY KEY (user, sender)
+  ) WITHOUT ROWID;
+  CREATE INDEX behaviour_written ON behaviour (written_at);
   `,
   `
   CREATE TABLE refused (

@@ -5,6 +5,7 @@ import { continueQueueIds } from '../../smtp/queue-id.ts';
 import { SECOND, systemClock } from '../../system/clock.ts';
 import type { ActivityStore } from '../activity-store.ts';
 import type { AlignmentStore } from '../alignment-store.ts';
+import type { BehaviourStore } from '../behaviour-store.ts';
 import type { CredentialStore } from '../credential-store.ts';
 import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from '../embedded/data-dir.ts';
 import type { EmbeddedOptions } from '../embedded/embedded.ts';
@@ -72,6 +73,7 @@ export function dataOf(client: Requests, spool: BodyStore): StoreData {
     tlsResults: tlsResultStore(client),
     activity: activityStore(client),
     alignment: alignmentStore(client),
+    behaviour: behaviourStore(client),
   };
 }
 
@@ -124,6 +126,15 @@ function alignmentStore(client: Requests): AlignmentStore {
     verdicts: (usedSince, limit) => client.call('senderVerdicts', { usedSince, limit }),
     putVerdicts: (verdicts) => client.callWithCompany('putSenderVerdicts', verdicts),
     trimVerdicts: (usedSince) => client.call('trimSenderVerdicts', usedSince),
+  };
+}
+
+function behaviourStore(client: Requests): BehaviourStore {
+  return {
+    record: (user, sender) => client.call('behaviourRecord', { user, sender }),
+    put: (records, now) => client.callWithCompany('putBehaviour', { records, now }),
+    forget: (user) => client.call('forgetBehaviour', user),
+    trim: (before) => client.call('trimBehaviour', before),
   };
 }
 

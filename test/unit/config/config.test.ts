@@ -136,6 +136,33 @@ describe('defaults', () => {
       },
       auth: { allow: [], failuresPerMinute: 10, failuresPerDay: 50, failureDelay: '1s', cache: '5m' },
       limits: { messages: ['1000/day'], recipients: [], newRecipients: ['200/day'], over: 'refuse', maxHeld: 1000 },
+      behaviour: {
+        ...{ mode: 'hold', noticeAt: 3, slowAt: 4, holdAt: 5, link: null },
+        person: {
+          ...{
+            attempts: 40,
+            unknownShare: 15,
+            unknownShareDouble: 30,
+            unknownCount: 25,
+            unknownCountShare: 0,
+            newRecipients: 100,
+          },
+          ...{ spamRefusals: 3, spamShare: 0, messages: 200, unusualHour: 50, newNetworks: 3, countries: 3, parallelSources: 10 },
+          ...{ newAuthors: 5, complaints: 2, blocks: 2, blockedShare: 50 },
+        },
+        server: {
+          ...{
+            attempts: 40,
+            unknownShare: 15,
+            unknownShareDouble: 30,
+            unknownCount: 100,
+            unknownCountShare: 10,
+            newRecipients: 500,
+          },
+          ...{ spamRefusals: 3, spamShare: 2, messages: 1000, unusualHour: 0, newNetworks: 3, countries: 0, parallelSources: 3 },
+          ...{ newAuthors: 20, complaints: 5, blocks: 2, blockedShare: 50 },
+        },
+      },
       signing: { noKey: 'send' },
       alignment: { mode: 'warn', rules: [], resolvers: [] },
       reports: {

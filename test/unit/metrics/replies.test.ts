@@ -11,6 +11,8 @@ const snapshot = {
     resting: 0,
     blocked: [],
     fallback: [],
+    stopped: 0,
+    heldForLogins: 0,
     heldBy: [],
     senders: {},
     policies: { modes: {}, overdue: 0 },

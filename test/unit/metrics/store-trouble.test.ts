@@ -8,7 +8,7 @@ const parts = (counts: () => Promise<unknown>): SnapshotParts => ({
   sessions: 3,
   threads: 2,
   sessionsByThread: [3, 4],
-  ...{ resting: 2, blocked: [], senders: {}, shaping: [] },
+  ...{ resting: 2, blocked: [], senders: {}, shaping: [], stopped: 0 },
   exceptions: 2,
   policies: { modes: { enforce: 5, testing: 1, none: 0 }, overdue: 4 },
   validates: true,

@@ -1,0 +1,57 @@
+/** What is shown of the behaviour of logins. */
+import {
+  describeSignal,
+  holdKey,
+  loginKey,
+  type Profile,
+  parseStop,
+  parseTraits,
+  STOP_PREFIX,
+  type Stop,
+  traitsName,
+} from '../policy/policy.ts';
+import type { Credential, StoreData } from '../store/store.ts';
+import { iso } from './shapes.ts';
+
+/** A stop, for `user show` and `user list`. */
+export type HeldLogin = ReturnType<typeof stopShape>;
+
+export function stopShape(stop: Stop, recipients: number) {
+  const { sender, state, since, by, score, signals, linkUntil } = stop;
+  return {
+    ...{ sender: sender === '' ? null : sender, state, since: iso(since), by, score, signals: signals.map(describeSignal) },
+    ...{ heldRecipients: recipients, linkUntil: iso(linkUntil ?? null) },
+  };
+}
+
+/** What is known of the behaviour of logins, by the key of the login. */
+export async function behaviourViews({ operation, messages }: Pick<StoreData, 'operation' | 'messages'>, now: number) {
+  const [stops, held] = await Promise.all([readStops({ operation }), messages.heldByProvider()]);
+  return (name: string) => {
+    const own = stops.filter(({ user }) => user === loginKey(name));
+    const trusted = Math.max(0, ...own.map(({ trustUntil = 0 }) => trustUntil));
+    return {
+      stops: own
+        .filter(({ state }) => state !== 'released')
+        .map((stop) => stopShape(stop, held.find(({ provider }) => provider === holdKey(stop))?.recipients ?? 0)),
+      trustedUntil: trusted > now ? iso(trusted) : null,
+    };
+  };
+}
+
+export async function traitsOf({ operation }: Pick<StoreData, 'operation'>, { name, mailServer }: Credential) {
+  const stored = await operation.value(traitsName(name));
+  const { profile, bulk = false, contact = null } = (stored === undefined ? undefined : parseTraits(stored)) ?? {};
+  const usual: Profile = mailServer ? 'server' : 'app';
+  return { profile: profile ?? usual, bulk, contact };
+}
+
+/** The user is removed: nothing of it is known any more. What is held stays, and its stop too. */
+export async function forgetLogin({ operation, behaviour }: Pick<StoreData, 'operation' | 'behaviour'>, name: string) {
+  if ((await operation.value(traitsName(name))) !== undefined) await operation.setValue(traitsName(name), null);
+  await behaviour.forget(loginKey(name));
+}
+
+export async function readStops({ operation }: Pick<StoreData, 'operation'>): Promise<readonly Stop[]> {
+  return (await operation.values(STOP_PREFIX)).flatMap(({ value }) => parseStop(value) ?? []);
+}

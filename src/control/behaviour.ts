@@ -1,0 +1,170 @@
+/** Logins, and senders of mail servers, whose mail is held because of their behaviour. */
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  holdKey,
+  loginKey,
+  newOperatorStop,
+  parseStop,
+  parseTraits,
+  type Stop,
+  senderKey,
+  stopName,
+  TRUSTED_FOR,
+  traitsName,
+  type UserTraits,
+} from '../policy/policy.ts';
+import type { Credential } from '../store/store.ts';
+import { type HeldLogin, readStops, stopShape, traitsOf } from './behaviour-view.ts';
+import { ControlError } from './control-error.ts';
+import type { Parts } from './parts.ts';
+import { iso } from './shapes.ts';
+import { normalUserName } from './users.ts';
+
+type Whose = {
+  /** The envelope sender of a mail server; empty or `<>` for the null one. Absent: the login as a whole. */
+  readonly sender?: string | undefined;
+};
+
+type ReleaseRequest = Whose & {
+  /** Removes what is held. Otherwise it leaves, slowly at first. */
+  readonly discard?: boolean | undefined;
+  /** Milliseconds for which thresholds are higher by half. Default: 30 days, and none with `discard`. */
+  readonly trust?: number | undefined;
+};
+
+/** `user release`. `discarded`: messages. `state` is `trusted` where nothing was held. */
+export type ReleasedLogin = {
+  readonly name: string;
+  readonly sender: string | null;
+  readonly state: 'releasing' | 'released' | 'trusted';
+  readonly discarded: number;
+  readonly trustedUntil: string | null;
+};
+
+/** Each function rejects with `not found` if there is no such user. */
+export type BehaviourControl = {
+  /** Rejects with `conflict` if nothing is held, and no trust is asked for. */
+  release(name: string, request: ReleaseRequest): Promise<ReleasedLogin>;
+  /** Keeps mail back. @param refuse takes no more of it: a mail server is put off, others are refused. */
+  hold(name: string, request: Whose & { readonly refuse?: boolean | undefined }): Promise<HeldLogin>;
+  /** What a one-time link would release; undefined: nothing (any more). */
+  linked(token: string): Promise<{ readonly name: string; readonly sender: string | null } | undefined>;
+  /** Releases by a one-time link. Undefined: it is used, too old or not ours. */
+  releaseByLink(token: string): Promise<ReleasedLogin | undefined>;
+  /** Only the given traits change; null: the default. */
+  setTraits(name: string, change: TraitsChange): Promise<void>;
+};
+
+export type TraitsChange = { readonly [K in keyof UserTraits]?: UserTraits[K] | null };
+
+const PAGE = 1000;
+
+export function createBehaviourControl({ store, now }: Parts<unknown>): BehaviourControl {
+  const { operation, messages, credentials } = store;
+
+  async function existing(name: string): Promise<Credential> {
+    const found = await credentials.get(await normalUserName(name));
+    if (found === undefined) throw new ControlError('not found', 'user', `No credential named ${JSON.stringify(name)}.`);
+    return found;
+  }
+
+  async function stopOf(whose: Pick<Stop, 'user' | 'sender'>): Promise<Stop | undefined> {
+    const stored = await operation.value(stopName(whose));
+    return stored === undefined ? undefined : parseStop(stored);
+  }
+
+  const keep = (stop: Stop) => operation.setValue(stopName(stop), JSON.stringify(stop));
+  const whoseOf = ({ name }: Credential, { sender }: Whose) => ({
+    user: loginKey(name),
+    sender: sender === undefined ? '' : senderKey(sender === '<>' ? '' : sender),
+  });
+
+  /** @returns how many messages were removed. */
+  async function discard(user: string, stop: Stop): Promise<number> {
+    const key = holdKey(stop);
+    let removed = 0;
+    let after: string | undefined;
+    do {
+      const page = await messages.list({ user, limit: PAGE, ...(after === undefined ? {} : { after }) });
+      const ids = page.filter(({ recipients }) => recipients.some(({ heldBy }) => heldBy === key)).map(({ id }) => id);
+      if (ids.length > 0) await messages.remove({ ids }, now());
+      removed += ids.length;
+      after = page.length < PAGE ? undefined : page.at(-1)!.id;
+    } while (after !== undefined);
+    return removed;
+  }
+
+  async function release(credential: Credential, stop: Stop, request: ReleaseRequest): Promise<ReleasedLogin> {
+    const { trust = request.discard ? 0 : TRUSTED_FOR } = request;
+    const trustUntil = trust > 0 ? now() + trust : undefined;
+    const discarded = request.discard ? await discard(credential.name, stop) : 0;
+    const state = request.discard ? 'released' : 'releasing';
+    const { link: _, linkUntil: __, trustUntil: ___, ...rest } = stop;
+    await keep({ ...rest, state, releasedAt: now(), ...(trustUntil === undefined ? {} : { trustUntil }) });
+    return releasedShape(credential, stop, { state, discarded, trustUntil });
+  }
+
+  async function linkedStop(token: string): Promise<Stop | undefined> {
+    const hash = createHash('sha256').update(token).digest('hex');
+    const stop = (await readStops(store)).find(({ link }) => link === hash);
+    return stop?.state === 'held' && (stop.linkUntil ?? 0) > now() ? stop : undefined;
+  }
+
+  return {
+    async release(name, request) {
+      const credential = await existing(name);
+      const whose = whoseOf(credential, request);
+      const stop = await stopOf(whose);
+      if (stop !== undefined && stop.state !== 'released') return release(credential, stop, request);
+      if (request.trust === undefined || request.discard)
+        throw new ControlError('conflict', 'user', `Nothing of ${nameOf(credential.name, whose.sender)} is held.`);
+      const trustUntil = now() + request.trust;
+      const { profile } = await traitsOf(store, credential);
+      const none = newOperatorStop({ ...whose, profile }, { id: newId(), state: 'released', since: 0 });
+      await keep({ ...(stop ?? none), trustUntil });
+      return releasedShape(credential, none, { state: 'trusted', discarded: 0, trustUntil });
+    },
+    async hold(name, request) {
+      const credential = await existing(name);
+      const whose = whoseOf(credential, request);
+      const known = await stopOf(whose);
+      const { profile } = await traitsOf(store, credential);
+      const state = request.refuse ? 'refused' : 'held';
+      const fresh = () => newOperatorStop({ ...whose, profile }, { id: newId(), state, since: now() });
+      const isStopped = known !== undefined && (known.state === 'held' || known.state === 'refused');
+      const stop: Stop = isStopped ? { ...known, state } : fresh();
+      await keep(stop);
+      const held = await messages.heldByProvider();
+      return stopShape(stop, held.find(({ provider }) => provider === holdKey(stop))?.recipients ?? 0);
+    },
+    async linked(token) {
+      const stop = await linkedStop(token);
+      return stop && { name: stop.user, sender: stop.sender === '' ? null : stop.sender };
+    },
+    async releaseByLink(token) {
+      const stop = await linkedStop(token);
+      if (stop === undefined) return undefined;
+      return release(await existing(stop.user), stop, {});
+    },
+    async setTraits(name, change) {
+      const credential = await existing(name);
+      const stored = await operation.value(traitsName(credential.name));
+      const known = (stored === undefined ? undefined : parseTraits(stored)) ?? {};
+      const all = Object.entries({ ...known, ...change }).filter(([, value]) => value !== null && value !== undefined);
+      const value = all.length === 0 ? null : JSON.stringify(Object.fromEntries(all));
+      await operation.setValue(traitsName(credential.name), value);
+    },
+  };
+}
+
+const newId = () => randomBytes(12).toString('hex');
+
+function nameOf(user: string, sender: string): string {
+  return sender === '' ? user : `${sender} at ${user}`;
+}
+
+type Released = Pick<ReleasedLogin, 'state' | 'discarded'> & { readonly trustUntil: number | undefined };
+
+function releasedShape({ name }: Credential, { sender }: Stop, { state, discarded, trustUntil }: Released): ReleasedLogin {
+  return { name, sender: sender === '' ? null : sender, state, discarded, trustedUntil: iso(trustUntil ?? null) };
+}
