@@ -7,7 +7,10 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { deadlines } from '../../src/delivery/connection.ts';
@@ -37,34 +40,50 @@ async function runBench(): Promise<void> {
   );
   const body = `${text}\r\n`;
   for (let round = 0; round < 3; round++) {
-    await ours(port, body);
+    await ours(port, body, 'unknown');
+    await ours(port, body, 'of providers');
+    await ours(port, body, 'of providers, beside one that takes 60 a minute');
     await ourSessions(port, body);
     await nodemailers(port, body);
   }
   end(sink);
 }
 
-async function ours(port: number, body: string): Promise<void> {
+/** Known hosts belong to ten providers with wide limits, so that the cost of providers is seen and not their limits. */
+async function ours(port: number, body: string, hosts: string): Promise<void> {
   const zone = Object.fromEntries(
     Array.from({ length: 100 }, (_, i) => [
-      [`d${i}.test`, { MX: [`10 mx.d${i}.test`] }],
-      [`mx.d${i}.test`, { A: [`127.0.2.${i + 1}`] }],
+      [`d${i}.test`, { MX: [`10 mx.d${i}.p${i % 10}.test`] }],
+      [`mx.d${i}.p${i % 10}.test`, { A: [`127.0.2.${i + 1}`] }],
     ]).flat(),
   );
-  const dns = await startDns(zone as Parameters<typeof startDns>[0]);
-  const relay = await startTestDelivery(dns, { port });
+  const slow = { 'slow.test': { MX: ['10 mx.slow.test'] }, 'mx.slow.test': { A: ['127.0.2.200'] } };
+  const dns = await startDns({ ...zone, ...slow } as Parameters<typeof startDns>[0]);
+  const folder = mkdtempSync(join(tmpdir(), 'delivery-bench-'));
+  const providers = join(folder, 'providers.tsv');
+  const wide = Array.from({ length: 10 }, (_, i) => `p${i}\tp${i}.test\t1000\t10000\t10000`);
+  writeFileSync(providers, [...wide, 'slow\tmx.slow.test\t5\t50\t60'].join('\n'));
+  const relay = await startTestDelivery(dns, { port, ...(hosts !== 'unknown' && { providers }) });
   const { signal } = new AbortController();
   const content = inline(body);
+  const send = async (to: string) => (await relay.deliver(claimOf(relay, to, { content }), signal))[0]!;
   const worker = (n: number) => async (count: number) => {
     for (let i = 0; i < count; i++) {
-      const claim = claimOf(relay, `bob@d${(n * 5 + (i % 5)) % 100}.test`, { content });
-      const [outcome] = await relay.deliver(claim, signal);
-      if (outcome!.kind !== 'relayed') throw new Error(JSON.stringify(outcome));
+      const outcome = await send(`bob@d${(n * 5 + (i % 5)) % 100}.test`);
+      if (outcome.kind !== 'relayed') throw new Error(JSON.stringify(outcome));
     }
   };
-  await measure('ours, 100 domains', worker);
+  let done = false;
+  const beside = async () => {
+    while (!done) if ((await send('bob@slow.test')).kind !== 'relayed') await new Promise((resolve) => setTimeout(resolve, 50));
+  };
+  const others = hosts.includes('beside') ? Array.from({ length: 5 }, beside) : [];
+  await measure(`ours, 100 domains, hosts ${hosts}`, worker);
+  done = true;
   await relay.close();
+  await Promise.all(others);
   await dns.close();
+  rmSync(folder, { recursive: true });
 }
 
 /** The conversation alone, as nodemailer's is measured. */
