@@ -21,6 +21,7 @@ import { type AttemptContext, type AttemptResult, attempt, effectOf } from './at
 import { deadlines } from './connection.ts';
 import { attemptFallback, type FallbackLetter } from './fallback-attempt.ts';
 import type { HeldPolicies } from './host-policy.ts';
+import { isSourceOf } from './ip-families.ts';
 import { Pacing } from './pacing.ts';
 import type { Places, TurnedAway } from './places.ts';
 import { type PlanContext, planFor } from './plan.ts';
@@ -31,8 +32,9 @@ import type { Target } from './session.ts';
 import type { SessionResults } from './session-results.ts';
 import { fallbackFor } from './shaping/fallback.ts';
 import { heardFrom, withoutCrowd } from './shaping/heard.ts';
+import type { Permit } from './shaping/permit.ts';
 import { loadProviders } from './shaping/provider.ts';
-import type { BlockNews, Permit } from './shaping/provider-line.ts';
+import type { BlockNews } from './shaping/provider-line.ts';
 import { type ProviderSurroundings, startProviders } from './shaping/provider-start.ts';
 import type { Heard } from './shaping/provider-way.ts';
 import { formatAction } from './shaping/reply-class.ts';
@@ -185,6 +187,7 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
   const providers = await startProviders(given, {
     now,
     find: (key) => table.byKey.get(key),
+    isOurs: ({ family, source }) => isSourceOf(options.source, family, source),
     rules: () => options.fallback ?? [],
     concurrency: () => options.concurrency,
     drop: (hosts) => courier.drop(hosts),
@@ -206,7 +209,7 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
       table = nextTable;
       follow();
       pacing.forgetWays();
-      providers.fallback.retry();
+      providers.followOptions();
     };
   }
 

@@ -4,7 +4,7 @@
  * attempt goes first. A sender that the hosts refuse rests alone.
  */
 import { type Clock, HOUR, MINUTE } from '../system/clock.ts';
-import type { Permit } from './shaping/provider-line.ts';
+import type { Permit } from './shaping/permit.ts';
 import type { PaceEffect } from './verdict.ts';
 
 export type PaceState = {

@@ -1,6 +1,6 @@
 /** IPv4 or IPv6, and from which local address: behaviour rule 16, and what the big receivers ask of IPv6 senders. */
 
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import { canonicalAddress, machineAddresses } from '../net/addresses.ts';
 import type { IpPolicy } from '../smtp/route.ts';
@@ -89,6 +89,12 @@ async function standingOf(dns: Dns, hostname: string, address: string): Promise<
 function holds(answer: DnsAnswer<string>, is: (value: string) => boolean): boolean | undefined {
   if (answer.kind === 'temporary') return undefined;
   return answer.kind === 'found' && answer.values.some(is);
+}
+
+/** Mail may leave by this address. Without a configured one of its family, the system chooses. */
+export function isSourceOf(sources: readonly string[], family: Family, source: string | undefined): boolean {
+  const same = sources.filter((one) => isIP(one) === family);
+  return same.length === 0 ? source === undefined : source !== undefined && same.includes(source);
 }
 
 /** Without a configured source the system may choose any of these. Undefined: the system could not be asked. */

@@ -9,8 +9,8 @@ import { type AttemptPlace, HostSet, isResting, type PaceState, START } from './
 import type { Entrant, LookUp, Places, TurnedAway } from './places.ts';
 import { ReportPlaces } from './report-places.ts';
 import { type KeptSessions, SessionPlaces } from './session-places.ts';
+import type { Permit } from './shaping/permit.ts';
 import { describeHosts, ProviderGate } from './shaping/provider-gate.ts';
-import type { Permit } from './shaping/provider-line.ts';
 import type { ProviderPace } from './shaping/provider-pace.ts';
 import type { Heard } from './shaping/provider-way.ts';
 import { judgeReturned, type PaceEffect, STOPPED } from './verdict.ts';

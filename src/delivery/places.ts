@@ -1,5 +1,5 @@
 /** The places of attempts: how one is asked for and given back, from whichever thread. */
-import type { Permit } from './shaping/provider-line.ts';
+import type { Permit } from './shaping/permit.ts';
 import type { Heard, Way } from './shaping/provider-way.ts';
 import type { AboutUs, PaceEffect } from './verdict.ts';
 

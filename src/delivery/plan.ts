@@ -23,8 +23,8 @@ import { type OperatorPolicies, type OperatorPolicy, samePolicy } from './operat
 import { candidateRoutes, parseHost } from './route.ts';
 import type { Target } from './session.ts';
 import { upstreamOf } from './shaping/fallback.ts';
+import type { Permit } from './shaping/permit.ts';
 import type { Provider } from './shaping/provider.ts';
-import type { Permit } from './shaping/provider-line.ts';
 import type { Way } from './shaping/provider-way.ts';
 import { type Basis, isDefinite, NO_REQUIRETLS, type Unmet } from './unmet.ts';
 import { type AboutUs, judgeOurProblem, judgeRequireTls, type Verdict } from './verdict.ts';

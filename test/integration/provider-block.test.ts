@@ -205,6 +205,22 @@ test("an operator's hold keeps all mail of a provider that nobody has met yet, a
   expect(world.news.at(-1)).toMatchObject({ provider: 'yahoo', state: 'open' });
 });
 
+test('mail goes at once when another address of ours is used than the one that is refused, after a reload and after a start', async () => {
+  const world = await startProviderWorld({ MAIL: ({ remote }) => (remote === '127.0.4.77' ? undefined : BANNED) });
+  await world.send('u@t0.test');
+  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['microsoft365', 1]]);
+  world.delivery.reload({ source: ['127.0.4.77'] });
+  await world.mx.received(1);
+  expect((await world.state('microsoft365'))?.state).toBe('open');
+  world.delivery.reload({ source: [] });
+  await world.send('u@t0.test');
+  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['microsoft365', 1]]);
+  await world.restart({ source: ['127.0.4.77'] });
+  await world.mx.received(2);
+  await expect.poll(async () => (await world.state('microsoft365'))?.state, { timeout: 10_000 }).toBe('open');
+  expect(await world.held()).toEqual([]);
+});
+
 test('a probe that an operator asks for goes at once, and the ladder goes on', async () => {
   const world = await startProviderWorld({ MAIL: BANNED });
   await world.send('u@t0.test');

@@ -30,7 +30,7 @@ export async function startProviderWorld(script: MxScript, scriptElsewhere: MxSc
   const path = dataDir();
   let parts = await open(path);
 
-  async function open(path: string) {
+  async function open(path: string, options: Partial<DeliveryOptions> = {}) {
     const store: Store = await storeFiles(path).open({ sweep: true });
     const news: BlockNews[] = [];
     const fallbackNews: FallbackNews[] = [];
@@ -45,6 +45,7 @@ export async function startProviderWorld(script: MxScript, scriptElsewhere: MxSc
       onBlock: (one) => news.push(one),
       onFallback: (one) => fallbackNews.push(one),
       ...more,
+      ...options,
     });
     const queue = startQueue({
       ...{ store: messages, log: createEventLog(createLog({ level: 'silent', format: 'json' })), owner: `me/${clock.now}`, now },
@@ -112,9 +113,9 @@ export async function startProviderWorld(script: MxScript, scriptElsewhere: MxSc
     held: async () => (await parts.store.messages.heldByProvider()).map(({ provider, recipients }) => [provider, recipients]),
     state: async (provider: string) => (await parts.store.operation.shaping()).find((row) => row.provider === provider),
     /** Another process on the same data. */
-    async restart(): Promise<void> {
+    async restart(options: Partial<DeliveryOptions> = {}): Promise<void> {
       await shut();
-      parts = await open(path);
+      parts = await open(path, options);
     },
   };
   return world;

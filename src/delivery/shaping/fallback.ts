@@ -15,7 +15,8 @@ import { createCache } from '../../system/cache.ts';
 import { DAY, HOUR, MINUTE } from '../../system/clock.ts';
 import type { Entrant, TurnedAway } from '../places.ts';
 import { judgeReturned } from '../verdict.ts';
-import type { Permit, ProviderLine } from './provider-line.ts';
+import type { Permit } from './permit.ts';
+import type { ProviderLine } from './provider-line.ts';
 import type { Heard } from './provider-way.ts';
 
 /** Rows of the store with this prefix are upstreams, and not providers. */

@@ -2,7 +2,7 @@
 import { domainOf } from '../../smtp/envelope.ts';
 import type { AttemptResult } from '../attempt.ts';
 import type { AboutUs } from '../verdict.ts';
-import type { Permit } from './provider-line.ts';
+import type { Permit } from './permit.ts';
 import { type Heard, wayKey } from './provider-way.ts';
 import type { ReplyPhase } from './reply-class.ts';
 

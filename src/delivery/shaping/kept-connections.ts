@@ -3,7 +3,7 @@
  * many.
  */
 import { SECOND } from '../../system/clock.ts';
-import type { Permit } from './provider-line.ts';
+import type { Permit } from './permit.ts';
 
 type KeptOptions = {
   /** Ends the oldest one of a host set. Resolves when it is closed. */

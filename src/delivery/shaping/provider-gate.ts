@@ -2,7 +2,8 @@
 import { domainOf } from '../../smtp/envelope.ts';
 import type { Entrant, TurnedAway } from '../places.ts';
 import { judgeReturned, STOPPED } from '../verdict.ts';
-import type { Permit, ProviderEntrant, ProviderLine, ProviderWait } from './provider-line.ts';
+import type { Permit, ProviderEntrant, ProviderWait } from './permit.ts';
+import type { ProviderLine } from './provider-line.ts';
 import type { ProviderPace } from './provider-pace.ts';
 import type { Heard } from './provider-way.ts';
 

@@ -1,59 +1,13 @@
 /** One provider: its ways, the attempts that wait for a permit, the connections that are kept, and the mail that is held. */
-import type { Reply } from '../../smtp/reply.ts';
 import type { Shaping } from '../../store/store.ts';
 import { onAbort } from '../../system/abort.ts';
 import { HOUR, SECOND } from '../../system/clock.ts';
-import type { Family } from '../ip-families.ts';
 import { strongest } from './heard.ts';
 import { KeptConnections } from './kept-connections.ts';
+import type { Permit, ProviderEntrant, ProviderWait } from './permit.ts';
 import type { ProviderPaceOptions } from './provider-pace.ts';
 import { type Heard, ProviderWay, type Way, type WayCause, type WayLimits, type WayRefusal, wayKey } from './provider-way.ts';
 import type { DomainRest } from './refusals.ts';
-
-/** For one attempt. It is plain data, so that it may go to another thread. */
-export type Permit = {
-  readonly provider: string;
-  readonly way: string;
-  /** Families of IP that the provider takes nothing from now. */
-  readonly closed: readonly Family[];
-  /** Why a family is closed, where the provider refuses our address in it. A host without another address is not tried then. */
-  readonly closedBy?: { readonly reply: Reply; readonly since: number };
-  /** Messages in one connection. */
-  readonly perConnection: number;
-  readonly probe: boolean;
-  /** How many other attempts have a permit by the same address of ours. */
-  readonly beside: number;
-  readonly beganAt: number;
-  /** Whether a sure refusal of our address holds all mail of the provider: in its own words, and in words that its customer may have written. */
-  readonly believed: { readonly own: boolean; readonly other: boolean };
-  /** At the fallback upstream: for how many recipients, and of which message. */
-  readonly fallback?: { readonly granted: number; readonly message: string };
-};
-
-/** Mail waits for a provider. `until`: it makes no sense to come earlier. `since`: when the block began, milliseconds since the epoch. */
-export type ProviderWait = {
-  readonly provider: string;
-  readonly until: number;
-  /** The provider refuses our address: what it has said. Absent: it asks for less. */
-  readonly blocked?: { readonly reply: Reply; readonly since: number };
-  /** It is one domain that refuses our address. */
-  readonly refusedBy?: DomainRest;
-};
-
-/** An attempt that wants to begin. */
-export type ProviderEntrant = {
-  /** The key of a line of the table, or of a host set that none knows. */
-  readonly provider: string;
-  readonly ways: readonly Way[];
-  /** The key of the host set. */
-  readonly hosts: string;
-  readonly message: string;
-  /** Of the sender. */
-  readonly domain: string;
-  /** Of the recipients. */
-  readonly to: string;
-  readonly signal: AbortSignal;
-};
 
 /** The beginning or the end of a block, for the operator. */
 export type BlockNews = {
@@ -157,6 +111,21 @@ export class ProviderLine {
     this.#mayHold = true;
     if (known === undefined) this.#ways.set(wayKey(way), new ProviderWay(way, this.#options.limits, now, row));
     else this.#following(known, () => known.restore(row, now));
+    this.#advance();
+  }
+
+  /** What an operator holds stays held, whatever address we have. */
+  forgetOthers(isOurs: (way: Way) => boolean): void {
+    const now = this.#options.now();
+    for (const way of this.ways) {
+      if (isOurs(way.way) || way.running > 0 || (way.isBlocked(now) && way.isHeldByOperator)) continue;
+      if (way.state(now).kind !== 'open') {
+        way.open(now);
+        this.#options.put(way.row(now));
+        this.#mayHold = true;
+      }
+      this.#ways.delete(way.key);
+    }
     this.#advance();
   }
 

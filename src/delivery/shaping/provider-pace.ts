@@ -16,6 +16,8 @@ export type ProviderPaceOptions = {
   readonly now: Clock;
   /** Undefined: the table has no such provider. */
   readonly find: (key: string) => Provider | undefined;
+  /** Mail may leave by this address of ours. Default: by each. */
+  readonly isOurs?: (way: Way) => boolean;
   /** Sessions at a time to one host set, as configured. */
   readonly concurrency: () => number;
   /** Ends the oldest kept connection of a host set. Resolves when it is closed. */
@@ -65,6 +67,20 @@ export class ProviderPace {
       if (row.provider.includes(':') || options.find(row.provider) !== undefined) this.restore(row);
       else if (row.state !== 'open') void options.put({ ...row, state: 'open', until: 0 });
     }
+    this.#forgetOthers();
+  }
+
+  /** Other addresses are ours, or another fallback upstream is given. */
+  followOptions(): void {
+    this.#forgetOthers();
+    this.fallback.retry();
+  }
+
+  /** What providers think of addresses that are ours no longer holds no mail. */
+  #forgetOthers(): void {
+    const { isOurs } = this.#options;
+    if (isOurs !== undefined) for (const line of this.#lines.values()) line.forgetOthers(isOurs);
+    if (this.#lines.size > 0) this.#watch();
   }
 
   /** The line of a provider; undefined for hosts that no line of the table knows and that have said nothing about us. */
