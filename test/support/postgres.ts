@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import type { ServerOptions } from '../../src/store/postgres/database-session.ts';
+import { insideOf, onSmallDisk } from './namespace.ts';
 import { hasCommand, isRoot } from './peers.ts';
 
 const run = promisify(execFile);
@@ -38,6 +39,8 @@ export class PostgresServer {
   readonly folder: string;
   readonly port: number;
   #process: ChildProcess | undefined;
+  /** Keeps the disk of its own. */
+  #disk: ChildProcess | undefined;
 
   private constructor(folder: string, port: number) {
     this.folder = folder;
@@ -99,7 +102,9 @@ export class PostgresServer {
   }
 
   async start(): Promise<void> {
-    const process = spawn(...asServer('postgres', ['-D', this.folder]), { stdio: 'ignore' });
+    const [command, args] = asServer('postgres', ['-D', this.folder]);
+    const [first, ...rest] = [...(this.#disk === undefined ? [] : insideOf(this.#disk.pid!)), command, ...args];
+    const process = spawn(first!, rest, { stdio: 'ignore' });
     this.#process = process;
     for (let i = 0; i < 400; i++) {
       if (process.exitCode !== null) throw new Error(`PostgreSQL in ${this.folder} ended with ${process.exitCode}`);
@@ -137,6 +142,24 @@ export class PostgresServer {
         await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
+  /** Starts it again with its files on a disk of this size, which only it sees. */
+  async moveToDisk(size: string): Promise<void> {
+    await this.kill();
+    const [command, ...args] = [...onSmallDisk(this.folder, size), 'sh', '-c', 'echo ready && exec sleep 600'];
+    const disk = spawn(command!, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#disk = disk;
+    await new Promise((resolve) => disk.stdout!.once('data', resolve));
+    await this.start();
+  }
+
+  /** Takes the free room of its own disk, or gives it back. */
+  async fillDisk(full: boolean): Promise<void> {
+    const file = join(this.folder, 'ballast');
+    const script = full ? `dd if=/dev/zero of=${file} bs=64K 2>/dev/null; true` : `rm -f ${file}`;
+    const [command, ...args] = [...insideOf(this.#disk!.pid!), 'sh', '-c', script];
+    await run(command!, args);
+  }
+
   async promote(): Promise<void> {
     await this.sql('SELECT pg_promote(true)');
   }
@@ -148,6 +171,15 @@ export class PostgresServer {
     if (process === undefined || process.exitCode !== null) return;
     const ended = new Promise((resolve) => process.once('exit', resolve));
     for (const pid of [...this.#children(), process.pid!]) signal(pid, 'SIGKILL');
+    await ended;
+  }
+
+  /** As its operator stops it: connections are ended, and the disk gets what it needs. */
+  async stop(): Promise<void> {
+    const process = this.#process!;
+    this.#process = undefined;
+    const ended = new Promise((resolve) => process.once('exit', resolve));
+    signal(process.pid!, 'SIGINT');
     await ended;
   }
 
@@ -175,6 +207,7 @@ export class PostgresServer {
 
   async remove(): Promise<void> {
     await this.kill();
+    this.#disk?.kill('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
   }
 
