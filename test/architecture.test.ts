@@ -155,6 +155,19 @@ test('an engine of the store is reached by one file: embedded/ for SQLite, and o
   expect(makers).toEqual(['store/engine.ts']);
 });
 
+test('the client of PostgreSQL is not loaded with the relay, only when a database is asked', () => {
+  const loaded = new Set<string>();
+  const load = (file: string) => {
+    if (loaded.has(file)) return;
+    loaded.add(file);
+    for (const [, onlyTypes, named] of source(file).matchAll(IMPORT))
+      if (onlyTypes === undefined && named?.startsWith('.')) load(join(dirname(file), named));
+  };
+  load('relay/relay.ts');
+  expect(loaded.size).toBeGreaterThan(100);
+  expect([...loaded].filter((file) => imports(file).some(({ path }) => path === 'pg'))).toEqual([]);
+});
+
 test('a reply is made final in one place', () => {
   expect(files.filter((file) => source(file).includes('as FinalReply'))).toEqual(['delivery/verdict.ts']);
 });

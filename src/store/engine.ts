@@ -5,9 +5,7 @@ import type { StoreCluster } from './cluster.ts';
 import { joinFiles, type StoreFiles, storeFiles } from './embedded/embedded.ts';
 import type { MovedStore, MoveProgress } from './move.ts';
 import { type OpenOptions, StoreError } from './opening.ts';
-import { postgresCluster } from './postgres/cluster-view.ts';
 import { joinPostgres, openPostgres, type PostgresSettings, serverOf } from './postgres/postgres-store.ts';
-import { moveIn, moveOut } from './postgres/store-move.ts';
 import type { JoinedStore, OpenedStore } from './store.ts';
 
 /** A configuration has both. */
@@ -33,7 +31,7 @@ function engineOf({ store, dataDir }: StoreSettings): Engine {
     return {
       open: async (options) => openPostgres({ ...options, server: serverOf(store), node: store.node, maxSize: store.maxSize }),
       join: joinPostgres,
-      cluster: () => postgresCluster(serverOf(store), store.node ?? hostname()),
+      cluster: () => clusterAt(serverOf(store), store.node ?? hostname()),
     };
   }
   const name = /^[\w-]*/.exec(store)?.[0];
@@ -45,6 +43,17 @@ function engineOf({ store, dataDir }: StoreSettings): Engine {
     default:
       throw new StoreError(`store: this release has no engine named ${JSON.stringify(name)}, only sqlite and postgres`);
   }
+}
+
+/** Loads the client of PostgreSQL when it is asked: the process of a relay never needs it, and it takes megabytes. */
+function clusterAt(server: ReturnType<typeof serverOf>, node: string): StoreCluster {
+  const loaded = async () => (await import('./postgres/cluster-view.ts')).postgresCluster(server, node);
+  return {
+    nodes: async () => (await loaded()).nodes(),
+    look: async () => (await loaded()).look(),
+    backup: async (file) => (await loaded()).backup(file),
+    restore: async (request) => (await loaded()).restore(request),
+  };
 }
 
 /** Opens the store, also while other processes have it open. Makes it if there is none. @throws StoreError with one sentence for the operator. */
@@ -74,6 +83,7 @@ type MoveRequest = { readonly from: StoreSettings; readonly to: StoreSettings; r
  * after a crash. @throws StoreError with one sentence for the operator; the old store is as it was then, or the sentence says what to do.
  */
 export async function moveStore({ from, to, told }: MoveRequest): Promise<MovedStore> {
+  const { moveIn, moveOut } = await import('./postgres/store-move.ts');
   if (from.store === 'sqlite' && typeof to.store === 'object')
     return moveIn({ dataDir: from.dataDir, server: serverOf(to.store), machine: to.store.node ?? hostname(), told });
   if (typeof from.store === 'object' && to.store === 'sqlite')
