@@ -3,6 +3,8 @@ import type { ClusterLook, PrimaryFacts } from '../store/store.ts';
 import { about, type Finding, listed } from './finding.ts';
 
 const CHECK = 'database';
+/** Milliseconds. */
+const MOST_SKEW = 2000;
 const MIB = 1024 ** 2;
 /** A standby that is away for some minutes under load needs so much of the log. */
 const LEAST_LOG = 1024 * MIB;
@@ -35,6 +37,8 @@ export function checkDatabase({ durability, servers, primary, wantedFormat }: Cl
     checkLog(primary),
     checkTransaction(primary),
     checkConnections(primary),
+    checkSkew(primary),
+    ...checkConfigurations(primary),
   ];
 }
 
@@ -167,6 +171,41 @@ function checkConnections({ connections, settings }: PrimaryFacts): Finding {
   const found = `${connections} of ${most}`;
   if (most - connections >= LEAST_FREE_CONNECTIONS) return say('ok', found, wanted);
   return say('warning', found, wanted, 'Raise max_connections: each relay needs five, and a command some more.');
+}
+
+function checkSkew({ ahead }: PrimaryFacts): Finding {
+  const say = about(CHECK, 'clock');
+  const wanted = 'within 2 s of this machine';
+  if (Math.abs(ahead) <= MOST_SKEW) return say('ok', wanted, wanted);
+  const by = `${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead' : 'behind'}`;
+  return say(
+    'warning',
+    by,
+    wanted,
+    'Set both clocks by NTP: mail gets the times of the database, and the log those of this machine.',
+  );
+}
+
+/** Some settings must be equal, because what happens to a message would depend on the relay that its client reached. */
+function checkConfigurations({ relays }: PrimaryFacts): readonly Finding[] {
+  const [first, ...others] = relays;
+  if (first === undefined || others.length === 0) return [];
+  const say = about(CHECK, 'configurations');
+  const wanted = 'equal on all relays';
+  const known = new Set(first.digest.split(' '));
+  const odd = others.flatMap(({ name, digest }) => {
+    const parts = digest.split(' ').flatMap((part) => (known.has(part) ? [] : part.slice(0, part.indexOf(':'))));
+    return parts.length === 0 ? [] : [`${name} has other ${listed(parts)} than ${first.name}`];
+  });
+  if (odd.length === 0) return [say('ok', `those of ${relays.length} relays`, wanted)];
+  return [
+    say(
+      'warning',
+      odd.join('; '),
+      wanted,
+      'Make these sections equal and reload: waiting mail follows new routes only when all relays have them.',
+    ),
+  ];
 }
 
 const mib = (bytes: number) => `${Math.round(bytes / MIB)} MiB`;

@@ -1,7 +1,7 @@
 /** Events of the store and of the machine: what an operator looks at when something is wrong with the relay itself. The last part of the list. */
 import { FIELDS } from './fields.ts';
 
-const { count, define, error, text } = FIELDS;
+const { count, define, error, text, texts } = FIELDS;
 
 export const TROUBLE = {
   damaged: define('error', 'An entry of the queue is damaged and was set aside.', { queueId: text, reason: text }),
@@ -32,6 +32,21 @@ export const TROUBLE = {
   clockSkew: define('warn', 'The clock of this machine differs by `seconds` from that of the database, which counts.', {
     seconds: count,
   }),
+  configurationDiffers: define('warn', 'Another relay that shares the database has other settings in these sections.', {
+    relay: text,
+    settings: texts,
+  }),
+  routeUnknown: define('warn', 'Mail goes back for a minute, because another relay has the route for it and this one has not.', {
+    queueId: text,
+    destination: text,
+  }),
+  oldTransaction: define(
+    'warn',
+    'A transaction of the database has been open for `seconds`. Until it ends, the queue gets slower.',
+    {
+      seconds: count,
+    },
+  ),
   clockJumped: define('warn', 'The clock of the machine was changed by `seconds`.', { seconds: count }),
   clockCorrected: define('warn', 'Due times that were too far in the future were corrected.', { recipients: count }),
   routesNotFollowed: define('error', 'The current routes could not be applied to waiting mail.', { error }),

@@ -6,6 +6,19 @@ import type { RelayEvent } from '../events/events.ts';
 export type Snapshot = {
   /** Undefined if the store does not answer. The last known values are shown then. */
   readonly queue: { readonly states: Readonly<Partial<Record<string, number>>>; readonly oldestSeconds: number } | undefined;
+  /** A database that relays share. undefined: the store is in files of this machine. */
+  readonly database?:
+    | {
+        readonly relays: number;
+        readonly otherConfigurations: number;
+        readonly reachable: boolean;
+        readonly bytes: number;
+        /** Seconds. */
+        readonly oldestTransaction: number;
+        /** Seconds by which this machine is ahead. */
+        readonly skew: number;
+      }
+    | undefined;
   readonly sessions: number;
   readonly threads: number;
   /** Of each thread, from the first on. Empty: the main thread has all. */
@@ -140,6 +153,20 @@ export function createMetrics(version: string): Metrics {
     'transport',
     'result',
   ]);
+  const shared = (name: string, help: string) => {
+    const one = gauge(`smarthost_database_${name}`, `Only with a shared database: ${help}`);
+    one.remove(); // 0 would be a wrong value
+    return one;
+  };
+  const relays = shared(
+    'relays',
+    'living relays, with this one. The queue figures are those of all relays together: do not add them up',
+  );
+  const otherConfigurations = shared('other_configurations', 'living relays that have other settings than this one');
+  const reachable = shared('reachable', '1: the primary answers');
+  const databaseBytes = shared('bytes', 'its size on the disk');
+  const oldestTransaction = shared('oldest_transaction_seconds', 'the age of its oldest transaction, which keeps dead rows');
+  const skew = shared('clock_skew_seconds', 'by how much the clock of this machine is ahead');
   const damaged = counter(
     'smarthost_damaged_total',
     'Damaged messages that were set aside and are held, and other damage that was repaired',
@@ -296,6 +323,15 @@ export function createMetrics(version: string): Metrics {
       if (queue !== undefined) {
         for (const state of WAITING) recipients.set({ state }, queue.states[state] ?? 0);
         oldest.set(queue.oldestSeconds);
+      }
+      const { database } = snapshot;
+      if (database !== undefined) {
+        relays.set(database.relays);
+        otherConfigurations.set(database.otherConfigurations);
+        reachable.set(database.reachable ? 1 : 0);
+        databaseBytes.set(database.bytes);
+        oldestTransaction.set(database.oldestTransaction);
+        skew.set(database.skew);
       }
       sessions.set(snapshot.sessions);
       threads.set(snapshot.threads);

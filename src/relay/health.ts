@@ -2,14 +2,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Certificates } from '../certificates/certificates.ts';
 import { fallbackStates } from '../delivery/delivery.ts';
+import type { EventLog } from '../events/events.ts';
 import type { Snapshot } from '../metrics/metrics.ts';
 import { isHeldByProvider } from '../smtp/outcome.ts';
 import { refusal } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
-import type { OpenedStore, Shaping, Store, StoreData } from '../store/store.ts';
+import type { OpenedStore, OpenOptions, Shaping, Store } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 import type { DiskWatch } from '../system/disk-watch.ts';
 import type { StsCounts } from '../tls-policy/tls-policy.ts';
+
+/** What a store reports by itself goes into the log. */
+export function storeEvents(log: EventLog): OpenOptions {
+  return {
+    onDamaged: ({ id: queueId, reason }) => log.emit('damaged', { queueId, reason }),
+    onTrouble: (error) => log.emit('storeTrouble', { error }),
+    onSkew: (seconds) => log.emit('clockSkew', { seconds }),
+    onOldTransaction: (seconds) => log.emit('oldTransaction', { seconds }),
+  };
+}
 
 /** Why no new mail is taken. `unsure`: whether it can be taken is known soon. */
 export type Unusable = 'diskTooFull' | 'storeUnreachable' | 'unsure';
@@ -95,7 +106,9 @@ export function createCommitCheck(store: Pick<Store, 'ping'>, monotonic: () => n
 }
 
 export type SnapshotParts = {
-  readonly store: Pick<StoreData, 'messages'>;
+  readonly store: Pick<OpenedStore, 'messages' | 'condition' | 'relays' | 'database' | 'now'>;
+  /** Relays on the same database with other settings. */
+  readonly otherConfigurations: number;
   readonly certificates: Pick<Certificates, 'facts'>;
   readonly sessions: number;
   /** Threads that have sessions, and that work now. */
@@ -116,14 +129,14 @@ export type SnapshotParts = {
 
 /** The values for the metrics page. They are also available while the store fails, when they matter most. */
 export async function snapshot(
-  { store, certificates, blocked, stopped, shaping, ...numbers }: SnapshotParts,
+  { store, certificates, blocked, stopped, shaping, otherConfigurations, ...numbers }: SnapshotParts,
   now = Date.now(),
 ): Promise<Snapshot> {
   const counted = store.messages.counts().catch(() => undefined); // its own log line has the cause
   const counts = await Promise.race([counted, after(2 * SECOND, undefined)]);
   const certificate = { certificates: certificates.facts() };
   const providers = { blocked: [...new Set(blocked.map(({ provider }) => provider))], fallback: fallbackStates(shaping, now) };
-  const common = { ...numbers, stopped, ...certificate, ...providers };
+  const common = { ...numbers, stopped, ...certificate, ...providers, database: databaseFacts(store, otherConfigurations) };
   if (counts === undefined) return { ...common, heldBy: [], heldForLogins: 0, queue: undefined };
   const all = blocked.length === 0 && stopped === 0 ? [] : await store.messages.heldByProvider().catch(() => []);
   const heldBy = all.filter(isHeldByProvider);
@@ -131,6 +144,17 @@ export async function snapshot(
   const { states, oldestAcceptedAt } = counts;
   const oldestSeconds = oldestAcceptedAt === null ? 0 : Math.max(0, now - oldestAcceptedAt) / SECOND;
   return { ...common, heldBy, heldForLogins, queue: { states, oldestSeconds } };
+}
+
+/** undefined: the store is in files of this machine. */
+function databaseFacts(store: SnapshotParts['store'], otherConfigurations: number): Snapshot['database'] {
+  const size = store.database();
+  if (size === undefined) return undefined;
+  return {
+    ...{ ...size, otherConfigurations, relays: store.relays().length + 1 },
+    reachable: store.condition() !== 'unsure' && store.condition() !== 'unreachable',
+    skew: (Date.now() - store.now()) / SECOND,
+  };
 }
 
 function after<T>(milliseconds: number, value: T): Promise<T> {

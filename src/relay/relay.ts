@@ -24,7 +24,7 @@ import {
   sendNotice,
 } from '../report/report.ts';
 import { createSigner, startRotation } from '../signing/signing.ts';
-import { filesOf, type OpenOptions, openStore } from '../store/store.ts';
+import { filesOf, openStore } from '../store/store.ts';
 import { startSubmission, type TlsFiles } from '../submission/submission.ts';
 import { SECOND, systemClock } from '../system/clock.ts';
 import { createLog, type Log } from '../system/log.ts';
@@ -35,13 +35,14 @@ import { type Activity, createActivity } from './activity.ts';
 import { createMisalignedNotices, startSenders } from './alignment.ts';
 
 import { createBlockNews, followProviders } from './block-notices.ts';
-import { createCommitCheck, createUsableCheck, reasonsAgainst, snapshot, whyUnusable } from './health.ts';
+import { createCommitCheck, createUsableCheck, reasonsAgainst, snapshot, storeEvents, whyUnusable } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
 import { followLogins, startLoginWatch, watchedCredentials, watchedQueue } from './login-watch.ts';
 import { certificateOptions, keepFixed, needsValidation, portsOf, quotaDefaults, stsSettings } from './options.ts';
 import { startOutboundLook } from './outbound-look.ts';
 import { deliveryOptions, preparationOptions, submissionOptions } from './session-options.ts';
 import { type LateParts, startSessionThreads } from './session-threads.ts';
+import { compareConfigurations, leaveUnknownRoutes } from './shared-configuration.ts';
 import { startTlsReports } from './tls-reports.ts';
 import {
   createFollow,
@@ -139,7 +140,7 @@ async function build(parts: Parts): Promise<Relay> {
   const way = await startWay(parts, ground);
   const { current, events: log } = parts;
   const { follow, followed } = createFollow({ config: () => current.config, store: ground.store, log, ...way });
-  parts.closers.push(followed);
+  parts.closers.push(followed, way.shared.close);
   follow();
   const door = await openDoor(parts, ground, way);
   const admin = await openAdmin(parts, ground, way, door);
@@ -158,12 +159,7 @@ async function openGround({ current, events, activity, metrics, closers }: Parts
   closers.push(() => lock?.release());
   const taken = await portProblems(portsOf(config));
   if (taken.length > 0) throw new AggregateError(taken, taken.map(({ message }) => message).join('\n'));
-  const told: OpenOptions = {
-    onCommit: metrics.observeCommit,
-    onDamaged: ({ id: queueId, reason }) => events.emit('damaged', { queueId, reason }),
-    onTrouble: (error) => events.emit('storeTrouble', { error }),
-    onSkew: (seconds) => events.emit('clockSkew', { seconds }),
-  };
+  const told = { onCommit: metrics.observeCommit, ...storeEvents(events) };
   const opening = files?.open({ ...told, sweep: true }) ?? openStore(config, told);
   prepareTrust(config.delivery.ca); // while the thread of the store starts
   const store = await opening;
@@ -211,6 +207,7 @@ async function startWay(parts: Parts, ground: Ground) {
   const { behaviour } = watch;
   closers.push(() => behaviour.close());
   const blocks = createBlockNews(events, { store, dns, hostname: config.hostname }, behaviour.blocked);
+  const shared = compareConfigurations({ store, log: events, config: () => current.config });
   const ways = { hostname: config.hostname, dns, log: events, operation, sts, results, validates, validatesNow };
   const told = { held: messages, ...blocks.told, now };
   const delivery = await startDelivery({ ...deliveryOptions(config), ...ways, ...told }, threads?.courier);
@@ -235,7 +232,10 @@ async function startWay(parts: Parts, ground: Ground) {
     store: messages,
     log: events,
     owner,
-    deliver: (claim, signal) => behaviour.deliver(delivery.deliver, claim, signal),
+    deliver: leaveUnknownRoutes({
+      deliver: (claim, signal) => behaviour.deliver(delivery.deliver, claim, signal),
+      ...{ destinationOf: delivery.destinationOf, routesDiffer: shared.routesDiffer, log: events, now },
+    }),
     room: delivery.room,
     onRoom: delivery.onRoom,
     blockedUntil: delivery.blockedUntil,
@@ -261,7 +261,21 @@ async function startWay(parts: Parts, ground: Ground) {
   const exceptions = startExceptions(() => current.config, events);
   closers.push(exceptions.close);
   late.queue = queue;
-  const parted = { delivery, blocks, watch, exceptions, dnssec, sts, senders, signer, preparation, queue, reports, threads };
+  const parted = {
+    delivery,
+    shared,
+    blocks,
+    watch,
+    exceptions,
+    dnssec,
+    sts,
+    senders,
+    signer,
+    preparation,
+    queue,
+    reports,
+    threads,
+  };
   return { ...parted, late };
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
@@ -350,27 +364,18 @@ async function followChanges(
 async function openAdmin(
   { current, metrics, closers }: Parts,
   { store, disk, certificates, control }: Ground,
-  { delivery, watch, dnssec, sts, senders, threads }: Way,
+  { delivery, watch, dnssec, sts, senders, shared, threads }: Way,
   { submission }: Door,
 ) {
   const commit = createCommitCheck(store);
   const look = () =>
     snapshot({
-      ...{
-        store,
-        certificates,
-        sessions: threads?.sessions() ?? submission.sessions(),
-        threads: threads?.working() ?? 1,
-        sessionsByThread: threads?.sessionsByThread() ?? [],
-        ...{ resting: delivery.resting(), blocked: delivery.blocks(), shaping: delivery.shaping() },
-        stopped: watch.behaviour.stops().length,
-      },
-      ...{
-        validates: dnssec.validates(),
-        policies: sts.counts(),
-        exceptions: exceptionsNow(current.config).length,
-        senders: senders.counts(),
-      },
+      ...{ store, certificates, sessions: threads?.sessions() ?? submission.sessions(), threads: threads?.working() ?? 1 },
+      sessionsByThread: threads?.sessionsByThread() ?? [],
+      ...{ resting: delivery.resting(), blocked: delivery.blocks(), shaping: delivery.shaping() },
+      ...{ stopped: watch.behaviour.stops().length, validates: dnssec.validates(), policies: sts.counts() },
+      exceptions: exceptionsNow(current.config).length,
+      ...{ senders: senders.counts(), otherConfigurations: shared.count() },
     });
   const admin = await startAdmin({
     listen: current.config.listen.admin,
@@ -424,6 +429,7 @@ async function reload({ current, read, log, events }: Parts, parts: Ground & Way
   followSts();
   void dnssec.look();
   exceptions.tell();
+  parts.shared.announce();
   signer.reload({ noKey: next.signing.noKey });
   signer.forget();
   preparation.reload(preparationOptions(next));

@@ -60,14 +60,17 @@ type FollowParts = {
   readonly log: EventLog;
   readonly delivery: Pick<Delivery, 'destinationOf'>;
   readonly queue: { wake(): void };
+  /** Relays that share the data. */
+  readonly shared: { untilRoutesAgree(): Promise<void> };
 };
 
 /** `follow` applies the current routes to waiting mail; runs follow one after the other. `followed` resolves after the last one. */
-export function createFollow({ config, store, log, delivery, queue }: FollowParts) {
+export function createFollow({ config, store, log, delivery, queue, shared }: FollowParts) {
   let following = Promise.resolve();
   return {
     follow(): void {
       following = following
+        .then(() => shared.untilRoutesAgree())
         .then(() => followRoutes(store, config().routes, delivery.destinationOf))
         .then((recipients) => {
           if (recipients === 0) return;

@@ -57,6 +57,10 @@ export type PrimaryFacts = {
   readonly connections: number;
   /** Seconds that the oldest transaction has been open. null: none, or the user may not see it. */
   readonly oldestTransaction: number | null;
+  /** Milliseconds by which the clock of the server is ahead of that of this machine. */
+  readonly ahead: number;
+  /** The living relays, with digests of their settings: parts with a blank between them, each with its name. */
+  readonly relays: readonly { readonly name: string; readonly digest: string }[];
   /** The bytes of the database on the disk. */
   readonly size: number;
   /** null: no relay has made its tables yet. */

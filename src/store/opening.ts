@@ -12,6 +12,8 @@ export type OpenOptions = {
   readonly onTrouble?: (error: Error) => void;
   /** Called with the seconds by which the clock of this machine differs from that of the data: when it begins, and each hour. */
   readonly onSkew?: (seconds: number) => void;
+  /** Called with the age of a transaction that is open for too long: when it is found, and each hour. */
+  readonly onOldTransaction?: (seconds: number) => void;
 };
 
 /** Thrown at opening. Its message is one sentence for the operator. */

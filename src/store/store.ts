@@ -143,6 +143,16 @@ export type StoreData = {
  */
 export type StoreCondition = 'ready' | 'unsure' | 'unreachable' | 'full';
 
+/** A shared database, as it was measured last. */
+export type DatabaseSize = {
+  readonly bytes: number;
+  /** Seconds that the oldest transaction, or its snapshot, is open. The user of the relay sees only its own, unless it is in pg_monitor. */
+  readonly oldestTransaction: number;
+};
+
+/** Another living relay that shares the data, and what it has announced. */
+export type OtherRelay = { readonly name: string; readonly digest: string };
+
 /** What every store promises. `EmbeddedStore` adds what a store in files of this machine has. */
 export type Store = StoreData & {
   /** The clock of the data. Machines that share a store have one clock, that of its database, however their own clocks differ. */
@@ -162,6 +172,12 @@ export type Store = StoreData & {
 export type OpenedStore = Store & {
   /** From memory. A store in files is always ready: its disk is watched by itself. */
   condition(): StoreCondition;
+  /** Makes this process one of the relays that share the data. @param digest of its settings. */
+  announce(digest: string): void;
+  /** The other living relays, as they were some seconds ago. A store in files has none. */
+  relays(): readonly OtherRelay[];
+  /** undefined: the data are in files, or nothing was measured yet. */
+  database(): DatabaseSize | undefined;
   /**
    * @param give gets a port for one other thread, now and whenever the engine has started again: `joinStore` and `renew` take it.
    * @returns ends it.

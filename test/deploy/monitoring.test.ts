@@ -49,6 +49,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
     senders: { ok: 2, rejected: 1 },
     validates: true,
     exceptions: 0,
+    database: { relays: 2, otherConfigurations: 0, reachable: true, bytes: 1, oldestTransaction: 0, skew: 0 },
     certificates: [{ keyType: 'rsa', notAfter: 1, failures: 0 }],
   });
   const found = new Map<string, Set<string>>();

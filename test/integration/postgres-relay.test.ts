@@ -19,17 +19,19 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a relay on PostgreSQL'
   });
   afterAll(() => server?.remove());
 
-  async function start(durability: 'one' | 'two' = 'one', shared?: string, threads = 1) {
+  async function start(durability: 'one' | 'two' = 'one', shared?: string, threads = 1, { node = 'one', yaml = '' } = {}) {
     const database = shared ?? (await newDatabase(server, OWNER));
     const folder = mkdtempSync(join(tmpdir(), 'postgres-relay-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const passwordFile = join(folder, 'password');
     writeFileSync(passwordFile, `${OWNER_PASSWORD}\n`);
     chmodSync(passwordFile, 0o600);
-    const store = `{ postgres: ['127.0.0.1:${server.port}'], database: ${database}, passwordFile: ${passwordFile}, tls: none, durability: ${durability} }`;
-    const relay = await startTestRelay({ yaml: `threads: ${threads}\nstore: ${store}` });
-    onTestFinished(() => relay.close());
-    return relay;
+    const store = `{ postgres: ['127.0.0.1:${server.port}'], database: ${database}, passwordFile: ${passwordFile}, tls: none, durability: ${durability}, node: ${node} }`;
+    const relay = await startTestRelay({ yaml: `threads: ${threads}\nstore: ${store}\n${yaml}` });
+    let closing: Promise<void> | undefined;
+    const close = () => (closing ??= relay.close());
+    onTestFinished(close);
+    return { ...relay, close };
   }
 
   async function command(file: string, ...args: readonly string[]): Promise<any> {
@@ -48,10 +50,10 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a relay on PostgreSQL'
     return JSON.parse(out);
   }
 
-  async function send(port: number, text: string): Promise<string> {
+  async function send(port: number, text: string, to?: readonly string[]): Promise<string> {
     const client = await openClient(port, { tls: true });
     expect(await client.login()).toMatch(/^235/);
-    const reply = await client.message({ text });
+    const reply = await client.message({ text, ...(to === undefined ? {} : { to }) });
     client.close();
     return reply;
   }
@@ -111,6 +113,34 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a relay on PostgreSQL'
       });
     const nodes = await server.sql('SELECT count(DISTINCT id)::int AS n FROM smarthost.nodes', database);
     expect(nodes).toEqual([{ n: 2 }]);
+  });
+
+  test('relays with other settings say so, and waiting mail follows new routes only when all have them', async () => {
+    const database = await newDatabase(server, OWNER);
+    const one = await start('one', database);
+    const digest = async () =>
+      (await server.sql(`SELECT value FROM smarthost.small_values WHERE name = 'routes.digest'`, database))[0]?.['value'];
+    await until(async () => (await digest()) !== undefined);
+    const before = await digest();
+    const yaml = "routes: [{ recipientDomain: routed.test, hosts: ['127.0.0.1:1'], tls: none }]";
+    const two = await start('one', database, 1, { node: 'two', yaml });
+    await one.logged('configurationDiffers', ({ relay, settings }) => relay === 'two' && String(settings) === 'routes');
+    await two.logged('configurationDiffers', ({ relay, settings }) => relay === 'one' && String(settings) === 'routes');
+    // Mail for a route of the other relay goes back for a minute.
+    const reply = await send(two.ports.submissions, MESSAGE, ['anna@routed.test']);
+    const id = /queued as (\w+)/.exec(reply)![1]!;
+    await two.logged('delayed', (line) => line['queueId'] === id);
+    await server.sql(`UPDATE smarthost.recipients SET tried_by = 'one', next_attempt = 0 WHERE message = '${id}'`, database);
+    await one.logged('routeUnknown', (line) => line['queueId'] === id);
+    await until(
+      async () => (await server.sql('SELECT state, next_attempt FROM smarthost.recipients', database))[0]!['state'] === 1,
+    );
+    const [row] = await server.sql('SELECT next_attempt, tried_by FROM smarthost.recipients', database);
+    expect(Number(row!['next_attempt']) - Date.now()).toBeGreaterThan(30_000);
+    expect(one.mx.messages).toEqual([]);
+    expect(await digest()).toBe(before);
+    await one.close();
+    await until(async () => (await digest()) !== before);
   });
 
   test('without a named standby no mail is accepted, and with one it is, without a restart', async () => {

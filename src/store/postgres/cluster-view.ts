@@ -49,6 +49,10 @@ const NODES = `
   FROM nodes n LEFT JOIN claimed c ON c.process = n.machine || '/' || n.pid LEFT JOIN leased l ON l.process = n.machine || '/' || n.pid
   ORDER BY n.id`;
 
+const RELAYS = `
+  SELECT name, config_digest AS digest FROM nodes WHERE config_digest IS NOT NULL AND seen_at > clock_timestamp() - interval '30 s'
+  ORDER BY name, id`;
+
 export function postgresCluster(server: ServerOptions, machine: string): StoreCluster {
   const lookAll = () => Promise.all(server.hosts.map((host) => lookAt(server, host)));
   return {
@@ -108,11 +112,15 @@ async function primaryFacts(session: DatabaseSession, place: string, { version, 
   const settings = (await session.ask<{ name: string; setting: string }>(SETTINGS)).rows;
   const maySee = (await session.ask<{ all: boolean }>(MAY_SEE)).rows[0]!.all;
   const load = (await session.ask<Pick<PrimaryFacts, 'connections' | 'oldestTransaction' | 'slots' | 'size'>>(LOAD)).rows[0]!;
+  const format = (await formatOf(session))?.version ?? null;
+  const asked = Date.now();
+  const { at } = (await session.ask<{ at: number }>('SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS at'))
+    .rows[0]!;
   return {
-    ...{ place, version, ...load },
+    ...{ place, version, ...load, format, ahead: Math.round(at - (asked + Date.now()) / 2) },
+    relays: format === FORMAT ? (await session.ask<PrimaryFacts['relays'][number]>(RELAYS)).rows : [],
     settings: Object.fromEntries(settings.map(({ name, setting }) => [name, setting])),
     standbys: maySee ? (await session.ask<StandbyFacts>(STANDBYS)).rows : null,
     isPooled: pid !== session.processId,
-    format: (await formatOf(session))?.version ?? null,
   };
 }

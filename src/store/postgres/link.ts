@@ -26,12 +26,13 @@ type Facts = {
   readonly commit: string;
   readonly standbys: string;
   readonly system: string;
+  readonly pid: number;
 };
 const FACTS = `
   SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS recovering,
     current_setting('fsync') AS fsync, current_setting('full_page_writes') AS pages,
     current_setting('synchronous_commit') AS commit, current_setting('synchronous_standby_names') AS standbys,
-    (SELECT system_identifier::text FROM pg_control_system()) AS system`;
+    (SELECT system_identifier::text FROM pg_control_system()) AS system, pg_backend_pid() AS pid`;
 
 /** The reason why mail must not be accepted now. undefined: there is none. */
 export function laxness(durability: ServerOptions['durability'], commit: string, standbys: string): string | undefined {
@@ -47,6 +48,9 @@ function faultOf({ version, fsync, pages }: Facts): string | undefined {
   if (pages !== 'on') return 'has full_page_writes off: a power cut could damage its tables';
   return undefined;
 }
+
+/** A pooler loses what a session has: its settings, its prepared statements, and what it listens to. */
+const POOLED = 'is a connection pooler (such as pgbouncer): name the servers themselves in store.postgres';
 
 type LinkOptions = {
   readonly server: ServerOptions;
@@ -139,7 +143,7 @@ export class Link {
     try {
       const [facts] = (await session.ask<Facts>(FACTS)).rows;
       if (facts!.recovering) throw new Error('is a standby');
-      const fault = faultOf(facts!);
+      const fault = facts!.pid === session.processId ? faultOf(facts!) : POOLED;
       if (fault !== undefined) throw new UnfitServer(fault);
       await greet?.(session);
       return session;

@@ -8,6 +8,7 @@ import { NODES } from '../../smtp/queue-id.ts';
 import { SECOND, sharedMonotonic } from '../../system/clock.ts';
 import { VERSION } from '../../system/version.ts';
 import { StoreError } from '../opening.ts';
+import type { OtherRelay } from '../store.ts';
 import type { DatabaseSession } from './database-session.ts';
 import type { WriterRow } from './database-transaction.ts';
 import { ADVISORY_LOCK, formatOf, MOVE_LOCK } from './postgres-schema.ts';
@@ -29,7 +30,8 @@ const TAKE = `
   SELECT min(g.id), $1, clock_timestamp(), clock_timestamp(), $3, $4, $5, $6 FROM generate_series(0, $2::int - 1) AS g (id)
   WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = g.id AND n.seen_at > clock_timestamp() - interval '30 s')
   ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, seen_at = excluded.seen_at, started_at = excluded.started_at,
-    machine = excluded.machine, pid = excluded.pid, version = excluded.version, name = excluded.name
+    machine = excluded.machine, pid = excluded.pid, version = excluded.version, name = excluded.name,
+    config_digest = NULL
   RETURNING id`;
 /** The counts of the process before stay in the row. */
 const TAKE_WRITER = `
@@ -39,6 +41,7 @@ export async function takeNode(session: DatabaseSession, name: string): Promise<
   const incarnation = randomBytes(9).toString('hex');
   await session.ask('BEGIN');
   try {
+    await session.ask('SET LOCAL synchronous_commit = on');
     await session.ask('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
     await refuseClosed(session);
     const { rows } = await session.ask<{ id: number }>(TAKE, [incarnation, NODES, hostname(), process.pid, VERSION, name]);
@@ -76,16 +79,22 @@ export async function livingNodes(session: DatabaseSession): Promise<readonly { 
   return (await session.ask<{ machine: string; pid: number }>(sql)).rows;
 }
 
-/** @returns false if the number was given to another process. */
-export async function keepNode(session: DatabaseSession, { id, incarnation }: Node): Promise<boolean> {
-  const kept = 'UPDATE nodes SET seen_at = clock_timestamp() WHERE id = $1 AND incarnation = $2';
-  return (await session.ask(kept, [id, incarnation])).count > 0;
+/** @param digest of the settings; undefined: this is no relay. @returns false if the number was given to another process. */
+export async function keepNode(
+  session: DatabaseSession,
+  { id, incarnation }: Node,
+  digest: string | undefined,
+): Promise<boolean> {
+  const kept = 'UPDATE nodes SET seen_at = clock_timestamp(), config_digest = $3 WHERE id = $1 AND incarnation = $2';
+  return (await session.ask(kept, [id, incarnation, digest ?? null])).count > 0;
 }
 
-/** The names of the other relays that live, in their order. */
-export async function livingOthers(session: DatabaseSession, name: string): Promise<readonly string[]> {
-  const sql = `SELECT DISTINCT name FROM nodes WHERE name <> $1 AND seen_at > clock_timestamp() - interval '30 s' ORDER BY name`;
-  return (await session.ask<{ name: string }>(sql, [name])).rows.map((row) => row.name);
+/** The other relays that live, in the order of their names. A command is none: it has announced no settings. */
+export async function livingOthers(session: DatabaseSession, { id }: Node): Promise<readonly OtherRelay[]> {
+  const sql = `
+    SELECT name, config_digest AS digest FROM nodes
+    WHERE id <> $1 AND config_digest IS NOT NULL AND seen_at > clock_timestamp() - interval '30 s' ORDER BY name, id`;
+  return (await session.ask<OtherRelay>(sql, [id])).rows;
 }
 
 /** @returns milliseconds: the clock of the database minus that of this process. undefined: the answer was too slow to know it. */

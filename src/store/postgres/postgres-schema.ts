@@ -18,6 +18,7 @@ const OFTEN = 'autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshol
  *   lost can be asked for, and `s0` to `s4` are what its transactions added to the recipients in each state. No row is shared, because each
  *   commit would hold it until the standby has answered.
  * - `changes` has the last change of each topic by each process, with the number of its transaction.
+ * - `nodes.config_digest` is of the settings of a relay; a command has none. Relays compare it.
  * - `tried_by` is the relay of the last attempt, whose the next one is.
  * - `time_ms()` is the clock by which windows, leases of work and failures are judged, so that machines with other clocks judge alike.
  * - `paces`, `shaping` and `sender_verdicts` are kept by machine, because a host judges the address that it sees, and `behaviour` too.
@@ -63,7 +64,7 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE chunks ALTER COLUMN bytes SET STORAGE EXTERNAL;
   CREATE TABLE nodes (
     id integer PRIMARY KEY, incarnation text NOT NULL, seen_at timestamptz NOT NULL, started_at timestamptz NOT NULL, machine text NOT NULL,
-    pid integer NOT NULL, version text NOT NULL, name text NOT NULL DEFAULT ''
+    pid integer NOT NULL, version text NOT NULL, name text NOT NULL DEFAULT '', config_digest text
   ) WITH (fillfactor = 50, ${OFTEN});
   CREATE TABLE writers (
     node integer NOT NULL, kind integer NOT NULL, mark bigint NOT NULL, s0 bigint NOT NULL DEFAULT 0, s1 bigint NOT NULL DEFAULT 0,

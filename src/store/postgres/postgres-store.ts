@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { continueQueueIds } from '../../smtp/queue-id.ts';
-import { HOUR, SECOND } from '../../system/clock.ts';
+import { HOUR, MINUTE, SECOND } from '../../system/clock.ts';
 import { type OpenOptions, StoreError } from '../opening.ts';
 import { StoreClient } from '../sqlite/client.ts';
 import { JoinedClient } from '../sqlite/joined-client.ts';
@@ -30,6 +30,8 @@ export type PostgresSettings = {
 
 /** Clocks that differ by more are not the fault of the way to the database. */
 const MOST_SKEW = 2 * SECOND;
+/** Dead rows stay as long as it is open, so that each look for due mail gets slower. */
+const OLD_TRANSACTION = 5 * MINUTE;
 const NAME = 'smarthost';
 const PORT = 5432;
 
@@ -67,12 +69,14 @@ type PostgresOptions = OpenOptions & {
 /** @throws StoreError with one sentence for the operator, without the password. */
 export async function openPostgres(options: PostgresOptions): Promise<OpenedStore> {
   const { server, node = hostname(), maxSize = Number.POSITIVE_INFINITY, ...told } = options;
-  const skew = watchSkew(told.onSkew);
+  const skew = tellSeldom(told.onSkew, MOST_SKEW / SECOND);
+  const age = tellSeldom(told.onOldTransaction, OLD_TRANSACTION / SECOND);
   const client = new StoreClient({
     ...told,
     thread: new URL('./postgres-worker.ts', import.meta.url),
     worker: { server, name: node, maxSize } satisfies PostgresWorkerOptions,
-    onClock: () => skew(client.now() - Date.now()),
+    onClock: () => skew((Date.now() - client.now()) / SECOND),
+    onMeasure: ({ oldestTransaction }) => age(oldestTransaction),
     unlink: () => {},
   });
   await client.start();
@@ -88,19 +92,22 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedStor
     onChange: (listener) => client.onChange(listener),
     ping: async () => void (await client.call('ping', Date.now())),
     condition: () => client.condition(),
+    announce: (digest) => client.announce(digest),
+    relays: () => client.relays(),
+    database: () => client.database(),
     share: (give) => client.share(give),
     close: () => client.close(),
   };
 }
 
-/** Tells a difference of the clocks when it begins, and each hour. */
-function watchSkew(tell: OpenOptions['onSkew']): (skew: number) => void {
+/** Tells a number of seconds above `most` when it begins, and each hour. */
+function tellSeldom(tell: ((seconds: number) => void) | undefined, most: number): (seconds: number) => void {
   let toldAt = Number.NEGATIVE_INFINITY;
-  return (skew) => {
-    if (Math.abs(skew) <= MOST_SKEW) toldAt = Number.NEGATIVE_INFINITY;
+  return (seconds) => {
+    if (Math.abs(seconds) <= most) toldAt = Number.NEGATIVE_INFINITY;
     else if (performance.now() - toldAt >= HOUR) {
       toldAt = performance.now();
-      tell?.(Math.round(-skew / SECOND));
+      tell?.(Math.round(seconds));
     }
   };
 }

@@ -8,9 +8,9 @@ import { MINUTE, SECOND } from '../../system/clock.ts';
 import { Effects } from '../sqlite/effects.ts';
 import { SignsOfLife } from '../sqlite/owners.ts';
 import { Ports } from '../sqlite/ports.ts';
-import type { Answers, Failure, FromWorker, Request, ToWorker } from '../sqlite/protocol.ts';
+import type { Announcement, Answers, Failure, FromWorker, Request, ToWorker } from '../sqlite/protocol.ts';
 import { IdTaken } from '../sqlite/rows.ts';
-import type { Change } from '../store.ts';
+import type { Change, DatabaseSize } from '../store.ts';
 import { LaxDatabase } from './acceptance.ts';
 import { type ChunkRequest, isChunkRequest, runChunk } from './chunks.ts';
 import { CONDITION_TICK, Condition } from './condition.ts';
@@ -40,6 +40,10 @@ const GROUP_BYTES = 8 * 1024 * 1024;
 const LOOK = SECOND;
 const BEAT = 5 * SECOND;
 const MEASURE = MINUTE;
+const SIZE = `
+  SELECT pg_database_size(current_database()) AS bytes, coalesce((
+    SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity
+    WHERE (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND pid <> pg_backend_pid()), 0)::float8 AS "oldestTransaction"`;
 /** Enough for one look at each server. */
 const LEAST_PATIENCE = SECOND;
 const START_PATIENCE = 10 * SECOND;
@@ -59,7 +63,8 @@ const links: Readonly<Record<'mail' | 'rest' | 'read' | 'life' | 'chunks', Link>
   mail: link('mail'),
   rest: link('rest'),
   read: link('read'),
-  life: link('life'),
+  // A sign of life waits for no standby: a failover may forget the last ones.
+  life: link('life', async (session) => void (await session.ask('SET synchronous_commit = local'))),
   chunks: link('bodies', async (session) => void (await session.ask('SET synchronous_commit = off'))),
 };
 const due = new DueMemory();
@@ -71,8 +76,10 @@ const mail: Request[] = [];
 const mailSince: number[] = [];
 const rest: Request[] = [];
 let node: Node;
-/** The other relays that live. */
+/** The names of the other relays that live. */
 let others: readonly string[] = [];
+/** Of the settings. Only a relay has one. */
+let digest: string | undefined;
 let writers: { readonly mail: Writer; readonly rest: Writer };
 let renewing: Promise<void> | undefined;
 /** The session of the feed. Another one means that changes were missed. */
@@ -85,10 +92,13 @@ let scheduled = false;
 /** Requests that are being worked on: mail and all else one after the other, reads and chunks at the same time. */
 const busy = { mail: false, rest: false, others: 0, life: false };
 
-function receive(from: MessagePort, message: ToWorker): void {
+function receive(from: MessagePort, message: ToWorker | Announcement): void {
   if (message === 'close') closing = true;
   else if (message === 'watch') watched = true;
-  else if ('port' in message) ports.add(message.port, listen);
+  else if ('digest' in message) {
+    digest = message.digest;
+    beatAt = Number.NEGATIVE_INFINITY; // told with the next look
+  } else if ('port' in message) ports.add(message.port, listen);
   else for (const request of ports.take(from, message)) admit(request);
 }
 
@@ -320,7 +330,7 @@ async function live(): Promise<void> {
     const session = await links.life.session(performance.now() + LOOK);
     if (performance.now() - beatAt >= BEAT) {
       await tellClock(session);
-      if (!(await keepNode(session, node))) await renew();
+      if (!(await keepNode(session, node, digest))) await renew();
       await lookAtOthers(session);
       await measure(session);
       beatAt = performance.now();
@@ -338,17 +348,20 @@ async function live(): Promise<void> {
   }
 }
 
-/** Before the disk is full, because PostgreSQL stops then. */
+/** Once a minute: before the disk is full PostgreSQL must get no more mail, because it stops then. */
 async function measure(session: DatabaseSession): Promise<void> {
-  if (maxSize === Number.POSITIVE_INFINITY || performance.now() - measuredAt < MEASURE) return;
-  const { rows } = await session.ask<{ size: number }>('SELECT pg_database_size(current_database()) AS size');
-  condition.measured(rows[0]!.size > maxSize);
+  if (performance.now() - measuredAt < MEASURE) return;
+  const { rows } = await session.ask<DatabaseSize>(SIZE);
+  condition.measured(rows[0]!.bytes > maxSize);
+  port.postMessage({ database: rows[0]! } satisfies FromWorker);
   measuredAt = performance.now();
 }
 
 /** The retries of a relay that has died are anyone's. */
 async function lookAtOthers(session: DatabaseSession): Promise<void> {
-  const now = await livingOthers(session, relayName);
+  const relays = await livingOthers(session, node);
+  port.postMessage({ relays } satisfies FromWorker);
+  const now = [...new Set(relays.map(({ name }) => name))].filter((name) => name !== relayName);
   const hasDied = others.some((other) => !now.includes(other));
   others = now;
   if (!hasDied) return;

@@ -2,7 +2,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { SECOND } from '../../system/clock.ts';
 import { type OpenOptions, StoreError } from '../opening.ts';
-import type { Change, StoreCondition } from '../store.ts';
+import type { Change, DatabaseSize, OtherRelay, StoreCondition } from '../store.ts';
 import { type Answers, type FromWorker, failureError } from './protocol.ts';
 import { Requests } from './requests.ts';
 
@@ -16,6 +16,8 @@ type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> &
   readonly worker: object;
   /** The clock of the data was read. */
   readonly onClock?: () => void;
+  /** A shared database was measured. */
+  readonly onMeasure?: (database: DatabaseSize) => void;
   /** Gets the names of files that no row names any more. */
   readonly unlink: (names: readonly string[]) => void;
 };
@@ -28,6 +30,9 @@ export class StoreClient extends Requests {
   #wasOpen = false;
   #pause = FIRST_PAUSE;
   #condition: StoreCondition = 'ready';
+  #relays: readonly OtherRelay[] = [];
+  #database: DatabaseSize | undefined;
+  #digest: string | undefined;
   #closed: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   /** Who shares the store. Each gets a new port when the thread has started again. */
@@ -51,6 +56,8 @@ export class StoreClient extends Requests {
           this.#opened(worker);
           resolve();
         } else if (message === 'closed') this.#closed?.();
+        else if ('database' in message) this.#measured(message.database);
+        else if ('relays' in message) this.#relays = message.relays;
         else if ('condition' in message) this.#condition = message.condition;
         else if ('clock' in message) this.#heardClock(message.clock);
         else if ('foreign' in message) this.tell(message.foreign);
@@ -76,6 +83,7 @@ export class StoreClient extends Requests {
     if (this.#wasOpen) this.tell(ANYTHING);
     this.#wasOpen = true;
     if (this.isWatched) worker.postMessage('watch');
+    if (this.#digest !== undefined) worker.postMessage({ digest: this.#digest });
     for (const give of this.#sharers) this.#connect(give);
     if (this.#closing !== undefined) worker.postMessage('close');
   }
@@ -97,6 +105,24 @@ export class StoreClient extends Requests {
   override onChange(listener: (changes: ReadonlySet<Change>) => void): void {
     if (!this.isWatched) this.#worker?.postMessage('watch');
     super.onChange(listener);
+  }
+
+  announce(digest: string): void {
+    this.#digest = digest;
+    this.#worker?.postMessage({ digest });
+  }
+
+  relays(): readonly OtherRelay[] {
+    return this.#relays;
+  }
+
+  database(): DatabaseSize | undefined {
+    return this.#database;
+  }
+
+  #measured(database: DatabaseSize): void {
+    this.#database = database;
+    this.#options.onMeasure?.(database);
   }
 
   condition(): StoreCondition {

@@ -1,7 +1,7 @@
 /** The messages between the thread of the store and the threads that use it: the main thread, and those that share it by a port. */
 import type { MessagePort } from 'node:worker_threads';
 import type { Damage } from '../opening.ts';
-import type { Change, StoreCondition } from '../store.ts';
+import type { Change, DatabaseSize, OtherRelay, StoreCondition } from '../store.ts';
 import { resultCode, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, type SqliteError } from './database.ts';
 import type { Name } from './operations.ts';
 import { IdTaken } from './rows.ts';
@@ -12,6 +12,9 @@ export type WorkerOptions = { readonly path: string; readonly spoolDir: string; 
 export type Request = readonly [id: number, name: Name, argument: unknown];
 /** `close`: finish all requests, then end. `watch`: report changes of other processes. `port`: another thread sends requests there. */
 export type ToWorker = readonly Request[] | 'close' | 'watch' | { readonly port: MessagePort };
+
+/** To the thread of a store that relays share: the digest of the settings of this relay. */
+export type Announcement = { readonly digest: string };
 
 export type Failure = { readonly message: string; readonly code: string };
 /** The answers of one transaction, or of one read. */
@@ -34,7 +37,9 @@ export type ToJoined = Answers | { readonly foreign: readonly Change[] } | Clock
 export type ClockOffset = { readonly clock: number };
 /** Told when it changes. */
 type ConditionNews = { readonly condition: StoreCondition };
-export type FromWorker = ToJoined | ConditionNews | 'opened' | 'closed' | { readonly refused: Failure };
+type RelayNews = { readonly relays: readonly OtherRelay[] };
+type SizeNews = { readonly database: DatabaseSize };
+export type FromWorker = ToJoined | ConditionNews | RelayNews | SizeNews | 'opened' | 'closed' | { readonly refused: Failure };
 
 const SENTENCES: Readonly<Record<number, readonly [code: string, sentence: string]>> = {
   [SQLITE_FULL]: ['ENOSPC', 'The disk of the store is full'],

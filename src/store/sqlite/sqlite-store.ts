@@ -46,6 +46,9 @@ export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: 
     onChange: (listener) => client.onChange(listener),
     ping: async () => void (await client.call('ping', Date.now())),
     condition: () => 'ready',
+    announce: () => {},
+    relays: () => [],
+    database: () => undefined,
     share: (give) => client.share(give),
     close: () => client.close(),
   };

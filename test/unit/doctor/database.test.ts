@@ -11,10 +11,11 @@ const settings = {
   ...{ fsync: 'on', full_page_writes: 'on', synchronous_commit: 'on', synchronous_standby_names: 'ANY 1 (b, c)' },
   ...{ max_connections: '100', wal_keep_size: String(4 * 1024 ** 3) },
 };
+const relay = (name: string, digest = 'limits:1 routes:2') => ({ name, digest });
 const standby = (name: string, sync = 'quorum') => ({ name, state: 'streaming', sync, behind: 0 });
 const primary: PrimaryFacts = {
   ...{ place: 'a:5432', version: 150018, settings, standbys: [standby('b'), standby('c')], slots: 0, isPooled: false },
-  ...{ connections: 12, oldestTransaction: 1, size: 1, format: 1 },
+  ...{ connections: 12, oldestTransaction: 1, size: 1, format: 1, ahead: 20, relays: [relay('one'), relay('two')] },
 };
 const good: ClusterLook = {
   ...{ durability: 'two', wantedFormat: 1, primary },
@@ -41,6 +42,12 @@ test.each<[string, ClusterLook, readonly string[]]>([
   ['a named standby that is not there', change({ standbys: [] }), ['standbys error: none is connected']],
   ['one standby alone', change({ standbys: [standby('b', 'sync')] }), ['standbys warning: b (sync, streaming, 0 MiB behind)']],
   ['standbys that the user may not see', change({ standbys: null }), ['standbys unknown: this user may not see them']],
+  ['a clock that differs', change({ ahead: -9700 }), ['clock warning: 10 s behind']],
+  [
+    'another configuration',
+    change({ relays: [relay('one'), relay('two', 'limits:3 routes:4'), relay('three', 'limits:1 routes:4')] }),
+    ['configurations warning: two has other limits and routes than one; three has other routes than one'],
+  ],
   ['pgbouncer', change({ isPooled: true }), ['connection error: a connection pooler is in between']],
   ['a short log without a slot', set({ wal_keep_size: '0' }), ['wal_keep_size warning: 0 MiB, and no slot']],
   ['an old transaction', change({ oldestTransaction: 600 }), ['oldest transaction warning: open for 10 min']],

@@ -3,13 +3,14 @@ import { createMetrics } from '../../../src/metrics/metrics.ts';
 import { type SnapshotParts, snapshot } from '../../../src/relay/health.ts';
 
 const parts = (counts: () => Promise<unknown>): SnapshotParts => ({
-  store: { messages: { counts } } as unknown as SnapshotParts['store'],
+  store: { messages: { counts }, database: () => undefined } as unknown as SnapshotParts['store'],
   certificates: { facts: () => [] },
   sessions: 3,
   threads: 2,
   sessionsByThread: [3, 4],
   ...{ resting: 2, blocked: [], senders: {}, shaping: [], stopped: 0 },
   exceptions: 2,
+  otherConfigurations: 0,
   policies: { modes: { enforce: 5, testing: 1, none: 0 }, overdue: 4 },
   validates: true,
 });
@@ -70,6 +71,28 @@ test.each([
   expect(line(text, 'smarthost_queue_recipients{state="delayed"}')).toBe('smarthost_queue_recipients{state="delayed"} 7');
   expect(line(text, 'smarthost_sessions')).toBe('smarthost_sessions 3');
   expect(line(text, 'smarthost_session_threads')).toBe('smarthost_session_threads 2');
+});
+
+test('the database that relays share is shown only where there is one', async () => {
+  const store = {
+    messages: { counts: queue },
+    ...{ database: () => ({ bytes: 7, oldestTransaction: 400 }), relays: () => [{}, {}], condition: () => 'unsure' },
+    now: () => Date.now() - 3000,
+  } as unknown as SnapshotParts['store'];
+  const shown = async (given: SnapshotParts) =>
+    (await createMetrics('1.0.0').render(await snapshot(given)))
+      .split('\n')
+      .filter((one) => one.startsWith('smarthost_database'));
+  expect(await shown(parts(queue))).toEqual([]);
+  const lines = await shown({ ...parts(queue), store, otherConfigurations: 1 });
+  expect(lines.slice(0, 5)).toEqual([
+    'smarthost_database_relays 3',
+    'smarthost_database_other_configurations 1',
+    'smarthost_database_reachable 0',
+    'smarthost_database_bytes 7',
+    'smarthost_database_oldest_transaction_seconds 400',
+  ]);
+  expect(lines[5]).toMatch(/^smarthost_database_clock_skew_seconds (3|3\.0\d*)$/);
 });
 
 test('exceptions from TLS are shown as they are now', async () => {
