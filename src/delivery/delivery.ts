@@ -3,7 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
-import type { JudgedReply, Outcome } from '../smtp/outcome.ts';
+import type { Outcome } from '../smtp/outcome.ts';
 import type {
   DestinationFunction,
   DestinationRule,
@@ -22,6 +22,7 @@ import { deadlines } from './connection.ts';
 import { attemptFallback, type FallbackLetter } from './fallback-attempt.ts';
 import type { HeldPolicies } from './host-policy.ts';
 import { isSourceOf } from './ip-families.ts';
+import { judgedIn, suppressIn } from './judged.ts';
 import { Pacing } from './pacing.ts';
 import type { Places, TurnedAway } from './places.ts';
 import { type PlanContext, planFor } from './plan.ts';
@@ -37,7 +38,6 @@ import { loadProviders } from './shaping/provider.ts';
 import type { BlockNews } from './shaping/provider-line.ts';
 import { type ProviderSurroundings, startProviders } from './shaping/provider-start.ts';
 import type { Heard } from './shaping/provider-way.ts';
-import { formatAction } from './shaping/reply-class.ts';
 import { loadReplies } from './shaping/reply-table.ts';
 import { createEncryption } from './tls.ts';
 import { createTranscript } from './transcript.ts';
@@ -415,12 +415,6 @@ function heldFrom(heard: readonly Heard[], permit: Permit | undefined, provider:
   return isRefused ? { heldBy: { provider, since } } : {};
 }
 
-function judgedIn(judgement: NonNullable<Verdict['judgement']>, target: AttemptResult['target']): { judged: JudgedReply } {
-  const { class: found, action, phase, rules } = judgement;
-  const provider = target?.provider;
-  return { judged: { class: found, action: formatAction(action), ...(provider !== undefined && { provider }), phase, rules } };
-}
-
 type Where = Pick<Outcome, 'mx' | 'ip' | 'tls' | 'assurance' | 'proof' | 'seconds'>;
 /** Filled in field by field: to put it together from parts costs several times as much. */
 type WhereSoFar = { -readonly [K in keyof Where]: Where[K] };
@@ -436,7 +430,8 @@ function outcomeOf({ verdict, target, tls, assurance, proof, dsn }: AttemptResul
   if (proof !== undefined) where.proof = proof;
   if (target !== undefined && assurance !== undefined) Object.assign(where, policyMet(target, assurance));
   if (verdict.judgement !== undefined) Object.assign(where, judgedIn(verdict.judgement, target));
-  if (verdict.kind === 'failed') return { ...where, kind: verdict.kind, reply: verdict.reply };
+  if (verdict.kind === 'failed')
+    return { ...where, kind: verdict.kind, reply: verdict.reply, ...suppressIn(verdict.judgement, target) };
   const { kind, reply, judgement } = verdict;
   const { notBefore, heldBy } = waits;
   if (kind === 'relayed') return { ...where, kind, reply, dsnPassedOn: dsn };

@@ -179,6 +179,16 @@ export const EVENTS = {
     sender: optional(text),
     reason: text,
   }),
+  suppression: define(
+    'info',
+    'What is known of an address has changed: `suspected` or `suppressed` because it seems not to exist, `none` because mail arrived, `over bound` if so many of its provider were suppressed in an hour that this one stays suspected.',
+    { recipient: text, provider: text, state: text, reply: text },
+  ),
+  suppressionForgotten: define(
+    'info',
+    'A provider refuses our address, so what it said of addresses in the day before is forgotten, but for its known texts.',
+    { provider: text, recipients: count },
+  ),
   ...PROVIDER_EVENTS,
   ...LOGIN_EVENTS,
   sessionsCrowded: define(

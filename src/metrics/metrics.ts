@@ -74,7 +74,7 @@ const WAITING = ['queued', 'active', 'delayed', 'held', 'uncertain'] as const;
 export const COUNTED_EVENTS: ReadonlySet<RelayEvent['event']> = new Set([
   ...(['accepted', 'requireTlsFailed', 'refused', 'authFailed', 'connected', 'reported', 'tlsReport', 'damaged'] as const),
   ...(['storeTrouble', 'upstreamLoginFailed', 'upstreamRefused', 'stsPolicy', 'tlsPolicy', 'tlsSession'] as const),
-  ...(['tlsPolicyFailed', 'expired', 'removed', 'relayed', 'delayed', 'failed'] as const),
+  ...(['suppression', 'tlsPolicyFailed', 'expired', 'removed', 'relayed', 'delayed', 'failed'] as const),
 ]);
 
 export function createMetrics(version: string): Metrics {
@@ -106,6 +106,12 @@ export function createMetrics(version: string): Metrics {
     labelled.add(provider);
     return provider;
   };
+  const suppressions = counter(
+    'smarthost_suppressions_total',
+    'Addresses that seem not to exist, by new state: suspected, suppressed, over bound (too many of a provider in an hour), none (mail arrived)',
+    ['state'],
+  );
+  for (const state of ['suspected', 'suppressed', 'over bound', 'none']) suppressions.inc({ state }, 0);
   const upstream = counter(
     'smarthost_upstream_refused_total',
     'Refusals of an upstream that concern us and not the message, by kind: login or relay. The mail of its route waits',
@@ -267,6 +273,8 @@ export function createMetrics(version: string): Metrics {
           return tlsReports.inc({ transport: fields.transport, result: fields.action });
         case 'damaged':
           return damaged.inc();
+        case 'suppression':
+          return suppressions.inc({ state: fields.state });
         case 'storeTrouble':
           return trouble.inc();
         case 'threadEnded':

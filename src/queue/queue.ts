@@ -32,9 +32,11 @@ import { createPromises, createRoom, planFirstAttempts } from './room.ts';
 import { startRunner } from './runner.ts';
 import { horizon, patience, type Schedule } from './schedule.ts';
 import { createSettler } from './settle.ts';
+import type { Suspects } from './suspects.ts';
 import { type ReportFunction, type SummaryFunction, startTelling } from './telling.ts';
 
 export { acceptUnderFreeId } from './free-id.ts';
+export { createSuspects } from './suspects.ts';
 export type { Report, Reportable, ReportFunction, ReportSubject, Summarized, SummaryFunction } from './telling.ts';
 
 const DEFAULT_MEMORY = 64 * 1024 * 1024;
@@ -95,6 +97,8 @@ export type QueueOptions = {
   readonly blockedUntil: (destination: string) => number | undefined;
   /** What has become of providers since the last call. Absent: nothing ever does. */
   readonly shaping?: () => readonly Shaping[];
+  /** What outcomes say of addresses. Absent: nothing is kept. */
+  readonly suspects?: Pick<Suspects, 'noteOf'>;
   readonly report: ReportFunction;
   readonly summarize: SummaryFunction;
   /** Reports that one sender gets in an hour. */
@@ -119,6 +123,7 @@ export function startQueue(options: QueueOptions): Queue {
   let { schedule } = options;
   const settler = createSettler({
     ...{ store, log, schedule: () => schedule, now, monotonic, random, ...(options.shaping && { shaping: options.shaping }) },
+    ...(options.suspects && { suspects: options.suspects }),
     onRetry: (at) => runner.expect(at),
     onReturned: (destination, at) => runner.handedBack(destination, at),
     onUntold: (due) => telling.kick(due),

@@ -3,11 +3,12 @@
 import type { EventLog } from '../events/events.ts';
 import type { Outcome } from '../smtp/outcome.ts';
 import { replyLine } from '../smtp/reply.ts';
-import type { Claim, MessageStore, NewUntold, OverLimit, Settled, Settlement, Shaping } from '../store/store.ts';
+import type { Claim, MessageStore, NewSuppression, NewUntold, OverLimit, Settled, Settlement, Shaping } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, DAY, HOUR, SECOND } from '../system/clock.ts';
 import { type Decision, decide, decideUntried, isForUs, worthAReport } from './decide.ts';
 import type { Schedule } from './schedule.ts';
+import type { Suspects } from './suspects.ts';
 import { actionOf, type Reportable } from './telling.ts';
 
 const FIRST_PAUSE = 100;
@@ -22,6 +23,7 @@ const COLLECT_EXPIRED = HOUR;
 const OVER_LIMIT = { code: 450, status: '4.7.1', text: 'It waited for its whole lifetime, because its sender was over a limit' };
 /** A full disk must not fill the log too. */
 const LOG_EVERY = 12;
+const NOTHING_NOTED: readonly NewSuppression[] = [];
 /** Destinations whose last failure is remembered. */
 const REMEMBERED = 10_000;
 
@@ -34,6 +36,8 @@ type SettlerOptions = {
   readonly monotonic: Clock;
   /** What has become of providers since the last call. It is stored with the results that have caused it. Default: nothing. */
   readonly shaping?: () => readonly Shaping[];
+  /** What outcomes say of addresses. Default: nothing. */
+  readonly suspects?: Pick<Suspects, 'noteOf'>;
   readonly random: () => number;
   /** Mail is to be tried again at `at`. */
   readonly onRetry: (at: number) => void;
@@ -114,7 +118,11 @@ export function createSettler(options: SettlerOptions) {
     const untold = reversePath === '' ? [] : reportable.map((one) => toUntold(one, at));
     const changes = decisions.map((decision) => decision.change);
     const shaping = options.shaping?.() ?? [];
-    const besides = { ...(untold.length > 0 && { untold }), ...(shaping.length > 0 && { shaping }) };
+    const suppression = suppressionOf(decisions, at);
+    const besides = {
+      ...{ ...(untold.length > 0 && { untold }), ...(shaping.length > 0 && { shaping }) },
+      ...(suppression.length > 0 && { suppression }),
+    };
     const settled = await stored({ messageId: id, lease: claim.lease, at, changes, ...besides });
     if (settled === undefined) return;
     const { unchanged, lost, reportDue } = settled;
@@ -123,8 +131,18 @@ export function createSettler(options: SettlerOptions) {
     const applied = unchanged.length === 0 ? decisions : decisions.filter(({ change }) => !unchanged.includes(change.n));
     for (const decision of applied) logDecision(log, { queueId: id, user: user ?? undefined }, decision);
     if (reversePath === '') logNotReported(log, id, reportable);
+    for (const { address, ...news } of settled.suppression ?? []) log.emit('suppression', { recipient: address, ...news });
     announce(applied);
     if (reportDue || untold.length > 0) onUntold(reportDue);
+  }
+
+  function suppressionOf(decisions: readonly Decision[], at: number): readonly NewSuppression[] {
+    let notes: NewSuppression[] | undefined;
+    for (const { recipient, outcome, event } of decisions) {
+      const note = event === 'relayed' || event === 'failed' ? options.suspects?.noteOf(recipient, outcome, at) : undefined;
+      if (note !== undefined) notes = [...(notes ?? []), note];
+    }
+    return notes ?? NOTHING_NOTED;
   }
 
   /**

@@ -6,7 +6,7 @@ import { blockNotice, type OperatorNotice } from '../report/report.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import { replyLine } from '../smtp/reply.ts';
 import type { Store } from '../store/store.ts';
-import { HOUR } from '../system/clock.ts';
+import { DAY, HOUR } from '../system/clock.ts';
 import { createBlockDays } from './block-days.ts';
 import { createFallbackMail } from './fallback-mail.ts';
 import { createFallbackNews, followFallback } from './fallback-notices.ts';
@@ -49,7 +49,7 @@ export function createBlockNews(log: EventLog, ground: Ground, blocked: (provide
 }
 
 type NoticeParts = {
-  readonly store: Pick<Store, 'operation' | 'messages' | 'onChange'>;
+  readonly store: Pick<Store, 'operation' | 'messages' | 'suppression' | 'onChange'>;
   readonly delivery: Pick<Delivery, 'blocks' | 'commandProvider'>;
   readonly log: EventLog;
   /** Returns the current configuration. */
@@ -81,9 +81,15 @@ export function followProviders(news: BlockNewsBox, parts: NoticeParts): () => P
   const next = (step: () => Promise<void>, provider = 'any'): void => {
     telling = telling.then(step).catch((error: unknown) => log.emit('noticeFailed', { provider, error }));
   };
-  const tellNext = (one: BlockNews): void => next(() => tell(one, parts, true), one.provider);
+  const tellNext = (one: BlockNews): void => {
+    next(() => forgetEvidence(one, parts), one.provider);
+    next(() => tell(one, parts, true), one.provider);
+  };
   next(() => finish(parts));
-  for (const block of delivery.blocks()) next(() => tell(block, parts, false), block.provider);
+  for (const block of delivery.blocks()) {
+    next(() => forgetEvidence(block, parts), block.provider); // the process may have been killed before it did so
+    next(() => tell(block, parts, false), block.provider);
+  }
   news.listen(tellNext);
 
   const obey = () => obeyCommands(parts).catch((error: unknown) => log.emit('retriesNotRead', { error }));
@@ -98,6 +104,13 @@ export function followProviders(news: BlockNewsBox, parts: NoticeParts): () => P
     await telling;
     await toldOfFallback();
   };
+}
+
+/** What a provider said of addresses shortly before it refused our address may have been about us. Its known texts are believed. */
+async function forgetEvidence({ provider, state, since, cause }: BlockNews, { store, log }: NoticeParts): Promise<void> {
+  if (state !== 'blocked' || cause === undefined) return;
+  const recipients = await store.suppression.forgetUnsure(provider, since - DAY);
+  if (recipients > 0) log.emit('suppressionForgotten', { provider, recipients });
 }
 
 /** @param begins it has just begun or ended. Otherwise it is known from an earlier process. */

@@ -14,7 +14,7 @@ import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import { portProblems } from '../net/open-port.ts';
 import { createAlignmentCheck, createQuota } from '../policy/policy.ts';
 import { createPreparation } from '../preparation/preparation.ts';
-import { startQueue } from '../queue/queue.ts';
+import { createSuspects, startQueue } from '../queue/queue.ts';
 import {
   ASKED_FOR,
   createReporter,
@@ -228,6 +228,7 @@ async function startWay(parts: Parts, ground: Ground) {
     destinationOf: delivery.destinationOf,
     ...{ signs: delivery.signs, log: events, now },
   };
+  const suspects = await createSuspects(store.suppression);
   const plainQueue = await startQueue({
     store: messages,
     log: events,
@@ -240,6 +241,7 @@ async function startWay(parts: Parts, ground: Ground) {
     onRoom: delivery.onRoom,
     blockedUntil: delivery.blockedUntil,
     shaping: delivery.takeShaping,
+    suspects,
     report: createReporter(reporting),
     summarize: createSummarizer(reporting),
     reportsPerHour: () => current.config.reports.perHour,
@@ -261,22 +263,8 @@ async function startWay(parts: Parts, ground: Ground) {
   const exceptions = startExceptions(() => current.config, events);
   closers.push(exceptions.close);
   late.queue = queue;
-  const parted = {
-    delivery,
-    shared,
-    blocks,
-    watch,
-    exceptions,
-    dnssec,
-    sts,
-    senders,
-    signer,
-    preparation,
-    queue,
-    reports,
-    threads,
-  };
-  return { ...parted, late };
+  const shown = { delivery, shared, blocks, watch, exceptions, dnssec, sts, senders, reports };
+  return { ...shown, signer, preparation, suspects, queue, threads, late };
 }
 type Way = Awaited<ReturnType<typeof startWay>>;
 
@@ -343,7 +331,7 @@ async function followChanges(
   { store, certificates }: Ground,
   parts: Way & Pick<Door, 'credentials' | 'quota'>,
 ) {
-  const { delivery, sts, signer, queue, reports, credentials, quota } = parts;
+  const { delivery, sts, signer, suspects, queue, reports, credentials, quota } = parts;
   const tellNotices = () => logNotices(store, events).catch((error: unknown) => events.emit('noticesNotRead', { error }));
   await tellNotices();
   const tryRetried = () => liftRests(store, delivery).catch((error: unknown) => events.emit('retriesNotRead', { error }));
@@ -353,6 +341,7 @@ async function followChanges(
     if (changes.has('credentials')) credentials.forget();
     if (changes.has('credentials') || changes.has('limits')) quota.forget();
     if (changes.has('keys')) signer.forget();
+    if (changes.has('suppression')) void suspects.reload().catch(() => {}); // a note too many does no harm, one too few is made up later
     if (changes.has('policies')) sts.forget();
     if (changes.has('certificates') || changes.has('value:certificate.request')) certificates.look();
     if ([...changes].some((change) => change.startsWith(`value:${ASKED_FOR}`))) void reports.look();

@@ -85,7 +85,7 @@ export function createFollow({ config, store, log, delivery, queue, shared }: Fo
 
 /** Removes old traces, and known recipients that get no mail any more. It works in small steps, so that disk and commits are not slowed down. */
 export function startTrimming(
-  { messages, activity, now }: Pick<Store, 'messages' | 'activity' | 'now'>,
+  { messages, activity, suppression, now }: Pick<Store, 'messages' | 'activity' | 'suppression' | 'now'>,
   settings: () => { readonly keep: number; readonly maxSize: number },
   { log, trimActivity }: { readonly log: EventLog; readonly trimActivity: (activity: ActivityStore) => Promise<void> },
 ): () => Promise<void> {
@@ -100,6 +100,7 @@ export function startTrimming(
     const step = await messages.forgetRecipients(now(), walked);
     walked = step.after;
     await trimActivity(activity);
+    await suppression.trim(now());
   }
   return () => {
     clearInterval(timer);

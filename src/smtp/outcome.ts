@@ -77,7 +77,12 @@ export type Outcome = Where &
         readonly waitsForUs?: true;
       }
     | { readonly kind: 'uncertain'; readonly reply: Reply } // no reply to the final dot
-    | { readonly kind: 'failed'; readonly reply: FinalReply }
+    | {
+        readonly kind: 'failed';
+        readonly reply: FinalReply;
+        /** It says that the address does not exist or is closed: see `suppression.ts`. */
+        readonly suppress?: { readonly sure: boolean; readonly own: boolean };
+      }
     /** There was no attempt, because the relay stops or has no room. The mail is due again, and no attempt is counted. */
     | { readonly kind: 'returned'; readonly reply: Reply; readonly notBefore?: number; readonly heldBy?: HeldBy }
   );

@@ -4,8 +4,19 @@ import type { Notify } from '../smtp/envelope.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { AttemptEnd, DsnAction, JudgedReply } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
-import type { BrowsedPage, BrowseQuery, ListQuery, Selection, SelectionPreview, StoredMessage } from './message-view.ts';
+import type {
+  BrowsedPage,
+  BrowseQuery,
+  ListQuery,
+  Notice,
+  OverLimit,
+  Selection,
+  SelectionPreview,
+  StoredMessage,
+  Touched,
+} from './message-view.ts';
 import type { Shaping } from './operation-store.ts';
+import type { NewSuppression, SuppressionNews } from './suppression.ts';
 
 /**
  * The state of a recipient. Waiting: queued (never tried), delayed, uncertain (the final dot had no reply), active (claimed).
@@ -251,6 +262,8 @@ export type Settlement = {
   readonly untold?: readonly NewUntold[];
   /** What has become of providers since the last settlement. Stored in any case. */
   readonly shaping?: readonly Shaping[];
+  /** What the outcomes say of addresses. Stored if the change of the recipient is stored, and it is not the same settlement again. */
+  readonly suppression?: readonly NewSuppression[];
 };
 
 export type Settled = {
@@ -260,6 +273,8 @@ export type Settled = {
   readonly lost: readonly number[];
   /** A report about the message is due now. */
   readonly reportDue: boolean;
+  /** Absent: no address has another state. */
+  readonly suppression?: readonly SuppressionNews[];
 };
 
 /** News about a recipient. `joined`: no news was stored for it, but it is as late as the others. */
@@ -430,18 +445,3 @@ export type HeldMail = { readonly provider: string; readonly recipients: number;
 
 /** Both in the form of the keys in the store. */
 export type KnownRecipient = { readonly user: string; readonly address: string };
-
-export type OverLimit = {
-  readonly users: readonly string[];
-  readonly expired: readonly {
-    readonly id: string;
-    readonly reversePath: string;
-    readonly recipients: readonly StoredRecipient[];
-  }[];
-};
-
-/** A recipient that a command changed. */
-export type Touched = { readonly id: string; readonly recipient: string; readonly state: RecipientState };
-
-/** A command has held, released or removed a recipient. */
-export type Notice = { readonly event: 'held' | 'released' | 'removed'; readonly id: string; readonly recipient: string };

@@ -80,3 +80,18 @@ export type BrowsedPage = {
   /** The time back to which all messages were looked at. null: to the oldest one. */
   readonly searchedBackTo: number | null;
 };
+
+/** A recipient that a command changed. */
+export type Touched = { readonly id: string; readonly recipient: string; readonly state: RecipientState };
+
+/** A command has held, released or removed a recipient. */
+export type Notice = { readonly event: 'held' | 'released' | 'removed'; readonly id: string; readonly recipient: string };
+
+export type OverLimit = {
+  readonly users: readonly string[];
+  readonly expired: readonly {
+    readonly id: string;
+    readonly reversePath: string;
+    readonly recipients: readonly StoredRecipient[];
+  }[];
+};

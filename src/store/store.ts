@@ -36,6 +36,7 @@ import type { BehaviourStore } from './behaviour-store.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
+import type { SuppressionStore } from './suppression-store.ts';
 import type { TlsPolicyStore } from './tls-policy-store.ts';
 import type { TlsResultStore } from './tls-result-store.ts';
 
@@ -71,8 +72,6 @@ export {
   type NewMessage,
   type NewRecipient,
   type NewUntold,
-  type Notice,
-  type OverLimit,
   type RecipientChange,
   type RecipientState,
   type Settled,
@@ -81,10 +80,9 @@ export {
   type SpoolWriter,
   type StoredRecipient,
   type Told,
-  type Touched,
   type UntoldRecipient,
 } from './message-store.ts';
-export type { BrowsedMessage, BrowseQuery, Selection, StoredMessage } from './message-view.ts';
+export type { BrowsedMessage, BrowseQuery, Notice, OverLimit, Selection, StoredMessage, Touched } from './message-view.ts';
 export type { OpenOptions } from './opening.ts';
 export type {
   DkimKey,
@@ -96,6 +94,8 @@ export type {
   TracedRefusal,
   WhichDkimKey,
 } from './operation-store.ts';
+export { type NewSuppression, type SuppressionNews, suppressionKey } from './suppression.ts';
+export type { SuppressionStore } from './suppression-store.ts';
 export type { StoredStsPolicy, TlsPolicyStore } from './tls-policy-store.ts';
 export {
   furtherTlsPolicies,
@@ -113,7 +113,7 @@ export {
 /**
  * The kind of a change. `credentials`: logins. `limits`: the limits of a user, and their use. `keys`: DKIM keys. `certificates`:
  * certificates. `policies`: TLS policies of domains. `notices`: changes of recipients by commands. `queue:D`: mail for the destination D
- * became due; `queue:*`: mail for any destination. `value:N`: the small value N.
+ * became due; `queue:*`: mail for any destination. `suppression`: addresses, by a command. `value:N`: the small value N.
  */
 export type Change =
   | 'credentials'
@@ -122,6 +122,7 @@ export type Change =
   | 'certificates'
   | 'policies'
   | 'notices'
+  | 'suppression'
   | `queue:${string}`
   | `value:${string}`;
 
@@ -135,6 +136,7 @@ export type StoreData = {
   readonly activity: ActivityStore;
   readonly alignment: AlignmentStore;
   readonly behaviour: BehaviourStore;
+  readonly suppression: SuppressionStore;
 };
 
 /**

@@ -5,6 +5,7 @@ import { behaviourContract } from './behaviour.ts';
 import { queueContract } from './queue.ts';
 import { shapingContract } from './shaping.ts';
 import { type Subject, storeContract } from './store.ts';
+import { suppressionContract } from './suppression.ts';
 import { tlsResultsContract } from './tls-results.ts';
 
 export function everyContract(subject: Subject): void {
@@ -15,4 +16,5 @@ export function everyContract(subject: Subject): void {
   activityContract(subject);
   alignmentContract(subject);
   behaviourContract(subject);
+  suppressionContract(subject);
 }

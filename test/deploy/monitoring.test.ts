@@ -22,7 +22,7 @@ async function metricsOfTheRelay(): Promise<ReadonlyMap<string, ReadonlySet<stri
   const metrics = createMetrics('1.0.0');
   const events = [
     ...['accepted', 'refused', 'authFailed', 'connected', 'reported', 'expired', 'relayed', 'damaged', 'storeTrouble'],
-    ...['tlsSession', 'tlsPolicyFailed'],
+    ...['suppression', 'tlsSession', 'tlsPolicyFailed'],
   ];
   const tls = { assurance: 'dane', version: 'TLSv1.3', policy: 'dane', reason: 'no-tlsa-match' };
   const fields = {

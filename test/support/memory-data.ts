@@ -64,6 +64,7 @@ export function createMemoryData(): MemoryData {
         activity,
         alignment,
         behaviour,
+        suppression: shared.suppression.store(() => tell('suppression')),
         onChange: (listener) => void listeners.push(listener),
         ping: async () => {},
         close: async () => {},

@@ -22,12 +22,14 @@ import {
   type Settlement,
   type StoredMessage,
   type StoredRecipient,
+  type SuppressionNews,
   type Touched,
   type UntoldRecipient,
 } from '../../src/store/store.ts';
 import { MemoryLimits, userKey } from './memory-limits.ts';
 import { heldMail, MemoryShaping } from './memory-shaping.ts';
 import { createMemorySpool } from './memory-spool.ts';
+import { MemorySuppression } from './memory-suppression.ts';
 import { MemoryUntold } from './memory-untold.ts';
 
 type KeptRecipient = { -readonly [Key in keyof StoredRecipient]: StoredRecipient[Key] } & {
@@ -79,12 +81,20 @@ export type MemoryMessages = {
   readonly notices: Notice[];
   readonly retried: Set<string>;
   readonly shaping: MemoryShaping;
+  readonly suppression: MemorySuppression;
 };
 
 export function newMemoryMessages(): MemoryMessages {
   const notices: Notice[] = [];
   const messages = new Map<string, Kept>();
-  const rest = { signs: new Map(), credentials: new Map(), notices, retried: new Set<string>(), shaping: new MemoryShaping() };
+  const rest = {
+    signs: new Map(),
+    credentials: new Map(),
+    notices,
+    retried: new Set<string>(),
+    shaping: new MemoryShaping(),
+    suppression: new MemorySuppression(),
+  };
   return { messages, untold: new MemoryUntold(messages), limits: new MemoryLimits(), ...rest };
 }
 
@@ -124,10 +134,11 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
   const dueOf = (kept: Kept, now: number) =>
     kept.recipients.filter((r) => WAITING.includes(r.state) && (r.nextAttemptAt ?? 0) <= now);
 
-  function apply({ messageId, lease, at, changes, untold: owed = [], shaping = [] }: Settlement): Settled {
+  function apply({ messageId, lease, at, changes, untold: owed = [], shaping = [], suppression = [] }: Settlement): Settled {
     const kept = messages.get(messageId);
     const unchanged: number[] = [];
     const lost: number[] = [];
+    const told: SuppressionNews[] = [];
     for (const row of shaping) shared.shaping.put(row);
     for (const { n, attempt, excused, heldBy, ...change } of changes) {
       const recipient = kept?.recipients[n];
@@ -151,12 +162,16 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       delete recipient.heldBy;
       if (heldBy !== undefined) recipient.heldBy = heldBy;
       if (news !== undefined && !isTold) shared.untold.owe(messageId, news);
+      const noted = suppression.find((one) => one.n === n);
+      const heard = noted === undefined ? undefined : shared.suppression.note(noted);
+      if (heard !== undefined) told.push(heard);
       if (attempt === undefined) continue;
       recipient.attempts++;
       if (excused) recipient.excused = (recipient.excused ?? 0) + 1;
       recipient.trace.push(attempt);
     }
-    return { unchanged, lost, reportDue: shared.untold.endCollecting(messageId, at) };
+    const reportDue = shared.untold.endCollecting(messageId, at);
+    return { unchanged, lost, reportDue, ...(told.length > 0 && { suppression: told }) };
   }
 
   /** Recipients that have not ended. */

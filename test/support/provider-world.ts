@@ -2,7 +2,7 @@
 import { onTestFinished } from 'vitest';
 import type { BlockNews, DeliveryOptions, FallbackNews } from '../../src/delivery/delivery.ts';
 import { createEventLog } from '../../src/events/events.ts';
-import { startQueue } from '../../src/queue/queue.ts';
+import { createSuspects, startQueue } from '../../src/queue/queue.ts';
 import type { Reportable } from '../../src/queue/telling.ts';
 import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import type { NewMessage, Store } from '../../src/store/store.ts';
@@ -51,6 +51,7 @@ export async function startProviderWorld(script: MxScript, scriptElsewhere: MxSc
       ...{ store: messages, log: createEventLog(createLog({ level: 'silent', format: 'json' })), owner: `me/${clock.now}`, now },
       ...{ deliver: delivery.deliver, room: delivery.room, onRoom: delivery.onRoom, blockedUntil: delivery.blockedUntil },
       shaping: delivery.takeShaping,
+      suspects: await createSuspects(store.suppression),
       report: async (_, changes) => {
         reports.push(...changes);
         return [];

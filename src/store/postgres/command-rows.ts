@@ -1,5 +1,5 @@
 /** Commands on the queue: retry, hold, release, remove and reroute. A transaction changes about a thousand recipients. */
-import type { Notice } from '../message-store.ts';
+import type { Notice } from '../message-view.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
 import { COMMAND_NOTICE, type CommandRow, NEXT_STATE, rowFilter, type StepSelection } from '../sqlite/queue-commands.ts';
 import { decodeFacts, type MessageRow } from '../sqlite/rows.ts';

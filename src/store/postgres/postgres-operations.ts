@@ -12,6 +12,7 @@ import { ownerOperations } from './owner-rows.ts';
 import type { OperationTable, PostgresOperation } from './postgres-context.ts';
 import { providerOperations } from './provider-rows.ts';
 import { stsOperations } from './sts-rows.ts';
+import { suppressionOperations } from './suppression-rows.ts';
 import { tlsReportOperations } from './tls-report-rows.ts';
 import { valueOperations } from './value-rows.ts';
 import { viewOperations } from './view-rows.ts';
@@ -31,6 +32,7 @@ const operations: OperationTable<Exclude<Name, Others>> = {
   ...ownerOperations,
   ...providerOperations,
   ...stsOperations,
+  ...suppressionOperations,
   ...tlsReportOperations,
   ...valueOperations,
   ...viewOperations,

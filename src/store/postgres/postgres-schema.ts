@@ -98,6 +98,11 @@ const MIGRATIONS: readonly string[] = [
     until bigint NOT NULL, step integer NOT NULL, sessions integer NOT NULL, rate double precision NOT NULL, learned_cap integer,
     evidence text NOT NULL, PRIMARY KEY (machine, provider, source, family)
   );
+  CREATE TABLE suppression (
+    address ${NAME} PRIMARY KEY, provider ${NAME}, hits text NOT NULL, suppressed_at bigint, over_bound integer NOT NULL, class text NOT NULL,
+    reply text NOT NULL
+  );
+  CREATE INDEX suppression_by_provider ON suppression (provider, suppressed_at);
   CREATE TABLE sender_verdicts (
     machine ${NAME}, domain ${NAME}, envelope ${NAME}, signatures text NOT NULL, verdict text NOT NULL, since bigint NOT NULL,
     at bigint NOT NULL, refresh_at bigint NOT NULL, used_at bigint NOT NULL, detail text NOT NULL, PRIMARY KEY (machine, domain, envelope)

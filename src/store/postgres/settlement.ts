@@ -4,10 +4,12 @@ import type { Effects } from '../sqlite/effects.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
 import type { EncodedChange } from '../sqlite/rows.ts';
 import { ACTIVE, ENDED, HELD, RELAYED } from '../sqlite/states.ts';
+import type { NewSuppression } from '../suppression.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import type { DueMemory } from './due-memory.ts';
 import { type Cell, columns } from './message-rows.ts';
 import { sendShaping } from './provider-rows.ts';
+import { noteSuppressions } from './suppression-rows.ts';
 import { compare } from './windows.ts';
 
 type SettleArgument = Argument<'settle'>;
@@ -106,6 +108,10 @@ export function lockForSettling(
     const found = new Map((await rows).map((row) => [`${row.message} ${row.n}`, row]));
     const settling = new Settling(found, await recordedBefore(tx, all, found), machine);
     const ends = all.map((argument) => settling.one(argument, effects));
+    const news = await noteSuppressions(
+      tx,
+      ends.flatMap(({ noted }) => noted),
+    );
     settling.send(tx);
     sendShaping(
       tx,
@@ -121,9 +127,12 @@ export function lockForSettling(
     const reports = settling.mayReport ? tx.send<{ message: string }>(END_COLLECTING, ...columns(collecting, 2)) : [];
     return async () => {
       const dueNow = new Set((await reports).map(({ message }) => message));
-      return ends.map(({ unchanged, lost }, i) => {
+      let told = 0;
+      return ends.map(({ unchanged, lost, noted }, i) => {
         const reportDue = dueNow.has(all[i]!.id);
-        return unchanged.length === 0 && !reportDue ? null : { unchanged, lost, reportDue };
+        const suppression = news.slice(told, (told += noted.length)).filter((one) => one !== undefined);
+        if (unchanged.length === 0 && !reportDue && suppression.length === 0) return null;
+        return { unchanged, lost, reportDue, ...(suppression.length > 0 && { suppression }) };
       });
     };
   };
@@ -163,8 +172,9 @@ class Settling {
     this.#machine = machine;
   }
 
-  one({ id, lease, at, changes, untold }: SettleArgument, effects: Effects) {
+  one({ id, lease, at, changes, untold, suppression = [] }: SettleArgument, effects: Effects) {
     const unchanged: number[] = [];
+    const noted: NewSuppression[] = [];
     const lost: number[] = [];
     let ended = false;
     for (const change of changes) {
@@ -176,12 +186,13 @@ class Settling {
       if (applied === 'stays' || applied === 'lost') unchanged.push(n);
       if (applied === 'lost') lost.push(n);
       if (owed !== undefined && !told && applied === 'changed') this.#owe(id, owed);
+      if (applied === 'changed' && suppression.length > 0) noted.push(...suppression.filter((one) => one.n === n));
       ended ||= state >= ENDED;
       // News of other recipients may wait for this one. A recipient that was relayed at its first attempt is the usual case.
       if (state !== RELAYED || (row?.attempts ?? 0) > 1 || n > 0) this.mayReport = true;
     }
     this.mayReport ||= untold.length > 0;
-    return { unchanged, lost, ended };
+    return { unchanged, lost, ended, noted };
   }
 
   #apply(effects: Effects, about: About): Applied {

@@ -10,9 +10,8 @@ import type {
   Settled,
   Spool,
   SpoolWriter,
-  Touched,
 } from '../message-store.ts';
-import type { ListQuery, Selection, SelectionPreview, StoredMessage } from '../message-view.ts';
+import type { ListQuery, Selection, SelectionPreview, StoredMessage, Touched } from '../message-view.ts';
 import { browsePage } from './browse-client.ts';
 import type { ContentRow } from './claim.ts';
 import type { Grant } from './credential-rows.ts';
@@ -47,8 +46,16 @@ export function messageStore(client: Requests, spool: BodyStore): MessageStore {
       const { lease } = request;
       return rows.map((row) => ({ lease, message: row.message, recipients: row.recipients, content: content(row.content) }));
     },
-    async settle({ messageId: id, lease, at, changes, untold = [], shaping }) {
-      const change = { id, lease, at, changes: changes.map(encodeChange), untold, ...(shaping !== undefined && { shaping }) };
+    async settle({ messageId: id, lease, at, changes, untold = [], shaping, suppression }) {
+      const change = {
+        id,
+        lease,
+        at,
+        changes: changes.map(encodeChange),
+        untold,
+        ...(shaping !== undefined && { shaping }),
+        ...(suppression && { suppression }),
+      };
       return (await client.callWithCompany('settle', change)) ?? AS_ASKED;
     },
     async dueReports(request) {

@@ -30,6 +30,7 @@ import {
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
 import { counts, queueIds, signatureInUse, summary } from './statistics.ts';
+import * as suppression from './suppression-rows.ts';
 import * as policies from './tls-policy-rows.ts';
 import * as results from './tls-result-rows.ts';
 import { buffersOf, contentOf as content, dueReports, postponeReport, told } from './untold.ts';
@@ -128,6 +129,12 @@ const operations = {
   forgetStsPolicy: write(policies.forgetStsPolicy),
   trimStsPolicies: write(policies.trimStsPolicies),
   countStsPolicies: read(policies.countStsPolicies),
+
+  suppression: read(suppression.suppression),
+  listSuppression: read(suppression.listSuppression),
+  removeSuppression: write(suppression.removeSuppression),
+  forgetUnsure: write(suppression.forgetUnsure),
+  trimSuppression: write(suppression.trimSuppression),
 
   senderVerdicts: read(alignment.senderVerdicts),
   putSenderVerdicts: write(alignment.putSenderVerdicts),

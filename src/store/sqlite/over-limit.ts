@@ -1,6 +1,6 @@
 /** Mail that is held because its user is over a limit, in the order of its arrival. Behaviour rule 7. */
 import type { Limit } from '../../smtp/limit.ts';
-import type { OverLimit, Touched } from '../message-store.ts';
+import type { OverLimit, Touched } from '../message-view.ts';
 import type { Context } from './context.ts';
 import { judgeAndCount, userKey } from './limits.ts';
 import { decodeRecipient, RECIPIENT_COLUMNS, type RecipientRow } from './rows.ts';

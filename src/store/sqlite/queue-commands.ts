@@ -1,6 +1,6 @@
 /** Commands on the queue: retry, hold, release, remove and reroute. A transaction changes about a thousand recipients. */
-import type { MessageFacts, Notice, Touched } from '../message-store.ts';
-import type { RecipientFilter } from '../message-view.ts';
+import type { MessageFacts } from '../message-store.ts';
+import type { Notice, RecipientFilter, Touched } from '../message-view.ts';
 import { tokenOf } from './accept.ts';
 import type { Context } from './context.ts';
 import { forgetOverLimit } from './over-limit.ts';

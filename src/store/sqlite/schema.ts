@@ -36,6 +36,7 @@ export const MOVED_ID = 0x536d484d;
  * - `messages.client_ip` and the columns behind it say how a client handed the message in. They are null for our own mail.
  * - `refused` has the newest refusals of commands, `history` counts by hour since the epoch; `subject` and `outcome` are places in a list.
  * - `sender_verdicts` has what receivers think of mail with a domain in From and one in the envelope, `detail` is JSON.
+ * - `suppression` has addresses that seem not to exist: `hits` is JSON, `suppressed_at` is null while the address is only suspected.
  * - `verify` columns have the CRC-32 of bytes that must not change. A message with a wrong CRC-32 is set aside, not sent. That of `open`
  *   covers the id too, and is 2^32 larger then.
  */
@@ -191,5 +192,10 @@ export const MIGRATIONS: readonly string[] = [
     domain TEXT NOT NULL, envelope TEXT NOT NULL, signatures TEXT NOT NULL, verdict TEXT NOT NULL, since INTEGER NOT NULL,
     at INTEGER NOT NULL, refresh_at INTEGER NOT NULL, used_at INTEGER NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (domain, envelope)
   ) WITHOUT ROWID;
+  CREATE TABLE suppression (
+    address TEXT PRIMARY KEY, provider TEXT NOT NULL, hits TEXT NOT NULL, suppressed_at INTEGER, over_bound INTEGER NOT NULL,
+    class TEXT NOT NULL, reply TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX suppression_by_provider ON suppression (provider, suppressed_at);
   `,
 ];

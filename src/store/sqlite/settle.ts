@@ -1,11 +1,13 @@
 /** Stores one settlement: outcomes, next attempts, trace and news, in one transaction. */
 import type { NewUntold, Settled } from '../message-store.ts';
 import type { Shaping } from '../operation-store.ts';
+import type { NewSuppression, SuppressionNews } from '../suppression.ts';
 import type { Context } from './context.ts';
 import { BYTES } from './effects.ts';
 import { putShaping } from './operation-rows.ts';
 import type { EncodedChange, Value } from './rows.ts';
 import { ACTIVE, ENDED, HELD, RELAYED } from './states.ts';
+import { noteSuppression } from './suppression-rows.ts';
 
 type SettleArgument = {
   readonly id: string;
@@ -15,6 +17,7 @@ type SettleArgument = {
   readonly changes: readonly EncodedChange[];
   readonly untold: readonly NewUntold[];
   readonly shaping?: readonly Shaping[];
+  readonly suppression?: readonly NewSuppression[];
 };
 
 /**
@@ -30,6 +33,7 @@ export function settle(context: Context, argument: SettleArgument): Settled | nu
   let ended = false;
   const lost: number[] = [];
   const unchanged: number[] = [];
+  const news: SuppressionNews[] = [];
   for (const change of changes) {
     const owed = untold.find(({ n }) => n === change[0]);
     const told = owed?.action === 'delayed' && isDelayReported(context, id, owed.n);
@@ -38,12 +42,16 @@ export function settle(context: Context, argument: SettleArgument): Settled | nu
     if (applied === 'lost') lost.push(change[0]);
     if (owed !== undefined && !told && applied === 'changed') insertUntold(context, id, owed);
     ended ||= change[1] >= ENDED;
+    const noted = applied === 'changed' ? argument.suppression?.find(({ n }) => n === change[0]) : undefined;
+    const heard = noted === undefined ? undefined : noteSuppression(context, noted);
+    if (heard !== undefined) news.push(heard);
   }
   for (const row of shaping) putShaping(context, row);
   // A closed message has no news left, so that no report of it is waiting.
   const closed = ended && closeEnded(context, id);
   const reportDue = !closed && endCollecting(context, id, at);
-  return unchanged.length === 0 && !reportDue ? null : { unchanged, lost, reportDue };
+  if (unchanged.length === 0 && !reportDue && news.length === 0) return null;
+  return { unchanged, lost, reportDue, ...(news.length > 0 && { suppression: news }) };
 }
 
 const UPDATE = `

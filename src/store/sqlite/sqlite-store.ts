@@ -12,6 +12,7 @@ import type { EmbeddedOptions } from '../embedded/embedded.ts';
 import { StoreError } from '../opening.ts';
 import type { OperationStore } from '../operation-store.ts';
 import type { JoinedStore, OpenedStore, StoreData } from '../store.ts';
+import type { SuppressionStore } from '../suppression-store.ts';
 import type { TlsPolicyStore } from '../tls-policy-store.ts';
 import type { TlsResultStore } from '../tls-result-store.ts';
 import { StoreClient } from './client.ts';
@@ -77,6 +78,7 @@ export function dataOf(client: Requests, spool: BodyStore): StoreData {
     activity: activityStore(client),
     alignment: alignmentStore(client),
     behaviour: behaviourStore(client),
+    suppression: suppressionStore(client),
   };
 }
 
@@ -138,6 +140,16 @@ function behaviourStore(client: Requests): BehaviourStore {
     put: (records, now) => client.callWithCompany('putBehaviour', { records, now }),
     forget: (user) => client.call('forgetBehaviour', user),
     trim: (before) => client.call('trimBehaviour', before),
+  };
+}
+
+function suppressionStore(client: Requests): SuppressionStore {
+  return {
+    get: (address) => client.call('suppression', address),
+    list: (after, limit) => client.call('listSuppression', { after, limit }),
+    remove: (address) => client.call('removeSuppression', address),
+    forgetUnsure: (provider, since) => client.call('forgetUnsure', { provider, since }),
+    trim: (now) => client.call('trimSuppression', now),
   };
 }
 

@@ -28,10 +28,10 @@ type Crash = 'before the mail is stored' | 'after the mail is stored';
 async function run({ blocks = [], news = [], crash }: { blocks?: BlockNews[]; news?: BlockNews[]; crash?: Crash }) {
   const box = createBlockNews(log, { store, dns: {} as never, hostname: 'relay.test' });
   let dead = false;
-  const { operation, messages } = store;
+  const { operation, messages, suppression } = store;
   const told = followProviders(box, {
     store: {
-      ...{ messages, onChange: () => {} },
+      ...{ messages, suppression, onChange: () => {} },
       operation: {
         ...operation,
         setValue: async (name, value) => {
