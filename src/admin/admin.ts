@@ -4,7 +4,14 @@ import { type AddressInfo, isIP } from 'node:net';
 import { openPort } from '../net/open-port.ts';
 import { plainJson } from '../smtp/text.ts';
 import { DAY, MINUTE, SECOND } from '../system/clock.ts';
+import { type LinkedLogin, RELEASE_PAGE_POLICY, releasePage } from './release-page.ts';
 import { TLS_PAGE_POLICY, type TlsPageFacts, tlsPage } from './tls-page.ts';
+
+/** What one-time links in notices do. Undefined: the link does nothing any more. */
+type ReleaseByLink = {
+  linked(token: string): Promise<LinkedLogin | undefined>;
+  release(token: string): Promise<LinkedLogin | undefined>;
+};
 
 type AdminOptions = {
   readonly listen: readonly { readonly address: string; readonly port: number }[];
@@ -16,6 +23,8 @@ type AdminOptions = {
   readonly unready: () => Promise<readonly string[]>;
   /** Problems that the operator should look at, although the relay can take traffic. */
   readonly warnings?: () => readonly string[];
+  /** Absent: there are no links. */
+  readonly release?: ReleaseByLink;
   readonly tls: {
     readonly policies: () => Promise<TlsPageFacts['policies']>;
     /** @param since ms since 1970. */
@@ -105,6 +114,8 @@ async function pageFor(options: AdminOptions, { method, url, headers }: Incoming
     const error = `ask by an address, localhost, or ${options.names.join(', ')} (hostname, tls.names)`;
     return { status: 421, body: json({ error }) }; // RFC 9110 §15.5.20
   }
+  const token = /^\/release\/([\w-]{1,100})$/.exec(url?.split('?')[0] ?? '')?.[1];
+  if (token !== undefined && options.release !== undefined) return releaseFor(options.release, token, method);
   if (method !== 'GET' && method !== 'HEAD') return { status: 405, body: json({ error: 'only GET' }) };
   switch (url?.split('?')[0]) {
     case '/healthz':
@@ -130,6 +141,19 @@ async function pageFor(options: AdminOptions, { method, url, headers }: Incoming
     default:
       return { status: 404, body: json({ error: 'only /healthz, /readyz, /metrics and /tls' }) };
   }
+}
+
+/** Only POST releases. A second one finds nothing. */
+async function releaseFor(release: ReleaseByLink, token: string, method: string | undefined): Promise<Page> {
+  const html = { contentType: 'text/html; charset=utf-8', policy: RELEASE_PAGE_POLICY };
+  if (method === 'POST') {
+    const released = await release.release(token);
+    if (released !== undefined) return { status: 200, body: releasePage('released', released), ...html };
+  } else if (method === 'GET' || method === 'HEAD') {
+    const linked = await release.linked(token);
+    if (linked !== undefined) return { status: 200, body: releasePage('asked', linked), ...html };
+  } else return { status: 405, body: json({ error: 'only GET and POST' }) };
+  return { status: 404, body: releasePage('gone'), ...html };
 }
 
 const json = (value: unknown) => `${plainJson(JSON.stringify(value))}\n`;

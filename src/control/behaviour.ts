@@ -14,6 +14,7 @@ import {
   type UserTraits,
 } from '../policy/policy.ts';
 import type { Credential } from '../store/store.ts';
+import { MINUTE } from '../system/clock.ts';
 import { type HeldLogin, readStops, stopShape, traitsOf } from './behaviour-view.ts';
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
@@ -144,6 +145,9 @@ export function createBehaviourControl({ store, now }: Parts<unknown>): Behaviou
     async releaseByLink(token) {
       const stop = await linkedStop(token);
       if (stop === undefined) return undefined;
+      // Of two requests at the same time one releases.
+      const lease = { name: `release.${stop.link}`, owner: newId(), until: now() + MINUTE };
+      if (!(await operation.takeLease(lease.name, lease.owner, lease.until, now()))) return undefined;
       return release(await existing(stop.user), stop, {});
     },
     async setTraits(name, change) {

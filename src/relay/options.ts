@@ -16,6 +16,11 @@ export function certificateOptions({
   return { mode: tls.mode, hostname, names: tls.names, files: tls.files, acme, listen: { http: listen.http, alpn: listen.alpn } };
 }
 
+/** The names by which the pages for the machine may be asked for, besides addresses. */
+export function adminNames({ hostname, tls, behaviour: { link } }: Config): readonly string[] {
+  return [hostname, ...tls.names, ...(link === undefined ? [] : [new URL(link).hostname])];
+}
+
 export function stsSettings({ delivery: { mtaSts, allowPrivate, ca } }: Config): StsSettings {
   return { mtaSts, allowPrivate, caFile: ca };
 }

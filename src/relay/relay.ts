@@ -38,7 +38,7 @@ import { createBlockNews, followProviders } from './block-notices.ts';
 import { createCommitCheck, createUsableCheck, reasonsAgainst, snapshot, storeEvents, whyUnusable } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
 import { followLogins, startLoginWatch, watchedCredentials, watchedQueue } from './login-watch.ts';
-import { certificateOptions, keepFixed, needsValidation, portsOf, quotaDefaults, stsSettings } from './options.ts';
+import { adminNames, certificateOptions, keepFixed, needsValidation, portsOf, quotaDefaults, stsSettings } from './options.ts';
 import { startOutboundLook } from './outbound-look.ts';
 import { deliveryOptions, preparationOptions, submissionOptions } from './session-options.ts';
 import { type LateParts, startSessionThreads } from './session-threads.ts';
@@ -368,7 +368,8 @@ async function openAdmin(
     });
   const admin = await startAdmin({
     listen: current.config.listen.admin,
-    names: [current.config.hostname, ...current.config.tls.names],
+    names: adminNames(current.config),
+    release: { linked: control.behaviour.linked, release: control.behaviour.releaseByLink },
     metrics: async () => ({ contentType: metrics.contentType, body: await metrics.render(await look()) }),
     unready: () => reasonsAgainst({ commit, disk, certificates, minFree: current.config.queue.minFree }),
     warnings: certificates.warnings,

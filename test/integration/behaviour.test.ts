@@ -120,3 +120,16 @@ test('A login that is not watched, or only watched, is not held', async () => {
   expect(await relay.stops()).toEqual([]);
   await expect.poll(() => relay.noticesTo('op@operator.test'), { timeout: 20_000 }).toHaveLength(1);
 });
+
+test('The link of a notice releases once when its form is sent, and not when it is followed', async () => {
+  const relay = await start({ yaml: 'operator: op@operator.test\nbehaviour: { link: "https://relay.test/" }' });
+  await relay.spam();
+  await expect.poll(() => relay.noticesTo('op@operator.test'), { timeout: 20_000 }).toHaveLength(1);
+  const path = /https:\/\/relay\.test(\/release\/[\w-]+)/.exec(relay.noticesTo('op@operator.test')[0]!)?.[1];
+  const ask = (method: string) => fetch(`http://127.0.0.1:${relay.ports.admin}${path}`, { method });
+  expect(await (await ask('GET')).text()).toContain(USER);
+  expect(await relay.stops()).toMatchObject([{ state: 'held' }]);
+  expect((await ask('POST')).status).toBe(200);
+  expect((await relay.stops()).filter(({ state }) => state === 'held')).toEqual([]);
+  expect((await ask('POST')).status).toBe(404);
+});

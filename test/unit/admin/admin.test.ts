@@ -5,12 +5,20 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { startAdmin } from '../../../src/admin/admin.ts';
 import type { TlsPageFacts } from '../../../src/admin/tls-page.ts';
 
+const LINKED = { name: 'anna@example.net', sender: '<b>&@example.net' };
+let releases = 0;
+const release = {
+  linked: async (token: string) => (token === 'good-token' && releases === 0 ? LINKED : undefined),
+  release: async (token: string) => (token === 'good-token' && releases++ === 0 ? LINKED : undefined),
+};
+
 async function start(facts: TlsPageFacts = { policies: [], failures: [] }) {
   const admin = await startAdmin({
     listen: [{ address: '127.0.0.1', port: 0 }],
     names: ['relay.example.net'],
     metrics: async () => ({ body: 'm 1\n', contentType: 'text/plain' }),
     unready: async () => [],
+    release,
     tls: { policies: async () => facts.policies, failures: async () => facts.failures },
   });
   onTestFinished(() => admin.close());
@@ -108,4 +116,22 @@ describe('the page about TLS', () => {
   test('says so where there is no such domain', async () => {
     expect(await (await fetch(`http://127.0.0.1:${await start()}/tls`)).text()).toContain('There are none.');
   });
+});
+
+test('a one-time link does nothing when it is followed, and releases once when its form is sent', async () => {
+  const port = await start();
+  const ask = (method: string, path = '/release/good-token') => fetch(`http://127.0.0.1:${port}${path}`, { method });
+  for (const method of ['GET', 'HEAD', 'GET']) expect((await ask(method)).status).toBe(200);
+  const page = await (await ask('GET')).text();
+  expect(page).toContain('<form method="post">');
+  expect(page).toContain('&#60;b&#62;&#38;@example.net');
+  expect(releases).toBe(0);
+  for (const path of ['/release/other', '/release/', '/release/good-token/x', '/release/good%2Dtoken'])
+    expect((await ask('POST', path)).status).toBeGreaterThanOrEqual(404);
+  expect((await ask('PUT')).status).toBe(405);
+  const released = await ask('POST');
+  expect([released.status, await released.text()]).toEqual([200, expect.stringContaining('leaves again')]);
+  expect(released.headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
+  expect((await ask('POST')).status).toBe(404);
+  expect((await ask('GET')).status).toBe(404);
 });
