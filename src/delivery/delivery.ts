@@ -342,7 +342,7 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
         context,
       );
     } finally {
-      heard = ways.length === 0 ? [] : heardFrom(results, { reversePath: sender, recipients, provider }, permit !== undefined);
+      heard = ways.length === 0 ? [] : heardFrom(results, { message, recipients, provider }, permit !== undefined);
       results = withoutCrowd(results, permit);
       const { effect, reason } = effectOf(results);
       pacing.leave(place, effect, reason, heard);

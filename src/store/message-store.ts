@@ -402,7 +402,8 @@ export type MessageStore = {
   /**
    * Makes up to `limit` recipients due at `now` that are held for this provider, those of the oldest messages first. They are held no longer.
    * @param request `probe`: among the oldest, messages with one recipient and at most 100 KiB first, and those with the fewest attempts.
-   * `after`: all of the next older message behind this one, whatever the limit; empty: of the oldest.
+   * `after`: all of the next older message behind this one, whatever the limit; empty: of the oldest. `avoid`: a probe is no message of these
+   * users.
    * @returns the ids of their messages.
    */
   releaseHeld(request: {
@@ -411,6 +412,7 @@ export type MessageStore = {
     readonly probe: boolean;
     readonly now: number;
     readonly after?: string;
+    readonly avoid?: readonly string[];
   }): Promise<readonly string[]>;
   /** Users with mail that is held over a limit, and some of this mail that has expired by `now`. */
   overLimit(now: number): Promise<OverLimit>;

@@ -143,6 +143,18 @@ export function shapingContract({ name, open }: ShapingSubject): void {
       expect(await first.messages.releaseHeld(request)).toEqual([small.id]);
     });
 
+    test('a probe is no message of a user that is avoided, though it is the only one', async () => {
+      const { first } = await opened();
+      const avoided = await accepted(first, { user: 'spammer@x.example' });
+      await held(first, avoided);
+      const request = { provider: 'yahoo', limit: 1, probe: true, now: NOW + 10, avoid: ['spammer@x.example', 'other'] };
+      expect(await first.messages.releaseHeld(request)).toEqual([]);
+      const nobodys = await accepted(first, { user: null });
+      await held(first, nobodys);
+      expect(await first.messages.releaseHeld(request)).toEqual([nobodys.id]);
+      expect(await first.messages.releaseHeld({ ...request, probe: false })).toEqual([avoided.id]);
+    });
+
     test('where no held message is small and has one recipient, the oldest one is the probe', async () => {
       const { first } = await opened();
       const oldest = await accepted(first, { to: ['a@x.example', 'b@x.example'] });

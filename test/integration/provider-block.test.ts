@@ -221,6 +221,24 @@ test('mail goes at once when another address of ours is used than the one that i
   expect(await world.held()).toEqual([]);
 });
 
+test('no mail of a user whose mail was taken for spam finds out whether a block has ended', async () => {
+  const world = await startProviderWorld(
+    { RCPT: BANNED },
+    { message: '550 5.7.1 Message rejected because it contains spam content' },
+  );
+  await world.send('u@o.test', { user: 'spammer' });
+  await expect.poll(() => world.elsewhere.sessions(), { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => world.reports.length, { timeout: 10_000 }).toBe(1);
+  await world.send('u@t0.test', { user: 'spammer', reversePath: 'spammer@from.test' });
+  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['microsoft365', 1]]);
+  await world.send('u@t1.test', { user: 'anna', reversePath: 'anna@from.test' });
+  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['microsoft365', 2]]);
+  world.mx.script({});
+  await world.pass(2 * HOUR + MINUTE);
+  await world.mx.received(1);
+  expect(world.mx.messages[0]!.mailFrom).toBe('anna@from.test');
+});
+
 test('a probe that an operator asks for goes at once, and the ladder goes on', async () => {
   const world = await startProviderWorld({ MAIL: BANNED });
   await world.send('u@t0.test');

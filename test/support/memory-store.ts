@@ -475,10 +475,11 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
         .slice(0, limit);
     },
     heldByProvider: async () => heldMail(messages.values()),
-    async releaseHeld({ provider, limit, probe, now, after }) {
+    async releaseHeld({ provider, limit, probe, now, after, avoid = [] }) {
       const held = [...messages.values()]
         .flatMap((kept) => kept.recipients.map((recipient) => [kept, recipient] as const))
         .filter(([{ facts }, { heldBy, state }]) => heldBy === provider && WAITING.includes(state) && facts.id > (after ?? ''))
+        .filter(([{ facts }]) => !probe || !avoid.includes(facts.user ?? ''))
         .toSorted(([a, x], [b, y]) => (probe ? probeOrder(a, x) - probeOrder(b, y) : 0));
       const next = held.map(([{ facts }]) => facts.id).sort()[0];
       const released = after === undefined ? held.slice(0, limit) : held.filter(([{ facts }]) => facts.id === next);

@@ -7,7 +7,8 @@ import { type Heard, wayKey } from './provider-way.ts';
 import type { ReplyPhase } from './reply-class.ts';
 
 type HeardContext = {
-  readonly reversePath: string;
+  /** `user`: who handed it in; null: the relay itself. */
+  readonly message: { readonly user: string | null; readonly reversePath: string };
   /** In the order of the results. */
   readonly recipients: readonly { readonly address: string }[];
   /** Absent: the table knows none of these hosts. */
@@ -19,11 +20,12 @@ const OF_RECIPIENTS: ReadonlySet<ReplyPhase> = new Set(['rcpt', 'data']);
 
 /**
  * Results without a host tell nothing. Nor does a host that is not the provider's, though its domain names it beside those: anybody can
- * put hosts of a provider into the DNS. @param counted whether deliveries count too; without a permit only what is about us does.
+ * put hosts of a provider into the DNS. @param counted whether deliveries count too; without a permit only what is about us does, and what
+ * counts against a credential.
  */
 export function heardFrom(
   results: readonly AttemptResult[],
-  { reversePath, recipients, provider }: HeardContext,
+  { message: { user, reversePath }, recipients, provider }: HeardContext,
   counted: boolean,
 ): readonly Heard[] {
   const heard: Heard[] = [];
@@ -31,14 +33,15 @@ export function heardFrom(
     if (target === undefined || target.upstream === true || target.provider !== provider) continue;
     const { judgement, kind } = verdict;
     const aboutUs = judgement?.scope === 'us';
-    if (!counted && !aboutUs) continue;
+    const isStruck = judgement !== undefined && user !== null && judgement.action.also.includes('strike');
+    if (!counted && !aboutUs && !isStruck) continue;
     const { family, source, mx } = target;
     const way = { family, ...(source !== undefined && { source }), ...(cap !== undefined && { cap }) };
     if (kind === 'relayed')
       heard.push({ ...way, kind: 'clean', recipient: recipients[i]?.address, domain: domainOf(reversePath) });
     else if (judgement === undefined)
       heard.push({ ...way, kind: verdict.about === 'us' || kind === 'uncertain' ? 'silent' : 'other' });
-    else if (!aboutUs) heard.push({ ...way, kind: 'other', phase: judgement.phase });
+    else if (!aboutUs) heard.push({ ...way, kind: 'other', phase: judgement.phase, ...(isStruck && { strikes: user }) });
     else {
       const { class: word, action, sure, phase } = judgement;
       const own = judgement.own === true || !OF_RECIPIENTS.has(phase);

@@ -62,6 +62,7 @@ export class ProviderGate {
   }
 
   leave(provider: string, permit: Permit | undefined, heard: readonly Heard[]): void {
+    for (const { strikes } of heard) if (strikes !== undefined) this.#providers.noteStrike(strikes);
     if (permit?.fallback !== undefined) this.#providers.fallback.leave(permit, heard);
     else if (permit !== undefined) this.line(permit.provider)?.leave(permit, heard);
     if (permit !== undefined) return;

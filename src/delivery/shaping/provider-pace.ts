@@ -6,7 +6,7 @@
  * transaction of the result that caused it.
  */
 import type { Shaping } from '../../store/store.ts';
-import { type Clock, MINUTE } from '../../system/clock.ts';
+import { type Clock, DAY, MINUTE } from '../../system/clock.ts';
 import { Fallback, type FallbackOptions, isFallbackRow } from './fallback.ts';
 import type { Provider } from './provider.ts';
 import { type BlockNews, LOOK, ProviderLine } from './provider-line.ts';
@@ -39,6 +39,9 @@ export type ProviderPaceOptions = {
 };
 
 const MAX_LINES = 10_000;
+/** So long a user's mail is no probe after something of it was taken for spam. */
+const STRIKE_KEPT = DAY;
+const MAX_STRIKES = 1000;
 /** For hosts that no line of the table knows, once they have said something about us. */
 const UNKNOWN = { perConnection: 100, perMinute: 600, firstRest: 10 * MINUTE } as const;
 
@@ -47,6 +50,8 @@ export class ProviderPace {
   readonly #options: ProviderPaceOptions;
   readonly #lines = new Map<string, ProviderLine>();
   #changed: Shaping[] = [];
+  /** When mail of a user was taken for spam last. */
+  readonly #strikes = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -98,6 +103,18 @@ export class ProviderPace {
   restore(row: Shaping): void {
     this.needed(row.provider).restore(row);
     this.#watch();
+  }
+
+  noteStrike(user: string): void {
+    this.#strikes.delete(user); // so that the last one comes last
+    if (this.#strikes.size >= MAX_STRIKES) this.#strikes.delete(this.#strikes.keys().next().value!);
+    this.#strikes.set(user, this.#options.now());
+  }
+
+  /** Users whose mail would tell a provider that refuses us that it is right. */
+  struck(): readonly string[] {
+    const now = this.#options.now();
+    return [...this.#strikes].filter(([, at]) => Math.abs(now - at) < STRIKE_KEPT).map(([user]) => user);
   }
 
   /** What has changed since the last call. */

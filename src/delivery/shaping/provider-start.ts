@@ -29,7 +29,7 @@ export async function startProviders(
 ): Promise<ProviderPace> {
   const stored = (await operation.shaping?.()) ?? [];
   const failed = (error: unknown): void => void log.emit('pacingNotStored', { error });
-  return new ProviderPace(
+  const pace: ProviderPace = new ProviderPace(
     {
       ...options,
       onProbe: (provider, { family, source }, queueId) => {
@@ -37,7 +37,8 @@ export async function startProviders(
       },
       onNews: (news) => onBlock?.(news),
       release: async (provider, limit, probe, after) => {
-        const request = { provider, limit, probe, now: options.now(), ...(after !== undefined && { after }) };
+        const which = { ...(after !== undefined && { after }), ...(probe && { avoid: pace.struck() }) };
+        const request = { provider, limit, probe, now: options.now(), ...which };
         return (await held?.releaseHeld(request)) ?? [];
       },
       put: async (row) => operation.putShaping?.(row).catch(failed),
@@ -45,4 +46,5 @@ export async function startProviders(
     },
     stored,
   );
+  return pace;
 }

@@ -39,6 +39,8 @@ export type Heard = Way &
     readonly mx?: string | undefined;
     /** The connection took so many messages and wanted no more. */
     readonly cap?: number | undefined;
+    /** What was refused looks like spam, and this user has handed it in. */
+    readonly strikes?: string;
   };
 
 /** Another way may be taken, because our address is refused for what it is. `isThrottle`: it is only asked for less, for its reputation. */

@@ -33,7 +33,7 @@ type ReleasedRow = { readonly message: string; readonly destination: string };
 
 /** Queue ids grow with time, so that the order of ids is that of age. */
 async function releaseHeld({ tx, due, effects }: PostgresContext, a: Argument<'releaseHeld'>): Promise<Result<'releaseHeld'>> {
-  const { provider, limit, probe, now, after } = a;
+  const { provider, limit, probe, now, after, avoid = [] } = a;
   // Rather any than none, and of them the one that was tried least: a recipient that alone is refused must not be each probe.
   const probesFirst = `EXISTS (SELECT 1 FROM messages m WHERE m.id = h.message AND m.size <= ${SMALL}
     AND NOT EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.n <> h.n)) DESC, r.attempts,`;
@@ -41,8 +41,10 @@ async function releaseHeld({ tx, due, effects }: PostgresContext, a: Argument<'r
     UPDATE recipients r SET next_attempt = $2, held_by = NULL WHERE r.held_by = $1 AND r.next_attempt IS NOT NULL
     AND r.message = (SELECT min(message) FROM recipients WHERE held_by = $1 AND next_attempt IS NOT NULL AND message > $3)
     RETURNING r.message, r.destination`;
+  const ofOthers = `AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = recipients.message AND m.user_name = ANY($5::text[]))`;
   const ofOldest = `WITH oldest AS (
-       SELECT message, n FROM recipients WHERE held_by = $1 AND next_attempt IS NOT NULL ORDER BY message, n LIMIT $4
+       SELECT message, n FROM recipients WHERE held_by = $1 AND next_attempt IS NOT NULL ${probe ? ofOthers : ''}
+       ORDER BY message, n LIMIT $4
      ), chosen AS MATERIALIZED (
        SELECT r.message, r.n FROM oldest h JOIN recipients r ON r.message = h.message AND r.n = h.n
        WHERE r.held_by = $1 AND r.next_attempt IS NOT NULL ORDER BY ${probe ? probesFirst : ''} r.message, r.n LIMIT $3
@@ -50,7 +52,7 @@ async function releaseHeld({ tx, due, effects }: PostgresContext, a: Argument<'r
      UPDATE recipients r SET next_attempt = $2, held_by = NULL FROM chosen c WHERE r.message = c.message AND r.n = c.n
      RETURNING r.message, r.destination`;
   const rows = await (after === undefined
-    ? tx.all<ReleasedRow>(ofOldest, provider, now, limit, probe ? LOOKED_AT : limit)
+    ? tx.all<ReleasedRow>(ofOldest, ...[provider, now, limit], ...(probe ? [LOOKED_AT, [...avoid]] : [limit]))
     : tx.all<ReleasedRow>(ofNext, provider, now, after));
   for (const { destination } of rows) {
     due.touch(destination);

@@ -19,6 +19,10 @@ const SMALL = 100 * 1024;
 const OLDEST = `
   SELECT message, n, destination, attempts FROM recipients
   WHERE held_by = ? AND next_attempt IS NOT NULL ORDER BY message, n LIMIT ?`;
+const OLDEST_OF_OTHERS = `
+  SELECT r.message, r.n, r.destination, r.attempts FROM recipients r JOIN messages m ON m.id = r.message
+  WHERE r.held_by = ?1 AND r.next_attempt IS NOT NULL AND (m.user IS NULL OR m.user NOT IN (SELECT value FROM json_each(?2)))
+  ORDER BY r.message, r.n LIMIT ${LOOKED_AT}`;
 const NEXT_MESSAGE = `
   SELECT message, n, destination, attempts FROM recipients WHERE held_by = ?1 AND next_attempt IS NOT NULL
   AND message = (SELECT min(message) FROM recipients WHERE held_by = ?1 AND next_attempt IS NOT NULL AND message > ?2)`;
@@ -32,22 +36,31 @@ type ReleaseArgument = {
   readonly probe: boolean;
   readonly now: number;
   readonly after?: string;
+  readonly avoid?: readonly string[];
 };
 type HeldRow = { readonly message: string; readonly n: number; readonly destination: string; readonly attempts: number };
 
-export function releaseHeld(context: Context, { provider, limit, probe, now, after }: ReleaseArgument): readonly string[] {
+export function releaseHeld(context: Context, request: ReleaseArgument): readonly string[] {
   const { db, due, effects } = context;
-  const oldest =
-    after === undefined
-      ? db.all<HeldRow>(OLDEST, provider, probe ? LOOKED_AT : limit)
-      : db.all<HeldRow>(NEXT_MESSAGE, provider, after);
-  const released = after === undefined ? (probe ? inOrderOfProbes(oldest, context) : oldest).slice(0, limit) : oldest;
+  const { now } = request;
+  const released = toRelease(context, request);
   for (const { message, n, destination } of released) {
     db.run('UPDATE recipients SET next_attempt = ?, held_by = NULL WHERE message = ? AND n = ?', now, message, n);
     due.touch(destination);
     effects.changed(`queue:${destination}`);
   }
   return [...new Set(released.map(({ message }) => message))];
+}
+
+function toRelease(context: Context, { provider, limit, probe, after, avoid = [] }: ReleaseArgument): readonly HeldRow[] {
+  const { db } = context;
+  if (after !== undefined) return db.all<HeldRow>(NEXT_MESSAGE, provider, after);
+  if (!probe) return db.all<HeldRow>(OLDEST, provider, limit);
+  const oldest =
+    avoid.length === 0
+      ? db.all<HeldRow>(OLDEST, provider, LOOKED_AT)
+      : db.all<HeldRow>(OLDEST_OF_OTHERS, provider, JSON.stringify(avoid));
+  return inOrderOfProbes(oldest, context).slice(0, limit);
 }
 
 /**
