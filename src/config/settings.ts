@@ -247,7 +247,11 @@ export const SETTINGS = {
   delivery: {
     port: live(type.count(1, 65535), 25, 'Port of the destinations.'),
     ip: live(ipPolicy, 'auto', '`auto` uses IPv6 only if our address has a PTR record that matches the host name.'),
-    source: live(type.listOf(type.address), [], 'Local addresses to send from.'),
+    source: live(
+      type.listOf(type.address),
+      [],
+      'Local addresses to send from. Of each family the first one is used, and a further one for a provider that refuses those before it for what they are.',
+    ),
     allowPrivate: live(networks, [], 'Private networks that mail may be sent to all the same, such as 127.0.0.0/8.'),
     tls: live(
       tlsLevel,

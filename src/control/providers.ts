@@ -126,16 +126,20 @@ function limitsShape({ mx, sessions, perConnection, perMinute, firstRest, ...res
   return { mx, sessions, perConnection, perMinute, firstRest: firstRest / 1000, ipv6, removal, origin, source, read };
 }
 
-type Evidence = { readonly cause?: { readonly class: string; readonly reply: Reply } };
+type Evidence = {
+  readonly cause?: { readonly class: string; readonly reply: Reply };
+  readonly ipv6?: { readonly until: number };
+};
 
-/** `until`: no mail before it; for a block, the next probe. `reply`: what has caused the state. */
+/** `until`: no mail before it; for a block, the next probe. `reply`: what has caused the state. `ipv6Until`: IPv6 is not used before it. */
 function addressShape({ source, family, state, since, until, sessions, rate, learnedCap, evidence }: Shaping, at: number) {
-  const { cause } = JSON.parse(evidence) as Evidence;
+  const { cause, ipv6 } = JSON.parse(evidence) as Evidence;
   const isUsual = state === 'open';
   return {
     ...{ address: source === '' ? null : source, family, state, since: iso(since), until: until > at ? iso(until) : null },
     ...{ sessions, perMinute: Math.round(rate * 100) / 100, perConnection: learnedCap },
     class: isUsual ? null : (cause?.class ?? null),
     reply: isUsual || cause === undefined ? null : replyLine(cause.reply),
+    ipv6Until: ipv6 !== undefined && ipv6.until > at ? iso(ipv6.until) : null,
   };
 }

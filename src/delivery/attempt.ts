@@ -44,6 +44,12 @@ export type AttemptResult = {
   readonly proof?: string | undefined;
   /** The host has taken over the DSN parameters. */
   readonly dsn: boolean;
+  /** What IPv6 did not do for this recipient, and IPv4 did. */
+  readonly ipv6?: {
+    readonly sign: 'refused' | 'failed';
+    readonly source: string | undefined;
+    readonly provider: string | undefined;
+  };
   /** An earlier connection to the host took so many messages and wanted no more. */
   readonly cap?: number;
 };
@@ -90,7 +96,7 @@ async function tryTargets({ targets }: Job, conversation: Conversation, results:
     if (target === undefined) break;
     const { reached, given } = await conversation.with(target, open);
     if (reached) sessions++;
-    for (const [at, i] of open.entries()) results[i] = given[at]!;
+    for (const [at, i] of open.entries()) results[i] = afterIpv6(results[i]!, given[at]!);
     open = open.filter((i) => results[i]!.verdict.tryNext);
   }
 }
@@ -108,8 +114,23 @@ async function tryOtherFamily({ recipients, targets }: Job, conversation: Conver
   const { given } = await conversation.with(other, refused);
   for (const [at, i] of refused.entries()) {
     const { kind } = given[at]!.verdict;
-    if (kind === 'relayed' || kind === 'uncertain') results[i] = given[at]!;
+    if (kind === 'relayed' || kind === 'uncertain') results[i] = afterIpv6(results[i]!, given[at]!);
   }
+}
+
+/** The result with what the attempt before it says about IPv6, if IPv4 has delivered now. */
+function afterIpv6(before: AttemptResult, now: AttemptResult): AttemptResult {
+  const { target, verdict } = before;
+  const known = before.ipv6 ?? (target?.family === 6 ? signOf(verdict, target) : undefined);
+  if (known === undefined) return now;
+  return now.verdict.kind === 'relayed' && now.target?.family === 6 ? now : { ...now, ipv6: known };
+}
+
+function signOf({ kind, reply, pace, judgement }: Verdict, { source, provider }: Target): AttemptResult['ipv6'] {
+  const isRefused = /^[45]\.7\./.test(reply.status) && judgement !== undefined && reply.code >= 500;
+  const isUnreached = kind === 'delayed' && judgement === undefined && pace === 'block' && reply.status === '4.4.1';
+  if (!isRefused && !isUnreached) return undefined;
+  return { sign: isRefused ? 'refused' : 'failed', source, provider };
 }
 
 /** Indexes of recipients that share a transaction. */

@@ -33,9 +33,8 @@ import type { Target } from './session.ts';
 import type { SessionResults } from './session-results.ts';
 import { fallbackFor } from './shaping/fallback.ts';
 import { heardFrom, withoutCrowd } from './shaping/heard.ts';
-import type { Permit } from './shaping/permit.ts';
+import type { BlockNews, Permit } from './shaping/permit.ts';
 import { loadProviders } from './shaping/provider.ts';
-import type { BlockNews } from './shaping/provider-line.ts';
 import { type ProviderSurroundings, startProviders } from './shaping/provider-start.ts';
 import type { Heard } from './shaping/provider-way.ts';
 import { loadReplies } from './shaping/reply-table.ts';
@@ -57,8 +56,8 @@ export {
   isFallbackRow,
 } from './shaping/fallback.ts';
 export { judgeReply } from './shaping/judgement.ts';
+export type { BlockNews } from './shaping/permit.ts';
 export { loadProviders, type Provider, providerProblems } from './shaping/provider.ts';
-export type { BlockNews } from './shaping/provider-line.ts';
 export { formatAction, type ReplyJudgement, type ReplyPhase } from './shaping/reply-class.ts';
 export { loadReplies, replyProblems } from './shaping/reply-table.ts';
 export { fingerprintOf, parseReplyText } from './shaping/reply-text.ts';

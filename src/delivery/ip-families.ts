@@ -13,6 +13,8 @@ export type IpFamilies = {
   order(policy: IpPolicy): readonly Family[] | Promise<readonly Family[]>;
   /** The local address to send from; undefined: the system chooses. */
   source(family: Family): string | undefined;
+  /** All of them, the preferred first. Never empty. */
+  sources(family: Family): readonly (string | undefined)[];
 };
 
 type IpFamiliesOptions = {
@@ -30,6 +32,9 @@ const ORDER: { readonly [policy in Exclude<IpPolicy, 'auto'>]: readonly Family[]
   'v6-first': [6, 4],
 };
 
+/** The system chooses. */
+const SYSTEM: readonly undefined[] = [undefined];
+
 /** What the DNS says of our addresses. `unknown`: it could not be asked, so what was known before stays. */
 type Standing = 'confirmed' | 'unconfirmed' | 'unknown';
 
@@ -37,8 +42,8 @@ type Standing = 'confirmed' | 'unconfirmed' | 'unknown';
 const ASK_AGAIN: { readonly [standing in Standing]: number } = { confirmed: HOUR, unconfirmed: 5 * MINUTE, unknown: MINUTE };
 
 export function createIpFamilies({ dns, hostname, source, now }: IpFamiliesOptions): IpFamilies {
-  const v4 = source.find(isIPv4);
-  const v6 = source.find(isIPv6);
+  const v4 = source.filter(isIPv4);
+  const v6 = source.filter(isIPv6);
   /** Undefined: the DNS has never answered. */
   let confirmed: boolean | undefined;
   let asked = false;
@@ -47,7 +52,7 @@ export function createIpFamilies({ dns, hostname, source, now }: IpFamiliesOptio
 
   /** Never rejects. */
   async function ask(): Promise<void> {
-    const addresses = v6 === undefined ? globalAddresses() : [v6];
+    const addresses = v6.length === 0 ? globalAddresses() : v6;
     const standing = addresses && together(await Promise.all(addresses.map((address) => standingOf(dns, hostname, address))));
     if (standing === 'confirmed' || standing === 'unconfirmed') confirmed = standing === 'confirmed';
     askAgainAt = now() + ASK_AGAIN[standing ?? 'unknown'];
@@ -66,7 +71,11 @@ export function createIpFamilies({ dns, hostname, source, now }: IpFamiliesOptio
       // Mail waits for the first answer only; a later one takes effect when it comes.
       return asking === undefined || asked ? known() : asking.then(known);
     },
-    source: (family) => (family === 4 ? v4 : v6),
+    source: (family) => (family === 4 ? v4 : v6)[0],
+    sources: (family) => {
+      const own = family === 4 ? v4 : v6;
+      return own.length === 0 ? SYSTEM : own;
+    },
   };
 }
 

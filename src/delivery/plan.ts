@@ -18,7 +18,7 @@ import {
   type PolicyContext,
   type PolicyQuestion,
 } from './host-policy.ts';
-import type { IpFamilies } from './ip-families.ts';
+import type { Family, IpFamilies } from './ip-families.ts';
 import { type OperatorPolicies, type OperatorPolicy, samePolicy } from './operator.ts';
 import { candidateRoutes, parseHost } from './route.ts';
 import type { Target } from './session.ts';
@@ -140,7 +140,7 @@ async function byMx(destination: Destination, { domain, operator, asks, policy }
     key: destination.key,
     named: destination,
     provider: provider?.key,
-    ways: usable.map((family) => ({ family, source: context.families.source(family) })),
+    ways: usable.flatMap((family) => context.families.sources(family).map((source) => ({ family, source }))),
     async targets(permit) {
       const hosts = ordered(destination).map((name) => ({ name, port: options.port }));
       const closed = permit?.closed ?? [];
@@ -152,7 +152,13 @@ async function byMx(destination: Destination, { domain, operator, asks, policy }
         { domain, expanded, named: secure ? 'proven' : 'unproven', trusted, operator, message: asks, policy },
         context.policies,
       );
-      return targetsOf(request, { ...context, policies }, { provider: provider?.key, perConnection: permit?.perConnection });
+      return targetsOf(
+        request,
+        { ...context, policies },
+        {
+          ...{ provider: provider?.key, perConnection: permit?.perConnection, sources: permit?.sources },
+        },
+      );
     },
   };
 }
@@ -192,7 +198,10 @@ function misrouted({ reply }: Verdict): AboutUs {
   return { ...judgeOurProblem('unrouted', reply.text), waitsForUs: true };
 }
 
-type Manner = Pick<Target, 'login' | 'upstream' | 'provider' | 'perConnection'>;
+/** `sources`: the addresses of ours to use, where they are not the preferred ones. */
+type Manner = Pick<Target, 'login' | 'upstream' | 'provider' | 'perConnection'> & {
+  readonly sources?: readonly Way[] | undefined;
+};
 type TargetsContext = Pick<PlanContext, 'dns' | 'families' | 'isUnreachable' | 'isHostOf'> & {
   readonly policies: HostPolicies;
 };
@@ -203,7 +212,9 @@ function targetsOf(
   manner: Manner,
 ): Targets {
   const { dns, families, isUnreachable, isHostOf, policies } = context;
-  const { provider } = manner;
+  const { provider, sources } = manner;
+  const sourceFor = (family: Family) =>
+    sources === undefined ? families.source(family) : sources.find((way) => way.family === family)?.source;
   /** Why hosts were passed over. */
   let passed: Verdict | undefined;
   let fit: HostPolicy | undefined;
@@ -247,7 +258,7 @@ function targetsOf(
       port: host.port,
       ip,
       family,
-      source: families.source(family),
+      source: sourceFor(family),
       tls: policy.tls,
       basis: policy.basis,
       onUnmet: (unmet) => noteUnmet(host, unmet, policy.basis, ip),

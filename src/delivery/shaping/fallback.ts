@@ -191,7 +191,17 @@ export class Fallback {
     upstream.running++;
     await this.#options.put(rowOf(rowName(rule), upstream));
     const believed = { own: false, other: false };
-    const permit = { provider, way: rowName(rule), closed: [], perConnection: 100, probe: false, beside: 0, beganAt, believed };
+    const permit = {
+      provider,
+      way: rowName(rule),
+      sources: [],
+      closed: [],
+      perConnection: 100,
+      probe: false,
+      beside: 0,
+      beganAt,
+      believed,
+    };
     return { ...permit, fallback: { granted, message } };
   }
 

@@ -29,7 +29,9 @@ export function heardFrom(
   counted: boolean,
 ): readonly Heard[] {
   const heard: Heard[] = [];
-  for (const [i, { verdict, target, cap }] of results.entries()) {
+  for (const [i, { verdict, target, cap, ipv6 }] of results.entries()) {
+    if (ipv6 !== undefined && counted && ipv6.provider === provider)
+      heard.push({ family: 6, ...(ipv6.source !== undefined && { source: ipv6.source }), kind: 'ipv6', sign: ipv6.sign });
     if (target === undefined || target.upstream === true || target.provider !== provider) continue;
     const { judgement, kind } = verdict;
     const aboutUs = judgement?.scope === 'us';
@@ -91,7 +93,7 @@ export function withoutCrowd(results: readonly AttemptResult[], permit: Permit |
   });
 }
 
-const STRENGTH = { us: 3, clean: 2, other: 1, silent: 0 } as const;
+const STRENGTH = { us: 3, clean: 2, other: 1, silent: 0, ipv6: 0 } as const;
 
 /** One answer for each way: what is about us outweighs the rest. A connection that wanted no more is said in any case. */
 export function strongest(heard: readonly Heard[]): readonly Heard[] {

@@ -1,13 +1,15 @@
-/** What an attempt asks of a provider, and what it gets. */
+/** What an attempt asks of the line of a provider, and what it is answered. Plain data, because the attempt may be in another thread. */
 import type { Reply } from '../../smtp/reply.ts';
 import type { Family } from '../ip-families.ts';
-import type { Way } from './provider-way.ts';
+import type { Way, WayCause } from './provider-way.ts';
 import type { DomainRest } from './refusals.ts';
 
 /** For one attempt. It is plain data, so that it may go to another thread. */
 export type Permit = {
   readonly provider: string;
   readonly way: string;
+  /** The address of ours for each family of IP that may be used. */
+  readonly sources: readonly Way[];
   /** Families of IP that the provider takes nothing from now. */
   readonly closed: readonly Family[];
   /** Why a family is closed, where the provider refuses our address in it. A host without another address is not tried then. */
@@ -47,4 +49,13 @@ export type ProviderEntrant = {
   /** Of the recipients. */
   readonly to: string;
   readonly signal: AbortSignal;
+};
+
+/** The beginning or the end of a block, for the operator. */
+export type BlockNews = {
+  readonly provider: string;
+  readonly way: Way;
+  readonly state: 'blocked' | 'open';
+  readonly since: number;
+  readonly cause: WayCause | undefined;
 };

@@ -1,22 +1,15 @@
 /** One provider: its ways, the attempts that wait for a permit, the connections that are kept, and the mail that is held. */
+
 import type { Shaping } from '../../store/store.ts';
 import { onAbort } from '../../system/abort.ts';
 import { HOUR, SECOND } from '../../system/clock.ts';
 import { strongest } from './heard.ts';
 import { KeptConnections } from './kept-connections.ts';
-import type { Permit, ProviderEntrant, ProviderWait } from './permit.ts';
+import { noteNeighbours, sourcesOf, usableWays } from './own-addresses.ts';
+import type { BlockNews, Permit, ProviderEntrant, ProviderWait } from './permit.ts';
 import type { ProviderPaceOptions } from './provider-pace.ts';
-import { type Heard, ProviderWay, type Way, type WayCause, type WayLimits, type WayRefusal, wayKey } from './provider-way.ts';
+import { type Heard, ProviderWay, type Way, type WayLimits, type WayRefusal, wayKey } from './provider-way.ts';
 import type { DomainRest } from './refusals.ts';
-
-/** The beginning or the end of a block, for the operator. */
-export type BlockNews = {
-  readonly provider: string;
-  readonly way: Way;
-  readonly state: 'blocked' | 'open';
-  readonly since: number;
-  readonly cause: WayCause | undefined;
-};
 
 /** Attempts for a blocked provider, which are turned away at once: so each message learns why it waits. */
 const ROOM_BLOCKED = 20;
@@ -83,7 +76,8 @@ export class ProviderLine {
   /** Each address that it has seen is refused for what it is, and may be helped by another way; since when. Undefined: not so. */
   refusal(): WayRefusal | undefined {
     const now = this.#options.now();
-    const all = this.ways.map((way) => way.refusal(now));
+    const asked = this.ways.filter((way) => !way.isOut(now));
+    const all = (asked.length === 0 ? this.ways : asked).map((way) => way.refusal(now));
     if (all.length === 0 || all.includes(undefined)) return undefined;
     const since = Math.max(...all.map((one) => one!.since));
     return { since, isThrottle: all.some((one) => one!.isThrottle) };
@@ -111,6 +105,7 @@ export class ProviderLine {
     this.#mayHold = true;
     if (known === undefined) this.#ways.set(wayKey(way), new ProviderWay(way, this.#options.limits, now, row));
     else this.#following(known, () => known.restore(row, now));
+    noteNeighbours(this.ways, this.#options.now());
     this.#advance();
   }
 
@@ -159,6 +154,8 @@ export class ProviderLine {
       if (one.kind === 'clean') this.#last = way.key;
       this.#following(way, () => {
         if (way.hear(one, { ...facts, probe: permit?.probe === true && way === own })) this.#options.changed(way.row(now));
+        // Its message is held, and may leave by another address.
+        if (one.kind === 'us' && way.isBlocked(now)) this.#mayHold = true;
       });
     }
     this.#connections.advance();
@@ -227,6 +224,7 @@ export class ProviderLine {
     let busy = false;
     for (const way of this.#ways.values()) {
       const { kind } = way.state(now);
+      if (kind === 'open' && way.isOut(now)) continue; // that ends by time, or with a block
       if (kind !== 'open' || way.allowance(now).sessions < this.#options.limits().sessions) busy = true;
       if (kind === 'blocked' && !way.isHeldByOperator && way.allowance(now).probe) void this.#probe(way);
     }
@@ -257,6 +255,7 @@ export class ProviderLine {
       const isHeld = this.ways.length > 0 && this.ways.every((one) => one.isBlocked(now) && one.isHeldByOperator);
       if (isHeld) known.hold(now);
       this.#ways.set(key, known);
+      noteNeighbours(this.ways, this.#options.now());
     }
     return known;
   }
@@ -266,7 +265,7 @@ export class ProviderLine {
     if (this.#ways.size === 0) return { sessions: this.#options.limits().sessions, freeAt: 0, blocked: false };
     let [sessions, freeAt, blocked] = [0, Number.POSITIVE_INFINITY, true];
     const diverts = this.#options.diverts(this);
-    for (const way of this.#ways.values()) {
+    for (const way of usableWays(this.ways, now)) {
       if (way.holds(now) || diverts) continue;
       blocked = false;
       const may = way.allowance(now);
@@ -278,8 +277,10 @@ export class ProviderLine {
 
   #grant(entrant: ProviderEntrant, first: boolean): Permit | ProviderWait | 'wait' {
     const now = this.#options.now();
-    const ways = entrant.ways.map((way) => this.#way(way));
-    const closed = ways.filter((way) => way.allowance(now).sessions === 0);
+    const all = entrant.ways.map((way) => this.#way(way));
+    // A probe is for one address, whatever others may do.
+    const ways = all.filter((way) => way.isProbe(entrant.message, now) || usableWays(all, now).includes(way));
+    const open = ways.filter((way) => way.allowance(now).sessions > 0);
     let waits = false;
     let until = Number.POSITIVE_INFINITY;
     let refusedBy: DomainRest | undefined;
@@ -301,18 +302,18 @@ export class ProviderLine {
       }
       way.begin(now);
       const { provider } = entrant;
-      const shut = probes ? ways.filter((other) => other !== way) : closed;
-      const others = shut.filter((other) => other !== way);
-      const refused = others.find((other) => other.holds(now) && other.cause !== undefined);
+      const sources = sourcesOf(probes ? [way] : [way, ...open]);
+      const closed = all.map((other) => other.way.family).filter((family) => !sources.some((one) => one.family === family));
+      const refused = all.find((other) => closed.includes(other.way.family) && other.holds(now) && other.cause !== undefined);
       return {
-        ...{ provider, way: way.key, closed: others.map((other) => other.way.family), perConnection: way.perConnection(now) },
+        ...{ provider, way: way.key, sources, closed, perConnection: way.perConnection(now) },
         ...(refused?.cause !== undefined && { closedBy: { reply: refused.cause.reply, since: refused.state(now).since } }),
         ...{ probe: probes, beside: way.running - 1, beganAt: now },
         believed: { own: probes || way.believes(entrant.to, true, now), other: probes || way.believes(entrant.to, false, now) },
       };
     }
     if (waits) return 'wait';
-    return { ...this.#waitFor(ways, now, until), ...(refusedBy !== undefined && { refusedBy }) };
+    return { ...this.#waitFor(all, now, until), ...(refusedBy !== undefined && { refusedBy }) };
   }
 
   #waitFor(ways: readonly ProviderWay[], now: number, open: number): ProviderWait {
@@ -394,6 +395,7 @@ export class ProviderLine {
     const wasBlocked = before === 'blocked' || before === 'probing' || before === 'half-open';
     if (kind === 'blocked' && !wasBlocked) onNews({ ...news, state: 'blocked' });
     if (kind === 'open' && wasBlocked) onNews({ ...news, state: 'open' });
+    noteNeighbours(this.ways, this.#options.now());
   }
 
   async #probe(way: ProviderWay): Promise<void> {

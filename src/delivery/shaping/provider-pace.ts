@@ -8,8 +8,9 @@
 import type { Shaping } from '../../store/store.ts';
 import { type Clock, DAY, MINUTE } from '../../system/clock.ts';
 import { Fallback, type FallbackOptions, isFallbackRow } from './fallback.ts';
+import type { BlockNews } from './permit.ts';
 import type { Provider } from './provider.ts';
-import { type BlockNews, LOOK, ProviderLine } from './provider-line.ts';
+import { LOOK, ProviderLine } from './provider-line.ts';
 import type { Way, WayLimits } from './provider-way.ts';
 
 export type ProviderPaceOptions = {

@@ -2,7 +2,7 @@
 import type { EventLog } from '../../events/events.ts';
 import type { MessageStore, OperationStore } from '../../store/store.ts';
 import type { FallbackOptions } from './fallback.ts';
-import type { BlockNews } from './provider-line.ts';
+import type { BlockNews } from './permit.ts';
 import { ProviderPace, type ProviderPaceOptions } from './provider-pace.ts';
 
 /** What the rest of the relay gives. */

@@ -17,6 +17,7 @@ import {
   type Recovery,
   storedProbe,
 } from './breaker.ts';
+import { Ipv6Evidence, type Ipv6Sign, type StoredIpv6 } from './ipv6-evidence.ts';
 import { MessageRate } from './message-rate.ts';
 import type { Provider } from './provider.ts';
 import { type AddressRefusal, type DomainRest, Refusals } from './refusals.ts';
@@ -29,11 +30,13 @@ export type Way = { readonly family: Family; readonly source?: string | undefine
 
 /**
  * What an attempt was told by way of an address. clean: a message was taken; other: an answer that is not about us; silent: no answer;
- * us: an answer about us.
+ * us: an answer about us; ipv6: the address was no good, and another family was.
  */
 export type Heard = Way &
   AddressRefusal & {
-    readonly kind: 'clean' | 'other' | 'silent' | 'us';
+    readonly kind: 'clean' | 'other' | 'silent' | 'us' | 'ipv6';
+    /** Of the kind `ipv6`: what IPv6 did not do, and IPv4 did then. */
+    readonly sign?: Ipv6Sign | undefined;
     /** Of the verb `rest`. */
     readonly seconds?: number | undefined;
     readonly mx?: string | undefined;
@@ -70,6 +73,7 @@ type Evidence = {
   /** When the block began, and when we were first asked for less since the last delivery. */
   readonly blockedAt?: number;
   readonly throttledAt?: number;
+  readonly ipv6?: StoredIpv6;
 };
 
 const CAP_KEPT = 7 * DAY;
@@ -90,6 +94,9 @@ export class ProviderWay {
   #limit: { readonly sessions: number; readonly until: number } | undefined;
   #cause: WayCause | undefined;
   readonly #refusals = new Refusals();
+  readonly #ipv6 = new Ipv6Evidence();
+  /** What is known of the other addresses. */
+  neighbours = { refused: false, ipv4: false };
   /** When the block began, whatever its probes have found. */
   #blockedAt: number | undefined;
   /** When the reputation of our address was first named as the reason for less, since the last delivery. */
@@ -108,7 +115,7 @@ export class ProviderWay {
   /** Takes over what was stored, at a start or after the operator's command. */
   restore(stored: Shaping, now: number): void {
     const { state: kind, since, until, step, sessions, rate, learnedCap, evidence } = stored;
-    const { endedAt = 0, ladder = 0, capAt = 0, cause, blockedAt = since, throttledAt } = JSON.parse(evidence) as Evidence;
+    const { endedAt = 0, ladder = 0, capAt = 0, cause, blockedAt = since, throttledAt, ipv6 } = JSON.parse(evidence) as Evidence;
     // A probe that was under way is over.
     const known = isBreakerKind(kind) ? (kind === 'probing' ? 'blocked' : kind) : 'open';
     this.#state = breakerAt({ kind: known, since, until, step, sessions, rate, endedAt, ladder }, now, this.#limits());
@@ -117,6 +124,7 @@ export class ProviderWay {
     this.#cause = cause;
     this.#blockedAt = blockedAt;
     this.#throttledAt = throttledAt;
+    this.#ipv6.restore(ipv6);
     this.probe = undefined;
   }
 
@@ -151,8 +159,15 @@ export class ProviderWay {
     return { since: Math.min(this.#blockedAt ?? now, now), isThrottle: false };
   }
 
+  /** It is not used, though nothing is known against it itself: its network is refused, or IPv6 is no good there and IPv4 is. */
+  isOut(now: number): boolean {
+    if (this.neighbours.refused) return true;
+    return this.way.family === 6 && this.neighbours.ipv4 && this.#ipv6.isBad(now);
+  }
+
   /** Its mail is held: it is blocked, or half open and has got what it takes now. */
   holds(now: number): boolean {
+    if (this.isOut(now)) return true;
     const { kind, until } = this.state(now);
     if (kind === 'half-open') return until > now || this.allowance(now).freeAt > now;
     return kind === 'blocked' || kind === 'probing';
@@ -162,7 +177,7 @@ export class ProviderWay {
   allowance(now: number): { readonly sessions: number; readonly freeAt: number; readonly probe: boolean } {
     const { sessions, rate, probe } = allowanceOf(this.state(now), now, this.#limits());
     const limit = this.#limit !== undefined && this.#limit.until > now ? this.#limit.sessions : sessions;
-    return { sessions: Math.min(sessions, limit), freeAt: this.#rate.freeAt(now, rate), probe };
+    return { sessions: this.isOut(now) ? 0 : Math.min(sessions, limit), freeAt: this.#rate.freeAt(now, rate), probe };
   }
 
   /** Messages in one connection. */
@@ -205,6 +220,7 @@ export class ProviderWay {
   open(now: number): void {
     const { step } = this.#state;
     this.#state = { ...openState(this.#limits(), now), endedAt: now, ladder: step };
+    this.#ipv6.forget();
     this.probe = undefined;
   }
 
@@ -223,7 +239,9 @@ export class ProviderWay {
   /** @returns true if there is something to store. */
   hear(heard: Heard, { beganAt, probe, now }: { beganAt: number; probe: boolean; now: number }): boolean {
     const before = this.state(now);
-    const learnt = heard.cap !== undefined && this.#learn(heard.cap, now);
+    const turned = this.way.family === 6 && this.#ipv6.hear(signOf(heard), now);
+    const learnt = (heard.cap !== undefined && this.#learn(heard.cap, now)) || turned;
+    if (heard.kind === 'ipv6') return learnt;
     const event = this.#eventOf(heard, { now, probe });
     if (event === undefined) return learnt;
     const facts = { now, limits: this.#limits(), beganAt, probe };
@@ -248,6 +266,7 @@ export class ProviderWay {
       ...(this.#cause !== undefined && { cause: this.#cause }),
       ...(kind !== 'open' && this.#blockedAt !== undefined && { blockedAt: this.#blockedAt }),
       ...(this.#throttledAt !== undefined && { throttledAt: this.#throttledAt }),
+      ...(this.#ipv6.stored !== undefined && { ipv6: this.#ipv6.stored }),
     };
     const { family, source = '' } = this.way;
     const learnedCap = this.#cap?.count ?? null;
@@ -266,6 +285,7 @@ export class ProviderWay {
   /** Undefined: it changes nothing. */
   #eventOf(heard: Heard, { now, probe }: { now: number; probe: boolean }): BreakerEvent | undefined {
     if (heard.kind === 'clean') this.#refusals.noteTaken(heard, now);
+    if (heard.kind === 'ipv6') return undefined;
     if (heard.kind !== 'us') return probe ? this.#probeEvent(heard) : { kind: heard.kind };
     const refusal = { ...heard, own: heard.own === true || this.#isOneReceiver };
     switch (heard.verb) {
@@ -306,6 +326,11 @@ export class ProviderWay {
   get #isOneReceiver(): boolean {
     return this.#limits().key.includes(':');
   }
+}
+
+function signOf({ kind, sign, class: word }: Heard): Ipv6Sign | 'fine' | undefined {
+  if (kind === 'clean') return 'fine';
+  return word === 'ipv6-refused' ? 'refused' : sign;
 }
 
 function causeOf({ class: word = 'unknown', mx, phase }: Heard, reply: Reply): WayCause {
