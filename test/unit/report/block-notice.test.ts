@@ -1,5 +1,6 @@
 /** What the operator reads of a provider that refuses our address. */
 import { expect, test } from 'vitest';
+import { loadProviders } from '../../../src/delivery/delivery.ts';
 import { blockNotice } from '../../../src/report/block-notice.ts';
 
 const facts = {
@@ -62,4 +63,23 @@ test("a hold by an operator's word is told as one, with the command that ends it
         smarthost provider open microsoft365"
   `);
   expect(blockNotice({ ...facts, cause, state: 'open' }).subject).toBe('relay.example.net: mail for microsoft365 goes again');
+});
+
+test('a refusal of unknown addresses names whom to write to, as T-Online asks for it', () => {
+  const { subject, lines } = blockNotice({
+    ...{ ...facts, provider: 'tonline', state: 'blocked', removal: loadProviders(undefined).byKey.get('tonline')?.removal },
+    cause: {
+      ...{ class: 'address-blocked', mx: 'mx00.t-online.de' },
+      reply: {
+        code: 554,
+        status: '',
+        text: 'IP=192.0.2.1 - None/bad reputation. Ask your postmaster for help or to contact tosa@rx.t-online.de',
+      },
+    },
+  });
+  expect(subject).toBe('relay.example.net: tonline refuses mail from 192.0.2.1');
+  expect(lines).toContain('    mail to tosa@rx.t-online.de');
+  expect(lines).toContain(
+    '    554 IP=192.0.2.1 - None/bad reputation. Ask your postmaster for help or to contact tosa@rx.t-online.de',
+  );
 });
