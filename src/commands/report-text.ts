@@ -1,20 +1,25 @@
 /** The text of `smarthost report read`. */
-import type { ReadReports } from '../control/control.ts';
+import type { DomainReports, ReadReports } from '../control/control.ts';
 import { clean, facts, several, table } from './text.ts';
 
 /** Lines of a table, and domains: `--json` has them all. */
 const SHOWN = 100;
 
 /** The sums of all reports, who else sends, and each complaint. */
-export function describeReports({ reports, sums, complaints }: ReadReports): string {
+export function describeReports({ reports, sums, complaints, stored }: ReadReports): string {
   const parts = [
-    ...(reports.length === 0 ? [] : [heading(reports), sumsTable(sums), others(sums)]),
+    ...(reports.length === 0 ? [] : [heading(reports, stored), sumsTable(sums), others(sums)]),
     ...complaints.map(complaintText),
   ];
   return parts.filter((part) => part !== '').join('\n');
 }
 
-function heading(reports: ReadReports['reports']): string {
+/** The same sums, of the reports in the store. */
+export function describeDomains({ sums }: DomainReports): string {
+  return [sumsTable(sums), others(sums)].join('\n');
+}
+
+function heading(reports: ReadReports['reports'], stored: number): string {
   const counted = reports.filter(({ repeated }) => !repeated);
   const times = counted.flatMap(({ begin, end }) => [begin, end].filter((time) => time !== null)).sort();
   const repeated = reports.length - counted.length;
@@ -23,6 +28,7 @@ function heading(reports: ReadReports['reports']): string {
     ['from', some(counted.map(({ reporter }) => reporter))],
     ['time', times.length === 0 ? '' : `${times[0]!.slice(0, 16)}Z to ${times.at(-1)!.slice(0, 16)}Z`],
     ['policy', some(counted.map(({ domain, policy }) => `${domain} ${policyText(policy)}`))],
+    ...(stored === 0 ? [] : [['stored', several(stored, 'report')] as const]),
     ['messages', String(counted.reduce((total, { messages }) => total + messages, 0))],
     ...counted
       .flatMap(({ reporter, errors }) => errors.map((error) => [`error of ${clean(reporter)}`, error] as const))

@@ -3,13 +3,15 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { ReadReports, ReportSource } from '../control/control.ts';
+import { withControl } from './context.ts';
 import { type CommonOptions, collect, define, group, type Register } from './define.ts';
-import { CommandError, UsageError } from './errors.ts';
+import { CommandError, domainTyped, UsageError } from './errors.ts';
 import { type Io, printJson } from './io.ts';
-import { describeReports } from './report-text.ts';
+import { describeDomains, describeReports } from './report-text.ts';
 import { clean, several } from './text.ts';
 
-type ReadOptions = { readonly address?: readonly string[] };
+type ReadOptions = { readonly address?: readonly string[]; readonly store?: boolean };
+type DomainsOptions = { readonly days: string };
 
 /** All are opened before the first is read. */
 const MOST_FILES = 500;
@@ -30,9 +32,21 @@ export const registerReport: Register = (program, io) => {
         'report read - --json < complaint.eml',
       ],
       options: (command) =>
-        command.option('--address <ip>', 'an address that you send from besides those of this relay; may be repeated', collect),
+        command
+          .option('--address <ip>', 'an address that you send from besides those of this relay; may be repeated', collect)
+          .option('--store', 'add the sums to those in the store, for report domains; each report counts once'),
     },
     (files, options) => read(io, files, options),
+  );
+  define<DomainsOptions>(
+    report,
+    {
+      usage: 'domains [domain]',
+      about: 'Who sends as your domains, and does your signature pass: sums of the reports that `report read --store` has kept.',
+      examples: ['report domains', 'report domains example.org --days 90'],
+      options: (command) => command.option('--days <n>', 'of so many days', '30'),
+    },
+    ([name], options) => domains(io, name, options),
   );
 };
 
@@ -54,6 +68,16 @@ async function read(io: Io, files: readonly string[], options: ReadOptions & Com
   } finally {
     for (const handle of opened.handles) await handle.close();
   }
+}
+
+async function domains(io: Io, name: string | undefined, options: DomainsOptions & CommonOptions): Promise<void> {
+  const days = /^\d{1,4}$/.test(options.days) ? Number(options.days) : 0;
+  if (days < 1) throw new UsageError(`--days is a number from 1 to 9999, not "${options.days}"`);
+  const domain = name === undefined ? undefined : domainTyped(name);
+  await withControl(io, options, async ({ control }) => {
+    const found = await control.reports.domains(days, domain);
+    await (options.json ? printJson(io, found) : io.out(describeDomains(found)));
+  });
 }
 
 async function openAll(io: Io, files: readonly string[]) {
@@ -104,7 +128,10 @@ async function summed(io: Io, sources: readonly ReportSource[], options: ReadOpt
   const config = await configOf(io, options);
   const { controlOf, withStoreOf } = await import('./context.ts');
   if (config !== undefined)
-    return withStoreOf(config, (store) => controlOf(config, store).reports.read(sources, options.address));
+    return withStoreOf(config, (store) =>
+      controlOf(config, store).reports.read(sources, options.address, options.store === true),
+    );
+  if (options.store === true) throw new UsageError('--store needs a relay: there is no configuration here');
   const { createReportControl } = await import('../control/control.ts');
   return createReportControl().read(sources, options.address);
 }

@@ -30,7 +30,7 @@ export { nodeShape } from './nodes.ts';
 export type { KnownProvider, ProviderCommand } from './providers.ts';
 export type { QueueChange, QueuePreview } from './queue.ts';
 export { type ChangedReply, createReplyControl, type WholeExplanation } from './replies.ts';
-export { createReportControl, type ReadReports, type ReportSource } from './reports.ts';
+export { createReportControl, type DomainReports, type ReadReports, type ReportSource } from './reports.ts';
 export type { Progress } from './send.ts';
 export type {
   KeyRecord,

@@ -1,7 +1,11 @@
 /** What receivers report about mail of our domains: DMARC aggregate reports and complaints that the operator has received. */
+import { createHash } from 'node:crypto';
 import type { DnsClient } from '../dns/dns.ts';
 import type { Complaint, Own, ReportHead } from '../feedback/feedback.ts';
 import { canonicalAddress, publicAddresses } from '../net/addresses.ts';
+import type { FeedbackStore } from '../store/store.ts';
+import { DAY, systemClock } from '../system/clock.ts';
+import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { iso } from './shapes.ts';
 
@@ -16,12 +20,15 @@ export type ReportSource = { readonly name: string; read(most: number): Promise<
 /** `report read` */
 export type ReadReports = Awaited<ReturnType<ReportControl['read']>>;
 
+/** `report domains` */
+export type DomainReports = Awaited<ReturnType<ReportControl['domains']>>;
+
 type ReportOptions = Partial<Parts<ReportSettings>> & { readonly dns?: DnsClient };
 
 export type ReportControl = ReturnType<typeof createReportControl>;
 
 /** @param options none: without a relay, so nothing is known to be ours but the given addresses. */
-export function createReportControl({ store, settings, dns }: ReportOptions = {}) {
+export function createReportControl({ store, settings, dns, now = systemClock }: ReportOptions = {}) {
   /** The configured addresses, else those of the machine and of its name: behind a NAT only the DNS has them. */
   async function ownAddresses(): Promise<readonly string[]> {
     if (settings === undefined) return [];
@@ -35,9 +42,9 @@ export function createReportControl({ store, settings, dns }: ReportOptions = {}
     /**
      * Sums of all reports together. A report that is there twice counts once. A file that cannot be read is in `refused` with the reason, and
      * nothing of it counts.
-     * @param addresses more addresses of ours
+     * @param addresses more addresses of ours. @param keeps adds the sums to those in the store, for `domains`.
      */
-    async read(sources: readonly ReportSource[], addresses: readonly string[] = []) {
+    async read(sources: readonly ReportSource[], addresses: readonly string[] = [], keeps = false) {
       const { FeedbackRefusal, FeedbackSums, keyName, MOST_UNPACKED, readFeedback } = await import('../feedback/feedback.ts');
       const own: Own = {
         addresses: new Set([...addresses, ...(await ownAddresses())].map(canonicalAddress)),
@@ -48,6 +55,7 @@ export function createReportControl({ store, settings, dns }: ReportOptions = {}
       const complaints: Complaint[] = [];
       const refused: { readonly file: string; readonly reason: string }[] = [];
       const known = new Set<string>();
+      let stored = 0;
       for (const { name, read } of sources) {
         try {
           const found = await readFeedback(await read(MOST_UNPACKED), own);
@@ -57,16 +65,56 @@ export function createReportControl({ store, settings, dns }: ReportOptions = {}
             const isRepeated = known.has(key);
             known.add(key);
             reports.push(reportShape(head, sums.list(), isRepeated));
-            if (!isRepeated) total.merge(sums);
+            if (isRepeated) continue;
+            total.merge(sums);
+            if (keeps && (await keep(store?.feedback, { key, begin: head.begin ?? now(), sums: sums.list() }))) stored++;
           }
         } catch (error) {
           if (!(error instanceof FeedbackRefusal)) throw error;
           refused.push({ file: name, reason: error.message });
         }
       }
-      return { ownAddresses: [...own.addresses], ownKeys: [...own.keys], reports, sums: total.list(), complaints, refused };
+      return {
+        ownAddresses: [...own.addresses],
+        ownKeys: [...own.keys],
+        reports,
+        sums: total.list(),
+        complaints,
+        refused,
+        stored,
+      };
+    },
+    /** What the stored reports of the last days say, of one domain or of all. @throws ControlError `not found` if there is none. */
+    async domains(days: number, domain?: string) {
+      const since = Math.floor(now() / DAY) - days;
+      const rows = (await store?.feedback.sums(since, domain)) ?? [];
+      if (rows.length === 0)
+        throw new ControlError(
+          'not found',
+          'report',
+          'The store has no sums of reports: `smarthost report read --store FILE` adds some.',
+        );
+      return { days, sums: rows.map(sumShape) };
     },
   };
+}
+
+type KeptReport = { readonly key: string; readonly begin: number; readonly sums: readonly Sum[] };
+type Sum = ReturnType<InstanceType<typeof import('../feedback/feedback.ts').FeedbackSums>['list']>[number];
+
+/** False if it was stored before. */
+async function keep(feedback: FeedbackStore | undefined, { key, begin, sums }: KeptReport): Promise<boolean> {
+  if (feedback === undefined) throw new ControlError('invalid', 'report', 'There is no store to keep the sums in.');
+  return feedback.addReport({
+    key: createHash('sha256').update(key).digest('base64url'),
+    day: Math.floor(begin / DAY),
+    sums: sums.map(({ verified, dmarc: _, ...sum }) => ({ ...sum, verified: verified.join(',') })),
+  });
+}
+
+function sumShape({ verified, ...sum }: Awaited<ReturnType<FeedbackStore['sums']>>[number]) {
+  const dmarc = sum.dkim === 'pass' || sum.spf === 'pass' ? 'pass' : 'fail';
+  return { ...sum, dmarc, verified: verified === '' ? [] : verified.split(',') } as Sum;
 }
 
 function reportShape({ begin, end, ...head }: ReportHead, sums: readonly { readonly messages: number }[], repeated: boolean) {

@@ -85,7 +85,7 @@ export function createFollow({ config, store, log, delivery, queue, shared }: Fo
 
 /** Removes old traces, and known recipients that get no mail any more. It works in small steps, so that disk and commits are not slowed down. */
 export function startTrimming(
-  { messages, activity, suppression, now }: Pick<Store, 'messages' | 'activity' | 'suppression' | 'now'>,
+  { messages, activity, suppression, feedback, now }: Pick<Store, 'messages' | 'activity' | 'suppression' | 'feedback' | 'now'>,
   settings: () => { readonly keep: number; readonly maxSize: number },
   { log, trimActivity }: { readonly log: EventLog; readonly trimActivity: (activity: ActivityStore) => Promise<void> },
 ): () => Promise<void> {
@@ -101,6 +101,7 @@ export function startTrimming(
     walked = step.after;
     await trimActivity(activity);
     await suppression.trim(now());
+    await feedback.trim(Math.floor((now() - keep) / DAY));
   }
   return () => {
     clearInterval(timer);

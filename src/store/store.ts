@@ -34,6 +34,7 @@ import type { ActivityStore } from './activity-store.ts';
 import type { AlignmentStore } from './alignment-store.ts';
 import type { BehaviourStore } from './behaviour-store.ts';
 import type { CredentialStore } from './credential-store.ts';
+import type { FeedbackStore } from './feedback-store.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
 import type { SuppressionStore } from './suppression-store.ts';
@@ -54,6 +55,7 @@ export type { ClusterLook, PrimaryFacts, ServerFacts, StoreCluster, StoreNode } 
 export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCredential } from './credential-store.ts';
 export type { DataOwner } from './embedded/data-dir.ts';
 export { clusterOf, filesOf, joinStore, moveStore, openStore } from './engine.ts';
+export type { FeedbackStore } from './feedback-store.ts';
 export {
   type AcceptRequest,
   type AcceptResult,
@@ -137,6 +139,7 @@ export type StoreData = {
   readonly alignment: AlignmentStore;
   readonly behaviour: BehaviourStore;
   readonly suppression: SuppressionStore;
+  readonly feedback: FeedbackStore;
 };
 
 /**

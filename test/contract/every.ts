@@ -2,6 +2,7 @@
 import { activityContract } from './activity.ts';
 import { alignmentContract } from './alignment.ts';
 import { behaviourContract } from './behaviour.ts';
+import { feedbackContract } from './feedback.ts';
 import { queueContract } from './queue.ts';
 import { shapingContract } from './shaping.ts';
 import { type Subject, storeContract } from './store.ts';
@@ -17,4 +18,5 @@ export function everyContract(subject: Subject): void {
   alignmentContract(subject);
   behaviourContract(subject);
   suppressionContract(subject);
+  feedbackContract(subject);
 }

@@ -1,4 +1,4 @@
-/** `smarthost report read`: reports that the operator has received. */
+/** `smarthost report read` and `report domains`: reports that the operator has received. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -101,5 +101,46 @@ example.org: 9 messages from 1 address of others fail: a service that you forgot
       code: 2,
       err: expect.stringContaining('--address is an IP address'),
     });
+  });
+});
+
+describe('report domains', () => {
+  test('shows the sums of all reports that were read with --store, each once, and who else sends', async () => {
+    await bench.run(['domain', 'add', 'example.org', '--selector', 's1']);
+    await write('google.xml.gz', gzipSync(await sample('google')));
+    await write('yahoo.eml', mailWith(gzipSync(await sample('yahoo'))));
+    const first = await bench.run(['report', 'read', '--store', 'google.xml.gz']);
+    expect(first.out).toContain('stored:   1 report\n');
+    const again = await bench.json('report', 'read', '--store', 'google.xml.gz', 'yahoo.eml');
+    expect(again.stored).toBe(1);
+    expect(await bench.run(['report', 'domains', 'example.org', '--days', '9999'])).toMatchObject({
+      code: 0,
+      err: '',
+      out: `DOMAIN       SOURCE         SENDER     DMARC  DKIM  SPF   DISPOSITION  MESSAGES  VERIFIED
+example.org  192.0.2.25     us         pass   pass  pass  none         44        dkim example.org, spf example.org
+example.org  198.51.100.77  other      fail   fail  fail  quarantine   9         spf bounce.bulk.example
+example.org  2001:db8::19   passed on  pass   pass  fail  none         2         dkim example.org, spf list.example.net
+
+example.org: 9 messages from 1 address of others fail: a service that you forgot, or a forger.
+`,
+    });
+    const { sums } = await bench.json('report', 'domains', '--days', '9999');
+    expect(sums).toHaveLength(3);
+    expect(sums[0]).toMatchObject({
+      sender: 'us',
+      dmarc: 'pass',
+      messages: 44,
+      verified: ['dkim example.org', 'spf example.org'],
+    });
+  });
+
+  test('says what to do where nothing is stored, and refuses a wrong command line', async () => {
+    await write('a.xml', await sample('yahoo'));
+    await bench.run(['report', 'read', 'a.xml']);
+    expect(await bench.run(['report', 'domains', '--days', '9999'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('`smarthost report read --store FILE` adds some'),
+    });
+    expect(await bench.run(['report', 'domains', '--days', 'all'])).toMatchObject({ code: 2 });
   });
 });

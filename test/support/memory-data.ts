@@ -19,6 +19,7 @@ import { systemClock } from '../../src/system/clock.ts';
 import { createMemoryActivity } from './memory-activity.ts';
 import { createMemoryAlignment } from './memory-alignment.ts';
 import { createMemoryBehaviour } from './memory-behaviour.ts';
+import { createMemoryFeedback } from './memory-feedback.ts';
 import { createMemoryStore, type MemoryMessages, type MemoryStore, newMemoryMessages, type Tell } from './memory-store.ts';
 import { createMemoryTlsPolicies } from './memory-tls-policies.ts';
 import { createMemoryTlsResults } from './memory-tls-results.ts';
@@ -39,6 +40,7 @@ export function createMemoryData(): MemoryData {
   const behaviour = createMemoryBehaviour();
   const tlsResults = createMemoryTlsResults(createMemoryStore(shared, () => {}));
   const alignment = createMemoryAlignment();
+  const feedback = createMemoryFeedback();
   const clients: ((changes: ReadonlySet<Change>) => void)[] = [];
   const failures = new Map<string, FailureCount>();
   return {
@@ -63,6 +65,7 @@ export function createMemoryData(): MemoryData {
         now: systemClock,
         activity,
         alignment,
+        feedback,
         behaviour,
         suppression: shared.suppression.store(() => tell('suppression')),
         onChange: (listener) => void listeners.push(listener),

@@ -5,6 +5,7 @@ import { alignmentOperations } from './alignment-rows.ts';
 import { behaviourOperations } from './behaviour-rows.ts';
 import { claimOperations } from './claim-rows.ts';
 import { commandOperations } from './command-rows.ts';
+import { feedbackOperations } from './feedback-rows.ts';
 import { heldOperations } from './held-mail.ts';
 import { loginOperations } from './login-rows.ts';
 import { newsOperations } from './news-rows.ts';
@@ -26,6 +27,7 @@ const operations: OperationTable<Exclude<Name, Others>> = {
   ...behaviourOperations,
   ...claimOperations,
   ...commandOperations,
+  ...feedbackOperations,
   ...heldOperations,
   ...loginOperations,
   ...newsOperations,

@@ -98,6 +98,11 @@ const MIGRATIONS: readonly string[] = [
     until bigint NOT NULL, step integer NOT NULL, sessions integer NOT NULL, rate double precision NOT NULL, learned_cap integer,
     evidence text NOT NULL, PRIMARY KEY (machine, provider, source, family)
   );
+  CREATE TABLE feedback_sums (
+    day integer NOT NULL, domain ${NAME}, source ${NAME}, sender ${NAME}, dkim ${NAME}, spf ${NAME}, disposition ${NAME},
+    messages bigint NOT NULL, verified text NOT NULL, PRIMARY KEY (day, domain, source, sender, dkim, spf, disposition)
+  );
+  CREATE TABLE feedback_reports (key ${NAME} PRIMARY KEY, day integer NOT NULL);
   CREATE TABLE suppression (
     address ${NAME} PRIMARY KEY, provider ${NAME}, hits text NOT NULL, suppressed_at bigint, over_bound integer NOT NULL, class text NOT NULL,
     reply text NOT NULL

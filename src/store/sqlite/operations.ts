@@ -9,6 +9,7 @@ import { type Context, type Operation, read, write } from './context.ts';
 import * as credentials from './credential-rows.ts';
 import { setAside } from './damage.ts';
 import { forgetDestinations } from './feed.ts';
+import * as feedback from './feedback-rows.ts';
 import { forgetRecipients, knownRecipients, limitUse } from './limits.ts';
 import * as operation from './operation-rows.ts';
 import { overLimit, releaseOverLimit } from './over-limit.ts';
@@ -135,6 +136,10 @@ const operations = {
   removeSuppression: write(suppression.removeSuppression),
   forgetUnsure: write(suppression.forgetUnsure),
   trimSuppression: write(suppression.trimSuppression),
+
+  addFeedback: write(feedback.addFeedback),
+  feedbackSums: read(feedback.feedbackSums),
+  trimFeedback: write(feedback.trimFeedback),
 
   senderVerdicts: read(alignment.senderVerdicts),
   putSenderVerdicts: write(alignment.putSenderVerdicts),

@@ -37,6 +37,7 @@ export const MOVED_ID = 0x536d484d;
  * - `refused` has the newest refusals of commands, `history` counts by hour since the epoch; `subject` and `outcome` are places in a list.
  * - `sender_verdicts` has what receivers think of mail with a domain in From and one in the envelope, `detail` is JSON.
  * - `suppression` has addresses that seem not to exist: `hits` is JSON, `suppressed_at` is null while the address is only suspected.
+ * - `feedback_sums` adds up what DMARC reports say of a UTC day; `feedback_reports` names those that were counted.
  * - `verify` columns have the CRC-32 of bytes that must not change. A message with a wrong CRC-32 is set aside, not sent. That of `open`
  *   covers the id too, and is 2^32 larger then.
  */
@@ -197,5 +198,11 @@ export const MIGRATIONS: readonly string[] = [
     class TEXT NOT NULL, reply TEXT NOT NULL
   ) WITHOUT ROWID;
   CREATE INDEX suppression_by_provider ON suppression (provider, suppressed_at);
+  CREATE TABLE feedback_sums (
+    day INTEGER NOT NULL, domain TEXT NOT NULL, source TEXT NOT NULL, sender TEXT NOT NULL, dkim TEXT NOT NULL, spf TEXT NOT NULL,
+    disposition TEXT NOT NULL, messages INTEGER NOT NULL, verified TEXT NOT NULL,
+    PRIMARY KEY (day, domain, source, sender, dkim, spf, disposition)
+  ) WITHOUT ROWID;
+  CREATE TABLE feedback_reports (key TEXT PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
   `,
 ];

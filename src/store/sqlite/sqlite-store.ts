@@ -9,6 +9,7 @@ import type { BehaviourStore } from '../behaviour-store.ts';
 import type { CredentialStore } from '../credential-store.ts';
 import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from '../embedded/data-dir.ts';
 import type { EmbeddedOptions } from '../embedded/embedded.ts';
+import type { FeedbackStore } from '../feedback-store.ts';
 import { StoreError } from '../opening.ts';
 import type { OperationStore } from '../operation-store.ts';
 import type { JoinedStore, OpenedStore, StoreData } from '../store.ts';
@@ -79,6 +80,7 @@ export function dataOf(client: Requests, spool: BodyStore): StoreData {
     alignment: alignmentStore(client),
     behaviour: behaviourStore(client),
     suppression: suppressionStore(client),
+    feedback: feedbackStore(client),
   };
 }
 
@@ -140,6 +142,14 @@ function behaviourStore(client: Requests): BehaviourStore {
     put: (records, now) => client.callWithCompany('putBehaviour', { records, now }),
     forget: (user) => client.call('forgetBehaviour', user),
     trim: (before) => client.call('trimBehaviour', before),
+  };
+}
+
+function feedbackStore(client: Requests): FeedbackStore {
+  return {
+    addReport: (report) => client.call('addFeedback', report),
+    sums: (since, domain) => client.call('feedbackSums', { since, domain: domain ?? null }),
+    trim: (before) => client.call('trimFeedback', before),
   };
 }
 
