@@ -75,11 +75,13 @@ export class Listener extends SMTPServer {
   }
 
   /** Takes no new connections, drops those without a session, and ends idle sessions. Resolves when all sessions have ended. */
-  drain(): Promise<void> {
+  async drain(): Promise<void> {
+    await oneTurn(); // the system resets connections that were not accepted before the port closes
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     for (const socket of this.#arriving.keys()) socket.destroy();
     for (const session of this.#sessions) session.drain();
-    return closed.then(() => Promise.all([...this.#sessions].map((session) => session.ended))).then(() => {});
+    await closed;
+    await Promise.all([...this.#sessions].map((session) => session.ended));
   }
 
   /** Ends connections and sessions that take too long. @param crowded few places are left. */
@@ -248,3 +250,5 @@ export class Listener extends SMTPServer {
     session.start();
   }
 }
+
+const oneTurn = () => new Promise<void>((resolve) => void setImmediate(resolve));

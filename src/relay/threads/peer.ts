@@ -18,6 +18,10 @@ type Message =
 type Sent = { readonly message: Message; readonly transfer: readonly Transferable[] };
 type Pending = { resolve(result: any): void; reject(error: Error): void };
 
+/** What nobody waits for is sent after so many milliseconds, or as soon as there is so much of it. */
+const PATIENCE = 20;
+const CROWD = 256;
+
 /** Wraps a result whose memory is transferred and not copied. */
 export class Transferred<T> {
   readonly value: T;
@@ -34,6 +38,9 @@ export class ThreadPeer<Other extends Services> {
   readonly #port: Pick<MessagePort | Worker, 'postMessage'>;
   readonly #onLost: (error: unknown) => void;
   #outbox: Sent[] = [];
+  /** It is sent at the end of this turn. */
+  #soon = false;
+  #late: NodeJS.Timeout | undefined;
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
   #ended: Error | undefined;
@@ -74,6 +81,14 @@ export class ThreadPeer<Other extends Services> {
     if (this.#ended === undefined) this.#send({ message: ['tell', name, args], transfer });
   }
 
+  /** Goes with the next message, or some milliseconds later. Nobody waits for it. */
+  tellLater<K extends keyof Other & string>(name: K, args: Parameters<Other[K]>): void {
+    if (this.#ended !== undefined) return;
+    this.#outbox.push({ message: ['tell', name, args], transfer: [] });
+    if (this.#outbox.length >= CROWD) this.flush();
+    else if (!this.#soon) this.#late ??= setTimeout(() => this.flush(), PATIENCE);
+  }
+
   /** Sends at once. @throws if it cannot be sent. */
   tellNow<K extends keyof Other & string>(name: K, args: Parameters<Other[K]>, transfer: readonly Transferable[]): void {
     this.flush();
@@ -82,6 +97,9 @@ export class ThreadPeer<Other extends Services> {
 
   /** Sends what waits. */
   flush(): void {
+    this.#soon = false;
+    clearTimeout(this.#late);
+    this.#late = undefined;
     const outbox = this.#outbox;
     if (outbox.length === 0) return;
     this.#outbox = [];
@@ -95,13 +113,17 @@ export class ThreadPeer<Other extends Services> {
   /** The other side has ended: its answers will not come. */
   end(error: Error): void {
     this.#ended = error;
+    clearTimeout(this.#late);
     this.#outbox = [];
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
   }
 
   #send(sent: Sent): void {
-    if (this.#outbox.push(sent) === 1) setImmediate(() => this.flush());
+    this.#outbox.push(sent);
+    if (this.#soon) return;
+    this.#soon = true;
+    setImmediate(() => this.flush());
   }
 
   #post(sent: readonly Sent[]): void {

@@ -22,7 +22,7 @@ export function createRemoteGuard(main: Main, crowded: () => boolean): Guard {
       return typeof entry === 'number' ? placeAt(main, entry) : entry;
     },
     nextHandshake: (client) => main.call('nextHandshake', [client]),
-    repayHandshake: (client) => main.tell('repayHandshake', [client]),
+    repayHandshake: (client) => main.tellLater('repayHandshake', [client]),
     verify: (login, caller) =>
       main
         .call('verify', [{ name: login.name, password: login.password }, caller])
@@ -33,7 +33,7 @@ export function createRemoteGuard(main: Main, crowded: () => boolean): Guard {
 
 /** The place of a session, which the main thread counts. */
 export function placeAt(main: Main, place: number) {
-  return { loggedIn: () => main.tell('loggedIn', [place]), leave: () => main.tell('left', [place]) };
+  return { loggedIn: () => main.tellLater('loggedIn', [place]), leave: () => main.tellLater('left', [place]) };
 }
 
 /** Adds messages to the queue of the main thread. The memory of a body goes there and comes back. */

@@ -5,12 +5,12 @@ import { createCredentials } from '../../credentials/credentials.ts';
 import { type Courier, createCourier, destinationOf, signs } from '../../delivery/delivery.ts';
 import { createDns } from '../../dns/dns.ts';
 import { createEventLog, type EventLog } from '../../events/events.ts';
-import { createAlignmentCheck, createQuota, type Quota, type QuotaDefaults } from '../../policy/policy.ts';
+import { createAlignmentCheck, type QuotaDefaults } from '../../policy/policy.ts';
 import { createPreparation } from '../../preparation/preparation.ts';
 import { createSigner } from '../../signing/signing.ts';
 import { joinQueueIds } from '../../smtp/queue-id.ts';
 import { refusal } from '../../smtp/replies.ts';
-import { type JoinedStore, joinStore } from '../../store/store.ts';
+import { joinStore } from '../../store/store.ts';
 import { createSessions } from '../../submission/submission.ts';
 import { createLog } from '../../system/log.ts';
 import { createUsableCheck } from '../health.ts';
@@ -19,6 +19,7 @@ import { createUserToken } from '../user-token.ts';
 import { ThreadPeer } from './peer.ts';
 import type { MachineState, MainServices, ThreadData, ThreadServices } from './protocol.ts';
 import { createAdder, createPlaces, createRemoteGuard, createRemoteVerdicts, placeAt, receivedClaim } from './remote.ts';
+import { createSharedQuota } from './shared-quota.ts';
 
 const data = workerData as ThreadData;
 const port = parentPort!;
@@ -26,16 +27,26 @@ let state: MachineState = data.state;
 let config: Config = data.config;
 
 const main = new ThreadPeer<MainServices>(port, (error) => events.emit('threadTrouble', { thread: data.thread, error }));
-const log = createLog({ ...config.log, write: (lines) => main.tell('log', [lines]) });
+const log = createLog({ ...config.log, write: (lines) => main.tellLater('log', [lines]) });
 const events: EventLog = createEventLog(log, (event) => {
-  if (data.counted.has(event.event)) main.tell('observe', [event]);
+  if (data.counted.has(event.event)) main.tellLater('observe', [event]);
 });
 
+process.on('uncaughtExceptionMonitor', () => {
+  log.flush();
+  main.flush();
+});
 joinQueueIds({ ...data.queueIds, part: data.thread, parts: data.threads });
 const store = joinStore(config, data.store);
 const dns = createDns(config.dns);
 const courier = createOwnCourier();
-const quota = createSharedQuota(store);
+const quota = createSharedQuota(
+  {
+    ...{ messages: store.messages, defaults: data.limits, now: store.now },
+    notify: ({ name, createdAt }, use, percent) => main.tell('notifyLimit', [{ name, createdAt }, use, percent]),
+  },
+  (...use) => main.tellLater('noteUse', use),
+);
 const signer = createSigner({ operation: store.operation, noKey: config.signing.noKey, warn: events.emit });
 const preparation = createPreparation({
   ...preparationOptions(config),
@@ -142,7 +153,7 @@ function reload(next: Config, limits: QuotaDefaults): void {
 
 function createOwnCourier(): Courier {
   const places = createPlaces(main);
-  return createCourier(courierOptions(config), places, (hosts, change) => main.tell('idle', [hosts, change]));
+  return createCourier(courierOptions(config), places, (hosts, change) => main.tellLater('idle', [hosts, change]));
 }
 
 function courierOptions(next: Config): Parameters<typeof createCourier>[0] {
@@ -154,24 +165,6 @@ function courierOptions(next: Config): Parameters<typeof createCourier>[0] {
       policyFor: (domain) => main.call('policyFor', [domain]),
       heal: (domain, failed) => main.call('heal', failed === undefined ? [domain] : [domain, failed]),
     },
-    results: { count: (result) => main.tell('countSession', [result]) },
-  };
-}
-
-/** What the store has counted in one thread is remembered in all. */
-function createSharedQuota({ messages, now }: JoinedStore) {
-  const own = createQuota({
-    messages,
-    defaults: data.limits,
-    now,
-    notify: (...notice) => main.tell('notifyLimit', notice),
-  });
-  return {
-    ...own,
-    noteUse(...use: Parameters<Quota['noteUse']>) {
-      own.noteUse(...use);
-      if (use[1].length > 0) main.tell('noteUse', use);
-    },
-    noteOthers: own.noteUse,
+    results: { count: (result) => main.tellLater('countSession', [result]) },
   };
 }

@@ -407,7 +407,8 @@ class Crew {
   async drain(deadline: number): Promise<void> {
     this.#draining = true;
     this.#unserved.dropAll();
-    const drained = this.members.map(({ peer }) => peer.call('drain', [deadline]).catch(() => {}));
+    // A thread that stands still would keep the whole stop waiting.
+    const drained = this.#answering().map(({ peer }) => peer.call('drain', [deadline]).catch(() => {}));
     await within(deadline + LATE, Promise.all(drained)); // a thread that stands still answers nothing
   }
 
@@ -421,7 +422,7 @@ class Crew {
     for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all(
       [...this.#running.values()].map(async ({ member, worker, exited }) => {
-        const late = setTimeout(() => void worker.terminate(), CLOSING);
+        const late = setTimeout(() => void worker.terminate(), member.isQuiet ? 0 : CLOSING);
         void member.peer.call('close', []).catch(() => {});
         await within(CLOSING + LATE, exited);
         clearTimeout(late);

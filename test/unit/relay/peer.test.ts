@@ -1,5 +1,5 @@
 /** Calls between threads: what crosses, and what happens to calls when the other side ends. */
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
 import { ThreadPeer, Transferred } from '../../../src/relay/threads/peer.ts';
 import { refusal } from '../../../src/smtp/replies.ts';
@@ -79,4 +79,30 @@ test('what comes before the other side is ready waits for it', async () => {
   await new Promise((resolve) => setTimeout(resolve, 20));
   other.serve({ double: (n: number) => 2 * n });
   expect(await answer).toBe(4);
+});
+
+test('what nobody waits for goes with the next message, or some milliseconds later, and keeps its place', async () => {
+  const { port1, port2 } = new MessageChannel();
+  onTestFinished(() => port1.close());
+  const told: unknown[] = [];
+  const other = new ThreadPeer<Services>(port2, () => {});
+  other.serve({ tell: (n: number) => void told.push(n) });
+  let sent = 0;
+  const postMessage = (...given: [unknown]) => {
+    sent++;
+    port1.postMessage(...given);
+  };
+  const counted = { on: port1.on.bind(port1), postMessage };
+  const peer = new ThreadPeer<Services>(counted as unknown as MessagePort, () => {});
+  for (const n of [1, 2]) peer.tellLater('tell', [n]);
+  await new Promise(setImmediate);
+  expect(sent).toBe(0);
+  peer.tell('tell', [3]);
+  peer.tellLater('tell', [4]);
+  await expect.poll(() => told).toEqual([1, 2, 3, 4]);
+  expect(sent).toBe(1);
+  peer.tellLater('tell', [5]);
+  await expect.poll(() => told.length).toBe(5);
+  for (let n = 0; n < 256; n++) peer.tellLater('tell', [n]);
+  expect(sent).toBe(3);
 });
