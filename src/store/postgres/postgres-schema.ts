@@ -14,6 +14,7 @@ const OFTEN = 'autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshol
  * - `contents` is keyed by the message. `chunks` has large bodies in rows of 256 KiB, by the name in `open.spool`.
  * - `usage` has one row for each user, with all windows: start and use for each kind and unit. Its lock makes limits exact.
  * - `nodes` has the processes that have the store open. The number of a process is the node in its queue ids.
+ *   `beat` counts its signs of life, so that it finds a database that went back in time.
  * - `writers` has one row for each connection that writes: `mark` is the number of its last transaction, so that a commit whose answer was
  *   lost can be asked for, and `s0` to `s4` are what its transactions added to the recipients in each state. No row is shared, because each
  *   commit would hold it until the standby has answered.
@@ -64,7 +65,7 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE chunks ALTER COLUMN bytes SET STORAGE EXTERNAL;
   CREATE TABLE nodes (
     id integer PRIMARY KEY, incarnation text NOT NULL, seen_at timestamptz NOT NULL, started_at timestamptz NOT NULL, machine text NOT NULL,
-    pid integer NOT NULL, version text NOT NULL, name text NOT NULL DEFAULT '', config_digest text
+    pid integer NOT NULL, version text NOT NULL, name text NOT NULL DEFAULT '', config_digest text, beat bigint NOT NULL DEFAULT 0
   ) WITH (fillfactor = 50, ${OFTEN});
   CREATE TABLE writers (
     node integer NOT NULL, kind integer NOT NULL, mark bigint NOT NULL, s0 bigint NOT NULL DEFAULT 0, s1 bigint NOT NULL DEFAULT 0,

@@ -330,7 +330,9 @@ async function live(): Promise<void> {
     const session = await links.life.session(performance.now() + LOOK);
     if (performance.now() - beatAt >= BEAT) {
       await tellClock(session);
-      if (!(await keepNode(session, node, digest))) await renew();
+      const kept = await keepNode(session, node, digest);
+      if (kept !== 'kept') await renew();
+      if (typeof kept === 'object') tellWentBack(kept.lost);
       await lookAtOthers(session);
       await measure(session);
       beatAt = performance.now();
@@ -346,6 +348,14 @@ async function live(): Promise<void> {
   } finally {
     busy.life = false;
   }
+}
+
+/** What was sent or removed meanwhile is in the queue again, and what was accepted is gone. */
+function tellWentBack(lost: number): void {
+  forget();
+  const seconds = (lost * BEAT) / SECOND;
+  const message = `The database went back in time by ${seconds} s or more, as after a restore: stop all relays, and look at what waits before it is sent again`;
+  rejectAll([], new Error(message));
 }
 
 /** Once a minute: before the disk is full PostgreSQL must get no more mail, because it stops then. */
