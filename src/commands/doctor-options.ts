@@ -1,10 +1,12 @@
 /** Prepares the doctor's input from configuration and store, and its probes of DNS, network and machine. */
+
 import { existsSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import { hostname } from 'node:os';
 import { describeCertificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
+import { heldLogins } from '../control/control.ts';
 import { catchAll, exceptionsOf, isUnmetReply } from '../delivery/delivery.ts';
 import { askValidated, createDns, type DnsClient } from '../dns/dns.ts';
 import {
@@ -77,6 +79,7 @@ async function optionsOf({ config, store, domain }: Parts, ca: string | undefine
       copies: await store.tlsResults.tlsReports({ since, limit: MOST_REPORTS }),
     },
     senders: await store.alignment.verdicts(Date.now() - DAY, MOST_SENDERS),
+    heldLogins: await heldLogins(store),
     providers: {
       states: await store.operation.shaping(),
       held: (await store.messages.heldByProvider()).filter(isHeldByProvider),

@@ -39,6 +39,17 @@ export async function behaviourViews({ operation, messages }: Pick<StoreData, 'o
   };
 }
 
+/** What is held because of its login, for `doctor`. */
+export async function heldLogins({ operation, messages }: Pick<StoreData, 'operation' | 'messages'>) {
+  const [stops, held] = await Promise.all([readStops({ operation }), messages.heldByProvider()]);
+  return stops
+    .filter(({ state }) => state === 'held' || state === 'refused')
+    .map((stop) => {
+      const recipients = held.find(({ provider }) => provider === holdKey(stop))?.recipients ?? 0;
+      return { name: stop.user, ...stopShape(stop, recipients) };
+    });
+}
+
 export async function traitsOf({ operation }: Pick<StoreData, 'operation'>, { name, mailServer }: Credential) {
   const stored = await operation.value(traitsName(name));
   const { profile, bulk = false, contact = null } = (stored === undefined ? undefined : parseTraits(stored)) ?? {};

@@ -25,6 +25,7 @@ import { createUserControl, type UserControl, type UserSettings } from './users.
 
 export type { HistoryRow, RefusedByUs } from './activity.ts';
 export type { ReleasedLogin, TraitsChange } from './behaviour.ts';
+export { heldLogins } from './behaviour-view.ts';
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
 export { nodeShape } from './nodes.ts';
 export type { KnownProvider, ProviderCommand } from './providers.ts';

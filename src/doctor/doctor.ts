@@ -25,7 +25,7 @@ import {
 import { checkSts, type StsFacts, type StsFetch } from './mta-sts.ts';
 import { addressesSeen, checkOutbound, gatherOutbound } from './outbound.ts';
 import { isUnreachable, ownAddresses } from './own-addresses.ts';
-import { checkProviders, type ProviderFacts } from './providers.ts';
+import { checkLogins, checkProviders, type HeldLoginFacts, type ProviderFacts } from './providers.ts';
 import { checkReceivers } from './receivers.ts';
 import { checkDane, checkDelays, checkExceptions, checkRoots, type RootFacts, type SecuredFacts } from './secured-delivery.ts';
 import { checkSenders, checkSplit } from './senders.ts';
@@ -73,6 +73,7 @@ export type DoctorOptions = {
   readonly secured: SecuredFacts;
   readonly tlsReports: TlsReportingFacts;
   readonly providers: ProviderFacts;
+  readonly heldLogins: readonly HeldLoginFacts[];
   /** What the relay knows of the senders of the last day, the last used first. */
   readonly senders: readonly StoredSenderVerdict[];
   readonly past: ClockFacts['past'];
@@ -157,6 +158,7 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
     ...lists,
     ...checkTlsReports(options.tlsReports, options.keys),
     ...checkProviders(options.providers),
+    ...checkLogins(options.heldLogins),
     checkDane(options.secured, { signed, trustAd: options.trustAd }),
     ...checkSts(options.sts, fetched),
     checkRoots(probes.roots()),

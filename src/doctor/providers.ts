@@ -1,4 +1,4 @@
-/** Whether a provider refuses our address: its mail is held. */
+/** Whether mail is held: because a provider refuses our address, or because a login does something unusual. */
 import type { HeldMail, Shaping } from '../store/store.ts';
 import { about, type Finding } from './finding.ts';
 
@@ -29,5 +29,24 @@ export function checkProviders({ states, held }: ProviderFacts): readonly Findin
     const count = held.find((one) => one.provider === provider)?.recipients ?? 0;
     const advice = `Its mail (${count} recipients) is held, and it is asked again at ${new Date(until).toISOString()}. smarthost provider show ${provider} says where a block is reported`;
     return about('providers', provider)('warning', `refuses our address${said}`, wanted, advice);
+  });
+}
+
+/** A login, or one sender of a mail server, whose mail is held. */
+export type HeldLoginFacts = {
+  readonly name: string;
+  readonly sender: string | null;
+  readonly since: string;
+  readonly heldRecipients: number;
+};
+
+export function checkLogins(held: readonly HeldLoginFacts[]): readonly Finding[] {
+  const wanted = 'no login does what a stolen password does';
+  if (held.length === 0) return [about('logins', 'all')('ok', 'no mail is held because of its login', wanted)];
+  return held.map(({ name, sender, since, heldRecipients }) => {
+    const who = sender === null ? name : `${sender} at ${name}`;
+    const option = sender === null ? '' : ` --sender ${sender}`;
+    const advice = `smarthost user show ${name} says why. If the mail is wanted: smarthost user release ${name}${option}. If not, give the login another password, and add --discard`;
+    return about('logins', who)('warning', `mail for ${heldRecipients} recipients is held since ${since}`, wanted, advice);
   });
 }

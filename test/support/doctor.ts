@@ -76,6 +76,7 @@ export async function diagnose({
     sts: { mode: 'on', held: 0, overdue: 0 },
     secured: { tls: 'opportunistic', dane: 'on', exceptions: [], delays: [], requireTls: 'offer' },
     providers: { states: [], held: [] },
+    heldLogins: [],
     senders: [],
     tlsReports: { mode: 'failures', from: `postmaster@${HOST}`, copies: [] },
     past: [],

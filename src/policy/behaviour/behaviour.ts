@@ -9,7 +9,7 @@ import type { Reply } from '../../smtp/reply.ts';
 import type { Claim, Credential, MessageFacts, NewMessage, StoreData } from '../../store/store.ts';
 import { type Clock, MINUTE, SECOND, systemClock } from '../../system/clock.ts';
 import { endOf } from './ends.ts';
-import { heldOutcome, StoppedMail } from './held.ts';
+import { heldOutcome, holdKey, StoppedMail } from './held.ts';
 import { Logins, type Watched } from './logins.ts';
 import { newStop } from './new-stop.ts';
 import { Releases } from './release.ts';
@@ -69,6 +69,8 @@ export class Behaviour {
   readonly #all = new SlidingWindow();
   readonly #timer: NodeJS.Timeout;
   #running: Promise<void> | undefined;
+  /** Ids of stops that are being stored. */
+  readonly #storing = new Set<string>();
 
   /** Starts to watch. Rejects when the store fails. */
   static async start(options: BehaviourOptions): Promise<Behaviour> {
@@ -99,7 +101,7 @@ export class Behaviour {
    */
   refuses(message: NewMessage, dailyLimit: number | undefined): Reply | undefined {
     const stop = this.#stopOf(message);
-    if (stop === undefined || this.#isOff) return undefined;
+    if (stop === undefined) return undefined;
     if (stop.state === 'refused')
       return refusal(stop.profile === 'server' ? 'loginRefusedForNow' : 'loginRefused', { login: stop.user }).reply;
     if (stop.state !== 'held' || !this.#held.isFull(stop, message.size, dailyLimit)) return undefined;
@@ -162,9 +164,10 @@ export class Behaviour {
   deliver(inner: Deliver, claim: Claim, signal: AbortSignal): Promise<readonly Outcome[]> {
     const { message } = claim;
     const { user } = message;
-    if (user === null || this.#isOff) return inner(claim, signal);
+    if (user === null) return inner(claim, signal);
     const held = this.#heldBack(claim);
     if (held !== undefined) return Promise.resolve(held);
+    if (this.#isOff) return inner(claim, signal);
     const watched = this.#logins.known(user, message.reversePath);
     const stopping = watched?.stopping(signal, this.#now()) ?? signal;
     return inner(claim, stopping).then((outcomes) => {
@@ -217,6 +220,7 @@ export class Behaviour {
     one.judgedAt = at;
     const { points, thresholds: all, mode } = this.#options.settings();
     const traits = this.#traitsOf(login, one.sender);
+    if (traits.profile === 'server' && one === login) return; // its senders are judged, and never all of them together
     const thresholds = traits.profile === 'server' ? all.server : all.person;
     const share = this.#share(one, at);
     const ofLogin = one === login ? [] : login.subject.loginSignals(at, { traits, thresholds, share });
@@ -240,6 +244,8 @@ export class Behaviour {
   }
 
   #begin(stop: Stop): void {
+    if (this.#storing.has(stop.id)) return;
+    this.#storing.add(stop.id);
     this.#book
       .begin(stop)
       .then(async (isNew) => {
@@ -248,7 +254,8 @@ export class Behaviour {
         if (stop.disabled) await this.#options.store.credentials.update(stop.user, { disabled: true });
         this.#options.onStop(stop);
       })
-      .catch((error: unknown) => this.#options.log('storeFailed', { operation: 'behaviour', error }));
+      .catch((error: unknown) => this.#options.log('storeFailed', { operation: 'behaviour', error }))
+      .finally(() => this.#storing.delete(stop.id));
   }
 
   #stopOf({ user, reversePath }: Pick<MessageFacts, 'user' | 'reversePath'>): Stop | undefined {
@@ -263,7 +270,7 @@ export class Behaviour {
     const stop = this.#stopOf(message);
     const now = this.#now();
     // While the old is released step by step, the rest of it stays.
-    if (stop !== undefined && (stop.state !== 'releasing' || recipients.some(({ heldBy }) => heldBy !== undefined)))
+    if (stop !== undefined && (stop.state !== 'releasing' || recipients.some(({ heldBy }) => heldBy === holdKey(stop))))
       return recipients.map(() => heldOutcome(stop));
     const at = this.#logins.known(message.user!, message.reversePath)?.mayLeaveAt(message.id, now, SLOW_PAUSE) ?? now;
     if (at <= now) return undefined;

@@ -128,8 +128,8 @@ export class Logins {
 
   /** The sender of a mail server, or the login, if it is in memory. */
   known(user: string, reversePath: string): Watched | undefined {
-    const login = this.#watched.get(loginKey(user));
-    return login?.mailServer ? (this.#watched.get(keyOf(login.user, senderKey(reversePath))) ?? login) : login;
+    const key = loginKey(user);
+    return this.#watched.get(keyOf(key, senderKey(reversePath))) ?? this.#watched.get(key);
   }
 
   /** Breaks off attempts of this login (with all its senders), or of one sender. */

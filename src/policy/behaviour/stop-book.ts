@@ -15,6 +15,7 @@ import {
 } from './stop.ts';
 
 type Operation = Pick<OperationStore, 'value' | 'setValue' | 'values' | 'takeLease'>;
+const STRICTNESS: readonly Stop['state'][] = ['released', 'releasing', 'held', 'refused'];
 const keyOf = (user: string, sender: string) => (sender === '' ? user : `${user} ${sender}`);
 
 export class StopBook {
@@ -50,11 +51,13 @@ export class StopBook {
     return this.#beginning.get(key) ?? this.#stops.get(key);
   }
 
-  /** What concerns a message of this login: a stop of the sender, or else of the whole login. */
+  /** What concerns a message of this login: a stop of the sender or of the whole login, the stricter one. */
   of(user: string, sender: string): Stop | undefined {
     if (this.isEmpty) return undefined;
     const ofSender = this.get(user, sender);
-    return ofSender === undefined || ofSender.state === 'released' ? (this.get(user) ?? ofSender) : ofSender;
+    const ofLogin = this.get(user);
+    if (ofSender === undefined || ofLogin === undefined) return ofSender ?? ofLogin;
+    return STRICTNESS.indexOf(ofLogin.state) > STRICTNESS.indexOf(ofSender.state) ? ofLogin : ofSender;
   }
 
   traits(user: string): UserTraits {

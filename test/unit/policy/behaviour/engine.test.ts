@@ -270,3 +270,27 @@ test('A login that is not watched is not counted', async () => {
   await w.behaviour.close();
   expect(await w.store.behaviour.record('shop', '')).toBeUndefined();
 });
+
+test('A mail server is never held as a whole: signals of its login count for the sender that has signals of its own', async () => {
+  const w = await watch({ mailServer: true });
+  for (let n = 0; n < 12; n++)
+    await w.send(`r${n}@x.example`, RELAYED, { from: n < 8 ? 'a@shop.example' : 'b@shop.example', ip: `192.0.2.${n}` });
+  for (const provider of ['outlook', 'gmail']) w.behaviour.blocked(provider);
+  await w.behaviour.look();
+  expect(w.stops.map(({ sender }) => sender)).toEqual(['a@shop.example']);
+  expect(await w.send('r@x.example', RELAYED, { from: 'b@shop.example' })).toBe('relayed');
+});
+
+test('A stop of an operator holds in each mode, and the stricter of two counts', async () => {
+  const w = await watch({ settings: { ...SETTINGS, mode: 'off' } });
+  await w.control.behaviour.hold('shop', {});
+  await w.control.behaviour.hold('shop', { sender: 'a@shop.example' });
+  await w.behaviour.follow();
+  expect(await w.send('r@x.example')).toBe('held');
+  await w.control.behaviour.release('shop', { sender: 'a@shop.example' });
+  await w.behaviour.follow();
+  expect(await w.send('r@x.example')).toBe('held');
+  await w.control.behaviour.release('shop', { discard: true });
+  await w.behaviour.follow();
+  expect(await w.send('r@x.example')).toBe('relayed');
+});
