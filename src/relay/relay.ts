@@ -259,7 +259,7 @@ async function startWay(parts: Parts, ground: Ground) {
   closers.push(() => reports.close());
   const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
-  closers.push(startTrimming(store, () => current.config.trace, { log: events, trimActivity: activity.trim }));
+  closers.push(startTrimming(store, () => current.config.trace, { log: events, trimActivity: activity.trim, owner }));
   const exceptions = startExceptions(() => current.config, events);
   closers.push(exceptions.close);
   late.queue = queue;

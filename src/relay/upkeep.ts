@@ -8,7 +8,7 @@ import type { EventLog } from '../events/events.ts';
 import { limitsFor, type QuotaDefaults } from '../policy/policy.ts';
 import type { Limit } from '../smtp/limit.ts';
 import type { Route } from '../smtp/route.ts';
-import type { ActivityStore, KnownRecipient, Store, StoreData } from '../store/store.ts';
+import type { ActivityStore, KnownRecipient, OpenedStore, Store, StoreData } from '../store/store.ts';
 import { DAY, MINUTE } from '../system/clock.ts';
 import { fileSystemRisk } from '../system/file-system.ts';
 
@@ -83,18 +83,33 @@ export function createFollow({ config, store, log, delivery, queue, shared }: Fo
   };
 }
 
-/** Removes old traces, and known recipients that get no mail any more. It works in small steps, so that disk and commits are not slowed down. */
+const TRIM_EVERY = 5 * MINUTE;
+
+type TrimmedStore = Pick<OpenedStore, 'messages' | 'activity' | 'suppression' | 'feedback' | 'operation' | 'relays' | 'now'>;
+type TrimParts = {
+  readonly log: EventLog;
+  readonly trimActivity: (activity: ActivityStore) => Promise<void>;
+  /** The name of this run of the process. */
+  readonly owner: string;
+};
+
+/**
+ * Removes old traces, and known recipients that get no mail any more. It works in small steps, so that disk and commits are not slowed down.
+ * Of relays that share the data, one does it: the one with the lease.
+ */
 export function startTrimming(
-  { messages, activity, suppression, feedback, now }: Pick<Store, 'messages' | 'activity' | 'suppression' | 'feedback' | 'now'>,
+  { messages, activity, suppression, feedback, operation, relays, now }: TrimmedStore,
   settings: () => { readonly keep: number; readonly maxSize: number },
-  { log, trimActivity }: { readonly log: EventLog; readonly trimActivity: (activity: ActivityStore) => Promise<void> },
+  { log, trimActivity, owner }: TrimParts,
 ): () => Promise<void> {
   let running: Promise<void> = Promise.resolve();
   let walked: KnownRecipient | null = null;
   const timer = setInterval(() => {
     running = trim().catch((error: unknown) => log.emit('traceNotTrimmed', { error }));
-  }, 5 * MINUTE).unref();
+  }, TRIM_EVERY).unref();
+  const isOurs = async () => relays().length === 0 || operation.takeLease('trim', owner, now() + 2 * TRIM_EVERY, now());
   async function trim(): Promise<void> {
+    if (!(await isOurs())) return;
     const { keep, maxSize } = settings();
     await messages.trimTrace(now() - keep, maxSize);
     const step = await messages.forgetRecipients(now(), walked);

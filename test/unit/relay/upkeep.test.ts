@@ -2,9 +2,10 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Config } from '../../../src/config/config.ts';
 import { createEventLog } from '../../../src/events/events.ts';
 import { exceptionsNow, startExceptions, startTrimming } from '../../../src/relay/upkeep.ts';
-import type { KnownRecipient, Store } from '../../../src/store/store.ts';
+import type { KnownRecipient, OpenedStore } from '../../../src/store/store.ts';
 import { DAY, MINUTE } from '../../../src/system/clock.ts';
 import { createLog } from '../../../src/system/log.ts';
+import { createMemoryData } from '../../support/memory-data.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -26,14 +27,45 @@ test('besides the trace, a part of the known recipients is checked, each time th
   const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
   let trimmed = 0;
   const trimActivity = async () => void trimmed++;
-  const stop = startTrimming({ messages, now: Date.now } as unknown as Store, () => ({ keep: 1, maxSize: 1 }), {
-    log,
-    trimActivity,
-  });
+  const stop = startTrimming(
+    { messages, relays: () => [], now: Date.now } as unknown as OpenedStore,
+    () => ({ keep: 1, maxSize: 1 }),
+    {
+      ...{ log, trimActivity, owner: 'one' },
+    },
+  );
   await vi.advanceTimersByTimeAsync(15 * MINUTE);
   await stop();
   expect(asked).toEqual([null, middle, null]);
   expect(trimmed).toBe(3);
+});
+
+test('of relays that share the data one removes old traces, and another one when that one is gone', async () => {
+  const trimmed: string[] = [];
+  const { operation } = createMemoryData().client();
+  const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
+  const [one, two] = ['one', 'two'].map((owner) => {
+    const messages = {
+      trimTrace: async () => void trimmed.push(owner),
+      forgetRecipients: async () => ({ forgotten: 0, after: null }),
+    };
+    const store = {
+      messages,
+      operation,
+      suppression: { trim: async () => {} },
+      feedback: { trim: async () => {} },
+      relays: () => [{}],
+      now: Date.now,
+    };
+    const parts = { log, trimActivity: async () => {}, owner };
+    return startTrimming(store as unknown as OpenedStore, () => ({ keep: 1, maxSize: 1 }), parts);
+  });
+  await vi.advanceTimersByTimeAsync(15 * MINUTE);
+  expect(trimmed).toEqual(['one', 'one', 'one']);
+  await one!();
+  await vi.advanceTimersByTimeAsync(15 * MINUTE);
+  await two!();
+  expect(trimmed.slice(3)).toEqual(['two', 'two']);
 });
 
 test('an exception from TLS is logged at the start, each day and at a reload, until it ends', async () => {
