@@ -134,6 +134,7 @@ function checkVersion(db: Database): void {
 }
 
 function lookForChanges(): void {
+  if (closing) return; // a connection that is opened after the last request would leave its files behind
   try {
     checkVersion(open());
   } catch {
