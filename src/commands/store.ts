@@ -22,19 +22,22 @@ export const registerStore: Register = (program, io) => {
     store,
     {
       usage: 'nodes',
-      about: 'The relays that share the database: alive or dead since when, version, and what each works on.',
+      about:
+        'The relays that share the database: alive or dead since when, version, whether their settings are alike, and what each works on.',
       examples: ['store nodes', 'store nodes --json'],
     },
     async (_, options) => {
       const { config } = await readConfig(io, options);
       const nodes = (await (await needCluster(config)).nodes()).map(nodeShape);
       if (options.json) return printJson(io, nodes);
-      const rows = nodes.map(({ node, machine, pid, version, kind, state, startedAt, seenAt, claims, leases }) => [
+      const rows = nodes.map(({ node, machine, pid, version, kind, state, settings, startedAt, seenAt, claims, leases }) => [
         ...[String(node), machine, String(pid), version, kind, state === 'dead' ? `dead since ${time(seenAt)}` : state],
-        ...[time(startedAt), String(claims), leases.join(' ')],
+        ...[settings ?? '', time(startedAt), String(claims), leases.join(' ')],
       ]);
       if (rows.length === 0) return io.err('No relay has the database open.');
-      await io.out(table(['NODE', 'MACHINE', 'PID', 'VERSION', 'KIND', 'STATE', 'STARTED', 'CLAIMS', 'LEASES'], rows));
+      await io.out(
+        table(['NODE', 'MACHINE', 'PID', 'VERSION', 'KIND', 'STATE', 'SETTINGS', 'STARTED', 'CLAIMS', 'LEASES'], rows),
+      );
     },
   );
   define(

@@ -11,6 +11,8 @@ type KnownNode = {
   readonly version: string;
   readonly kind: 'relay' | 'command';
   readonly state: 'alive' | 'dead';
+  /** Equal for all relays whose common settings are alike. null: not known. */
+  readonly settings: string | null;
   readonly startedAt: string;
   /** Its last sign of life. */
   readonly seenAt: string;
@@ -31,9 +33,10 @@ export function nodeShape({
   seenAt,
   claims,
   leases,
+  digest,
 }: StoreNode): KnownNode {
   return {
     ...{ node: id, machine, pid, version, kind: isRelay ? 'relay' : 'command', state: isAlive ? 'alive' : 'dead' },
-    ...{ startedAt: iso(startedAt), seenAt: iso(seenAt), claims, leases },
+    ...{ settings: digest?.slice(0, 8) ?? null, startedAt: iso(startedAt), seenAt: iso(seenAt), claims, leases },
   };
 }

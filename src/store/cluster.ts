@@ -15,6 +15,8 @@ export type StoreNode = {
   readonly isAlive: boolean;
   /** True if it claims mail. */
   readonly isRelay: boolean;
+  /** A digest of the settings that all relays must have alike. null: a command, or a relay that has just started. */
+  readonly digest: string | null;
   /** The recipients that it works on. */
   readonly claims: number;
   /** Work that only one relay does at a time. */

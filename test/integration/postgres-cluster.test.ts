@@ -58,8 +58,8 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that relays
     await relay.messages.accept({ message: newMessage(), claim: { indexes: [0], lease: `${owner}#1` } });
     await relay.operation.takeLease('acme', owner, Date.now() + 60_000, Date.now());
     await primary.sql(
-      `INSERT INTO smarthost.nodes (id, incarnation, seen_at, started_at, machine, pid, version)
-       VALUES (7, 'x', now() - interval '1 minute', now() - interval '1 hour', 'relay9', 42, '0.1.0')`,
+      `INSERT INTO smarthost.nodes (id, incarnation, seen_at, started_at, machine, pid, version, config_digest)
+       VALUES (7, 'x', now() - interval '1 minute', now() - interval '1 hour', 'relay9', 42, '0.1.0', '0123456789')`,
       database,
     );
     const { code, out } = await command(file, 'store', 'nodes', '--json');
@@ -67,7 +67,17 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that relays
     const found = { machine: hostname(), pid: process.pid, version: VERSION, kind: 'relay', claims: 1, leases: ['acme'] };
     expect(JSON.parse(out)).toMatchObject([
       { node: 0, state: 'alive', ...found },
-      { node: 7, state: 'dead', machine: 'relay9', pid: 42, version: '0.1.0', kind: 'command', claims: 0, leases: [] },
+      {
+        node: 7,
+        state: 'dead',
+        settings: '01234567',
+        machine: 'relay9',
+        pid: 42,
+        version: '0.1.0',
+        kind: 'command',
+        claims: 0,
+        leases: [],
+      },
     ]);
     expect((await command(file, 'store', 'nodes')).out).toContain('dead since 20');
   });

@@ -42,7 +42,7 @@ const NODES = `
       SELECT regexp_replace(substr(value, strpos(value, ' ') + 1), '/[^/]*$', '') AS process, array_agg(substr(name, 7) ORDER BY name) AS names
       FROM small_values WHERE name >= 'lease.' AND name < 'lease/'
         AND split_part(value, ' ', 1)::bigint > extract(epoch FROM clock_timestamp()) * 1000 GROUP BY 1)
-  SELECT n.id, n.machine, n.pid, n.version, (extract(epoch FROM n.started_at) * 1000)::bigint AS "startedAt",
+  SELECT n.id, n.machine, n.pid, n.version, n.config_digest AS digest, (extract(epoch FROM n.started_at) * 1000)::bigint AS "startedAt",
     (extract(epoch FROM n.seen_at) * 1000)::bigint AS "seenAt", n.seen_at > clock_timestamp() - interval '30 s' AS "isAlive",
     EXISTS (SELECT 1 FROM owners o WHERE starts_with(o.name, n.machine || '/' || n.pid || '/')) AS "isRelay",
     coalesce(c.n, 0) AS claims, coalesce(l.names, '{}') AS leases
