@@ -175,7 +175,7 @@ async function openGround({ current, events, activity, metrics, closers }: Parts
   closers.push(() => certificates.close());
   if (files !== undefined) await warnOfFileSystem(files.dataDir, events);
   const dns = createDns({ ...config.dns, onAnswer: metrics.observeQuestion });
-  const control = createControl({ store, settings: () => current.config, dns, now: store.now });
+  const control = createControl({ store: store.forPeople, settings: () => current.config, dns, now: store.now });
   await ensureOwnKey(control, config.hostname, events);
   await warnOfReports(store, config, events);
   return { owner, store, disk, certificates, dns, control };

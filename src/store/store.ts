@@ -188,6 +188,8 @@ export type OpenedStore = Store & {
    * @returns ends it.
    */
   share(give: (port: MessagePort) => void): () => void;
+  /** The same data, for requests of people: what may read much never stands before mail. */
+  readonly forPeople: StoreData;
 };
 
 /** The same data, in another thread of the process that has the store open. */

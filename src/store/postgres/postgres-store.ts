@@ -86,8 +86,10 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedStor
     await client.close();
     throw new StoreError((cause as Error).message, { cause });
   }
+  const data = dataOf(client, new ChunkSpool(client));
   return {
-    ...dataOf(client, new ChunkSpool(client)),
+    ...data,
+    forPeople: data, // its reads have a connection of their own
     now: client.now,
     onChange: (listener) => client.onChange(listener),
     ping: async () => void (await client.call('ping', Date.now())),

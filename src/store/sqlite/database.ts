@@ -41,6 +41,15 @@ export function openDatabase(path: string, busyTimeout: number, migrations = MIG
   }
 }
 
+const READER_CACHE_KIB = 8 * 1024;
+
+/** A second connection, to a database that is open already in this process. It changes nothing. @throws SqliteError */
+export function openReadOnly(path: string, busyTimeout: number): Database {
+  const connection = new DatabaseSync(path, { readOnly: true, timeout: busyTimeout, enableDoubleQuotedStringLiterals: false });
+  connection.exec(`PRAGMA query_only = 1; PRAGMA cache_size = -${READER_CACHE_KIB}; PRAGMA temp_store = MEMORY`);
+  return withStatements(connection);
+}
+
 /** The errors of node:sqlite. `errcode` is the extended result code of SQLite. */
 export type SqliteError = Error & { errcode?: number; errstr?: string };
 export const SQLITE_BUSY = 5;

@@ -17,7 +17,7 @@ import type { ContentRow } from './claim.ts';
 import type { Grant } from './credential-rows.ts';
 import type { Action, NewRoute, Step, StepSelection } from './queue-commands.ts';
 import { AFTER_ALL } from './reading.ts';
-import type { Requests } from './requests.ts';
+import type { StoreCaller } from './requests.ts';
 import type { SpoolRow } from './rows.ts';
 import { encodeChange, encodeMessage } from './rows.ts';
 import { stateNumber } from './states.ts';
@@ -32,7 +32,7 @@ const OPEN_STATES: readonly RecipientState[] = ['queued', 'active', 'delayed', '
 /** Keeps large bodies: in files, or in the database. */
 export type BodyStore = { create(): Promise<SpoolWriter>; read(row: SpoolRow): Spool };
 
-export function messageStore(client: Requests, spool: BodyStore): MessageStore {
+export function messageStore(client: StoreCaller, spool: BodyStore): MessageStore {
   const content = ({ bytes, spool: row }: ContentRow): Content =>
     row === null ? { kind: 'inline', bytes } : { kind: 'spooled', prefix: bytes, spool: spool.read(row) };
   const act = (action: Action) => (selection: Selection, now: number) =>
@@ -108,7 +108,7 @@ export function messageStore(client: Requests, spool: BodyStore): MessageStore {
 }
 
 /** The bytes are transferred to the thread and back, so that delivery continues from memory without a copy. */
-async function accept(client: Requests, { message, claim, limits, grant }: AcceptRequest): Promise<AcceptResult> {
+async function accept(client: StoreCaller, { message, claim, limits, grant }: AcceptRequest): Promise<AcceptResult> {
   const encoded = encodeMessage(message);
   const inline = encoded.spool === null;
   // A slice is copied first: a transfer would take the whole buffer away from its other users.
@@ -130,7 +130,7 @@ async function accept(client: Requests, { message, claim, limits, grant }: Accep
 }
 
 /** Walks through the queue only if an owner is dead. */
-async function takeBack(client: Requests, { owner, silence, now }: Parameters<MessageStore['takeBack']>[0]): Promise<number> {
+async function takeBack(client: StoreCaller, { owner, silence, now }: Parameters<MessageStore['takeBack']>[0]): Promise<number> {
   const dead = await client.call('findDead', { owner, silence });
   if (dead.length === 0) return 0;
   const taken = await total(walk((after) => client.call('takeBack', { after, now })));
@@ -186,7 +186,7 @@ async function inSteps<T>(selection: Selection, ask: (step: StepSelection) => Pr
   return items;
 }
 
-async function preview(client: Requests, selection: Selection): Promise<SelectionPreview> {
+async function preview(client: StoreCaller, selection: Selection): Promise<SelectionPreview> {
   const upTo = selection.upTo ?? (await client.call('newestOpen', undefined));
   const found = await inSteps({ ...selection, upTo }, (step) => client.call('preview', step));
   let recipients = 0;
@@ -203,7 +203,7 @@ function* parts<T>(list: readonly T[], size: number): Generator<readonly T[]> {
 }
 
 type Reroute = { selection: Selection; now: number; destinationOf: Parameters<MessageStore['reroute']>[2] };
-async function reroute(client: Requests, { selection, now, destinationOf }: Reroute): Promise<readonly Touched[]> {
+async function reroute(client: StoreCaller, { selection, now, destinationOf }: Reroute): Promise<readonly Touched[]> {
   return inSteps<Touched>(selection, async (step) => {
     const { items, after } = await client.call('waiting', step);
     const routes: NewRoute[] = items.flatMap(({ message, recipients }) =>
@@ -218,7 +218,7 @@ async function reroute(client: Requests, { selection, now, destinationOf }: Rero
   });
 }
 
-function list(client: Requests, query: ListQuery): Promise<readonly StoredMessage[]> {
+function list(client: StoreCaller, query: ListQuery): Promise<readonly StoredMessage[]> {
   const limit = Math.min(query.limit ?? 100, 1000);
   const states = (query.states ?? OPEN_STATES).map(stateNumber);
   let after = query.after ?? '';
@@ -237,7 +237,7 @@ function list(client: Requests, query: ListQuery): Promise<readonly StoredMessag
   }, limit);
 }
 
-async function find(client: Requests, text: string, limit: number): Promise<readonly StoredMessage[]> {
+async function find(client: StoreCaller, text: string, limit: number): Promise<readonly StoredMessage[]> {
   const named = await client.call('get', text);
   if (named !== undefined) return [named];
   let left = limit;
@@ -248,7 +248,7 @@ async function find(client: Requests, text: string, limit: number): Promise<read
   }, limit);
 }
 
-async function signatureInUse(client: Requests, name: string): Promise<boolean> {
+async function signatureInUse(client: StoreCaller, name: string): Promise<boolean> {
   for (let after: string | null = ''; after !== null; ) {
     const step: { found: boolean; after: string | null } = await client.call('signatureInUse', { name, after });
     if (step.found) return true;
@@ -257,7 +257,7 @@ async function signatureInUse(client: Requests, name: string): Promise<boolean> 
   return false;
 }
 
-async function trimTrace(client: Requests, before: number, maxSize: number): Promise<number> {
+async function trimTrace(client: StoreCaller, before: number, maxSize: number): Promise<number> {
   let removed = 0;
   for (let after: string | null = ''; after !== null; ) {
     const step: { removed: number; after: string | null } = await client.call('trim', { before, maxSize, after });

@@ -11,7 +11,10 @@ type Pending = { resolve(result: unknown): void; reject(error: Error): void };
 /** The thread of the store, or a port to it. */
 type Endpoint = { postMessage(requests: readonly Request[], transfer: ArrayBuffer[]): void };
 
-export class Requests {
+/** Who takes requests. */
+export type StoreCaller = Pick<Requests, 'call' | 'callWithCompany'>;
+
+export class Requests implements StoreCaller {
   #endpoint: Endpoint | undefined;
   #outbox: Request[] = [];
   #transfer: ArrayBuffer[] = [];

@@ -19,8 +19,9 @@ import type { TlsResultStore } from '../tls-result-store.ts';
 import { StoreClient } from './client.ts';
 import { JoinedClient } from './joined-client.ts';
 import { type BodyStore, messageStore } from './message-client.ts';
+import { PeopleClient } from './people-client.ts';
 import type { WorkerOptions } from './protocol.ts';
-import type { Requests } from './requests.ts';
+import type { StoreCaller } from './requests.ts';
 import { encodeMessage } from './rows.ts';
 import { SpoolDirectory } from './spool.ts';
 
@@ -29,11 +30,9 @@ export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: 
   const { dataDir, busyTimeout = 10 * SECOND, sweep = false } = options;
   prepareDataDir(dataDir);
   const spool = new SpoolDirectory(join(dataDir, SPOOL_DIR));
-  const client = new StoreClient({
-    ...options,
-    worker: { path: join(dataDir, DATABASE_FILE), spoolDir: spool.path, busyTimeout } satisfies WorkerOptions,
-    unlink: (names) => void spool.remove(names),
-  });
+  const worker: WorkerOptions = { path: join(dataDir, DATABASE_FILE), spoolDir: spool.path, busyTimeout };
+  const client = new StoreClient({ ...options, worker, unlink: (names) => void spool.remove(names) });
+  const people = new PeopleClient(client, worker);
   await client.start();
   try {
     continueQueueIds(await client.call('queueIds', undefined));
@@ -52,7 +51,11 @@ export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: 
     relays: () => [],
     database: () => undefined,
     share: (give) => client.share(give),
-    close: () => client.close(),
+    forPeople: dataOf(people, spool),
+    async close() {
+      await people.close();
+      await client.close();
+    },
   };
 }
 
@@ -69,7 +72,7 @@ export function joinSqlite(dataDir: string, port: MessagePort): JoinedStore {
 }
 
 /** The parts of a store, by requests to its thread. */
-export function dataOf(client: Requests, spool: BodyStore): StoreData {
+export function dataOf(client: StoreCaller, spool: BodyStore): StoreData {
   return {
     messages: messageStore(client, spool),
     credentials: credentialStore(client),
@@ -85,14 +88,14 @@ export function dataOf(client: Requests, spool: BodyStore): StoreData {
 }
 
 /** Cleans up after the last run, before the first mail of this run. */
-async function tidy(client: Requests): Promise<void> {
+async function tidy(client: StoreCaller): Promise<void> {
   await client.call('buryAll', undefined);
   await client.call('forgetDestinations', undefined);
   await client.call('recount', undefined);
   await client.call('checkSpooled', undefined);
 }
 
-function credentialStore(client: Requests): CredentialStore {
+function credentialStore(client: StoreCaller): CredentialStore {
   return {
     get: (name) => client.call('getCredential', name),
     list: () => client.call('listCredentials', undefined),
@@ -106,7 +109,7 @@ function credentialStore(client: Requests): CredentialStore {
   };
 }
 
-function operationStore(client: Requests): OperationStore {
+function operationStore(client: StoreCaller): OperationStore {
   return {
     dkimKeys: (domain) => client.call('dkimKeys', domain ?? null),
     addDkimKeys: (keys) => client.call('addDkimKeys', keys),
@@ -128,7 +131,7 @@ function operationStore(client: Requests): OperationStore {
   };
 }
 
-function alignmentStore(client: Requests): AlignmentStore {
+function alignmentStore(client: StoreCaller): AlignmentStore {
   return {
     verdicts: (usedSince, limit) => client.call('senderVerdicts', { usedSince, limit }),
     putVerdicts: (verdicts) => client.callWithCompany('putSenderVerdicts', verdicts),
@@ -136,7 +139,7 @@ function alignmentStore(client: Requests): AlignmentStore {
   };
 }
 
-function behaviourStore(client: Requests): BehaviourStore {
+function behaviourStore(client: StoreCaller): BehaviourStore {
   return {
     record: (user, sender) => client.call('behaviourRecord', { user, sender }),
     put: (records, now) => client.callWithCompany('putBehaviour', { records, now }),
@@ -145,7 +148,7 @@ function behaviourStore(client: Requests): BehaviourStore {
   };
 }
 
-function feedbackStore(client: Requests): FeedbackStore {
+function feedbackStore(client: StoreCaller): FeedbackStore {
   return {
     addReport: (report) => client.call('addFeedback', report),
     sums: (since, domain) => client.call('feedbackSums', { since, domain: domain ?? null }),
@@ -153,7 +156,7 @@ function feedbackStore(client: Requests): FeedbackStore {
   };
 }
 
-function suppressionStore(client: Requests): SuppressionStore {
+function suppressionStore(client: StoreCaller): SuppressionStore {
   return {
     get: (address) => client.call('suppression', address),
     list: (after, limit) => client.call('listSuppression', { after, limit }),
@@ -163,7 +166,7 @@ function suppressionStore(client: Requests): SuppressionStore {
   };
 }
 
-function tlsPolicyStore(client: Requests): TlsPolicyStore {
+function tlsPolicyStore(client: StoreCaller): TlsPolicyStore {
   return {
     stsPolicy: (domain) => client.call('stsPolicy', domain),
     putStsPolicy: (policy, by) => client.call('putStsPolicy', { policy, by }),
@@ -177,7 +180,7 @@ function tlsPolicyStore(client: Requests): TlsPolicyStore {
   };
 }
 
-function tlsResultStore(client: Requests): TlsResultStore {
+function tlsResultStore(client: StoreCaller): TlsResultStore {
   return {
     addTlsResults: (counts) => client.callWithCompany('addTlsResults', counts),
     tlsResults: (day, name) => client.call('tlsResults', { day, name }),
@@ -198,7 +201,7 @@ function tlsResultStore(client: Requests): TlsResultStore {
   };
 }
 
-function activityStore(client: Requests): ActivityStore {
+function activityStore(client: StoreCaller): ActivityStore {
   return {
     addRefused: (refused) => client.callWithCompany('addRefused', refused),
     refused: (query) => client.call('refused', query),

@@ -1,0 +1,71 @@
+/** Requests of people: what may read much goes to a thread of its own, which lives as long as it is asked, and the rest to the thread of the store. */
+import { MINUTE } from '../../system/clock.ts';
+import { StoreClient } from './client.ts';
+import type { Argument, Name, Result } from './operations.ts';
+import type { WorkerOptions } from './protocol.ts';
+import type { StoreCaller } from './requests.ts';
+
+/** They read messages by the thousand, or whole tables. */
+const READS_MUCH: ReadonlySet<Name> = new Set([
+  ...(['list', 'browse', 'get', 'find', 'waiting', 'preview', 'summary', 'signatureInUse'] as const),
+  ...(['refusals', 'refused', 'history', 'listStsPolicies', 'tlsReports', 'tlsFailures'] as const),
+]);
+const IDLE = MINUTE;
+
+export class PeopleClient implements StoreCaller {
+  readonly #store: StoreCaller;
+  readonly #worker: WorkerOptions;
+  #reader: Promise<StoreClient> | undefined;
+  #asked = 0;
+  #idle: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(store: StoreCaller, worker: WorkerOptions) {
+    this.#store = store;
+    this.#worker = worker;
+  }
+
+  call<K extends Name>(name: K, argument: Argument<K>, transfer?: ArrayBuffer): Promise<Result<K>> {
+    // After the end, the thread of the store says what is wrong.
+    return READS_MUCH.has(name) && !this.#closed ? this.#read(name, argument) : this.#store.call(name, argument, transfer);
+  }
+
+  callWithCompany<K extends Name>(name: K, argument: Argument<K>): Promise<Result<K>> {
+    return this.#store.callWithCompany(name, argument);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#end();
+  }
+
+  async #read<K extends Name>(name: K, argument: Argument<K>): Promise<Result<K>> {
+    clearTimeout(this.#idle);
+    this.#asked++;
+    try {
+      this.#reader ??= this.#start();
+      return await (await this.#reader).call(name, argument);
+    } finally {
+      if (--this.#asked === 0 && !this.#closed) this.#idle = setTimeout(() => void this.#end(), IDLE).unref();
+    }
+  }
+
+  async #start(): Promise<StoreClient> {
+    const thread = new URL('./reading-worker.ts', import.meta.url);
+    const client = new StoreClient({ thread, worker: this.#worker, unlink: () => {} });
+    try {
+      await client.start();
+      return client;
+    } catch (error) {
+      this.#reader = undefined; // the next one asks again
+      throw error;
+    }
+  }
+
+  async #end(): Promise<void> {
+    clearTimeout(this.#idle);
+    const reader = await this.#reader?.catch(() => undefined);
+    this.#reader = undefined;
+    await reader?.close();
+  }
+}

@@ -1,0 +1,59 @@
+/** What people ask of a store in files: their reads stand before no mail. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, onTestFinished, test } from 'vitest';
+import { DATABASE_FILE } from '../../../src/store/embedded/data-dir.ts';
+import { storeFiles } from '../../../src/store/embedded/embedded.ts';
+import { NOW, newMessage } from '../../support/store-rig.ts';
+
+async function opened() {
+  const dataDir = await mkdtemp(join(tmpdir(), 'smarthost-people-'));
+  onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+  const store = await storeFiles(dataDir).open({ busyTimeout: 120_000 });
+  onTestFinished(() => store.close());
+  return { store, dataDir };
+}
+
+test('people read while the thread of the store waits for its disk', async () => {
+  const { store, dataDir } = await opened();
+  const message = newMessage({ to: ['a@x.example'] });
+  await store.messages.accept({ message });
+  const other = new DatabaseSync(join(dataDir, DATABASE_FILE));
+  other.exec('BEGIN IMMEDIATE');
+  let accepted = false;
+  const waiting = store.messages.accept({ message: newMessage({ to: ['b@x.example'] }) }).then(() => {
+    accepted = true;
+  });
+  const people = store.forPeople.messages;
+  expect((await people.browse({ limit: 10 })).items.map(({ id }) => id)).toEqual([message.id]);
+  expect(await people.find('a@x.example', 10)).toHaveLength(1);
+  expect(await people.summary(10)).toMatchObject([{ destination: 'x.example', recipients: 1 }]);
+  expect(accepted, 'the thread of the store still waits').toBe(false);
+  other.exec('ROLLBACK');
+  other.close();
+  await waiting;
+  expect((await people.browse({ limit: 10 })).items, 'what is accepted is seen at once').toHaveLength(2);
+});
+
+test('what people change is changed by the thread of the store, and is told', async () => {
+  const { store } = await opened();
+  const told = new Set<string>();
+  store.onChange((changes) => {
+    for (const change of changes) told.add(change);
+  });
+  await store.messages.accept({ message: newMessage({ to: ['a@x.example'] }) });
+  const people = store.forPeople.messages;
+  expect(await people.preview({ all: true })).toMatchObject({ recipients: 1 });
+  expect(await people.hold({ all: true }, NOW)).toHaveLength(1);
+  expect(await people.list({ states: ['held'] })).toHaveLength(1);
+  expect(told).toContain('notices');
+});
+
+test('reads after the end of the store are rejected', async () => {
+  const { store } = await opened();
+  await store.forPeople.messages.browse({ limit: 1 });
+  await store.close();
+  await expect(store.forPeople.messages.browse({ limit: 1 })).rejects.toMatchObject({ code: 'ESTORE' });
+});
