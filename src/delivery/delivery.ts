@@ -324,10 +324,10 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
       pacing.lookedUp(lookUp);
     }
     if ('kind' in found) return all(found);
-    const { id, reversePath: sender } = message;
+    const { id, user, reversePath: sender } = message;
     const { key, provider, ways = [] } = found;
     const reportOf = message.tlsReport ? message.acceptedAt : undefined;
-    const place = await pacing.enter({ key, provider, ways, lookUp, message: id, sender, reportOf, signal });
+    const place = await pacing.enter({ key, provider, ways, lookUp, message: id, user, sender, reportOf, signal });
     if ('verdict' in place) return (await otherWay({ message, content }, recipients, place, signal)) ?? all(place.verdict, place);
     started = performance.now();
     const { permit } = place;

@@ -29,6 +29,8 @@ export type Entrant = {
   readonly ways?: readonly Way[];
   readonly lookUp: LookUp;
   readonly message: string;
+  /** Who handed it in; null: the relay itself. */
+  readonly user?: string | null;
   readonly sender: string;
   readonly reportOf?: number | undefined;
   /** The attempt is at the fallback upstream of a provider, for so many recipients. */

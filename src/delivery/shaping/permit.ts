@@ -44,6 +44,8 @@ export type ProviderEntrant = {
   /** The key of the host set. */
   readonly hosts: string;
   readonly message: string;
+  /** It is no probe: mail of its user was taken for spam. */
+  readonly isStruck: boolean;
   /** Of the sender. */
   readonly domain: string;
   /** Of the recipients. */

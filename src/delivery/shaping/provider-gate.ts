@@ -28,7 +28,7 @@ export class ProviderGate {
     const line = this.#lineFor(provider, entrant);
     if (line === undefined || entrant.fallback !== undefined) return undefined;
     if (line.isBlocked) {
-      const wait = line.waitOf(entrantOf(provider, entrant));
+      const wait = line.waitOf(this.#entrantOf(provider, entrant));
       return wait === undefined ? 'probe' : this.#turnedAway(wait, entrant);
     }
     const until = line.divertedUntil();
@@ -40,14 +40,14 @@ export class ProviderGate {
     if (entrant.fallback !== undefined) return this.#providers.fallback.enter(entrant);
     const line = this.#lineFor(provider, entrant);
     if (line === undefined) return undefined;
-    const answer = line.enter(entrantOf(provider, entrant));
+    const answer = line.enter(this.#entrantOf(provider, entrant));
     return answer instanceof Promise ? answer.then((late) => this.#answerOf(late, entrant)) : this.#answerOf(answer, entrant);
   }
 
   /** A permit that nothing has to wait for; undefined: none is needed. */
   enterNow(provider: string, entrant: Entrant): Permit | 'later' | undefined {
     const line = this.#lineFor(provider, entrant);
-    return line === undefined ? undefined : (line.enterNow(entrantOf(provider, entrant)) ?? 'later');
+    return line === undefined ? undefined : (line.enterNow(this.#entrantOf(provider, entrant)) ?? 'later');
   }
 
   /** A connection of a host set is kept, or no longer. @param provider undefined: the host set is forgotten. */
@@ -71,6 +71,11 @@ export class ProviderGate {
     if (refused.length > 0) this.#providers.needed(provider).leave(undefined, refused);
   }
 
+  #entrantOf(provider: string, { key: hosts, ways = [], message, user, sender, lookUp, signal }: Entrant): ProviderEntrant {
+    const isStruck = typeof user === 'string' && this.#providers.isStruck(user);
+    return { provider, ways, hosts, message, isStruck, domain: domainOf(sender), to: lookUp.destination, signal };
+  }
+
   #answerOf(answer: Permit | ProviderWait | undefined, entrant: Entrant): Answer {
     if (answer === undefined) return { verdict: STOPPED };
     return 'way' in answer ? answer : this.#turnedAway(answer, entrant);
@@ -86,10 +91,6 @@ export class ProviderGate {
   #lineFor(provider: string, { ways = [] }: Entrant): ProviderLine | undefined {
     return ways.length === 0 ? undefined : this.line(provider);
   }
-}
-
-function entrantOf(provider: string, { key: hosts, ways = [], message, sender, lookUp, signal }: Entrant): ProviderEntrant {
-  return { provider, ways, hosts, message, domain: domainOf(sender), to: lookUp.destination, signal };
 }
 
 function turnedAway({ provider, until, blocked, refusedBy }: ProviderWait): TurnedAway {

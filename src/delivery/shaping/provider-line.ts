@@ -94,7 +94,7 @@ export class ProviderLine {
   waitOf(entrant: ProviderEntrant): ProviderWait | undefined {
     const now = this.#options.now();
     const ways = entrant.ways.map((way) => this.#way(way));
-    const mayAsk = ways.some((way) => !way.holds(now) || way.isProbe(entrant.message, now));
+    const mayAsk = ways.some((way) => !way.holds(now) || way.isProbe(entrant, now));
     return mayAsk ? undefined : this.#waitFor(ways, now, Number.POSITIVE_INFINITY);
   }
 
@@ -279,13 +279,13 @@ export class ProviderLine {
     const now = this.#options.now();
     const all = entrant.ways.map((way) => this.#way(way));
     // A probe is for one address, whatever others may do.
-    const ways = all.filter((way) => way.isProbe(entrant.message, now) || usableWays(all, now).includes(way));
+    const ways = all.filter((way) => way.isProbe(entrant, now) || usableWays(all, now).includes(way));
     const open = ways.filter((way) => way.allowance(now).sessions > 0);
     let waits = false;
     let until = Number.POSITIVE_INFINITY;
     let refusedBy: DomainRest | undefined;
     for (const way of [...ways.filter(({ key }) => key === this.#last), ...ways.filter(({ key }) => key !== this.#last)]) {
-      const probes = way.isProbe(entrant.message, now);
+      const probes = way.isProbe(entrant, now);
       const { sessions, freeAt } = way.allowance(now);
       const rest = way.recipientWaits(entrant.to, now);
       const domainUntil = rest?.until ?? way.senderWaits(entrant.domain, now);

@@ -114,8 +114,12 @@ export class ProviderPace {
 
   /** Users whose mail would tell a provider that refuses us that it is right. */
   struck(): readonly string[] {
-    const now = this.#options.now();
-    return [...this.#strikes].filter(([, at]) => Math.abs(now - at) < STRIKE_KEPT).map(([user]) => user);
+    return [...this.#strikes.keys()].filter((user) => this.isStruck(user));
+  }
+
+  isStruck(user: string): boolean {
+    const at = this.#strikes.size > 0 ? this.#strikes.get(user) : undefined;
+    return at !== undefined && Math.abs(this.#options.now() - at) < STRIKE_KEPT;
   }
 
   /** What has changed since the last call. */

@@ -213,7 +213,8 @@ export class ProviderWay {
   }
 
   /** This message may go as the probe. Any may where none is held. */
-  isProbe(message: string, now: number): boolean {
+  isProbe({ message, isStruck }: { readonly message: string; readonly isStruck: boolean }, now: number): boolean {
+    if (isStruck) return false;
     return this.probe !== undefined && this.state(now).kind === 'probing' && (this.probe === '' || this.probe === message);
   }
 
