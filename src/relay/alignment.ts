@@ -42,23 +42,27 @@ type NoticeParts = Pick<SendersParts, 'store' | 'log'> & {
 
 /** Notices about senders in a day. A mail server that forwards mail of strangers must not fill the operator's mailbox. */
 const MOST_IN_DAY = 20;
+/** Domains that the log names in a day. Whoever sends with random domains must fill neither the log nor the leases. */
+const MOST_LOGGED = 500;
 
 /**
  * Tells of a domain whose mail fails: with a line in the log, and with mail if an operator is set. Each once for a domain and UTC day, also
  * after a restart: a lease that lasts as long as the day marks it as done.
  */
 export function createMisalignedNotices({ store, log, config, send }: NoticeParts): (problem: Misaligned) => void {
-  const sent = { day: 0, count: 0 };
+  const told = { day: 0, logged: 0, sent: 0 };
   async function tell(problem: Misaligned): Promise<void> {
     const { domain, envelope, verdict, user, detail } = problem;
     const now = store.now();
     const day = Math.floor(now / DAY);
+    if (told.day !== day) Object.assign(told, { day, logged: 0, sent: 0 });
+    if (told.logged >= MOST_LOGGED) return;
     const ours = randomBytes(8).toString('hex');
     if (!(await store.operation.takeLease(`notice.alignment.${domain}`, ours, (day + 1) * DAY, now))) return;
     log.emit('misaligned', { domain, envelope, verdict, user, reason: describeMisalignment(problem, detail) });
-    if (sent.day !== day) Object.assign(sent, { day, count: 0 });
+    told.logged++;
     const { hostname, operator } = config();
-    if (operator === undefined || ++sent.count > MOST_IN_DAY) return;
+    if (operator === undefined || ++told.sent > MOST_IN_DAY) return;
     await send(operator, alignmentNotice(hostname, problem));
   }
   return (problem) => {
