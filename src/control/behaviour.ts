@@ -105,6 +105,14 @@ export function createBehaviourControl({ store, now }: Parts<unknown>): Behaviou
     return releasedShape(credential, stop, { state, discarded, trustUntil });
   }
 
+  /** Names the senders of which something is held. */
+  async function nothingHeld({ name }: Credential, sender: string): Promise<ControlError> {
+    const others = (await readStops(store)).filter(({ user, state }) => user === loginKey(name) && state !== 'released');
+    const whose = others.map((stop) => (stop.sender === '' ? 'the login as a whole' : stop.sender)).join(', ');
+    const hint = others.length === 0 ? '' : ` Held is: ${whose} (--sender).`;
+    return new ControlError('conflict', 'user', `Nothing of ${nameOf(name, sender)} is held.${hint}`);
+  }
+
   async function linkedStop(token: string): Promise<Stop | undefined> {
     const hash = createHash('sha256').update(token).digest('hex');
     const stop = (await readStops(store)).find(({ link }) => link === hash);
@@ -117,8 +125,7 @@ export function createBehaviourControl({ store, now }: Parts<unknown>): Behaviou
       const whose = whoseOf(credential, request);
       const stop = await stopOf(whose);
       if (stop !== undefined && stop.state !== 'released') return release(credential, stop, request);
-      if (request.trust === undefined || request.discard)
-        throw new ControlError('conflict', 'user', `Nothing of ${nameOf(credential.name, whose.sender)} is held.`);
+      if (request.trust === undefined || request.discard) throw await nothingHeld(credential, whose.sender);
       const trustUntil = now() + request.trust;
       const { profile } = await traitsOf(store, credential);
       const none = newOperatorStop({ ...whose, profile }, { id: newId(), state: 'released', since: 0 });

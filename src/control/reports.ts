@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { DnsClient } from '../dns/dns.ts';
 import type { Complaint, Own, ReportHead } from '../feedback/feedback.ts';
 import { canonicalAddress, publicAddresses } from '../net/addresses.ts';
+import { COMPLAINT_PREFIX, type HeardComplaint } from '../policy/policy.ts';
 import type { FeedbackStore } from '../store/store.ts';
 import { DAY, systemClock } from '../system/clock.ts';
 import { ControlError } from './control-error.ts';
@@ -28,6 +29,10 @@ type ReportOptions = Partial<Parts<ReportSettings>> & { readonly dns?: DnsClient
 export type ReportControl = ReturnType<typeof createReportControl>;
 
 /** @param options none: without a relay, so nothing is known to be ours but the given addresses. */
+/** Complaints that say that mail is unwanted. */
+const ABUSE: ReadonlySet<string> = new Set(['abuse', 'fraud', 'virus']);
+const MOST_TOLD = 100;
+
 export function createReportControl({ store, settings, dns, now = systemClock }: ReportOptions = {}) {
   /** The configured addresses, else those of the machine and of its name: behind a NAT only the DNS has them. */
   async function ownAddresses(): Promise<readonly string[]> {
@@ -36,6 +41,19 @@ export function createReportControl({ store, settings, dns, now = systemClock }:
     if (delivery.source.length > 0 || dns === undefined) return delivery.source;
     const answers = await Promise.all([dns.a(hostname), dns.aaaa(hostname)]);
     return [...publicAddresses(), ...answers.flatMap((answer) => (answer.kind === 'found' ? answer.values : []))];
+  }
+
+  /** The relay counts a complaint for the login that has sent the mail, each once. */
+  async function tellComplaints(complaints: readonly Complaint[]): Promise<void> {
+    if (store === undefined) return;
+    const told = complaints.filter(({ ours, type, messageId }) => ours && messageId !== null && ABUSE.has(type));
+    for (const { messageId } of told.slice(0, MOST_TOLD)) {
+      const [found] = await store.messages.find(messageId!, 1);
+      if (found === undefined || found.user === null) continue;
+      const { user, reversePath } = found;
+      const name = COMPLAINT_PREFIX + createHash('sha256').update(messageId!).digest('hex').slice(0, 32);
+      await store.operation.keepValue(name, JSON.stringify({ user, reversePath, at: now() } satisfies HeardComplaint));
+    }
   }
 
   return {
@@ -74,6 +92,7 @@ export function createReportControl({ store, settings, dns, now = systemClock }:
           refused.push({ file: name, reason: error.message });
         }
       }
+      if (keeps) await tellComplaints(complaints);
       return {
         ownAddresses: [...own.addresses],
         ownKeys: [...own.keys],

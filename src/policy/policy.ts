@@ -9,6 +9,8 @@ export { Behaviour, type BehaviourNews, type BehaviourSettings } from './behavio
 export { holdKey } from './behaviour/held.ts';
 export type { Profile } from './behaviour/signals.ts';
 export {
+  COMPLAINT_PREFIX,
+  type HeardComplaint,
   LINK_LIFETIME,
   loginKey,
   newOperatorStop,

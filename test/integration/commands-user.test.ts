@@ -63,6 +63,8 @@ test('add takes every option and list shows them in the shape of the interface',
     ],
     disabled: false,
     expiresAt: '2030-01-31T00:00:00.000Z',
+    stops: [],
+    trustedUntil: null,
   });
   expect(await bench.json('user', 'show', 'EXCHANGE')).toMatchObject({ rewrite: 'fixed@example.org', defaultLimits: false });
 });
@@ -158,6 +160,26 @@ test.each([
   expect(code).toBe(2);
   expect(out).toBe('');
   expect(err).toMatch(sentence);
+});
+
+test('hold and release say what happens, and whose mail is held', async () => {
+  await bench.run(['user', 'add', 'exchange', '--mail-server', '--sender', '@x.example', '--contact', 'op@x.example']);
+  expect((await bench.run(['user', 'hold', 'exchange', '--sender', 'News@x.example'])).err).toMatch(/is held from now on/);
+  expect((await bench.run(['user', 'list'])).out).toMatch(/1 sender held/);
+  const shown = JSON.parse((await bench.run(['user', 'show', 'exchange', '--json'])).out);
+  expect(shown).toMatchObject({
+    profile: 'server',
+    contact: 'op@x.example',
+    stops: [{ sender: 'news@x.example', state: 'held' }],
+  });
+  expect(await bench.run(['user', 'release', 'exchange'])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('Held is: news@x.example (--sender)'),
+  });
+  const released = await bench.run(['user', 'release', 'exchange', '--sender', 'news@x.example', '--discard', '--json']);
+  expect(JSON.parse(released.out)).toMatchObject({ state: 'released', discarded: 0, trustedUntil: null });
+  expect((await bench.run(['user', 'release', 'exchange', '--trust', '7d'])).err).toMatch(/is trusted/);
+  expect((await bench.run(['user', 'release', 'exchange', '--send', '--discard'])).code).toBe(2);
 });
 
 test('text is an aligned table; a name cannot move the cursor', async () => {

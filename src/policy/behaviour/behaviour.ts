@@ -7,14 +7,15 @@ import type { Outcome } from '../../smtp/outcome.ts';
 import { refusal } from '../../smtp/replies.ts';
 import type { Reply } from '../../smtp/reply.ts';
 import type { Claim, Credential, MessageFacts, NewMessage, StoreData } from '../../store/store.ts';
-import { type Clock, MINUTE, SECOND, systemClock } from '../../system/clock.ts';
+import { createCache } from '../../system/cache.ts';
+import { type Clock, DAY, HOUR, MINUTE, SECOND, systemClock } from '../../system/clock.ts';
 import { endOf } from './ends.ts';
 import { heldOutcome, holdKey, StoppedMail } from './held.ts';
 import { Logins, type Watched } from './logins.ts';
 import { newStop } from './new-stop.ts';
 import { Releases } from './release.ts';
 import type { BehaviourVerdict, StagePoints, Thresholds, Traits } from './signals.ts';
-import { loginKey, type Stop, senderKey } from './stop.ts';
+import { COMPLAINT_PREFIX, loginKey, parseComplaint, type Stop, senderKey } from './stop.ts';
 import { StopBook } from './stop-book.ts';
 import { SlidingWindow } from './window.ts';
 
@@ -55,6 +56,9 @@ const PAUSE = MINUTE;
 /** A login that does nothing suspicious is judged at most so often. */
 const JUDGED_EVERY = SECOND;
 const SLOW_PAUSE = 5 * SECOND;
+/** A complaint that is read again within this time is the same one. */
+const KNOWN_FOR = 28 * DAY;
+const MOST_COMPLAINTS = 10_000;
 /** Mail that is slowed down comes again after this time at the latest. */
 const LONGEST_WAIT = 10 * MINUTE;
 
@@ -69,6 +73,8 @@ export class Behaviour {
   readonly #all = new SlidingWindow();
   readonly #timer: NodeJS.Timeout;
   #running: Promise<void> | undefined;
+  /** Complaints that were counted. */
+  readonly #complaints = createCache<string, true>(MOST_COMPLAINTS);
   /** Ids of stops that are being stored. */
   readonly #storing = new Set<string>();
 
@@ -293,8 +299,23 @@ export class Behaviour {
       }
       await this.#held.count(this.#book.all());
       await this.#releases.look();
+      await this.#hearComplaints();
     } catch (error) {
       this.#options.log('storeFailed', { operation: 'behaviour', error });
+    }
+  }
+
+  /** Each counts once, for the hour in which a command has read it. */
+  async #hearComplaints(): Promise<void> {
+    const { operation } = this.#options.store;
+    const now = this.#now();
+    for (const { name, value } of await operation.values(COMPLAINT_PREFIX)) {
+      const complaint = parseComplaint(value);
+      if (complaint === undefined || Math.abs(now - complaint.at) > KNOWN_FOR) await operation.setValue(name, null);
+      else if (!this.#complaints.has(name) && Math.abs(now - complaint.at) < HOUR) {
+        this.#complaints.set(name, true);
+        this.complained(complaint.user, complaint.reversePath);
+      }
     }
   }
 

@@ -43,11 +43,16 @@ export type Stop = {
   readonly trustUntil?: number;
 };
 
+/** Someone has called this mail spam. `at`: when the relay heard of it, milliseconds since the epoch. */
+export type HeardComplaint = { readonly user: string; readonly reversePath: string; readonly at: number };
+
 /** What the operator has set for a login. Absent: what follows from it. */
 export type UserTraits = { readonly profile?: Profile; readonly bulk?: boolean; readonly contact?: string };
 
 export const STOP_PREFIX = 'behaviour.stop.';
 export const TRAITS_PREFIX = 'behaviour.user.';
+/** Small values by which a command tells the relay of a complaint. */
+export const COMPLAINT_PREFIX = 'behaviour.complaint.';
 /** So long a release makes the thresholds higher, by default. */
 export const TRUSTED_FOR = 30 * DAY;
 export const LINK_LIFETIME = DAY;
@@ -87,6 +92,10 @@ export function newOperatorStop(
 ): Stop {
   const none = { score: 0, signals: [], subjects: [], messages: 0, disabled: false, quiet: false, notices: [] };
   return { ...none, user, sender, profile, by: 'operator', ...facts };
+}
+
+export function parseComplaint(value: string): HeardComplaint | undefined {
+  return parse<HeardComplaint>(value, ({ user, at }) => typeof user === 'string' && typeof at === 'number');
 }
 
 /** Undefined: the value is not readable. */

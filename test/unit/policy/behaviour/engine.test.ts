@@ -294,3 +294,18 @@ test('A stop of an operator holds in each mode, and the stricter of two counts',
   await w.behaviour.follow();
   expect(await w.send('r@x.example')).toBe('relayed');
 });
+
+test('Complaints that a command has read count once each', async () => {
+  const w = await watch();
+  const hear = async (name: string) => {
+    const value = JSON.stringify({ user: 'shop', reversePath: 'a@shop.example', at: w.clock.now });
+    await w.store.operation.keepValue(`behaviour.complaint.${name}`, value);
+    await w.behaviour.follow();
+    await settled();
+    return w.news.length;
+  };
+  expect(await hear('one')).toBe(0);
+  expect(await hear('one')).toBe(0);
+  expect(await hear('two')).toBe(1);
+  expect(w.news).toMatchObject([{ user: 'shop', verdict: { signals: [{ name: 'complaints', value: 2 }] } }]);
+});
