@@ -90,18 +90,21 @@ function factsOf({
   fallback,
   oldestHeldAt,
 }: KnownProvider): readonly (readonly [string, string])[] {
-  const states = addresses.flatMap(({ address, family, state, since, until, reply, perConnection, ipv6Until, ...now }) => [
-    [
-      address ?? `IPv${family}`,
-      `${state} since ${time(since)}${until === null ? '' : `, ${nextWord(state)} ${time(until)}`}`,
-    ] as const,
-    ...(WITHOUT_PACE.has(state) ? [] : [['  takes', `${several(now.sessions, 'session')}, ${paceOf(now.perMinute)}`] as const]),
-    ...(perConnection === null ? [] : [['  learnt', `${perConnection} messages in a connection`] as const]),
-    ...(ipv6Until === null
-      ? []
-      : [['  IPv6', `not used until ${time(ipv6Until)}: it was refused or failed where IPv4 was not`] as const]),
-    ...(reply === null ? [] : [['  reply', reply] as const]),
-  ]);
+  const states = addresses.flatMap(
+    ({ address, family, state, since, until, reply, perConnection, ipv6Until, warmUp, ...now }) => [
+      [
+        address ?? `IPv${family}`,
+        `${state} since ${time(since)}${until === null ? '' : `, ${nextWord(state)} ${time(until)}`}`,
+      ] as const,
+      ...(WITHOUT_PACE.has(state) ? [] : [['  takes', `${several(now.sessions, 'session')}, ${paceOf(now.perMinute)}`] as const]),
+      ...(perConnection === null ? [] : [['  learnt', `${perConnection} messages in a connection`] as const]),
+      ...(warmUp === null ? [] : [['  new address', `${warmUp.sent} of ${several(warmUp.cap, 'message')} today`] as const]),
+      ...(ipv6Until === null
+        ? []
+        : [['  IPv6', `not used until ${time(ipv6Until)}: it was refused or failed where IPv4 was not`] as const]),
+      ...(reply === null ? [] : [['  reply', reply] as const]),
+    ],
+  );
   const mail =
     held === 0 ? [] : [['held', `${several(held, 'recipient')}, the oldest accepted at ${time(oldestHeldAt)}`] as const];
   return [['provider', provider], ...states, ...mail, ...fallbackFacts(fallback), ...(limits === null ? [] : limitFacts(limits))];

@@ -288,6 +288,16 @@ export const SETTINGS = {
       undefined,
       'File with lines of your own for the table of replies: what receivers say, and what it means (`smarthost reply explain`). They are asked before those of the release.',
     ),
+    warmUp: live(
+      type.oneOf('on', 'off'),
+      'on',
+      '`on`: a relay that begins with an empty data directory sends little to each provider at first, 50 messages on the first day and up to twice as many on each further one, because providers take much mail from an unknown address for spam. An office never notices. `off`: for an address that has sent mail before.',
+    ),
+    priority: live(
+      type.listOf(type.text),
+      [],
+      'Logins whose mail does not wait behind other mail while a new address may send little. Others leave them a fifth of what may go.',
+    ),
     fallback: live(
       type.listOfRecords<FallbackRule>(fallbackFields),
       [],

@@ -58,7 +58,9 @@ export function createProviderControl({ store, settings, now }: Parts<ProviderSe
     const keys = new Set([...byKey.keys(), ...states.map(({ provider }) => provider), ...held.map(({ provider }) => provider)]);
     return [...keys]
       .sort()
-      .map((key) => shapeOf(key, { found: byKey.get(key), states, held, fallback: fallbackOf(key), at: now() }));
+      .map((key) =>
+        shapeOf(key, { found: byKey.get(key), states, held, fallback: fallbackOf(key), warmUp: delivery.warmUpShape, at: now() }),
+      );
   }
 
   async function show(key: string): Promise<KnownProvider> {
@@ -94,15 +96,16 @@ type Known = {
   readonly states: readonly Shaping[];
   readonly held: readonly HeldMail[];
   readonly fallback: KnownFallback | undefined;
+  readonly warmUp: WarmUpShape;
   readonly at: number;
 };
 
-function shapeOf(provider: string, { found, states, held, fallback, at }: Known): KnownProvider {
+function shapeOf(provider: string, { found, states, held, fallback, warmUp, at }: Known): KnownProvider {
   const mail = held.find((one) => one.provider === provider);
   return {
     provider,
     limits: found === undefined ? null : limitsShape(found),
-    addresses: states.filter((one) => one.provider === provider).map((one) => addressShape(one, at)),
+    addresses: states.filter((one) => one.provider === provider).map((one) => addressShape(one, at, warmUp)),
     held: mail?.recipients ?? 0,
     fallback: fallbackShape(fallback),
     oldestHeldAt: iso(mail?.oldestAcceptedAt ?? null),
@@ -126,20 +129,28 @@ function limitsShape({ mx, sessions, perConnection, perMinute, firstRest, ...res
   return { mx, sessions, perConnection, perMinute, firstRest: firstRest / 1000, ipv6, removal, origin, source, read };
 }
 
+type WarmUpShape = typeof import('../delivery/delivery.ts').warmUpShape;
+
 type Evidence = {
   readonly cause?: { readonly class: string; readonly reply: Reply };
   readonly ipv6?: { readonly until: number };
+  readonly warmUp?: Parameters<WarmUpShape>[0];
 };
 
-/** `until`: no mail before it; for a block, the next probe. `reply`: what has caused the state. `ipv6Until`: IPv6 is not used before it. */
-function addressShape({ source, family, state, since, until, sessions, rate, learnedCap, evidence }: Shaping, at: number) {
-  const { cause, ipv6 } = JSON.parse(evidence) as Evidence;
+/** `until`: no mail before it; for a block, the next probe. `reply`: what has caused the state. `ipv6Until`: IPv6 is not used before it. `warmUp`: the address is new there, and may send so much today. */
+function addressShape(
+  { source, family, state, since, until, sessions, rate, learnedCap, evidence }: Shaping,
+  at: number,
+  shapeOfWarmUp: WarmUpShape,
+) {
+  const { cause, ipv6, warmUp } = JSON.parse(evidence) as Evidence;
   const isUsual = state === 'open';
   return {
     ...{ address: source === '' ? null : source, family, state, since: iso(since), until: until > at ? iso(until) : null },
     ...{ sessions, perMinute: Math.round(rate * 100) / 100, perConnection: learnedCap },
     class: isUsual ? null : (cause?.class ?? null),
     reply: isUsual || cause === undefined ? null : replyLine(cause.reply),
+    warmUp: (warmUp && shapeOfWarmUp(warmUp, at)) ?? null,
     ipv6Until: ipv6 !== undefined && ipv6.until > at ? iso(ipv6.until) : null,
   };
 }

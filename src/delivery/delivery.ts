@@ -61,6 +61,7 @@ export { loadProviders, type Provider, providerProblems } from './shaping/provid
 export { formatAction, type ReplyJudgement, type ReplyPhase } from './shaping/reply-class.ts';
 export { loadReplies, replyProblems } from './shaping/reply-table.ts';
 export { fingerprintOf, parseReplyText } from './shaping/reply-text.ts';
+export { warmUpShape } from './shaping/warm-up.ts';
 export { type DomainSurvey, type SurveyedAddress, type SurveyedSession, surveyDomain } from './survey.ts';
 export { isUnmetReply } from './unmet.ts';
 
@@ -116,6 +117,9 @@ export type DeliveryOptions = {
   readonly providers?: string | undefined;
   /** Relays for mail of providers that refuse our address; the first that names the provider counts. Default: such mail waits. */
   readonly fallback?: readonly FallbackRule[];
+  /** A new address sends little to each provider at first (default: off), and the mail of these logins goes first. */
+  readonly warmUp?: 'on' | 'off';
+  readonly priority?: readonly string[];
   /** Sessions at most to one MX host set. */
   readonly concurrency: number;
   /** Sessions at most to all destinations together. */
@@ -188,6 +192,7 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
     find: (key) => table.byKey.get(key),
     isOurs: ({ family, source }) => isSourceOf(options.source, family, source),
     rules: () => options.fallback ?? [],
+    warmsUp: () => options.warmUp === 'on',
     concurrency: () => options.concurrency,
     drop: (hosts) => courier.drop(hosts),
     onRoom: (destination) => pacing.tell(destination),
@@ -327,7 +332,8 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
     const { id, user, reversePath: sender } = message;
     const { key, provider, ways = [] } = found;
     const reportOf = message.tlsReport ? message.acceptedAt : undefined;
-    const place = await pacing.enter({ key, provider, ways, lookUp, message: id, user, sender, reportOf, signal });
+    const priority = user === null || options.priority?.includes(user) === true;
+    const place = await pacing.enter({ key, provider, ways, lookUp, message: id, user, sender, priority, reportOf, signal });
     if ('verdict' in place) return (await otherWay({ message, content }, recipients, place, signal)) ?? all(place.verdict, place);
     started = performance.now();
     const { permit } = place;

@@ -32,6 +32,8 @@ export type Entrant = {
   /** Who handed it in; null: the relay itself. */
   readonly user?: string | null;
   readonly sender: string;
+  /** It goes first where little may go. */
+  readonly priority?: boolean;
   readonly reportOf?: number | undefined;
   /** The attempt is at the fallback upstream of a provider, for so many recipients. */
   readonly fallback?: { readonly provider: string; readonly upstream: string; readonly count: number };

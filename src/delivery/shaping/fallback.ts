@@ -166,9 +166,9 @@ export class Fallback {
     this.#unwanted.clear();
   }
 
-  /** Mail for a provider may leave by its fallback now. @param message absent: any. */
-  takes(line: Pick<ProviderLine, 'key' | 'refusal'>, message?: string): boolean {
-    const rule = this.#ruleFor(line);
+  /** Mail for a provider may leave by its fallback now. @param message absent: any. @param isNew it waits because our address is new. */
+  takes(line: Pick<ProviderLine, 'key' | 'refusal'>, message?: string, isNew = false): boolean {
+    const rule = isNew ? fallbackFor(this.#options.rules(), line.key) : this.#ruleFor(line);
     if (rule === undefined || (message !== undefined && this.#isUnwanted(message))) return false;
     return this.#room(this.#upstream(rule), line.key) > 0;
   }

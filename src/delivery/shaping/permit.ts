@@ -32,6 +32,8 @@ export type ProviderWait = {
   readonly until: number;
   /** The provider refuses our address: what it has said. Absent: it asks for less. */
   readonly blocked?: { readonly reply: Reply; readonly since: number };
+  /** The address is new to the provider, and has sent what it may today. */
+  readonly isNew?: true;
   /** It is one domain that refuses our address. */
   readonly refusedBy?: DomainRest;
 };
@@ -50,6 +52,8 @@ export type ProviderEntrant = {
   readonly domain: string;
   /** Of the recipients. */
   readonly to: string;
+  /** It goes first where little may go. */
+  readonly priority: boolean;
   readonly signal: AbortSignal;
 };
 

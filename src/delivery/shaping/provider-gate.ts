@@ -71,9 +71,12 @@ export class ProviderGate {
     if (refused.length > 0) this.#providers.needed(provider).leave(undefined, refused);
   }
 
-  #entrantOf(provider: string, { key: hosts, ways = [], message, user, sender, lookUp, signal }: Entrant): ProviderEntrant {
+  #entrantOf(
+    provider: string,
+    { key: hosts, ways = [], message, user, sender, lookUp, priority = false, signal }: Entrant,
+  ): ProviderEntrant {
     const isStruck = typeof user === 'string' && this.#providers.isStruck(user);
-    return { provider, ways, hosts, message, isStruck, domain: domainOf(sender), to: lookUp.destination, signal };
+    return { provider, ways, hosts, message, isStruck, domain: domainOf(sender), to: lookUp.destination, priority, signal };
   }
 
   #answerOf(answer: Permit | ProviderWait | undefined, entrant: Entrant): Answer {
@@ -84,7 +87,7 @@ export class ProviderGate {
   #turnedAway(wait: ProviderWait, { message }: Entrant): TurnedAway {
     const { provider } = wait;
     const line = this.line(provider);
-    const isTaken = line !== undefined && this.#providers.fallback.takes(line, message);
+    const isTaken = line !== undefined && this.#providers.fallback.takes(line, message, wait.isNew);
     return isTaken ? { ...turnedAway(wait), fallback: provider } : turnedAway(wait);
   }
 
@@ -93,13 +96,14 @@ export class ProviderGate {
   }
 }
 
-function turnedAway({ provider, until, blocked, refusedBy }: ProviderWait): TurnedAway {
+function turnedAway({ provider, until, blocked, refusedBy, isNew }: ProviderWait): TurnedAway {
   if (blocked === undefined && refusedBy !== undefined) {
     const { domain, reply, since } = refusedBy;
     return { verdict: { ...judgeReturned(''), reply }, notBefore: refusedBy.until, heldBy: { provider: domain, since } };
   }
   if (blocked === undefined) {
-    return { verdict: judgeReturned(`Waiting until ${describeHosts(provider)} takes more`), notBefore: until };
+    const more = isNew ? 'may get more from a new address: its daily limit is reached' : 'takes more';
+    return { verdict: judgeReturned(`Waiting until ${describeHosts(provider)} ${more}`), notBefore: until };
   }
   const { reply, since } = blocked;
   return { verdict: { ...judgeReturned(''), reply }, notBefore: until, heldBy: { provider, since } };

@@ -10,6 +10,7 @@ import type { BlockNews, Permit, ProviderEntrant, ProviderWait } from './permit.
 import type { ProviderPaceOptions } from './provider-pace.ts';
 import { type Heard, ProviderWay, type Way, type WayLimits, type WayRefusal, wayKey } from './provider-way.ts';
 import type { DomainRest } from './refusals.ts';
+import { WarmUp } from './warm-up.ts';
 
 /** Attempts for a blocked provider, which are turned away at once: so each message learns why it waits. */
 const ROOM_BLOCKED = 20;
@@ -254,6 +255,7 @@ export class ProviderLine {
       // What an operator holds is held by whatever address.
       const isHeld = this.ways.length > 0 && this.ways.every((one) => one.isBlocked(now) && one.isHeldByOperator);
       if (isHeld) known.hold(now);
+      if (this.#options.warmsUp?.() === true && !this.key.includes(':')) known.warmUp = new WarmUp(now);
       this.#ways.set(key, known);
       noteNeighbours(this.ways, this.#options.now());
     }
@@ -284,23 +286,26 @@ export class ProviderLine {
     let waits = false;
     let until = Number.POSITIVE_INFINITY;
     let refusedBy: DomainRest | undefined;
+    let isNew = false;
     for (const way of [...ways.filter(({ key }) => key === this.#last), ...ways.filter(({ key }) => key !== this.#last)]) {
       const probes = way.isProbe(entrant, now);
       const { sessions, freeAt } = way.allowance(now);
       const rest = way.recipientWaits(entrant.to, now);
-      const domainUntil = rest?.until ?? way.senderWaits(entrant.domain, now);
+      const warmUntil = way.warmUpWaits(entrant.priority, now);
+      const domainUntil = rest?.until ?? way.senderWaits(entrant.domain, now) ?? warmUntil;
       if (probes) {
         way.probe = undefined;
       } else if (sessions === 0 || freeAt > now + WAITS || domainUntil !== undefined) {
         until = Math.min(until, Math.max(domainUntil ?? 0, sessions === 0 ? way.state(now).until : freeAt));
         refusedBy ??= rest;
+        isNew ||= warmUntil !== undefined && domainUntil === warmUntil;
         continue;
       } else if (!first || way.running >= sessions || freeAt > now) {
         this.#wakeAt(freeAt);
         waits = true;
         continue;
       }
-      way.begin(now);
+      if (way.begin(now)) this.#options.changed(way.row(now));
       const { provider } = entrant;
       const sources = sourcesOf(probes ? [way] : [way, ...open]);
       const closed = all.map((other) => other.way.family).filter((family) => !sources.some((one) => one.family === family));
@@ -313,7 +318,7 @@ export class ProviderLine {
       };
     }
     if (waits) return 'wait';
-    return { ...this.#waitFor(all, now, until), ...(refusedBy !== undefined && { refusedBy }) };
+    return { ...this.#waitFor(all, now, until), ...(isNew && { isNew }), ...(refusedBy !== undefined && { refusedBy }) };
   }
 
   #waitFor(ways: readonly ProviderWay[], now: number, open: number): ProviderWait {

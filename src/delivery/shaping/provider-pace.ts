@@ -35,6 +35,8 @@ export type ProviderPaceOptions = {
   readonly release: (provider: string, count: number, probe: boolean, after?: string) => Promise<readonly string[]>;
   /** Stores what no result has caused. Resolves when it is stored. Never rejects. */
   readonly put: (row: Shaping) => unknown;
+  /** Our addresses are new, and get to send more from day to day. Absent: they are known. */
+  readonly warmsUp?: () => boolean;
   /** Absent: there is no fallback upstream. */
   readonly fallback?: FallbackOptions | undefined;
 };

@@ -23,6 +23,8 @@ import type { Provider } from './provider.ts';
 import { type AddressRefusal, type DomainRest, Refusals } from './refusals.ts';
 import { PHASES, type ReplyClass, type ReplyPhase } from './reply-class.ts';
 
+import { type StoredWarmUp, WarmUp } from './warm-up.ts';
+
 export type WayLimits = Pick<Provider, 'key' | 'sessions' | 'perConnection' | 'perMinute' | 'firstRest'>;
 
 /** An address of ours, by which a provider counts. */
@@ -74,6 +76,7 @@ type Evidence = {
   readonly blockedAt?: number;
   readonly throttledAt?: number;
   readonly ipv6?: StoredIpv6;
+  readonly warmUp?: StoredWarmUp;
 };
 
 const CAP_KEPT = 7 * DAY;
@@ -95,6 +98,8 @@ export class ProviderWay {
   #cause: WayCause | undefined;
   readonly #refusals = new Refusals();
   readonly #ipv6 = new Ipv6Evidence();
+  /** Absent: the provider knows the address. */
+  warmUp: WarmUp | undefined;
   /** What is known of the other addresses. */
   neighbours = { refused: false, ipv4: false };
   /** When the block began, whatever its probes have found. */
@@ -115,7 +120,16 @@ export class ProviderWay {
   /** Takes over what was stored, at a start or after the operator's command. */
   restore(stored: Shaping, now: number): void {
     const { state: kind, since, until, step, sessions, rate, learnedCap, evidence } = stored;
-    const { endedAt = 0, ladder = 0, capAt = 0, cause, blockedAt = since, throttledAt, ipv6 } = JSON.parse(evidence) as Evidence;
+    const {
+      endedAt = 0,
+      ladder = 0,
+      capAt = 0,
+      cause,
+      blockedAt = since,
+      throttledAt,
+      ipv6,
+      warmUp,
+    } = JSON.parse(evidence) as Evidence;
     // A probe that was under way is over.
     const known = isBreakerKind(kind) ? (kind === 'probing' ? 'blocked' : kind) : 'open';
     this.#state = breakerAt({ kind: known, since, until, step, sessions, rate, endedAt, ladder }, now, this.#limits());
@@ -125,6 +139,7 @@ export class ProviderWay {
     this.#blockedAt = blockedAt;
     this.#throttledAt = throttledAt;
     this.#ipv6.restore(ipv6);
+    this.warmUp = warmUp && new WarmUp(now, warmUp);
     this.probe = undefined;
   }
 
@@ -202,9 +217,17 @@ export class ProviderWay {
     return this.#refusals.believes(domain, own || this.#isOneReceiver, now);
   }
 
-  begin(now: number): void {
+  /** Until when a message waits because the address is new; undefined: it may go. */
+  warmUpWaits(priority: boolean, now: number): number | undefined {
+    if (this.warmUp?.isOver(now) === true) this.warmUp = undefined;
+    return this.warmUp?.waits(priority, now);
+  }
+
+  /** @returns true if there is something to store. */
+  begin(now: number): boolean {
     this.running++;
     this.#rate.note(now);
+    return this.warmUp?.note(now) === true;
   }
 
   beginProbe(message: string, now: number): void {
@@ -252,6 +275,8 @@ export class ProviderWay {
     const begins = after.state !== before && (event.kind === 'block' || event.kind === 'throttle');
     const wasBlocked = before.kind === 'blocked' || before.kind === 'probing' || before.kind === 'half-open';
     if (event.kind === 'block' && !wasBlocked && begins) this.#blockedAt = now;
+    if (event.kind === 'block' && begins) this.warmUp?.blocked(now);
+    if (event.kind === 'throttle' && heard.class === 'address-throttled') this.warmUp?.throttled();
     if (event.kind === 'clean') this.#throttledAt = undefined;
     if (event.kind === 'throttle' && heard.class === 'address-throttled') this.#throttledAt ??= now;
     if (begins && heard.reply !== undefined) this.#cause = causeOf(heard, heard.reply);
@@ -268,6 +293,7 @@ export class ProviderWay {
       ...(kind !== 'open' && this.#blockedAt !== undefined && { blockedAt: this.#blockedAt }),
       ...(this.#throttledAt !== undefined && { throttledAt: this.#throttledAt }),
       ...(this.#ipv6.stored !== undefined && { ipv6: this.#ipv6.stored }),
+      ...(this.warmUp !== undefined && { warmUp: this.warmUp.stored }),
     };
     const { family, source = '' } = this.way;
     const learnedCap = this.#cap?.count ?? null;

@@ -184,6 +184,8 @@ describe('defaults', () => {
         ca: null,
         providers: null,
         replies: null,
+        warmUp: 'on',
+        priority: [],
         fallback: [],
         concurrency: 20,
         maxSessions: 500,
