@@ -9,8 +9,10 @@ const LADDER = [50, 100, 200, 400, 800, 1600, 3200, 5000] as const;
 /** So much of the limit must have been used for the next step; or so much time must have passed. */
 const USED = 0.6;
 const LONGEST_STEP = 48 * HOUR;
-/** So many days in a row below the limit end it. */
+/** So many days with mail, all of them below the limit, end it. */
 const QUIET_DAYS = 7;
+/** After so many days without mail the address is half as well known. */
+const FORGOTTEN_AFTER = 30;
 /** A block goes back so many steps. */
 const BACK = 2;
 /** What mail without priority may use, so that other mail does not wait behind it. */
@@ -18,7 +20,7 @@ const SHARE = 0.8;
 /** The count is stored once for so many messages. */
 const STORED_EACH = 5;
 
-/** `since`: when the step began, milliseconds since the epoch. `day`: days since the epoch. `quiet`: days below the limit. */
+/** `since`: when the step began, milliseconds since the epoch. `day`: days since the epoch. `quiet`: days with mail, below the limit. */
 export type StoredWarmUp = {
   readonly step: number;
   readonly since: number;
@@ -82,9 +84,12 @@ export class WarmUp {
     const today = dayOf(now);
     if (today <= this.#day) return;
     const cap = LADDER[Math.min(this.#step, LADDER.length - 1)]!;
-    this.#quiet = this.#sent < Math.floor(cap * SHARE) ? this.#quiet + today - this.#day : 0;
+    // A day without mail shows a provider nothing.
+    if (this.#sent >= Math.floor(cap * SHARE)) this.#quiet = 0;
+    else if (this.#sent > 0) this.#quiet++;
     const goesOn = !this.#repeats && (this.#sent >= USED * cap || now - this.#since >= LONGEST_STEP);
     if (goesOn) this.#step++;
+    if (today - this.#day >= FORGOTTEN_AFTER) [this.#step, this.#quiet] = [Math.floor(this.#step / 2), 0];
     if (goesOn || this.#repeats) this.#since = now;
     [this.#repeats, this.#day, this.#sent] = [false, today, 0];
   }

@@ -43,6 +43,15 @@ test('an office with 30 messages a day never waits, and after a week nothing is 
   expect(warmUp.isOver(NOON + 7 * DAY)).toBe(true);
 });
 
+test('an address that has sent nothing for a week is as new as before, and after a month half as well known', () => {
+  const warmUp = new WarmUp(NOON);
+  send(warmUp, 1000, NOON);
+  send(warmUp, 1000, NOON + DAY);
+  expect(send(warmUp, 10_000, NOON + 9 * DAY), 'one step, and no end').toBe(200);
+  expect(send(warmUp, 10_000, NOON + 10 * DAY)).toBe(400);
+  expect(send(warmUp, 10_000, NOON + 40 * DAY), 'the step would be the fifth').toBe(200);
+});
+
 test('a restart gives no message more than the day allows', () => {
   const warmUp = new WarmUp(NOON);
   let { stored } = warmUp;
