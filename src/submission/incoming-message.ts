@@ -3,8 +3,7 @@ import { type Authorship, checkAuthor, checkReversePath } from '../policy/policy
 import { discard, type Preparation, type Prepared } from '../preparation/preparation.ts';
 import { domainOf, type Envelope } from '../smtp/envelope.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
-import { refusal } from '../smtp/replies.ts';
-import { Refusal } from '../smtp/reply.ts';
+import { refusal, refusalWith } from '../smtp/replies.ts';
 import { isRouted, type RouteKey } from '../smtp/route.ts';
 import type { Credential, NewMessage } from '../store/store.ts';
 import type { AgreedTls } from '../system/server-tls.ts';
@@ -95,7 +94,7 @@ export class IncomingMessage {
     this.#note(prepared, result);
     if (result.accepted) return this.#queueId;
     await discard(prepared.content);
-    if ('reply' in result) throw new Refusal(result.reply.code, result.reply.status, result.reply.text);
+    if ('reply' in result) throw refusalWith(result.reply);
     throw this.#shared.options.quota.refusal(result.exceeded);
   }
 

@@ -92,7 +92,8 @@ test('the database that relays share is shown only where there is one', async ()
     'smarthost_database_bytes 7',
     'smarthost_database_oldest_transaction_seconds 400',
   ]);
-  expect(lines[5]).toMatch(/^smarthost_database_clock_skew_seconds (3|3\.0\d*)$/);
+  const [name, skew] = lines[5]!.split(' ');
+  expect([name, Math.round(Number(skew))]).toEqual(['smarthost_database_clock_skew_seconds', 3]);
 });
 
 test('exceptions from TLS are shown as they are now', async () => {
