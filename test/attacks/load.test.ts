@@ -227,7 +227,7 @@ attack(
   90_000,
 );
 
-elsewhere('L04', 'a disk of 1 MB, and one that can only be read', 'test/integration/disk-tiny.test.ts');
+elsewhere('L04', 'a disk of 2 MB, and one that can only be read', 'test/integration/disk-tiny.test.ts');
 elsewhere('L04', 'each call on a file or a socket says ENOSPC, EROFS or EMFILE', 'test/crash');
 elsewhere('L05', 'each call on a file or a socket says EIO', 'test/crash');
 

@@ -1,4 +1,4 @@
-/** A disk of 1 MB, and a read-only disk: refused with a sentence, or used again as soon as it is repaired. Attacks L04. */
+/** A disk of 2 MB, and a read-only disk: refused with a sentence, or used again as soon as it is repaired. Attacks L04. */
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { insideOf, onSmallDisk } from '../support/namespace.ts';
@@ -27,10 +27,10 @@ function send({ relay, user, password }: Scenario, token: string, size: number):
   });
 }
 
-describe.skipIf(!present)('a disk of 1 MB', () => {
+describe.skipIf(!present)('a disk of 2 MB', () => {
   test('holds a few messages, refuses the others for now, and takes mail again when it grows', async () => {
     const { scenario, data } = await prepared('1KiB');
-    await scenario.relay.start(onSmallDisk(data, '1m'));
+    await scenario.relay.start(onSmallDisk(data, '2m'));
     const accepted: string[] = [];
     const replies: string[] = [];
     for (let i = 0; i < 12; i++) {
