@@ -10,7 +10,9 @@ const messageOf = (token: string) => `From: app@sender.test\r\nSubject: ${token}
 const idOf = (reply: string) => /queued as (\w+)/.exec(reply)![1]!;
 /** After so long without a sign of life a relay is dead. */
 const DEAD = 30_000;
-const ROUNDS = sized(10, 1);
+const ROUNDS = sized(3, 1);
+/** A retry that a look at the database has missed is found by the next one, up to 30 s later. */
+const FOUND_IN = 90_000;
 
 describe.skipIf(!requirePeer('postgresql', hasPostgres))('relays that share a database', () => {
   let server: PostgresServer;
@@ -19,7 +21,9 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('relays that share a da
   });
   afterAll(() => server?.remove());
 
-  test('greylisted mail is tried again from the same address, and from another one when that relay has died', async () => {
+  test('greylisted mail is tried again from the same address, and from another one when that relay has died', {
+    timeout: 240_000,
+  }, async () => {
     const tries: { address: string; remote: string }[] = [];
     const settings = { queue: { retry: ['3s', '3s', '1m'] } };
     const { relays, sources, send } = await startSharingRelays(server, {
@@ -40,7 +44,8 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('relays that share a da
     });
     const ids: string[] = [];
     for (let i = 0; i < 6; i++) ids.push(idOf(await send(relays[i % 2]!, messageOf(`one ${i}`), [`a${i}@dest.test`])));
-    for (const [i, queueId] of ids.entries()) await relays[i % 2]!.event('relayed', (event) => event['queueId'] === queueId);
+    for (const [i, queueId] of ids.entries())
+      await relays[i % 2]!.event('relayed', (event) => event['queueId'] === queueId, FOUND_IN);
     for (let i = 0; i < 6; i++)
       expect(tries.filter(({ address }) => address === `a${i}@dest.test`).map(({ remote }) => remote)).toEqual(
         Array(2).fill(sources[i % 2]),
@@ -50,14 +55,16 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('relays that share a da
     await relays[0]!.event('delayed', (event) => event['queueId'] === late);
     const killedAt = performance.now();
     await relays[0]!.stop('SIGKILL');
-    await relays[1]!.event('relayed', (event) => event['queueId'] === late, 60_000);
+    await relays[1]!.event('relayed', (event) => event['queueId'] === late, FOUND_IN);
     expect(performance.now() - killedAt).toBeGreaterThan(DEAD / 2);
     const froms = tries.filter(({ address }) => address === 'later@dest.test').map(({ remote }) => remote);
     expect(froms.at(-1)).toBe(sources[1]);
     expect(froms.slice(0, -1)).toEqual(froms.slice(0, -1).map(() => sources[0]));
   });
 
-  test('a relay that stood still in the middle of attempts changes nothing that another has done meanwhile, but mail that it relayed has ended', async () => {
+  test('a relay that stood still in the middle of attempts changes nothing that another has done meanwhile, but mail that it relayed has ended', {
+    timeout: 300_000,
+  }, async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const kinds = ['relayed twice', 'delayed there, relayed here', 'relayed there, delayed here'] as const;
       const held = new Map<string, () => void>();
