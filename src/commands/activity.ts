@@ -5,7 +5,7 @@ import type { HistoryRow, RefusedByUs } from '../control/control.ts';
 import { DAY } from '../system/clock.ts';
 import { withControl } from './context.ts';
 import { define, type Register } from './define.ts';
-import { typed, UsageError } from './errors.ts';
+import { limitTyped, typed } from './errors.ts';
 import { printJson } from './io.ts';
 import { roundSize } from './message-text.ts';
 import { table, time } from './text.ts';
@@ -38,7 +38,7 @@ export const registerRefused: Register = (program, io) => {
           ...(user === undefined ? {} : { user }),
           ...(ip === undefined ? {} : { ip }),
           ...(back === undefined ? {} : { since: Date.now() - back }),
-          limit: limitTyped(options.limit),
+          limit: limitTyped(options.limit, SHOWN, MOST),
         });
         if (json) return printJson(io, found);
         if (found.length === 0) return io.err('Nothing was refused. The relay writes this every 5 seconds.');
@@ -46,13 +46,6 @@ export const registerRefused: Register = (program, io) => {
       }),
   );
 };
-
-function limitTyped(text = String(SHOWN)): number {
-  const limit = Number(text);
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST)
-    throw new UsageError(`--limit is a number from 1 to ${MOST}, not "${text}"`);
-  return limit;
-}
 
 function refusedRow(refused: RefusedByUs): readonly string[] {
   const { until, count, ip, user, verb, reversePath, recipient, reply } = refused;

@@ -68,3 +68,11 @@ export function inWords({ kind, subject, message, named, cause }: ControlError):
   if (kind !== 'invalid') return new CommandError(text, { cause });
   return new UsageError(`${TYPED_AT[subject] ?? ''}${text}`, { cause });
 }
+
+/** The value of `--limit`. @throws UsageError if it is no number from 1 to `most`. */
+export function limitTyped(text: string | undefined, fallback: number, most: number): number {
+  const limit = Number(text ?? fallback);
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > most)
+    throw new UsageError(`--limit is a number from 1 to ${most}, not "${text}"`);
+  return limit;
+}

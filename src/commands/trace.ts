@@ -6,7 +6,7 @@ import type { BrowseQuery, RecipientState } from '../store/store.ts';
 import { paintFor } from './colours.ts';
 import { withControl } from './context.ts';
 import { type CommonOptions, collect, define, type Register } from './define.ts';
-import { CommandError, typed, UsageError } from './errors.ts';
+import { CommandError, limitTyped, typed, UsageError } from './errors.ts';
 import { type Io, printJson } from './io.ts';
 import { checkStates, describeMessage, listedTable, messageDocument, STATES } from './message-text.ts';
 import { time } from './text.ts';
@@ -91,12 +91,9 @@ function filterOf({ user, from, to, subject, destination, state, since, before }
 }
 
 async function list(io: Io, given: TraceOptions & CommonOptions, { trace }: Control, filter: Omit<BrowseQuery, 'limit'>) {
-  const { limit: typedLimit = String(LISTED), json } = given;
-  const limit = Number(typedLimit);
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_LISTED)
-    throw new UsageError(`--limit is a number from 1 to ${MOST_LISTED}, not "${typedLimit}"`);
+  const limit = limitTyped(given.limit, LISTED, MOST_LISTED);
   const { items, next } = await trace.browse({ ...filter, limit });
-  if (json) return printJson(io, { items, next });
+  if (given.json) return printJson(io, { items, next });
   if (items.length > 0) await io.out(listedTable(items));
   if (next !== null) io.err(`More: add --before ${next}, which was accepted ${time(items.at(-1)?.acceptedAt)}.`);
   else if (items.length === 0) io.err('No message fits, or its trace was forgotten (trace.keep).');

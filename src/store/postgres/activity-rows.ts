@@ -1,12 +1,10 @@
 /** Refused commands, and the counts of each hour. */
+import { HOUR } from '../../system/clock.ts';
 import { MOST_HISTORY, MOST_REFUSED, type StoredRefusedCommand } from '../activity-store.ts';
-import { decodeHistory, HISTORY_OUTCOMES, HISTORY_SUBJECTS, historyValues } from '../sqlite/activity-rows.ts';
+import { decodeHistory, HISTORY_OUTCOMES, HISTORY_SUBJECTS, historyValues, TRIMMED_AT_ONCE } from '../sqlite/activity-rows.ts';
 import { columns } from './message-rows.ts';
 import type { OperationTable } from './postgres-context.ts';
 import { compare } from './windows.ts';
-
-const HOUR = 3_600_000;
-const TRIMMED_AT_ONCE = 2000;
 
 type Names = 'addRefused' | 'refused' | 'addHistory' | 'history' | 'trimHistory';
 

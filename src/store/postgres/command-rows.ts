@@ -1,7 +1,14 @@
 /** Commands on the queue: retry, hold, release, remove and reroute. A transaction changes about a thousand recipients. */
 import type { Notice } from '../message-view.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
-import { COMMAND_NOTICE, type CommandRow, NEXT_STATE, rowFilter, type StepSelection } from '../sqlite/queue-commands.ts';
+import {
+  COMMAND_NOTICE,
+  type CommandRow,
+  NEXT_STATE,
+  recipientsOf,
+  rowFilter,
+  type StepSelection,
+} from '../sqlite/queue-commands.ts';
 import { decodeFacts, type MessageRow } from '../sqlite/rows.ts';
 import { ACTIVE, ENDED, HELD, stateName } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
@@ -85,8 +92,7 @@ async function openRows(
 
 async function preview({ tx }: PostgresContext, selection: StepSelection): Promise<Result<'preview'>> {
   const { rows, after } = await openRows(tx, selection, false);
-  const counts = new Map<string, number>();
-  for (const { message } of rows) counts.set(message, (counts.get(message) ?? 0) + 1);
+  const counts = recipientsOf(rows);
   const facts = await tx.all<{ id: string; at: number }>(
     'SELECT id, accepted_at AS at FROM messages WHERE id = ANY($1::text[])',
     [...counts.keys()],

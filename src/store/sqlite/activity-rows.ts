@@ -1,4 +1,5 @@
 /** Refused commands, and the counts of each hour. */
+import { HOUR } from '../../system/clock.ts';
 import {
   type HistoryCount,
   type HistoryOutcome,
@@ -14,8 +15,7 @@ import type { Context } from './context.ts';
 
 export const HISTORY_SUBJECTS: readonly HistorySubject[] = ['user', 'destination'];
 export const HISTORY_OUTCOMES: readonly HistoryOutcome[] = ['accepted', 'relayed', 'delayed', 'failed', 'expired', 'refused'];
-const TRIMMED_AT_ONCE = 2000;
-const HOUR = 3_600_000;
+export const TRIMMED_AT_ONCE = 2000;
 
 export function addRefused({ db }: Context, refused: readonly RefusedCommand[]): void {
   for (const { at, until, count, session, ip, user, verb, code, status, reply, reversePath, recipient } of refused)

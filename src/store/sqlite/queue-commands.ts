@@ -148,13 +148,18 @@ type Counted = { readonly recipients: number; readonly oldestAcceptedAt: number 
 /** One item for each message with a recipient that fits. */
 export function preview(context: Context, selection: StepSelection): Step<Counted> {
   const { rows, after } = openRows(context, selection);
-  const counts = new Map<string, number>();
-  for (const { message } of rows) counts.set(message, (counts.get(message) ?? 0) + 1);
-  const items = [...counts].flatMap(([id, recipients]) => {
+  const items = [...recipientsOf(rows)].flatMap(([id, recipients]) => {
     const found = context.db.get<{ at: number }>('SELECT accepted_at AS at FROM messages WHERE id = ?', id);
     return found === undefined ? [] : [{ recipients, oldestAcceptedAt: found.at }];
   });
   return { items, after };
+}
+
+/** The number of rows of each message. */
+export function recipientsOf(rows: readonly CommandRow[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { message } of rows) counts.set(message, (counts.get(message) ?? 0) + 1);
+  return counts;
 }
 
 /** The newest message that has not ended. */
