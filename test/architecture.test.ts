@@ -27,6 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'tls-policy': service,
   trace: service,
   admin: stage,
+  console: ['control', 'doctor', 'config', 'credentials', 'store', 'events', ...VOCABULARY],
   submission: [...stage, 'policy', 'preparation', 'queue'],
   policy: stage,
   preparation: [...stage, 'signing'],
@@ -35,7 +36,20 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   report: [...stage, 'preparation', 'queue'],
   doctor: [...service, 'certificates', 'signing', 'alignment'],
   demo: [...stage, 'config', 'commands', 'root'], // the whole program, started as a process
-  relay: [...stage, 'control', 'admin', 'config', 'doctor', 'submission', 'policy', 'preparation', 'queue', 'delivery', 'report'],
+  relay: [
+    ...stage,
+    'control',
+    'admin',
+    'console',
+    'config',
+    'doctor',
+    'submission',
+    'policy',
+    'preparation',
+    'queue',
+    'delivery',
+    'report',
+  ],
   control: [
     'store',
     'dns',
@@ -83,6 +97,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['config/'],
   'dns-packet': ['demo/'],
   pg: ['store/postgres/'],
+  valibot: ['console/'],
+  preact: ['console/page/'],
+  htm: ['console/page/'],
 };
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));

@@ -102,6 +102,7 @@ export const SETTINGS = {
     http: fixed(addresses, ['[::]:80'], 'Answers ACME HTTP-01 challenges. Opens only if that challenge is used.'),
     alpn: fixed(addresses, ['[::]:443'], 'Answers ACME TLS-ALPN-01 challenges. Opens only if that challenge is used.'),
     admin: fixed(addresses, ['127.0.0.1:8025'], 'Health and metrics. There is no login: use a private address only.'),
+    console: fixed(addresses, ['127.0.0.1:8026'], 'Pages and API for people and scripts, with a login.'),
   },
   tls: {
     mode: fixed(type.oneOf('acme', 'files', 'self-signed'), 'acme', 'The source of the certificates.'),

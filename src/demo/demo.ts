@@ -78,7 +78,7 @@ async function configuration(world: World, folder: string): Promise<string> {
 hostname: relay.test
 operator: ${OPERATOR}
 dataDir: ${join(folder, 'data')}
-listen: { submissions: ['127.0.0.1:${await portLike(10465)}'], submission: ['127.0.0.1:${await portLike(10587)}'], admin: [] }
+listen: { submissions: ['127.0.0.1:${await portLike(10465)}'], submission: ['127.0.0.1:${await portLike(10587)}'], admin: [], console: [] }
 tls: { mode: self-signed }
 delivery: { port: ${world.mxPort}, allowPrivate: [127.0.0.0/8], ip: v4-only, ca: authority.pem }
 dns: { servers: ['${world.dns}'] }

@@ -42,7 +42,9 @@ export function portsOf({ listen, tls }: Config): readonly PortAddress[] {
   const challenged = tls.mode === 'acme' && acceptTerms ? (challenge === 'http-01' ? 'http' : 'alpn') : undefined;
   const purpose = purposeOf(challenge);
   return [
-    ...(['submissions', 'submission', 'admin'] as const).flatMap((name) => listen[name].map((at) => ({ name, ...at }))),
+    ...(['submissions', 'submission', 'admin', 'console'] as const).flatMap((name) =>
+      listen[name].map((at) => ({ name, ...at })),
+    ),
     ...(challenged === undefined ? [] : listen[challenged].map((at) => ({ name: challenged, ...at, purpose }))),
   ];
 }

@@ -35,6 +35,7 @@ import { type Activity, createActivity } from './activity.ts';
 import { createMisalignedNotices, startSenders } from './alignment.ts';
 
 import { createBlockNews, followProviders } from './block-notices.ts';
+import { openConsole } from './console.ts';
 import { createCommitCheck, createUsableCheck, reasonsAgainst, snapshot, storeEvents, whyUnusable } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
 import { followLogins, startLoginWatch, watchedCredentials, watchedQueue } from './login-watch.ts';
@@ -144,7 +145,9 @@ async function build(parts: Parts): Promise<Relay> {
   follow();
   const door = await openDoor(parts, ground, way);
   const admin = await openAdmin(parts, ground, way, door);
-  const listening = [...door.submission.listening, ...ground.certificates.listening, ...admin.listening];
+  const console = await openConsole({ current: parts.current, ...ground });
+  parts.closers.push(() => console.close());
+  const listening = [door.submission, ground.certificates, admin, console].flatMap((part) => part.listening);
   const outbound = startOutboundLook({ config: parts.current.config, dns: ground.dns, log: parts.events, probe: parts.probe });
   parts.closers.push(outbound.close);
   parts.events.emit('started', { version: VERSION, pid: process.pid, listen: listening });

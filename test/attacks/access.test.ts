@@ -19,7 +19,8 @@ import { attack, attacks, later } from './attack.ts';
 
 let relay: Attacked;
 beforeAll(async () => {
-  const listen = "{ submissions: ['127.0.0.1:0'], submission: ['127.0.0.1:0'], admin: ['127.0.0.1:0'], http: ['127.0.0.1:0'] }";
+  const listen =
+    "{ submissions: ['127.0.0.1:0'], submission: ['127.0.0.1:0'], admin: ['127.0.0.1:0'], console: [], http: ['127.0.0.1:0'] }";
   const acme = '{ directory: "https://127.0.0.1:1/", acceptTerms: true }'; // no server answers: the test only needs the challenges
   relay = await startAttacked({
     yaml: `${UNCOUNTED}\nlisten: ${listen}\ntls: { mode: acme, acme: ${acme} }\nlog: { level: debug }`,

@@ -26,7 +26,7 @@ import { run } from '../support/program.ts';
 const CHECKOUT = new URL('../..', import.meta.url).pathname;
 const NODE = join(CHECKOUT, 'node_modules/.bin/node');
 const HEAD = 'hostname: relay.test\ndataDir: data\ntls: { mode: self-signed }';
-const LISTEN = "listen: { submissions: ['127.0.0.1:0'], submission: ['127.0.0.1:0'], admin: [] }";
+const LISTEN = "listen: { submissions: ['127.0.0.1:0'], submission: ['127.0.0.1:0'], admin: [], console: [] }";
 
 type Refused = readonly [name: string, yaml: string, says: RegExp, prepare?: (folder: string) => unknown];
 
@@ -75,20 +75,24 @@ const REFUSED: readonly Refused[] = [
   ['a route to nowhere', `${HEAD}\nroutes: [{ recipientDomain: x.test, hosts: [] }]`, /routes\[0\]\.hosts/],
   ['a store that is not there', `${HEAD}\nstore: oracle`, /store must be/],
   ['port 25', `${HEAD}\nlisten: { submission: ['127.0.0.1:25'] }`, /port 25/],
-  ['one port twice', `${HEAD}\nlisten: { submission: ['127.0.0.1:2525'], submissions: ['127.0.0.1:2525'], admin: [] }`, /2525/],
+  [
+    'one port twice',
+    `${HEAD}\nlisten: { submission: ['127.0.0.1:2525'], submissions: ['127.0.0.1:2525'], admin: [], console: [] }`,
+    /2525/,
+  ],
   [
     'a port that is taken',
-    `${HEAD}\nlisten: { submissions: ['127.0.0.1:TAKEN'], submission: [], admin: [] }`,
+    `${HEAD}\nlisten: { submissions: ['127.0.0.1:TAKEN'], submission: [], admin: [], console: [] }`,
     /127\.0\.0\.1:\d+ cannot be opened \(another program uses it\)/,
   ],
   [
     'an address of another machine',
-    `${HEAD}\nlisten: { submissions: ['192.0.2.1:2465'], submission: [], admin: [] }`,
+    `${HEAD}\nlisten: { submissions: ['192.0.2.1:2465'], submission: [], admin: [], console: [] }`,
     /192\.0\.2\.1:2465/,
   ],
   [
     'an admin port that is taken',
-    `${HEAD}\nlisten: { submissions: ['127.0.0.1:0'], submission: [], admin: ['127.0.0.1:TAKEN'] }`,
+    `${HEAD}\nlisten: { submissions: ['127.0.0.1:0'], submission: [], admin: ['127.0.0.1:TAKEN'], console: [] }`,
     /listen\.admin.*127\.0\.0\.1/,
   ],
   ['no certificate named', 'hostname: relay.test\ntls: { mode: files }', /tls\.files/],

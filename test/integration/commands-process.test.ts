@@ -132,7 +132,7 @@ test('serve names all problems before any port opens', async () => {
 /** A relay on free ports; resolves once it says that it has started. */
 async function serve() {
   configure(
-    "listen: { submissions: ['127.0.0.1:0'], submission: [], http: [], alpn: [], admin: [] }\ntls: { mode: self-signed }\ndns: { servers: ['127.0.0.1:9'] }",
+    "listen: { submissions: ['127.0.0.1:0'], submission: [], http: [], alpn: [], admin: [], console: [] }\ntls: { mode: self-signed }\ndns: { servers: ['127.0.0.1:9'] }",
   );
   const child = spawn(process.execPath, [SMARTHOST, 'serve'], {
     cwd: folder,

@@ -47,6 +47,7 @@ describe.skipIf(!requirePeer('pebble', hasCommand('pebble', 'openssl')))('a rela
           http: [`${address}:${pebble.httpPort}`],
           alpn: [`${address}:${pebble.tlsPort}`],
           admin: [`${address}:${adminPort}`],
+          console: [],
         },
         tls: {
           mode: 'acme',

@@ -149,6 +149,7 @@ function configuration(folder: string, hostname: string, ports: RelayProcess['po
       http: [],
       alpn: [],
       admin: [],
+      console: [],
     },
     tls: { mode: 'self-signed' },
     limits: { messages: [], recipients: [], newRecipients: [] },

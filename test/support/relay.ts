@@ -131,7 +131,7 @@ function configuration({ dataDir, mxPort, dns, yaml }: { dataDir: string; mxPort
   const defaults = {
     hostname: 'relay.test',
     dataDir,
-    listen: "{ submissions: ['127.0.0.1:0'], submission: ['127.0.0.1:0'], admin: ['127.0.0.1:0'] }",
+    listen: "{ submissions: ['127.0.0.1:0'], submission: ['127.0.0.1:0'], admin: ['127.0.0.1:0'], console: [] }",
     tls: '{ mode: self-signed }',
     delivery: `{ port: ${mxPort}, allowPrivate: [127.0.0.0/8], ip: v4-only }`,
     dns: `{ servers: ['${dns}'] }`,

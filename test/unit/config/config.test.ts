@@ -103,6 +103,7 @@ describe('defaults', () => {
         http: ['[::]:80'],
         alpn: ['[::]:443'],
         admin: ['127.0.0.1:8025'],
+        console: ['127.0.0.1:8026'],
       },
       tls: {
         mode: 'acme',

@@ -1,0 +1,89 @@
+/** One entry of the table of routes: what may be asked, by whom, in which shape, and what is answered. The OpenAPI document is made from it. */
+import type * as v from 'valibot';
+import type { Control } from '../control/control.ts';
+import type { ConsoleParts } from './console.ts';
+
+/** What an account may do. Each role may do all that the ones before it may. */
+const ROLES = ['reader', 'operator', 'admin'] as const;
+type Role = (typeof ROLES)[number];
+
+/** What a token may do. */
+const SCOPES = ['messages:read', 'messages:send', 'queue:write', 'credentials:write', 'domains:write', 'metrics:read'] as const;
+type Scope = (typeof SCOPES)[number];
+
+/** Who asks. `name` is that of an account, or of a token. */
+export type ApiCaller = {
+  readonly name: string;
+  readonly way: 'session' | 'token';
+  readonly role: Role;
+  /** The address of the client. */
+  readonly address: string;
+  /** The only credentials whose mail may be seen. null: all. */
+  readonly credentials: readonly string[] | null;
+};
+
+type Schema = v.GenericSchema<any, any>;
+type Output<S> = S extends Schema ? v.InferOutput<S> : undefined;
+/** `/messages/:id` has the parameter `id`. */
+type Parameters<P extends string> = P extends `${string}:${infer Name}/${infer Rest}`
+  ? { readonly [K in Name]: string } & Parameters<`/${Rest}`>
+  : P extends `${string}:${infer Name}`
+    ? { readonly [K in Name]: string }
+    : unknown;
+
+/** A request that has passed all checks. */
+type Ask<P extends string = string, Q = unknown, B = unknown> = {
+  readonly params: Parameters<P>;
+  readonly query: Output<Q>;
+  readonly body: Output<B>;
+  /** undefined only for routes of access `public`. */
+  readonly by: ApiCaller | undefined;
+  /** The actions of an operator, noted as those of the caller. */
+  readonly control: Control;
+  readonly parts: ConsoleParts;
+  /** Ends when the client goes away or the relay stops. */
+  readonly signal: AbortSignal;
+};
+
+type RouteShape<P extends string, Q extends Schema | undefined, B extends Schema | undefined, A extends Schema | undefined> = {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** Below `/api/v1`. */
+  readonly path: P;
+  /** `public`: without login. `account`: any account. Otherwise the least role. */
+  readonly access: 'public' | 'account' | Role;
+  /** The scope that a token needs. null: no token may ask. */
+  readonly scope: Scope | null;
+  /** Asks for the password again if the last one is more than 10 minutes old. */
+  readonly confirm?: true;
+  /** One sentence for the document. */
+  readonly about: string;
+  readonly query?: Q;
+  readonly body?: B;
+  /** Only the fields that it names leave. Absent: the route answers 204, or a stream. */
+  readonly answer?: A;
+  /** Default: 200 with an answer, 204 without. */
+  readonly status?: 200 | 201 | 202 | 204;
+  /** The content type of a stream that the handler returns. */
+  readonly streams?: 'text/event-stream' | 'text/csv' | 'text/plain' | 'message/rfc822';
+};
+
+export type ApiRoute = RouteShape<string, Schema | undefined, Schema | undefined, Schema | undefined> & {
+  handle(ask: Ask<any, any, any>): Promise<unknown>;
+};
+
+/** A text, or its pieces as they come. Each piece is sent at once. */
+export type Stream = string | AsyncIterable<string>;
+
+/** Checks that a handler fits its schemas. */
+export function route<
+  const P extends string,
+  Q extends Schema | undefined = undefined,
+  B extends Schema | undefined = undefined,
+  A extends Schema | undefined = undefined,
+>(
+  shape: RouteShape<P, Q, B, A> & {
+    handle(ask: Ask<P, Q, B>): Promise<A extends Schema ? v.InferInput<A> : Stream | undefined>;
+  },
+): ApiRoute {
+  return shape as unknown as ApiRoute;
+}
