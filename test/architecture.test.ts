@@ -51,6 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'report',
   ],
   control: [
+    'events',
     'store',
     'dns',
     'credentials',

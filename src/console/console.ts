@@ -3,7 +3,7 @@
  * relay whose console nobody opens pays for no more than the ports.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Control } from '../control/control.ts';
+import type { ClientEvent, Control } from '../control/control.ts';
 import { type ListenAddress, type OpenPort, openPort } from '../net/open-port.ts';
 import { MINUTE, SECOND } from '../system/clock.ts';
 import type { ApiCaller } from './route.ts';
@@ -15,6 +15,8 @@ export type ConsoleParts = {
   /** ms since 1970. */
   readonly startedAt: number;
   readonly hostname: () => string;
+  /** What clients did since somebody began to ask, the oldest first. */
+  readonly clientEvents: () => readonly ClientEvent[];
   /** The actions of an operator, noted as those of the caller. undefined: those that need no login. */
   readonly control: (by: ApiCaller | undefined) => Control;
 };

@@ -27,6 +27,11 @@ export type { HistoryRow, RefusedByUs } from './activity.ts';
 export type { ReleasedLogin, TraitsChange } from './behaviour.ts';
 export { heldLogins } from './behaviour-view.ts';
 export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
+export {
+  type ClientEvent,
+  isOfClient,
+  readClientSessions,
+} from './first-client.ts';
 export { nodeShape } from './nodes.ts';
 export type { KnownProvider, ProviderCommand } from './providers.ts';
 export type { QueueChange, QueuePreview } from './queue.ts';

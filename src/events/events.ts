@@ -61,7 +61,15 @@ export const EVENTS = {
   }),
   failureNotKept: define('error', 'The store could not keep a failed login: it counts only until the next start.', { error }),
   bareNewline: define('info', 'A message had bare CR or LF, which became CRLF.', { session: text, queueId: text }),
+  left: define('debug', 'A client has closed its session without a login.', {
+    session: text,
+    listener: text,
+    ip: text,
+    tls: maybe,
+    greeted: flag,
+  }),
   tlsFailed: define('warn', 'A TLS handshake failed with a destination, or (level debug) with a client.', {
+    session: optional(text),
     listener: optional(text),
     mx: optional(text),
     ip: text,
@@ -279,8 +287,8 @@ export type RelayEvent = { [K in EventName]: { readonly event: K; readonly field
 /** Reports one event. @param level replaces the usual one. */
 export type Emit = <K extends EventName>(event: K, fields: EventFields<K>, level?: Level) => void;
 
-/** They come for each host, each session and each daily fetch, so the log has them for developers only, and metrics count them. */
-const COUNTED: ReadonlySet<EventName> = new Set(['tlsPolicy', 'tlsSession', 'stsPolicy']);
+/** They come for each host, each session and each daily fetch, so the log has them for developers only, and observers hear them. */
+const COUNTED: ReadonlySet<EventName> = new Set(['tlsPolicy', 'tlsSession', 'stsPolicy', 'left']);
 
 /** The fields that identify a session. */
 type SessionFacts = { readonly session: string; readonly ip: string; readonly user?: string | undefined };

@@ -35,6 +35,7 @@ import { type Activity, createActivity } from './activity.ts';
 import { createMisalignedNotices, startSenders } from './alignment.ts';
 
 import { createBlockNews, followProviders } from './block-notices.ts';
+import { type ClientWatch, createClientWatch } from './client-watch.ts';
 import { openConsole } from './console.ts';
 import { createCommitCheck, createUsableCheck, reasonsAgainst, snapshot, storeEvents, whyUnusable } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
@@ -89,7 +90,9 @@ export async function startRelay({ config, reload, write, probe }: RelayOptions)
   const log = createLog({ ...config.log, ...(write === undefined ? {} : { write }) });
   const metrics = createMetrics(VERSION);
   const activity = createActivity();
+  const clients = createClientWatch();
   const observe = (event: RelayEvent) => {
+    clients.observe(event);
     metrics.observe(event);
     activity.observe(event);
   };
@@ -102,7 +105,7 @@ export async function startRelay({ config, reload, write, probe }: RelayOptions)
   process.on('uncaughtExceptionMonitor', crashed);
   closers.push(() => process.off('uncaughtExceptionMonitor', crashed));
   try {
-    return await build({ current: { config }, read: reload, probe, log, events, observe, activity, metrics, closers });
+    return await build({ current: { config }, read: reload, probe, log, events, observe, activity, clients, metrics, closers });
   } catch (error) {
     await closeAll(closers, events);
     log.flush();
@@ -131,6 +134,7 @@ type Parts = {
   /** Hears each event, also those of other threads. */
   readonly observe: (event: RelayEvent) => void;
   readonly activity: Activity;
+  readonly clients: ClientWatch;
   readonly metrics: Metrics;
   /** In the order of the start. They run in reverse order. */
   readonly closers: (() => Promise<unknown> | unknown)[];
@@ -145,7 +149,7 @@ async function build(parts: Parts): Promise<Relay> {
   follow();
   const door = await openDoor(parts, ground, way);
   const admin = await openAdmin(parts, ground, way, door);
-  const console = await openConsole({ current: parts.current, ...ground });
+  const console = await openConsole({ ...parts, ...ground });
   parts.closers.push(() => console.close());
   const listening = [door.submission, ground.certificates, admin, console].flatMap((part) => part.listening);
   const outbound = startOutboundLook({ config: parts.current.config, dns: ground.dns, log: parts.events, probe: parts.probe });

@@ -25,6 +25,7 @@ const REPLIES = {
   tooManyIdle: [421, '4.7.0', 'Too many commands without a message'],
   notMail: [421, '4.7.0', 'This is a mail server, good bye'],
   tooEarly: [421, '4.7.0', 'You must wait for the greeting'],
+  tlsTooEarly: [421, '4.7.0', 'TLS begins with STARTTLS on this port'],
   behindStartTls: [421, '4.7.0', 'Nothing may follow STARTTLS before TLS has begun'],
   tooManySessions: [421, '4.7.0', 'Too many connections'],
   tooManyHandshakes: [421, '4.7.0', 'Too many TLS handshakes without a login'],

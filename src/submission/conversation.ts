@@ -75,6 +75,11 @@ export class Conversation {
     return this.#credential !== undefined;
   }
 
+  /** True after EHLO or HELO, which counts no longer after STARTTLS. */
+  get greeted(): boolean {
+    return this.#greeted;
+  }
+
   get inTransaction(): boolean {
     return this.#transaction !== undefined;
   }

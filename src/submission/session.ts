@@ -150,7 +150,7 @@ export class Session implements Wire {
       },
       failed: (reason) => {
         const { listener, ip } = this.#setup;
-        this.#shared.options.log.emit('tlsFailed', { listener, ip, reason });
+        this.#shared.options.log.emit('tlsFailed', { session: this.id, listener, ip, reason });
       },
     });
     this.#socket = secured ?? this.#socket;
@@ -231,9 +231,16 @@ export class Session implements Wire {
       this.#track(this.#message.abort()).catch((error) => this.#shared.options.log.emit('storeTrouble', { error }));
     }
     this.#message = undefined;
+    if (!this.#conversation.isLoggedIn) this.#tellLeft();
     this.#setup.onClose();
     this.#end.resolve();
   };
+
+  #tellLeft(): void {
+    const { listener, ip } = this.#setup;
+    const { greeted } = this.#conversation;
+    this.#shared.options.log.emit('left', { session: this.id, listener, ip, tls: this.tls?.protocol ?? null, greeted });
+  }
 
   /** Answers the input first: the client would send a queued message again if it got no 250. */
   readonly #halfClosed = (): void => {
@@ -244,9 +251,10 @@ export class Session implements Wire {
   };
 
   readonly #take = (chunk: Buffer): void => {
-    if (this.#state === 'greeting') this.refuse(refusal('tooEarly'));
-    if (this.#state !== 'open') return;
+    if (this.#state === 'greeting') this.refuse(refusal(isHandshake(chunk) ? 'tlsTooEarly' : 'tooEarly'));
     this.#activeAt = this.#shared.monotonic();
+    if (this.tls === undefined && this.#input.pending === 0 && isHandshake(chunk)) this.refuse(refusal('tlsTooEarly'));
+    if (this.#state !== 'open') return;
     if (this.#textUntil > 0) {
       this.#textUntil = nextTextDeadline(this.#textUntil, chunk.length, this.#shared.options.limits, this.#activeAt);
     }
@@ -339,4 +347,9 @@ export class Session implements Wire {
     this.#out = '';
     this.#socket.write(text);
   }
+}
+
+/** True for the first bytes of a TLS handshake: RFC 8446 §5.1. */
+function isHandshake(chunk: Buffer): boolean {
+  return chunk[0] === 0x16 && chunk[1] === 0x03;
 }

@@ -39,6 +39,7 @@ export function startServerTls(socket: Socket, options: TLSSocketOptions, { secu
     return undefined;
   }
   const secure = new TLSSocket(socket, { ...options, isServer: true });
+  const before = socket.bytesRead;
   let pending = true;
   const fail = (reason: string) => {
     if (pending) failed?.(reason);
@@ -47,8 +48,12 @@ export function startServerTls(socket: Socket, options: TLSSocketOptions, { secu
   };
   secure.on('error', () => {}); // '_tlsError' reports it
   secure.on('_tlsError', (error: Error) => fail(error.message));
-  secure.once('end', () => pending && fail('the client left during the handshake'));
-  secure.once('close', () => fail('closed during the handshake'));
+  const silent = () => socket.bytesRead === before;
+  secure.once(
+    'end',
+    () => pending && fail(silent() ? 'the client left and said nothing' : 'the client left during the handshake'),
+  );
+  secure.once('close', () => fail(silent() ? 'the client said nothing' : 'closed during the handshake'));
   secure.once('secure', () => {
     pending = false;
     secured({ protocol: secure.getProtocol() ?? 'TLS', cipher: secure.getCipher()?.name ?? 'unknown' }, secure);

@@ -1,5 +1,6 @@
 /** A console over a store of its own, asked over loopback. */
 import { startConsole } from '../../src/console/console.ts';
+import type { ClientEvent } from '../../src/control/control.ts';
 import { VERSION } from '../../src/system/version.ts';
 import { testControl } from './control.ts';
 
@@ -7,10 +8,12 @@ type Answer = { readonly status: number; readonly type: string | null; readonly 
 
 export async function startTestConsole() {
   const { store, control } = await testControl();
+  const clientEvents: ClientEvent[] = [];
   const console = await startConsole({
     listen: [{ address: '127.0.0.1', port: 0 }],
     version: VERSION,
     startedAt: Date.now(),
+    clientEvents: () => clientEvents,
     hostname: () => 'relay.example.net',
     control: () => control,
   });
@@ -19,6 +22,7 @@ export async function startTestConsole() {
     origin,
     store,
     control,
+    clientEvents,
     async ask(method: string, path: string, body?: unknown): Promise<Answer> {
       const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
       const response = await fetch(`${origin}/api/v1${path}`, { method, ...json });
