@@ -1,5 +1,6 @@
 /** Checks between settings: errors, and warnings about allowed but unwise values. Pure; environment.ts checks the machine. */
 
+import { isLoopback } from '../net/addresses.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import type { Route } from '../smtp/route.ts';
 import { isAscii } from '../smtp/text.ts';
@@ -10,6 +11,7 @@ type Report = (level: 'error' | 'warning', path: string, message: string) => voi
 
 export function checkConfig(config: Config, report: Report): void {
   checkListeners(config, report);
+  checkConsole(config, report);
   checkStore(config, report);
   checkTls(config, report);
   checkSizes(config, report);
@@ -45,6 +47,23 @@ function checkListeners({ listen }: Config, report: Report): void {
   if (listen.submissions.length + listen.submission.length === 0) {
     report('warning', 'listen', 'opens no port for submission: no client can connect');
   }
+}
+
+function checkConsole({ console: settings, listen, tls }: Config, report: Report): void {
+  const { idle, lifetime, origin, proxyTrust } = settings;
+  for (const key of ['idle', 'lifetime'] as const)
+    if (settings[key] <= 0) report('error', `console.${key}`, 'must be longer than 0');
+  if (idle > lifetime) report('warning', 'console.idle', 'has no effect: console.lifetime is shorter');
+  if (proxyTrust.length > 0 && origin === undefined)
+    report('error', 'console.origin', 'is required with console.proxyTrust: it is the address of the proxy in browsers');
+  if (proxyTrust.some((network) => network.endsWith('/0')))
+    report('error', 'console.proxyTrust', 'trusts all addresses: anyone could choose the address that is counted for a login');
+  if (listen.console.some(({ address }) => !isLoopback(address)) && tls.mode === 'self-signed')
+    report(
+      'warning',
+      'listen.console',
+      'is reached from outside with a self-signed certificate: browsers warn, and nobody knows whom they reach',
+    );
 }
 
 function checkStore({ store }: Config, report: Report): void {

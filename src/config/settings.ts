@@ -104,6 +104,22 @@ export const SETTINGS = {
     admin: fixed(addresses, ['127.0.0.1:8025'], 'Health and metrics. There is no login: use a private address only.'),
     console: fixed(addresses, ['127.0.0.1:8026'], 'Pages and API for people and scripts, with a login.'),
   },
+  console: {
+    secondFactor: live(
+      type.oneOf('offered', 'required'),
+      'offered',
+      'Whether each account of the console must have a second factor: a code of an app (RFC 6238).',
+    ),
+    idle: live(type.duration, '12h', 'A session of the console ends after so long without use.'),
+    lifetime: live(type.duration, '7d', 'A session of the console ends after so long, used or not.'),
+    origin: live(
+      type.optional(type.origin),
+      undefined,
+      'The address of the console in browsers, where it is not the one of `listen.console`: `https://mail.example.net`, behind a proxy.',
+    ),
+    proxyTrust: live(networks, [], 'Networks of proxies before the console, whose `X-Forwarded-For` names the client.'),
+    content: live(type.boolean, false, 'Whether administrators may fetch whole messages of the queue. Each time is noted.'),
+  },
   tls: {
     mode: fixed(type.oneOf('acme', 'files', 'self-signed'), 'acme', 'The source of the certificates.'),
     names: fixed(type.listOf(type.hostname), [], 'More names in the certificate.'),

@@ -197,6 +197,14 @@ export const url = scalar(
   },
   { strict: true },
 );
+export const origin = scalar(
+  'origin',
+  (value) => {
+    if (/^https:/.test(value) && URL.parse(value)?.origin === value) return value;
+    throw new values.ValueError(`must be https:// and a name, without a path, not ${values.quote(value)}`);
+  },
+  { strict: true },
+);
 export const limits = (kind: Limit['kind']): ValueType<readonly Limit[]> => ({
   ...listOf(scalar('limit', (value) => values.parseLimit(value, kind), { strict: true, write: formatLimit })),
   name: 'list of N/minute, N/hour, N/day',

@@ -2,11 +2,37 @@
  * The console: pages for people and an API for scripts, on ports of their own. What it needs is loaded at the first request, so that a
  * relay whose console nobody opens pays for no more than the ports.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import type { ClientEvent, Control } from '../control/control.ts';
+import type { EventLog } from '../events/events.ts';
+import { isLoopback } from '../net/addresses.ts';
 import { type ListenAddress, type OpenPort, openPort } from '../net/open-port.ts';
-import { MINUTE, SECOND } from '../system/clock.ts';
+import { type Clock, MINUTE, SECOND } from '../system/clock.ts';
+import type { AccessStore } from './access/access-store.ts';
 import type { ApiCaller } from './route.ts';
+
+/** Durations in milliseconds. */
+export type ConsoleSettings = {
+  /** The names by which it may be asked for, besides localhost and addresses. */
+  readonly names: readonly string[];
+  /** The origin that browsers see, where a proxy stands before it: `https://mail.example.net`. */
+  readonly origin: string | undefined;
+  /** Networks of proxies whose X-Forwarded-For counts. */
+  readonly proxyTrust: readonly string[];
+  readonly secondFactor: 'offered' | 'required';
+  /** A session ends after so long without a use. */
+  readonly idle: number;
+  /** A session ends after so long. */
+  readonly lifetime: number;
+};
+
+/** The certificates of the relay, for ports outside loopback. */
+type ConsoleTls = {
+  current(): SecureContextOptions;
+  onChange(listener: () => void): void;
+};
 
 /** What the relay gives. Functions return what is true now, because a reload can change it. */
 export type ConsoleParts = {
@@ -19,6 +45,12 @@ export type ConsoleParts = {
   readonly clientEvents: () => readonly ClientEvent[];
   /** The actions of an operator, noted as those of the caller. undefined: those that need no login. */
   readonly control: (by: ApiCaller | undefined) => Control;
+  readonly access: AccessStore;
+  readonly settings: () => ConsoleSettings;
+  readonly tls: ConsoleTls;
+  readonly log: EventLog;
+  /** The clock of the store. */
+  readonly now: Clock;
 };
 
 export type Console = {
@@ -27,24 +59,29 @@ export type Console = {
   close(): Promise<void>;
 };
 
+/** Of each port. */
 const MOST_CONNECTIONS = 200;
-const TIMEOUTS = {
+/** A connection on which nothing moves for so long is closed, except while we work on its request. */
+const STANDSTILL = 30 * SECOND;
+const OPTIONS: ServerOptions = {
   headersTimeout: 10 * SECOND,
   requestTimeout: 5 * MINUTE,
   keepAliveTimeout: 30 * SECOND,
   connectionsCheckingInterval: SECOND,
+  maxHeaderSize: 8192,
+  requireHostHeader: false, // the answer would lack our header fields
 };
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 /** @throws ClosedPort if a port cannot be opened. */
 export async function startConsole(parts: ConsoleParts): Promise<Console> {
   const stopped = new AbortController();
+  const answer = createAnswer(parts, stopped.signal);
   const servers: Server[] = [];
   const listening: OpenPort[] = [];
   for (const at of parts.listen) {
-    const server = createServer({ ...TIMEOUTS, maxHeaderSize: 8192 }, (request, response) =>
-      answer(request, response, parts, stopped.signal),
-    );
-    server.maxConnections = MOST_CONNECTIONS;
+    const server = await createListener(at, parts, answer);
     servers.push(server);
     listening.push(await openPort(server, { name: 'console', ...at }));
   }
@@ -54,15 +91,51 @@ export async function startConsole(parts: ConsoleParts): Promise<Console> {
       stopped.abort();
       await Promise.all(
         servers.map((server) => {
+          const closed = new Promise((resolve) => server.close(resolve));
           server.closeAllConnections();
-          return new Promise((resolve) => server.close(resolve));
+          return closed;
         }),
       );
     },
   };
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, parts: ConsoleParts, stopped: AbortSignal) {
-  const { dispatch } = await import('./dispatch.ts');
-  await dispatch(request, response, parts, stopped);
+/** Outside loopback there is TLS, by whatever way the address was set. A new certificate is for new connections; no request ends. */
+async function createListener({ address }: ListenAddress, { tls }: ConsoleParts, answer: Answer): Promise<Server> {
+  if (isLoopback(address)) return watched(createServer(OPTIONS), answer);
+  const { createServer: createTlsServer } = await import('node:https');
+  const server = createTlsServer({ ...OPTIONS, ...tls.current(), handshakeTimeout: 10 * SECOND });
+  tls.onChange(() => server.setSecureContext(tls.current()));
+  return watched(server as Server, answer);
+}
+
+function watched(server: Server, answer: Answer): Server {
+  const busy = new Set<Socket>();
+  const take = (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    request.once('end', () => busy.add(socket));
+    response.once('close', () => busy.delete(socket));
+    void answer(request, response);
+  };
+  for (const name of ['request', 'checkContinue', 'checkExpectation']) server.on(name, take);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => void refuse(error, socket));
+  server.setTimeout(STANDSTILL, (socket) => busy.has(socket) || socket.destroy());
+  server.maxConnections = MOST_CONNECTIONS;
+  return server;
+}
+
+function createAnswer(parts: ConsoleParts, stopped: AbortSignal): Answer {
+  let dispatch: Promise<Answer> | undefined;
+  return async (request, response) => {
+    dispatch ??= import('./dispatch.ts').then(({ createDispatch }) => createDispatch(parts, stopped));
+    await (await dispatch)(request, response);
+  };
+}
+
+/** What the parser of HTTP refuses gets an answer in the form of all others. A failed handshake gets none. */
+async function refuse(error: NodeJS.ErrnoException, socket: Socket): Promise<void> {
+  const isHttp = /^HPE_|^ERR_HTTP/.test(error.code ?? '');
+  if (!isHttp || !socket.writable) return void socket.destroy();
+  const { malformedAnswer } = await import('./malformed.ts');
+  socket.end(malformedAnswer(error.code), () => socket.destroy());
 }

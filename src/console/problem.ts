@@ -1,6 +1,21 @@
 /** Errors of the API as RFC 9457 asks: one sentence, and all faulty fields at once. */
 import type { ControlError, ControlErrorKind } from '../control/control.ts';
 
+/** The words after `#` in `type`. The page that it points to is made from them. */
+const KINDS = {
+  'wrong-login': 'Name, password or code is wrong.',
+  'code-needed': 'The password is right, and the code of the second factor is missing.',
+  'factor-needed': 'The relay asks each account for a second factor, and this one has none yet. Set it up by /session/factor.',
+  'confirm-first': 'The last password is more than 10 minutes old. Give it again to /session/confirm, then repeat the request.',
+  'foreign-page': 'The request does not come from a page of this console, or has no right value of x-smarthost-csrf.',
+  'two-callers': 'The request has a cookie and a token, and only one of them can say who asks.',
+  'not-yours': 'The role of the account, or the scopes of the token, do not suffice.',
+  'bad-field': 'Fields are missing, unknown or not valid. `errors` names all of them.',
+  'changed-meanwhile': 'Somebody else has changed it since the ETag in If-Match was given.',
+  'key-reused': 'The Idempotency-Key was used for another request.',
+  'still-running': 'An earlier request with this Idempotency-Key is not done yet.',
+} as const;
+
 /** One faulty field. `pointer` as in RFC 6901; a query parameter has its name. */
 type FaultyField = { readonly pointer: string; readonly detail: string };
 
@@ -21,7 +36,14 @@ const TITLES: Readonly<Record<number, string>> = {
   503: 'Not available now',
 };
 
-type ProblemOptions = { readonly errors?: readonly FaultyField[]; readonly headers?: Readonly<Record<string, string>> };
+/** What a program can do about it, where the status alone does not tell. */
+type ProblemKind = keyof typeof KINDS;
+
+type ProblemOptions = {
+  readonly errors?: readonly FaultyField[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly kind?: ProblemKind;
+};
 
 /** Thrown by a handler or a check. The sentence is the one that the command line says. */
 export class ApiProblem extends Error {
@@ -29,9 +51,11 @@ export class ApiProblem extends Error {
   readonly status: number;
   readonly errors: readonly FaultyField[];
   readonly headers: Readonly<Record<string, string>>;
+  readonly kind: ProblemKind | undefined;
 
-  constructor(status: number, detail: string, { errors = [], headers = {} }: ProblemOptions = {}) {
+  constructor(status: number, detail: string, { errors = [], headers = {}, kind }: ProblemOptions = {}) {
     super(detail);
+    this.kind = kind ?? (errors.length > 0 ? 'bad-field' : undefined);
     this.status = status;
     this.errors = errors;
     this.headers = headers;
@@ -46,14 +70,20 @@ export function apiProblemOf(error: ControlError): ApiProblem {
 }
 
 /** @param instance the path that was asked. */
-export function apiProblemBody({ status, message, errors }: ApiProblem, instance: string) {
+export function apiProblemBody({ status, message, errors, kind }: ApiProblem, instance: string) {
   const title = TITLES[status] ?? 'Error';
   return {
-    type: 'about:blank',
+    type: kind === undefined ? 'about:blank' : `/api/problems#${kind}`,
     title,
     status,
     detail: message,
     instance,
     ...(errors.length === 0 ? {} : { errors }),
   };
+}
+
+/** The page that `type` points to. */
+export function problemsPage(): string {
+  const kinds = Object.entries(KINDS).map(([kind, about]) => `#${kind}\n    ${about}\n`);
+  return `The kinds of problems that the API tells in \`type\`. \`about:blank\`: the status says it all.\n\n${kinds.join('\n')}`;
 }

@@ -1,10 +1,12 @@
 /** One entry of the table of routes: what may be asked, by whom, in which shape, and what is answered. The OpenAPI document is made from it. */
 import type * as v from 'valibot';
 import type { Control } from '../control/control.ts';
+import type { Arrival } from './access/arrival.ts';
+import type { OpenSession } from './access/authentication.ts';
 import type { ConsoleParts } from './console.ts';
 
 /** What an account may do. Each role may do all that the ones before it may. */
-const ROLES = ['reader', 'operator', 'admin'] as const;
+export const ROLES = ['reader', 'operator', 'admin'] as const;
 type Role = (typeof ROLES)[number];
 
 /** What a token may do. */
@@ -14,6 +16,8 @@ type Scope = (typeof SCOPES)[number];
 /** Who asks. `name` is that of an account, or of a token. */
 export type ApiCaller = {
   readonly name: string;
+  /** The account, also that of a token. */
+  readonly account: string;
   readonly way: 'session' | 'token';
   readonly role: Role;
   /** The address of the client. */
@@ -38,6 +42,10 @@ type Ask<P extends string = string, Q = unknown, B = unknown> = {
   readonly body: Output<B>;
   /** undefined only for routes of access `public`. */
   readonly by: ApiCaller | undefined;
+  readonly session: OpenSession | undefined;
+  readonly arrival: Arrival;
+  /** Header fields of the answer. */
+  readonly headers: Map<string, string>;
   /** The actions of an operator, noted as those of the caller. */
   readonly control: Control;
   readonly parts: ConsoleParts;
@@ -49,6 +57,8 @@ type RouteShape<P extends string, Q extends Schema | undefined, B extends Schema
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** Below `/api/v1`. */
   readonly path: P;
+  /** Below this instead. */
+  readonly below?: '/api';
   /** `public`: without login. `account`: any account. Otherwise the least role. */
   readonly access: 'public' | 'account' | Role;
   /** The scope that a token needs. null: no token may ask. */

@@ -1,6 +1,7 @@
 /** The table of all routes of the API. The order is that of the document. */
+import { DOCUMENT_ROUTES } from './api/document.ts';
 import { FIRST_CLIENT_ROUTES } from './api/first-client.ts';
 import { STATUS_ROUTES } from './api/status.ts';
 import type { ApiRoute } from './route.ts';
 
-export const ROUTES: readonly ApiRoute[] = [...STATUS_ROUTES, ...FIRST_CLIENT_ROUTES];
+export const ROUTES: readonly ApiRoute[] = [...STATUS_ROUTES, ...FIRST_CLIENT_ROUTES, ...DOCUMENT_ROUTES];

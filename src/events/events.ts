@@ -5,6 +5,7 @@
 import type { JudgedReply } from '../smtp/outcome.ts';
 import { type Reply, replyLine } from '../smtp/reply.ts';
 import type { Log } from '../system/log.ts';
+import { CONSOLE_EVENTS } from './console-events.ts';
 import { type EventDefinition, FIELDS, type FieldValues, type Level } from './fields.ts';
 import { LOGIN_EVENTS } from './login-events.ts';
 import { renderEventsPage } from './page.ts';
@@ -275,6 +276,7 @@ export const EVENTS = {
     { from: text, reason: text },
   ),
 
+  ...CONSOLE_EVENTS,
   ...TROUBLE,
 } as const satisfies Record<string, EventDefinition>;
 

@@ -36,6 +36,13 @@ export function isPublicAddress(address: string): boolean {
   return reachOf(address) === 'public';
 }
 
+const LOOPBACK = createNetworks(['127.0.0.0/8', '::1/128']);
+
+/** Only this machine reaches it. */
+export function isLoopback(address: string): boolean {
+  return LOOPBACK.has(plainAddress(address));
+}
+
 type Interfaces = ReturnType<typeof networkInterfaces>;
 
 /** The addresses of this machine, without loopback. */

@@ -17,14 +17,14 @@ import { refusal, refusalText } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
 import { SECOND } from '../system/clock.ts';
 import { type AgreedTls, hasLeft, startServerTls } from '../system/server-tls.ts';
+import { type TlsFiles, tlsOptions } from '../system/tls-options.ts';
 import type { Admitted } from './admission.ts';
 import { HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE } from './deadlines.ts';
 import type { Entrance } from './guard.ts';
 import { clientKey } from './networks.ts';
 import { readProxyHeader } from './proxy-protocol.ts';
 import { Session, type SessionSetup } from './session.ts';
-import type { ListenerName, ListenerOptions, Shared, TlsFiles } from './submission.ts';
-import { tlsOptions } from './tls.ts';
+import type { ListenerName, ListenerOptions, Shared } from './submission.ts';
 
 /** Milliseconds that a refused client has to read the refusal. */
 const FAREWELL = 2 * SECOND;

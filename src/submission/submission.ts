@@ -10,20 +10,14 @@ import type { Refusal } from '../smtp/reply.ts';
 import type { DestinationFunction, SignsFunction } from '../smtp/route.ts';
 import type { CredentialStore } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
+import type { TlsFiles } from '../system/tls-options.ts';
 import { sweepInterval } from './deadlines.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { type Caller, type Hand, Listener } from './listener.ts';
 
+export type { TlsFiles } from '../system/tls-options.ts';
 export type { ClientFacts, Entrance, Guard } from './guard.ts';
 export type { Caller, Hand } from './listener.ts';
-
-/** One or two pairs in PEM, keys and certificates in the same order. OpenSSL picks the ECDSA or the RSA pair by client. */
-export type TlsFiles = {
-  readonly key: readonly string[];
-  readonly cert: readonly string[];
-  /** 48 random bytes, the same in all threads, so that a session of TLS resumes in any of them. Absent: new ones. */
-  readonly ticketKeys?: Uint8Array;
-};
 
 export type ListenerName = 'submissions' | 'submission';
 /** `address` `::` is every address, IPv4 included. */

@@ -1,14 +1,46 @@
-/** A console over a store of its own, asked over loopback. */
-import { startConsole } from '../../src/console/console.ts';
+/** A console over a store of its own, asked over loopback as an administrator who has logged in, or as somebody else. */
+import { type IncomingHttpHeaders, request as send } from 'node:http';
+import { secretHash } from '../../src/console/access/cookie.ts';
+import { csrfOf } from '../../src/console/access/csrf.ts';
+import { type ConsoleParts, type ConsoleSettings, startConsole } from '../../src/console/console.ts';
 import type { ClientEvent } from '../../src/control/control.ts';
+import { createEventLog } from '../../src/events/events.ts';
+import { createLog } from '../../src/system/log.ts';
 import { VERSION } from '../../src/system/version.ts';
+import { memoryAccess } from './console-access.ts';
 import { testControl } from './control.ts';
+import { NOW } from './store-rig.ts';
 
-type Answer = { readonly status: number; readonly type: string | null; readonly headers: Headers; readonly body: any };
+type Answer = {
+  readonly status: number;
+  readonly type: string | null;
+  readonly headers: Headers;
+  /** Parsed, if it is JSON. */
+  readonly body: any;
+};
 
-export async function startTestConsole() {
+/** `none`: without a login. `both`: the session of an administrator, and a token. */
+type Asker = 'admin' | 'operator' | 'reader' | 'none' | 'both' | { readonly token: string } | { readonly session: string };
+
+type AskOptions = {
+  /** Default: admin. */
+  readonly as?: Asker;
+  /** Added, or in the place of those that are sent otherwise. undefined: left out. */
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+};
+
+const OURS = { 'sec-fetch-site': 'same-origin' };
+
+export async function startTestConsole(changes: Partial<ConsoleParts> = {}, settings: Partial<ConsoleSettings> = {}) {
   const { store, control } = await testControl();
   const clientEvents: ClientEvent[] = [];
+  const access = memoryAccess(NOW);
+  const lines: string[] = [];
+  const events: { event: string; [field: string]: unknown }[] = [];
+  const log = createEventLog(
+    createLog({ level: 'debug', format: 'json', write: (text) => lines.push(text) }),
+    ({ event, fields }) => events.push({ event, ...fields }),
+  );
   const console = await startConsole({
     listen: [{ address: '127.0.0.1', port: 0 }],
     version: VERSION,
@@ -16,20 +48,80 @@ export async function startTestConsole() {
     clientEvents: () => clientEvents,
     hostname: () => 'relay.example.net',
     control: () => control,
+    access,
+    settings: () => ({ ...SETTINGS, ...settings }),
+    tls: { current: () => ({}), onChange: () => {} },
+    log,
+    now: () => NOW,
+    ...changes,
   });
-  const origin = `http://127.0.0.1:${console.listening[0]!.port}`;
+  const { port } = console.listening[0]!;
+  const origin = `http://127.0.0.1:${port}`;
+  const cookie = (secret: string) => ({ cookie: `smarthost-${port}=${secret}`, 'x-smarthost-csrf': csrfOf(secret) });
+  for (const role of ['admin', 'operator', 'reader'] as const) access.let(role, secretHash(`session of ${role}`));
+  access.give('token of both', ['messages:read']);
+
+  function headersOf(as: Asker): Record<string, string> {
+    if (as === 'none') return OURS;
+    if (as === 'both') return { ...OURS, ...cookie('session of admin'), authorization: 'Bearer token of both' };
+    if (typeof as === 'string') return { ...OURS, ...cookie(`session of ${as}`) };
+    return 'token' in as ? { authorization: `Bearer ${as.token}` } : { ...OURS, ...cookie(as.session) };
+  }
+
   return {
     origin,
     store,
     control,
     clientEvents,
-    async ask(method: string, path: string, body?: unknown): Promise<Answer> {
-      const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
-      const response = await fetch(`${origin}/api/v1${path}`, { method, ...json });
-      const text = await response.text();
-      const type = response.headers.get('content-type');
-      return { status: response.status, type, headers: response.headers, body: type?.includes('json') ? JSON.parse(text) : text };
+    access,
+    events,
+    lines,
+    ask(method: string, path: string, body?: unknown, { as = 'admin', headers = {} }: AskOptions = {}): Promise<Answer> {
+      const json = body === undefined ? {} : { 'content-type': 'application/json' };
+      const text = body === undefined ? undefined : JSON.stringify(body);
+      return askOnce(`${origin}/api/v1${path}`, method, { ...headersOf(as), ...json, ...headers }, text);
     },
     [Symbol.asyncDispose]: () => console.close(),
   };
+}
+
+const SETTINGS: ConsoleSettings = {
+  names: ['relay.example.net'],
+  origin: undefined,
+  proxyTrust: [],
+  secondFactor: 'offered',
+  idle: 12 * 3_600_000,
+  lifetime: 7 * 86_400_000,
+};
+
+/** fetch sends no Host, no Origin and no Sec-Fetch-Site of one's own. */
+export function askOnce(
+  url: string,
+  method: string,
+  headers: Readonly<Record<string, string | undefined>>,
+  body?: string,
+): Promise<Answer> {
+  const { hostname, port } = new URL(url);
+  const given = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined)) as Record<string, string>;
+  const path = url.slice(url.indexOf('/', 'https://'.length));
+  return new Promise((resolve, reject) => {
+    const request = send({ host: hostname, port, method, path, headers: given, agent: false }, async (response) => {
+      try {
+        const pieces: Buffer[] = [];
+        for await (const piece of response) pieces.push(piece as Buffer);
+        resolve(answerOf(response.statusCode ?? 0, response.headers, Buffer.concat(pieces).toString()));
+      } catch (error) {
+        reject(error);
+      }
+    });
+    request.once('error', reject);
+    request.end(body);
+  });
+}
+
+function answerOf(status: number, fields: IncomingHttpHeaders, text: string): Answer {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(fields)) for (const one of [value ?? []].flat()) headers.append(name, one);
+  const type = headers.get('content-type');
+  return { status, type, headers, body: type?.includes('json') && text !== '' ? JSON.parse(text) : text };
 }

@@ -93,6 +93,7 @@ describe('defaults', () => {
     const config = await load('hostname: relay.example.net');
     expect(showConfig(config)).toEqual({
       hostname: 'relay.example.net',
+      console: { secondFactor: 'offered', idle: '12h', lifetime: '7d', origin: null, proxyTrust: [], content: false },
       dataDir: '/var/lib/smarthost',
       store: 'sqlite',
       threads: 1,

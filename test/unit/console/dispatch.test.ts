@@ -23,5 +23,5 @@ test('what does not exist and what may not be done is a problem with a sentence'
   });
   const wrong = await console.ask('POST', '/status', {});
   expect(wrong.status).toBe(405);
-  expect(wrong.headers.get('allow')).toBe('GET');
+  expect(wrong.headers.get('allow')).toBe('GET, HEAD');
 });

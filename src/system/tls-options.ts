@@ -1,7 +1,14 @@
 /** TLS towards clients: RFC 8314 and RFC 8997 (1.2 at least), AEAD ciphers only, no renegotiation. */
 import { constants, createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import type { TlsFiles } from './submission.ts';
+
+/** One or two pairs in PEM, keys and certificates in the same order. OpenSSL picks the ECDSA or the RSA pair by client. */
+export type TlsFiles = {
+  readonly key: readonly string[];
+  readonly cert: readonly string[];
+  /** 48 random bytes, the same in all threads, so that a session of TLS resumes in any of them. Absent: new ones. */
+  readonly ticketKeys?: Uint8Array;
+};
 
 /** In the server's order of preference. AES-128 costs least. The last ones are for older clients, such as those with Schannel. */
 const CIPHERS = [

@@ -1,0 +1,45 @@
+/** What a request says: its path, and its body as JSON that fits a schema. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import * as v from 'valibot';
+import { ApiProblem } from './problem.ts';
+
+/** Octets of a JSON body. */
+const MOST_BODY = 64 * 1024;
+
+export const pathOf = ({ url = '/' }: IncomingMessage): string => url.split('?')[0]!;
+
+/** @param root what stands before the names of fields. @throws ApiProblem 422 with all faulty fields */
+export function checked(schema: v.GenericSchema, value: unknown, root: string): unknown {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const errors = result.issues.map((issue) => ({
+    pointer: `${root}${(issue.path ?? []).map(({ key }: any) => escaped(String(key))).join('/')}`,
+    detail: issue.message,
+  }));
+  throw new ApiProblem(422, errors.map(({ detail }) => detail).join(' '), { errors });
+}
+
+/** RFC 6901 §3. */
+const escaped = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1');
+
+/** @throws ApiProblem 400, 413 or 415 */
+export async function readJson(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
+  if (request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() !== 'application/json')
+    throw new ApiProblem(415, 'The content type must be application/json.');
+  if (Number(request.headers['content-length'] ?? 0) > MOST_BODY) throw tooLarge();
+  if (request.headers.expect !== undefined) response.writeContinue();
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    size += piece.length;
+    if (size > MOST_BODY) throw tooLarge();
+    pieces.push(piece);
+  }
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(pieces)));
+  } catch {
+    throw new ApiProblem(400, 'The body is not JSON in UTF-8.');
+  }
+}
+
+const tooLarge = () => new ApiProblem(413, `A request has at most ${MOST_BODY} octets.`);

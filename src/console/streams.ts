@@ -1,0 +1,50 @@
+/** Answers that come in pieces. There are few at a time, because each holds a connection. */
+import type { ServerResponse } from 'node:http';
+import { SECOND } from '../system/clock.ts';
+import { ApiProblem } from './problem.ts';
+import type { ApiRoute, Stream } from './route.ts';
+
+/** Of the whole console. */
+const MOST_STREAMS = 32;
+/** A comment goes to an event stream that has nothing to say for so long, so that nobody takes it for dead. */
+const HEARTBEAT = 15 * SECOND;
+
+export function createStreams() {
+  let open = 0;
+  return {
+    /** @throws ApiProblem 503 if there are too many. */
+    async send(
+      response: ServerResponse,
+      type: NonNullable<ApiRoute['streams']>,
+      begin: () => Promise<Stream>,
+      signal: AbortSignal,
+    ): Promise<void> {
+      if (open >= MOST_STREAMS)
+        throw new ApiProblem(503, `There are ${MOST_STREAMS} streams already.`, { headers: { 'retry-after': '10' } });
+      open++;
+      try {
+        const pieces = response.req.method === 'HEAD' ? '' : await begin();
+        response.writeHead(200, { 'content-type': type === 'message/rfc822' ? type : `${type}; charset=utf-8` });
+        if (typeof pieces === 'string') return void response.end(pieces);
+        response.flushHeaders();
+        await pass(response, type, pieces, signal);
+      } finally {
+        open--;
+      }
+    },
+  };
+}
+
+async function pass(response: ServerResponse, type: string, pieces: AsyncIterable<string>, signal: AbortSignal) {
+  const beat = setInterval(() => response.writableNeedDrain || response.write(':\n\n'), HEARTBEAT);
+  if (type !== 'text/event-stream') clearInterval(beat);
+  try {
+    for await (const piece of pieces) {
+      if (signal.aborted) break;
+      if (!response.write(piece)) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+    }
+    response.end();
+  } finally {
+    clearInterval(beat);
+  }
+}
