@@ -52,6 +52,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   control: [
     'events',
+    'config',
+    'doctor',
     'store',
     'dns',
     'credentials',

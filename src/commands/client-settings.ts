@@ -1,7 +1,6 @@
-/** The settings that a client needs, for people, scripts and Exchange Server. */
+/** Prints the settings that a client needs. */
 import type { Config } from '../config/config.ts';
-import type { User } from '../control/control.ts';
-import { recipesFor, type Settings } from './client-recipes.ts';
+import { type ClientSettings, clientSettings, type User } from '../control/control.ts';
 import type { CommonOptions } from './define.ts';
 import { type Io, printJson } from './io.ts';
 import { facts } from './text.ts';
@@ -9,24 +8,15 @@ import { facts } from './text.ts';
 type What = { readonly config: Config; readonly user: User | undefined; readonly exchange: boolean };
 
 export async function printSettings(io: Io, { json }: CommonOptions, { config, user, exchange }: What): Promise<void> {
-  const settings = settingsFor(config, user);
-  const recipes = exchange ? { powershell: sendConnector(settings) } : recipesFor(settings);
-  if (json) return printJson(io, { ...settings, ...recipes });
+  const { settings, recipes, powershell, advice, exchangeAdvice } = clientSettings(config, user);
+  const lines = exchange ? { powershell } : recipes;
+  if (json) return printJson(io, { ...settings, ...lines });
   if (user !== undefined) await io.out(describe(settings));
-  for (const recipe of Object.values(recipes)) await io.out(`${user === undefined ? '' : '\n'}${recipe}\n`);
-  for (const sentence of exchange ? exchangeAdvice(config, user) : clientAdvice(config, settings)) io.err(sentence);
+  for (const recipe of Object.values(lines)) await io.out(`${user === undefined ? '' : '\n'}${recipe}\n`);
+  for (const sentence of exchange ? exchangeAdvice : advice) io.err(sentence);
 }
 
-/** Takes the usual port if it is open, else the first one of the list. */
-function settingsFor({ hostname, listen }: Config, user: User | undefined): Settings {
-  const ports = [
-    ...listen.submissions.map(({ port }) => ({ port, encryption: 'TLS' as const })),
-    ...listen.submission.map(({ port }) => ({ port, encryption: 'STARTTLS' as const })),
-  ];
-  return { host: hostname, ports, user: user?.name ?? null, senders: user?.senders ?? [] };
-}
-
-function describe({ host, ports, user, senders }: Settings): string {
+function describe({ host, ports, user, senders }: ClientSettings['settings']): string {
   return facts([
     ['server', host],
     ...ports.map(
@@ -40,66 +30,4 @@ function describe({ host, ports, user, senders }: Settings): string {
     ['user name', user ?? ''],
     ['sender', senders.join(', ')],
   ]);
-}
-
-/** Exchange only supports STARTTLS, on any port, and checks the certificate against `-TlsDomain`. */
-function sendConnector({ host, ports }: Settings): string {
-  const port = ports.find(({ encryption }) => encryption === 'STARTTLS')?.port ?? 587;
-  const connector = [
-    `New-SendConnector -Name 'Relay ${host}' -Custom -AddressSpaces '*' -DNSRoutingEnabled $false`,
-    `-SmartHosts '${host}' -Port ${port}`,
-    '-SmartHostAuthMechanism BasicAuthRequireTLS -AuthenticationCredential (Get-Credential)',
-    `-RequireTLS $true -TlsAuthLevel DomainValidation -TlsDomain '${host}'`,
-    '-Fqdn (Read-Host "Host name of this Exchange server") -ProtocolLoggingLevel Verbose',
-  ].join(' `\n  ');
-  return `${connector}\n\n${checks(host)}`;
-}
-
-/** These lines are comments, so that the operator can paste all of the output. */
-function checks(host: string): string {
-  return [
-    '# More than one Mailbox server: name those that may send through it.',
-    `# Set-SendConnector 'Relay ${host}' -SourceTransportServers EX01,EX02`,
-    '',
-    '# To check it, send a message out. Is it waiting, and what did the relay answer?',
-    '# Get-Queue | Where-Object MessageCount -gt 0 | Format-List Identity,MessageCount,NextHopDomain,LastError',
-    '# The log with every line of the conversation with the relay is in this folder:',
-    '# Get-TransportService | Format-List Name,SendProtocolLogPath',
-    '# What happened to the message, on the relay:  smarthost trace ADDRESS',
-  ].join('\n');
-}
-
-function clientAdvice({ tls }: Config, { host, ports }: Settings): readonly string[] {
-  const starttls = ports.find(({ encryption }) => encryption === 'STARTTLS')?.port ?? 587;
-  return [
-    'The password was shown when the credential was made; `smarthost user passwd` makes a new one.',
-    `mailcow, docker-mailserver, MDaemon and others ask for the same: relay host ${host}, port ${starttls}, user name, password.`,
-    ...selfSigned(tls.mode),
-  ];
-}
-
-/** The problems that administrators meet first, each with the error text of Exchange. */
-function exchangeAdvice({ tls, hostname }: Config, user: User | undefined): readonly string[] {
-  return [
-    userAdvice(user),
-    ...selfSigned(tls.mode),
-    '"451 5.7.3 Require basic authentication": a firewall on the way hides AUTH; `smarthost doctor` shows what the relay itself offers.',
-    '"451 5.7.3 STARTTLS is required": something inspects SMTP on the way, or the port is wrong.',
-    `"454 4.7.5 Certificate validation failure": the smart host must be written as ${hostname}; Exchange must reach the revocation lists of the authority over HTTP.`,
-    'Exchange Online cannot log in to a smart host: its connectors take no credential.',
-  ];
-}
-
-function selfSigned(mode: Config['tls']['mode']): readonly string[] {
-  return mode === 'self-signed'
-    ? ['The certificate is self-signed: clients refuse it until they are told to trust it (tls.mode).']
-    : [];
-}
-
-function userAdvice(user: User | undefined): string {
-  if (user === undefined)
-    return 'Run it in the Exchange Management Shell. The credential: smarthost user add exchange --mail-server --sender @YOUR-DOMAIN';
-  if (!user.mailServer)
-    return `${user.name} cannot send the reports of a mail server (From its postmaster): smarthost user set ${user.name} --mail-server`;
-  return `Run it in the Exchange Management Shell; Get-Credential asks for ${user.name} and its password.`;
 }

@@ -1,6 +1,6 @@
 /** The errors of commands: each has a sentence for the person who typed the command, never a stack. */
 import { parseDomain } from '../config/config.ts';
-import type { ControlError, ControlErrorKind, ControlErrorSubject } from '../control/control.ts';
+import type { ControlError, ControlErrorKind, ControlErrorSubject, Fault } from '../control/control.ts';
 
 /** The command failed: exit 1, or another code where a command can tell more. */
 export class CommandError extends Error {
@@ -42,6 +42,12 @@ const TYPED_AT: Partial<Record<ControlErrorSubject, string>> = {
   key: '--key ',
 };
 
+/** The options of the values of a credential. */
+const FLAGS: Readonly<Record<string, string>> = {
+  ...{ senders: '--sender', limits: '--limit', expiresAt: '--expires', rewrite: '--rewrite' },
+  ...{ profile: '--profile', contact: '--contact' },
+};
+
 /** Added to an error if a message is not found, or not in the queue. */
 export const WHERE_MAIL_IS = '`smarthost queue list` shows what waits, `smarthost trace` what became of the rest.';
 
@@ -62,11 +68,22 @@ const ADVICE: Partial<Record<`${ControlErrorKind} ${ControlErrorSubject}`, Advic
 };
 
 /** Turns an error of `control` into one with the words of the command line. */
-export function inWords({ kind, subject, message, named, cause }: ControlError): CommandError | UsageError {
+export function inWords({ kind, subject, message, named, cause, faults }: ControlError): CommandError | UsageError {
+  if (faults.length > 0) return new UsageError(faults.map(faultTyped).join('\n'), { cause });
+  if (kind === 'invalid') return new UsageError(invalidInWords(subject, message), { cause });
   const advice = ADVICE[`${kind} ${subject}`] ?? '';
-  const text = `${message}${typeof advice === 'string' ? advice : advice(named)}`;
-  if (kind !== 'invalid') return new CommandError(text, { cause });
-  return new UsageError(`${TYPED_AT[subject] ?? ''}${text}`, { cause });
+  return new CommandError(`${message}${typeof advice === 'string' ? advice : advice(named)}`, { cause });
+}
+
+/** "--sender must be …" */
+function faultTyped({ at, message, isWhole = false }: Fault): string {
+  const field = at.split('/')[0]!;
+  return isWhole ? invalidInWords(field as ControlErrorSubject, message) : `${FLAGS[field] ?? field} ${message}`;
+}
+
+function invalidInWords(subject: ControlErrorSubject, text: string): string {
+  const advice = ADVICE[`invalid ${subject}`];
+  return `${TYPED_AT[subject] ?? ''}${text}${typeof advice === 'string' ? advice : ''}`;
 }
 
 /** The value of `--limit`. @throws UsageError if it is no number from 1 to `most`. */

@@ -1,7 +1,7 @@
 /** `smarthost user release` and `user hold`: mail that is kept back because of the behaviour of a login. */
 import type { Command } from 'commander';
-import { parseDuration, parseMailAddress } from '../config/config.ts';
-import type { ReleasedLogin, TraitsChange } from '../control/control.ts';
+import { parseDuration } from '../config/config.ts';
+import type { ReleasedLogin, WrittenUser } from '../control/control.ts';
 import { withControl } from './context.ts';
 import { define } from './define.ts';
 import { typed, UsageError } from './errors.ts';
@@ -84,19 +84,8 @@ export function traitOptions(command: Command): Command {
     .option('--contact <address>', 'is told too if its mail is held; or none');
 }
 
-const PROFILES = ['app', 'person', 'server'] as const;
-
-/** @returns the given options only. @throws UsageError */
-export function parseTraitOptions({ profile, bulk, contact }: TraitOptions): TraitsChange {
-  const known = PROFILES.find((one) => one === profile);
-  if (profile !== undefined && known === undefined && profile !== 'default')
-    throw new UsageError(`--profile is one of ${PROFILES.join(', ')}, default, not "${profile}"`);
+/** @returns the given options only, for control to read. @throws UsageError */
+export function writtenTraits({ profile, bulk, contact }: TraitOptions): WrittenUser {
   if (bulk !== undefined && bulk !== 'on' && bulk !== 'off') throw new UsageError(`--bulk is on or off, not "${bulk}"`);
-  return {
-    ...(profile === undefined ? {} : { profile: known ?? null }),
-    ...(bulk === undefined ? {} : { bulk: bulk === 'on' ? true : null }),
-    ...(contact === undefined
-      ? {}
-      : { contact: contact === 'none' ? null : typed('--contact', () => parseMailAddress(contact)) }),
-  };
+  return { profile, ...(bulk === undefined ? {} : { bulk: bulk === 'on' }), contact };
 }

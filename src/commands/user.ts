@@ -1,12 +1,12 @@
 /** `smarthost user …`: the credentials that may send. */
 import type { Command } from 'commander';
-import { newUser, type UserChange, type UserLogin, type WholeUser } from '../control/control.ts';
+import { readNewUser, readUserValues, type UserChange, type UserLogin, type WholeUser } from '../control/control.ts';
 import { withControl } from './context.ts';
 import { type CommonOptions, define, group, type Register } from './define.ts';
 import { UsageError } from './errors.ts';
 import { type Io, printJson } from './io.ts';
-import { parseTraitOptions, registerUserBehaviour, type TraitOptions, traitOptions } from './user-behaviour.ts';
-import { givenPassword, parseUserOptions, type UserOptions, userOptions } from './user-options.ts';
+import { registerUserBehaviour, type TraitOptions, traitOptions, writtenTraits } from './user-behaviour.ts';
+import { givenPassword, type UserOptions, userOptions, writtenUser } from './user-options.ts';
 import { printUser, userTable } from './user-text.ts';
 
 type ChangeOptions = UserOptions & TraitOptions & CommonOptions;
@@ -92,8 +92,8 @@ export const registerUser: Register = (program, io) => {
 };
 
 async function add(io: Io, typedName: string, options: ChangeOptions): Promise<void> {
-  const user = await newUser(typedName, parseUserOptions(options)); // before the store is opened
-  const traits = parseTraitOptions(options);
+  // Before the store is opened.
+  const { user, traits } = await readNewUser({ name: typedName, ...writtenUser(options), ...writtenTraits(options) });
   await withControl(io, options, async ({ control: { users, behaviour } }) => {
     await users.checkFree(user.name);
     const login = await users.add(user, await givenPassword(io, options));
@@ -105,8 +105,7 @@ async function add(io: Io, typedName: string, options: ChangeOptions): Promise<v
 }
 
 async function change(io: Io, name: string, options: ChangeOptions): Promise<void> {
-  const named = parseUserOptions(options);
-  const traits = parseTraitOptions(options);
+  const { change: named, traits } = readUserValues({ ...writtenUser(options), ...writtenTraits(options) });
   if (Object.keys({ ...named, ...traits }).length === 0 && !options.passwordStdin)
     throw new UsageError('nothing to change: name at least one option');
   const password = await givenPassword(io, options);

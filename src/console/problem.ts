@@ -1,5 +1,5 @@
 /** Errors of the API as RFC 9457 asks: one sentence, and all faulty fields at once. */
-import type { ControlError, ControlErrorKind } from '../control/control.ts';
+import { type ControlError, type ControlErrorKind, faultSentence } from '../control/control.ts';
 
 /** The words after `#` in `type`. The page that it points to is made from them. */
 const KINDS = {
@@ -65,7 +65,9 @@ export class ApiProblem extends Error {
 const STATUSES: Readonly<Record<ControlErrorKind, number>> = { 'not found': 404, exists: 409, invalid: 422, conflict: 409 };
 
 export function apiProblemOf(error: ControlError): ApiProblem {
-  const errors = error.kind === 'invalid' ? [{ pointer: `/${error.subject}`, detail: error.message }] : [];
+  const { kind, subject, message, faults } = error;
+  const all = faults.map((fault) => ({ pointer: `/${fault.at}`, detail: faultSentence(fault) }));
+  const errors = kind === 'invalid' && all.length === 0 ? [{ pointer: `/${subject}`, detail: message }] : all;
   return new ApiProblem(STATUSES[error.kind], error.message, { errors });
 }
 

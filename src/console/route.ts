@@ -63,8 +63,8 @@ type RouteShape<P extends string, Q extends Schema | undefined, B extends Schema
   readonly access: 'public' | 'account' | Role;
   /** The scope that a token needs. null: no token may ask. */
   readonly scope: Scope | null;
-  /** Asks for the password again if the last one is more than 10 minutes old. */
-  readonly confirm?: true;
+  /** Asks for the password again if the last one is more than 10 minutes old; a function says for which requests. */
+  readonly confirm?: true | ((ask: Ask<P, Q, B>) => Promise<boolean>);
   /** One sentence for the document. */
   readonly about: string;
   readonly query?: Q;
@@ -77,12 +77,20 @@ type RouteShape<P extends string, Q extends Schema | undefined, B extends Schema
   readonly streams?: 'text/event-stream' | 'text/csv' | 'text/plain' | 'message/rfc822';
 };
 
-export type ApiRoute = RouteShape<string, Schema | undefined, Schema | undefined, Schema | undefined> & {
+export type ApiRoute = Omit<RouteShape<string, Schema | undefined, Schema | undefined, Schema | undefined>, 'confirm'> & {
+  readonly confirm?: true | ((ask: Ask<any, any, any>) => Promise<boolean>);
   handle(ask: Ask<any, any, any>): Promise<unknown>;
 };
 
 /** A text, or its pieces as they come. Each piece is sent at once. */
 export type Stream = string | AsyncIterable<string>;
+
+/** What control returns may be read-only. */
+type Answered<T> = T extends readonly (infer E)[]
+  ? readonly Answered<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Answered<T[K]> }
+    : T;
 
 /** Checks that a handler fits its schemas. */
 export function route<
@@ -92,7 +100,7 @@ export function route<
   A extends Schema | undefined = undefined,
 >(
   shape: RouteShape<P, Q, B, A> & {
-    handle(ask: Ask<P, Q, B>): Promise<A extends Schema ? v.InferInput<A> : Stream | undefined>;
+    handle(ask: Ask<P, Q, B>): Promise<A extends Schema ? Answered<v.InferInput<A>> : Stream | undefined>;
   },
 ): ApiRoute {
   return shape as unknown as ApiRoute;

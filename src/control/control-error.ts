@@ -8,6 +8,7 @@ export type ControlErrorSubject =
   | 'user'
   | 'name'
   | 'senders'
+  | 'values'
   | 'password'
   | 'domain'
   | 'selector'
@@ -21,7 +22,15 @@ export type ControlErrorSubject =
   | 'phase'
   | 'replies';
 
-type ControlErrorOptions = ErrorOptions & { readonly named?: string };
+/** One wrong value. `at`: the name of the field, with a number where it is a list (`senders/0`). */
+export type Fault = {
+  readonly at: string;
+  /** Completes "FIELD …", unless it is a whole sentence. */
+  readonly message: string;
+  readonly isWhole?: boolean;
+};
+
+type ControlErrorOptions = ErrorOptions & { readonly named?: string; readonly faults?: readonly Fault[] };
 
 /** Says in one sentence what is wrong. The caller adds how to mend it, because only it knows how the operator asked. */
 export class ControlError extends Error {
@@ -30,11 +39,24 @@ export class ControlError extends Error {
   readonly subject: ControlErrorSubject;
   /** The name of the subject, for the advice that the caller adds. */
   readonly named: string;
+  /** All wrong values of a request with several fields. */
+  readonly faults: readonly Fault[];
 
   constructor(kind: ControlErrorKind, subject: ControlErrorSubject, sentence: string, options: ControlErrorOptions = {}) {
     super(sentence, options);
     this.kind = kind;
     this.subject = subject;
     this.named = options.named ?? '';
+    this.faults = options.faults ?? [];
   }
+}
+
+/** @throws ControlError with all of them, if there is one. */
+export function refuseFaults(faults: readonly Fault[]): void {
+  if (faults.length === 0) return;
+  throw new ControlError('invalid', 'values', faults.map(faultSentence).join('\n'), { faults });
+}
+
+export function faultSentence({ at, message, isWhole = false }: Fault): string {
+  return isWhole ? message : `${at.split('/')[0]} ${message}`;
 }

@@ -24,14 +24,16 @@ import { createTraceControl, type TraceControl } from './trace.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
 
 export type { HistoryRow, RefusedByUs } from './activity.ts';
-export type { ReleasedLogin, TraitsChange } from './behaviour.ts';
+export type { ReleasedLogin } from './behaviour.ts';
 export { heldLogins } from './behaviour-view.ts';
-export { ControlError, type ControlErrorKind, type ControlErrorSubject } from './control-error.ts';
+export { type ClientSettings, clientSettings } from './client-settings.ts';
+export { ControlError, type ControlErrorKind, type ControlErrorSubject, type Fault, faultSentence } from './control-error.ts';
 export {
   type ClientEvent,
   isOfClient,
   readClientSessions,
 } from './first-client.ts';
+export { keepLastLogin, type LastLogin } from './last-logins.ts';
 export { nodeShape } from './nodes.ts';
 export type { KnownProvider, ProviderCommand } from './providers.ts';
 export type { QueueChange, QueuePreview } from './queue.ts';
@@ -52,6 +54,7 @@ export type {
 export type { CheckedHost, DomainCheck } from './tls-check.ts';
 export type { KnownPolicy } from './tls-policies.ts';
 export type { TlsFailure, TlsReportCopy } from './tls-reports.ts';
+export { parseExpiry, readNewUser, readUserValues, USER_KINDS, type WrittenUser } from './user-values.ts';
 export { checkPassword, type NewUser, newUser, type UserChange, type UserLogin } from './users.ts';
 
 /** A whole configuration fits this type. */

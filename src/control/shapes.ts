@@ -4,6 +4,7 @@ import type { CertificateStatus } from '../certificates/certificates.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { AttemptRecord, BrowsedMessage, Credential, DkimKey, MessageStore, StoredMessage } from '../store/store.ts';
 import type { behaviourViews, traitsOf } from './behaviour-view.ts';
+import type { LastLogin } from './last-logins.ts';
 
 export function iso(at: number): string;
 export function iso(at: number | null): string | null;
@@ -106,13 +107,14 @@ type UserView = {
   readonly used: readonly LimitUse[];
   /** What is held because of its behaviour. */
   readonly behaviour: ReturnType<Awaited<ReturnType<typeof behaviourViews>>>;
+  readonly lastLogin: LastLogin | null;
 };
 
 /** `user list` */
 export type User = ReturnType<typeof userShape>;
 
 /** `limits` are those in effect, the defaults of the configuration included. */
-export function userShape({ credential, limits, used, behaviour }: UserView) {
+export function userShape({ credential, limits, used, behaviour, lastLogin }: UserView) {
   const { name, senders, mailServer, disabled, expiresAt } = credential;
   return {
     name,
@@ -123,15 +125,18 @@ export function userShape({ credential, limits, used, behaviour }: UserView) {
     disabled,
     expiresAt: iso(expiresAt),
     ...behaviour,
+    /** Kept by the running relay, once in some minutes. null: none is known. */
+    lastLogin: lastLogin === null ? null : { ...lastLogin, at: iso(lastLogin.at) },
   };
 }
 
-/** `user show`: the same, and details that are rarely needed. */
+/** `user show`: the same, and details that are rarely needed. `revision` grows with each change of the credential. */
 export type WholeUser = ReturnType<typeof wholeUserShape>;
 
 export function wholeUserShape(view: UserView & { readonly traits: Awaited<ReturnType<typeof traitsOf>> }) {
-  const { rewrite, limits, createdAt } = view.credential;
-  return { ...userShape(view), defaultLimits: limits === null, rewrite, createdAt: iso(createdAt), ...view.traits };
+  const { rewrite, limits, createdAt, revision } = view.credential;
+  const more = { defaultLimits: limits === null, rewrite, createdAt: iso(createdAt), revision };
+  return { ...userShape(view), ...more, ...view.traits };
 }
 
 function limitShape({ kind, count, per }: Limit) {

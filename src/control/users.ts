@@ -5,11 +5,14 @@ import { canonicalMailbox } from '../smtp/address.ts';
 import type { Limit } from '../smtp/limit.ts';
 import type { Credential, CredentialChange } from '../store/store.ts';
 import { behaviourViews, forgetLogin, traitsOf } from './behaviour-view.ts';
+import { type ClientSettings, type ClientSettingsSource, clientSettings } from './client-settings.ts';
 import { ControlError } from './control-error.ts';
+import { forgetLastLogin, readLastLogins } from './last-logins.ts';
 import type { Parts } from './parts.ts';
+import { type SenderTrial, type TriedSenders, trySenders } from './sender-trial.ts';
 import { type User, userShape, type WholeUser, wholeUserShape } from './shapes.ts';
 
-export type UserSettings = {
+export type UserSettings = ClientSettingsSource & {
   /** Apply to users without limits of their own. */
   readonly limits: Readonly<Record<Limit['kind'], readonly Limit[]>>;
 };
@@ -37,6 +40,10 @@ export type UserControl = {
   change(name: string, change: UserChange, password?: string): Promise<WholeUser>;
   /** Also ends the user's sessions. @param password default: a generated one. */
   setPassword(name: string, password?: string): Promise<UserLogin>;
+  /** What its client must be told. */
+  client(name: string): Promise<ClientSettings>;
+  /** What would be answered to mail of it with these senders. */
+  checkSender(name: string, senders: TriedSenders): Promise<SenderTrial>;
   /** The user's mail stays in the queue. */
   remove(name: string): Promise<{ readonly name: string; readonly removed: true }>;
 };
@@ -44,16 +51,18 @@ export type UserControl = {
 export function createUserControl({ store, settings, now }: Parts<UserSettings>): UserControl {
   const { credentials, messages } = store;
 
-  async function viewOf(credential: Credential, behaviourOf?: Awaited<ReturnType<typeof behaviourViews>>) {
+  /** What is known of all users. */
+  const glance = async () => ({ behaviourOf: await behaviourViews(store, now()), loginOf: await readLastLogins(store) });
+
+  async function viewOf(credential: Credential, { behaviourOf, loginOf }: Awaited<ReturnType<typeof glance>>) {
     const defaults = settings().limits;
     const limits = limitsFor(credential, [...defaults.messages, ...defaults.recipients, ...defaults.newRecipients]);
     const used = limits.length === 0 ? [] : await messages.limitUse(credential.name, limits, now());
-    const behaviour = (behaviourOf ?? (await behaviourViews(store, now())))(credential.name);
-    return { credential, limits, used, behaviour };
+    return { credential, limits, used, behaviour: behaviourOf(credential.name), lastLogin: loginOf(credential.name) };
   }
 
   async function wholeOf(credential: Credential): Promise<WholeUser> {
-    return wholeUserShape({ ...(await viewOf(credential)), traits: await traitsOf(store, credential) });
+    return wholeUserShape({ ...(await viewOf(credential, await glance())), traits: await traitsOf(store, credential) });
   }
 
   async function find(name: string): Promise<Credential | undefined> {
@@ -75,8 +84,8 @@ export function createUserControl({ store, settings, now }: Parts<UserSettings>)
   return {
     async list() {
       const users: User[] = [];
-      const behaviourOf = await behaviourViews(store, now());
-      for (const credential of await credentials.list()) users.push(userShape(await viewOf(credential, behaviourOf)));
+      const seen = await glance();
+      for (const credential of await credentials.list()) users.push(userShape(await viewOf(credential, seen)));
       return users;
     },
     show: async (name) => wholeOf(await existing(name)),
@@ -105,10 +114,13 @@ export function createUserControl({ store, settings, now }: Parts<UserSettings>)
       await update(known, { hash });
       return { name: known, password };
     },
+    client: async (name) => clientSettings(settings(), await wholeOf(await existing(name))),
+    checkSender: async (name, senders) => trySenders(await existing(name), senders),
     async remove(name) {
       const known = (await existing(name)).name;
       if (!(await credentials.remove(known))) throw notFound(name);
       await forgetLogin(store, known);
+      await forgetLastLogin(store, known);
       return { name: known, removed: true };
     },
   };

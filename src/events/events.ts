@@ -50,7 +50,7 @@ export const EVENTS = {
   notClosed: define('error', 'A part of the relay did not close correctly during the stop.', { error }),
 
   connected: define('info', 'A client has opened a session.', { session: text, listener: text, ip: text }),
-  authenticated: define('info', 'A client has logged in.', { ...session, mechanism: text }),
+  authenticated: define('info', 'A client has logged in.', { ...session, mechanism: text, tls: maybe }),
   authFailed: define('warn', 'A login has failed.', { ...session, mechanism: text, reason: optional(text) }),
   refused: define('info', 'A command or message of a client was refused. An error if the fault is ours.', {
     ...session,

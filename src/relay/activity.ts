@@ -5,12 +5,14 @@
 import type { EventLog, RelayEvent } from '../events/events.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import { cleanLine } from '../smtp/text.ts';
-import type { ActivityStore, HistoryCount, HistoryOutcome, HistorySubject, RefusedCommand } from '../store/store.ts';
+import type { ActivityStore, HistoryCount, HistoryOutcome, HistorySubject, RefusedCommand, StoreData } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, DAY, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
+import { createLastLogins } from './last-logins.ts';
 
 const REFUSED_EVERY = 5 * SECOND;
 const COUNTED_EVERY = MINUTE;
+const LOGINS_EVERY = 20 * SECOND;
 /** Different refusals between two writes. A guesser that says the same again and again is one of them. */
 const MOST_WAITING = 1000;
 /** Names of one hour. What has no room is counted with an empty name. */
@@ -22,10 +24,12 @@ const MAX_VERB = 20;
 
 type Waiting = { -readonly [K in keyof RefusedCommand]: RefusedCommand[K] };
 
+type KeptIn = Pick<StoreData, 'activity' | 'operation'>;
+
 export type Activity = {
   observe(event: RelayEvent): void;
   /** Begins to write. @returns writes the rest and ends. */
-  keep(store: ActivityStore, log: EventLog): () => Promise<void>;
+  keep(store: KeptIn, log: EventLog): () => Promise<void>;
   /** Forgets what is too old. */
   trim(store: ActivityStore): Promise<void>;
 };
@@ -35,6 +39,7 @@ export function createActivity(now: Clock = systemClock): Activity {
   const counts = new Map<string, { -readonly [K in keyof HistoryCount]: HistoryCount[K] }>();
   const names: Record<HistorySubject, Set<string>> = { user: new Set(), destination: new Set() };
   let namesOf = 0;
+  const lastLogins = createLastLogins();
   /** The name of the last failed login of a session. */
   const typed = createCache<string, string>(MOST_WAITING);
 
@@ -82,6 +87,10 @@ export function createActivity(now: Clock = systemClock): Activity {
         count('user', fields.user ?? '', event);
         count('destination', domainOf(fields.recipient), event);
         break;
+      case 'authenticated':
+        if (fields.user === undefined) break;
+        lastLogins.note(fields.user, { at: now(), ip: fields.ip, tls: fields.tls, mechanism: fields.mechanism });
+        break;
       case 'authFailed':
         typed.set(fields.session, fields.user ?? '');
         break;
@@ -110,18 +119,19 @@ export function createActivity(now: Clock = systemClock): Activity {
     keep(store, log) {
       let writing: Promise<void> = Promise.resolve();
       // What could not be written is lost: to keep it would fill the memory while a disk is full, which people hear of by other ways.
-      const after = (write: (store: ActivityStore) => Promise<void>) => {
-        writing = writing.then(() => write(store)).catch((error: unknown) => log.emit('activityNotKept', { error }));
+      const after = (write: () => Promise<void>) => {
+        writing = writing.then(write).catch((error: unknown) => log.emit('activityNotKept', { error }));
         return writing;
       };
-      const timers = [
-        setInterval(() => void after(writeRefused), REFUSED_EVERY).unref(),
-        setInterval(() => void after(writeCounts), COUNTED_EVERY).unref(),
+      const writes = [
+        { every: REFUSED_EVERY, write: () => writeRefused(store.activity) },
+        { every: COUNTED_EVERY, write: () => writeCounts(store.activity) },
+        { every: LOGINS_EVERY, write: () => lastLogins.write(store) },
       ];
+      const timers = writes.map(({ every, write }) => setInterval(() => void after(write), every).unref());
       return async () => {
         for (const timer of timers) clearInterval(timer);
-        await after(writeRefused);
-        await after(writeCounts);
+        for (const { write } of writes) await after(write);
       };
     },
     async trim(store) {

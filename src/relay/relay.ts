@@ -171,7 +171,7 @@ async function openGround({ current, events, activity, metrics, closers }: Parts
   prepareTrust(config.delivery.ca); // while the thread of the store starts
   const store = await opening;
   closers.push(() => store.close());
-  closers.push(activity.keep(store.activity, events));
+  closers.push(activity.keep(store, events));
   const disk = await files?.watchDisk();
   closers.push(() => disk?.close());
   const owner = `${machineName()}/${process.pid}/${randomBytes(6).toString('hex')}`;

@@ -35,7 +35,7 @@ export class LoginFailures {
 /** Rejects with a Refusal: 535 5.7.8, 454 4.7.0, or 421 4.7.0 where the address has failed too often. */
 export async function logIn(
   { options, guard }: Shared,
-  { id: session, ip, client }: Pick<Wire, 'id' | 'ip' | 'client'>,
+  { id: session, ip, client, tls }: Pick<Wire, 'id' | 'ip' | 'client' | 'tls'>,
   login: ClientLogin,
   failures: LoginFailures,
 ): Promise<Credential> {
@@ -45,7 +45,7 @@ export async function logIn(
   const { result } = verification;
   if (result === 'ok') {
     const { credential } = verification;
-    options.log.emit('authenticated', { session, ip, user: credential.name, mechanism });
+    options.log.emit('authenticated', { session, ip, user: credential.name, mechanism, tls: tls?.protocol ?? null });
     return credential;
   }
   options.log.emit('authFailed', { session, ip, user: name.slice(0, MAX_LOGGED_NAME), mechanism, reason: result });

@@ -65,6 +65,7 @@ test('add takes every option and list shows them in the shape of the interface',
     expiresAt: '2030-01-31T00:00:00.000Z',
     stops: [],
     trustedUntil: null,
+    lastLogin: null,
   });
   expect(await bench.json('user', 'show', 'EXCHANGE')).toMatchObject({ rewrite: 'fixed@example.org', defaultLimits: false });
 });
@@ -87,7 +88,10 @@ test('set changes the given options and keeps the rest', async () => {
   );
   const before = await bench.json('user', 'show', 'anna@example.org');
   expect(before.expiresAt).toBe('2030-01-31T12:00:00.000Z');
-  expect(await bench.json('user', 'set', 'anna@example.org', '--limit', 'none')).toEqual({ ...before, limits: [], used: [] });
+  expect(await bench.json('user', 'set', 'anna@example.org', '--limit', 'none')).toEqual({
+    ...{ ...before, limits: [], used: [] },
+    revision: before.revision + 1,
+  });
   const after = await bench.json(
     'user',
     'set',

@@ -30,6 +30,7 @@ export async function testControl(dns: Partial<ControlOptions['dns']> = {}): Pro
     queue: { lifetime: DAY },
     signing: { noKey: 'refuse' },
     submission: { maxMessageSize: 1_000_000, maxHeaderSize: 100_000, bareNewlines: 'normalize' },
+    listen: { submissions: [{ port: 465 }], submission: [{ port: 587 }] },
     tls: { mode: 'acme', acme: { acceptTerms: false } },
     routes: [],
     destinations: [],

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { neededRecords } from '../../../src/commands/init-records.ts';
 import { type Io, printJsonArray, readLine } from '../../../src/commands/io.ts';
 import { clean, facts, several, table, time } from '../../../src/commands/text.ts';
-import { parseExpiry } from '../../../src/commands/user-options.ts';
+import { parseExpiry } from '../../../src/control/control.ts';
 import { iso } from '../../../src/control/shapes.ts';
 import { publicAddresses } from '../../../src/net/addresses.ts';
 

@@ -1,11 +1,13 @@
 /** What the relay keeps of refusals and of the mail of an hour. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { readLastLogins } from '../../../src/control/last-logins.ts';
 import { createEventLog } from '../../../src/events/events.ts';
 import { createActivity } from '../../../src/relay/activity.ts';
 import type { ActivityStore } from '../../../src/store/store.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../../src/system/clock.ts';
 import { createLog } from '../../../src/system/log.ts';
 import { createMemoryActivity } from '../../support/memory-activity.ts';
+import { createMemoryData } from '../../support/memory-data.ts';
 
 const NOW = Date.UTC(2026, 10, 28, 10, 30);
 beforeEach(() => void vi.useFakeTimers({ now: NOW }));
@@ -18,7 +20,8 @@ function rig(store: ActivityStore = createMemoryActivity()) {
     told.push(event.event);
     activity.observe(event);
   });
-  return { store, activity, log, told, end: activity.keep(store, log) };
+  const { operation } = createMemoryData().client();
+  return { store, activity, log, told, operation, end: activity.keep({ activity: store, operation }, log) };
 }
 
 const refusal = (change = {}) => ({
@@ -169,4 +172,15 @@ test('counts of logins are kept for 400 days, those of destinations for 31', asy
   const left = async (by: 'user' | 'destination') =>
     (await store.history({ by, from: 0, to: NOW, step: HOUR, names: true })).length;
   expect([await left('user'), await left('destination')]).toEqual([2, 1]);
+});
+
+test('the last login of a credential is known after 20 seconds, and not written before', async () => {
+  const { operation, log } = rig();
+  const login = { session: 's', user: 'Shop', mechanism: 'PLAIN', tls: 'TLSv1.3' };
+  log.emit('authenticated', { ...login, ip: '192.0.2.1' });
+  log.emit('authenticated', { ...login, ip: '192.0.2.2' });
+  expect((await readLastLogins({ operation }))('shop')).toBeNull();
+  await vi.advanceTimersByTimeAsync(20 * SECOND);
+  const known = { at: NOW, ip: '192.0.2.2', tls: 'TLSv1.3', mechanism: 'PLAIN' };
+  expect((await readLastLogins({ operation }))('shop')).toEqual(known);
 });
