@@ -32,7 +32,9 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../system/clock.ts';
 import type { ActivityStore } from './activity-store.ts';
 import type { AlignmentStore } from './alignment-store.ts';
+import type { AuditStore, ChangeNote } from './audit-store.ts';
 import type { BehaviourStore } from './behaviour-store.ts';
+import type { ConsoleStore } from './console-store.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { FeedbackStore } from './feedback-store.ts';
 import type { MessageStore } from './message-store.ts';
@@ -50,8 +52,18 @@ export type {
   StoredRefusedCommand,
 } from './activity-store.ts';
 export type { AlignmentStore, StoredSenderVerdict } from './alignment-store.ts';
+export type { AuditStore, ChangeNote, StoredChange } from './audit-store.ts';
 export type { BehaviourRecord, BehaviourStore } from './behaviour-store.ts';
 export type { ClusterLook, PrimaryFacts, ServerFacts, StoreCluster, StoreNode } from './cluster.ts';
+export type {
+  AccountLink,
+  ConsoleAccount,
+  ConsoleSession,
+  ConsoleStore,
+  ConsoleToken,
+  MutedFinding,
+  RequestState,
+} from './console-store.ts';
 export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCredential } from './credential-store.ts';
 export type { DataOwner } from './embedded/data-dir.ts';
 export { clusterOf, filesOf, joinStore, moveStore, openStore } from './engine.ts';
@@ -115,7 +127,8 @@ export {
 /**
  * The kind of a change. `credentials`: logins. `limits`: the limits of a user, and their use. `keys`: DKIM keys. `certificates`:
  * certificates. `policies`: TLS policies of domains. `notices`: changes of recipients by commands. `queue:D`: mail for the destination D
- * became due; `queue:*`: mail for any destination. `suppression`: addresses, by a command. `value:N`: the small value N.
+ * became due; `queue:*`: mail for any destination. `suppression`: addresses, by a command. `console`: accounts, sessions and tokens.
+ * `audit`: a row about a change. `value:N`: the small value N.
  */
 export type Change =
   | 'credentials'
@@ -125,6 +138,8 @@ export type Change =
   | 'policies'
   | 'notices'
   | 'suppression'
+  | 'console'
+  | 'audit'
   | `queue:${string}`
   | `value:${string}`;
 
@@ -140,6 +155,13 @@ export type StoreData = {
   readonly behaviour: BehaviourStore;
   readonly suppression: SuppressionStore;
   readonly feedback: FeedbackStore;
+  readonly console: ConsoleStore;
+  readonly audit: AuditStore;
+  /**
+   * The same data. The first of its requests that changes something writes the note, in the transaction of the change; later ones add to
+   * its counts. Requests that only read, or change nothing, write none.
+   */
+  noted(note: ChangeNote): StoreData;
 };
 
 /**

@@ -1,7 +1,9 @@
 /** All that every store promises. A new contract is added here, so that no engine is left out. */
 import { activityContract } from './activity.ts';
 import { alignmentContract } from './alignment.ts';
+import { auditContract } from './audit.ts';
 import { behaviourContract } from './behaviour.ts';
+import { consoleContract } from './console.ts';
 import { feedbackContract } from './feedback.ts';
 import { queueContract } from './queue.ts';
 import { shapingContract } from './shaping.ts';
@@ -19,4 +21,6 @@ export function everyContract(subject: Subject): void {
   behaviourContract(subject);
   suppressionContract(subject);
   feedbackContract(subject);
+  consoleContract(subject);
+  auditContract(subject);
 }

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import type {
   Change,
+  ChangeNote,
   Credential,
   CredentialStore,
   DkimKey,
@@ -18,7 +19,9 @@ import type {
 import { systemClock } from '../../src/system/clock.ts';
 import { createMemoryActivity } from './memory-activity.ts';
 import { createMemoryAlignment } from './memory-alignment.ts';
+import { createMemoryAudit } from './memory-audit.ts';
 import { createMemoryBehaviour } from './memory-behaviour.ts';
+import { createMemoryConsole } from './memory-console.ts';
 import { createMemoryFeedback } from './memory-feedback.ts';
 import { createMemoryStore, type MemoryMessages, type MemoryStore, newMemoryMessages, type Tell } from './memory-store.ts';
 import { createMemoryTlsPolicies } from './memory-tls-policies.ts';
@@ -41,6 +44,8 @@ export function createMemoryData(): MemoryData {
   const tlsResults = createMemoryTlsResults(createMemoryStore(shared, () => {}));
   const alignment = createMemoryAlignment();
   const feedback = createMemoryFeedback();
+  const people = createMemoryConsole();
+  const audit = createMemoryAudit(people.requests);
   const clients: ((changes: ReadonlySet<Change>) => void)[] = [];
   const failures = new Map<string, FailureCount>();
   return {
@@ -56,7 +61,7 @@ export function createMemoryData(): MemoryData {
         hear(told);
         for (const other of clients) if (other !== hear) setImmediate(() => other(told));
       };
-      return {
+      const data = {
         messages: createMemoryStore(shared, tell),
         credentials: credentialStore(shared, failures, tell),
         operation: operationStore(operation, shared, tell),
@@ -68,10 +73,14 @@ export function createMemoryData(): MemoryData {
         feedback,
         behaviour,
         suppression: shared.suppression.store(() => tell('suppression')),
-        onChange: (listener) => void listeners.push(listener),
+        console: people.store(tell),
+        audit: audit.store(tell),
+        noted: (note: ChangeNote) => audit.noted(data, note, tell),
+        onChange: (listener: (changes: ReadonlySet<Change>) => void) => void listeners.push(listener),
         ping: async () => {},
         close: async () => {},
       };
+      return data;
     },
   };
 }

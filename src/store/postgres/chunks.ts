@@ -22,7 +22,7 @@ type ChunkCall = {
   (
     name: 'writeChunk',
     argument: { spool: string; seq: number; bytes: Uint8Array<ArrayBuffer> },
-    transfer: ArrayBuffer,
+    options: { transfer: ArrayBuffer },
   ): Promise<void>;
   (name: 'readChunk', argument: { spool: string; seq: number }): Promise<Uint8Array<ArrayBuffer> | undefined>;
   (name: 'dropChunks', argument: string): Promise<void>;
@@ -131,9 +131,11 @@ class ChunkWriter implements SpoolWriter {
     if (this.#failure !== undefined) throw this.#failure;
     const bytes = this.#filling.slice(0, this.#filled);
     this.#filled = 0;
-    this.#writing = this.#call('writeChunk', { spool: this.#name, seq: this.#seq++, bytes }, bytes.buffer).catch((error) => {
-      this.#failure ??= error;
-    });
+    this.#writing = this.#call('writeChunk', { spool: this.#name, seq: this.#seq++, bytes }, { transfer: bytes.buffer }).catch(
+      (error) => {
+        this.#failure ??= error;
+      },
+    );
   }
 }
 

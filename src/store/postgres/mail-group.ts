@@ -4,6 +4,7 @@ import type { Argument } from '../sqlite/operations.ts';
 import type { SignsOfLife } from '../sqlite/owners.ts';
 import type { Request } from '../sqlite/protocol.ts';
 import { lockForMail, type MailOutcome } from './acceptance.ts';
+import { sendNote } from './audit-rows.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import type { DueMemory } from './due-memory.ts';
 import { sendSigns } from './owner-rows.ts';
@@ -37,6 +38,10 @@ export async function runMail(
         );
   await tx.flush();
   const accepted = (await store?.(effects)) ?? [];
+  for (const [i, [, , , note]] of accepts.entries()) {
+    const outcome = accepted[i]!;
+    if (note !== undefined && 'result' in outcome) sendNote({ tx, effects }, note, outcome.result);
+  }
   const settled = await settle?.(effects);
   sendSigns(
     tx,

@@ -2,9 +2,11 @@
 import type { Name } from '../sqlite/operations.ts';
 import { activityOperations } from './activity-rows.ts';
 import { alignmentOperations } from './alignment-rows.ts';
+import { auditOperations } from './audit-rows.ts';
 import { behaviourOperations } from './behaviour-rows.ts';
 import { claimOperations } from './claim-rows.ts';
 import { commandOperations } from './command-rows.ts';
+import { consoleOperations } from './console-rows.ts';
 import { feedbackOperations } from './feedback-rows.ts';
 import { heldOperations } from './held-mail.ts';
 import { loginOperations } from './login-rows.ts';
@@ -24,9 +26,11 @@ type Others = 'recount' | 'checkSpooled' | 'forgetDestinations' | 'accept' | 'se
 const operations: OperationTable<Exclude<Name, Others>> = {
   ...activityOperations,
   ...alignmentOperations,
+  ...auditOperations,
   ...behaviourOperations,
   ...claimOperations,
   ...commandOperations,
+  ...consoleOperations,
   ...feedbackOperations,
   ...heldOperations,
   ...loginOperations,

@@ -22,7 +22,8 @@ const OFTEN = 'autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshol
  * - `nodes.config_digest` is of the settings of a relay; a command has none. Relays compare it.
  * - `tried_by` is the relay of the last attempt, whose the next one is.
  * - `time_ms()` is the clock by which windows, leases of work and failures are judged, so that machines with other clocks judge alike.
- * - `paces`, `shaping` and `sender_verdicts` are kept by machine, because a host judges the address that it sees, and `behaviour` too.
+ * - `paces`, `shaping` and `sender_verdicts` are kept by machine, because a host judges the address that it sees, and `behaviour` and
+ *   `known_findings` too.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -155,6 +156,42 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (machine, user_key, sender)
   );
   CREATE INDEX behaviour_written ON behaviour (written_at);
+  `,
+  `
+  CREATE TABLE console_accounts (
+    key ${NAME} PRIMARY KEY, name text NOT NULL, role text NOT NULL, credentials text, password_hash text, password_set_at bigint,
+    totp_secret text, totp_step bigint NOT NULL, recovery_codes text NOT NULL, disabled integer NOT NULL, created_at bigint NOT NULL
+  );
+  CREATE TABLE console_links (
+    id ${NAME} PRIMARY KEY, hash text NOT NULL, account ${NAME}, expires_at bigint NOT NULL, tries_left integer NOT NULL
+  );
+  CREATE TABLE console_sessions (
+    hash ${NAME} PRIMARY KEY, account ${NAME}, created_at bigint NOT NULL, last_seen_at bigint NOT NULL, ip text NOT NULL,
+    agent text NOT NULL, confirmed_at bigint NOT NULL
+  );
+  CREATE INDEX console_sessions_account ON console_sessions (account, created_at);
+  CREATE TABLE console_tokens (
+    id ${NAME} PRIMARY KEY, hash ${NAME} UNIQUE, name text NOT NULL, account ${NAME}, scopes text NOT NULL, credential text,
+    networks text NOT NULL, created_at bigint NOT NULL, expires_at bigint, last_used_at bigint, last_used_ip text
+  );
+  CREATE TABLE console_requests (
+    owner ${NAME}, key ${NAME}, hash text NOT NULL, at bigint NOT NULL, changed integer NOT NULL, status integer, body text,
+    PRIMARY KEY (owner, key)
+  );
+  CREATE INDEX console_requests_at ON console_requests (at);
+  CREATE TABLE muted_findings (
+    finding ${NAME}, subject ${NAME}, reason text NOT NULL, muted_by text NOT NULL, at bigint NOT NULL, until bigint,
+    PRIMARY KEY (finding, subject)
+  );
+  CREATE TABLE known_findings (
+    machine ${NAME}, finding ${NAME}, subject ${NAME}, result text NOT NULL, since bigint NOT NULL, detail text NOT NULL,
+    PRIMARY KEY (machine, finding, subject)
+  );
+  CREATE TABLE audit (
+    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, action_id ${NAME} UNIQUE, at bigint NOT NULL, actor text NOT NULL,
+    way text NOT NULL, address text, action text NOT NULL, target text NOT NULL, was text NOT NULL, became text NOT NULL, recipients integer
+  );
+  CREATE INDEX audit_at ON audit (at);
   `,
 ];
 

@@ -6,12 +6,14 @@ import { hostname } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { MINUTE, SECOND } from '../../system/clock.ts';
 import { Effects } from '../sqlite/effects.ts';
+import { ANY_CHANGE } from '../sqlite/feed.ts';
 import { SignsOfLife } from '../sqlite/owners.ts';
 import { Ports } from '../sqlite/ports.ts';
 import type { Announcement, Answers, Failure, FromWorker, Request, ToWorker } from '../sqlite/protocol.ts';
 import { IdTaken } from '../sqlite/rows.ts';
 import type { Change, DatabaseSize } from '../store.ts';
 import { LaxDatabase } from './acceptance.ts';
+import { sendNote } from './audit-rows.ts';
 import { type ChunkRequest, isChunkRequest, runChunk } from './chunks.ts';
 import { CONDITION_TICK, Condition } from './condition.ts';
 import { ConnectionLost, type DatabaseSession, type ServerOptions, sqlStateOf } from './database-session.ts';
@@ -47,8 +49,6 @@ const SIZE = `
 /** Enough for one look at each server. */
 const LEAST_PATIENCE = SECOND;
 const START_PATIENCE = 10 * SECOND;
-/** When the feed was interrupted. */
-const ANYTHING: readonly Change[] = ['credentials', 'limits', 'keys', 'certificates', 'policies', 'notices', 'queue:*'];
 
 const port = parentPort as MessagePort;
 const { server, name: relayName, maxSize } = workerData as PostgresWorkerOptions;
@@ -199,10 +199,11 @@ async function commitMail(group: readonly Request[], patience: number): Promise<
 
 async function commitRest(request: Request): Promise<void> {
   const begun = performance.now();
-  const [id, name, argument] = request;
+  const [id, name, argument, note] = request;
   try {
     const { result, effects } = await write('rest', async (tx, effects) => {
       const result = await postgresOperation(name)!.run(contextOf(tx, effects), argument as never);
+      if (note !== undefined) sendNote({ tx, effects }, note, result);
       return { result, changes: writeChanges(tx, effects.changes, node.incarnation) };
     });
     answer([request], { results: [id, result.result], failures: [], effects, changes: result.changes, begun });
@@ -337,7 +338,7 @@ async function live(): Promise<void> {
       await measure(session);
       beatAt = performance.now();
     }
-    const changes = session === heard ? await revisions.read(session, node.incarnation) : ANYTHING;
+    const changes = session === heard ? await revisions.read(session, node.incarnation) : ANY_CHANGE;
     if (session !== heard) await revisions.read(session, node.incarnation);
     heard = session;
     condition.answered();

@@ -3,6 +3,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { SECOND } from '../../system/clock.ts';
 import { type OpenOptions, StoreError } from '../opening.ts';
 import type { Change, DatabaseSize, OtherRelay, StoreCondition } from '../store.ts';
+import { ANY_CHANGE } from './feed.ts';
 import { type Answers, type FromWorker, failureError } from './protocol.ts';
 import { Requests } from './requests.ts';
 
@@ -21,8 +22,6 @@ type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> &
   /** Gets the names of files that no row names any more. */
   readonly unlink: (names: readonly string[]) => void;
 };
-
-const ANYTHING: readonly Change[] = ['credentials', 'limits', 'keys', 'certificates', 'policies', 'notices', 'queue:*'];
 
 export class StoreClient extends Requests {
   readonly #options: ClientOptions;
@@ -80,7 +79,7 @@ export class StoreClient extends Requests {
     this.#worker = worker;
     this.attach(worker);
     // The changes of the last thread, and those of other processes meanwhile, were not reported.
-    if (this.#wasOpen) this.tell(ANYTHING);
+    if (this.#wasOpen) this.tell(ANY_CHANGE);
     this.#wasOpen = true;
     if (this.isWatched) worker.postMessage('watch');
     if (this.#digest !== undefined) worker.postMessage({ digest: this.#digest });

@@ -2,6 +2,10 @@
 import type { Change } from '../store.ts';
 import type { Database } from './database.ts';
 
+/** When the feed was interrupted. */
+export const ANY_CHANGE: readonly Change[] = [
+  ...(['credentials', 'limits', 'keys', 'certificates', 'policies', 'notices', 'console', 'audit', 'queue:*'] as const),
+];
 /** Changes of more destinations are reported as `queue:*`. */
 const MOST_DESTINATIONS = 100;
 

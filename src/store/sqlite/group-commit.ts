@@ -2,6 +2,7 @@
  * Group commit. Changes that arrive while a transaction syncs share the next transaction. First they run without savepoints. If one of
  * them fails, the transaction is rolled back and runs again with a savepoint around each change, so that the others are stored.
  */
+import { noteChange } from './audit-rows.ts';
 import type { Context } from './context.ts';
 import { type Database, SQLITE_CORRUPT_INDEX, type SqliteError } from './database.ts';
 import { Effects } from './effects.ts';
@@ -63,7 +64,7 @@ function runAll(context: Context, requests: readonly Request[]): Ran {
   const ran: Ran = { results: [], failures: [], transfer: [] };
   for (const request of requests) {
     try {
-      runOne(context, request, ran);
+      runNoted(context, request, ran);
     } catch (cause) {
       if (!context.db.inTransaction) throw cause;
       throw new RequestFailed('run again', { cause });
@@ -79,7 +80,7 @@ function runEach(context: Context, requests: readonly Request[]): Ran {
     const effects = new Effects();
     db.exec('SAVEPOINT request');
     try {
-      runOne({ ...context, effects }, request, ran);
+      runNoted({ ...context, effects }, request, ran);
       context.effects.add(effects);
     } catch (error) {
       context.signs.forget();
@@ -92,11 +93,18 @@ function runEach(context: Context, requests: readonly Request[]): Ran {
   return ran;
 }
 
-function runOne(context: Context, [id, name, argument]: Request, ran: Ran): void {
+/** The note is stored if the change is, and only then. */
+function runNoted(context: Context, request: Request, ran: Ran): void {
+  const result = runOne(context, request, ran);
+  if (request[3] !== undefined) noteChange(context, request[3], result);
+}
+
+function runOne(context: Context, [id, name, argument]: Request, ran: Ran): unknown {
   const { run, transfer } = operationNamed(name);
   const result = run(context, argument);
   ran.results.push(id, result);
   if (transfer !== undefined) ran.transfer.push(...transfer(result, argument));
+  return result;
 }
 
 /** A read sees all commits. Its failure rejects only itself. */

@@ -120,7 +120,7 @@ async function accept(client: StoreCaller, { message, claim, limits, grant }: Ac
     limits: limits ?? null,
     grant: grantOf(grant),
   };
-  const reply = await client.call('accept', argument, inline ? bytes.buffer : undefined);
+  const reply = await client.call('accept', argument, { transfer: inline ? bytes.buffer : undefined });
   if (reply.exceeded !== null && !reply.held) return { accepted: false, exceeded: reply.exceeded, use: reply.use };
   const content: Content = reply.bytes === null ? message.content : { kind: 'inline', bytes: reply.bytes };
   if (reply.denied !== null) return { accepted: false, denied: reply.denied, content };

@@ -2,9 +2,11 @@
 import { accept } from './accept.ts';
 import * as activity from './activity-rows.ts';
 import * as alignment from './alignment-rows.ts';
+import * as audit from './audit-rows.ts';
 import * as behaviour from './behaviour-rows.ts';
 import { browse } from './browsing.ts';
 import { claim } from './claim.ts';
+import * as people from './console-rows.ts';
 import { type Context, type Operation, read, write } from './context.ts';
 import * as credentials from './credential-rows.ts';
 import { setAside } from './damage.ts';
@@ -164,6 +166,41 @@ const operations = {
   addHistory: write(activity.addHistory),
   history: read(activity.history),
   trimHistory: write(activity.trimHistory),
+
+  account: read(people.account),
+  accounts: read(people.accounts),
+  addAccount: write(people.addAccount),
+  changeAccount: write(people.changeAccount),
+  removeAccount: write(people.removeAccount),
+  putLink: write(people.putLink),
+  tryLink: write(people.tryLink),
+  takeLink: write(people.takeLink),
+  useTotpStep: write(people.useTotpStep),
+  useRecoveryCode: write(people.useRecoveryCode),
+  addSession: write(people.addSession),
+  session: read(people.session),
+  sessions: read(people.sessions),
+  seeSession: write(people.seeSession),
+  confirmSession: write(people.confirmSession),
+  endSession: write(people.endSession),
+  endSessions: write(people.endSessions),
+  addToken: write(people.addToken),
+  tokens: read(people.tokens),
+  token: read(people.token),
+  seeToken: write(people.seeToken),
+  removeToken: write(people.removeToken),
+
+  addChange: write(audit.addChange),
+  changes: read(audit.changes),
+  trimChanges: write(audit.trimChanges),
+  beginRequest: write(audit.beginRequest),
+  answerRequest: write(audit.answerRequest),
+  mutes: read(audit.mutes),
+  putMute: write(audit.putMute),
+  removeMute: write(audit.removeMute),
+  keepFindings: write(audit.keepFindings),
+  findings: read(audit.findings),
+  trimConsole: write(audit.trimConsole),
 };
 
 type Operations = typeof operations;

@@ -3,12 +3,12 @@ import { MINUTE } from '../../system/clock.ts';
 import { StoreClient } from './client.ts';
 import type { Argument, Name, Result } from './operations.ts';
 import type { WorkerOptions } from './protocol.ts';
-import type { StoreCaller } from './requests.ts';
+import type { RequestOptions, StoreCaller } from './requests.ts';
 
 /** They read messages by the thousand, or whole tables. */
 const READS_MUCH: ReadonlySet<Name> = new Set([
   ...(['list', 'browse', 'get', 'find', 'waiting', 'preview', 'summary', 'signatureInUse'] as const),
-  ...(['refusals', 'refused', 'history', 'listStsPolicies', 'tlsReports', 'tlsFailures'] as const),
+  ...(['refusals', 'refused', 'history', 'changes', 'listStsPolicies', 'tlsReports', 'tlsFailures'] as const),
 ]);
 const IDLE = MINUTE;
 
@@ -25,9 +25,9 @@ export class PeopleClient implements StoreCaller {
     this.#worker = worker;
   }
 
-  call<K extends Name>(name: K, argument: Argument<K>, transfer?: ArrayBuffer): Promise<Result<K>> {
+  call<K extends Name>(name: K, argument: Argument<K>, more?: RequestOptions): Promise<Result<K>> {
     // After the end, the thread of the store says what is wrong.
-    return READS_MUCH.has(name) && !this.#closed ? this.#read(name, argument) : this.#store.call(name, argument, transfer);
+    return READS_MUCH.has(name) && !this.#closed ? this.#read(name, argument) : this.#store.call(name, argument, more);
   }
 
   callWithCompany<K extends Name>(name: K, argument: Argument<K>): Promise<Result<K>> {

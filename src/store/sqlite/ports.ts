@@ -37,9 +37,9 @@ export class Ports {
   /** Gives the requests of a joined port ids that no other request has. */
   take(port: MessagePort, requests: readonly Request[]): readonly Request[] {
     if (port === this.#main) return requests;
-    return requests.map(([id, name, argument]) => {
+    return requests.map(([id, ...rest]) => {
       this.#origins.set(--this.#lastId, { port, id });
-      return [this.#lastId, name, argument];
+      return [this.#lastId, ...rest];
     });
   }
 

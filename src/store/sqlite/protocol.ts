@@ -1,5 +1,6 @@
 /** The messages between the thread of the store and the threads that use it: the main thread, and those that share it by a port. */
 import type { MessagePort } from 'node:worker_threads';
+import type { ChangeNote } from '../audit-store.ts';
 import type { Damage } from '../opening.ts';
 import type { Change, DatabaseSize, OtherRelay, StoreCondition } from '../store.ts';
 import { resultCode, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, type SqliteError } from './database.ts';
@@ -8,8 +9,8 @@ import { IdTaken } from './rows.ts';
 
 export type WorkerOptions = { readonly path: string; readonly spoolDir: string; readonly busyTimeout: number };
 
-/** One request. Its answer has the same `id`. */
-export type Request = readonly [id: number, name: Name, argument: unknown];
+/** One request. Its answer has the same `id`. The note is written if it changes something. */
+export type Request = readonly [id: number, name: Name, argument: unknown, note?: ChangeNote];
 /** `close`: finish all requests, then end. `watch`: report changes of other processes. `port`: another thread sends requests there. */
 export type ToWorker = readonly Request[] | 'close' | 'watch' | { readonly port: MessagePort };
 

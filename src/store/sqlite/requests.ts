@@ -1,5 +1,6 @@
 /** Requests to the thread of the store. Those of one turn of the event loop are sent together. Each of them has a promise. */
 import { type Clock, sharedMonotonic } from '../../system/clock.ts';
+import type { ChangeNote } from '../audit-store.ts';
 import type { Change } from '../store.ts';
 import type { Argument, Name, Result } from './operations.ts';
 import { type Answers, failureError, type Request } from './protocol.ts';
@@ -11,8 +12,22 @@ type Pending = { resolve(result: unknown): void; reject(error: Error): void };
 /** The thread of the store, or a port to it. */
 type Endpoint = { postMessage(requests: readonly Request[], transfer: ArrayBuffer[]): void };
 
+export type RequestOptions = {
+  /** Memory that is transferred and not copied. */
+  readonly transfer?: ArrayBuffer | undefined;
+  /** Written with the change. */
+  readonly note?: ChangeNote;
+};
 /** Who takes requests. */
 export type StoreCaller = Pick<Requests, 'call' | 'callWithCompany'>;
+
+/** All its requests have the note. */
+export function withNote(client: StoreCaller, note: ChangeNote): StoreCaller {
+  return {
+    call: (name, argument, more) => client.call(name, argument, { ...more, note }),
+    callWithCompany: (name, argument) => client.call(name, argument, { note }),
+  };
+}
 
 export class Requests implements StoreCaller {
   #endpoint: Endpoint | undefined;
@@ -26,27 +41,27 @@ export class Requests implements StoreCaller {
   #clock: number | undefined;
   readonly #listeners: ((changes: ReadonlySet<Change>) => void)[] = [];
 
-  /** Rejects if the change is not on the disk. @param transfer memory that is transferred and not copied. */
-  call<K extends Name>(name: K, argument: Argument<K>, transfer?: ArrayBuffer): Promise<Result<K>> {
+  /** Rejects if the change is not on the disk. */
+  call<K extends Name>(name: K, argument: Argument<K>, more: RequestOptions = {}): Promise<Result<K>> {
     if (!this.#soon) {
       this.#soon = true;
       setImmediate(() => this.flush());
     }
-    return this.#queue(name, argument, transfer);
+    return this.#queue(name, argument, more);
   }
 
   /** Like `call`, but is sent with the next urgent request, or a few milliseconds later. */
   callWithCompany<K extends Name>(name: K, argument: Argument<K>): Promise<Result<K>> {
     if (!this.#soon) this.#later ??= setTimeout(() => this.flush(), COMPANY);
-    return this.#queue(name, argument);
+    return this.#queue(name, argument, {});
   }
 
-  #queue<K extends Name>(name: K, argument: Argument<K>, transfer?: ArrayBuffer): Promise<Result<K>> {
+  #queue<K extends Name>(name: K, argument: Argument<K>, { transfer, note }: RequestOptions): Promise<Result<K>> {
     return new Promise<unknown>((resolve, reject) => {
       if (this.#endpoint === undefined || this.#closed) return reject(this.#unusable());
       const id = ++this.#lastId;
       this.#pending.set(id, { resolve, reject });
-      this.#outbox.push([id, name, argument]);
+      this.#outbox.push(note === undefined ? [id, name, argument] : [id, name, argument, note]);
       if (transfer !== undefined) this.#transfer.push(transfer);
     }) as Promise<Result<K>>;
   }

@@ -38,6 +38,9 @@ export const MOVED_ID = 0x536d484d;
  * - `sender_verdicts` has what receivers think of mail with a domain in From and one in the envelope, `detail` is JSON.
  * - `suppression` has addresses that seem not to exist: `hits` is JSON, `suppressed_at` is null while the address is only suspected.
  * - `feedback_sums` adds up what DMARC reports say of a UTC day; `feedback_reports` names those that were counted.
+ * - `console_accounts.credentials`, `recovery_codes`, `console_tokens.scopes` and `networks` are JSON. `totp_step` is the last used time step.
+ * - `console_links.account` is empty for the link that makes the first admin. `console_requests.status` is null until the request has ended.
+ * - `audit` has one row for each change by a person, `action_id` is random, so that the requests of one action share a row.
  * - `verify` columns have the CRC-32 of bytes that must not change. A message with a wrong CRC-32 is set aside, not sent. That of `open`
  *   covers the id too, and is 2^32 larger then.
  */
@@ -204,5 +207,41 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (day, domain, source, sender, dkim, spf, disposition)
   ) WITHOUT ROWID;
   CREATE TABLE feedback_reports (key TEXT PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
+  `,
+  `
+  CREATE TABLE console_accounts (
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, credentials TEXT, password_hash TEXT, password_set_at INTEGER,
+    totp_secret TEXT, totp_step INTEGER NOT NULL, recovery_codes TEXT NOT NULL, disabled INTEGER NOT NULL, created_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE console_links (
+    id TEXT PRIMARY KEY, hash TEXT NOT NULL, account TEXT NOT NULL, expires_at INTEGER NOT NULL, tries_left INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE console_sessions (
+    hash TEXT PRIMARY KEY, account TEXT NOT NULL, created_at INTEGER NOT NULL, last_seen_at INTEGER NOT NULL, ip TEXT NOT NULL,
+    agent TEXT NOT NULL, confirmed_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX console_sessions_account ON console_sessions (account, created_at);
+  CREATE TABLE console_tokens (
+    id TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, name TEXT NOT NULL, account TEXT NOT NULL, scopes TEXT NOT NULL, credential TEXT,
+    networks TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER, last_used_at INTEGER, last_used_ip TEXT
+  ) WITHOUT ROWID;
+  CREATE TABLE console_requests (
+    owner TEXT NOT NULL, key TEXT NOT NULL, hash TEXT NOT NULL, at INTEGER NOT NULL, changed INTEGER NOT NULL, status INTEGER, body TEXT,
+    PRIMARY KEY (owner, key)
+  ) WITHOUT ROWID;
+  CREATE INDEX console_requests_at ON console_requests (at);
+  CREATE TABLE muted_findings (
+    finding TEXT NOT NULL, subject TEXT NOT NULL, reason TEXT NOT NULL, muted_by TEXT NOT NULL, at INTEGER NOT NULL, until INTEGER,
+    PRIMARY KEY (finding, subject)
+  ) WITHOUT ROWID;
+  CREATE TABLE known_findings (
+    finding TEXT NOT NULL, subject TEXT NOT NULL, result TEXT NOT NULL, since INTEGER NOT NULL, detail TEXT NOT NULL,
+    PRIMARY KEY (finding, subject)
+  ) WITHOUT ROWID;
+  CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY, action_id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, actor TEXT NOT NULL, way TEXT NOT NULL, address TEXT,
+    action TEXT NOT NULL, target TEXT NOT NULL, was TEXT NOT NULL, became TEXT NOT NULL, recipients INTEGER
+  );
+  CREATE INDEX audit_at ON audit (at);
   `,
 ];

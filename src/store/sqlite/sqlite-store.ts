@@ -5,7 +5,9 @@ import { continueQueueIds } from '../../smtp/queue-id.ts';
 import { SECOND, systemClock } from '../../system/clock.ts';
 import type { ActivityStore } from '../activity-store.ts';
 import type { AlignmentStore } from '../alignment-store.ts';
+import type { AuditStore } from '../audit-store.ts';
 import type { BehaviourStore } from '../behaviour-store.ts';
+import type { ConsoleStore } from '../console-store.ts';
 import type { CredentialStore } from '../credential-store.ts';
 import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from '../embedded/data-dir.ts';
 import type { EmbeddedOptions } from '../embedded/embedded.ts';
@@ -21,7 +23,7 @@ import { JoinedClient } from './joined-client.ts';
 import { type BodyStore, messageStore } from './message-client.ts';
 import { PeopleClient } from './people-client.ts';
 import type { WorkerOptions } from './protocol.ts';
-import type { StoreCaller } from './requests.ts';
+import { type StoreCaller, withNote } from './requests.ts';
 import { encodeMessage } from './rows.ts';
 import { SpoolDirectory } from './spool.ts';
 
@@ -84,6 +86,9 @@ export function dataOf(client: StoreCaller, spool: BodyStore): StoreData {
     behaviour: behaviourStore(client),
     suppression: suppressionStore(client),
     feedback: feedbackStore(client),
+    console: consoleStore(client),
+    audit: auditStore(client),
+    noted: (note) => dataOf(withNote(client, note), spool),
   };
 }
 
@@ -208,5 +213,49 @@ function activityStore(client: StoreCaller): ActivityStore {
     addHistory: (counts) => client.callWithCompany('addHistory', counts),
     history: (query) => client.call('history', query),
     trimHistory: (by, before) => client.call('trimHistory', { by, before }),
+  };
+}
+
+function consoleStore(client: StoreCaller): ConsoleStore {
+  return {
+    account: (name) => client.call('account', name),
+    accounts: () => client.call('accounts', undefined),
+    addAccount: (account, link) => client.call('addAccount', { account, link }),
+    changeAccount: (name, change, { link = null, force = false } = {}) =>
+      client.call('changeAccount', { name, change, link, force }),
+    removeAccount: (name, force = false) => client.call('removeAccount', { name, force }),
+    putLink: (link) => client.call('putLink', link),
+    tryLink: ({ id, hash }, now) => client.call('tryLink', { id, hash, now }),
+    takeLink: ({ id, hash }, { name, passwordHash }, now) => client.call('takeLink', { id, hash, name, passwordHash, now }),
+    useTotpStep: (name, step) => client.call('useTotpStep', { name, step }),
+    useRecoveryCode: (name, hash) => client.call('useRecoveryCode', { name, hash }),
+    addSession: (session, { passwordHash }) => client.call('addSession', { session, passwordHash }),
+    session: (hash) => client.call('session', hash),
+    sessions: (account) => client.call('sessions', account ?? null),
+    seeSession: (hash, at, ip) => client.callWithCompany('seeSession', { hash, at, ip }),
+    confirmSession: (hash, at) => client.call('confirmSession', { hash, at }),
+    endSession: (hash) => client.call('endSession', hash),
+    endSessions: (account, except) => client.call('endSessions', { account, except: except ?? null }),
+    addToken: (token) => client.call('addToken', token),
+    tokens: () => client.call('tokens', undefined),
+    token: (hash) => client.call('token', hash),
+    seeToken: (id, at, ip) => client.callWithCompany('seeToken', { id, at, ip }),
+    removeToken: (id) => client.call('removeToken', id),
+    beginRequest: (key, hash, at) => client.call('beginRequest', { ...key, hash, at }),
+    endRequest: (key, answer) => client.call('answerRequest', { ...key, answer }),
+    mutes: () => client.call('mutes', undefined),
+    putMute: (mute) => client.call('putMute', mute),
+    removeMute: (check, subject) => client.call('removeMute', { check, subject }),
+    keepFindings: (findings, at) => client.call('keepFindings', { findings, at }),
+    findings: () => client.call('findings', undefined),
+    trim: (now, sessions) => client.call('trimConsole', { now, ...sessions }),
+  };
+}
+
+function auditStore(client: StoreCaller): AuditStore {
+  return {
+    add: (note) => client.call('addChange', note),
+    changes: (query) => client.call('changes', query),
+    trim: (before) => client.call('trimChanges', before),
   };
 }

@@ -1,0 +1,292 @@
+/** Accounts of the console with their links, sessions and tokens, in their rows. The row of the account is locked before its others. */
+import {
+  type AccountChange,
+  type AccountLink,
+  type AccountOutcome,
+  type ConsoleAccount,
+  type ConsoleSession,
+  MOST_SESSIONS,
+  SEEN_EVERY,
+} from '../console-store.ts';
+import {
+  ACCOUNT_COLUMNS,
+  type AccountRow,
+  accountValues,
+  bareAccount,
+  changedAccount,
+  endsSessions,
+  isAdmin,
+  type LinkCode,
+  type LinkRow,
+  readAccount,
+  readToken,
+  SESSION_COLUMNS,
+  TOKEN_COLUMNS,
+  type TokenRow,
+  tokenValues,
+  withNames,
+} from '../sqlite/console-rows.ts';
+import { userKey } from '../sqlite/limits.ts';
+import type { DatabaseTransaction } from './database-transaction.ts';
+import type { OperationTable, PostgresContext } from './postgres-context.ts';
+
+type Names =
+  | 'account'
+  | 'accounts'
+  | 'addAccount'
+  | 'changeAccount'
+  | 'removeAccount'
+  | 'putLink'
+  | 'tryLink'
+  | 'takeLink'
+  | 'useTotpStep'
+  | 'useRecoveryCode'
+  | 'addSession'
+  | 'session'
+  | 'sessions'
+  | 'seeSession'
+  | 'confirmSession'
+  | 'endSession'
+  | 'endSessions'
+  | 'addToken'
+  | 'tokens'
+  | 'token'
+  | 'seeToken'
+  | 'removeToken';
+
+async function accountOf(tx: DatabaseTransaction, name: string, lock = ''): Promise<ConsoleAccount | undefined> {
+  const sql = `SELECT ${ACCOUNT_COLUMNS} FROM console_accounts WHERE key = $1 ${lock}`;
+  const row = await tx.get<AccountRow>(sql, userKey(name));
+  return row && readAccount(row);
+}
+
+const all = async (tx: DatabaseTransaction) =>
+  (await tx.all<AccountRow>(`SELECT ${ACCOUNT_COLUMNS} FROM console_accounts ORDER BY key`)).map(readAccount);
+
+const COLUMNS = 'key, name, role, credentials, password_hash, password_set_at, totp_secret, recovery_codes, disabled, created_at';
+const PUT = `INSERT INTO console_accounts (${COLUMNS}, totp_step) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)`;
+const SET = COLUMNS.split(', ').map((name) => `${name} = excluded.${name}`);
+
+/** Changes of accounts come one after the other, so that of two admins who remove each other one stays. */
+const lockAccounts = (tx: DatabaseTransaction) => tx.run(`SELECT pg_advisory_xact_lock(hashtext('console accounts'))`);
+
+async function put({ tx, effects }: PostgresContext, account: ConsoleAccount): Promise<void> {
+  effects.changed('console');
+  await tx.run(`${PUT} ON CONFLICT (key) DO UPDATE SET ${SET.join(', ')}`, ...accountValues(account));
+}
+
+async function putLink({ tx }: PostgresContext, { id, hash, account, expiresAt, triesLeft }: AccountLink): Promise<void> {
+  const key = account === null ? '' : userKey(account);
+  await tx.run('DELETE FROM console_links WHERE account = $1 OR id = $2', key, id);
+  await tx.run('INSERT INTO console_links VALUES ($1, $2, $3, $4, $5)', id, hash, key, expiresAt, triesLeft);
+}
+
+async function isLastAdmin({ tx }: PostgresContext, { name }: ConsoleAccount): Promise<boolean> {
+  const sql = `SELECT 1 FROM console_accounts WHERE role = 'admin' AND disabled = 0 AND key <> $1`;
+  return (await tx.get(sql, userKey(name))) === undefined;
+}
+
+type ChangeArgument = { name: string; change: AccountChange; link: AccountLink | null; force: boolean };
+
+async function change(context: PostgresContext, { name, change, link, force }: ChangeArgument): Promise<AccountOutcome> {
+  await lockAccounts(context.tx);
+  const old = await accountOf(context.tx, name, 'FOR UPDATE');
+  if (old === undefined) return 'absent';
+  const next = changedAccount(old, change);
+  if (!force && isAdmin(old) && !isAdmin(next) && (await isLastAdmin(context, old))) return 'lastAdmin';
+  await put(context, next);
+  if (endsSessions(old, next)) await endSessions(context, { account: name, except: null });
+  if (link !== null) await putLink(context, link);
+  return 'done';
+}
+
+async function endSessions({ tx, effects }: PostgresContext, { account, except }: { account: string; except: string | null }) {
+  effects.changed('console');
+  const sql = 'DELETE FROM console_sessions WHERE account = $1 AND hash IS DISTINCT FROM $2::text';
+  return tx.run(sql, userKey(account), except);
+}
+
+async function tryLink(
+  { tx }: PostgresContext,
+  { id, hash, now }: LinkCode & { now: number },
+): Promise<{ readonly account: string | null } | 'wrong' | 'gone'> {
+  const row = await tx.get<LinkRow>('SELECT * FROM console_links WHERE id = $1 AND expires_at > $2 FOR UPDATE', id, now);
+  if (row === undefined) return 'gone';
+  if (row.account === '' && (await hasAdmin(tx))) return 'gone';
+  if (row.hash === hash)
+    return { account: row.account === '' ? null : ((await accountOf(tx, row.account))?.name ?? row.account) };
+  if (row.tries_left <= 1) await tx.run('DELETE FROM console_links WHERE id = $1', id);
+  else await tx.run('UPDATE console_links SET tries_left = tries_left - 1 WHERE id = $1', id);
+  return 'wrong';
+}
+
+async function hasAdmin(tx: DatabaseTransaction): Promise<boolean> {
+  return (
+    (await tx.get(`SELECT 1 FROM console_accounts WHERE role = 'admin' AND password_hash IS NOT NULL LIMIT 1`)) !== undefined
+  );
+}
+
+type TakeArgument = LinkCode & { readonly name: string; readonly passwordHash: string; readonly now: number };
+
+async function takeLink(context: PostgresContext, { name, passwordHash, now, ...code }: TakeArgument) {
+  const { tx } = context;
+  await lockAccounts(tx);
+  const link = await tryLink(context, { ...code, now });
+  if (typeof link === 'string') return link;
+  if (link.account === null) {
+    if ((await accountOf(tx, name)) !== undefined) return 'exists';
+    await put(context, bareAccount({ name, role: 'admin', credentials: null, createdAt: now }));
+  }
+  await tx.run('DELETE FROM console_links WHERE id = $1', code.id);
+  const set = { passwordHash, passwordSetAt: now };
+  const outcome = await change(context, { name: link.account ?? name, change: set, link: null, force: false });
+  return outcome === 'done' ? 'done' : 'gone';
+}
+
+async function addSession(context: PostgresContext, { session: s, passwordHash }: NewSession): Promise<boolean> {
+  const { tx, effects } = context;
+  const known = await accountOf(tx, s.account, 'FOR UPDATE');
+  if (known === undefined || known.disabled || known.passwordHash !== passwordHash) return false;
+  const key = userKey(s.account);
+  await tx.run(
+    'INSERT INTO console_sessions (hash, account, created_at, last_seen_at, ip, agent, confirmed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)',
+    ...[s.hash, key, s.createdAt, s.lastSeenAt, s.ip, s.userAgent, s.confirmedAt],
+  );
+  await tx.run(
+    `DELETE FROM console_sessions WHERE account = $1 AND hash NOT IN
+       (SELECT hash FROM console_sessions WHERE account = $1 ORDER BY created_at DESC, hash = $2 DESC LIMIT $3)`,
+    ...[key, s.hash, MOST_SESSIONS],
+  );
+  effects.changed('console');
+  return true;
+}
+type NewSession = { readonly session: ConsoleSession; readonly passwordHash: string | null };
+
+export const consoleOperations: OperationTable<Names> = {
+  account: { kind: 'read', run: ({ tx }, name) => accountOf(tx, name) },
+  accounts: { kind: 'read', run: ({ tx }) => all(tx) },
+  addAccount: {
+    kind: 'write',
+    async run(context, { account, link }) {
+      const values = accountValues(bareAccount(account));
+      if ((await context.tx.run(`${PUT} ON CONFLICT (key) DO NOTHING`, ...values)) === 0) return false;
+      context.effects.changed('console');
+      await putLink(context, link);
+      return true;
+    },
+  },
+  changeAccount: { kind: 'write', run: change },
+  removeAccount: {
+    kind: 'write',
+    async run(context, { name, force }) {
+      const { tx, effects } = context;
+      await lockAccounts(tx);
+      const old = await accountOf(tx, name, 'FOR UPDATE');
+      if (old === undefined) return 'absent';
+      if (!force && isAdmin(old) && (await isLastAdmin(context, old))) return 'lastAdmin';
+      effects.changed('console');
+      const key = userKey(name);
+      await tx.run('DELETE FROM console_accounts WHERE key = $1', key);
+      for (const table of ['console_sessions', 'console_links', 'console_tokens'])
+        await tx.run(`DELETE FROM ${table} WHERE account = $1`, key);
+      return 'done';
+    },
+  },
+  putLink: { kind: 'write', run: putLink },
+  tryLink: { kind: 'write', run: tryLink },
+  takeLink: { kind: 'write', run: takeLink },
+  useTotpStep: {
+    kind: 'write',
+    async run({ tx }, { name, step }) {
+      const sql = 'UPDATE console_accounts SET totp_step = $1 WHERE key = $2 AND totp_step < $1';
+      return (await tx.run(sql, step, userKey(name))) > 0;
+    },
+  },
+  useRecoveryCode: {
+    kind: 'write',
+    async run(context, { name, hash }) {
+      const old = await accountOf(context.tx, name, 'FOR UPDATE');
+      if (!old?.recoveryCodes.includes(hash)) return false;
+      await put(context, { ...old, recoveryCodes: old.recoveryCodes.filter((code) => code !== hash) });
+      return true;
+    },
+  },
+  addSession: { kind: 'write', run: addSession },
+  session: {
+    kind: 'read',
+    async run({ tx }, hash) {
+      const found = await tx.get<ConsoleSession>(`SELECT ${SESSION_COLUMNS} FROM console_sessions WHERE hash = $1`, hash);
+      const account = found && (await accountOf(tx, found.account));
+      return found && account && { session: { ...found, account: account.name }, account };
+    },
+  },
+  sessions: {
+    kind: 'read',
+    async run({ tx }, account) {
+      const sql = `SELECT ${SESSION_COLUMNS} FROM console_sessions WHERE $1::text IS NULL OR account = $1 ORDER BY created_at DESC, hash`;
+      return withNames(await tx.all<ConsoleSession>(sql, account === null ? null : userKey(account)), await all(tx));
+    },
+  },
+  seeSession: {
+    kind: 'write',
+    async run({ tx }, { hash, at, ip }) {
+      const sql = 'UPDATE console_sessions SET last_seen_at = $1, ip = $2 WHERE hash = $3 AND last_seen_at <= $4';
+      await tx.run(sql, at, ip, hash, at - SEEN_EVERY);
+    },
+  },
+  confirmSession: {
+    kind: 'write',
+    run: async ({ tx }, { hash, at }) =>
+      (await tx.run('UPDATE console_sessions SET confirmed_at = $1 WHERE hash = $2', at, hash)) > 0,
+  },
+  endSession: {
+    kind: 'write',
+    async run({ tx, effects }, hash) {
+      effects.changed('console');
+      return (await tx.run('DELETE FROM console_sessions WHERE hash = $1', hash)) > 0;
+    },
+  },
+  endSessions: { kind: 'write', run: endSessions },
+  addToken: {
+    kind: 'write',
+    async run({ tx }, token) {
+      if ((await accountOf(tx, token.account, 'FOR SHARE')) === undefined) return false;
+      await tx.run(
+        `INSERT INTO console_tokens (id, hash, name, account, scopes, credential, networks, created_at, expires_at, last_used_at,
+           last_used_ip) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+        ...tokenValues(token),
+      );
+      return true;
+    },
+  },
+  tokens: {
+    kind: 'read',
+    async run({ tx }) {
+      const rows = await tx.all<TokenRow>(`SELECT ${TOKEN_COLUMNS} FROM console_tokens ORDER BY created_at, id`);
+      return withNames(rows.map(readToken), await all(tx));
+    },
+  },
+  token: {
+    kind: 'read',
+    async run({ tx }, hash) {
+      const row = await tx.get<TokenRow>(`SELECT ${TOKEN_COLUMNS} FROM console_tokens WHERE hash = $1`, hash);
+      const account = row && (await accountOf(tx, row.account));
+      return row && account && { token: { ...readToken(row), account: account.name }, account };
+    },
+  },
+  seeToken: {
+    kind: 'write',
+    async run({ tx }, { id, at, ip }) {
+      const sql =
+        'UPDATE console_tokens SET last_used_at = $1, last_used_ip = $2 WHERE id = $3 AND coalesce(last_used_at, 0) <= $4';
+      await tx.run(sql, at, ip, id, at - SEEN_EVERY);
+    },
+  },
+  removeToken: {
+    kind: 'write',
+    async run({ tx, effects }, id) {
+      effects.changed('console');
+      return (await tx.run('DELETE FROM console_tokens WHERE id = $1', id)) > 0;
+    },
+  },
+};
