@@ -27,7 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'tls-policy': service,
   trace: service,
   admin: stage,
-  console: ['control', 'doctor', 'config', 'credentials', 'store', 'events', ...VOCABULARY],
+  console: ['setup', 'control', 'doctor', 'config', 'credentials', 'store', 'events', ...VOCABULARY],
   submission: [...stage, 'policy', 'preparation', 'queue'],
   policy: stage,
   preparation: [...stage, 'signing'],
@@ -35,6 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   delivery: stage,
   report: [...stage, 'preparation', 'queue'],
   doctor: [...service, 'certificates', 'signing', 'alignment'],
+  setup: ['control', 'config', 'doctor', 'alignment', 'signing', 'dns', 'store', ...VOCABULARY],
   demo: [...stage, 'config', 'commands', 'root'], // the whole program, started as a process
   relay: [
     ...stage,
@@ -69,6 +70,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...VOCABULARY,
   ],
   commands: [
+    'setup',
+    'console',
     'alignment',
     'control',
     'relay',

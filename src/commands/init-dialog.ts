@@ -3,18 +3,29 @@ import { hostname as machineName } from 'node:os';
 import * as prompts from '@clack/prompts';
 import { parseAddress, parseDomain, parseHostname, parseMailAddress } from '../config/config.ts';
 import { publicAddresses } from '../net/addresses.ts';
+import { type Existing, openSetupLooks, type SetupLooks } from '../setup/setup.ts';
 import { CommandError } from './errors.ts';
-import type { InitAnswers } from './init-file.ts';
-import { createLooks, type Looks } from './init-looks.ts';
-import type { Existing } from './init-records.ts';
 import type { Io } from './io.ts';
+
+/** The input of `init`. Missing values are asked for, or have a default. */
+export type InitAnswers = {
+  readonly hostname?: string;
+  readonly domain?: readonly string[];
+  readonly email?: string;
+  readonly acceptTerms?: boolean;
+  readonly address?: readonly string[];
+  /** The first user. */
+  readonly user?: string;
+  /** Addresses of resolvers; `system`: those of the system. */
+  readonly resolver?: readonly string[];
+};
 
 type Answered = { readonly answers: InitAnswers; readonly existing: ReadonlyMap<string, Existing> };
 
 /** Asks only for values that the command line lacks. @throws CommandError if the person cancels. */
 export async function askForAnswers(io: Io, given: InitAnswers): Promise<Answered> {
   const dialog = openDialog(io);
-  const looks = await createLooks(io);
+  const looks = await openSetupLooks(io);
   prompts.intro('smarthost: a relay for your mail', dialog.at);
   const hostname = given.hostname ?? (await askHostname(dialog, looks));
   const machine = publicAddresses();
@@ -95,7 +106,7 @@ function sentenceOf(check: () => void): string | undefined {
 
 const words = (text: string) => text.split(/[\s,]+/).filter((word) => word !== '');
 
-async function askHostname(dialog: Dialog, looks: Looks): Promise<string> {
+async function askHostname(dialog: Dialog, looks: SetupLooks): Promise<string> {
   const known = machineName().includes('.') ? machineName() : await looks.nameOf(publicAddresses()[0]);
   return dialog.text({
     message: 'Full host name of this machine, as the public DNS has it',
@@ -105,7 +116,7 @@ async function askHostname(dialog: Dialog, looks: Looks): Promise<string> {
   });
 }
 
-async function askAddresses(dialog: Dialog, looks: Looks, hostname: string): Promise<readonly string[]> {
+async function askAddresses(dialog: Dialog, looks: SetupLooks, hostname: string): Promise<readonly string[]> {
   const known = await looks.addressesOf(hostname);
   const text = await dialog.text({
     message: 'This machine has no public address of its own. Which addresses does its mail leave from?',

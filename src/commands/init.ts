@@ -1,6 +1,5 @@
 /** `smarthost init`: a configuration, DKIM keys, and the DNS records to set. */
 import { lstat } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import {
   type Config,
   formatProblem,
@@ -12,13 +11,21 @@ import {
 } from '../config/config.ts';
 import { type Control, type KeyRecord, type NewUser, newUser, type UserLogin } from '../control/control.ts';
 import { publicAddresses } from '../net/addresses.ts';
+import {
+  chosenResolvers,
+  configurationText,
+  type Existing,
+  neededRecords,
+  SYSTEM_DIR,
+  writeConfiguration,
+  zoneText,
+} from '../setup/setup.ts';
 import type { DataOwner } from '../store/store.ts';
 import { controlOf, withStoreOf } from './context.ts';
 import { type CommonOptions, collect, define, type Register } from './define.ts';
 import { CommandError, typed, UsageError } from './errors.ts';
-import { configurationText, type InitAnswers } from './init-file.ts';
-import { type Existing, neededRecords, zoneText } from './init-records.ts';
-import { chooseFile, describeOwners, nextCommands, SYSTEM_DIR, writeConfiguration } from './init-write.ts';
+import type { InitAnswers } from './init-dialog.ts';
+import { chooseFile, dataDirFor, describeOwners, nextCommands } from './init-write.ts';
 import { type Io, printJson } from './io.ts';
 
 type InitOptions = InitAnswers & {
@@ -73,28 +80,19 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
     hostname: typed('--hostname', () => parseHostname(answers.hostname!)),
     ...(answers.email === undefined ? {} : { email: typed('--email', () => parseMailAddress(answers.email!)) }),
     acceptTerms: answers.acceptTerms ?? false,
-    resolvers: await chosenResolvers(io, answers.resolver),
-    dataDir: dirname(file) === SYSTEM_DIR ? '/var/lib/smarthost' : './data',
+    resolvers: await chosenResolvers(io.env, answers.resolver),
+    dataDir: dataDirFor(file),
   });
   const config = await judge(io, file, text);
   const { filesOf } = await import('../store/store.ts');
   const owner = filesOf(config)?.owner();
-  const takeBack = await writeConfiguration(file, text, owner);
+  const takeBack = await writeConfiguration(file, text, { owner, replace: true });
   const made = await withStoreOf(config, async (store) => {
     const control = controlOf(config, store);
     const { records: dkim } = await control.domains.ensure([config.hostname, ...domains]);
     return { dkim, user: user === undefined ? undefined : await ensureUser(control.users, user) };
   }).catch(takeBack);
   await report(io, given, { config, domains, addresses, existing, file, owner, ...made });
-}
-
-/** What the environment sets counts more than the file, so nothing is looked for then. */
-async function chosenResolvers({ env }: Io, given: readonly string[] | undefined): Promise<readonly string[]> {
-  if (given !== undefined) return given.filter((server) => server !== 'system');
-  if (env['SMARTHOST_DNS_SERVERS'] !== undefined) return [];
-  const { validatingResolver } = await import('./init-looks.ts');
-  const own = await validatingResolver();
-  return own === undefined ? [] : [own];
 }
 
 /** Adds the person's answers, if the terminal is interactive. */

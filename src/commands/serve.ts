@@ -3,10 +3,10 @@ import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { ClosedPort } from '../net/open-port.ts';
 import type { Relay } from '../relay/relay.ts';
+import { SYSTEM_DIR } from '../setup/setup.ts';
 import { checkTables } from './context.ts';
 import { type CommonOptions, define, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
-import { SYSTEM_DIR } from './init-write.ts';
 import type { Io } from './io.ts';
 
 /** The default data directory if only the environment configures the relay. */

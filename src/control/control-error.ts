@@ -20,7 +20,8 @@ export type ControlErrorSubject =
   | 'policy'
   | 'provider'
   | 'phase'
-  | 'replies';
+  | 'replies'
+  | 'configuration';
 
 /** One wrong value. `at`: the name of the field, with a number where it is a list (`senders/0`). */
 export type Fault = {

@@ -1,11 +1,11 @@
 /** How commands print: tables, facts, times, zone lines, JSON arrays that are never whole in memory. */
 import { describe, expect, test } from 'vitest';
-import { neededRecords } from '../../../src/commands/init-records.ts';
 import { type Io, printJsonArray, readLine } from '../../../src/commands/io.ts';
 import { clean, facts, several, table, time } from '../../../src/commands/text.ts';
 import { parseExpiry } from '../../../src/control/control.ts';
 import { iso } from '../../../src/control/shapes.ts';
 import { publicAddresses } from '../../../src/net/addresses.ts';
+import { neededRecords } from '../../../src/setup/setup.ts';
 
 function io(chunks: readonly string[] = []): Io & { text: string } {
   return {

@@ -2,20 +2,20 @@
 import { isIP } from 'node:net';
 import { reverseName } from '../net/addresses.ts';
 
-type DnsRecord = {
+export type NeededRecord = {
   readonly name: string;
   readonly type: 'A' | 'AAAA' | 'PTR' | 'TXT';
   readonly ttl: number;
   readonly value: string;
 };
-type RecordGroup = { readonly comment: string; readonly records: readonly DnsRecord[] };
+export type RecordGroup = { readonly comment: string; readonly records: readonly NeededRecord[] };
 
 const TTL = 3600;
 
 type Needed = {
   readonly hostname: string;
   readonly domains: readonly string[];
-  readonly dkim: readonly DnsRecord[];
+  readonly dkim: readonly NeededRecord[];
   readonly addresses: readonly string[];
   /** The records that the domains have already, if the DNS was asked. */
   readonly existing?: ReadonlyMap<string, Existing>;
@@ -52,7 +52,7 @@ export function neededRecords({ hostname, domains, dkim, addresses, existing = n
   ];
 }
 
-type DomainNeeds = { domain: string; hostname: string; dkim: readonly DnsRecord[]; existing: Existing | undefined };
+type DomainNeeds = { domain: string; hostname: string; dkim: readonly NeededRecord[]; existing: Existing | undefined };
 
 function domainGroup({ domain, hostname, dkim, existing }: DomainNeeds): RecordGroup {
   const spf = txt(domain, existing?.spf ?? `v=spf1 a:${hostname} ~all`);
@@ -67,15 +67,15 @@ function domainComment({ domain, hostname, existing }: Omit<DomainNeeds, 'dkim'>
   return `${domain}${spf}${existing.dmarc ? '; its DMARC record stays' : ''}`;
 }
 
-function txt(name: string, value: string): DnsRecord {
+function txt(name: string, value: string): NeededRecord {
   return { name, type: 'TXT', ttl: TTL, value };
 }
 
 /** Lines of a zone file with comments. @param line prints one TXT record. */
-export function zoneText(groups: readonly RecordGroup[], line: (record: DnsRecord & { type: 'TXT' }) => string): string {
-  const print = (record: DnsRecord) =>
+export function zoneText(groups: readonly RecordGroup[], line: (record: NeededRecord & { type: 'TXT' }) => string): string {
+  const print = (record: NeededRecord) =>
     record.type === 'TXT'
-      ? line(record as DnsRecord & { type: 'TXT' })
+      ? line(record as NeededRecord & { type: 'TXT' })
       : `${record.name}. ${record.ttl} IN ${record.type} ${record.value}`;
   return groups.map(({ comment, records }) => [`; ${comment}`, ...records.map(print), ''].join('\n')).join('\n');
 }

@@ -1,28 +1,30 @@
-/** The DNS look-ups of `init`, made while it asks the person. */
-
+/** What the DNS and the machine say to the answers of a person who sets up a relay, while they are given. */
 import { isDmarc, isSpf, wantedSpf } from '../alignment/alignment.ts';
 import { parseConfig } from '../config/config.ts';
-import { askValidated, createDns, type Dns, type DnsAnswer } from '../dns/dns.ts';
+import { createDns, type Dns, type DnsAnswer } from '../dns/dns.ts';
 import { checkHost, ownAddresses } from '../doctor/doctor.ts';
 import { SECOND } from '../system/clock.ts';
-import type { Existing } from './init-records.ts';
-import type { Io } from './io.ts';
+import type { Existing } from './records.ts';
 
-type Seen = { readonly result: 'ok' | 'warning' | 'unknown'; readonly sentence: string };
+export type SeenByDns = { readonly result: 'ok' | 'warning' | 'unknown'; readonly sentence: string };
 
-export type Looks = {
+export type SetupLooks = {
   /** Compares A, AAAA and PTR records with the host name and its addresses. */
-  host(hostname: string, addresses: readonly string[]): Promise<readonly Seen[]>;
-  domain(domain: string, hostname: string): Promise<Seen & { readonly existing?: Existing }>;
+  host(hostname: string, addresses: readonly string[]): Promise<readonly SeenByDns[]>;
+  domain(domain: string, hostname: string): Promise<SeenByDns & { readonly existing?: Existing }>;
   /** @returns the name in the PTR record of an address. */
   nameOf(address: string | undefined): Promise<string | undefined>;
   addressesOf(hostname: string): Promise<readonly string[]>;
 };
 
+/** Where the configuration is looked for and completed. */
+export type Surroundings = { readonly env: Readonly<Record<string, string | undefined>>; readonly cwd: string };
+
 /** Reads `dns.servers` from the environment, because there may be no file yet. */
-export async function createLooks(io: Pick<Io, 'env' | 'cwd'>): Promise<Looks> {
+export async function createSetupLooks(io: Surroundings): Promise<SetupLooks> {
   const parsed = await parseConfig({ path: 'smarthost.yaml', text: 'hostname: relay.example.net' }, { env: io.env, cwd: io.cwd });
-  const dns = createDns({ servers: 'config' in parsed ? parsed.config.dns.servers : [], timeout: SECOND });
+  const servers = 'config' in parsed ? parsed.config.dns.servers : [];
+  const dns = createDns({ servers, timeout: SECOND });
   return {
     host: (hostname, addresses) => lookAtHost(dns, hostname, addresses),
     domain: (domain, hostname) => lookAtDomain(dns, domain, hostname),
@@ -36,15 +38,8 @@ export async function createLooks(io: Pick<Io, 'env' | 'cwd'>): Promise<Looks> {
   };
 }
 
-/** The address of a resolver on this machine itself, where one answers and has validated what it says. */
-export async function validatingResolver(): Promise<string | undefined> {
-  const servers = ['127.0.0.1'];
-  const answer = await askValidated({ name: '.', type: 'SOA', servers, timeout: SECOND });
-  return answer.kind === 'answered' && answer.authenticated ? servers[0] : undefined;
-}
-
 /** Uses the doctor's checks. A missing record is no error here, because it is not set yet. */
-async function lookAtHost(dns: Dns, hostname: string, addresses: readonly string[]): Promise<readonly Seen[]> {
+async function lookAtHost(dns: Dns, hostname: string, addresses: readonly string[]): Promise<readonly SeenByDns[]> {
   const [a, aaaa] = await Promise.all([dns.a(hostname), dns.aaaa(hostname)]);
   const facts = { source: addresses, ip: 'auto', allowPrivate: [], machine: [], seenAs: [], a, aaaa } as const;
   const own = ownAddresses(facts);
@@ -57,7 +52,7 @@ async function lookAtHost(dns: Dns, hostname: string, addresses: readonly string
     }));
 }
 
-async function lookAtDomain(dns: Dns, domain: string, hostname: string): Promise<Seen & { readonly existing?: Existing }> {
+async function lookAtDomain(dns: Dns, domain: string, hostname: string): Promise<SeenByDns & { readonly existing?: Existing }> {
   const [txt, dmarc] = await Promise.all([dns.txt(domain), dns.txt(`_dmarc.${domain}`)]);
   if (txt.kind === 'temporary' || dmarc.kind === 'temporary')
     return { result: 'unknown', sentence: `${domain}: the DNS gave no answer, so what it has is not known.` };
