@@ -9,6 +9,7 @@ import type { ClientEvent, Control } from '../control/control.ts';
 import type { EventLog } from '../events/events.ts';
 import { isLoopback } from '../net/addresses.ts';
 import { type ListenAddress, type OpenPort, openPort } from '../net/open-port.ts';
+import type { FirstRun } from '../setup/setup.ts';
 import { type Clock, MINUTE, SECOND } from '../system/clock.ts';
 import type { AccessStore } from './access/access-store.ts';
 import type { ApiCaller } from './route.ts';
@@ -45,6 +46,8 @@ export type ConsoleParts = {
   readonly clientEvents: () => readonly ClientEvent[];
   /** The actions of an operator, noted as those of the caller. undefined: those that need no login. */
   readonly control: (by: ApiCaller | undefined) => Control;
+  /** Present before there is a configuration: then only its questions are answered. */
+  readonly firstRun?: FirstRun & { /** The answer to the last step has left. */ answered(): void };
   readonly access: AccessStore;
   readonly settings: () => ConsoleSettings;
   readonly tls: ConsoleTls;

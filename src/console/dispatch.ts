@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as v from 'valibot';
 import { ControlError } from '../control/control.ts';
+import { SetupProblem } from '../setup/setup.ts';
 import { type Arrival, arrivalOf } from './access/arrival.ts';
 import { authenticate, type KnownCaller } from './access/authentication.ts';
 import { checkCsrf, checkOrigin } from './access/csrf.ts';
@@ -9,7 +10,7 @@ import { checkPermission } from './access/permission.ts';
 import { createRate } from './access/rate.ts';
 import type { ConsoleParts } from './console.ts';
 import { consoleHeaders } from './headers.ts';
-import { ApiProblem, apiProblemBody, apiProblemOf } from './problem.ts';
+import { ApiProblem, apiProblemBody, apiProblemOf, setupProblemOf } from './problem.ts';
 import { checked, pathOf, readJson } from './request.ts';
 import type { ApiRoute, Stream } from './route.ts';
 import { findRoute } from './router.ts';
@@ -56,7 +57,7 @@ async function run(
 ): Promise<void> {
   const settings = parts.settings();
   const arrival = arrivalOf(request, settings);
-  const { route, params, url } = findRoute(request);
+  const { route, params, url } = findRoute(request, parts.firstRun !== undefined);
   const caller = await authenticate(request.headers, arrival, parts);
   checkPace(caller, arrival, state);
   checkSource(request, route, caller, arrival);
@@ -102,6 +103,7 @@ function checkSource(
 function asProblem(error: unknown, request: IncomingMessage, { log }: ConsoleParts): ApiProblem {
   if (error instanceof ApiProblem) return error;
   if (error instanceof ControlError) return apiProblemOf(error);
+  if (error instanceof SetupProblem) return setupProblemOf(error);
   log.emit('consoleFailed', { method: request.method ?? '', path: pathOf(request), error });
   return new ApiProblem(500, 'Something failed here. The log of the relay says what.');
 }

@@ -1,5 +1,7 @@
 /** Errors of the API as RFC 9457 asks: one sentence, and all faulty fields at once. */
+
 import { type ControlError, type ControlErrorKind, faultSentence } from '../control/control.ts';
+import type { SetupProblem } from '../setup/setup.ts';
 
 /** The words after `#` in `type`. The page that it points to is made from them. */
 const KINDS = {
@@ -69,6 +71,12 @@ export function apiProblemOf(error: ControlError): ApiProblem {
   const all = faults.map((fault) => ({ pointer: `/${fault.at}`, detail: faultSentence(fault) }));
   const errors = kind === 'invalid' && all.length === 0 ? [{ pointer: `/${subject}`, detail: message }] : all;
   return new ApiProblem(STATUSES[error.kind], error.message, { errors });
+}
+
+export function setupProblemOf({ message, wrong }: SetupProblem): ApiProblem {
+  return new ApiProblem(422, message, {
+    errors: wrong.map(({ field, sentence }) => ({ pointer: `/${field}`, detail: sentence })),
+  });
 }
 
 /** @param instance the path that was asked. */

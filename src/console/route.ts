@@ -63,6 +63,8 @@ type RouteShape<P extends string, Q extends Schema | undefined, B extends Schema
   readonly access: 'public' | 'account' | Role;
   /** The scope that a token needs. null: no token may ask. */
   readonly scope: Scope | null;
+  /** When it exists. Default: while a relay runs. */
+  readonly when?: 'firstRun' | 'always';
   /** Asks for the password again if the last one is more than 10 minutes old; a function says for which requests. */
   readonly confirm?: true | ((ask: Ask<P, Q, B>) => Promise<boolean>);
   /** One sentence for the document. */

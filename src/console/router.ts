@@ -11,11 +11,16 @@ const MOST_PATH = 4096;
 
 type Found = { readonly route: ApiRoute; readonly params: Readonly<Record<string, string>>; readonly url: URL };
 
+/** A first run has few routes, and a relay has none of the first run. */
+function exists({ when }: ApiRoute, isFirstRun: boolean): boolean {
+  return when === 'always' || (when === 'firstRun') === isFirstRun;
+}
+
 /** HEAD is GET without the body: RFC 9110 §9.3.2. @throws ApiProblem 400, 404 or 405 */
-export function findRoute({ method = 'GET', url: target = '/' }: IncomingMessage): Found {
+export function findRoute({ method = 'GET', url: target = '/' }: IncomingMessage, isFirstRun: boolean): Found {
   const url = urlOf(target);
   const there = TABLE.flatMap(({ route, pattern }) => {
-    const found = pattern.exec({ pathname: url.pathname });
+    const found = exists(route, isFirstRun) ? pattern.exec({ pathname: url.pathname }) : null;
     return found === null ? [] : [{ route, params: decoded(found.pathname.groups), url }];
   });
   if (there.length === 0) throw new ApiProblem(404, `There is no ${url.pathname}.`);

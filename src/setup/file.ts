@@ -3,7 +3,7 @@
 /** How the certificate authority checks the name. */
 export type Challenge = 'http-01' | 'tls-alpn-01';
 
-export type FirstSettings = {
+type FirstSettings = {
   readonly hostname: string;
   readonly email?: string | undefined;
   readonly acceptTerms: boolean;

@@ -34,7 +34,7 @@ const DNS_TIMEOUT = 1.5 * SECOND;
 const CONNECT_TIMEOUT = 6 * SECOND;
 
 /** What is known so far. `upstream` null: mail goes to its receivers by port 25. */
-export type SetupAnswers = {
+type SetupAnswers = {
   readonly hostname?: string;
   readonly addresses?: readonly string[];
   readonly domains?: readonly string[];

@@ -6,7 +6,7 @@ import type { NeededRecord, RecordGroup } from './records.ts';
 
 /** `other`: there is one with another value. `unknown`: the DNS gave no answer. */
 type RecordState = 'ok' | 'missing' | 'other' | 'unknown';
-export type CheckedRecord = NeededRecord & { readonly state: RecordState; readonly found: readonly string[] };
+type CheckedRecord = NeededRecord & { readonly state: RecordState; readonly found: readonly string[] };
 export type CheckedGroup = { readonly comment: string; readonly records: readonly CheckedRecord[] };
 
 /** @param dns with an empty cache, so that a change is seen at once. @param addressOf the address of a reverse name. */

@@ -7,7 +7,7 @@ import type { SetupLooks, Surroundings } from './looks.ts';
 
 export { configurationText } from './file.ts';
 export type { FirstRun } from './first-run.ts';
-export type { SetupLooks, Surroundings } from './looks.ts';
+export type { SetupLooks } from './looks.ts';
 export { type Existing, neededRecords, zoneText } from './records.ts';
 export { chosenResolvers } from './resolvers.ts';
 export { SetupProblem } from './setup-problem.ts';
