@@ -1,6 +1,7 @@
 /** The log: one JSON line per event on stdout, or lines for people. Only this file imports pino. */
 import { pino } from 'pino';
 import { plainJson } from '../smtp/text.ts';
+import { SECOND } from './clock.ts';
 import { createOutput } from './log-output.ts';
 import { formatPretty } from './log-pretty.ts';
 
@@ -73,13 +74,20 @@ export function createLog({ level, format, write: given }: LogOptions): Log {
 
 let timedAt = Number.NaN;
 let time = '';
+let secondAt = Number.NaN;
+/** Up to the point before the milliseconds. */
+let second = '';
 
-/** Lines of the same millisecond have the same. */
+/** As ISO 8601, in UTC. Lines of the same millisecond have the same, and those of a second differ in its end only. */
 function timeOf(now: number): string {
-  if (now !== timedAt) {
-    time = new Date(now).toISOString();
-    timedAt = now;
+  if (now === timedAt) return time;
+  const ms = now % SECOND;
+  if (now - ms !== secondAt) {
+    secondAt = now - ms;
+    second = new Date(now).toISOString().slice(0, -4);
   }
+  timedAt = now;
+  time = `${second}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`;
   return time;
 }
 
