@@ -23,6 +23,9 @@ const MAX_TEXT = 500;
 const MAX_VERB = 20;
 
 type Waiting = { -readonly [K in keyof RefusedCommand]: RefusedCommand[K] };
+type Row = { -readonly [K in keyof HistoryCount]: HistoryCount[K] };
+/** The rows of one name. */
+type Named = Partial<Record<HistoryOutcome, Row>>;
 
 type KeptIn = Pick<StoreData, 'activity' | 'operation'>;
 
@@ -36,8 +39,10 @@ export type Activity = {
 
 export function createActivity(now: Clock = systemClock): Activity {
   const refused = new Map<string, Waiting>();
-  const counts = new Map<string, { -readonly [K in keyof HistoryCount]: HistoryCount[K] }>();
-  const names: Record<HistorySubject, Set<string>> = { user: new Set(), destination: new Set() };
+  /** Rows since the last write. */
+  let counts: Row[] = [];
+  /** By the names of this hour. Each has its rows among `counts`, so that a message needs no key that is put together. */
+  const names: Record<HistorySubject, Map<string, Named>> = { user: new Map(), destination: new Map() };
   let namesOf = 0;
   const lastLogins = createLastLogins();
   /** The name of the last failed login of a session. */
@@ -64,15 +69,20 @@ export function createActivity(now: Clock = systemClock): Activity {
       namesOf = hour;
     }
     const known = names[by];
-    const name = called === '' || known.has(called) || known.size < MOST_NAMES[by] ? called : '';
-    known.add(name);
-    const key = `${by}\0${hour}\0${name}\0${outcome}`;
-    const row = counts.get(key);
-    if (row === undefined) counts.set(key, { by, hour, name, outcome, count: 1, bytes });
-    else {
+    let name = called;
+    let rows = known.get(name);
+    if (rows === undefined && known.size >= MOST_NAMES[by]) {
+      name = '';
+      rows = known.get(name);
+    }
+    if (rows === undefined) known.set(name, (rows = {}));
+    const row = rows[outcome];
+    if (row !== undefined) {
       row.count++;
       row.bytes += bytes;
+      return;
     }
+    counts.push((rows[outcome] = { by, hour, name, outcome, count: 1, bytes }));
   }
 
   function observe({ event, fields }: RelayEvent): void {
@@ -108,9 +118,10 @@ export function createActivity(now: Clock = systemClock): Activity {
   }
 
   async function writeCounts(store: ActivityStore): Promise<void> {
-    if (counts.size === 0) return;
-    const rows = [...counts.values()];
-    counts.clear();
+    if (counts.length === 0) return;
+    const rows = counts;
+    counts = [];
+    for (const known of Object.values(names)) for (const name of known.keys()) known.set(name, {});
     await store.addHistory(rows);
   }
 
