@@ -30,9 +30,19 @@ type WatchParts = {
 const NOTICED_FOR = 7 * DAY;
 const REMEMBERED = 10_000;
 
-function behaviourSettings({ behaviour }: Config): BehaviourSettings {
-  const { mode, noticeAt, slowAt, holdAt, person, server } = behaviour;
-  return { mode, points: { notice: noticeAt, slow: slowAt, hold: holdAt }, thresholds: { person, server } };
+/** Made once for each configuration, because it is asked for several times for each message. */
+function settingsOf(config: () => Config): () => BehaviourSettings {
+  let last: Config | undefined;
+  let settings: BehaviourSettings | undefined;
+  return () => {
+    const current = config();
+    if (settings === undefined || current !== last) {
+      const { mode, noticeAt, slowAt, holdAt, person, server } = current.behaviour;
+      settings = { mode, points: { notice: noticeAt, slow: slowAt, hold: holdAt }, thresholds: { person, server } };
+      last = current;
+    }
+    return settings;
+  };
 }
 
 /** Rejects when the store fails. */
@@ -41,7 +51,7 @@ export async function startLoginWatch({ store, log, config }: WatchParts) {
   const waiting: (BehaviourNews | Stop)[] = [];
   const hear = (news: BehaviourNews | Stop) => (tell === undefined ? void waiting.push(news) : tell(news));
   const behaviour = await Behaviour.start({
-    ...{ store, log: log.emit, settings: () => behaviourSettings(config()), now: store.now },
+    ...{ store, log: log.emit, settings: settingsOf(config), now: store.now },
     onStop: hear,
     onNotice: hear,
   });

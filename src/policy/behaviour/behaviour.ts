@@ -14,8 +14,8 @@ import { heldOutcome, holdKey, StoppedMail } from './held.ts';
 import { Logins, type Watched } from './logins.ts';
 import { newStop } from './new-stop.ts';
 import { Releases } from './release.ts';
-import type { BehaviourVerdict, StagePoints, Thresholds, Traits } from './signals.ts';
-import { COMPLAINT_PREFIX, loginKey, parseComplaint, type Stop, senderKey } from './stop.ts';
+import type { BehaviourVerdict, Profile, StagePoints, Thresholds, Traits } from './signals.ts';
+import { COMPLAINT_PREFIX, loginKey, parseComplaint, type Stop, senderKey, type UserTraits } from './stop.ts';
 import { StopBook } from './stop-book.ts';
 import { SlidingWindow } from './window.ts';
 
@@ -126,7 +126,7 @@ export class Behaviour {
     const stop = this.#stopOf(message);
     if (stop !== undefined) this.#held.add(stop, message.size);
     if (automatic) this.#logins.noteAutomatic(id);
-    const isServer = this.#traitsOf(login, '').profile === 'server';
+    const isServer = this.#isServer(login);
     this.#logins.note(login, (one) => {
       one.accepted(message.origin);
       one.subject.note({ kind: 'accepted', source, authors, recipients: isServer ? [] : recipients, automatic }, at);
@@ -174,8 +174,7 @@ export class Behaviour {
     const held = this.#heldBack(claim);
     if (held !== undefined) return Promise.resolve(held);
     if (this.#isOff) return inner(claim, signal);
-    const watched = this.#logins.known(user, message.reversePath);
-    const stopping = watched?.stopping(signal, this.#now()) ?? signal;
+    const stopping = this.#logins.known(user, message.reversePath)?.stopping(signal, this.#now()) ?? signal;
     return inner(claim, stopping).then((outcomes) => {
       this.#note(message, claim, outcomes);
       // A stop breaks off what has not sent its final dot.
@@ -184,17 +183,17 @@ export class Behaviour {
   }
 
   #note(message: MessageFacts, { recipients }: Claim, outcomes: readonly Outcome[]): void {
-    const ends = outcomes.flatMap((outcome, n) => endOf(outcome, recipients[n]?.address ?? '') ?? []);
+    const ends: NonNullable<ReturnType<typeof endOf>>[] = [];
+    for (let n = 0; n < outcomes.length; n++) {
+      const end = endOf(outcomes[n]!, recipients[n]?.address ?? '');
+      if (end !== undefined) ends.push(end);
+    }
     if (ends.length === 0) return;
+    const isUrgent = ends.some(({ as }) => as === 'unknown' || as === 'spam');
     const automatic = message.reversePath === '' || this.#logins.isAutomatic(message.id);
     this.#forWhom(message.user!, message.reversePath, (one, login, at) => {
-      for (const end of ends) one.subject.note({ kind: 'ended', ...end, automatic }, at);
-      this.#judge(
-        one,
-        at,
-        login,
-        ends.some(({ as }) => as === 'unknown' || as === 'spam'),
-      );
+      for (const { as, receiver } of ends) one.subject.note({ kind: 'ended', as, receiver, automatic }, at);
+      this.#judge(one, at, login, isUrgent);
     });
     this.#all.count(this.#now(), 'attempts', ends.length);
   }
@@ -205,14 +204,19 @@ export class Behaviour {
     const at = this.#now();
     const login = this.#logins.login(user);
     this.#logins.note(login, () => {
-      if (this.#traitsOf(login, '').profile !== 'server') return act(login, login, at);
+      if (!this.#isServer(login)) return act(login, login, at);
       this.#logins.note(this.#logins.sender(login, reversePath), (one) => act(one, login, at));
     });
   }
 
+  #isServer(login: Watched): boolean {
+    return profileOf(login, this.#book.traits(login.user)) === 'server';
+  }
+
   #traitsOf(login: Watched, sender: string): Traits {
-    const { profile = login.mailServer ? 'server' : 'app', bulk = false } = this.#book.traits(login.user);
-    return { profile, bulk, trusted: this.#book.isTrusted(login.user, sender) };
+    const traits = this.#book.traits(login.user);
+    const { bulk = false } = traits;
+    return { profile: profileOf(login, traits), bulk, trusted: this.#book.isTrusted(login.user, sender) };
   }
 
   #share(one: Watched, at: number): number {
@@ -360,4 +364,8 @@ export class Behaviour {
     await this.#running;
     await this.#logins.flush();
   }
+}
+
+function profileOf({ mailServer }: Watched, { profile }: UserTraits): Profile {
+  return profile ?? (mailServer ? 'server' : 'app');
 }

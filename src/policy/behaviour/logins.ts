@@ -46,9 +46,13 @@ export class Watched {
     this.#now = now;
   }
 
+  get isRead(): boolean {
+    return this.#waiting === undefined;
+  }
+
+  /** Only before it has been read. */
   whenRead(act: () => void): void {
-    if (this.#waiting === undefined) act();
-    else if (this.#waiting.length < MOST_WAITING) this.#waiting.push(act);
+    if (this.#waiting !== undefined && this.#waiting.length < MOST_WAITING) this.#waiting.push(act);
   }
 
   read(): void {
@@ -104,6 +108,9 @@ export class Logins {
   readonly #now: Clock;
   /** The most recently used is last. */
   readonly #watched = new Map<string, Watched>();
+  #newest: Watched | undefined;
+  /** How many of them are senders of mail servers. */
+  #senders = 0;
   #evicted: Watched[] = [];
   readonly #automatic = createCache<string, true>(AUTOMATIC);
   /** Releases that were followed. */
@@ -129,7 +136,8 @@ export class Logins {
   /** The sender of a mail server, or the login, if it is in memory. */
   known(user: string, reversePath: string): Watched | undefined {
     const key = loginKey(user);
-    return this.#watched.get(keyOf(key, senderKey(reversePath))) ?? this.#watched.get(key);
+    const sender = this.#senders === 0 ? undefined : this.#watched.get(keyOf(key, senderKey(reversePath)));
+    return sender ?? this.#watched.get(key);
   }
 
   /** Breaks off attempts of this login (with all its senders), or of one sender. */
@@ -147,10 +155,12 @@ export class Logins {
 
   /** Calls `act` once what is stored has been read: at once, if it has. */
   note(one: Watched, act: (one: Watched) => void): void {
-    one.whenRead(() => {
-      one.isChanged = true;
-      act(one);
-    });
+    if (!one.isRead) {
+      one.whenRead(() => this.note(one, act));
+      return;
+    }
+    one.isChanged = true;
+    act(one);
   }
 
   noteAutomatic(id: string): void {
@@ -197,12 +207,17 @@ export class Logins {
     const key = keyOf(user, sender);
     const known = this.#watched.get(key);
     if (known !== undefined) {
-      this.#watched.delete(key);
-      this.#watched.set(key, known);
+      if (known !== this.#newest) {
+        this.#watched.delete(key);
+        this.#watched.set(key, known);
+        this.#newest = known;
+      }
       return known;
     }
     const one = new Watched(user, sender, this.#now);
     this.#watched.set(key, one);
+    this.#newest = one;
+    if (sender !== '') this.#senders++;
     if (this.#watched.size > MOST) this.#evict();
     void this.#read(one, ask);
     return one;
@@ -226,6 +241,7 @@ export class Logins {
   #evict(): void {
     const [key, oldest] = this.#watched.entries().next().value!;
     this.#watched.delete(key);
+    if (oldest.sender !== '') this.#senders--;
     if (!oldest.isChanged) return;
     this.#evicted.push(oldest);
     if (this.#evicted.length === WRITTEN_AT_ONCE)

@@ -16,6 +16,7 @@ import {
 
 type Operation = Pick<OperationStore, 'value' | 'setValue' | 'values' | 'takeLease'>;
 const STRICTNESS: readonly Stop['state'][] = ['released', 'releasing', 'held', 'refused'];
+const NO_TRAITS: UserTraits = {};
 const keyOf = (user: string, sender: string) => (sender === '' ? user : `${user} ${sender}`);
 
 export class StopBook {
@@ -61,7 +62,7 @@ export class StopBook {
   }
 
   traits(user: string): UserTraits {
-    return this.#traits.get(loginKey(user)) ?? {};
+    return (this.#traits.size === 0 ? undefined : this.#traits.get(loginKey(user))) ?? NO_TRAITS;
   }
 
   isTrusted(user: string, sender: string): boolean {

@@ -72,7 +72,7 @@ export function traitsName(user: string): string {
 
 /** User names and addresses are compared without ASCII case. */
 export function loginKey(name: string): string {
-  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  return /[A-Z]/.test(name) ? name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : name;
 }
 
 /** @returns `<>` for the null reverse-path. */

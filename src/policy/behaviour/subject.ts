@@ -70,6 +70,8 @@ export class Subject {
   readonly #authors = new KnownSet(AUTHOR_BITS);
   readonly #networks = new Map<string, number>();
   readonly #countries = new Map<string, number>();
+  /** The client that was met last: mostly it is met again. */
+  #met = { source: '', client: '', network: '' };
 
   note(event: BehaviourEvent, at: number): void {
     if (event.kind === 'accepted') this.#accept(event, at);
@@ -97,8 +99,9 @@ export class Subject {
   #meet({ source, country }: { source?: string | undefined; country?: string | undefined }, at: number): void {
     if (country !== undefined) remember(this.#countries, country, { at, most: MOST_COUNTRIES });
     if (source === undefined) return;
-    this.#window.note(at, 'sources', sourceOf(source));
-    const network = networkOf(source);
+    if (source !== this.#met.source) this.#met = { source, client: clientOf(source), network: networkOf(source) };
+    const { client, network } = this.#met;
+    this.#window.note(at, 'sources', client);
     const day = Math.floor(at / DAY) * DAY;
     const last = this.#networks.get(network);
     if (last === undefined || last < at - LEARNED) this.#window.note(at, 'newNetworks', network);
@@ -193,7 +196,7 @@ function remember(map: Map<string, number>, key: string, { at, most }: { at: num
 }
 
 /** An IPv4 address, or an IPv6 /64, which is one client. */
-const sourceOf = (ip: string) => (ip.includes(':') ? groupsOf(ip).slice(0, 4).join(':') : ip);
+const clientOf = (ip: string) => (ip.includes(':') ? groupsOf(ip).slice(0, 4).join(':') : ip);
 
 /** What one provider of access gives to many: an IPv4 /16, or an IPv6 /32. */
 const networkOf = (ip: string) => (ip.includes(':') ? groupsOf(ip).slice(0, 2).join(':') : ip.split('.').slice(0, 2).join('.'));

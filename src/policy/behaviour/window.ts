@@ -69,7 +69,9 @@ export class SlidingWindow {
   total(at: number, counter: Counter): number {
     this.#forget(at);
     const n = COUNTERS.indexOf(counter);
-    return this.#steps.reduce((sum, { counts }) => sum + counts[n]!, 0);
+    let sum = 0;
+    for (const { counts } of this.#steps) sum += counts[n]!;
+    return sum;
   }
 
   /** Different sources in the running step, of 5 minutes at most. */
@@ -103,7 +105,7 @@ export class SlidingWindow {
   #step(at: number): Step {
     this.#forget(at);
     const index = Math.floor(at / STEP);
-    const last = this.#steps.at(-1);
+    const last = this.#steps[this.#steps.length - 1];
     if (last !== undefined && last.index >= index) return last; // also where the clock was set back a little
     const step = { index, counts: COUNTERS.map(() => 0), sets: {} };
     this.#steps.push(step);
@@ -114,7 +116,7 @@ export class SlidingWindow {
   #forget(at: number): void {
     const index = Math.floor(at / STEP);
     if (this.#steps.length === 0) return;
-    if (this.#steps[0]!.index > index - STEPS && this.#steps.at(-1)!.index < index + STEPS) return;
+    if (this.#steps[0]!.index > index - STEPS && this.#steps[this.#steps.length - 1]!.index < index + STEPS) return;
     this.#steps = this.#steps.filter((step) => step.index > index - STEPS && step.index < index + STEPS);
   }
 }
