@@ -90,12 +90,13 @@ type Guarded = {
 
 /** While routes differ, mail for a route that this relay does not have goes back, due in a minute: another relay knows the way. */
 export function leaveUnknownRoutes({ deliver, destinationOf, routesDiffer, log, now }: Guarded): Deliver {
-  return async (claim, signal) => {
+  return (claim, signal) => {
+    if (!routesDiffer()) return deliver(claim, signal);
     const { message, recipients } = claim;
-    const isOurs = () => recipients.every(({ address, destination }) => destinationOf(message, address) === destination);
-    if (!routesDiffer() || isOurs()) return deliver(claim, signal);
+    if (recipients.every(({ address, destination }) => destinationOf(message, address) === destination))
+      return deliver(claim, signal);
     log.emit('routeUnknown', { queueId: message.id, destination: recipients[0]!.destination });
     const reply = { code: 451, status: '4.3.5', text: 'Another relay has the route for this mail' };
-    return recipients.map(() => ({ kind: 'returned', reply, notBefore: now() + MINUTE, seconds: 0 }));
+    return Promise.resolve(recipients.map(() => ({ kind: 'returned', reply, notBefore: now() + MINUTE, seconds: 0 })));
   };
 }
