@@ -7,9 +7,14 @@ import type { Reply } from '../smtp/reply.ts';
 import type {
   BrowsedPage,
   BrowseQuery,
+  HeldMail,
+  KnownRecipient,
   ListQuery,
   Notice,
   OverLimit,
+  QueueGroup,
+  QueueGroupQuery,
+  QueueSummaryRow,
   Selection,
   SelectionPreview,
   StoredMessage,
@@ -394,9 +399,9 @@ export type MessageStore = {
     readonly oldestAcceptedAt: number | null;
   }>;
   /** Destinations with waiting mail, the largest first, for `queue summary`. */
-  summary(
-    limit: number,
-  ): Promise<readonly { destination: string; recipients: number; oldestAcceptedAt: number; nextAttemptAt: number | null }[]>;
+  summary(limit: number): Promise<readonly QueueSummaryRow[]>;
+  /** The queue by destination or login, the largest first. */
+  queueGroups(query: QueueGroupQuery): Promise<readonly QueueGroup[]>;
   /** Recipients that wait because a provider refuses our address, by provider. */
   heldByProvider(): Promise<readonly HeldMail[]>;
   /**
@@ -442,8 +447,3 @@ export type MessageStore = {
   /** Removes ended messages that are older than `before`, and the oldest ones while the trace is larger than `maxSize` bytes. Works in small steps. */
   trimTrace(before: number, maxSize: number): Promise<number>;
 };
-
-export type HeldMail = { readonly provider: string; readonly recipients: number; readonly oldestAcceptedAt: number };
-
-/** Both in the form of the keys in the store. */
-export type KnownRecipient = { readonly user: string; readonly address: string };

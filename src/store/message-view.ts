@@ -46,6 +46,14 @@ export type ListQuery = {
 /** Which messages are shown. What is given must all fit. Texts are looked for anywhere in the field; the case of ASCII letters does not count. */
 export type BrowseQuery = {
   readonly user?: string;
+  /** Only mail of these logins, for someone who may see no other. */
+  readonly users?: readonly string[];
+  /** With angle brackets or without. */
+  readonly messageId?: string;
+  /** Only these messages. */
+  readonly ids?: readonly string[];
+  /** Only reports about this message. */
+  readonly about?: string;
   /** In the reverse-path. */
   readonly sender?: string;
   readonly subject?: string;
@@ -61,6 +69,8 @@ export type BrowseQuery = {
   readonly until?: number;
   /** Only older messages than the one with this id. */
   readonly before?: string;
+  /** Only newer messages than the one with this id. */
+  readonly after?: string;
   readonly limit: number;
   /** Milliseconds after which no further step is begun. Default: no end. */
   readonly budget?: number;
@@ -81,6 +91,35 @@ export type BrowsedPage = {
   readonly searchedBackTo: number | null;
 };
 
+/** A destination with waiting mail. */
+export type QueueSummaryRow = {
+  readonly destination: string;
+  readonly recipients: number;
+  readonly oldestAcceptedAt: number;
+  readonly nextAttemptAt: number | null;
+};
+
+/** What a part of the queue is grouped by: the key of deliveries, or the login. */
+export type QueueGroupQuery = {
+  readonly by: 'destination' | 'user';
+  /** Only mail of these logins. */
+  readonly users?: readonly string[];
+  readonly limit: number;
+};
+
+/** Recipients that have not ended, of one destination or login. `name` is empty for our own mail. */
+export type QueueGroup = {
+  readonly name: string;
+  readonly recipients: number;
+  readonly messages: number;
+  readonly states: Readonly<Partial<Record<RecipientState, number>>>;
+  readonly oldestAcceptedAt: number;
+  /** null: none of them waits for a time. */
+  readonly nextAttemptAt: number | null;
+  /** What the oldest message was told last. null: nothing yet. */
+  readonly lastReply: string | null;
+};
+
 /** A recipient that a command changed. */
 export type Touched = { readonly id: string; readonly recipient: string; readonly state: RecipientState };
 
@@ -95,3 +134,8 @@ export type OverLimit = {
     readonly recipients: readonly StoredRecipient[];
   }[];
 };
+
+export type HeldMail = { readonly provider: string; readonly recipients: number; readonly oldestAcceptedAt: number };
+
+/** Both in the form of the keys in the store. */
+export type KnownRecipient = { readonly user: string; readonly address: string };

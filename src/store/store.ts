@@ -79,8 +79,6 @@ export {
   type Due,
   type DueReport,
   ENDED_STATES,
-  type HeldMail,
-  type KnownRecipient,
   type MessageFacts,
   type MessageStore,
   type NewMessage,
@@ -96,7 +94,19 @@ export {
   type Told,
   type UntoldRecipient,
 } from './message-store.ts';
-export type { BrowsedMessage, BrowseQuery, Notice, OverLimit, Selection, StoredMessage, Touched } from './message-view.ts';
+export type {
+  BrowsedMessage,
+  BrowseQuery,
+  HeldMail,
+  KnownRecipient,
+  Notice,
+  OverLimit,
+  QueueGroup,
+  QueueGroupQuery,
+  Selection,
+  StoredMessage,
+  Touched,
+} from './message-view.ts';
 export type { OpenOptions } from './opening.ts';
 export type {
   DkimKey,

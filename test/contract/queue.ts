@@ -86,7 +86,13 @@ export function queueContract({ name, open }: Subject): void {
     async function filled(first: MessageStore): Promise<readonly string[]> {
       const messages = [
         newMessage({ user: 'Alice', acceptedAt: NOW - 2 * DAY, to: ['a@x.example', 'b@y.example'], origin: origin('Invoice 1') }),
-        newMessage({ user: 'bob', acceptedAt: NOW - HOUR, reversePath: 'Bob@Corp.example', to: ['c@x.example'] }),
+        newMessage({
+          user: 'bob',
+          acceptedAt: NOW - HOUR,
+          reversePath: 'Bob@Corp.example',
+          to: ['c@x.example'],
+          messageId: '<offer@corp.example>',
+        }),
         newMessage({ user: 'alice', acceptedAt: NOW, to: ['d@z.example'], origin: origin('your invoice 2') }),
       ];
       for (const message of messages) await first.accept({ message });
@@ -112,6 +118,54 @@ export function queueContract({ name, open }: Subject): void {
       expect(await found({ since: NOW - HOUR })).toEqual([2, 1]);
       expect(await found({ until: NOW - HOUR })).toEqual([0]);
       expect(await found({ since: NOW - HOUR, until: NOW, user: 'alice' })).toEqual([]);
+      expect(await found({ users: ['ALICE', 'carol'] })).toEqual([2, 0]);
+      expect(await found({ users: ['bob'], user: 'alice' }), 'both must fit').toEqual([]);
+      expect(await found({ users: [] })).toEqual([]);
+      expect(await found({ ids: [ids[0]!, ids[1]!, 'none'] })).toEqual([1, 0]);
+      expect(await found({ ids: [ids[0]!, ids[1]!], users: ['bob'] })).toEqual([1]);
+      expect(await found({ messageId: '<offer@corp.example>' })).toEqual([1]);
+      expect(await found({ messageId: 'offer@corp.example' })).toEqual([1]);
+      expect(await found({ states: ['queued', 'held'] }), 'only the queue is read').toEqual([2, 1, 0]);
+      expect(await found({ after: ids[0]! })).toEqual([2, 1]);
+      expect(await found({ after: ids[2]! })).toEqual([]);
+    });
+
+    test('is grouped by destination and by login as far as it waits, the largest first', async () => {
+      const { first, second } = await opened();
+      await filled(first);
+      await first.accept({ message: newMessage({ user: 'alice', acceptedAt: NOW + 1, to: ['e@x.example', 'f@x.example'] }) });
+      const names = async (by: 'destination' | 'user', users?: readonly string[]) =>
+        (await second.queueGroups({ by, limit: 9, ...(users && { users }) })).map((one) => [
+          one.name,
+          one.recipients,
+          one.messages,
+        ]);
+      expect(await names('destination')).toEqual([
+        ['x.example', 4, 3],
+        ['z.example', 1, 1],
+      ]);
+      expect(await names('destination', ['BOB'])).toEqual([['x.example', 1, 1]]);
+      expect((await names('user')).map(([name]) => String(name).toLowerCase())).toContain('bob');
+      expect(await second.queueGroups({ by: 'destination', limit: 1 })).toEqual([
+        {
+          name: 'x.example',
+          recipients: 4,
+          messages: 3,
+          states: { queued: 4 },
+          oldestAcceptedAt: NOW - 2 * DAY,
+          nextAttemptAt: expect.any(Number),
+          lastReply: null,
+        },
+      ]);
+    });
+
+    test('finds the reports about a message', async () => {
+      const { first, second } = await opened();
+      const ids = await filled(first);
+      const report = newMessage({ user: null, acceptedAt: NOW, to: ['a@x.example'], about: ids[0]! });
+      await first.accept({ message: report });
+      expect((await second.browse({ about: ids[0]!, limit: 9 })).items.map(({ id }) => id)).toEqual([report.id]);
+      expect((await second.browse({ about: ids[1]!, limit: 9 })).items).toEqual([]);
     });
 
     test('shows the recipients that fit, and counts all of them by state', async () => {

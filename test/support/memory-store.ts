@@ -382,6 +382,10 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
     },
     async browse({
       user,
+      users,
+      ids,
+      about,
+      messageId,
       sender,
       subject,
       recipient,
@@ -390,6 +394,7 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       since = 0,
       until = Number.MAX_SAFE_INTEGER,
       before,
+      after = '',
       limit,
     }) {
       const has = (text: string | undefined, part: string | undefined) =>
@@ -399,7 +404,10 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
         has(one.address, recipient) &&
         (destination === undefined || one.destination === destination);
       const found = [...messages.values()]
-        .filter(({ facts }) => before === undefined || facts.id < before)
+        .filter(({ facts }) => (before === undefined || facts.id < before) && facts.id > after)
+        .filter(({ facts }) => (ids?.includes(facts.id) ?? true) && (about === undefined || facts.about === about))
+        .filter(({ facts }) => messageId === undefined || [messageId, `<${messageId}>`].includes(facts.messageId))
+        .filter(({ facts }) => users?.some((one) => userKey(one) === userKey(facts.user ?? '')) ?? true)
         .filter(({ facts }) => facts.acceptedAt >= since && facts.acceptedAt < until)
         .filter(({ facts }) => user === undefined || userKey(facts.user ?? '') === userKey(user))
         .filter(({ facts }) => has(facts.reversePath, sender) && has(facts.origin?.subject, subject))
@@ -472,6 +480,28 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       return [...sums]
         .map(([destination, sum]) => ({ destination, ...sum }))
         .sort((a, b) => b.recipients - a.recipients || byName(a.destination, b.destination))
+        .slice(0, limit);
+    },
+    async queueGroups({ by, users, limit }) {
+      const open = [...messages.values()]
+        .filter(({ facts }) => users?.some((one) => userKey(one) === userKey(facts.user ?? '')) ?? true)
+        .flatMap(({ facts, recipients }) => recipients.map((one) => ({ facts, ...one })))
+        .filter(({ state }) => !ENDED_STATES.includes(state));
+      return [...Map.groupBy(open, ({ facts, destination }) => (by === 'user' ? (facts.user ?? '') : destination))]
+        .map(([name, of]) => {
+          const oldest = of.reduce((a, b) => (b.facts.id < a.facts.id ? b : a)).facts;
+          const waits = of.flatMap(({ nextAttemptAt }) => nextAttemptAt ?? []);
+          return {
+            name,
+            recipients: of.length,
+            messages: new Set(of.map(({ facts }) => facts.id)).size,
+            states: Object.fromEntries([...Map.groupBy(of, ({ state }) => state)].map(([state, all]) => [state, all.length])),
+            oldestAcceptedAt: oldest.acceptedAt,
+            nextAttemptAt: waits.length === 0 ? null : Math.min(...waits),
+            lastReply: of.find(({ facts, lastReply }) => facts.id === oldest.id && lastReply !== null)?.lastReply ?? null,
+          };
+        })
+        .sort((a, b) => b.recipients - a.recipients || (a.name < b.name ? -1 : 1))
         .slice(0, limit);
     },
     heldByProvider: async () => heldMail(messages.values()),

@@ -1,5 +1,5 @@
 /** The states of providers, and what is held for them. */
-import type { HeldMail } from '../message-store.ts';
+import type { HeldMail } from '../message-view.ts';
 import type { Shaping, TracedRefusal } from '../operation-store.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';

@@ -2,6 +2,7 @@
 import type { AttemptRecord, RecipientState } from '../message-store.ts';
 import type { StoredMessage } from '../message-view.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
+import { decodeGroup, STATE_COUNTS } from '../sqlite/queue-groups.ts';
 import {
   type AttemptRow,
   decodeAttempt,
@@ -92,19 +93,37 @@ const FITS = `($1::int[] IS NULL OR r.state = ANY($1)) AND ($2::text IS NULL OR 
   AND ($3::text IS NULL OR r.destination = $3)`;
 
 async function browse({ tx }: PostgresContext, query: Argument<'browse'>): Promise<Result<'browse'>> {
-  const { states, recipient, destination, before, from, user, sender, subject, since, until, limit } = query;
+  const {
+    states,
+    recipient,
+    destination,
+    before,
+    from,
+    users,
+    ids: wanted,
+    about,
+    messageId,
+    sender,
+    subject,
+    since,
+    until,
+    limit,
+  } = query;
   const step = `SELECT id FROM messages WHERE id < $1 AND id >= $2 ORDER BY id DESC LIMIT 1 OFFSET ${STEP_MESSAGES - 1}`;
-  const first = (await tx.get<{ id: string }>(step, before, from))?.id;
+  const named = wanted !== null || about !== null;
+  const first = named ? undefined : (await tx.get<{ id: string }>(step, before, from))?.id;
   const ofRecipient = [states, recipient, destination] as const;
   const rows = await tx.all<MessageRow>(
-    `SELECT ${MESSAGE_COLUMNS} FROM messages m WHERE m.id < $4 AND m.id >= $5 AND ($6::text IS NULL OR lower(m.user_name) = lower($6))
+    `SELECT ${MESSAGE_COLUMNS} FROM messages m WHERE m.id < $4 AND m.id >= $5 AND ($6::text[] IS NULL OR lower(m.user_name) = ANY($6))
        AND ($7::text IS NULL OR position($7 in lower(m.reverse_path COLLATE "C")) > 0)
        AND ($8::text IS NULL OR position($8 in lower(m.subject COLLATE "C")) > 0)
        AND m.accepted_at >= $9 AND m.accepted_at < $10
        AND ($11::boolean OR EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND ${FITS}))
+       AND ($13::text[] IS NULL OR m.id = ANY($13)) AND ($14::text IS NULL OR m.about = $14)
+       AND ($15::text IS NULL OR m.message_id IN ($15, '<' || $15 || '>'))
      ORDER BY m.id DESC LIMIT $12`,
-    ...[...ofRecipient, before, first ?? from, user, sender, subject, since, until],
-    ...[ofRecipient.every((value) => value === null), limit],
+    ...[...ofRecipient, before, first ?? from, users?.map((user) => user.toLowerCase()) ?? null, sender, subject, since, until],
+    ...[ofRecipient.every((value) => value === null), limit, wanted, about, messageId],
   );
   const ids = rows.map(({ id }) => id);
   const recipients = tx.send<RecipientRow>(
@@ -125,7 +144,7 @@ async function browse({ tx }: PostgresContext, query: Argument<'browse'>): Promi
     recipients: (shown.get(row.id) ?? []).map(decodeRecipient),
     states: Object.fromEntries((counted.get(row.id) ?? []).map(({ state, count }) => [stateName(state) ?? 'held', count])),
   }));
-  return { items, after: rows.length === limit ? rows.at(-1)!.id : (first ?? null) };
+  return { items, after: named ? null : rows.length === limit ? rows.at(-1)!.id : (first ?? null) };
 }
 
 async function counts({ tx }: PostgresContext): Promise<Result<'counts'>> {
@@ -148,6 +167,22 @@ const SUMMARY = `
         FROM open o JOIN recipients r ON r.message = o.id WHERE r.state <= ${ACTIVE}
         GROUP BY r.destination ORDER BY count(*) DESC, r.destination LIMIT $1) s
   JOIN messages m ON m.id = s.oldest ORDER BY s.recipients DESC, s.destination`;
+
+/** By `by`: no text of a caller becomes part of a statement. */
+const GROUPS = { destination: groupsBy('r.destination'), user: groupsBy("coalesce(m.user_name, '')") };
+
+function groupsBy(name: string): string {
+  return `
+  SELECT g.*, m.accepted_at AS "oldestAcceptedAt",
+    (SELECT r.last_reply FROM recipients r WHERE r.message = g.oldest AND r.state < ${ENDED} AND r.last_reply IS NOT NULL
+       AND ${name} = g.name ORDER BY r.n LIMIT 1) AS "lastReply"
+  FROM (SELECT ${name} AS name, count(*)::int AS recipients, count(DISTINCT r.message)::int AS messages, min(r.message) AS oldest,
+          min(r.next_attempt) AS "nextAttemptAt", ${STATE_COUNTS.map((sum) => sum.replace(' AS', '::int AS')).join(', ')}
+        FROM open o JOIN messages m ON m.id = o.id JOIN recipients r ON r.message = o.id
+        WHERE r.state < ${ENDED} AND ($1::text[] IS NULL OR lower(m.user_name) = ANY($1))
+        GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT $2) g
+  JOIN messages m ON m.id = g.oldest ORDER BY g.recipients DESC, g.name`;
+}
 
 /** What the trace takes: the messages, and the bytes of one with its rows and indexes. Counted at the first step, and then carried on. */
 const TRACE_SIZE = `
@@ -195,7 +230,18 @@ const SIGNATURES = `
   WHERE o.id > $1 AND ($2::text IS NULL OR o.id <= $2) AND strpos(' ' || m.signatures || ' ', ' ' || $3 || ' ') > 0 LIMIT 1`;
 
 export const viewOperations: OperationTable<
-  'list' | 'browse' | 'get' | 'find' | 'counts' | 'summary' | 'signatureInUse' | 'trim' | 'giveBackPages' | 'due' | 'queueIds'
+  | 'list'
+  | 'browse'
+  | 'get'
+  | 'find'
+  | 'counts'
+  | 'summary'
+  | 'queueGroups'
+  | 'signatureInUse'
+  | 'trim'
+  | 'giveBackPages'
+  | 'due'
+  | 'queueIds'
 > = {
   list: { kind: 'read', run: list },
   browse: { kind: 'read', run: browse },
@@ -203,6 +249,17 @@ export const viewOperations: OperationTable<
   find: { kind: 'read', run: find },
   counts: { kind: 'read', run: counts },
   summary: { kind: 'read', run: ({ tx }, limit) => tx.all<Result<'summary'>[number]>(SUMMARY, limit) },
+  queueGroups: {
+    kind: 'read',
+    async run({ tx }, { by, users, limit }) {
+      const rows = await tx.all<Parameters<typeof decodeGroup>[0]>(
+        GROUPS[by],
+        users?.map((user) => user.toLowerCase()) ?? null,
+        limit,
+      );
+      return rows.map(decodeGroup);
+    },
+  },
   signatureInUse: {
     kind: 'read',
     async run({ tx }, { name, after }) {

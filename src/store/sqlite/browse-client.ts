@@ -18,13 +18,16 @@ export async function browsePage(
   const { since = 0, until = Number.MAX_SAFE_INTEGER, budget = Number.POSITIVE_INFINITY, limit } = query;
   const step = {
     ...{
-      user: query.user ?? null,
+      users: usersOf(query),
+      ids: query.ids ?? null,
+      about: query.about ?? null,
+      messageId: query.messageId ?? null,
       sender: lower(query.sender),
       subject: lower(query.subject),
       recipient: lower(query.recipient),
     },
     ...{ destination: query.destination ?? null, states: query.states?.map(stateNumber) ?? null, since, until },
-    from: since === 0 ? '' : queueIdAt(since - MARGIN),
+    from: firstOf(since === 0 ? '' : queueIdAt(since - MARGIN), query.after),
   };
   let before = query.before ?? AFTER_ALL;
   const items: BrowsedMessage[] = [];
@@ -35,6 +38,18 @@ export async function browsePage(
     before = after;
     if (items.length >= limit || performance.now() >= end) return { items, next: before, searchedBackTo: timeOfQueueId(before) };
   }
+}
+
+/** null: mail of any login, and our own. */
+function usersOf({ user, users }: BrowseQuery): readonly string[] | null {
+  if (user === undefined || users === undefined) return users ?? (user === undefined ? null : [user]);
+  return users.filter((one) => lower(one) === lower(user));
+}
+
+/** The first id that may be shown. No id that sorts after `after` sorts before it with a digit more. */
+function firstOf(from: string, after = ''): string {
+  const next = after === '' ? '' : `${after}0`;
+  return next > from ? next : from;
 }
 
 /** As `lower` of SQLite: ASCII letters alone. */

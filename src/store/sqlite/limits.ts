@@ -1,7 +1,7 @@
 /** Limits of a user. They are checked and counted inside the transaction that accepts: behaviour rule 7. */
 import type { Limit, LimitUse } from '../../smtp/limit.ts';
 import { DAY, HOUR, MINUTE } from '../../system/clock.ts';
-import type { KnownRecipient } from '../message-store.ts';
+import type { KnownRecipient } from '../message-view.ts';
 import type { Context } from './context.ts';
 import type { Database } from './database.ts';
 import type { Value } from './rows.ts';

@@ -95,6 +95,7 @@ export function messageStore(client: StoreCaller, spool: BodyStore): MessageStor
     takeRetried: (limit) => client.call('takeRetried', limit),
     counts: () => client.call('counts', undefined),
     summary: (limit) => client.call('summary', limit),
+    queueGroups: (query) => client.call('queueGroups', query),
     heldByProvider: () => client.call('heldByProvider', undefined),
     releaseHeld: (request) => client.call('releaseHeld', request),
     overLimit: (now) => client.call('overLimit', now),

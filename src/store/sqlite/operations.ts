@@ -30,6 +30,7 @@ import {
   waiting,
   withdraw,
 } from './queue-commands.ts';
+import { queueGroups } from './queue-groups.ts';
 import { find, get, list } from './reading.ts';
 import { settle } from './settle.ts';
 import { counts, queueIds, signatureInUse, summary } from './statistics.ts';
@@ -81,6 +82,7 @@ const operations = {
   content: read(content, buffersOf),
   counts: read(counts),
   summary: read(summary),
+  queueGroups: read(queueGroups),
   signatureInUse: read(signatureInUse),
   heldByProvider: read(heldByProvider),
   releaseHeld: write(releaseHeld),

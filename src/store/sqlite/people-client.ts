@@ -7,7 +7,7 @@ import type { RequestOptions, StoreCaller } from './requests.ts';
 
 /** They read messages by the thousand, or whole tables. */
 const READS_MUCH: ReadonlySet<Name> = new Set([
-  ...(['list', 'browse', 'get', 'find', 'waiting', 'preview', 'summary', 'signatureInUse'] as const),
+  ...(['list', 'browse', 'get', 'find', 'waiting', 'preview', 'summary', 'queueGroups', 'signatureInUse'] as const),
   ...(['refusals', 'refused', 'history', 'changes', 'listStsPolicies', 'tlsReports', 'tlsFailures'] as const),
 ]);
 const IDLE = MINUTE;

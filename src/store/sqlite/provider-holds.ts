@@ -1,5 +1,5 @@
 /** Recipients that wait because a provider refuses our address. */
-import type { HeldMail } from '../message-store.ts';
+import type { HeldMail } from '../message-view.ts';
 import type { Context } from './context.ts';
 
 export function heldByProvider({ db }: Context): readonly HeldMail[] {
