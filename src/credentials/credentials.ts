@@ -9,6 +9,7 @@ import { type Clock, SECOND, systemClock } from '../system/clock.ts';
 import { hashPassword, isOutdated, unmatchableHash, verifyPassword } from './password-hash.ts';
 import { type Asker, createTurnstile } from './turnstile.ts';
 
+export { type ConsolePasswords, createConsolePasswords } from './console-passwords.ts';
 export { generatePassword, hashPassword } from './password-hash.ts';
 
 export type Verification =

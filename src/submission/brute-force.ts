@@ -13,11 +13,14 @@ import type { AuthLimits, SubmissionOptions } from './submission.ts';
 
 const REMEMBERED = 100_000;
 
+/** The place where a login failed. Each has counts of its own: a mistake at the console stops no mail program at the same address. */
+type Door = 'smtp' | 'web';
+
 type BruteForce = {
   /** True while the client's address, or the pair of user and address, has failed too often. */
-  isBlocked(ip: string, user?: string): boolean;
+  isBlocked(ip: string, user?: string, door?: Door): boolean;
   /** Counts at once. `kept` resolves when the store has the count, and rejects when the store fails. */
-  recordFailure(ip: string, user: string): { readonly inMinute: number; readonly kept: Promise<void> };
+  recordFailure(ip: string, user: string, door?: Door): { readonly inMinute: number; readonly kept: Promise<void> };
   reload(limits: AuthLimits): void;
 };
 
@@ -35,20 +38,22 @@ export async function createBruteForce({ auth, failures, now, known }: BruteForc
   for (const count of await failures.failures(now())) counts.set(count.key, count);
 
   return {
-    isBlocked(ip, user) {
+    isBlocked(ip, user, door = 'smtp') {
       if (counts.size === 0 || allowed.has(ip)) return false;
       const time = now();
-      const isOver = (key: string, times = 1) => isAbove(counts.get(key), limits, times, time);
+      const isOver = (key: string, times = 1) => isAbove(counts.get(countKey(door, key)), limits, times, time);
       const key = clientKey(ip);
       if (isOver(key) || (user !== undefined && isOver(pairKey(key, user)))) return true;
       return !known.has(key) && networksAround(ip).some((network) => isOver(network.key, network.clients));
     },
-    recordFailure(ip, user) {
+    recordFailure(ip, user, door = 'smtp') {
       if (allowed.has(ip)) return { inMinute: 0, kept: Promise.resolve() };
       const time = now();
       const key = clientKey(ip);
       const around = known.has(key) ? [] : networksAround(ip);
-      const counted = [key, pairKey(key, user), ...around.map((network) => network.key)].map((one) => {
+      const keys = [key, pairKey(key, user), ...around.map((network) => network.key)];
+      const counted = keys.map((plain) => {
+        const one = countKey(door, plain);
         const count = nextCount(counts.get(one), one, time);
         counts.set(one, count);
         return count;
@@ -84,6 +89,11 @@ function nextCount(before: FailureCount | undefined, key: string, now: number): 
   const [inMinute, minuteEndsAt] = inWindow(MINUTE, before?.inMinute, before?.minuteEndsAt);
   const [inDay, dayEndsAt] = inWindow(DAY, before?.inDay, before?.dayEndsAt);
   return { key, inMinute, minuteEndsAt, inDay, dayEndsAt };
+}
+
+/** No address begins with a word. */
+function countKey(door: Door, key: string): string {
+  return door === 'smtp' ? key : `${door} ${key}`;
 }
 
 /** An attacker's user name may be long, and must not fill the store. */

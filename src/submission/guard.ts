@@ -1,11 +1,13 @@
 /** What is counted once for the whole machine: places, handshakes and wrong logins. All sessions ask it, in whatever thread they run. */
 import type { EventEmitter } from 'node:events';
 import type { Verification } from '../credentials/credentials.ts';
+import { isLoopback } from '../net/addresses.ts';
 import type { Clock } from '../system/clock.ts';
 import { SECOND } from '../system/clock.ts';
 import { type Admitted, createAdmission, createKnownClients } from './admission.ts';
 import { createBruteForce } from './brute-force.ts';
 import { createHandshakePace } from './handshake-pace.ts';
+import { failureDelay } from './login.ts';
 import { networkOf } from './networks.ts';
 import type { SubmissionOptions } from './submission.ts';
 
@@ -30,8 +32,19 @@ export type Guard = {
   recordFailure(ip: string, name: string): Promise<number>;
 };
 
+/** Logins at the console: counted in the same table and by the same limits, under keys of their own. */
+export type ConsoleGuard = {
+  /**
+   * The address, or the pair of name and address, has failed too often there, or the address by SMTP. This machine itself is never blocked,
+   * because it is the way in by SSH: its answers only wait.
+   */
+  isBlocked(ip: string, name?: string): boolean;
+  /** Counts a wrong login. @returns milliseconds that its answer waits. Never rejects. */
+  recordFailure(ip: string, name: string): Promise<number>;
+};
+
 /** The guard of this process, and what follows from new settings. */
-type OwnGuard = Guard & { reload(limits: Pick<SubmissionOptions, 'limits' | 'auth'>): void };
+type OwnGuard = Guard & { readonly console: ConsoleGuard; reload(limits: Pick<SubmissionOptions, 'limits' | 'auth'>): void };
 
 type GuardOptions = Pick<SubmissionOptions, 'limits' | 'auth' | 'failures' | 'credentials' | 'log'> & {
   readonly now: Clock;
@@ -47,6 +60,13 @@ export async function createGuard({ limits, auth, failures, credentials, log, no
   const bruteForce = await createBruteForce({ auth, failures, now, known });
   const handshakes = createHandshakePace(limits.handshakesPerAddress, monotonic, known);
   const admission = createAdmission(limits, PATIENCE, known);
+  let step = auth.failureDelay;
+
+  async function recordFailure(ip: string, name: string, door?: 'web'): Promise<number> {
+    const { inMinute, kept } = bruteForce.recordFailure(ip, name, door);
+    await kept.catch((error) => log.emit('failureNotKept', { error })); // it counts until the next start
+    return inMinute;
+  }
 
   return {
     get crowded() {
@@ -67,12 +87,13 @@ export async function createGuard({ limits, auth, failures, credentials, log, no
       // Other guesses from this address may have failed meanwhile. A right guess among a hundred at once is no login.
       return bruteForce.isBlocked(ip, name) ? 'blocked' : verification;
     },
-    async recordFailure(ip, name) {
-      const { inMinute, kept } = bruteForce.recordFailure(ip, name);
-      await kept.catch((error) => log.emit('failureNotKept', { error })); // it counts until the next start
-      return inMinute;
+    recordFailure: (ip, name) => recordFailure(ip, name),
+    console: {
+      isBlocked: (ip, name) => !isLoopback(ip) && (bruteForce.isBlocked(ip, name, 'web') || bruteForce.isBlocked(ip)),
+      recordFailure: async (ip, name) => failureDelay(step, await recordFailure(ip, name, 'web')),
     },
     reload(next) {
+      step = next.auth.failureDelay;
       bruteForce.reload(next.auth);
       admission.reload(next.limits);
       handshakes.reload(next.limits.handshakesPerAddress);

@@ -12,11 +12,11 @@ import type { CredentialStore } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import type { TlsFiles } from '../system/tls-options.ts';
 import { sweepInterval } from './deadlines.ts';
-import { createGuard, type Guard } from './guard.ts';
+import { type ConsoleGuard, createGuard, type Guard } from './guard.ts';
 import { type Caller, type Hand, Listener } from './listener.ts';
 
 export type { TlsFiles } from '../system/tls-options.ts';
-export type { ClientFacts, Entrance, Guard } from './guard.ts';
+export type { ClientFacts, ConsoleGuard, Entrance, Guard } from './guard.ts';
 export type { Caller, Hand } from './listener.ts';
 
 export type ListenerName = 'submissions' | 'submission';
@@ -118,6 +118,7 @@ type Submission = Omit<Sessions, 'take'> & {
   readonly listening: readonly { readonly name: ListenerName; readonly address: string; readonly port: number }[];
   /** For sessions elsewhere. */
   readonly guard: Guard;
+  readonly consoleGuard: ConsoleGuard;
 };
 
 /**
@@ -136,6 +137,7 @@ export async function startSubmission(options: SubmissionOptions, hand?: Hand): 
   return {
     ...sessions,
     guard,
+    consoleGuard: guard.console,
     listening: options.listeners.map(({ name, address }, i) => ({ name, address, port: ports[i]! })),
     reload(changes) {
       sessions.reload(changes);
