@@ -104,6 +104,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'dns-packet': ['demo/'],
   pg: ['store/postgres/'],
   valibot: ['console/'],
+  otpauth: ['console/access/second-factor.ts'],
+  uqr: ['console/access/second-factor.ts'],
   preact: ['console/page/'],
   htm: ['console/page/'],
 };

@@ -6,12 +6,13 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions, ty
 import type { Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import type { ClientEvent, Control } from '../control/control.ts';
+import type { ConsolePasswords } from '../credentials/credentials.ts';
 import type { EventLog } from '../events/events.ts';
 import { isLoopback } from '../net/addresses.ts';
 import { type ListenAddress, type OpenPort, openPort } from '../net/open-port.ts';
 import type { FirstRun } from '../setup/setup.ts';
+import type { StoreData } from '../store/store.ts';
 import { type Clock, MINUTE, SECOND } from '../system/clock.ts';
-import type { AccessStore } from './access/access-store.ts';
 import type { ApiCaller } from './route.ts';
 
 /** Durations in milliseconds. */
@@ -27,6 +28,13 @@ export type ConsoleSettings = {
   readonly idle: number;
   /** A session ends after so long. */
   readonly lifetime: number;
+};
+
+/** Counts wrong logins, for all relays that share the store. */
+type LoginGuard = {
+  isBlocked(ip: string, name?: string): boolean;
+  /** @returns milliseconds that the answer waits. Never rejects. */
+  recordFailure(ip: string, name: string): Promise<number>;
 };
 
 /** The certificates of the relay, for ports outside loopback. */
@@ -48,7 +56,10 @@ export type ConsoleParts = {
   readonly control: (by: ApiCaller | undefined) => Control;
   /** Present before there is a configuration: then only its questions are answered. */
   readonly firstRun?: FirstRun & { /** The answer to the last step has left. */ answered(): void };
-  readonly access: AccessStore;
+  /** Who may come in, and the rows about changes. */
+  readonly store: Pick<StoreData, 'console' | 'audit' | 'noted'>;
+  readonly passwords: ConsolePasswords;
+  readonly guard: LoginGuard;
   readonly settings: () => ConsoleSettings;
   readonly tls: ConsoleTls;
   readonly log: EventLog;

@@ -2,7 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as v from 'valibot';
 import { ControlError } from '../control/control.ts';
+import { plainAddress } from '../net/addresses.ts';
 import { SetupProblem } from '../setup/setup.ts';
+import { cleanLine } from '../smtp/text.ts';
+import { type Access, createAccess } from './access/access.ts';
 import { type Arrival, arrivalOf } from './access/arrival.ts';
 import { authenticate, type KnownCaller } from './access/authentication.ts';
 import { checkCsrf, checkOrigin } from './access/csrf.ts';
@@ -23,11 +26,25 @@ const RATES = {
   nobody: { perSecond: 20, burst: 60 },
 };
 
-type State = { readonly rates: ReturnType<typeof createRates>; readonly streams: ReturnType<typeof createStreams> };
+const NOTED = { perSecond: 10 / 60, burst: 10 };
+const MOST_LOGGED = 255;
+
+type State = {
+  readonly access: Access;
+  /** Refused requests that the log names. */
+  readonly noted: ReturnType<typeof createRate>;
+  readonly rates: ReturnType<typeof createRates>;
+  readonly streams: ReturnType<typeof createStreams>;
+};
 
 /** Answers each request, also if it or its handler is at fault. */
 export function createDispatch(parts: ConsoleParts, stopped: AbortSignal) {
-  const state: State = { rates: createRates(), streams: createStreams() };
+  const state: State = {
+    access: createAccess(parts),
+    noted: createRate(NOTED, () => performance.now()),
+    rates: createRates(),
+    streams: createStreams(),
+  };
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
@@ -37,7 +54,9 @@ export function createDispatch(parts: ConsoleParts, stopped: AbortSignal) {
       await run(request, response, parts, state, signal);
     } catch (error) {
       if (response.headersSent) return void response.destroy();
-      tell(request, response, asProblem(error, request, parts));
+      const problem = asProblem(error, request, parts);
+      noteRefused(problem, request, parts, state);
+      tell(request, response, problem);
     }
   };
 }
@@ -63,10 +82,11 @@ async function run(
   checkSource(request, route, caller, arrival);
   checkPermission(route, caller, parts.now(), settings.secondFactor === 'required');
   const query = route.query && checked(route.query, Object.fromEntries(url.searchParams), '');
-  const body = route.body && checked(route.body, await readJson(request, response), '/');
+  const body = route.body && checked(route.body, await readJson(request, response, route.takes), '/');
   const { by, session } = caller ?? {};
   const headers = new Map<string, string>();
-  const ask = { params, query, body, by, session, arrival, headers, control: parts.control(by), parts, signal };
+  const { access } = state;
+  const ask = { params, query, body, by, session, arrival, access, headers, control: parts.control(by), parts, signal };
   if (route.streams !== undefined)
     return state.streams.send(response, route.streams, () => route.handle(ask) as Promise<Stream>, signal);
   const result = await route.handle(ask);
@@ -80,10 +100,10 @@ function checkPace(caller: KnownCaller | undefined, { ip }: Arrival, { rates }: 
   const { session, by } = caller ?? {};
   const wait =
     session !== undefined
-      ? rates.session(session.hash)
+      ? rates.session.take(session.hash)
       : by === undefined
-        ? rates.nobody(ip)
-        : rates.token(`${by.account} ${by.name}`);
+        ? rates.nobody.take(ip)
+        : rates.token.take(`${by.account} ${by.name}`);
   if (wait === 0) return;
   throw new ApiProblem(429, `These are too many requests. Wait ${wait} s.`, { headers: { 'retry-after': String(wait) } });
 }
@@ -104,8 +124,22 @@ function asProblem(error: unknown, request: IncomingMessage, { log }: ConsolePar
   if (error instanceof ApiProblem) return error;
   if (error instanceof ControlError) return apiProblemOf(error);
   if (error instanceof SetupProblem) return setupProblemOf(error);
-  log.emit('consoleFailed', { method: request.method ?? '', path: pathOf(request), error });
+  log.emit('consoleFailed', { method: request.method ?? '', path: cleanLine(pathOf(request), { max: MOST_LOGGED }), error });
   return new ApiProblem(500, 'Something failed here. The log of the relay says what.');
+}
+
+/** What looks like an attack is in the log, a few a minute. */
+function noteRefused(
+  { status, kind, message }: ApiProblem,
+  request: IncomingMessage,
+  { log }: ConsoleParts,
+  { noted }: State,
+): void {
+  if (status !== 421 && status !== 429 && kind !== 'foreign-page' && kind !== 'two-callers') return;
+  if (noted.take('') > 0) return;
+  const ip = plainAddress(request.socket.remoteAddress ?? '');
+  const path = cleanLine(pathOf(request), { max: MOST_LOGGED });
+  log.emit('consoleRefused', { ip, method: request.method ?? '', path, reason: message });
 }
 
 /** A body that was not read ends the connection, so that it is never read. */

@@ -23,9 +23,13 @@ export function checked(schema: v.GenericSchema, value: unknown, root: string): 
 const escaped = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1');
 
 /** @throws ApiProblem 400, 413 or 415 */
-export async function readJson(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
-  if (request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() !== 'application/json')
-    throw new ApiProblem(415, 'The content type must be application/json.');
+export async function readJson(
+  request: IncomingMessage,
+  response: ServerResponse,
+  types: readonly string[] = ['application/json'],
+): Promise<unknown> {
+  const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
+  if (!types.includes(type)) throw new ApiProblem(415, `The content type must be ${types.join(' or ')}.`);
   if (Number(request.headers['content-length'] ?? 0) > MOST_BODY) throw tooLarge();
   if (request.headers.expect !== undefined) response.writeContinue();
   const pieces: Buffer[] = [];

@@ -1,6 +1,7 @@
 /** One entry of the table of routes: what may be asked, by whom, in which shape, and what is answered. The OpenAPI document is made from it. */
 import type * as v from 'valibot';
 import type { Control } from '../control/control.ts';
+import type { Access } from './access/access.ts';
 import type { Arrival } from './access/arrival.ts';
 import type { OpenSession } from './access/authentication.ts';
 import type { ConsoleParts } from './console.ts';
@@ -44,6 +45,7 @@ type Ask<P extends string = string, Q = unknown, B = unknown> = {
   readonly by: ApiCaller | undefined;
   readonly session: OpenSession | undefined;
   readonly arrival: Arrival;
+  readonly access: Access;
   /** Header fields of the answer. */
   readonly headers: Map<string, string>;
   /** The actions of an operator, noted as those of the caller. */
@@ -71,6 +73,8 @@ type RouteShape<P extends string, Q extends Schema | undefined, B extends Schema
   readonly about: string;
   readonly query?: Q;
   readonly body?: B;
+  /** The content types of the body. Default: application/json alone. */
+  readonly takes?: readonly string[];
   /** Only the fields that it names leave. Absent: the route answers 204, or a stream. */
   readonly answer?: A;
   /** Default: 200 with an answer, 204 without. */
@@ -102,7 +106,9 @@ export function route<
   A extends Schema | undefined = undefined,
 >(
   shape: RouteShape<P, Q, B, A> & {
-    handle(ask: Ask<P, Q, B>): Promise<A extends Schema ? Answered<v.InferInput<A>> : Stream | undefined>;
+    handle(
+      ask: Ask<P, Q, B>,
+    ): A extends Schema ? Promise<Answered<v.InferInput<A>>> : Promise<Stream | undefined> | Promise<void>;
   },
 ): ApiRoute {
   return shape as unknown as ApiRoute;

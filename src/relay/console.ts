@@ -1,10 +1,12 @@
 /** Gives the console what it shows and does: the actions of an operator, and what the running parts know. */
 import type { Certificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
-import { type Console, type ConsoleParts, type ConsoleSettings, startConsole } from '../console/console.ts';
+import { type Console, type ConsoleSettings, startConsole } from '../console/console.ts';
 import type { Control } from '../control/control.ts';
+import { createConsolePasswords } from '../credentials/credentials.ts';
 import type { EventLog } from '../events/events.ts';
-import type { Store } from '../store/store.ts';
+import type { OpenedStore } from '../store/store.ts';
+import type { ConsoleGuard } from '../submission/submission.ts';
 import { tlsOptions } from '../system/tls-options.ts';
 import { VERSION } from '../system/version.ts';
 import type { ClientWatch } from './client-watch.ts';
@@ -15,20 +17,12 @@ type Parts = {
   readonly certificates: Certificates;
   readonly clients: ClientWatch;
   readonly events: EventLog;
-  readonly store: Store;
-};
-
-/** No account can be made yet. */
-const NOBODY: ConsoleParts['access'] = {
-  session: async () => undefined,
-  seeSession: async () => {},
-  endSession: async () => false,
-  token: async () => undefined,
-  seeToken: async () => {},
+  readonly store: OpenedStore;
+  readonly guard: ConsoleGuard;
 };
 
 /** @throws ClosedPort if a port cannot be opened. */
-export function openConsole({ current, control, certificates, clients, events, store }: Parts): Promise<Console> {
+export function openConsole({ current, control, certificates, clients, events, store, guard }: Parts): Promise<Console> {
   return startConsole({
     listen: current.config.listen.console,
     version: VERSION,
@@ -36,7 +30,9 @@ export function openConsole({ current, control, certificates, clients, events, s
     clientEvents: clients.look,
     hostname: () => current.config.hostname,
     control: () => control,
-    access: NOBODY,
+    store: store.forPeople,
+    passwords: createConsolePasswords(),
+    guard,
     settings: () => consoleSettings(current.config),
     tls: { current: () => tlsOptions(certificates.current()), onChange: (listener) => certificates.onChange(listener) },
     ...{ log: events, now: store.now },

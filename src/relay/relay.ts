@@ -149,7 +149,7 @@ async function build(parts: Parts): Promise<Relay> {
   follow();
   const door = await openDoor(parts, ground, way);
   const admin = await openAdmin(parts, ground, way, door);
-  const console = await openConsole({ ...parts, ...ground });
+  const console = await openConsole({ ...parts, ...ground, guard: door.submission.consoleGuard });
   parts.closers.push(() => console.close());
   const listening = [door.submission, ground.certificates, admin, console].flatMap((part) => part.listening);
   const outbound = startOutboundLook({ config: parts.current.config, dns: ground.dns, log: parts.events, probe: parts.probe });

@@ -4,10 +4,11 @@ import { secretHash } from '../../src/console/access/cookie.ts';
 import { csrfOf } from '../../src/console/access/csrf.ts';
 import { type ConsoleParts, type ConsoleSettings, startConsole } from '../../src/console/console.ts';
 import type { ClientEvent } from '../../src/control/control.ts';
+import { createConsolePasswords } from '../../src/credentials/credentials.ts';
 import { createEventLog } from '../../src/events/events.ts';
+import type { ConsoleAccount, ConsoleSession, ConsoleToken, Store } from '../../src/store/store.ts';
 import { createLog } from '../../src/system/log.ts';
 import { VERSION } from '../../src/system/version.ts';
-import { memoryAccess } from './console-access.ts';
 import { testControl } from './control.ts';
 import { NOW } from './store-rig.ts';
 
@@ -34,7 +35,9 @@ const OURS = { 'sec-fetch-site': 'same-origin' };
 export async function startTestConsole(changes: Partial<ConsoleParts> = {}, settings: Partial<ConsoleSettings> = {}) {
   const { store, control } = await testControl();
   const clientEvents: ClientEvent[] = [];
-  const access = memoryAccess(NOW);
+  const people = createPeople(store);
+  const failures: { ip: string; name: string }[] = [];
+  const blocked = new Set<string>();
   const lines: string[] = [];
   const events: { event: string; [field: string]: unknown }[] = [];
   const log = createEventLog(
@@ -48,7 +51,15 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
     clientEvents: () => clientEvents,
     hostname: () => 'relay.example.net',
     control: () => control,
-    access,
+    store,
+    passwords: createConsolePasswords(),
+    guard: {
+      isBlocked: (ip, name) => blocked.has(ip) || blocked.has(`${ip} ${name}`),
+      async recordFailure(ip, name) {
+        failures.push({ ip, name });
+        return 0;
+      },
+    },
     settings: () => ({ ...SETTINGS, ...settings }),
     tls: { current: () => ({}), onChange: () => {} },
     log,
@@ -58,8 +69,9 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
   const { port } = console.listening[0]!;
   const origin = `http://127.0.0.1:${port}`;
   const cookie = (secret: string) => ({ cookie: `smarthost-${port}=${secret}`, 'x-smarthost-csrf': csrfOf(secret) });
-  for (const role of ['admin', 'operator', 'reader'] as const) access.let(role, secretHash(`session of ${role}`));
-  access.give('token of both', ['messages:read']);
+  for (const role of ['admin', 'operator', 'reader'] as const) await people.account(role, { role });
+  for (const role of ['admin', 'operator', 'reader'] as const) await people.session(role, `session of ${role}`);
+  await people.token('token of both', { scopes: ['messages:read'] });
 
   function headersOf(as: Asker): Record<string, string> {
     if (as === 'none') return OURS;
@@ -73,7 +85,9 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
     store,
     control,
     clientEvents,
-    access,
+    people,
+    failures,
+    blocked,
     events,
     lines,
     ask(method: string, path: string, body?: unknown, { as = 'admin', headers = {} }: AskOptions = {}): Promise<Answer> {
@@ -82,6 +96,28 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
       return askOnce(`${origin}/api/v1${path}`, method, { ...headersOf(as), ...json, ...headers }, text);
     },
     [Symbol.asyncDispose]: () => console.close(),
+  };
+}
+
+/** Makes accounts, sessions and tokens without the console. */
+function createPeople({ console }: Pick<Store, 'console'>) {
+  return {
+    async account(name: string, { role = 'reader', credentials = null, ...change }: Partial<ConsoleAccount> = {}) {
+      const link = { id: name, hash: name, account: name, expiresAt: 0, triesLeft: 0 };
+      await console.addAccount({ name, role, credentials, createdAt: NOW }, link);
+      await console.changeAccount(name, change);
+    },
+    async session(account: string, secret: string, change: Partial<ConsoleSession> = {}) {
+      const times = { createdAt: NOW, lastSeenAt: NOW, confirmedAt: NOW };
+      const session = { hash: secretHash(secret), account, ip: '127.0.0.1', userAgent: '', ...times, ...change };
+      const { passwordHash = null } = (await console.account(account)) ?? {};
+      if (!(await console.addSession(session, { passwordHash }))) throw new Error(`no session for ${account}`);
+    },
+    async token(value: string, change: Partial<ConsoleToken> = {}) {
+      const ends = { expiresAt: null, lastUsedAt: null, lastUsedIp: null };
+      const token = { id: value, hash: secretHash(value), name: value, account: 'admin', scopes: [], credential: null, ...ends };
+      await console.addToken({ ...token, networks: [], createdAt: NOW, ...change });
+    },
   };
 }
 

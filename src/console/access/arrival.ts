@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { canonicalAddress, isLoopback, plainAddress } from '../../net/addresses.ts';
 import { createNetworks } from '../../net/networks.ts';
+import { cleanLine } from '../../smtp/text.ts';
 import type { ConsoleSettings } from '../console.ts';
 import { ApiProblem } from '../problem.ts';
 
@@ -16,6 +17,8 @@ export type Arrival = {
   /** The origins that our own pages have. */
   readonly origins: readonly string[];
   readonly userAgent: string;
+  /** The field Cookie. */
+  readonly cookie: string | undefined;
 };
 
 const MOST_USER_AGENT = 200;
@@ -38,7 +41,8 @@ export function arrivalOf(request: IncomingMessage, settings: ConsoleSettings): 
     secure: isSecure,
     port: socket.localPort ?? 0,
     origins: [`${isSecure ? 'https' : 'http'}://${host}`, ...(origin === undefined ? [] : [origin])],
-    userAgent: (headers['user-agent'] ?? '').slice(0, MOST_USER_AGENT),
+    userAgent: cleanLine(headers['user-agent'] ?? '', { max: MOST_USER_AGENT }),
+    cookie: headers.cookie,
   };
 }
 

@@ -1,6 +1,7 @@
 /** Who asks: an account by the cookie of its session, or a program by its token. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { createNetworks } from '../../net/networks.ts';
+import type { ConsoleAccount } from '../../store/store.ts';
 import type { ConsoleParts } from '../console.ts';
 import { ApiProblem } from '../problem.ts';
 import type { ApiCaller } from '../route.ts';
@@ -13,8 +14,7 @@ export type OpenSession = {
   readonly secret: string;
   readonly createdAt: number;
   readonly confirmedAt: number;
-  /** The account has a second factor. */
-  readonly hasFactor: boolean;
+  readonly account: ConsoleAccount;
 };
 export type KnownCaller = { readonly by: ApiCaller; readonly session?: OpenSession; readonly scopes?: readonly string[] };
 
@@ -39,30 +39,30 @@ export async function authenticate(
 
 async function bySession(secret: string, headers: IncomingHttpHeaders, { ip }: Arrival, parts: ConsoleParts) {
   const hash = secretHash(secret);
-  const found = await parts.access.session(hash);
+  const found = await parts.store.console.session(hash);
   if (found === undefined || found.account.disabled) return undefined;
   const { session, account } = found;
   const now = parts.now();
   const { idle, lifetime } = parts.settings();
   if (now - session.lastSeenAt > idle || now - session.createdAt > lifetime) return undefined;
-  if (headers[UNSEEN] === undefined) await parts.access.seeSession(hash, now, ip);
+  if (headers[UNSEEN] === undefined) await parts.store.console.seeSession(hash, now, ip);
   const { name, role, credentials } = account;
   const { createdAt, confirmedAt } = session;
   return {
     by: { name, account: name, way: 'session', role, address: ip, credentials } as const,
-    session: { hash, secret, createdAt, confirmedAt, hasFactor: account.totpSecret !== null },
+    session: { hash, secret, createdAt, confirmedAt, account },
   };
 }
 
 async function byToken(value: string | undefined, { ip }: Arrival, parts: ConsoleParts): Promise<KnownCaller> {
-  const found = value === undefined ? undefined : await parts.access.token(secretHash(value));
+  const found = value === undefined ? undefined : await parts.store.console.token(secretHash(value));
   if (found === undefined) throw refused('The token is not known here. It may have been removed.');
   const { token, account } = found;
   const now = parts.now();
   if (account.disabled) throw refused(`The account ${account.name}, which made the token, is disabled.`);
   if (token.expiresAt !== null && token.expiresAt <= now) throw refused('The token has expired.');
   if (token.networks.length > 0 && !createNetworks(token.networks).has(ip)) throw refused(`The token is not taken from ${ip}.`);
-  await parts.access.seeToken(token.id, now, ip);
+  await parts.store.console.seeToken(token.id, now, ip);
   const { role } = account;
   return {
     by: { name: token.name, account: account.name, way: 'token', role, address: ip, credentials: credentialsOf(token, account) },

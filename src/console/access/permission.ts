@@ -17,7 +17,7 @@ export function checkPermission(route: ApiRoute, caller: KnownCaller | undefined
   if (route.access !== 'account' && ROLES.indexOf(by.role) < ROLES.indexOf(route.access))
     throw new ApiProblem(403, `This needs the role ${route.access}, and ${by.account} is ${by.role}.`, { kind: 'not-yours' });
   if (session === undefined) return;
-  if (factorRequired && !session.hasFactor && !route.path.startsWith('/session'))
+  if (factorRequired && session.account.totpSecret === null && !route.path.startsWith('/session'))
     throw new ApiProblem(403, 'Set up a second factor first: console.secondFactor asks each account for one.', {
       kind: 'factor-needed',
     });

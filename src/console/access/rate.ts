@@ -6,14 +6,25 @@ type Rate = { readonly perSecond: number; readonly burst: number };
 
 const REMEMBERED = 10_000;
 
-/** @param now milliseconds of a clock that is never set. @returns a function that counts one request and says how many seconds it comes too early; 0: it may go on. */
-export function createRate({ perSecond, burst }: Rate, now: Clock): (key: string) => number {
+/** @param now milliseconds of a clock that is never set. */
+export function createRate({ perSecond, burst }: Rate, now: Clock) {
   const buckets = createCache<string, { readonly left: number; readonly at: number }>(REMEMBERED);
-  return (key) => {
+  const leftOf = (key: string) => {
     const at = now();
     const before = buckets.get(key) ?? { left: burst, at };
-    const left = Math.min(burst, before.left + ((at - before.at) / SECOND) * perSecond);
-    buckets.set(key, { left: left < 1 ? left : left - 1, at });
-    return left < 1 ? Math.ceil((1 - left) / perSecond) : 0;
+    return { at, left: Math.min(burst, before.left + ((at - before.at) / SECOND) * perSecond) };
+  };
+  return {
+    /** Counts one request. @returns how many seconds it comes too early; 0: it may go on. */
+    take(key: string): number {
+      const { at, left } = leftOf(key);
+      buckets.set(key, { left: left < 1 ? left : left - 1, at });
+      return left < 1 ? Math.ceil((1 - left) / perSecond) : 0;
+    },
+    /** The last request does not count. */
+    giveBack(key: string): void {
+      const { at, left } = leftOf(key);
+      buckets.set(key, { left: Math.min(burst, left + 1), at });
+    },
   };
 }

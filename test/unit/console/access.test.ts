@@ -19,8 +19,8 @@ test('a request with a cookie and a token is refused', async () => {
 
 test('a token needs the scope of the route, and says which', async () => {
   await using console = await startTestConsole();
-  console.access.give('counts', ['metrics:read']);
-  console.access.give('reads', ['messages:read']);
+  await console.people.token('counts', { scopes: ['metrics:read'] });
+  await console.people.token('reads', { scopes: ['messages:read'] });
   expect((await console.ask('GET', '/status', undefined, { as: { token: 'counts' } })).status).toBe(200);
   const { status, body } = await console.ask('GET', '/status', undefined, { as: { token: 'reads' } });
   expect([status, body.detail]).toEqual([403, 'This needs a token with the scope metrics:read.']);

@@ -1,0 +1,105 @@
+/** What the routes about the caller's own access do: logins, sessions, passwords, the second factor. */
+import { randomUUID } from 'node:crypto';
+import type { ChangeNote, ConsoleAccount, StoreData } from '../../store/store.ts';
+import { SECOND } from '../../system/clock.ts';
+import type { ConsoleParts } from '../console.ts';
+import { ApiProblem } from '../problem.ts';
+import type { Arrival } from './arrival.ts';
+import { cookieFor, newSecret, secretHash, secretIn } from './cookie.ts';
+import { createLinks } from './links.ts';
+import { createLogin, type GivenLogin } from './login.ts';
+import { checkNewPassword } from './new-password.ts';
+import { newRecoveryCodes, stepOfCode } from './second-factor.ts';
+
+type UsedLink = { readonly code: string; readonly name?: string | undefined; readonly password: string };
+/** `cookie`: the field Set-Cookie. */
+type Begun = { readonly account: ConsoleAccount; readonly secret: string; readonly cookie: string };
+
+export type Access = ReturnType<typeof createAccess>;
+
+export function createAccess(parts: ConsoleParts) {
+  const { store, passwords, log, now } = parts;
+  const check = createLogin(parts);
+  const links = createLinks(parts);
+
+  /** Every login has a new session, so that a value that somebody planted in the browser is of no use. */
+  async function begin(account: ConsoleAccount, at: Arrival): Promise<Begun> {
+    const old = secretIn(at.cookie, at);
+    if (old !== undefined) await store.console.endSession(secretHash(old));
+    const secret = newSecret();
+    const time = now();
+    const times = { createdAt: time, lastSeenAt: time, confirmedAt: time };
+    const session = { hash: secretHash(secret), account: account.name, ip: at.ip, userAgent: at.userAgent, ...times };
+    const isBegun = await store.console.addSession(session, account);
+    if (!isBegun) throw new ApiProblem(401, 'The account was changed meanwhile.', { kind: 'wrong-login' });
+    return { account, secret, cookie: cookieFor(at, secret, parts.settings().lifetime / SECOND) };
+  }
+
+  async function hashed(password: string, { ip }: Arrival): Promise<string> {
+    const hash = await passwords.hash(password, { client: ip, network: ip, known: true });
+    if (hash === undefined)
+      throw new ApiProblem(503, 'Too many passwords are being checked. Try again.', { headers: { 'retry-after': '5' } });
+    return hash;
+  }
+
+  function noted(name: string, at: Arrival, action: string, after: unknown = null): StoreData {
+    const note: ChangeNote = {
+      ...{ id: randomUUID(), at: now(), actor: name, way: 'session', address: at.ip },
+      ...{ action, target: name, before: null, after },
+    };
+    return store.noted(note);
+  }
+
+  return {
+    async logIn(given: GivenLogin, at: Arrival): Promise<Begun> {
+      const account = await check(given, at);
+      log.emit('consoleLogin', { ip: at.ip, account: account.name });
+      return begin(account, at);
+    },
+    /** The password again. */
+    async confirm(hash: string, given: GivenLogin, at: Arrival): Promise<void> {
+      await check(given, at);
+      await store.console.confirmSession(hash, now());
+    },
+    async logOut(hash: string, at: Arrival): Promise<string> {
+      await store.console.endSession(hash);
+      return cookieFor(at, '', 0);
+    },
+    /** All sessions end, and the caller gets a new one. */
+    async changePassword(name: string, password: string, at: Arrival): Promise<Begun> {
+      checkNewPassword(password, [name, ...parts.settings().names]);
+      const passwordHash = await hashed(password, at);
+      await noted(name, at, 'account.password').console.changeAccount(name, { passwordHash, passwordSetAt: now() });
+      const account = await store.console.account(name);
+      if (account === undefined) throw new ApiProblem(404, `There is no account ${name}.`);
+      return begin(account, at);
+    },
+    /** @returns codes for the day when the app is lost. @throws ApiProblem 422 if the code does not fit the secret. */
+    async setFactor(name: string, { secret, code }: { secret: string; code: string }, at: Arrival): Promise<readonly string[]> {
+      const step = stepOfCode(secret, code, now());
+      if (step === undefined) {
+        const detail = 'The code is wrong. Is the clock of the telephone right?';
+        throw new ApiProblem(422, detail, { errors: [{ pointer: '/code', detail }] });
+      }
+      const { codes, hashes } = newRecoveryCodes();
+      const change = { totpSecret: secret, recoveryCodes: hashes };
+      await noted(name, at, 'account.factor', { secondFactor: true }).console.changeAccount(name, change);
+      await store.console.useTotpStep(name, step);
+      return codes;
+    },
+    async removeFactor(name: string, at: Arrival): Promise<void> {
+      const view = noted(name, at, 'account.factor', { secondFactor: false });
+      await view.console.changeAccount(name, { totpSecret: null, recoveryCodes: [] });
+    },
+    lookAtLink: links.look,
+    /** Sets the password of the account that the code belongs to. @returns its name. */
+    async useLink({ code, name = '', password }: UsedLink, at: Arrival): Promise<string> {
+      const account = (await links.look(code, at)) ?? name;
+      checkNewPassword(password, [account, ...parts.settings().names]);
+      const passwordHash = await hashed(password, at);
+      await links.take(code, noted(account, at, 'account.password'), { name: account, passwordHash });
+      log.emit('consoleSetup', { ip: at.ip, account });
+      return account;
+    },
+  };
+}
