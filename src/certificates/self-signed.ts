@@ -20,7 +20,8 @@ export async function createSelfSigned(
   const x509 = await import('@peculiar/x509'); // loaded late: it costs 130 ms and 10 MB, and a relay with a certificate does not need it
   const crypto = webcrypto as unknown as Parameters<typeof x509.SubjectKeyIdentifierExtension.create>[2] & typeof webcrypto;
   const algorithm = ALGORITHMS[keyType];
-  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  type Keys = Parameters<typeof x509.X509CertificateGenerator.createSelfSigned>[0]['keys'];
+  const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as unknown as Keys;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
       name: `CN=${names[0]}`,
@@ -29,7 +30,7 @@ export async function createSelfSigned(
       signingAlgorithm: algorithm,
       keys,
       extensions: [
-        new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: 'dns', value }))),
+        new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: 'dns' as const, value }))),
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.ExtendedKeyUsageExtension(['1.3.6.1.5.5.7.3.1']),
         await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, crypto),

@@ -11,6 +11,7 @@ import { authenticate, type KnownCaller } from './access/authentication.ts';
 import { checkCsrf, checkOrigin } from './access/csrf.ts';
 import { checkPermission } from './access/permission.ts';
 import { createRate } from './access/rate.ts';
+import { assetAnswer } from './assets.ts';
 import type { ConsoleParts } from './console.ts';
 import { consoleHeaders } from './headers.ts';
 import { ApiProblem, apiProblemBody, apiProblemOf, setupProblemOf } from './problem.ts';
@@ -76,6 +77,7 @@ async function run(
 ): Promise<void> {
   const settings = parts.settings();
   const arrival = arrivalOf(request, settings);
+  if (!pathOf(request).startsWith('/api/')) return sendPage(request, response, parts);
   const { route, params, url } = findRoute(request, parts.firstRun !== undefined);
   const caller = await authenticate(request.headers, arrival, parts);
   checkPace(caller, arrival, state);
@@ -93,6 +95,17 @@ async function run(
   for (const [name, value] of headers) response.setHeader(name, value);
   if (route.answer === undefined) return send(response, route.status ?? 204, undefined, '');
   send(response, route.status ?? 200, 'application/json', JSON.stringify(v.parse(route.answer, result)));
+}
+
+/** Pages and their files hold no data, so they need no login. @throws ApiProblem 405 */
+async function sendPage(request: IncomingMessage, response: ServerResponse, { hostname }: ConsoleParts): Promise<void> {
+  const { method, headers } = request;
+  if (method !== 'GET' && method !== 'HEAD')
+    throw new ApiProblem(405, `${pathOf(request)} takes GET, HEAD.`, { headers: { allow: 'GET, HEAD' } });
+  const answer = await assetAnswer({ path: pathOf(request), headers, hostname: hostname() });
+  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
+  if (answer.status !== 304) response.setHeader('content-length', answer.body.length);
+  response.writeHead(answer.status).end(method === 'HEAD' ? undefined : answer.body);
 }
 
 /** @throws ApiProblem 429 */

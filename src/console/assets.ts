@@ -1,0 +1,96 @@
+/** What a browser gets that is no answer of the API: the shell of each page, and the files that it names. All of it is made at the first request. */
+import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { brotliCompress, constants, gzip } from 'node:zlib';
+import { consoleHeaders } from './headers.ts';
+import type { PageBuild } from './page-build.ts';
+import { shellOf } from './shell.ts';
+
+type Asked = {
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Of the relay, for browsers without scripts. */
+  readonly hostname: string;
+};
+
+type AssetAnswer = {
+  readonly status: 200 | 304 | 404;
+  /** Besides those of all answers. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+};
+
+type Coding = 'br' | 'gzip' | 'identity';
+
+const brotli = promisify(brotliCompress);
+const zip = promisify(gzip);
+const NOTHING = new Uint8Array();
+/** The name of a file has its hash, so that what it holds never changes. */
+const FOR_EVER = 'public, max-age=31536000, immutable';
+
+let built: Promise<PageBuild> | undefined;
+/** Coding and hash → the bytes. There are as many as files, and as shells. */
+const packed = new Map<string, Promise<Uint8Array>>();
+
+/** Answers GET and HEAD for each path outside of the API. */
+export async function assetAnswer({ path, headers, hostname }: Asked): Promise<AssetAnswer> {
+  const build = await pageBuild();
+  const coding = codingOf(headers['accept-encoding']);
+  if (!path.startsWith('/assets/')) {
+    const { status, html } = shellOf(build, { path, hostname, language: languageOf(headers['accept-language']) });
+    const body = await pack(Buffer.from(html), hashOf(html), coding);
+    const kept = consoleHeaders([build.importMap]);
+    return { status, headers: { ...kept, ...described('text/html; charset=utf-8', coding) }, body };
+  }
+  const file = build.files.find(({ name }) => `/assets/${name}` === path);
+  if (file === undefined) return { status: 404, headers: {}, body: NOTHING };
+  const kept = { 'cache-control': FOR_EVER, etag: `"${file.hash}"` };
+  if (headers['if-none-match'] === kept.etag)
+    return { status: 304, headers: { ...kept, vary: 'accept-encoding' }, body: NOTHING };
+  return { status: 200, headers: { ...described(file.type, coding), ...kept }, body: await pack(file.bytes, file.hash, coding) };
+}
+
+function pageBuild(): Promise<PageBuild> {
+  if (built !== undefined) return built;
+  const { promise, resolve, reject } = Promise.withResolvers<PageBuild>();
+  // The flags replace those of this process: some of them forbid a thread from a file.
+  const thread = new Worker(new URL('./page-build.ts', import.meta.url), { execArgv: ['--disable-warning=ExperimentalWarning'] });
+  thread.once('message', resolve);
+  thread.once('error', (error) => {
+    built = undefined;
+    reject(error);
+  });
+  built = promise;
+  return promise;
+}
+
+const hashOf = (text: string) => createHash('sha256').update(text).digest('base64url');
+
+const described = (type: string, coding: Coding) => ({
+  'content-type': type,
+  vary: 'accept-encoding',
+  ...(coding === 'identity' ? {} : { 'content-encoding': coding }),
+});
+
+function codingOf(accepted: string | string[] | undefined): Coding {
+  const names = String(accepted ?? '')
+    .split(',')
+    .filter((one) => !/;\s*q=0(\.0*)?\s*$/.test(one))
+    .map((one) => one.split(';')[0]!.trim().toLowerCase());
+  return (['br', 'gzip'] as const).find((name) => names.includes(name)) ?? 'identity';
+}
+
+/** Only which texts are loaded early. The browser decides by its own list and by what its user chose. */
+const languageOf = (accepted = '') => (/^\s*fr\b/i.test(accepted) ? 'fr' : 'en');
+
+function pack(bytes: Uint8Array, hash: string, coding: Coding): Promise<Uint8Array> {
+  if (coding === 'identity') return Promise.resolve(bytes);
+  const key = `${coding} ${hash}`;
+  const found = packed.get(key) ?? (coding === 'br' ? brotli(bytes, BROTLI) : zip(bytes, { level: 9 }));
+  packed.set(key, found);
+  return found;
+}
+
+const BROTLI = { params: { [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT, [constants.BROTLI_PARAM_QUALITY]: 11 } };

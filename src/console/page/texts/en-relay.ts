@@ -1,0 +1,2 @@
+/** The English texts of the pages of the group `relay`. */
+export const EN_RELAY = {} as const;

@@ -1,0 +1,2 @@
+/** The English texts of the pages of the group `senders`. */
+export const EN_SENDERS = {} as const;

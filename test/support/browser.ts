@@ -1,0 +1,74 @@
+/** A real browser that shows the pages. What a page does wrong without looking wrong fails the test at its end. */
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { hasCommand, requirePeer } from './peers.ts';
+
+const FLAGS = [
+  ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+  ...['--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
+];
+
+export const hasBrowser = requirePeer('chromium', hasCommand('chromium'));
+
+export type Visit = {
+  readonly page: Page;
+  /** Addresses of all requests, in their order. */
+  readonly requests: readonly string[];
+  /** Octets of heads and bodies that came from the server, as they were sent. */
+  received(): number;
+  /** Closes it. @throws if the page has done something wrong. */
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+let running: Promise<Browser> | undefined;
+
+/** One browser for all tests of a file. Call it in `afterAll`. */
+export async function closeBrowser(): Promise<void> {
+  await (await running)?.close();
+  running = undefined;
+}
+
+/**
+ * A window with nothing kept from other tests, 1280 px wide. Its test fails if the page logs an error, breaks its policy for content, asks
+ * another host, or leaves a rejection unhandled.
+ * @param origin of the console.
+ */
+export async function openWindow(origin: string, options: BrowserContextOptions = {}): Promise<Visit> {
+  running ??= chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS });
+  const context = await (await running).newContext({
+    ...{ baseURL: origin, locale: 'en-GB', timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 900 } },
+    ...options,
+  });
+  const page = await context.newPage();
+  const faults: string[] = [];
+  const requests: string[] = [];
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) faults.push(`${message.text()} ${message.location().url}`);
+  });
+  page.on('pageerror', (error) => faults.push(String(error.stack ?? error)));
+  page.on('request', (request) => {
+    requests.push(request.url());
+    if (!request.url().startsWith(origin)) faults.push(`asks ${request.url()}`);
+  });
+  await page.addInitScript(() => {
+    addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sample }) =>
+      console.error(`policy: ${violatedDirective} ${blockedURI} ${sample}`),
+    );
+  });
+  const network = await context.newCDPSession(page);
+  await network.send('Network.enable');
+  let octets = 0;
+  network.on('Network.loadingFinished', ({ encodedDataLength }) => {
+    octets += encodedDataLength;
+  });
+  return {
+    ...{ page, requests, received: () => octets },
+    async [Symbol.asyncDispose]() {
+      await context.close();
+      expect(faults.filter((fault) => !EXPECTED.some((one) => one.test(fault)))).toEqual([]);
+    },
+  };
+}
+
+/** A browser logs each answer of 400 and above. What a page makes of it is what its test looks at. */
+const EXPECTED = [/^Failed to load resource: the server responded with a status of 4\d\d/];

@@ -1,0 +1,61 @@
+/** Each text exists in each language, takes the same values, and is used. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { bestLanguage, rich, speak, t } from '../../../../src/console/page/texts.ts';
+
+const ROOT = 'src/console/page';
+type Catalogue = Readonly<Record<string, string | { readonly one: string; readonly other: string }>>;
+
+const load = async (file: string) =>
+  Object.values(await import(new URL(`../../../../${ROOT}/texts/${file}`, import.meta.url).href))[0] as Catalogue;
+const files = readdirSync(`${ROOT}/texts`);
+const english = files.filter((file) => file.startsWith('en-'));
+const sources = readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts') && !file.startsWith('texts/'))
+  .map((file) => readFileSync(`${ROOT}/${file}`, 'utf8'))
+  .join('\n');
+
+const valuesOf = (text: Catalogue[string]) =>
+  [...new Set((typeof text === 'string' ? text : `${text.one} ${text.other}`).match(/\{\w+\}/g))].sort();
+
+test.each(english)('%s has its texts in each other language, with the same values', async (file) => {
+  const own = await load(file);
+  const others = files.filter((other) => other.slice(2) === file.slice(2) && other !== file);
+  expect(others.length).toBeGreaterThan(0);
+  for (const other of others) {
+    const texts = await load(other);
+    expect(Object.keys(texts)).toEqual(Object.keys(own));
+    for (const [key, text] of Object.entries(own)) {
+      expect(valuesOf(texts[key]!), `${other} ${key}`).toEqual(valuesOf(text));
+      expect(typeof texts[key], `${other} ${key}`).toBe(typeof text);
+    }
+  }
+});
+
+test('each text is used: by its whole key, or by the beginning of it', async () => {
+  const keys = (await Promise.all(english.map(load))).flatMap((catalogue) => Object.keys(catalogue));
+  expect(new Set(keys).size).toBe(keys.length);
+  const whole = new Set([...sources.matchAll(/'([a-zA-Z]+(?:\.\w+)*)'/g)].map(([, key]) => key!));
+  const begins = [...sources.matchAll(/`([a-zA-Z]+\.(?:\w+\.)*)\$\{/g)].map(([, start]) => start!);
+  expect(keys.filter((key) => !whole.has(key) && !begins.some((start) => key.startsWith(start)))).toEqual([]);
+});
+
+test('a page says no words of its own', () => {
+  const words = [...sources.matchAll(/>\s*([A-Z][a-z]+ [a-z ]+)[.<]/g)].map(([, text]) => text!);
+  expect(words).toEqual([]);
+});
+
+test('numbers and plurals follow the language', async () => {
+  await speak('en');
+  expect([t('pager.shown', { count: 1 }), t('pager.shown', { count: 1204 })]).toEqual(['1 row', '1,204 rows']);
+  await speak('fr');
+  expect([t('pager.shown', { count: 0 }), t('pager.shown', { count: 1204 })]).toEqual(['0 ligne', '1\u202f204 lignes']);
+  expect(rich('danger.type', { text: { element: true } })).toEqual(['Saisissez ', { element: true }, ' :']);
+  await speak('en');
+});
+
+test('the language is the first of the browser that there are texts in', () => {
+  expect(bestLanguage(['de-DE', 'fr-CH', 'en'])).toBe('fr');
+  expect(bestLanguage(['ja'])).toBe('en');
+  expect(bestLanguage([])).toBe('en');
+});
