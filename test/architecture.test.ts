@@ -10,7 +10,7 @@ const stage = [...SERVICES, 'store', ...VOCABULARY];
 
 /** Folder → folders that it may import. Downward only; between stages only the ones in this table. Files beside the folders are `root`. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  root: ['commands', 'config', 'events', 'metrics', ...VOCABULARY],
+  root: ['commands', 'config', 'console', 'events', 'metrics', ...VOCABULARY],
   smtp: [],
   net: [],
   system: ['smtp', 'net'],
@@ -104,6 +104,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'dns-packet': ['demo/'],
   pg: ['store/postgres/'],
   valibot: ['console/'],
+  '@valibot/to-json-schema': ['console/openapi.ts'],
   otpauth: ['console/access/second-factor.ts'],
   uqr: ['console/access/second-factor.ts'],
   preact: ['console/page/'],

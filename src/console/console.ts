@@ -153,3 +153,9 @@ async function refuse(error: NodeJS.ErrnoException, socket: Socket): Promise<voi
   const { malformedAnswer } = await import('./malformed.ts');
   socket.end(malformedAnswer(error.code), () => socket.destroy());
 }
+
+/** The document of the API as a file. */
+export async function renderApiDocument(): Promise<string> {
+  const { openApiDocument } = await import('./openapi.ts');
+  return `${JSON.stringify(openApiDocument(), null, 1)}\n`;
+}

@@ -9,6 +9,7 @@ import { createEventLog } from '../../src/events/events.ts';
 import type { ConsoleAccount, ConsoleSession, ConsoleToken, Store } from '../../src/store/store.ts';
 import { createLog } from '../../src/system/log.ts';
 import { VERSION } from '../../src/system/version.ts';
+import { checkDeclared } from './api-document.ts';
 import { testControl } from './control.ts';
 import { NOW } from './store-rig.ts';
 
@@ -90,10 +91,13 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
     blocked,
     events,
     lines,
-    ask(method: string, path: string, body?: unknown, { as = 'admin', headers = {} }: AskOptions = {}): Promise<Answer> {
+    /** Each answer must be one that the document of the API declares. */
+    async ask(method: string, path: string, body?: unknown, { as = 'admin', headers = {} }: AskOptions = {}): Promise<Answer> {
       const json = body === undefined ? {} : { 'content-type': 'application/json' };
       const text = body === undefined ? undefined : JSON.stringify(body);
-      return askOnce(`${origin}/api/v1${path}`, method, { ...headersOf(as), ...json, ...headers }, text);
+      const answer = await askOnce(`${origin}/api/v1${path}`, method, { ...headersOf(as), ...json, ...headers }, text);
+      checkDeclared(method, `/api/v1${path}`, answer);
+      return answer;
     },
     [Symbol.asyncDispose]: () => console.close(),
   };

@@ -17,6 +17,7 @@ export const CSP_REPORT_ROUTES = [
     below: '/api',
     access: 'public',
     scope: null,
+    when: 'always',
     about: 'Takes what browsers report about the policy of the pages. At most ten a minute are logged.',
     takes: ['application/csp-report', 'application/reports+json'],
     body: v.union([OldForm, NewForm]),
