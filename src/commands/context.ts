@@ -1,4 +1,5 @@
 /** The first steps of most commands: read the configuration, change to the right user, open the store. */
+import { userInfo } from 'node:os';
 import type { Config, Problem } from '../config/config.ts';
 import { type Control, createControl } from '../control/control.ts';
 import type { DnsClient } from '../dns/dns.ts';
@@ -6,6 +7,17 @@ import type { Store, StoreData } from '../store/store.ts';
 import type { CommonOptions } from './define.ts';
 import { CommandError } from './errors.ts';
 import type { Io } from './io.ts';
+
+/** Who runs the command, before it becomes the owner of the data. */
+const USER = userName();
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.()}`; // a container may have no list of users
+  }
+}
 
 /** @throws CommandError with all problems of the configuration. */
 export async function readConfig(io: Io, options: CommonOptions): Promise<{ config: Config; file?: string }> {
@@ -51,12 +63,13 @@ export async function withControl<T>(
   options: CommonOptions,
   run: (context: { config: Config; control: Control }) => Promise<T>,
 ): Promise<T> {
-  return withStore(io, options, ({ config, store }) => run({ config, control: controlOf(config, store) }));
+  return withStore(io, options, ({ config, store }) => run({ config, control: controlOf(io, config, store) }));
 }
 
 /** A running relay sees the changes in its store. */
-export function controlOf(config: Config, store: StoreData): Control {
-  return createControl({ store, settings: () => config, dns: dnsOf(config) });
+export function controlOf({ env }: Pick<Io, 'env'>, config: Config, store: StoreData): Control {
+  const by = { name: env['SUDO_USER'] || USER, way: 'command' } as const;
+  return createControl({ store, settings: () => config, dns: dnsOf(config), by });
 }
 
 /** Loads the DNS client when an action needs it. */

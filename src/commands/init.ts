@@ -88,7 +88,7 @@ async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
   const owner = filesOf(config)?.owner();
   const takeBack = await writeConfiguration(file, text, { owner, replace: true });
   const made = await withStoreOf(config, async (store) => {
-    const control = controlOf(config, store);
+    const control = controlOf(io, config, store);
     const { records: dkim } = await control.domains.ensure([config.hostname, ...domains]);
     return { dkim, user: user === undefined ? undefined : await ensureUser(control.users, user) };
   }).catch(takeBack);

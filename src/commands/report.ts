@@ -129,7 +129,7 @@ async function summed(io: Io, sources: readonly ReportSource[], options: ReadOpt
   const { controlOf, withStoreOf } = await import('./context.ts');
   if (config !== undefined)
     return withStoreOf(config, (store) =>
-      controlOf(config, store).reports.read(sources, options.address, options.store === true),
+      controlOf(io, config, store).reports.read(sources, options.address, options.store === true),
     );
   if (options.store === true) throw new UsageError('--store needs a relay: there is no configuration here');
   const { createReportControl } = await import('../control/control.ts');

@@ -1,6 +1,6 @@
 /** One entry of the table of routes: what may be asked, by whom, in which shape, and what is answered. The OpenAPI document is made from it. */
 import type * as v from 'valibot';
-import type { Control } from '../control/control.ts';
+import type { Control, TOKEN_SCOPES } from '../control/control.ts';
 import type { Access } from './access/access.ts';
 import type { Arrival } from './access/arrival.ts';
 import type { OpenSession } from './access/authentication.ts';
@@ -11,8 +11,7 @@ export const ROLES = ['reader', 'operator', 'admin'] as const;
 type Role = (typeof ROLES)[number];
 
 /** What a token may do. */
-const SCOPES = ['messages:read', 'messages:send', 'queue:write', 'credentials:write', 'domains:write', 'metrics:read'] as const;
-type Scope = (typeof SCOPES)[number];
+type Scope = (typeof TOKEN_SCOPES)[number];
 
 /** Who asks. `name` is that of an account, or of a token. */
 export type ApiCaller = {

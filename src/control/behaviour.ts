@@ -13,7 +13,7 @@ import {
   traitsName,
   type UserTraits,
 } from '../policy/policy.ts';
-import type { Credential } from '../store/store.ts';
+import type { Credential, StoreData } from '../store/store.ts';
 import { MINUTE } from '../system/clock.ts';
 import { type HeldLogin, readStops, stopShape, traitsOf } from './behaviour-view.ts';
 import { ControlError } from './control-error.ts';
@@ -60,7 +60,7 @@ export type TraitsChange = { readonly [K in keyof UserTraits]?: UserTraits[K] | 
 
 const PAGE = 1000;
 
-export function createBehaviourControl({ store, now }: Parts<unknown>): BehaviourControl {
+export function createBehaviourControl({ store, now, note }: Parts<unknown>): BehaviourControl {
   const { operation, messages, credentials } = store;
 
   async function existing(name: string): Promise<Credential> {
@@ -74,21 +74,21 @@ export function createBehaviourControl({ store, now }: Parts<unknown>): Behaviou
     return stored === undefined ? undefined : parseStop(stored);
   }
 
-  const keep = (stop: Stop) => operation.setValue(stopName(stop), JSON.stringify(stop));
+  const keep = (stop: Stop, view: StoreData) => view.operation.setValue(stopName(stop), JSON.stringify(stop));
   const whoseOf = ({ name }: Credential, { sender }: Whose) => ({
     user: loginKey(name),
     sender: sender === undefined ? '' : senderKey(sender === '<>' ? '' : sender),
   });
 
   /** @returns how many messages were removed. */
-  async function discard(user: string, stop: Stop): Promise<number> {
+  async function discard(user: string, stop: Stop, view: StoreData): Promise<number> {
     const key = holdKey(stop);
     let removed = 0;
     let after: string | undefined;
     do {
       const page = await messages.list({ user, limit: PAGE, ...(after === undefined ? {} : { after }) });
       const ids = page.filter(({ recipients }) => recipients.some(({ heldBy }) => heldBy === key)).map(({ id }) => id);
-      if (ids.length > 0) await messages.remove({ ids }, now());
+      if (ids.length > 0) await view.messages.remove({ ids }, now());
       removed += ids.length;
       after = page.length < PAGE ? undefined : page.at(-1)!.id;
     } while (after !== undefined);
@@ -98,10 +98,12 @@ export function createBehaviourControl({ store, now }: Parts<unknown>): Behaviou
   async function release(credential: Credential, stop: Stop, request: ReleaseRequest): Promise<ReleasedLogin> {
     const { trust = request.discard ? 0 : TRUSTED_FOR } = request;
     const trustUntil = trust > 0 ? now() + trust : undefined;
-    const discarded = request.discard ? await discard(credential.name, stop) : 0;
     const state = request.discard ? 'released' : 'releasing';
+    const after = stopSummary({ ...stop, state }, trustUntil);
+    const view = note({ action: 'user.release', target: credential.name, before: stopSummary(stop), after });
+    const discarded = request.discard ? await discard(credential.name, stop, view) : 0;
     const { link: _, linkUntil: __, trustUntil: ___, ...rest } = stop;
-    await keep({ ...rest, state, releasedAt: now(), ...(trustUntil === undefined ? {} : { trustUntil }) });
+    await keep({ ...rest, state, releasedAt: now(), ...(trustUntil === undefined ? {} : { trustUntil }) }, view);
     return releasedShape(credential, stop, { state, discarded, trustUntil });
   }
 
@@ -129,7 +131,8 @@ export function createBehaviourControl({ store, now }: Parts<unknown>): Behaviou
       const trustUntil = now() + request.trust;
       const { profile } = await traitsOf(store, credential);
       const none = newOperatorStop({ ...whose, profile }, { id: newId(), state: 'released', since: 0 });
-      await keep({ ...(stop ?? none), trustUntil });
+      const after = stopSummary({ ...whose, state: 'trusted' }, trustUntil);
+      await keep({ ...(stop ?? none), trustUntil }, note({ action: 'user.release', target: credential.name, after }));
       return releasedShape(credential, none, { state: 'trusted', discarded: 0, trustUntil });
     },
     async hold(name, request) {
@@ -141,7 +144,8 @@ export function createBehaviourControl({ store, now }: Parts<unknown>): Behaviou
       const fresh = () => newOperatorStop({ ...whose, profile }, { id: newId(), state, since: now() });
       const isStopped = known !== undefined && (known.state === 'held' || known.state === 'refused');
       const stop: Stop = isStopped ? { ...known, state } : fresh();
-      await keep(stop);
+      const before = known && stopSummary(known);
+      await keep(stop, note({ action: 'user.hold', target: credential.name, before, after: stopSummary(stop) }));
       const held = await messages.heldByProvider();
       return stopShape(stop, held.find(({ provider }) => provider === holdKey(stop))?.recipients ?? 0);
     },
@@ -162,10 +166,18 @@ export function createBehaviourControl({ store, now }: Parts<unknown>): Behaviou
       const stored = await operation.value(traitsName(credential.name));
       const known = (stored === undefined ? undefined : parseTraits(stored)) ?? {};
       const all = Object.entries({ ...known, ...change }).filter(([, value]) => value !== null && value !== undefined);
-      const value = all.length === 0 ? null : JSON.stringify(Object.fromEntries(all));
-      await operation.setValue(traitsName(credential.name), value);
+      const after = Object.fromEntries(all);
+      const value = all.length === 0 ? null : JSON.stringify(after);
+      if (value === (stored ?? null)) return;
+      const view = note({ action: 'user.traits', target: credential.name, before: known, after });
+      await view.operation.setValue(traitsName(credential.name), value);
     },
   };
+}
+
+/** What `changes` shows of a stop. */
+function stopSummary({ sender, state }: { readonly sender: string; readonly state: string }, trustUntil?: number) {
+  return { sender: sender === '' ? null : sender, state, ...(trustUntil === undefined ? {} : { trustedUntil: iso(trustUntil) }) };
 }
 
 const newId = () => randomBytes(12).toString('hex');

@@ -18,6 +18,7 @@ export function createCertificateControl({
   store: { operation },
   settings,
   now,
+  note,
 }: Parts<CertificateSettings>): CertificateControl {
   return {
     async list() {
@@ -31,7 +32,7 @@ export function createCertificateControl({
         const sentence = 'tls.acme.acceptTerms is not true: no authority is asked for a certificate.';
         throw new ControlError('conflict', 'certificate', sentence);
       }
-      await requestRenewal(operation);
+      await requestRenewal(note({ action: 'certificate.renew', target: 'all' }).operation);
       return { requested: true };
     },
   };

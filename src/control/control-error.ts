@@ -21,7 +21,17 @@ export type ControlErrorSubject =
   | 'provider'
   | 'phase'
   | 'replies'
-  | 'configuration';
+  | 'configuration'
+  | 'account'
+  | 'credentials'
+  | 'session'
+  | 'token'
+  | 'scopes'
+  | 'networks'
+  | 'expiresAt'
+  | 'finding'
+  | 'reason'
+  | 'until';
 
 /** One wrong value. `at`: the name of the field, with a number where it is a list (`senders/0`). */
 export type Fault = {

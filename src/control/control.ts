@@ -8,18 +8,24 @@
 import type { DnsClient } from '../dns/dns.ts';
 import type { StoreData } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
+import { type AccountControl, createAccountControl } from './accounts.ts';
 import { type ActivityControl, createActivityControl } from './activity.ts';
 import { type BehaviourControl, createBehaviourControl } from './behaviour.ts';
 import { type CertificateControl, type CertificateSettings, createCertificateControl } from './certificates.ts';
+import { type ChangeControl, createChangeControl } from './changes.ts';
 import { createDomainControl, type DomainControl } from './domains.ts';
+import { createMuteControl, type MuteControl } from './mutes.ts';
+import { type Actor, noteAs } from './parts.ts';
 import { createProviderControl, type ProviderControl, type ProviderSettings } from './providers.ts';
 import { createQueueControl, type QueueControl, type QueueSettings } from './queue.ts';
 import { createReplyControl, type ReplyControl, type ReplySettings } from './replies.ts';
 import { createReportControl, type ReportControl, type ReportSettings } from './reports.ts';
 import { createSendControl, type SendControl, type TestMessageSettings } from './send.ts';
+import { createSessionControl, type SessionControl } from './sessions.ts';
 import { createTlsCheckControl, type TlsCheckControl, type TlsCheckSettings } from './tls-check.ts';
 import { createTlsPolicyControl, type TlsPolicyControl, type TlsPolicySettings } from './tls-policies.ts';
 import { createTlsReportControl, type TlsReportControl, type TlsReportSettings } from './tls-reports.ts';
+import { createTokenControl, type TokenControl } from './tokens.ts';
 import { createTraceControl, type TraceControl } from './trace.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
 
@@ -35,6 +41,7 @@ export {
 } from './first-client.ts';
 export { keepLastLogin, type LastLogin } from './last-logins.ts';
 export { nodeShape } from './nodes.ts';
+export type { Actor } from './parts.ts';
 export type { KnownProvider, ProviderCommand } from './providers.ts';
 export type { QueueChange, QueuePreview } from './queue.ts';
 export { type ChangedReply, createReplyControl, type WholeExplanation } from './replies.ts';
@@ -54,6 +61,7 @@ export type {
 export type { CheckedHost, DomainCheck } from './tls-check.ts';
 export type { KnownPolicy } from './tls-policies.ts';
 export type { TlsFailure, TlsReportCopy } from './tls-reports.ts';
+export { TOKEN_SCOPES } from './tokens.ts';
 export { parseExpiry, readNewUser, readUserValues, USER_KINDS, type WrittenUser } from './user-values.ts';
 export { checkPassword, type NewUser, newUser, type UserChange, type UserLogin } from './users.ts';
 
@@ -76,6 +84,7 @@ export type ControlOptions = {
   /** Used to check whether records are published, to fetch policies, and to look at destinations. */
   readonly dns: DnsClient;
   readonly now?: Clock;
+  readonly by: Actor;
 };
 
 export type Control = {
@@ -93,10 +102,15 @@ export type Control = {
   readonly providers: ProviderControl;
   readonly replies: ReplyControl;
   readonly reports: ReportControl;
+  readonly accounts: AccountControl;
+  readonly sessions: SessionControl;
+  readonly tokens: TokenControl;
+  readonly changes: ChangeControl;
+  readonly mutes: MuteControl;
 };
 
-export function createControl({ store, settings, dns, now = systemClock }: ControlOptions): Control {
-  const parts = { store, settings, now };
+export function createControl({ store, settings, dns, now = systemClock, by }: ControlOptions): Control {
+  const parts = { store, settings, now, by, note: noteAs({ store, now }, by) };
   return {
     users: createUserControl(parts),
     behaviour: createBehaviourControl(parts),
@@ -112,5 +126,10 @@ export function createControl({ store, settings, dns, now = systemClock }: Contr
     replies: createReplyControl(parts),
     reports: createReportControl({ ...parts, dns }),
     tlsPolicies: createTlsPolicyControl({ ...parts, dns }),
+    accounts: createAccountControl(parts),
+    sessions: createSessionControl(parts),
+    tokens: createTokenControl(parts),
+    changes: createChangeControl(store),
+    mutes: createMuteControl(parts),
   };
 }

@@ -37,7 +37,7 @@ export type DomainControl = {
 
 type DomainParts = Omit<Parts<never>, 'settings'> & { readonly dns: Pick<Dns, 'txt'> };
 
-export function createDomainControl({ store, dns, now }: DomainParts): DomainControl {
+export function createDomainControl({ store, dns, now, note }: DomainParts): DomainControl {
   const { operation, messages } = store;
 
   async function keysOf(domain: string): Promise<readonly DkimKey[]> {
@@ -54,12 +54,20 @@ export function createDomainControl({ store, dns, now }: DomainParts): DomainCon
     return there;
   }
 
-  async function keep(keys: readonly DkimKey[]): Promise<readonly KeyRecord[]> {
-    if (!(await operation.addDkimKeys(keys))) {
+  async function keep(action: 'add' | 'rotate', keys: readonly DkimKey[]): Promise<readonly KeyRecord[]> {
+    if (!(await added(action, keys))) {
       const names = keys.map(({ selector }) => selector).join(', ');
       throw new ControlError('exists', 'selector', `${keys[0]!.domain} has a key with the selector ${names} already`);
     }
     return recordsOf(keys);
+  }
+
+  /** False if one of the names is taken. */
+  async function added(action: 'add' | 'rotate', keys: readonly DkimKey[]): Promise<boolean> {
+    const target = keys[0]!.domain;
+    const before = (await operation.dkimKeys(target)).map(keyShape);
+    const view = note({ action: `domain.${action}`, target, before, after: [...before, ...keys.map(keyShape)] });
+    return view.operation.addDkimKeys(keys);
   }
 
   /** The default selector is the date. A second pair on the same day needs another name. */
@@ -88,17 +96,17 @@ export function createDomainControl({ store, dns, now }: DomainParts): DomainCon
       const there = await addable(domain);
       const name = selector === undefined ? nameFor(there) : { selector };
       const keys = await createDkimKeys({ domain, now: now(), state: 'active', ...name }).catch(invalid('selector'));
-      return keep(keys);
+      return keep('add', keys);
     },
     async takeOver(domain, selector, pem) {
       const { importDkimKey } = await import('../signing/signing.ts');
       await addable(domain);
       const taken = async () => importDkimKey({ domain, selector, pem, now: now(), state: 'active' });
-      return keep([await taken().catch(invalid('key'))]);
+      return keep('add', [await taken().catch(invalid('key'))]);
     },
     async rotate(domain) {
       const { createDkimKeys } = await import('../signing/signing.ts');
-      return keep(await createDkimKeys({ domain, now: now(), ...nameFor(await keysOf(domain)) }));
+      return keep('rotate', await createDkimKeys({ domain, now: now(), ...nameFor(await keysOf(domain)) }));
     },
     async ensure(domains) {
       const { createDkimKeys } = await import('../signing/signing.ts');
@@ -107,23 +115,21 @@ export function createDomainControl({ store, dns, now }: DomainParts): DomainCon
       for (const domain of new Set(domains)) {
         if ((await operation.dkimKeys(domain)).length === 0) {
           const keys = await createDkimKeys({ domain, now: now(), state: 'active' });
-          if (await operation.addDkimKeys(keys)) made.push(domain); // else another process made some meanwhile
+          if (await added('add', keys)) made.push(domain); // else another process made some meanwhile
         }
         records.push(...(await recordsOf(await operation.dkimKeys(domain))));
       }
       return { records, made };
     },
     async remove(domain) {
-      const retiring: SigningKey[] = [];
-      for (const key of await keysOf(domain)) {
-        const { selector, createdAt } = key;
+      const keys = await keysOf(domain);
+      const isUsed = await Promise.all(keys.map(({ selector }) => messages.signatureInUse(`${selector}._domainkey.${domain}`)));
+      const retiring = keys.filter((_, i) => isUsed[i]).map((key) => keyShape({ ...key, state: 'retiring' }));
+      const view = note({ action: 'domain.remove', target: domain, before: keys.map(keyShape), after: retiring });
+      for (const [i, { selector, createdAt }] of keys.entries()) {
         const which = { domain, selector, createdAt }; // without `state`: the relay may have changed it meanwhile
-        if (await messages.signatureInUse(`${selector}._domainkey.${domain}`)) {
-          await operation.setDkimKeyState(which, 'retiring');
-          retiring.push(keyShape({ ...key, state: 'retiring' }));
-        } else {
-          await operation.removeDkimKey(which);
-        }
+        if (isUsed[i]) await view.operation.setDkimKeyState(which, 'retiring');
+        else await view.operation.removeDkimKey(which);
       }
       return { domain, removed: retiring.length === 0, retiring };
     },

@@ -1,10 +1,37 @@
 /** What each part of control is given. */
-import type { StoreData } from '../store/store.ts';
+import { randomUUID } from 'node:crypto';
+import type { ChangeNote, StoreData } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
+
+/** Who acts. Every change says so, in a row of its own that `changes` shows. */
+export type Actor = {
+  /** An account, a token, a user of the system, or `smarthost` for what the relay does by itself. */
+  readonly name: string;
+  readonly way: ChangeNote['way'];
+  /** Of the client. */
+  readonly address?: string | undefined;
+  /** What the caller may repeat without its being done twice. */
+  readonly request?: ChangeNote['request'];
+};
+
+/** What an action does. `before` and `after` are shapes without secrets; absent: there was nothing, or nothing is left. */
+type Deed = { readonly action: string; readonly target: string; readonly before?: unknown; readonly after?: unknown };
 
 export type Parts<Settings> = {
   readonly store: StoreData;
   /** Returns the current settings: a running relay can reload its configuration. */
   readonly settings: () => Settings;
   readonly now: Clock;
+  readonly by: Actor;
+  /** The data, for the changes of one action: the first of them writes the row, in its transaction. Reads need no view of it. */
+  readonly note: (deed: Deed) => StoreData;
 };
+
+export function noteAs({ store, now }: Pick<Parts<unknown>, 'store' | 'now'>, { name, way, address, request }: Actor) {
+  return ({ action, target, before = null, after = null }: Deed): StoreData =>
+    store.noted({
+      ...{ id: randomUUID(), at: now(), actor: name, way, address: address ?? null },
+      ...{ action, target, before, after },
+      ...(request === undefined ? {} : { request }),
+    });
+}

@@ -43,7 +43,7 @@ export type ProviderControl = {
 /** The small value by which the relay is asked. */
 const COMMAND = 'provider.command.';
 
-export function createProviderControl({ store, settings, now }: Parts<ProviderSettings>): ProviderControl {
+export function createProviderControl({ store, settings, now, note }: Parts<ProviderSettings>): ProviderControl {
   async function list(): Promise<readonly KnownProvider[]> {
     const delivery = await import('../delivery/delivery.ts');
     const { providers, fallback: rules } = settings().delivery;
@@ -79,7 +79,7 @@ export function createProviderControl({ store, settings, now }: Parts<ProviderSe
       const isBlocked = addresses.some(({ state }) => state === 'blocked' || state === 'probing');
       if (command === 'probe' && !isBlocked)
         throw new ControlError('conflict', 'provider', `${key} does not refuse an address of this relay.`);
-      await store.operation.setValue(`${COMMAND}${key}`, command);
+      await note({ action: `provider.${command}`, target: key }).operation.setValue(`${COMMAND}${key}`, command);
     },
   };
 }

@@ -58,10 +58,14 @@ export type QueueControl = {
 const PAGE = 200;
 const MOST_DESTINATIONS = 1000;
 
-export function createQueueControl({ store: { messages }, settings, now }: Parts<QueueSettings>): QueueControl {
-  async function applied(selection: Selection, change: (chosen: Selection) => Promise<readonly Touched[]>): Promise<QueueChange> {
+type QueueAction = 'retry' | 'hold' | 'release' | 'remove' | 'reroute';
+type Change = (messages: MessageStore, chosen: Selection) => Promise<readonly Touched[]>;
+
+export function createQueueControl({ store: { messages }, settings, now, note }: Parts<QueueSettings>): QueueControl {
+  async function applied(action: QueueAction, selection: Selection, change: Change): Promise<QueueChange> {
     const chosen = await normal(selection);
-    const touched = await change(chosen);
+    const view = note({ action: `queue.${action}`, target: targetOf(chosen), after: selectionShape(chosen) });
+    const touched = await change(view.messages, chosen);
     const found = new Set(touched.map(({ id }) => id));
     const missing = chosen.ids?.filter((id) => !found.has(id)) ?? [];
     return { touched: touched.map(({ id, recipient, state }) => ({ id, recipient, state })), missing };
@@ -90,19 +94,33 @@ export function createQueueControl({ store: { messages }, settings, now }: Parts
       const { oldestAcceptedAt, ...counted } = await messages.preview(await normal(selection));
       return { ...counted, oldestAcceptedAt: iso(oldestAcceptedAt) };
     },
-    retry: (selection) => applied(selection, (chosen) => messages.retry(chosen, now())),
-    hold: (selection) => applied(selection, (chosen) => messages.hold(chosen, now())),
-    release: (selection) => applied(selection, (chosen) => messages.release(chosen, now())),
-    remove: (selection) => applied(selection, (chosen) => messages.remove(chosen, now())),
+    retry: (selection) => applied('retry', selection, (view, chosen) => view.retry(chosen, now())),
+    hold: (selection) => applied('hold', selection, (view, chosen) => view.hold(chosen, now())),
+    release: (selection) => applied('release', selection, (view, chosen) => view.release(chosen, now())),
+    remove: (selection) => applied('remove', selection, (view, chosen) => view.remove(chosen, now())),
     async reroute(selection) {
       const { destinationOf } = await import('../delivery/delivery.ts');
       const { routes } = settings();
-      return applied(selection, (chosen) =>
-        messages.reroute(chosen, now(), (message, address) => destinationOf(routes, message, address)),
+      return applied('reroute', selection, (view, chosen) =>
+        view.reroute(chosen, now(), (message, address) => destinationOf(routes, message, address)),
       );
     },
     summary: async () => summaryShape(await messages.counts(), await messages.summary(MOST_DESTINATIONS)),
   };
+}
+
+/** Ids that a row about a change names. */
+const MOST_NAMED = 20;
+
+/** The one message, else what the mail has in common. */
+function targetOf({ ids, domain, user }: Selection): string {
+  if (ids !== undefined) return ids.length === 1 ? ids[0]! : `${ids.length} messages`;
+  return domain ?? user ?? 'all mail';
+}
+
+/** What was asked for. How many recipients were changed is in the row by itself. */
+function selectionShape({ ids, ...chosen }: Selection) {
+  return { selection: { ...chosen, ...(ids === undefined ? {} : { messages: ids.length, ids: ids.slice(0, MOST_NAMED) }) } };
 }
 
 async function* pagesOf(messages: MessageStore, query: Parameters<MessageStore['list']>[0]) {

@@ -33,7 +33,7 @@ export type ReportControl = ReturnType<typeof createReportControl>;
 const ABUSE: ReadonlySet<string> = new Set(['abuse', 'fraud', 'virus']);
 const MOST_TOLD = 100;
 
-export function createReportControl({ store, settings, dns, now = systemClock }: ReportOptions = {}) {
+export function createReportControl({ store, settings, dns, note, now = systemClock }: ReportOptions = {}) {
   /** The configured addresses, else those of the machine and of its name: behind a NAT only the DNS has them. */
   async function ownAddresses(): Promise<readonly string[]> {
     if (settings === undefined) return [];
@@ -74,6 +74,7 @@ export function createReportControl({ store, settings, dns, now = systemClock }:
       const refused: { readonly file: string; readonly reason: string }[] = [];
       const known = new Set<string>();
       let stored = 0;
+      const view = keeps ? note?.({ action: 'report.keep', target: targetOf(sources) }) : undefined;
       for (const { name, read } of sources) {
         try {
           const found = await readFeedback(await read(MOST_UNPACKED), own);
@@ -85,7 +86,7 @@ export function createReportControl({ store, settings, dns, now = systemClock }:
             reports.push(reportShape(head, sums.list(), isRepeated));
             if (isRepeated) continue;
             total.merge(sums);
-            if (keeps && (await keep(store?.feedback, { key, begin: head.begin ?? now(), sums: sums.list() }))) stored++;
+            if (keeps && (await keep(view?.feedback, { key, begin: head.begin ?? now(), sums: sums.list() }))) stored++;
           }
         } catch (error) {
           if (!(error instanceof FeedbackRefusal)) throw error;
@@ -117,6 +118,9 @@ export function createReportControl({ store, settings, dns, now = systemClock }:
     },
   };
 }
+
+const targetOf = (sources: readonly ReportSource[]): string =>
+  sources.length === 1 ? sources[0]!.name : `${sources.length} files`;
 
 type KeptReport = { readonly key: string; readonly begin: number; readonly sums: readonly Sum[] };
 type Sum = ReturnType<InstanceType<typeof import('../feedback/feedback.ts').FeedbackSums>['list']>[number];

@@ -38,7 +38,7 @@ export type SendControl = {
 
 const POLL = SECOND / 5;
 
-export function createSendControl({ store, settings, now }: Parts<TestMessageSettings>): SendControl {
+export function createSendControl({ store, settings, now, note }: Parts<TestMessageSettings>): SendControl {
   const { messages, operation } = store;
 
   async function prepared({ to, from }: TestMessage) {
@@ -76,7 +76,10 @@ export function createSendControl({ store, settings, now }: Parts<TestMessageSet
       const { discard } = await import('../preparation/preparation.ts');
       const { acceptUnderFreeId } = await import('../queue/queue.ts');
       const request = { message: await prepared(given) };
-      const { message, result } = await acceptUnderFreeId(request, { store: messages, now });
+      const { reversePath: from, recipients } = request.message;
+      const to = recipients[0]!.address;
+      const view = note({ action: 'mail.send', target: to, after: { from, to } });
+      const { message, result } = await acceptUnderFreeId(request, { store: view.messages, now });
       if (!result.accepted) {
         await discard(message.content);
         throw new ControlError('conflict', 'test message', 'The message was refused.');

@@ -139,6 +139,18 @@ export function wholeUserShape(view: UserView & { readonly traits: Awaited<Retur
   return { ...userShape(view), ...more, ...view.traits };
 }
 
+/** What an operator sets of a credential, for `changes`. */
+export function settingsShape({
+  senders,
+  mailServer,
+  limits,
+  expiresAt,
+  rewrite,
+  disabled,
+}: Omit<Credential, 'generation' | 'revision'>) {
+  return { senders, mailServer, limits: limits?.map(limitShape) ?? null, expiresAt: iso(expiresAt), rewrite, disabled };
+}
+
 function limitShape({ kind, count, per }: Limit) {
   return { kind, count, per };
 }

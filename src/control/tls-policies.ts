@@ -1,6 +1,6 @@
 /** Policies of MTA-STS that the relay has fetched from domains: RFC 8461. */
 import type { DnsClient } from '../dns/dns.ts';
-import type { StoredStsPolicy } from '../store/store.ts';
+import type { StoredStsPolicy, TlsPolicyStore } from '../store/store.ts';
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { iso } from './shapes.ts';
@@ -29,13 +29,31 @@ type PolicyParts = Parts<TlsPolicySettings> & { readonly dns: Pick<DnsClient, 't
 
 const PAGE = 1000;
 
-export function createTlsPolicyControl({ store, settings, dns, now }: PolicyParts): TlsPolicyControl {
+export function createTlsPolicyControl({ store, settings, dns, now, note }: PolicyParts): TlsPolicyControl {
   const { tlsPolicies } = store;
 
   async function show(domain: string): Promise<WholePolicy> {
     const policy = await tlsPolicies.stsPolicy(domain);
     if (policy === undefined) throw new ControlError('not found', 'policy', `The relay knows no policy of ${domain}.`);
     return { ...policyShape(policy, now()), text: policy.text };
+  }
+
+  const summary = ({ id, mode, mx, expiresAt }: Pick<StoredStsPolicy, 'id' | 'mode' | 'mx' | 'expiresAt'>) => ({
+    ...{ id, mode, mx, expiresAt: iso(expiresAt) },
+  });
+
+  /** A fetched policy is noted; that none could be fetched is not. */
+  async function noting(domain: string): Promise<TlsPolicyStore> {
+    const known = await tlsPolicies.stsPolicy(domain);
+    const before = known && summary(known);
+    return {
+      ...tlsPolicies,
+      putStsPolicy: (policy, by) =>
+        note({ action: 'tls-policy.refresh', target: domain, before, after: summary(policy) }).tlsPolicies.putStsPolicy(
+          policy,
+          by,
+        ),
+    };
   }
 
   return {
@@ -53,14 +71,16 @@ export function createTlsPolicyControl({ store, settings, dns, now }: PolicyPart
     async refresh(domain) {
       const { fetchStsPolicy } = await import('../tls-policy/tls-policy.ts');
       const { allowPrivate, ca } = settings().delivery;
-      const problem = await fetchStsPolicy(domain, { store: tlsPolicies, dns, allowPrivate, caFile: ca });
+      const problem = await fetchStsPolicy(domain, { store: await noting(domain), dns, allowPrivate, caFile: ca });
       if (problem === undefined) return show(domain);
       const why = problem === 'absent' ? `${domain} announces no policy at _mta-sts.${domain}` : problem.detail;
       throw new ControlError('conflict', 'policy', `No policy could be fetched: ${why}.`);
     },
     async forget(domain) {
       await show(domain);
-      await tlsPolicies.forgetStsPolicy(domain);
+      const known = await tlsPolicies.stsPolicy(domain);
+      const view = note({ action: 'tls-policy.forget', target: domain, before: known && summary(known) });
+      await view.tlsPolicies.forgetStsPolicy(domain);
     },
   };
 }

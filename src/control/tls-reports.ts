@@ -33,8 +33,8 @@ const SHOWN = 30 * DAY;
 const dayOfDate = (date: string): number => Date.parse(date) / DAY;
 const dateOfDay = (day: number): string => new Date(day * DAY).toISOString().slice(0, 10);
 
-export function createTlsReportControl({ store, settings, now }: Parts<TlsReportSettings>): TlsReportControl {
-  const { tlsResults, operation } = store;
+export function createTlsReportControl({ store, settings, now, note }: Parts<TlsReportSettings>): TlsReportControl {
+  const { tlsResults } = store;
 
   async function resultsOf(date: string, domain: string) {
     const results = await tlsResults.tlsResults(dayOfDate(date), domain);
@@ -68,12 +68,14 @@ export function createTlsReportControl({ store, settings, now }: Parts<TlsReport
           'report',
           `Every copy of the report to ${domain} about ${date} was sent, or is on its way.`,
         );
+      const { operation } = note({ action: 'tls-report.send', target: `${domain} ${date}` });
       await operation.setValue(`${ASKED_FOR}${day} ${domain}`, new Date(now()).toISOString());
     },
     async suppress(rua, suppressed) {
       const { SUPPRESSED_UNTIL } = await import('../report/report.ts');
       const known = (await tlsResults.tlsReports({ limit: MOST })).some((copy) => copy.rua === rua);
       if (!known) throw new ControlError('not found', 'report', `No report of the last 30 days was for ${rua}.`);
+      const { operation } = note({ action: suppressed ? 'tls-report.suppress' : 'tls-report.resume', target: rua });
       await operation.setValue(SUPPRESSED_UNTIL + rua, suppressed ? String(now() + SUPPRESSED_FOR) : null);
     },
     failures: async (since) => {

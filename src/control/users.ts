@@ -10,7 +10,7 @@ import { ControlError } from './control-error.ts';
 import { forgetLastLogin, readLastLogins } from './last-logins.ts';
 import type { Parts } from './parts.ts';
 import { type SenderTrial, type TriedSenders, trySenders } from './sender-trial.ts';
-import { type User, userShape, type WholeUser, wholeUserShape } from './shapes.ts';
+import { settingsShape, type User, userShape, type WholeUser, wholeUserShape } from './shapes.ts';
 
 export type UserSettings = ClientSettingsSource & {
   /** Apply to users without limits of their own. */
@@ -48,7 +48,7 @@ export type UserControl = {
   remove(name: string): Promise<{ readonly name: string; readonly removed: true }>;
 };
 
-export function createUserControl({ store, settings, now }: Parts<UserSettings>): UserControl {
+export function createUserControl({ store, settings, now, note }: Parts<UserSettings>): UserControl {
   const { credentials, messages } = store;
 
   /** What is known of all users. */
@@ -75,10 +75,13 @@ export function createUserControl({ store, settings, now }: Parts<UserSettings>)
     return found;
   }
 
-  async function update(name: string, change: CredentialChange): Promise<string> {
-    const normal = await normalUserName(name);
-    if (!(await credentials.update(normal, change))) throw notFound(name);
-    return normal;
+  async function update(known: Credential, change: CredentialChange): Promise<void> {
+    const { name: target } = known;
+    const [before, after] = [settingsShape(known), settingsShape({ ...known, ...change })];
+    const password = change.hash === undefined ? {} : { password: 'changed' };
+    const isSame = change.hash === undefined && JSON.stringify(before) === JSON.stringify(after);
+    const view = isSame ? store : note({ action: 'user.set', target, before, after: { ...after, ...password } });
+    if (!(await view.credentials.update(target, change))) throw notFound(target);
   }
 
   return {
@@ -99,29 +102,33 @@ export function createUserControl({ store, settings, now }: Parts<UserSettings>)
     async add({ name, ...user }, given) {
       const { password, hash } = await hashed(given);
       const base = { mailServer: false, limits: null, expiresAt: null, rewrite: null };
-      const added = await credentials.add({ ...base, ...user, name, hash, disabled: false, createdAt: now() });
-      if (!added) throw exists(name);
+      const credential = { ...base, ...user, name, hash, disabled: false, createdAt: now() };
+      const view = note({ action: 'user.add', target: name, after: settingsShape(credential) });
+      if (!(await view.credentials.add(credential))) throw exists(name);
       return { name, password };
     },
     async change(name, change, password) {
       const hash = password === undefined ? {} : { hash: (await hashed(password)).hash };
-      const known = await update(name, { ...change, ...hash });
-      return wholeOf(await existing(known));
+      const known = await existing(name);
+      await update(known, { ...change, ...hash });
+      return wholeOf(await existing(known.name));
     },
     async setPassword(name, given) {
-      const known = (await existing(name)).name;
+      const { name: target } = await existing(name);
       const { password, hash } = await hashed(given);
-      await update(known, { hash });
-      return { name: known, password };
+      const view = note({ action: 'user.password', target });
+      if (!(await view.credentials.update(target, { hash }))) throw notFound(target);
+      return { name: target, password };
     },
     client: async (name) => clientSettings(settings(), await wholeOf(await existing(name))),
     checkSender: async (name, senders) => trySenders(await existing(name), senders),
     async remove(name) {
-      const known = (await existing(name)).name;
-      if (!(await credentials.remove(known))) throw notFound(name);
-      await forgetLogin(store, known);
-      await forgetLastLogin(store, known);
-      return { name: known, removed: true };
+      const known = await existing(name);
+      const view = note({ action: 'user.remove', target: known.name, before: settingsShape(known) });
+      if (!(await view.credentials.remove(known.name))) throw notFound(name);
+      await forgetLogin(view, known.name);
+      await forgetLastLogin(view, known.name);
+      return { name: known.name, removed: true };
     },
   };
 }
@@ -139,7 +146,7 @@ function defaultSenders(name: string): readonly string[] {
 }
 
 /** The canonical spelling of a name. @throws ControlError about `subject` */
-export async function normalUserName(text: string, subject: 'name' | 'user' = 'name'): Promise<string> {
+export async function normalUserName(text: string, subject: 'name' | 'user' | 'account' = 'name'): Promise<string> {
   const { normalizeName } = await import('../credentials/credentials.ts');
   try {
     return normalizeName(text);

@@ -1,8 +1,8 @@
 /** Gives the console what it shows and does: the actions of an operator, and what the running parts know. */
 import type { Certificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
-import { type Console, type ConsoleSettings, startConsole } from '../console/console.ts';
-import type { Control } from '../control/control.ts';
+import { type Console, type ConsoleParts, type ConsoleSettings, startConsole } from '../console/console.ts';
+import type { Actor, Control } from '../control/control.ts';
 import { createConsolePasswords } from '../credentials/credentials.ts';
 import type { EventLog } from '../events/events.ts';
 import type { OpenedStore } from '../store/store.ts';
@@ -13,7 +13,8 @@ import type { ClientWatch } from './client-watch.ts';
 
 type Parts = {
   readonly current: { readonly config: Config };
-  readonly control: Control;
+  /** The actions of an operator, by somebody. */
+  readonly controlAs: (by: Actor) => Control;
   readonly certificates: Certificates;
   readonly clients: ClientWatch;
   readonly events: EventLog;
@@ -22,14 +23,14 @@ type Parts = {
 };
 
 /** @throws ClosedPort if a port cannot be opened. */
-export function openConsole({ current, control, certificates, clients, events, store, guard }: Parts): Promise<Console> {
+export function openConsole({ current, controlAs, certificates, clients, events, store, guard }: Parts): Promise<Console> {
   return startConsole({
     listen: current.config.listen.console,
     version: VERSION,
     startedAt: Date.now(),
     clientEvents: clients.look,
     hostname: () => current.config.hostname,
-    control: () => control,
+    control: (by) => controlAs(by === undefined ? NO_CALLER : actorOf(by)),
     store: store.forPeople,
     passwords: createConsolePasswords(),
     guard,
@@ -37,6 +38,14 @@ export function openConsole({ current, control, certificates, clients, events, s
     tls: { current: () => tlsOptions(certificates.current()), onChange: (listener) => certificates.onChange(listener) },
     ...{ log: events, now: store.now },
   });
+}
+
+/** Of a route that anybody may ask. */
+const NO_CALLER: Actor = { name: 'nobody', way: 'session' };
+
+/** A token has the name of its account before its own. */
+function actorOf({ name, account, way, address }: NonNullable<Parameters<ConsoleParts['control']>[0]>): Actor {
+  return { name: way === 'token' ? `${account}/${name}` : name, way, address };
 }
 
 function consoleSettings({

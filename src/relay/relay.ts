@@ -4,7 +4,7 @@ import { hostname as machineName } from 'node:os';
 import { startAdmin } from '../admin/admin.ts';
 import { startCertificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
-import { type Control, createControl } from '../control/control.ts';
+import { type Actor, type Control, createControl } from '../control/control.ts';
 import { createCredentials } from '../credentials/credentials.ts';
 import { startDelivery } from '../delivery/delivery.ts';
 import { createDns } from '../dns/dns.ts';
@@ -182,10 +182,12 @@ async function openGround({ current, events, activity, metrics, closers }: Parts
   closers.push(() => certificates.close());
   if (files !== undefined) await warnOfFileSystem(files.dataDir, events);
   const dns = createDns({ ...config.dns, onAnswer: metrics.observeQuestion });
-  const control = createControl({ store: store.forPeople, settings: () => current.config, dns, now: store.now });
+  const controlAs = (by: Actor) =>
+    createControl({ store: store.forPeople, settings: () => current.config, dns, now: store.now, by });
+  const control = controlAs({ name: 'smarthost', way: 'relay' });
   await ensureOwnKey(control, config.hostname, events);
   await warnOfReports(store, config, events);
-  return { owner, store, disk, certificates, dns, control };
+  return { owner, store, disk, certificates, dns, control, controlAs };
 }
 type Ground = Awaited<ReturnType<typeof openGround>>;
 

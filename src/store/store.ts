@@ -56,7 +56,9 @@ export type { AuditStore, ChangeNote, StoredChange } from './audit-store.ts';
 export type { BehaviourRecord, BehaviourStore } from './behaviour-store.ts';
 export type { ClusterLook, PrimaryFacts, ServerFacts, StoreCluster, StoreNode } from './cluster.ts';
 export type {
+  AccountChange,
   AccountLink,
+  AccountOutcome,
   ConsoleAccount,
   ConsoleSession,
   ConsoleStore,

@@ -79,9 +79,12 @@ export function auditContract({ name, open }: Subject): void {
       }
       const held = await one.noted(note({ action: 'queue.hold' })).messages.hold({ ids }, NOW);
       expect(held).toHaveLength(240);
-      await one.noted(note({ action: 'queue.remove' })).messages.remove({ ids: [ids[0]!] }, NOW);
+      const release = one.noted(note({ action: 'user.release' }));
+      await release.messages.remove({ ids: [ids[0]!] }, NOW);
+      await release.operation.setValue('stop', null);
+      await release.messages.remove({ ids: [ids[1]!] }, NOW);
       expect((await changes()).map(({ action, recipients }) => [action, recipients])).toEqual([
-        ['queue.remove', 2],
+        ['user.release', 4],
         ['queue.hold', 240],
       ]);
     });

@@ -8,7 +8,7 @@ import { NOW, testStore } from './store-rig.ts';
 export type TestControl = {
   readonly control: Control;
   readonly store: Store;
-  /** The changes since the last call, in their order. */
+  /** The changes since the last call, in their order, without the rows about them. */
   told(): readonly Change[];
   /** As a reload does. */
   set(settings: Partial<ControlSettings>): void;
@@ -50,10 +50,16 @@ export async function testControl(dns: Partial<ControlOptions['dns']> = {}): Pro
   };
   const changes: Change[] = [];
   store.onChange((more) => void changes.push(...[...more].sort()));
-  const control = createControl({ store, settings: () => current, dns: { ...NO_DNS, ...dns }, now: () => NOW });
+  const control = createControl({
+    store,
+    settings: () => current,
+    dns: { ...NO_DNS, ...dns },
+    now: () => NOW,
+    by: { name: 'anna', way: 'command' },
+  });
   return {
     ...{ control, store },
-    told: () => changes.splice(0),
+    told: () => changes.splice(0).filter((change) => change !== 'audit'),
     set(settings) {
       current = { ...current, ...settings };
     },

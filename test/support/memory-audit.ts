@@ -34,7 +34,7 @@ export function createMemoryAudit(requests: Map<string, MemoryRequest>): MemoryA
   function write({ request, ...note }: ChangeNote, recipients: number | null, tell: Tell): void {
     const known = kept.find(({ id }) => id === note.id);
     if (known === undefined) kept.push({ ...(structuredClone(note) as ChangeNote), seq: ++seq, recipients });
-    else if (recipients !== null && known.recipients !== null) known.recipients += recipients;
+    else if (recipients !== null) known.recipients = (known.recipients ?? 0) + recipients;
     const row = request && requests.get(requestKey(request));
     if (row !== undefined) Object.assign(row, { changed: true }, request?.answer);
     tell('audit');

@@ -31,7 +31,7 @@ type Names =
 const PUT_CHANGE = `
   INSERT INTO audit AS a (action_id, at, actor, way, address, action, target, was, became, recipients)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-  ON CONFLICT (action_id) DO UPDATE SET recipients = a.recipients + excluded.recipients`;
+  ON CONFLICT (action_id) DO UPDATE SET recipients = coalesce(a.recipients + excluded.recipients, a.recipients, excluded.recipients)`;
 const PUT_ANSWER = `
   UPDATE console_requests SET changed = 1, status = coalesce($1::int, status), body = coalesce($2::text, body) WHERE owner = $3 AND key = $4`;
 

@@ -27,7 +27,7 @@ export const noteValues = ({ id, at, actor, way, address, action, target, before
 /** Later requests of the same action add to the row of the first one. */
 const PUT_CHANGE = `
   INSERT INTO audit (action_id, at, actor, way, address, action, target, was, became, recipients) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (action_id) DO UPDATE SET recipients = recipients + excluded.recipients`;
+  ON CONFLICT (action_id) DO UPDATE SET recipients = coalesce(recipients + excluded.recipients, recipients, excluded.recipients)`;
 
 /** Runs in the transaction of the change, after it. */
 export function noteChange(context: Context, note: ChangeNote, result: unknown): void {

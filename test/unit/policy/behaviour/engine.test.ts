@@ -46,6 +46,7 @@ async function watch({
     settings: () => ({ limits: { messages: [], recipients: [], newRecipients: [] } }) as never,
     dns: {} as never,
     now,
+    by: { name: 'anna', way: 'command' },
   });
   let tries = 0;
   const claimOf = (message: NewMessage, heldBy?: string): Claim => {
