@@ -28,6 +28,70 @@ export const PAGES: readonly PageEntry[] = [
     ...{ path: '/', title: 'page.overview', group: 'mail', shown: true, role: 'reader', letter: 'o' },
     load: () => import('./pages/overview.ts').then(({ OverviewPage }) => OverviewPage),
   },
+  {
+    ...{ path: '/destinations', title: 'page.destinations', group: 'relay', shown: true, role: 'reader', letter: 'd' },
+    load: () => import('./pages/destinations.ts').then(({ DestinationsPage }) => DestinationsPage),
+  },
+  {
+    ...{ path: '/destinations/:key', title: 'page.destination', group: 'relay', shown: false, role: 'reader' },
+    load: () => import('./pages/destination.ts').then(({ DestinationPage }) => DestinationPage),
+  },
+  {
+    ...{ path: '/credentials', title: 'page.credentials', group: 'senders', shown: true, role: 'operator', letter: 'c' },
+    load: () => import('./pages/credentials.ts').then(({ CredentialsPage }) => CredentialsPage),
+  },
+  {
+    ...{ path: '/credentials/:name', title: 'page.credential', group: 'senders', shown: false, role: 'operator' },
+    load: () => import('./pages/credential.ts').then(({ CredentialPage }) => CredentialPage),
+  },
+  {
+    ...{ path: '/new-credential', title: 'page.newCredential', group: 'senders', shown: false, role: 'operator' },
+    load: () => import('./pages/new-credential.ts').then(({ NewCredentialPage }) => NewCredentialPage),
+  },
+  {
+    ...{ path: '/domains', title: 'page.domains', group: 'senders', shown: true, role: 'operator', letter: 'n' },
+    load: () => import('./pages/domains.ts').then(({ DomainsPage }) => DomainsPage),
+  },
+  {
+    ...{ path: '/domains/:name', title: 'page.domain', group: 'senders', shown: false, role: 'operator' },
+    load: () => import('./pages/domain.ts').then(({ DomainPage }) => DomainPage),
+  },
+  {
+    ...{ path: '/doctor', title: 'page.doctor', group: 'relay', shown: true, role: 'operator', letter: 'h' },
+    load: () => import('./pages/doctor.ts').then(({ DoctorPage }) => DoctorPage),
+  },
+  {
+    ...{ path: '/certificates', title: 'page.certificates', group: 'relay', shown: true, role: 'operator' },
+    load: () => import('./pages/certificates.ts').then(({ CertificatesPage }) => CertificatesPage),
+  },
+  {
+    ...{ path: '/log', title: 'page.log', group: 'relay', shown: true, role: 'operator', letter: 'l' },
+    load: () => import('./pages/log.ts').then(({ LogPage }) => LogPage),
+  },
+  {
+    ...{ path: '/settings', title: 'page.settings', group: 'relay', shown: true, role: 'operator', letter: 's' },
+    load: () => import('./pages/settings.ts').then(({ SettingsPage }) => SettingsPage),
+  },
+  {
+    ...{ path: '/accounts', title: 'page.accounts', group: 'people', shown: true, role: 'admin', letter: 'a' },
+    load: () => import('./pages/accounts.ts').then(({ AccountsPage }) => AccountsPage),
+  },
+  {
+    ...{ path: '/accounts/:name', title: 'page.otherAccount', group: 'people', shown: false, role: 'admin' },
+    load: () => import('./pages/other-account.ts').then(({ OtherAccountPage }) => OtherAccountPage),
+  },
+  {
+    ...{ path: '/tokens', title: 'page.tokens', group: 'people', shown: true, role: 'admin' },
+    load: () => import('./pages/tokens.ts').then(({ TokensPage }) => TokensPage),
+  },
+  {
+    ...{ path: '/changes', title: 'page.changes', group: 'people', shown: true, role: 'admin' },
+    load: () => import('./pages/changes.ts').then(({ ChangesPage }) => ChangesPage),
+  },
+  {
+    ...{ path: '/account', title: 'page.account', group: 'people', shown: false, role: 'reader' },
+    load: () => import('./pages/account.ts').then(({ AccountPage }) => AccountPage),
+  },
 ];
 
 export const PAGE_GROUPS = ['mail', 'senders', 'relay', 'people'] as const;

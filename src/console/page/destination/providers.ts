@@ -1,0 +1,118 @@
+/** Providers: what each may get, and whether it refuses an address of ours. */
+import { api } from '../api.ts';
+import { html } from '../html.ts';
+import { useLoad } from '../load.ts';
+import { failureNote, mark, strange, type Tone, when } from '../parts/basics.ts';
+import { askDanger } from '../parts/danger.ts';
+import { dataTable } from '../parts/data-table.ts';
+import { tellDone } from '../parts/toast.ts';
+import { rich, t } from '../texts.ts';
+import { pathTo } from '../url.ts';
+
+/** `GET /providers` */
+type Provider = {
+  readonly provider: string;
+  readonly limits: { readonly sessions: number; readonly perMinute: number; readonly removal: string | null } | null;
+  readonly addresses: readonly Address[];
+  readonly held: number;
+  readonly oldestHeldAt: string | null;
+};
+
+type Address = {
+  readonly address: string | null;
+  readonly state: string;
+  readonly since: string;
+  readonly until: string | null;
+  readonly reply: string | null;
+};
+
+type Action = 'probe' | 'open' | 'hold';
+
+const DONE = { probe: 'providers.probed', open: 'providers.opened', hold: 'providers.holding' } as const;
+/** The worst first. */
+const STATES = ['blocked', 'probing', 'releasing', 'slow', 'learning', 'open'] as const;
+const TONES: Readonly<Record<(typeof STATES)[number], Tone>> = {
+  ...{ blocked: 'bad', probing: 'wait', releasing: 'wait', slow: 'wait', learning: 'plain', open: 'good' },
+};
+
+export function ProviderList() {
+  const { value, failure, again } = useLoad<{ readonly items: readonly Provider[] }>('/providers', { every: 10_000 });
+  const rows = value && [...value.items].sort((a, b) => rank(a) - rank(b) || b.held - a.held);
+  return html`<section id="providers">
+    <h2>${t('providers.title')}</h2>
+    <p class="about">${t('providers.intro')}</p>
+    ${failureNote(failure, again)}
+    ${
+      rows &&
+      rows.length > 0 &&
+      dataTable({
+        label: t('providers.title'),
+        rows,
+        key: ({ provider }) => provider,
+        columns: [
+          { name: 'provider', title: t('providers.provider'), cell: ({ provider }) => strange(provider) },
+          { name: 'state', title: t('destinations.state'), kind: 'text', cell: stateCell },
+          {
+            name: 'held',
+            title: t('providers.held'),
+            narrow: 'label',
+            kind: 'figure',
+            cell: ({ held, oldestHeldAt }) =>
+              html`${t('figure', { count: held })} ${oldestHeldAt !== null && html`<span class="dim">${when(oldestHeldAt, 'ago')}</span>`}`,
+          },
+          {
+            name: 'limits',
+            title: t('providers.limits'),
+            narrow: 'label',
+            cell: ({ limits }) =>
+              limits === null
+                ? t('providers.limits.none')
+                : t('providers.limits.text', { sessions: limits.sessions, perMinute: limits.perMinute }),
+          },
+          {
+            name: 'actions',
+            title: html`<span class="hidden">${t('providers.actions')}</span>`,
+            cell: (one) => actions(one, again),
+          },
+        ],
+      })
+    }
+  </section>`;
+}
+
+const rank = ({ addresses, held }: Provider) =>
+  Math.min(
+    held > 0 ? 1 : STATES.length,
+    ...addresses.map(({ state }) => (STATES as readonly string[]).indexOf(state)).filter((at) => at !== -1),
+  );
+
+function stateCell({ addresses, limits }: Provider) {
+  if (addresses.length === 0) return html`<span class="dim">${t('providers.state.usual')}</span>`;
+  return html`<ul class="list">${addresses.map(({ address, state, since, until, reply }) => {
+    const known = STATES.find((one) => one === state);
+    return html`<li>
+      ${mark(known === undefined ? 'plain' : TONES[known], known === undefined ? state : t(`providers.state.${known}`))}
+      <span class="dim">${address ?? t('providers.address.any')}, ${rich('doctor.sinceText', { time: when(since) })}${until !== null && html`, ${rich('providers.nextProbe', { time: when(until, 'until') })}`}</span>
+      ${reply !== null && html`<div><code>${strange(reply, 300)}</code></div>`}
+      ${known === 'blocked' && limits?.removal && html`<div>${t('providers.removal')}: ${strange(limits.removal)}</div>`}
+    </li>`;
+  })}</ul>`;
+}
+
+/** Only what can change something. */
+function actions({ provider, addresses, held }: Provider, again: () => Promise<void>) {
+  const isBlocked = addresses.some(({ state }) => state === 'blocked' || state === 'probing');
+  const shown: readonly Action[] = isBlocked || held > 0 ? ['probe', 'open'] : ['hold'];
+  const run = (action: Action) =>
+    askDanger({
+      title: t(`providers.${action}.ask`, { name: provider }),
+      what: t(`providers.${action}.says`, { name: provider }),
+      button: t(`providers.${action}`),
+      act: async () => {
+        await api.post(`${pathTo('/providers', provider)}/${action}`, {});
+        tellDone(t(DONE[action], { name: provider }));
+        await again();
+      },
+    });
+  return html`<span class="buttons">${shown.map((action) => html`<button class="quiet" aria-label="${t(`providers.${action}`)}: ${provider}" onClick=${() => run(action)}>${t(`providers.${action}`)}</button>`)}</span>`;
+}
