@@ -10,6 +10,8 @@ export type CertificateStatus = {
   readonly issuer: string;
   readonly notBefore: number;
   readonly notAfter: number;
+  /** Of the certificate, in hex. */
+  readonly sha256: string;
   /** null if the relay does not renew it. */
   readonly renewAt: number | null;
   readonly renewReason: string;
@@ -63,8 +65,9 @@ export async function describeCertificates(operation: OperationStore, now: numbe
 }
 
 function facts(certificate: string) {
-  const { names, issuer, notBefore, notAfter } = describeCertificate(new X509Certificate(certificate));
-  return { names, issuer, notBefore, notAfter };
+  const parsed = new X509Certificate(certificate);
+  const { names, issuer, notBefore, notAfter } = describeCertificate(parsed);
+  return { names, issuer, notBefore, notAfter, sha256: parsed.fingerprint256.replaceAll(':', '') };
 }
 
 /** Marks a renewal as overdue if its time has passed: probably no relay is running. */

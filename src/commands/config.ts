@@ -1,7 +1,8 @@
 /** `smarthost config check` and `show`: all problems at once, and the effective values. */
 
-import type { Loaded, Problem } from '../config/config.ts';
-import { checkTables, readConfig } from './context.ts';
+import type { Config } from '../config/config.ts';
+import { checkConfiguration } from '../control/control.ts';
+import { readConfig } from './context.ts';
 import { define, group, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
 import { printJson } from './io.ts';
@@ -18,18 +19,10 @@ export const registerConfig: Register = (program, io) => {
       examples: ['config check', 'config check --config ./smarthost.yaml --json'],
     },
     async (_, options) => {
-      const { checkEnvironment, formatProblem, loadConfig } = await import('../config/config.ts');
-      const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
-      if (loaded.notice !== undefined) io.err(loaded.notice);
-      const problems =
-        'problems' in loaded
-          ? loaded.problems
-          : [
-              ...loaded.warnings,
-              ...(await checkEnvironment(loaded.config, loaded)),
-              ...(await checkTables(loaded)),
-              ...(await checkKeys(loaded)),
-            ];
+      const { formatProblem } = await import('../config/config.ts');
+      const source = { file: options.config, env: io.env, cwd: io.cwd };
+      const { problems, notice } = await checkConfiguration(source, domainsOf);
+      if (notice !== undefined) io.err(notice);
       const errors = problems.filter(({ level }) => level === 'error').length;
       if (options.json) await printJson(io, problems);
       else await io.out(problems.map((problem) => `${formatProblem(problem)}\n`).join(''));
@@ -55,14 +48,10 @@ export const registerConfig: Register = (program, io) => {
   );
 };
 
-/** Checks that depend on the keys in the store. It only reads the store, which may belong to a relay of another version. */
-async function checkKeys({ config, file = '' }: Loaded): Promise<readonly Problem[]> {
-  const { checkReports } = await import('../config/config.ts');
-  if (checkReports(config, []) === undefined) return [];
+/** It only reads the store, which may belong to a relay of another version. */
+async function domainsOf(config: Config): Promise<readonly string[] | undefined> {
   const { filesOf } = await import('../store/store.ts');
   const files = filesOf(config);
   files?.becomeOwner();
-  const domains = files?.peekSigningDomains();
-  const message = domains && checkReports(config, domains);
-  return message === undefined ? [] : [{ path: 'reports.from', message, level: 'warning', source: file }];
+  return files?.peekSigningDomains();
 }

@@ -1,6 +1,6 @@
 /** The first steps of most commands: read the configuration, change to the right user, open the store. */
 import { userInfo } from 'node:os';
-import type { Config, Problem } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { type Control, createControl } from '../control/control.ts';
 import type { DnsClient } from '../dns/dns.ts';
 import type { Store, StoreData } from '../store/store.ts';
@@ -26,25 +26,6 @@ export async function readConfig(io: Io, options: CommonOptions): Promise<{ conf
   if (loaded.notice !== undefined) io.err(loaded.notice);
   if ('config' in loaded) return loaded;
   throw new CommandError(loaded.problems.map(formatProblem).join('\n'));
-}
-
-/** The mistakes in files of the operator's own lines, each with line and column. */
-export async function checkTables({ config, file = '' }: { config: Config; file?: string }): Promise<readonly Problem[]> {
-  const { providers, replies, fallback } = config.delivery;
-  const named = fallback.flatMap(({ providers: keys = [] }, i) => keys.map((key) => ({ key, i })));
-  if (providers === undefined && replies === undefined && named.length === 0) return [];
-  const { loadProviders, providerProblems, replyProblems } = await import('../delivery/delivery.ts');
-  const problem = (path: string) => (message: string) => ({ path, message, level: 'error', source: file }) as const;
-  const mistakes = providers === undefined ? [] : providerProblems(providers);
-  const { byKey } = loadProviders(mistakes.length === 0 ? providers : undefined);
-  const unknown = mistakes.length > 0 ? [] : named.filter(({ key }) => !byKey.has(key));
-  return [
-    ...mistakes.map(problem('delivery.providers')),
-    ...unknown.map(({ key, i }) =>
-      problem(`delivery.fallback[${i}].providers`)(`names ${key}, which is no provider: see \`smarthost provider list --all\``),
-    ),
-    ...(replies === undefined ? [] : replyProblems(replies).map(problem('delivery.replies'))),
-  ];
 }
 
 /** Opens the store, also while a relay runs, and closes it at the end. If there is no store, it makes one. */

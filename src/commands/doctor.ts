@@ -1,6 +1,7 @@
 /** `smarthost doctor`: checks everything that direct sending depends on, and says how to mend what is wrong. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseDomain, parseDuration } from '../config/config.ts';
+import { lookAtRelay } from '../control/control.ts';
 import type { Finding } from '../doctor/doctor.ts';
 import { paintFor } from './colours.ts';
 import { withStore } from './context.ts';
@@ -31,8 +32,7 @@ export const registerDoctor: Register = (program, io) => {
       const interval = typed('--interval', () => parseDuration(options.interval));
       const timeout = typed('--timeout', () => parseDuration(options.timeout));
       await withStore(io, options, async ({ config, store }) => {
-        const { prepareDoctor } = await import('./doctor-options.ts');
-        const look = await prepareDoctor({ config, store, domain });
+        const look = () => lookAtRelay({ config, store, domain });
         const findings = options.watch ? await watch(io, options, { look, interval, timeout }) : await once(io, options, look);
         const errors = findings.filter(({ result }) => result === 'error').length;
         if (errors > 0) throw new CommandError(summaryOf(findings));

@@ -140,7 +140,7 @@ async function rotate(io: Io, name: string, options: CommonOptions): Promise<voi
 }
 
 async function remove(io: Io, name: string, options: CommonOptions, control: Control): Promise<void> {
-  const done = await control.domains.remove(domainTyped(name));
+  const done = await control.domains.remove(domainTyped(name), { force: true });
   const { domain, removed, retiring } = done;
   const why = `Queued mail carries the ${several(retiring.length, 'signature')} of ${retiring.map(({ selector }) => selector).join(', ')}: leave the DNS ${retiring.length === 1 ? 'record' : 'records'} until it has ended.`;
   io.err(removed ? `${domain} is removed. Its DNS records may go.` : `${domain} no longer signs. ${why}`);

@@ -1,10 +1,10 @@
 /** `smarthost serve`: runs the relay in the foreground until a signal ends it. */
 import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { checkTables } from '../control/control.ts';
 import { ClosedPort } from '../net/open-port.ts';
 import type { Relay } from '../relay/relay.ts';
 import { SYSTEM_DIR } from '../setup/setup.ts';
-import { checkTables } from './context.ts';
 import { type CommonOptions, define, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
 import type { Io } from './io.ts';
@@ -33,7 +33,8 @@ export const registerServe: Register = (program, io) => {
       // A signal during the start does not end the process: it is handled when all ports are open.
       const signals = listenToSignals();
       const again = { ...options, ...(file === undefined ? {} : { config: file }) };
-      const relay = await startRelay({ config, reload: () => reread(io, again) }).catch(explainPorts);
+      const source = { file: again.config, env: io.env, cwd: io.cwd };
+      const relay = await startRelay({ config, source, reload: () => reread(io, again) }).catch(explainPorts);
       await signals.serve(relay);
     },
   );

@@ -1,7 +1,11 @@
 /** The table of all routes of the API. The order is that of the document. */
+import { CERTIFICATE_ROUTES } from './api/certificates.ts';
+import { CONFIG_ROUTES } from './api/config.ts';
 import { CREDENTIAL_ROUTES } from './api/credentials.ts';
 import { CSP_REPORT_ROUTES } from './api/csp-reports.ts';
+import { DOCTOR_ROUTES } from './api/doctor.ts';
 import { DOCUMENT_ROUTES } from './api/document.ts';
+import { DOMAIN_ROUTES } from './api/domains.ts';
 import { FIRST_CLIENT_ROUTES } from './api/first-client.ts';
 import { FIRST_RUN_ROUTES } from './api/first-run.ts';
 import { SESSION_ROUTES } from './api/session.ts';
@@ -12,6 +16,10 @@ export const ROUTES: readonly ApiRoute[] = [
   SESSION_ROUTES, // one line each
   STATUS_ROUTES,
   CREDENTIAL_ROUTES,
+  DOMAIN_ROUTES,
+  DOCTOR_ROUTES,
+  CERTIFICATE_ROUTES,
+  CONFIG_ROUTES,
   FIRST_CLIENT_ROUTES,
   FIRST_RUN_ROUTES,
   DOCUMENT_ROUTES,

@@ -13,6 +13,7 @@ import { type ActivityControl, createActivityControl } from './activity.ts';
 import { type BehaviourControl, createBehaviourControl } from './behaviour.ts';
 import { type CertificateControl, type CertificateSettings, createCertificateControl } from './certificates.ts';
 import { type ChangeControl, createChangeControl } from './changes.ts';
+import type { DomainCheckSettings } from './domain-check.ts';
 import { createDomainControl, type DomainControl } from './domains.ts';
 import { createMuteControl, type MuteControl } from './mutes.ts';
 import { type Actor, noteAs } from './parts.ts';
@@ -31,9 +32,11 @@ import { createUserControl, type UserControl, type UserSettings } from './users.
 
 export type { HistoryRow, RefusedByUs } from './activity.ts';
 export type { ReleasedLogin } from './behaviour.ts';
-export { heldLogins } from './behaviour-view.ts';
 export { type ClientSettings, clientSettings } from './client-settings.ts';
+export { type Configuration, checkConfiguration, checkTables, createConfiguration, type Reloaded } from './configuration.ts';
 export { ControlError, type ControlErrorKind, type ControlErrorSubject, type Fault, faultSentence } from './control-error.ts';
+export { createDoctor, type Doctor, lookAtRelay } from './doctor.ts';
+export { readDomain } from './domains.ts';
 export {
   type ClientEvent,
   isOfClient,
@@ -75,7 +78,8 @@ export type ControlSettings = UserSettings &
   TlsPolicySettings &
   ProviderSettings &
   ReplySettings &
-  ReportSettings;
+  ReportSettings &
+  DomainCheckSettings;
 
 export type ControlOptions = {
   readonly store: StoreData;

@@ -1,7 +1,9 @@
 /** Domains whose mail is signed with DKIM, and the DNS records that go with their keys. RFC 6376. */
+import { parseDomain } from '../config/config.ts';
 import type { Dns } from '../dns/dns.ts';
-import type { DkimKey } from '../store/store.ts';
-import { ControlError } from './control-error.ts';
+import type { DkimKey, MessageStore } from '../store/store.ts';
+import { ControlError, type Fault, refuseFaults } from './control-error.ts';
+import type { DomainCheckSettings, DomainLook } from './domain-check.ts';
 import type { Parts } from './parts.ts';
 import { type KeyRecord, keyShape, type SigningDomain, type SigningKey } from './shapes.ts';
 
@@ -26,18 +28,25 @@ export type DomainControl = {
   rotate(domain: string): Promise<readonly KeyRecord[]>;
   /** Makes keys for each domain that has none. @returns the records of all domains, and the domains that got keys. */
   ensure(domains: readonly string[]): Promise<{ readonly records: readonly KeyRecord[]; readonly made: readonly string[] }>;
+  /** Asks the DNS afresh about all records that mail of the domain needs, also one without keys here. */
+  check(domain: string): Promise<DomainLook>;
+  /** The wanted records as lines of a zone file, by the answers of the DNS now. */
+  zone(domain: string): Promise<string>;
+  /** The credentials that may send as it. */
+  senders(domain: string): Promise<readonly string[]>;
   /**
    * Stops signing. A key whose signature is on queued mail becomes retiring; the running relay removes it when the last of that mail
-   * has ended. @returns `removed` false if there are such keys.
+   * has ended. @returns `removed` false if there are such keys. @param force Without it, it rejects with `conflict` if there are such keys.
    */
   remove(
     domain: string,
+    options?: { readonly force?: boolean },
   ): Promise<{ readonly domain: string; readonly removed: boolean; readonly retiring: readonly SigningKey[] }>;
 };
 
-type DomainParts = Omit<Parts<never>, 'settings'> & { readonly dns: Pick<Dns, 'txt'> };
+type DomainParts = Parts<DomainCheckSettings> & { readonly dns: Pick<Dns, 'txt'> };
 
-export function createDomainControl({ store, dns, now, note }: DomainParts): DomainControl {
+export function createDomainControl({ store, settings, dns, now, note }: DomainParts): DomainControl {
   const { operation, messages } = store;
 
   async function keysOf(domain: string): Promise<readonly DkimKey[]> {
@@ -75,6 +84,19 @@ export function createDomainControl({ store, dns, now, note }: DomainParts): Dom
     const today = `s${new Date(now()).toISOString().slice(0, 10).replaceAll('-', '')}`;
     const sameDay = there.filter((key) => key.selector.startsWith(today)).length;
     return sameDay === 0 ? {} : { selector: `${today}-${Math.floor(sameDay / 2) + 1}` };
+  }
+
+  async function check(domain: string): Promise<DomainLook> {
+    const { lookAtDomain } = await import('./domain-check.ts');
+    return lookAtDomain(domain, { settings: settings(), keys: await operation.dkimKeys(), now });
+  }
+
+  async function stillNeeded(domain: string, keys: readonly SigningKey[]): Promise<ControlError> {
+    const names = new Set(keys.map(({ selector }) => `${selector}._domainkey.${domain}`));
+    const { ids, isAll } = await signedMail(messages, names);
+    const which = `${ids.slice(0, MOST_NAMED).join(', ')}${ids.length > MOST_NAMED || !isAll ? ' and more' : ''}`;
+    const sentence = `Queued mail has signatures of ${domain}: ${which}. Its keys would sign no more, and their DNS records must stay until this mail has ended.`;
+    return new ControlError('conflict', 'domain', sentence, { named: domain });
   }
 
   return {
@@ -121,10 +143,22 @@ export function createDomainControl({ store, dns, now, note }: DomainParts): Dom
       }
       return { records, made };
     },
-    async remove(domain) {
+    check,
+    async zone(domain) {
+      const { records } = await check(domain);
+      return records.flatMap(({ line }) => (line === null ? [] : [`${line}\n`])).join('');
+    },
+    async senders(domain) {
+      const { coversSender } = await import('../policy/policy.ts');
+      const all = await store.credentials.list();
+      const speaks = (rule: string) => coversSender([rule], `x@${domain}`) || rule.toLowerCase().endsWith(`@${domain}`);
+      return all.filter(({ senders }) => senders.some(speaks)).map(({ name }) => name);
+    },
+    async remove(domain, { force = false } = {}) {
       const keys = await keysOf(domain);
       const isUsed = await Promise.all(keys.map(({ selector }) => messages.signatureInUse(`${selector}._domainkey.${domain}`)));
       const retiring = keys.filter((_, i) => isUsed[i]).map((key) => keyShape({ ...key, state: 'retiring' }));
+      if (!force && retiring.length > 0) throw await stillNeeded(domain, retiring);
       const view = note({ action: 'domain.remove', target: domain, before: keys.map(keyShape), after: retiring });
       for (const [i, { selector, createdAt }] of keys.entries()) {
         const which = { domain, selector, createdAt }; // without `state`: the relay may have changed it meanwhile
@@ -134,6 +168,41 @@ export function createDomainControl({ store, dns, now, note }: DomainParts): Dom
       return { domain, removed: retiring.length === 0, retiring };
     },
   };
+}
+
+const MOST_NAMED = 10;
+const PAGE = 1000;
+const MOST_READ = 20_000;
+
+/** The messages that wait with one of these signatures, of the oldest 20,000. */
+async function signedMail(messages: Pick<MessageStore, 'list'>, names: ReadonlySet<string>) {
+  const ids: string[] = [];
+  let after: string | undefined;
+  for (let read = 0; read < MOST_READ; read += PAGE) {
+    const page = await messages.list({ limit: PAGE, ...(after === undefined ? {} : { after }) });
+    ids.push(...page.filter(({ signatures }) => signatures.some((name) => names.has(name))).map(({ id }) => id));
+    if (page.length < PAGE) return { ids, isAll: true };
+    after = page.at(-1)!.id;
+  }
+  return { ids, isAll: false };
+}
+
+/** A domain of a request, as lower-case A-labels. @throws ControlError with every mistake of the request. */
+export function readDomain(
+  text: string,
+  { selector, pem }: { readonly selector?: string | undefined; readonly pem?: string | undefined } = {},
+): string {
+  const faults: Fault[] = [];
+  if (pem !== undefined && selector === undefined) faults.push({ at: 'key', message: 'needs a selector' });
+  try {
+    const domain = parseDomain(text);
+    refuseFaults(faults);
+    return domain;
+  } catch (error) {
+    if (error instanceof ControlError) throw error;
+    refuseFaults([{ at: 'domain', message: (error as Error).message }, ...faults]);
+    throw error;
+  }
 }
 
 async function recordsOf(keys: readonly DkimKey[]): Promise<readonly KeyRecord[]> {

@@ -172,7 +172,7 @@ export type KeyRecord = { readonly name: string; readonly type: 'TXT'; readonly 
 export type ServedCertificate = ReturnType<typeof certificateShape>;
 
 export function certificateShape(status: CertificateStatus) {
-  const { keyType, names, issuer, notBefore, notAfter, renewAt, renewReason, lastError } = status;
+  const { keyType, names, issuer, notBefore, notAfter, renewAt, renewReason, lastError, sha256 } = status;
   return {
     keyType,
     names,
@@ -182,5 +182,6 @@ export function certificateShape(status: CertificateStatus) {
     renewAt: iso(renewAt),
     renewReason,
     lastError,
+    sha256,
   };
 }

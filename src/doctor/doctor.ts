@@ -9,6 +9,7 @@ import { checkDatabase } from './database.ts';
 import { checkDnssec } from './dnssec.ts';
 import type { DnssecAnswers } from './dnssec-questions.ts';
 import { checkDomain, gatherDomain } from './domain.ts';
+import { type CheckedRecord, describeRecords, namesOfTexts } from './domain-records.ts';
 import type { Finding } from './finding.ts';
 import { checkHost } from './host.ts';
 import { type ConfiguredListener, checkListener, gatherListener, type TlsMode } from './listeners.ts';
@@ -35,6 +36,7 @@ import { checkTlsReports, type TlsReportingFacts } from './tls-reports.ts';
 
 export { checkDatabase } from './database.ts';
 export { DNSSEC_QUESTIONS, type DnssecQuestion } from './dnssec-questions.ts';
+export type { CheckedRecord } from './domain-records.ts';
 export type { Finding, Severity } from './finding.ts';
 export { checkHost } from './host.ts';
 export { checkOutbound, gatherOutbound } from './outbound.ts';
@@ -166,6 +168,23 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
     ...checkDelays(options.secured),
   ];
   return [...findings, ...checkReceivers(findings, options.hostname, options.secured)];
+}
+
+type DomainQuestion = Pick<DoctorOptions, 'hostname' | 'keys' | 'delivery' | 'timeout'> & { readonly domain: string };
+
+/** One sending domain alone. @param dns remembers nothing of earlier look-ups. */
+export async function examineDomain(
+  { domain, ...options }: DomainQuestion,
+  { dns, machine }: Pick<Probes, 'dns' | 'machine'>,
+): Promise<{ readonly records: readonly CheckedRecord[]; readonly findings: readonly Finding[] }> {
+  const { hostname, keys, delivery, timeout = LOOK } = options;
+  const [a, aaaa] = await Promise.all([dns.a(hostname), dns.aaaa(hostname)]);
+  const { addresses } = ownAddresses({ ...delivery, machine: machine(), seenAs: [], a, aaaa });
+  const usable = addresses.filter((address) => !isUnreachable(delivery, address));
+  const facts = await gatherDomain({ domain, hostname, addresses: usable, keys, dns, timeout: 2 * timeout });
+  const findings = checkDomain(facts);
+  const asked = namesOfTexts(facts).map(async (name) => [name, await dns.txt(name)] as const);
+  return { records: describeRecords({ facts, findings, hostname, texts: new Map(await Promise.all(asked)) }), findings };
 }
 
 type Seen = { readonly records: readonly [DnsAnswer<string>, DnsAnswer<string>]; readonly seenAs: readonly string[] };

@@ -6,7 +6,7 @@ import type { Finding } from './finding.ts';
 import { checkSenderDomain, gatherSenderDomain, type SenderDomainFacts } from './sender-domain.ts';
 import { checkSpf } from './spf.ts';
 
-type DomainFacts = GatheredSender & {
+export type DomainFacts = GatheredSender & {
   /** Absent for the host name, because its reports have the null sender. */
   readonly mail?: SenderDomainFacts;
 };

@@ -1,8 +1,8 @@
 /** Gives the console what it shows and does: the actions of an operator, and what the running parts know. */
 import type { Certificates } from '../certificates/certificates.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, LoadOptions } from '../config/config.ts';
 import { type Console, type ConsoleParts, type ConsoleSettings, startConsole } from '../console/console.ts';
-import type { Actor, Control } from '../control/control.ts';
+import { type Actor, type Control, createConfiguration, createDoctor, lookAtRelay, type Reloaded } from '../control/control.ts';
 import { createConsolePasswords } from '../credentials/credentials.ts';
 import type { EventLog } from '../events/events.ts';
 import type { OpenedStore } from '../store/store.ts';
@@ -20,11 +20,31 @@ type Parts = {
   readonly events: EventLog;
   readonly store: OpenedStore;
   readonly guard: ConsoleGuard;
+  readonly source: LoadOptions;
+  readonly reload: () => Promise<Reloaded>;
 };
 
 /** @throws ClosedPort if a port cannot be opened. */
-export function openConsole({ current, controlAs, certificates, clients, events, store, guard }: Parts): Promise<Console> {
+export function openConsole({
+  current,
+  controlAs,
+  certificates,
+  clients,
+  events,
+  store,
+  guard,
+  source,
+  reload,
+}: Parts): Promise<Console> {
+  const running = () => current.config;
+  const signingDomains = async () => {
+    const keys = await store.operation.dkimKeys();
+    return keys.filter(({ state }) => state === 'active').map(({ domain }) => domain);
+  };
+  const seen = { ...store.forPeople, ping: store.ping };
   return startConsole({
+    doctor: createDoctor(() => lookAtRelay({ config: current.config, store: seen }), store.now),
+    configuration: createConfiguration({ source, running, signingDomains, reload }),
     listen: current.config.listen.console,
     version: VERSION,
     startedAt: Date.now(),

@@ -50,7 +50,7 @@ export function portsOf({ listen, tls }: Config): readonly PortAddress[] {
 }
 
 /** Keeps the old values of settings that only a restart changes, and names them in the log. */
-export function keepFixed(before: Config, after: Config, log: EventLog): Config {
+export function keepFixed(before: Config, after: Config, log: EventLog): { config: Config; restartNeeded: readonly string[] } {
   const kept = structuredClone(after) as unknown as Record<string, unknown>;
   const changed: string[] = [];
   for (const { path, setting } of listSettings()) {
@@ -63,5 +63,5 @@ export function keepFixed(before: Config, after: Config, log: EventLog): Config 
     parent[keys.at(-1)!] = old;
   }
   if (changed.length > 0) log.emit('restartNeeded', { settings: changed });
-  return kept as unknown as Config;
+  return { config: kept as unknown as Config, restartNeeded: changed };
 }

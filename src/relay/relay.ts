@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { hostname as machineName } from 'node:os';
 import { startAdmin } from '../admin/admin.ts';
 import { startCertificates } from '../certificates/certificates.ts';
-import type { Config } from '../config/config.ts';
-import { type Actor, type Control, createControl } from '../control/control.ts';
+import type { Config, LoadOptions } from '../config/config.ts';
+import { type Actor, type Control, createControl, type Reloaded } from '../control/control.ts';
 import { createCredentials } from '../credentials/credentials.ts';
 import { startDelivery } from '../delivery/delivery.ts';
 import { createDns } from '../dns/dns.ts';
@@ -40,8 +40,9 @@ import { openConsole } from './console.ts';
 import { createCommitCheck, createUsableCheck, reasonsAgainst, snapshot, storeEvents, whyUnusable } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
 import { followLogins, startLoginWatch, watchedCredentials, watchedQueue } from './login-watch.ts';
-import { adminNames, certificateOptions, keepFixed, needsValidation, portsOf, quotaDefaults, stsSettings } from './options.ts';
+import { adminNames, certificateOptions, needsValidation, portsOf, quotaDefaults, stsSettings } from './options.ts';
 import { startOutboundLook } from './outbound-look.ts';
+import { reloadRelay } from './reload.ts';
 import { deliveryOptions, preparationOptions, submissionOptions } from './session-options.ts';
 import { type LateParts, startSessionThreads } from './session-threads.ts';
 import { compareConfigurations, leaveUnknownRoutes } from './shared-configuration.ts';
@@ -64,6 +65,8 @@ type RelayOptions = {
   readonly config: Config;
   /** Reads the configuration again. Its problems come back as sentences. */
   readonly reload: () => Promise<{ readonly config: Config } | { readonly problems: readonly string[] }>;
+  /** Where the configuration was read from. */
+  readonly source: LoadOptions;
   /** Receives whole log lines instead of stdout. */
   readonly write?: (lines: string) => void;
   /** Replaces the connection to a mail server in the check of port 25. */
@@ -74,8 +77,8 @@ export type Relay = {
   readonly listening: readonly Listening[];
   /** The actions of an operator, from inside the process. They reject when the relay is closed. */
   readonly control: Control;
-  /** For SIGHUP: applies all settings that can change while the relay runs. No session is dropped. */
-  reload(): Promise<void>;
+  /** For SIGHUP: applies all settings that can change while the relay runs. No session is dropped. It never rejects. */
+  reload(): Promise<Reloaded>;
   /** Finishes its mail or gives it back, within about 30 s. It may be called more than once. */
   close(reason: string): Promise<void>;
 };
@@ -86,7 +89,7 @@ type Listening = { readonly name: string; readonly address: string; readonly por
 const DRAIN = 28 * SECOND;
 
 /** @throws Error with one sentence if the relay cannot work: a port is taken, the store is in use, files are not valid. */
-export async function startRelay({ config, reload, write, probe }: RelayOptions): Promise<Relay> {
+export async function startRelay({ config, reload, source, write, probe }: RelayOptions): Promise<Relay> {
   const log = createLog({ ...config.log, ...(write === undefined ? {} : { write }) });
   const metrics = createMetrics(VERSION);
   const activity = createActivity();
@@ -105,7 +108,19 @@ export async function startRelay({ config, reload, write, probe }: RelayOptions)
   process.on('uncaughtExceptionMonitor', crashed);
   closers.push(() => process.off('uncaughtExceptionMonitor', crashed));
   try {
-    return await build({ current: { config }, read: reload, probe, log, events, observe, activity, clients, metrics, closers });
+    return await build({
+      current: { config },
+      read: reload,
+      source,
+      probe,
+      log,
+      events,
+      observe,
+      activity,
+      clients,
+      metrics,
+      closers,
+    });
   } catch (error) {
     await closeAll(closers, events);
     log.flush();
@@ -128,6 +143,7 @@ type Parts = {
   /** The current configuration. A reload replaces it. */
   readonly current: { config: Config };
   readonly read: RelayOptions['reload'];
+  readonly source: RelayOptions['source'];
   readonly probe: RelayOptions['probe'];
   readonly log: Log;
   readonly events: EventLog;
@@ -149,13 +165,14 @@ async function build(parts: Parts): Promise<Relay> {
   follow();
   const door = await openDoor(parts, ground, way);
   const admin = await openAdmin(parts, ground, way, door);
-  const console = await openConsole({ ...parts, ...ground, guard: door.submission.consoleGuard });
+  const steered = steering(parts, () => reloadRelay(parts, { ...ground, ...way, ...door, follow }));
+  const console = await openConsole({ ...parts, ...ground, guard: door.submission.consoleGuard, reload: steered.reload });
   parts.closers.push(() => console.close());
   const listening = [door.submission, ground.certificates, admin, console].flatMap((part) => part.listening);
   const outbound = startOutboundLook({ config: parts.current.config, dns: ground.dns, log: parts.events, probe: parts.probe });
   parts.closers.push(outbound.close);
   parts.events.emit('started', { version: VERSION, pid: process.pid, listen: listening });
-  return { listening, control: ground.control, ...steering(parts, () => reload(parts, { ...ground, ...way, ...door, follow })) };
+  return { listening, control: ground.control, ...steered };
 }
 
 /** Starts the base of all other parts: the lock, the store, the certificates, the DNS. */
@@ -189,7 +206,7 @@ async function openGround({ current, events, activity, metrics, closers }: Parts
   await warnOfReports(store, config, events);
   return { owner, store, disk, certificates, dns, control, controlAs };
 }
-type Ground = Awaited<ReturnType<typeof openGround>>;
+export type Ground = Awaited<ReturnType<typeof openGround>>;
 
 /** Starts the parts that handle a message after acceptance: preparation, queue, delivery, reports. */
 async function startWay(parts: Parts, ground: Ground) {
@@ -275,10 +292,10 @@ async function startWay(parts: Parts, ground: Ground) {
   const shown = { delivery, shared, blocks, watch, exceptions, dnssec, sts, senders, reports };
   return { ...shown, signer, preparation, suspects, queue, threads, late };
 }
-type Way = Awaited<ReturnType<typeof startWay>>;
+export type RelayWay = Awaited<ReturnType<typeof startWay>>;
 
 /** Starts what clients need: credentials, limits, the ports of submission. */
-async function openDoor(parts: Parts, ground: Ground, way: Way) {
+async function openDoor(parts: Parts, ground: Ground, way: RelayWay) {
   const { current, events, closers } = parts;
   const { config } = current;
   const { store, disk, certificates } = ground;
@@ -332,13 +349,13 @@ async function openDoor(parts: Parts, ground: Ground, way: Way) {
   setTls(certificates.current()); // certificates may have changed while the ports were opened
   return { alignment, credentials, quota, submission };
 }
-type Door = Awaited<ReturnType<typeof openDoor>>;
+export type Door = Awaited<ReturnType<typeof openDoor>>;
 
 /** Applies changes of the store at once, from commands or from inside: the affected caches are dropped. */
 async function followChanges(
   { events }: Parts,
   { store, certificates }: Ground,
-  parts: Way & Pick<Door, 'credentials' | 'quota'>,
+  parts: RelayWay & Pick<Door, 'credentials' | 'quota'>,
 ) {
   const { delivery, sts, signer, suspects, queue, reports, credentials, quota } = parts;
   const tellNotices = () => logNotices(store, events).catch((error: unknown) => events.emit('noticesNotRead', { error }));
@@ -362,7 +379,7 @@ async function followChanges(
 async function openAdmin(
   { current, metrics, closers }: Parts,
   { store, disk, certificates, control }: Ground,
-  { delivery, watch, dnssec, sts, senders, shared, threads }: Way,
+  { delivery, watch, dnssec, sts, senders, shared, threads }: RelayWay,
   { submission }: Door,
 ) {
   const commit = createCommitCheck(store);
@@ -389,10 +406,10 @@ async function openAdmin(
 }
 
 /** Both functions may be called at any time, and more than once. */
-function steering({ log, events, closers }: Parts, again: () => Promise<void>): Pick<Relay, 'close' | 'reload'> {
+function steering({ log, events, closers }: Parts, again: () => Promise<Reloaded>): Pick<Relay, 'close' | 'reload'> {
   let closing: Promise<void> | undefined;
   /** Reloads run one after the other, so that the last signal decides. */
-  let reloading: Promise<void> = Promise.resolve();
+  let reloading: Promise<unknown> = Promise.resolve();
   return {
     close(reason) {
       closing ??= (async () => {
@@ -403,45 +420,12 @@ function steering({ log, events, closers }: Parts, again: () => Promise<void>): 
       return closing;
     },
     reload() {
-      reloading = reloading.then(again).catch((error: unknown) => events.emit('reloadFailed', { error }));
-      return reloading;
+      const done = reloading.then(again).catch((error: Error): Reloaded => {
+        events.emit('reloadFailed', { error });
+        return { result: 'failed', error: error.message };
+      });
+      reloading = done;
+      return done;
     },
   };
-}
-
-async function reload({ current, read, log, events }: Parts, parts: Ground & Way & Door & { follow: () => void }): Promise<void> {
-  const { store, certificates, delivery, exceptions, dnssec, sts, signer, preparation } = parts;
-  const { queue, alignment, credentials, quota, submission, follow } = parts;
-  const result = await read();
-  if ('problems' in result) {
-    events.emit('reloadRefused', { problems: result.problems });
-    return;
-  }
-  const next = keepFixed(current.config, result.config, events);
-  // All steps that can fail come first. If one fails, nothing has changed.
-  const followDelivery = delivery.prepareReload(deliveryOptions(next));
-  const followSts = sts.prepareReload(stsSettings(next));
-  await certificates.reload(certificateOptions(next));
-  current.config = next;
-  log.setLevel(next.log.level);
-  followDelivery();
-  followSts();
-  void dnssec.look();
-  exceptions.tell();
-  parts.shared.announce();
-  signer.reload({ noKey: next.signing.noKey });
-  signer.forget();
-  preparation.reload(preparationOptions(next));
-  queue.reload(next.queue);
-  alignment.reload(next.alignment);
-  quota.reload(quotaDefaults(next));
-  credentials.forget();
-  submission.reload(submissionOptions(next));
-  await parts.threads?.reload(next);
-  follow();
-  queue.wake();
-  await warnOfReports(store, next, events).catch((error: unknown) =>
-    events.emit('storeFailed', { operation: 'dkimKeys', error }),
-  );
-  events.emit('reloaded', {});
 }

@@ -3,7 +3,7 @@ import { type IncomingHttpHeaders, request as send } from 'node:http';
 import { secretHash } from '../../src/console/access/cookie.ts';
 import { csrfOf } from '../../src/console/access/csrf.ts';
 import { type ConsoleParts, type ConsoleSettings, startConsole } from '../../src/console/console.ts';
-import type { ClientEvent } from '../../src/control/control.ts';
+import { type ClientEvent, type Configuration, createDoctor } from '../../src/control/control.ts';
 import { createConsolePasswords } from '../../src/credentials/credentials.ts';
 import { createEventLog } from '../../src/events/events.ts';
 import type { ConsoleAccount, ConsoleSession, ConsoleToken, Store } from '../../src/store/store.ts';
@@ -34,7 +34,7 @@ type AskOptions = {
 const OURS = { 'sec-fetch-site': 'same-origin' };
 
 export async function startTestConsole(changes: Partial<ConsoleParts> = {}, settings: Partial<ConsoleSettings> = {}) {
-  const { store, control } = await testControl();
+  const { store, control, set } = await testControl();
   const clientEvents: ClientEvent[] = [];
   const people = createPeople(store);
   const failures: { ip: string; name: string }[] = [];
@@ -61,6 +61,8 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
         return 0;
       },
     },
+    doctor: createDoctor(async () => []),
+    configuration: noConfiguration,
     settings: () => ({ ...SETTINGS, ...settings }),
     tls: { current: () => ({}), onChange: () => {} },
     log,
@@ -85,6 +87,7 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
     origin,
     store,
     control,
+    set,
     clientEvents,
     people,
     failures,
@@ -124,6 +127,11 @@ function createPeople({ console }: Pick<Store, 'console'>) {
     },
   };
 }
+const noConfiguration: Configuration = {
+  show: async () => ({ file: null, problems: [], settings: [] }),
+  check: async () => [],
+  reload: async () => ({ result: 'reloaded', restartNeeded: [] }),
+};
 
 const SETTINGS: ConsoleSettings = {
   names: ['relay.example.net'],

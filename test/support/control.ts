@@ -20,6 +20,18 @@ const NO_DNS: ControlOptions['dns'] = {
   ...{ ptr: nobody, cname: nobody, tlsa: nobody, validates: nobody },
 };
 
+export const TEST_DELIVERY: ControlSettings['delivery'] = {
+  port: 25,
+  ip: 'v4-only',
+  source: [],
+  fallback: [],
+  allowPrivate: [],
+  tls: 'opportunistic',
+  dane: 'on',
+  mtaSts: 'on',
+  timeouts: TIMEOUTS,
+};
+
 /** Closed when the test ends. Its clock stands at `NOW`. */
 export async function testControl(dns: Partial<ControlOptions['dns']> = {}): Promise<TestControl> {
   const store = await testStore();
@@ -32,21 +44,10 @@ export async function testControl(dns: Partial<ControlOptions['dns']> = {}): Pro
     submission: { maxMessageSize: 1_000_000, maxHeaderSize: 100_000, bareNewlines: 'normalize' },
     listen: { submissions: [{ port: 465 }], submission: [{ port: 587 }] },
     tls: { mode: 'acme', acme: { acceptTerms: false } },
+    dns: { servers: [], trustAd: false },
     routes: [],
     destinations: [],
-    delivery: {
-      ...{
-        port: 25,
-        ip: 'v4-only',
-        source: [],
-        fallback: [],
-        allowPrivate: [],
-        tls: 'opportunistic',
-        dane: 'on',
-        mtaSts: 'on',
-        timeouts: TIMEOUTS,
-      },
-    },
+    delivery: TEST_DELIVERY,
   };
   const changes: Change[] = [];
   store.onChange((more) => void changes.push(...[...more].sort()));

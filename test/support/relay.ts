@@ -58,6 +58,7 @@ export async function startTestRelay(options: TestRelayOptions = {}) {
   const waiting = new Set<() => void>();
   const relay = await start({
     config: await load(file),
+    source: { file, env: {} },
     ...(options.probe === undefined ? {} : { probe: options.probe }),
     reload:
       options.reload ??

@@ -85,7 +85,7 @@ test.each([
 test.each(['', 'soon', '2027-13-01', '2027-02-31', '2027-02-31T10:00', '31.12.2027', '2027-12-31T25:00', '20271231'])(
   'no date: %j',
   (text) => {
-    expect(() => parseExpiry(text)).toThrow(/--expires must be a date/);
+    expect(() => parseExpiry(text)).toThrow(/^must be a date/);
   },
 );
 

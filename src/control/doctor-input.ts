@@ -6,7 +6,6 @@ import { isIPv6 } from 'node:net';
 import { hostname } from 'node:os';
 import { describeCertificates } from '../certificates/certificates.ts';
 import type { Config } from '../config/config.ts';
-import { heldLogins } from '../control/control.ts';
 import { catchAll, exceptionsOf, isUnmetReply } from '../delivery/delivery.ts';
 import { askValidated, createDns, type DnsClient } from '../dns/dns.ts';
 import {
@@ -27,8 +26,14 @@ import { DAY, SECOND } from '../system/clock.ts';
 import { threadsOf } from '../system/thread-count.ts';
 import { countRoots } from '../system/trust.ts';
 import { tryStsPolicy } from '../tls-policy/tls-policy.ts';
+import { heldLogins } from './behaviour-view.ts';
 
-type Parts = { readonly config: Config; readonly store: StoreData & Pick<Store, 'ping'>; readonly domain: string | undefined };
+/** `domain`: the only one to check besides the host name. Default: all domains that have keys or that a credential may send as. */
+export type DoctorParts = {
+  readonly config: Config;
+  readonly store: StoreData & Pick<Store, 'ping'>;
+  readonly domain?: string | undefined;
+};
 
 /** Shorter than in delivery: a person waits, and for the doctor a missing answer is a result too. */
 const DNS_TIMEOUT = 1.5 * SECOND;
@@ -40,15 +45,14 @@ const MOST_SENDERS = 2000;
 const MOST_MESSAGES = 20_000;
 const PAGE = 1000;
 
-/** @param domain the only domain to check besides the host name. Default: all domains that have keys or that a credential may send as. */
-export async function prepareDoctor(parts: Parts): Promise<() => Promise<readonly Finding[]>> {
+export async function examineRelay(parts: DoctorParts): Promise<readonly Finding[]> {
   const { ca } = parts.config.tls.acme;
   // `config check` reports a file that cannot be read.
   const authority = ca === undefined ? undefined : await readFile(ca, 'utf8').catch(() => undefined);
-  return async () => examine(await optionsOf(parts, authority), probesOf(parts, authority));
+  return examine(await optionsOf(parts, authority), probesOf(parts, authority));
 }
 
-async function optionsOf({ config, store, domain }: Parts, ca: string | undefined): Promise<DoctorOptions> {
+async function optionsOf({ config, store, domain }: DoctorParts, ca: string | undefined): Promise<DoctorOptions> {
   const keys = await store.operation.dkimKeys();
   const domains =
     domain === undefined ? [...keys.map((key) => key.domain), ...senderDomains(await store.credentials.list())] : [domain];
@@ -146,7 +150,7 @@ function senderDomains(credentials: readonly Credential[]): readonly string[] {
 }
 
 /** The look-up cache is new for each check, so that `--watch` sees changes. */
-function probesOf({ config, store }: Parts, ca: string | undefined): Probes {
+function probesOf({ config, store }: DoctorParts, ca: string | undefined): Probes {
   const { servers } = config.dns;
   const dns = createDns({ servers, timeout: DNS_TIMEOUT });
   const { resolvers } = config.alignment;
