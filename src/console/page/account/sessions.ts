@@ -31,6 +31,12 @@ export function Sessions({ name, isMine }: SessionsProps) {
       tellDone(t('me.sessions.ended'));
       await again();
     });
+  const endOthers = () =>
+    orTell(async () => {
+      const { ended } = await api.remove<{ readonly ended: number }>(`/sessions?account=${encodeURIComponent(name)}`);
+      tellDone(t('me.sessions.othersEnded', { count: ended }));
+      await again();
+    });
   return html`<section>
     <h2>${t('me.sessions')}</h2>
     ${isMine && html`<p class="about">${t('me.sessions.says')}</p>`}
@@ -64,6 +70,7 @@ export function Sessions({ name, isMine }: SessionsProps) {
         ],
       })
     }
+    ${value && value.items.filter(({ current }) => !current).length > 0 && html`<div class="buttons"><button onClick=${endOthers}>${t(isMine ? 'me.sessions.endOthers' : 'me.sessions.endAll')}</button></div>`}
   </section>`;
 }
 

@@ -141,4 +141,7 @@ export const EN_PEOPLE = {
   'accounts.save': 'Save',
   'me.sessions.none': 'Nobody is logged in with it.',
   'accounts.rights': 'Rights',
+  'me.sessions.endOthers': 'End all others',
+  'me.sessions.endAll': 'End all',
+  'me.sessions.othersEnded': { one: '{count} session is ended.', other: '{count} sessions are ended.' },
 } as const;

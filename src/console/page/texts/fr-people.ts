@@ -148,4 +148,7 @@ export const FR_PEOPLE: SameTexts<typeof EN_PEOPLE> = {
   'accounts.save': 'Enregistrer',
   'me.sessions.none': 'Personne n’est connecté avec.',
   'accounts.rights': 'Droits',
+  'me.sessions.endOthers': 'Terminer toutes les autres',
+  'me.sessions.endAll': 'Tout terminer',
+  'me.sessions.othersEnded': { one: '{count} session terminée.', other: '{count} sessions terminées.' },
 };
