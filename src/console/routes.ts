@@ -8,6 +8,7 @@ import { DOCUMENT_ROUTES } from './api/document.ts';
 import { DOMAIN_ROUTES } from './api/domains.ts';
 import { FIRST_CLIENT_ROUTES } from './api/first-client.ts';
 import { FIRST_RUN_ROUTES } from './api/first-run.ts';
+import { MUTE_ROUTES } from './api/mutes.ts';
 import { SESSION_ROUTES } from './api/session.ts';
 import { STATUS_ROUTES } from './api/status.ts';
 import type { ApiRoute } from './route.ts';
@@ -18,6 +19,7 @@ export const ROUTES: readonly ApiRoute[] = [
   CREDENTIAL_ROUTES,
   DOMAIN_ROUTES,
   DOCTOR_ROUTES,
+  MUTE_ROUTES,
   CERTIFICATE_ROUTES,
   CONFIG_ROUTES,
   FIRST_CLIENT_ROUTES,
