@@ -5,19 +5,22 @@ import { ControlError } from '../control/control.ts';
 import { plainAddress } from '../net/addresses.ts';
 import { SetupProblem } from '../setup/setup.ts';
 import { cleanLine } from '../smtp/text.ts';
+import type { RequestKey } from '../store/store.ts';
 import { type Access, createAccess } from './access/access.ts';
 import { type Arrival, arrivalOf } from './access/arrival.ts';
 import { authenticate, type KnownCaller } from './access/authentication.ts';
 import { checkCsrf, checkOrigin } from './access/csrf.ts';
-import { checkPermission } from './access/permission.ts';
+import { checkConfirmed, checkPermission } from './access/permission.ts';
 import { createRate } from './access/rate.ts';
 import { assetAnswer } from './assets.ts';
 import type { ConsoleParts } from './console.ts';
+import { checkMatch, createTurns, entityTag, namesTag } from './entity-tag.ts';
 import { consoleHeaders } from './headers.ts';
+import { createIdempotency, type KeptAnswer } from './idempotency.ts';
 import { ApiProblem, apiProblemBody, apiProblemOf, setupProblemOf } from './problem.ts';
 import { checked, pathOf, readJson } from './request.ts';
 import type { ApiRoute, Stream } from './route.ts';
-import { findRoute } from './router.ts';
+import { findRoute, taggedOf } from './router.ts';
 import { createStreams } from './streams.ts';
 
 /** Requests of one caller. */
@@ -36,7 +39,11 @@ type State = {
   readonly noted: ReturnType<typeof createRate>;
   readonly rates: ReturnType<typeof createRates>;
   readonly streams: ReturnType<typeof createStreams>;
+  readonly idempotency: ReturnType<typeof createIdempotency>;
+  readonly turns: ReturnType<typeof createTurns>;
 };
+
+type Asked = Parameters<ApiRoute['handle']>[0];
 
 /** Answers each request, also if it or its handler is at fault. */
 export function createDispatch(parts: ConsoleParts, stopped: AbortSignal) {
@@ -45,6 +52,8 @@ export function createDispatch(parts: ConsoleParts, stopped: AbortSignal) {
     noted: createRate(NOTED, () => performance.now()),
     rates: createRates(),
     streams: createStreams(),
+    idempotency: createIdempotency(parts.store.console, parts.now),
+    turns: createTurns(),
   };
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const gone = new AbortController();
@@ -83,18 +92,87 @@ async function run(
   checkPace(caller, arrival, state);
   checkSource(request, route, caller, arrival);
   checkPermission(route, caller, parts.now(), settings.secondFactor === 'required');
-  const query = route.query && checked(route.query, Object.fromEntries(url.searchParams), '');
-  const body = route.body && checked(route.body, await readJson(request, response, route.takes), '/');
+  const { query, given } = await read(request, response, route, url);
+  const body = route.body && checked(route.body, given, '/');
   const { by, session } = caller ?? {};
   const headers = new Map<string, string>();
   const { access } = state;
-  const ask = { params, query, body, by, session, arrival, access, headers, control: parts.control(by), parts, signal };
+  const common = { params, query, body, by, session, arrival, access, headers, parts, signal };
+  const repeated = request.headers['idempotency-key'] as string | undefined;
+  const key = state.idempotency.keyOf(repeated, route, by);
+  const ask = { ...common, control: parts.control(by && key ? { ...by, request: key } : by) };
+  if (session !== undefined && typeof route.confirm === 'function' && (await route.confirm(ask)))
+    checkConfirmed(session, parts.now());
   if (route.streams !== undefined)
     return state.streams.send(response, route.streams, () => route.handle(ask) as Promise<Stream>, signal);
-  const result = await route.handle(ask);
+  const work = () => act(route, ask, request, state);
+  const answer =
+    key === undefined || repeated === undefined
+      ? await work()
+      : await once(state, { key, repeated, request: JSON.stringify([request.method, request.url, given]), headers }, work);
   for (const [name, value] of headers) response.setHeader(name, value);
-  if (route.answer === undefined) return send(response, route.status ?? 204, undefined, '');
-  send(response, route.status ?? 200, 'application/json', JSON.stringify(v.parse(route.answer, result)));
+  send(response, answer.status, answer.body === '' ? undefined : 'application/json', answer.body);
+}
+
+/** Reads nothing but what the route takes. */
+async function read(request: IncomingMessage, response: ServerResponse, route: ApiRoute, { searchParams }: URL) {
+  const query = route.query && checked(route.query, Object.fromEntries(searchParams), '');
+  return { query, given: route.body && (await readJson(request, response, route.takes)) };
+}
+
+/** The handler, if what it changes is as the caller saw it. */
+async function act(route: ApiRoute, ask: Asked, { headers: fields }: IncomingMessage, { turns }: State): Promise<KeptAnswer> {
+  const { 'if-match': match, 'if-none-match': noneMatch } = fields;
+  const isRead = route.method === 'GET';
+  const handle = async () => answerOf(route, await route.handle(ask));
+  if (!isRead && match !== undefined) {
+    const thing = taggedOf(route);
+    return turns(`${route.path} ${JSON.stringify(ask.params)}`, async () => {
+      checkMatch(match, thing?.tag && entityTag(thing.tag(await thing.handle(ask))));
+      return handle();
+    });
+  }
+  const result = await route.handle(ask);
+  if (isRead && route.tag !== undefined) {
+    const tag = entityTag(route.tag(result));
+    ask.headers.set('etag', tag);
+    if (noneMatch !== undefined && namesTag(noneMatch, tag)) return { status: 304, body: '' };
+  }
+  return answerOf(route, result);
+}
+
+/** Only what the schema names leaves. */
+function answerOf({ answer, status }: ApiRoute, result: unknown): KeptAnswer {
+  if (answer === undefined) return { status: status ?? 204, body: '' };
+  return { status: status ?? 200, body: JSON.stringify(v.parse(answer, result)) };
+}
+
+type Repeatable = {
+  readonly key: RequestKey;
+  readonly repeated: string;
+  readonly request: string;
+  readonly headers: Map<string, string>;
+};
+
+/** Does it, or gives the answer of the time before. A request that was refused has made nothing. */
+async function once(
+  { idempotency }: State,
+  { key, repeated, request, headers }: Repeatable,
+  work: () => Promise<KeptAnswer>,
+): Promise<KeptAnswer> {
+  const before = await idempotency.begin(key, repeated, request);
+  if (before !== undefined) {
+    headers.set('idempotent-replayed', 'true');
+    return before;
+  }
+  try {
+    const answer = await work();
+    await idempotency.end(key, repeated, answer);
+    return answer;
+  } catch (error) {
+    await idempotency.end(key, repeated, null);
+    throw error;
+  }
 }
 
 /** Pages and their files hold no data, so they need no login. @throws ApiProblem 405 */

@@ -5,7 +5,9 @@
 import { toJsonSchema } from '@valibot/to-json-schema';
 import type { GenericSchema } from 'valibot';
 import { VERSION } from '../system/version.ts';
+import { makesSomething } from './idempotency.ts';
 import type { ApiRoute } from './route.ts';
+import { taggedOf } from './router.ts';
 import { ROUTES } from './routes.ts';
 
 type Json = { readonly [key: string]: unknown };
@@ -97,7 +99,11 @@ function operationOf(route: ApiRoute): Json {
     security: access === 'public' ? [] : [{ session: [] }, ...(scope === null ? [] : [{ token: [] }])],
     parameters: [...pathParameters(route), ...(query === undefined ? [] : queryParameters(query)), ...fieldParameters(route)],
     ...(body === undefined ? {} : { requestBody: { required: true, content: contentOf(route, body) } }),
-    responses: { [successOf(route)]: answerOf(route), ...refusals() },
+    responses: {
+      [successOf(route)]: answerOf(route),
+      ...(route.tag === undefined ? {} : { 304: { description: 'It is as If-None-Match says.' } }),
+      ...refusals(),
+    },
   };
 }
 
@@ -129,10 +135,16 @@ function queryParameters(query: GenericSchema): readonly Json[] {
   return Object.entries(properties).map(([name, schema]) => ({ name, in: 'query', required: required.includes(name), schema }));
 }
 
-function fieldParameters({ method, access }: ApiRoute): readonly Json[] {
-  if (method === 'GET' || access === 'public') return [];
+function fieldParameters(route: ApiRoute): readonly Json[] {
+  const { method, access, tag } = route;
+  const field = (name: string, description: string) => ({ name, in: 'header', schema: text, description });
+  if (method === 'GET') return tag === undefined ? [] : [field('if-none-match', 'The ETag of what is known.')];
+  if (access === 'public') return [];
+  const key = 'The request is done once with it, and answered as before for a day.';
   return [
-    { name: 'x-smarthost-csrf', in: 'header', schema: text, description: 'Of a session: the value that GET /session gives.' },
+    field('x-smarthost-csrf', 'Of a session: the value that GET /session gives.'),
+    ...(makesSomething(route) ? [field('idempotency-key', key)] : []),
+    ...(taggedOf(route) === undefined ? [] : [field('if-match', 'The ETag of what is to be changed.')]),
   ];
 }
 

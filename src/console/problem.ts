@@ -16,6 +16,7 @@ const KINDS = {
   'changed-meanwhile': 'Somebody else has changed it since the ETag in If-Match was given.',
   'key-reused': 'The Idempotency-Key was used for another request.',
   'still-running': 'An earlier request with this Idempotency-Key is not done yet.',
+  'answer-lost': 'The request was done, and its answer is lost, because the relay stopped meanwhile. Look at what is there.',
 } as const;
 
 /** One faulty field. `pointer` as in RFC 6901; a query parameter has its name. */

@@ -1,6 +1,7 @@
 /** One entry of the table of routes: what may be asked, by whom, in which shape, and what is answered. The OpenAPI document is made from it. */
 import type * as v from 'valibot';
 import type { Control, TOKEN_SCOPES } from '../control/control.ts';
+import type { RequestKey } from '../store/store.ts';
 import type { Access } from './access/access.ts';
 import type { Arrival } from './access/arrival.ts';
 import type { OpenSession } from './access/authentication.ts';
@@ -24,6 +25,8 @@ export type ApiCaller = {
   readonly address: string;
   /** The only credentials whose mail may be seen. null: all. */
   readonly credentials: readonly string[] | null;
+  /** What the caller may repeat without its being done twice. */
+  readonly request?: RequestKey;
 };
 
 type Schema = v.GenericSchema<any, any>;
@@ -76,6 +79,8 @@ type RouteShape<P extends string, Q extends Schema | undefined, B extends Schema
   readonly takes?: readonly string[];
   /** Only the fields that it names leave. Absent: the route answers 204, or a stream. */
   readonly answer?: A;
+  /** Of a GET: what changes with the thing, and with nothing else. Changes of it can then ask for it by If-Match. */
+  readonly tag?: (result: any) => unknown;
   /** Default: 200 with an answer, 204 without. */
   readonly status?: 200 | 201 | 202 | 204;
   /** The content type of a stream that the handler returns. */

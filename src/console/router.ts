@@ -33,6 +33,11 @@ export function findRoute({ method = 'GET', url: target = '/' }: IncomingMessage
   throw new ApiProblem(405, `${url.pathname} takes ${allow}.`, { headers: { allow } });
 }
 
+/** The route that shows what this one changes. */
+export function taggedOf({ path }: ApiRoute): ApiRoute | undefined {
+  return ROUTES.find((route) => route.path === path && route.tag !== undefined);
+}
+
 /** A path is taken as it was sent: one that a URL would shorten or that has a double slash is refused. */
 function urlOf(target: string): URL {
   const [path = ''] = target.split(/[?#]/);

@@ -1,5 +1,8 @@
 /** The table of all routes of the API. The order is that of the document. */
+
+import { ACCOUNT_ROUTES } from './api/accounts.ts';
 import { CERTIFICATE_ROUTES } from './api/certificates.ts';
+import { CHANGE_ROUTES } from './api/changes.ts';
 import { CONFIG_ROUTES } from './api/config.ts';
 import { CREDENTIAL_ROUTES } from './api/credentials.ts';
 import { CSP_REPORT_ROUTES } from './api/csp-reports.ts';
@@ -11,6 +14,7 @@ import { FIRST_RUN_ROUTES } from './api/first-run.ts';
 import { MUTE_ROUTES } from './api/mutes.ts';
 import { SESSION_ROUTES } from './api/session.ts';
 import { STATUS_ROUTES } from './api/status.ts';
+import { TOKEN_ROUTES } from './api/tokens.ts';
 import type { ApiRoute } from './route.ts';
 
 export const ROUTES: readonly ApiRoute[] = [
@@ -24,6 +28,9 @@ export const ROUTES: readonly ApiRoute[] = [
   CONFIG_ROUTES,
   FIRST_CLIENT_ROUTES,
   FIRST_RUN_ROUTES,
+  ACCOUNT_ROUTES,
+  TOKEN_ROUTES,
+  CHANGE_ROUTES,
   DOCUMENT_ROUTES,
   CSP_REPORT_ROUTES,
 ].flat();

@@ -64,8 +64,8 @@ export function openConsole({
 const NO_CALLER: Actor = { name: 'nobody', way: 'session' };
 
 /** A token has the name of its account before its own. */
-function actorOf({ name, account, way, address }: NonNullable<Parameters<ConsoleParts['control']>[0]>): Actor {
-  return { name: way === 'token' ? `${account}/${name}` : name, way, address };
+function actorOf({ name, account, way, address, request }: NonNullable<Parameters<ConsoleParts['control']>[0]>): Actor {
+  return { name: way === 'token' ? `${account}/${name}` : name, way, address, request };
 }
 
 function consoleSettings({

@@ -64,6 +64,7 @@ export type {
   ConsoleStore,
   ConsoleToken,
   MutedFinding,
+  RequestKey,
   RequestState,
 } from './console-store.ts';
 export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCredential } from './credential-store.ts';

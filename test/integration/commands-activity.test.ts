@@ -93,7 +93,12 @@ test('what a client was refused, and what it sent, is there when the relay has s
     { verb: 'MAIL', user: USER, reversePath: 'root@web1.test', ip: '127.0.0.1' },
     { verb: 'AUTH', user: USER, reversePath: null, ip: '127.0.0.1' },
   ]);
-  const { activity } = createControl({ store, settings: () => ({}) as never, dns: {} as never, by: { name: 'anna', way: 'command' } });
+  const { activity } = createControl({
+    store,
+    settings: () => ({}) as never,
+    dns: {} as never,
+    by: { name: 'anna', way: 'command' },
+  });
   const query = { from: Date.now() - HOUR, to: Date.now(), step: 'whole', names: true } as const;
   expect(await activity.history({ ...query, by: 'user' })).toMatchObject([{ name: USER, accepted: 1, relayed: 1, refused: 1 }]);
   expect(await activity.history({ ...query, by: 'destination' })).toMatchObject([{ name: 'dest.test', relayed: 1 }]);

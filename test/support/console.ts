@@ -34,7 +34,7 @@ type AskOptions = {
 const OURS = { 'sec-fetch-site': 'same-origin' };
 
 export async function startTestConsole(changes: Partial<ConsoleParts> = {}, settings: Partial<ConsoleSettings> = {}) {
-  const { store, control, set } = await testControl();
+  const { store, control, controlAs, set } = await testControl();
   const clientEvents: ClientEvent[] = [];
   const people = createPeople(store);
   const failures: { ip: string; name: string }[] = [];
@@ -51,7 +51,7 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
     startedAt: Date.now(),
     clientEvents: () => clientEvents,
     hostname: () => 'relay.example.net',
-    control: () => control,
+    control: (by) => controlAs(by === undefined ? { name: 'nobody', way: 'session' } : by),
     store,
     passwords: createConsolePasswords(),
     guard: {

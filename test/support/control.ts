@@ -1,5 +1,5 @@
 /** Control on a real store, with the settings of a test and the changes that the store reports. */
-import { type Control, type ControlOptions, type ControlSettings, createControl } from '../../src/control/control.ts';
+import { type Actor, type Control, type ControlOptions, type ControlSettings, createControl } from '../../src/control/control.ts';
 import type { Change, Store } from '../../src/store/store.ts';
 import { DAY } from '../../src/system/clock.ts';
 import { TIMEOUTS } from './delivery.ts';
@@ -7,6 +7,7 @@ import { NOW, testStore } from './store-rig.ts';
 
 export type TestControl = {
   readonly control: Control;
+  readonly controlAs: (by: Actor) => Control;
   readonly store: Store;
   /** The changes since the last call, in their order, without the rows about them. */
   told(): readonly Change[];
@@ -51,15 +52,11 @@ export async function testControl(dns: Partial<ControlOptions['dns']> = {}): Pro
   };
   const changes: Change[] = [];
   store.onChange((more) => void changes.push(...[...more].sort()));
-  const control = createControl({
-    store,
-    settings: () => current,
-    dns: { ...NO_DNS, ...dns },
-    now: () => NOW,
-    by: { name: 'anna', way: 'command' },
-  });
+  const controlAs = (by: Actor) =>
+    createControl({ store, settings: () => current, dns: { ...NO_DNS, ...dns }, now: () => NOW, by });
+  const control = controlAs({ name: 'anna', way: 'command' });
   return {
-    ...{ control, store },
+    ...{ control, controlAs, store },
     told: () => changes.splice(0).filter((change) => change !== 'audit'),
     set(settings) {
       current = { ...current, ...settings };

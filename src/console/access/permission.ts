@@ -2,7 +2,7 @@
 import { MINUTE } from '../../system/clock.ts';
 import { ApiProblem } from '../problem.ts';
 import { type ApiCaller, type ApiRoute, ROLES } from '../route.ts';
-import type { KnownCaller } from './authentication.ts';
+import type { KnownCaller, OpenSession } from './authentication.ts';
 
 /** Milliseconds for which a password counts for what needs it again. */
 const CONFIRMED_FOR = 10 * MINUTE;
@@ -21,8 +21,13 @@ export function checkPermission(route: ApiRoute, caller: KnownCaller | undefined
     throw new ApiProblem(403, 'Set up a second factor first: console.secondFactor asks each account for one.', {
       kind: 'factor-needed',
     });
-  if (route.confirm === true && now - session.confirmedAt > CONFIRMED_FOR)
-    throw new ApiProblem(403, 'This needs the password again.', { kind: 'confirm-first' });
+  if (route.confirm === true) checkConfirmed(session, now);
+}
+
+/** @throws ApiProblem 403 if the password was given too long ago. */
+export function checkConfirmed({ confirmedAt }: Pick<OpenSession, 'confirmedAt'>, now: number): void {
+  if (now - confirmedAt <= CONFIRMED_FOR) return;
+  throw new ApiProblem(403, 'This needs the password again.', { kind: 'confirm-first' });
 }
 
 function checkScope({ scope }: ApiRoute, scopes: readonly string[]): void {

@@ -88,6 +88,7 @@ export const CREDENTIAL_ROUTES = [
     ...write,
     about: 'One credential.',
     answer: wholeUser,
+    tag: ({ revision }) => revision,
     handle: ({ control, params }) => control.users.show(params.name),
   }),
   route({
