@@ -58,6 +58,12 @@ const ADVICE: Partial<Record<`${ControlErrorKind} ${ControlErrorSubject}`, Advic
   'not found user': ' `smarthost user list` shows them.',
   'exists user': ' `smarthost user set` changes it, `smarthost user passwd` gives it a new password.',
   'invalid senders': ': say what it may send as, with --sender ADDRESS, @domain, @.domain or *',
+  'not found account': ' `smarthost console list` shows them.',
+  'exists account': (name) =>
+    ` \`smarthost console role ${name} ROLE\` changes it, \`smarthost console reset ${name}\` gives it a new password.`,
+  'conflict account': (name) => (name === '' ? '' : ' --force does it all the same.'),
+  'not found session': ' `smarthost console sessions` shows them.',
+  'not found token': ' `smarthost token list` shows them.',
   'not found domain': ' `smarthost domain list` shows them.',
   'exists domain': (domain) => ` \`smarthost domain rotate ${domain}\` makes new keys.`,
   'exists selector': ': choose another --selector.',

@@ -8,11 +8,12 @@ import { iso } from './shapes.ts';
 import { normalUserName } from './users.ts';
 
 /** `console list`. `recoveryCodes`: how many are left. */
-type Account = ReturnType<typeof accountShape>;
+export type Account = ReturnType<typeof accountShape>;
 type AccountRole = ConsoleAccount['role'];
+export const ACCOUNT_ROLES: readonly AccountRole[] = ['reader', 'operator', 'admin'];
 
 /** `code` belongs behind `#setup=` of a link to the console, and is shown once. `name` is null for the first admin, who chooses it. */
-type Invitation = {
+export type AccountInvitation = {
   readonly name: string | null;
   readonly role: AccountRole;
   readonly code: string;
@@ -36,15 +37,15 @@ export type AccountControl = {
   list(): Promise<readonly Account[]>;
   show(name: string): Promise<Account>;
   /** The link is valid for 60 minutes. Rejects with `exists`. */
-  add(account: NewAccount): Promise<Invitation>;
+  add(account: NewAccount): Promise<AccountInvitation>;
   /** Only the given rights change. Another role, or `disabled`, ends its sessions. */
   change(name: string, change: RightsChange, force?: boolean): Promise<Account>;
   /** Takes its password and second factor away, ends its sessions, and makes a link for a new password. */
-  reset(name: string): Promise<Invitation>;
+  reset(name: string): Promise<AccountInvitation>;
   /** Its sessions and tokens end. */
   remove(name: string, force?: boolean): Promise<{ readonly name: string; readonly removed: true }>;
   /** A link by which somebody makes the first admin. Rejects with `conflict` where an admin has a password already. */
-  setup(): Promise<Invitation>;
+  setup(): Promise<AccountInvitation>;
 };
 
 /** Without letters that are confused when they are read out. 12 of 31 characters: 59 bits, and five wrong ones end the link. */

@@ -3,7 +3,7 @@ import type { StoreData, StoredChange } from '../store/store.ts';
 import { iso } from './shapes.ts';
 
 /** `changes`. `before` and `after` are as the subject shows itself, without secrets. `recipients`: changed by an action on queued mail. */
-type KnownChange = ReturnType<typeof changeShape>;
+export type KnownChange = ReturnType<typeof changeShape>;
 
 type ChangeFilter = {
   readonly actor?: string | undefined;

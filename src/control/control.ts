@@ -30,8 +30,10 @@ import { createTokenControl, type TokenControl } from './tokens.ts';
 import { createTraceControl, type TraceControl } from './trace.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
 
+export { ACCOUNT_ROLES, type Account, type AccountInvitation } from './accounts.ts';
 export type { HistoryRow, RefusedByUs } from './activity.ts';
 export type { ReleasedLogin } from './behaviour.ts';
+export type { KnownChange } from './changes.ts';
 export { type ClientSettings, clientSettings } from './client-settings.ts';
 export { type Configuration, checkConfiguration, checkTables, createConfiguration, type Reloaded } from './configuration.ts';
 export { ControlError, type ControlErrorKind, type ControlErrorSubject, type Fault, faultSentence } from './control-error.ts';
@@ -50,6 +52,7 @@ export type { QueueChange, QueuePreview } from './queue.ts';
 export { type ChangedReply, createReplyControl, type WholeExplanation } from './replies.ts';
 export { createReportControl, type DomainReports, type ReadReports, type ReportSource } from './reports.ts';
 export type { Progress } from './send.ts';
+export type { SessionOfAccount } from './sessions.ts';
 export type {
   KeyRecord,
   ListedMessage,
@@ -64,7 +67,7 @@ export type {
 export type { CheckedHost, DomainCheck } from './tls-check.ts';
 export type { KnownPolicy } from './tls-policies.ts';
 export type { TlsFailure, TlsReportCopy } from './tls-reports.ts';
-export { TOKEN_SCOPES } from './tokens.ts';
+export { type KnownToken, TOKEN_SCOPES } from './tokens.ts';
 export { parseExpiry, readNewUser, readUserValues, USER_KINDS, type WrittenUser } from './user-values.ts';
 export { checkPassword, type NewUser, newUser, type UserChange, type UserLogin } from './users.ts';
 

@@ -6,7 +6,7 @@ import { iso } from './shapes.ts';
 import { normalUserName } from './users.ts';
 
 /** `console sessions`. `id` is public: the value of the cookie cannot be found from it. */
-type SessionOfAccount = ReturnType<typeof sessionShape>;
+export type SessionOfAccount = ReturnType<typeof sessionShape>;
 
 export type SessionControl = {
   /** The newest first. @param account only its own. */

@@ -16,7 +16,7 @@ export const TOKEN_SCOPES = [
 type TokenScope = (typeof TOKEN_SCOPES)[number];
 
 /** `token list` */
-type KnownToken = ReturnType<typeof tokenShape>;
+export type KnownToken = ReturnType<typeof tokenShape>;
 /** `token` is shown once. */
 type MadeToken = KnownToken & { readonly token: string };
 

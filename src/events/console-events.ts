@@ -1,11 +1,19 @@
 /** Events of the console: who came in, who did not, and what failed there. */
 import { FIELDS } from './fields.ts';
 
-const { define, error, text } = FIELDS;
+const { count, define, error, optional, text } = FIELDS;
 
 const who = { ip: text, account: text };
 
 export const CONSOLE_EVENTS = {
+  changed: define(
+    'info',
+    'Somebody has changed something: an account (`session`), `account/token` (`token`), a user of the system (`command`) or the relay by itself. `smarthost changes` shows what it was.',
+    { actor: text, way: text, action: text, target: text, ip: optional(text), recipients: optional(count) },
+  ),
+  changesNotRead: define('error', 'What was changed could not be read, so that the log lacks it. `smarthost changes` has it.', {
+    error,
+  }),
   consoleLogin: define('info', 'An account has logged in to the console.', who),
   consoleLoginFailed: define('warn', 'A login to the console has failed.', { ...who, reason: text }),
   consoleSetup: define('info', 'A one-time link was used: it has set the password of an account.', who),

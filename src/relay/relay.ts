@@ -35,6 +35,7 @@ import { type Activity, createActivity } from './activity.ts';
 import { createMisalignedNotices, startSenders } from './alignment.ts';
 
 import { createBlockNews, followProviders } from './block-notices.ts';
+import { startChangeLog } from './change-log.ts';
 import { type ClientWatch, createClientWatch } from './client-watch.ts';
 import { openConsole } from './console.ts';
 import { createCommitCheck, createUsableCheck, reasonsAgainst, snapshot, storeEvents, whyUnusable } from './health.ts';
@@ -285,7 +286,8 @@ async function startWay(parts: Parts, ground: Ground) {
   closers.push(() => reports.close());
   const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
-  closers.push(startTrimming(store, () => current.config.trace, { log: events, trimActivity: activity.trim, owner }));
+  closers.push(startTrimming(store, () => current.config, { log: events, trimActivity: activity.trim, owner }));
+  closers.push(await startChangeLog(store, events));
   const exceptions = startExceptions(() => current.config, events);
   closers.push(exceptions.close);
   late.queue = queue;

@@ -84,8 +84,17 @@ export function createFollow({ config, store, log, delivery, queue, shared }: Fo
 }
 
 const TRIM_EVERY = 5 * MINUTE;
+const CHANGES_KEPT = 365 * DAY;
 
-type TrimmedStore = Pick<OpenedStore, 'messages' | 'activity' | 'suppression' | 'feedback' | 'operation' | 'relays' | 'now'>;
+type TrimmedStore = Pick<
+  OpenedStore,
+  'messages' | 'activity' | 'suppression' | 'feedback' | 'operation' | 'console' | 'audit' | 'relays' | 'now'
+>;
+type TrimSettings = {
+  readonly trace: { readonly keep: number; readonly maxSize: number };
+  /** When sessions end. */
+  readonly console: { readonly idle: number; readonly lifetime: number };
+};
 type TrimParts = {
   readonly log: EventLog;
   readonly trimActivity: (activity: ActivityStore) => Promise<void>;
@@ -98,8 +107,8 @@ type TrimParts = {
  * Of relays that share the data, one does it: the one with the lease.
  */
 export function startTrimming(
-  { messages, activity, suppression, feedback, operation, relays, now }: TrimmedStore,
-  settings: () => { readonly keep: number; readonly maxSize: number },
+  { messages, activity, suppression, feedback, operation, console, audit, relays, now }: TrimmedStore,
+  settings: () => TrimSettings,
   { log, trimActivity, owner }: TrimParts,
 ): () => Promise<void> {
   let running: Promise<void> = Promise.resolve();
@@ -110,13 +119,16 @@ export function startTrimming(
   const isOurs = async () => relays().length === 0 || operation.takeLease('trim', owner, now() + 2 * TRIM_EVERY, now());
   async function trim(): Promise<void> {
     if (!(await isOurs())) return;
-    const { keep, maxSize } = settings();
+    const { keep, maxSize } = settings().trace;
+    const { idle, lifetime } = settings().console;
     await messages.trimTrace(now() - keep, maxSize);
     const step = await messages.forgetRecipients(now(), walked);
     walked = step.after;
     await trimActivity(activity);
     await suppression.trim(now());
     await feedback.trim(Math.floor((now() - keep) / DAY));
+    await console.trim(now(), { createdBefore: now() - lifetime, seenBefore: now() - idle });
+    while (await audit.trim(now() - CHANGES_KEPT));
   }
   return () => {
     clearInterval(timer);

@@ -14,6 +14,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+const SETTINGS = { trace: { keep: 1, maxSize: 1 }, console: { idle: 2, lifetime: 3 } };
+
 test('besides the trace, a part of the known recipients is checked, each time the next part, and then from the start', async () => {
   const asked: (KnownRecipient | null)[] = [];
   const middle = { user: 'anna', address: 'm@x.example' };
@@ -27,13 +29,9 @@ test('besides the trace, a part of the known recipients is checked, each time th
   const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
   let trimmed = 0;
   const trimActivity = async () => void trimmed++;
-  const stop = startTrimming(
-    { messages, relays: () => [], now: Date.now } as unknown as OpenedStore,
-    () => ({ keep: 1, maxSize: 1 }),
-    {
-      ...{ log, trimActivity, owner: 'one' },
-    },
-  );
+  const stop = startTrimming({ messages, relays: () => [], now: Date.now } as unknown as OpenedStore, () => SETTINGS, {
+    ...{ log, trimActivity, owner: 'one' },
+  });
   await vi.advanceTimersByTimeAsync(15 * MINUTE);
   await stop();
   expect(asked).toEqual([null, middle, null]);
@@ -54,11 +52,13 @@ test('of relays that share the data one removes old traces, and another one when
       operation,
       suppression: { trim: async () => {} },
       feedback: { trim: async () => {} },
+      console: { trim: async () => {} },
+      audit: { trim: async () => false },
       relays: () => [{}],
       now: Date.now,
     };
     const parts = { log, trimActivity: async () => {}, owner };
-    return startTrimming(store as unknown as OpenedStore, () => ({ keep: 1, maxSize: 1 }), parts);
+    return startTrimming(store as unknown as OpenedStore, () => SETTINGS, parts);
   });
   await vi.advanceTimersByTimeAsync(15 * MINUTE);
   expect(trimmed).toEqual(['one', 'one', 'one']);
@@ -66,6 +66,24 @@ test('of relays that share the data one removes old traces, and another one when
   await vi.advanceTimersByTimeAsync(15 * MINUTE);
   await two!();
   expect(trimmed.slice(3)).toEqual(['two', 'two']);
+});
+
+test('changes are kept for a year, and sessions as long as the settings say', async () => {
+  const asked: unknown[] = [];
+  const nothing = { trim: async () => 0 };
+  const store = {
+    messages: { trimTrace: async () => 0, forgetRecipients: async () => ({ forgotten: 0, after: null }) },
+    ...{ suppression: nothing, feedback: nothing, relays: () => [], now: () => 400 * DAY },
+    console: { trim: async (...args: unknown[]) => void asked.push(args) },
+    audit: { trim: async (before: number) => asked.push(before) < 3 },
+  };
+  const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
+  const parts = { log, trimActivity: async () => {}, owner: 'one' };
+  const stop = startTrimming(store as unknown as OpenedStore, () => SETTINGS, parts);
+  await vi.advanceTimersByTimeAsync(5 * MINUTE);
+  await stop();
+  const now = 400 * DAY;
+  expect(asked).toEqual([[now, { createdBefore: now - 3, seenBefore: now - 2 }], 35 * DAY, 35 * DAY]);
 });
 
 test('an exception from TLS is logged at the start, each day and at a reload, until it ends', async () => {
