@@ -3,6 +3,7 @@
  * store is remembered for 2 s, so that a storm of logins reads it once.
  */
 import { hash as digestOf, randomBytes } from 'node:crypto';
+import { lowerAscii } from '../smtp/text.ts';
 import type { Credential, CredentialStore } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
@@ -162,7 +163,7 @@ export function normalizeName(name: string): string {
   if (name === '') throw new Error('A name must not be empty');
   if (Buffer.byteLength(name) > MAX_NAME) throw new Error(`A name has at most ${MAX_NAME} octets`);
   if (/[\p{Cc}\u2028\u2029\ufffd]/u.test(name) || !name.isWellFormed()) throw new Error('A name has no control characters');
-  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  return lowerAscii(name);
 }
 
 /**

@@ -2,6 +2,7 @@
 import { canonicalMailbox } from '../smtp/address.ts';
 import { domainOf, localPartOf } from '../smtp/envelope.ts';
 import { refusal } from '../smtp/replies.ts';
+import { lowerAscii } from '../smtp/text.ts';
 import type { Credential } from '../store/store.ts';
 
 export { type AlignmentCheck, createAlignmentCheck } from './alignment.ts';
@@ -101,9 +102,4 @@ function isPostmasterOf(rules: readonly string[], address: string): boolean {
 
 function isWithin(domain: string, parent: string): boolean {
   return parent !== '' && (domain === parent || domain.endsWith(`.${parent}`));
-}
-
-/** Changes ASCII letters only: other scripts have letters that fold onto each other, and two owners must not become one. */
-function lowerAscii(text: string): string {
-  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }

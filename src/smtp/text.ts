@@ -11,6 +11,7 @@ const RUN_OF_UNSAFE = new RegExp(`[\\x00-\\x1f${BEYOND_ASCII}]+`, 'g');
 const UNSAFE_IN_LINES = new RegExp(`[\\x00-\\x09\\x0b-\\x1f${BEYOND_ASCII}]`, 'g');
 /** The same characters except those that JSON escapes itself. */
 const UNSAFE_IN_JSON = new RegExp(`[${BEYOND_ASCII}]`, 'g');
+const HAS_UNSAFE_IN_JSON = new RegExp(`[${BEYOND_ASCII}]`);
 /** The same characters except tab, line feed and the colour codes of our commands. */
 const UNSAFE_ON_TERMINAL = new RegExp(`\\x1b\\[\\d{1,2}m|[\\x00-\\x08\\x0b-\\x1f${BEYOND_ASCII}]`, 'g');
 
@@ -18,6 +19,11 @@ const MAX_TEXT = 1000;
 /** Longest word that is not broken. RFC 5322 §2.1.1 wants lines of 78 characters. */
 const LINE = 76;
 const HARD = 900;
+
+/** ASCII letters in lower case. Other scripts have letters that fold onto each other, and two owners must not become one. */
+export function lowerAscii(text: string): string {
+  return /[A-Z]/.test(text) ? text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : text;
+}
 
 /** Makes one line: each unsafe character is replaced. */
 export function oneLine(text: string, instead = ' '): string {
@@ -31,6 +37,7 @@ export function plainLines(text: string): string {
 
 /** JSON of the same value, with an escape for each unsafe character. */
 export function plainJson(json: string): string {
+  if (!HAS_UNSAFE_IN_JSON.test(json)) return json; // to replace by a function is slow even where there is nothing to replace
   return json.replace(UNSAFE_IN_JSON, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 

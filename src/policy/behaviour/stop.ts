@@ -1,4 +1,5 @@
 /** A login, or a sender of a mail server, whose mail does not leave: what is stored of it, as JSON in small values. */
+import { lowerAscii } from '../../smtp/text.ts';
 import { DAY } from '../../system/clock.ts';
 import type { Profile, Signal } from './signals.ts';
 
@@ -71,9 +72,7 @@ export function traitsName(user: string): string {
 }
 
 /** User names and addresses are compared without ASCII case. */
-export function loginKey(name: string): string {
-  return /[A-Z]/.test(name) ? name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : name;
-}
+export const loginKey = lowerAscii;
 
 /** @returns `<>` for the null reverse-path. */
 export function senderKey(reversePath: string): string {

@@ -1,5 +1,6 @@
 /** Asks for a page of messages in steps, so that no request to the thread of the store takes long. */
 import { queueIdAt, timeOfQueueId } from '../../smtp/queue-id.ts';
+import { lowerAscii } from '../../smtp/text.ts';
 import { DAY } from '../../system/clock.ts';
 import type { BrowsedMessage, BrowsedPage, BrowseQuery } from '../message-view.ts';
 import type { BrowseStep } from './browsing.ts';
@@ -54,5 +55,5 @@ function firstOf(from: string, after = ''): string {
 
 /** As `lower` of SQLite: ASCII letters alone. */
 function lower(text: string | undefined): string | null {
-  return text === undefined ? null : text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  return text === undefined ? null : lowerAscii(text);
 }

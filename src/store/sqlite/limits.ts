@@ -1,5 +1,6 @@
 /** Limits of a user. They are checked and counted inside the transaction that accepts: behaviour rule 7. */
 import type { Limit, LimitUse } from '../../smtp/limit.ts';
+import { lowerAscii } from '../../smtp/text.ts';
 import { DAY, HOUR, MINUTE } from '../../system/clock.ts';
 import type { KnownRecipient } from '../message-view.ts';
 import type { Context } from './context.ts';
@@ -42,7 +43,7 @@ export function judgeAndCount(
 }
 
 /** User names are compared without ASCII case. */
-export const userKey = (name: string) => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+export const userKey = lowerAscii;
 const addressKey = (address: string) => address.toLowerCase();
 
 type Sent = { readonly addresses: readonly string[]; readonly today: number };
