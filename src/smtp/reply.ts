@@ -25,20 +25,17 @@ const MAX_LINE = 510;
 
 /** The bytes of a reply, each line with code and status, control characters replaced, CRLF at the end. `status` may be empty. */
 export function formatReply({ code, status, text }: Reply): string {
+  const begin = status === '' ? '' : `${status} `;
+  const format = (line: string, separator: ' ' | '-') =>
+    `${`${code}${separator}${begin}${oneLine(line)}`.slice(0, MAX_LINE)}\r\n`;
+  if (!text.includes('\n')) return format(text, ' ');
   const lines = text.split('\n');
-  return lines
-    .map((line, i) => {
-      const separator = i === lines.length - 1 ? ' ' : '-';
-      return `${`${code}${separator}${status === '' ? '' : `${status} `}${oneLine(line)}`.slice(0, MAX_LINE)}\r\n`;
-    })
-    .join('');
+  return lines.map((line, i) => format(line, i === lines.length - 1 ? ' ' : '-')).join('');
 }
 
 /** A reply on one line for logs, traces and reports, as it was received: "550 5.1.1 No such user". */
 export function replyLine({ code, status, text, words }: Reply): string {
-  const said = words === undefined ? [status, text] : [words];
-  return [String(code), ...said]
-    .filter((part) => part !== '')
-    .join(' ')
-    .replaceAll('\n', ' ');
+  const said = words ?? (status === '' || text === '' ? status + text : `${status} ${text}`);
+  const line = said === '' ? String(code) : `${code} ${said}`;
+  return line.includes('\n') ? line.replaceAll('\n', ' ') : line;
 }

@@ -42,6 +42,7 @@ const SENDER_OK = replyText('senderOk');
 const RECIPIENT_OK = replyText('recipientOk');
 const SEND_TEXT = replyText('sendText');
 const LOGGED_IN = replyText('loggedIn');
+const BYE = replyText('bye');
 
 /** Octets of a client's name: RFC 5321 §4.5.3.1.2. */
 const MAX_NAME = 255;
@@ -111,7 +112,7 @@ export class Conversation {
       case 'VRFY':
         return this.#idle(replyText('cannotVerify'));
       case 'QUIT':
-        return this.#wire.end(replyText('bye'));
+        return this.#wire.end(BYE);
       default:
         if (!this.#greeted && FOREIGN.test(line)) throw refusal('notMail');
         throw refusal(this.#verb === '' ? 'emptyLine' : 'unknownCommand');
@@ -311,7 +312,16 @@ export class Conversation {
  * The keywords of EHLO, RFC 5321 §4.1.1.1: all that is honoured. AUTH is offered under TLS only and STARTTLS in clear only, RFC 8314 §3.1.
  * In clear the list is short, because no mail is taken there; REQUIRETLS must not stand in it, RFC 8689 §2.
  */
-function ehloReply(hostname: string, { maxMessageSize, requireTls }: SubmissionLimits, secure: boolean): string {
+function ehloReply(hostname: string, limits: SubmissionLimits, secure: boolean): string {
+  const key = `${hostname} ${limits.maxMessageSize} ${limits.requireTls} ${secure}`;
+  if (lastEhlo.key !== key) lastEhlo = { key, text: newEhloReply(hostname, limits, secure) };
+  return lastEhlo.text;
+}
+
+/** Nearly each session asks for the same. */
+let lastEhlo = { key: '', text: '' };
+
+function newEhloReply(hostname: string, { maxMessageSize, requireTls }: SubmissionLimits, secure: boolean): string {
   const begin = [hostname, `SIZE ${maxMessageSize}`, '8BITMIME', 'PIPELINING'];
   const promised = requireTls === 'offer' ? ['REQUIRETLS'] : [];
   const lines = secure
