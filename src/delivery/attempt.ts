@@ -68,7 +68,7 @@ export async function attempt(job: Job, context: AttemptContext): Promise<readon
   const conversation = new Conversation(job, context);
   try {
     await tryTargets(job, conversation, results);
-    if (!conversation.stopped) await tryOtherFamily(job, conversation, results);
+    if (!conversation.stopped && !results.every(isRelayed)) await tryOtherFamily(job, conversation, results);
   } finally {
     conversation.end();
   }
@@ -81,6 +81,12 @@ export async function attempt(job: Job, context: AttemptContext): Promise<readon
   if (!results.includes(NOT_TRIED)) return results;
   const verdict = conversation.stopped ? STOPPED : targets.problem();
   return results.map((result) => (result === NOT_TRIED ? { verdict, dsn: false } : result));
+}
+
+const isRelayed = ({ verdict }: AttemptResult) => verdict.kind === 'relayed';
+
+function withCap(result: AttemptResult, cap: number | undefined): AttemptResult {
+  return cap === undefined ? result : { ...result, cap };
 }
 
 /** Nothing was decided about the message. */
@@ -199,7 +205,7 @@ class Conversation {
       const dsn = extensions.dsn && !group.bare;
       if (judged !== 'stale') {
         for (const [at, i] of group.indexes.entries())
-          given[i] = { verdict: judged[at]!.verdict, target, tls, assurance, proof, dsn, ...(cap !== undefined && { cap }) };
+          given[i] = withCap({ verdict: judged[at]!.verdict, target, tls, assurance, proof, dsn }, cap);
         if (judged.some(({ again }) => again !== undefined)) groups.unshift(...followers(group, judged));
       }
       if (groups.length > 0 && isUsable(session!)) continue;

@@ -128,6 +128,12 @@ export async function planFor(message: PlannedMessage, address: string, context:
   return byMx(destination, { domain, operator, asks, policy }, context);
 }
 
+function waysOf(usable: readonly Family[], families: IpFamilies): readonly Way[] {
+  const ways: Way[] = [];
+  for (const family of usable) for (const source of families.sources(family)) ways.push({ family, source });
+  return ways;
+}
+
 type MxMail = Pick<PolicyQuestion, 'domain' | 'operator' | 'policy'> & { readonly asks: PolicyQuestion['message'] };
 
 async function byMx(destination: Destination, { domain, operator, asks, policy }: MxMail, context: PlanContext): Promise<Plan> {
@@ -140,7 +146,7 @@ async function byMx(destination: Destination, { domain, operator, asks, policy }
     key: destination.key,
     named: destination,
     provider: provider?.key,
-    ways: usable.flatMap((family) => context.families.sources(family).map((source) => ({ family, source }))),
+    ways: waysOf(usable, context.families),
     async targets(permit) {
       const hosts = ordered(destination).map((name) => ({ name, port: options.port }));
       const closed = permit?.closed ?? [];
@@ -152,13 +158,8 @@ async function byMx(destination: Destination, { domain, operator, asks, policy }
         { domain, expanded, named: secure ? 'proven' : 'unproven', trusted, operator, message: asks, policy },
         context.policies,
       );
-      return targetsOf(
-        request,
-        { ...context, policies },
-        {
-          ...{ provider: provider?.key, perConnection: permit?.perConnection, sources: permit?.sources },
-        },
-      );
+      const manner = { provider: provider?.key, perConnection: permit?.perConnection, sources: permit?.sources };
+      return targetsOf(request, context, policies, manner);
     },
   };
 }
@@ -187,7 +188,7 @@ function byRoute(route: Route, asks: PolicyQuestion['message'], context: PlanCon
         message: { ...asks, tlsOptional: false },
       } as const;
       const policies = createHostPolicies(question, context.policies);
-      const targets = targetsOf(request, { ...context, policies }, { login, upstream: true });
+      const targets = targetsOf(request, context, policies, { login, upstream: true });
       return { ...targets, problem: () => misrouted(targets.problem()) };
     },
   };
@@ -202,16 +203,14 @@ function misrouted({ reply }: Verdict): AboutUs {
 type Manner = Pick<Target, 'login' | 'upstream' | 'provider' | 'perConnection'> & {
   readonly sources?: readonly Way[] | undefined;
 };
-type TargetsContext = Pick<PlanContext, 'dns' | 'families' | 'isUnreachable' | 'isHostOf'> & {
-  readonly policies: HostPolicies;
-};
 
 function targetsOf(
   request: Omit<AddressRequest<Host>, 'isUnreachable' | 'isFit'>,
-  context: TargetsContext,
+  context: Pick<PlanContext, 'dns' | 'families' | 'isUnreachable' | 'isHostOf'>,
+  policies: HostPolicies,
   manner: Manner,
 ): Targets {
-  const { dns, families, isUnreachable, isHostOf, policies } = context;
+  const { dns, families, isUnreachable, isHostOf } = context;
   const { provider, sources } = manner;
   const sourceFor = (family: Family) =>
     sources === undefined ? families.source(family) : sources.find((way) => way.family === family)?.source;

@@ -98,11 +98,13 @@ function draftSubmitted(
     finish(bodyHash) {
       const { covered, domains: broughtBy } = brought?.fitting(bodyHash) ?? NOTHING_BROUGHT;
       const allowed = withoutRemoved(fields, covered);
-      const { kept: whole, ...completed } = complete({ fields: allowed, covered, hostname: options.hostname, request });
-      const kept = covered.size === 0 && (parsed.mendable || rewrites) ? whole.map(mendField) : whole;
+      const completed = complete({ fields: allowed, covered, hostname: options.hostname, request });
+      const { received, added, messageId } = completed;
+      const kept = covered.size === 0 && (parsed.mendable || rewrites) ? completed.kept.map(mendField) : completed.kept;
       const section = kept === parsed.fields ? bytes : Buffer.from(kept.map(({ text }) => text).join(''), 'latin1');
-      const told = { tlsOptional, automatic, broughtBy, ...(subject === undefined ? {} : { subject }) };
-      return { ...completed, kept, section, ascii: isAscii(section), ...told };
+      const ascii = isAscii(section);
+      const header = { received, added, kept, section, messageId, ascii, tlsOptional, automatic, broughtBy };
+      return subject === undefined ? header : { ...header, subject };
     },
   };
 }

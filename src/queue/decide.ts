@@ -105,14 +105,9 @@ export function isWanted({ recipient, action, outcome }: Reportable): boolean {
 }
 
 function ended({ recipient, outcome, now }: DecisionFacts, state: 'relayed' | 'failed' | 'expired'): Decision {
-  const said = namingTheWay(outcome);
-  return {
-    recipient,
-    outcome,
-    event: state,
-    change: { n: recipient.n, state, ...attempted(outcome, now) },
-    ...worthAReport({ recipient, action: state, outcome: said }),
-  };
+  const report = { recipient, action: state, outcome: namingTheWay(outcome) };
+  const decision: Decision = { recipient, outcome, event: state, change: { n: recipient.n, state, ...attempted(outcome, now) } };
+  return isWanted(report) ? { ...decision, report } : decision;
 }
 
 /** A sender reads which way its message took, where that is not the usual one. */

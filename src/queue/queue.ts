@@ -162,18 +162,25 @@ export function startQueue(options: QueueOptions): Queue {
     const plan = attempts.closing || !heartbeat.alive() ? undefined : planFirstAttempts(message, room);
     const { lease, release } = attempts.hold();
     try {
-      const judged = { ...(limits === undefined ? {} : { limits }), ...(grant === undefined ? {} : { grant }) };
-      const { message: stored, result } = await acceptUnderFreeId(
-        { message, claim: { indexes: plan?.indexes ?? [], lease }, ...judged },
-        { ...{ store, now }, onLost: ({ id, token = 0 }) => lost.messageLost({ id, token, discard }) },
-      );
+      const request: { -readonly [K in keyof AcceptRequest]: AcceptRequest[K] } = {
+        message,
+        claim: { indexes: plan?.indexes ?? [], lease },
+      };
+      if (limits !== undefined) request.limits = limits;
+      if (grant !== undefined) request.grant = grant;
+      const { message: stored, result } = await acceptUnderFreeId(request, {
+        store,
+        now,
+        onLost: ({ id, token = 0 }) => lost.messageLost({ id, token, discard }),
+      });
       if (!result.accepted) return result;
       const { held, use, exceeded, content } = result;
       if (held) {
         logHeld(log, stored);
         overLimit.kick();
       } else plan?.begin({ message: stored, content, lease }, { start: attempts.start, announce: runner.announce });
-      return { accepted: true, id: stored.id, held, use, ...(exceeded === undefined ? {} : { exceeded }) };
+      const added = { accepted: true, id: stored.id, held, use } as const;
+      return exceeded === undefined ? added : { ...added, exceeded };
     } finally {
       plan?.release();
       release();

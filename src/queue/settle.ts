@@ -64,10 +64,14 @@ export function createSettler(options: SettlerOptions) {
       const { destination } = recipient;
       const outcome = outcomes[i]!;
       failures.note(destination, outcome, when);
-      senderFailures.note(senderAt(claim, destination), outcome, when);
+      // The key is put together only where something is noted or forgotten.
+      if (senderFailures.isConcerned(outcome)) senderFailures.note(senderAt(claim, destination), outcome, when);
       const failingFor = when.monotonic - failures.of(destination).since;
       const facts = {
-        ...common(claim, at),
+        message: claim.message,
+        schedule: options.schedule(),
+        now: at,
+        random: random(),
         recipient,
         outcome,
         failingFor: Math.max(failingFor, holds.knownFor(outcome, when.monotonic)),
@@ -90,7 +94,9 @@ export function createSettler(options: SettlerOptions) {
     const at = now();
     const facts = claim.recipients.map((recipient) => {
       const { at: failedAt, since, outcome } = failures.of(recipient.destination);
-      return { ...common(claim, at), recipient, outcome, failedAt, failingFor: monotonic() - since };
+      const { message } = claim;
+      const schedule = options.schedule();
+      return { message, schedule, now: at, random: random(), recipient, outcome, failedAt, failingFor: monotonic() - since };
     });
     return conclude(claim, at, facts.map(decideUntried));
   }
@@ -105,8 +111,6 @@ export function createSettler(options: SettlerOptions) {
     return conclude({ lease: null, message: { id, reversePath } }, now(), decisions);
   }
 
-  const common = ({ message }: Claim, at: number) => ({ message, schedule: options.schedule(), now: at, random: random() });
-
   type Concluded = {
     readonly lease: Claim['lease'] | null;
     readonly message: Pick<Claim['message'], 'id' | 'reversePath'> & { readonly user?: string | null };
@@ -119,11 +123,11 @@ export function createSettler(options: SettlerOptions) {
     const changes = decisions.map((decision) => decision.change);
     const shaping = options.shaping?.() ?? [];
     const suppression = suppressionOf(decisions, at);
-    const besides = {
-      ...{ ...(untold.length > 0 && { untold }), ...(shaping.length > 0 && { shaping }) },
-      ...(suppression.length > 0 && { suppression }),
-    };
-    const settled = await stored({ messageId: id, lease: claim.lease, at, changes, ...besides });
+    const settlement: { -readonly [K in keyof Settlement]: Settlement[K] } = { messageId: id, lease: claim.lease, at, changes };
+    if (untold.length > 0) settlement.untold = untold;
+    if (shaping.length > 0) settlement.shaping = shaping;
+    if (suppression.length > 0) settlement.suppression = suppression;
+    const settled = await stored(settlement);
     if (settled === undefined) return;
     const { unchanged, lost, reportDue } = settled;
     if (lost.length > 0) log.emit('claimLost', { queueId: id, recipients: lost.length });
@@ -243,7 +247,10 @@ export function createFailureMemory() {
         failures.set(destination, { at, since: isForUs(outcome) ? NONE.since : Math.min(known, monotonic), outcome });
       } else if (failures.size > 0 && outcome.kind === 'relayed') failures.delete(destination);
     },
-    of: (destination: string): LastFailure => failures.get(destination) ?? NONE,
+    of: (destination: string): LastFailure => (failures.size === 0 ? NONE : (failures.get(destination) ?? NONE)),
+    /** False: there is nothing to note of this outcome. */
+    isConcerned: ({ kind }: Outcome): boolean =>
+      kind === 'delayed' || kind === 'uncertain' || (failures.size > 0 && kind === 'relayed'),
   };
 }
 

@@ -86,7 +86,9 @@ export function createSigner(options: SignerOptions): Signer & { reload(changes:
       if (request.fields.filter(({ name }) => name === 'from').length !== 1) return NOTHING;
       const header = signedHeader(request.fields);
       const tags = signatureTags({ header, bodyHash: request.bodyHash, now: request.now });
-      const made = await Promise.all(keys.map((key) => makeSignature(key, header.canonical, tags)));
+      const [key] = keys;
+      if (keys.length === 1) return { header: await makeSignature(key!, header.canonical, tags), signatures: [key!.name] };
+      const made = await Promise.all(keys.map((one) => makeSignature(one, header.canonical, tags)));
       return { header: made.join(''), signatures: keys.map(({ name }) => name) };
     },
     reload(changes) {

@@ -15,6 +15,7 @@ import type { ListQuery, Selection, SelectionPreview, StoredMessage, Touched } f
 import { browsePage } from './browse-client.ts';
 import type { ContentRow } from './claim.ts';
 import type { Grant } from './credential-rows.ts';
+import type { Argument } from './operations.ts';
 import type { Action, NewRoute, Step, StepSelection } from './queue-commands.ts';
 import { AFTER_ALL } from './reading.ts';
 import type { StoreCaller } from './requests.ts';
@@ -28,6 +29,8 @@ const ROUTES_PER_STEP = 1000;
 const WITHDRAWN_PER_STEP = 10;
 const AS_ASKED: Settled = { unchanged: [], lost: [], reportDue: false };
 const OPEN_STATES: readonly RecipientState[] = ['queued', 'active', 'delayed', 'held', 'uncertain'];
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Keeps large bodies: in files, or in the database. */
 export type BodyStore = { create(): Promise<SpoolWriter>; read(row: SpoolRow): Spool };
@@ -47,15 +50,9 @@ export function messageStore(client: StoreCaller, spool: BodyStore): MessageStor
       return rows.map((row) => ({ lease, message: row.message, recipients: row.recipients, content: content(row.content) }));
     },
     async settle({ messageId: id, lease, at, changes, untold = [], shaping, suppression }) {
-      const change = {
-        id,
-        lease,
-        at,
-        changes: changes.map(encodeChange),
-        untold,
-        ...(shaping !== undefined && { shaping }),
-        ...(suppression && { suppression }),
-      };
+      const change: Writable<Argument<'settle'>> = { id, lease, at, changes: changes.map(encodeChange), untold };
+      if (shaping !== undefined) change.shaping = shaping;
+      if (suppression !== undefined) change.suppression = suppression;
       return (await client.callWithCompany('settle', change)) ?? AS_ASKED;
     },
     async dueReports(request) {
@@ -126,8 +123,8 @@ async function accept(client: StoreCaller, { message, claim, limits, grant }: Ac
   const content: Content = reply.bytes === null ? message.content : { kind: 'inline', bytes: reply.bytes };
   if (reply.denied !== null) return { accepted: false, denied: reply.denied, content };
   if (reply.idTaken) return { accepted: false, idTaken: true, content };
-  const exceeded = reply.exceeded === null ? {} : { exceeded: reply.exceeded };
-  return { accepted: true, held: reply.held, content, use: reply.use, ...exceeded };
+  const accepted = { accepted: true, held: reply.held, content, use: reply.use } as const;
+  return reply.exceeded === null ? accepted : { ...accepted, exceeded: reply.exceeded };
 }
 
 /** Walks through the queue only if an owner is dead. */
