@@ -39,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   demo: [...stage, 'config', 'commands', 'root'], // the whole program, started as a process
   relay: [
     ...stage,
+    'setup',
     'control',
     'admin',
     'console',

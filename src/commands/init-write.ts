@@ -7,12 +7,14 @@ import type { DataOwner } from '../store/store.ts';
 import { UsageError } from './errors.ts';
 import type { Io } from './io.ts';
 
+/** Where the installed relay, and that in a container, has its data. */
+export const SYSTEM_DATA = '/var/lib/smarthost';
 const NAME = 'smarthost.yaml';
 const UNIT = '/etc/systemd/system/smarthost.service';
 
 /** The setting `dataDir` for a file that is written there. */
 export function dataDirFor(file: string): string {
-  return dirname(file) === SYSTEM_DIR ? '/var/lib/smarthost' : './data';
+  return [SYSTEM_DIR, SYSTEM_DATA].includes(dirname(file)) ? SYSTEM_DATA : './data';
 }
 
 /** The file that `--config` or SMARTHOST_CONFIG names, as in every other command; else smarthost.yaml in a folder where commands find it. */
@@ -37,13 +39,18 @@ async function chooseDir(io: Io, dir: string | undefined): Promise<string> {
   return writable ? SYSTEM_DIR : io.cwd;
 }
 
+/** True for the configuration that the installed service reads. */
+export function isOfService(file: string): boolean {
+  return file === join(SYSTEM_DIR, NAME) && existsSync(UNIT);
+}
+
 /** Commands as they must be typed: with `--config` if the file is not found without it, and with the service's command if there is one. */
 export function nextCommands(io: Io, file: string): { readonly start: string; command(words: string): string } {
   const found = [namedByEnvironment(io) ?? NAME, join(SYSTEM_DIR, NAME)].map((path) => resolve(io.cwd, path));
   const command = (words: string) => `smarthost ${words}${found.includes(file) ? '' : ` --config ${file}`}`;
   return {
     command,
-    start: file === join(SYSTEM_DIR, NAME) && existsSync(UNIT) ? 'systemctl enable --now smarthost' : command('serve'),
+    start: isOfService(file) ? 'systemctl enable --now smarthost' : command('serve'),
   };
 }
 

@@ -32,6 +32,8 @@ type InitOptions = InitAnswers & {
   readonly dir?: string;
   readonly yes?: boolean;
   readonly force?: boolean;
+  readonly web?: boolean;
+  readonly webListen?: string;
 };
 
 export const registerInit: Register = (program, io) => {
@@ -40,7 +42,11 @@ export const registerInit: Register = (program, io) => {
     {
       usage: 'init',
       about: 'Write smarthost.yaml, make DKIM keys, and print the DNS records to set. Asks for what is not given, unless --yes.',
-      examples: ['init', 'init --hostname relay.example.net --domain example.org --email admin@example.net --accept-terms --yes'],
+      examples: [
+        'init',
+        'init --web',
+        'init --hostname relay.example.net --domain example.org --email admin@example.net --accept-terms --yes',
+      ],
       options: (command) =>
         command
           .option('--hostname <name>', 'the full host name of this machine')
@@ -58,6 +64,14 @@ export const registerInit: Register = (program, io) => {
             '--dir <dir>',
             `where smarthost.yaml goes, if --config names no file; default ${SYSTEM_DIR}, where that cannot be written the current folder`,
           )
+          .option(
+            '--web',
+            'ask in the browser: open only the console, print its address and a code, and start the relay at the end',
+          )
+          .option(
+            '--web-listen <address>',
+            'with --web: where the console listens instead of loopback, with a certificate whose fingerprint is printed; the relay keeps the address',
+          )
           .option('--yes', 'ask nothing')
           .option('--force', 'replace a smarthost.yaml that exists'),
     },
@@ -66,13 +80,19 @@ export const registerInit: Register = (program, io) => {
 };
 
 async function init(io: Io, given: InitOptions & CommonOptions): Promise<void> {
+  if (given.web || given.webListen !== undefined) {
+    const { initInBrowser } = await import('./init-web.ts');
+    return initInBrowser(io, given);
+  }
   const file = await chooseFile(io, given);
   // Checked before the first question.
   if (!given.force && (await lstat(file).catch(() => undefined)))
     throw new CommandError(`${file} exists already. --force replaces it.`);
   const { answers, existing } = await completed(io, given);
   if (answers.hostname === undefined)
-    throw new UsageError('--hostname is needed: the full host name of this machine, such as relay.example.net');
+    throw new UsageError(
+      '--hostname is needed: the full host name of this machine, such as relay.example.net. To be asked in the browser: --web',
+    );
   const domains = [...new Set((answers.domain ?? []).map((name) => typed('--domain', () => parseDomain(name))))];
   const addresses = answers.address?.map((address) => typed('--address', () => parseAddress(address))) ?? publicAddresses();
   const user = answers.user === undefined ? undefined : await firstUser(answers.user, domains);

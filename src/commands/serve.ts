@@ -1,4 +1,5 @@
 /** `smarthost serve`: runs the relay in the foreground until a signal ends it. */
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { checkTables } from '../control/control.ts';
@@ -7,12 +8,10 @@ import type { Relay } from '../relay/relay.ts';
 import { SYSTEM_DIR } from '../setup/setup.ts';
 import { type CommonOptions, define, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
+import { SYSTEM_DATA } from './init-write.ts';
 import type { Io } from './io.ts';
 
-/** The default data directory if only the environment configures the relay. */
-const SYSTEM_DATA = '/var/lib/smarthost';
-
-type ServeOptions = { readonly asRoot?: boolean };
+type ServeOptions = { readonly asRoot?: boolean; readonly firstRun?: string };
 
 export const registerServe: Register = (program, io) => {
   define<ServeOptions>(
@@ -22,23 +21,41 @@ export const registerServe: Register = (program, io) => {
       about: 'Run the relay in the foreground. SIGHUP reads the configuration again; SIGTERM ends it without losing mail.',
       examples: ['serve', 'serve --config /etc/smarthost/smarthost.yaml'],
       options: (command) =>
-        command.option(
-          '--as-root',
-          "stay root where the data directory is root's; refused without it for the system's configuration",
-        ),
+        command
+          .option('--as-root', "stay root where the data directory is root's; refused without it for the system's configuration")
+          .option(
+            '--first-run <address>',
+            'without a configuration, ask for one in the browser at this address (init --web), and go on as the relay',
+          ),
     },
-    async (_, options) => {
-      const { config, file } = await readForStart(io, options);
-      const { startRelay } = await import('../relay/relay.ts');
-      // A signal during the start does not end the process: it is handled when all ports are open.
-      const signals = listenToSignals();
-      const again = { ...options, ...(file === undefined ? {} : { config: file }) };
-      const source = { file: again.config, env: io.env, cwd: io.cwd };
-      const relay = await startRelay({ config, source, reload: () => reread(io, again) }).catch(explainPorts);
-      await signals.serve(relay);
-    },
+    async (_, options) => serveRelay(io, (await firstRun(io, options)) ?? options),
   );
 };
+
+/** Runs the relay until a signal ends it. */
+export async function serveRelay(io: Io, options: CommonOptions & ServeOptions): Promise<void> {
+  const { config, file } = await readForStart(io, options);
+  const { startRelay } = await import('../relay/relay.ts');
+  // A signal during the start does not end the process: it is handled when all ports are open.
+  const signals = listenToSignals();
+  const again = { ...options, ...(file === undefined ? {} : { config: file }) };
+  const source = { file: again.config, env: io.env, cwd: io.cwd };
+  const relay = await startRelay({ config, source, reload: () => reread(io, again) }).catch(explainPorts);
+  await signals.serve(relay);
+}
+
+/** Asks in the browser if there is neither a file nor a host name. @returns the options with the written file. */
+async function firstRun(io: Io, options: CommonOptions & ServeOptions): Promise<(CommonOptions & ServeOptions) | undefined> {
+  if (options.firstRun === undefined || io.env['SMARTHOST_HOSTNAME']) return undefined;
+  const { findFile } = await import('../config/config.ts');
+  const found = await findFile({ file: options.config, env: io.env, cwd: io.cwd });
+  const { chooseFile } = await import('./init-write.ts');
+  const file = await chooseFile(io, options);
+  if (('file' in found && found.file !== undefined) || existsSync(file)) return undefined;
+  const { askInBrowser } = await import('./first-run.ts');
+  await askInBrowser(io, { file, listen: options.firstRun, start: 'here', cwd: io.cwd });
+  return { ...options, config: file };
+}
 
 /** Reports all problems before any port opens. It changes the user first, so that access to files is checked as that user. */
 async function readForStart(io: Io, options: CommonOptions & ServeOptions): Promise<{ config: Config; file?: string }> {

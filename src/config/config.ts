@@ -10,6 +10,7 @@ import type { Config } from './settings.ts';
 
 export { checkReports } from './checks.ts';
 export { checkEnvironment } from './environment.ts';
+export { findFile } from './file.ts';
 export { readOrigins, type SettingOrigin } from './origins.ts';
 export { formatProblem, type Problem } from './problems.ts';
 export { renderReference } from './reference.ts';

@@ -18,7 +18,7 @@ import { TOKEN_ROUTES } from './api/tokens.ts';
 import type { ApiRoute } from './route.ts';
 
 export const ROUTES: readonly ApiRoute[] = [
-  SESSION_ROUTES, // one line each
+  alwaysThere(SESSION_ROUTES), // one line each
   STATUS_ROUTES,
   CREDENTIAL_ROUTES,
   DOMAIN_ROUTES,
@@ -32,5 +32,10 @@ export const ROUTES: readonly ApiRoute[] = [
   TOKEN_ROUTES,
   CHANGE_ROUTES,
   DOCUMENT_ROUTES,
-  CSP_REPORT_ROUTES,
+  alwaysThere(CSP_REPORT_ROUTES),
 ].flat();
+
+/** Also in a first run. */
+function alwaysThere(routes: readonly ApiRoute[]): readonly ApiRoute[] {
+  return routes.map((route) => ({ ...route, when: 'always' }));
+}

@@ -77,7 +77,10 @@ const ADVICE = {
     'Choose PLAIN, LOGIN or "normal password" in the client.',
   ],
   wrongSender: ['The login may not send as this address.', 'Allow the address, or have the relay replace it.'],
-  wrongFrom: ['The From field of the message names an address that the login may not use.', 'Allow the address.'],
+  wrongFrom: [
+    'The From field of the message names an address that the login may not use.',
+    'Allow the address, or have the relay replace it.',
+  ],
   noKey: ['The relay has no DKIM key for the domain in From.', 'Add the domain, and set its DNS record.'],
   notAligned: ['Receivers would refuse mail with this From.', 'Set the DNS records of the domain.'],
   limit: ['A limit of the login is reached.', 'Wait, or raise the limit.'],

@@ -62,6 +62,8 @@ import {
 } from './upkeep.ts';
 import { createUserToken } from './user-token.ts';
 
+export { startFirstRunConsole } from './first-run.ts';
+
 type RelayOptions = {
   readonly config: Config;
   /** Reads the configuration again. Its problems come back as sentences. */

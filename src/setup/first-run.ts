@@ -124,7 +124,7 @@ export async function createFirstRun(options: FirstRunOptions): Promise<FirstRun
 
   const freshDns = () => createDns({ servers: config.dns.servers, trustAd: config.dns.trustAd, timeout: DNS_TIMEOUT });
   const controlOf = (settings: () => Config) =>
-    createControl({ store, settings, dns: freshDns(), by: { name: 'setup', way: 'session' } });
+    createControl({ store, settings, dns: freshDns(), by: { name: 'first run', way: 'relay' } });
   const control = controlOf(() => config);
   const looks = () => createSetupLooks({ env, cwd });
   const addressesNow = () => answers.addresses ?? publicAddresses();

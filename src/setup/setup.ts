@@ -6,7 +6,7 @@ import type { FirstRun, FirstRunOptions } from './first-run.ts';
 import type { SetupLooks, Surroundings } from './looks.ts';
 
 export { configurationText } from './file.ts';
-export type { FirstRun } from './first-run.ts';
+export type { FirstRun, FirstRunOptions } from './first-run.ts';
 export type { SetupLooks } from './looks.ts';
 export { type Existing, neededRecords, zoneText } from './records.ts';
 export { chosenResolvers } from './resolvers.ts';
