@@ -13,7 +13,10 @@ import { type ListenAddress, type OpenPort, openPort } from '../net/open-port.ts
 import type { FirstRun } from '../setup/setup.ts';
 import type { StoreData } from '../store/store.ts';
 import { type Clock, MINUTE, SECOND } from '../system/clock.ts';
+import type { LiveFacts } from './live-facts.ts';
 import type { ApiCaller } from './route.ts';
+
+export type { Heard24h, LastHour, LiveCondition, LiveFacts } from './live-facts.ts';
 
 /** Durations in milliseconds. */
 export type ConsoleSettings = {
@@ -67,6 +70,7 @@ export type ConsoleParts = {
   readonly log: EventLog;
   /** The clock of the store. */
   readonly now: Clock;
+  readonly live: LiveFacts;
 };
 
 export type Console = {

@@ -6,12 +6,17 @@ import { CHANGE_ROUTES } from './api/changes.ts';
 import { CONFIG_ROUTES } from './api/config.ts';
 import { CREDENTIAL_ROUTES } from './api/credentials.ts';
 import { CSP_REPORT_ROUTES } from './api/csp-reports.ts';
+import { DESTINATION_ROUTES } from './api/destinations.ts';
 import { DOCTOR_ROUTES } from './api/doctor.ts';
 import { DOCUMENT_ROUTES } from './api/document.ts';
 import { DOMAIN_ROUTES } from './api/domains.ts';
 import { FIRST_CLIENT_ROUTES } from './api/first-client.ts';
 import { FIRST_RUN_ROUTES } from './api/first-run.ts';
+import { HISTORY_ROUTES } from './api/history.ts';
+import { MESSAGE_ROUTES } from './api/messages.ts';
 import { MUTE_ROUTES } from './api/mutes.ts';
+import { QUEUE_LIST_ROUTES } from './api/queue-list.ts';
+import { REFUSAL_ROUTES } from './api/refusals.ts';
 import { SESSION_ROUTES } from './api/session.ts';
 import { STATUS_ROUTES } from './api/status.ts';
 import { TOKEN_ROUTES } from './api/tokens.ts';
@@ -20,6 +25,11 @@ import type { ApiRoute } from './route.ts';
 export const ROUTES: readonly ApiRoute[] = [
   alwaysThere(SESSION_ROUTES), // one line each
   STATUS_ROUTES,
+  HISTORY_ROUTES,
+  MESSAGE_ROUTES,
+  REFUSAL_ROUTES,
+  QUEUE_LIST_ROUTES,
+  DESTINATION_ROUTES,
   CREDENTIAL_ROUTES,
   DOMAIN_ROUTES,
   DOCTOR_ROUTES,

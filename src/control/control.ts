@@ -23,6 +23,7 @@ import { createReplyControl, type ReplyControl, type ReplySettings } from './rep
 import { createReportControl, type ReportControl, type ReportSettings } from './reports.ts';
 import { createSendControl, type SendControl, type TestMessageSettings } from './send.ts';
 import { createSessionControl, type SessionControl } from './sessions.ts';
+import { createStatusControl, type StatusControl } from './status.ts';
 import { createTlsCheckControl, type TlsCheckControl, type TlsCheckSettings } from './tls-check.ts';
 import { createTlsPolicyControl, type TlsPolicyControl, type TlsPolicySettings } from './tls-policies.ts';
 import { createTlsReportControl, type TlsReportControl, type TlsReportSettings } from './tls-reports.ts';
@@ -56,6 +57,7 @@ export type { SessionOfAccount } from './sessions.ts';
 export type {
   KeyRecord,
   ListedMessage,
+  QueuedGroup,
   QueuedMessage,
   ServedCertificate,
   SigningDomain,
@@ -64,6 +66,7 @@ export type {
   User,
   WholeUser,
 } from './shapes.ts';
+export type { StoredStatus } from './status.ts';
 export type { CheckedHost, DomainCheck } from './tls-check.ts';
 export type { KnownPolicy } from './tls-policies.ts';
 export type { TlsFailure, TlsReportCopy } from './tls-reports.ts';
@@ -101,6 +104,7 @@ export type Control = {
   readonly queue: QueueControl;
   readonly trace: TraceControl;
   readonly activity: ActivityControl;
+  readonly status: StatusControl;
   readonly certificates: CertificateControl;
   readonly send: SendControl;
   readonly tlsCheck: TlsCheckControl;
@@ -125,6 +129,7 @@ export function createControl({ store, settings, dns, now = systemClock, by }: C
     queue: createQueueControl(parts),
     trace: createTraceControl(store),
     activity: createActivityControl(parts),
+    status: createStatusControl(parts),
     certificates: createCertificateControl(parts),
     send: createSendControl(parts),
     tlsCheck: createTlsCheckControl({ ...parts, dns }),

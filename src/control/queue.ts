@@ -1,11 +1,13 @@
 /** The queued mail, and the actions on it. */
 import type { Route } from '../smtp/route.ts';
-import type { MessageStore, RecipientState, Selection, Touched } from '../store/store.ts';
+import type { MessageStore, QueueGroupQuery, RecipientState, Selection, Touched } from '../store/store.ts';
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import {
+  groupShape,
   iso,
   messageShape,
+  type QueuedGroup,
   type QueuedMessage,
   type QueueSummary,
   summaryShape,
@@ -53,6 +55,8 @@ export type QueueControl = {
   reroute(selection: Selection): Promise<QueueChange>;
   /** Counts the waiting mail by state and by destination. */
   summary(): Promise<QueueSummary>;
+  /** What has not ended, by destination or login, the largest first. */
+  groups(query: QueueGroupQuery): Promise<readonly QueuedGroup[]>;
 };
 
 const PAGE = 200;
@@ -106,6 +110,7 @@ export function createQueueControl({ store: { messages }, settings, now, note }:
       );
     },
     summary: async () => summaryShape(await messages.counts(), await messages.summary(MOST_DESTINATIONS)),
+    groups: async (query) => (await messages.queueGroups(query)).map(groupShape),
   };
 }
 

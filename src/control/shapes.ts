@@ -2,7 +2,15 @@
 
 import type { CertificateStatus } from '../certificates/certificates.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
-import type { AttemptRecord, BrowsedMessage, Credential, DkimKey, MessageStore, StoredMessage } from '../store/store.ts';
+import type {
+  AttemptRecord,
+  BrowsedMessage,
+  Credential,
+  DkimKey,
+  MessageStore,
+  QueueGroup,
+  StoredMessage,
+} from '../store/store.ts';
 import type { behaviourViews, traitsOf } from './behaviour-view.ts';
 import type { LastLogin } from './last-logins.ts';
 
@@ -99,6 +107,18 @@ export function summaryShape(
     nextAttemptAt: iso(one.nextAttemptAt),
   }));
   return { states, oldestAcceptedAt: iso(oldestAcceptedAt), destinations: shaped };
+}
+
+/** The queue by destination or login. `name`: the login is null for mail of smarthost itself. */
+export type QueuedGroup = ReturnType<typeof groupShape>;
+
+export function groupShape({ name, oldestAcceptedAt, nextAttemptAt, ...group }: QueueGroup) {
+  return {
+    name: name === '' ? null : name,
+    ...group,
+    oldestAcceptedAt: iso(oldestAcceptedAt),
+    nextAttemptAt: iso(nextAttemptAt),
+  };
 }
 
 type UserView = {

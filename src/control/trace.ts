@@ -1,6 +1,7 @@
 /** Finds messages and shows what happened to them. */
 import { canonicalMailbox } from '../smtp/address.ts';
-import type { BrowseQuery, StoreData } from '../store/store.ts';
+import type { BrowseQuery, RecipientState, StoreData } from '../store/store.ts';
+import { ControlError } from './control-error.ts';
 import { iso, type ListedMessage, listedShape, type TracedMessage, traceShape } from './shapes.ts';
 import { normalUserName } from './users.ts';
 
@@ -12,7 +13,22 @@ export type TraceControl = {
   find(what: string, limit: number): Promise<readonly TracedMessage[]>;
   /** One page of messages that fit, the newest first. Rejects if the user has no possible name. */
   browse(query: BrowseQuery): Promise<ListedPage>;
+  /** One message with all attempts, and the reports about it. Rejects with `not found` if there is no such message. */
+  show(id: string): Promise<WholeMessage>;
 };
+
+/** `reports`: what its sender was told, the oldest first. */
+type WholeMessage = TracedMessage & { readonly reports: readonly MessageReport[] };
+
+type MessageReport = {
+  readonly id: string;
+  readonly acceptedAt: string;
+  readonly recipient: string;
+  readonly state: RecipientState;
+};
+
+/** Reports that are shown with a message. A report has one recipient. */
+const MOST_REPORTS = 100;
 
 /** `next`: the `before` of the next page. null: there is nothing older. `searchedBackTo`: null: to the oldest message. */
 type ListedPage = {
@@ -27,6 +43,14 @@ export function createTraceControl({ messages }: Pick<StoreData, 'messages'>): T
       const named = user === undefined ? {} : { user: await normalUserName(user, 'user') };
       const { items, next, searchedBackTo } = await messages.browse({ ...query, ...named });
       return { items: items.map(listedShape), next, searchedBackTo: iso(searchedBackTo) };
+    },
+    async show(id) {
+      const [message, { items }] = await Promise.all([messages.get(id), messages.browse({ about: id, limit: MOST_REPORTS })]);
+      if (message === undefined) throw new ControlError('not found', 'message', `No message ${id}.`);
+      const reports = items.toReversed().flatMap(({ id, acceptedAt, recipients: [to] }) => {
+        return to === undefined ? [] : [{ id, acceptedAt: iso(acceptedAt), recipient: to.address, state: to.state }];
+      });
+      return { ...traceShape(message), reports };
     },
     async find(what, limit) {
       const found = await messages.find(what, limit);

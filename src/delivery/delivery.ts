@@ -1,5 +1,4 @@
 /** Relay to destination MX or upstream: one Outcome per recipient. RFC 5321 §5. */
-
 import { performance } from 'node:perf_hooks';
 import type { DnsClient } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
@@ -150,6 +149,8 @@ export type Delivery = {
   blockedUntil(destination: string): number | undefined;
   /** How many sets of MX hosts are left alone now. */
   resting(): number;
+  /** For people who ask why mail is slow. */
+  inspect: Pacing['inspect'];
   /** What has become of providers since the last call, to be stored with the results that have caused it. */
   takeShaping(): readonly Shaping[];
   /** Each address of ours as each provider sees it, as far as anything is known. */
@@ -221,13 +222,12 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
     deliver: courier.deliver,
     destinationOf: (message, address) => destinationOf(options.routes, message, address),
     signs: (message, address) => signs(options.routes, message, address),
-    room: (destination) => pacing.room(destination),
-    onRoom: (listener) => pacing.onRoom(listener),
+    ...{ room: (destination) => pacing.room(destination), onRoom: (listener) => pacing.onRoom(listener) },
     blockedUntil: (destination) => pacing.blockedUntil(destination),
     resting: () => pacing.resting(),
+    inspect: () => pacing.inspect(),
     takeShaping: () => providers.takeChanges(),
-    shaping: () => providers.states(),
-    blocks: () => providers.blocks(),
+    ...{ shaping: () => providers.states(), blocks: () => providers.blocks() },
     commandProvider: (provider, command) => providers.obey(provider, command),
     tryNow: (destination) => pacing.tryNow(destination),
     prepareReload,

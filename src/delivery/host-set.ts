@@ -289,6 +289,11 @@ export class HostSet {
     return this.#running + this.#older;
   }
 
+  /** Attempts that wait for a place. */
+  get waiting(): number {
+    return this.#line.length;
+  }
+
   /** Lets those go first that have waited longest; a rest sends all away. @param home the thread of the place that is free. */
   advance(home = 0): void {
     if (this.#line.length === 0) return;

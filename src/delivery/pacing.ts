@@ -6,6 +6,7 @@ import { onAbort } from '../system/abort.ts';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 import { type AttemptPlace, HostSet, isResting, type PaceState, START } from './host-set.ts';
+import { type PacedDestination, pacedDestinations } from './paced-destination.ts';
 import type { Entrant, LookUp, Places, TurnedAway } from './places.ts';
 import { ReportPlaces } from './report-places.ts';
 import { type KeptSessions, SessionPlaces } from './session-places.ts';
@@ -39,6 +40,8 @@ type Surroundings = {
   readonly starved: Set<string>;
   wake: NodeJS.Timeout | undefined;
   stored: boolean;
+  /** Of its last rest. */
+  reason: string;
   /** The key of the provider, or of the set where the table has none. */
   provider: string;
 };
@@ -181,6 +184,12 @@ export class Pacing implements Places {
     return count;
   }
 
+  /** The destinations whose hosts are known, as they are paced now. `sets`: how many sets of hosts there are. */
+  inspect(): { readonly sets: number; readonly destinations: readonly PacedDestination[] } {
+    const limits = { now: this.#options.now(), max: this.#options.concurrency() };
+    return { sets: this.#sets.size, destinations: pacedDestinations(this.#keys.entries(), this.#sets, limits) };
+  }
+
   /** Which hosts a destination has is found out anew, and what began under the old settings tells nothing about hosts. */
   forgetWays(): void {
     this.#ways++;
@@ -202,13 +211,14 @@ export class Pacing implements Places {
     }
   }
 
-  #restore({ key, concurrency: limit, blockedUntil, failures }: Pace): void {
+  #restore({ key, concurrency: limit, blockedUntil, failures, reason }: Pace): void {
     if (blockedUntil + HOUR < this.#options.now()) {
       this.#remove(key);
       return;
     }
     const around = this.#create(key, { ...START, limit, blockedUntil, failures });
     around.stored = true;
+    around.reason = reason;
     this.#wakeWhenRested(around);
   }
 
@@ -216,7 +226,7 @@ export class Pacing implements Places {
     if (this.#sets.size >= this.#forgetAt) this.#forgetIdle();
     const { now, concurrency: max } = this.#options;
     const set = new HostSet(key, state, { now, max });
-    const around: Surroundings = { set, starved: new Set(), wake: undefined, stored: false, provider: key };
+    const around: Surroundings = { set, starved: new Set(), wake: undefined, stored: false, reason: '', provider: key };
     this.#sets.set(key, around);
     return around;
   }
@@ -401,6 +411,7 @@ export class Pacing implements Places {
     if (state.blockedUntil !== before.blockedUntil && isResting(state, now())) {
       this.#wakeWhenRested(around);
       around.stored = true;
+      around.reason = reason;
       const { limit: concurrency, blockedUntil, failures } = state;
       this.#logRest(set, blockedUntil, { failures, reason });
       operation.putPace({ key, concurrency, blockedUntil, reason, failures }).catch(this.#failed);

@@ -31,6 +31,8 @@ type KeptIn = Pick<StoreData, 'activity' | 'operation'>;
 
 export type Activity = {
   observe(event: RelayEvent): void;
+  /** Refusals that are not written yet, the newest first. */
+  waiting(): readonly RefusedCommand[];
   /** Begins to write. @returns writes the rest and ends. */
   keep(store: KeptIn, log: EventLog): () => Promise<void>;
   /** Forgets what is too old. */
@@ -39,6 +41,8 @@ export type Activity = {
 
 export function createActivity(now: Clock = systemClock): Activity {
   const refused = new Map<string, Waiting>();
+  /** On their way to the store. */
+  let writing: readonly Waiting[] = [];
   /** Rows since the last write. */
   let counts: Row[] = [];
   /** By the names of this hour. Each has its rows among `counts`, so that a message needs no key that is put together. */
@@ -112,9 +116,13 @@ export function createActivity(now: Clock = systemClock): Activity {
 
   async function writeRefused(store: ActivityStore): Promise<void> {
     if (refused.size === 0) return;
-    const rows = [...refused.values()];
+    writing = [...refused.values()];
     refused.clear();
-    await store.addRefused(rows);
+    try {
+      await store.addRefused(writing);
+    } finally {
+      writing = [];
+    }
   }
 
   async function writeCounts(store: ActivityStore): Promise<void> {
@@ -127,12 +135,13 @@ export function createActivity(now: Clock = systemClock): Activity {
 
   return {
     observe,
+    waiting: () => [...writing, ...refused.values()].reverse(),
     keep(store, log) {
-      let writing: Promise<void> = Promise.resolve();
+      let last: Promise<void> = Promise.resolve();
       // What could not be written is lost: to keep it would fill the memory while a disk is full, which people hear of by other ways.
       const after = (write: () => Promise<void>) => {
-        writing = writing.then(write).catch((error: unknown) => log.emit('activityNotKept', { error }));
-        return writing;
+        last = last.then(write).catch((error: unknown) => log.emit('activityNotKept', { error }));
+        return last;
       };
       const writes = [
         { every: REFUSED_EVERY, write: () => writeRefused(store.activity) },

@@ -10,32 +10,23 @@ import type { ConsoleGuard } from '../submission/submission.ts';
 import { tlsOptions } from '../system/tls-options.ts';
 import { VERSION } from '../system/version.ts';
 import type { ClientWatch } from './client-watch.ts';
+import { type LiveParts, liveFacts } from './live-facts.ts';
 
-type Parts = {
-  readonly current: { readonly config: Config };
+type Parts = Omit<LiveParts, 'store' | 'certificates' | 'submission'> & {
   /** The actions of an operator, by somebody. */
   readonly controlAs: (by: Actor) => Control;
   readonly certificates: Certificates;
   readonly clients: ClientWatch;
   readonly events: EventLog;
   readonly store: OpenedStore;
-  readonly guard: ConsoleGuard;
+  readonly submission: LiveParts['submission'] & { readonly consoleGuard: ConsoleGuard };
   readonly source: LoadOptions;
   readonly reload: () => Promise<Reloaded>;
 };
 
 /** @throws ClosedPort if a port cannot be opened. */
-export function openConsole({
-  current,
-  controlAs,
-  certificates,
-  clients,
-  events,
-  store,
-  guard,
-  source,
-  reload,
-}: Parts): Promise<Console> {
+export function openConsole({ controlAs, clients, events, source, reload, ...parts }: Parts): Promise<Console> {
+  const { current, certificates, store, submission } = parts;
   const running = () => current.config;
   const signingDomains = async () => {
     const keys = await store.operation.dkimKeys();
@@ -51,9 +42,10 @@ export function openConsole({
     clientEvents: clients.look,
     hostname: () => current.config.hostname,
     control: (by) => controlAs(by === undefined ? NO_CALLER : actorOf(by)),
+    live: liveFacts(parts),
     store: store.forPeople,
     passwords: createConsolePasswords(),
-    guard,
+    guard: submission.consoleGuard,
     settings: () => consoleSettings(current.config),
     tls: { current: () => tlsOptions(certificates.current()), onChange: (listener) => certificates.onChange(listener) },
     ...{ log: events, now: store.now },

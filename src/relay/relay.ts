@@ -38,6 +38,7 @@ import { createBlockNews, followProviders } from './block-notices.ts';
 import { startChangeLog } from './change-log.ts';
 import { type ClientWatch, createClientWatch } from './client-watch.ts';
 import { openConsole } from './console.ts';
+import { type ConsoleBooks, createConsoleBooks } from './console-books.ts';
 import { createCommitCheck, createUsableCheck, reasonsAgainst, snapshot, storeEvents, whyUnusable } from './health.ts';
 import { createLimitNotices } from './limit-notices.ts';
 import { followLogins, startLoginWatch, watchedCredentials, watchedQueue } from './login-watch.ts';
@@ -93,7 +94,8 @@ const DRAIN = 28 * SECOND;
 
 /** @throws Error with one sentence if the relay cannot work: a port is taken, the store is in use, files are not valid. */
 export async function startRelay({ config, reload, source, write, probe }: RelayOptions): Promise<Relay> {
-  const log = createLog({ ...config.log, ...(write === undefined ? {} : { write }) });
+  const books = createConsoleBooks(config.listen.console.length > 0);
+  const log = createLog({ ...config.log, ...books.logging, ...(write === undefined ? {} : { write }) });
   const metrics = createMetrics(VERSION);
   const activity = createActivity();
   const clients = createClientWatch();
@@ -101,6 +103,7 @@ export async function startRelay({ config, reload, source, write, probe }: Relay
     clients.observe(event);
     metrics.observe(event);
     activity.observe(event);
+    books.observe(event);
   };
   const events = createEventLog(log, observe);
   const closers: (() => Promise<unknown> | unknown)[] = [];
@@ -111,19 +114,8 @@ export async function startRelay({ config, reload, source, write, probe }: Relay
   process.on('uncaughtExceptionMonitor', crashed);
   closers.push(() => process.off('uncaughtExceptionMonitor', crashed));
   try {
-    return await build({
-      current: { config },
-      read: reload,
-      source,
-      probe,
-      log,
-      events,
-      observe,
-      activity,
-      clients,
-      metrics,
-      closers,
-    });
+    const heard = { observe, activity, clients, books };
+    return await build({ current: { config }, read: reload, source, probe, log, events, ...heard, metrics, closers });
   } catch (error) {
     await closeAll(closers, events);
     log.flush();
@@ -154,6 +146,7 @@ type Parts = {
   readonly observe: (event: RelayEvent) => void;
   readonly activity: Activity;
   readonly clients: ClientWatch;
+  readonly books: ConsoleBooks;
   readonly metrics: Metrics;
   /** In the order of the start. They run in reverse order. */
   readonly closers: (() => Promise<unknown> | unknown)[];
@@ -169,11 +162,11 @@ async function build(parts: Parts): Promise<Relay> {
   const door = await openDoor(parts, ground, way);
   const admin = await openAdmin(parts, ground, way, door);
   const steered = steering(parts, () => reloadRelay(parts, { ...ground, ...way, ...door, follow }));
-  const console = await openConsole({ ...parts, ...ground, guard: door.submission.consoleGuard, reload: steered.reload });
-  parts.closers.push(() => console.close());
-  const listening = [door.submission, ground.certificates, admin, console].flatMap((part) => part.listening);
   const outbound = startOutboundLook({ config: parts.current.config, dns: ground.dns, log: parts.events, probe: parts.probe });
   parts.closers.push(outbound.close);
+  const console = await openConsole({ ...parts, ...ground, ...way, ...door, outbound, reload: steered.reload });
+  parts.closers.push(() => console.close());
+  const listening = [door.submission, ground.certificates, admin, console].flatMap((part) => part.listening);
   parts.events.emit('started', { version: VERSION, pid: process.pid, listen: listening });
   return { listening, control: ground.control, ...steered };
 }

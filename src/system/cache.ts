@@ -1,7 +1,7 @@
 /** A bounded map whose entries may expire. Only this file imports lru-cache. */
 import { LRUCache } from 'lru-cache';
 
-export type Cache<K extends {}, V extends {}> = Pick<LRUCache<K, V>, 'get' | 'set' | 'has' | 'delete' | 'clear'> & {
+export type Cache<K extends {}, V extends {}> = Pick<LRUCache<K, V>, 'get' | 'set' | 'has' | 'delete' | 'clear' | 'entries'> & {
   readonly size: number;
 };
 

@@ -15,7 +15,7 @@ export type Log = {
   warn(event: string, fields?: LogFields): void;
   error(event: string, fields?: LogFields): void;
   setLevel(level: LogLevel): void;
-  /** Writes whole lines of the log of another thread. */
+  /** Writes whole lines of JSON, from the log of another thread. */
   write(lines: string): void;
   /** Writes all buffered lines. Called before the process ends. */
   flush(): void;
@@ -26,10 +26,12 @@ type LogOptions = {
   readonly format: 'json' | 'pretty';
   /** Receives whole lines; default: stdout. */
   readonly write?: (lines: string) => void;
+  /** Gets the same whole lines as JSON, whatever the format is. */
+  readonly keep?: ((lines: string) => void) | undefined;
 };
 
 /** Collects the lines of one turn of the event loop into one write, so that a busy relay spends little time in write(2). */
-export function createLog({ level, format, write: given }: LogOptions): Log {
+export function createLog({ level, format, write: given, keep }: LogOptions): Log {
   let held = '';
   const flush = () => {
     if (held === '') return;
@@ -41,7 +43,13 @@ export function createLog({ level, format, write: given }: LogOptions): Log {
     if (held === '') setImmediate(flush);
     held += lines;
   };
-  const destination = { write: (line: string) => hold(format === 'pretty' ? formatPretty(line) : plainJson(line)) };
+  const destination = {
+    write(line: string): void {
+      const plain = plainJson(line);
+      keep?.(plain);
+      hold(format === 'pretty' ? formatPretty(line) : plain);
+    },
+  };
   const logger = pino(
     {
       level,
@@ -67,7 +75,10 @@ export function createLog({ level, format, write: given }: LogOptions): Log {
     setLevel: (next) => {
       logger.level = next;
     },
-    write: hold,
+    write(lines) {
+      keep?.(lines);
+      hold(format === 'pretty' ? lines.split('\n').slice(0, -1).map(formatPretty).join('') : lines);
+    },
     flush,
   };
 }

@@ -11,6 +11,7 @@ import { createLog } from '../../src/system/log.ts';
 import { VERSION } from '../../src/system/version.ts';
 import { checkDeclared } from './api-document.ts';
 import { testControl } from './control.ts';
+import { quietFacts } from './live-facts.ts';
 import { NOW } from './store-rig.ts';
 
 type Answer = {
@@ -67,6 +68,7 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
     tls: { current: () => ({}), onChange: () => {} },
     log,
     now: () => NOW,
+    live: quietFacts().live,
     ...changes,
   });
   const { port } = console.listening[0]!;

@@ -27,7 +27,7 @@ let state: MachineState = data.state;
 let config: Config = data.config;
 
 const main = new ThreadPeer<MainServices>(port, (error) => events.emit('threadTrouble', { thread: data.thread, error }));
-const log = createLog({ ...config.log, write: (lines) => main.tellLater('log', [lines]) });
+const log = createLog({ ...config.log, format: 'json', write: (lines) => main.tellLater('log', [lines]) });
 const events: EventLog = createEventLog(log, (event) => {
   if (data.counted.has(event.event)) main.tellLater('observe', [event]);
 });
