@@ -13,7 +13,7 @@ RUN npm ci --omit=dev --no-audit --no-fund --loglevel=error \
 COPY LICENSE ./
 COPY src src
 # The limits are those of the systemd unit, which has the reasons.
-RUN printf '#!/bin/sh\nexport MALLOC_ARENA_MAX=2\nexec /opt/smarthost/node_modules/.bin/node --max-semi-space-size=16 --initial-old-space-size=128 /opt/smarthost/src/smarthost.ts "$@"\n' > /usr/local/bin/smarthost \
+RUN printf '#!/bin/sh\nexport MALLOC_ARENA_MAX=2\nexec /opt/smarthost/node_modules/.bin/node --max-semi-space-size=16 --initial-old-space-size=128 --invocation-count-for-maglev=30 /opt/smarthost/src/smarthost.ts "$@"\n' > /usr/local/bin/smarthost \
     && chmod 0755 /usr/local/bin/smarthost \
     && chmod -R u=rwX,go=rX /opt/smarthost \
     && smarthost version
