@@ -16,7 +16,8 @@ NODE_COMPILE_CACHE=$smarthost_checkout/node_modules/.cache/bench
 MALLOC_ARENA_MAX=$(sed -n "s/^Environment=MALLOC_ARENA_MAX=//p" "$smarthost_checkout/deploy/smarthost.service")
 export RELAY_NODE RELAY_MAIN RELAY_BENCH RELAY_LIMITS NODE_COMPILE_CACHE MALLOC_ARENA_MAX
 
-# Limits are off, as they are in the other relays: a bench client is one user that sends everything.
+# Limits are off, as they are in the other relays: a bench client is one user that sends everything. So is what sends little from an address
+# that is new, as each data directory of a bench is.
 CUSTOM_PREPARE=$(
   cat <<'PREPARE'
 set -e
@@ -30,11 +31,12 @@ listen:
   http: []
   alpn: []
   admin: []
+  console: []
 tls:
   mode: files
   files: [{ certificate: $BENCH_CERT, key: $BENCH_KEY }]
 limits: { messages: [], recipients: [], newRecipients: [] }
-delivery: { allowPrivate: ['127.0.0.0/8'] }
+delivery: { allowPrivate: ['127.0.0.0/8'], warmUp: off }
 queue: { minFree: 16MiB }
 dns: { servers: ['$BENCH_DNS:53'] }
 YAML
