@@ -19,7 +19,7 @@ const TAG_LENGTH = 16;
 
 /** Whether the route makes something. A new session or password is made again instead. */
 export function makesSomething({ method, path, access, streams }: ApiRoute): boolean {
-  return method === 'POST' && access !== 'public' && streams === undefined && !path.startsWith('/session');
+  return method === 'POST' && access !== 'public' && streams === undefined && !/^\/session(\/|$)/.test(path);
 }
 
 export function createIdempotency(store: ConsoleStore, now: Clock) {

@@ -17,7 +17,7 @@ export function checkPermission(route: ApiRoute, caller: KnownCaller | undefined
   if (route.access !== 'account' && ROLES.indexOf(by.role) < ROLES.indexOf(route.access))
     throw new ApiProblem(403, `This needs the role ${route.access}, and ${by.account} is ${by.role}.`, { kind: 'not-yours' });
   if (session === undefined) return;
-  if (factorRequired && session.account.totpSecret === null && !route.path.startsWith('/session'))
+  if (factorRequired && session.account.totpSecret === null && !isOwnAccess(route))
     throw new ApiProblem(403, 'Set up a second factor first: console.secondFactor asks each account for one.', {
       kind: 'factor-needed',
     });
@@ -29,6 +29,9 @@ export function checkConfirmed({ confirmedAt }: Pick<OpenSession, 'confirmedAt'>
   if (now - confirmedAt <= CONFIRMED_FOR) return;
   throw new ApiProblem(403, 'This needs the password again.', { kind: 'confirm-first' });
 }
+
+/** Its login, password and second factor. */
+const isOwnAccess = ({ path }: ApiRoute) => path === '/session' || path.startsWith('/session/');
 
 function checkScope({ scope }: ApiRoute, scopes: readonly string[]): void {
   if (scope === null) throw new ApiProblem(403, 'No token may do this: log in.', { kind: 'not-yours' });
