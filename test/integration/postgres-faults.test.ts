@@ -164,6 +164,34 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL fails'
     expect(await primary.sql('SELECT count(*)::int AS n FROM smarthost.messages', database)).toEqual([{ n: 2 }]);
   });
 
+  test('a change whose answer is lost has one row, and so has accepted mail', async () => {
+    const { primary, options } = await cluster();
+    const between = await proxy(primary.port);
+    const store = await opened({ ...options, hosts: [between.host] });
+    await isAccepted(store);
+    const note = (action: string) => ({
+      ...{
+        id: action,
+        at: NOW,
+        actor: 'anna',
+        way: 'command' as const,
+        address: null,
+        action,
+        target: 'x',
+        before: null,
+        after: null,
+      },
+    });
+    between.state.swallow = true;
+    await store.noted(note('value.set')).operation.setValue('x', 'y');
+    await until(() => between.state.swallowed === 1);
+    between.state.swallow = true;
+    const message = newMessage({ token: 7 });
+    expect(await store.noted(note('mail.send')).messages.accept({ message })).toMatchObject({ accepted: true });
+    await until(() => between.state.swallowed === 2);
+    expect((await store.audit.changes({ limit: 9 })).map(({ action }) => action)).toEqual(['mail.send', 'value.set']);
+  });
+
   test('a settlement whose answer is lost is stored once', async () => {
     const { primary, database } = await cluster();
     const between = await proxy(primary.port);

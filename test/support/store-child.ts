@@ -1,10 +1,10 @@
 /**
  * A process of its own that uses a store, to be killed, starved or served with errors.
  * node store-child.ts DATADIR MODE: `accept` prints each id once it is accepted, for ever, some spooled; `try` prints accepted or
- * refused for each, at 20 a second, every third spooled; `lock` holds the instance lock; `claim` claims for example.net, and settles as delayed once
+ * refused for each, at 20 a second, every third spooled; `change` changes credentials and queued mail with notes, for ever; `lock` holds the instance lock; `claim` claims for example.net, and settles as delayed once
  * a file DATADIR.go is there.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, writeSync } from 'node:fs';
 import { newQueueId } from '../../src/smtp/queue-id.ts';
 import { storeFiles } from '../../src/store/embedded/embedded.ts';
@@ -83,6 +83,28 @@ async function claimAndSettle(store: Store): Promise<void> {
   print(`lost ${lost.length}`);
 }
 
+/** Each action has its note; a hold of all the mail takes several transactions. */
+async function changeForever(store: Store): Promise<void> {
+  const ids: string[] = [];
+  for (let i = 0; i < 150; i++) ids.push(await acceptOne(store, false));
+  const base = { senders: ['*'], mailServer: false, limits: null, disabled: false, expiresAt: null, rewrite: null };
+  for (let i = 0; ; i++) {
+    const name = `${process.pid}-${i}`;
+    const noted = (action: string, target = name) =>
+      store.noted({
+        ...{ id: randomUUID(), at: Date.now(), actor: 'child', way: 'command', address: null, action, target },
+        ...{ before: null, after: null },
+      });
+    await noted('user.add').credentials.add({ ...base, name, hash: 'x', createdAt: Date.now() });
+    await noted('user.set').credentials.update(name, { disabled: true });
+    const removing = noted('user.remove');
+    if (i % 2 === 0) await removing.credentials.remove(name);
+    await noted('queue.hold', 'all').messages.hold({ ids }, Date.now());
+    await noted('queue.release', 'all').messages.release({ ids }, Date.now());
+    print(`changed ${i}`);
+  }
+}
+
 if (mode === 'lock') {
   await storeFiles(dataDir).lock();
   print('locked');
@@ -92,5 +114,6 @@ if (mode === 'lock') {
   print('ready');
   if (mode === 'accept') await Promise.all(Array.from({ length: 10 }, (_, worker) => acceptForever(store, worker)));
   else if (mode === 'claim') await claimAndSettle(store);
+  else if (mode === 'change') await changeForever(store);
   else await tryForever(store);
 }

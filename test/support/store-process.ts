@@ -19,7 +19,7 @@ export type StoreProcess = {
 /** @param below a command that starts the rest of its line, like `strace …`. */
 export function startStoreProcess(
   dataDir: string,
-  mode: 'accept' | 'try' | 'lock' | 'claim',
+  mode: 'accept' | 'try' | 'lock' | 'claim' | 'change',
   below: readonly string[] = [],
 ): StoreProcess {
   const [command = '', ...args] = [...below, process.execPath, SCRIPT, dataDir, mode];
