@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
-import type { ClientEvent, Configuration, Control, Doctor } from '../control/control.ts';
+import type { ClientEvent, Configuration, Control, Doctor, QueueResult, Works } from '../control/control.ts';
 import type { ConsolePasswords } from '../credentials/credentials.ts';
 import type { EventLog } from '../events/events.ts';
 import { isLoopback } from '../net/addresses.ts';
@@ -64,6 +64,8 @@ export type ConsoleParts = {
   readonly passwords: ConsolePasswords;
   readonly guard: LoginGuard;
   readonly doctor: Doctor;
+  /** Work on the queue that is under way. */
+  readonly works: Works<QueueResult>;
   readonly configuration: Configuration;
   readonly settings: () => ConsoleSettings;
   readonly tls: ConsoleTls;

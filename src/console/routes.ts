@@ -15,6 +15,7 @@ import { FIRST_RUN_ROUTES } from './api/first-run.ts';
 import { HISTORY_ROUTES } from './api/history.ts';
 import { MESSAGE_ROUTES } from './api/messages.ts';
 import { MUTE_ROUTES } from './api/mutes.ts';
+import { QUEUE_ACTION_ROUTES } from './api/queue-actions.ts';
 import { QUEUE_LIST_ROUTES } from './api/queue-list.ts';
 import { REFUSAL_ROUTES } from './api/refusals.ts';
 import { SESSION_ROUTES } from './api/session.ts';
@@ -30,6 +31,7 @@ export const ROUTES: readonly ApiRoute[] = [
   REFUSAL_ROUTES,
   QUEUE_LIST_ROUTES,
   DESTINATION_ROUTES,
+  QUEUE_ACTION_ROUTES,
   CREDENTIAL_ROUTES,
   DOMAIN_ROUTES,
   DOCTOR_ROUTES,

@@ -49,7 +49,7 @@ export { keepLastLogin, type LastLogin } from './last-logins.ts';
 export { nodeShape } from './nodes.ts';
 export type { Actor } from './parts.ts';
 export type { KnownProvider, ProviderCommand } from './providers.ts';
-export type { QueueChange, QueuePreview } from './queue.ts';
+export type { QueueChange, QueuePreview, QueueResult } from './queue.ts';
 export { type ChangedReply, createReplyControl, type WholeExplanation } from './replies.ts';
 export { createReportControl, type DomainReports, type ReadReports, type ReportSource } from './reports.ts';
 export type { Progress } from './send.ts';
@@ -73,6 +73,7 @@ export type { TlsFailure, TlsReportCopy } from './tls-reports.ts';
 export { type KnownToken, TOKEN_SCOPES } from './tokens.ts';
 export { parseExpiry, readNewUser, readUserValues, USER_KINDS, type WrittenUser } from './user-values.ts';
 export { checkPassword, type NewUser, newUser, type UserChange, type UserLogin } from './users.ts';
+export { createWorks, type Works } from './works.ts';
 
 /** A whole configuration fits this type. */
 export type ControlSettings = UserSettings &

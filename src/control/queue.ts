@@ -1,8 +1,9 @@
 /** The queued mail, and the actions on it. */
 import type { Route } from '../smtp/route.ts';
-import type { MessageStore, QueueGroupQuery, RecipientState, Selection, Touched } from '../store/store.ts';
+import type { MessageStore, OnStep, QueueGroupQuery, RecipientState, Selection, Touched } from '../store/store.ts';
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
+import { type QueueAction, type Unchanged, unchangedOf } from './queue-unchanged.ts';
 import {
   groupShape,
   iso,
@@ -53,6 +54,8 @@ export type QueueControl = {
   remove(selection: Selection): Promise<QueueChange>;
   /** Applies the current routes to waiting mail. */
   reroute(selection: Selection): Promise<QueueChange>;
+  /** One of the actions above, with the recipients that it left alone, and why. @param told what fits before it begins, and each step. */
+  act(action: QueueAction, selection: Selection, told?: ActProgress): Promise<QueueResult>;
   /** Counts the waiting mail by state and by destination. */
   summary(): Promise<QueueSummary>;
   /** What has not ended, by destination or login, the largest first. */
@@ -62,14 +65,30 @@ export type QueueControl = {
 const PAGE = 200;
 const MOST_DESTINATIONS = 1000;
 
-type QueueAction = 'retry' | 'hold' | 'release' | 'remove' | 'reroute';
-type Change = (messages: MessageStore, chosen: Selection) => Promise<readonly Touched[]>;
+type ActProgress = { expect(recipients: number): void; add(changed: number): void };
+
+/** `recipients`: at most 100 of those that were changed. */
+export type QueueResult = {
+  readonly changed: { readonly count: number; readonly recipients: readonly Touched[] };
+  readonly unchanged: Unchanged;
+};
+
+const MOST_SHOWN = 100;
 
 export function createQueueControl({ store: { messages }, settings, now, note }: Parts<QueueSettings>): QueueControl {
-  async function applied(action: QueueAction, selection: Selection, change: Change): Promise<QueueChange> {
-    const chosen = await normal(selection);
+  async function change(action: QueueAction, chosen: Selection, onStep?: OnStep): Promise<readonly Touched[]> {
     const view = note({ action: `queue.${action}`, target: targetOf(chosen), after: selectionShape(chosen) });
-    const touched = await change(view.messages, chosen);
+    if (action !== 'reroute') return view.messages[action](chosen, now(), onStep);
+    const { destinationOf } = await import('../delivery/delivery.ts');
+    const { routes } = settings();
+    const chooses = (...[message, address]: Parameters<Parameters<MessageStore['reroute']>[2]>) =>
+      destinationOf(routes, message, address);
+    return view.messages.reroute(chosen, now(), chooses, onStep);
+  }
+
+  async function applied(action: QueueAction, selection: Selection): Promise<QueueChange> {
+    const chosen = await normal(selection);
+    const touched = await change(action, chosen);
     const found = new Set(touched.map(({ id }) => id));
     const missing = chosen.ids?.filter((id) => !found.has(id)) ?? [];
     return { touched: touched.map(({ id, recipient, state }) => ({ id, recipient, state })), missing };
@@ -98,16 +117,19 @@ export function createQueueControl({ store: { messages }, settings, now, note }:
       const { oldestAcceptedAt, ...counted } = await messages.preview(await normal(selection));
       return { ...counted, oldestAcceptedAt: iso(oldestAcceptedAt) };
     },
-    retry: (selection) => applied('retry', selection, (view, chosen) => view.retry(chosen, now())),
-    hold: (selection) => applied('hold', selection, (view, chosen) => view.hold(chosen, now())),
-    release: (selection) => applied('release', selection, (view, chosen) => view.release(chosen, now())),
-    remove: (selection) => applied('remove', selection, (view, chosen) => view.remove(chosen, now())),
-    async reroute(selection) {
-      const { destinationOf } = await import('../delivery/delivery.ts');
-      const { routes } = settings();
-      return applied('reroute', selection, (view, chosen) =>
-        view.reroute(chosen, now(), (message, address) => destinationOf(routes, message, address)),
-      );
+    retry: (selection) => applied('retry', selection),
+    hold: (selection) => applied('hold', selection),
+    release: (selection) => applied('release', selection),
+    remove: (selection) => applied('remove', selection),
+    reroute: (selection) => applied('reroute', selection),
+    async act(action, selection, told) {
+      const chosen = await normal(selection);
+      const { recipients: fitted } = await messages.preview(chosen);
+      told?.expect(fitted);
+      const touched = await change(action, chosen, told?.add);
+      const shown = touched.slice(0, MOST_SHOWN).map(({ id, recipient, state }) => ({ id, recipient, state }));
+      const unchanged = await unchangedOf(messages, { action, selection: chosen, touched, fitted });
+      return { changed: { count: touched.length, recipients: shown }, unchanged };
     },
     summary: async () => summaryShape(await messages.counts(), await messages.summary(MOST_DESTINATIONS)),
     groups: async (query) => (await messages.queueGroups(query)).map(groupShape),

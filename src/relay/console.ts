@@ -2,7 +2,7 @@
 import type { Certificates } from '../certificates/certificates.ts';
 import type { Config, LoadOptions } from '../config/config.ts';
 import { type Console, type ConsoleParts, type ConsoleSettings, startConsole } from '../console/console.ts';
-import { type Actor, type Control, createConfiguration, createDoctor, lookAtRelay, type Reloaded } from '../control/control.ts';
+import { type Actor, type Control, createConfiguration, createDoctor, createWorks, lookAtRelay, type Reloaded } from '../control/control.ts';
 import { createConsolePasswords } from '../credentials/credentials.ts';
 import type { EventLog } from '../events/events.ts';
 import type { OpenedStore } from '../store/store.ts';
@@ -34,6 +34,7 @@ export function openConsole({ controlAs, clients, events, source, reload, ...par
   };
   const seen = { ...store.forPeople, ping: store.ping };
   return startConsole({
+    works: createWorks(store.now),
     doctor: createDoctor(() => lookAtRelay({ config: current.config, store: seen }), store.now),
     configuration: createConfiguration({ source, running, signingDomains, reload }),
     listen: current.config.listen.console,

@@ -318,6 +318,9 @@ export type Told = {
 /** A destination with waiting mail. */
 export type Due = { readonly destination: string; readonly nextAttemptAt: number };
 
+/** Hears after each step of a command how many recipients it changed. */
+export type OnStep = (changed: number) => void;
+
 export type MessageStore = {
   /** Makes a spool file for a large body. */
   createSpool(): Promise<SpoolWriter>;
@@ -376,16 +379,20 @@ export type MessageStore = {
   preview(selection: Selection): Promise<SelectionPreview>;
   /** The stored bytes of a message that has not ended. */
   content(id: string): Promise<Content | undefined>;
-  /** Each command returns the changed recipients. `retry` does not reset the age. `hold` does not change active recipients. */
-  retry(selection: Selection, now: number): Promise<readonly Touched[]>;
-  hold(selection: Selection, now: number): Promise<readonly Touched[]>;
-  release(selection: Selection, now: number): Promise<readonly Touched[]>;
-  remove(selection: Selection, now: number): Promise<readonly Touched[]>;
+  /**
+   * Each command returns the changed recipients. `retry` does not reset the age. `hold` does not change active recipients.
+   * @param onStep hears after each step how many recipients it changed.
+   */
+  retry(selection: Selection, now: number, onStep?: OnStep): Promise<readonly Touched[]>;
+  hold(selection: Selection, now: number, onStep?: OnStep): Promise<readonly Touched[]>;
+  release(selection: Selection, now: number, onStep?: OnStep): Promise<readonly Touched[]>;
+  remove(selection: Selection, now: number, onStep?: OnStep): Promise<readonly Touched[]>;
   /** Gives waiting recipients a new destination, due at once. A recipient for which `destinationOf` returns undefined is not changed. */
   reroute(
     selection: Selection,
     now: number,
     destinationOf: (message: MessageFacts, address: string, destination: string) => string | undefined,
+    onStep?: OnStep,
   ): Promise<readonly Touched[]>;
 
   /** Changes of recipients by commands, the oldest first, for the log. Each is returned once. */

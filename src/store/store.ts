@@ -87,6 +87,7 @@ export {
   type NewMessage,
   type NewRecipient,
   type NewUntold,
+  type OnStep,
   type RecipientChange,
   type RecipientState,
   type Settled,

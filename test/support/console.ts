@@ -3,7 +3,7 @@ import { type IncomingHttpHeaders, request as send } from 'node:http';
 import { secretHash } from '../../src/console/access/cookie.ts';
 import { csrfOf } from '../../src/console/access/csrf.ts';
 import { type ConsoleParts, type ConsoleSettings, startConsole } from '../../src/console/console.ts';
-import { type ClientEvent, type Configuration, createDoctor } from '../../src/control/control.ts';
+import { type ClientEvent, type Configuration, createDoctor, createWorks } from '../../src/control/control.ts';
 import { createConsolePasswords } from '../../src/credentials/credentials.ts';
 import { createEventLog } from '../../src/events/events.ts';
 import type { ConsoleAccount, ConsoleSession, ConsoleToken, Store } from '../../src/store/store.ts';
@@ -62,6 +62,7 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
         return 0;
       },
     },
+    works: createWorks(),
     doctor: createDoctor(async () => []),
     configuration: noConfiguration,
     settings: () => ({ ...SETTINGS, ...settings }),

@@ -6,6 +6,7 @@ import type {
   Content,
   DueReport,
   MessageStore,
+  OnStep,
   RecipientState,
   Settled,
   Spool,
@@ -38,8 +39,8 @@ export type BodyStore = { create(): Promise<SpoolWriter>; read(row: SpoolRow): S
 export function messageStore(client: StoreCaller, spool: BodyStore): MessageStore {
   const content = ({ bytes, spool: row }: ContentRow): Content =>
     row === null ? { kind: 'inline', bytes } : { kind: 'spooled', prefix: bytes, spool: spool.read(row) };
-  const act = (action: Action) => (selection: Selection, now: number) =>
-    inSteps<Touched>(selection, (step) => client.call('command', { ...step, action, now }));
+  const act = (action: Action) => (selection: Selection, now: number, onStep?: OnStep) =>
+    inSteps<Touched>(selection, (step) => client.call('command', { ...step, action, now }), onStep);
   return {
     createSpool: () => spool.create(),
     accept: (request) => accept(client, request),
@@ -87,7 +88,7 @@ export function messageStore(client: StoreCaller, spool: BodyStore): MessageStor
     hold: act('hold'),
     release: act('release'),
     remove: act('remove'),
-    reroute: (selection, now, destinationOf) => reroute(client, { selection, now, destinationOf }),
+    reroute: (selection, now, destinationOf, onStep) => reroute(client, { selection, now, destinationOf, onStep }),
     takeNotices: (limit) => client.call('takeNotices', limit),
     takeRetried: (limit) => client.call('takeRetried', limit),
     counts: () => client.call('counts', undefined),
@@ -159,7 +160,11 @@ async function total(counts: Promise<readonly number[]>): Promise<number> {
 }
 
 /** Leaves the database to others between two steps, for as long as the last one took: `serve` may be accepting beside a command. */
-async function inSteps<T>(selection: Selection, ask: (step: StepSelection) => Promise<Step<T>>): Promise<T[]> {
+async function inSteps<T>(
+  selection: Selection,
+  ask: (step: StepSelection) => Promise<Step<T>>,
+  onStep: OnStep = () => {},
+): Promise<T[]> {
   const { ids, all, ...given } = selection;
   const filter = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   // What only says up to where chooses nothing yet.
@@ -168,6 +173,7 @@ async function inSteps<T>(selection: Selection, ask: (step: StepSelection) => Pr
   const paced = async (step: StepSelection) => {
     const begun = performance.now();
     const result = await ask(step);
+    onStep(result.items.length);
     if (result.after !== null) await sleep(performance.now() - begun);
     return result;
   };
@@ -200,9 +206,14 @@ function* parts<T>(list: readonly T[], size: number): Generator<readonly T[]> {
   for (let i = 0; i < list.length; i += size) yield list.slice(i, i + size);
 }
 
-type Reroute = { selection: Selection; now: number; destinationOf: Parameters<MessageStore['reroute']>[2] };
-async function reroute(client: StoreCaller, { selection, now, destinationOf }: Reroute): Promise<readonly Touched[]> {
-  return inSteps<Touched>(selection, async (step) => {
+type Reroute = {
+  readonly selection: Selection;
+  readonly now: number;
+  readonly destinationOf: Parameters<MessageStore['reroute']>[2];
+  readonly onStep: OnStep | undefined;
+};
+async function reroute(client: StoreCaller, { selection, now, destinationOf, onStep }: Reroute): Promise<readonly Touched[]> {
+  const rerouted = async (step: StepSelection) => {
     const { items, after } = await client.call('waiting', step);
     const routes: NewRoute[] = items.flatMap(({ message, recipients }) =>
       recipients.flatMap(({ n, address, destination: current }) => {
@@ -213,7 +224,8 @@ async function reroute(client: StoreCaller, { selection, now, destinationOf }: R
     const touched: Touched[] = [];
     for (const part of parts(routes, ROUTES_PER_STEP)) touched.push(...(await client.call('reroute', { routes: part, now })));
     return { items: touched, after };
-  });
+  };
+  return inSteps<Touched>(selection, rerouted, onStep);
 }
 
 function list(client: StoreCaller, query: ListQuery): Promise<readonly StoredMessage[]> {

@@ -1,0 +1,112 @@
+/** Actions on queued mail over the API: what is meant is pinned, and each recipient that is left alone has a reason. */
+import { expect, test } from 'vitest';
+import { createWorks } from '../../../src/control/control.ts';
+import { startTestConsole } from '../../support/console.ts';
+import { LEASE, newMessage, put } from '../../support/store-rig.ts';
+
+type Console = Awaited<ReturnType<typeof startTestConsole>>;
+
+const to = (...addresses: string[]) => newMessage({ to: addresses });
+const act = async ({ ask }: Console, action: string, body: object) => {
+  const { status, body: work, headers } = await ask('POST', `/queue/${action}`, body);
+  expect([status, work.state, headers.get('location')]).toEqual([202, 'done', `/api/v1/queue/work/${work.id}`]);
+  return work;
+};
+
+test('mail that came after the preview is never touched', async () => {
+  await using console = await startTestConsole();
+  const early = to('a@x.test', 'b@x.test');
+  await put(console.store, early);
+  const preview = await console.ask('POST', '/queue/preview', { selection: { domain: 'X.test' } });
+  expect(preview.body).toMatchObject({ recipients: 2, messages: 1, upTo: early.id, oldestAcceptedAt: expect.any(String) });
+  const late = to('c@x.test');
+  await put(console.store, late);
+  const work = await act(console, 'remove', { selection: { domain: 'x.test' }, upTo: preview.body.upTo });
+  expect(work).toMatchObject({ what: 'remove', total: 2, done: 2 });
+  expect(work.result.changed).toEqual({
+    count: 2,
+    recipients: ['a@x.test', 'b@x.test'].map((recipient) => ({ id: early.id, recipient, state: 'removed' })),
+  });
+  expect((await console.store.messages.get(late.id))?.recipients[0]?.state).toBe('queued');
+});
+
+test('each recipient that an action leaves alone has a reason', async () => {
+  await using console = await startTestConsole();
+  const [held, waiting, active] = [to('a@x.test'), to('b@x.test'), to('c@x.test')];
+  for (const message of [held, waiting]) await put(console.store, message);
+  await console.store.messages.accept({ message: active, claim: { indexes: [0], lease: LEASE } });
+  await act(console, 'hold', { selection: { ids: [held.id] } });
+  const again = await act(console, 'hold', { selection: { domain: 'x.test' } });
+  expect(again.result.changed).toEqual({ count: 1, recipients: [{ id: waiting.id, recipient: 'b@x.test', state: 'held' }] });
+  expect(again.result.unchanged).toEqual({
+    count: 2,
+    recipients: [
+      { id: held.id, recipient: 'a@x.test', state: 'held', reason: 'It is held already.' },
+      { id: active.id, recipient: 'c@x.test', state: 'active', reason: 'It is on its way now.' },
+    ],
+  });
+  const released = await act(console, 'release', { selection: { ids: [held.id, active.id, 'nothing'] } });
+  expect(released.result.changed.count).toBe(1);
+  expect(released.result.unchanged.recipients).toEqual([
+    { id: active.id, recipient: 'c@x.test', state: 'active', reason: 'It is not held.' },
+    { id: 'nothing', recipient: null, state: null, reason: 'There is no such message.' },
+  ]);
+  const retried = await act(console, 'retry', { selection: { all: true } });
+  expect(retried.result).toMatchObject({ changed: { count: 1 }, unchanged: { count: 2 } });
+});
+
+test('a selection says which mail is meant, in one way', async () => {
+  await using console = await startTestConsole();
+  for (const selection of [{}, { ids: ['a'], all: true }, { all: true, domain: 'x.test' }, { domain: 'x' }, { state: 'held' }]) {
+    const { status } = await console.ask('POST', '/queue/remove', { selection });
+    expect([selection, status]).toEqual([selection, 422]);
+  }
+});
+
+test('waiting mail takes the way of the current routes, and a destination is tried again at once', async () => {
+  await using console = await startTestConsole();
+  const message = to('a@x.test');
+  await put(console.store, message);
+  const rule = { recipientDomain: 'x.test', hosts: ['smtp.up.test:25'], tls: 'verify', sign: true } as const;
+  console.set({ routes: [rule] });
+  const rerouted = await act(console, 'reroute', { selection: { all: true } });
+  expect(rerouted.result.changed.count).toBe(1);
+  const { destination } = (await console.store.messages.get(message.id))!.recipients[0]!;
+  expect(destination).toContain('smtp.up.test');
+  const resumed = await console.ask('POST', `/destinations/${encodeURIComponent(destination)}/resume`, {});
+  expect(resumed.body.result.changed.count).toBe(1);
+  expect(await console.store.messages.takeRetried(10)).toEqual([destination]);
+});
+
+test('work that takes long is asked for by the one who began it, and by nobody else', async () => {
+  const clock = { now: 0 };
+  const works = createWorks<never>(() => clock.now);
+  const { promise, reject } = Promise.withResolvers<never>();
+  const { id, ended } = works.start({ owner: 'anna', what: 'remove' }, async ({ expect: expected, add }) => {
+    expected(10);
+    add(4);
+    return promise;
+  });
+  expect(works.find(id, 'anna')).toMatchObject({ state: 'running', total: 10, done: 4, result: null });
+  expect(works.find(id, 'bob')).toBeUndefined();
+  reject(new Error('the disk is full'));
+  await ended;
+  expect(works.find(id, 'anna')).toMatchObject({ state: 'failed', error: 'the disk is full' });
+  clock.now += 3_600_001;
+  await works.start({ owner: 'anna', what: 'hold' }, async () => undefined as never).ended;
+  expect(works.find(id, 'anna')).toBeUndefined();
+  await using console = await startTestConsole();
+  expect((await console.ask('GET', `/queue/work/${id}`)).status).toBe(404);
+});
+
+test('the steps of large work are told, and all of it is changed', async () => {
+  await using console = await startTestConsole();
+  for (let i = 0; i < 3; i++) await put(console.store, to(...Array.from({ length: 800 }, (_, n) => `u${n}@x.test`)));
+  const steps: number[] = [];
+  const told = { expect: (total: number) => steps.push(total), add: (done: number) => steps.push(done) };
+  const { changed, unchanged } = await console.control.queue.act('hold', { all: true }, told);
+  expect([changed.count, changed.recipients.length, unchanged]).toEqual([2400, 100, { count: 0, recipients: [] }]);
+  expect(steps[0]).toBe(2400);
+  expect(steps.length).toBeGreaterThan(2);
+  expect(steps.slice(1).reduce((sum, done) => sum + done, 0)).toBe(2400);
+});
