@@ -23,6 +23,7 @@ const OVERSIGNED = [
   'content-type',
   'content-transfer-encoding',
 ] as const;
+const PLACES: ReadonlyMap<string, number> = new Map(OVERSIGNED.map((name, place) => [name, place]));
 
 /**
  * Signed as often as they are present: List-Unsubscribe and its Post by RFC 8058 §4, the fields of TLS reports by RFC 8460 §5.3,
@@ -51,6 +52,8 @@ const SIGNED_IF_PRESENT: ReadonlySet<string> = new Set([
   'tls-required',
 ]);
 
+const NO_FIELDS: readonly HeaderField[] = [];
+
 /** Bounds for a header of thousands of such fields, which must not become a signature of the same size: of one name, of the others. */
 const MAX_SAME = 8;
 const MAX_OTHERS = 32;
@@ -67,18 +70,25 @@ export type SignedHeader = {
  * above are not signed.
  */
 export function signedHeader(fields: readonly HeaderField[]): SignedHeader {
-  const oversigned = new Map<string, HeaderField[]>(OVERSIGNED.map((name) => [name, []]));
+  /** By the place of their name. */
+  const oversigned = new Array<HeaderField[] | undefined>(OVERSIGNED.length);
   const others: HeaderField[] = [];
   for (let i = fields.length - 1; i >= 0; i--) {
     const field = fields[i]!;
-    const same = oversigned.get(field.name);
-    if (same === undefined) {
+    const place = PLACES.get(field.name);
+    if (place === undefined) {
       if (SIGNED_IF_PRESENT.has(field.name) && others.length < MAX_OTHERS) others.push(field);
-    } else if (same.length <= MAX_SAME) same.push(field);
+      continue;
+    }
+    const same = oversigned[place];
+    if (same === undefined) oversigned[place] = [field];
+    else if (same.length <= MAX_SAME) same.push(field);
   }
   const names: string[] = [];
   let canonical = '';
-  for (const [name, same] of oversigned) {
+  for (let place = 0; place < OVERSIGNED.length; place++) {
+    const name = OVERSIGNED[place]!;
+    const same = oversigned[place] ?? NO_FIELDS;
     // One name more than there are fields; where there is a field more than are signed, that would be its name.
     for (let i = 0; i <= same.length && i < MAX_SAME + 1; i++) {
       const field = same[i];

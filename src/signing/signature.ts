@@ -41,6 +41,15 @@ function signInput({ algorithm, key }: LoadedKey, input: Buffer): Promise<Buffer
 
 /** ` h=a:b:…;`, folded after a colon. */
 function foldNames(names: readonly string[]): string {
+  if (names.length === last.names.length && names.every((name, i) => name === last.names[i])) return last.folded;
+  last = { names, folded: newlyFolded(names) };
+  return last.folded;
+}
+
+/** Mail of one program has the same fields each time. */
+let last: { readonly names: readonly string[]; readonly folded: string } = { names: [], folded: '' };
+
+function newlyFolded(names: readonly string[]): string {
   let folded = '';
   let line = ' h=';
   names.forEach((name, i) => {
