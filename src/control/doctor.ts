@@ -1,5 +1,6 @@
 /** The doctor, as an operator asks it: one look at a time, and what the last one found. */
 import type { Finding } from '../doctor/doctor.ts';
+import type { ConsoleStore } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
 import type { DoctorParts } from './doctor-input.ts';
 import { iso } from './shapes.ts';
@@ -10,7 +11,7 @@ export async function lookAtRelay(parts: DoctorParts): Promise<readonly Finding[
   return examineRelay(parts);
 }
 
-/** `since`: the first look of this process that found it so. */
+/** `since`: the first look that found it so, also of an earlier process. */
 type AgedFinding = Finding & { readonly since: string };
 type FindingChange = Pick<Finding, 'check' | 'subject' | 'result'> & { readonly at: string; readonly before: Finding['result'] };
 
@@ -33,12 +34,14 @@ export type Doctor = {
   settled(): Promise<void>;
 };
 
+type KnownResults = Pick<ConsoleStore, 'findings' | 'keepFindings'>;
+
 const EVERY = 30 * SECOND;
 const MOST_CHANGES = 200;
 const keyOf = ({ check, subject }: Pick<Finding, 'check' | 'subject'>) => `${check} ${subject}`;
 
-/** @param examine what a look does. */
-export function createDoctor(examine: () => Promise<readonly Finding[]>, now: Clock = systemClock): Doctor {
+/** @param examine what a look does. @param kept where the results of the last look are, so that a restart does not make them young. */
+export function createDoctor(examine: () => Promise<readonly Finding[]>, kept: KnownResults, now: Clock = systemClock): Doctor {
   let running: Promise<void> | undefined;
   let startedAt: number | null = null;
   let lookedAt: number | null = null;
@@ -48,7 +51,8 @@ export function createDoctor(examine: () => Promise<readonly Finding[]>, now: Cl
 
   async function run(): Promise<void> {
     try {
-      take(await examine(), iso(now()));
+      const found = await examine();
+      await take(found, now());
       error = null;
     } catch (cause) {
       error = (cause as Error).message;
@@ -56,14 +60,19 @@ export function createDoctor(examine: () => Promise<readonly Finding[]>, now: Cl
     lookedAt = now();
   }
 
-  function take(found: readonly Finding[], at: string): void {
-    const known = new Map(findings.map((finding) => [keyOf(finding), finding]));
+  async function take(found: readonly Finding[], time: number): Promise<void> {
+    const at = iso(time);
+    const known = new Map((await kept.findings()).map((finding) => [keyOf(finding), finding]));
     const aged = found.map((finding) => {
       const before = known.get(keyOf(finding));
-      return { ...finding, since: before?.result === finding.result ? before.since : at };
+      return { ...finding, since: before?.result === finding.result ? iso(before.since) : at };
     });
+    const results = found.map(({ check, subject, result, ...detail }) => ({
+      ...{ check, subject, result, detail: JSON.stringify(detail) },
+    }));
+    await kept.keepFindings(results, time);
     const changed = aged.flatMap(({ check, subject, result }) => {
-      const before = known.get(keyOf({ check, subject }))?.result;
+      const before = known.get(keyOf({ check, subject }))?.result as Finding['result'] | undefined;
       return before === undefined || before === result ? [] : [{ at, check, subject, before, result }];
     });
     changes = [...changed, ...changes].slice(0, MOST_CHANGES);

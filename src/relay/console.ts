@@ -35,7 +35,7 @@ export function openConsole({ controlAs, clients, events, source, reload, ...par
   const seen = { ...store.forPeople, ping: store.ping };
   return startConsole({
     works: createWorks(store.now),
-    doctor: createDoctor(() => lookAtRelay({ config: current.config, store: seen }), store.now),
+    doctor: createDoctor(() => lookAtRelay({ config: current.config, store: seen }), store.console, store.now),
     configuration: createConfiguration({ source, running, signingDomains, reload }),
     listen: current.config.listen.console,
     version: VERSION,

@@ -63,7 +63,7 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
       },
     },
     works: createWorks(),
-    doctor: createDoctor(async () => []),
+    doctor: createDoctor(async () => [], store.console),
     configuration: noConfiguration,
     settings: () => ({ ...SETTINGS, ...settings }),
     tls: { current: () => ({}), onChange: () => {} },

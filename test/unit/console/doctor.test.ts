@@ -3,17 +3,19 @@ import { expect, test } from 'vitest';
 import { createDoctor } from '../../../src/control/control.ts';
 import type { Finding } from '../../../src/doctor/doctor.ts';
 import { startTestConsole } from '../../support/console.ts';
+import { createMemoryData } from '../../support/memory-data.ts';
 import { NOW } from '../../support/store-rig.ts';
 
 const found = (result: Finding['result'], check = 'spf'): Finding => ({
   ...{ check, subject: 'shop.test', result, found: 'no SPF record', wanted: 'v=spf1', advice: 'Publish it.' },
 });
 
-function rig() {
+function rig(kept = createMemoryData().client().console) {
   const looks: ((findings: readonly Finding[]) => void)[] = [];
   const clock = { now: NOW };
   const doctor = createDoctor(
     () => new Promise((resolve) => void looks.push(resolve)),
+    kept,
     () => clock.now,
   );
   const finish = async (findings: readonly Finding[]) => {
@@ -57,11 +59,26 @@ test('a finding keeps its age while its result is the same, and a change is reme
   expect(second.changes).toEqual([{ at: second.lookedAt, check: 'dkim', subject: 'shop.test', before: 'ok', result: 'warning' }]);
 });
 
+test('a restart makes no finding younger, and what changed meanwhile is told', async () => {
+  const kept = createMemoryData().client().console;
+  const before = rig(kept);
+  before.doctor.look();
+  await before.finish([found('error'), found('ok', 'dkim')]);
+  const after = rig(kept);
+  after.clock.now += 60_000;
+  after.doctor.look();
+  await after.finish([found('error'), found('error', 'dkim')]);
+  const { findings, changes } = after.doctor.last();
+  expect(findings.map(({ since }) => since)).toEqual([new Date(NOW).toISOString(), new Date(NOW + 60_000).toISOString()]);
+  expect(changes).toMatchObject([{ check: 'dkim', before: 'ok', result: 'error' }]);
+});
+
 test('a look that fails says why, and keeps what was found before', async () => {
   const clock = { now: NOW };
   const results = [() => Promise.resolve([found('ok')]), () => Promise.reject(new Error('the store is closed'))];
   const doctor = createDoctor(
     () => results.shift()!(),
+    createMemoryData().client().console,
     () => clock.now,
   );
   await using console = await startTestConsole({ doctor });
