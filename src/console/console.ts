@@ -27,6 +27,8 @@ export type ConsoleSettings = {
   /** Networks of proxies whose X-Forwarded-For counts. */
   readonly proxyTrust: readonly string[];
   readonly secondFactor: 'offered' | 'required';
+  /** Administrators may fetch whole messages of the queue. */
+  readonly content: boolean;
   /** A session ends after so long without a use. */
   readonly idle: number;
   /** A session ends after so long. */

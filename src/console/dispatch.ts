@@ -116,7 +116,10 @@ async function run(
 
 /** Reads nothing but what the route takes. */
 async function read(request: IncomingMessage, response: ServerResponse, route: ApiRoute, { searchParams }: URL) {
-  const query = route.query && checked(route.query, Object.fromEntries(searchParams), '');
+  const asked = Object.fromEntries(searchParams);
+  const { 'last-event-id': last } = request.headers;
+  if (route.streams === 'text/event-stream' && typeof last === 'string') asked['after'] = last;
+  const query = route.query && checked(route.query, asked, '');
   return { query, given: route.body && (await readJson(request, response, route.takes)) };
 }
 

@@ -93,7 +93,7 @@ export type ApiRoute = Omit<RouteShape<string, Schema | undefined, Schema | unde
 };
 
 /** A text, or its pieces as they come. Each piece is sent at once. */
-export type Stream = string | AsyncIterable<string>;
+export type Stream = string | AsyncIterable<string | Uint8Array>;
 
 /** What control returns may be read-only. */
 type Answered<T> = T extends readonly (infer E)[]

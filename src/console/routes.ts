@@ -13,6 +13,7 @@ import { DOMAIN_ROUTES } from './api/domains.ts';
 import { FIRST_CLIENT_ROUTES } from './api/first-client.ts';
 import { FIRST_RUN_ROUTES } from './api/first-run.ts';
 import { HISTORY_ROUTES } from './api/history.ts';
+import { LOG_ROUTES } from './api/log.ts';
 import { MESSAGE_ROUTES } from './api/messages.ts';
 import { MUTE_ROUTES } from './api/mutes.ts';
 import { QUEUE_ACTION_ROUTES } from './api/queue-actions.ts';
@@ -29,6 +30,7 @@ export const ROUTES: readonly ApiRoute[] = [
   HISTORY_ROUTES,
   MESSAGE_ROUTES,
   REFUSAL_ROUTES,
+  LOG_ROUTES,
   QUEUE_LIST_ROUTES,
   DESTINATION_ROUTES,
   QUEUE_ACTION_ROUTES,

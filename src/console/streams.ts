@@ -8,6 +8,8 @@ import type { ApiRoute, Stream } from './route.ts';
 const MOST_STREAMS = 32;
 /** A comment goes to an event stream that has nothing to say for so long, so that nobody takes it for dead. */
 const HEARTBEAT = 15 * SECOND;
+/** Who takes nothing for so long is dropped: what comes meanwhile would fill the memory. */
+const PATIENCE = 30 * SECOND;
 
 export function createStreams() {
   let open = 0;
@@ -35,16 +37,28 @@ export function createStreams() {
   };
 }
 
-async function pass(response: ServerResponse, type: string, pieces: AsyncIterable<string>, signal: AbortSignal) {
+async function pass(response: ServerResponse, type: string, pieces: AsyncIterable<string | Uint8Array>, signal: AbortSignal) {
   const beat = setInterval(() => response.writableNeedDrain || response.write(':\n\n'), HEARTBEAT);
   if (type !== 'text/event-stream') clearInterval(beat);
   try {
     for await (const piece of pieces) {
       if (signal.aborted) break;
-      if (!response.write(piece)) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+      if (!response.write(piece)) await drained(response);
     }
     response.end();
   } finally {
     clearInterval(beat);
   }
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const late = setTimeout(() => response.destroy(), PATIENCE);
+    const done = () => {
+      clearTimeout(late);
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.once('drain', done).once('close', done);
+  });
 }

@@ -13,6 +13,7 @@ import { type ActivityControl, createActivityControl } from './activity.ts';
 import { type BehaviourControl, createBehaviourControl } from './behaviour.ts';
 import { type CertificateControl, type CertificateSettings, createCertificateControl } from './certificates.ts';
 import { type ChangeControl, createChangeControl } from './changes.ts';
+import { type ContentControl, createContentControl } from './content.ts';
 import type { DomainCheckSettings } from './domain-check.ts';
 import { createDomainControl, type DomainControl } from './domains.ts';
 import { createMuteControl, type MuteControl } from './mutes.ts';
@@ -106,6 +107,7 @@ export type Control = {
   readonly trace: TraceControl;
   readonly activity: ActivityControl;
   readonly status: StatusControl;
+  readonly content: ContentControl;
   readonly certificates: CertificateControl;
   readonly send: SendControl;
   readonly tlsCheck: TlsCheckControl;
@@ -131,6 +133,7 @@ export function createControl({ store, settings, dns, now = systemClock, by }: C
     trace: createTraceControl(store),
     activity: createActivityControl(parts),
     status: createStatusControl(parts),
+    content: createContentControl(parts),
     certificates: createCertificateControl(parts),
     send: createSendControl(parts),
     tlsCheck: createTlsCheckControl({ ...parts, dns }),

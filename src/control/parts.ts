@@ -27,11 +27,13 @@ export type Parts<Settings> = {
   readonly note: (deed: Deed) => StoreData;
 };
 
-export function noteAs({ store, now }: Pick<Parts<unknown>, 'store' | 'now'>, { name, way, address, request }: Actor) {
-  return ({ action, target, before = null, after = null }: Deed): StoreData =>
-    store.noted({
-      ...{ id: randomUUID(), at: now(), actor: name, way, address: address ?? null },
-      ...{ action, target, before, after },
-      ...(request === undefined ? {} : { request }),
-    });
+export function noteAs({ store, now }: Pick<Parts<unknown>, 'store' | 'now'>, by: Actor) {
+  return (deed: Deed): StoreData => store.noted(noteOf(deed, by, now()));
+}
+
+/** The row of an action. */
+export function noteOf({ action, target, before = null, after = null }: Deed, by: Actor, at: number): ChangeNote {
+  const { name, way, address, request } = by;
+  const said = { actor: name, way, address: address ?? null, action, target, before, after };
+  return { id: randomUUID(), at, ...said, ...(request === undefined ? {} : { request }) };
 }

@@ -64,7 +64,7 @@ function actorOf({ name, account, way, address, request }: NonNullable<Parameter
 function consoleSettings({
   hostname,
   tls,
-  console: { origin, proxyTrust, secondFactor, idle, lifetime },
+  console: { origin, proxyTrust, secondFactor, content, idle, lifetime },
 }: Config): ConsoleSettings {
-  return { names: [hostname, ...tls.names], origin, proxyTrust, secondFactor, idle, lifetime };
+  return { names: [hostname, ...tls.names], origin, proxyTrust, secondFactor, content, idle, lifetime };
 }

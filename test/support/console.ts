@@ -1,5 +1,6 @@
 /** A console over a store of its own, asked over loopback as an administrator who has logged in, or as somebody else. */
-import { type IncomingHttpHeaders, request as send } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingHttpHeaders, type IncomingMessage, request as send } from 'node:http';
 import { secretHash } from '../../src/console/access/cookie.ts';
 import { csrfOf } from '../../src/console/access/csrf.ts';
 import { type ConsoleParts, type ConsoleSettings, startConsole } from '../../src/console/console.ts';
@@ -105,6 +106,14 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
       checkDeclared(method, `/api/v1${path}`, answer);
       return answer;
     },
+    /** An answer that does not end. Each piece is a text as it came. */
+    async open(path: string, as: Asker = 'admin') {
+      const request = send({ host: '127.0.0.1', port, path: `/api/v1${path}`, headers: headersOf(as), agent: false });
+      request.end();
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      response.setEncoding('utf8');
+      return { status: response.statusCode, pieces: response as AsyncIterable<string>, close: () => request.destroy() };
+    },
     [Symbol.asyncDispose]: () => console.close(),
   };
 }
@@ -141,6 +150,7 @@ const SETTINGS: ConsoleSettings = {
   origin: undefined,
   proxyTrust: [],
   secondFactor: 'offered',
+  content: false,
   idle: 12 * 3_600_000,
   lifetime: 7 * 86_400_000,
 };

@@ -1,9 +1,12 @@
 /** Messages: the list, and one of them. */
 import * as v from 'valibot';
+import type { Control } from '../../control/control.ts';
 import type { BrowseQuery } from '../../store/store.ts';
 import { ApiProblem } from '../problem.ts';
 import { type ApiCaller, route } from '../route.ts';
+import { liveMessages } from './live-messages.ts';
 import { API_STATES, listedMessage, maybeTime, wholeMessage } from './message-shapes.ts';
+import { messagesCsv } from './messages-csv.ts';
 import { given, instant, nextPage, pageBefore, pageLimit, shortText } from './paging.ts';
 import { sees, sightOf } from './sight.ts';
 
@@ -64,6 +67,31 @@ export const MESSAGE_ROUTES = [
   }),
   route({
     method: 'GET',
+    path: '/messages.csv',
+    access: 'account',
+    scope: 'messages:read',
+    about: 'The same messages as a table for spreadsheets, one line each, with at most 20 recipients.',
+    query: v.strictObject(MESSAGE_FILTERS),
+    streams: 'text/csv',
+    handle: async ({ query, by, control, signal }) => messagesCsv(control.trace, browseQuery(by, query), signal),
+  }),
+  route({
+    method: 'GET',
+    path: '/messages/live',
+    access: 'account',
+    scope: 'messages:read',
+    about:
+      'Messages as they come and change: events `messages` with `items` as in /messages, at most 100 in 250 ms, and `more`, the number of changes left out (null: unknown).',
+    query: v.strictObject({ ...MESSAGE_FILTERS, after: shortText('Only newer messages than the one with this id.') }),
+    streams: 'text/event-stream',
+    async handle({ query: { after, ...filters }, by, control, parts, signal }) {
+      const { live } = parts;
+      const query = browseQuery(by, filters);
+      return liveMessages({ live, trace: control.trace, query, sees: (user) => sees(by, user), after, signal });
+    },
+  }),
+  route({
+    method: 'GET',
     path: '/messages/:id',
     access: 'account',
     scope: 'messages:read',
@@ -75,4 +103,37 @@ export const MESSAGE_ROUTES = [
       return message;
     },
   }),
+  route({
+    method: 'GET',
+    path: '/messages/:id/headers',
+    access: 'operator',
+    scope: 'messages:read',
+    about: 'The header of a message that waits, as it leaves.',
+    streams: 'text/plain',
+    async handle({ params: { id }, by, control }) {
+      await checkSeen(id, by, control);
+      return control.content.header(id);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/messages/:id/raw',
+    access: 'admin',
+    scope: null,
+    confirm: true,
+    about: 'A whole message that waits, as it leaves. Only if `console.content` is true. The changes say who has read it.',
+    streams: 'message/rfc822',
+    async handle({ params: { id }, by, control, parts }) {
+      if (!parts.settings().content)
+        throw new ApiProblem(403, 'The content of mail is not shown: `console.content` is false in the configuration.');
+      await checkSeen(id, by, control);
+      return control.content.raw(id);
+    },
+  }),
 ];
+
+/** @throws ApiProblem 404 for mail that the caller may not see. */
+async function checkSeen(id: string, by: ApiCaller | undefined, control: Control): Promise<void> {
+  const { user } = await control.queue.show(id);
+  if (!sees(by, user)) throw new ApiProblem(404, `No message ${id}.`);
+}

@@ -1,0 +1,28 @@
+/** Frames of an event stream, made at most each 250 ms, so that a flood costs each browser no more than a list. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Milliseconds. */
+const EVERY = 250;
+/** After the end of a connection a browser waits so long, in milliseconds. */
+const RETRY = 2000;
+
+/** One frame. `id`: what a browser says when it comes again. undefined: there is nothing to say now. */
+type Frame = { readonly id: string; readonly event: string; readonly data: unknown };
+
+/** @param next is asked for the next frame, until `signal` ends it. @param end is called once then. */
+export async function* eventStream(
+  next: () => Promise<Frame | undefined> | Frame | undefined,
+  end: () => void,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  try {
+    yield `retry: ${RETRY}\n\n`;
+    while (!signal.aborted) {
+      const frame = await next();
+      if (frame !== undefined) yield `id: ${frame.id}\nevent: ${frame.event}\ndata: ${JSON.stringify(frame.data)}\n\n`;
+      await sleep(EVERY, undefined, { signal, ref: false }).catch(() => {});
+    }
+  } finally {
+    end();
+  }
+}
