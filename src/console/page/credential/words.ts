@@ -113,8 +113,7 @@ export const limitBars = (used: ListedCredential['used']) =>
 export function lastLogin({ lastLogin }: ListedCredential) {
   if (lastLogin === null) return html`<span class="dim">${t('credentials.login.never')}</span>`;
   const { at, ip, tls, mechanism } = lastLogin;
-  const how = t('credentials.login.how', { mechanism, ip, tls: tls ?? t('credentials.login.plain') });
-  return html`${when(at, 'ago')} <span class="dim">${how}</span>`;
+  return html`<span>${rich('credentials.login.how', { time: when(at, 'ago'), mechanism, ip, tls: tls ?? t('credentials.login.plain') })}</span>`;
 }
 
 export const kindWords = ({ mailServer }: ListedCredential) => t(mailServer ? 'credentials.kind.server' : 'credentials.kind.app');

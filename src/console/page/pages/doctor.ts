@@ -141,7 +141,7 @@ function finding(one: Finding, before: Finding | undefined, again: () => Promise
   return html`${title}
   <li key=${`${check} ${subject}`} class="finding ${result}">
     <div class="what">
-      <h3>${resultMark(result)} <code>${check}</code> ${strange(subject)}</h3>
+      <h2>${resultMark(result)} <code>${check}</code> ${strange(subject)}</h2>
       <span class="dim">${rich('doctor.sinceText', { time: when(since) })}</span>
     </div>
     ${factList([

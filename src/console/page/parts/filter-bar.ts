@@ -34,7 +34,7 @@ function FilterBar({ filters, more }: { readonly filters: readonly Filter[]; rea
   const values = useFilters(filters.map(({ name }) => name));
   const isSet = Object.values(values).some((value) => value !== undefined);
   const clear = () => filterBy(Object.fromEntries(filters.map(({ name }) => [name, null])));
-  return html`<form class="filters" role="search" onSubmit=${(event: Event) => event.preventDefault()}>
+  return html`<form class="filters" role="search" aria-label=${t('filter.label')} onSubmit=${(event: Event) => event.preventDefault()}>
     ${filters.map((filter) => h(FilterField, { key: filter.name, filter, value: values[filter.name] ?? '' }))}
     ${isSet && html`<button type="button" class="quiet" onClick=${clear}>${t('filter.clear')}</button>`}
     ${more && html`<span class="more">${more}</span>`}

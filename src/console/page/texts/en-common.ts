@@ -99,4 +99,5 @@ export const EN_COMMON = {
   'result.error': 'error',
   'result.unknown': 'not known',
   'page.otherAccount': 'Account',
+  'filter.label': 'Filter',
 } as const;

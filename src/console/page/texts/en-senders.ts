@@ -27,7 +27,7 @@ export const EN_SENDERS = {
   'credentials.use.until': 'counted anew in {time}',
   'credentials.login': 'Last login',
   'credentials.login.never': 'none seen',
-  'credentials.login.how': '{mechanism} from {ip}, {tls}',
+  'credentials.login.how': '{time} ago by {mechanism} from {ip}, {tls}',
   'credentials.login.plain': 'without TLS',
   'credentials.limit.messages': { one: '{count} message', other: '{count} messages' },
   'credentials.limit.recipients': { one: '{count} recipient', other: '{count} recipients' },

@@ -103,4 +103,5 @@ export const FR_COMMON: SameTexts<typeof EN_COMMON> = {
   'result.error': 'erreur',
   'result.unknown': 'inconnu',
   'page.otherAccount': 'Compte',
+  'filter.label': 'Filtre',
 };

@@ -30,7 +30,7 @@ export const FR_SENDERS: SameTexts<typeof EN_SENDERS> = {
   'credentials.use.until': 'compté à neuf dans {time}',
   'credentials.login': 'Dernière connexion',
   'credentials.login.never': 'aucune vue',
-  'credentials.login.how': '{mechanism} depuis {ip}, {tls}',
+  'credentials.login.how': 'il y a {time}, {mechanism} depuis {ip}, {tls}',
   'credentials.login.plain': 'sans TLS',
   'credentials.limit.messages': { one: '{count} message', other: '{count} messages' },
   'credentials.limit.recipients': { one: '{count} destinataire', other: '{count} destinataires' },

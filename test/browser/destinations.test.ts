@@ -1,0 +1,50 @@
+/** Why it is slow there, and what an operator does about it: in a real browser on a whole relay. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { closeBrowser, hasBrowser } from '../support/browser.ts';
+import { type ConsoleRelay, startConsoleRelay } from '../support/console-relay.ts';
+import { openClient } from '../support/relay.ts';
+
+const TEXT = 'From: app@sender.test\r\nTo: anna@dest.test\r\nSubject: Hello\r\n\r\nHow are you?\r\n';
+
+describe.skipIf(!hasBrowser)('destinations', () => {
+  let console: ConsoleRelay;
+  beforeAll(async () => {
+    console = await startConsoleRelay({ mx: { script: { RCPT: () => '451 4.7.500 Server busy <b>now</b>' } } });
+    const client = await openClient(console.relay.ports.submissions, { tls: true });
+    await client.login();
+    expect(await client.message({ text: TEXT })).toMatch(/^250 /);
+    client.close();
+    await console.relay.logged('delayed');
+  });
+  afterAll(async () => {
+    await closeBrowser();
+    await console[Symbol.asyncDispose]();
+  });
+
+  test('a destination shows what waits and its last reply, as text', async () => {
+    await using visit = await console.open('operator');
+    const { page } = visit;
+    await page.goto('/destinations?find=dest');
+    await page.getByRole('link', { name: 'dest.test' }).click();
+    await page.getByRole('heading', { level: 1, name: 'dest.test' }).waitFor();
+    await page.getByText('1 recipient', { exact: false }).first().waitFor();
+    await page.getByText('451 4.7.500 Server busy <b>now</b>').first().waitFor();
+    await page.getByText('smarthost queue hold --destination dest.test').waitFor();
+  });
+
+  test('its mail is held and released, and each step tells first how many it will touch', async () => {
+    await using visit = await console.open('operator');
+    const { page } = visit;
+    await page.goto('/destinations/dest.test');
+    await page.getByRole('button', { name: 'Hold all' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('heading', { name: 'Hold 1 recipient?' }).waitFor();
+    await dialog.getByText('Its senders are not told.').waitFor();
+    await dialog.getByRole('button', { name: 'Hold all' }).click();
+    await page.getByText('1 recipient changed.').waitFor();
+    await page.locator('.states .mark', { hasText: 'held' }).waitFor();
+    await page.getByRole('button', { name: 'Release' }).click();
+    await dialog.getByRole('button', { name: 'Release' }).click();
+    await page.locator('.states .mark', { hasText: 'held' }).waitFor({ state: 'detached' });
+  });
+});
