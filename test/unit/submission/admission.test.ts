@@ -1,9 +1,12 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
+import { createEventLog } from '../../../src/events/events.ts';
 import { type Admitted, createAdmission, createKnownClients } from '../../../src/submission/admission.ts';
 import { createBruteForce } from '../../../src/submission/brute-force.ts';
+import { createGuard } from '../../../src/submission/guard.ts';
 import { failureDelay } from '../../../src/submission/login.ts';
-import { fakeFailures } from '../../support/submission-rig.ts';
+import { createLog } from '../../../src/system/log.ts';
+import { fakeFailures, LIMITS } from '../../support/submission-rig.ts';
 
 const socket = () => new EventEmitter();
 
@@ -106,6 +109,30 @@ describe('failed logins', () => {
     expect(force.isBlocked('192.0.2.1')).toBe(true);
     expect(force.isBlocked('2001:db8::ffff')).toBe(true);
     expect(force.isBlocked('192.0.2.2', 'user 0')).toBe(false); // never the user alone
+  });
+
+  test('at the console never block mail, and those by mail block the console; this machine is only slowed there', async () => {
+    const failures = fakeFailures();
+    const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
+    const guard = await createGuard({
+      ...{ auth: { ...limits, failureDelay: 1000 }, limits: LIMITS, failures, log },
+      credentials: { verify: async () => ({ result: 'wrong' }), current: () => undefined, renewed: async () => undefined },
+      now: () => 1_000_000,
+      monotonic: () => 0,
+    });
+    const caller = { ip: '192.0.2.1', client: '192.0.2.1' };
+    const waits = [];
+    for (let i = 0; i < 4; i++) waits.push(await guard.console.recordFailure(caller.ip, `guess ${i}`));
+    expect(waits).toEqual([1000, 1000, 1000, 2000]);
+    expect(guard.console.isBlocked(caller.ip)).toBe(true);
+    expect(await guard.verify({ name: 'shop', password: 'x' }, caller)).toEqual({ result: 'wrong' });
+    expect(guard.admit(caller, new EventEmitter())).not.toBe('blocked');
+    for (let i = 0; i < 3; i++) await guard.recordFailure('192.0.2.9', 'shop');
+    expect(guard.console.isBlocked('192.0.2.9')).toBe(true);
+    for (let i = 0; i < 9; i++) await guard.console.recordFailure('127.0.0.1', 'anna');
+    expect(guard.console.isBlocked('127.0.0.1', 'anna')).toBe(false);
+    const restarted = await createBruteForce({ auth: limits, failures, now: () => 1_000_000, known });
+    expect([restarted.isBlocked(caller.ip, undefined, 'web'), restarted.isBlocked(caller.ip)]).toEqual([true, false]);
   });
 
   test('are remembered over a restart, and end with their window', async () => {
