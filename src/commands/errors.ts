@@ -45,7 +45,7 @@ const TYPED_AT: Partial<Record<ControlErrorSubject, string>> = {
 /** The options of the values of a credential. */
 const FLAGS: Readonly<Record<string, string>> = {
   ...{ senders: '--sender', limits: '--limit', expiresAt: '--expires', rewrite: '--rewrite' },
-  ...{ profile: '--profile', contact: '--contact' },
+  ...{ profile: '--profile', contact: '--contact', to: '--to', from: '--from', day: 'DAY', domain: 'DOMAIN' },
 };
 
 /** Added to an error if a message is not found, or not in the queue. */

@@ -1,6 +1,6 @@
 /** `smarthost send`: puts a test message into the queue like any other mail, and follows it to its end. */
-import { parseDuration, parseMailAddress } from '../config/config.ts';
-import type { Progress, TracedAttempt } from '../control/control.ts';
+import { parseDuration } from '../config/config.ts';
+import { type Progress, readTestMessage, type TracedAttempt } from '../control/control.ts';
 import { paintFor } from './colours.ts';
 import { withControl } from './context.ts';
 import { type CommonOptions, define, type Register } from './define.ts';
@@ -30,11 +30,10 @@ export const registerSend: Register = (program, io) => {
           .option('--verbose', 'show the sent header, each change of state, and the conversation with the MX'),
     },
     async (_, options) => {
-      const to = typed('--to', () => parseMailAddress(options.to));
-      const from = options.from === undefined ? undefined : typed('--from', () => parseMailAddress(options.from!));
+      const message = readTestMessage(options);
       const timeout = typed('--timeout', () => parseDuration(options.timeout));
       await withControl(io, options, async ({ control: { send } }) => {
-        const { id, header } = await send.submit({ to, from });
+        const { id, header } = await send.submit(message);
         io.err(`Queued as ${id}.`);
         if (options.verbose) io.err(`The header as it is sent:\n${header.replace(/^/gm, '  ')}`);
         await finish(io, options, await follow(io, options, send.follow(id, timeout)));

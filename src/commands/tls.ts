@@ -1,11 +1,10 @@
 /** `smarthost tls …`: TLS with destinations, and the reports to their owners. */
 import type { Command } from 'commander';
 import { parseDuration } from '../config/config.ts';
-import type { TlsFailure, TlsReportCopy } from '../control/control.ts';
-import { DAY } from '../system/clock.ts';
+import { readDay, type TlsFailure, type TlsReportCopy } from '../control/control.ts';
 import { withControl } from './context.ts';
 import { define, group, type Register } from './define.ts';
-import { domainTyped, typed, UsageError } from './errors.ts';
+import { domainTyped, typed } from './errors.ts';
 import { type Io, printJson } from './io.ts';
 import { table, time } from './text.ts';
 import { registerCheck } from './tls-check.ts';
@@ -61,7 +60,7 @@ function registerReports(tls: Command, io: Io): void {
     },
     ([day, domain], options) =>
       withControl(io, options, async ({ control }) => {
-        const shown = await control.tlsReports.show(dayTyped(day!), domainTyped(domain!));
+        const shown = await control.tlsReports.show(readDay(day!), domainTyped(domain!));
         if (options.json) return printJson(io, shown);
         await printJson(io, shown.report);
         io.err(shown.copies.length === 0 ? 'No copy of it was written yet.' : copyTable(shown.copies).trimEnd());
@@ -76,7 +75,7 @@ function registerReports(tls: Command, io: Io): void {
     },
     ([day, domain], options) =>
       withControl(io, options, async ({ control }) => {
-        const asked = { day: dayTyped(day!), domain: domainTyped(domain!) };
+        const asked = { day: readDay(day!), domain: domainTyped(domain!) };
         await control.tlsReports.send(asked.day, asked.domain);
         io.err('The relay was asked to send it. `smarthost tls reports list` shows the result.');
         if (options.json) await printJson(io, asked);
@@ -109,11 +108,4 @@ function copyTable(copies: readonly TlsReportCopy[]): string {
 
 function failureRow({ day, domain, policy, type, reason, mx, receivingIp, sessions }: TlsFailure): readonly string[] {
   return [day, domain, policy, type, reason ?? '', mx ?? '', receivingIp ?? '', String(sessions)];
-}
-
-function dayTyped(text: string): string {
-  const at = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(at) || new Date(at).toISOString().slice(0, 10) !== text)
-    throw new UsageError(`DAY is a UTC day such as ${new Date(Date.now() - DAY).toISOString().slice(0, 10)}, not "${text}"`);
-  return text;
 }

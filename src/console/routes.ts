@@ -16,11 +16,14 @@ import { HISTORY_ROUTES } from './api/history.ts';
 import { LOG_ROUTES } from './api/log.ts';
 import { MESSAGE_ROUTES } from './api/messages.ts';
 import { MUTE_ROUTES } from './api/mutes.ts';
+import { PROVIDER_ROUTES } from './api/providers.ts';
 import { QUEUE_ACTION_ROUTES } from './api/queue-actions.ts';
 import { QUEUE_LIST_ROUTES } from './api/queue-list.ts';
 import { REFUSAL_ROUTES } from './api/refusals.ts';
 import { SESSION_ROUTES } from './api/session.ts';
 import { STATUS_ROUTES } from './api/status.ts';
+import { TEST_MESSAGE_ROUTES } from './api/test-messages.ts';
+import { TLS_ROUTES } from './api/tls.ts';
 import { TOKEN_ROUTES } from './api/tokens.ts';
 import type { ApiRoute } from './route.ts';
 
@@ -34,6 +37,9 @@ export const ROUTES: readonly ApiRoute[] = [
   QUEUE_LIST_ROUTES,
   DESTINATION_ROUTES,
   QUEUE_ACTION_ROUTES,
+  PROVIDER_ROUTES,
+  TEST_MESSAGE_ROUTES,
+  TLS_ROUTES,
   CREDENTIAL_ROUTES,
   DOMAIN_ROUTES,
   DOCTOR_ROUTES,

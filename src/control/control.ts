@@ -53,7 +53,7 @@ export type { KnownProvider, ProviderCommand } from './providers.ts';
 export type { QueueChange, QueuePreview, QueueResult } from './queue.ts';
 export { type ChangedReply, createReplyControl, type WholeExplanation } from './replies.ts';
 export { createReportControl, type DomainReports, type ReadReports, type ReportSource } from './reports.ts';
-export type { Progress } from './send.ts';
+export { type Progress, readTestMessage } from './send.ts';
 export type { SessionOfAccount } from './sessions.ts';
 export type {
   KeyRecord,
@@ -70,7 +70,7 @@ export type {
 export type { StoredStatus } from './status.ts';
 export type { CheckedHost, DomainCheck } from './tls-check.ts';
 export type { KnownPolicy } from './tls-policies.ts';
-export type { TlsFailure, TlsReportCopy } from './tls-reports.ts';
+export { readDay, type TlsFailure, type TlsReportCopy } from './tls-reports.ts';
 export { type KnownToken, TOKEN_SCOPES } from './tokens.ts';
 export { parseExpiry, readNewUser, readUserValues, USER_KINDS, type WrittenUser } from './user-values.ts';
 export { checkPassword, type NewUser, newUser, type UserChange, type UserLogin } from './users.ts';

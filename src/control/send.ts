@@ -1,11 +1,12 @@
 /** Puts a test message into the queue like any other mail, and follows it to its end. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseMailAddress } from '../config/config.ts';
 import type { PreparationOptions } from '../preparation/preparation.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import type { Route } from '../smtp/route.ts';
 import { type Content, ENDED_STATES } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
-import { ControlError } from './control-error.ts';
+import { ControlError, type Fault, refuseFaults } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { type TracedMessage, traceShape } from './shapes.ts';
 
@@ -22,6 +23,22 @@ export type TestMessageSettings = {
 
 /** Addresses in the form that SMTP uses. */
 type TestMessage = { readonly to: string; readonly from?: string | undefined };
+
+/** Addresses as they are written. @throws ControlError with every mistake. */
+export function readTestMessage({ to, from }: { readonly to: string; readonly from?: string | undefined }): TestMessage {
+  const faults: Fault[] = [];
+  const read = (at: string, text: string) => {
+    try {
+      return parseMailAddress(text);
+    } catch (error) {
+      faults.push({ at, message: (error as Error).message });
+      return text;
+    }
+  };
+  const message = { to: read('to', to), from: from === undefined ? undefined : read('from', from) };
+  refuseFaults(faults);
+  return message;
+}
 
 /** `header` is the sent header section, with LF line ends. */
 type SentTestMessage = { readonly id: string; readonly header: string };

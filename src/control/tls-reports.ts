@@ -1,7 +1,7 @@
 /** Reports about TLS to the owners of domains, and the reported failures: RFC 8460. A day is a UTC day, written `2026-11-27`. */
 import type { StoredTlsReport, TlsFailureRow } from '../store/store.ts';
 import { DAY, HOUR } from '../system/clock.ts';
-import { ControlError } from './control-error.ts';
+import { ControlError, refuseFaults } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { iso } from './shapes.ts';
 
@@ -83,6 +83,14 @@ export function createTlsReportControl({ store, settings, now, note }: Parts<Tls
       return (await tlsResults.tlsFailures({ since: day, limit: MOST })).map(failureShape);
     },
   };
+}
+
+/** A UTC day such as `2026-11-27`. @throws ControlError */
+export function readDay(text: string): string {
+  const at = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(text) : Number.NaN;
+  const isDay = !Number.isNaN(at) && new Date(at).toISOString().slice(0, 10) === text;
+  if (!isDay) refuseFaults([{ at: 'day', message: `is a UTC day such as 2026-11-27, not "${text}"` }]);
+  return text;
 }
 
 function copyShape({ day, domain, rua, reportId, state, queueId, attempts, nextAt, lastError, createdAt }: StoredTlsReport) {
