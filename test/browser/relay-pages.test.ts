@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { closeBrowser, hasBrowser } from '../support/browser.ts';
 import { type ConsoleRelay, startConsoleRelay } from '../support/console-relay.ts';
+import { openClient } from '../support/relay.ts';
 
 describe.skipIf(!hasBrowser)('domains, doctor, certificates and settings', () => {
   let console: ConsoleRelay;
@@ -100,5 +101,24 @@ describe.skipIf(!hasBrowser)('domains, doctor, certificates and settings', () =>
     await page.getByRole('dialog').getByRole('button', { name: 'Reload' }).click();
     await page.getByText('The file is reloaded.').waitFor();
     await page.getByText('The file is what runs.').waitFor();
+  });
+
+  test('the log shows what happens while it is followed, and leads to the message', async () => {
+    await using visit = await console.open('operator');
+    const { page } = visit;
+    await page.goto('/log?event=accepted&follow=yes');
+    await page.getByText('Following: new lines appear at the top.').waitFor();
+    const client = await openClient(console.relay.ports.submissions, { tls: true });
+    await client.login();
+    const text = 'From: app@sender.test\r\nTo: anna@dest.test\r\nSubject: Hello\r\n\r\nHow are you?\r\n';
+    const reply = await client.message({ text });
+    client.close();
+    await page
+      .getByRole('list', { name: 'Lines of the log' })
+      .getByRole('link', { name: reply.split(' ').at(-1)! })
+      .waitFor();
+    await page.getByLabel('Level').selectOption('error');
+    await page.getByText('No line fits the filter.').waitFor();
+    expect(new URL(page.url()).searchParams.get('level')).toBe('error');
   });
 });

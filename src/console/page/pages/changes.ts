@@ -27,6 +27,11 @@ type Change = {
 const DAY = 86_400_000;
 const SPANS: Readonly<Record<string, number>> = { day: DAY, week: 7 * DAY, month: 30 * DAY };
 
+const DURATIONS: Readonly<Record<string, string>> = { day: '1d', week: '7d', month: '30d' };
+
+const optionsOf = (given: Readonly<Record<string, string | undefined>>) =>
+  Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
+
 export function ChangesPage() {
   const { actor, action, since } = useFilters(['actor', 'action', 'since']);
   const span = SPANS[since ?? ''];
@@ -57,7 +62,7 @@ export function ChangesPage() {
     ${items === undefined && failure === undefined && loadingNote()}
     ${items?.length === 0 && emptyNote(t(isFiltered ? 'changes.none' : 'changes.empty'))}
     ${items && items.length > 0 && html`${list(items)} ${pager({ more, count: items.length })}`}
-    ${byCommand(smarthostCommand('change', 'list', ...(actor === undefined ? [] : ['--by', actor]), ...(action === undefined ? [] : ['--action', action])))}
+    ${byCommand(smarthostCommand('changes', ...optionsOf({ actor, action }), ...(since === undefined ? [] : ['--since', DURATIONS[since] ?? '365d'])))}
   `;
 }
 

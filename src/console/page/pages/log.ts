@@ -30,7 +30,7 @@ const DRAWN = 200;
 
 export function LogPage() {
   const { level, event, find, follow } = useFilters(['level', 'event', 'find', 'follow']);
-  const { lines, failure, state, again } = useLog(follow === 'yes');
+  const { lines, failure, state, skipped, again } = useLog(follow === 'yes');
   const [drawn, draw] = useState(DRAWN);
   const rows = lines?.filter((line) => fitsLogFilter(line, { level, event, find }));
   const events = [...new Set(lines?.map((line) => line.event))].sort();
@@ -53,7 +53,7 @@ export function LogPage() {
     ])}
     ${failureNote(failure, again)}
     ${lines === undefined && failure === undefined && loadingNote()}
-    <p role="status" class="dim">${isFollowing && t(state === 'live' ? 'log.following' : 'log.asking')}</p>
+    <p role="status" class="dim">${isFollowing && t(state === 'live' ? 'log.following' : 'log.asking')} ${isFollowing && skipped > 0 && t('log.skipped', { count: skipped })}</p>
     ${rows?.length === 0 && emptyNote(t(lines?.length === 0 ? 'log.empty' : 'log.none'))}
     ${
       rows &&
@@ -71,6 +71,7 @@ export function LogPage() {
 function useLog(isFollowing: boolean) {
   const [lines, show] = useState<readonly LogLine[]>();
   const [failure, fail] = useState<ReturnType<typeof asFailure>>();
+  const [skipped, leaveOut] = useState(0);
   const known = useRef(new Map<number, LogLine>());
   const take = (sent: readonly SentLine[]) => {
     for (const { seq, line } of sent) if (!known.current.has(seq)) known.current.set(seq, parseLogLine(seq, line));
@@ -81,6 +82,9 @@ function useLog(isFollowing: boolean) {
   const again = async () => {
     try {
       const { items } = await api.get<{ readonly items: readonly SentLine[] }>('/log', { limit: KEPT });
+      const last = items.at(-1);
+      // The numbers begin again with the relay.
+      if (last !== undefined && (known.current.get(last.seq)?.text ?? last.line) !== last.line) known.current.clear();
       take(items);
       fail(undefined);
     } catch (error) {
@@ -93,11 +97,15 @@ function useLog(isFollowing: boolean) {
     {},
     {
       types: ['lines'],
-      hear: (_, data) => take((data as { readonly items: readonly SentLine[] }).items),
+      hear: (_, data) => {
+        const { items, more } = data as { readonly items: readonly SentLine[]; readonly more: number };
+        leaveOut(more);
+        take(items);
+      },
       ask: again,
     },
   );
-  return { lines, failure, state, again };
+  return { lines, failure, state, skipped, again };
 }
 
 const TONES: Readonly<Record<string, Tone>> = { error: 'bad', warn: 'wait', info: 'plain', debug: 'plain' };
@@ -113,6 +121,6 @@ const lineItem = ({
   <span>${when(time)}</span>
   <span>${mark(TONES[level] ?? 'plain', level, level === 'warn' ? '▲' : undefined)}</span>
   <b>${strange(event, 500)}</b>
-  <span class="said">${fields.map(([name, value]) => html`<span><span class="dim">${strange(name)}</span> ${name === 'id' ? html`<a href=${pathTo('/messages', value)}>${strange(value)}</a>` : strange(value, 400)}</span> `)}</span>
+  <span class="said">${fields.map(([name, value]) => html`<span><span class="dim">${strange(name)}</span> ${name === 'queueId' ? html`<a href=${pathTo('/messages', value)}>${strange(value)}</a>` : strange(value, 400)}</span> `)}</span>
   ${copyButton(text)}
 </li>`;

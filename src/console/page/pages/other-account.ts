@@ -57,7 +57,7 @@ export function OtherAccountPage({ params: { name = '' } }: PageProps) {
       </section>
     `
     }
-    ${byCommand(smarthostCommand('console', 'set', name, '--role', one?.role ?? 'operator'), smarthostCommand('console', 'reset', name), smarthostCommand('console', 'remove', name))}
+    ${byCommand(smarthostCommand('console', 'role', name, one?.role ?? 'operator'), smarthostCommand('console', 'reset', name), smarthostCommand('console', 'remove', name))}
   `;
 }
 

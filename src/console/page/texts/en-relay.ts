@@ -208,4 +208,5 @@ export const EN_RELAY = {
   'log.asking': 'Looking every five seconds.',
   'doctor.failed': 'The last look failed: {reason}',
   'doctor.history': 'What changed',
+  'log.skipped': { one: '{count} more line was not shown.', other: '{count} more lines were not shown.' },
 } as const;

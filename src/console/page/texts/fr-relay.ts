@@ -214,4 +214,5 @@ export const FR_RELAY: SameTexts<typeof EN_RELAY> = {
   'log.asking': 'Regardé toutes les cinq secondes.',
   'doctor.failed': 'Le dernier examen a échoué : {reason}',
   'doctor.history': 'Ce qui a changé',
+  'log.skipped': { one: '{count} ligne de plus n’est pas montrée.', other: '{count} lignes de plus ne sont pas montrées.' },
 };
