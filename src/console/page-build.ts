@@ -14,7 +14,12 @@ import { parentPort } from 'node:worker_threads';
 type PageFile = { readonly name: string; readonly type: string; readonly hash: string; readonly bytes: Uint8Array };
 
 /** What the shell of one page loads. `path` as in the table of pages, `modules`: all that its first module needs. */
-type PagePlan = { readonly path: string; readonly modules: readonly string[] };
+type PagePlan = {
+  readonly path: string;
+  readonly modules: readonly string[];
+  /** Language → the modules of its texts. */
+  readonly texts: Readonly<Record<string, readonly string[]>>;
+};
 
 export type PageBuild = {
   readonly files: readonly PageFile[];
@@ -24,11 +29,10 @@ export type PageBuild = {
   readonly style: string;
   readonly icon: string;
   readonly pages: readonly PagePlan[];
-  /** Language → the modules of its texts that each page needs. */
-  readonly texts: Readonly<Record<string, string>>;
 };
 
 const PACKAGES = ['preact', 'preact/hooks', 'htm'];
+const LANGUAGES = ['en', 'fr'];
 const ROOT = new URL('./page/', import.meta.url);
 const IMPORT = /^(?:import|export)\b[^'"`();=]*?from\s*["']([^"']+)["']|^import\s*["']([^"']+)["']/gm;
 const MINIFIED = /(?:^|[;}])(?:import|export)\s*[^'"();]*?from\s*["']([^"']+)["']/g;
@@ -50,7 +54,7 @@ async function buildPages(): Promise<PageBuild> {
     for (const one of imports) if (!modules.has(one)) throw new Error(`${path} imports ${one}, which no browser gets`);
   const urlOf = (path: string) => `/assets/${modules.get(path)!.file.name}`;
   const all = (path: string) => [...closure(path, (one) => modules.get(one)?.imports ?? [])].map(urlOf);
-  const style = fileOf('style.css', 'text/css', readFileSync(new URL('style.css', ROOT), 'utf8'));
+  const style = fileOf('style.css', 'text/css', small(readFileSync(new URL('style.css', ROOT), 'utf8')));
   const icon = fileOf('icon.svg', 'image/svg+xml', readFileSync(new URL('icon.svg', ROOT), 'utf8'));
   const imports = Object.fromEntries([...modules.keys()].map((path) => [specifier(path), urlOf(path)]));
   return {
@@ -59,8 +63,11 @@ async function buildPages(): Promise<PageBuild> {
     main: urlOf('main.ts'),
     style: `/assets/${style.name}`,
     icon: `/assets/${icon.name}`,
-    pages: (await table()).map(({ path, load }) => ({ path, modules: [...new Set([...all('main.ts'), ...all(loaded(load))])] })),
-    texts: { en: urlOf('texts/en-common.ts'), fr: urlOf('texts/fr-common.ts') },
+    pages: (await table()).map(({ path, group, load }) => ({
+      path,
+      modules: [...new Set([...all('main.ts'), ...all(loaded(load))])],
+      texts: Object.fromEntries(LANGUAGES.map((tag) => [tag, ['common', group].map((name) => urlOf(`texts/${tag}-${name}.ts`))])),
+    })),
   };
 }
 
@@ -88,10 +95,13 @@ function fileOf(path: string, type: string, text: string): PageFile {
   return { name: `${path.slice(0, dot)}.${hash}${path.slice(dot)}`, type: `${type}; charset=utf-8`, hash, bytes };
 }
 
+/** Without comments and the blanks at the ends of lines. */
+const small = (css: string) => css.replace(/\/\*.*?\*\//gs, '').replace(/([{};,])\s*\n\s*/g, '$1');
+
 type Loader = () => Promise<unknown>;
 
 /** The table of pages imports nothing before a page is opened, so it can be read here. Its types need a browser, so it is named by its address. */
-async function table(): Promise<readonly { readonly path: string; readonly load: Loader }[]> {
+async function table(): Promise<readonly { readonly path: string; readonly group: string; readonly load: Loader }[]> {
   return (await import(new URL('pages.ts', ROOT).href)).PAGES;
 }
 

@@ -9,8 +9,8 @@ export function shellOf(
   { path, hostname, language }: Asked,
 ): { readonly status: 200 | 404; readonly html: string } {
   const page = build.pages.find((one) => new URLPattern({ pathname: one.path }).test({ pathname: path }));
-  const first = page?.modules ?? build.pages[0]!.modules;
-  const early = [...first, ...(build.texts[language] === undefined ? [] : [build.texts[language]])];
+  const { modules, texts } = page ?? build.pages[0]!;
+  const early = [...modules, ...(texts[language] ?? [])];
   const html = `<!doctype html>
 <html lang="${language}">
 <head>

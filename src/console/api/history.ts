@@ -20,6 +20,11 @@ const row = v.object({
   bytes: v.number(),
 });
 
+const historyAnswer = v.object({ items: v.array(row) });
+
+/** `GET /history` */
+export type ApiHistory = v.InferOutput<typeof historyAnswer>;
+
 export const HISTORY_ROUTES = [
   route({
     method: 'GET',
@@ -35,7 +40,7 @@ export const HISTORY_ROUTES = [
       name: shortText('Only this credential or domain.'),
       step: v.optional(v.picklist(['hour', 'day', 'whole']), 'hour'),
     }),
-    answer: v.object({ items: v.array(row) }),
+    answer: historyAnswer,
     async handle({ query: { from, to = Date.now(), by: subject, name, step }, by, control }) {
       const begin = from ?? to - DAY;
       if (begin > to) throw new ApiProblem(422, 'from is after to.');

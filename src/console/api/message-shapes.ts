@@ -84,3 +84,6 @@ export const wholeMessage = v.object({
     v.description('What its sender was told.'),
   ),
 });
+
+/** `GET /messages/:id` */
+export type ApiMessage = v.InferOutput<typeof wholeMessage>;

@@ -24,6 +24,9 @@ const group = v.object({
   ),
 });
 
+/** One destination or login of `GET /queue`. */
+export type ApiQueueGroup = v.InferOutput<typeof group>;
+
 export const QUEUE_LIST_ROUTES = [
   route({
     method: 'GET',

@@ -14,6 +14,25 @@ type Filters = {
   readonly since?: number | undefined;
 };
 
+const refusalShape = v.object({
+  seq: v.pipe(v.nullable(v.number()), v.description('null: of the last seconds, and not stored yet.')),
+  at: v.pipe(isoTime, v.description('The first time.')),
+  until: v.pipe(isoTime, v.description('The last time.')),
+  count: v.number(),
+  session: v.string(),
+  ip: v.string(),
+  user: v.nullable(v.string()),
+  verb: v.string(),
+  code: v.number(),
+  status: v.string(),
+  reply: v.string(),
+  reversePath: v.nullable(v.string()),
+  recipient: v.nullable(v.string()),
+});
+
+/** One entry of `GET /refusals`. */
+export type ApiRefusal = v.InferOutput<typeof refusalShape>;
+
 export const REFUSAL_ROUTES = [
   route({
     method: 'GET',
@@ -36,23 +55,7 @@ export const REFUSAL_ROUTES = [
       ),
     }),
     answer: v.object({
-      items: v.array(
-        v.object({
-          seq: v.pipe(v.nullable(v.number()), v.description('null: of the last seconds, and not stored yet.')),
-          at: v.pipe(isoTime, v.description('The first time.')),
-          until: v.pipe(isoTime, v.description('The last time.')),
-          count: v.number(),
-          session: v.string(),
-          ip: v.string(),
-          user: v.nullable(v.string()),
-          verb: v.string(),
-          code: v.number(),
-          status: v.string(),
-          reply: v.string(),
-          reversePath: v.nullable(v.string()),
-          recipient: v.nullable(v.string()),
-        }),
-      ),
+      items: v.array(refusalShape),
       next: nextPage,
     }),
     async handle({ query: { limit, before, ...filters }, by, control, parts }) {

@@ -26,6 +26,9 @@ const Me = v.object({
   endsAt: v.string(),
 });
 
+/** Who is logged in. */
+export type ApiSession = v.InferOutput<typeof Me>;
+
 type SessionFacts = { readonly secret: string; readonly createdAt: number; readonly confirmedAt: number };
 
 function meOf(account: ConsoleAccount, { secret, createdAt, confirmedAt }: SessionFacts, parts: ConsoleParts) {

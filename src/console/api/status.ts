@@ -25,6 +25,64 @@ const needShape = v.object({
 
 const counts = { accepted: v.number(), relayed: v.number(), delayed: v.number(), failed: v.number(), expired: v.number() };
 
+const statusAnswer = v.object({
+  hostname: v.string(),
+  version: v.string(),
+  startedAt: isoTime,
+  at: v.pipe(isoTime, v.description('When this was looked at.')),
+  verdict: v.object({
+    flowing: v.boolean(),
+    reason: v.pipe(v.nullable(v.picklist(NEED_KINDS)), v.description('Why mail does not flow.')),
+    needs: v.pipe(v.array(needShape), v.description('The worst first, at most 5.')),
+    more: v.number(),
+  }),
+  lastHour: v.object({ since: isoTime, ...counts, refused: v.number(), loginsFailed: v.number() }),
+  latency: v.pipe(
+    v.object({ since: isoTime, count: v.number(), half: seconds, most: seconds }),
+    v.description('From acceptance to the reply of the destination: half took less, 95 % took less. null: nothing was relayed.'),
+  ),
+  last24Hours: v.object({ ...counts, refused: v.number() }),
+  queue: v.object({ waiting: v.number(), held: v.number(), oldestAcceptedAt: maybeTime }),
+  destinations: v.pipe(
+    v.object({ resting: v.number(), known: v.number() }),
+    v.description('Sets of mail hosts that get no mail for a while, of those that are known.'),
+  ),
+  credentials: v.array(
+    v.object({
+      name: v.string(),
+      accepted24Hours: v.number(),
+      disabled: v.boolean(),
+      limit: v.nullable(
+        v.object({
+          kind: v.string(),
+          count: v.number(),
+          per: v.string(),
+          used: v.number(),
+          percent: v.number(),
+          resetsAt: maybeTime,
+        }),
+      ),
+    }),
+  ),
+  disk: v.nullable(v.object({ free: v.number(), wanted: v.number() })),
+  certificates: v.array(v.object({ keyType: v.string(), notAfter: isoTime, days: v.number() })),
+  port25: v.picklist(['open', 'closed', 'unknown']),
+  clockSkew: seconds,
+  sessions: v.number(),
+  failures: v.array(
+    v.object({
+      at: isoTime,
+      id: v.string(),
+      recipient: v.string(),
+      user: v.nullable(v.string()),
+      reply: v.nullable(v.string()),
+    }),
+  ),
+});
+
+/** `GET /status` */
+export type ApiStatus = v.InferOutput<typeof statusAnswer>;
+
 export const STATUS_ROUTES = [
   route({
     method: 'GET',
@@ -32,62 +90,7 @@ export const STATUS_ROUTES = [
     access: 'account',
     scope: 'metrics:read',
     about: 'Does mail flow, what needs a person, and the figures behind it. One answer is given for a second.',
-    answer: v.object({
-      hostname: v.string(),
-      version: v.string(),
-      startedAt: isoTime,
-      at: v.pipe(isoTime, v.description('When this was looked at.')),
-      verdict: v.object({
-        flowing: v.boolean(),
-        reason: v.pipe(v.nullable(v.picklist(NEED_KINDS)), v.description('Why mail does not flow.')),
-        needs: v.pipe(v.array(needShape), v.description('The worst first, at most 5.')),
-        more: v.number(),
-      }),
-      lastHour: v.object({ since: isoTime, ...counts, refused: v.number(), loginsFailed: v.number() }),
-      latency: v.pipe(
-        v.object({ since: isoTime, count: v.number(), half: seconds, most: seconds }),
-        v.description(
-          'From acceptance to the reply of the destination: half took less, 95 % took less. null: nothing was relayed.',
-        ),
-      ),
-      last24Hours: v.object({ ...counts, refused: v.number() }),
-      queue: v.object({ waiting: v.number(), held: v.number(), oldestAcceptedAt: maybeTime }),
-      destinations: v.pipe(
-        v.object({ resting: v.number(), known: v.number() }),
-        v.description('Sets of mail hosts that get no mail for a while, of those that are known.'),
-      ),
-      credentials: v.array(
-        v.object({
-          name: v.string(),
-          accepted24Hours: v.number(),
-          disabled: v.boolean(),
-          limit: v.nullable(
-            v.object({
-              kind: v.string(),
-              count: v.number(),
-              per: v.string(),
-              used: v.number(),
-              percent: v.number(),
-              resetsAt: maybeTime,
-            }),
-          ),
-        }),
-      ),
-      disk: v.nullable(v.object({ free: v.number(), wanted: v.number() })),
-      certificates: v.array(v.object({ keyType: v.string(), notAfter: isoTime, days: v.number() })),
-      port25: v.picklist(['open', 'closed', 'unknown']),
-      clockSkew: seconds,
-      sessions: v.number(),
-      failures: v.array(
-        v.object({
-          at: isoTime,
-          id: v.string(),
-          recipient: v.string(),
-          user: v.nullable(v.string()),
-          reply: v.nullable(v.string()),
-        }),
-      ),
-    }),
+    answer: statusAnswer,
     async handle({ by, control, parts }) {
       const users = sightOf(by);
       const stored = await keepStatus(parts, users, () => control.status.show(users));

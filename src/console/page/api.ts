@@ -75,7 +75,7 @@ async function ask<T>(method: Method, path: string, body: unknown, { signal, bar
       : '';
   for (let tries = 1; ; tries++) {
     const response = await send(method, path, body, key, signal);
-    if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
+    if (response.ok) return (await bodyOf(response)) as T;
     const failure = await failureOf(response);
     if (bare || tries > 2) throw failure;
     if (response.status === 401) await keeper.again();
@@ -112,6 +112,12 @@ async function send(
     reachable.set(false);
     throw new ApiFailure(0, t('failure.unreachable'));
   }
+}
+
+/** Text where it is no JSON, such as the headers of a message. */
+function bodyOf(response: Response): Promise<unknown> {
+  if (response.status === 204) return Promise.resolve();
+  return response.headers.get('content-type')?.includes('json') ? response.json() : response.text();
 }
 
 function measure(date: string | null): void {

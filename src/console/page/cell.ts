@@ -1,14 +1,14 @@
 /** A value that is shared between parts of the page, and told to those who show it. */
 import { useEffect, useState } from 'preact/hooks';
 
-type Cell<T> = {
+export type SharedCell<T> = {
   get(): T;
   set(value: T): void;
   /** Returns what ends it. */
   watch(told: () => void): () => void;
 };
 
-export function cell<T>(first: T): Cell<T> {
+export function cell<T>(first: T): SharedCell<T> {
   let value = first;
   const watchers = new Set<() => void>();
   return {
@@ -26,7 +26,7 @@ export function cell<T>(first: T): Cell<T> {
 }
 
 /** Draws the component again whenever the value changes. */
-export function useCell<T>(of: Cell<T>): T {
+export function useCell<T>(of: SharedCell<T>): T {
   const [value, show] = useState(of.get());
   useEffect(() => {
     const told = () => show(() => of.get());

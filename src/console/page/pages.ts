@@ -29,6 +29,22 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import('./pages/overview.ts').then(({ OverviewPage }) => OverviewPage),
   },
   {
+    ...{ path: '/messages', title: 'page.messages', group: 'mail', shown: true, role: 'reader', letter: 'm' },
+    load: () => import('./pages/messages.ts').then(({ MessagesPage }) => MessagesPage),
+  },
+  {
+    ...{ path: '/messages/:id', title: 'page.message', group: 'mail', shown: false, role: 'reader' },
+    load: () => import('./pages/message.ts').then(({ MessagePage }) => MessagePage),
+  },
+  {
+    ...{ path: '/refused', title: 'page.refused', group: 'mail', shown: true, role: 'operator', letter: 'r' },
+    load: () => import('./pages/refused.ts').then(({ RefusedPage }) => RefusedPage),
+  },
+  {
+    ...{ path: '/queue', title: 'page.queue', group: 'mail', shown: true, role: 'reader', letter: 'q' },
+    load: () => import('./pages/queue.ts').then(({ QueuePage }) => QueuePage),
+  },
+  {
     ...{ path: '/destinations', title: 'page.destinations', group: 'relay', shown: true, role: 'reader', letter: 'd' },
     load: () => import('./pages/destinations.ts').then(({ DestinationsPage }) => DestinationsPage),
   },

@@ -1,15 +1,11 @@
 /** Who is logged in, and what that role may. */
+import type { ApiSession } from '../api/session.ts';
 import { ApiFailure, api } from './api.ts';
 import { cell } from './cell.ts';
 
-export type PageRole = 'reader' | 'operator' | 'admin';
-
 /** `GET /session`. */
-export type PageSession = {
-  readonly name: string;
-  readonly role: PageRole;
-  readonly csrf: string;
-};
+export type PageSession = ApiSession;
+export type PageRole = PageSession['role'];
 
 /** undefined: not asked yet. null: nobody is logged in. */
 export const pageSession = cell<PageSession | null | undefined>(undefined);

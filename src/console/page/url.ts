@@ -41,3 +41,10 @@ export function queryWith(query: string, changes: Readonly<Record<string, string
 /** A path with a stranger's name in it: pathTo('/messages', id). */
 export const pathTo = (...parts: readonly string[]) =>
   parts.map((part, at) => (at === 0 ? part : encodeURIComponent(part))).join('/');
+
+/** Where a search goes, by what was typed: an id, a Message-ID, or a part of an address. Ids begin with a digit, and have no signs of an address. */
+export function searchHref(text: string): string {
+  if (/^\d[0-9a-z]{11,19}$/.test(text)) return pathTo('/messages', text);
+  if (/^<.*>$/.test(text)) return `/messages${queryWith('', { messageId: text })}`;
+  return `/messages${queryWith('', { to: text })}`;
+}

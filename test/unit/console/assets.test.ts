@@ -76,7 +76,7 @@ test('the first load has at most 30 requests and 70 KB, and all code together 15
   const paths = assetsOf(text(shell));
   const files = await Promise.all(paths.map((path) => load(console.origin, path)));
   const octets = files.reduce((sum, { body }) => sum + body.length, shell.body.length);
-  // The API is asked for the session, the state of the relay and its history.
+  // The shell, and the API: the session, the state of the relay, its history. The texts of the page are among the files.
   expect(paths.length + 1 + 3).toBeLessThanOrEqual(30);
   expect(octets).toBeLessThanOrEqual(70_000);
   const { imports } = JSON.parse(/<script type="importmap">(.*?)<\/script>/s.exec(text(shell))![1]!) as {

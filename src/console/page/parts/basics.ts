@@ -62,10 +62,18 @@ const SIGNS: Readonly<Record<Tone, string>> = { good: '✓', wait: '◷', bad: '
 export const mark = (tone: Tone, words: Children, sign: string = SIGNS[tone]) =>
   html`<span class="mark ${tone}"><span class="sign" aria-hidden="true">${sign}</span> ${words}</span>`;
 
-type RecipientState = 'queued' | 'delayed' | 'held' | 'relayed' | 'failed' | 'expired' | 'uncertain' | 'removed';
+type RecipientState = 'queued' | 'active' | 'delayed' | 'held' | 'relayed' | 'failed' | 'expired' | 'uncertain' | 'removed';
 
 const TONES: Readonly<Record<RecipientState, readonly [Tone, string?]>> = {
-  ...{ queued: ['wait'], delayed: ['wait'], held: ['held'], relayed: ['good'], failed: ['bad'], expired: ['bad', '⌛'] },
+  ...{
+    queued: ['wait'],
+    active: ['wait', '…'],
+    delayed: ['wait'],
+    held: ['held'],
+    relayed: ['good'],
+    failed: ['bad'],
+    expired: ['bad', '⌛'],
+  },
   ...{ uncertain: ['wait', '?'], removed: ['plain', '⊘'] },
 };
 

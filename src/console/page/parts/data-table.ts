@@ -9,8 +9,8 @@ export type Column<Row> = {
   readonly name: string;
   readonly title: Children;
   readonly cell: (row: Row) => Children;
-  /** `figure`: aligned right. `text`: takes the room that is left. */
-  readonly kind?: 'figure' | 'text' | 'short';
+  /** `figure`: aligned right. `text`: sentences. `address`: an address stays on one line if there is room. `short`: never broken. */
+  readonly kind?: 'figure' | 'text' | 'address' | 'short';
   /** On narrow screens a row is a block: `label` shows the title before the value, `hide` leaves it out. Default: the value alone. */
   readonly narrow?: 'label' | 'hide' | 'whole';
 };
@@ -22,6 +22,8 @@ type TableProps<Row> = {
   readonly rows: readonly Row[];
   readonly key: (row: Row) => string;
   readonly selection?: RowSelection;
+  /** Which rows can be chosen. Default: all. */
+  readonly choosable?: (row: Row) => boolean;
   /** The name of a row in its checkbox. Default: its key. */
   readonly rowName?: (row: Row) => string;
   /** Enter on a row goes there. Put the link into a cell too. */
@@ -57,7 +59,7 @@ export const dataTable = <Row>(props: TableProps<Row>) => h(DataTable as typeof 
 
 /** Blocks on narrow screens take the roles of a table away, so they are said. */
 function DataTable<Row>({ table }: { readonly table: TableProps<Row> }) {
-  const { label, columns, rows, key, selection, rowName = key, href, scrolls = false } = table;
+  const { label, columns, rows, key, selection, rowName = key, choosable = () => true, href, scrolls = false } = table;
   const last = useRef<string>(undefined);
   const keys = rows.map(key);
   const choose = (row: string, event: MouseEvent) => {
@@ -70,7 +72,7 @@ function DataTable<Row>({ table }: { readonly table: TableProps<Row> }) {
     <table role="table" aria-label=${label}>
       <thead role="rowgroup">
         <tr role="row">
-          ${selection && html`<th role="columnheader" scope="col" class="choose">${h(ChooseAll, { keys, selection })}</th>`}
+          ${selection && html`<th role="columnheader" scope="col" class="choose">${h(ChooseAll, { keys: rows.filter(choosable).map(key), selection })}</th>`}
           ${columns.map(({ name, title, kind }) => html`<th key=${name} role="columnheader" scope="col" class=${kind ?? ''}>${title}</th>`)}
         </tr>
       </thead>
@@ -81,7 +83,7 @@ function DataTable<Row>({ table }: { readonly table: TableProps<Row> }) {
           return html`<tr key=${id} role="row" data-row=${href?.(row) ?? ''} tabindex="-1" class=${isChosen ? 'chosen' : ''} aria-selected=${selection && isChosen}>
             ${
               selection &&
-              html`<td role="cell" class="choose"><input type="checkbox" aria-label=${t('table.choose', { row: rowName(row) })} checked=${isChosen} onClick=${(event: MouseEvent) => choose(id, event)} /></td>`
+              html`<td role="cell" class="choose">${choosable(row) && html`<input type="checkbox" aria-label=${t('table.choose', { row: rowName(row) })} checked=${isChosen} onClick=${(event: MouseEvent) => choose(id, event)} />`}</td>`
             }
             ${columns.map(
               ({ name, title, cell, kind, narrow }) =>

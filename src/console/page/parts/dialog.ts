@@ -31,8 +31,6 @@ export function openDialog<T>(content: DialogContent<T>): Promise<T | undefined>
   return promise;
 }
 
-export const isDialogOpen = () => opened.get().length > 0;
-
 /** The place of all dialogs, once in the page. */
 export function Dialogs() {
   return useCell(opened).map((one) => h(DialogBox, { key: one.id, dialog: one }));

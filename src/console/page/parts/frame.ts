@@ -3,12 +3,11 @@ import { h } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { useCell } from '../cell.ts';
 import { html } from '../html.ts';
-import { keysOn, switchKeys } from '../keyboard.ts';
 import { PAGE_GROUPS, PAGES } from '../pages.ts';
 import { navigate, place } from '../router.ts';
 import { closeSession, mayAs, type PageSession } from '../session.ts';
 import { language, speak, t } from '../texts.ts';
-import { openDialog } from './dialog.ts';
+import { searchHref } from '../url.ts';
 import { orTell } from './toast.ts';
 
 export function Header({ who }: { readonly who: PageSession }) {
@@ -16,7 +15,7 @@ export function Header({ who }: { readonly who: PageSession }) {
   const find = (event: Event) => {
     event.preventDefault();
     const text = search.current!.value.trim();
-    if (text !== '') navigate(`/messages?find=${encodeURIComponent(text)}`);
+    if (text !== '') navigate(searchHref(text));
     search.current!.blur();
   };
   return html`<header class="top">
@@ -49,7 +48,7 @@ function AccountMenu({ who }: { readonly who: PageSession }) {
   };
   const showHelp = () => {
     shut();
-    openHelp();
+    void orTell(openHelp);
   };
   return html`<details ref=${box} class="menu" onFocusOut=${leave} onKeyDown=${shutByKey}>
     <summary>${who.name}</summary>
@@ -84,27 +83,4 @@ export function Navigation({ path }: { readonly path: string }) {
   </nav>`;
 }
 
-export function openHelp(): void {
-  const letters = PAGES.filter(({ letter, role }) => letter !== undefined && role !== null && mayAs(role));
-  const rows: readonly (readonly [string, string])[] = [
-    ['/', t('keys.search')],
-    ['j k', t('keys.rows')],
-    ['Enter', t('keys.open')],
-    ['x', t('keys.choose')],
-    ...letters.map(({ letter, title }) => [`g ${letter}`, t(title)] as const),
-    ['?', t('keys.help')],
-  ];
-  void openDialog({
-    title: t('keys.title'),
-    body: (close) => html`
-      <dl class="keys">${rows.map(([keys, words]) => html`<div><dt>${keys.split(' ').map((key) => html`<kbd>${key}</kbd> `)}</dt><dd>${words}</dd></div>`)}</dl>
-      ${h(KeySwitch, {})}
-      <div class="buttons"><button class="main" onClick=${() => close()}>${t('dialog.close')}</button></div>
-    `,
-  });
-}
-
-function KeySwitch() {
-  const on = useCell(keysOn);
-  return html`<label class="check"><input type="checkbox" checked=${on} onClick=${() => switchKeys(!on)} /> ${t('keys.on')}</label>`;
-}
+const openHelp = () => import('./help.ts').then(({ showKeys }) => showKeys());

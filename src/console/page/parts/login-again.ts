@@ -1,6 +1,6 @@
 /** A session that has ended is begun again in a dialog above the page, so that nothing typed is lost; the request that found it ended then runs. */
 import { h } from 'preact';
-import { ApiFailure, keepSession } from '../api.ts';
+import { ApiFailure } from '../api.ts';
 import { pageSession } from '../session.ts';
 import { t } from '../texts.ts';
 import { openDialog } from './dialog.ts';
@@ -35,5 +35,5 @@ async function confirm(): Promise<void> {
   if (done === undefined) throw new ApiFailure(403, t('login.confirmNeeded'));
 }
 
-export const keepLogin = () =>
-  keepSession({ csrf: () => pageSession.get()?.csrf, again: () => once(again), confirm: () => once(confirm) });
+export const loginAgain = () => once(again);
+export const confirmAgain = () => once(confirm);

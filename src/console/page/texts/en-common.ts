@@ -1,8 +1,13 @@
 /** The English texts of the frame, of the login, and of what all pages are made of. */
 export const EN_COMMON = {
   'page.overview': 'Overview',
+  'page.messages': 'Messages',
+  'page.message': 'Message',
+  'page.refused': 'Refused',
+  'page.queue': 'Queue',
   'page.login': 'Log in',
   'page.account': 'My account',
+  'page.setPassword': 'Set your password',
   'page.none': 'There is no such page',
   'page.noneAbout': 'The address is wrong, or the page belongs to another version.',
   'page.notAllowed': 'This page is for the role “{role}” and those above it. An admin can change your role.',
@@ -35,6 +40,18 @@ export const EN_COMMON = {
   'login.confirmAbout': 'This cannot be taken back, or shows a secret, so it asks again who you are.',
   'login.confirmButton': 'Go on',
   'login.confirmNeeded': 'This needs your password.',
+  'login.factorNeeded': 'This relay asks for a second factor',
+  'login.factorNeededAbout': 'Set it up first: your account has none yet. It takes a minute.',
+
+  'setup.first': 'This makes the first administrator of the relay. Choose a name and a password.',
+  'setup.of': 'This sets the password of the account {name}.',
+  'setup.password': 'New password',
+  'setup.rule': 'At least 12 characters, and not the name of the account or of the relay.',
+  'setup.again': 'The same again',
+  'setup.differ': 'The two passwords differ.',
+  'setup.button': 'Set the password',
+  'setup.done': 'The password is set, and you are logged in.',
+  'setup.ended': 'A link counts once, and for an hour. For another one, on the machine of the relay:',
 
   'form.cancel': 'Cancel',
   'form.optional': '(optional)',
@@ -55,6 +72,7 @@ export const EN_COMMON = {
   'stranger.odd': 'A sign that cannot be seen or that changes how text is drawn. It is shown by its number.',
 
   'state.queued': 'waiting',
+  'state.active': 'being tried',
   'state.delayed': 'delayed',
   'state.held': 'held',
   'state.relayed': 'relayed',

@@ -4,8 +4,13 @@ import type { EN_COMMON } from './en-common.ts';
 
 export const FR_COMMON: SameTexts<typeof EN_COMMON> = {
   'page.overview': 'Vue d’ensemble',
+  'page.messages': 'Messages',
+  'page.message': 'Message',
+  'page.refused': 'Refusés',
+  'page.queue': 'File d’attente',
   'page.login': 'Connexion',
   'page.account': 'Mon compte',
+  'page.setPassword': 'Définir votre mot de passe',
   'page.none': 'Cette page n’existe pas',
   'page.noneAbout': 'L’adresse est fausse, ou la page appartient à une autre version.',
   'page.notAllowed': 'Cette page demande le rôle « {role} » ou un rôle supérieur. Un administrateur peut changer votre rôle.',
@@ -39,6 +44,18 @@ export const FR_COMMON: SameTexts<typeof EN_COMMON> = {
   'login.confirmAbout': 'Ceci est irréversible ou montre un secret : confirmez que c’est bien vous.',
   'login.confirmButton': 'Continuer',
   'login.confirmNeeded': 'Ceci demande votre mot de passe.',
+  'login.factorNeeded': 'Ce relais demande un second facteur',
+  'login.factorNeededAbout': 'Configurez-le d’abord : votre compte n’en a pas encore. Cela prend une minute.',
+
+  'setup.first': 'Ceci crée le premier administrateur du relais. Choisissez un nom et un mot de passe.',
+  'setup.of': 'Ceci définit le mot de passe du compte {name}.',
+  'setup.password': 'Nouveau mot de passe',
+  'setup.rule': 'Au moins 12 caractères, et ni le nom du compte ni celui du relais.',
+  'setup.again': 'Encore une fois',
+  'setup.differ': 'Les deux mots de passe diffèrent.',
+  'setup.button': 'Définir le mot de passe',
+  'setup.done': 'Le mot de passe est défini, et vous êtes connecté.',
+  'setup.ended': 'Un lien sert une fois, pendant une heure. Pour en obtenir un autre, sur la machine du relais :',
 
   'form.cancel': 'Annuler',
   'form.optional': '(facultatif)',
@@ -59,6 +76,7 @@ export const FR_COMMON: SameTexts<typeof EN_COMMON> = {
   'stranger.odd': 'Un signe invisible, ou qui change l’affichage du texte. Il est montré par son numéro.',
 
   'state.queued': 'en attente',
+  'state.active': 'essai en cours',
   'state.delayed': 'retardé',
   'state.held': 'retenu',
   'state.relayed': 'transmis',

@@ -1,0 +1,32 @@
+/** What became of a message, as text for a colleague or the operator of another server: times in UTC, hosts, TLS, replies byte for byte, ids. */
+import type { ApiMessage } from '../../api/message-shapes.ts';
+import { strangerText } from '../stranger.ts';
+
+/** @param relay the name of the relay. In English, because the other side may speak any language. */
+export function proofText(message: ApiMessage, relay: string): string {
+  const { id, messageId, reversePath, acceptedAt, user, client, subject, size, recipients, signatures } = message;
+  const lines = [
+    `Message ${id} at ${relay}`,
+    `Message-ID: ${shown(messageId)}`,
+    ...(subject === undefined ? [] : [`Subject: ${shown(subject)}`]),
+    `From: <${shown(reversePath)}>`,
+    `Accepted: ${utc(acceptedAt)}, ${size} octets${user === null ? '' : `, from ${shown(user)}`}${client === undefined ? '' : `, ${client.ip}, ${client.tls ?? 'no TLS'}, ${client.mechanism}`}`,
+    ...signatures.map((name) => `Signed: ${shown(name)}`),
+    ...recipients.flatMap(({ recipient, state, attempts }) => [
+      '',
+      `To: <${shown(recipient)}>: ${state}`,
+      ...attempts.map(attemptLine),
+    ]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+type Attempt = ApiMessage['recipients'][number]['attempts'][number];
+
+function attemptLine({ at, mx, ip, tls, reply, seconds }: Attempt): string {
+  const host = mx === null ? 'no host' : `${shown(mx)}${ip === null ? '' : ` [${ip}]`}`;
+  return `  ${utc(at)}  ${host}  ${tls ?? 'no TLS'}  ${shown(reply)}  (${seconds} s)`;
+}
+
+const utc = (at: string | null) => (at ?? '').replace('T', ' ').replace('Z', ' UTC');
+const shown = (text: string) => strangerText(text, 10_000);
