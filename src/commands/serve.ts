@@ -104,6 +104,12 @@ function explainPorts(error: Error): never {
   });
 }
 
+/** The row about it names the relay, because a signal does not say who sent it. A store that fails here has told of itself already. */
+async function reloadByHand(relay: Relay): Promise<void> {
+  const done = await relay.reload();
+  if (done.result === 'reloaded') await relay.control.changes.noteReload(done.restartNeeded).catch(() => {});
+}
+
 /** SIGTERM and SIGINT mean the same. They may come more than once, to the process or to its whole group. */
 function listenToSignals(): { serve(relay: Relay): Promise<void> } {
   let relay: Relay | undefined;
@@ -111,7 +117,7 @@ function listenToSignals(): { serve(relay: Relay): Promise<void> } {
   const ending = Promise.withResolvers<string>();
   process.on('SIGHUP', () => {
     if (relay === undefined) reloadWanted = true;
-    else void relay.reload();
+    else void reloadByHand(relay);
   });
   process.on('SIGTERM', () => ending.resolve('SIGTERM'));
   process.on('SIGINT', () => ending.resolve('SIGINT'));

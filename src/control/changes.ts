@@ -1,5 +1,6 @@
 /** Who has changed what: one row for each action, written in the transaction of the change. Rows are kept for a year. */
-import type { StoreData, StoredChange } from '../store/store.ts';
+import type { StoredChange } from '../store/store.ts';
+import { noteOf, type Parts } from './parts.ts';
 import { iso } from './shapes.ts';
 
 /** `changes`. `before` and `after` are as the subject shows itself, without secrets. `recipients`: changed by an action on queued mail. */
@@ -17,12 +18,16 @@ type ChangeFilter = {
 };
 
 export type ChangeControl = {
+  /** Writes a row about a reload of the configuration, which changes nothing in the store. @param restartNeeded as the reload says it. */
+  noteReload(restartNeeded: readonly string[]): Promise<void>;
   /** The newest first. */
   list(filter: ChangeFilter): Promise<readonly KnownChange[]>;
 };
 
-export function createChangeControl({ audit }: Pick<StoreData, 'audit'>): ChangeControl {
+export function createChangeControl({ store: { audit }, now, by }: Parts<unknown>): ChangeControl {
   return {
+    noteReload: (restartNeeded) =>
+      audit.add(noteOf({ action: 'configuration.reload', target: 'all', after: { restartNeeded } }, by, now())),
     async list({ actor, action, since, before, limit }) {
       const found = await audit.changes({
         limit,

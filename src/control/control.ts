@@ -145,7 +145,7 @@ export function createControl({ store, settings, dns, now = systemClock, by }: C
     accounts: createAccountControl(parts),
     sessions: createSessionControl(parts),
     tokens: createTokenControl(parts),
-    changes: createChangeControl(store),
+    changes: createChangeControl(parts),
     mutes: createMuteControl(parts),
   };
 }

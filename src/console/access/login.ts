@@ -1,7 +1,8 @@
 /** A password and a code, judged and counted: at a login, and when something needs them again. */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { cleanLine } from '../../smtp/text.ts';
-import type { ConsoleAccount } from '../../store/store.ts';
+import type { ChangeNote, ConsoleAccount } from '../../store/store.ts';
 import { MINUTE, SECOND } from '../../system/clock.ts';
 import type { ConsoleParts } from '../console.ts';
 import { ApiProblem } from '../problem.ts';
@@ -14,6 +15,13 @@ export type GivenLogin = { readonly name: string; readonly password: string; rea
 /** Wrong logins of an address. */
 const A_MINUTE = 5;
 const MOST_LOGGED = 255;
+/** Failed logins that `changes` shows; the log has all of them. */
+const NOTED = { perSecond: 10 / (MINUTE / SECOND), burst: 60 };
+
+function noteOfRefusal(account: string, ip: string, reason: string, at: number): ChangeNote {
+  const who = { actor: account, way: 'session', address: ip } as const;
+  return { id: randomUUID(), at, ...who, action: 'session.refused', target: account, before: null, after: { reason } };
+}
 
 type Parts = Pick<ConsoleParts, 'store' | 'passwords' | 'guard' | 'log' | 'now'>;
 
@@ -21,9 +29,13 @@ type Parts = Pick<ConsoleParts, 'store' | 'passwords' | 'guard' | 'log' | 'now'>
 export function createLogin({ store, passwords, guard, log, now }: Parts) {
   const rate = createRate({ perSecond: A_MINUTE / (MINUTE / SECOND), burst: A_MINUTE }, () => performance.now());
 
+  /** Whoever guesses passwords must not fill the store. */
+  const noted = createRate(NOTED, () => performance.now());
+
   async function fail(name: string, ip: string, reason: 'wrong password' | 'wrong code'): Promise<never> {
     const account = cleanLine(name, { max: MOST_LOGGED });
     log.emit('consoleLoginFailed', { ip, account, reason });
+    if (noted.take('') === 0) await store.audit.add(noteOfRefusal(account, ip, reason, now()));
     await delay(await guard.recordFailure(ip, name));
     throw new ApiProblem(401, reason === 'wrong code' ? 'The code is wrong, or was used before.' : 'Name or password is wrong.', {
       kind: 'wrong-login',

@@ -57,9 +57,12 @@ export const CONFIG_ROUTES = [
     answer: v.object({
       restartNeeded: v.pipe(v.array(v.string()), v.description('Changed settings that only a restart takes over.')),
     }),
-    async handle({ parts }) {
+    async handle({ parts, control }) {
       const done = await parts.configuration.reload();
-      if (done.result === 'reloaded') return { restartNeeded: done.restartNeeded };
+      if (done.result === 'reloaded') {
+        await control.changes.noteReload(done.restartNeeded);
+        return { restartNeeded: done.restartNeeded };
+      }
       if (done.result === 'failed') throw new ApiProblem(500, `The configuration could not be read again: ${done.error}`);
       const errors = done.problems.map((detail) => ({ pointer: '', detail }));
       throw new ApiProblem(409, 'The new configuration has errors. Nothing was changed.', { errors });

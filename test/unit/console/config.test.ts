@@ -87,6 +87,8 @@ test('a reload says what only a restart takes over, and a refused one why', asyn
   const reload = (as: 'admin' | 'operator' = 'admin') => console.ask('POST', '/config/reload', {}, { as });
   expect((await reload('operator')).status).toBe(403);
   expect((await reload()).body).toEqual({ restartNeeded: ['hostname'] });
+  const [row] = await console.store.audit.changes({ limit: 9 });
+  expect(row).toMatchObject({ action: 'configuration.reload', way: 'session', after: { restartNeeded: ['hostname'] } });
   const refused = await reload();
   expect(refused.status).toBe(409);
   expect(refused.body.errors.map(({ detail }: any) => detail)).toEqual(['a: one', 'b: two']);

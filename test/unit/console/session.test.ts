@@ -64,6 +64,10 @@ test('an unknown name, a wrong password and an account without one get the same 
     expect([status, body.type, body.detail]).toEqual([401, '/api/problems#wrong-login', 'Name or password is wrong.']);
   expect(console.failures.map(({ name }) => name)).toEqual(['anna', 'nobody', 'reader']);
   expect(console.events.map(({ event }) => event)).toEqual(Array(3).fill('consoleLoginFailed'));
+  const rows = await console.store.audit.changes({ limit: 9, action: 'session.refused' });
+  expect(rows.map(({ actor, address, after }) => [actor, address, after]).reverse()).toEqual(
+    ['anna', 'nobody', 'reader'].map((name) => [name, '127.0.0.1', { reason: 'wrong password' }]),
+  );
 });
 
 test('an address that has failed too often gets 429, and a session of it goes on', async () => {
