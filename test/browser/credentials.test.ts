@@ -77,6 +77,19 @@ describe.skipIf(!hasBrowser)('credentials', () => {
     await page.getByText('0 of 500 recipients a day').waitFor();
   });
 
+  test('a test mail is sent from its sender and can be followed', async () => {
+    await using visit = await console.open('operator');
+    const { page } = visit;
+    await page.goto('/credentials/app%40sender.test?view=client');
+    await page.getByLabel('From').fill('app@sender.test');
+    await page.getByLabel('To', { exact: true }).fill('anna@dest.test');
+    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByText('The test mail is on its way.').waitFor();
+    const [arrived] = await console.relay.mx.received(1);
+    expect(arrived!.mailFrom).toBe('app@sender.test');
+    expect(await page.getByRole('link', { name: 'Follow it' }).getAttribute('href')).toMatch(/^\/messages\/\w+$/);
+  });
+
   test('disabling says what it does, refuses the next login, and can be undone; removing asks for its name', async () => {
     await using visit = await console.open('operator');
     const { page } = visit;

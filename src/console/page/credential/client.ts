@@ -40,7 +40,7 @@ export function ClientView({ user }: CredentialProps) {
     }
     <section>
       <h2>${t('credentials.test')}</h2>
-      ${h(TestMail, { name: user.name, sender: user.senders.find((rule) => rule.indexOf('@') > 0) ?? '' })}
+      ${h(TestMail, { sender: user.senders.find((rule) => rule.indexOf('@') > 0) ?? '' })}
     </section>
     ${byCommand(smarthostCommand('client', user.name), ...(user.mailServer ? [smarthostCommand('exchange', user.name)] : []))}
   `;
@@ -89,7 +89,7 @@ const recipe = (name: string, text: string, advice: readonly string[]) => {
   </details>`;
 };
 
-function TestMail({ name, sender }: { readonly name: string; readonly sender: string }) {
+function TestMail({ sender }: { readonly sender: string }) {
   const [sent, show] = useState<string>();
   return html`${h(Form, {
     fields: [
@@ -99,7 +99,11 @@ function TestMail({ name, sender }: { readonly name: string; readonly sender: st
     about: t('credentials.test.says'),
     button: t('credentials.test.submit'),
     send: async ({ from = '', to = '' }) => {
-      const { id } = await api.post<{ readonly id: string }>('/test-messages', { from: from.trim(), to: to.trim(), user: name });
+      const sender = from.trim();
+      const { id } = await api.post<{ readonly id: string }>('/test-messages', {
+        to: to.trim(),
+        ...(sender === '' ? {} : { from: sender }),
+      });
       show(id);
     },
   })}

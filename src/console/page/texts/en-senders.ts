@@ -129,7 +129,7 @@ export const EN_SENDERS = {
   'credentials.recipe.powershell': 'Exchange Server (PowerShell)',
 
   'credentials.test': 'Test mail',
-  'credentials.test.says': 'Sends a short message as this credential would, and follows it to its end.',
+  'credentials.test.says': 'Sends a short message from this sender through the queue, and follows it to its end.',
   'credentials.test.from': 'From',
   'credentials.test.to': 'To',
   'credentials.test.to.hint': 'An address whose mailbox you can open.',

@@ -135,7 +135,7 @@ export const FR_SENDERS: SameTexts<typeof EN_SENDERS> = {
   'credentials.recipe.powershell': 'Exchange Server (PowerShell)',
 
   'credentials.test': 'Message d’essai',
-  'credentials.test.says': 'Envoie un court message comme le ferait cet identifiant, et le suit jusqu’au bout.',
+  'credentials.test.says': 'Envoie un court message de cet expéditeur par la file, et le suit jusqu’au bout.',
   'credentials.test.from': 'De',
   'credentials.test.to': 'À',
   'credentials.test.to.hint': 'Une adresse dont vous pouvez ouvrir la boîte.',
