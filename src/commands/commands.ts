@@ -23,6 +23,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   provider: async () => (await import('./provider.ts')).registerProvider,
   reply: async () => (await import('./reply.ts')).registerReply,
   report: async () => (await import('./report.ts')).registerReport,
+  status: async () => (await import('./status.ts')).registerStatus,
+  destinations: async () => (await import('./status.ts')).registerDestinations,
   trace: async () => (await import('./trace.ts')).registerTrace,
   refused: async () => (await import('./activity.ts')).registerRefused,
   history: async () => (await import('./activity.ts')).registerHistory,

@@ -2,7 +2,15 @@
 import type { Certificates } from '../certificates/certificates.ts';
 import type { Config, LoadOptions } from '../config/config.ts';
 import { type Console, type ConsoleParts, type ConsoleSettings, startConsole } from '../console/console.ts';
-import { type Actor, type Control, createConfiguration, createDoctor, createWorks, lookAtRelay, type Reloaded } from '../control/control.ts';
+import {
+  type Actor,
+  type Control,
+  createConfiguration,
+  createDoctor,
+  createWorks,
+  lookAtRelay,
+  type Reloaded,
+} from '../control/control.ts';
 import { createConsolePasswords } from '../credentials/credentials.ts';
 import type { EventLog } from '../events/events.ts';
 import type { OpenedStore } from '../store/store.ts';
