@@ -2,8 +2,9 @@
 
 import type { Notify } from '../smtp/envelope.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
-import type { AttemptEnd, DsnAction, JudgedReply } from '../smtp/outcome.ts';
+import type { DsnAction } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
+import type { AttemptRecord } from './attempt-record.ts';
 import type {
   BrowsedPage,
   BrowseQuery,
@@ -199,31 +200,6 @@ export type Claim = {
   readonly message: MessageFacts;
   readonly recipients: readonly StoredRecipient[];
   readonly content: Content;
-};
-
-/** One attempt, for the trace. */
-export type AttemptRecord = {
-  readonly at: number;
-  readonly mx: string | null;
-  readonly ip: string | null;
-  readonly tls: string | null;
-  readonly outcome: AttemptEnd;
-  readonly code: number;
-  readonly status: string;
-  readonly reply: string;
-  readonly seconds: number;
-  /** How much the connection was worth, one word; absent where nothing was said about it. */
-  readonly assurance?: string;
-  /** What the host's certificate was accepted by, in words; absent where it was not verified. */
-  readonly proof?: string;
-  /** The id of the policy of the recipient's domain that the connection meets. */
-  readonly policyId?: string;
-  /** What a refusal was taken for. */
-  readonly judged?: JudgedReply;
-  /** The other way that was taken: `fallback`. Absent: the host is that of the recipient's domain, or of a route. */
-  readonly via?: string;
-  /** The lines of the dialog. Absent unless the message is `recorded`. */
-  readonly conversation?: string;
 };
 
 export type RecipientChange = {

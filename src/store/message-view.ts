@@ -1,5 +1,7 @@
 /** What people ask about messages: which ones, and what they get. */
-import type { AttemptRecord, MessageFacts, RecipientState, StoredRecipient } from './message-store.ts';
+
+import type { AttemptRecord } from './attempt-record.ts';
+import type { MessageFacts, RecipientState, StoredRecipient } from './message-store.ts';
 
 /** A message with all its recipients, for `queue list` and `trace`. */
 export type StoredMessage = MessageFacts & {

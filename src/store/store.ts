@@ -52,6 +52,7 @@ export type {
   StoredRefusedCommand,
 } from './activity-store.ts';
 export type { AlignmentStore, StoredSenderVerdict } from './alignment-store.ts';
+export type { AttemptRecord } from './attempt-record.ts';
 export type { AuditStore, ChangeNote, StoredChange } from './audit-store.ts';
 export type { BehaviourRecord, BehaviourStore } from './behaviour-store.ts';
 export type { ClusterLook, PrimaryFacts, ServerFacts, StoreCluster, StoreNode } from './cluster.ts';
@@ -74,7 +75,6 @@ export type { FeedbackStore } from './feedback-store.ts';
 export {
   type AcceptRequest,
   type AcceptResult,
-  type AttemptRecord,
   type Claim,
   type ClaimLease,
   type Content,

@@ -1,5 +1,7 @@
 /** Reads messages for people and metrics: list, get, find, counts and summary; and removes old trace. Each step reads a limited number of rows. */
-import type { AttemptRecord, RecipientState } from '../message-store.ts';
+
+import type { AttemptRecord } from '../attempt-record.ts';
+import type { RecipientState } from '../message-store.ts';
 import type { StoredMessage } from '../message-view.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
 import { decodeGroup, STATE_COUNTS } from '../sqlite/queue-groups.ts';

@@ -1,5 +1,5 @@
 /** Reads messages for people: list, get and find. Each step reads a limited number of rows, so that other requests do not wait. */
-import type { AttemptRecord } from '../message-store.ts';
+import type { AttemptRecord } from '../attempt-record.ts';
 import type { StoredMessage } from '../message-view.ts';
 import type { Context } from './context.ts';
 import { isCorrupt } from './database.ts';

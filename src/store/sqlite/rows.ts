@@ -3,15 +3,8 @@
  * their structured clone costs half of that of objects.
  */
 import { crc32 } from 'node:zlib';
-import type {
-  AttemptRecord,
-  MessageFacts,
-  NewMessage,
-  NewRecipient,
-  Origin,
-  RecipientChange,
-  StoredRecipient,
-} from '../message-store.ts';
+import type { AttemptRecord } from '../attempt-record.ts';
+import type { MessageFacts, NewMessage, NewRecipient, Origin, RecipientChange, StoredRecipient } from '../message-store.ts';
 import { notifyBits, notifyWords, outcomeName, outcomeNumber, stateName, stateNumber } from './states.ts';
 
 export type Value = string | number | null;

@@ -2,7 +2,8 @@
 
 import type { Notify } from '../../smtp/envelope.ts';
 import type { Limit, WindowUnit } from '../../smtp/limit.ts';
-import type { AttemptRecord, RecipientState } from '../message-store.ts';
+import type { AttemptRecord } from '../attempt-record.ts';
+import type { RecipientState } from '../message-store.ts';
 
 /** A state below ACTIVE waits for its time. A state from ENDED on never changes. */
 const STATES: readonly RecipientState[] = [
