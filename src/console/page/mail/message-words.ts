@@ -12,7 +12,7 @@ const ORDER = ['failed', 'expired', 'held', 'uncertain', 'delayed', 'queued', 'a
 type Counted = { readonly states: Readonly<Record<string, number | undefined>> };
 
 /** Recipients by state, the worst first. */
-export function statesOf({ states }: Counted): readonly (readonly [state: string, count: number])[] {
+function statesOf({ states }: Counted): readonly (readonly [state: string, count: number])[] {
   return Object.entries(states)
     .flatMap(([state, count = 0]) => (count > 0 ? [[state, count] as const] : []))
     .sort(([a], [b]) => ORDER.indexOf(a) - ORDER.indexOf(b));

@@ -3,14 +3,13 @@ import { useMemo } from 'preact/hooks';
 import type { ListedMessage } from '../../../control/control.ts';
 import { api, relayNow } from '../api.ts';
 import { smarthostCommand } from '../command-line.ts';
-import { csvText, saveFile } from '../csv.ts';
 import { html } from '../html.ts';
-import { type ListPage, useAction, useList } from '../load.ts';
-import { addressColumn, lastReplyOf, stateMarks, statesOf } from '../mail/message-words.ts';
+import { useList } from '../load.ts';
+import { useLiveRows } from '../mail/live-rows.ts';
+import { addressColumn, lastReplyOf, stateMarks } from '../mail/message-words.ts';
 import { byCommand, emptyNote, failureNote, loadingNote, pageHead, strange, tabs, when } from '../parts/basics.ts';
 import { type Column, dataTable, pager } from '../parts/data-table.ts';
 import { type Filter, filterBar, filterHref, useFilters } from '../parts/filter-bar.ts';
-import { orTell, tellDone } from '../parts/toast.ts';
 import { filterBy } from '../router.ts';
 import { mayAs } from '../session.ts';
 import { rich, t } from '../texts.ts';
@@ -27,9 +26,6 @@ const SPANS: Readonly<Record<string, number>> = {
 const STATES = ['', 'relayed', 'waiting', 'failed,expired', 'held', 'removed'] as const;
 const NAMES = ['state', 'from', 'to', 'subject', 'messageId', 'credential', 'destination', 'time', 'live'] as const;
 type Filters = Readonly<Record<Exclude<(typeof NAMES)[number], 'live'>, string | undefined>>;
-
-const MOST_SAVED = 5000;
-const POLL = 5000;
 
 const filters = (): readonly Filter[] => [
   { name: 'to', label: t('messages.to') },
@@ -74,16 +70,16 @@ const columns = (): readonly Column<ListedMessage>[] => [
 ];
 
 export function MessagesPage() {
-  const { time, live, ...rest } = useFilters(NAMES);
+  const { time, live: wanted, ...rest } = useFilters(NAMES);
   const since = useMemo(
     () => (time === undefined || SPANS[time] === undefined ? undefined : new Date(relayNow() - SPANS[time]).toISOString()),
     [time],
   );
   const query = { ...rest, since };
-  const isLive = live !== 'no';
-  const list = useList<ListedMessage>('/messages', ({ id }) => id, { query, ...(isLive ? { every: POLL } : {}) });
-  const { busy, run } = useAction();
-  const { items } = list;
+  const isLive = wanted !== 'no';
+  const list = useList<ListedMessage>('/messages', ({ id }) => id, { query });
+  const live = useLiveRows(isLive, query, list.again);
+  const items = list.items && live.merge(list.items);
   const isFiltered = Object.values(rest).some((value) => value !== undefined) || since !== undefined;
   return html`
     ${pageHead(t('page.messages'))}
@@ -98,9 +94,10 @@ export function MessagesPage() {
     ${filterBar(
       filters(),
       html`<button type="button" aria-pressed=${isLive} onClick=${() => filterBy({ live: isLive ? 'no' : null }, { replace: true })}>${t('messages.live')}</button>
-        <button type="button" aria-disabled=${busy} onClick=${() => run(() => save(query))}>${t('messages.csv')}</button>`,
+        <a class="button" download="messages.csv" href=${api.url('/messages.csv', query)}>${t('messages.csv')}</a>`,
     )}
     ${failureNote(list.failure, list.again)}
+    ${live.more !== 0 && html`<p role="status">${live.more === null ? t('messages.someMore') : t('messages.more', { count: live.more })} <button onClick=${list.again}>${t('messages.reload')}</button></p>`}
     ${items === undefined && !list.failure && loadingNote()}
     ${items?.length === 0 && list.more === undefined && (isFiltered ? emptyNote(t('messages.noneFound'), searchLinks(rest)) : emptyNote(t('messages.none'), html`<a class="button" href="/credentials">${t('messages.first')}</a>`))}
     ${
@@ -127,34 +124,6 @@ export function MessagesPage() {
     }
     ${byCommand(commandOf({ ...rest, time }))}
   `;
-}
-
-/** So many as can be shown to a person who asks; a script asks the API for all. */
-async function save(query: Readonly<Record<string, string | undefined>>): Promise<void> {
-  await orTell(async () => {
-    const rows: ListedMessage[] = [];
-    let before: string | null | undefined;
-    while (before !== null && rows.length < MOST_SAVED) {
-      const page: ListPage<ListedMessage> = await api.get('/messages', { ...query, limit: 500, before });
-      rows.push(...page.items);
-      before = page.next;
-    }
-    const head = ['id', 'acceptedAt', 'states', 'credential', 'from', 'to', 'subject', 'lastReply', 'messageId', 'size'];
-    const cells = rows.map((row) => [
-      ...[
-        row.id,
-        row.acceptedAt,
-        statesOf(row)
-          .map((one) => one.join(' '))
-          .join(' '),
-        row.user,
-        row.reversePath,
-      ],
-      ...[row.recipients.map(({ recipient }) => recipient).join(' '), row.subject, lastReplyOf(row), row.messageId, row.size],
-    ]);
-    saveFile('messages.csv', 'text/csv', csvText([head, ...cells]));
-    tellDone(t('messages.saved', { count: rows.length }));
-  });
 }
 
 /** The same filter for the command line. */

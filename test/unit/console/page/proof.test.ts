@@ -1,6 +1,6 @@
-/** What leaves the pages as text: the proof of a message, and tables for spreadsheets. */
+/** The proof of a message, the rows of a live list, and where a search goes. */
 import { expect, test } from 'vitest';
-import { csvText } from '../../../../src/console/page/csv.ts';
+import { newestOf } from '../../../../src/console/page/mail/live-rows.ts';
 import { proofText } from '../../../../src/console/page/mail/proof.ts';
 import { searchHref } from '../../../../src/console/page/url.ts';
 
@@ -30,15 +30,14 @@ To: <anna@alpha.test>: relayed
 `);
 });
 
-test('a table quotes what needs it, and a formula of a stranger stays text', () => {
-  expect(
-    csvText([
-      ['id', 'subject'],
-      [1, '=HYPERLINK("http://x")'],
-      [-2, 'a, "b"\r\nc'],
-      [null, undefined],
-    ]),
-  ).toBe('id,subject\r\n1,"\'=HYPERLINK(""http://x"")"\r\n-2,"a, ""b""\r\nc"\r\n,\r\n');
+test('of a message that was told twice the last row is shown, the newest message first', () => {
+  const rows = [
+    { id: '2', state: 'relayed' },
+    { id: '3', state: 'queued' },
+    { id: '2', state: 'queued' },
+    { id: '1', state: 'queued' },
+  ];
+  expect(newestOf(rows).map(({ id, state }) => `${id} ${state}`)).toEqual(['3 queued', '2 relayed', '1 queued']);
 });
 
 test('a search goes to a message by its id, to a list by a Message-ID or a part of an address', () => {
