@@ -4,7 +4,7 @@ import { type Clock, HOUR, systemClock } from '../system/clock.ts';
 import { iso } from './shapes.ts';
 
 /** `total`: what fitted before it began. `error`: why it ended early; what was changed until then stays so. */
-export type Work<T> = {
+type Work<T> = {
   readonly id: string;
   readonly what: string;
   readonly state: 'running' | 'done' | 'failed';
