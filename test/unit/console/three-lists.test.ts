@@ -47,7 +47,19 @@ const READING = [
   ...['user list', 'user show', 'domain list', 'domain show', 'domain records', 'queue list', 'queue show', 'queue summary'],
   ...['provider list', 'provider show', 'reply explain', 'reply unknown', 'reply replay', 'report domains', 'tls check'],
   ...['tls failures', 'tls reports list', 'tls reports show', 'tls policies list', 'tls policies show', 'cert show', 'trace'],
-  ...['refused', 'history', 'client', 'exchange', 'doctor', 'config check', 'config show', 'version', 'changes'],
+  ...[
+    'refused',
+    'history',
+    'status',
+    'destinations',
+    'client',
+    'exchange',
+    'doctor',
+    'config check',
+    'config show',
+    'version',
+    'changes',
+  ],
   ...['console list', 'console sessions', 'token list', 'store check', 'store nodes'],
 ];
 
