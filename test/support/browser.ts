@@ -73,9 +73,9 @@ export async function openWindow(origin: string, options: BrowserContextOptions 
 /** A browser logs each answer of 400 and above. What a page makes of it is what its test looks at. */
 const EXPECTED = [/^Failed to load resource: the server responded with a status of 4\d\d/];
 
-/** Writes pictures of a page into the folder `PICTURES`, if it is set: wide and narrow, light and dark. For people who change pages. */
+/** Writes pictures of a page into the folder `LOOK_AT`, if it is set: wide and narrow, light and dark. For people who change pages. */
 export async function lookAt(page: Page, name: string): Promise<void> {
-  const folder = process.env['PICTURES'];
+  const folder = process.env['LOOK_AT'];
   if (folder === undefined) return;
   const before = page.viewportSize();
   for (const width of [1280, 360])
