@@ -28,9 +28,12 @@ COPY --from=build /opt/smarthost /opt/smarthost
 COPY --from=build /usr/local/bin/smarthost /usr/local/bin/smarthost
 USER smarthost
 VOLUME /var/lib/smarthost
-EXPOSE 465 587 80
+# A configuration that was made in the browser is in the volume, where every command finds it.
+WORKDIR /var/lib/smarthost
+EXPOSE 465 587 80 8026
 STOPSIGNAL SIGTERM
 # Checks that the process is alive, not that it is ready: a restart does not mend a full disk or an expired certificate.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["/opt/smarthost/node_modules/.bin/node", "-e", "fetch('http://127.0.0.1:8025/healthz').then((reply) => process.exit(reply.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["smarthost"]
-CMD ["serve"]
+# Without a host name it asks for one in the browser: `docker logs` shows where.
+CMD ["serve", "--first-run", "[::]:8026"]

@@ -20,6 +20,8 @@ usage() {
 Usage: deploy/install.sh [options]          install, or upgrade to this checkout
        deploy/install.sh --uninstall [--purge]
 
+  --web              ask for the first configuration in the browser; without --hostname the default on a terminal
+  --no-web           only install, and ask nothing
   --hostname NAME    write a first $CONFIG_DIR/smarthost.yaml for this host name, print the DNS records, start the relay
   --domain DOMAIN      a domain that sends; repeatable
   --email ADDRESS      who is told when something needs a person
@@ -190,7 +192,7 @@ install_unit() {
 }
 
 configure() {
-  [ ${#INIT[@]} -gt 0 ] || return 0
+  if [ ${#INIT[@]} -eq 0 ]; then return 0; fi
   if [ -e "$CONFIG_DIR/smarthost.yaml" ]; then
     say "$CONFIG_DIR/smarthost.yaml exists and is not changed"
   else
@@ -231,13 +233,21 @@ look_at_service() {
   die "the relay does not keep running, see journalctl -u smarthost. To go back to the old version: $PREFIX.previous/deploy/install.sh"
 }
 
+# The browser is asked last, because this script waits for it. A person who leaves can go on with `smarthost init --web`.
+ask_in_browser() {
+  [ ${#INIT[@]} -eq 0 ] && [ ! -e "$CONFIG_DIR/smarthost.yaml" ] || return 0
+  if [ "$WEB" = no ] || { [ "$WEB" = ask ] && ! [ -t 1 ]; }; then return 0; fi
+  say ''
+  (cd / && "$COMMAND" init --web --dir "$CONFIG_DIR") || die 'the first configuration was not made. To go on: smarthost init --web'
+}
+
 next_steps() {
   say ''
   say "smarthost $("$COMMAND" version) is installed."
   if [ -e "$CONFIG_DIR/smarthost.yaml" ]; then
     say 'Add a user:  smarthost user add anna@example.org'
   else
-    say 'Next:  smarthost init                            asks a few questions, prints the DNS records to set'
+    say 'Next:  smarthost init                            asks a few questions, prints the DNS records to set; --web asks in the browser'
     say '       smarthost user add anna@example.org       adds a user that may send'
     say '       systemctl enable --now smarthost'
   fi
@@ -386,7 +396,7 @@ uninstall() {
 
 main() {
   local checkout fresh=yes firewall=no uninstall=no resolver=yes
-  PURGE=no INIT=()
+  PURGE=no INIT=() WEB=ask
   while [ $# -gt 0 ]; do
     case $1 in
       --hostname | --domain | --email)
@@ -395,6 +405,8 @@ main() {
         shift
         ;;
       --accept-terms) INIT+=("$1") ;;
+      --web) WEB=yes ;;
+      --no-web) WEB=no ;;
       --firewall) firewall=yes ;;
       --no-resolver) resolver=no ;;
       --uninstall) uninstall=yes ;;
@@ -431,9 +443,11 @@ main() {
   install_unit
   configure
   start_service "$fresh"
+  if [ "$firewall" = yes ]; then open_firewall || firewall=closed; fi
+  ask_in_browser
   next_steps
   tell_resolver
-  if [ "$firewall" = yes ]; then open_firewall; fi
+  [ "$firewall" != closed ]
 }
 
 main "$@"

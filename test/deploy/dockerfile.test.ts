@@ -40,7 +40,7 @@ describe('compose.yaml', () => {
     const volumes = instructions.filter(({ word }) => word === 'VOLUME').map(({ rest }) => rest);
     expect(smarthost.volumes).toEqual(volumes.map((path) => `data:${path}`));
     const exposed = instructions.find(({ word }) => word === 'EXPOSE')!.rest.split(' ');
-    expect(smarthost.ports).toEqual(exposed.map((port) => `${port}:${port}`));
+    expect(smarthost.ports).toEqual(exposed.map((port) => (port === '8026' ? `127.0.0.1:${port}:${port}` : `${port}:${port}`)));
   });
 
   test('waits longer than a stop takes', () => {

@@ -31,9 +31,12 @@ export async function closeBrowser(): Promise<void> {
 /**
  * A window with nothing kept from other tests, 1280 px wide. Its test fails if the page logs an error, breaks its policy for content, asks
  * another host, or leaves a rejection unhandled.
- * @param origin of the console.
+ * @param origin of the console. @param expected what the browser may log besides, such as a connection that is refused.
  */
-export async function openWindow(origin: string, options: BrowserContextOptions = {}): Promise<Visit> {
+export async function openWindow(
+  origin: string,
+  { expected = [], ...options }: BrowserContextOptions & { readonly expected?: readonly RegExp[] } = {},
+): Promise<Visit> {
   running ??= chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS });
   const context = await (await running).newContext({
     ...{ baseURL: origin, locale: 'en-GB', timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 900 } },
@@ -65,7 +68,7 @@ export async function openWindow(origin: string, options: BrowserContextOptions 
     ...{ page, requests, received: () => octets },
     async [Symbol.asyncDispose]() {
       await context.close();
-      expect(faults.filter((fault) => !EXPECTED.some((one) => one.test(fault)))).toEqual([]);
+      expect(faults.filter((fault) => ![...EXPECTED, ...expected].some((one) => one.test(fault)))).toEqual([]);
     },
   };
 }

@@ -13,7 +13,7 @@ import { Toasts } from './parts/toast.ts';
 import { place, startKeyboard, startRouter } from './router.ts';
 import { loadSession, mayAs, pageSession } from './session.ts';
 import { bestLanguage, language, loadTexts, speak, t } from './texts.ts';
-import { matchPath } from './url.ts';
+import { FIRST_RUN, matchPath } from './url.ts';
 
 /** A link that sets a password. What is behind the sign # reaches no log. */
 const SETUP = '#setup=';
@@ -33,12 +33,12 @@ function App() {
   const who = useCell(pageSession);
   const { path, hash } = useCell(place);
   const isReachable = useCell(reachable);
-  const found = pageAt(path);
+  const found = pageAt(who?.firstRun ? FIRST_RUN : path);
   const isOpen = found?.page.role === null || hash.startsWith(SETUP);
   if (who === undefined && !isOpen) return html`<div class="frame bare"><main>${loadingNote()}</main></div>`;
-  return html`<div class="frame ${who ? '' : 'bare'}">
+  return html`<div class="frame ${who && !who.firstRun ? '' : 'bare'}">
     <a class="skip" href="#main" onClick=${skip}>${t('frame.skip')}</a>
-    ${who && h(Header, { who })} ${who && h(Navigation, { path: found?.page.path ?? path })}
+    ${who && !who.firstRun && h(Header, { who })} ${who && !who.firstRun && h(Navigation, { path: found?.page.path ?? path })}
     <main id="main">
       ${!isReachable && html`<p class="unreachable" role="status"><span class="sign" aria-hidden="true">▲</span> ${t('failure.unreachable')}</p>`}
       ${content(found, who !== null && who !== undefined)}

@@ -2,6 +2,7 @@
 import type { ComponentType } from 'preact';
 import type { PageRole } from './session.ts';
 import type { CatalogueName, TextKey } from './texts.ts';
+import { FIRST_RUN } from './url.ts';
 
 export type PageProps = {
   /** Of the path: `/messages/:id` has `id`, decoded. */
@@ -107,6 +108,10 @@ export const PAGES: readonly PageEntry[] = [
   {
     ...{ path: '/account', title: 'page.account', group: 'people', shown: false, role: 'reader' },
     load: () => import('./pages/account.ts').then(({ AccountPage }) => AccountPage),
+  },
+  {
+    ...{ path: FIRST_RUN, title: 'page.firstRun', group: 'first-run', shown: false, role: 'operator' },
+    load: () => import('./pages/first-run.ts').then(({ FirstRunPage }) => FirstRunPage),
   },
 ];
 

@@ -48,3 +48,6 @@ export function searchHref(text: string): string {
   if (/^<.*>$/.test(text)) return `/messages${queryWith('', { messageId: text })}`;
   return `/messages${queryWith('', { to: text })}`;
 }
+
+/** The only page while there is no configuration. */
+export const FIRST_RUN = '/first-run';

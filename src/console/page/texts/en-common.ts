@@ -5,6 +5,7 @@ export const EN_COMMON = {
   'page.message': 'Message',
   'page.refused': 'Refused',
   'page.queue': 'Queue',
+  'page.firstRun': 'First run',
   'page.login': 'Log in',
   'page.account': 'My account',
   'page.setPassword': 'Set your password',

@@ -8,6 +8,7 @@ export const FR_COMMON: SameTexts<typeof EN_COMMON> = {
   'page.message': 'Message',
   'page.refused': 'Refusés',
   'page.queue': 'File d’attente',
+  'page.firstRun': 'Première mise en service',
   'page.login': 'Connexion',
   'page.account': 'Mon compte',
   'page.setPassword': 'Définir votre mot de passe',
