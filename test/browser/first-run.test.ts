@@ -97,7 +97,7 @@ describe.skipIf(!hasBrowser)('the first run', () => {
     await page.getByRole('button', { name: 'Make the login' }).click();
     await page.getByText('Waiting for its first login').waitFor();
     await checkStep(page, 'Who sends');
-    const password = (await page.locator('.facts code').last().textContent())!;
+    const password = (await page.locator('.facts code').nth(2).textContent())!;
     const mail = {
       ...{ address: '127.0.0.1', port: world.ports.submissions, user: 'app', to: ['you@alpha.test'] },
       ...{ message: 'From: root@web1.example\r\nSubject: first\r\n\r\nHello\r\n', from: 'root@web1.example' },

@@ -77,7 +77,7 @@ async function mendBy(path: string, mend: Mend, changed: LookProps['changed']): 
 
 function sessionLine(session: ClientSession, mend: (one: Mend) => unknown, accepted: LookProps['accepted']) {
   const { at, ip, listener, user, mechanism, state, reason, mends, times, reply, sender, queueId } = session;
-  return html`<li key=${`${ip} ${user}`} class=${state}>
+  return html`<li class=${state}>
     <p>${when(at)} <span class="mono">${ip}</span> ${listener !== null && html`<span class="dim">${listener}</span>`}
       ${user !== null && html`<span>${strange(user)} ${mechanism !== null && html`<span class="dim">${mechanism}</span>`}</span>`}
       ${mark(TONES[state], t(`client.state.${state}` as TextKey))}</p>
