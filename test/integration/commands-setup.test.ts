@@ -164,6 +164,7 @@ describe('cert', () => {
       'renewAt',
       'renewReason',
       'lastError',
+      'sha256',
     ]);
     expect(shown[0]).toMatchObject({ names: ['relay.example.net'], notAfter: expect.stringMatching(/Z$/) });
     expect((await bench.run(['cert', 'show'])).out).toMatch(/^KEY +NAMES/);
