@@ -174,6 +174,8 @@ function leave(draft: Draft, { tls, greeted }: { readonly tls: string | null; re
 type RefusedFields = Extract<RelayEvent, { readonly event: 'refused' }>['fields'];
 
 function refuse(draft: Draft, fields: RefusedFields, login: AwaitedLogin): void {
+  // Clients send several commands at once: after a refusal the next ones are out of order, which is no reason of its own.
+  if (draft.reason !== null && (fields.code === 503 || fields.code === 554)) return;
   draft.reply = fields.reply;
   if (fields.user !== undefined) draft.user = fields.user;
   const reason = replyReason(fields);

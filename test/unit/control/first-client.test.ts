@@ -162,6 +162,18 @@ describe('a client that', () => {
   });
 });
 
+test('commands that are sent behind a refused one do not hide its reason', async () => {
+  rig = await startRig();
+  const client = await rig.loggedIn();
+  client.send('MAIL FROM:<root@web1.example>\r\nRCPT TO:<you@alpha.test>\r\nDATA\r\nQUIT\r\n');
+  await client.closed();
+  expect(await latest('refused')).toMatchObject({
+    reason: 'wrongSender',
+    sender: 'root@web1.example',
+    reply: expect.stringMatching(/^553/),
+  });
+});
+
 test('a wrong From is named with the address that the login may not use', async () => {
   rig = await startRig();
   const client = await rig.loggedIn();
