@@ -45,7 +45,10 @@ export function createTraceControl({ messages }: Pick<StoreData, 'messages'>): T
       return { items: items.map(listedShape), next, searchedBackTo: iso(searchedBackTo) };
     },
     async show(id) {
-      const [message, { items }] = await Promise.all([messages.get(id), messages.browse({ about: id, after: id, limit: MOST_REPORTS })]);
+      const [message, { items }] = await Promise.all([
+        messages.get(id),
+        messages.browse({ about: id, after: id, limit: MOST_REPORTS }),
+      ]);
       if (message === undefined) throw new ControlError('not found', 'message', `No message ${id}.`);
       const reports = items.toReversed().flatMap(({ id, acceptedAt, recipients: [to] }) => {
         return to === undefined ? [] : [{ id, acceptedAt: iso(acceptedAt), recipient: to.address, state: to.state }];

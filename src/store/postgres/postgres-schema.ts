@@ -192,6 +192,7 @@ const MIGRATIONS: readonly string[] = [
     way text NOT NULL, address text, action text NOT NULL, target text NOT NULL, was text NOT NULL, became text NOT NULL, recipients integer
   );
   CREATE INDEX audit_at ON audit (at);
+  CREATE INDEX messages_about ON messages (about, id) WHERE about IS NOT NULL;
   `,
 ];
 

@@ -121,7 +121,7 @@ async function browse({ tx }: PostgresContext, query: Argument<'browse'>): Promi
        AND ($8::text IS NULL OR position($8 in lower(m.subject COLLATE "C")) > 0)
        AND m.accepted_at >= $9 AND m.accepted_at < $10
        AND ($11::boolean OR EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND ${FITS}))
-       AND ($13::text[] IS NULL OR m.id = ANY($13)) AND ($14::text IS NULL OR m.about = $14)
+       AND ($13::text[] IS NULL OR m.id = ANY($13)) AND ${about === null ? '$14::text IS NULL' : 'm.about = $14'}
        AND ($15::text IS NULL OR m.message_id IN ($15, '<' || $15 || '>'))
      ORDER BY m.id DESC LIMIT $12`,
     ...[...ofRecipient, before, first ?? from, users?.map((user) => user.toLowerCase()) ?? null, sender, subject, since, until],

@@ -243,5 +243,6 @@ export const MIGRATIONS: readonly string[] = [
     action TEXT NOT NULL, target TEXT NOT NULL, was TEXT NOT NULL, became TEXT NOT NULL, recipients INTEGER
   );
   CREATE INDEX audit_at ON audit (at);
+  CREATE INDEX messages_about ON messages (about, id) WHERE about IS NOT NULL;
   `,
 ];

@@ -74,7 +74,7 @@ export function DoctorPage() {
     <p class="about">${t('doctor.intro')}</p>
     ${failureNote(failure ?? mutes.failure, again)}
     ${value === undefined && failure === undefined && loadingNote()}
-    <p role="status" class="dim">${isLooking ? t('doctor.looking') : isSeen && rich('doctor.looked', { time: when(value.lookedAt, 'ago') })}</p>
+    <p role="status" class="dim">${isLooking ? t('doctor.looking') : isSeen && rich('doctor.looked', { time: when(value.lookedAt) })}</p>
     ${value?.error != null && html`<p class="fault">${rich('doctor.failed', { reason: strange(value.error) })}</p>`}
     ${value && !isSeen && !isLooking && emptyNote(t('doctor.empty'), lookButton)}
     ${

@@ -18,7 +18,7 @@ const HOUR = 3_600_000;
 export function OverviewPage() {
   const { value: status, failure, again } = useLoad<ApiStatus>('/status', { every: POLL });
   return html`
-    ${pageHead(t('page.overview'), status && html`<span class="dim">${rich('overview.looked', { age: when(status.at, 'ago') })}</span>`)}
+    ${pageHead(t('page.overview'), status && html`<span class="dim">${rich('overview.looked', { time: when(status.at) })}</span>`)}
     ${failureNote(failure, again)} ${!status && !failure && loadingNote()}
     ${status && [h(Verdict, { status, key: 'verdict' }), h(History, { key: 'history' }), figures(status), lastFailures(status)]}
     ${byCommand('smarthost doctor', 'smarthost queue summary', 'smarthost trace --state failed')}

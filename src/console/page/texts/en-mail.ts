@@ -3,7 +3,7 @@ export const EN_MAIL = {
   'overview.flowing': 'Mail is flowing.',
   'overview.stopped': 'Mail does not get out.',
   'overview.taken': 'No new mail is taken.',
-  'overview.looked': 'looked at {age} ago',
+  'overview.looked': 'as of {time}',
   'overview.hour': 'In the last hour: {accepted} accepted, {relayed} relayed.',
   'overview.hourDelayed': { one: '{count} delayed.', other: '{count} delayed.' },
   'overview.hourFailed': { one: '{count} failed.', other: '{count} failed.' },

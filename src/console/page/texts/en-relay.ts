@@ -99,7 +99,7 @@ export const EN_RELAY = {
   'doctor.none': 'No finding fits the filter.',
   'doctor.look': 'Look now',
   'doctor.looking': 'Looking; this takes some seconds.',
-  'doctor.looked': 'Looked {time} ago.',
+  'doctor.looked': 'Looked: {time}.',
   'doctor.filter': 'Show',
   'doctor.filter.todo': 'What needs you',
   'doctor.filter.all': 'All',

@@ -6,7 +6,7 @@ export const FR_MAIL: SameTexts<typeof EN_MAIL> = {
   'overview.flowing': 'Le courrier circule.',
   'overview.stopped': 'Le courrier ne sort pas.',
   'overview.taken': 'Aucun nouveau courrier n’est accepté.',
-  'overview.looked': 'vu il y a {age}',
+  'overview.looked': 'état à {time}',
   'overview.hour': 'Dans la dernière heure : {accepted} acceptés, {relayed} transmis.',
   'overview.hourDelayed': { one: '{count} retardé.', other: '{count} retardés.' },
   'overview.hourFailed': { one: '{count} échec.', other: '{count} échecs.' },

@@ -105,7 +105,7 @@ export const FR_RELAY: SameTexts<typeof EN_RELAY> = {
   'doctor.none': 'Aucun constat ne correspond au filtre.',
   'doctor.look': 'Examiner maintenant',
   'doctor.looking': 'Examen en cours ; cela prend quelques secondes.',
-  'doctor.looked': 'Examiné il y a {time}.',
+  'doctor.looked': 'Examiné : {time}.',
   'doctor.filter': 'Montrer',
   'doctor.filter.todo': 'Ce qui vous attend',
   'doctor.filter.all': 'Tout',
