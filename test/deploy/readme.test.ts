@@ -26,6 +26,8 @@ const GROUPS = [
   'reply',
   'report',
   'cert',
+  'console',
+  'token',
   'store',
   'tls',
   'tls policies',
