@@ -63,6 +63,7 @@ async function demo({ once, block }: Wish): Promise<void> {
     );
     invite(login);
     if (once) return;
+    say(`The same in a browser, until the demo ends:\n\n   ${(await smarthost(site, 'console', 'setup')).trim()}\n`);
     say('Every address below .test has a mailbox, except nobody@. Ctrl-C ends the demo.\n');
     watch(relay, world);
     await Promise.race([interruption, relay.ended]);
@@ -78,7 +79,7 @@ async function configuration(world: World, folder: string): Promise<string> {
 hostname: relay.test
 operator: ${OPERATOR}
 dataDir: ${join(folder, 'data')}
-listen: { submissions: ['127.0.0.1:${await portLike(10465)}'], submission: ['127.0.0.1:${await portLike(10587)}'], admin: [], console: [] }
+listen: { submissions: ['127.0.0.1:${await portLike(10465)}'], submission: ['127.0.0.1:${await portLike(10587)}'], admin: [], console: ['127.0.0.1:${await portLike(18026)}'] }
 tls: { mode: self-signed }
 delivery: { port: ${world.mxPort}, allowPrivate: [127.0.0.0/8], ip: v4-only, ca: authority.pem }
 dns: { servers: ['${world.dns}'] }

@@ -58,6 +58,8 @@ test('keeps running until it is stopped, and then stops its relay', { timeout: 9
   });
   await invited;
   const port = Number(/(\d+) \(implicit TLS\)/.exec(said)![1]);
+  const console = /http:\/\/localhost:(\d+)\/#setup=\S+$/m.exec(said)!;
+  expect(await (await fetch(`http://127.0.0.1:${console[1]}/`)).text()).toContain('<title>smarthost');
   demo.kill('SIGINT');
   expect(await once(demo, 'close')).toEqual([0, null]);
   await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
