@@ -8,7 +8,7 @@ import type { ConsoleStore, RequestKey } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 import { secretHash } from './access/cookie.ts';
 import { ApiProblem } from './problem.ts';
-import type { ApiCaller, ApiRoute } from './route.ts';
+import { type ApiCaller, type ApiRoute, makerOf } from './route.ts';
 
 export type KeptAnswer = { readonly status: number; readonly body: string };
 
@@ -29,8 +29,7 @@ export function createIdempotency(store: ConsoleStore, now: Clock) {
       if (given === undefined || by === undefined || !makesSomething(route)) return undefined;
       if (given === '' || given.length > MOST_KEY)
         throw new ApiProblem(400, `An Idempotency-Key has 1 to ${MOST_KEY} characters.`);
-      const owner = JSON.stringify([by.way, by.account, by.way === 'token' ? by.name : '']);
-      return { owner, key: secretHash(given) };
+      return { owner: makerOf(by), key: secretHash(given) };
     },
     /** @param request all of it that counts. @returns the earlier answer; undefined: it is this request's to do. @throws ApiProblem 409 or 422 */
     async begin(key: RequestKey, given: string, request: string): Promise<KeptAnswer | undefined> {

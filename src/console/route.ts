@@ -29,6 +29,9 @@ export type ApiCaller = {
   readonly request?: RequestKey;
 };
 
+/** Whose a thing is that only its maker may ask for. A token may have the name of an account. */
+export const makerOf = ({ way, account, name }: ApiCaller): string => JSON.stringify([way, account, way === 'token' ? name : '']);
+
 type Schema = v.GenericSchema<any, any>;
 type Output<S> = S extends Schema ? v.InferOutput<S> : undefined;
 /** `/messages/:id` has the parameter `id`. */
@@ -67,6 +70,8 @@ type RouteShape<P extends string, Q extends Schema | undefined, B extends Schema
   readonly access: 'public' | 'account' | Role;
   /** The scope that a token needs. null: no token may ask. */
   readonly scope: Scope | null;
+  /** Of a route for roles: who is confined to some credentials may ask too, because the answer is about their mail alone. */
+  readonly confined?: true;
   /** When it exists. Default: while a relay runs. */
   readonly when?: 'firstRun' | 'always';
   /** Asks for the password again if the last one is more than 10 minutes old; a function says for which requests. */

@@ -16,6 +16,8 @@ export function checkPermission(route: ApiRoute, caller: KnownCaller | undefined
   if (scopes !== undefined) checkScope(route, scopes);
   if (route.access !== 'account' && ROLES.indexOf(by.role) < ROLES.indexOf(route.access))
     throw new ApiProblem(403, `This needs the role ${route.access}, and ${by.account} is ${by.role}.`, { kind: 'not-yours' });
+  if (by.credentials !== null && route.access !== 'account' && route.confined !== true)
+    throw new ApiProblem(403, `This is for all mail, and ${by.name} is confined to some credentials.`, { kind: 'not-yours' });
   if (session === undefined) return;
   if (factorRequired && session.account.totpSecret === null && !isOwnAccess(route))
     throw new ApiProblem(403, 'Set up a second factor first: console.secondFactor asks each account for one.', {

@@ -108,6 +108,7 @@ export const MESSAGE_ROUTES = [
     path: '/messages/:id/headers',
     access: 'operator',
     scope: 'messages:read',
+    confined: true,
     about: 'The header of a message that waits, as it leaves.',
     streams: 'text/plain',
     async handle({ params: { id }, by, control }) {
@@ -120,6 +121,7 @@ export const MESSAGE_ROUTES = [
     path: '/messages/:id/raw',
     access: 'admin',
     scope: null,
+    confined: true,
     confirm: true,
     about: 'A whole message that waits, as it leaves. Only if `console.content` is true. The changes say who has read it.',
     streams: 'message/rfc822',

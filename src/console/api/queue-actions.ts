@@ -6,7 +6,7 @@ import type { Selection } from '../../store/store.ts';
 import { SECOND } from '../../system/clock.ts';
 import type { ConsoleParts } from '../console.ts';
 import { ApiProblem } from '../problem.ts';
-import { type ApiCaller, route } from '../route.ts';
+import { type ApiCaller, makerOf, route } from '../route.ts';
 
 const access = { access: 'operator', scope: 'queue:write' } as const;
 
@@ -79,7 +79,7 @@ async function begin(
   { control, parts: { works }, by }: Asked,
   headers: Map<string, string>,
 ) {
-  const owner = by?.name ?? '';
+  const owner = makerOf(by!);
   const { id, ended } = works.start({ owner, what: action }, (told) => control.queue.act(action, chosenMail, told));
   await Promise.race([ended, sleep(PATIENCE, undefined, { ref: false })]);
   headers.set('location', `/api/v1/queue/work/${id}`);
@@ -136,7 +136,7 @@ export const QUEUE_ACTION_ROUTES = [
     about: 'How far an action has come, and its result for an hour.',
     answer: work,
     async handle({ params, parts, by }) {
-      const found = parts.works.find(params.id, by?.name ?? '');
+      const found = parts.works.find(params.id, makerOf(by!));
       if (found === undefined) throw new ApiProblem(404, 'There is no such work, or it ended long ago.');
       return found;
     },

@@ -1,0 +1,35 @@
+/** What a caller keeps, and what it loses: rights of one credential, streams after a logout, the works of a namesake, and what strangers repeat. */
+import { expect, test } from 'vitest';
+import { startTestConsole } from '../../support/console.ts';
+import { NOW, newMessage } from '../../support/store-rig.ts';
+
+test('a token that is confined to a credential changes nothing of others, and reads nothing of them', async () => {
+  await using console = await startTestConsole();
+  const other = newMessage({ user: 'exchange', acceptedAt: NOW });
+  await console.store.messages.accept({ message: other });
+  const scopes = ['messages:read', 'messages:send', 'queue:write', 'credentials:write', 'domains:write', 'metrics:read'];
+  const ask = async (method: string, path: string, body?: unknown) => {
+    const token = `${method} ${path}`.replaceAll(/\W/g, '-'); // one for each, because each may ask ten times a second only
+    await console.people.token(token, { credential: 'shop', scopes });
+    return [path, (await console.ask(method, path, body, { as: { token } })).status] as const;
+  };
+  const selection = { selection: { all: true } };
+  for (const path of ['/queue/preview', '/queue/remove', '/queue/hold'])
+    expect(await ask('POST', path, selection)).toEqual([path, 403]);
+  expect(await ask('POST', '/test-messages', { to: 'a@b.example' })).toEqual(['/test-messages', 403]);
+  for (const path of ['/providers', '/tls/policies', '/credentials', '/credentials/shop', '/domains', '/doctor'])
+    expect(await ask('GET', path)).toEqual([path, 403]);
+  for (const path of ['/messages', '/queue', '/status', '/history']) expect(await ask('GET', path)).toEqual([path, 200]);
+  expect(await ask('GET', `/messages/${other.id}/headers`)).toEqual([`/messages/${other.id}/headers`, 404]);
+  const { recipients } = await console.control.queue.show(other.id);
+  expect(recipients.map(({ state }) => state)).toEqual(recipients.map(() => 'queued'));
+});
+
+test('a token with the name of an account does not see its works', async () => {
+  await using console = await startTestConsole();
+  await console.people.token('its-token', { name: 'operator', scopes: ['queue:write'] });
+  const begun = await console.ask('POST', '/queue/hold', { selection: { all: true } }, { as: 'operator' });
+  const path = `/queue/work/${begun.body.id}`;
+  expect((await console.ask('GET', path, undefined, { as: 'operator' })).status).toBe(200);
+  expect((await console.ask('GET', path, undefined, { as: { token: 'its-token' } })).status).toBe(404);
+});
