@@ -8,7 +8,7 @@ import { cleanLine } from '../smtp/text.ts';
 import type { RequestKey } from '../store/store.ts';
 import { type Access, createAccess } from './access/access.ts';
 import { type Arrival, arrivalOf } from './access/arrival.ts';
-import { authenticate, type KnownCaller } from './access/authentication.ts';
+import { authenticate, isStillAllowed, type KnownCaller } from './access/authentication.ts';
 import { checkCsrf, checkOrigin } from './access/csrf.ts';
 import { checkConfirmed, checkPermission } from './access/permission.ts';
 import { createRate } from './access/rate.ts';
@@ -104,7 +104,10 @@ async function run(
   if (session !== undefined && typeof route.confirm === 'function' && (await route.confirm(ask)))
     checkConfirmed(session, parts.now());
   if (route.streams !== undefined)
-    return state.streams.send(response, route.streams, () => route.handle(ask) as Promise<Stream>, signal);
+    return state.streams.send(response, route.streams, (end) => route.handle({ ...ask, signal: end }) as Promise<Stream>, {
+      signal,
+      isAllowed: async () => caller === undefined || isStillAllowed(caller, request.headers, arrival, parts),
+    });
   const work = () => act(route, ask, request, state);
   const answer =
     key === undefined || repeated === undefined

@@ -10,6 +10,8 @@ const MOST_STREAMS = 32;
 const HEARTBEAT = 15 * SECOND;
 /** Who takes nothing for so long is dropped: what comes meanwhile would fill the memory. */
 const PATIENCE = 30 * SECOND;
+/** How often it is asked whether the caller may still have the stream: a logout ends it, and less rights. */
+const ASKED_AGAIN = 10 * SECOND;
 
 export function createStreams() {
   let open = 0;
@@ -18,19 +20,23 @@ export function createStreams() {
     async send(
       response: ServerResponse,
       type: NonNullable<ApiRoute['streams']>,
-      begin: () => Promise<Stream>,
-      signal: AbortSignal,
+      begin: (signal: AbortSignal) => Promise<Stream>,
+      { signal, isAllowed }: { readonly signal: AbortSignal; readonly isAllowed: () => Promise<boolean> },
     ): Promise<void> {
       if (open >= MOST_STREAMS)
         throw new ApiProblem(503, `There are ${MOST_STREAMS} streams already.`, { headers: { 'retry-after': '10' } });
       open++;
+      const refused = new AbortController();
+      const asked = setInterval(async () => (await isAllowed()) || refused.abort(), ASKED_AGAIN);
+      const end = AbortSignal.any([signal, refused.signal]);
       try {
-        const pieces = response.req.method === 'HEAD' ? '' : await begin();
+        const pieces = response.req.method === 'HEAD' ? '' : await begin(end);
         response.writeHead(200, { 'content-type': type === 'message/rfc822' ? type : `${type}; charset=utf-8` });
         if (typeof pieces === 'string') return void response.end(pieces);
         response.flushHeaders();
-        await pass(response, type, pieces, signal);
+        await pass(response, type, pieces, end);
       } finally {
+        clearInterval(asked);
         open--;
       }
     },
@@ -45,7 +51,9 @@ async function pass(response: ServerResponse, type: string, pieces: AsyncIterabl
       if (signal.aborted) break;
       if (!response.write(piece)) await drained(response);
     }
-    response.end();
+    // A table that was cut off must not look whole.
+    if (signal.aborted && type !== 'text/event-stream') response.destroy();
+    else response.end();
   } finally {
     clearInterval(beat);
   }

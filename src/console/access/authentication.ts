@@ -37,6 +37,19 @@ export async function authenticate(
   return byToken(/^Bearer +(\S+)$/i.exec(authorization)?.[1], arrival, parts);
 }
 
+/** Whether the caller of a request that goes on has the same rights as when it began. That is no use of the session. */
+export async function isStillAllowed(
+  caller: KnownCaller,
+  headers: IncomingHttpHeaders,
+  arrival: Arrival,
+  parts: ConsoleParts,
+): Promise<boolean> {
+  const now = await authenticate({ ...headers, [UNSEEN]: 'yes' }, arrival, parts).catch(() => undefined);
+  const rightsOf = ({ by: { account, role, credentials }, scopes }: KnownCaller) =>
+    JSON.stringify([account, role, credentials, scopes]);
+  return now !== undefined && rightsOf(now) === rightsOf(caller);
+}
+
 async function bySession(secret: string, headers: IncomingHttpHeaders, { ip }: Arrival, parts: ConsoleParts) {
   const hash = secretHash(secret);
   const found = await parts.store.console.session(hash);

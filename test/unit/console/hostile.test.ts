@@ -193,9 +193,11 @@ test('there are 32 streams at once, the next one is refused, and one that ends m
   const streams = createStreams();
   const server = createServer(async (_, response) => {
     const begin = async () => endless();
-    await streams.send(response, 'text/event-stream', begin, new AbortController().signal).catch((error) => {
-      response.writeHead(error.status).end();
-    });
+    await streams
+      .send(response, 'text/event-stream', begin, { signal: new AbortController().signal, isAllowed: async () => true })
+      .catch((error) => {
+        response.writeHead(error.status).end();
+      });
   });
   async function* endless() {
     yield 'data: 1\n\n';

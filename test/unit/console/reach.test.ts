@@ -1,7 +1,9 @@
 /** What a caller keeps, and what it loses: rights of one credential, streams after a logout, the works of a namesake, and what strangers repeat. */
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { startTestConsole } from '../../support/console.ts';
 import { NOW, newMessage } from '../../support/store-rig.ts';
+
+afterEach(() => void vi.useRealTimers());
 
 test('a token that is confined to a credential changes nothing of others, and reads nothing of them', async () => {
   await using console = await startTestConsole();
@@ -32,4 +34,33 @@ test('a token with the name of an account does not see its works', async () => {
   const path = `/queue/work/${begun.body.id}`;
   expect((await console.ask('GET', path, undefined, { as: 'operator' })).status).toBe(200);
   expect((await console.ask('GET', path, undefined, { as: { token: 'its-token' } })).status).toBe(404);
+});
+
+type TestConsole = Awaited<ReturnType<typeof startTestConsole>>;
+
+test.each([
+  ['a logout', ({ store }: TestConsole) => store.console.endSessions('reader')],
+  ['the end of the account', ({ store }: TestConsole) => store.console.removeAccount('reader')],
+  ['less sight', ({ store }: TestConsole) => store.console.changeAccount('reader', { credentials: ['shop'] })],
+])('a stream ends after %s', async (_, change) => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  await using console = await startTestConsole();
+  const { status, pieces } = await console.open('/messages/live', 'reader');
+  expect(status).toBe(200);
+  await change(console);
+  await vi.advanceTimersByTimeAsync(10_000);
+  const texts: string[] = [];
+  for await (const piece of pieces) texts.push(piece); // to its end, if there is one
+  expect(texts.join('')).toContain('retry:');
+});
+
+test('a stream goes on while its caller has the same rights', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  await using console = await startTestConsole();
+  const { pieces, close } = await console.open('/log/live', 'operator');
+  const texts = pieces[Symbol.asyncIterator]();
+  expect((await texts.next()).value).toContain('retry:');
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect((await texts.next()).value, 'a sign of life after 15 seconds').toContain(':\n\n');
+  close();
 });
