@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as v from 'valibot';
 import { ControlError } from '../control/control.ts';
 import { plainAddress } from '../net/addresses.ts';
+import { clientKey } from '../net/client-networks.ts';
 import { SetupProblem } from '../setup/setup.ts';
 import { cleanLine } from '../smtp/text.ts';
 import type { RequestKey } from '../store/store.ts';
@@ -199,7 +200,7 @@ function checkPace(caller: KnownCaller | undefined, { ip }: Arrival, { rates }: 
     session !== undefined
       ? rates.session.take(session.hash)
       : by === undefined
-        ? rates.nobody.take(ip)
+        ? rates.nobody.take(clientKey(ip))
         : rates.token.take(`${by.account} ${by.name}`);
   if (wait === 0) return;
   throw new ApiProblem(429, `These are too many requests. Wait ${wait} s.`, { headers: { 'retry-after': String(wait) } });

@@ -3,12 +3,12 @@
  * counted by user alone, which would lock out the owner. A count holds at once. The store keeps it for the next start.
  */
 
+import { clientKey, networksAround } from '../net/client-networks.ts';
 import { createNetworks } from '../net/networks.ts';
 import type { FailureCount } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { DAY, MINUTE } from '../system/clock.ts';
 import type { KnownClients } from './admission.ts';
-import { clientKey, networksAround } from './networks.ts';
 import type { AuthLimits, SubmissionOptions } from './submission.ts';
 
 const REMEMBERED = 100_000;

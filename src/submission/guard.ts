@@ -2,13 +2,13 @@
 import type { EventEmitter } from 'node:events';
 import type { Verification } from '../credentials/credentials.ts';
 import { isLoopback } from '../net/addresses.ts';
+import { networkOf } from '../net/client-networks.ts';
 import type { Clock } from '../system/clock.ts';
 import { SECOND } from '../system/clock.ts';
 import { type Admitted, createAdmission, createKnownClients } from './admission.ts';
 import { createBruteForce } from './brute-force.ts';
 import { createHandshakePace } from './handshake-pace.ts';
 import { failureDelay } from './login.ts';
-import { networkOf } from './networks.ts';
 import type { SubmissionOptions } from './submission.ts';
 
 /** A place, or why there is none. `noPlaceInTime`: the client has waited for it. */

@@ -1,5 +1,6 @@
 /** What the routes about the caller's own access do: logins, sessions, passwords, the second factor. */
 import { randomUUID } from 'node:crypto';
+import { clientKey, networkOf } from '../../net/client-networks.ts';
 import type { ChangeNote, ConsoleAccount, StoreData } from '../../store/store.ts';
 import { SECOND } from '../../system/clock.ts';
 import type { ConsoleParts } from '../console.ts';
@@ -36,7 +37,7 @@ export function createAccess(parts: ConsoleParts) {
   }
 
   async function hashed(password: string, { ip }: Arrival): Promise<string> {
-    const hash = await passwords.hash(password, { client: ip, network: ip, known: true });
+    const hash = await passwords.hash(password, { client: clientKey(ip), network: networkOf(ip), known: true });
     if (hash === undefined)
       throw new ApiProblem(503, 'Too many passwords are being checked. Try again.', { headers: { 'retry-after': '5' } });
     return hash;

@@ -1,4 +1,5 @@
 /** One-time links: they set the password of an account, or make the first administrator. Their code stands behind `#`, where no log sees it. */
+import { clientKey } from '../../net/client-networks.ts';
 import type { StoreData } from '../../store/store.ts';
 import { MINUTE, SECOND } from '../../system/clock.ts';
 import type { ConsoleParts } from '../console.ts';
@@ -7,7 +8,7 @@ import type { Arrival } from './arrival.ts';
 import { secretHash } from './cookie.ts';
 import { createRate } from './rate.ts';
 
-/** Codes that an address may try. */
+/** Codes that a client may try. */
 const A_MINUTE = 5;
 
 export function createLinks({ store, guard, now }: Pick<ConsoleParts, 'store' | 'guard' | 'now'>) {
@@ -16,7 +17,7 @@ export function createLinks({ store, guard, now }: Pick<ConsoleParts, 'store' | 
   return {
     /** Whose password the code sets; null: that of the first administrator, who is made by it. */
     async look(code: string, { ip }: Arrival): Promise<string | null> {
-      const wait = guard.isBlocked(ip) ? MINUTE / SECOND : rate.take(ip);
+      const wait = guard.isBlocked(ip) ? MINUTE / SECOND : rate.take(clientKey(ip));
       if (wait > 0)
         throw new ApiProblem(429, `These are too many codes. Wait ${wait} s.`, { headers: { 'retry-after': String(wait) } });
       const link = await store.console.tryLink(partsOf(code), now());

@@ -1,6 +1,7 @@
 /** A password and a code, judged and counted: at a login, and when something needs them again. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { clientKey, networkOf } from '../../net/client-networks.ts';
 import { cleanLine } from '../../smtp/text.ts';
 import type { ChangeNote, ConsoleAccount } from '../../store/store.ts';
 import { MINUTE, SECOND } from '../../system/clock.ts';
@@ -12,7 +13,7 @@ import { useCode } from './second-factor.ts';
 
 export type GivenLogin = { readonly name: string; readonly password: string; readonly code?: string | undefined };
 
-/** Wrong logins of an address. */
+/** Wrong logins of a client. */
 const A_MINUTE = 5;
 const MOST_LOGGED = 255;
 /** Failed logins that `changes` shows; the log has all of them. */
@@ -51,11 +52,16 @@ export function createLogin({ store, passwords, guard, log, now }: Parts) {
 
   return async ({ name, password, code }: GivenLogin, { ip }: Pick<Arrival, 'ip'>): Promise<ConsoleAccount> => {
     checkBlocked(ip, name);
-    const wait = rate.take(ip);
+    const client = clientKey(ip);
+    const wait = rate.take(client);
     if (wait > 0)
       throw new ApiProblem(429, `These are too many logins. Wait ${wait} s.`, { headers: { 'retry-after': String(wait) } });
     const account = await store.console.account(name);
-    const fits = await passwords.verify(account?.passwordHash ?? null, password, { client: ip, network: ip, known: false });
+    const fits = await passwords.verify(account?.passwordHash ?? null, password, {
+      client,
+      network: networkOf(ip),
+      known: false,
+    });
     if (fits === undefined)
       throw new ApiProblem(503, 'Too many logins are being checked. Try again.', { headers: { 'retry-after': '5' } });
     checkBlocked(ip, name); // other guesses may have failed meanwhile
@@ -65,7 +71,7 @@ export function createLogin({ store, passwords, guard, log, now }: Parts) {
       if (code === undefined) throw new ApiProblem(401, 'The code of the second factor is missing.', { kind: 'code-needed' });
       if (!(await useCode(store.console, account, code, now()))) return fail(name, ip, 'wrong code');
     }
-    rate.giveBack(ip);
+    rate.giveBack(client);
     return account;
   };
 }

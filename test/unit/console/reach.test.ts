@@ -64,3 +64,17 @@ test('a stream goes on while its caller has the same rights', async () => {
   expect((await texts.next()).value, 'a sign of life after 15 seconds').toContain(':\n\n');
   close();
 });
+
+test('the addresses of one customer are one client: changing them gives no more logins, codes or requests', async () => {
+  await using console = await startTestConsole({}, { proxyTrust: ['127.0.0.0/8'] });
+  const from = (host: number) => ({ 'x-forwarded-for': `2001:db8:1:2::${host.toString(16)}` });
+  const login = (host: number) =>
+    console.ask('POST', '/session', { name: 'admin', password: 'wrong' }, { as: 'none', headers: from(host) });
+  const statuses: number[] = [];
+  for (let host = 1; host <= 6; host++) statuses.push((await login(host)).status);
+  expect(statuses).toEqual([401, 401, 401, 401, 401, 429]);
+  const look = (host: number) => console.ask('POST', '/setup/look', { code: 'wrong' }, { as: 'none', headers: from(host) });
+  const looked: number[] = [];
+  for (let host = 1; host <= 6; host++) looked.push((await look(host)).status);
+  expect(looked).toEqual([404, 404, 404, 404, 404, 429]);
+});

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { plainAddress } from '../../../src/net/addresses.ts';
+import { clientKey, networkOf, networksAround } from '../../../src/net/client-networks.ts';
 import { createNetworks } from '../../../src/net/networks.ts';
-import { clientKey, networkOf, networksAround } from '../../../src/submission/networks.ts';
 import { parseProxyHeader } from '../../../src/submission/proxy-protocol.ts';
 
 const SIGNATURE = '0d0a0d0a000d0a515549540a';

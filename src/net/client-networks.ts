@@ -1,5 +1,5 @@
 /** Clients and their networks as keys: sessions, handshakes and failures are counted by them. */
-import { groupsOf } from '../net/addresses.ts';
+import { groupsOf } from './addresses.ts';
 
 /** The key of a client: an IPv4 address, or an IPv6 /64, which belongs to one customer of a provider. */
 export function clientKey(ip: string): string {
