@@ -10,6 +10,9 @@ const NewForm = v.array(v.object({ body: v.record(v.string(), v.unknown()) }));
 
 const logged = createRate({ perSecond: 10 / 60, burst: 10 }, () => performance.now());
 
+/** Strangers send anything. */
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+
 export const CSP_REPORT_ROUTES = [
   route({
     method: 'POST',
@@ -25,8 +28,7 @@ export const CSP_REPORT_ROUTES = [
       const reports = Array.isArray(body) ? body.map((one) => one.body) : [body['csp-report']];
       for (const report of reports) {
         if (logged.take('') > 0) return;
-        const text = (...names: string[]) =>
-          cleanLine(String(names.map((name) => report[name]).find(Boolean) ?? ''), { max: 255 });
+        const text = (...names: string[]) => cleanLine(names.map((name) => report[name]).find(isText) ?? '', { max: 255 });
         parts.log.emit('consolePolicy', {
           ip: arrival.ip,
           directive: text('effectiveDirective', 'effective-directive', 'violated-directive'),

@@ -1,6 +1,6 @@
 /** What a caller keeps, and what it loses: rights of one credential, streams after a logout, the works of a namesake, and what strangers repeat. */
 import { afterEach, expect, test, vi } from 'vitest';
-import { startTestConsole } from '../../support/console.ts';
+import { askOnce, startTestConsole } from '../../support/console.ts';
 import { NOW, newMessage } from '../../support/store-rig.ts';
 
 afterEach(() => void vi.useRealTimers());
@@ -77,4 +77,13 @@ test('the addresses of one customer are one client: changing them gives no more 
   const looked: number[] = [];
   for (let host = 1; host <= 6; host++) looked.push((await look(host)).status);
   expect(looked).toEqual([404, 404, 404, 404, 404, 429]);
+});
+
+test('a report of a browser with values that are no texts is taken, and nothing fails', async () => {
+  await using console = await startTestConsole();
+  const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+  const text = `{"csp-report":{"effective-directive":"img-src","blocked-uri":{"toString":1},"document-uri":${deep}}}`;
+  const headers = { 'content-type': 'application/csp-report', 'sec-fetch-site': 'same-origin' };
+  expect((await askOnce(`${console.origin}/api/csp-reports`, 'POST', headers, text)).status).toBe(204);
+  expect(console.events).toMatchObject([{ event: 'consolePolicy', directive: 'img-src', blocked: '', document: '' }]);
 });
