@@ -1,5 +1,6 @@
 /** What the routes about the caller's own access do: logins, sessions, passwords, the second factor. */
 import { randomUUID } from 'node:crypto';
+import { normalizeName } from '../../credentials/credentials.ts';
 import { clientKey, networkOf } from '../../net/client-networks.ts';
 import type { ChangeNote, ConsoleAccount, StoreData } from '../../store/store.ts';
 import { SECOND } from '../../system/clock.ts';
@@ -95,7 +96,7 @@ export function createAccess(parts: ConsoleParts) {
     lookAtLink: links.look,
     /** Sets the password of the account that the code belongs to. @returns its name. */
     async useLink({ code, name = '', password }: UsedLink, at: Arrival): Promise<string> {
-      const account = (await links.look(code, at)) ?? name;
+      const account = (await links.look(code, at)) ?? nameOfFirst(name);
       checkNewPassword(password, [account, ...parts.settings().names]);
       const passwordHash = await hashed(password, at);
       await links.take(code, noted(account, at, 'account.password'), { name: account, passwordHash });
@@ -103,4 +104,14 @@ export function createAccess(parts: ConsoleParts) {
       return account;
     },
   };
+}
+
+/** As all names of accounts are kept, so that commands find it. @throws ApiProblem 422 */
+function nameOfFirst(typed: string): string {
+  try {
+    return normalizeName(typed);
+  } catch (error) {
+    const detail = `${(error as Error).message}.`;
+    throw new ApiProblem(422, detail, { errors: [{ pointer: '/name', detail }] });
+  }
 }

@@ -1,4 +1,5 @@
 /** What a caller keeps, and what it loses: rights of one credential, streams after a logout, the works of a namesake, and what strangers repeat. */
+import { createHash } from 'node:crypto';
 import { afterEach, expect, test, vi } from 'vitest';
 import { askOnce, startTestConsole } from '../../support/console.ts';
 import { NOW, newMessage } from '../../support/store-rig.ts';
@@ -86,4 +87,16 @@ test('a report of a browser with values that are no texts is taken, and nothing 
   const headers = { 'content-type': 'application/csp-report', 'sec-fetch-site': 'same-origin' };
   expect((await askOnce(`${console.origin}/api/csp-reports`, 'POST', headers, text)).status).toBe(204);
   expect(console.events).toMatchObject([{ event: 'consolePolicy', directive: 'img-src', blocked: '', document: '' }]);
+});
+
+test.each(['', 'a\u0007b'])('the first administrator has a name that commands know: not %j', async (name) => {
+  await using console = await startTestConsole();
+  for (const one of ['admin', 'operator', 'reader']) await console.store.console.removeAccount(one, true);
+  const code = 'ABCD2345EFGH';
+  const hash = createHash('sha256').update(code).digest('hex');
+  await console.store.console.putLink({ id: 'ABCD', hash, account: null, expiresAt: NOW + 1000, triesLeft: 5 });
+  const set = (body: object) => console.ask('POST', '/setup', { code, password: 'long enough for all', ...body }, { as: 'none' });
+  expect((await set(name === '' ? {} : { name })).status).toBe(422);
+  expect((await set({ name: 'Anna' })).body).toEqual({ name: 'anna' });
+  expect((await console.control.accounts.list()).map((one) => one.name)).toEqual(['anna']);
 });
