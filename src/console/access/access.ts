@@ -67,14 +67,17 @@ export function createAccess(parts: ConsoleParts) {
       await store.console.endSession(hash);
       return cookieFor(at, '', 0);
     },
-    /** All sessions end, and the caller gets a new one. */
-    async changePassword(name: string, password: string, at: Arrival): Promise<Begun> {
-      checkNewPassword(password, [name, ...parts.settings().names]);
+    /** All sessions end, and the caller gets a new one. @param session the hash of the one that asks. @throws ApiProblem 401 if it has ended. */
+    async changePassword(session: string, password: string, at: Arrival): Promise<Begun> {
+      const nameNow = async () => (await store.console.session(session))?.account.name;
+      checkNewPassword(password, [(await nameNow()) ?? '', ...parts.settings().names]);
       const passwordHash = await hashed(password, at);
+      const name = await nameNow(); // a hash takes long, and a reset of the account meanwhile must hold
+      if (name === undefined) throw new ApiProblem(401, 'The session has ended meanwhile.');
       await noted(name, at, 'account.password').console.changeAccount(name, { passwordHash, passwordSetAt: now() });
       const account = await store.console.account(name);
       if (account === undefined) throw new ApiProblem(404, `There is no account ${name}.`);
-      return begin(account, at);
+      return begin({ ...account, passwordHash }, at);
     },
     /** @returns codes for the day when the app is lost. @throws ApiProblem 422 if the code does not fit the secret. */
     async setFactor(name: string, { secret, code }: { secret: string; code: string }, at: Arrival): Promise<readonly string[]> {

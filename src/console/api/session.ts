@@ -106,8 +106,8 @@ export const SESSION_ROUTES = [
     about: 'Changes the password of the account. Its other sessions end, and this one gets a new cookie.',
     body: v.strictObject({ password: v.pipe(Password, v.description('At least 12 characters.')) }),
     answer: Me,
-    async handle({ body, by, arrival, headers, access, parts }) {
-      const { account, secret, cookie } = await access.changePassword(by!.account, body.password, arrival);
+    async handle({ body, session, arrival, headers, access, parts }) {
+      const { account, secret, cookie } = await access.changePassword(session!.hash, body.password, arrival);
       headers.set('set-cookie', cookie);
       const now = parts.now();
       return meOf(account, { secret, createdAt: now, confirmedAt: now }, parts);
