@@ -33,9 +33,9 @@ describe.skipIf(!hasBrowser)('credentials', () => {
 
     await page.getByRole('link', { name: 'On to its settings' }).click();
     await page.getByRole('heading', { name: 'Settings for the client' }).waitFor();
-    expect(await page.getByText('relay.test').first().isVisible()).toBe(true);
+    await page.getByText('relay.test').filter({ visible: true }).first().waitFor();
     await page.goto('/credentials?find=shop');
-    expect(await page.getByRole('table', { name: 'Credentials' }).getByRole('row').count()).toBe(2);
+    await expect.poll(() => page.getByRole('table', { name: 'Credentials' }).getByRole('row').count()).toBe(2);
     expect(await page.content()).not.toContain(password);
   });
 
