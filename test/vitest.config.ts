@@ -41,6 +41,7 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 120_000,
     hookTimeout: 180_000,
+    expect: { poll: { timeout: 20_000 } }, // a busy machine decides no test
     projects: [
       {
         extends: true,
