@@ -123,13 +123,23 @@ export async function startRelay({ config, reload, source, write, probe }: Relay
   }
 }
 
-/** Closes all parts in reverse order. If one fails, the others still close and store what they hold. */
+/**
+ * Closes all parts in reverse order. If one fails, the others still close and store what they hold. When the time of a stop is over, none
+ * is waited for longer than a second: mail is safe by then, and what is not written now, without its database, would not be written later.
+ */
 async function closeAll(closers: Parts['closers'], events: EventLog): Promise<void> {
+  const until = performance.now() + DRAIN;
   for (const close of closers.reverse()) {
+    let timer: NodeJS.Timeout | undefined;
+    const over = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, Math.max(until - performance.now(), SECOND));
+    });
     try {
-      await close();
+      await Promise.race([close(), over]);
     } catch (error) {
       events.emit('notClosed', { error });
+    } finally {
+      clearTimeout(timer);
     }
   }
 }
