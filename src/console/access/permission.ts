@@ -1,7 +1,7 @@
-/** Whether a caller may use a route, and whose mail it may see. */
+/** Whether a caller may use a route. */
 import { MINUTE } from '../../system/clock.ts';
 import { ApiProblem } from '../problem.ts';
-import { type ApiCaller, type ApiRoute, ROLES } from '../route.ts';
+import { type ApiRoute, ROLES } from '../route.ts';
 import type { KnownCaller, OpenSession } from './authentication.ts';
 
 /** Milliseconds for which a password counts for what needs it again. */
@@ -42,9 +42,4 @@ function checkScope({ scope }: ApiRoute, scopes: readonly string[]): void {
     kind: 'not-yours',
     headers: { 'www-authenticate': `Bearer realm="smarthost", error="insufficient_scope", scope="${scope}"` },
   });
-}
-
-/** Whether the caller may see mail of this credential. Who may see named ones only sees no mail of the relay itself. */
-export function maySee({ credentials }: Pick<ApiCaller, 'credentials'>, user: string | null): boolean {
-  return credentials === null || (user !== null && credentials.includes(user));
 }

@@ -3,12 +3,12 @@ import { ApiProblem } from '../problem.ts';
 import type { ApiCaller } from '../route.ts';
 
 /** The only credentials whose mail the caller may see. null: all. */
-export function sightOf(by: ApiCaller | undefined): readonly string[] | null {
+export function sightOf(by: Pick<ApiCaller, 'credentials'> | undefined): readonly string[] | null {
   return by?.credentials ?? null;
 }
 
 /** Whether mail of this login is shown. Mail of smarthost itself has none. */
-export function sees(by: ApiCaller | undefined, user: string | null): boolean {
+export function sees(by: Pick<ApiCaller, 'credentials'> | undefined, user: string | null): boolean {
   const only = sightOf(by);
   return only === null || (user !== null && only.some((name) => name.toLowerCase() === user.toLowerCase()));
 }

@@ -1,7 +1,7 @@
 /** The cookie of a session, and whose mail a caller may see. */
 import { expect, test } from 'vitest';
 import { cookieFor, newSecret, secretHash, secretIn } from '../../../src/console/access/cookie.ts';
-import { maySee } from '../../../src/console/access/permission.ts';
+import { sees } from '../../../src/console/api/sight.ts';
 
 const TLS = { secure: true, port: 8443 };
 const PLAIN = { secure: false, port: 8026 };
@@ -24,7 +24,7 @@ test('a secret has 256 bits, and is stored as a hash', () => {
 });
 
 test('who may see named credentials sees no others, and nothing of the relay itself', () => {
-  expect([maySee({ credentials: null }, 'a'), maySee({ credentials: null }, null)]).toEqual([true, true]);
+  expect([sees({ credentials: null }, 'a'), sees({ credentials: null }, null)]).toEqual([true, true]);
   const named = { credentials: ['a'] };
-  expect([maySee(named, 'a'), maySee(named, 'b'), maySee(named, null)]).toEqual([true, false, false]);
+  expect([sees(named, 'a'), sees(named, 'b'), sees(named, null)]).toEqual([true, false, false]);
 });
