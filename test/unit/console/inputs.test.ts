@@ -61,7 +61,8 @@ const inputsOf = (schema: Schema) =>
   );
 
 /** Routes that ask the DNS or a machine of others, or end what this test asks with. */
-const LEFT_OUT = /first-run|\/domains|\/doctor|\/test-messages|csp-reports|\/config|\/session\b|\/setup|\/certificates|\/tls\/check|refresh$|live$/;
+const LEFT_OUT =
+  /first-run|\/domains|\/doctor|\/test-messages|csp-reports|\/config|\/session\b|\/setup|\/certificates|\/tls\/check|refresh$|live$/;
 
 const operations = Object.entries(API_DOCUMENT.paths).flatMap(([path, methods]) =>
   Object.entries(methods as unknown as Record<string, Operation>)
