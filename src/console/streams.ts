@@ -4,9 +4,8 @@ import { SECOND } from '../system/clock.ts';
 import { ApiProblem } from './problem.ts';
 import type { ApiRoute, Stream } from './route.ts';
 
-/** Of the whole console, and of one caller, so that nobody takes all of them. */
+/** Of the whole console. */
 const MOST_STREAMS = 32;
-const MOST_OF_ONE = 8;
 /** A comment goes to an event stream that has nothing to say for so long, so that nobody takes it for dead. */
 const HEARTBEAT = 15 * SECOND;
 /** Who takes nothing for so long is dropped: what comes meanwhile would fill the memory. */
@@ -14,34 +13,19 @@ const PATIENCE = 30 * SECOND;
 /** How often it is asked whether the caller may still have the stream: a logout ends it, and less rights. */
 const ASKED_AGAIN = 10 * SECOND;
 
-type Holder = {
-  /** Whose stream it is: an account, a token, or the address of somebody unknown. */
-  readonly owner: string;
-  readonly signal: AbortSignal;
-  readonly isAllowed: () => Promise<boolean>;
-};
-
 export function createStreams() {
-  /** Of whom each stream is that is open. */
-  const open: string[] = [];
-
-  function checkRoom(owner: string): void {
-    const headers = { 'retry-after': '10' };
-    if (open.filter((one) => one === owner).length >= MOST_OF_ONE)
-      throw new ApiProblem(429, `You have ${MOST_OF_ONE} streams already. Close one of them.`, { headers });
-    if (open.length >= MOST_STREAMS) throw new ApiProblem(503, `There are ${MOST_STREAMS} streams already.`, { headers });
-  }
-
+  let open = 0;
   return {
-    /** @throws ApiProblem 429 if the owner has too many, 503 if all together have. */
+    /** @throws ApiProblem 503 if there are too many. */
     async send(
       response: ServerResponse,
       type: NonNullable<ApiRoute['streams']>,
       begin: (signal: AbortSignal) => Promise<Stream>,
-      { owner, signal, isAllowed }: Holder,
+      { signal, isAllowed }: { readonly signal: AbortSignal; readonly isAllowed: () => Promise<boolean> },
     ): Promise<void> {
-      checkRoom(owner);
-      open.push(owner);
+      if (open >= MOST_STREAMS)
+        throw new ApiProblem(503, `There are ${MOST_STREAMS} streams already.`, { headers: { 'retry-after': '10' } });
+      open++;
       const refused = new AbortController();
       const asked = setInterval(async () => (await isAllowed()) || refused.abort(), ASKED_AGAIN);
       const end = AbortSignal.any([signal, refused.signal]);
@@ -53,7 +37,7 @@ export function createStreams() {
         await pass(response, type, pieces, end);
       } finally {
         clearInterval(asked);
-        open.splice(open.indexOf(owner), 1);
+        open--;
       }
     },
   };

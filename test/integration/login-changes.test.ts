@@ -124,7 +124,7 @@ test('a limit that is used up is forgotten with the login: a namesake sends at o
   client.close();
   const first = await openClient(relay.ports.submissions, { tls: true });
   await first.login(user);
-  await expect.poll(() => first.message({ from: user, text: TEXT }), { timeout: 10_000 }).toMatch(/^450 4\.7\.1 Limit of 1 /);
+  await expect.poll(() => first.message({ from: user, text: TEXT })).toMatch(/^450 4\.7\.1 Limit of 1 /);
   await smarthost(['user', 'remove', user]);
   await add(user, OTHER, '--limit', '1/day');
   let second = first;

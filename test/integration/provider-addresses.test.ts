@@ -47,7 +47,7 @@ test('a pace that a provider asks for is no reason to take another address', { t
   const less = '421 4.7.28 Our system has detected an unusual rate of unsolicited email originating from your IP address';
   const world = await startProviderWorld({ MAIL: ({ remote }) => (remote === A ? less : undefined) }, {}, { source: [A, B] });
   await world.send('u@g.test');
-  await expect.poll(() => states(world), { timeout: 10_000 }).toEqual([`4 ${A} slow`]);
+  await expect.poll(() => states(world)).toEqual([`4 ${A} slow`]);
   await world.send('u@g.test');
   await world.pass(MINUTE);
   expect(world.mx.count()).toBe(0);

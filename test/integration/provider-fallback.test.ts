@@ -31,7 +31,7 @@ async function worldWithFallback(given: Given = {}): Promise<{ world: ProviderWo
 /** The provider has just refused our address, and this many messages are held. */
 async function block(world: ProviderWorld, count = 1): Promise<void> {
   await world.send('u@t0.test', { reversePath: 's0@from0.test' });
-  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['microsoft365', 1]]);
+  await expect.poll(world.held).toEqual([['microsoft365', 1]]);
   for (let i = 1; i < count; i++) await world.send(`u@t${i % 5}.test`, { reversePath: `s${i}@from${i % 5}.test` });
   await expect.poll(world.held, { timeout: 20_000 }).toEqual([['microsoft365', count]]);
 }
@@ -106,11 +106,11 @@ test('above the cap of a day mail waits, the operator hears it once, and the nex
   await upstream.received(1);
   for (let i = 1; i < 4; i++) await world.send('u@t1.test', { reversePath: `s${i}@from.test` });
   await upstream.received(3);
-  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['microsoft365', 1]]);
+  await expect.poll(world.held).toEqual([['microsoft365', 1]]);
   await world.restart();
   await world.pass(20 * MINUTE);
   await world.send('u@t2.test', { reversePath: 's4@from.test' });
-  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['microsoft365', 2]]);
+  await expect.poll(world.held).toEqual([['microsoft365', 2]]);
   expect(upstream.count()).toBe(3);
   expect(world.fallbackNews).toMatchObject([{ kind: 'cap', cap: 3, provider: 'microsoft365' }]);
   await world.pass(DAY);
@@ -124,10 +124,10 @@ test('an upstream that does not let us in returns no mail, is left alone for a w
     auth: { user: 'me', password: 'right', clear: true },
   });
   await block(world);
-  await expect.poll(() => world.fallbackNews.map(({ kind }) => kind), { timeout: 10_000 }).toEqual(['failing']);
+  await expect.poll(() => world.fallbackNews.map(({ kind }) => kind)).toEqual(['failing']);
   const sessions = upstream.sessions();
   for (let i = 0; i < 5; i++) await world.send('u@t1.test');
-  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['microsoft365', 6]]);
+  await expect.poll(world.held).toEqual([['microsoft365', 6]]);
   await world.pass(20 * MINUTE);
   expect(upstream.sessions()).toBe(sessions);
   expect(world.fallbackNews).toHaveLength(1);
@@ -143,7 +143,7 @@ test.each([
     const { world, upstream } = await worldWithFallback({ rule: { after: 0 }, script: { MAIL: reply } });
     await block(world);
     for (let i = 0; i < 4; i++) await world.send('u@t1.test');
-    await expect.poll(() => upstream.sessions(), { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(() => upstream.sessions()).toBeGreaterThan(0);
     for (let i = 0; i < 3; i++) await world.pass(21 * MINUTE);
     expect([...new Set(world.fallbackNews.map((one) => one.kind))]).toEqual([kind]);
     expect(world.reports).toEqual([]);
@@ -168,9 +168,9 @@ test('what the upstream says of the text delays the message; what it says of the
   await upstream.received(1);
   await world.send('u@t1.test', { reversePath: 'big@from.test' });
   await world.send('nobody@t1.test');
-  await expect.poll(() => world.reports.map(({ action }) => action), { timeout: 10_000 }).toEqual(['failed']);
+  await expect.poll(() => world.reports.map(({ action }) => action)).toEqual(['failed']);
   expect(world.reports[0]).toMatchObject({ outcome: { mx: '127.0.4.9', reply: { text: expect.stringContaining('fallback') } } });
-  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['microsoft365', 1]]);
+  await expect.poll(world.held).toEqual([['microsoft365', 1]]);
   await world.send('u@t1.test');
   await upstream.received(2);
   expect(world.fallbackNews).toEqual([]);
@@ -186,7 +186,7 @@ test('the provider is asked on meanwhile, and when it takes mail again the fallb
   await expect.poll(async () => (await world.state('microsoft365'))?.until).toBe(world.clock.now + 30 * MINUTE);
   await world.send('u@t1.test', { reversePath: 's1@from.test' });
   await world.mx.received(1, 20_000);
-  await expect.poll(async () => (await world.state('microsoft365'))?.state, { timeout: 10_000 }).toBe('half-open');
+  await expect.poll(async () => (await world.state('microsoft365'))?.state).toBe('half-open');
   await world.pass(HOUR);
   for (let i = 2; i < 4; i++) {
     await world.send('u@t1.test', { reversePath: `s${i}@from.test` });
@@ -220,7 +220,7 @@ test('a domain that receivers would take for a forgery from the upstream waits, 
   await upstream.received(1, 20_000);
   for (const domain of ['bad.test', 'other.test', 'good.test']) await world.send('u@t1.test', { reversePath: `s1@${domain}` });
   await upstream.received(2, 20_000);
-  await expect.poll(world.held, { timeout: 10_000 }).toEqual([['microsoft365', 2]]);
+  await expect.poll(world.held).toEqual([['microsoft365', 2]]);
   expect(upstream.messages.map(({ mailFrom }) => mailFrom)).toEqual(['s0@good.test', 's1@good.test']);
   expect(
     new Set(world.fallbackNews.map((news) => (news.kind === 'unaligned' ? `${news.domain} ${news.why}` : news.kind))),

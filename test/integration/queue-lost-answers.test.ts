@@ -84,7 +84,7 @@ test('its body stays until the store has removed the message, because a crash in
   expect(await store.messages.content(mail.id)).toBeDefined();
   expect(body).toBe(true);
   failing = false;
-  await expect.poll(() => body, { timeout: 10_000 }).toBe(false);
+  await expect.poll(() => body).toBe(false);
   expect(await store.messages.content(mail.id)).toBeUndefined();
 });
 

@@ -6,7 +6,6 @@ import {
   parsePattern,
   type ReplyPattern,
 } from '../../../../src/delivery/shaping/reply-patterns.ts';
-import { cpuTime } from '../../../support/cpu-time.ts';
 
 function pattern(text: string): ReplyPattern {
   const parsed = parsePattern(text);
@@ -43,16 +42,9 @@ describe('a pattern', () => {
     expect(typeof parsePattern(text)).toBe('string');
   });
 
-  test('takes time that grows with the text alone, whatever both hold', () => {
-    const hostile = pattern('aa * aa * aa * aa * aa * aab');
-    const time = (length: number) => {
-      const text = 'a'.repeat(length);
-      for (let i = 0; i < 5; i++) matchesPattern(hostile, text);
-      return cpuTime(() => {
-        for (let i = 0; i < 20; i++) matchesPattern(hostile, text);
-      });
-    };
-    expect(time(16_000)).toBeLessThan(30 * Math.max(time(2000), 1));
+  // A search that takes twice as long for each character, or the square of them, would not end here.
+  test('a search of a long text that the pattern nearly fits comes to its end', () => {
+    expect(matchesPattern(pattern('aa * aa * aa * aa * aa * aab'), 'a'.repeat(1_000_000))).toBe(false);
   });
 });
 
