@@ -132,7 +132,11 @@ export function startRunner(options: RunnerOptions) {
       claims = await store.claim({ destination, now: now(), limit, lease });
       const more = claims.length >= limit || claims.some(({ recipients }) => recipients.length >= MAX_RECIPIENTS);
       if (more) view.putBack(entry);
-      else view.exhausted(entry, events);
+      else {
+        view.exhausted(entry, events);
+        // The answer that named it did not say when its other mail is due. An empty claim may be one that another process was faster with.
+        refresher.expect(now() + (claims.length > 0 ? 0 : RETURNED_PAUSE));
+      }
     } catch (error) {
       log.emit('storeFailed', { operation: 'claim', error });
       lost.claimLost(lease);

@@ -302,7 +302,7 @@ export type MessageStore = {
   createSpool(): Promise<SpoolWriter>;
   /** Resolves when message, recipients and counters are synced. */
   accept(request: AcceptRequest): Promise<AcceptResult>;
-  /** Destinations with recipients that are due at `now`, the longest waiting first. `nextAt`: when the next one is due. */
+  /** Destinations with recipients that are due at `now`, the longest waiting first. `nextAt`: when the next destination is due. */
   due(now: number, limit: number): Promise<{ readonly due: readonly Due[]; readonly nextAt: number | null }>;
   /** Claims due recipients of up to `limit` messages for one destination. A claim has at most 50 recipients. */
   claim(request: { destination: string; now: number; limit: number; lease: ClaimLease }): Promise<readonly Claim[]>;

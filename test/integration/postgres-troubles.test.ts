@@ -11,7 +11,7 @@ import { clusterOf, type OpenedStore } from '../../src/store/store.ts';
 import { hasMountNamespaces, hasNetworkNamespaces, requirePeer } from '../support/peers.ts';
 import { hasPostgres, newDatabase, PostgresServer } from '../support/postgres.ts';
 import { mustRun } from '../support/program.ts';
-import { inline, newMessage, until } from '../support/store-rig.ts';
+import { inline, LEASE, NOW, newMessage, until } from '../support/store-rig.ts';
 
 describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL is in trouble', () => {
   const servers: PostgresServer[] = [];
@@ -273,6 +273,23 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL is in 
     await until(() => troubles.some((message) => message.includes('The database went back in time by')));
     expect(await accept(store)).toBe(true);
     expect((await idsIn(primary, database)).size).toBe(1);
+  });
+
+  test('a retry whose commit waits for the standby is due once it is stored, although others were looked at meanwhile', async () => {
+    const { primary, standby, options } = await startPair();
+    const store = await opened(options);
+    const to = Array.from({ length: 120 }, (_, i) => `a@d${i}.example`);
+    await accept(store, newMessage({ to }));
+    const [claim] = await store.messages.claim({ destination: 'd0.example', now: NOW, limit: 1, lease: LEASE });
+    await standby.pause();
+    const changes = [{ n: 0, state: 'delayed', nextAttemptAt: NOW }] as const;
+    const settled = store.messages.settle({ messageId: claim!.message.id, lease: LEASE, at: NOW, changes });
+    await waitsForStandby(primary);
+    const due = async () => (await store.messages.due(NOW, 1000)).due.map(({ destination }) => destination);
+    expect(await due()).not.toContain('d0.example');
+    await standby.resume();
+    await settled;
+    expect(await due()).toContain('d0.example');
   });
 
   test('a transaction that stays open is seen, because dead rows stay with it', async () => {

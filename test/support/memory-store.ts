@@ -278,17 +278,16 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
     async due(now, limit) {
       await call('due');
       const first = new Map<string, number>();
-      let nextAt: number | null = null;
       for (const { recipients } of messages.values()) {
         for (const { state, destination, nextAttemptAt } of recipients) {
-          if (!WAITING.includes(state)) continue;
           const at = nextAttemptAt ?? 0;
-          if (at > now) nextAt = Math.min(nextAt ?? at, at);
-          else first.set(destination, Math.min(first.get(destination) ?? at, at));
+          if (WAITING.includes(state)) first.set(destination, Math.min(first.get(destination) ?? at, at));
         }
       }
-      const due = [...first].map(([destination, nextAttemptAt]) => ({ destination, nextAttemptAt }));
-      return { due: due.sort((a, b) => a.nextAttemptAt - b.nextAttemptAt).slice(0, limit), nextAt };
+      const all = [...first].map(([destination, nextAttemptAt]) => ({ destination, nextAttemptAt }));
+      all.sort((a, b) => a.nextAttemptAt - b.nextAttemptAt);
+      const due = all.filter(({ nextAttemptAt }) => nextAttemptAt <= now);
+      return { due: due.slice(0, limit), nextAt: all[due.length]?.nextAttemptAt ?? null };
     },
     async claim({ destination, now, limit, lease }): Promise<readonly Claim[]> {
       await call('claim');

@@ -16,7 +16,7 @@ import {
 } from '../sqlite/rows.ts';
 import { ACTIVE, ENDED, HELD, REMOVED } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
-import type { DueMemory } from './due-memory.ts';
+import type { DueChanges } from './due-memory.ts';
 import { MESSAGE_COLUMNS } from './message-rows.ts';
 import type { OperationTable, PostgresContext } from './postgres-context.ts';
 import { compare } from './windows.ts';
@@ -133,7 +133,7 @@ export async function readContentRow(tx: DatabaseTransaction, id: string): Promi
 
 /** Holds what has not ended, with the reason. `release` tries again, `remove` gives up. */
 async function setAsideRows(
-  { tx, effects, due }: { tx: DatabaseTransaction; effects: Effects; due: DueMemory },
+  { tx, effects, due }: { tx: DatabaseTransaction; effects: Effects; due: DueChanges },
   a: Argument<'setAside'>,
 ): Promise<void> {
   const { id, reason } = a;

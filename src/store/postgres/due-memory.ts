@@ -37,13 +37,26 @@ type Question = {
   readonly others: readonly string[];
 };
 
+/**
+ * What one run of a transaction has changed. It is read again after the commit: a read before would find the rows as they were, and nothing
+ * would ask a second time.
+ */
+export class DueChanges {
+  readonly destinations = new Set<string>();
+
+  touch(destination: string): void {
+    this.destinations.add(destination);
+  }
+}
+
 export class DueMemory {
   readonly #earliest = new Map<string, number>();
   readonly #touched = new Set<string>();
   #knownUntil = 0;
 
-  touch(destination: string): void {
-    this.#touched.add(destination);
+  /** To be called when the transaction is committed. */
+  changed({ destinations }: DueChanges): void {
+    for (const destination of destinations) this.#touched.add(destination);
   }
 
   forget(): void {

@@ -6,12 +6,12 @@ import type { Request } from '../sqlite/protocol.ts';
 import { lockForMail, type MailOutcome } from './acceptance.ts';
 import { sendNote } from './audit-rows.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
-import type { DueMemory } from './due-memory.ts';
+import type { DueChanges } from './due-memory.ts';
 import { sendSigns } from './owner-rows.ts';
 import { lockForSettling } from './settlement.ts';
 
 type MailServices = {
-  readonly due: DueMemory;
+  readonly due: DueChanges;
   readonly signs: SignsOfLife;
   readonly durability: 'two' | 'one';
   readonly machine: string;

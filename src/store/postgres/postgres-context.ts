@@ -2,12 +2,14 @@
 import type { Effects } from '../sqlite/effects.ts';
 import type { Argument, Name, Result } from '../sqlite/operations.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
-import type { DueMemory } from './due-memory.ts';
+import type { DueChanges, DueMemory } from './due-memory.ts';
 
 export type PostgresContext = {
   readonly tx: DatabaseTransaction;
   readonly effects: Effects;
-  readonly due: DueMemory;
+  /** The destinations whose next attempts this transaction changes. */
+  readonly due: DueChanges;
+  readonly dueMemory: DueMemory;
   /** A claim is a sign of life of its owner. */
   readonly sign: (lease: string) => void;
   /** The number of this process, see `nodes.ts`. */

@@ -18,7 +18,7 @@ import { type ChunkRequest, isChunkRequest, runChunk } from './chunks.ts';
 import { CONDITION_TICK, Condition } from './condition.ts';
 import { ConnectionLost, type DatabaseSession, type ServerOptions, sqlStateOf } from './database-session.ts';
 import { DatabaseTransaction, mustLeave, PATIENCE, Writer, WriterTaken } from './database-transaction.ts';
-import { DueMemory } from './due-memory.ts';
+import { DueChanges, DueMemory } from './due-memory.ts';
 import { Link } from './link.ts';
 import { runMail } from './mail-group.ts';
 import { keepNode, leaveNode, livingOthers, MAIL, type Node, REST, readClock, takeNode } from './nodes.ts';
@@ -172,11 +172,11 @@ function contentLength(request: Request | undefined): number {
 async function commitMail(group: readonly Request[], patience: number): Promise<void> {
   const begun = performance.now();
   try {
-    const services = { due, signs, durability: server.durability, machine: relayName };
+    const services = { signs, durability: server.durability, machine: relayName };
     const { result, effects } = await write(
       'mail',
-      async (tx, effects) => {
-        const outcomes = await runMail(tx, effects, services, group);
+      async (tx, effects, changes) => {
+        const outcomes = await runMail(tx, effects, { ...services, due: changes }, group);
         return { outcomes, changes: writeChanges(tx, effects.changes, node.incarnation) };
       },
       patience,
@@ -201,8 +201,8 @@ async function commitRest(request: Request): Promise<void> {
   const begun = performance.now();
   const [id, name, argument, note] = request;
   try {
-    const { result, effects } = await write('rest', async (tx, effects) => {
-      const result = await postgresOperation(name)!.run(contextOf(tx, effects), argument as never);
+    const { result, effects } = await write('rest', async (tx, effects, changes) => {
+      const result = await postgresOperation(name)!.run(contextOf(tx, effects, changes), argument as never);
       if (note !== undefined) sendNote({ tx, effects }, note, result);
       return { result, changes: writeChanges(tx, effects.changes, node.incarnation) };
     });
@@ -222,7 +222,7 @@ async function answerAlone(request: Request, from: Link): Promise<void> {
       if (isChunkRequest(name)) return runChunk(session, [name, argument] as unknown as ChunkRequest);
       const operation = postgresOperation(name);
       if (operation === undefined) throw new Error(`This store has no operation ${name}`);
-      return operation.run(contextOf(new DatabaseTransaction(session), new Effects()), argument as never);
+      return operation.run(contextOf(new DatabaseTransaction(session), new Effects(), new DueChanges()), argument as never);
     });
     answer([request], { results: [id, result], failures: [], effects: new Effects(), changes: [], begun: null });
   } catch (error) {
@@ -247,20 +247,22 @@ async function onceMore<T>(from: Link, ask: (session: DatabaseSession) => Promis
   }
 }
 
-type Work<T> = (tx: DatabaseTransaction, effects: Effects) => Promise<T>;
+type Work<T> = (tx: DatabaseTransaction, effects: Effects, changes: DueChanges) => Promise<T>;
 
 async function write<T>(which: 'mail' | 'rest', work: Work<T>, patience = PATIENCE) {
-  try {
-    return await writers[which].transaction(work, patience);
-  } catch (error) {
+  let changes = new DueChanges();
+  const run = (tx: DatabaseTransaction, effects: Effects) => work(tx, effects, (changes = new DueChanges()));
+  const done = await writers[which].transaction(run, patience).catch(async (error: unknown) => {
     if (!(error instanceof WriterTaken)) throw error;
     await renew();
-    return writers[which].transaction(work, patience);
-  }
+    return writers[which].transaction(run, patience);
+  });
+  due.changed(changes);
+  return done;
 }
 
-const contextOf = (tx: DatabaseTransaction, effects: Effects): PostgresContext => ({
-  ...{ tx, effects, due, node: node.id, machine: relayName, others },
+const contextOf = (tx: DatabaseTransaction, effects: Effects, changes: DueChanges): PostgresContext => ({
+  ...{ tx, effects, due: changes, dueMemory: due, node: node.id, machine: relayName, others },
   sign: (lease) => sendSigns(tx, signs, [lease]),
 });
 

@@ -6,7 +6,7 @@ import type { EncodedChange } from '../sqlite/rows.ts';
 import { ACTIVE, ENDED, HELD, RELAYED } from '../sqlite/states.ts';
 import type { NewSuppression } from '../suppression.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
-import type { DueMemory } from './due-memory.ts';
+import type { DueChanges } from './due-memory.ts';
 import { type Cell, columns } from './message-rows.ts';
 import { sendShaping } from './provider-rows.ts';
 import { noteSuppressions } from './suppression-rows.ts';
@@ -96,7 +96,7 @@ export function lockOpenRows(tx: DatabaseTransaction, ids: readonly string[]): v
 export function lockForSettling(
   tx: DatabaseTransaction,
   all: readonly SettleArgument[],
-  { due, machine }: { due: DueMemory; machine: string },
+  { due, machine }: { due: DueChanges; machine: string },
 ) {
   lockOpenRows(
     tx,

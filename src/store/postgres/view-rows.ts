@@ -274,7 +274,7 @@ export const viewOperations: OperationTable<
   trim: { kind: 'write', run: trim },
   /** The database gives its free pages back itself. */
   giveBackPages: { kind: 'read', run: async () => false },
-  due: { kind: 'read', run: ({ tx, due, others }, { now, limit }) => due.read(tx, { now, limit, others }) },
+  due: { kind: 'read', run: ({ tx, dueMemory, others }, { now, limit }) => dueMemory.read(tx, { now, limit, others }) },
   queueIds: {
     kind: 'read',
     async run({ tx, node }) {

@@ -112,6 +112,17 @@ describe('waking up', () => {
     expect(rig.of('relayed')[0]!.fields['attempt']).toBe(2);
   });
 
+  test('a retry comes at its time also if other mail for the same destination was due before', async () => {
+    const store = createMemoryStore();
+    const dueAt = Date.now() + 2000;
+    await store.accept({ message: message([recipient('first@example.org')]) });
+    await store.accept({ message: message([recipient('second@example.org')], { acceptedAt: dueAt }) });
+    rig = startRig({ store });
+    await rig.logged('relayed', 2);
+    expect(Date.now()).toBeGreaterThanOrEqual(dueAt);
+    expect(Date.now() - dueAt).toBeLessThan(15_000); // the queue looks every 30 s in any case
+  });
+
   test('a back-off that ends is noticed without any event', async () => {
     rig = startRig();
     rig.blocked.set('example.org', Date.now() + 300);
