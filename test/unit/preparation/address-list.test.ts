@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseAddressList } from '../../../src/preparation/address-list.ts';
 
@@ -97,6 +98,43 @@ describe('RFC 5322 §3.4: address lists', () => {
     ['comma', 'Author, Ann <ann@sender.test>', 'ann@sender.test, Bo'],
   ] as const)('who reads another address in it hears of the %s', (problem, ...texts) => {
     for (const text of texts) expect(addresses(text), text).toBe(problem);
+  });
+
+  test('a plain address is read as any other text is: a blank behind it changes nothing', () => {
+    const word = fc.constantFrom(
+      'ann',
+      'Ann',
+      'b.c',
+      'd..e',
+      '1',
+      'x_y',
+      'a+b',
+      '-',
+      '=?utf-8?q?x?=',
+      'sender.test',
+      '1.2.3.4',
+      'T',
+      '',
+    );
+    const mark = fc.constantFrom(' ', '  ', '<', '>', '@', '.', ' <', '"', ',');
+    fc.assert(
+      fc.property(fc.array(fc.oneof(word, mark), { maxLength: 8 }), (pieces) => {
+        const text = pieces.join('');
+        expect(parseAddressList(text)).toEqual(parseAddressList(`${text} `));
+      }),
+      { numRuns: 3000 },
+    );
+    for (const text of [
+      'Ann B <ann@sender.test>',
+      '<a.b@C.test>',
+      'a+b@c.test',
+      'a@b',
+      'a@1.2.3.4',
+      'a@-b.test',
+      'a@b..c',
+      'A <a@b>c',
+    ])
+      expect(parseAddressList(text), text).toEqual(parseAddressList(`${text} `));
   });
 
   test('the phrase is kept as it is written', () => {
