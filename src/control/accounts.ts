@@ -87,7 +87,7 @@ export function createAccountControl({ store, now, note }: Parts<unknown>): Acco
     return { role, credentials: known };
   }
 
-  return {
+  const own: AccountControl = {
     list: async () => (await accounts.accounts()).map(accountShape),
     show: async (name) => accountShape(await existing(name)),
     async add({ name: typed, role, credentials: only = null }) {
@@ -99,7 +99,8 @@ export function createAccountControl({ store, now, note }: Parts<unknown>): Acco
         throw new ControlError('exists', 'account', `${name} exists already.`, { named: name });
       return { name, role, ...shown };
     },
-    async change(name, { role: given, credentials: only, disabled: off }, force = false) {
+    async change(name, wanted, force = false) {
+      const { role: given, credentials: only, disabled: off } = wanted;
       const known = await existing(name);
       const role = given ?? known.role;
       const rights = await checked({
@@ -110,7 +111,9 @@ export function createAccountControl({ store, now, note }: Parts<unknown>): Acco
       const [before, after] = [rightsShape(known), rightsShape({ ...known, ...change })];
       if (JSON.stringify(before) === JSON.stringify(after)) return accountShape(known);
       const view = note({ action: 'account.set', target: known.name, before, after });
-      done(await view.console.changeAccount(known.name, change, { force }), known.name);
+      const outcome = await view.console.changeAccount(known.name, change, { force, when: { rights: rightsShape(known) } });
+      if (outcome === 'changed') return own.change(name, wanted, force); // what was not named must stay as somebody else has set it
+      done(outcome, known.name);
       return accountShape(await existing(known.name));
     },
     async reset(typed) {
@@ -128,13 +131,14 @@ export function createAccountControl({ store, now, note }: Parts<unknown>): Acco
       return { name: known.name, removed: true };
     },
     async setup() {
-      const admin = (await accounts.accounts()).find(({ role, passwordHash }) => role === 'admin' && passwordHash !== null);
-      if (admin !== undefined) throw new ControlError('conflict', 'account', `There is an admin already: ${admin.name}.`);
       const { link, shown } = newLink(null);
-      await note({ action: 'account.setup', target: 'first admin' }).console.putLink(link);
-      return { name: null, role: 'admin', ...shown };
+      const isPut = await note({ action: 'account.setup', target: 'first admin' }).console.putLink(link);
+      if (isPut) return { name: null, role: 'admin', ...shown };
+      const admin = (await accounts.accounts()).find(({ role, passwordHash }) => role === 'admin' && passwordHash !== null);
+      throw new ControlError('conflict', 'account', `There is an admin already: ${admin?.name}.`);
     },
   };
+  return own;
 }
 
 /** @throws ControlError if it was not done. */

@@ -36,8 +36,18 @@ export type AccountLink = {
   readonly triesLeft: number;
 };
 
-/** `lastAdmin`: nobody could change anything any more. */
-export type AccountOutcome = 'done' | 'absent' | 'lastAdmin';
+/** What an account may do. */
+export type AccountRights = Pick<ConsoleAccount, 'role' | 'credentials' | 'disabled'>;
+/** What a change of an account was decided by. It is compared in the transaction of the change. */
+export type AccountCondition = {
+  /** The hash of a session of the account that has not ended. */
+  readonly session?: string;
+  /** The rights that it still has. */
+  readonly rights?: AccountRights;
+};
+
+/** `lastAdmin`: nobody could change anything any more. `changed`: the condition does not hold. */
+export type AccountOutcome = 'done' | 'absent' | 'lastAdmin' | 'changed';
 
 export type ConsoleSession = {
   /** SHA-256 of the cookie, in hex. */
@@ -120,13 +130,20 @@ export type ConsoleStore = {
    * Only the given fields change. Another role or password, and `disabled`, end all its sessions.
    * @param link replaces its links. @param force changes the last admin too. @returns `lastAdmin` if no admin would be left that is not disabled.
    */
-  changeAccount(name: string, change: AccountChange, more?: { link?: AccountLink; force?: boolean }): Promise<AccountOutcome>;
+  changeAccount(
+    name: string,
+    change: AccountChange,
+    more?: { link?: AccountLink; force?: boolean; when?: AccountCondition },
+  ): Promise<AccountOutcome>;
   /** Its sessions, links and tokens end with it. */
   removeAccount(name: string, force?: boolean): Promise<AccountOutcome>;
 
-  /** Replaces the links of the same account, or of the first admin. */
-  putLink(link: AccountLink): Promise<void>;
-  /** Counts a wrong code; the last one ends the link. `gone`: there is no such link, it is too old, or an admin can log in already. */
+  /**
+   * Replaces the links of the same account, or of the first admin. False if it is for the first admin, and an admin has a password: there is
+   * no such link beside one, so that none comes back to life when that password is taken away.
+   */
+  putLink(link: AccountLink): Promise<boolean>;
+  /** Counts a wrong code; the last one ends the link. `gone`: there is no such link, or it is too old. */
   tryLink(code: Pick<AccountLink, 'id' | 'hash'>, now: number): Promise<Pick<AccountLink, 'account'> | 'wrong' | 'gone'>;
   /**
    * Sets the password of its account, or makes the first admin, and ends the link and the sessions, all at once: of two at the same time one

@@ -75,9 +75,78 @@ export function consoleContract({ name, open }: Subject): void {
       const all = await first.accounts();
       expect(all).toMatchObject([{ role: 'admin', credentials: null, passwordSetAt: NOW, createdAt: NOW }]);
       expect(all[0]!.passwordHash).toBe(`password of ${all[0]!.name}`);
-      // A new link for a first admin is of no use while there is one.
-      await first.putLink(link(null));
+      // There is no new link for a first admin while there is one.
+      expect(await second.putLink(link(null))).toBe(false);
       expect(await first.tryLink(link(null), NOW)).toBe('gone');
+    });
+
+    test.each([
+      ['by its own link', (store: ConsoleStore) => addWithPassword(store, 'anna', 'admin')],
+      [
+        'by a better role',
+        async (store: ConsoleStore) => {
+          await addWithPassword(store, 'anna');
+          await store.changeAccount('anna', { role: 'admin' });
+        },
+      ],
+    ])(
+      'a link for a first admin ends where somebody becomes admin %s, and stays so when the password is taken away',
+      async (_, become) => {
+        const { first, second } = await opened();
+        expect(await first.putLink(link(null))).toBe(true);
+        await become(second);
+        expect(await first.tryLink(link(null), NOW)).toBe('gone');
+        await first.changeAccount('anna', { passwordHash: null }, { link: link('anna') });
+        expect(await second.tryLink(link(null), NOW)).toBe('gone');
+        expect(await second.takeLink(link(null), { name: 'eve', passwordHash: 'x' }, NOW)).toBe('gone');
+        expect(await second.tryLink(link('anna'), NOW)).toEqual({ account: 'anna' });
+      },
+    );
+
+    test('of many that add one name and make it the first admin at once, one does, and there is one such account', async () => {
+      const { first, second } = await opened();
+      for (let round = 0; round < 5; round++) {
+        const name = `anna${round}`;
+        await first.putLink(link(null));
+        const added = [first, second].map((store) => store.addAccount(newAccount(name), link(name)));
+        const taken = second.takeLink(link(null), { name, passwordHash: 'x' }, NOW).then((outcome) => outcome === 'done');
+        expect((await Promise.all([...added, taken])).filter(Boolean)).toHaveLength(1);
+        expect(await first.accounts()).toHaveLength(1);
+        await first.removeAccount(name, true);
+      }
+    });
+
+    test('a change is made only while its condition holds: a session that goes on, or rights as they were', async () => {
+      const { first, second } = await opened();
+      await addWithPassword(first, 'Anna');
+      await addWithPassword(first, 'bob');
+      await first.addSession(session('anna', { hash: 'h' }), verified('Anna'));
+      await first.addSession(session('bob', { hash: 'of bob' }), verified('bob'));
+      const rights = { role: 'operator', credentials: null, disabled: false } as const;
+      const change = { totpSecret: 'JBSWY3DP' };
+      const outcomes = [
+        await second.changeAccount('anna', { totpSecret: 'A' }, { when: { session: 'h', rights } }),
+        await second.changeAccount('anna', change, { when: { session: 'of bob' } }),
+        await second.changeAccount('anna', change, { when: { session: 'unknown', rights } }),
+        await second.changeAccount('anna', change, { when: { session: 'h', rights: { ...rights, disabled: true } } }),
+        await second.changeAccount('anna', change, { when: { rights: { ...rights, credentials: [] } } }),
+      ];
+      expect(outcomes).toEqual(['done', 'changed', 'changed', 'changed', 'changed']);
+      expect((await first.account('anna'))?.totpSecret).toBe('A');
+    });
+
+    test('a reset holds against a change of password by a session, whichever comes first', async () => {
+      const { first, second } = await opened();
+      for (let round = 0; round < 5; round++) {
+        const name = `anna${round}`;
+        await addWithPassword(first, name);
+        await first.addSession(session(name, { hash: name }), verified(name));
+        const reset = () => first.changeAccount(name, { passwordHash: null }, { link: link(name) });
+        const change = () => second.changeAccount(name, { passwordHash: 'mine' }, { when: { session: name } });
+        await Promise.all(round % 2 === 0 ? [reset(), change()] : [change(), reset()]);
+        expect((await first.account(name))?.passwordHash).toBeNull();
+        expect(await second.sessions(name)).toEqual([]);
+      }
     });
 
     test('a link ends with its time, with five wrong codes, and with a newer one', async () => {

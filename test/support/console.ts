@@ -55,7 +55,7 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
     hostname: () => 'relay.example.net',
     control: (by) => controlAs(by === undefined ? { name: 'nobody', way: 'session' } : by),
     store,
-    passwords: createConsolePasswords(),
+    passwords: createConsolePasswords(60_000), // a busy machine refuses nobody
     guard: {
       isBlocked: (ip, name) => blocked.has(ip) || blocked.has(`${ip} ${name}`),
       async recordFailure(ip, name) {

@@ -43,9 +43,12 @@ export function createMemoryConsole(): MemoryConsole {
   const isOf = (name: string) => (one: { readonly account: string | null }) => keyOf(one.account ?? '') === keyOf(name);
   const isAdmin = (one: ConsoleAccount) => one.role === 'admin' && !one.disabled;
   const isLastAdmin = (name: string) => ![...accounts.values()].some((one) => isAdmin(one) && keyOf(one.name) !== keyOf(name));
-  const putLink = (link: AccountLink) => {
+  const hasAdmin = () => [...accounts.values()].some((one) => one.role === 'admin' && one.passwordHash !== null);
+  const putLink = (link: AccountLink): boolean => {
+    if (link.account === null && hasAdmin()) return false;
     for (const [id, one] of links) if (isOf(link.account ?? '')(one)) links.delete(id);
     links.set(link.id, link);
+    return true;
   };
   const endSessions = (name: string, except?: string) => {
     const before = sessions.length;
@@ -58,13 +61,13 @@ export function createMemoryConsole(): MemoryConsole {
   ): Pick<AccountLink, 'account'> | 'wrong' | 'gone' => {
     const link = links.get(id);
     if (link === undefined || link.expiresAt <= now) return 'gone';
-    const hasAdmin = [...accounts.values()].some((one) => one.role === 'admin' && one.passwordHash !== null);
-    if (link.account === null && hasAdmin) return 'gone';
     if (link.hash === hash) return { account: link.account };
     if (link.triesLeft <= 1) links.delete(id);
     else links.set(id, { ...link, triesLeft: link.triesLeft - 1 });
     return 'wrong';
   };
+  const rightsOf = ({ role, credentials, disabled }: Pick<ConsoleAccount, 'role' | 'credentials' | 'disabled'>) =>
+    JSON.stringify([role, credentials, disabled]);
   const bare = { passwordHash: null, totpSecret: null, recoveryCodes: [], passwordSetAt: null, disabled: false, step: 0 };
   const newest = (one: ConsoleSession, other: ConsoleSession) =>
     other.createdAt - one.createdAt || (one.hash < other.hash ? -1 : 1);
@@ -80,12 +83,15 @@ export function createMemoryConsole(): MemoryConsole {
         tell('console');
         return true;
       },
-      async changeAccount(name, change, { link, force = false } = {}) {
+      async changeAccount(name, change, { link, force = false, when: { session, rights } = {} } = {}) {
         const old = find(name);
         if (old === undefined) return 'absent';
+        if (rights !== undefined && rightsOf(rights) !== rightsOf(old)) return 'changed';
+        if (session !== undefined && !sessions.some((one) => one.hash === session && isOf(name)(one))) return 'changed';
         const next = { ...old, ...Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) };
         if (!force && isAdmin(old) && !isAdmin(next) && isLastAdmin(name)) return 'lastAdmin';
         accounts.set(keyOf(name), next);
+        if (hasAdmin()) for (const [id, one] of links) if (one.account === null) links.delete(id);
         const ends = old.role !== next.role || old.passwordHash !== next.passwordHash || (next.disabled && !old.disabled);
         if (ends) endSessions(name);
         if (link !== undefined) putLink(link);

@@ -2,11 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { normalizeName } from '../../credentials/credentials.ts';
 import { clientKey, networkOf } from '../../net/client-networks.ts';
-import type { ChangeNote, ConsoleAccount, StoreData } from '../../store/store.ts';
+import type { AccountChange, ChangeNote, ConsoleAccount, StoreData } from '../../store/store.ts';
 import { SECOND } from '../../system/clock.ts';
 import type { ConsoleParts } from '../console.ts';
 import { ApiProblem } from '../problem.ts';
 import type { Arrival } from './arrival.ts';
+import type { OpenSession } from './authentication.ts';
 import { cookieFor, newSecret, secretHash, secretIn } from './cookie.ts';
 import { createLinks } from './links.ts';
 import { createLogin, type GivenLogin } from './login.ts';
@@ -16,6 +17,8 @@ import { newRecoveryCodes, stepOfCode } from './second-factor.ts';
 type UsedLink = { readonly code: string; readonly name?: string | undefined; readonly password: string };
 /** `cookie`: the field Set-Cookie. */
 type Begun = { readonly account: ConsoleAccount; readonly secret: string; readonly cookie: string };
+/** The session that asks. */
+type Own = Pick<OpenSession, 'hash' | 'account'>;
 
 export type Access = ReturnType<typeof createAccess>;
 
@@ -52,6 +55,12 @@ export function createAccess(parts: ConsoleParts) {
     return store.noted(note);
   }
 
+  /** A reset of the account meanwhile has ended its sessions, and holds. @throws ApiProblem 401 */
+  async function changeOwn({ hash, account }: Own, view: StoreData, change: AccountChange): Promise<void> {
+    const outcome = await view.console.changeAccount(account.name, change, { when: { session: hash } });
+    if (outcome !== 'done') throw new ApiProblem(401, 'The session has ended meanwhile.');
+  }
+
   return {
     async logIn(given: GivenLogin, at: Arrival): Promise<Begun> {
       const account = await check(given, at);
@@ -67,20 +76,17 @@ export function createAccess(parts: ConsoleParts) {
       await store.console.endSession(hash);
       return cookieFor(at, '', 0);
     },
-    /** All sessions end, and the caller gets a new one. @param session the hash of the one that asks. @throws ApiProblem 401 if it has ended. */
-    async changePassword(session: string, password: string, at: Arrival): Promise<Begun> {
-      const nameNow = async () => (await store.console.session(session))?.account.name;
-      checkNewPassword(password, [(await nameNow()) ?? '', ...parts.settings().names]);
-      const passwordHash = await hashed(password, at);
-      const name = await nameNow(); // a hash takes long, and a reset of the account meanwhile must hold
-      if (name === undefined) throw new ApiProblem(401, 'The session has ended meanwhile.');
-      await noted(name, at, 'account.password').console.changeAccount(name, { passwordHash, passwordSetAt: now() });
-      const account = await store.console.account(name);
-      if (account === undefined) throw new ApiProblem(404, `There is no account ${name}.`);
-      return begin({ ...account, passwordHash }, at);
+    /** All sessions end, and the caller gets a new one. @throws ApiProblem 401 if its session has ended. */
+    async changePassword(own: Own, password: string, at: Arrival): Promise<Begun> {
+      const { account } = own;
+      checkNewPassword(password, [account.name, ...parts.settings().names]);
+      const change = { passwordHash: await hashed(password, at), passwordSetAt: now() };
+      await changeOwn(own, noted(account.name, at, 'account.password'), change);
+      return begin({ ...account, ...change }, at);
     },
     /** @returns codes for the day when the app is lost. @throws ApiProblem 422 if the code does not fit the secret. */
-    async setFactor(name: string, { secret, code }: { secret: string; code: string }, at: Arrival): Promise<readonly string[]> {
+    async setFactor(own: Own, { secret, code }: { secret: string; code: string }, at: Arrival): Promise<readonly string[]> {
+      const { name } = own.account;
       const step = stepOfCode(secret, code, now());
       if (step === undefined) {
         const detail = 'The code is wrong. Is the clock of the telephone right?';
@@ -88,13 +94,13 @@ export function createAccess(parts: ConsoleParts) {
       }
       const { codes, hashes } = newRecoveryCodes();
       const change = { totpSecret: secret, recoveryCodes: hashes };
-      await noted(name, at, 'account.factor', { secondFactor: true }).console.changeAccount(name, change);
+      await changeOwn(own, noted(name, at, 'account.factor', { secondFactor: true }), change);
       await store.console.useTotpStep(name, step);
       return codes;
     },
-    async removeFactor(name: string, at: Arrival): Promise<void> {
-      const view = noted(name, at, 'account.factor', { secondFactor: false });
-      await view.console.changeAccount(name, { totpSecret: null, recoveryCodes: [] });
+    async removeFactor(own: Own, at: Arrival): Promise<void> {
+      const view = noted(own.account.name, at, 'account.factor', { secondFactor: false });
+      await changeOwn(own, view, { totpSecret: null, recoveryCodes: [] });
     },
     lookAtLink: links.look,
     /** Sets the password of the account that the code belongs to. @returns its name. */

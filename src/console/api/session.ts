@@ -107,7 +107,7 @@ export const SESSION_ROUTES = [
     body: v.strictObject({ password: v.pipe(Password, v.description('At least 12 characters.')) }),
     answer: Me,
     async handle({ body, session, arrival, headers, access, parts }) {
-      const { account, secret, cookie } = await access.changePassword(session!.hash, body.password, arrival);
+      const { account, secret, cookie } = await access.changePassword(session!, body.password, arrival);
       headers.set('set-cookie', cookie);
       const now = parts.now();
       return meOf(account, { secret, createdAt: now, confirmedAt: now }, parts);
@@ -140,8 +140,8 @@ export const SESSION_ROUTES = [
     body: v.strictObject({ secret: v.pipe(v.string(), v.regex(/^[A-Z2-7]{32}$/)), code: Code }),
     answer: v.object({ recoveryCodes: v.array(v.string()) }),
     status: 201,
-    handle: async ({ body, by, arrival, access }) => ({
-      recoveryCodes: [...(await access.setFactor(by!.account, body, arrival))],
+    handle: async ({ body, session, arrival, access }) => ({
+      recoveryCodes: [...(await access.setFactor(session!, body, arrival))],
     }),
   }),
   route({
@@ -152,10 +152,10 @@ export const SESSION_ROUTES = [
     when: 'always',
     confirm: true,
     about: 'Removes the second factor.',
-    async handle({ by, arrival, access, parts }) {
+    async handle({ session, arrival, access, parts }) {
       if (parts.settings().secondFactor === 'required')
         throw new ApiProblem(409, 'console.secondFactor asks each account for a second factor. Set up another one instead.');
-      await access.removeFactor(by!.account, arrival);
+      await access.removeFactor(session!, arrival);
     },
   }),
   route({

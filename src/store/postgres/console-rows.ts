@@ -1,6 +1,7 @@
 /** Accounts of the console with their links, sessions and tokens, in their rows. The row of the account is locked before its others. */
 import {
   type AccountChange,
+  type AccountCondition,
   type AccountLink,
   type AccountOutcome,
   type ConsoleAccount,
@@ -14,7 +15,9 @@ import {
   accountValues,
   bareAccount,
   changedAccount,
+  endsFirstLinks,
   endsSessions,
+  hasRights,
   isAdmin,
   type LinkCode,
   type LinkRow,
@@ -67,18 +70,25 @@ const COLUMNS = 'key, name, role, credentials, password_hash, password_set_at, t
 const PUT = `INSERT INTO console_accounts (${COLUMNS}, totp_step) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)`;
 const SET = COLUMNS.split(', ').map((name) => `${name} = excluded.${name}`);
 
-/** Changes of accounts come one after the other, so that of two admins who remove each other one stays. */
+/**
+ * Changes of accounts and links for a first admin come one after the other: of two admins who remove each other one stays, and of two
+ * who add the same name one does.
+ */
 const lockAccounts = (tx: DatabaseTransaction) => tx.run(`SELECT pg_advisory_xact_lock(hashtext('console accounts'))`);
 
 async function put({ tx, effects }: PostgresContext, account: ConsoleAccount): Promise<void> {
   effects.changed('console');
   await tx.run(`${PUT} ON CONFLICT (key) DO UPDATE SET ${SET.join(', ')}`, ...accountValues(account));
+  if (endsFirstLinks(account)) await tx.run(`DELETE FROM console_links WHERE account = ''`);
 }
 
-async function putLink({ tx }: PostgresContext, { id, hash, account, expiresAt, triesLeft }: AccountLink): Promise<void> {
+async function putLink({ tx }: PostgresContext, { id, hash, account, expiresAt, triesLeft }: AccountLink): Promise<boolean> {
+  await lockAccounts(tx);
+  if (account === null && (await hasAdmin(tx))) return false;
   const key = account === null ? '' : userKey(account);
   await tx.run('DELETE FROM console_links WHERE account = $1 OR id = $2', key, id);
   await tx.run('INSERT INTO console_links VALUES ($1, $2, $3, $4, $5)', id, hash, key, expiresAt, triesLeft);
+  return true;
 }
 
 async function isLastAdmin({ tx }: PostgresContext, { name }: ConsoleAccount): Promise<boolean> {
@@ -86,18 +96,30 @@ async function isLastAdmin({ tx }: PostgresContext, { name }: ConsoleAccount): P
   return (await tx.get(sql, userKey(name))) === undefined;
 }
 
-type ChangeArgument = { name: string; change: AccountChange; link: AccountLink | null; force: boolean };
+type ChangeArgument = {
+  readonly name: string;
+  readonly change: AccountChange;
+  readonly link: AccountLink | null;
+  readonly force: boolean;
+  readonly when: AccountCondition;
+};
 
-async function change(context: PostgresContext, { name, change, link, force }: ChangeArgument): Promise<AccountOutcome> {
+async function change(context: PostgresContext, { name, change, link, force, when }: ChangeArgument): Promise<AccountOutcome> {
   await lockAccounts(context.tx);
   const old = await accountOf(context.tx, name, 'FOR UPDATE');
   if (old === undefined) return 'absent';
+  if (!hasRights(old, when.rights) || !(await isOpen(context.tx, name, when.session))) return 'changed';
   const next = changedAccount(old, change);
   if (!force && isAdmin(old) && !isAdmin(next) && (await isLastAdmin(context, old))) return 'lastAdmin';
   await put(context, next);
   if (endsSessions(old, next)) await endSessions(context, { account: name, except: null });
   if (link !== null) await putLink(context, link);
   return 'done';
+}
+
+async function isOpen(tx: DatabaseTransaction, name: string, hash: string | undefined): Promise<boolean> {
+  const sql = 'SELECT 1 FROM console_sessions WHERE hash = $1 AND account = $2 FOR UPDATE';
+  return hash === undefined || (await tx.get(sql, hash, userKey(name))) !== undefined;
 }
 
 async function endSessions({ tx, effects }: PostgresContext, { account, except }: { account: string; except: string | null }) {
@@ -112,7 +134,6 @@ async function tryLink(
 ): Promise<{ readonly account: string | null } | 'wrong' | 'gone'> {
   const row = await tx.get<LinkRow>('SELECT * FROM console_links WHERE id = $1 AND expires_at > $2 FOR UPDATE', id, now);
   if (row === undefined) return 'gone';
-  if (row.account === '' && (await hasAdmin(tx))) return 'gone';
   if (row.hash === hash)
     return { account: row.account === '' ? null : ((await accountOf(tx, row.account))?.name ?? row.account) };
   if (row.tries_left <= 1) await tx.run('DELETE FROM console_links WHERE id = $1', id);
@@ -139,7 +160,7 @@ async function takeLink(context: PostgresContext, { name, passwordHash, now, ...
   }
   await tx.run('DELETE FROM console_links WHERE id = $1', code.id);
   const set = { passwordHash, passwordSetAt: now };
-  const outcome = await change(context, { name: link.account ?? name, change: set, link: null, force: false });
+  const outcome = await change(context, { name: link.account ?? name, change: set, link: null, force: false, when: {} });
   return outcome === 'done' ? 'done' : 'gone';
 }
 
@@ -168,9 +189,9 @@ export const consoleOperations: OperationTable<Names> = {
   addAccount: {
     kind: 'write',
     async run(context, { account, link }) {
-      const values = accountValues(bareAccount(account));
-      if ((await context.tx.run(`${PUT} ON CONFLICT (key) DO NOTHING`, ...values)) === 0) return false;
-      context.effects.changed('console');
+      await lockAccounts(context.tx);
+      if ((await accountOf(context.tx, account.name)) !== undefined) return false;
+      await put(context, bareAccount(account));
       await putLink(context, link);
       return true;
     },

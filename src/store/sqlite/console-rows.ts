@@ -1,8 +1,10 @@
 /** Accounts of the console with their links, sessions and tokens, in their rows. */
 import {
   type AccountChange,
+  type AccountCondition,
   type AccountLink,
   type AccountOutcome,
+  type AccountRights,
   type ConsoleAccount,
   type ConsoleSession,
   type ConsoleToken,
@@ -68,6 +70,15 @@ export const endsSessions = (old: ConsoleAccount, next: ConsoleAccount): boolean
 /** It can change accounts. */
 export const isAdmin = ({ role, disabled }: Pick<ConsoleAccount, 'role' | 'disabled'>): boolean => role === 'admin' && !disabled;
 
+/** The links for a first admin end with the first password of an admin. */
+export const endsFirstLinks = ({ role, passwordHash }: ConsoleAccount): boolean => role === 'admin' && passwordHash !== null;
+
+/** Whether an account still has these rights. */
+export function hasRights(account: ConsoleAccount, rights: AccountRights = account): boolean {
+  const asText = ({ role, credentials, disabled }: AccountRights) => JSON.stringify([role, credentials, disabled]);
+  return asText(account) === asText(rights);
+}
+
 export const tokenValues = (t: ConsoleToken) => [
   ...[t.id, t.hash, t.name, userKey(t.account), JSON.stringify(t.scopes), t.credential, JSON.stringify(t.networks)],
   ...[t.createdAt, t.expiresAt, t.lastUsedAt, t.lastUsedIp],
@@ -93,6 +104,7 @@ function put({ db, effects }: Context, a: ConsoleAccount): void {
      ON CONFLICT (key) DO UPDATE SET ${set.join(', ')}`,
     ...accountValues(a),
   );
+  if (endsFirstLinks(a)) db.run(`DELETE FROM console_links WHERE account = ''`);
 }
 
 export function addAccount(context: Context, a: { account: NewConsoleAccount; link: AccountLink }): boolean {
@@ -102,11 +114,18 @@ export function addAccount(context: Context, a: { account: NewConsoleAccount; li
   return true;
 }
 
-type ChangeArgument = { name: string; change: AccountChange; link: AccountLink | null; force: boolean };
+type ChangeArgument = {
+  readonly name: string;
+  readonly change: AccountChange;
+  readonly link: AccountLink | null;
+  readonly force: boolean;
+  readonly when: AccountCondition;
+};
 
-export function changeAccount(context: Context, { name, change, link, force }: ChangeArgument): AccountOutcome {
+export function changeAccount(context: Context, { name, change, link, force, when }: ChangeArgument): AccountOutcome {
   const old = account(context, name);
   if (old === undefined) return 'absent';
+  if (!hasRights(old, when.rights) || !isOpen(context, name, when.session)) return 'changed';
   const next = changedAccount(old, change);
   if (!force && isAdmin(old) && !isAdmin(next) && isLastAdmin(context, old)) return 'lastAdmin';
   put(context, next);
@@ -132,10 +151,18 @@ function isLastAdmin({ db }: Context, { name }: ConsoleAccount): boolean {
   return db.get(sql, userKey(name)) === undefined;
 }
 
-export function putLink({ db }: Context, { id, hash, account: of, expiresAt, triesLeft }: AccountLink): void {
+function isOpen({ db }: Context, name: string, hash: string | undefined): boolean {
+  const sql = 'SELECT 1 FROM console_sessions WHERE hash = ? AND account = ?';
+  return hash === undefined || db.get(sql, hash, userKey(name)) !== undefined;
+}
+
+export function putLink(context: Context, { id, hash, account: of, expiresAt, triesLeft }: AccountLink): boolean {
+  const { db } = context;
+  if (of === null && hasAdmin(context)) return false;
   const key = of === null ? '' : userKey(of);
   db.run('DELETE FROM console_links WHERE account = ? OR id = ?', key, id);
   db.run('INSERT INTO console_links VALUES (?, ?, ?, ?, ?)', id, hash, key, expiresAt, triesLeft);
+  return true;
 }
 
 export type LinkCode = Pick<AccountLink, 'id' | 'hash'>;
@@ -152,14 +179,13 @@ export function tryLink(
 ): { readonly account: string | null } | 'wrong' | 'gone' {
   const { db } = context;
   const row = db.get<LinkRow>('SELECT * FROM console_links WHERE id = ? AND expires_at > ?', id, now);
-  if (row === undefined || (row.account === '' && hasAdmin(context))) return 'gone';
+  if (row === undefined) return 'gone';
   if (row.hash === hash) return { account: row.account === '' ? null : (account(context, row.account)?.name ?? row.account) };
   if (row.tries_left <= 1) db.run('DELETE FROM console_links WHERE id = ?', id);
   else db.run('UPDATE console_links SET tries_left = tries_left - 1 WHERE id = ?', id);
   return 'wrong';
 }
 
-/** The link for the first admin is of no more use. */
 function hasAdmin({ db }: Context): boolean {
   return db.get(`SELECT 1 FROM console_accounts WHERE role = 'admin' AND password_hash IS NOT NULL`) !== undefined;
 }
@@ -178,7 +204,7 @@ export function takeLink(
   }
   context.db.run('DELETE FROM console_links WHERE id = ?', code.id);
   const change = { passwordHash, passwordSetAt: now };
-  const outcome = changeAccount(context, { name: link.account ?? name, change, link: null, force: false });
+  const outcome = changeAccount(context, { name: link.account ?? name, change, link: null, force: false, when: {} });
   return outcome === 'done' ? 'done' : 'gone';
 }
 

@@ -221,8 +221,8 @@ function consoleStore(client: StoreCaller): ConsoleStore {
     account: (name) => client.call('account', name),
     accounts: () => client.call('accounts', undefined),
     addAccount: (account, link) => client.call('addAccount', { account, link }),
-    changeAccount: (name, change, { link = null, force = false } = {}) =>
-      client.call('changeAccount', { name, change, link, force }),
+    changeAccount: (name, change, { link = null, force = false, when = {} } = {}) =>
+      client.call('changeAccount', { name, change, link, force, when }),
     removeAccount: (name, force = false) => client.call('removeAccount', { name, force }),
     putLink: (link) => client.call('putLink', link),
     tryLink: ({ id, hash }, now) => client.call('tryLink', { id, hash, now }),

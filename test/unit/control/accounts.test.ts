@@ -59,6 +59,14 @@ test('a reader of some credentials: they exist, and only a reader has them', asy
   expect(await control.accounts.change('a', { role: 'operator' })).toMatchObject({ role: 'operator', credentials: null });
 });
 
+test('of two changes at once each keeps what it does not name', async () => {
+  const { control } = await testControl();
+  await control.accounts.add({ name: 'anna', role: 'reader' });
+  const { change } = control.accounts;
+  await Promise.all([change('anna', { disabled: true }), change('anna', { role: 'operator' })]);
+  expect(await control.accounts.show('anna')).toMatchObject({ role: 'operator', disabled: true });
+});
+
 test('a reset takes password and second factor away, ends the sessions, and the new code works', async () => {
   const { control, store } = await testControl();
   await take(store, (await control.accounts.add({ name: 'anna', role: 'admin' })).code);
