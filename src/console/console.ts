@@ -13,6 +13,7 @@ import { type ListenAddress, type OpenPort, openPort } from '../net/open-port.ts
 import type { FirstRun } from '../setup/setup.ts';
 import type { StoreData } from '../store/store.ts';
 import { type Clock, MINUTE, SECOND } from '../system/clock.ts';
+import { watchConnections } from './connections.ts';
 import type { LiveFacts } from './live-facts.ts';
 import type { ApiCaller } from './route.ts';
 
@@ -83,8 +84,6 @@ export type Console = {
   close(): Promise<void>;
 };
 
-/** Of each port. */
-const MOST_CONNECTIONS = 200;
 /** A connection on which nothing moves for so long is closed, except while we work on its request. */
 const STANDSTILL = 30 * SECOND;
 const OPTIONS: ServerOptions = {
@@ -134,17 +133,13 @@ async function createListener({ address }: ListenAddress, { tls }: ConsoleParts,
 }
 
 function watched(server: Server, answer: Answer): Server {
-  const busy = new Set<Socket>();
+  const connections = watchConnections(server, STANDSTILL);
   const take = (request: IncomingMessage, response: ServerResponse) => {
-    const { socket } = request;
-    request.once('end', () => busy.add(socket));
-    response.once('close', () => busy.delete(socket));
+    connections.begin(response);
     void answer(request, response);
   };
   for (const name of ['request', 'checkContinue', 'checkExpectation']) server.on(name, take);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => void refuse(error, socket));
-  server.setTimeout(STANDSTILL, (socket) => busy.has(socket) || socket.destroy());
-  server.maxConnections = MOST_CONNECTIONS;
   return server;
 }
 

@@ -5,21 +5,12 @@
 
 import { RawClient } from '../support/raw-client.ts';
 import { startTestRelay, USER } from '../support/relay.ts';
+import { quantile, type Sample, welch } from '../support/sample.ts';
 
 const TRIES = Number(process.env['TIMING_TRIES'] ?? 2000);
 /** What side-channel work takes for a difference: one chance in 100 000 where there is none. */
 const LIMIT = 4.5;
 const MEDIANS = 0.05;
-
-type Sample = readonly number[];
-const sum = (list: Sample) => list.reduce((total, one) => total + one, 0);
-const mean = (list: Sample) => sum(list) / list.length;
-const variance = (list: Sample) => sum(list.map((one) => (one - mean(list)) ** 2)) / (list.length - 1);
-const quantile = (list: Sample, part: number) => list.toSorted((a, b) => a - b)[Math.floor(part * (list.length - 1))]!;
-
-function welch(a: Sample, b: Sample): number {
-  return (mean(a) - mean(b)) / Math.sqrt(variance(a) / a.length + variance(b) / b.length);
-}
 
 /** Milliseconds of one wrong login. */
 async function time(client: RawClient, user: string, n: number): Promise<number> {

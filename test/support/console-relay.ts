@@ -3,12 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BrowserContextOptions } from 'playwright-core';
-import { secretHash } from '../../src/console/access/cookie.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { openWindow, type Visit } from './browser.ts';
+import { addAccount, cookieOf, ROLES, type Role } from './console-session.ts';
 import { startTestRelay, type TestRelayOptions } from './relay.ts';
-
-type Role = 'reader' | 'operator' | 'admin';
 
 type ConsoleRelayOptions = Omit<TestRelayOptions, 'dataDir'> & {
   /** What is in the store before the relay starts. */
@@ -17,14 +15,13 @@ type ConsoleRelayOptions = Omit<TestRelayOptions, 'dataDir'> & {
 
 const LISTEN =
   "listen: { submissions: ['127.0.0.1:0'], submission: ['127.0.0.1:0'], admin: ['127.0.0.1:0'], console: ['127.0.0.1:0'] }\n";
-const secretOf = (role: Role) => `session of ${role}`;
 
 export type ConsoleRelay = Awaited<ReturnType<typeof startConsoleRelay>>;
 
 export async function startConsoleRelay({ prepare, yaml = '', ...options }: ConsoleRelayOptions = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), 'smarthost-console-'));
   const store = await openStore({ dataDir, store: 'sqlite' });
-  for (const role of ['reader', 'operator', 'admin'] as const) await addAccount(store, role);
+  for (const role of ROLES) await addAccount(store, role);
   await prepare?.(store);
   await store.close();
   const relay = await startTestRelay({ ...options, dataDir, yaml: `${LISTEN}${yaml}` });
@@ -36,7 +33,7 @@ export async function startConsoleRelay({ prepare, yaml = '', ...options }: Cons
     /** A window in which somebody of this role is logged in. */
     async open(role: Role = 'admin', context: BrowserContextOptions = {}): Promise<Visit> {
       const visit = await openWindow(origin, context);
-      await visit.page.context().addCookies([{ name: `smarthost-${port}`, value: secretOf(role), url: origin }]);
+      await visit.page.context().addCookies([{ ...cookieOf(role, port), url: origin }]);
       return visit;
     },
     async [Symbol.asyncDispose]() {
@@ -44,16 +41,4 @@ export async function startConsoleRelay({ prepare, yaml = '', ...options }: Cons
       await rm(dataDir, { recursive: true, force: true });
     },
   };
-}
-
-/** Its name is that of its role. */
-async function addAccount({ console: accounts }: Store, role: Role): Promise<void> {
-  const now = Date.now();
-  const link = { id: role, hash: secretHash(role), account: role, expiresAt: now + 60_000, triesLeft: 1 };
-  await accounts.addAccount({ name: role, role, credentials: null, createdAt: now }, link);
-  const passwordHash = '$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$never';
-  await accounts.changeAccount(role, { passwordHash, passwordSetAt: now });
-  const times = { createdAt: now, lastSeenAt: now, confirmedAt: now };
-  const session = { hash: secretHash(secretOf(role)), account: role, ip: '127.0.0.1', userAgent: 'test', ...times };
-  await accounts.addSession(session, { passwordHash });
 }

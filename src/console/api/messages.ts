@@ -11,7 +11,7 @@ import { given, instant, nextPage, pageBefore, pageLimit, shortText } from './pa
 import { sees, sightOf } from './sight.ts';
 
 /** Milliseconds. A search that has found little until then says how far it came. */
-const BUDGET = 150;
+const BUDGET = 100;
 const WAITING = ['queued', 'active', 'delayed', 'uncertain'] as const;
 const WORDS: ReadonlySet<string> = new Set([...API_STATES, 'waiting']);
 

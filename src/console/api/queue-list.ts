@@ -8,7 +8,7 @@ import { given, nextPage, pageBefore, pageLimit } from './paging.ts';
 import { sees, sightOf } from './sight.ts';
 
 const OPEN = ['queued', 'active', 'delayed', 'uncertain', 'held'] as const;
-const BUDGET = 150;
+const BUDGET = 100;
 
 const group = v.object({
   name: v.pipe(v.nullable(v.string()), v.description('The destination, or the credential. null: mail of smarthost itself.')),
