@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { clientKey, networkOf } from '../../net/client-networks.ts';
-import { cleanLine } from '../../smtp/text.ts';
 import type { ChangeNote, ConsoleAccount } from '../../store/store.ts';
 import { MINUTE, SECOND } from '../../system/clock.ts';
 import type { ConsoleParts } from '../console.ts';
@@ -15,7 +14,8 @@ export type GivenLogin = { readonly name: string; readonly password: string; rea
 
 /** Wrong logins of a client. */
 const A_MINUTE = 5;
-const MOST_LOGGED = 255;
+/** Kept in the place of a name that no account has: people type their password there. */
+const NO_ACCOUNT = '(no such account)';
 /** Failed logins that `changes` shows; the log has all of them. */
 const NOTED = { perSecond: 10 / (MINUTE / SECOND), burst: 60 };
 
@@ -33,11 +33,10 @@ export function createLogin({ store, passwords, guard, log, now }: Parts) {
   /** Whoever guesses passwords must not fill the store. */
   const noted = createRate(NOTED, () => performance.now());
 
-  async function fail(name: string, ip: string, reason: 'wrong password' | 'wrong code'): Promise<never> {
-    const account = cleanLine(name, { max: MOST_LOGGED });
+  async function fail(account: string, ip: string, reason: 'wrong password' | 'wrong code'): Promise<never> {
     log.emit('consoleLoginFailed', { ip, account, reason });
     if (noted.take('') === 0) await store.audit.add(noteOfRefusal(account, ip, reason, now()));
-    await delay(await guard.recordFailure(ip, name));
+    await delay(await guard.recordFailure(ip, account));
     throw new ApiProblem(401, reason === 'wrong code' ? 'The code is wrong, or was used before.' : 'Name or password is wrong.', {
       kind: 'wrong-login',
     });
@@ -51,12 +50,13 @@ export function createLogin({ store, passwords, guard, log, now }: Parts) {
   }
 
   return async ({ name, password, code }: GivenLogin, { ip }: Pick<Arrival, 'ip'>): Promise<ConsoleAccount> => {
-    checkBlocked(ip, name);
+    const account = await store.console.account(name);
+    const who = account?.name ?? NO_ACCOUNT;
+    checkBlocked(ip, who);
     const client = clientKey(ip);
     const wait = rate.take(client);
     if (wait > 0)
       throw new ApiProblem(429, `These are too many logins. Wait ${wait} s.`, { headers: { 'retry-after': String(wait) } });
-    const account = await store.console.account(name);
     const fits = await passwords.verify(account?.passwordHash ?? null, password, {
       client,
       network: networkOf(ip),
@@ -64,12 +64,12 @@ export function createLogin({ store, passwords, guard, log, now }: Parts) {
     });
     if (fits === undefined)
       throw new ApiProblem(503, 'Too many logins are being checked. Try again.', { headers: { 'retry-after': '5' } });
-    checkBlocked(ip, name); // other guesses may have failed meanwhile
-    if (!fits || account === undefined || account.passwordHash === null) return fail(name, ip, 'wrong password');
+    checkBlocked(ip, who); // other guesses may have failed meanwhile
+    if (!fits || account === undefined || account.passwordHash === null) return fail(who, ip, 'wrong password');
     if (account.disabled) throw new ApiProblem(403, `The account ${account.name} is disabled.`);
     if (account.totpSecret !== null) {
       if (code === undefined) throw new ApiProblem(401, 'The code of the second factor is missing.', { kind: 'code-needed' });
-      if (!(await useCode(store.console, account, code, now()))) return fail(name, ip, 'wrong code');
+      if (!(await useCode(store.console, account, code, now()))) return fail(who, ip, 'wrong code');
     }
     rate.giveBack(client);
     return account;
