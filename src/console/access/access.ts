@@ -16,7 +16,7 @@ import { newRecoveryCodes, stepOfCode } from './second-factor.ts';
 
 type UsedLink = { readonly code: string; readonly name?: string | undefined; readonly password: string };
 /** `cookie`: the field Set-Cookie. */
-type Begun = { readonly account: ConsoleAccount; readonly secret: string; readonly cookie: string };
+export type BegunSession = { readonly account: ConsoleAccount; readonly secret: string; readonly cookie: string };
 /** The session that asks. */
 type Own = Pick<OpenSession, 'hash' | 'account'>;
 
@@ -28,7 +28,7 @@ export function createAccess(parts: ConsoleParts) {
   const links = createLinks(parts);
 
   /** Every login has a new session, so that a value that somebody planted in the browser is of no use. */
-  async function begin(account: ConsoleAccount, at: Arrival): Promise<Begun> {
+  async function begin(account: ConsoleAccount, at: Arrival): Promise<BegunSession> {
     const old = secretIn(at.cookie, at);
     if (old !== undefined) await store.console.endSession(secretHash(old));
     const secret = newSecret();
@@ -62,7 +62,7 @@ export function createAccess(parts: ConsoleParts) {
   }
 
   return {
-    async logIn(given: GivenLogin, at: Arrival): Promise<Begun> {
+    async logIn(given: GivenLogin, at: Arrival): Promise<BegunSession> {
       const account = await check(given, at);
       log.emit('consoleLogin', { ip: at.ip, account: account.name });
       return begin(account, at);
@@ -77,7 +77,7 @@ export function createAccess(parts: ConsoleParts) {
       return cookieFor(at, '', 0);
     },
     /** All sessions end, and the caller gets a new one. @throws ApiProblem 401 if its session has ended. */
-    async changePassword(own: Own, password: string, at: Arrival): Promise<Begun> {
+    async changePassword(own: Own, password: string, at: Arrival): Promise<BegunSession> {
       const { account } = own;
       checkNewPassword(password, [account.name, ...parts.settings().names]);
       const change = { passwordHash: await hashed(password, at), passwordSetAt: now() };

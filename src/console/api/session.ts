@@ -1,6 +1,7 @@
 /** The caller's own access: login, logout, password, second factor; and the link that a new account gets. */
 import * as v from 'valibot';
 import type { ConsoleAccount } from '../../store/store.ts';
+import type { BegunSession } from '../access/access.ts';
 import { csrfOf } from '../access/csrf.ts';
 import { newFactor } from '../access/second-factor.ts';
 import type { ConsoleParts } from '../console.ts';
@@ -45,6 +46,13 @@ function meOf(account: ConsoleAccount, { secret, createdAt, confirmedAt }: Sessi
   };
 }
 
+/** The answer to what begins a session: the browser gets its cookie. */
+function begun({ account, secret, cookie }: BegunSession, headers: Map<string, string>, parts: ConsoleParts) {
+  headers.set('set-cookie', cookie);
+  const now = parts.now();
+  return meOf(account, { secret, createdAt: now, confirmedAt: now }, parts);
+}
+
 export const SESSION_ROUTES = [
   route({
     method: 'GET',
@@ -67,10 +75,7 @@ export const SESSION_ROUTES = [
     answer: Me,
     status: 201,
     async handle({ body, arrival, headers, access, parts }) {
-      const { account, secret, cookie } = await access.logIn(body, arrival);
-      headers.set('set-cookie', cookie);
-      const now = parts.now();
-      return meOf(account, { secret, createdAt: now, confirmedAt: now }, parts);
+      return begun(await access.logIn(body, arrival), headers, parts);
     },
   }),
   route({
@@ -107,10 +112,7 @@ export const SESSION_ROUTES = [
     body: v.strictObject({ password: v.pipe(Password, v.description('At least 12 characters.')) }),
     answer: Me,
     async handle({ body, session, arrival, headers, access, parts }) {
-      const { account, secret, cookie } = await access.changePassword(session!, body.password, arrival);
-      headers.set('set-cookie', cookie);
-      const now = parts.now();
-      return meOf(account, { secret, createdAt: now, confirmedAt: now }, parts);
+      return begun(await access.changePassword(session!, body.password, arrival), headers, parts);
     },
   }),
   route({
