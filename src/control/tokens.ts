@@ -25,7 +25,7 @@ type NewToken = {
   /** It ends with this account, and may never do more than it. */
   readonly account: string;
   readonly scopes: readonly string[];
-  /** The only credential whose mail it reads and sends. Default: all that its account may. */
+  /** The only credential whose mail it reads; it then has scopes to read alone. Default: all that its account may. */
   readonly credential?: string | null | undefined;
   /** Default: it is taken from everywhere. */
   readonly networks?: readonly string[] | undefined;
@@ -71,7 +71,7 @@ export function createTokenControl({ store: { console: accounts, credentials }, 
       const account = await accounts.account(await normalUserName(typed, 'account'));
       if (account === undefined) throw new ControlError('not found', 'account', `No account named ${JSON.stringify(typed)}.`);
       checkName(name);
-      checkScopes(scopes, account.role);
+      checkScopes(scopes, account.role, credential);
       checkNetworks(networks);
       if (expiresAt !== null && expiresAt <= now()) throw new ControlError('invalid', 'expiresAt', 'A token ends in the future.');
       const secret = newToken();
@@ -113,13 +113,22 @@ function checkName(name: string): void {
     throw new ControlError('invalid', 'name', `a token has a name of at most ${MAX_NAME} characters`);
 }
 
-function checkScopes(scopes: readonly string[], role: string): void {
+/** All other scopes are about more than the mail of one credential. */
+const isReading = (scope: string) => scope.endsWith(':read');
+
+function checkScopes(scopes: readonly string[], role: string, credential: string | null): void {
   if (scopes.length === 0) throw new ControlError('invalid', 'scopes', 'A token has at least one scope.');
   for (const scope of scopes) {
     if (!TOKEN_SCOPES.includes(scope as TokenScope))
       throw new ControlError('invalid', 'scopes', `There is no scope ${JSON.stringify(scope)}, only ${TOKEN_SCOPES.join(', ')}.`);
-    if (role === 'reader' && !scope.endsWith(':read'))
+    if (role === 'reader' && !isReading(scope))
       throw new ControlError('invalid', 'scopes', `A token of a reader only reads: it cannot have ${scope}.`);
+    if (credential !== null && !isReading(scope))
+      throw new ControlError(
+        'invalid',
+        'scopes',
+        `A token that is confined to a credential reads its mail alone: ${scope} would be of no use. Leave out the scope, or the credential.`,
+      );
   }
 }
 

@@ -71,7 +71,7 @@ export type ConsoleToken = {
   /** Who made it. It ends with this account, and may never do more. */
   readonly account: string;
   readonly scopes: readonly string[];
-  /** The only credential whose mail it may read and send. null: all. */
+  /** The only credential whose mail it may read. null: all. */
   readonly credential: string | null;
   /** CIDR. Empty: it is taken from everywhere. */
   readonly networks: readonly string[];

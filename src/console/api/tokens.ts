@@ -10,7 +10,7 @@ const token = {
   scopes: v.array(v.string()),
   credential: v.pipe(
     v.nullable(v.string()),
-    v.description('The only credential whose mail it reads and sends. null: all that its account may.'),
+    v.description('The only credential whose mail it reads. null: all that its account may.'),
   ),
   networks: v.pipe(v.array(v.string()), v.description('It is taken from these alone. Empty: from everywhere.')),
   createdAt: v.string(),

@@ -2,6 +2,8 @@
 import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { ROUTES } from '../../../src/console/routes.ts';
+import { TOKEN_SCOPES } from '../../../src/control/control.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { DAY, HOUR } from '../../../src/system/clock.ts';
 import { testControl } from '../../support/control.ts';
@@ -109,6 +111,21 @@ test('sessions are listed and ended, one or all but one', async () => {
   await expect(control.sessions.end(first!.id)).rejects.toMatchObject({ kind: 'not found', subject: 'session' });
   expect(await control.sessions.endAll('anna', second!.id)).toEqual({ name: 'anna', ended: 1 });
   expect((await control.sessions.list()).map(({ id }) => id)).toEqual([second!.id]);
+});
+
+test('a token that is confined to a credential has no scope that it could not use', async () => {
+  const { control } = await testControl();
+  await control.accounts.add({ name: 'anna', role: 'admin' });
+  await control.users.add({ name: 'shop', senders: ['*'] });
+  const usable = TOKEN_SCOPES.filter((scope) =>
+    ROUTES.some((route) => route.scope === scope && (route.access === 'account' || route.confined === true)),
+  );
+  for (const scope of TOKEN_SCOPES) {
+    const added = control.tokens.add({ name: scope, account: 'anna', scopes: [scope], credential: 'shop' });
+    if (usable.includes(scope)) expect(await added).toMatchObject({ scopes: [scope], credential: 'shop' });
+    else await expect(added).rejects.toMatchObject({ subject: 'scopes', message: expect.stringContaining(scope) });
+    expect((await control.tokens.add({ name: scope, account: 'anna', scopes: [scope] })).scopes).toEqual([scope]);
+  }
 });
 
 test('a token is shown once, can be checked, and the store has its hash alone', async () => {
