@@ -1,6 +1,7 @@
 /** Orders the certificates that are due, one after the other, and stores the results. RFC 8555 §7.4. */
 
 import type { EventLog } from '../events/events.ts';
+import type { Led, OperationStore } from '../store/store.ts';
 import { MINUTE } from '../system/clock.ts';
 import { forgetAccountUrl, openAccount } from './account.ts';
 import { AcmeError } from './acme-error.ts';
@@ -15,6 +16,8 @@ import { FRESH, readState, writeState } from './renewal-state.ts';
 import type { Transport } from './transport.ts';
 
 export type IssueOptions = PlanOptions & {
+  /** What one process may change at a time. */
+  readonly operation: Led<OperationStore>;
   readonly email: string | undefined;
   readonly challenge: ChallengeType;
   readonly log: EventLog;

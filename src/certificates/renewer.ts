@@ -1,15 +1,16 @@
 /** Finds the certificates that are due, and lets one process at a time renew them. RFC 8555, RFC 9773. */
+import { holdLease, LEASE_TIME, type OperationStore } from '../store/store.ts';
 import { HOUR, MINUTE } from '../system/clock.ts';
 import { AcmeError } from './acme-error.ts';
 import { fetchRenewalInformation } from './ari.ts';
 import { type IssueOptions, issueAll } from './issue.ts';
-import { holdLease, LEASE_TIME } from './lease.ts';
 import type { KeyType } from './pair.ts';
 import { fingerprint, isDue, makePlans, type PlannedStatus, type RenewalPlan, toStatus } from './plan.ts';
 import { endRequest, renewalRequest, writeState } from './renewal-state.ts';
 import { createTransport, type Transport } from './transport.ts';
 
-type RenewerOptions = IssueOptions & {
+type RenewerOptions = Omit<IssueOptions, 'operation'> & {
+  readonly operation: OperationStore;
   /** Name under which the lease is taken. Two processes must not use the same name at a time. */
   readonly owner: string;
   /** PEM text of one more authority that is trusted for HTTPS to the directory. */
@@ -76,7 +77,7 @@ async function lookOnce(options: RenewerOptions, stop: AbortSignal): Promise<num
     const lease = await holdLease({ name: 'certificates', owner, operation, now });
     if (lease === undefined) return now() + LEASE_TIME / 3;
     try {
-      await work(options, AbortSignal.any([stop, lease.signal]));
+      await work({ ...options, operation: lease.operation }, AbortSignal.any([stop, lease.signal]));
     } finally {
       await lease.release();
     }
@@ -86,7 +87,9 @@ async function lookOnce(options: RenewerOptions, stop: AbortSignal): Promise<num
   return Math.min(...plans.flatMap(({ at, askAt }) => [at, askAt]));
 }
 
-async function work(options: RenewerOptions, signal: AbortSignal): Promise<void> {
+type Work = IssueOptions & Pick<RenewerOptions, 'ca'>;
+
+async function work(options: Work, signal: AbortSignal): Promise<void> {
   const { operation, now, ca } = options;
   const transport = createTransport({ ca, signal, now });
   try {
@@ -104,11 +107,7 @@ async function work(options: RenewerOptions, signal: AbortSignal): Promise<void>
 }
 
 /** If the authority does not answer now, its earlier answer stays valid, and it is asked again later. */
-async function askAuthority(
-  options: RenewerOptions,
-  { keyType, state, stored }: RenewalPlan,
-  transport: Transport,
-): Promise<void> {
+async function askAuthority(options: Work, { keyType, state, stored }: RenewalPlan, transport: Transport): Promise<void> {
   const { operation, directory, now, log } = options;
   if (stored === undefined) return;
   const of = fingerprint(stored);

@@ -5,7 +5,15 @@
 import type { EventLog, RelayEvent } from '../events/events.ts';
 import { domainOf } from '../smtp/envelope.ts';
 import { cleanLine } from '../smtp/text.ts';
-import type { ActivityStore, HistoryCount, HistoryOutcome, HistorySubject, RefusedCommand, StoreData } from '../store/store.ts';
+import type {
+  ActivityStore,
+  HistoryCount,
+  HistoryOutcome,
+  HistorySubject,
+  Led,
+  RefusedCommand,
+  StoreData,
+} from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, DAY, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
 import { createLastLogins } from './last-logins.ts';
@@ -36,7 +44,7 @@ export type Activity = {
   /** Begins to write. @returns writes the rest and ends. */
   keep(store: KeptIn, log: EventLog): () => Promise<void>;
   /** Forgets what is too old. */
-  trim(store: ActivityStore): Promise<void>;
+  trim(store: Led<ActivityStore>): Promise<void>;
 };
 
 export function createActivity(now: Clock = systemClock): Activity {

@@ -166,7 +166,7 @@ async function build(parts: Parts): Promise<Relay> {
   const ground = await openGround(parts);
   const way = await startWay(parts, ground);
   const { current, events: log } = parts;
-  const { follow, followed } = createFollow({ config: () => current.config, store: ground.store, log, ...way });
+  const { follow, followed } = createFollow({ config: () => current.config, ...ground, log, ...way });
   parts.closers.push(followed, way.shared.close);
   follow();
   const door = await openDoor(parts, ground, way);
@@ -289,7 +289,7 @@ async function startWay(parts: Parts, ground: Ground) {
     wake: queue.wake,
   });
   closers.push(() => reports.close());
-  const rotation = startRotation({ operation, messages, dns, log: events, changed: () => signer.forget() });
+  const rotation = startRotation({ operation, messages, dns, owner, now, log: events, changed: () => signer.forget() });
   closers.push(() => rotation.close());
   closers.push(startTrimming(store, () => current.config, { log: events, trimActivity: activity.trim, owner }));
   closers.push(await startChangeLog(store, events));

@@ -72,6 +72,7 @@ export function compareConfigurations({ store, log, config }: Options) {
       while (!closed && others().some(({ settings }) => settings.includes('routes')))
         await new Promise((resolve) => setTimeout(resolve, SECOND).unref());
     },
+    isClosed: () => closed,
     close(): void {
       closed = true;
       clearInterval(timer);

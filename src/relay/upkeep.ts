@@ -8,8 +8,8 @@ import type { EventLog } from '../events/events.ts';
 import { limitsFor, type QuotaDefaults } from '../policy/policy.ts';
 import type { Limit } from '../smtp/limit.ts';
 import type { Route } from '../smtp/route.ts';
-import type { ActivityStore, KnownRecipient, OpenedStore, Store, StoreData } from '../store/store.ts';
-import { DAY, MINUTE } from '../system/clock.ts';
+import { type ActivityStore, holdLease, type KnownRecipient, type Led, type Store, type StoreData } from '../store/store.ts';
+import { DAY, MINUTE, SECOND } from '../system/clock.ts';
 import { fileSystemRisk } from '../system/file-system.ts';
 
 /** The relay cannot protect mail on a file system that loses synced data, so it only warns. */
@@ -34,44 +34,63 @@ export async function warnOfReports({ operation }: Pick<StoreData, 'operation'>,
 
 /**
  * Applies the current routes to waiting mail. Mail with a new destination is due at once. It also notices routes that changed while the
- * relay was stopped: the store keeps a digest of the last routes, without passwords.
- * @returns the number of recipients with a new destination.
+ * relay was stopped: the store keeps a digest of the last routes, without passwords. Of relays that share the data one does it.
+ * @returns the number of recipients with a new destination. undefined: another relay is at it.
  */
 async function followRoutes(
-  { messages, operation, now }: Pick<Store, 'messages' | 'operation' | 'now'>,
+  { operation, underLease, now }: FollowParts['store'],
+  owner: string,
   routes: readonly Route[],
   destinationOf: Delivery['destinationOf'],
-): Promise<number> {
+): Promise<number | undefined> {
   const known = JSON.stringify(routes.map(({ login: _, ...route }) => route));
   const digest = createHash('sha256').update(known).digest('hex');
-  if ((await operation.value('routes.digest')) === digest) return 0;
-  const moved = await messages.reroute({ all: true }, now(), (message, address, current) => {
-    const destination = destinationOf(message, address);
-    return destination === current ? undefined : destination;
-  });
-  await operation.setValue('routes.digest', digest);
-  return moved.length;
+  const isFollowed = async () => (await operation.value('routes.digest')) === digest;
+  if (await isFollowed()) return 0;
+  const lease = { name: 'routes', owner };
+  const held = await holdLease({ ...lease, operation, now });
+  if (held === undefined) return undefined;
+  try {
+    if (await isFollowed()) return 0;
+    const moved = await underLease(lease).messages.reroute({ all: true }, now(), (message, address, current) => {
+      const destination = destinationOf(message, address);
+      return destination === current ? undefined : destination;
+    });
+    await held.operation.setValue('routes.digest', digest);
+    return moved.length;
+  } finally {
+    await held.release();
+  }
 }
 
 type FollowParts = {
   /** Returns the current configuration. */
   readonly config: () => Pick<Config, 'routes'>;
-  readonly store: Pick<Store, 'messages' | 'operation' | 'now'>;
+  readonly store: Pick<Store, 'operation' | 'underLease' | 'now'>;
+  /** The name of this run of the process. */
+  readonly owner: string;
   readonly log: EventLog;
   readonly delivery: Pick<Delivery, 'destinationOf'>;
   readonly queue: { wake(): void };
   /** Relays that share the data. */
-  readonly shared: { untilRoutesAgree(): Promise<void> };
+  readonly shared: { untilRoutesAgree(): Promise<void>; isClosed(): boolean };
 };
 
 /** `follow` applies the current routes to waiting mail; runs follow one after the other. `followed` resolves after the last one. */
-export function createFollow({ config, store, log, delivery, queue, shared }: FollowParts) {
+export function createFollow({ config, store, owner, log, delivery, queue, shared }: FollowParts) {
   let following = Promise.resolve();
+  async function followed(): Promise<number> {
+    for (;;) {
+      await shared.untilRoutesAgree();
+      const moved = await followRoutes(store, owner, config().routes, delivery.destinationOf);
+      if (moved !== undefined || shared.isClosed()) return moved ?? 0;
+      await new Promise((resolve) => setTimeout(resolve, SECOND).unref());
+    }
+  }
   return {
     follow(): void {
       following = following
-        .then(() => shared.untilRoutesAgree())
-        .then(() => followRoutes(store, config().routes, delivery.destinationOf))
+        .then(followed)
         .then((recipients) => {
           if (recipients === 0) return;
           log.emit('rerouted', { recipients });
@@ -86,10 +105,7 @@ export function createFollow({ config, store, log, delivery, queue, shared }: Fo
 const TRIM_EVERY = 5 * MINUTE;
 const CHANGES_KEPT = 365 * DAY;
 
-type TrimmedStore = Pick<
-  OpenedStore,
-  'messages' | 'activity' | 'suppression' | 'feedback' | 'operation' | 'console' | 'audit' | 'relays' | 'now'
->;
+const TLS_RESULTS_KEPT_DAYS = 31;
 type TrimSettings = {
   readonly trace: { readonly keep: number; readonly maxSize: number };
   /** When sessions end. */
@@ -97,7 +113,7 @@ type TrimSettings = {
 };
 type TrimParts = {
   readonly log: EventLog;
-  readonly trimActivity: (activity: ActivityStore) => Promise<void>;
+  readonly trimActivity: (activity: Led<ActivityStore>) => Promise<void>;
   /** The name of this run of the process. */
   readonly owner: string;
 };
@@ -107,7 +123,7 @@ type TrimParts = {
  * Of relays that share the data, one does it: the one with the lease.
  */
 export function startTrimming(
-  { messages, activity, suppression, feedback, operation, console, audit, relays, now }: TrimmedStore,
+  { operation, underLease, now }: Pick<StoreData, 'operation' | 'underLease'> & Pick<Store, 'now'>,
   settings: () => TrimSettings,
   { log, trimActivity, owner }: TrimParts,
 ): () => Promise<void> {
@@ -116,9 +132,10 @@ export function startTrimming(
   const timer = setInterval(() => {
     running = trim().catch((error: unknown) => log.emit('traceNotTrimmed', { error }));
   }, TRIM_EVERY).unref();
-  const isOurs = async () => relays().length === 0 || operation.takeLease('trim', owner, now() + 2 * TRIM_EVERY, now());
+  const lease = { name: 'trim', owner };
+  const { messages, activity, suppression, feedback, tlsResults, console, audit } = underLease(lease);
   async function trim(): Promise<void> {
-    if (!(await isOurs())) return;
+    if (!(await operation.takeLease(lease.name, owner, now() + 2 * TRIM_EVERY, now()))) return;
     const { keep, maxSize } = settings().trace;
     const { idle, lifetime } = settings().console;
     await messages.trimTrace(now() - keep, maxSize);
@@ -129,6 +146,7 @@ export function startTrimming(
     await feedback.trim(Math.floor((now() - keep) / DAY));
     await console.trim(now(), { createdBefore: now() - lifetime, seenBefore: now() - idle });
     while (await audit.trim(now() - CHANGES_KEPT));
+    while (await tlsResults.trimTlsResults(Math.floor(now() / DAY) - TLS_RESULTS_KEPT_DAYS));
   }
   return () => {
     clearInterval(timer);

@@ -68,7 +68,6 @@ const POSTING = 10 * MINUTE;
 const ASK_AGAIN = 30 * MINUTE;
 const FAILED_DAYS = 5;
 const SUPPRESSED = 30 * DAY;
-const KEPT_DAYS = 31;
 const PAGE = 500;
 const MOST_TRIES = 5;
 
@@ -83,7 +82,6 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
   let agenda: Planned[] = [];
   /** The hour in which the agenda was made, counted since 1970. */
   let madeIn = -1;
-  let trimmedOn = -1;
   let running: Promise<void> = Promise.resolve();
   /** A look waits to begin. Another one would see the same. */
   let waiting = false;
@@ -121,9 +119,6 @@ export function startTlsReportRun(options: TlsReportOptions): TlsReportRun {
     await postDue();
     await writeAsked();
     await writeDue();
-    if (dayOf(now()) === trimmedOn) return;
-    trimmedOn = dayOf(now());
-    while (!signal.aborted && (await store.trimTlsResults(trimmedOn - KEPT_DAYS)));
   }
 
   async function postDue(): Promise<void> {

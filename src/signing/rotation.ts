@@ -1,12 +1,15 @@
 /** The life of a key: pending until its record is seen, active until a newer one is, retiring until no queued message needs it. */
 import type { Dns } from '../dns/dns.ts';
 import type { EventLog } from '../events/events.ts';
-import type { DkimKey, DkimKeyState, MessageStore, OperationStore } from '../store/store.ts';
-import { MINUTE } from '../system/clock.ts';
+import { type DkimKey, type DkimKeyState, holdLease, type Led, type MessageStore, type OperationStore } from '../store/store.ts';
+import { type Clock, MINUTE } from '../system/clock.ts';
 import { checkPublished } from './record.ts';
 
 type RotationOptions = {
-  readonly operation: Pick<OperationStore, 'dkimKeys' | 'setDkimKeyState' | 'removeDkimKey'>;
+  readonly operation: Pick<OperationStore, 'takeLease' | 'underLease'>;
+  /** The name of this run of the process. Of relays that share the data one looks at a time. */
+  readonly owner: string;
+  readonly now: Clock;
   readonly messages: Pick<MessageStore, 'signatureInUse'>;
   readonly dns: Pick<Dns, 'txt'>;
   readonly log: EventLog;
@@ -27,7 +30,12 @@ export function startRotation(options: RotationOptions): { close(): Promise<void
     let retiring: ReadonlySet<string> = new Set();
     while (!stop.signal.aborted) {
       try {
-        retiring = await rotateOnce(options, retiring);
+        const lease = await holdLease({ ...options, name: 'rotation' });
+        try {
+          if (lease !== undefined) retiring = await rotateOnce({ ...options, operation: lease.operation }, retiring);
+        } finally {
+          await lease?.release();
+        }
       } catch (error) {
         options.log.emit('dkimRotation', { error });
       }
@@ -50,13 +58,17 @@ export function startRotation(options: RotationOptions): { close(): Promise<void
   };
 }
 
+type Look = Omit<RotationOptions, 'operation'> & {
+  readonly operation: Led<Pick<OperationStore, 'dkimKeys' | 'setDkimKeyState' | 'removeDkimKey'>>;
+};
+
 /**
  * One look at all keys. Every step may be repeated, so a crash between two of them is healed by the next look.
  * @param before keys that were retiring at the last look: only those are removed, because a message that was signed a moment
  *   ago may not be stored yet.
  * @returns the keys that are retiring now.
  */
-async function rotateOnce(options: RotationOptions, before: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+async function rotateOnce(options: Look, before: ReadonlySet<string>): Promise<ReadonlySet<string>> {
   const { operation, messages, dns } = options;
   for (const key of await operation.dkimKeys())
     if (key.state === 'pending' && (await checkPublished(key, dns)) === 'published') await change(options, key, 'active');
@@ -88,14 +100,14 @@ function isReplaced(key: DkimKey, keys: readonly DkimKey[]): boolean {
 }
 
 /** @returns false where a command has changed, removed or replaced the key since it was read: it stays as the command left it. */
-async function change({ operation, log, changed }: RotationOptions, key: DkimKey, state: DkimKeyState): Promise<boolean> {
+async function change({ operation, log, changed }: Look, key: DkimKey, state: DkimKeyState): Promise<boolean> {
   if (!(await operation.setDkimKeyState(key, state))) return false;
   changed?.();
   log.emit('dkimKey', { action: state, domain: key.domain, selector: key.selector, algorithm: key.algorithm });
   return true;
 }
 
-async function remove({ operation, log, changed }: RotationOptions, key: DkimKey): Promise<void> {
+async function remove({ operation, log, changed }: Look, key: DkimKey): Promise<void> {
   if (!(await operation.removeDkimKey(key))) return;
   changed?.();
   log.emit('dkimKey', { action: 'removed', domain: key.domain, selector: key.selector, algorithm: key.algorithm });

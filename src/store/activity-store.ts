@@ -1,4 +1,5 @@
 /** What was refused to clients, and how much passed: for people only. What is not stored yet is lost by a crash, and no mail with it. */
+import type { Led } from './lease.ts';
 
 /** Commands and logins that were refused alike, one after the other. Times are milliseconds since the epoch. */
 export type RefusedCommand = {
@@ -76,5 +77,5 @@ export type ActivityStore = {
   /** Ordered by time and name; the oldest rows where there are more than 20,000. `hour` is the beginning of the step. */
   history(query: HistoryQuery): Promise<readonly Omit<HistoryCount, 'by'>[]>;
   /** Forgets some hours that began before. @returns true if there may be more. */
-  trimHistory(by: HistorySubject, before: number): Promise<boolean>;
+  trimHistory(this: Led<ActivityStore>, by: HistorySubject, before: number): Promise<boolean>;
 };

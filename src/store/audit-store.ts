@@ -1,5 +1,6 @@
 /** Who has changed what: one row for each change, written in the transaction of the change. No command removes a row. */
 import type { RequestAnswer, RequestKey } from './console-store.ts';
+import type { Led } from './lease.ts';
 
 /** How somebody came in. `command`: the command line. `relay`: the relay did it by itself. */
 type ChangeWay = 'session' | 'token' | 'command' | 'relay';
@@ -46,7 +47,7 @@ export type AuditStore = {
   /** The newest first. */
   changes(query: ChangeQuery): Promise<readonly StoredChange[]>;
   /** Forgets some that were made before, for the upkeep alone. @returns true if there may be more. */
-  trim(before: number): Promise<boolean>;
+  trim(this: Led<AuditStore>, before: number): Promise<boolean>;
 };
 
 /**

@@ -1,4 +1,5 @@
 /** Who may use the console and the HTTP API, and by which ways. Secrets are stored as hashes only, except the key of a second factor. */
+import type { Led } from './lease.ts';
 
 /** Each role may do all that the one before it may. */
 type ConsoleRole = 'reader' | 'operator' | 'admin';
@@ -194,5 +195,9 @@ export type ConsoleStore = {
   findings(): Promise<readonly KnownFinding[]>;
 
   /** Removes links, requests and mutes that have ended, and sessions that began or were seen last before these times. */
-  trim(now: number, sessions: { readonly createdBefore: number; readonly seenBefore: number }): Promise<void>;
+  trim(
+    this: Led<ConsoleStore>,
+    now: number,
+    sessions: { readonly createdBefore: number; readonly seenBefore: number },
+  ): Promise<void>;
 };

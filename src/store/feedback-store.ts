@@ -1,4 +1,5 @@
 /** Daily sums of the DMARC aggregate reports that the operator has read into the store: who sends as a domain, and what receivers saw. */
+import type { Led } from './lease.ts';
 
 /** `day`: since 1970, UTC. */
 export type FeedbackDay = {
@@ -24,7 +25,7 @@ export type FeedbackStore = {
   /** Sums of all days from `since` on, by domain and source, the most messages first. At most 10 000. */
   sums(since: number, domain?: string): Promise<readonly Omit<FeedbackDay, 'day'>[]>;
   /** Removes days before this one. */
-  trim(before: number): Promise<void>;
+  trim(this: Led<FeedbackStore>, before: number): Promise<void>;
 };
 
 /** Addresses that are kept of a domain and day. Further ones are one line. A forger can have any number. */

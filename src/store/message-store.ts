@@ -5,6 +5,7 @@ import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { DsnAction } from '../smtp/outcome.ts';
 import type { Reply } from '../smtp/reply.ts';
 import type { AttemptRecord } from './attempt-record.ts';
+import type { Led } from './lease.ts';
 import type {
   BrowsedPage,
   BrowseQuery,
@@ -422,11 +423,12 @@ export type MessageStore = {
    * (null: from the start). @returns the start of the next step; null at the end.
    */
   forgetRecipients(
+    this: Led<MessageStore>,
     now: number,
     after: KnownRecipient | null,
   ): Promise<{ readonly forgotten: number; readonly after: KnownRecipient | null }>;
   /** True if a message that has not ended has this signature (`selector._domainkey.domain`). */
   signatureInUse(name: string): Promise<boolean>;
   /** Removes ended messages that are older than `before`, and the oldest ones while the trace is larger than `maxSize` bytes. Works in small steps. */
-  trimTrace(before: number, maxSize: number): Promise<number>;
+  trimTrace(this: Led<MessageStore>, before: number, maxSize: number): Promise<number>;
 };

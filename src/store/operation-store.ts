@@ -1,4 +1,5 @@
 /** DKIM keys, certificates, back-off, and small values of a running relay. */
+import type { Lease, Led } from './lease.ts';
 
 /** pending: waits for its record in the DNS. active: signs. retiring: kept until no queued message has its signature. */
 export type DkimKeyState = 'pending' | 'active' | 'retiring';
@@ -97,4 +98,6 @@ export type OperationStore = {
    * Two callers at the same time never both get it.
    */
   takeLease(name: string, owner: string, until: number, now: number): Promise<boolean>;
+  /** The same data for the work of a lease that was taken: each change is stored only while the lease is held. */
+  underLease(lease: Lease): Led<OperationStore>;
 };

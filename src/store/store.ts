@@ -37,6 +37,7 @@ import type { BehaviourStore } from './behaviour-store.ts';
 import type { ConsoleStore } from './console-store.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { FeedbackStore } from './feedback-store.ts';
+import type { Lease, Led } from './lease.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
 import type { SuppressionStore } from './suppression-store.ts';
@@ -72,6 +73,7 @@ export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCr
 export type { DataOwner } from './embedded/data-dir.ts';
 export { clusterOf, filesOf, joinStore, moveStore, openStore } from './engine.ts';
 export type { FeedbackStore } from './feedback-store.ts';
+export { holdLease, LEASE_TIME, type Lease, type Led } from './lease.ts';
 export {
   type AcceptRequest,
   type AcceptResult,
@@ -176,7 +178,12 @@ export type StoreData = {
    * its counts. Requests that only read, or change nothing, write none.
    */
   noted(note: ChangeNote): StoreData;
+  /** The same data for the work of a lease that was taken: each change is stored only while the lease is held. */
+  underLease(lease: Lease): LedData;
 };
+
+/** All data, for the one process that has a lease. */
+export type LedData = { readonly [Part in keyof Omit<StoreData, 'noted' | 'underLease'>]: Led<StoreData[Part]> };
 
 /**
  * Whether new mail can be taken. `unsure`: nothing is heard of the data for some seconds, which a failover takes. `unreachable`: for longer.

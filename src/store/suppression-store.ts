@@ -1,4 +1,5 @@
 /** Addresses that seem not to exist. `settle` of the messages stores the evidence; a command can list and remove what is here. */
+import type { Led } from './lease.ts';
 import type { Suppression } from './suppression.ts';
 
 export type SuppressionStore = {
@@ -10,5 +11,5 @@ export type SuppressionStore = {
   /** Removes the hits at a provider since then that are not sure. @returns the number of addresses that this concerns. */
   forgetUnsure(provider: string, since: number): Promise<number>;
   /** Removes suspicions that count no more, and suppressions that have ended for as long as they lasted. */
-  trim(now: number): Promise<number>;
+  trim(this: Led<SuppressionStore>, now: number): Promise<number>;
 };

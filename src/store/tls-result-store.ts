@@ -1,4 +1,5 @@
 /** Counted sessions for TLS reports, and the state of each report: RFC 8460. A day is the number of a UTC day since 1970-01-01. */
+import type { Led } from './lease.ts';
 import type { NewMessage } from './message-store.ts';
 
 /** A policy that a session met. `key` is a hash of the other fields. */
@@ -140,5 +141,5 @@ export type TlsResultStore = {
   /** From `since` (day) on, the latest first. */
   tlsFailures(query: { readonly since: number; readonly limit: number }): Promise<readonly TlsFailureRow[]>;
   /** Removes some rows of days before `day`. @returns false if there were none. */
-  trimTlsResults(day: number): Promise<boolean>;
+  trimTlsResults(this: Led<TlsResultStore>, day: number): Promise<boolean>;
 };

@@ -2,6 +2,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ChangeNote } from '../../src/store/store.ts';
 import { DAY } from '../../src/system/clock.ts';
+import { asLeader } from '../support/led.ts';
 import { NOW, newMessage } from '../support/store-rig.ts';
 import type { Subject } from './store.ts';
 
@@ -118,9 +119,9 @@ export function auditContract({ name, open }: Subject): void {
       expect(await changes({ action: 'user' })).toEqual([all[0], all[2]]);
       expect(await changes({ action: 'users' })).toEqual([all[1]]);
       expect(await changes({ since: NOW + 1 })).toEqual([all[0]]);
-      while (await one.audit.trim(NOW + 1));
+      while (await asLeader(one.audit).trim(NOW + 1));
       expect(await changes()).toEqual([all[0]]);
-      while (await one.audit.trim(NOW + DAY));
+      while (await asLeader(one.audit).trim(NOW + DAY));
       expect(await changes()).toEqual([]);
     });
   });

@@ -2,6 +2,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { AccountLink, ConsoleSession, ConsoleStore, ConsoleToken } from '../../src/store/store.ts';
 import { DAY, HOUR, MINUTE } from '../../src/system/clock.ts';
+import { asLeader } from '../support/led.ts';
 import { NOW } from '../support/store-rig.ts';
 import type { Subject } from './store.ts';
 
@@ -161,7 +162,7 @@ export function consoleContract({ name, open }: Subject): void {
       await first.putLink(link('anna', { id: 'older' }));
       await first.putLink(link('anna', { id: 'newer' }));
       expect(await first.tryLink({ ...link('anna'), id: 'older' }, NOW)).toBe('gone');
-      await first.trim(NOW + HOUR, { createdBefore: 0, seenBefore: 0 });
+      await asLeader(first).trim(NOW + HOUR, { createdBefore: 0, seenBefore: 0 });
       expect(await first.tryLink({ ...link('anna'), id: 'newer' }, NOW)).toBe('gone');
     });
 
@@ -257,7 +258,7 @@ export function consoleContract({ name, open }: Subject): void {
       await of('old', NOW - 1, NOW + 9);
       await of('idle', NOW, NOW + 4);
       await of('fine', NOW, NOW + 5);
-      await first.trim(NOW, { createdBefore: NOW, seenBefore: NOW + 5 });
+      await asLeader(first).trim(NOW, { createdBefore: NOW, seenBefore: NOW + 5 });
       expect((await first.sessions()).map(({ hash }) => hash)).toEqual(['fine']);
     });
 
@@ -296,7 +297,7 @@ export function consoleContract({ name, open }: Subject): void {
       expect(await second.beginRequest(key, 'h', NOW + DAY)).toEqual({ state: 'new' });
       await first.endRequest(key, null);
       expect(await second.beginRequest(key, 'other', NOW)).toEqual({ state: 'new' });
-      await first.trim(NOW + DAY, { createdBefore: 0, seenBefore: 0 });
+      await asLeader(first).trim(NOW + DAY, { createdBefore: 0, seenBefore: 0 });
       expect(await second.beginRequest(key, 'h', NOW)).toEqual({ state: 'new' });
     });
 
@@ -340,7 +341,7 @@ export function consoleContract({ name, open }: Subject): void {
       await second.putMute(mute);
       await second.putMute({ ...mute, check: 'dmarc', until: null });
       expect(await first.mutes()).toEqual([{ ...mute, check: 'dmarc', until: null }, mute]);
-      await first.trim(NOW + DAY, { createdBefore: 0, seenBefore: 0 });
+      await asLeader(first).trim(NOW + DAY, { createdBefore: 0, seenBefore: 0 });
       expect(await first.mutes()).toEqual([{ ...mute, check: 'dmarc', until: null }]);
       expect([await first.removeMute('dmarc', 'x'), await first.removeMute('dmarc', 'x')]).toEqual([true, false]);
     });

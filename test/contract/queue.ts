@@ -13,6 +13,7 @@ import type {
   Spool,
 } from '../../src/store/store.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/system/clock.ts';
+import { asLeader } from '../support/led.ts';
 import { bytesOf, delayedAttempt, NOW, newMessage, relayedAttempt, wholeContent } from '../support/store-rig.ts';
 import type { Subject } from './store.ts';
 
@@ -294,7 +295,7 @@ export function queueContract({ name, open }: Subject): void {
       const forget = async (store: MessageStore, now: number) => {
         let forgotten = 0;
         for (let after: KnownRecipient | null = null; ; ) {
-          const step: Awaited<ReturnType<MessageStore['forgetRecipients']>> = await store.forgetRecipients(now, after);
+          const step: Awaited<ReturnType<MessageStore['forgetRecipients']>> = await asLeader(store).forgetRecipients(now, after);
           forgotten += step.forgotten;
           if ((after = step.after) === null) return forgotten;
         }
@@ -429,8 +430,8 @@ export function queueContract({ name, open }: Subject): void {
       const old = newMessage({ acceptedAt: NOW - DAY });
       await first.accept({ message: old });
       await first.remove({ ids: [old.id] }, NOW);
-      expect(await second.trimTrace(0, Number.MAX_SAFE_INTEGER)).toBe(0);
-      expect(await second.trimTrace(0, 0)).toBe(1);
+      expect(await asLeader(second).trimTrace(0, Number.MAX_SAFE_INTEGER)).toBe(0);
+      expect(await asLeader(second).trimTrace(0, 0)).toBe(1);
       expect([await first.get(old.id), (await first.get(id))?.id]).toEqual([undefined, id]);
     });
   });
@@ -583,7 +584,7 @@ export function queueContract({ name, open }: Subject): void {
       expect(await due(first, NOW, 2)).toEqual([]);
       // A summary quotes no content, so that none is kept for it; the message itself is.
       expect(await first.content(ids[5]!)).toBeUndefined();
-      await first.trimTrace(NOW + HOUR, 0);
+      await asLeader(first).trimTrace(NOW + HOUR, 0);
       const [summary, ...more] = await due(second, NOW + HOUR, 2);
       expect(summary).toMatchObject({ kind: 'summary', sender: 'alice@example.org' });
       expect(more).toEqual([]);

@@ -14,6 +14,7 @@ import type {
   StoredStsPolicy,
 } from '../../src/store/store.ts';
 import { DAY, MINUTE, SECOND } from '../../src/system/clock.ts';
+import { asLeader } from '../support/led.ts';
 import { delayedAttempt, NOW, newMessage, relayedAttempt, until } from '../support/store-rig.ts';
 
 export type Opened = {
@@ -344,7 +345,7 @@ export function storeContract({ name, open }: Subject): void {
       await first.claim(claimBy('one#1'));
       await first.settle(settlement(ended, 'one#1', 'relayed'));
       const open = await waiting(first);
-      expect(await first.trimTrace(NOW + DAY, Number.MAX_SAFE_INTEGER)).toBe(1);
+      expect(await asLeader(first).trimTrace(NOW + DAY, Number.MAX_SAFE_INTEGER)).toBe(1);
       expect([await first.get(ended), (await first.get(open))?.id]).toEqual([undefined, open]);
     });
   });
@@ -565,6 +566,41 @@ export function storeContract({ name, open }: Subject): void {
       expect(await b.takeLease('work', 'late', 3000, 1000)).toBe(true);
       expect(await a.takeLease('work', 'late', 0, 2000)).toBe(true);
       expect(await a.takeLease('work', 'other', 3000, 2000)).toBe(true);
+    });
+
+    test('a process that stood still while another took its lease changes nothing any more', async () => {
+      const { one, two } = await opened();
+      const message = newMessage();
+      await one.messages.accept({ message });
+      await one.messages.remove({ ids: [message.id] }, NOW);
+      const names = { domain: 'led.example', selector: 's', algorithm: 'rsa-sha256', privateKey: '' } as const;
+      const key = { ...names, state: 'retiring', createdAt: NOW } as const;
+      await one.operation.addDkimKeys([key]);
+      const led = one.underLease({ name: 'work', owner: 'first' });
+      await expect(led.operation.setValue('done', 'early')).rejects.toMatchObject({ code: 'ELEASE' });
+      expect(await one.operation.takeLease('work', 'first', NOW + MINUTE, NOW)).toBe(true);
+      await led.operation.setValue('done', 'first');
+      expect(await two.operation.takeLease('work', 'second', NOW + 3 * MINUTE, NOW + 2 * MINUTE)).toBe(true);
+      await two.underLease({ name: 'work', owner: 'second' }).operation.setValue('done', 'second');
+      const certificate = { keyType: 'rsa', certificate: 'late', key: 'late', source: 'acme', createdAt: NOW } as const;
+      const late: readonly (() => Promise<unknown>)[] = [
+        () => led.operation.setValue('done', 'late'),
+        () => one.operation.underLease({ name: 'work', owner: 'first' }).setValue('done', 'late'),
+        () => led.operation.removeDkimKey(key),
+        () => led.operation.putCertificate(certificate),
+        () => led.messages.trimTrace(NOW + DAY, 0),
+        () => led.messages.reroute({ all: true }, NOW, () => 'elsewhere'),
+      ];
+      const waiting = newMessage();
+      await one.messages.accept({ message: waiting });
+      for (const change of late) await expect(change()).rejects.toMatchObject({ code: 'ELEASE' });
+      expect(await led.operation.value('done')).toBe('second');
+      expect(await two.operation.dkimKeys('led.example')).toHaveLength(1);
+      expect((await two.operation.certificates()).map((stored) => stored.certificate)).not.toContain('late');
+      expect(await two.messages.get(message.id)).toBeDefined();
+      expect((await two.messages.due(NOW, 9)).due).toMatchObject([{ destination: 'example.net' }]);
+      await one.operation.setValue('done', 'by anybody');
+      expect(await two.operation.value('done')).toBe('by anybody');
     });
   });
 }

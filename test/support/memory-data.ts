@@ -8,6 +8,7 @@ import type {
   CredentialStore,
   DkimKey,
   FailureCount,
+  Lease,
   OperationStore,
   Pace,
   Store,
@@ -17,6 +18,7 @@ import type {
   WhichDkimKey,
 } from '../../src/store/store.ts';
 import { systemClock } from '../../src/system/clock.ts';
+import { led, ledParts } from './led.ts';
 import { createMemoryActivity } from './memory-activity.ts';
 import { createMemoryAlignment } from './memory-alignment.ts';
 import { createMemoryAudit } from './memory-audit.ts';
@@ -76,6 +78,7 @@ export function createMemoryData(): MemoryData {
         console: people.store(tell),
         audit: audit.store(tell),
         noted: (note: ChangeNote) => audit.noted(data, note, tell),
+        underLease: (lease: Lease) => ledParts(data, operation.holder, lease),
         onChange: (listener: (changes: ReadonlySet<Change>) => void) => void listeners.push(listener),
         ping: async () => {},
         close: async () => {},
@@ -143,9 +146,14 @@ class Operation {
   readonly paces = new Map<string, Pace>();
   readonly values = new Map<string, string>();
   readonly leases = new Map<string, { readonly owner: string; readonly until: number }>();
+  readonly holder = (name: string) => this.leases.get(name)?.owner;
 }
 
-function operationStore(data: Operation, { shaping, messages }: MemoryMessages, tell: Tell): OperationStore {
+function operationStore(
+  data: Operation,
+  { shaping, messages }: Pick<MemoryMessages, 'shaping' | 'messages'>,
+  tell: Tell,
+): OperationStore {
   const isNamed = (named: WhichDkimKey) => (key: DkimKey) =>
     key.domain === named.domain &&
     key.selector === named.selector &&
@@ -214,6 +222,7 @@ function operationStore(data: Operation, { shaping, messages }: MemoryMessages, 
       else data.leases.set(name, { owner, until });
       return true;
     },
+    underLease: (lease) => led(operationStore(data, { messages, shaping }, tell), data.holder, lease),
   };
 }
 

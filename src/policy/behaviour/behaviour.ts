@@ -39,7 +39,7 @@ type Submitter = Pick<Credential, 'mailServer'> & {
 export type BehaviourNews = { readonly user: string; readonly sender: string; readonly verdict: BehaviourVerdict };
 
 type BehaviourOptions = {
-  readonly store: Pick<StoreData, 'behaviour' | 'operation' | 'messages' | 'credentials'>;
+  readonly store: Pick<StoreData, 'behaviour' | 'operation' | 'messages' | 'credentials' | 'underLease'>;
   readonly log: Emit;
   readonly settings: () => BehaviourSettings;
   /** A stop is stored. */

@@ -14,7 +14,7 @@ const MOST_HOURS = 12;
 const LEASE = 90_000;
 
 type ReleaseOptions = {
-  readonly store: Pick<StoreData, 'messages' | 'operation'>;
+  readonly store: Pick<StoreData, 'messages' | 'operation' | 'underLease'>;
   readonly log: Emit;
   readonly book: StopBook;
   readonly now: Clock;
@@ -51,13 +51,15 @@ export class Releases {
 
   async #step(stop: Stop): Promise<void> {
     const { store, log, book, now } = this.#options;
-    if (!(await store.operation.takeLease(`behaviour.release.${stop.id}`, this.#owner, now() + LEASE, now()))) return;
+    const lease = { name: `behaviour.release.${stop.id}`, owner: this.#owner };
+    if (!(await store.operation.takeLease(lease.name, lease.owner, now() + LEASE, now()))) return;
+    const led = store.underLease(lease);
     const provider = holdKey(stop);
     const limit = recipientsPerMinute(stop.releasedAt ?? now(), now());
-    await store.messages.releaseHeld({ provider, limit, probe: false, now: now() });
+    await led.messages.releaseHeld({ provider, limit, probe: false, now: now() });
     const left = (await store.messages.heldByProvider()).some((held) => held.provider === provider);
     if (left) return;
-    await book.change(stop, { state: 'released' });
+    await book.change(stop, { state: 'released' }, led.operation);
     log('loginReleased', { user: stop.user, ...(stop.sender !== '' && { sender: stop.sender }) });
   }
 }

@@ -14,7 +14,7 @@ import {
   type UserTraits,
 } from './stop.ts';
 
-type Operation = Pick<OperationStore, 'value' | 'setValue' | 'values' | 'takeLease'>;
+type Operation = Pick<OperationStore, 'value' | 'setValue' | 'values' | 'takeLease' | 'underLease'>;
 const STRICTNESS: readonly Stop['state'][] = ['released', 'releasing', 'held', 'refused'];
 const NO_TRAITS: UserTraits = {};
 const keyOf = (user: string, sender: string) => (sender === '' ? user : `${user} ${sender}`);
@@ -88,7 +88,8 @@ export class StopBook {
     const stored = await this.#operation.value(name);
     const known = stored === undefined ? undefined : parseStop(stored);
     const isStopped = known !== undefined && (known.state === 'held' || known.state === 'refused');
-    if (!isStopped) await this.#operation.setValue(name, JSON.stringify(stop));
+    const led = this.#operation.underLease({ name, owner: this.#owner });
+    if (!isStopped) await led.setValue(name, JSON.stringify(stop));
     await this.load();
     this.#beginning.delete(key);
     return !isStopped;
@@ -98,13 +99,16 @@ export class StopBook {
     return [...this.#beginning.values()];
   }
 
-  /** Replaces a stop that is stored. Does nothing if another one, or none, is stored now. */
-  async change(stop: Stop, change: Partial<Stop>): Promise<void> {
+  /**
+   * Replaces a stop that is stored. Does nothing if another one, or none, is stored now.
+   * @param led by which the change is stored, where it is part of the work of a lease.
+   */
+  async change(stop: Stop, change: Partial<Stop>, led: Pick<OperationStore, 'setValue'> = this.#operation): Promise<void> {
     const name = stopName(stop);
     const stored = await this.#operation.value(name);
     const known = stored === undefined ? undefined : parseStop(stored);
     if (known?.id !== stop.id || known.state !== stop.state) return;
-    await this.#operation.setValue(name, JSON.stringify({ ...known, ...change }));
+    await led.setValue(name, JSON.stringify({ ...known, ...change }));
     await this.load();
   }
 

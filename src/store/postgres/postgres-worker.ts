@@ -5,6 +5,7 @@
 import { hostname } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { MINUTE, SECOND } from '../../system/clock.ts';
+import { LeaseLost } from '../lease.ts';
 import { Effects } from '../sqlite/effects.ts';
 import { ANY_CHANGE } from '../sqlite/feed.ts';
 import { SignsOfLife } from '../sqlite/owners.ts';
@@ -27,6 +28,7 @@ import type { PostgresContext } from './postgres-context.ts';
 import { postgresOperation } from './postgres-operations.ts';
 import { migrateDatabase } from './postgres-schema.ts';
 import { Revisions, writeChanges } from './revisions.ts';
+import { lockLease } from './value-rows.ts';
 
 export type PostgresWorkerOptions = {
   readonly server: ServerOptions;
@@ -105,7 +107,9 @@ function receive(from: MessagePort, message: ToWorker | Announcement): void {
 function admit(request: Request): void {
   const name: string = request[1];
   const operation = postgresOperation(name);
-  if (name === 'accept' || name === 'settle') {
+  const isMail = name === 'accept' || name === 'settle';
+  if (isMail && request[4] !== undefined) rejectAll([request], new TypeError('A claim, and no lease, guards mail'));
+  else if (isMail) {
     mail.push(request);
     mailSince.push(performance.now());
   } else if (name === 'beat')
@@ -199,9 +203,10 @@ async function commitMail(group: readonly Request[], patience: number): Promise<
 
 async function commitRest(request: Request): Promise<void> {
   const begun = performance.now();
-  const [id, name, argument, note] = request;
+  const [id, name, argument, note, lease] = request;
   try {
     const { result, effects } = await write('rest', async (tx, effects, changes) => {
+      if (lease !== undefined) await lockLease(tx, lease);
       const result = await postgresOperation(name)!.run(contextOf(tx, effects, changes), argument as never);
       if (note !== undefined) sendNote({ tx, effects }, note, result);
       return { result, changes: writeChanges(tx, effects.changes, node.incarnation) };
@@ -304,7 +309,7 @@ function transferOf(name: string, result: unknown, argument: unknown): ArrayBuff
 function rejectAll(requests: readonly Request[], error: unknown): void {
   const failure = failureOf(error);
   const failures = requests.map(([id]) => [id, failure] as const);
-  const trouble = error instanceof IdTaken ? null : failure;
+  const trouble = error instanceof IdTaken || error instanceof LeaseLost ? null : failure;
   ports.answer(requests, {
     answers: { results: [], failures, unlink: [], damaged: [], changes: [], commit: null, trouble },
     transfer: [],
@@ -320,6 +325,7 @@ function isOfOneRequest(error: unknown): boolean {
 function failureOf(error: unknown): Failure {
   const { message } = error as Error;
   if (error instanceof IdTaken) return { code: 'EEXIST', message };
+  if (error instanceof LeaseLost) return { code: 'ELEASE', message };
   const state = sqlStateOf(error);
   if (state === '53100') return { code: 'ENOSPC', message: `The disk of the database is full: ${message}` };
   return { code: 'ESTORE', message: state === undefined ? message : `The database failed: ${message} (SQLSTATE ${state})` };

@@ -1,5 +1,7 @@
 /** Keys, certificates, back-off, small values and leases of work in their rows. */
+import { type Lease, LeaseLost, leaseValue } from '../lease.ts';
 import type { DkimKey, Pace, StoredCertificate, WhichDkimKey } from '../operation-store.ts';
+import type { DatabaseTransaction } from './database-transaction.ts';
 import type { OperationTable, PostgresContext } from './postgres-context.ts';
 
 const DKIM_COLUMNS = 'domain, selector, algorithm, private_key AS "privateKey", state, created_at AS "createdAt"';
@@ -46,6 +48,12 @@ async function takeLease(
   if (a.until <= a.now) await tx.run('DELETE FROM small_values WHERE name = $1', name);
   else await tx.run(PUT_VALUE, name, `${now + a.until - a.now} ${a.owner}`);
   return true;
+}
+
+/** The row stays locked until the commit, so that nobody takes the lease between this look and the change. @throws LeaseLost */
+export async function lockLease(tx: DatabaseTransaction, lease: Lease): Promise<void> {
+  const sql = `SELECT 1 FROM small_values WHERE name = $1 AND substr(value, strpos(value, ' ') + 1) = $2 FOR SHARE`;
+  if ((await tx.get(sql, leaseValue(lease), lease.owner)) === undefined) throw new LeaseLost(lease);
 }
 
 export const valueOperations: OperationTable<

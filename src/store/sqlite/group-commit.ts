@@ -7,6 +7,7 @@ import type { Context } from './context.ts';
 import { type Database, SQLITE_CORRUPT_INDEX, type SqliteError } from './database.ts';
 import { Effects } from './effects.ts';
 import { bounded, type Feed } from './feed.ts';
+import { checkLease } from './operation-rows.ts';
 import { operationNamed } from './operations.ts';
 import { type Answers, describe, type Failure, type Request } from './protocol.ts';
 
@@ -95,8 +96,10 @@ function runEach(context: Context, requests: readonly Request[]): Ran {
 
 /** The note is stored if the change is, and only then. */
 function runNoted(context: Context, request: Request, ran: Ran): void {
+  const [, , , note, lease] = request;
+  if (lease !== undefined) checkLease(context, lease);
   const result = runOne(context, request, ran);
-  if (request[3] !== undefined) noteChange(context, request[3], result);
+  if (note !== undefined) noteChange(context, note, result);
 }
 
 function runOne(context: Context, [id, name, argument]: Request, ran: Ran): unknown {

@@ -1,4 +1,5 @@
 /** Keys, certificates, back-off and small values in their rows. */
+import { type Lease, LeaseLost, leaseValue } from '../lease.ts';
 import type { DkimKey, DkimKeyState, Pace, Shaping, StoredCertificate, TracedRefusal, WhichDkimKey } from '../operation-store.ts';
 import type { Context } from './context.ts';
 
@@ -102,6 +103,12 @@ export function setValue({ db, effects }: Context, a: { name: string; value: str
 
 export function values({ db }: Context, prefix: string): readonly { readonly name: string; readonly value: string }[] {
   return db.all('SELECT name, value FROM small_values WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name', prefix);
+}
+
+/** @throws LeaseLost */
+export function checkLease({ db }: Context, lease: Lease): void {
+  const held = db.get<{ value: string }>('SELECT value FROM small_values WHERE name = ?', leaseValue(lease))?.value;
+  if (held === undefined || held.slice(held.indexOf(' ') + 1) !== lease.owner) throw new LeaseLost(lease);
 }
 
 /** A lease is the small value `lease.NAME`, with its end and its owner. Writes run one after the other, so that the read before the write is safe. */

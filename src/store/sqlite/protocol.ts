@@ -1,6 +1,7 @@
 /** The messages between the thread of the store and the threads that use it: the main thread, and those that share it by a port. */
 import type { MessagePort } from 'node:worker_threads';
 import type { ChangeNote } from '../audit-store.ts';
+import { type Lease, LeaseLost } from '../lease.ts';
 import type { Damage } from '../opening.ts';
 import type { Change, DatabaseSize, OtherRelay, StoreCondition } from '../store.ts';
 import { resultCode, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, type SqliteError } from './database.ts';
@@ -9,8 +10,14 @@ import { IdTaken } from './rows.ts';
 
 export type WorkerOptions = { readonly path: string; readonly spoolDir: string; readonly busyTimeout: number };
 
-/** One request. Its answer has the same `id`. The note is written if it changes something. */
-export type Request = readonly [id: number, name: Name, argument: unknown, note?: ChangeNote];
+/** One request. Its answer has the same `id`. The note is written if it changes something. It changes nothing if the lease is not held. */
+export type Request = readonly [
+  id: number,
+  name: Name,
+  argument: unknown,
+  note?: ChangeNote | undefined,
+  lease?: Lease | undefined,
+];
 /** `close`: finish all requests, then end. `watch`: report changes of other processes. `port`: another thread sends requests there. */
 export type ToWorker = readonly Request[] | 'close' | 'watch' | { readonly port: MessagePort };
 
@@ -52,6 +59,7 @@ const SENTENCES: Readonly<Record<number, readonly [code: string, sentence: strin
 /** An error of opening has its sentence already; its code comes from its cause. */
 export function describe(error: unknown): Failure {
   if (error instanceof IdTaken) return { code: 'EEXIST', message: error.message };
+  if (error instanceof LeaseLost) return { code: 'ELEASE', message: error.message };
   const { message, errcode, cause } = error as SqliteError;
   const [code, sentence] = SENTENCES[resultCode(errcode === undefined ? (cause ?? error) : error)] ?? [
     'ESTORE',

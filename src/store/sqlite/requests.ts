@@ -1,6 +1,7 @@
 /** Requests to the thread of the store. Those of one turn of the event loop are sent together. Each of them has a promise. */
 import { type Clock, sharedMonotonic } from '../../system/clock.ts';
 import type { ChangeNote } from '../audit-store.ts';
+import type { Lease } from '../lease.ts';
 import type { Change } from '../store.ts';
 import type { Argument, Name, Result } from './operations.ts';
 import { type Answers, failureError, type Request } from './protocol.ts';
@@ -17,6 +18,8 @@ export type RequestOptions = {
   readonly transfer?: ArrayBuffer | undefined;
   /** Written with the change. */
   readonly note?: ChangeNote;
+  /** Must be held when the change is stored. */
+  readonly lease?: Lease;
 };
 /** Who takes requests. */
 export type StoreCaller = Pick<Requests, 'call' | 'callWithCompany'>;
@@ -26,6 +29,14 @@ export function withNote(client: StoreCaller, note: ChangeNote): StoreCaller {
   return {
     call: (name, argument, more) => client.call(name, argument, { ...more, note }),
     callWithCompany: (name, argument) => client.call(name, argument, { note }),
+  };
+}
+
+/** All its requests have the lease. */
+export function withLease(client: StoreCaller, lease: Lease): StoreCaller {
+  return {
+    call: (name, argument, more) => client.call(name, argument, { ...more, lease }),
+    callWithCompany: (name, argument) => client.call(name, argument, { lease }),
   };
 }
 
@@ -56,12 +67,12 @@ export class Requests implements StoreCaller {
     return this.#queue(name, argument, {});
   }
 
-  #queue<K extends Name>(name: K, argument: Argument<K>, { transfer, note }: RequestOptions): Promise<Result<K>> {
+  #queue<K extends Name>(name: K, argument: Argument<K>, { transfer, note, lease }: RequestOptions): Promise<Result<K>> {
     return new Promise<unknown>((resolve, reject) => {
       if (this.#endpoint === undefined || this.#closed) return reject(this.#unusable());
       const id = ++this.#lastId;
       this.#pending.set(id, { resolve, reject });
-      this.#outbox.push(note === undefined ? [id, name, argument] : [id, name, argument, note]);
+      this.#outbox.push(note === undefined && lease === undefined ? [id, name, argument] : [id, name, argument, note, lease]);
       if (transfer !== undefined) this.#transfer.push(transfer);
     }) as Promise<Result<K>>;
   }

@@ -12,9 +12,10 @@ import type { CredentialStore } from '../credential-store.ts';
 import { DATABASE_FILE, prepareDataDir, SPOOL_DIR } from '../embedded/data-dir.ts';
 import type { EmbeddedOptions } from '../embedded/embedded.ts';
 import type { FeedbackStore } from '../feedback-store.ts';
+import type { Led } from '../lease.ts';
 import { StoreError } from '../opening.ts';
 import type { OperationStore } from '../operation-store.ts';
-import type { JoinedStore, OpenedStore, StoreData } from '../store.ts';
+import type { JoinedStore, LedData, OpenedStore, StoreData } from '../store.ts';
 import type { SuppressionStore } from '../suppression-store.ts';
 import type { TlsPolicyStore } from '../tls-policy-store.ts';
 import type { TlsResultStore } from '../tls-result-store.ts';
@@ -23,7 +24,7 @@ import { JoinedClient } from './joined-client.ts';
 import { type BodyStore, messageStore } from './message-client.ts';
 import { PeopleClient } from './people-client.ts';
 import type { WorkerOptions } from './protocol.ts';
-import { type StoreCaller, withNote } from './requests.ts';
+import { type StoreCaller, withLease, withNote } from './requests.ts';
 import { encodeMessage } from './rows.ts';
 import { SpoolDirectory } from './spool.ts';
 
@@ -89,6 +90,7 @@ export function dataOf(client: StoreCaller, spool: BodyStore): StoreData {
     console: consoleStore(client),
     audit: auditStore(client),
     noted: (note) => dataOf(withNote(client, note), spool),
+    underLease: (lease) => dataOf(withLease(client, lease), spool) as unknown as LedData,
   };
 }
 
@@ -133,6 +135,7 @@ function operationStore(client: StoreCaller): OperationStore {
     setValue: (name, value) => client.call('setValue', { name, value }),
     values: (prefix) => client.call('values', prefix),
     takeLease: (name, owner, until, now) => client.call('takeLease', { name, owner, until, now }),
+    underLease: (lease) => operationStore(withLease(client, lease)) as Led<OperationStore>,
   };
 }
 

@@ -6,6 +6,7 @@ import { createActivity } from '../../../src/relay/activity.ts';
 import type { ActivityStore } from '../../../src/store/store.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../../src/system/clock.ts';
 import { createLog } from '../../../src/system/log.ts';
+import { asLeader } from '../../support/led.ts';
 import { createMemoryActivity } from '../../support/memory-activity.ts';
 import { createMemoryData } from '../../support/memory-data.ts';
 
@@ -168,7 +169,7 @@ test('counts of logins are kept for 400 days, those of destinations for 31', asy
       days.map((ago) => ({ ...count, by, hour: NOW - (NOW % HOUR) - ago * DAY })),
     ),
   );
-  await activity.trim(store);
+  await activity.trim(asLeader(store));
   const left = async (by: 'user' | 'destination') =>
     (await store.history({ by, from: 0, to: NOW, step: HOUR, names: true })).length;
   expect([await left('user'), await left('destination')]).toEqual([2, 1]);

@@ -14,6 +14,11 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+/** What `startTrimming` uses of a store; the lease is always there, unless the store says otherwise. */
+function trimmable(parts: object) {
+  return { operation: { takeLease: async () => true }, underLease: () => parts, ...parts } as unknown as OpenedStore;
+}
+
 const SETTINGS = { trace: { keep: 1, maxSize: 1 }, console: { idle: 2, lifetime: 3 } };
 
 test('besides the trace, a part of the known recipients is checked, each time the next part, and then from the start', async () => {
@@ -29,9 +34,7 @@ test('besides the trace, a part of the known recipients is checked, each time th
   const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
   let trimmed = 0;
   const trimActivity = async () => void trimmed++;
-  const stop = startTrimming({ messages, relays: () => [], now: Date.now } as unknown as OpenedStore, () => SETTINGS, {
-    ...{ log, trimActivity, owner: 'one' },
-  });
+  const stop = startTrimming(trimmable({ messages, now: Date.now }), () => SETTINGS, { log, trimActivity, owner: 'one' });
   await vi.advanceTimersByTimeAsync(15 * MINUTE);
   await stop();
   expect(asked).toEqual([null, middle, null]);
@@ -47,18 +50,17 @@ test('of relays that share the data one removes old traces, and another one when
       trimTrace: async () => void trimmed.push(owner),
       forgetRecipients: async () => ({ forgotten: 0, after: null }),
     };
+    const nothing = { trim: async () => false };
     const store = {
       messages,
       operation,
-      suppression: { trim: async () => {} },
-      feedback: { trim: async () => {} },
-      console: { trim: async () => {} },
-      audit: { trim: async () => false },
-      relays: () => [{}],
+      suppression: nothing,
+      feedback: nothing,
+      console: nothing,
+      audit: nothing,
       now: Date.now,
     };
-    const parts = { log, trimActivity: async () => {}, owner };
-    return startTrimming(store as unknown as OpenedStore, () => SETTINGS, parts);
+    return startTrimming(trimmable(store), () => SETTINGS, { log, trimActivity: async () => {}, owner });
   });
   await vi.advanceTimersByTimeAsync(15 * MINUTE);
   expect(trimmed).toEqual(['one', 'one', 'one']);
@@ -68,22 +70,23 @@ test('of relays that share the data one removes old traces, and another one when
   expect(trimmed.slice(3)).toEqual(['two', 'two']);
 });
 
-test('changes are kept for a year, and sessions as long as the settings say', async () => {
+test('changes are kept for a year, counted TLS sessions for 31 days, and sessions of the console as long as the settings say', async () => {
   const asked: unknown[] = [];
   const nothing = { trim: async () => 0 };
   const store = {
     messages: { trimTrace: async () => 0, forgetRecipients: async () => ({ forgotten: 0, after: null }) },
-    ...{ suppression: nothing, feedback: nothing, relays: () => [], now: () => 400 * DAY },
+    ...{ suppression: nothing, feedback: nothing, now: () => 400 * DAY },
     console: { trim: async (...args: unknown[]) => void asked.push(args) },
     audit: { trim: async (before: number) => asked.push(before) < 3 },
+    tlsResults: { trimTlsResults: async (day: number) => asked.push(day) < 5 },
   };
   const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
   const parts = { log, trimActivity: async () => {}, owner: 'one' };
-  const stop = startTrimming(store as unknown as OpenedStore, () => SETTINGS, parts);
+  const stop = startTrimming(trimmable(store), () => SETTINGS, parts);
   await vi.advanceTimersByTimeAsync(5 * MINUTE);
   await stop();
   const now = 400 * DAY;
-  expect(asked).toEqual([[now, { createdBefore: now - 3, seenBefore: now - 2 }], 35 * DAY, 35 * DAY]);
+  expect(asked).toEqual([[now, { createdBefore: now - 3, seenBefore: now - 2 }], 35 * DAY, 35 * DAY, 369, 369]);
 });
 
 test('an exception from TLS is logged at the start, each day and at a reload, until it ends', async () => {

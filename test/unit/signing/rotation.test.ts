@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Dns } from '../../../src/dns/dns.ts';
 import { createEventLog } from '../../../src/events/events.ts';
 import { createDkimKeys, dkimRecord, startRotation } from '../../../src/signing/signing.ts';
-import type { DkimKey, WhichDkimKey } from '../../../src/store/store.ts';
+import type { DkimKey, Led, OperationStore, WhichDkimKey } from '../../../src/store/store.ts';
 import { createLog } from '../../../src/system/log.ts';
 
 const INTERVAL = 1000;
@@ -17,7 +17,7 @@ function rig(start: readonly DkimKey[]) {
   const records = new Map<string, string>();
   const inUse = new Set<string>();
   const state = { dnsWorks: true, storeWorks: true, changes: 0, meanwhile: () => {} };
-  const operation = {
+  const keyStore = {
     async dkimKeys() {
       if (!state.storeWorks) throw new Error('disk full');
       return keys;
@@ -33,6 +33,7 @@ function rig(start: readonly DkimKey[]) {
       return found !== undefined;
     },
   };
+  const operation = { takeLease: async () => true, underLease: () => keyStore as unknown as Led<OperationStore> };
   const dns: Pick<Dns, 'txt'> = {
     async txt(name) {
       state.meanwhile();
@@ -47,7 +48,16 @@ function rig(start: readonly DkimKey[]) {
       return inUse.has(name);
     },
   };
-  const rotation = startRotation({ operation, messages, dns, log, interval: INTERVAL, changed: () => state.changes++ });
+  const rotation = startRotation({
+    operation,
+    owner: 'me',
+    now: Date.now,
+    messages,
+    dns,
+    log,
+    interval: INTERVAL,
+    changed: () => state.changes++,
+  });
   return {
     state,
     inUse,

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import type { Limit } from '../../../src/smtp/limit.ts';
 import type { AcceptResult, KnownRecipient, NewMessage, Store } from '../../../src/store/store.ts';
 import { DAY, HOUR, MINUTE } from '../../../src/system/clock.ts';
+import { asLeader } from '../../support/led.ts';
 import {
   bytesOf,
   dataDir,
@@ -186,7 +187,7 @@ test('only recipients that the user has not sent to are new, in any case of lett
 async function forget(store: Store, now: number): Promise<number> {
   let forgotten = 0;
   for (let after: KnownRecipient | null = null; ; ) {
-    const step: { forgotten: number; after: KnownRecipient | null } = await store.messages.forgetRecipients(now, after);
+    const step: { forgotten: number; after: KnownRecipient | null } = await asLeader(store.messages).forgetRecipients(now, after);
     forgotten += step.forgotten;
     if ((after = step.after) === null) return forgotten;
   }

@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import type { MessageFacts, Store } from '../../../src/store/store.ts';
 import { DAY, MINUTE } from '../../../src/system/clock.ts';
+import { asLeader } from '../../support/led.ts';
 import { dataDir, delay, LEASE, NOW, newMessage, put, relay, statesOf, testStore } from '../../support/store-rig.ts';
 
 const LATER = NOW + 10 * MINUTE;
@@ -184,10 +185,10 @@ test('the trace is trimmed by age and by size, never what has not ended', async 
   const waiting = await put(store, age(40));
   const done = await Promise.all([39, 31, 29, 1].map((days) => put(store, age(days), { claim: [0] })));
   for (const { id } of done) await relay(store, id);
-  expect(await store.messages.trimTrace(NOW - 30 * DAY, 2 ** 31)).toBe(2);
+  expect(await asLeader(store.messages).trimTrace(NOW - 30 * DAY, 2 ** 31)).toBe(2);
   const left = await store.messages.list({ states: ['relayed', 'queued'] });
   expect(left.map(({ id }) => id)).toEqual([waiting.id, done[2]?.id, done[3]?.id]);
-  expect(await store.messages.trimTrace(0, 1000)).toBe(2);
+  expect(await asLeader(store.messages).trimTrace(0, 1000)).toBe(2);
   expect(await store.messages.get(waiting.id)).toMatchObject({ recipients: [{ state: 'queued' }] });
   expect(await store.messages.claim({ destination: 'x.example', now: NOW, limit: 9, lease: LEASE })).toHaveLength(1);
 });
@@ -198,7 +199,7 @@ test('the trace is trimmed no further than its size asks for', async () => {
     Array.from({ length: 3000 }, () => put(store, newMessage({ messageId: `<${'x'.repeat(900)}@y>` }), { claim: [0] })),
   );
   await Promise.all(messages.map(({ id }) => relay(store, id)));
-  const removed = await store.messages.trimTrace(0, 2 * 1024 * 1024);
+  const removed = await asLeader(store.messages).trimTrace(0, 2 * 1024 * 1024);
   expect(removed).toBeGreaterThanOrEqual(500);
   expect(removed).toBeLessThan(3000);
   expect(await store.messages.get(messages[0]?.id ?? '')).toBeUndefined();
@@ -218,7 +219,7 @@ test('space is given back when the trace is trimmed, all but a reserve', async (
   };
   const full = pages();
   await store.messages.remove({ all: true }, NOW);
-  await store.messages.trimTrace(NOW + 1, 0);
+  await asLeader(store.messages).trimTrace(NOW + 1, 0);
   expect(full).toBeGreaterThan(4500);
   expect(pages()).toBeLessThan(2300);
   expect(await store.messages.list({ states: ['removed'] })).toEqual([]);
@@ -234,5 +235,5 @@ test('a database that cannot give space back, as one that was recovered, is trim
   const large = () => newMessage({ content: { kind: 'inline', bytes: new Uint8Array(250_000) } });
   for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 20 }, () => put(store, large())));
   await store.messages.remove({ all: true }, NOW);
-  expect(await store.messages.trimTrace(NOW + 1, 0)).toBe(200);
+  expect(await asLeader(store.messages).trimTrace(NOW + 1, 0)).toBe(200);
 }, 10_000);

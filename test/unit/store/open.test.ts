@@ -12,6 +12,7 @@ import { openDatabase } from '../../../src/store/sqlite/database.ts';
 import { encodeMessage, factsCheck, recipientCheck } from '../../../src/store/sqlite/rows.ts';
 import { MIGRATIONS } from '../../../src/store/sqlite/schema.ts';
 import { DAY } from '../../../src/system/clock.ts';
+import { asLeader } from '../../support/led.ts';
 import { isRoot } from '../../support/peers.ts';
 import { dataDir, NOW, newMessage, put, testStore } from '../../support/store-rig.ts';
 
@@ -131,8 +132,8 @@ test('recipients known to an older store count as written to on the day that it 
   old.exec("INSERT INTO known_recipients VALUES ('alice', 'bob@example.net')");
   old.close();
   const store = await testStore({ dataDir: path });
-  expect(await store.messages.forgetRecipients(Date.now() + 399 * DAY, null)).toEqual({ forgotten: 0, after: null });
-  expect(await store.messages.forgetRecipients(Date.now() + 409 * DAY, null)).toEqual({ forgotten: 1, after: null });
+  expect(await asLeader(store.messages).forgetRecipients(Date.now() + 399 * DAY, null)).toEqual({ forgotten: 0, after: null });
+  expect(await asLeader(store.messages).forgetRecipients(Date.now() + 409 * DAY, null)).toEqual({ forgotten: 1, after: null });
 });
 
 test('a store of release 0.1 keeps its mail, and draws its node once', async () => {

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import type { DueReport, NewUntold, RecipientState, Store } from '../../../src/store/store.ts';
 import { HOUR, MINUTE, SECOND } from '../../../src/system/clock.ts';
+import { asLeader } from '../../support/led.ts';
 import { dataDir, LEASE, NOW, newMessage, put, settle, statesOf, testStore, wholeContent } from '../../support/store-rig.ts';
 
 const REPLY = { code: 550, status: '5.1.1', text: 'No such user' };
@@ -188,7 +189,7 @@ test('beyond the reports of an hour a sender gets one summary; another sender is
   expect((await due(store, NOW, 3)).due).toEqual([]);
   // Their content is not kept for a summary, but who they were is.
   expect(await store.messages.content(ids[9]!)).toBeUndefined();
-  await store.messages.trimTrace(NOW + HOUR, 1);
+  await asLeader(store.messages).trimTrace(NOW + HOUR, 1);
   const late = (await due(store, NOW + HOUR, 3)).due;
   expect(late).toMatchObject([{ kind: 'summary', sender: 'alice@example.org' }]);
   expect(late[0]!.untold.map(({ message }) => message).sort()).toEqual(ids.slice(3).sort());
