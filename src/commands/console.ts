@@ -1,9 +1,7 @@
 /** `smarthost console …`: the accounts of the console, and who is logged in. */
 import { type Command, Option } from 'commander';
-import type { Config } from '../config/config.ts';
 import { ACCOUNT_ROLES, type Account, type AccountInvitation, type SessionOfAccount } from '../control/control.ts';
-import { isLoopback } from '../net/addresses.ts';
-import { withControl } from './context.ts';
+import { type ConsolePlace, withAccounts } from './console-place.ts';
 import { type CommonOptions, collect, define, group, type Register } from './define.ts';
 import { UsageError } from './errors.ts';
 import { type Io, printJson } from './io.ts';
@@ -33,8 +31,8 @@ function registerAccounts(parent: Command, io: Io): void {
       examples: ['console setup'],
     },
     (_, options) =>
-      withControl(io, options, async ({ config, control }) => {
-        await tellLink(io, options, config, await control.accounts.setup());
+      withAccounts(io, options, async ({ place, control }) => {
+        await tellLink(io, options, place, await control.accounts.setup());
       }),
   );
   define<RightsOptions>(
@@ -51,16 +49,16 @@ function registerAccounts(parent: Command, io: Io): void {
         ),
     },
     ([name], options) =>
-      withControl(io, options, async ({ config, control }) => {
+      withAccounts(io, options, async ({ place, control }) => {
         const { role = 'operator', credential: credentials } = options;
-        await tellLink(io, options, config, await control.accounts.add({ name: name!, role, credentials }));
+        await tellLink(io, options, place, await control.accounts.add({ name: name!, role, credentials }));
       }),
   );
   define(
     parent,
     { usage: 'list', about: 'List all accounts.', examples: ['console list', 'console list --json'] },
     (_, options) =>
-      withControl(io, options, async ({ control }) => {
+      withAccounts(io, options, async ({ control }) => {
         const accounts = await control.accounts.list();
         if (options.json) return printJson(io, accounts);
         if (accounts.length === 0) return io.err('There are no accounts. `smarthost console setup` makes the first one.');
@@ -76,8 +74,8 @@ function registerAccounts(parent: Command, io: Io): void {
       examples: ['console reset anna'],
     },
     ([name], options) =>
-      withControl(io, options, async ({ config, control }) => {
-        await tellLink(io, options, config, await control.accounts.reset(name!));
+      withAccounts(io, options, async ({ place, control }) => {
+        await tellLink(io, options, place, await control.accounts.reset(name!));
       }),
   );
 }
@@ -92,7 +90,7 @@ function registerRights(parent: Command, io: Io): void {
       options: (command) => force(credential(command)),
     },
     ([name, role], options) =>
-      withControl(io, options, async ({ control }) => {
+      withAccounts(io, options, async ({ control }) => {
         const change = { role: roleTyped(role!), credentials: options.credential };
         await tellAccount(io, options, 'changed', await control.accounts.change(name!, change, options.force));
       }),
@@ -108,7 +106,7 @@ function registerRights(parent: Command, io: Io): void {
         ...(disabled ? { options: force } : {}),
       },
       ([name], options) =>
-        withControl(io, options, async ({ control }) => {
+        withAccounts(io, options, async ({ control }) => {
           await tellAccount(io, options, `${word}d`, await control.accounts.change(name!, { disabled }, options.force));
         }),
     );
@@ -122,7 +120,7 @@ function registerRights(parent: Command, io: Io): void {
       options: force,
     },
     ([name], options) =>
-      withControl(io, options, async ({ control }) => {
+      withAccounts(io, options, async ({ control }) => {
         const removed = await control.accounts.remove(name!, options.force);
         io.err(`${removed.name} is removed.`);
         if (options.json) await printJson(io, removed);
@@ -139,7 +137,7 @@ function registerSessions(parent: Command, io: Io): void {
       examples: ['console sessions', 'console sessions anna'],
     },
     ([name], options) =>
-      withControl(io, options, async ({ control }) => {
+      withAccounts(io, options, async ({ control }) => {
         const sessions = await control.sessions.list(name);
         if (options.json) return printJson(io, sessions);
         if (sessions.length === 0) return io.err('Nobody is logged in.');
@@ -150,7 +148,7 @@ function registerSessions(parent: Command, io: Io): void {
     parent,
     { usage: 'logout <name>', about: 'End all its sessions.', examples: ['console logout anna'] },
     ([name], options) =>
-      withControl(io, options, async ({ control }) => {
+      withAccounts(io, options, async ({ control }) => {
         const result = await control.sessions.endAll(name!);
         io.err(`${several(result.ended, 'session')} of ${result.name} ended.`);
         if (options.json) await printJson(io, result);
@@ -164,24 +162,15 @@ function roleTyped(text: string): Role {
   return role;
 }
 
-async function tellLink(io: Io, { json }: CommonOptions, config: Config, invitation: AccountInvitation): Promise<void> {
-  const link = `${originOf(config)}/#setup=${invitation.code}`;
+async function tellLink(io: Io, { json }: CommonOptions, place: ConsolePlace, invitation: AccountInvitation): Promise<void> {
+  const link = `${place.origin()}/#setup=${invitation.code}`;
   const whose = invitation.name === null ? 'The first admin is made' : `${invitation.name} sets a password`;
   io.err(`${whose} by this link, until ${time(invitation.expiresAt)}. It works once:`);
   if (json) return printJson(io, { ...invitation, link });
   await io.out(`${link}\n`);
-  const { hostname } = new URL(link);
+  const { hostname, port } = new URL(link);
   if (hostname !== 'localhost') return;
-  const { port } = new URL(link);
-  io.err(`From another machine: ssh -L ${port}:localhost:${port} ${config.hostname}, and then the same link there.`);
-}
-
-/** The address of the console in a browser. */
-function originOf({ hostname, listen, console: { origin } }: Config): string {
-  if (origin !== undefined) return origin;
-  const open = listen.console.find(({ address }) => !isLoopback(address)) ?? listen.console[0];
-  if (open === undefined) throw new UsageError('listen.console opens no port: name one, as in 127.0.0.1:8026');
-  return isLoopback(open.address) ? `http://localhost:${open.port}` : `https://${hostname}:${open.port}`;
+  io.err(`From another machine: ssh -L ${port}:localhost:${port} ${place.machine}, and then the same link there.`);
 }
 
 async function tellAccount(io: Io, { json }: CommonOptions, done: string, account: Account): Promise<void> {

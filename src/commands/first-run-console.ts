@@ -34,7 +34,7 @@ export async function answerBrowser(io: Io, order: FirstRunOrder, write: WriteTe
   const interrupt = () => interrupted.reject(new CommandError('Interrupted. To go on where you were, begin again.'));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
   try {
-    for (const line of invitation(running)) io.err(line);
+    io.err([...invitation(running)].join('\n'));
     await Promise.race([running.done, interrupted.promise]);
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupt);
@@ -43,7 +43,10 @@ export async function answerBrowser(io: Io, order: FirstRunOrder, write: WriteTe
 }
 
 /** Where data and ports are before there is a file: what the environment says, else the defaults. */
-export async function settingsSoFar({ env }: Pick<Io, 'env'>, { file, cwd }: FirstRunOrder): Promise<Config> {
+export async function settingsSoFar(
+  { env }: Pick<Io, 'env'>,
+  { file, cwd }: Pick<FirstRunOrder, 'file' | 'cwd'>,
+): Promise<Config> {
   const text = `hostname: relay.invalid\ndataDir: '${dataDirFor(file)}'`;
   const parsed = await parseConfig({ path: file, text }, { env, cwd });
   if ('config' in parsed) return parsed.config;
@@ -67,15 +70,19 @@ type Running = {
 function* invitation({ listening, code, fingerprint }: Running): Iterable<string> {
   const fragment = code === null ? '' : `#setup=${code}`;
   const { address, port } = listening[0]!;
-  const isHere = isLoopback(address);
-  const host = isHere ? 'localhost' : nameOf(address);
-  const far = isHere ? ` (${code === null ? '' : '60 min; '}from afar: ssh -L ${port}:localhost:${port} HOST)` : ' (60 min)';
-  yield `Open ${isHere ? 'http' : 'https'}://${host}:${port}/${fragment}${far}`;
+  const notes = [code !== null && '60 min', isLoopback(address) && `from afar: ssh -L ${port}:localhost:${port} HOST`];
+  const told = notes.filter((note) => note !== false).join('; ');
+  yield `Open ${originAt(listening[0]!)}/${fragment}${told && ` (${told})`}`;
   if (fingerprint !== undefined) {
     yield 'Your browser will warn, because nobody has signed the certificate yet. Its SHA-256 fingerprint must be:';
     yield `  ${fingerprint}`;
   }
-  if (code === null) yield 'There is an account already: log in, and go on.';
+  if (code === null) yield 'There is an account already: log in, and go on. Its password is lost? smarthost console reset NAME';
+}
+
+/** The address of a console in a browser. */
+export function originAt({ address, port }: Running['listening'][number]): string {
+  return isLoopback(address) ? `http://localhost:${port}` : `https://${nameOf(address)}:${port}`;
 }
 
 /** For all addresses: the first public one, which works from everywhere. In a container there is none. */

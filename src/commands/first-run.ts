@@ -8,6 +8,7 @@ import { writeConfiguration } from '../setup/setup.ts';
 import { type DataOwner, filesOf } from '../store/store.ts';
 import { CommandError, typed } from './errors.ts';
 import { answerBrowser, type FirstRunOrder, settingsSoFar, type WriteText } from './first-run-console.ts';
+import { nextCommands } from './init-write.ts';
 import type { Io } from './io.ts';
 
 /**
@@ -17,7 +18,7 @@ import type { Io } from './io.ts';
 export async function askInBrowser(io: Io, order: FirstRunOrder): Promise<void> {
   if (await lstat(order.file).catch(() => undefined))
     throw new CommandError(
-      `${order.file} exists already, and is not replaced. The console of a running relay: smarthost console list`,
+      `${order.file} exists already, and is not replaced. If the relay does not run: ${nextCommands(io, order.file).start}. For a link to its console: smarthost console setup, or console reset NAME`,
     );
   if (order.listen !== undefined) typed('--web-listen', () => parseListenAddress(order.listen!));
   const owner = filesOf(await settingsSoFar(io, order))?.owner();

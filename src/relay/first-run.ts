@@ -10,7 +10,7 @@ import { createConsolePasswords } from '../credentials/credentials.ts';
 import { createEventLog } from '../events/events.ts';
 import { isLoopback } from '../net/addresses.ts';
 import { type ListenAddress, type OpenPort, openPort } from '../net/open-port.ts';
-import { type FirstRunOptions, openFirstRun } from '../setup/setup.ts';
+import { type FirstRunOptions, keepPlace, openFirstRun } from '../setup/setup.ts';
 import { filesOf, openStore } from '../store/store.ts';
 import { createLog } from '../system/log.ts';
 import { tlsOptions } from '../system/tls-options.ts';
@@ -69,6 +69,7 @@ export async function startFirstRunConsole({ config, listen, ...options }: First
     closers.push(() => console.close());
     closers.push(await answerHealth(config.listen.admin));
     const { listening } = console;
+    await keepPlace(store, listening[0]!);
     return { listening, code: invitation?.code ?? null, fingerprint: certificate?.fingerprint, done: ended.promise, close };
   } catch (error) {
     await close();

@@ -8,6 +8,7 @@ import type { SetupLooks, Surroundings } from './looks.ts';
 export { configurationText } from './file.ts';
 export type { FirstRun, FirstRunOptions } from './first-run.ts';
 export type { SetupLooks } from './looks.ts';
+export { keepPlace, keptPlace } from './place.ts';
 export { type Existing, neededRecords, zoneText } from './records.ts';
 export { chosenResolvers } from './resolvers.ts';
 export { SetupProblem } from './setup-problem.ts';

@@ -108,6 +108,28 @@ test('goes on after an interruption, with the account and the answers', async ()
   expect((await visitor.ask('GET', '/first-run')).body.answers).toEqual({ hostname: 'relay.test', addresses: ['203.0.113.5'] });
 });
 
+test('a password or a link that is lost before there is a configuration is replaced by a command', async () => {
+  const { code } = await world.begin();
+  const command = (...words: string[]) => {
+    const args = ['src/smarthost.ts', 'console', ...words, '--config', world.file];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+      env: { ...process.env, ...world.env },
+      encoding: 'utf8',
+    });
+    expect([status, stderr]).toEqual([0, expect.any(String)]);
+    return stdout;
+  };
+  const linkOf = (text: string) => new RegExp(`^${world.origin}/#setup=(\\S+)\n$`).exec(text)![1]!;
+  const fresh = linkOf(command('setup'));
+  expect((await createVisitor(world.origin).ask('POST', '/setup', account(code))).status).toBe(404);
+  await logIn(createVisitor(world.origin), fresh);
+  const visitor = createVisitor(world.origin);
+  const forgotten = { code: linkOf(command('reset', 'anna')), password: 'another horse battery' };
+  expect((await visitor.ask('POST', '/setup', forgotten)).status).toBe(201);
+  expect((await visitor.ask('POST', '/session', { name: 'anna', password: forgotten.password })).status).toBe(201);
+  expect(JSON.parse(command('list', '--json'))).toMatchObject([{ name: 'anna', role: 'admin' }]);
+});
+
 test('an existing configuration is never replaced, and one first run has the data', async () => {
   await world.begin();
   const second = spawnSync(process.execPath, ['src/smarthost.ts', 'init', '--web', '--dir', world.folder], {
