@@ -11,6 +11,8 @@ import type { Io } from './io.ts';
 export const SYSTEM_DATA = '/var/lib/smarthost';
 const NAME = 'smarthost.yaml';
 const UNIT = '/etc/systemd/system/smarthost.service';
+/** sd_booted(3) */
+const BOOTED = '/run/systemd/system';
 
 /** The setting `dataDir` for a file that is written there. */
 export function dataDirFor(file: string): string {
@@ -39,9 +41,9 @@ async function chooseDir(io: Io, dir: string | undefined): Promise<string> {
   return writable ? SYSTEM_DIR : io.cwd;
 }
 
-/** True for the configuration that the installed service reads. */
+/** True for the configuration that the installed service reads, where systemd runs to start it: in most containers it does not. */
 export function isOfService(file: string): boolean {
-  return file === join(SYSTEM_DIR, NAME) && existsSync(UNIT);
+  return file === join(SYSTEM_DIR, NAME) && existsSync(UNIT) && existsSync(BOOTED);
 }
 
 /** Commands as they must be typed: with `--config` if the file is not found without it, and with the service's command if there is one. */

@@ -34,7 +34,8 @@ export const registerServe: Register = (program, io) => {
 
 /** Runs the relay until a signal ends it. */
 export async function serveRelay(io: Io, options: CommonOptions & ServeOptions): Promise<void> {
-  const { config, file } = await readForStart(io, options);
+  const { config, file, ended } = await readForStart(io, options);
+  if (ended !== undefined) return endedWith(ended);
   const { startRelay } = await import('../relay/relay.ts');
   // A signal during the start does not end the process: it is handled when all ports are open.
   const signals = listenToSignals();
@@ -58,13 +59,24 @@ async function firstRun(io: Io, options: CommonOptions & ServeOptions): Promise<
 }
 
 /** Reports all problems before any port opens. It changes the user first, so that access to files is checked as that user. */
-async function readForStart(io: Io, options: CommonOptions & ServeOptions): Promise<{ config: Config; file?: string }> {
+async function readForStart(
+  io: Io,
+  options: CommonOptions & ServeOptions,
+): Promise<{ config: Config; file?: string; ended?: number }> {
   const { checkEnvironment, formatProblem, loadConfig } = await import('../config/config.ts');
   const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
   if (loaded.notice !== undefined) io.err(loaded.notice);
   if ('problems' in loaded) throw new CommandError(loaded.problems.map(formatProblem).join('\n'));
   const { filesOf } = await import('../store/store.ts');
-  filesOf(loaded.config)?.becomeOwner();
+  const files = filesOf(loaded.config);
+  const owner = files?.owner();
+  if (owner !== undefined) {
+    const { needsLowPorts, serveAsOwner } = await import('./serve-as-owner.ts');
+    const words = loaded.file === undefined ? [] : ['--config', loaded.file];
+    const ended = needsLowPorts(loaded.config) ? await serveAsOwner(owner, words) : undefined;
+    if (ended !== undefined) return { ...loaded, ended };
+  }
+  files?.becomeOwner();
   if (!options.asRoot) refuseRoot(loaded.config.dataDir, loaded.file);
   const problems = [...loaded.warnings, ...(await checkEnvironment(loaded.config, loaded)), ...(await checkTables(loaded))];
   if (problems.some(({ level }) => level === 'error')) throw new CommandError(problems.map(formatProblem).join('\n'));
@@ -94,7 +106,12 @@ async function reread(io: Io, options: CommonOptions): Promise<{ config: Config 
   return { problems: problems.map(formatProblem) };
 }
 
-/** Root can get this error too, because the process becomes the owner of the data before it opens ports. */
+/** The other process has said why. */
+function endedWith(exitCode: number): void {
+  if (exitCode !== 0) throw new CommandError('', { exitCode });
+}
+
+/** Root can get this error too where there is no setpriv, because the process becomes the owner of the data before it opens ports. */
 function explainPorts(error: Error): never {
   const ports: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   if (!ports.some((port) => port instanceof ClosedPort && port.code === 'EACCES')) throw error;

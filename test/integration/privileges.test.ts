@@ -23,6 +23,11 @@ function asUser(place: string, capabilities: '' | ',+net_bind_service', own: rea
     `setpriv --reuid=${USER} --regid=${USER} --clear-groups --no-new-privs`,
     `--inh-caps=-all${capabilities} --ambient-caps=-all${capabilities} --bounding-set=-all${capabilities}`,
   ].join(' ');
+  return atPlace(place, setpriv, own);
+}
+
+/** The same, as root. */
+function atPlace(place: string, setpriv: string, own: readonly string[]): string[] {
   const steps = [...own, 'mount --bind "$0" "$1"', 'at=$1'].join(' && ');
   // What it would have run without us is another program's place.
   const script = `${steps} && until [ "$1" = --config ]; do shift; done && exec ${setpriv} "$at/node_modules/.bin/node" "$at/src/smarthost.ts" "$@"`;
@@ -111,5 +116,16 @@ describe.skipIf(!present)('a relay that runs as an unprivileged user', () => {
     await until('the deliveries', () => mx.messages.length === 2, { context: relay.output });
     expect(await relay.stop()).toBe(0);
     expect(existsSync(backup)).toBe(true);
+  });
+
+  test('begun by root, is that user too, with that one right', async () => {
+    const [command, ...rest] = atPlace(place, '', ['ip link set lo up']); // as above;
+    await relay.start([command!, '--net', ...rest]);
+    const [child] = readFileSync(`/proc/${relay.pid()}/task/${relay.pid()}/children`, 'utf8').trim().split(' ');
+    const status = readFileSync(`/proc/${child}/status`, 'utf8');
+    expect(status).toMatch(new RegExp(`^Uid:(\\s+${USER}){4}$`, 'm'));
+    expect(status).toMatch(new RegExp(`^CapEff:\\s+${NET_BIND_SERVICE.toString(16).padStart(16, '0')}$`, 'm'));
+    expect(await relay.stop()).toBe(0);
+    expect(existsSync(`/proc/${child}`)).toBe(false);
   });
 });
