@@ -191,12 +191,15 @@ install_unit() {
   if booted_with_systemd; then systemctl daemon-reload; fi
 }
 
+# The first configuration starts the relay, also if the program was installed before: after a mistake the command is run again.
 configure() {
   if [ ${#INIT[@]} -eq 0 ]; then return 0; fi
   if [ -e "$CONFIG_DIR/smarthost.yaml" ]; then
     say "$CONFIG_DIR/smarthost.yaml exists and is not changed"
   else
-    (cd / && "$COMMAND" init --dir "$CONFIG_DIR" --yes "${INIT[@]}")
+    (cd / && "$COMMAND" init --dir "$CONFIG_DIR" --yes "${INIT[@]}") ||
+      die 'the program is installed, and not configured. Put right what the line above says, and run the same command again'
+    CONFIGURED=yes
   fi
 }
 
@@ -212,7 +215,7 @@ start_service() {
     say 'Restarting the relay'
     systemctl restart smarthost
     look_at_service
-  elif [ "$fresh" = yes ]; then
+  elif [ "$fresh" = yes ] || [ "$CONFIGURED" = yes ]; then
     systemctl enable --quiet --now smarthost
     look_at_service
   else
@@ -230,7 +233,8 @@ look_at_service() {
     return
   fi
   journalctl -u smarthost -n 5 --no-pager -o cat >&2 || true
-  die "the relay does not keep running, see journalctl -u smarthost. To go back to the old version: $PREFIX.previous/deploy/install.sh"
+  if [ -d "$PREFIX.previous" ]; then say "To go back to the old version: $PREFIX.previous/deploy/install.sh" >&2; fi
+  die 'the relay does not keep running, see journalctl -u smarthost'
 }
 
 # The browser is asked last, because this script waits for it. A person who leaves can go on with `smarthost init --web`.
@@ -238,7 +242,9 @@ ask_in_browser() {
   [ ${#INIT[@]} -eq 0 ] && [ ! -e "$CONFIG_DIR/smarthost.yaml" ] || return 0
   if [ "$WEB" = no ] || { [ "$WEB" = ask ] && ! [ -t 1 ]; }; then return 0; fi
   say ''
-  (cd / && "$COMMAND" init --web --dir "$CONFIG_DIR") || die 'the first configuration was not made. To go on: smarthost init --web'
+  (cd / && "$COMMAND" init --web --dir "$CONFIG_DIR") && return
+  [ -e "$CONFIG_DIR/smarthost.yaml" ] || die 'the first configuration was not made. To go on: smarthost init --web'
+  die "the configuration is written, but the relay did not start, or has ended. To try it: smarthost serve"
 }
 
 next_steps() {
@@ -396,7 +402,7 @@ uninstall() {
 
 main() {
   local checkout fresh=yes firewall=no uninstall=no resolver=yes
-  PURGE=no INIT=() WEB=ask
+  PURGE=no INIT=() WEB=ask CONFIGURED=no
   while [ $# -gt 0 ]; do
     case $1 in
       --hostname | --domain | --email)
@@ -428,6 +434,11 @@ main() {
     return
   fi
   [ "$PURGE" = no ] || die '--purge goes with --uninstall'
+  case " ${INIT[*]} " in
+    '  ') ;;
+    *' --hostname '*) [ "$WEB" != yes ] || die '--web asks for what --hostname says: give one of them' ;;
+    *) die "${INIT[0]} goes with --hostname" ;;
+  esac
   checkout=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
   [ -f "$checkout/src/smarthost.ts" ] || die "$checkout is not a checkout of smarthost"
   umask 022
