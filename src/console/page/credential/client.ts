@@ -6,36 +6,27 @@ import { smarthostCommand } from '../command-line.ts';
 import { html } from '../html.ts';
 import { useLoad } from '../load.ts';
 import type { CredentialProps } from '../pages/credential.ts';
-import { byCommand, copyButton, factList, failureNote, loadingNote } from '../parts/basics.ts';
+import { byCommand, failureNote, loadingNote } from '../parts/basics.ts';
 import { Form } from '../parts/form.ts';
-import { type TextKey, t } from '../texts.ts';
+import { t } from '../texts.ts';
 import { pathTo } from '../url.ts';
-
-/** `GET /credentials/:name/client` */
-type ClientSettings = {
-  readonly host: string;
-  readonly ports: readonly { readonly port: number; readonly encryption: 'TLS' | 'STARTTLS' }[];
-  readonly recipes: Readonly<Record<string, string>>;
-  readonly powershell: string;
-  readonly advice: readonly string[];
-  readonly exchangeAdvice: readonly string[];
-};
+import { clientFacts, clientRecipes, type ShownClient } from './client-facts.ts';
 
 export function ClientView({ user }: CredentialProps) {
-  const { value, failure, again } = useLoad<ClientSettings>(`${pathTo('/credentials', user.name)}/client`);
+  const { value, failure, again } = useLoad<ShownClient>(`${pathTo('/credentials', user.name)}/client`);
   return html`
     <section>
       <h2>${t('credentials.client')}</h2>
       ${failureNote(failure, again)}
       ${value === undefined && failure === undefined && loadingNote()}
-      ${value && settings(value, user.name)}
+      ${value && clientFacts(value, user)}
     </section>
     ${
       value &&
       html`<section>
       <h2>${t('credentials.client.recipes')}</h2>
       <p class="about">${t('credentials.client.recipes.says')}</p>
-      ${recipesOf(value, user.mailServer).map(([name, text, advice]) => recipe(name, text, advice))}
+      ${clientRecipes(value, user.mailServer)}
     </section>`
     }
     <section>
@@ -45,49 +36,6 @@ export function ClientView({ user }: CredentialProps) {
     ${byCommand(smarthostCommand('client', user.name), ...(user.mailServer ? [smarthostCommand('exchange', user.name)] : []))}
   `;
 }
-
-const settings = ({ host, ports }: ClientSettings, name: string) =>
-  factList([
-    [t('credentials.client.server'), html`<code>${host}</code> ${copyButton(host)}`],
-    ...ports.map(({ port, encryption }) => {
-      const words = t(encryption === 'TLS' ? 'credentials.client.port.tls' : 'credentials.client.port.starttls', {
-        port: String(port),
-      });
-      return [t('credentials.client.port'), words] as const;
-    }),
-    [t('credentials.client.auth'), t('credentials.client.auth.text')],
-    [t('credentials.once.user'), html`<code>${name}</code> ${copyButton(name)}`],
-  ]);
-
-type Recipe = readonly [name: string, text: string, advice: readonly string[]];
-
-/** Exchange comes first for mail servers, and last for the others. */
-function recipesOf({ recipes, powershell, advice, exchangeAdvice }: ClientSettings, mailServer: boolean): readonly Recipe[] {
-  const exchange: Recipe = ['powershell', powershell, exchangeAdvice];
-  const others = Object.entries(recipes).map(([name, text], at) => [name, text, at === 0 ? advice : []] as const);
-  return mailServer ? [exchange, ...others] : [...others, exchange];
-}
-
-const TITLES: Readonly<Record<string, TextKey>> = {
-  postfix: 'credentials.recipe.postfix',
-  msmtp: 'credentials.recipe.msmtp',
-  url: 'credentials.recipe.url',
-  laravel: 'credentials.recipe.laravel',
-  django: 'credentials.recipe.django',
-  try: 'credentials.recipe.try',
-  powershell: 'credentials.recipe.powershell',
-};
-
-const recipe = (name: string, text: string, advice: readonly string[]) => {
-  const key = TITLES[name];
-  const title = key === undefined ? name : t(key);
-  return html`<details class="recipe">
-    <summary>${title}</summary>
-    <pre tabindex="0" aria-label=${title}>${text}</pre>
-    ${copyButton(text)}
-    ${advice.length > 0 && html`<ul>${advice.map((sentence) => html`<li>${sentence}</li>`)}</ul>`}
-  </details>`;
-};
 
 function TestMail({ sender }: { readonly sender: string }) {
   const [sent, show] = useState<string>();

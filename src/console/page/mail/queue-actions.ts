@@ -55,7 +55,7 @@ type Preview = {
 };
 type Named = { readonly id: string; readonly recipient: string | null };
 /** Work under way: `GET /queue/work/:id`. */
-type Work = {
+export type QueueWork = {
   readonly id: string;
   readonly state: 'running' | 'done' | 'failed';
   readonly total: number | null;
@@ -88,9 +88,9 @@ export async function actOnQueue(action: MailAction, ...selections: readonly Mai
     return false;
   }
   const act = async (tell: (words: string) => void = () => {}) => {
-    const works: Work[] = [];
+    const works: QueueWork[] = [];
     for (const { selection, preview } of found)
-      works.push(await finish(await api.post<Work>(`/queue/${action}`, { selection, upTo: preview.upTo }), tell));
+      works.push(await finish(await api.post<QueueWork>(`/queue/${action}`, { selection, upTo: preview.upTo }), tell));
     tellResult(action, works);
   };
   if (recipients <= UNASKED && action !== 'remove') return (await orTell(() => act().then(() => true))) ?? false;
@@ -115,19 +115,19 @@ export async function actOnQueue(action: MailAction, ...selections: readonly Mai
 const LOOK = 1000;
 
 /** Much mail takes longer than an answer waits. @throws ApiFailure if the relay gave up before its end. */
-async function finish(begun: Work, tell: (words: string) => void): Promise<Work> {
+export async function finish(begun: QueueWork, tell: (words: string) => void): Promise<QueueWork> {
   let work = begun;
   while (work.state === 'running') {
     if (work.total !== null) tell(t('queue.progress', { done: work.done, count: work.total }));
     await new Promise((resolve) => setTimeout(resolve, LOOK));
-    work = await api.get<Work>(pathTo('/queue/work', work.id));
+    work = await api.get<QueueWork>(pathTo('/queue/work', work.id));
   }
   if (work.state === 'failed') throw new ApiFailure(0, work.error ?? '');
   return work;
 }
 
 /** Numbers, a few recipients, and why others were not changed. */
-function tellResult(action: MailAction, works: readonly Work[]): void {
+function tellResult(action: MailAction, works: readonly QueueWork[]): void {
   const results = works.flatMap(({ result }) => (result === null ? [] : [result]));
   const changed = results.reduce((sum, one) => sum + one.changed.count, 0);
   const unchanged = results.reduce((sum, one) => sum + one.unchanged.count, 0);

@@ -1,10 +1,11 @@
 /** One destination: why it is slow there, and what can be done. */
 import { h } from 'preact';
-import { ApiFailure, api } from '../api.ts';
+import { api } from '../api.ts';
 import { smarthostCommand } from '../command-line.ts';
 import { type DestinationRow, destinationMark, sessionWords } from '../destination/words.ts';
 import { html } from '../html.ts';
 import { useLoad } from '../load.ts';
+import { finish, type QueueWork } from '../mail/queue-actions.ts';
 import type { PageProps } from '../pages.ts';
 import { byCommand, emptyNote, factList, failureNote, loadingNote, mark, pageHead, strange, when } from '../parts/basics.ts';
 import { askDanger } from '../parts/danger.ts';
@@ -98,33 +99,12 @@ async function change(action: 'hold' | 'release' | 'reroute', { key }: Destinati
     title: t(`destinations.${action}.ask`, { count: preview.recipients }),
     what: t(`destinations.${action}.says`, { name: key }),
     button: t(`destinations.${action}`),
-    act: async () => {
-      const work = await finished(await api.post<Work>(`/queue/${action}`, { selection, upTo: preview.upTo }));
+    act: async (tell) => {
+      const work = await finish(await api.post<QueueWork>(`/queue/${action}`, { selection, upTo: preview.upTo }), tell);
       tellDone(t('destinations.done', { count: work.result?.changed.count ?? 0 }));
       await again();
     },
   });
-}
-
-/** `GET /queue/work/:id` */
-type Work = {
-  readonly id: string;
-  readonly state: 'running' | 'done' | 'failed';
-  readonly result: { readonly changed: { readonly count: number } } | null;
-  readonly error: string | null;
-};
-
-const LOOK = 1000;
-
-/** Much mail takes longer than an answer waits. @throws ApiFailure if the relay gave up before its end. */
-async function finished(begun: Work): Promise<Work> {
-  let work = begun;
-  while (work.state === 'running') {
-    await new Promise((resolve) => setTimeout(resolve, LOOK));
-    work = await api.get<Work>(pathTo('/queue/work', work.id));
-  }
-  if (work.state === 'failed') throw new ApiFailure(0, work.error ?? '');
-  return work;
 }
 
 function Heard({ heard }: Pick<DestinationRow, 'heard'>) {

@@ -1,12 +1,14 @@
 /** The sixth step: a login for what sends, its settings to copy, and what its client does, live. */
 import { h } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api.ts';
+import { clientFacts, clientRecipes, type ShownClient } from '../credential/client-facts.ts';
 import { html } from '../html.ts';
 import { useLoad } from '../load.ts';
-import { copyButton, factList, failureNote } from '../parts/basics.ts';
+import { failureNote } from '../parts/basics.ts';
 import { Form } from '../parts/form.ts';
-import { type TextKey, t } from '../texts.ts';
+import { loadTexts, type TextKey, t } from '../texts.ts';
+import { pathTo } from '../url.ts';
 import { ClientLook } from './client-look.ts';
 import { wordsOf } from './first-run-state.ts';
 
@@ -59,34 +61,16 @@ function LoginFields({ kind, made }: { readonly kind: Kind; readonly made: (logi
   });
 }
 
-type Settings = {
-  readonly host: string;
-  readonly ports: readonly { readonly port: number; readonly encryption: 'TLS' | 'STARTTLS' }[];
-  readonly recipes: Readonly<Record<string, string>>;
-  readonly powershell: string;
-  readonly advice: readonly string[];
-  readonly exchangeAdvice: readonly string[];
-};
-
 function ClientSettings({ login: { name, password, kind } }: { readonly login: Login }) {
-  const { value, failure, again } = useLoad<Settings>(`/credentials/${encodeURIComponent(name)}/client`);
-  if (value === undefined) return failureNote(failure, again);
-  const copied = (text: string) => html`<code>${text}</code> ${copyButton(text)}`;
-  const texts = kind === 'exchange' ? { PowerShell: value.powershell } : value.recipes;
-  const advice = kind === 'exchange' ? value.exchangeAdvice : value.advice;
+  const { value, failure, again } = useLoad<ShownClient>(`${pathTo('/credentials', name)}/client`);
+  const [spoken, speak] = useState(false);
+  useEffect(() => void loadTexts('senders').then(() => speak(true)), []);
+  if (value === undefined || !spoken) return failureNote(failure, again);
   return html`<section aria-label=${t('firstRun.settings')}>
     <h2>${t('firstRun.settings')}</h2>
-    ${factList([
-      [t('firstRun.server'), copied(value.host)],
-      ...value.ports.map(
-        ({ port, encryption }) => [t('firstRun.port'), `${port} · ${encryption === 'TLS' ? 'SSL/TLS' : 'STARTTLS'}`] as const,
-      ),
-      [t('firstRun.loginName'), copied(name)],
-      password !== null && [t('firstRun.password'), html`${copied(password)} <span class="hint">${t('firstRun.once')}</span>`],
-    ])}
+    ${clientFacts(value, { name, password })}
     <details class="unfold"><summary>${t('firstRun.recipes')}</summary>
-      ${Object.entries(texts).map(([program, text]) => html`<h3>${program}</h3><pre tabindex="0">${text}</pre>${copyButton(text)}`)}
-      <ul>${advice.map((sentence) => html`<li>${sentence}</li>`)}</ul>
+      ${clientRecipes(value, kind === 'exchange')}
     </details>
   </section>`;
 }

@@ -119,4 +119,5 @@ export const EN_COMMON = {
   'result.unknown': 'not known',
   'page.otherAccount': 'Account',
   'filter.label': 'Filter',
+  'queue.progress': { one: '{done} of {count} …', other: '{done} of {count} …' },
 } as const;

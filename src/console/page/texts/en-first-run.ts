@@ -88,10 +88,6 @@ export const EN_FIRST_RUN = {
   'firstRun.testInstead': 'Send a test message instead',
   'firstRun.another': 'Another login',
   'firstRun.settings': 'Settings to type in',
-  'firstRun.server': 'Server',
-  'firstRun.port': 'Port',
-  'firstRun.password': 'Password',
-  'firstRun.once': 'It is shown this once.',
   'firstRun.recipes': 'Lines to copy for common programs',
 
   'firstRun.mailAbout': 'The relay sends one message to an address that you can read, and you see what becomes of it.',

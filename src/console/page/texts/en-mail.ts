@@ -169,7 +169,6 @@ export const EN_MAIL = {
   'queue.retry': 'Try now',
   'queue.hold': 'Hold',
   'queue.release': 'Release',
-  'queue.progress': { one: '{done} of {count} …', other: '{done} of {count} …' },
   'queue.reroute': 'Apply the routes',
   'queue.remove': 'Take out of the queue',
   'queue.nothing': 'Nothing of it waits any more, so nothing was changed.',

@@ -123,4 +123,5 @@ export const FR_COMMON: SameTexts<typeof EN_COMMON> = {
   'result.unknown': 'inconnu',
   'page.otherAccount': 'Compte',
   'filter.label': 'Filtre',
+  'queue.progress': { one: '{done} sur {count} …', other: '{done} sur {count} …' },
 };

@@ -102,10 +102,6 @@ export const FR_FIRST_RUN: SameTexts<typeof EN_FIRST_RUN> = {
   'firstRun.testInstead': 'Envoyer plutôt un message d’essai',
   'firstRun.another': 'Un autre identifiant',
   'firstRun.settings': 'Réglages à saisir',
-  'firstRun.server': 'Serveur',
-  'firstRun.port': 'Port',
-  'firstRun.password': 'Mot de passe',
-  'firstRun.once': 'Il n’est montré que cette fois.',
   'firstRun.recipes': 'Lignes à copier pour les programmes courants',
 
   'firstRun.mailAbout': 'Le relais envoie un message à une adresse que vous pouvez lire, et vous voyez ce qu’il devient.',

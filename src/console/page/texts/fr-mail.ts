@@ -174,7 +174,6 @@ export const FR_MAIL: SameTexts<typeof EN_MAIL> = {
   'queue.retry': 'Essayer maintenant',
   'queue.hold': 'Retenir',
   'queue.release': 'Libérer',
-  'queue.progress': { one: '{done} sur {count} …', other: '{done} sur {count} …' },
   'queue.reroute': 'Appliquer les routes',
   'queue.remove': 'Retirer de la file',
   'queue.nothing': 'Plus rien n’attend : rien n’a été changé.',
