@@ -59,6 +59,20 @@ export type Heard24h = {
   /** Sessions by TLS version, one per recipient. null: without TLS. */
   readonly tls: readonly { readonly version: string | null; readonly count: number }[];
   readonly last: { readonly at: number; readonly outcome: string; readonly reply: string; readonly mx: string | null };
+  /** The last one that was opened. null: none. */
+  readonly session: HeardSession | null;
+};
+
+/** What a session was worth, and what a certificate was accepted by. `tls`: null: none. `policyId`: of the policy of MTA-STS that it met. */
+type HeardSession = {
+  readonly at: number;
+  readonly mx: string | null;
+  readonly tls: string | null;
+  readonly assurance: string;
+  readonly proof: string | null;
+  readonly policyId: string | null;
+  /** By the fallback upstream, so that it says nothing about the hosts of the domain. */
+  readonly fallback: boolean;
 };
 
 export type LiveCondition = {

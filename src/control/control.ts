@@ -31,6 +31,7 @@ import { createTlsReportControl, type TlsReportControl, type TlsReportSettings }
 import { createTokenControl, type TokenControl } from './tokens.ts';
 import { createTraceControl, type TraceControl } from './trace.ts';
 import { createUserControl, type UserControl, type UserSettings } from './users.ts';
+import { createWayControl, type WayControl, type WaySettings } from './ways.ts';
 
 export { ACCOUNT_ROLES, type Account, type AccountInvitation } from './accounts.ts';
 export type { HistoryRow, RefusedByUs } from './activity.ts';
@@ -74,6 +75,7 @@ export { readDay, type TlsFailure, type TlsReportCopy } from './tls-reports.ts';
 export { type KnownToken, TOKEN_SCOPES } from './tokens.ts';
 export { parseExpiry, readNewUser, readUserValues, USER_KINDS, type WrittenUser } from './user-values.ts';
 export { checkPassword, type NewUser, newUser, type UserChange, type UserLogin } from './users.ts';
+export type { ConfiguredWay } from './ways.ts';
 export { createWorks, type Works } from './works.ts';
 
 /** A whole configuration fits this type. */
@@ -87,6 +89,7 @@ export type ControlSettings = UserSettings &
   ProviderSettings &
   ReplySettings &
   ReportSettings &
+  WaySettings &
   DomainCheckSettings;
 
 export type ControlOptions = {
@@ -121,6 +124,7 @@ export type Control = {
   readonly tokens: TokenControl;
   readonly changes: ChangeControl;
   readonly mutes: MuteControl;
+  readonly ways: WayControl;
 };
 
 export function createControl({ store, settings, dns, now = systemClock, by }: ControlOptions): Control {
@@ -147,5 +151,6 @@ export function createControl({ store, settings, dns, now = systemClock, by }: C
     tokens: createTokenControl(parts),
     changes: createChangeControl(parts),
     mutes: createMuteControl(parts),
+    ways: createWayControl(parts),
   };
 }

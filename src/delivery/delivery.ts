@@ -44,7 +44,7 @@ import { judgeFailure, type Verdict } from './verdict.ts';
 export { exceptionsOf, type TlsException } from './operator.ts';
 export type { Pacing } from './pacing.ts';
 export type { Place, Places, TurnedAway } from './places.ts';
-export { catchAll, destinationOf, signs } from './route.ts';
+export { catchAll, destinationOf, routesTo, signs } from './route.ts';
 export {
   type FallbackMail,
   type FallbackNews,

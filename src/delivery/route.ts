@@ -1,7 +1,7 @@
 /** Which mail goes another way than its MX: the operator's routes, first match wins. */
 import { matchesDomain } from '../smtp/domain.ts';
 import { domainOf } from '../smtp/envelope.ts';
-import { ROUTED, type Route, type RouteKey } from '../smtp/route.ts';
+import { isRouted, ROUTED, type Route, type RouteKey } from '../smtp/route.ts';
 
 /** Routes that may apply, in order; one with `mx` only when the best MX host matches it. The first without `mx` is the last here. */
 export function candidateRoutes(routes: readonly Route[], message: RouteKey, address: string): readonly Route[] {
@@ -26,6 +26,14 @@ export function catchAll(routes: readonly Route[]): Route | undefined {
   return routes.find(({ hosts, recipientDomain = '*', senderDomain = '*', user, mx }) => {
     return hosts.length > 0 && recipientDomain === '*' && senderDomain === '*' && user === undefined && mx === undefined;
   });
+}
+
+/** The routes that take mail of a destination, or some of it, in the order in which they are asked. @param destination as `destinationOf` */
+export function routesTo(routes: readonly Route[], destination: string): readonly Route[] {
+  if (isRouted(destination)) return routes.filter(({ hosts }) => hosts[0] === destination.slice(ROUTED.length));
+  const to = routes.filter(({ hosts, recipientDomain = '*' }) => hosts.length > 0 && matchesDomain(recipientDomain, destination));
+  const last = to.findIndex(({ senderDomain = '*', user, mx }) => senderDomain === '*' && user === undefined && mx === undefined);
+  return last === -1 ? to : to.slice(0, last + 1);
 }
 
 /** What deliveries are grouped by; whether a route with `mx` applies is known only when the MX is. */

@@ -1,4 +1,4 @@
-/** What domains have said in the last 24 hours, in memory: replies by code, TLS by version, and the last reply. */
+/** What domains have said in the last 24 hours, in memory: replies by code, TLS by version, the last reply and the last session. */
 import type { Heard24h } from '../console/console.ts';
 import type { RelayEvent } from '../events/events.ts';
 import { domainOf } from '../smtp/envelope.ts';
@@ -16,7 +16,8 @@ const SHOWN = 20;
 type Reply = { readonly code: number; readonly status: string; count: number };
 type Tls = { readonly version: string | null; count: number };
 type Part = { readonly number: number; readonly replies: Reply[]; readonly tls: Tls[] };
-type Domain = { readonly since: number; parts: Part[]; last: Heard24h['last'] };
+type Domain = { readonly since: number; parts: Part[] } & Pick<Writable<Heard24h>, 'last' | 'session'>;
+type Writable<T> = { -readonly [field in keyof T]: T[field] };
 
 export type HeardBook = {
   observe(event: RelayEvent): void;
@@ -43,8 +44,12 @@ export function createHeardBook(now: Clock): HeardBook {
       const name = domainOf(recipient).toLowerCase();
       const last = { at: now(), outcome: event, reply, mx };
       const known = domains.get(name);
-      const domain: Domain = known ?? { since: last.at, parts: [], last };
+      const domain: Domain = known ?? { since: last.at, parts: [], last, session: null };
       domain.last = last;
+      const { assurance, proof = null, policyId = null, via } = fields;
+      // Without it no session was opened, and the one before still says the most.
+      if (assurance !== undefined)
+        domain.session = { at: last.at, mx, tls, assurance, proof, policyId, fallback: via === 'fallback' };
       if (known === undefined) domains.set(name, domain);
       const part = partOf(domain);
       addReply(part.replies, code, status, 1);
@@ -66,6 +71,7 @@ export function createHeardBook(now: Clock): HeardBook {
         replies: replies.sort(byCount).slice(0, SHOWN),
         tls: versions.sort(byCount),
         last: domain.last,
+        session: domain.session,
       };
     },
   };

@@ -9,7 +9,10 @@ const TEXT = 'From: app@sender.test\r\nTo: anna@dest.test\r\nSubject: Hello\r\n\
 describe.skipIf(!hasBrowser)('destinations', () => {
   let console: ConsoleRelay;
   beforeAll(async () => {
-    console = await startConsoleRelay({ mx: { script: { RCPT: () => '451 4.7.500 Server busy <b>now</b>' } } });
+    console = await startConsoleRelay({
+      yaml: "routes: [{ user: nobody, hosts: ['127.0.0.1:9'] }]\n",
+      mx: { script: { RCPT: () => '451 4.7.500 Server busy <b>now</b>' } },
+    });
     const client = await openClient(console.relay.ports.submissions, { tls: true });
     await client.login();
     expect(await client.message({ text: TEXT })).toMatch(/^250 /);
@@ -46,5 +49,19 @@ describe.skipIf(!hasBrowser)('destinations', () => {
     await page.getByRole('button', { name: 'Release' }).click();
     await dialog.getByRole('button', { name: 'Release' }).click();
     await page.locator('.states .mark', { hasText: 'held' }).waitFor({ state: 'detached' });
+  });
+
+  test('a destination shows its routes, and what is demanded of the TLS of each host and why, also in French', async () => {
+    await using visit = await console.open('reader', { locale: 'fr-FR' });
+    const { page } = visit;
+    await page.goto('/destinations/dest.test');
+    await page.getByText('seulement le courrier de nobody').waitFor();
+    await page.getByText('sinon par ses enregistrements MX').waitFor();
+    const section = page.getByRole('region', { name: 'TLS exigé, et pourquoi' });
+    await section.getByText('opportuniste : TLS s’il est proposé, avec n’importe quel certificat').first().waitFor();
+    await section.getByText('does not validate DNSSEC', { exact: false }).waitFor();
+    await section.getByText('Dernière session').waitFor();
+    await section.getByRole('button', { name: 'Examiner à nouveau' }).click();
+    await section.getByText(/^Examiné à/).waitFor();
   });
 });

@@ -17,7 +17,10 @@ const address = v.object({
   perConnection: v.nullable(v.number()),
   class: v.nullable(v.string()),
   reply: v.nullable(v.string()),
-  warmUp: v.pipe(v.unknown(), v.description('What the address may send today, because it is new there. null: it is not.')),
+  warmUp: v.pipe(
+    v.nullable(v.object({ sent: v.number(), cap: v.number() })),
+    v.description('What the address has sent today and may send, in messages, because it is new there. null: it is not.'),
+  ),
   ipv6Until: time,
 });
 const provider = v.object({

@@ -71,6 +71,23 @@ test('what a domain has said is counted by code for a day, and is bounded', () =
   expect(books.heard.heard('y.example')).toBeNull();
 });
 
+test('of the sessions of a domain the last one that was opened is kept, with what it was worth', () => {
+  const { books, delayed } = opened();
+  const session = {
+    mx: 'mx1.x.example',
+    ip: '192.0.2.1',
+    tls: 'TLSv1.3',
+    assurance: 'sts',
+    proof: 'issued by R11',
+    policyId: 'p1',
+  };
+  const sent = { queueId: 'a', recipient: 'a@x.example', user: 'shop', attempt: 1, seconds: 1 };
+  books.observe({ event: 'relayed', fields: { ...sent, ...session, code: 250, status: '2.0.0', reply: '250 2.0.0 Ok' } });
+  delayed(450); // without a session
+  const { ip: _, ...kept } = session;
+  expect(books.heard.heard('x.example')!.session).toEqual({ at: START, ...kept, fallback: false });
+});
+
 test('the log keeps 2,000 lines, or fewer where they are long', () => {
   const { books } = opened();
   for (let i = 1; i <= 2100; i++) books.log.add(`{"n":${i}}\n`);

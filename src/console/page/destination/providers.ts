@@ -15,6 +15,7 @@ type Provider = {
   readonly limits: { readonly sessions: number; readonly perMinute: number; readonly removal: string | null } | null;
   readonly addresses: readonly Address[];
   readonly held: number;
+  readonly fallback: { readonly hosts: readonly string[]; readonly used: number; readonly dailyCap: number } | null;
   readonly oldestHeldAt: string | null;
 };
 
@@ -24,6 +25,8 @@ type Address = {
   readonly since: string;
   readonly until: string | null;
   readonly reply: string | null;
+  /** The address is new there, and may send so many messages today. null: it is not. */
+  readonly warmUp: { readonly sent: number; readonly cap: number } | null;
 };
 
 type Action = 'probe' | 'open' | 'hold';
@@ -86,17 +89,21 @@ const rank = ({ addresses, held }: Provider) =>
     ...addresses.map(({ state }) => (STATES as readonly string[]).indexOf(state)).filter((at) => at !== -1),
   );
 
-function stateCell({ addresses, limits }: Provider) {
-  if (addresses.length === 0) return html`<span class="dim">${t('providers.state.usual')}</span>`;
-  return html`<ul class="list">${addresses.map(({ address, state, since, until, reply }) => {
+function stateCell({ addresses, limits, fallback }: Provider) {
+  const upstream =
+    fallback !== null &&
+    html`<div class="dim">${rich('providers.fallback', { hosts: strange(fallback.hosts.join(', ')), used: fallback.used, cap: fallback.dailyCap })}</div>`;
+  if (addresses.length === 0) return html`<span class="dim">${t('providers.state.usual')}</span>${upstream}`;
+  return html`<ul class="list">${addresses.map(({ address, state, since, until, reply, warmUp }) => {
     const known = STATES.find((one) => one === state);
     return html`<li>
       ${mark(known === undefined ? 'plain' : TONES[known], known === undefined ? state : t(`providers.state.${known}`))}
       <span class="dim">${address ?? t('providers.address.any')}, ${rich('doctor.sinceText', { time: when(since) })}${until !== null && html`, ${rich('providers.nextProbe', { time: when(until, 'until') })}`}</span>
+      ${warmUp !== null && html`<div class="dim">${t('providers.warmUp', { used: warmUp.sent, cap: warmUp.cap })}</div>`}
       ${reply !== null && html`<div><code>${strange(reply, 300)}</code></div>`}
       ${known === 'blocked' && limits?.removal && html`<div>${t('providers.removal')}: ${strange(limits.removal)}</div>`}
     </li>`;
-  })}</ul>`;
+  })}</ul>${upstream}`;
 }
 
 /** Only what can change something. */
@@ -107,12 +114,12 @@ function actions({ provider, addresses, held }: Provider, again: () => Promise<v
     askDanger({
       title: t(`providers.${action}.ask`, { name: provider }),
       what: t(`providers.${action}.says`, { name: provider }),
-      button: t(`providers.${action}`),
+      button: t(`providers.act.${action}`),
       act: async () => {
         await api.post(`${pathTo('/providers', provider)}/${action}`, {});
         tellDone(t(DONE[action], { name: provider }));
         await again();
       },
     });
-  return html`<span class="buttons">${shown.map((action) => html`<button class="quiet" aria-label="${t(`providers.${action}`)}: ${provider}" onClick=${() => run(action)}>${t(`providers.${action}`)}</button>`)}</span>`;
+  return html`<span class="buttons">${shown.map((action) => html`<button class="quiet" aria-label="${t(`providers.act.${action}`)}: ${provider}" onClick=${() => run(action)}>${t(`providers.act.${action}`)}</button>`)}</span>`;
 }

@@ -21,7 +21,25 @@ export type DestinationRow = {
     readonly replies: readonly { readonly code: number; readonly status: string; readonly count: number }[];
     readonly tls: readonly { readonly version: string | null; readonly count: number }[];
     readonly last: { readonly at: string; readonly outcome: string; readonly reply: string; readonly mx: string | null };
+    readonly session: {
+      readonly at: string;
+      readonly mx: string | null;
+      readonly tls: string | null;
+      readonly assurance: string;
+      readonly proof: string | null;
+      readonly policyId: string | null;
+      readonly fallback: boolean;
+    } | null;
   } | null;
+  readonly routes: readonly {
+    readonly hosts: readonly string[];
+    readonly tls: string;
+    readonly senderDomain: string | null;
+    readonly user: string | null;
+    readonly mx: string | null;
+    readonly login: boolean;
+  }[];
+  readonly fallback: { readonly hosts: readonly string[]; readonly tls: string } | null;
 };
 
 export function destinationMark({ rest, states }: DestinationRow) {

@@ -2,6 +2,7 @@
 import { h } from 'preact';
 import { api } from '../api.ts';
 import { smarthostCommand } from '../command-line.ts';
+import { PolicySection, wayFacts } from '../destination/way.ts';
 import { type DestinationRow, destinationMark, sessionWords } from '../destination/words.ts';
 import { html } from '../html.ts';
 import { useLoad } from '../load.ts';
@@ -29,10 +30,7 @@ export function DestinationPage({ params: { key = '' } }: PageProps) {
       ${factList([
         [t('destinations.hosts'), strange(one.hosts, 400)],
         one.provider !== null && [t('providers.provider'), html`<a href="/destinations#providers">${strange(one.provider)}</a>`],
-        [
-          t('destinations.route'),
-          one.key.startsWith('route:') ? strange(one.key.slice('route:'.length)) : t('destinations.route.mx'),
-        ],
+        ...wayFacts(one),
         [
           t('destinations.sessions'),
           html`${sessionWords(one)}${one.inLine > 0 && html` <span class="dim">${t('destinations.inLine', { count: one.inLine })}</span>`}`,
@@ -48,9 +46,10 @@ export function DestinationPage({ params: { key = '' } }: PageProps) {
         mayAs('operator') &&
         one.waiting > 0 &&
         html`<div class="buttons">${(['hold', 'release', 'reroute'] as const).map(
-          (action) => html`<button onClick=${() => change(action, one, again)}>${t(`destinations.${action}`)}</button>`,
+          (action) => html`<button onClick=${() => change(action, one, again)}>${t(`destinations.act.${action}`)}</button>`,
         )}</div>`
       }
+      ${h(PolicySection, { one })}
       ${h(Heard, { heard: one.heard })}
     `
     }
@@ -98,7 +97,7 @@ async function change(action: 'hold' | 'release' | 'reroute', { key }: Destinati
   await askDanger({
     title: t(`destinations.${action}.ask`, { count: preview.recipients }),
     what: t(`destinations.${action}.says`, { name: key }),
-    button: t(`destinations.${action}`),
+    button: t(`destinations.act.${action}`),
     act: async (tell) => {
       const work = await finish(await api.post<QueueWork>(`/queue/${action}`, { selection, upTo: preview.upTo }), tell);
       tellDone(t('destinations.done', { count: work.result?.changed.count ?? 0 }));

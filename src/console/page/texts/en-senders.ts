@@ -19,7 +19,6 @@ export const EN_SENDERS = {
   'credentials.kind': 'Kind',
   'credentials.kind.server': 'mail server',
   'credentials.kind.app': 'application or device',
-  'credentials.kind.person': 'person',
   'credentials.senders': 'May send as',
   'credentials.use': 'Used',
   'credentials.use.none': 'no limit',
@@ -176,7 +175,6 @@ export const EN_SENDERS = {
   'credentials.remove.ask': 'Remove {name}?',
   'credentials.remove.says':
     'Its password stops working for good. Mail that is accepted already still leaves. To stop it for a while, disable it.',
-  'credentials.remove.type': 'Type {name}',
   'credentials.remove.done': '{name} is removed.',
 
   'domains.intro': 'The domains whose mail is signed, and whether the DNS says so.',

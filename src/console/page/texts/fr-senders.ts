@@ -22,7 +22,6 @@ export const FR_SENDERS: SameTexts<typeof EN_SENDERS> = {
   'credentials.kind': 'Genre',
   'credentials.kind.server': 'serveur de courrier',
   'credentials.kind.app': 'application ou appareil',
-  'credentials.kind.person': 'personne',
   'credentials.senders': 'Peut envoyer comme',
   'credentials.use': 'Utilisé',
   'credentials.use.none': 'sans limite',
@@ -183,7 +182,6 @@ export const FR_SENDERS: SameTexts<typeof EN_SENDERS> = {
   'credentials.remove.ask': 'Supprimer {name} ?',
   'credentials.remove.says':
     'Son mot de passe ne marche plus, pour de bon. Le courrier déjà accepté part encore. Pour l’arrêter un moment, désactivez-le.',
-  'credentials.remove.type': 'Tapez {name}',
   'credentials.remove.done': '{name} est supprimé.',
 
   'domains.intro': 'Les domaines dont le courrier est signé, et si le DNS le dit.',

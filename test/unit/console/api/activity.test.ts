@@ -47,7 +47,13 @@ test('destinations that rest come first, with what waits for them and what they 
   const paced = { hosts: 'mx.x.example', provider: null, sessions: 1, allowed: 2, inLine: 0, heard: null };
   const rest = { until: NOW + HOUR, failures: 6, reason: '451 4.7.500 busy' };
   const last = { at: NOW, outcome: 'delayed', reply: '451 4.7.500 busy', mx: 'mx.x.example' };
-  const heard = { since: NOW, replies: [{ code: 451, status: '4.7.500', count: 6 }], tls: [{ version: null, count: 6 }], last };
+  const heard = {
+    since: NOW,
+    replies: [{ code: 451, status: '4.7.500', count: 6 }],
+    tls: [{ version: null, count: 6 }],
+    last,
+    session: null,
+  };
   const { live } = quietFacts({
     destinations: () => [
       { ...paced, destination: 'y.example', rest: null },
