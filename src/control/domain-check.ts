@@ -1,7 +1,7 @@
-/** Asks the DNS afresh what a sending domain has, and compares it with what its mail needs. */
-import { getServers } from 'node:dns';
-import { createDns } from '../dns/dns.ts';
+/** Asks the servers of a sending domain what it has now, and compares it with what its mail needs. */
+import { type Answerer, createZoneDns } from '../dns/dns.ts';
 import { type CheckedRecord, examineDomain, type Finding } from '../doctor/doctor.ts';
+import { createAddressGuard } from '../net/address-guard.ts';
 import { publicAddresses } from '../net/addresses.ts';
 import type { IpPolicy } from '../smtp/route.ts';
 import type { DkimKey } from '../store/store.ts';
@@ -19,25 +19,54 @@ export type DomainCheckSettings = {
   };
 };
 
-/** `asked`: the servers that were asked. `findings` as those of `doctor`. */
+/** A record, and who was asked for it. null: nobody answered. */
+type AnsweredRecord = CheckedRecord & { readonly answerer: Answerer | null };
+
+/** `asked`: the servers that answered for the records. `findings` as those of `doctor`. */
 export type DomainLook = {
   readonly domain: string;
   readonly at: string;
   readonly asked: readonly string[];
-  readonly records: readonly CheckedRecord[];
+  readonly records: readonly AnsweredRecord[];
   readonly findings: readonly Finding[];
 };
 
 /** Shorter than in delivery: a person waits. */
 const DNS_TIMEOUT = 1.5 * SECOND;
 
-type CheckParts = { readonly settings: DomainCheckSettings; readonly keys: readonly DkimKey[]; readonly now: Clock };
+type CheckParts = {
+  readonly settings: DomainCheckSettings;
+  readonly keys: readonly DkimKey[];
+  readonly now: Clock;
+  /** Of the name servers of zones. */
+  readonly port?: number;
+};
 
-/** What earlier look-ups found is not used. */
-export async function lookAtDomain(domain: string, { settings, keys, now }: CheckParts): Promise<DomainLook> {
+/** The servers of the domain's own zone are asked: what resolvers have kept, ours or others, is not used where these answer. */
+export async function lookAtDomain(domain: string, { settings, keys, now, port }: CheckParts): Promise<DomainLook> {
   const { hostname, dns: options, delivery } = settings;
-  const dns = createDns({ ...options, timeout: DNS_TIMEOUT });
+  const guard = createAddressGuard(delivery.allowPrivate, () => []);
+  const dns = createZoneDns({
+    ...{ servers: options.servers, timeout: DNS_TIMEOUT, isOwn: isNear(domain) },
+    mayAsk: (address) => guard(address) === undefined,
+    ...(port === undefined ? {} : { port }),
+  });
   const at = iso(now());
-  const asked = options.servers.length > 0 ? options.servers : getServers();
-  return { domain, at, asked, ...(await examineDomain({ domain, hostname, keys, delivery }, { dns, machine: publicAddresses })) };
+  const { records, findings } = await examineDomain({ domain, hostname, keys, delivery }, { dns, machine: publicAddresses });
+  const answered = await Promise.all(
+    records.map(async (record) => ({ ...record, answerer: (await dns.answerer(record.type, record.name)) ?? null })),
+  );
+  const named = answered.flatMap(({ answerer }) => (answerer === null ? [] : serverName(answerer)));
+  return { domain, at, asked: [...new Set(named)], records: answered, findings };
+}
+
+/** Names of the domain, and those above it that its policy may come from: RFC 9989 §4.10. */
+function isNear(domain: string): (name: string) => boolean {
+  const top = domain.split('.').slice(-2).join('.');
+  return (name) => name === top || name.endsWith(`.${top}`);
+}
+
+/** `ns1.example.org [192.0.2.53]`; of a resolver its address alone. */
+function serverName(answerer: Answerer): string {
+  return answerer.authoritative ? `${answerer.name} [${answerer.server}]` : answerer.server;
 }

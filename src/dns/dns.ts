@@ -10,6 +10,8 @@ import { canonical, interpret, NEGATIVE_TTL, readCanonicalHost, readMx, readTlsa
 import { isResolvable, type QueryType, type ReadData, readA, readAaaa, readText } from './message.ts';
 import { createResolver, type ResolverReply } from './resolver.ts';
 
+export { type Answerer, createZoneDns } from './zone-dns.ts';
+
 /** The answer for a name and type: RFC 7672 §2.1.1. */
 export type DnsAnswer<T> =
   | { readonly kind: 'found'; readonly values: readonly T[] }

@@ -6,7 +6,7 @@
 import { canonicalAddress } from '../net/addresses.ts';
 
 /** The types that a relay asks for, and those that answers contain besides. RFC 1035 §3.2.2, RFC 3596 §2.1, RFC 6698 §7.1. */
-export const TYPES = { A: 1, CNAME: 5, SOA: 6, PTR: 12, MX: 15, TXT: 16, AAAA: 28, OPT: 41, TLSA: 52 } as const;
+export const TYPES = { A: 1, NS: 2, CNAME: 5, SOA: 6, PTR: 12, MX: 15, TXT: 16, AAAA: 28, OPT: 41, TLSA: 52 } as const;
 export type QueryType = Exclude<keyof typeof TYPES, 'OPT'>;
 
 export type Question = { readonly name: string; readonly type: QueryType };
@@ -25,6 +25,8 @@ export type DnsMessage = {
   readonly bytes: Buffer;
   readonly id: number;
   readonly isResponse: boolean;
+  /** The AA bit: the server has the zone itself. RFC 1035 §4.1.1 */
+  readonly isAuthoritative: boolean;
   readonly isTruncated: boolean;
   /** The AD bit: the resolver says that it has validated the whole answer. RFC 4035 §3.2.3 */
   readonly isAuthentic: boolean;
@@ -143,6 +145,7 @@ class MessageReader {
       bytes,
       id: bytes.readUInt16BE(0),
       isResponse: (flags & 0x8000) !== 0,
+      isAuthoritative: (flags & 0x0400) !== 0,
       isTruncated: (flags & 0x0200) !== 0,
       isAuthentic: (flags & AUTHENTIC_DATA) !== 0,
       rcode: flags & 0x000f,

@@ -73,6 +73,7 @@ const txt = (purpose: string, name: string, wanted: string) => ({
   ttl: 3600,
   wanted,
   line: lineOf(name, wanted),
+  answerer: { server: '192.0.2.53', name: 'ns1.dns.example', authoritative: true },
 });
 
 const domain = {
@@ -85,7 +86,7 @@ const domain = {
 };
 const ed25519 = 'v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=';
 const check = {
-  ...{ domain: 'shop.example', at: ago(0), asked: ['192.0.2.53'], findings: [] },
+  ...{ domain: 'shop.example', at: ago(0), asked: ['ns1.dns.example [192.0.2.53]'], findings: [] },
   records: [
     { ...txt('dkim', 's20260927r._domainkey.shop.example', dkim), found: [dkim], result: 'ok', advice: '' },
     {

@@ -22,6 +22,8 @@ export type DnsServerOptions = {
   readonly port?: number;
   /** Names (or addresses, for their PTR) and their records. A name that is not there, and is no parent of one, is NXDOMAIN. */
   readonly zone: Zone;
+  /** False for a resolver, whose answers do not say that the zone is its own (AA). Default: true. */
+  readonly authoritative?: boolean;
 };
 
 export type DnsServer = {
@@ -38,7 +40,12 @@ export type DnsServer = {
 /** Without EDNS a datagram holds 512 octets: RFC 1035 §4.2.1. */
 const PLAIN_DATAGRAM = 512;
 
-export async function startDnsServer({ address = '127.0.0.1', port = 0, zone }: DnsServerOptions): Promise<DnsServer> {
+export async function startDnsServer({
+  address = '127.0.0.1',
+  port = 0,
+  zone,
+  authoritative = true,
+}: DnsServerOptions): Promise<DnsServer> {
   const records = new Map<string, ZoneRecords>(Object.entries(zone).map(([name, entry]) => [keyOf(name), entry]));
   const queries: string[] = [];
   const connections = new Set<Socket>();
@@ -66,7 +73,7 @@ export async function startDnsServer({ address = '127.0.0.1', port = 0, zone }: 
       type: 'response',
       id: fault === 'wrong-id' ? query.id! ^ 0x5555 : query.id!,
       flags:
-        AUTHORITATIVE_ANSWER |
+        (authoritative ? AUTHORITATIVE_ANSWER : 0) |
         RECURSION_AVAILABLE |
         (isSecure(records, question.name) ? AUTHENTIC_DATA : 0) |
         ((query.flags ?? 0) & 0x0100) |

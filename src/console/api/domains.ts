@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { readDomain } from '../../control/control.ts';
 import { route } from '../route.ts';
-import { checkedRecord, finding } from './findings.ts';
+import { answeredRecord, finding } from './findings.ts';
 
 const path = '/domains/:name';
 const write = { access: 'operator', scope: 'domains:write' } as const;
@@ -96,12 +96,12 @@ export const DOMAIN_ROUTES = [
     method: 'POST',
     path: `${path}/check`,
     ...write,
-    about: 'Asks the DNS afresh about each record: what is wanted, what is there, what to do.',
+    about: 'Asks the name servers of the domain about each record, without any cache: what is wanted, what is there, what to do.',
     answer: v.object({
       domain: v.string(),
       at: v.string(),
-      asked: v.pipe(v.array(v.string()), v.description('The servers that were asked.')),
-      records: v.array(checkedRecord),
+      asked: v.pipe(v.array(v.string()), v.description('The servers that answered, with their names.')),
+      records: v.array(answeredRecord),
       findings: v.array(finding),
     }),
     handle: ({ control, params }) => control.domains.check(readDomain(params.name)),

@@ -12,7 +12,8 @@ export const finding = v.object({
   advice: v.pipe(v.string(), v.description('What to do. Empty: nothing.')),
 });
 
-export const checkedRecord = v.object({
+/** As the servers of the domain have it. */
+export const answeredRecord = v.object({
   purpose: v.picklist(['dkim', 'spf', 'dmarc', 'mx']),
   name: v.string(),
   type: v.picklist(['TXT', 'MX']),
@@ -22,4 +23,20 @@ export const checkedRecord = v.object({
   found: v.pipe(v.nullable(v.array(v.string())), v.description('All that stands there. null: the DNS gave no answer.')),
   result,
   advice: v.string(),
+  answerer: v.pipe(
+    v.nullable(
+      v.object({
+        server: v.pipe(v.string(), v.description('Its address.')),
+        authoritative: v.pipe(v.boolean(), v.description('It has the zone. false: a resolver, whose answer may be older.')),
+        name: v.optional(v.pipe(v.string(), v.description('Of a server of the zone.'))),
+        unasked: v.optional(
+          v.pipe(
+            v.picklist(['unknown', 'refused', 'silent', 'foreign']),
+            v.description('Why no server of the zone gave the answer.'),
+          ),
+        ),
+      }),
+    ),
+    v.description('Who was asked. null: nobody answered.'),
+  ),
 });

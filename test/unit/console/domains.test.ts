@@ -1,8 +1,10 @@
 /** Domains over the API: keys, records, and what the DNS has now. */
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { lookAtDomain } from '../../../src/control/domain-check.ts';
 import { startTestConsole } from '../../support/console.ts';
 import { TEST_DELIVERY } from '../../support/control.ts';
 import { startDns } from '../../support/dns.ts';
+import { startDnsServer } from '../../support/dns-server.ts';
 import { newMessage, put } from '../../support/store-rig.ts';
 
 const HOST = 'relay.example.net';
@@ -55,6 +57,7 @@ test('a record that was changed in the DNS is seen by the next look, with the se
   await console.ask('POST', '/domains', { domain: 'shop.test', selector: 'mail' });
   const before = await check();
   expect(before.asked).toEqual([dns.server]);
+  expect(of(before.records, 'mx')).toMatchObject([{ answerer: { authoritative: false, unasked: 'unknown' } }]);
   expect(of(before.records, 'dkim')).toMatchObject([
     { found: [], result: 'error' },
     { found: [], result: 'error' },
@@ -76,6 +79,31 @@ test('a record that was changed in the DNS is seen by the next look, with the se
 
   for (const { name } of of(before.records, 'dkim')) dns.set(name, undefined);
   expect(of((await check()).records, 'dkim')).toMatchObject([{ result: 'error' }, { result: 'error' }]);
+});
+
+test('the servers of the domain are asked, so that what a resolver has kept does not hide a change', async () => {
+  const zone = await startDnsServer({ address: '127.0.0.53', zone: { '_dmarc.shop.test': { TXT: ['v=DMARC1; p=reject'] } } });
+  const resolver = await startDnsServer({
+    zone: {
+      'shop.test': { NS: ['ns.shop.test'], MX: ['10 old.test'] },
+      'ns.shop.test': { A: ['127.0.0.53'] },
+      '_dmarc.shop.test': { TXT: ['v=DMARC1; p=none'] },
+    },
+    authoritative: false,
+  });
+  onTestFinished(async () => void (await Promise.all([zone.close(), resolver.close()])));
+  const settings = {
+    ...{ hostname: HOST, dns: { servers: [resolver.server], trustAd: false } },
+    delivery: { ...TEST_DELIVERY, allowPrivate: ['127.0.0.0/8'] },
+  };
+  const look = () => lookAtDomain('shop.test', { settings, keys: [], now: Date.now, port: zone.port });
+  const first = await look();
+  const answerer = { server: '127.0.0.53', name: 'ns.shop.test', authoritative: true };
+  expect(first.asked).toEqual(['ns.shop.test [127.0.0.53]']);
+  expect(of(first.records, 'dmarc')).toMatchObject([{ found: ['v=DMARC1; p=reject'], answerer }]);
+  expect(of(first.records, 'mx')).toMatchObject([{ found: [], answerer }]);
+  zone.set('_dmarc.shop.test', { TXT: ['v=DMARC1; p=quarantine'] });
+  expect(of((await look()).records, 'dmarc')).toMatchObject([{ found: ['v=DMARC1; p=quarantine'] }]);
 });
 
 test('copied lines have strings of at most 255 octets, and give the value again', async () => {

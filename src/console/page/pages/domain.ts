@@ -37,6 +37,14 @@ type CheckedRecord = {
   readonly found: readonly string[] | null;
   readonly result: 'ok' | 'warning' | 'error' | 'unknown';
   readonly advice: string;
+  readonly answerer: Answerer | null;
+};
+
+/** `name`: of a server of the domain itself. `unasked`: why a resolver was asked instead. */
+type Answerer = {
+  readonly server: string;
+  readonly name?: string;
+  readonly unasked?: 'unknown' | 'refused' | 'silent' | 'foreign';
 };
 
 /** `POST /domains/:name/check` */
@@ -121,7 +129,7 @@ const RESULTS: Readonly<Record<CheckedRecord['result'], readonly [Tone, string]>
   unknown: ['plain', '?'],
 };
 
-function record({ purpose, name, type, wanted, line, found, result, advice }: CheckedRecord) {
+function record({ purpose, name, type, wanted, line, found, result, advice, answerer }: CheckedRecord) {
   const [tone, sign] = RESULTS[result];
   const which = `${type} ${name}`;
   const isLong = line !== null && line.split('" "').length > 1;
@@ -138,10 +146,17 @@ function record({ purpose, name, type, wanted, line, found, result, advice }: Ch
         ${isLong && named(copyButton(piecesOf(line), t('domains.copy.pieces')), t('domains.record.copyPieces', { record: which }))}`,
       ],
       [t('domains.record.found'), foundValues(found, wanted)],
+      answerer !== null && [t('domains.record.answerer'), answererWords(answerer)],
       advice !== '' && [t('domains.record.advice'), html`<b>${strange(advice)}</b>`],
     ])}
   </article>`;
 }
+
+/** An answer of a resolver may be older than the record. */
+const answererWords = ({ server, name, unasked }: Answerer) =>
+  name !== undefined
+    ? html`${strange(name)} <span class="dim">${server}</span>`
+    : mark('wait', html`${strange(server)} <span class="dim">${t(`domains.answerer.${unasked ?? 'unknown'}`)}</span>`, '▲');
 
 /** The group says what the button copies. */
 const named = (button: unknown, name: string) => html`<span role="group" aria-label=${name}>${button}</span>`;

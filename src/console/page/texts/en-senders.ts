@@ -196,6 +196,13 @@ export const EN_SENDERS = {
   'domains.looked': 'Looked at {time}, asked {server}.',
   'domains.record.name': 'Name',
   'domains.record.wanted': 'Wanted',
+  'domains.record.answerer': 'Answered by',
+  'domains.answerer.unknown':
+    'a resolver: the servers of this domain are not known. Its answer may be as old as the TTL of the record.',
+  'domains.answerer.refused':
+    'a resolver: the servers of this domain have private addresses, which are not asked (delivery.allowPrivate). Its answer may be as old as the TTL of the record.',
+  'domains.answerer.silent': 'a resolver: no server of this domain answered. Its answer may be as old as the TTL of the record.',
+  'domains.answerer.foreign': 'a resolver',
   'domains.record.found': 'Found',
   'domains.record.found.nothing': 'nothing',
   'domains.record.unknown': 'no answer',

@@ -203,6 +203,14 @@ export const FR_SENDERS: SameTexts<typeof EN_SENDERS> = {
   'domains.looked': 'Regardé {time}, demandé à {server}.',
   'domains.record.name': 'Nom',
   'domains.record.wanted': 'Voulu',
+  'domains.record.answerer': 'Réponse de',
+  'domains.answerer.unknown':
+    'un résolveur : les serveurs de ce domaine ne sont pas connus. Sa réponse peut avoir l’âge du TTL de l’enregistrement.',
+  'domains.answerer.refused':
+    'un résolveur : les serveurs de ce domaine ont des adresses privées, qui ne sont pas interrogées (delivery.allowPrivate). Sa réponse peut avoir l’âge du TTL de l’enregistrement.',
+  'domains.answerer.silent':
+    'un résolveur : aucun serveur de ce domaine n’a répondu. Sa réponse peut avoir l’âge du TTL de l’enregistrement.',
+  'domains.answerer.foreign': 'un résolveur',
   'domains.record.found': 'Trouvé',
   'domains.record.found.nothing': 'rien',
   'domains.record.unknown': 'pas de réponse',
