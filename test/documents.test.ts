@@ -40,6 +40,16 @@ describe.each(DOCUMENTS)('%s', (document) => {
   });
 });
 
+test('each failure of the database has a test, which is named as it is', () => {
+  const rows = [
+    ...read('test/README.md').matchAll(
+      /^\| [^|]+ \| `((?:contract|integration|unit\/queue)\/[\w-]+(?:\.test)?\.ts)` \| ([^|]+) \|$/gm,
+    ),
+  ];
+  expect(rows.length).toBeGreaterThan(20);
+  expect(rows.filter(([, file, title]) => !read(`test/${file}`).includes(`'${title}'`)).map(([row]) => row)).toEqual([]);
+});
+
 test('the table of packages has each package that the program needs, and no other', () => {
   const { dependencies, devDependencies, optionalDependencies = {} } = JSON.parse(read('package.json'));
   const map = read('src/README.md');

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { checkDatabase } from '../../src/doctor/database.ts';
 import type { ServerOptions } from '../../src/store/postgres/database-session.ts';
 import { openPostgres } from '../../src/store/postgres/postgres-store.ts';
 import { clusterOf, type OpenedStore } from '../../src/store/store.ts';
@@ -292,23 +293,31 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL is in 
     expect(await due()).toContain('d0.example');
   });
 
-  test('a transaction that stays open is seen, because dead rows stay with it', async () => {
+  test('a transaction that is open for more than five minutes is told in the log, by the metrics and by the doctor', async () => {
     const { primary, database } = await start();
     await (await openPostgres({ server: primary.options(database) })).close();
-    const reader = new Client({ host: '127.0.0.1', port: primary.port, user: 'postgres', database });
-    reader.on('error', () => {});
-    await reader.connect();
-    onTestFinished(() => reader.end());
-    await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
-    await reader.query('SELECT 1');
-    const store = {
-      postgres: [`127.0.0.1:${primary.port}`],
-      database,
-      user: 'postgres',
-      tls: 'none',
-      durability: 'one',
-    } as const;
-    const look = async () => (await clusterOf({ store, dataDir: '' })!.look()).primary?.oldestTransaction ?? 0;
-    await until(async () => (await look()) > 0.5);
+    const settings = { database, user: 'postgres', tls: 'none', durability: 'one' } as const;
+    const cluster = clusterOf({ store: { postgres: [`127.0.0.1:${primary.port}`], ...settings }, dataDir: '' })!;
+    const judged = async () => checkDatabase(await cluster.look()).find(({ subject }) => subject === 'oldest transaction');
+    const writer = new Client({ host: '127.0.0.1', port: primary.port, user: 'postgres', database });
+    writer.on('error', () => {});
+    await writer.connect();
+    onTestFinished(() => writer.end());
+    await writer.query(`BEGIN; INSERT INTO smarthost.small_values VALUES ('left open', '')`);
+    const open = async () => {
+      const told: number[] = [];
+      const store = await openPostgres({ server: primary.options(database), onOldTransaction: (age) => void told.push(age) });
+      onTestFinished(() => store.close());
+      await until(() => store.database() !== undefined);
+      return { told, age: store.database()!.oldestTransaction };
+    };
+    const young = await open();
+    expect([young.told, young.age < 300, (await judged())?.result]).toEqual([[], true, 'ok']);
+    const later = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 600000';
+    await primary.sql(`CREATE OR REPLACE FUNCTION smarthost.time_ms() RETURNS bigint LANGUAGE sql AS '${later}'`, database);
+    const old = await open();
+    expect(old.told).toEqual([Math.round(old.age)]);
+    expect(old.age).toBeGreaterThan(600);
+    expect(await judged()).toMatchObject({ result: 'warning', found: expect.stringMatching(/^open for 1\d min$/) });
   });
 });

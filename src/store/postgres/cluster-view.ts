@@ -26,10 +26,11 @@ const STANDBYS = `
   SELECT application_name AS name, state, sync_state AS sync,
     greatest(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), flush_lsn), 0)::bigint AS behind
   FROM pg_stat_replication ORDER BY application_name`;
-const LOAD = `
+/** @param now a database without our tables has no clock of ours. */
+const load = (now: 'clock_timestamp()' | 'to_timestamp(time_ms() / 1000.0)') => `
   SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int AS connections,
-    (SELECT extract(epoch FROM max(clock_timestamp() - xact_start))::float8 FROM pg_stat_activity
-     WHERE backend_xmin IS NOT NULL AND backend_type = 'client backend' AND pid <> pg_backend_pid()) AS "oldestTransaction",
+    (SELECT extract(epoch FROM ${now} - min(xact_start))::float8 FROM pg_stat_activity
+     WHERE (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND backend_type = 'client backend' AND pid <> pg_backend_pid()) AS "oldestTransaction",
     (SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical')::int AS slots,
     pg_database_size(current_database()) AS size`;
 
@@ -111,13 +112,14 @@ async function lookAt(server: ServerOptions, host: DatabaseHost): Promise<Looked
 async function primaryFacts(session: DatabaseSession, place: string, { version, pid }: Role): Promise<PrimaryFacts> {
   const settings = (await session.ask<{ name: string; setting: string }>(SETTINGS)).rows;
   const maySee = (await session.ask<{ all: boolean }>(MAY_SEE)).rows[0]!.all;
-  const load = (await session.ask<Pick<PrimaryFacts, 'connections' | 'oldestTransaction' | 'slots' | 'size'>>(LOAD)).rows[0]!;
   const format = (await formatOf(session))?.version ?? null;
+  const sql = load(format === null ? 'clock_timestamp()' : 'to_timestamp(time_ms() / 1000.0)');
+  const facts = (await session.ask<Pick<PrimaryFacts, 'connections' | 'oldestTransaction' | 'slots' | 'size'>>(sql)).rows[0]!;
   const asked = Date.now();
   const { at } = (await session.ask<{ at: number }>('SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS at'))
     .rows[0]!;
   return {
-    ...{ place, version, ...load, format, ahead: Math.round(at - (asked + Date.now()) / 2) },
+    ...{ place, version, ...facts, format, ahead: Math.round(at - (asked + Date.now()) / 2) },
     relays: format === FORMAT ? (await session.ask<PrimaryFacts['relays'][number]>(RELAYS)).rows : [],
     settings: Object.fromEntries(settings.map(({ name, setting }) => [name, setting])),
     standbys: maySee ? (await session.ask<StandbyFacts>(STANDBYS)).rows : null,

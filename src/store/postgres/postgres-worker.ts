@@ -46,7 +46,7 @@ const BEAT = 5 * SECOND;
 const MEASURE = MINUTE;
 const SIZE = `
   SELECT pg_database_size(current_database()) AS bytes, coalesce((
-    SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity
+    SELECT time_ms() / 1000.0 - extract(epoch FROM min(xact_start)) FROM pg_stat_activity
     WHERE (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND pid <> pg_backend_pid()), 0)::float8 AS "oldestTransaction"`;
 /** Enough for one look at each server. */
 const LEAST_PATIENCE = SECOND;
