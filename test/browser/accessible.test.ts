@@ -1,9 +1,9 @@
 /** Each page of this list has no fault that axe finds, light and dark, narrow and wide, and does not scroll sideways. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { closeBrowser, hasBrowser } from '../support/browser.ts';
-import { type ConsoleRelay, startConsoleRelay } from '../support/console-relay.ts';
+import { expect, test } from 'vitest';
+import { inBrowser } from '../support/browser.ts';
+import { startConsoleRelay } from '../support/console-relay.ts';
 
 const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
@@ -32,18 +32,9 @@ type AxeResult = {
   readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly html: string }[] }[];
 };
 
-describe.skipIf(!hasBrowser)('pages without barriers', () => {
-  let console: ConsoleRelay;
-  beforeAll(async () => {
-    console = await startConsoleRelay();
-  });
-  afterAll(async () => {
-    await closeBrowser();
-    await console[Symbol.asyncDispose]();
-  });
-
+inBrowser('pages without barriers', startConsoleRelay, (console) => {
   test.each(PAGES)('%s', { timeout: 600_000 }, async (path) => {
-    await using visit = await console.open('admin', { bypassCSP: true });
+    await using visit = await console().open('admin', { bypassCSP: true });
     const { page } = visit;
     await page.goto(path);
     await page.locator('footer.command').waitFor();

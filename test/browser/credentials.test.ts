@@ -1,21 +1,12 @@
 /** What an operator does with credentials, in a real browser on a whole relay. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { closeBrowser, hasBrowser } from '../support/browser.ts';
-import { type ConsoleRelay, startConsoleRelay } from '../support/console-relay.ts';
+import { expect, test } from 'vitest';
+import { inBrowser } from '../support/browser.ts';
+import { startConsoleRelay } from '../support/console-relay.ts';
 import { openClient } from '../support/relay.ts';
 
-describe.skipIf(!hasBrowser)('credentials', () => {
-  let console: ConsoleRelay;
-  beforeAll(async () => {
-    console = await startConsoleRelay();
-  });
-  afterAll(async () => {
-    await closeBrowser();
-    await console[Symbol.asyncDispose]();
-  });
-
+inBrowser('credentials', startConsoleRelay, (console) => {
   test('a new credential is asked for its kind first, its password is shown once, and it logs in', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/credentials');
     await page.getByRole('link', { name: 'Add a credential' }).click();
@@ -27,7 +18,7 @@ describe.skipIf(!hasBrowser)('credentials', () => {
     const password = (await page.locator('code.secret').textContent())!;
     expect(password.length).toBeGreaterThan(15);
 
-    const client = await openClient(console.relay.ports.submissions, { tls: true });
+    const client = await openClient(console().relay.ports.submissions, { tls: true });
     expect(await client.login('shop', password)).toMatch(/^235 /);
     client.close();
 
@@ -40,7 +31,7 @@ describe.skipIf(!hasBrowser)('credentials', () => {
   });
 
   test('its senders can be changed and tried, and a rule that is none is refused at its field', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/credentials/app%40sender.test?view=rules');
     const senders = page.getByLabel('May send as');
@@ -62,7 +53,7 @@ describe.skipIf(!hasBrowser)('credentials', () => {
   });
 
   test('its own limits are saved row by row', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/credentials/app%40sender.test?view=rules');
     await page.getByLabel('Its own').check();
@@ -78,23 +69,23 @@ describe.skipIf(!hasBrowser)('credentials', () => {
   });
 
   test('a test mail is sent from its sender and can be followed', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/credentials/app%40sender.test?view=client');
     await page.getByLabel('From').fill('app@sender.test');
     await page.getByLabel('To', { exact: true }).fill('anna@dest.test');
     await page.getByRole('button', { name: 'Send' }).click();
     await page.getByText('The test mail is on its way.').waitFor();
-    const [arrived] = await console.relay.mx.received(1);
+    const [arrived] = await console().relay.mx.received(1);
     expect(arrived!.mailFrom).toBe('app@sender.test');
     expect(await page.getByRole('link', { name: 'Follow it' }).getAttribute('href')).toMatch(/^\/messages\/\w+$/);
   });
 
   test('disabling says what it does, refuses the next login, and can be undone; removing asks for its name', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     const login = async () => {
-      const client = await openClient(console.relay.ports.submissions, { tls: true });
+      const client = await openClient(console().relay.ports.submissions, { tls: true });
       const reply = await client.login();
       client.close();
       return reply;

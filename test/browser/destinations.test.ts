@@ -1,31 +1,27 @@
 /** Why it is slow there, and what an operator does about it: in a real browser on a whole relay. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { closeBrowser, hasBrowser } from '../support/browser.ts';
-import { type ConsoleRelay, startConsoleRelay } from '../support/console-relay.ts';
+import { expect, test } from 'vitest';
+import { inBrowser } from '../support/browser.ts';
+import { startConsoleRelay } from '../support/console-relay.ts';
 import { openClient } from '../support/relay.ts';
 
 const TEXT = 'From: app@sender.test\r\nTo: anna@dest.test\r\nSubject: Hello\r\n\r\nHow are you?\r\n';
 
-describe.skipIf(!hasBrowser)('destinations', () => {
-  let console: ConsoleRelay;
-  beforeAll(async () => {
-    console = await startConsoleRelay({
-      yaml: "routes: [{ user: nobody, hosts: ['127.0.0.1:9'] }]\n",
-      mx: { script: { RCPT: () => '451 4.7.500 Server busy <b>now</b>' } },
-    });
-    const client = await openClient(console.relay.ports.submissions, { tls: true });
-    await client.login();
-    expect(await client.message({ text: TEXT })).toMatch(/^250 /);
-    client.close();
-    await console.relay.logged('delayed');
+async function startWithBusyHost() {
+  const console = await startConsoleRelay({
+    yaml: "routes: [{ user: nobody, hosts: ['127.0.0.1:9'] }]\n",
+    mx: { script: { RCPT: () => '451 4.7.500 Server busy <b>now</b>' } },
   });
-  afterAll(async () => {
-    await closeBrowser();
-    await console[Symbol.asyncDispose]();
-  });
+  const client = await openClient(console.relay.ports.submissions, { tls: true });
+  await client.login();
+  expect(await client.message({ text: TEXT })).toMatch(/^250 /);
+  client.close();
+  await console.relay.logged('delayed');
+  return console;
+}
 
+inBrowser('destinations', startWithBusyHost, (console) => {
   test('a destination shows what waits and its last reply, as text', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/destinations?find=dest');
     await page.getByRole('link', { name: 'dest.test' }).click();
@@ -36,7 +32,7 @@ describe.skipIf(!hasBrowser)('destinations', () => {
   });
 
   test('its mail is held and released, and each step tells first how many it will touch', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/destinations/dest.test');
     await page.getByRole('button', { name: 'Hold all' }).click();

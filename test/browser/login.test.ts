@@ -1,31 +1,25 @@
 /** How somebody gets in, and what happens when a session ends in the middle of work, in a real browser on a whole relay. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { secretHash } from '../../src/console/access/cookie.ts';
-import { closeBrowser, hasBrowser, lookAt, openWindow } from '../support/browser.ts';
-import { type ConsoleRelay, startConsoleRelay } from '../support/console-relay.ts';
+import { inBrowser, lookAt, openWindow } from '../support/browser.ts';
+import { startConsoleRelay } from '../support/console-relay.ts';
 
 const PASSWORD = 'a long password of anna';
 const LINK = 'K7QF-2M9X-HRTW';
 
-describe.skipIf(!hasBrowser)('logging in', () => {
-  let console: ConsoleRelay;
-  beforeAll(async () => {
-    console = await startConsoleRelay({
-      prepare: async ({ console: accounts }) => {
-        const now = Date.now();
-        const code = LINK.replaceAll('-', '');
-        const link = { id: code.slice(0, 4), hash: secretHash(code), account: 'anna', expiresAt: now + 3_600_000, triesLeft: 5 };
-        await accounts.addAccount({ name: 'anna', role: 'operator', credentials: null, createdAt: now }, link);
-      },
-    });
-  });
-  afterAll(async () => {
-    await closeBrowser();
-    await console[Symbol.asyncDispose]();
+const startWithLink = () =>
+  startConsoleRelay({
+    prepare: async ({ console: accounts }) => {
+      const now = Date.now();
+      const code = LINK.replaceAll('-', '');
+      const link = { id: code.slice(0, 4), hash: secretHash(code), account: 'anna', expiresAt: now + 3_600_000, triesLeft: 5 };
+      await accounts.addAccount({ name: 'anna', role: 'operator', credentials: null, createdAt: now }, link);
+    },
   });
 
+inBrowser('logging in', startWithLink, (console) => {
   test('a link sets a password once, and a session that ends loses nothing that was typed', async () => {
-    await using visit = await openWindow(console.origin);
+    await using visit = await openWindow(console().origin);
     const { page } = visit;
     await page.goto(`/#setup=${LINK}`);
     await page.getByText('This sets the password of the account anna.').waitFor();
@@ -37,7 +31,7 @@ describe.skipIf(!hasBrowser)('logging in', () => {
     await page.getByLabel('The same again').fill(PASSWORD);
     await page.getByRole('button', { name: 'Set the password' }).click();
     await page.getByText('Mail is flowing.').waitFor();
-    expect(page.url()).toBe(`${console.origin}/`);
+    expect(page.url()).toBe(`${console().origin}/`);
 
     await page.goto('/new-credential?kind=app');
     await page.getByRole('heading', { level: 1 }).waitFor();
@@ -61,7 +55,7 @@ describe.skipIf(!hasBrowser)('logging in', () => {
   });
 
   test('who is not logged in gets the page that was asked for after the login', async () => {
-    await using visit = await openWindow(console.origin);
+    await using visit = await openWindow(console().origin);
     const { page } = visit;
     await page.goto('/queue?by=message');
     await page.getByLabel('Account').fill('anna');
@@ -69,14 +63,14 @@ describe.skipIf(!hasBrowser)('logging in', () => {
     await lookAt(page, 'login');
     await page.getByRole('button', { name: 'Log in' }).click();
     await page.getByRole('heading', { level: 1, name: 'Queue' }).waitFor();
-    expect(page.url()).toBe(`${console.origin}/queue?by=message`);
+    expect(page.url()).toBe(`${console().origin}/queue?by=message`);
     await page.getByText('anna', { exact: true }).click();
     await page.getByRole('button', { name: 'Log out' }).click();
     await page.getByRole('heading', { level: 1, name: 'Log in' }).waitFor();
   });
 
   test('a link that was used says how to get another one', async () => {
-    await using visit = await openWindow(console.origin);
+    await using visit = await openWindow(console().origin);
     const { page } = visit;
     await page.goto(`/#setup=${LINK}`);
     await page.getByText('A link counts once').waitFor();

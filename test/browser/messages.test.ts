@@ -1,30 +1,25 @@
 /** How an operator finds a message and sees what became of it, in a real browser on a whole relay. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { NewMessage } from '../../src/store/store.ts';
-import { closeBrowser, hasBrowser, lookAt } from '../support/browser.ts';
-import { type ConsoleRelay, startConsoleRelay } from '../support/console-relay.ts';
+import { expect, test } from 'vitest';
+import type { NewMessage, Store } from '../../src/store/store.ts';
+import { inBrowser, lookAt } from '../support/browser.ts';
+import { startConsoleRelay } from '../support/console-relay.ts';
 import { fillMail } from '../support/mail-world.ts';
 
 /** Machines are slow at times. */
 const PATIENCE = { timeout: 30_000 };
 
-describe.skipIf(!hasBrowser)('messages', () => {
-  let console: ConsoleRelay;
-  let messages: readonly NewMessage[];
-  beforeAll(async () => {
-    console = await startConsoleRelay({
-      prepare: async (store) => {
-        messages = await fillMail(store);
-      },
-    });
-  });
-  afterAll(async () => {
-    await closeBrowser();
-    await console[Symbol.asyncDispose]();
-  });
+let messages: readonly NewMessage[];
 
+async function startWithMail() {
+  const prepare = async (store: Store) => {
+    messages = await fillMail(store);
+  };
+  return startConsoleRelay({ prepare });
+}
+
+inBrowser('messages', startWithMail, (console) => {
   test('the list is filtered by its address, and a message says what was tried and answered', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/messages');
     const table = page.getByRole('table', { name: 'Messages' });
@@ -49,7 +44,7 @@ describe.skipIf(!hasBrowser)('messages', () => {
   });
 
   test('what strangers wrote is text, with its hidden signs shown', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto(`/messages/${messages[2]!.id}`);
     const heading = page.getByRole('heading', { level: 1 });
@@ -58,7 +53,7 @@ describe.skipIf(!hasBrowser)('messages', () => {
   });
 
   test('the search of the frame takes an id to its message, and other text to the recipients', async () => {
-    await using visit = await console.open('reader');
+    await using visit = await console().open('reader');
     const { page } = visit;
     await page.goto('/');
     await page.getByRole('heading', { level: 1 }).waitFor();
@@ -76,7 +71,7 @@ describe.skipIf(!hasBrowser)('messages', () => {
   });
 
   test('what was refused at the door is found with its client and its reply', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/refused');
     const table = page.getByRole('table', { name: 'Refused' });
@@ -88,7 +83,7 @@ describe.skipIf(!hasBrowser)('messages', () => {
   });
 
   test('the overview answers in words first, also on a phone', async () => {
-    await using visit = await console.open('operator', { viewport: { width: 360, height: 740 } });
+    await using visit = await console().open('operator', { viewport: { width: 360, height: 740 } });
     const { page } = visit;
     await page.goto('/');
     for (const words of ['Mail is flowing.', 'In the last hour:', /needs? you\./]) {

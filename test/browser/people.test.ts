@@ -1,21 +1,12 @@
 /** What an administrator does with accounts, tokens and changes, in a real browser on a whole relay. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { closeBrowser, hasBrowser } from '../support/browser.ts';
+import { expect, test } from 'vitest';
+import { inBrowser } from '../support/browser.ts';
 import { askOnce } from '../support/console.ts';
-import { type ConsoleRelay, startConsoleRelay } from '../support/console-relay.ts';
+import { startConsoleRelay } from '../support/console-relay.ts';
 
-describe.skipIf(!hasBrowser)('accounts, tokens and changes', () => {
-  let console: ConsoleRelay;
-  beforeAll(async () => {
-    console = await startConsoleRelay();
-  });
-  afterAll(async () => {
-    await closeBrowser();
-    await console[Symbol.asyncDispose]();
-  });
-
+inBrowser('accounts, tokens and changes', startConsoleRelay, (console) => {
   test('a new account comes with a link that is shown once, and the list shows that nobody has used it', async () => {
-    await using visit = await console.open();
+    await using visit = await console().open();
     const { page } = visit;
     await page.goto('/accounts');
     await page.getByRole('button', { name: 'Add an account' }).click();
@@ -25,7 +16,7 @@ describe.skipIf(!hasBrowser)('accounts, tokens and changes', () => {
     await dialog.getByRole('button', { name: 'Add and show the link' }).click();
     await page.getByRole('heading', { name: 'Give this link to bob@example.org' }).waitFor();
     const link = (await page.locator('code.secret').textContent())!;
-    expect(link).toMatch(new RegExp(`^${console.origin}/#setup=\\w{4}-\\w{4}-\\w{4}$`));
+    expect(link).toMatch(new RegExp(`^${console().origin}/#setup=\\w{4}-\\w{4}-\\w{4}$`));
     await page.getByRole('row', { name: /bob@example\.org.*has not set a password yet.*Reader/ }).waitFor();
     await page.reload();
     await page.getByRole('row', { name: /bob@example\.org/ }).waitFor();
@@ -33,7 +24,7 @@ describe.skipIf(!hasBrowser)('accounts, tokens and changes', () => {
   });
 
   test('an account of somebody else is changed, disabled and removed, each with a sentence first', async () => {
-    await using visit = await console.open();
+    await using visit = await console().open();
     const { page } = visit;
     await page.goto('/accounts/operator');
     await page.getByLabel('Role').selectOption('reader');
@@ -54,7 +45,7 @@ describe.skipIf(!hasBrowser)('accounts, tokens and changes', () => {
   });
 
   test('a token is shown once, opens the API with its scopes, and is refused when it is removed', async () => {
-    await using visit = await console.open();
+    await using visit = await console().open();
     const { page } = visit;
     await page.goto('/tokens');
     await page.getByRole('button', { name: 'Add a token' }).first().click();
@@ -66,7 +57,7 @@ describe.skipIf(!hasBrowser)('accounts, tokens and changes', () => {
     await dialog.getByRole('button', { name: 'Make the token' }).click();
     await page.getByRole('heading', { name: 'Copy the token now' }).waitFor();
     const token = (await page.locator('code.secret').textContent())!;
-    const ask = () => askOnce(`${console.origin}/api/v1/status`, 'GET', { authorization: `Bearer ${token}` });
+    const ask = () => askOnce(`${console().origin}/api/v1/status`, 'GET', { authorization: `Bearer ${token}` });
     expect((await ask()).status).toBe(200);
     await page.reload();
     await page.getByRole('row', { name: /monitoring/ }).waitFor();
@@ -78,7 +69,7 @@ describe.skipIf(!hasBrowser)('accounts, tokens and changes', () => {
   });
 
   test('the changes say who did what, with the fields before and after, and are filtered by the address', async () => {
-    await using visit = await console.open();
+    await using visit = await console().open();
     const { page } = visit;
     await page.goto('/credentials/app%40sender.test?view=access');
     await page.getByRole('button', { name: 'Disable' }).click();
@@ -96,7 +87,7 @@ describe.skipIf(!hasBrowser)('accounts, tokens and changes', () => {
   });
 
   test('the second factor is set up with a QR code or its key, and its recovery codes are shown once', async () => {
-    await using visit = await console.open();
+    await using visit = await console().open();
     const { page } = visit;
     await page.goto('/account');
     await page.getByRole('button', { name: 'Turn it on' }).click();

@@ -1,22 +1,13 @@
 /** What an operator does with domains, doctor, certificates, log and settings, in a real browser on a whole relay. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { closeBrowser, hasBrowser } from '../support/browser.ts';
-import { type ConsoleRelay, startConsoleRelay } from '../support/console-relay.ts';
+import { expect, test } from 'vitest';
+import { inBrowser } from '../support/browser.ts';
+import { startConsoleRelay } from '../support/console-relay.ts';
 import { openClient } from '../support/relay.ts';
 
-describe.skipIf(!hasBrowser)('domains, doctor, certificates and settings', () => {
-  let console: ConsoleRelay;
-  beforeAll(async () => {
-    console = await startConsoleRelay();
-  });
-  afterAll(async () => {
-    await closeBrowser();
-    await console[Symbol.asyncDispose]();
-  });
-
+inBrowser('domains, doctor, certificates and settings', startConsoleRelay, (console) => {
   test('a new domain shows each record that it needs, and a record that is published is seen by one click', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/domains');
     await page.getByRole('button', { name: 'Add a domain' }).click();
@@ -26,7 +17,7 @@ describe.skipIf(!hasBrowser)('domains, doctor, certificates and settings', () =>
     const dmarc = page.getByRole('article').filter({ has: page.getByText('DMARC', { exact: true }) });
     await dmarc.locator('code', { hasText: 'v=DMARC1; p=none' }).waitFor();
     expect(await dmarc.textContent()).toContain('nothing');
-    console.relay.dns.set('_dmarc.shop.test', { TXT: ['v=DMARC1; p=none'] });
+    console().relay.dns.set('_dmarc.shop.test', { TXT: ['v=DMARC1; p=none'] });
     await page.getByRole('button', { name: 'Look again' }).click();
     await dmarc.getByText('the same').waitFor();
     await page.getByText('Zone file', { exact: true }).click();
@@ -36,7 +27,7 @@ describe.skipIf(!hasBrowser)('domains, doctor, certificates and settings', () =>
   });
 
   test('a key is rotated, and a domain is removed only by its name', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/domains/sender.test');
     await page.getByRole('link', { name: 'app@sender.test' }).waitFor();
@@ -52,7 +43,7 @@ describe.skipIf(!hasBrowser)('domains, doctor, certificates and settings', () =>
   });
 
   test('the doctor looks once, shows what to mend first, and a finding is muted with a reason and an end', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/doctor');
     await page.getByText('Nobody has looked yet.').waitFor();
@@ -72,7 +63,7 @@ describe.skipIf(!hasBrowser)('domains, doctor, certificates and settings', () =>
   });
 
   test('the certificates are shown with their fingerprints', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/certificates');
     await page.getByRole('heading', { name: 'ECDSA key' }).waitFor();
@@ -84,9 +75,9 @@ describe.skipIf(!hasBrowser)('domains, doctor, certificates and settings', () =>
   });
 
   test('a setting that was changed in the file is named, and a reload takes it over', async () => {
-    await using visit = await console.open('admin');
+    await using visit = await console().open('admin');
     const { page } = visit;
-    const { file } = console.relay;
+    const { file } = console().relay;
     await page.goto('/settings?find=limits.messages');
     const row = page.getByRole('row', { name: /limits\.messages/ });
     await row.waitFor();
@@ -104,11 +95,11 @@ describe.skipIf(!hasBrowser)('domains, doctor, certificates and settings', () =>
   });
 
   test('the log shows what happens while it is followed, and leads to the message', async () => {
-    await using visit = await console.open('operator');
+    await using visit = await console().open('operator');
     const { page } = visit;
     await page.goto('/log?event=accepted&follow=yes');
     await page.getByText('Following: new lines appear at the top.').waitFor();
-    const client = await openClient(console.relay.ports.submissions, { tls: true });
+    const client = await openClient(console().relay.ports.submissions, { tls: true });
     await client.login();
     const text = 'From: app@sender.test\r\nTo: anna@dest.test\r\nSubject: Hello\r\n\r\nHow are you?\r\n';
     const reply = await client.message({ text });

@@ -1,6 +1,6 @@
 /** A real browser that shows the pages. What a page does wrong without looking wrong fails the test at its end. */
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { hasCommand, requirePeer } from './peers.ts';
 
 const FLAGS = [
@@ -26,6 +26,25 @@ let running: Promise<Browser> | undefined;
 export async function closeBrowser(): Promise<void> {
   await (await running)?.close();
   running = undefined;
+}
+
+/** Tests in a browser of what `start` starts once for all of them. They are skipped where there is no browser. */
+export function inBrowser<T extends AsyncDisposable>(
+  name: string,
+  start: () => Promise<T>,
+  tests: (started: () => T) => void,
+): void {
+  describe.skipIf(!hasBrowser)(name, () => {
+    let started: T | undefined;
+    beforeAll(async () => {
+      started = await start();
+    });
+    afterAll(async () => {
+      await closeBrowser();
+      await started?.[Symbol.asyncDispose]();
+    });
+    tests(() => started!);
+  });
 }
 
 /**
