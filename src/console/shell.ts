@@ -17,6 +17,7 @@ export function shellOf(
 <meta charset="utf-8">
 <title>smarthost</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="smarthost-relay" content="${escaped(hostname)}">
 <meta name="color-scheme" content="light dark">
 <link rel="icon" type="image/svg+xml" href="${build.icon}">
 <link rel="stylesheet" href="${build.style}">

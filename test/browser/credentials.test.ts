@@ -1,6 +1,6 @@
 /** What an operator does with credentials, in a real browser on a whole relay. */
 import { expect, test } from 'vitest';
-import { inBrowser } from '../support/browser.ts';
+import { answered, inBrowser } from '../support/browser.ts';
 import { startConsoleRelay } from '../support/console-relay.ts';
 import { openClient } from '../support/relay.ts';
 
@@ -31,7 +31,7 @@ inBrowser('credentials', startConsoleRelay, (console) => {
   });
 
   test('its senders can be changed and tried, and a rule that is none is refused at its field', async () => {
-    await using visit = await console().open('operator');
+    await using visit = await console().open('operator', { expected: [answered(422, '/api/v1/credentials/')] });
     const { page } = visit;
     await page.goto('/credentials/app%40sender.test?view=rules');
     const senders = page.getByLabel('May send as');

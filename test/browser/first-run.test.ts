@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { closeBrowser, hasBrowser, openWindow } from '../support/browser.ts';
+import { answered, closeBrowser, hasBrowser, openWindow } from '../support/browser.ts';
 import { type FirstRunWorld, startFirstRunWorld } from '../support/first-run.ts';
 import { submit } from '../support/smtp-send.ts';
 
@@ -60,7 +60,10 @@ async function makeAccount(page: Page, link: string): Promise<void> {
 describe.skipIf(!hasBrowser)('the first run', () => {
   test('leads from the link to the first mail, and says why the first login fails', async () => {
     const { link } = await world.begin();
-    await using visit = await openWindow(world.origin, { bypassCSP: true, expected: HANDOVER });
+    await using visit = await openWindow(world.origin, {
+      bypassCSP: true,
+      expected: [...HANDOVER, answered(422, '/api/v1/first-run/machine')],
+    });
     const { page } = visit;
     await makeAccount(page, link);
     await checkStep(page, 'Account');

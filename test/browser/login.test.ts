@@ -1,7 +1,7 @@
 /** How somebody gets in, and what happens when a session ends in the middle of work, in a real browser on a whole relay. */
 import { expect, test } from 'vitest';
 import { secretHash } from '../../src/console/access/cookie.ts';
-import { inBrowser, lookAt, openWindow } from '../support/browser.ts';
+import { answered, inBrowser, lookAt, openWindow } from '../support/browser.ts';
 import { startConsoleRelay } from '../support/console-relay.ts';
 
 const PASSWORD = 'a long password of anna';
@@ -19,10 +19,11 @@ const startWithLink = () =>
 
 inBrowser('logging in', startWithLink, (console) => {
   test('a link sets a password once, and a session that ends loses nothing that was typed', async () => {
-    await using visit = await openWindow(console().origin);
+    await using visit = await openWindow(console().origin, { expected: [answered(401, '/api/v1/')] });
     const { page } = visit;
     await page.goto(`/#setup=${LINK}`);
     await page.getByText('This sets the password of the account anna.').waitFor();
+    expect(await page.locator('.brand').textContent()).toBe('smarthost relay.test');
     await lookAt(page, 'set-password');
     await page.getByLabel('New password').fill(PASSWORD);
     await page.getByLabel('The same again').fill('another one, mistyped');
@@ -32,6 +33,7 @@ inBrowser('logging in', startWithLink, (console) => {
     await page.getByRole('button', { name: 'Set the password' }).click();
     await page.getByText('Mail is flowing.').waitFor();
     expect(page.url()).toBe(`${console().origin}/`);
+    expect(await page.getByRole('banner').getByRole('link').textContent()).toBe('smarthost relay.test');
 
     await page.goto('/new-credential?kind=app');
     await page.getByRole('heading', { level: 1 }).waitFor();
@@ -70,7 +72,7 @@ inBrowser('logging in', startWithLink, (console) => {
   });
 
   test('a link that was used says how to get another one', async () => {
-    await using visit = await openWindow(console().origin);
+    await using visit = await openWindow(console().origin, { expected: [answered(404, '/api/v1/setup/look')] });
     const { page } = visit;
     await page.goto(`/#setup=${LINK}`);
     await page.getByText('A link counts once').waitFor();

@@ -12,7 +12,7 @@ import type { Filter, filterBar, filterHref, useFilters } from '../../src/consol
 import type { FormValues, openForm } from '../../src/console/page/parts/form.ts';
 import type { tellDone, tellFailed } from '../../src/console/page/parts/toast.ts';
 import type { StreamState, useStream } from '../../src/console/page/stream.ts';
-import { closeBrowser, hasBrowser, openWindow } from '../support/browser.ts';
+import { answered, closeBrowser, hasBrowser, openWindow } from '../support/browser.ts';
 import { startTestConsole } from '../support/console.ts';
 
 /** What the browser has loaded of the modules in `MODULES`. */
@@ -67,8 +67,10 @@ const LOAD = `(async () => {
 afterAll(closeBrowser);
 
 async function openParts(origin: string) {
-  const visit = await openWindow(origin);
-  await visit.page.route('**/api/v1/session', (route) => route.fulfill({ json: { name: 'anna', role: 'admin', csrf: 'x' } }));
+  const visit = await openWindow(origin, { expected: [answered(404, '/no/page')] });
+  await visit.page.route('**/api/v1/session', (route) =>
+    route.fulfill({ json: { signedIn: true, name: 'anna', role: 'admin', csrf: 'x' } }),
+  );
   await visit.page.goto('/no/page');
   await visit.page.getByRole('heading', { level: 1 }).waitFor();
   await visit.page.evaluate(LOAD);
@@ -265,7 +267,9 @@ test.skipIf(!hasBrowser)('one window reads the stream of events, another one hea
     route.fulfill({ contentType: 'text/event-stream', body: 'event: thing\ndata: {"id":1}\n\n' }),
   );
   const second = await first.page.context().newPage();
-  await second.route('**/api/v1/session', (route) => route.fulfill({ json: { name: 'anna', role: 'admin', csrf: 'x' } }));
+  await second.route('**/api/v1/session', (route) =>
+    route.fulfill({ json: { signedIn: true, name: 'anna', role: 'admin', csrf: 'x' } }),
+  );
   const streams: string[] = [];
   second.on('request', (request) => void (request.url().endsWith('/live') && streams.push(request.url())));
   await second.goto('/no/page');

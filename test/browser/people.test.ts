@@ -1,6 +1,6 @@
 /** What an administrator does with accounts, tokens and changes, in a real browser on a whole relay. */
 import { expect, test } from 'vitest';
-import { inBrowser } from '../support/browser.ts';
+import { answered, inBrowser } from '../support/browser.ts';
 import { askOnce } from '../support/console.ts';
 import { startConsoleRelay } from '../support/console-relay.ts';
 
@@ -45,7 +45,7 @@ inBrowser('accounts, tokens and changes', startConsoleRelay, (console) => {
   });
 
   test('a token is shown once, opens the API with its scopes, and is refused when it is removed', async () => {
-    await using visit = await console().open();
+    await using visit = await console().open('admin', { expected: [answered(422, '/api/v1/tokens')] });
     const { page } = visit;
     await page.goto('/tokens');
     await page.getByRole('button', { name: 'Add a token' }).first().click();
@@ -87,7 +87,7 @@ inBrowser('accounts, tokens and changes', startConsoleRelay, (console) => {
   });
 
   test('the second factor is set up with a QR code or its key, and its recovery codes are shown once', async () => {
-    await using visit = await console().open();
+    await using visit = await console().open('admin', { expected: [answered(422, '/api/v1/session/factor')] });
     const { page } = visit;
     await page.goto('/account');
     await page.getByRole('button', { name: 'Turn it on' }).click();

@@ -194,6 +194,7 @@ const status = {
 export const PICTURE_ANSWERS: Readonly<Record<string, unknown>> = {
   'GET /session': {
     ...{
+      signedIn: true,
       name: 'anna',
       role: 'admin',
       credentials: null,

@@ -20,6 +20,9 @@ export type Visit = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
+/** Milliseconds that a page may take for a step: a busy machine decides no test. */
+const PATIENCE = 90_000;
+
 let running: Promise<Browser> | undefined;
 
 /** One browser for all tests of a file. Call it in `afterAll`. */
@@ -48,19 +51,29 @@ export function inBrowser<T extends AsyncDisposable>(
 }
 
 /**
+ * What a browser logs of an answer of 400 and above. A test names those that it asks for, so that no page gets one by accident.
+ * @param path its beginning, such as `/api/v1/session`.
+ */
+export const answered = (status: number, path: string): RegExp =>
+  new RegExp(`^Failed to load resource: the server responded with a status of ${status} .* https?://[^/]+${path}`);
+
+export type WindowOptions = BrowserContextOptions & {
+  /** What the browser may log, such as an answer that the test asks for, or a connection that is refused. */
+  readonly expected?: readonly RegExp[];
+};
+
+/**
  * A window with nothing kept from other tests, 1280 px wide. Its test fails if the page logs an error, breaks its policy for content, asks
  * another host, or leaves a rejection unhandled.
- * @param origin of the console. @param expected what the browser may log besides, such as a connection that is refused.
+ * @param origin of the console.
  */
-export async function openWindow(
-  origin: string,
-  { expected = [], ...options }: BrowserContextOptions & { readonly expected?: readonly RegExp[] } = {},
-): Promise<Visit> {
+export async function openWindow(origin: string, { expected = [], ...options }: WindowOptions = {}): Promise<Visit> {
   running ??= chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS });
   const context = await (await running).newContext({
     ...{ baseURL: origin, locale: 'en-GB', timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 900 } },
     ...options,
   });
+  context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   const faults: string[] = [];
   const requests: string[] = [];
@@ -87,13 +100,10 @@ export async function openWindow(
     ...{ page, requests, received: () => octets },
     async [Symbol.asyncDispose]() {
       await context.close();
-      expect(faults.filter((fault) => ![...EXPECTED, ...expected].some((one) => one.test(fault)))).toEqual([]);
+      expect(faults.filter((fault) => !expected.some((one) => one.test(fault)))).toEqual([]);
     },
   };
 }
-
-/** A browser logs each answer of 400 and above. What a page makes of it is what its test looks at. */
-const EXPECTED = [/^Failed to load resource: the server responded with a status of 4\d\d/];
 
 /** Writes pictures of a page into the folder `LOOK_AT`, if it is set: wide and narrow, light and dark. For people who change pages. */
 export async function lookAt(page: Page, name: string): Promise<void> {

@@ -2,9 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { BrowserContextOptions } from 'playwright-core';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { openWindow, type Visit } from './browser.ts';
+import { openWindow, type Visit, type WindowOptions } from './browser.ts';
 import { addAccount, cookieOf, ROLES, type Role } from './console-session.ts';
 import { startTestRelay, type TestRelayOptions } from './relay.ts';
 
@@ -31,8 +30,8 @@ export async function startConsoleRelay({ prepare, yaml = '', ...options }: Cons
     relay,
     origin,
     /** A window in which somebody of this role is logged in. */
-    async open(role: Role = 'admin', context: BrowserContextOptions = {}): Promise<Visit> {
-      const visit = await openWindow(origin, context);
+    async open(role: Role = 'admin', options: WindowOptions = {}): Promise<Visit> {
+      const visit = await openWindow(origin, options);
       await visit.page.context().addCookies([{ ...cookieOf(role, port), url: origin }]);
       return visit;
     },

@@ -14,6 +14,7 @@ const Code = v.pipe(v.string(), v.maxLength(64), v.description('Six digits of th
 const Link = v.pipe(v.string(), v.maxLength(256), v.description('What stands behind `#setup=` in the link.'));
 
 const Me = v.object({
+  signedIn: v.literal(true),
   name: v.string(),
   role: v.picklist(['reader', 'operator', 'admin']),
   credentials: v.pipe(v.nullable(v.array(v.string())), v.description('The only credentials whose mail is seen; null: all.')),
@@ -27,8 +28,16 @@ const Me = v.object({
   endsAt: v.string(),
 });
 
+/** Who looks before the login is told so without an error, which a browser would print as one. */
+const Nobody = v.object({ signedIn: v.literal(false) });
+
 /** Who is logged in. */
 export type ApiSession = v.InferOutput<typeof Me>;
+
+/** What `GET /session` answers: somebody, or nobody. */
+export type ApiVisitor = ApiSession | v.InferOutput<typeof Nobody>;
+
+const NOBODY = { signedIn: false } as const;
 
 type SessionFacts = { readonly secret: string; readonly createdAt: number; readonly confirmedAt: number };
 
@@ -36,6 +45,7 @@ function meOf(account: ConsoleAccount, { secret, createdAt, confirmedAt }: Sessi
   const { secondFactor, lifetime } = parts.settings();
   const hasFactor = account.totpSecret !== null;
   return {
+    signedIn: true as const,
     ...{ name: account.name, role: account.role, credentials: account.credentials && [...account.credentials] },
     ...{ csrf: csrfOf(secret), secondFactor: hasFactor, recoveryCodes: account.recoveryCodes.length },
     secondFactorNeeded: secondFactor === 'required' && !hasFactor,
@@ -57,12 +67,12 @@ export const SESSION_ROUTES = [
   route({
     method: 'GET',
     path: '/session',
-    access: 'account',
+    access: 'public',
     scope: null,
     when: 'always',
-    about: 'Who is logged in, and the value that changes need.',
-    answer: Me,
-    handle: async ({ session, parts }) => meOf(session!.account, session!, parts),
+    about: 'Who is logged in, and the value that changes need. A token is no login.',
+    answer: v.variant('signedIn', [Me, Nobody]),
+    handle: async ({ session, parts }) => (session === undefined ? NOBODY : meOf(session.account, session, parts)),
   }),
   route({
     method: 'POST',

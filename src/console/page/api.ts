@@ -48,6 +48,9 @@ export function keepSession(by: Keeper): void {
   keeper = by;
 }
 
+/** The relay's own host name, which is seldom the name that the browser has come by. The document of each page has it. */
+export const relayName = () => document.querySelector<HTMLMetaElement>('meta[name=smarthost-relay]')?.content ?? '';
+
 /** ms since 1970, as the relay sees it. */
 export const relayNow = () => Date.now() + ahead;
 

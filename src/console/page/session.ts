@@ -1,9 +1,9 @@
 /** Who is logged in, and what that role may. */
-import type { ApiSession } from '../api/session.ts';
-import { ApiFailure, api } from './api.ts';
+import type { ApiSession, ApiVisitor } from '../api/session.ts';
+import { api } from './api.ts';
 import { cell } from './cell.ts';
 
-/** `GET /session`. */
+/** `GET /session`, when somebody is logged in. */
 export type PageSession = ApiSession;
 export type PageRole = PageSession['role'];
 
@@ -19,12 +19,8 @@ export function mayAs(role: PageRole): boolean {
 }
 
 export async function loadSession(): Promise<void> {
-  try {
-    pageSession.set(await api.get<PageSession>('/session', {}, { bare: true }));
-  } catch (error) {
-    if (error instanceof ApiFailure && error.status === 401) pageSession.set(null);
-    else throw error;
-  }
+  const visitor = await api.get<ApiVisitor>('/session', {}, { bare: true });
+  pageSession.set(visitor.signedIn ? visitor : null);
 }
 
 type LoginFields = { readonly name: string; readonly password: string; readonly code?: string };

@@ -37,6 +37,7 @@ test('the shell of a page is never kept, and its policy lets only our files and 
   expect(policy).toContain("require-trusted-types-for 'script'");
   expect(policy).not.toContain('unsafe');
   expect(html).not.toMatch(/ style=| on\w+=/);
+  expect(html).toContain('<meta name="smarthost-relay" content="relay.example.net">');
   expect(html).toMatch(/<noscript>[\s\S]*relay\.example\.net[\s\S]*smarthost doctor[\s\S]*<\/noscript>/);
 });
 

@@ -35,7 +35,7 @@ test('a login gives a cookie that no script reads, and the value that changes ne
   const session = { session: cookieOf(headers) };
   expect((await console.ask('GET', '/session', undefined, { as: session })).body).toEqual(body);
   expect(await console.ask('DELETE', '/session', undefined, { as: session })).toMatchObject({ status: 204, body: '' });
-  expect((await console.ask('GET', '/session', undefined, { as: session })).status).toBe(401);
+  expect((await console.ask('GET', '/session', undefined, { as: session })).body).toEqual({ signedIn: false });
   expect(console.events).toMatchObject([{ event: 'consoleLogin', account: 'anna', ip: '127.0.0.1' }]);
   expect(JSON.stringify(await console.store.console.sessions())).not.toContain(session.session);
 });
@@ -52,7 +52,7 @@ test('a login ends the session that the browser had, so that a planted cookie is
     { as: 'none', headers: { cookie: `smarthost-${port}=planted` } },
   );
   expect(cookieOf(headers)).not.toBe('planted');
-  expect((await console.ask('GET', '/session', undefined, { as: { session: 'planted' } })).status).toBe(401);
+  expect((await console.ask('GET', '/session', undefined, { as: { session: 'planted' } })).body.signedIn).toBe(false);
   expect((await logIn()).status).toBe(201);
 });
 
@@ -98,16 +98,16 @@ test('a session ends after its idle time, and after its lifetime although it is 
   const { console, logIn, cookieOf } = await withAnna({}, () => now);
   await using _ = console;
   const as = { session: cookieOf((await logIn()).headers) };
-  const used = async () => (await console.ask('GET', '/session', undefined, { as })).status;
+  const used = async () => (await console.ask('GET', '/session', undefined, { as })).body.signedIn;
   for (let i = 0; i < 14; i++) {
     now += 12 * HOUR;
-    expect(await used()).toBe(200);
+    expect(await used()).toBe(true);
   }
   now = NOW + 7 * DAY + 1;
-  expect(await used()).toBe(401);
+  expect(await used()).toBe(false);
   const idle = { session: cookieOf((await logIn()).headers) };
   now += 12 * HOUR + 1;
-  expect((await console.ask('GET', '/session', undefined, { as: idle })).status).toBe(401);
+  expect((await console.ask('GET', '/session', undefined, { as: idle })).body.signedIn).toBe(false);
 });
 
 test('a request of a page that nobody sees is no use of the session', async () => {
@@ -118,7 +118,7 @@ test('a request of a page that nobody sees is no use of the session', async () =
   now += 11 * HOUR;
   await console.ask('GET', '/session', undefined, { as, headers: { 'x-smarthost-unseen': '1' } });
   now += 2 * HOUR;
-  expect((await console.ask('GET', '/session', undefined, { as })).status).toBe(401);
+  expect((await console.ask('GET', '/session', undefined, { as })).body.signedIn).toBe(false);
 });
 
 test('a disabled account is told so only with its password, and its sessions have ended', async () => {
@@ -128,7 +128,7 @@ test('a disabled account is told so only with its password, and its sessions hav
   await console.store.console.changeAccount('anna', { disabled: true });
   expect((await logIn()).status).toBe(403);
   expect((await logIn({ password: 'wrong' })).status).toBe(401);
-  expect((await console.ask('GET', '/session', undefined, { as })).status).toBe(401);
+  expect((await console.ask('GET', '/session', undefined, { as })).body.signedIn).toBe(false);
 });
 
 const codeAt = (secret: string, timestamp: number) => new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp });
@@ -183,8 +183,8 @@ test('a new password needs the old one again after 10 minutes, and ends all othe
   expect((await console.ask('POST', '/session/confirm', { password: PASSWORD }, { as })).status).toBe(204);
   const { status, headers } = await change();
   expect(status).toBe(200);
-  for (const old of [as, other]) expect((await console.ask('GET', '/session', undefined, { as: old })).status).toBe(401);
-  expect((await console.ask('GET', '/session', undefined, { as: { session: cookieOf(headers) } })).status).toBe(200);
+  for (const old of [as, other]) expect((await console.ask('GET', '/session', undefined, { as: old })).body.signedIn).toBe(false);
+  expect((await console.ask('GET', '/session', undefined, { as: { session: cookieOf(headers) } })).body.signedIn).toBe(true);
   expect((await logIn()).status).toBe(401);
   expect((await logIn({ password: 'a new long password' })).status).toBe(201);
 });

@@ -34,7 +34,7 @@ async function startTls() {
 /** @returns the status, and the name in the certificate. */
 function askTls(port: number, agent: Agent): Promise<[status: number | undefined, name: string]> {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path: '/api/v1/session', agent, rejectUnauthorized: false };
+    const options = { host: '127.0.0.1', port, path: '/api/v1/status', agent, rejectUnauthorized: false };
     const request = sendTls(options, (response) => {
       const { socket } = response as unknown as { socket: import('node:tls').TLSSocket };
       const name = String(socket.getPeerCertificate().subject.CN);

@@ -1,5 +1,5 @@
 /** Whether receivers would take our mail: what is wrong, in the order in which to mend it. */
-import { api, relayNow } from '../api.ts';
+import { api, relayName, relayNow } from '../api.ts';
 import { countFindings, doctorReport, type ShownFinding, SUMMING_UP } from '../doctor-report.ts';
 import { html } from '../html.ts';
 import { useAction, useLoad } from '../load.ts';
@@ -122,7 +122,7 @@ function summary(findings: readonly Finding[], lookedAt: string) {
     unknown > 0 && mark('plain', t('doctor.unknown', { count: unknown }), '?'),
     mark('good', t('doctor.ok', { count: ok })),
   ];
-  const report = doctorReport(findings, { relay: location.hostname, at: lookedAt });
+  const report = doctorReport(findings, { relay: relayName(), at: lookedAt });
   return html`<p class="summary">${parts} ${copyButton(report, t('doctor.copy'))}</p>`;
 }
 

@@ -1,7 +1,7 @@
 /** Between the questions and the relay: the console closes, the relay opens its own at the same address, and the session goes on. */
 import { useEffect, useState } from 'preact/hooks';
+import type { ApiVisitor } from '../../api/session.ts';
 import { html } from '../html.ts';
-import { navigate } from '../router.ts';
 import { type PageSession, pageSession } from '../session.ts';
 import { t } from '../texts.ts';
 import { FIRST_RUN } from '../url.ts';
@@ -16,8 +16,8 @@ export function Handover({ start }: { readonly start: 'service' | 'here' }) {
     const timer = setTimeout(async () => {
       const found = await sessionOfRelay();
       if (found === undefined) return count(looks + 1);
-      navigate(FIRST_RUN, { replace: true }); // the address for the steps that a relay has
-      pageSession.set(found);
+      if (found === null) return pageSession.set(null);
+      location.replace(FIRST_RUN); // loaded anew, from the relay and with its name, for the steps that a relay has
     }, EVERY);
     return () => clearTimeout(timer);
   }, [looks]);
@@ -34,8 +34,8 @@ export function Handover({ start }: { readonly start: 'service' | 'here' }) {
 /** undefined: nobody answers yet, or still the console of the questions. null: the relay asks for a login. */
 async function sessionOfRelay(): Promise<PageSession | null | undefined> {
   const response = await fetch('/api/v1/session', { headers: { accept: 'application/json' } }).catch(() => undefined);
-  if (response?.status === 401) return null;
   if (response?.ok !== true) return undefined;
-  const found = (await response.json()) as PageSession;
+  const found = (await response.json()) as ApiVisitor;
+  if (!found.signedIn) return null;
   return found.firstRun ? undefined : found;
 }

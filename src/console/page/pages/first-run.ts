@@ -1,6 +1,7 @@
 /** The first run: seven steps from an empty machine to the first mail. Whoever sees it has an account already. */
 import { h } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { relayName } from '../api.ts';
 import { useCell } from '../cell.ts';
 import { html } from '../html.ts';
 import { useLoad } from '../load.ts';
@@ -79,7 +80,7 @@ function StepHead({ at, go }: { readonly at: StepName; readonly go: ((step: Step
   }, [at]);
   const now = STEPS.indexOf(at);
   const isRelay = now >= STEPS.indexOf('client');
-  return html`<p class="brand"><b>smarthost</b> <span>${location.hostname}</span></p>
+  return html`<p class="brand"><b>smarthost</b> <span>${relayName()}</span></p>
   <ol class="steps" aria-label=${t('firstRun.steps')}>
     ${STEPS.map((step, i) => {
       const mayGo = go !== undefined && i < now && (!isRelay || i >= STEPS.indexOf('client'));

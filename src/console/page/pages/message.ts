@@ -1,6 +1,6 @@
 /** One message: how it came, and for each recipient what was tried, what was answered, and what comes next. */
 import type { ApiMessage } from '../../api/message-shapes.ts';
-import { api } from '../api.ts';
+import { api, relayName } from '../api.ts';
 import { smarthostCommand } from '../command-line.ts';
 import { durationText, sizeText } from '../format.ts';
 import { type Children, html } from '../html.ts';
@@ -55,7 +55,7 @@ export function MessagePage({ params: { id = '' } }: PageProps) {
 }
 
 function actions(message: ApiMessage) {
-  return html`${copyButton(proofText(message, location.hostname), t('message.proof'))} ${copyButton(location.origin + pathTo('/messages', message.id), t('message.link'))}
+  return html`${copyButton(proofText(message, relayName()), t('message.proof'))} ${copyButton(location.origin + pathTo('/messages', message.id), t('message.link'))}
     ${mayAs('operator') && html`<button onClick=${() => showHeaders(message.id)}>${t('message.headers')}</button>`}`;
 }
 

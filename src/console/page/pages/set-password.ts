@@ -1,7 +1,7 @@
 /** Whom a link lets set a password: a new account, one that was reset, or the first administrator. A link counts once. */
 import { h } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { ApiFailure, api } from '../api.ts';
+import { ApiFailure, api, relayName } from '../api.ts';
 import { html } from '../html.ts';
 import { asFailure } from '../load.ts';
 import type { PageProps } from '../pages.ts';
@@ -30,7 +30,7 @@ export function SetPasswordPage({ params: { code } }: PageProps) {
     tellDone(t('setup.done'));
   };
   return html`<div class="narrow login">
-    <p class="brand"><b>smarthost</b> <span>${location.hostname}</span></p>
+    <p class="brand"><b>smarthost</b> <span>${relayName()}</span></p>
     ${pageHead(t('page.setPassword'))} ${failureNote(failure)} ${failure && html`<p>${t('setup.ended')} <code>smarthost console reset NAME</code></p>`}
     ${!look && !failure && loadingNote()}
     ${

@@ -1,6 +1,7 @@
 /** What is around each page: the name of the relay, the search, who is logged in, and the way to the other pages. */
 import { h } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { relayName } from '../api.ts';
 import { useCell } from '../cell.ts';
 import { html } from '../html.ts';
 import { PAGE_GROUPS, PAGES } from '../pages.ts';
@@ -19,7 +20,7 @@ export function Header({ who }: { readonly who: PageSession }) {
     search.current!.blur();
   };
   return html`<header class="top">
-    <a class="name" href="/"><b>smarthost</b> <span>${location.hostname}</span></a>
+    <a class="name" href="/"><b>smarthost</b> <span>${relayName()}</span></a>
     <form role="search" onSubmit=${find}>
       <input ref=${search} id="search" type="search" aria-label=${t('frame.search')} placeholder=${t('frame.searchHint')} aria-keyshortcuts="/" autocomplete="off" spellcheck=${false} />
     </form>
