@@ -63,10 +63,12 @@ async function buildPages(): Promise<PageBuild> {
     main: urlOf('main.ts'),
     style: `/assets/${style.name}`,
     icon: `/assets/${icon.name}`,
-    pages: (await table()).map(({ path, group, load }) => ({
+    pages: (await table()).map(({ path, group, texts, load }) => ({
       path,
       modules: [...new Set([...all('main.ts'), ...all(loaded(load))])],
-      texts: Object.fromEntries(LANGUAGES.map((tag) => [tag, ['common', group].map((name) => urlOf(`texts/${tag}-${name}.ts`))])),
+      texts: Object.fromEntries(
+        LANGUAGES.map((tag) => [tag, ['common', group, ...(texts ?? [])].map((name) => urlOf(`texts/${tag}-${name}.ts`))]),
+      ),
     })),
   };
 }
@@ -99,9 +101,10 @@ function fileOf(path: string, type: string, text: string): PageFile {
 const small = (css: string) => css.replace(/\/\*.*?\*\//gs, '').replace(/([{};,])\s*\n\s*/g, '$1');
 
 type Loader = () => Promise<unknown>;
+type TableEntry = { readonly path: string; readonly group: string; readonly texts?: readonly string[]; readonly load: Loader };
 
 /** The table of pages imports nothing before a page is opened, so it can be read here. Its types need a browser, so it is named by its address. */
-async function table(): Promise<readonly { readonly path: string; readonly group: string; readonly load: Loader }[]> {
+async function table(): Promise<readonly TableEntry[]> {
   return (await import(new URL('pages.ts', ROOT).href)).PAGES;
 }
 

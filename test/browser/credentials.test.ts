@@ -68,6 +68,31 @@ inBrowser('credentials', startConsoleRelay, (console) => {
     await page.getByText('0 of 500 recipients a day').waitFor();
   });
 
+  test('what its client does is seen live, with the reason of a failure and the button that mends it', async () => {
+    await using visit = await console().open('operator');
+    const { page } = visit;
+    await page.goto('/credentials/app%40sender.test?view=client');
+    const watch = page.getByRole('button', { name: 'Watch its next login' });
+    const waiting = page.getByText(/^Waiting for its (first|next) login/);
+    await watch.or(waiting).waitFor();
+    if (await watch.isVisible()) await watch.click();
+    await waiting.waitFor();
+    const send = async (password?: string) => {
+      const client = await openClient(console().relay.ports.submissions, { tls: true });
+      const reply = await client.login('app@sender.test', password);
+      if (reply.startsWith('235')) await client.command('MAIL FROM:<root@web1.test>');
+      client.close();
+    };
+    await send('wrong');
+    await page.getByText('The password is wrong.').waitFor();
+    await send();
+    await page.getByText('The login may not send as this address.').waitFor();
+    await page.getByRole('button', { name: 'Allow root@web1.test' }).first().click();
+    await page.getByText('Changed. Let the client try again.').waitFor();
+    await page.goto('/credentials/app%40sender.test');
+    await page.getByText('root@web1.test').first().waitFor();
+  });
+
   test('a test mail is sent from its sender and can be followed', async () => {
     await using visit = await console().open('operator');
     const { page } = visit;

@@ -48,7 +48,7 @@ inBrowser('destinations', startWithBusyHost, (console) => {
   });
 
   test('a destination shows its routes, and what is demanded of the TLS of each host and why, also in French', async () => {
-    await using visit = await console.open('reader', { locale: 'fr-FR' });
+    await using visit = await console().open('reader', { locale: 'fr-FR' });
     const { page } = visit;
     await page.goto('/destinations/dest.test');
     await page.getByText('seulement le courrier de nobody').waitFor();

@@ -71,24 +71,32 @@ function content(found: Found | undefined, isIn: boolean) {
     return html`${pageHead(t('login.factorNeeded'))}<p>${t('login.factorNeededAbout')}</p><p><a class="button" href="/account">${t('page.account')}</a></p>`;
   if (page.role !== null && !mayAs(page.role))
     return html`${pageHead(t(page.title))}<p>${t('page.notAllowed', { role: t(`role.${page.role}`) })}</p>`;
-  return h(LazyPage, { key: page.path + JSON.stringify(params), load: page.load, title: page.title, group: page.group, params });
+  return h(LazyPage, {
+    key: page.path + JSON.stringify(params),
+    load: page.load,
+    title: page.title,
+    group: page.group,
+    texts: page.texts,
+    params,
+  });
 }
 
 const loadSetPassword = () => import('./pages/set-password.ts').then(({ SetPasswordPage }) => SetPasswordPage);
 const loadLogin = () => import('./pages/login.ts').then(({ LoginPage }) => LoginPage);
 
 type LazyProps = Pick<PageEntry, 'load' | 'title'> & {
+  readonly texts?: PageEntry['texts'] | undefined;
   readonly group: PageEntry['group'] | undefined;
   readonly params: PageProps['params'];
 };
 
 /** After a move the reader begins at the title of the page, as after loading one. */
-function LazyPage({ load, title, group, params }: LazyProps) {
+function LazyPage({ load, title, group, texts = [], params }: LazyProps) {
   const [page, show] = useState<ComponentType<PageProps>>();
   const [failure, fail] = useState<ApiFailure>();
   useEffect(() => {
     const get = async () => {
-      const [loaded] = await Promise.all([load(), group === undefined ? undefined : loadTexts(group)]);
+      const [loaded] = await Promise.all([load(), group === undefined ? undefined : loadTexts(group, ...texts)]);
       show(() => loaded);
     };
     get().catch((error) => fail(asFailure(error)));

@@ -13,7 +13,9 @@ export type PageEntry = {
   readonly path: string;
   readonly title: TextKey;
   /** Which catalogue has its texts, and which part of the navigation shows it. */
-  readonly group: Exclude<CatalogueName, 'common'>;
+  readonly group: Exclude<CatalogueName, 'common' | 'client'>;
+  /** Catalogues besides that of its group. */
+  readonly texts?: readonly CatalogueName[];
   /** false: the navigation does not show it. */
   readonly shown: boolean;
   /** The least role. null: also without login. */
@@ -58,7 +60,14 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import('./pages/credentials.ts').then(({ CredentialsPage }) => CredentialsPage),
   },
   {
-    ...{ path: '/credentials/:name', title: 'page.credential', group: 'senders', shown: false, role: 'operator' },
+    ...{
+      path: '/credentials/:name',
+      title: 'page.credential',
+      group: 'senders',
+      texts: ['client'],
+      shown: false,
+      role: 'operator',
+    },
     load: () => import('./pages/credential.ts').then(({ CredentialPage }) => CredentialPage),
   },
   {
@@ -110,7 +119,7 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import('./pages/account.ts').then(({ AccountPage }) => AccountPage),
   },
   {
-    ...{ path: FIRST_RUN, title: 'page.firstRun', group: 'first-run', shown: false, role: 'operator' },
+    ...{ path: FIRST_RUN, title: 'page.firstRun', group: 'first-run', texts: ['client'], shown: false, role: 'operator' },
     load: () => import('./pages/first-run.ts').then(({ FirstRunPage }) => FirstRunPage),
   },
 ];

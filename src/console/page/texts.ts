@@ -1,5 +1,6 @@
 /** All words that a page says, in the language of its reader. A catalogue is loaded with the first page that needs it. */
 import { cell } from './cell.ts';
+import type { EN_CLIENT } from './texts/en-client.ts';
 import type { EN_COMMON } from './texts/en-common.ts';
 import type { EN_FIRST_RUN } from './texts/en-first-run.ts';
 import type { EN_MAIL } from './texts/en-mail.ts';
@@ -10,9 +11,10 @@ import type { EN_SENDERS } from './texts/en-senders.ts';
 /** Forms by the value `count`: the rules of the language choose one. */
 type Text = string | { readonly one: string; readonly other: string };
 
-export type CatalogueName = 'common' | 'first-run' | 'mail' | 'senders' | 'relay' | 'people';
+export type CatalogueName = 'common' | 'client' | 'first-run' | 'mail' | 'senders' | 'relay' | 'people';
 export type TextKey =
   | keyof typeof EN_COMMON
+  | keyof typeof EN_CLIENT
   | keyof typeof EN_FIRST_RUN
   | keyof typeof EN_MAIL
   | keyof typeof EN_SENDERS
@@ -28,6 +30,7 @@ type Catalogue = Readonly<Record<string, Text>>;
 const CATALOGUES: Readonly<Record<Language, Readonly<Record<CatalogueName, () => Promise<Catalogue>>>>> = {
   en: {
     common: () => import('./texts/en-common.ts').then(({ EN_COMMON }) => EN_COMMON),
+    client: () => import('./texts/en-client.ts').then(({ EN_CLIENT }) => EN_CLIENT),
     'first-run': () => import('./texts/en-first-run.ts').then(({ EN_FIRST_RUN }) => EN_FIRST_RUN),
     mail: () => import('./texts/en-mail.ts').then(({ EN_MAIL }) => EN_MAIL),
     senders: () => import('./texts/en-senders.ts').then(({ EN_SENDERS }) => EN_SENDERS),
@@ -36,6 +39,7 @@ const CATALOGUES: Readonly<Record<Language, Readonly<Record<CatalogueName, () =>
   },
   fr: {
     common: () => import('./texts/fr-common.ts').then(({ FR_COMMON }) => FR_COMMON),
+    client: () => import('./texts/fr-client.ts').then(({ FR_CLIENT }) => FR_CLIENT),
     'first-run': () => import('./texts/fr-first-run.ts').then(({ FR_FIRST_RUN }) => FR_FIRST_RUN),
     mail: () => import('./texts/fr-mail.ts').then(({ FR_MAIL }) => FR_MAIL),
     senders: () => import('./texts/fr-senders.ts').then(({ FR_SENDERS }) => FR_SENDERS),

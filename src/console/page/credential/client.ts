@@ -8,9 +8,12 @@ import { useLoad } from '../load.ts';
 import type { CredentialProps } from '../pages/credential.ts';
 import { byCommand, failureNote, loadingNote } from '../parts/basics.ts';
 import { Form } from '../parts/form.ts';
+import { navigate } from '../router.ts';
 import { t } from '../texts.ts';
 import { pathTo } from '../url.ts';
 import { clientFacts, clientRecipes, type ShownClient } from './client-facts.ts';
+import { ClientLook } from './client-look.ts';
+import { PasswordOnce } from './password-once.ts';
 
 export function ClientView({ user }: CredentialProps) {
   const { value, failure, again } = useLoad<ShownClient>(`${pathTo('/credentials', user.name)}/client`);
@@ -21,6 +24,7 @@ export function ClientView({ user }: CredentialProps) {
       ${value === undefined && failure === undefined && loadingNote()}
       ${value && clientFacts(value, user)}
     </section>
+    ${h(NextLogin, { user })}
     ${
       value &&
       html`<section>
@@ -34,6 +38,21 @@ export function ClientView({ user }: CredentialProps) {
       ${h(TestMail, { sender: user.senders.find((rule) => rule.indexOf('@') > 0) ?? '' })}
     </section>
     ${byCommand(smarthostCommand('client', user.name), ...(user.mailServer ? [smarthostCommand('exchange', user.name)] : []))}
+  `;
+}
+
+/** A client that has never logged in is being set up now, so its first login is awaited without a click. */
+function NextLogin({ user: { name, lastLogin } }: Pick<CredentialProps, 'user'>) {
+  const [isAwaited, wait] = useState(lastLogin === null);
+  const [password, show] = useState<string | null>(null);
+  return html`
+    ${password !== null && h(PasswordOnce, { name, password })}
+    ${
+      isAwaited
+        ? html`<p class="about">${t('client.about')}</p>
+          ${h(ClientLook, { name, isKnown: lastLogin !== null, changed: show, accepted: (id) => navigate(pathTo('/messages', id)) })}`
+        : html`<section><h2>${t('client.title')}</h2><div class="buttons"><button onClick=${() => wait(true)}>${t('client.watch')}</button></div></section>`
+    }
   `;
 }
 

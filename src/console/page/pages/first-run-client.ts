@@ -3,13 +3,13 @@ import { h } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api.ts';
 import { clientFacts, clientRecipes, type ShownClient } from '../credential/client-facts.ts';
+import { ClientLook } from '../credential/client-look.ts';
 import { html } from '../html.ts';
 import { useLoad } from '../load.ts';
 import { failureNote } from '../parts/basics.ts';
 import { Form } from '../parts/form.ts';
 import { loadTexts, type TextKey, t } from '../texts.ts';
 import { pathTo } from '../url.ts';
-import { ClientLook } from './client-look.ts';
 import { wordsOf } from './first-run-state.ts';
 
 const KINDS = ['exchange', 'mailServer', 'application', 'device'] as const;

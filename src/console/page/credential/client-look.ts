@@ -30,6 +30,8 @@ type ClientSession = {
 
 type LookProps = {
   readonly name: string;
+  /** It has logged in before. */
+  readonly isKnown?: boolean;
   /** It has a new password, which is shown once. */
   readonly changed: (password: string | null) => void;
   readonly accepted: (queueId: string) => void;
@@ -43,7 +45,7 @@ const TONES: Readonly<Record<ClientSession['state'], Tone>> = {
 };
 const SHOWN = 8;
 
-export function ClientLook({ name, changed, accepted }: LookProps) {
+export function ClientLook({ name, isKnown = false, changed, accepted }: LookProps) {
   const path = `/credentials/${encodeURIComponent(name)}`;
   const { value, failure, again } = useLoad<{ items: readonly ClientSession[] }>(`${path}/sessions`, { every: 1000 });
   const [busy, act] = useState(false);
@@ -58,7 +60,7 @@ export function ClientLook({ name, changed, accepted }: LookProps) {
     <h2>${t('client.title')}</h2>
     ${failureNote(failure, again)}
     <div role="log" aria-live="polite">
-      ${value?.items.length === 0 && html`<p class="loading">${t('client.waiting')}</p>`}
+      ${value?.items.length === 0 && html`<p class="loading">${t(isKnown ? 'client.waitingAgain' : 'client.waiting')}</p>`}
       <ol class="sessions">${value?.items.slice(0, SHOWN).map((session) => sessionLine(session, mend, accepted))}</ol>
     </div>
   </section>`;
