@@ -87,6 +87,10 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import('./pages/doctor.ts').then(({ DoctorPage }) => DoctorPage),
   },
   {
+    ...{ path: '/tls', title: 'page.tls', group: 'relay', shown: true, role: 'operator', letter: 't' },
+    load: () => import('./pages/tls.ts').then(({ TlsPage }) => TlsPage),
+  },
+  {
     ...{ path: '/certificates', title: 'page.certificates', group: 'relay', shown: true, role: 'operator' },
     load: () => import('./pages/certificates.ts').then(({ CertificatesPage }) => CertificatesPage),
   },

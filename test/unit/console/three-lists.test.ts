@@ -1,7 +1,8 @@
-/** What a command changes, the API changes too, and the reverse. */
+/** What a command changes, the API changes too and a page has it, and the reverse. */
 import { expect, test } from 'vitest';
 import { ROUTES } from '../../../src/console/routes.ts';
 import { createCommandBench } from '../../support/command.ts';
+import { asksFor, callsOfPages } from '../../support/page-calls.ts';
 
 /** Each command that changes something, and the operation that does the same. */
 const SAME: Readonly<Record<string, string>> = {
@@ -104,4 +105,20 @@ test('each command that changes something has an operation, and each operation a
   const known = new Set([...Object.values(SAME), ...Object.keys(OTHER_WAYS)]);
   expect([...known].filter((operation) => !operations.includes(operation))).toEqual([]);
   expect(operations.filter((operation) => !known.has(operation) && !OF_A_BROWSER.test(operation))).toEqual([]);
+});
+
+/** Operations that no page has, and why. */
+const WITHOUT_PAGE: Readonly<Record<string, string>> = {
+  'POST /csp-reports': 'browsers send it by themselves',
+};
+
+test('each operation that changes something has a page, and no page asks for what there is not', () => {
+  const calls = callsOfPages();
+  expect(calls.length).toBeGreaterThan(50);
+  const operations = ROUTES.filter(({ method }) => method !== 'GET').map(({ method, path }) => `${method} ${path}`);
+  const pagesOf = (operation: string) => calls.filter((call) => asksFor(call, operation)).flatMap(({ pages }) => pages);
+  const without = operations.filter((operation) => pagesOf(operation).length === 0);
+  expect(without).toEqual(Object.keys(WITHOUT_PAGE));
+  const lost = calls.filter((call) => !operations.some((operation) => asksFor(call, operation)));
+  expect(lost.map(({ method, path, file }) => `${file}: ${method} ${path}`)).toEqual([]);
 });

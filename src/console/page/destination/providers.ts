@@ -27,15 +27,17 @@ type Address = {
   readonly reply: string | null;
   /** The address is new there, and may send so many messages today. null: it is not. */
   readonly warmUp: { readonly sent: number; readonly cap: number } | null;
+  /** Why. `operator`: somebody has held its mail here. */
+  readonly class: string | null;
 };
 
 type Action = 'probe' | 'open' | 'hold';
 
 const DONE = { probe: 'providers.probed', open: 'providers.opened', hold: 'providers.holding' } as const;
 /** The worst first. */
-const STATES = ['blocked', 'probing', 'releasing', 'slow', 'learning', 'open'] as const;
+const STATES = ['blocked', 'held', 'probing', 'releasing', 'slow', 'learning', 'open'] as const;
 const TONES: Readonly<Record<(typeof STATES)[number], Tone>> = {
-  ...{ blocked: 'bad', probing: 'wait', releasing: 'wait', slow: 'wait', learning: 'plain', open: 'good' },
+  ...{ blocked: 'bad', held: 'held', probing: 'wait', releasing: 'wait', slow: 'wait', learning: 'plain', open: 'good' },
 };
 
 export function ProviderList() {
@@ -86,16 +88,22 @@ export function ProviderList() {
 const rank = ({ addresses, held }: Provider) =>
   Math.min(
     held > 0 ? 1 : STATES.length,
-    ...addresses.map(({ state }) => (STATES as readonly string[]).indexOf(state)).filter((at) => at !== -1),
+    ...addresses.map((one) => (STATES as readonly string[]).indexOf(stateOf(one))).filter((at) => at !== -1),
   );
+
+/** What an operator holds looks like a block, but no probe ends it. */
+const stateOf = ({ state, class: why }: Pick<Address, 'state' | 'class'>) =>
+  why === 'operator' && state === 'blocked' ? 'held' : state;
 
 function stateCell({ addresses, limits, fallback }: Provider) {
   const upstream =
     fallback !== null &&
     html`<div class="dim">${rich('providers.fallback', { hosts: strange(fallback.hosts.join(', ')), used: fallback.used, cap: fallback.dailyCap })}</div>`;
   if (addresses.length === 0) return html`<span class="dim">${t('providers.state.usual')}</span>${upstream}`;
-  return html`<ul class="list">${addresses.map(({ address, state, since, until, reply, warmUp }) => {
-    const known = STATES.find((one) => one === state);
+  return html`<ul class="list">${addresses.map((one) => {
+    const { address, since, until, reply, warmUp } = one;
+    const state = stateOf(one);
+    const known = STATES.find((name) => name === state);
     return html`<li>
       ${mark(known === undefined ? 'plain' : TONES[known], known === undefined ? state : t(`providers.state.${known}`))}
       <span class="dim">${address ?? t('providers.address.any')}, ${rich('doctor.sinceText', { time: when(since) })}${until !== null && html`, ${rich('providers.nextProbe', { time: when(until, 'until') })}`}</span>
@@ -108,8 +116,9 @@ function stateCell({ addresses, limits, fallback }: Provider) {
 
 /** Only what can change something. */
 function actions({ provider, addresses, held }: Provider, again: () => Promise<void>) {
-  const isBlocked = addresses.some(({ state }) => state === 'blocked' || state === 'probing');
-  const shown: readonly Action[] = isBlocked || held > 0 ? ['probe', 'open'] : ['hold'];
+  const states = addresses.map(stateOf);
+  const isBlocked = states.some((state) => state === 'blocked' || state === 'probing');
+  const shown: readonly Action[] = states.includes('held') ? ['open'] : isBlocked || held > 0 ? ['probe', 'open'] : ['hold'];
   const run = (action: Action) =>
     askDanger({
       title: t(`providers.${action}.ask`, { name: provider }),

@@ -106,6 +106,7 @@ export const EN_COMMON = {
   'page.destinations': 'Destinations',
   'page.destination': 'Destination',
   'page.doctor': 'Doctor',
+  'page.tls': 'TLS',
   'page.certificates': 'Certificates',
   'page.log': 'Log',
   'page.settings': 'Settings',

@@ -110,6 +110,7 @@ export const FR_COMMON: SameTexts<typeof EN_COMMON> = {
   'page.destinations': 'Destinations',
   'page.destination': 'Destination',
   'page.doctor': 'Diagnostic',
+  'page.tls': 'TLS',
   'page.certificates': 'Certificats',
   'page.log': 'Journal',
   'page.settings': 'Réglages',
