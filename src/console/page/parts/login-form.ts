@@ -28,6 +28,7 @@ export function LoginForm({ name, about, done }: LoginProps) {
     } catch (error) {
       if (!(error instanceof ApiFailure && error.type.endsWith('#code-needed')) || needsCode) throw error;
       ask(true);
+      toCode();
     }
   };
   return h(Form, {
@@ -46,6 +47,9 @@ const CODE = (): FormField => ({
   autocomplete: 'one-time-code',
 });
 
+/** When the field is drawn: it is what is asked for next. */
+const toCode = () => setTimeout(() => document.querySelector<HTMLElement>('input[name=code]')?.focus());
+
 /** Before what cannot be taken back, if the last time is long ago. */
 export function ConfirmForm({ done }: { readonly done: () => void }) {
   const [needsCode, ask] = useState(false);
@@ -60,6 +64,7 @@ export function ConfirmForm({ done }: { readonly done: () => void }) {
     } catch (error) {
       if (!(error instanceof ApiFailure && error.type.endsWith('#code-needed')) || needsCode) throw error;
       ask(true);
+      toCode();
     }
   };
   return h(Form, { fields, about: t('login.confirmAbout'), button: t('login.confirmButton'), send });
