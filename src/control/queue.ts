@@ -123,9 +123,10 @@ export function createQueueControl({ store: { messages }, settings, now, note }:
     remove: (selection) => applied('remove', selection),
     reroute: (selection) => applied('reroute', selection),
     async act(action, selection, told) {
-      const chosen = await normal(selection);
-      const { recipients: fitted } = await messages.preview(chosen);
+      const given = await normal(selection);
+      const { recipients: fitted, upTo } = await messages.preview(given);
       told?.expect(fitted);
+      const chosen = given.ids === undefined ? { ...given, upTo } : given; // what comes while it goes on was not counted
       const touched = await change(action, chosen, told?.add);
       const shown = touched.slice(0, MOST_SHOWN).map(({ id, recipient, state }) => ({ id, recipient, state }));
       const unchanged = await unchangedOf(messages, { action, selection: chosen, touched, fitted });

@@ -73,6 +73,14 @@ function selectionOf({ selection: given, upTo: last }: Chosen, now: number): Sel
   return Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== undefined));
 }
 
+/** What is removed does not come back, so that nothing is removed that nobody saw. Ids name it themselves. @throws ApiProblem 422 */
+function checkPinned({ selection: { ids }, upTo: last }: Chosen): void {
+  if (ids !== undefined || last !== undefined) return;
+  const detail =
+    'Say up to where: ask /queue/preview what fits, and give the `upTo` of its answer. Later mail is then not removed.';
+  throw new ApiProblem(422, detail, { errors: [{ pointer: '/upTo', detail }] });
+}
+
 async function begin(
   action: Action,
   chosenMail: Selection,
@@ -91,7 +99,8 @@ const ABOUT: Readonly<Record<Action, string>> = {
   hold: 'Keeps mail, and does not try it until it is released.',
   release: 'Lets held mail continue.',
   reroute: 'Chooses the destination again, by the routes of the current configuration.',
-  remove: 'Takes mail out of the queue. Nobody gets a report. More than 100 recipients need the password again.',
+  remove:
+    'Takes mail out of the queue. Nobody gets a report. A filter needs the `upTo` of a preview. More than 100 recipients need the password again.',
 };
 
 const acts = { ...access, method: 'POST', status: 202, body: chosen, answer: work } as const;
@@ -126,8 +135,14 @@ export const QUEUE_ACTION_ROUTES = [
     ...acts,
     path: '/queue/remove',
     about: aboutOf('remove'),
-    confirm: async ({ control, body, parts }) => (await control.queue.preview(selectionOf(body, parts.now()))).recipients > MANY,
-    handle: ({ headers, body, ...asked }) => begin('remove', selectionOf(body, asked.parts.now()), asked, headers),
+    confirm: async ({ control, body, parts }) => {
+      checkPinned(body);
+      return (await control.queue.preview(selectionOf(body, parts.now()))).recipients > MANY;
+    },
+    handle: async ({ headers, body, ...asked }) => {
+      checkPinned(body);
+      return begin('remove', selectionOf(body, asked.parts.now()), asked, headers);
+    },
   }),
   route({
     method: 'GET',
