@@ -92,7 +92,7 @@ function registerRights(parent: Command, io: Io): void {
     ([name, role], options) =>
       withAccounts(io, options, async ({ control }) => {
         const change = { role: roleTyped(role!), credentials: options.credential };
-        await tellAccount(io, options, 'changed', await control.accounts.change(name!, change, options.force));
+        await tellAccount(io, options, 'changed', await control.accounts.change(name!, change, options));
       }),
   );
   for (const disabled of [true, false]) {
@@ -107,7 +107,7 @@ function registerRights(parent: Command, io: Io): void {
       },
       ([name], options) =>
         withAccounts(io, options, async ({ control }) => {
-          await tellAccount(io, options, `${word}d`, await control.accounts.change(name!, { disabled }, options.force));
+          await tellAccount(io, options, `${word}d`, await control.accounts.change(name!, { disabled }, options));
         }),
     );
   }
@@ -121,7 +121,7 @@ function registerRights(parent: Command, io: Io): void {
     },
     ([name], options) =>
       withAccounts(io, options, async ({ control }) => {
-        const removed = await control.accounts.remove(name!, options.force);
+        const removed = await control.accounts.remove(name!, options);
         io.err(`${removed.name} is removed.`);
         if (options.json) await printJson(io, removed);
       }),

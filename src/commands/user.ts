@@ -111,7 +111,7 @@ async function change(io: Io, name: string, options: ChangeOptions): Promise<voi
   const password = await givenPassword(io, options);
   await withControl(io, options, async ({ control }) => {
     if (Object.keys(traits).length > 0) await control.behaviour.setTraits(name, traits);
-    await tellChange(io, options, 'changed', await control.users.change(name, named, password));
+    await tellChange(io, options, 'changed', await control.users.change(name, named, { password }));
   });
 }
 

@@ -15,7 +15,7 @@ import { checkConfirmed, checkPermission } from './access/permission.ts';
 import { createRate } from './access/rate.ts';
 import { assetAnswer } from './assets.ts';
 import type { ConsoleParts } from './console.ts';
-import { checkMatch, createTurns, entityTag, namesTag } from './entity-tag.ts';
+import { checkMatch, entityTag, namesTag } from './entity-tag.ts';
 import { consoleHeaders } from './headers.ts';
 import { createIdempotency, type KeptAnswer } from './idempotency.ts';
 import { ApiProblem, apiProblemBody, apiProblemOf, setupProblemOf } from './problem.ts';
@@ -41,7 +41,6 @@ type State = {
   readonly rates: ReturnType<typeof createRates>;
   readonly streams: ReturnType<typeof createStreams>;
   readonly idempotency: ReturnType<typeof createIdempotency>;
-  readonly turns: ReturnType<typeof createTurns>;
 };
 
 type Asked = Parameters<ApiRoute['handle']>[0];
@@ -54,7 +53,6 @@ export function createDispatch(parts: ConsoleParts, stopped: AbortSignal) {
     rates: createRates(),
     streams: createStreams(),
     idempotency: createIdempotency(parts.store.console, parts.now),
-    turns: createTurns(),
   };
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const gone = new AbortController();
@@ -109,7 +107,7 @@ async function run(
       signal,
       isAllowed: async () => caller === undefined || isStillAllowed(caller, request.headers, arrival, parts),
     });
-  const work = () => act(route, ask, request, state);
+  const work = () => act(route, ask, request);
   const answer =
     key === undefined || repeated === undefined
       ? await work()
@@ -127,17 +125,14 @@ async function read(request: IncomingMessage, response: ServerResponse, route: A
   return { query, given: route.body && (await readJson(request, response, route.takes)) };
 }
 
-/** The handler, if what it changes is as the caller saw it. */
-async function act(route: ApiRoute, ask: Asked, { headers: fields }: IncomingMessage, { turns }: State): Promise<KeptAnswer> {
+/** The handler. What it changes must be as the caller saw it, if it says so: RFC 9110 §13.1.1. */
+async function act(route: ApiRoute, ask: Asked, { headers: fields }: IncomingMessage): Promise<KeptAnswer> {
   const { 'if-match': match, 'if-none-match': noneMatch } = fields;
   const isRead = route.method === 'GET';
-  const handle = async () => answerOf(route, await route.handle(ask));
   if (!isRead && match !== undefined) {
-    const thing = taggedOf(route);
-    return turns(`${route.path} ${JSON.stringify(ask.params)}`, async () => {
-      checkMatch(match, thing?.tag && entityTag(thing.tag(await thing.handle(ask))));
-      return handle();
-    });
+    const tag = taggedOf(route)?.tag;
+    if (tag === undefined) checkMatch(match, undefined);
+    else return answerOf(route, await route.handle({ ...ask, match: (seen) => checkMatch(match, entityTag(tag(seen))) }));
   }
   const result = await route.handle(ask);
   if (isRead && route.tag !== undefined) {

@@ -20,17 +20,3 @@ export function checkMatch(field: string, tag: string | undefined): void {
   if (tag !== undefined && namesTag(field, tag)) return;
   throw new ApiProblem(412, 'Somebody else has changed it meanwhile. Look at it again.', { kind: 'changed-meanwhile' });
 }
-
-/** Lets one change of a thing go on at a time, so that what was compared still holds. */
-export function createTurns() {
-  const last = new Map<string, Promise<unknown>>();
-  return async function take<T>(thing: string, work: () => Promise<T>): Promise<T> {
-    const before = last.get(thing) ?? Promise.resolve();
-    const done = before.then(work);
-    const settled = done.catch(() => {});
-    last.set(thing, settled);
-    await settled;
-    if (last.get(thing) === settled) last.delete(thing);
-    return done;
-  };
-}

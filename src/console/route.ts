@@ -56,6 +56,11 @@ type Ask<P extends string = string, Q = unknown, B = unknown> = {
   /** The actions of an operator, noted as those of the caller. */
   readonly control: Control;
   readonly parts: ConsoleParts;
+  /**
+   * Of a change of a thing whose GET has a `tag`: throws if this is not what the caller saw (If-Match). The change looks at the thing by it
+   * each time that it reads it, and is made only if that has not changed since.
+   */
+  readonly match?: (seen: any) => void;
   /** Ends when the client goes away or the relay stops. */
   readonly signal: AbortSignal;
 };

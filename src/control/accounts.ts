@@ -28,6 +28,12 @@ type NewAccount = {
 };
 type Rights = Pick<ConsoleAccount, 'role' | 'credentials'>;
 type RightsChange = Partial<Omit<NewAccount, 'name'>> & { readonly disabled?: boolean | undefined };
+type ChangeOptions = {
+  /** The last admin too. */
+  readonly force?: boolean | undefined;
+  /** Throws if the account is not as the caller saw it. What it has looked at is what is changed. */
+  readonly match?: ((seen: Account) => void) | undefined;
+};
 
 /**
  * A name may be given in any spelling. Each function but `add` and `setup` rejects with `not found` if there is no such account, and with
@@ -39,11 +45,11 @@ export type AccountControl = {
   /** The link is valid for 60 minutes. Rejects with `exists`. */
   add(account: NewAccount): Promise<AccountInvitation>;
   /** Only the given rights change. Another role, or `disabled`, ends its sessions. */
-  change(name: string, change: RightsChange, force?: boolean): Promise<Account>;
+  change(name: string, change: RightsChange, more?: ChangeOptions): Promise<Account>;
   /** Takes its password and second factor away, ends its sessions, and makes a link for a new password. */
   reset(name: string): Promise<AccountInvitation>;
   /** Its sessions and tokens end. */
-  remove(name: string, force?: boolean): Promise<{ readonly name: string; readonly removed: true }>;
+  remove(name: string, more?: ChangeOptions): Promise<{ readonly name: string; readonly removed: true }>;
   /** A link by which somebody makes the first admin. Rejects with `conflict` where an admin has a password already. */
   setup(): Promise<AccountInvitation>;
 };
@@ -99,9 +105,10 @@ export function createAccountControl({ store, now, note }: Parts<unknown>): Acco
         throw new ControlError('exists', 'account', `${name} exists already.`, { named: name });
       return { name, role, ...shown };
     },
-    async change(name, wanted, force = false) {
+    async change(name, wanted, { force = false, match } = {}) {
       const { role: given, credentials: only, disabled: off } = wanted;
       const known = await existing(name);
+      match?.(accountShape(known));
       const role = given ?? known.role;
       const rights = await checked({
         role,
@@ -112,7 +119,7 @@ export function createAccountControl({ store, now, note }: Parts<unknown>): Acco
       if (JSON.stringify(before) === JSON.stringify(after)) return accountShape(known);
       const view = note({ action: 'account.set', target: known.name, before, after });
       const outcome = await view.console.changeAccount(known.name, change, { force, when: { rights: rightsShape(known) } });
-      if (outcome === 'changed') return own.change(name, wanted, force); // what was not named must stay as somebody else has set it
+      if (outcome === 'changed') return own.change(name, wanted, { force, match }); // what was not named stays as somebody else has set it
       done(outcome, known.name);
       return accountShape(await existing(known.name));
     },
@@ -124,10 +131,13 @@ export function createAccountControl({ store, now, note }: Parts<unknown>): Acco
       done(await view.console.changeAccount(name, change, { link }), name);
       return { name, role, ...shown };
     },
-    async remove(typed, force = false) {
+    async remove(typed, { force = false, match } = {}) {
       const known = await existing(typed);
+      match?.(accountShape(known));
       const view = note({ action: 'account.remove', target: known.name, before: rightsShape(known) });
-      done(await view.console.removeAccount(known.name, force), known.name);
+      const outcome = await view.console.removeAccount(known.name, { force, when: { rights: rightsShape(known) } });
+      if (outcome === 'changed') return own.remove(typed, { force, match });
+      done(outcome, known.name);
       return { name: known.name, removed: true };
     },
     async setup() {

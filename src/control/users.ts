@@ -10,7 +10,7 @@ import { ControlError } from './control-error.ts';
 import { forgetLastLogin, readLastLogins } from './last-logins.ts';
 import type { Parts } from './parts.ts';
 import { type SenderTrial, type TriedSenders, trySenders } from './sender-trial.ts';
-import { settingsShape, type User, userShape, type WholeUser, wholeUserShape } from './shapes.ts';
+import { iso, settingsShape, type User, userShape, type WholeUser, wholeUserShape } from './shapes.ts';
 
 export type UserSettings = ClientSettingsSource & {
   /** Apply to users without limits of their own. */
@@ -26,6 +26,14 @@ export type NewUser = Omit<UserChange, 'disabled'> & Pick<Credential, 'name' | '
 /** `password` is null if the caller chose it; only a generated password is returned. */
 export type UserLogin = { readonly name: string; readonly password: string | null };
 
+/** Throws if the user is not as the caller saw it. What it has looked at is what is changed. */
+type Match = (seen: { readonly createdAt: string; readonly revision: number }) => void;
+type ChangeOptions = {
+  /** The new one. Default: it does not change. */
+  readonly password?: string | undefined;
+  readonly match?: Match | undefined;
+};
+
 /** A name may be given in any spelling. Each function rejects with `not found` if there is no such user. */
 export type UserControl = {
   list(): Promise<readonly User[]>;
@@ -36,16 +44,16 @@ export type UserControl = {
   checkFree(name: string): Promise<void>;
   /** @param password default: a generated one. */
   add(user: NewUser, password?: string): Promise<UserLogin>;
-  /** @param password the new one; default: it does not change. @returns the user after the change. */
-  change(name: string, change: UserChange, password?: string): Promise<WholeUser>;
+  /** @returns the user after the change. */
+  change(name: string, change: UserChange, more?: ChangeOptions): Promise<WholeUser>;
   /** Also ends the user's sessions. @param password default: a generated one. */
   setPassword(name: string, password?: string): Promise<UserLogin>;
   /** What its client must be told. */
   client(name: string): Promise<ClientSettings>;
   /** What would be answered to mail of it with these senders. */
   checkSender(name: string, senders: TriedSenders): Promise<SenderTrial>;
-  /** The user's mail stays in the queue. */
-  remove(name: string): Promise<{ readonly name: string; readonly removed: true }>;
+  /** The user's mail stays in the queue. @param match throws if it is not what the caller saw. */
+  remove(name: string, match?: Match): Promise<{ readonly name: string; readonly removed: true }>;
 };
 
 export function createUserControl({ store, settings, now, note }: Parts<UserSettings>): UserControl {
@@ -75,13 +83,23 @@ export function createUserControl({ store, settings, now, note }: Parts<UserSett
     return found;
   }
 
-  async function update(known: Credential, change: CredentialChange): Promise<void> {
+  /** False if it has changed since. */
+  async function update(known: Credential, change: CredentialChange): Promise<boolean> {
     const { name: target } = known;
     const [before, after] = [settingsShape(known), settingsShape({ ...known, ...change })];
     const password = change.hash === undefined ? {} : { password: 'changed' };
     const isSame = change.hash === undefined && JSON.stringify(before) === JSON.stringify(after);
     const view = isSame ? store : note({ action: 'user.set', target, before, after: { ...after, ...password } });
-    if (!(await view.credentials.update(target, change))) throw notFound(target);
+    return view.credentials.update(target, change, known);
+  }
+
+  /** Reads it again each time that somebody else was faster. @throws ControlError `not found`, or what `match` throws */
+  async function decided(name: string, match: Match | undefined, act: (known: Credential) => Promise<boolean>): Promise<string> {
+    for (;;) {
+      const known = await existing(name);
+      match?.({ createdAt: iso(known.createdAt), revision: known.revision });
+      if (await act(known)) return known.name;
+    }
   }
 
   return {
@@ -107,11 +125,9 @@ export function createUserControl({ store, settings, now, note }: Parts<UserSett
       if (!(await view.credentials.add(credential))) throw exists(name);
       return { name, password };
     },
-    async change(name, change, password) {
+    async change(name, change, { password, match } = {}) {
       const hash = password === undefined ? {} : { hash: (await hashed(password)).hash };
-      const known = await existing(name);
-      await update(known, { ...change, ...hash });
-      return wholeOf(await existing(known.name));
+      return wholeOf(await existing(await decided(name, match, (known) => update(known, { ...change, ...hash }))));
     },
     async setPassword(name, given) {
       const { name: target } = await existing(name);
@@ -122,13 +138,15 @@ export function createUserControl({ store, settings, now, note }: Parts<UserSett
     },
     client: async (name) => clientSettings(settings(), await wholeOf(await existing(name))),
     checkSender: async (name, senders) => trySenders(await existing(name), senders),
-    async remove(name) {
-      const known = await existing(name);
-      const view = note({ action: 'user.remove', target: known.name, before: settingsShape(known) });
-      if (!(await view.credentials.remove(known.name))) throw notFound(name);
-      await forgetLogin(view, known.name);
-      await forgetLastLogin(view, known.name);
-      return { name: known.name, removed: true };
+    async remove(typed, match) {
+      const name = await decided(typed, match, async (known) => {
+        const view = note({ action: 'user.remove', target: known.name, before: settingsShape(known) });
+        const isRemoved = await view.credentials.remove(known.name, known);
+        if (isRemoved) await forgetLogin(view, known.name);
+        if (isRemoved) await forgetLastLogin(view, known.name);
+        return isRemoved;
+      });
+      return { name, removed: true };
     },
   };
 }

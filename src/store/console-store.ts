@@ -137,7 +137,7 @@ export type ConsoleStore = {
     more?: { link?: AccountLink; force?: boolean; when?: AccountCondition },
   ): Promise<AccountOutcome>;
   /** Its sessions, links and tokens end with it. */
-  removeAccount(name: string, force?: boolean): Promise<AccountOutcome>;
+  removeAccount(name: string, more?: { force?: boolean; when?: AccountCondition }): Promise<AccountOutcome>;
 
   /**
    * Replaces the links of the same account, or of the first admin. False if it is for the first admin, and an admin has a password: there is

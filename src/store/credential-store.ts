@@ -25,17 +25,20 @@ export type Credential = {
 /** The store adds the other fields. */
 export type NewCredential = Omit<Credential, 'generation' | 'revision'>;
 export type CredentialChange = Partial<Omit<NewCredential, 'name' | 'createdAt'>>;
+/** What a change was decided by. It is compared in the transaction of the change. */
+export type SeenCredential = Pick<Credential, 'generation' | 'revision'>;
 
 export type CredentialStore = {
   get(name: string): Promise<Credential | undefined>;
   list(): Promise<readonly Credential[]>;
   /** False if the name exists. */
   add(credential: NewCredential): Promise<boolean>;
-  /** False if it does not exist. Only the given fields change. */
-  update(name: string, change: CredentialChange): Promise<boolean>;
+  /** False if it does not exist. Only the given fields change. @param seen false too if it has changed since. */
+  update(name: string, change: CredentialChange, seen?: SeenCredential): Promise<boolean>;
   /** Stores another hash of the same password. False if the stored hash is not `from`, because the password was changed. */
   renewHash(name: string, from: string, to: string): Promise<boolean>;
-  remove(name: string): Promise<boolean>;
+  /** False if it does not exist. @param seen false too if it has changed since. */
+  remove(name: string, seen?: SeenCredential): Promise<boolean>;
   /**
    * Keeps the counts for the next process, each with one more failure than before. Counts that have ended by `now` may be removed.
    * @returns the counts of all processes together.

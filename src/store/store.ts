@@ -59,6 +59,7 @@ export type { BehaviourRecord, BehaviourStore } from './behaviour-store.ts';
 export type { ClusterLook, PrimaryFacts, ServerFacts, StoreCluster, StoreNode } from './cluster.ts';
 export type {
   AccountChange,
+  AccountCondition,
   AccountLink,
   AccountOutcome,
   ConsoleAccount,
@@ -69,7 +70,14 @@ export type {
   RequestKey,
   RequestState,
 } from './console-store.ts';
-export type { Credential, CredentialChange, CredentialStore, FailureCount, NewCredential } from './credential-store.ts';
+export type {
+  Credential,
+  CredentialChange,
+  CredentialStore,
+  FailureCount,
+  NewCredential,
+  SeenCredential,
+} from './credential-store.ts';
 export type { DataOwner } from './embedded/data-dir.ts';
 export { clusterOf, filesOf, joinStore, moveStore, openStore } from './engine.ts';
 export type { FeedbackStore } from './feedback-store.ts';

@@ -113,7 +113,7 @@ export function consoleContract({ name, open }: Subject): void {
         const taken = second.takeLink(link(null), { name, passwordHash: 'x' }, NOW).then((outcome) => outcome === 'done');
         expect((await Promise.all([...added, taken])).filter(Boolean)).toHaveLength(1);
         expect(await first.accounts()).toHaveLength(1);
-        await first.removeAccount(name, true);
+        await first.removeAccount(name, { force: true });
       }
     });
 

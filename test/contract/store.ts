@@ -124,6 +124,17 @@ export function storeContract({ name, open }: Subject): void {
       expect((await first.counts()).states).toEqual({ queued: 1 });
     });
 
+    test('a login that has changed since it was looked at is neither changed nor removed', async () => {
+      const { one, two } = await opened();
+      await one.credentials.add({ ...login, expiresAt: null, rewrite: null, createdAt: 0 });
+      const seen = (await one.credentials.get('anna'))!;
+      await one.credentials.update('anna', { senders: ['@y.example'] }, seen);
+      expect(await two.credentials.update('anna', { senders: ['@z.example'] }, seen), 'it has changed since').toBe(false);
+      expect(await two.credentials.remove('anna', seen)).toBe(false);
+      expect((await two.credentials.get('anna'))?.senders).toEqual(['@y.example']);
+      expect(await one.credentials.remove('anna', (await two.credentials.get('anna'))!)).toBe(true);
+    });
+
     test('what a user has sent to is known, and forgotten with the login', async () => {
       const { one, first, second } = await opened();
       await one.credentials.add({ ...login, expiresAt: null, rewrite: null, createdAt: 0 });

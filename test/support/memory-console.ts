@@ -1,5 +1,6 @@
 /** What the memory store knows of the console: accounts, links, sessions, tokens, repeated requests and findings. */
 import type {
+  AccountCondition,
   AccountLink,
   ConsoleAccount,
   ConsoleSession,
@@ -68,6 +69,9 @@ export function createMemoryConsole(): MemoryConsole {
   };
   const rightsOf = ({ role, credentials, disabled }: Pick<ConsoleAccount, 'role' | 'credentials' | 'disabled'>) =>
     JSON.stringify([role, credentials, disabled]);
+  const holds = (old: ConsoleAccount, { rights = old, session }: AccountCondition) =>
+    rightsOf(rights) === rightsOf(old) &&
+    (session === undefined || sessions.some((one) => one.hash === session && isOf(old.name)(one)));
   const bare = { passwordHash: null, totpSecret: null, recoveryCodes: [], passwordSetAt: null, disabled: false, step: 0 };
   const newest = (one: ConsoleSession, other: ConsoleSession) =>
     other.createdAt - one.createdAt || (one.hash < other.hash ? -1 : 1);
@@ -83,11 +87,10 @@ export function createMemoryConsole(): MemoryConsole {
         tell('console');
         return true;
       },
-      async changeAccount(name, change, { link, force = false, when: { session, rights } = {} } = {}) {
+      async changeAccount(name, change, { link, force = false, when = {} } = {}) {
         const old = find(name);
         if (old === undefined) return 'absent';
-        if (rights !== undefined && rightsOf(rights) !== rightsOf(old)) return 'changed';
-        if (session !== undefined && !sessions.some((one) => one.hash === session && isOf(name)(one))) return 'changed';
+        if (!holds(old, when)) return 'changed';
         const next = { ...old, ...Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) };
         if (!force && isAdmin(old) && !isAdmin(next) && isLastAdmin(name)) return 'lastAdmin';
         accounts.set(keyOf(name), next);
@@ -98,9 +101,10 @@ export function createMemoryConsole(): MemoryConsole {
         tell('console');
         return 'done';
       },
-      async removeAccount(name, force = false) {
+      async removeAccount(name, { force = false, when = {} } = {}) {
         const old = find(name);
         if (old === undefined) return 'absent';
+        if (!holds(old, when)) return 'changed';
         if (!force && isAdmin(old) && isLastAdmin(name)) return 'lastAdmin';
         accounts.delete(keyOf(name));
         endSessions(name);

@@ -11,6 +11,7 @@ import type {
   Lease,
   OperationStore,
   Pace,
+  SeenCredential,
   Store,
   StoredCertificate,
   TlsPolicyStore,
@@ -101,6 +102,8 @@ function credentialStore(
   tell: Tell,
 ): CredentialStore {
   const generation = () => randomBytes(9).toString('hex');
+  const isAsSeen = (old: SeenCredential, seen: SeenCredential = old) =>
+    old.generation === seen.generation && old.revision === seen.revision;
   return {
     get: async (name) => credentials.get(keyOf(name)),
     list: async () => [...credentials.keys()].sort().map((key) => credentials.get(key)!),
@@ -110,9 +113,9 @@ function credentialStore(
       tell('credentials');
       return true;
     },
-    async update(name, change) {
+    async update(name, change, seen) {
       const old = credentials.get(keyOf(name));
-      if (old === undefined) return false;
+      if (old === undefined || !isAsSeen(old, seen)) return false;
       const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
       const next: Credential = { ...old, ...given, revision: old.revision + 1 };
       credentials.set(keyOf(name), next.hash === old.hash ? next : { ...next, generation: generation() });
@@ -125,7 +128,9 @@ function credentialStore(
       credentials.set(keyOf(name), { ...old, hash: to });
       return true;
     },
-    async remove(name) {
+    async remove(name, seen) {
+      const old = credentials.get(keyOf(name));
+      if (old !== undefined && !isAsSeen(old, seen)) return false;
       limits.forget(name);
       const removed = credentials.delete(keyOf(name));
       tell('credentials', 'limits');

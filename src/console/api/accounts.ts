@@ -77,7 +77,7 @@ export const ACCOUNT_ROUTES = [
     ...admin,
     about: 'One account.',
     answer: Account,
-    tag: ({ role, credentials, disabled }) => [role, credentials, disabled],
+    tag: ({ createdAt, role, credentials, disabled }) => [createdAt, role, credentials, disabled],
     handle: ({ control, params }) => control.accounts.show(params.name),
   }),
   route({
@@ -88,7 +88,7 @@ export const ACCOUNT_ROUTES = [
     about: 'Changes what an account may do. Another role, or `disabled`, ends its sessions.',
     body: v.strictObject({ role: v.optional(Role), credentials: v.optional(Credentials), disabled: v.optional(v.boolean()) }),
     answer: Account,
-    handle: ({ control, params, body }) => control.accounts.change(params.name, given(body)),
+    handle: ({ control, params, body, match }) => control.accounts.change(params.name, given(body), { match }),
   }),
   route({
     method: 'DELETE',
@@ -96,7 +96,7 @@ export const ACCOUNT_ROUTES = [
     ...admin,
     confirm: true,
     about: 'Removes an account. Its sessions and tokens end.',
-    handle: async ({ control, params }) => void (await control.accounts.remove(params.name)),
+    handle: async ({ control, params, match }) => void (await control.accounts.remove(params.name, { match })),
   }),
   route({
     method: 'POST',

@@ -88,7 +88,7 @@ export const CREDENTIAL_ROUTES = [
     ...write,
     about: 'One credential.',
     answer: wholeUser,
-    tag: ({ revision }) => revision,
+    tag: ({ createdAt, revision }) => [createdAt, revision],
     handle: ({ control, params }) => control.users.show(params.name),
   }),
   route({
@@ -114,10 +114,12 @@ export const CREDENTIAL_ROUTES = [
     about: 'Changes what is given, and keeps the rest.',
     body: v.strictObject({ ...values, disabled: v.optional(v.boolean()) }),
     answer: wholeUser,
-    async handle({ control, params: { name }, body: { disabled, ...written } }) {
+    async handle({ control, params: { name }, body: { disabled, ...written }, match }) {
       const { change, traits } = readUserValues(written);
-      if (Object.keys(traits).length > 0) await control.behaviour.setTraits(name, traits);
-      return control.users.change(name, { ...change, ...(disabled === undefined ? {} : { disabled }) });
+      const changed = await control.users.change(name, { ...change, ...(disabled === undefined ? {} : { disabled }) }, { match });
+      if (Object.keys(traits).length === 0) return changed;
+      await control.behaviour.setTraits(name, traits);
+      return control.users.show(name);
     },
   }),
   route({
@@ -125,8 +127,8 @@ export const CREDENTIAL_ROUTES = [
     path,
     ...write,
     about: 'Removes it. Its sessions end, and its mail stays in the queue.',
-    async handle({ control, params }) {
-      await control.users.remove(params.name);
+    async handle({ control, params, match }) {
+      await control.users.remove(params.name, match);
       return undefined;
     },
   }),

@@ -108,7 +108,7 @@ async function change(context: PostgresContext, { name, change, link, force, whe
   await lockAccounts(context.tx);
   const old = await accountOf(context.tx, name, 'FOR UPDATE');
   if (old === undefined) return 'absent';
-  if (!hasRights(old, when.rights) || !(await isOpen(context.tx, name, when.session))) return 'changed';
+  if (!(await holds(context.tx, old, when))) return 'changed';
   const next = changedAccount(old, change);
   if (!force && isAdmin(old) && !isAdmin(next) && (await isLastAdmin(context, old))) return 'lastAdmin';
   await put(context, next);
@@ -117,9 +117,13 @@ async function change(context: PostgresContext, { name, change, link, force, whe
   return 'done';
 }
 
-async function isOpen(tx: DatabaseTransaction, name: string, hash: string | undefined): Promise<boolean> {
+async function holds(
+  tx: DatabaseTransaction,
+  old: ConsoleAccount,
+  { rights, session: hash }: AccountCondition,
+): Promise<boolean> {
   const sql = 'SELECT 1 FROM console_sessions WHERE hash = $1 AND account = $2 FOR UPDATE';
-  return hash === undefined || (await tx.get(sql, hash, userKey(name))) !== undefined;
+  return hasRights(old, rights) && (hash === undefined || (await tx.get(sql, hash, userKey(old.name))) !== undefined);
 }
 
 async function endSessions({ tx, effects }: PostgresContext, { account, except }: { account: string; except: string | null }) {
@@ -199,11 +203,12 @@ export const consoleOperations: OperationTable<Names> = {
   changeAccount: { kind: 'write', run: change },
   removeAccount: {
     kind: 'write',
-    async run(context, { name, force }) {
+    async run(context, { name, force, when }) {
       const { tx, effects } = context;
       await lockAccounts(tx);
       const old = await accountOf(tx, name, 'FOR UPDATE');
       if (old === undefined) return 'absent';
+      if (!(await holds(tx, old, when))) return 'changed';
       if (!force && isAdmin(old) && (await isLastAdmin(context, old))) return 'lastAdmin';
       effects.changed('console');
       const key = userKey(name);

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Limit } from '../../smtp/limit.ts';
 import { DAY, MINUTE } from '../../system/clock.ts';
 import type { Credential, FailureCount } from '../credential-store.ts';
+import { isAsSeen } from '../sqlite/credential-rows.ts';
 import { userKey } from '../sqlite/limits.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import { columns } from './message-rows.ts';
@@ -110,9 +111,9 @@ export const loginOperations: OperationTable<
   },
   updateCredential: {
     kind: 'write',
-    async run({ tx, effects }, { name, change }) {
+    async run({ tx, effects }, { name, change, seen }) {
       const old = await read(tx, name, 'FOR UPDATE');
-      if (old === undefined) return false;
+      if (old === undefined || !isAsSeen(old, seen)) return false;
       const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
       const { name: known, createdAt, revision } = old;
       const generation = change.hash === undefined || change.hash === old.hash ? old.generation : newGeneration();
@@ -129,7 +130,9 @@ export const loginOperations: OperationTable<
   /** Removes the counts and known recipients of the user too, so that a later user of the same name begins with none. */
   removeCredential: {
     kind: 'write',
-    async run({ tx, effects }, name) {
+    async run({ tx, effects }, { name, seen }) {
+      const old = await read(tx, name, 'FOR UPDATE');
+      if (old !== undefined && !isAsSeen(old, seen)) return false;
       const key = userKey(name);
       effects.changed('credentials', 'limits');
       const removed = await tx.run('DELETE FROM credentials WHERE key = $1', key);

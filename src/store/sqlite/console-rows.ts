@@ -121,11 +121,12 @@ type ChangeArgument = {
   readonly force: boolean;
   readonly when: AccountCondition;
 };
+type RemoveArgument = Pick<ChangeArgument, 'name' | 'force' | 'when'>;
 
 export function changeAccount(context: Context, { name, change, link, force, when }: ChangeArgument): AccountOutcome {
   const old = account(context, name);
   if (old === undefined) return 'absent';
-  if (!hasRights(old, when.rights) || !isOpen(context, name, when.session)) return 'changed';
+  if (!holds(context, old, when)) return 'changed';
   const next = changedAccount(old, change);
   if (!force && isAdmin(old) && !isAdmin(next) && isLastAdmin(context, old)) return 'lastAdmin';
   put(context, next);
@@ -134,9 +135,10 @@ export function changeAccount(context: Context, { name, change, link, force, whe
   return 'done';
 }
 
-export function removeAccount(context: Context, { name, force }: { name: string; force: boolean }): AccountOutcome {
+export function removeAccount(context: Context, { name, force, when }: RemoveArgument): AccountOutcome {
   const old = account(context, name);
   if (old === undefined) return 'absent';
+  if (!holds(context, old, when)) return 'changed';
   if (!force && isAdmin(old) && isLastAdmin(context, old)) return 'lastAdmin';
   context.effects.changed('console');
   const key = userKey(name);
@@ -151,9 +153,9 @@ function isLastAdmin({ db }: Context, { name }: ConsoleAccount): boolean {
   return db.get(sql, userKey(name)) === undefined;
 }
 
-function isOpen({ db }: Context, name: string, hash: string | undefined): boolean {
+function holds({ db }: Context, old: ConsoleAccount, { rights, session: hash }: AccountCondition): boolean {
   const sql = 'SELECT 1 FROM console_sessions WHERE hash = ? AND account = ?';
-  return hash === undefined || db.get(sql, hash, userKey(name)) !== undefined;
+  return hasRights(old, rights) && (hash === undefined || db.get(sql, hash, userKey(old.name)) !== undefined);
 }
 
 export function putLink(context: Context, { id, hash, account: of, expiresAt, triesLeft }: AccountLink): boolean {

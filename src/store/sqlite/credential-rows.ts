@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Limit } from '../../smtp/limit.ts';
 import { DAY } from '../../system/clock.ts';
-import type { Credential, CredentialChange, FailureCount, NewCredential } from '../credential-store.ts';
+import type { Credential, CredentialChange, FailureCount, NewCredential, SeenCredential } from '../credential-store.ts';
 import type { Context } from './context.ts';
 import { userKey } from './limits.ts';
 
@@ -53,9 +53,11 @@ export function addCredential(context: Context, credential: NewCredential): bool
   return true;
 }
 
-export function updateCredential(context: Context, { name, change }: { name: string; change: CredentialChange }): boolean {
+type ChangeArgument = { readonly name: string; readonly change: CredentialChange; readonly seen: SeenCredential | undefined };
+
+export function updateCredential(context: Context, { name, change, seen }: ChangeArgument): boolean {
   const old = getCredential(context, name);
-  if (old === undefined) return false;
+  if (old === undefined || !isAsSeen(old, seen)) return false;
   const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
   const { name: known, createdAt, revision } = old;
   const generation = change.hash === undefined || change.hash === old.hash ? old.generation : newGeneration();
@@ -68,6 +70,10 @@ export function updateCredential(context: Context, { name, change }: { name: str
 export function renewHash({ db }: Context, { name, from, to }: { name: string; from: string; to: string }): boolean {
   return db.run('UPDATE credentials SET hash = ? WHERE key = ? AND hash = ?', to, userKey(name), from).changes > 0;
 }
+
+/** Whether it has not changed since. */
+export const isAsSeen = (old: SeenCredential, seen: SeenCredential = old): boolean =>
+  old.generation === seen.generation && old.revision === seen.revision;
 
 const newGeneration = () => randomBytes(9).toString('hex');
 
@@ -112,7 +118,10 @@ export function judgeGrant({ db }: Context, { name, generation, revision }: Gran
 }
 
 /** Removes the counts and known recipients of the user too, so that a later user of the same name begins with none. */
-export function removeCredential({ db, effects }: Context, name: string): boolean {
+export function removeCredential(context: Context, { name, seen }: Pick<ChangeArgument, 'name' | 'seen'>): boolean {
+  const { db, effects } = context;
+  const old = getCredential(context, name);
+  if (old !== undefined && !isAsSeen(old, seen)) return false;
   effects.changed('credentials', 'limits');
   const key = userKey(name);
   db.run('DELETE FROM usage WHERE user = ?', key);

@@ -23,7 +23,7 @@ test('a new account gets a link, whose code sets its password once', async () =>
 
 test('of two who use the setup code at once one is the first administrator', async () => {
   await using console = await startTestConsole();
-  for (const name of ['admin', 'operator', 'reader']) await console.store.console.removeAccount(name, true);
+  for (const name of ['admin', 'operator', 'reader']) await console.store.console.removeAccount(name, { force: true });
   const { code } = await console.control.accounts.setup();
   const take = (name: string) =>
     console.ask('POST', '/setup', { code: code.toLowerCase(), name, password: 'a long enough password' }, { as: 'none' });

@@ -89,7 +89,7 @@ test('the last admin stays, unless it is forced', async () => {
       kind: 'conflict',
       message: 'anna is the last admin: nobody could change accounts any more.',
     });
-  expect(await control.accounts.remove('anna', true)).toEqual({ name: 'anna', removed: true });
+  expect(await control.accounts.remove('anna', { force: true })).toEqual({ name: 'anna', removed: true });
 });
 
 test('the code for the first admin is of no use once there is one', async () => {

@@ -19,7 +19,7 @@ test('users: each change has its row with before and after, and what changes not
   await expect(users.add({ name: 'shop', senders: ['*'] })).rejects.toMatchObject({ kind: 'exists' });
   await users.change('Shop', { senders: ['@x.example'] });
   await users.change('shop', { disabled: true });
-  await users.change('shop', {}, 'correct horse 2');
+  await users.change('shop', {}, { password: 'correct horse 2' });
   await users.setPassword('shop');
   await behaviour.setTraits('shop', { bulk: true });
   await behaviour.setTraits('shop', { bulk: true });

@@ -26,7 +26,9 @@ test('every change is reported once, a refused one is not', async () => {
   expect(told()).toEqual(['credentials']);
   await expect(control.users.add(anna, 'second')).rejects.toEqual(refused('exists', 'user'));
   await expect(control.users.checkFree('ANNA@example.org')).rejects.toEqual(refused('exists', 'user'));
-  await expect(control.users.change('anna@example.org', {}, 'a\nb')).rejects.toEqual(refused('invalid', 'password'));
+  await expect(control.users.change('anna@example.org', {}, { password: 'a\nb' })).rejects.toEqual(
+    refused('invalid', 'password'),
+  );
   expect(told()).toEqual([]);
   expect(await control.users.change('anna@example.org', { disabled: true })).toMatchObject({ disabled: true });
   await control.users.setPassword('anna@example.org');
