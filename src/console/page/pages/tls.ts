@@ -5,11 +5,11 @@ import { html } from '../html.ts';
 import { byCommand, pageHead, tabs } from '../parts/basics.ts';
 import { filterHref, useFilters } from '../parts/filter-bar.ts';
 import { t } from '../texts.ts';
-import { DomainLook } from '../tls/check.ts';
+import { PolicyLook } from '../tls/check.ts';
 import { PolicyList } from '../tls/policies.ts';
 import { FailureList, ReportList } from '../tls/reports.ts';
 
-const VIEWS = { check: DomainLook, policies: PolicyList, reports: ReportList, failures: FailureList } as const;
+const VIEWS = { check: PolicyLook, policies: PolicyList, reports: ReportList, failures: FailureList } as const;
 type ViewName = keyof typeof VIEWS;
 const NAMES = Object.keys(VIEWS) as readonly ViewName[];
 

@@ -11,7 +11,7 @@ import { t } from '../texts.ts';
 
 const TONES: Readonly<Record<DomainCheck['result'], Tone>> = { sent: 'good', delayed: 'wait', returned: 'bad' };
 
-export function DomainLook() {
+export function PolicyLook() {
   const { domain } = useFilters(['domain']);
   const [found, show] = useState<DomainCheck>();
   return html`<section>
