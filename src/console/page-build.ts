@@ -56,6 +56,9 @@ async function buildPages(): Promise<PageBuild> {
   const all = (path: string) => [...closure(path, (one) => modules.get(one)?.imports ?? [])].map(urlOf);
   const style = fileOf('style.css', 'text/css', small(readFileSync(new URL('style.css', ROOT), 'utf8')));
   const icon = fileOf('icon.svg', 'image/svg+xml', readFileSync(new URL('icon.svg', ROOT), 'utf8'));
+  /** What the relay says itself is English already, so that not each catalogue has a file in each language. */
+  const catalogues = (tag: string, names: readonly string[]) =>
+    names.map((name) => `texts/${tag}-${name}.ts`).flatMap((path) => (modules.has(path) ? [urlOf(path)] : []));
   const imports = Object.fromEntries([...modules.keys()].map((path) => [specifier(path), urlOf(path)]));
   return {
     files: [...[...modules.values()].map(({ file }) => file), style, icon],
@@ -66,9 +69,7 @@ async function buildPages(): Promise<PageBuild> {
     pages: (await table()).map(({ path, group, texts, load }) => ({
       path,
       modules: [...new Set([...all('main.ts'), ...all(loaded(load))])],
-      texts: Object.fromEntries(
-        LANGUAGES.map((tag) => [tag, ['common', group, ...(texts ?? [])].map((name) => urlOf(`texts/${tag}-${name}.ts`))]),
-      ),
+      texts: Object.fromEntries(LANGUAGES.map((tag) => [tag, catalogues(tag, ['common', group, ...(texts ?? [])])])),
     })),
   };
 }

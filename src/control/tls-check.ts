@@ -4,6 +4,7 @@ import type { DomainSurvey, SurveyedAddress, SurveyedSession } from '../delivery
 import type { DnsClient } from '../dns/dns.ts';
 import { replyLine } from '../smtp/reply.ts';
 import type { DestinationRule, IpPolicy, Route, TlsLevel } from '../smtp/route.ts';
+import { inEnglish, phrase } from '../system/phrase.ts';
 import type { Parts } from './parts.ts';
 import { iso } from './shapes.ts';
 
@@ -95,10 +96,10 @@ function sentenceOf(survey: DomainSurvey): string {
   const { domain, addresses, obstacle } = survey;
   const fate = `Mail to ${domain} would be ${resultOf(survey)}`;
   const taker = addresses.find(({ policy, session }) => policy.kind === 'meet' && session?.isOpen !== false);
-  if (obstacle === undefined) return `${fate}: ${taker!.sentence}.`;
+  if (obstacle === undefined) return `${fate}: ${inEnglish(taker!.sentence)}.`;
   const passed = addresses.find(({ policy }) => policy.kind === 'skip');
   const isMet = addresses.some(({ policy }) => policy.kind === 'meet');
-  if (passed !== undefined && !isMet) return `${fate}: ${passed.sentence}.`;
+  if (passed !== undefined && !isMet) return `${fate}: ${inEnglish(passed.sentence)}.`;
   return `${fate}: ${replyLine(obstacle.reply).replace(/\.$/, '')}.`;
 }
 
@@ -118,7 +119,9 @@ function hostShape(surveyed: SurveyedAddress, tlsa: readonly { readonly record: 
     /** What a session would be worth, or why the host is passed over. */
     demand: policy.kind === 'skip' ? policy.unmet.reason : policy.tls.assurance,
     by: (policy.kind === 'skip' ? policy.unmet.source : policy.tls.source) ?? null,
-    sentence: `${sentence}.`,
+    sentence: `${inEnglish(sentence)}.`,
+    /** `sentence`, to be said in another language. */
+    phrase: phrase`${sentence}.`,
     session: session === undefined ? null : sessionShape(session),
   };
 }

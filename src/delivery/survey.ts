@@ -3,6 +3,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { Reply } from '../smtp/reply.ts';
 import type { DestinationRule } from '../smtp/route.ts';
 import { SECOND, systemClock } from '../system/clock.ts';
+import type { Phrase } from '../system/phrase.ts';
 import { decideTls, explainDecision, type TlsFacts } from '../tls-policy/tls-policy.ts';
 import { type Connection, deadlines } from './connection.ts';
 import type { Destination } from './destination.ts';
@@ -41,7 +42,7 @@ export type SurveyedAddress = {
   readonly policy: HostPolicy;
   readonly facts: TlsFacts;
   /** Without a full stop. */
-  readonly sentence: string;
+  readonly sentence: Phrase;
   readonly session: SurveyedSession | undefined;
 };
 

@@ -2,6 +2,7 @@
 import { isIPv4 } from 'node:net';
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import { reverseName } from '../net/addresses.ts';
+import { phrase } from '../system/phrase.ts';
 import { about, type Finding, nothingIn } from './finding.ts';
 import { valuesOf } from './own-addresses.ts';
 
@@ -28,42 +29,42 @@ export async function gatherBlockList(list: string, address: string, dns: Dns): 
 /** @returns undefined if the list does not support IPv6. */
 export function checkBlockList({ list, address, listed, reason, test }: BlockListFacts): Finding | undefined {
   const say = about('blockList', `${address} at ${list}`);
-  const wanted = 'not listed';
+  const wanted = phrase`not listed`;
   if ([...valuesOf(listed), ...valuesOf(test)].some(isRefusal) || isRefused(listed) || isRefused(test))
     return say(
       'unknown',
-      'query refused',
+      phrase`query refused`,
       wanted,
-      `${list} does not answer this resolver (lists refuse public and busy resolvers): ask through a resolver of your own, or on its web page.`,
+      phrase`${list} does not answer this resolver (lists refuse public and busy resolvers): ask through a resolver of your own, or on its web page.`,
     );
-  if (listed.kind === 'temporary') return say('unknown', nothingIn(listed), wanted, 'The list could not be asked now.');
+  if (listed.kind === 'temporary') return say('unknown', nothingIn(listed), wanted, phrase`The list could not be asked now.`);
   const codes = valuesOf(listed);
   if (codes.some(isListing)) {
     const why = valuesOf(reason)[0];
     return say(
       'error',
-      `listed (${codes.join(', ')})${why === undefined ? '' : `: ${why}`}`,
+      why === undefined ? phrase`listed (${codes.join(', ')})` : phrase`listed (${codes.join(', ')}): ${why}`,
       wanted,
-      `Find the cause and ask ${list} to remove ${address}: receivers refuse mail from it.`,
+      phrase`Find the cause and ask ${list} to remove ${address}: receivers refuse mail from it.`,
     );
   }
   if (codes.length > 0)
     return say(
       'unknown',
-      `${codes.join(', ')}, which no block list answers`,
+      phrase`${codes.join(', ')}, which no block list answers`,
       wanted,
-      'This resolver invents answers: use another one (`dns.servers`).',
+      phrase`This resolver invents answers: use another one (\`dns.servers\`).`,
     );
   if (!valuesOf(test).some(isListing)) {
     if (!isIPv4(address)) return undefined;
     return say(
       'unknown',
-      `no answer, not even for the test entry ${TEST_V4}`,
+      phrase`no answer, not even for the test entry ${TEST_V4}`,
       wanted,
-      `${list} does not serve this resolver, or serves no more.`,
+      phrase`${list} does not serve this resolver, or serves no more.`,
     );
   }
-  return say('ok', 'not listed', wanted);
+  return say('ok', phrase`not listed`, wanted);
 }
 
 /** 127.255.255.0/24 is no listing but an error: too many questions, a public resolver, or a mistyped list. */

@@ -1,6 +1,7 @@
 /** Checks a database that several relays share: whether it keeps accepted mail as it must, and what would make it slow or stop it. */
 import type { ClusterLook, PrimaryFacts } from '../store/store.ts';
-import { about, type Finding, listed } from './finding.ts';
+import { data, phrase } from '../system/phrase.ts';
+import { about, enumerated, type Finding, listed } from './finding.ts';
 
 const CHECK = 'database';
 /** Milliseconds. */
@@ -18,12 +19,12 @@ export function checkDatabase({ durability, servers, primary, wantedFormat }: Cl
   const each = servers.map(({ place, problem, role, version }) => {
     const say = about(CHECK, place);
     return problem === null
-      ? say('ok', `${role}, PostgreSQL ${version}`, 'answers')
+      ? say('ok', phrase`${role ?? ''}, PostgreSQL ${version ?? ''}`, phrase`answers`)
       : say(
           servers.length > 1 && primary !== undefined ? 'warning' : 'error',
-          problem,
-          'answers',
-          'Start it, or take it out of `store.postgres`.',
+          data(problem),
+          phrase`answers`,
+          phrase`Start it, or take it out of \`store.postgres\`.`,
         );
   });
   const findings = [...each, ...checkRoles(servers)];
@@ -49,25 +50,30 @@ function checkRoles(servers: ClusterLook['servers']): readonly Finding[] {
   const found: Finding[] = [];
   if (primaries.length === 0)
     found.push(
-      say('error', 'no server that answers is one', 'exactly one', 'Promote a standby: until then no mail is accepted.'),
+      say(
+        'error',
+        phrase`no server that answers is one`,
+        phrase`exactly one`,
+        phrase`Promote a standby: until then no mail is accepted.`,
+      ),
     );
   else if (primaries.length > 1)
     found.push(
       say(
         'error',
         listed(primaries),
-        'exactly one',
-        'Stop the one that was the primary before, and make it a standby again: what was written there alone is not in the cluster.',
+        phrase`exactly one`,
+        phrase`Stop the one that was the primary before, and make it a standby again: what was written there alone is not in the cluster.`,
       ),
     );
-  else found.push(say('ok', primaries[0]!, 'exactly one'));
+  else found.push(say('ok', data(primaries[0]!), phrase`exactly one`));
   if (systems.size > 1)
     found.push(
       about(CHECK, 'cluster')(
         'error',
-        `${systems.size} different clusters`,
-        'the servers of one cluster',
-        'Name only servers that follow one primary in `store.postgres`: relays that find different ones would not share their queue.',
+        phrase`${systems.size} different clusters`,
+        phrase`the servers of one cluster`,
+        phrase`Name only servers that follow one primary in \`store.postgres\`: relays that find different ones would not share their queue.`,
       ),
     );
   return found;
@@ -75,114 +81,138 @@ function checkRoles(servers: ClusterLook['servers']): readonly Finding[] {
 
 function checkFormat({ format }: PrimaryFacts, wanted: number): Finding {
   const say = about(CHECK, 'tables');
-  const right = `format ${wanted}`;
-  if (format === null) return say('ok', 'none yet', right);
+  const right = phrase`format ${wanted}`;
+  if (format === null) return say('ok', phrase`none yet`, right);
   if (format === wanted) return say('ok', right, right);
-  if (format > wanted) return say('error', `format ${format}`, right, 'A newer relay made them: install its version here.');
-  return say('warning', `format ${format}`, right, 'The next start of a relay of this version brings them up to date.');
+  if (format > wanted)
+    return say('error', phrase`format ${format}`, right, phrase`A newer relay made them: install its version here.`);
+  return say(
+    'warning',
+    phrase`format ${format}`,
+    right,
+    phrase`The next start of a relay of this version brings them up to date.`,
+  );
 }
 
 function checkDurability(durability: ClusterLook['durability'], { settings }: PrimaryFacts): Finding {
   const say = about(CHECK, 'durability');
   const { fsync, full_page_writes: pages, synchronous_commit: commit, synchronous_standby_names: names = '' } = settings;
-  const wanted = durability === 'two' ? 'on the disks of two machines before the 250' : 'on the disk before the 250';
-  if (fsync !== 'on') return say('error', 'fsync is off', wanted, 'Set fsync = on: a power cut would lose mail.');
+  const wanted = durability === 'two' ? phrase`on the disks of two machines before the 250` : phrase`on the disk before the 250`;
+  if (fsync !== 'on') return say('error', phrase`fsync is off`, wanted, phrase`Set fsync = on: a power cut would lose mail.`);
   if (pages !== 'on')
-    return say('error', 'full_page_writes is off', wanted, 'Set full_page_writes = on: a power cut could damage the tables.');
+    return say(
+      'error',
+      phrase`full_page_writes is off`,
+      wanted,
+      phrase`Set full_page_writes = on: a power cut could damage the tables.`,
+    );
   if (commit === 'off' || (commit === 'local' && durability === 'two'))
-    return say('error', `synchronous_commit is ${commit}`, wanted, 'Set synchronous_commit = on: until then mail is refused.');
+    return say(
+      'error',
+      phrase`synchronous_commit is ${commit}`,
+      wanted,
+      phrase`Set synchronous_commit = on: until then mail is refused.`,
+    );
   if (durability === 'one')
     return say(
       'warning',
-      names.trim() === '' ? 'one machine' : `one machine is enough, ${names} would be there`,
-      'two machines',
-      'With three servers, remove `durability: one`: mail that was accepted is lost with the disk of the database.',
+      names.trim() === '' ? phrase`one machine` : phrase`one machine is enough, ${names} would be there`,
+      phrase`two machines`,
+      phrase`With three servers, remove \`durability: one\`: mail that was accepted is lost with the disk of the database.`,
     );
   if (names.trim() === '')
     return say(
       'error',
-      'no synchronous standby is named',
+      phrase`no synchronous standby is named`,
       wanted,
-      "Set synchronous_standby_names, such as 'ANY 1 (db2, db3)': until then mail is refused with 451.",
+      phrase`Set synchronous_standby_names, such as 'ANY 1 (db2, db3)': until then mail is refused with 451.`,
     );
-  return say('ok', `synchronous_standby_names = ${names}`, wanted);
+  return say('ok', phrase`synchronous_standby_names = ${names}`, wanted);
 }
 
 function checkStandbys(durability: ClusterLook['durability'], { standbys, settings }: PrimaryFacts): readonly Finding[] {
   const say = about(CHECK, 'standbys');
   if (durability === 'one' && (settings['synchronous_standby_names'] ?? '').trim() === '') return [];
-  const wanted = 'two that follow';
+  const wanted = phrase`two that follow`;
   if (standbys === null)
-    return [say('unknown', 'this user may not see them', wanted, 'GRANT pg_monitor TO the user of the relay, or look yourself.')];
+    return [
+      say(
+        'unknown',
+        phrase`this user may not see them`,
+        wanted,
+        phrase`GRANT pg_monitor TO the user of the relay, or look yourself.`,
+      ),
+    ];
   const following = standbys.filter(({ state, sync }) => state === 'streaming' && (sync === 'sync' || sync === 'quorum'));
   const found =
     standbys.length === 0
-      ? 'none is connected'
-      : listed(standbys.map(({ name, state, sync, behind }) => `${name} (${sync}, ${state}, ${mib(behind)} behind)`));
+      ? phrase`none is connected`
+      : enumerated(standbys.map(({ name, state, sync, behind }) => phrase`${name} (${sync}, ${state}, ${mib(behind)} behind)`));
   if (following.length === 0)
-    return [say('error', found, wanted, 'Start a standby: until then each commit waits for it, and mail gets 451.')];
+    return [say('error', found, wanted, phrase`Start a standby: until then each commit waits for it, and mail gets 451.`)];
   if (following.length === 1)
-    return [say('warning', found, wanted, 'With one alone, a restart of it stops all mail: add a second one.')];
+    return [say('warning', found, wanted, phrase`With one alone, a restart of it stops all mail: add a second one.`)];
   return [say('ok', found, wanted)];
 }
 
 function checkPooler({ isPooled }: PrimaryFacts): Finding {
   const say = about(CHECK, 'connection');
-  const wanted = 'straight to the server';
+  const wanted = phrase`straight to the server`;
   if (!isPooled) return say('ok', wanted, wanted);
   return say(
     'error',
-    'a connection pooler is in between',
+    phrase`a connection pooler is in between`,
     wanted,
-    'Name the servers themselves in `store.postgres`: locks, settings and prepared statements of a session are lost behind pgbouncer.',
+    phrase`Name the servers themselves in \`store.postgres\`: locks, settings and prepared statements of a session are lost behind pgbouncer.`,
   );
 }
 
 function checkLog({ settings, slots }: PrimaryFacts): Finding {
   const say = about(CHECK, 'wal_keep_size');
   const kept = Number(settings['wal_keep_size'] ?? 0);
-  const wanted = `at least ${mib(LEAST_LOG)}, or a slot for each standby`;
-  if (slots > 0) return say('ok', `${slots} replication slot${slots === 1 ? '' : 's'}`, wanted);
-  if (kept >= LEAST_LOG) return say('ok', mib(kept), wanted);
+  const wanted = phrase`at least ${mib(LEAST_LOG)}, or a slot for each standby`;
+  if (slots > 0) return say('ok', slots > 1 ? phrase`${slots} replication slots` : phrase`1 replication slot`, wanted);
+  if (kept >= LEAST_LOG) return say('ok', data(mib(kept)), wanted);
   return say(
     'warning',
-    `${mib(kept)}, and no slot`,
+    phrase`${mib(kept)}, and no slot`,
     wanted,
-    'Set wal_keep_size = 4GB or make slots: a standby that was away for minutes could not follow any more, and all mail would wait.',
+    phrase`Set wal_keep_size = 4GB or make slots: a standby that was away for minutes could not follow any more, and all mail would wait.`,
   );
 }
 
 function checkTransaction({ oldestTransaction }: PrimaryFacts): Finding {
   const say = about(CHECK, 'oldest transaction');
-  const wanted = 'younger than 5 minutes';
+  const wanted = phrase`younger than 5 minutes`;
   if (oldestTransaction === null || oldestTransaction < OLD_TRANSACTION) return say('ok', wanted, wanted);
   return say(
     'warning',
-    `open for ${Math.floor(oldestTransaction / 60)} min`,
+    phrase`open for ${Math.floor(oldestTransaction / 60)} min`,
     wanted,
-    'End it (pg_stat_activity shows it): dead rows stay as long as it is open, and the queue gets slower.',
+    phrase`End it (pg_stat_activity shows it): dead rows stay as long as it is open, and the queue gets slower.`,
   );
 }
 
 function checkConnections({ connections, settings }: PrimaryFacts): Finding {
   const say = about(CHECK, 'connections');
   const most = Number(settings['max_connections'] ?? 0);
-  const wanted = `${LEAST_FREE_CONNECTIONS} free`;
-  const found = `${connections} of ${most}`;
+  const wanted = phrase`${LEAST_FREE_CONNECTIONS} free`;
+  const found = phrase`${connections} of ${most}`;
   if (most - connections >= LEAST_FREE_CONNECTIONS) return say('ok', found, wanted);
-  return say('warning', found, wanted, 'Raise max_connections: each relay needs five, and a command some more.');
+  return say('warning', found, wanted, phrase`Raise max_connections: each relay needs five, and a command some more.`);
 }
 
 function checkSkew({ ahead }: PrimaryFacts): Finding {
   const say = about(CHECK, 'clock');
-  const wanted = 'within 2 s of this machine';
+  const wanted = phrase`within 2 s of this machine`;
   if (Math.abs(ahead) <= MOST_SKEW) return say('ok', wanted, wanted);
-  const by = `${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead' : 'behind'}`;
+  const seconds = Math.round(Math.abs(ahead) / 1000);
+  const by = ahead > 0 ? phrase`${seconds} s ahead` : phrase`${seconds} s behind`;
   return say(
     'warning',
     by,
     wanted,
-    'Set both clocks by NTP: mail gets the times of the database, and the log those of this machine.',
+    phrase`Set both clocks by NTP: mail gets the times of the database, and the log those of this machine.`,
   );
 }
 
@@ -191,19 +221,19 @@ function checkConfigurations({ relays }: PrimaryFacts): readonly Finding[] {
   const [first, ...others] = relays;
   if (first === undefined || others.length === 0) return [];
   const say = about(CHECK, 'configurations');
-  const wanted = 'equal on all relays';
+  const wanted = phrase`equal on all relays`;
   const known = new Set(first.digest.split(' '));
   const odd = others.flatMap(({ name, digest }) => {
     const parts = digest.split(' ').flatMap((part) => (known.has(part) ? [] : part.slice(0, part.indexOf(':'))));
-    return parts.length === 0 ? [] : [`${name} has other ${listed(parts)} than ${first.name}`];
+    return parts.length === 0 ? [] : [phrase`${name} has other ${listed(parts)} than ${first.name}`];
   });
-  if (odd.length === 0) return [say('ok', `those of ${relays.length} relays`, wanted)];
+  if (odd.length === 0) return [say('ok', phrase`those of ${relays.length} relays`, wanted)];
   return [
     say(
       'warning',
-      odd.join('; '),
+      odd.reduce((all, one) => phrase`${all}; ${one}`),
       wanted,
-      'Make these sections equal and reload: waiting mail follows new routes only when all relays have them.',
+      phrase`Make these sections equal and reload: waiting mail follows new routes only when all relays have them.`,
     ),
   ];
 }

@@ -3,6 +3,7 @@
  * name, one with wrong signatures, and an answer that needs TCP. RFC 4035 §4.3, RFC 7672 §2.1, RFC 7766 §5.
  */
 import type { Validated } from '../dns/dns.ts';
+import { data, phrase } from '../system/phrase.ts';
 import { about, type Finding } from './finding.ts';
 
 export type DnssecQuestion = 'absent' | 'unsigned' | 'bogus' | 'large';
@@ -18,8 +19,7 @@ export const DNSSEC_QUESTIONS = {
 
 /** Longer answers do not fit into a datagram of ours. */
 const DATAGRAM = 1232;
-const FORWARDS =
-  'Something between this machine and the Internet spoils DNSSEC: use a resolver that asks the name servers itself, such as unbound.';
+const FORWARDS = phrase`Something between this machine and the Internet spoils DNSSEC: use a resolver that asks the name servers itself, such as unbound.`;
 
 /** @returns what is wrong or could not be seen; nothing if the resolver passes. */
 export function checkAnswers({ absent, unsigned, bogus, large }: DnssecAnswers): readonly Finding[] {
@@ -33,45 +33,50 @@ function sayer(question: DnssecQuestion) {
 
 function checkAbsent(answer: Validated): Finding | undefined {
   const say = sayer('absent');
-  const wanted = 'a validated answer that there are none (AD)';
-  if (answer.kind === 'silent') return say('unknown', answer.cause, wanted, ASK_LATER);
-  const advice = `Mail to hosts without TLSA records would wait. ${FORWARDS}`;
-  if (answer.kind === 'failed') return say('warning', answer.cause, wanted, advice);
-  return answer.authenticated ? undefined : say('warning', 'the answer is not validated', wanted, advice);
+  const wanted = phrase`a validated answer that there are none (AD)`;
+  if (answer.kind === 'silent') return say('unknown', data(answer.cause), wanted, ASK_LATER);
+  const advice = phrase`Mail to hosts without TLSA records would wait. ${FORWARDS}`;
+  if (answer.kind === 'failed') return say('warning', data(answer.cause), wanted, advice);
+  return answer.authenticated ? undefined : say('warning', phrase`the answer is not validated`, wanted, advice);
 }
 
 function checkUnsigned(answer: Validated): Finding | undefined {
   const say = sayer('unsigned');
-  const wanted = 'an answer without AD, as the name is not signed';
-  if (answer.kind === 'silent') return say('unknown', answer.cause, wanted, ASK_LATER);
+  const wanted = phrase`an answer without AD, as the name is not signed`;
+  if (answer.kind === 'silent') return say('unknown', data(answer.cause), wanted, ASK_LATER);
   if (answer.kind === 'failed')
-    return say('warning', answer.cause, wanted, `It fails for names that are not signed. ${FORWARDS}`);
+    return say('warning', data(answer.cause), wanted, phrase`It fails for names that are not signed. ${FORWARDS}`);
   if (!answer.authenticated) return undefined;
   return say(
     'warning',
-    'the answer claims to be validated',
+    phrase`the answer claims to be validated`,
     wanted,
-    'This resolver says AD to everything: use one that validates, such as unbound.',
+    phrase`This resolver says AD to everything: use one that validates, such as unbound.`,
   );
 }
 
 function checkBogus(answer: Validated): Finding | undefined {
   const say = sayer('bogus');
-  const wanted = 'SERVFAIL, as the signatures of the name are wrong';
-  if (answer.kind === 'silent') return say('unknown', answer.cause, wanted, ASK_LATER);
+  const wanted = phrase`SERVFAIL, as the signatures of the name are wrong`;
+  if (answer.kind === 'silent') return say('unknown', data(answer.cause), wanted, ASK_LATER);
   if (answer.kind === 'failed') return undefined;
-  return say('warning', 'an answer', wanted, 'This resolver passes on what is forged: use one that validates, such as unbound.');
+  return say(
+    'warning',
+    phrase`an answer`,
+    wanted,
+    phrase`This resolver passes on what is forged: use one that validates, such as unbound.`,
+  );
 }
 
 function checkLarge(answer: Validated): Finding | undefined {
   const say = sayer('large');
-  const wanted = `an answer of more than ${DATAGRAM} octets, over TCP`;
-  const advice = 'Long answers come over TCP: let the resolver be asked, and ask, on TCP port 53.';
-  if (answer.kind === 'silent') return say('unknown', answer.cause, wanted, ASK_LATER);
-  if (answer.kind === 'failed') return say('warning', answer.cause, wanted, advice);
+  const wanted = phrase`an answer of more than ${DATAGRAM} octets, over TCP`;
+  const advice = phrase`Long answers come over TCP: let the resolver be asked, and ask, on TCP port 53.`;
+  if (answer.kind === 'silent') return say('unknown', data(answer.cause), wanted, ASK_LATER);
+  if (answer.kind === 'failed') return say('warning', data(answer.cause), wanted, advice);
   return answer.octets > DATAGRAM
     ? undefined
-    : say('unknown', `an answer of ${answer.octets} octets`, wanted, 'The name has changed, so this shows nothing.');
+    : say('unknown', phrase`an answer of ${answer.octets} octets`, wanted, phrase`The name has changed, so this shows nothing.`);
 }
 
-const ASK_LATER = 'Run doctor again: this name could not be asked for.';
+const ASK_LATER = phrase`Run doctor again: this name could not be asked for.`;

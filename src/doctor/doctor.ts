@@ -4,13 +4,14 @@ import type { Dns, DnsAnswer, Validated } from '../dns/dns.ts';
 import type { IpPolicy } from '../smtp/route.ts';
 import type { ClusterLook, DkimKey, StoredSenderVerdict } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
+import { data, phrase } from '../system/phrase.ts';
 import { checkBlockList, gatherBlockList } from './block-lists.ts';
 import { checkDatabase } from './database.ts';
 import { checkDnssec } from './dnssec.ts';
 import type { DnssecAnswers } from './dnssec-questions.ts';
 import { checkDomain, gatherDomain } from './domain.ts';
 import { type CheckedRecord, describeRecords, namesOfTexts } from './domain-records.ts';
-import type { Finding } from './finding.ts';
+import { about, type Finding } from './finding.ts';
 import { checkHost } from './host.ts';
 import { type ConfiguredListener, checkListener, gatherListener, type TlsMode } from './listeners.ts';
 import {
@@ -241,14 +242,11 @@ async function lookAtListeners(options: DoctorOptions, { smtp }: Probes): Promis
 
 /** Findings for listeners if the relay does not run. */
 function unseen({ listeners, certificate }: DoctorOptions): readonly Finding[] {
-  return listeners.map(({ name, port }) => ({
-    check: 'certificate',
-    subject: `${name} ${port}`,
-    result: 'unknown',
-    found: 'the relay does not run',
-    wanted: certificate.names.join(', '),
-    advice: 'Start the relay, then run doctor again: smarthost serve',
-  }));
+  const wanted = data(certificate.names.join(', '));
+  const advice = phrase`Start the relay, then run doctor again: smarthost serve`;
+  return listeners.map(({ name, port }) =>
+    about('certificate', `${name} ${port}`)('unknown', phrase`the relay does not run`, wanted, advice),
+  );
 }
 
 /** One destination with a policy is enough to see whether policies can be fetched. RFC 8461 §3.1 */

@@ -2,6 +2,7 @@
 import { isSpf, wantedSpf } from '../alignment/alignment.ts';
 import type { DnsAnswer } from '../dns/dns.ts';
 import { dkimRecord, zoneLine } from '../signing/signing.ts';
+import type { Phrase } from '../system/phrase.ts';
 import type { DomainFacts } from './domain.ts';
 import type { Finding } from './finding.ts';
 import { valuesOf } from './own-addresses.ts';
@@ -21,6 +22,8 @@ export type CheckedRecord = {
   readonly found: readonly string[] | null;
   readonly result: Finding['result'];
   readonly advice: string;
+  /** `advice`, to be said in another language. */
+  readonly phrase: Phrase | null;
 };
 
 type Stands = {
@@ -42,7 +45,7 @@ export function describeRecords({ facts, findings, hostname, texts }: Stands): r
   const { domain } = spf;
   const said = (check: string, subject: string) => {
     const found = findings.find((one) => one.check === check && one.subject === subject);
-    return { result: found?.result ?? 'unknown', advice: found?.advice ?? '' } as const;
+    return { result: found?.result ?? 'unknown', advice: found?.advice ?? '', phrase: found?.phrases.advice ?? null } as const;
   };
   const txt = (record: Pick<CheckedRecord, 'purpose' | 'name'>, wanted: string, found: CheckedRecord['found']) => ({
     ...{ ...record, type: 'TXT' as const, ttl: TTL, wanted, found },

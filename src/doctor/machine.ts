@@ -1,5 +1,6 @@
 /** Checks the machine: free disk space, the store, and the clock. */
 import { DAY, HOUR, MINUTE, SECOND } from '../system/clock.ts';
+import { data, phrase } from '../system/phrase.ts';
 import { about, type Finding, listed } from './finding.ts';
 
 export type DiskFacts = { readonly dir: string; readonly free: number | undefined; readonly minFree: number };
@@ -9,12 +10,12 @@ const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
 
 export function checkDisk({ dir, free, minFree }: DiskFacts): Finding {
   const say = about('disk', dir);
-  const wanted = `more than ${gib(2 * minFree)} free`;
-  if (free === undefined) return say('unknown', 'the file system does not tell', wanted, 'Check it with df.');
-  const found = `${gib(free)} free`;
+  const wanted = phrase`more than ${gib(2 * minFree)} free`;
+  if (free === undefined) return say('unknown', phrase`the file system does not tell`, wanted, phrase`Check it with df.`);
+  const found = phrase`${gib(free)} free`;
   if (free < minFree)
-    return say('error', found, wanted, 'New mail is refused for now with 452 until there is space (`queue.minFree`).');
-  if (free < 2 * minFree) return say('warning', found, wanted, 'Make space, or put `dataDir` on a larger disk.');
+    return say('error', found, wanted, phrase`New mail is refused for now with 452 until there is space (\`queue.minFree\`).`);
+  if (free < 2 * minFree) return say('warning', found, wanted, phrase`Make space, or put \`dataDir\` on a larger disk.`);
   return say('ok', found, wanted);
 }
 
@@ -33,24 +34,29 @@ export type StoreFacts = {
 export function checkStore(facts: StoreFacts): readonly Finding[] {
   const { dir, commit, running } = facts;
   const say = about('store', dir);
-  const wanted = 'a commit that is synced';
+  const wanted = phrase`a commit that is synced`;
   const store =
     typeof commit === 'string'
-      ? say('error', commit, wanted, 'No mail is accepted while the store fails.')
+      ? say('error', data(commit), wanted, phrase`No mail is accepted while the store fails.`)
       : commit > SECOND
         ? say(
             'warning',
-            `a commit took ${(commit / SECOND).toFixed(1)} s`,
+            phrase`a commit took ${(commit / SECOND).toFixed(1)} s`,
             wanted,
-            'The disk is slow or busy: every message waits for it.',
+            phrase`The disk is slow or busy: every message waits for it.`,
           )
-        : say('ok', `a commit took ${Math.ceil(commit)} ms`, wanted);
+        : say('ok', phrase`a commit took ${Math.ceil(commit)} ms`, wanted);
   const serve = about('relay', 'smarthost serve');
   return [
     store,
     running
-      ? serve('ok', 'runs', 'runs')
-      : serve('unknown', 'does not run', 'runs', 'Start it, so that listeners and certificate can be checked: smarthost serve'),
+      ? serve('ok', phrase`runs`, phrase`runs`)
+      : serve(
+          'unknown',
+          phrase`does not run`,
+          phrase`runs`,
+          phrase`Start it, so that listeners and certificate can be checked: smarthost serve`,
+        ),
     checkQueue(facts),
   ];
 }
@@ -58,16 +64,19 @@ export function checkStore(facts: StoreFacts): readonly Finding[] {
 function checkQueue({ dir, waiting, held, oldestAcceptedAt, now }: StoreFacts): Finding {
   const say = about('queue', dir);
   const age = oldestAcceptedAt === null ? 0 : now - oldestAcceptedAt;
-  const found = `${waiting} waiting, ${held} held${waiting > 0 ? `, the oldest for ${duration(age)}` : ''}`;
-  const wanted = 'nothing waits for long';
+  const found =
+    waiting > 0
+      ? phrase`${waiting} waiting, ${held} held, the oldest for ${duration(age)}`
+      : phrase`${waiting} waiting, ${held} held`;
+  const wanted = phrase`nothing waits for long`;
   if (held > 0)
     return say(
       'warning',
       found,
       wanted,
-      'Held mail waits for you: see smarthost queue list --state held, and send it by smarthost queue release',
+      phrase`Held mail waits for you: see smarthost queue list --state held, and send it by smarthost queue release`,
     );
-  if (waiting > 0 && age > 4 * HOUR) return say('warning', found, wanted, 'To see why it waits: smarthost queue list');
+  if (waiting > 0 && age > 4 * HOUR) return say('warning', found, wanted, phrase`To see why it waits: smarthost queue list`);
   return say('ok', found, wanted);
 }
 
@@ -86,26 +95,30 @@ export type ThreadFacts = {
 export function checkThreads({ wanted, seen }: ThreadFacts): readonly Finding[] {
   if (wanted === 1 && (seen === undefined || seen.sessions.length === 0)) return [];
   const say = about('threads', 'sessions');
-  const want = `${wanted === 1 ? 'the main thread' : `${wanted} threads`}, as the setting says`;
+  const want = wanted === 1 ? phrase`the main thread, as the setting says` : phrase`${wanted} threads, as the setting says`;
   if (seen === undefined)
-    return [say('unknown', 'the relay does not tell', want, 'Start it with `listen.admin`, so that it can be asked.')];
+    return [
+      say('unknown', phrase`the relay does not tell`, want, phrase`Start it with \`listen.admin\`, so that it can be asked.`),
+    ];
   const { working, sessions, ends } = seen;
-  const replaced = ends === 0 ? '' : `; ended by a fault and replaced: ${ends}`;
-  const each = sessions.length === 0 ? '' : `, with ${listed(sessions.map(String))} sessions`;
-  const found = `${working} ${working === 1 ? 'thread answers' : 'threads answer'}${each}${replaced}`;
+  const replaced = ends === 0 ? '' : phrase`; ended by a fault and replaced: ${ends}`;
+  const each = sessions.length === 0 ? '' : phrase`, with ${listed(sessions.map(String))} sessions`;
+  const found = working === 1 ? phrase`1 thread answers${each}${replaced}` : phrase`${working} threads answer${each}${replaced}`;
   if (Math.max(sessions.length, 1) !== wanted)
-    return [say('warning', found, want, 'Restart the relay: the setting `threads` has changed.')];
+    return [say('warning', found, want, phrase`Restart the relay: the setting \`threads\` has changed.`)];
   if (working < wanted)
     return [
       say(
         'warning',
         found,
         want,
-        'A thread that does not answer is replaced after 30 s: look for threadSilent and threadEnded in the log.',
+        phrase`A thread that does not answer is replaced after 30 s: look for threadSilent and threadEnded in the log.`,
       ),
     ];
   if (ends > 0)
-    return [say('warning', found, want, 'Nothing is lost, but it is our fault: report the lines threadEnded of the log to us.')];
+    return [
+      say('warning', found, want, phrase`Nothing is lost, but it is our fault: report the lines threadEnded of the log to us.`),
+    ];
   return [say('ok', found, want)];
 }
 
@@ -126,19 +139,24 @@ const WRONG = 5 * MINUTE;
 export function checkClock({ now, peers, past, synchronized }: ClockFacts): Finding {
   const say = about('clock', 'this machine');
   const shown = new Date(now).toISOString();
-  const wanted = 'the right time';
-  const correct =
-    'Correct the clock and let a time service keep it (systemd-timesyncd, chrony): signatures and certificates depend on it.';
+  const wanted = phrase`the right time`;
+  const correct = phrase`Correct the clock and let a time service keep it (systemd-timesyncd, chrony): signatures and certificates depend on it.`;
   const before = past.filter(({ at }) => at > now + WRONG);
-  if (before.length > 0) return say('error', `${shown}, before ${listed(before.map(({ what }) => what))}`, wanted, correct);
+  if (before.length > 0) return say('error', phrase`${shown}, before ${listed(before.map(({ what }) => what))}`, wanted, correct);
   // One server may be wrong, so the median counts.
   const offsets = peers.map(({ at, heardAt }) => heardAt - at).sort((a, b) => a - b);
   const offset = offsets[Math.floor(offsets.length / 2)];
   if (offset !== undefined) {
-    const found = `${shown}, ${(Math.abs(offset) / SECOND).toFixed(0)} s ${offset < 0 ? 'behind' : 'ahead of'} ${listed(peers.map(({ name }) => name))}`;
+    const [by, than] = [(Math.abs(offset) / SECOND).toFixed(0), listed(peers.map(({ name }) => name))];
+    const found = offset < 0 ? phrase`${shown}, ${by} s behind ${than}` : phrase`${shown}, ${by} s ahead of ${than}`;
     if (Math.abs(offset) > WRONG) return say('error', found, wanted, correct);
     return Math.abs(offset) > DRIFT ? say('warning', found, wanted, correct) : say('ok', found, wanted);
   }
-  if (synchronized) return say('ok', `${shown}, kept by a time service`, wanted);
-  return say('unknown', `${shown}, without a time to compare with`, wanted, 'No server reported its time: compare it yourself.');
+  if (synchronized) return say('ok', phrase`${shown}, kept by a time service`, wanted);
+  return say(
+    'unknown',
+    phrase`${shown}, without a time to compare with`,
+    wanted,
+    phrase`No server reported its time: compare it yourself.`,
+  );
 }

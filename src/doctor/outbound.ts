@@ -4,6 +4,7 @@ import { isIPv4 } from 'node:net';
 import type { Dns } from '../dns/dns.ts';
 import { isPublicAddress } from '../net/addresses.ts';
 import type { IpPolicy } from '../smtp/route.ts';
+import { data, type Phrase, phrase } from '../system/phrase.ts';
 import { ASK_AGAIN, about, type Finding, listed } from './finding.ts';
 import { valuesOf } from './own-addresses.ts';
 import type { SmtpAnswer, SmtpProbe } from './smtp-probe.ts';
@@ -67,34 +68,40 @@ export function checkOutbound(facts: OutboundFacts): readonly Finding[] {
 function checkFamily(facts: OutboundFacts, family: Family): Finding {
   const { port, ip, unresolved, upstream, hasIpv6 } = facts;
   const say = about('outbound25', `IPv${family}`);
-  const wanted = `a greeting on port ${port}`;
-  if (ip === (family === 4 ? 'v6-only' : 'v4-only')) return say('ok', 'not used (`delivery.ip`)', 'not used');
+  const wanted = phrase`a greeting on port ${port}`;
+  if (ip === (family === 4 ? 'v6-only' : 'v4-only')) return say('ok', phrase`not used (\`delivery.ip\`)`, phrase`not used`);
   if (facts.destinations.length === 0)
-    return say('unknown', 'no destination to try', wanted, 'Name some in `doctor.destinations`.');
+    return say('unknown', phrase`no destination to try`, wanted, phrase`Name some in \`doctor.destinations\`.`);
   const attempts = facts.attempts.filter(({ address }) => isIPv4(address) === (family === 4));
   const greeted = attempts.find(({ answer }) => answer.greeting?.[0]?.startsWith('220'));
-  if (greeted !== undefined) return say('ok', `${greeted.host} [${greeted.address}]: ${greeted.answer.greeting![0]}`, wanted);
+  if (greeted !== undefined)
+    return say('ok', data(`${greeted.host} [${greeted.address}]: ${greeted.answer.greeting![0]}`), wanted);
   if (attempts.length === 0)
     return say(
       'unknown',
-      `no address of ${listed(facts.destinations)} was found${unresolved.length > 0 ? ' in the DNS' : ''}`,
+      unresolved.length > 0
+        ? phrase`no address of ${listed(facts.destinations)} was found in the DNS`
+        : phrase`no address of ${listed(facts.destinations)} was found`,
       wanted,
       ASK_AGAIN,
     );
-  const found = attempts.map((attempt) => `${attempt.host} [${attempt.address}]: ${outcome(attempt.answer)}`).join('; ');
+  const found = joined(attempts.map(({ host, address, answer }) => phrase`${host} [${address}]: ${outcome(answer)}`));
   if (family === 6 && (!hasIpv6 || attempts.every(({ answer }) => isUnroutable(answer))) && ip !== 'v6-only')
-    return say('ok', `this machine has no public IPv6 (${found})`, 'IPv6 is not needed');
+    return say('ok', phrase`this machine has no public IPv6 (${found})`, phrase`IPv6 is not needed`);
   const advice = explain(attempts.map(({ answer }) => answer));
   // IPv4 alone is enough for delivery. With an upstream, neither is needed.
   if (upstream !== undefined)
-    return say('warning', found, wanted, `All mail goes to ${upstream}, so it is not needed now. ${advice}`);
-  if (family === 6 && ip !== 'v6-only') return say('warning', found, wanted, `${advice} Or set \`delivery.ip: v4-only\`.`);
+    return say('warning', found, wanted, phrase`All mail goes to ${upstream}, so it is not needed now. ${advice}`);
+  if (family === 6 && ip !== 'v6-only') return say('warning', found, wanted, phrase`${advice} Or set \`delivery.ip: v4-only\`.`);
   return say('error', found, wanted, advice);
 }
 
-function outcome({ greeting, failure }: SmtpAnswer): string {
-  if (greeting !== undefined) return greeting[0]!;
-  return failure === 'ETIMEDOUT' ? 'no answer (timeout)' : (failure ?? 'closed');
+const joined = (phrases: readonly Phrase[]): Phrase => phrases.reduce((all, one) => phrase`${all}; ${one}`);
+
+function outcome({ greeting, failure }: SmtpAnswer): Phrase {
+  if (greeting !== undefined) return data(greeting[0]!);
+  if (failure === 'ETIMEDOUT') return phrase`no answer (timeout)`;
+  return failure === undefined ? phrase`closed` : data(failure);
 }
 
 function isUnroutable({ failure }: SmtpAnswer): boolean {
@@ -102,15 +109,15 @@ function isUnroutable({ failure }: SmtpAnswer): boolean {
 }
 
 /** A timeout usually means that the provider blocks the port, a refused connection that a firewall nearby does. */
-function explain(answers: readonly SmtpAnswer[]): string {
+function explain(answers: readonly SmtpAnswer[]): Phrase {
   if (answers.some(({ greeting }) => greeting !== undefined))
-    return 'Port 25 is open, but these servers refuse us: read their replies, and see the checks blockList and ptr.';
+    return phrase`Port 25 is open, but these servers refuse us: read their replies, and see the checks blockList and ptr.`;
   if (answers.every(({ failure }) => failure === 'ETIMEDOUT'))
-    return 'Your provider most likely blocks outbound port 25: Google Cloud always does, Azure for most subscriptions; AWS, Hetzner and OVH open it on request; DigitalOcean blocks 465 and 587 too. Ask for it, or send through an upstream on port 587 (`routes`).';
+    return phrase`Your provider most likely blocks outbound port 25: Google Cloud always does, Azure for most subscriptions; AWS, Hetzner and OVH open it on request; DigitalOcean blocks 465 and 587 too. Ask for it, or send through an upstream on port 587 (\`routes\`).`;
   if (answers.some(({ failure }) => failure === 'EADDRNOTAVAIL'))
-    return '`delivery.source` names an address that this machine does not have.';
-  if (answers.every(isUnroutable)) return 'This machine has no route to the Internet: check its network.';
+    return phrase`\`delivery.source\` names an address that this machine does not have.`;
+  if (answers.every(isUnroutable)) return phrase`This machine has no route to the Internet: check its network.`;
   if (answers.every(({ failure }) => failure === 'ECONNREFUSED'))
-    return 'Something nearby refuses port 25: check the firewall of this machine and its network.';
-  return 'No destination answered: check the firewall and the network, then ask the provider about port 25.';
+    return phrase`Something nearby refuses port 25: check the firewall of this machine and its network.`;
+  return phrase`No destination answered: check the firewall and the network, then ask the provider about port 25.`;
 }

@@ -1,5 +1,6 @@
 /** Checks whether a sender's domain takes mail. Bounces and replies need it, and some receivers demand it. RFC 5321 §5.1, RFC 7505. */
 import type { Dns, DnsAnswer, MxRecord } from '../dns/dns.ts';
+import { data, phrase } from '../system/phrase.ts';
 import { ASK_AGAIN, about, type Finding, nothingIn } from './finding.ts';
 import { valuesOf } from './own-addresses.ts';
 
@@ -17,29 +18,29 @@ export async function gatherSenderDomain(domain: string, dns: Dns): Promise<Send
 
 export function checkSenderDomain({ domain, mx, a, aaaa }: SenderDomainFacts): Finding {
   const say = about('mx', domain);
-  const wanted = 'MX records';
+  const wanted = phrase`MX records`;
   if (mx.kind === 'temporary') return say('unknown', nothingIn(mx), wanted, ASK_AGAIN);
   const hosts = valuesOf(mx).map(({ exchange }) => exchange);
   if (hosts.length > 0 && hosts.every((host) => host === ''))
     return say(
       'error',
-      'null MX',
+      phrase`null MX`,
       wanted,
-      `${domain} says that it takes no mail: bounces get lost, and receivers refuse its mail.`,
+      phrase`${domain} says that it takes no mail: bounces get lost, and receivers refuse its mail.`,
     );
-  if (hosts.length > 0) return say('ok', hosts.join(', '), wanted);
+  if (hosts.length > 0) return say('ok', data(hosts.join(', ')), wanted);
   if ([a, aaaa].some(({ kind }) => kind === 'found'))
     return say(
       'warning',
-      'no MX record, only an address',
+      phrase`no MX record, only an address`,
       wanted,
-      `Publish an MX record of ${domain}: bounces and replies go there.`,
+      phrase`Publish an MX record of ${domain}: bounces and replies go there.`,
     );
   if ([a, aaaa].some(({ kind }) => kind === 'temporary')) return say('unknown', nothingIn(mx), wanted, ASK_AGAIN);
   return say(
     'error',
     nothingIn(mx),
     wanted,
-    `Replies to mail of ${domain} cannot arrive, and some receivers refuse its mail: publish an MX record.`,
+    phrase`Replies to mail of ${domain} cannot arrive, and some receivers refuse its mail: publish an MX record.`,
   );
 }

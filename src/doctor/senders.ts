@@ -8,6 +8,7 @@ import {
   senderOf,
 } from '../alignment/alignment.ts';
 import type { StoredSenderVerdict } from '../store/store.ts';
+import { data, phrase } from '../system/phrase.ts';
 import { about, type Finding, type Severity } from './finding.ts';
 
 const JUDGED: Readonly<Record<string, Severity>> = { weak: 'error', spam: 'error', rejected: 'error', fragile: 'warning' };
@@ -22,11 +23,11 @@ export function checkSenders(senders: readonly StoredSenderVerdict[], domains: R
     .map((row) => {
       const { domain, envelope, verdict, at, detail } = row;
       const say = about('alignment', domain);
-      const seen = `${verdict} (mail of the last day, envelope ${envelope}, looked up ${new Date(at).toISOString()})`;
-      const wanted = 'aligned with the domain of From';
-      if (verdict === 'fragile') return say('warning', seen, wanted, `SPF alone passes: smarthost domain add ${domain}`);
+      const seen = phrase`${verdict} (mail of the last day, envelope ${envelope}, looked up ${new Date(at).toISOString()})`;
+      const wanted = phrase`aligned with the domain of From`;
+      if (verdict === 'fragile') return say('warning', seen, wanted, phrase`SPF alone passes: smarthost domain add ${domain}`);
       const why = JSON.parse(detail) as SenderDetail;
-      return say('error', seen, wanted, `${sentence(describeMisalignment(row, why))}. ${adviceFor(domain, why).join(' ')}`);
+      return say('error', seen, wanted, data(`${sentence(describeMisalignment(row, why))}. ${adviceFor(domain, why).join(' ')}`));
     });
 }
 
@@ -37,7 +38,13 @@ export function checkSplit(here: GatheredSender, seen: GatheredSender): readonly
   const [own, theirs] = [judgeSender(senderOf(here)), judgeSender(senderOf(seen))];
   if (own === theirs) return [];
   const say = about('alignment', here.dmarc.walk.domain);
-  const advice =
-    'The resolvers of this machine have other answers for this domain, as those of an internal zone have. What receivers see counts; DKIM keys are activated by what this machine sees.';
-  return [say('warning', `${own} by the resolvers of this machine, ${theirs} by \`alignment.resolvers\``, 'the same', advice)];
+  const advice = phrase`The resolvers of this machine have other answers for this domain, as those of an internal zone have. What receivers see counts; DKIM keys are activated by what this machine sees.`;
+  return [
+    say(
+      'warning',
+      phrase`${own} by the resolvers of this machine, ${theirs} by \`alignment.resolvers\``,
+      phrase`the same`,
+      advice,
+    ),
+  ];
 }

@@ -141,7 +141,7 @@ export async function createFirstRun(options: FirstRunOptions): Promise<FirstRun
     const seen = await Promise.all(domains.map(async (name) => [name, await asked.domain(name, hostname)] as const));
     existing.clear();
     for (const [name, { existing: found }] of seen) if (found !== undefined) existing.set(name, found);
-    return seen.map(([, { result, sentence }]) => ({ result, sentence }));
+    return seen.map(([, { result, sentence, phrase }]) => ({ result, sentence, phrase }));
   }
 
   return {

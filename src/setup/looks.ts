@@ -4,9 +4,14 @@ import { parseConfig } from '../config/config.ts';
 import { createDns, type Dns, type DnsAnswer } from '../dns/dns.ts';
 import { checkHost, ownAddresses } from '../doctor/doctor.ts';
 import { SECOND } from '../system/clock.ts';
+import { inEnglish, type Phrase, phrase } from '../system/phrase.ts';
 import type { Existing } from './records.ts';
 
-export type SeenByDns = { readonly result: 'ok' | 'warning' | 'unknown'; readonly sentence: string };
+export type SeenByDns = {
+  readonly result: 'ok' | 'warning' | 'unknown';
+  readonly sentence: string /** `sentence`, to be said in another language. */;
+  readonly phrase: Phrase;
+};
 
 export type SetupLooks = {
   /** Compares A, AAAA and PTR records with the host name and its addresses. */
@@ -46,16 +51,17 @@ async function lookAtHost(dns: Dns, hostname: string, addresses: readonly string
   const ptr = new Map(await Promise.all(own.addresses.map(async (address) => [address, await dns.ptr(address)] as const)));
   return checkHost({ ...facts, hostname, own, ptr })
     .filter(({ check }) => check !== 'helo')
-    .map(({ check, subject, result, found, advice }) => ({
-      result: result === 'error' ? 'warning' : result,
-      sentence: `${check.toUpperCase()} of ${subject}: ${found}${result === 'ok' || result === 'unknown' ? '' : `. ${advice}`}`,
-    }));
+    .map(({ check, subject, result, phrases: { found, advice } }) => {
+      const said = phrase`${check.toUpperCase()} of ${subject}: ${found}`;
+      if (result === 'ok' || result === 'unknown') return seen(result, said);
+      return seen('warning', phrase`${said}. ${advice}`);
+    });
 }
 
 async function lookAtDomain(dns: Dns, domain: string, hostname: string): Promise<SeenByDns & { readonly existing?: Existing }> {
   const [txt, dmarc] = await Promise.all([dns.txt(domain), dns.txt(`_dmarc.${domain}`)]);
   if (txt.kind === 'temporary' || dmarc.kind === 'temporary')
-    return { result: 'unknown', sentence: `${domain}: the DNS gave no answer, so what it has is not known.` };
+    return seen('unknown', phrase`${domain}: the DNS gave no answer, so what it has is not known.`);
   const record = values(txt).find(isSpf);
   const existing = {
     ...(record === undefined ? {} : { spf: wantedSpf(record, { domain, hostname }) }),
@@ -63,16 +69,15 @@ async function lookAtDomain(dns: Dns, domain: string, hostname: string): Promise
   };
   const spf =
     record === undefined
-      ? 'no SPF record'
+      ? phrase`no SPF record`
       : existing.spf === record
-        ? 'an SPF record that allows us'
-        : 'an SPF record, to be extended';
-  return {
-    result: 'ok',
-    sentence: `${domain} has ${spf}, and ${existing.dmarc ? 'a DMARC record, which stays' : 'no DMARC record'}.`,
-    existing,
-  };
+        ? phrase`an SPF record that allows us`
+        : phrase`an SPF record, to be extended`;
+  const policy = existing.dmarc ? phrase`a DMARC record, which stays` : phrase`no DMARC record`;
+  return { ...seen('ok', phrase`${domain} has ${spf}, and ${policy}.`), existing };
 }
+
+const seen = (result: SeenByDns['result'], said: Phrase): SeenByDns => ({ result, sentence: inEnglish(said), phrase: said });
 
 function values<T>(answer: DnsAnswer<T>): readonly T[] {
   return answer.kind === 'found' ? answer.values : [];

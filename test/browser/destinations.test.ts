@@ -55,7 +55,7 @@ inBrowser('destinations', startWithBusyHost, (console) => {
     await page.getByText('sinon par ses enregistrements MX').waitFor();
     const section = page.getByRole('region', { name: 'TLS exigé, et pourquoi' });
     await section.getByText('opportuniste : TLS s’il est proposé, avec n’importe quel certificat').first().waitFor();
-    await section.getByText('does not validate DNSSEC', { exact: false }).waitFor();
+    await section.getByText('le résolveur de ce relais ne valide pas DNSSEC', { exact: false }).waitFor();
     await section.getByText('Dernière session').waitFor();
     await section.getByRole('button', { name: 'Examiner à nouveau' }).click();
     await section.getByText(/^Examiné à/).waitFor();

@@ -73,6 +73,7 @@ const txt = (purpose: string, name: string, wanted: string) => ({
   ttl: 3600,
   wanted,
   line: lineOf(name, wanted),
+  phrase: null,
   answerer: { server: '192.0.2.53', name: 'ns1.dns.example', authoritative: true },
 });
 

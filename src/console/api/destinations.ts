@@ -6,6 +6,7 @@ import type { ConsoleParts } from '../console.ts';
 import type { Heard24h, LiveDestination } from '../live-facts.ts';
 import { ApiProblem } from '../problem.ts';
 import { route } from '../route.ts';
+import { phraseShape } from './findings.ts';
 import { isoTime, maybeTime, stateCounts } from './message-shapes.ts';
 import { nextPage, pageLimit } from './paging.ts';
 import { checkSeesAll } from './sight.ts';
@@ -81,6 +82,7 @@ const demanded = v.object({
   demand: v.pipe(v.string(), v.description('What a session must be worth, or why the host gets no mail.')),
   by: v.pipe(maybe, v.description('`dane`, `mta-sts`, `operator`. null: nobody demands TLS.')),
   sentence: v.string(),
+  phrase: phraseShape,
 });
 
 const policyShape = v.object({

@@ -1,6 +1,14 @@
 /** The shape of what the doctor finds, and of the records of a domain. */
 import * as v from 'valibot';
 
+/** What stands in a pattern may be a phrase itself, so that its shape has no end. */
+export const phraseShape = v.pipe(
+  v.object({ pattern: v.string(), values: v.array(v.unknown()) }),
+  v.description(
+    'The same to be said in another language: an English pattern, and what stands for `{0}`, `{1}` in it: text, numbers, phrases.',
+  ),
+);
+
 const result = v.picklist(['ok', 'warning', 'error', 'unknown']);
 
 export const finding = v.object({
@@ -10,6 +18,7 @@ export const finding = v.object({
   found: v.string(),
   wanted: v.string(),
   advice: v.pipe(v.string(), v.description('What to do. Empty: nothing.')),
+  phrases: v.object({ found: phraseShape, wanted: phraseShape, advice: phraseShape }),
 });
 
 /** As the servers of the domain have it. */
@@ -23,6 +32,7 @@ export const answeredRecord = v.object({
   found: v.pipe(v.nullable(v.array(v.string())), v.description('All that stands there. null: the DNS gave no answer.')),
   result,
   advice: v.string(),
+  phrase: v.nullable(phraseShape),
   answerer: v.pipe(
     v.nullable(
       v.object({

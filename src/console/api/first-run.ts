@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import type { FirstRun } from '../../setup/setup.ts';
 import type { ConsoleParts } from '../console.ts';
 import { route } from '../route.ts';
+import { phraseShape } from './findings.ts';
 
 const Text = v.pipe(v.string(), v.maxLength(1000));
 const Texts = v.pipe(v.array(Text), v.maxLength(200));
@@ -13,7 +14,7 @@ const Upstream = v.object({
 });
 const Challenge = v.picklist(['http-01', 'tls-alpn-01']);
 const Seen = v.object({
-  items: v.array(v.object({ result: v.picklist(['ok', 'warning', 'unknown']), sentence: v.string() })),
+  items: v.array(v.object({ result: v.picklist(['ok', 'warning', 'unknown']), sentence: v.string(), phrase: phraseShape })),
 });
 const Start = v.pipe(
   v.picklist(['service', 'here']),

@@ -1,5 +1,7 @@
 /** The findings of the doctor as text, to hand to somebody who helps. It has no address of a person and no secret. */
 
+import type { Sentence } from './phrases.ts';
+
 /** `GET /doctor` */
 export type ShownFinding = {
   readonly check: string;
@@ -8,6 +10,7 @@ export type ShownFinding = {
   readonly found: string;
   readonly wanted: string;
   readonly advice: string;
+  readonly phrases: { readonly found: Sentence; readonly wanted: Sentence; readonly advice: Sentence };
   /** ISO 8601. */
   readonly since: string;
 };

@@ -13,7 +13,7 @@ export type PageEntry = {
   readonly path: string;
   readonly title: TextKey;
   /** Which catalogue has its texts, and which part of the navigation shows it. */
-  readonly group: Exclude<CatalogueName, 'common' | 'client'>;
+  readonly group: Exclude<CatalogueName, 'common' | 'client' | 'phrases'>;
   /** Catalogues besides that of its group. */
   readonly texts?: readonly CatalogueName[];
   /** false: the navigation does not show it. */
@@ -52,7 +52,14 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import('./pages/destinations.ts').then(({ DestinationsPage }) => DestinationsPage),
   },
   {
-    ...{ path: '/destinations/:key', title: 'page.destination', group: 'relay', shown: false, role: 'reader' },
+    ...{
+      path: '/destinations/:key',
+      title: 'page.destination',
+      group: 'relay',
+      shown: false,
+      role: 'reader',
+      texts: ['phrases'],
+    },
     load: () => import('./pages/destination.ts').then(({ DestinationPage }) => DestinationPage),
   },
   {
@@ -79,11 +86,11 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import('./pages/domains.ts').then(({ DomainsPage }) => DomainsPage),
   },
   {
-    ...{ path: '/domains/:name', title: 'page.domain', group: 'senders', shown: false, role: 'operator' },
+    ...{ path: '/domains/:name', title: 'page.domain', group: 'senders', shown: false, role: 'operator', texts: ['phrases'] },
     load: () => import('./pages/domain.ts').then(({ DomainPage }) => DomainPage),
   },
   {
-    ...{ path: '/doctor', title: 'page.doctor', group: 'relay', shown: true, role: 'operator', letter: 'h' },
+    ...{ path: '/doctor', title: 'page.doctor', group: 'relay', shown: true, role: 'operator', letter: 'h', texts: ['phrases'] },
     load: () => import('./pages/doctor.ts').then(({ DoctorPage }) => DoctorPage),
   },
   {
@@ -123,7 +130,14 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import('./pages/account.ts').then(({ AccountPage }) => AccountPage),
   },
   {
-    ...{ path: FIRST_RUN, title: 'page.firstRun', group: 'first-run', texts: ['client'], shown: false, role: 'operator' },
+    ...{
+      path: FIRST_RUN,
+      title: 'page.firstRun',
+      group: 'first-run',
+      texts: ['client', 'phrases'],
+      shown: false,
+      role: 'operator',
+    },
     load: () => import('./pages/first-run.ts').then(({ FirstRunPage }) => FirstRunPage),
   },
 ];

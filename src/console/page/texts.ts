@@ -11,7 +11,7 @@ import type { EN_SENDERS } from './texts/en-senders.ts';
 /** Forms by the value `count`: the rules of the language choose one. */
 type Text = string | { readonly one: string; readonly other: string };
 
-export type CatalogueName = 'common' | 'client' | 'first-run' | 'mail' | 'senders' | 'relay' | 'people';
+export type CatalogueName = 'common' | 'client' | 'first-run' | 'mail' | 'senders' | 'relay' | 'people' | 'phrases';
 export type TextKey =
   | keyof typeof EN_COMMON
   | keyof typeof EN_CLIENT
@@ -36,6 +36,7 @@ const CATALOGUES: Readonly<Record<Language, Readonly<Record<CatalogueName, () =>
     senders: () => import('./texts/en-senders.ts').then(({ EN_SENDERS }) => EN_SENDERS),
     relay: () => import('./texts/en-relay.ts').then(({ EN_RELAY }) => EN_RELAY),
     people: () => import('./texts/en-people.ts').then(({ EN_PEOPLE }) => EN_PEOPLE),
+    phrases: async () => ({}), // the relay says them in English itself
   },
   fr: {
     common: () => import('./texts/fr-common.ts').then(({ FR_COMMON }) => FR_COMMON),
@@ -45,6 +46,7 @@ const CATALOGUES: Readonly<Record<Language, Readonly<Record<CatalogueName, () =>
     senders: () => import('./texts/fr-senders.ts').then(({ FR_SENDERS }) => FR_SENDERS),
     relay: () => import('./texts/fr-relay.ts').then(({ FR_RELAY }) => FR_RELAY),
     people: () => import('./texts/fr-people.ts').then(({ FR_PEOPLE }) => FR_PEOPLE),
+    phrases: () => import('./texts/fr-phrases.ts').then(({ FR_PHRASES }) => FR_PHRASES),
   },
 };
 

@@ -2,13 +2,14 @@
 import { expect, test } from 'vitest';
 import { createDoctor } from '../../../src/control/control.ts';
 import type { Finding } from '../../../src/doctor/doctor.ts';
+import { about } from '../../../src/doctor/finding.ts';
+import { data, phrase } from '../../../src/system/phrase.ts';
 import { startTestConsole } from '../../support/console.ts';
 import { createMemoryData } from '../../support/memory-data.ts';
 import { NOW } from '../../support/store-rig.ts';
 
-const found = (result: Finding['result'], check = 'spf'): Finding => ({
-  ...{ check, subject: 'shop.test', result, found: 'no SPF record', wanted: 'v=spf1', advice: 'Publish it.' },
-});
+const found = (result: Finding['result'], check = 'spf'): Finding =>
+  about(check, 'shop.test')(result, phrase`no SPF record`, data('v=spf1'), phrase`correct SPF`);
 
 function rig(kept = createMemoryData().client().console) {
   const looks: ((findings: readonly Finding[]) => void)[] = [];

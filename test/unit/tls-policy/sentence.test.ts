@@ -1,5 +1,6 @@
 /** The sentence for each cell of what can be demanded of a host: RFC 7672 §2.2, RFC 8461 §5. */
 import { describe, expect, test } from 'vitest';
+import { inEnglish } from '../../../src/system/phrase.ts';
 import { decideTls, type TlsFacts } from '../../../src/tls-policy/decision.ts';
 import { explainDecision } from '../../../src/tls-policy/sentence.ts';
 import { recordOf } from '../../support/chains.ts';
@@ -28,7 +29,7 @@ type Change = Partial<Omit<TlsFacts, 'dane' | 'sts'>> & { readonly dane?: keyof 
 
 function sentence({ dane = 'absent', sts, ...rest }: Change): string {
   const facts: TlsFacts = { ...PLAIN, ...rest, dane: DANE[dane], ...(sts !== undefined && { sts: STS[sts] }) };
-  return explainDecision(facts, decideTls(facts));
+  return inEnglish(explainDecision(facts, decideTls(facts)));
 }
 
 const OFFERED =

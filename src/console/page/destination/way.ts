@@ -2,6 +2,7 @@
 import { html } from '../html.ts';
 import { useLoad } from '../load.ts';
 import { factList, failureNote, loadingNote, mark, strange, type Tone, when } from '../parts/basics.ts';
+import { type Sentence, said } from '../phrases.ts';
 import { rich, t } from '../texts.ts';
 import { pathTo } from '../url.ts';
 import type { DestinationRow } from './words.ts';
@@ -22,6 +23,7 @@ type DemandedHost = {
   readonly tlsa: readonly { readonly record: string; readonly fate: string }[];
   readonly demand: string;
   readonly sentence: string;
+  readonly phrase: Sentence;
 };
 
 /** What a session can be worth. Any other word is why a host gets no mail. */
@@ -96,11 +98,11 @@ function hostsOf({ hosts, sentence }: Policy) {
   if (hosts.length === 0) return [[t('destinations.hosts'), strange(sentence)]] as const;
   const same = Map.groupBy(hosts, (one) => `${one.host} ${one.sentence}`);
   return [...same.values()].map(([first, ...more]) => {
-    const { host, ip, tlsa, demand, sentence: why } = first!;
+    const { host, ip, tlsa, demand, sentence: why, phrase } = first!;
     const all = [ip, ...more.map((one) => one.ip)].join(', ');
     return [
       html`${strange(host)} <span class="dim">${all}</span>`,
-      html`${worth(demand)} <div class="dim">${strange(why)}</div>
+      html`${worth(demand)} <div class="dim">${strange(said(why, phrase))}</div>
       ${tlsa.length > 0 && html`<ul class="list">${tlsa.map(({ record, fate }) => html`<li><code>TLSA ${record}</code> <span class="dim">${strange(fate)}</span></li>`)}</ul>`}`,
     ] as const;
   });

@@ -20,6 +20,7 @@ import {
 import { filterHref, useFilters } from '../parts/filter-bar.ts';
 import { openForm } from '../parts/form.ts';
 import { orTell } from '../parts/toast.ts';
+import { said } from '../phrases.ts';
 import { rich, t } from '../texts.ts';
 
 type Mute = { readonly reason: string; readonly by: string; readonly until: string | null };
@@ -134,7 +135,7 @@ const TONES: Readonly<Record<Finding['result'], readonly [Tone, string]>> = {
 };
 
 function finding(one: Finding, before: Finding | undefined, again: () => Promise<void>) {
-  const { check, subject, result, found, wanted, advice, since, mute } = one;
+  const { check, subject, result, found, wanted, advice, phrases, since, mute } = one;
   const isOk = result === 'ok';
   const title =
     check === SUMMING_UP && before?.check !== SUMMING_UP && html`<li class="between"><h2>${t('doctor.receivers')}</h2></li>`;
@@ -145,9 +146,9 @@ function finding(one: Finding, before: Finding | undefined, again: () => Promise
       <span class="dim">${rich('doctor.sinceText', { time: when(since) })}</span>
     </div>
     ${factList([
-      [t('doctor.found'), strange(found)],
-      !isOk && [t('doctor.wanted'), strange(wanted)],
-      !isOk && advice !== '' && [t('doctor.advice'), html`<b>${strange(advice)}</b>`],
+      [t('doctor.found'), strange(said(found, phrases.found))],
+      !isOk && [t('doctor.wanted'), strange(said(wanted, phrases.wanted))],
+      !isOk && advice !== '' && [t('doctor.advice'), html`<b>${strange(said(advice, phrases.advice))}</b>`],
     ])}
     ${mute !== null && html`<p>${mutedText(mute)}</p>`}
     ${

@@ -19,6 +19,7 @@ import {
 } from '../parts/basics.ts';
 import { askDanger } from '../parts/danger.ts';
 import { tellDone } from '../parts/toast.ts';
+import { type Sentence, said } from '../phrases.ts';
 import { navigate } from '../router.ts';
 import { rich, t } from '../texts.ts';
 import { pathTo } from '../url.ts';
@@ -37,6 +38,7 @@ type CheckedRecord = {
   readonly found: readonly string[] | null;
   readonly result: 'ok' | 'warning' | 'error' | 'unknown';
   readonly advice: string;
+  readonly phrase: Sentence | null;
   readonly answerer: Answerer | null;
 };
 
@@ -129,7 +131,7 @@ const RESULTS: Readonly<Record<CheckedRecord['result'], readonly [Tone, string]>
   unknown: ['plain', '?'],
 };
 
-function record({ purpose, name, type, wanted, line, found, result, advice, answerer }: CheckedRecord) {
+function record({ purpose, name, type, wanted, line, found, result, advice, phrase, answerer }: CheckedRecord) {
   const [tone, sign] = RESULTS[result];
   const which = `${type} ${name}`;
   const isLong = line !== null && line.split('" "').length > 1;
@@ -147,7 +149,7 @@ function record({ purpose, name, type, wanted, line, found, result, advice, answ
       ],
       [t('domains.record.found'), foundValues(found, wanted)],
       answerer !== null && [t('domains.record.answerer'), answererWords(answerer)],
-      advice !== '' && [t('domains.record.advice'), html`<b>${strange(advice)}</b>`],
+      advice !== '' && [t('domains.record.advice'), html`<b>${strange(said(advice, phrase))}</b>`],
     ])}
   </article>`;
 }

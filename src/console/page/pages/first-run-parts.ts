@@ -1,6 +1,7 @@
 /** Pieces that several steps of the first run have. */
 import { type Children, html } from '../html.ts';
 import { mark, type Tone } from '../parts/basics.ts';
+import { said } from '../phrases.ts';
 import { t } from '../texts.ts';
 import type { SeenAnswer } from './first-run-state.ts';
 
@@ -11,7 +12,7 @@ export const seenList = (seen: readonly SeenAnswer[] | undefined) =>
   html`<div role="status">${
     seen !== undefined &&
     seen.length > 0 &&
-    html`<ul class="seen">${seen.map(({ result, sentence }) => html`<li>${mark(TONES[result] ?? 'plain', sentence)}</li>`)}</ul>`
+    html`<ul class="seen">${seen.map(({ result, sentence, phrase }) => html`<li>${mark(TONES[result] ?? 'plain', said(sentence, phrase))}</li>`)}</ul>`
   }</div>`;
 
 /** The ways on and back below a step. */

@@ -1,4 +1,5 @@
 /** What the steps of the first run share. */
+import type { Sentence } from '../phrases.ts';
 
 type UpstreamAnswer = { readonly host: string; readonly user: string; readonly password: string };
 
@@ -19,7 +20,11 @@ export type FirstRunState = {
 };
 
 /** What DNS or machine say to an answer. */
-export type SeenAnswer = { readonly result: 'ok' | 'warning' | 'unknown'; readonly sentence: string };
+export type SeenAnswer = {
+  readonly result: 'ok' | 'warning' | 'unknown';
+  readonly sentence: string;
+  readonly phrase: Sentence | null;
+};
 
 export type StepProps = {
   readonly state: FirstRunState;

@@ -83,7 +83,7 @@ function ProviderForm({ first, file, write }: ProviderProps) {
     run(async () => {
       const failed = (error: Error) => ({ ok: false, sentence: error.message });
       const { ok, sentence } = await api.post<{ ok: boolean; sentence: string }>('/first-run/provider', values).catch(failed);
-      show({ result: ok ? 'ok' : 'warning', sentence });
+      show({ result: ok ? 'ok' : 'warning', sentence, phrase: null });
     });
   return h(Form, {
     about: html`<p>${t('firstRun.providerAbout')}</p>`,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { countFindings, doctorReport, type ShownFinding, SUMMING_UP } from '../../../../src/console/page/doctor-report.ts';
 import { RECEIVERS } from '../../../../src/doctor/doctor.ts';
+import { data } from '../../../../src/system/phrase.ts';
 
 const finding = (more: Partial<ShownFinding>): ShownFinding => ({
   ...{
@@ -11,6 +12,7 @@ const finding = (more: Partial<ShownFinding>): ShownFinding => ({
     wanted: 'a record',
     advice: '',
     since: '2026-11-01T00:00:00Z',
+    phrases: { found: data('a record'), wanted: data('a record'), advice: data('') },
   },
   ...more,
 });
