@@ -19,12 +19,18 @@ export function changedLines(before: unknown, after: unknown): readonly ChangedL
 /** By what a line is about. Each entry of a list has a line of its own, so that one entry more shows as one line more. */
 function linesOf(value: unknown, path = ''): ReadonlyMap<string, string> {
   if (value === null || value === undefined) return new Map();
-  if (Array.isArray(value)) return new Map(value.map((entry) => [`${path}\n${wordOf(entry)}`, `${path}: ${wordOf(entry)}`]));
+  if (Array.isArray(value))
+    return new Map(
+      value.map((entry) => [`${path}\n${wordOf(entry)}`, path === '' ? wordOf(entry) : `${path}: ${wordOf(entry)}`]),
+    );
   if (typeof value !== 'object') return new Map([[path, path === '' ? String(value) : `${path}: ${value}`]]);
   const below = ([name, inner]: [string, unknown]) => [...linesOf(inner, path === '' ? name : `${path}.${name}`)];
   return new Map(Object.entries(value).flatMap(below));
 }
 
 function wordOf(entry: unknown): string {
-  return typeof entry === 'object' && entry !== null ? JSON.stringify(entry) : String(entry);
+  if (typeof entry !== 'object' || entry === null) return String(entry);
+  return Object.entries(entry)
+    .map(([name, inner]) => `${name} ${wordOf(inner)}`)
+    .join(', ');
 }

@@ -35,7 +35,7 @@ export function ClientView({ user }: CredentialProps) {
     }
     <section>
       <h2>${t('credentials.test')}</h2>
-      ${h(TestMail, { sender: user.senders.find((rule) => rule.indexOf('@') > 0) ?? '' })}
+      ${h(TestMail, { sender: testSender(user.senders) })}
     </section>
     ${byCommand(smarthostCommand('client', user.name), ...(user.mailServer ? [smarthostCommand('exchange', user.name)] : []))}
   `;
@@ -55,6 +55,10 @@ function NextLogin({ user: { name, lastLogin } }: Pick<CredentialProps, 'user'>)
     }
   `;
 }
+
+/** An address that the login may send as: one of its own, or any of its domain. */
+const testSender = (rules: readonly string[]) =>
+  rules.find((rule) => rule.indexOf('@') > 0) ?? rules.find((rule) => /^@[^.]/.test(rule))?.replace(/^/, 'test') ?? '';
 
 function TestMail({ sender }: { readonly sender: string }) {
   const [sent, show] = useState<string>();

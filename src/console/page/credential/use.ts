@@ -1,8 +1,8 @@
 /** What a credential sends: use of its limits, the last day or month, what is held, and what was refused. */
 import { h } from 'preact';
 import { api, relayNow } from '../api.ts';
+import { chartPoints, chartSpan } from '../chart-points.ts';
 import { smarthostCommand } from '../command-line.ts';
-import { dayText, minuteText } from '../format.ts';
 import { html } from '../html.ts';
 import { useLoad } from '../load.ts';
 import type { CredentialProps } from '../pages/credential.ts';
@@ -79,21 +79,13 @@ function held(name: string, stop: Stop, changed: CredentialProps['changed']) {
 
 type Row = { readonly from: string } & Readonly<Record<(typeof OUTCOMES)[number], number>>;
 
-const HOUR = 3_600_000;
 const OUTCOMES = ['relayed', 'delayed', 'failed', 'refused'] as const;
 
 function History({ name }: { readonly name: string }) {
   const isMonth = useFilters(['span']).span === '30d';
-  const [length, steps] = isMonth ? [24 * HOUR, 30] : [HOUR, 24];
-  const to = Math.ceil(relayNow() / HOUR) * HOUR;
+  const shown = chartSpan(isMonth, relayNow());
   const { value, failure, again } = useLoad<{ readonly items: readonly Row[] }>('/history', {
-    query: {
-      by: 'credential',
-      name,
-      step: isMonth ? 'day' : 'hour',
-      from: new Date(to - length * steps).toISOString(),
-      to: new Date(to).toISOString(),
-    },
+    query: { by: 'credential', name, step: shown.step, from: shown.begin },
   });
   return html`<section>
     <h2>${t('credentials.history')}</h2>
@@ -110,23 +102,11 @@ function History({ name }: { readonly name: string }) {
         label: t('credentials.history'),
         per: t(isMonth ? 'credentials.history.perDay' : 'credentials.history.perHour'),
         series: OUTCOMES.map((one) => ({ name: one, words: t(`credentials.history.${one}`) })),
-        points: pointsOf(value.items, { from: to - length * steps, length, steps, words: isMonth ? dayText : minuteText }),
+        points: chartPoints(value.items, shown, (row) => Object.fromEntries(OUTCOMES.map((one) => [one, row[one]]))),
       })
     }
     <p><a href="/messages?credential=${encodeURIComponent(name)}">${t('credentials.messages')}</a></p>
   </section>`;
-}
-
-type Span = { readonly from: number; readonly length: number; readonly steps: number; readonly words: (at: number) => string };
-
-/** Steps in which nothing passed have no row. Days are those of UTC. */
-function pointsOf(rows: readonly Row[], { from, length, steps, words }: Span) {
-  const byStep = new Map(rows.map((row) => [Math.floor(Date.parse(row.from) / length), row]));
-  return Array.from({ length: steps }, (_, step) => {
-    const at = Math.floor(from / length) * length + step * length;
-    const row = byStep.get(Math.floor(at / length));
-    return { at: words(at), values: Object.fromEntries(OUTCOMES.map((one) => [one, row?.[one] ?? 0])) };
-  });
 }
 
 type Refusal = {

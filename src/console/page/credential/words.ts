@@ -83,7 +83,7 @@ export function credentialMark(user: ListedCredential) {
 export const stopWords = (state: string) => t(`credentials.state.${stopName(state)}`);
 
 const limitWords = ({ kind, count, per }: Limit) =>
-  t('credentials.limit.each', { amount: t(`credentials.limit.${kind}`, { count }), per: t(`credentials.per.${per}`) });
+  t('credentials.limit.each', { amount: t(`credentials.limit.${kind}`, { count }), per: t(`per.${per}`) });
 
 const shareOf = ({ used, count }: ListedCredential['used'][number]) => (count === 0 ? 1 : used / count);
 

@@ -43,47 +43,56 @@ const TONES: Readonly<Record<(typeof STATES)[number], Tone>> = {
 export function ProviderList() {
   const { value, failure, again } = useLoad<{ readonly items: readonly Provider[] }>('/providers', { every: 10_000 });
   const rows = value && [...value.items].sort((a, b) => rank(a) - rank(b) || b.held - a.held);
+  const known = rows?.filter((one) => !isUsual(one));
+  const usual = rows?.filter(isUsual);
   return html`<section id="providers">
     <h2>${t('providers.title')}</h2>
     <p class="about">${t('providers.intro')}</p>
     ${failureNote(failure, again)}
+    ${known !== undefined && known.length > 0 && table(t('providers.title'), known, again)}
     ${
-      rows &&
-      rows.length > 0 &&
-      dataTable({
-        label: t('providers.title'),
-        rows,
-        key: ({ provider }) => provider,
-        columns: [
-          { name: 'provider', title: t('providers.provider'), cell: ({ provider }) => strange(provider) },
-          { name: 'state', title: t('destinations.state'), kind: 'text', cell: stateCell },
-          {
-            name: 'held',
-            title: t('providers.held'),
-            narrow: 'label',
-            kind: 'figure',
-            cell: ({ held, oldestHeldAt }) =>
-              html`${t('figure', { count: held })} ${oldestHeldAt !== null && html`<span class="dim">${when(oldestHeldAt, 'ago')}</span>`}`,
-          },
-          {
-            name: 'limits',
-            title: t('providers.limits'),
-            narrow: 'label',
-            cell: ({ limits }) =>
-              limits === null
-                ? t('providers.limits.none')
-                : t('providers.limits.text', { sessions: limits.sessions, perMinute: limits.perMinute }),
-          },
-          {
-            name: 'actions',
-            title: html`<span class="hidden">${t('providers.actions')}</span>`,
-            cell: (one) => actions(one, again),
-          },
-        ],
-      })
+      usual !== undefined &&
+      usual.length > 0 &&
+      html`<details class="recipe"><summary>${t('providers.usual', { count: usual.length })}</summary>${table(t('providers.others'), usual, again)}</details>`
     }
   </section>`;
 }
+
+/** Nothing has happened with it. There are many of them. */
+const isUsual = ({ addresses, held }: Provider) => addresses.length === 0 && held === 0;
+
+const table = (label: string, rows: readonly Provider[], again: () => Promise<void>) =>
+  dataTable({
+    label,
+    rows,
+    key: ({ provider }) => provider,
+    columns: [
+      { name: 'provider', title: t('providers.provider'), cell: ({ provider }) => strange(provider) },
+      { name: 'state', title: t('destinations.state'), kind: 'text', cell: stateCell },
+      {
+        name: 'held',
+        title: t('providers.held'),
+        narrow: 'label',
+        kind: 'figure',
+        cell: ({ held, oldestHeldAt }) =>
+          html`${t('figure', { count: held })} ${oldestHeldAt !== null && html`<span class="dim">${when(oldestHeldAt, 'ago')}</span>`}`,
+      },
+      {
+        name: 'limits',
+        title: t('providers.limits'),
+        narrow: 'label',
+        cell: ({ limits }) =>
+          limits === null
+            ? t('providers.limits.none')
+            : t('providers.limits.text', { sessions: limits.sessions, perMinute: limits.perMinute }),
+      },
+      {
+        name: 'actions',
+        title: html`<span class="hidden">${t('providers.actions')}</span>`,
+        cell: (one) => actions(one, again),
+      },
+    ],
+  });
 
 const rank = ({ addresses, held }: Provider) =>
   Math.min(

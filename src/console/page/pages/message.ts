@@ -109,6 +109,14 @@ function recipientPart({ recipient, state, heldBy, attempts, nextAttemptAt, expi
   </section>`;
 }
 
+const ASSURANCES = ['clear', 'tls', 'encrypt', 'verify', 'sts-testing', 'sts', 'dane-insecure-mx', 'dane', 'required'] as const;
+
+/** What the session was worth. */
+function assuranceWords(assurance: string) {
+  const known = ASSURANCES.find((one) => one === assurance);
+  return known === undefined ? strange(assurance) : t(`message.assurance.${known}`);
+}
+
 function attemptLine(
   { at, mx, ip, tls, outcome, reply, seconds, via, assurance, judged, conversation }: Attempt,
   number: number,
@@ -119,7 +127,7 @@ function attemptLine(
       <span>${tls ?? t('message.noTls')}</span> <span class="dim">${durationText(seconds * 1000)}</span>
       ${via !== undefined && html`<span class="dim">${t('message.via')} ${strange(via)}</span>`}</div>
     <p class="reply">${strange(reply)}</p>
-    ${assurance !== undefined && html`<p class="dim">${t('message.assurance')} ${strange(assurance)}</p>`}
+    ${assurance !== undefined && html`<p class="dim">${t('message.assurance')} ${assuranceWords(assurance)}</p>`}
     ${judged !== undefined && html`<p class="dim">${t('message.judged')} ${strange(judged.class)} → ${strange(judged.action)}</p>`}
     ${conversation !== undefined && html`<details><summary>${t('message.said')}</summary><pre>${conversation.map((line) => html`${strange(line)}\n`)}</pre></details>`}`;
 }

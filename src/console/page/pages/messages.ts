@@ -50,6 +50,7 @@ const columns = (): readonly Column<ListedMessage>[] => [
   {
     name: 'credential',
     title: t('messages.credential'),
+    kind: 'address',
     cell: ({ user }) => (user === null ? html`<span class="dim">smarthost</span>` : strange(user)),
   },
   addressColumn(),

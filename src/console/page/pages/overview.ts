@@ -1,9 +1,10 @@
 /** Whether mail flows, what needs somebody, and what has just happened: in words first, then in figures. */
 import { h } from 'preact';
-import { useMemo } from 'preact/hooks';
 import type { ApiHistory } from '../../api/history.ts';
 import type { ApiStatus } from '../../api/status.ts';
-import { dayText, durationText, minuteText, numberText, percentText, sizeText } from '../format.ts';
+import { relayNow } from '../api.ts';
+import { chartPoints, chartSpan } from '../chart-points.ts';
+import { durationText, numberText, percentText, sizeText } from '../format.ts';
 import { type Children, html } from '../html.ts';
 import { useLoad } from '../load.ts';
 import { byCommand, factList, failureNote, loadingNote, mark, pageHead, strange, tabs, when } from '../parts/basics.ts';
@@ -49,19 +50,18 @@ function needLine(need: Need) {
 function History() {
   const { span } = useFilters(['span']);
   const isMonth = span === '30d';
-  const from = useMemo(() => new Date(Date.now() - (isMonth ? 30 * 24 : 24) * HOUR).toISOString(), [isMonth]);
-  const { value } = useLoad<ApiHistory>('/history', { query: { step: isMonth ? 'day' : 'hour', from }, every: 60_000 });
+  const shown = chartSpan(isMonth, relayNow());
+  const { value } = useLoad<ApiHistory>('/history', { query: { step: shown.step, from: shown.begin }, every: 60_000 });
   const series = (['relayed', 'delayed', 'failed', 'refused'] as const).map((name) => ({ name, words: t(`outcome.${name}`) }));
-  const points = (value?.items ?? []).map(({ from, relayed, delayed, failed, expired, refused }) => {
-    const at = Date.parse(from);
-    return { at: isMonth ? dayText(at) : minuteText(at), values: { relayed, delayed, failed: failed + expired, refused } };
+  const points = chartPoints(value?.items ?? [], shown, ({ relayed, delayed, failed, expired, refused }) => {
+    return { relayed, delayed, failed: failed + expired, refused };
   });
   return html`<section class="panel">
     ${tabs('overview.span', [
       { href: filterHref({ span: null }), words: t('overview.day'), current: !isMonth },
       { href: filterHref({ span: '30d' }), words: t('overview.month'), current: isMonth },
     ])}
-    ${points.length === 0 && value ? html`<p class="dim">${t('overview.quiet')}</p>` : barChart({ label: t('overview.chart'), series, points, per: t(isMonth ? 'overview.perDay' : 'overview.perHour') })}
+    ${value?.items.length === 0 ? html`<p class="dim">${t('overview.quiet')}</p>` : barChart({ label: t('overview.chart'), series, points, per: t(isMonth ? 'overview.perDay' : 'overview.perHour') })}
   </section>`;
 }
 
@@ -77,7 +77,10 @@ function figures(status: ApiStatus) {
           t('overview.waiting'),
           html`<a href="/queue">${numberText(queue.waiting)}</a>${queue.oldestAcceptedAt !== null && html` <span class="dim">${rich('overview.oldest', { age: when(queue.oldestAcceptedAt, 'ago') })}</span>`}`,
         ],
-        [t('state.held'), queue.held === 0 ? '0' : html`<a href="/queue?by=message&state=held">${numberText(queue.held)}</a>`],
+        [
+          t('messages.only.held'),
+          queue.held === 0 ? '0' : html`<a href="/queue?by=message&state=held">${numberText(queue.held)}</a>`,
+        ],
         [
           t('overview.resting'),
           html`${numberText(destinations.resting)} <span class="dim">${t('overview.ofKnown', { count: destinations.known })}</span>`,
@@ -116,11 +119,17 @@ function figures(status: ApiStatus) {
 }
 
 function senderLine({ name, accepted24Hours, disabled, limit }: ApiStatus['credentials'][number]) {
+  const words =
+    limit === null
+      ? undefined
+      : t('overview.limit', {
+          ...{ share: percentText(limit.percent / 100), count: limit.count, per: t(`per.${limit.per}` as TextKey) },
+        });
   return html`<li>
     <a href=${pathTo('/credentials', name)}>${strange(name)}</a>
     <span class="figure">${numberText(accepted24Hours)}</span>
     ${disabled && mark('plain', t('overview.disabled'), '⊘')}
-    ${limit && html`<span class="limit"><meter min="0" max="100" low="79" high="80" optimum="0" value=${Math.min(100, limit.percent)} aria-label=${t('overview.limit', { share: percentText(limit.percent / 100), count: limit.count, per: limit.per })}></meter> <span class="dim">${t('overview.limit', { share: percentText(limit.percent / 100), count: limit.count, per: limit.per })}</span></span>`}
+    ${words !== undefined && html`<span class="limit"><meter min="0" max="100" low="79" high="80" optimum="0" value=${Math.min(100, limit!.percent)} aria-label=${words}></meter> <span class="dim">${words}</span></span>`}
   </li>`;
 }
 

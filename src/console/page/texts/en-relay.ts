@@ -82,6 +82,8 @@ export const EN_RELAY = {
 
   'providers.title': 'Providers',
   'providers.intro': 'Large receivers, how much each may get, and whether one refuses the address of this relay.',
+  'providers.usual': { one: '{count} provider takes mail as usual', other: '{count} providers take mail as usual' },
+  'providers.others': 'Providers as usual',
   'providers.provider': 'Provider',
   'providers.address.any': 'any',
   'providers.limits': 'Limits',

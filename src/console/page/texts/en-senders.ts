@@ -31,9 +31,6 @@ export const EN_SENDERS = {
   'credentials.limit.messages': { one: '{count} message', other: '{count} messages' },
   'credentials.limit.recipients': { one: '{count} recipient', other: '{count} recipients' },
   'credentials.limit.newRecipients': { one: '{count} new recipient', other: '{count} new recipients' },
-  'credentials.per.minute': 'a minute',
-  'credentials.per.hour': 'an hour',
-  'credentials.per.day': 'a day',
   'credentials.limit.each': '{amount} {per}',
 
   'credentials.new.kind': 'What sends?',

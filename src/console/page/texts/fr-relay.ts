@@ -86,6 +86,11 @@ export const FR_RELAY: SameTexts<typeof EN_RELAY> = {
 
   'providers.title': 'Fournisseurs',
   'providers.intro': 'Les grands destinataires, ce que chacun peut recevoir, et si l’un d’eux refuse l’adresse de ce relais.',
+  'providers.usual': {
+    one: '{count} fournisseur accepte le courrier comme d’habitude',
+    other: '{count} fournisseurs acceptent le courrier comme d’habitude',
+  },
+  'providers.others': 'Fournisseurs habituels',
   'providers.provider': 'Fournisseur',
   'providers.address.any': 'toutes',
   'providers.limits': 'Limites',

@@ -34,9 +34,6 @@ export const FR_SENDERS: SameTexts<typeof EN_SENDERS> = {
   'credentials.limit.messages': { one: '{count} message', other: '{count} messages' },
   'credentials.limit.recipients': { one: '{count} destinataire', other: '{count} destinataires' },
   'credentials.limit.newRecipients': { one: '{count} nouveau destinataire', other: '{count} nouveaux destinataires' },
-  'credentials.per.minute': 'par minute',
-  'credentials.per.hour': 'par heure',
-  'credentials.per.day': 'par jour',
   'credentials.limit.each': '{amount} {per}',
 
   'credentials.new.kind': 'Qu’est-ce qui envoie ?',

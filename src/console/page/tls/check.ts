@@ -15,7 +15,7 @@ export function PolicyLook() {
   const { domain } = useFilters(['domain']);
   const [found, show] = useState<DomainCheck>();
   return html`<section>
-    <h2>${t('tls.view.check')}</h2>
+    <h2 class="hidden">${t('tls.view.check')}</h2>
     ${h(Form, {
       about: t('tls.check.about'),
       fields: [

@@ -38,7 +38,7 @@ export function PolicyList() {
       },
     });
   return html`<section>
-    <h2>${t('tls.view.policies')}</h2>
+    <h2 class="hidden">${t('tls.view.policies')}</h2>
     <p class="about">${t('tls.policies.about')}</p>
     <div class="buttons"><button onClick=${ask}>${t('tls.policies.new')}</button></div>
     ${failureNote(failure, again)}

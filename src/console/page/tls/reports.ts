@@ -18,7 +18,7 @@ const TONES: Readonly<Record<(typeof STATES)[number], Tone>> = {
 export function ReportList() {
   const { value, failure, again } = useLoad<{ readonly items: readonly TlsReportCopy[] }>('/tls/reports', { every: 30_000 });
   return html`<section>
-    <h2>${t('tls.view.reports')}</h2>
+    <h2 class="hidden">${t('tls.view.reports')}</h2>
     <p class="about">${t('tls.reports.about')}</p>
     ${failureNote(failure, again)}
     ${value === undefined && failure === undefined && loadingNote()}
@@ -75,7 +75,7 @@ function actions({ day, domain, rua, state }: TlsReportCopy, again: () => Promis
 export function FailureList() {
   const { value, failure, again } = useLoad<{ readonly items: readonly TlsFailure[] }>('/tls/failures', { every: 30_000 });
   return html`<section>
-    <h2>${t('tls.view.failures')}</h2>
+    <h2 class="hidden">${t('tls.view.failures')}</h2>
     <p class="about">${t('tls.failures.about')}</p>
     ${failureNote(failure, again)}
     ${value === undefined && failure === undefined && loadingNote()}

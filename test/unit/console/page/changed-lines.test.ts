@@ -20,9 +20,10 @@ test('shows one more entry of a list as one line', () => {
 
 test('shows what is new and what is gone, with the way to fields inside', () => {
   expect(text(null, { limits: [{ kind: 'messages', count: 5 }], traits: { bulk: true } })).toEqual([
-    '+limits: {"kind":"messages","count":5}',
+    '+limits: kind messages, count 5',
     '+traits.bulk: true',
   ]);
+  expect(text(null, [{ selector: 's1', state: 'active' }])).toEqual(['+selector s1, state active']);
   expect(text({ name: 'shop' }, null)).toEqual(['-name: shop']);
   expect(text({ expiresAt: null }, { expiresAt: '2027-01-01' })).toEqual(['+expiresAt: 2027-01-01']);
   expect(text(null, null)).toEqual([]);
