@@ -1,13 +1,12 @@
 /** What a credential sends: use of its limits, the last day or month, what is held, and what was refused. */
 import { h } from 'preact';
 import { api, relayNow } from '../api.ts';
-import { chartPoints, chartSpan } from '../chart-points.ts';
 import { smarthostCommand } from '../command-line.ts';
 import { html } from '../html.ts';
 import { useLoad } from '../load.ts';
 import type { CredentialProps } from '../pages/credential.ts';
 import { byCommand, emptyNote, factList, failureNote, loadingNote, strange, tabs, when } from '../parts/basics.ts';
-import { barChart } from '../parts/chart.ts';
+import { barChart, chartPoints, chartSpan } from '../parts/chart.ts';
 import { askDanger } from '../parts/danger.ts';
 import { dataTable } from '../parts/data-table.ts';
 import { filterHref, useFilters } from '../parts/filter-bar.ts';

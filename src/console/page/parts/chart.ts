@@ -1,7 +1,7 @@
 /** A chart of bars over time as SVG, and the same figures as a table for those who do not see it or want to copy it. */
 import { h } from 'preact';
 import { useId, useState } from 'preact/hooks';
-import { numberText } from '../format.ts';
+import { dayText, minuteText, numberText } from '../format.ts';
 import { html } from '../html.ts';
 import { t } from '../texts.ts';
 
@@ -62,4 +62,41 @@ function BarChart({ label, series, points, per }: ChartProps) {
           <div class="axis" aria-hidden="true"><span>${points[0]?.at}</span><span>${t('chart.top', { count: top })}</span><span>${points.at(-1)?.at}</span></div>`
     }
   </figure>`;
+}
+
+// The bars: hours of a day, or days of a month, up to now.
+
+const HOUR = 3_600_000;
+
+type ChartSpan = {
+  readonly step: 'hour' | 'day';
+  /** ms of one bar. Days are those of UTC. */
+  readonly length: number;
+  readonly steps: number;
+  /** Of the first bar, ISO 8601. */
+  readonly begin: string;
+  readonly words: (at: number) => string;
+};
+
+/** The last bar is the hour, or the day, that is under way. @param now ms since 1970. */
+export function chartSpan(isMonth: boolean, now: number): ChartSpan {
+  const [length, steps] = isMonth ? [24 * HOUR, 30] : [HOUR, 24];
+  const begin = new Date((Math.floor(now / length) + 1 - steps) * length).toISOString();
+  return { step: isMonth ? 'day' : 'hour', length, steps, begin, words: isMonth ? dayText : minuteText };
+}
+
+type Values = Readonly<Record<string, number>>;
+
+/** Steps in which nothing passed have no row, and an empty bar. */
+export function chartPoints<Row extends { readonly from: string }>(
+  rows: readonly Row[],
+  { length, steps, begin, words }: ChartSpan,
+  valuesOf: (row: Row) => Values,
+): readonly { readonly at: string; readonly values: Values }[] {
+  const byStep = new Map(rows.map((row) => [Math.floor(Date.parse(row.from) / length), row]));
+  return Array.from({ length: steps }, (_, step) => {
+    const at = Date.parse(begin) + step * length;
+    const row = byStep.get(at / length);
+    return { at: words(at), values: row === undefined ? {} : valuesOf(row) };
+  });
 }

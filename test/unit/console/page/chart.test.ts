@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chartPoints, chartSpan } from '../../../../src/console/page/chart-points.ts';
+import { chartPoints, chartSpan } from '../../../../src/console/page/parts/chart.ts';
 
 const NOW = Date.UTC(2026, 10, 28, 14, 25);
 const value = ({ count }: { readonly count: number }) => ({ count });
