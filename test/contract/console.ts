@@ -66,6 +66,16 @@ export function consoleContract({ name, open }: Subject): void {
       expect(await first.changeAccount(left!.name, { role: 'operator' }, { force: true })).toBe('done');
     });
 
+    test('an admin who has set no password does not keep the last one who can log in from being kept', async () => {
+      const { first } = await opened();
+      await first.putLink(link(null));
+      await first.takeLink(link(null), { name: 'anna', passwordHash: 'hash' }, NOW);
+      await first.addAccount(newAccount('bob', 'admin'), link('bob'));
+      expect(await first.removeAccount('anna')).toBe('lastAdmin');
+      expect(await first.changeAccount('anna', { role: 'reader' })).toBe('lastAdmin');
+      expect(await first.removeAccount('bob')).toBe('done');
+    });
+
     test('of two that take one link at once, one gets it', async () => {
       const { first, second } = await opened();
       await first.putLink(link(null));

@@ -43,7 +43,10 @@ export function createMemoryConsole(): MemoryConsole {
   };
   const isOf = (name: string) => (one: { readonly account: string | null }) => keyOf(one.account ?? '') === keyOf(name);
   const isAdmin = (one: ConsoleAccount) => one.role === 'admin' && !one.disabled;
-  const isLastAdmin = (name: string) => ![...accounts.values()].some((one) => isAdmin(one) && keyOf(one.name) !== keyOf(name));
+  const isLastAdmin = ({ name, passwordHash }: Pick<ConsoleAccount, 'name' | 'passwordHash'>) =>
+    ![...accounts.values()].some(
+      (one) => isAdmin(one) && keyOf(one.name) !== keyOf(name) && (passwordHash === null || one.passwordHash !== null),
+    );
   const hasAdmin = () => [...accounts.values()].some((one) => one.role === 'admin' && one.passwordHash !== null);
   const putLink = (link: AccountLink): boolean => {
     if (link.account === null && hasAdmin()) return false;
@@ -92,7 +95,7 @@ export function createMemoryConsole(): MemoryConsole {
         if (old === undefined) return 'absent';
         if (!holds(old, when)) return 'changed';
         const next = { ...old, ...Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) };
-        if (!force && isAdmin(old) && !isAdmin(next) && isLastAdmin(name)) return 'lastAdmin';
+        if (!force && isAdmin(old) && !isAdmin(next) && isLastAdmin(old)) return 'lastAdmin';
         accounts.set(keyOf(name), next);
         if (hasAdmin()) for (const [id, one] of links) if (one.account === null) links.delete(id);
         const ends = old.role !== next.role || old.passwordHash !== next.passwordHash || (next.disabled && !old.disabled);
@@ -105,7 +108,7 @@ export function createMemoryConsole(): MemoryConsole {
         const old = find(name);
         if (old === undefined) return 'absent';
         if (!holds(old, when)) return 'changed';
-        if (!force && isAdmin(old) && isLastAdmin(name)) return 'lastAdmin';
+        if (!force && isAdmin(old) && isLastAdmin(old)) return 'lastAdmin';
         accounts.delete(keyOf(name));
         endSessions(name);
         tokens = tokens.filter((one) => !isOf(name)(one));

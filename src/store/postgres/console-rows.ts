@@ -91,8 +91,10 @@ async function putLink({ tx }: PostgresContext, { id, hash, account, expiresAt, 
   return true;
 }
 
-async function isLastAdmin({ tx }: PostgresContext, { name }: ConsoleAccount): Promise<boolean> {
-  const sql = `SELECT 1 FROM console_accounts WHERE role = 'admin' AND disabled = 0 AND key <> $1`;
+/** An admin who has set no password yet is no other one for who has: nobody could log in. */
+async function isLastAdmin({ tx }: PostgresContext, { name, passwordHash }: ConsoleAccount): Promise<boolean> {
+  const able = passwordHash === null ? '' : 'AND password_hash IS NOT NULL';
+  const sql = `SELECT 1 FROM console_accounts WHERE role = 'admin' AND disabled = 0 AND key <> $1 ${able}`;
   return (await tx.get(sql, userKey(name))) === undefined;
 }
 

@@ -148,8 +148,10 @@ export function removeAccount(context: Context, { name, force, when }: RemoveArg
   return 'done';
 }
 
-function isLastAdmin({ db }: Context, { name }: ConsoleAccount): boolean {
-  const sql = `SELECT 1 FROM console_accounts WHERE role = 'admin' AND disabled = 0 AND key <> ?`;
+/** An admin who has set no password yet is no other one for who has: nobody could log in. */
+function isLastAdmin({ db }: Context, { name, passwordHash }: ConsoleAccount): boolean {
+  const able = passwordHash === null ? '' : 'AND password_hash IS NOT NULL';
+  const sql = `SELECT 1 FROM console_accounts WHERE role = 'admin' AND disabled = 0 AND key <> ? ${able}`;
   return db.get(sql, userKey(name)) === undefined;
 }
 
