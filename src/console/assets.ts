@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { brotliCompress, constants, gzip } from 'node:zlib';
+import { brotliCompress, gzip } from 'node:zlib';
 import { consoleHeaders } from './headers.ts';
+import { BROTLI } from './packing.ts';
 import type { PageBuild } from './page-build.ts';
+import { keptPages, readPageSources } from './page-sources.ts';
 import { shellOf } from './shell.ts';
 
 type Asked = {
@@ -53,16 +55,28 @@ export async function assetAnswer({ path, headers, hostname }: Asked): Promise<A
 }
 
 function pageBuild(): Promise<PageBuild> {
-  if (built !== undefined) return built;
+  built ??= keptOrMade().catch((error) => {
+    built = undefined;
+    throw error;
+  });
+  return built;
+}
+
+/** A start after the first one with these sources makes nothing. */
+async function keptOrMade(): Promise<PageBuild> {
+  const kept = await keptPages<PageBuild>(await readPageSources());
+  if (kept === undefined) return make();
+  for (const { hash, brotli } of kept.files) if (brotli !== undefined) packed.set(`br ${hash}`, Promise.resolve(brotli));
+  return kept;
+}
+
+function make(): Promise<PageBuild> {
   const { promise, resolve, reject } = Promise.withResolvers<PageBuild>();
   // The flags replace those of this process: some of them forbid a thread from a file.
   const thread = new Worker(new URL('./page-build.ts', import.meta.url), { execArgv: ['--disable-warning=ExperimentalWarning'] });
   thread.once('message', resolve);
-  thread.once('error', (error) => {
-    built = undefined;
-    reject(error);
-  });
-  built = promise;
+  thread.on('error', reject);
+  thread.unref();
   return promise;
 }
 
@@ -92,5 +106,3 @@ function pack(bytes: Uint8Array, hash: string, coding: Coding): Promise<Uint8Arr
   packed.set(key, found);
   return found;
 }
-
-const BROTLI = { params: { [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT, [constants.BROTLI_PARAM_QUALITY]: 11 } };

@@ -4,14 +4,21 @@
  * a change of one module changes the address of that module only.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { posix } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parentPort } from 'node:worker_threads';
+import { brotliCompressSync } from 'node:zlib';
+import { BROTLI } from './packing.ts';
+import { keepPages, PAGE_PACKAGES, PAGE_ROOT, type PageSources, readPageSources } from './page-sources.ts';
 
-/** One file as it is sent. `name`: below `/assets/`, with its hash. */
-type PageFile = { readonly name: string; readonly type: string; readonly hash: string; readonly bytes: Uint8Array };
+/** One file as it is sent. `name`: below `/assets/`, with its hash. `brotli`: the same, packed; absent: not yet. */
+type PageFile = {
+  readonly name: string;
+  readonly type: string;
+  readonly hash: string;
+  readonly bytes: Uint8Array;
+  readonly brotli?: Uint8Array;
+};
 
 /** What the shell of one page loads. `path` as in the table of pages, `modules`: all that its first module needs. */
 type PagePlan = {
@@ -31,22 +38,20 @@ export type PageBuild = {
   readonly pages: readonly PagePlan[];
 };
 
-const PACKAGES = ['preact', 'preact/hooks', 'htm'];
 const LANGUAGES = ['en', 'fr'];
-const ROOT = new URL('./page/', import.meta.url);
 const IMPORT = /^(?:import|export)\b[^'"`();=]*?from\s*["']([^"']+)["']|^import\s*["']([^"']+)["']/gm;
 const MINIFIED = /(?:^|[;}])(?:import|export)\s*[^'"();]*?from\s*["']([^"']+)["']/g;
 
 /** @throws if a module imports one that no browser gets, such as a value of the server. */
-async function buildPages(): Promise<PageBuild> {
+async function buildPages(given: PageSources): Promise<PageBuild> {
   const modules = new Map<string, { readonly file: PageFile; readonly imports: readonly string[] }>();
-  for (const name of PACKAGES) {
-    const text = readFileSync(fileURLToPath(import.meta.resolve(name)), 'utf8').replace(/^\/\/# sourceMappingURL.*$/m, '');
+  for (const name of PAGE_PACKAGES) {
+    const text = given.get(name)!.replace(/^\/\/# sourceMappingURL.*$/m, '');
     const imports = [...text.matchAll(MINIFIED)].map(([, from]) => from!);
     modules.set(name, { file: fileOf(`${name.replace('/', '-')}.js`, 'text/javascript', text), imports });
   }
-  for (const path of sources()) {
-    const text = stripTypeScriptTypes(readFileSync(new URL(path, ROOT), 'utf8'));
+  for (const path of [...given.keys()].filter((name) => name.endsWith('.ts') && !name.startsWith('//'))) {
+    const text = stripTypeScriptTypes(given.get(path)!);
     const imports = [...text.matchAll(IMPORT)].map(([, named, bare]) => target(path, named ?? bare!));
     modules.set(path, { file: fileOf(path.replace(/ts$/, 'js'), 'text/javascript', text), imports });
   }
@@ -54,8 +59,8 @@ async function buildPages(): Promise<PageBuild> {
     for (const one of imports) if (!modules.has(one)) throw new Error(`${path} imports ${one}, which no browser gets`);
   const urlOf = (path: string) => `/assets/${modules.get(path)!.file.name}`;
   const all = (path: string) => [...closure(path, (one) => modules.get(one)?.imports ?? [])].map(urlOf);
-  const style = fileOf('style.css', 'text/css', small(readFileSync(new URL('style.css', ROOT), 'utf8')));
-  const icon = fileOf('icon.svg', 'image/svg+xml', readFileSync(new URL('icon.svg', ROOT), 'utf8'));
+  const style = fileOf('style.css', 'text/css', small(given.get('style.css')!));
+  const icon = fileOf('icon.svg', 'image/svg+xml', given.get('icon.svg')!);
   /** What the relay says itself is English already, so that not each catalogue has a file in each language. */
   const catalogues = (tag: string, names: readonly string[]) =>
     names.map((name) => `texts/${tag}-${name}.ts`).flatMap((path) => (modules.has(path) ? [urlOf(path)] : []));
@@ -73,12 +78,6 @@ async function buildPages(): Promise<PageBuild> {
     })),
   };
 }
-
-const sources = () =>
-  readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
-    .map((name) => name.replaceAll('\\', '/'))
-    .filter((name) => name.endsWith('.ts'))
-    .sort();
 
 const target = (from: string, to: string) => (to.startsWith('.') ? posix.join(posix.dirname(from), to) : to);
 /** A module asks for `./ui.ts`, which the browser resolves against its own address: the map begins there. */
@@ -106,10 +105,19 @@ type TableEntry = { readonly path: string; readonly group: string; readonly text
 
 /** The table of pages imports nothing before a page is opened, so it can be read here. Its types need a browser, so it is named by its address. */
 async function table(): Promise<readonly TableEntry[]> {
-  return (await import(new URL('pages.ts', ROOT).href)).PAGES;
+  return (await import(new URL('pages.ts', PAGE_ROOT).href)).PAGES;
 }
 
 /** The module that a page loads is named once: in its loader. */
 const loaded = (load: Loader) => /import\(\s*['"]\.\/([^'"]+)['"]/.exec(String(load))![1]!;
 
-if (parentPort !== null) parentPort.postMessage(await buildPages());
+if (parentPort !== null) {
+  const sources = await readPageSources();
+  const build = await buildPages(sources);
+  parentPort.postMessage(build);
+  // The best packing takes a second, which nobody waits for: the next start has it.
+  await keepPages<PageBuild>(sources, () => ({
+    ...build,
+    files: build.files.map((file) => ({ ...file, brotli: brotliCompressSync(file.bytes, BROTLI) })),
+  }));
+}
