@@ -13,10 +13,10 @@ describe.skipIf(!requirePeer('strace', traces()))('killed at a call on a file or
   test('acknowledged mail arrives complete, and twice only if a reply was lost', async () => {
     const lines = [`CRASH_SEED=${SEED}`];
     const figures = await sweep({
-      scenarios: SCENARIOS.slice(0, sized(SCENARIOS.length, 2)),
+      scenarios: SCENARIOS.slice(0, sized(SCENARIOS.length, 2, SCENARIOS.length)),
       sample: sized(2, 1),
       seed: SEED,
-      limit: sized(90_000, 60_000),
+      limit: sized(90_000, 60_000, 90_000),
       report: (line) => lines.push(line),
     });
     const context = lines.join('\n');
@@ -36,7 +36,7 @@ describe.skipIf(!requirePeer('strace', traces()))('a call on a file or a socket 
     const lines = [`CRASH_SEED=${SEED}`];
     const options = { seed: SEED, limit: 40_000, report: (line: string) => lines.push(line) };
     const figures = [
-      ...(await sweepFaults({ ...options, scenarios: ['accept'], sample: sized(4, 1) })),
+      ...(await sweepFaults({ ...options, scenarios: ['accept'], sample: sized(4, 1, 2) })),
       ...(await sweepFaults({ ...options, scenarios: ['deliver'], sample: sized(2, 1) })),
     ];
     const context = lines.join('\n');

@@ -27,7 +27,7 @@ async function expectRowsOfAll(path: string): Promise<number> {
   }
 }
 
-const ROUNDS = sized(8, 2);
+const ROUNDS = sized(8, 2, 4);
 
 test(`${ROUNDS} times SIGKILL while an operator changes something: each change has its row, and each row its change`, async () => {
   const path = dataDir();
@@ -49,7 +49,7 @@ test.skipIf(!requirePeer('strace', traces()))(
   async () => {
     const path = dataDir();
     // The mail of a child takes some writes first; the changes come behind them.
-    const points = Array.from({ length: sized(8, 2) }, (_, i) => 400 + 37 * i + (Date.now() % 37));
+    const points = Array.from({ length: sized(8, 2, 4) }, (_, i) => 400 + 37 * i + (Date.now() % 37));
     for (const when of points) {
       const inject = `inject=pwrite64:signal=KILL:when=${when}`;
       const child = startStoreProcess(path, 'change', [

@@ -7,9 +7,9 @@ import { until } from '../support/program.ts';
 import { type Scenario, startScenario } from '../support/relay-scenario.ts';
 import { sized } from '../support/size.ts';
 
-const MESSAGES = sized(1000, 200);
+const MESSAGES = sized(1000, 200, 500);
 const CLIENTS = 8;
-const KILLS = sized(10, 3);
+const KILLS = sized(10, 3, 5);
 const SECOND = 1000;
 /** What was relayed shortly before a crash may not be noted yet: its attempt was in flight. */
 const IN_FLIGHT = 2 * SECOND;

@@ -11,7 +11,7 @@ import { sized } from '../support/size.ts';
 import { submit } from '../support/smtp-send.ts';
 
 /** Each has a provider of its own, and two kills. */
-const ROUNDS = sized(15, 3);
+const ROUNDS = sized(15, 3, 4);
 /** Set it to see a run again: moments depend on the machine, the plan does not. */
 const SEED = Number(process.env['KILL_SEED'] ?? Date.now() % 1_000_000);
 const OPERATOR = 'ops@dest.test';

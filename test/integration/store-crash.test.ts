@@ -13,7 +13,7 @@ function isBodyOf(id: string, bytes: Buffer): boolean {
   return bytes.equals(Buffer.alloc(bytes.length, seed));
 }
 
-const ROUNDS = sized(20, 5);
+const ROUNDS = sized(20, 5, 8);
 
 test(`${ROUNDS} times SIGKILL while mail is accepted: each acknowledged message is there with its bytes`, async () => {
   const path = dataDir();

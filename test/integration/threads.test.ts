@@ -68,7 +68,7 @@ test('with four threads and a limit of three, a host never has more than three c
       },
     },
   });
-  const count = sized(400, 120);
+  const count = sized(400, 120, 200);
   const clients = await Promise.all(Array.from({ length: 8 }, loggedIn));
   await Promise.all(
     clients.map(async (client) => {
@@ -81,7 +81,7 @@ test('with four threads and a limit of three, a host never has more than three c
 });
 
 test('a thread that ends by an error is replaced: its clients are dropped, the others go on, and no accepted mail is lost', {
-  timeout: sized(900_000, 120_000),
+  timeout: sized(900_000, 120_000, 300_000),
 }, async () => {
   await start(2, { yaml: 'queue: { minFree: 1MiB, retry: [1s] }' }); // what has ended two threads comes again by the schedule
   const accepted: string[] = [];
@@ -101,7 +101,7 @@ test('a thread that ends by an error is replaced: its clients are dropped, the o
     }
   };
   const senders = Array.from({ length: 4 }, send);
-  const kills = sized(100, 6);
+  const kills = sized(100, 6, 20);
   for (let i = 0; i < kills; i++) {
     const before = accepted.length;
     await until('more mail', () => accepted.length > before + 3, {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasCommand, requirePeer } from '../support/peers.ts';
 import { run, temporaryFolder } from '../support/program.ts';
 import { startTestRelay, type TestRelay } from '../support/relay.ts';
+import { sized } from '../support/size.ts';
 
 type Finding = { readonly id: string; readonly severity: string; readonly finding: string };
 
@@ -33,21 +34,26 @@ const PORTS = [
 
 const testssl = ['testssl', 'testssl.sh'].find((name) => hasCommand(name));
 describe.skipIf(!requirePeer('testssl.sh', testssl !== undefined))('testssl.sh', () => {
-  test.concurrent.each(PORTS)('finds nothing at MEDIUM or above on %s', { timeout: PATIENCE }, async (_, name, starttls) => {
-    const file = join(folder.path, `${name}.json`);
-    const output = ['--quiet', '--warnings', 'off', '--color', '0', '--nodns', 'none', '--jsonfile', file];
-    const checks = ['--protocols', '--std', '--fs', '--server-defaults', '--vulnerable', '--fast'];
-    const target = [...(starttls === undefined ? [] : ['--starttls', starttls]), `127.0.0.1:${relay.ports[name]}`];
-    const { stdout, stderr } = await run(testssl!, [...output, ...checks, ...target], { timeout: PATIENCE });
-    expect(existsSync(file), stdout + stderr).toBe(true);
-    const findings = JSON.parse(readFileSync(file, 'utf8')) as Finding[];
-    for (const id of ['TLS1_2', 'TLS1_3', 'heartbleed', 'secure_client_renego', 'LUCKY13', 'SWEET32']) {
-      expect(findings.map((finding) => finding.id)).toContain(id);
-    }
-    // WARN is what testssl.sh cannot do on this machine; the ciphers that its OpenSSL lacks are sslscan's matter.
-    const bad = findings.filter(({ severity }) => /^(MEDIUM|HIGH|CRITICAL|FATAL)$/.test(severity));
-    expect(bad.filter(({ id }) => !UNTRUSTED.test(id) && !GRADE.test(id))).toEqual([]);
-  });
+  // Both ports have the same TLS; sslscan looks at each.
+  test.concurrent.each([...PORTS].slice(0, sized(2, 1)))(
+    'finds nothing at MEDIUM or above on %s',
+    { timeout: PATIENCE },
+    async (_, name, starttls) => {
+      const file = join(folder.path, `${name}.json`);
+      const output = ['--quiet', '--warnings', 'off', '--color', '0', '--nodns', 'none', '--jsonfile', file];
+      const checks = ['--protocols', '--std', '--fs', '--server-defaults', '--vulnerable', '--fast'];
+      const target = [...(starttls === undefined ? [] : ['--starttls', starttls]), `127.0.0.1:${relay.ports[name]}`];
+      const { stdout, stderr } = await run(testssl!, [...output, ...checks, ...target], { timeout: PATIENCE });
+      expect(existsSync(file), stdout + stderr).toBe(true);
+      const findings = JSON.parse(readFileSync(file, 'utf8')) as Finding[];
+      for (const id of ['TLS1_2', 'TLS1_3', 'heartbleed', 'secure_client_renego', 'LUCKY13', 'SWEET32']) {
+        expect(findings.map((finding) => finding.id)).toContain(id);
+      }
+      // WARN is what testssl.sh cannot do on this machine; the ciphers that its OpenSSL lacks are sslscan's matter.
+      const bad = findings.filter(({ severity }) => /^(MEDIUM|HIGH|CRITICAL|FATAL)$/.test(severity));
+      expect(bad.filter(({ id }) => !UNTRUSTED.test(id) && !GRADE.test(id))).toEqual([]);
+    },
+  );
 });
 
 describe.skipIf(!requirePeer('sslscan', hasCommand('sslscan')))('sslscan', () => {
