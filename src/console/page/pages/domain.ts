@@ -158,7 +158,7 @@ function record({ purpose, name, type, wanted, line, found, result, advice, phra
 const answererWords = ({ server, name, unasked }: Answerer) =>
   name !== undefined
     ? html`${strange(name)} <span class="dim">${server}</span>`
-    : mark('wait', html`${strange(server)} <span class="dim">${t(`domains.answerer.${unasked ?? 'unknown'}`)}</span>`, '▲');
+    : html`${mark('wait', strange(server), '▲')} <span class="dim">${t(`domains.answerer.${unasked ?? 'unknown'}`)}</span>`;
 
 /** The group says what the button copies. */
 const named = (button: unknown, name: string) => html`<span role="group" aria-label=${name}>${button}</span>`;
