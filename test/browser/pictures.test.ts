@@ -87,10 +87,16 @@ test.skipIf(!hasBrowser)('each picture is made, of a page that does nothing wron
       if (isMaking) await writeFile(`${FOLDER}/${name}-${colorScheme}.png`, bytes);
     }
   }
+  if (isMaking) await noteSources();
 });
 
-test.runIf(isMaking)('what they were made from is noted', async () => {
+/** What the pictures were made from. */
+async function noteSources(): Promise<void> {
   const build = await buildPages();
   const record = Object.fromEntries(NAMES.map((name) => [name, sourceOf(build, name)]));
-  await writeFile(RECORD, `${JSON.stringify(record, null, 2)}\n`);
-});
+  await writeFile(
+    RECORD,
+    `${JSON.stringify(record, null, 2)}
+`,
+  );
+}
