@@ -113,9 +113,21 @@ async function reload(world: World, token: string, point?: Point): Promise<Run> 
   return { sent, ...counted, died: await traced.end() };
 }
 
+const settingsOf = (file: string) => JSON.parse(readFileSync(file, 'utf8')) as { routes?: readonly unknown[] };
+
+/** `reload` leaves a route for all mail, or none. */
+async function withoutRoute(world: World): Promise<void> {
+  const { relay } = world;
+  if ((settingsOf(join(relay.folder, 'smarthost.yaml')).routes ?? []).length === 0) return;
+  turnRoute(world);
+  const before = relay.events('reloaded').length;
+  process.kill(relay.pid(), 'SIGHUP');
+  await until('a relay without a route', () => relay.events('reloaded').length > before);
+}
+
 function turnRoute({ relay, mx }: World): void {
   const file = join(relay.folder, 'smarthost.yaml');
-  const settings = JSON.parse(readFileSync(file, 'utf8')) as { routes?: readonly unknown[] };
+  const settings = settingsOf(file);
   const route = { recipientDomain: '*', hosts: [`mx.dest.test:${mx.port}`], tls: 'opportunistic' };
   const routes = (settings.routes ?? []).length > 0 ? [] : [route];
   writeFileSync(file, JSON.stringify({ ...settings, routes }, null, 2));
@@ -161,6 +173,7 @@ async function report(world: World, token: string, point?: Point): Promise<Run> 
 
 /** From the first look-up of a domain with an enforced policy: its record, its file over HTTPS, its row, and mail to a host that it names. */
 async function policy(world: World, token: string, point?: Point): Promise<Run> {
+  await withoutRoute(world);
   const { domain, found } = await world.unknownPolicy();
   const sent = [await world.send(token, `anna@${domain}`, SMALL)];
   await world.delayed(sent[0]!.recipient);

@@ -14,7 +14,7 @@ describe.skipIf(!requirePeer('strace', traces()))('killed at a call on a file or
     const lines = [`CRASH_SEED=${SEED}`];
     const figures = await sweep({
       scenarios: SCENARIOS.slice(0, sized(SCENARIOS.length, 2, SCENARIOS.length)),
-      sample: sized(2, 1, 2), // even: each other run of `reload` has a route for all mail, and the next scenario wants none
+      sample: sized(2, 1, 2),
       seed: SEED,
       limit: sized(90_000, 60_000, 90_000),
       report: (line) => lines.push(line),
