@@ -55,14 +55,8 @@ export function createZoneDns({ servers, timeout, isOwn, mayAsk, port = 53 }: Zo
   const cuts = new Map<string, Promise<readonly string[]>>();
   const zones = new Map<string, Promise<readonly NameServer[] | Unasked>>();
 
-  function ask<T>(question: Question<T>): Promise<Found<T>> {
-    const key = `${question.type} ${question.name}`;
-    const known = asked.get(key);
-    if (known !== undefined) return known;
-    const found = look(question);
-    asked.set(key, found as Promise<Found<never>>);
-    return found;
-  }
+  const ask = <T>(question: Question<T>): Promise<Found<T>> =>
+    once(asked, `${question.type} ${question.name}`, () => look(question) as Promise<Found<never>>);
 
   async function look<T>(question: Question<T>): Promise<Found<T>> {
     const { name } = question;

@@ -45,7 +45,7 @@ export function parseAddressList(text: string): readonly ParsedMailbox[] | Addre
 const PLAIN = /^(?:([a-z\d]+(?: [a-z\d]+)*) )?<([\w+-]+(?:\.[\w+-]+)*)@([a-z\d.-]+)>$|^([\w+-]+(?:\.[\w+-]+)*)@([a-z\d.-]+)$/i;
 const MAX_PLAIN = 200;
 
-/** What the tokens would give, at a fifth of their cost; undefined: they have to tell. */
+/** What the tokens would give, at a third of their cost; undefined: they have to tell. */
 function plainMailbox(text: string): readonly ParsedMailbox[] | undefined {
   const found = text.length > MAX_PLAIN ? null : PLAIN.exec(text);
   if (found === null) return undefined;
