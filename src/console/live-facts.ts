@@ -64,7 +64,7 @@ export type Heard24h = {
 };
 
 /** What a session was worth, and what a certificate was accepted by. `tls`: null: none. `policyId`: of the policy of MTA-STS that it met. */
-type HeardSession = {
+export type HeardSession = {
   readonly at: number;
   readonly mx: string | null;
   readonly tls: string | null;

@@ -1,4 +1,5 @@
 /** A destination in words. */
+import type { HeardSession } from '../../live-facts.ts';
 import { html } from '../html.ts';
 import { mark, when } from '../parts/basics.ts';
 import { rich, t } from '../texts.ts';
@@ -21,15 +22,7 @@ export type DestinationRow = {
     readonly replies: readonly { readonly code: number; readonly status: string; readonly count: number }[];
     readonly tls: readonly { readonly version: string | null; readonly count: number }[];
     readonly last: { readonly at: string; readonly outcome: string; readonly reply: string; readonly mx: string | null };
-    readonly session: {
-      readonly at: string;
-      readonly mx: string | null;
-      readonly tls: string | null;
-      readonly assurance: string;
-      readonly proof: string | null;
-      readonly policyId: string | null;
-      readonly fallback: boolean;
-    } | null;
+    readonly session: (Omit<HeardSession, 'at'> & { readonly at: string }) | null;
   } | null;
   readonly routes: readonly {
     readonly hosts: readonly string[];
