@@ -60,7 +60,7 @@ export function ClientLook({ name, isKnown = false, changed, accepted }: LookPro
     <h2>${t('client.title')}</h2>
     ${failureNote(failure, again)}
     <div role="log" aria-live="polite">
-      ${value?.items.length === 0 && html`<p class="loading">${t(isKnown ? 'client.waitingAgain' : 'client.waiting')}</p>`}
+      ${value?.items.length === 0 && html`<p class="waiting">${t(isKnown ? 'client.waitingAgain' : 'client.waiting')}</p>`}
       <ol class="sessions">${value?.items.slice(0, SHOWN).map((session) => sessionLine(session, mend, accepted))}</ol>
     </div>
   </section>`;
