@@ -3,8 +3,9 @@
  * write no configuration. The process that has started it does that, and never replaces one.
  */
 import { ControlError } from '../control/control.ts';
-import { answerBrowser, type FirstRunOrder, sentenceFor } from './first-run-console.ts';
+import { answerBrowser, type FirstRunOrder, STOPPED, sentenceFor } from './first-run-console.ts';
 import { processIo } from './io.ts';
+import { untilStopped } from './stop.ts';
 
 /** The other process asks `write`, and answers with a problem or with nothing. */
 function writeThere(text: string): Promise<void> {
@@ -17,11 +18,12 @@ function writeThere(text: string): Promise<void> {
   });
 }
 
+const stopped = untilStopped();
 process.once('disconnect', () => process.exit(1));
 process.once('message', (order: FirstRunOrder) => {
   const io = processIo();
-  answerBrowser(io, order, writeThere).then(
-    () => process.exit(0),
+  answerBrowser(io, order, writeThere, stopped).then(
+    (answered) => process.exit(answered ? 0 : STOPPED),
     (error: unknown) => {
       io.err(sentenceFor(error));
       process.exit(1);

@@ -17,10 +17,16 @@ export type FirstRunOrder = {
 /** Writes the configuration. Rejects if there is one. */
 export type WriteText = (text: string) => Promise<void>;
 
+/** The exit code of the process that talks to the browser, if a signal has ended it before the last answer: not 0, which means a written file. */
+export const STOPPED = 3;
+
 const LOOPBACK = '127.0.0.1:8026';
 
-/** Opens the console, tells where it is, and waits for the last answer. */
-export async function answerBrowser(io: Io, order: FirstRunOrder, write: WriteText): Promise<void> {
+/**
+ * Opens the console, tells where it is, and waits for the last answer.
+ * @param stopped resolves when somebody ends the wait. @returns false if that came first: there is no configuration.
+ */
+export async function answerBrowser(io: Io, order: FirstRunOrder, write: WriteText, stopped: Promise<unknown>): Promise<boolean> {
   const { startFirstRunConsole } = await import('../relay/relay.ts');
   const config = await settingsSoFar(io, order);
   const { file, start, cwd } = order;
@@ -30,14 +36,10 @@ export async function answerBrowser(io: Io, order: FirstRunOrder, write: WriteTe
     console: order.listen === undefined ? undefined : portsInFile(order.listen),
     listen: order.listen === undefined ? config.listen.console : [parseListenAddress(order.listen)],
   });
-  const interrupted = Promise.withResolvers<never>();
-  const interrupt = () => interrupted.reject(new CommandError('Interrupted. To go on where you were, begin again.'));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
   try {
     io.err([...invitation(running)].join('\n'));
-    await Promise.race([running.done, interrupted.promise]);
+    return await Promise.race([running.done.then(() => true), stopped.then(() => false)]);
   } finally {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupt);
     await running.close();
   }
 }

@@ -7,15 +7,16 @@ import { parseListenAddress } from '../config/config.ts';
 import { writeConfiguration } from '../setup/setup.ts';
 import { type DataOwner, filesOf } from '../store/store.ts';
 import { CommandError, typed } from './errors.ts';
-import { answerBrowser, type FirstRunOrder, settingsSoFar, type WriteText } from './first-run-console.ts';
+import { answerBrowser, type FirstRunOrder, STOPPED, settingsSoFar, type WriteText } from './first-run-console.ts';
 import { nextCommands } from './init-write.ts';
 import type { Io } from './io.ts';
 
 /**
  * Asks in the browser, and returns when the file is written and the ports are free for the relay.
  * If root would write files of another user, only a small part runs as root: it writes the configuration.
+ * @param stopped resolves when somebody ends the wait. @returns false if that came first. To begin again goes on with the answers so far.
  */
-export async function askInBrowser(io: Io, order: FirstRunOrder): Promise<void> {
+export async function askInBrowser(io: Io, order: FirstRunOrder, stopped: Promise<unknown>): Promise<boolean> {
   if (await lstat(order.file).catch(() => undefined))
     throw new CommandError(
       `${order.file} exists already, and is not replaced. If the relay does not run: ${nextCommands(io, order.file).start}. For a link to its console: smarthost console setup, or console reset NAME`,
@@ -23,13 +24,18 @@ export async function askInBrowser(io: Io, order: FirstRunOrder): Promise<void> 
   if (order.listen !== undefined) typed('--web-listen', () => parseListenAddress(order.listen!));
   const owner = filesOf(await settingsSoFar(io, order))?.owner();
   const write: WriteText = async (text) => void (await writeConfiguration(order.file, text, { owner, replace: false }));
-  await (owner === undefined ? answerBrowser(io, order, write) : answerAsOwner(order, owner, write));
+  return owner === undefined ? answerBrowser(io, order, write, stopped) : answerAsOwner(order, owner, write, stopped);
 }
 
 type Told = { readonly write: string };
 
 /** The browser talks to a process with the rights of the owner of the data. It asks this one to write the file. */
-async function answerAsOwner(order: FirstRunOrder, { uid, gid }: DataOwner, write: WriteText): Promise<void> {
+async function answerAsOwner(
+  order: FirstRunOrder,
+  { uid, gid }: DataOwner,
+  write: WriteText,
+  stopped: Promise<unknown>,
+): Promise<boolean> {
   const child = fork(new URL('./first-run-child.ts', import.meta.url), { uid, gid, cwd: resolve('/') });
   child.on('message', async ({ write: text }: Told) => {
     const answer = await write(text).then(
@@ -38,13 +44,11 @@ async function answerAsOwner(order: FirstRunOrder, { uid, gid }: DataOwner, writ
     );
     if (child.connected) child.send(answer);
   });
-  const ignore = () => {}; // the other process gets the signal too, and its end is told here
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, ignore);
-  const stop = () => child.kill('SIGTERM');
-  process.on('SIGTERM', stop);
+  void stopped.then(() => child.kill('SIGTERM')); // a terminal sends it the signal too
   child.send(order);
-  const [code] = (await once(child, 'exit')) as [number | null];
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, ignore);
-  process.off('SIGTERM', stop);
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  // The signal ends it by itself as long as it has not begun to listen.
+  if (code === STOPPED || signal === 'SIGTERM' || signal === 'SIGINT') return false;
   if (code !== 0) throw new CommandError('', { exitCode: code ?? 1 });
+  return true;
 }

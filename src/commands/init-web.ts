@@ -6,6 +6,7 @@ import { askInBrowser } from './first-run.ts';
 import type { InitAnswers } from './init-dialog.ts';
 import { chooseFile, isOfService } from './init-write.ts';
 import type { Io } from './io.ts';
+import { untilStopped } from './stop.ts';
 
 type WebOptions = InitAnswers & {
   readonly config?: string;
@@ -23,11 +24,13 @@ export async function initInBrowser(io: Io, options: WebOptions): Promise<void> 
     throw new UsageError(`--${answered.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} does not go with --web`);
   const file = await chooseFile(io, options);
   const start = isOfService(file) && process.getuid?.() === 0 ? 'service' : 'here';
-  await askInBrowser(io, { file, listen: options.webListen, start, cwd: io.cwd });
+  const stopped = untilStopped();
+  if (!(await askInBrowser(io, { file, listen: options.webListen, start, cwd: io.cwd }, stopped)))
+    throw new CommandError('Interrupted. To go on where you were, begin again.');
   if (start === 'service') return startService(io);
   io.err(`${file} is written. The relay runs in this terminal, until Ctrl-C; later: smarthost serve --config ${file}`);
   const { serveRelay } = await import('./serve.ts');
-  await serveRelay(io, { config: file });
+  await serveRelay(io, { config: file }, stopped);
 }
 
 /** The browser finds the console of the service at the same address. */

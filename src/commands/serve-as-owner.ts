@@ -9,7 +9,6 @@ import { constants } from 'node:os';
 import type { Config } from '../config/config.ts';
 import type { DataOwner } from '../store/store.ts';
 
-const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 const RIGHT = '-all,+net_bind_service';
 
 /** Ports below this number need a right: 1024, unless this machine or container says otherwise. ip(7), `ip_unprivileged_port_start`. */
@@ -28,16 +27,21 @@ export function needsLowPorts({ listen }: Config): boolean {
 
 /**
  * Runs `smarthost serve` as the owner of the data until it ends.
- * @param words after `serve`. @returns its exit code; undefined: there is no setpriv.
+ * @param words after `serve`. @param stopped resolves with the signal that ends it. @returns its exit code; undefined: there is no setpriv.
  */
-export async function serveAsOwner({ uid, gid, user: name }: DataOwner, words: readonly string[]): Promise<number | undefined> {
+export async function serveAsOwner(
+  { uid, gid, user: name }: DataOwner,
+  words: readonly string[],
+  stopped: Promise<NodeJS.Signals>,
+): Promise<number | undefined> {
   const rights = [`--inh-caps=${RIGHT}`, `--ambient-caps=${RIGHT}`, `--bounding-set=${RIGHT}`, '--no-new-privs'];
   const groups = name === String(uid) ? `--groups=${gid}` : '--init-groups'; // an account without a name has no others
   const user = [`--reuid=${uid}`, `--regid=${gid}`, groups, '--pdeathsig=TERM'];
   const command = [process.execPath, ...process.execArgv, process.argv[1]!, 'serve', ...words];
   const child = spawn('setpriv', [...user, ...rights, '--', ...command], { stdio: 'inherit' });
   const handOn = (signal: NodeJS.Signals) => void child.kill(signal);
-  for (const signal of SIGNALS) process.on(signal, handOn);
+  void stopped.then(handOn);
+  process.on('SIGHUP', handOn);
   try {
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     return code ?? 128 + constants.signals[signal!];
@@ -45,6 +49,6 @@ export async function serveAsOwner({ uid, gid, user: name }: DataOwner, words: r
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   } finally {
-    for (const signal of SIGNALS) process.off(signal, handOn);
+    process.off('SIGHUP', handOn);
   }
 }

@@ -10,6 +10,7 @@ import { type CommonOptions, define, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
 import { SYSTEM_DATA } from './init-write.ts';
 import type { Io } from './io.ts';
+import { untilStopped } from './stop.ts';
 
 type ServeOptions = { readonly asRoot?: boolean; readonly firstRun?: string };
 
@@ -28,40 +29,50 @@ export const registerServe: Register = (program, io) => {
             'without a configuration, ask for one in the browser at this address (init --web), and go on as the relay',
           ),
     },
-    async (_, options) => serveRelay(io, (await firstRun(io, options)) ?? options),
+    async (_, options) => {
+      const stopped = untilStopped();
+      const begun = await firstRun(io, options, stopped);
+      if (begun === undefined) io.err('Stopped before there is a configuration. The next start goes on with the answers so far.');
+      else await serveRelay(io, begun, stopped);
+    },
   );
 };
 
-/** Runs the relay until a signal ends it. */
-export async function serveRelay(io: Io, options: CommonOptions & ServeOptions): Promise<void> {
-  const { config, file, ended } = await readForStart(io, options);
+/** Runs the relay until a signal ends it. @param stopped resolves with the signal. */
+export async function serveRelay(io: Io, options: CommonOptions & ServeOptions, stopped: Promise<NodeJS.Signals>): Promise<void> {
+  // A signal during the start does not end the process: it is handled when all ports are open.
+  const signals = listenToSignals(stopped);
+  const { config, file, ended } = await readForStart(io, options, stopped);
   if (ended !== undefined) return endedWith(ended);
   const { startRelay } = await import('../relay/relay.ts');
-  // A signal during the start does not end the process: it is handled when all ports are open.
-  const signals = listenToSignals();
   const again = { ...options, ...(file === undefined ? {} : { config: file }) };
   const source = { file: again.config, env: io.env, cwd: io.cwd };
   const relay = await startRelay({ config, source, reload: () => reread(io, again) }).catch(explainPorts);
   await signals.serve(relay);
 }
 
-/** Asks in the browser if there is neither a file nor a host name. @returns the options with the written file. */
-async function firstRun(io: Io, options: CommonOptions & ServeOptions): Promise<(CommonOptions & ServeOptions) | undefined> {
-  if (options.firstRun === undefined || io.env['SMARTHOST_HOSTNAME']) return undefined;
+/** Asks in the browser if there is neither a file nor a host name. @returns what to serve; undefined: a signal came first. */
+async function firstRun(
+  io: Io,
+  options: CommonOptions & ServeOptions,
+  stopped: Promise<unknown>,
+): Promise<(CommonOptions & ServeOptions) | undefined> {
+  if (options.firstRun === undefined || io.env['SMARTHOST_HOSTNAME']) return options;
   const { findFile } = await import('../config/config.ts');
   const found = await findFile({ file: options.config, env: io.env, cwd: io.cwd });
   const { chooseFile } = await import('./init-write.ts');
   const file = await chooseFile(io, options);
-  if (('file' in found && found.file !== undefined) || existsSync(file)) return undefined;
+  if (('file' in found && found.file !== undefined) || existsSync(file)) return options;
   const { askInBrowser } = await import('./first-run.ts');
-  await askInBrowser(io, { file, listen: options.firstRun, start: 'here', cwd: io.cwd });
-  return { ...options, config: file };
+  const answered = await askInBrowser(io, { file, listen: options.firstRun, start: 'here', cwd: io.cwd }, stopped);
+  return answered ? { ...options, config: file } : undefined;
 }
 
 /** Reports all problems before any port opens. It changes the user first, so that access to files is checked as that user. */
 async function readForStart(
   io: Io,
   options: CommonOptions & ServeOptions,
+  stopped: Promise<NodeJS.Signals>,
 ): Promise<{ config: Config; file?: string; ended?: number }> {
   const { checkEnvironment, formatProblem, loadConfig } = await import('../config/config.ts');
   const loaded = await loadConfig({ file: options.config, env: io.env, cwd: io.cwd });
@@ -73,7 +84,7 @@ async function readForStart(
   if (owner !== undefined) {
     const { needsLowPorts, serveAsOwner } = await import('./serve-as-owner.ts');
     const words = loaded.file === undefined ? [] : ['--config', loaded.file];
-    const ended = needsLowPorts(loaded.config) ? await serveAsOwner(owner, words) : undefined;
+    const ended = needsLowPorts(loaded.config) ? await serveAsOwner(owner, words, stopped) : undefined;
     if (ended !== undefined) return { ...loaded, ended };
   }
   files?.becomeOwner();
@@ -127,24 +138,20 @@ async function reloadByHand(relay: Relay): Promise<void> {
   if (done.result === 'reloaded') await relay.control.changes.noteReload(done.restartNeeded).catch(() => {});
 }
 
-/** SIGTERM and SIGINT mean the same. They may come more than once, to the process or to its whole group. */
-function listenToSignals(): { serve(relay: Relay): Promise<void> } {
+function listenToSignals(stopped: Promise<NodeJS.Signals>): { serve(relay: Relay): Promise<void> } {
   let relay: Relay | undefined;
   let reloadWanted = false;
-  const ending = Promise.withResolvers<string>();
   process.on('SIGHUP', () => {
     if (relay === undefined) reloadWanted = true;
     else void reloadByHand(relay);
   });
-  process.on('SIGTERM', () => ending.resolve('SIGTERM'));
-  process.on('SIGINT', () => ending.resolve('SIGINT'));
   // By default SIGUSR2 ends the process and SIGUSR1 opens a debugger to every user of the machine. Tools such as log rotation may send them.
   for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {});
   return {
     async serve(started) {
       relay = started;
       if (reloadWanted) await started.reload();
-      await started.close(await ending.promise);
+      await started.close(await stopped);
     },
   };
 }
