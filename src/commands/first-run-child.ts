@@ -3,7 +3,7 @@
  * write no configuration. The process that has started it does that, and never replaces one.
  */
 import { ControlError } from '../control/control.ts';
-import { answerBrowser, type FirstRunOrder, STOPPED, sentenceFor } from './first-run-console.ts';
+import { answerBrowser, ENDED_BY_SIGNAL, type FirstRunOrder, sentenceFor } from './first-run-console.ts';
 import { processIo } from './io.ts';
 import { untilStopped } from './stop.ts';
 
@@ -23,7 +23,7 @@ process.once('disconnect', () => process.exit(1));
 process.once('message', (order: FirstRunOrder) => {
   const io = processIo();
   answerBrowser(io, order, writeThere, stopped).then(
-    (answered) => process.exit(answered ? 0 : STOPPED),
+    (answered) => process.exit(answered ? 0 : ENDED_BY_SIGNAL),
     (error: unknown) => {
       io.err(sentenceFor(error));
       process.exit(1);

@@ -18,7 +18,7 @@ export type FirstRunOrder = {
 export type WriteText = (text: string) => Promise<void>;
 
 /** The exit code of the process that talks to the browser, if a signal has ended it before the last answer: not 0, which means a written file. */
-export const STOPPED = 3;
+export const ENDED_BY_SIGNAL = 3;
 
 const LOOPBACK = '127.0.0.1:8026';
 

@@ -7,7 +7,7 @@ import { parseListenAddress } from '../config/config.ts';
 import { writeConfiguration } from '../setup/setup.ts';
 import { type DataOwner, filesOf } from '../store/store.ts';
 import { CommandError, typed } from './errors.ts';
-import { answerBrowser, type FirstRunOrder, STOPPED, settingsSoFar, type WriteText } from './first-run-console.ts';
+import { answerBrowser, ENDED_BY_SIGNAL, type FirstRunOrder, settingsSoFar, type WriteText } from './first-run-console.ts';
 import { nextCommands } from './init-write.ts';
 import type { Io } from './io.ts';
 
@@ -48,7 +48,7 @@ async function answerAsOwner(
   child.send(order);
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   // The signal ends it by itself as long as it has not begun to listen.
-  if (code === STOPPED || signal === 'SIGTERM' || signal === 'SIGINT') return false;
+  if (code === ENDED_BY_SIGNAL || signal === 'SIGTERM' || signal === 'SIGINT') return false;
   if (code !== 0) throw new CommandError('', { exitCode: code ?? 1 });
   return true;
 }
