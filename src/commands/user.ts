@@ -94,10 +94,9 @@ export const registerUser: Register = (program, io) => {
 async function add(io: Io, typedName: string, options: ChangeOptions): Promise<void> {
   // Before the store is opened.
   const { user, traits } = await readNewUser({ name: typedName, ...writtenUser(options), ...writtenTraits(options) });
-  await withControl(io, options, async ({ control: { users, behaviour } }) => {
+  await withControl(io, options, async ({ control: { users } }) => {
     await users.checkFree(user.name);
-    const login = await users.add(user, await givenPassword(io, options));
-    if (Object.keys(traits).length > 0) await behaviour.setTraits(login.name, traits);
+    const login = await users.add(user, await givenPassword(io, options), traits);
     const shown = login.password === null ? '' : ' This is its password; it is not shown again:';
     io.err(`${login.name} may send as ${user.senders.join(', ')}.${shown}`);
     await printLogin(io, options, login);

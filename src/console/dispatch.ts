@@ -1,7 +1,7 @@
 /** One request: its name, its caller, its route, the checks, the handler, the answer. Nothing of a body is read before all checks are passed. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as v from 'valibot';
-import { ControlError } from '../control/control.ts';
+import { ControlError, type RepeatableRequest } from '../control/control.ts';
 import { plainAddress } from '../net/addresses.ts';
 import { clientKey } from '../net/client-networks.ts';
 import { SetupProblem } from '../setup/setup.ts';
@@ -99,7 +99,7 @@ async function run(
   const common = { params, query, body, by, session, arrival, access, headers, parts, signal };
   const repeated = request.headers['idempotency-key'] as string | undefined;
   const key = state.idempotency.keyOf(repeated, route, by);
-  const ask = { ...common, control: parts.control(by && key ? { ...by, request: key } : by) };
+  const ask = { ...common, control: parts.control(by && key ? { ...by, request: answeredBy(state, route, key, repeated) } : by) };
   if (session !== undefined && typeof route.confirm === 'function' && (await route.confirm(ask)))
     checkConfirmed(session, parts.now());
   if (route.streams !== undefined)
@@ -112,6 +112,7 @@ async function run(
     key === undefined || repeated === undefined
       ? await work()
       : await once(state, { key, repeated, request: JSON.stringify([request.method, request.url, given]), headers }, work);
+  if (route.location !== undefined) headers.set('location', route.location(JSON.parse(answer.body)));
   for (const [name, value] of headers) response.setHeader(name, value);
   send(response, answer.status, answer.body === '' ? undefined : 'application/json', answer.body);
 }
@@ -147,6 +148,11 @@ async function act(route: ApiRoute, ask: Asked, { headers: fields }: IncomingMes
 function answerOf({ answer, status }: ApiRoute, result: unknown): KeptAnswer {
   if (answer === undefined) return { status: status ?? 204, body: '' };
   return { status: status ?? 200, body: JSON.stringify(v.parse(answer, result)) };
+}
+
+/** A change that completes the request has its answer in its own transaction: also if the relay is killed then, a repetition gets the same. */
+function answeredBy({ idempotency }: State, route: ApiRoute, key: RequestKey, given = ''): RepeatableRequest {
+  return { ...key, answerOf: (made) => idempotency.kept(given, answerOf(route, made)) };
 }
 
 type Repeatable = {

@@ -1,10 +1,10 @@
 /**
  * A request that makes something can be repeated with the same Idempotency-Key: it is done once, and answered as before for a day. The change
- * marks the key in its own transaction. The key is stored as a hash, and the answer is encrypted with it, because the answer may have the
+ * marks the key in its own transaction, and keeps the answer there if nothing more follows. The key is stored as a hash, and the answer is encrypted with it, because the answer may have the
  * password or token that is shown once.
  */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
-import type { ConsoleStore, RequestKey } from '../store/store.ts';
+import type { ConsoleStore, RequestAnswer, RequestKey } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 import { secretHash } from './access/cookie.ts';
 import { ApiProblem } from './problem.ts';
@@ -39,8 +39,8 @@ export function createIdempotency(store: ConsoleStore, now: Clock) {
       throw REFUSALS[found.state]();
     },
     /** @param answer null: nothing was made. */
-    end: (key: RequestKey, given: string, answer: KeptAnswer | null) =>
-      store.endRequest(key, answer && { status: answer.status, body: sealed(answer.body, given) }),
+    end: (key: RequestKey, given: string, answer: KeptAnswer | null) => store.endRequest(key, answer && kept(given, answer)),
+    kept,
   };
 }
 
@@ -56,6 +56,9 @@ const REFUSALS = {
       kind: 'answer-lost',
     }),
 };
+
+/** As it is stored. */
+const kept = (given: string, { status, body }: KeptAnswer): RequestAnswer => ({ status, body: sealed(body, given) });
 
 const keyFrom = (given: string) => Buffer.from(hkdfSync('sha256', given, '', 'smarthost answer', 32));
 

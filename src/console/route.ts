@@ -1,7 +1,6 @@
 /** One entry of the table of routes: what may be asked, by whom, in which shape, and what is answered. The OpenAPI document is made from it. */
 import type * as v from 'valibot';
-import type { Control, TOKEN_SCOPES } from '../control/control.ts';
-import type { RequestKey } from '../store/store.ts';
+import type { Actor, Control, TOKEN_SCOPES } from '../control/control.ts';
 import type { Access } from './access/access.ts';
 import type { Arrival } from './access/arrival.ts';
 import type { OpenSession } from './access/authentication.ts';
@@ -26,7 +25,7 @@ export type ApiCaller = {
   /** The only credentials whose mail may be seen. null: all. */
   readonly credentials: readonly string[] | null;
   /** What the caller may repeat without its being done twice. */
-  readonly request?: RequestKey;
+  readonly request?: Actor['request'];
 };
 
 /** Whose a thing is that only its maker may ask for. A token may have the name of an account. */
@@ -91,6 +90,8 @@ type RouteShape<P extends string, Q extends Schema | undefined, B extends Schema
   readonly answer?: A;
   /** Of a GET: what changes with the thing, and with nothing else. Changes of it can then ask for it by If-Match. */
   readonly tag?: (result: any) => unknown;
+  /** Where the answer says that more is to be asked. The field Location. */
+  readonly location?: (answer: any) => string;
   /** Default: 200 with an answer, 204 without. */
   readonly status?: 200 | 201 | 202 | 204;
   /** The content type of a stream that the handler returns. */

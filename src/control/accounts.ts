@@ -100,10 +100,11 @@ export function createAccountControl({ store, now, note }: Parts<unknown>): Acco
       const name = await normalUserName(typed);
       const rights = await checked({ role, credentials: only });
       const { link, shown } = newLink(name);
-      const view = note({ action: 'account.add', target: name, after: rights });
+      const made = { name, role, ...shown };
+      const view = note({ action: 'account.add', target: name, after: rights, gives: made });
       if (!(await view.console.addAccount({ name, ...rights, createdAt: now() }, link)))
         throw new ControlError('exists', 'account', `${name} exists already.`, { named: name });
-      return { name, role, ...shown };
+      return made;
     },
     async change(name, wanted, { force = false, match } = {}) {
       const { role: given, credentials: only, disabled: off } = wanted;
@@ -127,9 +128,10 @@ export function createAccountControl({ store, now, note }: Parts<unknown>): Acco
       const { name, role } = await existing(typed);
       const { link, shown } = newLink(name);
       const change = { passwordHash: null, passwordSetAt: null, totpSecret: null, recoveryCodes: [] };
-      const view = note({ action: 'account.reset', target: name });
+      const made = { name, role, ...shown };
+      const view = note({ action: 'account.reset', target: name, gives: made });
       done(await view.console.changeAccount(name, change, { link }), name);
-      return { name, role, ...shown };
+      return made;
     },
     async remove(typed, { force = false, match } = {}) {
       const known = await existing(typed);

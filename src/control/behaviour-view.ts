@@ -9,8 +9,10 @@ import {
   STOP_PREFIX,
   type Stop,
   traitsName,
+  type UserTraits,
 } from '../policy/policy.ts';
 import type { Credential, StoreData } from '../store/store.ts';
+import type { Parts } from './parts.ts';
 import { iso } from './shapes.ts';
 
 /** A stop, for `user show` and `user list`. */
@@ -55,6 +57,29 @@ export async function traitsOf({ operation }: Pick<StoreData, 'operation'>, { na
   const { profile, bulk = false, contact = null } = (stored === undefined ? undefined : parseTraits(stored)) ?? {};
   const usual: Profile = mailServer ? 'server' : 'app';
   return { profile: profile ?? usual, bulk, contact };
+}
+
+/** Of how a login behaves, only what is given. null: back to the default. */
+export type TraitsChange = { readonly [K in keyof UserTraits]?: UserTraits[K] | null };
+
+const givenTraits = (traits: TraitsChange) => Object.entries(traits).filter(([, value]) => value !== null && value !== undefined);
+
+export const hasTraits = (traits: TraitsChange): boolean => givenTraits(traits).length > 0;
+
+/** Changes nothing that is so already. @param gives as of a change that completes its request */
+export async function putTraits(
+  { store: { operation }, note }: Pick<Parts<unknown>, 'store' | 'note'>,
+  target: string,
+  change: TraitsChange,
+  gives?: unknown,
+): Promise<void> {
+  const stored = await operation.value(traitsName(target));
+  const known = (stored === undefined ? undefined : parseTraits(stored)) ?? {};
+  const all = givenTraits({ ...known, ...change });
+  const after = Object.fromEntries(all);
+  const value = all.length === 0 ? null : JSON.stringify(after);
+  if (value === (stored ?? null)) return;
+  await note({ action: 'user.traits', target, before: known, after, gives }).operation.setValue(traitsName(target), value);
 }
 
 /** The user is removed: nothing of it is known any more. What is held stays, and its stop too. */

@@ -1,21 +1,9 @@
 /** Logins, and senders of mail servers, whose mail is held because of their behaviour. */
 import { createHash, randomBytes } from 'node:crypto';
-import {
-  holdKey,
-  loginKey,
-  newOperatorStop,
-  parseStop,
-  parseTraits,
-  type Stop,
-  senderKey,
-  stopName,
-  TRUSTED_FOR,
-  traitsName,
-  type UserTraits,
-} from '../policy/policy.ts';
+import { holdKey, loginKey, newOperatorStop, parseStop, type Stop, senderKey, stopName, TRUSTED_FOR } from '../policy/policy.ts';
 import type { Credential, StoreData } from '../store/store.ts';
 import { MINUTE } from '../system/clock.ts';
-import { type HeldLogin, readStops, stopShape, traitsOf } from './behaviour-view.ts';
+import { type HeldLogin, putTraits, readStops, stopShape, type TraitsChange, traitsOf } from './behaviour-view.ts';
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { iso } from './shapes.ts';
@@ -55,8 +43,6 @@ export type BehaviourControl = {
   /** Only the given traits change; null: the default. */
   setTraits(name: string, change: TraitsChange): Promise<void>;
 };
-
-export type TraitsChange = { readonly [K in keyof UserTraits]?: UserTraits[K] | null };
 
 const PAGE = 1000;
 
@@ -145,9 +131,10 @@ export function createBehaviourControl({ store, now, note }: Parts<unknown>): Be
       const isStopped = known !== undefined && (known.state === 'held' || known.state === 'refused');
       const stop: Stop = isStopped ? { ...known, state } : fresh();
       const before = known && stopSummary(known);
-      await keep(stop, note({ action: 'user.hold', target: credential.name, before, after: stopSummary(stop) }));
-      const held = await messages.heldByProvider();
-      return stopShape(stop, held.find(({ provider }) => provider === holdKey(stop))?.recipients ?? 0);
+      const waiting = (await messages.heldByProvider()).find(({ provider }) => provider === holdKey(stop));
+      const held = stopShape(stop, waiting?.recipients ?? 0);
+      await keep(stop, note({ action: 'user.hold', target: credential.name, before, after: stopSummary(stop), gives: held }));
+      return held;
     },
     async linked(token) {
       const stop = await linkedStop(token);
@@ -162,15 +149,7 @@ export function createBehaviourControl({ store, now, note }: Parts<unknown>): Be
       return release(await existing(stop.user), stop, {});
     },
     async setTraits(name, change) {
-      const credential = await existing(name);
-      const stored = await operation.value(traitsName(credential.name));
-      const known = (stored === undefined ? undefined : parseTraits(stored)) ?? {};
-      const all = Object.entries({ ...known, ...change }).filter(([, value]) => value !== null && value !== undefined);
-      const after = Object.fromEntries(all);
-      const value = all.length === 0 ? null : JSON.stringify(after);
-      if (value === (stored ?? null)) return;
-      const view = note({ action: 'user.traits', target: credential.name, before: known, after });
-      await view.operation.setValue(traitsName(credential.name), value);
+      await putTraits({ store, note }, (await existing(name)).name, change);
     },
   };
 }

@@ -32,8 +32,9 @@ export function createCertificateControl({
         const sentence = 'tls.acme.acceptTerms is not true: no authority is asked for a certificate.';
         throw new ControlError('conflict', 'certificate', sentence);
       }
-      await requestRenewal(note({ action: 'certificate.renew', target: 'all' }).operation);
-      return { requested: true };
+      const done = { requested: true } as const;
+      await requestRenewal(note({ action: 'certificate.renew', target: 'all', gives: done }).operation);
+      return done;
     },
   };
 }

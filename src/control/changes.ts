@@ -27,7 +27,9 @@ export type ChangeControl = {
 export function createChangeControl({ store: { audit }, now, by }: Parts<unknown>): ChangeControl {
   return {
     noteReload: (restartNeeded) =>
-      audit.add(noteOf({ action: 'configuration.reload', target: 'all', after: { restartNeeded } }, by, now())),
+      audit.add(
+        noteOf({ action: 'configuration.reload', target: 'all', after: { restartNeeded }, gives: { restartNeeded } }, by, now()),
+      ),
     async list({ actor, action, since, before, limit }) {
       const found = await audit.changes({
         limit,

@@ -49,7 +49,7 @@ export {
 } from './first-client.ts';
 export { keepLastLogin, type LastLogin } from './last-logins.ts';
 export { nodeShape } from './nodes.ts';
-export type { Actor } from './parts.ts';
+export type { Actor, RepeatableRequest } from './parts.ts';
 export type { KnownProvider, ProviderCommand } from './providers.ts';
 export type { QueueChange, QueuePreview, QueueResult } from './queue.ts';
 export { type ChangedReply, createReplyControl, type WholeExplanation } from './replies.ts';

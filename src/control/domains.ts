@@ -64,18 +64,19 @@ export function createDomainControl({ store, settings, dns, now, note }: DomainP
   }
 
   async function keep(action: 'add' | 'rotate', keys: readonly DkimKey[]): Promise<readonly KeyRecord[]> {
-    if (!(await added(action, keys))) {
+    const records = await recordsOf(keys);
+    if (!(await added(action, keys, { items: records }))) {
       const names = keys.map(({ selector }) => selector).join(', ');
       throw new ControlError('exists', 'selector', `${keys[0]!.domain} has a key with the selector ${names} already`);
     }
-    return recordsOf(keys);
+    return records;
   }
 
   /** False if one of the names is taken. */
-  async function added(action: 'add' | 'rotate', keys: readonly DkimKey[]): Promise<boolean> {
+  async function added(action: 'add' | 'rotate', keys: readonly DkimKey[], gives?: unknown): Promise<boolean> {
     const target = keys[0]!.domain;
     const before = (await operation.dkimKeys(target)).map(keyShape);
-    const view = note({ action: `domain.${action}`, target, before, after: [...before, ...keys.map(keyShape)] });
+    const view = note({ action: `domain.${action}`, target, before, after: [...before, ...keys.map(keyShape)], gives });
     return view.operation.addDkimKeys(keys);
   }
 

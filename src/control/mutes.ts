@@ -41,7 +41,7 @@ export function createMuteControl({ store, now, note, by }: Parts<unknown>): Mut
       const mute = { check, subject, reason, by: by.name, at: now(), until };
       const view = note({
         ...{ action: 'finding.mute', target: `${check} ${subject}`.trim() },
-        ...{ before: known && muteShape(known), after: muteShape(mute) },
+        ...{ before: known && muteShape(known), after: muteShape(mute), gives: muteShape(mute) },
       });
       await view.console.putMute(mute);
       return muteShape(mute);

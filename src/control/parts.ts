@@ -1,6 +1,6 @@
 /** What each part of control is given. */
 import { randomUUID } from 'node:crypto';
-import type { ChangeNote, StoreData } from '../store/store.ts';
+import type { ChangeNote, RequestAnswer, RequestKey, StoreData } from '../store/store.ts';
 import type { Clock } from '../system/clock.ts';
 
 /** Who acts. Every change says so, in a row of its own that `changes` shows. */
@@ -11,11 +11,24 @@ export type Actor = {
   /** Of the client. */
   readonly address?: string | undefined;
   /** What the caller may repeat without its being done twice. */
-  readonly request?: ChangeNote['request'];
+  readonly request?: RepeatableRequest | undefined;
 };
 
+/** The key of a request, and what it is answered when its action gives something. */
+export type RepeatableRequest = RequestKey & { readonly answerOf?: (given: unknown) => RequestAnswer };
+
 /** What an action does. `before` and `after` are shapes without secrets; absent: there was nothing, or nothing is left. */
-type Deed = { readonly action: string; readonly target: string; readonly before?: unknown; readonly after?: unknown };
+type Deed = {
+  readonly action: string;
+  readonly target: string;
+  readonly before?: unknown;
+  readonly after?: unknown;
+  /**
+   * What HTTP answers to the whole request, if this change completes it. It is stored with the change, so that a request that is repeated
+   * because its answer was lost gets the same: a password that is shown once would be gone. Absent: more follows, or nothing can be said yet.
+   */
+  readonly gives?: unknown;
+};
 
 export type Parts<Settings> = {
   readonly store: StoreData;
@@ -32,8 +45,12 @@ export function noteAs({ store, now }: Pick<Parts<unknown>, 'store' | 'now'>, by
 }
 
 /** The row of an action. */
-export function noteOf({ action, target, before = null, after = null }: Deed, by: Actor, at: number): ChangeNote {
+export function noteOf({ action, target, before = null, after = null, gives }: Deed, by: Actor, at: number): ChangeNote {
   const { name, way, address, request } = by;
   const said = { actor: name, way, address: address ?? null, action, target, before, after };
-  return { id: randomUUID(), at, ...said, ...(request === undefined ? {} : { request }) };
+  return { id: randomUUID(), at, ...said, ...(request === undefined ? {} : { request: answered(request, gives) }) };
+}
+
+function answered({ owner, key, answerOf }: RepeatableRequest, gives: unknown): NonNullable<ChangeNote['request']> {
+  return gives === undefined || answerOf === undefined ? { owner, key } : { owner, key, answer: answerOf(gives) };
 }

@@ -79,7 +79,8 @@ export function createProviderControl({ store, settings, now, note }: Parts<Prov
       const isBlocked = addresses.some(({ state }) => state === 'blocked' || state === 'probing');
       if (command === 'probe' && !isBlocked)
         throw new ControlError('conflict', 'provider', `${key} does not refuse an address of this relay.`);
-      await note({ action: `provider.${command}`, target: key }).operation.setValue(`${COMMAND}${key}`, command);
+      const gives = { provider: key, asked: command };
+      await note({ action: `provider.${command}`, target: key, gives }).operation.setValue(`${COMMAND}${key}`, command);
     },
   };
 }

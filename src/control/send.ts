@@ -4,7 +4,7 @@ import { parseMailAddress } from '../config/config.ts';
 import type { PreparationOptions } from '../preparation/preparation.ts';
 import { newQueueId } from '../smtp/queue-id.ts';
 import type { Route } from '../smtp/route.ts';
-import { type Content, ENDED_STATES } from '../store/store.ts';
+import { type Content, ENDED_STATES, type MessageStore } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
 import { ControlError, type Fault, refuseFaults } from './control-error.ts';
 import type { Parts } from './parts.ts';
@@ -95,8 +95,13 @@ export function createSendControl({ store, settings, now, note }: Parts<TestMess
       const request = { message: await prepared(given) };
       const { reversePath: from, recipients } = request.message;
       const to = recipients[0]!.address;
-      const view = note({ action: 'mail.send', target: to, after: { from, to } });
-      const { message, result } = await acceptUnderFreeId(request, { store: view.messages, now });
+      const deed = { action: 'mail.send', target: to, after: { from, to } };
+      // An id that is taken is another one at the next try, and the answer has the one that is stored.
+      const accept: MessageStore['accept'] = (wanted) => {
+        const { id, content } = wanted.message;
+        return note({ ...deed, gives: { id, header: headerOf(content) } }).messages.accept(wanted);
+      };
+      const { message, result } = await acceptUnderFreeId(request, { store: { accept }, now });
       if (!result.accepted) {
         await discard(message.content);
         throw new ControlError('conflict', 'test message', 'The message was refused.');

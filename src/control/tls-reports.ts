@@ -68,14 +68,14 @@ export function createTlsReportControl({ store, settings, now, note }: Parts<Tls
           'report',
           `Every copy of the report to ${domain} about ${date} was sent, or is on its way.`,
         );
-      const { operation } = note({ action: 'tls-report.send', target: `${domain} ${date}` });
+      const { operation } = note({ action: 'tls-report.send', target: `${domain} ${date}`, gives: null });
       await operation.setValue(`${ASKED_FOR}${day} ${domain}`, new Date(now()).toISOString());
     },
     async suppress(rua, suppressed) {
       const { SUPPRESSED_UNTIL } = await import('../report/report.ts');
       const known = (await tlsResults.tlsReports({ limit: MOST })).some((copy) => copy.rua === rua);
       if (!known) throw new ControlError('not found', 'report', `No report of the last 30 days was for ${rua}.`);
-      const { operation } = note({ action: suppressed ? 'tls-report.suppress' : 'tls-report.resume', target: rua });
+      const { operation } = note({ action: suppressed ? 'tls-report.suppress' : 'tls-report.resume', target: rua, gives: null });
       await operation.setValue(SUPPRESSED_UNTIL + rua, suppressed ? String(now() + SUPPRESSED_FOR) : null);
     },
     failures: async (since) => {

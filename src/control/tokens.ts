@@ -80,10 +80,11 @@ export function createTokenControl({ store: { console: accounts, credentials }, 
         ...{ scopes: [...new Set(scopes)], credential: credential === null ? null : await credentialNamed(credential), networks },
         ...{ createdAt: now(), expiresAt, lastUsedAt: null, lastUsedIp: null },
       };
-      const view = note({ action: 'token.add', target: name, after: tokenShape(token) });
+      const made = { ...tokenShape(token), token: secret };
+      const view = note({ action: 'token.add', target: name, after: tokenShape(token), gives: made });
       if (!(await view.console.addToken(token)))
         throw new ControlError('not found', 'account', `No account named ${JSON.stringify(typed)}.`);
-      return { ...tokenShape(token), token: secret };
+      return made;
     },
     async remove(id, account) {
       const found = (await tokensOf(account)).find((token) => token.id === id);

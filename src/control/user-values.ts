@@ -1,7 +1,7 @@
 /** The values of a credential as an operator writes them, on the command line or in a request. All mistakes are told at once. */
 import { parseLimit, parseMailAddress, parseSenderRule } from '../config/config.ts';
 import type { Limit } from '../smtp/limit.ts';
-import type { TraitsChange } from './behaviour.ts';
+import type { TraitsChange } from './behaviour-view.ts';
 import { ControlError, type Fault, refuseFaults } from './control-error.ts';
 import { checkPassword, type NewUser, newUser, type UserChange } from './users.ts';
 

@@ -4,7 +4,7 @@ import { limitsFor } from '../policy/policy.ts';
 import { canonicalMailbox } from '../smtp/address.ts';
 import type { Limit } from '../smtp/limit.ts';
 import type { Credential, CredentialChange } from '../store/store.ts';
-import { behaviourViews, forgetLogin, traitsOf } from './behaviour-view.ts';
+import { behaviourViews, forgetLogin, hasTraits, putTraits, type TraitsChange, traitsOf } from './behaviour-view.ts';
 import { type ClientSettings, type ClientSettingsSource, clientSettings } from './client-settings.ts';
 import { ControlError } from './control-error.ts';
 import { forgetLastLogin, readLastLogins } from './last-logins.ts';
@@ -43,7 +43,7 @@ export type UserControl = {
   /** Rejects with `exists` if `add` would. Called before the operator is asked for a password. */
   checkFree(name: string): Promise<void>;
   /** @param password default: a generated one. */
-  add(user: NewUser, password?: string): Promise<UserLogin>;
+  add(user: NewUser, password?: string, traits?: TraitsChange): Promise<UserLogin>;
   /** @returns the user after the change. */
   change(name: string, change: UserChange, more?: ChangeOptions): Promise<WholeUser>;
   /** Also ends the user's sessions. @param password default: a generated one. */
@@ -117,13 +117,16 @@ export function createUserControl({ store, settings, now, note }: Parts<UserSett
     async checkFree(name) {
       if (await find(name)) throw exists(name);
     },
-    async add({ name, ...user }, given) {
+    async add({ name, ...user }, given, traits = {}) {
       const { password, hash } = await hashed(given);
       const base = { mailServer: false, limits: null, expiresAt: null, rewrite: null };
       const credential = { ...base, ...user, name, hash, disabled: false, createdAt: now() };
-      const view = note({ action: 'user.add', target: name, after: settingsShape(credential) });
+      const login = { name, password };
+      const last = hasTraits(traits) ? {} : { gives: login };
+      const view = note({ action: 'user.add', target: name, after: settingsShape(credential), ...last });
       if (!(await view.credentials.add(credential))) throw exists(name);
-      return { name, password };
+      await putTraits({ store, note }, name, traits, login);
+      return login;
     },
     async change(name, change, { password, match } = {}) {
       const hash = password === undefined ? {} : { hash: (await hashed(password)).hash };
@@ -132,9 +135,10 @@ export function createUserControl({ store, settings, now, note }: Parts<UserSett
     async setPassword(name, given) {
       const { name: target } = await existing(name);
       const { password, hash } = await hashed(given);
-      const view = note({ action: 'user.password', target });
+      const login = { name: target, password };
+      const view = note({ action: 'user.password', target, gives: login });
       if (!(await view.credentials.update(target, { hash }))) throw notFound(target);
-      return { name: target, password };
+      return login;
     },
     client: async (name) => clientSettings(settings(), await wholeOf(await existing(name))),
     checkSender: async (name, senders) => trySenders(await existing(name), senders),

@@ -67,6 +67,7 @@ export type {
   ConsoleStore,
   ConsoleToken,
   MutedFinding,
+  RequestAnswer,
   RequestKey,
   RequestState,
 } from './console-store.ts';

@@ -102,9 +102,7 @@ export const CREDENTIAL_ROUTES = [
     answer: login,
     async handle({ control, body }) {
       const { user: made, traits } = await readNewUser(body);
-      const added = await control.users.add(made, body.password);
-      if (Object.keys(traits).length > 0) await control.behaviour.setTraits(added.name, traits);
-      return added;
+      return control.users.add(made, body.password, traits);
     },
   }),
   route({

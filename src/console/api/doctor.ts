@@ -42,9 +42,9 @@ export const DOCTOR_ROUTES = [
     status: 202,
     about: 'Begins a look, unless one is under way or began less than 30 seconds ago. GET shows what it finds.',
     answer: v.object({ begun: v.boolean(), startedAt: time }),
-    async handle({ parts: { doctor }, headers }) {
+    location: () => '/api/v1/doctor',
+    async handle({ parts: { doctor } }) {
       const begun = doctor.look();
-      headers.set('location', '/api/v1/doctor');
       return { begun, startedAt: doctor.last().startedAt };
     },
   }),

@@ -81,16 +81,10 @@ function checkPinned({ selection: { ids }, upTo: last }: Chosen): void {
   throw new ApiProblem(422, detail, { errors: [{ pointer: '/upTo', detail }] });
 }
 
-async function begin(
-  action: Action,
-  chosenMail: Selection,
-  { control, parts: { works }, by }: Asked,
-  headers: Map<string, string>,
-) {
+async function begin(action: Action, chosenMail: Selection, { control, parts: { works }, by }: Asked) {
   const owner = makerOf(by!);
   const { id, ended } = works.start({ owner, what: action }, (told) => control.queue.act(action, chosenMail, told));
   await Promise.race([ended, sleep(PATIENCE, undefined, { ref: false })]);
-  headers.set('location', `/api/v1/queue/work/${id}`);
   return works.find(id, owner)!;
 }
 
@@ -103,7 +97,8 @@ const ABOUT: Readonly<Record<Action, string>> = {
     'Takes mail out of the queue. Nobody gets a report. A filter needs the `upTo` of a preview. More than 100 recipients need the password again.',
 };
 
-const acts = { ...access, method: 'POST', status: 202, body: chosen, answer: work } as const;
+const whereWork = ({ id }: { readonly id: string }) => `/api/v1/queue/work/${id}`;
+const acts = { ...access, method: 'POST', status: 202, body: chosen, answer: work, location: whereWork } as const;
 const aboutOf = (action: Action) => `${ABOUT[action]} Work that takes long goes on: Location says where to ask for it.`;
 
 const HARMLESS = (['retry', 'hold', 'release', 'reroute'] as const).map((action) =>
@@ -111,7 +106,7 @@ const HARMLESS = (['retry', 'hold', 'release', 'reroute'] as const).map((action)
     ...acts,
     path: `/queue/${action}`,
     about: aboutOf(action),
-    handle: ({ headers, body, ...asked }) => begin(action, selectionOf(body, asked.parts.now()), asked, headers),
+    handle: ({ body, ...asked }) => begin(action, selectionOf(body, asked.parts.now()), asked),
   }),
 );
 
@@ -139,9 +134,9 @@ export const QUEUE_ACTION_ROUTES = [
       checkPinned(body);
       return (await control.queue.preview(selectionOf(body, parts.now()))).recipients > MANY;
     },
-    handle: async ({ headers, body, ...asked }) => {
+    handle: async ({ body, ...asked }) => {
       checkPinned(body);
-      return begin('remove', selectionOf(body, asked.parts.now()), asked, headers);
+      return begin('remove', selectionOf(body, asked.parts.now()), asked);
     },
   }),
   route({
@@ -161,8 +156,9 @@ export const QUEUE_ACTION_ROUTES = [
     path: '/destinations/:key/resume',
     ...access,
     status: 202,
+    location: whereWork,
     about: 'Ends the rest of the hosts of a destination, and makes its mail due now.',
     answer: work,
-    handle: ({ params, headers, ...asked }) => begin('retry', { destination: params.key }, asked, headers),
+    handle: ({ params, ...asked }) => begin('retry', { destination: params.key }, asked),
   }),
 ];

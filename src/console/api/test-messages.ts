@@ -16,10 +16,7 @@ export const TEST_MESSAGE_ROUTES = [
       from: v.optional(v.pipe(v.string(), v.description('Default: `reports.from` of the configuration.'))),
     }),
     answer: v.object({ id: v.string(), header: v.pipe(v.string(), v.description('As it is sent, with LF line ends.')) }),
-    async handle({ control, body, headers }) {
-      const sent = await control.send.submit(readTestMessage(body));
-      headers.set('location', `/api/v1/messages/${sent.id}`);
-      return sent;
-    },
+    location: ({ id }) => `/api/v1/messages/${id}`,
+    handle: ({ control, body }) => control.send.submit(readTestMessage(body)),
   }),
 ];
