@@ -18,17 +18,19 @@ import { ACTIVE, ENDED, HELD, REMOVED } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import type { DueChanges } from './due-memory.ts';
 import { MESSAGE_COLUMNS } from './message-rows.ts';
+import { isLivingRelay } from './nodes.ts';
 import type { OperationTable, PostgresContext } from './postgres-context.ts';
 import { compare } from './windows.ts';
 
 const MAX_RECIPIENTS = 50;
 /**
  * Greylisting knows the address that has tried before, so that a retry is left to the relay of the last attempt. Another one takes it if that
- * relay is dead, or two minutes late.
+ * relay is dead, or two minutes late. The database says at the claim who lives: what this relay knows of the others is some seconds old.
  */
 export const LEFT_TO_OTHERS = 2 * MINUTE;
 const IS_OURS = (row: string) =>
-  `(${row}.tried_by IS NULL OR ${row}.tried_by <> ALL($5::text[]) OR ${row}.next_attempt <= $2 - ${LEFT_TO_OTHERS})`;
+  `(${row}.tried_by IS NULL OR ${row}.tried_by = $5 OR ${row}.next_attempt <= $2 - ${LEFT_TO_OTHERS}
+    OR ${row}.tried_by <> ALL(ARRAY(SELECT w.name FROM nodes w WHERE ${isLivingRelay('w')})))`;
 /** The first rows choose the messages; then all other due recipients of these messages at the destination come with them. */
 const CLAIM = `
   WITH first AS MATERIALIZED (
@@ -69,7 +71,7 @@ async function claim(context: PostgresContext, argument: Argument<'claim'>): Pro
   const { destination, now, limit, lease } = argument;
   due.touch(destination);
   context.sign(lease);
-  const rows = await tx.all<Claimed>(CLAIM, destination, now, limit, lease, context.others);
+  const rows = await tx.all<Claimed>(CLAIM, destination, now, limit, lease, context.machine);
   if (rows.length === 0) return [];
   const byMessage = new Map<string, Claimed[]>();
   for (const row of rows) byMessage.set(row.message, [...(byMessage.get(row.message) ?? []), row]);

@@ -3,6 +3,7 @@ import type { ClusterLook, PrimaryFacts, ServerFacts, StandbyFacts, StoreCluster
 import { StoreError } from '../opening.ts';
 import { type DatabaseHost, DatabaseSession, type ServerOptions } from './database-session.ts';
 import { reasonOf } from './link.ts';
+import { isLivingRelay } from './nodes.ts';
 import { FORMAT, formatOf } from './postgres-schema.ts';
 import { backupDatabase, restoreDatabase } from './store-move.ts';
 
@@ -50,9 +51,7 @@ const NODES = `
   FROM nodes n LEFT JOIN claimed c ON c.process = n.machine || '/' || n.pid LEFT JOIN leased l ON l.process = n.machine || '/' || n.pid
   ORDER BY n.id`;
 
-const RELAYS = `
-  SELECT name, config_digest AS digest FROM nodes WHERE config_digest IS NOT NULL AND seen_at > clock_timestamp() - interval '30 s'
-  ORDER BY name, id`;
+const RELAYS = `SELECT n.name, n.config_digest AS digest FROM nodes n WHERE ${isLivingRelay('n')} ORDER BY n.name, n.id`;
 
 export function postgresCluster(server: ServerOptions, machine: string): StoreCluster {
   const lookAll = () => Promise.all(server.hosts.map((host) => lookAt(server, host)));

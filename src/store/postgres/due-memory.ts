@@ -33,7 +33,7 @@ const SHARED = { all: allDestinations(EARLIEST_OF_OURS), some: someDestinations(
 type Question = {
   readonly now: number;
   readonly limit: number;
-  /** The other relays that live. */
+  /** The other relays that lived some seconds ago. A destination that is named by mistake gives no claim. */
   readonly others: readonly string[];
 };
 

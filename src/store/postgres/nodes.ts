@@ -30,18 +30,19 @@ export type Node = {
 };
 
 const TAKE = `
-  INSERT INTO nodes (id, incarnation, seen_at, started_at, machine, pid, version, name)
-  SELECT min(g.id), $1, clock_timestamp(), clock_timestamp(), $3, $4, $5, $6 FROM generate_series(0, $2::int - 1) AS g (id)
+  INSERT INTO nodes (id, incarnation, seen_at, started_at, machine, pid, version, name, config_digest)
+  SELECT min(g.id), $1, clock_timestamp(), clock_timestamp(), $3, $4, $5, $6, $7 FROM generate_series(0, $2::int - 1) AS g (id)
   WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = g.id AND n.seen_at > clock_timestamp() - interval '30 s')
   ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, seen_at = excluded.seen_at, started_at = excluded.started_at,
     machine = excluded.machine, pid = excluded.pid, version = excluded.version, name = excluded.name,
-    config_digest = NULL, beat = 0
+    config_digest = excluded.config_digest, beat = 0
   RETURNING id, (extract(epoch FROM started_at) * 1000)::float8 AS since`;
 /** The counts of the process before stay in the row. */
 const TAKE_WRITER = `
   INSERT INTO writers (node, kind, mark) VALUES ($1, $2, $3) ON CONFLICT (node, kind) DO UPDATE SET mark = excluded.mark`;
 
-export async function takeNode(session: DatabaseSession, name: string): Promise<Node> {
+/** @param digest of the settings; undefined: this is no relay, or not yet. */
+export async function takeNode(session: DatabaseSession, name: string, digest?: string): Promise<Node> {
   const incarnation = randomBytes(9).toString('hex');
   await session.ask('BEGIN');
   try {
@@ -55,6 +56,7 @@ export async function takeNode(session: DatabaseSession, name: string): Promise<
       process.pid,
       VERSION,
       name,
+      digest ?? null,
     ]);
     const { id, since } = rows[0]!;
     const marks = [MAIL, REST].map((kind) => ({ node: id, kind, mark: randomBytes(5).readUIntBE(0, 5) }));
@@ -112,11 +114,14 @@ export async function keepNode(session: DatabaseSession, node: Node, digest: str
   return lost > FAILOVER ? { lost } : 'kept';
 }
 
-/** The other relays that live, in the order of their names. A command is none: it has announced no settings. */
+/** The condition of a row of `nodes`. A command is no relay: it has announced no settings. */
+export const isLivingRelay = (row: string) =>
+  `${row}.config_digest IS NOT NULL AND ${row}.seen_at > clock_timestamp() - interval '30 s'`;
+
+/** The other relays that live, in the order of their names. */
 export async function livingOthers(session: DatabaseSession, { id }: Node): Promise<readonly OtherRelay[]> {
   const sql = `
-    SELECT name, config_digest AS digest FROM nodes
-    WHERE id <> $1 AND config_digest IS NOT NULL AND seen_at > clock_timestamp() - interval '30 s' ORDER BY name, id`;
+    SELECT n.name, n.config_digest AS digest FROM nodes n WHERE n.id <> $1 AND ${isLivingRelay('n')} ORDER BY n.name, n.id`;
   return (await session.ask<OtherRelay>(sql, [id])).rows;
 }
 

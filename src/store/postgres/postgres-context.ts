@@ -16,7 +16,7 @@ export type PostgresContext = {
   readonly node: number;
   /** The name of this relay: whose back-off `paces` is, and whose retries are. */
   readonly machine: string;
-  /** The other relays that live. */
+  /** The other relays that lived some seconds ago. */
   readonly others: readonly string[];
 };
 

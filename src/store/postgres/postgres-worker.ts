@@ -99,7 +99,8 @@ function receive(from: MessagePort, message: ToWorker | Announcement): void {
   else if (message === 'watch') watched = true;
   else if ('digest' in message) {
     digest = message.digest;
-    beatAt = Number.NEGATIVE_INFINITY; // told with the next look
+    beatAt = Number.NEGATIVE_INFINITY;
+    void live(); // until then this is no relay for the others
   } else if ('port' in message) ports.add(message.port, listen);
   else for (const request of ports.take(from, message)) admit(request);
 }
@@ -397,7 +398,7 @@ async function tellClock(session: DatabaseSession): Promise<void> {
 function renew(): Promise<void> {
   renewing ??= (async () => {
     const session = await links.life.session(performance.now() + PATIENCE);
-    node = await takeNode(session, relayName);
+    node = await takeNode(session, relayName, digest);
     writers.mail.renew(node.rows[MAIL]);
     writers.rest.renew(node.rows[REST]);
   })().finally(() => {
