@@ -6,7 +6,7 @@ import { defineConfig } from 'vitest/config';
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Whole Debian systems are made and booted for these: minutes each, so they have a command of their own, `npm run test:roots`. */
 const ROOTS = ['test/deploy/install.test.ts', 'test/deploy/dockerfile.test.ts'];
-/** They share two processes, and their files need not survive a power cut. */
+/** They share the worker processes, and their files need not survive a power cut. */
 const UNITS = ['test/unit/**/*.test.ts', 'test/architecture.test.ts', 'test/documents.test.ts'];
 /** Messages and a report through a whole relay, in little time. */
 const ONE_RELAY = ['test/integration/addresses.test.ts'];
@@ -37,7 +37,7 @@ process.env['NODE_COMPILE_CACHE'] ??= `${root}node_modules/.cache/node`;
 export default defineConfig({
   test: {
     root,
-    maxWorkers: 2,
+    maxWorkers: 3, // on two cores: many a test waits for processes, deadlines and disks
     pool: 'forks',
     testTimeout: 120_000,
     hookTimeout: 180_000,

@@ -83,7 +83,7 @@ async function crashAndRecover(calls: string, n: number): Promise<Fate> {
 
 describe.skipIf(!present)('killed at a system call', () => {
   // first come the calls of a start, then those of acceptance, then those that note the delivery: up to a run that makes fewer
-  test.each([['fsync,fdatasync', 1] as const, ...sized([['pwrite64', 5] as const], [], [['pwrite64', 5] as const])])(
+  test.each([['fsync,fdatasync', 1] as const, ...sized([['pwrite64', 5] as const], [])])(
     '%s: what was answered 250 arrives, whole, whichever call was the last',
     async (calls, step) => {
       const fates: Fate[] = [];
@@ -91,6 +91,6 @@ describe.skipIf(!present)('killed at a system call', () => {
       // the sweep proves something only when it met every phase
       expect(new Set(fates)).toEqual(new Set(['died at start', 'died before 250', 'died after 250', 'lived']));
     },
-    150_000,
+    600_000,
   );
 });
