@@ -1,6 +1,6 @@
 /** Finds messages and shows what happened to them. */
 import { canonicalMailbox } from '../smtp/address.ts';
-import type { BrowseQuery, RecipientState, StoreData } from '../store/store.ts';
+import type { BrowsedMessage, BrowseQuery, RecipientPart, RecipientState, StoreData } from '../store/store.ts';
 import { ControlError } from './control-error.ts';
 import { iso, type ListedMessage, listedShape, type TracedMessage, traceShape } from './shapes.ts';
 import { normalUserName } from './users.ts';
@@ -13,12 +13,18 @@ export type TraceControl = {
   find(what: string, limit: number): Promise<readonly TracedMessage[]>;
   /** One page of messages that fit, the newest first. Rejects if the user has no possible name. */
   browse(query: BrowseQuery): Promise<ListedPage>;
-  /** One message with all attempts, and the reports about it. Rejects with `not found` if there is no such message. */
-  show(id: string): Promise<WholeMessage>;
+  /** One message with these recipients and their attempts, and the reports about it. Rejects with `not found` if there is no such message. */
+  show(id: string, part: RecipientPart): Promise<ShownMessage>;
 };
 
-/** `reports`: what its sender was told, the oldest first. */
-type WholeMessage = TracedMessage & { readonly reports: readonly MessageReport[] };
+type ShownMessage = TracedMessage & {
+  /** Of all its recipients. */
+  readonly states: BrowsedMessage['states'];
+  /** The number of the first recipient that follows. null: there is none. */
+  readonly next: number | null;
+  /** What its sender was told, the oldest first. */
+  readonly reports: readonly MessageReport[];
+};
 
 type MessageReport = {
   readonly id: string;
@@ -44,16 +50,20 @@ export function createTraceControl({ messages }: Pick<StoreData, 'messages'>): T
       const { items, next, searchedBackTo } = await messages.browse({ ...query, ...named });
       return { items: items.map(listedShape), next, searchedBackTo: iso(searchedBackTo) };
     },
-    async show(id) {
-      const [message, { items }] = await Promise.all([
-        messages.get(id),
+    async show(id, part) {
+      const [message, { items: counted }, { items }] = await Promise.all([
+        messages.get(id, part),
+        messages.browse({ ids: [id], limit: 1 }),
         messages.browse({ about: id, after: id, limit: MOST_REPORTS }),
       ]);
       if (message === undefined) throw new ControlError('not found', 'message', `No message ${id}.`);
       const reports = items.toReversed().flatMap(({ id, acceptedAt, recipients: [to] }) => {
         return to === undefined ? [] : [{ id, acceptedAt: iso(acceptedAt), recipient: to.address, state: to.state }];
       });
-      return { ...traceShape(message), reports };
+      const states = counted[0]?.states ?? {};
+      const count = Object.values(states).reduce((sum, one) => sum + one, 0);
+      const end = part.from + part.limit;
+      return { ...traceShape(message), states, next: end < count ? end : null, reports };
     },
     async find(what, limit) {
       const found = await messages.find(what, limit);

@@ -17,6 +17,7 @@ import type {
   QueueGroup,
   QueueGroupQuery,
   QueueSummaryRow,
+  RecipientPart,
   Selection,
   SelectionPreview,
   StoredMessage,
@@ -347,7 +348,8 @@ export type MessageStore = {
   thaw(latest: number, now: number): Promise<number>;
 
   list(query: ListQuery): Promise<readonly StoredMessage[]>;
-  get(id: string): Promise<StoredMessage | undefined>;
+  /** @param part only these recipients, with their attempts. */
+  get(id: string, part?: RecipientPart): Promise<StoredMessage | undefined>;
   /** Finds messages by queue id, Message-ID (with or without angle brackets), recipient or reverse-path. The newest is first. */
   find(text: string, limit: number): Promise<readonly StoredMessage[]>;
   /** One page of messages, ended ones too, the newest first. */

@@ -8,6 +8,9 @@ export type StoredMessage = MessageFacts & {
   readonly recipients: readonly (StoredRecipient & { readonly trace: readonly AttemptRecord[] })[];
 };
 
+/** Some recipients of one message, by their numbers, which begin at 0. */
+export type RecipientPart = { readonly from: number; readonly limit: number };
+
 /** Which recipients that have not ended. What is given must all fit. */
 export type RecipientFilter = {
   /** The domain of the recipient. */

@@ -118,6 +118,7 @@ export type {
   OverLimit,
   QueueGroup,
   QueueGroupQuery,
+  RecipientPart,
   Selection,
   StoredMessage,
   Touched,

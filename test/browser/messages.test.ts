@@ -4,15 +4,23 @@ import type { NewMessage, Store } from '../../src/store/store.ts';
 import { inBrowser, lookAt } from '../support/browser.ts';
 import { startConsoleRelay } from '../support/console-relay.ts';
 import { fillMail } from '../support/mail-world.ts';
+import { newMessage } from '../support/store-rig.ts';
 
 /** Machines are slow at times. */
 const PATIENCE = { timeout: 30_000 };
 
 let messages: readonly NewMessage[];
+/** To more recipients than a page shows. */
+let large: NewMessage;
 
 async function startWithMail() {
   const prepare = async (store: Store) => {
     messages = await fillMail(store);
+    large = newMessage({
+      to: Array.from({ length: 51 }, (_, n) => `reader${n}@list.example`),
+      acceptedAt: messages[0]!.acceptedAt,
+    });
+    await store.messages.accept({ message: large });
   };
   return startConsoleRelay({ prepare });
 }
@@ -41,6 +49,17 @@ inBrowser('messages', startWithMail, (console) => {
     const proof = await page.evaluate(() => navigator.clipboard.readText());
     expect(proof).toContain('To: <anna@alpha.example>: relayed');
     expect(proof).toMatch(/UTC {2}mx1\.alpha\.example \[198\.51\.100\.25\] {2}TLSv1\.3 {2}250 2\.0\.0 Ok: queued as 4F2K9/);
+  });
+
+  test('a message to very many shows its recipients in parts', async () => {
+    await using visit = await console().open('operator');
+    const { page } = visit;
+    await page.goto(`/messages/${large.id}`);
+    await page.getByText('Recipients 1 to 50 of 51').waitFor();
+    await page.getByRole('link', { name: 'Later recipients' }).click();
+    await page.getByRole('heading', { level: 2, name: 'reader50@list.example' }).waitFor();
+    await page.getByRole('link', { name: 'Earlier recipients' }).click();
+    await page.getByRole('heading', { level: 2, name: 'reader0@list.example' }).waitFor();
   });
 
   test('what strangers wrote is text, with its hidden signs shown', async () => {

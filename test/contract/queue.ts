@@ -181,6 +181,16 @@ export function queueContract({ name, open }: Subject): void {
       expect(one?.recipients).toMatchObject([{ address: 'b@y.example', n: 1, state: 'relayed' }]);
     });
 
+    test('shows a part of the recipients of one message, with their attempts', async () => {
+      const { first, second } = await opened();
+      const [id] = await filled(first);
+      const part = async (from: number, limit: number) =>
+        (await second.get(id!, { from, limit }))!.recipients.map(({ n, trace }) => [n, ...trace.map(({ outcome }) => outcome)]);
+      expect(await part(0, 1)).toEqual([[0]]);
+      expect(await part(1, 2 ** 31 - 1)).toEqual([[1, 'relayed']]);
+      expect(await part(2, 1)).toEqual([]);
+    });
+
     test('comes in pages, and says how far it has looked', async () => {
       const { first, second } = await opened();
       const ids = await filled(first);

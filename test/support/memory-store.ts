@@ -369,9 +369,11 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       }
       return page;
     },
-    async get(id) {
+    async get(id, { from, limit } = { from: 0, limit: Number.POSITIVE_INFINITY }) {
       const kept = messages.get(id);
-      return kept === undefined ? undefined : view(kept);
+      if (kept === undefined) return undefined;
+      const { recipients, ...message } = view(kept);
+      return { ...message, recipients: recipients.slice(from, from + limit) };
     },
     async find(text, limit) {
       const isMeant = ({ facts, recipients }: Kept) =>

@@ -73,10 +73,12 @@ export const listedMessage = v.object({
   states: stateCounts,
 });
 
-/** One message with each attempt. */
+/** One message with each attempt for some of its recipients. */
 export const wholeMessage = v.object({
   ...messageFields,
   recipients: v.array(v.object({ ...recipientFields, attempts: v.array(attemptShape) })),
+  states: v.pipe(stateCounts, v.description('Of all recipients.')),
+  next: v.pipe(v.nullable(v.number()), v.description('The `from` of the next recipients. null: there are no more.')),
   signatures: v.pipe(v.array(v.string()), v.description('`selector._domainkey.domain` of each of our signatures.')),
   about: v.pipe(v.nullable(v.string()), v.description('The message that this report is about.')),
   reports: v.pipe(

@@ -39,6 +39,17 @@ export const MESSAGE_FILTERS = {
   until: instant('until', 'Accepted before then.'),
 };
 
+/** Recipients of one message come in parts: there may be thousands of attempts. */
+const firstRecipient = v.optional(
+  v.pipe(
+    v.string(),
+    v.regex(/^\d{1,9}$/, 'from is a whole number, the number of a recipient.'),
+    v.transform(Number),
+    v.description('The number of the first recipient that is shown, from 0 on: the `next` of the answer before.'),
+  ),
+  '0',
+);
+
 type Filters = v.InferOutput<v.StrictObjectSchema<typeof MESSAGE_FILTERS, undefined>>;
 
 /** What the store is asked. The caller sees no other mail, whatever the filters say. */
@@ -95,10 +106,11 @@ export const MESSAGE_ROUTES = [
     path: '/messages/:id',
     access: 'account',
     scope: 'messages:read',
-    about: 'One message with each attempt for each recipient, and what its sender was told.',
+    about: 'One message with each attempt for some of its recipients, and what its sender was told.',
+    query: v.strictObject({ from: firstRecipient, limit: pageLimit }),
     answer: wholeMessage,
-    async handle({ params: { id }, by, control }) {
-      const message = await control.trace.show(id);
+    async handle({ params: { id }, query, by, control }) {
+      const message = await control.trace.show(id, query);
       if (!sees(by, message.user)) throw new ApiProblem(404, `No message ${id}.`);
       return message;
     },

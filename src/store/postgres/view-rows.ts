@@ -2,9 +2,10 @@
 
 import type { AttemptRecord } from '../attempt-record.ts';
 import type { RecipientState } from '../message-store.ts';
-import type { StoredMessage } from '../message-view.ts';
+import type { RecipientPart, StoredMessage } from '../message-view.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
 import { decodeGroup, STATE_COUNTS } from '../sqlite/queue-groups.ts';
+import { ALL_RECIPIENTS } from '../sqlite/reading.ts';
 import {
   type AttemptRow,
   decodeAttempt,
@@ -23,18 +24,23 @@ const STEP_MESSAGES = 2000;
 const STEP_TRIM = 500;
 
 /** In the order of the ids that are asked for. */
-async function load(tx: DatabaseTransaction, ids: readonly string[]): Promise<StoredMessage[]> {
+async function load(
+  tx: DatabaseTransaction,
+  ids: readonly string[],
+  { from, limit }: RecipientPart = ALL_RECIPIENTS,
+): Promise<StoredMessage[]> {
   if (ids.length === 0) return [];
+  const named = 'WHERE message = ANY($1::text[]) AND n >= $2 AND n - $2 < $3';
   const facts = tx.send<MessageRow>(`SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id = ANY($1::text[])`, ids);
   const recipients = tx.send<RecipientRow>(
-    `SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ANY($1::text[]) ORDER BY message, n`,
-    ids,
+    `SELECT ${RECIPIENT_COLUMNS} FROM recipients ${named} ORDER BY message, n`,
+    ...[ids, from, limit],
   );
   const attempts = tx.send<AttemptRow & { message: string; n: number }>(
     `SELECT message, n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, proof, policy_id AS "policyId",
        judged, via, conversation
-     FROM attempts WHERE message = ANY($1::text[]) ORDER BY message, n, attempt`,
-    ids,
+     FROM attempts ${named} ORDER BY message, n, attempt`,
+    ...[ids, from, limit],
   );
   await tx.flush();
   const traces = new Map<string, AttemptRecord[]>();
@@ -47,7 +53,9 @@ async function load(tx: DatabaseTransaction, ids: readonly string[]): Promise<St
   const byMessage = new Map<string, StoredMessage['recipients'][number][]>();
   for (const row of await recipients) {
     const one = { ...decodeRecipient(row), trace: traces.get(`${row.message} ${row.n}`) ?? [] };
-    byMessage.set(row.message, [...(byMessage.get(row.message) ?? []), one]);
+    const ofMessage = byMessage.get(row.message) ?? [];
+    byMessage.set(row.message, ofMessage);
+    ofMessage.push(one);
   }
   const found = new Map((await facts).map((row) => [row.id, { ...decodeFacts(row), recipients: byMessage.get(row.id) ?? [] }]));
   return ids.flatMap((id) => found.get(id) ?? []);
@@ -247,7 +255,7 @@ export const viewOperations: OperationTable<
 > = {
   list: { kind: 'read', run: list },
   browse: { kind: 'read', run: browse },
-  get: { kind: 'read', run: async ({ tx }, id) => (await load(tx, [id]))[0] },
+  get: { kind: 'read', run: async ({ tx }, { id, part }) => (await load(tx, [id], part))[0] },
   find: { kind: 'read', run: find },
   counts: { kind: 'read', run: counts },
   summary: { kind: 'read', run: ({ tx }, limit) => tx.all<Result<'summary'>[number]>(SUMMARY, limit) },

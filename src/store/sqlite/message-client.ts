@@ -76,7 +76,7 @@ export function messageStore(client: StoreCaller, spool: BodyStore): MessageStor
     giveBack: (lease, now) => total(walk((after) => client.call('giveBack', { lease, after, now }))),
     thaw: (latest, now) => total(walk((after) => client.call('thaw', { latest, after, now }))),
     list: (query) => list(client, query),
-    get: (id) => client.call('get', id),
+    get: (id, part) => client.call('get', { id, part }),
     find: (text, limit) => find(client, text, limit),
     browse: (query) => browsePage(query, (step) => client.call('browse', step)),
     preview: (selection) => preview(client, selection),
@@ -248,7 +248,7 @@ function list(client: StoreCaller, query: ListQuery): Promise<readonly StoredMes
 }
 
 async function find(client: StoreCaller, text: string, limit: number): Promise<readonly StoredMessage[]> {
-  const named = await client.call('get', text);
+  const named = await client.call('get', { id: text });
   if (named !== undefined) return [named];
   let left = limit;
   return walk(async (after) => {

@@ -1,6 +1,6 @@
 /** Reads messages for people: list, get and find. Each step reads a limited number of rows, so that other requests do not wait. */
 import type { AttemptRecord } from '../attempt-record.ts';
-import type { StoredMessage } from '../message-view.ts';
+import type { RecipientPart, StoredMessage } from '../message-view.ts';
 import type { Context } from './context.ts';
 import { isCorrupt } from './database.ts';
 import type { Step } from './queue-commands.ts';
@@ -16,6 +16,7 @@ import {
 import { ENDED } from './states.ts';
 
 const STEP_MESSAGES = 2000;
+export const ALL_RECIPIENTS: RecipientPart = { from: 0, limit: 2 ** 31 - 1 };
 /** Is behind all ids, which have only digits and lower-case letters. */
 export const AFTER_ALL = '\uffff';
 
@@ -55,29 +56,33 @@ function matching({ db }: Context, table: string, query: ListStep, last: string)
 }
 
 function load(context: Context, ids: readonly string[]): StoredMessage[] {
-  return ids.map((id) => get(context, id)).filter((message) => message !== undefined);
+  return ids.map((id) => get(context, { id })).filter((message) => message !== undefined);
 }
 
+type GetQuery = { readonly id: string; readonly part?: RecipientPart | undefined };
+
 /** A message whose rows cannot be read is skipped, so that the others are shown. */
-export function get(context: Context, id: string): StoredMessage | undefined {
+export function get(context: Context, query: GetQuery): StoredMessage | undefined {
   try {
-    return loadMessage(context, id);
+    return loadMessage(context, query);
   } catch (error) {
     if (isCorrupt(error)) return undefined;
     throw error;
   }
 }
 
-function loadMessage({ db }: Context, id: string): StoredMessage | undefined {
+function loadMessage({ db }: Context, { id, part = ALL_RECIPIENTS }: GetQuery): StoredMessage | undefined {
   const row = db.get<MessageRow>('SELECT * FROM messages WHERE id = ?', id);
   if (row === undefined) return undefined;
-  const recipients = db.all<RecipientRow>(`SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? ORDER BY n`, id);
+  const named = 'WHERE message = ? AND n >= ? AND n < ?';
+  const values = [id, part.from, part.from + part.limit] as const;
+  const recipients = db.all<RecipientRow>(`SELECT ${RECIPIENT_COLUMNS} FROM recipients ${named} ORDER BY n`, ...values);
   const traces = new Map<number, AttemptRecord[]>();
   const attempts = db.all<AttemptRow & { n: number }>(
     `SELECT n, at, mx, ip, tls, outcome, code, status, reply, seconds, assurance, proof, policy_id AS policyId, judged, via,
        conversation
-     FROM attempts WHERE message = ? ORDER BY n, attempt`,
-    id,
+     FROM attempts ${named} ORDER BY n, attempt`,
+    ...values,
   );
   for (const { n, ...attempt } of attempts) {
     const trace = traces.get(n) ?? [];

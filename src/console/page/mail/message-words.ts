@@ -11,6 +11,8 @@ const ORDER = ['failed', 'expired', 'held', 'uncertain', 'delayed', 'queued', 'a
 
 type Counted = { readonly states: Readonly<Record<string, number | undefined>> };
 
+export const recipientCount = ({ states }: Counted): number => statesOf({ states }).reduce((sum, [, count]) => sum + count, 0);
+
 /** Recipients by state, the worst first. */
 function statesOf({ states }: Counted): readonly (readonly [state: string, count: number])[] {
   return Object.entries(states)
@@ -27,7 +29,7 @@ export function stateMarks(message: Counted) {
 
 /** The first recipient, and how many more. */
 function recipientWords({ recipients, states }: Pick<ListedMessage, 'recipients' | 'states'>) {
-  const count = Object.values(states).reduce((sum, one) => sum + one, 0);
+  const count = recipientCount({ states });
   const first = recipients[0]?.recipient;
   return html`${first === undefined ? '–' : strange(first)}${count > 1 && html` <span class="dim">${t('messages.others', { count: count - 1 })}</span>`}`;
 }

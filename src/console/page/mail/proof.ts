@@ -1,10 +1,12 @@
 /** What became of a message, as text for a colleague or the operator of another server: times in UTC, hosts, TLS, replies byte for byte, ids. */
 import type { ApiMessage } from '../../api/message-shapes.ts';
 import { strangerText } from '../stranger.ts';
+import { recipientCount } from './message-words.ts';
 
 /** @param relay the name of the relay. In English, because the other side may speak any language. */
 export function proofText(message: ApiMessage, relay: string): string {
   const { id, messageId, reversePath, acceptedAt, user, client, subject, size, recipients, signatures } = message;
+  const others = recipientCount(message) - recipients.length;
   const lines = [
     `Message ${id} at ${relay}`,
     `Message-ID: ${shown(messageId)}`,
@@ -17,6 +19,7 @@ export function proofText(message: ApiMessage, relay: string): string {
       `To: <${shown(recipient)}>: ${state}`,
       ...attempts.map(attemptLine),
     ]),
+    ...(others > 0 ? ['', `and ${others} other recipients, which this text leaves out`] : []),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -5,7 +5,7 @@ import { smarthostCommand } from '../command-line.ts';
 import { durationText, sizeText } from '../format.ts';
 import { type Children, html } from '../html.ts';
 import { useLoad } from '../load.ts';
-import { senderWords } from '../mail/message-words.ts';
+import { recipientCount, senderWords, stateMarks } from '../mail/message-words.ts';
 import { proofText } from '../mail/proof.ts';
 import { queueButtons } from '../mail/queue-actions.ts';
 import type { PageProps } from '../pages.ts';
@@ -22,6 +22,7 @@ import {
   when,
 } from '../parts/basics.ts';
 import { openDialog } from '../parts/dialog.ts';
+import { filterHref, useFilters } from '../parts/filter-bar.ts';
 import { orTell } from '../parts/toast.ts';
 import { mayAs } from '../session.ts';
 import { t } from '../texts.ts';
@@ -32,19 +33,31 @@ type Attempt = Recipient['attempts'][number];
 
 const OPEN: readonly string[] = ['queued', 'active', 'delayed', 'uncertain', 'held'];
 const POLL = 5000;
+/** Recipients of one look: a message may have thousands of attempts. */
+const MOST_SHOWN = 50;
 
 export function MessagePage({ params: { id = '' } }: PageProps) {
-  const { value: message, failure, again } = useLoad<ApiMessage>(`/messages/${encodeURIComponent(id)}`, { every: POLL });
+  const { from } = useFilters(['from']);
+  const {
+    value: message,
+    failure,
+    again,
+  } = useLoad<ApiMessage>(`/messages/${encodeURIComponent(id)}`, {
+    query: { from, limit: MOST_SHOWN },
+    every: POLL,
+  });
   if (message === undefined)
     return html`${pageHead(t('page.message'))} ${failureNote(failure, again)} ${failure ? html`<p><a href="/messages">${t('page.messages')}</a></p>` : loadingNote()}${byCommand(smarthostCommand('trace', id))}`;
-  const isOpen = message.recipients.some(({ state }) => OPEN.includes(state));
+  const states = Object.keys(message.states);
+  const isOpen = states.some((state) => OPEN.includes(state));
   return html`
     ${pageHead(message.subject === undefined ? html`<span class="mono">${message.id}</span>` : strange(message.subject, 300), actions(message))}
     ${failureNote(failure, again)}
     <section class="panel">
       ${facts(message)}
     </section>
-    ${isOpen && mayAs('operator') && queueButtons({ selection: { ids: [message.id] }, states: message.recipients.map(({ state }) => state), done: again })}
+    ${isOpen && mayAs('operator') && queueButtons({ selection: { ids: [message.id] }, states, done: again })}
+    ${partLine(message, Number(from ?? 0))}
     <ol class="timeline" aria-label=${t('message.recipients')}>
       <li>${accepted(message)}</li>
       ${message.recipients.map((recipient) => html`<li key=${recipient.recipient}>${recipientPart(recipient, message)}</li>`)}
@@ -52,6 +65,19 @@ export function MessagePage({ params: { id = '' } }: PageProps) {
     ${message.about !== null && html`<p>${t('message.about')} <a class="mono" href=${pathTo('/messages', message.about)}>${message.about}</a></p>`}
     ${byCommand(smarthostCommand('trace', '--verbose', message.id))}
   `;
+}
+
+/** Which recipients these are, and the way to the others. */
+function partLine({ recipients, states, next }: ApiMessage, from: number) {
+  if (from === 0 && next === null) return null;
+  const [first, last] = [from + 1, from + recipients.length];
+  const before = from > MOST_SHOWN ? String(from - MOST_SHOWN) : null;
+  return html`<nav class="pager" aria-label=${t('message.recipients')}>
+    <span>${stateMarks({ states })}</span>
+    <span>${t('message.part', { first, last, count: recipientCount({ states }) })}</span>
+    ${from > 0 && html`<a class="button" href=${filterHref({ from: before })}>${t('message.earlier')}</a>`}
+    ${next !== null && html`<a class="button" href=${filterHref({ from: String(next) })}>${t('message.later')}</a>`}
+  </nav>`;
 }
 
 function actions(message: ApiMessage) {

@@ -51,6 +51,20 @@ test('one message has each attempt and what its sender was told', async () => {
   expect((await console.ask('GET', '/messages/1h8m2k9x70abc')).status).toBe(404);
 });
 
+test('the recipients of one message come in parts, each with its attempts', async () => {
+  await using console = await startTestConsole();
+  const message = newMessage({ user: 'shop', acceptedAt: NOW, to: ['a', 'b', 'c', 'd', 'e'].map((name) => `${name}@x.example`) });
+  await console.store.messages.accept({ message });
+  const part = async (query: string) => (await console.ask('GET', `/messages/${message.id}?${query}`)).body;
+  const names = ({ recipients }: any) => recipients.map(({ recipient }: any) => recipient[0]).join('');
+  const first = await part('limit=2');
+  expect([names(first), first.next, first.states]).toEqual(['ab', 2, { queued: 5 }]);
+  const last = await part(`limit=3&from=${first.next}`);
+  expect([names(last), last.next, last.states]).toEqual(['cde', null, { queued: 5 }]);
+  expect(names(await part('from=5'))).toBe('');
+  expect((await console.ask('GET', `/messages/${message.id}?from=-1`)).status).toBe(422);
+});
+
 test('the queue is shown by destination, by credential, and message by message', async () => {
   await using console = await startTestConsole();
   const ids = await filled(console);

@@ -17,6 +17,7 @@ test('a proof has time, host, address, TLS, reply and ids, in UTC', () => {
     ...{ id: '1m80c1e7zdvtr', messageId: '<1@corp.example>', user: 'exchange', reversePath: 'max@corp.example', size: 49152 },
     ...{ acceptedAt: '2026-11-28T09:42:05.113Z', client: { ip: '203.0.113.9', tls: 'TLSv1.2', mechanism: 'LOGIN' } },
     ...{ subject: 'Offer\u202e', recipients: [recipient], signatures: ['s1._domainkey.corp.example'], about: null, reports: [] },
+    ...{ states: { relayed: 1 }, next: null },
   };
   expect(proofText(message, 'relay.example.net')).toBe(`Message 1m80c1e7zdvtr at relay.example.net
 Message-ID: <1@corp.example>
@@ -28,6 +29,9 @@ Signed: s1._domainkey.corp.example
 To: <anna@alpha.test>: relayed
   2026-11-28 09:42:05.400 UTC  mx.alpha.test [192.0.2.5]  TLSv1.3  250 2.0.0 Ok: queued as 4F2K9  (0.3 s)
 `);
+  expect(proofText({ ...message, states: { relayed: 50, delayed: 1 } }, 'relay.example.net')).toMatch(
+    /\n\nand 50 other recipients, which this text leaves out\n$/,
+  );
 });
 
 test('of a message that was told twice the last row is shown, the newest message first', () => {
