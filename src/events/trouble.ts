@@ -47,6 +47,11 @@ export const TROUBLE = {
       seconds: count,
     },
   ),
+  databaseWentBack: define(
+    'error',
+    'The database went back in time by `seconds` or more, as after a restore. All mail that waited in it is held, because some of it may have been sent since then.',
+    { seconds: count, messages: count, recipients: count },
+  ),
   clockJumped: define('warn', 'The clock of the machine was changed by `seconds`.', { seconds: count }),
   clockCorrected: define('warn', 'Due times that were too far in the future were corrected.', { recipients: count }),
   routesNotFollowed: define('error', 'The current routes could not be applied to waiting mail.', { error }),

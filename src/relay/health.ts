@@ -19,6 +19,7 @@ export function storeEvents(log: EventLog): OpenOptions {
     onTrouble: (error) => log.emit('storeTrouble', { error }),
     onSkew: (seconds) => log.emit('clockSkew', { seconds }),
     onOldTransaction: (seconds) => log.emit('oldTransaction', { seconds }),
+    onWentBack: (found) => log.emit('databaseWentBack', found),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Chooses the engine that keeps the data. Only this file reads the setting `store`. */
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import type { StoreCluster } from './cluster.ts';
 import { joinFiles, type StoreFiles, storeFiles } from './embedded/embedded.ts';
@@ -29,7 +30,12 @@ type Engine = {
 function engineOf({ store, dataDir }: StoreSettings): Engine {
   if (typeof store === 'object') {
     return {
-      open: async (options) => openPostgres({ ...options, server: serverOf(store), node: store.node, maxSize: store.maxSize }),
+      open: async (options) =>
+        openPostgres({
+          ...{ ...options, server: serverOf(store), node: store.node, maxSize: store.maxSize },
+          // A command leaves it to the relay to find out.
+          ...(options.onWentBack === undefined ? {} : { pastFile: join(dataDir, 'database.seen') }),
+        }),
       join: joinPostgres,
       cluster: () => clusterAt(serverOf(store), store.node ?? hostname()),
     };

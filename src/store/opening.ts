@@ -3,6 +3,9 @@
 /** A message that differs from what was written. Its recipients are held. */
 export type Damage = { readonly id: string; readonly reason: string };
 
+/** A database went back by so many seconds or more, and so much mail is held. */
+export type WentBack = { readonly seconds: number; readonly messages: number; readonly recipients: number };
+
 export type OpenOptions = {
   /** Called after each synced commit, with its duration and the number of requests that shared it. */
   readonly onCommit?: (seconds: number, requests: number) => void;
@@ -14,6 +17,8 @@ export type OpenOptions = {
   readonly onSkew?: (seconds: number) => void;
   /** Called with the age of a transaction that is open for too long: when it is found, and each hour. */
   readonly onOldTransaction?: (seconds: number) => void;
+  /** Called when a shared database has forgotten something, as after a restore, and all mail that waits in it is held. */
+  readonly onWentBack?: (found: WentBack) => void;
 };
 
 /** Thrown at opening. Its message is one sentence for the operator. */

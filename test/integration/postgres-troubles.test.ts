@@ -1,6 +1,6 @@
 /** More ways in which PostgreSQL, its machines or the way to them fail: what was accepted is there, and what is not there was not accepted. */
 import { spawn } from 'node:child_process';
-import { appendFileSync, rmSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
@@ -247,34 +247,6 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL is in 
       });
     },
   );
-
-  test('a database that went back in time, as after a restore, is noticed by a relay that works on it', async () => {
-    const { primary, database } = await start();
-    const troubles: string[] = [];
-    const store = await openPostgres({
-      server: primary.options(database),
-      onTrouble: ({ message }) => void troubles.push(message),
-    });
-    onTestFinished(() => store.close());
-    const beat = async () => (await primary.sql('SELECT beat FROM smarthost.nodes', database))[0]?.['beat'] as string | undefined;
-    await until(async () => Number(await beat()) >= 1);
-    const copy = `${primary.folder}-copy`;
-    onTestFinished(() => rmSync(copy, { recursive: true, force: true }));
-    await primary.stop();
-    await mustRun('cp', ['-a', primary.folder, copy]);
-    await primary.start();
-    expect(await accept(store)).toBe(true);
-    const before = Number(await beat());
-    await until(async () => Number(await beat()) >= before + 3);
-    expect(troubles.filter((message) => message.includes('went back'))).toEqual([]);
-    await primary.stop();
-    rmSync(primary.folder, { recursive: true });
-    await mustRun('cp', ['-a', copy, primary.folder]);
-    await primary.start();
-    await until(() => troubles.some((message) => message.includes('The database went back in time by')));
-    expect(await accept(store)).toBe(true);
-    expect((await idsIn(primary, database)).size).toBe(1);
-  });
 
   test('a retry whose commit waits for the standby is due once it is stored, although others were looked at meanwhile', async () => {
     const { primary, standby, options } = await startPair();

@@ -23,10 +23,6 @@ export type Node = {
   /** Random: one run of one process. */
   readonly incarnation: string;
   readonly rows: Readonly<Record<typeof MAIL | typeof REST, WriterRow>>;
-  /** When it took its number, by the clock of the database. */
-  readonly since: number;
-  /** Signs of life that the database has acknowledged. */
-  beats: number;
 };
 
 const TAKE = `
@@ -35,8 +31,8 @@ const TAKE = `
   WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = g.id AND n.seen_at > clock_timestamp() - interval '30 s')
   ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, seen_at = excluded.seen_at, started_at = excluded.started_at,
     machine = excluded.machine, pid = excluded.pid, version = excluded.version, name = excluded.name,
-    config_digest = excluded.config_digest, beat = 0
-  RETURNING id, (extract(epoch FROM started_at) * 1000)::float8 AS since`;
+    config_digest = excluded.config_digest
+  RETURNING id`;
 /** The counts of the process before stay in the row. */
 const TAKE_WRITER = `
   INSERT INTO writers (node, kind, mark) VALUES ($1, $2, $3) ON CONFLICT (node, kind) DO UPDATE SET mark = excluded.mark`;
@@ -49,7 +45,7 @@ export async function takeNode(session: DatabaseSession, name: string, digest?: 
     await session.ask('SET LOCAL synchronous_commit = on');
     await session.ask('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
     await refuseClosed(session);
-    const { rows } = await session.ask<{ id: number; since: number }>(TAKE, [
+    const { rows } = await session.ask<{ id: number }>(TAKE, [
       incarnation,
       NODES,
       hostname(),
@@ -58,11 +54,11 @@ export async function takeNode(session: DatabaseSession, name: string, digest?: 
       name,
       digest ?? null,
     ]);
-    const { id, since } = rows[0]!;
+    const { id } = rows[0]!;
     const marks = [MAIL, REST].map((kind) => ({ node: id, kind, mark: randomBytes(5).readUIntBE(0, 5) }));
     for (const { kind, mark } of marks) await session.ask(TAKE_WRITER, [id, kind, mark]);
     await session.ask('COMMIT');
-    return { id, incarnation, rows: { [MAIL]: marks[0]!, [REST]: marks[1]! }, since, beats: 0 };
+    return { id, incarnation, rows: { [MAIL]: marks[0]!, [REST]: marks[1]! } };
   } catch (error) {
     await session.ask('ROLLBACK').catch(() => {});
     throw error;
@@ -92,26 +88,13 @@ export async function livingNodes(session: DatabaseSession): Promise<readonly { 
   return (await session.ask<{ machine: string; pid: number }>(sql)).rows;
 }
 
-/** `taken`: the number was given to another process. `lost`: signs of life that the database has acknowledged, and has no more. */
-type Kept = 'kept' | 'taken' | { readonly lost: number };
-/** Signs of life are not waited for, so that a failover may lose the last ones. */
-const FAILOVER = 2;
-
 /**
- * A sign of life. It finds a database that went back in time, as after a restore, because each one is counted here and there.
- * @param digest of the settings; undefined: this is no relay.
+ * A sign of life. @param digest of the settings; undefined: this is no relay. @returns false if the number was given to another process, or
+ * is not known to the database any more.
  */
-export async function keepNode(session: DatabaseSession, node: Node, digest: string | undefined): Promise<Kept> {
-  const kept = `UPDATE nodes SET seen_at = clock_timestamp(), config_digest = $3, beat = beat + 1 WHERE id = $1 AND incarnation = $2
-    RETURNING beat`;
-  const beat = (await session.ask<{ beat: number }>(kept, [node.id, node.incarnation, digest ?? null])).rows[0]?.beat;
-  if (beat === undefined) {
-    const later = 'SELECT 1 FROM nodes WHERE id = $1 AND started_at > to_timestamp($2::float8 / 1000)';
-    return (await session.ask(later, [node.id, node.since])).count > 0 ? 'taken' : { lost: node.beats };
-  }
-  const lost = node.beats + 1 - beat;
-  node.beats = beat;
-  return lost > FAILOVER ? { lost } : 'kept';
+export async function keepNode(session: DatabaseSession, node: Node, digest: string | undefined): Promise<boolean> {
+  const sql = 'UPDATE nodes SET seen_at = clock_timestamp(), config_digest = $3 WHERE id = $1 AND incarnation = $2';
+  return (await session.ask(sql, [node.id, node.incarnation, digest ?? null])).count > 0;
 }
 
 /** The condition of a row of `nodes`. A command is no relay: it has announced no settings. */

@@ -64,17 +64,19 @@ type PostgresOptions = OpenOptions & {
   readonly node?: string | undefined;
   /** Bytes of the database above which no mail is accepted. Default: no limit. */
   readonly maxSize?: number | undefined;
+  /** A file of this relay: what it knows of the database's past. */
+  readonly pastFile?: string | undefined;
 };
 
 /** @throws StoreError with one sentence for the operator, without the password. */
 export async function openPostgres(options: PostgresOptions): Promise<OpenedStore> {
-  const { server, node = hostname(), maxSize = Number.POSITIVE_INFINITY, ...told } = options;
+  const { server, node = hostname(), maxSize = Number.POSITIVE_INFINITY, pastFile, ...told } = options;
   const skew = tellSeldom(told.onSkew, MOST_SKEW / SECOND);
   const age = tellSeldom(told.onOldTransaction, OLD_TRANSACTION / SECOND);
   const client = new StoreClient({
     ...told,
     thread: new URL('./postgres-worker.ts', import.meta.url),
-    worker: { server, name: node, maxSize } satisfies PostgresWorkerOptions,
+    worker: { server, name: node, maxSize, pastFile } satisfies PostgresWorkerOptions,
     onClock: () => skew((Date.now() - client.now()) / SECOND),
     onMeasure: ({ oldestTransaction }) => age(oldestTransaction),
     unlink: () => {},

@@ -17,13 +17,15 @@ import { LaxDatabase } from './acceptance.ts';
 import { sendNote } from './audit-rows.ts';
 import { type ChunkRequest, isChunkRequest, runChunk } from './chunks.ts';
 import { CONDITION_TICK, Condition } from './condition.ts';
-import { ConnectionLost, type DatabaseSession, type ServerOptions, sqlStateOf } from './database-session.ts';
+import { databaseFailure, isOfOneRequest } from './database-failure.ts';
+import { ConnectionLost, type DatabaseSession, type ServerOptions } from './database-session.ts';
 import { DatabaseTransaction, mustLeave, PATIENCE, Writer, WriterTaken } from './database-transaction.ts';
 import { DueChanges, DueMemory } from './due-memory.ts';
 import { Link } from './link.ts';
 import { runMail } from './mail-group.ts';
 import { keepNode, leaveNode, livingOthers, MAIL, type Node, REST, readClock, takeNode } from './nodes.ts';
 import { sendSigns } from './owner-rows.ts';
+import { Past } from './past.ts';
 import type { PostgresContext } from './postgres-context.ts';
 import { postgresOperation } from './postgres-operations.ts';
 import { migrateDatabase } from './postgres-schema.ts';
@@ -36,6 +38,8 @@ export type PostgresWorkerOptions = {
   readonly name: string;
   /** Bytes of the database above which it counts as full. */
   readonly maxSize: number;
+  /** Of this relay: what it knows of the database's past. Absent: this is no relay. */
+  readonly pastFile?: string | undefined;
 };
 
 /** The largest transaction, in requests and in bytes of content. */
@@ -53,31 +57,42 @@ const LEAST_PATIENCE = SECOND;
 const START_PATIENCE = 10 * SECOND;
 
 const port = parentPort as MessagePort;
-const { server, name: relayName, maxSize } = workerData as PostgresWorkerOptions;
+const { server, name: relayName, maxSize, pastFile } = workerData as PostgresWorkerOptions;
 const ports = new Ports(port, ([, name, argument], result) => transferOf(name, result, argument));
 /** A connection that has found the primary tells the others. */
 const onFound = () => {
   for (const one of Object.values(links)) one.hurry();
 };
-const link = (job: string, greet?: (session: DatabaseSession) => Promise<void>) =>
-  new Link({ server, name: `smarthost/${hostname()}/${job}`, onFound, ...(greet === undefined ? {} : { greet }) });
+const link = (job: string, setting?: string) =>
+  new Link({
+    ...{ server, name: `smarthost/${hostname()}/${job}`, onFound },
+    async greet(session) {
+      if (setting !== undefined) await session.ask(setting);
+      if (isOpen) await past.look(session); // before all requests; at the start, the tables come first
+    },
+  });
 const links: Readonly<Record<'mail' | 'rest' | 'read' | 'life' | 'chunks', Link>> = {
   mail: link('mail'),
   rest: link('rest'),
   read: link('read'),
   // A sign of life waits for no standby: a failover may forget the last ones.
-  life: link('life', async (session) => void (await session.ask('SET synchronous_commit = local'))),
-  chunks: link('bodies', async (session) => void (await session.ask('SET synchronous_commit = off'))),
+  life: link('life', 'SET synchronous_commit = local'),
+  chunks: link('bodies', 'SET synchronous_commit = off'),
 };
 const due = new DueMemory();
 const signs = new SignsOfLife();
 const revisions = new Revisions();
+const past = new Past(pastFile, (wentBack) => {
+  forget();
+  port.postMessage({ wentBack } satisfies FromWorker);
+});
 const condition = new Condition((now) => port.postMessage({ condition: now } satisfies FromWorker));
 const mail: Request[] = [];
 /** When each of them came, by `performance.now()`. */
 const mailSince: number[] = [];
 const rest: Request[] = [];
 let node: Node;
+let isOpen = false;
 /** The names of the other relays that live. */
 let others: readonly string[] = [];
 /** Of the settings. Only a relay has one. */
@@ -190,9 +205,9 @@ async function commitMail(group: readonly Request[], patience: number): Promise<
     const failures: [number, Failure][] = [];
     let trouble: Failure | null = null;
     for (const [id, outcome] of await result.outcomes()) {
-      if ('error' in outcome) failures.push([id, failureOf(outcome.error)]);
+      if ('error' in outcome) failures.push([id, databaseFailure(outcome.error)]);
       else results.push(id, outcome.result);
-      if ('error' in outcome && outcome.error instanceof LaxDatabase) trouble = failureOf(outcome.error);
+      if ('error' in outcome && outcome.error instanceof LaxDatabase) trouble = databaseFailure(outcome.error);
     }
     answer(group, { results, failures, effects, changes: result.changes, begun, trouble });
   } catch (error) {
@@ -308,28 +323,13 @@ function transferOf(name: string, result: unknown, argument: unknown): ArrayBuff
 }
 
 function rejectAll(requests: readonly Request[], error: unknown): void {
-  const failure = failureOf(error);
+  const failure = databaseFailure(error);
   const failures = requests.map(([id]) => [id, failure] as const);
   const trouble = error instanceof IdTaken || error instanceof LeaseLost ? null : failure;
   ports.answer(requests, {
     answers: { results: [], failures, unlink: [], damaged: [], changes: [], commit: null, trouble },
     transfer: [],
   });
-}
-
-/** The data of one request, and not the server, its locks or the way to it. */
-function isOfOneRequest(error: unknown): boolean {
-  const state = sqlStateOf(error);
-  return state === undefined ? error instanceof TypeError : /^2[23]|^54/.test(state);
-}
-
-function failureOf(error: unknown): Failure {
-  const { message } = error as Error;
-  if (error instanceof IdTaken) return { code: 'EEXIST', message };
-  if (error instanceof LeaseLost) return { code: 'ELEASE', message };
-  const state = sqlStateOf(error);
-  if (state === '53100') return { code: 'ENOSPC', message: `The disk of the database is full: ${message}` };
-  return { code: 'ESTORE', message: state === undefined ? message : `The database failed: ${message} (SQLSTATE ${state})` };
 }
 
 /** Each second: what others have changed. Each five seconds: a sign of life of this process. */
@@ -340,9 +340,8 @@ async function live(): Promise<void> {
     const session = await links.life.session(performance.now() + LOOK);
     if (performance.now() - beatAt >= BEAT) {
       await tellClock(session);
-      const kept = await keepNode(session, node, digest);
-      if (kept !== 'kept') await renew();
-      if (typeof kept === 'object') tellWentBack(kept.lost);
+      if (digest !== undefined) await past.note(session);
+      if (!(await keepNode(session, node, digest))) await renew();
       await lookAtOthers(session);
       await measure(session);
       beatAt = performance.now();
@@ -358,14 +357,6 @@ async function live(): Promise<void> {
   } finally {
     busy.life = false;
   }
-}
-
-/** What was sent or removed meanwhile is in the queue again, and what was accepted is gone. */
-function tellWentBack(lost: number): void {
-  forget();
-  const seconds = (lost * BEAT) / SECOND;
-  const message = `The database went back in time by ${seconds} s or more, as after a restore: stop all relays, and look at what waits before it is sent again`;
-  rejectAll([], new Error(message));
 }
 
 /** Once a minute: before the disk is full PostgreSQL must get no more mail, because it stops then. */
@@ -430,6 +421,7 @@ let ticking: NodeJS.Timeout | undefined;
 try {
   const session = await links.life.session(performance.now() + START_PATIENCE);
   await migrateDatabase(session);
+  await past.look(session);
   node = await takeNode(session, relayName);
   writers = { mail: new Writer(links.mail, node.rows[MAIL]), rest: new Writer(links.rest, node.rows[REST]) };
   await revisions.read(session, node.incarnation);
@@ -440,10 +432,11 @@ try {
   beatAt = performance.now();
   life = setInterval(() => void live(), LOOK);
   ticking = setInterval(() => condition.tick(), CONDITION_TICK);
+  isOpen = true;
   listen(port);
   port.postMessage('opened' satisfies FromWorker);
 } catch (error) {
   await Promise.all(Object.values(links).map((one) => one.close()));
-  port.postMessage({ refused: failureOf(error) } satisfies FromWorker);
+  port.postMessage({ refused: databaseFailure(error) } satisfies FromWorker);
   port.close();
 }

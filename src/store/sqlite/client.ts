@@ -10,7 +10,7 @@ import { Requests } from './requests.ts';
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5 * SECOND;
 
-type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble'> & {
+type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble' | 'onWentBack'> & {
   /** The program of the thread. Absent: that of a store in files. */
   readonly thread?: URL;
   /** Its `workerData`. */
@@ -58,6 +58,7 @@ export class StoreClient extends Requests {
         else if ('database' in message) this.#measured(message.database);
         else if ('relays' in message) this.#relays = message.relays;
         else if ('condition' in message) this.#condition = message.condition;
+        else if ('wentBack' in message) this.#options.onWentBack?.(message.wentBack);
         else if ('clock' in message) this.#heardClock(message.clock);
         else if ('foreign' in message) this.tell(message.foreign);
         else if ('refused' in message) reject(new StoreError(message.refused.message));

@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ChangeNote } from '../audit-store.ts';
 import { type Lease, LeaseLost } from '../lease.ts';
-import type { Damage } from '../opening.ts';
+import type { Damage, WentBack } from '../opening.ts';
 import type { Change, DatabaseSize, OtherRelay, StoreCondition } from '../store.ts';
 import { resultCode, SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, type SqliteError } from './database.ts';
 import type { Name } from './operations.ts';
@@ -47,7 +47,16 @@ export type ClockOffset = { readonly clock: number };
 type ConditionNews = { readonly condition: StoreCondition };
 type RelayNews = { readonly relays: readonly OtherRelay[] };
 type SizeNews = { readonly database: DatabaseSize };
-export type FromWorker = ToJoined | ConditionNews | RelayNews | SizeNews | 'opened' | 'closed' | { readonly refused: Failure };
+type PastNews = { readonly wentBack: WentBack };
+export type FromWorker =
+  | ToJoined
+  | ConditionNews
+  | RelayNews
+  | SizeNews
+  | PastNews
+  | 'opened'
+  | 'closed'
+  | { readonly refused: Failure };
 
 const SENTENCES: Readonly<Record<number, readonly [code: string, sentence: string]>> = {
   [SQLITE_FULL]: ['ENOSPC', 'The disk of the store is full'],

@@ -1,0 +1,118 @@
+/**
+ * Finds a database that went back in time, as after a restore, before anything else is asked of it. What was sent since then is in its
+ * queue again, so that all mail that waits in it is held until the operator releases it, as `smarthost restore` does.
+ *
+ * The database has the time of the last sign of life of any relay, and each relay keeps, in memory and in a file, the last one that the
+ * database has acknowledged to it. A database that has less has forgotten.
+ */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { SECOND } from '../../system/clock.ts';
+import type { WentBack } from '../opening.ts';
+import { ENDED, HELD } from '../sqlite/states.ts';
+import type { DatabaseSession } from './database-session.ts';
+
+/** Signs of life are not waited for, so that a failover may forget the last two. */
+const FAILOVER = 12 * SECOND;
+/** Messages of one statement. */
+const STEP = 2000;
+
+/** `database`: random, made with its tables. A copy of the database has it too. */
+type Seen = { readonly database: string; readonly at: number };
+
+export class Past {
+  readonly #file: string | undefined;
+  readonly #told: (found: WentBack) => void;
+  #seen: Seen | undefined;
+
+  /** @param file of this relay, which keeps what it knows; undefined: this process only. @param told when the mail is held. */
+  constructor(file: string | undefined, told: (found: WentBack) => void) {
+    this.#file = file;
+    this.#told = told;
+    this.#seen = file === undefined ? undefined : readSeen(file);
+  }
+
+  /** Before any other work in a session. */
+  async look(session: DatabaseSession): Promise<void> {
+    if (this.#seen === undefined || !this.#isPast(await lifeOf(session))) return;
+    await session.ask('BEGIN');
+    try {
+      await session.ask(`SET LOCAL synchronous_commit = on`);
+      // Another relay may do it at this moment.
+      const found = await lifeOf(session, 'FOR UPDATE');
+      const held = this.#isPast(found) ? await holdAll(session) : undefined;
+      if (held !== undefined) await session.ask('UPDATE life SET at = greatest(time_ms(), $1)', [this.#seen!.at]);
+      await session.ask('COMMIT');
+      if (held !== undefined) this.#told({ ...held, seconds: Math.round((this.#seen!.at - found!.at) / SECOND) });
+    } catch (error) {
+      await session.ask('ROLLBACK').catch(() => {});
+      throw error;
+    }
+  }
+
+  /** A sign of life. @throws Error if the file cannot be written; the next one tries again. */
+  async note(session: DatabaseSession): Promise<void> {
+    await this.look(session);
+    const sql = 'UPDATE life SET at = greatest(at, time_ms()) RETURNING database, at';
+    const seen = (await session.ask<Seen>(sql)).rows[0];
+    if (seen === undefined) return;
+    this.#seen = seen;
+    if (this.#file === undefined) return;
+    writeFileSync(`${this.#file}.new`, JSON.stringify(seen), { mode: 0o600 });
+    renameSync(`${this.#file}.new`, this.#file); // an older one, after a power cut, is true too
+  }
+
+  #isPast(found: Seen | undefined): boolean {
+    const seen = this.#seen;
+    return found !== undefined && found.database === seen?.database && seen.at - found.at > FAILOVER;
+  }
+}
+
+/** undefined: there is none, or it is damaged, so that nothing is known. */
+function readSeen(file: string): Seen | undefined {
+  try {
+    const { database, at } = JSON.parse(readFileSync(file, 'utf8'));
+    return typeof database === 'string' && Number.isSafeInteger(at) ? { database, at } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function lifeOf(session: DatabaseSession, lock = ''): Promise<Seen | undefined> {
+  return (await session.ask<Seen>(`SELECT database, at FROM life ${lock}`)).rows[0];
+}
+
+const HOLD = `
+  WITH step AS (SELECT id FROM open WHERE id > $1 ORDER BY id LIMIT ${STEP}),
+    waiting AS (SELECT message, n, state FROM recipients WHERE message IN (SELECT id FROM step) AND state < ${ENDED} FOR UPDATE),
+    held AS (
+      UPDATE recipients r SET state = ${HELD}, next_attempt = NULL, owner = NULL, held_by = NULL
+      FROM waiting w WHERE r.message = w.message AND r.n = w.n RETURNING r.message, w.state)
+  SELECT (SELECT max(id) FROM step) AS last, (SELECT count(DISTINCT message)::int FROM held) AS messages,
+    (SELECT json_object_agg(state, count) FROM (SELECT state, count(*) FROM held GROUP BY state) s) AS states`;
+type Held = { readonly last: string | null; readonly messages: number; readonly states: Record<number, number> | null };
+
+/** In statements of a bounded size, so that none of them takes longer than a session waits for an answer. */
+async function holdAll(session: DatabaseSession): Promise<Omit<WentBack, 'seconds'>> {
+  const moved = [0, 0, 0, 0, 0];
+  let messages = 0;
+  for (let last: string | null = ''; last !== null; ) {
+    const step: Held = (await session.ask<Held>(HOLD, [last])).rows[0]!;
+    for (const [state, count] of Object.entries(step.states ?? {})) moved[Number(state)]! += count;
+    messages += step.messages;
+    last = step.last;
+  }
+  const recipients = moved.reduce((sum, count) => sum + count);
+  moved[HELD]! -= recipients;
+  // Any row will do, as they are summed.
+  await session.ask(
+    `UPDATE writers SET s0 = s0 - $1, s1 = s1 - $2, s2 = s2 - $3, s3 = s3 - $4, s4 = s4 - $5
+     WHERE (node, kind) = (SELECT node, kind FROM writers ORDER BY node, kind LIMIT 1)`,
+    moved,
+  );
+  // All mail waits for the operator now, and reports that were due may have been sent.
+  await session.ask('DELETE FROM over_limit');
+  await session.ask('UPDATE untold SET held = 1');
+  await session.ask('DELETE FROM tls_results WHERE day < time_ms() / 86400000');
+  await session.ask(`DELETE FROM tls_reports WHERE state = 'due'`);
+  return { messages, recipients };
+}

@@ -1,0 +1,112 @@
+/** A database that went back in time: what waits in it is held before anybody can send it twice. */
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { openPostgres } from '../../src/store/postgres/postgres-store.ts';
+import type { OpenedStore } from '../../src/store/store.ts';
+import { requirePeer } from '../support/peers.ts';
+import { hasPostgres, newDatabase, PostgresServer } from '../support/postgres.ts';
+import { mustRun } from '../support/program.ts';
+import { dataDir, delay, LEASE, NOW, newMessage, put, relay, statesOf, until } from '../support/store-rig.ts';
+
+const MINUTE = 60_000;
+
+describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that went back in time', () => {
+  let server: PostgresServer;
+  beforeAll(async () => {
+    server = await PostgresServer.create();
+  });
+  afterAll(() => server?.remove());
+
+  /** The store of a relay whose data directory is `folder`, and what it says. */
+  async function openRelay(database: string, folder = dataDir()) {
+    const found: unknown[] = [];
+    const store = await openPostgres({
+      server: server.options(database),
+      node: folder,
+      pastFile: join(folder, 'database.seen'),
+      onWentBack: (went) => void found.push(went),
+    });
+    onTestFinished(() => store.close());
+    store.announce('the settings');
+    return { store, found, folder };
+  }
+  const lifeOf = async (database: string) => (await server.sql('SELECT at FROM smarthost.life', database))[0]!['at'];
+  const goBack = (database: string, by: number) => server.sql(`UPDATE smarthost.life SET at = at - ${by}`, database);
+  /** What the database says now is acknowledged to this relay. */
+  const knows = async (database: string, { folder }: { folder: string }) => {
+    const at = Number(await lifeOf(database));
+    await until(() => {
+      const file = join(folder, 'database.seen');
+      return existsSync(file) && JSON.parse(readFileSync(file, 'utf8')).at >= at;
+    });
+  };
+  const claim = (store: OpenedStore) =>
+    store.messages.claim({ destination: 'example.net', now: NOW + MINUTE, limit: 10, lease: LEASE });
+
+  test('holds all mail that waits in it, in the hands of a relay that works on it, and takes new mail', async () => {
+    const database = await newDatabase(server);
+    const running = await openRelay(database);
+    const { store, found } = running;
+    const [sent, tried, twice] = [newMessage(), newMessage(), newMessage({ to: ['a@example.net', 'b@example.net'] })];
+    for (const message of [sent, tried, twice]) await put(store, message);
+    await delay(store, tried.id, NOW + 1);
+    await relay(store, twice.id);
+    const copy = `${server.folder}-copy`;
+    onTestFinished(() => rmSync(copy, { recursive: true, force: true }));
+    await server.stop();
+    await mustRun('cp', ['-a', server.folder, copy]);
+    await server.start();
+    await relay(store, sent.id);
+    await server.sql(`UPDATE smarthost.life SET at = at + ${MINUTE}`, database); // as if a minute went by
+    await knows(database, running);
+    expect(found).toEqual([]);
+
+    await server.stop();
+    rmSync(server.folder, { recursive: true });
+    await mustRun('cp', ['-a', copy, server.folder]);
+    await server.start();
+    expect(await claim(store)).toEqual([]);
+    expect(await Promise.all([sent, tried, twice].map(({ id }) => statesOf(store, id)))).toEqual([
+      ['held'],
+      ['held'],
+      ['relayed', 'held'],
+    ]);
+    expect(found).toEqual([{ seconds: expect.any(Number), messages: 3, recipients: 3 }]);
+    expect((found[0] as { seconds: number }).seconds).toBeGreaterThanOrEqual(60);
+    const next = await put(store, newMessage());
+    expect((await claim(store)).map(({ message }) => message.id)).toEqual([next.id]);
+    expect((await store.messages.counts()).states).toEqual({ active: 1, held: 3 });
+  });
+
+  test('is found by a relay that was stopped meanwhile, once, though several start at the same moment', async () => {
+    const database = await newDatabase(server);
+    const before = await Promise.all([openRelay(database), openRelay(database)]);
+    const message = await put(before[0].store);
+    await Promise.all(before.map((one) => knows(database, one)));
+    await Promise.all(before.map(({ store }) => store.close()));
+    await goBack(database, MINUTE);
+    const after = await Promise.all(before.map(({ folder }) => openRelay(database, folder)));
+    expect(after.flatMap(({ found }) => found)).toEqual([{ seconds: expect.any(Number), messages: 1, recipients: 1 }]);
+    expect(await statesOf(after[0]!.store, message.id)).toEqual(['held']);
+  });
+
+  test('is not one that a failover has cost two signs of life, nor another database, nor one that nothing is known of', async () => {
+    const [database, other] = [await newDatabase(server), await newDatabase(server)];
+    const first = await openRelay(database);
+    const message = await put(first.store);
+    await knows(database, first);
+    await first.store.close();
+    await goBack(database, 10_000);
+    const failover = await openRelay(database, first.folder);
+    expect(await statesOf(failover.store, message.id)).toEqual(['queued']);
+    await failover.store.close();
+    await (await openRelay(other)).store.close();
+    await goBack(other, MINUTE);
+    const elsewhere = await openRelay(other, first.folder);
+    await goBack(database, MINUTE);
+    const newcomer = await openRelay(database);
+    expect([failover, elsewhere, newcomer].flatMap(({ found }) => found)).toEqual([]);
+    expect(await statesOf(newcomer.store, message.id)).toEqual(['queued']);
+  });
+});
