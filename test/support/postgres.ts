@@ -32,7 +32,8 @@ type Settings = Readonly<Record<string, string>>;
 const QUICK: Settings = {
   ...{ listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: '60', shared_buffers: '32MB' },
   ...{ dynamic_shared_memory_type: 'mmap', wal_level: 'replica', max_wal_senders: '8', wal_keep_size: '256MB' },
-  ...{ log_min_messages: 'warning', logging_collector: 'off', autovacuum_naptime: '5s', hot_standby: 'on' },
+  ...{ log_min_messages: 'warning', logging_collector: 'off', hot_standby: 'on' },
+  autovacuum_naptime: '10min', // of all databases together: with one for each test, seconds would start a process every few milliseconds
 };
 
 export class PostgresServer {
