@@ -150,7 +150,7 @@ function listenToSignals(stopped: Promise<NodeJS.Signals>): { serve(relay: Relay
   return {
     async serve(started) {
       relay = started;
-      if (reloadWanted) await started.reload();
+      if (reloadWanted) await reloadByHand(started);
       await started.close(await stopped);
     },
   };

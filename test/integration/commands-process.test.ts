@@ -172,15 +172,19 @@ test('serve stops on SIGTERM, also if the signal comes more than once, and exits
   expect(await ended).toEqual([0, null]);
 });
 
-test('SIGHUP reads the configuration again, and a broken file changes nothing', async () => {
+test('SIGHUP reads the configuration again and is in the list of changes, and a broken file changes nothing', async () => {
   const { child, event, ended } = await serve();
   child.kill('SIGHUP');
   await event('reloaded');
+  // As one that the console was asked for, by the relay, because a signal does not say who sent it.
+  const rows = async () => JSON.parse((await run('changes', '--action', 'configuration.reload', '--json')).stdout);
+  await expect.poll(rows).toMatchObject([{ actor: 'smarthost', way: 'relay', target: 'all', after: { restartNeeded: [] } }]);
   writeFileSync(join(folder, 'smarthost.yaml'), 'hostnam: x');
   child.kill('SIGHUP');
   expect(await event('reloadRefused')).toMatchObject({
     problems: [expect.stringMatching(/did you mean hostname/), expect.any(String)],
   });
+  expect(await rows()).toHaveLength(1);
   child.kill('SIGINT');
   expect(await ended).toEqual([0, null]);
 });
