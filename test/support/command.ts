@@ -23,11 +23,9 @@ export type CommandBench = {
   close(): Promise<void>;
 };
 
-export async function createCommandBench(yaml = ''): Promise<CommandBench> {
-  const folder = await mkdtemp(join(tmpdir(), 'commands-'));
-  const dataDir = join(folder, 'data');
-  if (yaml !== '-') await writeFile(join(folder, 'smarthost.yaml'), `hostname: relay.example.net\ndataDir: data\n${yaml}`);
-  const run: CommandBench['run'] = async (args, { stdin = '', env = {}, terminal, colours = false } = {}) => {
+/** Runs them in this folder. */
+export function commandsIn(folder: string): CommandBench['run'] {
+  return async (args, { stdin = '', env = {}, terminal, colours = false } = {}) => {
     let [out, err] = ['', ''];
     const io: Io = {
       env,
@@ -49,6 +47,13 @@ export async function createCommandBench(yaml = ''): Promise<CommandBench> {
     // Said to root by each command; trusted-file.test.ts holds it.
     return { code, out, err: err.replace(`The configuration is ${join(folder, 'smarthost.yaml')}.\n`, '') };
   };
+}
+
+export async function createCommandBench(yaml = ''): Promise<CommandBench> {
+  const folder = await mkdtemp(join(tmpdir(), 'commands-'));
+  const dataDir = join(folder, 'data');
+  if (yaml !== '-') await writeFile(join(folder, 'smarthost.yaml'), `hostname: relay.example.net\ndataDir: data\n${yaml}`);
+  const run = commandsIn(folder);
   return {
     folder,
     dataDir,

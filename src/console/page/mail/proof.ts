@@ -26,10 +26,15 @@ export function proofText(message: ApiMessage, relay: string): string {
 
 type Attempt = ApiMessage['recipients'][number]['attempts'][number];
 
-function attemptLine({ at, mx, ip, tls, reply, seconds }: Attempt): string {
+function attemptLine(attempt: Attempt): string {
+  const { at, mx, ip, tls, seconds } = attempt;
   const host = mx === null ? 'no host' : `${shown(mx)}${ip === null ? '' : ` [${ip}]`}`;
-  return `  ${utc(at)}  ${host}  ${tls ?? 'no TLS'}  ${shown(reply)}  (${seconds} s)`;
+  return `  ${utc(at)}  ${host}  ${tls ?? 'no TLS'}  ${shown(wholeReply(attempt))}  (${seconds} s)`;
 }
 
+/** Some replies are kept with their code, some without. */
+export const wholeReply = ({ code, status, reply }: Pick<Attempt, 'code' | 'status' | 'reply'>): string =>
+  reply.startsWith(String(code)) ? reply : [String(code), status, reply].filter((part) => part !== '').join(' ');
+
 const utc = (at: string | null) => (at ?? '').replace('T', ' ').replace('Z', ' UTC');
-const shown = (text: string) => strangerText(text, 10_000);
+const shown = (text: string) => strangerText(text, 100_000);

@@ -2,11 +2,11 @@
 import type { ApiMessage } from '../../api/message-shapes.ts';
 import { api, relayName } from '../api.ts';
 import { smarthostCommand } from '../command-line.ts';
-import { durationText, sizeText } from '../format.ts';
+import { durationText, numberText, sizeText } from '../format.ts';
 import { type Children, html } from '../html.ts';
 import { useLoad } from '../load.ts';
 import { recipientCount, senderWords, stateMarks } from '../mail/message-words.ts';
-import { proofText } from '../mail/proof.ts';
+import { proofText, wholeReply } from '../mail/proof.ts';
 import { queueButtons } from '../mail/queue-actions.ts';
 import type { PageProps } from '../pages.ts';
 import {
@@ -25,7 +25,7 @@ import { openDialog } from '../parts/dialog.ts';
 import { filterHref, useFilters } from '../parts/filter-bar.ts';
 import { orTell } from '../parts/toast.ts';
 import { mayAs } from '../session.ts';
-import { t } from '../texts.ts';
+import { rich, t } from '../texts.ts';
 import { pathTo } from '../url.ts';
 
 type Recipient = ApiMessage['recipients'][number];
@@ -35,6 +35,8 @@ const OPEN: readonly string[] = ['queued', 'active', 'delayed', 'uncertain', 'he
 const POLL = 5000;
 /** Recipients of one look: a message may have thousands of attempts. */
 const MOST_SHOWN = 50;
+/** Characters: more than a reply is kept with. */
+const WHOLE = 100_000;
 
 export function MessagePage({ params: { id = '' } }: PageProps) {
   const { from } = useFilters(['from']);
@@ -94,7 +96,7 @@ async function showHeaders(id: string) {
   await openDialog({ title: t('message.headers'), wide: true, body });
 }
 
-const facts = ({ id, messageId, reversePath, user, size, requireTls, signatures }: ApiMessage) =>
+const facts = ({ id, messageId, reversePath, user, size, requireTls, tlsOptional, signatures, recipients }: ApiMessage) =>
   factList([
     [t('message.id'), html`<span class="mono">${id}</span> ${copyButton(id)}`],
     [t('messages.messageId'), html`<span class="mono">${strange(messageId)}</span>`],
@@ -107,7 +109,7 @@ const facts = ({ id, messageId, reversePath, user, size, requireTls, signatures 
           ? html`<a href=${pathTo('/credentials', user)}>${strange(user)}</a>`
           : strange(user),
     ],
-    [t('message.size'), sizeText(size)],
+    [t('message.size'), t('message.octets', { size: sizeText(size), count: size, octets: numberText(size) })],
     [
       t('message.signed'),
       signatures.length === 0
@@ -115,6 +117,8 @@ const facts = ({ id, messageId, reversePath, user, size, requireTls, signatures 
         : signatures.map((name) => html`<span class="mono">${strange(name)}</span> `),
     ],
     requireTls === true && ['REQUIRETLS', t('message.requireTls')],
+    tlsOptional === true && ['TLS-Required: No', t('message.tlsOptional')],
+    [t('message.until'), when(recipients[0]?.expiresAt)],
   ]);
 
 function accepted({ acceptedAt, user, client }: ApiMessage) {
@@ -122,7 +126,10 @@ function accepted({ acceptedAt, user, client }: ApiMessage) {
     <span>${client === undefined ? (user === null ? t('message.own') : t('message.notRecorded')) : html`${strange(user)} <span class="dim">${client.ip} · ${client.tls ?? t('message.noTls')} · ${client.mechanism}</span>`}</span></div>`;
 }
 
-function recipientPart({ recipient, state, heldBy, attempts, nextAttemptAt, expiresAt }: Recipient, message: ApiMessage) {
+function recipientPart(
+  { recipient, state, heldBy, attempts, nextAttemptAt, expiresAt, lastReply }: Recipient,
+  message: ApiMessage,
+) {
   const report = message.reports.find((one) => attempts.length > 0 && one.acceptedAt >= (attempts.at(-1)?.at ?? ''));
   const isOpen = OPEN.includes(state);
   return html`<section>
@@ -132,6 +139,7 @@ function recipientPart({ recipient, state, heldBy, attempts, nextAttemptAt, expi
       ${!isOpen && state !== 'relayed' && report !== undefined && html`<span>${t('message.report')} <a class="mono" href=${pathTo('/messages', report.id)}>${report.id}</a> → ${strange(report.recipient)} ${stateMark(report.state)}</span>`}
     </div>
     ${attempts.length === 0 ? html`<p class="dim">${t('message.noAttempts')}</p>` : html`<ol class="attempts">${attempts.map((attempt, at) => html`<li key=${at}>${attemptLine(attempt, at + 1)}</li>`)}</ol>`}
+    ${lastReply !== null && lastReply !== attempts.at(-1)?.reply && html`<p class="reply">${strange(lastReply, WHOLE)}</p>`}
   </section>`;
 }
 
@@ -143,17 +151,22 @@ function assuranceWords(assurance: string) {
   return known === undefined ? strange(assurance) : t(`message.assurance.${known}`);
 }
 
-function attemptLine(
-  { at, mx, ip, tls, outcome, reply, seconds, via, assurance, judged, conversation }: Attempt,
-  number: number,
-) {
+function judgedWords({ class: word, action, provider, phase, rules }: NonNullable<Attempt['judged']>) {
+  const by = rich('message.judgedBy', { phase: strange(phase), rules: strange(rules) });
+  return html`${strange(word)} → ${strange(action)} (${provider !== undefined && html`${strange(provider)}, `}${by})`;
+}
+
+function attemptLine(attempt: Attempt, number: number) {
+  const { at, mx, ip, tls, outcome, seconds, via, assurance, proof, policyId, judged, conversation } = attempt;
   const tone = outcome === 'relayed' ? 'good' : outcome === 'failed' ? 'bad' : 'wait';
   return html`<div class="line"><span class="dim">${number}</span> ${when(at)} ${mark(tone, t(`outcome.${outcome}`))}
       <span>${strange(mx ?? t('message.noHost'))}${ip !== null && html` <span class="dim">[${ip}]</span>`}</span>
       <span>${tls ?? t('message.noTls')}</span> <span class="dim">${durationText(seconds * 1000)}</span>
       ${via !== undefined && html`<span class="dim">${t('message.via')} ${strange(via)}</span>`}</div>
-    <p class="reply">${strange(reply)}</p>
+    <p class="reply">${strange(wholeReply(attempt), WHOLE)}</p>
     ${assurance !== undefined && html`<p class="dim">${t('message.assurance')} ${assuranceWords(assurance)}</p>`}
-    ${judged !== undefined && html`<p class="dim">${t('message.judged')} ${strange(judged.class)} → ${strange(judged.action)}</p>`}
-    ${conversation !== undefined && html`<details><summary>${t('message.said')}</summary><pre>${conversation.map((line) => html`${strange(line)}\n`)}</pre></details>`}`;
+    ${proof !== undefined && html`<p class="dim">${rich('message.acceptedBy', { proof: strange(proof) })}</p>`}
+    ${policyId !== undefined && html`<p class="dim">${rich('message.policy', { id: strange(policyId) })}</p>`}
+    ${judged !== undefined && html`<p class="dim">${t('message.judged')} ${judgedWords(judged)}</p>`}
+    ${conversation !== undefined && html`<details><summary>${t('message.said')}</summary><pre>${conversation.map((line) => [strange(line), '\n'])}</pre></details>`}`;
 }
