@@ -179,11 +179,14 @@ test('SIGHUP reads the configuration again and is in the list of changes, and a 
   // As one that the console was asked for, by the relay, because a signal does not say who sent it.
   const rows = async () => JSON.parse((await run('changes', '--action', 'configuration.reload', '--json')).stdout);
   await expect.poll(rows).toMatchObject([{ actor: 'smarthost', way: 'relay', target: 'all', after: { restartNeeded: [] } }]);
-  writeFileSync(join(folder, 'smarthost.yaml'), 'hostnam: x');
+  const file = join(folder, 'smarthost.yaml');
+  const before = readFileSync(file);
+  writeFileSync(file, 'hostnam: x');
   child.kill('SIGHUP');
   expect(await event('reloadRefused')).toMatchObject({
     problems: [expect.stringMatching(/did you mean hostname/), expect.any(String)],
   });
+  writeFileSync(file, before);
   expect(await rows()).toHaveLength(1);
   child.kill('SIGINT');
   expect(await ended).toEqual([0, null]);
