@@ -8,7 +8,7 @@ import { type Clock, DAY, HOUR, MINUTE, SECOND, systemClock } from '../system/cl
 import { type Evaluation, evaluateSender, type SenderDetail, type SenderIdentity } from './evaluation.ts';
 import type { SenderVerdict } from './verdict.ts';
 
-export { adviceFor, describeMisalignment, type Misaligned } from './advice.ts';
+export { adviceFor, describeMisalignment, type Misaligned, mendMisalignment } from './advice.ts';
 export { type DmarcFacts, type DmarcPolicy, gatherDmarc, isAligned, policyOf } from './dmarc-policy.ts';
 export { isDmarc } from './dmarc-record.ts';
 export type { SenderDetail, SenderIdentity } from './evaluation.ts';

@@ -45,12 +45,9 @@ export const registerDoctor: Register = (program, io) => {
 async function once(io: Io, { json }: CommonOptions, look: Look): Promise<readonly Finding[]> {
   if (io.interactive) io.err('Checking; this takes some seconds.');
   const findings = await look();
-  await (json ? printJson(io, findings.map(inWords)) : io.out(describeFindings(findings, paintFor(io))));
+  await (json ? printJson(io, findings) : io.out(describeFindings(findings, paintFor(io))));
   return findings;
 }
-
-/** A command says everything in English. */
-const inWords = ({ phrases: _, ...finding }: Finding) => finding;
 
 type Watch = { readonly look: Look; readonly interval: number; readonly timeout: number };
 
@@ -65,7 +62,7 @@ async function watch(io: Io, { json }: CommonOptions, { look, interval, timeout 
     before = findings;
     const done = findings.every(({ result }) => result === 'ok' || result === 'warning');
     if (done || Date.now() + interval > deadline) {
-      if (json) await printJson(io, findings.map(inWords));
+      if (json) await printJson(io, findings);
       if (!done) io.err('The time of --watch is over.');
       return findings;
     }

@@ -41,15 +41,18 @@ export function processIo(): Io {
 
 /** Prints one JSON document. */
 export async function printJson(io: Io, value: unknown): Promise<void> {
-  await io.out(`${plainJson(JSON.stringify(value, null, 2))}\n`);
+  await io.out(`${plainJson(JSON.stringify(value, inEnglishAlone, 2))}\n`);
 }
+
+/** A command says everything in English, so that it leaves out what pages need to say it in another language. */
+const inEnglishAlone = (key: string, value: unknown) => (key === 'phrase' || key === 'phrases' ? undefined : value);
 
 /** Prints one JSON array, element by element, so that a long list is never in memory as a whole. */
 export async function printJsonArray(io: Io, pages: AsyncIterable<readonly unknown[]>): Promise<void> {
   let separator = '[\n';
   for await (const page of pages) {
     if (page.length === 0) continue;
-    await io.out(separator + page.map((one) => plainJson(JSON.stringify(one))).join(',\n'));
+    await io.out(separator + page.map((one) => plainJson(JSON.stringify(one, inEnglishAlone))).join(',\n'));
     separator = ',\n';
   }
   await io.out(separator === '[\n' ? '[]\n' : '\n]\n');

@@ -30,7 +30,7 @@ export function registerCheck(tls: Command, io: Io): void {
         const domain = domainTyped(name!);
         const port = options.port === undefined ? undefined : portTyped(options.port);
         const found = await control.tlsCheck.check(domain, { connect: options.connect === true, port });
-        await (options.json ? printJson(io, { ...found, hosts: found.hosts.map(inWords) }) : io.out(describe(found)));
+        await (options.json ? printJson(io, found) : io.out(describe(found)));
         const exitCode = EXIT_CODES[found.result];
         if (exitCode !== 0) throw new CommandError(`Mail to ${domain} would be ${found.result}.`, { exitCode });
       }),
@@ -42,9 +42,6 @@ function portTyped(text: string): number {
   if (port < 1 || port > 65_535) throw new UsageError(`--port is a number from 1 to 65535, not "${text}"`);
   return port;
 }
-
-/** A command says everything in English. */
-const inWords = ({ phrase: _, ...host }: CheckedHost) => host;
 
 function describe(check: DomainCheck): string {
   const { domain, route, mx, mtaSts, mtaStsProblem, tlsReports, exceptions, validates, hosts } = check;

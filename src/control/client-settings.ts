@@ -1,4 +1,5 @@
 /** The settings that a client needs, for people, scripts and Exchange Server. */
+import { inEnglish, type Phrase, phrase } from '../system/phrase.ts';
 import { recipesFor, type Settings } from './client-recipes.ts';
 import type { User } from './shapes.ts';
 
@@ -19,12 +20,15 @@ export function clientSettings(source: ClientSettingsSource, user: User | undefi
     ...listen.submission.map(({ port }) => ({ port, encryption: 'STARTTLS' as const })),
   ];
   const settings: Settings = { host: hostname, ports, user: user?.name ?? null, senders: user?.senders ?? [] };
+  const phrases = { advice: clientAdvice(source, settings), exchangeAdvice: exchangeAdvice(source, user) };
   return {
     settings,
     recipes: recipesFor(settings),
-    advice: clientAdvice(source, settings),
+    advice: phrases.advice.map(inEnglish),
     powershell: sendConnector(settings),
-    exchangeAdvice: exchangeAdvice(source, user),
+    exchangeAdvice: phrases.exchangeAdvice.map(inEnglish),
+    /** The advice, to be said in another language. */
+    phrases,
   };
 }
 
@@ -55,37 +59,37 @@ function checks(host: string): string {
   ].join('\n');
 }
 
-function clientAdvice({ tls }: ClientSettingsSource, { host, ports }: Settings): readonly string[] {
+function clientAdvice({ tls }: ClientSettingsSource, { host, ports }: Settings): readonly Phrase[] {
   const starttls = ports.find(({ encryption }) => encryption === 'STARTTLS')?.port ?? 587;
   return [
-    'The password was shown when the credential was made; `smarthost user passwd` makes a new one.',
-    `mailcow, docker-mailserver, MDaemon and others ask for the same: relay host ${host}, port ${starttls}, user name, password.`,
+    phrase`The password was shown when the credential was made; \`smarthost user passwd\` makes a new one.`,
+    phrase`mailcow, docker-mailserver, MDaemon and others ask for the same: relay host ${host}, port ${starttls}, user name, password.`,
     ...selfSigned(tls.mode),
   ];
 }
 
 /** The problems that administrators meet first, each with the error text of Exchange. */
-function exchangeAdvice({ tls, hostname }: ClientSettingsSource, user: User | undefined): readonly string[] {
+function exchangeAdvice({ tls, hostname }: ClientSettingsSource, user: User | undefined): readonly Phrase[] {
   return [
     userAdvice(user),
     ...selfSigned(tls.mode),
-    '"451 5.7.3 Require basic authentication": a firewall on the way hides AUTH; `smarthost doctor` shows what the relay itself offers.',
-    '"451 5.7.3 STARTTLS is required": something inspects SMTP on the way, or the port is wrong.',
-    `"454 4.7.5 Certificate validation failure": the smart host must be written as ${hostname}; Exchange must reach the revocation lists of the authority over HTTP.`,
-    'Exchange Online cannot log in to a smart host: its connectors take no credential.',
+    phrase`"451 5.7.3 Require basic authentication": a firewall on the way hides AUTH; \`smarthost doctor\` shows what the relay itself offers.`,
+    phrase`"451 5.7.3 STARTTLS is required": something inspects SMTP on the way, or the port is wrong.`,
+    phrase`"454 4.7.5 Certificate validation failure": the smart host must be written as ${hostname}; Exchange must reach the revocation lists of the authority over HTTP.`,
+    phrase`Exchange Online cannot log in to a smart host: its connectors take no credential.`,
   ];
 }
 
-function selfSigned(mode: ClientSettingsSource['tls']['mode']): readonly string[] {
+function selfSigned(mode: ClientSettingsSource['tls']['mode']): readonly Phrase[] {
   return mode === 'self-signed'
-    ? ['The certificate is self-signed: clients refuse it until they are told to trust it (tls.mode).']
+    ? [phrase`The certificate is self-signed: clients refuse it until they are told to trust it (tls.mode).`]
     : [];
 }
 
-function userAdvice(user: User | undefined): string {
+function userAdvice(user: User | undefined): Phrase {
   if (user === undefined)
-    return 'Run it in the Exchange Management Shell. The credential: smarthost user add exchange --mail-server --sender @YOUR-DOMAIN';
+    return phrase`Run it in the Exchange Management Shell. The credential: smarthost user add exchange --mail-server --sender @YOUR-DOMAIN`;
   if (!user.mailServer)
-    return `${user.name} cannot send the reports of a mail server (From its postmaster): smarthost user set ${user.name} --mail-server`;
-  return `Run it in the Exchange Management Shell; Get-Credential asks for ${user.name} and its password.`;
+    return phrase`${user.name} cannot send the reports of a mail server (From its postmaster): smarthost user set ${user.name} --mail-server`;
+  return phrase`Run it in the Exchange Management Shell; Get-Credential asks for ${user.name} and its password.`;
 }

@@ -1,5 +1,6 @@
 /** Why an action on the queue left recipients as they are. */
 import type { MessageStore, RecipientState, Selection, Touched } from '../store/store.ts';
+import { inEnglish, type Phrase, phrase } from '../system/phrase.ts';
 
 export type QueueAction = 'retry' | 'hold' | 'release' | 'remove' | 'reroute';
 
@@ -9,6 +10,8 @@ type UnchangedRecipient = {
   readonly recipient: string | null;
   readonly state: RecipientState | null;
   readonly reason: string;
+  /** `reason`, to be said in another language. */
+  readonly phrase: Phrase;
 };
 
 /** `recipients`: at most 100 of them. */
@@ -31,12 +34,22 @@ const LEFT: Readonly<Record<QueueAction, readonly RecipientState[]>> = {
   reroute: ['active'],
 };
 
-function reasonOf(action: QueueAction, state: RecipientState): string {
-  if (!OPEN.includes(state)) return `It has ended: ${state}.`;
-  if (action === 'release') return 'It is not held.';
-  if (state === 'held') return action === 'hold' ? 'It is held already.' : 'It is held: release it first.';
-  return state === 'active' ? 'It is on its way now.' : 'It has come or changed meanwhile.';
+const ENDS: Partial<Readonly<Record<RecipientState, Phrase>>> = {
+  relayed: phrase`It has ended: relayed.`,
+  failed: phrase`It has ended: failed.`,
+  expired: phrase`It has ended: expired.`,
+  removed: phrase`It has ended: removed.`,
+};
+
+function reasonOf(action: QueueAction, state: RecipientState): Phrase {
+  const end = ENDS[state];
+  if (end !== undefined) return end;
+  if (action === 'release') return phrase`It is not held.`;
+  if (state === 'held') return action === 'hold' ? phrase`It is held already.` : phrase`It is held: release it first.`;
+  return state === 'active' ? phrase`It is on its way now.` : phrase`It has come or changed meanwhile.`;
 }
+
+const because = (why: Phrase) => ({ reason: inEnglish(why), phrase: why });
 
 type Done = {
   readonly action: QueueAction;
@@ -68,9 +81,9 @@ async function nameIds(messages: MessageStore, { action, touched }: Done, ids: r
   };
   for (const id of ids.slice(0, MOST_READ)) {
     const message = await messages.get(id);
-    if (message === undefined) name({ id, recipient: null, state: null, reason: 'There is no such message.' });
+    if (message === undefined) name({ id, recipient: null, state: null, ...because(phrase`There is no such message.`) });
     for (const { address, state } of message?.recipients ?? [])
-      if (!changed.has(keyOf(id, address))) name({ id, recipient: address, state, reason: reasonOf(action, state) });
+      if (!changed.has(keyOf(id, address))) name({ id, recipient: address, state, ...because(reasonOf(action, state)) });
   }
   return count;
 }
@@ -93,7 +106,7 @@ async function nameFitting(messages: MessageStore, { action, selection, touched 
           (destination === undefined || one.destination === destination) &&
           (domain === undefined || address.toLowerCase().endsWith(`@${domain.toLowerCase()}`));
         if (!fits || changed.has(keyOf(id, address)) || named.length >= MOST_NAMED) continue;
-        named.push({ id, recipient: address, state, reason: reasonOf(action, state) });
+        named.push({ id, recipient: address, state, ...because(reasonOf(action, state)) });
       }
     }
     if (page.length < PAGE) return;

@@ -4,7 +4,7 @@ import type { DomainSurvey, SurveyedAddress, SurveyedSession } from '../delivery
 import type { DnsClient } from '../dns/dns.ts';
 import { replyLine } from '../smtp/reply.ts';
 import type { DestinationRule, IpPolicy, Route, TlsLevel } from '../smtp/route.ts';
-import { inEnglish, phrase } from '../system/phrase.ts';
+import { inEnglish, type Phrase, phrase } from '../system/phrase.ts';
 import type { Parts } from './parts.ts';
 import { iso } from './shapes.ts';
 
@@ -63,14 +63,19 @@ export function createTlsCheckControl({ store, settings, dns, now }: Parts<TlsCh
     const exceptions = exceptionsOf([...rules], delivery.tls, now());
     const targets = records.kind === 'found' ? readReportRecord(records.values) : undefined;
     return {
-      ...{ domain, result: resultOf(survey), sentence: sentenceOf(survey), validates },
+      ...{ domain, result: resultOf(survey), ...spoken(sentenceOf(survey)), validates },
       route: survey.route ?? null,
       mx: survey.destination === undefined ? null : mxShape(survey.destination),
       hosts: await Promise.all(survey.addresses.map(async (one) => hostShape(one, await tlsaOf(one)))),
       mtaSts: policy === undefined || policy.expiresAt <= now() ? null : policyShape(policy),
       mtaStsProblem: survey.addresses.find(({ policy: { basis } }) => basis.stsProblem)?.policy.basis.stsProblem?.detail ?? null,
       tlsReports: targets?.map(({ uri }) => uri) ?? null,
-      exceptions: exceptions.map(({ subject, what, until }) => ({ subject, what, until: iso(until ?? null) })),
+      exceptions: exceptions.map(({ subject, what, until }) => ({
+        subject,
+        what: inEnglish(what),
+        phrase: what,
+        until: iso(until ?? null),
+      })),
     };
   }
 
@@ -80,7 +85,10 @@ export function createTlsCheckControl({ store, settings, dns, now }: Parts<TlsCh
     const { fateOf, tlsaText } = await import('../tls-policy/tls-policy.ts');
     const answer = await dns.tlsa(`_${port}._tcp.${dane.base}`);
     const all = answer.kind === 'found' ? answer.values : dane.records;
-    return all.map((record) => ({ record: tlsaText(record), fate: fateOf(record, all) }));
+    return all.map((record) => {
+      const fate = fateOf(record, all);
+      return { record: tlsaText(record), fate: inEnglish(fate), phrase: fate };
+    });
   }
 
   return { check };
@@ -91,23 +99,34 @@ function resultOf({ obstacle }: DomainSurvey): 'sent' | 'delayed' | 'returned' {
   return obstacle.kind === 'failed' ? 'returned' : 'delayed';
 }
 
+const FATES = {
+  sent: (domain: string) => phrase`Mail to ${domain} would be sent`,
+  delayed: (domain: string) => phrase`Mail to ${domain} would be delayed`,
+  returned: (domain: string) => phrase`Mail to ${domain} would be returned`,
+};
+
+/** The same twice: the second can be said in another language. */
+const spoken = (said: Phrase) => ({ sentence: inEnglish(said), phrase: said });
+
 /** The host that gets the mail, or the one that is to blame. */
-function sentenceOf(survey: DomainSurvey): string {
+function sentenceOf(survey: DomainSurvey): Phrase {
   const { domain, addresses, obstacle } = survey;
-  const fate = `Mail to ${domain} would be ${resultOf(survey)}`;
+  const fate = FATES[resultOf(survey)](domain);
   const taker = addresses.find(({ policy, session }) => policy.kind === 'meet' && session?.isOpen !== false);
-  if (obstacle === undefined) return `${fate}: ${inEnglish(taker!.sentence)}.`;
+  if (obstacle === undefined) return phrase`${fate}: ${taker!.sentence}.`;
   const passed = addresses.find(({ policy }) => policy.kind === 'skip');
   const isMet = addresses.some(({ policy }) => policy.kind === 'meet');
-  if (passed !== undefined && !isMet) return `${fate}: ${inEnglish(passed.sentence)}.`;
-  return `${fate}: ${replyLine(obstacle.reply).replace(/\.$/, '')}.`;
+  if (passed !== undefined && !isMet) return phrase`${fate}: ${passed.sentence}.`;
+  return phrase`${fate}: ${replyLine(obstacle.reply).replace(/\.$/, '')}.`;
 }
 
 function mxShape({ secure, expanded, preferences }: NonNullable<DomainSurvey['destination']>) {
   return { proven: secure, name: expanded, hosts: preferences };
 }
 
-function hostShape(surveyed: SurveyedAddress, tlsa: readonly { readonly record: string; readonly fate: string }[]) {
+type JudgedRecord = { readonly record: string; readonly fate: string; readonly phrase: Phrase };
+
+function hostShape(surveyed: SurveyedAddress, tlsa: readonly JudgedRecord[]) {
   const { host, port, ip, secure, facts, policy, sentence, session } = surveyed;
   const { dane, level, modes } = facts;
   return {
@@ -119,9 +138,7 @@ function hostShape(surveyed: SurveyedAddress, tlsa: readonly { readonly record: 
     /** What a session would be worth, or why the host is passed over. */
     demand: policy.kind === 'skip' ? policy.unmet.reason : policy.tls.assurance,
     by: (policy.kind === 'skip' ? policy.unmet.source : policy.tls.source) ?? null,
-    sentence: `${inEnglish(sentence)}.`,
-    /** `sentence`, to be said in another language. */
-    phrase: phrase`${sentence}.`,
+    ...spoken(phrase`${sentence}.`),
     session: session === undefined ? null : sessionShape(session),
   };
 }

@@ -2,6 +2,7 @@
 import { matchesDomain } from '../smtp/domain.ts';
 import type { DestinationRule, TlsLevel } from '../smtp/route.ts';
 import type { Clock } from '../system/clock.ts';
+import { commaList, type Phrase, phrase } from '../system/phrase.ts';
 import type { PolicyMode } from '../tls-policy/tls-policy.ts';
 
 /** What holds for one host. */
@@ -93,7 +94,7 @@ export type TlsException = {
   /** `domain example.org`, `mx .example.org` */
   readonly subject: string;
   /** In words. */
-  readonly what: string;
+  readonly what: Phrase;
   /** Milliseconds since 1970; absent: it does not end. */
   readonly until?: number | undefined;
   readonly isOver: boolean;
@@ -104,13 +105,13 @@ export function exceptionsOf(destinations: readonly DestinationRule[], usual: Tl
   return destinations.flatMap((rule) => {
     const { ignore = [], audit, tls, requireTls = 'enforce', until } = rule;
     const what = [
-      ...ignore.map((kind) => `${kind === 'dane' ? 'DANE' : 'MTA-STS'} is ignored`),
-      ...(audit === true ? ['policies are only evaluated'] : []),
-      ...(tls !== undefined && isLower(tls, usual) ? [`TLS is ${tls} instead of ${usual}`] : []),
-      ...(requireTls === 'enforce' ? [] : [`REQUIRETLS is ${requireTls}`]),
+      ...ignore.map((kind) => phrase`${kind === 'dane' ? 'DANE' : 'MTA-STS'} is ignored`),
+      ...(audit === true ? [phrase`policies are only evaluated`] : []),
+      ...(tls !== undefined && isLower(tls, usual) ? [phrase`TLS is ${tls} instead of ${usual}`] : []),
+      ...(requireTls === 'enforce' ? [] : [phrase`REQUIRETLS is ${requireTls}`]),
     ];
     if (what.length === 0) return [];
-    return [{ subject: subjectOf(rule), what: what.join(', '), until, isOver: until !== undefined && now >= until }];
+    return [{ subject: subjectOf(rule), what: commaList(what), until, isOver: until !== undefined && now >= until }];
   });
 }
 

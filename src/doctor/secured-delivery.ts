@@ -1,7 +1,7 @@
 /** Checks what secured delivery rests on besides the resolver: DANE, roots, the operator's exceptions, mail that waits. RFC 7672, RFC 8461. */
 import { isOwnResolver, type Validated } from '../dns/dns.ts';
 import type { TlsLevel } from '../smtp/route.ts';
-import { phrase } from '../system/phrase.ts';
+import { type Phrase, phrase } from '../system/phrase.ts';
 import { ASK_AGAIN, about, type Finding } from './finding.ts';
 
 export type SecuredFacts = {
@@ -12,7 +12,7 @@ export type SecuredFacts = {
   /** Of `destinations`, those that are over included. `until`: milliseconds since 1970. */
   readonly exceptions: readonly {
     readonly subject: string;
-    readonly what: string;
+    readonly what: Phrase;
     readonly until?: number | undefined;
     readonly isOver: boolean;
   }[];

@@ -1,14 +1,7 @@
 /** What the relay has found out of senders that the doctor does not look at itself, and whether this machine sees the DNS that receivers see. */
-import {
-  adviceFor,
-  describeMisalignment,
-  type GatheredSender,
-  judgeSender,
-  type SenderDetail,
-  senderOf,
-} from '../alignment/alignment.ts';
+import { type GatheredSender, judgeSender, mendMisalignment, type SenderDetail, senderOf } from '../alignment/alignment.ts';
 import type { StoredSenderVerdict } from '../store/store.ts';
-import { data, phrase } from '../system/phrase.ts';
+import { phrase } from '../system/phrase.ts';
 import { about, type Finding, type Severity } from './finding.ts';
 
 const JUDGED: Readonly<Record<string, Severity>> = { weak: 'error', spam: 'error', rejected: 'error', fragile: 'warning' };
@@ -27,11 +20,9 @@ export function checkSenders(senders: readonly StoredSenderVerdict[], domains: R
       const wanted = phrase`aligned with the domain of From`;
       if (verdict === 'fragile') return say('warning', seen, wanted, phrase`SPF alone passes: smarthost domain add ${domain}`);
       const why = JSON.parse(detail) as SenderDetail;
-      return say('error', seen, wanted, data(`${sentence(describeMisalignment(row, why))}. ${adviceFor(domain, why).join(' ')}`));
+      return say('error', seen, wanted, mendMisalignment(row, why));
     });
 }
-
-const sentence = (text: string) => text[0]!.toUpperCase() + text.slice(1);
 
 /** Empty if both give the same verdict. @param seen by the resolvers of `alignment.resolvers`, which `alignment` uses. */
 export function checkSplit(here: GatheredSender, seen: GatheredSender): readonly Finding[] {

@@ -18,6 +18,7 @@ import { refusal } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
 import { createCache } from '../system/cache.ts';
 import { type Clock, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
+import { inEnglish } from '../system/phrase.ts';
 
 export type AlignmentSettings = { readonly mode: AlignmentDuty; readonly rules: readonly AlignmentRule[] };
 
@@ -141,6 +142,9 @@ function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undef
 
 function misaligned({ domain, envelope }: SenderIdentity, detail: SenderDetail): Refusal {
   const { at = domain, text = '' } = detail.policy ?? {};
-  const help = [`What is wrong: ${describeMisalignment({ domain, envelope }, detail)}.`, ...adviceFor(domain, detail)];
+  const help = [
+    `What is wrong: ${describeMisalignment({ domain, envelope }, detail)}.`,
+    ...adviceFor(domain, detail).map(inEnglish),
+  ];
   return refusal('notAligned', { domain, at, policy: text, help: help.join('\n') });
 }

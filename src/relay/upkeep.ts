@@ -11,6 +11,7 @@ import type { Route } from '../smtp/route.ts';
 import { type ActivityStore, holdLease, type KnownRecipient, type Led, type Store, type StoreData } from '../store/store.ts';
 import { DAY, MINUTE, SECOND } from '../system/clock.ts';
 import { fileSystemRisk } from '../system/file-system.ts';
+import { inEnglish } from '../system/phrase.ts';
 
 /** The relay cannot protect mail on a file system that loses synced data, so it only warns. */
 export async function warnOfFileSystem(dataDir: string, log: EventLog): Promise<void> {
@@ -163,7 +164,11 @@ export function exceptionsNow({ destinations, delivery }: Config, now = Date.now
 export function startExceptions(config: () => Config, log: EventLog): { tell(): void; close(): void } {
   const tell = () => {
     for (const { subject, what, until } of exceptionsNow(config()))
-      log.emit('tlsException', { subject, what, until: until === undefined ? undefined : new Date(until).toISOString() });
+      log.emit('tlsException', {
+        subject,
+        what: inEnglish(what),
+        until: until === undefined ? undefined : new Date(until).toISOString(),
+      });
   };
   tell();
   const timer = setInterval(tell, DAY).unref();

@@ -1,6 +1,7 @@
 /** What the operator reads when mail of a domain fails DMARC at its receivers: RFC 9989 §5.3. */
 import { adviceFor, describeMisalignment, type Misaligned } from '../alignment/alignment.ts';
 import { formatDate } from '../smtp/text.ts';
+import { inEnglish } from '../system/phrase.ts';
 import type { OperatorNotice } from './notice.ts';
 
 const FOLLOWS: Readonly<Record<string, string>> = {
@@ -22,7 +23,7 @@ export function alignmentNotice(hostname: string, problem: Misaligned): Operator
       '',
       'The mail was sent all the same. What to do:',
       '',
-      ...adviceFor(domain, detail).map((line) => `    ${line}`),
+      ...adviceFor(domain, detail).map((line) => `    ${inEnglish(line)}`),
       `    smarthost doctor`,
       '',
       `The DNS was asked last at ${formatDate(at)}, and is asked again every few minutes. There is one such notice for a domain and day.`,

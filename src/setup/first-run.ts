@@ -15,10 +15,11 @@ import {
 } from '../config/config.ts';
 import { type Control, createControl } from '../control/control.ts';
 import { createDns } from '../dns/dns.ts';
-import { checkOutbound, gatherOutbound, probeSmtp, type SmtpProbe } from '../doctor/doctor.ts';
+import { checkOutbound, type Finding, gatherOutbound, probeSmtp, type SmtpProbe } from '../doctor/doctor.ts';
 import { publicAddresses, reverseName } from '../net/addresses.ts';
 import type { StoreData } from '../store/store.ts';
 import { SECOND } from '../system/clock.ts';
+import { data, inEnglish, type Phrase, phrase } from '../system/phrase.ts';
 import { type Challenge, configurationText, type Upstream } from './file.ts';
 import { createSetupLooks, type SeenByDns, type Surroundings } from './looks.ts';
 import { type CheckedGroup, checkRecordGroups } from './published.ts';
@@ -61,7 +62,7 @@ export type FirstRunOptions = Surroundings & {
   readonly probe?: SmtpProbe;
 };
 
-type WayOut = { readonly result: string; readonly found: string; readonly advice: string; readonly subject: string };
+type WayOut = Pick<Finding, 'result' | 'found' | 'advice' | 'subject' | 'phrases'>;
 
 export type FirstRun = {
   /** @returns what was answered, without the password, and what could be answered. */
@@ -85,7 +86,7 @@ export type FirstRun = {
   wayOut(): Promise<readonly WayOut[]>;
   setUpstream(upstream: Upstream | null): Promise<void>;
   /** Logs in at the provider, and sends nothing. */
-  tryUpstream(upstream: Upstream): Promise<{ readonly ok: boolean; readonly sentence: string }>;
+  tryUpstream(upstream: Upstream): Promise<{ readonly ok: boolean; readonly sentence: string; readonly phrase: Phrase }>;
   /** Writes the configuration. */
   finish(): Promise<{ readonly file: string; readonly start: 'service' | 'here' }>;
   /** The actions of an operator, as far as a relay that does not run yet has them. */
@@ -204,10 +205,12 @@ export async function createFirstRun(options: FirstRunOptions): Promise<FirstRun
     },
     async tryUpstream(upstream) {
       const tried = await configOf({ ...answers, upstream: checkedUpstream(upstream) });
-      const { hosts, sentence } = await controlOf(() => tried).tlsCheck.check(tried.hostname, { connect: true });
+      const { hosts, phrase: headline } = await controlOf(() => tried).tlsCheck.check(tried.hostname, { connect: true });
       const refused = hosts.flatMap(({ session }) => (session?.ok === false ? [session.reply ?? ''] : []));
       const ok = hosts.some(({ session }) => session?.ok === true);
-      return { ok, sentence: ok ? `${upstream.host} takes the login.` : (refused[0] ?? sentence) };
+      const why = refused[0] === undefined ? headline : data(refused[0]);
+      const words = ok ? phrase`${upstream.host} takes the login.` : why;
+      return { ok, sentence: inEnglish(words), phrase: words };
     },
     async finish() {
       const missing = (['hostname', 'domains', 'acceptTerms'] as const).filter((name) => answers[name] === undefined);

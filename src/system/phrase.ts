@@ -18,6 +18,12 @@ export function data(text: string): Phrase {
   return { pattern: '{0}', values: [text] };
 }
 
+/** With commas between them. */
+export function commaList(all: readonly Phrase[]): Phrase {
+  const [first = data(''), ...others] = all;
+  return others.reduce((list, one) => phrase`${list}, ${one}`, first);
+}
+
 export function inEnglish({ pattern, values }: Phrase): string {
   return pattern.replace(/\{(\d+)\}/g, (_, at) => {
     const value = values[Number(at)]!;

@@ -1,6 +1,7 @@
 /** Matches TLSA records with the certificates of a host: RFC 6698 §2.1, RFC 7671 §5 and §9, RFC 7672 §3. Pure functions. */
 import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
 import type { TlsaRecord } from '../dns/dns.ts';
+import { type Phrase, phrase } from '../system/phrase.ts';
 
 export type { TlsaRecord };
 
@@ -23,21 +24,21 @@ export function canBeUsed({ usage, selector, matching, data }: TlsaRecord): bool
 }
 
 /** What becomes of one record among those of its name, in words: `counts`, or why it does not. */
-export function fateOf(record: TlsaRecord, records: readonly TlsaRecord[]): string {
-  if (countingRecords(records).includes(record)) return isOfNothing(record) ? OF_NOTHING : 'counts';
+export function fateOf(record: TlsaRecord, records: readonly TlsaRecord[]): Phrase {
+  if (countingRecords(records).includes(record)) return isOfNothing(record) ? OF_NOTHING : phrase`counts`;
   const { usage, selector, matching, data } = record;
-  if (canBeUsed(record)) return 'does not count beside a stronger digest of the same';
-  if (usage !== DANE_TA && usage !== DANE_EE) return `usage ${usage} has no meaning for mail (RFC 7672)`;
-  if (selector > SPKI) return `selector ${selector} is not known`;
-  if (matching === FULL) return `it is no ${selector === SPKI ? 'public key' : 'certificate'}`;
+  if (canBeUsed(record)) return phrase`does not count beside a stronger digest of the same`;
+  if (usage !== DANE_TA && usage !== DANE_EE) return phrase`usage ${usage} has no meaning for mail (RFC 7672)`;
+  if (selector > SPKI) return phrase`selector ${selector} is not known`;
+  if (matching === FULL) return selector === SPKI ? phrase`it is no public key` : phrase`it is no certificate`;
   const digest = DIGESTS[matching];
   return digest === undefined
-    ? `matching type ${matching} is not known`
-    : `${data.length} octets are no digest of ${digest.octets}`;
+    ? phrase`matching type ${matching} is not known`
+    : phrase`${data.length} octets are no digest of ${digest.octets}`;
 }
 
 /** Some programs have published it in place of that of a key. */
-const OF_NOTHING = 'counts, but is the digest of no data, so that nothing can match it';
+const OF_NOTHING = phrase`counts, but is the digest of no data, so that nothing can match it`;
 
 function isOfNothing({ matching, data }: TlsaRecord): boolean {
   const digest = DIGESTS[matching];

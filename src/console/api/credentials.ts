@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { readNewUser, readUserValues, USER_KINDS } from '../../control/control.ts';
 import { route } from '../route.ts';
+import { phraseShape } from './findings.ts';
 
 const path = '/credentials/:name';
 const write = { access: 'operator', scope: 'credentials:write' } as const;
@@ -154,6 +155,7 @@ export const CREDENTIAL_ROUTES = [
       powershell: v.pipe(v.string(), v.description('The Send connector for Exchange Server.')),
       advice: v.array(v.string()),
       exchangeAdvice: v.array(v.string()),
+      phrases: v.object({ advice: v.array(phraseShape), exchangeAdvice: v.array(phraseShape) }),
     }),
     async handle({ control, params }) {
       const { settings, ...texts } = await control.users.client(params.name);

@@ -78,7 +78,7 @@ const demanded = v.object({
   ...{ host: v.string(), port: v.number(), ip: v.string() },
   proven: v.pipe(v.boolean(), v.description('DNSSEC proves its address.')),
   dane: v.pipe(v.string(), v.description('`records`, `unusable`, `failed`, or why there is none: `absent`, `insecure`, `off`.')),
-  tlsa: v.array(v.object({ record: v.string(), fate: v.string() })),
+  tlsa: v.array(v.object({ record: v.string(), fate: v.string(), phrase: phraseShape })),
   demand: v.pipe(v.string(), v.description('What a session must be worth, or why the host gets no mail.')),
   by: v.pipe(maybe, v.description('`dane`, `mta-sts`, `operator`. null: nobody demands TLS.')),
   sentence: v.string(),
@@ -88,6 +88,7 @@ const demanded = v.object({
 const policyShape = v.object({
   result: v.pipe(v.picklist(['sent', 'delayed', 'returned']), v.description('What would become of mail now.')),
   sentence: v.string(),
+  phrase: phraseShape,
   validates: v.pipe(v.boolean(), v.description('The resolver validates DNSSEC.')),
   route: v.nullable(hosts),
   hosts: v.array(demanded),
@@ -96,7 +97,7 @@ const policyShape = v.object({
     v.description('The policy of MTA-STS that holds.'),
   ),
   mtaStsProblem: v.pipe(maybe, v.description('Why an announced policy could not be had.')),
-  exceptions: v.array(v.object({ subject: v.string(), what: v.string(), until: maybeTime })),
+  exceptions: v.array(v.object({ subject: v.string(), what: v.string(), phrase: phraseShape, until: maybeTime })),
 });
 
 type Shape = ReturnType<typeof shapeOf>;

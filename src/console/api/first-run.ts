@@ -119,7 +119,15 @@ export const FIRST_RUN_ROUTES = [
     path: '/first-run/way-out',
     about: 'Whether large receivers can be reached by port 25.',
     answer: v.object({
-      items: v.array(v.object({ subject: v.string(), result: v.string(), found: v.string(), advice: v.string() })),
+      items: v.array(
+        v.object({
+          subject: v.string(),
+          result: v.string(),
+          found: v.string(),
+          advice: v.string(),
+          phrases: v.object({ found: phraseShape, advice: phraseShape }),
+        }),
+      ),
     }),
     handle: async ({ parts }) => ({ items: await running(parts).wayOut() }),
   }),
@@ -137,7 +145,7 @@ export const FIRST_RUN_ROUTES = [
     path: '/first-run/provider',
     about: 'Logs in at a provider, and sends nothing.',
     body: v.strictObject(Upstream.entries),
-    answer: v.object({ ok: v.boolean(), sentence: v.string() }),
+    answer: v.object({ ok: v.boolean(), sentence: v.string(), phrase: phraseShape }),
     handle: ({ parts, body }) => running(parts).tryUpstream(body),
   }),
   route({

@@ -7,6 +7,7 @@ import { SECOND } from '../../system/clock.ts';
 import type { ConsoleParts } from '../console.ts';
 import { ApiProblem } from '../problem.ts';
 import { type ApiCaller, makerOf, route } from '../route.ts';
+import { phraseShape } from './findings.ts';
 
 const access = { access: 'operator', scope: 'queue:write' } as const;
 
@@ -46,7 +47,10 @@ const work = v.object({
       }),
       unchanged: v.object({
         count: v.number(),
-        recipients: v.pipe(v.array(v.object({ ...named, reason: v.string() })), v.description('At most 100.')),
+        recipients: v.pipe(
+          v.array(v.object({ ...named, reason: v.string(), phrase: phraseShape })),
+          v.description('At most 100.'),
+        ),
       }),
     }),
   ),

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { readDay, readDomain } from '../../control/control.ts';
 import { DAY } from '../../system/clock.ts';
 import { route } from '../route.ts';
+import { phraseShape } from './findings.ts';
 
 const read = { access: 'operator', scope: 'messages:read' } as const;
 const write = { access: 'operator', scope: null } as const;
@@ -31,7 +32,12 @@ export const TLS_ROUTES = [
       connect: v.optional(v.boolean()),
       port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
     }),
-    answer: v.looseObject({ domain: v.string(), result: v.picklist(['sent', 'delayed', 'returned']), sentence: v.string() }),
+    answer: v.looseObject({
+      domain: v.string(),
+      result: v.picklist(['sent', 'delayed', 'returned']),
+      sentence: v.string(),
+      phrase: phraseShape,
+    }),
     handle: ({ control, body: { domain, connect = false, port } }) =>
       control.tlsCheck.check(readDomain(domain), { connect, port }),
   }),

@@ -36,7 +36,7 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import('./pages/messages.ts').then(({ MessagesPage }) => MessagesPage),
   },
   {
-    ...{ path: '/messages/:id', title: 'page.message', group: 'mail', shown: false, role: 'reader' },
+    ...{ path: '/messages/:id', title: 'page.message', group: 'mail', shown: false, role: 'reader', texts: ['phrases'] },
     load: () => import('./pages/message.ts').then(({ MessagePage }) => MessagePage),
   },
   {
@@ -44,7 +44,7 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import('./pages/refused.ts').then(({ RefusedPage }) => RefusedPage),
   },
   {
-    ...{ path: '/queue', title: 'page.queue', group: 'mail', shown: true, role: 'reader', letter: 'q' },
+    ...{ path: '/queue', title: 'page.queue', group: 'mail', shown: true, role: 'reader', letter: 'q', texts: ['phrases'] },
     load: () => import('./pages/queue.ts').then(({ QueuePage }) => QueuePage),
   },
   {
@@ -58,7 +58,7 @@ export const PAGES: readonly PageEntry[] = [
       group: 'relay',
       shown: false,
       role: 'reader',
-      texts: ['phrases'],
+      texts: ['mail', 'phrases'],
     },
     load: () => import('./pages/destination.ts').then(({ DestinationPage }) => DestinationPage),
   },
@@ -71,7 +71,7 @@ export const PAGES: readonly PageEntry[] = [
       path: '/credentials/:name',
       title: 'page.credential',
       group: 'senders',
-      texts: ['client'],
+      texts: ['client', 'phrases'],
       shown: false,
       role: 'operator',
     },
@@ -94,7 +94,7 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import('./pages/doctor.ts').then(({ DoctorPage }) => DoctorPage),
   },
   {
-    ...{ path: '/tls', title: 'page.tls', group: 'relay', shown: true, role: 'operator', letter: 't' },
+    ...{ path: '/tls', title: 'page.tls', group: 'relay', shown: true, role: 'operator', letter: 't', texts: ['phrases'] },
     load: () => import('./pages/tls.ts').then(({ TlsPage }) => TlsPage),
   },
   {

@@ -14,4 +14,7 @@ function translated({ pattern, values }: Sentence): string {
   return t(pattern as TextKey, Object.fromEntries(shown.entries()));
 }
 
+/** What a finding is about: a name, which is the same in each language, or words of the relay. */
+export const saidSubject = (subject: string): string => said(subject, { pattern: subject, values: [] });
+
 const isSentence = (value: unknown): value is Sentence => typeof value === 'object' && value !== null;

@@ -71,7 +71,7 @@ test('each recipient that an action leaves alone has a reason', async () => {
   await act(console, 'hold', { selection: { ids: [held.id] } });
   const again = await act(console, 'hold', { selection: { domain: 'x.test' } });
   expect(again.result.changed).toEqual({ count: 1, recipients: [{ id: waiting.id, recipient: 'b@x.test', state: 'held' }] });
-  expect(again.result.unchanged).toEqual({
+  expect(again.result.unchanged).toMatchObject({
     count: 2,
     recipients: [
       { id: held.id, recipient: 'a@x.test', state: 'held', reason: 'It is held already.' },
@@ -80,7 +80,7 @@ test('each recipient that an action leaves alone has a reason', async () => {
   });
   const released = await act(console, 'release', { selection: { ids: [held.id, active.id, 'nothing'] } });
   expect(released.result.changed.count).toBe(1);
-  expect(released.result.unchanged.recipients).toEqual([
+  expect(released.result.unchanged.recipients).toMatchObject([
     { id: active.id, recipient: 'c@x.test', state: 'active', reason: 'It is not held.' },
     { id: 'nothing', recipient: null, state: null, reason: 'There is no such message.' },
   ]);

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { createOperatorPolicies, exceptionsOf, type OperatorSettings } from '../../../src/delivery/operator.ts';
 import type { DestinationRule } from '../../../src/smtp/route.ts';
+import { inEnglish } from '../../../src/system/phrase.ts';
 
 const END = Date.UTC(2026, 11, 31);
 const holds = (destinations: readonly DestinationRule[], settings: Partial<OperatorSettings> = {}) =>
@@ -82,7 +83,8 @@ test('exceptions are named with what they take away, also those that are over or
     { domain: 'e.test', requireTls: 'enforce' },
     { domain: 'c.test', tls: 'verify' },
   ];
-  expect(exceptionsOf(rules, 'opportunistic', END)).toEqual([
+  const told = exceptionsOf(rules, 'opportunistic', END).map((one) => ({ ...one, what: inEnglish(one.what) }));
+  expect(told).toEqual([
     { subject: 'domain a.test', what: 'DANE is ignored, MTA-STS is ignored', until: END, isOver: true },
     { subject: 'domain .b.test with mx mx.test', what: 'policies are only evaluated', until: END + 1, isOver: false },
     { subject: 'mx mx.test', what: 'TLS is none instead of opportunistic', until: undefined, isOver: false },

@@ -20,7 +20,7 @@ test('a sender without keys here whose mail fails is an error that says what to 
   const findings = of(await diagnose({ options: { senders } }), 'alignment').filter(({ result }) => result !== 'ok');
   expect(findings).toMatchObject([{ subject: 'other.test', result: 'error' }]);
   expect(findings[0]!.found).toBe('rejected (mail of the last day, envelope other.test, looked up 2026-06-01T11:00:00.000Z)');
-  expect(findings[0]!.advice).toContain('This relay has no DKIM key of other.test');
+  expect(findings[0]!.advice).toContain('What is wrong: this relay has no DKIM key of other.test');
   expect(findings[0]!.advice).toContain('smarthost domain add other.test');
 });
 

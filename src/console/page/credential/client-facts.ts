@@ -1,6 +1,7 @@
 /** What the client of a login must be told, and lines to copy for the usual programs: the same in the wizard and on the page of a credential. */
 import { html } from '../html.ts';
 import { copyButton, factList } from '../parts/basics.ts';
+import { type Sentence, said } from '../phrases.ts';
 import { type TextKey, t } from '../texts.ts';
 
 /** `GET /credentials/:name/client` */
@@ -11,6 +12,7 @@ export type ShownClient = {
   readonly powershell: string;
   readonly advice: readonly string[];
   readonly exchangeAdvice: readonly string[];
+  readonly phrases: { readonly advice: readonly Sentence[]; readonly exchangeAdvice: readonly Sentence[] };
 };
 
 /** @param password only while it is shown for the one time. */
@@ -37,8 +39,10 @@ type Recipe = readonly [name: string, text: string, advice: readonly string[]];
 
 /** Those for Exchange come first for mail servers, and last for the others. */
 export function clientRecipes(facts: ShownClient, mailServer: boolean) {
-  const exchange: Recipe = ['powershell', facts.powershell, facts.exchangeAdvice];
-  const others = Object.entries(facts.recipes).map(([name, text], at): Recipe => [name, text, at === 0 ? facts.advice : []]);
+  const { phrases } = facts;
+  const inWords = (name: keyof typeof phrases) => facts[name].map((sentence, at) => said(sentence, phrases[name][at] ?? null));
+  const exchange: Recipe = ['powershell', facts.powershell, inWords('exchangeAdvice')];
+  const others = Object.entries(facts.recipes).map(([name, text], at): Recipe => [name, text, at === 0 ? inWords('advice') : []]);
   return (mailServer ? [exchange, ...others] : [...others, exchange]).map(recipe);
 }
 

@@ -14,13 +14,18 @@ type Policy = {
   readonly mtaSts: { readonly mode: string; readonly id: string; readonly fetchedAt: string; readonly expiresAt: string } | null;
   readonly mtaStsProblem: string | null;
   readonly sentence: string;
-  readonly exceptions: readonly { readonly subject: string; readonly what: string; readonly until: string | null }[];
+  readonly exceptions: readonly {
+    readonly subject: string;
+    readonly what: string;
+    readonly phrase: Sentence;
+    readonly until: string | null;
+  }[];
 };
 
 type DemandedHost = {
   readonly host: string;
   readonly ip: string;
-  readonly tlsa: readonly { readonly record: string; readonly fate: string }[];
+  readonly tlsa: readonly { readonly record: string; readonly fate: string; readonly phrase: Sentence }[];
   readonly demand: string;
   readonly sentence: string;
   readonly phrase: Sentence;
@@ -85,7 +90,7 @@ export function PolicySection({ one }: { readonly one: DestinationRow }) {
       value !== undefined &&
         value.exceptions.length > 0 && [
           t('destinations.exceptions'),
-          html`<ul class="list">${value.exceptions.map(({ subject, what, until }) => html`<li>${strange(subject)}: ${strange(what)}${until !== null && html` <span class="dim">${when(until, 'until')}</span>`}</li>`)}</ul>`,
+          html`<ul class="list">${value.exceptions.map(({ subject, what, phrase, until }) => html`<li>${strange(subject)}: ${strange(said(what, phrase))}${until !== null && html` <span class="dim">${when(until, 'until')}</span>`}</li>`)}</ul>`,
         ],
       session !== null && [t('destinations.session'), sessionWorth(session)],
     ])}
@@ -103,7 +108,7 @@ function hostsOf({ hosts, sentence }: Policy) {
     return [
       html`${strange(host)} <span class="dim">${all}</span>`,
       html`${worth(demand)} <div class="dim">${strange(said(why, phrase))}</div>
-      ${tlsa.length > 0 && html`<ul class="list">${tlsa.map(({ record, fate }) => html`<li><code>TLSA ${record}</code> <span class="dim">${strange(fate)}</span></li>`)}</ul>`}`,
+      ${tlsa.length > 0 && html`<ul class="list">${tlsa.map(({ record, fate, phrase }) => html`<li><code>TLSA ${record}</code> <span class="dim">${strange(said(fate, phrase))}</span></li>`)}</ul>`}`,
     ] as const;
   });
 }

@@ -7,6 +7,7 @@ import { useAction } from '../load.ts';
 import { strange, when } from '../parts/basics.ts';
 import { askDanger } from '../parts/danger.ts';
 import { orTell, tellDone } from '../parts/toast.ts';
+import { type Sentence, said } from '../phrases.ts';
 import { rich, t } from '../texts.ts';
 import { pathTo } from '../url.ts';
 
@@ -62,7 +63,10 @@ export type QueueWork = {
   readonly done: number;
   readonly result: {
     readonly changed: { readonly count: number; readonly recipients: readonly Named[] };
-    readonly unchanged: { readonly count: number; readonly recipients: readonly (Named & { readonly reason: string })[] };
+    readonly unchanged: {
+      readonly count: number;
+      readonly recipients: readonly (Named & { readonly reason: string; readonly phrase: Sentence })[];
+    };
   } | null;
   readonly error: string | null;
 };
@@ -134,5 +138,5 @@ function tellResult(action: MailAction, works: readonly QueueWork[]): void {
   const some = results.flatMap((one) => one.changed.recipients.map(({ recipient }) => recipient ?? '')).slice(0, 3);
   const others = results.flatMap((one) => one.unchanged.recipients).slice(0, 3);
   tellDone(html`${t(`queue.done.${action}`, { count: changed })} ${some.length > 0 && html`<span class="dim">${strange(some.join(', '), 200)}${changed > some.length ? ' …' : ''}</span>`}
-    ${unchanged > 0 && html`<br />${t('queue.unchanged', { count: unchanged })} ${others.map(({ id, recipient, reason }) => html`<br />${strange(recipient ?? id)}: ${reason}`)}`}`);
+    ${unchanged > 0 && html`<br />${t('queue.unchanged', { count: unchanged })} ${others.map(({ id, recipient, reason, phrase }) => html`<br />${strange(recipient ?? id)}: ${said(reason, phrase)}`)}`}`);
 }

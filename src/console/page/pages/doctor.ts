@@ -20,7 +20,7 @@ import {
 import { filterHref, useFilters } from '../parts/filter-bar.ts';
 import { openForm } from '../parts/form.ts';
 import { orTell } from '../parts/toast.ts';
-import { said } from '../phrases.ts';
+import { said, saidSubject } from '../phrases.ts';
 import { rich, t } from '../texts.ts';
 
 type Mute = { readonly reason: string; readonly by: string; readonly until: string | null };
@@ -108,7 +108,7 @@ const history = (changes: readonly ResultChange[]) => html`<section>
   <h2>${t('doctor.history')}</h2>
   <ul class="list">${changes.map(
     ({ at, check, subject, before, result }) => html`<li>
-    ${when(at)} <code>${check}</code> ${strange(subject)}: ${resultMark(before)} → ${resultMark(result)}
+    ${when(at)} <code>${check}</code> ${strange(saidSubject(subject))}: ${resultMark(before)} → ${resultMark(result)}
   </li>`,
   )}</ul>
 </section>`;
@@ -142,7 +142,7 @@ function finding(one: Finding, before: Finding | undefined, again: () => Promise
   return html`${title}
   <li key=${`${check} ${subject}`} class="finding ${result}">
     <div class="what">
-      <h2>${resultMark(result)} <code>${check}</code> ${strange(subject)}</h2>
+      <h2>${resultMark(result)} <code>${check}</code> ${strange(saidSubject(subject))}</h2>
       <span class="dim">${rich('doctor.sinceText', { time: when(since) })}</span>
     </div>
     ${factList([
@@ -156,7 +156,7 @@ function finding(one: Finding, before: Finding | undefined, again: () => Promise
       html`<div class="buttons">
       ${
         mute === null
-          ? html`<button class="quiet" aria-label=${t('doctor.mute.name', { check, subject })} onClick=${() => muteFinding(one, again)}>${t('doctor.mute')}</button>`
+          ? html`<button class="quiet" aria-label=${t('doctor.mute.name', { check, subject: saidSubject(subject) })} onClick=${() => muteFinding(one, again)}>${t('doctor.mute')}</button>`
           : html`<button class="quiet" onClick=${() => unmute(one, again)}>${t('doctor.unmute')}</button>`
       }
     </div>`
@@ -174,7 +174,7 @@ const SPANS = { week: 7, month: 30, quarter: 91 } as const;
 
 async function muteFinding({ check, subject }: Finding, again: () => Promise<void>) {
   await openForm({
-    title: t('doctor.mute.title', { check, subject }),
+    title: t('doctor.mute.title', { check, subject: saidSubject(subject) }),
     about: t('doctor.mute.says'),
     fields: [
       { name: 'reason', label: t('doctor.mute.reason'), hint: t('doctor.mute.reason.hint') },

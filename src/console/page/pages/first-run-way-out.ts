@@ -6,6 +6,7 @@ import { html } from '../html.ts';
 import { useAction, useLoad } from '../load.ts';
 import { failureNote, loadingNote, mark, type Tone } from '../parts/basics.ts';
 import { Form, type FormValues } from '../parts/form.ts';
+import { type Sentence, said } from '../phrases.ts';
 import { t } from '../texts.ts';
 import { Handover } from './first-run-handover.ts';
 import { seenList, stepButtons } from './first-run-parts.ts';
@@ -17,6 +18,7 @@ type Looked = {
     readonly result: string;
     readonly found: string;
     readonly advice: string;
+    readonly phrases: { readonly found: Sentence; readonly advice: Sentence };
   }[];
 };
 
@@ -62,13 +64,15 @@ function PortLook() {
     ${
       value &&
       html`<ul class="seen">${value.items.map(
-        ({ subject, result, found, advice }) =>
-          html`<li>${mark(TONES[result] ?? 'plain', html`<b>${subject}</b> ${found}`)} ${advice && html`<div class="hint">${advice}</div>`}</li>`,
+        ({ subject, result, found, advice, phrases }) =>
+          html`<li>${mark(TONES[result] ?? 'plain', html`<b>${subject}</b> ${said(found, phrases.found)}`)} ${advice && html`<div class="hint">${said(advice, phrases.advice)}</div>`}</li>`,
       )}</ul>
       <button type="button" aria-disabled=${busy} onClick=${() => again()}>${t('firstRun.lookAgain')}</button>`
     }
   </div>`;
 }
+
+type Tried = { readonly ok: boolean; readonly sentence: string; readonly phrase: Sentence | null };
 
 type ProviderProps = {
   readonly first: { readonly host: string; readonly user: string } | undefined;
@@ -81,9 +85,9 @@ function ProviderForm({ first, file, write }: ProviderProps) {
   const { busy, run } = useAction();
   const attempt = (values: FormValues) =>
     run(async () => {
-      const failed = (error: Error) => ({ ok: false, sentence: error.message });
-      const { ok, sentence } = await api.post<{ ok: boolean; sentence: string }>('/first-run/provider', values).catch(failed);
-      show({ result: ok ? 'ok' : 'warning', sentence, phrase: null });
+      const failed = (error: Error) => ({ ok: false, sentence: error.message, phrase: null });
+      const { ok, ...words } = await api.post<Tried>('/first-run/provider', values).catch(failed);
+      show({ result: ok ? 'ok' : 'warning', ...words });
     });
   return h(Form, {
     about: html`<p>${t('firstRun.providerAbout')}</p>`,

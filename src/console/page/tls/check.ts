@@ -7,6 +7,7 @@ import { html } from '../html.ts';
 import { factList, mark, strange, type Tone, when } from '../parts/basics.ts';
 import { useFilters } from '../parts/filter-bar.ts';
 import { Form } from '../parts/form.ts';
+import { said } from '../phrases.ts';
 import { t } from '../texts.ts';
 
 const TONES: Readonly<Record<DomainCheck['result'], Tone>> = { sent: 'good', delayed: 'wait', returned: 'bad' };
@@ -30,10 +31,11 @@ export function PolicyLook() {
   </section>`;
 }
 
-function result({ result: fate, sentence, mx, validates, mtaSts, mtaStsProblem, tlsReports, exceptions, hosts }: DomainCheck) {
+function result(found: DomainCheck) {
+  const { result: fate, sentence, phrase, mx, validates, mtaSts, mtaStsProblem, tlsReports, exceptions, hosts } = found;
   return html`<section class="panel">
     <p class="answer">${mark(TONES[fate], t(`tls.check.${fate}`))}</p>
-    <p>${strange(sentence)}</p>
+    <p>${strange(said(sentence, phrase))}</p>
     ${factList([
       mx !== null && [
         t('tls.check.mx'),
@@ -46,10 +48,10 @@ function result({ result: fate, sentence, mx, validates, mtaSts, mtaStsProblem, 
       ],
       [t('tls.check.reports'), tlsReports === null ? t('tls.check.notWanted') : strange(tlsReports.join(', '))],
       ...exceptions.map(
-        ({ subject, what, until }) =>
+        ({ subject, what, phrase: inOther, until }) =>
           [
             t('tls.check.exception'),
-            html`${strange(subject)}: ${what}${until !== null && html` <span class="dim">${when(until)}</span>`}`,
+            html`${strange(subject)}: ${said(what, inOther)}${until !== null && html` <span class="dim">${when(until)}</span>`}`,
           ] as const,
       ),
     ])}
@@ -63,13 +65,14 @@ const hostOf = ({
   ip,
   proven: isProven,
   sentence,
+  phrase,
   tlsa,
   session,
 }: DomainCheck['hosts'][number]) => html`<section key=${`${host} ${ip}`}>
   <h3>${strange(host)} <span class="dim">[${ip}] ${port}</span></h3>
-  <p>${strange(sentence)} <span class="dim">${proven(isProven)}</span></p>
+  <p>${strange(said(sentence, phrase))} <span class="dim">${proven(isProven)}</span></p>
   ${session !== null && html`<p>${mark(session.ok ? 'good' : 'bad', session.tls ?? t('tls.check.noTls'))} ${'reply' in session && strange(session.reply, 300)}</p>`}
-  ${tlsa.length > 0 && html`<ul class="list">${tlsa.map(({ record, fate }) => html`<li><code>${strange(record)}</code> ${strange(fate)}</li>`)}</ul>`}
+  ${tlsa.length > 0 && html`<ul class="list">${tlsa.map(({ record, fate, phrase: inOther }) => html`<li><code>${strange(record)}</code> ${strange(said(fate, inOther))}</li>`)}</ul>`}
 </section>`;
 
 const proven = (isProven: boolean) => t(isProven ? 'tls.check.proven' : 'tls.check.provenNot');

@@ -6,6 +6,7 @@ import { FR_PHRASES } from '../../../../src/console/page/texts/fr-phrases.ts';
 import { loadTexts, speak } from '../../../../src/console/page/texts.ts';
 import { about } from '../../../../src/doctor/finding.ts';
 import { data, inEnglish, phrase } from '../../../../src/system/phrase.ts';
+import { API_DOCUMENT } from '../../../support/api-document.ts';
 
 /** Behind a text that begins at `at`, whatever stands in it. */
 function endOfText(source: string, at: number): number {
@@ -52,10 +53,28 @@ const PATTERNS = [
   ),
 ];
 
+/** What findings are about, if it is no name of something. */
+const NAMES_OF_THINGS = [
+  'IPv6',
+  'MTA-STS',
+  'REQUIRETLS',
+  'dns',
+  'delivery.mtaSts',
+  'wal_keep_size',
+  'smarthost serve',
+  'destinations',
+];
+const SUBJECTS = readdirSync('src/doctor')
+  .map((file) => readFileSync(`src/doctor/${file}`, 'utf8'))
+  .flatMap((source) => [...source.matchAll(/\babout\([^,()]+, '([^']+)'\)|^ +\['([^']+)', phrase`/gm)])
+  .map(([, one, summed]) => (one ?? summed)!)
+  .filter((name) => !NAMES_OF_THINGS.includes(name));
+
 test('each phrase of the server has a French text with the same values, and each French text a phrase', () => {
   expect(PATTERNS.length).toBeGreaterThan(300);
-  expect(PATTERNS.filter((pattern) => FR_PHRASES[pattern] === undefined)).toEqual([]);
-  expect(Object.keys(FR_PHRASES).filter((pattern) => !PATTERNS.includes(pattern))).toEqual([]);
+  const all = new Set([...PATTERNS, ...SUBJECTS]);
+  expect([...all].filter((pattern) => FR_PHRASES[pattern] === undefined)).toEqual([]);
+  expect(Object.keys(FR_PHRASES).filter((pattern) => !all.has(pattern))).toEqual([]);
   const valuesOf = (text: string) => [...(text.match(NAMES) ?? [])].sort();
   for (const pattern of PATTERNS) expect([pattern, valuesOf(FR_PHRASES[pattern]!)]).toEqual([pattern, valuesOf(pattern)]);
 });
@@ -73,4 +92,26 @@ test('a phrase has its values and phrases inside it, in English as the command l
   expect(said('of a newer relay', { pattern: 'of a newer {0}', values: ['relay'] })).toBe('of a newer relay');
   await speak('en');
   expect(said(found, phrases.found)).toBe('no such record');
+});
+
+/** An answer that has a sentence has what another language needs to say it. The reasons of a client's failure have texts in the pages. */
+const SPOKEN = ['sentence', 'advice', 'exchangeAdvice', 'fate', 'found'];
+const NOT_SPOKEN = [/credentials\/\{name\}\/sessions/, /first-run\/records/];
+
+test('no answer of the API has a sentence without its phrase', () => {
+  const lacking: string[] = [];
+  let spoken = 0;
+  const look = (part: unknown, path: string): void => {
+    if (typeof part !== 'object' || part === null) return;
+    const { properties } = part as { readonly properties?: Record<string, unknown> };
+    const isOfPhrases = path.endsWith('/phrases');
+    if (properties !== undefined && !isOfPhrases && SPOKEN.some((name) => name in properties)) {
+      spoken++;
+      if (!('phrase' in properties) && !('phrases' in properties)) lacking.push(path);
+    }
+    for (const [name, one] of Object.entries(part)) look(one, `${path}/${name}`);
+  };
+  look(API_DOCUMENT.paths, '');
+  expect(spoken).toBeGreaterThan(8);
+  expect(lacking.filter((path) => !NOT_SPOKEN.some((one) => one.test(path)))).toEqual([]);
 });

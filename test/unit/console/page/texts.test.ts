@@ -1,6 +1,8 @@
 /** Each text exists in each language, takes the same values, and is used. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { PAGES } from '../../../../src/console/page/pages.ts';
 import { bestLanguage, rich, speak, t } from '../../../../src/console/page/texts.ts';
 
 const ROOT = 'src/console/page';
@@ -41,6 +43,38 @@ test('each text is used: by its whole key, or by the beginning of it', async () 
     ([, start, end]) => new RegExp(`^${start!.replaceAll('.', '\\.')}[\\w:-]+${end!.replaceAll('.', '\\.')}$`),
   );
   expect(keys.filter((key) => !whole.has(key) && !built.some((form) => form.test(key)))).toEqual([]);
+});
+
+/** The files that a page consists of, without those that hold texts. */
+function filesOf(file: string, seen = new Set<string>()): ReadonlySet<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  const source = readFileSync(file, 'utf8');
+  for (const [, path] of source.matchAll(/^(?:import|export) (?!type)[^;]*? from '(\.[^']+)';$/gm)) {
+    const next = join(dirname(file), path!);
+    if (next.startsWith(`${ROOT}/`) && next !== `${ROOT}/pages.ts` && !next.startsWith(`${ROOT}/texts`)) filesOf(next, seen);
+  }
+  return seen;
+}
+
+test('a page loads the catalogues of all texts that its files name, and the sentences of the relay if it says any', async () => {
+  const group = new Map<string, string>();
+  for (const file of english)
+    for (const key of Object.keys(await load(file))) group.set(key, file.slice('en-'.length, -'.ts'.length));
+  const modules = [...readFileSync(`${ROOT}/pages.ts`, 'utf8').matchAll(/import\('\.\/(pages\/[\w-]+\.ts)'\)/g)];
+  expect(modules).toHaveLength(PAGES.length);
+  const lacks: string[] = [];
+  for (const [at, { path, group: own, texts = [] }] of PAGES.entries()) {
+    const parts = [...filesOf(`${ROOT}/${modules[at]![1]}`)].map((file) => ({ file, source: readFileSync(file, 'utf8') }));
+    const later = parts.flatMap(({ source }) => [...source.matchAll(/\bloadTexts\('(\w+)'\)/g)].map(([, name]) => name!));
+    const loaded = new Set<string>(['common', own, ...texts, ...later]);
+    for (const { file, source } of parts) {
+      for (const [, key] of source.matchAll(/\b(?:t|rich)\(\s*'([\w.-]+)'/g))
+        if (!loaded.has(group.get(key!)!)) lacks.push(`${path}: ${key} in ${file}`);
+      if (/\bsaid\(/.test(source) && !loaded.has('phrases')) lacks.push(`${path}: phrases in ${file}`);
+    }
+  }
+  expect(lacks).toEqual([]);
 });
 
 test('a page says no words of its own', () => {

@@ -1,0 +1,86 @@
+/** What the relay tells of clients, what findings are about, of mail that fails DMARC, of exceptions, of TLSA records, and of actions on the queue, in French. */
+
+/** As `FR_PHRASES`, of which they are a part. */
+export const FR_TOLD_PHRASES: Readonly<Record<string, string>> = {
+  'this relay has no DKIM key of {0}': 'ce relais n’a pas de clé DKIM de {0}',
+  'the DKIM signature does not count for {0}': 'la signature DKIM ne compte pas pour {0}',
+  'the DNS has no record at {0}': 'le DNS n’a pas d’enregistrement sous {0}',
+  'the DNS has another record at {0}': 'le DNS a un autre enregistrement sous {0}',
+  '{0}, and SPF of {1} does not pass for it': '{0}, et SPF de {1} ne passe pas pour lui',
+  'Make a key on the relay: smarthost domain add {0}': 'Créez une clé sur le relais : smarthost domain add {0}',
+  'Publish this TXT record of {0}:': 'Publiez cet enregistrement TXT de {0} :',
+  'Or publish this TXT record of {0}:': 'Ou publiez cet enregistrement TXT de {0} :',
+  'What is wrong: {0}.': 'Ce qui ne va pas : {0}.',
+  'The password was shown when the credential was made; `smarthost user passwd` makes a new one.':
+    'Le mot de passe a été montré à la création de l’identifiant ; `smarthost user passwd` en crée un nouveau.',
+  'mailcow, docker-mailserver, MDaemon and others ask for the same: relay host {0}, port {1}, user name, password.':
+    'mailcow, docker-mailserver, MDaemon et d’autres demandent la même chose : hôte relais {0}, port {1}, nom d’utilisateur, mot de passe.',
+  '"451 5.7.3 Require basic authentication": a firewall on the way hides AUTH; `smarthost doctor` shows what the relay itself offers.':
+    '« 451 5.7.3 Require basic authentication » : un pare-feu en chemin cache AUTH ; `smarthost doctor` montre ce que le relais offre lui-même.',
+  '"451 5.7.3 STARTTLS is required": something inspects SMTP on the way, or the port is wrong.':
+    '« 451 5.7.3 STARTTLS is required » : quelque chose inspecte SMTP en chemin, ou le port n’est pas le bon.',
+  '"454 4.7.5 Certificate validation failure": the smart host must be written as {0}; Exchange must reach the revocation lists of the authority over HTTP.':
+    '« 454 4.7.5 Certificate validation failure » : l’hôte actif doit s’écrire {0} ; Exchange doit atteindre par HTTP les listes de révocation de l’autorité.',
+  'Exchange Online cannot log in to a smart host: its connectors take no credential.':
+    'Exchange Online ne sait pas s’identifier auprès d’un hôte actif : ses connecteurs ne prennent pas d’identifiant.',
+  'The certificate is self-signed: clients refuse it until they are told to trust it (tls.mode).':
+    'Le certificat est autosigné : les clients le refusent tant qu’on ne leur dit pas de s’y fier (tls.mode).',
+  'Run it in the Exchange Management Shell. The credential: smarthost user add exchange --mail-server --sender @YOUR-DOMAIN':
+    'À lancer dans l’Exchange Management Shell. L’identifiant : smarthost user add exchange --mail-server --sender @YOUR-DOMAIN',
+  '{0} cannot send the reports of a mail server (From its postmaster): smarthost user set {1} --mail-server':
+    '{0} ne peut pas envoyer les rapports d’un serveur de messagerie (From de son postmaster) : smarthost user set {1} --mail-server',
+  'Run it in the Exchange Management Shell; Get-Credential asks for {0} and its password.':
+    'À lancer dans l’Exchange Management Shell ; Get-Credential demande {0} et son mot de passe.',
+  'It has ended: relayed.': 'C’est fini : relayé.',
+  'It has ended: failed.': 'C’est fini : échoué.',
+  'It has ended: expired.': 'C’est fini : expiré.',
+  'It has ended: removed.': 'C’est fini : retiré.',
+  'It is not held.': 'Il n’est pas retenu.',
+  'It is held already.': 'Il est déjà retenu.',
+  'It is held: release it first.': 'Il est retenu : libérez-le d’abord.',
+  'It is on its way now.': 'Il est en route en ce moment.',
+  'It has come or changed meanwhile.': 'Il est arrivé ou a changé entre-temps.',
+  'There is no such message.': 'Ce message n’existe pas.',
+  'Mail to {0} would be sent': 'Le courrier pour {0} serait envoyé',
+  'Mail to {0} would be delayed': 'Le courrier pour {0} serait retardé',
+  'Mail to {0} would be returned': 'Le courrier pour {0} serait renvoyé',
+  '{0} is ignored': '{0} est ignoré',
+  'policies are only evaluated': 'les règles sont seulement évaluées',
+  'TLS is {0} instead of {1}': 'TLS est {0} au lieu de {1}',
+  'REQUIRETLS is {0}': 'REQUIRETLS est {0}',
+  '{0} takes the login.': '{0} accepte l’identification.',
+  all: 'tout',
+  clock: 'horloge',
+  cluster: 'grappe',
+  configurations: 'configurations',
+  connection: 'connexion',
+  connections: 'connexions',
+  durability: 'durabilité',
+  'oldest transaction': 'plus ancienne transaction',
+  outbound: 'vers l’extérieur',
+  policies: 'règles',
+  primary: 'serveur primaire',
+  queue: 'file d’attente',
+  sessions: 'sessions',
+  standbys: 'serveurs de secours',
+  tables: 'tables',
+  'this machine': 'cette machine',
+  'TLS versions': 'versions de TLS',
+  'DNSSEC and DANE': 'DNSSEC et DANE',
+  'root certificates': 'certificats racines',
+  'reverse names': 'noms inverses',
+  'DKIM of the host name': 'DKIM du nom d’hôte',
+  'SPF and DMARC': 'SPF et DMARC',
+  exceptions: 'exceptions',
+  'TLS reports': 'rapports TLS',
+  counts: 'compte',
+  'does not count beside a stronger digest of the same': 'ne compte pas à côté d’une empreinte plus forte de la même chose',
+  'usage {0} has no meaning for mail (RFC 7672)': 'l’usage {0} n’a pas de sens pour le courrier (RFC 7672)',
+  'selector {0} is not known': 'le sélecteur {0} est inconnu',
+  'it is no public key': 'ce n’est pas une clé publique',
+  'it is no certificate': 'ce n’est pas un certificat',
+  'matching type {0} is not known': 'le type de comparaison {0} est inconnu',
+  '{0} octets are no digest of {1}': '{0} octets ne sont pas une empreinte de {1}',
+  'counts, but is the digest of no data, so that nothing can match it':
+    'compte, mais est l’empreinte d’une donnée vide, à laquelle rien ne peut correspondre',
+};
