@@ -325,7 +325,16 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL fails'
     const store = await opened(options);
     expect(await isAccepted(store)).toBe(true);
     const [before] = await primary.sql('SELECT id, incarnation FROM smarthost.nodes', database);
-    await primary.sql(`UPDATE smarthost.nodes SET seen_at = seen_at - interval '1 hour'`, database);
+    // Its next sign of life must not come before the other process looks.
+    const keep = `CREATE FUNCTION public.keep_old() RETURNS trigger LANGUAGE plpgsql
+      AS $$ BEGIN NEW.seen_at := now() - interval '1 hour'; RETURN NEW; END $$`;
+    await primary.sql(keep, database);
+    await primary.sql(
+      `CREATE TRIGGER keep_old BEFORE UPDATE ON smarthost.nodes FOR EACH ROW WHEN (NEW.incarnation = '${before!['incarnation']}')
+       EXECUTE FUNCTION public.keep_old()`,
+      database,
+    );
+    await primary.sql('UPDATE smarthost.nodes SET seen_at = seen_at', database);
     const other = await opened(options);
     expect(await isAccepted(other)).toBe(true);
     expect(await isAccepted(store)).toBe(true);
