@@ -84,6 +84,21 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a failover of the data
     expect(relay.mx.messages.length).toBeGreaterThanOrEqual(ids.length);
   });
 
+  test('a primary that was replaced and lives on is left for the new one, with all connections', async () => {
+    const { primary, standby, database, relay } = await start();
+    const client = await openClient(relay.ports.submissions, { tls: true });
+    expect(await client.login()).toMatch(/^235/);
+    expect(await client.message({ text: MESSAGE })).toMatch(/^250/);
+    await standby.promote(); // as where the agent beside the old primary has died, and cannot stop it
+    expect(await client.message({ text: MESSAGE })).toMatch(/^250/);
+    expect(await standby.sql('SELECT count(*)::int AS n FROM smarthost.messages', database)).toEqual([{ n: 2 }]);
+    // Its processes that wait for the standby do not see that nobody listens any more.
+    const sql = `SELECT application_name FROM pg_stat_activity WHERE datname = '${database}' AND application_name LIKE 'smarthost/%'
+      AND wait_event IS DISTINCT FROM 'SyncRep'`;
+    await until(async () => (await primary.sql(sql)).length === 0 && (await standby.sql(sql)).length > 2);
+    client.close();
+  });
+
   test('while no primary is there for long, MAIL hears 451 and AUTH 454 without a long wait, and then all goes on', async () => {
     const { primary, standby, relay } = await start();
     const client = await openClient(relay.ports.submissions, { tls: true });

@@ -73,6 +73,7 @@ export class DatabaseSession {
   #askedAt = 0;
   #lost: Error | undefined;
   #warned = false;
+  #silent = false;
 
   private constructor(client: Client, socket: Socket, answerTimeout: number) {
     this.#client = client;
@@ -123,6 +124,11 @@ export class DatabaseSession {
     return this.#lost !== undefined;
   }
 
+  /** It was given up because the server gave no answer. */
+  get wasSilent(): boolean {
+    return this.#silent;
+  }
+
   /** A warning came since the last call: the last commit does not count as acknowledged. */
   takeWarning(): boolean {
     const warned = this.#warned;
@@ -170,8 +176,9 @@ export class DatabaseSession {
   }
 
   #look(): void {
-    if (this.#waiting > 0 && performance.now() - this.#askedAt > this.#answerTimeout)
-      this.destroy(`the server gave no answer for ${this.#answerTimeout / SECOND} s`);
+    if (this.#waiting === 0 || performance.now() - this.#askedAt <= this.#answerTimeout) return;
+    this.#silent = true;
+    this.destroy(`the server gave no answer for ${this.#answerTimeout / SECOND} s`);
   }
 
   #end(error: Error): void {

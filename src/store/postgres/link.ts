@@ -59,7 +59,7 @@ type LinkOptions = {
   /** Runs in each new session before all else. */
   readonly greet?: (session: DatabaseSession) => Promise<void>;
   /** Called when a session has been opened. */
-  readonly onFound?: () => void;
+  readonly onFound?: (at: DatabaseHost) => void;
   /** Milliseconds. Absent: that of `DatabaseSession`. */
   readonly answerTimeout?: number;
   /** 0 to 1, for the pauses. */
@@ -69,6 +69,7 @@ type LinkOptions = {
 export class Link {
   readonly #options: LinkOptions;
   #session: DatabaseSession | undefined;
+  #at: DatabaseHost | undefined;
   #opening: Promise<DatabaseSession> | undefined;
   #pause = FIRST_PAUSE;
   /** The host that answered last is asked first. */
@@ -83,14 +84,20 @@ export class Link {
   /** The session of now, or a new one. Callers share it. @param until by `performance.now()`. @throws Error with the reasons of all hosts. */
   async session(until: number): Promise<DatabaseSession> {
     if (this.#session !== undefined && !this.#session.isLost) return this.#session;
+    // A primary that was replaced and does not know it lets commits wait for ever: the others are asked before it.
+    if (this.#session?.wasSilent === true) this.#next++;
+    this.#session = undefined;
     this.#opening ??= this.#open(until).finally(() => {
       this.#opening = undefined;
     });
     return this.#opening;
   }
 
-  /** The primary was found: looks for it at once. */
-  hurry(): void {
+  /** The primary was found: looks for it at once, and leaves another server, which may be the primary of before and not know it. */
+  follow(primary: DatabaseHost): void {
+    if (this.#at === primary && this.#session?.isLost === false) return;
+    this.#next = this.#options.server.hosts.indexOf(primary);
+    this.#session?.destroy('another server is the primary');
     this.#resting?.abort();
   }
 
@@ -111,7 +118,8 @@ export class Link {
           if (this.#closed) await session.close();
           this.#pause = FIRST_PAUSE;
           this.#session = session;
-          this.#options.onFound?.();
+          this.#at = host;
+          this.#options.onFound?.(host);
           return session;
         } catch (error) {
           problems.push(`${host.host}:${host.port} ${reasonOf(error)}`);

@@ -18,7 +18,7 @@ import { sendNote } from './audit-rows.ts';
 import { type ChunkRequest, isChunkRequest, runChunk } from './chunks.ts';
 import { CONDITION_TICK, Condition } from './condition.ts';
 import { databaseFailure, isOfOneRequest } from './database-failure.ts';
-import { ConnectionLost, type DatabaseSession, type ServerOptions } from './database-session.ts';
+import { ConnectionLost, type DatabaseHost, type DatabaseSession, type ServerOptions } from './database-session.ts';
 import { DatabaseTransaction, mustLeave, PATIENCE, Writer, WriterTaken } from './database-transaction.ts';
 import { DueChanges, DueMemory } from './due-memory.ts';
 import { Link } from './link.ts';
@@ -60,8 +60,8 @@ const port = parentPort as MessagePort;
 const { server, name: relayName, maxSize, pastFile } = workerData as PostgresWorkerOptions;
 const ports = new Ports(port, ([, name, argument], result) => transferOf(name, result, argument));
 /** A connection that has found the primary tells the others. */
-const onFound = () => {
-  for (const one of Object.values(links)) one.hurry();
+const onFound = (primary: DatabaseHost) => {
+  for (const one of Object.values(links)) one.follow(primary);
 };
 const link = (job: string, setting?: string) =>
   new Link({
