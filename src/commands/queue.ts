@@ -15,6 +15,7 @@ type ListOptions = { readonly domain?: string; readonly user?: string; readonly 
 type SelectOptions = ListOptions & {
   readonly destination?: string;
   readonly olderThan?: string;
+  readonly upTo?: string;
   readonly all?: boolean;
   readonly dryRun?: boolean;
 };
@@ -107,6 +108,7 @@ function registerAction(queue: Command, io: Io, action: Action): void {
       .option('--state <state>', `recipients in this state (${OPEN.join(', ')}); repeatable`, collect)
       .option('--older-than <duration>', 'mail that was accepted longer ago, such as 2h')
       .option('--all', 'all that has not ended')
+      .option('--up-to <pin>', 'no more than what --dry-run found, which says this')
       .option('--dry-run', 'change nothing, and say how much it would be');
   const examples = [`queue ${name} 1h8m2k9x70abc`, `queue ${name} --domain example.org --older-than 2h --dry-run`];
   define<SelectOptions>(queue, { usage: `${name} [id...]`, about, examples, options }, async (ids, options) => {
@@ -118,7 +120,7 @@ function registerAction(queue: Command, io: Io, action: Action): void {
   });
 }
 
-function select(ids: readonly string[], { domain, destination, user, state, olderThan, all }: SelectOptions): Selection {
+function select(ids: readonly string[], { domain, destination, user, state, olderThan, all, upTo }: SelectOptions): Selection {
   if (state !== undefined) checkStates(state, OPEN);
   const filter: Selection = {
     ...(domain === undefined ? {} : { domain: domainTyped(domain) }),
@@ -131,15 +133,15 @@ function select(ids: readonly string[], { domain, destination, user, state, olde
   if ([ids.length > 0, filters, all === true].filter(Boolean).length !== 1)
     throw new UsageError('say which: one or more IDs, or options such as --domain and --user, which must all fit, or --all');
   if (ids.length > 0) return { ids };
-  return filters ? filter : { all: true };
+  return { ...(filters ? filter : { all: true }), ...(upTo === undefined ? {} : { upTo }) };
 }
 
-async function tellPreview(io: Io, options: CommonOptions, preview: QueuePreview): Promise<void> {
-  const { recipients, messages, oldestAcceptedAt } = preview;
+async function tellPreview(io: Io, options: CommonOptions & SelectOptions, preview: QueuePreview): Promise<void> {
+  const { recipients, messages, oldestAcceptedAt, upTo } = preview;
   if (options.json) return printJson(io, preview);
   if (recipients === 0) return io.err('Nothing fits.');
   io.err(
-    `${several(recipients, 'recipient')} of ${several(messages, 'message')}, the oldest accepted ${time(oldestAcceptedAt)}. Nothing was changed.`,
+    `${several(recipients, 'recipient')} of ${several(messages, 'message')}, the oldest accepted ${time(oldestAcceptedAt)}. Nothing was changed. For no more than these: --up-to ${upTo}`,
   );
 }
 

@@ -1,7 +1,7 @@
 /** The queued mail, and the actions on it. */
 import type { Route } from '../smtp/route.ts';
 import type { MessageStore, OnStep, QueueGroupQuery, RecipientState, Selection, Touched } from '../store/store.ts';
-import { ControlError } from './control-error.ts';
+import { ControlError, refuseFaults } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { type QueueAction, type Unchanged, unchangedOf } from './queue-unchanged.ts';
 import {
@@ -43,7 +43,10 @@ export type QueueControl = {
   list(filter?: QueueFilter): AsyncGenerator<readonly QueuedMessage[]>;
   /** Rejects with `not found` if there is no such message. */
   show(id: string): Promise<TracedMessage>;
-  /** What one of the actions below would find. Its `upTo` in the selection keeps it from mail that comes later. */
+  /**
+   * What one of the actions below would find. Its `upTo` in the selection keeps the action from mail that came later, or has only become as old
+   * as the filter wants since. Without it, an action leaves alone what comes while it goes on.
+   */
   preview(selection: Selection): Promise<QueuePreview>;
   /** Makes the mail due now, even for hosts that rest. Its age does not change. */
   retry(selection: Selection): Promise<QueueChange>;
@@ -87,7 +90,8 @@ export function createQueueControl({ store: { messages }, settings, now, note }:
   }
 
   async function applied(action: QueueAction, selection: Selection): Promise<QueueChange> {
-    const chosen = await normal(selection);
+    const given = await normal(selection);
+    const chosen = given.ids === undefined ? { ...given, upTo: (await messages.preview(given)).upTo } : given;
     const touched = await change(action, chosen);
     const found = new Set(touched.map(({ id }) => id));
     const missing = chosen.ids?.filter((id) => !found.has(id)) ?? [];
@@ -97,7 +101,7 @@ export function createQueueControl({ store: { messages }, settings, now, note }:
   async function normal(selection: Selection): Promise<Selection> {
     const { ids, user } = selection;
     return {
-      ...selection,
+      ...unpinned(selection),
       ...(ids === undefined ? {} : { ids: [...new Set(ids)] }),
       ...(user === undefined ? {} : { user: await normalUserName(user, 'user') }),
     };
@@ -114,8 +118,9 @@ export function createQueueControl({ store: { messages }, settings, now, note }:
       return traceShape(message);
     },
     async preview(selection) {
-      const { oldestAcceptedAt, ...counted } = await messages.preview(await normal(selection));
-      return { ...counted, oldestAcceptedAt: iso(oldestAcceptedAt) };
+      const chosen = await normal(selection);
+      const { oldestAcceptedAt, upTo, ...counted } = await messages.preview(chosen);
+      return { ...counted, oldestAcceptedAt: iso(oldestAcceptedAt), upTo: pinOf(upTo, chosen) };
     },
     retry: (selection) => applied('retry', selection),
     hold: (selection) => applied('hold', selection),
@@ -135,6 +140,19 @@ export function createQueueControl({ store: { messages }, settings, now, note }:
     summary: async () => summaryShape(await messages.counts(), await messages.summary(MOST_DESTINATIONS)),
     groups: async (query) => (await messages.queueGroups(query)).map(groupShape),
   };
+}
+
+/** The id of the newest message, and before which time mail was accepted that was old enough. */
+function pinOf(id: string, { acceptedBefore }: Selection): string {
+  return acceptedBefore === undefined ? id : `${id}@${acceptedBefore}`;
+}
+
+/** @throws ControlError if the pin is none of a preview. */
+function unpinned({ upTo, acceptedBefore, ...rest }: Selection): Selection {
+  const [id, before = '', ...more] = upTo?.split('@') ?? [];
+  if (!/^\d*$/.test(before) || more.length > 0) refuseFaults([{ at: 'upTo', message: 'is the `upTo` of a preview' }]);
+  const time = before === '' ? acceptedBefore : Math.min(acceptedBefore ?? 0, Number(before));
+  return { ...rest, ...(id !== undefined && { upTo: id }), ...(acceptedBefore !== undefined && { acceptedBefore: time! }) };
 }
 
 /** Ids that a row about a change names. */

@@ -2,7 +2,7 @@
  * Counts failed logins by client address, by pair of user and address, and for IPv6 by the networks around the address. They are never
  * counted by user alone, which would lock out the owner. A count holds at once. The store keeps it for the next start.
  */
-
+import { hash } from 'node:crypto';
 import { clientKey, networksAround } from '../net/client-networks.ts';
 import { createNetworks } from '../net/networks.ts';
 import type { FailureCount } from '../store/store.ts';
@@ -96,7 +96,7 @@ function countKey(door: Door, key: string): string {
   return door === 'smtp' ? key : `${door} ${key}`;
 }
 
-/** An attacker's user name may be long, and must not fill the store. */
+/** Not the name itself: it may be long, and people type their password there. The address keeps equal names from having equal keys. */
 function pairKey(key: string, user: string): string {
-  return `${key} ${user.slice(0, 255)}`;
+  return `${key} ${hash('sha256', `${key} ${user}`, 'base64url')}`;
 }

@@ -273,17 +273,19 @@ test('an action chooses by login, state, age and destination, and says first how
   const other = aMessage(['d@x.example'], { acceptedAt: AT, user: 'printer' });
   await put(old, fresh, other);
   const { code, out, err } = await bench.run(['queue', 'hold', '--user', 'Shop', '--older-than', '1h', '--dry-run']);
-  expect([code, out, err]).toEqual([
-    0,
-    '',
-    '2 recipients of 1 message, the oldest accepted 2026-11-21T12:00:00Z. Nothing was changed.\n',
-  ]);
+  const [, pin] = /--up-to (\S+)\n$/.exec(err) ?? [];
+  const said = '2 recipients of 1 message, the oldest accepted 2026-11-21T12:00:00Z. Nothing was changed.';
+  expect([code, out, err]).toEqual([0, '', `${said} For no more than these: --up-to ${pin}\n`]);
   expect(await bench.json('queue', 'list', '--state', 'held')).toEqual([]);
   expect(await bench.json('queue', 'hold', '--user', 'shop', '--older-than', '1h', '--destination', 'x.example')).toEqual([
     { id: old.id, recipient: 'a@x.example', state: 'held' },
   ]);
   expect(await bench.json('queue', 'remove', '--state', 'held', '--dry-run')).toMatchObject({ recipients: 1, messages: 1 });
   expect(await bench.json('queue', 'remove', '--state', 'held')).toHaveLength(1);
+  const { upTo } = await bench.json('queue', 'hold', '--user', 'printer', '--dry-run');
+  await put(aMessage(['late@x.example'], { user: 'printer' }));
+  expect(await bench.json('queue', 'hold', '--user', 'printer', '--up-to', upTo)).toMatchObject([{ id: other.id }]);
+  expect((await bench.run(['queue', 'hold', '--all', '--up-to', 'x@y'])).err).toContain('--up-to');
   expect((await bench.run(['queue', 'hold', '--state', 'relayed'])).err).toContain(
     '--state is one of queued, active, delayed, held, uncertain',
   );

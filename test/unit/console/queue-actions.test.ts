@@ -1,8 +1,9 @@
 /** Actions on queued mail over the API: what is meant is pinned, and each recipient that is left alone has a reason. */
 import { expect, test } from 'vitest';
 import { createWorks } from '../../../src/control/control.ts';
+import { MINUTE, SECOND } from '../../../src/system/clock.ts';
 import { startTestConsole } from '../../support/console.ts';
-import { LEASE, newMessage, put } from '../../support/store-rig.ts';
+import { LEASE, NOW, newMessage, put } from '../../support/store-rig.ts';
 
 type Console = Awaited<ReturnType<typeof startTestConsole>>;
 
@@ -33,6 +34,24 @@ test('mail that came after the preview is never touched', async () => {
     recipients: ['a@x.test', 'b@x.test'].map((recipient) => ({ id: early.id, recipient, state: 'removed' })),
   });
   expect((await console.store.messages.get(late.id))?.recipients[0]?.state).toBe('queued');
+});
+
+test('mail that has only become old enough since the preview is never touched', async () => {
+  let now = NOW;
+  await using console = await startTestConsole({ now: () => now });
+  const aged = (address: string, age: number) => newMessage({ to: [address], acceptedAt: NOW - age * SECOND });
+  const [old, young] = [aged('a@x.test', 100), aged('b@x.test', 50)];
+  for (const message of [old, young]) await put(console.store, message);
+  const selection = { olderThan: 80 };
+  const { recipients, upTo } = (await console.ask('POST', '/queue/preview', { selection })).body;
+  expect(recipients).toBe(1);
+  now += MINUTE;
+  expect((await console.ask('POST', '/queue/preview', { selection })).body.recipients).toBe(2);
+  for (const wrong of ['x@y', 'x@1@2'])
+    expect((await console.ask('POST', '/queue/preview', { selection, upTo: wrong })).body.errors[0].pointer).toBe('/upTo');
+  const { result } = await act(console, 'remove', { selection, upTo });
+  expect(result.changed.recipients.map(({ id }: { id: string }) => id)).toEqual([old.id]);
+  expect((await console.store.messages.get(young.id))?.recipients[0]?.state).toBe('queued');
 });
 
 test('a filter removes nothing that no preview has shown; what is named by its id needs none', async () => {
