@@ -1,10 +1,11 @@
 /** Settings from the environment. The name is SMARTHOST_ and the path in upper case. With _FILE at the end, the variable names a file with the value. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Environment } from './file.ts';
+import { type Environment, readYaml } from './file.ts';
 import type { Problem } from './problems.ts';
 import { environmentName, listSettings } from './settings.ts';
 import { suggest } from './suggest.ts';
+import type { ValueType } from './types.ts';
 
 /** A value and the name of its variable. */
 export type Given = { readonly value: unknown; readonly source: string };
@@ -31,15 +32,20 @@ export async function readEnvironment(env: Environment, cwd: string, problems: P
       report(`is given twice: as ${name.slice(0, -FILE_SUFFIX.length)} too`);
     } else {
       const text = fromFile ? await readValue(resolve(cwd, raw), report) : raw;
-      const value = text === undefined ? undefined : toValue(text.trim(), found.setting.type.form);
+      const value = text === undefined ? undefined : await toValue(text.trim(), found.setting.type, report);
       if (value !== undefined) given.set(found.path, { value, source: name });
     }
   }
   return given;
 }
 
-/** An empty scalar counts as absent (compose files write those), an empty list is an empty list. */
-function toValue(text: string, form: 'scalar' | 'list' | 'records'): unknown {
+/** An empty scalar counts as absent (compose files write those), an empty list is an empty list. A mapping stands in braces, as YAML has it. */
+async function toValue(text: string, { form, fields }: ValueType<unknown>, report: (message: string) => void): Promise<unknown> {
+  if (form === 'scalar' && fields !== undefined && text.startsWith('{')) {
+    const { values, wrong } = await readYaml(text);
+    for (const message of wrong) report(`is not a mapping: ${message}`);
+    return values;
+  }
   if (form === 'scalar') return text === '' ? undefined : text;
   const items = text.replace(/^\[\]$/, '').split(',');
   return items.map((item) => item.trim()).filter((item) => item !== '');

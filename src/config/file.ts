@@ -70,8 +70,8 @@ export async function parseFile({
   return { values: values as Record<string, unknown>, problems: [] };
 }
 
-/** Loads the YAML parser, which only a file needs. */
-async function readYaml(text: string): Promise<{ values?: unknown; wrong: readonly string[] }> {
+/** Loads the YAML parser, which only a file and a mapping need. @returns `wrong`: sentences with the place */
+export async function readYaml(text: string): Promise<{ values?: unknown; wrong: readonly string[] }> {
   const yaml = await import('yaml');
   const lineCounter = new yaml.LineCounter();
   try {

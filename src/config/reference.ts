@@ -12,7 +12,8 @@ exist. No file is needed if \`SMARTHOST_HOSTNAME\` is set. \`smarthost config ch
 effective values.
 
 - The environment wins over the file, the file over the defaults. A variable is \`SMARTHOST_\` and the setting's path in upper case with \`_\` before each
-  word; with \`_FILE\` at its end it names a file with the value. Lists are comma-separated. Mappings can only be set in the file.
+  word; with \`_FILE\` at its end it names a file with the value. Lists are comma-separated. Mappings can only be set in the file,
+  but that of \`store\`: \`SMARTHOST_STORE='{ postgres: [db1.example, db2.example], passwordFile: /run/secrets/db }'\`.
 - Sizes take \`B\`, \`KiB\`, \`MiB\`, \`GiB\`; durations \`s\`, \`m\`, \`h\`, \`d\`; limits are \`N/minute\`, \`N/hour\`, \`N/day\`.
 - Addresses to listen on are \`[::]:465\` or \`127.0.0.1:8025\`. \`[::]\` is every address, IPv4 included; \`[]\` opens nothing.
 - Relative paths count from the file they stand in, those in the environment from the working directory.

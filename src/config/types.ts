@@ -123,7 +123,7 @@ export function listOfRecords<T>(fields: Readonly<Record<string, Field>>): Value
   return { ...listOf(record<T>('mapping', fields)), form: 'records', fields };
 }
 
-/** One of these words, or a mapping. The environment can give the word alone. */
+/** One of these words, or a mapping, which the environment gives in braces. */
 export function wordOrRecord<const W extends string, T>(word: ValueType<W>, mapping: ValueType<T>): ValueType<W | T> {
   const typeOf = (value: unknown) => (typeof value === 'object' ? mapping : word) as ValueType<any>;
   return {

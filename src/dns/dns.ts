@@ -45,6 +45,14 @@ type Evidence = {
   readonly ttl: number;
 };
 
+/**
+ * The text of a TXT record for people: an octet that is no printable ASCII is shown by its number, `\195`, as zone files and `dig` have it
+ * (RFC 1035 §5.1). @param octets each character is one octet, as look-ups give it
+ */
+export function presentText(octets: string): string {
+  return octets.replace(/[^ -~]|\\/g, (one) => (one === '\\' ? '\\\\' : `\\${String(one.charCodeAt(0)).padStart(3, '0')}`));
+}
+
 /** `exchange` is the empty string for a null MX (RFC 7505). */
 export type MxRecord = { readonly preference: number; readonly exchange: string };
 
@@ -58,7 +66,7 @@ export type Dns = {
   aaaa(name: string): Promise<DnsAnswer<string>>;
   /** Names of an IPv4 or IPv6 address. */
   ptr(address: string): Promise<DnsAnswer<string>>;
-  /** The strings of each record are joined. */
+  /** The strings of each record are joined. Each character is one octet: `presentText` makes text for people of it. */
   txt(name: string): Promise<DnsAnswer<string>>;
 };
 

@@ -1,6 +1,6 @@
 /** Asks block lists in the DNS for our addresses: RFC 5782. An address counts as clean only if the list answers its test entry. */
 import { isIPv4 } from 'node:net';
-import type { Dns, DnsAnswer } from '../dns/dns.ts';
+import { type Dns, type DnsAnswer, presentText } from '../dns/dns.ts';
 import { reverseName } from '../net/addresses.ts';
 import { phrase } from '../system/phrase.ts';
 import { about, type Finding, nothingIn } from './finding.ts';
@@ -40,7 +40,7 @@ export function checkBlockList({ list, address, listed, reason, test }: BlockLis
   if (listed.kind === 'temporary') return say('unknown', nothingIn(listed), wanted, phrase`The list could not be asked now.`);
   const codes = valuesOf(listed);
   if (codes.some(isListing)) {
-    const why = valuesOf(reason)[0];
+    const why = valuesOf(reason).map(presentText)[0];
     return say(
       'error',
       why === undefined ? phrase`listed (${codes.join(', ')})` : phrase`listed (${codes.join(', ')}): ${why}`,

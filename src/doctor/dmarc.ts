@@ -8,6 +8,7 @@ import {
   type SenderFacts,
   signatureOf,
 } from '../alignment/alignment.ts';
+import { presentText } from '../dns/dns.ts';
 import { data, type Phrase, phrase } from '../system/phrase.ts';
 import { ASK_AGAIN, about, type Finding, nothingIn } from './finding.ts';
 
@@ -26,7 +27,7 @@ export function checkDmarc(facts: DmarcFacts): Finding {
     if (texts.length === 1)
       return say(
         'error',
-        data(texts[0]!),
+        data(presentText(texts[0]!)),
         wanted,
         phrase`A tag occurs twice, so the record at _dmarc.${name} does not count: keep one.`,
       );
@@ -58,7 +59,7 @@ export function checkDmarc(facts: DmarcFacts): Finding {
 function inWords(domain: string, policy: DmarcPolicy & { readonly kind: 'found' | 'none' }): Phrase {
   const { at = domain, record } = policy;
   const actionIsNew = policy.kind === 'found' && (at !== domain || policy.record.isTest);
-  const text = `${record?.text}`;
+  const text = presentText(record?.text ?? '');
   if (at === domain) return actionIsNew ? phrase`${text} (${policy.action} for ${domain})` : data(text);
   return actionIsNew ? phrase`${text} (of ${at}, ${policy.action} for ${domain})` : phrase`${text} (of ${at})`;
 }

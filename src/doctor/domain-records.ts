@@ -1,6 +1,6 @@
 /** The records of one sending domain beside what the DNS has, each with what an operator should do. RFC 6376 §3.6.1, RFC 7208 §3, RFC 9989 §4 */
 import { isSpf, wantedSpf } from '../alignment/alignment.ts';
-import type { DnsAnswer } from '../dns/dns.ts';
+import { type DnsAnswer, presentText } from '../dns/dns.ts';
 import { dkimRecord, zoneLine } from '../signing/signing.ts';
 import type { Phrase } from '../system/phrase.ts';
 import type { DomainFacts } from './domain.ts';
@@ -48,7 +48,7 @@ export function describeRecords({ facts, findings, hostname, texts }: Stands): r
     return { result: found?.result ?? 'unknown', advice: found?.advice ?? '', phrase: found?.phrases.advice ?? null } as const;
   };
   const txt = (record: Pick<CheckedRecord, 'purpose' | 'name'>, wanted: string, found: CheckedRecord['found']) => ({
-    ...{ ...record, type: 'TXT' as const, ttl: TTL, wanted, found },
+    ...{ ...record, type: 'TXT' as const, ttl: TTL, wanted: presentText(wanted), found: found?.map(presentText) ?? null },
     line: zoneLine({ name: record.name, type: 'TXT', ttl: TTL, value: wanted }),
   });
   const at = (name: string) => answerOf(texts.get(name));

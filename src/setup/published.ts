@@ -1,6 +1,6 @@
 /** Compares the records that a new relay needs with those that the DNS has now. RFC 7208 §3.2, RFC 6376 §3.6.1, RFC 7489 §6.1. */
 import { isDmarc, isSpf } from '../alignment/alignment.ts';
-import type { Dns, DnsAnswer } from '../dns/dns.ts';
+import { type Dns, type DnsAnswer, presentText } from '../dns/dns.ts';
 import { canonicalAddress } from '../net/addresses.ts';
 import type { NeededRecord, RecordGroup } from './records.ts';
 
@@ -28,7 +28,8 @@ async function checkRecord(record: NeededRecord, dns: Dns, address: string | und
   if (answer.kind === 'temporary') return { ...record, state: 'unknown', found: [] };
   const found = (answer.kind === 'found' ? answer.values : []).filter((value) => isOfKind(record, value));
   const isThere = found.some((value) => isSame(record, value));
-  return { ...record, state: isThere ? 'ok' : found.length === 0 ? 'missing' : 'other', found };
+  const shown = record.type === 'TXT' ? found.map(presentText) : found;
+  return { ...record, state: isThere ? 'ok' : found.length === 0 ? 'missing' : 'other', found: shown };
 }
 
 function ask({ name, type }: NeededRecord, dns: Dns, address = ''): Promise<DnsAnswer<string>> {

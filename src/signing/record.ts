@@ -29,8 +29,7 @@ export function dkimRecord(key: DkimKey): DkimRecord {
 
 /** One line of a zone file: `<fqdn>. <ttl> IN TXT "≤255" "…"`, with other octets than printable ASCII as `\DDD`: RFC 1035 §5.1. */
 export function zoneLine({ name, type, ttl, value }: DkimRecord): string {
-  const octets = Buffer.from(value).toString('latin1');
-  const strings = octets.match(new RegExp(`.{1,${MAX_STRING}}`, 'gs')) ?? [''];
+  const strings = value.match(new RegExp(`.{1,${MAX_STRING}}`, 'gs')) ?? [''];
   const escaped = (part: string) =>
     part.replace(/["\\]/g, '\\$&').replace(/[^ -~]/g, (one) => `\\${String(one.charCodeAt(0)).padStart(3, '0')}`);
   return `${name}. ${ttl} IN ${type} ${strings.map((part) => `"${escaped(part)}"`).join(' ')}`;

@@ -52,6 +52,22 @@ describe('a database as the store', () => {
     expect(showConfig(config)['store']).toEqual({ ...store, passwordFile: join(cwd, 'secret') });
   });
 
+  test('is given in the environment in braces, or as its word', async () => {
+    const given = (text: string) => ({ env: { SMARTHOST_HOSTNAME: 'relay.example.net', SMARTHOST_STORE: text } });
+    const whole = given("{ postgres: ['db1.example', db2.example:5433], durability: one, passwordFile: secret }");
+    const store = { postgres: ['db1.example', 'db2.example:5433'], durability: 'one', passwordFile: join(cwd, 'secret') };
+    expect((await load(undefined, whole)).store).toEqual(store);
+    expect((await load(undefined, given('sqlite'))).store).toBe('sqlite');
+    const [broken] = await problems(undefined, given('{ postgres: [db1 '));
+    expect(broken).toMatchObject({
+      source: 'SMARTHOST_STORE',
+      message: expect.stringMatching(/^is not a mapping: .* at line 1/s),
+    });
+    expect(said(await problems(undefined, given('{ postgres: [db1], databse: mail }')))).toEqual([
+      'store.databse is not a setting; did you mean database?',
+    ]);
+  });
+
   test('has all its mistakes told at once', async () => {
     const store = `{ postgres: ['db1:x', 'db2'], databse: mail, tls: maybe, durability: three }`;
     expect(said(await problems(`hostname: relay.example.net\nstore: ${store}`))).toEqual([
