@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { readConfig } from './context.ts';
 import { define, type Register } from './define.ts';
 import { CommandError } from './errors.ts';
+import { nextCommands } from './init-write.ts';
 import { printJson } from './io.ts';
 import { several } from './text.ts';
 
@@ -20,7 +21,7 @@ export const registerRestore: Register = (program, io) => {
     },
     async ([name], options) => {
       const { clusterOf, filesOf } = await import('../store/store.ts');
-      const { config } = await readConfig(io, options);
+      const { config, file: configuration = 'smarthost.yaml' } = await readConfig(io, options);
       const files = filesOf(config);
       const file = resolve(io.cwd, name!);
       const source = await openBackup(file); // before the process changes its user: the backup may belong to root
@@ -36,7 +37,7 @@ export const registerRestore: Register = (program, io) => {
         );
         io.err(
           held.messages === 0
-            ? 'Nothing waited. Start the relay: smarthost serve'
+            ? `Nothing waited. Start the relay: ${nextCommands(io, resolve(io.cwd, configuration)).start}`
             : `${several(held.messages, 'message')} that waited ${held.messages === 1 ? 'is' : 'are'} on hold (${several(held.recipients, 'recipient')}), because some may have been sent since the backup. See them: smarthost queue list. Send them: smarthost queue release --all`,
         );
       } finally {
