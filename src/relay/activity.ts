@@ -74,7 +74,8 @@ export function createActivity(now: Clock = systemClock): Activity {
   }
 
   function count(by: HistorySubject, called: string, outcome: HistoryOutcome, bytes = 0): void {
-    const hour = now() - (now() % HOUR);
+    const at = now();
+    const hour = at - (at % HOUR);
     if (hour !== namesOf) {
       names.user.clear();
       names.destination.clear();

@@ -1,5 +1,5 @@
 /** A database that went back in time: what waits in it is held before anybody can send it twice. */
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openPostgres } from '../../src/store/postgres/postgres-store.ts';
@@ -19,13 +19,14 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that went b
   afterAll(() => server?.remove());
 
   /** The store of a relay whose data directory is `folder`, and what it says. */
-  async function openRelay(database: string, folder = dataDir()) {
+  async function openRelay(database: string, folder = join(dataDir(), 'made'), troubles: string[] = []) {
     const found: unknown[] = [];
     const store = await openPostgres({
       server: server.options(database),
       node: folder,
       pastFile: join(folder, 'database.seen'),
       onWentBack: (went) => void found.push(went),
+      onTrouble: ({ message }) => void troubles.push(message),
     });
     onTestFinished(() => store.close());
     store.announce('the settings');
@@ -89,6 +90,23 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that went b
     const after = await Promise.all(before.map(({ folder }) => openRelay(database, folder)));
     expect(after.flatMap(({ found }) => found)).toEqual([{ seconds: expect.any(Number), messages: 1, recipients: 1 }]);
     expect(await statesOf(after[0]!.store, message.id)).toEqual(['held']);
+  });
+
+  test('would not be noticed without the file, which is said once, and mail is taken', async () => {
+    const database = await newDatabase(server);
+    const file = join(dataDir(), 'file');
+    writeFileSync(file, '');
+    const troubles: string[] = [];
+    const { store } = await openRelay(database, join(file, 'under a file'), troubles);
+    await until(() => troubles.length > 0);
+    store.announce('other settings'); // a sign of life at once
+    await until(
+      async () =>
+        (await server.sql('SELECT config_digest FROM smarthost.nodes', database))[0]?.['config_digest'] === 'other settings',
+    );
+    await put(store);
+    expect(store.condition()).toBe('ready');
+    expect(troubles).toEqual([expect.stringContaining('database.seen cannot be written (ENOTDIR): a restore of the database')]);
   });
 
   test('is not one that a failover has cost two signs of life, nor another database, nor one that nothing is known of', async () => {

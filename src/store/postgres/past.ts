@@ -5,7 +5,8 @@
  * The database has the time of the last sign of life of any relay, and each relay keeps, in memory and in a file, the last one that the
  * database has acknowledged to it. A database that has less has forgotten.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { SECOND } from '../../system/clock.ts';
 import type { WentBack } from '../opening.ts';
 import { ENDED, HELD } from '../sqlite/states.ts';
@@ -19,16 +20,23 @@ const STEP = 2000;
 /** `database`: random, made with its tables. A copy of the database has it too. */
 type Seen = { readonly database: string; readonly at: number };
 
-export class Past {
-  readonly #file: string | undefined;
-  readonly #told: (found: WentBack) => void;
-  #seen: Seen | undefined;
+type PastOptions = {
+  /** Of this relay: keeps what it knows. undefined: nothing does but this process. */
+  readonly file: string | undefined;
+  /** The mail is held. */
+  readonly onWentBack: (found: WentBack) => void;
+  /** The file cannot be written, so that a restore while this relay is stopped would not be noticed. Told once. */
+  readonly onForgetful: (error: Error) => void;
+};
 
-  /** @param file of this relay, which keeps what it knows; undefined: this process only. @param told when the mail is held. */
-  constructor(file: string | undefined, told: (found: WentBack) => void) {
-    this.#file = file;
-    this.#told = told;
-    this.#seen = file === undefined ? undefined : readSeen(file);
+export class Past {
+  readonly #options: PastOptions;
+  #seen: Seen | undefined;
+  #isKept = true;
+
+  constructor(options: PastOptions) {
+    this.#options = options;
+    this.#seen = options.file === undefined ? undefined : readSeen(options.file);
   }
 
   /** Before any other work in a session. */
@@ -42,23 +50,30 @@ export class Past {
       const held = this.#isPast(found) ? await holdAll(session) : undefined;
       if (held !== undefined) await session.ask('UPDATE life SET at = greatest(time_ms(), $1)', [this.#seen!.at]);
       await session.ask('COMMIT');
-      if (held !== undefined) this.#told({ ...held, seconds: Math.round((this.#seen!.at - found!.at) / SECOND) });
+      if (held !== undefined) this.#options.onWentBack({ ...held, seconds: Math.round((this.#seen!.at - found!.at) / SECOND) });
     } catch (error) {
       await session.ask('ROLLBACK').catch(() => {});
       throw error;
     }
   }
 
-  /** A sign of life. @throws Error if the file cannot be written; the next one tries again. */
+  /** A sign of life. */
   async note(session: DatabaseSession): Promise<void> {
     await this.look(session);
     const sql = 'UPDATE life SET at = greatest(at, time_ms()) RETURNING database, at';
     const seen = (await session.ask<Seen>(sql)).rows[0];
     if (seen === undefined) return;
     this.#seen = seen;
-    if (this.#file === undefined) return;
-    writeFileSync(`${this.#file}.new`, JSON.stringify(seen), { mode: 0o600 });
-    renameSync(`${this.#file}.new`, this.#file); // an older one, after a power cut, is true too
+    const { file, onForgetful } = this.#options;
+    if (file === undefined) return;
+    try {
+      keepSeen(file, seen);
+      this.#isKept = true;
+    } catch (cause) {
+      const sentence = `${file} cannot be written (${(cause as NodeJS.ErrnoException).code}): a restore of the database while this relay is stopped would not be noticed`;
+      if (this.#isKept) onForgetful(new Error(sentence, { cause }));
+      this.#isKept = false;
+    }
   }
 
   #isPast(found: Seen | undefined): boolean {
@@ -75,6 +90,13 @@ function readSeen(file: string): Seen | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The file before is true too, so that a power cut does no harm. */
+function keepSeen(file: string, seen: Seen): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(`${file}.new`, JSON.stringify(seen), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
 }
 
 async function lifeOf(session: DatabaseSession, lock = ''): Promise<Seen | undefined> {

@@ -82,9 +82,13 @@ const links: Readonly<Record<'mail' | 'rest' | 'read' | 'life' | 'chunks', Link>
 const due = new DueMemory();
 const signs = new SignsOfLife();
 const revisions = new Revisions();
-const past = new Past(pastFile, (wentBack) => {
-  forget();
-  port.postMessage({ wentBack } satisfies FromWorker);
+const past = new Past({
+  file: pastFile,
+  onWentBack(wentBack) {
+    forget();
+    port.postMessage({ wentBack } satisfies FromWorker);
+  },
+  onForgetful: (error) => rejectAll([], error), // a trouble, though of no request
 });
 const condition = new Condition((now) => port.postMessage({ condition: now } satisfies FromWorker));
 const mail: Request[] = [];

@@ -185,3 +185,22 @@ test('the last login of a credential is known after 20 seconds, and not written 
   const known = { at: NOW, ip: '192.0.2.2', tls: 'TLSv1.3', mechanism: 'PLAIN' };
   expect((await readLastLogins({ operation }))('shop')).toEqual(known);
 });
+
+test('the mail of an hour is kept under whole hours, however often the clock goes on while it is read', async () => {
+  let time = NOW;
+  const activity = createActivity(() => time++);
+  const hours: number[] = [];
+  const store: ActivityStore = {
+    ...createMemoryActivity(),
+    async addHistory(counts) {
+      hours.push(...counts.map(({ hour }) => hour));
+    },
+  };
+  const log = createEventLog(createLog({ level: 'silent', format: 'json' }), (event) => activity.observe(event));
+  const end = activity.keep({ activity: store, operation: createMemoryData().client().operation }, log);
+  log.emit('accepted', accepted);
+  log.relayed(sent);
+  await end();
+  expect(hours.length).toBeGreaterThan(0);
+  expect(hours.filter((hour) => hour % HOUR !== 0)).toEqual([]);
+});
