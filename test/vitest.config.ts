@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Whole Debian systems are made and booted for these: minutes each, so they have a command of their own, `npm run test:roots`. */
-const ROOTS = ['test/deploy/install.test.ts', 'test/deploy/dockerfile.test.ts'];
+const ROOTS = ['deploy/install', 'browser/newcomers', 'deploy/dockerfile'].map((name) => `test/${name}.test.ts`);
 /** They share the worker processes, and their files need not survive a power cut. */
 const UNITS = ['test/unit/**/*.test.ts', 'test/architecture.test.ts', 'test/documents.test.ts'];
 /** Messages and a report through a whole relay, in little time. */

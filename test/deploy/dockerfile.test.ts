@@ -86,7 +86,7 @@ describe.skipIf(!requirePeer('mmdebstrap', hasDebianRoots()))('the image', () =>
     expect([...bases]).toHaveLength(1);
     base = await makeDebianRoot(SUITES[[...bases][0]!]!);
     image = await buildImage(instructions, context, base);
-  }, 15 * MINUTE);
+  }, 60 * MINUTE);
   afterAll(() => {
     removeContext(context);
     image?.root.remove();
@@ -106,7 +106,7 @@ describe.skipIf(!requirePeer('mmdebstrap', hasDebianRoots()))('the image', () =>
   });
 
   test('runs unprivileged on a read-only root, answers its health check, and ends on SIGTERM', {
-    timeout: 2 * MINUTE,
+    timeout: 10 * MINUTE,
   }, async () => {
     expect(image.user).toBe('smarthost');
     expect(image.volumes).toEqual(['/var/lib/smarthost']);
@@ -126,7 +126,7 @@ describe.skipIf(!requirePeer('mmdebstrap', hasDebianRoots()))('the image', () =>
       'unshare',
       [...namespaces, 'bash', '-c', script, 'start', image.root.path, volume.path],
       {
-        timeout: MINUTE,
+        timeout: 9 * MINUTE,
       },
     );
     volume.remove();

@@ -2,13 +2,18 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { putCheckout } from '../support/checkout.ts';
+import { hasCommit, putCheckout, putCommit } from '../support/checkout.ts';
 import { type DebianRoot, hasDebianRoots, makeDebianRoot } from '../support/debian-root.ts';
+import { INSIDE_ADDRESS, OUTSIDE_ADDRESS, startOutside } from '../support/outside.ts';
 import { requirePeer } from '../support/peers.ts';
 import { type BootedRoot, bootRoot, canBoot } from '../support/systemd.ts';
 
 const MINUTE = 60_000;
+/** For a test, or a command that downloads. A busy machine decides no test. */
+const WHOLE = { timeout: 30 * MINUTE };
 const SOURCE = '/usr/local/src/smarthost';
+/** 0.1 */
+const FIRST = 'd40d0e2';
 const INSTALL = `${SOURCE}/deploy/install.sh`;
 /** The downloads of the first installation are enough for the next ones. */
 const OFFLINE = { npm_config_offline: 'true' };
@@ -20,20 +25,20 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
   const read = (path: string) => readFileSync(join(root.path, path), 'utf8');
   const write = (path: string, text: string) => writeFileSync(join(root.path, path), text);
   const edit = (path: string, from: string, to: string) => write(path, read(path).replace(from, to));
-  const install = (...args: string[]) => root.run([INSTALL, ...args], { env: OFFLINE, network: false });
+  const install = (...args: string[]) => root.run([INSTALL, ...args], { env: OFFLINE, network: false, timeout: 10 * MINUTE });
 
   beforeAll(async () => {
     root = await makeDebianRoot('bookworm', ['systemd', 'procps', 'iproute2', 'curl', 'ufw', 'nftables', 'openssh-server']);
     putCheckout(root.put, SOURCE);
-  }, 10 * MINUTE);
+  }, WHOLE.timeout);
   afterAll(async () => {
     await booted?.close();
     root?.remove();
   }, MINUTE);
 
-  test('installs the relay with one command, and says what cannot be started', { timeout: 10 * MINUTE }, async () => {
+  test('installs the relay with one command, and says what cannot be started', WHOLE, async () => {
     const init = ['--hostname', 'relay.example.net', '--domain', 'example.org', '--email', 'admin@example.org'];
-    const { code, stdout, stderr } = await root.run([INSTALL, ...init], { timeout: 9 * MINUTE });
+    const { code, stdout, stderr } = await root.run([INSTALL, ...init], WHOLE);
     expect(stderr).toContain('systemd does not run here');
     expect(stdout).toContain('smarthost 0.');
     expect(code).toBe(0);
@@ -54,7 +59,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     expect(rights).toBe('/var/lib/smarthost smarthost 700\n/etc/smarthost root 750\n/opt/smarthost root 755\n');
   });
 
-  test('is as it was after the same command again', { timeout: 2 * MINUTE }, async () => {
+  test('is as it was after the same command again', WHOLE, async () => {
     const facts = () =>
       root.run([
         'bash',
@@ -68,14 +73,14 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     expect(await facts()).toEqual(before);
   });
 
-  test('runs the relay as a service that reloads, comes back after a crash, and stops', { timeout: 3 * MINUTE }, async () => {
+  test('runs the relay as a service that reloads, comes back after a crash, and stops', WHOLE, async () => {
     booted = await bootRoot(root);
     const { run: sh } = booted;
     const log = () => sh('journalctl -u smarthost -o cat --no-pager').then(({ stdout }) => stdout);
     const active = () =>
       sh('sleep 2; systemctl is-active smarthost; systemctl show -P NRestarts smarthost').then(({ stdout }) => stdout);
     expect((await sh('systemctl enable --now smarthost')).code).toBe(0);
-    await expect.poll(log, { timeout: 20_000 }).toContain('"event":"started"');
+    await expect.poll(log).toContain('"event":"started"');
     expect((await sh("ss -Hltn 'sport != 22 and sport != 53' | awk '{ print $4 }' | sort")).stdout).toBe(
       '*:465\n*:587\n127.0.0.1:8025\n',
     );
@@ -94,7 +99,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
       --mail-rcpt bob@example.com --user 'anna@example.org:correct horse battery' -T -`.replaceAll('\n', ' ');
     expect((await sh(send)).code).toBe(0);
     await sh('kill -9 $(systemctl show -P MainPID smarthost)');
-    await expect.poll(active, { timeout: 20_000 }).toBe('active\n1\n');
+    await expect.poll(active).toBe('active\n1\n');
     const { stdout: queue } = await sh('smarthost queue list --json');
     expect(JSON.parse(queue)).toMatchObject([{ user: 'anna@example.org', recipients: [{ recipient: 'bob@example.com' }] }]);
 
@@ -102,7 +107,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     expect(await log()).toContain('"event":"stopped","reason":"SIGTERM"');
   });
 
-  test('has a validating resolver for this machine only', { timeout: MINUTE }, async () => {
+  test('has a validating resolver for this machine only', WHOLE, async () => {
     const { run: sh } = booted!;
     expect((await sh('systemctl is-active unbound; unbound-checkconf')).stdout).toMatch(/^active\nunbound-checkconf: no errors/);
     expect((await sh("ss -Hlun 'sport = 53' | awk '{ print $4 }' | sort -u")).stdout).toMatch(
@@ -119,7 +124,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     );
   });
 
-  test('leaves another resolver as it is, and installs none where none is wanted', { timeout: 2 * MINUTE }, async () => {
+  test('leaves another resolver as it is, and installs none where none is wanted', WHOLE, async () => {
     const settings = '/etc/unbound/unbound.conf.d/smarthost.conf';
     const inside = (script: string) => root.run(['bash', '-ec', script], { env: OFFLINE, network: false });
     const other = await inside(`rm ${settings}; ${INSTALL}; test ! -e ${settings}`);
@@ -135,7 +140,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     expect(offline.code).toBe(0);
   });
 
-  test('upgrades from a newer checkout, restarts what runs, and goes back', { timeout: 3 * MINUTE }, async () => {
+  test('upgrades from a newer checkout, restarts what runs, and goes back', WHOLE, async () => {
     const { run: sh } = booted!;
     const before = await version();
     await sh('systemctl start smarthost');
@@ -150,7 +155,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     expect((await sh('smarthost user list --json')).stdout).toContain('anna@example.org');
   });
 
-  test('keeps the running version if the new one does not accept the configuration', { timeout: 2 * MINUTE }, async () => {
+  test('keeps the running version if the new one does not accept the configuration', WHOLE, async () => {
     const { run: sh } = booted!;
     const before = await version();
     write('/etc/smarthost/smarthost.yaml', `${read('/etc/smarthost/smarthost.yaml')}\nlistne: {}\n`);
@@ -164,9 +169,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     booted = undefined;
   });
 
-  test('gets rules of ufw with --firewall, and is reported as ready only if SSH has a rule', {
-    timeout: 3 * MINUTE,
-  }, async () => {
+  test('gets rules of ufw with --firewall, and is reported as ready only if SSH has a rule', WHOLE, async () => {
     const without = await install('--firewall');
     expect(without.stderr).toContain('the firewall is NOT ready: no rule of ufw allows SSH (port 22)');
     expect(without.code).toBe(1);
@@ -182,7 +185,7 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     expect(read('/etc/ufw/ufw.conf')).toContain('ENABLED=no');
   });
 
-  test('gets rules of nftables if nftables blocks connections, also for the next boot', { timeout: 3 * MINUTE }, async () => {
+  test('gets rules of nftables if nftables blocks connections, also for the next boot', WHOLE, async () => {
     const chain = (ssh: string) => `flush ruleset
 table inet filter {
   chain input {
@@ -209,7 +212,7 @@ table inet filter {
     expect(after).toContain('tcp dport { 22, 8080 } accept');
   });
 
-  test('keeps mail and configuration without the relay, and nothing with --purge', { timeout: MINUTE }, async () => {
+  test('keeps mail and configuration without the relay, and nothing with --purge', WHOLE, async () => {
     const left = () =>
       root.run(
         [
@@ -223,5 +226,59 @@ table inet filter {
     expect((await install('--uninstall', '--purge')).code).toBe(0);
     expect((await left()).stdout).toBe('');
     expect((await install('--uninstall')).code).toBe(0);
+  });
+
+  describe.skipIf(!requirePeer('the history of this repository', hasCommit(FIRST)))('with 0.1', () => {
+    const send =
+      `printf 'From: anna@firm.example\\r\\n\\r\\nhello\\r\\n' | curl -skv --url smtps://127.0.0.1:465 --mail-from anna@firm.example
+      --mail-rcpt you@there.example --user 'anna@firm.example:correct horse battery' -T - 2>&1`.replaceAll('\n', ' ');
+    const sh = (command: string) => booted!.run(command, { env: OFFLINE });
+    const waiting = async (): Promise<unknown[]> => JSON.parse((await sh('smarthost queue list --json')).stdout);
+
+    test('upgrades to today: a setting counts, logins and keys stay, and mail that waited is delivered', WHOLE, async () => {
+      putCommit(FIRST, join(root.path, '/usr/local/src/first'));
+      const init = ['--hostname', 'relay.firm.example', '--domain', 'firm.example'];
+      const first = await root.run(['/usr/local/src/first/deploy/install.sh', ...init], WHOLE);
+      expect([first.code, first.stdout], first.stderr).toEqual([0, expect.stringContaining('smarthost 0.1.0 is installed.')]);
+      const configuration = read('/etc/smarthost/smarthost.yaml');
+      write('/etc/smarthost/smarthost.yaml', `${configuration}\nsubmission: { maxMessageSize: 1MiB }\n`);
+      write('/etc/resolv.conf', `nameserver ${OUTSIDE_ADDRESS}\n`);
+      booted = await bootRoot(root);
+      await sh("smarthost user add anna@firm.example --password-stdin <<<'correct horse battery'");
+      await sh('systemctl enable --now smarthost');
+      await expect.poll(async () => (await sh(send)).code).toBe(0);
+      const keys = (await sh('smarthost domain list --json')).stdout;
+
+      expect((await sh('smarthost backup /var/backups/before.db')).stderr).toContain('1 of them waiting');
+      const upgrade = await sh(INSTALL);
+      expect(upgrade.stdout, upgrade.stderr).toContain(`The relay runs.\n\nsmarthost ${await version()} is installed.`);
+      expect(JSON.parse((await sh('smarthost domain list --json')).stdout)).toMatchObject(JSON.parse(keys));
+      expect((await sh(send)).stdout).toMatch(/^< 250[- ]SIZE 1048576\r?$/m);
+      expect(await waiting()).toHaveLength(2);
+      const outside = await startOutside(booted.init, {
+        ...{ blocked: false, login: { user: 'relay', password: 'paid for' } },
+        zone: { 'relay.firm.example': { A: [INSIDE_ADDRESS!] } },
+      });
+      try {
+        await sh('smarthost queue retry --all');
+        await expect.poll(() => outside.messages().map(({ to }) => to), { timeout: 4 * MINUTE }).toHaveLength(2);
+        await expect.poll(waiting).toEqual([]);
+      } finally {
+        await outside.close();
+      }
+    });
+
+    test('goes back with the backup of before, whose mail waits for the operator', WHOLE, async () => {
+      const file = '/var/backups/empty.db';
+      const empty = await sh(`systemctl stop smarthost; smarthost backup ${file}; smarthost restore --force ${file}`);
+      expect(empty.stderr).toContain('Nothing waited. Start the relay: systemctl enable --now smarthost');
+      const back = await sh('/opt/smarthost.previous/deploy/install.sh');
+      expect(back.stdout).toContain('smarthost 0.1.0 is installed.');
+      expect((await sh('smarthost restore --force /var/backups/before.db')).stderr).toContain('1 message that waited is on hold');
+      await sh('systemctl start smarthost');
+      await expect.poll(async () => (await sh(send)).code).toBe(0);
+      expect(await waiting()).toHaveLength(2);
+      expect((await sh('smarthost queue release --all')).code).toBe(0);
+    });
   });
 });

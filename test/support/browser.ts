@@ -3,7 +3,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { hasCommand, requirePeer } from './peers.ts';
 
-const FLAGS = [
+export const BROWSER_FLAGS = [
   ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
   ...['--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
 ];
@@ -68,7 +68,7 @@ export type WindowOptions = BrowserContextOptions & {
  * @param origin of the console.
  */
 export async function openWindow(origin: string, { expected = [], ...options }: WindowOptions = {}): Promise<Visit> {
-  running ??= chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS });
+  running ??= chromium.launch({ executablePath: '/usr/bin/chromium', args: BROWSER_FLAGS });
   const context = await (await running).newContext({
     ...{ baseURL: origin, locale: 'en-GB', timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 900 } },
     ...options,

@@ -47,7 +47,7 @@ export async function makeDebianRoot(suite: string, packages: readonly string[] 
       suite,
       path,
     ],
-    { timeout: 8 * MINUTE, env: { LC_ALL: 'C.UTF-8' } },
+    { timeout: 20 * MINUTE, env: { LC_ALL: 'C.UTF-8' } },
   ).catch((error: unknown) => {
     root.remove();
     throw error;
@@ -110,7 +110,7 @@ function rootAt(path: string): DebianRoot {
   const npm = npmEnvironment();
   return {
     path,
-    run(command, { env = {}, network = true, input, timeout = 5 * MINUTE } = {}) {
+    run(command, { env = {}, network = true, input, timeout = 10 * MINUTE } = {}) {
       const variables = Object.entries({ HOME: '/root', LANG: 'C.UTF-8', PATH, ...npm, ...env }).map(
         ([name, value]) => `${name}=${value}`,
       );

@@ -73,7 +73,7 @@ async function step(stage: Stage, { word, rest }: Instruction, around: Around): 
   switch (word) {
     case 'RUN': {
       const script = `cd ${stage.workdir}; ${rest}`;
-      const { code, stdout, stderr } = await stage.root.run(['sh', '-c', script], { timeout: 8 * MINUTE });
+      const { code, stdout, stderr } = await stage.root.run(['sh', '-c', script], { timeout: 30 * MINUTE });
       if (code !== 0) throw new Error(`RUN ${rest}: exit ${code}\n${stderr}${stdout}`);
       return;
     }

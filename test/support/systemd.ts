@@ -9,6 +9,8 @@ const MINUTE = 60_000;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export type BootedRoot = {
+  /** The id of its first process, as this machine sees it. */
+  readonly init: string;
   /** Runs a shell command in it as root. Never rejects for its exit code. */
   run(command: string, options?: { env?: Readonly<Record<string, string>>; timeout?: number }): Promise<Result>;
   close(): Promise<void>;
@@ -49,7 +51,8 @@ export async function bootRoot(root: DebianRoot): Promise<BootedRoot> {
   const init = await until('the first process of the booted root', () => childOf(program.pid), { context: program.output });
   const enter = ['-t', init, '-m', '-p', '-u', '-i', '-n', '-C', 'env', '-i', 'HOME=/root', `PATH=${PATH}`];
   const booted: BootedRoot = {
-    run: (command, { env = {}, timeout = 2 * MINUTE } = {}) =>
+    init,
+    run: (command, { env = {}, timeout = 10 * MINUTE } = {}) =>
       run('nsenter', [...enter, ...Object.entries(env).map(([name, value]) => `${name}=${value}`), 'bash', '-ec', command], {
         timeout,
       }),
@@ -63,7 +66,7 @@ export async function bootRoot(root: DebianRoot): Promise<BootedRoot> {
     'systemd',
     async () => /^(running|degraded)/.test((await booted.run('systemctl is-system-running || true')).stdout),
     {
-      deadline: MINUTE,
+      deadline: 4 * MINUTE,
       context: program.output,
     },
   );
