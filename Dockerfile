@@ -7,9 +7,9 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates nodejs npm
 WORKDIR /opt/smarthost
 COPY package.json package-lock.json .npmrc ./
-# Headers and manuals in the package of Node are not used.
+# Headers and manuals in the package of Node are not used, nor the compiler, which npm installs because a package could check types with it.
 RUN npm ci --omit=dev --no-audit --no-fund --loglevel=error \
-    && rm -rf node_modules/node-linux-*/include node_modules/node-linux-*/share
+    && rm -rf node_modules/node-linux-*/include node_modules/node-linux-*/share node_modules/typescript node_modules/@typescript
 COPY LICENSE ./
 COPY src src
 # The limits are those of the systemd unit, which has the reasons.
