@@ -49,7 +49,11 @@ export async function buildImage(instructions: readonly Instruction[], context: 
       const name = / AS (\S+)$/.exec(rest)?.[1] ?? 'last';
       stage = newStage(copyRoot(base));
       stages.set(name, stage);
-    } else await step(stage!, { word, rest }, { context, stages });
+    } else
+      await step(stage!, { word, rest }, { context, stages }).catch((error: unknown) => {
+        for (const { root } of stages.values()) root.remove();
+        throw error;
+      });
   }
   for (const other of stages.values()) if (other !== stage) other.root.remove();
   return stage!;
