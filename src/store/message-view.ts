@@ -57,6 +57,8 @@ export type BrowseQuery = {
   readonly messageId?: string;
   /** Only these messages. */
   readonly ids?: readonly string[];
+  /** None of these messages. */
+  readonly except?: readonly string[];
   /** Only reports about this message. */
   readonly about?: string;
   /** In the reverse-path. */

@@ -123,6 +123,7 @@ export function queueContract({ name, open }: Subject): void {
       expect(await found({ users: ['bob'], user: 'alice' }), 'both must fit').toEqual([]);
       expect(await found({ users: [] })).toEqual([]);
       expect(await found({ ids: [ids[0]!, ids[1]!, 'none'] })).toEqual([1, 0]);
+      expect(await found({ except: [ids[1]!, 'none'], after: ids[0]! })).toEqual([2]);
       expect(await found({ ids: [ids[0]!, ids[1]!], users: ['bob'] })).toEqual([1]);
       expect(await found({ messageId: '<offer@corp.example>' })).toEqual([1]);
       expect(await found({ messageId: 'offer@corp.example' })).toEqual([1]);

@@ -385,6 +385,7 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
       user,
       users,
       ids,
+      except = [],
       about,
       messageId,
       sender,
@@ -406,7 +407,10 @@ export function createMemoryStore(shared = newMemoryMessages(), tell: Tell = () 
         (destination === undefined || one.destination === destination);
       const found = [...messages.values()]
         .filter(({ facts }) => (before === undefined || facts.id < before) && facts.id > after)
-        .filter(({ facts }) => (ids?.includes(facts.id) ?? true) && (about === undefined || facts.about === about))
+        .filter(
+          ({ facts }) =>
+            (ids?.includes(facts.id) ?? true) && !except.includes(facts.id) && (about === undefined || facts.about === about),
+        )
         .filter(({ facts }) => messageId === undefined || [messageId, `<${messageId}>`].includes(facts.messageId))
         .filter(({ facts }) => users?.some((one) => userKey(one) === userKey(facts.user ?? '')) ?? true)
         .filter(({ facts }) => facts.acceptedAt >= since && facts.acceptedAt < until)

@@ -3,7 +3,6 @@ import * as v from 'valibot';
 import type { Control } from '../../control/control.ts';
 import { queueIdAt } from '../../smtp/queue-id.ts';
 import type { BrowseQuery } from '../../store/store.ts';
-import { createCache } from '../../system/cache.ts';
 import { SECOND } from '../../system/clock.ts';
 import type { LiveFacts } from '../live-facts.ts';
 import { eventStream } from './event-stream.ts';
@@ -26,7 +25,6 @@ const MOST_ROWS = 100;
 /** How often the store is asked for mail that other processes have accepted, and how far back, in milliseconds. */
 const ASK_EVERY = SECOND;
 const ASK_BACK = 10 * SECOND;
-const REMEMBERED = 5000;
 
 const rows = v.array(listedMessage);
 
@@ -40,7 +38,8 @@ export function liveMessages({ live, trace, query, sees, after, signal }: LivePa
     if (changed.size < MOST_ROWS || changed.has(fields.queueId)) changed.add(fields.queueId);
     else left++;
   });
-  const shown = createCache<string, true>(REMEMBERED);
+  /** Those that a look back would find again. */
+  const shown = new Set<string>();
   const begin = after ?? queueIdAt(Date.now());
   let newest = begin;
   let askedAt = Number.NEGATIVE_INFINITY;
@@ -51,8 +50,9 @@ export function liveMessages({ live, trace, query, sees, after, signal }: LivePa
     askedAt = performance.now();
     const from = isFirst ? begin : queueIdAt(Date.now() - ASK_BACK);
     isFirst = false;
-    const { items, next } = await trace.browse({ ...query, after: from, limit: MOST_ROWS });
-    return { items: items.filter(({ id }) => !shown.has(id) && id > begin), isCut: next !== null && from === after };
+    for (const id of shown) if (id <= from) shown.delete(id);
+    const { items, next } = await trace.browse({ ...query, after: from, except: [...shown], limit: MOST_ROWS });
+    return { items: items.filter(({ id }) => id > begin), isCut: next !== null && from === after };
   }
 
   return eventStream(
@@ -69,7 +69,7 @@ export function liveMessages({ live, trace, query, sees, after, signal }: LivePa
       const more = leftOut + all.length - items.length;
       if (items.length === 0 && more === 0) return undefined;
       for (const { id } of items) {
-        shown.set(id, true);
+        shown.add(id);
         if (id > newest) newest = id;
       }
       return { id: newest, event: 'messages', data: { items: v.parse(rows, items), more: came.isCut ? null : more } };

@@ -111,6 +111,7 @@ async function browse({ tx }: PostgresContext, query: Argument<'browse'>): Promi
     from,
     users,
     ids: wanted,
+    except,
     about,
     messageId,
     sender,
@@ -131,9 +132,10 @@ async function browse({ tx }: PostgresContext, query: Argument<'browse'>): Promi
        AND ($11::boolean OR EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND ${FITS}))
        AND ($13::text[] IS NULL OR m.id = ANY($13)) AND ${about === null ? '$14::text IS NULL' : 'm.about = $14'}
        AND ($15::text IS NULL OR m.message_id IN ($15, '<' || $15 || '>'))
+       AND ($16::text[] IS NULL OR m.id <> ALL($16))
      ORDER BY m.id DESC LIMIT $12`,
     ...[...ofRecipient, before, first ?? from, users?.map((user) => user.toLowerCase()) ?? null, sender, subject, since, until],
-    ...[ofRecipient.every((value) => value === null), limit, wanted, about, messageId],
+    ...[ofRecipient.every((value) => value === null), limit, wanted, about, messageId, except],
   );
   const ids = rows.map(({ id }) => id);
   const recipients = tx.send<RecipientRow>(

@@ -21,6 +21,7 @@ export async function browsePage(
     ...{
       users: usersOf(query),
       ids: query.ids ?? null,
+      except: query.except ?? null,
       about: query.about ?? null,
       messageId: query.messageId ?? null,
       sender: lower(query.sender),

@@ -17,6 +17,7 @@ const MOST_RECIPIENTS = 20;
 export type BrowseStep = {
   readonly users: readonly string[] | null;
   readonly ids: readonly string[] | null;
+  readonly except: readonly string[] | null;
   readonly about: string | null;
   readonly messageId: string | null;
   readonly sender: string | null;
@@ -77,9 +78,10 @@ function step({ db }: Context, query: BrowseStep): Step<BrowsedMessage> {
        AND m.accepted_at >= ?9 AND m.accepted_at < ?10
        ${query.ids === null ? 'AND ?12 IS NULL' : ''} AND ${query.about === null ? '?13 IS NULL' : 'm.about = ?13'}
        AND (?14 IS NULL OR m.message_id IN (?14, '<' || ?14 || '>'))
+       AND (?15 IS NULL OR m.id NOT IN (SELECT value FROM json_each(?15)))
      ${any || named ? '' : `GROUP BY ${id}`} ORDER BY ${id} DESC LIMIT ?11`,
     ...[...ofRecipient, query.before, first ?? query.from, list(query.users), query.sender, query.subject],
-    ...[query.since, query.until, query.limit, list(query.ids), query.about, query.messageId],
+    ...[query.since, query.until, query.limit, list(query.ids), query.about, query.messageId, list(query.except)],
   );
   const items = rows.flatMap((row) => withRecipients(db, row, ofRecipient) ?? []);
   const after = named ? null : rows.length === query.limit ? rows.at(-1)!.id : (first ?? null);

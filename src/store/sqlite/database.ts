@@ -41,7 +41,7 @@ export function openDatabase(path: string, busyTimeout: number, migrations = MIG
   }
 }
 
-const READER_CACHE_KIB = 8 * 1024;
+const READER_CACHE_KIB = 2 * 1024;
 
 /** A second connection, to a database that is open already in this process. It changes nothing. @throws SqliteError */
 export function openReadOnly(path: string, busyTimeout: number): Database {

@@ -12,7 +12,17 @@ import { quantile } from '../../support/sample.ts';
 import { note } from './rig.ts';
 
 const ANY: BrowseStep = {
-  ...{ users: null, ids: null, about: null, messageId: null, sender: null, subject: null, recipient: null, destination: null },
+  ...{
+    users: null,
+    ids: null,
+    except: null,
+    about: null,
+    messageId: null,
+    sender: null,
+    subject: null,
+    recipient: null,
+    destination: null,
+  },
   ...{ states: null, since: 0, until: Number.MAX_SAFE_INTEGER, from: '', before: AFTER_ALL, limit: 50 },
 };
 

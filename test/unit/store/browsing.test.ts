@@ -8,7 +8,17 @@ import { AFTER_ALL } from '../../../src/store/sqlite/reading.ts';
 import { dataDir } from '../../support/store-rig.ts';
 
 const ANY: BrowseStep = {
-  ...{ users: null, ids: null, about: null, messageId: null, sender: null, subject: null, recipient: null, destination: null },
+  ...{
+    users: null,
+    ids: null,
+    except: null,
+    about: null,
+    messageId: null,
+    sender: null,
+    subject: null,
+    recipient: null,
+    destination: null,
+  },
   ...{ states: null, since: 0, until: Number.MAX_SAFE_INTEGER, from: '', before: AFTER_ALL, limit: 50 },
 };
 const [MESSAGES, RECIPIENTS] = [12, 700];

@@ -1,5 +1,6 @@
 /** What comes as it happens: messages and lines of the log. */
 import { expect, test } from 'vitest';
+import type { BrowseQuery } from '../../../../src/store/store.ts';
 import { startTestConsole } from '../../../support/console.ts';
 import { quietFacts } from '../../../support/live-facts.ts';
 import { newMessage } from '../../../support/store-rig.ts';
@@ -63,6 +64,28 @@ test('mail that another process has accepted is shown too, and what came while t
   const late = newMessage({ acceptedAt: Date.now() });
   await console.store.messages.accept({ message: late });
   expect(((await events.next()).value as Event).data.items.map(({ id }: any) => id)).toEqual([late.id]);
+  close();
+});
+
+test('mail that was shown is not read again by the look for mail of other processes', async () => {
+  await using console = await startTestConsole();
+  const read: string[] = [];
+  const { browse } = console.store.messages;
+  Object.assign(console.store.messages, {
+    browse: async (query: BrowseQuery) => {
+      const page = await browse(query);
+      read.push(...page.items.map(({ id }) => id));
+      return page;
+    },
+  });
+  const { pieces, close } = await console.open('/messages/live');
+  const events = eventsOf(pieces);
+  const messages = [newMessage({ acceptedAt: Date.now() }), newMessage({ acceptedAt: Date.now() })];
+  for (const message of messages) {
+    await console.store.messages.accept({ message });
+    await events.next();
+  }
+  expect(read).toEqual(messages.map(({ id }) => id));
   close();
 });
 
