@@ -94,6 +94,26 @@ inBrowser('domains, doctor, certificates and settings', startConsoleRelay, (cons
     await page.getByText('The file is what runs.').waitFor();
   });
 
+  test('the settings stand in sections, and a link leads to each; a filter leaves those that have something', async () => {
+    await using visit = await console().open('operator');
+    const { page } = visit;
+    await page.goto('/settings');
+    const jump = page.getByRole('navigation', { name: 'Sections' });
+    await jump.getByRole('link', { name: 'The relay' }).waitFor();
+    const names = await jump.getByRole('link').allTextContents();
+    expect(names).toEqual(await page.locator('.section h2').allTextContents());
+    expect(names.length).toBeGreaterThan(10);
+    await jump.getByRole('link', { name: 'queue', exact: true }).click();
+    await page.waitForURL('**/settings#settings-queue');
+    const heading = page.getByRole('heading', { level: 2, name: 'queue', exact: true });
+    const top = async () => (await heading.boundingBox())!.y;
+    await expect.poll(top).toBeLessThan(200);
+    const bar = (await page.locator('header').first().boundingBox())!;
+    expect(await top()).toBeGreaterThanOrEqual(bar.y + bar.height); // not below the bar
+    await page.getByLabel('Setting or value').fill('limits.messages');
+    await expect.poll(() => jump.getByRole('link').allTextContents()).toEqual(['limits']);
+  });
+
   test('the log shows what happens while it is followed, and leads to the message', async () => {
     await using visit = await console().open('operator');
     const { page } = visit;

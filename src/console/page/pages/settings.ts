@@ -1,6 +1,7 @@
 /** The settings in effect, where each comes from, and what the file would change. The file is never written here. */
 import { useState } from 'preact/hooks';
 import { api } from '../api.ts';
+import { numberText } from '../format.ts';
 import { html } from '../html.ts';
 import { useAction, useLoad } from '../load.ts';
 import { byCommand, emptyNote, failureNote, loadingNote, mark, pageHead, strange } from '../parts/basics.ts';
@@ -71,7 +72,7 @@ export function SettingsPage() {
       ])
     }
     ${rows?.length === 0 && emptyNote(t('settings.none'))}
-    ${rows && rows.length > 0 && list(rows)}
+    ${rows && rows.length > 0 && sections(rows)}
     ${byCommand('smarthost config show', 'smarthost config check', 'systemctl reload smarthost')}
   `;
 }
@@ -82,9 +83,25 @@ function fits({ path, value, from, changed }: Setting, find: string | undefined,
   return find === undefined || path.toLowerCase().includes(find) || (settingText(value) ?? '').toLowerCase().includes(find);
 }
 
-const list = (rows: readonly Setting[]) =>
+/** By the mapping of the file that they stand in, in the order of the reference; those at its top come first. */
+function sections(rows: readonly Setting[]) {
+  const groups = [...Map.groupBy(rows, ({ path }) => (path.includes('.') ? path.split('.')[0]! : TOP))];
+  return html`
+    <nav class="jump" aria-label=${t('settings.sections')}><ul>
+      ${groups.map(([name, { length }]) => html`<li key=${name}><a href=${`#${idOf(name)}`}>${sectionName(name)}</a> <span class="dim">${numberText(length)}</span></li>`)}
+    </ul></nav>
+    ${groups.map(([name, own]) => html`<section key=${name} class="section" aria-labelledby=${idOf(name)}><h2 id=${idOf(name)} tabindex="-1">${sectionName(name)}</h2> ${list(own, name)}</section>`)}
+  `;
+}
+
+/** No mapping has this name. */
+const TOP = '';
+const idOf = (name: string) => `settings-${name || 'top'}`;
+const sectionName = (name: string) => (name === TOP ? t('settings.top') : html`<code>${name}</code>`);
+
+const list = (rows: readonly Setting[], name: string) =>
   dataTable({
-    label: t('page.settings'),
+    label: name === TOP ? t('settings.top') : `${t('page.settings')}: ${name}`,
     rows,
     key: ({ path }) => path,
     columns: [

@@ -185,6 +185,8 @@ export const EN_RELAY = {
 
   'settings.intro': 'What is in effect. The file is the one truth: change it there, check it, then reload it.',
   'settings.none': 'No setting fits the filter.',
+  'settings.sections': 'Sections',
+  'settings.top': 'The relay',
   'settings.search': 'Setting or value',
   'settings.show': 'Show',
   'settings.show.all': 'all',

@@ -195,6 +195,8 @@ export const FR_RELAY: SameTexts<typeof EN_RELAY> = {
 
   'settings.intro': 'Ce qui est en vigueur. Le fichier fait foi : changez-le, vérifiez-le, puis rechargez-le.',
   'settings.none': 'Aucun réglage ne correspond au filtre.',
+  'settings.sections': 'Sections',
+  'settings.top': 'Le relais',
   'settings.search': 'Réglage ou valeur',
   'settings.show': 'Montrer',
   'settings.show.all': 'tous',
