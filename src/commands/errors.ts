@@ -44,7 +44,7 @@ const TYPED_AT: Partial<Record<ControlErrorSubject, string>> = {
 
 /** The options of the values of a credential. */
 const FLAGS: Readonly<Record<string, string>> = {
-  upTo: '--up-to',
+  ...{ upTo: '--up-to', trust: '--trust' },
   ...{ senders: '--sender', limits: '--limit', expiresAt: '--expires', rewrite: '--rewrite' },
   ...{ profile: '--profile', contact: '--contact', to: '--to', from: '--from', day: 'DAY', domain: 'DOMAIN' },
 };

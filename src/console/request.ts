@@ -5,18 +5,36 @@ import { ApiProblem } from './problem.ts';
 
 /** Octets of a JSON body. */
 const MOST_BODY = 64 * 1024;
+/** Characters of the place of a fault. */
+const MOST_POINTER = 200;
 
 export const pathOf = ({ url = '/' }: IncomingMessage): string => url.split('?')[0]!;
 
 /** @param root what stands before the names of fields. @throws ApiProblem 422 with all faulty fields */
 export function checked(schema: v.GenericSchema, value: unknown, root: string): unknown {
   const result = v.safeParse(schema, value);
-  if (result.success) return result.output;
-  const errors = result.issues.map((issue) => ({
-    pointer: `${root}${(issue.path ?? []).map(({ key }: any) => escaped(String(key))).join('/')}`,
-    detail: issue.message,
-  }));
+  const errors = result.success
+    ? pathsOfNul(value).map((path) => ({ pointer: `${root}${path}`, detail: 'A text has no NUL character.' }))
+    : result.issues.map((issue) => ({
+        pointer: `${root}${(issue.path ?? []).map(({ key }: any) => escaped(String(key))).join('/')}`,
+        detail: issue.message,
+      }));
+  if (result.success && errors.length === 0) return result.output;
   throw new ApiProblem(422, errors.map(({ detail }) => detail).join(' '), { errors });
+}
+
+/** No name, address or reason has a NUL, and a database takes none. Without recursion: a body may be nested more deeply than the stack. */
+function pathsOfNul(value: unknown): string[] {
+  const found: string[] = [];
+  const rest: (readonly [path: string, value: unknown])[] = [['', value]];
+  for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
+    const [path, one] = next;
+    if (typeof one === 'string' && one.includes('\0')) found.unshift(path);
+    if (typeof one !== 'object' || one === null) continue;
+    const before = path === '' ? '' : `${path}/`;
+    for (const [name, inner] of Object.entries(one)) rest.push([`${before}${escaped(name)}`.slice(0, MOST_POINTER), inner]);
+  }
+  return found;
 }
 
 /** RFC 6901 §3. */

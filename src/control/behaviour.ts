@@ -2,9 +2,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { holdKey, loginKey, newOperatorStop, parseStop, type Stop, senderKey, stopName, TRUSTED_FOR } from '../policy/policy.ts';
 import type { Credential, StoreData } from '../store/store.ts';
-import { MINUTE } from '../system/clock.ts';
+import { DAY, MINUTE } from '../system/clock.ts';
 import { type HeldLogin, putTraits, readStops, stopShape, type TraitsChange, traitsOf } from './behaviour-view.ts';
-import { ControlError } from './control-error.ts';
+import { ControlError, refuseFaults } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { iso } from './shapes.ts';
 import { normalUserName } from './users.ts';
@@ -45,6 +45,7 @@ export type BehaviourControl = {
 };
 
 const PAGE = 1000;
+const MOST_TRUST = 366 * DAY;
 
 export function createBehaviourControl({ store, now, note }: Parts<unknown>): BehaviourControl {
   const { operation, messages, credentials } = store;
@@ -109,6 +110,7 @@ export function createBehaviourControl({ store, now, note }: Parts<unknown>): Be
 
   return {
     async release(name, request) {
+      if ((request.trust ?? 0) > MOST_TRUST) refuseFaults([{ at: 'trust', message: `is at most ${MOST_TRUST / DAY} days` }]);
       const credential = await existing(name);
       const whose = whoseOf(credential, request);
       const stop = await stopOf(whose);

@@ -151,8 +151,13 @@ function pinOf(id: string, { acceptedBefore }: Selection): string {
 function unpinned({ upTo, acceptedBefore, ...rest }: Selection): Selection {
   const [id, before = '', ...more] = upTo?.split('@') ?? [];
   if (!/^\d*$/.test(before) || more.length > 0) refuseFaults([{ at: 'upTo', message: 'is the `upTo` of a preview' }]);
-  const time = before === '' ? acceptedBefore : Math.min(acceptedBefore ?? 0, Number(before));
-  return { ...rest, ...(id !== undefined && { upTo: id }), ...(acceptedBefore !== undefined && { acceptedBefore: time! }) };
+  const pinned = before === '' ? Number.POSITIVE_INFINITY : Number(before);
+  return {
+    ...rest,
+    ...(id !== undefined && { upTo: id }),
+    // As a database keeps times: whole, and not before 1970.
+    ...(acceptedBefore !== undefined && { acceptedBefore: Math.max(0, Math.ceil(Math.min(acceptedBefore, pinned))) }),
+  };
 }
 
 /** Ids that a row about a change names. */

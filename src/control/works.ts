@@ -18,6 +18,8 @@ type Work<T> = {
 export type Works<T> = {
   /** @param owner only it may ask for the work. @param run reports its steps. @returns the work, and its end, which never rejects. */
   start(work: NewWork, run: (progress: Progress) => Promise<T>): { readonly id: string; readonly ended: Promise<void> };
+  /** How many of its works have not ended. */
+  running(owner: string): number;
   /** undefined: it is unknown, somebody else's, or ended more than an hour ago. */
   find(id: string, owner: string): Work<T> | undefined;
 };
@@ -60,6 +62,7 @@ export function createWorks<T>(now: Clock = systemClock): Works<T> {
         });
       return { id, ended };
     },
+    running: (owner) => [...works.values()].filter((one) => one.owner === owner && one.endedAt === null).length,
     find(id, owner) {
       const found = works.get(id);
       if (found === undefined || found.owner !== owner) return undefined;

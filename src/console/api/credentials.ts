@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { readNewUser, readUserValues, USER_KINDS } from '../../control/control.ts';
 import { route } from '../route.ts';
 import { phraseShape } from './findings.ts';
+import { MOST_UNASKED } from './queue-actions.ts';
 
 const path = '/credentials/:name';
 const write = { access: 'operator', scope: 'credentials:write' } as const;
@@ -191,7 +192,13 @@ export const CREDENTIAL_ROUTES = [
     method: 'POST',
     path: `${path}/release`,
     ...write,
-    about: 'Lets mail leave that is held because of unusual behaviour, or removes it.',
+    about:
+      'Lets mail leave that is held because of unusual behaviour, or removes it. More than 100 recipients are removed only with the password again.',
+    confirm: async ({ control, params, body: { discard } }) => {
+      if (discard !== true) return false;
+      const { stops } = await control.users.show(params.name);
+      return stops.reduce((sum, { heldRecipients }) => sum + heldRecipients, 0) > MOST_UNASKED;
+    },
     body: v.strictObject({
       sender: v.optional(v.string()),
       discard: v.optional(v.pipe(v.boolean(), v.description('Removes what is held. Nobody gets a report.'))),

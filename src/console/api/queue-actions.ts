@@ -63,8 +63,10 @@ type Asked = { readonly control: Control; readonly parts: ConsoleParts; readonly
 
 /** So long an answer waits for its work: most of it is done by then. */
 const PATIENCE = SECOND;
-/** More are not removed without the password. */
-const MANY = 100;
+/** Each may go through all of the queue. */
+const MOST_AT_ONCE = 8;
+/** Recipients. More are not removed without the password. */
+export const MOST_UNASKED = 100;
 
 function selectionOf({ selection: given, upTo: last }: Chosen, now: number): Selection {
   const { olderThan, domain, ...rest } = given;
@@ -87,6 +89,10 @@ function checkPinned({ selection: { ids }, upTo: last }: Chosen): void {
 
 async function begin(action: Action, chosenMail: Selection, { control, parts: { works }, by }: Asked) {
   const owner = makerOf(by!);
+  if (works.running(owner) >= MOST_AT_ONCE)
+    throw new ApiProblem(429, `${MOST_AT_ONCE} actions of yours are not done yet. Wait for one of them.`, {
+      headers: { 'retry-after': '5' },
+    });
   const { id, ended } = works.start({ owner, what: action }, (told) => control.queue.act(action, chosenMail, told));
   await Promise.race([ended, sleep(PATIENCE, undefined, { ref: false })]);
   return works.find(id, owner)!;
@@ -136,7 +142,7 @@ export const QUEUE_ACTION_ROUTES = [
     about: aboutOf('remove'),
     confirm: async ({ control, body, parts }) => {
       checkPinned(body);
-      return (await control.queue.preview(selectionOf(body, parts.now()))).recipients > MANY;
+      return (await control.queue.preview(selectionOf(body, parts.now()))).recipients > MOST_UNASKED;
     },
     handle: async ({ body, ...asked }) => {
       checkPinned(body);

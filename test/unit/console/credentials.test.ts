@@ -2,6 +2,8 @@
 import { expect, test } from 'vitest';
 import { keepLastLogin } from '../../../src/control/control.ts';
 import { createCredentials } from '../../../src/credentials/credentials.ts';
+import { holdKey, loginKey } from '../../../src/policy/policy.ts';
+import { MINUTE } from '../../../src/system/clock.ts';
 import { startTestConsole } from '../../support/console.ts';
 import { NOW } from '../../support/store-rig.ts';
 
@@ -128,4 +130,20 @@ test('mail of a credential is held, and released', async () => {
   expect(held.body).toMatchObject({ state: 'held', by: 'operator', heldRecipients: 0 });
   const released = await console.ask('POST', '/credentials/shop/release', { trust: 3600 });
   expect(released.body).toMatchObject({ name: 'shop', state: 'releasing', discarded: 0 });
+});
+
+test('more than 100 held recipients are thrown away only with the password again', async () => {
+  let now = NOW;
+  await using console = await startTestConsole({ now: () => now });
+  await console.ask('POST', '/credentials', SHOP);
+  await console.ask('POST', '/credentials/shop/hold', {});
+  let recipients = 100;
+  const provider = holdKey({ user: loginKey('shop'), sender: '' });
+  Object.assign(console.store.messages, { heldByProvider: async () => [{ provider, recipients, oldestAt: NOW }] });
+  now += 11 * MINUTE;
+  const ask = (body: object) => console.ask('POST', '/credentials/shop/release', body);
+  recipients = 101;
+  expect((await ask({ discard: true })).body.type).toBe('/api/problems#confirm-first');
+  recipients = 100;
+  expect((await ask({ discard: true })).status).toBe(200);
 });

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { API_DOCUMENT } from '../../support/api-document.ts';
-import { startTestConsole } from '../../support/console.ts';
+import { askOnce, startTestConsole } from '../../support/console.ts';
 
 type Schema = {
   readonly type?: string;
@@ -80,6 +80,8 @@ test('no input is a fault of the relay, each answer is declared, and a refused o
       await control.tokens.list(),
       (await control.changes.list({ limit: 1 }))[0]?.seq,
     ]);
+  await control.users.add({ name: 'shop', senders: ['*'] }, 'a password');
+  await control.behaviour.hold('shop', {});
   let asked = 0;
   for (const { method, path, operation } of operations) {
     const schema = operation.requestBody?.content['application/json']?.schema;
@@ -89,7 +91,8 @@ test('no input is a fault of the relay, each answer is declared, and a refused o
       ),
       { requiredKeys: [] },
     );
-    const input = fc.record({ body: schema === undefined ? fc.constant(undefined) : inputsOf(schema), query, name: text });
+    const name = fc.oneof(text, fc.constantFrom('shop', 'reader', 'google')); // also what is there
+    const input = fc.record({ body: schema === undefined ? fc.constant(undefined) : inputsOf(schema), query, name });
     await fc.assert(
       fc.asyncProperty(input, async ({ body, query: given, name }) => {
         const secret = `s${++asked}`;
@@ -109,4 +112,29 @@ test('no input is a fault of the relay, each answer is declared, and a refused o
   expect(asked).toBeGreaterThan(100);
   expect(console.events.filter(({ event }) => event === 'consoleFailed')).toEqual([]);
   expect(await store.console.account('admin')).toBeDefined();
+});
+
+test('values that no clock and no database holds are refused with their place, or mean what they can', async () => {
+  await using console = await startTestConsole();
+  const { ask } = console;
+  await console.control.users.add({ name: 'shop', senders: ['*'] }, 'a password');
+  await console.control.behaviour.hold('shop', {});
+  const places = async (...[method, path, body]: Parameters<typeof ask>) => {
+    const { status, body: answer } = await ask(method, path, body);
+    return [status, ...answer.errors.map(({ pointer }: { pointer: string }) => pointer)];
+  };
+  expect(await places('GET', '/messages?from=a%00b&subject=%00')).toEqual([422, 'from', 'subject']);
+  const mute = { check: 'ptr', subject: 'a\0b', reason: 'known', until: null };
+  expect(await places('POST', '/doctor/mutes', mute)).toEqual([422, '/subject']);
+  expect(await places('POST', '/queue/preview', { selection: { ids: ['a', '\0'] } })).toEqual([422, '/selection/ids/1']);
+  expect(await places('POST', '/credentials/shop/release', { trust: 1e300 })).toEqual([422, '/trust']);
+  for (const olderThan of [1e300, 0.0001]) {
+    const selection = { olderThan };
+    const { upTo } = (await ask('POST', '/queue/preview', { selection })).body;
+    expect((await ask('POST', '/queue/hold', { selection, upTo })).status, String(olderThan)).toBe(202);
+  }
+  await console.people.token('script', { scopes: ['queue:write'] });
+  const headers = { authorization: 'Bearer script', 'content-type': 'application/json' };
+  const deep = `{"selection":${'['.repeat(30_000)}${']'.repeat(30_000)}}`;
+  expect((await askOnce(`${console.origin}/api/v1/queue/preview`, 'POST', headers, deep)).status).toBe(422);
 });

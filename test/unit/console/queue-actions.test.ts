@@ -54,6 +54,19 @@ test('mail that has only become old enough since the preview is never touched', 
   expect((await console.store.messages.get(young.id))?.recipients[0]?.state).toBe('queued');
 });
 
+test('nobody has more than eight actions under way', async () => {
+  const works = createWorks<any>();
+  await using console = await startTestConsole({ works });
+  const ends = Array.from({ length: 8 }, () => Promise.withResolvers<void>());
+  for (const { promise } of ends) works.start({ owner: JSON.stringify(['session', 'admin', '']), what: 'hold' }, () => promise);
+  const hold = (as: 'admin' | 'operator') => console.ask('POST', '/queue/hold', { selection: { all: true } }, { as });
+  const refused = await hold('admin');
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '5']);
+  expect((await hold('operator')).status).toBe(202);
+  for (const { resolve } of ends) resolve();
+  await expect.poll(async () => (await hold('admin')).status).toBe(202);
+});
+
 test('a filter removes nothing that no preview has shown; what is named by its id needs none', async () => {
   await using console = await startTestConsole();
   const [one, two] = [to('a@x.test'), to('b@x.test')];
