@@ -20,26 +20,33 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
+type ClusterOptions = {
+  readonly random: () => number;
+  /** A relay that was killed counts as dead after 30 s. False: at once. */
+  readonly inRealTime: boolean;
+};
 type Server = { readonly name: string; readonly server: PostgresServer };
 
 export class Cluster {
   readonly kills: Kill[] = [];
   readonly #random: () => number;
+  readonly #inRealTime: boolean;
   #primary: Server;
   #standbys: Server[];
   #sharing: SharingRelays | undefined;
 
-  private constructor(primary: Server, standbys: Server[], random: () => number) {
+  private constructor(primary: Server, standbys: Server[], { random, inRealTime }: ClusterOptions) {
+    this.#inRealTime = inRealTime;
     this.#primary = primary;
     this.#standbys = standbys;
     this.#random = random;
   }
 
   /** Ends with the test, by `close`. */
-  static async start(random: () => number): Promise<Cluster> {
+  static async start(options: ClusterOptions): Promise<Cluster> {
     const primary = { name: NAMES[0]!, server: await PostgresServer.create() };
     const standbys: Server[] = [];
-    const cluster = new Cluster(primary, standbys, random);
+    const cluster = new Cluster(primary, standbys, options);
     try {
       const setting = { synchronous_standby_names: `ANY 1 (${NAMES.join(', ')})` };
       for (const name of NAMES.slice(1)) standbys.push({ name, server: await primary.server.standby(name) });
@@ -69,7 +76,9 @@ export class Cluster {
     this.kills.push({ part, at: Date.now() });
     if (part === 'relay') {
       const relay = this.sharing.relays[Math.floor(this.#random() * this.sharing.relays.length)]!;
+      const died = relay.pid();
       await relay.stop('SIGKILL');
+      if (!this.#inRealTime) await this.#age(died);
       await relay.start();
     } else if (part === 'standby') {
       const { server } = this.#standbys[Math.floor(this.#random() * this.#standbys.length)]!;
@@ -78,6 +87,12 @@ export class Cluster {
       await server.start();
     } else await this.#failOver();
     await this.#whole();
+  }
+
+  /** As if this process had been silent for a minute: the next relay that starts takes what it held. */
+  #age(pid: number): Promise<unknown> {
+    const sql = `UPDATE smarthost.owners SET beat_at = beat_at - 60000 WHERE beat_at > 0 AND name LIKE '%/${pid}/%'`;
+    return this.#primary.server.sql(sql, this.sharing.database);
   }
 
   /** What an agent such as Patroni does: the standby with most of the log becomes the primary, the other one follows it. */

@@ -23,7 +23,7 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a cluster whose parts 
     async () => {
       console.info(`CLUSTER_SEED=${SEED}`);
       const random = randomFrom(SEED);
-      const cluster = await Cluster.start(random);
+      const cluster = await Cluster.start({ random, inRealTime: WHOLE });
       onTestFinished(() => cluster.close());
       const { sharing, kills } = cluster;
 
