@@ -41,7 +41,8 @@ export function readsOf(messages: number, middle: string): Readonly<Record<strin
   };
 }
 
-async function firstPage(rig: Rig): Promise<number> {
+/** The shell of a page, without what it loads. @returns milliseconds. */
+export async function firstPage(rig: Rig): Promise<number> {
   const began = performance.now();
   await new Promise<void>((resolve, reject) => {
     const asked = rig.open('/');

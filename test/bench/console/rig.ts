@@ -11,7 +11,7 @@ import { credentialWith } from '../../support/credential.ts';
 import { type DnsServer, startDnsServer } from '../../support/dns-server.ts';
 import { fillWithEnded } from '../../support/ended-mail.ts';
 import { type MxServer, startMxServer } from '../../support/mx-server.ts';
-import { loopbackAddress } from '../../support/program.ts';
+import { freePort, loopbackAddress } from '../../support/program.ts';
 import { prepareRelay, type RelayProcess } from '../../support/relay-process.ts';
 import { row } from '../rows.ts';
 
@@ -25,11 +25,11 @@ export type Rig = {
   /** The id of a message in the middle. */
   readonly middle: string;
   /** Of the console. */
-  port(): number;
+  readonly port: number;
   /** Asks as somebody who has logged in. @returns milliseconds. @throws unless the answer is 200. */
   ask(path: string, role?: Role): Promise<number>;
   /** The start of a request whose answer is left alone. */
-  open(path: string, localAddress?: string): ReturnType<typeof request>;
+  open(path: string, role?: Role): ReturnType<typeof request>;
   /** Milliseconds of processor, all threads. */
   cpu(): number;
   /** Octets of resident memory: all, and what no file gives. */
@@ -59,10 +59,11 @@ export async function startRig({ messages, console: withConsole = true, env = {}
     onMessage: ({ data }) => onMessage?.(data),
   });
   const dns = await startDns(mx);
+  const port = await freePort('127.0.0.1');
   const relay = await prepareRelay({
     ...{ dns: dns.server, deliveryPort: mx.port, env },
     settings: {
-      listen: { console: withConsole ? ['127.0.0.1:0'] : [] },
+      listen: { console: withConsole ? [`127.0.0.1:${port}`] : [] },
       trace: { keep: '3650d', maxSize: '100GiB' },
       delivery: { warmUp: 'off' },
     },
@@ -76,12 +77,11 @@ export async function startRig({ messages, console: withConsole = true, env = {}
     const middle = await fillStore(dataDir, messages);
     await fill?.(dataDir);
     await relay.start();
-    const port = () => consolePort(relay);
     return {
       ...{ relay, mx, middle, port, close },
-      ask: (path, role = 'admin') => ask(port(), path, fieldsOf(role, port())),
-      open: (path, localAddress = '127.0.0.1') =>
-        request({ ...{ host: '127.0.0.1', port: port(), path, localAddress, agent: false }, headers: fieldsOf('admin', port()) }),
+      ask: (path, role = 'admin') => ask(port, path, fieldsOf(role, port)),
+      open: (path, role = 'admin') =>
+        request({ ...{ host: '127.0.0.1', port, path, agent: false }, headers: fieldsOf(role, port) }),
       cpu: () => cpuOf(relay.pid()),
       memory: () => memoryOf(relay.pid()),
       walSize: () => sizeOf(join(dataDir, `${DATABASE_FILE}-wal`)),
@@ -111,13 +111,6 @@ async function fillStore(dataDir: string, messages: number): Promise<string> {
     await store.credentials.add(credentialWith({ name: `user${i}@sender.test`, hash, senders: ['@sender.test'], limits: [] }));
   await store.close();
   return middle;
-}
-
-function consolePort(relay: RelayProcess): number {
-  const listen = relay.events('started').at(-1)?.['listen'] as readonly { readonly name: string; readonly port: number }[];
-  const found = listen.find(({ name }) => name === 'console');
-  if (found === undefined) throw new Error('no console');
-  return found.port;
 }
 
 function ask(port: number, path: string, headers: Readonly<Record<string, string>>): Promise<number> {
