@@ -118,6 +118,7 @@ const message = {
   },
   ...{ acceptedAt: ago(31), client: { ip: '203.0.113.9', tls: 'TLSv1.3', mechanism: 'LOGIN' }, subject: 'Offer 4711' },
   ...{ signatures: ['s20260927r._domainkey.corp.example', 's20260927e._domainkey.corp.example'], about: null },
+  ...{ states: { relayed: 1, delayed: 1, failed: 1 }, next: null },
   recipients: [
     recipient({
       ...{ recipient: 'anna@alpha.test', state: 'relayed', lastReply: '250 2.0.0 Ok: queued as 4F2K9' },
