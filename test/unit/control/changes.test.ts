@@ -79,7 +79,7 @@ test('the queue: one row for each action, with the selection and how many it has
       action: 'queue.hold',
       target: 'example.net',
       before: null,
-      after: { selection: { domain: 'example.net' } },
+      after: { selection: { domain: 'example.net', upTo: ids.toSorted().at(-1) } }, // what was there when it began
       recipients: 25,
     },
     {
