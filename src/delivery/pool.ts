@@ -50,6 +50,12 @@ export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
     return quit;
   }
 
+  /** It counts until it is closed. */
+  function part(session: DeliverySession, hosts: string): void {
+    onIdle(hosts, 1);
+    void leave(session).finally(() => onIdle(hosts, -1));
+  }
+
   function leaveOldest(list: Idle[]): void {
     size--;
     void leaveIdle(list.shift()!);
@@ -96,8 +102,7 @@ export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
     const { connection, target, standing } = session;
     // In clear for want of working TLS: the next message may find it working.
     if (closed || !isUsable(session) || standing.tls === 'failed') {
-      onIdle(hosts, 1); // it counts until it is closed
-      void leave(session).finally(() => onIdle(hosts, -1));
+      part(session, hosts);
       return;
     }
     const key = keyOf(target);
@@ -116,7 +121,7 @@ export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
       const mine = era;
       return {
         take: (target) => (mine === era ? take(target) : undefined),
-        give: (session, hosts) => (mine === era ? give(session, hosts) : void leave(session)),
+        give: (session, hosts) => (mine === era ? give : part)(session, hosts),
       };
     },
     clear() {
