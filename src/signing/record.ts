@@ -27,9 +27,14 @@ export function dkimRecord(key: DkimKey): DkimRecord {
   };
 }
 
-/** One line of a zone file: `<fqdn>. <ttl> IN TXT "≤255" "…"`, with other octets than printable ASCII as `\DDD`: RFC 1035 §5.1. */
+/**
+ * One line of a zone file: `<fqdn>. <ttl> IN TXT "≤255" "…"`, with other octets than printable ASCII as `\DDD`: RFC 1035 §5.1.
+ * @param value each character is one octet, as look-ups give it; text with a character beyond that is encoded as UTF-8.
+ */
 export function zoneLine({ name, type, ttl, value }: DkimRecord): string {
-  const strings = value.match(new RegExp(`.{1,${MAX_STRING}}`, 'gs')) ?? [''];
+  const isOctets = [...value].every((one) => one.charCodeAt(0) <= 0xff);
+  const octets = isOctets ? value : Buffer.from(value).toString('latin1');
+  const strings = octets.match(new RegExp(`.{1,${MAX_STRING}}`, 'gs')) ?? [''];
   const escaped = (part: string) =>
     part.replace(/["\\]/g, '\\$&').replace(/[^ -~]/g, (one) => `\\${String(one.charCodeAt(0)).padStart(3, '0')}`);
   return `${name}. ${ttl} IN ${type} ${strings.map((part) => `"${escaped(part)}"`).join(' ')}`;

@@ -33,8 +33,9 @@ async function tabTo(page: Page, name: string | RegExp): Promise<void> {
   const passed: string[] = [];
   for (let stops = 0; stops < MOST_STOPS; stops++) {
     await page.keyboard.press('Tab');
+    // The page scrolls to it a moment later.
+    await expect.poll(async () => await focused(page), { message: 'the focus is seen' }).toMatchObject({ isSeen: true });
     const stop = await focused(page);
-    expect(stop.isSeen, `the focus is seen at «${stop.name}»`).toBe(true);
     if (typeof name === 'string' ? stop.name === name : name.test(stop.name)) return;
     passed.push(stop.name);
   }
