@@ -22,12 +22,12 @@ export type Pool = {
   clear(): void;
   /** Leaves old ones until no more than `count` wait. */
   trim(count: number): void;
-  /** Leaves the oldest one of a host set. Resolves when it is closed, or there is none. Never rejects. */
+  /** Leaves the oldest one of a host set. Resolves when it, or one that was being left, is closed, or there is none. Never rejects. */
   drop(hosts: string): Promise<void>;
 };
 
-/** Told how many sessions of a host set wait: one more, or one less as soon as it is closed or in use. */
-export type OnIdle = (hosts: string, change: 1 | -1) => void;
+/** Told how many sessions of a host set wait, or are being left: one more or one less. A session that is left counts until it is closed. */
+export type OnIdle = (hosts: string, change: 1 | -1, isLeaving: boolean) => void;
 
 const MAX_IDLE = 10 * SECOND;
 
@@ -35,40 +35,37 @@ type Idle = { readonly session: DeliverySession; readonly since: number; readonl
 
 export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
   const idle = new Map<string, Idle[]>();
-  const leaving = new Set<Promise<void>>();
+  /** Each with its host set. */
+  const leaving = new Map<Promise<void>, string>();
   let sweeping: NodeJS.Timeout | undefined;
   let closed = false;
   /** Counts what `clear` has ended. */
   let era = 0;
   let size = 0;
 
-  function leave({ connection }: DeliverySession): Promise<void> {
+  function leave({ connection }: DeliverySession, hosts: string): Promise<void> {
     connection.onIdleEnd = undefined;
     if (connection.failure !== undefined) return Promise.resolve();
-    const quit = connection.quit().finally(() => leaving.delete(quit));
-    leaving.add(quit);
-    return quit;
+    onIdle(hosts, 1, true);
+    const left = connection.quit().finally(() => {
+      leaving.delete(left);
+      onIdle(hosts, -1, true);
+    });
+    leaving.set(left, hosts);
+    return left;
   }
 
-  /** It counts until it is closed. */
-  function part(session: DeliverySession, hosts: string): void {
-    onIdle(hosts, 1);
-    void leave(session).finally(() => onIdle(hosts, -1));
-  }
-
-  function leaveOldest(list: Idle[]): void {
+  async function leaveIdle({ session, hosts }: Idle): Promise<void> {
     size--;
-    void leaveIdle(list.shift()!);
-  }
-
-  function leaveIdle({ session, hosts }: Idle): Promise<void> {
-    return leave(session).finally(() => onIdle(hosts, -1));
+    const left = leave(session, hosts);
+    onIdle(hosts, -1, false);
+    await left;
   }
 
   /** The oldest come first in each list. */
   function sweep(before: number): void {
     for (const [key, list] of idle) {
-      while (list.length > 0 && list[0]!.since <= before) leaveOldest(list);
+      while (list.length > 0 && list[0]!.since <= before) void leaveIdle(list.shift()!);
       if (list.length === 0) idle.delete(key);
     }
     if (idle.size > 0 || sweeping === undefined) return;
@@ -80,7 +77,7 @@ export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
     const list = idle.get(key) ?? [];
     const rest = list.filter((entry) => entry.session !== session);
     size -= list.length - rest.length;
-    for (const entry of list) if (entry.session === session) onIdle(entry.hosts, -1);
+    for (const entry of list) if (entry.session === session) onIdle(entry.hosts, -1, false);
     if (rest.length > 0) idle.set(key, rest);
     else idle.delete(key);
   }
@@ -93,7 +90,7 @@ export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
     if (entry === undefined) return undefined;
     const { session, hosts } = entry;
     size--;
-    onIdle(hosts, -1);
+    onIdle(hosts, -1, false);
     session.connection.onIdleEnd = undefined;
     return session;
   }
@@ -102,7 +99,7 @@ export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
     const { connection, target, standing } = session;
     // In clear for want of working TLS: the next message may find it working.
     if (closed || !isUsable(session) || standing.tls === 'failed') {
-      part(session, hosts);
+      void leave(session, hosts);
       return;
     }
     const key = keyOf(target);
@@ -110,7 +107,7 @@ export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
     const list = idle.get(key);
     const entry = { session, since: now(), hosts };
     size++;
-    onIdle(hosts, 1);
+    onIdle(hosts, 1, false);
     if (list === undefined) idle.set(key, [entry]);
     else list.push(entry);
     sweeping ??= setInterval(() => sweep(now() - MAX_IDLE), SECOND).unref();
@@ -121,7 +118,7 @@ export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
       const mine = era;
       return {
         take: (target) => (mine === era ? take(target) : undefined),
-        give: (session, hosts) => (mine === era ? give : part)(session, hosts),
+        give: (session, hosts) => (mine === era ? give(session, hosts) : void leave(session, hosts)),
       };
     },
     clear() {
@@ -132,7 +129,7 @@ export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
       // Those that were used first come first in the map, by and large.
       for (const [key, list] of idle) {
         if (size <= count) return;
-        while (list.length > 0 && size > count) leaveOldest(list);
+        while (list.length > 0 && size > count) void leaveIdle(list.shift()!);
         if (list.length === 0) idle.delete(key);
       }
     },
@@ -142,15 +139,17 @@ export function createPool(now: Clock, onIdle: OnIdle = () => {}): Pool {
         if (at < 0) continue;
         const [entry] = list.splice(at, 1);
         if (list.length === 0) idle.delete(key);
-        size--;
         await leaveIdle(entry!).catch(() => {});
         return;
       }
+      // One that is being left makes room too.
+      const closing = [...leaving].flatMap(([left, of]) => (of === hosts ? [left] : []));
+      if (closing.length > 0) await Promise.race(closing).catch(() => {});
     },
     async close() {
       closed = true;
       sweep(Number.POSITIVE_INFINITY);
-      await Promise.all(leaving);
+      await Promise.all(leaving.keys());
     },
   };
 }

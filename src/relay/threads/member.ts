@@ -57,6 +57,7 @@ export class Member {
   readonly #entering = new Map<number, AbortController>();
   readonly #granted = new Map<number, Granted>();
   readonly #idle = new Map<string, number>();
+  readonly #leaving = new Map<string, number>();
   #lastSeat = 0;
   #ended = false;
   /** Attempts under way. */
@@ -93,6 +94,11 @@ export class Member {
     return sum;
   }
 
+  /** Sessions with these hosts that are being closed, and cannot be used any more. */
+  leaving(hosts: string): number {
+    return this.#leaving.get(hosts) ?? 0;
+  }
+
   /** @returns the number by which the thread names the place. */
   seat(place: Seat): number {
     const number = ++this.#lastSeat;
@@ -115,7 +121,9 @@ export class Member {
     const { places } = this.#machine; // not there before delivery has started, when there is nothing to give back
     for (const lookUp of this.#lookUps.values()) places().lookedUp(lookUp);
     for (const place of this.#granted.values()) places().leave(place, 'none', '');
-    for (const [hosts, count] of [...this.#idle]) for (let i = 0; i < count; i++) this.#countIdle(hosts, -1);
+    for (const isLeaving of [false, true])
+      for (const [hosts, count] of [...(isLeaving ? this.#leaving : this.#idle)])
+        for (let i = 0; i < count; i++) this.#countIdle(hosts, -1, isLeaving);
     this.peer.end(new Error('The thread has ended'));
   }
 
@@ -147,7 +155,7 @@ export class Member {
         this.#granted.delete(number);
         if (place !== undefined) places().leave(place, effect, reason, heard);
       },
-      idle: (hosts, change) => this.#countIdle(hosts, change),
+      idle: (...change) => this.#countIdle(...change),
       validatesNow,
       policyFor: (domain) => sts.policyFor(domain),
       heal: (domain, failed) => sts.heal(domain, failed),
@@ -210,10 +218,11 @@ export class Member {
     return granted;
   }
 
-  #countIdle(hosts: string, change: 1 | -1): void {
-    const count = this.idle(hosts) + change;
-    if (count > 0) this.#idle.set(hosts, count);
-    else this.#idle.delete(hosts);
+  #countIdle(hosts: string, change: 1 | -1, isLeaving: boolean): void {
+    const counts = isLeaving ? this.#leaving : this.#idle;
+    const count = (counts.get(hosts) ?? 0) + change;
+    if (count > 0) counts.set(hosts, count);
+    else counts.delete(hosts);
     this.#machine.places().noteIdle(hosts, change);
   }
 }

@@ -108,7 +108,7 @@ export type MainServices = {
   leaveLine(number: number): void;
   leave(number: number, effect: LeaveArguments[1], reason: LeaveArguments[2], heard: LeaveArguments[3]): void;
   /** A session of this host set waits for another message, or has stopped waiting. */
-  idle(hosts: string, change: 1 | -1): void;
+  idle(hosts: string, change: 1 | -1, isLeaving: boolean): void;
   validatesNow(): Promise<boolean>;
   policyFor(domain: string): ReturnType<Policies['policyFor']>;
   heal(...failed: Parameters<Policies['heal']>): ReturnType<Policies['heal']>;

@@ -153,7 +153,7 @@ function reload(next: Config, limits: QuotaDefaults): void {
 
 function createOwnCourier(): Courier {
   const places = createPlaces(main);
-  return createCourier(courierOptions(config), places, (hosts, change) => main.tellLater('idle', [hosts, change]));
+  return createCourier(courierOptions(config), places, (...change) => main.tellLater('idle', change));
 }
 
 function courierOptions(next: Config): Parameters<typeof createCourier>[0] {

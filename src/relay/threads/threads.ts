@@ -30,6 +30,8 @@ const CLOSING = 5 * SECOND;
 const LATE = 2 * SECOND;
 /** A thread that has a session with the hosts gets the attempt, unless it has so many attempts more than another. */
 const UNEVEN = 4;
+/** To make room for a session, above one for each that may wait. */
+const MORE_TRIES = 8;
 const MAX_KNOWN = 50_000;
 
 const REPLY = { code: 451, status: '4.3.0', text: 'The thread of this attempt has ended' };
@@ -358,13 +360,14 @@ class Crew {
   async #makeRoom(member: Member, { set }: SetPlace, hosts: string): Promise<void> {
     if (set === undefined) return;
     const most = this.#options.config().delivery.concurrency;
-    for (let tries = 0; tries < most; tries++) {
+    // Others may take the room that was made. A host that does not say good-bye must not hold the mail for long.
+    for (let tries = 0; tries < most + MORE_TRIES; tries++) {
       const own = member.idle(hosts) > 0 ? 1 : 0;
-      const waiting = this.members.reduce((sum, one) => sum + one.idle(hosts), 0);
+      const waiting = this.members.reduce((sum, one) => sum + one.idle(hosts) + one.leaving(hosts), 0);
       if (set.running + waiting - own <= most) return;
-      const other = this.members.find((one) => one !== member && one.idle(hosts) > 0);
-      if (other === undefined) return;
-      await other.peer.call('drop', [hosts]).catch(() => {});
+      const other = this.members.find((one) => one !== member && one.idle(hosts) + one.leaving(hosts) > 0);
+      if (other === undefined && member.leaving(hosts) === 0) return;
+      await (other ?? member).peer.call('drop', [hosts]).catch(() => {});
     }
   }
 

@@ -10,6 +10,24 @@ function heldSession() {
   return { session: session as unknown as DeliverySession, close: resolve };
 }
 
+test('room is made when a session that is already being left is closed', async () => {
+  const pool = createPool(Date.now);
+  const { session, close } = heldSession();
+  const kept = pool.begin();
+  pool.clear();
+  kept.give(session, 'mx');
+  const others = pool.drop('other');
+  let made = false;
+  const room = pool.drop('mx').then(() => {
+    made = true;
+  });
+  await others;
+  expect(made).toBe(false);
+  close();
+  await room;
+  await pool.close();
+});
+
 test('a session that nobody may use again counts until it is closed', async () => {
   let count = 0;
   const pool = createPool(Date.now, (_hosts, change) => {
