@@ -362,9 +362,8 @@ class Crew {
     const most = this.#options.config().delivery.concurrency;
     // Others may take the room that was made. A host that does not say good-bye must not hold the mail for long.
     for (let tries = 0; tries < most + MORE_TRIES; tries++) {
-      const own = member.idle(hosts) > 0 ? 1 : 0;
       const waiting = this.members.reduce((sum, one) => sum + one.idle(hosts) + one.leaving(hosts), 0);
-      if (set.running + waiting - own <= most) return;
+      if (set.running + waiting - Math.min(member.idle(hosts), 1) <= most) return; // it uses one of its own
       const other = this.members.find((one) => one !== member && one.idle(hosts) + one.leaving(hosts) > 0);
       if (other === undefined && member.leaving(hosts) === 0) return;
       await (other ?? member).peer.call('drop', [hosts]).catch(() => {});
