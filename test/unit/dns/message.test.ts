@@ -104,13 +104,10 @@ test('thousands of names of a hundred labels are read about as fast as names of 
     const record = Buffer.from('c00c000f00010000003c0004000ac00c', 'hex'); // both its names are that of the question
     return Buffer.concat([header, question, ...Array(4000).fill(record)]);
   }) as [Buffer, Buffer];
+  // The least of some: a collection of garbage may fall into any of them. Label by label, it would be thirty times as much.
   const timeOf = (bytes: Buffer) =>
-    cpuTime(() => {
-      for (let i = 0; i < 3; i++) expect(decodeMessage(bytes)?.answers.length).toBe(4000);
-    });
-  timeOf(long);
-  timeOf(short);
-  expect(timeOf(short)).toBeLessThan(4 * timeOf(long) + 20);
+    Math.min(...Array.from({ length: 7 }, () => cpuTime(() => expect(decodeMessage(bytes)?.answers.length).toBe(4000))));
+  expect(timeOf(short)).toBeLessThan(10 * timeOf(long) + 20);
 });
 
 test('an answer with another name, type, class or id counts as forged', () => {
