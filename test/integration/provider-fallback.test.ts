@@ -114,6 +114,7 @@ test('above the cap of a day mail waits, the operator hears it once, and the nex
   expect(upstream.count()).toBe(3);
   expect(world.fallbackNews).toMatchObject([{ kind: 'cap', cap: 3, provider: 'microsoft365' }]);
   await world.pass(DAY);
+  for (let hours = 0; hours < 6 && upstream.count() < 5; hours++) await world.pass(HOUR); // each has its own time
   await upstream.received(5, 20_000);
   expect(world.reports.filter(({ action }) => action !== 'delayed')).toEqual([]);
 });
