@@ -1,6 +1,6 @@
 /** The TXT record of a key: RFC 6376 §3.6.1, RFC 8463 §4. */
 import { createPublicKey } from 'node:crypto';
-import type { Dns } from '../dns/dns.ts';
+import { type Dns, presentText } from '../dns/dns.ts';
 import type { DkimKey } from '../store/store.ts';
 import { readKeyRecord } from './key-record.ts';
 
@@ -35,8 +35,7 @@ export function zoneLine({ name, type, ttl, value }: DkimRecord): string {
   const isOctets = [...value].every((one) => one.charCodeAt(0) <= 0xff);
   const octets = isOctets ? value : Buffer.from(value).toString('latin1');
   const strings = octets.match(new RegExp(`.{1,${MAX_STRING}}`, 'gs')) ?? [''];
-  const escaped = (part: string) =>
-    part.replace(/["\\]/g, '\\$&').replace(/[^ -~]/g, (one) => `\\${String(one.charCodeAt(0)).padStart(3, '0')}`);
+  const escaped = (part: string) => presentText(part).replaceAll('"', '\\"');
   return `${name}. ${ttl} IN ${type} ${strings.map((part) => `"${escaped(part)}"`).join(' ')}`;
 }
 

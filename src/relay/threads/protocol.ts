@@ -107,7 +107,7 @@ export type MainServices = {
   /** The attempt waits no longer. */
   leaveLine(number: number): void;
   leave(number: number, effect: LeaveArguments[1], reason: LeaveArguments[2], heard: LeaveArguments[3]): void;
-  /** A session of this host set waits for another message, or has stopped waiting. */
+  /** A session of this host set waits for another message or has stopped waiting, or is being left or is closed. */
   idle(hosts: string, change: 1 | -1, isLeaving: boolean): void;
   validatesNow(): Promise<boolean>;
   policyFor(domain: string): ReturnType<Policies['policyFor']>;
