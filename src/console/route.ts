@@ -103,7 +103,7 @@ export type ApiRoute = Omit<RouteShape<string, Schema | undefined, Schema | unde
   handle(ask: Ask<any, any, any>): Promise<unknown>;
 };
 
-/** A text, or its pieces as they come. Each piece is sent at once. */
+/** A text, or its pieces as they come. Each piece is sent at once. What pieces hold or note, they do so when the first one is asked for: HEAD asks for none. */
 export type Stream = string | AsyncIterable<string | Uint8Array>;
 
 /** What control returns may be read-only. */

@@ -6,7 +6,7 @@ import { noteOf, type Parts } from './parts.ts';
 export type ContentControl = {
   /** The header as it leaves, at most 256 KiB of it. Rejects with `not found` if the message has ended, and its bytes are gone. */
   header(id: string): Promise<string>;
-  /** The whole message as it leaves. A row of `changes` says who has read it. Rejects as `header` does. */
+  /** The whole message as it leaves. A row of `changes` says who has read it, before the first piece. Rejects as `header` does. */
   raw(id: string): Promise<AsyncIterable<Uint8Array>>;
 };
 
@@ -29,13 +29,13 @@ export function createContentControl({ store, now, by }: Pick<Parts<never>, 'sto
     },
     async raw(id) {
       const content = await existing(id);
-      await store.audit.add(noteOf({ action: 'mail.read', target: id }, by, now()));
-      return wholeOf(content);
+      return wholeOf(content, () => store.audit.add(noteOf({ action: 'mail.read', target: id }, by, now())));
     },
   };
 }
 
-async function* wholeOf(content: Content): AsyncGenerator<Uint8Array> {
+async function* wholeOf(content: Content, note: () => Promise<void>): AsyncGenerator<Uint8Array> {
+  await note();
   if (content.kind === 'inline') return void (yield content.bytes);
   yield content.prefix;
   yield* content.spool.read();

@@ -9,12 +9,12 @@ const RETRY = 2000;
 /** One frame. `id`: what a browser says when it comes again. undefined: there is nothing to say now. */
 type Frame = { readonly id: string; readonly event: string; readonly data: unknown };
 
-/** @param next is asked for the next frame, until `signal` ends it. @param end is called once then. */
-export async function* eventStream(
-  next: () => Promise<Frame | undefined> | Frame | undefined,
-  end: () => void,
-  signal: AbortSignal,
-): AsyncGenerator<string> {
+/** `next` is asked for the next frame, until the stream ends. `end` is called once then. */
+type Frames = { next(): Promise<Frame | undefined> | Frame | undefined; end(): void };
+
+/** @param begin is called when the first piece is asked for, so that nothing is held for a stream that nobody reads. */
+export async function* eventStream(begin: () => Frames, signal: AbortSignal): AsyncGenerator<string> {
+  const { next, end } = begin();
   try {
     yield `retry: ${RETRY}\n\n`;
     while (!signal.aborted) {

@@ -32,12 +32,13 @@ const rows = v.array(listedMessage);
 export function liveMessages({ live, trace, query, sees, after, signal }: LivePart): AsyncIterable<string> {
   let changed = new Set<string>();
   let left = 0;
-  const end = live.watch(({ fields }) => {
-    if (!('queueId' in fields) || typeof fields.queueId !== 'string') return;
-    if ('user' in fields && !sees(fields.user ?? null)) return;
-    if (changed.size < MOST_ROWS || changed.has(fields.queueId)) changed.add(fields.queueId);
-    else left++;
-  });
+  const watch = () =>
+    live.watch(({ fields }) => {
+      if (!('queueId' in fields) || typeof fields.queueId !== 'string') return;
+      if ('user' in fields && !sees(fields.user ?? null)) return;
+      if (changed.size < MOST_ROWS || changed.has(fields.queueId)) changed.add(fields.queueId);
+      else left++;
+    });
   /** Those that a look back would find again. */
   const shown = new Set<string>();
   const begin = after ?? queueIdAt(Date.now());
@@ -55,26 +56,24 @@ export function liveMessages({ live, trace, query, sees, after, signal }: LivePa
     return { items: items.filter(({ id }) => id > begin), isCut: next !== null && from === after };
   }
 
-  return eventStream(
-    async () => {
-      const ids = [...changed];
-      const leftOut = left;
-      [changed, left] = [new Set(), 0];
-      const isTime = ids.length < MOST_ROWS && performance.now() - askedAt >= ASK_EVERY;
-      const came = isTime ? await missed() : { items: [], isCut: false };
-      const known = ids.length === 0 ? [] : (await trace.browse({ ...query, ids, limit: MOST_ROWS })).items;
-      const names = new Set(known.map(({ id }) => id));
-      const all = [...known, ...came.items.filter(({ id }) => !names.has(id))].sort((a, b) => (a.id < b.id ? 1 : -1));
-      const items = all.slice(0, MOST_ROWS);
-      const more = leftOut + all.length - items.length;
-      if (items.length === 0 && more === 0) return undefined;
-      for (const { id } of items) {
-        shown.add(id);
-        if (id > newest) newest = id;
-      }
-      return { id: newest, event: 'messages', data: { items: v.parse(rows, items), more: came.isCut ? null : more } };
-    },
-    end,
-    signal,
-  );
+  async function next() {
+    const ids = [...changed];
+    const leftOut = left;
+    [changed, left] = [new Set(), 0];
+    const isTime = ids.length < MOST_ROWS && performance.now() - askedAt >= ASK_EVERY;
+    const came = isTime ? await missed() : { items: [], isCut: false };
+    const known = ids.length === 0 ? [] : (await trace.browse({ ...query, ids, limit: MOST_ROWS })).items;
+    const names = new Set(known.map(({ id }) => id));
+    const all = [...known, ...came.items.filter(({ id }) => !names.has(id))].sort((a, b) => (a.id < b.id ? 1 : -1));
+    const items = all.slice(0, MOST_ROWS);
+    const more = leftOut + all.length - items.length;
+    if (items.length === 0 && more === 0) return undefined;
+    for (const { id } of items) {
+      shown.add(id);
+      if (id > newest) newest = id;
+    }
+    return { id: newest, event: 'messages', data: { items: v.parse(rows, items), more: came.isCut ? null : more } };
+  }
+
+  return eventStream(() => ({ next, end: watch() }), signal);
 }

@@ -76,22 +76,24 @@ export const LOG_ROUTES = [
 ];
 
 function linesAsTheyCome({ log }: LiveFacts, filter: LogFilter, after: number | undefined, signal: AbortSignal) {
-  let waiting: Line[] = after === undefined ? [] : log.recent().filter(({ seq, line }) => seq > after && fits(line, filter));
-  let more = Math.max(0, waiting.length - MOST_LINES);
-  waiting = waiting.slice(-MOST_LINES);
-  const end = log.watch((seq, line) => {
-    if (!fits(line, filter)) return;
-    if (waiting.length < MOST_LINES) waiting.push({ seq, line });
-    else more++;
-  });
-  const next = () => {
-    if (waiting.length === 0) return undefined;
-    const data = { items: waiting, more };
-    waiting = [];
-    more = 0;
-    return { id: String(data.items.at(-1)!.seq), event: 'lines', data };
-  };
-  return eventStream(next, end, signal);
+  return eventStream(() => {
+    let waiting: Line[] = after === undefined ? [] : log.recent().filter(({ seq, line }) => seq > after && fits(line, filter));
+    let more = Math.max(0, waiting.length - MOST_LINES);
+    waiting = waiting.slice(-MOST_LINES);
+    const end = log.watch((seq, line) => {
+      if (!fits(line, filter)) return;
+      if (waiting.length < MOST_LINES) waiting.push({ seq, line });
+      else more++;
+    });
+    const next = () => {
+      if (waiting.length === 0) return undefined;
+      const data = { items: waiting, more };
+      waiting = [];
+      more = 0;
+      return { id: String(data.items.at(-1)!.seq), event: 'lines', data };
+    };
+    return { next, end };
+  }, signal);
 }
 
 function fits(line: string, { level, event }: LogFilter): boolean {

@@ -26,7 +26,7 @@ function askAs(console: TestConsole, route: ApiRoute, headers: Record<string, st
 }
 
 async function startDoors() {
-  const console = await startTestConsole({}, { proxyTrust: ['127.0.0.0/8'] });
+  const console = await startTestConsole({}, { proxyTrust: ['127.0.0.0/8'], content: true });
   const port = new URL(console.origin).port;
   const session = async (role: string) => {
     const secret = `${role} ${asked}`.replace(' ', '-');

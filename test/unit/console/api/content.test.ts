@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { csvCell } from '../../../../src/console/api/messages-csv.ts';
 import { startTestConsole } from '../../../support/console.ts';
+import { quietFacts } from '../../../support/live-facts.ts';
 import { bytesOf, inline, NOW, newMessage } from '../../../support/store-rig.ts';
 
 const message = () =>
@@ -72,4 +73,53 @@ test('text of strangers is data: the answer stays JSON, whatever it holds', asyn
   const { status, body } = await console.ask('GET', `/messages/${one.id}`);
   expect([status, body.subject.includes('<script>'), body.id]).toEqual([200, true, one.id]);
   expect((await console.ask('GET', '/messages')).body.items).toHaveLength(1);
+});
+
+test('HEAD answers with the status and the fields of GET, without a body, and counts as no reading', async () => {
+  await using closed = await startTestConsole();
+  await using console = await startTestConsole({}, { content: true });
+  const one = message();
+  await console.store.messages.accept({ message: one });
+  const unequal = new Set(['date', 'transfer-encoding']);
+  const fieldsOf = (headers: Headers) => [...headers].filter(([name]) => !unequal.has(name));
+  const cases = [
+    [console, `/messages/${one.id}/headers`, 200],
+    [console, `/messages/${one.id}/raw`, 200],
+    [console, '/messages/missing/headers', 404],
+    [console, '/messages/missing/raw', 404],
+    [console, '/domains/b.example/zone', 200],
+    [console, '/messages.csv', 200],
+    [console, '/messages.csv?state=lost', 422],
+    [closed, `/messages/${one.id}/raw`, 403],
+  ] as const;
+  for (const [where, path, status] of cases) {
+    const head = await where.ask('HEAD', path);
+    expect([path, head.status, head.body]).toEqual([path, status, '']);
+    const get = await where.ask('GET', path);
+    expect([path, get.status, ...fieldsOf(head.headers)]).toEqual([path, status, ...fieldsOf(get.headers)]);
+  }
+  const read = await console.store.audit.changes({ limit: 9 });
+  expect(
+    read.filter(({ action }) => action === 'mail.read'),
+    'that of GET alone',
+  ).toHaveLength(1);
+});
+
+test('HEAD of what comes live ends at once and leaves nothing behind', async () => {
+  let watched = 0;
+  const watch = () => {
+    watched++;
+    return () => watched--;
+  };
+  const { live } = quietFacts();
+  await using console = await startTestConsole({ live: { ...live, watch, log: { ...live.log, watch } } });
+  for (const path of ['/messages/live', '/log/live?after=0']) {
+    const { status, type, body } = await console.ask('HEAD', path);
+    expect([path, status, type, body, watched]).toEqual([path, 200, 'text/event-stream; charset=utf-8', '', 0]);
+    const { close } = await console.open(path);
+    expect(watched, 'a stream that is read').toBe(1);
+    close();
+    await expect.poll(() => watched).toBe(0);
+  }
+  expect((await console.ask('HEAD', '/messages/live?limit=1')).status).toBe(422);
 });
