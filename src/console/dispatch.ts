@@ -202,7 +202,7 @@ function checkPace(caller: KnownCaller | undefined, { ip }: Arrival, { rates }: 
       ? rates.session.take(session.hash)
       : by === undefined
         ? rates.nobody.take(clientKey(ip))
-        : rates.token.take(`${by.account} ${by.name}`);
+        : rates.token.take(by.id);
   if (wait === 0) return;
   throw new ApiProblem(429, `These are too many requests. Wait ${wait} s.`, { headers: { 'retry-after': String(wait) } });
 }

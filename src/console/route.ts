@@ -16,6 +16,8 @@ type Scope = (typeof TOKEN_SCOPES)[number];
 /** Who asks. `name` is that of an account, or of a token. */
 export type ApiCaller = {
   readonly name: string;
+  /** Of the token or the account. Names are no ids: another token may have the same, and an account may be made again with it. */
+  readonly id: string;
   /** The account, also that of a token. */
   readonly account: string;
   readonly way: 'session' | 'token';
@@ -28,8 +30,8 @@ export type ApiCaller = {
   readonly request?: Actor['request'];
 };
 
-/** Whose a thing is that only its maker may ask for. A token may have the name of an account. */
-export const makerOf = ({ way, account, name }: ApiCaller): string => JSON.stringify([way, account, way === 'token' ? name : '']);
+/** Whose a thing is that only its maker may ask for, and who is counted. All sessions of an account are one. */
+export const makerOf = ({ way, id }: Pick<ApiCaller, 'way' | 'id'>): string => `${way} ${id}`;
 
 type Schema = v.GenericSchema<any, any>;
 type Output<S> = S extends Schema ? v.InferOutput<S> : undefined;

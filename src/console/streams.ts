@@ -31,9 +31,8 @@ export function createStreams() {
       const end = AbortSignal.any([signal, refused.signal]);
       try {
         const pieces = await begin(end);
-        response.setHeader('content-type', type === 'message/rfc822' ? type : `${type}; charset=utf-8`);
-        if (typeof pieces === 'string') response.setHeader('content-length', Buffer.byteLength(pieces));
-        response.writeHead(200);
+        const length = typeof pieces === 'string' ? { 'content-length': Buffer.byteLength(pieces) } : {};
+        response.writeHead(200, { 'content-type': type === 'message/rfc822' ? type : `${type}; charset=utf-8`, ...length });
         // HEAD is GET without the body: RFC 9110 §9.3.2. No piece is asked for, so that nothing counts as read.
         if (response.req.method === 'HEAD') return void response.end();
         if (typeof pieces === 'string') return void response.end(pieces);

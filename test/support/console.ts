@@ -121,9 +121,12 @@ export async function startTestConsole(changes: Partial<ConsoleParts> = {}, sett
 /** Makes accounts, sessions and tokens without the console. */
 function createPeople({ console }: Pick<Store, 'console'>) {
   return {
-    async account(name: string, { role = 'reader', credentials = null, ...change }: Partial<ConsoleAccount> = {}) {
+    async account(
+      name: string,
+      { role = 'reader', credentials = null, createdAt = NOW, ...change }: Partial<ConsoleAccount> = {},
+    ) {
       const link = { id: name, hash: name, account: name, expiresAt: 0, triesLeft: 0 };
-      await console.addAccount({ name, role, credentials, createdAt: NOW }, link);
+      await console.addAccount({ name, role, credentials, createdAt }, link);
       await console.changeAccount(name, change);
     },
     async session(account: string, secret: string, change: Partial<ConsoleSession> = {}) {

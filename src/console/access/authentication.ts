@@ -45,8 +45,7 @@ export async function isStillAllowed(
   parts: ConsoleParts,
 ): Promise<boolean> {
   const now = await authenticate({ ...headers, [UNSEEN]: 'yes' }, arrival, parts).catch(() => undefined);
-  const rightsOf = ({ by: { account, role, credentials }, scopes }: KnownCaller) =>
-    JSON.stringify([account, role, credentials, scopes]);
+  const rightsOf = ({ by: { id, role, credentials }, scopes }: KnownCaller) => JSON.stringify([id, role, credentials, scopes]);
   return now !== undefined && rightsOf(now) === rightsOf(caller);
 }
 
@@ -60,9 +59,10 @@ async function bySession(secret: string, headers: IncomingHttpHeaders, { ip }: A
   if (now - session.lastSeenAt > idle || now - session.createdAt > lifetime) return undefined;
   if (headers[UNSEEN] === undefined) await parts.store.console.seeSession(hash, now, ip);
   const { name, role, credentials } = account;
+  const id = `${name} ${account.createdAt}`;
   const { createdAt, confirmedAt } = session;
   return {
-    by: { name, account: name, way: 'session', role, address: ip, credentials } as const,
+    by: { name, id, account: name, way: 'session', role, address: ip, credentials } as const,
     session: { hash, secret, createdAt, confirmedAt, account },
   };
 }
@@ -76,11 +76,10 @@ async function byToken(value: string | undefined, { ip }: Arrival, parts: Consol
   if (token.expiresAt !== null && token.expiresAt <= now) throw refused('The token has expired.');
   if (token.networks.length > 0 && !createNetworks(token.networks).has(ip)) throw refused(`The token is not taken from ${ip}.`);
   await parts.store.console.seeToken(token.id, now, ip);
+  const { id, name, scopes } = token;
   const { role } = account;
-  return {
-    by: { name: token.name, account: account.name, way: 'token', role, address: ip, credentials: credentialsOf(token, account) },
-    scopes: token.scopes,
-  };
+  const credentials = credentialsOf(token, account);
+  return { by: { name, id, account: account.name, way: 'token', role, address: ip, credentials }, scopes };
 }
 
 /** A token never sees more than the account that made it. */

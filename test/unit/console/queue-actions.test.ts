@@ -1,5 +1,6 @@
 /** Actions on queued mail over the API: what is meant is pinned, and each recipient that is left alone has a reason. */
 import { expect, test } from 'vitest';
+import { makerOf } from '../../../src/console/route.ts';
 import { createWorks } from '../../../src/control/control.ts';
 import { MINUTE, SECOND } from '../../../src/system/clock.ts';
 import { startTestConsole } from '../../support/console.ts';
@@ -58,7 +59,8 @@ test('nobody has more than eight actions under way', async () => {
   const works = createWorks<any>();
   await using console = await startTestConsole({ works });
   const ends = Array.from({ length: 8 }, () => Promise.withResolvers<void>());
-  for (const { promise } of ends) works.start({ owner: JSON.stringify(['session', 'admin', '']), what: 'hold' }, () => promise);
+  for (const { promise } of ends)
+    works.start({ owner: makerOf({ way: 'session', id: `admin ${NOW}` }), what: 'hold' }, () => promise);
   const hold = (as: 'admin' | 'operator') => console.ask('POST', '/queue/hold', { selection: { all: true } }, { as });
   const refused = await hold('admin');
   expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '5']);
