@@ -20,7 +20,7 @@ import { consoleHeaders } from './headers.ts';
 import { createIdempotency, type KeptAnswer } from './idempotency.ts';
 import { ApiProblem, apiProblemBody, apiProblemOf, setupProblemOf } from './problem.ts';
 import { checked, pathOf, readJson } from './request.ts';
-import type { ApiRoute, Stream } from './route.ts';
+import { type ApiRoute, makerOf, type Stream } from './route.ts';
 import { findRoute, taggedOf } from './router.ts';
 import { createStreams } from './streams.ts';
 
@@ -104,6 +104,7 @@ async function run(
     checkConfirmed(session, parts.now());
   if (route.streams !== undefined)
     return state.streams.send(response, route.streams, (end) => route.handle({ ...ask, signal: end }) as Promise<Stream>, {
+      owner: by === undefined ? clientKey(arrival.ip) : makerOf(by),
       signal,
       isAllowed: async () => caller === undefined || isStillAllowed(caller, request.headers, arrival, parts),
     });

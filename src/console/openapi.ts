@@ -9,6 +9,7 @@ import { makesSomething } from './idempotency.ts';
 import type { ApiRoute } from './route.ts';
 import { taggedOf } from './router.ts';
 import { ROUTES } from './routes.ts';
+import { MOST_STREAMS, MOST_STREAMS_OF_ONE } from './streams.ts';
 
 type Json = { readonly [key: string]: unknown };
 
@@ -110,15 +111,18 @@ function operationOf(route: ApiRoute): Json {
 const refusals = () =>
   Object.fromEntries(Object.keys(REFUSALS).map((status) => [status, { $ref: `#/components/responses/Refusal${status}` }]));
 
-function descriptionOf({ access, scope, confirm, when }: ApiRoute): { readonly description?: string } {
+function descriptionOf({ access, scope, confirm, when, streams }: ApiRoute): { readonly description?: string } {
   const sentences = [
     ...(access === 'public' ? [] : [access === 'account' ? 'For each account.' : `For the role ${access}.`]),
     ...(scope === null ? [] : [`A token needs the scope ${scope}.`]),
     ...(confirm === undefined ? [] : ['A session needs a password that is at most 10 minutes old.']),
+    ...(streams === undefined ? [] : [STREAMS]),
     ...(when === 'firstRun' ? ['Only before there is a configuration.'] : []),
   ];
   return sentences.length === 0 ? {} : { description: sentences.join(' ') };
 }
+
+const STREAMS = `A caller has at most ${MOST_STREAMS_OF_ONE} streams at a time (429), and all callers together ${MOST_STREAMS} (503).`;
 
 /** `POST /queue/retry` is `postQueueRetry`. */
 function nameOf({ method, path, below }: ApiRoute): string {

@@ -5,7 +5,11 @@ import { ApiProblem } from './problem.ts';
 import type { ApiRoute, Stream } from './route.ts';
 
 /** Of the whole console. */
-const MOST_STREAMS = 32;
+export const MOST_STREAMS = 32;
+/** Of one caller, so that nobody takes them all. A browser has one, and each download is one. */
+export const MOST_STREAMS_OF_ONE = 8;
+/** Seconds after which it may be asked again. */
+const RETRY_AFTER = { 'retry-after': '10' };
 /** A comment goes to an event stream that has nothing to say for so long, so that nobody takes it for dead. */
 const HEARTBEAT = 15 * SECOND;
 /** Who takes nothing for so long is dropped: what comes meanwhile would fill the memory. */
@@ -13,19 +17,38 @@ const PATIENCE = 30 * SECOND;
 /** How often it is asked whether the caller may still have the stream: a logout ends it, and less rights. */
 const ASKED_AGAIN = 10 * SECOND;
 
+type Sent = {
+  /** Who is counted: `makerOf`, or the address of somebody without a login. */
+  readonly owner: string;
+  readonly signal: AbortSignal;
+  readonly isAllowed: () => Promise<boolean>;
+};
+
 export function createStreams() {
-  let open = 0;
+  /** The owner of each. */
+  const open: string[] = [];
+
+  /** @returns gives the place back. @throws ApiProblem 429 or 503 */
+  function take(owner: string): () => void {
+    if (open.filter((one) => one === owner).length >= MOST_STREAMS_OF_ONE) {
+      const detail = `You have ${MOST_STREAMS_OF_ONE} streams open already. Close one of them, or wait for its end.`;
+      throw new ApiProblem(429, detail, { headers: RETRY_AFTER });
+    }
+    if (open.length >= MOST_STREAMS)
+      throw new ApiProblem(503, `There are ${MOST_STREAMS} streams already, of all callers together.`, { headers: RETRY_AFTER });
+    open.push(owner);
+    return () => open.splice(open.indexOf(owner), 1);
+  }
+
   return {
-    /** @throws ApiProblem 503 if there are too many. */
+    /** @throws ApiProblem 429 if the caller has too many, 503 if all together have. */
     async send(
       response: ServerResponse,
       type: NonNullable<ApiRoute['streams']>,
       begin: (signal: AbortSignal) => Promise<Stream>,
-      { signal, isAllowed }: { readonly signal: AbortSignal; readonly isAllowed: () => Promise<boolean> },
+      { owner, signal, isAllowed }: Sent,
     ): Promise<void> {
-      if (open >= MOST_STREAMS)
-        throw new ApiProblem(503, `There are ${MOST_STREAMS} streams already.`, { headers: { 'retry-after': '10' } });
-      open++;
+      const giveBack = take(owner);
       const refused = new AbortController();
       const asked = setInterval(async () => (await isAllowed()) || refused.abort(), ASKED_AGAIN);
       const end = AbortSignal.any([signal, refused.signal]);
@@ -40,7 +63,7 @@ export function createStreams() {
         await pass(response, type, pieces, end);
       } finally {
         clearInterval(asked);
-        open--;
+        giveBack();
       }
     },
   };
@@ -63,6 +86,7 @@ async function pass(response: ServerResponse, type: string, pieces: AsyncIterabl
 }
 
 function drained(response: ServerResponse): Promise<void> {
+  if (response.destroyed) return Promise.resolve(); // `close` has been, and does not come again
   return new Promise((resolve) => {
     const late = setTimeout(() => response.destroy(), PATIENCE);
     const done = () => {

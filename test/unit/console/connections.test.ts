@@ -131,6 +131,7 @@ test('a stream whose reader takes nothing is dropped after 30 seconds', async ()
     for (let i = 0; i < 2; i++) yield `piece ${i}`;
   }
   const sent = createStreams().send(response as never, 'text/csv', async () => pieces(), {
+    owner: 'anna',
     signal: new AbortController().signal,
     isAllowed: async () => true,
   });

@@ -1,6 +1,5 @@
 /** What no honest client sends: all of it is refused in the form of all answers, and the console goes on. */
-import { createServer } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { consoleHeaders } from '../../../src/console/headers.ts';
 import { askOnce, startTestConsole } from '../../support/console.ts';
@@ -186,33 +185,4 @@ test('reports about the policy are logged, at most ten a minute', async () => {
   const logged = console.events.filter(({ event }) => event === 'consolePolicy');
   expect(logged[0]).toMatchObject({ directive: 'script-src', blocked: 'inline', document: 'http://x/' });
   expect(logged.length).toBeLessThan(15);
-});
-
-test('there are 32 streams at once, the next one is refused, and one that ends makes room', async () => {
-  const { createStreams } = await import('../../../src/console/streams.ts');
-  const streams = createStreams();
-  const server = createServer(async (_, response) => {
-    const begin = async () => endless();
-    await streams
-      .send(response, 'text/event-stream', begin, { signal: new AbortController().signal, isAllowed: async () => true })
-      .catch((error) => {
-        response.writeHead(error.status).end();
-      });
-  });
-  async function* endless() {
-    yield 'data: 1\n\n';
-    await new Promise((resolve) => ends.push(resolve));
-  }
-  const ends: ((value: unknown) => void)[] = [];
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const open = await Promise.all(Array.from({ length: 32 }, () => fetch(origin)));
-  expect(open.map(({ status }) => status)).toEqual(Array(32).fill(200));
-  expect((await fetch(origin)).status).toBe(503);
-  ends[0]!(undefined);
-  await Promise.any(open.map((one) => one.text()));
-  const next = await fetch(origin);
-  expect(next.status).toBe(200);
-  server.closeAllConnections();
-  server.close();
 });
