@@ -47,6 +47,9 @@ export type AccountCondition = {
   readonly rights?: AccountRights;
 };
 
+/** What somebody has proven to log in. */
+export type VerifiedLogin = Pick<ConsoleAccount, 'passwordHash' | 'totpSecret'>;
+
 /** `lastAdmin`: nobody could change anything any more. `changed`: the condition does not hold. */
 export type AccountOutcome = 'done' | 'absent' | 'lastAdmin' | 'changed';
 
@@ -128,7 +131,8 @@ export type ConsoleStore = {
   /** With its first link. False if the name exists. */
   addAccount(account: NewConsoleAccount, link: AccountLink): Promise<boolean>;
   /**
-   * Only the given fields change. Another role or password, and `disabled`, end all its sessions.
+   * Only the given fields change. Another role or password, and `disabled`, end all its sessions. Another second factor, or none any more,
+   * ends all but the session in `when`, by which it is changed.
    * @param link replaces its links. @param force changes the last admin too. @returns `lastAdmin` if no admin would be left that is not disabled.
    */
   changeAccount(
@@ -161,8 +165,8 @@ export type ConsoleStore = {
   /** False if it is no code of the account, or was used before. */
   useRecoveryCode(name: string, hash: string): Promise<boolean>;
 
-  /** False if the account is gone or disabled, or has another password than the one that was verified. */
-  addSession(session: ConsoleSession, verified: Pick<ConsoleAccount, 'passwordHash'>): Promise<boolean>;
+  /** False if the account is gone or disabled, or has another password or second factor than those that were verified. */
+  addSession(session: ConsoleSession, verified: VerifiedLogin): Promise<boolean>;
   session(hash: string): Promise<{ readonly session: ConsoleSession; readonly account: ConsoleAccount } | undefined>;
   /** The newest first. @param account only its own. */
   sessions(account?: string): Promise<readonly ConsoleSession[]>;

@@ -29,7 +29,7 @@ async function addWithPassword(store: ConsoleStore, name: string, role: 'reader'
   await store.addAccount(newAccount(name, role), link(name));
   expect(await store.takeLink(link(name), { name, passwordHash: `password of ${name}` }, NOW)).toBe('done');
 }
-const verified = (name: string) => ({ passwordHash: `password of ${name}` });
+const verified = (name: string) => ({ passwordHash: `password of ${name}`, totpSecret: null });
 
 export function consoleContract({ name, open }: Subject): void {
   async function opened() {
@@ -233,8 +233,7 @@ export function consoleContract({ name, open }: Subject): void {
       const { first, second } = await opened();
       await addWithPassword(first, 'anna');
       const renew = async (hash: string) => {
-        const { passwordHash } = (await first.account('anna'))!;
-        expect(await first.addSession(session('anna', { hash }), { passwordHash })).toBe(true);
+        expect(await first.addSession(session('anna', { hash }), (await first.account('anna'))!)).toBe(true);
       };
       await renew('a');
       await first.changeAccount('anna', { recoveryCodes: ['x'], role: 'operator' });
@@ -248,7 +247,27 @@ export function consoleContract({ name, open }: Subject): void {
       await renew('c');
       await first.changeAccount('anna', { disabled: true });
       expect(await second.session('c')).toBeUndefined();
-      expect(await first.addSession(session('anna', { hash: 'd' }), { passwordHash: 'other' })).toBe(false);
+      expect(await first.addSession(session('anna', { hash: 'd' }), { passwordHash: 'other', totpSecret: null })).toBe(false);
+    });
+
+    test('another second factor, or none any more, ends all sessions but the one that changes it', async () => {
+      const { first, second } = await opened();
+      await addWithPassword(first, 'anna');
+      await addWithPassword(first, 'bob');
+      await first.addSession(session('bob'), verified('bob'));
+      for (const change of [{ totpSecret: 'A' }, { totpSecret: 'B' }, { totpSecret: null }]) {
+        const known = (await first.account('anna'))!;
+        for (const hash of ['mine', 'other'])
+          await first.addSession(session('anna', { hash: `${hash} ${known.totpSecret}` }), known);
+        const mine = `mine ${known.totpSecret}`;
+        expect(await second.changeAccount('anna', change, { when: { session: mine } })).toBe('done');
+        expect((await first.sessions('anna')).map(({ hash }) => hash)).toEqual([mine]);
+        expect(await first.addSession(session('anna', { hash: 'late' }), known), 'proven before the change').toBe(false);
+        expect(await second.changeAccount('anna', { ...change, recoveryCodes: ['x'] })).toBe('done');
+        expect(await first.sessions('anna'), 'the same factor').toHaveLength(1);
+      }
+      expect(await second.changeAccount('anna', { totpSecret: 'C' })).toBe('done');
+      expect((await first.sessions()).map(({ account }) => account)).toEqual(['bob']);
     });
 
     test('no session begins with a password that was changed since it was verified, nor without an account', async () => {
@@ -256,7 +275,7 @@ export function consoleContract({ name, open }: Subject): void {
       await addWithPassword(first, 'anna');
       await first.changeAccount('anna', { passwordHash: 'new' });
       expect(await first.addSession(session('anna'), verified('anna'))).toBe(false);
-      expect(await first.addSession(session('eve'), { passwordHash: null })).toBe(false);
+      expect(await first.addSession(session('eve'), { passwordHash: null, totpSecret: null })).toBe(false);
       expect(await first.sessions()).toEqual([]);
     });
 

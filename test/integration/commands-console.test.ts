@@ -62,7 +62,7 @@ describe('the accounts of the console', () => {
         await accounts.changeAccount('anna', { passwordHash: 'x' });
         const times = { createdAt: Date.now(), lastSeenAt: Date.now(), confirmedAt: Date.now() };
         const session = { hash, account: 'anna', ip: '192.0.2.1', userAgent: 'Firefox', ...times };
-        expect(await accounts.addSession(session, { passwordHash: 'x' })).toBe(true);
+        expect(await accounts.addSession(session, { passwordHash: 'x', totpSecret: null })).toBe(true);
       });
     await logIn('aaaa');
     expect((await bench.run(['console', 'sessions'])).out).toMatch(/^ACCOUNT .*\nanna +192\.0\.2\.1 .* Firefox\n$/);

@@ -29,5 +29,5 @@ export async function addAccount(
   await accounts.changeAccount(role, { passwordHash, passwordSetAt: now });
   const times = { createdAt: now, lastSeenAt: now, confirmedAt: now };
   const session = { hash: secretHash(secretOf(role)), account: role, ip: '127.0.0.1', userAgent: 'test', ...times };
-  await accounts.addSession(session, { passwordHash });
+  await accounts.addSession(session, { passwordHash, totpSecret: null });
 }

@@ -132,8 +132,8 @@ function createPeople({ console }: Pick<Store, 'console'>) {
     async session(account: string, secret: string, change: Partial<ConsoleSession> = {}) {
       const times = { createdAt: NOW, lastSeenAt: NOW, confirmedAt: NOW };
       const session = { hash: secretHash(secret), account, ip: '127.0.0.1', userAgent: '', ...times, ...change };
-      const { passwordHash = null } = (await console.account(account)) ?? {};
-      if (!(await console.addSession(session, { passwordHash }))) throw new Error(`no session for ${account}`);
+      const { passwordHash = null, totpSecret = null } = (await console.account(account)) ?? {};
+      if (!(await console.addSession(session, { passwordHash, totpSecret }))) throw new Error(`no session for ${account}`);
     },
     async token(value: string, change: Partial<ConsoleToken> = {}) {
       const ends = { expiresAt: null, lastUsedAt: null, lastUsedIp: null };

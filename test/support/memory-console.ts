@@ -100,6 +100,7 @@ export function createMemoryConsole(): MemoryConsole {
         if (hasAdmin()) for (const [id, one] of links) if (one.account === null) links.delete(id);
         const ends = old.role !== next.role || old.passwordHash !== next.passwordHash || (next.disabled && !old.disabled);
         if (ends) endSessions(name);
+        else if (old.totpSecret !== next.totpSecret) endSessions(name, when.session);
         if (link !== undefined) putLink(link);
         tell('console');
         return 'done';
@@ -141,9 +142,10 @@ export function createMemoryConsole(): MemoryConsole {
         accounts.set(keyOf(name), { ...old, recoveryCodes: old.recoveryCodes.filter((code) => code !== hash) });
         return true;
       },
-      async addSession(session, { passwordHash }) {
+      async addSession(session, { passwordHash, totpSecret }) {
         const account = find(session.account);
-        if (account === undefined || account.disabled || account.passwordHash !== passwordHash) return false;
+        if (account === undefined || account.disabled) return false;
+        if (account.passwordHash !== passwordHash || account.totpSecret !== totpSecret) return false;
         const mine = sessions.filter(isOf(session.account)).sort(newest).slice(0, 9);
         sessions = [...sessions.filter((one) => !isOf(session.account)(one)), ...mine, { ...session, account: account.name }];
         tell('console');

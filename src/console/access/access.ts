@@ -84,7 +84,7 @@ export function createAccess(parts: ConsoleParts) {
       await changeOwn(own, noted(account.name, at, 'account.password'), change);
       return begin({ ...account, ...change }, at);
     },
-    /** @returns codes for the day when the app is lost. @throws ApiProblem 422 if the code does not fit the secret. */
+    /** All other sessions end. @returns codes for the day when the app is lost. @throws ApiProblem 422 if the code does not fit the secret. */
     async setFactor(own: Own, { secret, code }: { secret: string; code: string }, at: Arrival): Promise<readonly string[]> {
       const { name } = own.account;
       const step = stepOfCode(secret, code, now());
@@ -98,6 +98,7 @@ export function createAccess(parts: ConsoleParts) {
       await store.console.useTotpStep(name, step);
       return codes;
     },
+    /** All other sessions end. */
     async removeFactor(own: Own, at: Arrival): Promise<void> {
       const view = noted(own.account.name, at, 'account.factor', { secondFactor: false });
       await changeOwn(own, view, { totpSecret: null, recoveryCodes: [] });

@@ -148,7 +148,7 @@ export const SESSION_ROUTES = [
     scope: null,
     when: 'always',
     confirm: true,
-    about: 'Sets the second factor. The recovery codes are shown this once.',
+    about: 'Sets the second factor. The recovery codes are shown this once. All other sessions of the account end.',
     body: v.strictObject({ secret: v.pipe(v.string(), v.regex(/^[A-Z2-7]{32}$/)), code: Code }),
     answer: v.object({ recoveryCodes: v.array(v.string()) }),
     status: 201,
@@ -163,7 +163,7 @@ export const SESSION_ROUTES = [
     scope: null,
     when: 'always',
     confirm: true,
-    about: 'Removes the second factor.',
+    about: 'Removes the second factor. All other sessions of the account end.',
     async handle({ session, arrival, access, parts }) {
       if (parts.settings().secondFactor === 'required')
         throw new ApiProblem(409, 'console.secondFactor asks each account for a second factor. Set up another one instead.');

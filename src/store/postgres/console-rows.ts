@@ -8,6 +8,7 @@ import {
   type ConsoleSession,
   MOST_SESSIONS,
   SEEN_EVERY,
+  type VerifiedLogin,
 } from '../console-store.ts';
 import {
   ACCOUNT_COLUMNS,
@@ -15,10 +16,11 @@ import {
   accountValues,
   bareAccount,
   changedAccount,
+  endedSessions,
   endsFirstLinks,
-  endsSessions,
   hasRights,
   isAdmin,
+  isStillProven,
   type LinkCode,
   type LinkRow,
   readAccount,
@@ -114,7 +116,8 @@ async function change(context: PostgresContext, { name, change, link, force, whe
   const next = changedAccount(old, change);
   if (!force && isAdmin(old) && !isAdmin(next) && (await isLastAdmin(context, old))) return 'lastAdmin';
   await put(context, next);
-  if (endsSessions(old, next)) await endSessions(context, { account: name, except: null });
+  const ended = endedSessions(old, next);
+  if (ended !== 'none') await endSessions(context, { account: name, except: ended === 'others' ? (when.session ?? null) : null });
   if (link !== null) await putLink(context, link);
   return 'done';
 }
@@ -170,10 +173,9 @@ async function takeLink(context: PostgresContext, { name, passwordHash, now, ...
   return outcome === 'done' ? 'done' : 'gone';
 }
 
-async function addSession(context: PostgresContext, { session: s, passwordHash }: NewSession): Promise<boolean> {
+async function addSession(context: PostgresContext, { session: s, verified }: NewSession): Promise<boolean> {
   const { tx, effects } = context;
-  const known = await accountOf(tx, s.account, 'FOR UPDATE');
-  if (known === undefined || known.disabled || known.passwordHash !== passwordHash) return false;
+  if (!isStillProven(await accountOf(tx, s.account, 'FOR UPDATE'), verified)) return false;
   const key = userKey(s.account);
   await tx.run(
     'INSERT INTO console_sessions (hash, account, created_at, last_seen_at, ip, agent, confirmed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)',
@@ -187,7 +189,7 @@ async function addSession(context: PostgresContext, { session: s, passwordHash }
   effects.changed('console');
   return true;
 }
-type NewSession = { readonly session: ConsoleSession; readonly passwordHash: string | null };
+type NewSession = { readonly session: ConsoleSession; readonly verified: VerifiedLogin };
 
 export const consoleOperations: OperationTable<Names> = {
   account: { kind: 'read', run: ({ tx }, name) => accountOf(tx, name) },

@@ -11,6 +11,7 @@ import {
   MOST_SESSIONS,
   type NewConsoleAccount,
   SEEN_EVERY,
+  type VerifiedLogin,
 } from '../console-store.ts';
 import type { Context } from './context.ts';
 import { userKey } from './limits.ts';
@@ -63,9 +64,15 @@ export function changedAccount(old: ConsoleAccount, change: AccountChange): Cons
   return { ...old, ...given };
 }
 
-/** A session belongs to a password and a role. */
-export const endsSessions = (old: ConsoleAccount, next: ConsoleAccount): boolean =>
-  old.role !== next.role || old.passwordHash !== next.passwordHash || (next.disabled && !old.disabled);
+/** A session belongs to a password, a role and a second factor. Who sets up the own factor stays logged in. */
+export function endedSessions(old: ConsoleAccount, next: ConsoleAccount): 'all' | 'others' | 'none' {
+  if (old.role !== next.role || old.passwordHash !== next.passwordHash || (next.disabled && !old.disabled)) return 'all';
+  return old.totpSecret === next.totpSecret ? 'none' : 'others';
+}
+
+/** Whether a session may begin with what was verified some time ago. */
+export const isStillProven = (known: ConsoleAccount | undefined, { passwordHash, totpSecret }: VerifiedLogin): boolean =>
+  known !== undefined && !known.disabled && known.passwordHash === passwordHash && known.totpSecret === totpSecret;
 
 /** It can change accounts. */
 export const isAdmin = ({ role, disabled }: Pick<ConsoleAccount, 'role' | 'disabled'>): boolean => role === 'admin' && !disabled;
@@ -130,7 +137,8 @@ export function changeAccount(context: Context, { name, change, link, force, whe
   const next = changedAccount(old, change);
   if (!force && isAdmin(old) && !isAdmin(next) && isLastAdmin(context, old)) return 'lastAdmin';
   put(context, next);
-  if (endsSessions(old, next)) endSessions(context, { account: name, except: null });
+  const ended = endedSessions(old, next);
+  if (ended !== 'none') endSessions(context, { account: name, except: ended === 'others' ? (when.session ?? null) : null });
   if (link !== null) putLink(context, link);
   return 'done';
 }
@@ -226,10 +234,9 @@ export function useRecoveryCode(context: Context, { name, hash }: { name: string
 
 export function addSession(
   context: Context,
-  { session: s, passwordHash }: { session: ConsoleSession; passwordHash: string | null },
-) {
-  const known = account(context, s.account);
-  if (known === undefined || known.disabled || known.passwordHash !== passwordHash) return false;
+  { session: s, verified }: { session: ConsoleSession; verified: VerifiedLogin },
+): boolean {
+  if (!isStillProven(account(context, s.account), verified)) return false;
   const key = userKey(s.account);
   context.db.run(
     'INSERT INTO console_sessions (hash, account, created_at, last_seen_at, ip, agent, confirmed_at) VALUES (?, ?, ?, ?, ?, ?, ?)',

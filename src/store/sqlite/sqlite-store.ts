@@ -232,7 +232,8 @@ function consoleStore(client: StoreCaller): ConsoleStore {
     takeLink: ({ id, hash }, { name, passwordHash }, now) => client.call('takeLink', { id, hash, name, passwordHash, now }),
     useTotpStep: (name, step) => client.call('useTotpStep', { name, step }),
     useRecoveryCode: (name, hash) => client.call('useRecoveryCode', { name, hash }),
-    addSession: (session, { passwordHash }) => client.call('addSession', { session, passwordHash }),
+    addSession: (session, { passwordHash, totpSecret }) =>
+      client.call('addSession', { session, verified: { passwordHash, totpSecret } }),
     session: (hash) => client.call('session', hash),
     sessions: (account) => client.call('sessions', account ?? null),
     seeSession: (hash, at, ip) => client.callWithCompany('seeSession', { hash, at, ip }),

@@ -160,6 +160,25 @@ test('a second factor is set with its first code; each code and each recovery co
   for (const code of set.body.recoveryCodes) expect(stored).not.toContain(code);
 });
 
+test('a second factor that is set up, and one that is taken away, ends all sessions but the one that does it', async () => {
+  let now = NOW;
+  const { console, logIn, cookieOf } = await withAnna({}, () => now);
+  await using _ = console;
+  const begun = async (given = {}) => ({ session: cookieOf((await logIn(given)).headers) });
+  const isSignedIn = async (as: { session: string }) => (await console.ask('GET', '/session', undefined, { as })).body.signedIn;
+  const [mine, stolen] = [await begun(), await begun()];
+  const { secret } = (await console.ask('POST', '/session/factor/new', {}, { as: mine })).body;
+  await console.ask('POST', '/session/factor', { secret, code: '000000' }, { as: mine });
+  expect(await isSignedIn(stolen), 'nothing was changed').toBe(true);
+  const { status } = await console.ask('POST', '/session/factor', { secret, code: codeAt(secret, now) }, { as: mine });
+  expect([status, await isSignedIn(mine), await isSignedIn(stolen)]).toEqual([201, true, false]);
+  now += MINUTE;
+  const later = await begun({ code: codeAt(secret, now) });
+  expect(await isSignedIn(later)).toBe(true);
+  expect((await console.ask('DELETE', '/session/factor', undefined, { as: mine })).status).toBe(204);
+  expect([await isSignedIn(mine), await isSignedIn(later)]).toEqual([true, false]);
+});
+
 test('console.secondFactor required: nothing but setting one up is possible without one', async () => {
   const { console, logIn, cookieOf } = await withAnna({}, () => NOW, { secondFactor: 'required' });
   await using _ = console;

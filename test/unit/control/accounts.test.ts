@@ -19,7 +19,7 @@ const take = (store: Store, code: string, name = '') => store.console.takeLink(c
 async function logIn(store: Store, account: string, secret: string) {
   const times = { createdAt: NOW, lastSeenAt: NOW, confirmedAt: NOW };
   const session = { hash: hash('sha256', secret), account, ip: '192.0.2.1', userAgent: 'b', ...times };
-  expect(await store.console.addSession(session, { passwordHash: HASH })).toBe(true);
+  expect(await store.console.addSession(session, (await store.console.account(account))!)).toBe(true);
 }
 
 test('a new account gets a code that sets its password once, and is valid for an hour', async () => {

@@ -52,14 +52,15 @@ export const EN_PEOPLE = {
   'me.factor.on': 'On. The console asks for a code at each login.',
   'me.factor.left': { one: '{count} recovery code is left.', other: '{count} recovery codes are left.' },
   'me.factor.begin': 'Turn it on',
-  'me.factor.scan': 'Scan this picture with an authenticator app on your phone, then type the code that it shows.',
+  'me.factor.scan':
+    'Scan this picture with an authenticator app on your phone, then type the code that it shows. That ends all your other sessions.',
   'me.factor.picture': 'QR code with the key of the second factor',
   'me.factor.key': 'Or type this key into the app',
   'me.factor.code': 'Code from the app',
   'me.factor.submit': 'Turn on',
   'me.factor.remove': 'Turn it off',
   'me.factor.remove.ask': 'Turn the second factor off?',
-  'me.factor.remove.says': 'From then on the password alone opens your account.',
+  'me.factor.remove.says': 'From then on the password alone opens your account. All your other sessions end.',
   'me.factor.removed': 'The second factor is off.',
   'me.codes.title': 'Keep these recovery codes',
   'me.codes.says':

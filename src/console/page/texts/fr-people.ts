@@ -58,14 +58,14 @@ export const FR_PEOPLE: SameTexts<typeof EN_PEOPLE> = {
   'me.factor.left': { one: 'Il reste {count} code de secours.', other: 'Il reste {count} codes de secours.' },
   'me.factor.begin': 'L’activer',
   'me.factor.scan':
-    'Scannez cette image avec une application d’authentification sur votre téléphone, puis tapez le code affiché.',
+    'Scannez cette image avec une application d’authentification sur votre téléphone, puis tapez le code affiché. Cela termine toutes vos autres sessions.',
   'me.factor.picture': 'Code QR avec la clé du second facteur',
   'me.factor.key': 'Ou tapez cette clé dans l’application',
   'me.factor.code': 'Code de l’application',
   'me.factor.submit': 'Activer',
   'me.factor.remove': 'Le désactiver',
   'me.factor.remove.ask': 'Désactiver le second facteur ?',
-  'me.factor.remove.says': 'Ensuite, le mot de passe seul ouvre votre compte.',
+  'me.factor.remove.says': 'Ensuite, le mot de passe seul ouvre votre compte. Toutes vos autres sessions se terminent.',
   'me.factor.removed': 'Le second facteur est inactif.',
   'me.codes.title': 'Gardez ces codes de secours',
   'me.codes.says':
