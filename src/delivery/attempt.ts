@@ -6,6 +6,7 @@ import type { Cache } from '../system/cache.ts';
 import type { Assurance } from '../tls-policy/tls-policy.ts';
 import type { Connection } from './connection.ts';
 import type { Letter } from './envelope-commands.ts';
+import type { Place, Places } from './places.ts';
 import type { Targets } from './plan.ts';
 import type { Kept } from './pool.ts';
 import { type DeliverySession, isUsable, openSession, type SessionContext, type Target } from './session.ts';
@@ -15,6 +16,7 @@ import { endPatience, type PaceEffect, STOPPED, type Verdict } from './verdict.t
 
 export type AttemptContext = {
   readonly kept: Kept;
+  readonly places: Pick<Places, 'makeRoom'>;
   readonly session: SessionContext;
   /** Addresses that could not be connected to a short while ago. */
   readonly unreachable: Cache<string, true>;
@@ -27,6 +29,7 @@ type Job = {
   readonly queueId: string;
   /** The key of the host set. */
   readonly hosts: string;
+  readonly place: Place;
   readonly letter: Letter;
   readonly recipients: readonly StoredRecipient[];
   readonly targets: Targets;
@@ -238,9 +241,10 @@ class Conversation {
   }
 
   async #open(target: Target) {
+    const { session: context, unreachable, places } = this.#context;
+    const { transcript, place } = this.#job;
+    await places.makeRoom(place);
     if (this.#stopped) return { verdict: STOPPED, reached: false, tls: undefined };
-    const { session: context, unreachable } = this.#context;
-    const { transcript } = this.#job;
     const begun = (connection: Connection) => {
       this.#connection = connection;
       connection.transcript = transcript;

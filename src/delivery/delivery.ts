@@ -198,8 +198,9 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
     drop: (hosts) => courier.drop(hosts),
     onRoom: (destination) => pacing.tell(destination),
   });
+  const kept = { trim: (count: number) => courier.trim(count), drop: (hosts: string) => courier.drop(hosts) };
   const pacing = await Pacing.start({
-    ...{ operation: given.operation, log: given.log, now, kept: { trim: (count) => courier.trim(count) }, providers },
+    ...{ operation: given.operation, log: given.log, now, kept, providers },
     concurrency: () => options.concurrency,
     maxSessions: () => options.maxSessions,
   });
@@ -259,8 +260,7 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
     return {
       plan: createPlanContext(options, { now, isUnreachable: (ip) => unreachable.size > 0 && unreachable.has(ip) }),
       context: {
-        unreachable,
-        live,
+        ...{ places: pacing, unreachable, live },
         eightBit: options.eightBit,
         session: {
           hostname,
@@ -343,7 +343,7 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
     try {
       const letter = { message, content };
       results = await attempt(
-        { queueId: id, hosts: key, letter, recipients, targets: await found.targets(permit), signal, transcript },
+        { queueId: id, hosts: key, place, letter, recipients, targets: await found.targets(permit), signal, transcript },
         context,
       );
     } finally {

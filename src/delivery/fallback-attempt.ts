@@ -35,7 +35,7 @@ export async function attemptFallback(
   const granted = recipients.slice(0, place.permit?.fallback?.granted ?? 0);
   let results: readonly AttemptResult[] = [];
   try {
-    const job = { queueId: id, hosts: key, letter, recipients: granted, targets: await targets(), signal };
+    const job = { queueId: id, hosts: key, place, letter, recipients: granted, targets: await targets(), signal };
     results = await attempt(job, context);
   } finally {
     const { effect, reason } = effectOf(results);

@@ -5,6 +5,7 @@ import type { OperationStore, Pace } from '../store/store.ts';
 import { onAbort } from '../system/abort.ts';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, MINUTE, SECOND } from '../system/clock.ts';
+import { HostRoom } from './host-room.ts';
 import { type AttemptPlace, HostSet, isResting, type PaceState, START } from './host-set.ts';
 import { type PacedDestination, pacedDestinations } from './paced-destination.ts';
 import type { Entrant, LookUp, Places, TurnedAway } from './places.ts';
@@ -71,6 +72,7 @@ export class Pacing implements Places {
   readonly #full = new Set<string>();
   readonly #listeners: Listener[] = [];
   readonly #sessions: SessionPlaces;
+  readonly #hostRoom: HostRoom;
   readonly #gate: ProviderGate | undefined;
   readonly #reports: ReportPlaces;
   #ways = 0;
@@ -82,6 +84,7 @@ export class Pacing implements Places {
     this.#options = options;
     this.#gate = options.providers && new ProviderGate(options.providers);
     this.#sessions = new SessionPlaces({ max: options.maxSessions, kept: options.kept });
+    this.#hostRoom = new HostRoom({ most: options.concurrency, drop: (hosts) => options.kept.drop(hosts) });
     this.#reports = new ReportPlaces(options.maxSessions, options.now);
   }
 
@@ -101,7 +104,7 @@ export class Pacing implements Places {
     const count = (this.#lookUps.get(destination) ?? 0) - 1;
     if (count > 0) this.#lookUps.set(destination, count);
     else this.#lookUps.delete(destination);
-    if (count <= ROOM_UNKNOWN / 2 && this.#full.delete(destination)) this.#tell(destination);
+    if (count <= ROOM_UNKNOWN / 2 && this.#full.delete(destination)) this.tell(destination);
   }
 
   /** A place under the limits of the host set and of all sessions: at once, or when it comes. */
@@ -161,7 +164,7 @@ export class Pacing implements Places {
   tryNow(destination: string): void {
     this.#wishes.set(destination, this.#options.now());
     this.#keys.delete(destination);
-    this.#tell(destination);
+    this.tell(destination);
   }
 
   /** Undefined: it does not rest, or its hosts are not known. */
@@ -179,9 +182,7 @@ export class Pacing implements Places {
 
   /** How many host sets rest now. */
   resting(): number {
-    let count = 0;
-    for (const { set } of this.#sets.values()) if (set.resting) count++;
-    return count;
+    return [...this.#sets.values()].filter(({ set }) => set.resting).length;
   }
 
   /** The destinations whose hosts are known, as they are paced now. `sets`: how many sets of hosts there are. */
@@ -368,20 +369,22 @@ export class Pacing implements Places {
     if (starved.size === 0 || set.isShort) return;
     const told = [...starved];
     starved.clear();
-    for (const destination of told) this.#tell(destination);
+    for (const destination of told) this.tell(destination);
   }
 
-  #tell(destination: string): void {
+  /** A destination has room again. */
+  tell(destination: string): void {
     for (const listener of this.#listeners) listener(destination);
   }
 
-  /** A destination has room again, because its provider has. */
-  tell(destination: string): void {
-    this.#tell(destination);
-  }
+  /** Whether `makeRoom` has nothing to do. */
+  readonly hasRoom = ({ set }: AttemptPlace): boolean => this.#hostRoom.isThere(set);
+
+  readonly makeRoom = ({ set }: AttemptPlace): Promise<void> => this.#hostRoom.make(set);
 
   /** A session of a host set is kept, or no longer. */
   readonly noteIdle = (hosts: string, change: 1 | -1): void => {
+    this.#hostRoom.note(hosts, change);
     this.#gate?.noteKept(this.#sets.get(hosts)?.provider, hosts, change);
   };
 

@@ -50,6 +50,11 @@ export type Places = {
   lookedUp(lookUp: LookUp): void;
   /** A place under the limits of the host set and of all sessions: at once, or when it comes. */
   enter(entrant: Entrant): Place | TurnedAway | Promise<Place | TurnedAway>;
+  /**
+   * Asked before each session that is opened for a place: sessions that wait for another message count for the limit of their hosts too,
+   * and give way. Resolves when the new one fits, or they do not end. Never rejects, while the process lives.
+   */
+  makeRoom(place: Place): Promise<void>;
   /** Gives the place back. @param reason what the hosts said, for the operator. @param heard what concerns their provider. */
   leave(place: Place, effect: PaceEffect, reason: string, heard?: readonly Heard[]): void;
 };

@@ -13,17 +13,22 @@ import type { AttemptPlace } from './host-set.ts';
 type Told = (granted: boolean) => void;
 type Waiting = { readonly place: AttemptPlace; readonly message: string; readonly told: Told };
 
-/** Connections that are kept for the next message; `trim` leaves the oldest of those beyond a number. */
-export type KeptSessions = { trim(count: number): void };
+/** Connections that are kept for the next message. */
+export type KeptSessions = {
+  /** Leaves the oldest of those beyond a number. */
+  trim(count: number): void;
+  /** Leaves one of a host set. Resolves when it is closed. */
+  drop(hosts: string): Promise<void>;
+};
 
 export class SessionPlaces {
   readonly #max: () => number;
-  readonly #kept: KeptSessions;
+  readonly #kept: Pick<KeptSessions, 'trim'>;
   /** The message that each is for. */
   readonly #taken = new Map<AttemptPlace, string>();
   readonly #line: Waiting[] = [];
 
-  constructor({ max, kept }: { max: () => number; kept: KeptSessions }) {
+  constructor({ max, kept }: { max: () => number; kept: Pick<KeptSessions, 'trim'> }) {
     this.#max = max;
     this.#kept = kept;
   }

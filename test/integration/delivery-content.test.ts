@@ -4,7 +4,8 @@ import { createServer, type Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Content } from '../../src/store/message-store.ts';
-import { inline } from '../support/delivery.ts';
+import { MINUTE } from '../../src/system/clock.ts';
+import { inline, TIMEOUTS } from '../support/delivery.ts';
 import { startRig, startScripted } from '../support/delivery-rig.ts';
 import { makePair } from '../support/pair.ts';
 
@@ -104,7 +105,8 @@ describe('a host that replies while we still send', () => {
 
   test('after 421 and a close the next host is tried', async () => {
     for (const content of ['421 4.3.2 Stopping', 'close'] as const) {
-      const { relay, hosts } = await startScripted({ content }, { hosts: [{}] });
+      const patient = { timeouts: { ...TIMEOUTS, dot: MINUTE } }; // the whole message is read by this process too
+      const { relay, hosts } = await startScripted({ content }, { hosts: [{}], delivery: patient });
       expect(await relay.send('a@good.test', { content: large })).toMatchObject([{ kind: 'relayed', mx: 'mx1.good.test' }]);
       expect(hosts[0]!.count()).toBe(0);
     }

@@ -101,3 +101,27 @@ test('closing sends QUIT on every idle connection', async () => {
   for (const host of hosts) expect(host.commands.at(-1)).toBe('1 QUIT');
   await expect.poll(() => hosts.reduce((sum, host) => sum + host.open(), 0)).toBe(0);
 });
+
+test('two hosts of equal preference together get no more sessions than the limit, those that wait for the next message included', async () => {
+  const open = new Set<string>();
+  const seen = new Set<number>();
+  let most = 0;
+  const counting = (host: number) => ({
+    greeting({ session }: { session: number }) {
+      most = Math.max(most, open.add(`${host} ${session}`).size);
+      seen.add(host);
+      return undefined;
+    },
+    QUIT({ session }: { session: number }) {
+      open.delete(`${host} ${session}`);
+      return undefined;
+    },
+  });
+  const { relay } = await startRig({
+    hosts: [{ script: counting(0) }, { script: counting(1) }],
+    zone: { 'good.test': { MX: ['10 mx0.good.test', '10 mx1.good.test'] } },
+    delivery: { concurrency: 1 },
+  });
+  for (let i = 0; i < 40; i++) expect(await relay.send('a@good.test')).toMatchObject([{ kind: 'relayed' }]);
+  expect([most, seen]).toEqual([1, new Set([0, 1])]);
+});

@@ -49,7 +49,7 @@ async function loggedIn() {
 
 const idOf = (reply: string) => /queued as (\w+)/.exec(reply)?.[1] ?? /(\w{17})\s*$/.exec(reply)?.[1];
 
-test('with four threads and a limit of three, a host has no more than three connections, but for a moment, and all mail arrives', async () => {
+test('with four threads and a limit of three, a host has no more than three connections, and all mail arrives', async () => {
   let most = 0;
   /** Sessions that have not said QUIT. */
   const open = new Set<number>();
@@ -77,8 +77,7 @@ test('with four threads and a limit of three, a host has no more than three conn
     }),
   );
   await relay.mx.received(count, 60_000);
-  // A fourth was met in one of fifteen runs on a machine that was busy with other work, while another one ended. Its cause is not found.
-  expect([3, 4]).toContain(most);
+  expect(most).toBe(3);
 });
 
 test('a thread that ends by an error is replaced: its clients are dropped, the others go on, and no accepted mail is lost', {

@@ -19,7 +19,7 @@ type LookUp = ReturnType<Places['lookUp']>;
 type Granted = Extract<Awaited<ReturnType<Pacing['enter']>>, { readonly number: number }>;
 
 /** Places, and what is told of the sessions that are kept for the next message. */
-export type PacedPlaces = Pick<Pacing, keyof Places | 'noteIdle'>;
+export type PacedPlaces = Pick<Pacing, keyof Places | 'noteIdle' | 'hasRoom'>;
 
 /** What is one for the machine. */
 export type Machine = {
@@ -41,8 +41,6 @@ export type Machine = {
 type Neighbours = {
   readonly ready: () => void;
   readonly noteUse: (from: Member, use: Parameters<Quota['noteUse']>) => void;
-  /** A place was granted. Resolves when the sessions of its host set fit under the limit. */
-  readonly makeRoom: (member: Member, place: Granted, hosts: string) => Promise<void>;
   /** The host set of a destination. */
   readonly learn: (destination: string, hosts: string) => void;
 };
@@ -94,9 +92,9 @@ export class Member {
     return sum;
   }
 
-  /** Sessions with these hosts that are being closed, and cannot be used any more. */
-  leaving(hosts: string): number {
-    return this.#leaving.get(hosts) ?? 0;
+  /** The same, and those that are being closed and cannot be used any more. */
+  waiting(hosts: string): number {
+    return this.idle(hosts) + (this.#leaving.get(hosts) ?? 0);
   }
 
   /** @returns the number by which the thread names the place. */
@@ -149,6 +147,10 @@ export class Member {
       lookUp: (number, destination) => void this.#lookUps.set(number, places().lookUp(destination)),
       lookedUp: (number) => this.#lookedUp(number),
       enter: (number, entrant) => this.#enter(number, entrant),
+      makeRoom: async (number) => {
+        const place = this.#granted.get(number);
+        if (place !== undefined) await places().makeRoom(place);
+      },
       leaveLine: (number) => this.#entering.get(number)?.abort(),
       leave: (number, effect, reason, heard) => {
         const place = this.#granted.get(number);
@@ -208,13 +210,12 @@ export class Member {
     }
     if ('verdict' in place) return place;
     const { permit } = place;
-    const granted = permit === undefined ? {} : { permit };
+    const granted = { hasRoom: places.hasRoom(place), ...(permit === undefined ? {} : { permit }) };
     if (this.#ended) {
       places.leave(place, 'none', '');
       return granted;
     }
     this.#granted.set(number, place);
-    await this.#neighbours.makeRoom(this, place, entrant.key);
     return granted;
   }
 

@@ -103,7 +103,9 @@ export type MainServices = {
 
   lookUp(number: number, destination: string): void;
   lookedUp(number: number): void;
-  enter(number: number, entrant: SentEntrant): Promise<TurnedAway | Omit<Place, 'number'>>;
+  /** `hasRoom`: the first session of the attempt needs no `makeRoom`. */
+  enter(number: number, entrant: SentEntrant): Promise<TurnedAway | (Omit<Place, 'number'> & { readonly hasRoom: boolean })>;
+  makeRoom(number: number): Promise<void>;
   /** The attempt waits no longer. */
   leaveLine(number: number): void;
   leave(number: number, effect: LeaveArguments[1], reason: LeaveArguments[2], heard: LeaveArguments[3]): void;

@@ -119,6 +119,8 @@ export function createRemoteVerdicts(main: Main): Pick<SenderVerdicts, 'look' | 
 /** The places of destinations, which the main thread has. */
 export function createPlaces(main: Main): Places {
   let last = 0;
+  /** Places whose first session fits under the limit of the hosts: this was known with the place. */
+  const firstFits = new WeakSet<Place>();
   return {
     lookUp(destination) {
       const number = ++last;
@@ -133,7 +135,15 @@ export function createPlaces(main: Main): Places {
       const forget = onAbort(signal, leaveLine);
       if (signal.aborted) leaveLine();
       const answer = await entering.finally(forget);
-      return 'verdict' in answer ? answer : ({ number, ...answer } satisfies Place);
+      if ('verdict' in answer) return answer;
+      const { hasRoom, ...granted } = answer;
+      const place: Place = { number, ...granted };
+      if (hasRoom) firstFits.add(place);
+      return place;
+    },
+    async makeRoom(place) {
+      if (firstFits.delete(place)) return;
+      await main.call('makeRoom', [place.number]);
     },
     leave: ({ number }, effect, reason, heard) => main.tell('leave', [number, effect, reason, heard]),
   };

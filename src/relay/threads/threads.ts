@@ -30,8 +30,6 @@ const CLOSING = 5 * SECOND;
 const LATE = 2 * SECOND;
 /** A thread that has a session with the hosts gets the attempt, unless it has so many attempts more than another. */
 const UNEVEN = 4;
-/** To make room for a session, above one for each that may wait. */
-const MORE_TRIES = 8;
 const MAX_KNOWN = 50_000;
 
 const REPLY = { code: 451, status: '4.3.0', text: 'The thread of this attempt has ended' };
@@ -72,8 +70,6 @@ export type Threads = {
   drain(deadline: number): Promise<void>;
   close(): Promise<void>;
 };
-
-type SetPlace = { readonly set?: { readonly running: number } };
 
 /** Rejects with the reason where a thread cannot start. */
 export async function startThreads(options: ThreadsOptions): Promise<Threads> {
@@ -200,7 +196,6 @@ class Crew {
       noteUse: (from, use) => {
         for (const member of this.members) if (member !== from) member.peer.tell('noteUse', use);
       },
-      makeRoom: (member, place, hosts) => this.#makeRoom(member, place as SetPlace, hosts),
       learn: (destination, hosts) => {
         if (this.#hosts.get(destination) !== hosts) this.#hosts.set(destination, hosts);
       },
@@ -356,23 +351,9 @@ class Crew {
     return most.idle(hosts) > 0 && most.attempts <= least.attempts + UNEVEN ? most : least;
   }
 
-  /** Sessions that wait count for the limit of their hosts: those of other threads make room for a new one. */
-  async #makeRoom(member: Member, { set }: SetPlace, hosts: string): Promise<void> {
-    if (set === undefined) return;
-    const most = this.#options.config().delivery.concurrency;
-    // Others may take the room that was made. A host that does not say good-bye must not hold the mail for long.
-    for (let tries = 0; tries < most + MORE_TRIES; tries++) {
-      const waiting = this.members.reduce((sum, one) => sum + one.idle(hosts) + one.leaving(hosts), 0);
-      if (set.running + waiting - Math.min(member.idle(hosts), 1) <= most) return; // it uses one of its own
-      const other = this.members.find((one) => one !== member && one.idle(hosts) + one.leaving(hosts) > 0);
-      if (other === undefined && member.leaving(hosts) === 0) return;
-      await (other ?? member).peer.call('drop', [hosts]).catch(() => {});
-    }
-  }
-
   /** Leaves one session that waits, wherever it is. */
   async #drop(hosts: string): Promise<void> {
-    await fewest(this.members, (member) => -member.idle(hosts))
+    await fewest(this.members, (member) => -member.waiting(hosts))
       ?.peer.call('drop', [hosts])
       .catch(() => {});
   }

@@ -21,7 +21,7 @@ async function startTestPacing({ concurrency = 20, maxSessions = 500 } = {}) {
     now: () => clock.now,
     concurrency: () => concurrency,
     maxSessions: () => maxSessions,
-    kept: { trim: () => {} },
+    kept: { trim: () => {}, drop: async () => {} },
   });
   type Who = { sender?: string; message?: string; signal?: AbortSignal; reportOf?: number };
   const enter = (key: string, { sender = '', message = 'm', signal = new AbortController().signal, reportOf }: Who = {}) => {

@@ -12,7 +12,7 @@ function startMember(places: () => PacedPlaces) {
   const { port1, port2 } = new MessageChannel();
   onTestFinished(() => port1.close());
   const machine = { places, log: { emit: nothing } } as unknown as Machine;
-  const neighbours = { ready: nothing, noteUse: nothing, makeRoom: async () => {}, learn: nothing };
+  const neighbours = { ready: nothing, noteUse: nothing, learn: nothing };
   const member = new Member(1, port1 as unknown as Worker, machine, neighbours);
   return { member, thread: new ThreadPeer<MainServices>(port2, nothing) };
 }
