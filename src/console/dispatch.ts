@@ -109,10 +109,15 @@ async function run(
       isAllowed: async () => caller === undefined || isStillAllowed(caller, request.headers, arrival, parts),
     });
   const work = () => act(route, ask, request);
+  const goesOn = route.goesOn && (({ body }: KeptAnswer) => route.goesOn?.(JSON.parse(body), parts) === true);
   const answer =
     key === undefined || repeated === undefined
       ? await work()
-      : await once(state, { key, repeated, request: JSON.stringify([request.method, request.url, given]), headers }, work);
+      : await once(
+          state,
+          { key, repeated, request: JSON.stringify([request.method, request.url, given]), headers, goesOn },
+          work,
+        );
   if (route.location !== undefined) headers.set('location', route.location(JSON.parse(answer.body)));
   for (const [name, value] of headers) response.setHeader(name, value);
   send(response, answer.status, answer.body === '' ? undefined : 'application/json', answer.body);
@@ -161,19 +166,21 @@ type Repeatable = {
   readonly repeated: string;
   readonly request: string;
   readonly headers: Map<string, string>;
+  readonly goesOn: ((kept: KeptAnswer) => boolean) | undefined;
 };
 
-/** Does it, or gives the answer of the time before. A request that was refused has made nothing. */
+/** Does it, or what is left of it, or gives the answer of the time before. A request that was refused has made nothing. */
 async function once(
   { idempotency }: State,
-  { key, repeated, request, headers }: Repeatable,
+  { key, repeated, request, headers, goesOn }: Repeatable,
   work: () => Promise<KeptAnswer>,
 ): Promise<KeptAnswer> {
-  const before = await idempotency.begin(key, repeated, request);
-  if (before !== undefined) {
+  const begun = await idempotency.begin(key, repeated, request, goesOn);
+  if (typeof begun === 'object') {
     headers.set('idempotent-replayed', 'true');
-    return before;
+    return begun;
   }
+  if (begun === 'rest') headers.set('idempotent-continued', 'true');
   try {
     const answer = await work();
     await idempotency.end(key, repeated, answer);

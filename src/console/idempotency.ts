@@ -1,6 +1,6 @@
 /**
  * A request that makes something can be repeated with the same Idempotency-Key: it is done once, and answered as before for a day. The change
- * marks the key in its own transaction, and keeps the answer there if nothing more follows. The key is stored as a hash, and the answer is encrypted with it, because the answer may have the
+ * marks the key in its own transaction, and keeps the answer there if nothing more follows. What is done in steps goes on with what is left. The key is stored as a hash, and the answer is encrypted with it, because the answer may have the
  * password or token that is shown once.
  */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
@@ -11,6 +11,9 @@ import { ApiProblem } from './problem.ts';
 import { type ApiCaller, type ApiRoute, makerOf } from './route.ts';
 
 export type KeptAnswer = { readonly status: number; readonly body: string };
+
+/** `rest`: an earlier one was done in part. */
+type Begun = KeptAnswer | 'new' | 'rest';
 
 const MOST_KEY = 256;
 const CIPHER = 'aes-256-gcm';
@@ -31,12 +34,20 @@ export function createIdempotency(store: ConsoleStore, now: Clock) {
         throw new ApiProblem(400, `An Idempotency-Key has 1 to ${MOST_KEY} characters.`);
       return { owner: makerOf(by), key: secretHash(given) };
     },
-    /** @param request all of it that counts. @returns the earlier answer; undefined: it is this request's to do. @throws ApiProblem 409 or 422 */
-    async begin(key: RequestKey, given: string, request: string): Promise<KeptAnswer | undefined> {
-      const found = await store.beginRequest(key, createHash('sha256').update(request).digest('hex'), now());
-      if (found.state === 'done') return { status: found.status, body: opened(found.body, given) };
-      if (found.state === 'new') return undefined;
-      throw REFUSALS[found.state]();
+    /**
+     * @param request all of it that counts. @param hasEnded whether the work of a kept answer ended with its process; absent: no work can go
+     * on. @returns the earlier answer, or whether this request is to be done, or what is left of it. @throws ApiProblem 409 or 422
+     */
+    async begin(key: RequestKey, given: string, request: string, hasEnded?: (kept: KeptAnswer) => boolean): Promise<Begun> {
+      const hash = createHash('sha256').update(request).digest('hex');
+      const found = await store.beginRequest(key, hash, now());
+      if (found.state === 'new') return 'new';
+      const before = found.state === 'done' ? { status: found.status, body: opened(found.body, given) } : undefined;
+      const isLeft = hasEnded !== undefined && (before === undefined ? found.state === 'lost' : hasEnded(before));
+      if (before !== undefined && !isLeft) return before;
+      const { state } = isLeft ? await store.beginRequest(key, hash, now(), { again: true }) : found;
+      if (state === 'new') return 'rest';
+      throw REFUSALS[state === 'done' ? 'running' : state]();
     },
     /** @param answer null: nothing was made. */
     end: (key: RequestKey, given: string, answer: KeptAnswer | null) => store.endRequest(key, answer && kept(given, answer)),

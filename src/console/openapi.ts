@@ -140,14 +140,16 @@ function queryParameters(query: GenericSchema): readonly Json[] {
 }
 
 function fieldParameters(route: ApiRoute): readonly Json[] {
-  const { method, access, tag } = route;
+  const { method, access, tag, goesOn } = route;
   const field = (name: string, description: string) => ({ name, in: 'header', schema: text, description });
   if (method === 'GET') return tag === undefined ? [] : [field('if-none-match', 'The ETag of what is known.')];
   if (access === 'public') return [];
   const key = 'The request is done once with it, and answered as before for a day.';
+  const rest =
+    'If the relay was killed before all was done, what is left is done, and the answer has `idempotent-continued: true`.';
   return [
     field('x-smarthost-csrf', 'Of a session: the value that GET /session gives.'),
-    ...(makesSomething(route) ? [field('idempotency-key', key)] : []),
+    ...(makesSomething(route) ? [field('idempotency-key', goesOn === undefined ? key : `${key} ${rest}`)] : []),
     ...(taggedOf(route) === undefined ? [] : [field('if-match', 'The ETag of what is to be changed.')]),
   ];
 }

@@ -94,6 +94,11 @@ type RouteShape<P extends string, Q extends Schema | undefined, B extends Schema
   readonly tag?: (result: any) => unknown;
   /** Where the answer says that more is to be asked. The field Location. */
   readonly location?: (answer: any) => string;
+  /**
+   * Of a POST that is done in steps, each of them whole by itself: what is left is done where the request is repeated because the relay was
+   * killed meanwhile. Says whether the work of an answer that was kept ended so too.
+   */
+  readonly goesOn?: (answer: any, parts: ConsoleParts) => boolean;
   /** Default: 200 with an answer, 204 without. */
   readonly status?: 200 | 201 | 202 | 204;
   /** The content type of a stream that the handler returns. */

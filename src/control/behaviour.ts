@@ -87,7 +87,8 @@ export function createBehaviourControl({ store, now, note }: Parts<unknown>): Be
     const trustUntil = trust > 0 ? now() + trust : undefined;
     const state = request.discard ? 'released' : 'releasing';
     const after = stopSummary({ ...stop, state }, trustUntil);
-    const view = note({ action: 'user.release', target: credential.name, before: stopSummary(stop), after });
+    const gives = request.discard ? undefined : releasedShape(credential, stop, { state, discarded: 0, trustUntil });
+    const view = note({ action: 'user.release', target: credential.name, before: stopSummary(stop), after, gives });
     const discarded = request.discard ? await discard(credential.name, stop, view) : 0;
     const { link: _, linkUntil: __, trustUntil: ___, ...rest } = stop;
     await keep({ ...rest, state, releasedAt: now(), ...(trustUntil === undefined ? {} : { trustUntil }) }, view);
@@ -120,8 +121,9 @@ export function createBehaviourControl({ store, now, note }: Parts<unknown>): Be
       const { profile } = await traitsOf(store, credential);
       const none = newOperatorStop({ ...whose, profile }, { id: newId(), state: 'released', since: 0 });
       const after = stopSummary({ ...whose, state: 'trusted' }, trustUntil);
-      await keep({ ...(stop ?? none), trustUntil }, note({ action: 'user.release', target: credential.name, after }));
-      return releasedShape(credential, none, { state: 'trusted', discarded: 0, trustUntil });
+      const gives = releasedShape(credential, none, { state: 'trusted', discarded: 0, trustUntil });
+      await keep({ ...(stop ?? none), trustUntil }, note({ action: 'user.release', target: credential.name, after, gives }));
+      return gives;
     },
     async hold(name, request) {
       const credential = await existing(name);

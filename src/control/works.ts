@@ -16,10 +16,12 @@ type Work<T> = {
 };
 
 export type Works<T> = {
-  /** @param owner only it may ask for the work. @param run reports its steps. @returns the work, and its end, which never rejects. */
-  start(work: NewWork, run: (progress: Progress) => Promise<T>): { readonly id: string; readonly ended: Promise<void> };
+  /** @param owner only it may ask for the work. @param act reports its steps. @returns the work, and its end, which never rejects. */
+  start(work: NewWork, act: (progress: Progress) => Promise<T>): { readonly id: string; readonly ended: Promise<void> };
   /** How many of its works have not ended. */
   running(owner: string): number;
+  /** Whether the work was begun here, also if it is forgotten. False: by a process that may have ended before it was done. */
+  isOurs(id: string): boolean;
   /** undefined: it is unknown, somebody else's, or ended more than an hour ago. */
   find(id: string, owner: string): Work<T> | undefined;
 };
@@ -33,6 +35,8 @@ const MOST = 200;
 
 export function createWorks<T>(now: Clock = systemClock): Works<T> {
   const works = new Map<string, Kept<T>>();
+  /** Begins each id. */
+  const run = randomUUID().slice(0, 8);
 
   function forget(): void {
     for (const [id, { endedAt }] of works) if (endedAt !== null && now() - endedAt > KEPT_FOR) works.delete(id);
@@ -40,9 +44,9 @@ export function createWorks<T>(now: Clock = systemClock): Works<T> {
   }
 
   return {
-    start({ owner, what }, run) {
+    start({ owner, what }, act) {
       forget();
-      const id = randomUUID();
+      const id = `${run}-${randomUUID()}`;
       const begun = { id, owner, what, state: 'running' as const, startedAt: iso(now()), total: null, done: 0 };
       const work: Kept<T> = { ...begun, result: null, error: null, endedAt: null };
       works.set(id, work);
@@ -54,7 +58,7 @@ export function createWorks<T>(now: Clock = systemClock): Works<T> {
           work.done += done;
         },
       };
-      const ended = run(progress)
+      const ended = act(progress)
         .then((result) => Object.assign(work, { result, state: 'done' }))
         .catch((error: Error) => Object.assign(work, { error: error.message, state: 'failed' }))
         .then(() => {
@@ -62,6 +66,7 @@ export function createWorks<T>(now: Clock = systemClock): Works<T> {
         });
       return { id, ended };
     },
+    isOurs: (id) => id.startsWith(`${run}-`),
     running: (owner) => [...works.values()].filter((one) => one.owner === owner && one.endedAt === null).length,
     find(id, owner) {
       const found = works.get(id);

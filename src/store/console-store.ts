@@ -97,6 +97,9 @@ export type RequestState =
   | { readonly state: 'new' | 'running' | 'different' | 'lost' }
   | ({ readonly state: 'done' } & RequestAnswer);
 
+/** `again`: a request that is `done` or `lost` begins once more, because its work ended with its process. */
+type RequestAgain = { readonly again?: boolean };
+
 /** A finding of `doctor` that an operator does not want to be told of. */
 export type MutedFinding = {
   readonly check: string;
@@ -186,8 +189,8 @@ export type ConsoleStore = {
   seeToken(id: string, at: number, ip: string): Promise<void>;
   removeToken(id: string): Promise<boolean>;
 
-  /** @param hash of the request, so that another one with the same key is noticed. */
-  beginRequest(key: RequestKey, hash: string, at: number): Promise<RequestState>;
+  /** @param hash of the request, so that another one with the same key is noticed. Of two at once, one gets `new`. */
+  beginRequest(key: RequestKey, hash: string, at: number, more?: RequestAgain): Promise<RequestState>;
   /** Keeps the answer for a day. null: nothing was done, and the key is free again. */
   endRequest(key: RequestKey, answer: RequestAnswer | null): Promise<void>;
 

@@ -352,6 +352,13 @@ export function consoleContract({ name, open }: Subject): void {
       expect(await second.beginRequest(done!, 'h', NOW + MINUTE)).toEqual({ state: 'lost' });
       expect(await second.beginRequest(idle!, 'h', NOW + MINUTE)).toEqual({ state: 'new' });
       expect(await second.beginRequest(answered!, 'h', NOW)).toEqual({ state: 'done', ...answer });
+      const again = { again: true };
+      const later = NOW + MINUTE;
+      for (const key of [done!, answered!]) {
+        const both = [first, second].map((store) => store.beginRequest(key, 'h', later, again));
+        expect((await Promise.all(both)).map(({ state }) => state).toSorted()).toEqual(['new', 'running']);
+        expect(await first.beginRequest(key, 'other', later, again)).toEqual({ state: 'different' });
+      }
     });
 
     test('findings keep the time of their result, and muted ones end', async () => {

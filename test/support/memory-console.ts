@@ -199,8 +199,9 @@ export function createMemoryConsole(): MemoryConsole {
         tell('console');
         return tokens.length < before;
       },
-      async beginRequest(key, hash, at) {
-        const state = stateOf(requests.get(requestKey(key)), hash, at);
+      async beginRequest(key, hash, at, { again = false } = {}) {
+        const known = stateOf(requests.get(requestKey(key)), hash, at);
+        const state: RequestState = again && /^(done|lost)$/.test(known.state) ? { state: 'new' } : known;
         if (state.state === 'new') requests.set(requestKey(key), { hash, at, changed: false, status: null, body: '' });
         return state;
       },

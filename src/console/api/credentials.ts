@@ -192,6 +192,7 @@ export const CREDENTIAL_ROUTES = [
     method: 'POST',
     path: `${path}/release`,
     ...write,
+    goesOn: () => false, // what is held is removed in steps; the stop ends with the last one
     about:
       'Lets mail leave that is held because of unusual behaviour, or removes it. More than 100 recipients are removed only with the password again.',
     confirm: async ({ control, params, body: { discard } }) => {

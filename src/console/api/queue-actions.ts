@@ -108,7 +108,16 @@ const ABOUT: Readonly<Record<Action, string>> = {
 };
 
 const whereWork = ({ id }: { readonly id: string }) => `/api/v1/queue/work/${id}`;
-const acts = { ...access, method: 'POST', status: 202, body: chosen, answer: work, location: whereWork } as const;
+/** Each step of work is a transaction by itself, and done again it finds what is left. */
+const steps = {
+  ...access,
+  method: 'POST',
+  status: 202,
+  answer: work,
+  location: whereWork,
+  goesOn: ({ id, state }: v.InferOutput<typeof work>, { works }: ConsoleParts) => state === 'running' && !works.isOurs(id),
+} as const;
+const acts = { ...steps, body: chosen } as const;
 const aboutOf = (action: Action) => `${ABOUT[action]} Work that takes long goes on: Location says where to ask for it.`;
 
 const HARMLESS = (['retry', 'hold', 'release', 'reroute'] as const).map((action) =>
@@ -162,13 +171,9 @@ export const QUEUE_ACTION_ROUTES = [
     },
   }),
   route({
-    method: 'POST',
+    ...steps,
     path: '/destinations/:key/resume',
-    ...access,
-    status: 202,
-    location: whereWork,
     about: 'Ends the rest of the hosts of a destination, and makes its mail due now.',
-    answer: work,
     handle: ({ params, ...asked }) => begin('retry', { destination: params.key }, asked),
   }),
 ];

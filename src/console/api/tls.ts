@@ -62,6 +62,7 @@ export const TLS_ROUTES = [
     method: 'POST',
     path: '/tls/policies/:domain/refresh',
     ...write,
+    goesOn: () => false, // it is shown as it was stored: fetched once more, it is the same or newer
     about: 'Fetches a policy now, also one that no mail has asked for.',
     answer: wholePolicy,
     handle: ({ control, params }) => control.tlsPolicies.refresh(readDomain(params.domain)),

@@ -76,14 +76,15 @@ export const auditOperations: OperationTable<Names> = {
   },
   beginRequest: {
     kind: 'write',
-    async run({ tx }, { owner, key, hash, at }) {
+    async run({ tx }, begun) {
+      const { owner, key, hash, at } = begun;
       // Of two at once, the second one waits for the row of the first.
       const fresh = 'INSERT INTO console_requests VALUES ($1, $2, $3, $4, 0, NULL, NULL) ON CONFLICT (owner, key)';
       if ((await tx.run(`${fresh} DO NOTHING`, owner, key, hash, at)) > 0) return { state: 'new' };
       const sql = 'SELECT hash, at, changed, status, body FROM console_requests WHERE owner = $1 AND key = $2 FOR UPDATE';
-      const state = stateOfRequest(await tx.get<RequestRow>(sql, owner, key), hash, at);
-      const again = 'DO UPDATE SET hash = excluded.hash, at = excluded.at, changed = 0, status = NULL, body = NULL';
-      if (state.state === 'new') await tx.run(`${fresh} ${again}`, owner, key, hash, at);
+      const state = stateOfRequest(await tx.get<RequestRow>(sql, owner, key), begun);
+      const anew = 'DO UPDATE SET hash = excluded.hash, at = excluded.at, changed = 0, status = NULL, body = NULL';
+      if (state.state === 'new') await tx.run(`${fresh} ${anew}`, owner, key, hash, at);
       return state;
     },
   },

@@ -69,18 +69,21 @@ export type RequestRow = {
   readonly body: string | null;
 };
 
+type BegunRequest = { readonly hash: string; readonly at: number; readonly again: boolean };
+
 /** What a repeated request is told. `new` also where the first one has ended with its process and had changed nothing. */
-export function stateOfRequest(row: RequestRow | undefined, hash: string, at: number): RequestState {
+export function stateOfRequest(row: RequestRow | undefined, { hash, at, again }: BegunRequest): RequestState {
   if (row === undefined || row.at <= at - REQUEST_KEPT) return { state: 'new' };
   if (row.hash !== hash) return { state: 'different' };
-  if (row.status !== null) return { state: 'done', status: row.status, body: row.body ?? '' };
+  if (row.status !== null) return again ? { state: 'new' } : { state: 'done', status: row.status, body: row.body ?? '' };
   if (row.at > at - REQUEST_PATIENCE) return { state: 'running' };
-  return { state: row.changed !== 0 ? 'lost' : 'new' };
+  return { state: row.changed !== 0 && !again ? 'lost' : 'new' };
 }
 
-export function beginRequest({ db }: Context, { owner, key, hash, at }: RequestKey & { hash: string; at: number }): RequestState {
+export function beginRequest({ db }: Context, begun: RequestKey & BegunRequest): RequestState {
+  const { owner, key, hash, at } = begun;
   const row = db.get<RequestRow>('SELECT * FROM console_requests WHERE owner = ? AND key = ?', owner, key);
-  const state = stateOfRequest(row, hash, at);
+  const state = stateOfRequest(row, begun);
   if (state.state === 'new')
     db.run('INSERT OR REPLACE INTO console_requests VALUES (?, ?, ?, ?, 0, NULL, NULL)', owner, key, hash, at);
   return state;

@@ -245,7 +245,7 @@ function consoleStore(client: StoreCaller): ConsoleStore {
     token: (hash) => client.call('token', hash),
     seeToken: (id, at, ip) => client.callWithCompany('seeToken', { id, at, ip }),
     removeToken: (id) => client.call('removeToken', id),
-    beginRequest: (key, hash, at) => client.call('beginRequest', { ...key, hash, at }),
+    beginRequest: (key, hash, at, { again = false } = {}) => client.call('beginRequest', { ...key, hash, at, again }),
     endRequest: (key, answer) => client.call('answerRequest', { ...key, answer }),
     mutes: () => client.call('mutes', undefined),
     putMute: (mute) => client.call('putMute', mute),
