@@ -140,6 +140,13 @@ function checkRoutes({ routes }: Config, report: Report): void {
       const how = route.tls === 'encrypt' ? 'by anyone on the way who answers as the host' : 'on the way';
       report('warning', `routes[${i}].tls`, `is ${route.tls}: the password can be read ${how}; use verify`);
     }
+    const other = routes.findIndex((one) => isSameAccount(one, route) && one.maxConnections !== undefined);
+    if (route.maxConnections !== undefined && routes[other]!.maxConnections !== route.maxConnections)
+      report(
+        'error',
+        `routes[${i}].maxConnections`,
+        `is ${route.maxConnections}, and routes[${other}] with the same hosts and user has ${routes[other]!.maxConnections}: an account has one limit`,
+      );
     if (i < routes.length - 1 && conditions.every((key) => route[key] === undefined)) {
       report('warning', `routes[${i}]`, 'matches all mail: the routes after it are never used');
     }
@@ -205,6 +212,11 @@ function checkFallback({ hostname, delivery: { fallback }, queue }: Config, repo
       named.add(provider);
     }
   }
+}
+
+/** True if connections of both routes count together. */
+function isSameAccount(one: Route, other: Route): boolean {
+  return one.login?.user === other.login?.user && one.hosts.join() === other.hosts.join();
 }
 
 /** True if some mail may match both routes. Patterns are compared as text. */

@@ -60,6 +60,11 @@ export const routeFields = {
       '`false`: a message gets no DKIM signature of ours if all its recipients take such routes. For an upstream that signs itself, or that accepts one signature only. The relay decides this when it accepts the message, before it knows the MX, so it has no effect with `mx`.',
   },
   ip: { type: ipPolicy, about: 'As `delivery.ip`.' },
+  maxConnections: {
+    type: type.count(1, 1000),
+    about:
+      'The most connections at once to the account at these hosts, of all threads, and of all relays that share a database. Routes with the same `hosts` and `login.user` are one account. Mail waits while all are in use. Without it, `delivery.concurrency` for each relay.',
+  },
 } as const;
 
 export const fallbackFields = {

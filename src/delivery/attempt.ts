@@ -9,14 +9,15 @@ import type { Letter } from './envelope-commands.ts';
 import type { Place, Places } from './places.ts';
 import type { Targets } from './plan.ts';
 import type { Kept } from './pool.ts';
-import { type DeliverySession, isUsable, openSession, type SessionContext, type Target } from './session.ts';
+import { type DeliverySession, isUsable, type NoSession, openSession, type SessionContext, type Target } from './session.ts';
 import { type Judged, type TransactionResult, transact } from './transaction.ts';
 import type { Transcript } from './transcript.ts';
+import { hasHadItsTurn } from './upstream-slots.ts';
 import { endPatience, type PaceEffect, STOPPED, type Verdict } from './verdict.ts';
 
 export type AttemptContext = {
   readonly kept: Kept;
-  readonly places: Pick<Places, 'makeRoom'>;
+  readonly places: Pick<Places, 'makeRoom' | 'slots'>;
   readonly session: SessionContext;
   /** Addresses that could not be connected to a short while ago. */
   readonly unreachable: Cache<string, true>;
@@ -169,6 +170,8 @@ class Conversation {
   /** The message has been tried before. */
   readonly #later: boolean;
   #stopped = false;
+  /** While it waits for a slot. */
+  #inLine: AbortController | undefined;
   #connection: Connection | undefined;
   #session: DeliverySession | undefined;
 
@@ -191,9 +194,9 @@ class Conversation {
     let cap: number | undefined;
     for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
       let judged = session === undefined ? 'stale' : await this.#send(session, group);
-      if (judged === 'stale') {
+      while (judged === 'stale') {
         cap = session?.cap ?? cap;
-        const opened = await this.#open(target);
+        const opened = await (target.isLimited === true ? this.#openLimited(target) : this.#open(target));
         if ('verdict' in opened) {
           const result = { verdict: opened.verdict, target, tls: opened.tls, dsn: false };
           // A host that does not meet a policy is as good as none: RFC 8461 §8.4.
@@ -206,13 +209,12 @@ class Conversation {
       }
       const { tls, extensions, assurance, proof } = session!;
       const dsn = extensions.dsn && !group.bare;
-      if (judged !== 'stale') {
-        for (const [at, i] of group.indexes.entries())
-          given[i] = withCap({ verdict: judged[at]!.verdict, target, tls, assurance, proof, dsn }, cap);
-        if (judged.some(({ again }) => again !== undefined)) groups.unshift(...followers(group, judged));
-      }
+      for (const [at, i] of group.indexes.entries())
+        given[i] = withCap({ verdict: judged[at]!.verdict, target, tls, assurance, proof, dsn }, cap);
+      if (judged.some(({ again }) => again !== undefined)) groups.unshift(...followers(group, judged));
       if (groups.length > 0 && isUsable(session!)) continue;
       if (this.#job.transcript !== undefined) session!.worn = true;
+      if (target.isLimited === true && hasHadItsTurn(session!.connection.openedAt)) session!.worn = true;
       this.#context.kept.give(session!, this.#job.hosts);
       session = undefined;
     }
@@ -240,13 +242,38 @@ class Conversation {
     this.#context.live.delete(this);
   }
 
-  async #open(target: Target) {
+  /** With a slot, which is given back when all of its connections are closed; or one that is kept and has its slot. */
+  async #openLimited(target: Target): Promise<DeliverySession | NoSession> {
+    const { slots } = this.#context.places;
+    for (let insists = false; !this.#stopped; insists = true) {
+      this.#inLine = new AbortController();
+      const slot = await slots.take(this.#job.hosts, { signal: this.#inLine.signal, insists });
+      this.#inLine = undefined;
+      if (slot === 'kept') {
+        const session = this.#kept(target);
+        if (session !== undefined) return session;
+      } else if ('verdict' in slot) return { verdict: slot.verdict, reached: false };
+      else {
+        const closed: Promise<void>[] = [];
+        try {
+          return await this.#open(target, (connection) => closed.push(connection.closed));
+        } finally {
+          void Promise.all(closed).then(() => slots.give(slot));
+        }
+      }
+    }
+    return { verdict: STOPPED, reached: false };
+  }
+
+  async #open(target: Target, also?: (connection: Connection) => void): Promise<DeliverySession | NoSession> {
     const { session: context, unreachable, places } = this.#context;
     const { transcript, place } = this.#job;
-    await places.makeRoom(place);
-    if (this.#stopped) return { verdict: STOPPED, reached: false, tls: undefined };
+    // A slot counts the sessions that wait, and more exactly.
+    if (target.isLimited !== true) await places.makeRoom(place);
+    if (this.#stopped) return { verdict: STOPPED, reached: false };
     const begun = (connection: Connection) => {
       this.#connection = connection;
+      also?.(connection);
       connection.transcript = transcript;
       transcript?.note(`connecting to ${target.mx} [${target.ip}] port ${target.port}`);
     };
@@ -291,6 +318,7 @@ class Conversation {
   /** What has sent its final dot waits for the reply, unless there is no time left for that. */
   stop(reason: unknown): void {
     this.#stopped = true;
+    this.#inLine?.abort();
     const committed = this.#session?.committed === true;
     if (committed && reason !== 'now') return;
     this.#connection?.destroy({ kind: 'aborted', stage: committed ? 'dot' : 'MAIL', detail: 'the relay stops' });

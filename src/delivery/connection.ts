@@ -53,6 +53,7 @@ type Peer = { readonly ip: string; readonly port: number; readonly source?: stri
 export class Connection {
   #socket: Socket;
   readonly #timeouts: Milliseconds;
+  #onClosed = () => {};
   #reader = new ReplyReader();
   #waiting: Waiting | undefined;
   /** Told when a write has left the process, a reply has come too early, or the connection has ended. */
@@ -68,6 +69,12 @@ export class Connection {
   #protocol: string | undefined;
   #peer: TlsPeer | undefined;
   #localAddress: string | undefined;
+  /** By `performance.now()`. */
+  readonly openedAt = performance.now();
+  /** Resolves when its socket is closed. */
+  readonly closed = new Promise<void>((resolve) => {
+    this.#onClosed = resolve;
+  });
   /** Called once, when the connection ends while nobody waits for anything: it lay idle. */
   onIdleEnd: (() => void) | undefined;
   /** What vouches for the host, where that was demanded. */
@@ -216,7 +223,10 @@ export class Connection {
       else if (this.#stage === 'handshake') this.#end('tls', 'handshake', cause);
       else this.#end('lost', this.#stage, cause);
     });
-    this.#socket.on('close', () => this.#end(this.#stage === 'handshake' ? 'tls' : 'lost', this.#stage, cause));
+    this.#socket.on('close', () => {
+      this.#end(this.#stage === 'handshake' ? 'tls' : 'lost', this.#stage, cause);
+      this.#onClosed();
+    });
   }
 
   #take(chunk: Buffer): void {

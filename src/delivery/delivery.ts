@@ -12,33 +12,33 @@ import type {
   SignsFunction,
   TlsLevel,
 } from '../smtp/route.ts';
-import type { Claim, OperationStore, Shaping, StoredRecipient } from '../store/store.ts';
+import type { Claim, OperationStore, Shaping, SlotStore, StoredRecipient } from '../store/store.ts';
 import { createCache } from '../system/cache.ts';
-import { type Clock, HOUR, MINUTE, SECOND, systemClock } from '../system/clock.ts';
+import { type Clock, HOUR, MINUTE, systemClock } from '../system/clock.ts';
 import type { PolicyMode } from '../tls-policy/tls-policy.ts';
 import { type AttemptContext, type AttemptResult, attempt, effectOf } from './attempt.ts';
+import { heldFrom, isClosed, outcomeOf, outcomeOfClosed, type Waits } from './attempt-outcome.ts';
 import { deadlines } from './connection.ts';
 import { attemptFallback, type FallbackLetter } from './fallback-attempt.ts';
 import type { HeldPolicies } from './host-policy.ts';
 import { isSourceOf } from './ip-families.ts';
-import { judgedIn, suppressIn } from './judged.ts';
 import { Pacing } from './pacing.ts';
 import type { Places, TurnedAway } from './places.ts';
 import { type PlanContext, planFor } from './plan.ts';
 import { createPlanContext } from './plan-context.ts';
 import { createPool, type OnIdle, type Pool } from './pool.ts';
 import { destinationOf, signs } from './route.ts';
-import type { Target } from './session.ts';
 import type { SessionResults } from './session-results.ts';
 import { fallbackFor } from './shaping/fallback.ts';
 import { heardFrom, withoutCrowd } from './shaping/heard.ts';
-import type { BlockNews, Permit } from './shaping/permit.ts';
+import type { BlockNews } from './shaping/permit.ts';
 import { loadProviders } from './shaping/provider.ts';
 import { type ProviderSurroundings, startProviders } from './shaping/provider-start.ts';
 import type { Heard } from './shaping/provider-way.ts';
 import { loadReplies } from './shaping/reply-table.ts';
 import { createEncryption } from './tls.ts';
 import { createTranscript } from './transcript.ts';
+import { UpstreamSlots, upstreamLimits } from './upstream-slots.ts';
 import { judgeFailure, type Verdict } from './verdict.ts';
 
 export { exceptionsOf, type TlsException } from './operator.ts';
@@ -80,6 +80,8 @@ export type DeliveryOptions = {
   readonly log: EventLog;
   /** Keeps back-off over a restart. */
   readonly operation: Pick<OperationStore, 'paces' | 'putPace' | 'removePace'> & ProviderSurroundings['operation'];
+  /** Counts connections to upstreams with a limit over all relays. Absent: this is the only one. */
+  readonly slots?: SlotStore | undefined;
   /** Mail that is held for a provider. Absent: its store holds none. */
   readonly held?: ProviderSurroundings['held'];
   readonly onBlock?: ProviderSurroundings['onBlock'];
@@ -180,7 +182,7 @@ export type Courier = Pick<Delivery, 'deliver' | 'close'> &
 
 export type CourierOptions = Omit<
   DeliveryOptions,
-  'operation' | 'held' | 'onBlock' | 'onFallback' | 'fallbackMail' | 'concurrency' | 'maxSessions'
+  'operation' | 'slots' | 'held' | 'onBlock' | 'onFallback' | 'fallbackMail' | 'concurrency' | 'maxSessions'
 >;
 
 /** Rejects where `caFile` cannot be read or the store fails. @param elsewhere makes the attempts in other threads. */
@@ -188,6 +190,7 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
   const now = given.now ?? systemClock;
   let options = given; // before pacing, which asks for its limits while it restores stored rests
   let table = loadProviders(given.providers);
+  let limits = upstreamLimits(given.routes);
   const providers = await startProviders(given, {
     now,
     find: (key) => table.byKey.get(key),
@@ -201,7 +204,8 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
   const kept = { trim: (count: number) => courier.trim(count), drop: (hosts: string) => courier.drop(hosts) };
   const pacing = await Pacing.start({
     ...{ operation: given.operation, log: given.log, now, kept, providers },
-    concurrency: () => options.concurrency,
+    concurrency: (key) => Math.min(options.concurrency, limits.get(key) ?? options.concurrency),
+    slots: new UpstreamSlots({ limitOf: (key) => limits.get(key), store: given.slots, drop: kept.drop, log: given.log }),
     maxSessions: () => options.maxSessions,
   });
   const courier = elsewhere?.(pacing) ?? createCourier(given, pacing, pacing.noteIdle);
@@ -213,6 +217,7 @@ export async function startDelivery(given: DeliveryOptions, elsewhere?: (places:
     return () => {
       options = next;
       table = nextTable;
+      limits = upstreamLimits(next.routes);
       follow();
       pacing.forgetWays();
       providers.followOptions();
@@ -354,7 +359,7 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
     }
     const waits = heldFrom(heard, permit, provider ?? key, now());
     const outcomes = results.map((result) =>
-      isClosed(result, permit) ? heldOutcome(permit!, now() + HOUR) : outcomeOf(result, started, waits),
+      isClosed(result, permit) ? outcomeOfClosed(permit!, now() + HOUR) : outcomeOf(result, started, waits),
     );
     const conversation = transcript?.text() ?? '';
     return conversation === '' ? outcomes : outcomes.map((outcome) => ({ ...outcome, conversation }));
@@ -391,60 +396,4 @@ export function createCourier(given: CourierOptions, pacing: Places, onIdle?: On
       await pool.close();
     },
   };
-}
-
-/** Domains share sessions, and each has its own policy. */
-function policyMet({ basis, tls }: Target, assurance: AttemptResult['assurance']): { policyId?: string } {
-  return basis.sts !== undefined && (tls.isSts || assurance === 'sts-testing') ? { policyId: basis.sts.id } : {};
-}
-
-/** The provider refuses our address in the family of IP that its host has, and the host has no other. */
-function isClosed({ target, verdict }: AttemptResult, permit: Permit | undefined): boolean {
-  return permit?.closedBy !== undefined && target === undefined && verdict.kind === 'delayed';
-}
-
-function heldOutcome({ provider, closedBy }: Permit, notBefore: number): Outcome {
-  const { reply, since } = closedBy!;
-  return { kind: 'returned', reply, seconds: 0, notBefore, heldBy: { provider, since } };
-}
-
-/** Why mail waits, besides its verdict. */
-type Waits = Pick<TurnedAway, 'notBefore' | 'heldBy'>;
-
-/** A reply that leaves no doubt that our address is refused, by the provider and not by one domain: the mail is held from now on. */
-function heldFrom(heard: readonly Heard[], permit: Permit | undefined, provider: string, since: number): Waits {
-  const isRefused = heard.some(
-    ({ kind, verb, sure, own }) =>
-      kind === 'us' && verb === 'hold' && sure === true && (permit?.believed[own ? 'own' : 'other'] ?? true),
-  );
-  return isRefused ? { heldBy: { provider, since } } : {};
-}
-
-type Where = Pick<Outcome, 'mx' | 'ip' | 'tls' | 'assurance' | 'proof' | 'seconds'>;
-/** Filled in field by field: to put it together from parts costs several times as much. */
-type WhereSoFar = { -readonly [K in keyof Where]: Where[K] };
-
-function outcomeOf({ verdict, target, tls, assurance, proof, dsn }: AttemptResult, started: number, waits: Waits = {}): Outcome {
-  const where: WhereSoFar = { seconds: Math.round(performance.now() - started) / SECOND };
-  if (target !== undefined) {
-    where.mx = target.mx;
-    where.ip = target.ip;
-  }
-  if (tls !== undefined) where.tls = tls;
-  if (assurance !== undefined) where.assurance = assurance;
-  if (proof !== undefined) where.proof = proof;
-  if (target !== undefined && assurance !== undefined) Object.assign(where, policyMet(target, assurance));
-  if (verdict.judgement !== undefined) Object.assign(where, judgedIn(verdict.judgement, target));
-  if (verdict.kind === 'failed')
-    return { ...where, kind: verdict.kind, reply: verdict.reply, ...suppressIn(verdict.judgement, target) };
-  const { kind, reply, judgement } = verdict;
-  const { notBefore, heldBy } = waits;
-  if (kind === 'relayed') return { ...where, kind, reply, dsnPassedOn: dsn };
-  if (kind === 'returned')
-    return { kind, reply, ...where, ...(notBefore !== undefined && { notBefore }), ...(heldBy !== undefined && { heldBy }) };
-  if (kind !== 'delayed') return { kind, reply, ...where };
-  if (verdict.about === 'us' && verdict.waitsForUs === true) return { kind, reply, ...where, waitsForUs: true };
-  return judgement?.action.verb === 'hold' && heldBy !== undefined
-    ? { kind, reply, ...where, heldBy }
-    : { kind, reply, ...where };
 }

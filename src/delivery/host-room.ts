@@ -3,7 +3,7 @@ import type { HostSet } from './host-set.ts';
 
 type HostRoomOptions = {
   /** Sessions at once to one host set. */
-  readonly most: () => number;
+  readonly most: (key: string) => number;
   /** Leaves one session that waits, or waits for one that is being left. */
   readonly drop: (hosts: string) => Promise<void>;
 };
@@ -33,12 +33,12 @@ export class HostRoom {
    */
   isThere({ key, running }: HostSet): boolean {
     const waiting = this.#waiting.get(key) ?? 0;
-    return waiting === 0 || running + waiting <= this.#options.most();
+    return waiting === 0 || running + waiting <= this.#options.most(key);
   }
 
   /** Resolves when the session fits. Never rejects. */
   async make(set: HostSet): Promise<void> {
-    for (let tries = this.#options.most() + MORE_TRIES; tries > 0 && !this.isThere(set); tries--) {
+    for (let tries = this.#options.most(set.key) + MORE_TRIES; tries > 0 && !this.isThere(set); tries--) {
       await this.#options.drop(set.key).catch(() => {});
     }
   }

@@ -4,8 +4,10 @@
  * attempt goes first. A sender that the hosts refuse rests alone.
  */
 import { type Clock, HOUR, MINUTE } from '../system/clock.ts';
+import type { TurnedAway } from './places.ts';
 import type { Permit } from './shaping/permit.ts';
-import type { PaceEffect } from './verdict.ts';
+import { describeHosts } from './shaping/provider-gate.ts';
+import { judgeReturned, type PaceEffect } from './verdict.ts';
 
 export type PaceState = {
   /** Sessions at a time. */
@@ -338,4 +340,15 @@ export class HostSet {
   get #capacity(): number {
     return this.#rests && this.#lifted ? ROOM_LIFTED : capacity(this.#state, this.#options.now());
   }
+}
+
+/** Undefined: mail of this sender may go there now. */
+export function restOf(set: HostSet, sender: string): TurnedAway | undefined {
+  const until = set.senderBlockedUntil(sender);
+  if (!set.resting && until === undefined) return undefined;
+  const whose = set.resting ? '' : ` for mail from <${sender}>`;
+  return {
+    verdict: judgeReturned(`Waiting until ${describeHosts(set.key)} may be tried again${whose}`),
+    notBefore: Math.max(until ?? 0, set.resting ? set.state.blockedUntil : 0),
+  };
 }

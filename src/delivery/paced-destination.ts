@@ -25,7 +25,7 @@ type Around = { readonly set: HostSet; readonly provider: string; readonly reaso
 export function pacedDestinations(
   keys: Iterable<readonly [string, string]>,
   sets: ReadonlyMap<string, Around>,
-  { now, max }: { readonly now: number; readonly max: number },
+  { now, max }: { readonly now: number; readonly max: (key: string) => number },
 ): readonly PacedDestination[] {
   const found: PacedDestination[] = [];
   for (const [destination, key] of keys) {
@@ -35,7 +35,7 @@ export function pacedDestinations(
     const { state, running, waiting } = set;
     found.push({
       ...{ destination, hosts: describeHosts(key), provider: provider.includes(':') ? null : provider },
-      ...{ sessions: running, allowed: Math.min(allowed(state, now), max), inLine: waiting },
+      ...{ sessions: running, allowed: Math.min(allowed(state, now), max(key)), inLine: waiting },
       rest: isResting(state, now) ? { until: state.blockedUntil, failures: state.failures, reason } : null,
     });
   }

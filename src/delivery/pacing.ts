@@ -6,7 +6,7 @@ import { onAbort } from '../system/abort.ts';
 import { type Cache, createCache } from '../system/cache.ts';
 import { type Clock, HOUR, MINUTE, SECOND } from '../system/clock.ts';
 import { HostRoom } from './host-room.ts';
-import { type AttemptPlace, HostSet, isResting, type PaceState, START } from './host-set.ts';
+import { type AttemptPlace, HostSet, isResting, type PaceState, restOf, START } from './host-set.ts';
 import { type PacedDestination, pacedDestinations } from './paced-destination.ts';
 import type { Entrant, LookUp, Places, TurnedAway } from './places.ts';
 import { ReportPlaces } from './report-places.ts';
@@ -15,6 +15,7 @@ import type { Permit } from './shaping/permit.ts';
 import { describeHosts, ProviderGate } from './shaping/provider-gate.ts';
 import type { ProviderPace } from './shaping/provider-pace.ts';
 import type { Heard } from './shaping/provider-way.ts';
+import type { UpstreamSlots } from './upstream-slots.ts';
 import { judgeReturned, type PaceEffect, STOPPED } from './verdict.ts';
 
 type PacingOptions = {
@@ -22,10 +23,11 @@ type PacingOptions = {
   readonly log: EventLog;
   readonly now: Clock;
   /** Sessions at once to one host set. */
-  readonly concurrency: () => number;
+  readonly concurrency: (key: string) => number;
   /** Sessions at once to all. */
   readonly maxSessions: () => number;
   readonly kept: KeptSessions;
+  readonly slots: UpstreamSlots;
   /** What providers take, all their hosts together. Absent: no provider has limits. */
   readonly providers?: ProviderPace;
 };
@@ -60,6 +62,7 @@ const TELL_EVERY = MINUTE;
 const MAX_SETS = 20_000;
 
 export class Pacing implements Places {
+  readonly slots: UpstreamSlots;
   readonly #options: PacingOptions;
   readonly #sets = new Map<string, Surroundings>();
   /** The host set that a destination had when it was last looked up. */
@@ -82,6 +85,7 @@ export class Pacing implements Places {
 
   private constructor(options: PacingOptions) {
     this.#options = options;
+    this.slots = options.slots;
     this.#gate = options.providers && new ProviderGate(options.providers);
     this.#sessions = new SessionPlaces({ max: options.maxSessions, kept: options.kept });
     this.#hostRoom = new HostRoom({ most: options.concurrency, drop: (hosts) => options.kept.drop(hosts) });
@@ -187,7 +191,7 @@ export class Pacing implements Places {
 
   /** The destinations whose hosts are known, as they are paced now. `sets`: how many sets of hosts there are. */
   inspect(): { readonly sets: number; readonly destinations: readonly PacedDestination[] } {
-    const limits = { now: this.#options.now(), max: this.#options.concurrency() };
+    const limits = { now: this.#options.now(), max: this.#options.concurrency };
     return { sets: this.#sets.size, destinations: pacedDestinations(this.#keys.entries(), this.#sets, limits) };
   }
 
@@ -201,10 +205,12 @@ export class Pacing implements Places {
       if (set.key.startsWith('route:')) set.lift(this.#options.now());
     }
     this.#sessions.advance(); // there may be more now
+    this.slots.followOptions();
   }
 
   close(): void {
     this.#closed = true;
+    this.slots.close();
     this.#sessions.sendAway();
     for (const { set, wake } of this.#sets.values()) {
       clearTimeout(wake);
@@ -225,8 +231,8 @@ export class Pacing implements Places {
 
   #create(key: string, state: PaceState): Surroundings {
     if (this.#sets.size >= this.#forgetAt) this.#forgetIdle();
-    const { now, concurrency: max } = this.#options;
-    const set = new HostSet(key, state, { now, max });
+    const { now, concurrency } = this.#options;
+    const set = new HostSet(key, state, { now, max: () => concurrency(key) });
     const around: Surroundings = { set, starved: new Set(), wake: undefined, stored: false, reason: '', provider: key };
     this.#sets.set(key, around);
     return around;
@@ -383,8 +389,9 @@ export class Pacing implements Places {
   readonly makeRoom = ({ set }: AttemptPlace): Promise<void> => this.#hostRoom.make(set);
 
   /** A session of a host set is kept, or no longer. */
-  readonly noteIdle = (hosts: string, change: 1 | -1): void => {
+  readonly noteIdle = (hosts: string, change: 1 | -1, isLeaving = false): void => {
     this.#hostRoom.note(hosts, change);
+    if (change > 0 && !isLeaving) this.slots.noteIdle(hosts);
     this.#gate?.noteKept(this.#sets.get(hosts)?.provider, hosts, change);
   };
 
@@ -435,16 +442,5 @@ export class Pacing implements Places {
   /** A store that fails costs the memory of a rest, no mail. */
   readonly #failed = (error: unknown): void => {
     this.#options.log.emit('pacingNotStored', { error });
-  };
-}
-
-/** Undefined: mail of this sender may go there now. */
-function restOf(set: HostSet, sender: string): TurnedAway | undefined {
-  const until = set.senderBlockedUntil(sender);
-  if (!set.resting && until === undefined) return undefined;
-  const whose = set.resting ? '' : ` for mail from <${sender}>`;
-  return {
-    verdict: judgeReturned(`Waiting until ${describeHosts(set.key)} may be tried again${whose}`),
-    notBefore: Math.max(until ?? 0, set.resting ? set.state.blockedUntil : 0),
   };
 }

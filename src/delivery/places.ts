@@ -1,6 +1,7 @@
 /** The places of attempts: how one is asked for and given back, from whichever thread. */
 import type { Permit } from './shaping/permit.ts';
 import type { Heard, Way } from './shaping/provider-way.ts';
+import type { Slots } from './upstream-slots.ts';
 import type { AboutUs, PaceEffect } from './verdict.ts';
 
 /** Not tried: `notBefore` is set where it makes no sense to come again at once. */
@@ -57,4 +58,6 @@ export type Places = {
   makeRoom(place: Place): Promise<void>;
   /** Gives the place back. @param reason what the hosts said, for the operator. @param heard what concerns their provider. */
   leave(place: Place, effect: PaceEffect, reason: string, heard?: readonly Heard[]): void;
+  /** Of upstreams whose accounts have a limit. */
+  readonly slots: Slots;
 };

@@ -9,6 +9,7 @@ import { createIpFamilies } from './ip-families.ts';
 import { createOperatorPolicies } from './operator.ts';
 import type { PlanContext } from './plan.ts';
 import { loadProviders, type Provider, type ProviderTable, providerOf, providerOfHost } from './shaping/provider.ts';
+import { upstreamLimits } from './upstream-slots.ts';
 
 /** The part of the options that decides about ways. */
 export type WayOptions = Omit<DeliveryOptions, 'operation' | 'log' | 'eightBit' | 'concurrency' | 'maxSessions'> & {
@@ -33,6 +34,7 @@ export function createPlanContext(options: WayOptions, { now, isUnreachable }: K
     isUnreachable,
     policies: { dns, log, sts, validates, validatesNow, results },
     operator: createOperatorPolicies({ destinations, tls, dane, mtaSts, now }),
+    upstreamLimits: upstreamLimits(options.routes),
     modes: { dane, mtaSts },
   };
 }

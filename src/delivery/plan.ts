@@ -85,6 +85,8 @@ export type PlanContext = {
   readonly policies: PolicyContext;
   /** By the recipient's domain. */
   readonly operator: (domain: string) => OperatorPolicies;
+  /** Connections at once to upstreams, by their keys, where they have a limit. */
+  readonly upstreamLimits: ReadonlyMap<string, number>;
   /** For the hosts of routes. */
   readonly modes: OperatorPolicy['modes'];
 };
@@ -172,8 +174,9 @@ export function planByFallback(message: PlannedMessage, rule: FallbackRule, cont
 /** The operator has named these hosts: they may be private, they must prove who they are, and they may ask for a login. */
 function byRoute(route: Route, asks: PolicyQuestion['message'], context: PlanContext): Plan {
   const { hosts, login, tls = 'verify', ip = context.options.ip } = route;
+  const key = upstreamOf(route);
   return {
-    key: upstreamOf(route),
+    key,
     named: route,
     async targets() {
       const families = await context.families.order(ip);
@@ -188,7 +191,11 @@ function byRoute(route: Route, asks: PolicyQuestion['message'], context: PlanCon
         message: { ...asks, tlsOptional: false },
       } as const;
       const policies = createHostPolicies(question, context.policies);
-      const targets = targetsOf(request, context, policies, { login, upstream: true });
+      const targets = targetsOf(request, context, policies, {
+        login,
+        upstream: true,
+        isLimited: context.upstreamLimits.has(key),
+      });
       return { ...targets, problem: () => misrouted(targets.problem()) };
     },
   };
@@ -200,7 +207,7 @@ function misrouted({ reply }: Verdict): AboutUs {
 }
 
 /** `sources`: the addresses of ours to use, where they are not the preferred ones. */
-type Manner = Pick<Target, 'login' | 'upstream' | 'provider' | 'perConnection'> & {
+type Manner = Pick<Target, 'login' | 'upstream' | 'isLimited' | 'provider' | 'perConnection'> & {
   readonly sources?: readonly Way[] | undefined;
 };
 
@@ -267,6 +274,7 @@ function targetsOf(
       },
       login: manner.login,
       upstream: manner.upstream,
+      isLimited: manner.isLimited,
       perConnection: manner.perConnection,
       provider: provider !== undefined && isHostOf(provider, host.name) ? provider : undefined,
     };

@@ -45,8 +45,9 @@ export type Target = {
   /** Hears what the host does not meet. */
   readonly onUnmet?: ((unmet: Unmet) => void) | undefined;
   readonly login?: UpstreamLogin | undefined;
-  /** A host of the operator's route. */
+  /** A host of the operator's route. `isLimited`: its account has a limit of connections. */
   readonly upstream?: boolean | undefined;
+  readonly isLimited?: boolean | undefined;
   /** The key of the provider that runs the host, as far as it is known. */
   readonly provider?: string | undefined;
   /** Messages in one connection. Default: behaviour rule 17. */

@@ -241,7 +241,7 @@ async function startWay(parts: Parts, ground: Ground) {
   const blocks = createBlockNews(events, { store, dns, hostname: config.hostname }, behaviour.blocked);
   const shared = compareConfigurations({ store, log: events, config: () => current.config });
   const ways = { hostname: config.hostname, dns, log: events, operation, sts, results, validates, validatesNow };
-  const told = { held: messages, ...blocks.told, now };
+  const told = { held: messages, slots: store.slots, ...blocks.told, now };
   const delivery = await startDelivery({ ...deliveryOptions(config), ...ways, ...told }, threads?.courier);
   closers.push(() => delivery.close());
   const signer = createSigner({ operation, noKey: config.signing.noKey, warn: events.emit });

@@ -23,6 +23,8 @@ export type Route = {
   /** false: a message that only takes such routes gets no signature of ours. */
   readonly sign?: boolean;
   readonly ip?: IpPolicy;
+  /** Connections at once to the account at these hosts, of all relays that share the data. Absent: no limit of its own. */
+  readonly maxConnections?: number;
 };
 
 /** The relay that takes mail for providers that refuse our address. */

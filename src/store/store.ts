@@ -40,6 +40,7 @@ import type { FeedbackStore } from './feedback-store.ts';
 import type { Lease, Led } from './lease.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
+import type { SlotStore } from './slot-store.ts';
 import type { SuppressionStore } from './suppression-store.ts';
 import type { TlsPolicyStore } from './tls-policy-store.ts';
 import type { TlsResultStore } from './tls-result-store.ts';
@@ -134,6 +135,7 @@ export type {
   TracedRefusal,
   WhichDkimKey,
 } from './operation-store.ts';
+export type { SlotStore } from './slot-store.ts';
 export { type NewSuppression, type SuppressionNews, suppressionKey } from './suppression.ts';
 export type { SuppressionStore } from './suppression-store.ts';
 export type { StoredStsPolicy, TlsPolicyStore } from './tls-policy-store.ts';
@@ -234,6 +236,8 @@ export type OpenedStore = Store & {
   announce(digest: string): void;
   /** The other living relays, as they were some seconds ago. A store in files has none. */
   relays(): readonly OtherRelay[];
+  /** Absent: no other relay shares the data. */
+  readonly slots?: SlotStore;
   /** undefined: the data are in files, or nothing was measured yet. */
   database(): DatabaseSize | undefined;
   /**

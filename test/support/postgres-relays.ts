@@ -20,11 +20,12 @@ export type SharingRelays = {
   send(relay: RelayProcess, text: string, to?: readonly string[]): Promise<string>;
 };
 
+type Settings = NonNullable<RelayOptions['settings']>;
 type Sharing = {
   /** Relays to start. Default: 2. */
   readonly count?: number;
   readonly script?: MxServerOptions['script'];
-  readonly settings?: RelayOptions['settings'];
+  readonly settings?: Settings | ((mx: MxServer) => Settings);
   /** What stands in `store` besides the place of the database. */
   readonly store?: Readonly<Record<string, unknown>>;
   /** All servers of the cluster. Default: the one with the database. */
@@ -36,7 +37,7 @@ export async function startSharingRelays(
   server: Pick<PostgresServer, 'sql' | 'port'>,
   options: Sharing = {},
 ): Promise<SharingRelays> {
-  const { count = 2, script = {}, settings = {}, servers = [server] } = options;
+  const { count = 2, script = {}, settings: given = {}, servers = [server] } = options;
   const database = await newDatabase(server, OWNER);
   const folder = temporaryFolder('sharing');
   onTestFinished(() => folder.remove());
@@ -44,6 +45,7 @@ export async function startSharingRelays(
   writeFileSync(passwordFile, `${OWNER_PASSWORD}\n`);
   chmodSync(passwordFile, 0o600);
   const mx = await startMxServer({ hostname: 'mx.dest.test', address: loopbackAddress(), script });
+  const settings = typeof given === 'function' ? given(mx) : given;
   const dns = await startDnsServer({
     zone: {
       'dest.test': { MX: ['10 mx.dest.test'] },

@@ -16,6 +16,7 @@ import { QUIET } from './silence.ts';
 
 type Seat = NonNullable<Caller['place']>;
 type LookUp = ReturnType<Places['lookUp']>;
+type Slot = Extract<Awaited<ReturnType<Places['slots']['take']>>, { readonly hosts: string }>;
 type Granted = Extract<Awaited<ReturnType<Pacing['enter']>>, { readonly number: number }>;
 
 /** Places, and what is told of the sessions that are kept for the next message. */
@@ -54,6 +55,7 @@ export class Member {
   readonly #lookUps = new Map<number, LookUp>();
   readonly #entering = new Map<number, AbortController>();
   readonly #granted = new Map<number, Granted>();
+  readonly #slots = new Map<number, Slot>();
   readonly #idle = new Map<string, number>();
   readonly #leaving = new Map<string, number>();
   #lastSeat = 0;
@@ -69,6 +71,7 @@ export class Member {
     this.#neighbours = neighbours;
     this.peer = new ThreadPeer(worker, (error) => machine.log.emit('threadTrouble', { thread, error }));
     this.peer.serve(this.#services());
+    worker.once('exit', () => this.#giveSlots());
   }
 
   get sessions(): number {
@@ -157,6 +160,8 @@ export class Member {
         this.#granted.delete(number);
         if (place !== undefined) places().leave(place, effect, reason, heard);
       },
+      takeSlot: (...asked) => this.#takeSlot(...asked),
+      giveSlot: (number) => this.#giveSlots([number]),
       idle: (...change) => this.#countIdle(...change),
       validatesNow,
       policyFor: (domain) => sts.policyFor(domain),
@@ -219,12 +224,33 @@ export class Member {
     return granted;
   }
 
+  async #takeSlot(number: number, hosts: string, insists: boolean): ReturnType<MainServices['takeSlot']> {
+    const { slots } = this.#machine.places();
+    const ending = new AbortController();
+    this.#entering.set(number, ending);
+    const outcome = await slots.take(hosts, { signal: ending.signal, insists });
+    this.#entering.delete(number);
+    if (outcome === 'kept' || 'verdict' in outcome) return outcome;
+    if (this.#ended) slots.give(outcome);
+    else this.#slots.set(number, outcome);
+    return 'taken';
+  }
+
+  /** The connections of a thread that has ended are closed when it is gone. */
+  #giveSlots(numbers: Iterable<number> = this.#slots.keys()): void {
+    for (const number of [...numbers]) {
+      const slot = this.#slots.get(number);
+      this.#slots.delete(number);
+      if (slot !== undefined) this.#machine.places().slots.give(slot);
+    }
+  }
+
   #countIdle(hosts: string, change: 1 | -1, isLeaving: boolean): void {
     const counts = isLeaving ? this.#leaving : this.#idle;
     const count = (counts.get(hosts) ?? 0) + change;
     if (count > 0) counts.set(hosts, count);
     else counts.delete(hosts);
-    this.#machine.places().noteIdle(hosts, change);
+    this.#machine.places().noteIdle(hosts, change, isLeaving);
   }
 }
 

@@ -109,6 +109,9 @@ export type MainServices = {
   /** The attempt waits no longer. */
   leaveLine(number: number): void;
   leave(number: number, effect: LeaveArguments[1], reason: LeaveArguments[2], heard: LeaveArguments[3]): void;
+  /** A slot at an upstream with a limit, see `Slots`. `leaveLine` ends the wait. */
+  takeSlot(number: number, hosts: string, insists: boolean): Promise<TurnedAway | 'kept' | 'taken'>;
+  giveSlot(number: number): void;
   /** A session of this host set waits for another message or has stopped waiting, or is being left or is closed. */
   idle(hosts: string, change: 1 | -1, isLeaving: boolean): void;
   validatesNow(): Promise<boolean>;

@@ -146,5 +146,25 @@ export function createPlaces(main: Main): Places {
       await main.call('makeRoom', [place.number]);
     },
     leave: ({ number }, effect, reason, heard) => main.tell('leave', [number, effect, reason, heard]),
+    slots: createRemoteSlots(main, () => ++last),
+  };
+}
+
+function createRemoteSlots(main: Main, nextNumber: () => number): Places['slots'] {
+  const numbers = new WeakMap<object, number>();
+  return {
+    async take(hosts, { signal, insists }) {
+      const number = nextNumber();
+      const taking = main.call('takeSlot', [number, hosts, insists]);
+      const leaveLine = () => main.tell('leaveLine', [number]);
+      const forget = onAbort(signal, leaveLine);
+      if (signal.aborted) leaveLine();
+      const outcome = await taking.finally(forget);
+      if (outcome !== 'taken') return outcome;
+      const slot = { hosts };
+      numbers.set(slot, number);
+      return slot;
+    },
+    give: (slot) => main.tell('giveSlot', [numbers.get(slot)!]),
   };
 }

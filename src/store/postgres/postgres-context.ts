@@ -14,6 +14,8 @@ export type PostgresContext = {
   readonly sign: (lease: string) => void;
   /** The number of this process, see `nodes.ts`. */
   readonly node: number;
+  /** Random: this run of this process. */
+  readonly incarnation: string;
   /** The name of this relay: whose back-off `paces` is, and whose retries are. */
   readonly machine: string;
   /** The other relays that lived some seconds ago. */

@@ -14,6 +14,7 @@ import { newsOperations } from './news-rows.ts';
 import { ownerOperations } from './owner-rows.ts';
 import type { OperationTable, PostgresOperation } from './postgres-context.ts';
 import { providerOperations } from './provider-rows.ts';
+import { askSlots } from './slots.ts';
 import { stsOperations } from './sts-rows.ts';
 import { suppressionOperations } from './suppression-rows.ts';
 import { tlsReportOperations } from './tls-report-rows.ts';
@@ -44,7 +45,10 @@ const operations: OperationTable<Exclude<Name, Others>> = {
   ...viewOperations,
 };
 
+/** With what only a store that relays share has. */
+const all = { ...operations, askSlots: { kind: 'write', run: askSlots } } as const;
+
 /** undefined: `accept` or `settle`. */
 export function postgresOperation(name: string): PostgresOperation<any> | undefined {
-  return (operations as Readonly<Record<string, PostgresOperation<any>>>)[name];
+  return (all as Readonly<Record<string, PostgresOperation<any>>>)[name];
 }

@@ -20,6 +20,7 @@ const OFTEN = 'autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshol
  *   commit would hold it until the standby has answered.
  * - `changes` has the last change of each topic by each process, with the number of its transaction.
  * - `nodes.config_digest` is of the settings of a relay; a command has none. Relays compare it.
+ * - `slots` has the connections of each process to upstreams whose accounts have a limit, see `slots.ts`.
  * - `tried_by` is the relay of the last attempt, whose the next one is.
  * - `time_ms()` is the clock by which windows, leases of work and failures are judged, so that machines with other clocks judge alike.
  * - `paces`, `shaping` and `sender_verdicts` are kept by machine, because a host judges the address that it sees, and `behaviour` and
@@ -195,6 +196,10 @@ const MIGRATIONS: readonly string[] = [
   );
   CREATE INDEX audit_at ON audit (at);
   CREATE INDEX messages_about ON messages (about, id) WHERE about IS NOT NULL;
+  CREATE TABLE slots (
+    upstream ${NAME}, incarnation ${NAME}, held integer NOT NULL, waiting integer NOT NULL, since bigint NOT NULL,
+    asked_at bigint NOT NULL, PRIMARY KEY (upstream, incarnation)
+  ) WITH (fillfactor = 50, ${OFTEN});
   `,
 ];
 

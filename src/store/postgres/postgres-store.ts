@@ -12,6 +12,7 @@ import type { JoinedStore, OpenedStore } from '../store.ts';
 import { ChunkSpool } from './chunks.ts';
 import type { ServerOptions } from './database-session.ts';
 import type { PostgresWorkerOptions } from './postgres-worker.ts';
+import { slotStore } from './slots.ts';
 
 /** As the configuration has it. What is absent has its default here. */
 export type PostgresSettings = {
@@ -99,6 +100,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedStor
     announce: (digest) => client.announce(digest),
     relays: () => client.relays(),
     database: () => client.database(),
+    slots: slotStore(client),
     share: (give) => client.share(give),
     close: () => client.close(),
   };

@@ -5,14 +5,12 @@
 import { hostname } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { MINUTE, SECOND } from '../../system/clock.ts';
-import { LeaseLost } from '../lease.ts';
 import { Effects } from '../sqlite/effects.ts';
 import { ANY_CHANGE } from '../sqlite/feed.ts';
 import { SignsOfLife } from '../sqlite/owners.ts';
 import { Ports } from '../sqlite/ports.ts';
-import type { Announcement, Answers, Failure, FromWorker, Request, ToWorker } from '../sqlite/protocol.ts';
-import { IdTaken } from '../sqlite/rows.ts';
-import type { Change, DatabaseSize } from '../store.ts';
+import type { Announcement, Failure, FromWorker, Request, ToWorker } from '../sqlite/protocol.ts';
+import type { DatabaseSize } from '../store.ts';
 import { LaxDatabase } from './acceptance.ts';
 import { sendNote } from './audit-rows.ts';
 import { type ChunkRequest, isChunkRequest, runChunk } from './chunks.ts';
@@ -29,6 +27,7 @@ import { Past } from './past.ts';
 import type { PostgresContext } from './postgres-context.ts';
 import { postgresOperation } from './postgres-operations.ts';
 import { migrateDatabase } from './postgres-schema.ts';
+import { memoryOf, RequestAnswers } from './request-answers.ts';
 import { Revisions, writeChanges } from './revisions.ts';
 import { lockLease } from './value-rows.ts';
 
@@ -58,7 +57,8 @@ const START_PATIENCE = 10 * SECOND;
 
 const port = parentPort as MessagePort;
 const { server, name: relayName, maxSize, pastFile } = workerData as PostgresWorkerOptions;
-const ports = new Ports(port, ([, name, argument], result) => transferOf(name, result, argument));
+const ports = new Ports(port, ([, name, argument], result) => memoryOf(name, result, argument));
+const answers = new RequestAnswers(ports);
 /** A connection that has found the primary tells the others. */
 const onFound = (primary: DatabaseHost) => {
   for (const one of Object.values(links)) one.follow(primary);
@@ -88,7 +88,7 @@ const past = new Past({
     forget();
     port.postMessage({ wentBack } satisfies FromWorker);
   },
-  onForgetful: (error) => rejectAll([], error), // a trouble, though of no request
+  onForgetful: (error) => answers.rejectAll([], error), // a trouble, though of no request
 });
 const condition = new Condition((now) => port.postMessage({ condition: now } satisfies FromWorker));
 const mail: Request[] = [];
@@ -128,7 +128,7 @@ function admit(request: Request): void {
   const name: string = request[1];
   const operation = postgresOperation(name);
   const isMail = name === 'accept' || name === 'settle';
-  if (isMail && request[4] !== undefined) rejectAll([request], new TypeError('A claim, and no lease, guards mail'));
+  if (isMail && request[4] !== undefined) answers.rejectAll([request], new TypeError('A claim, and no lease, guards mail'));
   else if (isMail) {
     mail.push(request);
     mailSince.push(performance.now());
@@ -213,11 +213,11 @@ async function commitMail(group: readonly Request[], patience: number): Promise<
       else results.push(id, outcome.result);
       if ('error' in outcome && outcome.error instanceof LaxDatabase) trouble = databaseFailure(outcome.error);
     }
-    answer(group, { results, failures, effects, changes: result.changes, begun, trouble });
+    answers.answer(group, { results, failures, effects, changes: result.changes, begun, trouble });
   } catch (error) {
     forget();
     if (group.length > 1 && isOfOneRequest(error)) for (const request of group) await commitMail([request], patience);
-    else rejectAll(group, error);
+    else answers.rejectAll(group, error);
   }
 }
 
@@ -231,10 +231,10 @@ async function commitRest(request: Request): Promise<void> {
       if (note !== undefined) sendNote({ tx, effects }, note, result);
       return { result, changes: writeChanges(tx, effects.changes, node.incarnation) };
     });
-    answer([request], { results: [id, result.result], failures: [], effects, changes: result.changes, begun });
+    answers.answer([request], { results: [id, result.result], failures: [], effects, changes: result.changes, begun });
   } catch (error) {
     forget();
-    rejectAll([request], error);
+    answers.rejectAll([request], error);
   }
 }
 
@@ -249,9 +249,9 @@ async function answerAlone(request: Request, from: Link): Promise<void> {
       if (operation === undefined) throw new Error(`This store has no operation ${name}`);
       return operation.run(contextOf(new DatabaseTransaction(session), new Effects(), new DueChanges()), argument as never);
     });
-    answer([request], { results: [id, result], failures: [], effects: new Effects(), changes: [], begun: null });
+    answers.answer([request], { results: [id, result], failures: [], effects: new Effects(), changes: [], begun: null });
   } catch (error) {
-    rejectAll([request], error);
+    answers.rejectAll([request], error);
   } finally {
     busy.others--;
     endIfDone();
@@ -287,53 +287,20 @@ async function write<T>(which: 'mail' | 'rest', work: Work<T>, patience = PATIEN
 }
 
 const contextOf = (tx: DatabaseTransaction, effects: Effects, changes: DueChanges): PostgresContext => ({
-  ...{ tx, effects, due: changes, dueMemory: due, node: node.id, machine: relayName, others },
+  ...{
+    tx,
+    effects,
+    due: changes,
+    dueMemory: due,
+    node: node.id,
+    ...{ incarnation: node.incarnation, machine: relayName, others },
+  },
   sign: (lease) => sendSigns(tx, signs, [lease]),
 });
 
 function forget(): void {
   signs.forget();
   due.forget();
-}
-
-type Done = {
-  readonly results: readonly unknown[];
-  readonly failures: readonly (readonly [number, Failure])[];
-  readonly effects: Effects;
-  readonly changes: readonly Change[];
-  readonly begun: number | null;
-  readonly trouble?: Failure | null;
-};
-
-function answer(requests: readonly Request[], { results, failures, effects, changes, begun, trouble = null }: Done): void {
-  const commit = begun === null ? null : ([(performance.now() - begun) / 1000, requests.length] as const);
-  const answers: Answers = { results, failures, unlink: [], damaged: effects.damaged, changes, commit, trouble };
-  const byId = new Map(requests.map((request) => [request[0], request]));
-  const transfer: ArrayBuffer[] = [];
-  for (let i = 0; i < results.length; i += 2) {
-    const [, name, argument] = byId.get(results[i] as number)!;
-    transfer.push(...transferOf(name, results[i + 1], argument));
-  }
-  ports.answer(requests, { answers, transfer });
-}
-
-function transferOf(name: string, result: unknown, argument: unknown): ArrayBuffer[] {
-  if (name === 'accept') {
-    const { bytes } = result as { bytes: Uint8Array<ArrayBuffer> | null };
-    return bytes === null ? [] : [bytes.buffer];
-  }
-  if (name === 'readChunk') return result === undefined ? [] : [(result as Uint8Array<ArrayBuffer>).buffer];
-  return postgresOperation(name)?.transfer?.(result as never, argument as never) ?? [];
-}
-
-function rejectAll(requests: readonly Request[], error: unknown): void {
-  const failure = databaseFailure(error);
-  const failures = requests.map(([id]) => [id, failure] as const);
-  const trouble = error instanceof IdTaken || error instanceof LeaseLost ? null : failure;
-  ports.answer(requests, {
-    answers: { results: [], failures, unlink: [], damaged: [], changes: [], commit: null, trouble },
-    transfer: [],
-  });
 }
 
 /** Each second: what others have changed. Each five seconds: a sign of life of this process. */

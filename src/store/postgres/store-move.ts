@@ -180,7 +180,7 @@ async function replaceAll(
   try {
     await session.ask('BEGIN');
     const tables = await session.ask<{ name: string }>(
-      `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'smarthost' AND tablename NOT IN ('format', 'nodes', 'life')`,
+      `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'smarthost' AND tablename NOT IN ('format', 'nodes', 'life', 'slots')`,
     );
     await session.ask(`TRUNCATE ${tables.rows.map(({ name }) => name).join(', ')}`);
     const rows = await fill();

@@ -436,6 +436,20 @@ d: [*c, *c, *c]`,
     expect('warnings' in result && result.warnings.map(({ path }) => path)).toEqual(paths);
   });
 
+  test.each([
+    ['{ user: a, hosts: [up.test], maxConnections: 3 }, { hosts: [up.test], maxConnections: 5 }', ['routes[1].maxConnections']],
+    ['{ user: a, hosts: [up.test], maxConnections: 3 }, { hosts: [up.test] }', []],
+    [
+      '{ user: a, hosts: [up.test], maxConnections: 3 }, { hosts: [up.test], login: { user: b, password: c }, maxConnections: 5 }',
+      [],
+    ],
+    ['{ hosts: [up.test], maxConnections: 0 }', ['routes[0].maxConnections']],
+    ['{ hosts: [up.test], maxConnections: many }', ['routes[0].maxConnections']],
+  ])('an account at an upstream has one limit of connections: %s', async (routes, paths) => {
+    const result = await attempt(`hostname: relay.example.net\ntls: { mode: self-signed }\nroutes: [${routes}]`, {});
+    expect('problems' in result ? result.problems.map(({ path }) => path) : []).toEqual(paths);
+  });
+
   test('an ACME directory that is not asked over TLS is refused', async () => {
     const [problem] = await problems("hostname: relay.example.net\ntls: { acme: { directory: 'http://ca.test/directory' } }");
     expect(problem).toMatchObject({ path: 'tls.acme.directory', message: expect.stringContaining('must be an https URL') });

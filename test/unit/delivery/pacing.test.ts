@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { AttemptPlace } from '../../../src/delivery/host-set.ts';
 import { Pacing } from '../../../src/delivery/pacing.ts';
 import type { TurnedAway } from '../../../src/delivery/places.ts';
+import { UpstreamSlots } from '../../../src/delivery/upstream-slots.ts';
 import { createEventLog } from '../../../src/events/events.ts';
 import type { Pace } from '../../../src/store/store.ts';
 import { HOUR, MINUTE } from '../../../src/system/clock.ts';
@@ -11,17 +12,19 @@ import { createLog } from '../../../src/system/log.ts';
 async function startTestPacing({ concurrency = 20, maxSessions = 500 } = {}) {
   const stored = new Map<string, Pace>();
   const clock = { now: 1_700_000_000_000 };
+  const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
   const pacing = await Pacing.start({
     operation: {
       paces: async () => [],
       putPace: async (pace) => void stored.set(pace.key, pace),
       removePace: async (key) => void stored.delete(key),
     },
-    log: createEventLog(createLog({ level: 'silent', format: 'json' })),
+    log,
     now: () => clock.now,
     concurrency: () => concurrency,
     maxSessions: () => maxSessions,
     kept: { trim: () => {}, drop: async () => {} },
+    slots: new UpstreamSlots({ limitOf: () => undefined, drop: async () => {}, log }),
   });
   type Who = { sender?: string; message?: string; signal?: AbortSignal; reportOf?: number };
   const enter = (key: string, { sender = '', message = 'm', signal = new AbortController().signal, reportOf }: Who = {}) => {

@@ -14,7 +14,7 @@ function startMember(places: () => PacedPlaces) {
   const machine = { places, log: { emit: nothing } } as unknown as Machine;
   const neighbours = { ready: nothing, noteUse: nothing, learn: nothing };
   const member = new Member(1, port1 as unknown as Worker, machine, neighbours);
-  return { member, thread: new ThreadPeer<MainServices>(port2, nothing) };
+  return { member, thread: new ThreadPeer<MainServices>(port2, nothing), exit: () => port1.emit('exit', 0) };
 }
 
 test('a thread that ends before delivery has started gives the places of its sessions back', () => {
@@ -44,4 +44,22 @@ test('an attempt whose question for a place fails is forgotten', async () => {
   await expect.poll(() => signals.length).toBe(2);
   member.release();
   expect(signals.map(({ aborted }) => aborted)).toEqual([false, true]);
+});
+
+test('the slots of a thread come back when it is gone, because its connections are open until then', async () => {
+  const given: unknown[] = [];
+  const slots = {
+    take: async (hosts: string) => (hosts === 'full' ? 'kept' : { hosts }),
+    give: (slot: unknown) => void given.push(slot),
+  };
+  const { member, thread, exit } = startMember(() => ({ slots }) as unknown as PacedPlaces);
+  expect(await thread.call('takeSlot', [1, 'up', false])).toBe('taken');
+  expect(await thread.call('takeSlot', [2, 'full', true])).toBe('kept');
+  expect(await thread.call('takeSlot', [3, 'other', false])).toBe('taken');
+  thread.tell('giveSlot', [3]);
+  await expect.poll(() => given).toEqual([{ hosts: 'other' }]);
+  member.release();
+  expect(given).toHaveLength(1);
+  exit();
+  expect(given).toEqual([{ hosts: 'other' }, { hosts: 'up' }]);
 });
