@@ -4,12 +4,16 @@
 
 FROM debian:13-slim AS build
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates nodejs npm
+    && apt-get install -y --no-install-recommends binutils ca-certificates nodejs npm
 WORKDIR /opt/smarthost
 COPY package.json package-lock.json .npmrc ./
-# Headers and manuals in the package of Node are not used, nor the compiler, which npm installs because a package could check types with it.
-RUN npm ci --omit=dev --no-audit --no-fund --loglevel=error \
-    && rm -rf node_modules/node-linux-*/include node_modules/node-linux-*/share node_modules/typescript node_modules/@typescript
+# No script of a package runs; our own makes the link to the Node of the relay. What only a compiler, a debugger or a reader needs goes:
+# headers, manuals, types, source maps, symbols, and the compiler, which npm installs because a package could check types with it.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
+    && npm run --silent postinstall \
+    && rm -rf node_modules/node-linux-*/include node_modules/node-linux-*/share node_modules/typescript node_modules/@typescript \
+    && find node_modules \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.[cm]ts' \) -delete \
+    && strip node_modules/node-linux-*/bin/node
 COPY LICENSE ./
 COPY src src
 # The limits are those of the systemd unit, which has the reasons.

@@ -102,7 +102,7 @@ describe.skipIf(!requirePeer('mmdebstrap', hasDebianRoots()))('the image', () =>
     const [found, version, size] = stdout.trim().split('\n');
     expect(found).toBe('/usr/local/bin/smarthost');
     expect(version).toMatch(/^\d+\.\d+\.\d+/);
-    expect(Number.parseInt(size!, 10)).toBeLessThan(200);
+    expect(Number.parseInt(size!, 10)).toBeLessThan(160);
   });
 
   test('runs unprivileged on a read-only root, answers its health check, and ends on SIGTERM', {
