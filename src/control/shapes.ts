@@ -11,6 +11,7 @@ import type {
   QueueGroup,
   StoredMessage,
 } from '../store/store.ts';
+import { proofPhrase } from '../system/certificate-proof.ts';
 import type { behaviourViews, traitsOf } from './behaviour-view.ts';
 import type { LastLogin } from './last-logins.ts';
 
@@ -85,7 +86,7 @@ function attemptShape({ at, mx, ip, tls, outcome, code, status, reply, seconds, 
   const { assurance, proof, policyId, judged, via, conversation } = more;
   const worth = {
     ...(assurance !== undefined && { assurance }),
-    ...(proof !== undefined && { proof }),
+    ...(proof !== undefined && { proof, phrase: proofPhrase(proof) }),
     ...(policyId !== undefined && { policyId }),
     ...(judged !== undefined && { judged }),
     ...(via !== undefined && { via }),

@@ -91,7 +91,7 @@ function isLower(one: TlsLevel, other: TlsLevel): boolean {
 
 /** A rule that takes something away from what domains or the operator's defaults demand. */
 export type TlsException = {
-  /** `domain example.org`, `mx .example.org` */
+  /** As the entry of `destinations` says it, which is the same in each language: `domain: example.org`, `mx: .example.org`. */
   readonly subject: string;
   /** In words. */
   readonly what: Phrase;
@@ -116,5 +116,5 @@ export function exceptionsOf(destinations: readonly DestinationRule[], usual: Tl
 }
 
 function subjectOf({ domain, mx }: DestinationRule): string {
-  return [...(domain === undefined ? [] : [`domain ${domain}`]), ...(mx === undefined ? [] : [`mx ${mx}`])].join(' with ');
+  return [...(domain === undefined ? [] : [`domain: ${domain}`]), ...(mx === undefined ? [] : [`mx: ${mx}`])].join(', ');
 }

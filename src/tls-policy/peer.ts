@@ -2,6 +2,7 @@
 
 import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
+import { issuerProof, tlsaProof } from '../system/certificate-proof.ts';
 import type { DaneCheck, PkixCheck } from './decision.ts';
 import { type Anchor, anchorsIn, anchorsInDns, hasAnchors, matchOwn } from './tlsa.ts';
 
@@ -54,16 +55,12 @@ export function judgePeer({ pkix, dane }: Checks, peer: Peer, trust: Trust, prov
     const fault = proven === undefined ? judgeByRoots(pkix, peer, own, trust) : sameAs(proven, own);
     if (fault !== undefined) return fault;
   }
-  const issued = `issued by ${lastLine(own.issuer ?? '').slice(0, LONGEST_NAME)}`;
+  const issued = issuerProof(lastLine(own.issuer ?? ''));
   if (dane === undefined) return { kind: 'fits', proof: issued };
   const judgement = judgeByRecords(dane, peer, own, trust);
   if (judgement.kind !== 'fits' || pkix === undefined) return judgement;
   return { kind: 'fits', proof: `${judgement.proof}, ${issued}` };
 }
-
-/** Of an issuer in logs and traces: the host chooses it. */
-const LONGEST_NAME = 100;
-const SHOWN_OCTETS = 8;
 
 function judgeByRoots(pkix: PkixCheck, peer: Peer, own: X509Certificate, trust: Trust): PeerJudgement | undefined {
   const { names, also = names } = pkix;
@@ -84,7 +81,7 @@ function sameAs(proven: X509Certificate, own: X509Certificate): PeerJudgement | 
 function judgeByRecords(dane: DaneCheck, peer: Peer, own: X509Certificate, trust: Trust): PeerJudgement {
   const { base, records, names } = dane;
   const match = matchOwn(records, own);
-  if (match !== undefined) return { kind: 'fits', proof: describe(match, base) };
+  if (match !== undefined) return { kind: 'fits', proof: tlsaProof(match, base) };
   // The host's own certificate must not be its anchor.
   const anchors = [...anchorsInDns(records), ...anchorsIn(records, peer.chain)].filter(
     ({ certificate }) => !certificate.raw.equals(own.raw),
@@ -96,7 +93,7 @@ function judgeByRecords(dane: DaneCheck, peer: Peer, own: X509Certificate, trust
   const isTrusted = ({ certificate }: Anchor) => trusted.some(({ raw }) => raw.equals(certificate.raw));
   const anchor = anchors.find(isTrusted);
   const isSound = peer.distrust === undefined && !trusted.some(({ raw }) => raw.equals(own.raw));
-  if (anchor !== undefined && isSound) return { kind: 'fits', proof: describe(anchor.record, base) };
+  if (anchor !== undefined && isSound) return { kind: 'fits', proof: tlsaProof(anchor.record, base) };
   if (anchors.every(isTrusted)) return unlinked(peer, base);
   return { kind: 'again', anchors: anchors.map(({ certificate }) => certificate) };
 }
@@ -126,11 +123,6 @@ function unlinked({ distrust = 'UNSPECIFIED' }: Peer, base: string): PeerJudgeme
 
 function unfit(check: PeerFault['check'], type: CertificateFault, reason: string, detail: string): PeerJudgement {
   return { kind: 'unfit', check, type, reason, detail };
-}
-
-/** The first octets of the data tell records of one kind apart, while a host changes its key. */
-function describe({ usage, selector, matching, data }: Anchor['record'], base: string): string {
-  return `TLSA ${usage} ${selector} ${matching} ${data.toString('hex', 0, SHOWN_OCTETS).toUpperCase()}… of ${base}`;
 }
 
 const EXPIRED = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);

@@ -36,7 +36,7 @@ test('each domain is named once with its recipients and the last reply, and othe
     ['policyDelays', 'tlsExceptions'].includes(check),
   );
   expect(findings).toMatchObject([
-    { check: 'tlsExceptions', subject: 'domain a.test', result: 'warning', found: 'DANE is ignored, until 2099-01-01' },
+    { check: 'tlsExceptions', subject: 'domain: a.test', result: 'warning', found: 'DANE is ignored, until 2099-01-01' },
     { check: 'policyDelays', subject: 'slow.test', result: 'warning', found: `2 recipients wait: ${POLICY}` },
   ]);
 });

@@ -99,11 +99,11 @@ test('an exception of the operator is told, and what it makes of the host', asyn
   setTlsa(world, [tlsaOf(3, 1, 1, own)]);
   const found = await world.bench.json('tls', 'check', 'good.test', '--connect');
   expect(found).toMatchObject({
-    exceptions: [{ subject: 'domain good.test', what: 'DANE is ignored', until: '2099-01-01T00:00:00.000Z' }],
+    exceptions: [{ subject: 'domain: good.test', what: 'DANE is ignored', until: '2099-01-01T00:00:00.000Z' }],
     hosts: [{ modes: { dane: 'off', mtaSts: 'on' }, demand: 'tls', session: { ok: true, assurance: 'tls', requireTls: true } }],
   });
   expect(found.sentence).toContain('DANE is off here');
-  expect((await check(world)).out).toContain('exception:   domain good.test: DANE is ignored, until 2099-01-01T00:00:00Z\n');
+  expect((await check(world)).out).toContain('exception:   domain: good.test: DANE is ignored, until 2099-01-01T00:00:00Z\n');
 });
 
 test('a look-up that fails: the host is passed over, and the next one is the one that gets the mail', async () => {

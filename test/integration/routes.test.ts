@@ -97,7 +97,7 @@ test('what is asked of one destination holds from a reload on, and an exception 
   const before = await readFile(file, 'utf8');
   await writeFile(file, before.replace('tls: dane', 'tls: none, until: 2099-01-01'));
   await reload();
-  expect(await logged('tlsException')).toMatchObject({ subject: 'domain dest.test', until: '2099-01-01T00:00:00.000Z' });
+  expect(await logged('tlsException')).toMatchObject({ subject: 'domain: dest.test', until: '2099-01-01T00:00:00.000Z' });
   const second = await send(ports.submissions, 'a@dest.test');
   expect(await logged('relayed', (line) => line['queueId'] === second)).toMatchObject({ tls: null });
   expect(await (await fetch(`http://127.0.0.1:${ports.admin}/metrics`)).text()).toContain('\nsmarthost_tls_exceptions 1\n');

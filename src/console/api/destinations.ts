@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { type ConfiguredWay, type Control, type QueuedGroup, readDomain } from '../../control/control.ts';
 import { isRouted } from '../../smtp/route.ts';
+import { proofPhrase } from '../../system/certificate-proof.ts';
 import type { ConsoleParts } from '../console.ts';
 import type { Heard24h, LiveDestination } from '../live-facts.ts';
 import { ApiProblem } from '../problem.ts';
@@ -25,6 +26,7 @@ const session = v.object({
     v.description('What it was worth: `clear`, `tls`, `encrypt`, `verify`, `sts`, `dane` and others.'),
   ),
   proof: v.pipe(maybe, v.description('What its certificate was accepted by.')),
+  phrase: v.pipe(v.nullable(phraseShape), v.description('`proof`, for other languages.')),
   policyId: v.pipe(maybe, v.description('Of the policy of MTA-STS that it met.')),
   fallback: v.pipe(v.boolean(), v.description('With the relay for mail that the provider refuses.')),
 });
@@ -195,8 +197,9 @@ function shapeOf(key: string, live: LiveDestination | undefined, group: QueuedGr
 function heardShape(heard: Heard24h | null) {
   if (heard === null) return null;
   const { since, last, session, ...counted } = heard;
-  const at = session && { ...session, at: iso(session.at) };
-  return { ...counted, since: iso(since), last: { ...last, at: iso(last.at) }, session: at };
+  const phrase = session?.proof == null ? null : proofPhrase(session.proof);
+  const spoken = session && { ...session, at: iso(session.at), phrase };
+  return { ...counted, since: iso(since), last: { ...last, at: iso(last.at) }, session: spoken };
 }
 
 const iso = (at: number) => new Date(at).toISOString();

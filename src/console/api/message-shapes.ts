@@ -1,6 +1,7 @@
 /** The shapes of messages, as `smarthost trace --json` prints them. */
 import * as v from 'valibot';
 import type { RecipientState } from '../../store/store.ts';
+import { phraseShape } from './findings.ts';
 
 export const API_STATES = [
   ...(['queued', 'active', 'delayed', 'uncertain', 'held'] as const),
@@ -47,6 +48,7 @@ const attemptShape = v.object({
   tls: v.nullable(v.string()),
   assurance: v.optional(v.string()),
   proof: v.optional(v.string()),
+  phrase: v.pipe(v.optional(phraseShape), v.description('`proof`, for other languages.')),
   policyId: v.optional(v.string()),
   judged: v.optional(
     v.object({

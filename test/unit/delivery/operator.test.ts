@@ -85,9 +85,9 @@ test('exceptions are named with what they take away, also those that are over or
   ];
   const told = exceptionsOf(rules, 'opportunistic', END).map((one) => ({ ...one, what: inEnglish(one.what) }));
   expect(told).toEqual([
-    { subject: 'domain a.test', what: 'DANE is ignored, MTA-STS is ignored', until: END, isOver: true },
-    { subject: 'domain .b.test with mx mx.test', what: 'policies are only evaluated', until: END + 1, isOver: false },
-    { subject: 'mx mx.test', what: 'TLS is none instead of opportunistic', until: undefined, isOver: false },
-    { subject: 'domain d.test', what: 'REQUIRETLS is off', until: undefined, isOver: false },
+    { subject: 'domain: a.test', what: 'DANE is ignored, MTA-STS is ignored', until: END, isOver: true },
+    { subject: 'domain: .b.test, mx: mx.test', what: 'policies are only evaluated', until: END + 1, isOver: false },
+    { subject: 'mx: mx.test', what: 'TLS is none instead of opportunistic', until: undefined, isOver: false },
+    { subject: 'domain: d.test', what: 'REQUIRETLS is off', until: undefined, isOver: false },
   ]);
 });

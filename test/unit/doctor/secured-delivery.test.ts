@@ -71,19 +71,19 @@ test.each<readonly [string, string, Patient, string, RegExp, RegExp]>([
   [
     'an exception that ends',
     'tlsExceptions',
-    secured({ exceptions: [{ subject: 'domain a.test', what: phrase`DANE is ignored`, until: END, isOver: false }] }),
+    secured({ exceptions: [{ subject: 'domain: a.test', what: phrase`DANE is ignored`, until: END, isOver: false }] }),
     ...(['warning', /DANE is ignored, until 2026-12-31/, /Remove it/] as const),
   ],
   [
     'an exception that is over',
     'tlsExceptions',
-    secured({ exceptions: [{ subject: 'domain a.test', what: phrase`DANE is ignored`, until: END, isOver: true }] }),
+    secured({ exceptions: [{ subject: 'domain: a.test', what: phrase`DANE is ignored`, until: END, isOver: true }] }),
     ...(['ok', /over since 2026-12-31/, /^$/] as const),
   ],
   [
     'an exception without an end',
     'tlsExceptions',
-    secured({ exceptions: [{ subject: 'domain a.test', what: phrase`TLS is none instead of opportunistic`, isOver: false }] }),
+    secured({ exceptions: [{ subject: 'domain: a.test', what: phrase`TLS is none instead of opportunistic`, isOver: false }] }),
     ...(['warning', /without an end/, /`until`/] as const),
   ],
   [
@@ -174,7 +174,7 @@ describe('as receivers and testers see you', () => {
   test.each<readonly [string, Patient, string]>([
     ['DNSSEC and DANE', secured({ dane: 'audit' }), 'see dane'],
     ['DNSSEC and DANE', { zone: { 'signed.test': { A: ['192.0.2.1'] } } }, 'see dnssec, dane'],
-    ['exceptions', secured({ exceptions: [{ subject: 'mx a.test', what: phrase`x`, isOver: false }] }), 'see tlsExceptions'],
+    ['exceptions', secured({ exceptions: [{ subject: 'mx: a.test', what: phrase`x`, isOver: false }] }), 'see tlsExceptions'],
     ['REQUIRETLS', secured({ requireTls: 'off' }), 'off'],
     ['reverse names', { zone: { '203.0.113.5': { PTR: ['other.test'] } } }, 'see ptr, helo'],
   ])('%s is not: %j', async (subject, patient, words) => {
@@ -184,7 +184,7 @@ describe('as receivers and testers see you', () => {
   });
   test('an exception that ends is none there', async () => {
     const line = (
-      await list(secured({ exceptions: [{ subject: 'mx a.test', what: phrase`x`, until: END, isOver: false }] }))
+      await list(secured({ exceptions: [{ subject: 'mx: a.test', what: phrase`x`, until: END, isOver: false }] }))
     ).find(([name]) => name === 'exceptions');
     expect(line![1]).toBe('ok');
   });

@@ -96,7 +96,7 @@ test('an exception from TLS is logged at the start, each day and at a reload, un
   const config = () => ({ destinations, delivery: { tls: 'opportunistic' } }) as unknown as Config;
   const told: unknown[] = [];
   const log = createEventLog(createLog({ level: 'silent', format: 'json' }), ({ event, fields }) => told.push([event, fields]));
-  const line = ['tlsException', { subject: 'domain a.test', what: 'DANE is ignored', until: '2026-12-03T00:00:00.000Z' }];
+  const line = ['tlsException', { subject: 'domain: a.test', what: 'DANE is ignored', until: '2026-12-03T00:00:00.000Z' }];
   const { tell, close } = startExceptions(config, log);
   expect(told.splice(0)).toEqual([line]);
   await vi.advanceTimersByTimeAsync(DAY);
@@ -108,6 +108,6 @@ test('an exception from TLS is logged at the start, each day and at a reload, un
   tell();
   close();
   expect(told).toEqual([
-    ['tlsException', { subject: 'mx b.test', what: 'TLS is none instead of opportunistic', until: undefined }],
+    ['tlsException', { subject: 'mx: b.test', what: 'TLS is none instead of opportunistic', until: undefined }],
   ]);
 });

@@ -123,7 +123,7 @@ function stsWords({ mtaSts, mtaStsProblem }: Policy) {
 
 type Session = NonNullable<NonNullable<DestinationRow['heard']>['session']>;
 
-const sessionWorth = ({ at, mx, tls, assurance, proof, policyId, fallback }: Session) => html`${worth(assurance)}
+const sessionWorth = ({ at, mx, tls, assurance, proof, phrase, policyId, fallback }: Session) => html`${worth(assurance)}
   <div>${when(at)} ${strange(mx)} ${tls === null ? t('destinations.tls.none') : strange(tls)}${fallback && html` <span class="dim">${t('destinations.fallback')}</span>`}</div>
-  ${proof !== null && html`<div class="dim">${rich('destinations.session.proof', { proof: strange(proof) })}</div>`}
+  ${proof !== null && html`<div class="dim">${rich('destinations.session.proof', { proof: strange(said(proof, phrase)) })}</div>`}
   ${policyId !== null && html`<div class="dim">${rich('destinations.session.policy', { id: strange(policyId) })}</div>`}`;

@@ -2,6 +2,7 @@
 import type { HeardSession } from '../../live-facts.ts';
 import { html } from '../html.ts';
 import { mark, when } from '../parts/basics.ts';
+import type { Sentence } from '../phrases.ts';
 import { rich, t } from '../texts.ts';
 
 /** `GET /destinations` */
@@ -22,7 +23,7 @@ export type DestinationRow = {
     readonly replies: readonly { readonly code: number; readonly status: string; readonly count: number }[];
     readonly tls: readonly { readonly version: string | null; readonly count: number }[];
     readonly last: { readonly at: string; readonly outcome: string; readonly reply: string; readonly mx: string | null };
-    readonly session: (Omit<HeardSession, 'at'> & { readonly at: string }) | null;
+    readonly session: (Omit<HeardSession, 'at'> & { readonly at: string; readonly phrase: Sentence | null }) | null;
   } | null;
   readonly routes: readonly {
     readonly hosts: readonly string[];

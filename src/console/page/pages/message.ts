@@ -24,6 +24,7 @@ import {
 import { openDialog } from '../parts/dialog.ts';
 import { filterHref, useFilters } from '../parts/filter-bar.ts';
 import { orTell } from '../parts/toast.ts';
+import { said } from '../phrases.ts';
 import { mayAs } from '../session.ts';
 import { rich, t } from '../texts.ts';
 import { pathTo } from '../url.ts';
@@ -157,7 +158,7 @@ function judgedWords({ class: word, action, provider, phase, rules }: NonNullabl
 }
 
 function attemptLine(attempt: Attempt, number: number) {
-  const { at, mx, ip, tls, outcome, seconds, via, assurance, proof, policyId, judged, conversation } = attempt;
+  const { at, mx, ip, tls, outcome, seconds, via, assurance, proof, phrase = null, policyId, judged, conversation } = attempt;
   const tone = outcome === 'relayed' ? 'good' : outcome === 'failed' ? 'bad' : 'wait';
   return html`<div class="line"><span class="dim">${number}</span> ${when(at)} ${mark(tone, t(`outcome.${outcome}`))}
       <span>${strange(mx ?? t('message.noHost'))}${ip !== null && html` <span class="dim">[${ip}]</span>`}</span>
@@ -165,7 +166,7 @@ function attemptLine(attempt: Attempt, number: number) {
       ${via !== undefined && html`<span class="dim">${t('message.via')} ${strange(via)}</span>`}</div>
     <p class="reply">${strange(wholeReply(attempt), WHOLE)}</p>
     ${assurance !== undefined && html`<p class="dim">${t('message.assurance')} ${assuranceWords(assurance)}</p>`}
-    ${proof !== undefined && html`<p class="dim">${rich('message.acceptedBy', { proof: strange(proof) })}</p>`}
+    ${proof !== undefined && html`<p class="dim">${rich('message.acceptedBy', { proof: strange(said(proof, phrase)) })}</p>`}
     ${policyId !== undefined && html`<p class="dim">${rich('message.policy', { id: strange(policyId) })}</p>`}
     ${judged !== undefined && html`<p class="dim">${t('message.judged')} ${judgedWords(judged)}</p>`}
     ${conversation !== undefined && html`<details><summary>${t('message.said')}</summary><pre>${conversation.map((line) => [strange(line), '\n'])}</pre></details>`}`;

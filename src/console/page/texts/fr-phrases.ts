@@ -7,6 +7,8 @@ export const FR_PHRASES: Readonly<Record<string, string>> = {
   ...FR_NAME_PHRASES,
   ...FR_TOLD_PHRASES,
   closed: 'fermé',
+  '{0} of {1}': '{0} de {1}',
+  'issued by {0}': 'émis par {0}',
   'No client can submit mail there: look at the log of the relay.':
     'Aucun client ne peut y remettre de courrier : regardez le journal du relais.',
   'a greeting over TLS': 'un accueil par TLS',

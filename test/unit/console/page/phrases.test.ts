@@ -95,7 +95,7 @@ test('a phrase has its values and phrases inside it, in English as the command l
 });
 
 /** An answer that has a sentence has what another language needs to say it. The reasons of a client's failure have texts in the pages. */
-const SPOKEN = ['sentence', 'advice', 'exchangeAdvice', 'fate', 'found'];
+const SPOKEN = ['sentence', 'advice', 'exchangeAdvice', 'fate', 'found', 'proof'];
 const NOT_SPOKEN = [/credentials\/\{name\}\/sessions/, /first-run\/records/];
 
 test('no answer of the API has a sentence without its phrase', () => {
