@@ -52,6 +52,16 @@ export const TROUBLE = {
     'The database went back in time by `seconds` or more, as after a restore. All mail that waited in it is held, because some of it may have been sent since then.',
     { seconds: count, messages: count, recipients: count },
   ),
+  putBack: define(
+    'warn',
+    'A message that was accepted after the backup was still in the memory of this relay, and is in the restored database again. It is held. If its attempt under way succeeds, it is relayed.',
+    { queueId: text, recipients: count },
+  ),
+  notPutBack: define(
+    'error',
+    'The restored database may have forgotten this message, and its body was in the database only. If its attempt under way fails, its sender must send it again.',
+    { queueId: text, recipients: texts },
+  ),
   clockJumped: define('warn', 'The clock of the machine was changed by `seconds`.', { seconds: count }),
   clockCorrected: define('warn', 'Due times that were too far in the future were corrected.', { recipients: count }),
   routesNotFollowed: define('error', 'The current routes could not be applied to waiting mail.', { error }),

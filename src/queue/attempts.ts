@@ -28,6 +28,10 @@ export function createAttempts({
   let stop = newStop();
   let closing = false;
   const waiting = new Set<() => void>();
+  /** With the outcomes that are being settled. */
+  const inHand = new Map<Claim, readonly Outcome[] | undefined>();
+  /** By the message. */
+  const before = new Map<string, Promise<void>>();
   let busy = 0;
   let claims = 0;
   let idle: (() => void) | undefined;
@@ -76,8 +80,12 @@ export function createAttempts({
 
   async function run(claim: Claim, done: () => void): Promise<void> {
     try {
-      await settle(claim, closing ? claim.recipients.map(() => RETURNED) : await outcomesOf(claim));
+      const outcomes = closing ? claim.recipients.map(() => RETURNED) : await outcomesOf(claim);
+      inHand.set(claim, outcomes);
+      if (before.size > 0) await before.get(claim.message.id);
+      await settle(claim, outcomes);
     } finally {
+      inHand.delete(claim);
       done();
       end();
     }
@@ -87,6 +95,7 @@ export function createAttempts({
     /** Delivers and settles; `done` is called when both are over. */
     start(claim: Claim, done: () => void): void {
       busy++;
+      inHand.set(claim, undefined);
       void run(claim, done);
     },
     /**
@@ -96,6 +105,15 @@ export function createAttempts({
     hold(): { readonly lease: ClaimLease; readonly release: () => void } {
       busy++;
       return { lease: `${owner}#${++claims}`, release: end };
+    },
+    /** What is being delivered or settled. */
+    get inHand(): ReadonlyMap<Claim, readonly Outcome[] | undefined> {
+      return inHand;
+    },
+    /** Attempts of this message are settled when `done` has resolved. */
+    settleAfter(id: string, done: Promise<void>): void {
+      before.set(id, done);
+      void done.then(() => before.delete(id));
     },
     get closing() {
       return closing;

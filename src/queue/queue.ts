@@ -21,13 +21,14 @@
 import type { EventLog } from '../events/events.ts';
 import type { Limit, LimitUse } from '../smtp/limit.ts';
 import type { Reply } from '../smtp/reply.ts';
-import type { AcceptRequest, Content, Denial, MessageStore, NewMessage, Shaping } from '../store/store.ts';
+import type { AcceptRequest, Content, Denial, MessageStore, NewMessage, RestoredStore, Shaping } from '../store/store.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { createAttempts, type Deliver } from './attempts.ts';
 import { acceptUnderFreeId } from './free-id.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { createLostAnswers } from './lost-answers.ts';
 import { startOverLimit } from './over-limit.ts';
+import { startPuttingBack } from './put-back.ts';
 import { createPromises, createRoom, planFirstAttempts } from './room.ts';
 import { startRunner } from './runner.ts';
 import { horizon, patience, type Schedule } from './schedule.ts';
@@ -113,6 +114,8 @@ export type QueueOptions = {
   readonly wall?: Clock;
   /** Milliseconds that no jump of the clock changes. */
   readonly monotonic?: Clock;
+  /** Absent: nobody restores the data while this process runs. */
+  readonly restored?: RestoredStore | undefined;
   /** In [0, 1). */
   readonly random?: () => number;
 };
@@ -157,6 +160,7 @@ export function startQueue(options: QueueOptions): Queue {
     onReleased: runner.wake,
   });
   options.onRoom((destination) => runner.roomFor(destination));
+  if (options.restored !== undefined) startPuttingBack({ restored: options.restored, log, attempts, stopped });
 
   async function add({ message, limits, grant, discard = async () => {} }: AddRequest): Promise<AddResult> {
     const plan = attempts.closing || !heartbeat.alive() ? undefined : planFirstAttempts(message, room);

@@ -278,7 +278,7 @@ async function startWay(parts: Parts, ground: Ground) {
     summarize: createSummarizer(reporting),
     reportsPerHour: () => current.config.reports.perHour,
     limitsOf: (user) => limitsNow(store, quotaDefaults(current.config), user),
-    ...{ schedule: config.queue, now, wall: systemClock },
+    ...{ schedule: config.queue, now, wall: systemClock, restored: store.restored },
   });
   const queue = watchedQueue(plainQueue, behaviour);
   closers.push(() => queue.close(DRAIN)); // for a failed start; a stop closes the queue earlier

@@ -40,6 +40,7 @@ import type { FeedbackStore } from './feedback-store.ts';
 import type { Lease, Led } from './lease.ts';
 import type { MessageStore } from './message-store.ts';
 import type { OperationStore } from './operation-store.ts';
+import type { RestoredStore } from './restored-store.ts';
 import type { SlotStore } from './slot-store.ts';
 import type { SuppressionStore } from './suppression-store.ts';
 import type { TlsPolicyStore } from './tls-policy-store.ts';
@@ -135,6 +136,7 @@ export type {
   TracedRefusal,
   WhichDkimKey,
 } from './operation-store.ts';
+export type { RestoredStore } from './restored-store.ts';
 export type { SlotStore } from './slot-store.ts';
 export { type NewSuppression, type SuppressionNews, suppressionKey } from './suppression.ts';
 export type { SuppressionStore } from './suppression-store.ts';
@@ -238,6 +240,8 @@ export type OpenedStore = Store & {
   relays(): readonly OtherRelay[];
   /** Absent: no other relay shares the data. */
   readonly slots?: SlotStore;
+  /** Absent: the data are in files, which nobody restores under a running process. */
+  readonly restored?: RestoredStore;
   /** undefined: the data are in files, or nothing was measured yet. */
   database(): DatabaseSize | undefined;
   /**

@@ -2,11 +2,13 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { Outcome } from '../../src/smtp/outcome.ts';
 import { openPostgres } from '../../src/store/postgres/postgres-store.ts';
-import type { OpenedStore } from '../../src/store/store.ts';
+import type { Claim, OpenedStore } from '../../src/store/store.ts';
 import { requirePeer } from '../support/peers.ts';
 import { hasPostgres, newDatabase, PostgresServer } from '../support/postgres.ts';
 import { mustRun } from '../support/program.ts';
+import { delayed, message, recipient, relayed, startRig } from '../support/queue-rig.ts';
 import { dataDir, delay, LEASE, NOW, newMessage, put, relay, statesOf, until } from '../support/store-rig.ts';
 
 const MINUTE = 60_000;
@@ -78,6 +80,53 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that went b
     const next = await put(store, newMessage());
     expect((await claim(store)).map(({ message }) => message.id)).toEqual([next.id]);
     expect((await store.messages.counts()).states).toEqual({ active: 1, held: 3 });
+  });
+
+  test('gets back, held, what relays have in their hands and the backup does not have, and an attempt under way settles it', async () => {
+    const database = await newDatabase(server);
+    const answers = new Map<string, (outcome: Outcome) => void>();
+    const deliver = ({ recipients }: Claim) =>
+      Promise.all(
+        recipients.map(
+          ({ address }) => new Promise<Outcome>((resolve) => answers.set(address.slice(0, address.indexOf('@')), resolve)),
+        ),
+      );
+    const running = await Promise.all([openRelay(database), openRelay(database)]);
+    const queues = running.map(({ store }, i) =>
+      startRig({ store: store.messages, restored: store.restored, deliver, owner: `relay${i}`, now: store.now }),
+    );
+    onTestFinished(() => Promise.all(queues.map(({ queue }) => queue.close(0))).then(() => {}));
+    const folder = `${server.folder}-earlier`;
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    await server.stop();
+    await mustRun('cp', ['-a', server.folder, folder]);
+    await server.start();
+    const add = async (by: number, ...to: string[]) => {
+      const added = await queues[by]!.queue.add({ message: message(to.map((one) => recipient(one))) });
+      return (added as { id: string }).id;
+    };
+    const both = await add(0, 'sent@a.test', 'left@b.test');
+    const other = await add(1, 'late@a.test');
+    await until(() => answers.size === 3);
+    await server.sql(`UPDATE smarthost.life SET at = at + ${MINUTE}`, database); // as if a minute went by
+    await Promise.all(running.map((one) => knows(database, one)));
+
+    await server.stop();
+    rmSync(server.folder, { recursive: true });
+    await mustRun('cp', ['-a', folder, server.folder]);
+    await server.start();
+    await Promise.all(queues.map((rig) => rig.logged('putBack')));
+    expect(running.flatMap(({ found }) => found)).toHaveLength(1);
+    const { store } = running[0]!;
+    expect(await Promise.all([both, other].map((id) => statesOf(store, id)))).toEqual([['held', 'held'], ['held']]);
+    answers.get('sent')!(relayed);
+    answers.get('late')!(delayed);
+    await until(async () => (await statesOf(store, both)).includes('relayed'));
+    expect(await statesOf(store, both)).toEqual(['relayed', 'held']);
+    await until(async () => (await store.messages.get(other, { from: 0, limit: 1 }))?.recipients[0]?.attempts === 1);
+    expect(await statesOf(store, other)).toEqual(['held']);
+    expect((await store.messages.content(both))?.kind).toBe('inline');
+    expect((await store.messages.counts()).states).toEqual({ held: 2 });
   });
 
   test('is found by a relay that was stopped meanwhile, once, though several start at the same moment', async () => {

@@ -12,6 +12,8 @@ export type NewRows = {
   readonly message: EncodedMessage;
   readonly states: readonly number[];
   readonly leases: readonly (string | null)[];
+  /** Of its recipients. Absent: from 0 on. */
+  readonly numbers?: readonly number[];
   readonly reason: string | null;
 };
 
@@ -90,11 +92,12 @@ export function insertMessages(tx: DatabaseTransaction, effects: Effects, all: r
   for (const { states } of all) for (const state of states) effects.countState(state, 1);
 }
 
-function recipientRows({ message: { id, recipients, acceptedAt }, states, leases, reason }: NewRows): Cell[][] {
+function recipientRows({ message: { id, recipients, acceptedAt }, states, leases, reason, numbers }: NewRows): Cell[][] {
   const rows: Cell[][] = [];
-  for (let i = 0, n = 0; i < recipients.length; i += 4, n++) {
+  for (let i = 0, at = 0; i < recipients.length; i += 4, at++) {
+    const n = numbers?.[at] ?? at;
     const [address, destination, notify, orcpt] = recipients.slice(i, i + 4) as [string, string, number | null, Value];
-    const state = states[n]!;
+    const state = states[at]!;
     const verify = recipientCheck(id, n, [address, notify, orcpt]);
     rows.push([
       id,
@@ -106,7 +109,7 @@ function recipientRows({ message: { id, recipients, acceptedAt }, states, leases
       verify,
       state,
       state === QUEUED ? acceptedAt : null,
-      leases[n] ?? null,
+      leases[at] ?? null,
       reason,
     ]);
   }

@@ -19,12 +19,16 @@ const STEP = 2000;
 
 /** `database`: random, made with its tables. A copy of the database has it too. */
 type Seen = { readonly database: string; readonly at: number };
+/** `restored`: random, of the last time that the database was found to have gone back. */
+type Life = Seen & { readonly restored: string };
 
 type PastOptions = {
   /** Of this relay: keeps what it knows. undefined: nothing does but this process. */
   readonly file: string | undefined;
   /** The mail is held. */
   readonly onWentBack: (found: WentBack) => void;
+  /** This relay, or another one, has held the mail. What this process still has in memory may be forgotten. */
+  readonly onRestored: () => void;
   /** The file cannot be written, so that a restore while this relay is stopped would not be noticed. Told once. */
   readonly onForgetful: (error: Error) => void;
 };
@@ -32,6 +36,7 @@ type PastOptions = {
 export class Past {
   readonly #options: PastOptions;
   #seen: Seen | undefined;
+  #restored: string | undefined;
   #isKept = true;
 
   constructor(options: PastOptions) {
@@ -41,16 +46,21 @@ export class Past {
 
   /** Before any other work in a session. */
   async look(session: DatabaseSession): Promise<void> {
-    if (this.#seen === undefined || !this.#isPast(await lifeOf(session))) return;
+    if (this.#seen === undefined) return;
+    const now = await lifeOf(session);
+    if (!this.#isPast(now)) return this.#follow(now);
     await session.ask('BEGIN');
     try {
       await session.ask(`SET LOCAL synchronous_commit = on`);
       // Another relay may do it at this moment.
       const found = await lifeOf(session, 'FOR UPDATE');
       const held = this.#isPast(found) ? await holdAll(session) : undefined;
-      if (held !== undefined) await session.ask('UPDATE life SET at = greatest(time_ms(), $1)', [this.#seen!.at]);
+      if (held !== undefined)
+        await session.ask('UPDATE life SET at = greatest(time_ms(), $1), restored = gen_random_uuid()::text', [this.#seen.at]);
+      const after = await lifeOf(session);
       await session.ask('COMMIT');
-      if (held !== undefined) this.#options.onWentBack({ ...held, seconds: Math.round((this.#seen!.at - found!.at) / SECOND) });
+      if (held !== undefined) this.#options.onWentBack({ ...held, seconds: Math.round((this.#seen.at - found!.at) / SECOND) });
+      this.#follow(after);
     } catch (error) {
       await session.ask('ROLLBACK').catch(() => {});
       throw error;
@@ -60,10 +70,12 @@ export class Past {
   /** A sign of life. */
   async note(session: DatabaseSession): Promise<void> {
     await this.look(session);
-    const sql = 'UPDATE life SET at = greatest(at, time_ms()) RETURNING database, at';
-    const seen = (await session.ask<Seen>(sql)).rows[0];
-    if (seen === undefined) return;
+    const sql = 'UPDATE life SET at = greatest(at, time_ms()) RETURNING database, at, restored';
+    const life = (await session.ask<Life>(sql)).rows[0];
+    if (life === undefined) return;
+    const seen = { database: life.database, at: life.at };
     this.#seen = seen;
+    this.#follow(life);
     const { file, onForgetful } = this.#options;
     if (file === undefined) return;
     try {
@@ -74,6 +86,13 @@ export class Past {
       if (this.#isKept) onForgetful(new Error(sentence, { cause }));
       this.#isKept = false;
     }
+  }
+
+  /** Hears of a restore that was found, once. */
+  #follow(life: Life | undefined): void {
+    if (life === undefined || life.database !== this.#seen?.database) return;
+    if (this.#restored !== undefined && this.#restored !== life.restored) this.#options.onRestored();
+    this.#restored = life.restored;
   }
 
   #isPast(found: Seen | undefined): boolean {
@@ -99,8 +118,8 @@ function keepSeen(file: string, seen: Seen): void {
   renameSync(`${file}.new`, file);
 }
 
-async function lifeOf(session: DatabaseSession, lock = ''): Promise<Seen | undefined> {
-  return (await session.ask<Seen>(`SELECT database, at FROM life ${lock}`)).rows[0];
+async function lifeOf(session: DatabaseSession, lock = ''): Promise<Life | undefined> {
+  return (await session.ask<Life>(`SELECT database, at, restored FROM life ${lock}`)).rows[0];
 }
 
 const HOLD = `

@@ -8,6 +8,7 @@ import { claimOperations } from './claim-rows.ts';
 import { commandOperations } from './command-rows.ts';
 import { consoleOperations } from './console-rows.ts';
 import { feedbackOperations } from './feedback-rows.ts';
+import { putBackForgotten } from './forgotten-mail.ts';
 import { heldOperations } from './held-mail.ts';
 import { loginOperations } from './login-rows.ts';
 import { newsOperations } from './news-rows.ts';
@@ -46,7 +47,11 @@ const operations: OperationTable<Exclude<Name, Others>> = {
 };
 
 /** With what only a store that relays share has. */
-const all = { ...operations, askSlots: { kind: 'write', run: askSlots } } as const;
+const all = {
+  ...operations,
+  askSlots: { kind: 'write', run: askSlots },
+  putBackForgotten: { kind: 'write', run: putBackForgotten },
+} as const;
 
 /** undefined: `accept` or `settle`. */
 export function postgresOperation(name: string): PostgresOperation<any> | undefined {

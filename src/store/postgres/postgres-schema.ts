@@ -14,7 +14,8 @@ const OFTEN = 'autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshol
  * - `contents` is keyed by the message. `chunks` has large bodies in rows of 256 KiB, by the name in `open.spool`.
  * - `usage` has one row for each user, with all windows: start and use for each kind and unit. Its lock makes limits exact.
  * - `nodes` has the processes that have the store open. The number of a process is the node in its queue ids.
- * - `life` has one row: the last sign of life of any relay, so that a database that went back in time is found, and a random name.
+ * - `life` has one row: the last sign of life of any relay, so that a database that went back in time is found, a random name,
+ *   and a random name of its last restore, by which all relays hear of it.
  * - `writers` has one row for each connection that writes: `mark` is the number of its last transaction, so that a commit whose answer was
  *   lost can be asked for, and `s0` to `s4` are what its transactions added to the recipients in each state. No row is shared, because each
  *   commit would hold it until the standby has answered.
@@ -69,7 +70,7 @@ const MIGRATIONS: readonly string[] = [
     id integer PRIMARY KEY, incarnation text NOT NULL, seen_at timestamptz NOT NULL, started_at timestamptz NOT NULL, machine text NOT NULL,
     pid integer NOT NULL, version text NOT NULL, name text NOT NULL DEFAULT '', config_digest text
   ) WITH (fillfactor = 50, ${OFTEN});
-  CREATE TABLE life (database text NOT NULL, at bigint NOT NULL) WITH (fillfactor = 50, ${OFTEN});
+  CREATE TABLE life (database text NOT NULL, at bigint NOT NULL, restored text NOT NULL DEFAULT '') WITH (fillfactor = 50, ${OFTEN});
   INSERT INTO life VALUES (gen_random_uuid()::text, time_ms());
   CREATE TABLE writers (
     node integer NOT NULL, kind integer NOT NULL, mark bigint NOT NULL, s0 bigint NOT NULL DEFAULT 0, s1 bigint NOT NULL DEFAULT 0,

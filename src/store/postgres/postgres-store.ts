@@ -11,6 +11,7 @@ import { dataOf } from '../sqlite/sqlite-store.ts';
 import type { JoinedStore, OpenedStore } from '../store.ts';
 import { ChunkSpool } from './chunks.ts';
 import type { ServerOptions } from './database-session.ts';
+import { restoredStore } from './forgotten-mail.ts';
 import type { PostgresWorkerOptions } from './postgres-worker.ts';
 import { slotStore } from './slots.ts';
 
@@ -74,12 +75,16 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedStor
   const { server, node = hostname(), maxSize = Number.POSITIVE_INFINITY, pastFile, ...told } = options;
   const skew = tellSeldom(told.onSkew, MOST_SKEW / SECOND);
   const age = tellSeldom(told.onOldTransaction, OLD_TRANSACTION / SECOND);
+  const listeners: (() => void)[] = [];
   const client = new StoreClient({
     ...told,
     thread: new URL('./postgres-worker.ts', import.meta.url),
     worker: { server, name: node, maxSize, pastFile } satisfies PostgresWorkerOptions,
     onClock: () => skew((Date.now() - client.now()) / SECOND),
     onMeasure: ({ oldestTransaction }) => age(oldestTransaction),
+    onRestored: () => {
+      for (const listener of listeners) listener();
+    },
     unlink: () => {},
   });
   await client.start();
@@ -101,6 +106,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedStor
     relays: () => client.relays(),
     database: () => client.database(),
     slots: slotStore(client),
+    restored: restoredStore(client, (listener) => void listeners.push(listener)),
     share: (give) => client.share(give),
     close: () => client.close(),
   };

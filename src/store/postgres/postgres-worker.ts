@@ -88,6 +88,7 @@ const past = new Past({
     forget();
     port.postMessage({ wentBack } satisfies FromWorker);
   },
+  onRestored: () => port.postMessage({ isRestored: true } satisfies FromWorker),
   onForgetful: (error) => answers.rejectAll([], error), // a trouble, though of no request
 });
 const condition = new Condition((now) => port.postMessage({ condition: now } satisfies FromWorker));

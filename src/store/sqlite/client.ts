@@ -19,6 +19,8 @@ type ClientOptions = Pick<OpenOptions, 'onCommit' | 'onDamaged' | 'onTrouble' | 
   readonly onClock?: () => void;
   /** A shared database was measured. */
   readonly onMeasure?: (database: DatabaseSize) => void;
+  /** A shared database was restored, and all of its mail is held. */
+  readonly onRestored?: () => void;
   /** Gets the names of files that no row names any more. */
   readonly unlink: (names: readonly string[]) => void;
 };
@@ -59,6 +61,7 @@ export class StoreClient extends Requests {
         else if ('relays' in message) this.#relays = message.relays;
         else if ('condition' in message) this.#condition = message.condition;
         else if ('wentBack' in message) this.#options.onWentBack?.(message.wentBack);
+        else if ('isRestored' in message) this.#options.onRestored?.();
         else if ('clock' in message) this.#heardClock(message.clock);
         else if ('foreign' in message) this.tell(message.foreign);
         else if ('refused' in message) reject(new StoreError(message.refused.message));

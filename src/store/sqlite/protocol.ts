@@ -47,7 +47,7 @@ export type ClockOffset = { readonly clock: number };
 type ConditionNews = { readonly condition: StoreCondition };
 type RelayNews = { readonly relays: readonly OtherRelay[] };
 type SizeNews = { readonly database: DatabaseSize };
-type PastNews = { readonly wentBack: WentBack };
+type PastNews = { readonly wentBack: WentBack } | { readonly isRestored: true };
 export type FromWorker =
   | ToJoined
   | ConditionNews

@@ -1,0 +1,31 @@
+/** Messages that a restored database has forgotten, and a relay still has in memory: they come back held, as all of its mail is. */
+import type { ForgottenMessage, RestoredStore } from '../restored-store.ts';
+import type { Requests } from '../sqlite/requests.ts';
+import { type EncodedMessage, encodeMessage } from '../sqlite/rows.ts';
+import { HELD } from '../sqlite/states.ts';
+import { insertMessages } from './message-rows.ts';
+import type { PostgresContext } from './postgres-context.ts';
+
+/** `numbers` of its recipients, by which the attempts that are under way settle them. */
+type Forgotten = { readonly message: EncodedMessage; readonly numbers: readonly number[] };
+
+/** Its recipients were stored with it, so that a message that is there has all of them. */
+export async function putBackForgotten({ tx, effects }: PostgresContext, { message, numbers }: Forgotten): Promise<boolean> {
+  if ((await tx.get('SELECT 1 FROM messages WHERE id = $1', message.id)) !== undefined) return false;
+  insertMessages(tx, effects, [{ message, numbers, states: numbers.map(() => HELD), leases: [], reason: null }]);
+  await tx.flush();
+  return true;
+}
+
+/** The thread of this store takes more requests than that of a store in files. */
+export function restoredStore(client: Pick<Requests, 'call'>, onWentBack: RestoredStore['onWentBack']): RestoredStore {
+  const call = client.call.bind(client) as unknown as (name: 'putBackForgotten', forgotten: Forgotten) => Promise<boolean>;
+  return {
+    onWentBack,
+    putBack: ({ message, recipients, content }: ForgottenMessage) =>
+      call('putBackForgotten', {
+        message: encodeMessage({ ...message, recipients, content }),
+        numbers: recipients.map(({ n }) => n),
+      }),
+  };
+}
