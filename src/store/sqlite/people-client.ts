@@ -19,6 +19,8 @@ export class PeopleClient implements StoreCaller {
   #asked = 0;
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
+  /** Threads that end. */
+  #ending: Promise<unknown> = Promise.resolve();
 
   constructor(store: StoreCaller, worker: WorkerOptions) {
     this.#store = store;
@@ -36,36 +38,46 @@ export class PeopleClient implements StoreCaller {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#end();
+    this.#end();
+    await this.#ending;
   }
 
   async #read<K extends Name>(name: K, argument: Argument<K>): Promise<Result<K>> {
     clearTimeout(this.#idle);
     this.#asked++;
     try {
-      this.#reader ??= this.#start();
-      return await (await this.#reader).call(name, argument);
+      return await (await this.#open()).call(name, argument);
     } finally {
-      if (--this.#asked === 0 && !this.#closed) this.#idle = setTimeout(() => void this.#end(), IDLE).unref();
+      if (--this.#asked === 0 && !this.#closed) this.#idle = setTimeout(() => this.#end(), IDLE).unref();
     }
   }
 
-  async #start(): Promise<StoreClient> {
-    const thread = new URL('./reading-worker.ts', import.meta.url);
-    const client = new StoreClient({ thread, worker: this.#worker, unlink: () => {} });
-    try {
-      await client.start();
-      return client;
-    } catch (error) {
-      this.#reader = undefined; // the next one asks again
-      throw error;
-    }
+  #open(): Promise<StoreClient> {
+    if (this.#reader !== undefined) return this.#reader;
+    const reader = startReader(this.#worker);
+    this.#reader = reader;
+    reader.catch(() => {
+      if (this.#reader === reader) this.#reader = undefined; // the next one asks again
+    });
+    return reader;
   }
 
-  async #end(): Promise<void> {
+  /** It is given up before anything is waited for: who asks meanwhile gets another thread. */
+  #end(): void {
     clearTimeout(this.#idle);
-    const reader = await this.#reader?.catch(() => undefined);
+    const reader = this.#reader;
     this.#reader = undefined;
-    await reader?.close();
+    const ended = reader?.then(
+      (client) => client.close(),
+      () => {},
+    );
+    this.#ending = Promise.all([this.#ending, ended]);
   }
+}
+
+async function startReader(worker: WorkerOptions): Promise<StoreClient> {
+  const thread = new URL('./reading-worker.ts', import.meta.url);
+  const client = new StoreClient({ thread, worker, unlink: () => {} });
+  await client.start();
+  return client;
 }

@@ -22,6 +22,7 @@ try {
       port.postMessage(answers, transfer);
       setImmediate(work);
     } else if (closing) {
+      closing = false; // what a read has planned after itself finds nothing to do
       db.close();
       port.postMessage('closed' satisfies FromWorker);
       port.close();

@@ -1,9 +1,11 @@
 /** What people ask of a store in files: their reads stand before no mail. */
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { expect, onTestFinished, test } from 'vitest';
+import type { Worker } from 'node:worker_threads';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { DATABASE_FILE } from '../../../src/store/embedded/data-dir.ts';
 import { storeFiles } from '../../../src/store/embedded/embedded.ts';
 import { NOW, newMessage } from '../../support/store-rig.ts';
@@ -56,4 +58,30 @@ test('reads after the end of the store are rejected', async () => {
   await store.forPeople.messages.browse({ limit: 1 });
   await store.close();
   await expect(store.forPeople.messages.browse({ limit: 1 })).rejects.toMatchObject({ code: 'ESTORE' });
+});
+
+test('a thread that nobody has asked for a minute ends, and who asks in that moment gets another one', async () => {
+  const { store } = await opened();
+  const ends: Promise<unknown>[] = [];
+  const count = (worker: Worker) => ends.push(once(worker, 'exit'));
+  process.on('worker', count);
+  onTestFinished(() => void process.off('worker', count));
+  const read = () => store.forPeople.messages.browse({ limit: 1 });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  await read();
+  vi.advanceTimersByTime(59_999);
+  await read();
+  vi.advanceTimersByTime(59_999);
+  expect(ends).toHaveLength(1);
+  vi.advanceTimersByTime(1);
+  await read();
+  expect(ends, 'a thread that ends takes nothing more').toHaveLength(2);
+  await ends[0];
+  await read();
+  expect(ends, 'the new one is not forgotten').toHaveLength(2);
+  const reading = read().catch(() => {});
+  await store.close();
+  await reading;
+  expect(await Promise.all(ends), 'also with a read under way each ends by itself').toEqual([[0], [0]]);
 });
