@@ -157,7 +157,7 @@ install_program() {
   for item in src deploy package.json package-lock.json .npmrc README.md CHANGELOG.md LICENSE; do
     if [ -e "$checkout/$item" ]; then cp -R "$checkout/$item" "$new/"; fi
   done
-  (cd "$new" && npm ci --omit=dev --no-audit --no-fund --loglevel=error)
+  install_packages "$new"
   chown -R root:root "$new"
   chmod -R u=rwX,go=rX "$new"
   try_program "$new"
@@ -166,6 +166,14 @@ install_program() {
     mv "$PREFIX" "$PREFIX.previous"
   fi
   mv "$new" "$PREFIX"
+}
+
+# No script of a package runs: argon2 would fetch the headers of Node to build what it has built already. Our own script makes the link to the
+# Node of the relay. The headers in that package, and the compiler, which npm installs because a package could check types with it, are of no
+# use here.
+install_packages() {
+  (cd "$1" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent postinstall)
+  rm -rf "$1"/node_modules/node-linux-*/{include,share} "$1"/node_modules/{typescript,@typescript}
 }
 
 try_program() {

@@ -48,6 +48,16 @@ describe.skipIf(!requirePeer('mmdebstrap and systemd', hasDebianRoots() && canBo
     expect(system).toMatch(/^v18\./);
     expect(own).toMatch(/^v24\./);
     expect(read('/usr/local/bin/smarthost').trimEnd().split('\n')).toHaveLength(2);
+    // What only a compiler needs is not left on the machine.
+    const forCompilers = ['typescript', '@typescript', 'node-linux-*/include'].map(
+      (name) => `/opt/smarthost/node_modules/${name}`,
+    );
+    const { stdout: left } = await root.run([
+      'bash',
+      '-c',
+      `compgen -G '${forCompilers.join("'; compgen -G '")}'; ls -A /root/.cache`,
+    ]);
+    expect(left).toBe('');
     const { stdout: rights } = await root.run([
       'stat',
       '-c',
