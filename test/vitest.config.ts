@@ -22,8 +22,8 @@ const WAITING = [
 
 /** Minutes of load and kills: `npm run test:cluster`, and fewer rounds in the gate. */
 const CLUSTER = 'test/cluster/*.test.ts';
-/** Needs Debian's patroni, etcd-server and haproxy: only by `npm run test:cluster`. */
-const PATRONI = 'test/cluster/patroni.test.ts';
+/** Needs Debian's patroni, etcd-server and haproxy, or much time: only by `npm run test:cluster`. */
+const CLUSTER_ALONE = ['patroni', 'store-move'].map((name) => `test/cluster/${name}.test.ts`);
 
 const roots = process.env['ROOTS'] === '1';
 const cluster = process.env['CLUSTER'] === '1';
@@ -64,7 +64,7 @@ export default defineConfig({
             ...UNITS,
             ...(roots ? [] : ROOTS),
             ...(gate ? [] : FLOODS),
-            ...(cluster ? [] : gate ? [PATRONI] : [CLUSTER]),
+            ...(cluster ? [] : gate ? CLUSTER_ALONE : [CLUSTER]),
           ],
         },
       },

@@ -1,9 +1,7 @@
 /** `store move`: from files into PostgreSQL and back, killed on the way, with nothing lost and never two stores alive. */
-import { spawn } from 'node:child_process';
-import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import { openPostgres } from '../../src/store/postgres/postgres-store.ts';
@@ -11,11 +9,11 @@ import { clusterOf, moveStore } from '../../src/store/store.ts';
 import { requirePeer } from '../support/peers.ts';
 import { hasPostgres, newDatabase, PostgresServer } from '../support/postgres.ts';
 import { sized } from '../support/size.ts';
+import { countMoved, move, moveAgain, moveConfiguration, moveTarget, storeAt } from '../support/store-moves.ts';
 import { dataDir, newMessage, put, statesOf, wholeContent } from '../support/store-rig.ts';
 import { dumpStore, fillStore } from '../support/whole-store.ts';
 
 const EACH = sized(1000, 120);
-const PROGRAM = new URL('../../src/smarthost.ts', import.meta.url).pathname;
 
 describe.skipIf(!requirePeer('postgresql', hasPostgres))('a store that is moved', () => {
   let server: PostgresServer;
@@ -27,49 +25,18 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a store that is moved'
   const quiet = { told: () => {} };
   const files = (dir: string) => ({ store: 'sqlite', dataDir: dir });
   const shared = (database: string) => ({
-    store: { postgres: [`127.0.0.1:${server.port}`], database, user: 'postgres', tls: 'none', durability: 'one' } as const,
+    store: storeAt(server, database),
     dataDir: '',
   });
-  const url = (database: string) => `postgres://postgres@127.0.0.1:${server.port}/${database}?tls=none&durability=one`;
-
-  function configuration(dir: string, store: string): string {
-    const file = join(dir, 'smarthost.yaml');
-    writeFileSync(file, `hostname: relay.example.net\ntls: { mode: self-signed }\n${store}\n`, { mode: 0o600 });
-    return file;
-  }
-
-  /** @param killAt the line of its progress at which it is killed. */
-  async function move(file: string, to: string, killAt?: number): Promise<{ code: number | null; lines: string[] }> {
-    const child = spawn(process.execPath, [PROGRAM, 'store', 'move', '--to', to, '--config', file], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    onTestFinished(() => void child.kill('SIGKILL'));
-    const lines: string[] = [];
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      lines.push(line);
-      if (lines.length === killAt) child.kill('SIGKILL');
-    });
-    const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-    return { code, lines };
-  }
-
-  /** The server needs a moment to see that its client was killed. */
-  async function moveAgain(file: string, to: string) {
-    for (;;) {
-      const moved = await move(file, to);
-      if (!moved.lines.join().includes('works on this database')) return moved;
-    }
-  }
-
-  const countIn = async (database: string) =>
-    (await server.sql('SELECT count(*)::int AS n FROM smarthost.messages', database).catch(() => [{ n: 0 }]))[0]!['n'];
+  const url = (database: string) => moveTarget(server, database);
+  const countIn = (database: string) => countMoved(server, database);
 
   test('every row and body arrives in the database and comes back, although both moves are killed at several points', async () => {
     const [there, back] = [dataDir(), dataDir()];
     await fillStore(there, EACH);
     const before = dumpStore(there);
     const database = await newDatabase(server);
-    const toDatabase = configuration(there, `dataDir: ${there}`);
+    const toDatabase = moveConfiguration(there, `dataDir: ${there}`);
     const total = 9 * (EACH + 1);
     for (const killAt of sized([1, 2, 5, 9, 14, 20, 26, 30, 34, 40], [2, 20], [1, 5, 14, 26, 40])) {
       expect((await move(toDatabase, url(database), killAt)).code).toBeNull();
@@ -89,7 +56,7 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a store that is moved'
     await store.close();
 
     const { store: at } = shared(database);
-    const toFiles = configuration(back, `store: ${JSON.stringify(at)}`);
+    const toFiles = moveConfiguration(back, `store: ${JSON.stringify(at)}`);
     for (const killAt of sized([1, 3, 6, 11, 17, 22, 25, 28], [3, 22], [1, 6, 17, 28])) {
       expect((await move(toFiles, `sqlite:${back}`, killAt)).code).toBeNull();
       expect(await countIn(database)).toBe(total);
