@@ -33,7 +33,7 @@ function differing(ours: string, theirs: string): readonly string[] {
 }
 
 type Options = {
-  readonly store: Pick<OpenedStore, 'announce' | 'relays'>;
+  readonly store: Pick<OpenedStore, 'announce' | 'relays' | 'relaysNow'>;
   readonly log: EventLog;
   readonly config: () => Config;
 };
@@ -43,8 +43,8 @@ export function compareConfigurations({ store, log, config }: Options) {
   let told = '';
   let ours = '';
   let closed = false;
-  const others = () =>
-    store.relays().flatMap(({ name, digest }) => {
+  const others = (relays = store.relays()) =>
+    relays.flatMap(({ name, digest }) => {
       const settings = differing(ours, digest);
       return settings.length === 0 ? [] : [{ name, settings }];
     });
@@ -66,7 +66,8 @@ export function compareConfigurations({ store, log, config }: Options) {
     announce,
     /** The living relays that have other settings. */
     count: () => others().length,
-    routesDiffer: () => others().some(({ settings }) => settings.includes('routes')),
+    /** Asks the database: a relay may have followed its configuration since the last look. */
+    routesDiffer: async () => others(await store.relaysNow()).some(({ settings }) => settings.includes('routes')),
     /** Resolves when all living relays have the same routes, and at the end. */
     async untilRoutesAgree(): Promise<void> {
       while (!closed && others().some(({ settings }) => settings.includes('routes')))
@@ -84,20 +85,22 @@ type Deliver = QueueOptions['deliver'];
 type Guarded = {
   readonly deliver: Deliver;
   readonly destinationOf: (message: Claim['message'], address: string) => string;
-  readonly routesDiffer: () => boolean;
+  /** Rejects where nobody can say. */
+  readonly routesDiffer: () => Promise<boolean>;
   readonly log: EventLog;
   readonly now: Clock;
 };
 
 /** While routes differ, mail for a route that this relay does not have goes back, due in a minute: another relay knows the way. */
 export function leaveUnknownRoutes({ deliver, destinationOf, routesDiffer, log, now }: Guarded): Deliver {
-  return (claim, signal) => {
-    if (!routesDiffer()) return deliver(claim, signal);
+  return async (claim, signal) => {
     const { message, recipients } = claim;
     if (recipients.every(({ address, destination }) => destinationOf(message, address) === destination))
       return deliver(claim, signal);
+    // Ours may be the newer routes, which waiting mail has yet to follow.
+    if (!(await routesDiffer().catch(() => true))) return deliver(claim, signal);
     log.emit('routeUnknown', { queueId: message.id, destination: recipients[0]!.destination });
     const reply = { code: 451, status: '4.3.5', text: 'Another relay has the route for this mail' };
-    return Promise.resolve(recipients.map(() => ({ kind: 'returned', reply, notBefore: now() + MINUTE, seconds: 0 })));
+    return recipients.map(() => ({ kind: 'returned', reply, notBefore: now() + MINUTE, seconds: 0 }));
   };
 }

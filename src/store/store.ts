@@ -238,6 +238,8 @@ export type OpenedStore = Store & {
   announce(digest: string): void;
   /** The other living relays, as they were some seconds ago. A store in files has none. */
   relays(): readonly OtherRelay[];
+  /** The same, as they are now. */
+  relaysNow(): Promise<readonly OtherRelay[]>;
   /** Absent: no other relay shares the data. */
   readonly slots?: SlotStore;
   /** Absent: the data are in files, which nobody restores under a running process. */

@@ -1,5 +1,5 @@
 /** The connection to PostgreSQL: which server is used, when it is lost, and what does not count as a commit. */
-import { connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { ConnectionLost, DatabaseSession, type ServerOptions, sqlStateOf } from '../../src/store/postgres/database-session.ts';
 import { Link, laxness } from '../../src/store/postgres/link.ts';
@@ -38,6 +38,30 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('the connection to Post
   test('of several hosts the one that is not a standby is used', async () => {
     const one = await link({ hosts: [at({ port: 1 }), at(standby), at(primary)] }).session(soon());
     expect((await one.ask('SHOW port')).rows).toEqual([{ port: String(primary.port) }]);
+  });
+
+  test('a primary that is found while another server is asked is the next one, and no further server is asked', async () => {
+    const silent: Socket[] = [];
+    const asked: Socket[] = [];
+    const [slow, other] = await Promise.all(
+      [silent, asked].map(
+        (sockets) =>
+          new Promise<Server>((resolve) => {
+            const one = createServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1', () => resolve(one));
+            onTestFinished(() => void one.close());
+          }),
+      ),
+    );
+    const hosts = [slow!, other!].map((one) => at(one.address() as AddressInfo));
+    const found = at(primary);
+    const one = new Link({ server: primary.options('postgres', { hosts: [...hosts, found] }), name: 'smarthost/test' });
+    onTestFinished(() => one.close());
+    const opening = one.session(soon());
+    await until(() => silent.length === 1);
+    one.follow(found);
+    silent[0]!.destroy();
+    expect((await (await opening).ask('SHOW port')).rows).toEqual([{ port: String(primary.port) }]);
+    expect(asked).toEqual([]);
   });
 
   test('without a primary the reasons of all hosts are told, and no password', async () => {

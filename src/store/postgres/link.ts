@@ -139,9 +139,10 @@ export class Link {
   *#hosts(): Generator<DatabaseHost> {
     const { hosts } = this.#options.server;
     for (let i = 0; i < hosts.length; i++) {
-      const host = hosts[this.#next % hosts.length]!;
-      yield host; // an answer ends the loop here, so that this host stays the first one
-      this.#next++;
+      const at = this.#next;
+      yield hosts[at % hosts.length]!; // an answer ends the loop here, so that this host stays the first one
+      if (this.#next === at) this.#next++;
+      else i = -1; // the primary was found meanwhile: it is next
     }
   }
 

@@ -11,9 +11,11 @@ import { StoreError } from '../opening.ts';
 import type { OtherRelay } from '../store.ts';
 import type { DatabaseSession } from './database-session.ts';
 import type { WriterRow } from './database-transaction.ts';
+import type { PostgresContext } from './postgres-context.ts';
 import { ADVISORY_LOCK, formatOf, MOVE_LOCK } from './postgres-schema.ts';
 
 const SLOW = SECOND;
+const BEAT = 5 * SECOND;
 /** What each writing connection is for. */
 export const MAIL = 0;
 export const REST = 1;
@@ -24,6 +26,35 @@ export type Node = {
   readonly incarnation: string;
   readonly rows: Readonly<Record<typeof MAIL | typeof REST, WriterRow>>;
 };
+
+/** When a sign of life is due: each five seconds, and at once for settings that no sign has told yet. Times by `performance.now()`. */
+export class SignTimes {
+  #at = Number.NEGATIVE_INFINITY;
+  #announced = 0;
+  #told = 0;
+
+  /** There are other settings to tell, perhaps while a sign is under way, which has the old ones. */
+  announce(): void {
+    this.#announced++;
+  }
+
+  isDue(now: number): boolean {
+    return this.isUntold || now - this.#at >= BEAT;
+  }
+
+  get isUntold(): boolean {
+    return this.#told < this.#announced;
+  }
+
+  /** @returns to be called when the sign that begins now has been given. */
+  begin(): (now: number) => void {
+    const announced = this.#announced;
+    return (now) => {
+      this.#told = announced;
+      this.#at = now;
+    };
+  }
+}
 
 const TAKE = `
   INSERT INTO nodes (id, incarnation, seen_at, started_at, machine, pid, version, name, config_digest)
@@ -101,12 +132,16 @@ export async function keepNode(session: DatabaseSession, node: Node, digest: str
 export const isLivingRelay = (row: string) =>
   `${row}.config_digest IS NOT NULL AND ${row}.seen_at > clock_timestamp() - interval '30 s'`;
 
+const OTHERS = `
+  SELECT n.name, n.config_digest AS digest FROM nodes n WHERE n.id <> $1 AND ${isLivingRelay('n')} ORDER BY n.name, n.id`;
+
 /** The other relays that live, in the order of their names. */
 export async function livingOthers(session: DatabaseSession, { id }: Node): Promise<readonly OtherRelay[]> {
-  const sql = `
-    SELECT n.name, n.config_digest AS digest FROM nodes n WHERE n.id <> $1 AND ${isLivingRelay('n')} ORDER BY n.name, n.id`;
-  return (await session.ask<OtherRelay>(sql, [id])).rows;
+  return (await session.ask<OtherRelay>(OTHERS, [id])).rows;
 }
+
+/** The same, for who cannot do with what was seen some seconds ago. */
+export const othersNow = ({ tx, node }: PostgresContext): Promise<readonly OtherRelay[]> => tx.all<OtherRelay>(OTHERS, node);
 
 /** @returns milliseconds: the clock of the database minus that of this process. undefined: the answer was too slow to know it. */
 export async function readClock(session: DatabaseSession): Promise<number | undefined> {

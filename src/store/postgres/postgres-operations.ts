@@ -12,6 +12,7 @@ import { putBackForgotten } from './forgotten-mail.ts';
 import { heldOperations } from './held-mail.ts';
 import { loginOperations } from './login-rows.ts';
 import { newsOperations } from './news-rows.ts';
+import { othersNow } from './nodes.ts';
 import { ownerOperations } from './owner-rows.ts';
 import type { OperationTable, PostgresOperation } from './postgres-context.ts';
 import { providerOperations } from './provider-rows.ts';
@@ -51,6 +52,7 @@ const all = {
   ...operations,
   askSlots: { kind: 'write', run: askSlots },
   putBackForgotten: { kind: 'write', run: putBackForgotten },
+  othersNow: { kind: 'read', run: othersNow },
 } as const;
 
 /** undefined: `accept` or `settle`. */

@@ -8,7 +8,7 @@ import { type OpenOptions, StoreError } from '../opening.ts';
 import { StoreClient } from '../sqlite/client.ts';
 import { JoinedClient } from '../sqlite/joined-client.ts';
 import { dataOf } from '../sqlite/sqlite-store.ts';
-import type { JoinedStore, OpenedStore } from '../store.ts';
+import type { JoinedStore, OpenedStore, OtherRelay } from '../store.ts';
 import { ChunkSpool } from './chunks.ts';
 import type { ServerOptions } from './database-session.ts';
 import { restoredStore } from './forgotten-mail.ts';
@@ -104,6 +104,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedStor
     condition: () => client.condition(),
     announce: (digest) => client.announce(digest),
     relays: () => client.relays(),
+    relaysNow: () => (client.call as unknown as (name: 'othersNow') => Promise<readonly OtherRelay[]>).call(client, 'othersNow'),
     database: () => client.database(),
     slots: slotStore(client),
     restored: restoredStore(client, (listener) => void listeners.push(listener)),

@@ -21,7 +21,7 @@ import { DatabaseTransaction, mustLeave, PATIENCE, Writer, WriterTaken } from '.
 import { DueChanges, DueMemory } from './due-memory.ts';
 import { Link } from './link.ts';
 import { runMail } from './mail-group.ts';
-import { keepNode, leaveNode, livingOthers, MAIL, type Node, REST, readClock, takeNode } from './nodes.ts';
+import { keepNode, leaveNode, livingOthers, MAIL, type Node, REST, readClock, SignTimes, takeNode } from './nodes.ts';
 import { sendSigns } from './owner-rows.ts';
 import { Past } from './past.ts';
 import type { PostgresContext } from './postgres-context.ts';
@@ -45,7 +45,6 @@ export type PostgresWorkerOptions = {
 const GROUP_REQUESTS = 256;
 const GROUP_BYTES = 8 * 1024 * 1024;
 const LOOK = SECOND;
-const BEAT = 5 * SECOND;
 const MEASURE = MINUTE;
 const SIZE = `
   SELECT pg_database_size(current_database()) AS bytes, coalesce((
@@ -106,7 +105,7 @@ let writers: { readonly mail: Writer; readonly rest: Writer };
 let renewing: Promise<void> | undefined;
 /** The session of the feed. Another one means that changes were missed. */
 let heard: DatabaseSession | undefined;
-let beatAt = 0;
+const signTimes = new SignTimes();
 let measuredAt = Number.NEGATIVE_INFINITY;
 let watched = false;
 let closing = false;
@@ -119,7 +118,7 @@ function receive(from: MessagePort, message: ToWorker | Announcement): void {
   else if (message === 'watch') watched = true;
   else if ('digest' in message) {
     digest = message.digest;
-    beatAt = Number.NEGATIVE_INFINITY;
+    signTimes.announce();
     void live(); // until then this is no relay for the others
   } else if ('port' in message) ports.add(message.port, listen);
   else for (const request of ports.take(from, message)) admit(request);
@@ -310,13 +309,14 @@ async function live(): Promise<void> {
   busy.life = true;
   try {
     const session = await links.life.session(performance.now() + LOOK);
-    if (performance.now() - beatAt >= BEAT) {
+    if (signTimes.isDue(performance.now())) {
+      const given = signTimes.begin();
       await tellClock(session);
       if (digest !== undefined) await past.note(session);
       if (!(await keepNode(session, node, digest))) await renew();
       await lookAtOthers(session);
       await measure(session);
-      beatAt = performance.now();
+      given(performance.now());
     }
     const changes = session === heard ? await revisions.read(session, node.incarnation) : ANY_CHANGE;
     if (session !== heard) await revisions.read(session, node.incarnation);
@@ -326,9 +326,11 @@ async function live(): Promise<void> {
     if (watched && changes.length > 0) ports.tell(changes);
   } catch {
     // The next second tries again. Requests get the error of their own connections.
-  } finally {
     busy.life = false;
+    return;
   }
+  busy.life = false;
+  if (signTimes.isUntold) void live();
 }
 
 /** Once a minute: before the disk is full PostgreSQL must get no more mail, because it stops then. */
@@ -401,7 +403,7 @@ try {
   await lookAtOthers(session);
   await measure(session);
   heard = session;
-  beatAt = performance.now();
+  signTimes.begin()(performance.now());
   life = setInterval(() => void live(), LOOK);
   ticking = setInterval(() => condition.tick(), CONDITION_TICK);
   isOpen = true;

@@ -52,6 +52,7 @@ export async function openSqlite(options: EmbeddedOptions & { readonly dataDir: 
     condition: () => 'ready',
     announce: () => {},
     relays: () => [],
+    relaysNow: async () => [],
     database: () => undefined,
     share: (give) => client.share(give),
     forPeople: dataOf(people, spool),
