@@ -2,10 +2,12 @@
 import { chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { secretHash } from '../../../src/console/access/cookie.ts';
 import { hashPassword } from '../../../src/credentials/credentials.ts';
 import { DATABASE_FILE } from '../../../src/store/embedded/data-dir.ts';
 import { storeFiles } from '../../../src/store/embedded/embedded.ts';
 import { openDatabase } from '../../../src/store/sqlite/database.ts';
+import type { StoreData } from '../../../src/store/store.ts';
 import { addAccount, fieldsOf, ROLES, type Role } from '../../support/console-session.ts';
 import { credentialWith } from '../../support/credential.ts';
 import { type DnsServer, startDnsServer } from '../../support/dns-server.ts';
@@ -18,6 +20,7 @@ import { row } from '../rows.ts';
 export const PASSWORD = 'correct horse battery staple';
 /** Each may send as anyone in sender.test; `user0` and so on. */
 const USERS = 400;
+const TOKENS = 4;
 
 export type Rig = {
   readonly relay: RelayProcess;
@@ -28,8 +31,8 @@ export type Rig = {
   readonly port: number;
   /** Asks as somebody who has logged in. @returns milliseconds. @throws unless the answer is 200. */
   ask(path: string, role?: Role): Promise<number>;
-  /** The start of a request whose answer is left alone. */
-  open(path: string, role?: Role): ReturnType<typeof request>;
+  /** The start of a request whose answer is left alone. @param by a role that has logged in, or the number of a token that reads mail. */
+  open(path: string, by?: Role | number): ReturnType<typeof request>;
   /** Milliseconds of processor, all threads. */
   cpu(): number;
   /** Octets of resident memory: all, and what no file gives. */
@@ -80,8 +83,10 @@ export async function startRig({ messages, console: withConsole = true, env = {}
     return {
       ...{ relay, mx, middle, port, close },
       ask: (path, role = 'admin') => ask(port, path, fieldsOf(role, port)),
-      open: (path, role = 'admin') =>
-        request({ ...{ host: '127.0.0.1', port, path, agent: false }, headers: fieldsOf(role, port) }),
+      open: (path, by = 'admin') => {
+        const headers = typeof by === 'number' ? { authorization: `Bearer ${tokenOf(by)}` } : fieldsOf(by, port);
+        return request({ ...{ host: '127.0.0.1', port, path, agent: false }, headers });
+      },
       cpu: () => cpuOf(relay.pid()),
       memory: () => memoryOf(relay.pid()),
       walSize: () => sizeOf(join(dataDir, `${DATABASE_FILE}-wal`)),
@@ -107,10 +112,28 @@ async function fillStore(dataDir: string, messages: number): Promise<string> {
   const store = await storeFiles(dataDir).open();
   const hash = await hashPassword(PASSWORD);
   for (const role of ROLES) await addAccount(store, role, hash);
+  for (let i = 0; i < TOKENS; i++) await addToken(store, i);
   for (let i = 0; i < USERS; i++)
     await store.credentials.add(credentialWith({ name: `user${i}@sender.test`, hash, senders: ['@sender.test'], limits: [] }));
   await store.close();
   return middle;
+}
+
+const tokenOf = (number: number) => `token-${number}`;
+
+async function addToken({ console: accounts }: Pick<StoreData, 'console'>, number: number): Promise<void> {
+  const [name, hash] = [tokenOf(number), secretHash(tokenOf(number))];
+  const use = { createdAt: Date.now(), expiresAt: null, lastUsedAt: null, lastUsedIp: null };
+  await accounts.addToken({
+    id: name,
+    name,
+    hash,
+    account: 'admin',
+    scopes: ['messages:read'],
+    credential: null,
+    networks: [],
+    ...use,
+  });
 }
 
 function ask(port: number, path: string, headers: Readonly<Record<string, string>>): Promise<number> {
