@@ -168,11 +168,15 @@ install_program() {
   mv "$new" "$PREFIX"
 }
 
-# No script of a package runs: argon2 would fetch the headers of Node to build what it has built already. Our own script makes the link to the
-# Node of the relay. The headers in that package, and the compiler, which npm installs because a package could check types with it, are of no
-# use here.
+# No script of a package runs: root would run it, and argon2 would fetch the headers of Node to build what it has built already, or want a
+# compiler where the system's Node tries it. Our own script makes the link to the Node of the relay. The headers in that package, and the
+# compiler, which npm installs because a package could check types with it, are of no use here.
 install_packages() {
-  (cd "$1" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent postinstall)
+  (cd "$1" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent postinstall) ||
+    die 'npm could not install the packages, see above; nothing was changed. You can run this script again'
+  # npm takes an optional package that it cannot download for one that this machine does not need.
+  [ -x "$1/node_modules/.bin/node" ] ||
+    die "npm has not downloaded Node for this machine ($(uname -m)); nothing was changed. There is one for x86_64 and aarch64: run this script again"
   rm -rf "$1"/node_modules/node-linux-*/{include,share} "$1"/node_modules/{typescript,@typescript}
 }
 

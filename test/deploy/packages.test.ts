@@ -14,7 +14,14 @@ test('each package has a hash in the lock file, also the Node that runs the rela
     expect(installed[`node_modules/node-linux-${machine}`]).toMatchObject({ version: process.versions.node, optional: true });
 });
 
-test('only argon2 runs a script at installation, to find its own binary', () => {
+test('no script of a package runs where root installs', () => {
+  for (const file of ['Dockerfile', 'deploy/install.sh'])
+    expect(readFileSync(join(CHECKOUT, file), 'utf8').match(/npm ci .*/g)).toEqual([
+      expect.stringContaining(' --ignore-scripts '),
+    ]);
+});
+
+test('only argon2 has a script that runs in a checkout, to find its own binary', () => {
   const scripts = Object.keys(packages).filter((name) => name !== '' && packages[name]!.hasInstallScript && !packages[name]!.dev);
   expect(scripts).toEqual(['node_modules/argon2']);
 });
