@@ -41,6 +41,13 @@ die() {
   exit 1
 }
 has() { command -v "$1" >/dev/null 2>&1; }
+# Whether a command prints a line that matches. No pipe into grep -q: it leaves at the first match, the command dies of its next write,
+# and pipefail makes a "no" of it.
+says() {
+  local pattern=$1
+  shift
+  grep -Eq -- "$pattern" <<<"$("$@")"
+}
 booted_with_systemd() { [ -d /run/systemd/system ] && has systemctl; }
 is_active() { booted_with_systemd && systemctl is-active --quiet smarthost; }
 
@@ -274,7 +281,7 @@ next_steps() {
 # ---- the firewall ------------------------------------------------------------------------------------------------------
 
 open_firewall() {
-  if has ufw && ufw status | grep -q '^Status: active'; then
+  if has ufw && ufw_is_on; then
     open_ufw
   elif has nft && [ -n "$(nft_closed_chains)" ]; then
     open_nft
@@ -297,10 +304,12 @@ ssh_ports() {
   echo "${ports:-22}"
 }
 
+ufw_is_on() { says '^Status: active' ufw status; }
+
 open_ufw() {
   local port
   for port in "${PORTS[@]}"; do
-    if ufw show added | grep -Eq "^ufw allow $port(/tcp)?( |\$)"; then continue; fi
+    if says "^ufw allow $port(/tcp)?( |\$)" ufw show added; then continue; fi
     ufw allow "$port/tcp" comment smarthost >/dev/null
   done
   say "ufw: ports ${PORTS[*]} are open."
@@ -310,7 +319,7 @@ open_ufw() {
       return 1
     }
   done
-  if ufw status | grep -q '^Status: active'; then
+  if ufw_is_on; then
     say 'The firewall is ready: SSH has a rule, ufw is on.'
   else
     say 'The firewall is ready: SSH has a rule. ufw is off and stays off; "ufw enable" turns it on.'
@@ -343,11 +352,11 @@ open_nft() {
   list=$(printf '%s, ' "${PORTS[@]}")
   rule="tcp dport { ${list%, } } accept comment \"smarthost\""
   while read -ra chain; do
-    if ! nft list chain "${chain[@]}" | grep -q 'comment "smarthost"'; then nft insert rule "${chain[@]}" "$rule"; fi
+    if ! says 'comment "smarthost"' nft list chain "${chain[@]}"; then nft insert rule "${chain[@]}" "$rule"; fi
     keep_nft_rule "${chain[*]}" "$rule"
     say "nftables: ports ${PORTS[*]} are open, by the first rule of the chain ${chain[*]}."
     for port in $(ssh_ports); do
-      if ! nft list chain "${chain[@]}" | grep accept | grep -Eq "dport.*[ {,]($port|ssh)[ ,}]"; then
+      if ! says "dport.*[ {,]($port|ssh)[ ,}].*accept" nft list chain "${chain[@]}"; then
         warn "the firewall is NOT ready: no rule of the chain ${chain[*]} allows SSH (port $port)"
         ready=no
       fi
@@ -380,7 +389,7 @@ close_firewall() {
   local port rule
   if has ufw; then
     for port in "${PORTS[@]}"; do
-      if ufw show added | grep -q "^ufw allow $port/tcp comment 'smarthost'"; then ufw delete allow "$port/tcp" >/dev/null; fi
+      if says "^ufw allow $port/tcp comment 'smarthost'" ufw show added; then ufw delete allow "$port/tcp" >/dev/null; fi
     done
   fi
   if has nft; then
