@@ -14,6 +14,31 @@ const ONE_RELAY = ['test/integration/addresses.test.ts'];
 /** Floods and long faults. What they hold is held for one client, one guess and one fault by the units and by `integration/`. */
 const FLOODS = ['load', 'guessing', 'durability'].map((name) => `test/attacks/${name}.test.ts`);
 
+/** Each takes eight seconds or more beside others: whole processes, kills, downloads, real deadlines. More than half of the time of all that needs no peer. */
+const LONG = [
+  ...['backup', 'certificates-files', 'certificates-store', 'demo', 'first-run', 'large-messages', 'login-changes', 'privileges'],
+  ...[
+    'provider-block',
+    'provider-fallback',
+    'provider-kill',
+    'relay-dane',
+    'relay-fallback',
+    'silent-thread',
+    'threads',
+    'alignment',
+  ],
+  ...['backup', 'console', 'doctor', 'domain', 'init', 'process', 'queue', 'setup', 'user'].map((name) => `commands-${name}`),
+  ...['delivery-sts-cells', 'stop', 'behaviour', 'queue-store', 'tls-reports', 'tls-report-sessions', 'provider-addresses'],
+  ...['outbound-look', 'routes', 'store-processes'],
+]
+  .map((name) => `integration/${name}`)
+  .concat(
+    ['access', 'bad-start', 'content', 'dns'].map((name) => `attacks/${name}`),
+    'deploy/readme',
+  )
+  .concat(['dkim-existing', 'mta-sts'].map((name) => `peers/${name}`))
+  .map((name) => `test/${name}.test.ts`);
+
 /** Units that wait for real deadlines, a third of a quick run. `npm test` and the gate have them. */
 const WAITING = [
   ...['submission/handshake-pace', 'submission/deadlines', 'submission/listener', 'queue/runner'],
@@ -29,6 +54,8 @@ const roots = process.env['ROOTS'] === '1';
 const cluster = process.env['CLUSTER'] === '1';
 const quick = process.env['QUICK'] === '1';
 const gate = process.env['CI'] === 'true';
+/** `npx vitest … test/integration/demo.test.ts`: who names a file wants it. */
+const named = process.argv.some((word) => /^test\/[^/]+\//.test(word));
 const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 // Each store is a thread and many a relay a process: they need not strip the types of the same files again.
@@ -63,7 +90,7 @@ export default defineConfig({
             'node_modules/**',
             ...UNITS,
             ...(roots ? [] : ROOTS),
-            ...(gate ? [] : FLOODS),
+            ...(gate || named ? [] : [...FLOODS, ...LONG]),
             ...(cluster ? [] : gate ? CLUSTER_ALONE : [CLUSTER]),
           ],
         },
