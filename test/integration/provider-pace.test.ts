@@ -6,6 +6,7 @@ import { startDns } from '../support/dns.ts';
 import type { Zone } from '../support/dns-server.ts';
 import { startMx } from '../support/mx.ts';
 import type { MxScript } from '../support/mx-server.ts';
+import { SessionCount } from '../support/session-count.ts';
 
 const TENANTS = 40;
 
@@ -20,21 +21,8 @@ function tenantZone(count: number, suffix: string, address: string, domain = 't'
 }
 
 async function world(script: MxScript, { now = Date.now as () => number, more = {} as Record<string, Zone[string]> } = {}) {
-  let most = 0;
-  /** Sessions that have not said QUIT. */
-  const open = new Set<number>();
-  const mx = await startMx({
-    address: '127.0.4.1',
-    script: {
-      ...script,
-      greeting: (context) => {
-        open.add(context.session);
-        most = Math.max(most, open.size);
-        return typeof script.greeting === 'function' ? script.greeting(context) : script.greeting;
-      },
-      QUIT: ({ session }) => void open.delete(session),
-    },
-  });
+  const sessions = new SessionCount();
+  const mx = await startMx({ address: '127.0.4.1', script: sessions.script(script) });
   const dns = await startDns({
     ...tenantZone(TENANTS, 'mail.protection.outlook.com', mx.address),
     'yahoo.test': { MX: ['10 mta5.am0.yahoodns.net'] },
@@ -46,7 +34,7 @@ async function world(script: MxScript, { now = Date.now as () => number, more = 
     await relay.close();
     await Promise.all([dns.close(), mx.close()]);
   });
-  return { mx, dns, relay, most: () => most };
+  return { mx, dns, relay, most: () => sessions.most };
 }
 
 test('forty tenants of a provider share its five sessions, kept ones among them, and all their mail arrives', async () => {

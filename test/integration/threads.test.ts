@@ -5,6 +5,7 @@ import type { Worker } from 'node:worker_threads';
 import { afterEach, expect, test, vi } from 'vitest';
 import { until } from '../support/program.ts';
 import { openClient, startTestRelay, type TestRelay, type TestRelayOptions, USER } from '../support/relay.ts';
+import { SessionCount } from '../support/session-count.ts';
 import { sized } from '../support/size.ts';
 
 const workers = vi.hoisted(() => [] as Worker[]);
@@ -50,23 +51,10 @@ async function loggedIn() {
 const idOf = (reply: string) => /queued as (\w+)/.exec(reply)?.[1] ?? /(\w{17})\s*$/.exec(reply)?.[1];
 
 test('with four threads and a limit of three, a host has no more than three connections, and all mail arrives', async () => {
-  let most = 0;
-  /** Sessions that have not said QUIT. */
-  const open = new Set<number>();
+  const sessions = new SessionCount();
   await start(4, {
     yaml: "delivery: { port: MX_PORT, allowPrivate: ['127.0.0.0/8'], ip: v4-only, concurrency: 3 }",
-    mx: {
-      script: {
-        greeting({ session }) {
-          most = Math.max(most, open.add(session).size);
-          return undefined;
-        },
-        QUIT({ session }) {
-          open.delete(session);
-          return undefined;
-        },
-      },
-    },
+    mx: { script: sessions.script() },
   });
   const count = sized(400, 120, 200);
   const clients = await Promise.all(Array.from({ length: 8 }, loggedIn));
@@ -77,7 +65,7 @@ test('with four threads and a limit of three, a host has no more than three conn
     }),
   );
   await relay.mx.received(count, 60_000);
-  expect(most).toBe(3);
+  expect(sessions.most).toBe(3);
 });
 
 test('a thread that ends by an error is replaced: its clients are dropped, the others go on, and no accepted mail is lost', {

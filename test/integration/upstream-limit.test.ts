@@ -1,34 +1,17 @@
 /** `maxConnections` of a route: an upstream never sees more connections of its account, whatever threads and relays there are. */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { MxScript, MxServer } from '../support/mx-server.ts';
+import type { MxServer } from '../support/mx-server.ts';
 import { requirePeer } from '../support/peers.ts';
 import { hasPostgres, PostgresServer } from '../support/postgres.ts';
 import { startSharingRelays } from '../support/postgres-relays.ts';
 import { until } from '../support/program.ts';
 import { openClient, startTestRelay, USER } from '../support/relay.ts';
+import { SessionCount } from '../support/session-count.ts';
 import { sized } from '../support/size.ts';
 
 const TEXT = `From: ${USER}\r\nSubject: Hello\r\n\r\nHow are you?\r\n`;
 const COUNT = sized(160, 80);
 const CLIENTS = 8;
-
-/** Counts the sessions that have not said QUIT. */
-function countingScript(more: MxScript = {}): { readonly script: MxScript; most(): number } {
-  const open = new Set<number>();
-  let most = 0;
-  const script: MxScript = {
-    greeting({ session }) {
-      most = Math.max(most, open.add(session).size);
-      return undefined;
-    },
-    QUIT({ session }) {
-      open.delete(session);
-      return undefined;
-    },
-    ...more,
-  };
-  return { script, most: () => most };
-}
 
 /** `COUNT` messages by several clients at once. */
 async function sendMany(ports: readonly number[], domain: string): Promise<void> {
@@ -44,17 +27,17 @@ async function sendMany(ports: readonly number[], domain: string): Promise<void>
 }
 
 test('an upstream gets no more connections than its route allows from the threads of a relay', async () => {
-  const { script, most } = countingScript();
+  const sessions = new SessionCount();
   const relay = await startTestRelay({
     yaml: `threads: 4
 limits: { messages: [], recipients: [], newRecipients: [] }
 routes: [{ hosts: ['127.0.0.1:MX_PORT'], tls: none, maxConnections: 3 }]`,
-    mx: { script },
+    mx: { script: sessions.script() },
   });
   onTestFinished(() => relay.close());
   await sendMany([relay.ports.submissions], 'dest.test');
   await relay.mx.received(COUNT, 60_000);
-  expect(most()).toBe(3);
+  expect(sessions.most).toBe(3);
 });
 
 describe.skipIf(!requirePeer('postgresql', hasPostgres))('of relays that share a database', () => {
@@ -70,14 +53,14 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('of relays that share a
   });
 
   test('an upstream gets no more than its route allows from all together, each has its turns, and all mail arrives', async () => {
-    const { script, most } = countingScript();
-    const { relays, sources, mx } = await startSharingRelays(server, { script, settings: limitedTo(3) });
+    const sessions = new SessionCount();
+    const { relays, sources, mx } = await startSharingRelays(server, { script: sessions.script(), settings: limitedTo(3) });
     await sendMany(
       relays.map(({ ports }) => ports.submissions),
       'dest.test',
     );
     const messages = await mx.received(COUNT, 100_000);
-    expect(most()).toBe(3);
+    expect(sessions.most).toBe(3);
     for (const source of sources) expect(messages.some(({ remoteAddress }) => remoteAddress === source)).toBe(true);
   });
 
