@@ -4,7 +4,7 @@ import type { Requests } from '../sqlite/requests.ts';
 import { type EncodedMessage, encodeMessage } from '../sqlite/rows.ts';
 import { HELD } from '../sqlite/states.ts';
 import { insertMessages } from './message-rows.ts';
-import type { PostgresContext } from './postgres-context.ts';
+import { ownRequest, type PostgresContext } from './postgres-context.ts';
 
 /** `numbers` of its recipients, by which the attempts that are under way settle them. */
 type Forgotten = { readonly message: EncodedMessage; readonly numbers: readonly number[] };
@@ -17,13 +17,12 @@ export async function putBackForgotten({ tx, effects }: PostgresContext, { messa
   return true;
 }
 
-/** The thread of this store takes more requests than that of a store in files. */
 export function restoredStore(client: Pick<Requests, 'call'>, onWentBack: RestoredStore['onWentBack']): RestoredStore {
-  const call = client.call.bind(client) as unknown as (name: 'putBackForgotten', forgotten: Forgotten) => Promise<boolean>;
+  const putBack = ownRequest<Forgotten, boolean>(client, 'putBackForgotten');
   return {
     onWentBack,
     putBack: ({ message, recipients, content }: ForgottenMessage) =>
-      call('putBackForgotten', {
+      putBack({
         message: encodeMessage({ ...message, recipients, content }),
         numbers: recipients.map(({ n }) => n),
       }),

@@ -1,6 +1,7 @@
 /** The arguments of an operation on PostgreSQL, and the declaration of operations. */
 import type { Effects } from '../sqlite/effects.ts';
 import type { Argument, Name, Result } from '../sqlite/operations.ts';
+import type { Requests } from '../sqlite/requests.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import type { DueChanges, DueMemory } from './due-memory.ts';
 
@@ -21,6 +22,12 @@ export type PostgresContext = {
   /** The other relays that lived some seconds ago. */
   readonly others: readonly string[];
 };
+
+/** A request that only the thread of this store takes, and that of a store in files does not. */
+export const ownRequest =
+  <A, R>(client: Pick<Requests, 'call'>, name: string) =>
+  (argument: A): Promise<R> =>
+    (client.call as unknown as (name: string, argument: A) => Promise<R>).call(client, name, argument);
 
 /** `mail` operations share the transactions of the mail, see `mail-group.ts`. */
 export type PostgresOperation<K extends Name> = {

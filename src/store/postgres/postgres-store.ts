@@ -12,6 +12,7 @@ import type { JoinedStore, OpenedStore, OtherRelay } from '../store.ts';
 import { ChunkSpool } from './chunks.ts';
 import type { ServerOptions } from './database-session.ts';
 import { restoredStore } from './forgotten-mail.ts';
+import { ownRequest } from './postgres-context.ts';
 import type { PostgresWorkerOptions } from './postgres-worker.ts';
 import { slotStore } from './slots.ts';
 
@@ -104,7 +105,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedStor
     condition: () => client.condition(),
     announce: (digest) => client.announce(digest),
     relays: () => client.relays(),
-    relaysNow: () => (client.call as unknown as (name: 'othersNow') => Promise<readonly OtherRelay[]>).call(client, 'othersNow'),
+    relaysNow: ownRequest<void, readonly OtherRelay[]>(client, 'othersNow'),
     database: () => client.database(),
     slots: slotStore(client),
     restored: restoredStore(client, (listener) => void listeners.push(listener)),

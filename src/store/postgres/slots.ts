@@ -4,7 +4,7 @@
  */
 import type { SlotAnswer, SlotAsk, SlotStore } from '../slot-store.ts';
 import type { Requests } from '../sqlite/requests.ts';
-import type { PostgresContext } from './postgres-context.ts';
+import { ownRequest, type PostgresContext } from './postgres-context.ts';
 
 /** A relay that waits asks each second. One that has not asked for so long, in milliseconds, has no turn. */
 const ASKS = 5000;
@@ -57,8 +57,6 @@ export async function askSlots({ tx, incarnation }: PostgresContext, ask: SlotAs
   return { granted, othersWait: others.some((other) => other.waiting > 0) };
 }
 
-/** The thread of this store takes more requests than that of a store in files. */
 export function slotStore(client: Pick<Requests, 'call'>): SlotStore {
-  const call = client.call.bind(client) as unknown as (name: 'askSlots', ask: SlotAsk) => Promise<SlotAnswer>;
-  return { ask: (ask) => call('askSlots', ask) };
+  return { ask: ownRequest<SlotAsk, SlotAnswer>(client, 'askSlots') };
 }
