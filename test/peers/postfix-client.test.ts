@@ -142,7 +142,8 @@ describe.skipIf(!present)('Postfix as client', () => {
   });
 
   test('loses nothing and sends nothing twice while the relay is stopped and started', async () => {
-    const settings = ['minimal_backoff_time = 1s', 'maximal_backoff_time = 2s', 'queue_run_delay = 1s'];
+    // It takes a file again when less than two seconds of its wait are left: one second would be none, and the agent may still lock the file.
+    const settings = ['minimal_backoff_time = 3s', 'maximal_backoff_time = 4s', 'queue_run_delay = 1s'];
     const postfix = await startClient('submissions', 'plain', { settings });
     try {
       const tokens = Array.from({ length: 60 }, () => randomUUID());

@@ -234,9 +234,10 @@ function common(folder: string, hostname: string): string[] {
   ];
 }
 
+/** The queue manager looks each five seconds for what it put aside for a minute, as it does with a file that an agent still holds. */
 const INTERNAL_SERVICES = `pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
+qmgr unix n - n 5 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
 rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce
