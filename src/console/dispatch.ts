@@ -105,6 +105,7 @@ async function run(
   if (route.streams !== undefined)
     return state.streams.send(response, route.streams, (end) => route.handle({ ...ask, signal: end }) as Promise<Stream>, {
       owner: by === undefined ? clientKey(arrival.ip) : makerOf(by),
+      account: by?.account,
       signal,
       isAllowed: async () => caller === undefined || isStillAllowed(caller, request.headers, arrival, parts),
     });

@@ -9,7 +9,7 @@ import { makesSomething } from './idempotency.ts';
 import type { ApiRoute } from './route.ts';
 import { taggedOf } from './router.ts';
 import { ROUTES } from './routes.ts';
-import { MOST_STREAMS, MOST_STREAMS_OF_ONE } from './streams.ts';
+import { MOST_STREAMS, MOST_STREAMS_OF_ACCOUNT, MOST_STREAMS_OF_ONE } from './streams.ts';
 
 type Json = { readonly [key: string]: unknown };
 
@@ -122,7 +122,7 @@ function descriptionOf({ access, scope, confirm, when, streams }: ApiRoute): { r
   return sentences.length === 0 ? {} : { description: sentences.join(' ') };
 }
 
-const STREAMS = `A caller has at most ${MOST_STREAMS_OF_ONE} streams at a time (429), and all callers together ${MOST_STREAMS} (503).`;
+const STREAMS = `A caller has at most ${MOST_STREAMS_OF_ONE} streams at a time, an account with all its tokens ${MOST_STREAMS_OF_ACCOUNT} (429), and all callers together ${MOST_STREAMS} (503).`;
 
 /** `POST /queue/retry` is `postQueueRetry`. */
 function nameOf({ method, path, below }: ApiRoute): string {

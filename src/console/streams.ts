@@ -8,6 +8,8 @@ import type { ApiRoute, Stream } from './route.ts';
 export const MOST_STREAMS = 32;
 /** Of one caller, so that nobody takes them all. A browser has one, and each download is one. */
 export const MOST_STREAMS_OF_ONE = 8;
+/** Of one account with all its tokens: half of all, so that the others find room. */
+export const MOST_STREAMS_OF_ACCOUNT = 16;
 /** Seconds after which it may be asked again. */
 const RETRY_AFTER = { 'retry-after': '10' };
 /** A comment goes to an event stream that has nothing to say for so long, so that nobody takes it for dead. */
@@ -20,24 +22,31 @@ const ASKED_AGAIN = 10 * SECOND;
 type Sent = {
   /** Who is counted: `makerOf`, or the address of somebody without a login. */
   readonly owner: string;
+  /** The account of the owner, if it has one. */
+  readonly account: string | undefined;
   readonly signal: AbortSignal;
   readonly isAllowed: () => Promise<boolean>;
 };
 
 export function createStreams() {
-  /** The owner of each. */
-  const open: string[] = [];
+  const open = new Set<Pick<Sent, 'owner' | 'account'>>();
 
   /** @returns gives the place back. @throws ApiProblem 429 or 503 */
-  function take(owner: string): () => void {
-    if (open.filter((one) => one === owner).length >= MOST_STREAMS_OF_ONE) {
-      const detail = `You have ${MOST_STREAMS_OF_ONE} streams open already. Close one of them, or wait for its end.`;
-      throw new ApiProblem(429, detail, { headers: RETRY_AFTER });
-    }
-    if (open.length >= MOST_STREAMS)
+  function take(one: Pick<Sent, 'owner' | 'account'>): () => void {
+    const mine = [...open].filter(({ owner }) => owner === one.owner);
+    const family = one.account === undefined ? [] : [...open].filter(({ account }) => account === one.account);
+    const most =
+      mine.length >= MOST_STREAMS_OF_ONE
+        ? `You have ${MOST_STREAMS_OF_ONE} streams open already.`
+        : family.length >= MOST_STREAMS_OF_ACCOUNT
+          ? `Your account has ${MOST_STREAMS_OF_ACCOUNT} streams open already, with all its tokens.`
+          : undefined;
+    if (most !== undefined)
+      throw new ApiProblem(429, `${most} Close one of them, or wait for its end.`, { headers: RETRY_AFTER });
+    if (open.size >= MOST_STREAMS)
       throw new ApiProblem(503, `There are ${MOST_STREAMS} streams already, of all callers together.`, { headers: RETRY_AFTER });
-    open.push(owner);
-    return () => open.splice(open.indexOf(owner), 1);
+    open.add(one);
+    return () => open.delete(one);
   }
 
   return {
@@ -46,9 +55,9 @@ export function createStreams() {
       response: ServerResponse,
       type: NonNullable<ApiRoute['streams']>,
       begin: (signal: AbortSignal) => Promise<Stream>,
-      { owner, signal, isAllowed }: Sent,
+      { owner, account, signal, isAllowed }: Sent,
     ): Promise<void> {
-      const giveBack = take(owner);
+      const giveBack = take({ owner, account });
       const refused = new AbortController();
       const asked = setInterval(async () => (await isAllowed()) || refused.abort(), ASKED_AGAIN);
       const end = AbortSignal.any([signal, refused.signal]);

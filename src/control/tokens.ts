@@ -36,7 +36,7 @@ type NewToken = {
 export type TokenControl = {
   /** The oldest first. @param account only its own. */
   list(account?: string): Promise<readonly KnownToken[]>;
-  /** Rejects with `invalid` and `not found` about a part of it. */
+  /** Rejects with `invalid` and `not found` about a part of it, and with `exists` if the account has a token of this name that has not ended. */
   add(token: NewToken): Promise<MadeToken>;
   /** Rejects with `not found`. @param account only if it is one of its own. */
   remove(id: string, account?: string): Promise<{ readonly id: string; readonly removed: true }>;
@@ -82,8 +82,10 @@ export function createTokenControl({ store: { console: accounts, credentials }, 
       };
       const made = { ...tokenShape(token), token: secret };
       const view = note({ action: 'token.add', target: name, after: tokenShape(token), gives: made });
-      if (!(await view.console.addToken(token)))
-        throw new ControlError('not found', 'account', `No account named ${JSON.stringify(typed)}.`);
+      const added = await view.console.addToken(token);
+      if (added === 'no account') throw new ControlError('not found', 'account', `No account named ${JSON.stringify(typed)}.`);
+      if (added === 'name taken')
+        throw new ControlError('exists', 'name', `${account.name} has a token named ${name} already: give another name.`);
       return made;
     },
     async remove(id, account) {

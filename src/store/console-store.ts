@@ -181,8 +181,8 @@ export type ConsoleStore = {
   /** @param except this one stays. @returns how many ended. */
   endSessions(account: string, except?: string): Promise<number>;
 
-  /** False if there is no such account. */
-  addToken(token: ConsoleToken): Promise<boolean>;
+  /** `name taken`: another token of the account has the name, and has not ended. `changes` tells tokens apart by their names. */
+  addToken(token: ConsoleToken): Promise<'done' | 'no account' | 'name taken'>;
   tokens(): Promise<readonly ConsoleToken[]>;
   token(hash: string): Promise<{ readonly token: ConsoleToken; readonly account: ConsoleAccount } | undefined>;
   /** Writes at most once a minute. */

@@ -291,13 +291,27 @@ export function consoleContract({ name, open }: Subject): void {
       expect((await first.sessions()).map(({ hash }) => hash)).toEqual(['fine']);
     });
 
+    test('of the tokens of an account that have not ended, each has a name of its own', async () => {
+      const { first, second } = await opened();
+      for (const name of ['Anna', 'bert']) await addWithPassword(first, name);
+      const add = (by: typeof first, id: string, change: Partial<ConsoleToken>) =>
+        by.addToken(token({ id, hash: `hash of ${id}`, expiresAt: NOW + 5, ...change }));
+      const both = await Promise.all([add(first, 't1', {}), add(second, 't2', { account: 'ANNA' })]);
+      expect(both.toSorted()).toEqual(['done', 'name taken']);
+      expect(await add(first, 't3', { account: 'bert', expiresAt: null })).toBe('done');
+      expect(await add(first, 't4', { account: 'bert', createdAt: NOW + 1000 })).toBe('name taken');
+      expect(await add(first, 't5', { createdAt: NOW + 4 })).toBe('name taken');
+      expect(await add(first, 't6', { createdAt: NOW + 5, expiresAt: null })).toBe('done');
+      expect((await second.tokens()).map(({ account }) => account).toSorted()).toEqual(['Anna', 'Anna', 'bert']);
+    });
+
     test('a token is found by its hash with its account, notes its use once a minute, and ends with its account', async () => {
       const { first, second } = await opened();
       await addWithPassword(first, 'Anna');
-      expect(await first.addToken(token({ account: 'eve' }))).toBe(false);
+      expect(await first.addToken(token({ account: 'eve' }))).toBe('no account');
       const whole = token({ scopes: ['a', 'b'], networks: ['192.0.2.0/24'], credential: 'shop', expiresAt: null });
-      expect(await first.addToken(whole)).toBe(true);
-      await first.addToken(token({ id: 't2', hash: 'hash of t2', createdAt: NOW + 1 }));
+      expect(await first.addToken(whole)).toBe('done');
+      await first.addToken(token({ id: 't2', name: 'other', hash: 'hash of t2', createdAt: NOW + 1 }));
       expect(await second.token('hash of t1')).toEqual({
         token: { ...whole, account: 'Anna' },
         account: await first.account('anna'),

@@ -178,9 +178,11 @@ export function createMemoryConsole(): MemoryConsole {
       },
       async addToken(token) {
         const account = find(token.account);
-        if (account === undefined) return false;
+        if (account === undefined) return 'no account';
+        const lasts = ({ expiresAt }: ConsoleToken) => expiresAt === null || expiresAt > token.createdAt;
+        if (tokens.some((one) => one.account === account.name && one.name === token.name && lasts(one))) return 'name taken';
         tokens = [...tokens, { ...token, account: account.name }];
-        return true;
+        return 'done';
       },
       tokens: async () => tokens.toSorted((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1)),
       async token(hash) {

@@ -280,13 +280,15 @@ export const consoleOperations: OperationTable<Names> = {
   addToken: {
     kind: 'write',
     async run({ tx }, token) {
-      if ((await accountOf(tx, token.account, 'FOR SHARE')) === undefined) return false;
+      if ((await accountOf(tx, token.account, 'FOR UPDATE')) === undefined) return 'no account';
+      const same = 'SELECT 1 FROM console_tokens WHERE account = $1 AND name = $2 AND (expires_at IS NULL OR expires_at > $3)';
+      if ((await tx.get(same, userKey(token.account), token.name, token.createdAt)) !== undefined) return 'name taken';
       await tx.run(
         `INSERT INTO console_tokens (id, hash, name, account, scopes, credential, networks, created_at, expires_at, last_used_at,
            last_used_ip) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
         ...tokenValues(token),
       );
-      return true;
+      return 'done';
     },
   },
   tokens: {

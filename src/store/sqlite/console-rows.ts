@@ -7,6 +7,7 @@ import {
   type AccountRights,
   type ConsoleAccount,
   type ConsoleSession,
+  type ConsoleStore,
   type ConsoleToken,
   MOST_SESSIONS,
   type NewConsoleAccount,
@@ -297,14 +298,16 @@ export function endSessions(
   return db.run(sql, userKey(of), except).changes;
 }
 
-export function addToken(context: Context, token: ConsoleToken): boolean {
-  if (account(context, token.account) === undefined) return false;
+export function addToken(context: Context, token: ConsoleToken): Awaited<ReturnType<ConsoleStore['addToken']>> {
+  if (account(context, token.account) === undefined) return 'no account';
+  const same = 'SELECT 1 FROM console_tokens WHERE account = ? AND name = ? AND (expires_at IS NULL OR expires_at > ?)';
+  if (context.db.get(same, userKey(token.account), token.name, token.createdAt) !== undefined) return 'name taken';
   context.db.run(
     `INSERT INTO console_tokens (id, hash, name, account, scopes, credential, networks, created_at, expires_at, last_used_at, last_used_ip)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ...tokenValues(token),
   );
-  return true;
+  return 'done';
 }
 
 export function tokens(context: Context): readonly ConsoleToken[] {

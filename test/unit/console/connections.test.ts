@@ -133,6 +133,7 @@ test('a stream whose reader takes nothing is dropped after 30 seconds', async ()
   const sent = createStreams().send(response as never, 'text/csv', async () => pieces(), {
     owner: 'anna',
     signal: new AbortController().signal,
+    account: undefined,
     isAllowed: async () => true,
   });
   await vi.advanceTimersByTimeAsync(29_999);

@@ -125,11 +125,11 @@ test('a login whose held mail was to leave is answered as before, also if the re
 
 test('a key belongs to the token that sent it, and not to another one of the same name', async () => {
   await using console = await startTestConsole();
-  for (const [id, value] of [
-    ['1', 'first'],
-    ['2', 'second'],
+  for (const [value, account] of [
+    ['first', 'admin'],
+    ['second', 'operator'],
   ] as const)
-    await console.people.token(value, { id, name: 'ci', scopes: ['credentials:write'] });
+    await console.people.token(value, { account, name: 'ci', scopes: ['credentials:write'] });
   const ask = (token: string, name: string) =>
     console.ask('POST', '/credentials', { name }, { as: { token }, headers: { 'idempotency-key': 'monday' } });
   expect((await ask('first', 'a@shop.example')).status).toBe(201);
@@ -152,9 +152,10 @@ test('a key of an account that was removed is unknown to the next one of the sam
 
 test('work on the queue is found by the token that began it alone', async () => {
   await using console = await startTestConsole();
-  for (const id of ['1', '2']) await console.people.token(`token-${id}`, { id, name: 'ci', scopes: ['queue:write'] });
-  const { body } = await console.ask('POST', '/queue/retry', { selection: { all: true } }, { as: { token: 'token-1' } });
+  for (const account of ['admin', 'operator'])
+    await console.people.token(`token-${account}`, { account, name: 'ci', scopes: ['queue:write'] });
+  const { body } = await console.ask('POST', '/queue/retry', { selection: { all: true } }, { as: { token: 'token-admin' } });
   const look = (token: string) => console.ask('GET', `/queue/work/${body.id}`, undefined, { as: { token } });
-  expect((await look('token-1')).status).toBe(200);
-  expect((await look('token-2')).status).toBe(404);
+  expect((await look('token-admin')).status).toBe(200);
+  expect((await look('token-operator')).status).toBe(404);
 });

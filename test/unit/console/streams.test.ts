@@ -10,8 +10,9 @@ test('there are 32 streams at once, the next one is refused, and one that ends m
   const server = createServer(async (request, response) => {
     const owner = request.url!;
     const begin = async () => endless();
+    const { signal } = new AbortController();
     await streams
-      .send(response, 'text/event-stream', begin, { owner, signal: new AbortController().signal, isAllowed: async () => true })
+      .send(response, 'text/event-stream', begin, { owner, account: undefined, signal, isAllowed: async () => true })
       .catch((error) => {
         response.writeHead(error.status).end();
       });
@@ -37,7 +38,7 @@ test('there are 32 streams at once, the next one is refused, and one that ends m
 test('a caller has eight streams, others are not kept out by it, and one that ends gives its place back', async () => {
   await using console = await startTestConsole();
   await console.people.session('admin', 'another browser');
-  for (const id of ['1', '2']) await console.people.token(`token-${id}`, { id, name: 'ci', scopes: ['messages:read'] });
+  for (const id of ['1', '2']) await console.people.token(`token-${id}`, { scopes: ['messages:read'] });
   for (const [first, ...others] of [
     ['admin', { token: 'token-1' }, 'operator'],
     [{ token: 'token-1' }, { token: 'token-2' }, 'reader'],
@@ -66,4 +67,20 @@ test('a caller has eight streams, others are not kept out by it, and one that en
     for (const { close } of streams) close();
     await expect.poll(async () => (await console.ask('HEAD', '/messages/live', undefined, { as: first })).status).toBe(200);
   }
+});
+
+test('an account has sixteen streams with all its tokens, so that others find room', async () => {
+  await using console = await startTestConsole();
+  for (const id of ['1', '2']) await console.people.token(`token-${id}`, { scopes: ['messages:read'] });
+  const open = (token: string) => console.open('/messages/live', { token });
+  const streams = await Promise.all(['token-1', 'token-2'].flatMap((token) => Array.from({ length: 8 }, () => open(token))));
+  expect(new Set(streams.map(({ status }) => status))).toEqual(new Set([200]));
+  const refused = await console.ask('GET', '/messages/live', undefined, { as: 'admin' });
+  expect([refused.status, refused.body.detail]).toEqual([
+    ...[429, 'Your account has 16 streams open already, with all its tokens. Close one of them, or wait for its end.'],
+  ]);
+  for (const as of ['operator', 'reader'] as const)
+    expect((await console.ask('HEAD', '/messages/live', undefined, { as })).status).toBe(200);
+  for (const { close } of streams) close();
+  await expect.poll(async () => (await console.ask('HEAD', '/messages/live', undefined, { as: 'admin' })).status).toBe(200);
 });

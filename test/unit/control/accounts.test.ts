@@ -124,8 +124,18 @@ test('a token that is confined to a credential has no scope that it could not us
     const added = control.tokens.add({ name: scope, account: 'anna', scopes: [scope], credential: 'shop' });
     if (usable.includes(scope)) expect(await added).toMatchObject({ scopes: [scope], credential: 'shop' });
     else await expect(added).rejects.toMatchObject({ subject: 'scopes', message: expect.stringContaining(scope) });
-    expect((await control.tokens.add({ name: scope, account: 'anna', scopes: [scope] })).scopes).toEqual([scope]);
+    expect((await control.tokens.add({ name: `all ${scope}`, account: 'anna', scopes: [scope] })).scopes).toEqual([scope]);
   }
+});
+
+test('a name that a token of the account has is refused, so that `changes` tells which token it was', async () => {
+  const { control, store } = await testControl();
+  for (const name of ['anna', 'bert']) await control.accounts.add({ name, role: 'admin' });
+  const add = (account: string) => control.tokens.add({ name: 'shop', account, scopes: ['messages:read'] });
+  await add('anna');
+  await expect(add('Anna')).rejects.toMatchObject({ kind: 'exists', subject: 'name', message: expect.stringContaining('anna') });
+  await add('bert');
+  expect((await store.audit.changes({ limit: 9, action: 'token.add' })).length).toBe(2);
 });
 
 test('a token is shown once, can be checked, and the store has its hash alone', async () => {
