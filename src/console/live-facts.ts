@@ -11,6 +11,8 @@ export type LiveFacts = {
   /** The destinations that have had mail since the start, or that rest. */
   readonly destinations: () => readonly LiveDestination[];
   readonly condition: () => LiveCondition;
+  /** Other relays have the store too. */
+  readonly isShared: () => boolean;
   /** @returns ends it. */
   readonly watch: (listener: (event: RelayEvent) => void) => () => void;
   readonly log: LogTail;

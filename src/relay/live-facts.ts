@@ -42,6 +42,7 @@ export function liveFacts(parts: LiveParts): LiveFacts {
         heard: isRouted(one.destination) ? null : books.heard.heard(one.destination),
       })),
     condition: () => conditionOf(parts),
+    isShared: () => parts.store.database() !== undefined,
     watch: (listener) => books.watch(listener),
     log: books.log,
   };

@@ -25,6 +25,7 @@ export function quietFacts(changes: Partial<LiveFacts> = {}) {
     refusals: () => [],
     destinations: () => [],
     condition: () => QUIET,
+    isShared: () => true,
     watch: (listener) => books.watch(listener),
     log: books.log,
     ...changes,

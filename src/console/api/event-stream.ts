@@ -1,13 +1,12 @@
-/** Frames of an event stream, made at most each 250 ms, so that a flood costs each browser no more than a list. */
-import { setTimeout as sleep } from 'node:timers/promises';
+/** Frames of an event stream, made at most each half second, so that a flood costs each browser no more than a list. */
 
 /** Milliseconds. */
-const EVERY = 250;
+const EVERY = 500;
 /** After the end of a connection a browser waits so long, in milliseconds. */
 const RETRY = 2000;
 
-/** One frame. `id`: what a browser says when it comes again. undefined: there is nothing to say now. */
-type Frame = { readonly id: string; readonly event: string; readonly data: unknown };
+/** One frame. `id`: what a browser says when it comes again. `data`: JSON. undefined: there is nothing to say now. */
+type Frame = { readonly id: string; readonly event: string; readonly data: string };
 
 /** `next` is asked for the next frame, until the stream ends. `end` is called once then. */
 type Frames = { next(): Promise<Frame | undefined> | Frame | undefined; end(): void };
@@ -19,10 +18,29 @@ export async function* eventStream(begin: () => Frames, signal: AbortSignal): As
     yield `retry: ${RETRY}\n\n`;
     while (!signal.aborted) {
       const frame = await next();
-      if (frame !== undefined) yield `id: ${frame.id}\nevent: ${frame.event}\ndata: ${JSON.stringify(frame.data)}\n\n`;
-      await sleep(EVERY, undefined, { signal, ref: false }).catch(() => {});
+      if (frame !== undefined) yield `id: ${frame.id}\nevent: ${frame.event}\ndata: ${frame.data}\n\n`;
+      await turn(signal);
     }
   } finally {
     end();
   }
+}
+
+const waiting = new Set<() => void>();
+
+/** All streams have their turn at the same moment, so that those that ask the same can share the answer. */
+function turn(signal: AbortSignal): Promise<void> {
+  if (waiting.size === 0)
+    setTimeout(() => {
+      for (const wake of [...waiting]) wake();
+    }, EVERY).unref();
+  return new Promise((resolve) => {
+    const wake = () => {
+      waiting.delete(wake);
+      signal.removeEventListener('abort', wake);
+      resolve();
+    };
+    waiting.add(wake);
+    signal.addEventListener('abort', wake);
+  });
 }

@@ -1,12 +1,10 @@
 /** Messages as they come and change. */
-import * as v from 'valibot';
 import type { Control } from '../../control/control.ts';
 import { queueIdAt } from '../../smtp/queue-id.ts';
 import type { BrowseQuery } from '../../store/store.ts';
-import { SECOND } from '../../system/clock.ts';
 import type { LiveFacts } from '../live-facts.ts';
 import { eventStream } from './event-stream.ts';
-import { listedMessage } from './message-shapes.ts';
+import { liveMail, liveRows, type MailChange, MOST_ROWS } from './live-mail.ts';
 
 type LivePart = {
   readonly live: LiveFacts;
@@ -20,60 +18,46 @@ type LivePart = {
   readonly signal: AbortSignal;
 };
 
-/** Rows of one frame. */
-const MOST_ROWS = 100;
-/** How often the store is asked for mail that other processes have accepted, and how far back, in milliseconds. */
-const ASK_EVERY = SECOND;
-const ASK_BACK = 10 * SECOND;
-
-const rows = v.array(listedMessage);
-
 /** `more`: how many were left out of a frame. null: an unknown number. */
 export function liveMessages({ live, trace, query, sees, after, signal }: LivePart): AsyncIterable<string> {
+  const mail = liveMail(live);
   let changed = new Set<string>();
   let left = 0;
-  const watch = () =>
-    live.watch(({ fields }) => {
-      if (!('queueId' in fields) || typeof fields.queueId !== 'string') return;
-      if ('user' in fields && !sees(fields.user ?? null)) return;
-      if (changed.size < MOST_ROWS || changed.has(fields.queueId)) changed.add(fields.queueId);
-      else left++;
-    });
-  /** Those that a look back would find again. */
-  const shown = new Set<string>();
   const begin = after ?? queueIdAt(Date.now());
   let newest = begin;
-  let askedAt = Number.NEGATIVE_INFINITY;
-  let isFirst = after !== undefined;
+  let wasAway = after !== undefined;
+  const caughtUp = new Set<string>();
 
-  /** What came while the browser was away, or was accepted by another process. */
+  function hear({ id, user, isFound }: MailChange): void {
+    if ((user !== undefined && !sees(user)) || (isFound && (id <= begin || caughtUp.has(id)))) return;
+    if (changed.size < MOST_ROWS || changed.has(id)) changed.add(id);
+    else left++;
+  }
+
+  /** What came while the browser was away. */
   async function missed() {
-    askedAt = performance.now();
-    const from = isFirst ? begin : queueIdAt(Date.now() - ASK_BACK);
-    isFirst = false;
-    for (const id of shown) if (id <= from) shown.delete(id);
-    const { items, next } = await trace.browse({ ...query, after: from, except: [...shown], limit: MOST_ROWS });
-    return { items: items.filter(({ id }) => id > begin), isCut: next !== null && from === after };
+    if (!wasAway) return { rows: [], isCut: false };
+    wasAway = false;
+    const { items, next } = await trace.browse({ ...query, after: begin, limit: MOST_ROWS });
+    for (const { id } of items) caughtUp.add(id);
+    return { rows: liveRows(items), isCut: next !== null };
   }
 
   async function next() {
     const ids = [...changed];
     const leftOut = left;
     [changed, left] = [new Set(), 0];
-    const isTime = ids.length < MOST_ROWS && performance.now() - askedAt >= ASK_EVERY;
-    const came = isTime ? await missed() : { items: [], isCut: false };
-    const known = ids.length === 0 ? [] : (await trace.browse({ ...query, ids, limit: MOST_ROWS })).items;
+    const { rows: came, isCut } = await missed();
+    const known = ids.length === 0 ? [] : await mail.rows(trace, query, ids);
     const names = new Set(known.map(({ id }) => id));
-    const all = [...known, ...came.items.filter(({ id }) => !names.has(id))].sort((a, b) => (a.id < b.id ? 1 : -1));
-    const items = all.slice(0, MOST_ROWS);
-    const more = leftOut + all.length - items.length;
-    if (items.length === 0 && more === 0) return undefined;
-    for (const { id } of items) {
-      shown.add(id);
-      if (id > newest) newest = id;
-    }
-    return { id: newest, event: 'messages', data: { items: v.parse(rows, items), more: came.isCut ? null : more } };
+    const all = [...known, ...came.filter(({ id }) => !names.has(id))].sort((a, b) => (a.id < b.id ? 1 : -1));
+    const rows = all.slice(0, MOST_ROWS);
+    const more = leftOut + all.length - rows.length;
+    if (rows.length === 0 && more === 0) return undefined;
+    for (const { id } of rows) if (id > newest) newest = id;
+    const data = `{"items":[${rows.map(({ json }) => json).join(',')}],"more":${isCut ? null : more}}`;
+    return { id: newest, event: 'messages', data };
   }
 
-  return eventStream(() => ({ next, end: watch() }), signal);
+  return eventStream(() => ({ next, end: mail.hear(trace, hear) }), signal);
 }

@@ -87,10 +87,11 @@ function linesAsTheyCome({ log }: LiveFacts, filter: LogFilter, after: number | 
     });
     const next = () => {
       if (waiting.length === 0) return undefined;
-      const data = { items: waiting, more };
+      const id = String(waiting.at(-1)!.seq);
+      const data = JSON.stringify({ items: waiting, more });
       waiting = [];
       more = 0;
-      return { id: String(data.items.at(-1)!.seq), event: 'lines', data };
+      return { id, event: 'lines', data };
     };
     return { next, end };
   }, signal);

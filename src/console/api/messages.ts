@@ -92,7 +92,7 @@ export const MESSAGE_ROUTES = [
     access: 'account',
     scope: 'messages:read',
     about:
-      'Messages as they come and change: events `messages` with `items` as in /messages, at most 100 in 250 ms, and `more`, the number of changes left out (null: unknown).',
+      'Messages as they come and change: events `messages` with `items` as in /messages, at most 100 in half a second, and `more`, the number of changes left out (null: unknown).',
     query: v.strictObject({ ...MESSAGE_FILTERS, after: shortText('Only newer messages than the one with this id.') }),
     streams: 'text/event-stream',
     async handle({ query: { after, ...filters }, by, control, parts, signal }) {

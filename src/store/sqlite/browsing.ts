@@ -109,24 +109,25 @@ function endOfStep(db: Context['db'], query: BrowseStep): string | undefined {
   return db.get<{ id: string }>(sql, query.before, query.from, STEP_ROWS - 1)?.id;
 }
 
-/** A message whose rows cannot be read is skipped, so that the others are shown. */
+const SHOWN = `SELECT ${RECIPIENT_COLUMNS} FROM recipients r WHERE r.message = ?4 AND ${FITS} ORDER BY n LIMIT ${MOST_RECIPIENTS}`;
+type Counted = { readonly state: number; readonly count: number };
+const one = ({ state }: RecipientRow): Counted => ({ state, count: 1 });
+const COUNTED = 'SELECT state, count(*) AS count FROM recipients WHERE message = ? GROUP BY state';
+
+/** A message whose rows cannot be read is skipped, so that the others are shown. If all its recipients are shown, nothing else is read to count them. */
 function withRecipients(
   db: Context['db'],
   row: MessageRow,
   ofRecipient: readonly (string | number | null)[],
 ): BrowsedMessage | undefined {
   try {
-    const recipients = db.all<RecipientRow>(
-      `SELECT ${RECIPIENT_COLUMNS} FROM recipients r WHERE r.message = ?4 AND ${FITS} ORDER BY n LIMIT ${MOST_RECIPIENTS}`,
-      ...ofRecipient,
-      row.id,
-    );
+    const recipients = db.all<RecipientRow>(SHOWN, ...ofRecipient, row.id);
+    const isWhole = recipients.length < MOST_RECIPIENTS && ofRecipient.every((value) => value === null);
     const states: Partial<Record<RecipientState, number>> = {};
-    for (const { state, count } of db.all<{ state: number; count: number }>(
-      'SELECT state, count(*) AS count FROM recipients WHERE message = ? GROUP BY state',
-      row.id,
-    ))
-      states[stateName(state) ?? 'held'] = count;
+    for (const { state, count } of isWhole ? recipients.map(one) : db.all<Counted>(COUNTED, row.id)) {
+      const name = stateName(state) ?? 'held';
+      states[name] = (states[name] ?? 0) + count;
+    }
     return { ...decodeFacts(row), recipients: recipients.map(decodeRecipient), states };
   } catch (error) {
     if (isCorrupt(error)) return undefined;

@@ -1,5 +1,5 @@
 /** What comes as it happens: messages and lines of the log. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { BrowseQuery } from '../../../../src/store/store.ts';
 import { startTestConsole } from '../../../support/console.ts';
 import { quietFacts } from '../../../support/live-facts.ts';
@@ -67,26 +67,49 @@ test('mail that another process has accepted is shown too, and what came while t
   close();
 });
 
-test('mail that was shown is not read again by the look for mail of other processes', async () => {
-  await using console = await startTestConsole();
-  const read: string[] = [];
+/** What the store is asked for by those who follow mail. */
+function watchBrowse(console: Awaited<ReturnType<typeof startTestConsole>>): BrowseQuery[] {
+  const asked: BrowseQuery[] = [];
   const { browse } = console.store.messages;
   Object.assign(console.store.messages, {
-    browse: async (query: BrowseQuery) => {
-      const page = await browse(query);
-      read.push(...page.items.map(({ id }) => id));
-      return page;
+    browse: (query: BrowseQuery) => {
+      asked.push(query);
+      return browse(query);
     },
   });
+  return asked;
+}
+
+test('mail that was told is left out of the look for mail of other processes', async () => {
+  const { live, books } = quietFacts();
+  await using console = await startTestConsole({ live });
+  const asked = watchBrowse(console);
   const { pieces, close } = await console.open('/messages/live');
   const events = eventsOf(pieces);
-  const messages = [newMessage({ acceptedAt: Date.now() }), newMessage({ acceptedAt: Date.now() })];
-  for (const message of messages) {
-    await console.store.messages.accept({ message });
-    await events.next();
-  }
-  expect(read).toEqual(messages.map(({ id }) => id));
+  const message = newMessage({ user: 'shop', acceptedAt: Date.now() });
+  await console.store.messages.accept({ message });
+  books.observe(accepted(message.id));
+  await events.next();
+  const look = await vi.waitUntil(() => asked.find(({ except }) => except !== undefined), { timeout: 20_000 });
+  expect(look.except).toEqual([message.id]);
   close();
+});
+
+test('those who follow the same mail share each read of it, and who follows other mail has one of its own', async () => {
+  const { live, books } = quietFacts();
+  await using console = await startTestConsole({ live });
+  const asked = watchBrowse(console);
+  const paths = ['/messages/live', '/messages/live', '/messages/live?credential=shop'];
+  const streams = await Promise.all(paths.map((path) => console.open(path)));
+  const message = newMessage({ user: 'shop', acceptedAt: Date.now() });
+  await console.store.messages.accept({ message });
+  books.observe(accepted(message.id));
+  for (const { pieces } of streams) {
+    const { data } = (await eventsOf(pieces).next()).value as Event;
+    expect(data.items.map(({ id }: any) => id)).toEqual([message.id]);
+  }
+  expect(asked.filter(({ ids }) => ids?.includes(message.id) === true).map(({ user }) => user)).toEqual([undefined, 'shop']);
+  for (const { close } of streams) close();
 });
 
 test('of a flood 100 rows are shown in a frame, and the rest is counted', async () => {
