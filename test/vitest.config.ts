@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { hasCommand } from './support/peers.ts';
+import { hasPostgres } from './support/postgres.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Whole Debian systems are made and booted for these: minutes each, so they have a command of their own, `npm run test:roots`. */
@@ -29,7 +31,16 @@ const LONG = [
   ],
   ...['backup', 'console', 'doctor', 'domain', 'init', 'process', 'queue', 'setup', 'user'].map((name) => `commands-${name}`),
   ...['delivery-sts-cells', 'stop', 'behaviour', 'queue-store', 'tls-reports', 'tls-report-sessions', 'provider-addresses'],
-  ...['outbound-look', 'routes', 'store-processes'],
+  ...[
+    'outbound-look',
+    'routes',
+    'store-processes',
+    'disk-tiny',
+    'kill-nine',
+    'threads-memory',
+    'upstream-limit',
+    'provider-files',
+  ],
 ]
   .map((name) => `integration/${name}`)
   .concat(
@@ -38,6 +49,17 @@ const LONG = [
   )
   .concat(['dkim-existing', 'mta-sts'].map((name) => `peers/${name}`))
   .map((name) => `test/${name}.test.ts`);
+
+/** Files of which nothing is left without a program of Debian. To read them and all that they import, only to skip each test, takes a second each. */
+const ABSENT = [
+  { program: 'chromium', present: hasCommand('chromium'), files: ['test/browser/!(pictures|newcomers).test.ts'] },
+  {
+    program: 'postgresql',
+    present: hasPostgres,
+    files: ['test/integration/postgres-!(link).test.ts', 'test/integration/store-move.test.ts'],
+  },
+  { program: 'strace', present: hasCommand('strace'), files: ['test/crash/*.test.ts', 'test/integration/crash-points.test.ts'] },
+].filter(({ present }) => !present);
 
 /** Units that wait for real deadlines, a third of a quick run. `npm test` and the gate have them. */
 const WAITING = [
@@ -56,10 +78,13 @@ const quick = process.env['QUICK'] === '1';
 const gate = process.env['CI'] === 'true';
 /** `npx vitest … test/integration/demo.test.ts`: who names a file wants it. */
 const named = process.argv.some((word) => /^test\/[^/]+\//.test(word));
+const absent = gate || named || quick || roots || cluster ? [] : ABSENT;
 const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 // Each store is a thread and many a relay a process: they need not strip the types of the same files again.
 process.env['NODE_COMPILE_CACHE'] ??= `${root}node_modules/.cache/node`;
+
+for (const { program, files } of absent) console.error(`${program} is missing, so these are left out: ${files.join(' ')}`);
 
 export default defineConfig({
   test: {
@@ -91,6 +116,7 @@ export default defineConfig({
             ...UNITS,
             ...(roots ? [] : ROOTS),
             ...(gate || named ? [] : [...FLOODS, ...LONG]),
+            ...absent.flatMap(({ files }) => files),
             ...(cluster ? [] : gate ? CLUSTER_ALONE : [CLUSTER]),
           ],
         },

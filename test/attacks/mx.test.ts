@@ -9,6 +9,7 @@ import { makePair } from '../support/pair.ts';
 import { hasCommand, requirePeer } from '../support/peers.ts';
 import { type Program, startProgram, until } from '../support/program.ts';
 import type { LogLine } from '../support/relay.ts';
+import { sized } from '../support/size.ts';
 import { attack, attacks } from './attack.ts';
 
 /** In three relays, so that the deadline which decides is short, and no other one can end a session, however busy the machine is. */
@@ -364,7 +365,8 @@ attacks(
   },
 );
 
-attack('R13', '1000 messages to a host that hangs, 50 to a good one', 'the good ones arrive while it hangs', async () => {
+const HELD = sized(1000, 400, 1000);
+attack('R13', 'hundreds of messages to a host that hangs, 50 to a good one', 'the good ones arrive while it hangs', async () => {
   const tarpit = await startMxServer({
     hostname: 'tarpit.test',
     address: '127.0.49.9',
@@ -375,7 +377,7 @@ attack('R13', '1000 messages to a host that hangs, 50 to a good one', 'the good 
   const clients = await Promise.all(Array.from({ length: 8 }, () => relay.loggedIn()));
   const flood = Promise.all(
     clients.map(async (client) => {
-      for (let i = 0; i < 125; i++) await send(client, { text: TEXT, to: ['a@tarpit.test'] });
+      for (let i = 0; i < HELD / clients.length; i++) await send(client, { text: TEXT, to: ['a@tarpit.test'] });
     }),
   );
   const client = await relay.loggedIn();
@@ -387,7 +389,7 @@ attack('R13', '1000 messages to a host that hangs, 50 to a good one', 'the good 
   tarpit.disconnect();
   await until('the first outcome', () => ends().length > 0, { deadline: LONG });
   for (let i = 0; i < 10; i++) await arrives(await send(client, { text: TEXT }));
-  expect(tarpit.sessions()).toBeLessThan(100); // the host rests and is not asked 1000 times
+  expect(tarpit.sessions()).toBeLessThan(100); // the host rests and is not asked for each message
   relay.dns.set('tarpit.test', { MX: ['0 .'] });
   await tarpit.close();
 });

@@ -8,6 +8,7 @@ import { HOUR } from '../../src/system/clock.ts';
 import { inline, startTestDelivery } from '../support/delivery.ts';
 import { startDns } from '../support/dns.ts';
 import { makePair, type Pair } from '../support/pair.ts';
+import { sized } from '../support/size.ts';
 
 /** In a thread of its own, so that it answers while we are busy. */
 const HOST = `
@@ -75,7 +76,8 @@ function beBusy(): void {
 }
 
 /** Around the sizes at which TLS and the system cut what they send. */
-const SIZES = Array.from({ length: 64 }, (_, i) => 1000 + i * 4096);
+const STEP = sized(4096, 16_384, 4096);
+const SIZES = Array.from({ length: (64 * 4096) / STEP }, (_, i) => 1000 + i * STEP);
 
 test.each([
   ['tls', 'answer', 'relayed'],
