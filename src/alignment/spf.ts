@@ -1,6 +1,7 @@
 /** SPF of a domain for each address that mail is sent from: RFC 7208. mailauth evaluates it, with our look-ups. */
 import type { Dns, DnsAnswer } from '../dns/dns.ts';
 import { canonicalAddress } from '../net/addresses.ts';
+import { inEnglish } from '../system/phrase.ts';
 import type { Passes } from './verdict.ts';
 
 export type SpfResult = 'pass' | 'fail' | 'softfail' | 'neutral' | 'none' | 'temperror' | 'permerror';
@@ -88,7 +89,7 @@ function resolverOf(dns: Dns): Resolve {
 
 function ofAnswer<T>(answer: DnsAnswer<T>): readonly T[] {
   if (answer.kind === 'found') return answer.values;
-  const code = answer.kind === 'temporary' ? answer.cause : answer.kind === 'none' ? 'ENODATA' : 'ENOTFOUND';
+  const code = answer.kind === 'temporary' ? inEnglish(answer.why) : answer.kind === 'none' ? 'ENODATA' : 'ENOTFOUND';
   throw Object.assign(new Error(code), { code });
 }
 

@@ -23,6 +23,7 @@ import { publicAddresses } from '../net/addresses.ts';
 import { isHeldByProvider } from '../smtp/outcome.ts';
 import { type Credential, clusterOf, filesOf, type Store, type StoreData } from '../store/store.ts';
 import { DAY, SECOND } from '../system/clock.ts';
+import { data } from '../system/phrase.ts';
 import { threadsOf } from '../system/thread-count.ts';
 import { countRoots } from '../system/trust.ts';
 import { tryStsPolicy } from '../tls-policy/tls-policy.ts';
@@ -240,6 +241,6 @@ function threadsSeen(metrics: string): Awaited<ReturnType<Probes['threads']>>['s
 function tryPolicy(domain: string, { delivery: { allowPrivate, ca } }: Config, dns: DnsClient): ReturnType<Probes['policy']> {
   const signal = AbortSignal.timeout(POLICY_TIMEOUT);
   return tryStsPolicy(domain, { dns, allowPrivate, caFile: ca, signal }).catch(({ message }: Error) => ({
-    ...{ type: 'sts-policy-fetch-error', detail: message },
+    ...{ type: 'sts-policy-fetch-error', why: data(message) },
   }));
 }

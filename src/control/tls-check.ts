@@ -60,6 +60,7 @@ export function createTlsCheckControl({ store, settings, dns, now }: Parts<TlsCh
     ]);
     const policy = await store.tlsPolicies.stsPolicy(domain);
     const rules = new Set(survey.addresses.flatMap(({ rule }) => rule ?? []));
+    const trouble = survey.addresses.find(({ policy: { basis } }) => basis.stsProblem)?.policy.basis.stsProblem;
     const exceptions = exceptionsOf([...rules], delivery.tls, now());
     const targets = records.kind === 'found' ? readReportRecord(records.values) : undefined;
     return {
@@ -68,7 +69,8 @@ export function createTlsCheckControl({ store, settings, dns, now }: Parts<TlsCh
       mx: survey.destination === undefined ? null : mxShape(survey.destination),
       hosts: await Promise.all(survey.addresses.map(async (one) => hostShape(one, await tlsaOf(one)))),
       mtaSts: policy === undefined || policy.expiresAt <= now() ? null : policyShape(policy),
-      mtaStsProblem: survey.addresses.find(({ policy: { basis } }) => basis.stsProblem)?.policy.basis.stsProblem?.detail ?? null,
+      mtaStsProblem: trouble === undefined ? null : inEnglish(trouble.why),
+      mtaStsPhrase: trouble?.why ?? null,
       tlsReports: targets?.map(({ uri }) => uri) ?? null,
       exceptions: exceptions.map(({ subject, what, until }) => ({
         subject,
@@ -132,7 +134,7 @@ function hostShape(surveyed: SurveyedAddress, tlsa: readonly JudgedRecord[]) {
   return {
     ...{ host, port, ip, proven: secure },
     dane: dane.kind === 'none' ? dane.why : dane.kind,
-    daneProblem: dane.kind === 'failed' ? `${dane.name}: ${dane.cause}` : null,
+    daneProblem: dane.kind === 'failed' ? `${dane.name}: ${inEnglish(dane.why)}` : null,
     tlsa,
     ...{ level, modes },
     /** What a session would be worth, or why the host is passed over. */

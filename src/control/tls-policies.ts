@@ -1,6 +1,7 @@
 /** Policies of MTA-STS that the relay has fetched from domains: RFC 8461. */
 import type { DnsClient } from '../dns/dns.ts';
 import type { StoredStsPolicy, TlsPolicyStore } from '../store/store.ts';
+import { inEnglish } from '../system/phrase.ts';
 import { ControlError } from './control-error.ts';
 import type { Parts } from './parts.ts';
 import { iso } from './shapes.ts';
@@ -73,7 +74,7 @@ export function createTlsPolicyControl({ store, settings, dns, now, note }: Poli
       const { allowPrivate, ca } = settings().delivery;
       const problem = await fetchStsPolicy(domain, { store: await noting(domain), dns, allowPrivate, caFile: ca });
       if (problem === undefined) return show(domain);
-      const why = problem === 'absent' ? `${domain} announces no policy at _mta-sts.${domain}` : problem.detail;
+      const why = problem === 'absent' ? `${domain} announces no policy at _mta-sts.${domain}` : inEnglish(problem.why);
       throw new ControlError('conflict', 'policy', `No policy could be fetched: ${why}.`);
     },
     async forget(domain) {

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import type { DnsAnswer, DnsClient, Resolved } from '../dns/dns.ts';
 import type { AddressGuard } from '../net/address-guard.ts';
+import { inEnglish } from '../system/phrase.ts';
 import type { Family } from './ip-families.ts';
 import { judgeOurProblem, judgeProblem, type Verdict } from './verdict.ts';
 
@@ -154,7 +155,7 @@ async function addressesOf(
 function noteFailure(obstacles: Obstacles, name: string, answer: DnsAnswer<string>): void {
   if (answer.kind !== 'temporary') return;
   obstacles.failures++;
-  obstacles.temporary = `${name}: ${answer.cause}`;
+  obstacles.temporary = `${name}: ${inEnglish(answer.why)}`;
   obstacles.blind = answer.blind === true;
 }
 

@@ -1,5 +1,6 @@
 /** Where mail for a domain goes: MX, null MX, or the domain itself. RFC 5321 §5.1, RFC 7505. */
 import type { DnsClient, MxRecord } from '../dns/dns.ts';
+import { inEnglish } from '../system/phrase.ts';
 import { judgeOurProblem, judgeProblem, type Verdict } from './verdict.ts';
 
 export type Destination = {
@@ -38,7 +39,7 @@ export function createResolve(dns: Pick<DnsClient, 'mx'>, hostname: string): Res
       case 'nxdomain':
         return judgeProblem('noDomain', `The domain ${domain} does not exist`);
       case 'temporary': // never taken for "no MX"
-        return judgeOurProblem(answer.blind ? 'blind' : 'dns', `Looking up the MX of ${domain} failed: ${answer.cause}`);
+        return judgeOurProblem(answer.blind ? 'blind' : 'dns', `Looking up the MX of ${domain} failed: ${inEnglish(answer.why)}`);
     }
   };
 }

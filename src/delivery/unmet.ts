@@ -1,5 +1,6 @@
 /** A host that does not meet the TLS demand: the text, the verdict and the log event. */
 import type { EventLog } from '../events/events.ts';
+import { data, inEnglish, type Phrase } from '../system/phrase.ts';
 import { type DaneFinding, type DemandSource, isUnknownRoot, type Skip } from '../tls-policy/tls-policy.ts';
 import { type AboutUs, judgeUnmet } from './verdict.ts';
 
@@ -46,7 +47,7 @@ export type HeldPolicy = {
 };
 export type StsTrouble = {
   readonly type: 'sts-policy-fetch-error' | 'sts-policy-invalid' | 'sts-webpki-invalid';
-  readonly detail: string;
+  readonly why: Phrase;
 };
 
 type Fault = {
@@ -137,8 +138,8 @@ function faultOf(why: Skip['why'], { domain, dane, sts, isHidden }: Basis, mx: s
   const cause = isHidden ? ', as the resolver of this relay does not validate DNSSEC' : '';
   switch (why) {
     case 'tlsa-lookup': {
-      const { name, cause } = dane.kind === 'failed' ? dane : { name: mx, cause: 'unknown' };
-      const detail = `looking up its records at ${name} failed: ${cause}`;
+      const { name, why } = dane.kind === 'failed' ? dane : { name: mx, why: data('unknown') };
+      const detail = `looking up its records at ${name} failed: ${inEnglish(why)}`;
       return { type: 'dnssec-invalid', reason: 'tlsa-lookup-failed', detail };
     }
     case 'mx-mismatch': {

@@ -1,5 +1,6 @@
 /** What one message of the DNS says about the name that was asked for: RFC 1034 §3.6.2, RFC 2308. Pure functions. */
 import { HOUR, SECOND } from '../system/clock.ts';
+import { type Phrase, phrase } from '../system/phrase.ts';
 import type { MxRecord, Resolved, TlsaRecord } from './dns.ts';
 import {
   type DnsMessage,
@@ -34,12 +35,12 @@ type Answered<T> = {
 export function interpret<T>({ message, type, name, read, trusted }: Answered<T>): Resolved<T> {
   const secure = trusted && message.isAuthentic;
   const chain = type === 'CNAME' ? { name, ttl: MAX_TTL } : followAliases(message, name);
-  if (typeof chain === 'string') return { kind: 'temporary', cause: chain };
+  if ('why' in chain) return { kind: 'temporary', why: chain.why };
   const records = message.answers.filter((record) => record.type === TYPES[type] && canonical(record.name) === chain.name);
   const values = records.flatMap((record) => readSafely(read, message, record) ?? []);
   if (records.length > 0) {
     // A broken record is left out, as Postfix does. If all are broken, the look-up has failed.
-    if (values.length === 0) return { kind: 'temporary', cause: `the ${type} records of ${chain.name} cannot be read` };
+    if (values.length === 0) return { kind: 'temporary', why: phrase`the ${type} records of ${chain.name} cannot be read` };
     return { kind: 'found', values, name: chain.name, secure, trusted, ttl: clamp(leastTtl(records, chain.ttl), type) };
   }
   const ttl = Math.min(chain.ttl, negativeTtl(message));
@@ -47,18 +48,18 @@ export function interpret<T>({ message, type, name, read, trusted }: Answered<T>
 }
 
 /** @returns the name at the end, and the least TTL in milliseconds; or why there is no end. */
-function followAliases(message: DnsMessage, asked: string): { name: string; ttl: number } | string {
+function followAliases(message: DnsMessage, asked: string): { name: string; ttl: number } | { why: Phrase } {
   let name = asked;
   let ttl = MAX_TTL;
   for (let i = 0; i <= MAX_ALIASES; i++) {
     const alias = message.answers.find((record) => record.type === TYPES.CNAME && canonical(record.name) === name);
     if (alias === undefined) return { name, ttl };
     const target = readSafely(readCanonicalHost, message, alias);
-    if (target === undefined) return `the alias of ${name} cannot be read`;
+    if (target === undefined) return { why: phrase`the alias of ${name} cannot be read` };
     name = target;
     ttl = leastTtl([alias], ttl);
   }
-  return `aliases of ${asked} run in a circle`;
+  return { why: phrase`aliases of ${asked} run in a circle` };
 }
 
 function readSafely<T>(read: ReadData<T>, { bytes }: DnsMessage, { start, end }: ResourceRecord): T | undefined {

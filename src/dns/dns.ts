@@ -6,6 +6,7 @@ import { isIPv4 } from 'node:net';
 import { reverseName } from '../net/addresses.ts';
 import { type Cache, createSizedCache } from '../system/cache.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
+import { inEnglish, type Phrase, phrase } from '../system/phrase.ts';
 import { canonical, interpret, NEGATIVE_TTL, readCanonicalHost, readMx, readTlsa } from './answer.ts';
 import { isResolvable, type QueryType, type ReadData, readA, readAaaa, readText } from './message.ts';
 import { createResolver, type ResolverReply } from './resolver.ts';
@@ -22,7 +23,7 @@ export type DnsAnswer<T> =
   /** The look-up failed: SERVFAIL, REFUSED, timeout, malformed answer. */
   | {
       readonly kind: 'temporary';
-      readonly cause: string;
+      readonly why: Phrase;
       /** The response code if a server sent one, such as `REFUSED`. */
       readonly rcode?: string;
       /** True if no look-up works at the moment, so that this answer says nothing about the name. */
@@ -172,11 +173,11 @@ export function createDns(options: DnsOptions): DnsClient {
   function judge<T>(reply: ResolverReply, { type, name, read }: Asked<T>): Resolved<T> {
     if (reply.kind !== 'answered') {
       const rcode = reply.kind === 'failed' && reply.rcode !== undefined ? { rcode: reply.rcode } : {};
-      return { kind: 'temporary', cause: reply.cause, ...rcode };
+      return { kind: 'temporary', why: reply.why, ...rcode };
     }
     const trusted = isTrusted(reply.server);
     // TLSA is asked for only after a validated answer. Whoever does not validate must not say now that there is none: RFC 7672 §2.1.1.
-    if (type === 'TLSA' && !trusted) return { kind: 'temporary', cause: `the answer of ${reply.server} is not validated` };
+    if (type === 'TLSA' && !trusted) return { kind: 'temporary', why: phrase`the answer of ${reply.server} is not validated` };
     return interpret({ message: reply.message, type, name, read, trusted });
   }
 
@@ -221,7 +222,7 @@ const ENTRY_OCTETS = 300;
 const VALUE_OCTETS = 80;
 
 function octetsOf(answer: Resolved<unknown>): number {
-  if (answer.kind !== 'found') return ENTRY_OCTETS + (answer.kind === 'temporary' ? answer.cause.length : 0);
+  if (answer.kind !== 'found') return ENTRY_OCTETS + (answer.kind === 'temporary' ? inEnglish(answer.why).length : 0);
   return answer.values.reduce<number>((sum, value) => sum + VALUE_OCTETS + lengthOf(value), ENTRY_OCTETS + answer.name.length);
 }
 
@@ -242,8 +243,8 @@ export type Validated =
   /** `octets`: the size of the message. */
   | { readonly kind: 'answered'; readonly authenticated: boolean; readonly octets: number; readonly server: string }
   /** The resolver responded with an error: SERVFAIL, REFUSED. */
-  | { readonly kind: 'failed'; readonly cause: string; readonly server: string }
-  | { readonly kind: 'silent'; readonly cause: string };
+  | { readonly kind: 'failed'; readonly why: Phrase; readonly server: string }
+  | { readonly kind: 'silent'; readonly why: Phrase };
 
 type ValidatedQuery = {
   readonly name: string;

@@ -4,6 +4,7 @@
  * too: they have one form, and a new destination takes four.
  */
 import { canonicalAddress } from '../net/addresses.ts';
+import { commaList, data, type Phrase, phrase } from '../system/phrase.ts';
 
 /** The types that a relay asks for, and those that answers contain besides. RFC 1035 §3.2.2, RFC 3596 §2.1, RFC 6698 §7.1. */
 export const TYPES = { A: 1, NS: 2, CNAME: 5, SOA: 6, PTR: 12, MX: 15, TXT: 16, AAAA: 28, OPT: 41, TLSA: 52 } as const;
@@ -111,10 +112,10 @@ export function isAnswerTo(message: DnsMessage, { name, type }: Question, id: nu
 }
 
 /** Describes why a resolver did not answer: `SERVFAIL (DNSKEY missing)`. */
-export function describeFailure({ rcode, extendedErrors }: DnsMessage): string {
+export function describeFailure({ rcode, extendedErrors }: DnsMessage): Phrase {
   const word = nameOfRcode(rcode);
-  const known = extendedErrors.map(({ code, text }) => EXTENDED_ERRORS[code] ?? (text || `extended error ${code}`));
-  return known.length === 0 ? word : `${word} (${known.join(', ')})`;
+  const known = extendedErrors.map(({ code, text }) => data(EXTENDED_ERRORS[code] ?? (text || `extended error ${code}`)));
+  return known.length === 0 ? data(word) : phrase`${word} (${commaList(known)})`;
 }
 
 /** The names of RFC 1035 §4.1.1 and RFC 2136 §2.2. */

@@ -8,6 +8,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { isIPv4, isIPv6 } from 'node:net';
 import { SECOND } from '../system/clock.ts';
+import { type Phrase, phrase } from '../system/phrase.ts';
 import { type DnsMessage, decodeMessage, encodeQuestion, isAnswerTo, type Question } from './message.ts';
 
 export type Endpoint = {
@@ -18,7 +19,7 @@ export type Endpoint = {
 };
 
 /** No answer has come. */
-type Unanswered = { readonly kind: 'silent'; readonly cause: string };
+type Unanswered = { readonly kind: 'silent'; readonly why: Phrase };
 
 /** What was sent, to send it again over TCP, and what came. */
 export type Exchanged = {
@@ -102,7 +103,7 @@ class QuestionSocket {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.#isGood = false;
-        this.#end(id, { kind: 'silent', cause: `${this.#server} does not answer` });
+        this.#end(id, { kind: 'silent', why: phrase`${this.#server} does not answer` });
       }, timeout);
       this.#waiting.set(id, { packet, isAnswer: (message) => isAnswerTo(message, question, id), timer, resolve });
       if (this.#isConnected) this.#socket.send(packet, this.#sent);
@@ -148,9 +149,10 @@ class QuestionSocket {
   }
 
   /** The system does not say which datagram was refused. All that wait were sent to the same port, and are asked again on another socket. */
-  #fail({ code }: NodeJS.ErrnoException): void {
+  #fail({ code, message }: NodeJS.ErrnoException): void {
     this.#isGood = false;
-    for (const id of [...this.#waiting.keys()]) this.#end(id, { kind: 'silent', cause: `${this.#server}: ${code}` });
+    for (const id of [...this.#waiting.keys()])
+      this.#end(id, { kind: 'silent', why: phrase`${this.#server}: ${code ?? message}` });
     this.#close();
   }
 

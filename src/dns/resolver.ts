@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCache } from '../system/cache.ts';
 import { SECOND } from '../system/clock.ts';
+import { type Phrase, phrase } from '../system/phrase.ts';
 import { type DnsMessage, decodeMessage, describeFailure, nameOfRcode, type Question } from './message.ts';
 import { createQuestionSockets, type Endpoint, type Exchanged } from './question-socket.ts';
 
@@ -23,9 +24,9 @@ type ResolverOptions = {
 export type ResolverReply =
   | { readonly kind: 'answered'; readonly message: DnsMessage; readonly server: string }
   /** A resolver responded with an error: SERVFAIL, REFUSED, a broken message. */
-  | { readonly kind: 'failed'; readonly cause: string /** `REFUSED` */; readonly rcode?: string; readonly server: string }
+  | { readonly kind: 'failed'; readonly why: Phrase /** `REFUSED` */; readonly rcode?: string; readonly server: string }
   /** No resolver responded. */
-  | { readonly kind: 'silent'; readonly cause: string };
+  | { readonly kind: 'silent'; readonly why: Phrase };
 
 type Resolver = {
   ask(question: Question): Promise<ResolverReply>;
@@ -108,7 +109,7 @@ async function askAll(question: Question, all: readonly string[], asking: Asking
   const { timeout, isTrusted, isSound } = asking;
   let servers = all;
   let failed: ResolverReply | undefined;
-  let silent: ResolverReply = { kind: 'silent', cause: 'no resolver is configured' };
+  let silent: ResolverReply = { kind: 'silent', why: phrase`no resolver is configured` };
   for (let round = 0; round < ROUNDS; round++) {
     for (const server of servers) {
       if (!servers.includes(server)) continue;
@@ -134,7 +135,7 @@ async function askOne(question: Question, server: string, asker: Asker): Promise
   if (knowsNoEdns) reply = await exchange(question, endpoint, { ...asker, edns: false });
   if ('kind' in reply) return reply;
   if (reply.rcode !== 0 && reply.rcode !== NXDOMAIN) {
-    return { kind: 'failed', cause: describeFailure(reply), rcode: nameOfRcode(reply.rcode), server };
+    return { kind: 'failed', why: describeFailure(reply), rcode: nameOfRcode(reply.rcode), server };
   }
   return { kind: 'answered', message: reply, server };
 }
@@ -158,18 +159,18 @@ function overTcp({ packet, isAnswer }: Exchanged, { host, port, server }: Endpoi
       socket.destroy();
       resolve(result);
     };
-    const failed = (why: string) => end({ kind: 'failed', cause: `over TCP ${why}`, server });
-    const timer = setTimeout(() => failed(`${server} does not answer`), timeout);
-    socket.on('error', (error: NodeJS.ErrnoException) => failed(`${server}: ${error.code}`));
-    socket.on('end', () => failed(`${server} closed before its answer`));
+    const failed = (how: Phrase) => end({ kind: 'failed', why: phrase`over TCP ${how}`, server });
+    const timer = setTimeout(() => failed(phrase`${server} does not answer`), timeout);
+    socket.on('error', (error: NodeJS.ErrnoException) => failed(phrase`${server}: ${error.code ?? error.message}`));
+    socket.on('end', () => failed(phrase`${server} closed before its answer`));
     socket.on('data', (chunk: Buffer) => {
       held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
       if (held.length < 2 || held.length < 2 + held.readUInt16BE(0)) {
-        if (held.length > MAX_STREAM) failed(`${server} sent too much`);
+        if (held.length > MAX_STREAM) failed(phrase`${server} sent too much`);
         return;
       }
       const message = decodeMessage(held.subarray(2, 2 + held.readUInt16BE(0)));
-      if (message === undefined || message.isTruncated || !isAnswer(message)) failed(`${server} sent no answer`);
+      if (message === undefined || message.isTruncated || !isAnswer(message)) failed(phrase`${server} sent no answer`);
       else end(message);
     });
     const length = Buffer.alloc(2);

@@ -67,11 +67,11 @@ export function createZoneDns({ servers, timeout, isOwn, mayAsk, port = 53 }: Zo
 
   async function byResolver<T>({ type, name, read }: Question<T>, unasked: Unasked): Promise<Found<T>> {
     const reply = await resolver.ask({ type, name });
-    if (reply.kind === 'silent') return { answer: { kind: 'temporary', cause: reply.cause }, by: undefined };
+    if (reply.kind === 'silent') return { answer: { kind: 'temporary', why: reply.why }, by: undefined };
     const by = { server: reply.server, authoritative: false, unasked } as const;
     if (reply.kind === 'failed') {
       const rcode = reply.rcode === undefined ? {} : { rcode: reply.rcode };
-      return { answer: { kind: 'temporary', cause: reply.cause, ...rcode }, by };
+      return { answer: { kind: 'temporary', why: reply.why, ...rcode }, by };
     }
     return { answer: interpret({ message: reply.message, type, name, read, trusted: false }), by };
   }

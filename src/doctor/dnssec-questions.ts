@@ -3,7 +3,7 @@
  * name, one with wrong signatures, and an answer that needs TCP. RFC 4035 §4.3, RFC 7672 §2.1, RFC 7766 §5.
  */
 import type { Validated } from '../dns/dns.ts';
-import { data, phrase } from '../system/phrase.ts';
+import { phrase } from '../system/phrase.ts';
 import { about, type Finding } from './finding.ts';
 
 export type DnssecQuestion = 'absent' | 'unsigned' | 'bogus' | 'large';
@@ -34,18 +34,18 @@ function sayer(question: DnssecQuestion) {
 function checkAbsent(answer: Validated): Finding | undefined {
   const say = sayer('absent');
   const wanted = phrase`a validated answer that there are none (AD)`;
-  if (answer.kind === 'silent') return say('unknown', data(answer.cause), wanted, ASK_LATER);
+  if (answer.kind === 'silent') return say('unknown', answer.why, wanted, ASK_LATER);
   const advice = phrase`Mail to hosts without TLSA records would wait. ${FORWARDS}`;
-  if (answer.kind === 'failed') return say('warning', data(answer.cause), wanted, advice);
+  if (answer.kind === 'failed') return say('warning', answer.why, wanted, advice);
   return answer.authenticated ? undefined : say('warning', phrase`the answer is not validated`, wanted, advice);
 }
 
 function checkUnsigned(answer: Validated): Finding | undefined {
   const say = sayer('unsigned');
   const wanted = phrase`an answer without AD, as the name is not signed`;
-  if (answer.kind === 'silent') return say('unknown', data(answer.cause), wanted, ASK_LATER);
+  if (answer.kind === 'silent') return say('unknown', answer.why, wanted, ASK_LATER);
   if (answer.kind === 'failed')
-    return say('warning', data(answer.cause), wanted, phrase`It fails for names that are not signed. ${FORWARDS}`);
+    return say('warning', answer.why, wanted, phrase`It fails for names that are not signed. ${FORWARDS}`);
   if (!answer.authenticated) return undefined;
   return say(
     'warning',
@@ -58,7 +58,7 @@ function checkUnsigned(answer: Validated): Finding | undefined {
 function checkBogus(answer: Validated): Finding | undefined {
   const say = sayer('bogus');
   const wanted = phrase`SERVFAIL, as the signatures of the name are wrong`;
-  if (answer.kind === 'silent') return say('unknown', data(answer.cause), wanted, ASK_LATER);
+  if (answer.kind === 'silent') return say('unknown', answer.why, wanted, ASK_LATER);
   if (answer.kind === 'failed') return undefined;
   return say(
     'warning',
@@ -72,8 +72,8 @@ function checkLarge(answer: Validated): Finding | undefined {
   const say = sayer('large');
   const wanted = phrase`an answer of more than ${DATAGRAM} octets, over TCP`;
   const advice = phrase`Long answers come over TCP: let the resolver be asked, and ask, on TCP port 53.`;
-  if (answer.kind === 'silent') return say('unknown', data(answer.cause), wanted, ASK_LATER);
-  if (answer.kind === 'failed') return say('warning', data(answer.cause), wanted, advice);
+  if (answer.kind === 'silent') return say('unknown', answer.why, wanted, ASK_LATER);
+  if (answer.kind === 'failed') return say('warning', answer.why, wanted, advice);
   return answer.octets > DATAGRAM
     ? undefined
     : say('unknown', phrase`an answer of ${answer.octets} octets`, wanted, phrase`The name has changed, so this shows nothing.`);

@@ -1,6 +1,6 @@
 /** Checks whether the resolver answers and validates (RFC 4035), and what DANE (RFC 7672) needs. */
 import { isOwnResolver, type Validated } from '../dns/dns.ts';
-import { data, type Phrase, phrase } from '../system/phrase.ts';
+import { type Phrase, phrase } from '../system/phrase.ts';
 import { checkAnswers, type DnssecAnswers } from './dnssec-questions.ts';
 import { ASK_AGAIN, about, type Finding } from './finding.ts';
 
@@ -17,10 +17,10 @@ export function checkDnssec({ signed, trustAd }: DnssecFacts, asked: DnssecAnswe
     about('dnssec', subject)('unknown', found, phrase`answers that are validated (AD)`, ASK_AGAIN);
   if (signed.kind === 'silent') {
     const advice = phrase`Without a resolver no mail is delivered: check \`dns.servers\`, /etc/resolv.conf, and whether UDP port 53 can be reached.`;
-    return [about('resolver', 'dns')('error', data(signed.cause), answers, advice), unproven('dns', phrase`no answer`)];
+    return [about('resolver', 'dns')('error', signed.why, answers, advice), unproven('dns', phrase`no answer`)];
   }
   if (signed.kind === 'failed') {
-    const found = phrase`${signed.cause} for a name that exists`;
+    const found = phrase`${signed.why} for a name that exists`;
     const advice = phrase`It answers, but perhaps not for all names of the Internet: is it a resolver, and can it reach the root servers?`;
     return [about('resolver', signed.server)('unknown', found, answers, advice), unproven(signed.server, found)];
   }

@@ -4,7 +4,7 @@ import type { Dns, DnsAnswer, Validated } from '../dns/dns.ts';
 import type { IpPolicy } from '../smtp/route.ts';
 import type { ClusterLook, DkimKey, StoredSenderVerdict } from '../store/store.ts';
 import { type Clock, SECOND, systemClock } from '../system/clock.ts';
-import { data, phrase } from '../system/phrase.ts';
+import { data, type Phrase, phrase } from '../system/phrase.ts';
 import { checkBlockList, gatherBlockList } from './block-lists.ts';
 import { checkDatabase } from './database.ts';
 import { checkDnssec } from './dnssec.ts';
@@ -117,7 +117,7 @@ export async function examine(options: DoctorOptions, given: Probes): Promise<re
   const { now = systemClock } = options;
   const signed = await given.signed();
   // If no resolver answers, the other look-ups are not made.
-  const probes: Probes = signed.kind === 'silent' ? { ...given, dns: silentDns(signed.cause) } : given;
+  const probes: Probes = signed.kind === 'silent' ? { ...given, dns: silentDns(signed.why) } : given;
   const { dns, smtp } = probes;
   const { timeout = LOOK } = options;
   const validates = signed.kind === 'answered' && signed.authenticated;
@@ -197,8 +197,8 @@ async function lookAtHost({ hostname, delivery }: DoctorOptions, { dns, machine 
   return { ...facts, hostname, own, ptr: new Map(await Promise.all(reverse)) };
 }
 
-function silentDns(cause: string): Dns {
-  const silent = async () => ({ kind: 'temporary', cause }) as const;
+function silentDns(why: Phrase): Dns {
+  const silent = async () => ({ kind: 'temporary', why }) as const;
   return { mx: silent, a: silent, aaaa: silent, ptr: silent, txt: silent };
 }
 

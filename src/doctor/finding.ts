@@ -48,9 +48,9 @@ export function enumerated(phrases: readonly Phrase[]): Phrase {
 }
 
 /** @param answer the answer of a look-up that found nothing. */
-export function nothingIn(answer: { readonly kind: string; readonly cause?: string }): Phrase {
+export function nothingIn(answer: { readonly kind: string; readonly why?: Phrase }): Phrase {
   if (answer.kind === 'nxdomain') return phrase`the name does not exist`;
-  return answer.kind === 'temporary' ? phrase`the DNS gave no answer (${answer.cause ?? ''})` : phrase`no such record`;
+  return answer.kind === 'temporary' ? phrase`the DNS gave no answer (${answer.why ?? ''})` : phrase`no such record`;
 }
 
 export const ASK_AGAIN = phrase`Run doctor again when the resolver answers; \`dns.servers\` names another one.`;

@@ -73,7 +73,7 @@ function checkReverse(facts: HostFacts, address: string): Finding {
   const { hostname, ip } = facts;
   const say = about('ptr', address);
   const name = data(`${hostname}.`);
-  const answer = facts.ptr.get(address) ?? { kind: 'temporary', cause: 'not asked' };
+  const answer = facts.ptr.get(address) ?? { kind: 'temporary', why: phrase`not asked` };
   if (answer.kind === 'temporary') return say('unknown', nothingIn(answer), name, ASK_AGAIN);
   // With `auto`, delivery does not use IPv6 until this is right.
   const bad = !isIPv4(address) && ip === 'auto' ? 'warning' : 'error';

@@ -1,5 +1,5 @@
 /** Checks whether policies of MTA-STS can be fetched from this machine, and whether those that the relay holds can be fetched again. RFC 8461 §3.3 */
-import { data, type Phrase, phrase } from '../system/phrase.ts';
+import { type Phrase, phrase } from '../system/phrase.ts';
 import { ASK_AGAIN, about, type Finding } from './finding.ts';
 
 export type StsFacts = {
@@ -14,7 +14,7 @@ export type StsFacts = {
 export type StsFetch = {
   readonly host: string;
   readonly problem?:
-    | { readonly type: 'sts-policy-fetch-error' | 'sts-policy-invalid' | 'sts-webpki-invalid'; readonly detail: string }
+    | { readonly type: 'sts-policy-fetch-error' | 'sts-policy-invalid' | 'sts-webpki-invalid'; readonly why: Phrase }
     | undefined;
 };
 
@@ -42,7 +42,7 @@ export function checkSts({ mode, held, overdue }: StsFacts, fetched: StsFetch | 
       ? say('unknown', phrase`no policy was found to try`, wanted, ASK_AGAIN)
       : fetched.problem === undefined
         ? say('ok', phrase`a policy was fetched`, wanted)
-        : say('warning', data(fetched.problem.detail), wanted, ADVICE[fetched.problem.type]),
+        : say('warning', fetched.problem.why, wanted, ADVICE[fetched.problem.type]),
   ];
   if (mode === 'audit') {
     const advice = phrase`Set \`delivery.mtaSts: on\` when the log shows no failure that you do not expect.`;

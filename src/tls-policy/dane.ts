@@ -1,5 +1,6 @@
 /** DANE for one MX host: finds its usable TLSA records, and the name that they stand at. RFC 7672 §2.2. */
 import type { DnsClient } from '../dns/dns.ts';
+import type { Phrase } from '../system/phrase.ts';
 import { countingRecords, hashOf, type TlsaRecord } from './tlsa.ts';
 
 /** Usable TLSA records of one name. */
@@ -18,7 +19,7 @@ export type DaneFinding =
   | { readonly kind: 'unusable'; readonly base: string; readonly records: readonly TlsaRecord[] }
   | ({ readonly kind: 'records' } & DaneRecords)
   /** The look-up failed, so the host is skipped: RFC 7672 §2.1.2. */
-  | { readonly kind: 'failed'; readonly name: string; readonly cause: string };
+  | { readonly kind: 'failed'; readonly name: string; readonly why: Phrase };
 
 type DaneHost = {
   /** The name in the MX record, in lower case. */
@@ -48,7 +49,7 @@ export async function findDane(dns: Lookups, host: DaneHost, afresh = false): Pr
   for (const base of bases) {
     const name = `_${host.port}._tcp.${base}`;
     const answer = await dns.tlsa(name, afresh);
-    if (answer.kind === 'temporary') return { kind: 'failed', name, cause: answer.cause };
+    if (answer.kind === 'temporary') return { kind: 'failed', name, why: answer.why };
     // Records that are not validated may come from anyone, so they are ignored.
     if (answer.kind === 'found' && answer.secure) return judge(base, answer.values);
   }
@@ -61,7 +62,7 @@ async function basesOf(dns: Lookups, { name, secure, expanded }: DaneHost): Prom
   if (expanded === name) return INSECURE;
   // An answer is validated only as a whole. The first alias may be validated although the address is not.
   const alias = await dns.cname(name);
-  if (alias.kind === 'temporary') return { kind: 'failed', name, cause: alias.cause };
+  if (alias.kind === 'temporary') return { kind: 'failed', name, why: alias.why };
   return alias.kind === 'found' && alias.secure ? [name] : INSECURE;
 }
 

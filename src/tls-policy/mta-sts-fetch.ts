@@ -9,6 +9,7 @@ import type { SecureContext, TLSSocket } from 'node:tls';
 import type { Dns } from '../dns/dns.ts';
 import type { AddressGuard } from '../net/address-guard.ts';
 import { SECOND } from '../system/clock.ts';
+import { type Phrase, phrase } from '../system/phrase.ts';
 import { VERSION } from '../system/version.ts';
 import { type PolicyFile, parsePolicy, type StsProblem } from './mta-sts.ts';
 import { bears } from './peer.ts';
@@ -48,7 +49,7 @@ export async function fetchPolicy(domain: string, options: PolicyFetchOptions): 
     if (problem?.type !== 'sts-webpki-invalid') problem = answer.problem;
     if (answer.isFinal || signal.aborted) break;
   }
-  return { problem: problem ?? fetchError(`${host} has no address`) };
+  return { problem: problem ?? fetchError(phrase`${host} has no address`) };
 }
 
 type Found = { readonly found: readonly string[] } | { readonly problem: StsProblem };
@@ -59,12 +60,14 @@ async function addressesOf(host: string, { dns, guard }: PolicyFetchOptions): Pr
   const all = interleaved(lists);
   const failed = [v6, v4].find((answer) => answer.kind === 'temporary');
   if (all.length === 0) {
-    const detail = failed === undefined ? `${host} has no address` : `the look-up of ${host} failed: ${failed.cause}`;
-    return { problem: fetchError(detail) };
+    const why = failed === undefined ? phrase`${host} has no address` : phrase`the look-up of ${host} failed: ${failed.why}`;
+    return { problem: fetchError(why) };
   }
   const found = all.filter((address) => guard(address) === undefined).slice(0, MAX_ADDRESSES);
   if (found.length > 0) return { found };
-  return { problem: fetchError(`${host} has only addresses that are not connected to: ${all[0]} (delivery.allowPrivate)`) };
+  return {
+    problem: fetchError(phrase`${host} has only addresses that are not connected to: ${all[0]!} (delivery.allowPrivate)`),
+  };
 }
 
 /** So that both families have their turn before time is up. */
@@ -99,7 +102,7 @@ function get({ host, address, secureContext, signal, port = 443, connectWithin =
     // Without a listener Node drops the connection, and nothing else is ever emitted.
     getting.once('upgrade', ({ statusCode }, socket) => {
       socket.destroy();
-      failed(fetchError(`${host} answers with status ${statusCode}`), true);
+      failed(fetchError(phrase`${host} answers with status ${statusCode ?? 0}`), true);
     });
     getting.once('response', (response) => {
       void read(host, response, signal).then((answer) => {
@@ -126,46 +129,48 @@ function connectionProblem({ host, address, signal, error, getting }: Trouble): 
   const { authorizationError: fault } = (getting.socket ?? {}) as Partial<TLSSocket> & { authorizationError?: unknown };
   if (fault !== undefined && fault !== null) {
     const word = error.code ?? error.message;
-    return { type: 'sts-webpki-invalid', detail: `the certificate of ${host} is not accepted: ${word}` };
+    return { type: 'sts-webpki-invalid', why: phrase`the certificate of ${host} is not accepted: ${word}` };
   }
   if (signal.aborted) return aborted(host, signal);
-  if (error.message === TOO_LATE) return fetchError(`${host} [${address}] cannot be connected to in time`);
-  return fetchError(`${host} [${address}] cannot be reached: ${error.code ?? 'the connection failed'}`);
+  if (error.message === TOO_LATE) return fetchError(phrase`${host} [${address}] cannot be connected to in time`);
+  return fetchError(phrase`${host} [${address}] cannot be reached: ${error.code ?? phrase`the connection failed`}`);
 }
 
 function aborted(host: string, signal: AbortSignal): StsProblem {
   const isLate = (signal.reason as Error | undefined)?.name === 'TimeoutError';
-  return fetchError(isLate ? `${host} does not answer in time` : 'the relay was stopped');
+  return fetchError(isLate ? phrase`${host} does not answer in time` : phrase`the relay was stopped`);
 }
 
 async function read(host: string, response: IncomingMessage, signal: AbortSignal): Promise<FetchedPolicy> {
   const { statusCode, headers } = response;
   response.on('error', () => {}); // also where its body is not read to its end
-  if (statusCode !== 200) return { problem: fetchError(`${host} answers with status ${statusCode}`) };
+  if (statusCode !== 200) return { problem: fetchError(phrase`${host} answers with status ${statusCode ?? 0}`) };
   const type = headers['content-type'];
   const encoding = headers['content-encoding'];
   // A type is only recommended to be there (RFC 8461 §3.2). The strict form of a policy tells it from a page for people.
   if (type !== undefined && !/^text\/plain *(?:;|$)/i.test(type.trim()))
-    return invalid(host, `it is ${word(type)}, not text/plain`);
-  if (encoding !== undefined && encoding !== 'identity') return invalid(host, `it is compressed (${word(encoding)})`);
+    return invalid(host, phrase`it is ${word(type)}, not text/plain`);
+  if (encoding !== undefined && encoding !== 'identity') return invalid(host, phrase`it is compressed (${word(encoding)})`);
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       chunks.push(chunk);
-      if ((size += chunk.length) > MAX_BODY) return invalid(host, `it is larger than ${MAX_BODY / 1024} KiB`);
+      if ((size += chunk.length) > MAX_BODY) return invalid(host, phrase`it is larger than ${MAX_BODY / 1024} KiB`);
     }
   } catch {
-    return { problem: signal.aborted ? aborted(host, signal) : fetchError(`${host} closed the connection within its answer`) };
+    return {
+      problem: signal.aborted ? aborted(host, signal) : fetchError(phrase`${host} closed the connection within its answer`),
+    };
   }
   const file = parsePolicy(Buffer.concat(chunks));
   return 'invalid' in file ? invalid(host, file.invalid) : { file };
 }
 
-const invalid = (host: string, why: string): FetchedPolicy => ({
-  problem: { type: 'sts-policy-invalid', detail: `the policy of ${host} is invalid: ${why}` },
+const invalid = (host: string, why: Phrase): FetchedPolicy => ({
+  problem: { type: 'sts-policy-invalid', why: phrase`the policy of ${host} is invalid: ${why}` },
 });
-const fetchError = (detail: string): StsProblem => ({ type: 'sts-policy-fetch-error', detail });
+const fetchError = (why: Phrase): StsProblem => ({ type: 'sts-policy-fetch-error', why });
 
 /** The first word of a header that a stranger wrote. */
 const word = (text: string) => /^[!-:<-~]{0,60}/.exec(text.trim())?.[0] ?? '';

@@ -8,6 +8,7 @@ import { toAsciiDomain } from '../smtp/domain.ts';
 import type { StoredStsPolicy, TlsPolicyStore } from '../store/store.ts';
 import { type Cache, createSizedCache } from '../system/cache.ts';
 import { type Clock, DAY, HOUR, MINUTE, SECOND } from '../system/clock.ts';
+import { data, inEnglish } from '../system/phrase.ts';
 import { createFairTurns } from './fair-turns.ts';
 import { findStsId, type PolicyFile, type StsPolicy, type StsProblem } from './mta-sts.ts';
 import type { FetchedPolicy } from './mta-sts-fetch.ts';
@@ -371,17 +372,18 @@ export class StsPolicyKeeper {
     const retryAt = at + Math.min(FIRST_PAUSE * 2 ** (count - 1), LONGEST_PAUSE);
     entry.failure = { id, count, at, retryAt, problem };
     const { row } = entry;
+    const error = inEnglish(problem.why);
     if (row !== undefined) {
-      const failure = { at, error: problem.detail, retryAt, retryId: id };
+      const failure = { at, error, retryAt, retryId: id };
       entry.row = {
-        ...{ ...row, failures: row.failures + 1, failedAt: at, lastError: problem.detail, retryAt, retryId: id },
+        ...{ ...row, failures: row.failures + 1, failedAt: at, lastError: error, retryAt, retryId: id },
         refreshAt: retryAt,
       };
       store
         .noteStsFailure({ domain, ...failure })
         .catch((error: unknown) => log.emit('storeFailed', { operation: 'noteStsFailure', error }));
     }
-    const facts = { action: 'failed', domain, id, result: problem.type, detail: problem.detail, failures: count };
+    const facts = { action: 'failed', domain, id, result: problem.type, detail: error, failures: count };
     const isOverdue = row !== undefined && at - row.fetchedAt > Math.min(OVERDUE, ageOf(row) / 2);
     log.emit('stsPolicy', facts, row?.mode === 'none' ? 'debug' : count === 1 || isOverdue ? 'warn' : 'info');
   }
@@ -417,7 +419,7 @@ const sizeOf = ({ row }: Entry) => 300 + (row === undefined ? 0 : 2 * row.text.l
 
 /** As the last run of the relay has left it. */
 function failureOf({ retryId, failures, failedAt, retryAt, lastError }: StoredStsPolicy): Failure {
-  const problem = { type: 'sts-policy-fetch-error', detail: lastError ?? '' } as const;
+  const problem = { type: 'sts-policy-fetch-error', why: data(lastError ?? '') } as const;
   return { id: retryId ?? '', count: failures, at: failedAt ?? 0, retryAt: retryAt ?? 0, problem };
 }
 

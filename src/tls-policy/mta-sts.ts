@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { toAsciiDomain } from '../smtp/domain.ts';
 import type { StoredStsPolicy } from '../store/store.ts';
+import { type Phrase, phrase } from '../system/phrase.ts';
 
 /** A policy that holds until `expiresAt`. Times in ms, `maxAge` in seconds. */
 export type StsPolicy = Pick<StoredStsPolicy, 'domain' | 'id' | 'mode' | 'maxAge' | 'mx' | 'text' | 'fetchedAt' | 'expiresAt'>;
@@ -15,7 +16,7 @@ export type PolicyFile = Pick<StsPolicy, 'mode' | 'maxAge' | 'mx' | 'text'>;
 /** Why there is no policy though the domain announces one: the result types of TLS reports. */
 export type StsProblem = {
   readonly type: 'sts-policy-fetch-error' | 'sts-policy-invalid' | 'sts-webpki-invalid';
-  readonly detail: string;
+  readonly why: Phrase;
 };
 
 /** A year, RFC 8461 §3.2. */
@@ -63,7 +64,7 @@ function withoutBlanks(text: string): string {
 const isBlank = (code: number) => code === 0x20 || code === 0x09;
 
 /** Why a policy file is none, in words for an operator. */
-type InvalidPolicy = { readonly invalid: string };
+type InvalidPolicy = { readonly invalid: Phrase };
 
 /** Reads a policy file: RFC 8461 §3.2. */
 export function parsePolicy(bytes: Uint8Array): PolicyFile | InvalidPolicy {
@@ -71,7 +72,7 @@ export function parsePolicy(bytes: Uint8Array): PolicyFile | InvalidPolicy {
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    return { invalid: 'it is not UTF-8' };
+    return { invalid: phrase`it is not UTF-8` };
   }
   const lines = text.split('\n').map(readLine);
   while (lines.at(-1) === '') lines.pop();
@@ -97,9 +98,9 @@ function readFields(lines: readonly string[]): Fields | InvalidPolicy {
     const colon = line.indexOf(':');
     const name = line.slice(0, Math.max(colon, 0));
     const value = withoutBlanks(line.slice(colon + 1));
-    if (!EXTENSION_NAME.test(name)) return { invalid: `line ${at + 1} is not a field` };
-    if (value === '' && name !== 'mx') return { invalid: `line ${at + 1} has no value` };
-    if (/[\x00-\x1f\x7f]/.test(value)) return { invalid: `line ${at + 1} has a control character` };
+    if (!EXTENSION_NAME.test(name)) return { invalid: phrase`line ${at + 1} is not a field` };
+    if (value === '' && name !== 'mx') return { invalid: phrase`line ${at + 1} has no value` };
+    if (/[\x00-\x1f\x7f]/.test(value)) return { invalid: phrase`line ${at + 1} has a control character` };
     if (name === 'mx') mx.push(value);
     else if (!known.has(name)) known.set(name, value);
   }
@@ -108,18 +109,19 @@ function readFields(lines: readonly string[]): Fields | InvalidPolicy {
 
 function judge({ known, mx }: Fields, text: string): PolicyFile | InvalidPolicy {
   const [version, mode, age] = ['version', 'mode', 'max_age'].map((name) => known.get(name));
-  if (version !== 'STSv1') return { invalid: version === undefined ? 'it has no version' : 'its version is not STSv1' };
-  if (mode === undefined) return { invalid: 'it has no mode' };
+  if (version !== 'STSv1')
+    return { invalid: version === undefined ? phrase`it has no version` : phrase`its version is not STSv1` };
+  if (mode === undefined) return { invalid: phrase`it has no mode` };
   if (mode !== 'enforce' && mode !== 'testing' && mode !== 'none')
-    return { invalid: 'its mode is not one of enforce, testing and none' };
-  if (age === undefined) return { invalid: 'it has no max_age' };
-  if (!/^[0-9]{1,10}$/.test(age)) return { invalid: 'its max_age is not a number of 1 to 10 digits' };
+    return { invalid: phrase`its mode is not one of enforce, testing and none` };
+  if (age === undefined) return { invalid: phrase`it has no max_age` };
+  if (!/^[0-9]{1,10}$/.test(age)) return { invalid: phrase`its max_age is not a number of 1 to 10 digits` };
   const maxAge = Math.min(Number(age), MAX_AGE);
   if (mode === 'none') return { mode, maxAge, mx: [], text }; // who revokes a policy has no host to name
-  if (mx.length === 0) return { invalid: 'it names no mx' };
+  if (mx.length === 0) return { invalid: phrase`it names no mx` };
   const patterns = mx.map(readPattern);
   const broken = patterns.indexOf(undefined);
-  if (broken >= 0) return { invalid: `its mx number ${broken + 1} is not a host name, nor *. and a domain` };
+  if (broken >= 0) return { invalid: phrase`its mx number ${broken + 1} is not a host name, nor *. and a domain` };
   return { mode, maxAge, mx: patterns as string[], text };
 }
 

@@ -87,7 +87,7 @@ function whyNoSts(sts: TlsFacts['sts'], mode: TlsFacts['modes']['mtaSts'], domai
 function whyPassedOver({ dane, domain }: TlsFacts, { why }: Skip): readonly Phrase[] {
   switch (why) {
     case 'tlsa-lookup': {
-      const { name, cause } = dane.kind === 'failed' ? dane : { name: phrase`its name`, cause: phrase`unknown` };
+      const { name, why: cause } = dane.kind === 'failed' ? dane : { name: phrase`its name`, why: phrase`unknown` };
       return [
         phrase`its TLSA records could not be looked up at ${name} (${cause})`,
         phrase`without them nobody knows what DANE demands (RFC 7672)`,

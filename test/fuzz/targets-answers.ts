@@ -11,6 +11,7 @@ import { checkDmarc } from '../../src/doctor/dmarc.ts';
 import { checkSpf } from '../../src/doctor/spf.ts';
 import { readKeyRecord } from '../../src/signing/key-record.ts';
 import { parseTags } from '../../src/signing/tags.ts';
+import { inEnglish } from '../../src/system/phrase.ts';
 import { findStsId, parsePolicy, policyNames } from '../../src/tls-policy/mta-sts.ts';
 import { readReportRecord } from '../../src/tls-policy/report-record.ts';
 
@@ -37,7 +38,7 @@ export function dnsAnswers(input: Buffer): string {
       }
     }),
   );
-  return `${describeFailure(message)} ${message.isAuthentic} ${[...new Set(read)].sort()}`;
+  return `${inEnglish(describeFailure(message))} ${message.isAuthentic} ${[...new Set(read)].sort()}`;
 }
 
 const DOMAIN = 'example.org';
@@ -106,8 +107,9 @@ export function reportRecords(input: Buffer): string {
 export function stsPolicies(input: Buffer): string {
   const policy = parsePolicy(input);
   if ('invalid' in policy) {
-    assert.match(policy.invalid, /^[ -~]{1,100}$/);
-    return policy.invalid.replaceAll(/\d+/g, 'n');
+    const why = inEnglish(policy.invalid);
+    assert.match(why, /^[ -~]{1,100}$/);
+    return why.replaceAll(/\d+/g, 'n');
   }
   const { mode, maxAge, mx, text } = policy;
   assert.deepEqual(parsePolicy(Buffer.from(text)), policy);

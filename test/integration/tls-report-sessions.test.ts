@@ -6,6 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { DeliveryOptions } from '../../src/delivery/delivery.ts';
 import { DAY, HOUR } from '../../src/system/clock.ts';
+import { data } from '../../src/system/phrase.ts';
 import { type Certified, makeAuthority, makeHost, served, tlsaOf } from '../support/chains.ts';
 import { startRig } from '../support/delivery-rig.ts';
 import type { ZoneRecords } from '../support/dns-server.ts';
@@ -121,7 +122,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'a policy that cannot be fetched': {
     ...{
       tls: () => own,
-      sts: { problem: { type: 'sts-policy-fetch-error', detail: 'x' } },
+      sts: { problem: { type: 'sts-policy-fetch-error', why: data('x') } },
       type: 'sts',
       failure: ['sts-policy-fetch-error'],
     },
@@ -129,7 +130,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'a policy that cannot be read': {
     ...{
       tls: () => own,
-      sts: { problem: { type: 'sts-policy-invalid', detail: 'x' } },
+      sts: { problem: { type: 'sts-policy-invalid', why: data('x') } },
       type: 'sts',
       failure: ['sts-policy-invalid'],
     },
@@ -137,7 +138,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'a policy host that cannot be verified': {
     ...{
       tls: () => own,
-      sts: { problem: { type: 'sts-webpki-invalid', detail: 'x' } },
+      sts: { problem: { type: 'sts-webpki-invalid', why: data('x') } },
       type: 'sts',
       failure: ['sts-webpki-invalid'],
     },

@@ -9,6 +9,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { DnsAnswer } from '../../src/dns/dns.ts';
 import { ASKED_FOR, SUPPRESSED_UNTIL } from '../../src/report/report.ts';
 import { DAY, HOUR, MINUTE } from '../../src/system/clock.ts';
+import { data } from '../../src/system/phrase.ts';
 import { createTrust } from '../../src/system/trust.ts';
 import type { AppliedPolicy } from '../../src/tls-policy/tls-policy.ts';
 import { hasCommand, requirePeer } from '../support/peers.ts';
@@ -93,7 +94,7 @@ test('by default only days on which a session failed are reported; off sends non
 });
 
 test('a record that is gone at the time of sending gets nothing, one that cannot be looked up is asked for again', async () => {
-  let answer: DnsAnswer<string> = { kind: 'temporary', cause: 'timeout' };
+  let answer: DnsAnswer<string> = { kind: 'temporary', why: data('timeout') };
   const nothing = async () => ({ kind: 'none' }) as const;
   const dns = { a: nothing, aaaa: nothing, txt: async (name: string) => (name === '_smtp._tls.b.test' ? answer : nothing()) };
   const rig = await startTlsReportRig({ zone, run: { dns } });

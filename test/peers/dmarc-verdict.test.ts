@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { gatherSender, judgeSender, type SenderVerdict, senderOf } from '../../src/alignment/alignment.ts';
 import type { Dns, DnsAnswer } from '../../src/dns/dns.ts';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
+import { data } from '../../src/system/phrase.ts';
 import { prepare, signerWith } from '../support/prepare.ts';
 
 const [ADDRESS, HELO, TOP] = ['203.0.113.5', 'relay.test', 'shop.test'];
@@ -42,7 +43,7 @@ const POLICIES = [
 function dnsOf(texts: Texts) {
   const txt = async (name: string): Promise<DnsAnswer<string>> => {
     const text = texts[name];
-    if (text === 'fault') return { kind: 'temporary', cause: 'SERVFAIL' };
+    if (text === 'fault') return { kind: 'temporary', why: data('SERVFAIL') };
     if (text === undefined) return { kind: name.startsWith('_') ? 'nxdomain' : 'none' };
     return { kind: 'found', values: [text] };
   };

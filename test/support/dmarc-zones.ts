@@ -1,5 +1,6 @@
 /** Zones with DMARC records, and the policy that holds in each: for our reader and for a foreign one. RFC 9989 §4.10 */
 import type { DnsAnswer } from '../../src/dns/dns.ts';
+import { data } from '../../src/system/phrase.ts';
 
 /** TXT records at `_dmarc` below each name. */
 export type DmarcZone = Readonly<Record<string, readonly string[] | 'fault'>>;
@@ -274,7 +275,7 @@ export function dmarcDns(zone: DmarcZone, domainIs: DomainIs = 'there') {
       asked.push(name);
       const values = name.startsWith('_dmarc.') ? zone[name.slice('_dmarc.'.length)] : undefined;
       if (values === undefined) return { kind: 'nxdomain' };
-      return values === 'fault' ? { kind: 'temporary', cause: 'SERVFAIL' } : { kind: 'found', values };
+      return values === 'fault' ? { kind: 'temporary', why: data('SERVFAIL') } : { kind: 'found', values };
     },
     a: async (name: string): Promise<DnsAnswer<string> & { readonly name?: string }> => ADDRESS[domainIs](name),
   };
@@ -285,5 +286,5 @@ const ADDRESS: Readonly<Record<DomainIs, (name: string) => DnsAnswer<string> & {
   empty: (name) => ({ kind: 'none', name }),
   missing: (name) => ({ kind: 'nxdomain', name }),
   dangling: () => ({ kind: 'nxdomain', name: 'gone.example' }),
-  fault: () => ({ kind: 'temporary', cause: 'SERVFAIL' }),
+  fault: () => ({ kind: 'temporary', why: data('SERVFAIL') }),
 };

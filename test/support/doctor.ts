@@ -4,6 +4,7 @@ import { askValidated, createDns } from '../../src/dns/dns.ts';
 import { type DoctorOptions, examine, type Finding, type Probes, probeSmtp } from '../../src/doctor/doctor.ts';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
 import type { DkimKey } from '../../src/store/store.ts';
+import { data } from '../../src/system/phrase.ts';
 import { startDns } from './dns.ts';
 import type { DnsServer, Zone } from './dns-server.ts';
 
@@ -39,7 +40,7 @@ const answered = (authenticated: boolean, octets = 100) =>
 export const RIGHT_ANSWERS = {
   absent: answered(true),
   unsigned: answered(false),
-  bogus: { kind: 'failed', cause: 'SERVFAIL', server: '127.0.0.1' },
+  bogus: { kind: 'failed', why: data('SERVFAIL'), server: '127.0.0.1' },
   large: answered(false, 2000),
 } as const;
 

@@ -8,6 +8,7 @@ import type { AlignmentCheck } from '../../src/policy/policy.ts';
 import { createDkimKeys, dkimRecord } from '../../src/signing/signing.ts';
 import type { AlignmentStore, DkimKey } from '../../src/store/store.ts';
 import { HOUR, MINUTE } from '../../src/system/clock.ts';
+import { data } from '../../src/system/phrase.ts';
 import { createMemoryAlignment } from './memory-alignment.ts';
 
 export const HOST = 'relay.test';
@@ -46,7 +47,7 @@ export async function startSenderRig(options: SenderRigOptions = {}) {
     asked.push(`TXT ${name}`);
     const text = texts[name];
     if (text instanceof Promise) await text;
-    if (text === 'fault' || text instanceof Promise) return { kind: 'temporary', cause: 'SERVFAIL' };
+    if (text === 'fault' || text instanceof Promise) return { kind: 'temporary', why: data('SERVFAIL') };
     if (text === undefined) return { kind: 'nxdomain', ...certain(name) };
     return { kind: 'found', values: typeof text === 'string' ? [text] : text, ...certain(name) };
   }

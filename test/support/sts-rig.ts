@@ -1,6 +1,7 @@
 /** Policies of MTA-STS with clocks that the test sets, records and files that it writes, and a store that it can look into. */
 import type { DnsAnswer } from '../../src/dns/dns.ts';
 import type { TlsPolicyStore } from '../../src/store/store.ts';
+import { data, inEnglish } from '../../src/system/phrase.ts';
 import { parsePolicy, type StsProblem } from '../../src/tls-policy/mta-sts.ts';
 import type { FetchedPolicy } from '../../src/tls-policy/mta-sts-fetch.ts';
 import { StsPolicyKeeper, type StsPolicyOptions } from '../../src/tls-policy/mta-sts-policies.ts';
@@ -64,10 +65,10 @@ export function createStsRig(given: Partial<StsPolicyOptions> = {}) {
         rig.fetched.push(domain);
         await rig.gate;
         const file = rig.files.get(domain);
-        if (file === undefined) return { problem: { type: 'sts-policy-fetch-error', detail: 'no file' } };
+        if (file === undefined) return { problem: { type: 'sts-policy-fetch-error', why: data('no file') } };
         if (typeof file !== 'string') return { problem: file };
         const read = parsePolicy(Buffer.from(file));
-        if ('invalid' in read) throw new Error(read.invalid);
+        if ('invalid' in read) throw new Error(inEnglish(read.invalid));
         return { file: read };
       },
       ...given,

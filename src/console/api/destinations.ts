@@ -99,6 +99,7 @@ const policyShape = v.object({
     v.description('The policy of MTA-STS that holds.'),
   ),
   mtaStsProblem: v.pipe(maybe, v.description('Why an announced policy could not be had.')),
+  mtaStsPhrase: v.pipe(v.nullable(phraseShape), v.description('`mtaStsProblem`, for other languages.')),
   exceptions: v.array(v.object({ subject: v.string(), what: v.string(), phrase: phraseShape, until: maybeTime })),
 });
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { createResolve, type Destination, ordered } from '../../../src/delivery/destination.ts';
 import type { DnsClient, MxRecord, Resolved } from '../../../src/dns/dns.ts';
+import { data } from '../../../src/system/phrase.ts';
 
 async function resolve(answer: Resolved<MxRecord>, domain = 'd.test') {
   return createResolve({ mx: async () => answer } as Pick<DnsClient, 'mx'>, 'relay.example.net')(domain);
@@ -42,7 +43,7 @@ test('the facts about the hosts are kept: whether they are secure, and the name 
 test.each([
   ['null MX', mx([0, '']), 'failed', '5.1.10'],
   ['no such domain', { kind: 'nxdomain', ...EVIDENCE, secure: true } as const, 'failed', '5.1.2'],
-  ['a look-up that failed', { kind: 'temporary', cause: 'SERVFAIL' } as const, 'delayed', '4.4.3'],
+  ['a look-up that failed', { kind: 'temporary', why: data('SERVFAIL') } as const, 'delayed', '4.4.3'],
   ['ourselves as the best MX', mx([10, 'relay.example.net'], [20, 'backup']), 'failed', '5.4.6'],
 ])('%s', async (_, answer, kind, status) => {
   expect(await resolve(answer)).toMatchObject({ kind, reply: { status } });
@@ -57,7 +58,7 @@ test('if we are a backup MX ourselves, only better hosts are used: RFC 5321 §5.
 });
 
 test('an address literal is refused before any look-up', async () => {
-  expect(await resolve({ kind: 'temporary', cause: 'asked' }, '[127.0.0.1]')).toMatchObject({
+  expect(await resolve({ kind: 'temporary', why: data('asked') }, '[127.0.0.1]')).toMatchObject({
     kind: 'failed',
     reply: { status: '5.1.2' },
   });

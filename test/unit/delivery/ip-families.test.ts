@@ -2,10 +2,11 @@ import { expect, test } from 'vitest';
 import { createIpFamilies } from '../../../src/delivery/ip-families.ts';
 import type { Dns, DnsAnswer } from '../../../src/dns/dns.ts';
 import { HOUR, MINUTE } from '../../../src/system/clock.ts';
+import { data } from '../../../src/system/phrase.ts';
 
 const OURS = '2001:db8::25';
 const NAME = 'relay.example.net';
-const TIMED_OUT = { kind: 'temporary', cause: 'timeout' } as const;
+const TIMED_OUT = { kind: 'temporary', why: data('timeout') } as const;
 
 /** Answers that a test changes; each question is counted. */
 function startFamilies(ptr: DnsAnswer<string>, aaaa: DnsAnswer<string> = { kind: 'found', values: [OURS] }) {

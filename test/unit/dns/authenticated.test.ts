@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
 import { askValidated } from '../../../src/dns/dns.ts';
 import { startDns } from '../../support/dns.ts';
+import { saying } from '../../support/phrases.ts';
 
 async function ask(name: string, ...before: readonly string[]) {
   const dns = await startDns({
@@ -23,9 +24,9 @@ test.each([
   ['signed.test', { kind: 'answered', authenticated: true }],
   ['plain.test', { kind: 'answered', authenticated: false }],
   ['nobody.test', { kind: 'answered', authenticated: false }],
-  ['broken.test', { kind: 'failed', cause: 'SERVFAIL' }],
-  ['closed.test', { kind: 'failed', cause: 'REFUSED' }],
-  ['mute.test', { kind: 'silent', cause: expect.stringMatching(/does not answer$/) }],
+  ['broken.test', { kind: 'failed', why: saying('SERVFAIL') }],
+  ['closed.test', { kind: 'failed', why: saying('REFUSED') }],
+  ['mute.test', { kind: 'silent', why: saying(/does not answer$/) }],
   ['garbage.test', { kind: 'silent' }],
   ['other.test', { kind: 'silent' }],
 ])('%s', async (name, wanted) => {

@@ -7,6 +7,8 @@ import { decode, encode } from 'dns-packet';
 import { expect, onTestFinished, test } from 'vitest';
 import { createResolver, type ResolverReply } from '../../../src/dns/resolver.ts';
 import { SECOND } from '../../../src/system/clock.ts';
+import { inEnglish } from '../../../src/system/phrase.ts';
+import { saying } from '../../support/phrases.ts';
 
 type Asked = { readonly bytes: Buffer; readonly from: RemoteInfo };
 
@@ -44,7 +46,7 @@ function respond(socket: Socket, { bytes, from }: Asked, id = decode(bytes).id!)
 }
 
 function addressIn(reply: ResolverReply): string {
-  if (reply.kind !== 'answered') return reply.cause;
+  if (reply.kind !== 'answered') return inEnglish(reply.why);
   const { bytes, answers } = reply.message;
   return bytes.subarray(answers[0]!.start, answers[0]!.end).join('.');
 }
@@ -104,7 +106,7 @@ test('a resolver that has gone is noticed by all questions at once, and asked ag
   expect(addressIn(await ask({ name: 'd1.test', type: 'A' }))).toBe('192.0.2.1');
   await first.close();
   const refused = await Promise.all(names(3).map((name) => ask({ name, type: 'A' })));
-  expect(refused).toEqual(Array(3).fill({ kind: 'silent', cause: `127.0.0.1:${first.port}: ECONNREFUSED` }));
+  expect(refused).toEqual(Array(3).fill({ kind: 'silent', why: saying(`127.0.0.1:${first.port}: ECONNREFUSED`) }));
   const second = await startServer((asked) => respond(second.socket, asked), first.port);
   expect(addressIn(await ask({ name: 'd2.test', type: 'A' }))).toBe('192.0.2.2');
 });
@@ -119,7 +121,7 @@ test('after a question without an answer, the next one has another port, and a l
     respond(server.socket, asked);
   });
   const { ask } = createResolver({ servers: [`127.0.0.1:${server.port}`], timeout: 200 });
-  const silent = { kind: 'silent', cause: `127.0.0.1:${server.port} does not answer` };
+  const silent = { kind: 'silent', why: saying(`127.0.0.1:${server.port} does not answer`) };
   expect(await ask({ name: 'd1.test', type: 'A' })).toEqual(silent);
   expect(addressIn(await ask({ name: 'd2.test', type: 'A' }))).toBe('192.0.2.2');
   expect(new Set(server.all.slice(0, 3).map(({ from }) => from.port)).size).toBe(3);

@@ -10,6 +10,7 @@ import { createResolver, createSystemServers, parseServers } from '../../../src/
 import { SECOND } from '../../../src/system/clock.ts';
 import { startDns } from '../../support/dns.ts';
 import { startDnsServer } from '../../support/dns-server.ts';
+import { saying } from '../../support/phrases.ts';
 import { temporaryFolder } from '../../support/program.ts';
 
 type Answering = (query: Packet, count: number) => readonly Partial<Packet>[];
@@ -35,7 +36,7 @@ test('a server that cannot be reached counts as one that does not answer', async
   const resolver = createResolver({ servers: ['255.255.255.255:53'], timeout: 10 * SECOND });
   expect(await resolver.ask({ name: 'd.test', type: 'A' })).toEqual({
     kind: 'silent',
-    cause: expect.stringMatching(/^255\.255\.255\.255:53: E[A-Z]+$/),
+    why: saying(/^255\.255\.255\.255:53: E[A-Z]+$/),
   });
 });
 
@@ -112,7 +113,7 @@ test('where the server that validates is gone, another one is asked, but not for
   expect(await dns.a('d.test')).toMatchObject({ kind: 'found', secure: false });
   expect(await dns.tlsa('_25._tcp.d.test')).toMatchObject({
     kind: 'temporary',
-    cause: expect.stringMatching(/is not validated$/),
+    why: saying(/is not validated$/),
   });
 });
 
@@ -152,7 +153,7 @@ test('an alias that cannot be read fails its look-up alone, and the name can be 
   );
   let now = 0;
   const dns = createDns({ servers: [server], now: () => now });
-  expect(await dns.a('d.test')).toMatchObject({ kind: 'temporary', cause: 'the alias of d.test cannot be read' });
+  expect(await dns.a('d.test')).toMatchObject({ kind: 'temporary', why: saying('the alias of d.test cannot be read') });
   now = 10 * SECOND;
   expect(await dns.a('d.test')).toMatchObject({ kind: 'found' });
 });

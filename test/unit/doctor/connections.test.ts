@@ -10,6 +10,7 @@ import { checkClock, checkDisk, checkStore, type StoreFacts } from '../../../src
 import { addressesSeen, checkOutbound, type OutboundFacts } from '../../../src/doctor/outbound.ts';
 import type { SmtpAnswer } from '../../../src/doctor/smtp-probe.ts';
 import { greetedTimes } from '../../../src/doctor/time.ts';
+import { data } from '../../../src/system/phrase.ts';
 import { diagnose, of } from '../../support/doctor.ts';
 import { startMx } from '../../support/mx.ts';
 
@@ -222,7 +223,7 @@ describe('the machine', () => {
 
 test('without any resolver everything ends soon, as unknown with its reason', async () => {
   const begun = performance.now();
-  const signed = async () => ({ kind: 'silent', cause: '192.0.2.53 does not answer' }) as const;
+  const signed = async () => ({ kind: 'silent', why: data('192.0.2.53 does not answer') }) as const;
   const findings = await diagnose({ probes: { signed } });
   expect(performance.now() - begun).toBeLessThan(30_000);
   expect(of(findings, 'resolver')).toMatchObject([{ result: 'error', found: '192.0.2.53 does not answer' }]);

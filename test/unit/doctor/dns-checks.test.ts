@@ -1,6 +1,7 @@
 /** Every verdict on host name, addresses, sending domains and block lists, from the records of a real DNS server. */
 import { describe, expect, test } from 'vitest';
 import { createDkimKeys, dkimRecord } from '../../../src/signing/signing.ts';
+import { data } from '../../../src/system/phrase.ts';
 import { ADDRESS, DOMAIN, diagnose, HOST, KEYS, of, type Patient } from '../../support/doctor.ts';
 
 const STS = { '_mta-sts.dest.test': { TXT: ['v=STSv1; id=1'] } };
@@ -467,7 +468,7 @@ describe.each<Case>([
     'HTTPS that is blocked',
     'mtaSts',
     'dest.test',
-    { zone: STS, probes: { policy: async () => ({ type: 'sts-policy-fetch-error', detail: 'ECONNREFUSED' }) } },
+    { zone: STS, probes: { policy: async () => ({ type: 'sts-policy-fetch-error', why: data('ECONNREFUSED') }) } },
     'warning',
     /ECONNREFUSED/,
     /port 443/,
@@ -476,7 +477,7 @@ describe.each<Case>([
     'roots that are old',
     'mtaSts',
     'dest.test',
-    { zone: STS, probes: { policy: async () => ({ type: 'sts-webpki-invalid', detail: 'UNABLE_TO_GET_ISSUER_CERT' }) } },
+    { zone: STS, probes: { policy: async () => ({ type: 'sts-webpki-invalid', why: data('UNABLE_TO_GET_ISSUER_CERT') }) } },
     'warning',
     /ISSUER/,
     /root certificates/,

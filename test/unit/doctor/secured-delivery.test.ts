@@ -6,12 +6,12 @@ import { type Basis, unmetBy } from '../../../src/delivery/unmet.ts';
 import type { Validated } from '../../../src/dns/dns.ts';
 import { checkRoots } from '../../../src/doctor/secured-delivery.ts';
 import { replyLine } from '../../../src/smtp/reply.ts';
-import { phrase } from '../../../src/system/phrase.ts';
+import { data, phrase } from '../../../src/system/phrase.ts';
 import { countRoots } from '../../../src/system/trust.ts';
 import { diagnose, of, type Patient, RIGHT_ANSWERS } from '../../support/doctor.ts';
 
-const failed: Validated = { kind: 'failed', cause: 'SERVFAIL', server: '127.0.0.1' };
-const silent: Validated = { kind: 'silent', cause: 'no answer' };
+const failed: Validated = { kind: 'failed', why: data('SERVFAIL'), server: '127.0.0.1' };
+const silent: Validated = { kind: 'silent', why: data('no answer') };
 const answered = (authenticated: boolean, octets = 100) =>
   ({ kind: 'answered', authenticated, octets, server: '127.0.0.1' }) as const;
 
@@ -31,7 +31,7 @@ describe('a resolver that says AD is asked four more questions', () => {
     ['passes on what is forged', { bogus: answered(true) }, 'warning', /an answer/, /forged/],
     [
       'gives no long answers',
-      { large: { ...failed, cause: 'over TCP 127.0.0.1: ECONNREFUSED' } },
+      { large: { ...failed, why: data('over TCP 127.0.0.1: ECONNREFUSED') } },
       'warning',
       /over TCP/,
       /TCP port 53/,

@@ -3,6 +3,7 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { Dns } from '../../../src/dns/dns.ts';
 import { checkPublished, createDkimKeys, dkimRecord, importDkimKey, zoneLine } from '../../../src/signing/signing.ts';
+import { data } from '../../../src/system/phrase.ts';
 
 const NOW = Date.UTC(2026, 10, 21);
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
@@ -110,6 +111,6 @@ describe('checkPublished', () => {
   test('never takes a missing answer for a missing record', async () => {
     expect(await checkPublished(key, { txt: async () => ({ kind: 'nxdomain' }) })).toBe('absent');
     expect(await checkPublished(key, { txt: async () => ({ kind: 'none' }) })).toBe('absent');
-    expect(await checkPublished(key, { txt: async () => ({ kind: 'temporary', cause: 'SERVFAIL' }) })).toBe('unknown');
+    expect(await checkPublished(key, { txt: async () => ({ kind: 'temporary', why: data('SERVFAIL') }) })).toBe('unknown');
   });
 });

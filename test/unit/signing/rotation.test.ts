@@ -4,6 +4,7 @@ import { createEventLog } from '../../../src/events/events.ts';
 import { createDkimKeys, dkimRecord, startRotation } from '../../../src/signing/signing.ts';
 import type { DkimKey, Led, OperationStore, WhichDkimKey } from '../../../src/store/store.ts';
 import { createLog } from '../../../src/system/log.ts';
+import { data } from '../../../src/system/phrase.ts';
 
 const INTERVAL = 1000;
 const log = createEventLog(createLog({ level: 'silent', format: 'json' }));
@@ -37,7 +38,7 @@ function rig(start: readonly DkimKey[]) {
   const dns: Pick<Dns, 'txt'> = {
     async txt(name) {
       state.meanwhile();
-      if (!state.dnsWorks) return { kind: 'temporary', cause: 'timeout' };
+      if (!state.dnsWorks) return { kind: 'temporary', why: data('timeout') };
       const value = records.get(name);
       return value === undefined ? { kind: 'nxdomain' } : { kind: 'found', values: [value] };
     },

@@ -1,5 +1,6 @@
 /** Where TLSA records are looked for, and what comes of it: RFC 7672 §2.2. */
 import { expect, test } from 'vitest';
+import { data } from '../../../src/system/phrase.ts';
 import { findDane, mayHaveDane } from '../../../src/tls-policy/dane.ts';
 import { recordOf } from '../../support/chains.ts';
 
@@ -8,7 +9,7 @@ const USELESS = recordOf(`0 0 1 ${'ab'.repeat(32)}`);
 const REST = { name: '', trusted: true, ttl: 1000 } as const;
 const found = (secure: boolean, ...values: (typeof GOOD)[]) => ({ kind: 'found', values, secure, ...REST }) as const;
 const absent = (secure: boolean, kind: 'none' | 'nxdomain' = 'nxdomain') => ({ kind, secure, ...REST }) as const;
-const FAILED = { kind: 'temporary', cause: 'SERVFAIL' } as const;
+const FAILED = { kind: 'temporary', why: data('SERVFAIL') } as const;
 const alias = (secure: boolean) => ({ kind: 'found', values: ['target.test'], secure, ...REST, name: 'mx.test' }) as const;
 
 type Answers = Readonly<Record<string, ReturnType<typeof found> | ReturnType<typeof absent> | typeof FAILED>>;

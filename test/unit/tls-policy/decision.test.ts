@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TlsLevel } from '../../../src/smtp/route.ts';
+import { data } from '../../../src/system/phrase.ts';
 import { type Demand, decideTls, type TlsFacts } from '../../../src/tls-policy/decision.ts';
 import { recordOf } from '../../support/chains.ts';
 
@@ -10,7 +11,7 @@ const FINDINGS = {
   none: { kind: 'none', why: 'absent' },
   unusable: { kind: 'unusable', base: 'base.test', records },
   records: { kind: 'records', base: 'base.test', records, hash: 'hash' },
-  failed: { kind: 'failed', name: '_25._tcp.base.test', cause: 'SERVFAIL' },
+  failed: { kind: 'failed', name: '_25._tcp.base.test', why: data('SERVFAIL') },
 } as const;
 const STS = {
   none: undefined,

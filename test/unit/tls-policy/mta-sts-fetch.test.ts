@@ -5,8 +5,10 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Dns, DnsAnswer } from '../../../src/dns/dns.ts';
 import { createAddressGuard } from '../../../src/net/address-guard.ts';
 import { SECOND } from '../../../src/system/clock.ts';
+import { data } from '../../../src/system/phrase.ts';
 import { fetchPolicy, type PolicyFetchOptions } from '../../../src/tls-policy/mta-sts-fetch.ts';
 import { type Certified, type HostOptions, makeAuthority, makeHost, served } from '../../support/chains.ts';
+import { saying } from '../../support/phrases.ts';
 import { type PolicyHost, startPolicyHost } from '../../support/policy-host.ts';
 
 const POLICY = 'version: STSv1\nmode: enforce\nmx: mx.example.org\nmax_age: 86400\n';
@@ -45,7 +47,7 @@ function fetching(options: Partial<PolicyFetchOptions> = {}) {
 }
 
 const problem = (type: string, detail: RegExp) => ({
-  problem: { type: expect.stringMatching(type), detail: expect.stringMatching(detail) },
+  problem: { type: expect.stringMatching(type), why: saying(detail) },
 });
 const withType =
   (type: string | undefined): PolicyHost['answer'] =>
@@ -200,7 +202,7 @@ test('a refused port, a name without an address and a failed look-up have differ
     problem(FETCH, /\[127\.0\.0\.99\] cannot be reached: ECONNREFUSED$/),
   );
   expect(await fetching({ dns: zone({ kind: 'nxdomain' }, { kind: 'nxdomain' }) })).toEqual(problem(FETCH, /has no address$/));
-  const failing: DnsAnswer<string> = { kind: 'temporary', cause: 'SERVFAIL' };
+  const failing: DnsAnswer<string> = { kind: 'temporary', why: data('SERVFAIL') };
   expect(await fetching({ dns: zone(failing, { kind: 'none' }) })).toEqual(problem(FETCH, /look-up of \S+ failed: SERVFAIL$/));
   expect(await fetching({ dns: zone(found('127.0.0.1'), failing) })).toMatchObject({ file: {} });
 });

@@ -3,12 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import type { StoredStsPolicy, TlsPolicyStore } from '../../../src/store/store.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../../src/system/clock.ts';
+import { data, inEnglish } from '../../../src/system/phrase.ts';
 import { createMemoryTlsPolicies } from '../../support/memory-tls-policies.ts';
 import { createStsRig, policyText, START } from '../../support/sts-rig.ts';
 
 const ENFORCE = policyText('enforce');
 const TESTING = policyText('testing');
-const FAILED = { type: 'sts-policy-fetch-error', detail: 'mta-sts.x.example answers with status 404' } as const;
+const FAILED = { type: 'sts-policy-fetch-error', why: data('mta-sts.x.example answers with status 404') } as const;
 const WEEK = 7 * DAY;
 
 /** A rig that holds an enforced policy of x.example with the id `a1`. */
@@ -44,7 +45,7 @@ describe('the first mail to a domain', () => {
     ['no record', undefined, {}],
     ['two records', { kind: 'found', values: ['v=STSv1; id=1;', 'v=STSv1; id=2;'] }, {}],
     ['a malformed record', 'v=STSv1; id=2026-01-01;', {}],
-    ['a look-up that fails', { kind: 'temporary', cause: 'SERVFAIL' }, { isUnknown: true }],
+    ['a look-up that fails', { kind: 'temporary', why: data('SERVFAIL') }, { isUnknown: true }],
   ] as const)('goes without a policy where there is %s, and nobody is asked for one', async (_, record, known) => {
     const rig = createStsRig();
     rig.files.set('x.example', ENFORCE);
@@ -58,7 +59,7 @@ describe('the first mail to a domain', () => {
     rig.announce('x.example', 'a1', FAILED);
     expect(await rig.keeper.policyFor('x.example')).toEqual({ problem: FAILED });
     expect(rig.events).toMatchObject([
-      { level: 'warn', fields: { action: 'failed', result: FAILED.type, detail: FAILED.detail } },
+      { level: 'warn', fields: { action: 'failed', result: FAILED.type, detail: inEnglish(FAILED.why) } },
     ]);
   });
 
@@ -145,7 +146,7 @@ describe('a policy that was fetched', () => {
   test.each([
     ['no record', undefined],
     ['two records', { kind: 'found', values: ['v=STSv1; id=1;', 'v=STSv1; id=2;'] }],
-    ['a look-up that fails', { kind: 'temporary', cause: 'SERVFAIL' }],
+    ['a look-up that fails', { kind: 'temporary', why: data('SERVFAIL') }],
     ['a new id, and a host that fails', 'v=STSv1; id=a2;'],
   ] as const)('holds until it expires where there is %s', async (_, record) => {
     const rig = await held();
@@ -255,9 +256,16 @@ describe('a fetch that failed', () => {
     const rig = await held();
     rig.announce('x.example', 'a2', FAILED);
     expect(await rig.keeper.policyFor('x.example')).toMatchObject({ policy: { id: 'a1' }, problem: FAILED });
-    expect(await rig.store.stsPolicy('x.example')).toMatchObject({ failures: 1, lastError: FAILED.detail, retryId: 'a2' });
+    expect(await rig.store.stsPolicy('x.example')).toMatchObject({
+      failures: 1,
+      lastError: inEnglish(FAILED.why),
+      retryId: 'a2',
+    });
     rig.restart();
-    expect(await rig.keeper.policyFor('x.example')).toMatchObject({ policy: { id: 'a1' }, problem: { detail: FAILED.detail } });
+    expect(await rig.keeper.policyFor('x.example')).toMatchObject({
+      policy: { id: 'a1' },
+      problem: { why: FAILED.why },
+    });
     expect(rig.fetched).toHaveLength(1);
     rig.pass(5 * MINUTE);
     await rig.keeper.policyFor('x.example');
@@ -314,7 +322,7 @@ describe('healing', () => {
     const rig = createStsRig();
     rig.announce('x.example', 'a1', TESTING);
     expect(await rig.keeper.policyFor('x.example')).toEqual({ policy: expect.objectContaining({ mode: 'testing' }) });
-    rig.records.set('x.example', { kind: 'temporary', cause: 'SERVFAIL' });
+    rig.records.set('x.example', { kind: 'temporary', why: data('SERVFAIL') });
     expect(await rig.keeper.policyFor('x.example')).toMatchObject({ policy: { mode: 'testing' }, isUnknown: true });
   });
 
@@ -368,7 +376,7 @@ describe('a refresh', () => {
 describe('clocks', () => {
   test('that leap ahead end no policy before its host could be asked', async () => {
     const rig = await held();
-    rig.records.set('x.example', { kind: 'temporary', cause: 'no network yet' });
+    rig.records.set('x.example', { kind: 'temporary', why: data('no network yet') });
     rig.now += 30 * DAY;
     expect(await rig.keeper.policyFor('x.example')).toMatchObject({ policy: { id: 'a1' } });
     rig.announce('x.example', 'a1', FAILED);
@@ -486,7 +494,7 @@ describe('whatever happens in whatever order', () => {
           if (one.do === 'pass') rig.pass(one.ms);
           else if (one.do === 'announce') {
             announced = one.id === 'no answer' ? undefined : one.id;
-            if (one.id === 'no answer') rig.records.set('x.example', { kind: 'temporary', cause: 'timeout' });
+            if (one.id === 'no answer') rig.records.set('x.example', { kind: 'temporary', why: data('timeout') });
             else if (one.id === undefined) rig.records.delete('x.example');
             else rig.records.set('x.example', `v=STSv1; id=${one.id};`);
           } else if (one.do === 'serve') rig.files.set('x.example', one.file);

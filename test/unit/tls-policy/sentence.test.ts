@@ -1,6 +1,6 @@
 /** The sentence for each cell of what can be demanded of a host: RFC 7672 §2.2, RFC 8461 §5. */
 import { describe, expect, test } from 'vitest';
-import { inEnglish } from '../../../src/system/phrase.ts';
+import { data, inEnglish } from '../../../src/system/phrase.ts';
 import { decideTls, type TlsFacts } from '../../../src/tls-policy/decision.ts';
 import { explainDecision } from '../../../src/tls-policy/sentence.ts';
 import { recordOf } from '../../support/chains.ts';
@@ -12,7 +12,7 @@ const DANE = {
   absent: { kind: 'none', why: 'absent' },
   unusable: { kind: 'unusable', base: 'mx.test', records },
   records: { kind: 'records', base: 'mx.test', records, hash: 'h' },
-  failed: { kind: 'failed', name: '_25._tcp.mx.test', cause: 'SERVFAIL' },
+  failed: { kind: 'failed', name: '_25._tcp.mx.test', why: data('SERVFAIL') },
 } as const;
 const STS = {
   none: { mode: 'none', names: true },

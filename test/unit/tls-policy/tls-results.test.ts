@@ -4,6 +4,7 @@ import { createEventLog } from '../../../src/events/events.ts';
 import { isFurtherTlsPolicies, type TlsSessionCount } from '../../../src/store/store.ts';
 import { DAY } from '../../../src/system/clock.ts';
 import { createLog } from '../../../src/system/log.ts';
+import { data, type Phrase } from '../../../src/system/phrase.ts';
 import { type AppliedPolicy, createTlsResults, type SessionResult } from '../../../src/tls-policy/tls-results.ts';
 
 const NOON = Date.UTC(2026, 10, 27, 12);
@@ -12,7 +13,7 @@ const NONE: AppliedPolicy = { type: 'no-policy-found', domain: 'x.example', stri
 const TLSA: AppliedPolicy = { type: 'tlsa', domain: 'mx.y.example', strings: ['3 1 1 AB'], mxHosts: [] };
 const session = (rest: Partial<SessionResult> = {}): SessionResult => ({ domain: 'x.example', policies: [NONE], ...rest });
 
-type Answer = { kind: 'found'; values: string[] } | { kind: 'none' } | { kind: 'temporary'; cause: string };
+type Answer = { kind: 'found'; values: string[] } | { kind: 'none' } | { kind: 'temporary'; why: Phrase };
 
 function start(records: Record<string, Answer> = { 'x.example': { kind: 'found', values: [WANTS] } }) {
   const stored: TlsSessionCount[] = [];
@@ -77,7 +78,7 @@ test('a domain without a record is asked for one once a day, and never counted',
 });
 
 test('a domain whose record cannot be looked up is counted', async () => {
-  const { results, stored } = start({ 'x.example': { kind: 'temporary', cause: 'timeout' } });
+  const { results, stored } = start({ 'x.example': { kind: 'temporary', why: data('timeout') } });
   results.count(session());
   await results.flush();
   expect(stored).toHaveLength(1);

@@ -13,6 +13,7 @@ type Policy = {
   readonly hosts: readonly DemandedHost[];
   readonly mtaSts: { readonly mode: string; readonly id: string; readonly fetchedAt: string; readonly expiresAt: string } | null;
   readonly mtaStsProblem: string | null;
+  readonly mtaStsPhrase: Sentence | null;
   readonly sentence: string;
   readonly exceptions: readonly {
     readonly subject: string;
@@ -113,8 +114,8 @@ function hostsOf({ hosts, sentence }: Policy) {
   });
 }
 
-function stsWords({ mtaSts, mtaStsProblem }: Policy) {
-  const problem = mtaStsProblem !== null && html`<div class="fault">${strange(mtaStsProblem)}</div>`;
+function stsWords({ mtaSts, mtaStsProblem, mtaStsPhrase }: Policy) {
+  const problem = mtaStsProblem !== null && html`<div class="fault">${strange(said(mtaStsProblem, mtaStsPhrase))}</div>`;
   if (mtaSts === null) return html`<span class="dim">${t('destinations.sts.none')}</span>${problem}`;
   const { mode, id, fetchedAt, expiresAt } = mtaSts;
   const values = { id: strange(id), age: when(fetchedAt, 'ago'), end: when(expiresAt, 'until') };

@@ -1,9 +1,11 @@
 /** What the relay says of itself in whole sentences, in French: what the doctor finds, what the DNS says of a domain or a host, and why a host gets mail. */
+import { FR_DNS_PHRASES } from './fr-dns-phrases.ts';
 import { FR_NAME_PHRASES } from './fr-name-phrases.ts';
 import { FR_TOLD_PHRASES } from './fr-told-phrases.ts';
 
 /** By the English pattern. A test finds those of the server that are missing. */
 export const FR_PHRASES: Readonly<Record<string, string>> = {
+  ...FR_DNS_PHRASES,
   ...FR_NAME_PHRASES,
   ...FR_TOLD_PHRASES,
   closed: 'fermé',

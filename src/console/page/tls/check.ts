@@ -32,7 +32,20 @@ export function PolicyLook() {
 }
 
 function result(found: DomainCheck) {
-  const { result: fate, sentence, phrase, mx, validates, mtaSts, mtaStsProblem, tlsReports, exceptions, hosts } = found;
+  const {
+    result: fate,
+    sentence,
+    phrase,
+    mx,
+    validates,
+    mtaSts,
+    mtaStsProblem,
+    mtaStsPhrase,
+    tlsReports,
+    exceptions,
+    hosts,
+  } = found;
+  const noPolicy = mtaStsProblem === null ? t('tls.none') : said(mtaStsProblem, mtaStsPhrase);
   return html`<section class="panel">
     <p class="answer">${mark(TONES[fate], t(`tls.check.${fate}`))}</p>
     <p>${strange(said(sentence, phrase))}</p>
@@ -42,10 +55,7 @@ function result(found: DomainCheck) {
         html`${strange(mx.hosts.flat().join(', '))} <span class="dim">${proven(mx.proven)}</span>`,
       ],
       [t('tls.check.resolver'), t(validates ? 'tls.check.validates' : 'tls.check.validatesNot')],
-      [
-        t('tls.check.policy'),
-        mtaSts === null ? strange(mtaStsProblem ?? t('tls.none')) : html`${mtaSts.mode}: ${strange(mtaSts.mx.join(', '))}`,
-      ],
+      [t('tls.check.policy'), mtaSts === null ? strange(noPolicy) : html`${mtaSts.mode}: ${strange(mtaSts.mx.join(', '))}`],
       [t('tls.check.reports'), tlsReports === null ? t('tls.check.notWanted') : strange(tlsReports.join(', '))],
       ...exceptions.map(
         ({ subject, what, phrase: inOther, until }) =>

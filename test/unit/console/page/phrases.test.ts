@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { said } from '../../../../src/console/page/phrases.ts';
 import { FR_PHRASES } from '../../../../src/console/page/texts/fr-phrases.ts';
 import { loadTexts, speak } from '../../../../src/console/page/texts.ts';
-import { about } from '../../../../src/doctor/finding.ts';
+import { about, nothingIn } from '../../../../src/doctor/finding.ts';
 import { data, inEnglish, phrase } from '../../../../src/system/phrase.ts';
 import { API_DOCUMENT } from '../../../support/api-document.ts';
 
@@ -92,6 +92,19 @@ test('a phrase has its values and phrases inside it, in English as the command l
   expect(said('of a newer relay', { pattern: 'of a newer {0}', values: ['relay'] })).toBe('of a newer relay');
   await speak('en');
   expect(said(found, phrases.found)).toBe('no such record');
+});
+
+test('why the DNS or a host of policies gave no answer is said in the language of the reader, to the last word', async () => {
+  const silent = nothingIn({ kind: 'temporary', why: phrase`over TCP ${phrase`${'192.0.2.53'} closed before its answer`}` });
+  const missing = phrase`the look-up of ${'mta-sts.x.test'} failed: ${data('SERVFAIL')}`;
+  await loadTexts('phrases');
+  await speak('fr');
+  expect(said(inEnglish(silent), silent)).toBe(
+    'le DNS n’a pas répondu (par TCP, 192.0.2.53 a fermé la connexion avant de répondre)',
+  );
+  expect(said(inEnglish(missing), missing)).toBe('la recherche de mta-sts.x.test a échoué : SERVFAIL');
+  await speak('en');
+  expect(said(inEnglish(silent), silent)).toBe('the DNS gave no answer (over TCP 192.0.2.53 closed before its answer)');
 });
 
 /** An answer that has a sentence has what another language needs to say it. The reasons of a client's failure have texts in the pages. */
