@@ -2,7 +2,7 @@
 import { HOUR } from '../../system/clock.ts';
 import { MOST_HISTORY, MOST_REFUSED, type StoredRefusedCommand } from '../activity-store.ts';
 import { decodeHistory, HISTORY_OUTCOMES, HISTORY_SUBJECTS, historyValues, TRIMMED_AT_ONCE } from '../sqlite/activity-rows.ts';
-import { columns } from './message-rows.ts';
+import { columns } from './parameters.ts';
 import type { OperationTable } from './postgres-context.ts';
 import { compare } from './windows.ts';
 

@@ -1,6 +1,6 @@
 /** Verdicts about sending domains in their rows. */
 import type { StoredSenderVerdict } from '../alignment-store.ts';
-import { columns } from './message-rows.ts';
+import { columns } from './parameters.ts';
 import type { OperationTable } from './postgres-context.ts';
 import { compare } from './windows.ts';
 

@@ -1,6 +1,6 @@
 /** What was learned about the behaviour of logins, in rows. Each machine counts what it relays itself. */
 import type { DatabaseTransaction } from './database-transaction.ts';
-import { columns } from './message-rows.ts';
+import { columns } from './parameters.ts';
 import type { OperationTable } from './postgres-context.ts';
 import { compare } from './windows.ts';
 

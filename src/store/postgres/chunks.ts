@@ -36,8 +36,7 @@ export async function runChunk(
   switch (name) {
     case 'writeChunk': {
       const { spool, seq, bytes } = argument;
-      const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      await session.ask('INSERT INTO chunks (spool, seq, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', [spool, seq, body]);
+      await session.ask('INSERT INTO chunks (spool, seq, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', [spool, seq, bytes]);
       return undefined;
     }
     case 'readChunk': {

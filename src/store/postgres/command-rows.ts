@@ -12,7 +12,8 @@ import {
 import { decodeFacts, type MessageRow } from '../sqlite/rows.ts';
 import { ACTIVE, ENDED, HELD, stateName } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
-import { columns, MESSAGE_COLUMNS } from './message-rows.ts';
+import { MESSAGE_COLUMNS } from './message-rows.ts';
+import { columns } from './parameters.ts';
 import type { OperationTable, PostgresContext } from './postgres-context.ts';
 import { closeEndedRows, lockOpenRows } from './settlement.ts';
 

@@ -2,6 +2,7 @@
 import { Socket } from 'node:net';
 import { Client, types } from 'pg';
 import { SECOND } from '../../system/clock.ts';
+import { PreparedStatements, type Rows, type Statement, StatementBatch } from './statement-batch.ts';
 
 /** Of a host name and a port. */
 export type DatabaseHost = { readonly host: string; readonly port: number };
@@ -22,7 +23,6 @@ export type ServerOptions = {
 };
 
 type Row = Record<string, unknown>;
-type Rows<T> = { readonly rows: T[]; readonly count: number; readonly command: string };
 
 const CONNECT_TIMEOUT = 5 * SECOND;
 /** No answer for so long: the server, or the way to it, is dead. A commit waits for its standby in this time. */
@@ -49,7 +49,7 @@ const parsers = new Map<number, (text: string) => unknown>([
   [BYTEA, bytesOf],
   [INT8_ARRAY, (text) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number))],
 ]);
-const getTypeParser = ((oid: number, format: 'text') => parsers.get(oid) ?? types.getTypeParser(oid, format)) as never;
+const parserOf = (oid: number) => parsers.get(oid) ?? (types.getTypeParser(oid, 'text') as (text: string) => unknown);
 
 /** Each value has its own memory, because it is transferred to another thread. */
 function bytesOf(text: string): Uint8Array<ArrayBuffer> {
@@ -66,7 +66,7 @@ export class ConnectionLost extends Error {
 export class DatabaseSession {
   readonly #client: Client;
   readonly #socket: Socket;
-  readonly #names = new Map<string, string>();
+  readonly #prepared = new PreparedStatements(parserOf);
   readonly #watch: NodeJS.Timeout;
   readonly #answerTimeout: number;
   #waiting = 0;
@@ -100,7 +100,7 @@ export class DatabaseSession {
       ...{ host: at.host, port: at.port, database: server.database, user: server.user, pipeline: true },
       ...{ password: () => server.password ?? '', ssl: tlsOf(server, at.host), stream: () => socket },
       ...{ keepAlive: true, keepAliveInitialDelayMillis: 5 * SECOND, connectionTimeoutMillis: CONNECT_TIMEOUT },
-      ...{ application_name: name, types: { getTypeParser } },
+      application_name: name,
       options: Object.entries(SETTINGS)
         .map(([key, value]) => `-c ${key}=${value}`)
         .join(' '),
@@ -137,23 +137,30 @@ export class DatabaseSession {
   }
 
   /** Sends the statement behind those that have no answer yet. Each text is prepared once. @throws DatabaseError, ConnectionLost */
-  async ask<T = Row>(text: string, values: readonly unknown[] = []): Promise<Rows<T>> {
-    if (this.#lost !== undefined) throw new ConnectionLost(this.#lost.message, { cause: this.#lost });
-    if (this.#waiting++ === 0) this.#askedAt = performance.now();
-    try {
-      const { rows, rowCount, command } = await this.#client.query({
-        name: this.#nameOf(text),
-        text,
-        values: values as unknown[],
-      });
-      return { rows: rows as T[], count: rowCount ?? 0, command };
-    } catch (error) {
-      if (this.#lost === undefined && sqlStateOf(error) !== undefined) throw error;
-      throw new ConnectionLost((error as Error).message, { cause: error });
-    } finally {
+  ask<T = Row>(text: string, values: readonly unknown[] = []): Promise<Rows<T>> {
+    return new Promise((resolve, reject) => this.askAll([{ text, values, resolve, reject }]));
+  }
+
+  /**
+   * The same for statements that need not wait for each other, as one piece. An error fails those behind it too. The server must answer
+   * all of them in its time. @throws TypeError for a value that has no form in the database.
+   */
+  askAll(statements: readonly Statement[]): void {
+    const errorOf = (error: Error) => {
+      const isAnswer = this.#lost === undefined && sqlStateOf(error) !== undefined;
+      return isAnswer ? error : new ConnectionLost(error.message, { cause: error });
+    };
+    if (this.#lost !== undefined) {
+      for (const { reject } of statements) reject(errorOf(this.#lost));
+      return;
+    }
+    const all = statements.map((one) => ({ ...one, reject: (error: Error) => one.reject(errorOf(error)) }));
+    const batch = new StatementBatch(all, this.#prepared, () => {
       this.#waiting--;
       this.#askedAt = performance.now();
-    }
+    });
+    if (this.#waiting++ === 0) this.#askedAt = performance.now();
+    this.#client.query(batch);
   }
 
   /** Ends it at once. What was asked and has no answer rejects. */
@@ -167,12 +174,6 @@ export class DatabaseSession {
     const late = setTimeout(() => this.destroy('it did not close in time'), SECOND);
     await this.#client.end().catch(() => {});
     clearTimeout(late);
-  }
-
-  #nameOf(text: string): string {
-    let name = this.#names.get(text);
-    if (name === undefined) this.#names.set(text, (name = `s${this.#names.size}`));
-    return name;
   }
 
   #look(): void {

@@ -8,31 +8,36 @@ import { SECOND } from '../../system/clock.ts';
 import { Effects } from '../sqlite/effects.ts';
 import { ConnectionLost, type DatabaseSession, sqlStateOf } from './database-session.ts';
 import type { Link } from './link.ts';
+import type { Rows, Statement } from './statement-batch.ts';
 
 /** A client waits so long for the reply to its message, so that a failover is not seen by it. */
 export const PATIENCE = 30 * SECOND;
 const MOST_RUNS = 4;
 
-/** Statements of one transaction. Those that do not need each other's rows are sent together. */
+/** Statements of one transaction. Those that do not need each other's rows are sent together, when somebody waits for them. */
 export class DatabaseTransaction {
   readonly #session: DatabaseSession;
-  readonly #sent: Promise<unknown>[] = [];
+  #kept: Statement[] = [];
+  #answers: Promise<unknown>[] = [];
 
   constructor(session: DatabaseSession) {
     this.#session = session;
   }
 
-  /** Sends a statement without waiting. `flush` waits for all of them, and rejects with the first error. */
+  /** Keeps a statement for `flush`, which sends all of them, waits, and rejects with the first error. */
   send<T>(text: string, ...values: readonly unknown[]): Promise<T[]> {
-    const asked = this.#session.ask<T>(text, values).then(({ rows }) => rows);
-    asked.catch(() => {});
-    this.#sent.push(asked);
-    return asked;
+    const rows = this.#keep<T>(text, values).then(({ rows }) => rows);
+    rows.catch(() => {});
+    return rows;
   }
 
   /** The statements after a failed one fail too, so that the first error is the cause. */
   async flush(): Promise<void> {
-    for (const result of await Promise.allSettled(this.#sent.splice(0))) if (result.status === 'rejected') throw result.reason;
+    const [kept, answers] = [this.#kept, this.#answers];
+    if (kept.length === 0) return;
+    [this.#kept, this.#answers] = [[], []];
+    this.#session.askAll(kept);
+    await Promise.all(answers);
   }
 
   async all<T>(text: string, ...values: readonly unknown[]): Promise<T[]> {
@@ -47,8 +52,24 @@ export class DatabaseTransaction {
 
   /** @returns the number of changed rows. */
   async run(text: string, ...values: readonly unknown[]): Promise<number> {
+    const answer = this.#keep(text, values);
     await this.flush();
-    return (await this.#session.ask(text, values)).count;
+    return (await answer).count;
+  }
+
+  /** @throws Error if it is not committed, or not on the standby. */
+  async commit(): Promise<void> {
+    const answer = this.#keep('COMMIT', []);
+    this.#session.takeWarning();
+    await this.flush();
+    if ((await answer).command !== 'COMMIT') throw new Error('The database rolled the transaction back');
+    if (this.#session.takeWarning()) throw new Unacknowledged('The database did not wait for its standby');
+  }
+
+  #keep<T>(text: string, values: readonly unknown[]): Promise<Rows<T>> {
+    const answer = new Promise<Rows<T>>((resolve, reject) => this.#kept.push({ text, values, resolve, reject }));
+    this.#answers.push(answer);
+    return answer;
   }
 }
 
@@ -104,7 +125,7 @@ export class Writer {
         const tx = new DatabaseTransaction(session);
         void tx.send('BEGIN');
         done = { result: await work(tx, effects), effects };
-        await this.#commit(session, tx, { mark, effects });
+        await this.#commit(tx, { mark, effects });
         return done;
       } catch (error) {
         const unanswered = error instanceof ConnectionLost || error instanceof Unacknowledged;
@@ -118,20 +139,11 @@ export class Writer {
     }
   }
 
-  async #commit(
-    session: DatabaseSession,
-    tx: DatabaseTransaction,
-    { mark, effects }: { mark: number; effects: Effects },
-  ): Promise<void> {
+  async #commit(tx: DatabaseTransaction, { mark, effects }: { mark: number; effects: Effects }): Promise<void> {
     const { node, kind, mark: before } = this.#row;
     const counted = ['s0', 's1', 's2', 's3', 's4'].map((name) => effects.counters.get(name) ?? 0);
-    session.takeWarning();
     void tx.send(LEAVE_MARK, node, kind, before, mark, ...counted);
-    const commit = session.ask('COMMIT');
-    commit.catch(() => {});
-    await tx.flush();
-    if ((await commit).command !== 'COMMIT') throw new Error('The database rolled the transaction back');
-    if (session.takeWarning()) throw new Unacknowledged('The database did not wait for its standby');
+    await tx.commit();
     this.#row.mark = mark;
   }
 
@@ -159,9 +171,7 @@ export class Writer {
         known.add(next);
         // This commit waits for the standby too, so that it covers all before it.
         void tx.send('UPDATE writers SET mark = $3 WHERE node = $1 AND kind = $2', node, kind, next);
-        session.takeWarning();
-        const { command } = await session.ask('COMMIT');
-        if (command !== 'COMMIT' || session.takeWarning()) throw new Unacknowledged('The database did not wait for its standby');
+        await tx.commit();
         this.#row.mark = next;
         return committed;
       } catch (error) {

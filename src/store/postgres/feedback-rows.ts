@@ -1,6 +1,6 @@
 /** Daily sums of DMARC reports in their rows. */
 import { boundedFeedback, type FeedbackDay } from '../feedback-store.ts';
-import { columns } from './message-rows.ts';
+import { columns } from './parameters.ts';
 import type { OperationTable } from './postgres-context.ts';
 
 const MOST_LISTED = 10_000;

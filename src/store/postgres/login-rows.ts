@@ -6,7 +6,7 @@ import type { Credential, FailureCount } from '../credential-store.ts';
 import { isAsSeen } from '../sqlite/credential-rows.ts';
 import { userKey } from '../sqlite/limits.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
-import { columns } from './message-rows.ts';
+import { columns } from './parameters.ts';
 import type { OperationTable } from './postgres-context.ts';
 import { compare } from './windows.ts';
 

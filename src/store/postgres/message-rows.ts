@@ -3,6 +3,7 @@ import type { Effects } from '../sqlite/effects.ts';
 import { contentCheck, type EncodedMessage, factsCheck, IdTaken, recipientCheck, type Value } from '../sqlite/rows.ts';
 import { HELD, QUEUED } from '../sqlite/states.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
+import { type Cell, columns, Pieces } from './parameters.ts';
 
 export const MESSAGE_COLUMNS = `id, user_name AS "user", reverse_path, message_id, size, accepted_at, expires_at, flags, envid, signatures,
   about, verify, token, client_ip, client_tls, mechanism, subject`;
@@ -33,28 +34,6 @@ const INSERT_RECIPIENTS = `
   SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::bigint[], $8::smallint[], $9::bigint[],
     $10::text[], $11::text[])`;
 
-export type Cell = string | number | boolean | null;
-
-/** The columns of rows, as parameters of `unnest`. The driver would take several times as long to write such arrays. */
-export function columns(rows: readonly (readonly Cell[])[], count: number): string[] {
-  return Array.from({ length: count }, (_, i) => arrayOf(rows, i));
-}
-
-function arrayOf(rows: readonly (readonly Cell[])[], i: number): string {
-  let text = '{';
-  for (const row of rows) {
-    const cell = row[i];
-    if (text.length > 1) text += ',';
-    if (cell === null || cell === undefined) text += 'NULL';
-    else if (typeof cell !== 'string') text += cell;
-    else text += `"${SPECIAL.test(cell) ? cell.replace(EACH_SPECIAL, '\\$&') : cell}"`;
-  }
-  return `${text}}`;
-}
-
-const SPECIAL = /["\\]/;
-const EACH_SPECIAL = /["\\]/g;
-
 export function insertMessages(tx: DatabaseTransaction, effects: Effects, all: readonly NewRows[]): void {
   if (all.length === 0) return;
   const messages = all.map(({ message }) => message);
@@ -67,10 +46,7 @@ export function insertMessages(tx: DatabaseTransaction, effects: Effects, all: r
     return at;
   });
   const ids = messages.map(({ id }) => id);
-  const bodies =
-    messages.length === 1
-      ? Buffer.from(messages[0]!.bytes.buffer, messages[0]!.bytes.byteOffset, messages[0]!.bytes.byteLength)
-      : Buffer.concat(messages.map(({ bytes }) => bytes));
+  const bodies = new Pieces(messages.map(({ bytes }) => bytes));
   void tx.send(
     INSERT_CONTENTS,
     ids,

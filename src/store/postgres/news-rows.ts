@@ -15,7 +15,8 @@ import {
   type UntoldRow,
 } from '../sqlite/untold.ts';
 import { readContentRow } from './claim-rows.ts';
-import { columns, insertReportRows, MESSAGE_COLUMNS } from './message-rows.ts';
+import { insertReportRows, MESSAGE_COLUMNS } from './message-rows.ts';
+import { columns } from './parameters.ts';
 import type { OperationTable, PostgresContext } from './postgres-context.ts';
 import { closeEndedRows, lockOpenRows } from './settlement.ts';
 

@@ -3,7 +3,7 @@ import type { HeldMail } from '../message-view.ts';
 import type { Shaping, TracedRefusal } from '../operation-store.ts';
 import type { Argument, Result } from '../sqlite/operations.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
-import { columns } from './message-rows.ts';
+import { columns } from './parameters.ts';
 import type { OperationTable, PostgresContext } from './postgres-context.ts';
 import { compare } from './windows.ts';
 

@@ -7,7 +7,7 @@ import { ACTIVE, ENDED, HELD, RELAYED } from '../sqlite/states.ts';
 import type { NewSuppression } from '../suppression.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 import type { DueChanges } from './due-memory.ts';
-import { type Cell, columns } from './message-rows.ts';
+import { type Cell, columns } from './parameters.ts';
 import { sendShaping } from './provider-rows.ts';
 import { noteSuppressions } from './suppression-rows.ts';
 import { compare } from './windows.ts';

@@ -13,7 +13,7 @@ import {
   withoutUnsure,
 } from '../suppression.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
-import { columns } from './message-rows.ts';
+import { columns } from './parameters.ts';
 import type { OperationTable } from './postgres-context.ts';
 import { compare } from './windows.ts';
 
