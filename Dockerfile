@@ -19,6 +19,7 @@ COPY src src
 # The limits are those of the systemd unit, which has the reasons.
 RUN printf '#!/bin/sh\nexport MALLOC_ARENA_MAX=2\nexec /opt/smarthost/node_modules/.bin/node --max-semi-space-size=16 --initial-old-space-size=128 --invocation-count-for-maglev=30 /opt/smarthost/src/smarthost.ts "$@"\n' > /usr/local/bin/smarthost \
     && chmod 0755 /usr/local/bin/smarthost \
+    && NODE_COMPILE_CACHE=/opt/smarthost/node_modules/.cache/smarthost node_modules/.bin/node --disable-warning=ExperimentalWarning src/console/page-build.ts \
     && chmod -R u=rwX,go=rX /opt/smarthost \
     && smarthost version
 

@@ -13,9 +13,7 @@ import { shellOf } from './shell.ts';
 type Asked = {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
-  /** Of the relay, for browsers without scripts. */
-  readonly hostname: string;
-};
+} & Pick<Parameters<typeof shellOf>[1], 'hostname' | 'sight'>;
 
 type AssetAnswer = {
   readonly status: 200 | 304 | 404;
@@ -37,11 +35,11 @@ let built: Promise<PageBuild> | undefined;
 const packed = new Map<string, Promise<Uint8Array>>();
 
 /** Answers GET and HEAD for each path outside of the API. */
-export async function assetAnswer({ path, headers, hostname }: Asked): Promise<AssetAnswer> {
+export async function assetAnswer({ path, headers, ...shown }: Asked): Promise<AssetAnswer> {
   const build = await pageBuild();
   const coding = codingOf(headers['accept-encoding']);
   if (!path.startsWith('/assets/')) {
-    const { status, html } = shellOf(build, { path, hostname, language: languageOf(headers['accept-language']) });
+    const { status, html } = shellOf(build, { path, ...shown, language: languageOf(headers, Object.keys(build.plans.words)) });
     const body = await pack(Buffer.from(html), hashOf(html), coding);
     const kept = consoleHeaders([build.importMap]);
     return { status, headers: { ...kept, ...described('text/html; charset=utf-8', coding) }, body };
@@ -96,8 +94,15 @@ function codingOf(accepted: string | string[] | undefined): Coding {
   return (['br', 'gzip'] as const).find((name) => names.includes(name)) ?? 'identity';
 }
 
-/** Only which texts are loaded early. The browser decides by its own list and by what its user chose. */
-const languageOf = (accepted = '') => (/^\s*fr\b/i.test(accepted) ? 'fr' : 'en');
+/** What its user chose, then the first one of the list, as the pages decide it themselves. Browsers send what they like best first. */
+function languageOf(
+  { cookie = '', 'accept-language': accepted = '' }: IncomingHttpHeaders,
+  languages: readonly string[],
+): string {
+  const chosen = /(?:^|;\s*)smarthost-language=(\w\w)/.exec(cookie)?.[1];
+  const asked = accepted.split(',').map((tag) => tag.trim().slice(0, 2).toLowerCase());
+  return [chosen, ...asked].find((tag) => tag !== undefined && languages.includes(tag)) ?? languages[0]!;
+}
 
 function pack(bytes: Uint8Array, hash: string, coding: Coding): Promise<Uint8Array> {
   if (coding === 'identity') return Promise.resolve(bytes);

@@ -108,6 +108,7 @@ export async function startConsole(parts: ConsoleParts): Promise<Console> {
     servers.push(server);
     listening.push(await openPort(server, { name: 'console', ...at }));
   }
+  if (listening.length > 0) prepareLater(stopped.signal);
   return {
     listening,
     async close() {
@@ -121,6 +122,13 @@ export async function startConsole(parts: ConsoleParts): Promise<Console> {
       );
     },
   };
+}
+
+/** The first visitor of a new version does not wait for the files of the pages. A start does not wait for them either. */
+function prepareLater(stopped: AbortSignal): void {
+  const prepare = () => import('./page-child.ts').then(({ preparePages }) => preparePages(stopped));
+  const timer = setTimeout(() => void prepare(), 2 * SECOND).unref();
+  stopped.addEventListener('abort', () => clearTimeout(timer));
 }
 
 /** Outside loopback there is TLS, by whatever way the address was set. A new certificate is for new connections; no request ends. */

@@ -10,6 +10,7 @@ import type { RequestKey } from '../store/store.ts';
 import { type Access, createAccess } from './access/access.ts';
 import { type Arrival, arrivalOf } from './access/arrival.ts';
 import { authenticate, isStillAllowed, type KnownCaller } from './access/authentication.ts';
+import { secretIn } from './access/cookie.ts';
 import { checkCsrf, checkOrigin } from './access/csrf.ts';
 import { checkConfirmed, checkPermission } from './access/permission.ts';
 import { createRate } from './access/rate.ts';
@@ -85,7 +86,7 @@ async function run(
 ): Promise<void> {
   const settings = parts.settings();
   const arrival = arrivalOf(request, settings);
-  if (!pathOf(request).startsWith('/api/')) return sendPage(request, response, parts);
+  if (!pathOf(request).startsWith('/api/')) return sendPage(request, response, arrival, parts);
   const { route, params, url } = findRoute(request, parts.firstRun !== undefined);
   const caller = await authenticate(request.headers, arrival, parts);
   checkPace(caller, arrival, state);
@@ -193,11 +194,18 @@ async function once(
 }
 
 /** Pages and their files hold no data, so they need no login. @throws ApiProblem 405 */
-async function sendPage(request: IncomingMessage, response: ServerResponse, { hostname }: ConsoleParts): Promise<void> {
+async function sendPage(
+  request: IncomingMessage,
+  response: ServerResponse,
+  arrival: Arrival,
+  { hostname, firstRun }: ConsoleParts,
+): Promise<void> {
   const { method, headers } = request;
   if (method !== 'GET' && method !== 'HEAD')
     throw new ApiProblem(405, `${pathOf(request)} takes GET, HEAD.`, { headers: { allow: 'GET, HEAD' } });
-  const answer = await assetAnswer({ path: pathOf(request), headers, hostname: hostname() });
+  const hasSession = secretIn(headers.cookie, arrival) !== undefined;
+  const sight = !hasSession ? 'login' : firstRun === undefined ? 'page' : 'first-run';
+  const answer = await assetAnswer({ path: pathOf(request), headers, hostname: hostname(), sight });
   for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
   if (answer.status !== 304) response.setHeader('content-length', answer.body.length);
   response.writeHead(answer.status).end(method === 'HEAD' ? undefined : answer.body);

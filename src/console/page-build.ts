@@ -1,15 +1,17 @@
 /**
  * Makes what a browser loads, in a thread that ends afterwards: stripping types needs a compiler that would stay in the memory of the relay,
- * and the main thread has mail to take. There is no bundler. The import map of the shell gives each module its name with its hash, so that
- * a change of one module changes the address of that module only.
+ * and the main thread has mail to take. There is no bundler: what all pages need is joined into one file, and each other module is a file.
+ * The import map of the shell gives each its name with its hash, so that a change of one changes the address of that file only.
  */
 import { createHash } from 'node:crypto';
 import { stripTypeScriptTypes } from 'node:module';
 import { posix } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { brotliCompressSync } from 'node:zlib';
+import { joinModules } from './joined-modules.ts';
 import { BROTLI } from './packing.ts';
-import { keepPages, PAGE_PACKAGES, PAGE_ROOT, type PageSources, readPageSources } from './page-sources.ts';
+import { type PagePlans, pageTable, planPages } from './page-plans.ts';
+import { keepPages, keptPages, PAGE_PACKAGES, type PageSources, readPageSources } from './page-sources.ts';
 
 /** One file as it is sent. `name`: below `/assets/`, with its hash. `brotli`: the same, packed; absent: not yet. */
 type PageFile = {
@@ -20,74 +22,85 @@ type PageFile = {
   readonly brotli?: Uint8Array;
 };
 
-/** What the shell of one page loads. `path` as in the table of pages, `modules`: all that its first module needs. */
-type PagePlan = {
-  readonly path: string;
-  readonly modules: readonly string[];
-  /** Language → the modules of its texts. */
-  readonly texts: Readonly<Record<string, readonly string[]>>;
-};
-
 export type PageBuild = {
   readonly files: readonly PageFile[];
   /** The text of the import map. The policy for content has its hash. */
   readonly importMap: string;
-  readonly main: string;
+  /** What runs first. It asks for the rest. */
+  readonly start: string;
   readonly style: string;
   readonly icon: string;
-  readonly pages: readonly PagePlan[];
+  readonly plans: PagePlans;
 };
 
-const LANGUAGES = ['en', 'fr'];
+/** What so many pages need is loaded with the first one, whichever it is. */
+const COMMON = 10;
 const IMPORT = /^(?:import|export)\b[^'"`();=]*?from\s*["']([^"']+)["']|^import\s*["']([^"']+)["']/gm;
 const MINIFIED = /(?:^|[;}])(?:import|export)\s*[^'"();]*?from\s*["']([^"']+)["']/g;
 
-/** @throws if a module imports one that no browser gets, such as a value of the server. */
+type PageModule = { readonly text: string; readonly imports: readonly string[] };
+
 async function buildPages(given: PageSources): Promise<PageBuild> {
-  const modules = new Map<string, { readonly file: PageFile; readonly imports: readonly string[] }>();
+  const modules = readModules(given);
+  const table = await pageTable();
+  const needs = (path: string) => [...closure(path, (one) => modules.get(one)!.imports)];
+  const joined = new Set([...common(table.flatMap(({ module }) => needs(module))).flatMap(needs), ...needs('main.ts')]);
+  const whole = fileOf(
+    'main.js',
+    'text/javascript',
+    joinModules(new Map([...joined].map((path) => [path, modules.get(path)!.text]))),
+  );
+  const others = new Map<string, PageFile>();
+  for (const [path, { text }] of modules)
+    if (!joined.has(path)) others.set(path, fileOf(path.replace(/ts$/, 'js'), 'text/javascript', text));
+  const urlOf = (path: string) => `/assets/${(others.get(path) ?? whole).name}`;
+  const style = fileOf('style.css', 'text/css', small(given.get('style.css')!));
+  const icon = fileOf('icon.svg', 'image/svg+xml', given.get('icon.svg')!);
+  const imports = Object.fromEntries([...modules.keys()].map((path) => [specifier(path), urlOf(path)]));
+  return {
+    files: [whole, ...others.values(), style, icon],
+    importMap: JSON.stringify({ imports }),
+    start: urlOf('start.ts'),
+    style: `/assets/${style.name}`,
+    icon: `/assets/${icon.name}`,
+    plans: await planPages(
+      table,
+      (paths) => [...new Set(paths.map(urlOf))],
+      needs,
+      (path) => modules.has(path),
+    ),
+  };
+}
+
+/** @throws if a module imports one that no browser gets, such as a value of the server. */
+function readModules(given: PageSources): ReadonlyMap<string, PageModule> {
+  const modules = new Map<string, PageModule>();
   for (const name of PAGE_PACKAGES) {
     const text = given.get(name)!.replace(/^\/\/# sourceMappingURL.*$/m, '');
-    const imports = [...text.matchAll(MINIFIED)].map(([, from]) => from!);
-    modules.set(name, { file: fileOf(`${name.replace('/', '-')}.js`, 'text/javascript', text), imports });
+    modules.set(name, { text, imports: [...text.matchAll(MINIFIED)].map(([, from]) => from!) });
   }
   for (const path of [...given.keys()].filter((name) => name.endsWith('.ts') && !name.startsWith('//'))) {
     const text = stripTypeScriptTypes(given.get(path)!);
-    const imports = [...text.matchAll(IMPORT)].map(([, named, bare]) => target(path, named ?? bare!));
-    modules.set(path, { file: fileOf(path.replace(/ts$/, 'js'), 'text/javascript', text), imports });
+    modules.set(path, { text, imports: [...text.matchAll(IMPORT)].map(([, named, bare]) => target(path, named ?? bare!)) });
   }
   for (const [path, { imports }] of modules)
     for (const one of imports) if (!modules.has(one)) throw new Error(`${path} imports ${one}, which no browser gets`);
-  const urlOf = (path: string) => `/assets/${modules.get(path)!.file.name}`;
-  const all = (path: string) => [...closure(path, (one) => modules.get(one)?.imports ?? [])].map(urlOf);
-  const style = fileOf('style.css', 'text/css', small(given.get('style.css')!));
-  const icon = fileOf('icon.svg', 'image/svg+xml', given.get('icon.svg')!);
-  /** What the relay says itself is English already, so that not each catalogue has a file in each language. */
-  const catalogues = (tag: string, names: readonly string[]) =>
-    names.map((name) => `texts/${tag}-${name}.ts`).flatMap((path) => (modules.has(path) ? [urlOf(path)] : []));
-  const imports = Object.fromEntries([...modules.keys()].map((path) => [specifier(path), urlOf(path)]));
-  return {
-    files: [...[...modules.values()].map(({ file }) => file), style, icon],
-    importMap: JSON.stringify({ imports }),
-    main: urlOf('main.ts'),
-    style: `/assets/${style.name}`,
-    icon: `/assets/${icon.name}`,
-    pages: (await table()).map(({ path, group, texts, load }) => ({
-      path,
-      modules: [...new Set([...all('main.ts'), ...all(loaded(load))])],
-      texts: Object.fromEntries(LANGUAGES.map((tag) => [tag, catalogues(tag, ['common', group, ...(texts ?? [])])])),
-    })),
-  };
+  return modules;
+}
+
+/** What is named so often. */
+function common(names: readonly string[]): readonly string[] {
+  return [...Map.groupBy(names, (name) => name)].filter(([, all]) => all.length >= COMMON).map(([name]) => name);
 }
 
 const target = (from: string, to: string) => (to.startsWith('.') ? posix.join(posix.dirname(from), to) : to);
 /** A module asks for `./ui.ts`, which the browser resolves against its own address: the map begins there. */
 const specifier = (path: string) => (path.endsWith('.ts') ? `/assets/${path}` : path);
 
+/** Each behind all that it imports. */
 function closure(path: string, next: (path: string) => readonly string[], seen = new Set<string>()): Set<string> {
-  if (seen.has(path)) return seen;
-  seen.add(path);
-  for (const one of next(path)) closure(one, next, seen);
-  return seen;
+  for (const one of next(path)) if (!seen.has(one)) closure(one, next, seen);
+  return seen.add(path);
 }
 
 function fileOf(path: string, type: string, text: string): PageFile {
@@ -100,24 +113,19 @@ function fileOf(path: string, type: string, text: string): PageFile {
 /** Without comments and the blanks at the ends of lines. */
 const small = (css: string) => css.replace(/\/\*.*?\*\//gs, '').replace(/([{};,])\s*\n\s*/g, '$1');
 
-type Loader = () => Promise<unknown>;
-type TableEntry = { readonly path: string; readonly group: string; readonly texts?: readonly string[]; readonly load: Loader };
-
-/** The table of pages imports nothing before a page is opened, so it can be read here. Its types need a browser, so it is named by its address. */
-async function table(): Promise<readonly TableEntry[]> {
-  return (await import(new URL('pages.ts', PAGE_ROOT).href)).PAGES;
-}
-
-/** The module that a page loads is named once: in its loader. */
-const loaded = (load: Loader) => /import\(\s*['"]\.\/([^'"]+)['"]/.exec(String(load))![1]!;
+/** The best packing takes a second, which nobody waits for: the next start has it. */
+const packed = (build: PageBuild): PageBuild => ({
+  ...build,
+  files: build.files.map((file) => ({ ...file, brotli: brotliCompressSync(file.bytes, BROTLI) })),
+});
 
 if (parentPort !== null) {
   const sources = await readPageSources();
   const build = await buildPages(sources);
   parentPort.postMessage(build);
-  // The best packing takes a second, which nobody waits for: the next start has it.
-  await keepPages<PageBuild>(sources, () => ({
-    ...build,
-    files: build.files.map((file) => ({ ...file, brotli: brotliCompressSync(file.bytes, BROTLI) })),
-  }));
+  await keepPages(sources, () => packed(build));
+} else if (import.meta.main) {
+  // A program of its own, before somebody asks for a page: of an image, or beside the relay.
+  const sources = await readPageSources();
+  if ((await keptPages(sources)) === undefined) await keepPages(sources, async () => packed(await buildPages(sources)));
 }

@@ -1,7 +1,7 @@
 /** What the files for browsers are made of, and where those that were made once are kept for the next start. */
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deserialize, serialize } from 'node:v8';
 
@@ -9,7 +9,7 @@ export const PAGE_ROOT = new URL('./page/', import.meta.url);
 export const PAGE_PACKAGES: readonly string[] = ['preact', 'preact/hooks', 'htm'];
 
 /** What makes the files. */
-const MAKERS = ['page-build.ts', 'packing.ts'];
+const MAKERS = ['page-build.ts', 'page-plans.ts', 'joined-modules.ts', 'packing.ts'];
 
 /** Name below `page/`, of a package, or of `MAKERS` with two slashes → its text. */
 export type PageSources = ReadonlyMap<string, string>;
@@ -43,13 +43,14 @@ export async function keptPages<T>(sources: PageSources): Promise<T | undefined>
   }
 }
 
-/** The console works without it where nothing can be written. @param make is not called where nothing is kept. */
-export async function keepPages<T>(sources: PageSources, make: () => T): Promise<void> {
+/** The console works without it. @param make is not called where nothing can be kept. */
+export async function keepPages<T>(sources: PageSources, make: () => T | Promise<T>): Promise<void> {
   const path = keptIn();
   if (path === undefined) return;
   const whole = `${path}.${process.pid}`;
   try {
-    await writeFile(whole, serialize({ key: keyOf(sources), pages: make() }), { mode: 0o600 });
+    await access(dirname(path), constants.W_OK);
+    await writeFile(whole, serialize({ key: keyOf(sources), pages: await make() }), { mode: 0o600 });
     await rename(whole, path);
   } catch {
     // the next start makes them again

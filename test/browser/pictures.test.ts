@@ -38,8 +38,8 @@ function buildPages(): Promise<PageBuild> {
 }
 
 /** Of all that the page loads: the names of the files have their hashes. */
-function sourceOf({ pages, style }: PageBuild, name: Name): string {
-  const { modules, texts } = pages.find(({ path }) => path === PICTURES[name].page)!;
+function sourceOf({ plans, style }: PageBuild, name: Name): string {
+  const { modules, texts } = plans.pages.find(({ path }) => path === PICTURES[name].page)!;
   const loaded = [...modules, ...(texts['en'] ?? []), style].sort();
   return createHash('sha256').update(loaded.join('\n')).digest('hex');
 }

@@ -12,7 +12,7 @@ import { Header, Navigation } from './parts/frame.ts';
 import { Toasts } from './parts/toast.ts';
 import { place, startKeyboard, startRouter } from './router.ts';
 import { loadSession, mayAs, pageSession } from './session.ts';
-import { bestLanguage, language, loadTexts, speak, t } from './texts.ts';
+import { language, loadTexts, readersLanguage, speak, t } from './texts.ts';
 import { FIRST_RUN, matchPath } from './url.ts';
 
 /** A link that sets a password. What is behind the sign # reaches no log. */
@@ -52,33 +52,32 @@ function skip(event: Event) {
   document.querySelector<HTMLElement>('main h1')?.focus();
 }
 
-function content(found: Found | undefined, isIn: boolean) {
+/** What is shown, where it is a module of its own. */
+function lazyAt(found: Found | undefined, isIn: boolean): (LazyProps & { readonly key: string }) | undefined {
   const { hash } = place.get();
   if (hash.startsWith(SETUP))
-    return h(LazyPage, {
-      key: hash,
-      load: loadSetPassword,
-      title: 'page.setPassword',
-      group: undefined,
+    return {
+      ...{ key: hash, load: loadSetPassword, title: 'page.setPassword', group: undefined },
       params: { code: hash.slice(SETUP.length) },
-    });
+    };
+  if (found === undefined) return undefined;
+  const { page, params } = found;
+  if (page.role !== null && !isIn) return { key: 'login', load: loadLogin, title: 'page.login', group: undefined, params: {} };
+  if (pageSession.get()?.secondFactorNeeded && page.path !== '/account') return undefined;
+  if (page.role !== null && !mayAs(page.role)) return undefined;
+  const { load, title, group, texts } = page;
+  return { key: page.path + JSON.stringify(params), load, title, group, texts, params };
+}
+
+function content(found: Found | undefined, isIn: boolean) {
+  const lazy = lazyAt(found, isIn);
+  if (lazy !== undefined) return h(LazyPage, lazy);
   if (found === undefined)
     return html`${pageHead(t('page.none'))}<p>${t('page.noneAbout')}</p><p><a href="/">${t('page.overview')}</a></p>`;
-  const { page, params } = found;
-  if (page.role !== null && !isIn)
-    return h(LazyPage, { key: 'login', load: loadLogin, title: 'page.login', group: undefined, params: {} });
-  if (pageSession.get()?.secondFactorNeeded && page.path !== '/account')
+  const { role, title } = found.page;
+  if (pageSession.get()?.secondFactorNeeded)
     return html`${pageHead(t('login.factorNeeded'))}<p>${t('login.factorNeededAbout')}</p><p><a class="button" href="/account">${t('page.account')}</a></p>`;
-  if (page.role !== null && !mayAs(page.role))
-    return html`${pageHead(t(page.title))}<p>${t('page.notAllowed', { role: t(`role.${page.role}`) })}</p>`;
-  return h(LazyPage, {
-    key: page.path + JSON.stringify(params),
-    load: page.load,
-    title: page.title,
-    group: page.group,
-    texts: page.texts,
-    params,
-  });
+  return html`${pageHead(t(title))}<p>${t('page.notAllowed', { role: t(`role.${role!}`) })}</p>`;
 }
 
 const loadSetPassword = () => import('./pages/set-password.ts').then(({ SetPasswordPage }) => SetPasswordPage);
@@ -90,16 +89,24 @@ type LazyProps = Pick<PageEntry, 'load' | 'title'> & {
   readonly params: PageProps['params'];
 };
 
+/** Those that have come, by what loads them. They are drawn at once. */
+const ready = new Map<PageEntry['load'], ComponentType<PageProps>>();
+
+async function prepare({ load, group, texts = [] }: Pick<LazyProps, 'load' | 'group' | 'texts'>): Promise<void> {
+  const [loaded] = await Promise.all([load(), group === undefined ? undefined : loadTexts(group, ...texts)]);
+  ready.set(load, loaded);
+}
+
 /** After a move the reader begins at the title of the page, as after loading one. */
 function LazyPage({ load, title, group, texts = [], params }: LazyProps) {
-  const [page, show] = useState<ComponentType<PageProps>>();
+  const [page, show] = useState(() => ready.get(load));
   const [failure, fail] = useState<ApiFailure>();
   useEffect(() => {
-    const get = async () => {
-      const [loaded] = await Promise.all([load(), group === undefined ? undefined : loadTexts(group, ...texts)]);
-      show(() => loaded);
-    };
-    get().catch((error) => fail(asFailure(error)));
+    if (page !== undefined) return;
+    prepare({ load, group, texts }).then(
+      () => show(() => ready.get(load)),
+      (error) => fail(asFailure(error)),
+    );
   }, []);
   useEffect(() => {
     document.title = `${t(title)} – smarthost`;
@@ -111,8 +118,7 @@ function LazyPage({ load, title, group, texts = [], params }: LazyProps) {
   return page === undefined ? html`${pageHead(t(title))}${loadingNote()}` : h(page, { params });
 }
 
-const chosen = localStorage.getItem('smarthost-language');
-const spoken = bestLanguage([...(chosen === null ? [] : [chosen]), ...navigator.languages]);
+const spoken = readersLanguage();
 document.documentElement.lang = spoken;
 keepSession({
   csrf: () => pageSession.get()?.csrf,
@@ -124,6 +130,20 @@ startKeyboard({
   pages: new Map(PAGES.flatMap(({ letter, path }) => (letter === undefined ? [] : [[letter, path] as const]))),
   help: () => import('./parts/help.ts').then(({ showKeys }) => showKeys()),
 });
-// Without an answer there is nothing to show but the login, which says that the relay does not answer.
-await Promise.all([speak(spoken), loadSession().catch(() => pageSession.set(null))]);
-render(h(App, {}), document.getElementById('app')!);
+void begin();
+
+/** The page of the address comes while the relay is asked who looks at it, so that what the document shows is replaced once, by all of it. */
+async function begin(): Promise<void> {
+  const app = document.getElementById('app')!;
+  // Without an answer there is nothing to show but the login, which says that the relay does not answer.
+  const known = Promise.all([speak(spoken), loadSession().catch(() => pageSession.set(null))]);
+  const likely = app.querySelector('.bare') === null ? pageAt(place.get().path)?.page : undefined;
+  const early = likely && prepare(likely).catch(() => {}); // it is tried again where it is shown
+  await known;
+  await early;
+  const who = pageSession.get();
+  const lazy = lazyAt(pageAt(who?.firstRun ? FIRST_RUN : place.get().path), who !== null);
+  if (lazy !== undefined) await prepare(lazy).catch(() => {});
+  app.replaceChildren();
+  render(h(App, {}), app);
+}

@@ -51,6 +51,8 @@ const CATALOGUES: Readonly<Record<Language, Readonly<Record<CatalogueName, () =>
 };
 
 export const language = cell<Language>('en');
+/** What is being loaded. */
+let asked: Language = 'en';
 
 const wanted = new Set<CatalogueName>(['common']);
 const known: Record<string, Text> = {};
@@ -59,12 +61,14 @@ let figures = new Intl.NumberFormat('en');
 
 export async function loadTexts(...names: readonly CatalogueName[]): Promise<void> {
   for (const name of names) wanted.add(name);
-  await speak(language.get());
+  await speak(asked);
 }
 
 /** Loads what is wanted in this language, and only then changes to it. */
 export async function speak(to: Language): Promise<void> {
+  asked = to;
   const loaded = await Promise.all([...wanted].map((name) => CATALOGUES[to][name]()));
+  if (asked !== to) return;
   Object.assign(known, ...loaded);
   language.set(to);
   plural = new Intl.PluralRules(to);
@@ -73,6 +77,21 @@ export async function speak(to: Language): Promise<void> {
 
 /** The language with its region, as the browser says it, because dates differ between regions. */
 export const localeTag = () => navigator.languages.find((tag) => tag.startsWith(language.get())) ?? language.get();
+
+const CHOSEN = 'smarthost-language';
+const YEAR = 365 * 24 * 60 * 60;
+
+/** A cookie, because the relay says the first words of each page. */
+export function chooseLanguage(tag: string): void {
+  // biome-ignore lint/suspicious/noDocumentCookie: its successor is younger than the browsers that pages are made for
+  document.cookie = `${CHOSEN}=${tag}; Path=/; Max-Age=${YEAR}; SameSite=Lax`;
+}
+
+/** What was chosen, or else what the browser likes best. */
+export function readersLanguage(): Language {
+  const chosen = new RegExp(`(?:^|;\\s*)${CHOSEN}=(\\w\\w)`).exec(document.cookie)?.[1];
+  return bestLanguage([...(chosen === undefined ? [] : [chosen]), ...navigator.languages]);
+}
 
 /** The first language of the list that there are texts in. */
 export function bestLanguage(asked: readonly string[]): Language {

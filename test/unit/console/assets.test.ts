@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import type { ConsoleParts } from '../../../src/console/console.ts';
 import { startTestConsole } from '../../support/console.ts';
 
 const BROTLI = { 'accept-encoding': 'br' };
@@ -71,6 +72,46 @@ test('a browser gets the best coding that it takes', async () => {
   expect(plain.body.length).toBeLessThanOrEqual(20 * 1024);
 });
 
+test('until its modules have come the document shows where a reader is, in their language', async () => {
+  await using console = await startTestConsole();
+  const cookie = `smarthost-${new URL(console.origin).port}=any`;
+  const shown = async (path: string, headers: Record<string, string>) => {
+    const html = text(await load(console.origin, path, headers));
+    return {
+      html,
+      main: /<main id="main">(.*?)<\/main>/s
+        .exec(html)![1]!
+        .replace(/<[^>]*>/g, '')
+        .replace(/\s+/g, ' ')
+        .trim(),
+    };
+  };
+  const login = await shown('/messages', {});
+  expect(login.main).toMatch(/^smarthost relay\.example\.net Loading … This page should be here by now\..* smarthost help$/);
+  expect(login.html).toContain('<div class="frame bare">');
+  expect(login.html).toMatch(/<link rel="modulepreload" href="\/assets\/pages\/login\./);
+  expect(login.html).not.toMatch(/rel="modulepreload" href="\/assets\/pages\/messages\./);
+  const french = await shown('/queue', { cookie, 'accept-language': 'de-CH,fr;q=0.9,en;q=0.8' });
+  expect(french.main).toMatch(/^File d’attente Chargement … /);
+  expect(french.html).toContain('<html lang="fr">');
+  expect(french.html).toMatch(/<link rel="modulepreload" href="\/assets\/pages\/queue\./);
+  expect(french.html).toMatch(/<link rel="modulepreload" href="\/assets\/texts\/fr-mail\./);
+  expect(french.html).not.toMatch(/rel="modulepreload" href="\/assets\/texts\/en-/);
+  const chosen = await shown('/queue', { cookie: `${cookie}; smarthost-language=en`, 'accept-language': 'fr' });
+  expect(chosen.main).toMatch(/^Queue Loading … /);
+  const unknown = await shown('/queue', { cookie: `${cookie}; smarthost-language=de`, 'accept-language': 'it' });
+  expect(unknown.main).toMatch(/^Queue Loading … /);
+  expect((await shown('/no/such/page', { cookie })).main).toMatch(/^There is no such page /);
+});
+
+test('before there is a configuration the document promises no page', async () => {
+  const firstRun = { answered: () => {} } as unknown as NonNullable<ConsoleParts['firstRun']>;
+  await using console = await startTestConsole({ firstRun });
+  const html = text(await load(console.origin, '/', { cookie: `smarthost-${new URL(console.origin).port}=any` }));
+  expect(html).toContain('<div class="frame bare">');
+  expect(html).toMatch(/<link rel="modulepreload" href="\/assets\/pages\/first-run\./);
+});
+
 test('the first load has at most 30 requests and 70 KB, and all that a reader of one language can load has 150 KB', async () => {
   await using console = await startTestConsole();
   const shell = await load(console.origin, '/');
@@ -84,7 +125,7 @@ test('the first load has at most 30 requests and 70 KB, and all that a reader of
     imports: Record<string, string>;
   };
   for (const other of ['en', 'fr']) {
-    const paths = Object.values(imports).filter((path) => !path.includes(`/texts/${other}-`));
+    const paths = [...new Set(Object.values(imports))].filter((path) => !path.includes(`/texts/${other}-`));
     const all = await Promise.all(paths.map((path) => load(console.origin, path)));
     expect(all.reduce((sum, { body }) => sum + body.length, 0)).toBeLessThanOrEqual(150_000);
   }

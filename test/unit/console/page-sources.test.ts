@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { preparePages } from '../../../src/console/page-child.ts';
 import { keepPages, keptPages, readPageSources } from '../../../src/console/page-sources.ts';
 import { until } from '../../support/program.ts';
 
@@ -38,16 +39,45 @@ test('without a folder that can be written nothing is kept, and nothing fails', 
   expect(await keptPages(sources)).toBeUndefined();
 });
 
+test('a process of its own makes them before somebody asks, and does nothing where they are kept', async () => {
+  const path = join(folder(), 'console-pages');
+  const { signal } = new AbortController();
+  await preparePages(signal);
+  const kept = await keptPages<{ readonly files: readonly { readonly brotli?: Uint8Array }[] }>(await readPageSources());
+  expect(kept!.files.every(({ brotli }) => brotli !== undefined)).toBe(true);
+  const { mtimeMs } = statSync(path);
+  await preparePages(signal);
+  expect(statSync(path).mtimeMs).toBe(mtimeMs);
+});
+
+test('it ends with the console, and where nothing can be kept it ends by itself', async () => {
+  const path = folder();
+  const stopped = new AbortController();
+  const ended = preparePages(stopped.signal);
+  stopped.abort();
+  await ended;
+  expect(readdirSync(path)).not.toContain('console-pages');
+  writeFileSync(join(path, 'file'), '');
+  vi.stubEnv('NODE_COMPILE_CACHE', join(path, 'file', 'none'));
+  await preparePages(new AbortController().signal);
+  expect(await keptPages(await readPageSources())).toBeUndefined();
+});
+
 test('the first request of all makes the files and keeps them packed, as they are sent', async () => {
   folder();
   vi.resetModules(); // test files share modules, and another one may have made the files already
   const { assetAnswer } = await import('../../../src/console/assets.ts');
-  const shell = await assetAnswer({ path: '/', headers: {}, hostname: 'relay.example.net' });
+  const shell = await assetAnswer({ path: '/', headers: {}, hostname: 'relay.example.net', sight: 'page' });
   const name = /\/assets\/style\.[^"]+/.exec(Buffer.from(shell.body).toString())![0];
   const sources = await readPageSources();
   type Kept = { readonly files: readonly { readonly name: string; readonly brotli: Uint8Array }[] };
   const kept = await until('the files are kept', () => keptPages<Kept>(sources));
   const style = kept.files.find((file) => `/assets/${file.name}` === name)!;
-  const sent = await assetAnswer({ path: name, headers: { 'accept-encoding': 'br' }, hostname: 'relay.example.net' });
+  const sent = await assetAnswer({
+    path: name,
+    headers: { 'accept-encoding': 'br' },
+    hostname: 'relay.example.net',
+    sight: 'page',
+  });
   expect(Buffer.from(sent.body).equals(style.brotli)).toBe(true);
 });

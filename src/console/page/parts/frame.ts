@@ -7,7 +7,7 @@ import { html } from '../html.ts';
 import { PAGE_GROUPS, PAGES } from '../pages.ts';
 import { navigate, place } from '../router.ts';
 import { closeSession, mayAs, type PageSession } from '../session.ts';
-import { language, speak, t } from '../texts.ts';
+import { chooseLanguage, language, speak, t } from '../texts.ts';
 import { searchHref } from '../url.ts';
 import { orTell } from './toast.ts';
 
@@ -42,7 +42,7 @@ function AccountMenu({ who }: { readonly who: PageSession }) {
   };
   const other = spoken === 'en' ? 'fr' : 'en';
   const switchLanguage = () => {
-    localStorage.setItem('smarthost-language', other);
+    chooseLanguage(other);
     document.documentElement.lang = other;
     void orTell(() => speak(other));
     shut();

@@ -23,6 +23,8 @@ export const EN_COMMON = {
   'frame.searchHint': 'id, Message-ID or address',
 
   loading: 'Loading …',
+  'frame.late':
+    'This page should be here by now. Load it again. Mail does not need it, and all that it does is done by commands too:',
   'failure.unreachable': 'The relay does not answer. What is shown may be old. Mail does not need this page.',
   'failure.status': 'The relay answered with the status {status}.',
   'failure.again': 'Try again',

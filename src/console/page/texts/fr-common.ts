@@ -26,6 +26,8 @@ export const FR_COMMON: SameTexts<typeof EN_COMMON> = {
   'frame.searchHint': 'identifiant, Message-ID ou adresse',
 
   loading: 'Chargement …',
+  'frame.late':
+    'Cette page devrait être là. Rechargez-la. Le courrier n’en a pas besoin, et tout ce qu’elle fait se fait aussi par commande :',
   'failure.unreachable':
     'Le relais ne répond pas. Ce qui est affiché peut être ancien. Le courrier n’a pas besoin de cette page.',
   'failure.status': 'Le relais a répondu avec le statut {status}.',

@@ -12,10 +12,11 @@ const load = async (file: string) =>
   Object.values(await import(new URL(`../../../../${ROOT}/texts/${file}`, import.meta.url).href))[0] as Catalogue;
 const files = readdirSync(`${ROOT}/texts`);
 const english = files.filter((file) => file.startsWith('en-'));
-const sources = readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
+const pages = readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts') && !file.startsWith('texts/'))
-  .map((file) => readFileSync(`${ROOT}/${file}`, 'utf8'))
-  .join('\n');
+  .map((file) => `${ROOT}/${file}`);
+/** The document of each page says some too. */
+const sources = [...pages, 'src/console/page-plans.ts'].map((file) => readFileSync(file, 'utf8')).join('\n');
 
 const valuesOf = (text: Catalogue[string]) =>
   [...new Set((typeof text === 'string' ? text : `${text.one} ${text.other}`).match(/\{\w+\}/g))].sort();
