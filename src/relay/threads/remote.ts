@@ -1,12 +1,12 @@
 /** What a thread uses of the main thread, in the form that sessions and attempts know: guard, queue, places. */
 import type { KnownVerdict, SenderIdentity, SenderVerdicts } from '../../alignment/alignment.ts';
-import type { Place, Places } from '../../delivery/delivery.ts';
+import type { CourierOptions, Place, Places } from '../../delivery/delivery.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { Claim, Content, MessageStore, Spool } from '../../store/store.ts';
 import type { Guard } from '../../submission/submission.ts';
 import { onAbort } from '../../system/abort.ts';
 import { createCache } from '../../system/cache.ts';
-import { MINUTE } from '../../system/clock.ts';
+import { MINUTE, SECOND } from '../../system/clock.ts';
 import type { ThreadPeer } from './peer.ts';
 import type { MainServices, SentClaim, SentContent } from './protocol.ts';
 
@@ -112,6 +112,29 @@ export function createRemoteVerdicts(main: Main): Pick<SenderVerdicts, 'look' | 
         .finally(() => asked.delete(key));
       asked.set(key, asking);
       return asking;
+    },
+  };
+}
+
+type Policies = NonNullable<CourierOptions['sts']>;
+/** Domains without a policy that a thread remembers, and for how long: a policy that was found just now may hold so much later. */
+const MOST_DOMAINS = 10_000;
+const WITHOUT = 10 * SECOND;
+
+/** Policies of MTA-STS, which the main thread has. Most domains have none, so that each attempt would ask it for nothing. */
+export function createRemotePolicies(main: Pick<Main, 'call'>): Policies {
+  /** Until when, by `performance.now()`. */
+  const without = createCache<string, number>(MOST_DOMAINS);
+  return {
+    async policyFor(domain) {
+      if ((without.get(domain) ?? 0) > performance.now()) return {};
+      const known = await main.call('policyFor', [domain]);
+      if (Object.keys(known).length === 0) without.set(domain, performance.now() + WITHOUT);
+      return known;
+    },
+    heal(domain, failed) {
+      without.delete(domain);
+      return main.call('heal', failed === undefined ? [domain] : [domain, failed]);
     },
   };
 }

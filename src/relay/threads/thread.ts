@@ -18,7 +18,15 @@ import { deliveryOptions, preparationOptions, submissionOptions } from '../sessi
 import { createUserToken } from '../user-token.ts';
 import { ThreadPeer } from './peer.ts';
 import type { MachineState, MainServices, ThreadData, ThreadServices } from './protocol.ts';
-import { createAdder, createPlaces, createRemoteGuard, createRemoteVerdicts, placeAt, receivedClaim } from './remote.ts';
+import {
+  createAdder,
+  createPlaces,
+  createRemoteGuard,
+  createRemotePolicies,
+  createRemoteVerdicts,
+  placeAt,
+  receivedClaim,
+} from './remote.ts';
 import { createSharedQuota } from './shared-quota.ts';
 
 const data = workerData as ThreadData;
@@ -39,6 +47,7 @@ process.on('uncaughtExceptionMonitor', () => {
 joinQueueIds({ ...data.queueIds, part: data.thread, parts: data.threads });
 const store = joinStore(config, data.store);
 const dns = createDns(config.dns);
+const policies = createRemotePolicies(main);
 const courier = createOwnCourier();
 const quota = createSharedQuota(
   {
@@ -161,10 +170,7 @@ function courierOptions(next: Config): Parameters<typeof createCourier>[0] {
     ...deliveryOptions(next),
     ...{ hostname: next.hostname, dns, log: events, validates: () => state.validates, now: store.now },
     validatesNow: () => main.call('validatesNow', []),
-    sts: {
-      policyFor: (domain) => main.call('policyFor', [domain]),
-      heal: (domain, failed) => main.call('heal', failed === undefined ? [domain] : [domain, failed]),
-    },
+    sts: policies,
     results: { count: (result) => main.tellLater('countSession', [result]) },
   };
 }
