@@ -46,7 +46,7 @@ async function start({ policy, hosts: wanted = [{ tls: served(hosts[0]!) }], del
   const told: Record<string, unknown>[] = [];
   late.policies = startStsPolicies({
     ...{ store: createMemoryTlsPolicies(), mtaSts: 'on', allowPrivate: ['127.0.0.0/8'], caFile, port: policyHost.port },
-    dns: createDns({ servers: [rig.dns.server], timeout: 300 }),
+    dns: createDns({ servers: [rig.dns.server], timeout: 2000 }),
     log: { emit: (_, fields) => void told.push(fields as Record<string, unknown>) },
   });
   onTestFinished(() => late.policies!.close());
