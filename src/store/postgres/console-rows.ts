@@ -141,7 +141,8 @@ async function tryLink(
   { tx }: PostgresContext,
   { id, hash, now }: LinkCode & { now: number },
 ): Promise<{ readonly account: string | null } | 'wrong' | 'gone'> {
-  const row = await tx.get<LinkRow>('SELECT * FROM console_links WHERE id = $1 AND expires_at > $2 FOR UPDATE', id, now);
+  const sql = 'SELECT hash, account, expires_at, tries_left FROM console_links WHERE id = $1 AND expires_at > $2 FOR UPDATE';
+  const row = await tx.get<LinkRow>(sql, id, now);
   if (row === undefined) return 'gone';
   if (row.hash === hash)
     return { account: row.account === '' ? null : ((await accountOf(tx, row.account))?.name ?? row.account) };

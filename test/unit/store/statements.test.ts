@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { accept } from '../../../src/store/sqlite/accept.ts';
@@ -61,4 +62,11 @@ test('a message that is accepted under a login and relayed costs the store eight
   ]);
   expect(db.get('SELECT 1 FROM contents')).toBeUndefined();
   db.close();
+});
+
+test('each statement for PostgreSQL names its columns, so that it is still good when a newer relay has added one', () => {
+  const unnamed = readdirSync('src/store/postgres').flatMap(
+    (file) => readFileSync(`src/store/postgres/${file}`, 'utf8').match(/SELECT \* FROM (?!unnest\()\w+/g) ?? [],
+  );
+  expect(unnamed).toEqual([]);
 });
