@@ -74,8 +74,12 @@ async function send({ say, login }: Stage, to: string): Promise<string> {
   return / queued as (\S+)/.exec(reply)?.[1] ?? '';
 }
 
-async function arrived({ world }: Stage, id: string): Promise<void> {
-  await world.message(({ data }) => data.includes(`id ${id}`));
+/** The relay has noted it too, so that its trace says so. What it writes to people names messages that wait. */
+async function arrived({ world, site }: Stage, id: string): Promise<void> {
+  const isOurs = (to = '') => Object.values(ADDRESSEE).some((name) => to.startsWith(name));
+  await world.message(({ recipients: [to], data }) => !isOurs(to) && data.includes(`id ${id}`));
+  const isRelayed = ([message]: Traced) => message?.recipients[0]?.state === 'relayed';
+  await answer<Traced>(() => smarthost(site, 'trace', id, '--json'), isRelayed);
 }
 
 /** What the relay tells a person. */
@@ -90,13 +94,17 @@ async function mail({ say, world }: Stage, who: 'operator' | 'sender', wanted: (
 
 const ADDRESSEE = { operator: 'operator@', sender: 'app@' } as const;
 
+type Traced = readonly { readonly recipients: readonly { readonly state: string }[] }[];
 type Shown = { readonly held: number; readonly addresses: readonly { readonly state: string; readonly since: string }[] };
 
-/** Asks the relay's command until what it shows is as wanted. */
-async function until({ site }: Stage, wanted: (shown: Shown) => boolean): Promise<Shown> {
+const until = ({ site }: Stage, wanted: (shown: Shown) => boolean) =>
+  answer(() => smarthost(site, 'provider', 'show', PROVIDER, '--json'), wanted);
+
+/** Asks a command of the relay until what it shows is as wanted. */
+async function answer<T>(ask: () => Promise<string>, wanted: (shown: T) => boolean): Promise<T> {
   const began = performance.now();
   for (;;) {
-    const shown = JSON.parse(await smarthost(site, 'provider', 'show', PROVIDER, '--json')) as Shown;
+    const shown = JSON.parse(await ask()) as T;
     if (wanted(shown)) return shown;
     if (performance.now() - began > PATIENCE) throw new Error(`the relay did not do what it should: ${JSON.stringify(shown)}`);
   }
