@@ -42,7 +42,8 @@ export function parseAddressList(text: string): readonly ParsedMailbox[] | Addre
 }
 
 /** One address, alone or behind a name of letters and digits, as most mail has it. */
-const PLAIN = /^(?:([a-z\d]+(?: [a-z\d]+)*) )?<([\w+-]+(?:\.[\w+-]+)*)@([a-z\d.-]+)>$|^([\w+-]+(?:\.[\w+-]+)*)@([a-z\d.-]+)$/i;
+const PLAIN =
+  /^(?:([a-z\d]+(?: [a-z\d]+)*) )?<([\w+-]+(?:\.[\w+-]+)*)@([a-z\d-]+(?:\.[a-z\d-]+)*)>$|^([\w+-]+(?:\.[\w+-]+)*)@([a-z\d-]+(?:\.[a-z\d-]+)*)$/i;
 const MAX_PLAIN = 200;
 
 /** What the tokens would give, at a third of their cost; undefined: they have to tell. */

@@ -132,6 +132,8 @@ describe('RFC 5322 §3.4: address lists', () => {
       'a@1.2.3.4',
       'a@-b.test',
       'a@b..c',
+      'a@b.',
+      '<a@sender.test.>',
       'A <a@b>c',
     ])
       expect(parseAddressList(text), text).toEqual(parseAddressList(`${text} `));
