@@ -44,7 +44,7 @@ const LONG = [
 ]
   .map((name) => `integration/${name}`)
   .concat(
-    ['access', 'bad-start', 'content', 'dns'].map((name) => `attacks/${name}`),
+    ['access', 'bad-start', 'content', 'dns', 'tls'].map((name) => `attacks/${name}`),
     'deploy/readme',
   )
   .concat(['dkim-existing', 'mta-sts'].map((name) => `peers/${name}`))

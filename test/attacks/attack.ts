@@ -33,6 +33,3 @@ export function attacks<T extends readonly unknown[]>(
 
 /** A row whose tests stand in another folder. */
 export function elsewhere(_id: string, _what: string, _where: string): void {}
-
-/** A row with nothing to attack yet. */
-export function later(_id: string, _what: string, _reason: string): void {}

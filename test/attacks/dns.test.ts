@@ -6,7 +6,7 @@ import { startMx } from '../support/mx.ts';
 import type { MxServer } from '../support/mx-server.ts';
 import { until } from '../support/program.ts';
 import type { LogLine } from '../support/relay.ts';
-import { attack, attacks, later } from './attack.ts';
+import { attack, attacks, elsewhere } from './attack.ts';
 
 const GOOD = '127.0.0.1';
 const BUSY = Array.from({ length: 8 }, (_, i) => `127.0.45.${i + 1}`);
@@ -221,8 +221,8 @@ cases(
   ),
 );
 
-later('D09', 'DNSSEC and TLSA', 'waits for DANE (RFC 7672)');
-later('D10', 'MTA-STS policies', 'waits for MTA-STS (RFC 8461)');
-later('D11', 'MTA-STS fetch as a way into the private network', 'waits for MTA-STS; D05 has the filter');
+elsewhere('D09', 'DNSSEC and TLSA: forged, missing, and not to be had', 'test/integration/delivery-dane.test.ts');
+elsewhere('D10', 'MTA-STS policies that fail, change, or name other hosts', 'test/integration/delivery-sts.test.ts');
+elsewhere('D11', 'MTA-STS fetch as a way into the private network', 'test/unit/tls-policy/mta-sts-fetch.test.ts');
 
 attack('D01', 'a good destination after all these faults', 'delivered', () => relay.stillWorks());

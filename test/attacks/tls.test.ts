@@ -27,7 +27,7 @@ import type { MxScript } from '../support/mx-server.ts';
 import { makePair, type Pair } from '../support/pair.ts';
 import { hasCommand, requirePeer } from '../support/peers.ts';
 import { until } from '../support/program.ts';
-import { attack, attacks, later } from './attack.ts';
+import { attack, attacks, elsewhere } from './attack.ts';
 
 let relay: Attacked;
 let folder: string;
@@ -192,11 +192,8 @@ attacks('T04', 'stripping, at level encrypt', 'in TLS, or delayed in the same wa
   if (how === 'clear') expect(line['status']).toMatch(/^4\.7\.\d|^4\.5\.1$/); // ours, or what the host said to STARTTLS
 });
 
-later(
-  'T04',
-  'stripping, against MTA-STS enforce and DANE',
-  'these policies are not offered yet; routes and `delivery.tls` have encrypt and verify',
-);
+elsewhere('T04', 'stripping, against DANE', 'test/integration/delivery-dane.test.ts');
+elsewhere('T04', 'stripping, against MTA-STS enforce', 'test/integration/delivery-sts.test.ts');
 
 const OPENSSL = requirePeer('openssl', hasCommand('openssl'));
 if (OPENSSL) {
