@@ -124,9 +124,9 @@ export async function startConsole(parts: ConsoleParts): Promise<Console> {
   };
 }
 
-/** The first visitor of a new version does not wait for the files of the pages. A start does not wait for them either. */
+/** The first visitor of a new version does not wait for the files of the pages. Neither a start nor its success waits for them. */
 function prepareLater(stopped: AbortSignal): void {
-  const prepare = () => import('./page-child.ts').then(({ preparePages }) => preparePages(stopped));
+  const prepare = () => import('./page-child.ts').then(({ preparePages }) => preparePages(stopped)).catch(() => {});
   const timer = setTimeout(() => void prepare(), 2 * SECOND).unref();
   stopped.addEventListener('abort', () => clearTimeout(timer));
 }

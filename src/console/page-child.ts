@@ -8,20 +8,27 @@ import { fileURLToPath } from 'node:url';
 import { MINUTE } from '../system/clock.ts';
 
 /** @returns when it has ended. Never rejects. */
-export function preparePages(stopped: AbortSignal): Promise<void> {
+export async function preparePages(stopped: AbortSignal): Promise<void> {
   const { NODE_COMPILE_CACHE: cache } = process.env;
-  if (cache === undefined || stopped.aborted) return Promise.resolve(); // nothing would be kept
-  const child = spawn(
-    process.execPath,
-    ['--disable-warning=ExperimentalWarning', fileURLToPath(new URL('./page-build.ts', import.meta.url))],
-    { env: { NODE_COMPILE_CACHE: cache }, stdio: 'ignore', signal: stopped, timeout: 5 * MINUTE },
-  );
+  if (cache === undefined || stopped.aborted) return; // nothing would be kept
+  const child = begin(cache, stopped);
+  if (child === undefined) return;
   child.unref();
   standBack(child);
-  return new Promise((resolve) => {
+  await new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
+}
+
+/** @returns undefined where this machine lets no process be started: Node throws for some of the causes, and tells others by an event. */
+function begin(cache: string, signal: AbortSignal): ChildProcess | undefined {
+  const args = ['--disable-warning=ExperimentalWarning', fileURLToPath(new URL('./page-build.ts', import.meta.url))];
+  try {
+    return spawn(process.execPath, args, { env: { NODE_COMPILE_CACHE: cache }, stdio: 'ignore', signal, timeout: 5 * MINUTE });
+  } catch {
+    return undefined;
+  }
 }
 
 /** Mail goes first, where a service may say so. */

@@ -205,6 +205,22 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL fails'
     expect((await store.messages.get(message.id))?.recipients[0]?.trace).toHaveLength(1);
   });
 
+  test('mail that is accepted beside a failed recipient is accepted once, whose answer is lost too', async () => {
+    const { primary, database } = await cluster();
+    const between = await proxy(primary.port);
+    const store = await opened(primary.options(database, { hosts: [between.host] }));
+    const message = newMessage();
+    await store.messages.accept({ message, claim: { indexes: [0], lease: 'one#1' } });
+    between.state.swallow = true;
+    const change = { n: 0, state: 'failed', attempt: { ...relayedAttempt, outcome: 'failed' } } as const;
+    const [settled, accepted] = await Promise.all([
+      store.messages.settle({ messageId: message.id, lease: 'one#1', at: NOW, changes: [change] }),
+      store.messages.accept({ message: newMessage() }),
+    ]);
+    expect([settled.unchanged, settled.reportDue, accepted.accepted, between.state.swallowed]).toEqual([[], true, true, 1]);
+    expect((await store.messages.counts()).states).toEqual({ queued: 1 });
+  });
+
   test('a connection that an administrator ends costs no message', async () => {
     const { primary, options } = await cluster();
     const store = await opened(options);

@@ -27,13 +27,13 @@ export async function* eventStream(begin: () => Frames, signal: AbortSignal): As
 }
 
 const waiting = new Set<() => void>();
+/** A turn may come for which nobody waits any more. */
+let isComing = false;
 
 /** All streams have their turn at the same moment, so that those that ask the same can share the answer. */
 function turn(signal: AbortSignal): Promise<void> {
-  if (waiting.size === 0)
-    setTimeout(() => {
-      for (const wake of [...waiting]) wake();
-    }, EVERY).unref();
+  if (!isComing) setTimeout(wakeAll, EVERY).unref();
+  isComing = true;
   return new Promise((resolve) => {
     const wake = () => {
       waiting.delete(wake);
@@ -43,4 +43,9 @@ function turn(signal: AbortSignal): Promise<void> {
     waiting.add(wake);
     signal.addEventListener('abort', wake);
   });
+}
+
+function wakeAll(): void {
+  isComing = false;
+  for (const wake of [...waiting]) wake();
 }

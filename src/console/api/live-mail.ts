@@ -11,7 +11,8 @@ type Trace = Control['trace'];
 
 /** `user`: null: our own mail; undefined: not told. `isFound`: another process has accepted it. */
 export type MailChange = { readonly id: string; readonly user: string | null | undefined; readonly isFound: boolean };
-type Hear = (change: MailChange) => void;
+/** `undefined`: there was more than was looked at, of whomever. */
+type Hear = (change: MailChange | undefined) => void;
 
 /** One message as JSON. */
 type LiveRow = { readonly id: string; readonly json: string };
@@ -25,6 +26,8 @@ export const MOST_ROWS = 100;
 const ASK_EVERY = SECOND;
 const ASK_OWN_EVERY = 5 * SECOND;
 const ASK_BACK = 10 * SECOND;
+/** Reads of one look. */
+const MOST_READS = 10;
 
 type LiveMail = ReturnType<typeof createLiveMail>;
 const known = new WeakMap<LiveFacts, LiveMail>();
@@ -43,8 +46,11 @@ function createLiveMail(live: LiveFacts) {
   const readings = new Map<string, Promise<readonly LiveRow[]>>();
   let end: (() => void) | undefined;
 
+  let isLooking = false;
+
   function tell(change: MailChange): void {
     told.add(change.id);
+    readings.clear(); // what is being read may be older than this
     for (const hear of hearers) hear(change);
   }
 
@@ -52,8 +58,18 @@ function createLiveMail(live: LiveFacts) {
   async function look(trace: Trace): Promise<void> {
     const from = queueIdAt(Date.now() - ASK_BACK);
     for (const id of told) if (id <= from) told.delete(id);
-    const found = await trace.browse({ after: from, except: [...told], limit: MOST_ROWS }).catch(() => ({ items: [] }));
-    for (const { id, user } of found.items) if (!told.has(id)) tell({ id, user, isFound: true });
+    const except = [...told];
+    let before: string | undefined;
+    for (let i = 0; i < MOST_READS; i++) {
+      const part = before === undefined ? {} : { before };
+      const found = await trace
+        .browse({ after: from, except, limit: MOST_ROWS, ...part })
+        .catch(() => ({ items: [], next: null }));
+      for (const { id, user } of found.items) if (!told.has(id)) tell({ id, user, isFound: true });
+      if (found.next === null) return;
+      before = found.next;
+    }
+    for (const hear of hearers) hear(undefined);
   }
 
   function begin(trace: Trace): () => void {
@@ -64,9 +80,12 @@ function createLiveMail(live: LiveFacts) {
     let askedAt = performance.now();
     const timer = setInterval(() => {
       const now = performance.now();
-      if (!live.isShared() && now - askedAt < ASK_OWN_EVERY - ASK_EVERY / 2) return;
+      if (isLooking || (!live.isShared() && now - askedAt < ASK_OWN_EVERY - ASK_EVERY / 2)) return;
       askedAt = now;
-      void look(trace);
+      isLooking = true;
+      void look(trace).finally(() => {
+        isLooking = false;
+      });
     }, ASK_EVERY).unref();
     return () => {
       unwatch();
@@ -94,7 +113,7 @@ function createLiveMail(live: LiveFacts) {
       if (same !== undefined) return same;
       const reading = trace.browse({ ...query, ids, limit: MOST_ROWS }).then(({ items }) => liveRows(items));
       readings.set(key, reading);
-      const forget = () => void readings.delete(key);
+      const forget = () => readings.get(key) === reading && readings.delete(key);
       reading.then(forget, forget);
       return reading;
     },

@@ -23,12 +23,18 @@ export function liveMessages({ live, trace, query, sees, after, signal }: LivePa
   const mail = liveMail(live);
   let changed = new Set<string>();
   let left = 0;
+  let isUnknown = false;
   const begin = after ?? queueIdAt(Date.now());
   let newest = begin;
   let wasAway = after !== undefined;
   const caughtUp = new Set<string>();
 
-  function hear({ id, user, isFound }: MailChange): void {
+  function hear(change: MailChange | undefined): void {
+    if (change === undefined) {
+      isUnknown = true;
+      return;
+    }
+    const { id, user, isFound } = change;
     if ((user !== undefined && !sees(user)) || (isFound && (id <= begin || caughtUp.has(id)))) return;
     if (changed.size < MOST_ROWS || changed.has(id)) changed.add(id);
     else left++;
@@ -46,16 +52,17 @@ export function liveMessages({ live, trace, query, sees, after, signal }: LivePa
   async function next() {
     const ids = [...changed];
     const leftOut = left;
-    [changed, left] = [new Set(), 0];
+    const wasUnknown = isUnknown;
+    [changed, left, isUnknown] = [new Set(), 0, false];
     const { rows: came, isCut } = await missed();
     const known = ids.length === 0 ? [] : await mail.rows(trace, query, ids);
     const names = new Set(known.map(({ id }) => id));
     const all = [...known, ...came.filter(({ id }) => !names.has(id))].sort((a, b) => (a.id < b.id ? 1 : -1));
     const rows = all.slice(0, MOST_ROWS);
     const more = leftOut + all.length - rows.length;
-    if (rows.length === 0 && more === 0) return undefined;
+    if (rows.length === 0 && more === 0 && !wasUnknown) return undefined;
     for (const { id } of rows) if (id > newest) newest = id;
-    const data = `{"items":[${rows.map(({ json }) => json).join(',')}],"more":${isCut ? null : more}}`;
+    const data = `{"items":[${rows.map(({ json }) => json).join(',')}],"more":${isCut || wasUnknown ? null : more}}`;
     return { id: newest, event: 'messages', data };
   }
 

@@ -46,7 +46,7 @@ export class PreparedStatements {
   }
 }
 
-/** An error ends the batch: the statements before it have their results, and all others have its error. */
+/** A result counts when the server has ended the batch: outside of a transaction it commits only then. An error is that of all statements. */
 export class StatementBatch extends Query {
   readonly #statements: readonly Statement[];
   readonly #parameters: readonly (readonly Parameter[])[];
@@ -68,8 +68,9 @@ export class StatementBatch extends Query {
 
   /** Called by the driver, as all methods below. */
   override submit = ({ stream }: Connection): void => {
+    const chunks = this.#chunks();
     stream.cork();
-    for (const chunk of this.#chunks()) stream.write(chunk);
+    for (const chunk of chunks) stream.write(chunk);
     stream.uncork();
   };
 
@@ -114,22 +115,21 @@ export class StatementBatch extends Query {
   }
 
   handleReadyForQuery(): void {
-    this.#end(new Error('The server has not answered all statements'));
+    if (this.#results.length < this.#statements.length) this.handleError(new Error('The server has not answered all statements'));
+    if (this.#isEnded) return;
+    this.#end();
+    for (const [i, { resolve }] of this.#statements.entries()) resolve(this.#results[i] as Rows<never>);
   }
 
   handleError(error: Error): void {
-    this.#end(error);
+    if (this.#isEnded) return;
+    this.#end();
+    for (const { reject } of this.#statements) reject(error);
   }
 
-  #end(error: Error): void {
-    if (this.#isEnded) return;
+  #end(): void {
     this.#isEnded = true;
     this.#ended();
-    for (const [i, { resolve, reject }] of this.#statements.entries()) {
-      const result = this.#results[i];
-      if (result === undefined) reject(error);
-      else resolve(result as Rows<never>);
-    }
   }
 }
 

@@ -63,6 +63,15 @@ test('it ends with the console, and where nothing can be kept it ends by itself'
   expect(await keptPages(await readPageSources())).toBeUndefined();
 });
 
+test('a machine that lets no process be started is no error of the relay', async () => {
+  folder();
+  const { execPath } = process;
+  onTestFinished(() => void (process.execPath = execPath));
+  process.execPath = 'no\0program'; // Node throws, as it does without memory for another process
+  await preparePages(new AbortController().signal);
+  expect(await keptPages(await readPageSources())).toBeUndefined();
+});
+
 test('the first request of all makes the files and keeps them packed, as they are sent', async () => {
   folder();
   vi.resetModules(); // test files share modules, and another one may have made the files already
