@@ -40,7 +40,7 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('the connection to Post
     expect((await one.ask('SHOW port')).rows).toEqual([{ port: String(primary.port) }]);
   });
 
-  test('an error in a batch fails the statements behind it, and the session goes on with all of them', async () => {
+  test('an error in a batch fails all its statements, and the session goes on with them', async () => {
     const one = await session();
     const batch = (divisor: number) => {
       const texts = ['SELECT 1 AS a', 'SELECT 1 / $1::int AS b', 'SELECT 3 AS c'];
@@ -48,9 +48,8 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('the connection to Post
       one.askAll(texts.map((text, i) => ({ text, values: i === 1 ? [divisor] : [], ...answers[i]! })));
       return Promise.allSettled(answers.map(({ promise }) => promise.then(({ rows }) => rows)));
     };
-    const [first, ...rest] = await batch(0);
-    expect(first).toEqual({ status: 'fulfilled', value: [{ a: 1 }] });
-    expect(rest.map((one) => sqlStateOf((one as PromiseRejectedResult).reason))).toEqual(['22012', '22012']);
+    const failed = await batch(0);
+    expect(failed.map((one) => sqlStateOf((one as PromiseRejectedResult).reason))).toEqual(['22012', '22012', '22012']);
     for (const _ of [1, 2])
       expect(await batch(1)).toEqual([{ a: 1 }, { b: 1 }, { c: 3 }].map((row) => ({ status: 'fulfilled', value: [row] })));
     await expect(one.ask('SELECT $1::text', [{}])).rejects.toThrow(TypeError);
