@@ -142,7 +142,7 @@ export class DatabaseSession {
   }
 
   /**
-   * The same for statements that need not wait for each other, as one piece. An error fails those behind it too. The server must answer
+   * The same for statements that need not wait for each other, as one piece. An error is that of all of them. The server must answer
    * all of them in its time. @throws TypeError for a value that has no form in the database.
    */
   askAll(statements: readonly Statement[]): void {
