@@ -192,13 +192,19 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL fails'
     expect((await store.audit.changes({ limit: 9 })).map(({ action }) => action)).toEqual(['mail.send', 'value.set']);
   });
 
-  test('a settlement whose answer is lost is stored once', async () => {
+  /** A message that is being sent. The next answer of the database is lost. */
+  async function claimedAndCut() {
     const { primary, database } = await cluster();
     const between = await proxy(primary.port);
     const store = await opened(primary.options(database, { hosts: [between.host] }));
     const message = newMessage();
     await store.messages.accept({ message, claim: { indexes: [0], lease: 'one#1' } });
     between.state.swallow = true;
+    return { store, message, between };
+  }
+
+  test('a settlement whose answer is lost is stored once', async () => {
+    const { store, message, between } = await claimedAndCut();
     const change = { n: 0, state: 'relayed', attempt: relayedAttempt } as const;
     const settled = await store.messages.settle({ messageId: message.id, lease: 'one#1', at: NOW, changes: [change] });
     expect([settled.unchanged, between.state.swallowed]).toEqual([[], 1]);
@@ -206,12 +212,7 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('when PostgreSQL fails'
   });
 
   test('mail that is accepted beside a failed recipient is accepted once, whose answer is lost too', async () => {
-    const { primary, database } = await cluster();
-    const between = await proxy(primary.port);
-    const store = await opened(primary.options(database, { hosts: [between.host] }));
-    const message = newMessage();
-    await store.messages.accept({ message, claim: { indexes: [0], lease: 'one#1' } });
-    between.state.swallow = true;
+    const { store, message, between } = await claimedAndCut();
     const change = { n: 0, state: 'failed', attempt: { ...relayedAttempt, outcome: 'failed' } } as const;
     const [settled, accepted] = await Promise.all([
       store.messages.settle({ messageId: message.id, lease: 'one#1', at: NOW, changes: [change] }),
