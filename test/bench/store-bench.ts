@@ -1,6 +1,6 @@
 /**
  * How fast the store is: accept and settle with 4 KB bodies, and what is due with 500 000 recipients waiting.
- * Run: node test/bench/store-bench.ts [pairs] [waiting recipients] [postgres]
+ * Run: node test/bench/store-bench.ts [pairs] [waiting recipients] [postgres [messages at once]]
  * With `postgres`: on a primary and a synchronous standby that it starts, with their processor time.
  */
 import { randomBytes } from 'node:crypto';
@@ -17,7 +17,7 @@ import { row } from './rows.ts';
 const PAIRS = Number(process.argv[2] ?? 40_000);
 const WAITING = Number(process.argv[3] ?? 500_000);
 const DESTINATIONS = 5000;
-const AT_ONCE = 100;
+const AT_ONCE = Number(process.argv[5] ?? 100);
 const postgres = process.argv[4] === 'postgres' ? await startCluster() : undefined;
 const SUBJECT = postgres === undefined ? 'store' : 'store on PostgreSQL';
 const BODY = randomBytes(4096);

@@ -86,7 +86,7 @@ export function postgresCluster(server: ServerOptions, machine: string): StoreCl
 }
 
 async function withSession<T>(server: ServerOptions, host: DatabaseHost, run: (session: DatabaseSession) => Promise<T>) {
-  const session = await DatabaseSession.open(server, host, NAME, ANSWER_TIMEOUT);
+  const session = await DatabaseSession.open(server, host, NAME, { answerTimeout: ANSWER_TIMEOUT });
   try {
     return await run(session);
   } finally {

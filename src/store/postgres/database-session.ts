@@ -41,6 +41,26 @@ const SETTINGS: Readonly<Record<string, string>> = {
   tcp_user_timeout: '10s',
 };
 
+/**
+ * How a session plans what it has prepared. The server itself decides after five runs, by the sizes that tables have then, and may keep a
+ * plan that reads tables from end to end because they were empty, until somebody analyzes them.
+ */
+const PLANS = {
+  /** Anew each time, by the values and sizes of now: for reads and commands. */
+  fresh: { plan_cache_mode: 'force_custom_plan' },
+  /** Once, and by indexes whatever the sizes: for what each message asks. */
+  kept: {
+    ...{ plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' },
+    ...{ enable_hashjoin: 'off', enable_mergejoin: 'off' },
+  },
+} as const;
+export type SessionOptions = {
+  /** Milliseconds until a server without an answer counts as dead. */
+  readonly answerTimeout?: number | undefined;
+  /** Absent: `fresh`. */
+  readonly plans?: keyof typeof PLANS | undefined;
+};
+
 const INT8 = 20;
 const BYTEA = 17;
 const INT8_ARRAY = 1016;
@@ -93,7 +113,7 @@ export class DatabaseSession {
     server: ServerOptions,
     at: DatabaseHost,
     name: string,
-    answerTimeout = ANSWER_TIMEOUT,
+    { answerTimeout = ANSWER_TIMEOUT, plans = 'fresh' }: SessionOptions = {},
   ): Promise<DatabaseSession> {
     const socket = new Socket();
     const client = new Client({
@@ -101,7 +121,7 @@ export class DatabaseSession {
       ...{ password: () => server.password ?? '', ssl: tlsOf(server, at.host), stream: () => socket },
       ...{ keepAlive: true, keepAliveInitialDelayMillis: 5 * SECOND, connectionTimeoutMillis: CONNECT_TIMEOUT },
       application_name: name,
-      options: Object.entries(SETTINGS)
+      options: Object.entries({ ...SETTINGS, ...PLANS[plans] })
         .map(([key, value]) => `-c ${key}=${value}`)
         .join(' '),
     });

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SECOND } from '../../system/clock.ts';
-import { type DatabaseHost, DatabaseSession, type ServerOptions } from './database-session.ts';
+import { type DatabaseHost, DatabaseSession, type ServerOptions, type SessionOptions } from './database-session.ts';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5 * SECOND;
@@ -52,7 +52,7 @@ function faultOf({ version, fsync, pages }: Facts): string | undefined {
 /** A pooler loses what a session has: its settings, its prepared statements, and what it listens to. */
 const POOLED = 'is a connection pooler (such as pgbouncer): name the servers themselves in store.postgres';
 
-type LinkOptions = {
+type LinkOptions = SessionOptions & {
   readonly server: ServerOptions;
   /** What the connection is for; the server shows it. */
   readonly name: string;
@@ -60,8 +60,6 @@ type LinkOptions = {
   readonly greet?: (session: DatabaseSession) => Promise<void>;
   /** Called when a session has been opened. */
   readonly onFound?: (at: DatabaseHost) => void;
-  /** Milliseconds. Absent: that of `DatabaseSession`. */
-  readonly answerTimeout?: number;
   /** 0 to 1, for the pauses. */
   readonly random?: () => number;
 };
@@ -147,8 +145,8 @@ export class Link {
   }
 
   async #enter(host: DatabaseHost): Promise<DatabaseSession> {
-    const { server, name, greet, answerTimeout } = this.#options;
-    const session = await DatabaseSession.open(server, host, name, answerTimeout);
+    const { server, name, greet, answerTimeout, plans } = this.#options;
+    const session = await DatabaseSession.open(server, host, name, { answerTimeout, plans });
     try {
       const [facts] = (await session.ask<Facts>(FACTS)).rows;
       if (facts!.recovering) throw new Error('is a standby');

@@ -16,7 +16,13 @@ import { sendNote } from './audit-rows.ts';
 import { type ChunkRequest, isChunkRequest, runChunk } from './chunks.ts';
 import { CONDITION_TICK, Condition } from './condition.ts';
 import { databaseFailure, isOfOneRequest } from './database-failure.ts';
-import { ConnectionLost, type DatabaseHost, type DatabaseSession, type ServerOptions } from './database-session.ts';
+import {
+  ConnectionLost,
+  type DatabaseHost,
+  type DatabaseSession,
+  type ServerOptions,
+  type SessionOptions,
+} from './database-session.ts';
 import { DatabaseTransaction, mustLeave, PATIENCE, Writer, WriterTaken } from './database-transaction.ts';
 import { DueChanges, DueMemory } from './due-memory.ts';
 import { Link } from './link.ts';
@@ -62,21 +68,21 @@ const answers = new RequestAnswers(ports);
 const onFound = (primary: DatabaseHost) => {
   for (const one of Object.values(links)) one.follow(primary);
 };
-const link = (job: string, setting?: string) =>
+const link = (job: string, { setting, ...plans }: { readonly setting?: string } & Pick<SessionOptions, 'plans'> = {}) =>
   new Link({
-    ...{ server, name: `smarthost/${hostname()}/${job}`, onFound },
+    ...{ server, name: `smarthost/${hostname()}/${job}`, onFound, ...plans },
     async greet(session) {
       if (setting !== undefined) await session.ask(setting);
       if (isOpen) await past.look(session); // before all requests; at the start, the tables come first
     },
   });
 const links: Readonly<Record<'mail' | 'rest' | 'read' | 'life' | 'chunks', Link>> = {
-  mail: link('mail'),
+  mail: link('mail', { plans: 'kept' }),
   rest: link('rest'),
   read: link('read'),
   // A sign of life waits for no standby: a failover may forget the last ones.
-  life: link('life', 'SET synchronous_commit = local'),
-  chunks: link('bodies', 'SET synchronous_commit = off'),
+  life: link('life', { setting: 'SET synchronous_commit = local' }),
+  chunks: link('bodies', { setting: 'SET synchronous_commit = off' }),
 };
 const due = new DueMemory();
 const signs = new SignsOfLife();
