@@ -54,7 +54,7 @@ const PLANS = {
     ...{ enable_hashjoin: 'off', enable_mergejoin: 'off' },
   },
 } as const;
-export type SessionOptions = {
+export type DatabaseSessionOptions = {
   /** Milliseconds until a server without an answer counts as dead. */
   readonly answerTimeout?: number | undefined;
   /** Absent: `fresh`. */
@@ -113,7 +113,7 @@ export class DatabaseSession {
     server: ServerOptions,
     at: DatabaseHost,
     name: string,
-    { answerTimeout = ANSWER_TIMEOUT, plans = 'fresh' }: SessionOptions = {},
+    { answerTimeout = ANSWER_TIMEOUT, plans = 'fresh' }: DatabaseSessionOptions = {},
   ): Promise<DatabaseSession> {
     const socket = new Socket();
     const client = new Client({

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SECOND } from '../../system/clock.ts';
-import { type DatabaseHost, DatabaseSession, type ServerOptions, type SessionOptions } from './database-session.ts';
+import { type DatabaseHost, DatabaseSession, type DatabaseSessionOptions, type ServerOptions } from './database-session.ts';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5 * SECOND;
@@ -52,7 +52,7 @@ function faultOf({ version, fsync, pages }: Facts): string | undefined {
 /** A pooler loses what a session has: its settings, its prepared statements, and what it listens to. */
 const POOLED = 'is a connection pooler (such as pgbouncer): name the servers themselves in store.postgres';
 
-type LinkOptions = SessionOptions & {
+type LinkOptions = DatabaseSessionOptions & {
   readonly server: ServerOptions;
   /** What the connection is for; the server shows it. */
   readonly name: string;

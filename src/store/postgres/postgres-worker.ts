@@ -20,8 +20,8 @@ import {
   ConnectionLost,
   type DatabaseHost,
   type DatabaseSession,
+  type DatabaseSessionOptions,
   type ServerOptions,
-  type SessionOptions,
 } from './database-session.ts';
 import { DatabaseTransaction, mustLeave, PATIENCE, Writer, WriterTaken } from './database-transaction.ts';
 import { DueChanges, DueMemory } from './due-memory.ts';
@@ -68,7 +68,7 @@ const answers = new RequestAnswers(ports);
 const onFound = (primary: DatabaseHost) => {
   for (const one of Object.values(links)) one.follow(primary);
 };
-const link = (job: string, { setting, ...plans }: { readonly setting?: string } & Pick<SessionOptions, 'plans'> = {}) =>
+const link = (job: string, { setting, ...plans }: { readonly setting?: string } & Pick<DatabaseSessionOptions, 'plans'> = {}) =>
   new Link({
     ...{ server, name: `smarthost/${hostname()}/${job}`, onFound, ...plans },
     async greet(session) {
