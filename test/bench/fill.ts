@@ -4,12 +4,16 @@
  *
  *     node test/bench/fill.ts DATADIR [recipients] [domains]     w0.test, w1.test, …; ten a message, due in the coming hours
  *     node test/bench/fill.ts DATADIR RECIPIENTS DOMAINS due     d000.test, d001.test, …; one a message, all due now
+ *
+ * In place of DATADIR: where a database is, as `cluster.ts` writes it.
  */
 import { newQueueId } from '../../src/smtp/queue-id.ts';
 import { storeFiles } from '../../src/store/embedded/embedded.ts';
+import type { ServerOptions } from '../../src/store/postgres/database-session.ts';
+import { openPostgres } from '../../src/store/postgres/postgres-store.ts';
 import type { NewMessage, Store } from '../../src/store/store.ts';
 
-const [dataDir = '', recipients = '500000', domains = '5000', when = 'later'] = process.argv.slice(2);
+const [place = '', recipients = '500000', domains = '5000', when = 'later'] = process.argv.slice(2);
 const HOUR = 3_600_000;
 const isDue = when === 'due';
 const PER_MESSAGE = isDue ? 1 : 10;
@@ -19,7 +23,9 @@ const REPLY = '451 4.3.0 try again later';
 
 let next = 0;
 const wanted = Number(recipients);
-const store = await storeFiles(dataDir).open();
+const store = place.startsWith('{')
+  ? await openPostgres({ server: JSON.parse(place) as ServerOptions })
+  : await storeFiles(place).open();
 await Promise.all(
   Array.from({ length: AT_ONCE }, async () => {
     while (next < wanted) await wait(store, message(Date.now()));

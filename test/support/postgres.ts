@@ -3,7 +3,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import type { ServerOptions } from '../../src/store/postgres/database-session.ts';
@@ -28,6 +28,9 @@ function asServer(program: string, args: readonly string[]): [string, string[]] 
 export const OWNER = 'smarthost';
 export const OWNER_PASSWORD = 'geheim';
 
+/** In memory where there is such a folder. */
+const TEMPORARY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
 type Settings = Readonly<Record<string, string>>;
 const QUICK: Settings = {
   ...{ listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: '60', shared_buffers: '32MB' },
@@ -48,8 +51,9 @@ export class PostgresServer {
     this.port = port;
   }
 
-  static async create(settings: Settings = {}): Promise<PostgresServer> {
-    const server = new PostgresServer(newFolder(), await freePort());
+  /** @param parent of the folder with its files. */
+  static async create(settings: Settings = {}, parent = TEMPORARY): Promise<PostgresServer> {
+    const server = new PostgresServer(newFolder(parent), await freePort());
     await unpack(await (freshData ??= makeData()), server.folder);
     server.#configure({ ...QUICK, ...settings });
     const rules = join(server.folder, 'pg_hba.conf');
@@ -62,7 +66,7 @@ export class PostgresServer {
 
   /** A standby that follows this server, by the name in `synchronous_standby_names`. */
   async standby(name: string): Promise<PostgresServer> {
-    const standby = new PostgresServer(newFolder(), await freePort());
+    const standby = new PostgresServer(newFolder(dirname(this.folder)), await freePort());
     await standby.#copy(this, name);
     return standby;
   }
@@ -192,11 +196,12 @@ export class PostgresServer {
     for (const pid of [this.#process!.pid!, ...this.#children()]) signal(pid, 'SIGCONT');
   }
 
-  /** The processor time of all its processes. */
+  /** The processor time of all its processes, those that have ended too. */
   cpuSeconds(): number {
-    const ticks = [this.#process!.pid!, ...this.#children()].map((pid) => {
-      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-      return Number(fields[11]) + Number(fields[12]);
+    const { pid } = this.#process!;
+    const ticks = [pid!, ...this.#children()].map((one) => {
+      const fields = readFileSync(`/proc/${one}/stat`, 'utf8').split(') ')[1]!.split(' ').map(Number);
+      return fields[11]! + fields[12]! + (one === pid ? fields[13]! + fields[14]! : 0);
     });
     return ticks.reduce((sum, one) => sum + one, 0) / 100;
   }
@@ -223,7 +228,7 @@ export class PostgresServer {
 let freshData: Promise<Buffer> | undefined;
 
 async function makeData(): Promise<Buffer> {
-  const folder = newFolder();
+  const folder = newFolder(TEMPORARY);
   try {
     await run(...asServer('initdb', ['-D', folder, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N']));
     const packed = await run('tar', ['-C', folder, '-c', '.'], { encoding: 'buffer', maxBuffer: 2 ** 28 });
@@ -249,8 +254,8 @@ export async function newDatabase(server: Pick<PostgresServer, 'sql'>, owner = '
 
 const wayTo = ({ port }: PostgresServer, name: string) => `host=127.0.0.1 port=${port} user=postgres application_name=${name}`;
 
-function newFolder(): string {
-  return makeFolder(mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'postgres-test-')));
+function newFolder(parent: string): string {
+  return makeFolder(mkdtempSync(join(parent, 'postgres-test-')));
 }
 
 function makeFolder(folder: string): string {
