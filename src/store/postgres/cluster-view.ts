@@ -2,7 +2,7 @@
 import type { ClusterLook, PrimaryFacts, ServerFacts, StandbyFacts, StoreCluster, StoreNode } from '../cluster.ts';
 import { StoreError } from '../opening.ts';
 import { type DatabaseHost, DatabaseSession, type ServerOptions } from './database-session.ts';
-import { reasonOf } from './link.ts';
+import { placeName, reasonOf } from './link.ts';
 import { isLivingRelay } from './nodes.ts';
 import { FORMAT, formatOf } from './postgres-schema.ts';
 import { backupDatabase, restoreDatabase } from './store-move.ts';
@@ -95,7 +95,7 @@ async function withSession<T>(server: ServerOptions, host: DatabaseHost, run: (s
 }
 
 async function lookAt(server: ServerOptions, host: DatabaseHost): Promise<Looked> {
-  const place = `${host.host}:${host.port}`;
+  const place = placeName(host);
   try {
     return await withSession(server, host, async (session) => {
       const role = (await session.ask<Role>(ROLE)).rows[0]!;

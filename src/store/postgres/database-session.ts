@@ -29,16 +29,27 @@ const CONNECT_TIMEOUT = 5 * SECOND;
 const ANSWER_TIMEOUT = 10 * SECOND;
 const LOOK_INTERVAL = 250;
 
-/** The settings of each session. They end the locks of a machine that lost its power. */
+/** The settings of each session. */
 const SETTINGS: Readonly<Record<string, string>> = {
   synchronous_commit: 'on',
   search_path: 'smarthost,pg_catalog',
+  // The locks of a machine that lost its power end.
   idle_in_transaction_session_timeout: '5s',
   lock_timeout: '5s',
   tcp_keepalives_idle: '5',
   tcp_keepalives_interval: '2',
   tcp_keepalives_count: '3',
   tcp_user_timeout: '10s',
+  // The role, the database or the server may have other values. Without warnings, a wait for the standby that was cancelled would look
+  // like a commit; bytes in another form look damaged, and a rounded time is years away.
+  client_min_messages: 'warning',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  array_nulls: 'on',
+  standard_conforming_strings: 'on',
+  default_transaction_isolation: 'read committed',
+  statement_timeout: '0', // our own clock is one for the session, and may wait for a standby
+  idle_session_timeout: '0',
 };
 
 /**
@@ -122,7 +133,7 @@ export class DatabaseSession {
       ...{ keepAlive: true, keepAliveInitialDelayMillis: 5 * SECOND, connectionTimeoutMillis: CONNECT_TIMEOUT },
       application_name: name,
       options: Object.entries({ ...SETTINGS, ...PLANS[plans] })
-        .map(([key, value]) => `-c ${key}=${value}`)
+        .map(([key, value]) => `-c ${key}=${value.replaceAll(' ', '\\ ')}`)
         .join(' '),
     });
     client.on('error', () => {}); // before the session listens, `connect` rejects with it

@@ -25,14 +25,15 @@ type Facts = {
   readonly pages: string;
   readonly commit: string;
   readonly standbys: string;
-  readonly system: string;
+  readonly encoding: string;
+  readonly readOnly: string;
   readonly pid: number;
 };
 const FACTS = `
   SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS recovering,
     current_setting('fsync') AS fsync, current_setting('full_page_writes') AS pages,
     current_setting('synchronous_commit') AS commit, current_setting('synchronous_standby_names') AS standbys,
-    (SELECT system_identifier::text FROM pg_control_system()) AS system, pg_backend_pid() AS pid`;
+    current_setting('server_encoding') AS encoding, current_setting('transaction_read_only') AS "readOnly", pg_backend_pid() AS pid`;
 
 /** The reason why mail must not be accepted now. undefined: there is none. */
 export function laxness(durability: ServerOptions['durability'], commit: string, standbys: string): string | undefined {
@@ -42,10 +43,14 @@ export function laxness(durability: ServerOptions['durability'], commit: string,
   return commit === 'local' ? 'the database does not wait for its standby (synchronous_commit is local)' : undefined;
 }
 
-function faultOf({ version, fsync, pages }: Facts): string | undefined {
+function faultOf({ version, fsync, pages, encoding, readOnly }: Facts): string | undefined {
   if (version < OLDEST_VERSION) return `is PostgreSQL ${Math.floor(version / 10_000)}: 15 or newer is needed`;
   if (fsync !== 'on') return 'has fsync off: a power cut would lose mail';
   if (pages !== 'on') return 'has full_page_writes off: a power cut could damage its tables';
+  if (encoding !== 'UTF8')
+    return `has the database in the encoding ${encoding}, which cannot keep all mail: make it with ENCODING 'UTF8' TEMPLATE template0`;
+  if (readOnly !== 'off')
+    return 'lets this user only read (default_transaction_read_only is on for the user, the database or the server)';
   return undefined;
 }
 
@@ -120,7 +125,7 @@ export class Link {
           this.#options.onFound?.(host);
           return session;
         } catch (error) {
-          problems.push(`${host.host}:${host.port} ${reasonOf(error)}`);
+          problems.push(`${placeName(host)} ${reasonOf(error)}`);
           if (error instanceof UnfitServer && this.#options.server.hosts.length === 1) throw new UnfitServer(problems[0]);
         }
       }
@@ -161,8 +166,26 @@ export class Link {
   }
 }
 
+/** What the words of the server do not say, by SQLSTATE or the code of Node. */
+const HINTS: Readonly<Record<string, string>> = {
+  '28P01': 'look at store.user and store.passwordFile',
+  '28000': 'look at store.user, and at pg_hba.conf of the server',
+  '3D000': 'make it with createdb, or look at store.database',
+  '53300': 'a relay needs five connections',
+  CERT_HAS_EXPIRED: 'renew that of the database',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'name its authority in store.ca',
+  SELF_SIGNED_CERT_IN_CHAIN: 'name its authority in store.ca',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'name its authority in store.ca',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'name its authority in store.ca',
+};
+
 /** One line, without the password: the driver has none in its errors. */
 export function reasonOf(error: unknown): string {
   const errors = (error as AggregateError).errors as readonly Error[] | undefined;
-  return (errors?.[0] ?? (error as Error)).message.replace(/\s+/g, ' ');
+  const { message, code = '' } = (errors?.[0] ?? error) as Error & { code?: string };
+  const words = message.replace(/\s+/g, ' ');
+  return HINTS[code] === undefined ? words : `${words} (${HINTS[code]})`;
 }
+
+/** As it stands in the configuration. */
+export const placeName = ({ host, port }: DatabaseHost) => `${host.includes(':') ? `[${host}]` : host}:${port}`;

@@ -8,9 +8,10 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SECOND } from '../../system/clock.ts';
-import type { WentBack } from '../opening.ts';
+import { StoreError, type WentBack } from '../opening.ts';
 import { ENDED, HELD } from '../sqlite/states.ts';
 import type { DatabaseSession } from './database-session.ts';
+import { formatOf } from './postgres-schema.ts';
 
 /** Signs of life are not waited for, so that a failover may forget the last two. */
 const FAILOVER = 12 * SECOND;
@@ -37,6 +38,8 @@ export class Past {
   readonly #options: PastOptions;
   #seen: Seen | undefined;
   #restored: string | undefined;
+  /** The one that this process works with. */
+  #database: string | undefined;
   #isKept = true;
 
   constructor(options: PastOptions) {
@@ -44,11 +47,22 @@ export class Past {
     this.#seen = options.file === undefined ? undefined : readSeen(options.file);
   }
 
-  /** Before any other work in a session. */
+  /** A relay that had mail in another database must not begin with no logins and no queue. @throws StoreError */
+  async refuseEmpty(session: DatabaseSession): Promise<void> {
+    if (this.#seen === undefined || (await formatOf(session)) !== undefined) return;
+    throw new StoreError(
+      `The database is empty, and this relay has worked with another one: look at \`store\` in the configuration. To begin anew, remove ${this.#options.file}`,
+    );
+  }
+
+  /** Before any other work in a session. @throws StoreError if it is not the database of this process. */
   async look(session: DatabaseSession): Promise<void> {
-    if (this.#seen === undefined) return;
+    if (this.#options.file === undefined && this.#seen === undefined) return; // a command
     const now = await lifeOf(session);
-    if (!this.#isPast(now)) return this.#follow(now);
+    this.#database ??= now?.database;
+    if (now?.database !== this.#database)
+      throw new StoreError('has other data than this relay began with: it is used after a restart');
+    if (this.#seen === undefined || !this.#isPast(now)) return this.#follow(now);
     await session.ask('BEGIN');
     try {
       await session.ask(`SET LOCAL synchronous_commit = on`);

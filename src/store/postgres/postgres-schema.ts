@@ -233,20 +233,43 @@ export async function migrateDatabase(
 ): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
-      if (areUsable(await formatOf(session), migrations.length)) return;
-      return await migrate(session, migrations, oldest);
+      if (!areUsable(await formatOf(session), migrations.length)) await migrate(session, migrations, oldest);
+      return await needRights(session);
     } catch (error) {
       await session.ask('ROLLBACK').catch(() => {});
       const state = sqlStateOf(error);
-      if (state === '42501')
-        throw new StoreError(
-          `The user of the database may not make tables: make it the owner of the database (${(error as Error).message})`,
-        );
+      if (state === '42501') throw await lacksRights(session, error as Error);
       // A relay works on the tables. Its next statements must not wait long for this one.
       if (state !== LOCK_NOT_AVAILABLE || tries === MOST_TRIES) throw error;
       await sleep(FIRST_PAUSE * tries * Math.random());
     }
   }
+}
+
+const RIGHTS = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'].map((right) => `has_table_privilege(c.oid, '${right}')`).join(' AND ');
+const LACKING = `
+  SELECT current_user AS "user", string_agg(c.relname, ', ' ORDER BY c.relname) AS tables FROM pg_class c
+  WHERE c.relnamespace = 'smarthost'::regnamespace AND c.relkind = 'r' AND NOT (${RIGHTS})`;
+
+/** As after a restore by another user. @throws StoreError */
+async function needRights(session: DatabaseSession): Promise<void> {
+  const { user, tables } = (await session.ask<{ user: string; tables: string | null }>(LACKING)).rows[0]!;
+  if (tables !== null)
+    throw new StoreError(
+      `The user ${user} may not read and write these tables of the schema smarthost: ${tables}. As their owner: GRANT ALL ON ALL TABLES IN SCHEMA smarthost TO ${user}`,
+    );
+}
+
+async function lacksRights(session: DatabaseSession, { message }: Error): Promise<StoreError> {
+  const sql = `
+    SELECT pg_get_userbyid(nspowner) AS owner, current_user AS "user" FROM pg_namespace
+    WHERE nspname = 'smarthost' AND NOT pg_has_role(nspowner, 'USAGE')`;
+  const found = (await session.ask<{ owner: string; user: string }>(sql)).rows[0];
+  return new StoreError(
+    found === undefined
+      ? `The user of the database may not make tables: make it the owner of the database (${message})`
+      : `The schema smarthost belongs to ${found.owner}: ALTER SCHEMA smarthost OWNER TO ${found.user}, and its tables too (${message})`,
+  );
 }
 
 const LOCK_NOT_AVAILABLE = '55P03';

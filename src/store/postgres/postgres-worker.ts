@@ -399,8 +399,12 @@ async function end(): Promise<void> {
 let life: NodeJS.Timeout | undefined;
 let ticking: NodeJS.Timeout | undefined;
 try {
-  const session = await links.life.session(performance.now() + START_PATIENCE);
+  const until = performance.now() + START_PATIENCE;
+  const session = await links.life.session(until);
+  await past.refuseEmpty(session);
   await migrateDatabase(session);
+  // A relay that could not have all of its connections would take no mail. A command needs one or two.
+  if (pastFile !== undefined) await Promise.all(Object.values(links).map((one) => one.session(until)));
   await past.look(session);
   node = await takeNode(session, relayName);
   writers = { mail: new Writer(links.mail, node.rows[MAIL]), rest: new Writer(links.rest, node.rows[REST]) };
