@@ -1,13 +1,13 @@
 /** DANE at the wire: which host gets mail, which is passed over, and what is said of it. RFC 7672. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DeliveryOptions } from '../../src/delivery/delivery.ts';
 import { type Certified, makeAuthority, makeHost, served, tlsaOf } from '../support/chains.ts';
 import { type Rig, startRig } from '../support/delivery-rig.ts';
 import type { ZoneRecords } from '../support/dns-server.ts';
 import type { MxServerOptions } from '../support/mx-server.ts';
+import { temporaryFolder } from '../support/program.ts';
 
 let root: Certified;
 let own: Certified;
@@ -254,9 +254,11 @@ describe('MX records that are not proven, an enforced policy, and records that n
   const text = 'version: STSv1\r\nmode: enforce\r\nmx: mx0.good.test\r\nmax_age: 86400\r\n';
   const policy = { domain: 'good.test', id: '1', mode: 'enforce', mx: ['mx0.good.test'], text } as const;
   const sts = { policyFor: async () => ({ policy }), heal: async () => ({ policy, changed: false, isCurrent: true }) };
+  const folder = temporaryFolder('ca');
+  afterAll(() => folder.remove());
   let caFile: string;
   beforeAll(() => {
-    caFile = join(mkdtempSync(join(tmpdir(), 'ca-')), 'ca.pem');
+    caFile = join(folder.path, 'ca.pem');
     writeFileSync(caFile, root.pem);
   });
 

@@ -1,21 +1,23 @@
 /** TLS towards MX hosts: behaviour rule 18, attacks T03, T04 and R08. */
 
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TlsLevel } from '../../src/smtp/route.ts';
 import { startRig, startScripted, verbs } from '../support/delivery-rig.ts';
 import type { MxContext, MxScript } from '../support/mx-server.ts';
 import { makePair, type Pair } from '../support/pair.ts';
+import { temporaryFolder } from '../support/program.ts';
 
 let good: Pair;
 let other: Pair;
+const folder = temporaryFolder('ca');
+afterAll(() => folder.remove());
 let caFile: string;
 beforeAll(async () => {
   good = await makePair('mx0.good.test');
   other = await makePair('other.test');
-  caFile = join(mkdtempSync(join(tmpdir(), 'ca-')), 'ca.pem');
+  caFile = join(folder.path, 'ca.pem');
   writeFileSync(caFile, good.cert + other.cert);
 });
 

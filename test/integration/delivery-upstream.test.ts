@@ -1,21 +1,23 @@
 /** Mail that goes to an upstream by a route: behaviour rule 23. */
 
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Route } from '../../src/smtp/route.ts';
 import { claimOf } from '../support/delivery.ts';
 import { startRig } from '../support/delivery-rig.ts';
 import { startMx } from '../support/mx.ts';
 import type { MxServerOptions, MxStage } from '../support/mx-server.ts';
 import { makePair, type Pair } from '../support/pair.ts';
+import { temporaryFolder } from '../support/program.ts';
 
 let pair: Pair;
+const folder = temporaryFolder('ca');
+afterAll(() => folder.remove());
 let caFile: string;
 beforeAll(async () => {
   pair = await makePair('up.test');
-  caFile = join(mkdtempSync(join(tmpdir(), 'ca-')), 'ca.pem');
+  caFile = join(folder.path, 'ca.pem');
   writeFileSync(caFile, pair.cert);
 });
 

@@ -1,7 +1,7 @@
 /** REQUIRETLS at the wire: who gets such mail, with which words, and when it comes back. RFC 8689. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { DeliveryOptions } from '../../src/delivery/delivery.ts';
 import { createDns } from '../../src/dns/dns.ts';
 import type { Route } from '../../src/smtp/route.ts';
@@ -20,13 +20,15 @@ let hosts: readonly Certified[];
 let root: Certified;
 let stranger: Certified;
 let wildcard: Certified;
+const folder = temporaryFolder('require-tls');
+afterAll(() => folder.remove());
 let caFile: string;
 beforeAll(async () => {
   root = await makeAuthority('root');
   hosts = await Promise.all([0, 1, 2].map((i) => makeHost({ names: [`mx${i}.good.test`], issuer: root })));
   wildcard = await makeHost({ names: ['*.good.test'], issuer: root });
   stranger = await makeHost({ names: ['mx0.good.test'] });
-  caFile = join(temporaryFolder('require-tls').path, 'ca.pem');
+  caFile = join(folder.path, 'ca.pem');
   writeFileSync(caFile, root.pem);
 });
 

@@ -1,7 +1,7 @@
 /** A restore on a disk that is too small: one sentence reports it, and the old store does not change. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { storeFiles } from '../../src/store/embedded/embedded.ts';
 import { hasMountNamespaces, requirePeer } from '../support/peers.ts';
 import { run, temporaryFolder } from '../support/program.ts';
@@ -13,6 +13,7 @@ const BODY = Buffer.alloc(3 * 1024 * 1024, 'a line of the body\r\n');
 
 test.skipIf(!present)('a disk without room for the bodies of a backup keeps the existing ones', async () => {
   const folder = temporaryFolder('restore-full-disk');
+  onTestFinished(() => folder.remove());
   const data = join(folder.path, 'data');
   const file = join(folder.path, 'backup.db');
   const store = await storeFiles(data).open();

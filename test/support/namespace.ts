@@ -28,7 +28,7 @@ export function withNameserver(
 export function onSmallDisk(folder: string, size: string): string[] {
   const script = [
     'mkdir -p "$0.disk" && mount -t tmpfs -o "size=$1" tmpfs "$0.disk" && cp -a "$0/." "$0.disk/"',
-    'mount --bind "$0.disk" "$0" && shift && exec "$@"',
+    'mount --bind "$0.disk" "$0" && umount "$0.disk" && rmdir "$0.disk" && shift && exec "$@"',
   ].join(' && ');
   return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, folder, size];
 }

@@ -1,6 +1,17 @@
 /** PostgreSQL servers in temporary folders: a primary, and standbys that it waits for. They listen on loopback and end with the test. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -254,8 +265,22 @@ export async function newDatabase(server: Pick<PostgresServer, 'sql'>, owner = '
 
 const wayTo = ({ port }: PostgresServer, name: string) => `host=127.0.0.1 port=${port} user=postgres application_name=${name}`;
 
+const LONGEST_RUN = 2 * 3_600_000;
+
 function newFolder(parent: string): string {
-  return makeFolder(mkdtempSync(join(parent, 'postgres-test-')));
+  removeForgotten(parent);
+  return makeFolder(mkdtempSync(join(parent, `postgres-test-${process.pid}-`)));
+}
+
+/** What a killed run left: it would fill the memory. A process may have another number where it runs, so that age decides too. */
+function removeForgotten(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const owner = /^postgres-test-(\d+)-/.exec(name)?.[1];
+    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+    const path = join(parent, name);
+    const changed = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - changed > LONGEST_RUN) rmSync(path, { recursive: true, force: true });
+  }
 }
 
 function makeFolder(folder: string): string {
