@@ -179,19 +179,47 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('the connection to Post
     expect((await second.ask('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   });
 
-  test('a server that goes silent is given up by our own clock', async () => {
+  type Pass = (data: Buffer, to: Socket) => void;
+  const atOnce: Pass = (data, to) => void to.write(data);
+  /** The primary behind a way that treats what passes. @returns a session there. */
+  async function behind(answerTimeout: number, { there = atOnce, back = atOnce }: { there?: Pass; back?: Pass }) {
     const proxy = createServer((socket) => {
-      const there = connect(primary.port, '127.0.0.1');
-      socket.on('data', (data) => data.includes('swallow') || there.write(data));
-      there.on('data', (data) => socket.write(data));
-      for (const one of [socket, there]) one.on('error', () => {}).on('close', () => void [socket.destroy(), there.destroy()]);
+      const server = connect(primary.port, '127.0.0.1');
+      socket.on('data', (data) => there(data, server));
+      server.on('data', (data) => back(data, socket));
+      for (const one of [socket, server]) one.on('error', () => {}).on('close', () => void [socket.destroy(), server.destroy()]);
     });
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void proxy.close());
-    const one = await link({ hosts: [at(proxy.address() as { port: number })] }, 500).session(soon());
+    return link({ hosts: [at(proxy.address() as { port: number })] }, answerTimeout).session(soon());
+  }
+
+  test('a server that goes silent is given up by our own clock', async () => {
+    const one = await behind(500, { there: (data, to) => data.includes('swallow') || to.write(data) });
     expect((await one.ask('SELECT 1 AS one')).rows).toHaveLength(1);
     await expect(one.ask(`SELECT 'swallow'`)).rejects.toThrow('gave no answer');
     expect(one.isLost).toBe(true);
+  });
+
+  test('a server is not silent while much is on its way there, or an answer is coming', async () => {
+    let held = Promise.resolve();
+    const late = (data: Buffer, to: Socket) => void held.then(() => to.write(data));
+    const slowThere = await behind(300, { there: late });
+    held = new Promise((resolve) => setTimeout(resolve, 900));
+    const bytes = Buffer.alloc(6 * 1024 * 1024);
+    expect((await slowThere.ask('SELECT length($1::bytea) AS n', [bytes])).rows).toEqual([{ n: bytes.length }]);
+
+    let last = Promise.resolve();
+    const trickle = (data: Buffer, to: Socket) => {
+      const parts =
+        data.length < 5000
+          ? [data]
+          : [0, 1, 2, 3, 4, 5, 6, 7].map((i) => data.subarray(i * 1000, i === 7 ? undefined : (i + 1) * 1000));
+      for (const [i, part] of parts.entries())
+        last = last.then(() => new Promise((resolve) => setTimeout(() => resolve(void to.write(part)), i === 0 ? 0 : 250)));
+    };
+    const slowBack = await behind(1200, { back: trickle });
+    expect((await slowBack.ask(`SELECT repeat('x', 9000) AS text`)).rows).toEqual([{ text: 'x'.repeat(9000) }]);
   });
 });
 

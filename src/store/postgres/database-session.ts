@@ -27,6 +27,8 @@ type Row = Record<string, unknown>;
 const CONNECT_TIMEOUT = 5 * SECOND;
 /** No answer for so long: the server, or the way to it, is dead. A commit waits for its standby in this time. */
 const ANSWER_TIMEOUT = 10 * SECOND;
+/** Bytes that the slowest way to the server takes in a millisecond: 8 Mbit/s. */
+const SLOWEST = 1024;
 const LOOK_INTERVAL = 250;
 
 /** The settings of each session. */
@@ -101,6 +103,9 @@ export class DatabaseSession {
   readonly #watch: NodeJS.Timeout;
   readonly #answerTimeout: number;
   #waiting = 0;
+  /** Bytes of what has no answer. */
+  #sent = 0;
+  #read = 0;
   #askedAt = 0;
   #lost: Error | undefined;
   #warned = false;
@@ -173,8 +178,8 @@ export class DatabaseSession {
   }
 
   /**
-   * The same for statements that need not wait for each other, as one piece. An error is that of all of them. The server must answer
-   * all of them in its time. @throws TypeError for a value that has no form in the database.
+   * The same for statements that need not wait for each other, as one piece. An error is that of all of them. The server must begin
+   * to answer in its time, and the more of it the larger they are. @throws TypeError for a value that has no form in the database.
    */
   askAll(statements: readonly Statement[]): void {
     const errorOf = (error: Error) => {
@@ -188,8 +193,11 @@ export class DatabaseSession {
     const all = statements.map((one) => ({ ...one, reject: (error: Error) => one.reject(errorOf(error)) }));
     const batch = new StatementBatch(all, this.#prepared, () => {
       this.#waiting--;
+      this.#sent -= size;
       this.#askedAt = performance.now();
     });
+    const { size } = batch;
+    this.#sent += size;
     if (this.#waiting++ === 0) this.#askedAt = performance.now();
     this.#client.query(batch);
   }
@@ -207,8 +215,13 @@ export class DatabaseSession {
     clearTimeout(late);
   }
 
+  /** A long answer that is coming is no silence. A long question must first get there, which is not seen here. */
   #look(): void {
-    if (this.#waiting === 0 || performance.now() - this.#askedAt <= this.#answerTimeout) return;
+    const read = this.#socket.bytesRead;
+    if (read !== this.#read) this.#askedAt = performance.now();
+    this.#read = read;
+    const patience = this.#answerTimeout + this.#sent / SLOWEST;
+    if (this.#waiting === 0 || performance.now() - this.#askedAt <= patience) return;
     this.#silent = true;
     this.destroy(`the server gave no answer for ${this.#answerTimeout / SECOND} s`);
   }

@@ -66,6 +66,14 @@ export class StatementBatch extends Query {
     this.#ended = ended;
   }
 
+  /** Bytes of its values, or a little less. */
+  get size(): number {
+    let size = 0;
+    for (const values of this.#parameters)
+      for (const value of values) size += typeof value === 'string' ? value.length : (value?.byteLength ?? 0);
+    return size;
+  }
+
   /** Called by the driver, as all methods below. */
   override submit = ({ stream }: Connection): void => {
     const chunks = this.#chunks();
